@@ -1,0 +1,160 @@
+//! What the types of the configuration cannot say: ranges, and the forms of names and URLs.
+
+use core::fmt;
+
+use super::{Config, ConfigError, OriginKind, View, tree};
+
+/// Workers KV refuses an expiration of less.
+const MIN_STORE_TTL_SECONDS: u64 = 60;
+/// A year, past which a time to live is a slip of units.
+const MAX_TTL_SECONDS: u64 = 31_536_000;
+/// Five minutes, past which no client waits.
+const MAX_TIMEOUT_MILLIS: u64 = 300_000;
+/// 3 GiB: a wasm memory ends at 4.
+const MAX_MEMORY_BYTES: u64 = 3 << 30;
+/// 1 GiB: places in a body are kept in 32 bits, and there are copies of it.
+const MAX_BODY_BYTES: u64 = 1 << 30;
+/// An answer of Feast nests four deep, and values that are lists of lists two more.
+const MIN_DEPTH: u64 = 8;
+/// The deepest that the JSON reader follows.
+const MAX_DEPTH: u64 = 1_024;
+/// The longest name of anything, in bytes. Names are part of every key.
+const MAX_NAME_BYTES: usize = 256;
+/// With the hash behind it a store's key stays well within KV's 512 bytes.
+const MAX_KEY_PREFIX_BYTES: usize = 64;
+
+type Checked = Result<(), ConfigError>;
+
+pub(super) fn config(config: &Config) -> Checked {
+    ranges(config)?;
+    name("project", &config.project)?;
+    match &config.origin.url {
+        Some(text) => url("origin.url", text)?,
+        None if config.origin.kind == OriginKind::Http => return Err(ConfigError::MissingKey("origin.url".to_owned())),
+        None => {}
+    }
+    key_prefix(&config.l2.key_prefix)?;
+    binding(&config.l2.binding)?;
+    for (name, settings) in &config.views {
+        view(&tree::join("views", name), name, settings)?;
+    }
+    for (service, settings) in &config.feature_services {
+        let path = tree::join("feature_services", service);
+        name(&path, service)?;
+        join_keys(&path, &settings.join_keys)?;
+    }
+    if let Some(registry) = &config.registry {
+        url("registry.url", &registry.url)?;
+        registry.project.as_ref().map_or(Ok(()), |project| name("registry.project", project))?;
+    }
+    name("native.entity_column", &config.native.entity_column)?;
+    view_name("native.default_view", &config.native.default_view)
+}
+
+fn ranges(config: &Config) -> Checked {
+    let Config { origin, l1, l2, freshness, services, registry, limits, .. } = config;
+    for (path, value, least, most) in [
+        ("origin.timeout_ms", origin.timeout_ms, 1, MAX_TIMEOUT_MILLIS),
+        ("origin.delay_ms", origin.delay_ms, 0, MAX_TIMEOUT_MILLIS),
+        ("l1.max_entries", l1.max_entries as u64, 1, 100_000_000),
+        ("l1.max_bytes", l1.max_bytes as u64, 1, MAX_MEMORY_BYTES),
+        ("l2.ttl_seconds", l2.ttl_seconds, MIN_STORE_TTL_SECONDS, MAX_TTL_SECONDS),
+        ("l2.timeout_ms", l2.timeout_ms, 1, MAX_TIMEOUT_MILLIS),
+        ("freshness.ttl_seconds", freshness.ttl_seconds, 0, MAX_TTL_SECONDS),
+        ("freshness.grace_seconds", freshness.grace_seconds, 0, MAX_TTL_SECONDS),
+        ("freshness.negative_ttl_seconds", freshness.negative_ttl_seconds, 0, MAX_TTL_SECONDS),
+        ("services.membership_ttl_seconds", services.membership_ttl_seconds, 0, MAX_TTL_SECONDS),
+        ("limits.body_bytes", limits.body_bytes as u64, 1, MAX_BODY_BYTES),
+        ("limits.entities", limits.entities as u64, 1, 10_000_000),
+        ("limits.features", limits.features as u64, 1, 1_000_000),
+        ("limits.cells", limits.cells as u64, 1, 100_000_000),
+        ("limits.key_bytes", limits.key_bytes as u64, 1, 1 << 20),
+        ("limits.depth", u64::from(limits.depth), MIN_DEPTH, MAX_DEPTH),
+        ("limits.origin_body_bytes", limits.origin_body_bytes as u64, 1, MAX_BODY_BYTES),
+    ] {
+        range(path, value, least, most)?;
+    }
+    registry.as_ref().map_or(Ok(()), |registry| range("registry.ttl_seconds", registry.ttl_seconds, 1, MAX_TTL_SECONDS))
+}
+
+fn range(path: &str, value: u64, least: u64, most: u64) -> Checked {
+    let is_allowed = (least..=most).contains(&value);
+    check(is_allowed, path, value, format_args!("a whole number from {least} to {most}"))
+}
+
+fn name(path: &str, name: &str) -> Checked {
+    let is_allowed = (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
+    let allowed = format_args!("a name of 1 to {MAX_NAME_BYTES} bytes without control characters");
+    check(is_allowed, path, tree::shown(name), allowed)
+}
+
+fn view_name(path: &str, view: &str) -> Checked {
+    name(path, view)?;
+    check(!view.contains(':'), path, view, "a view's name, which has no `:`")
+}
+
+fn view(path: &str, name: &str, view: &View) -> Checked {
+    view_name(path, name)?;
+    match view.ttl_seconds {
+        Some(ttl_seconds) => range(&tree::join(path, "ttl_seconds"), ttl_seconds, 0, MAX_TTL_SECONDS)?,
+        None if view.join_keys.is_empty() => return Err(ConfigError::MissingKey(tree::join(path, "join_keys"))),
+        None => {}
+    }
+    if view.join_keys.is_empty() { Ok(()) } else { join_keys(path, &view.join_keys) }
+}
+
+fn join_keys(path: &str, columns: &[String]) -> Checked {
+    let path = tree::join(path, "join_keys");
+    check(!columns.is_empty(), &path, "[]", "a list of at least one column")?;
+    for (index, column) in columns.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        name(&path, column)?;
+        let is_new = columns.iter().take(index).all(|earlier| earlier != column);
+        check(is_new, &path, column, "another column than those before it")?;
+    }
+    Ok(())
+}
+
+fn key_prefix(prefix: &str) -> Checked {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:/".contains(&byte);
+    let is_allowed = (1..=MAX_KEY_PREFIX_BYTES).contains(&prefix.len()) && prefix.bytes().all(is_plain);
+    let allowed = format_args!("1 to {MAX_KEY_PREFIX_BYTES} letters, digits, `_`, `-`, `.`, `:` or `/`");
+    check(is_allowed, "l2.key_prefix", tree::shown(prefix), allowed)
+}
+
+/// A binding is a JavaScript identifier.
+fn binding(binding: &str) -> Checked {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let begins_well = binding.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
+    let is_allowed = begins_well && binding.len() <= MAX_NAME_BYTES && binding.bytes().all(is_plain);
+    check(is_allowed, "l2.binding", tree::shown(binding), "letters, digits and `_`, not beginning with a digit")
+}
+
+/// A base URL in the terms of RFC 3986: `http` or `https`, a host, maybe a port and a path; nothing that would be lost or
+/// would leak when a path is appended. A parser of all URLs would add a third to the size of the Worker.
+fn url(path: &str, url: &str) -> Checked {
+    let check = |is_allowed, allowed: &str| check(is_allowed, path, tree::shown(url), allowed);
+    check(!url.contains('@'), "a URL without credentials, which belong in a secret")?;
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    check(rest.is_some(), "a URL that begins with `http://` or `https://`")?;
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#\\\"<>^`{|}".contains(&byte);
+    check(url.bytes().all(is_plain), "a URL without query, fragment and spaces")?;
+    let authority = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => {
+            address.contains(':') && address.bytes().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(&byte))
+        }
+        None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte)),
+    };
+    let is_port = |port: &str| !port.starts_with('+') && port.parse::<u16>().is_ok_and(|port| port > 0);
+    check(is_host && port.is_none_or(is_port), "a URL with a host, and a port from 1 to 65535 if any")
+}
+
+fn check(is_allowed: bool, path: &str, found: impl fmt::Display, allowed: impl fmt::Display) -> Checked {
+    if is_allowed { Ok(()) } else { Err(ConfigError::not_allowed(path, found.to_string(), allowed.to_string())) }
+}

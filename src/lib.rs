@@ -1,0 +1,24 @@
+//! Featheredge serves machine-learning features from the edge: from memory, from a distributed key-value store, or,
+//! failing both, from the origin, with a known staleness and a measured service level.
+//!
+//! The house has floors, and a file uses files of its own folder and of lower floors alone:
+//!
+//! | floor | what | knows |
+//! |---|---|---|
+//! | 6 | `host` | Cloudflare or JavaScript; moves bytes and decides nothing |
+//! | 5 | [`service`] | bytes in, I/O orders out, bytes in, a reply out |
+//! | 4 | [`engine`] | the decisions |
+//! | 3 | [`protocol`], [`cache`] | JSON; what keeps rows |
+//! | 2 | [`model`] | keys, values, rows |
+//! | 1 | [`config`], [`error`] | what is set, and what is refused |
+
+pub mod cache;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod model;
+pub mod protocol;
+pub mod service;
+
+#[cfg(any(feature = "worker", feature = "npm"))]
+pub mod host;

@@ -1,0 +1,94 @@
+//! One shared [`Schema`] for all rows that have the same columns, so that a request resolves them once.
+
+use std::rc::Rc;
+
+use hashbrown::HashMap;
+
+use crate::model::key::Space;
+use crate::model::row::{Row, Schema};
+
+/// Beyond this many schemas the table starts anew: rows keep theirs, and only sharing is lost for a while.
+///
+/// A deployment has one or a few schemas for each view; more come from clients that ask for ever new sets of features.
+const MAX_SCHEMAS: usize = 4_096;
+
+/// The schemas in use, found by their hash.
+#[derive(Debug, Default)]
+pub struct Interner {
+    schemas: HashMap<u64, Rc<Schema>, foldhash::fast::FixedState>,
+}
+
+impl Interner {
+    /// The shared schema of these columns; `None` where a feature's name stands twice.
+    pub fn schema<'a>(
+        &mut self,
+        space: &Rc<Space>,
+        join_keys: impl ExactSizeIterator<Item = &'a str> + Clone,
+        features: impl ExactSizeIterator<Item = &'a str> + Clone,
+    ) -> Option<Rc<Schema>> {
+        let hash = hash(space, join_keys.clone(), features.clone());
+        if let Some(known) = self.schemas.get(&hash) {
+            let is_same = *known.space() == *space
+                && known.join_keys().iter().map(|name| &**name).eq(join_keys.clone())
+                && known.features().iter().map(|name| &**name).eq(features.clone());
+            if is_same {
+                return Some(Rc::clone(known));
+            }
+        }
+        let schema = Rc::new(Schema::new(
+            Rc::clone(space),
+            join_keys.map(Box::from).collect(),
+            features.map(Box::from).collect(),
+        )?);
+        if self.schemas.len() >= MAX_SCHEMAS {
+            self.schemas.clear();
+        }
+        self.schemas.insert(hash, Rc::clone(&schema));
+        Some(schema)
+    }
+}
+
+impl Row {
+    /// This row with its schema shared.
+    #[must_use]
+    pub fn sharing(self, interner: &mut Interner) -> Row {
+        let schema = self.schema();
+        let join_keys = schema.join_keys().iter().map(|name| &**name);
+        let features = schema.features().iter().map(|name| &**name);
+        match interner.schema(schema.space(), join_keys, features) {
+            Some(shared) => self.with_schema(shared),
+            None => self,
+        }
+    }
+}
+
+fn hash<'a>(space: &Space, join_keys: impl Iterator<Item = &'a str>, features: impl Iterator<Item = &'a str>) -> u64 {
+    use core::hash::{BuildHasher, Hasher};
+    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
+    hasher.write(space.as_bytes());
+    for name in join_keys.chain(["\0"]).chain(features) {
+        hasher.write(name.as_bytes());
+        hasher.write_u8(0xff);
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::key::{Scope, Subject};
+
+    #[test]
+    fn the_same_columns_share_one_schema() {
+        let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), &["id"]));
+        let mut interner = Interner::default();
+        let mut schema = |keys: &[&'static str], features: &[&'static str]| {
+            interner.schema(&space, keys.iter().copied(), features.iter().copied())
+        };
+        let first = schema(&["id"], &["a", "b"]).unwrap();
+        assert!(Rc::ptr_eq(&first, &schema(&["id"], &["a", "b"]).unwrap()));
+        assert!(!Rc::ptr_eq(&first, &schema(&["id"], &["b", "a"]).unwrap()));
+        assert!(!Rc::ptr_eq(&first, &schema(&["id", "a"], &["b"]).unwrap()));
+        assert!(schema(&[], &["a", "a"]).is_none());
+    }
+}

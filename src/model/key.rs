@@ -1,0 +1,257 @@
+//! Canonical keys: which row of which view, in whose scope, so that no two things ever share one.
+//!
+//! A key is a [`Space`] (scope, view, names of the key columns) followed by the entity's values. Every part is written
+//! with its kind and its length, so no separator inside a value can forge another key, and `1`, `"1"` and `true` differ.
+
+use core::fmt;
+use std::rc::Rc;
+
+use sha2::{Digest, Sha256};
+
+use crate::model::order::sorted;
+
+/// Whose rows: a project, and the caller's authorisation where the origin decides by it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Scope {
+    project: Rc<str>,
+    authorisation: Option<Rc<str>>,
+}
+
+impl Scope {
+    /// The scope of `project`, shared by all its callers.
+    #[must_use]
+    pub fn project(project: &str) -> Scope {
+        Scope { project: project.into(), authorisation: None }
+    }
+}
+
+/// What the rows of a space hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// Features of one view; the reference may carry a version, as in `stats@v2`.
+    View(&'a str),
+    /// Features of several views that are only known together, each column a full reference.
+    Views(&'a [&'a str]),
+    /// Features of a feature service, each column named as the origin names it.
+    Service {
+        /// The service's name.
+        name: &'a str,
+        /// Whether the origin is asked for names with their view. Some features come back under one form only, and under
+        /// short names nobody can tell a member's view, so the two keep apart.
+        has_full_names: bool,
+    },
+}
+
+/// The part of a key that all entities of one view share.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Space {
+    bytes: Box<[u8]>,
+    name: Box<str>,
+}
+
+impl Space {
+    /// The space of `subject` in `scope`, keyed by `columns`, whose order does not matter.
+    #[must_use]
+    pub fn new(scope: &Scope, subject: Subject<'_>, columns: &[&str]) -> Space {
+        let mut bytes = Vec::with_capacity(64);
+        write_part(&mut bytes, b'p', scope.project.as_bytes());
+        if let Some(authorisation) = &scope.authorisation {
+            write_part(&mut bytes, b'a', authorisation.as_bytes());
+        }
+        let name = match subject {
+            Subject::View(view) => {
+                write_part(&mut bytes, b'v', view.as_bytes());
+                view.to_owned()
+            }
+            Subject::Views(views) => {
+                let sorted = sorted(views.iter().copied());
+                for view in &sorted {
+                    write_part(&mut bytes, b'g', view.as_bytes());
+                }
+                sorted.join("+")
+            }
+            Subject::Service { name, has_full_names } => {
+                write_part(&mut bytes, if has_full_names { b'S' } else { b's' }, name.as_bytes());
+                name.to_owned()
+            }
+        };
+        for column in sorted(columns.iter().copied()) {
+            write_part(&mut bytes, b'c', column.as_bytes());
+        }
+        // Closes the list of columns, so that no first value can be read as one more of them.
+        bytes.push(b'.');
+        Space { bytes: bytes.into(), name: name.into() }
+    }
+
+    /// The canonical bytes, which begin every key of this space.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The view's, or the service's, name, for people.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// One column of an entity's key, or of the request data that an on-demand view reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntityValue<'a> {
+    /// A JSON number, as it was written: `1` and `1.0` are two keys, which is always right.
+    Number(&'a str),
+    /// A string, its escapes resolved.
+    Text(&'a str),
+    /// `true` or `false`.
+    Boolean(bool),
+    /// `null`.
+    Null,
+    /// An array or object, as it was written.
+    Json(&'a str),
+}
+
+impl EntityValue<'_> {
+    /// Appends the value to an entity key.
+    pub fn encode(self, key: &mut Vec<u8>) {
+        match self {
+            EntityValue::Number(text) => write_part(key, b'n', text.as_bytes()),
+            EntityValue::Text(text) => write_part(key, b't', text.as_bytes()),
+            EntityValue::Boolean(true) => key.push(b'y'),
+            EntityValue::Boolean(false) => key.push(b'f'),
+            EntityValue::Null => key.push(b'0'),
+            EntityValue::Json(text) => write_part(key, b'j', text.as_bytes()),
+        }
+    }
+}
+
+#[inline]
+fn write_part(out: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
+    out.push(kind);
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        // Little-endian base 128, as postcard and protobuf write it; the mask keeps seven bits.
+        out.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend_from_slice(bytes);
+}
+
+/// The name of a row in L2 and L3: a prefix and a 128-bit hash, within KV's 512 bytes.
+///
+/// The hash is the first half of SHA-256, since whoever may choose entity ids must not be able to choose collisions;
+/// the row itself carries its full key, which is compared on every read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoreKey(Rc<str>);
+
+impl StoreKey {
+    /// The store's key of `entity` in `space`, as `prefix:` and 32 hexadecimal digits.
+    #[must_use]
+    pub fn new(prefix: &str, space: &Space, entity: &[u8]) -> StoreKey {
+        let digest = Sha256::new().chain_update(space.as_bytes()).chain_update(entity).finalize();
+        let mut text = String::with_capacity(prefix.len() + 33);
+        text.push_str(prefix);
+        text.push(':');
+        for byte in digest.iter().take(16) {
+            for nibble in [byte >> 4, byte & 0xf] {
+                text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+            }
+        }
+        StoreKey(text.into())
+    }
+
+    /// The key's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full_key(view: &str, columns: &[&str], values: &[EntityValue<'_>]) -> Vec<u8> {
+        let mut key = Space::new(&Scope::project("p"), Subject::View(view), columns).as_bytes().to_vec();
+        for value in values {
+            value.encode(&mut key);
+        }
+        key
+    }
+
+    #[test]
+    fn a_separator_in_a_value_forges_no_other_key() {
+        use EntityValue::Text;
+        let split = full_key("v", &["a", "b"], &[Text("a"), Text("b:c")]);
+        let joined = full_key("v", &["a", "b"], &[Text("a:b"), Text("c")]);
+        assert_ne!(split, joined);
+        assert_ne!(full_key("v", &["a"], &[Text("x")]), full_key("v", &[], &[Text("a"), Text("x")]));
+    }
+
+    #[test]
+    fn values_of_different_types_are_different_keys() {
+        use EntityValue::{Boolean, Json, Null, Number, Text};
+        let values = [
+            Number("1"),
+            Text("1"),
+            Number("1.0"),
+            Boolean(true),
+            Text("true"),
+            Null,
+            Text("null"),
+            Text(""),
+            Json("[1]"),
+            Text("[1]"),
+        ];
+        for (index, left) in values.iter().enumerate() {
+            for right in values.iter().skip(index + 1) {
+                assert_ne!(full_key("v", &["id"], &[*left]), full_key("v", &["id"], &[*right]), "{left:?} {right:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_key_columns_does_not_matter_to_the_space() {
+        let scope = Scope::project("p");
+        assert_eq!(
+            Space::new(&scope, Subject::View("v"), &["a", "b"]),
+            Space::new(&scope, Subject::View("v"), &["b", "a"])
+        );
+    }
+
+    #[test]
+    fn projects_views_versions_and_services_keep_apart() {
+        let (one, two) = (Scope::project("one"), Scope::project("two"));
+        let spaces = [
+            Space::new(&one, Subject::View("v"), &["id"]),
+            Space::new(&two, Subject::View("v"), &["id"]),
+            Space::new(&one, Subject::View("v@v2"), &["id"]),
+            Space::new(&one, Subject::Service { name: "v", has_full_names: true }, &["id"]),
+            Space::new(&one, Subject::Service { name: "v", has_full_names: false }, &["id"]),
+            Space::new(&one, Subject::Views(&["v"]), &["id"]),
+            Space::new(&one, Subject::View("v"), &["i", "d"]),
+        ];
+        for (index, left) in spaces.iter().enumerate() {
+            for right in spaces.iter().skip(index + 1) {
+                assert_ne!(left.as_bytes(), right.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn a_store_key_stays_short_whatever_the_entity() {
+        let space = Space::new(&Scope::project("p"), Subject::View("v"), &["id"]);
+        let mut entity = Vec::new();
+        EntityValue::Text(&"x".repeat(100_000)).encode(&mut entity);
+        let key = StoreKey::new("features", &space, &entity);
+        assert_eq!(key.as_str().len(), "features:".len() + 32);
+        assert_ne!(key, StoreKey::new("features", &space, b"other"));
+    }
+}

@@ -1,0 +1,230 @@
+//! What is asked: rows of one or more views, as the engine sees a request once its protocol is read.
+
+use core::cell::RefCell;
+use core::hash::{BuildHasher, Hasher};
+use std::rc::Rc;
+
+use foldhash::fast::FixedState;
+
+use crate::model::key::Space;
+use crate::model::row::{Row, Schema, Slot};
+
+/// How long a value may be used, in milliseconds from when it was fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// How long a value counts as fresh.
+    pub ttl: u64,
+    /// How long after that it may still be served while nothing fresher can be had.
+    pub grace: u64,
+    /// How long the news that an entity is unknown counts as fresh.
+    pub negative_ttl: u64,
+}
+
+/// What a caller insists on, where copies may lag behind the origin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consistency {
+    /// Any copy within its lifetimes will do.
+    #[default]
+    Eventual,
+    /// No value may be older than the request's `max_staleness`, whatever happens to the origin.
+    Bounded,
+    /// The origin must be asked, whatever the tiers hold.
+    Strong,
+}
+
+/// Which columns of a view are asked for.
+#[derive(Debug)]
+pub enum Columns {
+    /// These features, by the names that the rows' schemas use.
+    Named(Box<[Box<str>]>),
+    /// Whatever the rows have: a feature service, whose members its origin decides.
+    All,
+}
+
+/// The part of a request that concerns one view; made once for all requests of one shape.
+#[derive(Debug)]
+pub struct ViewAsk {
+    space: Rc<Space>,
+    columns: Columns,
+    lifetimes: Lifetimes,
+    hasher: FixedState,
+    /// Where the asked columns stand in the schemas seen last, since nearly all rows of a view share one.
+    resolved: RefCell<Vec<(Rc<Schema>, Rc<Slots>)>>,
+}
+
+/// How many schemas a view's request remembers. Rows that were merged from partial fetches make a few more than one.
+const RESOLVED_SCHEMAS: usize = 8;
+
+/// Where the columns that a request asks for stand in the rows of one schema.
+#[derive(Debug)]
+pub struct Slots {
+    slots: Box<[Option<Slot>]>,
+    is_complete: bool,
+}
+
+impl Slots {
+    /// Where the features of these names stand in rows of `schema`.
+    #[must_use]
+    pub fn resolve<'a>(names: impl Iterator<Item = &'a str>, schema: &Schema) -> Slots {
+        let slots: Box<[Option<Slot>]> = names.map(|name| schema.feature_slot(name)).collect();
+        Slots { is_complete: slots.iter().all(Option::is_some), slots }
+    }
+
+    /// The slot of column number `column` of the request.
+    #[inline]
+    #[must_use]
+    pub fn at(&self, column: usize) -> Option<Slot> {
+        self.slots.get(column).copied().flatten()
+    }
+
+    /// One slot for each asked column, in the order of the request; `None` where the schema lacks the column.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Option<Slot>] {
+        &self.slots
+    }
+
+    /// Whether the schema has all columns that are asked for.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+}
+
+impl ViewAsk {
+    /// Asks for `columns` of the rows in `space`; `seed` makes row hashes hard to foresee from outside.
+    #[must_use]
+    pub fn new(space: Rc<Space>, columns: Columns, lifetimes: Lifetimes, seed: u64) -> ViewAsk {
+        let mut hasher = FixedState::with_seed(seed).build_hasher();
+        hasher.write(space.as_bytes());
+        let hasher = FixedState::with_seed(hasher.finish());
+        ViewAsk { space, columns, lifetimes, hasher, resolved: RefCell::default() }
+    }
+
+    /// The space of the rows.
+    #[must_use]
+    pub fn space(&self) -> &Rc<Space> {
+        &self.space
+    }
+
+    /// The columns asked for.
+    #[must_use]
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// How long the view's values may be used.
+    #[must_use]
+    pub fn lifetimes(&self) -> &Lifetimes {
+        &self.lifetimes
+    }
+
+    /// The hash of the row of `entity`, the one hash that its way through L1 takes.
+    #[inline]
+    #[must_use]
+    pub fn hash(&self, entity: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(entity);
+        hasher.finish()
+    }
+
+    /// Where the asked columns stand in rows of `schema`.
+    #[must_use]
+    pub fn slots(&self, schema: &Rc<Schema>) -> Rc<Slots> {
+        let mut resolved = self.resolved.borrow_mut();
+        if let Some((_, slots)) = resolved.iter().find(|(known, _)| Rc::ptr_eq(known, schema)) {
+            return Rc::clone(slots);
+        }
+        let names = match &self.columns {
+            Columns::Named(names) => &**names,
+            Columns::All => schema.features(),
+        };
+        let slots = Rc::new(Slots::resolve(names.iter().map(|name| &**name), schema));
+        if resolved.len() >= RESOLVED_SCHEMAS {
+            resolved.remove(0);
+        }
+        resolved.push((Rc::clone(schema), Rc::clone(&slots)));
+        slots
+    }
+}
+
+/// The entity keys of a request, view by view and within a view row by row, in one buffer.
+#[derive(Debug, Default)]
+pub struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+    hashes: Vec<u64>,
+}
+
+impl Keys {
+    /// Forgets all keys and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.hashes.clear();
+    }
+
+    /// Adds the next key, which `write` appends to the buffer, for a row of `view`.
+    ///
+    /// The length of the key, in bytes.
+    #[inline]
+    pub fn push(&mut self, view: &ViewAsk, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        let key = self.bytes.get(start..).unwrap_or_default();
+        self.hashes.push(view.hash(key));
+        self.ends.push(self.bytes.len() as u32);
+        self.bytes.len() - start
+    }
+
+    /// Key number `index` and its hash.
+    #[inline]
+    #[must_use]
+    pub fn at(&self, index: usize) -> (&[u8], u64) {
+        let end = |index: usize| self.ends.get(index).map_or(0, |&end| end as usize);
+        let start = if index == 0 { 0 } else { end(index - 1) };
+        (self.bytes.get(start..end(index)).unwrap_or_default(), self.hashes.get(index).copied().unwrap_or_default())
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+}
+
+/// One request: `rows` entities in each of some views.
+#[derive(Debug)]
+pub struct Ask {
+    /// The views, in the order in which their keys stand.
+    pub views: Rc<[ViewAsk]>,
+    /// How many entities are asked for; a repeated one counts each time.
+    pub rows: usize,
+    /// `views × rows` keys.
+    pub keys: Keys,
+    /// How old a value may be at the most, in milliseconds, where the caller says so.
+    pub max_staleness: Option<u64>,
+    /// What the caller insists on.
+    pub consistency: Consistency,
+}
+
+impl Ask {
+    /// The view and the key of place `index`.
+    #[must_use]
+    pub fn place(&self, index: usize) -> Option<(&ViewAsk, &[u8], u64)> {
+        let view = self.views.get(index.checked_div(self.rows)?)?;
+        let (key, hash) = self.keys.at(index);
+        Some((view, key, hash))
+    }
+
+    /// Whether `row` is the row that place `index` asks for.
+    #[must_use]
+    pub fn is_answered_by(&self, index: usize, row: &Row) -> bool {
+        self.place(index).is_some_and(|(view, key, _)| row.is_of(&view.space, key))
+    }
+}

@@ -1,0 +1,453 @@
+//! A row: all that is known of one entity in one view, in one buffer, so that an answer is assembled by copying slices.
+//!
+//! Layout of the buffer: the values' texts one after the other, then the end of each as a little-endian number of two
+//! bytes (of four where the texts pass 65,535 bytes), then the entity's key. Columns are the join keys as the origin
+//! echoed them, then the features. Rows of one view mostly share one [`Schema`], so that a request resolves its
+//! columns once. Invariant: a row has exactly as many ends as its schema has columns, and they never fall.
+
+use std::rc::Rc;
+
+use crate::model::key::Space;
+use crate::model::order::sorted;
+use crate::model::time::{EventTime, Instant};
+use crate::model::value::{Cell, Status};
+
+/// The names of a row's columns, shared by all rows that have the same.
+#[derive(Debug)]
+pub struct Schema {
+    space: Rc<Space>,
+    join_keys: Box<[Box<str>]>,
+    features: Box<[Box<str>]>,
+    /// Positions in `features`, ordered by name.
+    by_name: Box<[u32]>,
+}
+
+impl Schema {
+    /// A schema of `features`, whose names must differ, keyed by columns that the origin echoes as `join_keys`.
+    ///
+    /// `None` where a name stands twice.
+    #[must_use]
+    pub fn new(space: Rc<Space>, join_keys: Box<[Box<str>]>, features: Box<[Box<str>]>) -> Option<Schema> {
+        let ordered = sorted(features.iter().zip(0_u32..));
+        let has_twins = ordered.array_windows().any(|[(left, _), (right, _)]| left == right);
+        let by_name = ordered.into_iter().map(|(_, position)| position).collect();
+        (!has_twins).then(|| Schema { by_name, space, join_keys, features })
+    }
+
+    /// The space that the rows live in.
+    #[must_use]
+    pub fn space(&self) -> &Rc<Space> {
+        &self.space
+    }
+
+    /// The names of the echoed join keys, in the origin's order.
+    #[must_use]
+    pub fn join_keys(&self) -> &[Box<str>] {
+        &self.join_keys
+    }
+
+    /// The names of the features.
+    #[must_use]
+    pub fn features(&self) -> &[Box<str>] {
+        &self.features
+    }
+
+    /// The slot of the feature of that name.
+    #[must_use]
+    pub fn feature_slot(&self, name: &str) -> Option<Slot> {
+        let at = |&position: &u32| self.features.get(position as usize).map_or("", |feature| feature);
+        let found = self.by_name.binary_search_by(|position| at(position).cmp(name)).ok()?;
+        self.by_name.get(found).map(|&position| Slot(position + self.join_keys.len() as u32))
+    }
+
+    /// The slot of the join key of that name.
+    #[must_use]
+    pub fn join_key_slot(&self, name: &str) -> Option<Slot> {
+        self.join_keys.iter().position(|key| **key == *name).map(|position| Slot(position as u32))
+    }
+
+    /// The slots of all features, in the schema's order.
+    pub fn feature_slots(&self) -> impl Iterator<Item = Slot> + use<> {
+        let first = self.join_keys.len() as u32;
+        (first..).take(self.features.len()).map(Slot)
+    }
+
+    /// Whether two schemas name the same columns in the same order, in the same space.
+    #[must_use]
+    pub fn is_same(&self, other: &Schema) -> bool {
+        self.join_keys == other.join_keys && self.features == other.features && self.space == other.space
+    }
+
+    fn columns(&self) -> usize {
+        self.join_keys.len() + self.features.len()
+    }
+}
+
+/// A column's place in the rows of one schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(pub u32);
+
+/// What is known of the row's features beside their texts.
+#[derive(Clone, Debug, PartialEq)]
+enum Cells {
+    /// The same of all: they came with one answer and share one event, as the features of a view mostly do.
+    Uniform(Cell),
+    /// One for each feature, in the schema's order.
+    Varied(Box<[Cell]>),
+}
+
+/// What a row costs beyond its buffer, in bytes: itself, its counts, its place in the cache's map and list, and the
+/// allocator's share of each. Measured on wasm32 by `tests/memory.rs` of the performance suite; an upper bound there.
+pub const ROW_OVERHEAD: usize = 128;
+
+/// All that is known of one entity in one view.
+#[derive(Debug)]
+pub struct Row {
+    schema: Rc<Schema>,
+    buffer: Box<[u8]>,
+    values_length: u32,
+    has_wide_ends: bool,
+    cells: Cells,
+}
+
+impl Row {
+    /// The names of the columns.
+    #[must_use]
+    pub fn schema(&self) -> &Rc<Schema> {
+        &self.schema
+    }
+
+    /// The canonical key of the entity, without its space.
+    #[must_use]
+    pub fn entity(&self) -> &[u8] {
+        let start = self.values_length as usize + self.schema.columns() * self.end_width();
+        self.buffer.get(start..).unwrap_or_default()
+    }
+
+    /// Whether this is the row of `entity` in `space`.
+    #[inline]
+    #[must_use]
+    pub fn is_of(&self, space: &Rc<Space>, entity: &[u8]) -> bool {
+        (Rc::ptr_eq(&self.schema.space, space) || self.schema.space == *space) && self.entity() == entity
+    }
+
+    /// The JSON text of the value in `slot`, and whatever stands behind it in the buffer, with the text's length.
+    ///
+    /// The bytes behind let a copier move fixed-size blocks instead of exact lengths.
+    #[inline]
+    #[must_use]
+    pub fn window(&self, slot: Slot) -> (&[u8], usize) {
+        let start = if slot.0 == 0 { 0 } else { self.end(slot.0 - 1) };
+        let end = self.end(slot.0);
+        (self.buffer.get(start..).unwrap_or_default(), end.saturating_sub(start))
+    }
+
+    /// The JSON text of the value in `slot`.
+    #[inline]
+    #[must_use]
+    pub fn value(&self, slot: Slot) -> &[u8] {
+        let (bytes, length) = self.window(slot);
+        bytes.get(..length).unwrap_or_default()
+    }
+
+    /// What all features have in common, where they do.
+    #[inline]
+    #[must_use]
+    pub fn uniform_cell(&self) -> Option<&Cell> {
+        match &self.cells {
+            Cells::Uniform(cell) => Some(cell),
+            Cells::Varied(_) => None,
+        }
+    }
+
+    /// What is known of the feature in `slot`.
+    #[inline]
+    #[must_use]
+    pub fn cell(&self, slot: Slot) -> Option<&Cell> {
+        match &self.cells {
+            Cells::Uniform(cell) => Some(cell),
+            Cells::Varied(cells) => cells.get((slot.0 as usize).checked_sub(self.schema.join_keys.len())?),
+        }
+    }
+
+    /// The memory that the row holds, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let cells = match &self.cells {
+            Cells::Uniform(_) => 0,
+            Cells::Varied(cells) => size_of_val::<[Cell]>(cells),
+        };
+        ROW_OVERHEAD + self.buffer.len() + cells
+    }
+
+    /// This row with the columns of `newer` put over its own; both must be of one entity.
+    ///
+    /// Of a column that both have, the value that was fetched later stays.
+    #[must_use]
+    pub fn merge(&self, newer: &Row) -> Row {
+        let keys_of = if newer.schema.join_keys.is_empty() { self } else { newer };
+        let join_keys = &keys_of.schema.join_keys;
+        let mut is_replaced = vec![false; newer.schema.features.len()];
+        let mut kept: Vec<(Slot, &Box<str>)> = Vec::new();
+        for (slot, name) in self.schema.feature_slots().zip(self.schema.features.iter()) {
+            let Some(theirs) = newer.schema.feature_slot(name) else {
+                kept.push((slot, name));
+                continue;
+            };
+            let is_later = |ours: &Cell, theirs: &Cell| ours.fetched_at > theirs.fetched_at;
+            if self.cell(slot).zip(newer.cell(theirs)).is_some_and(|(ours, theirs)| is_later(ours, theirs)) {
+                kept.push((slot, name));
+                let position = (theirs.0 as usize).saturating_sub(newer.schema.join_keys.len());
+                if let Some(is_replaced) = is_replaced.get_mut(position) {
+                    *is_replaced = true;
+                }
+            }
+        }
+        let slots_and_names = newer.schema.feature_slots().zip(newer.schema.features.iter());
+        let theirs: Vec<(Slot, &Box<str>)> = slots_and_names
+            .zip(is_replaced)
+            .filter(|&(_, is_replaced)| !is_replaced)
+            .map(|(theirs, _)| theirs)
+            .collect();
+
+        let features: Box<[Box<str>]> = theirs.iter().chain(&kept).map(|&(_, name)| name.clone()).collect();
+        let schema = if features == newer.schema.features && *join_keys == newer.schema.join_keys {
+            Some(Rc::clone(&newer.schema))
+        } else {
+            Schema::new(Rc::clone(&self.schema.space), join_keys.clone(), features).map(Rc::new)
+        };
+        // The names were made to differ just above, so a schema is always there; should it not be, the newer row is right.
+        let schema = schema.unwrap_or_else(|| Rc::clone(&newer.schema));
+        let mut builder = RowBuilder::new(schema, newer.entity());
+        for slot in (0..join_keys.len() as u32).map(Slot) {
+            builder.push_join_key(keys_of.value(slot));
+        }
+        for (row, slots) in [(newer, &theirs), (self, &kept)] {
+            for &(slot, _) in slots {
+                if let Some(&cell) = row.cell(slot) {
+                    builder.push_feature(row.value(slot), cell);
+                }
+            }
+        }
+        builder.finish()
+    }
+
+    /// This row with `schema`, which must be the same as its own; else the row stays as it is.
+    #[must_use]
+    pub fn with_schema(mut self, schema: Rc<Schema>) -> Row {
+        if self.schema.is_same(&schema) {
+            self.schema = schema;
+        }
+        self
+    }
+
+    /// This row without the features for which `is_kept` says no.
+    #[must_use]
+    pub fn retain(&self, mut is_kept: impl FnMut(&str, &Cell) -> bool) -> Row {
+        let kept: Vec<(Slot, &Box<str>, Cell)> = self
+            .schema
+            .feature_slots()
+            .zip(self.schema.features.iter())
+            .filter_map(|(slot, name)| self.cell(slot).map(|cell| (slot, name, *cell)))
+            .filter(|(_, name, cell)| is_kept(name, cell))
+            .collect();
+        let names = kept.iter().map(|&(_, name, _)| name.clone()).collect();
+        let schema = Schema::new(Rc::clone(&self.schema.space), self.schema.join_keys.clone(), names);
+        let schema = schema.map_or_else(|| Rc::clone(&self.schema), Rc::new);
+        let mut builder = RowBuilder::new(schema, self.entity());
+        for slot in (0..self.schema.join_keys.len() as u32).map(Slot) {
+            builder.push_join_key(self.value(slot));
+        }
+        for (slot, _, cell) in kept {
+            builder.push_feature(self.value(slot), cell);
+        }
+        builder.finish()
+    }
+
+    /// Whether both rows say the same of the same columns, whenever each was fetched.
+    #[must_use]
+    pub fn has_same_content(&self, other: &Row) -> bool {
+        if !self.schema.is_same(&other.schema) || self.values_length != other.values_length {
+            return false;
+        }
+        let ends = self.values_length as usize + self.schema.columns() * self.end_width();
+        self.buffer.get(..ends) == other.buffer.get(..ends)
+            && self.schema.feature_slots().all(|slot| match (self.cell(slot), other.cell(slot)) {
+                (Some(ours), Some(theirs)) => ours.status == theirs.status && ours.event_time == theirs.event_time,
+                _ => false,
+            })
+    }
+
+    #[inline]
+    fn end_width(&self) -> usize {
+        if self.has_wide_ends { 4 } else { 2 }
+    }
+
+    #[inline]
+    fn end(&self, column: u32) -> usize {
+        let ends = self.buffer.get(self.values_length as usize..).unwrap_or_default();
+        let column = column as usize;
+        if self.has_wide_ends {
+            ends.get(column * 4..)
+                .and_then(|ends| ends.first_chunk())
+                .map_or(0, |end| u32::from_le_bytes(*end) as usize)
+        } else {
+            ends.get(column * 2..)
+                .and_then(|ends| ends.first_chunk())
+                .map_or(0, |end| usize::from(u16::from_le_bytes(*end)))
+        }
+    }
+}
+
+/// Builds a row column by column, in the schema's order.
+#[derive(Debug)]
+pub struct RowBuilder<'a> {
+    schema: Rc<Schema>,
+    entity: &'a [u8],
+    values: Vec<u8>,
+    ends: Vec<u32>,
+    cells: Vec<Cell>,
+}
+
+impl<'a> RowBuilder<'a> {
+    /// Begins the row of `entity`.
+    #[must_use]
+    pub fn new(schema: Rc<Schema>, entity: &'a [u8]) -> RowBuilder<'a> {
+        let columns = schema.columns();
+        RowBuilder {
+            schema,
+            entity,
+            values: Vec::with_capacity(columns * 16 + entity.len()),
+            ends: Vec::with_capacity(columns),
+            cells: Vec::with_capacity(columns),
+        }
+    }
+
+    /// Adds the text of the next join key.
+    pub fn push_join_key(&mut self, text: &[u8]) {
+        self.values.extend_from_slice(text);
+        self.ends.push(self.values.len() as u32);
+    }
+
+    /// Adds the text of the next feature.
+    pub fn push_feature(&mut self, text: &[u8], cell: Cell) {
+        self.push_join_key(text);
+        self.cells.push(cell);
+    }
+
+    /// The row. Columns that were not pushed are `null` and invalid; columns too many are left out.
+    #[must_use]
+    pub fn finish(mut self) -> Row {
+        let columns = self.schema.columns();
+        let unknown =
+            Cell { status: Status::Invalid, is_negative: false, event_time: EventTime::ZERO, fetched_at: Instant(0) };
+        self.ends.truncate(columns);
+        self.values.truncate(self.ends.last().map_or(0, |&end| end as usize));
+        while self.ends.len() < columns {
+            self.push_join_key(b"null");
+        }
+        self.cells.resize(self.schema.features.len(), unknown);
+
+        let has_wide_ends = self.values.len() > usize::from(u16::MAX);
+        let values_length = self.values.len() as u32;
+        let mut buffer = self.values;
+        buffer.reserve_exact(columns * if has_wide_ends { 4 } else { 2 } + self.entity.len());
+        for end in self.ends {
+            if has_wide_ends {
+                buffer.extend_from_slice(&end.to_le_bytes());
+            } else {
+                buffer.extend_from_slice(&(end as u16).to_le_bytes());
+            }
+        }
+        buffer.extend_from_slice(self.entity);
+        let cells = match self.cells.first() {
+            Some(first) if self.cells.iter().all(|cell| cell == first) => Cells::Uniform(*first),
+            Some(_) => Cells::Varied(self.cells.into()),
+            None => Cells::Uniform(unknown),
+        };
+        Row { schema: self.schema, buffer: buffer.into(), values_length, has_wide_ends, cells }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::key::{EntityValue, Scope, Subject};
+
+    fn space() -> Rc<Space> {
+        Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), &["id"]))
+    }
+
+    fn cell(fetched_at: u64) -> Cell {
+        Cell { status: Status::Present, is_negative: false, event_time: EventTime(7), fetched_at: Instant(fetched_at) }
+    }
+
+    fn row(features: &[(&str, &str, u64)]) -> Row {
+        let names = features.iter().map(|&(name, ..)| name.into()).collect();
+        let schema = Rc::new(Schema::new(space(), Box::new(["id".into()]), names).unwrap());
+        let mut key = Vec::new();
+        EntityValue::Number("1001").encode(&mut key);
+        let mut builder = RowBuilder::new(schema, &key);
+        builder.push_join_key(b"1001");
+        for &(_, text, fetched_at) in features {
+            builder.push_feature(text.as_bytes(), cell(fetched_at));
+        }
+        builder.finish()
+    }
+
+    fn text(row: &Row, name: &str) -> Option<String> {
+        row.schema().feature_slot(name).map(|slot| String::from_utf8(row.value(slot).to_vec()).unwrap())
+    }
+
+    #[test]
+    fn values_come_back_as_their_own_text() {
+        let row = row(&[("b", "1.0", 5), ("a", "9007199254740993", 5), ("c", "null", 5)]);
+        assert_eq!(text(&row, "b").unwrap(), "1.0");
+        assert_eq!(text(&row, "a").unwrap(), "9007199254740993");
+        assert_eq!(row.value(row.schema().join_key_slot("id").unwrap()), b"1001");
+        assert_eq!(text(&row, "d"), None);
+        assert_eq!(row.uniform_cell(), Some(&cell(5)));
+        assert!(row.is_of(&space(), b"n\x041001"));
+        assert!(!row.is_of(&space(), b"t\x041001"));
+    }
+
+    #[test]
+    fn a_row_of_long_values_has_wide_ends() {
+        let long = format!("\"{}\"", "x".repeat(70_000));
+        let row = row(&[("a", &long, 5), ("b", "2", 5)]);
+        assert_eq!(text(&row, "a").unwrap(), long);
+        assert_eq!(text(&row, "b").unwrap(), "2");
+        assert!(row.is_of(&space(), b"n\x041001"));
+    }
+
+    #[test]
+    fn merging_keeps_the_later_value_of_each_feature() {
+        let merged = row(&[("a", "1", 5), ("b", "2", 9)]).merge(&row(&[("b", "3", 7), ("c", "4", 7)]));
+        assert_eq!(text(&merged, "a").unwrap(), "1");
+        assert_eq!(text(&merged, "b").unwrap(), "2");
+        assert_eq!(text(&merged, "c").unwrap(), "4");
+        assert_eq!(merged.cell(merged.schema().feature_slot("c").unwrap()), Some(&cell(7)));
+        assert_eq!(merged.uniform_cell(), None);
+        let replaced = row(&[("a", "1", 5)]).merge(&row(&[("a", "2", 6), ("b", "3", 6)]));
+        assert_eq!((text(&replaced, "a"), replaced.uniform_cell()), (Some("2".into()), Some(&cell(6))));
+    }
+
+    #[test]
+    fn what_is_not_kept_is_gone() {
+        let kept = row(&[("a", "1", 5), ("b", "2", 9)]).retain(|_, cell| cell.fetched_at.0 > 6);
+        assert_eq!((text(&kept, "a"), text(&kept, "b")), (None, Some("2".into())));
+    }
+
+    #[test]
+    fn content_is_compared_without_the_fetch_time() {
+        assert!(row(&[("a", "1", 5)]).has_same_content(&row(&[("a", "1", 9)])));
+        assert!(!row(&[("a", "1", 5)]).has_same_content(&row(&[("a", "2", 5)])));
+        assert!(!row(&[("a", "1", 5)]).has_same_content(&row(&[("b", "1", 5)])));
+        assert!(!row(&[("a", "1", 5), ("b", "23", 5)]).has_same_content(&row(&[("a", "12", 5), ("b", "3", 5)])));
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_makes_no_schema() {
+        assert!(Schema::new(space(), Box::new([]), Box::new(["a".into(), "a".into()])).is_none());
+    }
+}

@@ -1,0 +1,218 @@
+//! Points in time: when a row was fetched, and when the event behind a value happened.
+
+use core::fmt;
+
+/// A point in time in milliseconds since 1970-01-01T00:00:00Z, as the host's clock gave it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(pub u64);
+
+impl Instant {
+    /// How many milliseconds lie between `earlier` and this point; 0 where the clock went backwards.
+    #[must_use]
+    pub fn millis_since(self, earlier: Instant) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// This point moved forward by `millis`.
+    #[must_use]
+    pub fn plus(self, millis: u64) -> Instant {
+        Instant(self.0.saturating_add(millis))
+    }
+}
+
+/// The time of the event behind a value, in microseconds since 1970-01-01T00:00:00Z.
+///
+/// Feast writes zero where no event is known: for join keys, for outputs of on-demand views, for missing rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventTime(pub i64);
+
+/// Years 0001 to 9999, the range that RFC 3339 and protobuf's `Timestamp` share.
+const EARLIEST: i64 = -62_135_596_800_000_000;
+const LATEST: i64 = 253_402_300_799_999_999;
+const MICROS: i64 = 1_000_000;
+
+impl EventTime {
+    /// No event is known.
+    pub const ZERO: EventTime = EventTime(0);
+
+    /// Reads an RFC 3339 time with `Z` or a numeric offset; digits past the sixth of the fraction are dropped.
+    ///
+    /// `None` where the text is no such time or lies outside the years 1 to 9999.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<EventTime> {
+        let bytes = text.as_bytes();
+        let (date, rest) = bytes.split_at_checked(10)?;
+        let (&separator, rest) = rest.split_first()?;
+        if !matches!(separator, b'T' | b't' | b' ') {
+            return None;
+        }
+        let (clock, rest) = rest.split_at_checked(8)?;
+        let (year, month, day) = (digits(date, 0, 4)?, digits(date, 5, 2)?, digits(date, 8, 2)?);
+        let (hour, minute, second) = (digits(clock, 0, 2)?, digits(clock, 3, 2)?, digits(clock, 6, 2)?);
+        let separators = [date.get(4), date.get(7), clock.get(2), clock.get(5)];
+        if separators != [Some(&b'-'), Some(&b'-'), Some(&b':'), Some(&b':')] {
+            return None;
+        }
+        let in_range = (1..=12).contains(&month)
+            && (1..=days_in_month(year, month)).contains(&day)
+            && hour < 24
+            && minute < 60
+            && second < 60;
+        if !in_range {
+            return None;
+        }
+        let (fraction, zone) = split_fraction(rest)?;
+        let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
+        let micros = (seconds - zone_offset_seconds(zone)?) * MICROS + fraction;
+        (EARLIEST..=LATEST).contains(&micros).then_some(EventTime(micros))
+    }
+}
+
+impl fmt::Display for EventTime {
+    /// RFC 3339 with `Z` and 0, 3 or 6 digits of fraction, as protobuf's JSON form has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.clamp(EARLIEST, LATEST);
+        let (seconds, fraction) = (micros.div_euclid(MICROS), micros.rem_euclid(MICROS));
+        let (days, clock) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        let (year, month, day) = civil_from_days(days);
+        let (hour, minute, second) = (clock / 3_600, clock / 60 % 60, clock % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        match fraction {
+            0 => {}
+            whole if whole % 1_000 == 0 => write!(f, ".{:03}", whole / 1_000)?,
+            exact => write!(f, ".{exact:06}")?,
+        }
+        f.write_str("Z")
+    }
+}
+
+fn digits(bytes: &[u8], from: usize, count: usize) -> Option<i64> {
+    bytes.get(from..from + count)?.iter().try_fold(0_i64, |number, byte| match byte {
+        b'0'..=b'9' => Some(number * 10 + i64::from(byte - b'0')),
+        _ => None,
+    })
+}
+
+/// Splits `.123456789Z` into microseconds and the zone.
+fn split_fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
+    let Some((b'.', after)) = rest.split_first() else {
+        return Some((0, rest));
+    };
+    let count = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if count == 0 {
+        return None;
+    }
+    let kept = count.min(6);
+    let mut micros = digits(after, 0, kept)?;
+    for _ in kept..6 {
+        micros *= 10;
+    }
+    Some((micros, after.get(count..)?))
+}
+
+fn zone_offset_seconds(zone: &[u8]) -> Option<i64> {
+    match zone {
+        b"Z" | b"z" => Some(0),
+        [sign @ (b'+' | b'-'), clock @ ..] if clock.len() == 5 && clock.get(2) == Some(&b':') => {
+            let (hours, minutes) = (digits(clock, 0, 2)?, digits(clock, 3, 2)?);
+            let seconds = (hours < 24 && minutes < 60).then_some(hours * 3_600 + minutes * 60)?;
+            Some(if *sign == b'+' { seconds } else { -seconds })
+        }
+        _ => None,
+    }
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if is_leap => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 of a date in the proleptic Gregorian calendar.
+///
+/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// The inverse of [`days_from_civil`], from the same source.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_comes_back_as_it_was_written() {
+        for text in [
+            "1970-01-01T00:00:00Z",
+            "2026-11-23T08:00:00Z",
+            "2026-11-23T09:22:41.5Z",
+            "2024-02-29T23:59:59.123456Z",
+            "0001-01-01T00:00:00Z",
+            "9999-12-31T23:59:59.999999Z",
+            "1969-12-31T23:59:59.999Z",
+        ] {
+            let expected = if text.contains(".5Z") { "2026-11-23T09:22:41.500Z" } else { text };
+            assert_eq!(EventTime::parse(text).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn an_offset_is_turned_into_utc_and_nanoseconds_are_cut_to_six_digits() {
+        assert_eq!(EventTime::parse("2026-11-23T10:00:00+02:00"), EventTime::parse("2026-11-23T08:00:00Z"));
+        assert_eq!(
+            EventTime::parse("2026-11-23T08:00:00.123456789Z").unwrap().to_string(),
+            "2026-11-23T08:00:00.123456Z"
+        );
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "2026",
+            "2026-13-01T00:00:00Z",
+            "2026-02-30T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00+2:00",
+            "2026/01/01T00:00:00Z",
+            "2026-01-01T00:00:00Zz",
+            "0000-01-01T00:00:00Z",
+            "2026-01-01T00:00:60Z",
+            "２026-01-01T00:00:00Z",
+        ] {
+            assert_eq!(EventTime::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_survives_the_round_trip() {
+        for days in -150_000..150_000 {
+            let (year, month, day) = civil_from_days(days);
+            assert_eq!(days_from_civil(year, month, day), days);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What is known of one feature of one entity, beside its value's text.
+
+use crate::model::time::{EventTime, Instant};
+
+/// Feast's field statuses, in the order of its protobuf enumeration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Status {
+    /// The value could not be had: its store or origin failed, or did not answer in time.
+    Invalid = 0,
+    /// A value is there. Feast's Python server says so of a stored null too.
+    Present = 1,
+    /// The entity is known and the value is null.
+    NullValue = 2,
+    /// The origin does not know this entity.
+    NotFound = 3,
+    /// The value's event lies further back than its view allows.
+    OutsideMaxAge = 4,
+}
+
+impl Status {
+    /// The name that Feast's JSON uses.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Status::Invalid => "INVALID",
+            Status::Present => "PRESENT",
+            Status::NullValue => "NULL_VALUE",
+            Status::NotFound => "NOT_FOUND",
+            Status::OutsideMaxAge => "OUTSIDE_MAX_AGE",
+        }
+    }
+
+    /// The status of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// The status of that number, as the stored form holds it.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Status> {
+        Status::ALL.into_iter().find(|&status| status as u8 == number)
+    }
+
+    const ALL: [Status; 5] =
+        [Status::Invalid, Status::Present, Status::NullValue, Status::NotFound, Status::OutsideMaxAge];
+}
+
+/// What is known of one value beside its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Whether and how the value is there, in the origin's words.
+    pub status: Status,
+    /// Whether the origin knows nothing of the entity, which may change sooner than a value does. Its Redis store says
+    /// `PRESENT` even then, so this is not the same as `NOT_FOUND`.
+    pub is_negative: bool,
+    /// When the event behind the value happened.
+    pub event_time: EventTime,
+    /// When Featheredge had it from the origin.
+    pub fetched_at: Instant,
+}
