@@ -1,0 +1,7 @@
+//! What keeps rows: L1 in memory, the stored form for L2 and L3, and the rules of fresh, stale and expired.
+//!
+//! Knows neither requests nor protocols. Its invariant: what it hands out is the row of exactly the key asked for.
+
+pub mod codec;
+pub mod freshness;
+pub mod memory;
