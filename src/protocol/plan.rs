@@ -1,0 +1,398 @@
+//! What a set of features means: which views, keyed by which columns, and under which names the values go out.
+//!
+//! A plan depends on the shape of a request alone, its features and the names of its entity columns, so one plan serves
+//! all requests of a shape and is made once. Which columns key a view comes from the configuration or the origin's
+//! registry. Where these do not know all views of a request, the views are treated as one, keyed by the whole entity row:
+//! always right, if less shared.
+
+use core::hash::{BuildHasher, Hasher};
+use core::num::NonZeroUsize;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use foldhash::fast::FixedState;
+use lru::LruCache;
+
+use crate::model::key::{Scope, Space, Subject};
+use crate::model::order::sorted;
+use crate::model::request::{Columns, Lifetimes, ViewAsk};
+use crate::model::time::Instant;
+use crate::protocol::call::{self, Call};
+use crate::protocol::json;
+
+/// How many shapes are remembered. Each is a few kilobytes; services ask in tens of shapes, not in thousands.
+const MAX_PLANS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
+
+/// What is known of a view or feature service beside its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewFacts {
+    /// The columns that key its rows; request data of an on-demand view belongs to them.
+    pub key_columns: Vec<String>,
+    /// How long its values may be used.
+    pub lifetimes: Lifetimes,
+}
+
+/// What is known of the project, from the configuration and the registry.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// Whose rows they are.
+    pub scope: Scope,
+    /// The views whose key columns are known.
+    pub views: BTreeMap<String, ViewFacts>,
+    /// The feature services whose key columns are known.
+    pub services: BTreeMap<String, ViewFacts>,
+    /// For all others.
+    pub lifetimes: Lifetimes,
+    /// For feature services: how long their members count as known, in milliseconds.
+    pub membership_ttl: u64,
+    /// The view that names without a colon belong to, in the native protocol.
+    pub default_view: String,
+    /// How long the registry's word about a view counts, in milliseconds; `None` where there is no registry to ask.
+    pub registry_ttl: Option<u64>,
+    /// Makes row hashes hard to foresee from outside.
+    pub seed: u64,
+}
+
+/// One feature that goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The number of its view among the plan's.
+    pub view: usize,
+    /// The number of its column among the view's.
+    pub column: usize,
+    /// The reference that the origin is asked by: `view:feature`.
+    pub reference: Box<str>,
+    /// The name under which the value goes out.
+    pub name: Box<str>,
+}
+
+/// How requests of one shape are served.
+#[derive(Debug)]
+pub struct Plan {
+    /// The views, as the engine is asked for them.
+    pub views: Rc<[ViewAsk]>,
+    /// For each view, the numbers of the request's columns that key it, ordered by name.
+    pub key_columns: Vec<Vec<usize>>,
+    /// What goes out, in the request's order; nothing for a feature service, whose members the origin names.
+    pub outputs: Vec<Output>,
+    /// The names of the outputs as the answer lists them, each a JSON string with a comma behind it.
+    pub names_text: Vec<u8>,
+    /// The names of the request's entity columns.
+    pub columns: Vec<Box<str>>,
+    /// The feature service that is asked for, where one is.
+    pub service: Option<Box<str>>,
+    /// Whether the key columns are known for each view, so that a join key can be told from request data.
+    pub is_attributed: bool,
+    /// Whether names go out with their view.
+    pub full_feature_names: bool,
+}
+
+/// How to go on with a request.
+#[derive(Clone, Debug)]
+pub enum Planned {
+    /// As this plan says.
+    Serve(Rc<Plan>),
+    /// The origin must judge: it comes back with an error mostly, or with something that is not ours to keep.
+    Forward,
+}
+
+/// Which protocol's naming holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// `feature`, or `view__feature` with full names.
+    Feast,
+    /// As the request has them.
+    AsAsked,
+}
+
+/// The plans in use.
+#[derive(Debug)]
+pub struct Planner {
+    project: Project,
+    /// What the registry said of the views, once it said something.
+    learned: Option<BTreeMap<String, ViewFacts>>,
+    /// When the registry is to be asked.
+    learn_at: Instant,
+    plans: LruCache<u64, (Box<[u8]>, Planned), FixedState>,
+    signature: Vec<u8>,
+}
+
+/// How soon the registry is asked again where it said nothing, in milliseconds.
+const RETRY_MILLIS: u64 = 30_000;
+
+impl Planner {
+    /// A planner for `project`.
+    #[must_use]
+    pub fn new(project: Project) -> Planner {
+        Planner {
+            project,
+            learned: None,
+            learn_at: Instant(0),
+            plans: LruCache::with_hasher(MAX_PLANS, FixedState::default()),
+            signature: Vec::new(),
+        }
+    }
+
+    /// Whether the registry is to be asked now. Whoever asks this is taken to ask the registry, so that not all do at once.
+    pub fn must_learn(&mut self, now: Instant) -> bool {
+        let is_due = self.project.registry_ttl.is_some() && now >= self.learn_at;
+        if is_due {
+            self.learn_at = now.plus(RETRY_MILLIS);
+        }
+        is_due
+    }
+
+    /// Whether the registry has told anything yet.
+    #[must_use]
+    pub fn has_learned(&self) -> bool {
+        self.learned.is_some()
+    }
+
+    /// Learns from the registry, at `now`, which columns key each view, and forgets the plans that were made without.
+    pub fn learn(&mut self, views: BTreeMap<String, Vec<String>>, now: Instant) {
+        let lifetimes =
+            |view: &str| self.project.views.get(view).map_or(self.project.lifetimes, |facts| facts.lifetimes);
+        let facts = |(view, key_columns): (String, Vec<String>)| {
+            let facts = ViewFacts { key_columns, lifetimes: lifetimes(&view) };
+            (view, facts)
+        };
+        let mut learned = BTreeMap::new();
+        learned.extend(views.into_iter().map(facts));
+        if self.learned.as_ref() != Some(&learned) {
+            self.learned = Some(learned);
+            self.plans.clear();
+        }
+        self.learn_at = now.plus(self.project.registry_ttl.unwrap_or(RETRY_MILLIS));
+    }
+
+    /// What is known of the project.
+    #[must_use]
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// The plan for `call`, which stands in `body`.
+    pub fn plan(&mut self, call: &Call, body: &[u8], naming: Naming) -> Planned {
+        self.signature.clear();
+        self.signature.push(u8::from(naming == Naming::Feast) << 1 | u8::from(call.full_feature_names));
+        let features = call.features.filter(|_| call.service.is_none());
+        let asked = call.service.iter().chain(features.iter()).map(|span| span.bytes(body));
+        for part in asked.chain(call.columns.iter().map(|column| call.name(column, body))) {
+            self.signature.extend_from_slice(part);
+            // No JSON text has a NUL in it, so the parts keep apart.
+            self.signature.push(0);
+        }
+        let mut hasher = FixedState::with_seed(self.project.seed).build_hasher();
+        hasher.write(&self.signature);
+        let hash = hasher.finish();
+        if let Some((signature, planned)) = self.plans.get(&hash)
+            && **signature == *self.signature
+        {
+            return planned.clone();
+        }
+        let planned = self.make(call, body, naming);
+        self.plans.put(hash, (self.signature.as_slice().into(), planned.clone()));
+        planned
+    }
+
+    fn make(&self, call: &Call, body: &[u8], naming: Naming) -> Planned {
+        let mut scratch = String::new();
+        let columns: Vec<Box<str>> = call.columns.iter().map(|column| call.plain_name(column, body)).collect();
+        if has_twins(columns.iter().map(|name| &**name)) {
+            return Planned::Forward;
+        }
+        let plan = match (call.service, call.features) {
+            (Some(service), _) => {
+                self.service_plan(service.string(body, &mut scratch), columns, call.full_feature_names)
+            }
+            (None, Some(features)) => {
+                let mut references = Vec::with_capacity(call.feature_count);
+                call::for_each_string(features, body, |reference| references.push(reference.to_owned()));
+                self.feature_plan(&references, columns, naming, call.full_feature_names)
+            }
+            (None, None) => None,
+        };
+        plan.map_or(Planned::Forward, |plan| Planned::Serve(Rc::new(plan)))
+    }
+
+    /// `None` where the origin must judge.
+    fn service_plan(&self, service: &str, columns: Vec<Box<str>>, full_feature_names: bool) -> Option<Plan> {
+        let known = self.project.services.get(service).filter(|facts| is_keyed_by(&[facts], &columns));
+        let mut lifetimes = known.map_or(self.project.lifetimes, |facts| facts.lifetimes);
+        // The rows of a service carry its members, so knowing the members and having fresh rows is one thing.
+        lifetimes.ttl = lifetimes.ttl.min(self.project.membership_ttl);
+        let key_columns = key_columns(known.map(|facts| facts.key_columns.as_slice()), &columns)?;
+        let space = space(
+            &self.project.scope,
+            Subject::Service { name: service, has_full_names: full_feature_names },
+            &key_columns,
+            &columns,
+        );
+        let ask = ViewAsk::new(space, Columns::All, lifetimes, self.project.seed);
+        Some(Plan {
+            views: Rc::new([ask]),
+            key_columns: vec![key_columns],
+            outputs: Vec::new(),
+            names_text: Vec::new(),
+            columns,
+            service: Some(service.into()),
+            is_attributed: false,
+            full_feature_names,
+        })
+    }
+
+    /// `None` where the origin must judge.
+    fn feature_plan(&self, asked: &[String], columns: Vec<Box<str>>, naming: Naming, full_names: bool) -> Option<Plan> {
+        let references: Vec<(String, String)> =
+            asked.iter().map(|reference| self.split(reference, naming)).collect::<Option<_>>()?;
+        let views = distinct(references.iter().map(|(view, _)| view.as_str()));
+        let facts: Option<Vec<&ViewFacts>> = views.iter().map(|view| self.facts(view)).collect();
+        let facts = facts.filter(|facts| is_keyed_by(facts, &columns));
+        let is_attributed = facts.is_some();
+        // Views that are not all known are one group, keyed by the whole entity row; its columns are full references.
+        let groups = if is_attributed || views.len() == 1 { views.len() } else { 1 };
+        let group_of = |view: &str| if groups == 1 { Some(0) } else { views.iter().position(|known| *known == view) };
+        let mut names: Vec<Vec<Box<str>>> = vec![Vec::new(); groups];
+        let mut outputs = Vec::with_capacity(references.len());
+        let mut columns_of: hashbrown::HashMap<(&str, &str), usize, FixedState> = hashbrown::HashMap::default();
+        for (asked, (view, feature)) in asked.iter().zip(&references) {
+            let group = group_of(view)?;
+            let names = names.get_mut(group)?;
+            let column = *columns_of.entry((view, feature)).or_insert_with(|| {
+                names.push(if groups == views.len() {
+                    feature.as_str().into()
+                } else {
+                    format!("{view}:{feature}").into()
+                });
+                names.len() - 1
+            });
+            let name = match naming {
+                Naming::Feast if full_names => format!("{view}__{feature}"),
+                Naming::Feast => feature.clone(),
+                Naming::AsAsked => asked.clone(),
+            };
+            outputs.push(Output {
+                view: group,
+                column,
+                reference: format!("{view}:{feature}").into(),
+                name: name.into(),
+            });
+        }
+        // The native protocol has no short names to collide, so the origin is asked for full ones just where they would.
+        let full_names = match naming {
+            Naming::Feast => full_names,
+            Naming::AsAsked => has_twins(references.iter().map(|(_, feature)| feature.as_str())),
+        };
+        // Two features under one name, or one asked for twice: Feast refuses some of these, and it is not ours to say which.
+        if references.is_empty() || has_twins(outputs.iter().map(|output| &*output.name)) {
+            return None;
+        }
+        let mut asks = Vec::with_capacity(groups);
+        let mut keys = Vec::with_capacity(groups);
+        for (group, names) in names.into_iter().enumerate() {
+            let facts = facts.as_ref().and_then(|facts| facts.get(group));
+            let key_columns = key_columns(facts.map(|facts| facts.key_columns.as_slice()), &columns)?;
+            let subject = match views.get(group) {
+                Some(view) if groups == views.len() => Subject::View(view),
+                _ => Subject::Views(&views),
+            };
+            let space = space(&self.project.scope, subject, &key_columns, &columns);
+            let lifetimes = match facts {
+                Some(facts) => facts.lifetimes,
+                None => self.strictest(&views),
+            };
+            asks.push(ViewAsk::new(space, Columns::Named(names.into()), lifetimes, self.project.seed));
+            keys.push(key_columns);
+        }
+        let mut names_text = Vec::new();
+        for output in &outputs {
+            json::write_string(&mut names_text, &output.name);
+            names_text.push(b',');
+        }
+        Some(Plan {
+            views: asks.into(),
+            key_columns: keys,
+            names_text,
+            outputs,
+            columns,
+            service: None,
+            is_attributed,
+            full_feature_names: full_names,
+        })
+    }
+
+    /// A reference's view and feature; `None` where it is no reference.
+    fn split(&self, reference: &str, naming: Naming) -> Option<(String, String)> {
+        let (view, feature) = match (reference.split_once(':'), naming) {
+            (Some(parts), _) => parts,
+            (None, Naming::AsAsked) => (self.project.default_view.as_str(), reference),
+            (None, Naming::Feast) => return None,
+        };
+        let is_plain = !view.is_empty() && !feature.is_empty() && !feature.contains(':');
+        is_plain.then(|| (view.to_owned(), feature.to_owned()))
+    }
+
+    /// What is known of a view; a version in the reference shares its view's facts unless it has its own.
+    fn facts(&self, view: &str) -> Option<&ViewFacts> {
+        let configured = [view, unversioned(view)].into_iter().filter_map(|view| self.project.views.get(view));
+        let learned = self.learned.as_ref().and_then(|learned| learned.get(unversioned(view)));
+        configured.chain(learned).find(|facts| !facts.key_columns.is_empty())
+    }
+
+    /// The shortest lifetimes of a group of views.
+    fn strictest(&self, views: &[&str]) -> Lifetimes {
+        let lifetimes = views
+            .iter()
+            .map(|view| self.project.views.get(*view).map_or(self.project.lifetimes, |facts| facts.lifetimes));
+        let strictest = lifetimes.reduce(|one, other| Lifetimes {
+            ttl: one.ttl.min(other.ttl),
+            grace: one.grace.min(other.grace),
+            negative_ttl: one.negative_ttl.min(other.negative_ttl),
+        });
+        strictest.unwrap_or(self.project.lifetimes)
+    }
+}
+
+/// Whether the columns of a request are just those that key these views.
+///
+/// Where one is missing, or one is there that keys none of them, the origin has its own rules of what it answers and which
+/// columns it echoes; the whole entity row as the key is right whatever they are.
+fn is_keyed_by(facts: &[&ViewFacts], columns: &[Box<str>]) -> bool {
+    let keys = || facts.iter().flat_map(|facts| &facts.key_columns);
+    keys().all(|key| columns.iter().any(|column| **column == **key))
+        && columns.iter().all(|column| keys().any(|key| **column == **key))
+}
+
+/// A view's name without the version that a reference may give.
+fn unversioned(view: &str) -> &str {
+    view.split_once('@').map_or(view, |(view, _)| view)
+}
+
+/// The numbers of the columns that key a view, ordered by name: those named, or all. `None` where a named one is not there.
+fn key_columns(known: Option<&[String]>, columns: &[Box<str>]) -> Option<Vec<usize>> {
+    let numbers: Vec<usize> = match known {
+        Some(names) => {
+            names.iter().map(|name| columns.iter().position(|column| **column == **name)).collect::<Option<_>>()?
+        }
+        None => (0..columns.len()).collect(),
+    };
+    let by_name = sorted(numbers.into_iter().map(|number| (columns.get(number), number)));
+    let mut numbers: Vec<usize> = by_name.into_iter().map(|(_, number)| number).collect();
+    numbers.dedup();
+    Some(numbers)
+}
+
+fn space(scope: &Scope, subject: Subject<'_>, key_columns: &[usize], columns: &[Box<str>]) -> Rc<Space> {
+    let names: Vec<&str> = key_columns.iter().filter_map(|&number| columns.get(number)).map(|name| &**name).collect();
+    Rc::new(Space::new(scope, subject, &names))
+}
+
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = hashbrown::HashSet::with_hasher(FixedState::default());
+    names.filter(|name| seen.insert(*name)).collect()
+}
+
+fn has_twins<'a>(names: impl Iterator<Item = &'a str>) -> bool {
+    let mut seen = hashbrown::HashSet::with_hasher(FixedState::default());
+    names.into_iter().any(|name| !seen.insert(name))
+}

@@ -1,0 +1,160 @@
+//! The buffer that an answer is written on: kept between answers, and written in blocks where that is faster.
+
+/// A growing buffer whose memory is initialised once and reused.
+///
+/// Most values of an answer are shorter than [`BLOCK`] bytes and have as much memory behind them, so one block of fixed
+/// size is copied, which compiles to a few moves, and only the length of the value counts.
+#[derive(Debug, Default)]
+pub struct Sheet {
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+/// The size of the blocks, in bytes: the longest text of a 64-bit number (24) fits, with its comma.
+const BLOCK: usize = 32;
+
+impl Sheet {
+    /// What has been written.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// How much has been written, in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// How much memory is held, in bytes.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing has been written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Forgets what was written and keeps the memory.
+    pub fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    /// What has been written, as a vector of its own.
+    #[must_use]
+    pub fn into_vec(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.length);
+        self.bytes
+    }
+
+    /// Appends `bytes`.
+    #[inline]
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        if let Some(place) = self.bytes.get_mut(self.length..self.length + bytes.len()) {
+            place.copy_from_slice(bytes);
+            self.length += bytes.len();
+        }
+    }
+
+    /// Appends the first `length` bytes of `window`, and a comma.
+    #[inline]
+    pub fn push_window(&mut self, window: &[u8], length: usize) {
+        self.reserve(length.max(BLOCK) + 1);
+        let place = self.bytes.get_mut(self.length..).and_then(|free| free.first_chunk_mut::<BLOCK>());
+        match (place, window.first_chunk::<BLOCK>()) {
+            (Some(place), Some(block)) if length <= BLOCK => {
+                *place = *block;
+                self.length += length;
+            }
+            _ => self.push(window.get(..length).unwrap_or_default()),
+        }
+        if let Some(comma) = self.bytes.get_mut(self.length) {
+            *comma = b',';
+            self.length += 1;
+        }
+    }
+
+    /// Appends a number.
+    pub fn push_number(&mut self, number: impl core::fmt::Display) {
+        self.push_display(number);
+    }
+
+    /// Appends anything that can be displayed, as it displays itself.
+    pub fn push_display(&mut self, thing: impl core::fmt::Display) {
+        // Writing to memory has no way to fail.
+        let _ = core::fmt::Write::write_fmt(self, format_args!("{thing}"));
+    }
+
+    /// Appends `plain` as a JSON string.
+    pub fn push_string(&mut self, plain: &str) {
+        let mut text = Vec::with_capacity(plain.len() + 2);
+        crate::protocol::json::write_string(&mut text, plain);
+        self.push(&text);
+    }
+
+    /// Takes back all but the first `length` bytes.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
+    /// Takes back a comma at the end, if there is one.
+    pub fn drop_comma(&mut self) {
+        if self.as_slice().last() == Some(&b',') {
+            self.length -= 1;
+        }
+    }
+
+    #[inline]
+    fn reserve(&mut self, more: usize) {
+        if self.bytes.len() < self.length + more + BLOCK {
+            self.grow(more);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let needed = self.length + more + BLOCK;
+        self.bytes.resize(needed.max(self.bytes.len() * 2).max(1_024), 0);
+    }
+}
+
+impl core::fmt::Write for Sheet {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.push(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_and_exact_copies_write_the_same() {
+        let source: Vec<u8> = (0..=255).collect();
+        let mut sheet = Sheet::default();
+        let mut expected = Vec::new();
+        for length in 0..150 {
+            sheet.push_window(&source[length / 2..], length);
+            expected.extend_from_slice(&source[length / 2..length / 2 + length]);
+            expected.push(b',');
+            sheet.push(&source[..length]);
+            expected.extend_from_slice(&source[..length]);
+        }
+        sheet.push_window(&source[251..], 5);
+        expected.extend_from_slice(&source[251..]);
+        expected.push(b',');
+        assert_eq!(sheet.as_slice(), expected);
+        sheet.drop_comma();
+        sheet.drop_comma();
+        assert_eq!(sheet.len(), expected.len() - 1);
+        sheet.clear();
+        sheet.push_number(12);
+        sheet.push_string("a\"b");
+        assert_eq!(sheet.into_vec(), b"12\"a\\\"b\"");
+    }
+}

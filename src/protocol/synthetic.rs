@@ -1,0 +1,189 @@
+//! The built-in origin: features computed by name as the seed document does, so that everything can be tried with no
+//! backend, and the same for the same entity and feature every time.
+//!
+//! `…embedding…` gives 128 floats, `…score…` a float from 0 to 1, `…count…` an integer below 1,000, anything else a text.
+//! Every feature service `s` has the members `s__score`, `s__count`, `s__label` and `s__embedding`.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::config::Limits;
+use crate::error::Refusal;
+use crate::model::order::sorted;
+use crate::model::time::{EventTime, Instant};
+use crate::protocol::call::{self, Call};
+use crate::protocol::feast;
+use crate::protocol::sheet::Sheet;
+
+/// The length of an embedding, in floats.
+const EMBEDDING: usize = 128;
+
+/// Members of every feature service.
+const MEMBERS: [&str; 4] = ["score", "count", "label", "embedding"];
+
+/// Answers a Feast request at `now`: status and body.
+#[must_use]
+pub fn answer(body: &[u8], limits: &Limits, now: Instant) -> (u16, Vec<u8>) {
+    let mut call = Call::default();
+    match feast::read(body, limits, &mut call) {
+        Ok(()) => compute(&call, body, now),
+        Err(refusal) => (refusal.status(), feast::refusal(&refusal, body)),
+    }
+}
+
+fn compute(call: &Call, body: &[u8], now: Instant) -> (u16, Vec<u8>) {
+    let mut references = Vec::new();
+    match (call.service, call.features) {
+        (Some(service), _) => {
+            let mut scratch = String::new();
+            let service = service.string(body, &mut scratch);
+            references.extend(MEMBERS.iter().map(|member| (service.to_owned(), (*member).to_owned())));
+        }
+        (None, Some(features)) => {
+            let mut malformed = None;
+            call::for_each_string(features, body, |reference| match reference.split_once(':') {
+                Some((view, feature)) => references.push((view.to_owned(), feature.to_owned())),
+                None => malformed = Some(reference.to_owned()),
+            });
+            if let Some(reference) = malformed {
+                let message = format!("`{reference}` is no feature reference; one is written `view:feature`");
+                let refusal = Refusal::field(&["body", "features"], "value_error", message);
+                return (refusal.status(), feast::refusal(&refusal, body));
+            }
+        }
+        (None, None) => {
+            let refusal = Refusal::field(&["body", "features"], "missing", "Field required");
+            return (refusal.status(), feast::refusal(&refusal, body));
+        }
+    }
+    (200, write(call, body, &references, now))
+}
+
+fn write(call: &Call, body: &[u8], references: &[(String, String)], now: Instant) -> Vec<u8> {
+    let mut sheet = Sheet::default();
+    sheet.push(b"{\"results\":[");
+    for column in 0..call.columns.len() {
+        sheet.push(b"{\"values\":[");
+        for row in 0..call.rows {
+            sheet.push(call.value(column, row).map_or(b"null", |value| value.bytes(body)));
+            sheet.push(b",");
+        }
+        finish_column(&mut sheet, call.rows, EventTime::ZERO);
+    }
+    // Features are materialised once an hour, on the hour, as a batch job would.
+    let hour = i64::try_from(now.0 / 3_600_000).unwrap_or_default();
+    let event_time = EventTime(hour.saturating_mul(3_600_000_000));
+    let entities: Vec<String> = (0..call.rows).map(|row| entity(call, body, row)).collect();
+    for (view, feature) in references {
+        sheet.push(b"{\"values\":[");
+        for entity in &entities {
+            push_value(&mut sheet, view, feature, entity);
+            sheet.push(b",");
+        }
+        finish_column(&mut sheet, call.rows, event_time);
+    }
+    sheet.drop_comma();
+    sheet.push(b"],\"metadata\":{\"feature_names\":[");
+    for column in &call.columns {
+        sheet.push(call.name(column, body));
+        sheet.push(b",");
+    }
+    for (view, feature) in references {
+        if call.full_feature_names {
+            sheet.push_string(&format!("{view}__{feature}"));
+        } else {
+            sheet.push_string(feature);
+        }
+        sheet.push(b",");
+    }
+    sheet.drop_comma();
+    sheet.push(b"]}}");
+    sheet.into_vec()
+}
+
+fn finish_column(sheet: &mut Sheet, rows: usize, event_time: EventTime) {
+    sheet.drop_comma();
+    sheet.push(b"],\"statuses\":[");
+    for _ in 0..rows {
+        sheet.push(b"\"PRESENT\",");
+    }
+    sheet.drop_comma();
+    sheet.push(b"],\"event_timestamps\":[");
+    for _ in 0..rows {
+        sheet.push_display(format_args!("\"{event_time}\","));
+    }
+    sheet.drop_comma();
+    sheet.push(b"]},");
+}
+
+/// The entity of a row, as text: its columns' values in the order of the columns' names.
+fn entity(call: &Call, body: &[u8], row: usize) -> String {
+    let parts: Vec<(&[u8], String)> = call
+        .columns
+        .iter()
+        .enumerate()
+        .filter_map(|(number, column)| {
+            let value = call.value(number, row)?;
+            let mut scratch = String::new();
+            let plain = value.string(body, &mut scratch);
+            let text = if value.text(body).starts_with('"') { plain } else { value.text(body) };
+            Some((call.name(column, body), text.to_owned()))
+        })
+        .collect();
+    sorted(parts).into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",")
+}
+
+fn push_value(sheet: &mut Sheet, view: &str, feature: &str, entity: &str) {
+    let seed = xxh3_64_with_seed(
+        entity.as_bytes(),
+        xxh3_64_with_seed(feature.as_bytes(), xxh3_64_with_seed(view.as_bytes(), 0)),
+    );
+    let mut random = SplitMix(seed);
+    let lower = feature.to_ascii_lowercase();
+    if lower.contains("embedding") {
+        sheet.push(b"[");
+        for _ in 0..EMBEDDING {
+            push_decimal(sheet, random.normal());
+            sheet.push(b",");
+        }
+        sheet.drop_comma();
+        sheet.push(b"]");
+    } else if lower.contains("score") {
+        push_decimal(sheet, random.uniform());
+    } else if lower.contains("count") {
+        sheet.push_number(random.next() % 1_000);
+    } else {
+        sheet.push_string(&format!("value_{entity}_{feature}"));
+    }
+}
+
+/// A generator of pseudo-random numbers. Source: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators".
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 0 to just under 1, in units of [`UNIT`].
+    fn uniform(&mut self) -> i64 {
+        (self.next() % UNIT as u64) as i64
+    }
+
+    /// Nearly normal, mean 0 and deviation 1, in units of [`UNIT`]: twelve uniform numbers less their mean (Irwin and Hall).
+    fn normal(&mut self) -> i64 {
+        (0..12).map(|_| self.uniform()).sum::<i64>() - 6 * UNIT
+    }
+}
+
+/// What 1 is when decimals are whole numbers: sixteen digits, as many as a double holds.
+const UNIT: i64 = 10_000_000_000_000_000;
+
+/// Writes a whole number of units as a decimal, which needs no code for floats.
+fn push_decimal(sheet: &mut Sheet, units: i64) {
+    let sign = if units < 0 { "-" } else { "" };
+    let (whole, fraction) = (units.unsigned_abs() / UNIT as u64, units.unsigned_abs() % UNIT as u64);
+    sheet.push_display(format_args!("{sign}{whole}.{fraction:016}"));
+}
