@@ -1,0 +1,41 @@
+//! Sessions under way, by numbers that are never given twice, so that a late outcome finds its own session or none.
+
+use hashbrown::HashMap;
+
+/// A table that numbers what is put into it.
+#[derive(Debug)]
+pub(super) struct Slab<T> {
+    next: u64,
+    entries: HashMap<u64, T, foldhash::fast::FixedState>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Slab { next: 0, entries: HashMap::default() }
+    }
+}
+
+impl<T> Slab<T> {
+    pub(super) fn insert(&mut self, entry: T) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.entries.insert(number, entry);
+        number
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<&T> {
+        self.entries.get(&number)
+    }
+
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+        self.entries.get_mut(&number)
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Option<T> {
+        self.entries.remove(&number)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}

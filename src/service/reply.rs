@@ -1,0 +1,215 @@
+//! Replies: status, headers in their standard forms, body.
+
+use std::borrow::Cow;
+
+use crate::model::answer::{Answer, OriginFailure};
+use crate::model::time::Instant;
+use crate::protocol::sheet::Sheet;
+use crate::protocol::{feast, problem};
+use crate::service::{Outcome, Timings};
+
+/// A reply to the caller.
+#[derive(Debug)]
+pub struct Reply {
+    status: u16,
+    content_type: Option<Cow<'static, str>>,
+    headers: Vec<Header>,
+    body: Body,
+}
+
+/// A header beside the content type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Its name, in lower case.
+    pub name: &'static str,
+    /// Its value.
+    pub value: Cow<'static, str>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Sheet(Sheet),
+    Bytes(Cow<'static, [u8]>),
+}
+
+const JSON: &str = "application/json";
+
+impl Reply {
+    /// A reply without a body.
+    #[must_use]
+    pub fn empty(status: u16) -> Reply {
+        Reply { status, content_type: None, headers: Vec::new(), body: Body::Bytes(Cow::Borrowed(b"")) }
+    }
+
+    /// A reply of JSON.
+    #[must_use]
+    pub fn json(status: u16, body: Cow<'static, [u8]>) -> Reply {
+        Reply { content_type: Some(JSON.into()), body: Body::Bytes(body), ..Reply::empty(status) }
+    }
+
+    /// A problem.
+    #[must_use]
+    pub fn problem(status: u16, body: Vec<u8>) -> Reply {
+        Reply {
+            content_type: Some(problem::CONTENT_TYPE.into()),
+            body: Body::Bytes(body.into()),
+            ..Reply::empty(status)
+        }
+    }
+
+    /// An answer with features.
+    pub(super) fn features(sheet: Sheet, answer: &Answer, now: Instant, began: Instant, timings: &Timings) -> Reply {
+        let mut headers = Vec::with_capacity(3);
+        headers.push(Header { name: "cache-status", value: cache_status(answer, timings) });
+        if let Some(age) = oldest(answer).map(|fetched_at| now.millis_since(fetched_at) / 1_000) {
+            headers.push(Header { name: "age", value: age.to_string().into() });
+        }
+        headers.push(Header { name: "server-timing", value: server_timing(now.millis_since(began), timings) });
+        Reply { status: 200, content_type: Some(JSON.into()), headers, body: Body::Sheet(sheet) }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The content type, where there is a body.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
+    /// The other headers.
+    #[must_use]
+    pub fn headers(&self) -> &[Header] {
+        &self.headers
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        match &self.body {
+            Body::Sheet(sheet) => sheet.as_slice(),
+            Body::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// The memory of the body, where it can be used again.
+    pub(super) fn into_sheet(self) -> Option<Sheet> {
+        match self.body {
+            Body::Sheet(sheet) => Some(sheet),
+            Body::Bytes(_) => None,
+        }
+    }
+}
+
+/// When the oldest value of an answer was fetched.
+fn oldest(answer: &Answer) -> Option<Instant> {
+    let rows = answer.found.iter().filter_map(|found| found.row.as_ref());
+    rows.filter_map(|row| match row.uniform_cell() {
+        Some(cell) => Some(cell.fetched_at),
+        None => row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at).min(),
+    })
+    .min()
+}
+
+/// One member for each tier that was asked, the one closest to the origin first, as RFC 9211 has it.
+fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
+    let tally = &answer.tally;
+    if tally.l1_misses == 0 {
+        return Cow::Borrowed("featheredge-l1; hit");
+    }
+    let outcome = |hits: u32, misses: u32| match (hits, misses) {
+        (_, 0) => "hit",
+        (0, _) => "fwd=miss",
+        _ => "fwd=partial",
+    };
+    let mut members = Vec::with_capacity(2);
+    if tally.l2_hits + tally.l2_misses > 0 {
+        members.push(format!("featheredge-l2; {}", outcome(tally.l2_hits, tally.l2_misses)));
+    }
+    members.push(format!("featheredge-l1; {}", outcome(tally.l1_hits, tally.l1_misses)));
+    if let (Some(closest), Some(status)) =
+        (members.first_mut().filter(|_| tally.compute_requests > 0), timings.origin_status)
+    {
+        closest.push_str(&format!("; fwd-status={status}"));
+    }
+    if let Some(closest) = members.first_mut().filter(|_| answer.found.iter().any(|found| found.is_stale)) {
+        closest.push_str("; detail=stale");
+    }
+    members.join(", ").into()
+}
+
+fn server_timing(total_millis: u64, timings: &Timings) -> Cow<'static, str> {
+    if total_millis == 0 && timings.read_millis.is_none() && timings.fetch_millis.is_none() {
+        return Cow::Borrowed("total;dur=0");
+    }
+    let mut text = format!("total;dur={total_millis}");
+    for (name, millis) in [("l2", timings.read_millis), ("origin", timings.fetch_millis)] {
+        if let Some(millis) = millis {
+            text.push_str(&format!(", {name};dur={millis}"));
+        }
+    }
+    text.into()
+}
+
+pub(super) fn method_not_allowed(allow: &'static str) -> Reply {
+    let detail = format!("this path answers {allow}");
+    let mut reply =
+        Reply::problem(405, problem::body(405, "method-not-allowed", "The method is not allowed here", &detail));
+    reply.headers.push(Header { name: "allow", value: allow.into() });
+    reply
+}
+
+/// What Feast's server answers to a path that it does not know, with the reason.
+pub(super) fn not_found(path: &str) -> Reply {
+    let detail = format!("no such path: {path}; the built-in origin answers /get-online-features alone");
+    Reply::problem(404, problem::body(404, "not-found", "There is nothing at this path", &detail))
+}
+
+pub(super) fn ready() -> Reply {
+    Reply::json(200, Cow::Borrowed(b"{\"ready\":true}"))
+}
+
+/// Whether the origin's health lets the service call itself ready.
+pub(super) fn readiness(outcome: &Outcome) -> Reply {
+    let reason = match outcome {
+        Outcome::Fetched(Ok(reply)) if reply.status < 400 => return ready(),
+        Outcome::Fetched(Ok(reply)) => format!("the origin answers /health with status {}", reply.status),
+        _ => "the origin cannot be reached".to_owned(),
+    };
+    Reply::problem(503, problem::body(503, "not-ready", "The service is not ready", &reason))
+}
+
+/// The origin's own error, or in its stead what went wrong with it.
+pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
+    let (status, code, detail) = match failure {
+        OriginFailure::Refused { status, content_type, body } => {
+            if is_feast {
+                return Reply {
+                    content_type: content_type.clone().map(Cow::Owned),
+                    body: Body::Bytes(body.clone().into()),
+                    ..Reply::empty(*status)
+                };
+            }
+            let text: String = String::from_utf8_lossy(body).chars().take(MAX_QUOTED).collect();
+            (*status, "origin-error", format!("the origin answered with status {status}: {text}"))
+        }
+        OriginFailure::TimedOut => {
+            (504, "origin-timeout", "the origin did not answer within `origin.timeout_ms`".to_owned())
+        }
+        OriginFailure::Unreachable => (502, "origin-unreachable", "the origin cannot be reached".to_owned()),
+        OriginFailure::Unintelligible(reason) => {
+            (502, "origin-unintelligible", format!("the origin's answer is not usable: {reason}"))
+        }
+    };
+    if is_feast {
+        Reply::json(status, Cow::Owned(feast::error_string(&detail)))
+    } else {
+        Reply::problem(status, problem::body(status, code, "The origin could not answer", &detail))
+    }
+}
+
+/// How much of the origin's error is quoted in ours, in characters.
+const MAX_QUOTED: usize = 1_000;
