@@ -1,0 +1,214 @@
+//! The core for JavaScript hosts: bodies in and out through one buffer each, orders as plain objects.
+//!
+//! Decides nothing, and makes one crossing for a request that L1 answers: JavaScript writes the body where
+//! [`Core::input`] says, calls [`Core::begin`], and reads the reply where [`Core::reply_at`] says.
+
+use hashbrown::HashMap;
+use js_sys::{Array, Object, Reflect, Uint8Array};
+use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
+
+use crate::config::Config;
+use crate::model::time::Instant;
+use crate::service::{End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Reply, Service, Step, Task};
+
+/// How a request goes on, as a number.
+#[wasm_bindgen]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The reply is there to be read.
+    Replied = 0,
+    /// Orders are to be performed, if [`Core::take_orders`] gives any, and outcomes to be told.
+    Waiting = 1,
+    /// The request is the origin's to answer, or a file's.
+    Elsewhere = 2,
+}
+
+/// The serving core of one JavaScript host.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Core {
+    service: Service,
+    input: Vec<u8>,
+    reply: Option<Reply>,
+    orders: Vec<Order>,
+    order_ids: HashMap<u32, OrderId, foldhash::fast::FixedState>,
+    next_order: u32,
+}
+
+#[wasm_bindgen]
+impl Core {
+    /// A core with `config`, the table that `docs/configuration.md` describes; `seed` is any random number.
+    ///
+    /// # Errors
+    /// Which key of the configuration cannot be used.
+    #[wasm_bindgen(constructor)]
+    pub fn new(config: JsValue, seed: u64) -> Result<Core, JsError> {
+        let config = if config.is_undefined() {
+            Config::default()
+        } else {
+            Config::parse(serde_wasm_bindgen::Deserializer::from(config))?
+        };
+        Ok(Core {
+            service: Service::new(config, seed),
+            input: Vec::new(),
+            reply: None,
+            orders: Vec::new(),
+            order_ids: HashMap::default(),
+            next_order: 0,
+        })
+    }
+
+    /// Where to write a body of `length` bytes, as an address in the module's memory.
+    pub fn input(&mut self, length: usize) -> usize {
+        if self.input.len() < length {
+            self.input.resize(length, 0);
+        }
+        self.input.as_ptr() as usize
+    }
+
+    /// Begins a request for features, whose body of `length` bytes stands at [`Core::input`], at `now` in milliseconds.
+    pub fn begin(&mut self, path: &str, length: usize, now: f64) -> State {
+        let body = self.input.get(..length).unwrap_or_default();
+        let incoming = Incoming { method: "POST", path, body, has_authorization: false };
+        let step = self.service.begin(incoming, instant(now));
+        self.take(step)
+    }
+
+    /// Begins a request of Feast's contract, as [`Core::begin`] with its path, which is not passed each time.
+    pub fn begin_feast(&mut self, length: usize, now: f64) -> State {
+        let body = self.input.get(..length).unwrap_or_default();
+        let incoming = Incoming { method: "POST", path: "/get-online-features", body, has_authorization: false };
+        let step = self.service.begin(incoming, instant(now));
+        self.take(step)
+    }
+
+    /// Where the reply's body stands, as an address in the module's memory; it is good until the next call.
+    pub fn reply_at(&self) -> usize {
+        self.reply.as_ref().map_or(0, |reply| reply.body().as_ptr() as usize)
+    }
+
+    /// How long the reply's body is, in bytes.
+    pub fn reply_length(&self) -> usize {
+        self.reply.as_ref().map_or(0, |reply| reply.body().len())
+    }
+
+    /// The reply's HTTP status.
+    pub fn reply_status(&self) -> u16 {
+        self.reply.as_ref().map_or(0, Reply::status)
+    }
+
+    /// The reply's headers, as pairs.
+    pub fn reply_headers(&self) -> Array {
+        let pair = |name: &str, value: &str| Array::of2(&name.into(), &value.into());
+        let Some(reply) = &self.reply else { return Array::new() };
+        let content_type = reply.content_type().map(|value| pair("content-type", value));
+        let headers = reply.headers().iter().map(|header| pair(header.name, &header.value));
+        content_type.into_iter().chain(headers).collect()
+    }
+
+    /// The orders to perform, all at once: each an object with a `number`, a `timeout` in milliseconds, and either the
+    /// `keys` to read, the `entries` to write with their `ttl` in seconds, or the `method`, `url` and `body` to fetch
+    /// (without `url`, from the built-in origin after `delay` milliseconds).
+    ///
+    /// # Errors
+    /// None that can happen on plain objects.
+    pub fn take_orders(&mut self) -> Result<Array, JsValue> {
+        let orders = core::mem::take(&mut self.orders);
+        let objects = Array::new();
+        for order in orders {
+            objects.push(&self.describe(order)?.into());
+        }
+        Ok(objects)
+    }
+
+    /// Tells what a read gave: for each key its bytes or `undefined`; `undefined` as a whole where the read failed.
+    pub fn complete_read(&mut self, number: u32, values: Option<Array>, now: f64) -> State {
+        let bytes =
+            |value: JsValue| (!value.is_undefined() && !value.is_null()).then(|| Uint8Array::new(&value).to_vec());
+        let values = values.map(|values| values.iter().map(bytes).collect());
+        self.complete(number, Outcome::Read(values), now)
+    }
+
+    /// Tells what the origin answered.
+    pub fn complete_fetch(
+        &mut self,
+        number: u32,
+        status: u16,
+        content_type: Option<String>,
+        body: Vec<u8>,
+        now: f64,
+    ) -> State {
+        self.complete(number, Outcome::Fetched(Ok(OriginReply { status, content_type, body })), now)
+    }
+
+    /// Tells that the origin answered nothing, in time or at all.
+    pub fn fail_fetch(&mut self, number: u32, is_timeout: bool, now: f64) -> State {
+        let failure = if is_timeout { FetchFailure::TimedOut } else { FetchFailure::Unreachable };
+        self.complete(number, Outcome::Fetched(Err(failure)), now)
+    }
+
+    /// What the built-in origin answers to `body`.
+    pub fn synthesize(&self, body: &[u8], now: f64) -> Vec<u8> {
+        self.service.synthesize(body, instant(now)).body
+    }
+}
+
+impl Core {
+    fn complete(&mut self, number: u32, outcome: Outcome, now: f64) -> State {
+        let Some(id) = self.order_ids.remove(&number) else { return State::Waiting };
+        let step = self.service.complete(id, outcome, instant(now));
+        self.take(step)
+    }
+
+    fn take(&mut self, step: Step) -> State {
+        self.orders.extend(step.orders);
+        if let Some(reply) = self.reply.take() {
+            self.service.recycle(reply);
+        }
+        match step.end {
+            Some(End::Reply(reply)) => {
+                self.reply = Some(reply);
+                State::Replied
+            }
+            Some(End::Forward { .. } | End::Asset) => State::Elsewhere,
+            None => State::Waiting,
+        }
+    }
+
+    fn describe(&mut self, order: Order) -> Result<Object, JsValue> {
+        let object = Object::new();
+        let set = |key: &str, value: JsValue| Reflect::set(&object, &key.into(), &value).map(|_| ());
+        set("timeout", (order.timeout_millis as f64).into())?;
+        match order.task {
+            Task::ReadStore(keys) => {
+                set("keys", keys.iter().map(|key| JsValue::from(key.as_str())).collect::<Array>().into())?;
+            }
+            Task::WriteStore { entries, ttl_seconds } => {
+                let entry = |(key, value): (crate::model::key::StoreKey, Vec<u8>)| {
+                    Array::of2(&key.as_str().into(), &Uint8Array::from(value.as_slice()))
+                };
+                set("entries", entries.into_iter().map(entry).collect::<Array>().into())?;
+                set("ttl", (ttl_seconds as f64).into())?;
+            }
+            Task::Fetch(request) => {
+                set("method", request.method.into())?;
+                set("url", request.url.into())?;
+                set("body", Uint8Array::from(request.body.as_slice()).into())?;
+            }
+            Task::Synthesize { delay_millis, body } => {
+                set("method", "POST".into())?;
+                set("delay", (delay_millis as f64).into())?;
+                set("body", Uint8Array::from(body.as_slice()).into())?;
+            }
+        }
+        let number = self.next_order;
+        self.next_order = self.next_order.wrapping_add(1);
+        self.order_ids.insert(number, order.id);
+        set("number", number.into())?;
+        Ok(object)
+    }
+}
+
+fn instant(now: f64) -> Instant {
+    Instant(now as u64)
+}

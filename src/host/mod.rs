@@ -1,0 +1,6 @@
+//! The hosts: they move bytes between the core and Cloudflare or JavaScript, and decide nothing.
+
+#[cfg(feature = "npm")]
+pub mod js;
+#[cfg(feature = "worker")]
+pub mod worker;
