@@ -1,0 +1,198 @@
+// Builds what is shipped, into build/: the Worker, the npm module, the page.
+//
+//   node scripts/build.mjs [worker|npm|page ...] [--opt O3|Os|Oz]
+//
+// Rust becomes wasm by cargo, gets its JavaScript side from tools/bindgen, is made small by binaryen's wasm-opt, and is bundled with
+// its entry by esbuild. Everything comes from package registries, pinned by the two lock files. A build whose inputs have not
+// changed since the last one is skipped.
+
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
+import { hashInputs, unlessUnchanged } from "./lib/inputs.mjs";
+import { checkNode, installPackages, installRust } from "./lib/prepare.mjs";
+import { fromRoot, paths } from "./lib/root.mjs";
+import { Failure, main, mustRun } from "./lib/run.mjs";
+
+/** The Worker's promise to stay small, gzipped: a free Worker may have 3 MB, but what is small also starts fast. */
+export const WORKER_WASM_LIMIT = 200 * 1024;
+
+const CARGO = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src"];
+const TOOLS = ["tools/bindgen", "scripts/build.mjs", "package-lock.json"];
+const WASM_FEATURES = [
+	"bulk-memory",
+	"bulk-memory-opt",
+	"exception-handling",
+	"multivalue",
+	"mutable-globals",
+	"nontrapping-float-to-int",
+	"reference-types",
+	"sign-ext",
+	"simd",
+];
+
+/** The files whose sizes people pay for. */
+const SIZED = ["worker/index.js", "worker/index.wasm", "npm/featheredge.js", "npm/featheredge.wasm"];
+
+const targets = { worker: buildWorker, npm: buildNpm, page: buildPage };
+
+const gzippedSize = (bytes) => gzipSync(bytes, { level: 9 }).length;
+const kilobytes = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
+
+/** Prints a file's size, raw and gzipped, and returns the latter. */
+function reportSize(file) {
+	const bytes = readFileSync(file);
+	const gzipped = gzippedSize(bytes);
+	console.log(`${file.slice(fromRoot().length)}: ${kilobytes(bytes.length)}, gzipped ${kilobytes(gzipped)}`);
+	return gzipped;
+}
+
+/** Fails when the Worker has outgrown its limit. */
+export function checkWorkerSize() {
+	const gzipped = gzippedSize(readFileSync(join(paths.worker, "index.wasm")));
+	if (gzipped > WORKER_WASM_LIMIT) {
+		throw new Failure(
+			`the Worker's wasm is ${kilobytes(gzipped)} gzipped, more than the ${kilobytes(WORKER_WASM_LIMIT)} allowed`,
+		);
+	}
+}
+
+/** Builds tools/bindgen and returns its path. Without debug information: nobody debugs it, and it builds and links faster. */
+export async function buildBindgen(options) {
+	await mustRun(
+		"cargo",
+		["build", "--quiet", "--locked", "--package", "featheredge-bindgen", "--config", "profile.dev.debug=false"],
+		options,
+	);
+	return join(paths.target, "debug/featheredge-bindgen");
+}
+
+/** Compiles the core for one host and runs wasm-bindgen over it. */
+async function compile(feature, outDir, bindgenArgs) {
+	await mustRun("cargo", [
+		"build",
+		"--locked",
+		"--release",
+		"--lib",
+		"--target",
+		"wasm32-unknown-unknown",
+		"--no-default-features",
+		"--features",
+		feature,
+	]);
+	// Both hosts are built to the same path: the file is taken away before the other build can replace it.
+	const input = join(outDir, "input.wasm");
+	rmSync(outDir, { recursive: true, force: true });
+	mkdirSync(outDir, { recursive: true });
+	copyFileSync(join(paths.target, "wasm32-unknown-unknown/release/featheredge.wasm"), input);
+	const bindgen = await buildBindgen();
+	await mustRun(bindgen, [
+		"bindgen",
+		input,
+		"--target",
+		"web",
+		"--out-dir",
+		outDir,
+		"--omit-default-module-path",
+		"--remove-name-section",
+		"--remove-producers-section",
+		...bindgenArgs,
+	]);
+}
+
+async function optimize(input, output, level) {
+	const features = WASM_FEATURES.map((name) => `--enable-${name}`);
+	await mustRun(
+		process.execPath,
+		[fromRoot("node_modules/binaryen/bin/wasm-opt"), ...features, `-${level}`, input, "-o", output],
+		{ capture: true },
+	);
+	if (!existsSync(output)) throw new Failure("wasm-opt wrote nothing");
+}
+
+/** build/worker/index.js and index.wasm: all that a Worker needs. */
+export async function buildWorker({ level = "O3" } = {}) {
+	const outputs = ["index.js", "index.wasm"].map((name) => join(paths.worker, name));
+	await unlessUnchanged("worker", hashInputs([...CARGO, ...TOOLS], [level]), outputs, async () => {
+		console.log("building the Worker");
+		await installRust();
+		const glue = join(paths.cache, "worker");
+		await compile("worker", glue, [
+			"--out-name",
+			"core",
+			"--no-typescript",
+			"--experimental-reset-state-function",
+			"--force-enable-abort-handler",
+		]);
+		mkdirSync(paths.worker, { recursive: true });
+		await optimize(join(glue, "core_bg.wasm"), outputs[1], level);
+		const esbuild = await import("esbuild");
+		await esbuild.build({
+			entryPoints: [fromRoot("src/host/worker.mjs")],
+			outfile: outputs[0],
+			bundle: true,
+			format: "esm",
+			target: "es2022",
+			legalComments: "none",
+			logLevel: "warning",
+			alias: { "featheredge-core": join(glue, "core.js") },
+			external: ["./index.wasm", "cloudflare:*"],
+		});
+		await esbuild.stop();
+	});
+}
+
+/** build/npm/featheredge.js, featheredge.wasm and types: one module for Node, Deno, Bun and browsers, told where its wasm is. */
+export async function buildNpm({ level = "O3" } = {}) {
+	const outputs = ["featheredge.js", "featheredge.d.ts", "featheredge.wasm"].map((name) => join(paths.npm, name));
+	await unlessUnchanged("npm", hashInputs([...CARGO, ...TOOLS], [level]), outputs, async () => {
+		console.log("building the npm module");
+		await installRust();
+		const glue = join(paths.cache, "npm");
+		await compile("npm", glue, ["--out-name", "featheredge"]);
+		mkdirSync(paths.npm, { recursive: true });
+		copyFileSync(join(glue, "featheredge.js"), outputs[0]);
+		copyFileSync(join(glue, "featheredge.d.ts"), outputs[1]);
+		await optimize(join(glue, "featheredge_bg.wasm"), outputs[2], level);
+		// The files are ES modules wherever they are looked at from.
+		writeFileSync(join(paths.npm, "package.json"), `${JSON.stringify({ type: "module" })}\n`);
+	});
+}
+
+/** www/dist: the page. */
+export async function buildPage() {
+	const config = fromRoot("www/vite.config.js");
+	if (!existsSync(config)) return;
+	await unlessUnchanged(
+		"page",
+		hashInputs(["www", "package-lock.json"]),
+		[join(paths.page, "index.html")],
+		async () => {
+			console.log("building the page");
+			await mustRun(
+				process.execPath,
+				[fromRoot("node_modules/vite/bin/vite.js"), "build", "--config", config, "--logLevel", "warn"],
+				{ cwd: fromRoot("www") },
+			);
+		},
+	);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+	await main(async () => {
+		const { values, positionals } = parseArgs({
+			allowPositionals: true,
+			options: { opt: { type: "string", default: "O3" } },
+		});
+		checkNode();
+		const names = positionals.length > 0 ? positionals : Object.keys(targets);
+		const unknown = names.find((name) => !(name in targets));
+		if (unknown !== undefined) throw new Failure(`expected ${Object.keys(targets).join(", ")}, found \`${unknown}\``);
+		await installPackages();
+		for (const name of names) await targets[name]({ level: values.opt });
+		for (const file of SIZED.map((name) => fromRoot("build", name)).filter(existsSync)) reportSize(file);
+		if (names.includes("worker")) checkWorkerSize();
+	});
+}

@@ -1,0 +1,101 @@
+// What `npm test` runs, in order, and how to read each step's count of tests from its output.
+
+import { readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { pythonOf } from "./python.mjs";
+import { fromRoot, paths } from "./root.mjs";
+import { Failure } from "./run.mjs";
+
+/**
+ * @typedef {object} Step
+ * @property {string} name what `--only` takes
+ * @property {[string, ...string[]][]} commands run one after the other
+ * @property {NodeJS.ProcessEnv} [env]
+ */
+
+const WASM = ["--target", "wasm32-unknown-unknown", "--no-default-features"];
+const DENY_WARNINGS = ["--", "-D", "warnings"];
+
+/** @param {string} name of a folder or file in scripts or node_modules */
+const script = (name, ...args) => [process.execPath, fromRoot("scripts", name), ...args];
+const cargo = (...args) => ["cargo", ...args];
+
+/** The tests of a folder, named one by one: how `node --test` takes a folder differs between versions of Node. */
+function nodeTests(folder) {
+	const path = fromRoot("tests", folder);
+	const files = readdirSync(path).filter((name) => name.endsWith(".test.mjs"));
+	if (files.length === 0) throw new Failure(`tests/${folder} has no tests`);
+	const paths = files.sort().map((name) => join(path, name));
+	return [process.execPath, "--test", "--test-reporter=spec", "--test-concurrency=2", ...paths];
+}
+
+/** @returns {Step[]} */
+export function steps() {
+	return [
+		{ name: "format", commands: [cargo("fmt", "--all", "--check")] },
+		{
+			name: "javascript",
+			commands: [
+				[
+					process.execPath,
+					fromRoot("node_modules/@biomejs/biome/bin/biome"),
+					"ci",
+					"--error-on-warnings",
+					"--colors=off",
+				],
+			],
+		},
+		{
+			name: "clippy",
+			commands: [
+				cargo("clippy", "--locked", "--all-targets", ...DENY_WARNINGS),
+				cargo("clippy", "--locked", "--lib", ...WASM, "--features", "worker", ...DENY_WARNINGS),
+				cargo("clippy", "--locked", "--lib", ...WASM, "--features", "npm", ...DENY_WARNINGS),
+			],
+		},
+		{ name: "native", commands: [cargo("test", "--locked", "--no-fail-fast")] },
+		{ name: "build", commands: [script("build.mjs")] },
+		{
+			name: "wasm",
+			commands: [cargo("test", "--locked", ...WASM, "--features", "npm", "--test", "wasm*")],
+			env: { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: `${join(paths.target, "debug/featheredge-bindgen")} test` },
+		},
+		{ name: "workerd", commands: [nodeTests("workerd")] },
+		{ name: "feast", commands: [nodeTests("feast")], env: { FEATHEREDGE_FEAST_PYTHON: pythonOf("feast") } },
+		{
+			name: "openapi",
+			commands: [nodeTests("openapi")],
+			env: { OPENAPI_VENV: join(dirname(pythonOf("openapi")), "..") },
+		},
+		{ name: "browser", commands: [nodeTests("browser")] },
+		{ name: "deploy", commands: [script("deploy.mjs", "--dry-run")] },
+	];
+}
+
+const COUNTS = [
+	// cargo test, and wasm-bindgen's runner
+	/^test result: \w+\. (?<passed>\d+) passed; (?<failed>\d+) failed/gm,
+	// node --test
+	/^\S+ pass (?<passed>\d+)$/gm,
+	/^\S+ (?:fail|cancelled) (?<failed>\d+)$/gm,
+];
+
+/**
+ * How many tests a step's output tells of; a step that tells of none counts as one.
+ *
+ * @param {string} output
+ * @param {boolean} succeeded
+ */
+export function countTests(output, succeeded) {
+	let passed = 0;
+	let failed = 0;
+	for (const pattern of COUNTS) {
+		for (const { groups } of output.matchAll(pattern)) {
+			passed += Number(groups.passed ?? 0);
+			failed += Number(groups.failed ?? 0);
+		}
+	}
+	if (succeeded && passed + failed === 0) passed = 1;
+	if (!succeeded && failed === 0) failed = 1;
+	return { passed, failed };
+}

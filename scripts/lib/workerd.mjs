@@ -1,0 +1,133 @@
+// Serves the built Worker on real workerd, with miniflare's local KV and static assets. The socket leads straight to the Worker:
+// miniflare's own entry, which rewrites and logs each request, is not in the path.
+
+import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { Log, LogLevel, Miniflare } from "miniflare";
+import { paths } from "./root.mjs";
+import { Failure } from "./run.mjs";
+import { readWranglerToml } from "./settings.mjs";
+
+const HOST = "127.0.0.1";
+const NAME = "featheredge";
+// With static assets, miniflare puts a proxy before the default entrypoint, and before no other.
+const ENTRYPOINT = "direct";
+const ENTRY = `import worker from "./index.js";\nexport default worker;\nexport const ${ENTRYPOINT} = worker;\n`;
+
+/** A loopback port that nobody listens on. */
+export function freePort() {
+	return new Promise((resolve, reject) => {
+		const server = createServer().once("error", reject);
+		server.listen(0, HOST, () => {
+			const { port } = server.address();
+			server.close(() => resolve(port));
+		});
+	});
+}
+
+const portTaken = (port) =>
+	new Failure(`port ${port} is taken by another program: stop that one, or choose a port with \`--port\``);
+
+/** Fails when somebody listens on the port, before a long build finds out. */
+export function checkPort(port) {
+	return new Promise((resolve, reject) => {
+		const server = createServer();
+		server.once("error", (error) =>
+			reject(
+				error.code === "EADDRINUSE" ? portTaken(port) : new Failure(`cannot listen on port ${port}: ${error.code}`),
+			),
+		);
+		server.listen(port, HOST, () => server.close(resolve));
+	});
+}
+
+/**
+ * Waits until the Worker answers `GET /health`.
+ *
+ * @param {string} url
+ * @param {number} timeoutMs
+ */
+export async function waitForHealth(url, timeoutMs = 20_000) {
+	const deadline = Date.now() + timeoutMs;
+	let last;
+	while (Date.now() < deadline) {
+		try {
+			const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(2_000) });
+			await response.arrayBuffer();
+			if (response.ok) return;
+			last = `status ${response.status}`;
+		} catch (error) {
+			last = error.cause?.code ?? error.message;
+		}
+		await new Promise((resolve) => setTimeout(resolve, 25));
+	}
+	throw new Failure(`${url}/health did not answer within ${timeoutMs} ms: ${last}`);
+}
+
+/**
+ * @param {object} options
+ * @param {Record<string, any>} options.vars all variables of the Worker, secrets included
+ * @param {number} options.port
+ * @param {string | false} [options.persist] a folder for KV; without one, KV lives as long as the Worker
+ * @param {{ name: string, contents: string }} [options.entry] an ES module to put before the Worker; it must export `direct`
+ * @param {(line: string) => void} [options.onLog] takes the lines that the Worker logs
+ * @returns {Promise<{ url: string, miniflare: Miniflare, stop(): Promise<void> }>}
+ */
+export async function serve({ vars, port, persist = false, entry, onLog = console.log }) {
+	const file = readWranglerToml();
+	const main = entry ?? { name: "local.mjs", contents: ENTRY };
+	const modulePath = (name) => join(paths.worker, name);
+	const assets = file.assets && existsSync(join(paths.page, "index.html"));
+	const miniflare = new Miniflare({
+		// Without this, miniflare downloads an example of `request.cf`.
+		cf: false,
+		log: new Log(LogLevel.WARN),
+		host: HOST,
+		kvPersist: persist,
+		handleRuntimeStdio(stdout, stderr) {
+			for (const stream of [stdout, stderr]) forwardLines(stream, onLog);
+		},
+		workers: [
+			{
+				name: NAME,
+				compatibilityDate: file.compatibility_date,
+				compatibilityFlags: file.compatibility_flags ?? [],
+				modulesRoot: paths.worker,
+				modules: [
+					{ type: "ESModule", path: modulePath(main.name), contents: main.contents },
+					{ type: "ESModule", path: modulePath("index.js"), contents: readFileSync(modulePath("index.js"), "utf8") },
+					{ type: "CompiledWasm", path: modulePath("index.wasm"), contents: readFileSync(modulePath("index.wasm")) },
+				],
+				bindings: vars,
+				kvNamespaces: Object.fromEntries(
+					(file.kv_namespaces ?? []).map(({ binding }) => [binding, binding.toLowerCase()]),
+				),
+				assets: assets
+					? { directory: paths.page, binding: file.assets.binding, routerConfig: { has_user_worker: true } }
+					: undefined,
+				unsafeDirectSockets: [{ host: HOST, port, entrypoint: ENTRYPOINT }],
+			},
+		],
+	});
+	const stop = () => miniflare.dispose();
+	try {
+		await miniflare.ready;
+		const url = `http://${HOST}:${port}`;
+		await waitForHealth(url);
+		return { url, miniflare, stop };
+	} catch (error) {
+		await stop();
+		throw error.code === "ERR_ADDRESS_IN_USE" ? portTaken(port) : error;
+	}
+}
+
+function forwardLines(stream, onLine) {
+	let rest = "";
+	stream.setEncoding("utf8");
+	stream.on("data", (text) => {
+		const lines = (rest + text).split("\n");
+		rest = lines.pop();
+		for (const line of lines) if (line.trim() !== "") onLine(line);
+	});
+}
