@@ -1,0 +1,208 @@
+// What the answer's headers say, in words: Cache-Status (RFC 9211), Age (RFC 9111), Server-Timing (W3C).
+
+/** The tiers, nearest first: the name in `Cache-Status`, in the native API, and for people. */
+export const TIERS = [
+	{
+		id: "l1",
+		cache: "featheredge-l1",
+		native: "l1_memory",
+		label: "L1 memory",
+		inText: "L1 memory",
+		place: "in the isolate",
+	},
+	{
+		id: "l2",
+		cache: "featheredge-l2",
+		native: "l2_distributed",
+		label: "L2 store",
+		inText: "the L2 store",
+		place: "Workers KV",
+	},
+	{
+		id: "l3",
+		cache: "featheredge-l3",
+		native: "l3_storage",
+		label: "L3 storage",
+		inText: "L3 storage",
+		place: "SQLite",
+	},
+	{ id: "origin", native: "l4_compute", label: "Origin", inText: "the origin", place: "computes the rest" },
+];
+
+/** RFC 9211, section 2.2. */
+const FORWARD_REASONS = {
+	bypass: "was told to pass requests on",
+	method: "does not answer this method",
+	"uri-miss": "had nothing",
+	"vary-miss": "had nothing that fits",
+	miss: "had nothing usable",
+	request: "was passed over, as the request asks",
+	stale: "had values, but too old ones",
+	partial: "had a part",
+};
+
+/**
+ * @typedef {{ name: string, parameters: Map<string, string | true> }} Member
+ */
+
+/**
+ * A structured-field list (RFC 9651) of tokens with parameters.
+ *
+ * @param {string | null} value
+ * @returns {Member[]}
+ */
+export function list(value) {
+	return split(value ?? "", ",").map((text) => {
+		const [name, ...parameters] = split(text, ";");
+		return { name: unquote(name), parameters: new Map(parameters.map(parameter)) };
+	});
+}
+
+function parameter(text) {
+	const at = text.indexOf("=");
+	return at < 0 ? [text, true] : [text.slice(0, at).trim(), unquote(text.slice(at + 1).trim())];
+}
+
+const unquote = (text) => (text.startsWith('"') ? text.slice(1, -1).replace(/\\(.)/g, "$1") : text);
+
+/** Splits at a separator that does not stand in quotes. */
+function split(text, separator) {
+	const parts = text.match(new RegExp(`(?:"(?:[^"\\\\]|\\\\.)*"|[^${separator}"])+`, "g")) ?? [];
+	return parts.map((part) => part.trim()).filter((part) => part !== "");
+}
+
+/**
+ * @typedef {object} Stop
+ * @property {typeof TIERS[number]} tier
+ * @property {"hit" | "part" | "passed" | "answered" | "failed"} outcome
+ * @property {string} words
+ * @property {number | undefined} durationMs
+ */
+
+/**
+ * The tiers that took part in an answer, nearest first.
+ *
+ * The header has them the other way round, and names caches alone: that the origin was asked shows in `fwd-status`, or in the time
+ * spent waiting for it.
+ *
+ * @param {Headers} headers
+ * @returns {Stop[]}
+ */
+export function stops(headers) {
+	const durations = timings(headers);
+	const caches = new Map(list(headers.get("cache-status")).map(({ name, parameters }) => [name, parameters]));
+	const statuses = [...caches.values()]
+		.map((parameters) => parameters.get("fwd-status"))
+		.filter((status) => status !== undefined);
+	const isOriginAsked = statuses.length > 0 || durations.has("origin");
+	return TIERS.flatMap((tier) => {
+		const durationMs = durations.get(tier.id);
+		if (tier.id === "origin")
+			return isOriginAsked ? [{ tier, ...originOutcome(Number(statuses[0] ?? 0)), durationMs }] : [];
+		const parameters = caches.get(tier.cache);
+		return parameters ? [{ tier, ...cacheOutcome(parameters), durationMs }] : [];
+	});
+}
+
+function originOutcome(status) {
+	if (status === 0) return { outcome: "failed", words: "did not answer" };
+	if (status >= 400) return { outcome: "failed", words: `answered with status ${status}` };
+	return { outcome: "answered", words: "computed the rest" };
+}
+
+function cacheOutcome(parameters) {
+	const stale = parameters.get("detail") === "stale" ? ", some of it past its time to live" : "";
+	if (parameters.has("hit")) return { outcome: "hit", words: `had everything${stale}` };
+	const reason = parameters.get("fwd");
+	return {
+		outcome: reason === "partial" ? "part" : "passed",
+		words: `${FORWARD_REASONS[reason] ?? "passed the request on"}${stale}`,
+	};
+}
+
+/**
+ * @param {Headers} headers
+ * @returns {Map<string, number>} milliseconds by name
+ */
+export function timings(headers) {
+	const entries = list(headers.get("server-timing")).map(({ name, parameters }) => [
+		name,
+		Number.parseFloat(parameters.get("dur")),
+	]);
+	return new Map(entries.filter(([, duration]) => Number.isFinite(duration)));
+}
+
+/**
+ * The headers worth a word, in the order in which to read them.
+ *
+ * @param {Headers} headers
+ * @returns {{ name: string, value: string, words: string }[]}
+ */
+export function explained(headers) {
+	const words = {
+		"cache-status": cacheStatusWords(headers),
+		age: ageWords(headers.get("age")),
+		"server-timing": timingWords(headers),
+	};
+	return Object.entries(words).map(([name, text]) => {
+		const value = headers.get(name);
+		return value === null
+			? { name, value: "", words: ABSENT[name] ?? "Not sent with this answer." }
+			: { name, value, words: text };
+	});
+}
+
+const ABSENT = {
+	age: "Not sent: this answer holds no value.",
+	"cache-status": "Not sent: no tier took part in this answer.",
+};
+
+function cacheStatusWords(headers) {
+	const sentences = stops(headers).map(({ tier, words }) => `${capital(tier.inText)} ${words}.`);
+	return sentences.join(" ") || "Which caches took part.";
+}
+
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+function ageWords(value) {
+	const seconds = Number(value);
+	if (seconds === 0) return "Every value was fetched from the origin within the last second.";
+	return `The oldest value was fetched from the origin ${seconds} ${seconds === 1 ? "second" : "seconds"} ago.`;
+}
+
+function timingWords(headers) {
+	const named = {
+		total: "in all",
+		l1: "in L1",
+		l2: "waiting for L2",
+		l3: "waiting for L3",
+		origin: "waiting for the origin",
+	};
+	const parts = [...timings(headers)].map(
+		([name, duration]) => `${milliseconds(duration)} ${named[name] ?? `in ${name}`}`,
+	);
+	const clock = "A deployed Worker's clock stands still between I/O, so work in memory reads as 0 there.";
+	return `Measured in the Worker: ${parts.join(", ")}. ${clock}`;
+}
+
+/** A duration in milliseconds, to three digits. */
+export function milliseconds(value) {
+	if (value >= 1000) return `${(value / 1000).toPrecision(3)} s`;
+	if (value >= 100) return `${Math.round(value)} ms`;
+	if (value >= 10) return `${value.toFixed(1)} ms`;
+	return `${value.toFixed(2).replace(/\.?0+$/, "") || "0"} ms`;
+}
+
+/** An age in milliseconds, as a person says it. */
+export function age(value) {
+	if (value < 1000) return `${Math.round(value)} ms`;
+	if (value < 60_000) return `${(value / 1000).toFixed(1)} s`;
+	if (value < 3_600_000) return `${Math.floor(value / 60_000)} min ${Math.floor((value % 60_000) / 1000)} s`;
+	return `${Math.floor(value / 3_600_000)} h ${Math.floor((value % 3_600_000) / 60_000)} min`;
+}
+
+/** A size in bytes, with a unit. */
+export function bytes(value) {
+	if (value < 1000) return `${value} B`;
+	return value < 1_000_000 ? `${(value / 1000).toFixed(1)} kB` : `${(value / 1_000_000).toFixed(1)} MB`;
+}

@@ -1,0 +1,187 @@
+// Shows what came back: a summary, the tiers it passed, and three views of it.
+
+import { byId, el } from "../dom.js";
+import { bytes, explained, milliseconds, stops, TIERS, timings } from "../headers.js";
+import { paint, unpaint } from "../highlight.js";
+import { indent, member, parse, textOf } from "../json.js";
+import { failureOf } from "./failure.js";
+import { NATIVE } from "./presets.js";
+import { values } from "./values.js";
+
+/** @typedef {import("./tabs.js").Tabs} Tabs */
+
+/** The tiers that the path always shows; others appear when they take part. */
+const ALWAYS_SHOWN = ["l1", "l2", "origin"];
+
+let isIndented = true;
+
+export function showNothing() {
+	byId("answer").dataset.state = "empty";
+	byId("summary").replaceChildren(el("p.empty", {}, "Nothing sent yet. Send the example, then send it again."));
+	showPath([]);
+}
+
+/** @param {string} message */
+export function showFailure(message) {
+	byId("answer").dataset.state = "failed";
+	byId("summary").replaceChildren();
+	byId("views").hidden = true;
+	showPath([]);
+	byId("failure").replaceChildren(callout("No answer", [message]));
+}
+
+/**
+ * @param {import("../exchange.js").Exchange} exchange
+ * @param {Tabs} tabs
+ */
+export function showAnswer(exchange, tabs) {
+	const isGood = exchange.status < 400;
+	const root = parsed(exchange.text);
+	byId("answer").dataset.state = isGood ? "answered" : "failed";
+	byId("summary").replaceChildren(summary(exchange, root));
+	showPath(stops(exchange.headers));
+	const failure = isGood ? undefined : failureOf(exchange);
+	byId("failure").replaceChildren(...(failure ? [callout(failure.title, failure.lines)] : []));
+	byId("view-values").replaceChildren(isGood ? values(exchange, root) : "");
+	showJson(exchange.text, root !== undefined);
+	byId("view-headers").replaceChildren(headerList(exchange.headers));
+	tabs.offer("tab-values", isGood);
+	byId("views").hidden = false;
+}
+
+function parsed(text) {
+	try {
+		return parse(text);
+	} catch {
+		return undefined;
+	}
+}
+
+function callout(title, lines) {
+	return el(
+		"div.callout",
+		{ role: "group", "aria-label": "Error" },
+		el("p.callout-title", {}, title),
+		...lines.map((line) => el("p", {}, line)),
+	);
+}
+
+function summary({ endpoint, status, statusText, headers, text, size, elapsedMs }, root) {
+	const total = timings(headers).get("total");
+	const facts = [
+		["Status", `${status} ${statusText}`.trim()],
+		["In the Worker", total === undefined ? undefined : milliseconds(total)],
+		["Size", bytes(size)],
+		["Rows", endpoint === NATIVE ? rowCounts(text, member(root, "cache_stats")) : undefined],
+	];
+	const [value, unit] = milliseconds(elapsedMs).split(" ");
+	return el(
+		"div.summary",
+		{},
+		el("p.latency", {}, el("span.latency-value", {}, value), ` ${unit}`, el("span.caption", {}, "in this browser")),
+		el(
+			"dl.facts",
+			{},
+			...facts.flatMap(([name, fact]) =>
+				fact
+					? [el("div", {}, el("dt", {}, name), el(name === "Status" && status >= 400 ? "dd.failed" : "dd", {}, fact))]
+					: [],
+			),
+		),
+	);
+}
+
+/** Where the rows came from: `2 from L1`. */
+function rowCounts(text, stats) {
+	if (stats === undefined) return undefined;
+	const count = (name) => Number(member(stats, name) ? textOf(text, member(stats, name)) : 0);
+	const l1 = count("l1_hits");
+	const l2 = count("l2_hits");
+	const l3 = count("l3_hits");
+	const parts = [
+		[l1, "from L1"],
+		[l2, "from L2"],
+		[l3, "from L3"],
+		[count("l1_misses") - l2 - l3, "from the origin"],
+	];
+	return (
+		parts
+			.filter(([number]) => number > 0)
+			.map(([number, words]) => `${number} ${words}`)
+			.join(", ") || "none"
+	);
+}
+
+function showPath(passed) {
+	// A request that was refused at the door passed no tier.
+	byId("path").hidden = passed.length === 0 && byId("answer").dataset.state === "failed";
+	const shown = TIERS.filter(({ id }) => ALWAYS_SHOWN.includes(id) || passed.some(({ tier }) => tier.id === id));
+	byId("path").replaceChildren(
+		...shown.map((tier) => {
+			const stop = passed.find((candidate) => candidate.tier === tier);
+			const outcome = stop?.outcome ?? (passed.length > 0 ? "unasked" : "idle");
+			return el(
+				"li",
+				{ "data-tier": tier.id, "data-outcome": outcome },
+				el("span.node", { "aria-hidden": "true" }),
+				el("span.stop-name", {}, tier.label),
+				el("span.stop-words", {}, stop ? OUTCOMES[stop.outcome] : outcome === "unasked" ? "not asked" : tier.place),
+				stop?.durationMs !== undefined && el("span.stop-time", {}, milliseconds(stop.durationMs)),
+			);
+		}),
+	);
+}
+
+const OUTCOMES = { hit: "hit", part: "hit in part", passed: "miss", answered: "computed", failed: "failed" };
+
+function showJson(text, isJson) {
+	const view = byId("view-json");
+	const old = view.querySelector("code");
+	if (old) unpaint(old);
+	const code = el("code");
+	const draw = () => (isJson ? paint(code, isIndented ? indent(text) : text) : code.replaceChildren(text));
+	const toggle = el("input", {
+		type: "checkbox",
+		id: "indent",
+		checked: isIndented,
+		onchange: (event) => {
+			isIndented = event.target.checked;
+			draw();
+		},
+	});
+	draw();
+	view.replaceChildren(
+		...(isJson
+			? [
+					el(
+						"p.json-tools",
+						{},
+						toggle,
+						el("label", { for: "indent" }, "Indent"),
+						el("span.caption", {}, "Every value is shown as it was sent."),
+					),
+				]
+			: []),
+		text === ""
+			? el("p.note", {}, "The body is empty.")
+			: el("pre.json", { tabindex: 0, role: "region", "aria-label": "Body of the answer" }, code),
+	);
+}
+
+function headerList(headers) {
+	return el(
+		"dl.headers",
+		{},
+		...explained(headers).map(({ name, value, words }) =>
+			el(
+				"div",
+				{},
+				el("dt", {}, HEADER_NAMES[name] ?? name),
+				value && el("dd.header-value", {}, value),
+				el("dd", {}, words),
+			),
+		),
+	);
+}
+
+const HEADER_NAMES = { "cache-status": "Cache-Status", age: "Age", "server-timing": "Server-Timing" };

@@ -1,0 +1,132 @@
+// The request editor and the answer to what it sends.
+
+import { byId, el } from "../dom.js";
+import { exchange, NoAnswer } from "../exchange.js";
+import { milliseconds } from "../headers.js";
+import { paint } from "../highlight.js";
+import { JsonError, lineAndColumn, parse } from "../json.js";
+import { showAnswer, showFailure, showNothing } from "./answer.js";
+import { ENDPOINTS, PRESETS } from "./presets.js";
+import { Sends } from "./sends.js";
+import { makeTabs } from "./tabs.js";
+
+/** Long enough not to speak of every keystroke. */
+const HINT_DELAY_MS = 400;
+
+export function openTry() {
+	const form = byId("request-form");
+	const body = byId("body");
+	const endpoint = byId("endpoint");
+	const sends = new Sends(byId("sends"));
+	let preset = PRESETS[0];
+	let lastSent;
+	let isSending = false;
+	let hintTimer;
+
+	byId("presets").append(...PRESETS.map((choice, index) => chip(choice, index === 0)));
+	endpoint.append(...ENDPOINTS.map((path) => el("option", { value: path }, path)));
+	byId("send-key").textContent = navigator.platform.startsWith("Mac") ? "⌘ ↵" : "Ctrl ↵";
+	const tabs = makeTabs(document.querySelector("[role=tablist]"));
+	showNothing();
+	load(preset);
+
+	function load(choice) {
+		preset = choice;
+		endpoint.value = choice.endpoint;
+		body.value = choice.body;
+		onEdit();
+	}
+
+	function onEdit() {
+		// A line break at the very end takes up room only when something follows it.
+		paint(byId("body-paint"), `${body.value}\n`);
+		byId("restore").hidden = body.value === preset.body && endpoint.value === preset.endpoint;
+		const isRepeat = lastSent !== undefined && lastSent.path === endpoint.value && lastSent.text === body.value;
+		byId("send-label").textContent = isRepeat ? "Send again" : "Send";
+		clearTimeout(hintTimer);
+		hintTimer = setTimeout(showHint, HINT_DELAY_MS);
+	}
+
+	function showHint() {
+		const hint = fault(body.value);
+		if (byId("body-hint").textContent !== hint) byId("body-hint").textContent = hint;
+	}
+
+	async function send() {
+		if (isSending) return;
+		isSending = true;
+		lastSent = { path: endpoint.value, text: body.value };
+		byId("answer").setAttribute("aria-busy", "true");
+		byId("send").dataset.state = "sending";
+		try {
+			const answer = await exchange(lastSent.path, lastSent.text);
+			sends.add(answer);
+			showAnswer(answer, tabs);
+			byId("announcement").textContent =
+				`${sends.count}: status ${answer.status} in ${milliseconds(answer.elapsedMs)}. ${sends.lastWords}`;
+		} catch (error) {
+			if (!(error instanceof NoAnswer)) throw error;
+			showFailure(error.message);
+			byId("announcement").textContent = error.message;
+		} finally {
+			isSending = false;
+			byId("answer").removeAttribute("aria-busy");
+			delete byId("send").dataset.state;
+			onEdit();
+		}
+	}
+
+	form.addEventListener("submit", (event) => {
+		event.preventDefault();
+		send();
+	});
+	form.addEventListener("keydown", (event) => {
+		if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+		event.preventDefault();
+		send();
+	});
+	byId("presets").addEventListener("change", (event) => load(PRESETS.find(({ id }) => id === event.target.value)));
+	byId("restore").addEventListener("click", () => {
+		load(preset);
+		body.focus();
+	});
+	body.addEventListener("input", onEdit);
+	endpoint.addEventListener("change", () => {
+		if (body.value !== preset.body) return onEdit();
+		// An untouched example gives way to one that suits the endpoint.
+		const fitting = PRESETS.find((choice) => choice.endpoint === endpoint.value);
+		byId(`preset-${fitting.id}`).checked = true;
+		load(fitting);
+	});
+	byId("copy-curl").addEventListener("click", async () => {
+		const command = curl(endpoint.value, body.value);
+		const isCopied = await navigator.clipboard.writeText(command).then(
+			() => true,
+			() => false,
+		);
+		byId("copied").textContent = isCopied ? "Copied" : "This browser does not allow copying here";
+		setTimeout(() => (byId("copied").textContent = ""), 2_500);
+	});
+}
+
+function chip({ id, name }, isChecked) {
+	const input = el("input", { type: "radio", name: "preset", value: id, id: `preset-${id}`, checked: isChecked });
+	return el("span.chip", {}, input, el("label", { for: `preset-${id}` }, name));
+}
+
+/** What is wrong with a body, before it is sent; the Worker has the last word. */
+function fault(text) {
+	try {
+		parse(text);
+		return "";
+	} catch (error) {
+		if (!(error instanceof JsonError)) throw error;
+		const { line, column } = lineAndColumn(text, error.at);
+		return `Not JSON yet: ${error.message}, at line ${line}, column ${column}.`;
+	}
+}
+
+function curl(path, text) {
+	const quoted = text.replaceAll("'", "'\\''");
+	return `curl -i ${location.origin}${path} -H 'content-type: application/json' -d '${quoted}'`;
+}

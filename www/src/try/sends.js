@@ -1,0 +1,63 @@
+// The last sends as bars, so that the way from a miss to a hit is seen.
+
+import { el } from "../dom.js";
+import { milliseconds, stops } from "../headers.js";
+
+const KEPT = 6;
+
+export class Sends {
+	#host;
+	#all = [];
+	#count = 0;
+
+	/** @param {HTMLElement} host */
+	constructor(host) {
+		this.#host = host;
+	}
+
+	/** What the last send was, for an announcement. */
+	get count() {
+		return `Send ${this.#count}`;
+	}
+
+	get lastWords() {
+		return this.#all[0]?.words ?? "";
+	}
+
+	/** @param {import("../exchange.js").Exchange} exchange */
+	add({ endpoint, status, headers, elapsedMs }) {
+		this.#count += 1;
+		const last = stops(headers).at(-1);
+		const isGood = status < 400;
+		const words = isGood ? (last ? `Answered by ${last.tier.inText}` : "Answered") : `Status ${status}`;
+		this.#all.unshift({
+			number: this.#count,
+			endpoint,
+			elapsedMs,
+			words,
+			tier: isGood ? (last?.tier.id ?? "none") : "failed",
+		});
+		this.#all.length = Math.min(this.#all.length, KEPT);
+		this.#draw();
+	}
+
+	#draw() {
+		const longest = Math.max(...this.#all.map(({ elapsedMs }) => elapsedMs));
+		const rows = this.#all.map(({ number, endpoint, elapsedMs, words, tier }) => {
+			const bar = el("span.bar", { "data-tier": tier, "aria-hidden": "true" });
+			bar.style.setProperty("--share", elapsedMs / longest);
+			return el(
+				"li",
+				{ title: endpoint },
+				el("span.send-number", {}, `${number}`),
+				el("span.track", {}, bar),
+				el("span.send-time", {}, milliseconds(elapsedMs)),
+				el("span.send-words", {}, words),
+			);
+		});
+		this.#host.replaceChildren(
+			el("h3", { id: "sends-title" }, "Sends"),
+			el("ol.sends", { "aria-labelledby": "sends-title" }, ...rows),
+		);
+	}
+}
