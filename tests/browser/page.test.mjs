@@ -1,0 +1,191 @@
+// The page in a real Chromium, served by the Worker with the synthetic origin.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { chromium as playwright } from "playwright-core";
+import { startWorker } from "../harness/worker.mjs";
+import { ARGUMENTS, chromium, MISSING } from "./chromium.mjs";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+/** The views of the answer that are looked at, by example. */
+const SCENES = { Native: ["JSON", "Headers", "Values"], "Feast, batch": ["Values"], Embedding: ["Values"] };
+const PHONE = { width: 320, height: 640 };
+const DESK = { width: 1440, height: 900 };
+
+const program = chromium();
+// A missing browser is a fault where `npm test` can install one: as root, and so in CI.
+const skip = program === undefined && process.getuid?.() !== 0 ? MISSING : false;
+
+describe("the page", { skip, timeout: 120_000 }, () => {
+	let worker;
+	let browser;
+	/** @type {import("playwright-core").Page} */
+	let page;
+	let consoleErrors;
+	let requests;
+
+	before(async () => {
+		assert.ok(program, MISSING);
+		worker = await startWorker({ vars: { origin: { kind: "synthetic" } } });
+		browser = await playwright.launch({ executablePath: program, args: ARGUMENTS });
+	});
+	after(async () => {
+		await browser?.close();
+		await worker?.stop();
+	});
+	beforeEach(() => open());
+	afterEach(() => page?.context().close());
+
+	async function open(options = {}) {
+		await page?.context().close();
+		consoleErrors = [];
+		requests = [];
+		const context = await browser.newContext({ viewport: DESK, reducedMotion: "reduce", ...options });
+		page = await context.newPage();
+		page.on("console", (message) => message.type() === "error" && consoleErrors.push(message.text()));
+		page.on("pageerror", (error) => consoleErrors.push(String(error)));
+		page.on("request", (request) => requests.push(request.url()));
+		await page.goto(`${worker.url}/`);
+		await page.locator("#readiness[data-state=ready]").waitFor();
+	}
+
+	async function send() {
+		const answered = page.waitForResponse((response) => response.request().method() === "POST");
+		await page.getByRole("button", { name: /^Send/ }).click();
+		const response = await answered;
+		await page.locator("#answer:not([aria-busy])").waitFor();
+		return response;
+	}
+
+	/** Writes a native request for an entity that no other test asks for. */
+	async function askFor(entity) {
+		const body = page.getByLabel("Body", { exact: true });
+		await body.fill((await body.inputValue()).replaceAll(/"entity_(\d)/g, `"${entity}_$1`));
+	}
+
+	const fact = (name) => page.locator(".facts > div", { hasText: name }).locator("dd").innerText();
+	const choose = (example) => page.getByRole("radio", { name: example, exact: true }).check({ force: true });
+
+	async function violations() {
+		await page.evaluate(AXE);
+		const { violations } = await page.evaluate(() => globalThis.axe.run());
+		return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(", ")}`);
+	}
+
+	test("the default request shows each value with its tier, age and status", async () => {
+		await askFor("first");
+		assert.equal((await send()).status(), 200);
+		assert.match(await fact("Status"), /^200/);
+		const row = page.getByRole("row", { name: /risk_score/ }).first();
+		assert.match(await row.innerText(), /\d\.\d+\s+Origin\s+\d+ ms\s+PRESENT/);
+		assert.equal(await page.locator("tbody tr").count(), 6);
+		assert.deepEqual(consoleErrors, []);
+	});
+
+	test("the second send is answered by L1", async () => {
+		await askFor("again");
+		await send();
+		assert.equal(await fact("Rows"), "2 from the origin");
+		await page.getByRole("button", { name: "Send again" }).waitFor();
+		await send();
+		assert.equal(await fact("Rows"), "2 from L1");
+		assert.match(await page.locator("#path li[data-tier=l1]").innerText(), /hit/);
+		assert.match(await page.locator("#path li[data-tier=origin]").innerText(), /not asked/);
+		assert.match(
+			await page
+				.getByRole("row", { name: /purchase_count/ })
+				.first()
+				.innerText(),
+			/L1 memory/,
+		);
+		assert.match(await page.locator("#announcement").innerText(), /Send 2: status 200 in .* Answered by L1 memory/);
+	});
+
+	test("a Feast request shows a column for each feature, and the headers in words", async () => {
+		await choose("Feast, batch");
+		await send();
+		const heads = await page.getByRole("columnheader").allInnerTexts();
+		assert.equal(heads[0], "driver_id");
+		assert.ok(heads.includes("driver_hourly_stats__conv_rate"), heads.join());
+		assert.equal(await page.locator("tbody tr").count(), 5);
+		await page.getByRole("tab", { name: "Headers" }).click();
+		assert.match(
+			await page.getByRole("tabpanel", { name: "Headers" }).innerText(),
+			/Cache-Status\s+featheredge-l2; fwd=miss; .*\s.*The origin computed the rest\./,
+		);
+	});
+
+	test("the JSON view keeps every character of the values", async () => {
+		await choose("Embedding");
+		const response = await send();
+		const text = await response.text();
+		await page.getByRole("tab", { name: "JSON" }).click();
+		const code = page.locator("#view-json code");
+		assert.equal((await code.textContent()).replaceAll(/\s/g, ""), text.replaceAll(/\s/g, ""));
+		await page.getByLabel("Indent").uncheck();
+		assert.equal(await code.textContent(), text);
+	});
+
+	test("a body that is no JSON shows where it breaks, before the send and after", async () => {
+		await page.getByLabel("Body", { exact: true }).fill('{\n  "entity_ids": [\n}');
+		await page.getByText("Not JSON yet: a value is expected, at line 3, column 1.").waitFor();
+		const response = await send();
+		assert.ok(response.status() >= 400 && response.status() < 500);
+		const error = await page.getByRole("group", { name: "Error" }).innerText();
+		assert.match(error, new RegExp(`^${response.status()} .*\\n+.+`));
+		assert.deepEqual(
+			consoleErrors.filter((line) => !line.startsWith("Failed to load resource")),
+			[],
+		);
+	});
+
+	test("a Worker that is gone is said to be gone, and the page goes on", async () => {
+		await page.route("**/v1/features", (route) => route.abort());
+		await page.getByRole("button", { name: /^Send/ }).click();
+		await page.getByText("The Worker could not be reached.").first().waitFor();
+		await page.unroute("**/v1/features");
+		assert.equal((await send()).status(), 200);
+		assert.equal(await page.getByRole("group", { name: "Error" }).count(), 0);
+	});
+
+	test("all of it works by keyboard alone", async () => {
+		await page.getByLabel("Body", { exact: true }).focus();
+		await page.keyboard.press("Control+Enter");
+		await page.getByRole("tab", { name: "Values" }).focus();
+		await page.keyboard.press("ArrowRight");
+		assert.equal(await page.getByRole("tab", { name: "JSON" }).getAttribute("aria-selected"), "true");
+		await page.keyboard.press("End");
+		assert.ok(await page.getByRole("tabpanel", { name: "Headers" }).isVisible());
+	});
+
+	test("nothing is asked of another origin, and the policy forbids it", async () => {
+		await send();
+		const strangers = requests.filter((url) => new URL(url).origin !== new URL(worker.url).origin);
+		assert.deepEqual(strangers, []);
+		const response = await fetch(`${worker.url}/`);
+		assert.match(response.headers.get("content-security-policy") ?? "", /default-src 'self'/);
+		const markup = await response.text();
+		assert.doesNotMatch(markup, /<style|style=|<script(?![^>]*src=)| on[a-z]+=/);
+	});
+
+	for (const colorScheme of ["light", "dark"]) {
+		for (const viewport of [DESK, PHONE]) {
+			test(`axe finds nothing in ${colorScheme} at ${viewport.width} px, and nothing sticks out`, async () => {
+				await open({ colorScheme, viewport });
+				assert.deepEqual(await violations(), []);
+				for (const [example, tabs] of Object.entries(SCENES)) {
+					await choose(example);
+					await send();
+					for (const tab of tabs) {
+						await page.getByRole("tab", { name: tab }).click();
+						assert.deepEqual(await violations(), [], `${example}, ${tab}`);
+						const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+						assert.ok(excess <= 0, `${example}, ${tab}: ${excess} px too wide`);
+					}
+				}
+			});
+		}
+	}
+});

@@ -1,0 +1,93 @@
+// Starts the built Worker on workerd for a test, on a free loopback port, with a KV of its own.
+
+import { readFileSync } from "node:fs";
+import { AUTHORIZATION_SECRET, CONFIG_VARIABLE, overlay, readWranglerToml } from "../../scripts/lib/settings.mjs";
+import { freePort, serve } from "../../scripts/lib/workerd.mjs";
+
+/**
+ * @typedef {object} KvCounts
+ * @property {number} get single reads
+ * @property {number} bulkGet reads of several keys in one operation
+ * @property {number} keysRead keys in both
+ * @property {number} put
+ * @property {number} delete
+ * @property {number} list
+ * @property {string[]} readKeys every key read, in order
+ * @property {string[]} putKeys every key written, in order
+ *
+ * @typedef {object} KvFault
+ * @property {number} [delayMs] wait before the operation
+ * @property {string} [error] throw an error with this text
+ * @property {boolean} [hang] never answer (ten minutes)
+ *
+ * @typedef {object} KvFaults
+ * @property {KvFault} [get] single and bulk reads
+ * @property {KvFault} [put]
+ * @property {KvFault} [delete]
+ * @property {KvFault} [list]
+ * @property {{ text: string }} [value] what every stored value reads as
+ *
+ * @typedef {object} TestWorker
+ * @property {string} url without a slash at the end
+ * @property {number} port
+ * @property {string[]} logs lines that the Worker and workerd printed
+ * @property {(path: string, body: unknown, headers?: Record<string, string>) => Promise<Response>} post sends JSON (text and bytes as they are)
+ * @property {() => Promise<KvCounts>} kvCounts needs `countKv`
+ * @property {() => Promise<void>} resetKv sets the counts to zero and ends all faults; needs `countKv`
+ * @property {(faults: KvFaults) => Promise<void>} faultKv replaces the faults; needs `countKv`
+ * @property {() => Promise<import("miniflare").KVNamespace>} kv the namespace itself, to look into or to spoil; its calls are not counted
+ * @property {() => Promise<void>} stop
+ */
+
+/**
+ * @param {object} [options]
+ * @param {Record<string, any>} [options.vars] laid over `[vars.FEATHEREDGE]` of wrangler.toml
+ * @param {string | { url: string }} [options.origin] an origin's URL, or something that has one, for `origin.kind = "http"`
+ * @param {string} [options.authorization] the secret for the origin's `Authorization`
+ * @param {string | false} [options.persist] a folder for KV; without one, KV is empty and ends with the Worker
+ * @param {number} [options.port] without it, a free one
+ * @param {boolean} [options.countKv] puts the counting entry before the Worker
+ * @returns {Promise<TestWorker>}
+ */
+export async function startWorker({ vars = {}, origin, authorization, persist = false, port, countKv = false } = {}) {
+	const file = readWranglerToml();
+	let config = file.vars?.[CONFIG_VARIABLE] ?? {};
+	if (origin !== undefined) config = overlay(config, { origin: { kind: "http", url: origin.url ?? origin } });
+	const bindings = { ...file.vars, [CONFIG_VARIABLE]: overlay(config, vars) };
+	if (authorization !== undefined) bindings[AUTHORIZATION_SECRET] = authorization;
+	const entry = countKv
+		? { name: "counting-entry.mjs", contents: readFileSync(new URL("counting-entry.mjs", import.meta.url), "utf8") }
+		: undefined;
+	const logs = [];
+	const wantedPort = port ?? (await freePort());
+	const { url, miniflare, stop } = await serve({
+		vars: bindings,
+		port: wantedPort,
+		persist,
+		entry,
+		onLog: (line) => logs.push(line),
+	});
+	const control = async (method, body) => {
+		if (!countKv) throw new Error("start the Worker with `countKv: true`");
+		const response = await fetch(`${url}/__test/kv`, { method, body });
+		return response.status === 204 ? undefined : response.json();
+	};
+	return {
+		url,
+		port: wantedPort,
+		logs,
+		post: (path, body, headers = {}) => {
+			const isRaw = typeof body === "string" || body instanceof Uint8Array;
+			return fetch(`${url}${path}`, {
+				method: "POST",
+				headers: { "content-type": "application/json", ...headers },
+				body: isRaw ? body : JSON.stringify(body),
+			});
+		},
+		kvCounts: () => control("GET"),
+		resetKv: () => control("DELETE"),
+		faultKv: (faults) => control("PUT", JSON.stringify(faults)),
+		kv: () => miniflare.getKVNamespace("FEATURES"),
+		stop,
+	};
+}

@@ -1,0 +1,201 @@
+//! What fails costs its own share: a store that is down, an origin that is down, slow or talks rubbish.
+
+use crate::world::{Origin, World, one_row, request};
+
+#[test]
+fn a_store_that_is_down_costs_no_answer() {
+    let mut world = World::new();
+    world.is_store_down = true;
+    let answer = world.feast(&request(&["score"], [1]));
+    assert_eq!((answer.status, world.origin_calls.len()), (200, 1));
+    assert!(world.feast(&request(&["score"], [1])).is_immediate);
+}
+
+#[test]
+fn a_corrupt_row_in_the_store_is_one_miss_and_spares_the_others() {
+    let mut world = World::new();
+    let body = request(&["score"], 1..=10);
+    let before = world.feast(&body);
+    let victim = world.store.keys().next().unwrap().clone();
+    world.store.get_mut(&victim).unwrap()[20] ^= 0xff;
+    world.restart();
+    world.reset_counts();
+    let answer = world.feast(&body);
+    assert_eq!(answer.text, before.text);
+    assert_eq!(world.origin_calls.len(), 1);
+    assert_eq!(world.origin_calls[0].matches("driver_id").count(), 1);
+    assert!(!world.origin_calls[0].contains("[1,2"), "one row alone is asked for: {}", world.origin_calls[0]);
+    assert_eq!(world.service.engine().unusable().damaged, 1);
+}
+
+#[test]
+fn another_entitys_row_under_this_key_is_never_served() {
+    let mut world = World::new();
+    world.feast(&request(&["label"], [1]));
+    let stolen = world.store.values().next().unwrap().clone();
+    world.restart();
+    world.feast(&request(&["label"], [2]));
+    for value in world.store.values_mut() {
+        *value = stolen.clone();
+    }
+    world.restart();
+    let answer = world.feast(&request(&["label"], [2]));
+    assert_eq!(answer.column("label"), ["\"value_2_label\""]);
+    assert_eq!(world.service.engine().unusable().other_key, 1);
+}
+
+#[test]
+fn warm_rows_are_served_while_the_origin_is_down() {
+    let mut world = World::with_http_origin(|_| {});
+    let body = request(&["score"], [1, 2]);
+    let before = world.feast(&body);
+    world.origin = Origin::IsDown;
+    assert_eq!(world.feast(&body).text, before.text);
+    world.restart();
+    assert_eq!(world.feast(&body).text, before.text, "from L2");
+}
+
+#[test]
+fn a_stale_row_is_served_while_the_origin_is_down_and_not_for_ever() {
+    let mut world = World::with_http_origin(|_| {});
+    let body = request(&["score"], [1]);
+    let before = world.feast(&body);
+    world.origin = Origin::IsDown;
+    world.pass_seconds(301);
+    let stale = world.feast(&body);
+    assert_eq!((stale.status, &stale.text), (200, &before.text));
+    assert_eq!(stale.headers["age"], "301");
+    assert!(stale.headers["cache-status"].contains("detail=stale"), "{}", stale.headers["cache-status"]);
+    world.pass_seconds(3_600);
+    assert_eq!(world.feast(&body).status, 502);
+}
+
+#[test]
+fn a_bounded_read_gets_no_older_value_even_then() {
+    let mut world = World::with_http_origin(|_| {});
+    let body =
+        r#"{"entity_ids":["a"],"feature_names":["score"],"consistency_level":"bounded","max_staleness_seconds":60}"#;
+    world.native(body);
+    world.origin = Origin::IsDown;
+    world.pass_seconds(30);
+    assert_eq!(world.native(body).status, 200);
+    world.pass_seconds(60);
+    assert_eq!(world.native(body).status, 502);
+}
+
+#[test]
+fn what_is_there_is_served_and_the_rest_is_marked_invalid() {
+    let mut world = World::with_http_origin(|_| {});
+    let before = world.feast(&request(&["score"], [1]));
+    world.origin = Origin::IsSlow;
+    let answer = world.feast(&request(&["score", "count"], [1, 2]));
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.column("driver_id"), ["1", "2"]);
+    assert_eq!(answer.column("score"), [before.column("score")[0].as_str(), "null"]);
+    assert_eq!(answer.statuses("score"), ["PRESENT", "INVALID"]);
+    assert_eq!(answer.statuses("count"), ["INVALID", "INVALID"]);
+    world.origin = Origin::Computes;
+    assert_eq!(
+        world.feast(&request(&["score", "count"], [1, 2])).statuses("count"),
+        ["PRESENT", "PRESENT"],
+        "nothing of it was kept"
+    );
+}
+
+#[test]
+fn the_origins_errors_reach_the_caller_with_status_and_body() {
+    let error = r#""{\"module\": \"feast.errors\", \"class\": \"FeatureViewNotFoundException\", \"message\": \"Feature view x does not exist\"}""#;
+    for status in [404, 422, 500, 401] {
+        let mut world = World::with_http_origin(|_| {});
+        world.origin = Origin::Answers(status, error.to_owned());
+        let answer = world.feast(&request(&["score"], [1]));
+        assert_eq!((answer.status, answer.text.as_str()), (status, error));
+        assert_eq!(world.writes.len(), 0);
+        let native = world.native(r#"{"entity_ids":["a"],"feature_names":["score"]}"#);
+        assert_eq!(native.status, status);
+        assert!(native.json()["detail"].as_str().unwrap().contains("FeatureViewNotFoundException"));
+    }
+}
+
+#[test]
+fn an_origin_that_cannot_be_reached_or_is_late_is_said_so() {
+    let mut world = World::with_http_origin(|_| {});
+    for (origin, status) in [(Origin::IsDown, 502), (Origin::IsSlow, 504)] {
+        world.origin = origin;
+        let answer = world.feast(&request(&["score"], [1]));
+        assert_eq!(answer.status, status);
+        assert!(answer.json().is_string());
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_fit_is_refused_whole() {
+    let good = one_row("1", &[("a", "1")]);
+    let rubbish = [
+        String::new(),
+        "<html>".to_owned(),
+        "[]".to_owned(),
+        "{}".to_owned(),
+        good.replace("\"values\":[1]", "\"values\":[1,2]"),
+        good.replace("\"values\":[1]", "\"values\":[]"),
+        good.replace("PRESENT", "PERHAPS"),
+        good.replace("2026-11-23T08:00:00Z", "yesterday"),
+        good.replace("\"driver_id\",", ""),
+        good.replace("\"values\":[1]", "\"values\":[1e999]"),
+        good.replace("\"values\":[1]", &format!("\"values\":[{}]", "[".repeat(5_000))),
+        good[..good.len() - 1].to_owned(),
+        format!("{good}x"),
+    ];
+    for text in rubbish {
+        let mut world = World::with_http_origin(|_| {});
+        world.scripted.push_back((200, text.clone()));
+        let answer = world.feast(&request(&["a"], [1]));
+        assert_eq!(answer.status, 502, "{text}: {}", answer.text);
+        assert_eq!((world.writes.len(), world.service.engine().memory().len()), (0, 0), "{text}");
+    }
+}
+
+#[test]
+fn requests_whose_callers_hung_up_are_forgotten() {
+    use featheredge::model::time::Instant;
+    use featheredge::service::Incoming;
+    let mut world = World::new();
+    for id in 0..1_000 {
+        let body = request(&["score"], [id]);
+        let incoming =
+            Incoming { method: "POST", path: "/get-online-features", body: body.as_bytes(), has_authorization: false };
+        world.service.begin(incoming, Instant(world.now));
+        world.now += 100;
+    }
+    assert!(world.service.under_way() < 400, "{}", world.service.under_way());
+    assert_eq!(world.service.under_way(), world.service.engine().sessions());
+}
+
+#[test]
+fn an_unknown_entity_is_asked_for_again_sooner() {
+    let mut world = World::with_http_origin(|_| {});
+    let unknown = one_row("1", &[("a", "null")])
+        .replacen("\"PRESENT\"", "\"x\"", 1)
+        .replace("[\"PRESENT\"]", "[\"NOT_FOUND\"]")
+        .replace("\"x\"", "\"PRESENT\"");
+    world.origin = Origin::Answers(200, unknown);
+    let body = request(&["a"], [1]);
+    assert_eq!(world.feast(&body).statuses("a"), ["NOT_FOUND"]);
+    world.pass_seconds(29);
+    assert!(world.feast(&body).is_immediate);
+    world.pass_seconds(2);
+    world.reset_counts();
+    world.feast(&body);
+    assert_eq!(world.origin_calls.len(), 1);
+}
+
+#[test]
+fn a_blank_row_of_feasts_redis_store_counts_as_unknown_and_keeps_its_words() {
+    let mut world = World::with_http_origin(|_| {});
+    let blank = one_row("1", &[("a", "null")]).replace("2026-11-23T08:00:00Z", "1970-01-01T00:00:00Z");
+    world.origin = Origin::Answers(200, blank);
+    let body = request(&["a"], [1]);
+    assert_eq!(world.feast(&body).statuses("a"), ["PRESENT"]);
+    world.pass_seconds(31);
+    assert!(!world.feast(&body).is_immediate);
+}

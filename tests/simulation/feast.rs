@@ -1,0 +1,217 @@
+//! Feast's contract, as a client of Feast sees it.
+
+use crate::world::{World, request};
+
+#[test]
+fn join_keys_come_first_and_every_column_has_values_statuses_and_times() {
+    let mut world = World::new();
+    let answer = world.feast(&request(&["score", "label"], [5, 6]));
+    assert_eq!(answer.names(), ["driver_id", "score", "label"]);
+    assert_eq!(answer.column("driver_id"), ["5", "6"]);
+    assert_eq!(answer.column("label"), ["\"value_5_label\"", "\"value_6_label\""]);
+    let json = answer.json();
+    assert_eq!(json["results"][0]["event_timestamps"][0], "1970-01-01T00:00:00Z");
+    assert_eq!(json["results"][1]["event_timestamps"][0], "2026-11-23T08:00:00Z");
+    assert!(
+        answer.text.starts_with(r#"{"results":[{"values":[5,6],"statuses":["PRESENT","PRESENT"],"event_timestamps":["#)
+    );
+}
+
+#[test]
+fn features_come_in_the_order_of_the_request_warm_and_cold() {
+    let mut world = World::new();
+    let cold = world.feast(&request(&["label", "score"], [1]));
+    let warm = world.feast(&request(&["score", "label"], [1]));
+    assert_eq!(cold.names(), ["driver_id", "label", "score"]);
+    assert_eq!(warm.names(), ["driver_id", "score", "label"]);
+    assert!(warm.is_immediate);
+    assert_eq!(cold.column("score"), warm.column("score"));
+}
+
+#[test]
+fn full_names_carry_the_view_and_share_the_rows_of_short_ones() {
+    let mut world = World::new();
+    world.feast(&request(&["score"], [1]));
+    let body = request(&["score"], [1]).replace("}}", r#"},"full_feature_names":true}"#);
+    let answer = world.feast(&body);
+    assert!(answer.is_immediate);
+    assert_eq!(answer.names(), ["driver_id", "stats__score"]);
+}
+
+#[test]
+fn a_version_in_a_reference_is_a_view_of_its_own() {
+    let mut world = World::new();
+    world.feast(r#"{"features":["stats:count"],"entities":{"driver_id":[1]}}"#);
+    world.reset_counts();
+    let answer =
+        world.feast(r#"{"features":["stats@v2:count"],"entities":{"driver_id":[1]},"full_feature_names":true}"#);
+    assert_eq!(world.origin_calls.len(), 1);
+    assert_eq!(answer.names(), ["driver_id", "stats@v2__count"]);
+}
+
+#[test]
+fn a_feature_service_is_learned_from_its_first_answer_and_then_served_from_memory() {
+    let mut world = World::new();
+    let body = r#"{"feature_service":"ranking","entities":{"driver_id":[1,2]}}"#;
+    let cold = world.feast(body);
+    assert_eq!(cold.names(), ["driver_id", "score", "count", "label", "embedding"]);
+    assert_eq!(
+        world.origin_calls,
+        [r#"{"feature_service":"ranking","entities":{"driver_id":[1,2]},"full_feature_names":false}"#]
+    );
+    let warm = world.feast(body);
+    assert!(warm.is_immediate);
+    assert_eq!(warm.text, cold.text);
+    world.restart();
+    world.reset_counts();
+    assert_eq!(world.feast(body).text, cold.text);
+    assert_eq!((world.origin_calls.len(), world.reads.len()), (0, 1), "the rows in L2 carry the members");
+    world.reset_counts();
+    let partly = world.feast(r#"{"feature_service":"ranking","entities":{"driver_id":[2,3]}}"#);
+    assert_eq!(
+        world.origin_calls,
+        [r#"{"feature_service":"ranking","entities":{"driver_id":[3]},"full_feature_names":false}"#]
+    );
+    assert_eq!(partly.names(), cold.names());
+}
+
+#[test]
+fn a_service_that_gains_a_member_is_answered_whole() {
+    let mut world = World::with_http_origin(|_| {});
+    let answer = |ids: &[u32], members: &[&str]| {
+        let list = |item: &dyn Fn(u32) -> String| ids.iter().map(|&id| item(id)).collect::<Vec<_>>().join(",");
+        let column = |values: String| {
+            let (statuses, times) =
+                (list(&|_| "\"PRESENT\"".to_owned()), list(&|_| "\"2026-11-23T08:00:00Z\"".to_owned()));
+            format!(r#"{{"values":[{values}],"statuses":[{statuses}],"event_timestamps":[{times}]}}"#)
+        };
+        let mut columns = vec![column(list(&|id| id.to_string()))];
+        columns.extend(members.iter().map(|member| column(list(&|id| format!("\"{member}{id}\"")))));
+        let names: Vec<String> = members.iter().map(|member| format!(",\"{member}\"")).collect();
+        format!(
+            r#"{{"results":[{}],"metadata":{{"feature_names":["driver_id"{}]}}}}"#,
+            columns.join(","),
+            names.join("")
+        )
+    };
+    let body = |ids: &str| format!(r#"{{"feature_service":"s","entities":{{"driver_id":[{ids}]}}}}"#);
+    world.scripted.push_back((200, answer(&[1], &["a"])));
+    world.feast(&body("1"));
+    world.pass_seconds(5);
+    world.scripted.push_back((200, answer(&[2], &["a", "b"])));
+    world.feast(&body("2"));
+    world.scripted.push_back((200, answer(&[1], &["a", "b"])));
+    let whole = world.feast(&body("1,2"));
+    assert_eq!(whole.names(), ["driver_id", "a", "b"]);
+    assert_eq!(whole.column("b"), ["\"b1\"", "\"b2\""]);
+    assert_eq!(whole.statuses("b"), ["PRESENT", "PRESENT"]);
+}
+
+#[test]
+fn request_data_of_on_demand_views_is_part_of_the_key() {
+    let mut world = World::new();
+    let body = |value: u32| {
+        format!(r#"{{"features":["stats:score","plus:label"],"entities":{{"driver_id":[1],"val_to_add":[{value}]}}}}"#)
+    };
+    assert_eq!(world.feast(&body(1)).column("label"), ["\"value_1,1_label\""]);
+    assert_eq!(world.feast(&body(2)).column("label"), ["\"value_1,2_label\""]);
+    assert_eq!(world.origin_calls.len(), 2);
+}
+
+#[test]
+fn what_only_the_origin_may_judge_goes_there_as_it_came() {
+    for body in [
+        r#"{"features":["stats:a","stats:a"],"entities":{"driver_id":[1]}}"#,
+        r#"{"features":["stats:a","other:a"],"entities":{"driver_id":[1]}}"#,
+        r#"{"features":["a"],"entities":{"driver_id":[1]}}"#,
+        r#"{"features":[],"entities":{"driver_id":[1]}}"#,
+        r#"{"entities":{"driver_id":[1]}}"#,
+        r#"{"features":["stats:a"],"entities":{"driver_id":[]}}"#,
+        r#"{"features":["stats:a"],"entities":{}}"#,
+        r#"{"features":["stats:a"],"entities":{"driver_id":[1]},"full_feature_names":"yes"}"#,
+        r#"{"features":["stats:a"],"entities":{"driver_id":[1]},"include_feature_view_version_metadata":true}"#,
+        r#"{"features":["stats:a"],"entities":{"driver_id":[1]},"a_field_of_tomorrow":1}"#,
+    ] {
+        let mut world = World::with_http_origin(|_| {});
+        let answer = world.feast(body);
+        assert_eq!((answer.status, answer.text.as_str()), (299, "http://origin.example"), "{body}");
+    }
+}
+
+#[test]
+fn unknown_paths_go_to_the_origin_and_ours_do_not() {
+    let mut world = World::with_http_origin(|_| {});
+    for (method, path) in [
+        ("POST", "/push"),
+        ("POST", "/write-to-online-store"),
+        ("GET", "/docs"),
+        ("GET", "/get-online-features"),
+        ("DELETE", "/x"),
+    ] {
+        assert_eq!(world.call(method, path, b"").status, 299, "{method} {path}");
+    }
+    assert_eq!(world.call("GET", "/health", b"").status, 200);
+    assert_eq!(world.call("GET", "/openapi.json", b"").status, 200);
+    assert_eq!(world.call("GET", "/", b"").status, 298);
+    assert_eq!(world.call("GET", "/v1/features", b"").status, 405);
+    assert_eq!(World::new().call("POST", "/push", b"").status, 404);
+}
+
+#[test]
+fn a_callers_own_credentials_are_the_origins_to_judge() {
+    use featheredge::model::time::Instant;
+    use featheredge::service::{End, Incoming};
+    let mut world = World::with_http_origin(|_| {});
+    let body = request(&["score"], [1]);
+    world.feast(&body);
+    let incoming =
+        Incoming { method: "POST", path: "/get-online-features", body: body.as_bytes(), has_authorization: true };
+    let step = world.service.begin(incoming, Instant(world.now));
+    assert!(matches!(step.end, Some(End::Forward { .. })));
+}
+
+#[test]
+fn the_registry_tells_how_views_are_keyed() {
+    let mut world = World::with_http_origin(|config| {
+        config.registry = Some(featheredge::config::Registry {
+            url: "http://registry.example/".to_owned(),
+            project: None,
+            ttl_seconds: 300,
+        });
+    });
+    let registry = r#"{"featureViews":[{"spec":{"name":"drivers","entityColumns":[{"name":"driver_id"}]}},{"spec":{"name":"customers","entityColumns":[{"name":"customer_id"}]}}]}"#;
+    world.scripted.push_back((200, registry.to_owned()));
+    let body = |driver: u32, customer: u32| {
+        format!(
+            r#"{{"features":["drivers:x","customers:y"],"entities":{{"driver_id":[{driver}],"customer_id":[{customer}]}}}}"#
+        )
+    };
+    assert_eq!(world.feast(&body(1, 1)).status, 200);
+    world.reset_counts();
+    world.feast(&body(1, 2));
+    assert_eq!(world.reads, [1], "the driver's row is shared");
+    world.pass_seconds(301);
+    world.scripted.push_back((200, registry.to_owned()));
+    world.reset_counts();
+    world.feast(&body(1, 2));
+    assert_eq!(
+        world.origin_calls.len(),
+        2,
+        "the registry is asked again behind the request, and rows are past their time"
+    );
+}
+
+#[test]
+fn a_registry_that_is_down_costs_sharing_and_no_answer() {
+    let mut world = World::with_http_origin(|config| {
+        config.registry = Some(featheredge::config::Registry {
+            url: "http://registry.example".to_owned(),
+            project: None,
+            ttl_seconds: 300,
+        });
+    });
+    world.scripted.push_back((500, "{}".to_owned()));
+    let answer = world.feast(&request(&["score"], [1]));
+    assert_eq!(answer.status, 200);
+    assert!(world.feast(&request(&["score"], [1])).is_immediate, "it is not asked for each request");
+}

@@ -1,0 +1,14 @@
+//! The serving core in a simulated world: a clock that only the test moves, a store and an origin that do as they are
+//! told. The same core that runs in a Worker runs here, since it does no I/O of its own.
+
+#![allow(missing_docs, reason = "tests are named for what they show")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
+
+mod world;
+
+mod failures;
+mod feast;
+mod input;
+mod native;
+mod rows;
+mod tiers;

@@ -1,0 +1,124 @@
+//! Who answers: L1, L2 or the origin, and how often each is asked.
+
+use crate::world::{World, request};
+
+#[test]
+fn a_hundred_entities_of_fifty_features_cost_one_call_and_one_read_cold_and_nothing_warm() {
+    let mut world = World::new();
+    let features: Vec<String> = (0..50).map(|number| format!("feature_{number}")).collect();
+    let features: Vec<&str> = features.iter().map(String::as_str).collect();
+    let body = request(&features, 0..100);
+    let cold = world.feast(&body);
+    assert_eq!((world.origin_calls.len(), &world.reads[..], &world.writes[..]), (1, &[100][..], &[100][..]));
+    assert_eq!(cold.headers["cache-status"], "featheredge-l2; fwd=miss; fwd-status=200, featheredge-l1; fwd=miss");
+    world.reset_counts();
+    let warm = world.feast(&body);
+    assert!(warm.is_immediate, "a warm answer takes one synchronous call");
+    assert_eq!((world.origin_calls.len(), world.reads.len(), world.writes.len()), (0, 0, 0));
+    assert_eq!(warm.headers["cache-status"], "featheredge-l1; hit");
+    assert_eq!(warm.text, cold.text);
+}
+
+#[test]
+fn another_isolate_reads_what_the_first_one_stored() {
+    let mut world = World::new();
+    let body = request(&["score", "count"], 1..=250);
+    let first = world.feast(&body);
+    world.restart();
+    world.reset_counts();
+    let second = world.feast(&body);
+    assert_eq!(second.text, first.text);
+    assert_eq!((world.origin_calls.len(), &world.reads[..], world.writes.len()), (0, &[100, 100, 50][..], 0));
+    assert_eq!(second.headers["cache-status"], "featheredge-l2; hit, featheredge-l1; fwd=miss");
+    world.reset_counts();
+    assert!(world.feast(&body).is_immediate, "what L2 gave is in L1 now");
+}
+
+#[test]
+fn only_the_rows_that_are_missing_are_asked_for() {
+    let mut world = World::new();
+    world.feast(&request(&["score"], [1, 2]));
+    world.reset_counts();
+    let answer = world.feast(&request(&["score"], [1, 2, 3]));
+    assert_eq!(world.reads, [1]);
+    assert_eq!(world.origin_calls.len(), 1);
+    assert!(world.origin_calls[0].contains(r#""driver_id":[3]"#), "{}", world.origin_calls[0]);
+    assert_eq!(answer.column("driver_id"), ["1", "2", "3"]);
+    assert_eq!(answer.headers["cache-status"], "featheredge-l2; fwd=miss; fwd-status=200, featheredge-l1; fwd=partial");
+}
+
+#[test]
+fn an_entity_that_a_request_repeats_costs_one_row() {
+    let mut world = World::new();
+    let answer = world.feast(&request(&["score"], [7, 8, 7, 7, 8]));
+    assert_eq!((&world.reads[..], &world.writes[..]), (&[2][..], &[2][..]));
+    assert!(world.origin_calls[0].contains(r#""driver_id":[7,8]"#), "{}", world.origin_calls[0]);
+    let scores = answer.column("score");
+    assert_eq!(scores.len(), 5);
+    assert_eq!((&scores[0], &scores[1]), (&scores[2], &scores[4]));
+    assert_ne!(scores[0], scores[1]);
+}
+
+#[test]
+fn a_row_past_its_time_to_live_is_fetched_anew() {
+    let mut world = World::new();
+    let body = request(&["score"], [1]);
+    world.feast(&body);
+    world.pass_seconds(300);
+    world.now -= 20;
+    assert!(world.feast(&body).is_immediate);
+    world.pass_seconds(1);
+    world.reset_counts();
+    world.feast(&body);
+    assert_eq!(world.origin_calls.len(), 1);
+    assert_eq!(world.writes, [1], "the store learns that the row is fresh again");
+}
+
+#[test]
+fn what_the_store_says_already_is_not_written_again() {
+    let mut world = World::new();
+    world.native(r#"{"entity_ids":["a"],"feature_names":["score"]}"#);
+    world.restart();
+    world.reset_counts();
+    // A strong read asks the origin, which says the same; the store's copy is read by no one here, so it is written.
+    world.native(r#"{"entity_ids":["a"],"feature_names":["score"],"consistency_level":"strong"}"#);
+    assert_eq!((world.origin_calls.len(), world.reads.len()), (1, 0));
+    world.restart();
+    world.reset_counts();
+    // The store has `score` fresh; `count` is fetched, and the row with both is written once.
+    world.native(r#"{"entity_ids":["a"],"feature_names":["score","count"]}"#);
+    assert_eq!((world.origin_calls.len(), &world.writes[..]), (1, &[1][..]));
+    world.restart();
+    world.reset_counts();
+    world.native(r#"{"entity_ids":["a"],"feature_names":["score","count"]}"#);
+    assert_eq!((world.origin_calls.len(), world.reads.len(), world.writes.len()), (0, 1, 0));
+}
+
+#[test]
+fn the_budget_of_l1_holds() {
+    let mut world = World::with(|config| config.l1.max_entries = 50);
+    world.feast(&request(&["score"], 0..200));
+    assert_eq!(world.service.engine().memory().len(), 50);
+    let mut world = World::with(|config| config.l1.max_bytes = 20_000);
+    world.feast(&request(&["embedding"], 0..200));
+    assert!(world.service.engine().memory().bytes() <= 20_000);
+}
+
+#[test]
+fn without_l2_nothing_is_read_or_written() {
+    let mut world = World::with(|config| config.l2.enabled = false);
+    let answer = world.feast(&request(&["score"], [1]));
+    assert_eq!((world.origin_calls.len(), world.reads.len(), world.writes.len()), (1, 0, 0));
+    assert_eq!(answer.headers["cache-status"], "featheredge-l1; fwd=miss; fwd-status=200");
+}
+
+#[test]
+fn the_age_of_the_oldest_value_is_told() {
+    let mut world = World::new();
+    world.feast(&request(&["score"], [1]));
+    world.pass_seconds(100);
+    world.feast(&request(&["score"], [2]));
+    world.pass_seconds(20);
+    assert_eq!(world.feast(&request(&["score"], [2])).headers["age"], "20");
+    assert_eq!(world.feast(&request(&["score"], [1, 2])).headers["age"], "120");
+}
