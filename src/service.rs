@@ -5,163 +5,31 @@
 //! ends in exactly one [`End`], and what is all in L1 ends within [`Service::begin`].
 
 use std::borrow::Cow;
-use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use crate::config::{Config, OriginKind};
-use crate::engine::{self, Begun, Engine, Fetch, SessionId};
+use crate::config::Config;
+use crate::engine::Engine;
 use crate::error::Refusal;
-use crate::model::answer::{Answer, OriginFailure};
-use crate::model::key::StoreKey;
-use crate::model::request::{Ask, Consistency};
+use crate::model::request::Keys;
 use crate::model::time::Instant;
 use crate::protocol::call::Call;
 use crate::protocol::native::{self, Options};
-use crate::protocol::origin::{self, Table, Wanted};
-use crate::protocol::plan::{Naming, Plan, Planned, Planner};
+use crate::protocol::plan::Planner;
 use crate::protocol::sheet::Sheet;
-use crate::protocol::{feast, problem, registry, synthetic};
+use crate::protocol::{feast, problem, synthetic};
 
+mod io;
 mod reply;
+mod rows;
 mod setup;
+mod upstream;
 
+pub use io::{End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Step, Task, Ticket};
 pub use reply::{Header, Reply};
 
-/// A request as the host received it.
-#[derive(Clone, Copy, Debug)]
-pub struct Incoming<'a> {
-    /// The HTTP method, in capitals.
-    pub method: &'a str,
-    /// The path, without the query.
-    pub path: &'a str,
-    /// The whole body.
-    pub body: &'a [u8],
-    /// Whether the caller sent credentials of its own.
-    pub has_authorization: bool,
-}
-
-/// Something for the host to do. Orders of one step are to be performed at the same time.
-#[derive(Debug)]
-pub struct Order {
-    /// What to tell the outcome under.
-    pub id: OrderId,
-    /// What to do.
-    pub task: Task,
-    /// How long it may take, in milliseconds; after that its outcome is a failure.
-    pub timeout_millis: u64,
-}
-
-/// Names an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct OrderId {
-    ticket: Ticket,
-    part: Part,
-}
-
-/// Names a request under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ticket(u64);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Part {
-    Read(u32),
-    Origin,
-    Registry,
-    Write,
-}
-
-/// What a host can be told to do.
-#[derive(Debug)]
-pub enum Task {
-    /// Read these keys from L2 in one bulk operation.
-    ReadStore(Vec<StoreKey>),
-    /// Write these to L2 behind the reply; the outcome need not be told.
-    WriteStore {
-        /// Each row's key and stored form.
-        entries: Vec<(StoreKey, Vec<u8>)>,
-        /// How long the store shall keep them, in seconds.
-        ttl_seconds: u64,
-    },
-    /// Make this HTTP request.
-    Fetch(OriginRequest),
-    /// Wait this long, in milliseconds, then call [`Service::synthesize`] with the body and tell the outcome.
-    Synthesize {
-        /// How long the built-in origin takes.
-        delay_millis: u64,
-        /// The request.
-        body: Vec<u8>,
-    },
-}
-
-/// An HTTP request to the origin or its registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OriginRequest {
-    /// `GET` or `POST`.
-    pub method: &'static str,
-    /// The URL, from the configuration.
-    pub url: String,
-    /// The JSON body, for `POST`.
-    pub body: Vec<u8>,
-    /// The largest answer that is read, in bytes.
-    pub max_bytes: usize,
-}
-
-/// What came of an order.
-#[derive(Debug)]
-pub enum Outcome {
-    /// Of a read: for each key in order its bytes; `None` as a whole where the read failed.
-    Read(Option<Vec<Option<Vec<u8>>>>),
-    /// Of a request to the origin.
-    Fetched(Result<OriginReply, FetchFailure>),
-}
-
-/// What the origin answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OriginReply {
-    /// Its HTTP status.
-    pub status: u16,
-    /// Its content type.
-    pub content_type: Option<String>,
-    /// Its body.
-    pub body: Vec<u8>,
-}
-
-/// Why the origin answered nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FetchFailure {
-    /// The order's time ran out.
-    TimedOut,
-    /// No connection, or one that broke.
-    Unreachable,
-    /// More than `max_bytes`.
-    TooLarge,
-}
-
-/// How a request goes on.
-#[derive(Debug, Default)]
-pub struct Step {
-    /// The request's name, while it is under way.
-    pub ticket: Option<Ticket>,
-    /// What is to be done now.
-    pub orders: Vec<Order>,
-    /// How the request ends, once it does.
-    pub end: Option<End>,
-}
-
-/// How a request ends.
-#[derive(Debug)]
-pub enum End {
-    /// With this reply.
-    Reply(Reply),
-    /// With whatever the origin answers to the request as it came, streamed through.
-    Forward {
-        /// The origin's base URL.
-        base: String,
-    },
-    /// With a file of the page.
-    Asset,
-}
+use io::Part;
+use rows::Waiting;
 
 /// A request that waits.
 #[derive(Debug)]
@@ -190,28 +58,6 @@ enum Protocol {
     Native(Options),
 }
 
-#[derive(Debug)]
-struct Waiting {
-    session: SessionId,
-    protocol: Protocol,
-    call: Call,
-    body: Vec<u8>,
-    plan: Rc<Plan>,
-    began: Instant,
-    fetch: Fetch,
-    timings: Timings,
-}
-
-/// When the parts of a request began and ended.
-#[derive(Clone, Copy, Debug, Default)]
-struct Timings {
-    read_began: Option<Instant>,
-    read_millis: Option<u64>,
-    fetch_began: Option<Instant>,
-    fetch_millis: Option<u64>,
-    origin_status: Option<u16>,
-}
-
 /// The serving core behind one host.
 #[derive(Debug)]
 pub struct Service {
@@ -224,7 +70,7 @@ pub struct Service {
     /// Memory of requests that ended, for the next.
     spare_call: Call,
     spare_sheet: Sheet,
-    spare_keys: crate::model::request::Keys,
+    spare_keys: Keys,
     scratch: String,
 }
 
@@ -233,7 +79,7 @@ impl Service {
     #[must_use]
     pub fn new(config: Config, seed: u64) -> Service {
         Service {
-            engine: Engine::new(setup::engine_settings(&config)),
+            engine: Engine::new(setup::engine_settings(&config, seed)),
             planner: Planner::new(setup::project(&config, seed)),
             config,
             pending: HashMap::default(),
@@ -241,7 +87,7 @@ impl Service {
             seed,
             spare_call: Call::default(),
             spare_sheet: Sheet::default(),
-            spare_keys: crate::model::request::Keys::default(),
+            spare_keys: Keys::default(),
             scratch: String::new(),
         }
     }
@@ -280,22 +126,37 @@ impl Service {
 
     /// Tells what came of an order, at `now`. An order of a request that has ended changes nothing.
     pub fn complete(&mut self, id: OrderId, outcome: Outcome, now: Instant) -> Step {
-        let number = id.ticket.0;
-        match self.pending.get_mut(&number) {
-            Some(Pending::Rows(_)) => self.complete_rows(id, outcome, now),
-            Some(Pending::Registry { .. }) => self.complete_registry(id, outcome, now),
-            Some(Pending::Health { .. }) => {
-                self.pending.remove(&number);
-                reply::readiness(&outcome).into()
+        match (id.part, outcome) {
+            (Part::Write(tier), Outcome::Written(failed)) => {
+                self.engine.written(tier, failed, now);
+                Step::default()
             }
-            None => Step::default(),
+            (Part::Flush, _) => {
+                let orders = self.engine.flush(now);
+                Step { orders: self.behind(id.ticket, orders), ..Step::default() }
+            }
+            (Part::Wake, _) => self.wake(id.ticket, now),
+            (Part::Registry, outcome) => self.complete_registry(id, outcome, now),
+            (Part::Health, outcome) => match self.pending.remove(&id.ticket.0) {
+                Some(Pending::Health { .. }) => reply::readiness(&outcome).into(),
+                _ => Step::default(),
+            },
+            (part, outcome) => self.complete_rows(id.ticket, part, outcome, now),
         }
     }
 
-    /// Forgets a request whose caller is gone.
-    pub fn abandon(&mut self, ticket: Ticket) {
-        if let Some(Pending::Rows(waiting)) = self.pending.remove(&ticket.0) {
-            self.engine.abandon(waiting.session);
+    /// Lets a request go on that an earlier step named among the [`woken`](Step::woken).
+    pub fn wake(&mut self, ticket: Ticket, now: Instant) -> Step {
+        self.wake_rows(ticket, now)
+    }
+
+    /// Forgets a request whose caller is gone, and does nothing more for it; others may go on in its place.
+    pub fn abandon(&mut self, ticket: Ticket, now: Instant) -> Vec<Ticket> {
+        match self.pending.remove(&ticket.0) {
+            Some(Pending::Rows(_)) => {
+                self.engine.abandon(ticket.session(), now).into_iter().map(|session| Ticket(session.0)).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -361,223 +222,6 @@ impl Service {
         }
     }
 
-    fn serve_call(&mut self, protocol: Protocol, call: Call, body: Cow<'_, [u8]>, now: Instant) -> Step {
-        let naming = match protocol {
-            Protocol::Feast => Naming::Feast,
-            Protocol::Native(_) => Naming::AsAsked,
-        };
-        let planned = if call.is_beyond_us { Planned::Forward } else { self.planner.plan(&call, &body, naming) };
-        match planned {
-            Planned::Serve(plan) => self.serve_plan(protocol, call, body, plan, now),
-            Planned::Forward => {
-                self.spare_call = call;
-                self.leave_to_origin(protocol, &body, now)
-            }
-        }
-    }
-
-    fn serve_plan(
-        &mut self,
-        protocol: Protocol,
-        call: Call,
-        body: Cow<'_, [u8]>,
-        plan: Rc<Plan>,
-        now: Instant,
-    ) -> Step {
-        let ask = match self.ask(protocol, &call, &body, &plan) {
-            Ok(ask) => ask,
-            Err(refusal) => {
-                self.spare_call = call;
-                return refuse(protocol, &refusal, &body).into();
-            }
-        };
-        match self.engine.begin(ask, now) {
-            Begun::Answered(ask, answer) => {
-                let reply = self.reply(protocol, &call, &body, &plan, &answer, now, now, &Timings::default());
-                self.spare_keys = ask.keys;
-                self.engine.recycle(answer);
-                self.spare_call = call;
-                reply.into()
-            }
-            Begun::Waiting(session, orders) => {
-                let mut waiting = Waiting {
-                    session,
-                    protocol,
-                    call,
-                    body: body.into_owned(),
-                    plan,
-                    began: now,
-                    fetch: Fetch::default(),
-                    timings: Timings::default(),
-                };
-                let ticket = self.next_ticket(now);
-                let orders = self.orders(ticket, &mut waiting, orders, now);
-                self.pending.insert(ticket.0, Pending::Rows(waiting));
-                Step { ticket: Some(ticket), orders, end: None }
-            }
-        }
-    }
-
-    /// The engine's view of a call: its keys, row by row.
-    fn ask(&mut self, protocol: Protocol, call: &Call, body: &[u8], plan: &Rc<Plan>) -> Result<Ask, Refusal> {
-        let mut keys = core::mem::take(&mut self.spare_keys);
-        keys.clear();
-        for (view, columns) in plan.views.iter().zip(&plan.key_columns) {
-            for row in 0..call.rows {
-                let scratch = &mut self.scratch;
-                let length = keys.push(view, |key| {
-                    for &column in columns {
-                        if let Some(value) = call.value(column, row) {
-                            value.encode(body, key, scratch);
-                        }
-                    }
-                });
-                if length > self.config.limits.key_bytes {
-                    return Err(Refusal::Limit {
-                        limit: "key_bytes",
-                        allowed: self.config.limits.key_bytes,
-                        found: length,
-                    });
-                }
-            }
-        }
-        let (max_staleness, consistency) = match protocol {
-            Protocol::Feast => (None, Consistency::Eventual),
-            Protocol::Native(options) => (Some(options.max_staleness), options.consistency),
-        };
-        Ok(Ask { views: Rc::clone(&plan.views), rows: call.rows, keys, max_staleness, consistency })
-    }
-
-    /// The engine's orders as the host's.
-    fn orders(&self, ticket: Ticket, waiting: &mut Waiting, orders: Vec<engine::Order>, now: Instant) -> Vec<Order> {
-        let translate = |order| match order {
-            engine::Order::Read { batch, keys } => {
-                waiting.timings.read_began.get_or_insert(now);
-                let id = OrderId { ticket, part: Part::Read(batch) };
-                Order { id, task: Task::ReadStore(keys), timeout_millis: self.config.l2.timeout_ms }
-            }
-            engine::Order::Fetch(fetch) => {
-                waiting.timings.fetch_began = Some(now);
-                let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
-                let body = origin::request(&waiting.call, &waiting.body, &waiting.plan, &wanted);
-                waiting.fetch = fetch;
-                self.origin_order(ticket, "POST", "/get-online-features", body)
-            }
-            engine::Order::Write { entries, ttl_seconds } => Order {
-                id: OrderId { ticket, part: Part::Write },
-                task: Task::WriteStore { entries, ttl_seconds },
-                timeout_millis: self.config.l2.timeout_ms,
-            },
-        };
-        orders.into_iter().map(translate).collect()
-    }
-
-    fn origin_order(&self, ticket: Ticket, method: &'static str, path: &str, body: Vec<u8>) -> Order {
-        let origin = &self.config.origin;
-        let task = match (origin.kind, &origin.url) {
-            (OriginKind::Http, Some(base)) => Task::Fetch(OriginRequest {
-                method,
-                url: setup::join_url(base, path),
-                body,
-                max_bytes: self.config.limits.origin_body_bytes,
-            }),
-            _ => Task::Synthesize { delay_millis: origin.delay_ms, body },
-        };
-        Order { id: OrderId { ticket, part: Part::Origin }, task, timeout_millis: origin.timeout_ms }
-    }
-
-    fn complete_rows(&mut self, id: OrderId, outcome: Outcome, now: Instant) -> Step {
-        let Some(Pending::Rows(mut waiting)) = self.pending.remove(&id.ticket.0) else { return Step::default() };
-        let progress = match (id.part, outcome) {
-            (Part::Read(batch), Outcome::Read(values)) => {
-                waiting.timings.read_millis = waiting.timings.read_began.map(|began| now.millis_since(began));
-                self.engine.read(waiting.session, batch, values, now)
-            }
-            (Part::Origin, Outcome::Fetched(fetched)) => {
-                waiting.timings.fetch_millis = waiting.timings.fetch_began.map(|began| now.millis_since(began));
-                waiting.timings.origin_status = fetched.as_ref().ok().map(|reply| reply.status);
-                let rows = self.understand(&waiting, fetched, now);
-                self.engine.fetched(waiting.session, rows, now)
-            }
-            _ => engine::Progress::default(),
-        };
-        let mut orders = self.orders(id.ticket, &mut waiting, progress.orders, now);
-        let Some((ask, answer)) = progress.answer else {
-            self.pending.insert(id.ticket.0, Pending::Rows(waiting));
-            return Step { ticket: Some(id.ticket), orders, end: None };
-        };
-        let Waiting { protocol, call, body, plan, began, timings, .. } = waiting;
-        let end = match failure_reply(protocol, &answer) {
-            Some(reply) => {
-                orders.clear();
-                End::Reply(reply)
-            }
-            None => End::Reply(self.reply(protocol, &call, &body, &plan, &answer, began, now, &timings)),
-        };
-        self.spare_keys = ask.keys;
-        self.engine.recycle(answer);
-        self.spare_call = call;
-        Step { ticket: None, orders, end: Some(end) }
-    }
-
-    /// The rows in the origin's answer.
-    fn understand(
-        &mut self,
-        waiting: &Waiting,
-        fetched: Result<OriginReply, FetchFailure>,
-        now: Instant,
-    ) -> Result<Vec<(usize, crate::model::row::Row)>, OriginFailure> {
-        let reply = fetched.map_err(|failure| match failure {
-            FetchFailure::TimedOut => OriginFailure::TimedOut,
-            FetchFailure::Unreachable => OriginFailure::Unreachable,
-            FetchFailure::TooLarge => {
-                OriginFailure::Unintelligible("an answer larger than `limits.origin_body_bytes`".to_owned())
-            }
-        })?;
-        if reply.status != 200 {
-            let OriginReply { status, content_type, body } = reply;
-            return Err(OriginFailure::Refused { status, content_type, body });
-        }
-        let Waiting { fetch, plan, .. } = waiting;
-        let columns =
-            plan.columns.len() + if plan.service.is_some() { self.config.limits.features } else { plan.outputs.len() };
-        let table = Table::read(&reply.body, fetch.rows.len(), columns, self.config.limits.depth)
-            .map_err(OriginFailure::Unintelligible)?;
-        let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
-        let mut interner = core::mem::take(self.engine.interner());
-        let rows = match self.engine.ask(waiting.session) {
-            Some(ask) => origin::rows(&table, plan, ask, &wanted, &mut interner, now),
-            None => Vec::new(),
-        };
-        *self.engine.interner() = interner;
-        Ok(rows)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one place where all that an answer is written from comes together")]
-    fn reply(
-        &mut self,
-        protocol: Protocol,
-        call: &Call,
-        body: &[u8],
-        plan: &Plan,
-        answer: &Answer,
-        began: Instant,
-        now: Instant,
-        timings: &Timings,
-    ) -> Reply {
-        let mut sheet = core::mem::take(&mut self.spare_sheet);
-        match protocol {
-            Protocol::Feast => feast::write(&mut sheet, plan, answer, call, body),
-            Protocol::Native(options) => {
-                let request_id = self.request_id();
-                let reply =
-                    native::Reply { plan, answer, call, body, options: &options, request_id: &request_id, began, now };
-                reply.write(&mut sheet);
-            }
-        }
-        Reply::features(sheet, answer, now, began, timings)
-    }
-
     /// A name for a request that has none.
     fn request_id(&mut self) -> String {
         self.tickets += 1;
@@ -600,86 +244,9 @@ impl Service {
         let lost: Vec<u64> =
             self.pending.iter().filter(|(_, pending)| is_lost(pending)).map(|(&number, _)| number).collect();
         for number in lost {
-            self.abandon(Ticket(number));
+            // Those who followed it see by their own timers that its leases have run out.
+            self.abandon(Ticket(number), now);
         }
-    }
-
-    /// Asks the registry how views are keyed, before `request` where one waits for it.
-    fn ask_registry(&mut self, request: Option<(Protocol, Vec<u8>)>, now: Instant) -> Step {
-        let Some(settings) = &self.config.registry else { return Step::default() };
-        let project = settings.project.as_deref().unwrap_or(&self.config.project);
-        let task = Task::Fetch(OriginRequest {
-            method: "GET",
-            url: setup::join_url(&settings.url, &registry::path(project)),
-            body: Vec::new(),
-            max_bytes: registry::MAX_BYTES,
-        });
-        let ticket = self.next_ticket(now);
-        let order =
-            Order { id: OrderId { ticket, part: Part::Registry }, task, timeout_millis: self.config.origin.timeout_ms };
-        self.pending.insert(ticket.0, Pending::Registry { request, began: now });
-        Step { ticket: Some(ticket), orders: vec![order], end: None }
-    }
-
-    fn complete_registry(&mut self, id: OrderId, outcome: Outcome, now: Instant) -> Step {
-        let Some(Pending::Registry { request, began }) = self.pending.remove(&id.ticket.0) else {
-            return Step::default();
-        };
-        if let Outcome::Fetched(Ok(reply)) = outcome
-            && reply.status == 200
-            && let Some(views) = registry::key_columns(&reply.body)
-        {
-            self.planner.learn(views, now);
-        }
-        // Where the registry said nothing, whole entity rows are the keys: the request is served all the same.
-        let Some((protocol, body)) = request else { return Step::default() };
-        let step = self.serve_body(protocol, &body, now);
-        if let Some(ticket) = step.ticket
-            && let Some(Pending::Rows(waiting)) = self.pending.get_mut(&ticket.0)
-        {
-            waiting.began = began;
-        }
-        step
-    }
-
-    fn ready(&mut self, now: Instant) -> Step {
-        if self.config.origin.kind == OriginKind::Synthetic {
-            return reply::ready().into();
-        }
-        let ticket = self.next_ticket(now);
-        self.pending.insert(ticket.0, Pending::Health { began: now });
-        let order = self.origin_order(ticket, "GET", "/health", Vec::new());
-        Step { ticket: Some(ticket), orders: vec![order], end: None }
-    }
-
-    /// Lets the origin answer a feature request that only it may judge.
-    fn leave_to_origin(&self, protocol: Protocol, body: &[u8], now: Instant) -> Step {
-        match (protocol, self.forward_base()) {
-            (Protocol::Feast, Some(base)) => Step { end: Some(End::Forward { base }), ..Step::default() },
-            (Protocol::Feast, None) => {
-                let reply = self.synthesize(body, now);
-                Reply::json(reply.status, Cow::Owned(reply.body)).into()
-            }
-            (Protocol::Native(_), _) => {
-                let message = "the features cannot be served together: a reference is malformed, or stands twice";
-                refuse(protocol, &Refusal::field(&["body", "feature_names"], "value_error", message), body).into()
-            }
-        }
-    }
-
-    fn forward(&self, incoming: Incoming<'_>, now: Instant) -> Step {
-        match self.forward_base() {
-            Some(base) => Step { end: Some(End::Forward { base }), ..Step::default() },
-            None if (incoming.method, incoming.path) == ("POST", "/get-online-features") => {
-                self.leave_to_origin(Protocol::Feast, incoming.body, now)
-            }
-            None => reply::not_found(incoming.path).into(),
-        }
-    }
-
-    fn forward_base(&self) -> Option<String> {
-        let origin = &self.config.origin;
-        origin.url.clone().filter(|_| origin.kind == OriginKind::Http)
     }
 }
 
@@ -711,19 +278,8 @@ fn refuse(protocol: Protocol, refusal: &Refusal, body: &[u8]) -> Reply {
     }
 }
 
-/// The reply where the origin failed and too little is there without it.
-///
-/// An error that the caller caused goes to the caller. An origin that is down costs its own share alone: what is there is
-/// served, and the rest is marked invalid.
-fn failure_reply(protocol: Protocol, answer: &Answer) -> Option<Reply> {
-    let failure = answer.failure.as_ref().filter(|_| answer.tally.missing > 0)?;
-    let has_anything = answer.found.iter().any(|found| found.row.is_some());
-    let is_callers_fault = matches!(failure, OriginFailure::Refused { status: 400..500, .. });
-    (is_callers_fault || !has_anything).then(|| reply::origin_failure(matches!(protocol, Protocol::Feast), failure))
-}
-
 impl From<Reply> for Step {
     fn from(reply: Reply) -> Self {
-        Step { ticket: None, orders: Vec::new(), end: Some(End::Reply(reply)) }
+        Step { end: Some(End::Reply(reply)), ..Step::default() }
     }
 }

@@ -7,56 +7,95 @@ use std::rc::Rc;
 
 use crate::cache::freshness::{Freshness, Rules};
 use crate::cache::memory::Memory;
-use crate::model::answer::{Found, Tier};
+use crate::model::answer::{Found, Need, Tier};
 use crate::model::request::{Ask, Columns, Consistency, Slots, ViewAsk};
 use crate::model::row::{Row, Schema};
-use crate::model::time::Instant;
+use crate::model::time::{EventTime, Instant};
 
-/// Fills `found` with what L1 has for each place. A row that is stale, or lacks a column, is there and marked stale, so
-/// that what is read next may complete it. How many places are not answered.
-pub(super) fn read_memory(memory: &mut Memory, ask: &Ask, now: Instant, found: &mut Vec<Found>) -> u32 {
-    found.reserve(ask.keys.len());
-    let mut missing = 0;
-    for (number, view) in ask.views.iter().enumerate() {
-        let first = number * ask.rows;
-        missing += read_view(memory, ask, view, first, now, found);
-    }
-    missing
+/// What L1 left open.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Open {
+    /// Places whose answer waits for more.
+    pub(super) missing: u32,
+    /// Places whose row is to be fetched anew behind the answer.
+    pub(super) due: u32,
+    /// Of these, places whose row is past its time to live.
+    pub(super) stale: u32,
 }
 
+/// Fills `found` with what L1 has for each place, and says for each what is still to be done. A row that is too old, or
+/// lacks a column, is there all the same, so that what is read next may complete it.
+pub(super) fn read_memory(
+    memory: &mut Memory,
+    ask: &Ask,
+    now: Instant,
+    early_millis: u64,
+    found: &mut Vec<Found>,
+) -> Open {
+    found.reserve(ask.keys.len());
+    let mut open = Open::default();
+    for (number, view) in ask.views.iter().enumerate() {
+        read_view(memory, ask, view, number * ask.rows, now, early_millis, found, &mut open);
+    }
+    open
+}
+
+#[expect(clippy::too_many_arguments, reason = "the inner loop of the hottest path takes what it needs as it is")]
 fn read_view(
     memory: &mut Memory,
     ask: &Ask,
     view: &ViewAsk,
     first: usize,
     now: Instant,
+    early_millis: u64,
     found: &mut Vec<Found>,
-) -> u32 {
+    open: &mut Open,
+) {
     let rules = Rules::new(*view.lifetimes(), ask.max_staleness, ask.consistency, now);
     let is_passed_over = ask.consistency == Consistency::Strong;
-    let mut inspector = Inspector::new(view, rules);
-    let mut missing = 0;
+    let mut inspector = Inspector::new(view, rules.early_by(early_millis));
     for place in first..first + ask.rows {
         let (key, hash) = ask.keys.at(place);
         let row = if is_passed_over { None } else { memory.get(hash, view.space(), key) };
-        let is_usable = row.is_some_and(|row| inspector.is_complete_and_fresh(row));
-        missing += u32::from(!is_usable);
-        found.push(Found { row: row.cloned(), tier: Tier::L1, is_stale: !is_usable });
+        let need = match row.map_or(Freshness::Expired, |row| inspector.judge(row, hash)) {
+            Freshness::Fresh => Need::Nothing,
+            Freshness::Due => Need::Refresh,
+            Freshness::Late | Freshness::Expired => Need::Completion,
+        };
+        open.missing += u32::from(need == Need::Completion);
+        open.due += u32::from(need == Need::Refresh);
+        found.push(Found { row: row.cloned(), tier: Tier::L1, is_stale: false, need });
     }
+    let places = found.get_mut(first..).unwrap_or_default();
     if matches!(view.columns(), Columns::All) {
-        missing += retire_former_members(found.get_mut(first..).unwrap_or_default());
+        open.missing += retire_former_members(places);
     }
-    missing
+    if open.due > 0 {
+        open.stale += tell_stale_from_early(places, ask, view, first, rules);
+    }
+}
+
+/// A row that is due may be past its time to live, or be fetched a little early by chance; only the first is stale.
+#[cold]
+fn tell_stale_from_early(places: &mut [Found], ask: &Ask, view: &ViewAsk, first: usize, rules: Rules) -> u32 {
+    let mut inspector = Inspector::new(view, rules);
+    let mut stale = 0;
+    for (found, place) in places.iter_mut().zip(first..).filter(|(found, _)| found.need == Need::Refresh) {
+        let (_, hash) = ask.keys.at(place);
+        found.is_stale = found.row.as_ref().is_some_and(|row| inspector.judge(row, hash) != Freshness::Fresh);
+        stale += u32::from(found.is_stale);
+    }
+    stale
 }
 
 /// Of a feature service's rows, those that lack a member which a newer row has are no longer complete. How many.
 pub(super) fn retire_former_members(found: &mut [Found]) -> u32 {
     let Some(members) = newest_schema(found) else { return 0 };
     let mut retired = 0;
-    for found in found.iter_mut().filter(|found| !found.is_stale) {
+    for found in found.iter_mut().filter(|found| found.need == Need::Nothing) {
         let Some(row) = &found.row else { continue };
         if !Rc::ptr_eq(row.schema(), &members) && !has_all_features(row.schema(), &members) {
-            found.is_stale = true;
+            found.need = Need::Completion;
             retired += 1;
         }
     }
@@ -64,7 +103,7 @@ pub(super) fn retire_former_members(found: &mut [Found]) -> u32 {
 }
 
 /// The schema of the row that was fetched last: what the feature service has as members now.
-pub(super) fn newest_schema(found: &[Found]) -> Option<Rc<Schema>> {
+fn newest_schema(found: &[Found]) -> Option<Rc<Schema>> {
     let mut newest: Option<&Rc<Row>> = None;
     for row in found.iter().filter_map(|found| found.row.as_ref()) {
         let is_newer = newest
@@ -85,6 +124,20 @@ fn has_all_features(schema: &Schema, members: &Schema) -> bool {
     members.features().iter().all(|name| schema.feature_slot(name).is_some())
 }
 
+/// Marks the values whose event lies further back than their view allows, just before they are answered with.
+pub(super) fn enforce_max_age(found: &mut [Found], ask: &Ask, now: Instant) {
+    for (number, view) in ask.views.iter().enumerate() {
+        let Some(max_age) = view.lifetimes().max_age else { continue };
+        let oldest = i64::try_from(now.0.saturating_sub(max_age)).unwrap_or(i64::MAX).saturating_mul(1_000);
+        for found in found.iter_mut().skip(number * ask.rows).take(ask.rows) {
+            let outside = found.row.as_ref().and_then(|row| row.without_events_before(EventTime(oldest)));
+            if let Some(row) = outside {
+                found.row = Some(Rc::new(row));
+            }
+        }
+    }
+}
+
 /// Judges the rows of one view in one request, and remembers the last schema's columns.
 pub(super) struct Inspector<'a> {
     view: &'a ViewAsk,
@@ -97,31 +150,36 @@ impl<'a> Inspector<'a> {
         Inspector { view, rules, last: None }
     }
 
-    /// Whether `row` has all asked columns, and all of them fresh.
+    /// How fresh the asked columns of `row` are: as the oldest of them, and expired where one is not there.
     #[inline]
-    pub(super) fn is_complete_and_fresh(&mut self, row: &Row) -> bool {
+    pub(super) fn judge(&mut self, row: &Row, hash: u64) -> Freshness {
         let rules = self.rules;
         let slots = self.slots(row);
         if !slots.is_complete() {
-            return false;
+            return Freshness::Expired;
         }
         match row.uniform_cell() {
-            Some(cell) => rules.judge(cell) == Freshness::Fresh,
-            None => slots.as_slice().iter().all(|slot| {
-                slot.and_then(|slot| row.cell(slot)).is_some_and(|cell| rules.judge(cell) == Freshness::Fresh)
-            }),
+            Some(cell) => rules.judge(cell, hash),
+            None => {
+                let cells = slots.as_slice().iter().map(|slot| slot.and_then(|slot| row.cell(slot)));
+                cells
+                    .map(|cell| cell.map_or(Freshness::Expired, |cell| rules.judge(cell, hash)))
+                    .max()
+                    .unwrap_or(Freshness::Fresh)
+            }
         }
     }
 
     /// The freshness of each asked column, in the request's order.
-    pub(super) fn judge_columns(&mut self, row: &Row) -> Vec<Freshness> {
+    pub(super) fn judge_columns(&mut self, row: &Row, hash: u64) -> Vec<Freshness> {
         let rules = self.rules;
         let judge = |slot: &Option<_>| {
-            slot.and_then(|slot| row.cell(slot)).map_or(Freshness::Expired, |cell| rules.judge(cell))
+            slot.and_then(|slot| row.cell(slot)).map_or(Freshness::Expired, |cell| rules.judge(cell, hash))
         };
         self.slots(row).as_slice().iter().map(judge).collect()
     }
 
+    #[inline]
     fn slots(&mut self, row: &Row) -> &Rc<Slots> {
         let is_known = self.last.as_ref().is_some_and(|(schema, _)| Rc::ptr_eq(schema, row.schema()));
         if !is_known {

@@ -1,66 +1,116 @@
 //! The decisions: what L1 answers, what the stores are asked, what the origin must compute, and what is written back.
 //!
-//! Sees rows, keys and times; knows neither JSON nor any protocol, does no I/O and reads no clock. Invariant: every
-//! session that begins ends in exactly one answer, once each of its foreground orders has been told its outcome.
+//! Sees rows, keys and times; knows neither JSON nor any protocol, does no I/O and reads no clock. Invariants: every
+//! session that begins gives exactly one answer, by its deadline at the latest if its timers are run; and no session
+//! waits for another without a timer of its own.
 
-use std::rc::Rc;
-
-use crate::cache::codec::{self, Unusable};
 use crate::cache::memory::{Budget, Memory};
-use crate::model::answer::{Answer, Found, OriginFailure, Tally};
+use crate::model::answer::{Answer, Found, Tally, Tier};
 use crate::model::interner::Interner;
 use crate::model::key::StoreKey;
-use crate::model::request::Ask;
-use crate::model::row::Row;
+use crate::model::request::{Ask, Priority};
 use crate::model::time::Instant;
 
+pub mod breaker;
+mod conduct;
+mod flight;
+pub mod latency;
+pub mod limiter;
 mod lookup;
+pub mod router;
 mod session;
 mod slab;
+pub mod store;
 
+use breaker::{Breaker, BreakerSettings};
+use flight::Flights;
+use latency::Latency;
+use limiter::{Limiter, LimiterSettings};
+use router::RouterSettings;
 use session::Session;
 use slab::Slab;
+use store::Store;
 
-/// Where L2's keys begin and how long its rows live there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreSettings {
-    /// What every key begins with.
-    pub key_prefix: String,
-    /// How long the store keeps a row, in seconds.
-    pub ttl_seconds: u64,
-}
+pub use router::{Pattern, Route};
+pub use store::StoreSettings;
 
 /// What the engine is told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The most that L1 may hold.
     pub l1: Budget,
-    /// L2, where there is one.
-    pub l2: Option<StoreSettings>,
+    /// The stores in the order in which they are asked, [`MAX_STORES`] at most.
+    pub stores: Vec<StoreSettings>,
+    /// How long a call to the origin may take at the most, in milliseconds.
+    pub origin_timeout_millis: u64,
+    /// How requests are told apart.
+    pub router: RouterSettings,
+    /// When a store or the origin is left alone.
+    pub breaker: BreakerSettings,
+    /// How many calls the origin gets at one time.
+    pub limiter: LimiterSettings,
+    /// Whether timeouts follow what was measured; if not, they are as set.
+    pub has_adaptive_timeouts: bool,
+    /// Whether a row that one request looks for is waited for by the others.
+    pub is_singleflight: bool,
+    /// XFetch's β in thousandths: how eagerly rows are fetched before their time to live ends. 0 switches it off.
+    pub early_beta_permille: u32,
+    /// How many requests may wait at one time before some are refused.
+    pub max_sessions: usize,
+    /// Makes the engine's chances hard to foresee from outside.
+    pub seed: u64,
 }
 
-/// A request that waits for I/O.
+/// L2 and L3.
+pub const MAX_STORES: usize = 2;
+
+/// A request that waits for I/O. Its number is the caller's, and never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(u64);
+pub struct SessionId(pub u64);
 
 /// Something for the host to do, and to tell the outcome of.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Read these keys from L2, in one bulk operation, and call [`Engine::read`].
+    /// Read these keys from a store, in one bulk operation, and call [`Engine::read`].
     Read {
+        /// Which store.
+        tier: Tier,
         /// The number of the read within its session.
         batch: u32,
         /// At most [`KEYS_PER_READ`] keys.
         keys: Vec<StoreKey>,
+        /// How long it may take, in milliseconds.
+        timeout_millis: u64,
     },
     /// Ask the origin for a rectangle of rows and columns, and call [`Engine::fetched`].
-    Fetch(Fetch),
-    /// Write these rows to L2 behind the answer; no outcome is awaited.
+    Fetch {
+        /// The number of the call within its session.
+        call: u32,
+        /// What to ask.
+        fetch: Fetch,
+        /// How long it may take, in milliseconds.
+        timeout_millis: u64,
+    },
+    /// Write these rows to a store behind the answer, and call [`Engine::written`].
     Write {
+        /// Which store.
+        tier: Tier,
         /// Each row's key and stored form.
         entries: Vec<(StoreKey, Vec<u8>)>,
         /// How long the store shall keep them, in seconds.
         ttl_seconds: u64,
+        /// How long it may take, in milliseconds.
+        timeout_millis: u64,
+    },
+    /// Call [`Engine::wake`] when so many milliseconds have passed.
+    Wake {
+        /// How long to wait.
+        millis: u64,
+    },
+    /// Call [`Engine::flush`] when so many milliseconds have passed.
+    Flush {
+        /// How long to wait.
+        millis: u64,
     },
 }
 
@@ -79,126 +129,130 @@ pub struct Fetch {
 /// KV's limit of keys in one bulk read.
 pub const KEYS_PER_READ: usize = 100;
 
-/// What a session gave when it was told something: orders to perform, and at its end the answer.
+/// What a session gave when it was told something.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// What is to be done now, all at once.
     pub orders: Vec<Order>,
-    /// The answer, with the request that it belongs to.
-    pub answer: Option<(Ask, Answer)>,
+    /// The answer, once.
+    pub answer: Option<Answer>,
+    /// Whether the session is over: nothing more comes of it. A session that has answered may go on behind its answer.
+    pub is_over: bool,
+    /// Other sessions that may go on now: [`Engine::wake`] is to be called for each, in its own request's context.
+    pub woken: Vec<SessionId>,
 }
 
 /// How a request begins.
 #[derive(Debug)]
 pub enum Begun {
     /// L1 had all of it.
-    Answered(Ask, Answer),
+    Answered {
+        /// The request.
+        ask: Ask,
+        /// The answer.
+        answer: Answer,
+        /// Whether [`Engine::refresh`] is to be called behind the answer.
+        is_due: bool,
+        /// How it was routed.
+        route: Route,
+    },
     /// Something is missing or too old.
-    Waiting(SessionId, Vec<Order>),
+    Waiting(Route, Progress),
+    /// So many requests wait already that this one is refused.
+    Refused {
+        /// The request.
+        ask: Ask,
+        /// When it is worth trying again, in seconds.
+        retry_seconds: u64,
+    },
 }
 
-/// How stored bytes fared that could not be used, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct UnusableCounts {
-    /// Not ours.
-    pub foreign: u64,
-    /// Another version's.
-    pub version: u64,
-    /// Damaged.
-    pub damaged: u64,
-    /// Another key's.
-    pub other_key: u64,
-}
-
-/// The serving engine: L1 and the sessions under way.
+/// The serving engine: L1, the tiers behind it, and the sessions under way.
 #[derive(Debug)]
 pub struct Engine {
+    settings: Settings,
     memory: Memory,
     interner: Interner,
-    l2: Option<StoreSettings>,
+    stores: Vec<Store>,
+    origin: Origin,
     sessions: Slab<Session>,
-    unusable: UnusableCounts,
+    flights: Flights,
+    /// Sessions that wait for a place among the calls to the origin.
+    queue: Vec<(Priority, u64)>,
+    chance: u64,
+    refused: u64,
+    /// Hedges that may be made, in thousandths.
+    hedges: u32,
+    hedged: u64,
     /// Answers' memory, kept for the next.
     spare: Vec<Found>,
+}
+
+/// The origin as the engine sees it.
+#[derive(Debug)]
+struct Origin {
+    breaker: Breaker,
+    latency: Latency,
+    limiter: Limiter,
 }
 
 impl Engine {
     /// An engine with an empty L1.
     #[must_use]
     pub fn new(settings: Settings) -> Engine {
+        let stores = settings.stores.iter().take(MAX_STORES);
         Engine {
             memory: Memory::new(settings.l1),
             interner: Interner::default(),
-            l2: settings.l2,
+            stores: stores.map(|store| Store::new(store.clone(), settings.breaker)).collect(),
+            origin: Origin {
+                breaker: Breaker::new(settings.breaker),
+                latency: Latency::default(),
+                limiter: Limiter::new(settings.limiter),
+            },
             sessions: Slab::default(),
-            unusable: UnusableCounts::default(),
+            flights: Flights::default(),
+            queue: Vec::new(),
+            chance: settings.seed,
+            refused: 0,
+            hedges: 0,
+            hedged: 0,
             spare: Vec::new(),
+            settings,
         }
     }
 
-    /// Begins a request at `now`: answers it from L1 where all is there and fresh, else orders what is missing.
-    pub fn begin(&mut self, ask: Ask, now: Instant) -> Begun {
+    /// Begins a request at `now`: answers it from L1 where all is there, else orders what is missing.
+    pub fn begin(&mut self, id: SessionId, ask: Ask, now: Instant) -> Begun {
         let mut found = core::mem::take(&mut self.spare);
         found.clear();
-        let missing = lookup::read_memory(&mut self.memory, &ask, now, &mut found);
-        let places = found.len() as u32;
-        if missing == 0 {
-            let tally = Tally { l1_hits: places, ..Tally::default() };
-            return Begun::Answered(ask, Answer { found, tally, failure: None });
+        let early_millis = self.early_millis();
+        let open = lookup::read_memory(&mut self.memory, &ask, now, early_millis, &mut found);
+        let route = router::route(&self.settings.router, ask.rows, ask.features(), ask.priority, ask.deadline_millis);
+        if open.missing == 0 {
+            let tally = Tally { l1_hits: found.len() as u32, stale: open.stale, ..Tally::default() };
+            lookup::enforce_max_age(&mut found, &ask, now);
+            let answer = Answer { found, tally, failure: None };
+            return Begun::Answered { ask, answer, is_due: open.due > 0, route };
         }
-        let tally = Tally { l1_hits: places - missing, l1_misses: missing, ..Tally::default() };
-        let (session, orders) = Session::begin(ask, found, tally, self.l2.as_ref(), now);
-        Begun::Waiting(SessionId(self.sessions.insert(session)), orders)
+        if self.sessions.len() >= self.admitted(ask.priority) {
+            self.refused += 1;
+            self.spare = found;
+            return Begun::Refused { ask, retry_seconds: RETRY_SECONDS };
+        }
+        Begun::Waiting(route, self.conduct(id, Session::new(ask, route, found, now), now))
     }
 
-    /// Tells a session what a bulk read gave: for each key in order its bytes, or that the read failed as a whole.
-    ///
-    /// A session that has ended, or a read that was told already, changes nothing.
-    pub fn read(&mut self, id: SessionId, batch: u32, values: Option<Vec<Option<Vec<u8>>>>, now: Instant) -> Progress {
-        let Some(session) = self.sessions.get_mut(id.0) else { return Progress::default() };
-        let Some(places) = session.take_batch(batch) else { return Progress::default() };
-        if let Some(values) = values {
-            for (missing, bytes) in places.into_iter().zip(values) {
-                let Some(bytes) = bytes else { continue };
-                let Some((view, key, hash)) = session.key_of(missing) else { continue };
-                match codec::decode(&bytes, view.space(), key, &mut self.interner) {
-                    Ok(row) => {
-                        let row = session.learn_stored(missing, Rc::new(row), &mut self.interner, now);
-                        self.memory.put(hash, row);
-                    }
-                    Err(reason) => self.unusable.count(reason),
-                }
-            }
+    /// Fetches anew, behind an answer that [`Begun::Answered`] gave, what is due of it.
+    pub fn refresh(&mut self, id: SessionId, ask: Ask, answer: Answer, route: Route, now: Instant) -> Progress {
+        // What makes way first when there is much to do is what nobody waits for.
+        if self.sessions.len() >= self.admitted(Priority::Low) {
+            self.recycle(answer);
+            return Progress { is_over: true, ..Progress::default() };
         }
-        if session.is_reading() {
-            return Progress::default();
-        }
-        self.advance(id, now)
-    }
-
-    /// Tells a session what the origin gave: a row for each place of the order that it knows, or why there is none.
-    pub fn fetched(&mut self, id: SessionId, rows: Result<Vec<(usize, Row)>, OriginFailure>, now: Instant) -> Progress {
-        let Some(session) = self.sessions.get_mut(id.0) else { return Progress::default() };
-        if !session.is_fetching() {
-            return Progress::default();
-        }
-        match rows {
-            Ok(rows) => {
-                for (place, row) in rows {
-                    if let Some((hash, row)) = session.learn_fetched(place, row, &mut self.interner, now) {
-                        self.memory.put(hash, row);
-                    }
-                }
-                session.end_fetch(None);
-            }
-            Err(failure) => session.end_fetch(Some(failure)),
-        }
-        self.advance(id, now)
-    }
-
-    /// Forgets a session whose caller is gone.
-    pub fn abandon(&mut self, id: SessionId) {
-        self.sessions.remove(id.0);
+        let early_millis = self.early_millis();
+        let session = Session::refresh(ask, route, answer.found, early_millis, now);
+        self.conduct(id, session, now)
     }
 
     /// Takes back the memory of an answer that was used, for the next.
@@ -217,7 +271,13 @@ impl Engine {
     /// The request of a session.
     #[must_use]
     pub fn ask(&self, id: SessionId) -> Option<&Ask> {
-        self.sessions.get(id.0).map(Session::ask)
+        self.sessions.get(id.0).map(|session| &session.ask)
+    }
+
+    /// When the call of that number began.
+    #[must_use]
+    pub fn call_began(&self, id: SessionId, call: u32) -> Option<Instant> {
+        self.sessions.get(id.0)?.calls.get(call as usize)?.as_ref().map(|call| call.began)
     }
 
     /// L1.
@@ -226,48 +286,74 @@ impl Engine {
         &self.memory
     }
 
-    /// How much of what the stores held could not be used.
+    /// The stores, in the order in which they are asked.
     #[must_use]
-    pub fn unusable(&self) -> UnusableCounts {
-        self.unusable
+    pub fn stores(&self) -> &[Store] {
+        &self.stores
     }
 
-    /// How many requests wait for I/O.
+    /// The origin's breaker.
+    #[must_use]
+    pub fn origin_breaker(&self) -> &Breaker {
+        &self.origin.breaker
+    }
+
+    /// The calls to the origin.
+    #[must_use]
+    pub fn origin_limiter(&self) -> &Limiter {
+        &self.origin.limiter
+    }
+
+    /// How many requests wait for I/O, or go on behind their answers.
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.sessions.len()
     }
 
-    /// Goes on once nothing is awaited: fetches what is still missing, or answers.
-    fn advance(&mut self, id: SessionId, now: Instant) -> Progress {
-        let Some(session) = self.sessions.get_mut(id.0) else { return Progress::default() };
-        if let Some(fetch) = session.next_fetch(now) {
-            return Progress { orders: vec![Order::Fetch(fetch)], answer: None };
-        }
-        let Some(session) = self.sessions.remove(id.0) else { return Progress::default() };
-        let (ask, answer, changed) = session.finish(now);
-        let mut orders = Vec::new();
-        if let Some(l2) = &self.l2 {
-            let entries: Vec<(StoreKey, Vec<u8>)> = changed
-                .into_iter()
-                .map(|row| (StoreKey::new(&l2.key_prefix, row.schema().space(), row.entity()), codec::encode(&row)))
-                .collect();
-            if !entries.is_empty() {
-                orders.push(Order::Write { entries, ttl_seconds: l2.ttl_seconds });
-            }
-        }
-        Progress { orders, answer: Some((ask, answer)) }
+    /// How many rows are being looked for.
+    #[must_use]
+    pub fn flights(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// How many requests were refused since the start.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// How many calls to the origin were made since a store was slow.
+    #[must_use]
+    pub fn hedged(&self) -> u64 {
+        self.hedged
+    }
+
+    /// How many sessions there may be for one of this priority to be admitted.
+    fn admitted(&self, priority: Priority) -> usize {
+        let percent = match priority {
+            Priority::Low => 50,
+            Priority::Normal => 80,
+            Priority::High => 95,
+            Priority::Critical => 100,
+        };
+        self.settings.max_sessions.saturating_mul(percent).div_ceil(100)
+    }
+
+    fn early_millis(&mut self) -> u64 {
+        let beta = self.settings.early_beta_permille;
+        let Some(fetch_millis) = self.origin.latency.quantile(500).filter(|_| beta > 0) else { return 0 };
+        crate::cache::freshness::early_millis(fetch_millis, beta, self.next_chance())
+    }
+
+    /// Random bits, from the seed. Source: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators",
+    /// OOPSLA 2014 (SplitMix64).
+    fn next_chance(&mut self) -> u64 {
+        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.chance ^ self.chance >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
     }
 }
 
-impl UnusableCounts {
-    fn count(&mut self, reason: Unusable) {
-        let counter = match reason {
-            Unusable::Foreign => &mut self.foreign,
-            Unusable::Version => &mut self.version,
-            Unusable::Damaged => &mut self.damaged,
-            Unusable::OtherKey => &mut self.other_key,
-        };
-        *counter += 1;
-    }
-}
+/// How soon a refused request may try again: by then, what waits now has met its deadline.
+const RETRY_SECONDS: u64 = 1;

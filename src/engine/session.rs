@@ -1,124 +1,162 @@
-//! One request's way past L1: one bulk read for each hundred rows, one call to the origin for the rest, the answer.
+//! What one request knows of each row that L1 could not supply: what of it is there, who looks for it, how it ended.
 //!
-//! Refuses to know how reads and calls are done. Invariant: a missing row is looked for once, however often the request
-//! repeats its entity, and what was found of it in a higher tier is completed, never thrown away.
+//! Refuses to know how reads and calls are done, and when. Invariant: a missing row is looked for once, however often
+//! the request repeats its entity, and what was found of it in a higher tier is completed, never thrown away.
 
 use std::rc::Rc;
 
 use hashbrown::HashMap;
 
 use crate::cache::freshness::{Freshness, Rules};
+use crate::engine::limiter::Permit;
 use crate::engine::lookup::{self, Inspector};
-use crate::engine::{Fetch, KEYS_PER_READ, Order, StoreSettings};
-use crate::model::answer::{Answer, Found, OriginFailure, Tally, Tier};
+use crate::engine::router::Route;
+use crate::engine::{Fetch, MAX_STORES};
+use crate::model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
 use crate::model::interner::Interner;
-use crate::model::key::StoreKey;
 use crate::model::order::sorted;
 use crate::model::request::{Ask, Columns, Consistency, ViewAsk};
 use crate::model::row::Row;
 use crate::model::time::Instant;
 
+/// How far the search for a row has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Another request looks for it, under a lease until then.
+    Following(Instant),
+    /// To be read from the store of this number; past the last store, to be asked of the origin.
+    Next(usize),
+    /// Being read from the store of this number.
+    Reading(usize),
+    /// Asked of the origin.
+    Fetching,
+    /// Complete.
+    Done,
+    /// Given up: nothing could complete it.
+    Failed,
+}
+
 /// A row that L1 could not supply, wherever in the request it stands.
 #[derive(Debug)]
-struct Missing {
+pub(super) struct Missing {
     /// The first place that asks for it.
-    place: usize,
+    pub(super) place: usize,
+    pub(super) stage: Stage,
     /// What is known of it so far.
     known: Option<Rc<Row>>,
-    /// What L2 holds of it.
-    stored: Option<Rc<Row>>,
+    /// What each store holds of it, and which of them were asked.
+    stored: [Option<Rc<Row>>; MAX_STORES],
+    is_asked: [bool; MAX_STORES],
     /// Who completed it.
-    tier: Option<Tier>,
-    /// Whether the origin gave something that L2 does not hold.
-    is_changed: bool,
+    pub(super) tier: Option<Tier>,
+    /// Whether what completed it is to be fetched anew behind the answer.
+    is_due: bool,
+    /// Whether the origin is asked while a store is still being read.
+    pub(super) is_hedged: bool,
+    /// Whether its flight has ended, and those who followed it were woken.
+    pub(super) has_landed: bool,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Phase {
-    Reading,
-    Fetching,
-    Ending,
+/// A bulk read under way.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) store: usize,
+    pub(super) began: Instant,
+    /// The missing rows that it is for.
+    pub(super) rows: Vec<usize>,
 }
 
-/// A request that waits for I/O.
+/// A call to the origin under way.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) began: Instant,
+    pub(super) permit: Permit,
+    /// The missing rows that it is for.
+    pub(super) rows: Vec<usize>,
+}
+
+/// A request that waits for I/O, or goes on behind its answer.
 #[derive(Debug)]
 pub(super) struct Session {
-    ask: Ask,
+    pub(super) ask: Ask,
+    pub(super) route: Route,
     found: Vec<Found>,
-    missing: Vec<Missing>,
+    pub(super) missing: Vec<Missing>,
     /// For each place that L1 did not answer: the place, and which of the missing rows it waits for.
     waiting: Vec<(usize, usize)>,
-    /// For each bulk read under way, the missing rows that it is for.
-    batches: Vec<Option<Vec<usize>>>,
-    phase: Phase,
+    pub(super) reads: Vec<Option<Read>>,
+    pub(super) calls: Vec<Option<Call>>,
     tally: Tally,
-    failure: Option<OriginFailure>,
-    /// The places that the call to the origin is for, and which missing row each is.
-    fetching: HashMap<usize, usize, foldhash::fast::FixedState>,
+    pub(super) failure: Option<OriginFailure>,
+    /// When a slow store is no longer waited for alone.
+    pub(super) hedge_at: Option<Instant>,
+    /// When a stale answer is better than a late one.
+    pub(super) soft_at: Instant,
+    /// When the answer goes out, whatever is missing.
+    pub(super) hard_at: Instant,
+    pub(super) is_answered: bool,
+    /// Whether it waits for a place among the calls to the origin.
+    pub(super) is_queued: bool,
+    /// The earliest timer that the host runs for it.
+    pub(super) wake_at: Option<Instant>,
+    /// How long before its time to live ends a value is due.
+    early_millis: u64,
 }
 
 impl Session {
-    /// Begins with what L1 left open, and the first orders.
-    pub(super) fn begin(
-        ask: Ask,
-        found: Vec<Found>,
-        tally: Tally,
-        l2: Option<&StoreSettings>,
-        now: Instant,
-    ) -> (Session, Vec<Order>) {
-        let mut missing: Vec<Missing> = Vec::new();
-        let mut waiting = Vec::new();
+    /// Begins with what L1 left open.
+    pub(super) fn new(ask: Ask, route: Route, found: Vec<Found>, now: Instant) -> Session {
+        let mut session = Session {
+            ask,
+            route,
+            found,
+            missing: Vec::new(),
+            waiting: Vec::new(),
+            reads: Vec::new(),
+            calls: Vec::new(),
+            tally: Tally::default(),
+            failure: None,
+            hedge_at: None,
+            soft_at: now.plus(route.deadline_millis.saturating_mul(SOFT_PERCENT) / 100),
+            hard_at: now.plus(route.deadline_millis),
+            is_answered: false,
+            is_queued: false,
+            wake_at: None,
+            early_millis: 0,
+        };
+        session.collect(Need::Completion);
+        session
+    }
+
+    /// Begins behind an answer that was all in L1, for the rows that are due.
+    pub(super) fn refresh(ask: Ask, route: Route, found: Vec<Found>, early_millis: u64, now: Instant) -> Session {
+        let mut session = Session { early_millis, is_answered: true, ..Session::new(ask, route, found, now) };
+        session.collect(Need::Refresh);
+        session
+    }
+
+    fn collect(&mut self, need: Need) {
         let mut known: HashMap<(u64, usize), usize, foldhash::fast::FixedState> = HashMap::default();
-        for (place, found) in found.iter().enumerate().filter(|(_, found)| found.is_stale) {
-            let view = place.checked_div(ask.rows).unwrap_or_default();
-            let (key, hash) = ask.keys.at(place);
+        for (place, found) in self.found.iter().enumerate().filter(|(_, found)| found.need == need) {
+            let view = place.checked_div(self.ask.rows).unwrap_or_default();
+            let (key, hash) = self.ask.keys.at(place);
+            let missing = &mut self.missing;
             let twin = known
                 .get(&(hash, view))
                 .copied()
-                .filter(|&twin| missing.get(twin).is_some_and(|missing| ask.keys.at(missing.place).0 == key));
+                .filter(|&twin| missing.get(twin).is_some_and(|missing| self.ask.keys.at(missing.place).0 == key));
             let index = twin.unwrap_or_else(|| {
-                let row = found.row.clone();
-                missing.push(Missing { place, known: row, stored: None, tier: None, is_changed: false });
+                missing.push(Missing::new(place, found.row.clone()));
                 known.insert((hash, view), missing.len() - 1);
                 missing.len() - 1
             });
-            waiting.push((place, index));
+            self.waiting.push((place, index));
         }
-        let mut session = Session {
-            ask,
-            found,
-            missing,
-            waiting,
-            batches: Vec::new(),
-            phase: Phase::Reading,
-            tally,
-            failure: None,
-            fetching: HashMap::default(),
-        };
-        let orders = match l2 {
-            Some(l2) if session.ask.consistency != Consistency::Strong => session.reads(l2),
-            _ => session.next_fetch(now).map(Order::Fetch).into_iter().collect(),
-        };
-        (session, orders)
     }
 
-    fn reads(&mut self, l2: &StoreSettings) -> Vec<Order> {
-        let indexes: Vec<usize> = (0..self.missing.len()).collect();
-        let mut orders = Vec::new();
-        for batch in indexes.chunks(KEYS_PER_READ) {
-            let key = |&index: &usize| {
-                let (view, key, _) = self.key_of(index)?;
-                Some(StoreKey::new(&l2.key_prefix, view.space(), key))
-            };
-            let keys = batch.iter().filter_map(key).collect();
-            orders.push(Order::Read { batch: self.batches.len() as u32, keys });
-            self.batches.push(Some(batch.to_vec()));
-        }
-        orders
-    }
-
-    pub(super) fn ask(&self) -> &Ask {
-        &self.ask
+    /// Whether it refreshes rows behind an answer, so that nobody waits for it.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_answered
     }
 
     /// The view, key and hash of a missing row.
@@ -126,40 +164,95 @@ impl Session {
         self.ask.place(self.missing.get(missing)?.place)
     }
 
-    /// Ends a bulk read: the missing rows that it was for, once.
-    pub(super) fn take_batch(&mut self, batch: u32) -> Option<Vec<usize>> {
-        self.batches.get_mut(batch as usize)?.take()
+    pub(super) fn hash_of(&self, missing: usize) -> u64 {
+        self.missing.get(missing).map_or(0, |missing| self.ask.keys.at(missing.place).1)
     }
 
-    pub(super) fn is_reading(&self) -> bool {
-        self.phase == Phase::Reading && self.batches.iter().any(Option::is_some)
+    /// The missing rows at a stage.
+    pub(super) fn at_stage(&self, mut is_meant: impl FnMut(Stage) -> bool) -> Vec<usize> {
+        self.missing.iter().enumerate().filter(|(_, missing)| is_meant(missing.stage)).map(|(index, _)| index).collect()
     }
 
-    pub(super) fn is_fetching(&self) -> bool {
-        self.phase == Phase::Fetching
+    pub(super) fn set_stage(&mut self, index: usize, stage: Stage) {
+        if let Some(missing) = self.missing.get_mut(index) {
+            missing.stage = stage;
+        }
     }
 
-    /// Learns what L2 holds of a missing row; what is known of it now.
+    /// Begins a bulk read of these missing rows; its number.
+    pub(super) fn begin_read(&mut self, store: usize, rows: Vec<usize>, now: Instant) -> u32 {
+        for &index in &rows {
+            self.set_stage(index, Stage::Reading(store));
+            if let Some(is_asked) = self.missing.get_mut(index).and_then(|missing| missing.is_asked.get_mut(store)) {
+                *is_asked = true;
+            }
+        }
+        self.reads.push(Some(Read { store, began: now, rows }));
+        (self.reads.len() - 1) as u32
+    }
+
+    /// Begins a call to the origin for these missing rows; its number.
+    pub(super) fn begin_call(&mut self, permit: Permit, rows: Vec<usize>, now: Instant) -> u32 {
+        for &index in &rows {
+            if let Some(missing) = self.missing.get_mut(index) {
+                match missing.stage {
+                    Stage::Reading(_) => missing.is_hedged = true,
+                    _ => missing.stage = Stage::Fetching,
+                }
+            }
+        }
+        self.tally.compute_requests += 1;
+        self.calls.push(Some(Call { began: now, permit, rows }));
+        (self.calls.len() - 1) as u32
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.missing.iter().all(|missing| matches!(missing.stage, Stage::Done | Stage::Failed))
+    }
+
+    pub(super) fn calls_under_way(&self) -> usize {
+        self.calls.iter().flatten().count()
+    }
+
+    /// Learns what L1 has by now of a row that another request looked for; whether that completes it.
+    pub(super) fn learn_shared(&mut self, index: usize, row: &Rc<Row>, now: Instant) -> bool {
+        let freshness = self.judge(index, row, now);
+        let is_enough = freshness.is_usable_at_once();
+        if let Some(missing) = self.missing.get_mut(index) {
+            missing.known = Some(Rc::clone(row));
+            if is_enough {
+                missing.stage = Stage::Done;
+                missing.tier = Some(Tier::L1);
+            }
+        }
+        is_enough
+    }
+
+    /// Learns what a store holds of a missing row; what is known of it now.
     pub(super) fn learn_stored(
         &mut self,
         index: usize,
+        store: (usize, Tier),
         row: Rc<Row>,
         interner: &mut Interner,
         now: Instant,
     ) -> Rc<Row> {
-        let rules = self.missing.get(index).and_then(|missing| self.rules(missing.place, now));
         let Some(missing) = self.missing.get_mut(index) else { return row };
-        missing.stored = Some(Rc::clone(&row));
+        if let Some(stored) = missing.stored.get_mut(store.0) {
+            *stored = Some(Rc::clone(&row));
+        }
         let known = match &missing.known {
             Some(known) => Rc::new(known.merge(&row).sharing(interner)),
             None => row,
         };
         missing.known = Some(Rc::clone(&known));
-        let view = missing.place.checked_div(self.ask.rows).and_then(|view| self.ask.views.get(view));
-        if let (Some(view), Some(rules)) = (view, rules)
-            && Inspector::new(view, rules).is_complete_and_fresh(&known)
-        {
-            missing.tier = Some(Tier::L2);
+        let freshness = self.judge(index, &known, now);
+        // Behind an answer a row is looked for because it is due, so another that is due will not do.
+        let is_enough = if self.is_answered { freshness == Freshness::Fresh } else { freshness.is_usable_at_once() };
+        if let Some(missing) = self.missing.get_mut(index).filter(|missing| is_enough && missing.stage != Stage::Done) {
+            missing.stage = Stage::Done;
+            missing.tier = Some(store.1);
+            missing.is_due = freshness == Freshness::Due;
         }
         known
     }
@@ -167,6 +260,7 @@ impl Session {
     /// Learns what the origin gave for the row at `place`; its hash and what is known of it now, for L1.
     pub(super) fn learn_fetched(
         &mut self,
+        call: &Call,
         place: usize,
         row: Row,
         interner: &mut Interner,
@@ -177,38 +271,27 @@ impl Session {
         }
         let (view, _, hash) = self.ask.place(place)?;
         let is_whole = matches!(view.columns(), Columns::All);
-        let rules = self.rules(place, now)?;
-        let missing = self.missing.get_mut(*self.fetching.get(&place)?)?;
+        let rules = self.rules(view, now);
+        let index = *call.rows.iter().find(|&&index| self.missing.get(index).is_some_and(|row| row.place == place))?;
+        let missing = self.missing.get_mut(index)?;
         let known = match &missing.known {
             // A feature service is fetched as a whole, so nothing of an older row is worth keeping.
             Some(known) if !is_whole => {
-                let merged = known.merge(&row).retain(|_, cell| rules.judge(cell) != Freshness::Expired);
-                Rc::new(merged.sharing(interner))
+                let merged = known.merge(&row).retain(|_, cell| rules.judge(cell, hash) != Freshness::Expired);
+                // What the origin just gave stays, however long it took to give it.
+                Rc::new(merged.merge(&row).sharing(interner))
             }
             _ => Rc::new(row),
         };
-        // Writing what the store already says, and will go on saying for a while, is money for nothing.
-        missing.is_changed = !missing.stored.as_ref().is_some_and(|stored| {
-            stored.has_same_content(&known)
-                && stored.uniform_cell().is_some_and(|cell| rules.judge(cell) == Freshness::Fresh)
-        });
         missing.known = Some(Rc::clone(&known));
         missing.tier = Some(Tier::Origin);
+        missing.stage = Stage::Done;
+        missing.is_due = false;
         Some((hash, known))
     }
 
-    /// Ends the call to the origin.
-    pub(super) fn end_fetch(&mut self, failure: Option<OriginFailure>) {
-        self.failure = failure;
-        self.phase = Phase::Ending;
-    }
-
-    /// What the origin must still be asked, once; after that, nothing.
-    pub(super) fn next_fetch(&mut self, now: Instant) -> Option<Fetch> {
-        if !self.fetching.is_empty() {
-            return None;
-        }
-        self.settle_members();
+    /// What the origin is to be asked for these missing rows.
+    pub(super) fn rectangle(&self, rows: &[usize], now: Instant) -> Fetch {
         let mut fetch = Fetch::default();
         let mut columns: Vec<Vec<bool>> = self
             .ask
@@ -220,13 +303,13 @@ impl Session {
             })
             .collect();
         let mut is_view_missing = vec![false; self.ask.views.len()];
-        for (index, missing) in self.missing.iter().enumerate().filter(|(_, missing)| missing.tier.is_none()) {
+        for missing in rows.iter().filter_map(|&index| self.missing.get(index)) {
             let view = missing.place.checked_div(self.ask.rows).unwrap_or_default();
             let Some((ask, columns)) = self.ask.views.get(view).zip(columns.get_mut(view)) else { continue };
-            let rules = Rules::new(*ask.lifetimes(), self.ask.max_staleness, self.ask.consistency, now);
+            let (_, hash) = self.ask.keys.at(missing.place);
             match &missing.known {
                 Some(known) if self.ask.consistency != Consistency::Strong => {
-                    let judged = Inspector::new(ask, rules).judge_columns(known);
+                    let judged = Inspector::new(ask, self.rules(ask, now)).judge_columns(known, hash);
                     for (is_missing, freshness) in columns.iter_mut().zip(judged) {
                         *is_missing |= freshness != Freshness::Fresh;
                     }
@@ -238,10 +321,6 @@ impl Session {
             }
             fetch.rows.push(missing.place.checked_rem(self.ask.rows).unwrap_or_default());
             fetch.places.push(missing.place);
-            self.fetching.insert(missing.place, index);
-        }
-        if fetch.places.is_empty() {
-            return None;
         }
         fetch.rows = sorted(fetch.rows);
         fetch.rows.dedup();
@@ -254,94 +333,192 @@ impl Session {
                 (view, (0..).zip(columns).filter(|(_, is_missing)| *is_missing).map(|(column, _)| column).collect())
             })
             .collect();
-        self.phase = Phase::Fetching;
-        self.tally.compute_requests += 1;
-        Some(fetch)
+        fetch
     }
 
-    /// The answer, and the rows that L2 should learn of.
-    pub(super) fn finish(mut self, now: Instant) -> (Ask, Answer, Vec<Rc<Row>>) {
-        let mut servable: Vec<(Option<Rc<Row>>, bool)> = Vec::with_capacity(self.missing.len());
-        for missing in &self.missing {
-            servable.push(match (&missing.known, missing.tier) {
-                (Some(known), Some(_)) => (Some(Rc::clone(known)), false),
-                (Some(known), _) => self.reduce(missing.place, known, now),
-                (None, _) => (None, false),
-            });
+    /// Whether what is known of every unsettled row may be served rather than be waited for.
+    pub(super) fn has_stale_of_all(&self, now: Instant) -> bool {
+        (0..self.missing.len()).all(|index| {
+            let Some(missing) = self.missing.get(index) else { return true };
+            missing.stage == Stage::Done
+                || missing.known.as_ref().is_some_and(|known| self.judge(index, known, now) <= Freshness::Late)
+        })
+    }
+
+    /// Gives up the row with `hash`, that another request looked for and could not get.
+    pub(super) fn share_failure(&mut self, hash: u64, failure: &OriginFailure) {
+        for index in self.at_stage(|stage| matches!(stage, Stage::Following(_))) {
+            if self.hash_of(index) == hash {
+                self.set_stage(index, Stage::Failed);
+                self.failure = Some(failure.clone());
+            }
         }
-        let did_read = !self.batches.is_empty();
+    }
+
+    /// The answer with what is there now.
+    pub(super) fn answer(&mut self, now: Instant) -> Answer {
+        let servable: Vec<(Option<Rc<Row>>, bool)> = (0..self.missing.len())
+            .map(|index| match self.missing.get(index).map(|missing| (missing.stage, &missing.known)) {
+                Some((Stage::Done, Some(known))) => {
+                    (Some(Rc::clone(known)), self.missing.get(index).is_some_and(|missing| missing.is_due))
+                }
+                Some((_, Some(known))) => self.reduce(index, known, now),
+                _ => (None, false),
+            })
+            .collect();
+        let mut found = if self.is_answered { Vec::new() } else { self.found.clone() };
+        let mut tally = Tally {
+            l1_hits: (found.len() - self.waiting.len()) as u32,
+            l1_misses: self.waiting.len() as u32,
+            ..self.tally
+        };
         for &(place, index) in &self.waiting {
             let Some((missing, (row, is_stale))) = self.missing.get(index).zip(servable.get(index)) else { continue };
-            let is_from_l2 = missing.tier == Some(Tier::L2);
-            if did_read {
-                let counter = if is_from_l2 { &mut self.tally.l2_hits } else { &mut self.tally.l2_misses };
-                *counter += 1;
-            }
-            if missing.tier.is_none() {
-                self.tally.missing += 1;
-            }
-            if let Some(found) = self.found.get_mut(place) {
-                let tier = missing.tier.unwrap_or(if missing.stored.is_some() { Tier::L2 } else { Tier::L1 });
-                *found = Found { row: row.clone(), tier, is_stale: *is_stale };
+            missing.count(&mut tally);
+            if let Some(found) = found.get_mut(place) {
+                let stored = missing.stored.iter().position(Option::is_some);
+                let tier = missing.tier.unwrap_or(match stored {
+                    Some(0) => Tier::L2,
+                    Some(_) => Tier::L3,
+                    None => Tier::L1,
+                });
+                *found = Found { row: row.clone(), tier, is_stale: *is_stale, need: Need::Nothing };
             }
         }
-        let changed = self.missing.into_iter().filter(|missing| missing.is_changed).filter_map(|missing| missing.known);
-        (self.ask, Answer { found: self.found, tally: self.tally, failure: self.failure }, changed.collect())
+        tally.stale = found.iter().filter(|found| found.is_stale).count() as u32;
+        lookup::enforce_max_age(&mut found, &self.ask, now);
+        self.is_answered = true;
+        Answer { found, tally, failure: self.failure.clone() }
     }
 
-    /// What may be served of a row that nobody completed, and whether some of that is stale.
-    fn reduce(&self, place: usize, known: &Rc<Row>, now: Instant) -> (Option<Rc<Row>>, bool) {
-        let Some(rules) = self.rules(place, now) else { return (None, false) };
-        let mut is_stale = false;
-        let row = known.retain(|_, cell| {
-            let freshness = rules.judge(cell);
-            is_stale |= freshness == Freshness::Stale;
-            freshness != Freshness::Expired
-        });
-        (!row.schema().features().is_empty()).then(|| Rc::new(row)).map_or((None, false), |row| (Some(row), is_stale))
+    /// Goes on behind the answer for the rows that a store had and that are due: which.
+    pub(super) fn go_on_for_due(&mut self, stores: usize) -> Vec<usize> {
+        let mut due = Vec::new();
+        for (index, missing) in self.missing.iter_mut().enumerate().filter(|(_, missing)| missing.is_due) {
+            missing.is_due = false;
+            missing.has_landed = false;
+            missing.stage = Stage::Next(stores);
+            due.push(index);
+        }
+        due
+    }
+
+    /// The rows that the store of number `store` should learn of.
+    pub(super) fn changed_for(&self, store: usize, tier: Tier, now: Instant) -> (Vec<Rc<Row>>, u64) {
+        let (mut changed, mut unchanged) = (Vec::new(), 0);
+        for (index, missing) in self.missing.iter().enumerate() {
+            let Some((known, source)) = missing.known.as_ref().zip(missing.tier) else { continue };
+            // A store learns what came from behind it.
+            if missing.stage != Stage::Done || source <= tier {
+                continue;
+            }
+            // Writing what the store already says, and will go on saying for a while, is money for nothing.
+            let has_it = missing.stored.get(store).and_then(Option::as_ref).is_some_and(|stored| {
+                stored.has_same_content(known)
+                    && (Rc::ptr_eq(stored, known) || self.judge(index, stored, now) == Freshness::Fresh)
+            });
+            if has_it {
+                unchanged += 1;
+            } else {
+                changed.push(Rc::clone(known));
+            }
+        }
+        (changed, unchanged)
     }
 
     /// Of a feature service's rows, those that lack a member which a newer row has are not complete after all.
-    fn settle_members(&mut self) {
+    pub(super) fn settle_members(&mut self, stores: usize) {
         let is_whole = |view: &ViewAsk| matches!(view.columns(), Columns::All);
         for (number, _) in self.ask.views.iter().enumerate().filter(|(_, view)| is_whole(view)) {
             let places = number * self.ask.rows..(number + 1) * self.ask.rows;
             let mut rows: Vec<Found> = self.found.get(places.clone()).unwrap_or_default().to_vec();
             for &(place, index) in self.waiting.iter().filter(|(place, _)| places.contains(place)) {
                 if let Some((found, missing)) = rows.get_mut(place - places.start).zip(self.missing.get(index)) {
-                    *found = Found { row: missing.known.clone(), tier: Tier::L2, is_stale: missing.tier.is_none() };
+                    let need = if missing.tier.is_none() { Need::Completion } else { Need::Nothing };
+                    *found = Found { row: missing.known.clone(), tier: Tier::L2, is_stale: false, need };
                 }
             }
+            let before: Vec<Need> = rows.iter().map(|found| found.need).collect();
             if lookup::retire_former_members(&mut rows) == 0 {
                 continue;
             }
-            for (offset, found) in rows.into_iter().enumerate().filter(|(_, found)| found.is_stale) {
+            let retired = rows.into_iter().zip(before).enumerate();
+            for (offset, (found, _)) in retired.filter(|(_, (found, before))| found.need != *before) {
                 let place = places.start + offset;
                 match self.waiting.iter().find(|&&(waiting, _)| waiting == place) {
                     Some(&(_, index)) => {
-                        if let Some(missing) = self.missing.get_mut(index) {
+                        if let Some(missing) =
+                            self.missing.get_mut(index).filter(|missing| missing.stage == Stage::Done)
+                        {
                             missing.tier = None;
+                            missing.stage = Stage::Next(stores);
                         }
                     }
                     None => {
-                        self.tally.l1_hits = self.tally.l1_hits.saturating_sub(1);
-                        self.tally.l1_misses += 1;
                         self.waiting.push((place, self.missing.len()));
-                        self.missing.push(Missing {
-                            place,
-                            known: found.row,
-                            stored: None,
-                            tier: None,
-                            is_changed: false,
-                        });
+                        let stage = Stage::Next(stores);
+                        self.missing.push(Missing { stage, ..Missing::new(place, found.row) });
                     }
                 }
             }
         }
     }
 
-    fn rules(&self, place: usize, now: Instant) -> Option<Rules> {
-        let (view, ..) = self.ask.place(place)?;
-        Some(Rules::new(*view.lifetimes(), self.ask.max_staleness, self.ask.consistency, now))
+    /// How fresh a row is for the missing row of number `index`.
+    fn judge(&self, index: usize, row: &Row, now: Instant) -> Freshness {
+        let Some((view, _, hash)) = self.key_of(index) else { return Freshness::Expired };
+        Inspector::new(view, self.rules(view, now)).judge(row, hash)
+    }
+
+    /// What may be served of a row that nobody completed, and whether some of that is stale.
+    fn reduce(&self, index: usize, known: &Rc<Row>, now: Instant) -> (Option<Rc<Row>>, bool) {
+        let Some((view, _, hash)) = self.key_of(index) else { return (None, false) };
+        let rules = self.rules(view, now);
+        let mut is_stale = false;
+        let row = known.retain(|_, cell| {
+            let freshness = rules.judge(cell, hash);
+            is_stale |= freshness == Freshness::Late;
+            freshness != Freshness::Expired
+        });
+        let is_empty = row.schema().features().is_empty();
+        if is_empty { (None, false) } else { (Some(Rc::new(row)), is_stale) }
+    }
+
+    fn rules(&self, view: &ViewAsk, now: Instant) -> Rules {
+        Rules::new(*view.lifetimes(), self.ask.max_staleness, self.ask.consistency, now).early_by(self.early_millis)
+    }
+}
+
+/// The part of a deadline, in per cent, after which a stale answer is better than waiting on: what is left is for the way
+/// back and for those rows of which there is nothing at all.
+const SOFT_PERCENT: u64 = 70;
+
+impl Missing {
+    fn new(place: usize, known: Option<Rc<Row>>) -> Missing {
+        Missing {
+            place,
+            stage: Stage::Next(0),
+            known,
+            stored: [const { None }; MAX_STORES],
+            is_asked: [false; MAX_STORES],
+            tier: None,
+            is_due: false,
+            is_hedged: false,
+            has_landed: false,
+        }
+    }
+
+    /// Counts it for the stores that were asked for it.
+    fn count(&self, tally: &mut Tally) {
+        for (store, _) in self.is_asked.iter().enumerate().filter(|(_, is_asked)| **is_asked) {
+            let counter = match (store, self.tier) {
+                (0, Some(Tier::L2)) => &mut tally.l2_hits,
+                (0, _) => &mut tally.l2_misses,
+                (_, Some(Tier::L3)) => &mut tally.l3_hits,
+                _ => &mut tally.l3_misses,
+            };
+            *counter += 1;
+        }
+        tally.missing += u32::from(self.stage != Stage::Done);
     }
 }

@@ -2,25 +2,21 @@
 
 use hashbrown::HashMap;
 
-/// A table that numbers what is put into it.
+/// A table of what was put into it, by number.
 #[derive(Debug)]
 pub(super) struct Slab<T> {
-    next: u64,
     entries: HashMap<u64, T, foldhash::fast::FixedState>,
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Slab { next: 0, entries: HashMap::default() }
+        Slab { entries: HashMap::default() }
     }
 }
 
 impl<T> Slab<T> {
-    pub(super) fn insert(&mut self, entry: T) -> u64 {
-        let number = self.next;
-        self.next += 1;
+    pub(super) fn insert(&mut self, number: u64, entry: T) {
         self.entries.insert(number, entry);
-        number
     }
 
     pub(super) fn get(&self, number: u64) -> Option<&T> {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::model::row::Row;
 
 /// Where a row came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
     /// The memory of this isolate or process.
     L1,
@@ -37,8 +37,22 @@ pub struct Found {
     pub row: Option<Rc<Row>>,
     /// Where it came from.
     pub tier: Tier,
-    /// Whether some of it is past its time to live, and served since nothing fresher could be had.
+    /// Whether some of it is past its time to live.
     pub is_stale: bool,
+    /// What is still to be done for it.
+    pub need: Need,
+}
+
+/// What is still to be done for a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: it is complete and fresh.
+    #[default]
+    Nothing,
+    /// It is served as it is, and to be fetched anew behind the answer.
+    Refresh,
+    /// Some of it is missing or too old, and the answer waits for it.
+    Completion,
 }
 
 /// How many rows each tier was asked for and had. An entity that a request repeats counts each time, so that hits and
@@ -61,6 +75,8 @@ pub struct Tally {
     pub compute_requests: u32,
     /// Rows, or parts of rows, that nothing could supply.
     pub missing: u32,
+    /// Rows of which some is past its time to live, and served all the same.
+    pub stale: u32,
 }
 
 /// Why the origin gave no answer that could be used.
@@ -70,6 +86,11 @@ pub enum OriginFailure {
     TimedOut,
     /// It could not be reached.
     Unreachable,
+    /// It failed so often of late that it is left alone for a while.
+    LeftAlone {
+        /// When it is tried again, in milliseconds from now.
+        retry_millis: u64,
+    },
     /// It answered with an error, which is the caller's to see.
     Refused {
         /// Its HTTP status.
@@ -81,6 +102,18 @@ pub enum OriginFailure {
     },
     /// It answered with something that is no answer to what was asked.
     Unintelligible(String),
+}
+
+impl OriginFailure {
+    /// Whether the origin is to blame and not what it was asked, so that others may expect the same of it.
+    #[must_use]
+    pub fn is_origins_fault(&self) -> bool {
+        match self {
+            OriginFailure::TimedOut | OriginFailure::Unreachable | OriginFailure::Unintelligible(_) => true,
+            OriginFailure::Refused { status, .. } => *status >= 500 || *status == 429,
+            OriginFailure::LeftAlone { .. } => false,
+        }
+    }
 }
 
 /// The answer to an [`Ask`](crate::model::request::Ask).

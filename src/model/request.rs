@@ -14,10 +14,49 @@ use crate::model::row::{Row, Schema, Slot};
 pub struct Lifetimes {
     /// How long a value counts as fresh.
     pub ttl: u64,
-    /// How long after that it may still be served while nothing fresher can be had.
+    /// By how many thousandths of it the time to live of some rows is shorter, so that rows which were fetched together
+    /// do not all expire together.
+    pub jitter_permille: u32,
+    /// How long after that it is still served at once, and fetched anew behind the answer.
+    pub revalidate: u64,
+    /// How long after its time to live it may be served while nothing fresher can be had.
     pub grace: u64,
     /// How long the news that an entity is unknown counts as fresh.
     pub negative_ttl: u64,
+    /// How far back the event behind a value may lie; what lies further back goes out as `OUTSIDE_MAX_AGE`.
+    pub max_age: Option<u64>,
+}
+
+impl Lifetimes {
+    /// The shorter of each of the two.
+    #[must_use]
+    pub fn strictest(self, other: Lifetimes) -> Lifetimes {
+        Lifetimes {
+            ttl: self.ttl.min(other.ttl),
+            jitter_permille: self.jitter_permille.max(other.jitter_permille),
+            revalidate: self.revalidate.min(other.revalidate),
+            grace: self.grace.min(other.grace),
+            negative_ttl: self.negative_ttl.min(other.negative_ttl),
+            max_age: match (self.max_age, other.max_age) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            },
+        }
+    }
+}
+
+/// How urgent a request is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// May wait, and is the first to be refused under load.
+    Low,
+    /// The default.
+    #[default]
+    Normal,
+    /// Wants an answer in real time.
+    High,
+    /// As high, and the last to be refused.
+    Critical,
 }
 
 /// What a caller insists on, where copies may lag behind the origin.
@@ -211,9 +250,20 @@ pub struct Ask {
     pub max_staleness: Option<u64>,
     /// What the caller insists on.
     pub consistency: Consistency,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// How long it may take, in milliseconds, where the caller says so.
+    pub deadline_millis: Option<u64>,
 }
 
 impl Ask {
+    /// How many features are asked for of each entity; those of a feature service are not known here, and not counted.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        let named = |view: &ViewAsk| if let Columns::Named(names) = &view.columns { names.len() } else { 0 };
+        self.views.iter().map(named).sum()
+    }
+
     /// The view and the key of place `index`.
     #[must_use]
     pub fn place(&self, index: usize) -> Option<(&ViewAsk, &[u8], u64)> {

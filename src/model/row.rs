@@ -264,6 +264,30 @@ impl Row {
         builder.finish()
     }
 
+    /// This row with `null` and `OUTSIDE_MAX_AGE` for the values whose event happened before `oldest`; `None` where there
+    /// are none. A value of which no event is known stays.
+    #[must_use]
+    pub fn without_events_before(&self, oldest: EventTime) -> Option<Row> {
+        let is_outside = |cell: &Cell| {
+            cell.event_time != EventTime::ZERO && cell.event_time < oldest && cell.status == Status::Present
+        };
+        if !self.schema.feature_slots().filter_map(|slot| self.cell(slot)).any(is_outside) {
+            return None;
+        }
+        let mut builder = RowBuilder::new(Rc::clone(&self.schema), self.entity());
+        for slot in (0..self.schema.join_keys.len() as u32).map(Slot) {
+            builder.push_join_key(self.value(slot));
+        }
+        for (slot, cell) in self.schema.feature_slots().filter_map(|slot| Some((slot, *self.cell(slot)?))) {
+            if is_outside(&cell) {
+                builder.push_feature(b"null", Cell { status: Status::OutsideMaxAge, ..cell });
+            } else {
+                builder.push_feature(self.value(slot), cell);
+            }
+        }
+        Some(builder.finish())
+    }
+
     /// Whether both rows say the same of the same columns, whenever each was fetched.
     #[must_use]
     pub fn has_same_content(&self, other: &Row) -> bool {

@@ -5,7 +5,7 @@
 use crate::config::Limits;
 use crate::error::Refusal;
 use crate::model::answer::{Answer, Found, Tally};
-use crate::model::request::Consistency;
+use crate::model::request::{Consistency, Priority};
 use crate::model::row::{Row, Slot};
 use crate::model::time::Instant;
 use crate::model::value::{Cell, Status};
@@ -14,20 +14,6 @@ use crate::protocol::feast::{Seen, string_span};
 use crate::protocol::json::{Cursor, Kind};
 use crate::protocol::plan::Plan;
 use crate::protocol::sheet::Sheet;
-
-/// How urgent a request is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Priority {
-    /// May wait, and is the first to be refused under load.
-    Low,
-    /// The default.
-    #[default]
-    Normal,
-    /// Wants an answer in real time.
-    High,
-    /// As high, and the last to be refused.
-    Critical,
-}
 
 /// What is told of each value beside itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +35,8 @@ pub struct Options {
     pub max_staleness: u64,
     /// How urgent the request is.
     pub priority: Priority,
+    /// How long it may take, in milliseconds, where it says so.
+    pub deadline_millis: Option<u64>,
     /// What is told of each value.
     pub include: Include,
 }
@@ -64,12 +52,13 @@ impl Default for Options {
             consistency: Consistency::default(),
             max_staleness: MAX_STALENESS_MILLIS,
             priority: Priority::default(),
+            deadline_millis: None,
             include: Include::default(),
         }
     }
 }
 
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 11] = [
     "entity_ids",
     "entities",
     "feature_names",
@@ -79,6 +68,7 @@ const FIELDS: [&str; 10] = [
     "consistency_level",
     "max_staleness_seconds",
     "priority",
+    "deadline_ms",
     "include",
 ];
 
@@ -128,6 +118,7 @@ pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) 
                 ];
                 options.priority = choice(&mut cursor, body, field, &levels)?;
             }
+            "deadline_ms" => options.deadline_millis = Some(millis(&mut cursor, field)?),
             "max_staleness_seconds" => options.max_staleness = seconds(&mut cursor, field)?,
             _ => options.include = include(&mut cursor, body)?,
         }
@@ -212,6 +203,20 @@ fn seconds(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
     }
 }
 
+/// A number of whole milliseconds, 1 or more.
+fn millis(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
+    let millis = if cursor.peek()? == Kind::Number { cursor.number()?.parse().unwrap_or(0) } else { 0_u64 };
+    if millis > 0 {
+        Ok(millis)
+    } else {
+        Err(Refusal::field(
+            &["body", field],
+            "greater_than",
+            "the field must be a whole number of milliseconds, 1 or more",
+        ))
+    }
+}
+
 fn include(cursor: &mut Cursor<'_>, body: &[u8]) -> Result<Include, Refusal> {
     let mut include = Include::default();
     if cursor.peek()? != Kind::Array {
@@ -243,6 +248,8 @@ pub struct Reply<'a> {
     pub body: &'a [u8],
     /// What it said beside.
     pub options: &'a Options,
+    /// The name of the pattern that it was served by.
+    pub pattern: &'a str,
     /// The request's name, where it gave none.
     pub request_id: &'a str,
     /// When the request came.
@@ -275,6 +282,8 @@ impl Reply<'_> {
         sheet.push(b"},\"metadata\":{\"performance_tier\":");
         let latency = self.now.millis_since(self.began);
         sheet.push_string(performance_tier(latency));
+        sheet.push(b",\"serving_pattern\":");
+        sheet.push_string(self.pattern);
         sheet.push(b",\"consistency_level\":");
         sheet.push_string(match self.options.consistency {
             Consistency::Eventual => "eventual",
@@ -362,7 +371,8 @@ impl Reply<'_> {
         quality: &mut Quality,
     ) {
         let known = place.and_then(|(row, slot)| Some((row.value(slot), row.cell(slot)?)));
-        quality.count(known.map(|(_, cell)| cell), self.options.max_staleness, self.now);
+        // A value is as old as it was when the request came: what was fetched for it is as fresh as can be.
+        quality.count(known.map(|(_, cell)| cell), self.options.max_staleness, self.began);
         sheet.push_string(name);
         sheet.push(b":");
         let text = known.map_or(b"null".as_slice(), |(text, _)| text);
@@ -395,7 +405,7 @@ impl Reply<'_> {
 }
 
 impl Quality {
-    fn count(&mut self, cell: Option<&Cell>, max_staleness: u64, now: Instant) {
+    fn count(&mut self, cell: Option<&Cell>, max_staleness: u64, began: Instant) {
         self.requested += 1;
         let Some(cell) = cell.filter(|cell| cell.status != Status::Invalid) else {
             self.failed += 1;
@@ -405,7 +415,7 @@ impl Quality {
             return;
         }
         self.served += 1;
-        let age = now.millis_since(cell.fetched_at);
+        let age = began.millis_since(cell.fetched_at);
         // With no staleness allowed, a value is as fresh as can be or not at all.
         let staleness = if age == 0 { 0 } else { millionths(age, max_staleness).unwrap_or(MILLION) };
         self.freshness += MILLION.saturating_sub(staleness);

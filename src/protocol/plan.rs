@@ -344,12 +344,7 @@ impl Planner {
         let lifetimes = views
             .iter()
             .map(|view| self.project.views.get(*view).map_or(self.project.lifetimes, |facts| facts.lifetimes));
-        let strictest = lifetimes.reduce(|one, other| Lifetimes {
-            ttl: one.ttl.min(other.ttl),
-            grace: one.grace.min(other.grace),
-            negative_ttl: one.negative_ttl.min(other.negative_ttl),
-        });
-        strictest.unwrap_or(self.project.lifetimes)
+        lifetimes.reduce(Lifetimes::strictest).unwrap_or(self.project.lifetimes)
     }
 }
 

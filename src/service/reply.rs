@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
+use crate::engine::Pattern;
 use crate::model::answer::{Answer, OriginFailure};
+use crate::model::request::Priority;
 use crate::model::time::Instant;
 use crate::protocol::sheet::Sheet;
 use crate::protocol::{feast, problem};
-use crate::service::{Outcome, Timings};
+use crate::service::Outcome;
+use crate::service::rows::Timings;
 
 /// A reply to the caller.
 #[derive(Debug)]
@@ -58,13 +61,20 @@ impl Reply {
     }
 
     /// An answer with features.
-    pub(super) fn features(sheet: Sheet, answer: &Answer, now: Instant, began: Instant, timings: &Timings) -> Reply {
+    pub(super) fn features(
+        sheet: Sheet,
+        answer: &Answer,
+        pattern: Pattern,
+        took_millis: u64,
+        now: Instant,
+        timings: &Timings,
+    ) -> Reply {
         let mut headers = Vec::with_capacity(3);
         headers.push(Header { name: "cache-status", value: cache_status(answer, timings) });
         if let Some(age) = oldest(answer).map(|fetched_at| now.millis_since(fetched_at) / 1_000) {
             headers.push(Header { name: "age", value: age.to_string().into() });
         }
-        headers.push(Header { name: "server-timing", value: server_timing(now.millis_since(began), timings) });
+        headers.push(Header { name: "server-timing", value: server_timing(pattern, took_millis, timings) });
         Reply { status: 200, content_type: Some(JSON.into()), headers, body: Body::Sheet(sheet) }
     }
 
@@ -118,7 +128,11 @@ fn oldest(answer: &Answer) -> Option<Instant> {
 fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
     let tally = &answer.tally;
     if tally.l1_misses == 0 {
-        return Cow::Borrowed("featheredge-l1; hit");
+        return Cow::Borrowed(if tally.stale == 0 {
+            "featheredge-l1; hit"
+        } else {
+            "featheredge-l1; hit; detail=stale"
+        });
     }
     let outcome = |hits: u32, misses: u32| match (hits, misses) {
         (_, 0) => "hit",
@@ -135,23 +149,42 @@ fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
     {
         closest.push_str(&format!("; fwd-status={status}"));
     }
-    if let Some(closest) = members.first_mut().filter(|_| answer.found.iter().any(|found| found.is_stale)) {
+    if let Some(closest) = members.first_mut().filter(|_| tally.stale > 0) {
         closest.push_str("; detail=stale");
     }
     members.join(", ").into()
 }
 
-fn server_timing(total_millis: u64, timings: &Timings) -> Cow<'static, str> {
-    if total_millis == 0 && timings.read_millis.is_none() && timings.fetch_millis.is_none() {
-        return Cow::Borrowed("total;dur=0");
+/// How long the request took, by which pattern it was served, and how long its tiers took.
+fn server_timing(pattern: Pattern, took_millis: u64, timings: &Timings) -> Cow<'static, str> {
+    if took_millis == 0 && timings.read_millis.is_none() && timings.fetch_millis.is_none() {
+        return Cow::Borrowed(match pattern {
+            Pattern::RealTime => "total;dur=0;desc=real_time_serving",
+            Pattern::Batch => "total;dur=0;desc=batch_serving",
+            Pattern::Hybrid => "total;dur=0;desc=hybrid_serving",
+            Pattern::Streaming => "total;dur=0;desc=streaming_serving",
+        });
     }
-    let mut text = format!("total;dur={total_millis}");
+    let mut text = format!("total;dur={took_millis};desc={}", pattern.name());
     for (name, millis) in [("l2", timings.read_millis), ("origin", timings.fetch_millis)] {
         if let Some(millis) = millis {
             text.push_str(&format!(", {name};dur={millis}"));
         }
     }
     text.into()
+}
+
+/// A request that is refused since too many wait already. What is not urgent is told to slow down, the rest that we cannot.
+pub(super) fn overloaded(is_feast: bool, priority: Priority, retry_seconds: u64) -> Reply {
+    let status = if priority == Priority::Low { 429 } else { 503 };
+    let detail = "more requests wait than `load.max_waiting` allows";
+    let mut reply = if is_feast {
+        Reply::json(status, Cow::Owned(feast::error_string(detail)))
+    } else {
+        Reply::problem(status, problem::body(status, "overloaded", "Too many requests wait", detail))
+    };
+    reply.headers.push(Header { name: "retry-after", value: retry_seconds.to_string().into() });
+    reply
 }
 
 pub(super) fn method_not_allowed(allow: &'static str) -> Reply {
@@ -200,6 +233,17 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
             (504, "origin-timeout", "the origin did not answer within `origin.timeout_ms`".to_owned())
         }
         OriginFailure::Unreachable => (502, "origin-unreachable", "the origin cannot be reached".to_owned()),
+        OriginFailure::LeftAlone { retry_millis } => {
+            let detail = "the origin failed so often of late that it is left alone for a while";
+            let mut reply = if is_feast {
+                Reply::json(503, Cow::Owned(feast::error_string(detail)))
+            } else {
+                Reply::problem(503, problem::body(503, "origin-left-alone", "The origin could not answer", detail))
+            };
+            let seconds = retry_millis.div_ceil(1_000).max(1);
+            reply.headers.push(Header { name: "retry-after", value: seconds.to_string().into() });
+            return reply;
+        }
         OriginFailure::Unintelligible(reason) => {
             (502, "origin-unintelligible", format!("the origin's answer is not usable: {reason}"))
         }

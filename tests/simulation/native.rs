@@ -30,6 +30,7 @@ fn the_seeds_request_gets_the_seeds_response() {
 #[test]
 fn status_age_tier_and_event_time_are_told_on_request() {
     let mut world = World::new();
+    world.origin_millis = 0;
     let body = r#"{"entity_ids":[1],"feature_names":["v:count"],"include":["status","age","tier","event_timestamp"]}"#;
     world.native(body);
     world.pass_seconds(7);
@@ -89,6 +90,7 @@ fn no_staleness_allowed_divides_nothing_by_zero() {
 #[test]
 fn freshness_comes_from_real_ages() {
     let mut world = World::new();
+    world.origin_millis = 0;
     let body = r#"{"entity_ids":["a"],"feature_names":["score"],"max_staleness_seconds":200}"#;
     world.native(body);
     world.pass_seconds(50);

@@ -6,7 +6,7 @@ use featheredge::config::{Config, OriginKind};
 use featheredge::model::time::Instant;
 use featheredge::protocol::synthetic;
 use featheredge::service::{
-    End, FetchFailure, Incoming, Order, OriginReply, OriginRequest, Outcome, Service, Step, Task,
+    End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Service, Step, Task, Ticket,
 };
 use serde_json::Value;
 
@@ -26,6 +26,27 @@ pub(crate) enum Origin {
     IsSlow,
 }
 
+/// Something that will happen.
+#[derive(Debug)]
+enum Event {
+    /// The host tells the outcome of an order.
+    Done(OrderId, Ticket, Outcome),
+    /// A timer goes off.
+    Timer(OrderId, Ticket),
+    /// A request is told by another that it may go on.
+    Woken(Ticket),
+}
+
+/// A request as its caller and its host see it.
+#[derive(Debug, Default)]
+pub(crate) struct Request {
+    pub(crate) began: u64,
+    pub(crate) ended: u64,
+    pub(crate) answer: Option<Answer>,
+    /// Whether its host was dropped: nothing is done or told for it any more.
+    pub(crate) is_lost: bool,
+}
+
 pub(crate) struct World {
     pub(crate) service: Service,
     pub(crate) now: u64,
@@ -42,8 +63,20 @@ pub(crate) struct World {
     pub(crate) writes: Vec<usize>,
     /// How long each call to the origin takes, in milliseconds.
     pub(crate) origin_millis: u64,
+    /// How long each read of the store takes, in milliseconds.
+    pub(crate) store_millis: u64,
+    /// Every request so far.
+    pub(crate) requests: Vec<Request>,
+    /// The most calls to the origin that were under way at one time.
+    pub(crate) most_calls: usize,
+    calls: usize,
+    by_ticket: BTreeMap<String, usize>,
+    /// What will happen, by time and by the order in which it was found out.
+    events: BTreeMap<(u64, u64), Event>,
+    next_event: u64,
 }
 
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) text: String,
@@ -104,6 +137,13 @@ impl World {
             reads: Vec::new(),
             writes: Vec::new(),
             origin_millis: 10,
+            store_millis: 0,
+            requests: Vec::new(),
+            most_calls: 0,
+            calls: 0,
+            by_ticket: BTreeMap::new(),
+            events: BTreeMap::new(),
+            next_event: 0,
         }
     }
 
@@ -145,29 +185,101 @@ impl World {
     }
 
     pub(crate) fn call(&mut self, method: &str, path: &str, body: &[u8]) -> Answer {
-        let incoming = Incoming { method, path, body, has_authorization: false };
-        let step = self.service.begin(incoming, Instant(self.now));
-        let is_immediate = step.end.is_some();
-        let answer = self.drive(step, is_immediate);
+        let request = self.start(method, path, body);
+        self.run();
         assert_eq!(self.service.under_way(), 0, "a request was left behind");
         assert_eq!(self.service.engine().sessions(), 0, "a session was left behind");
-        answer
+        assert_eq!(self.service.engine().flights(), 0, "a flight was left behind");
+        self.answer(request)
     }
 
-    fn drive(&mut self, step: Step, is_immediate: bool) -> Answer {
-        let mut queue: VecDeque<Order> = step.orders.into();
-        let mut end = step.end;
-        while let Some(order) = queue.pop_front() {
-            let id = order.id;
-            let outcome = self.perform(order.task);
-            let step = self.service.complete(id, outcome, Instant(self.now));
-            queue.extend(step.orders);
-            if step.end.is_some() {
-                assert!(end.is_none(), "two ends");
-                end = step.end;
+    pub(crate) fn answer(&self, request: usize) -> Answer {
+        self.requests[request].answer.clone().expect("a request without an end")
+    }
+
+    /// Begins a request and leaves it under way; its number.
+    pub(crate) fn start(&mut self, method: &str, path: &str, body: &[u8]) -> usize {
+        self.requests.push(Request { began: self.now, ..Request::default() });
+        let request = self.requests.len() - 1;
+        let incoming = Incoming { method, path, body, has_authorization: false };
+        let step = self.service.begin(incoming, Instant(self.now));
+        self.take(request, step, true);
+        request
+    }
+
+    pub(crate) fn start_feast(&mut self, body: &str) -> usize {
+        self.start("POST", "/get-online-features", body.as_bytes())
+    }
+
+    pub(crate) fn start_native(&mut self, body: &str) -> usize {
+        self.start("POST", "/v1/features", body.as_bytes())
+    }
+
+    /// Lets everything happen that will, until only timers of requests that are over are left.
+    pub(crate) fn run(&mut self) {
+        while self.requests.iter().any(|request| request.answer.is_none() && !request.is_lost)
+            || self.events.values().any(|event| !matches!(event, Event::Timer(..)))
+        {
+            if !self.happen(u64::MAX) {
+                return;
             }
         }
-        match end.expect("a request without an end") {
+    }
+
+    /// Lets everything happen that does until `now` is so many milliseconds later.
+    pub(crate) fn run_for(&mut self, millis: u64) {
+        let until = self.now + millis;
+        while self.happen(until) {}
+        self.now = until;
+    }
+
+    /// Drops the host of a request, as a runtime does when the caller hangs up.
+    pub(crate) fn lose(&mut self, request: usize) {
+        self.requests[request].is_lost = true;
+    }
+
+    /// Lets the next thing happen, if it does by then.
+    fn happen(&mut self, until: u64) -> bool {
+        let Some((&(at, number), _)) = self.events.first_key_value().filter(|((at, _), _)| *at <= until) else {
+            return false;
+        };
+        let event = self.events.remove(&(at, number)).unwrap();
+        self.now = self.now.max(at);
+        let (Event::Done(_, ticket, _) | Event::Timer(_, ticket) | Event::Woken(ticket)) = &event;
+        let request = self.by_ticket[&format!("{ticket:?}")];
+        if matches!(&event, Event::Done(_, _, Outcome::Fetched(_))) {
+            self.calls -= 1;
+        }
+        if self.requests[request].is_lost {
+            return true;
+        }
+        let now = Instant(self.now);
+        let step = match event {
+            Event::Done(id, _, outcome) => self.service.complete(id, outcome, now),
+            Event::Timer(id, _) => self.service.complete(id, Outcome::Waited, now),
+            Event::Woken(ticket) => self.service.wake(ticket, now),
+        };
+        self.take(request, step, false);
+        true
+    }
+
+    fn plan(&mut self, at: u64, event: Event) {
+        self.next_event += 1;
+        self.events.insert((at, self.next_event), event);
+    }
+
+    fn take(&mut self, request: usize, step: Step, is_immediate: bool) {
+        if let Some(ticket) = step.ticket {
+            self.by_ticket.insert(format!("{ticket:?}"), request);
+        }
+        for order in step.orders {
+            self.perform(request, order);
+        }
+        for ticket in step.woken {
+            self.plan(self.now, Event::Woken(ticket));
+        }
+        let Some(end) = step.end else { return };
+        let answer = match end {
             End::Reply(reply) => {
                 let headers = reply.headers().iter().map(|header| (header.name.to_owned(), header.value.to_string()));
                 let answer = Answer {
@@ -181,32 +293,54 @@ impl World {
             }
             End::Forward { base } => Answer { status: 299, text: base, headers: BTreeMap::new(), is_immediate },
             End::Asset => Answer { status: 298, text: String::new(), headers: BTreeMap::new(), is_immediate },
-        }
+        };
+        assert!(self.requests[request].answer.is_none(), "two ends");
+        self.requests[request].ended = self.now;
+        self.requests[request].answer = Some(answer);
     }
 
-    fn perform(&mut self, task: Task) -> Outcome {
-        match task {
-            Task::ReadStore(keys) => {
+    /// Does at once what an order says, and plans when its outcome is told.
+    fn perform(&mut self, request: usize, order: Order) {
+        let Order { id, task, timeout_millis } = order;
+        let ticket = id.ticket();
+        self.by_ticket.entry(format!("{ticket:?}")).or_insert(request);
+        let (takes, outcome) = match task {
+            Task::ReadStore { keys, .. } => {
                 self.reads.push(keys.len());
-                if self.is_store_down {
-                    return Outcome::Read(None);
-                }
-                Outcome::Read(Some(keys.iter().map(|key| self.store.get(key.as_str()).cloned()).collect()))
+                let values = keys.iter().map(|key| self.store.get(key.as_str()).cloned()).collect();
+                (self.store_millis, Outcome::Read(Some(values).filter(|_| !self.is_store_down)))
             }
             Task::WriteStore { entries, .. } => {
                 self.writes.push(entries.len());
+                let failed = if self.is_store_down { entries.len() } else { 0 };
                 if !self.is_store_down {
                     self.store.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
                 }
-                Outcome::Read(None)
+                (self.store_millis, Outcome::Written(failed))
             }
-            Task::Synthesize { body, .. } | Task::Fetch(OriginRequest { body, .. }) => self.fetch(body),
-        }
+            Task::Synthesize { body, .. } | Task::Fetch(OriginRequest { body, .. }) => {
+                self.calls += 1;
+                self.most_calls = self.most_calls.max(self.calls);
+                (self.origin_millis, self.fetch(body))
+            }
+            Task::Wait => {
+                self.plan(self.now + timeout_millis, Event::Timer(id, ticket));
+                return;
+            }
+        };
+        let (takes, outcome) = match outcome {
+            Outcome::Read(_) if takes > timeout_millis => (timeout_millis, Outcome::Read(None)),
+            Outcome::Fetched(Err(FetchFailure::TimedOut)) => (timeout_millis, outcome),
+            Outcome::Fetched(_) if takes > timeout_millis => {
+                (timeout_millis, Outcome::Fetched(Err(FetchFailure::TimedOut)))
+            }
+            outcome => (takes, outcome),
+        };
+        self.plan(self.now + takes, Event::Done(id, ticket, outcome));
     }
 
     fn fetch(&mut self, body: Vec<u8>) -> Outcome {
         self.origin_calls.push(String::from_utf8(body.clone()).unwrap());
-        self.now += self.origin_millis;
         let reply = |status, body| {
             Outcome::Fetched(Ok(OriginReply { status, content_type: Some("application/json".to_owned()), body }))
         };

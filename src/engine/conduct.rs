@@ -1,0 +1,434 @@
+//! How a session goes on: from flight to store to origin to answer, at each outcome and at each of its timers.
+//!
+//! One function, [`Engine::conduct`], takes a session as far as it can go without waiting. It can be called at any time,
+//! any number of times: what is under way is not begun again.
+
+use std::rc::Rc;
+
+use crate::cache::codec;
+use crate::engine::flight::Role;
+use crate::engine::limiter::CallOutcome;
+use crate::engine::session::{Session, Stage};
+use crate::engine::store::{Store, StoreSettings};
+use crate::engine::{Engine, KEYS_PER_READ, Order, Progress, SessionId};
+use crate::model::answer::{OriginFailure, Tier};
+use crate::model::key::StoreKey;
+use crate::model::request::Consistency;
+use crate::model::row::Row;
+use crate::model::time::Instant;
+
+impl Engine {
+    /// Tells a session what a bulk read gave: for each key in order its bytes, or that the read failed as a whole.
+    ///
+    /// A session that has ended, or a read that was told already, changes nothing.
+    pub fn read(&mut self, id: SessionId, batch: u32, values: Option<Vec<Option<Vec<u8>>>>, now: Instant) -> Progress {
+        let Some(mut session) = self.sessions.remove(id.0) else { return Progress::default() };
+        let Some(read) = session.reads.get_mut(batch as usize).and_then(Option::take) else {
+            self.sessions.insert(id.0, session);
+            return Progress::default();
+        };
+        if let Some(store) = self.stores.get_mut(read.store) {
+            store.latency.record(now.millis_since(read.began));
+            store.breaker.record(values.is_some(), now);
+            store.counts.errors += u64::from(values.is_none());
+            let tier = store.settings.tier;
+            for (&index, bytes) in read.rows.iter().zip(values.into_iter().flatten()) {
+                let Some((view, key, hash)) = session.key_of(index) else { continue };
+                let Some(bytes) = bytes else {
+                    store.counts.misses += 1;
+                    continue;
+                };
+                match codec::decode(&bytes, view.space(), key, &mut self.interner) {
+                    Ok(row) => {
+                        store.counts.hits += 1;
+                        let known =
+                            session.learn_stored(index, (read.store, tier), Rc::new(row), &mut self.interner, now);
+                        self.memory.put(hash, known);
+                    }
+                    Err(reason) => {
+                        store.counts.misses += 1;
+                        store.counts.count_unusable(reason);
+                    }
+                }
+            }
+        }
+        for &index in &read.rows {
+            let is_hedged = session.missing.get(index).is_some_and(|missing| missing.is_hedged);
+            if session.missing.get(index).is_some_and(|missing| missing.stage == Stage::Reading(read.store)) {
+                session.set_stage(index, if is_hedged { Stage::Fetching } else { Stage::Next(read.store + 1) });
+            }
+        }
+        self.conduct(id, session, now)
+    }
+
+    /// Tells a session what the origin gave: a row for each place of the call that it knows, or why there is none.
+    pub fn fetched(
+        &mut self,
+        id: SessionId,
+        call: u32,
+        rows: Result<Vec<(usize, Row)>, OriginFailure>,
+        now: Instant,
+    ) -> Progress {
+        let Some(mut session) = self.sessions.remove(id.0) else { return Progress::default() };
+        let Some(call) = session.calls.get_mut(call as usize).and_then(Option::take) else {
+            self.sessions.insert(id.0, session);
+            return Progress::default();
+        };
+        let took = now.millis_since(call.began);
+        let is_origins_fault = rows.as_ref().is_err_and(OriginFailure::is_origins_fault);
+        let outcome = if is_origins_fault { CallOutcome::Failed } else { CallOutcome::Answered(took) };
+        self.origin.limiter.release(call.permit, outcome);
+        self.origin.breaker.record(!is_origins_fault, now);
+        self.origin.latency.record(took);
+        match rows {
+            Ok(rows) => {
+                for (place, row) in rows {
+                    if let Some((hash, row)) = session.learn_fetched(&call, place, row, &mut self.interner, now) {
+                        self.memory.put(hash, row);
+                    }
+                }
+            }
+            Err(failure) => session.failure = Some(failure),
+        }
+        for &index in &call.rows {
+            if let Some(missing) = session.missing.get_mut(index) {
+                missing.is_hedged = false;
+                if missing.stage == Stage::Fetching {
+                    missing.stage = Stage::Failed;
+                }
+            }
+        }
+        self.conduct(id, session, now)
+    }
+
+    /// Lets a session see what has changed: since a timer of its own went off, or another session woke it.
+    pub fn wake(&mut self, id: SessionId, now: Instant) -> Progress {
+        match self.sessions.remove(id.0) {
+            Some(mut session) => {
+                if session.wake_at.is_some_and(|at| at <= now) {
+                    session.wake_at = None;
+                }
+                self.conduct(id, session, now)
+            }
+            None => Progress { is_over: true, ..Progress::default() },
+        }
+    }
+
+    /// Tells how a write to the store of `tier` went: how many rows of it failed.
+    pub fn written(&mut self, tier: Tier, failed: usize, now: Instant) {
+        if let Some(store) = self.stores.iter_mut().find(|store| store.settings.tier == tier) {
+            store.breaker.record(failed == 0, now);
+            store.counts.errors += failed as u64;
+        }
+    }
+
+    /// Writes the rows whose write was put off, as far as their time has come.
+    pub fn flush(&mut self, now: Instant) -> Vec<Order> {
+        let mut orders = Vec::new();
+        for number in 0..self.stores.len() {
+            let ready = self.stores.get_mut(number).map(|store| store.take_put_off(now)).unwrap_or_default();
+            orders.extend(self.write(number, ready, now));
+        }
+        orders.extend(self.flush_later(now));
+        orders
+    }
+
+    /// Forgets a session whose caller is gone; those who followed it are woken.
+    pub fn abandon(&mut self, id: SessionId, now: Instant) -> Vec<SessionId> {
+        let mut woken = Vec::new();
+        if let Some(mut session) = self.sessions.remove(id.0) {
+            for call in session.calls.iter_mut().filter_map(Option::take) {
+                self.origin.limiter.release(call.permit, CallOutcome::Answered(now.millis_since(call.began)));
+            }
+            // Whatever it was looking for, nobody looks for it now.
+            for missing in session.missing.iter_mut().filter(|missing| missing.stage != Stage::Done) {
+                missing.stage = Stage::Failed;
+            }
+            session.failure = None;
+            self.land(id, &mut session, &mut woken);
+        }
+        self.let_next_call(&mut woken);
+        woken.into_iter().map(SessionId).collect()
+    }
+
+    /// Takes a session as far as it can go now.
+    pub(super) fn conduct(&mut self, id: SessionId, mut session: Session, now: Instant) -> Progress {
+        let mut progress = Progress::default();
+        let mut woken = Vec::new();
+        loop {
+            self.follow_or_lead(id, &mut session, now);
+            self.read_stores(&mut session, now, &mut progress.orders);
+            session.settle_members(self.stores.len());
+            self.call_origin(id, &mut session, now, &mut progress.orders);
+            let is_late = now >= session.hard_at || (now >= session.soft_at && session.has_stale_of_all(now));
+            if !session.is_answered && (session.is_settled() || is_late) {
+                if !session.is_settled() && now >= session.hard_at {
+                    session.failure.get_or_insert(OriginFailure::TimedOut);
+                }
+                progress.answer = Some(session.answer(now));
+            }
+            self.land(id, &mut session, &mut woken);
+            // What a store had and what is due is fetched anew behind the answer.
+            let due = if session.is_settled() { session.go_on_for_due(self.stores.len()) } else { Vec::new() };
+            if due.is_empty() {
+                break;
+            }
+            let lease = self.lease_millis();
+            for index in due {
+                self.flights.join(session.hash_of(index), id.0, now, lease);
+            }
+        }
+        if session.is_settled() {
+            self.end(session, now, &mut progress.orders);
+            progress.is_over = true;
+        } else {
+            self.set_timer(&mut session, now, &mut progress.orders);
+            self.sessions.insert(id.0, session);
+        }
+        self.let_next_call(&mut woken);
+        progress.woken = woken.into_iter().filter(|&session| session != id.0).map(SessionId).collect();
+        progress
+    }
+
+    /// For each row that nobody looks for yet: leads its flight, or follows another's.
+    fn follow_or_lead(&mut self, id: SessionId, session: &mut Session, now: Instant) {
+        let is_shared = self.settings.is_singleflight && session.ask.consistency != Consistency::Strong;
+        if !is_shared {
+            return;
+        }
+        let lease = self.lease_millis();
+        for index in session.at_stage(|stage| matches!(stage, Stage::Next(0) | Stage::Following(_))) {
+            let hash = session.hash_of(index);
+            let was_following = matches!(session.missing.get(index).map(|row| row.stage), Some(Stage::Following(_)));
+            if was_following {
+                let shared = session
+                    .key_of(index)
+                    .and_then(|(view, key, hash)| self.memory.get(hash, view.space(), key))
+                    .map(Rc::clone);
+                if shared.is_some_and(|row| session.learn_shared(index, &row, now)) {
+                    continue;
+                }
+            }
+            // Nobody waits behind an answer: what another looks for will be there.
+            if session.is_behind() && self.flights.is_led_by_another(hash, id.0, now) {
+                session.set_stage(index, Stage::Failed);
+                continue;
+            }
+            match self.flights.join(hash, id.0, now, lease) {
+                Role::Leads => session.set_stage(index, Stage::Next(0)),
+                Role::Follows { until } => session.set_stage(index, Stage::Following(until)),
+            }
+        }
+    }
+
+    /// Reads the rows that are next for a store; one whose breaker is open is passed over.
+    fn read_stores(&mut self, session: &mut Session, now: Instant, orders: &mut Vec<Order>) {
+        for number in 0..self.stores.len() {
+            let rows = session.at_stage(|stage| stage == Stage::Next(number));
+            if rows.is_empty() {
+                continue;
+            }
+            let Some(store) = self.stores.get_mut(number) else { continue };
+            if session.ask.consistency == Consistency::Strong {
+                rows.iter().for_each(|&index| session.set_stage(index, Stage::Next(number + 1)));
+                continue;
+            }
+            let timeout_millis = if self.settings.has_adaptive_timeouts {
+                store.latency.timeout(store.settings.timeout_millis)
+            } else {
+                store.settings.timeout_millis
+            };
+            for batch in rows.chunks(KEYS_PER_READ) {
+                if !store.breaker.admits(now) {
+                    store.counts.left_out += batch.len() as u64;
+                    batch.iter().for_each(|&index| session.set_stage(index, Stage::Next(number + 1)));
+                    continue;
+                }
+                let key = |&index: &usize| {
+                    let (view, key, _) = session.key_of(index)?;
+                    Some(StoreKey::new(&store.settings.key_prefix, view.space(), key))
+                };
+                let keys: Vec<_> = batch.iter().filter_map(key).collect();
+                store.counts.reads += 1;
+                store.counts.gets += keys.len() as u64;
+                let batch = session.begin_read(number, batch.to_vec(), now);
+                orders.push(Order::Read { tier: store.settings.tier, batch, keys, timeout_millis });
+            }
+            if session.route.is_hedged && session.hedge_at.is_none() {
+                // Dean and Barroso, "The Tail at Scale", CACM 56(2), 2013: ask a second time when the first is slower than usual.
+                session.hedge_at = store.latency.quantile(950).map(|millis| now.plus(millis + 1));
+                self.hedges = (self.hedges + HEDGE_SHARE).min(MAX_HEDGES);
+            }
+        }
+    }
+
+    /// Asks the origin for what no store has, or, where a store is slow, for what it may not have.
+    fn call_origin(&mut self, id: SessionId, session: &mut Session, now: Instant, orders: &mut Vec<Order>) {
+        let beyond = self.stores.len();
+        let is_reading = session.missing.iter().any(|row| matches!(row.stage, Stage::Reading(_)) && !row.is_hedged);
+        let mut rows = if is_reading { Vec::new() } else { session.at_stage(|stage| stage == Stage::Next(beyond)) };
+        if is_reading && session.hedge_at.is_some_and(|at| at <= now) && !session.is_answered {
+            session.hedge_at = None;
+            if self.hedges >= ONE_HEDGE {
+                self.hedges -= ONE_HEDGE;
+                self.hedged += 1;
+                rows = session.at_stage(|stage| matches!(stage, Stage::Reading(_)) || stage == Stage::Next(beyond));
+            }
+        }
+        session.is_queued = false;
+        for chunk in rows.chunks(session.route.chunk_rows.max(1)) {
+            if session.calls_under_way() >= session.route.max_calls {
+                break;
+            }
+            let timeout_millis = if self.settings.has_adaptive_timeouts {
+                self.origin.latency.timeout(self.settings.origin_timeout_millis)
+            } else {
+                self.settings.origin_timeout_millis
+            };
+            let Some(permit) = self.origin.limiter.acquire(now, timeout_millis + LOST_AFTER_MILLIS) else {
+                self.wait_in_queue(id, session, &rows);
+                break;
+            };
+            if !self.origin.breaker.admits(now) {
+                self.origin.limiter.release(permit, CallOutcome::Answered(0));
+                let retry_millis = self.origin.breaker.opens_in(now);
+                session.failure = Some(OriginFailure::LeftAlone { retry_millis });
+                for index in session.at_stage(|stage| stage == Stage::Next(beyond)) {
+                    session.set_stage(index, Stage::Failed);
+                }
+                break;
+            }
+            for &index in chunk {
+                let hash = session.hash_of(index);
+                if self.settings.is_singleflight && session.ask.consistency != Consistency::Strong {
+                    self.flights.renew(hash, id.0, now.plus(timeout_millis + LOST_AFTER_MILLIS));
+                }
+            }
+            let fetch = session.rectangle(chunk, now);
+            let call = session.begin_call(permit, chunk.to_vec(), now);
+            orders.push(Order::Fetch { call, fetch, timeout_millis });
+        }
+    }
+
+    /// Waits for a place among the calls to the origin; what nobody waits for gives up instead.
+    fn wait_in_queue(&mut self, id: SessionId, session: &mut Session, rows: &[usize]) {
+        if session.is_behind() && session.calls_under_way() == 0 {
+            for &index in rows {
+                session.set_stage(index, Stage::Failed);
+            }
+            return;
+        }
+        session.is_queued = true;
+        if !self.queue.iter().any(|&(_, waiting)| waiting == id.0) {
+            let place = self.queue.iter().position(|&(priority, _)| priority < session.ask.priority);
+            self.queue.insert(place.unwrap_or(self.queue.len()), (session.ask.priority, id.0));
+        }
+    }
+
+    /// Wakes as many of those who wait for a call as there are places.
+    fn let_next_call(&mut self, woken: &mut Vec<u64>) {
+        let free = (self.origin.limiter.limit() as usize).saturating_sub(self.origin.limiter.under_way());
+        for _ in 0..free.min(self.queue.len()) {
+            let (_, next) = self.queue.remove(0);
+            if self.sessions.get(next).is_some_and(|session| session.is_queued) && !woken.contains(&next) {
+                woken.push(next);
+            }
+        }
+    }
+
+    /// Ends the flights of the rows that are settled. Followers who ask for the same share a failure: asking again would
+    /// fail again.
+    fn land(&mut self, id: SessionId, session: &mut Session, woken: &mut Vec<u64>) {
+        if !self.settings.is_singleflight {
+            return;
+        }
+        for index in session.at_stage(|stage| matches!(stage, Stage::Done | Stage::Failed)) {
+            let hash = session.hash_of(index);
+            let Some(missing) = session.missing.get_mut(index).filter(|missing| !missing.has_landed) else { continue };
+            missing.has_landed = true;
+            let has_failed = missing.stage == Stage::Failed;
+            let followers = self.flights.land(hash, id.0);
+            if let Some(failure) = session.failure.as_ref().filter(|_| has_failed) {
+                for &follower in &followers {
+                    if let Some(follower) = self.sessions.get_mut(follower)
+                        && Rc::ptr_eq(&follower.ask.views, &session.ask.views)
+                    {
+                        follower.share_failure(hash, failure);
+                    }
+                }
+            }
+            for follower in followers {
+                if !woken.contains(&follower) {
+                    woken.push(follower);
+                }
+            }
+        }
+    }
+
+    /// What a session leaves to the stores when it is over.
+    fn end(&mut self, session: Session, now: Instant, orders: &mut Vec<Order>) {
+        for number in 0..self.stores.len() {
+            let Some(store) = self.stores.get_mut(number) else { continue };
+            let (changed, unchanged) = session.changed_for(number, store.settings.tier, now);
+            store.counts.unchanged += unchanged;
+            orders.extend(self.write(number, changed, now));
+        }
+        orders.extend(self.flush_later(now));
+    }
+
+    fn write(&mut self, store: usize, rows: Vec<Rc<Row>>, now: Instant) -> Option<Order> {
+        let store = self.stores.get_mut(store)?;
+        let entries = store.admit(rows, now);
+        let StoreSettings { tier, ttl_seconds, timeout_millis, .. } = store.settings;
+        (!entries.is_empty()).then_some(Order::Write { tier, entries, ttl_seconds, timeout_millis })
+    }
+
+    /// An order to come back for the rows whose write was put off.
+    fn flush_later(&mut self, now: Instant) -> Option<Order> {
+        let due = self.stores.iter().filter_map(Store::next_put_off).min()?;
+        Some(Order::Flush { millis: due.millis_since(now).max(1) })
+    }
+
+    /// Orders the next timer that the session needs, unless an earlier one runs.
+    fn set_timer(&mut self, session: &mut Session, now: Instant, orders: &mut Vec<Order>) {
+        let mut next = session
+            .missing
+            .iter()
+            .filter_map(|row| match row.stage {
+                Stage::Following(until) => Some(until),
+                _ => None,
+            })
+            .min();
+        let mut consider = |at: Instant| next = Some(next.map_or(at, |next: Instant| next.min(at)));
+        if !session.is_answered {
+            consider(if session.soft_at > now { session.soft_at } else { session.hard_at });
+            session.hedge_at.into_iter().for_each(&mut consider);
+        }
+        if session.is_queued {
+            consider(now.plus(QUEUE_POLL_MILLIS));
+        }
+        let Some(at) = next else { return };
+        if session.wake_at.is_none_or(|known| at < known) {
+            session.wake_at = Some(at);
+            orders.push(Order::Wake { millis: at.millis_since(now).max(1) });
+        }
+    }
+
+    /// How long a flight may go on without a sign of life.
+    fn lease_millis(&self) -> u64 {
+        let stores: u64 = self.stores.iter().map(|store| store.latency.timeout(store.settings.timeout_millis)).sum();
+        stores + LOST_AFTER_MILLIS
+    }
+}
+
+/// How long after its timeout an operation of which nothing is heard counts as lost, in milliseconds.
+const LOST_AFTER_MILLIS: u64 = 100;
+
+/// How often a session that waits for a call looks for itself, should nobody wake it, in milliseconds.
+const QUEUE_POLL_MILLIS: u64 = 100;
+
+/// One hedge, in the thousandths in which hedges are saved up: a tenth of one for each request that may hedge, and ten at
+/// the most, so that a slow store adds at most a tenth to the origin's work.
+const ONE_HEDGE: u32 = 1_000;
+const HEDGE_SHARE: u32 = 100;
+const MAX_HEDGES: u32 = 10 * ONE_HEDGE;

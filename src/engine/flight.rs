@@ -1,0 +1,114 @@
+//! Rows that some request is looking for right now, so that others wait for it instead of looking too.
+//!
+//! A flight belongs to one session under a lease. Whoever comes meanwhile follows; when the flight ends, its followers
+//! are woken to look into L1. A leader whose host has gone silent never ends its flight, so a follower sees by its own
+//! timer that the lease has run out, and takes over. Nothing but row hashes and session numbers is kept here: two rows
+//! with one hash make a follower wait for nothing, and never see the other's row.
+
+use hashbrown::HashMap;
+
+use crate::model::time::Instant;
+
+#[derive(Debug)]
+struct Flight {
+    leader: u64,
+    lease_until: Instant,
+    followers: Vec<u64>,
+}
+
+/// The flights under way, by the hash of their row.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    by_row: HashMap<u64, Flight, foldhash::fast::FixedState>,
+}
+
+/// What a session is to a row's flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It looks for the row itself.
+    Leads,
+    /// It waits for another's flight, and looks again when woken or when that lease has run out.
+    Follows {
+        /// When the lease runs out.
+        until: Instant,
+    },
+}
+
+impl Flights {
+    /// Joins the flight of the row with `hash`, or begins one with a lease of `lease_millis`.
+    pub(super) fn join(&mut self, hash: u64, session: u64, now: Instant, lease_millis: u64) -> Role {
+        let lease_until = now.plus(lease_millis);
+        match self.by_row.get_mut(&hash) {
+            Some(flight) if flight.leader != session && flight.lease_until > now => {
+                if !flight.followers.contains(&session) {
+                    flight.followers.push(session);
+                }
+                Role::Follows { until: flight.lease_until }
+            }
+            Some(flight) => {
+                flight.leader = session;
+                flight.lease_until = lease_until;
+                flight.followers.retain(|&follower| follower != session);
+                Role::Leads
+            }
+            None => {
+                self.by_row.insert(hash, Flight { leader: session, lease_until, followers: Vec::new() });
+                Role::Leads
+            }
+        }
+    }
+
+    /// Lengthens the lease of a flight that `session` leads.
+    pub(super) fn renew(&mut self, hash: u64, session: u64, until: Instant) {
+        if let Some(flight) = self.by_row.get_mut(&hash).filter(|flight| flight.leader == session) {
+            flight.lease_until = until;
+        }
+    }
+
+    /// Whether another session than `session` looks for the row with `hash`.
+    pub(super) fn is_led_by_another(&self, hash: u64, session: u64, now: Instant) -> bool {
+        self.by_row.get(&hash).is_some_and(|flight| flight.leader != session && flight.lease_until > now)
+    }
+
+    /// Ends the flight of the row with `hash`, if `session` leads it: who followed it.
+    pub(super) fn land(&mut self, hash: u64, session: u64) -> Vec<u64> {
+        if self.by_row.get(&hash).is_some_and(|flight| flight.leader == session) {
+            self.by_row.remove(&hash).map(|flight| flight.followers).unwrap_or_default()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// How many rows are in flight.
+    pub(super) fn len(&self) -> usize {
+        self.by_row.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_leads_the_others_follow_and_are_woken_once() {
+        let mut flights = Flights::default();
+        assert_eq!(flights.join(7, 1, Instant(0), 100), Role::Leads);
+        assert_eq!(flights.join(7, 2, Instant(10), 100), Role::Follows { until: Instant(100) });
+        assert_eq!(flights.join(7, 2, Instant(20), 100), Role::Follows { until: Instant(100) });
+        assert_eq!(flights.join(8, 2, Instant(20), 100), Role::Leads);
+        assert!(flights.land(7, 2).is_empty(), "a follower cannot end the flight");
+        assert_eq!((flights.land(7, 1), flights.len()), (vec![2], 1));
+    }
+
+    #[test]
+    fn a_follower_takes_over_from_a_leader_that_has_gone_silent() {
+        let mut flights = Flights::default();
+        flights.join(7, 1, Instant(0), 100);
+        flights.join(7, 2, Instant(10), 100);
+        flights.join(7, 3, Instant(10), 100);
+        assert_eq!(flights.join(7, 2, Instant(100), 100), Role::Leads);
+        assert_eq!(flights.join(7, 3, Instant(100), 100), Role::Follows { until: Instant(200) });
+        assert!(flights.land(7, 1).is_empty(), "the former leader has no flight to end");
+        assert_eq!(flights.land(7, 2), [3]);
+    }
+}

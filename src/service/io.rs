@@ -1,0 +1,174 @@
+//! What passes between the service and its host: requests in, orders out, outcomes in, ends out.
+
+use crate::engine::SessionId;
+use crate::model::answer::Tier;
+use crate::model::key::StoreKey;
+use crate::service::Reply;
+
+/// A request as the host received it.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// The HTTP method, in capitals.
+    pub method: &'a str,
+    /// The path, without the query.
+    pub path: &'a str,
+    /// The whole body.
+    pub body: &'a [u8],
+    /// Whether the caller sent credentials of its own.
+    pub has_authorization: bool,
+}
+
+/// Something for the host to do. Orders of one step are to be performed at the same time.
+#[derive(Debug)]
+pub struct Order {
+    /// What to tell the outcome under.
+    pub id: OrderId,
+    /// What to do.
+    pub task: Task,
+    /// How long it may take, in milliseconds; after that its outcome is a failure.
+    pub timeout_millis: u64,
+}
+
+/// Names an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OrderId {
+    pub(super) ticket: Ticket,
+    pub(super) part: Part,
+}
+
+impl OrderId {
+    /// The request that the order is for.
+    #[must_use]
+    pub fn ticket(self) -> Ticket {
+        self.ticket
+    }
+}
+
+/// Names a request under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub(super) u64);
+
+impl Ticket {
+    pub(super) fn session(self) -> SessionId {
+        SessionId(self.0)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    Read(u32),
+    Call(u32),
+    Write(Tier),
+    Wake,
+    Flush,
+    Registry,
+    Health,
+}
+
+/// What a host can be told to do.
+#[derive(Debug)]
+pub enum Task {
+    /// Read these keys from a store in one bulk operation.
+    ReadStore {
+        /// Which store.
+        tier: Tier,
+        /// At most 100 keys.
+        keys: Vec<StoreKey>,
+    },
+    /// Write these to a store.
+    WriteStore {
+        /// Which store.
+        tier: Tier,
+        /// Each row's key and stored form.
+        entries: Vec<(StoreKey, Vec<u8>)>,
+        /// How long the store shall keep them, in seconds.
+        ttl_seconds: u64,
+    },
+    /// Make this HTTP request.
+    Fetch(OriginRequest),
+    /// Wait this long, in milliseconds, then call [`Service::synthesize`] with the body and tell the outcome.
+    Synthesize {
+        /// How long the built-in origin takes.
+        delay_millis: u64,
+        /// The request.
+        body: Vec<u8>,
+    },
+    /// Do nothing for as long as the order says, then tell [`Outcome::Waited`]. A host whose request has ended may drop it.
+    Wait,
+}
+
+/// An HTTP request to the origin or its registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginRequest {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The URL, from the configuration.
+    pub url: String,
+    /// The JSON body, for `POST`.
+    pub body: Vec<u8>,
+    /// The largest answer that is read, in bytes.
+    pub max_bytes: usize,
+}
+
+/// What came of an order.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Of a read: for each key in order its bytes; `None` as a whole where the read failed.
+    Read(Option<Vec<Option<Vec<u8>>>>),
+    /// Of a write: how many of its rows the store did not take.
+    Written(usize),
+    /// Of a request to the origin.
+    Fetched(Result<OriginReply, FetchFailure>),
+    /// Of a wait.
+    Waited,
+}
+
+/// What the origin answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginReply {
+    /// Its HTTP status.
+    pub status: u16,
+    /// Its content type.
+    pub content_type: Option<String>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// Why the origin answered nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchFailure {
+    /// The order's time ran out.
+    TimedOut,
+    /// No connection, or one that broke.
+    Unreachable,
+    /// More than `max_bytes`.
+    TooLarge,
+}
+
+/// How a request goes on.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// The request's name, while it is under way.
+    pub ticket: Option<Ticket>,
+    /// What is to be done now.
+    pub orders: Vec<Order>,
+    /// How the request ends, once it does. Orders that are left then are to be performed behind the reply.
+    pub end: Option<End>,
+    /// Other requests that may go on now: [`wake`](crate::service::Service::wake) is to be called for each, from where that
+    /// request itself is served.
+    pub woken: Vec<Ticket>,
+}
+
+/// How a request ends.
+#[derive(Debug)]
+pub enum End {
+    /// With this reply.
+    Reply(Reply),
+    /// With whatever the origin answers to the request as it came, streamed through.
+    Forward {
+        /// The origin's base URL.
+        base: String,
+    },
+    /// With a file of the page.
+    Asset,
+}

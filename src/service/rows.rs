@@ -1,0 +1,330 @@
+//! Requests for rows: from the call to the engine's sessions, from their orders to the host's, from answers to replies.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use crate::engine::{self, Begun, Fetch, Progress, Route};
+use crate::error::Refusal;
+use crate::model::answer::{Answer, OriginFailure};
+use crate::model::request::{Ask, Consistency, Priority};
+use crate::model::row::Row;
+use crate::model::time::Instant;
+use crate::protocol::call::Call;
+use crate::protocol::origin::{self, Table, Wanted};
+use crate::protocol::plan::{Naming, Plan, Planned};
+use crate::protocol::{feast, native};
+use crate::service::io::{End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket};
+use crate::service::{Pending, Protocol, Reply, Service, refuse, reply};
+
+/// A request that waits for rows, or goes on behind its reply.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    protocol: Protocol,
+    call: Call,
+    body: Vec<u8>,
+    plan: Rc<Plan>,
+    pub(super) began: Instant,
+    route: Route,
+    /// The calls to the origin under way.
+    fetches: Vec<(u32, Fetch)>,
+    timings: Timings,
+}
+
+/// When the parts of a request began and ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Timings {
+    read_began: Option<Instant>,
+    pub(super) read_millis: Option<u64>,
+    fetch_began: Option<Instant>,
+    pub(super) fetch_millis: Option<u64>,
+    pub(super) origin_status: Option<u16>,
+}
+
+impl Service {
+    pub(super) fn serve_call(&mut self, protocol: Protocol, call: Call, body: Cow<'_, [u8]>, now: Instant) -> Step {
+        let naming = match protocol {
+            Protocol::Feast => Naming::Feast,
+            Protocol::Native(_) => Naming::AsAsked,
+        };
+        let planned = if call.is_beyond_us { Planned::Forward } else { self.planner.plan(&call, &body, naming) };
+        match planned {
+            Planned::Serve(plan) => self.serve_plan(protocol, call, body, plan, now),
+            Planned::Forward => {
+                self.spare_call = call;
+                self.leave_to_origin(protocol, &body, now)
+            }
+        }
+    }
+
+    fn serve_plan(
+        &mut self,
+        protocol: Protocol,
+        call: Call,
+        body: Cow<'_, [u8]>,
+        plan: Rc<Plan>,
+        now: Instant,
+    ) -> Step {
+        let ask = match self.ask(protocol, &call, &body, &plan) {
+            Ok(ask) => ask,
+            Err(refusal) => {
+                self.spare_call = call;
+                return refuse(protocol, &refusal, &body).into();
+            }
+        };
+        let ticket = self.next_ticket(now);
+        match self.engine.begin(ticket.session(), ask, now) {
+            Begun::Answered { ask, answer, is_due: false, route } => {
+                let timings = Timings::default();
+                let reply = self.reply(protocol, &call, &body, &plan, &answer, route, now, now, &timings);
+                self.spare_keys = ask.keys;
+                self.engine.recycle(answer);
+                self.spare_call = call;
+                reply.into()
+            }
+            Begun::Answered { ask, answer, is_due: true, route } => {
+                let timings = Timings::default();
+                let reply = self.reply(protocol, &call, &body, &plan, &answer, route, now, now, &timings);
+                let progress = self.engine.refresh(ticket.session(), ask, answer, route, now);
+                let waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, now);
+                let step = self.go_on(ticket, waiting, progress, now);
+                Step { end: Some(End::Reply(reply)), ..step }
+            }
+            Begun::Waiting(route, progress) => {
+                let waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, now);
+                self.go_on(ticket, waiting, progress, now)
+            }
+            Begun::Refused { ask, retry_seconds } => {
+                self.spare_keys = ask.keys;
+                self.spare_call = call;
+                reply::overloaded(matches!(protocol, Protocol::Feast), ask.priority, retry_seconds).into()
+            }
+        }
+    }
+
+    /// The engine's view of a call: its keys, row by row.
+    fn ask(&mut self, protocol: Protocol, call: &Call, body: &[u8], plan: &Rc<Plan>) -> Result<Ask, Refusal> {
+        let mut keys = core::mem::take(&mut self.spare_keys);
+        keys.clear();
+        for (view, columns) in plan.views.iter().zip(&plan.key_columns) {
+            for row in 0..call.rows {
+                let scratch = &mut self.scratch;
+                let length = keys.push(view, |key| {
+                    for &column in columns {
+                        if let Some(value) = call.value(column, row) {
+                            value.encode(body, key, scratch);
+                        }
+                    }
+                });
+                if length > self.config.limits.key_bytes {
+                    return Err(Refusal::Limit {
+                        limit: "key_bytes",
+                        allowed: self.config.limits.key_bytes,
+                        found: length,
+                    });
+                }
+            }
+        }
+        let options = match protocol {
+            Protocol::Feast => None,
+            Protocol::Native(options) => Some(options),
+        };
+        Ok(Ask {
+            views: Rc::clone(&plan.views),
+            rows: call.rows,
+            keys,
+            max_staleness: options.map(|options| options.max_staleness),
+            consistency: options.map_or(Consistency::Eventual, |options| options.consistency),
+            priority: options.map_or(Priority::Normal, |options| options.priority),
+            deadline_millis: options.and_then(|options| options.deadline_millis),
+        })
+    }
+
+    /// Does what a session's progress says: its orders, its answer if it gave one, its end if it is over.
+    fn go_on(&mut self, ticket: Ticket, mut waiting: Waiting, progress: Progress, now: Instant) -> Step {
+        let Progress { orders, answer, is_over, woken } = progress;
+        let orders = self.orders(ticket, &mut waiting, orders, now);
+        let end = answer.map(|answer| {
+            let Waiting { protocol, call, body, plan, began, route, timings, .. } = &waiting;
+            let reply = match failure_reply(*protocol, &answer) {
+                Some(reply) => reply,
+                None => self.reply(*protocol, call, body, plan, &answer, *route, *began, now, timings),
+            };
+            self.engine.recycle(answer);
+            End::Reply(reply)
+        });
+        if is_over {
+            self.spare_call = waiting.call;
+        } else {
+            self.pending.insert(ticket.0, Pending::Rows(waiting));
+        }
+        let woken = woken.into_iter().map(|session| Ticket(session.0)).collect();
+        Step { ticket: (!is_over).then_some(ticket), orders, end, woken }
+    }
+
+    /// The engine's orders as the host's.
+    fn orders(&self, ticket: Ticket, waiting: &mut Waiting, orders: Vec<engine::Order>, now: Instant) -> Vec<Order> {
+        let mut translated = Vec::with_capacity(orders.len());
+        for order in orders {
+            match order {
+                engine::Order::Fetch { call, fetch, timeout_millis } => {
+                    waiting.timings.fetch_began.get_or_insert(now);
+                    let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
+                    let body = origin::request(&waiting.call, &waiting.body, &waiting.plan, &wanted);
+                    waiting.fetches.push((call, fetch));
+                    let task = self.origin_task("POST", "/get-online-features", body);
+                    translated.push(Order { id: OrderId { ticket, part: Part::Call(call) }, task, timeout_millis });
+                }
+                other => {
+                    if matches!(other, engine::Order::Read { .. }) {
+                        waiting.timings.read_began.get_or_insert(now);
+                    }
+                    translated.extend(self.behind(ticket, vec![other]));
+                }
+            }
+        }
+        translated
+    }
+
+    /// Those of the engine's orders that need no request to be understood.
+    pub(super) fn behind(&self, ticket: Ticket, orders: Vec<engine::Order>) -> Vec<Order> {
+        let translate = |order| {
+            let (part, task, timeout_millis) = match order {
+                engine::Order::Read { tier, batch, keys, timeout_millis } => {
+                    (Part::Read(batch), Task::ReadStore { tier, keys }, timeout_millis)
+                }
+                engine::Order::Write { tier, entries, ttl_seconds, timeout_millis } => {
+                    (Part::Write(tier), Task::WriteStore { tier, entries, ttl_seconds }, timeout_millis)
+                }
+                engine::Order::Wake { millis } => (Part::Wake, Task::Wait, millis),
+                engine::Order::Flush { millis } => (Part::Flush, Task::Wait, millis),
+                engine::Order::Fetch { .. } => return None,
+            };
+            Some(Order { id: OrderId { ticket, part }, task, timeout_millis })
+        };
+        orders.into_iter().filter_map(translate).collect()
+    }
+
+    pub(super) fn complete_rows(&mut self, ticket: Ticket, part: Part, outcome: Outcome, now: Instant) -> Step {
+        let Some(mut waiting) = self.take_rows(ticket) else { return Step::default() };
+        let progress = match (part, outcome) {
+            (Part::Read(batch), Outcome::Read(values)) => {
+                waiting.timings.read_millis = waiting.timings.read_began.map(|began| now.millis_since(began));
+                self.engine.read(ticket.session(), batch, values, now)
+            }
+            (Part::Call(call), Outcome::Fetched(fetched)) => {
+                waiting.timings.fetch_millis = waiting.timings.fetch_began.map(|began| now.millis_since(began));
+                waiting.timings.origin_status = fetched.as_ref().ok().map(|reply| reply.status);
+                let rows = self.understand(ticket, &mut waiting, call, fetched);
+                self.engine.fetched(ticket.session(), call, rows, now)
+            }
+            _ => Progress::default(),
+        };
+        self.go_on(ticket, waiting, progress, now)
+    }
+
+    pub(super) fn wake_rows(&mut self, ticket: Ticket, now: Instant) -> Step {
+        let Some(waiting) = self.take_rows(ticket) else { return Step::default() };
+        let progress = self.engine.wake(ticket.session(), now);
+        self.go_on(ticket, waiting, progress, now)
+    }
+
+    fn take_rows(&mut self, ticket: Ticket) -> Option<Waiting> {
+        match self.pending.remove(&ticket.0)? {
+            Pending::Rows(waiting) => Some(waiting),
+            other => {
+                self.pending.insert(ticket.0, other);
+                None
+            }
+        }
+    }
+
+    /// The rows in the origin's answer.
+    fn understand(
+        &mut self,
+        ticket: Ticket,
+        waiting: &mut Waiting,
+        call: u32,
+        fetched: Result<OriginReply, FetchFailure>,
+    ) -> Result<Vec<(usize, Row)>, OriginFailure> {
+        let reply = fetched.map_err(|failure| match failure {
+            FetchFailure::TimedOut => OriginFailure::TimedOut,
+            FetchFailure::Unreachable => OriginFailure::Unreachable,
+            FetchFailure::TooLarge => {
+                OriginFailure::Unintelligible("an answer larger than `limits.origin_body_bytes`".to_owned())
+            }
+        })?;
+        if reply.status != 200 {
+            let OriginReply { status, content_type, body } = reply;
+            return Err(OriginFailure::Refused { status, content_type, body });
+        }
+        let position = waiting.fetches.iter().position(|&(number, _)| number == call);
+        let fetch = position.map(|position| waiting.fetches.swap_remove(position).1).unwrap_or_default();
+        let plan = &waiting.plan;
+        let columns =
+            plan.columns.len() + if plan.service.is_some() { self.config.limits.features } else { plan.outputs.len() };
+        let table = Table::read(&reply.body, fetch.rows.len(), columns, self.config.limits.depth)
+            .map_err(OriginFailure::Unintelligible)?;
+        let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
+        // Whatever the origin read, it read after it was asked: a value counts as fetched then, and never looks younger than it is.
+        let began = self.engine.call_began(ticket.session(), call).unwrap_or(waiting.began);
+        let mut interner = core::mem::take(self.engine.interner());
+        let rows = match self.engine.ask(ticket.session()) {
+            Some(ask) => origin::rows(&table, plan, ask, &wanted, &mut interner, began),
+            None => Vec::new(),
+        };
+        *self.engine.interner() = interner;
+        Ok(rows)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one place where all that an answer is written from comes together")]
+    fn reply(
+        &mut self,
+        protocol: Protocol,
+        call: &Call,
+        body: &[u8],
+        plan: &Plan,
+        answer: &Answer,
+        route: Route,
+        began: Instant,
+        now: Instant,
+        timings: &Timings,
+    ) -> Reply {
+        let mut sheet = core::mem::take(&mut self.spare_sheet);
+        match protocol {
+            Protocol::Feast => feast::write(&mut sheet, plan, answer, call, body),
+            Protocol::Native(options) => {
+                let request_id = self.request_id();
+                let reply = native::Reply {
+                    plan,
+                    answer,
+                    call,
+                    body,
+                    options: &options,
+                    pattern: route.pattern.name(),
+                    request_id: &request_id,
+                    began,
+                    now,
+                };
+                reply.write(&mut sheet);
+            }
+        }
+        Reply::features(sheet, answer, route.pattern, now.millis_since(began), now, timings)
+    }
+}
+
+impl Waiting {
+    fn new(protocol: Protocol, call: Call, body: Vec<u8>, plan: Rc<Plan>, route: Route, began: Instant) -> Waiting {
+        Waiting { protocol, call, body, plan, began, route, fetches: Vec::new(), timings: Timings::default() }
+    }
+}
+
+/// The reply where the origin failed and too little is there without it.
+///
+/// An error that the caller caused goes to the caller. An origin that is down costs its own share alone: what is there is
+/// served, and the rest is marked invalid.
+fn failure_reply(protocol: Protocol, answer: &Answer) -> Option<Reply> {
+    let failure = answer.failure.as_ref().filter(|_| answer.tally.missing > 0)?;
+    let has_anything = answer.found.iter().any(|found| found.row.is_some());
+    let is_callers_fault = matches!(failure, OriginFailure::Refused { status: 400..500, .. });
+    (is_callers_fault || !has_anything).then(|| reply::origin_failure(matches!(protocol, Protocol::Feast), failure))
+}
