@@ -139,7 +139,7 @@ impl Breaker {
 }
 
 /// With fewer outcomes than this a breaker never opens, however small its share of failures may be set.
-const MIN_WATCHED: u32 = 5;
+const MIN_WATCHED: u32 = 10;
 
 const fn window_mask(window: u32) -> u64 {
     if window >= u64::BITS { u64::MAX } else { (1 << window) - 1 }
@@ -154,7 +154,7 @@ mod tests {
 
     fn opened_at(now: u64) -> Breaker {
         let mut breaker = Breaker::new(SETTINGS);
-        for _ in 0..5 {
+        for _ in 0..10 {
             assert!(breaker.admits(Instant(now)));
             breaker.record(false, Instant(now));
         }

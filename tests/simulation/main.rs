@@ -4,11 +4,15 @@
 #![allow(missing_docs, reason = "tests are named for what they show")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
+mod chaos;
 mod world;
 
 mod failures;
+mod flights;
+mod histories;
 mod feast;
 mod input;
 mod native;
+mod patterns;
 mod rows;
 mod tiers;

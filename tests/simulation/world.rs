@@ -1,6 +1,6 @@
 //! The world: a host that performs the service's orders against a store and an origin in memory.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use featheredge::config::{Config, OriginKind};
 use featheredge::model::time::Instant;
@@ -10,6 +10,8 @@ use featheredge::service::{
 };
 use serde_json::Value;
 
+use crate::chaos::Chaos;
+
 /// 2026-11-23T08:00:00Z, plus ten minutes.
 const START: u64 = 1_795_420_800_000 + 600_000;
 
@@ -18,6 +20,8 @@ const START: u64 = 1_795_420_800_000 + 600_000;
 pub(crate) enum Origin {
     /// Computes as the built-in one.
     Computes,
+    /// Answers with values that tell what they are of, and when they were computed.
+    Tells,
     /// Answers just this.
     Answers(u16, String),
     /// Is not there.
@@ -70,10 +74,16 @@ pub(crate) struct World {
     /// The most calls to the origin that were under way at one time.
     pub(crate) most_calls: usize,
     calls: usize,
-    by_ticket: BTreeMap<String, usize>,
+    by_ticket: HashMap<Ticket, usize>,
     /// What will happen, by time and by the order in which it was found out.
     events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
+    /// What goes wrong by chance.
+    pub(crate) chaos: Option<Chaos>,
+    /// When each key of the store was last written.
+    pub(crate) written: BTreeMap<String, u64>,
+    /// Whether there was another isolate before this one, whose writes this one does not know of.
+    has_restarted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -141,9 +151,12 @@ impl World {
             requests: Vec::new(),
             most_calls: 0,
             calls: 0,
-            by_ticket: BTreeMap::new(),
+            by_ticket: HashMap::new(),
             events: BTreeMap::new(),
             next_event: 0,
+            chaos: None,
+            written: BTreeMap::new(),
+            has_restarted: false,
         }
     }
 
@@ -159,6 +172,9 @@ impl World {
     /// Another isolate over the same store: its L1 is empty.
     pub(crate) fn restart(&mut self) {
         self.service = Service::new(self.service.config().clone(), 8);
+        self.has_restarted = true;
+        self.events.clear();
+        self.calls = 0;
     }
 
     pub(crate) fn pass_seconds(&mut self, seconds: u64) {
@@ -215,10 +231,11 @@ impl World {
         self.start("POST", "/v1/features", body.as_bytes())
     }
 
-    /// Lets everything happen that will, until only timers of requests that are over are left.
+    /// Lets everything happen that will, until no request is under way, and none goes on behind its answer.
     pub(crate) fn run(&mut self) {
         while self.requests.iter().any(|request| request.answer.is_none() && !request.is_lost)
             || self.events.values().any(|event| !matches!(event, Event::Timer(..)))
+            || self.service.engine().sessions() > 0
         {
             if !self.happen(u64::MAX) {
                 return;
@@ -238,6 +255,11 @@ impl World {
         self.requests[request].is_lost = true;
     }
 
+    /// Drops the hosts of all requests under way, as when their isolate is stopped.
+    pub(crate) fn lose_all(&mut self) {
+        self.requests.iter_mut().filter(|request| request.answer.is_none()).for_each(|request| request.is_lost = true);
+    }
+
     /// Lets the next thing happen, if it does by then.
     fn happen(&mut self, until: u64) -> bool {
         let Some((&(at, number), _)) = self.events.first_key_value().filter(|((at, _), _)| *at <= until) else {
@@ -246,7 +268,7 @@ impl World {
         let event = self.events.remove(&(at, number)).unwrap();
         self.now = self.now.max(at);
         let (Event::Done(_, ticket, _) | Event::Timer(_, ticket) | Event::Woken(ticket)) = &event;
-        let request = self.by_ticket[&format!("{ticket:?}")];
+        let request = self.by_ticket[ticket];
         if matches!(&event, Event::Done(_, _, Outcome::Fetched(_))) {
             self.calls -= 1;
         }
@@ -270,7 +292,7 @@ impl World {
 
     fn take(&mut self, request: usize, step: Step, is_immediate: bool) {
         if let Some(ticket) = step.ticket {
-            self.by_ticket.insert(format!("{ticket:?}"), request);
+            self.by_ticket.insert(ticket, request);
         }
         for order in step.orders {
             self.perform(request, order);
@@ -303,7 +325,7 @@ impl World {
     fn perform(&mut self, request: usize, order: Order) {
         let Order { id, task, timeout_millis } = order;
         let ticket = id.ticket();
-        self.by_ticket.entry(format!("{ticket:?}")).or_insert(request);
+        self.by_ticket.entry(ticket).or_insert(request);
         let (takes, outcome) = match task {
             Task::ReadStore { keys, .. } => {
                 self.reads.push(keys.len());
@@ -314,6 +336,11 @@ impl World {
                 self.writes.push(entries.len());
                 let failed = if self.is_store_down { entries.len() } else { 0 };
                 if !self.is_store_down {
+                    for (key, _) in &entries {
+                        let last = self.written.insert(key.to_string(), self.now);
+                        let rested = last.is_none_or(|last| self.now >= last + 1_000);
+                        assert!(rested || self.has_restarted, "{key} was written twice within a second");
+                    }
                     self.store.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
                 }
                 (self.store_millis, Outcome::Written(failed))
@@ -327,6 +354,10 @@ impl World {
                 self.plan(self.now + timeout_millis, Event::Timer(id, ticket));
                 return;
             }
+        };
+        let (takes, outcome) = match &mut self.chaos {
+            Some(chaos) => chaos.strike(takes, outcome, &self.store),
+            None => (takes, outcome),
         };
         let (takes, outcome) = match outcome {
             Outcome::Read(_) if takes > timeout_millis => (timeout_millis, Outcome::Read(None)),
@@ -348,6 +379,7 @@ impl World {
             return reply(status, text.into_bytes());
         }
         match &self.origin {
+            Origin::Tells => reply(200, tell(&body, self.now)),
             Origin::Computes => {
                 let (status, body) = synthetic::answer(&body, &self.service.config().limits, Instant(self.now));
                 reply(status, body)
@@ -357,6 +389,30 @@ impl World {
             Origin::IsSlow => Outcome::Fetched(Err(FetchFailure::TimedOut)),
         }
     }
+}
+
+/// An answer each of whose values is a string of view, feature, entity and time.
+fn tell(body: &[u8], now: u64) -> Vec<u8> {
+    let request: Value = serde_json::from_slice(body).unwrap();
+    let (name, ids) = request["entities"].as_object().unwrap().iter().next().unwrap();
+    let ids = ids.as_array().unwrap();
+    let (mut names, mut results) = (vec![name.clone()], vec![column(ids.clone())]);
+    for reference in request["features"].as_array().unwrap() {
+        let (view, feature) = reference.as_str().unwrap().split_once(':').unwrap();
+        let is_full = request["full_feature_names"] == true;
+        names.push(if is_full { format!("{view}__{feature}") } else { feature.to_owned() });
+        results.push(column(ids.iter().map(|id| format!("{view}/{feature}/{id}/{now}").into()).collect()));
+    }
+    serde_json::to_vec(&serde_json::json!({"results": results, "metadata": {"feature_names": names}})).unwrap()
+}
+
+fn column(values: Vec<Value>) -> Value {
+    let rows = values.len();
+    serde_json::json!({
+        "values": values,
+        "statuses": vec!["PRESENT"; rows],
+        "event_timestamps": vec!["2026-11-23T08:00:00Z"; rows],
+    })
 }
 
 /// A Feast request for `features` of one view and entities by number.

@@ -1,0 +1,114 @@
+//! What goes wrong by chance: tiers that are slow, that fail, that lie; all of it from one seed.
+
+use std::collections::BTreeMap;
+
+use featheredge::service::{FetchFailure, OriginReply, Outcome};
+
+/// A source of chance that a seed repeats. SplitMix64, as in the engine.
+#[derive(Clone, Debug)]
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// A number below `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// Whether something that happens so many times in a hundred happens.
+    pub(crate) fn happens(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    pub(crate) fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        &choices[self.below(choices.len() as u64) as usize]
+    }
+}
+
+/// How often each thing goes wrong, in a hundred.
+#[derive(Clone, Debug)]
+pub(crate) struct Chaos {
+    pub(crate) chance: Chance,
+    pub(crate) store_fails: u64,
+    pub(crate) store_lies: u64,
+    pub(crate) origin_fails: u64,
+    pub(crate) origin_lies: u64,
+    pub(crate) is_slow: u64,
+}
+
+impl Chaos {
+    pub(crate) fn new(seed: u64) -> Chaos {
+        let mut chance = Chance(seed);
+        let mut share = || *chance.pick(&[0, 0, 5, 30, 100]);
+        let (store_fails, store_lies, origin_fails, origin_lies, is_slow) =
+            (share(), share().min(30), share(), share().min(30), share().min(30));
+        Chaos { chance, store_fails, store_lies, origin_fails, origin_lies, is_slow }
+    }
+
+    /// How long it takes, and what comes of it in the end.
+    pub(crate) fn strike(&mut self, takes: u64, outcome: Outcome, store: &BTreeMap<String, Vec<u8>>) -> (u64, Outcome) {
+        let chance = &mut self.chance;
+        let takes = match chance.happens(self.is_slow) {
+            true => chance.below(8_000),
+            false => takes + chance.below(30),
+        };
+        let outcome = match outcome {
+            Outcome::Read(_) if chance.happens(self.store_fails) => Outcome::Read(None),
+            Outcome::Read(Some(mut values)) => {
+                for value in &mut values {
+                    if chance.happens(self.store_lies) {
+                        lie(chance, value, store);
+                    }
+                }
+                if chance.happens(self.store_lies / 10) {
+                    values.truncate(chance.below(values.len() as u64 + 1) as usize);
+                }
+                Outcome::Read(Some(values))
+            }
+            Outcome::Written(_) if chance.happens(self.store_fails) => Outcome::Written(1),
+            Outcome::Fetched(Ok(_)) if chance.happens(self.origin_fails) => match chance.below(4) {
+                0 => Outcome::Fetched(Err(FetchFailure::Unreachable)),
+                1 => Outcome::Fetched(Err(FetchFailure::TooLarge)),
+                2 => Outcome::Fetched(Ok(OriginReply { status: 500, content_type: None, body: b"\"sorry\"".to_vec() })),
+                _ => Outcome::Fetched(Err(FetchFailure::TimedOut)),
+            },
+            Outcome::Fetched(Ok(mut reply)) if chance.happens(self.origin_lies) => {
+                let text = String::from_utf8(reply.body).unwrap();
+                let at = chance.below(text.len() as u64) as usize;
+                reply.body = match chance.below(5) {
+                    0 => text[..at].to_owned(),
+                    1 => format!("{text}]"),
+                    2 => text.replacen("PRESENT", "PERHAPS", 1),
+                    3 => text.replacen("\"values\":[", "\"values\":[null,", 1),
+                    _ => text.replacen("\"metadata\"", "\"metamorphosis\"", 1),
+                }
+                .into_bytes();
+                Outcome::Fetched(Ok(reply))
+            }
+            outcome => outcome,
+        };
+        (takes, outcome)
+    }
+}
+
+/// What a store may hold under a key: damage, another key's row, nothing, or something that is not ours.
+fn lie(chance: &mut Chance, value: &mut Option<Vec<u8>>, store: &BTreeMap<String, Vec<u8>>) {
+    match (chance.below(5), value.as_mut()) {
+        (0, Some(bytes)) => {
+            let at = chance.below(bytes.len() as u64) as usize;
+            bytes[at] ^= 1 << chance.below(8);
+        }
+        (1, Some(bytes)) => bytes.truncate(chance.below(bytes.len() as u64) as usize),
+        (2, _) => *value = Some(b"left by another program".to_vec()),
+        (3, _) if !store.is_empty() => {
+            *value = store.values().nth(chance.below(store.len() as u64) as usize).cloned();
+        }
+        _ => *value = None,
+    }
+}

@@ -1,0 +1,124 @@
+//! Many requests at one time: one looks for a row, the others wait for it, and nobody hangs on another.
+
+use crate::world::{Origin, World, request};
+
+#[test]
+fn two_hundred_cold_requests_for_one_row_make_one_read_and_one_call() {
+    let mut world = World::new();
+    let requests: Vec<usize> = (0..200).map(|_| world.start_feast(&request(&["score"], [1]))).collect();
+    world.run();
+    assert_eq!((world.origin_calls.len(), &world.reads[..], &world.writes[..]), (1, &[1][..], &[1][..]));
+    let first = world.answer(requests[0]);
+    assert!(requests.iter().all(|&request| world.answer(request).text == first.text));
+    assert_eq!((world.service.under_way(), world.service.engine().flights()), (0, 0));
+}
+
+#[test]
+fn requests_that_overlap_wait_for_the_rows_they_share_and_fetch_their_own() {
+    let mut world = World::new();
+    let one = world.start_feast(&request(&["score"], [1, 2, 3]));
+    let two = world.start_feast(&request(&["score"], [3, 4]));
+    world.run();
+    assert_eq!(world.origin_calls.len(), 2);
+    assert!(world.origin_calls[1].contains(r#""driver_id":[4]"#), "{}", world.origin_calls[1]);
+    assert_eq!(world.answer(one).column("score")[2], world.answer(two).column("score")[0]);
+}
+
+#[test]
+fn a_follower_that_asks_for_more_columns_fetches_those_alone() {
+    let mut world = World::new();
+    world.start_feast(&request(&["score"], [1]));
+    let more = world.start_feast(&request(&["score", "count"], [1]));
+    world.run();
+    assert_eq!(world.origin_calls.len(), 2);
+    assert!(world.origin_calls[1].contains(r#"["stats:count"]"#), "{}", world.origin_calls[1]);
+    assert_eq!(world.answer(more).statuses("count"), ["PRESENT"]);
+}
+
+#[test]
+fn a_leader_whose_host_is_gone_hangs_nobody() {
+    let mut world = World::new();
+    world.origin_millis = 20;
+    let leader = world.start_feast(&request(&["score"], [1]));
+    let followers: Vec<usize> = (0..50).map(|_| world.start_feast(&request(&["score"], [1]))).collect();
+    world.lose(leader);
+    world.run();
+    for &follower in &followers {
+        assert_eq!(world.answer(follower).status, 200);
+        let waited = world.requests[follower].ended - world.requests[follower].began;
+        assert!(waited < 1_500, "{waited} ms");
+    }
+    assert_eq!(world.origin_calls.len(), 1, "one follower took over: the leader never came to ask");
+}
+
+#[test]
+fn followers_of_a_failed_leader_get_its_failure_and_do_not_ask_again() {
+    let mut world = World::with_http_origin(|_| {});
+    world.origin = Origin::IsDown;
+    let requests: Vec<usize> = (0..100).map(|_| world.start_feast(&request(&["score"], [1]))).collect();
+    world.run();
+    assert!(requests.iter().all(|&request| world.answer(request).status == 502));
+    assert_eq!(world.origin_calls.len(), 1);
+}
+
+#[test]
+fn a_failure_over_what_the_leader_asked_is_not_the_followers_who_asked_for_something_else() {
+    let mut world = World::with_http_origin(|_| {});
+    world.scripted.push_back((404, r#""no such feature""#.to_owned()));
+    let wrong = world.start_feast(&request(&["score", "mistyped"], [1]));
+    let right = world.start_feast(&request(&["score"], [1]));
+    world.run();
+    assert_eq!((world.answer(wrong).status, world.answer(right).status), (404, 200));
+}
+
+#[test]
+fn a_strong_read_waits_for_no_call_that_began_before_it() {
+    let mut world = World::new();
+    world.start_native(r#"{"entity_ids":["a"],"feature_names":["score"]}"#);
+    world.run_for(5);
+    world.start_native(r#"{"entity_ids":["a"],"feature_names":["score"],"consistency_level":"strong"}"#);
+    world.run();
+    assert_eq!(world.origin_calls.len(), 2);
+}
+
+#[test]
+fn a_row_that_is_due_is_fetched_behind_the_answers_once() {
+    let mut world = World::new();
+    let body = request(&["score"], [1]);
+    world.feast(&body);
+    world.pass_seconds(330);
+    world.reset_counts();
+    let requests: Vec<usize> = (0..100).map(|_| world.start_feast(&body)).collect();
+    for &request in &requests {
+        let answer = world.answer(request);
+        assert!(answer.is_immediate);
+        assert_eq!(answer.headers["cache-status"], "featheredge-l1; hit; detail=stale");
+    }
+    world.run();
+    assert_eq!(world.origin_calls.len(), 1);
+    assert_eq!(world.feast(&body).headers["age"], "0");
+}
+
+#[test]
+fn the_origin_gets_no_more_calls_at_one_time_than_it_can_answer() {
+    let mut world = World::new();
+    let requests: Vec<usize> = (0..300).map(|id| world.start_feast(&request(&["score"], [id]))).collect();
+    world.run();
+    assert!(requests.iter().all(|&request| world.answer(request).status == 200));
+    assert_eq!(world.origin_calls.len(), 300);
+    assert!(world.most_calls <= 64, "{}", world.most_calls);
+    assert!(world.most_calls >= 16, "{}", world.most_calls);
+}
+
+#[test]
+fn what_is_urgent_goes_first_when_calls_must_wait() {
+    let mut world = World::new();
+    let body = |id: u64, priority: &str| {
+        format!(r#"{{"entity_ids":[{id}],"feature_names":["score"],"priority":"{priority}","deadline_ms":3000}}"#)
+    };
+    let low: Vec<usize> = (0..100).map(|id| world.start_native(&body(id, "low"))).collect();
+    let critical = world.start_native(&body(1_000, "critical"));
+    world.run();
+    let before = low.iter().filter(|&&request| world.requests[request].ended < world.requests[critical].ended).count();
+    assert!(before <= 40, "{before} of 100 that came before it and are not urgent were answered first");
+}

@@ -1,0 +1,167 @@
+//! Many histories of many requests at one time, over tiers that are lost, slow, failing and lying, each from a seed.
+//!
+//! Whatever happens, no value is older than its request allows, none is of another entity, view or feature, every request
+//! ends by its deadline, and the budgets hold. A history that breaks this prints its seed; `HISTORY=seed` replays it alone.
+//! `HISTORIES=n` says how many are run.
+
+use std::collections::BTreeSet;
+
+use crate::chaos::{Chance, Chaos};
+use crate::world::{Origin, World};
+
+/// What a request asked, to judge its answer by.
+struct Asked {
+    request: usize,
+    ids: Vec<u64>,
+    features: Vec<&'static str>,
+    consistency: &'static str,
+    max_staleness: u64,
+    deadline: u64,
+}
+
+const FEATURES: [&str; 5] = ["a:x", "a:y", "a:z", "b:x", "b:y"];
+
+/// One tick of the clock, in milliseconds.
+const TICK: u64 = 1;
+
+fn run(seed: u64, states: &mut BTreeSet<String>) {
+    let mut chance = Chance(seed);
+    let is_keyed = chance.happens(50);
+    let max_entries = *chance.pick(&[3, 10, 1_000]);
+    let mut world = World::with_http_origin(|config| {
+        config.l1.max_entries = max_entries;
+        config.freshness.ttl_seconds = *chance.pick(&[1, 5, 60]);
+        config.freshness.grace_seconds = *chance.pick(&[0, 10, 600]);
+        config.l2.enabled = chance.happens(80);
+        for view in ["a", "b"].into_iter().filter(|_| is_keyed) {
+            config.views.entry(view.to_owned()).or_default().join_keys = vec!["id".to_owned()];
+        }
+    });
+    world.origin = Origin::Tells;
+    world.origin_millis = 1 + chance.below(40);
+    world.store_millis = chance.below(10);
+    world.chaos = chance.happens(85).then(|| Chaos::new(seed));
+    let mut asked: Vec<Asked> = Vec::new();
+    for _ in 0..8 + chance.below(25) {
+        if chance.happens(40) {
+            world.run_for(chance.below(*chance.clone().pick(&[5, 100, 3_000, 90_000])));
+        }
+        if chance.happens(3) {
+            world.lose_all();
+            world.restart();
+        }
+        asked.push(ask(&mut world, &mut chance));
+        if chance.happens(4) {
+            let lost = chance.below(asked.len() as u64) as usize;
+            world.lose(asked[lost].request);
+        }
+        assert!(world.service.engine().memory().len() <= max_entries);
+    }
+    world.run();
+    assert!(world.most_calls <= 64, "{} calls at one time", world.most_calls);
+    let ttl = world.service.config().freshness.ttl_seconds * 1_000;
+    let grace = world.service.config().freshness.grace_seconds * 1_000;
+    for asked in &asked {
+        states.insert(judge(&world, asked, (ttl + grace).max(ttl + 60_000)));
+    }
+    if asked.iter().all(|asked| !world.requests[asked.request].is_lost) {
+        let engine = world.service.engine();
+        assert_eq!((engine.sessions(), engine.flights(), world.service.under_way()), (0, 0, 0), "something is left");
+    }
+}
+
+fn ask(world: &mut World, chance: &mut Chance) -> Asked {
+    let mut ids: Vec<u64> = (0..1 + chance.below(5)).map(|_| chance.below(6)).collect();
+    if chance.below(500) == 0 {
+        ids = (0..1_200).collect();
+    }
+    let features: Vec<&str> = FEATURES.into_iter().filter(|_| chance.happens(50)).collect();
+    let features = if features.is_empty() { vec!["a:x"] } else { features };
+    let consistency = *chance.pick(&["eventual", "eventual", "bounded", "strong"]);
+    let max_staleness = *chance.pick(&[0, 2, 30, 300]);
+    let priority = *chance.pick(&["low", "normal", "high", "critical"]);
+    let deadline = *chance.pick(&[10, 100, 1_000, 5_000]);
+    let body = serde_json::json!({
+        "entities": {"id": ids}, "feature_names": features, "consistency_level": consistency,
+        "max_staleness_seconds": max_staleness, "priority": priority, "deadline_ms": deadline,
+        "include": ["status", "age"],
+    });
+    let request = world.start_native(&body.to_string());
+    Asked { request, ids, features, consistency, max_staleness: max_staleness * 1_000, deadline }
+}
+
+/// Checks one answer; which kind of answer it was.
+fn judge(world: &World, asked: &Asked, oldest: u64) -> String {
+    let request = &world.requests[asked.request];
+    if request.is_lost {
+        return "lost".to_owned();
+    }
+    let answer = request.answer.as_ref().expect("every request ends");
+    assert!(
+        request.ended <= request.began + asked.deadline + TICK,
+        "answered {} ms after its deadline",
+        request.ended - request.began - asked.deadline
+    );
+    if answer.status != 200 {
+        assert!(matches!(answer.status, 429 | 500 | 502 | 503 | 504), "{}: {}", answer.status, answer.text);
+        return answer.status.to_string();
+    }
+    let json = answer.json();
+    let mut kinds = BTreeSet::new();
+    for id in &asked.ids {
+        for feature in &asked.features {
+            let value = &json["features"][id.to_string()][feature];
+            let status = value["status"].as_str().unwrap_or_else(|| panic!("no {feature} of {id}: {}", answer.text));
+            kinds.insert(status.to_owned());
+            if status != "PRESENT" {
+                assert_eq!((status, &value["value"]), ("INVALID", &serde_json::Value::Null));
+                continue;
+            }
+            let text = value["value"].as_str().unwrap();
+            let (view, name) = feature.split_once(':').unwrap();
+            let computed = text
+                .strip_prefix(&format!("{view}/{name}/{id}/"))
+                .unwrap_or_else(|| panic!("{feature} of {id} is {text}"));
+            let computed: u64 = computed.parse().unwrap();
+            let age = request.ended - computed;
+            assert!(value["age_ms"].as_u64().unwrap() + TICK >= age, "it looks younger than it is");
+            if computed >= request.began {
+                continue;
+            }
+            // Both clocks run from when the request came: what was young enough then is not taken back for being late.
+            let age = request.began - computed;
+            match asked.consistency {
+                "strong" => panic!("a strong read got a value from {age} ms before it"),
+                "bounded" => assert!(age <= asked.max_staleness, "{age} ms old in a bounded read"),
+                _ => assert!(age <= oldest, "{age} ms old"),
+            }
+        }
+    }
+    format!("{kinds:?} {}", answer.headers["cache-status"])
+}
+
+#[test]
+fn no_history_breaks_a_promise() {
+    let mut states = BTreeSet::new();
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    if let Some(seed) = number("HISTORY") {
+        run(seed, &mut states);
+        return;
+    }
+    let histories = number("HISTORIES").unwrap_or(3_000);
+    let began = std::time::Instant::now();
+    for seed in 0..histories {
+        let outcome = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| run(seed, &mut states)));
+        if let Err(cause) = outcome {
+            eprintln!("history {seed} broke a promise; `HISTORY={seed} cargo test --test simulation histories` replays it");
+            std::panic::resume_unwind(cause);
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "{histories} histories, {:.0} a second, {} kinds of answers",
+        histories as f64 / seconds,
+        states.len()
+    );
+    assert!(states.len() > 50, "the histories do not go far: {states:?}");
+}
