@@ -19,7 +19,7 @@ import { Failure, main, mustRun } from "./lib/run.mjs";
 /** The Worker's promise to stay small, gzipped: a free Worker may have 3 MB, but what is small also starts fast. */
 export const WORKER_WASM_LIMIT = 200 * 1024;
 
-const CARGO = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src"];
+const CARGO = [".cargo", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src"];
 const TOOLS = ["tools/bindgen", "scripts/build.mjs", "package-lock.json"];
 const WASM_FEATURES = [
 	"bulk-memory",
