@@ -388,10 +388,22 @@ mod tests {
 
     /// A table with `value` at the path `key`, and what its neighbours need.
     fn table_with(key: &str, value: Value) -> Value {
-        let mut whole = json!({"registry": {"url": "http://registry"}, "views": {"v": {"join_keys": ["id"]}}});
+        let mut whole = json!({
+            "origin": {"kind": "http", "url": "http://origin"},
+            "registry": {"url": "http://registry"},
+            "views": {"v": {"join_keys": ["id"]}}
+        });
         let place = key.split('.').fold(&mut whole, |table, part| &mut table[part]);
         *place = value;
         whole
+    }
+
+    #[test]
+    fn the_built_in_origin_takes_no_url() {
+        assert_eq!(
+            fault(&json!({"origin": {"url": "http://feast:6566"}})),
+            "`origin.kind` must be `http` where `origin.url` is set, not `synthetic`"
+        );
     }
 
     #[test]

@@ -5,13 +5,13 @@
 // only export is `fetch`. Only JavaScript outlives a trap: it makes the next instance. And HTTP through JavaScript is faster than
 // through wasm's wrappers of it, and a fifth of the module's size smaller.
 
-import * as core from "featheredge-core";
+import { __wbg_reset_state, begin, body_limit, initSync } from "featheredge-core";
 import wasmModule from "./index.wasm";
 
 /** The secret that holds the value of the `Authorization` header for the origin. */
 const ORIGIN_AUTHORIZATION = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
 
-core.initSync({ module: wasmModule });
+initSync({ module: wasmModule });
 
 // A trapped instance has half-finished state and is never entered again.
 let isPoisoned = false;
@@ -19,13 +19,12 @@ let isPoisoned = false;
 /** @type {Set<Exchange>} what waits for the present instance */
 const waiting = new Set();
 
-/** The core, in an instance that has not trapped. */
-function healthyCore() {
+/** Sees to it that the core's instance is one that has not trapped. */
+function heal() {
 	if (isPoisoned) {
-		core.__wbg_reset_state();
+		__wbg_reset_state();
 		isPoisoned = false;
 	}
-	return core;
 }
 
 /** Answers everything that waits for the instance, since it never will be by the core. */
@@ -166,13 +165,15 @@ export default {
 		const { method } = request;
 		const path = new URL(request.url).pathname;
 		const hasAuthorization = request.headers.has("authorization") && env[ORIGIN_AUTHORIZATION] === undefined;
-		const limit = healthyCore().body_limit(env, method, path);
+		heal();
+		const limit = body_limit(env, method, path);
 		// One byte more than the limit is enough for the core to refuse it.
 		const body = limit > 0 ? ((await read(request, limit)) ?? new Uint8Array(limit + 1)) : undefined;
 		return new Promise((resolve) => {
 			const exchange = new Exchange(request, env, body, resolve);
 			try {
-				healthyCore().begin(exchange, method, path, body ?? new Uint8Array(), hasAuthorization, env, ctx);
+				heal();
+				begin(exchange, method, path, body ?? new Uint8Array(), hasAuthorization, env, ctx);
 			} catch (error) {
 				// Thrown through the core's frames, any error is as bad as a trap.
 				abandonInstance(error);
