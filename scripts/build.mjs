@@ -19,7 +19,7 @@ import { Failure, main, mustRun } from "./lib/run.mjs";
 /** The Worker's promise to stay small, gzipped: a free Worker may have 3 MB, but what is small also starts fast. */
 export const WORKER_WASM_LIMIT = 200 * 1024;
 
-const CARGO = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src"];
+const CARGO = [".cargo", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src"];
 const TOOLS = ["tools/bindgen", "scripts/build.mjs", "package-lock.json"];
 const WASM_FEATURES = [
 	"bulk-memory",
@@ -72,10 +72,13 @@ export async function buildBindgen(options) {
 /** Compiles the core for one host and runs wasm-bindgen over it. */
 async function compile(feature, outDir, bindgenArgs) {
 	await mustRun("cargo", [
-		"build",
+		"rustc",
 		"--locked",
 		"--release",
 		"--lib",
+		// Alone: beside an rlib, whatever that would share with other crates is left in.
+		"--crate-type",
+		"cdylib",
 		"--target",
 		"wasm32-unknown-unknown",
 		"--no-default-features",
@@ -102,14 +105,32 @@ async function compile(feature, outDir, bindgenArgs) {
 	]);
 }
 
-async function optimize(input, output, level) {
+/** Runs a program of binaryen's on `input`. */
+async function binaryen(program, input, output, ...args) {
 	const features = WASM_FEATURES.map((name) => `--enable-${name}`);
 	await mustRun(
 		process.execPath,
-		[fromRoot("node_modules/binaryen/bin/wasm-opt"), ...features, `-${level}`, input, "-o", output],
+		[fromRoot("node_modules/binaryen/bin", program), ...features, ...args, input, "-o", output],
 		{ capture: true },
 	);
-	if (!existsSync(output)) throw new Failure("wasm-opt wrote nothing");
+	if (!existsSync(output)) throw new Failure(`${program} wrote nothing`);
+}
+
+const optimize = (input, output, level) => binaryen("wasm-opt", input, output, `-${level}`);
+
+/**
+ * Takes from a module what only classes of its JavaScript ask for: the `worker` crate exports some for bindings of every kind, and the
+ * entry makes an object of none.
+ */
+async function trim(input, output, script) {
+	const text = readFileSync(script, "utf8");
+	const classes = [...text.matchAll(/^export class (\w+)/gm)].map(([, name]) => name.toLowerCase());
+	const isOfClass = (name) => classes.some((of) => new RegExp(`^(__wbg_((get|set)_)?)?${of}_`).test(name));
+	const used = new Set([...text.matchAll(/\bwasm\.([\w$]+)/g)].map(([, name]) => name));
+	const graph = [...used].filter((name) => !isOfClass(name)).map((name) => ({ name, export: name, root: true }));
+	const file = `${output}.graph.json`;
+	writeFileSync(file, JSON.stringify(graph));
+	await binaryen("wasm-metadce", input, output, "--graph-file", file);
 }
 
 /** build/worker/index.js and index.wasm: all that a Worker needs. */
@@ -127,7 +148,6 @@ export async function buildWorker({ level = "O3" } = {}) {
 			"--force-enable-abort-handler",
 		]);
 		mkdirSync(paths.worker, { recursive: true });
-		await optimize(join(glue, "core_bg.wasm"), outputs[1], level);
 		const esbuild = await import("esbuild");
 		await esbuild.build({
 			entryPoints: [fromRoot("src/host/worker.mjs")],
@@ -141,6 +161,9 @@ export async function buildWorker({ level = "O3" } = {}) {
 			external: ["./index.wasm", "cloudflare:*"],
 		});
 		await esbuild.stop();
+		const trimmed = join(glue, "trimmed.wasm");
+		await trim(join(glue, "core_bg.wasm"), trimmed, join(glue, "core.js"));
+		await optimize(trimmed, outputs[1], level);
 	});
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use tree::Tree;
+pub(crate) use tree::Tree;
 
 /// The whole table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -262,10 +262,15 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong: a key that is unknown or missing, a value of the wrong type or out of range.
     pub fn parse<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Config, ConfigError> {
-        // By way of a tree, since some deserializers (serde-wasm-bindgen's is one) show a struct only the keys that it
-        // knows, and so `deny_unknown_fields` nothing to deny.
+        // By way of a tree, since some deserializers show a struct only the keys that it knows, and so
+        // `deny_unknown_fields` nothing to deny.
         let tree = Tree::deserialize(deserializer).map_err(|error| ConfigError::Unreadable(error.to_string()))?;
-        let config = Config::deserialize(&tree)?;
+        Config::from_tree(&tree)
+    }
+
+    /// Reads the table from values that a host has taken apart, and checks it.
+    pub(crate) fn from_tree(tree: &Tree) -> Result<Config, ConfigError> {
+        let config = Config::deserialize(tree)?;
         config.validate()?;
         Ok(config)
     }
@@ -383,10 +388,22 @@ mod tests {
 
     /// A table with `value` at the path `key`, and what its neighbours need.
     fn table_with(key: &str, value: Value) -> Value {
-        let mut whole = json!({"registry": {"url": "http://registry"}, "views": {"v": {"join_keys": ["id"]}}});
+        let mut whole = json!({
+            "origin": {"kind": "http", "url": "http://origin"},
+            "registry": {"url": "http://registry"},
+            "views": {"v": {"join_keys": ["id"]}}
+        });
         let place = key.split('.').fold(&mut whole, |table, part| &mut table[part]);
         *place = value;
         whole
+    }
+
+    #[test]
+    fn the_built_in_origin_takes_no_url() {
+        assert_eq!(
+            fault(&json!({"origin": {"url": "http://feast:6566"}})),
+            "`origin.kind` must be `http` where `origin.url` is set, not `synthetic`"
+        );
     }
 
     #[test]
@@ -478,7 +495,7 @@ mod tests {
             (
                 "l2.timeout_ms",
                 json!(u64::MAX),
-                "`l2.timeout_ms` must be a whole number, 0 or more, not `1.8446744073709552e19`",
+                "`l2.timeout_ms` must be a whole number, 0 or more, not `18446744073709551615`",
             ),
             ("l2.enabled", json!("yes"), "`l2.enabled` must be `true` or `false`, not `\"yes\"`"),
             ("project", json!(1), "`project` must be a text in quotes, not `1`"),

@@ -115,11 +115,8 @@ impl Service {
             (_, "/v1/features") => reply::method_not_allowed("POST").into(),
             (_, "/health") if is_read => Reply::empty(200).into(),
             (_, "/ready") if is_read => self.ready(now),
-            (_, "/openapi.json") if is_read => {
-                Reply::json(200, Cow::Borrowed(include_bytes!("protocol/openapi.json"))).into()
-            }
-            (_, "/health" | "/ready" | "/openapi.json") => reply::method_not_allowed("GET, HEAD").into(),
             (_, path) if is_read && is_asset(path) => Step { end: Some(End::Asset), ..Step::default() },
+            (_, "/health" | "/ready" | "/openapi.json") => reply::method_not_allowed("GET, HEAD").into(),
             _ => self.forward(incoming, now),
         }
     }
@@ -266,9 +263,10 @@ fn foldhash_mix(seed: u64, number: u64) -> u64 {
     hasher.finish()
 }
 
-/// Files of the page: the root, and what its build puts beside it.
+/// Files of the page: the root, and what its build puts beside it; the API's description is one.
 fn is_asset(path: &str) -> bool {
-    matches!(path, "/" | "/index.html" | "/favicon.svg" | "/favicon.ico") || path.starts_with("/assets/")
+    matches!(path, "/" | "/index.html" | "/openapi.json" | "/favicon.svg" | "/favicon.ico")
+        || path.starts_with("/assets/")
 }
 
 fn refuse(protocol: Protocol, refusal: &Refusal, body: &[u8]) -> Reply {

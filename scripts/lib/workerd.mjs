@@ -54,8 +54,9 @@ export async function waitForHealth(url, timeoutMs = 20_000) {
 	while (Date.now() < deadline) {
 		try {
 			const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(2_000) });
-			await response.arrayBuffer();
-			if (response.ok) return;
+			const body = await response.text();
+			// A Worker that cannot use its configuration says so at every path, and waiting mends nothing.
+			if (response.ok || body.includes("problem:configuration")) return;
 			last = `status ${response.status}`;
 		} catch (error) {
 			last = error.cause?.code ?? error.message;

@@ -28,10 +28,15 @@ type Checked = Result<(), ConfigError>;
 pub(super) fn config(config: &Config) -> Checked {
     ranges(config)?;
     name("project", &config.project)?;
-    match &config.origin.url {
-        Some(text) => url("origin.url", text)?,
-        None if config.origin.kind == OriginKind::Http => return Err(ConfigError::MissingKey("origin.url".to_owned())),
-        None => {}
+    match (&config.origin.url, config.origin.kind) {
+        (Some(text), OriginKind::Http) => url("origin.url", text)?,
+        (Some(_), OriginKind::Synthetic) => {
+            // Whoever sets a URL wants its features, and the built-in origin's look real and are not.
+            let allowed = "`http` where `origin.url` is set";
+            return Err(ConfigError::not_allowed("origin.kind", "synthetic", allowed));
+        }
+        (None, OriginKind::Http) => return Err(ConfigError::MissingKey("origin.url".to_owned())),
+        (None, OriginKind::Synthetic) => {}
     }
     key_prefix(&config.l2.key_prefix)?;
     binding(&config.l2.binding)?;

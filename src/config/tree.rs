@@ -15,19 +15,22 @@ use super::{ConfigError, Known};
 
 /// A value of any format.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Tree {
+pub(crate) enum Tree {
+    /// Nothing, as where the key is left out.
     Null,
+    /// `true` or `false`.
     Boolean(bool),
+    /// A whole number.
     Integer(i64),
-    Float(f64),
+    /// A number that is not whole, or passes 63 bits and so every range of the configuration; as text, to be shown.
+    Other(String),
+    /// A text.
     Text(String),
+    /// A list.
     List(Vec<Tree>),
+    /// A table; each key stands once.
     Table(Vec<(String, Tree)>),
 }
-
-/// The deepest that a table may nest; the configuration needs four. Some formats set no bound of their own, and reading is
-/// recursive.
-const MAX_DEPTH: u8 = 16;
 
 impl<'de> Deserialize<'de> for Tree {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Tree, D::Error> {
@@ -44,8 +47,8 @@ struct Branch {
 impl Branch {
     fn next<E: de::Error>(self) -> Result<Branch, E> {
         let depth = self.depth + 1;
-        if depth > MAX_DEPTH {
-            Err(E::custom(format_args!("it nests deeper than {MAX_DEPTH}")))
+        if depth > Tree::MAX_DEPTH {
+            Err(E::custom(format_args!("it nests deeper than {}", Tree::MAX_DEPTH)))
         } else {
             Ok(Branch { depth })
         }
@@ -88,12 +91,11 @@ impl<'de> Visitor<'de> for Branch {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
-        // What passes 63 bits passes every range that the configuration has; as a float it is refused with its value.
-        Ok(i64::try_from(value).map_or(Tree::Float(value as f64), Tree::Integer))
+        Ok(i64::try_from(value).map_or_else(|_| Tree::Other(value.to_string()), Tree::Integer))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Tree, E> {
-        Ok(Tree::Float(value))
+        Ok(Tree::Other(format!("{value:?}")))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Tree, E> {
@@ -127,12 +129,16 @@ impl<'de> Visitor<'de> for Branch {
 }
 
 impl Tree {
+    /// The deepest that a table may nest; the configuration needs four. Some formats set no bound of their own, and
+    /// reading is recursive.
+    pub(crate) const MAX_DEPTH: u8 = 16;
+
     fn as_unexpected(&self) -> Unexpected<'_> {
         match self {
             Tree::Null => Unexpected::Unit,
             Tree::Boolean(value) => Unexpected::Bool(*value),
             Tree::Integer(value) => Unexpected::Signed(*value),
-            Tree::Float(value) => Unexpected::Float(*value),
+            Tree::Other(number) => Unexpected::Other(number),
             Tree::Text(text) => Unexpected::Str(text),
             Tree::List(_) => Unexpected::Seq,
             Tree::Table(_) => Unexpected::Map,
@@ -148,7 +154,7 @@ impl<'de> Deserializer<'de> for &Tree {
             Tree::Null => visitor.visit_unit(),
             Tree::Boolean(value) => visitor.visit_bool(*value),
             Tree::Integer(value) => visitor.visit_i64(*value),
-            Tree::Float(value) => visitor.visit_f64(*value),
+            Tree::Other(number) => Err(de::Error::invalid_type(Unexpected::Other(number), &visitor)),
             Tree::Text(text) => visitor.visit_str(text),
             Tree::List(list) => visitor.visit_seq(List { rest: list.iter(), passed: 0 }),
             Tree::Table(table) => visitor.visit_map(Table { rest: table.iter(), entered: None }),
@@ -253,7 +259,7 @@ pub(super) fn shown(text: &str) -> String {
 /// What is wrong, seen from the value at fault; each table around it adds its part of the path. It is boxed, since the
 /// code of every step that could fail would grow by the error's size.
 #[derive(Debug)]
-pub(super) struct Fault(Box<ConfigError>);
+pub(crate) struct Fault(Box<ConfigError>);
 
 impl Fault {
     /// The same fault, seen from the table or list that has the value as its `segment`.
@@ -337,7 +343,7 @@ fn in_words(found: Unexpected<'_>) -> String {
     match found {
         Unexpected::Bool(value) => value.to_string(),
         Unexpected::Signed(value) => value.to_string(),
-        Unexpected::Float(value) => format!("{value:?}"),
+        Unexpected::Other(number) => number.to_owned(),
         Unexpected::Str(text) => ["\"", &shown(text), "\""].concat(),
         Unexpected::Seq => "[…]".to_owned(),
         Unexpected::Map => "{…}".to_owned(),

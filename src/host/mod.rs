@@ -4,3 +4,5 @@
 pub mod js;
 #[cfg(feature = "worker")]
 pub mod worker;
+
+mod table;

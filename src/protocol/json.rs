@@ -5,6 +5,7 @@
 //! order its methods were called. It is stricter than the RFC asks in three places: a number must fit a double, a `\u`
 //! escape must not be half of a surrogate pair, and nesting is limited. Duplicate keys are for the caller to judge.
 
+mod decimal;
 mod error;
 mod scan;
 mod text;
@@ -12,6 +13,7 @@ mod text;
 pub use error::{Expected, JsonError, Reason};
 pub use text::{Text, write_string};
 
+pub(crate) use decimal::Decimal;
 use error::{fail, fail_expecting};
 
 /// What kind of value stands in the text.

@@ -11,7 +11,7 @@ use crate::model::time::Instant;
 use crate::model::value::{Cell, Status};
 use crate::protocol::call::{Call, Span};
 use crate::protocol::feast::{Seen, string_span};
-use crate::protocol::json::{Cursor, Kind};
+use crate::protocol::json::{Cursor, Decimal, Kind};
 use crate::protocol::plan::Plan;
 use crate::protocol::sheet::Sheet;
 
@@ -193,14 +193,16 @@ fn choice<T: Copy>(cursor: &mut Cursor<'_>, body: &[u8], field: &str, choices: &
     })
 }
 
+/// Some thirty thousand years, past which a staleness is a slip.
+const MAX_MILLIS: u64 = 1_000_000_000_000_000;
+
 /// A number of seconds, as milliseconds.
 fn seconds(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
-    let seconds = if cursor.peek()? == Kind::Number { cursor.number()?.parse().unwrap_or(f64::NAN) } else { f64::NAN };
-    if (0.0..=1e12).contains(&seconds) {
-        Ok((seconds * 1_000.0) as u64)
-    } else {
-        Err(Refusal::field(&["body", field], "greater_than_equal", "the field must be a number of seconds, 0 or more"))
-    }
+    let millis =
+        if cursor.peek()? == Kind::Number { Decimal::new(cursor.number()?).thousandfold(MAX_MILLIS) } else { None };
+    millis.ok_or_else(|| {
+        Refusal::field(&["body", field], "greater_than_equal", "the field must be a number of seconds, 0 or more")
+    })
 }
 
 /// A number of whole milliseconds, 1 or more.

@@ -151,7 +151,7 @@ fn unknown_paths_go_to_the_origin_and_ours_do_not() {
         assert_eq!(world.call(method, path, b"").status, 299, "{method} {path}");
     }
     assert_eq!(world.call("GET", "/health", b"").status, 200);
-    assert_eq!(world.call("GET", "/openapi.json", b"").status, 200);
+    assert_eq!(world.call("GET", "/openapi.json", b"").status, 298);
     assert_eq!(world.call("GET", "/", b"").status, 298);
     assert_eq!(world.call("GET", "/v1/features", b"").status, 405);
     assert_eq!(World::new().call("POST", "/push", b"").status, 404);

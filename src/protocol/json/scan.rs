@@ -3,6 +3,7 @@
 //! It knows no structure. Its invariant: where a function returns a place, everything before it is as the grammar of
 //! RFC 8259 has it.
 
+use super::decimal::Decimal;
 use super::error::{JsonError, Reason, fail};
 
 #[inline]
@@ -98,8 +99,8 @@ fn exponent(text: &str, start: usize, e: usize, digits: usize) -> Result<usize, 
 
 /// Returns `end` if the number before it fits a double.
 fn check_range(text: &str, start: usize, end: usize) -> Result<usize, JsonError> {
-    match text.get(start..end).map(str::parse::<f64>) {
-        Some(Ok(number)) if number.is_finite() => Ok(end),
+    match text.get(start..end) {
+        Some(number) if Decimal::new(number).is_finite() => Ok(end),
         _ => fail(start, Reason::NumberOutOfRange),
     }
 }
