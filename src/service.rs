@@ -35,7 +35,7 @@ use rows::Waiting;
 #[derive(Debug)]
 enum Pending {
     /// For rows.
-    Rows(Waiting),
+    Rows(Box<Waiting>),
     /// For the registry to tell how views are keyed; with the request that cannot go on without.
     Registry { request: Option<(Protocol, Vec<u8>)>, began: Instant },
     /// For the origin's health.
@@ -45,9 +45,8 @@ enum Pending {
 impl Pending {
     fn began(&self) -> Instant {
         match self {
-            Pending::Rows(Waiting { began, .. }) | Pending::Registry { began, .. } | Pending::Health { began } => {
-                *began
-            }
+            Pending::Rows(waiting) => waiting.began,
+            Pending::Registry { began, .. } | Pending::Health { began } => *began,
         }
     }
 }
@@ -140,6 +139,12 @@ impl Service {
             },
             (part, outcome) => self.complete_rows(id.ticket, part, outcome, now),
         }
+    }
+
+    /// Whether a request is under way, be it behind its reply.
+    #[must_use]
+    pub fn is_under_way(&self, ticket: Ticket) -> bool {
+        self.pending.contains_key(&ticket.0)
     }
 
     /// Lets a request go on that an earlier step named among the [`woken`](Step::woken).

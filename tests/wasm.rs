@@ -20,7 +20,7 @@ fn finish(service: &mut Service, mut step: Step, now: Instant) -> Reply {
         }
         let order = step.orders.pop().expect("a request that waits for nothing");
         let outcome = match order.task {
-            Task::ReadStore(keys) => Outcome::Read(Some(vec![None; keys.len()])),
+            Task::ReadStore { keys, .. } => Outcome::Read(Some(vec![None; keys.len()])),
             Task::Synthesize { body, .. } => Outcome::Fetched(Ok(service.synthesize(&body, now))),
             Task::WriteStore { .. } | Task::Fetch(_) => panic!("not ordered here"),
         };

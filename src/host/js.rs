@@ -102,8 +102,8 @@ impl Core {
     }
 
     /// The orders to perform, all at once: each an object with a `number`, a `timeout` in milliseconds, and either the
-    /// `keys` to read, the `entries` to write with their `ttl` in seconds, or the `method`, `url` and `body` to fetch
-    /// (without `url`, from the built-in origin after `delay` milliseconds).
+    /// `keys` to read, the `entries` to write with their `ttl` in seconds, the `method`, `url` and `body` to fetch (without
+    /// `url`, from the built-in origin after `delay` milliseconds), or `isWait`, to do nothing for the `timeout`.
     ///
     /// # Errors
     /// None that can happen on plain objects.
@@ -142,6 +142,16 @@ impl Core {
         self.complete(number, Outcome::Fetched(Err(failure)), now)
     }
 
+    /// Tells how many rows of a write the store did not take.
+    pub fn complete_write(&mut self, number: u32, failed: usize, now: f64) -> State {
+        self.complete(number, Outcome::Written(failed), now)
+    }
+
+    /// Tells that a wait is over.
+    pub fn complete_wait(&mut self, number: u32, now: f64) -> State {
+        self.complete(number, Outcome::Waited, now)
+    }
+
     /// What the built-in origin answers to `body`.
     pub fn synthesize(&self, body: &[u8], now: f64) -> Vec<u8> {
         self.service.synthesize(body, instant(now)).body
@@ -175,10 +185,12 @@ impl Core {
         let set = |key: &str, value: JsValue| Reflect::set(&object, &key.into(), &value).map(|_| ());
         set("timeout", (order.timeout_millis as f64).into())?;
         match order.task {
-            Task::ReadStore(keys) => {
+            Task::ReadStore { tier, keys } => {
+                set("tier", tier.level().into())?;
                 set("keys", keys.iter().map(|key| JsValue::from(key.as_str())).collect::<Array>().into())?;
             }
-            Task::WriteStore { entries, ttl_seconds } => {
+            Task::WriteStore { tier, entries, ttl_seconds } => {
+                set("tier", tier.level().into())?;
                 let entry = |(key, value): (crate::model::key::StoreKey, Vec<u8>)| {
                     Array::of2(&key.as_str().into(), &Uint8Array::from(value.as_slice()))
                 };
@@ -190,6 +202,7 @@ impl Core {
                 set("url", request.url.into())?;
                 set("body", Uint8Array::from(request.body.as_slice()).into())?;
             }
+            Task::Wait { .. } => set("isWait", true.into())?,
             Task::Synthesize { delay_millis, body } => {
                 set("method", "POST".into())?;
                 set("delay", (delay_millis as f64).into())?;

@@ -68,6 +68,9 @@ async function read(message, limit) {
 	return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
+/** Where nobody waits to be woken. */
+const nobody = () => {};
+
 /** A request and what becomes of it. */
 class Exchange {
 	#request;
@@ -75,6 +78,10 @@ class Exchange {
 	#body;
 	#headers = new Headers();
 	#resolve;
+	/** The timers that run, with what to call when they are dropped. @type {Map<number, () => void>} */
+	#timers = new Map();
+	#wake = nobody;
+	#isWoken = false;
 
 	constructor(request, env, body, resolve) {
 		this.#request = request;
@@ -144,6 +151,41 @@ class Exchange {
 			contentType: answer.headers.get("content-type") ?? undefined,
 			body: await read(answer, limit),
 		};
+	}
+
+	/** Resolves with `true` after so many milliseconds, or with `false` once the request is over. */
+	wait(millis) {
+		return new Promise((resolve) => {
+			const timer = setTimeout(() => {
+				this.#timers.delete(timer);
+				resolve(true);
+			}, millis);
+			this.#timers.set(timer, () => resolve(false));
+		});
+	}
+
+	/** Resolves with `true` when another request wakes this one, or with `false` once it is over. */
+	woken() {
+		return new Promise((resolve) => {
+			this.#wake = resolve;
+			if (this.#isWoken) this.wake();
+		});
+	}
+
+	wake() {
+		this.#isWoken = this.#wake === nobody;
+		const wake = this.#wake;
+		this.#wake = nobody;
+		wake(true);
+	}
+
+	over() {
+		for (const [timer, drop] of this.#timers) {
+			clearTimeout(timer);
+			drop();
+		}
+		this.#timers.clear();
+		this.#wake(false);
 	}
 
 	/** The headers with the origin's credentials, where the caller sent none of its own. */

@@ -24,6 +24,7 @@ use crate::model::time::Instant;
 use crate::protocol::problem;
 use crate::service::{
     End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Reply, Service, Step, Task,
+    Ticket,
 };
 
 /// The variable that holds the configuration.
@@ -32,6 +33,8 @@ const CONFIG: &str = "FEATHEREDGE";
 thread_local! {
     /// The isolate's service, or why its configuration cannot be used.
     static SERVICE: RefCell<Option<Result<Service, String>>> = const { RefCell::new(None) };
+    /// The requests under way that another may wake.
+    static REQUESTS: RefCell<Vec<(Ticket, Rc<Request>)>> = const { RefCell::new(Vec::new()) };
 }
 
 #[wasm_bindgen]
@@ -68,6 +71,23 @@ extern "C" {
         max_bytes: f64,
         signal: &worker::web_sys::AbortSignal,
     ) -> Promise;
+
+    /// Resolves with `true` when so many milliseconds have passed, or with `false` once the request is over.
+    #[wasm_bindgen(method)]
+    fn wait(this: &Exchange, millis: f64) -> Promise;
+
+    /// Resolves with `true` when [`wake`](Exchange::wake) is called, or with `false` once the request is over.
+    #[wasm_bindgen(method)]
+    fn woken(this: &Exchange) -> Promise;
+
+    /// Lets the request go on. It does so as itself: the runtime hands the promise's word to the request that waits for it,
+    /// so that what it then reads and fetches is its own I/O.
+    #[wasm_bindgen(method)]
+    fn wake(this: &Exchange);
+
+    /// Ends what waits: the request is over.
+    #[wasm_bindgen(method)]
+    fn over(this: &Exchange);
 
     /// A namespace of Workers KV. The crate's own type for it brings a serializer, maps and floats with it, which weigh
     /// more than all else here.
@@ -131,7 +151,18 @@ pub fn begin(
     let incoming = Incoming { method, path, body, has_authorization };
     let step = with_service(|service| service.begin(incoming, now())).unwrap_or_default();
     let context = Context::new(context);
-    Rc::new(Request { exchange, env, context, running: Cell::new(0), has_ended: Cell::new(false) }).take(step);
+    let request = Rc::new(Request {
+        exchange,
+        env,
+        context,
+        ticket: Cell::new(step.ticket),
+        running: Cell::new(0),
+        has_ended: Cell::new(false),
+    });
+    if let Some(ticket) = step.ticket {
+        request.register(ticket);
+    }
+    request.take(step);
 }
 
 /// Makes the isolate's service with its first request: only then are the configuration and randomness there.
@@ -162,6 +193,8 @@ struct Request {
     exchange: Exchange,
     env: Env,
     context: Context,
+    /// What the service knows it by, for as long as it does.
+    ticket: Cell<Option<Ticket>>,
     /// How many orders are being performed.
     running: Cell<usize>,
     has_ended: Cell<bool>,
@@ -176,13 +209,26 @@ impl Request {
             self.context.wait_until(async move {
                 let (id, outcome) = perform(order, &request).await;
                 request.running.set(request.running.get() - 1);
-                request.take(with_service(|service| service.complete(id, outcome, now())).unwrap_or_default());
+                let step = outcome.and_then(|outcome| with_service(|service| service.complete(id, outcome, now())));
+                request.take(step.unwrap_or_default());
             });
         }
+        wake(&step.woken);
+        self.end(step.end);
+        if let Some(ticket) = self.ticket.get()
+            && with_service(|service| service.is_under_way(ticket)) != Some(true)
+        {
+            self.ticket.set(None);
+            REQUESTS.with_borrow_mut(|requests| requests.retain(|(known, _)| *known != ticket));
+            self.exchange.over();
+        }
+    }
+
+    fn end(&self, end: Option<End>) {
         if self.has_ended.get() {
             return;
         }
-        match step.end {
+        match end {
             Some(End::Reply(reply)) => {
                 send(&self.exchange, &reply);
                 with_service(|service| service.recycle(reply));
@@ -197,6 +243,28 @@ impl Request {
         }
         self.has_ended.set(true);
     }
+
+    /// Lets others wake it: whenever one does, it goes on by itself.
+    fn register(self: &Rc<Self>, ticket: Ticket) {
+        REQUESTS.with_borrow_mut(|requests| requests.push((ticket, Rc::clone(self))));
+        let request = Rc::clone(self);
+        self.context.wait_until(async move {
+            while JsFuture::from(request.exchange.woken()).await.is_ok_and(|is_woken| is_woken == JsValue::TRUE) {
+                request.take(with_service(|service| service.wake(ticket, now())).unwrap_or_default());
+            }
+        });
+    }
+}
+
+fn wake(tickets: &[Ticket]) {
+    let find = |ticket: &Ticket| {
+        REQUESTS.with_borrow(|requests| {
+            requests.iter().find(|(known, _)| known == ticket).map(|(_, request)| Rc::clone(request))
+        })
+    };
+    for request in tickets.iter().filter_map(find) {
+        request.exchange.wake();
+    }
 }
 
 fn send(exchange: &Exchange, reply: &Reply) {
@@ -209,13 +277,21 @@ fn send(exchange: &Exchange, reply: &Reply) {
     exchange.reply(reply.status(), reply.body().into());
 }
 
-async fn perform(order: Order, request: &Request) -> (OrderId, Outcome) {
+/// What came of an order; nothing of a wait that was dropped.
+async fn perform(order: Order, request: &Request) -> (OrderId, Option<Outcome>) {
     let timeout = Duration::from_millis(order.timeout_millis);
     let outcome = match order.task {
-        Task::ReadStore(keys) => Outcome::Read(within(timeout, read_store(&request.env, &keys)).await.flatten()),
-        Task::WriteStore { entries, ttl_seconds } => {
-            write_store(&request.env, entries, ttl_seconds).await;
-            Outcome::Read(None)
+        Task::ReadStore { keys, .. } => Outcome::Read(within(timeout, read_store(&request.env, &keys)).await.flatten()),
+        Task::WriteStore { entries, ttl_seconds, .. } => {
+            Outcome::Written(write_store(&request.env, entries, ttl_seconds).await)
+        }
+        Task::Wait { outlives_request: true } => {
+            Delay::from(timeout).await;
+            Outcome::Waited
+        }
+        Task::Wait { outlives_request: false } => {
+            let waited = JsFuture::from(request.exchange.wait(order.timeout_millis as f64)).await;
+            return (order.id, (waited == Ok(JsValue::TRUE)).then_some(Outcome::Waited));
         }
         Task::Fetch(asked) => {
             let abort = AbortController::default();
@@ -232,7 +308,7 @@ async fn perform(order: Order, request: &Request) -> (OrderId, Outcome) {
             Outcome::Fetched(reply.filter(|_| !is_late).ok_or(FetchFailure::TimedOut))
         }
     };
-    (order.id, outcome)
+    (order.id, Some(outcome))
 }
 
 /// What the future gives, if it does so in time.
@@ -256,16 +332,21 @@ async fn read_store(env: &Env, keys: &[StoreKey]) -> Option<Vec<Option<Vec<u8>>>
     Some(keys.iter().map(|key| BASE64.decode(values.get(key).as_string()?).ok()).collect())
 }
 
-/// Writes rows, each by itself as KV has it. A write that fails is a row that is read from the origin once more.
-async fn write_store(env: &Env, entries: Vec<(StoreKey, Vec<u8>)>, ttl_seconds: u64) {
-    let Some(store) = store(env) else { return };
+/// Writes rows, each by itself as KV has it; how many it did not take. Such a row is read from the origin once more.
+async fn write_store(env: &Env, entries: Vec<(StoreKey, Vec<u8>)>, ttl_seconds: u64) -> usize {
+    let Some(store) = store(env) else { return entries.len() };
     let options = Object::new();
     let _ = Reflect::set(&options, &"expirationTtl".into(), &(ttl_seconds as f64).into());
     let puts: Array = entries
         .iter()
         .filter_map(|(key, value)| store.put(key.as_str(), &BASE64.encode(value), &options).ok())
         .collect();
-    let _ = JsFuture::from(Promise::all_settled(&puts)).await;
+    let Ok(results) = JsFuture::from(Promise::all_settled(&puts)).await else { return entries.len() };
+    let has_succeeded = |result: &JsValue| {
+        Reflect::get(result, &"status".into()).is_ok_and(|status| status == JsValue::from_str("fulfilled"))
+    };
+    let results: Array = results.unchecked_into();
+    entries.len() - results.iter().filter(has_succeeded).count()
 }
 
 async fn ask_origin(

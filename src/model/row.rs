@@ -31,7 +31,7 @@ impl Schema {
         let ordered = sorted(features.iter().zip(0_u32..));
         let has_twins = ordered.array_windows().any(|[(left, _), (right, _)]| left == right);
         let by_name = ordered.into_iter().map(|(_, position)| position).collect();
-        (!has_twins).then(|| Schema { by_name, space, join_keys, features })
+        (!has_twins).then_some(Schema { by_name, space, join_keys, features })
     }
 
     /// The space that the rows live in.

@@ -93,8 +93,11 @@ pub enum Task {
         /// The request.
         body: Vec<u8>,
     },
-    /// Do nothing for as long as the order says, then tell [`Outcome::Waited`]. A host whose request has ended may drop it.
-    Wait,
+    /// Do nothing for as long as the order says, then tell [`Outcome::Waited`].
+    Wait {
+        /// Whether it is of use once its request is over; if not, it may be dropped then.
+        outlives_request: bool,
+    },
 }
 
 /// An HTTP request to the origin or its registry.
@@ -148,7 +151,7 @@ pub enum FetchFailure {
 /// How a request goes on.
 #[derive(Debug, Default)]
 pub struct Step {
-    /// The request's name, while it is under way.
+    /// The request's name, while it is under way; a request that has ended may go on behind its reply.
     pub ticket: Option<Ticket>,
     /// What is to be done now.
     pub orders: Vec<Order>,

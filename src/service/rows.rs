@@ -140,11 +140,11 @@ impl Service {
     }
 
     /// Does what a session's progress says: its orders, its answer if it gave one, its end if it is over.
-    fn go_on(&mut self, ticket: Ticket, mut waiting: Waiting, progress: Progress, now: Instant) -> Step {
+    fn go_on(&mut self, ticket: Ticket, mut waiting: Box<Waiting>, progress: Progress, now: Instant) -> Step {
         let Progress { orders, answer, is_over, woken } = progress;
         let orders = self.orders(ticket, &mut waiting, orders, now);
         let end = answer.map(|answer| {
-            let Waiting { protocol, call, body, plan, began, route, timings, .. } = &waiting;
+            let Waiting { protocol, call, body, plan, began, route, timings, .. } = &*waiting;
             let reply = match failure_reply(*protocol, &answer) {
                 Some(reply) => reply,
                 None => self.reply(*protocol, call, body, plan, &answer, *route, *began, now, timings),
@@ -195,8 +195,8 @@ impl Service {
                 engine::Order::Write { tier, entries, ttl_seconds, timeout_millis } => {
                     (Part::Write(tier), Task::WriteStore { tier, entries, ttl_seconds }, timeout_millis)
                 }
-                engine::Order::Wake { millis } => (Part::Wake, Task::Wait, millis),
-                engine::Order::Flush { millis } => (Part::Flush, Task::Wait, millis),
+                engine::Order::Wake { millis } => (Part::Wake, Task::Wait { outlives_request: false }, millis),
+                engine::Order::Flush { millis } => (Part::Flush, Task::Wait { outlives_request: true }, millis),
                 engine::Order::Fetch { .. } => return None,
             };
             Some(Order { id: OrderId { ticket, part }, task, timeout_millis })
@@ -228,7 +228,7 @@ impl Service {
         self.go_on(ticket, waiting, progress, now)
     }
 
-    fn take_rows(&mut self, ticket: Ticket) -> Option<Waiting> {
+    fn take_rows(&mut self, ticket: Ticket) -> Option<Box<Waiting>> {
         match self.pending.remove(&ticket.0)? {
             Pending::Rows(waiting) => Some(waiting),
             other => {
@@ -313,8 +313,16 @@ impl Service {
 }
 
 impl Waiting {
-    fn new(protocol: Protocol, call: Call, body: Vec<u8>, plan: Rc<Plan>, route: Route, began: Instant) -> Waiting {
-        Waiting { protocol, call, body, plan, began, route, fetches: Vec::new(), timings: Timings::default() }
+    fn new(
+        protocol: Protocol,
+        call: Call,
+        body: Vec<u8>,
+        plan: Rc<Plan>,
+        route: Route,
+        began: Instant,
+    ) -> Box<Waiting> {
+        let timings = Timings::default();
+        Box::new(Waiting { protocol, call, body, plan, began, route, fetches: Vec::new(), timings })
     }
 }
 

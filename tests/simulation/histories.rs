@@ -153,15 +153,13 @@ fn no_history_breaks_a_promise() {
     for seed in 0..histories {
         let outcome = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| run(seed, &mut states)));
         if let Err(cause) = outcome {
-            eprintln!("history {seed} broke a promise; `HISTORY={seed} cargo test --test simulation histories` replays it");
+            eprintln!(
+                "history {seed} broke a promise; `HISTORY={seed} cargo test --test simulation histories` replays it"
+            );
             std::panic::resume_unwind(cause);
         }
     }
     let seconds = began.elapsed().as_secs_f64();
-    println!(
-        "{histories} histories, {:.0} a second, {} kinds of answers",
-        histories as f64 / seconds,
-        states.len()
-    );
+    println!("{histories} histories, {:.0} a second, {} kinds of answers", histories as f64 / seconds, states.len());
     assert!(states.len() > 50, "the histories do not go far: {states:?}");
 }

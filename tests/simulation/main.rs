@@ -2,15 +2,23 @@
 //! told. The same core that runs in a Worker runs here, since it does no I/O of its own.
 
 #![allow(missing_docs, reason = "tests are named for what they show")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may stop"
+)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test may print")]
 
 mod chaos;
 mod world;
 
 mod failures;
+mod feast;
 mod flights;
 mod histories;
-mod feast;
 mod input;
 mod native;
 mod patterns;

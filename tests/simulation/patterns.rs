@@ -83,7 +83,11 @@ fn a_slow_store_is_hedged_once_it_is_slower_than_usual() {
     assert_eq!(world.service.engine().hedged(), 1);
     let normal = world.start_native(r#"{"entity_ids":[1001],"feature_names":["score"]}"#);
     world.run();
-    assert_eq!(world.requests[normal].ended - world.requests[normal].began, 55, "what is not urgent waits for the store");
+    assert_eq!(
+        world.requests[normal].ended - world.requests[normal].began,
+        55,
+        "what is not urgent waits for the store"
+    );
 }
 
 #[test]

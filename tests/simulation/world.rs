@@ -350,7 +350,7 @@ impl World {
                 self.most_calls = self.most_calls.max(self.calls);
                 (self.origin_millis, self.fetch(body))
             }
-            Task::Wait => {
+            Task::Wait { .. } => {
                 self.plan(self.now + timeout_millis, Event::Timer(id, ticket));
                 return;
             }
