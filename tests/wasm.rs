@@ -6,7 +6,7 @@
 
 use featheredge::config::Config;
 use featheredge::model::time::Instant;
-use featheredge::service::{End, Incoming, Outcome, Reply, Service, Step, Task};
+use featheredge::service::{End, Incoming, Order, Outcome, Reply, Service, Step, Task};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const BODY: &str = r#"{"features":["v:score","v:count","v:embedding"],"entities":{"id":[1,"é",9007199254740993]}}"#;
@@ -18,11 +18,13 @@ fn finish(service: &mut Service, mut step: Step, now: Instant) -> Reply {
             let End::Reply(reply) = end else { panic!("not answered here") };
             return reply;
         }
-        let order = step.orders.pop().expect("a request that waits for nothing");
+        let is_work = |order: &Order| !matches!(order.task, Task::Wait { .. });
+        let at = step.orders.iter().position(is_work).expect("a request that waits for nothing");
+        let order = step.orders.swap_remove(at);
         let outcome = match order.task {
             Task::ReadStore { keys, .. } => Outcome::Read(Some(vec![None; keys.len()])),
             Task::Synthesize { body, .. } => Outcome::Fetched(Ok(service.synthesize(&body, now))),
-            Task::WriteStore { .. } | Task::Fetch(_) => panic!("not ordered here"),
+            Task::WriteStore { .. } | Task::Fetch(_) | Task::Wait { .. } => panic!("not ordered here"),
         };
         step = service.complete(order.id, outcome, now);
     }
