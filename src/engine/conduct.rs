@@ -337,7 +337,8 @@ impl Engine {
     }
 
     /// Ends the flights of the rows that are settled. Followers who ask for the same share a failure: asking again would
-    /// fail again.
+    /// fail again. What the origin refused may be one bad row's fault, so it is shared with those alone who ask for just
+    /// the same rows.
     fn land(&mut self, id: SessionId, session: &mut Session, woken: &mut Vec<u64>) {
         if !self.settings.is_singleflight {
             return;
@@ -349,9 +350,11 @@ impl Engine {
             let has_failed = missing.stage == Stage::Failed;
             let followers = self.flights.land(hash, id.0);
             if let Some(failure) = session.failure.as_ref().filter(|_| has_failed) {
+                let is_refused = matches!(failure, OriginFailure::Refused { .. }) && !failure.is_origins_fault();
                 for &follower in &followers {
                     if let Some(follower) = self.sessions.get_mut(follower)
                         && Rc::ptr_eq(&follower.ask.views, &session.ask.views)
+                        && (!is_refused || follower.ask.keys == session.ask.keys)
                     {
                         follower.share_failure(hash, failure);
                     }

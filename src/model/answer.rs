@@ -106,11 +106,14 @@ pub enum OriginFailure {
 
 impl OriginFailure {
     /// Whether the origin is to blame and not what it was asked, so that others may expect the same of it.
+    ///
+    /// A status of 500 blames nobody: Feast answers it to a null for a key, and a caller who sends those must not make
+    /// the origin look ill to all others.
     #[must_use]
     pub fn is_origins_fault(&self) -> bool {
         match self {
             OriginFailure::TimedOut | OriginFailure::Unreachable | OriginFailure::Unintelligible(_) => true,
-            OriginFailure::Refused { status, .. } => *status >= 500 || *status == 429,
+            OriginFailure::Refused { status, .. } => matches!(status, 429 | 502..=504),
             OriginFailure::LeftAlone { .. } => false,
         }
     }

@@ -187,7 +187,7 @@ impl ViewAsk {
 }
 
 /// The entity keys of a request, view by view and within a view row by row, in one buffer.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Keys {
     bytes: Vec<u8>,
     ends: Vec<u32>,

@@ -23,10 +23,18 @@ use crate::protocol::sheet::Sheet;
 /// Why it is refused.
 pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal> {
     call.clear();
+    let missing = Refusal::field(&["body"], "missing", "Field required");
+    if body.is_empty() {
+        return Err(missing);
+    }
     let mut cursor = Cursor::new(body, limits.depth)?;
-    if cursor.peek()? != Kind::Object {
+    let kind = cursor.peek()?;
+    if kind != Kind::Object {
         cursor.value()?;
         cursor.finish()?;
+        if kind == Kind::Null {
+            return Err(missing);
+        }
         return Err(Refusal::field(
             &["body"],
             "model_attributes_type",
@@ -265,11 +273,12 @@ fn join_keys<'a>(plan: &Plan, views: &[ViewColumns<'a>]) -> Vec<(&'a str, &'a [F
             }
         }
     }
-    // What the request named by its entity comes back under the join key's name, behind the columns that are known.
-    let (known, renamed): (Vec<_>, Vec<_>) =
-        names.into_iter().partition(|(name, _)| plan.columns.iter().any(|column| **column == **name));
-    let by_column = plan.columns.iter().filter_map(|column| known.iter().find(|(name, _)| **name == **column).copied());
-    by_column.chain(renamed).collect()
+    if plan.is_attributed {
+        // Each view has its own, which are the request's columns.
+        let by_column = |column: &Box<str>| names.iter().find(|(name, _)| **name == **column).copied();
+        return plan.columns.iter().filter_map(by_column).collect();
+    }
+    names
 }
 
 fn write_join_keys<'b>(
@@ -372,7 +381,7 @@ pub fn refusal(refusal: &Refusal, body: &[u8]) -> Vec<u8> {
             if *kind == "missing" {
                 // The body has been read, so it is JSON and may stand here as it is.
                 sheet.push(b",\"input\":");
-                sheet.push(body);
+                sheet.push(if body.is_empty() { b"null" } else { body });
             }
         }
         Refusal::Limit { limit, allowed, .. } => {

@@ -12,7 +12,7 @@ use crate::model::time::{EventTime, Instant};
 use crate::model::value::{Cell, Status};
 use crate::protocol::call::Call;
 use crate::protocol::json::{self, Cursor, JsonError, Kind, Raw};
-use crate::protocol::plan::Plan;
+use crate::protocol::plan::{Output, Plan};
 
 /// The rectangle of rows and features that the origin is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -272,6 +272,19 @@ impl<'a> Table<'a> {
     }
 }
 
+/// Whether the answer has a column for each feature that was asked for.
+///
+/// Feast leaves out those of on-demand views in Python mode under full names. How an answer without them looks is its
+/// own to say.
+#[must_use]
+pub fn is_whole(table: &Table<'_>, plan: &Plan, wanted: &Wanted<'_>) -> bool {
+    let features = feature_columns(table, plan);
+    let is_wanted = |output: &Output| {
+        wanted.views.iter().any(|(view, columns)| *view == output.view && columns.contains(&output.column))
+    };
+    plan.outputs.iter().zip(&features).all(|(output, found)| found.is_some() || !is_wanted(output))
+}
+
 /// The rows that `table` has for the places that were wanted.
 pub fn rows(
     table: &Table<'_>,
@@ -305,15 +318,7 @@ fn feature_columns(table: &Table<'_>, plan: &Plan) -> Vec<Option<usize>> {
         .iter()
         .map(|output| {
             let (view, feature) = output.reference.split_once(':')?;
-            if !plan.full_feature_names {
-                return position(feature);
-            }
-            // `view@latest` comes back without its version, `view@V01` as `view@v1`.
-            let (name, version) = view.split_once('@').unwrap_or((view, ""));
-            let number = version.trim_start_matches(['v', 'V']).trim_start_matches('0');
-            position(&format!("{view}__{feature}"))
-                .or_else(|| position(&format!("{name}@v{number}__{feature}")))
-                .or_else(|| position(&format!("{name}__{feature}")).filter(|_| !version.starts_with(['v', 'V'])))
+            if plan.full_feature_names { position(&format!("{view}__{feature}")) } else { position(feature) }
         })
         .collect()
 }

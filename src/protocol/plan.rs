@@ -71,7 +71,7 @@ pub struct Output {
 pub struct Plan {
     /// The views, as the engine is asked for them.
     pub views: Rc<[ViewAsk]>,
-    /// For each view, the numbers of the request's columns that key it, ordered by name.
+    /// For each view, the numbers of the request's columns that key it, in the order that they stand in its keys.
     pub key_columns: Vec<Vec<usize>>,
     /// What goes out, in the request's order; nothing for a feature service, whose members the origin names.
     pub outputs: Vec<Output>,
@@ -321,6 +321,15 @@ impl Planner {
         })
     }
 
+    /// Leaves requests of a plan's shape to the origin from now on: its answer was not as the plan says.
+    pub fn leave_to_origin(&mut self, plan: &Rc<Plan>) {
+        for (_, (_, planned)) in self.plans.iter_mut() {
+            if matches!(planned, Planned::Serve(known) if Rc::ptr_eq(known, plan)) {
+                *planned = Planned::Forward;
+            }
+        }
+    }
+
     /// A reference's view and feature; `None` where it is no reference.
     fn split(&self, reference: &str, naming: Naming) -> Option<(String, String)> {
         let (view, feature) = match (reference.split_once(':'), naming) {
@@ -329,7 +338,7 @@ impl Planner {
             (None, Naming::Feast) => return None,
         };
         let is_plain = !view.is_empty() && !feature.is_empty() && !feature.contains(':');
-        is_plain.then(|| (view.to_owned(), feature.to_owned()))
+        is_plain.then(|| (canonical(view), feature.to_owned()))
     }
 
     /// What is known of a view; a version in the reference shares its view's facts unless it has its own.
@@ -358,19 +367,35 @@ fn is_keyed_by(facts: &[&ViewFacts], columns: &[Box<str>]) -> bool {
         && columns.iter().all(|column| keys().any(|key| **column == **key))
 }
 
+/// A view as Feast names it in its answers: `view@` and `view@latest` are `view`, `view@V01` is `view@v1`.
+fn canonical(view: &str) -> String {
+    let Some((name, version)) = view.split_once('@') else { return view.to_owned() };
+    if version.is_empty() || version.eq_ignore_ascii_case("latest") {
+        return name.to_owned();
+    }
+    match version.strip_prefix(['v', 'V']) {
+        Some(number) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let number = number.trim_start_matches('0');
+            format!("{name}@v{}", if number.is_empty() { "0" } else { number })
+        }
+        _ => view.to_owned(),
+    }
+}
+
 /// A view's name without the version that a reference may give.
 fn unversioned(view: &str) -> &str {
     view.split_once('@').map_or(view, |(view, _)| view)
 }
 
-/// The numbers of the columns that key a view, ordered by name: those named, or all. `None` where a named one is not there.
+/// The numbers of the columns that key a view: those named, ordered by name, or all as they stand. `None` where a named
+/// one is not there.
+///
+/// The order of all columns has a meaning to Feast: join keys are echoed in it, and of an entity's name and its join key
+/// the last counts.
 fn key_columns(known: Option<&[String]>, columns: &[Box<str>]) -> Option<Vec<usize>> {
-    let numbers: Vec<usize> = match known {
-        Some(names) => {
-            names.iter().map(|name| columns.iter().position(|column| **column == **name)).collect::<Option<_>>()?
-        }
-        None => (0..columns.len()).collect(),
-    };
+    let Some(names) = known else { return Some((0..columns.len()).collect()) };
+    let numbers: Vec<usize> =
+        names.iter().map(|name| columns.iter().position(|column| **column == **name)).collect::<Option<_>>()?;
     let by_name = sorted(numbers.into_iter().map(|number| (columns.get(number), number)));
     let mut numbers: Vec<usize> = by_name.into_iter().map(|(_, number)| number).collect();
     numbers.dedup();

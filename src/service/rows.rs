@@ -28,6 +28,17 @@ pub(super) struct Waiting {
     /// The calls to the origin under way.
     fetches: Vec<(u32, Fetch)>,
     timings: Timings,
+    /// Whether it has its reply, and goes on behind it.
+    is_answered: bool,
+}
+
+/// What an answer of the origin turned out to be.
+enum Understood {
+    Rows(Vec<(usize, Row)>),
+    /// An answer without columns that were asked for, which only the origin can put into words.
+    Unlike {
+        base: String,
+    },
 }
 
 /// When the parts of a request began and ended.
@@ -85,7 +96,8 @@ impl Service {
                 let timings = Timings::default();
                 let reply = self.reply(protocol, &call, &body, &plan, &answer, route, now, now, &timings);
                 let progress = self.engine.refresh(ticket.session(), ask, answer, route, now);
-                let waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, now);
+                let mut waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, now);
+                waiting.is_answered = true;
                 let step = self.go_on(ticket, waiting, progress, now);
                 Step { end: Some(End::Reply(reply)), ..step }
             }
@@ -152,6 +164,7 @@ impl Service {
             self.engine.recycle(answer);
             End::Reply(reply)
         });
+        waiting.is_answered |= end.is_some();
         if is_over {
             self.spare_call = waiting.call;
         } else {
@@ -214,7 +227,11 @@ impl Service {
             (Part::Call(call), Outcome::Fetched(fetched)) => {
                 waiting.timings.fetch_millis = waiting.timings.fetch_began.map(|began| now.millis_since(began));
                 waiting.timings.origin_status = fetched.as_ref().ok().map(|reply| reply.status);
-                let rows = self.understand(ticket, &mut waiting, call, fetched);
+                let rows = match self.understand(ticket, &mut waiting, call, fetched) {
+                    Ok(Understood::Unlike { base }) => return self.give_up(ticket, &waiting, base, now),
+                    Ok(Understood::Rows(rows)) => Ok(rows),
+                    Err(failure) => Err(failure),
+                };
                 self.engine.fetched(ticket.session(), call, rows, now)
             }
             _ => Progress::default(),
@@ -226,6 +243,14 @@ impl Service {
         let Some(waiting) = self.take_rows(ticket) else { return Step::default() };
         let progress = self.engine.wake(ticket.session(), now);
         self.go_on(ticket, waiting, progress, now)
+    }
+
+    /// Leaves a request and all of its shape to the origin, which answers it in a way of its own.
+    fn give_up(&mut self, ticket: Ticket, waiting: &Waiting, base: String, now: Instant) -> Step {
+        self.planner.leave_to_origin(&waiting.plan);
+        let woken = self.engine.abandon(ticket.session(), now).into_iter().map(|session| Ticket(session.0)).collect();
+        let end = Some(End::Forward { base }).filter(|_| !waiting.is_answered);
+        Step { end, woken, ..Step::default() }
     }
 
     fn take_rows(&mut self, ticket: Ticket) -> Option<Box<Waiting>> {
@@ -245,7 +270,7 @@ impl Service {
         waiting: &mut Waiting,
         call: u32,
         fetched: Result<OriginReply, FetchFailure>,
-    ) -> Result<Vec<(usize, Row)>, OriginFailure> {
+    ) -> Result<Understood, OriginFailure> {
         let reply = fetched.map_err(|failure| match failure {
             FetchFailure::TimedOut => OriginFailure::TimedOut,
             FetchFailure::Unreachable => OriginFailure::Unreachable,
@@ -265,6 +290,12 @@ impl Service {
         let table = Table::read(&reply.body, fetch.rows.len(), columns, self.config.limits.depth)
             .map_err(OriginFailure::Unintelligible)?;
         let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
+        if matches!(waiting.protocol, Protocol::Feast)
+            && let Some(base) = self.forward_base()
+            && !origin::is_whole(&table, plan, &wanted)
+        {
+            return Ok(Understood::Unlike { base });
+        }
         // Whatever the origin read, it read after it was asked: a value counts as fetched then, and never looks younger than it is.
         let began = self.engine.call_began(ticket.session(), call).unwrap_or(waiting.began);
         let mut interner = core::mem::take(self.engine.interner());
@@ -273,7 +304,7 @@ impl Service {
             None => Vec::new(),
         };
         *self.engine.interner() = interner;
-        Ok(rows)
+        Ok(Understood::Rows(rows))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one place where all that an answer is written from comes together")]
@@ -322,17 +353,20 @@ impl Waiting {
         began: Instant,
     ) -> Box<Waiting> {
         let timings = Timings::default();
-        Box::new(Waiting { protocol, call, body, plan, began, route, fetches: Vec::new(), timings })
+        Box::new(Waiting { protocol, call, body, plan, began, route, fetches: Vec::new(), timings, is_answered: false })
     }
 }
 
 /// The reply where the origin failed and too little is there without it.
 ///
-/// An error that the caller caused goes to the caller. An origin that is down costs its own share alone: what is there is
-/// served, and the rest is marked invalid.
+/// What the origin refused goes to the caller, who would have it of Feast too, and in the native protocol where the caller
+/// is at fault. An origin that is down costs its own share alone: what is there is served, and the rest is marked invalid.
 fn failure_reply(protocol: Protocol, answer: &Answer) -> Option<Reply> {
     let failure = answer.failure.as_ref().filter(|_| answer.tally.missing > 0)?;
     let has_anything = answer.found.iter().any(|found| found.row.is_some());
-    let is_callers_fault = matches!(failure, OriginFailure::Refused { status: 400..500, .. });
-    (is_callers_fault || !has_anything).then(|| reply::origin_failure(matches!(protocol, Protocol::Feast), failure))
+    let is_refused = match protocol {
+        Protocol::Feast => matches!(failure, OriginFailure::Refused { .. }) && !failure.is_origins_fault(),
+        Protocol::Native(_) => matches!(failure, OriginFailure::Refused { status: 400..500, .. }),
+    };
+    (is_refused || !has_anything).then(|| reply::origin_failure(matches!(protocol, Protocol::Feast), failure))
 }

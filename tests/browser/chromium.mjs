@@ -20,6 +20,9 @@ export const ARGUMENTS = [
 	"--disable-background-networking",
 	"--disable-component-update",
 	"--disable-sync",
+	// Neither does it ask its maker about forms or updates, through the proxy that watches for downloads.
+	"--disable-features=AutofillServerCommunication,OptimizationHints",
+	"--no-proxy-server",
 ];
 
 /** What to tell a person who has none. */

@@ -201,6 +201,8 @@ export const answered = [
 			entities: { city: ["Oslo"], driver_id: [1001], distance_km: [1.5], customer_id: ["c1"] },
 			full_feature_names: true,
 		},
+		// Feast leaves their columns out.
+		isPassedOn: true,
 	},
 	{
 		name: "two on-demand views and a view",

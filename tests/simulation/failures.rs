@@ -118,6 +118,27 @@ fn the_origins_errors_reach_the_caller_with_status_and_body() {
 }
 
 #[test]
+fn a_caller_whose_requests_the_origin_refuses_does_not_make_it_look_ill_to_others() {
+    let mut world = World::with_http_origin(|_| {});
+    world.origin = Origin::Answers(500, r#""a null for a key""#.to_owned());
+    for id in 0..100 {
+        assert_eq!(world.feast(&request(&["score"], [id])).status, 500);
+    }
+    world.origin = Origin::Computes;
+    assert_eq!(world.feast(&request(&["score"], [1])).status, 200);
+}
+
+#[test]
+fn what_the_origin_refuses_is_refused_although_a_part_of_it_is_known() {
+    let mut world = World::with_http_origin(|_| {});
+    world.feast(&request(&["score"], [1, 2]));
+    world.origin = Origin::Answers(500, r#""no such feature""#.to_owned());
+    let answer = world.feast(&request(&["score", "mistyped"], [1, 2]));
+    assert_eq!((answer.status, answer.text.as_str()), (500, r#""no such feature""#));
+    assert_eq!(world.feast(&request(&["score"], [1, 2])).statuses("score"), ["PRESENT", "PRESENT"]);
+}
+
+#[test]
 fn an_origin_that_cannot_be_reached_or_is_late_is_said_so() {
     let mut world = World::with_http_origin(|_| {});
     for (origin, status) in [(Origin::IsDown, 502), (Origin::IsSlow, 504)] {

@@ -1,6 +1,6 @@
 //! Feast's contract, as a client of Feast sees it.
 
-use crate::world::{World, request};
+use crate::world::{FORWARDED, World, one_row, request};
 
 #[test]
 fn join_keys_come_first_and_every_column_has_values_statuses_and_times() {
@@ -214,4 +214,43 @@ fn a_registry_that_is_down_costs_sharing_and_no_answer() {
     let answer = world.feast(&request(&["score"], [1]));
     assert_eq!(answer.status, 200);
     assert!(world.feast(&request(&["score"], [1])).is_immediate, "it is not asked for each request");
+}
+
+#[test]
+fn an_answer_that_leaves_features_out_is_the_origins_to_give_each_time() {
+    let mut world = World::with_http_origin(|_| {});
+    world.scripted.push_back((200, one_row("1", &[("a", "1")])));
+    let body = request(&["a", "b"], [1]);
+    let answer = world.feast(&body);
+    assert_eq!((answer.status, answer.text.as_str()), (FORWARDED, "http://origin.example"));
+    let again = world.feast(&body);
+    assert_eq!((again.status, again.is_immediate), (FORWARDED, true));
+    assert_eq!(world.feast(&request(&["a"], [1])).status, 200, "requests of another shape are served");
+    assert_eq!(world.service.under_way(), 0);
+}
+
+#[test]
+fn versions_go_out_as_feast_spells_them() {
+    let mut world = World::new();
+    for (asked, named) in [
+        ("stats@", "stats"),
+        ("stats@Latest", "stats"),
+        ("stats@V01", "stats@v1"),
+        ("stats@v0", "stats@v0"),
+        ("stats@1", "stats@1"),
+    ] {
+        let body = format!(r#"{{"features":["{asked}:a"],"entities":{{"driver_id":[1]}},"full_feature_names":true}}"#);
+        assert_eq!(world.feast(&body).names(), ["driver_id".to_owned(), format!("{named}__a")], "{asked}");
+    }
+}
+
+#[test]
+fn the_order_of_columns_counts_where_it_is_not_known_what_keys_a_view() {
+    let mut world = World::with_http_origin(|_| {});
+    let body = |columns: &str| format!(r#"{{"features":["stats:a"],"entities":{{{columns}}}}}"#);
+    for (columns, value) in [(r#""driver":[1],"driver_id":[2]"#, "20"), (r#""driver_id":[2],"driver":[1]"#, "10")] {
+        world.scripted.push_back((200, one_row(&value[..1], &[("a", value)])));
+        assert_eq!(world.feast(&body(columns)).column("a"), [value]);
+        assert_eq!(world.feast(&body(columns)).column("a"), [value]);
+    }
 }

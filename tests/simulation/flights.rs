@@ -72,6 +72,18 @@ fn a_failure_over_what_the_leader_asked_is_not_the_followers_who_asked_for_somet
 }
 
 #[test]
+fn a_refusal_that_one_row_caused_is_not_shared_with_those_who_did_not_ask_for_it() {
+    let mut world = World::with_http_origin(|_| {});
+    world.scripted.push_back((500, r#""a null for a key""#.to_owned()));
+    let body = request(&["score"], [1, 2]);
+    let wrong: Vec<usize> = (0..3).map(|_| world.start_feast(&body)).collect();
+    let right = world.start_feast(&request(&["score"], [1]));
+    world.run();
+    assert_eq!(world.answer(right).status, 200);
+    assert!(wrong.iter().all(|&request| world.answer(request).status == 500));
+}
+
+#[test]
 fn a_strong_read_waits_for_no_call_that_began_before_it() {
     let mut world = World::new();
     world.start_native(r#"{"entity_ids":["a"],"feature_names":["score"]}"#);

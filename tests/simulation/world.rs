@@ -313,7 +313,7 @@ impl World {
                 self.service.recycle(reply);
                 answer
             }
-            End::Forward { base } => Answer { status: 299, text: base, headers: BTreeMap::new(), is_immediate },
+            End::Forward { base } => Answer { status: FORWARDED, text: base, headers: BTreeMap::new(), is_immediate },
             End::Asset => Answer { status: 298, text: String::new(), headers: BTreeMap::new(), is_immediate },
         };
         assert!(self.requests[request].answer.is_none(), "two ends");
@@ -390,6 +390,9 @@ impl World {
         }
     }
 }
+
+/// What the status of a request reads as that goes on to the origin as it came.
+pub(crate) const FORWARDED: u16 = 299;
 
 /// An answer each of whose values is a string of view, feature, entity and time.
 fn tell(body: &[u8], now: u64) -> Vec<u8> {
