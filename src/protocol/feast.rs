@@ -275,8 +275,8 @@ fn join_keys<'a>(plan: &Plan, views: &[ViewColumns<'a>]) -> Vec<(&'a str, &'a [F
     }
     if plan.is_attributed {
         // Each view has its own, which are the request's columns.
-        let by_column = |column: &Box<str>| names.iter().find(|(name, _)| **name == **column).copied();
-        return plan.columns.iter().filter_map(by_column).collect();
+        let by_column = |column: &str| names.iter().find(|(name, _)| *name == column).copied();
+        return plan.columns.iter().filter_map(|column| by_column(column)).collect();
     }
     names
 }
