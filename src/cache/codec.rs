@@ -169,13 +169,13 @@ fn row(stored: &Stored<'_>, space: &Rc<Space>, interner: &mut Interner) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::key::{Scope, Subject};
+    use crate::model::key::{Names, Scope, Subject};
     use crate::model::row::Schema;
 
     const ENTITY: &[u8] = b"n\x041001";
 
     fn space(view: &str) -> Rc<Space> {
-        Rc::new(Space::new(&Scope::project("p"), Subject::View(view), &["id"]))
+        Rc::new(Space::new(&Scope::project("p"), Subject::View(view), Names::Short, &["id"]))
     }
 
     fn sample(is_uniform: bool) -> Row {

@@ -118,13 +118,13 @@ impl Hasher for Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::key::{Scope, Subject};
+    use crate::model::key::{Names, Scope, Subject};
     use crate::model::row::{RowBuilder, Schema};
     use crate::model::time::{EventTime, Instant};
     use crate::model::value::{Cell, Status};
 
     fn space() -> Rc<Space> {
-        Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), &["id"]))
+        Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]))
     }
 
     fn row(entity: &[u8], value: &[u8]) -> Rc<Row> {
@@ -180,7 +180,7 @@ mod tests {
         let mut memory = memory(10, 10_000);
         memory.put(1, row(b"1", b"1"));
         assert!(memory.get(1, &space(), b"other").is_none());
-        let other = Rc::new(Space::new(&Scope::project("q"), Subject::View("v"), &["id"]));
+        let other = Rc::new(Space::new(&Scope::project("q"), Subject::View("v"), Names::Short, &["id"]));
         assert!(memory.get(1, &other, b"1").is_none());
         assert!(memory.get(1, &space(), b"1").is_some());
     }

@@ -8,6 +8,8 @@ use super::{Config, ConfigError, OriginKind, View, tree};
 const MIN_STORE_TTL_SECONDS: u64 = 60;
 /// A year, past which a time to live is a slip of units.
 const MAX_TTL_SECONDS: u64 = 31_536_000;
+/// A century: features of slow matters carry events of years ago.
+const MAX_EVENT_AGE_SECONDS: u64 = 100 * MAX_TTL_SECONDS;
 /// Five minutes, past which no client waits.
 const MAX_TIMEOUT_MILLIS: u64 = 300_000;
 /// 3 GiB: a wasm memory ends at 4.
@@ -57,7 +59,14 @@ pub(super) fn config(config: &Config) -> Checked {
 }
 
 fn ranges(config: &Config) -> Checked {
-    let Config { origin, l1, l2, freshness, services, registry, limits, .. } = config;
+    let Config { origin, l1, l2, freshness, routing, deadlines, breaker, load, services, registry, limits, .. } =
+        config;
+    for (path, value) in
+        [("l2.writes_per_day", l2.writes_per_day), ("freshness.max_age_seconds", freshness.max_age_seconds)]
+    {
+        let most = if path.ends_with("seconds") { MAX_EVENT_AGE_SECONDS } else { 1_000_000_000 };
+        value.map_or(Ok(()), |value| range(path, value, 0, most))?;
+    }
     for (path, value, least, most) in [
         ("origin.timeout_ms", origin.timeout_ms, 1, MAX_TIMEOUT_MILLIS),
         ("origin.delay_ms", origin.delay_ms, 0, MAX_TIMEOUT_MILLIS),
@@ -68,6 +77,25 @@ fn ranges(config: &Config) -> Checked {
         ("freshness.ttl_seconds", freshness.ttl_seconds, 0, MAX_TTL_SECONDS),
         ("freshness.grace_seconds", freshness.grace_seconds, 0, MAX_TTL_SECONDS),
         ("freshness.negative_ttl_seconds", freshness.negative_ttl_seconds, 0, MAX_TTL_SECONDS),
+        ("l2.write_interval_ms", l2.write_interval_ms, 0, MAX_TIMEOUT_MILLIS),
+        ("freshness.ttl_jitter_percent", freshness.ttl_jitter_percent, 0, 90),
+        ("freshness.revalidate_seconds", freshness.revalidate_seconds, 0, MAX_TTL_SECONDS),
+        ("freshness.early_refresh_percent", freshness.early_refresh_percent, 0, 1_000),
+        ("routing.real_time_max_entities", routing.real_time_max_entities as u64, 0, 10_000_000),
+        ("routing.real_time_max_features", routing.real_time_max_features as u64, 0, 1_000_000),
+        ("routing.real_time_deadline_ms", routing.real_time_deadline_ms, 1, MAX_TIMEOUT_MILLIS),
+        ("routing.batch_min_entities", routing.batch_min_entities as u64, 1, 10_000_000),
+        ("routing.batch_min_features", routing.batch_min_features as u64, 1, 1_000_000),
+        ("routing.chunk_rows", routing.chunk_rows as u64, 1, 10_000_000),
+        ("routing.max_calls", routing.max_calls as u64, 1, 1_000),
+        ("deadlines.default_ms", deadlines.default_ms, 1, MAX_TIMEOUT_MILLIS),
+        ("deadlines.soft_percent", deadlines.soft_percent, 1, 100),
+        ("breaker.window", u64::from(breaker.window), 10, 64),
+        ("breaker.failure_percent", u64::from(breaker.failure_percent), 1, 100),
+        ("breaker.open_ms", breaker.open_ms, 1, MAX_TIMEOUT_MILLIS),
+        ("breaker.probes", u64::from(breaker.probes), 1, 100),
+        ("load.max_waiting", load.max_waiting as u64, 1, 1_000_000),
+        ("load.max_origin_calls", u64::from(load.max_origin_calls), 1, 10_000),
         ("services.membership_ttl_seconds", services.membership_ttl_seconds, 0, MAX_TTL_SECONDS),
         ("limits.body_bytes", limits.body_bytes as u64, 1, MAX_BODY_BYTES),
         ("limits.entities", limits.entities as u64, 1, 10_000_000),
@@ -100,10 +128,14 @@ fn view_name(path: &str, view: &str) -> Checked {
 
 fn view(path: &str, name: &str, view: &View) -> Checked {
     view_name(path, name)?;
-    match view.ttl_seconds {
-        Some(ttl_seconds) => range(&tree::join(path, "ttl_seconds"), ttl_seconds, 0, MAX_TTL_SECONDS)?,
-        None if view.join_keys.is_empty() => return Err(ConfigError::MissingKey(tree::join(path, "join_keys"))),
-        None => {}
+    for (key, value, most) in [
+        ("ttl_seconds", view.ttl_seconds, MAX_TTL_SECONDS),
+        ("max_age_seconds", view.max_age_seconds, MAX_EVENT_AGE_SECONDS),
+    ] {
+        value.map_or(Ok(()), |value| range(&tree::join(path, key), value, 0, most))?;
+    }
+    if view.join_keys.is_empty() && view.ttl_seconds.is_none() && view.max_age_seconds.is_none() {
+        return Err(ConfigError::MissingKey(tree::join(path, "join_keys")));
     }
     if view.join_keys.is_empty() { Ok(()) } else { join_keys(path, &view.join_keys) }
 }

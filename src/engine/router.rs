@@ -35,6 +35,8 @@ impl Pattern {
 /// Where the patterns begin and end, and what they allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouterSettings {
+    /// Whether requests are told apart; if not, all are hybrid.
+    pub is_enabled: bool,
     /// The most entities of a real-time request.
     pub real_time_max_entities: usize,
     /// The most features of a real-time request.
@@ -51,6 +53,9 @@ pub struct RouterSettings {
     pub max_calls: usize,
     /// How long any other request may take, in milliseconds.
     pub deadline_millis: u64,
+    /// After how much of its deadline a request is served what is stale, in percent. What is left is for the way back, and
+    /// for rows of which there is nothing at all.
+    pub soft_percent: u64,
     /// Whether a real-time request asks the origin too when a store is slow.
     pub does_hedge: bool,
 }
@@ -62,6 +67,8 @@ pub struct Route {
     pub pattern: Pattern,
     /// How long it may take in all, in milliseconds.
     pub deadline_millis: u64,
+    /// After how long it is served what is stale, and the rest goes on behind, in milliseconds.
+    pub soft_millis: u64,
     /// Whether the origin is asked too when a store is slow.
     pub is_hedged: bool,
     /// The most rows of one call to the origin.
@@ -82,19 +89,21 @@ pub fn route(
     let is_urgent = priority >= Priority::High;
     let is_small = entities <= settings.real_time_max_entities && features <= settings.real_time_max_features;
     let is_large = entities >= settings.batch_min_entities || features >= settings.batch_min_features;
-    let pattern = match (is_urgent && is_small, is_large) {
-        (true, _) => Pattern::RealTime,
-        (false, true) => Pattern::Batch,
-        (false, false) => Pattern::Hybrid,
+    let pattern = match (settings.is_enabled, is_urgent && is_small, is_large) {
+        (true, true, _) => Pattern::RealTime,
+        (true, false, true) => Pattern::Batch,
+        _ => Pattern::Hybrid,
     };
     let usual = match pattern {
         Pattern::RealTime => settings.real_time_deadline_millis,
         _ => settings.deadline_millis,
     };
+    // A caller may be in more of a hurry than the server, and not in less.
+    let deadline_millis = deadline_millis.unwrap_or(usual).min(settings.deadline_millis);
     Route {
         pattern,
-        // A caller may be in more of a hurry than the server, and not in less.
-        deadline_millis: deadline_millis.unwrap_or(usual).min(settings.deadline_millis),
+        deadline_millis,
+        soft_millis: deadline_millis.saturating_mul(settings.soft_percent) / 100,
         is_hedged: settings.does_hedge && pattern == Pattern::RealTime,
         chunk_rows: settings.chunk_rows,
         // Latency first: what is not a batch goes out whole.
@@ -107,6 +116,8 @@ mod tests {
     use super::*;
 
     const SETTINGS: RouterSettings = RouterSettings {
+        is_enabled: true,
+        soft_percent: 70,
         real_time_max_entities: 100,
         real_time_max_features: 50,
         real_time_deadline_millis: 100,

@@ -117,7 +117,7 @@ impl Session {
             tally: Tally::default(),
             failure: None,
             hedge_at: None,
-            soft_at: now.plus(route.deadline_millis.saturating_mul(SOFT_PERCENT) / 100),
+            soft_at: now.plus(route.soft_millis),
             hard_at: now.plus(route.deadline_millis),
             is_answered: false,
             is_queued: false,
@@ -488,10 +488,6 @@ impl Session {
         Rules::new(*view.lifetimes(), self.ask.max_staleness, self.ask.consistency, now).early_by(self.early_millis)
     }
 }
-
-/// The part of a deadline, in per cent, after which a stale answer is better than waiting on: what is left is for the way
-/// back and for those rows of which there is nothing at all.
-const SOFT_PERCENT: u64 = 70;
 
 impl Missing {
     fn new(place: usize, known: Option<Rc<Row>>) -> Missing {

@@ -198,13 +198,13 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::key::{Scope, Space, Subject};
+    use crate::model::key::{Names, Scope, Space, Subject};
     use crate::model::row::{RowBuilder, Schema};
     use crate::model::time::EventTime;
     use crate::model::value::{Cell, Status};
 
     fn row(entity: u8, value: &str) -> Rc<Row> {
-        let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), &["id"]));
+        let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
         let schema = Rc::new(Schema::new(space, Box::new([]), Box::new(["a".into()])).unwrap());
         let entity = [entity];
         let mut builder = RowBuilder::new(schema, &entity);

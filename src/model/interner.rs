@@ -76,11 +76,11 @@ fn hash<'a>(space: &Space, join_keys: impl Iterator<Item = &'a str>, features: i
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::key::{Scope, Subject};
+    use crate::model::key::{Names, Scope, Subject};
 
     #[test]
     fn the_same_columns_share_one_schema() {
-        let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), &["id"]));
+        let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
         let mut interner = Interner::default();
         let mut schema = |keys: &[&'static str], features: &[&'static str]| {
             interner.schema(&space, keys.iter().copied(), features.iter().copied())

@@ -33,13 +33,24 @@ pub enum Subject<'a> {
     /// Features of several views that are only known together, each column a full reference.
     Views(&'a [&'a str]),
     /// Features of a feature service, each column named as the origin names it.
-    Service {
-        /// The service's name.
-        name: &'a str,
-        /// Whether the origin is asked for names with their view. Some features come back under one form only, and under
-        /// short names nobody can tell a member's view, so the two keep apart.
-        has_full_names: bool,
-    },
+    Service(&'a str),
+}
+
+/// How the origin is asked to name features. Some come back under one form only: Feast leaves those of on-demand views
+/// in Python mode out of full names, and under short names nobody can tell the view of a service's member. So rows of the
+/// two forms keep apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Names {
+    /// `feature`.
+    Short,
+    /// `view__feature`.
+    Full,
+}
+
+impl From<bool> for Names {
+    fn from(is_full: bool) -> Names {
+        if is_full { Names::Full } else { Names::Short }
+    }
 }
 
 /// The part of a key that all entities of one view share.
@@ -50,9 +61,9 @@ pub struct Space {
 }
 
 impl Space {
-    /// The space of `subject` in `scope`, keyed by `columns`, whose order does not matter.
+    /// The space of `subject` in `scope`, keyed by `columns` in the order in which their values stand in its keys.
     #[must_use]
-    pub fn new(scope: &Scope, subject: Subject<'_>, columns: &[&str]) -> Space {
+    pub fn new(scope: &Scope, subject: Subject<'_>, names: Names, columns: &[&str]) -> Space {
         let mut bytes = Vec::with_capacity(64);
         write_part(&mut bytes, b'p', scope.project.as_bytes());
         if let Some(authorisation) = &scope.authorisation {
@@ -70,12 +81,15 @@ impl Space {
                 }
                 sorted.join("+")
             }
-            Subject::Service { name, has_full_names } => {
-                write_part(&mut bytes, if has_full_names { b'S' } else { b's' }, name.as_bytes());
+            Subject::Service(name) => {
+                write_part(&mut bytes, b's', name.as_bytes());
                 name.to_owned()
             }
         };
-        for column in sorted(columns.iter().copied()) {
+        if names == Names::Full {
+            bytes.push(b'f');
+        }
+        for column in columns {
             write_part(&mut bytes, b'c', column.as_bytes());
         }
         // Closes the list of columns, so that no first value can be read as one more of them.
@@ -179,7 +193,7 @@ mod tests {
     use super::*;
 
     fn full_key(view: &str, columns: &[&str], values: &[EntityValue<'_>]) -> Vec<u8> {
-        let mut key = Space::new(&Scope::project("p"), Subject::View(view), columns).as_bytes().to_vec();
+        let mut key = Space::new(&Scope::project("p"), Subject::View(view), Names::Short, columns).as_bytes().to_vec();
         for value in values {
             value.encode(&mut key);
         }
@@ -218,25 +232,17 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_key_columns_does_not_matter_to_the_space() {
-        let scope = Scope::project("p");
-        assert_eq!(
-            Space::new(&scope, Subject::View("v"), &["a", "b"]),
-            Space::new(&scope, Subject::View("v"), &["b", "a"])
-        );
-    }
-
-    #[test]
     fn projects_views_versions_and_services_keep_apart() {
         let (one, two) = (Scope::project("one"), Scope::project("two"));
         let spaces = [
-            Space::new(&one, Subject::View("v"), &["id"]),
-            Space::new(&two, Subject::View("v"), &["id"]),
-            Space::new(&one, Subject::View("v@v2"), &["id"]),
-            Space::new(&one, Subject::Service { name: "v", has_full_names: true }, &["id"]),
-            Space::new(&one, Subject::Service { name: "v", has_full_names: false }, &["id"]),
-            Space::new(&one, Subject::Views(&["v"]), &["id"]),
-            Space::new(&one, Subject::View("v"), &["i", "d"]),
+            Space::new(&one, Subject::View("v"), Names::Short, &["id"]),
+            Space::new(&two, Subject::View("v"), Names::Short, &["id"]),
+            Space::new(&one, Subject::View("v@v2"), Names::Short, &["id"]),
+            Space::new(&one, Subject::Service("v"), Names::Full, &["id"]),
+            Space::new(&one, Subject::Service("v"), Names::Short, &["id"]),
+            Space::new(&one, Subject::Views(&["v"]), Names::Short, &["id"]),
+            Space::new(&one, Subject::View("v"), Names::Short, &["i", "d"]),
+            Space::new(&one, Subject::View("v"), Names::Short, &["d", "i"]),
         ];
         for (index, left) in spaces.iter().enumerate() {
             for right in spaces.iter().skip(index + 1) {
@@ -247,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_store_key_stays_short_whatever_the_entity() {
-        let space = Space::new(&Scope::project("p"), Subject::View("v"), &["id"]);
+        let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
         let mut entity = Vec::new();
         EntityValue::Text(&"x".repeat(100_000)).encode(&mut entity);
         let key = StoreKey::new("features", &space, &entity);

@@ -396,10 +396,10 @@ impl<'a> RowBuilder<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::key::{EntityValue, Scope, Subject};
+    use crate::model::key::{EntityValue, Names, Scope, Subject};
 
     fn space() -> Rc<Space> {
-        Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), &["id"]))
+        Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]))
     }
 
     fn cell(fetched_at: u64) -> Cell {

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use foldhash::fast::FixedState;
 use lru::LruCache;
 
-use crate::model::key::{Scope, Space, Subject};
+use crate::model::key::{Names, Scope, Space, Subject};
 use crate::model::order::sorted;
 use crate::model::request::{Columns, Lifetimes, ViewAsk};
 use crate::model::time::Instant;
@@ -222,12 +222,8 @@ impl Planner {
         // The rows of a service carry its members, so knowing the members and having fresh rows is one thing.
         lifetimes.ttl = lifetimes.ttl.min(self.project.membership_ttl);
         let key_columns = key_columns(known.map(|facts| facts.key_columns.as_slice()), &columns)?;
-        let space = space(
-            &self.project.scope,
-            Subject::Service { name: service, has_full_names: full_feature_names },
-            &key_columns,
-            &columns,
-        );
+        let space =
+            space(&self.project.scope, Subject::Service(service), full_feature_names.into(), &key_columns, &columns);
         let ask = ViewAsk::new(space, Columns::All, lifetimes, self.project.seed);
         Some(Plan {
             views: Rc::new([ask]),
@@ -296,7 +292,7 @@ impl Planner {
                 Some(view) if groups == views.len() => Subject::View(view),
                 _ => Subject::Views(&views),
             };
-            let space = space(&self.project.scope, subject, &key_columns, &columns);
+            let space = space(&self.project.scope, subject, full_names.into(), &key_columns, &columns);
             let lifetimes = match facts {
                 Some(facts) => facts.lifetimes,
                 None => self.strictest(&views),
@@ -402,9 +398,9 @@ fn key_columns(known: Option<&[String]>, columns: &[Box<str>]) -> Option<Vec<usi
     Some(numbers)
 }
 
-fn space(scope: &Scope, subject: Subject<'_>, key_columns: &[usize], columns: &[Box<str>]) -> Rc<Space> {
+fn space(scope: &Scope, subject: Subject<'_>, form: Names, key_columns: &[usize], columns: &[Box<str>]) -> Rc<Space> {
     let names: Vec<&str> = key_columns.iter().filter_map(|&number| columns.get(number)).map(|name| &**name).collect();
-    Rc::new(Space::new(scope, subject, &names))
+    Rc::new(Space::new(scope, subject, form, &names))
 }
 
 fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cache::memory::Budget;
-use crate::config::Config;
+use crate::config::{Config, View};
 use crate::engine::breaker::BreakerSettings;
 use crate::engine::limiter::LimiterSettings;
 use crate::engine::router::RouterSettings;
@@ -20,30 +20,39 @@ pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
         key_prefix: config.l2.key_prefix.clone(),
         ttl_seconds: config.l2.ttl_seconds,
         timeout_millis: config.l2.timeout_ms,
-        write_interval_millis: 1_000,
-        writes_per_day: None,
+        write_interval_millis: config.l2.write_interval_ms,
+        writes_per_day: config.l2.writes_per_day,
     };
+    let Config { routing, deadlines, breaker, load, .. } = config;
     Settings {
         l1: Budget { entries: config.l1.max_entries, bytes: config.l1.max_bytes },
         stores: Some(l2).filter(|_| config.l2.enabled).into_iter().collect(),
         origin_timeout_millis: config.origin.timeout_ms,
         router: RouterSettings {
-            real_time_max_entities: 100,
-            real_time_max_features: 50,
-            real_time_deadline_millis: 100,
-            batch_min_entities: 1_000,
-            batch_min_features: 20,
-            chunk_rows: 500,
-            max_calls: 4,
-            deadline_millis: 5_000,
-            does_hedge: true,
+            is_enabled: routing.enabled,
+            real_time_max_entities: routing.real_time_max_entities,
+            real_time_max_features: routing.real_time_max_features,
+            real_time_deadline_millis: routing.real_time_deadline_ms,
+            batch_min_entities: routing.batch_min_entities,
+            batch_min_features: routing.batch_min_features,
+            chunk_rows: routing.chunk_rows,
+            max_calls: routing.max_calls,
+            deadline_millis: deadlines.default_ms,
+            soft_percent: deadlines.soft_percent,
+            does_hedge: deadlines.hedging,
         },
-        breaker: BreakerSettings { is_enabled: true, window: 20, failure_percent: 50, open_millis: 5_000, probes: 3 },
-        limiter: LimiterSettings { is_adaptive: true, max: 64 },
-        has_adaptive_timeouts: true,
-        is_singleflight: true,
-        early_beta_permille: 1_000,
-        max_sessions: 1_000,
+        breaker: BreakerSettings {
+            is_enabled: breaker.enabled,
+            window: breaker.window,
+            failure_percent: breaker.failure_percent,
+            open_millis: breaker.open_ms,
+            probes: breaker.probes,
+        },
+        limiter: LimiterSettings { is_adaptive: load.adaptive_concurrency, max: load.max_origin_calls },
+        has_adaptive_timeouts: deadlines.adaptive_timeouts,
+        is_singleflight: config.singleflight.enabled,
+        early_beta_permille: permille(config.freshness.early_refresh_percent),
+        max_sessions: load.max_waiting,
         seed,
     }
 }
@@ -51,21 +60,19 @@ pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
 /// What the planner is told.
 pub(super) fn project(config: &Config, seed: u64) -> Project {
     let freshness = &config.freshness;
-    let lifetimes = |ttl_seconds: Option<u64>| Lifetimes {
-        ttl: ttl_seconds.unwrap_or(freshness.ttl_seconds).saturating_mul(1_000),
-        jitter_permille: 0,
-        revalidate: 60_000,
-        max_age: None,
-        grace: freshness.grace_seconds.saturating_mul(1_000),
-        negative_ttl: freshness.negative_ttl_seconds.saturating_mul(1_000),
+    let millis = |seconds: u64| seconds.saturating_mul(1_000);
+    let lifetimes = |view: Option<&View>| Lifetimes {
+        ttl: millis(view.and_then(|view| view.ttl_seconds).unwrap_or(freshness.ttl_seconds)),
+        jitter_permille: permille(freshness.ttl_jitter_percent),
+        revalidate: millis(freshness.revalidate_seconds),
+        max_age: view.and_then(|view| view.max_age_seconds).or(freshness.max_age_seconds).map(millis),
+        grace: millis(freshness.grace_seconds),
+        negative_ttl: millis(freshness.negative_ttl_seconds),
     };
-    let facts = |join_keys: &[String], ttl_seconds| ViewFacts {
-        key_columns: join_keys.to_vec(),
-        lifetimes: lifetimes(ttl_seconds),
-    };
+    let facts = |join_keys: &[String], view| ViewFacts { key_columns: join_keys.to_vec(), lifetimes: lifetimes(view) };
     let (mut views, mut services) = (BTreeMap::new(), BTreeMap::new());
     for (name, view) in &config.views {
-        views.insert(name.clone(), facts(&view.join_keys, view.ttl_seconds));
+        views.insert(name.clone(), facts(&view.join_keys, Some(view)));
     }
     for (name, service) in &config.feature_services {
         services.insert(name.clone(), facts(&service.join_keys, None));
@@ -80,6 +87,10 @@ pub(super) fn project(config: &Config, seed: u64) -> Project {
         registry_ttl: config.registry.as_ref().map(|registry| registry.ttl_seconds.saturating_mul(1_000)),
         seed,
     }
+}
+
+fn permille(percent: u64) -> u32 {
+    u32::try_from(percent.saturating_mul(10)).unwrap_or(u32::MAX)
 }
 
 /// A path under a base URL, which may end with a slash and have a path of its own.

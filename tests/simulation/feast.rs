@@ -29,13 +29,17 @@ fn features_come_in_the_order_of_the_request_warm_and_cold() {
 }
 
 #[test]
-fn full_names_carry_the_view_and_share_the_rows_of_short_ones() {
+fn full_names_carry_the_view_and_have_rows_of_their_own_since_feast_answers_some_features_in_one_form_only() {
     let mut world = World::new();
     world.feast(&request(&["score"], [1]));
     let body = request(&["score"], [1]).replace("}}", r#"},"full_feature_names":true}"#);
-    let answer = world.feast(&body);
-    assert!(answer.is_immediate);
-    assert_eq!(answer.names(), ["driver_id", "stats__score"]);
+    for is_warm in [false, true] {
+        let answer = world.feast(&body);
+        assert_eq!(
+            (answer.is_immediate, answer.names()),
+            (is_warm, vec!["driver_id".to_owned(), "stats__score".to_owned()])
+        );
+    }
 }
 
 #[test]
@@ -248,7 +252,11 @@ fn versions_go_out_as_feast_spells_them() {
 fn the_order_of_columns_counts_where_it_is_not_known_what_keys_a_view() {
     let mut world = World::with_http_origin(|_| {});
     let body = |columns: &str| format!(r#"{{"features":["stats:a"],"entities":{{{columns}}}}}"#);
-    for (columns, value) in [(r#""driver":[1],"driver_id":[2]"#, "20"), (r#""driver_id":[2],"driver":[1]"#, "10")] {
+    for (columns, value) in [
+        (r#""driver":[1],"driver_id":[2]"#, "20"),
+        (r#""driver_id":[2],"driver":[1]"#, "10"),
+        (r#""driver_id":[1],"driver":[2]"#, "21"),
+    ] {
         world.scripted.push_back((200, one_row(&value[..1], &[("a", value)])));
         assert_eq!(world.feast(&body(columns)).column("a"), [value]);
         assert_eq!(world.feast(&body(columns)).column("a"), [value]);

@@ -61,7 +61,7 @@ fn an_entity_that_a_request_repeats_costs_one_row() {
 
 #[test]
 fn a_row_past_its_time_to_live_is_fetched_anew() {
-    let mut world = World::new();
+    let mut world = World::with(|config| config.freshness.ttl_jitter_percent = 0);
     let body = request(&["score"], [1]);
     world.feast(&body);
     world.pass_seconds(300);
