@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 
-use crate::host::table;
+use crate::config::Config;
 use crate::model::time::Instant;
 use crate::service::{End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Reply, Service, Step, Task};
 
@@ -43,8 +43,13 @@ impl Core {
     /// Which key of the configuration cannot be used.
     #[wasm_bindgen(constructor)]
     pub fn new(config: JsValue, seed: u64) -> Result<Core, JsError> {
+        let config = if config.is_undefined() {
+            Config::default()
+        } else {
+            Config::parse(serde_wasm_bindgen::Deserializer::from(config))?
+        };
         Ok(Core {
-            service: Service::new(table::config(&config)?, seed),
+            service: Service::new(config, seed),
             input: Vec::new(),
             reply: None,
             orders: Vec::new(),

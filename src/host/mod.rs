@@ -5,4 +5,5 @@ pub mod js;
 #[cfg(feature = "worker")]
 pub mod worker;
 
+#[cfg(feature = "worker")]
 mod table;
