@@ -71,6 +71,9 @@ impl Rules {
         // The same row has the same time to live everywhere: its hash says which part of the jitter it gets.
         let ttl = ttl - ((self.jitter * (hash >> 40)) >> 24);
         let ttl = if cell.is_negative { ttl.min(negative_ttl) } else { ttl };
+        // An entity that the origin now knows is not to be missed for longer than was said, and what has no time to live is
+        // not wanted without asking.
+        let revalidate = if cell.is_negative || ttl == 0 { 0 } else { revalidate };
         if age <= ttl.min(self.max_staleness) {
             return if age.saturating_add(self.early) <= ttl { Freshness::Fresh } else { Freshness::Due };
         }
@@ -139,7 +142,7 @@ mod tests {
     #[test]
     fn an_unknown_entity_is_asked_for_again_sooner() {
         assert_eq!(judge(30, Status::NotFound, None, Consistency::Eventual), Freshness::Fresh);
-        assert_eq!(judge(31, Status::NotFound, None, Consistency::Eventual), Freshness::Due);
+        assert_eq!(judge(31, Status::NotFound, None, Consistency::Eventual), Freshness::Late);
         assert_eq!(judge(31, Status::NullValue, None, Consistency::Eventual), Freshness::Fresh);
     }
 

@@ -23,4 +23,5 @@ mod input;
 mod native;
 mod patterns;
 mod rows;
+mod switches;
 mod tiers;

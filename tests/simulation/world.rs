@@ -338,8 +338,9 @@ impl World {
                 if !self.is_store_down {
                     for (key, _) in &entries {
                         let last = self.written.insert(key.to_string(), self.now);
-                        let rested = last.is_none_or(|last| self.now >= last + 1_000);
-                        assert!(rested || self.has_restarted, "{key} was written twice within a second");
+                        let interval = self.service.config().l2.write_interval_ms;
+                        let rested = last.is_none_or(|last| self.now >= last + interval);
+                        assert!(rested || self.has_restarted, "{key} was written twice within {interval} ms");
                     }
                     self.store.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
                 }
