@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use crate::cache::codec;
 use crate::engine::flight::Role;
+use crate::engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use crate::engine::limiter::CallOutcome;
 use crate::engine::session::{Session, Stage};
 use crate::engine::store::{Store, StoreSettings};
@@ -234,7 +235,7 @@ impl Engine {
                 continue;
             }
             let timeout_millis = if self.settings.has_adaptive_timeouts {
-                store.latency.timeout(store.settings.timeout_millis)
+                store.latency.timeout(MIN_STORE_MILLIS, store.settings.timeout_millis)
             } else {
                 store.settings.timeout_millis
             };
@@ -281,7 +282,7 @@ impl Engine {
                 break;
             }
             let timeout_millis = if self.settings.has_adaptive_timeouts {
-                self.origin.latency.timeout(self.settings.origin_timeout_millis)
+                self.origin.latency.timeout(MIN_ORIGIN_MILLIS, self.settings.origin_timeout_millis)
             } else {
                 self.settings.origin_timeout_millis
             };
@@ -419,7 +420,8 @@ impl Engine {
 
     /// How long a flight may go on without a sign of life.
     fn lease_millis(&self) -> u64 {
-        let stores: u64 = self.stores.iter().map(|store| store.latency.timeout(store.settings.timeout_millis)).sum();
+        let timeout = |store: &Store| store.latency.timeout(MIN_STORE_MILLIS, store.settings.timeout_millis);
+        let stores: u64 = self.stores.iter().map(timeout).sum();
         stores + LOST_AFTER_MILLIS
     }
 }

@@ -57,19 +57,25 @@ impl Latency {
         None
     }
 
-    /// How long an operation may take: a few times what nearly all take, and never more than `ceiling`.
+    /// How long an operation may take: a few times what nearly all take, at least `floor` and never more than `ceiling`,
+    /// in milliseconds.
     #[must_use]
-    pub fn timeout(&self, ceiling: u64) -> u64 {
+    pub fn timeout(&self, floor: u64, ceiling: u64) -> u64 {
         let usual = self.quantile(990).unwrap_or(u64::MAX);
-        usual.saturating_mul(TIMEOUT_FACTOR).max(MIN_TIMEOUT_MILLIS).min(ceiling)
+        usual.saturating_mul(TIMEOUT_FACTOR).max(floor).min(ceiling)
     }
 }
 
 /// How many times the 99th percentile an operation may take before it counts as lost.
 const TIMEOUT_FACTOR: u64 = 4;
 
-/// A tier that mostly answers at once may still pause for garbage or a connection.
-const MIN_TIMEOUT_MILLIS: u64 = 50;
+/// The least timeout of a store: one that mostly answers at once may still pause for garbage or a connection.
+pub const MIN_STORE_MILLIS: u64 = 50;
+
+/// The least timeout of the origin. There is nobody to ask after it, so giving up early gains nothing but the place of a
+/// call that hangs, and a server of features may well pause for a second when it collects garbage, reads its registry
+/// again or is being replaced.
+pub const MIN_ORIGIN_MILLIS: u64 = 2_000;
 
 fn bucket(millis: u64) -> usize {
     if millis < EXACT {
@@ -121,11 +127,11 @@ mod tests {
     #[test]
     fn a_tier_that_has_become_slow_gets_more_time_and_never_more_than_its_ceiling() {
         let mut latency = Latency::default();
-        assert_eq!(latency.timeout(500), 500);
+        assert_eq!(latency.timeout(50, 500), 500);
         (0..1_000).for_each(|_| latency.record(2));
-        assert_eq!(latency.timeout(500), 50);
+        assert_eq!(latency.timeout(50, 500), 50);
         (0..1_000).for_each(|_| latency.record(100));
-        assert!((400..=500).contains(&latency.timeout(500)));
-        assert_eq!(latency.timeout(60), 60);
+        assert!((400..=500).contains(&latency.timeout(50, 500)));
+        assert_eq!(latency.timeout(50, 60), 60);
     }
 }

@@ -139,6 +139,18 @@ fn what_the_origin_refuses_is_refused_although_a_part_of_it_is_known() {
 }
 
 #[test]
+fn an_origin_that_is_mostly_quick_may_pause() {
+    let mut world = World::with_http_origin(|_| {});
+    world.origin_millis = 2;
+    for id in 0..200 {
+        world.feast(&request(&["score"], [id]));
+    }
+    world.origin_millis = 1_500;
+    let answer = world.feast(&request(&["score"], [0, 1_000]));
+    assert_eq!(answer.statuses("score"), ["PRESENT", "PRESENT"]);
+}
+
+#[test]
 fn an_origin_that_cannot_be_reached_or_is_late_is_said_so() {
     let mut world = World::with_http_origin(|_| {});
     for (origin, status) in [(Origin::IsDown, 502), (Origin::IsSlow, 504)] {
