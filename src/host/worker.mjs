@@ -46,8 +46,25 @@ function problem(status, name, title, detail) {
 
 const originProblem = (detail) => problem(502, "origin-unreachable", "The origin could not answer", detail);
 
+/** How much of a body that nobody wants is read, so that its sender hears the answer before the connection ends, in bytes. */
+const LINGER_BYTES = 32 * 1024 * 1024;
+
+/** Reads on and keeps nothing: a connection that is closed on a client that still sends loses the answer (RFC 9112, 9.6). */
+async function discard(body) {
+	let length = 0;
+	try {
+		// Ends, and so cancels the body, past the bound.
+		for await (const chunk of body) {
+			length += chunk.length;
+			if (length > LINGER_BYTES) return;
+		}
+	} catch {
+		// It is gone already.
+	}
+}
+
 /**
- * The body's bytes, or `undefined` where there are more than `limit`; then no more is read than shows it.
+ * The body's bytes, or `undefined` where there are more than `limit`; then no more is kept than shows it.
  *
  * @param {Request | Response} message
  */
@@ -60,7 +77,7 @@ async function read(message, limit) {
 	if (announced !== null && !headers.has("content-encoding")) return new Uint8Array(await message.arrayBuffer());
 	const chunks = [];
 	let length = 0;
-	for await (const chunk of body) {
+	for await (const chunk of body.values({ preventCancel: true })) {
 		length += chunk.length;
 		if (length > limit) return undefined;
 		chunks.push(chunk);
@@ -146,10 +163,12 @@ class Exchange {
 			redirect: "manual",
 			signal,
 		});
+		const taken = await read(answer, limit);
+		if (taken === undefined) await answer.body.cancel();
 		return {
 			status: answer.status,
 			contentType: answer.headers.get("content-type") ?? undefined,
-			body: await read(answer, limit),
+			body: taken,
 		};
 	}
 
@@ -210,7 +229,11 @@ export default {
 		heal();
 		const limit = body_limit(env, method, path);
 		// One byte more than the limit is enough for the core to refuse it.
-		const body = limit > 0 ? ((await read(request, limit)) ?? new Uint8Array(limit + 1)) : undefined;
+		let body = limit > 0 ? await read(request, limit) : undefined;
+		if (limit > 0 && body === undefined) {
+			await discard(request.body);
+			body = new Uint8Array(limit + 1);
+		}
 		return new Promise((resolve) => {
 			const exchange = new Exchange(request, env, body, resolve);
 			try {

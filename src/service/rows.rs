@@ -278,6 +278,11 @@ impl Service {
                 OriginFailure::Unintelligible("an answer larger than `limits.origin_body_bytes`".to_owned())
             }
         })?;
+        // A redirect is a matter of this service's configuration, and no answer for its caller.
+        if (300..400).contains(&reply.status) {
+            let reason = format!("a redirect ({}), which is not followed", reply.status);
+            return Err(OriginFailure::Unintelligible(reason));
+        }
         if reply.status != 200 {
             let OriginReply { status, content_type, body } = reply;
             return Err(OriginFailure::Refused { status, content_type, body });

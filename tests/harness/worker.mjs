@@ -47,17 +47,26 @@ import { freePort, serve } from "../../scripts/lib/workerd.mjs";
  * @param {string | false} [options.persist] a folder for KV; without one, KV is empty and ends with the Worker
  * @param {number} [options.port] without it, a free one
  * @param {boolean} [options.countKv] puts the counting entry before the Worker
+ * @param {boolean} [options.canTrap] puts the trapping entry before the Worker
  * @returns {Promise<TestWorker>}
  */
-export async function startWorker({ vars = {}, origin, authorization, persist = false, port, countKv = false } = {}) {
+export async function startWorker({
+	vars = {},
+	origin,
+	authorization,
+	persist = false,
+	port,
+	countKv = false,
+	canTrap = false,
+} = {}) {
 	const file = readWranglerToml();
 	let config = file.vars?.[CONFIG_VARIABLE] ?? {};
 	if (origin !== undefined) config = overlay(config, { origin: { kind: "http", url: origin.url ?? origin } });
 	const bindings = { ...file.vars, [CONFIG_VARIABLE]: overlay(config, vars) };
 	if (authorization !== undefined) bindings[AUTHORIZATION_SECRET] = authorization;
-	const entry = countKv
-		? { name: "counting-entry.mjs", contents: readFileSync(new URL("counting-entry.mjs", import.meta.url), "utf8") }
-		: undefined;
+	const name = countKv ? "counting-entry.mjs" : "trapping-entry.mjs";
+	const entry =
+		countKv || canTrap ? { name, contents: readFileSync(new URL(name, import.meta.url), "utf8") } : undefined;
 	const logs = [];
 	const wantedPort = port ?? (await freePort());
 	const { url, miniflare, stop } = await serve({

@@ -1,0 +1,57 @@
+// What a scripted origin answers where a real Feast would: a value for each feature and row, made of both names, so that a mix-up shows.
+
+/** The value of a feature of an entity, as the scripted origin has it. */
+export const valueOf = (feature, entity) => `${feature} of ${entity}`;
+
+/**
+ * The answer of a Feast server to one request for features, keyed by its first entity column.
+ *
+ * @param {import("./origin.mjs").OriginRequest} request
+ * @returns {import("./origin.mjs").OriginAnswer}
+ */
+export function answerFeatures({ json }) {
+	const [[column, rows]] = Object.entries(json.entities);
+	const shortName = (reference) => reference.split(":").at(-1);
+	const time = "2026-01-02T03:04:05Z";
+	const result = (values, event) => ({
+		values,
+		statuses: values.map(() => "PRESENT"),
+		event_timestamps: values.map(() => event),
+	});
+	return {
+		json: {
+			results: [
+				result(rows, "1970-01-01T00:00:00Z"),
+				...json.features.map((feature) =>
+					result(
+						rows.map((row) => valueOf(shortName(feature), row)),
+						time,
+					),
+				),
+			],
+			metadata: {
+				feature_names: [
+					column,
+					...json.features.map((feature) =>
+						json.full_feature_names ? feature.replace(":", "__") : shortName(feature),
+					),
+				],
+			},
+		},
+	};
+}
+
+/** A request of Feast's form: features of the view `stats` for drivers. */
+export const ask = (features, drivers) => ({
+	features: features.map((feature) => `stats:${feature}`),
+	entities: { driver_id: drivers },
+});
+
+/** How many of something: `range(3)` is 0, 1, 2. */
+export const range = (count, from = 0) => Array.from({ length: count }, (_, index) => from + index);
+
+/** The values of one feature in an answer of Feast's form. */
+export const column = (answer, feature) => answer.results[answer.metadata.feature_names.indexOf(feature)].values;
+
+/** The statuses of one feature in an answer of Feast's form. */
+export const statuses = (answer, feature) => answer.results[answer.metadata.feature_names.indexOf(feature)].statuses;

@@ -1,0 +1,41 @@
+// A test's entry before the built Worker: makes the wasm instance trap, as a fault in it would, by handing it addresses that are not its own.
+//
+//   PUT /__test/trap   with `begin` or `resume`: the next request traps as it begins, or as it goes on after I/O
+
+let next = "";
+
+const OUTSIDE = 0xff_ff_ff_00;
+
+/** An export that traps when it is its turn. */
+const trapping =
+	(when, call, spoil) =>
+	(...args) => {
+		if (next !== when) return call(...args);
+		next = "";
+		return call(...spoil(args));
+	};
+
+const { Instance } = WebAssembly;
+WebAssembly.Instance = function TrappingInstance(...args) {
+	const { exports } = new Instance(...args);
+	const spoiled = { ...exports };
+	// The sixth argument is the address of the request's body.
+	spoiled.begin = trapping("begin", exports.begin, (args) => args.with(5, OUTSIDE));
+	for (const [name, call] of Object.entries(exports)) {
+		if (!name.includes("closures_____invoke")) continue;
+		spoiled[name] = trapping("resume", call, ([, , ...rest]) => [OUTSIDE, OUTSIDE, ...rest]);
+	}
+	return { exports: spoiled };
+};
+
+const { default: worker } = await import("./index.js");
+
+export const direct = {
+	async fetch(request, env, ctx) {
+		if (!request.url.endsWith("/__test/trap")) return worker.fetch(request, env, ctx);
+		next = await request.text();
+		return new Response(null, { status: 204 });
+	},
+};
+
+export default direct;

@@ -1,0 +1,242 @@
+// A bad tier costs its own share alone: KV and the origin fail on the real runtime in each way they can, and what can be served is.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import { answerFeatures, ask, column, range, statuses, valueOf } from "../harness/features.mjs";
+import { startOrigin } from "../harness/origin.mjs";
+import { startWorker } from "../harness/worker.mjs";
+
+const FEAST = "/get-online-features";
+const VIEWS = { stats: { join_keys: ["driver_id"] } };
+/** How long the origin is down under load; the figure in docs/resilience.md is for 60. */
+const OUTAGE_SECONDS = Number(process.env.FEATHEREDGE_OUTAGE_SECONDS ?? 3);
+
+let nextDriver = 0;
+/** Drivers that nobody has asked for. */
+const fresh = (count) => {
+	nextDriver += count;
+	return range(count, nextDriver - count);
+};
+const wait = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
+
+/** @type {import("../harness/origin.mjs").Origin} */
+let origin;
+before(async () => {
+	origin = await startOrigin(answerFeatures);
+});
+afterEach(() => {
+	origin.reset();
+	origin.answer(answerFeatures);
+});
+after(() => origin?.stop());
+
+describe("KV", () => {
+	/** @type {import("../harness/worker.mjs").TestWorker} */
+	let worker;
+	// A breaker would hide KV from the requests that are to meet its faults.
+	before(async () => {
+		worker = await startWorker({
+			origin,
+			countKv: true,
+			vars: { views: VIEWS, l2: { timeout_ms: 150 }, breaker: { enabled: false } },
+		});
+	});
+	afterEach(() => worker.resetKv());
+	after(() => worker?.stop());
+
+	for (const [name, faults] of Object.entries({
+		"fails to read": { get: { error: "KV GET failed: 500" } },
+		"hangs on reads": { get: { hang: true } },
+		"is slow to read": { get: { delayMs: 1_000 } },
+		"fails to write": { put: { error: "KV PUT failed: 429 Too Many Requests" } },
+		"hangs on writes": { put: { hang: true } },
+		"returns rubbish": { value: { text: "not a row" } },
+		"returns an empty text": { value: { text: "" } },
+	})) {
+		test(`it ${name}: the origin answers, and nobody waits`, async () => {
+			const body = ask(["a"], fresh(5));
+			await worker.post(FEAST, body);
+			await wait(100);
+			await worker.faultKv(faults);
+			const other = ask(["a", "b"], [...body.entities.driver_id, ...fresh(2)]);
+			const started = Date.now();
+			const reply = await worker.post(FEAST, other);
+			assert.equal(reply.status, 200);
+			assert.ok(Date.now() - started < 900, `${Date.now() - started} ms`);
+			assert.deepEqual(
+				column(await reply.json(), "b"),
+				other.entities.driver_id.map((driver) => valueOf("b", driver)),
+			);
+		});
+	}
+
+	test("it fails on half its reads: no request does", async (context) => {
+		let failed = 0;
+		for (const round of range(20)) {
+			await worker.faultKv(round % 2 === 0 ? { get: { error: "KV GET failed: 500" } } : {});
+			const replies = await Promise.all(range(20).map(() => worker.post(FEAST, ask(["a"], fresh(2)))));
+			failed += replies.filter(({ status }) => status !== 200).length;
+			await Promise.all(replies.map((reply) => reply.arrayBuffer()));
+		}
+		context.diagnostic(`400 requests, 10 of 20 rounds of reads failed, ${failed} failed requests`);
+		assert.equal(failed, 0);
+	});
+});
+
+test("a KV that keeps failing is left alone, and asked again later", async () => {
+	const worker = await startWorker({
+		origin,
+		countKv: true,
+		vars: { views: VIEWS, breaker: { open_ms: 500, window: 10 } },
+	});
+	try {
+		await worker.faultKv({ get: { error: "KV GET failed: 500" }, put: { error: "KV PUT failed: 500" } });
+		for (const driver of fresh(40)) assert.equal((await worker.post(FEAST, ask(["a"], [driver]))).status, 200);
+		const { bulkGet } = await worker.kvCounts();
+		assert.ok(bulkGet < 20, `${bulkGet} reads of 40 requests`);
+		await worker.resetKv();
+		await wait(600);
+		for (const driver of fresh(20)) await worker.post(FEAST, ask(["a"], [driver]));
+		assert.ok((await worker.kvCounts()).bulkGet >= 10, "its reads succeed, so it is asked again");
+	} finally {
+		await worker.stop();
+	}
+});
+
+describe("the origin", () => {
+	/** @type {import("../harness/worker.mjs").TestWorker} */
+	let worker;
+	const vars = {
+		views: VIEWS,
+		origin: { timeout_ms: 400 },
+		limits: { origin_body_bytes: 100_000 },
+		breaker: { enabled: false },
+	};
+	before(async () => {
+		worker = await startWorker({ origin, vars });
+	});
+	after(() => worker?.stop());
+
+	const WHOLE = '{"results":[],"metadata":{"feature_names":[]}}';
+	for (const [name, answer, status] of [
+		["hangs", { hang: true }, 504],
+		["closes the connection", { drop: true }, 502],
+		["ends in the middle of its answer", { chunks: ['{"results":['], drop: true }, 502],
+		["redirects elsewhere", { status: 302, headers: { location: "http://127.0.0.1:9/elsewhere" } }, 502],
+		["sends more than is taken", { body: `{"results":[],"x":"${"y".repeat(200_000)}"}` }, 502],
+		["sends more than is taken, in chunks", { chunks: range(20).map(() => "y".repeat(10_000)) }, 502],
+		["sends no JSON", { body: "<html>Bad gateway</html>" }, 502],
+		["sends nothing", { body: "" }, 502],
+		["sends JSON of another form", { json: { hello: "world" } }, 502],
+		["sends nesting without end", { body: "[".repeat(10_000) }, 502],
+		["sends columns of another length", { body: WHOLE.replace("[]", '[{"values":[1,2,3]}]') }, 502],
+		["sends bytes that are no UTF-8", { body: Buffer.from([0x22, 0xff, 0xfe, 0x22]) }, 502],
+	]) {
+		test(`it ${name}: ${status} with a clear reason, and the next request is served`, async () => {
+			origin.answer(answer);
+			const reply = await worker.post(FEAST, ask(["a"], fresh(1)));
+			const text = await reply.text();
+			assert.equal(reply.status, status, text);
+			assert.match(JSON.parse(text), /origin/);
+			const native = await worker.post("/v1/features", { entity_ids: fresh(1), feature_names: ["stats:a"] });
+			assert.equal(native.status, status);
+			const problem = await native.json();
+			assert.match(problem.type, /^urn:featheredge:problem:origin-/);
+			origin.answer(answerFeatures);
+			assert.equal((await worker.post(FEAST, ask(["a"], fresh(1)))).status, 200);
+		});
+	}
+
+	test("it sends its answer in pieces: they are put together", async () => {
+		const body = ask(["a"], fresh(20));
+		origin.answer((request) => {
+			const text = JSON.stringify(answerFeatures(request).json);
+			return { chunks: text.match(/.{1,100}/gs), chunkDelayMs: 2 };
+		});
+		const answer = await (await worker.post(FEAST, body)).json();
+		assert.deepEqual(
+			column(answer, "a"),
+			body.entities.driver_id.map((driver) => valueOf("a", driver)),
+		);
+	});
+
+	for (const status of [400, 401, 403, 404, 422, 500]) {
+		test(`it refuses with ${status}: status and body come through, and nothing is remembered`, async () => {
+			const words = JSON.stringify(`the origin's own words for ${status}`);
+			origin.answer({ status, body: words });
+			const body = ask(["a"], fresh(1));
+			for (const _ of range(2)) {
+				const reply = await worker.post(FEAST, body);
+				assert.equal(reply.status, status);
+				assert.equal(await reply.text(), words);
+			}
+			assert.equal(origin.requests.length, 2);
+		});
+	}
+
+	test("it fails and a part is known: that part is served, the rest is INVALID", async () => {
+		const [known, unknown] = fresh(2);
+		await worker.post(FEAST, ask(["a"], [known]));
+		origin.answer({ drop: true });
+		const reply = await worker.post(FEAST, ask(["a"], [known, unknown]));
+		assert.equal(reply.status, 200);
+		const answer = await reply.json();
+		assert.deepEqual(column(answer, "a"), [valueOf("a", known), null]);
+		assert.deepEqual(statuses(answer, "a"), ["PRESENT", "INVALID"]);
+	});
+
+	test("its other paths stream through as they come", async () => {
+		origin.answer({ status: 207, headers: { "x-own": "yes" }, chunks: ["one ", "two ", "three"], chunkDelayMs: 300 });
+		const started = Date.now();
+		const reply = await worker.post("/retrieve-online-documents", { any: "thing" }, { "x-mine": "1" });
+		assert.equal(reply.status, 207);
+		assert.equal(reply.headers.get("x-own"), "yes");
+		const reader = reply.body.getReader();
+		const first = new TextDecoder().decode((await reader.read()).value);
+		assert.ok(first.startsWith("one ") && !first.includes("three"), first);
+		assert.ok(Date.now() - started < 700, "the first piece comes before the last is sent");
+		while (!(await reader.read()).done);
+		assert.deepEqual(origin.requests[0].json, { any: "thing" });
+		assert.equal(origin.requests[0].headers["x-mine"], "1");
+	});
+});
+
+test(`an origin that is down for ${OUTAGE_SECONDS} s under load fails no request for warm rows`, async (context) => {
+	const worker = await startWorker({
+		origin,
+		vars: { views: VIEWS, freshness: { ttl_seconds: 1, grace_seconds: 600 } },
+	});
+	try {
+		const bodies = fresh(200).map((driver) => ask(["a", "b"], [driver]));
+		for (const body of bodies) await (await worker.post(FEAST, body)).arrayBuffer();
+		origin.answer({ drop: true });
+		const end = Date.now() + OUTAGE_SECONDS * 1_000;
+		let requests = 0;
+		let failed = 0;
+		let slowest = 0;
+		const client = async (number) => {
+			for (let index = number; Date.now() < end; index += 1) {
+				const body = bodies[index % bodies.length];
+				const started = performance.now();
+				const reply = await worker.post(FEAST, body);
+				const answer = await reply.json();
+				slowest = Math.max(slowest, performance.now() - started);
+				requests += 1;
+				const isRight = reply.status === 200 && column(answer, "a")[0] === valueOf("a", body.entities.driver_id[0]);
+				failed += isRight ? 0 : 1;
+			}
+		};
+		await Promise.all(range(8).map((number) => client(number * 25)));
+		context.diagnostic(
+			`${requests} requests in ${OUTAGE_SECONDS} s, ${failed} failed, the slowest took ${slowest.toFixed(0)} ms; ` +
+				`the origin was called ${origin.requests.length - bodies.length} times meanwhile`,
+		);
+		assert.equal(failed, 0);
+		origin.answer(answerFeatures);
+		await wait(5_500);
+		const reply = await worker.post(FEAST, ask(["a"], fresh(1)));
+		assert.equal(reply.status, 200, "it is asked again when it is back");
+	} finally {
+		await worker.stop();
+	}
+});
