@@ -1,7 +1,7 @@
 // What a scripted origin answers where a real Feast would: a value for each feature and row, made of both names, so that a mix-up shows.
 
 /** The value of a feature of an entity, as the scripted origin has it. */
-export const valueOf = (feature, entity) => `${feature} of ${entity}`;
+export const valueFor = (feature, entity) => `${feature} of ${entity}`;
 
 /**
  * The answer of a Feast server to one request for features, keyed by its first entity column.
@@ -24,7 +24,7 @@ export function answerFeatures({ json }) {
 				result(rows, "1970-01-01T00:00:00Z"),
 				...json.features.map((feature) =>
 					result(
-						rows.map((row) => valueOf(shortName(feature), row)),
+						rows.map((row) => valueFor(shortName(feature), row)),
 						time,
 					),
 				),

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range, valueOf } from "../harness/features.mjs";
+import { answerFeatures, ask, column, range, valueFor } from "../harness/features.mjs";
 import { startOrigin } from "../harness/origin.mjs";
 import { startWorker } from "../harness/worker.mjs";
 
@@ -73,7 +73,7 @@ describe("one Worker", () => {
 		assert.deepEqual(warm, cold);
 		assert.deepEqual(
 			column(warm, "feature_49"),
-			body.entities.driver_id.map((driver) => valueOf("feature_49", driver)),
+			body.entities.driver_id.map((driver) => valueFor("feature_49", driver)),
 		);
 	});
 
@@ -86,8 +86,8 @@ describe("one Worker", () => {
 		const [driver] = fresh(1);
 		await served(ask(["a", "b"], [driver]));
 		const answer = await (await served(ask(["b", "c"], [driver]))).json();
-		assert.deepEqual(column(answer, "b"), [valueOf("b", driver)]);
-		assert.deepEqual(column(answer, "c"), [valueOf("c", driver)]);
+		assert.deepEqual(column(answer, "b"), [valueFor("b", driver)]);
+		assert.deepEqual(column(answer, "c"), [valueFor("c", driver)]);
 		assert.deepEqual(
 			origin.requests.map(({ json }) => json.features),
 			[["stats:a", "stats:b"], ["stats:c"]],
@@ -97,7 +97,7 @@ describe("one Worker", () => {
 	test("an entity that is named twice costs one row and stands twice in the answer", async () => {
 		const [one, two] = fresh(2);
 		const answer = await (await served(ask(["a"], [one, two, one]))).json();
-		assert.deepEqual(column(answer, "a"), [valueOf("a", one), valueOf("a", two), valueOf("a", one)]);
+		assert.deepEqual(column(answer, "a"), [valueFor("a", one), valueFor("a", two), valueFor("a", one)]);
 		assert.deepEqual(origin.requests[0].json.entities.driver_id, [one, two]);
 		assert.equal((await worker.kvCounts()).keysRead, 2);
 	});
@@ -122,7 +122,7 @@ describe("one Worker", () => {
 		);
 		for (const [driver, answer] of replies) {
 			assert.deepEqual(column(answer, "driver_id"), [driver]);
-			assert.deepEqual(column(answer, `b_${driver}`), [valueOf(`b_${driver}`, driver)]);
+			assert.deepEqual(column(answer, `b_${driver}`), [valueFor(`b_${driver}`, driver)]);
 		}
 	});
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range, statuses, valueOf } from "../harness/features.mjs";
+import { answerFeatures, ask, column, range, statuses, valueFor } from "../harness/features.mjs";
 import { startOrigin } from "../harness/origin.mjs";
 import { startWorker } from "../harness/worker.mjs";
 
@@ -65,7 +65,7 @@ describe("KV", () => {
 			assert.ok(Date.now() - started < 900, `${Date.now() - started} ms`);
 			assert.deepEqual(
 				column(await reply.json(), "b"),
-				other.entities.driver_id.map((driver) => valueOf("b", driver)),
+				other.entities.driver_id.map((driver) => valueFor("b", driver)),
 			);
 		});
 	}
@@ -156,7 +156,7 @@ describe("the origin", () => {
 		const answer = await (await worker.post(FEAST, body)).json();
 		assert.deepEqual(
 			column(answer, "a"),
-			body.entities.driver_id.map((driver) => valueOf("a", driver)),
+			body.entities.driver_id.map((driver) => valueFor("a", driver)),
 		);
 	});
 
@@ -181,7 +181,7 @@ describe("the origin", () => {
 		const reply = await worker.post(FEAST, ask(["a"], [known, unknown]));
 		assert.equal(reply.status, 200);
 		const answer = await reply.json();
-		assert.deepEqual(column(answer, "a"), [valueOf("a", known), null]);
+		assert.deepEqual(column(answer, "a"), [valueFor("a", known), null]);
 		assert.deepEqual(statuses(answer, "a"), ["PRESENT", "INVALID"]);
 	});
 
@@ -222,7 +222,7 @@ test(`an origin that is down for ${OUTAGE_SECONDS} s under load fails no request
 				const answer = await reply.json();
 				slowest = Math.max(slowest, performance.now() - started);
 				requests += 1;
-				const isRight = reply.status === 200 && column(answer, "a")[0] === valueOf("a", body.entities.driver_id[0]);
+				const isRight = reply.status === 200 && column(answer, "a")[0] === valueFor("a", body.entities.driver_id[0]);
 				failed += isRight ? 0 : 1;
 			}
 		};

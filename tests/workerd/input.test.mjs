@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range, valueOf } from "../harness/features.mjs";
+import { answerFeatures, ask, column, range, valueFor } from "../harness/features.mjs";
 import { startOrigin } from "../harness/origin.mjs";
 import { startWorker } from "../harness/worker.mjs";
 
@@ -31,7 +31,7 @@ after(async () => {
 async function stillServes(running = worker) {
 	const reply = await running.post(FEAST, ask(["a"], [7]));
 	assert.equal(reply.status, 200);
-	assert.deepEqual(column(await reply.json(), "a"), [valueOf("a", 7)]);
+	assert.deepEqual(column(await reply.json(), "a"), [valueFor("a", 7)]);
 }
 
 const list = (count, of) => `[${Array(count).fill(of).join(",")}]`;
