@@ -9,6 +9,8 @@ export class Engine {
 	#core;
 	#input = 0;
 	#capacity = 0;
+	/** The module's memory as it stands; of no length once it has grown. */
+	#memory = new Uint8Array(memory.buffer);
 
 	constructor(config) {
 		this.#core = new Core(config, 1n);
@@ -30,12 +32,20 @@ export class Engine {
 
 	/**
 	 * @param {Uint8Array} body
-	 * @returns {Uint8Array | undefined} the answer, where L1 has all of it
+	 * @returns {Buffer | undefined} the answer, where L1 has all of it; from Node's pool, as the peer's `Buffer.from` takes it too
 	 */
 	serve(body) {
 		if (this.#begin(body) !== State.Replied) return undefined;
 		const at = this.#core.reply_at();
-		return new Uint8Array(memory.buffer.slice(at, at + this.#core.reply_length()));
+		const length = this.#core.reply_length();
+		const answer = Buffer.allocUnsafe(length);
+		answer.set(this.#bytes().subarray(at, at + length));
+		return answer;
+	}
+
+	#bytes() {
+		if (this.#memory.length === 0) this.#memory = new Uint8Array(memory.buffer);
+		return this.#memory;
 	}
 
 	#begin(body) {
@@ -43,7 +53,7 @@ export class Engine {
 			this.#capacity = Math.max(body.length * 2, 65_536);
 			this.#input = this.#core.input(this.#capacity);
 		}
-		new Uint8Array(memory.buffer, this.#input, body.length).set(body);
+		this.#bytes().set(body, this.#input);
 		return this.#core.begin_feast(body.length, Date.now());
 	}
 }

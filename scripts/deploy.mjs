@@ -91,11 +91,11 @@ await main(async () => {
 	}
 	writeConfig(table);
 
-	const { AUTHORIZATION_SECRET } = await import("./lib/settings.mjs");
-	const secret = process.env[AUTHORIZATION_SECRET];
-	const secretArgs = secret ? ["--secrets-file", SECRETS] : [];
+	const secrets = (await import("./lib/settings.mjs")).environmentSecrets();
+	const hasSecrets = Object.keys(secrets).length > 0;
+	const secretArgs = hasSecrets ? ["--secrets-file", SECRETS] : [];
 	try {
-		if (secret) writeFileSync(SECRETS, JSON.stringify({ [AUTHORIZATION_SECRET]: secret }), { mode: 0o600 });
+		if (hasSecrets) writeFileSync(SECRETS, JSON.stringify(secrets), { mode: 0o600 });
 		await wrangler(["deploy", ...secretArgs]);
 	} finally {
 		rmSync(SECRETS, { force: true });

@@ -39,15 +39,14 @@ function parseOptions() {
 
 /** The Worker's variables: wrangler.toml, then the file, then the command line. */
 async function variables({ config, origin }) {
-	const { AUTHORIZATION_SECRET, CONFIG_VARIABLE, overlay, readConfig, readWranglerToml } = await import(
+	const { CONFIG_VARIABLE, environmentSecrets, overlay, readConfig, readWranglerToml } = await import(
 		"./lib/settings.mjs"
 	);
 	const { vars = {} } = readWranglerToml();
 	let table = vars[CONFIG_VARIABLE] ?? {};
 	if (config !== undefined) table = overlay(table, readConfig(config));
 	if (origin !== undefined) table = overlay(table, { origin: { kind: "http", url: origin } });
-	const secret = process.env[AUTHORIZATION_SECRET];
-	return { ...vars, [CONFIG_VARIABLE]: table, ...(secret && { [AUTHORIZATION_SECRET]: secret }) };
+	return { ...vars, [CONFIG_VARIABLE]: table, ...environmentSecrets() };
 }
 
 /** Refuses a configuration that the Worker cannot use; an origin that is not up yet is only a warning. */

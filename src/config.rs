@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use fault::{ConfigError, Known};
 pub use tables::{
     Breaker, Deadlines, FeatureService, Freshness, L1, L2, Limits, Load, Native, Origin, OriginKind, Registry, Routing,
-    Services, Singleflight, View,
+    Services, Singleflight, View, Writes,
 };
 pub(crate) use tree::Tree;
 
@@ -46,12 +46,16 @@ pub struct Config {
     pub load: Load,
     /// What is known of feature views, by name.
     pub views: BTreeMap<String, View>,
+    /// The views that push sources feed, by name.
+    pub push_sources: BTreeMap<String, Vec<String>>,
     /// What is known of feature services, by name.
     pub feature_services: BTreeMap<String, FeatureService>,
     /// How feature services are treated in general.
     pub services: Services,
     /// Feast's registry server, which is asked for the join keys of views that `views` does not tell.
     pub registry: Option<Registry>,
+    /// What becomes of what is cached when rows are written through this service.
+    pub writes: Writes,
     /// What the native API leaves out of a request.
     pub native: Native,
     /// What is refused, and read no further.
@@ -72,9 +76,11 @@ impl Default for Config {
             breaker: Breaker::default(),
             load: Load::default(),
             views: BTreeMap::new(),
+            push_sources: BTreeMap::new(),
             feature_services: BTreeMap::new(),
             services: Services::default(),
             registry: None,
+            writes: Writes::default(),
             native: Native::default(),
             limits: Limits::default(),
         }

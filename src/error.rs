@@ -42,7 +42,7 @@ impl Refusal {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
-            Refusal::Limit { limit: "body_bytes", .. } => 413,
+            Refusal::Limit { limit: "body_bytes" | "write_body_bytes", .. } => 413,
             _ => 422,
         }
     }

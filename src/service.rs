@@ -24,12 +24,14 @@ mod reply;
 mod rows;
 mod setup;
 mod upstream;
+mod writes;
 
 pub use io::{End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Step, Task, Ticket};
 pub use reply::{Header, Reply};
 
 use io::Part;
 use rows::Waiting;
+use writes::Change;
 
 /// A request that waits.
 #[derive(Debug)]
@@ -40,13 +42,15 @@ enum Pending {
     Registry { request: Option<(Protocol, Vec<u8>)>, began: Instant },
     /// For the origin's health.
     Health { began: Instant },
+    /// For the origin to take a write.
+    Write { change: Change, began: Instant },
 }
 
 impl Pending {
     fn began(&self) -> Instant {
         match self {
             Pending::Rows(waiting) => waiting.began,
-            Pending::Registry { began, .. } | Pending::Health { began } => *began,
+            Pending::Registry { began, .. } | Pending::Health { began } | Pending::Write { began, .. } => *began,
         }
     }
 }
@@ -103,6 +107,17 @@ impl Service {
         &self.engine
     }
 
+    /// How many bytes of a request's body are to be read for [`Service::begin`], and at most one more, which it refuses; 0
+    /// where the body is not looked at here.
+    #[must_use]
+    pub fn body_limit(&self, method: &str, path: &str) -> usize {
+        match (method, path) {
+            ("POST", "/get-online-features" | "/v1/features" | "/v1/invalidate") => self.config.limits.body_bytes,
+            ("POST", "/push" | "/write-to-online-store") => self.config.limits.write_body_bytes,
+            _ => 0,
+        }
+    }
+
     /// Begins a request at `now`.
     pub fn begin(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
         let is_read = matches!(incoming.method, "GET" | "HEAD");
@@ -111,7 +126,9 @@ impl Service {
             ("POST", "/get-online-features") if incoming.has_authorization => self.forward(incoming, now),
             ("POST", "/get-online-features") => self.serve(Protocol::Feast, incoming.body, now),
             ("POST", "/v1/features") => self.serve(Protocol::Native(Options::default()), incoming.body, now),
-            (_, "/v1/features") => reply::method_not_allowed("POST").into(),
+            ("POST", "/push" | "/write-to-online-store") => self.write(incoming, now),
+            ("POST", "/v1/invalidate") => self.invalidate(incoming, now),
+            (_, "/v1/features" | "/v1/invalidate") => reply::method_not_allowed("POST").into(),
             (_, "/health") if is_read => Reply::empty(200).into(),
             (_, "/ready") if is_read => self.ready(now),
             (_, path) if is_read && is_asset(path) => Step { end: Some(End::Asset), ..Step::default() },
@@ -132,6 +149,7 @@ impl Service {
                 Step { orders: self.behind(id.ticket, orders), ..Step::default() }
             }
             (Part::Wake, _) => self.wake(id.ticket, now),
+            (Part::Forward, _) => self.forwarded(id.ticket, now),
             (Part::Registry, outcome) => self.complete_registry(id, outcome, now),
             (Part::Health, outcome) => match self.pending.remove(&id.ticket.0) {
                 Some(Pending::Health { .. }) => reply::readiness(&outcome).into(),

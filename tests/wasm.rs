@@ -24,14 +24,22 @@ fn finish(service: &mut Service, mut step: Step, now: Instant) -> Reply {
         let outcome = match order.task {
             Task::ReadStore { keys, .. } => Outcome::Read(Some(vec![None; keys.len()])),
             Task::Synthesize { body, .. } => Outcome::Fetched(Ok(service.synthesize(&body, now))),
-            Task::WriteStore { .. } | Task::Fetch(_) | Task::Wait { .. } => panic!("not ordered here"),
+            Task::WriteStore { .. } | Task::Fetch(_) | Task::Forward { .. } | Task::Wait { .. } => {
+                panic!("not ordered here")
+            }
         };
         step = service.complete(order.id, outcome, now);
     }
 }
 
 fn incoming(body: &str) -> Incoming<'_> {
-    Incoming { method: "POST", path: "/get-online-features", body: body.as_bytes(), has_authorization: false }
+    Incoming {
+        method: "POST",
+        path: "/get-online-features",
+        body: body.as_bytes(),
+        has_authorization: false,
+        is_operator: false,
+    }
 }
 
 #[wasm_bindgen_test]

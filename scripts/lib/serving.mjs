@@ -11,7 +11,8 @@ Builds the Worker where it has changed and serves it on workerd, with a local KV
   --fresh         begin with empty stores
   --help          show this
 
-The environment variable FEATHEREDGE_ORIGIN_AUTHORIZATION, if set, is sent to the origin as its Authorization.`;
+In the environment, FEATHEREDGE_ORIGIN_AUTHORIZATION is what is sent to the origin as its Authorization, and FEATHEREDGE_OPERATOR_TOKEN
+what an operator shows who calls POST /v1/invalidate.`;
 
 /** Two requests that the synthetic origin can answer, one for each API. */
 export const examples = (url) => `try it:

@@ -10,6 +10,14 @@ import { Failure } from "./run.mjs";
 export const CONFIG_VARIABLE = "FEATHEREDGE";
 /** The secret that is sent to the origin as its `Authorization`. */
 export const AUTHORIZATION_SECRET = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
+/** The secret that an operator shows. */
+export const OPERATOR_SECRET = "FEATHEREDGE_OPERATOR_TOKEN";
+
+/** The secrets that stand in the environment, by name. */
+export function environmentSecrets() {
+	const names = [AUTHORIZATION_SECRET, OPERATOR_SECRET].filter((name) => process.env[name]);
+	return Object.fromEntries(names.map((name) => [name, process.env[name]]));
+}
 
 /** @typedef {Record<string, any>} Table */
 

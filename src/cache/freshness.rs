@@ -35,6 +35,8 @@ pub struct Rules {
     is_bound_hard: bool,
     /// How long before its time to live ends a value counts as due.
     early: u64,
+    /// What was fetched then or earlier was written past the caches since.
+    floor: Instant,
     now: Instant,
 }
 
@@ -48,6 +50,7 @@ impl Rules {
             max_staleness: max_staleness.unwrap_or(u64::MAX),
             is_bound_hard: max_staleness.is_some() && consistency != Consistency::Eventual,
             early: 0,
+            floor: Instant::default(),
             now,
         }
     }
@@ -58,12 +61,19 @@ impl Rules {
         Rules { early: millis, ..self }
     }
 
+    /// The same rules for a row that was written at `floor`: what was fetched then or earlier is not to be served.
+    #[inline]
+    #[must_use]
+    pub fn since(self, floor: Instant) -> Rules {
+        Rules { floor, ..self }
+    }
+
     /// Whether a value with `cell` of the row with `hash` may be served.
     #[inline]
     #[must_use]
     pub fn judge(&self, cell: &Cell, hash: u64) -> Freshness {
         // What the origin itself calls invalid is told to whoever asked for it, and never kept for anyone else.
-        if cell.status == Status::Invalid {
+        if cell.status == Status::Invalid || (cell.fetched_at <= self.floor && self.floor != Instant::default()) {
             return Freshness::Expired;
         }
         let age = self.now.millis_since(cell.fetched_at);

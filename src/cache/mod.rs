@@ -1,7 +1,9 @@
-//! What keeps rows: L1 in memory, the stored form for L2 and L3, and the rules of fresh, stale and expired.
+//! What keeps rows: L1 in memory, the stored form for L2 and L3, the rules of fresh, stale and expired, and the marks of
+//! what was written since.
 //!
 //! Knows neither requests nor protocols. Its invariant: what it hands out is the row of exactly the key asked for.
 
 pub mod codec;
 pub mod freshness;
+pub mod marks;
 pub mod memory;

@@ -45,6 +45,11 @@ pub(super) fn config(config: &Config) -> Checked {
     for (name, settings) in &config.views {
         view(&tree::join("views", name), name, settings)?;
     }
+    for (source, views) in &config.push_sources {
+        let path = tree::join("push_sources", source);
+        name(&path, source)?;
+        view_names(&path, views)?;
+    }
     for (service, settings) in &config.feature_services {
         let path = tree::join("feature_services", service);
         name(&path, service)?;
@@ -104,6 +109,7 @@ fn ranges(config: &Config) -> Checked {
         ("limits.key_bytes", limits.key_bytes as u64, 1, 1 << 20),
         ("limits.depth", u64::from(limits.depth), MIN_DEPTH, MAX_DEPTH),
         ("limits.origin_body_bytes", limits.origin_body_bytes as u64, 1, MAX_BODY_BYTES),
+        ("limits.write_body_bytes", limits.write_body_bytes as u64, 1, MAX_BODY_BYTES),
     ] {
         range(path, value, least, most)?;
     }
@@ -134,10 +140,16 @@ fn view(path: &str, name: &str, view: &View) -> Checked {
     ] {
         value.map_or(Ok(()), |value| range(&tree::join(path, key), value, 0, most))?;
     }
-    if view.join_keys.is_empty() && view.ttl_seconds.is_none() && view.max_age_seconds.is_none() {
+    view_names(&tree::join(path, "sources"), view.sources.as_deref().unwrap_or_default())?;
+    let is_empty = view.ttl_seconds.is_none() && view.max_age_seconds.is_none() && view.sources.is_none();
+    if view.join_keys.is_empty() && is_empty {
         return Err(ConfigError::MissingKey(tree::join(path, "join_keys")));
     }
     if view.join_keys.is_empty() { Ok(()) } else { join_keys(path, &view.join_keys) }
+}
+
+fn view_names(path: &str, views: &[String]) -> Checked {
+    views.iter().enumerate().try_for_each(|(index, view)| view_name(&format!("{path}[{index}]"), view))
 }
 
 fn join_keys(path: &str, columns: &[String]) -> Checked {

@@ -165,6 +165,17 @@ pub struct View {
     pub ttl_seconds: Option<u64>,
     /// How old an event may be, in seconds, in place of `freshness.max_age_seconds`: the view's own TTL in Feast.
     pub max_age_seconds: Option<u64>,
+    /// The views that an on-demand view is computed from; none for a view that is stored. Where it is left out, a write to
+    /// any view whose key it contains is taken to change it.
+    pub sources: Option<Vec<String>>,
+}
+
+/// `writes`: what becomes of what is cached when rows are written through this service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Writes {
+    /// Whether what was fetched before a write is not served after it.
+    pub invalidation: bool,
 }
 
 /// `feature_services.NAME`: what is known of a feature service.
@@ -225,6 +236,8 @@ pub struct Limits {
     pub depth: u16,
     /// The longest answer that is taken from the origin, in bytes.
     pub origin_body_bytes: usize,
+    /// The longest body of a write that is passed to the origin, in bytes.
+    pub write_body_bytes: usize,
 }
 
 impl Default for Origin {
@@ -335,6 +348,7 @@ impl Default for Limits {
             key_bytes: 4_096,
             depth: 64,
             origin_body_bytes: 64 << 20,
+            write_body_bytes: 16 << 20,
         }
     }
 }
@@ -356,4 +370,10 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String
         }
     }
     deserializer.deserialize_seq(Columns)
+}
+
+impl Default for Writes {
+    fn default() -> Self {
+        Writes { invalidation: true }
+    }
 }

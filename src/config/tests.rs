@@ -54,7 +54,12 @@ fn every_key_is_read() {
     );
     assert_eq!(
         config.views["driver_stats"],
-        View { join_keys: vec!["driver_id".to_owned()], ttl_seconds: Some(60), max_age_seconds: Some(61) }
+        View {
+            join_keys: vec!["driver_id".to_owned()],
+            ttl_seconds: Some(60),
+            max_age_seconds: Some(61),
+            sources: Some(vec!["driver_trips".to_owned()])
+        }
     );
     assert_eq!(config.limits.depth, 32);
 }
@@ -75,13 +80,17 @@ fn sample() -> Value {
         "singleflight": {"enabled": false},
         "breaker": {"enabled": false, "window": 10, "failure_percent": 2, "open_ms": 3, "probes": 4},
         "load": {"max_waiting": 1, "max_origin_calls": 2, "adaptive_concurrency": false},
-        "views": {"driver_stats": {"join_keys": ["driver_id"], "ttl_seconds": 60, "max_age_seconds": 61}},
+        "views": {"driver_stats": {"join_keys": ["driver_id"], "ttl_seconds": 60, "max_age_seconds": 61,
+                                   "sources": ["driver_trips"]}},
+        "push_sources": {"trips": ["driver_trips"]},
         "feature_services": {"activity": {"join_keys": ["driver_id", "city"]}},
         "services": {"membership_ttl_seconds": 3},
         "registry": {"url": "http://[::1]:6572", "project": "demo", "ttl_seconds": 4},
+        "writes": {"invalidation": false},
         "native": {"entity_column": "user", "default_view": "profile"},
         "limits": {
             "body_bytes": 11, "entities": 12, "features": 13, "cells": 14, "key_bytes": 15, "depth": 32, "origin_body_bytes": 17,
+            "write_body_bytes": 18,
         },
     })
 }
@@ -105,7 +114,7 @@ fn an_unknown_key_is_named_with_the_nearest_right_one() {
             json!({"": 1}),
             "unknown key `\"\"`; known here are `project`, `origin`, `l1`, `l2`, `freshness`, `routing`, `deadlines`, \
               `singleflight`, `breaker`, `load`, `views`, \
-          `feature_services`, `services`, `registry`, `native`, `limits`",
+              `push_sources`, `feature_services`, `services`, `registry`, `writes`, `native`, `limits`",
         ),
     ] {
         assert_eq!(fault(&table), expected);
@@ -185,6 +194,7 @@ fn a_number_out_of_range_is_named_with_its_range() {
         ("limits.key_bytes", 1, 1_048_576),
         ("limits.depth", 8, 1_024),
         ("limits.origin_body_bytes", 1, 1_073_741_824),
+        ("limits.write_body_bytes", 1, 1_073_741_824),
     ] {
         for value in [least, most] {
             parse(&table_with(key, json!(value))).unwrap_or_else(|error| panic!("{error}"));
@@ -216,6 +226,8 @@ fn a_name_has_its_form() {
         ("native.default_view", json!("a:b")),
         ("registry.project", json!("")),
         ("views.v.join_keys", json!(["id", ""])),
+        ("views.v.sources", json!(["a:b"])),
+        ("push_sources.p", json!(["a", ""])),
         ("views.v.join_keys", json!(["id", "id"])),
     ] {
         let message = fault(&table_with(key, value));
@@ -350,7 +362,7 @@ fn leaves(path: &str, tree: &Value, leaves: &mut BTreeMap<String, String>) {
     match tree.as_object() {
         Some(table) => {
             for (key, value) in table {
-                let key = if path == "views" || path == "feature_services" { "NAME" } else { key };
+                let key = if matches!(path, "views" | "push_sources" | "feature_services") { "NAME" } else { key };
                 let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
                 self::leaves(&path, value, leaves);
             }

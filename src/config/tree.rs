@@ -171,9 +171,10 @@ impl<'de> Deserializer<'de> for &Tree {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        // serde would read a list as the fields in order.
+        // serde would read a list as the fields in order. Nor does a struct's visitor come near what reads other values, which
+        // would be compiled for each struct.
         match self {
-            Tree::Table(_) => self.deserialize_any(visitor),
+            Tree::Table(table) => visitor.visit_map(Table { rest: table.iter(), entered: None }),
             other => Err(de::Error::invalid_type(other.as_unexpected(), &visitor)),
         }
     }

@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use crate::cache::freshness::{Freshness, Rules};
+use crate::cache::marks::{Floor, Marks};
 use crate::cache::memory::Memory;
 use crate::model::answer::{Found, Need, Tier};
 use crate::model::request::{Ask, Columns, Consistency, Slots, ViewAsk};
@@ -27,6 +28,7 @@ pub(super) struct Open {
 /// lacks a column, is there all the same, so that what is read next may complete it.
 pub(super) fn read_memory(
     memory: &mut Memory,
+    marks: &Marks,
     ask: &Ask,
     now: Instant,
     early_millis: u64,
@@ -35,7 +37,17 @@ pub(super) fn read_memory(
     found.reserve(ask.keys.len());
     let mut open = Open::default();
     for (number, view) in ask.views.iter().enumerate() {
-        read_view(memory, ask, view, number * ask.rows, now, early_millis, found, &mut open);
+        read_view(
+            memory,
+            marks.floor(view.writes()),
+            ask,
+            view,
+            number * ask.rows,
+            now,
+            early_millis,
+            found,
+            &mut open,
+        );
     }
     open
 }
@@ -43,6 +55,7 @@ pub(super) fn read_memory(
 #[expect(clippy::too_many_arguments, reason = "the inner loop of the hottest path takes what it needs as it is")]
 fn read_view(
     memory: &mut Memory,
+    floor: Floor<'_>,
     ask: &Ask,
     view: &ViewAsk,
     first: usize,
@@ -57,6 +70,7 @@ fn read_view(
     for place in first..first + ask.rows {
         let (key, hash) = ask.keys.at(place);
         let row = if is_passed_over { None } else { memory.get(hash, view.space(), key) };
+        inspector.rules = inspector.rules.since(floor.at(key));
         let need = match row.map_or(Freshness::Expired, |row| inspector.judge(row, hash)) {
             Freshness::Fresh => Need::Nothing,
             Freshness::Due => Need::Refresh,

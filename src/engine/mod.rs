@@ -4,6 +4,7 @@
 //! session that begins gives exactly one answer, by its deadline at the latest if its timers are run; and no session
 //! waits for another without a timer of its own.
 
+use crate::cache::marks::Marks;
 use crate::cache::memory::{Budget, Memory};
 use crate::model::answer::{Answer, Found, Tally, Tier};
 use crate::model::interner::Interner;
@@ -172,6 +173,7 @@ pub enum Begun {
 pub struct Engine {
     settings: Settings,
     memory: Memory,
+    marks: Marks,
     interner: Interner,
     stores: Vec<Store>,
     origin: Origin,
@@ -203,6 +205,7 @@ impl Engine {
         let stores = settings.stores.iter().take(MAX_STORES);
         Engine {
             memory: Memory::new(settings.l1),
+            marks: Marks::default(),
             interner: Interner::default(),
             stores: stores.map(|store| Store::new(store.clone(), settings.breaker)).collect(),
             origin: Origin {
@@ -227,7 +230,7 @@ impl Engine {
         let mut found = core::mem::take(&mut self.spare);
         found.clear();
         let early_millis = self.early_millis();
-        let open = lookup::read_memory(&mut self.memory, &ask, now, early_millis, &mut found);
+        let open = lookup::read_memory(&mut self.memory, &self.marks, &ask, now, early_millis, &mut found);
         let route = router::route(&self.settings.router, ask.rows, ask.features(), ask.priority, ask.deadline_millis);
         if open.missing == 0 {
             let tally = Tally { l1_hits: found.len() as u32, stale: open.stale, ..Tally::default() };
@@ -240,7 +243,7 @@ impl Engine {
             self.spare = found;
             return Begun::Refused { ask, retry_seconds: RETRY_SECONDS };
         }
-        Begun::Waiting(route, self.conduct(id, Session::new(ask, route, found, now), now))
+        Begun::Waiting(route, self.conduct(id, Session::new(ask, route, found, &self.marks, now), now))
     }
 
     /// Fetches anew, behind an answer that [`Begun::Answered`] gave, what is due of it.
@@ -251,7 +254,7 @@ impl Engine {
             return Progress { is_over: true, ..Progress::default() };
         }
         let early_millis = self.early_millis();
-        let session = Session::refresh(ask, route, answer.found, early_millis, now);
+        let session = Session::refresh(ask, route, answer.found, &self.marks, early_millis, now);
         self.conduct(id, session, now)
     }
 
@@ -261,6 +264,11 @@ impl Engine {
             self.spare = answer.found;
         }
         self.spare.clear();
+    }
+
+    /// What was written past the caches, to be marked.
+    pub fn marks(&mut self) -> &mut Marks {
+        &mut self.marks
     }
 
     /// The schemas in use, for whoever builds rows for the engine.

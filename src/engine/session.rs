@@ -8,6 +8,7 @@ use std::rc::Rc;
 use hashbrown::HashMap;
 
 use crate::cache::freshness::{Freshness, Rules};
+use crate::cache::marks::Marks;
 use crate::engine::limiter::Permit;
 use crate::engine::lookup::{self, Inspector};
 use crate::engine::router::Route;
@@ -42,6 +43,8 @@ pub(super) struct Missing {
     /// The first place that asks for it.
     pub(super) place: usize,
     pub(super) stage: Stage,
+    /// When it was last written before the request began: what was fetched then or earlier is not to be served.
+    floor: Instant,
     /// What is known of it so far.
     known: Option<Rc<Row>>,
     /// What each store holds of it, and which of them were asked.
@@ -105,7 +108,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Begins with what L1 left open.
-    pub(super) fn new(ask: Ask, route: Route, found: Vec<Found>, now: Instant) -> Session {
+    pub(super) fn new(ask: Ask, route: Route, found: Vec<Found>, marks: &Marks, now: Instant) -> Session {
         let mut session = Session {
             ask,
             route,
@@ -124,18 +127,26 @@ impl Session {
             wake_at: None,
             early_millis: 0,
         };
-        session.collect(Need::Completion);
+        session.collect(Need::Completion, marks);
         session
     }
 
     /// Begins behind an answer that was all in L1, for the rows that are due.
-    pub(super) fn refresh(ask: Ask, route: Route, found: Vec<Found>, early_millis: u64, now: Instant) -> Session {
-        let mut session = Session { early_millis, is_answered: true, ..Session::new(ask, route, found, now) };
-        session.collect(Need::Refresh);
+    pub(super) fn refresh(
+        ask: Ask,
+        route: Route,
+        found: Vec<Found>,
+        marks: &Marks,
+        early_millis: u64,
+        now: Instant,
+    ) -> Session {
+        let mut session = Session { early_millis, is_answered: true, ..Session::new(ask, route, found, marks, now) };
+        session.collect(Need::Refresh, marks);
         session
     }
 
-    fn collect(&mut self, need: Need) {
+    /// What was written before the request began is marked for it here, once: what is written later it need not see.
+    fn collect(&mut self, need: Need, marks: &Marks) {
         let mut known: HashMap<(u64, usize), usize, foldhash::fast::FixedState> = HashMap::default();
         for (place, found) in self.found.iter().enumerate().filter(|(_, found)| found.need == need) {
             let view = place.checked_div(self.ask.rows).unwrap_or_default();
@@ -146,7 +157,9 @@ impl Session {
                 .copied()
                 .filter(|&twin| missing.get(twin).is_some_and(|missing| self.ask.keys.at(missing.place).0 == key));
             let index = twin.unwrap_or_else(|| {
-                missing.push(Missing::new(place, found.row.clone()));
+                let floor =
+                    self.ask.views.get(view).map_or(Instant::default(), |view| marks.floor(view.writes()).at(key));
+                missing.push(Missing { floor, ..Missing::new(place, found.row.clone()) });
                 known.insert((hash, view), missing.len() - 1);
                 missing.len() - 1
             });
@@ -277,6 +290,7 @@ impl Session {
         let known = match &missing.known {
             // A feature service is fetched as a whole, so nothing of an older row is worth keeping.
             Some(known) if !is_whole => {
+                let rules = rules.since(missing.floor);
                 let merged = known.merge(&row).retain(|_, cell| rules.judge(cell, hash) != Freshness::Expired);
                 // What the origin just gave stays, however long it took to give it.
                 Rc::new(merged.merge(&row).sharing(interner))
@@ -309,7 +323,8 @@ impl Session {
             let (_, hash) = self.ask.keys.at(missing.place);
             match &missing.known {
                 Some(known) if self.ask.consistency != Consistency::Strong => {
-                    let judged = Inspector::new(ask, self.rules(ask, now)).judge_columns(known, hash);
+                    let judged =
+                        Inspector::new(ask, self.rules(ask, now).since(missing.floor)).judge_columns(known, hash);
                     for (is_missing, freshness) in columns.iter_mut().zip(judged) {
                         *is_missing |= freshness != Freshness::Fresh;
                     }
@@ -467,13 +482,13 @@ impl Session {
     /// How fresh a row is for the missing row of number `index`.
     fn judge(&self, index: usize, row: &Row, now: Instant) -> Freshness {
         let Some((view, _, hash)) = self.key_of(index) else { return Freshness::Expired };
-        Inspector::new(view, self.rules(view, now)).judge(row, hash)
+        Inspector::new(view, self.rules(view, now).since(self.floor(index))).judge(row, hash)
     }
 
     /// What may be served of a row that nobody completed, and whether some of that is stale.
     fn reduce(&self, index: usize, known: &Rc<Row>, now: Instant) -> (Option<Rc<Row>>, bool) {
         let Some((view, _, hash)) = self.key_of(index) else { return (None, false) };
-        let rules = self.rules(view, now);
+        let rules = self.rules(view, now).since(self.floor(index));
         let mut is_stale = false;
         let row = known.retain(|_, cell| {
             let freshness = rules.judge(cell, hash);
@@ -482,6 +497,10 @@ impl Session {
         });
         let is_empty = row.schema().features().is_empty();
         if is_empty { (None, false) } else { (Some(Rc::new(row)), is_stale) }
+    }
+
+    fn floor(&self, index: usize) -> Instant {
+        self.missing.get(index).map_or(Instant::default(), |missing| missing.floor)
     }
 
     fn rules(&self, view: &ViewAsk, now: Instant) -> Rules {
@@ -494,6 +513,7 @@ impl Missing {
         Missing {
             place,
             stage: Stage::Next(0),
+            floor: Instant::default(),
             known,
             stored: [const { None }; MAX_STORES],
             is_asked: [false; MAX_STORES],

@@ -69,7 +69,7 @@ impl Core {
     /// Begins a request for features, whose body of `length` bytes stands at [`Core::input`], at `now` in milliseconds.
     pub fn begin(&mut self, path: &str, length: usize, now: f64) -> State {
         let body = self.input.get(..length).unwrap_or_default();
-        let incoming = Incoming { method: "POST", path, body, has_authorization: false };
+        let incoming = Incoming { method: "POST", path, body, has_authorization: false, is_operator: true };
         let step = self.service.begin(incoming, instant(now));
         self.take(step)
     }
@@ -77,7 +77,13 @@ impl Core {
     /// Begins a request of Feast's contract, as [`Core::begin`] with its path, which is not passed each time.
     pub fn begin_feast(&mut self, length: usize, now: f64) -> State {
         let body = self.input.get(..length).unwrap_or_default();
-        let incoming = Incoming { method: "POST", path: "/get-online-features", body, has_authorization: false };
+        let incoming = Incoming {
+            method: "POST",
+            path: "/get-online-features",
+            body,
+            has_authorization: false,
+            is_operator: true,
+        };
         let step = self.service.begin(incoming, instant(now));
         self.take(step)
     }
@@ -108,7 +114,8 @@ impl Core {
 
     /// The orders to perform, all at once: each an object with a `number`, a `timeout` in milliseconds, and either the
     /// `keys` to read, the `entries` to write with their `ttl` in seconds, the `method`, `url` and `body` to fetch (without
-    /// `url`, from the built-in origin after `delay` milliseconds), or `isWait`, to do nothing for the `timeout`.
+    /// `url`, from the built-in origin after `delay` milliseconds), `passTo`, the base URL to pass the request on to, or `isWait`,
+    /// to do nothing for the `timeout`.
     ///
     /// # Errors
     /// None that can happen on plain objects.
@@ -152,6 +159,11 @@ impl Core {
         self.complete(number, Outcome::Written(failed), now)
     }
 
+    /// Tells that the origin has begun to answer to a request that was passed on, or cannot.
+    pub fn complete_pass(&mut self, number: u32, now: f64) -> State {
+        self.complete(number, Outcome::Forwarded, now)
+    }
+
     /// Tells that a wait is over.
     pub fn complete_wait(&mut self, number: u32, now: f64) -> State {
         self.complete(number, Outcome::Waited, now)
@@ -180,7 +192,7 @@ impl Core {
                 self.reply = Some(reply);
                 State::Replied
             }
-            Some(End::Forward { .. } | End::Asset) => State::Elsewhere,
+            Some(End::Forward { .. } | End::Forwarded | End::Asset) => State::Elsewhere,
             None => State::Waiting,
         }
     }
@@ -208,6 +220,7 @@ impl Core {
                 set("body", Uint8Array::from(request.body.as_slice()).into())?;
             }
             Task::Wait { .. } => set("isWait", true.into())?,
+            Task::Forward { base } => set("passTo", base.into())?,
             Task::Synthesize { delay_millis, body } => {
                 set("method", "POST".into())?;
                 set("delay", (delay_millis as f64).into())?;

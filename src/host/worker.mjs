@@ -10,6 +10,11 @@ import wasmModule from "./index.wasm";
 
 /** The secret that holds the value of the `Authorization` header for the origin. */
 const ORIGIN_AUTHORIZATION = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
+/** The secret that an operator shows. */
+const OPERATOR_TOKEN = "FEATHEREDGE_OPERATOR_TOKEN";
+
+/** The path that is for operators. */
+const OPERATIONS = "/v1/invalidate";
 
 initSync({ module: wasmModule });
 
@@ -85,6 +90,20 @@ async function read(message, limit) {
 	return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
+/**
+ * Whether a request shows the operator's secret. Digests are compared, since their lengths and the time it takes tell nothing.
+ *
+ * @param {Request} request
+ * @param {Record<string, any>} env
+ */
+async function isOperator(request, env) {
+	const token = env[OPERATOR_TOKEN];
+	const shown = request.headers.get("authorization");
+	if (!token || shown === null) return false;
+	const digest = (text) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+	return crypto.subtle.timingSafeEqual(await digest(shown), await digest(`Bearer ${token}`));
+}
+
 /** Where nobody waits to be woken. */
 const nobody = () => {};
 
@@ -99,6 +118,8 @@ class Exchange {
 	#timers = new Map();
 	#wake = nobody;
 	#isWoken = false;
+	/** What came of `pass`. @type {Response | undefined} */
+	#passed;
 
 	constructor(request, env, body, resolve) {
 		this.#request = request;
@@ -138,6 +159,16 @@ class Exchange {
 	/** Passes the request to the origin as it came, and the answer back as it comes. */
 	forward(base) {
 		this.#end(this.#forwarded(base).catch(() => originProblem("the origin cannot be reached")));
+	}
+
+	/** Passes the request to the origin as it came; resolves when the answer begins to come. */
+	async pass(base) {
+		this.#passed = await this.#forwarded(base).catch(() => originProblem("the origin cannot be reached"));
+	}
+
+	/** Passes back the answer to `pass`. */
+	passed() {
+		this.#end(this.#passed);
 	}
 
 	async #forwarded(base) {
@@ -234,11 +265,12 @@ export default {
 			await discard(request.body);
 			body = new Uint8Array(limit + 1);
 		}
+		const isOperating = path === OPERATIONS && (await isOperator(request, env));
 		return new Promise((resolve) => {
 			const exchange = new Exchange(request, env, body, resolve);
 			try {
 				heal();
-				begin(exchange, method, path, body ?? new Uint8Array(), hasAuthorization, env, ctx);
+				begin(exchange, method, path, body ?? new Uint8Array(), hasAuthorization, isOperating, env, ctx);
 			} catch (error) {
 				// Thrown through the core's frames, any error is as bad as a trap.
 				abandonInstance(error);

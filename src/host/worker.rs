@@ -57,6 +57,14 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn forward(this: &Exchange, base: &str);
 
+    /// Passes the request to the origin; resolves when it has begun to answer, or cannot.
+    #[wasm_bindgen(method)]
+    fn pass(this: &Exchange, base: &str) -> Promise;
+
+    /// Ends the request with what [`pass`](Exchange::pass) brought.
+    #[wasm_bindgen(method)]
+    fn passed(this: &Exchange);
+
     /// Ends the request with a file of the page.
     #[wasm_bindgen(method)]
     fn asset(this: &Exchange);
@@ -126,11 +134,10 @@ impl EnvBinding for Namespace {
 /// not looked at here.
 #[wasm_bindgen]
 pub fn body_limit(env: &Env, method: &str, path: &str) -> f64 {
-    let is_ours = method == "POST" && matches!(path, "/get-online-features" | "/v1/features");
-    if !is_ours || start(env).is_err() {
+    if start(env).is_err() {
         return 0.0;
     }
-    with_service(|service| service.config().limits.body_bytes as f64).unwrap_or_default()
+    with_service(|service| service.body_limit(method, path) as f64).unwrap_or_default()
 }
 
 /// Begins a request. Its exchange is told its end: within this call, where no I/O is needed.
@@ -141,6 +148,7 @@ pub fn begin(
     path: &str,
     body: &[u8],
     has_authorization: bool,
+    is_operator: bool,
     env: Env,
     context: worker_sys::Context,
 ) {
@@ -148,7 +156,7 @@ pub fn begin(
         let body = problem::body(503, "configuration", "The configuration cannot be used", &reason);
         return send(&exchange, &Reply::problem(503, body));
     }
-    let incoming = Incoming { method, path, body, has_authorization };
+    let incoming = Incoming { method, path, body, has_authorization, is_operator };
     let step = with_service(|service| service.begin(incoming, now())).unwrap_or_default();
     let context = Context::new(context);
     let request = Rc::new(Request {
@@ -234,6 +242,7 @@ impl Request {
                 with_service(|service| service.recycle(reply));
             }
             Some(End::Forward { base }) => self.exchange.forward(&base),
+            Some(End::Forwarded) => self.exchange.passed(),
             Some(End::Asset) => self.exchange.asset(),
             None if self.running.get() > 0 => return,
             None => {
@@ -292,6 +301,10 @@ async fn perform(order: Order, request: &Request) -> (OrderId, Option<Outcome>) 
         Task::Wait { outlives_request: false } => {
             let waited = JsFuture::from(request.exchange.wait(order.timeout_millis as f64)).await;
             return (order.id, (waited == Ok(JsValue::TRUE)).then_some(Outcome::Waited));
+        }
+        Task::Forward { base } => {
+            let _ = JsFuture::from(request.exchange.pass(&base)).await;
+            Outcome::Forwarded
         }
         Task::Fetch(asked) => {
             let abort = AbortController::default();

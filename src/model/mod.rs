@@ -3,6 +3,7 @@
 //! Knows neither JSON documents, nor stores, nor time beyond the numbers it is handed. Its invariant: a value is the
 //! JSON text that its origin wrote, and never passes through a number type on its way to the caller.
 
+pub mod alike;
 pub mod answer;
 pub mod interner;
 pub mod key;

@@ -80,12 +80,28 @@ pub enum Columns {
     All,
 }
 
+/// Which writes change a view's rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Writes {
+    /// Any may: what the rows are made of is not known.
+    #[default]
+    Any,
+    /// Those to these views.
+    To {
+        /// The views.
+        views: Box<[Box<str>]>,
+        /// Whether the rows are keyed as what is written, so that a write can name those that it changes.
+        is_by_row: bool,
+    },
+}
+
 /// The part of a request that concerns one view; made once for all requests of one shape.
 #[derive(Debug)]
 pub struct ViewAsk {
     space: Rc<Space>,
     columns: Columns,
     lifetimes: Lifetimes,
+    writes: Writes,
     hasher: FixedState,
     /// Where the asked columns stand in the schemas seen last, since nearly all rows of a view share one.
     resolved: RefCell<Vec<(Rc<Schema>, Rc<Slots>)>>,
@@ -136,7 +152,13 @@ impl ViewAsk {
         let mut hasher = FixedState::with_seed(seed).build_hasher();
         hasher.write(space.as_bytes());
         let hasher = FixedState::with_seed(hasher.finish());
-        ViewAsk { space, columns, lifetimes, hasher, resolved: RefCell::default() }
+        ViewAsk { space, columns, lifetimes, writes: Writes::Any, hasher, resolved: RefCell::default() }
+    }
+
+    /// The same, of rows that these writes alone change.
+    #[must_use]
+    pub fn changed_by(self, writes: Writes) -> ViewAsk {
+        ViewAsk { writes, ..self }
     }
 
     /// The space of the rows.
@@ -155,6 +177,12 @@ impl ViewAsk {
     #[must_use]
     pub fn lifetimes(&self) -> &Lifetimes {
         &self.lifetimes
+    }
+
+    /// Which writes change the rows.
+    #[must_use]
+    pub fn writes(&self) -> &Writes {
+        &self.writes
     }
 
     /// The hash of the row of `entity`, the one hash that its way through L1 takes.

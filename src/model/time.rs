@@ -68,21 +68,45 @@ impl EventTime {
     }
 }
 
-impl fmt::Display for EventTime {
-    /// RFC 3339 with `Z` and 0, 3 or 6 digits of fraction, as protobuf's JSON form has it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl EventTime {
+    /// Appends RFC 3339 with `Z` and 0, 3 or 6 digits of fraction, as protobuf's JSON form has it.
+    ///
+    /// Digit by digit, since each answer has one of these and formatting is five times as slow.
+    pub fn write(self, out: &mut Vec<u8>) {
         let micros = self.0.clamp(EARLIEST, LATEST);
         let (seconds, fraction) = (micros.div_euclid(MICROS), micros.rem_euclid(MICROS));
         let (days, clock) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
         let (year, month, day) = civil_from_days(days);
-        let (hour, minute, second) = (clock / 3_600, clock / 60 % 60, clock % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
-        match fraction {
-            0 => {}
-            whole if whole % 1_000 == 0 => write!(f, ".{:03}", whole / 1_000)?,
-            exact => write!(f, ".{exact:06}")?,
+        push_digits(out, year, 4);
+        for (separator, number) in
+            [(b'-', month), (b'-', day), (b'T', clock / 3_600), (b':', clock / 60 % 60), (b':', clock % 60)]
+        {
+            out.push(separator);
+            push_digits(out, number, 2);
         }
-        f.write_str("Z")
+        if fraction != 0 {
+            out.push(b'.');
+            let is_whole = fraction % 1_000 == 0;
+            push_digits(out, if is_whole { fraction / 1_000 } else { fraction }, if is_whole { 3 } else { 6 });
+        }
+        out.push(b'Z');
+    }
+}
+
+impl fmt::Display for EventTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::with_capacity(27);
+        self.write(&mut text);
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+/// The last `count` digits of a number.
+fn push_digits(out: &mut Vec<u8>, number: i64, count: u32) {
+    let mut power = 10_i64.pow(count - 1);
+    while power > 0 {
+        out.push(b'0' + (number / power % 10) as u8);
+        power /= 10;
     }
 }
 

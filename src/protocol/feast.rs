@@ -339,8 +339,9 @@ fn push_time(block: &mut Vec<u8>, time: EventTime) {
     if time == EventTime::ZERO {
         block.extend_from_slice(b"\"1970-01-01T00:00:00Z\",");
     } else {
-        // Writing to memory has no way to fail.
-        let _ = std::io::Write::write_fmt(block, format_args!("\"{time}\","));
+        block.push(b'"');
+        time.write(block);
+        block.extend_from_slice(b"\",");
     }
 }
 

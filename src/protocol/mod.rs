@@ -13,3 +13,4 @@ pub mod problem;
 pub mod registry;
 pub mod sheet;
 pub mod synthetic;
+pub mod write;

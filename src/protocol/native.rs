@@ -206,15 +206,18 @@ fn seconds(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
 }
 
 /// A number of whole milliseconds, 1 or more.
+/// Some thirty years, as for the bound on staleness.
+const MAX_DEADLINE_MILLIS: u64 = 1_000_000_000_000;
+
 fn millis(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
     let millis = if cursor.peek()? == Kind::Number { cursor.number()?.parse().unwrap_or(0) } else { 0_u64 };
-    if millis > 0 {
+    if (1..=MAX_DEADLINE_MILLIS).contains(&millis) {
         Ok(millis)
     } else {
         Err(Refusal::field(
             &["body", field],
             "greater_than",
-            "the field must be a whole number of milliseconds, 1 or more",
+            "the field must be a whole number of milliseconds, from 1 to 1000000000000",
         ))
     }
 }

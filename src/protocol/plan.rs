@@ -15,10 +15,10 @@ use lru::LruCache;
 
 use crate::model::key::{Names, Scope, Space, Subject};
 use crate::model::order::sorted;
-use crate::model::request::{Columns, Lifetimes, ViewAsk};
+use crate::model::request::{Columns, Lifetimes, ViewAsk, Writes};
 use crate::model::time::Instant;
 use crate::protocol::call::{self, Call};
-use crate::protocol::json;
+use crate::protocol::{json, registry};
 
 /// How many shapes are remembered. Each is a few kilobytes; services ask in tens of shapes, not in thousands.
 const MAX_PLANS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
@@ -30,6 +30,19 @@ pub struct ViewFacts {
     pub key_columns: Vec<String>,
     /// How long its values may be used.
     pub lifetimes: Lifetimes,
+    /// The views that it is computed from; none for one that is stored. `None` where that is not known.
+    pub sources: Option<Vec<String>>,
+    /// The push source or stream that feeds it, where one is known.
+    pub stream_source: Option<String>,
+}
+
+/// What a write to one view makes of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The rows of the same keys are changed.
+    SameRows,
+    /// Any of its rows may be.
+    AllRows,
 }
 
 /// What is known of the project, from the configuration and the registry.
@@ -43,6 +56,8 @@ pub struct Project {
     pub services: BTreeMap<String, ViewFacts>,
     /// For all others.
     pub lifetimes: Lifetimes,
+    /// The views that push sources feed, as far as they are configured.
+    pub push_sources: BTreeMap<String, Vec<String>>,
     /// For feature services: how long their members count as known, in milliseconds.
     pub membership_ttl: u64,
     /// The view that names without a colon belong to, in the native protocol.
@@ -149,11 +164,12 @@ impl Planner {
     }
 
     /// Learns from the registry, at `now`, which columns key each view, and forgets the plans that were made without.
-    pub fn learn(&mut self, views: BTreeMap<String, Vec<String>>, now: Instant) {
+    pub fn learn(&mut self, views: BTreeMap<String, registry::Entry>, now: Instant) {
         let lifetimes =
             |view: &str| self.project.views.get(view).map_or(self.project.lifetimes, |facts| facts.lifetimes);
-        let facts = |(view, key_columns): (String, Vec<String>)| {
-            let facts = ViewFacts { key_columns, lifetimes: lifetimes(&view) };
+        let facts = |(view, entry): (String, registry::Entry)| {
+            let registry::Entry { key_columns, sources, stream_source } = entry;
+            let facts = ViewFacts { key_columns, lifetimes: lifetimes(&view), sources: Some(sources), stream_source };
             (view, facts)
         };
         let mut learned = BTreeMap::new();
@@ -297,7 +313,14 @@ impl Planner {
                 Some(facts) => facts.lifetimes,
                 None => self.strictest(&views),
             };
-            asks.push(ViewAsk::new(space, Columns::Named(names.into()), lifetimes, self.project.seed));
+            let ask = ViewAsk::new(space, Columns::Named(names.into()), lifetimes, self.project.seed);
+            asks.push(match views.get(group) {
+                Some(view) if is_attributed => {
+                    ask.changed_by(Writes::To { views: [unversioned(view).into()].into(), is_by_row: true })
+                }
+                // Of what one of these is made is not known, or not how its rows are keyed.
+                _ => ask,
+            });
             keys.push(key_columns);
         }
         let mut names_text = Vec::new();
@@ -342,6 +365,50 @@ impl Planner {
         let configured = [view, unversioned(view)].into_iter().filter_map(|view| self.project.views.get(view));
         let learned = self.learned.as_ref().and_then(|learned| learned.get(unversioned(view)));
         configured.chain(learned).find(|facts| !facts.key_columns.is_empty())
+    }
+
+    /// The views that a push source feeds, as far as is known.
+    #[must_use]
+    pub fn fed_by(&self, source: &str) -> Vec<&str> {
+        if let Some(views) = self.project.push_sources.get(source) {
+            return views.iter().map(|view| unversioned(view)).collect();
+        }
+        let is_fed = |facts: &ViewFacts| facts.stream_source.as_deref() == Some(source);
+        self.learned.iter().flatten().filter(|(_, facts)| is_fed(facts)).map(|(view, _)| view.as_str()).collect()
+    }
+
+    /// The columns that key a view, where they are known.
+    #[must_use]
+    pub fn key_columns(&self, view: &str) -> Option<&[String]> {
+        self.facts(view).map(|facts| facts.key_columns.as_slice())
+    }
+
+    /// The other views, of those that are known, that may be computed from `view`, and how far a write to it reaches there.
+    ///
+    /// A view of which nobody said what it is made of is taken to be made of every view whose key it contains.
+    #[must_use]
+    pub fn made_of(&self, view: &str) -> Vec<(&str, Reach)> {
+        let written = self.key_columns(view);
+        let has_all = |keys: &[String], of: &[String]| of.iter().all(|column| keys.contains(column));
+        let names = self.project.views.keys().chain(self.learned.iter().flat_map(BTreeMap::keys));
+        let mut reached = Vec::new();
+        for name in names.map(|name| unversioned(name)).filter(|name| *name != view) {
+            let Some(facts) = self.facts(name).filter(|_| !reached.iter().any(|(known, _)| *known == name)) else {
+                continue;
+            };
+            let told = self.learned.as_ref().and_then(|learned| learned.get(name)?.sources.as_ref());
+            let (keys, sources) = (&facts.key_columns, facts.sources.as_ref().or(told));
+            let is_made_of_it = match (sources, written) {
+                (Some(sources), _) => sources.iter().any(|source| unversioned(source) == view),
+                (None, Some(written)) => has_all(keys, written),
+                (None, None) => true,
+            };
+            if is_made_of_it {
+                let is_keyed_alike = written.is_some_and(|written| has_all(keys, written) && has_all(written, keys));
+                reached.push((name, if is_keyed_alike { Reach::SameRows } else { Reach::AllRows }));
+            }
+        }
+        reached
     }
 
     /// The shortest lifetimes of a group of views.

@@ -1,4 +1,4 @@
-//! How views are keyed, as Feast's registry tells it: `GET /api/v1/feature_views?project=…` of `feast serve_registry`.
+//! How views are keyed and what feeds them, as Feast's registry tells it: `GET /api/v1/feature_views?project=…` of `feast serve_registry`.
 //!
 //! One call names every view. A feature view is keyed by its entity columns; an on-demand view by its request data and
 //! by the keys of the views it reads. What cannot be understood of a view leaves that view unknown, and no other.
@@ -31,18 +31,29 @@ pub fn path(project: &str) -> String {
     path
 }
 
+/// What the registry says of a view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// The columns that key its rows.
+    pub key_columns: Vec<String>,
+    /// The views that an on-demand view reads.
+    pub sources: Vec<String>,
+    /// The source that feeds it beside its batches: a push source, or a stream.
+    pub stream_source: Option<String>,
+}
+
 #[derive(Debug, Default)]
 struct View {
     name: String,
     keys: Vec<String>,
-    /// The views that an on-demand view reads.
     sources: Vec<String>,
+    stream_source: Option<String>,
     is_understood: bool,
 }
 
-/// The key columns of each view that the registry's answer tells of; `None` where it is no such answer.
+/// What the registry's answer tells of each view that is understood; `None` where it is no such answer.
 #[must_use]
-pub fn key_columns(body: &[u8]) -> Option<BTreeMap<String, Vec<String>>> {
+pub fn views(body: &[u8]) -> Option<BTreeMap<String, Entry>> {
     let mut cursor = Cursor::new(body, MAX_DEPTH).ok()?;
     let mut views = Vec::new();
     read_fields(&mut cursor, &mut |cursor, key| match key {
@@ -60,8 +71,9 @@ pub fn key_columns(body: &[u8]) -> Option<BTreeMap<String, Vec<String>>> {
     }
     let mut known = BTreeMap::new();
     for view in &views {
-        if let Some(keys) = keys(view, &by_name) {
-            known.insert(view.name.clone(), keys);
+        if let Some(key_columns) = keys(view, &by_name) {
+            let (sources, stream_source) = (view.sources.clone(), view.stream_source.clone());
+            known.insert(view.name.clone(), Entry { key_columns, sources, stream_source });
         }
     }
     Some(known)
@@ -89,6 +101,13 @@ fn read_view(cursor: &mut Cursor<'_>) -> Result<View, JsonError> {
             }
             "entityColumns" => read_columns(cursor, &mut view.keys),
             "sources" => read_sources(cursor, &mut view),
+            "streamSource" => read_fields(cursor, &mut |cursor, key| match key {
+                "name" => {
+                    view.stream_source = Some(read_string(cursor)?);
+                    Ok(())
+                }
+                _ => skip(cursor),
+            }),
             _ => skip(cursor),
         }),
         _ => skip(cursor),
@@ -191,7 +210,8 @@ mod tests {
     const ANSWER: &str = r#"{"featureViews":[
         {"type":"featureView","spec":{"name":"driver_customer_affinity","entities":["driver","customer"],"ttl":"0s",
           "entityColumns":[{"name":"driver_id","valueType":"INT64"},{"name":"customer_id","valueType":"STRING"}]},"meta":{}},
-        {"type":"featureView","spec":{"name":"driver_hourly_stats","entityColumns":[{"name":"driver_id"}]}},
+        {"type":"featureView","spec":{"name":"driver_hourly_stats","entityColumns":[{"name":"driver_id"}],
+          "streamSource":{"type":"PUSH_SOURCE","name":"driver_stats_push_source"}}},
         {"type":"featureView","spec":{"name":"surge","entityColumns":[{"name":"__dummy_id","valueType":"STRING"}]}},
         {"type":"onDemandFeatureView","spec":{"name":"transformed_conv_rate","sources":{
           "vals_to_add":{"requestDataSource":{"requestDataOptions":{"schema":[{"name":"val_to_add"},{"name":"val_to_add_2"}]}}},
@@ -203,20 +223,22 @@ mod tests {
 
     #[test]
     fn every_view_is_keyed_as_the_registry_says() {
-        let known = key_columns(ANSWER.as_bytes()).unwrap();
-        let keys = |view: &str| known.get(view).map(|keys| keys.join(","));
+        let known = views(ANSWER.as_bytes()).unwrap();
+        let keys = |view: &str| known.get(view).map(|entry| entry.key_columns.join(","));
         assert_eq!(keys("driver_customer_affinity").unwrap(), "customer_id,driver_id");
         assert_eq!(keys("driver_hourly_stats").unwrap(), "driver_id");
         assert_eq!(keys("transformed_conv_rate").unwrap(), "driver_id,val_to_add,val_to_add_2");
         assert_eq!(keys("surge"), None);
         assert_eq!(keys("renamed"), None);
+        assert_eq!(known["transformed_conv_rate"].sources, ["driver_hourly_stats"]);
+        assert_eq!(known["driver_hourly_stats"].stream_source.as_deref(), Some("driver_stats_push_source"));
     }
 
     #[test]
     fn an_answer_of_another_kind_tells_nothing() {
-        assert_eq!(key_columns(b"<html>"), None);
-        assert_eq!(key_columns(b"{\"detail\":1}"), Some(BTreeMap::new()));
-        assert_eq!(key_columns(b"{\"featureViews\":[1,{\"spec\":2}]}"), Some(BTreeMap::new()));
+        assert_eq!(views(b"<html>"), None);
+        assert_eq!(views(b"{\"detail\":1}"), Some(BTreeMap::new()));
+        assert_eq!(views(b"{\"featureViews\":[1,{\"spec\":2}]}"), Some(BTreeMap::new()));
     }
 
     #[test]

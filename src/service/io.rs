@@ -16,6 +16,8 @@ pub struct Incoming<'a> {
     pub body: &'a [u8],
     /// Whether the caller sent credentials of its own.
     pub has_authorization: bool,
+    /// Whether the caller has shown that it may operate this service.
+    pub is_operator: bool,
 }
 
 /// Something for the host to do. Orders of one step are to be performed at the same time.
@@ -63,6 +65,7 @@ pub(super) enum Part {
     Flush,
     Registry,
     Health,
+    Forward,
 }
 
 /// What a host can be told to do.
@@ -86,6 +89,12 @@ pub enum Task {
     },
     /// Make this HTTP request.
     Fetch(OriginRequest),
+    /// Pass the request to the origin as it came, and keep what it answers for [`End::Forwarded`]. However long it takes, and
+    /// whether or not the caller waits for it, its end is to be told with [`Outcome::Forwarded`].
+    Forward {
+        /// The origin's base URL.
+        base: String,
+    },
     /// Wait this long, in milliseconds, then call [`Service::synthesize`] with the body and tell the outcome.
     Synthesize {
         /// How long the built-in origin takes.
@@ -122,6 +131,8 @@ pub enum Outcome {
     Written(usize),
     /// Of a request to the origin.
     Fetched(Result<OriginReply, FetchFailure>),
+    /// Of a request that was passed on: the origin has begun to answer, or cannot.
+    Forwarded,
     /// Of a wait.
     Waited,
 }
@@ -172,6 +183,8 @@ pub enum End {
         /// The origin's base URL.
         base: String,
     },
+    /// With what came of [`Task::Forward`].
+    Forwarded,
     /// With a file of the page.
     Asset,
 }

@@ -69,7 +69,12 @@ pub(super) fn project(config: &Config, seed: u64) -> Project {
         grace: millis(freshness.grace_seconds),
         negative_ttl: millis(freshness.negative_ttl_seconds),
     };
-    let facts = |join_keys: &[String], view| ViewFacts { key_columns: join_keys.to_vec(), lifetimes: lifetimes(view) };
+    let facts = |join_keys: &[String], view: Option<&View>| ViewFacts {
+        key_columns: join_keys.to_vec(),
+        lifetimes: lifetimes(view),
+        sources: view.and_then(|view| view.sources.clone()),
+        stream_source: None,
+    };
     let (mut views, mut services) = (BTreeMap::new(), BTreeMap::new());
     for (name, view) in &config.views {
         views.insert(name.clone(), facts(&view.join_keys, Some(view)));
@@ -82,6 +87,7 @@ pub(super) fn project(config: &Config, seed: u64) -> Project {
         views,
         services,
         lifetimes: lifetimes(None),
+        push_sources: config.push_sources.clone(),
         membership_ttl: config.services.membership_ttl_seconds.saturating_mul(1_000),
         default_view: config.native.default_view.clone(),
         registry_ttl: config.registry.as_ref().map(|registry| registry.ttl_seconds.saturating_mul(1_000)),

@@ -46,7 +46,7 @@ impl Service {
         };
         if let Outcome::Fetched(Ok(reply)) = outcome
             && reply.status == 200
-            && let Some(views) = registry::key_columns(&reply.body)
+            && let Some(views) = registry::views(&reply.body)
         {
             self.planner.learn(views, now);
         }

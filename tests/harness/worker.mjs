@@ -1,7 +1,13 @@
 // Starts the built Worker on workerd for a test, on a free loopback port, with a KV of its own.
 
 import { readFileSync } from "node:fs";
-import { AUTHORIZATION_SECRET, CONFIG_VARIABLE, overlay, readWranglerToml } from "../../scripts/lib/settings.mjs";
+import {
+	AUTHORIZATION_SECRET,
+	CONFIG_VARIABLE,
+	OPERATOR_SECRET,
+	overlay,
+	readWranglerToml,
+} from "../../scripts/lib/settings.mjs";
 import { freePort, serve } from "../../scripts/lib/workerd.mjs";
 
 /**
@@ -44,6 +50,7 @@ import { freePort, serve } from "../../scripts/lib/workerd.mjs";
  * @param {Record<string, any>} [options.vars] laid over `[vars.FEATHEREDGE]` of wrangler.toml
  * @param {string | { url: string }} [options.origin] an origin's URL, or something that has one, for `origin.kind = "http"`
  * @param {string} [options.authorization] the secret for the origin's `Authorization`
+ * @param {string} [options.operatorToken] the secret that an operator shows
  * @param {string | false} [options.persist] a folder for KV; without one, KV is empty and ends with the Worker
  * @param {number} [options.port] without it, a free one
  * @param {boolean} [options.countKv] puts the counting entry before the Worker
@@ -54,6 +61,7 @@ export async function startWorker({
 	vars = {},
 	origin,
 	authorization,
+	operatorToken,
 	persist = false,
 	port,
 	countKv = false,
@@ -64,6 +72,7 @@ export async function startWorker({
 	if (origin !== undefined) config = overlay(config, { origin: { kind: "http", url: origin.url ?? origin } });
 	const bindings = { ...file.vars, [CONFIG_VARIABLE]: overlay(config, vars) };
 	if (authorization !== undefined) bindings[AUTHORIZATION_SECRET] = authorization;
+	if (operatorToken !== undefined) bindings[OPERATOR_SECRET] = operatorToken;
 	const name = countKv ? "counting-entry.mjs" : "trapping-entry.mjs";
 	const entry =
 		countKv || canTrap ? { name, contents: readFileSync(new URL(name, import.meta.url), "utf8") } : undefined;

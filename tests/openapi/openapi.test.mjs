@@ -52,6 +52,7 @@ describe("the API's description", { timeout: MAX_MILLIS + 60_000 }, () => {
 		assert.deepEqual(Object.keys(paths), [
 			"/get-online-features",
 			"/v1/features",
+			"/v1/invalidate",
 			"/health",
 			"/ready",
 			"/openapi.json",

@@ -195,8 +195,13 @@ fn requests_whose_callers_hung_up_are_forgotten() {
     let mut world = World::new();
     for id in 0..1_000 {
         let body = request(&["score"], [id]);
-        let incoming =
-            Incoming { method: "POST", path: "/get-online-features", body: body.as_bytes(), has_authorization: false };
+        let incoming = Incoming {
+            method: "POST",
+            path: "/get-online-features",
+            body: body.as_bytes(),
+            has_authorization: false,
+            is_operator: false,
+        };
         world.service.begin(incoming, Instant(world.now));
         world.now += 100;
     }

@@ -168,8 +168,13 @@ fn a_callers_own_credentials_are_the_origins_to_judge() {
     let mut world = World::with_http_origin(|_| {});
     let body = request(&["score"], [1]);
     world.feast(&body);
-    let incoming =
-        Incoming { method: "POST", path: "/get-online-features", body: body.as_bytes(), has_authorization: true };
+    let incoming = Incoming {
+        method: "POST",
+        path: "/get-online-features",
+        body: body.as_bytes(),
+        has_authorization: true,
+        is_operator: false,
+    };
     let step = world.service.begin(incoming, Instant(world.now));
     assert!(matches!(step.end, Some(End::Forward { .. })));
 }

@@ -25,3 +25,4 @@ mod patterns;
 mod rows;
 mod switches;
 mod tiers;
+mod writes;

@@ -217,7 +217,7 @@ impl World {
     pub(crate) fn start(&mut self, method: &str, path: &str, body: &[u8]) -> usize {
         self.requests.push(Request { began: self.now, ..Request::default() });
         let request = self.requests.len() - 1;
-        let incoming = Incoming { method, path, body, has_authorization: false };
+        let incoming = Incoming { method, path, body, has_authorization: false, is_operator: true };
         let step = self.service.begin(incoming, Instant(self.now));
         self.take(request, step, true);
         request
@@ -314,6 +314,7 @@ impl World {
                 answer
             }
             End::Forward { base } => Answer { status: FORWARDED, text: base, headers: BTreeMap::new(), is_immediate },
+            End::Forwarded => Answer { status: FORWARDED, text: String::new(), headers: BTreeMap::new(), is_immediate },
             End::Asset => Answer { status: 298, text: String::new(), headers: BTreeMap::new(), is_immediate },
         };
         assert!(self.requests[request].answer.is_none(), "two ends");
@@ -350,6 +351,10 @@ impl World {
                 self.calls += 1;
                 self.most_calls = self.most_calls.max(self.calls);
                 (self.origin_millis, self.fetch(body))
+            }
+            Task::Forward { .. } => {
+                self.plan(self.now + self.origin_millis, Event::Done(id, ticket, Outcome::Forwarded));
+                return;
             }
             Task::Wait { .. } => {
                 self.plan(self.now + timeout_millis, Event::Timer(id, ticket));

@@ -1,0 +1,165 @@
+//! Writes through the service: what was fetched before one is not served after it, and nothing else is lost.
+
+use crate::world::{FORWARDED, Origin, World, request};
+
+/// A world whose origin tells when each value was computed, with what is known of its views.
+fn world() -> World {
+    let mut world = World::with_http_origin(|config| {
+        let view = |keys: &[&str], sources: Option<&[&str]>| featheredge::config::View {
+            join_keys: keys.iter().map(|&key| key.to_owned()).collect(),
+            sources: sources.map(|sources| sources.iter().map(|&view| view.to_owned()).collect()),
+            ..Default::default()
+        };
+        config.views.insert("stats".to_owned(), view(&["driver_id"], Some(&[])));
+        config.views.insert("other".to_owned(), view(&["driver_id"], Some(&[])));
+        config.views.insert("computed".to_owned(), view(&["driver_id"], Some(&["stats"])));
+        config.views.insert("untold".to_owned(), view(&["driver_id"], None));
+        config.push_sources.insert("pushed".to_owned(), vec!["stats".to_owned()]);
+        config.freshness.early_refresh_percent = 0;
+    });
+    world.origin = Origin::Tells;
+    world
+}
+
+fn ask(view: &str, id: u64) -> String {
+    format!(r#"{{"features":["{view}:x"],"entities":{{"driver_id":[{id}]}}}}"#)
+}
+
+fn write(world: &mut World, path: &str, body: &str) {
+    let answer = world.call("POST", path, body.as_bytes());
+    assert_eq!(answer.status, FORWARDED);
+}
+
+/// Which of these requests are answered anew after `change`, and not from memory.
+fn asked_anew(world: &mut World, requests: &[(&str, u64)], change: impl FnOnce(&mut World)) -> Vec<bool> {
+    let before: Vec<String> = requests.iter().map(|(view, id)| world.feast(&ask(view, *id)).text).collect();
+    world.run_for(10);
+    change(world);
+    world.run_for(10);
+    requests.iter().zip(before).map(|((view, id), before)| world.feast(&ask(view, *id)).text != before).collect()
+}
+
+const ROWS: [(&str, u64); 6] =
+    [("stats", 1), ("stats", 2), ("other", 1), ("computed", 1), ("computed", 2), ("unknown", 2)];
+
+#[test]
+fn a_push_makes_the_rows_it_names_invisible_and_what_is_computed_from_them() {
+    let body = r#"{"push_source_name":"pushed","df":{"driver_id":["1.0"],"x":[5]},"to":"online"}"#;
+    let anew = asked_anew(&mut world(), &ROWS, |world| write(world, "/push", body));
+    // Of a view of which nothing is known, nobody can say whether it has changed.
+    assert_eq!(anew, [true, false, false, true, false, true]);
+}
+
+#[test]
+fn a_write_to_a_view_does_the_same() {
+    let body = r#"{"feature_view_name":"other","df":{"driver_id":[1],"x":[5]}}"#;
+    let anew = asked_anew(&mut world(), &ROWS, |world| write(world, "/write-to-online-store", body));
+    assert_eq!(anew, [false, false, true, false, false, true]);
+}
+
+#[test]
+fn a_view_of_which_nobody_said_what_it_is_made_of_is_taken_to_be_made_of_what_was_written() {
+    let body = r#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#;
+    let rows = [("untold", 1), ("untold", 2)];
+    assert_eq!(asked_anew(&mut world(), &rows, |world| write(world, "/write-to-online-store", body)), [true, false]);
+}
+
+#[test]
+fn a_write_that_is_not_understood_makes_everything_invisible() {
+    for (path, body) in [
+        ("/push", "rubbish"),
+        ("/push", r#"{"push_source_name":"unheard_of","df":{"driver_id":[1]}}"#),
+        ("/write-to-online-store", r#"{"df":{}}"#),
+    ] {
+        let anew = asked_anew(&mut world(), &ROWS, |world| write(world, path, body));
+        assert_eq!(anew, [true; 6], "{body}");
+    }
+    let without_keys = r#"{"feature_view_name":"stats","df":{"x":[1]}}"#;
+    let anew = asked_anew(&mut world(), &ROWS, |world| write(world, "/write-to-online-store", without_keys));
+    assert_eq!(anew, [true, true, false, true, true, true]);
+}
+
+#[test]
+fn what_is_in_the_store_is_no_more_visible_than_what_is_in_memory() {
+    let mut world = world();
+    let before = world.feast(&ask("stats", 1)).text;
+    world.run_for(5_000);
+    write(&mut world, "/write-to-online-store", r#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#);
+    world.run_for(10);
+    let after = world.feast(&ask("stats", 1)).text;
+    assert_ne!(after, before);
+    assert_eq!(world.feast(&ask("stats", 1)).text, after, "what was fetched since is served from memory");
+}
+
+#[test]
+fn a_fetch_that_was_under_way_when_the_write_was_acknowledged_is_not_served_after_it() {
+    let mut world = world();
+    world.origin_millis = 50;
+    let early = world.start_feast(&ask("stats", 1));
+    world.run_for(10);
+    world.origin_millis = 5;
+    write(&mut world, "/write-to-online-store", r#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#);
+    let late = world.start_feast(&ask("stats", 1));
+    world.run();
+    assert_ne!(world.answer(early).text, world.answer(late).text);
+    assert_eq!(world.feast(&ask("stats", 1)).text, world.answer(late).text);
+}
+
+#[test]
+fn an_operator_invalidates_entities_a_view_or_everything() {
+    for (body, expected, told) in [
+        (
+            r#"{"view":"stats","entities":{"driver_id":[2]}}"#,
+            [false, true, false, false, true, true],
+            r#"{"invalidated":{"stats":1,"computed":1,"untold":1}}"#,
+        ),
+        (
+            r#"{"view":"stats"}"#,
+            [true, true, false, true, true, true],
+            r#"{"invalidated":{"stats":"all","computed":"all","untold":"all"}}"#,
+        ),
+        (
+            r#"{"view":"unknown"}"#,
+            [false, false, false, false, false, true],
+            r#"{"invalidated":{"unknown":"all","untold":"all"}}"#,
+        ),
+        (r#"{"everything":true}"#, [true; 6], r#"{"invalidated":"everything"}"#),
+    ] {
+        let anew = asked_anew(&mut world(), &ROWS, |world| {
+            let answer = world.call("POST", "/v1/invalidate", body.as_bytes());
+            assert_eq!((answer.status, answer.text.as_str()), (200, told));
+        });
+        assert_eq!(anew, expected, "{body}");
+    }
+}
+
+#[test]
+fn an_invalidation_that_names_nothing_is_refused() {
+    let mut world = world();
+    for body in [
+        "",
+        "{}",
+        r#"{"everything":false}"#,
+        r#"{"everything":true,"view":"stats"}"#,
+        r#"{"veiw":"stats"}"#,
+        r#"{"entities":{"driver_id":[1]}}"#,
+        r#"{"view":"unknown","entities":{"driver_id":[1]}}"#,
+        r#"{"view":"stats","entities":{"customer_id":[1]}}"#,
+        r#"{"view":"stats","entities":{"driver_id":1}}"#,
+        r#"{"view":["stats"]}"#,
+    ] {
+        assert_eq!(world.call("POST", "/v1/invalidate", body.as_bytes()).status, 422, "{body}");
+    }
+    assert_eq!(world.call("GET", "/v1/invalidate", b"").status, 405);
+}
+
+#[test]
+fn writes_through_a_service_that_is_told_not_to_look_change_nothing() {
+    let mut world = World::with_http_origin(|config| config.writes.invalidation = false);
+    world.origin = Origin::Tells;
+    let body = request(&["x"], [1]);
+    let before = world.feast(&body).text;
+    world.run_for(10);
+    write(&mut world, "/push", "rubbish");
+    assert_eq!(world.feast(&body).text, before);
+}
