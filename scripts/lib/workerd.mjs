@@ -1,6 +1,7 @@
 // Serves the built Worker on real workerd, with miniflare's local KV and static assets. The socket leads straight to the Worker:
 // miniflare's own entry, which rewrites and logs each request, is not in the path.
 
+import { randomInt } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -15,14 +16,21 @@ const NAME = "featheredge";
 const ENTRYPOINT = "direct";
 const ENTRY = `import worker from "./index.js";\nexport default worker;\nexport const ${ENTRYPOINT} = worker;\n`;
 
-/** A loopback port that nobody listens on. */
-export function freePort() {
-	return new Promise((resolve, reject) => {
-		const server = createServer().once("error", reject);
-		server.listen(0, HOST, () => {
-			const { port } = server.address();
-			server.close(() => resolve(port));
-		});
+/** Below the ports that systems give to outgoing connections (32768 on Linux, 49152 elsewhere): one of those may be taken meanwhile. */
+const PORTS = { from: 20_000, to: 32_000 };
+
+/** A loopback port that nobody listens on, and that no outgoing connection will be given. */
+export async function freePort() {
+	for (;;) {
+		const port = randomInt(PORTS.from, PORTS.to);
+		if (await isFree(port)) return port;
+	}
+}
+
+function isFree(port) {
+	return new Promise((resolve) => {
+		const server = createServer().once("error", () => resolve(false));
+		server.listen(port, HOST, () => server.close(() => resolve(true)));
 	});
 }
 

@@ -142,6 +142,7 @@ pub fn body_limit(env: &Env, method: &str, path: &str) -> f64 {
 
 /// Begins a request. Its exchange is told its end: within this call, where no I/O is needed.
 #[wasm_bindgen]
+#[expect(clippy::too_many_arguments, reason = "one crossing brings all that is known of a request")]
 pub fn begin(
     exchange: Exchange,
     method: &str,
