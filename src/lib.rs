@@ -8,16 +8,17 @@
 //! | 6 | `host` | Cloudflare or JavaScript; moves bytes and decides nothing |
 //! | 5 | [`service`] | bytes in, I/O orders out, bytes in, a reply out |
 //! | 4 | [`engine`] | the decisions |
-//! | 3 | [`protocol`], [`cache`] | JSON; what keeps rows |
+//! | 3 | [`protocol`] and above it [`upstream`], [`cache`] | JSON; what keeps rows |
 //! | 2 | [`model`] | keys, values, rows |
-//! | 1 | [`config`], [`error`] | what is set, and what is refused |
+//! | 1 | [`config`] | what is set |
 
-pub mod cache;
-pub mod config;
+pub use cache;
+pub use config;
+pub use model;
+pub use protocol;
+pub use upstream;
+
 pub mod engine;
-pub mod error;
-pub mod model;
-pub mod protocol;
 pub mod service;
 
 #[cfg(any(feature = "worker", feature = "npm"))]

@@ -10,14 +10,15 @@ use hashbrown::HashMap;
 
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::error::Refusal;
+use crate::model::refusal::Refusal;
 use crate::model::request::Keys;
 use crate::model::time::Instant;
 use crate::protocol::call::Call;
 use crate::protocol::native::{self, Options};
 use crate::protocol::plan::Planner;
 use crate::protocol::sheet::Sheet;
-use crate::protocol::{feast, problem, synthetic};
+use crate::protocol::{feast, problem};
+use crate::upstream::synthetic;
 
 mod io;
 mod reply;

@@ -15,11 +15,11 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::model::interner::Interner;
-use crate::model::key::Space;
-use crate::model::row::{Row, RowBuilder, Slot};
-use crate::model::time::{EventTime, Instant};
-use crate::model::value::{Cell, Status};
+use model::interner::Interner;
+use model::key::Space;
+use model::row::{Row, RowBuilder, Slot};
+use model::time::{EventTime, Instant};
+use model::value::{Cell, Status};
 
 const MAGIC: [u8; 2] = *b"FE";
 const VERSION: u8 = 1;
@@ -169,8 +169,8 @@ fn row(stored: &Stored<'_>, space: &Rc<Space>, interner: &mut Interner) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::key::{Names, Scope, Subject};
-    use crate::model::row::Schema;
+    use model::key::{Names, Scope, Subject};
+    use model::row::Schema;
 
     const ENTITY: &[u8] = b"n\x041001";
 

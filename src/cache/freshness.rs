@@ -1,8 +1,8 @@
 //! Fresh, stale but usable, or expired: decided for each value from when it was fetched.
 
-use crate::model::request::{Consistency, Lifetimes};
-use crate::model::time::Instant;
-use crate::model::value::{Cell, Status};
+use model::request::{Consistency, Lifetimes};
+use model::time::Instant;
+use model::value::{Cell, Status};
 
 /// Whether a value may be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,7 +116,7 @@ pub fn early_millis(fetch_millis: u64, beta_permille: u32, random: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::time::EventTime;
+    use model::time::EventTime;
 
     const LIFETIMES: Lifetimes =
         Lifetimes { ttl: 300, jitter_permille: 0, revalidate: 50, grace: 1_000, negative_ttl: 30, max_age: None };

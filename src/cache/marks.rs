@@ -6,10 +6,10 @@
 
 use hashbrown::HashMap;
 
-use crate::model::alike::alike;
-use crate::model::order::sorted;
-use crate::model::request::Writes;
-use crate::model::time::Instant;
+use model::alike::alike;
+use model::order::sorted;
+use model::request::Writes;
+use model::time::Instant;
 
 /// The most rows that are marked one by one: about 1.5 MiB.
 const MAX_ROWS: usize = 50_000;
@@ -139,7 +139,7 @@ impl Marks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::key::EntityValue;
+    use model::key::EntityValue;
 
     fn to(views: &[&str], is_by_row: bool) -> Writes {
         Writes::To { views: views.iter().map(|&view| view.into()).collect(), is_by_row }

@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use lru::LruCache;
 
-use crate::model::key::Space;
-use crate::model::row::Row;
+use model::key::Space;
+use model::row::Row;
 
 /// The most that L1 may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,10 +118,10 @@ impl Hasher for Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::key::{Names, Scope, Subject};
-    use crate::model::row::{RowBuilder, Schema};
-    use crate::model::time::{EventTime, Instant};
-    use crate::model::value::{Cell, Status};
+    use model::key::{Names, Scope, Subject};
+    use model::row::{RowBuilder, Schema};
+    use model::time::{EventTime, Instant};
+    use model::value::{Cell, Status};
 
     fn space() -> Rc<Space> {
         Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]))

@@ -5,5 +5,6 @@
 
 pub mod codec;
 pub mod freshness;
+pub mod lookup;
 pub mod marks;
 pub mod memory;

@@ -15,7 +15,7 @@ use super::{ConfigError, Known};
 
 /// A value of any format.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Tree {
+pub enum Tree {
     /// Nothing, as where the key is left out.
     Null,
     /// `true` or `false`.
@@ -131,7 +131,7 @@ impl<'de> Visitor<'de> for Branch {
 impl Tree {
     /// The deepest that a table may nest; the configuration needs four. Some formats set no bound of their own, and
     /// reading is recursive.
-    pub(crate) const MAX_DEPTH: u8 = 16;
+    pub const MAX_DEPTH: u8 = 16;
 
     fn as_unexpected(&self) -> Unexpected<'_> {
         match self {
@@ -260,7 +260,7 @@ pub(super) fn shown(text: &str) -> String {
 /// What is wrong, seen from the value at fault; each table around it adds its part of the path. It is boxed, since the
 /// code of every step that could fail would grow by the error's size.
 #[derive(Debug)]
-pub(crate) struct Fault(Box<ConfigError>);
+pub struct Fault(Box<ConfigError>);
 
 impl Fault {
     /// The same fault, seen from the table or list that has the value as its `segment`.

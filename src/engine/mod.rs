@@ -4,6 +4,7 @@
 //! session that begins gives exactly one answer, by its deadline at the latest if its timers are run; and no session
 //! waits for another without a timer of its own.
 
+use crate::cache::lookup;
 use crate::cache::marks::Marks;
 use crate::cache::memory::{Budget, Memory};
 use crate::model::answer::{Answer, Found, Tally, Tier};
@@ -17,7 +18,6 @@ mod conduct;
 mod flight;
 pub mod latency;
 pub mod limiter;
-mod lookup;
 pub mod router;
 mod session;
 mod slab;

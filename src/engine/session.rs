@@ -8,9 +8,9 @@ use std::rc::Rc;
 use hashbrown::HashMap;
 
 use crate::cache::freshness::{Freshness, Rules};
+use crate::cache::lookup::{self, Inspector};
 use crate::cache::marks::Marks;
 use crate::engine::limiter::Permit;
-use crate::engine::lookup::{self, Inspector};
 use crate::engine::router::Route;
 use crate::engine::{Fetch, MAX_STORES};
 use crate::model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};

@@ -9,7 +9,7 @@ use core::hash::{BuildHasher, Hasher};
 use foldhash::fast::FixedState;
 
 /// The hash that all spellings of one entity's key share; `key` is a sequence of values as
-/// [`EntityValue::encode`](crate::model::key::EntityValue::encode) writes them.
+/// [`EntityValue::encode`](crate::key::EntityValue::encode) writes them.
 #[must_use]
 pub fn alike(key: &[u8]) -> u64 {
     let mut hasher = FixedState::with_seed(0).build_hasher();
@@ -107,7 +107,7 @@ fn decimal(letters: &[u8]) -> Option<(i64, bool, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::key::EntityValue::{self, Boolean, Json, Null, Number, Text};
+    use crate::key::EntityValue::{self, Boolean, Json, Null, Number, Text};
 
     fn hash(values: &[EntityValue<'_>]) -> u64 {
         let mut key = Vec::new();

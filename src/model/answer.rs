@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::model::row::Row;
+use crate::row::Row;
 
 /// Where a row came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,7 +119,7 @@ impl OriginFailure {
     }
 }
 
-/// The answer to an [`Ask`](crate::model::request::Ask).
+/// The answer to an [`Ask`](crate::request::Ask).
 #[derive(Debug, Default)]
 pub struct Answer {
     /// One for each place: view by view, and within a view row by row.

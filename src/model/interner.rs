@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use crate::model::key::Space;
-use crate::model::row::{Row, Schema};
+use crate::key::Space;
+use crate::row::{Row, Schema};
 
 /// Beyond this many schemas the table starts anew: rows keep theirs, and only sharing is lost for a while.
 ///
@@ -76,7 +76,7 @@ fn hash<'a>(space: &Space, join_keys: impl Iterator<Item = &'a str>, features: i
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::key::{Names, Scope, Subject};
+    use crate::key::{Names, Scope, Subject};
 
     #[test]
     fn the_same_columns_share_one_schema() {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use crate::model::order::sorted;
+use crate::order::sorted;
 
 /// Whose rows: a project, and the caller's authorisation where the origin decides by it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod interner;
 pub mod key;
 pub mod order;
+pub mod refusal;
 pub mod request;
 pub mod row;
 pub mod time;

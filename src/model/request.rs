@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use foldhash::fast::FixedState;
 
-use crate::model::key::Space;
-use crate::model::row::{Row, Schema, Slot};
+use crate::key::Space;
+use crate::row::{Row, Schema, Slot};
 
 /// How long a value may be used, in milliseconds from when it was fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,10 @@
 
 use std::rc::Rc;
 
-use crate::model::key::Space;
-use crate::model::order::sorted;
-use crate::model::time::{EventTime, Instant};
-use crate::model::value::{Cell, Status};
+use crate::key::Space;
+use crate::order::sorted;
+use crate::time::{EventTime, Instant};
+use crate::value::{Cell, Status};
 
 /// The names of a row's columns, shared by all rows that have the same.
 #[derive(Debug)]
@@ -396,7 +396,7 @@ impl<'a> RowBuilder<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::key::{EntityValue, Names, Scope, Subject};
+    use crate::key::{EntityValue, Names, Scope, Subject};
 
     fn space() -> Rc<Space> {
         Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]))

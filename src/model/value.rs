@@ -1,6 +1,6 @@
 //! What is known of one feature of one entity, beside its value's text.
 
-use crate::model::time::{EventTime, Instant};
+use crate::time::{EventTime, Instant};
 
 /// Feast's field statuses, in the order of its protobuf enumeration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,10 +2,10 @@
 //!
 //! Nothing is copied or decoded here, and the vectors are kept between requests, so that reading allocates nothing.
 
-use crate::config::Limits;
-use crate::error::Refusal;
-use crate::model::key::EntityValue;
-use crate::protocol::json::{Cursor, JsonError, Kind, Raw, Text};
+use crate::json::{Cursor, JsonError, Kind, Raw, Text};
+use config::Limits;
+use model::key::EntityValue;
+use model::refusal::Refusal;
 
 /// A piece of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

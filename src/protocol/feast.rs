@@ -5,17 +5,17 @@
 
 use std::rc::Rc;
 
-use crate::config::Limits;
-use crate::error::Refusal;
-use crate::model::answer::{Answer, Found};
-use crate::model::request::{Columns, Slots, ViewAsk};
-use crate::model::row::{Row, Schema, Slot};
-use crate::model::time::EventTime;
-use crate::model::value::Status;
-use crate::protocol::call::{Call, Span};
-use crate::protocol::json::{self, Cursor, Kind};
-use crate::protocol::plan::Plan;
-use crate::protocol::sheet::Sheet;
+use crate::call::{Call, Span};
+use crate::json::{self, Cursor, Kind};
+use crate::plan::Plan;
+use crate::sheet::Sheet;
+use config::Limits;
+use model::answer::{Answer, Found};
+use model::refusal::Refusal;
+use model::request::{Columns, Slots, ViewAsk};
+use model::row::{Row, Schema, Slot};
+use model::time::EventTime;
+use model::value::Status;
 
 /// Reads a request.
 ///

@@ -2,18 +2,18 @@
 //!
 //! Unlike Feast's contract it is ours alone, so what it does not know it refuses.
 
-use crate::config::Limits;
-use crate::error::Refusal;
-use crate::model::answer::{Answer, Found, Tally};
-use crate::model::request::{Consistency, Priority};
-use crate::model::row::{Row, Slot};
-use crate::model::time::Instant;
-use crate::model::value::{Cell, Status};
-use crate::protocol::call::{Call, Span};
-use crate::protocol::feast::{Seen, string_span};
-use crate::protocol::json::{Cursor, Decimal, Kind};
-use crate::protocol::plan::Plan;
-use crate::protocol::sheet::Sheet;
+use crate::call::{Call, Span};
+use crate::feast::{Seen, string_span};
+use crate::json::{Cursor, Decimal, Kind};
+use crate::plan::Plan;
+use crate::sheet::Sheet;
+use config::Limits;
+use model::answer::{Answer, Found, Tally};
+use model::refusal::Refusal;
+use model::request::{Consistency, Priority};
+use model::row::{Row, Slot};
+use model::time::Instant;
+use model::value::{Cell, Status};
 
 /// What is told of each value beside itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +79,7 @@ const FIELDS: [&str; 11] = [
 pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) -> Result<Options, Refusal> {
     call.clear();
     call.implied_name.clear();
-    crate::protocol::json::write_string(&mut call.implied_name, entity_column);
+    crate::json::write_string(&mut call.implied_name, entity_column);
     let mut options = Options::default();
     let mut cursor = Cursor::new(body, limits.depth)?;
     if cursor.peek()? != Kind::Object {

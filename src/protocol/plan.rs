@@ -13,12 +13,13 @@ use std::rc::Rc;
 use foldhash::fast::FixedState;
 use lru::LruCache;
 
-use crate::model::key::{Names, Scope, Space, Subject};
-use crate::model::order::sorted;
-use crate::model::request::{Columns, Lifetimes, ViewAsk, Writes};
-use crate::model::time::Instant;
-use crate::protocol::call::{self, Call};
-use crate::protocol::{json, registry};
+use crate::call::{self, Call};
+use crate::json;
+use model::key::{Names, Scope, Space, Subject};
+use model::order::sorted;
+use model::refusal::Refusal;
+use model::request::{Columns, Keys, Lifetimes, ViewAsk, Writes};
+use model::time::Instant;
 
 /// How many shapes are remembered. Each is a few kilobytes; services ask in tens of shapes, not in thousands.
 const MAX_PLANS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
@@ -33,6 +34,17 @@ pub struct ViewFacts {
     /// The views that it is computed from; none for one that is stored. `None` where that is not known.
     pub sources: Option<Vec<String>>,
     /// The push source or stream that feeds it, where one is known.
+    pub stream_source: Option<String>,
+}
+
+/// What the registry says of a view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registered {
+    /// The columns that key its rows.
+    pub key_columns: Vec<String>,
+    /// The views that an on-demand view reads.
+    pub sources: Vec<String>,
+    /// The source that feeds it beside its batches: a push source, or a stream.
     pub stream_source: Option<String>,
 }
 
@@ -102,6 +114,37 @@ pub struct Plan {
     pub full_feature_names: bool,
 }
 
+impl Plan {
+    /// Writes the key of each place of `call`, view by view; one may be `limit` bytes long.
+    ///
+    /// # Errors
+    /// A key that is longer.
+    pub fn write_keys(
+        &self,
+        call: &Call,
+        body: &[u8],
+        limit: usize,
+        scratch: &mut String,
+        keys: &mut Keys,
+    ) -> Result<(), Refusal> {
+        for (view, columns) in self.views.iter().zip(&self.key_columns) {
+            for row in 0..call.rows {
+                let length = keys.push(view, |key| {
+                    for &column in columns {
+                        if let Some(value) = call.value(column, row) {
+                            value.encode(body, key, scratch);
+                        }
+                    }
+                });
+                if length > limit {
+                    return Err(Refusal::Limit { limit: "key_bytes", allowed: limit, found: length });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// How to go on with a request.
 #[derive(Clone, Debug)]
 pub enum Planned {
@@ -164,11 +207,11 @@ impl Planner {
     }
 
     /// Learns from the registry, at `now`, which columns key each view, and forgets the plans that were made without.
-    pub fn learn(&mut self, views: BTreeMap<String, registry::Entry>, now: Instant) {
+    pub fn learn(&mut self, views: BTreeMap<String, Registered>, now: Instant) {
         let lifetimes =
             |view: &str| self.project.views.get(view).map_or(self.project.lifetimes, |facts| facts.lifetimes);
-        let facts = |(view, entry): (String, registry::Entry)| {
-            let registry::Entry { key_columns, sources, stream_source } = entry;
+        let facts = |(view, entry): (String, Registered)| {
+            let Registered { key_columns, sources, stream_source } = entry;
             let facts = ViewFacts { key_columns, lifetimes: lifetimes(&view), sources: Some(sources), stream_source };
             (view, facts)
         };

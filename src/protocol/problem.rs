@@ -1,7 +1,7 @@
 //! Errors of the native API: `application/problem+json`, RFC 9457.
 
-use crate::error::Refusal;
-use crate::protocol::sheet::Sheet;
+use crate::sheet::Sheet;
+use model::refusal::Refusal;
 
 /// The media type of a problem.
 pub const CONTENT_TYPE: &str = "application/problem+json";

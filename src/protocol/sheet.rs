@@ -92,7 +92,7 @@ impl Sheet {
     /// Appends `plain` as a JSON string.
     pub fn push_string(&mut self, plain: &str) {
         let mut text = Vec::with_capacity(plain.len() + 2);
-        crate::protocol::json::write_string(&mut text, plain);
+        crate::json::write_string(&mut text, plain);
         self.push(&text);
     }
 

@@ -4,17 +4,17 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::engine::{self, Begun, Fetch, Progress, Route};
-use crate::error::Refusal;
 use crate::model::answer::{Answer, OriginFailure};
+use crate::model::refusal::Refusal;
 use crate::model::request::{Ask, Consistency, Priority};
 use crate::model::row::Row;
 use crate::model::time::Instant;
 use crate::protocol::call::Call;
-use crate::protocol::origin::{self, Table, Wanted};
 use crate::protocol::plan::{Naming, Plan, Planned};
 use crate::protocol::{feast, native};
 use crate::service::io::{End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket};
 use crate::service::{Pending, Protocol, Reply, Service, refuse, reply};
+use crate::upstream::origin::{self, Table, Wanted};
 
 /// A request that waits for rows, or goes on behind its reply.
 #[derive(Debug)]
@@ -117,25 +117,7 @@ impl Service {
     fn ask(&mut self, protocol: Protocol, call: &Call, body: &[u8], plan: &Rc<Plan>) -> Result<Ask, Refusal> {
         let mut keys = core::mem::take(&mut self.spare_keys);
         keys.clear();
-        for (view, columns) in plan.views.iter().zip(&plan.key_columns) {
-            for row in 0..call.rows {
-                let scratch = &mut self.scratch;
-                let length = keys.push(view, |key| {
-                    for &column in columns {
-                        if let Some(value) = call.value(column, row) {
-                            value.encode(body, key, scratch);
-                        }
-                    }
-                });
-                if length > self.config.limits.key_bytes {
-                    return Err(Refusal::Limit {
-                        limit: "key_bytes",
-                        allowed: self.config.limits.key_bytes,
-                        found: length,
-                    });
-                }
-            }
-        }
+        plan.write_keys(call, body, self.config.limits.key_bytes, &mut self.scratch, &mut keys)?;
         let options = match protocol {
             Protocol::Feast => None,
             Protocol::Native(options) => Some(options),

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use crate::config::OriginKind;
-use crate::error::Refusal;
+use crate::model::refusal::Refusal;
 use crate::model::time::Instant;
-use crate::protocol::registry;
 use crate::service::io::{End, Incoming, Order, OrderId, OriginRequest, Outcome, Part, Step, Task};
 use crate::service::{Pending, Protocol, Reply, Service, refuse, reply, setup};
+use crate::upstream::registry;
 
 impl Service {
     pub(super) fn origin_task(&self, method: &'static str, path: &str, body: Vec<u8>) -> Task {

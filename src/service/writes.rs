@@ -6,13 +6,13 @@
 
 use std::borrow::Cow;
 
-use crate::error::Refusal;
+use crate::model::refusal::Refusal;
 use crate::model::time::Instant;
 use crate::protocol::plan::Reach;
 use crate::protocol::problem;
-use crate::protocol::write::{self, Invalidation, Target};
 use crate::service::io::{End, Incoming, Order, OrderId, Part, Step, Task, Ticket};
 use crate::service::{Pending, Reply, Service};
+use crate::upstream::write::{self, Invalidation, Target};
 
 /// What a write changes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use featheredge::config::{Config, OriginKind};
 use featheredge::model::time::Instant;
-use featheredge::protocol::synthetic;
 use featheredge::service::{
     End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Service, Step, Task, Ticket,
 };
+use featheredge::upstream::synthetic;
 use serde_json::Value;
 
 use crate::chaos::Chaos;

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::order::sorted;
-use crate::protocol::json::{Cursor, JsonError, Kind};
+use model::order::sorted;
+use protocol::json::{Cursor, JsonError, Kind};
+use protocol::plan::Registered;
 
 /// The most that is read of the registry's answer, in bytes: transformations stand in it as pickled code.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -31,17 +32,6 @@ pub fn path(project: &str) -> String {
     path
 }
 
-/// What the registry says of a view.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
-    /// The columns that key its rows.
-    pub key_columns: Vec<String>,
-    /// The views that an on-demand view reads.
-    pub sources: Vec<String>,
-    /// The source that feeds it beside its batches: a push source, or a stream.
-    pub stream_source: Option<String>,
-}
-
 #[derive(Debug, Default)]
 struct View {
     name: String,
@@ -53,7 +43,7 @@ struct View {
 
 /// What the registry's answer tells of each view that is understood; `None` where it is no such answer.
 #[must_use]
-pub fn views(body: &[u8]) -> Option<BTreeMap<String, Entry>> {
+pub fn views(body: &[u8]) -> Option<BTreeMap<String, Registered>> {
     let mut cursor = Cursor::new(body, MAX_DEPTH).ok()?;
     let mut views = Vec::new();
     read_fields(&mut cursor, &mut |cursor, key| match key {
@@ -73,7 +63,7 @@ pub fn views(body: &[u8]) -> Option<BTreeMap<String, Entry>> {
     for view in &views {
         if let Some(key_columns) = keys(view, &by_name) {
             let (sources, stream_source) = (view.sources.clone(), view.stream_source.clone());
-            known.insert(view.name.clone(), Entry { key_columns, sources, stream_source });
+            known.insert(view.name.clone(), Registered { key_columns, sources, stream_source });
         }
     }
     Some(known)

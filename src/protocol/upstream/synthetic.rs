@@ -6,13 +6,13 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::config::Limits;
-use crate::error::Refusal;
-use crate::model::order::sorted;
-use crate::model::time::{EventTime, Instant};
-use crate::protocol::call::{self, Call};
-use crate::protocol::feast;
-use crate::protocol::sheet::Sheet;
+use config::Limits;
+use model::order::sorted;
+use model::refusal::Refusal;
+use model::time::{EventTime, Instant};
+use protocol::call::{self, Call};
+use protocol::feast;
+use protocol::sheet::Sheet;
 
 /// The length of an embedding, in floats.
 const EMBEDDING: usize = 128;

@@ -5,28 +5,28 @@
 
 use std::rc::Rc;
 
-use crate::cache::freshness::{Freshness, Rules};
-use crate::cache::marks::{Floor, Marks};
-use crate::cache::memory::Memory;
-use crate::model::answer::{Found, Need, Tier};
-use crate::model::request::{Ask, Columns, Consistency, Slots, ViewAsk};
-use crate::model::row::{Row, Schema};
-use crate::model::time::{EventTime, Instant};
+use crate::freshness::{Freshness, Rules};
+use crate::marks::{Floor, Marks};
+use crate::memory::Memory;
+use model::answer::{Found, Need, Tier};
+use model::request::{Ask, Columns, Consistency, Slots, ViewAsk};
+use model::row::{Row, Schema};
+use model::time::{EventTime, Instant};
 
 /// What L1 left open.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Open {
+pub struct Open {
     /// Places whose answer waits for more.
-    pub(super) missing: u32,
+    pub missing: u32,
     /// Places whose row is to be fetched anew behind the answer.
-    pub(super) due: u32,
+    pub due: u32,
     /// Of these, places whose row is past its time to live.
-    pub(super) stale: u32,
+    pub stale: u32,
 }
 
 /// Fills `found` with what L1 has for each place, and says for each what is still to be done. A row that is too old, or
 /// lacks a column, is there all the same, so that what is read next may complete it.
-pub(super) fn read_memory(
+pub fn read_memory(
     memory: &mut Memory,
     marks: &Marks,
     ask: &Ask,
@@ -103,7 +103,7 @@ fn tell_stale_from_early(places: &mut [Found], ask: &Ask, view: &ViewAsk, first:
 }
 
 /// Of a feature service's rows, those that lack a member which a newer row has are no longer complete. How many.
-pub(super) fn retire_former_members(found: &mut [Found]) -> u32 {
+pub fn retire_former_members(found: &mut [Found]) -> u32 {
     let Some(members) = newest_schema(found) else { return 0 };
     let mut retired = 0;
     for found in found.iter_mut().filter(|found| found.need == Need::Nothing) {
@@ -139,7 +139,7 @@ fn has_all_features(schema: &Schema, members: &Schema) -> bool {
 }
 
 /// Marks the values whose event lies further back than their view allows, just before they are answered with.
-pub(super) fn enforce_max_age(found: &mut [Found], ask: &Ask, now: Instant) {
+pub fn enforce_max_age(found: &mut [Found], ask: &Ask, now: Instant) {
     for (number, view) in ask.views.iter().enumerate() {
         let Some(max_age) = view.lifetimes().max_age else { continue };
         let oldest = i64::try_from(now.0.saturating_sub(max_age)).unwrap_or(i64::MAX).saturating_mul(1_000);
@@ -153,20 +153,22 @@ pub(super) fn enforce_max_age(found: &mut [Found], ask: &Ask, now: Instant) {
 }
 
 /// Judges the rows of one view in one request, and remembers the last schema's columns.
-pub(super) struct Inspector<'a> {
+pub struct Inspector<'a> {
     view: &'a ViewAsk,
     rules: Rules,
     last: Option<(Rc<Schema>, Rc<Slots>)>,
 }
 
 impl<'a> Inspector<'a> {
-    pub(super) fn new(view: &'a ViewAsk, rules: Rules) -> Inspector<'a> {
+    /// A judge of the rows of `view` by `rules`.
+    #[must_use]
+    pub fn new(view: &'a ViewAsk, rules: Rules) -> Inspector<'a> {
         Inspector { view, rules, last: None }
     }
 
     /// How fresh the asked columns of `row` are: as the oldest of them, and expired where one is not there.
     #[inline]
-    pub(super) fn judge(&mut self, row: &Row, hash: u64) -> Freshness {
+    pub fn judge(&mut self, row: &Row, hash: u64) -> Freshness {
         let rules = self.rules;
         let slots = self.slots(row);
         if !slots.is_complete() {
@@ -185,7 +187,7 @@ impl<'a> Inspector<'a> {
     }
 
     /// The freshness of each asked column, in the request's order.
-    pub(super) fn judge_columns(&mut self, row: &Row, hash: u64) -> Vec<Freshness> {
+    pub fn judge_columns(&mut self, row: &Row, hash: u64) -> Vec<Freshness> {
         let rules = self.rules;
         let judge = |slot: &Option<_>| {
             slot.and_then(|slot| row.cell(slot)).map_or(Freshness::Expired, |cell| rules.judge(cell, hash))

@@ -3,10 +3,10 @@
 //! The write itself goes to the origin as it came. Here is only read which view's, or push source's, rows it has. What
 //! cannot be understood tells nothing, and then everything may have changed.
 
-use crate::error::Refusal;
-use crate::model::alike::alike;
-use crate::model::key::EntityValue;
-use crate::protocol::json::{Cursor, JsonError, Kind, Raw};
+use model::alike::alike;
+use model::key::EntityValue;
+use model::refusal::Refusal;
+use protocol::json::{Cursor, JsonError, Kind, Raw};
 
 /// Where rows are written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl Write<'_> {
 #[must_use]
 pub fn rows(columns: &Columns<'_>, key_columns: &[String]) -> Option<Vec<u64>> {
     // The order of a key's values is that of its columns' names.
-    let names = crate::model::order::sorted(key_columns.iter());
+    let names = model::order::sorted(key_columns.iter());
     let mut keys: Vec<Vec<u8>> = Vec::new();
     for (number, name) in names.into_iter().enumerate() {
         let (_, column) = columns.iter().rfind(|(column, _)| column == name)?;

@@ -5,14 +5,14 @@
 
 use std::rc::Rc;
 
-use crate::model::interner::Interner;
-use crate::model::request::{Ask, Columns};
-use crate::model::row::{Row, RowBuilder, Schema};
-use crate::model::time::{EventTime, Instant};
-use crate::model::value::{Cell, Status};
-use crate::protocol::call::Call;
-use crate::protocol::json::{self, Cursor, JsonError, Kind, Raw};
-use crate::protocol::plan::{Output, Plan};
+use model::interner::Interner;
+use model::request::{Ask, Columns};
+use model::row::{Row, RowBuilder, Schema};
+use model::time::{EventTime, Instant};
+use model::value::{Cell, Status};
+use protocol::call::Call;
+use protocol::json::{self, Cursor, JsonError, Kind, Raw};
+use protocol::plan::{Output, Plan};
 
 /// The rectangle of rows and features that the origin is asked for.
 #[derive(Clone, Copy, Debug)]

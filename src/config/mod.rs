@@ -18,7 +18,7 @@ pub use tables::{
     Breaker, Deadlines, FeatureService, Freshness, L1, L2, Limits, Load, Native, Origin, OriginKind, Registry, Routing,
     Services, Singleflight, View, Writes,
 };
-pub(crate) use tree::Tree;
+pub use tree::{Fault, Tree};
 
 /// The whole table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +100,7 @@ impl Config {
     }
 
     /// Reads the table from values that a host has taken apart, and checks it.
-    pub(crate) fn from_tree(tree: &Tree) -> Result<Config, ConfigError> {
+    pub fn from_tree(tree: &Tree) -> Result<Config, ConfigError> {
         let config = Config::deserialize(tree)?;
         config.validate()?;
         Ok(config)

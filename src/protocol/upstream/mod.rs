@@ -1,0 +1,10 @@
+//! The JSON that passes between this service and what stands behind it: calls to the origin and its answers, writes, the
+//! registry's word, and the built-in origin.
+//!
+//! Stands above [`protocol`], and is a crate of its own since nothing of it is on the way of an answer from memory. Its
+//! invariant: what the origin and the registry send is as suspect as what a caller sends.
+
+pub mod origin;
+pub mod registry;
+pub mod synthetic;
+pub mod write;
