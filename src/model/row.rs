@@ -131,22 +131,19 @@ impl Row {
         (Rc::ptr_eq(&self.schema.space, space) || self.schema.space == *space) && self.entity() == entity
     }
 
-    /// The JSON text of the value in `slot`, and whatever stands behind it in the buffer, with the text's length.
-    ///
-    /// The bytes behind let a copier move fixed-size blocks instead of exact lengths.
+    /// The texts of the values, to be read many at a time.
     #[inline]
     #[must_use]
-    pub fn window(&self, slot: Slot) -> (&[u8], usize) {
-        let start = if slot.0 == 0 { 0 } else { self.end(slot.0 - 1) };
-        let end = self.end(slot.0);
-        (self.buffer.get(start..).unwrap_or_default(), end.saturating_sub(start))
+    pub fn texts(&self) -> Texts<'_> {
+        let ends = self.buffer.get(self.values_length as usize..).unwrap_or_default();
+        Texts { buffer: &self.buffer, ends, has_wide_ends: self.has_wide_ends }
     }
 
     /// The JSON text of the value in `slot`.
     #[inline]
     #[must_use]
     pub fn value(&self, slot: Slot) -> &[u8] {
-        let (bytes, length) = self.window(slot);
+        let (bytes, length) = self.texts().window(slot);
         bytes.get(..length).unwrap_or_default()
     }
 
@@ -306,19 +303,46 @@ impl Row {
     fn end_width(&self) -> usize {
         if self.has_wide_ends { 4 } else { 2 }
     }
+}
 
+/// The texts of a row's values.
+#[derive(Clone, Copy, Debug)]
+pub struct Texts<'a> {
+    buffer: &'a [u8],
+    ends: &'a [u8],
+    has_wide_ends: bool,
+}
+
+impl<'a> Texts<'a> {
+    /// The JSON text of the value in `slot`, and whatever stands behind it in the buffer, with the text's length.
+    ///
+    /// The bytes behind let a copier move fixed-size blocks instead of exact lengths.
     #[inline]
-    fn end(&self, column: u32) -> usize {
-        let ends = self.buffer.get(self.values_length as usize..).unwrap_or_default();
-        let column = column as usize;
+    #[must_use]
+    pub fn window(&self, slot: Slot) -> (&'a [u8], usize) {
+        let (start, end) = self.bounds(slot.0 as usize);
+        (self.buffer.get(start..).unwrap_or_default(), end.saturating_sub(start))
+    }
+
+    /// Where the value of a column begins and ends: the end of the one before, and its own, which stand side by side.
+    #[inline]
+    fn bounds(&self, column: usize) -> (usize, usize) {
+        let Some(before) = column.checked_sub(1) else { return (0, self.end(0)) };
         if self.has_wide_ends {
-            ends.get(column * 4..)
-                .and_then(|ends| ends.first_chunk())
-                .map_or(0, |end| u32::from_le_bytes(*end) as usize)
+            return (self.end(before), self.end(column));
+        }
+        let both =
+            self.ends.get(before * 2..).and_then(|ends| ends.first_chunk()).map_or(0, |both| u32::from_le_bytes(*both));
+        (both as usize & 0xffff, both as usize >> 16)
+    }
+
+    fn end(&self, column: usize) -> usize {
+        if self.has_wide_ends {
+            let end = self.ends.get(column * 4..).and_then(|ends| ends.first_chunk());
+            end.map_or(0, |end| u32::from_le_bytes(*end) as usize)
         } else {
-            ends.get(column * 2..)
-                .and_then(|ends| ends.first_chunk())
-                .map_or(0, |end| usize::from(u16::from_le_bytes(*end)))
+            let end = self.ends.get(column * 2..).and_then(|ends| ends.first_chunk());
+            end.map_or(0, |end| usize::from(u16::from_le_bytes(*end)))
         }
     }
 }

@@ -11,7 +11,7 @@ mod scan;
 mod text;
 
 pub use error::{Expected, JsonError, Reason};
-pub use text::{Text, write_string};
+pub use text::{Text, is_plain, write_string};
 
 pub(crate) use decimal::Decimal;
 use error::{fail, fail_expecting};

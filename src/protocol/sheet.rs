@@ -1,5 +1,7 @@
 //! The buffer that an answer is written on: kept between answers, and written in blocks where that is faster.
 
+use core::ops::Range;
+
 /// A growing buffer whose memory is initialised once and reused.
 ///
 /// Most values of an answer are shorter than [`BLOCK`] bytes and have as much memory behind them, so one block of fixed
@@ -51,12 +53,43 @@ impl Sheet {
     }
 
     /// Appends `bytes`.
-    #[inline]
     pub fn push(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
         if let Some(place) = self.bytes.get_mut(self.length..self.length + bytes.len()) {
-            place.copy_from_slice(bytes);
+            copy(place, bytes);
             self.length += bytes.len();
+        }
+    }
+
+    /// Appends text of a length that is known when this is compiled: a few moves, and no call.
+    #[inline]
+    pub fn push_fixed<const N: usize>(&mut self, text: &[u8; N]) {
+        self.reserve(N);
+        if let Some(place) = self.bytes.get_mut(self.length..).and_then(|free| free.first_chunk_mut::<N>()) {
+            *place = *text;
+            self.length += N;
+        }
+    }
+
+    /// Appends `bytes` so many times.
+    pub fn push_repeated(&mut self, bytes: &[u8], count: usize) {
+        let (start, length) = (self.length, bytes.len() * count);
+        if count > 0 {
+            self.push(bytes);
+        }
+        while self.length < start + length {
+            let written = self.length - start;
+            self.push_again(start..start + written.min(length - written));
+        }
+    }
+
+    /// Appends once more what was written there.
+    pub fn push_again(&mut self, written: Range<usize>) {
+        self.reserve(written.len());
+        let Some((before, free)) = self.bytes.split_at_mut_checked(self.length) else { return };
+        if let (Some(source), Some(place)) = (before.get(written.clone()), free.get_mut(..written.len())) {
+            copy(place, source);
+            self.length += written.len();
         }
     }
 
@@ -91,9 +124,15 @@ impl Sheet {
 
     /// Appends `plain` as a JSON string.
     pub fn push_string(&mut self, plain: &str) {
-        let mut text = Vec::with_capacity(plain.len() + 2);
-        crate::json::write_string(&mut text, plain);
-        self.push(&text);
+        if crate::json::is_plain(plain) {
+            self.push_fixed(b"\"");
+            self.push(plain.as_bytes());
+            self.push_fixed(b"\"");
+        } else {
+            let mut text = Vec::with_capacity(plain.len() + 2);
+            crate::json::write_string(&mut text, plain);
+            self.push(&text);
+        }
     }
 
     /// Takes back all but the first `length` bytes.
@@ -119,6 +158,33 @@ impl Sheet {
     fn grow(&mut self, more: usize) {
         let needed = self.length + more + BLOCK;
         self.bytes.resize(needed.max(self.bytes.len() * 2).max(1_024), 0);
+    }
+}
+
+/// Copies `bytes` to `place`, which is as long.
+///
+/// A copy of a length that is not known when this is compiled is a call out of the module in most hosts, which takes longer than
+/// the copy of a short text. Two blocks that may overlap copy what is as long as one, and at most as long as both.
+pub(crate) fn copy(place: &mut [u8], bytes: &[u8]) {
+    #[inline]
+    fn ends<const N: usize>(place: &mut [u8], bytes: &[u8]) -> bool {
+        let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else { return false };
+        if let Some(place) = place.first_chunk_mut::<N>() {
+            *place = *first;
+        }
+        if let Some(place) = place.last_chunk_mut::<N>() {
+            *place = *last;
+        }
+        true
+    }
+    match bytes.len() {
+        0..4 => place.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte),
+        4..8 => _ = ends::<4>(place, bytes),
+        8..16 => _ = ends::<8>(place, bytes),
+        16..=32 => _ = ends::<16>(place, bytes),
+        33..=64 => _ = ends::<32>(place, bytes),
+        65..=128 => _ = ends::<64>(place, bytes),
+        _ => place.copy_from_slice(bytes),
     }
 }
 
@@ -148,6 +214,15 @@ mod tests {
         sheet.push_window(&source[251..], 5);
         expected.extend_from_slice(&source[251..]);
         expected.push(b',');
+        assert_eq!(sheet.as_slice(), expected);
+        for length in 0..150 {
+            sheet.push_again(length..length * 2);
+            expected.extend_from_within(length..length * 2);
+            sheet.push_repeated(&source[..length / 7], length);
+            expected.extend_from_slice(&source[..length / 7].repeat(length));
+        }
+        sheet.push_fixed(b"fixed,");
+        expected.extend_from_slice(b"fixed,");
         assert_eq!(sheet.as_slice(), expected);
         sheet.drop_comma();
         sheet.drop_comma();

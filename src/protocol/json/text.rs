@@ -101,6 +101,12 @@ fn split_at_code_point(escape: &str) -> Option<(char, &str)> {
     }
 }
 
+/// Whether `plain` is written in JSON as it is, between quotes.
+#[must_use]
+pub fn is_plain(plain: &str) -> bool {
+    find_special(plain.as_bytes(), 0) == plain.len()
+}
+
 /// Appends `plain` as a JSON string: what must be escaped is, and everything else goes out as the UTF-8 it is.
 pub fn write_string(out: &mut Vec<u8>, plain: &str) {
     let mut rest = plain.as_bytes();

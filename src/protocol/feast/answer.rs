@@ -1,0 +1,285 @@
+//! The answer of Feast's contract: a column of values for each join key and feature, with a status and a time beside each value.
+//!
+//! Refuses to know where rows came from. The rows of a view mostly share one schema, are all present, and each has one event
+//! time for all its features: then what stands between two columns' values is the same block every time, and is written once
+//! and copied from there. Invariant: an answer of rows like these takes no memory but the sheet's.
+
+use core::ops::Range;
+use std::rc::Rc;
+
+use crate::call::Call;
+use crate::plan::Plan;
+use crate::sheet::Sheet;
+use model::answer::{Answer, Found};
+use model::request::{Columns, Slots, ViewAsk};
+use model::row::{Row, Schema, Slot, Texts};
+use model::time::EventTime;
+use model::value::Status;
+
+/// Writes the answer to a call.
+///
+/// Join keys come first, in the order of the request's columns, then the features in the request's order.
+pub fn write(sheet: &mut Sheet, plan: &Plan, answer: &Answer, call: &Call, body: &[u8]) {
+    let rows = call.rows;
+    let view =
+        |(number, view)| View::new(view, answer.found.get(number * rows..(number + 1) * rows).unwrap_or_default());
+    let (one, several);
+    let views: &[View<'_>] = match &*plan.views {
+        [single] => {
+            one = view((0, single));
+            core::slice::from_ref(&one)
+        }
+        all => {
+            several = all.iter().enumerate().map(view).collect::<Vec<_>>();
+            &several
+        }
+    };
+    sheet.clear();
+    sheet.push_fixed(b"{\"results\":[");
+    for_each_join_key(plan, views, &mut |name, view| view.write_join_key(sheet, plan, call, body, name));
+    let members = if plan.service.is_some() { views.first().and_then(|view| view.members.clone()) } else { None };
+    match (&members, views) {
+        (Some(members), [view, ..]) => {
+            let mut tail = None;
+            (0..members.features().len()).for_each(|column| view.write_feature(sheet, column, &mut tail));
+        }
+        _ => write_outputs(sheet, plan, views),
+    }
+    sheet.drop_comma();
+    sheet.push_fixed(b"],\"metadata\":{\"feature_names\":[");
+    for_each_join_key(plan, views, &mut |name, _| {
+        sheet.push_string(name);
+        sheet.push_fixed(b",");
+    });
+    sheet.push(&plan.names_text);
+    for name in members.iter().flat_map(|members| members.features()) {
+        sheet.push_string(name);
+        sheet.push_fixed(b",");
+    }
+    sheet.drop_comma();
+    sheet.push_fixed(b"]}}");
+}
+
+fn write_outputs(sheet: &mut Sheet, plan: &Plan, views: &[View<'_>]) {
+    let (mut view, mut tail) = (0, None);
+    for output in &plan.outputs {
+        if output.view != view {
+            (view, tail) = (output.view, None);
+        }
+        if let Some(view) = views.get(view) {
+            view.write_feature(sheet, output.column, &mut tail);
+        }
+    }
+}
+
+/// The join keys that the origin echoed, in the order of the request's columns, each with the rows that hold it.
+fn for_each_join_key<'a>(plan: &Plan, views: &'a [View<'a>], visit: &mut dyn FnMut(&str, &View<'a>)) {
+    let has = |view: &View<'_>, name: &str| view.join_keys().iter().any(|known| **known == *name);
+    if plan.is_attributed {
+        // Each view has its own, which are the request's columns.
+        for name in &plan.columns {
+            if let Some(view) = views.iter().find(|view| has(view, name)) {
+                visit(name, view);
+            }
+        }
+        return;
+    }
+    for (number, view) in views.iter().enumerate() {
+        for name in view.join_keys() {
+            if !views.iter().take(number).any(|earlier| has(earlier, name)) {
+                visit(name, view);
+            }
+        }
+    }
+}
+
+/// The rows of one view in an answer, with all that is the same from column to column worked out once.
+struct View<'a> {
+    found: &'a [Found],
+    /// A feature service's members.
+    members: Option<Rc<Schema>>,
+    rows: Rows<'a>,
+}
+
+enum Rows<'a> {
+    /// All present, each with one event time, and their columns stand in the same places.
+    Alike { slots: Rc<Slots>, first: &'a Rc<Row>, others: Vec<Texts<'a>> },
+    /// Where the columns of each row stand.
+    Each(Vec<Option<Rc<Slots>>>),
+}
+
+impl<'a> View<'a> {
+    fn new(view: &ViewAsk, found: &'a [Found]) -> View<'a> {
+        let members = match view.columns() {
+            Columns::All => newest_schema(found),
+            Columns::Named(_) => None,
+        };
+        let resolve = |schema: &Rc<Schema>| match &members {
+            Some(members) if !Rc::ptr_eq(members, schema) => {
+                Rc::new(Slots::resolve(members.features().iter().map(|name| &**name), schema))
+            }
+            _ => view.slots(schema),
+        };
+        let rows = match alike(found) {
+            Some((first, others)) => Rows::Alike { slots: resolve(first.schema()), first, others },
+            None => Rows::Each(found.iter().map(|found| found.row.as_ref().map(|row| resolve(row.schema()))).collect()),
+        };
+        View { found, members, rows }
+    }
+
+    /// The join keys that the origin echoed with the rows.
+    fn join_keys(&self) -> &[Box<str>] {
+        let row = self.found.iter().find_map(|found| found.row.as_ref());
+        row.map_or(&[], |row| row.schema().join_keys())
+    }
+
+    fn write_join_key(&self, sheet: &mut Sheet, plan: &Plan, call: &Call, body: &[u8], name: &str) {
+        sheet.push_fixed(b"{\"values\":[");
+        match &self.rows {
+            Rows::Alike { first, others, .. } if let Some(slot) = first.schema().join_key_slot(name) => {
+                push_values(sheet, first, others, slot);
+            }
+            _ => {
+                let asked = plan.columns.iter().position(|column| **column == *name);
+                for (row, found) in self.found.iter().enumerate() {
+                    match found.row.as_ref().and_then(|row| Some(row.value(row.schema().join_key_slot(name)?))) {
+                        Some(value) => sheet.push(value),
+                        // Nobody has the row, so the key goes back as it came.
+                        None => {
+                            let value = asked.and_then(|column| call.value(column, row));
+                            sheet.push(value.map_or(b"null", |value| value.bytes(body)));
+                        }
+                    }
+                    sheet.push_fixed(b",");
+                }
+            }
+        }
+        sheet.drop_comma();
+        sheet.push_fixed(STATUSES);
+        sheet.push_repeated(PRESENT, self.found.len());
+        sheet.drop_comma();
+        sheet.push_fixed(TIMES);
+        sheet.push_repeated(ZERO, self.found.len());
+        sheet.drop_comma();
+        sheet.push_fixed(END);
+    }
+
+    /// Writes a column. `tail` is where the statuses and times of the view's column before stand in the sheet, where they are
+    /// those of this one too.
+    fn write_feature(&self, sheet: &mut Sheet, column: usize, tail: &mut Option<Range<usize>>) {
+        sheet.push_fixed(b"{\"values\":[");
+        if let Rows::Alike { slots, first, others } = &self.rows
+            && let Some(slot) = slots.at(column)
+        {
+            push_values(sheet, first, others, slot);
+            sheet.drop_comma();
+            match tail {
+                Some(tail) => sheet.push_again(tail.clone()),
+                None => {
+                    let start = sheet.len();
+                    self.write_present(sheet);
+                    *tail = Some(start..sheet.len());
+                }
+            }
+            return;
+        }
+        let known = |row: usize, found: &'a Found| {
+            let slot = match &self.rows {
+                Rows::Alike { slots, .. } => slots.at(column),
+                Rows::Each(slots) => slots.get(row)?.as_ref()?.at(column),
+            }?;
+            let row = found.row.as_ref()?;
+            Some((row.value(slot), row.cell(slot)?))
+        };
+        let cells = || self.found.iter().enumerate().map(|(row, found)| known(row, found));
+        for known in cells() {
+            sheet.push(known.map_or(b"null", |(value, _)| value));
+            sheet.push_fixed(b",");
+        }
+        sheet.drop_comma();
+        sheet.push_fixed(STATUSES);
+        for known in cells() {
+            sheet.push_fixed(b"\"");
+            sheet.push(known.map_or(Status::Invalid, |(_, cell)| cell.status).name().as_bytes());
+            sheet.push_fixed(b"\",");
+        }
+        sheet.drop_comma();
+        sheet.push_fixed(TIMES);
+        self.write_times(sheet, cells().map(|known| known.map_or(EventTime::ZERO, |(_, cell)| cell.event_time)));
+        sheet.push_fixed(END);
+    }
+
+    /// The statuses and times of a column of rows that are alike.
+    fn write_present(&self, sheet: &mut Sheet) {
+        sheet.push_fixed(STATUSES);
+        sheet.push_repeated(PRESENT, self.found.len());
+        sheet.drop_comma();
+        sheet.push_fixed(TIMES);
+        let cells = self.found.iter().filter_map(|found| found.row.as_ref()?.uniform_cell());
+        self.write_times(sheet, cells.map(|cell| cell.event_time));
+        sheet.push_fixed(END);
+    }
+
+    fn write_times(&self, sheet: &mut Sheet, times: impl Iterator<Item = EventTime>) {
+        let mut last: Option<(EventTime, Range<usize>)> = None;
+        for time in times {
+            match &last {
+                Some((known, place)) if *known == time => sheet.push_again(place.clone()),
+                _ => {
+                    let start = sheet.len();
+                    push_time(sheet, time);
+                    last = Some((time, start..sheet.len()));
+                }
+            }
+        }
+        sheet.drop_comma();
+    }
+}
+
+const STATUSES: &[u8; 14] = b"],\"statuses\":[";
+const TIMES: &[u8; 22] = b"],\"event_timestamps\":[";
+const END: &[u8; 3] = b"]},";
+const PRESENT: &[u8; 10] = b"\"PRESENT\",";
+const ZERO: &[u8; 23] = b"\"1970-01-01T00:00:00Z\",";
+
+/// The first row and the others, where all are of one schema, present, and have one event time for all features of each.
+fn alike(found: &[Found]) -> Option<(&Rc<Row>, Vec<Texts<'_>>)> {
+    let is_present = |row: &Row| row.uniform_cell().is_some_and(|cell| cell.status == Status::Present);
+    let (first, rest) = found.split_first()?;
+    let first = first.row.as_ref().filter(|row| is_present(row))?;
+    let mut others = Vec::with_capacity(rest.len());
+    for found in rest {
+        let row = found.row.as_ref().filter(|row| Rc::ptr_eq(row.schema(), first.schema()) && is_present(row))?;
+        others.push(row.texts());
+    }
+    Some((first, others))
+}
+
+fn push_values(sheet: &mut Sheet, first: &Row, others: &[Texts<'_>], slot: Slot) {
+    let (window, length) = first.texts().window(slot);
+    sheet.push_window(window, length);
+    for texts in others {
+        let (window, length) = texts.window(slot);
+        sheet.push_window(window, length);
+    }
+}
+
+fn push_time(sheet: &mut Sheet, time: EventTime) {
+    if time == EventTime::ZERO {
+        sheet.push_fixed(ZERO);
+        return;
+    }
+    let mut text = Vec::with_capacity(32);
+    time.write(&mut text);
+    sheet.push_fixed(b"\"");
+    sheet.push(&text);
+    sheet.push_fixed(b"\",");
+}
+
+/// The schema of the row that was fetched last: what the feature service has as members now.
+fn newest_schema(found: &[Found]) -> Option<Rc<Schema>> {
+    let fetched_at =
+        |row: &Row| row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at).max();
+    let rows = found.iter().filter_map(|found| found.row.as_ref());
+    rows.max_by_key(|row| fetched_at(row)).map(|row| Rc::clone(row.schema()))
+}
