@@ -6,6 +6,7 @@
 
 mod check;
 mod fault;
+mod read;
 mod tables;
 mod tree;
 
@@ -13,16 +14,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use read::{Setting, tables};
+
 pub use fault::{ConfigError, Known};
 pub use tables::{
     Breaker, Deadlines, FeatureService, Freshness, L1, L2, Limits, Load, Native, Origin, OriginKind, Registry, Routing,
     Services, Singleflight, View, Writes,
 };
-pub use tree::{Fault, Tree};
+pub use tree::Tree;
 
 /// The whole table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Config {
     /// The scope of all keys: deployments of different projects share a store and never a row.
     pub project: String,
@@ -93,15 +95,15 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong: a key that is unknown or missing, a value of the wrong type or out of range.
     pub fn parse<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Config, ConfigError> {
-        // By way of a tree, since some deserializers show a struct only the keys that it knows, and so
-        // `deny_unknown_fields` nothing to deny.
+        // By way of a tree, since some deserializers show a struct only the keys that it knows.
         let tree = Tree::deserialize(deserializer).map_err(|error| ConfigError::Unreadable(error.to_string()))?;
         Config::from_tree(&tree)
     }
 
     /// Reads the table from values that a host has taken apart, and checks it.
     pub fn from_tree(tree: &Tree) -> Result<Config, ConfigError> {
-        let config = Config::deserialize(tree)?;
+        let mut config = Config::default();
+        config.set(tree)?;
         config.validate()?;
         Ok(config)
     }
@@ -113,6 +115,10 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         check::config(self)
     }
+}
+
+tables! {
+    Config { project, origin, l1, l2, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, native, limits }
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! The tables within the table, each with a default for every key.
 
-use core::fmt;
+use serde::Serialize;
 
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use crate::read::{AtLeastOneColumn, Setting, choices, set_table, tables};
+use crate::tree::{Fault, Tree};
 
 /// `origin`: where features come from that no tier holds. Its `Authorization` is a secret and stands in no table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Origin {
     /// What answers.
     pub kind: OriginKind,
@@ -20,7 +19,7 @@ pub struct Origin {
 }
 
 /// What answers as the origin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OriginKind {
     /// The built-in origin, which computes features by name so that everything can be tried with no backend.
@@ -30,8 +29,7 @@ pub enum OriginKind {
 }
 
 /// `l1`: the rows in memory. Whichever bound is met first evicts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct L1 {
     /// The most rows held.
     pub max_entries: usize,
@@ -40,8 +38,7 @@ pub struct L1 {
 }
 
 /// `l2`: the rows in the distributed store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct L2 {
     /// Whether there is one.
     pub enabled: bool,
@@ -60,8 +57,7 @@ pub struct L2 {
 }
 
 /// `freshness`: how long a row may be served after it was fetched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Freshness {
     /// How long a row is fresh, in seconds. With 0 it never is, and the origin is asked each time.
     pub ttl_seconds: u64,
@@ -81,8 +77,7 @@ pub struct Freshness {
 }
 
 /// `routing`: which serving pattern a request gets, by its size and priority.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Routing {
     /// Whether requests are told apart; if not, all are hybrid.
     pub enabled: bool,
@@ -103,8 +98,7 @@ pub struct Routing {
 }
 
 /// `deadlines`: how long a request may take, and what is done to keep to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Deadlines {
     /// How long a request may take that is not served in real time, in milliseconds; the most that a caller may ask for.
     pub default_ms: u64,
@@ -117,16 +111,14 @@ pub struct Deadlines {
 }
 
 /// `singleflight`: whether requests wait for what others are looking for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Singleflight {
     /// Whether they do.
     pub enabled: bool,
 }
 
 /// `breaker`: when a store or the origin is left alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Breaker {
     /// Whether it ever is.
     pub enabled: bool,
@@ -141,8 +133,7 @@ pub struct Breaker {
 }
 
 /// `load`: how much work is taken on at one time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Load {
     /// How many requests wait for a store or the origin at one time before all others are refused; those of low priority
     /// are at half of it.
@@ -154,12 +145,11 @@ pub struct Load {
 }
 
 /// `views.NAME`: what is known of a feature view.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct View {
     /// The request columns that its rows are keyed by; request data too, for an on-demand view. Where it is left out, the
     /// registry tells, or the whole entity row is the key.
-    #[serde(deserialize_with = "at_least_one", skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub join_keys: Vec<String>,
     /// How long its rows are fresh, in seconds, in place of `freshness.ttl_seconds`.
     pub ttl_seconds: Option<u64>,
@@ -171,46 +161,39 @@ pub struct View {
 }
 
 /// `writes`: what becomes of what is cached when rows are written through this service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Writes {
     /// Whether what was fetched before a write is not served after it.
     pub invalidation: bool,
 }
 
 /// `feature_services.NAME`: what is known of a feature service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FeatureService {
     /// The request columns that all of its views together are keyed by.
-    #[serde(deserialize_with = "at_least_one")]
     pub join_keys: Vec<String>,
 }
 
 /// `services`: how feature services are treated in general.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Services {
     /// How long it is believed which features a service has, in seconds.
     pub membership_ttl_seconds: u64,
 }
 
 /// `registry`: Feast's registry server with its REST API.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Registry {
     /// Its base URL.
     pub url: String,
     /// The project asked for, where Feast has it under another name than `project`.
     pub project: Option<String>,
     /// How long what it says of join keys is believed, in seconds.
-    #[serde(default = "registry_ttl_seconds")]
     pub ttl_seconds: u64,
 }
 
 /// `native`: what the native API leaves out of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Native {
     /// The column that `entity_ids` are values of.
     pub entity_column: String,
@@ -219,8 +202,7 @@ pub struct Native {
 }
 
 /// `limits`: what is refused, and read no further. They are checked before memory is taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// The longest request body, in bytes.
     pub body_bytes: usize,
@@ -328,8 +310,10 @@ impl Default for Services {
     }
 }
 
-const fn registry_ttl_seconds() -> u64 {
-    300
+impl Default for Registry {
+    fn default() -> Self {
+        Registry { url: String::new(), project: None, ttl_seconds: 300 }
+    }
 }
 
 impl Default for Native {
@@ -353,27 +337,52 @@ impl Default for Limits {
     }
 }
 
-/// A list that is there and yet empty is a mistake: leaving it out means something else.
-fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    struct Columns;
-    impl<'de> Visitor<'de> for Columns {
-        type Value = Vec<String>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of at least one column")
-        }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
-            let mut columns = Vec::new();
-            while let Some(column) = list.next_element()? {
-                columns.push(column);
-            }
-            if columns.is_empty() { Err(de::Error::invalid_value(de::Unexpected::Seq, &self)) } else { Ok(columns) }
-        }
-    }
-    deserializer.deserialize_seq(Columns)
-}
-
 impl Default for Writes {
     fn default() -> Self {
         Writes { invalidation: true }
+    }
+}
+
+tables! {
+    Origin { kind, url, timeout_ms, delay_ms }
+    L1 { max_entries, max_bytes }
+    L2 { enabled, ttl_seconds, key_prefix, binding, timeout_ms, write_interval_ms, writes_per_day }
+    Freshness { ttl_seconds, ttl_jitter_percent, revalidate_seconds, early_refresh_percent, grace_seconds, negative_ttl_seconds, max_age_seconds }
+    Routing { enabled, real_time_max_entities, real_time_max_features, real_time_deadline_ms, batch_min_entities, batch_min_features, chunk_rows, max_calls }
+    Deadlines { default_ms, soft_percent, adaptive_timeouts, hedging }
+    Singleflight { enabled }
+    Breaker { enabled, window, failure_percent, open_ms, probes }
+    Load { max_waiting, max_origin_calls, adaptive_concurrency }
+    Writes { invalidation }
+    Services { membership_ttl_seconds }
+    Native { entity_column, default_view }
+    Limits { body_bytes, entities, features, cells, key_bytes, depth, origin_body_bytes, write_body_bytes }
+}
+
+choices! {
+    OriginKind { "synthetic" => Synthetic, "http" => Http }
+}
+
+impl Setting for View {
+    fn set(&mut self, tree: &Tree) -> Result<(), Fault> {
+        let View { join_keys, ttl_seconds, max_age_seconds, sources } = self;
+        let keys = &["join_keys", "ttl_seconds", "max_age_seconds", "sources"];
+        set_table(tree, keys, &mut [&mut AtLeastOneColumn(join_keys), ttl_seconds, max_age_seconds, sources])
+    }
+}
+
+impl Setting for FeatureService {
+    fn set(&mut self, tree: &Tree) -> Result<(), Fault> {
+        set_table(tree, &["join_keys"], &mut [&mut AtLeastOneColumn(&mut self.join_keys)])?;
+        if self.join_keys.is_empty() { Err(Fault::missing_key("join_keys")) } else { Ok(()) }
+    }
+}
+
+impl Setting for Registry {
+    fn set(&mut self, tree: &Tree) -> Result<(), Fault> {
+        let mut url = None;
+        set_table(tree, &["url", "project", "ttl_seconds"], &mut [&mut url, &mut self.project, &mut self.ttl_seconds])?;
+        self.url = url.ok_or_else(|| Fault::missing_key("url"))?;
+        Ok(())
     }
 }

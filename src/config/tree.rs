@@ -1,15 +1,11 @@
-//! A table of any format, read whole, and then taken apart by the types of the configuration.
+//! A table of any format, read whole; `read.rs` takes it apart.
 //!
 //! It knows no key. Its invariant: every error names the full path of what is wrong, in the words of a configuration
 //! file and not of Rust.
 
 use core::fmt;
 
-use serde::de::{
-    self, Deserialize, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-    Visitor,
-};
-use serde::forward_to_deserialize_any;
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{ConfigError, Known};
 
@@ -133,103 +129,24 @@ impl Tree {
     /// reading is recursive.
     pub const MAX_DEPTH: u8 = 16;
 
-    fn as_unexpected(&self) -> Unexpected<'_> {
+    /// The entries of a table.
+    pub(super) fn table(&self) -> Result<&[(String, Tree)], Fault> {
         match self {
-            Tree::Null => Unexpected::Unit,
-            Tree::Boolean(value) => Unexpected::Bool(*value),
-            Tree::Integer(value) => Unexpected::Signed(*value),
-            Tree::Other(number) => Unexpected::Other(number),
-            Tree::Text(text) => Unexpected::Str(text),
-            Tree::List(_) => Unexpected::Seq,
-            Tree::Table(_) => Unexpected::Map,
-        }
-    }
-}
-
-impl<'de> Deserializer<'de> for &Tree {
-    type Error = Fault;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self {
-            Tree::Null => visitor.visit_unit(),
-            Tree::Boolean(value) => visitor.visit_bool(*value),
-            Tree::Integer(value) => visitor.visit_i64(*value),
-            Tree::Other(number) => Err(de::Error::invalid_type(Unexpected::Other(number), &visitor)),
-            Tree::Text(text) => visitor.visit_str(text),
-            Tree::List(list) => visitor.visit_seq(List { rest: list.iter(), passed: 0 }),
-            Tree::Table(table) => visitor.visit_map(Table { rest: table.iter(), entered: None }),
+            Tree::Table(table) => Ok(table),
+            other => Err(Fault::not_allowed(other, "a table")),
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        if *self == Tree::Null { visitor.visit_none() } else { visitor.visit_some(self) }
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        // serde would read a list as the fields in order. Nor does a struct's visitor come near what reads other values, which
-        // would be compiled for each struct.
+    fn in_words(&self) -> String {
         match self {
-            Tree::Table(table) => visitor.visit_map(Table { rest: table.iter(), entered: None }),
-            other => Err(de::Error::invalid_type(other.as_unexpected(), &visitor)),
+            Tree::Null => "null".to_owned(),
+            Tree::Boolean(value) => value.to_string(),
+            Tree::Integer(value) => value.to_string(),
+            Tree::Other(number) => number.clone(),
+            Tree::Text(text) => ["\"", &shown(text), "\""].concat(),
+            Tree::List(_) => "[…]".to_owned(),
+            Tree::Table(_) => "{…}".to_owned(),
         }
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        match self {
-            Tree::Text(text) => visitor.visit_enum(text.as_str().into_deserializer()),
-            other => Err(Fault::not_among(variants, in_words(other.as_unexpected()))),
-        }
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct
-        seq tuple tuple_struct map identifier ignored_any
-    }
-}
-
-struct List<'a> {
-    rest: core::slice::Iter<'a, Tree>,
-    passed: usize,
-}
-
-impl<'de> SeqAccess<'de> for List<'_> {
-    type Error = Fault;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
-        let Some(value) = self.rest.next() else { return Ok(None) };
-        let index = self.passed;
-        self.passed += 1;
-        seed.deserialize(value).map(Some).map_err(|error| error.within(&["[", &index.to_string(), "]"].concat()))
-    }
-}
-
-struct Table<'a> {
-    rest: core::slice::Iter<'a, (String, Tree)>,
-    entered: Option<&'a (String, Tree)>,
-}
-
-impl<'de> MapAccess<'de> for Table<'_> {
-    type Error = Fault;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
-        self.entered = self.rest.next();
-        let Some((key, _)) = self.entered else { return Ok(None) };
-        seed.deserialize(key.as_str().into_deserializer()).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
-        let Some((key, value)) = self.entered.take() else { return Err(de::Error::custom("a value before its key")) };
-        seed.deserialize(value).map_err(|error| error.within(&segment(key)))
     }
 }
 
@@ -239,7 +156,7 @@ pub(super) fn join(path: &str, key: &str) -> String {
 }
 
 /// A key as it stands in a path, quoted as TOML has it where it is not bare.
-fn segment(key: &str) -> String {
+pub(super) fn segment(key: &str) -> String {
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if !key.is_empty() && key.bytes().all(is_bare) { key.to_owned() } else { ["\"", &shown(key), "\""].concat() }
 }
@@ -260,11 +177,36 @@ pub(super) fn shown(text: &str) -> String {
 /// What is wrong, seen from the value at fault; each table around it adds its part of the path. It is boxed, since the
 /// code of every step that could fail would grow by the error's size.
 #[derive(Debug)]
-pub struct Fault(Box<ConfigError>);
+pub(super) struct Fault(Box<ConfigError>);
 
 impl Fault {
+    #[cold]
+    pub(super) fn not_allowed(found: &Tree, allowed: impl Into<String>) -> Fault {
+        Fault(Box::new(ConfigError::not_allowed("", found.in_words(), allowed)))
+    }
+
+    #[cold]
+    pub(super) fn not_among(allowed: &[&str], found: &Tree) -> Fault {
+        let found = match found {
+            Tree::Text(text) => shown(text),
+            other => other.in_words(),
+        };
+        Fault(Box::new(ConfigError::not_allowed("", found, ["one of `", &allowed.join("`, `"), "`"].concat())))
+    }
+
+    #[cold]
+    pub(super) fn unknown_key(key: &str, known: &'static [&'static str]) -> Fault {
+        let known = nearest(key, known).map_or(Known::All(known), Known::Nearest);
+        Fault(Box::new(ConfigError::UnknownKey { path: segment(key), known }))
+    }
+
+    #[cold]
+    pub(super) fn missing_key(key: &str) -> Fault {
+        Fault(Box::new(ConfigError::MissingKey(key.to_owned())))
+    }
+
     /// The same fault, seen from the table or list that has the value as its `segment`.
-    fn within(mut self, segment: &str) -> Fault {
+    pub(super) fn within(mut self, segment: &str) -> Fault {
         match self.0.as_mut() {
             ConfigError::UnknownKey { path, .. }
             | ConfigError::MissingKey(path)
@@ -276,80 +218,11 @@ impl Fault {
         }
         self
     }
-
-    fn not_among(allowed: &[&str], found: String) -> Fault {
-        Fault(Box::new(ConfigError::not_allowed("", found, ["one of `", &allowed.join("`, `"), "`"].concat())))
-    }
 }
 
 impl From<Fault> for ConfigError {
     fn from(fault: Fault) -> ConfigError {
         *fault.0
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl core::error::Error for Fault {}
-
-impl de::Error for Fault {
-    #[cold]
-    fn custom<T: fmt::Display>(message: T) -> Fault {
-        Fault(Box::new(ConfigError::Unreadable(message.to_string())))
-    }
-
-    #[cold]
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Fault {
-        let expected = expected.to_string();
-        let allowed = match expected.as_str() {
-            "u16" => ["a whole number from 0 to ", &u16::MAX.to_string()].concat(),
-            "usize" => ["a whole number from 0 to ", &usize::MAX.to_string()].concat(),
-            "u64" => "a whole number, 0 or more".to_owned(),
-            "a string" => "a text in quotes".to_owned(),
-            "a boolean" => "`true` or `false`".to_owned(),
-            "a map" => "a table".to_owned(),
-            of_fields if of_fields.starts_with("struct ") => "a table".to_owned(),
-            _ => expected,
-        };
-        Fault(Box::new(ConfigError::not_allowed("", in_words(found), allowed)))
-    }
-
-    #[cold]
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Fault {
-        Self::invalid_type(found, expected)
-    }
-
-    #[cold]
-    fn unknown_variant(found: &str, allowed: &'static [&'static str]) -> Fault {
-        Fault::not_among(allowed, shown(found))
-    }
-
-    #[cold]
-    fn unknown_field(key: &str, known: &'static [&'static str]) -> Fault {
-        let known = nearest(key, known).map_or(Known::All(known), Known::Nearest);
-        Fault(Box::new(ConfigError::UnknownKey { path: segment(key), known }))
-    }
-
-    #[cold]
-    fn missing_field(key: &'static str) -> Fault {
-        Fault(Box::new(ConfigError::MissingKey(key.to_owned())))
-    }
-}
-
-fn in_words(found: Unexpected<'_>) -> String {
-    match found {
-        Unexpected::Bool(value) => value.to_string(),
-        Unexpected::Signed(value) => value.to_string(),
-        Unexpected::Other(number) => number.to_owned(),
-        Unexpected::Str(text) => ["\"", &shown(text), "\""].concat(),
-        Unexpected::Seq => "[…]".to_owned(),
-        Unexpected::Map => "{…}".to_owned(),
-        Unexpected::Unit => "null".to_owned(),
-        _ => "a value of another kind".to_owned(),
     }
 }
 
