@@ -42,15 +42,15 @@ pub(super) fn config(config: &Config) -> Checked {
     }
     key_prefix(&config.l2.key_prefix)?;
     binding(&config.l2.binding)?;
-    for (name, settings) in &config.views {
+    for (name, settings) in config.views.iter() {
         view(&tree::join("views", name), name, settings)?;
     }
-    for (source, views) in &config.push_sources {
+    for (source, views) in config.push_sources.iter() {
         let path = tree::join("push_sources", source);
         name(&path, source)?;
         view_names(&path, views)?;
     }
-    for (service, settings) in &config.feature_services {
+    for (service, settings) in config.feature_services.iter() {
         let path = tree::join("feature_services", service);
         name(&path, service)?;
         join_keys(&path, &settings.join_keys)?;

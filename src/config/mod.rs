@@ -6,17 +6,17 @@
 
 mod check;
 mod fault;
+mod named;
 mod read;
 mod tables;
 mod tree;
-
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use read::{Setting, tables};
 
 pub use fault::{ConfigError, Known};
+pub use named::Named;
 pub use tables::{
     Breaker, Deadlines, FeatureService, Freshness, L1, L2, Limits, Load, Native, Origin, OriginKind, Registry, Routing,
     Services, Singleflight, View, Writes,
@@ -47,11 +47,11 @@ pub struct Config {
     /// How much work is taken on at one time.
     pub load: Load,
     /// What is known of feature views, by name.
-    pub views: BTreeMap<String, View>,
+    pub views: Named<View>,
     /// The views that push sources feed, by name.
-    pub push_sources: BTreeMap<String, Vec<String>>,
+    pub push_sources: Named<Vec<String>>,
     /// What is known of feature services, by name.
-    pub feature_services: BTreeMap<String, FeatureService>,
+    pub feature_services: Named<FeatureService>,
     /// How feature services are treated in general.
     pub services: Services,
     /// Feast's registry server, which is asked for the join keys of views that `views` does not tell.
@@ -77,9 +77,9 @@ impl Default for Config {
             singleflight: Singleflight::default(),
             breaker: Breaker::default(),
             load: Load::default(),
-            views: BTreeMap::new(),
-            push_sources: BTreeMap::new(),
-            feature_services: BTreeMap::new(),
+            views: Named::default(),
+            push_sources: Named::default(),
+            feature_services: Named::default(),
             services: Services::default(),
             registry: None,
             writes: Writes::default(),

@@ -3,8 +3,7 @@
 //! Each table is a list of keys and of the fields behind them, walked by one function for all: what serde derives would be
 //! compiled for every table anew, and made a tenth of the Worker. Its invariant: what a table does not say keeps its value.
 
-use std::collections::BTreeMap;
-
+use super::named::Named;
 use super::tree::{Fault, Tree, segment};
 
 /// Something that the configuration can set.
@@ -147,12 +146,13 @@ impl<T: Setting + Default> Setting for Option<T> {
     }
 }
 
-impl<T: Setting + Default> Setting for BTreeMap<String, T> {
+impl<T: Setting + Default> Setting for Named<T> {
     fn set(&mut self, tree: &Tree) -> Result<(), Fault> {
         self.clear();
         for (key, value) in tree.table()? {
-            let entry = self.entry(key.clone()).or_default();
-            entry.set(value).map_err(|fault| fault.within(&segment(key)))?;
+            let mut thing = T::default();
+            thing.set(value).map_err(|fault| fault.within(&segment(key)))?;
+            self.insert(key.clone(), thing);
         }
         Ok(())
     }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use serde::de::Visitor;
 use serde_json::{Value, json};
@@ -53,13 +55,13 @@ fn every_key_is_read() {
         (OriginKind::Http, Some("https://feast.example.com:6566/api"))
     );
     assert_eq!(
-        config.views["driver_stats"],
-        View {
+        config.views.get("driver_stats"),
+        Some(&View {
             join_keys: vec!["driver_id".to_owned()],
             ttl_seconds: Some(60),
             max_age_seconds: Some(61),
             sources: Some(vec!["driver_trips".to_owned()])
-        }
+        })
     );
     assert_eq!(config.limits.depth, 32);
 }

@@ -7,9 +7,9 @@
 
 use core::hash::{BuildHasher, Hasher};
 use core::num::NonZeroUsize;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use config::Named;
 use foldhash::fast::FixedState;
 use lru::LruCache;
 
@@ -63,13 +63,13 @@ pub struct Project {
     /// Whose rows they are.
     pub scope: Scope,
     /// The views whose key columns are known.
-    pub views: BTreeMap<String, ViewFacts>,
+    pub views: Named<ViewFacts>,
     /// The feature services whose key columns are known.
-    pub services: BTreeMap<String, ViewFacts>,
+    pub services: Named<ViewFacts>,
     /// For all others.
     pub lifetimes: Lifetimes,
     /// The views that push sources feed, as far as they are configured.
-    pub push_sources: BTreeMap<String, Vec<String>>,
+    pub push_sources: Named<Vec<String>>,
     /// For feature services: how long their members count as known, in milliseconds.
     pub membership_ttl: u64,
     /// The view that names without a colon belong to, in the native protocol.
@@ -168,7 +168,7 @@ pub enum Naming {
 pub struct Planner {
     project: Project,
     /// What the registry said of the views, once it said something.
-    learned: Option<BTreeMap<String, ViewFacts>>,
+    learned: Option<Named<ViewFacts>>,
     /// When the registry is to be asked.
     learn_at: Instant,
     plans: LruCache<u64, (Box<[u8]>, Planned), FixedState>,
@@ -207,7 +207,7 @@ impl Planner {
     }
 
     /// Learns from the registry, at `now`, which columns key each view, and forgets the plans that were made without.
-    pub fn learn(&mut self, views: BTreeMap<String, Registered>, now: Instant) {
+    pub fn learn(&mut self, views: Named<Registered>, now: Instant) {
         let lifetimes =
             |view: &str| self.project.views.get(view).map_or(self.project.lifetimes, |facts| facts.lifetimes);
         let facts = |(view, entry): (String, Registered)| {
@@ -215,7 +215,7 @@ impl Planner {
             let facts = ViewFacts { key_columns, lifetimes: lifetimes(&view), sources: Some(sources), stream_source };
             (view, facts)
         };
-        let mut learned = BTreeMap::new();
+        let mut learned = Named::default();
         learned.extend(views.into_iter().map(facts));
         if self.learned.as_ref() != Some(&learned) {
             self.learned = Some(learned);
@@ -417,7 +417,7 @@ impl Planner {
             return views.iter().map(|view| unversioned(view)).collect();
         }
         let is_fed = |facts: &ViewFacts| facts.stream_source.as_deref() == Some(source);
-        self.learned.iter().flatten().filter(|(_, facts)| is_fed(facts)).map(|(view, _)| view.as_str()).collect()
+        self.learned.iter().flat_map(Named::iter).filter(|(_, facts)| is_fed(facts)).map(|(view, _)| view).collect()
     }
 
     /// The columns that key a view, where they are known.
@@ -433,9 +433,14 @@ impl Planner {
     pub fn made_of(&self, view: &str) -> Vec<(&str, Reach)> {
         let written = self.key_columns(view);
         let has_all = |keys: &[String], of: &[String]| of.iter().all(|column| keys.contains(column));
-        let names = self.project.views.keys().chain(self.learned.iter().flat_map(BTreeMap::keys));
+        let names = self
+            .project
+            .views
+            .iter()
+            .map(|(view, _)| view)
+            .chain(self.learned.iter().flat_map(Named::iter).map(|(view, _)| view));
         let mut reached = Vec::new();
-        for name in names.map(|name| unversioned(name)).filter(|name| *name != view) {
+        for name in names.map(unversioned).filter(|name| *name != view) {
             let Some(facts) = self.facts(name).filter(|_| !reached.iter().any(|(known, _)| *known == name)) else {
                 continue;
             };
@@ -458,7 +463,7 @@ impl Planner {
     fn strictest(&self, views: &[&str]) -> Lifetimes {
         let lifetimes = views
             .iter()
-            .map(|view| self.project.views.get(*view).map_or(self.project.lifetimes, |facts| facts.lifetimes));
+            .map(|view| self.project.views.get(view).map_or(self.project.lifetimes, |facts| facts.lifetimes));
         lifetimes.reduce(Lifetimes::strictest).unwrap_or(self.project.lifetimes)
     }
 }

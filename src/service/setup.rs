@@ -1,9 +1,7 @@
 //! What the configuration means to the engine and the planner.
 
-use std::collections::BTreeMap;
-
 use crate::cache::memory::Budget;
-use crate::config::{Config, View};
+use crate::config::{Config, Named, View};
 use crate::engine::breaker::BreakerSettings;
 use crate::engine::limiter::LimiterSettings;
 use crate::engine::router::RouterSettings;
@@ -75,12 +73,12 @@ pub(super) fn project(config: &Config, seed: u64) -> Project {
         sources: view.and_then(|view| view.sources.clone()),
         stream_source: None,
     };
-    let (mut views, mut services) = (BTreeMap::new(), BTreeMap::new());
-    for (name, view) in &config.views {
-        views.insert(name.clone(), facts(&view.join_keys, Some(view)));
+    let (mut views, mut services) = (Named::default(), Named::default());
+    for (name, view) in config.views.iter() {
+        views.insert(name.to_owned(), facts(&view.join_keys, Some(view)));
     }
-    for (name, service) in &config.feature_services {
-        services.insert(name.clone(), facts(&service.join_keys, None));
+    for (name, service) in config.feature_services.iter() {
+        services.insert(name.to_owned(), facts(&service.join_keys, None));
     }
     Project {
         scope: Scope::project(&config.project),

@@ -34,7 +34,8 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
         config.freshness.grace_seconds = *chance.pick(&[0, 10, 600]);
         config.l2.enabled = chance.happens(80);
         for view in ["a", "b"].into_iter().filter(|_| is_keyed) {
-            config.views.entry(view.to_owned()).or_default().join_keys = vec!["id".to_owned()];
+            let keyed = featheredge::config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
+            config.views.insert(view.to_owned(), keyed);
         }
     });
     world.origin = Origin::Tells;

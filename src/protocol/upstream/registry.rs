@@ -3,8 +3,7 @@
 //! One call names every view. A feature view is keyed by its entity columns; an on-demand view by its request data and
 //! by the keys of the views it reads. What cannot be understood of a view leaves that view unknown, and no other.
 
-use std::collections::BTreeMap;
-
+use config::Named;
 use model::order::sorted;
 use protocol::json::{Cursor, JsonError, Kind};
 use protocol::plan::Registered;
@@ -43,7 +42,7 @@ struct View {
 
 /// What the registry's answer tells of each view that is understood; `None` where it is no such answer.
 #[must_use]
-pub fn views(body: &[u8]) -> Option<BTreeMap<String, Registered>> {
+pub fn views(body: &[u8]) -> Option<Named<Registered>> {
     let mut cursor = Cursor::new(body, MAX_DEPTH).ok()?;
     let mut views = Vec::new();
     read_fields(&mut cursor, &mut |cursor, key| match key {
@@ -55,11 +54,8 @@ pub fn views(body: &[u8]) -> Option<BTreeMap<String, Registered>> {
     })
     .ok()?;
     cursor.finish().ok()?;
-    let mut by_name: BTreeMap<&str, &View> = BTreeMap::new();
-    for view in &views {
-        by_name.insert(&view.name, view);
-    }
-    let mut known = BTreeMap::new();
+    let by_name: Named<&View> = views.iter().map(|view| (view.name.clone(), view)).collect();
+    let mut known = Named::default();
     for view in &views {
         if let Some(key_columns) = keys(view, &by_name) {
             let (sources, stream_source) = (view.sources.clone(), view.stream_source.clone());
@@ -70,10 +66,10 @@ pub fn views(body: &[u8]) -> Option<BTreeMap<String, Registered>> {
 }
 
 /// What keys a view: its own columns, and those of the views that it reads.
-fn keys(view: &View, by_name: &BTreeMap<&str, &View>) -> Option<Vec<String>> {
+fn keys(view: &View, by_name: &Named<&View>) -> Option<Vec<String>> {
     let mut keys = view.keys.clone();
     for source in &view.sources {
-        let source = by_name.get(source.as_str()).filter(|source| source.is_understood && source.sources.is_empty())?;
+        let source = by_name.get(source).filter(|source| source.is_understood && source.sources.is_empty())?;
         keys.extend(source.keys.iter().cloned());
     }
     let mut keys = sorted(keys);
@@ -220,15 +216,18 @@ mod tests {
         assert_eq!(keys("transformed_conv_rate").unwrap(), "driver_id,val_to_add,val_to_add_2");
         assert_eq!(keys("surge"), None);
         assert_eq!(keys("renamed"), None);
-        assert_eq!(known["transformed_conv_rate"].sources, ["driver_hourly_stats"]);
-        assert_eq!(known["driver_hourly_stats"].stream_source.as_deref(), Some("driver_stats_push_source"));
+        assert_eq!(known.get("transformed_conv_rate").unwrap().sources, ["driver_hourly_stats"]);
+        assert_eq!(
+            known.get("driver_hourly_stats").unwrap().stream_source.as_deref(),
+            Some("driver_stats_push_source")
+        );
     }
 
     #[test]
     fn an_answer_of_another_kind_tells_nothing() {
         assert_eq!(views(b"<html>"), None);
-        assert_eq!(views(b"{\"detail\":1}"), Some(BTreeMap::new()));
-        assert_eq!(views(b"{\"featureViews\":[1,{\"spec\":2}]}"), Some(BTreeMap::new()));
+        assert_eq!(views(b"{\"detail\":1}"), Some(Named::default()));
+        assert_eq!(views(b"{\"featureViews\":[1,{\"spec\":2}]}"), Some(Named::default()));
     }
 
     #[test]
