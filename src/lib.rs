@@ -14,6 +14,7 @@
 
 pub use cache;
 pub use config;
+pub use learn;
 pub use model;
 pub use protocol;
 pub use upstream;

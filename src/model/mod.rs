@@ -11,5 +11,6 @@ pub mod order;
 pub mod refusal;
 pub mod request;
 pub mod row;
+pub mod shape;
 pub mod time;
 pub mod value;
