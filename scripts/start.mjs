@@ -75,14 +75,15 @@ async function start() {
 	await installPackages();
 
 	const vars = await variables(options);
-	const { checkPort, serve } = await import("./lib/workerd.mjs");
+	const { checkPort, serve, STORES } = await import("./lib/workerd.mjs");
 	await checkPort(options.port);
 	const { buildPage, buildWorker } = await import("./build.mjs");
 	await buildWorker();
 	await buildPage();
 
-	const stores = join(resolve(fromRoot(), options.stores), "kv");
-	if (options.fresh) rmSync(stores, { recursive: true, force: true });
+	const stores = resolve(fromRoot(), options.stores);
+	// Nothing else that may be in a folder of the person's choice.
+	if (options.fresh) for (const kind of STORES) rmSync(join(stores, kind), { recursive: true, force: true });
 	const worker = await serve({ vars, port: options.port, persist: stores });
 	try {
 		await checkReady(worker.url);

@@ -260,7 +260,8 @@ impl Service {
 
     /// Forgets the requests whose host has gone silent: a runtime drops the work of a caller who hangs up, and tells no one.
     fn sweep(&mut self, now: Instant) {
-        let patience = 2 * (self.config.l2.timeout_ms + self.config.origin.timeout_ms) + SLACK_MILLIS;
+        let Config { l2, l3, origin, .. } = &self.config;
+        let patience = 2 * (l2.timeout_ms + l3.timeout_ms + origin.timeout_ms) + SLACK_MILLIS;
         let is_lost = |pending: &Pending| now.millis_since(pending.began()) > patience;
         let lost: Vec<u64> =
             self.pending.iter().filter(|(_, pending)| is_lost(pending)).map(|(&number, _)| number).collect();

@@ -7,7 +7,7 @@ Builds the Worker where it has changed and serves it on workerd, with a local KV
   --port N        the port on 127.0.0.1 (8787)
   --origin URL    take features from a Feast server, or any origin of that contract, instead of the synthetic one
   --config FILE   settings (TOML or JSON) laid over [vars.FEATHEREDGE] of wrangler.toml
-  --stores DIR    where the local KV is kept (.featheredge)
+  --stores DIR    where the local stores are kept (.featheredge)
   --fresh         begin with empty stores
   --help          show this
 

@@ -1,4 +1,4 @@
-// Serves the built Worker on real workerd, with miniflare's local KV and static assets. The socket leads straight to the Worker:
+// Serves the built Worker on real workerd, with miniflare's local KV, Durable Objects and static assets. The socket leads straight to the Worker:
 // miniflare's own entry, which rewrites and logs each request, is not in the path.
 
 import { randomInt } from "node:crypto";
@@ -14,7 +14,10 @@ const HOST = "127.0.0.1";
 const NAME = "featheredge";
 // With static assets, miniflare puts a proxy before the default entrypoint, and before no other.
 const ENTRYPOINT = "direct";
-const ENTRY = `import worker from "./index.js";\nexport default worker;\nexport const ${ENTRYPOINT} = worker;\n`;
+const ENTRY = `import worker from "./index.js";\nexport * from "./index.js";\nexport default worker;\nexport const ${ENTRYPOINT} = worker;\n`;
+
+/** The folders of the stores that are kept: KV's, and the Durable Objects'. */
+export const STORES = ["kv", "objects"];
 
 /** Below the ports that systems give to outgoing connections (32768 on Linux, 49152 elsewhere): one of those may be taken meanwhile. */
 const PORTS = { from: 20_000, to: 32_000 };
@@ -78,13 +81,15 @@ export async function waitForHealth(url, timeoutMs = 20_000) {
  * @param {object} options
  * @param {Record<string, any>} options.vars all variables of the Worker, secrets included
  * @param {number} options.port
- * @param {string | false} [options.persist] a folder for KV; without one, KV lives as long as the Worker
- * @param {{ name: string, contents: string }} [options.entry] an ES module to put before the Worker; it must export `direct`
+ * @param {string | false} [options.persist] a folder for the stores; without one, they live as long as the Worker
+ * @param {{ name: string, contents: string }} [options.entry] an ES module to put before the Worker; it must export `direct`, and
+ *   what the Worker exports
  * @param {(line: string) => void} [options.onLog] takes the lines that the Worker logs
  * @returns {Promise<{ url: string, miniflare: Miniflare, stop(): Promise<void> }>}
  */
 export async function serve({ vars, port, persist = false, entry, onLog = console.log }) {
 	const file = readWranglerToml();
+	const [kvPersist, durableObjectsPersist] = STORES.map((kind) => persist && join(persist, kind));
 	const main = entry ?? { name: "local.mjs", contents: ENTRY };
 	const modulePath = (name) => join(paths.worker, name);
 	const assets = file.assets && existsSync(join(paths.page, "index.html"));
@@ -93,7 +98,8 @@ export async function serve({ vars, port, persist = false, entry, onLog = consol
 		cf: false,
 		log: new Log(LogLevel.WARN),
 		host: HOST,
-		kvPersist: persist,
+		kvPersist,
+		durableObjectsPersist,
 		handleRuntimeStdio(stdout, stderr) {
 			for (const stream of [stdout, stderr]) forwardLines(stream, onLog);
 		},
@@ -111,6 +117,12 @@ export async function serve({ vars, port, persist = false, entry, onLog = consol
 				bindings: vars,
 				kvNamespaces: Object.fromEntries(
 					(file.kv_namespaces ?? []).map(({ binding }) => [binding, binding.toLowerCase()]),
+				),
+				durableObjects: Object.fromEntries(
+					(file.durable_objects?.bindings ?? []).map(({ name, class_name }) => [
+						name,
+						{ className: class_name, useSQLite: true },
+					]),
 				),
 				assets: assets
 					? { directory: paths.page, binding: file.assets.binding, routerConfig: { has_user_worker: true } }

@@ -25,6 +25,13 @@ const MAX_NAME_BYTES: usize = 256;
 /// With the hash behind it a store's key stays well within KV's 512 bytes.
 const MAX_KEY_PREFIX_BYTES: usize = 64;
 
+/// A request asks each shard in a call of its own, and a Worker may make 1,000 for one request.
+const MAX_SHARDS: u64 = 256;
+/// 1 MiB: an empty database of SQLite has some pages.
+const MIN_SHARD_BYTES: u64 = 1 << 20;
+/// The 10 GB that Cloudflare gives one object.
+const MAX_SHARD_BYTES: u64 = 10_000_000_000;
+
 type Checked = Result<(), ConfigError>;
 
 pub(super) fn config(config: &Config) -> Checked {
@@ -40,8 +47,12 @@ pub(super) fn config(config: &Config) -> Checked {
         (None, OriginKind::Http) => return Err(ConfigError::MissingKey("origin.url".to_owned())),
         (None, OriginKind::Synthetic) => {}
     }
-    key_prefix(&config.l2.key_prefix)?;
-    binding(&config.l2.binding)?;
+    for (path, prefix) in [("l2.key_prefix", &config.l2.key_prefix), ("l3.key_prefix", &config.l3.key_prefix)] {
+        key_prefix(path, prefix)?;
+    }
+    for (path, name) in [("l2.binding", &config.l2.binding), ("l3.binding", &config.l3.binding)] {
+        binding(path, name)?;
+    }
     for (name, settings) in config.views.iter() {
         view(&tree::join("views", name), name, settings)?;
     }
@@ -64,7 +75,7 @@ pub(super) fn config(config: &Config) -> Checked {
 }
 
 fn ranges(config: &Config) -> Checked {
-    let Config { origin, l1, l2, freshness, routing, deadlines, breaker, load, services, registry, limits, .. } =
+    let Config { origin, l1, l2, l3, freshness, routing, deadlines, breaker, load, services, registry, limits, .. } =
         config;
     for (path, value) in
         [("l2.writes_per_day", l2.writes_per_day), ("freshness.max_age_seconds", freshness.max_age_seconds)]
@@ -79,6 +90,10 @@ fn ranges(config: &Config) -> Checked {
         ("l1.max_bytes", l1.max_bytes as u64, 1, MAX_MEMORY_BYTES),
         ("l2.ttl_seconds", l2.ttl_seconds, MIN_STORE_TTL_SECONDS, MAX_TTL_SECONDS),
         ("l2.timeout_ms", l2.timeout_ms, 1, MAX_TIMEOUT_MILLIS),
+        ("l3.shards", u64::from(l3.shards), 1, MAX_SHARDS),
+        ("l3.ttl_seconds", l3.ttl_seconds, 1, MAX_TTL_SECONDS),
+        ("l3.timeout_ms", l3.timeout_ms, 1, MAX_TIMEOUT_MILLIS),
+        ("l3.shard_bytes", l3.shard_bytes, MIN_SHARD_BYTES, MAX_SHARD_BYTES),
         ("freshness.ttl_seconds", freshness.ttl_seconds, 0, MAX_TTL_SECONDS),
         ("freshness.grace_seconds", freshness.grace_seconds, 0, MAX_TTL_SECONDS),
         ("freshness.negative_ttl_seconds", freshness.negative_ttl_seconds, 0, MAX_TTL_SECONDS),
@@ -164,19 +179,19 @@ fn join_keys(path: &str, columns: &[String]) -> Checked {
     Ok(())
 }
 
-fn key_prefix(prefix: &str) -> Checked {
+fn key_prefix(path: &str, prefix: &str) -> Checked {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:/".contains(&byte);
     let is_allowed = (1..=MAX_KEY_PREFIX_BYTES).contains(&prefix.len()) && prefix.bytes().all(is_plain);
     let allowed = format_args!("1 to {MAX_KEY_PREFIX_BYTES} letters, digits, `_`, `-`, `.`, `:` or `/`");
-    check(is_allowed, "l2.key_prefix", tree::shown(prefix), allowed)
+    check(is_allowed, path, tree::shown(prefix), allowed)
 }
 
 /// A binding is a JavaScript identifier.
-fn binding(binding: &str) -> Checked {
+fn binding(path: &str, binding: &str) -> Checked {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let begins_well = binding.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
     let is_allowed = begins_well && binding.len() <= MAX_NAME_BYTES && binding.bytes().all(is_plain);
-    check(is_allowed, "l2.binding", tree::shown(binding), "letters, digits and `_`, not beginning with a digit")
+    check(is_allowed, path, tree::shown(binding), "letters, digits and `_`, not beginning with a digit")
 }
 
 /// A base URL in the terms of RFC 3986: `http` or `https`, a host, maybe a port and a path; nothing that would be lost or

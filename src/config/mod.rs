@@ -6,6 +6,7 @@
 
 mod check;
 mod fault;
+mod l3;
 mod named;
 mod read;
 mod tables;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use read::{Setting, tables};
 
 pub use fault::{ConfigError, Known};
+pub use l3::L3;
 pub use named::Named;
 pub use tables::{
     Breaker, Deadlines, FeatureService, Freshness, L1, L2, Limits, Load, Native, Origin, OriginKind, Registry, Routing,
@@ -34,6 +36,8 @@ pub struct Config {
     pub l1: L1,
     /// The rows in the distributed store.
     pub l2: L2,
+    /// The rows in the storage tier.
+    pub l3: L3,
     /// How long a row may be served.
     pub freshness: Freshness,
     /// Which serving pattern a request gets.
@@ -71,6 +75,7 @@ impl Default for Config {
             origin: Origin::default(),
             l1: L1::default(),
             l2: L2::default(),
+            l3: L3::default(),
             freshness: Freshness::default(),
             routing: Routing::default(),
             deadlines: Deadlines::default(),
@@ -118,7 +123,7 @@ impl Config {
 }
 
 tables! {
-    Config { project, origin, l1, l2, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, native, limits }
+    Config { project, origin, l1, l2, l3, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, native, limits }
 }
 
 #[cfg(test)]

@@ -74,6 +74,8 @@ fn sample() -> Value {
         "l1": {"max_entries": 7, "max_bytes": 8},
         "l2": {"enabled": false, "ttl_seconds": 60, "key_prefix": "a/b:c", "binding": "KV_2", "timeout_ms": 9,
                "write_interval_ms": 1, "writes_per_day": 2},
+        "l3": {"enabled": true, "binding": "OBJECTS", "shards": 3, "ttl_seconds": 61, "key_prefix": "c/d", "timeout_ms": 8,
+               "shard_bytes": 1048576},
         "freshness": {"ttl_seconds": 0, "ttl_jitter_percent": 1, "revalidate_seconds": 2, "early_refresh_percent": 3,
                       "grace_seconds": 1, "negative_ttl_seconds": 2, "max_age_seconds": 4},
         "routing": {"enabled": false, "real_time_max_entities": 1, "real_time_max_features": 2, "real_time_deadline_ms": 3,
@@ -114,7 +116,7 @@ fn an_unknown_key_is_named_with_the_nearest_right_one() {
         ),
         (
             json!({"": 1}),
-            "unknown key `\"\"`; known here are `project`, `origin`, `l1`, `l2`, `freshness`, `routing`, `deadlines`, \
+            "unknown key `\"\"`; known here are `project`, `origin`, `l1`, `l2`, `l3`, `freshness`, `routing`, `deadlines`, \
               `singleflight`, `breaker`, `load`, `views`, \
               `push_sources`, `feature_services`, `services`, `registry`, `writes`, `native`, `limits`",
         ),
@@ -163,6 +165,10 @@ fn a_number_out_of_range_is_named_with_its_range() {
         ("l2.timeout_ms", 1, 300_000),
         ("freshness.ttl_seconds", 0, 31_536_000),
         ("l2.write_interval_ms", 0, 300_000),
+        ("l3.shards", 1, 256),
+        ("l3.ttl_seconds", 1, 31_536_000),
+        ("l3.timeout_ms", 1, 300_000),
+        ("l3.shard_bytes", 1_048_576, 10_000_000_000),
         ("l2.writes_per_day", 0, 1_000_000_000),
         ("freshness.ttl_jitter_percent", 0, 90),
         ("freshness.revalidate_seconds", 0, 31_536_000),
@@ -222,6 +228,8 @@ fn a_name_has_its_form() {
         ("l2.key_prefix", json!("é")),
         ("l2.key_prefix", json!("x".repeat(65))),
         ("l2.binding", json!("")),
+        ("l3.key_prefix", json!("a b")),
+        ("l3.binding", json!("MY-OBJECTS")),
         ("l2.binding", json!("1KV")),
         ("l2.binding", json!("MY-KV")),
         ("native.entity_column", json!("")),

@@ -11,7 +11,7 @@ use crate::engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use crate::engine::limiter::CallOutcome;
 use crate::engine::session::{Session, Stage};
 use crate::engine::store::{Store, StoreSettings};
-use crate::engine::{Engine, KEYS_PER_READ, Order, Progress, SessionId};
+use crate::engine::{Engine, Order, Progress, SessionId};
 use crate::model::answer::{OriginFailure, Tier};
 use crate::model::key::StoreKey;
 use crate::model::request::Consistency;
@@ -42,8 +42,7 @@ impl Engine {
                 match codec::decode(&bytes, view.space(), key, &mut self.interner) {
                     Ok(row) => {
                         store.counts.hits += 1;
-                        let known =
-                            session.learn_stored(index, (read.store, tier), Rc::new(row), &mut self.interner, now);
+                        let known = session.learn_stored(index, tier, Rc::new(row), &mut self.interner, now);
                         self.memory.put(hash, known);
                     }
                     Err(reason) => {
@@ -128,7 +127,7 @@ impl Engine {
         let mut orders = Vec::new();
         for number in 0..self.stores.len() {
             let ready = self.stores.get_mut(number).map(|store| store.take_put_off(now)).unwrap_or_default();
-            orders.extend(self.write(number, ready, now));
+            self.write(number, ready, now, &mut orders);
         }
         orders.extend(self.flush_later(now));
         orders
@@ -239,21 +238,26 @@ impl Engine {
             } else {
                 store.settings.timeout_millis
             };
-            for batch in rows.chunks(KEYS_PER_READ) {
-                if !store.breaker.admits(now) {
-                    store.counts.left_out += batch.len() as u64;
-                    batch.iter().for_each(|&index| session.set_stage(index, Stage::Next(number + 1)));
-                    continue;
+            let key = |&index: &usize| {
+                let (view, key, _) = session.key_of(index)?;
+                Some((StoreKey::new(&store.settings.key_prefix, view.space(), key), index))
+            };
+            let keys = rows.iter().filter_map(key).collect();
+            for (shard, keys) in (0..).zip(store.by_shard(keys)) {
+                for batch in keys.chunks(store.settings.keys_per_read) {
+                    let rows: Vec<usize> = batch.iter().map(|&(_, index)| index).collect();
+                    if !store.breaker.admits(now) {
+                        store.counts.left_out += rows.len() as u64;
+                        rows.iter().for_each(|&index| session.set_stage(index, Stage::Next(number + 1)));
+                        continue;
+                    }
+                    store.counts.reads += 1;
+                    store.counts.gets += rows.len() as u64;
+                    let tier = store.settings.tier;
+                    let keys = batch.iter().map(|(key, _)| key.clone()).collect();
+                    let batch = session.begin_read((number, tier), rows, now);
+                    orders.push(Order::Read { tier, shard, batch, keys, timeout_millis });
                 }
-                let key = |&index: &usize| {
-                    let (view, key, _) = session.key_of(index)?;
-                    Some(StoreKey::new(&store.settings.key_prefix, view.space(), key))
-                };
-                let keys: Vec<_> = batch.iter().filter_map(key).collect();
-                store.counts.reads += 1;
-                store.counts.gets += keys.len() as u64;
-                let batch = session.begin_read(number, batch.to_vec(), now);
-                orders.push(Order::Read { tier: store.settings.tier, batch, keys, timeout_millis });
             }
             if session.route.is_hedged && session.hedge_at.is_none() {
                 // Dean and Barroso, "The Tail at Scale", CACM 56(2), 2013: ask a second time when the first is slower than usual.
@@ -373,18 +377,20 @@ impl Engine {
     fn end(&mut self, session: Session, now: Instant, orders: &mut Vec<Order>) {
         for number in 0..self.stores.len() {
             let Some(store) = self.stores.get_mut(number) else { continue };
-            let (changed, unchanged) = session.changed_for(number, store.settings.tier, now);
+            let (changed, unchanged) = session.changed_for(store.settings.tier, now);
             store.counts.unchanged += unchanged;
-            orders.extend(self.write(number, changed, now));
+            self.write(number, changed, now, orders);
         }
         orders.extend(self.flush_later(now));
     }
 
-    fn write(&mut self, store: usize, rows: Vec<Rc<Row>>, now: Instant) -> Option<Order> {
-        let store = self.stores.get_mut(store)?;
+    fn write(&mut self, store: usize, rows: Vec<Rc<Row>>, now: Instant, orders: &mut Vec<Order>) {
+        let Some(store) = self.stores.get_mut(store) else { return };
         let entries = store.admit(rows, now);
         let StoreSettings { tier, ttl_seconds, timeout_millis, .. } = store.settings;
-        (!entries.is_empty()).then_some(Order::Write { tier, entries, ttl_seconds, timeout_millis })
+        for (shard, entries) in (0..).zip(store.by_shard(entries)).filter(|(_, entries)| !entries.is_empty()) {
+            orders.push(Order::Write { tier, shard, entries, ttl_seconds, timeout_millis });
+        }
     }
 
     /// An order to come back for the rows whose write was put off.

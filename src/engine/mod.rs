@@ -72,13 +72,15 @@ pub struct SessionId(pub u64);
 /// Something for the host to do, and to tell the outcome of.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Read these keys from a store, in one bulk operation, and call [`Engine::read`].
+    /// Read these keys from a store's shard, in one bulk operation, and call [`Engine::read`].
     Read {
         /// Which store.
         tier: Tier,
+        /// Which of its shards.
+        shard: u32,
         /// The number of the read within its session.
         batch: u32,
-        /// At most [`KEYS_PER_READ`] keys.
+        /// No more than the store's settings allow.
         keys: Vec<StoreKey>,
         /// How long it may take, in milliseconds.
         timeout_millis: u64,
@@ -92,10 +94,12 @@ pub enum Order {
         /// How long it may take, in milliseconds.
         timeout_millis: u64,
     },
-    /// Write these rows to a store behind the answer, and call [`Engine::written`].
+    /// Write these rows to a store's shard behind the answer, and call [`Engine::written`].
     Write {
         /// Which store.
         tier: Tier,
+        /// Which of its shards.
+        shard: u32,
         /// Each row's key and stored form.
         entries: Vec<(StoreKey, Vec<u8>)>,
         /// How long the store shall keep them, in seconds.
@@ -126,9 +130,6 @@ pub struct Fetch {
     /// The places that wait for it: `view × rows of the request + row`.
     pub places: Vec<usize>,
 }
-
-/// KV's limit of keys in one bulk read.
-pub const KEYS_PER_READ: usize = 100;
 
 /// What a session gave when it was told something.
 #[derive(Debug, Default)]

@@ -47,7 +47,7 @@ pub(super) struct Missing {
     floor: Instant,
     /// What is known of it so far.
     known: Option<Rc<Row>>,
-    /// What each store holds of it, and which of them were asked.
+    /// What L2 and L3 hold of it, and which of them were asked.
     stored: [Option<Rc<Row>>; MAX_STORES],
     is_asked: [bool; MAX_STORES],
     /// Who completed it.
@@ -193,10 +193,11 @@ impl Session {
     }
 
     /// Begins a bulk read of these missing rows; its number.
-    pub(super) fn begin_read(&mut self, store: usize, rows: Vec<usize>, now: Instant) -> u32 {
+    pub(super) fn begin_read(&mut self, (store, tier): (usize, Tier), rows: Vec<usize>, now: Instant) -> u32 {
         for &index in &rows {
             self.set_stage(index, Stage::Reading(store));
-            if let Some(is_asked) = self.missing.get_mut(index).and_then(|missing| missing.is_asked.get_mut(store)) {
+            let missing = self.missing.get_mut(index);
+            if let Some(is_asked) = missing.and_then(|missing| missing.is_asked.get_mut(slot(tier))) {
                 *is_asked = true;
             }
         }
@@ -245,13 +246,13 @@ impl Session {
     pub(super) fn learn_stored(
         &mut self,
         index: usize,
-        store: (usize, Tier),
+        store: Tier,
         row: Rc<Row>,
         interner: &mut Interner,
         now: Instant,
     ) -> Rc<Row> {
         let Some(missing) = self.missing.get_mut(index) else { return row };
-        if let Some(stored) = missing.stored.get_mut(store.0) {
+        if let Some(stored) = missing.stored.get_mut(slot(store)) {
             *stored = Some(Rc::clone(&row));
         }
         let known = match &missing.known {
@@ -264,7 +265,7 @@ impl Session {
         let is_enough = if self.is_answered { freshness == Freshness::Fresh } else { freshness.is_usable_at_once() };
         if let Some(missing) = self.missing.get_mut(index).filter(|missing| is_enough && missing.stage != Stage::Done) {
             missing.stage = Stage::Done;
-            missing.tier = Some(store.1);
+            missing.tier = Some(store);
             missing.is_due = freshness == Freshness::Due;
         }
         known
@@ -418,8 +419,8 @@ impl Session {
         due
     }
 
-    /// The rows that the store of number `store` should learn of.
-    pub(super) fn changed_for(&self, store: usize, tier: Tier, now: Instant) -> (Vec<Rc<Row>>, u64) {
+    /// The rows that the store of `tier` should learn of.
+    pub(super) fn changed_for(&self, tier: Tier, now: Instant) -> (Vec<Rc<Row>>, u64) {
         let (mut changed, mut unchanged) = (Vec::new(), 0);
         for (index, missing) in self.missing.iter().enumerate() {
             let Some((known, source)) = missing.known.as_ref().zip(missing.tier) else { continue };
@@ -428,7 +429,7 @@ impl Session {
                 continue;
             }
             // Writing what the store already says, and will go on saying for a while, is money for nothing.
-            let has_it = missing.stored.get(store).and_then(Option::as_ref).is_some_and(|stored| {
+            let has_it = missing.stored.get(slot(tier)).and_then(Option::as_ref).is_some_and(|stored| {
                 stored.has_same_content(known)
                     && (Rc::ptr_eq(stored, known) || self.judge(index, stored, now) == Freshness::Fresh)
             });
@@ -506,6 +507,11 @@ impl Session {
     fn rules(&self, view: &ViewAsk, now: Instant) -> Rules {
         Rules::new(*view.lifetimes(), self.ask.max_staleness, self.ask.consistency, now).early_by(self.early_millis)
     }
+}
+
+/// The place of a store among those that a missing row remembers.
+fn slot(store: Tier) -> usize {
+    usize::from(store == Tier::L3)
 }
 
 impl Missing {

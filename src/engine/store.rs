@@ -18,6 +18,10 @@ pub struct StoreSettings {
     pub tier: Tier,
     /// What every key begins with.
     pub key_prefix: String,
+    /// Over how many shards its rows are spread; each is asked for its own, in one operation.
+    pub shards: u32,
+    /// The most keys that one read may ask for.
+    pub keys_per_read: usize,
     /// How long the store keeps a row, in seconds.
     pub ttl_seconds: u64,
     /// How long a read or write may take at the most, in milliseconds.
@@ -129,6 +133,18 @@ impl Store {
         StoreKey::new(&self.settings.key_prefix, row.schema().space(), row.entity())
     }
 
+    /// What is for each shard.
+    pub(super) fn by_shard<T>(&self, entries: Vec<(StoreKey, T)>) -> Vec<Vec<(StoreKey, T)>> {
+        let shards = self.settings.shards;
+        let mut parts: Vec<Vec<(StoreKey, T)>> = (0..shards).map(|_| Vec::new()).collect();
+        for entry in entries {
+            if let Some(part) = parts.get_mut(entry.0.shard(shards) as usize) {
+                part.push(entry);
+            }
+        }
+        parts
+    }
+
     /// The stored form of those of `rows` that may be written now. The others wait for their key's interval, or are left out.
     pub(super) fn admit(&mut self, rows: Vec<Rc<Row>>, now: Instant) -> Vec<(StoreKey, Vec<u8>)> {
         if rows.is_empty() {
@@ -219,6 +235,8 @@ mod tests {
         let settings = StoreSettings {
             tier: Tier::L2,
             key_prefix: "f".to_owned(),
+            shards: 1,
+            keys_per_read: 100,
             ttl_seconds: 3_600,
             timeout_millis: 500,
             write_interval_millis: 1_000,

@@ -113,7 +113,7 @@ impl Core {
     }
 
     /// The orders to perform, all at once: each an object with a `number`, a `timeout` in milliseconds, and either the
-    /// `keys` to read, the `entries` to write with their `ttl` in seconds, the `method`, `url` and `body` to fetch (without
+    /// `tier`, `shard` and `keys` to read, or with these the `entries` to write and their `ttl` in seconds, or the `method`, `url` and `body` to fetch (without
     /// `url`, from the built-in origin after `delay` milliseconds), `passTo`, the base URL to pass the request on to, or `isWait`,
     /// to do nothing for the `timeout`.
     ///
@@ -202,12 +202,14 @@ impl Core {
         let set = |key: &str, value: JsValue| Reflect::set(&object, &key.into(), &value).map(|_| ());
         set("timeout", (order.timeout_millis as f64).into())?;
         match order.task {
-            Task::ReadStore { tier, keys } => {
+            Task::ReadStore { tier, shard, keys } => {
                 set("tier", tier.level().into())?;
+                set("shard", shard.into())?;
                 set("keys", keys.iter().map(|key| JsValue::from(key.as_str())).collect::<Array>().into())?;
             }
-            Task::WriteStore { tier, entries, ttl_seconds } => {
+            Task::WriteStore { tier, shard, entries, ttl_seconds } => {
                 set("tier", tier.level().into())?;
+                set("shard", shard.into())?;
                 let entry = |(key, value): (crate::model::key::StoreKey, Vec<u8>)| {
                     Array::of2(&key.as_str().into(), &Uint8Array::from(value.as_slice()))
                 };

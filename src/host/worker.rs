@@ -1,4 +1,4 @@
-//! The Cloudflare Worker: the isolate's service, and Workers KV under it.
+//! The Cloudflare Worker: the isolate's service, and Workers KV and Durable Objects under it.
 //!
 //! Decides nothing: what to read, fetch, write and answer is the service's to say. HTTP is `worker.mjs`'s, which calls
 //! [`begin`] once for a request that L1 answers. Invariant: whatever a platform call does, it ends by its order's timeout
@@ -19,6 +19,7 @@ use wasm_bindgen_futures::JsFuture;
 use worker::{AbortController, Context, Delay, Env, EnvBinding, worker_sys};
 
 use crate::host::table;
+use crate::model::answer::Tier;
 use crate::model::key::StoreKey;
 use crate::model::time::Instant;
 use crate::protocol::problem;
@@ -78,6 +79,22 @@ extern "C" {
         body: Uint8Array,
         max_bytes: f64,
         signal: &worker::web_sys::AbortSignal,
+    ) -> Promise;
+
+    /// Reads keys from a shard of the storage tier: an array with bytes or `undefined` for each.
+    #[wasm_bindgen(method, js_name = readShard)]
+    fn read_shard(this: &Exchange, binding: &str, shard: u32, keys: &Array) -> Promise;
+
+    /// Writes values under keys to a shard of the storage tier; how many it did not take.
+    #[wasm_bindgen(method, js_name = writeShard)]
+    fn write_shard(
+        this: &Exchange,
+        binding: &str,
+        shard: u32,
+        keys: &Array,
+        values: &Array,
+        ttl_seconds: f64,
+        max_bytes: f64,
     ) -> Promise;
 
     /// Resolves with `true` when so many milliseconds have passed, or with `false` once the request is over.
@@ -291,7 +308,21 @@ fn send(exchange: &Exchange, reply: &Reply) {
 async fn perform(order: Order, request: &Request) -> (OrderId, Option<Outcome>) {
     let timeout = Duration::from_millis(order.timeout_millis);
     let outcome = match order.task {
-        Task::ReadStore { keys, .. } => Outcome::Read(within(timeout, read_store(&request.env, &keys)).await.flatten()),
+        Task::ReadStore { tier, shard, keys } => {
+            let keys = keys.iter().map(|key| JsValue::from_str(key.as_str())).collect();
+            let read = async {
+                match tier {
+                    Tier::L3 => read_shard(&request.exchange, shard, &keys).await,
+                    _ => read_store(&request.env, &keys).await,
+                }
+            };
+            Outcome::Read(within(timeout, read).await.flatten())
+        }
+        Task::WriteStore { tier: Tier::L3, shard, entries, ttl_seconds } => {
+            let rows = entries.len();
+            let write = write_shard(&request.exchange, shard, entries, ttl_seconds);
+            Outcome::Written(within(timeout, write).await.flatten().unwrap_or(rows))
+        }
         Task::WriteStore { entries, ttl_seconds, .. } => {
             Outcome::Written(write_store(&request.env, entries, ttl_seconds).await)
         }
@@ -339,11 +370,35 @@ fn store(env: &Env) -> Option<Namespace> {
 }
 
 /// Reads keys in one bulk operation. KV's bulk read gives text alone, so what is stored is base64.
-async fn read_store(env: &Env, keys: &[StoreKey]) -> Option<Vec<Option<Vec<u8>>>> {
-    let keys: Vec<JsValue> = keys.iter().map(|key| key.as_str().into()).collect();
-    let values = store(env)?.get_bulk(&keys.iter().collect()).ok()?;
+async fn read_store(env: &Env, keys: &Array) -> Option<Vec<Option<Vec<u8>>>> {
+    let values = store(env)?.get_bulk(keys).ok()?;
     let values: Map = JsFuture::from(values).await.ok()?.dyn_into().ok()?;
-    Some(keys.iter().map(|key| BASE64.decode(values.get(key).as_string()?).ok()).collect())
+    Some(keys.iter().map(|key| BASE64.decode(values.get(&key).as_string()?).ok()).collect())
+}
+
+async fn read_shard(exchange: &Exchange, shard: u32, keys: &Array) -> Option<Vec<Option<Vec<u8>>>> {
+    let binding = with_service(|service| service.config().l3.binding.clone())?;
+    let values = JsFuture::from(exchange.read_shard(&binding, shard, keys)).await.ok()?;
+    let values: Array = values.dyn_into().ok()?;
+    Some(values.iter().map(|value| value.is_object().then(|| Uint8Array::new(&value).to_vec())).collect())
+}
+
+/// Writes rows to one shard; how many it did not take, and nothing where it took none.
+async fn write_shard(
+    exchange: &Exchange,
+    shard: u32,
+    entries: Vec<(StoreKey, Vec<u8>)>,
+    ttl_seconds: u64,
+) -> Option<usize> {
+    let l3 = with_service(|service| service.config().l3.clone())?;
+    let (keys, values) = (Array::new(), Array::new());
+    for (key, value) in entries {
+        keys.push(&key.as_str().into());
+        values.push(&Uint8Array::from(value.as_slice()));
+    }
+    let (ttl, most) = (ttl_seconds as f64, l3.shard_bytes as f64);
+    let failed = JsFuture::from(exchange.write_shard(&l3.binding, shard, &keys, &values, ttl, most)).await;
+    failed.ok()?.as_f64().map(|failed| failed as usize)
 }
 
 /// Writes rows, each by itself as KV has it; how many it did not take. Such a row is read from the origin once more.

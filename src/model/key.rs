@@ -175,6 +175,15 @@ impl StoreKey {
         StoreKey(text.into())
     }
 
+    /// Which of so many shards holds the key: by its hash, so that they are filled alike.
+    #[must_use]
+    pub fn shard(&self, shards: u32) -> u32 {
+        // The last digits of the hash; a letter's lower bits count from one, and only letters have the bit of 64.
+        let digit = |byte: u8| u32::from((byte & 0xf) + 9 * (byte >> 6));
+        let hash = self.0.bytes().rev().take(8).fold(0, |hash, byte| hash << 4 | digit(byte));
+        ((u64::from(hash) * u64::from(shards)) >> 32) as u32
+    }
+
     /// The key's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -248,6 +257,19 @@ mod tests {
             for right in spaces.iter().skip(index + 1) {
                 assert_ne!(left.as_bytes(), right.as_bytes());
             }
+        }
+    }
+
+    #[test]
+    fn keys_are_spread_evenly_over_shards() {
+        let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
+        for shards in [1, 8, 10] {
+            let mut counts = vec![0; shards as usize];
+            for id in 0..1_000_u32 {
+                counts[StoreKey::new("f", &space, &id.to_le_bytes()).shard(shards) as usize] += 1;
+            }
+            let even = 1_000 / shards as usize;
+            assert!(counts.iter().all(|count| (even * 6 / 10..=even * 14 / 10).contains(count)), "{counts:?}");
         }
     }
 

@@ -58,7 +58,7 @@ impl Ticket {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Part {
-    Read(u32),
+    Read(Tier, u32),
     Call(u32),
     Write(Tier),
     Wake,
@@ -75,13 +75,17 @@ pub enum Task {
     ReadStore {
         /// Which store.
         tier: Tier,
-        /// At most 100 keys.
+        /// Which of its shards; 0 where it has none.
+        shard: u32,
+        /// At most 100 keys for L2, and 1,000 for L3.
         keys: Vec<StoreKey>,
     },
     /// Write these to a store.
     WriteStore {
         /// Which store.
         tier: Tier,
+        /// Which of its shards; 0 where it has none.
+        shard: u32,
         /// Each row's key and stored form.
         entries: Vec<(StoreKey, Vec<u8>)>,
         /// How long the store shall keep them, in seconds.

@@ -139,11 +139,14 @@ fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
         (0, _) => "fwd=miss",
         _ => "fwd=partial",
     };
-    let mut members = Vec::with_capacity(2);
-    if tally.l2_hits + tally.l2_misses > 0 {
-        members.push(format!("featheredge-l2; {}", outcome(tally.l2_hits, tally.l2_misses)));
+    let mut members = Vec::with_capacity(3);
+    for (tier, hits, misses) in
+        [(3, tally.l3_hits, tally.l3_misses), (2, tally.l2_hits, tally.l2_misses), (1, tally.l1_hits, tally.l1_misses)]
+    {
+        if hits + misses > 0 {
+            members.push(format!("featheredge-l{tier}; {}", outcome(hits, misses)));
+        }
     }
-    members.push(format!("featheredge-l1; {}", outcome(tally.l1_hits, tally.l1_misses)));
     if let (Some(closest), Some(status)) =
         (members.first_mut().filter(|_| tally.compute_requests > 0), timings.origin_status)
     {
@@ -157,7 +160,7 @@ fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
 
 /// How long the request took, by which pattern it was served, and how long its tiers took.
 fn server_timing(pattern: Pattern, took_millis: u64, timings: &Timings) -> Cow<'static, str> {
-    if took_millis == 0 && timings.read_millis.is_none() && timings.fetch_millis.is_none() {
+    if took_millis == 0 && timings.by_tier().iter().all(|(_, millis)| millis.is_none()) {
         return Cow::Borrowed(match pattern {
             Pattern::RealTime => "total;dur=0;desc=real_time_serving",
             Pattern::Batch => "total;dur=0;desc=batch_serving",
@@ -166,7 +169,7 @@ fn server_timing(pattern: Pattern, took_millis: u64, timings: &Timings) -> Cow<'
         });
     }
     let mut text = format!("total;dur={took_millis};desc={}", pattern.name());
-    for (name, millis) in [("l2", timings.read_millis), ("origin", timings.fetch_millis)] {
+    for (name, millis) in timings.by_tier() {
         if let Some(millis) = millis {
             text.push_str(&format!(", {name};dur={millis}"));
         }

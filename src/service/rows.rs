@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::engine::{self, Begun, Fetch, Progress, Route};
-use crate::model::answer::{Answer, OriginFailure};
+use crate::model::answer::{Answer, OriginFailure, Tier};
 use crate::model::refusal::Refusal;
 use crate::model::request::{Ask, Consistency, Priority};
 use crate::model::row::Row;
@@ -44,11 +44,39 @@ enum Understood {
 /// When the parts of a request began and ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Timings {
-    read_began: Option<Instant>,
-    pub(super) read_millis: Option<u64>,
-    fetch_began: Option<Instant>,
-    pub(super) fetch_millis: Option<u64>,
+    reads: [Timing; 2],
+    fetch: Timing,
     pub(super) origin_status: Option<u16>,
+}
+
+/// When something was first waited for, and for how long until it was last heard of.
+#[derive(Clone, Copy, Debug, Default)]
+struct Timing {
+    began: Option<Instant>,
+    millis: Option<u64>,
+}
+
+impl Timing {
+    fn begin(&mut self, now: Instant) {
+        self.began.get_or_insert(now);
+    }
+
+    fn end(&mut self, now: Instant) {
+        self.millis = self.began.map(|began| now.millis_since(began));
+    }
+}
+
+impl Timings {
+    /// How long each tier was waited for, in milliseconds, where it was.
+    pub(super) fn by_tier(&self) -> [(&'static str, Option<u64>); 3] {
+        let [l2, l3] = self.reads;
+        [("l2", l2.millis), ("l3", l3.millis), ("origin", self.fetch.millis)]
+    }
+
+    fn of(&mut self, store: Tier) -> &mut Timing {
+        let [l2, l3] = &mut self.reads;
+        if store == Tier::L3 { l3 } else { l2 }
+    }
 }
 
 impl Service {
@@ -162,7 +190,7 @@ impl Service {
         for order in orders {
             match order {
                 engine::Order::Fetch { call, fetch, timeout_millis } => {
-                    waiting.timings.fetch_began.get_or_insert(now);
+                    waiting.timings.fetch.begin(now);
                     let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
                     let body = origin::request(&waiting.call, &waiting.body, &waiting.plan, &wanted);
                     waiting.fetches.push((call, fetch));
@@ -170,8 +198,8 @@ impl Service {
                     translated.push(Order { id: OrderId { ticket, part: Part::Call(call) }, task, timeout_millis });
                 }
                 other => {
-                    if matches!(other, engine::Order::Read { .. }) {
-                        waiting.timings.read_began.get_or_insert(now);
+                    if let engine::Order::Read { tier, .. } = other {
+                        waiting.timings.of(tier).begin(now);
                     }
                     translated.extend(self.behind(ticket, vec![other]));
                 }
@@ -184,11 +212,11 @@ impl Service {
     pub(super) fn behind(&self, ticket: Ticket, orders: Vec<engine::Order>) -> Vec<Order> {
         let translate = |order| {
             let (part, task, timeout_millis) = match order {
-                engine::Order::Read { tier, batch, keys, timeout_millis } => {
-                    (Part::Read(batch), Task::ReadStore { tier, keys }, timeout_millis)
+                engine::Order::Read { tier, shard, batch, keys, timeout_millis } => {
+                    (Part::Read(tier, batch), Task::ReadStore { tier, shard, keys }, timeout_millis)
                 }
-                engine::Order::Write { tier, entries, ttl_seconds, timeout_millis } => {
-                    (Part::Write(tier), Task::WriteStore { tier, entries, ttl_seconds }, timeout_millis)
+                engine::Order::Write { tier, shard, entries, ttl_seconds, timeout_millis } => {
+                    (Part::Write(tier), Task::WriteStore { tier, shard, entries, ttl_seconds }, timeout_millis)
                 }
                 engine::Order::Wake { millis } => (Part::Wake, Task::Wait { outlives_request: false }, millis),
                 engine::Order::Flush { millis } => (Part::Flush, Task::Wait { outlives_request: true }, millis),
@@ -202,12 +230,12 @@ impl Service {
     pub(super) fn complete_rows(&mut self, ticket: Ticket, part: Part, outcome: Outcome, now: Instant) -> Step {
         let Some(mut waiting) = self.take_rows(ticket) else { return Step::default() };
         let progress = match (part, outcome) {
-            (Part::Read(batch), Outcome::Read(values)) => {
-                waiting.timings.read_millis = waiting.timings.read_began.map(|began| now.millis_since(began));
+            (Part::Read(tier, batch), Outcome::Read(values)) => {
+                waiting.timings.of(tier).end(now);
                 self.engine.read(ticket.session(), batch, values, now)
             }
             (Part::Call(call), Outcome::Fetched(fetched)) => {
-                waiting.timings.fetch_millis = waiting.timings.fetch_began.map(|began| now.millis_since(began));
+                waiting.timings.fetch.end(now);
                 waiting.timings.origin_status = fetched.as_ref().ok().map(|reply| reply.status);
                 let rows = match self.understand(ticket, &mut waiting, call, fetched) {
                     Ok(Understood::Unlike { base }) => return self.give_up(ticket, &waiting, base, now),

@@ -11,20 +11,39 @@ use crate::model::key::Scope;
 use crate::model::request::Lifetimes;
 use crate::protocol::plan::{Project, ViewFacts};
 
+/// KV's limit of keys in one bulk read.
+const KV_KEYS_PER_READ: usize = 100;
+
+/// What one call to a shard brings must stay within the 32 MiB that Cloudflare allows it: rows of 32 KB.
+const SHARD_KEYS_PER_READ: usize = 1_000;
+
 /// What the engine is told.
 pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
     let l2 = StoreSettings {
         tier: Tier::L2,
         key_prefix: config.l2.key_prefix.clone(),
+        shards: 1,
+        keys_per_read: KV_KEYS_PER_READ,
         ttl_seconds: config.l2.ttl_seconds,
         timeout_millis: config.l2.timeout_ms,
         write_interval_millis: config.l2.write_interval_ms,
         writes_per_day: config.l2.writes_per_day,
     };
+    let l3 = StoreSettings {
+        tier: Tier::L3,
+        key_prefix: config.l3.key_prefix.clone(),
+        shards: config.l3.shards,
+        keys_per_read: SHARD_KEYS_PER_READ,
+        ttl_seconds: config.l3.ttl_seconds,
+        timeout_millis: config.l3.timeout_ms,
+        write_interval_millis: 0,
+        writes_per_day: None,
+    };
+    let stores = [(l2, config.l2.enabled), (l3, config.l3.enabled)];
     let Config { routing, deadlines, breaker, load, .. } = config;
     Settings {
         l1: Budget { entries: config.l1.max_entries, bytes: config.l1.max_bytes },
-        stores: Some(l2).filter(|_| config.l2.enabled).into_iter().collect(),
+        stores: stores.into_iter().filter_map(|(store, is_enabled)| is_enabled.then_some(store)).collect(),
         origin_timeout_millis: config.origin.timeout_ms,
         router: RouterSettings {
             is_enabled: routing.enabled,

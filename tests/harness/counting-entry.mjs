@@ -1,14 +1,22 @@
-// A test's entry before the built Worker: counts what it asks of KV, and breaks KV on demand. The KV behind it is miniflare's real one.
+// A test's entry before the built Worker: counts what it asks of KV and of the storage tier, and breaks them on demand. Those behind it
+// are miniflare's real ones.
 //
-//   GET    /__test/kv   the counts since the last reset
-//   PUT    /__test/kv   the faults from now on, see `KvFaults` in worker.mjs
-//   DELETE /__test/kv   counts back to zero, no faults
+//   GET    /__test/kv      what was asked of KV since the last reset
+//   GET    /__test/shards  and of the storage tier
+//   PUT    /__test/kv      the faults from now on, see `KvFaults` in worker.mjs
+//   DELETE /__test/kv      counts back to zero, no faults
 
 import worker from "./index.js";
 
+export * from "./index.js";
+
 const noCounts = () => ({ get: 0, bulkGet: 0, keysRead: 0, put: 0, delete: 0, list: 0, putKeys: [], readKeys: [] });
 
+/** The number of entries of each call. */
+const noShardCounts = () => ({ readShard: [], writeShard: [] });
+
 let counts = noCounts();
+let shardCounts = noShardCounts();
 let faults = {};
 
 async function suffer(operation) {
@@ -61,9 +69,31 @@ function watched(kv) {
 	};
 }
 
+/** A namespace of the storage tier's shards, that counts, delays and fails. */
+const watchedShards = (namespace) => ({
+	getByName(name) {
+		const shard = namespace.getByName(name);
+		return {
+			async read(keys) {
+				shardCounts.readShard.push(keys.length);
+				await suffer("shard");
+				return shard.read(keys);
+			},
+			async write(keys, ...rest) {
+				shardCounts.writeShard.push(keys.length);
+				await suffer("shard");
+				return shard.write(keys, ...rest);
+			},
+		};
+	},
+});
+
 async function control(request) {
-	if (request.method === "GET") return Response.json(counts);
-	counts = request.method === "DELETE" ? noCounts() : counts;
+	if (request.method === "GET") return Response.json(request.url.endsWith("/shards") ? shardCounts : counts);
+	if (request.method === "DELETE") {
+		counts = noCounts();
+		shardCounts = noShardCounts();
+	}
 	faults = request.method === "DELETE" ? {} : await request.json();
 	return new Response(null, { status: 204 });
 }
@@ -73,8 +103,8 @@ let watchedEnv;
 
 export const direct = {
 	fetch(request, env, ctx) {
-		if (request.url.endsWith("/__test/kv")) return control(request);
-		watchedEnv ??= { ...env, FEATURES: watched(env.FEATURES) };
+		if (/\/__test\/(kv|shards)$/.test(request.url)) return control(request);
+		watchedEnv ??= { ...env, FEATURES: watched(env.FEATURES), STORAGE: watchedShards(env.STORAGE) };
 		return worker.fetch(request, watchedEnv, ctx);
 	},
 };

@@ -28,7 +28,9 @@ WebAssembly.Instance = function TrappingInstance(...args) {
 	return { exports: spoiled };
 };
 
-const { default: worker } = await import("./index.js");
+const { default: worker, StorageShard } = await import("./index.js");
+
+export { StorageShard };
 
 export const direct = {
 	async fetch(request, env, ctx) {

@@ -31,6 +31,7 @@ import { freePort, serve } from "../../scripts/lib/workerd.mjs";
  * @property {KvFault} [put]
  * @property {KvFault} [delete]
  * @property {KvFault} [list]
+ * @property {KvFault} [shard] reads and writes of the storage tier
  * @property {{ text: string }} [value] what every stored value reads as
  *
  * @typedef {object} TestWorker
@@ -39,9 +40,12 @@ import { freePort, serve } from "../../scripts/lib/workerd.mjs";
  * @property {string[]} logs lines that the Worker and workerd printed
  * @property {(path: string, body: unknown, headers?: Record<string, string>) => Promise<Response>} post sends JSON (text and bytes as they are)
  * @property {() => Promise<KvCounts>} kvCounts needs `countKv`
+ * @property {() => Promise<{ readShard: number[], writeShard: number[] }>} shardCounts the number of entries of each call of the storage
+ *   tier; needs `countKv`
  * @property {() => Promise<void>} resetKv sets the counts to zero and ends all faults; needs `countKv`
  * @property {(faults: KvFaults) => Promise<void>} faultKv replaces the faults; needs `countKv`
  * @property {() => Promise<import("miniflare").KVNamespace>} kv the namespace itself, to look into or to spoil; its calls are not counted
+ * @property {(binding: string) => Promise<DurableObjectNamespace>} objects the Durable Objects of a binding
  * @property {() => Promise<void>} stop
  */
 
@@ -51,7 +55,7 @@ import { freePort, serve } from "../../scripts/lib/workerd.mjs";
  * @param {string | { url: string }} [options.origin] an origin's URL, or something that has one, for `origin.kind = "http"`
  * @param {string} [options.authorization] the secret for the origin's `Authorization`
  * @param {string} [options.operatorToken] the secret that an operator shows
- * @param {string | false} [options.persist] a folder for KV; without one, KV is empty and ends with the Worker
+ * @param {string | false} [options.persist] a folder for the stores; without one, they are empty and end with the Worker
  * @param {number} [options.port] without it, a free one
  * @param {boolean} [options.countKv] puts the counting entry before the Worker
  * @param {boolean} [options.canTrap] puts the trapping entry before the Worker
@@ -85,9 +89,9 @@ export async function startWorker({
 		entry,
 		onLog: (line) => logs.push(line),
 	});
-	const control = async (method, body) => {
+	const control = async (method, body, name = "kv") => {
 		if (!countKv) throw new Error("start the Worker with `countKv: true`");
-		const response = await fetch(`${url}/__test/kv`, { method, body });
+		const response = await fetch(`${url}/__test/${name}`, { method, body });
 		return response.status === 204 ? undefined : response.json();
 	};
 	return {
@@ -103,9 +107,11 @@ export async function startWorker({
 			});
 		},
 		kvCounts: () => control("GET"),
+		shardCounts: () => control("GET", undefined, "shards"),
 		resetKv: () => control("DELETE"),
 		faultKv: (faults) => control("PUT", JSON.stringify(faults)),
 		kv: () => miniflare.getKVNamespace("FEATURES"),
+		objects: (binding) => miniflare.getDurableObjectNamespace(binding),
 		stop,
 	};
 }

@@ -33,6 +33,8 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
         config.freshness.ttl_seconds = *chance.pick(&[1, 5, 60]);
         config.freshness.grace_seconds = *chance.pick(&[0, 10, 600]);
         config.l2.enabled = chance.happens(80);
+        config.l3.enabled = chance.happens(40);
+        config.l3.shards = *chance.pick(&[1, 3]);
         for view in ["a", "b"].into_iter().filter(|_| is_keyed) {
             let keyed = featheredge::config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
             config.views.insert(view.to_owned(), keyed);

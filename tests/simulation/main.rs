@@ -23,6 +23,7 @@ mod input;
 mod native;
 mod patterns;
 mod rows;
+mod storage;
 mod switches;
 mod tiers;
 mod writes;

@@ -281,6 +281,21 @@ fn the_distributed_store() {
 }
 
 #[test]
+fn the_storage_tier() {
+    assert_switch(
+        |config| (config.l2.enabled, config.l3.enabled) = (false, true),
+        |config| config.l3.enabled = false,
+        |mut world| {
+            world.feast(&request(&["score"], [1]));
+            world.restart();
+            world.reset_counts();
+            world.feast(&request(&["score"], [1]));
+            world.origin_calls.is_empty()
+        },
+    );
+}
+
+#[test]
 fn the_interval_between_two_writes_of_a_key() {
     assert_switch(
         AS_IT_IS,

@@ -1,8 +1,9 @@
 //! The world: a host that performs the service's orders against a store and an origin in memory.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use featheredge::config::{Config, OriginKind};
+use featheredge::model::answer::Tier;
 use featheredge::model::time::Instant;
 use featheredge::service::{
     End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Service, Step, Task, Ticket,
@@ -56,6 +57,14 @@ pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) store: BTreeMap<String, Vec<u8>>,
     pub(crate) is_store_down: bool,
+    /// What the storage tier holds.
+    pub(crate) l3: BTreeMap<String, Vec<u8>>,
+    /// The shards of it that fail.
+    pub(crate) broken_shards: BTreeSet<u32>,
+    /// The shard and the number of keys of each of its reads.
+    pub(crate) shard_reads: Vec<(u32, usize)>,
+    /// The shard and the number of rows of each of its writes.
+    pub(crate) shard_writes: Vec<(u32, usize)>,
     pub(crate) origin: Origin,
     /// Answers of the origin for the next calls, before `origin` holds again.
     pub(crate) scripted: VecDeque<(u16, String)>,
@@ -141,6 +150,10 @@ impl World {
             now: START,
             store: BTreeMap::new(),
             is_store_down: false,
+            l3: BTreeMap::new(),
+            broken_shards: BTreeSet::new(),
+            shard_reads: Vec::new(),
+            shard_writes: Vec::new(),
             origin: Origin::Computes,
             scripted: VecDeque::new(),
             origin_calls: Vec::new(),
@@ -194,6 +207,8 @@ impl World {
         self.origin_calls.clear();
         self.reads.clear();
         self.writes.clear();
+        self.shard_reads.clear();
+        self.shard_writes.clear();
     }
 
     pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> Answer {
@@ -327,7 +342,23 @@ impl World {
         let Order { id, task, timeout_millis } = order;
         let ticket = id.ticket();
         self.by_ticket.entry(ticket).or_insert(request);
+        let mut is_l3 = false;
         let (takes, outcome) = match task {
+            Task::ReadStore { tier: Tier::L3, shard, keys } => {
+                is_l3 = true;
+                self.shard_reads.push((shard, keys.len()));
+                let values = keys.iter().map(|key| self.l3.get(key.as_str()).cloned()).collect();
+                (self.store_millis, Outcome::Read(Some(values).filter(|_| !self.broken_shards.contains(&shard))))
+            }
+            Task::WriteStore { tier: Tier::L3, shard, entries, .. } => {
+                self.shard_writes.push((shard, entries.len()));
+                if self.broken_shards.contains(&shard) {
+                    (self.store_millis, Outcome::Written(entries.len()))
+                } else {
+                    self.l3.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
+                    (self.store_millis, Outcome::Written(0))
+                }
+            }
             Task::ReadStore { keys, .. } => {
                 self.reads.push(keys.len());
                 let values = keys.iter().map(|key| self.store.get(key.as_str()).cloned()).collect();
@@ -362,7 +393,7 @@ impl World {
             }
         };
         let (takes, outcome) = match &mut self.chaos {
-            Some(chaos) => chaos.strike(takes, outcome, &self.store),
+            Some(chaos) => chaos.strike(takes, outcome, if is_l3 { &self.l3 } else { &self.store }),
             None => (takes, outcome),
         };
         let (takes, outcome) = match outcome {

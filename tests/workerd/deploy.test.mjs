@@ -30,6 +30,8 @@ function startAccount(namespaces) {
 			namespaces.push({ id: NAMESPACE, title: json.title });
 			return result(namespaces.at(-1));
 		}
+		// Whether this Worker's Durable Objects are there already.
+		if (path.endsWith("/workers/scripts")) return result([]);
 		if (path.endsWith("/assets-upload-session")) return result({ jwt: "assets", buckets: [] });
 		if (path.endsWith("/subdomain") && !path.includes("/services/"))
 			return result({ subdomain: "someone", enabled: true });
@@ -81,6 +83,8 @@ test("it makes the KV namespace that is missing, and uploads the Worker bound to
 	assert.match(text, /https:\/\/feast\.example/);
 	assert.match(text, /"secret_text"[^}]*Bearer of-the-origin|Bearer of-the-origin[^}]*"secret_text"/);
 	assert.match(text, /application\/wasm/);
+	assert.match(text, /"type":"durable_object_namespace"[^}]*"class_name":"StorageShard"/);
+	assert.match(text, /"new_sqlite_classes":\["StorageShard"\]/);
 });
 
 test("it uses the KV namespace that is there, and leaves no id or secret in a file of the repository", async () => {

@@ -1,0 +1,144 @@
+// The storage tier on the real runtime: Durable Objects with SQLite.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+import { answerFeatures, ask, range } from "../harness/features.mjs";
+import { startOrigin } from "../harness/origin.mjs";
+import { startWorker } from "../harness/worker.mjs";
+
+const FEAST = "/get-online-features";
+const SHARDS = 4;
+const VARS = { views: { stats: { join_keys: ["driver_id"] } }, l3: { enabled: true, shards: SHARDS } };
+const WITHOUT_L2 = { ...VARS, l2: { enabled: false } };
+
+/** @type {import("../harness/origin.mjs").Origin} */
+let origin;
+before(async () => {
+	origin = await startOrigin(answerFeatures);
+});
+afterEach(() => origin.reset());
+after(() => origin?.stop());
+
+const total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
+
+describe("with a folder that outlives the Worker", () => {
+	const persist = mkdtempSync(join(tmpdir(), "featheredge-l3-"));
+	after(() => rmSync(persist, { recursive: true, force: true }));
+	const start = (vars) => startWorker({ origin, persist, countKv: true, vars });
+
+	test("100 rows cost one call of each shard, written and read, and the next isolate has them", async () => {
+		const body = ask(["a", "b"], range(100));
+		const first = await start(WITHOUT_L2);
+		let cold;
+		try {
+			cold = await (await first.post(FEAST, body)).text();
+			const { readShard, writeShard } = await first.shardCounts();
+			for (const calls of [readShard, writeShard]) {
+				assert.equal(calls.length, SHARDS);
+				assert.equal(total(calls), 100);
+			}
+		} finally {
+			await first.stop();
+		}
+		const second = await start(WITHOUT_L2);
+		try {
+			const warm = await second.post(FEAST, body);
+			assert.equal(await warm.text(), cold);
+			assert.equal(warm.headers.get("cache-status"), "featheredge-l3; hit, featheredge-l1; fwd=miss");
+			assert.equal(origin.requests.length, 1);
+			const { readShard, writeShard } = await second.shardCounts();
+			assert.deepEqual([readShard.length, total(readShard), writeShard.length], [SHARDS, 100, 0]);
+		} finally {
+			await second.stop();
+		}
+	});
+});
+
+describe("beside L2", () => {
+	/** @type {import("../harness/worker.mjs").TestWorker} */
+	let worker;
+	before(async () => {
+		worker = await startWorker({ origin, countKv: true, vars: VARS });
+	});
+	afterEach(() => worker.resetKv());
+	after(() => worker?.stop());
+
+	test("100 rows cost one bulk read of KV and one call of each shard", async () => {
+		const reply = await worker.post(FEAST, ask(["a"], range(100)));
+		assert.equal(
+			reply.headers.get("cache-status"),
+			"featheredge-l3; fwd=miss; fwd-status=200, featheredge-l2; fwd=miss, featheredge-l1; fwd=miss",
+		);
+		await reply.text();
+		const { bulkGet, keysRead, put } = await worker.kvCounts();
+		assert.deepEqual([bulkGet, keysRead, put], [1, 100, 100]);
+		assert.equal((await worker.shardCounts()).readShard.length, SHARDS);
+	});
+
+	test("a tier that fails is passed over", async () => {
+		for (const [number, error] of [
+			[200, { error: "gone" }],
+			[201, { hang: true }],
+		]) {
+			await worker.faultKv({ shard: error });
+			const reply = await worker.post(FEAST, ask(["a"], [number]));
+			assert.equal(reply.status, 200);
+			assert.match(await reply.text(), new RegExp(`a of ${number}`));
+		}
+	});
+});
+
+describe("a shard", () => {
+	/** @type {import("../harness/worker.mjs").TestWorker} */
+	let worker;
+	let shard;
+	const bytes = (length, fill) => new Uint8Array(length).fill(fill);
+	const MANY = 2 ** 30;
+	before(async () => {
+		worker = await startWorker({ origin, vars: VARS });
+		shard = (await worker.objects("STORAGE")).getByName("of-a-test");
+	});
+	after(() => worker?.stop());
+
+	test("gives bytes as they were written, and nothing for keys that it has not", async () => {
+		const value = Uint8Array.from(range(256));
+		assert.equal(await shard.write(["a", "b"], [value, bytes(3, 1)], 60, MANY), 0);
+		const [missing, found] = await shard.read(["none", "a"]);
+		assert.equal(missing, undefined);
+		assert.deepEqual(new Uint8Array(found), value);
+		await shard.write(["a"], [bytes(2, 7)], 60, MANY);
+		assert.deepEqual(new Uint8Array((await shard.read(["a"]))[0]), bytes(2, 7));
+	});
+
+	test("takes what it can of a batch", async () => {
+		const tooLong = bytes(3 * 2 ** 20, 1);
+		assert.equal(await shard.write(["x", "long", "y"], [bytes(1, 1), tooLong, bytes(1, 2)], 60, MANY), 1);
+		const found = await shard.read(["x", "long", "y"]);
+		assert.deepEqual(
+			found.map((value) => value?.byteLength),
+			[1, undefined, 1],
+		);
+	});
+
+	test("gives nothing past its time to live", async () => {
+		await shard.write(["brief"], [bytes(1, 1)], 0.05, MANY);
+		await new Promise((resolve) => setTimeout(resolve, 100));
+		assert.deepEqual(await shard.read(["brief"]), [undefined]);
+	});
+
+	test("stays within its bound: what expires first makes room", async () => {
+		const bound = 4 * 2 ** 20;
+		const names = (from) => range(100, from).map((number) => `n${number}`);
+		for (const from of range(20).map((step) => step * 100)) {
+			const values = names(from).map(() => bytes(10_000, 1));
+			assert.equal(await shard.write(names(from), values, 60 + from, bound), 0);
+		}
+		const has = async (from) => (await shard.read(names(from))).filter((value) => value !== undefined).length;
+		assert.deepEqual([await has(0), await has(1_900)], [0, 100]);
+		const kept = total(await Promise.all(range(20).map((step) => has(step * 100))));
+		assert.ok(kept > 200 && kept < 450, `${kept} of 10 KB in 4 MiB`);
+	});
+});
