@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::model::refusal::Refusal;
-use crate::model::request::Keys;
+use crate::model::request::Ask;
 use crate::model::time::Instant;
 use crate::protocol::call::Call;
 use crate::protocol::native::{self, Options};
@@ -72,9 +72,9 @@ pub struct Service {
     tickets: u64,
     seed: u64,
     /// Memory of requests that ended, for the next.
-    spare_call: Call,
+    spare_call: Option<Box<Call>>,
+    spare_ask: Option<Box<Ask>>,
     spare_sheet: Sheet,
-    spare_keys: Keys,
     scratch: String,
 }
 
@@ -89,9 +89,9 @@ impl Service {
             pending: HashMap::default(),
             tickets: 0,
             seed,
-            spare_call: Call::default(),
+            spare_call: None,
+            spare_ask: None,
             spare_sheet: Sheet::default(),
-            spare_keys: Keys::default(),
             scratch: String::new(),
         }
     }
@@ -219,10 +219,10 @@ impl Service {
     }
 
     fn serve_body(&mut self, protocol: Protocol, body: &[u8], now: Instant) -> Step {
-        let mut call = core::mem::take(&mut self.spare_call);
+        let mut call = self.spare_call.take().unwrap_or_default();
         let (protocol, read) = self.read(protocol, body, &mut call);
         if let Err(refusal) = read {
-            self.spare_call = call;
+            self.spare_call = Some(call);
             return refuse(protocol, &refusal, body).into();
         }
         self.serve_call(protocol, call, Cow::Borrowed(body), now)

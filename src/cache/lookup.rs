@@ -26,6 +26,7 @@ pub struct Open {
 
 /// Fills `found` with what L1 has for each place, and says for each what is still to be done. A row that is too old, or
 /// lacks a column, is there all the same, so that what is read next may complete it.
+#[inline(never)]
 pub fn read_memory(
     memory: &mut Memory,
     marks: &Marks,

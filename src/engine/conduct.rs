@@ -165,7 +165,7 @@ impl Engine {
                 if !session.is_settled() && now >= session.hard_at {
                     session.failure.get_or_insert(OriginFailure::TimedOut);
                 }
-                progress.answer = Some(session.answer(now));
+                progress.answer = Some(Box::new(session.answer(now)));
             }
             self.land(id, &mut session, &mut woken);
             // What a store had and what is due is fetched anew behind the answer.

@@ -7,7 +7,7 @@
 use crate::cache::lookup;
 use crate::cache::marks::Marks;
 use crate::cache::memory::{Budget, Memory};
-use crate::model::answer::{Answer, Found, Tally, Tier};
+use crate::model::answer::{Answer, Tally, Tier};
 use crate::model::interner::Interner;
 use crate::model::key::StoreKey;
 use crate::model::request::{Ask, Priority};
@@ -137,7 +137,7 @@ pub struct Progress {
     /// What is to be done now, all at once.
     pub orders: Vec<Order>,
     /// The answer, once.
-    pub answer: Option<Answer>,
+    pub answer: Option<Box<Answer>>,
     /// Whether the session is over: nothing more comes of it. A session that has answered may go on behind its answer.
     pub is_over: bool,
     /// Other sessions that may go on now: [`Engine::wake`] is to be called for each, in its own request's context.
@@ -150,9 +150,9 @@ pub enum Begun {
     /// L1 had all of it.
     Answered {
         /// The request.
-        ask: Ask,
+        ask: Box<Ask>,
         /// The answer.
-        answer: Answer,
+        answer: Box<Answer>,
         /// Whether [`Engine::refresh`] is to be called behind the answer.
         is_due: bool,
         /// How it was routed.
@@ -163,7 +163,7 @@ pub enum Begun {
     /// So many requests wait already that this one is refused.
     Refused {
         /// The request.
-        ask: Ask,
+        ask: Box<Ask>,
         /// When it is worth trying again, in seconds.
         retry_seconds: u64,
     },
@@ -187,8 +187,8 @@ pub struct Engine {
     /// Hedges that may be made, in thousandths.
     hedges: u32,
     hedged: u64,
-    /// Answers' memory, kept for the next.
-    spare: Vec<Found>,
+    /// An answer's memory, kept for the next.
+    spare: Option<Box<Answer>>,
 }
 
 /// The origin as the engine sees it.
@@ -221,34 +221,39 @@ impl Engine {
             refused: 0,
             hedges: 0,
             hedged: 0,
-            spare: Vec::new(),
+            spare: None,
             settings,
         }
     }
 
     /// Begins a request at `now`: answers it from L1 where all is there, else orders what is missing.
-    pub fn begin(&mut self, id: SessionId, ask: Ask, now: Instant) -> Begun {
-        let mut found = core::mem::take(&mut self.spare);
-        found.clear();
+    pub fn begin(&mut self, id: SessionId, ask: Box<Ask>, now: Instant) -> Begun {
+        let mut answer = self.spare.take().unwrap_or_default();
         let early_millis = self.early_millis();
-        let open = lookup::read_memory(&mut self.memory, &self.marks, &ask, now, early_millis, &mut found);
+        let open = lookup::read_memory(&mut self.memory, &self.marks, &ask, now, early_millis, &mut answer.found);
         let route = router::route(&self.settings.router, ask.rows, ask.features(), ask.priority, ask.deadline_millis);
         if open.missing == 0 {
-            let tally = Tally { l1_hits: found.len() as u32, stale: open.stale, ..Tally::default() };
-            lookup::enforce_max_age(&mut found, &ask, now);
-            let answer = Answer { found, tally, failure: None };
+            answer.tally = Tally { l1_hits: answer.found.len() as u32, stale: open.stale, ..Tally::default() };
+            lookup::enforce_max_age(&mut answer.found, &ask, now);
             return Begun::Answered { ask, answer, is_due: open.due > 0, route };
         }
         if self.sessions.len() >= self.admitted(ask.priority) {
             self.refused += 1;
-            self.spare = found;
+            self.recycle(answer);
             return Begun::Refused { ask, retry_seconds: RETRY_SECONDS };
         }
-        Begun::Waiting(route, self.conduct(id, Session::new(ask, route, found, &self.marks, now), now))
+        Begun::Waiting(route, self.conduct(id, Session::new(ask, route, answer.found, &self.marks, now), now))
     }
 
     /// Fetches anew, behind an answer that [`Begun::Answered`] gave, what is due of it.
-    pub fn refresh(&mut self, id: SessionId, ask: Ask, answer: Answer, route: Route, now: Instant) -> Progress {
+    pub fn refresh(
+        &mut self,
+        id: SessionId,
+        ask: Box<Ask>,
+        answer: Box<Answer>,
+        route: Route,
+        now: Instant,
+    ) -> Progress {
         // What makes way first when there is much to do is what nobody waits for.
         if self.sessions.len() >= self.admitted(Priority::Low) {
             self.recycle(answer);
@@ -260,11 +265,10 @@ impl Engine {
     }
 
     /// Takes back the memory of an answer that was used, for the next.
-    pub fn recycle(&mut self, answer: Answer) {
-        if answer.found.capacity() > self.spare.capacity() {
-            self.spare = answer.found;
-        }
-        self.spare.clear();
+    pub fn recycle(&mut self, mut answer: Box<Answer>) {
+        answer.found.clear();
+        answer.failure = None;
+        self.spare = Some(answer);
     }
 
     /// What was written past the caches, to be marked.
@@ -280,7 +284,7 @@ impl Engine {
     /// The request of a session.
     #[must_use]
     pub fn ask(&self, id: SessionId) -> Option<&Ask> {
-        self.sessions.get(id.0).map(|session| &session.ask)
+        self.sessions.get(id.0).map(|session| &*session.ask)
     }
 
     /// When the call of that number began.

@@ -81,7 +81,7 @@ pub(super) struct Call {
 /// A request that waits for I/O, or goes on behind its answer.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) ask: Ask,
+    pub(super) ask: Box<Ask>,
     pub(super) route: Route,
     found: Vec<Found>,
     pub(super) missing: Vec<Missing>,
@@ -108,7 +108,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Begins with what L1 left open.
-    pub(super) fn new(ask: Ask, route: Route, found: Vec<Found>, marks: &Marks, now: Instant) -> Session {
+    pub(super) fn new(ask: Box<Ask>, route: Route, found: Vec<Found>, marks: &Marks, now: Instant) -> Session {
         let mut session = Session {
             ask,
             route,
@@ -133,7 +133,7 @@ impl Session {
 
     /// Begins behind an answer that was all in L1, for the rows that are due.
     pub(super) fn refresh(
-        ask: Ask,
+        ask: Box<Ask>,
         route: Route,
         found: Vec<Found>,
         marks: &Marks,

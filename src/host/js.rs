@@ -108,7 +108,7 @@ impl Core {
         let pair = |name: &str, value: &str| Array::of2(&name.into(), &value.into());
         let Some(reply) = &self.reply else { return Array::new() };
         let content_type = reply.content_type().map(|value| pair("content-type", value));
-        let headers = reply.headers().iter().map(|header| pair(header.name, &header.value));
+        let headers = reply.headers().into_iter().map(|header| pair(header.name, &header.value));
         content_type.into_iter().chain(headers).collect()
     }
 

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::row::Row;
+use crate::time::Instant;
 
 /// Where a row came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,4 +129,18 @@ pub struct Answer {
     pub tally: Tally,
     /// Why the origin could not help, where it was asked and could not.
     pub failure: Option<OriginFailure>,
+}
+
+impl Answer {
+    /// When the oldest of its values was fetched.
+    #[must_use]
+    #[inline(never)]
+    pub fn oldest(&self) -> Option<Instant> {
+        let rows = self.found.iter().filter_map(|found| found.row.as_ref());
+        rows.filter_map(|row| match row.uniform_cell() {
+            Some(cell) => Some(cell.fetched_at),
+            None => row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at).min(),
+        })
+        .min()
+    }
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
+use crate::block;
 use crate::order::sorted;
 
 /// Whose rows: a project, and the caller's authorisation where the origin decides by it.
@@ -136,6 +137,18 @@ impl EntityValue<'_> {
             EntityValue::Null => key.push(b'0'),
             EntityValue::Json(text) => write_part(key, b'j', text.as_bytes()),
         }
+    }
+}
+
+/// Appends a JSON number, as it was written, to an entity key, as [`EntityValue::encode`] does; `ahead` begins with the text and may
+/// go on behind it.
+#[inline]
+pub fn write_number(key: &mut Vec<u8>, text: &[u8], ahead: &[u8]) {
+    if text.len() < 0x80 {
+        key.extend_from_slice(&[b'n', text.len() as u8]);
+        block::append(key, text, ahead);
+    } else {
+        write_part(key, b'n', text);
     }
 }
 

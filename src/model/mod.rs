@@ -5,6 +5,7 @@
 
 pub mod alike;
 pub mod answer;
+pub mod block;
 pub mod interner;
 pub mod key;
 pub mod order;

@@ -266,7 +266,7 @@ impl Keys {
 }
 
 /// One request: `rows` entities in each of some views.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ask {
     /// The views, in the order in which their keys stand.
     pub views: Rc<[ViewAsk]>,

@@ -7,6 +7,7 @@
 
 use std::rc::Rc;
 
+use crate::block;
 use crate::key::Space;
 use crate::order::sorted;
 use crate::time::{EventTime, Instant};
@@ -128,7 +129,7 @@ impl Row {
     #[inline]
     #[must_use]
     pub fn is_of(&self, space: &Rc<Space>, entity: &[u8]) -> bool {
-        (Rc::ptr_eq(&self.schema.space, space) || self.schema.space == *space) && self.entity() == entity
+        (Rc::ptr_eq(&self.schema.space, space) || self.schema.space == *space) && block::is_same(self.entity(), entity)
     }
 
     /// The texts of the values, to be read many at a time.

@@ -3,8 +3,9 @@
 //! Nothing is copied or decoded here, and the vectors are kept between requests, so that reading allocates nothing.
 
 use crate::json::{Cursor, JsonError, Kind, Raw, Text};
+use crate::lists::Lists;
 use config::Limits;
-use model::key::EntityValue;
+use model::key::{EntityValue, write_number};
 use model::refusal::Refusal;
 
 /// A piece of the body.
@@ -62,7 +63,10 @@ impl Span {
     #[inline]
     pub fn encode(self, body: &[u8], key: &mut Vec<u8>, scratch: &mut String) {
         match self.kind {
-            Kind::Number => EntityValue::Number(self.text(body)).encode(key),
+            Kind::Number => {
+                let text = self.bytes(body);
+                write_number(key, text, body.get(self.start as usize..).unwrap_or_default());
+            }
             Kind::String => EntityValue::Text(self.string(body, scratch)).encode(key),
             Kind::True => EntityValue::Boolean(true).encode(key),
             Kind::False => EntityValue::Boolean(false).encode(key),
@@ -88,6 +92,8 @@ pub struct Call {
     pub features: Option<Span>,
     /// How many references the array holds.
     pub feature_count: usize,
+    /// The number of the array's text among the lists; 0 where it has none.
+    pub list: u64,
     /// The name of a feature service, where there is one.
     pub service: Option<Span>,
     /// The entity columns, in the body's order.
@@ -102,6 +108,7 @@ pub struct Call {
     pub is_beyond_us: bool,
     /// The name, as a JSON string, of the column that the body does not name.
     pub implied_name: Vec<u8>,
+    lists: Lists,
 }
 
 impl Call {
@@ -109,12 +116,19 @@ impl Call {
     pub fn clear(&mut self) {
         self.features = None;
         self.feature_count = 0;
+        self.list = 0;
         self.service = None;
         self.columns.clear();
         self.values.clear();
         self.rows = 0;
         self.full_feature_names = false;
         self.is_beyond_us = false;
+    }
+
+    /// A call for the next request, which takes over what this one remembers of earlier ones.
+    #[must_use]
+    pub fn successor(&mut self) -> Call {
+        Call { lists: core::mem::take(&mut self.lists), ..Call::default() }
     }
 
     /// The name of a column as a JSON string.
@@ -207,11 +221,23 @@ impl Call {
     ///
     /// # Errors
     /// Where it is no array of strings, or too long.
-    pub fn read_features(&mut self, cursor: &mut Cursor<'_>, field: &str, limits: &Limits) -> Result<(), Refusal> {
+    pub fn read_features(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        body: &[u8],
+        field: &str,
+        limits: &Limits,
+    ) -> Result<(), Refusal> {
         if cursor.peek()? != Kind::Array {
             return Err(Refusal::field(&["body", field], "list_type", "Input should be a valid list"));
         }
         let start = cursor.offset();
+        if let Some(list) = self.lists.at_start_of(body.get(start..).unwrap_or_default()) {
+            cursor.pass_known(&list.text);
+            (self.list, self.feature_count) = (list.number, list.count);
+            self.features = Some(Span { start: start as u32, end: cursor.offset() as u32, kind: Kind::Array });
+            return Ok(());
+        }
         cursor.enter_array()?;
         let mut count = 0_usize;
         while cursor.next_element()? {
@@ -225,7 +251,9 @@ impl Call {
                 return Err(Refusal::Limit { limit: "features", allowed: limits.features, found: count });
             }
         }
-        self.features = Some(Span { start: start as u32, end: cursor.offset() as u32, kind: Kind::Array });
+        let span = Span { start: start as u32, end: cursor.offset() as u32, kind: Kind::Array };
+        self.list = self.lists.remember(span.bytes(body), count);
+        self.features = Some(span);
         self.feature_count = count;
         Ok(())
     }

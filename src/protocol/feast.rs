@@ -17,11 +17,12 @@ use model::refusal::Refusal;
 ///
 /// # Errors
 /// Why it is refused.
+#[inline(never)]
 pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal> {
     call.clear();
-    let missing = Refusal::field(&["body"], "missing", "Field required");
+    let missing = || Refusal::field(&["body"], "missing", "Field required");
     if body.is_empty() {
-        return Err(missing);
+        return Err(missing());
     }
     let mut cursor = Cursor::new(body, limits.depth)?;
     let kind = cursor.peek()?;
@@ -29,7 +30,7 @@ pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal
         cursor.value()?;
         cursor.finish()?;
         if kind == Kind::Null {
-            return Err(missing);
+            return Err(missing());
         }
         return Err(Refusal::field(
             &["body"],
@@ -45,7 +46,7 @@ pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal
             call.read_entities(&mut cursor, body, limits)?;
         } else if key.equals("features") {
             seen.once(1, "features")?;
-            call.read_features(&mut cursor, "features", limits)?;
+            call.read_features(&mut cursor, body, "features", limits)?;
         } else if key.equals("feature_service") {
             seen.once(2, "feature_service")?;
             match cursor.peek()? {

@@ -265,6 +265,15 @@ impl<'a> Cursor<'a> {
         Ok(Raw { text: self.slice(start, self.at), kind })
     }
 
+    /// Passes the object or array that begins here and is, byte for byte, one that was passed before, to be checked no more. It must
+    /// have been passed at no lesser depth.
+    pub fn pass_known(&mut self, known: &[u8]) {
+        debug_assert!(
+            self.place == Place::Value && self.bytes().get(self.at..).is_some_and(|rest| rest.starts_with(known))
+        );
+        self.pass_to(self.at + known.len());
+    }
+
     /// Ends the document.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 pub mod call;
 pub mod feast;
 pub mod json;
+pub mod lists;
 pub mod native;
 pub mod plan;
 pub mod problem;

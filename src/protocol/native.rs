@@ -97,7 +97,7 @@ pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) 
         match field {
             "entity_ids" => call.read_column(&mut cursor, body, None, limits)?,
             "entities" => call.read_entities(&mut cursor, body, limits)?,
-            "feature_names" => call.read_features(&mut cursor, field, limits)?,
+            "feature_names" => call.read_features(&mut cursor, body, field, limits)?,
             "feature_service" => call.service = Some(string(&mut cursor, field)?),
             "request_id" => options.request_id = Some(string(&mut cursor, field)?),
             "timestamp" => options.timestamp = Some(string(&mut cursor, field)?),

@@ -15,6 +15,7 @@ use lru::LruCache;
 
 use crate::call::{self, Call};
 use crate::json;
+use model::block::is_same;
 use model::key::{Names, Scope, Space, Subject};
 use model::order::sorted;
 use model::refusal::Refusal;
@@ -119,6 +120,7 @@ impl Plan {
     ///
     /// # Errors
     /// A key that is longer.
+    #[inline(never)]
     pub fn write_keys(
         &self,
         call: &Call,
@@ -173,7 +175,32 @@ pub struct Planner {
     learn_at: Instant,
     plans: LruCache<u64, (Box<[u8]>, Planned), FixedState>,
     signature: Vec<u8>,
+    /// Those of the calls whose lists of features are remembered.
+    recent: Vec<Recent>,
 }
+
+/// The plan of calls for the list of features of a number, keyed by columns of these names.
+#[derive(Debug)]
+struct Recent {
+    list: u64,
+    naming: Naming,
+    full_feature_names: bool,
+    columns: Vec<Box<[u8]>>,
+    planned: Planned,
+}
+
+impl Recent {
+    fn is_of(&self, call: &Call, body: &[u8], naming: Naming) -> bool {
+        self.list == call.list
+            && self.naming == naming
+            && self.full_feature_names == call.full_feature_names
+            && self.columns.len() == call.columns.len()
+            && self.columns.iter().zip(&call.columns).all(|(name, column)| is_same(name, call.name(column, body)))
+    }
+}
+
+/// How many plans are found without their whole signature.
+const MAX_RECENT: usize = 8;
 
 /// How soon the registry is asked again where it said nothing, in milliseconds.
 const RETRY_MILLIS: u64 = 30_000;
@@ -188,6 +215,7 @@ impl Planner {
             learn_at: Instant(0),
             plans: LruCache::with_hasher(MAX_PLANS, FixedState::default()),
             signature: Vec::new(),
+            recent: Vec::new(),
         }
     }
 
@@ -220,6 +248,7 @@ impl Planner {
         if self.learned.as_ref() != Some(&learned) {
             self.learned = Some(learned);
             self.plans.clear();
+            self.recent.clear();
         }
         self.learn_at = now.plus(self.project.registry_ttl.unwrap_or(RETRY_MILLIS));
     }
@@ -231,7 +260,29 @@ impl Planner {
     }
 
     /// The plan for `call`, which stands in `body`.
+    #[inline(never)]
     pub fn plan(&mut self, call: &Call, body: &[u8], naming: Naming) -> Planned {
+        if call.list == 0 || call.service.is_some() {
+            return self.plan_by_signature(call, body, naming);
+        }
+        if let Some(recent) = self.recent.iter().find(|recent| recent.is_of(call, body, naming)) {
+            return recent.planned.clone();
+        }
+        let planned = self.plan_by_signature(call, body, naming);
+        if self.recent.len() >= MAX_RECENT {
+            self.recent.remove(0);
+        }
+        self.recent.push(Recent {
+            list: call.list,
+            naming,
+            full_feature_names: call.full_feature_names,
+            columns: call.columns.iter().map(|column| call.name(column, body).into()).collect(),
+            planned: planned.clone(),
+        });
+        planned
+    }
+
+    fn plan_by_signature(&mut self, call: &Call, body: &[u8], naming: Naming) -> Planned {
         self.signature.clear();
         self.signature.push(u8::from(naming == Naming::Feast) << 1 | u8::from(call.full_feature_names));
         let features = call.features.filter(|_| call.service.is_none());
@@ -245,7 +296,7 @@ impl Planner {
         hasher.write(&self.signature);
         let hash = hasher.finish();
         if let Some((signature, planned)) = self.plans.get(&hash)
-            && **signature == *self.signature
+            && is_same(signature, &self.signature)
         {
             return planned.clone();
         }
@@ -385,6 +436,7 @@ impl Planner {
 
     /// Leaves requests of a plan's shape to the origin from now on: its answer was not as the plan says.
     pub fn leave_to_origin(&mut self, plan: &Rc<Plan>) {
+        self.recent.clear();
         for (_, (_, planned)) in self.plans.iter_mut() {
             if matches!(planned, Planned::Serve(known) if Rc::ptr_eq(known, plan)) {
                 *planned = Planned::Forward;

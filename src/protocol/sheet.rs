@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 
+use model::block::copy;
+
 /// A growing buffer whose memory is initialised once and reused.
 ///
 /// Most values of an answer are shorter than [`BLOCK`] bytes and have as much memory behind them, so one block of fixed
@@ -158,33 +160,6 @@ impl Sheet {
     fn grow(&mut self, more: usize) {
         let needed = self.length + more + BLOCK;
         self.bytes.resize(needed.max(self.bytes.len() * 2).max(1_024), 0);
-    }
-}
-
-/// Copies `bytes` to `place`, which is as long.
-///
-/// A copy of a length that is not known when this is compiled is a call out of the module in most hosts, which takes longer than
-/// the copy of a short text. Two blocks that may overlap copy what is as long as one, and at most as long as both.
-pub(crate) fn copy(place: &mut [u8], bytes: &[u8]) {
-    #[inline]
-    fn ends<const N: usize>(place: &mut [u8], bytes: &[u8]) -> bool {
-        let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else { return false };
-        if let Some(place) = place.first_chunk_mut::<N>() {
-            *place = *first;
-        }
-        if let Some(place) = place.last_chunk_mut::<N>() {
-            *place = *last;
-        }
-        true
-    }
-    match bytes.len() {
-        0..4 => place.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte),
-        4..8 => _ = ends::<4>(place, bytes),
-        8..16 => _ = ends::<8>(place, bytes),
-        16..=32 => _ = ends::<16>(place, bytes),
-        33..=64 => _ = ends::<32>(place, bytes),
-        65..=128 => _ = ends::<64>(place, bytes),
-        _ => place.copy_from_slice(bytes),
     }
 }
 

@@ -17,7 +17,17 @@ pub struct Reply {
     status: u16,
     content_type: Option<Cow<'static, str>>,
     headers: Vec<Header>,
+    served: Option<Served>,
     body: Body,
+}
+
+/// What an answer with features says of itself, put into headers when they are asked for.
+#[derive(Debug)]
+struct Served {
+    cache_status: Cow<'static, str>,
+    /// How old its oldest value is.
+    age_seconds: Option<u64>,
+    server_timing: Cow<'static, str>,
 }
 
 /// A header beside the content type.
@@ -41,7 +51,7 @@ impl Reply {
     /// A reply without a body.
     #[must_use]
     pub fn empty(status: u16) -> Reply {
-        Reply { status, content_type: None, headers: Vec::new(), body: Body::Bytes(Cow::Borrowed(b"")) }
+        Reply { status, content_type: None, headers: Vec::new(), served: None, body: Body::Bytes(Cow::Borrowed(b"")) }
     }
 
     /// A reply of JSON.
@@ -69,13 +79,18 @@ impl Reply {
         now: Instant,
         timings: &Timings,
     ) -> Reply {
-        let mut headers = Vec::with_capacity(3);
-        headers.push(Header { name: "cache-status", value: cache_status(answer, timings) });
-        if let Some(age) = oldest(answer).map(|fetched_at| now.millis_since(fetched_at) / 1_000) {
-            headers.push(Header { name: "age", value: age.to_string().into() });
+        let served = Served {
+            cache_status: cache_status(answer, timings),
+            age_seconds: answer.oldest().map(|fetched_at| now.millis_since(fetched_at) / 1_000),
+            server_timing: server_timing(pattern, took_millis, timings),
+        };
+        Reply {
+            status: 200,
+            content_type: Some(JSON.into()),
+            headers: Vec::new(),
+            served: Some(served),
+            body: Body::Sheet(sheet),
         }
-        headers.push(Header { name: "server-timing", value: server_timing(pattern, took_millis, timings) });
-        Reply { status: 200, content_type: Some(JSON.into()), headers, body: Body::Sheet(sheet) }
     }
 
     /// The HTTP status.
@@ -92,8 +107,16 @@ impl Reply {
 
     /// The other headers.
     #[must_use]
-    pub fn headers(&self) -> &[Header] {
-        &self.headers
+    pub fn headers(&self) -> Vec<Header> {
+        let mut headers = self.headers.clone();
+        if let Some(served) = &self.served {
+            headers.push(Header { name: "cache-status", value: served.cache_status.clone() });
+            if let Some(age) = served.age_seconds {
+                headers.push(Header { name: "age", value: age.to_string().into() });
+            }
+            headers.push(Header { name: "server-timing", value: served.server_timing.clone() });
+        }
+        headers
     }
 
     /// The body.
@@ -112,16 +135,6 @@ impl Reply {
             Body::Bytes(_) => None,
         }
     }
-}
-
-/// When the oldest value of an answer was fetched.
-fn oldest(answer: &Answer) -> Option<Instant> {
-    let rows = answer.found.iter().filter_map(|found| found.row.as_ref());
-    rows.filter_map(|row| match row.uniform_cell() {
-        Some(cell) => Some(cell.fetched_at),
-        None => row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at).min(),
-    })
-    .min()
 }
 
 /// One member for each tier that was asked, the one closest to the origin first, as RFC 9211 has it.

@@ -20,7 +20,7 @@ use crate::upstream::origin::{self, Table, Wanted};
 #[derive(Debug)]
 pub(super) struct Waiting {
     protocol: Protocol,
-    call: Call,
+    call: Box<Call>,
     body: Vec<u8>,
     plan: Rc<Plan>,
     pub(super) began: Instant,
@@ -80,7 +80,13 @@ impl Timings {
 }
 
 impl Service {
-    pub(super) fn serve_call(&mut self, protocol: Protocol, call: Call, body: Cow<'_, [u8]>, now: Instant) -> Step {
+    pub(super) fn serve_call(
+        &mut self,
+        protocol: Protocol,
+        call: Box<Call>,
+        body: Cow<'_, [u8]>,
+        now: Instant,
+    ) -> Step {
         let naming = match protocol {
             Protocol::Feast => Naming::Feast,
             Protocol::Native(_) => Naming::AsAsked,
@@ -89,7 +95,7 @@ impl Service {
         match planned {
             Planned::Serve(plan) => self.serve_plan(protocol, call, body, plan, now),
             Planned::Forward => {
-                self.spare_call = call;
+                self.spare_call = Some(call);
                 self.leave_to_origin(protocol, &body, now)
             }
         }
@@ -98,7 +104,7 @@ impl Service {
     fn serve_plan(
         &mut self,
         protocol: Protocol,
-        call: Call,
+        mut call: Box<Call>,
         body: Cow<'_, [u8]>,
         plan: Rc<Plan>,
         now: Instant,
@@ -106,7 +112,7 @@ impl Service {
         let ask = match self.ask(protocol, &call, &body, &plan) {
             Ok(ask) => ask,
             Err(refusal) => {
-                self.spare_call = call;
+                self.spare_call = Some(call);
                 return refuse(protocol, &refusal, &body).into();
             }
         };
@@ -115,12 +121,13 @@ impl Service {
             Begun::Answered { ask, answer, is_due: false, route } => {
                 let timings = Timings::default();
                 let reply = self.reply(protocol, &call, &body, &plan, &answer, route, now, now, &timings);
-                self.spare_keys = ask.keys;
+                self.spare_ask = Some(ask);
                 self.engine.recycle(answer);
-                self.spare_call = call;
+                self.spare_call = Some(call);
                 reply.into()
             }
             Begun::Answered { ask, answer, is_due: true, route } => {
+                self.spare_call = Some(Box::new(call.successor()));
                 let timings = Timings::default();
                 let reply = self.reply(protocol, &call, &body, &plan, &answer, route, now, now, &timings);
                 let progress = self.engine.refresh(ticket.session(), ask, answer, route, now);
@@ -130,35 +137,37 @@ impl Service {
                 Step { end: Some(End::Reply(reply)), ..step }
             }
             Begun::Waiting(route, progress) => {
+                self.spare_call = Some(Box::new(call.successor()));
                 let waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, now);
                 self.go_on(ticket, waiting, progress, now)
             }
             Begun::Refused { ask, retry_seconds } => {
-                self.spare_keys = ask.keys;
-                self.spare_call = call;
-                reply::overloaded(matches!(protocol, Protocol::Feast), ask.priority, retry_seconds).into()
+                let priority = ask.priority;
+                self.spare_ask = Some(ask);
+                self.spare_call = Some(call);
+                reply::overloaded(matches!(protocol, Protocol::Feast), priority, retry_seconds).into()
             }
         }
     }
 
     /// The engine's view of a call: its keys, row by row.
-    fn ask(&mut self, protocol: Protocol, call: &Call, body: &[u8], plan: &Rc<Plan>) -> Result<Ask, Refusal> {
-        let mut keys = core::mem::take(&mut self.spare_keys);
-        keys.clear();
-        plan.write_keys(call, body, self.config.limits.key_bytes, &mut self.scratch, &mut keys)?;
+    fn ask(&mut self, protocol: Protocol, call: &Call, body: &[u8], plan: &Rc<Plan>) -> Result<Box<Ask>, Refusal> {
+        let mut ask = self.spare_ask.take().unwrap_or_default();
+        ask.keys.clear();
+        plan.write_keys(call, body, self.config.limits.key_bytes, &mut self.scratch, &mut ask.keys)?;
+        if !Rc::ptr_eq(&ask.views, &plan.views) {
+            ask.views = Rc::clone(&plan.views);
+        }
+        ask.rows = call.rows;
         let options = match protocol {
             Protocol::Feast => None,
             Protocol::Native(options) => Some(options),
         };
-        Ok(Ask {
-            views: Rc::clone(&plan.views),
-            rows: call.rows,
-            keys,
-            max_staleness: options.map(|options| options.max_staleness),
-            consistency: options.map_or(Consistency::Eventual, |options| options.consistency),
-            priority: options.map_or(Priority::Normal, |options| options.priority),
-            deadline_millis: options.and_then(|options| options.deadline_millis),
-        })
+        ask.max_staleness = options.map(|options| options.max_staleness);
+        ask.consistency = options.map_or(Consistency::Eventual, |options| options.consistency);
+        ask.priority = options.map_or(Priority::Normal, |options| options.priority);
+        ask.deadline_millis = options.and_then(|options| options.deadline_millis);
+        Ok(ask)
     }
 
     /// Does what a session's progress says: its orders, its answer if it gave one, its end if it is over.
@@ -176,7 +185,7 @@ impl Service {
         });
         waiting.is_answered |= end.is_some();
         if is_over {
-            self.spare_call = waiting.call;
+            self.spare_call.get_or_insert(waiting.call);
         } else {
             self.pending.insert(ticket.0, Pending::Rows(waiting));
         }
@@ -361,7 +370,7 @@ impl Service {
 impl Waiting {
     fn new(
         protocol: Protocol,
-        call: Call,
+        call: Box<Call>,
         body: Vec<u8>,
         plan: Rc<Plan>,
         route: Route,

@@ -318,7 +318,8 @@ impl World {
         let Some(end) = step.end else { return };
         let answer = match end {
             End::Reply(reply) => {
-                let headers = reply.headers().iter().map(|header| (header.name.to_owned(), header.value.to_string()));
+                let headers =
+                    reply.headers().into_iter().map(|header| (header.name.to_owned(), header.value.to_string()));
                 let answer = Answer {
                     status: reply.status(),
                     text: String::from_utf8(reply.body().to_vec()).unwrap(),

@@ -19,6 +19,7 @@ use model::value::Status;
 /// Writes the answer to a call.
 ///
 /// Join keys come first, in the order of the request's columns, then the features in the request's order.
+#[inline(never)]
 pub fn write(sheet: &mut Sheet, plan: &Plan, answer: &Answer, call: &Call, body: &[u8]) {
     let rows = call.rows;
     let view =
