@@ -12,11 +12,21 @@ use crate::world::{Origin, World};
 /// What a request asked, to judge its answer by.
 struct Asked {
     request: usize,
+    isolate: u32,
     ids: Vec<u64>,
     features: Vec<&'static str>,
     consistency: &'static str,
     max_staleness: u64,
     deadline: u64,
+}
+
+/// A write through the service, to judge later reads by.
+struct Wrote {
+    request: usize,
+    view: &'static str,
+    ids: Vec<u64>,
+    /// How many isolates there were before the one that it went through; others learn of it by their values' ages alone.
+    isolate: u32,
 }
 
 const FEATURES: [&str; 5] = ["a:x", "a:y", "a:z", "b:x", "b:y"];
@@ -44,7 +54,8 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
     world.origin_millis = 1 + chance.below(40);
     world.store_millis = chance.below(10);
     world.chaos = chance.happens(85).then(|| Chaos::new(seed));
-    let mut asked: Vec<Asked> = Vec::new();
+    let (mut asked, mut wrote): (Vec<Asked>, Vec<Wrote>) = (Vec::new(), Vec::new());
+    let mut isolate = 0;
     for _ in 0..8 + chance.below(25) {
         if chance.happens(40) {
             world.run_for(chance.below(*chance.clone().pick(&[5, 100, 3_000, 90_000])));
@@ -52,8 +63,12 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
         if chance.happens(3) {
             world.lose_all();
             world.restart();
+            isolate += 1;
         }
-        asked.push(ask(&mut world, &mut chance));
+        if chance.happens(15) {
+            wrote.push(write(&mut world, &mut chance, isolate));
+        }
+        asked.push(ask(&mut world, &mut chance, isolate));
         if chance.happens(4) {
             let lost = chance.below(asked.len() as u64) as usize;
             world.lose(asked[lost].request);
@@ -65,7 +80,7 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
     let ttl = world.service.config().freshness.ttl_seconds * 1_000;
     let grace = world.service.config().freshness.grace_seconds * 1_000;
     for asked in &asked {
-        states.insert(judge(&world, asked, (ttl + grace).max(ttl + 60_000)));
+        states.insert(judge(&world, asked, &wrote, (ttl + grace).max(ttl + 60_000)));
     }
     if asked.iter().all(|asked| !world.requests[asked.request].is_lost) {
         let engine = world.service.engine();
@@ -73,7 +88,15 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
     }
 }
 
-fn ask(world: &mut World, chance: &mut Chance) -> Asked {
+fn write(world: &mut World, chance: &mut Chance, isolate: u32) -> Wrote {
+    let view = *chance.pick(&["a", "b"]);
+    let ids: Vec<u64> = (0..1 + chance.below(3)).map(|_| chance.below(6)).collect();
+    let body = serde_json::json!({"feature_view_name": view, "df": {"id": ids}}).to_string();
+    let request = world.start("POST", "/write-to-online-store", body.as_bytes());
+    Wrote { request, view, ids, isolate }
+}
+
+fn ask(world: &mut World, chance: &mut Chance, isolate: u32) -> Asked {
     let mut ids: Vec<u64> = (0..1 + chance.below(5)).map(|_| chance.below(6)).collect();
     if chance.below(500) == 0 {
         ids = (0..1_200).collect();
@@ -90,11 +113,11 @@ fn ask(world: &mut World, chance: &mut Chance) -> Asked {
         "include": ["status", "age"],
     });
     let request = world.start_native(&body.to_string());
-    Asked { request, ids, features, consistency, max_staleness: max_staleness * 1_000, deadline }
+    Asked { request, isolate, ids, features, consistency, max_staleness: max_staleness * 1_000, deadline }
 }
 
 /// Checks one answer; which kind of answer it was.
-fn judge(world: &World, asked: &Asked, oldest: u64) -> String {
+fn judge(world: &World, asked: &Asked, wrote: &[Wrote], oldest: u64) -> String {
     let request = &world.requests[asked.request];
     if request.is_lost {
         return "lost".to_owned();
@@ -130,6 +153,16 @@ fn judge(world: &World, asked: &Asked, oldest: u64) -> String {
             assert!(value["age_ms"].as_u64().unwrap() + TICK >= age, "it looks younger than it is");
             if computed >= request.began {
                 continue;
+            }
+            for write in wrote.iter().filter(|write| write.isolate == asked.isolate && write.view == view) {
+                let acknowledged = &world.requests[write.request];
+                let is_known = acknowledged.answer.is_some() && acknowledged.ended <= request.began;
+                if is_known && write.ids.contains(id) {
+                    assert!(
+                        computed > acknowledged.ended,
+                        "{feature} of {id} is from before a write that was acknowledged"
+                    );
+                }
             }
             // Both clocks run from when the request came: what was young enough then is not taken back for being late.
             let age = request.began - computed;
