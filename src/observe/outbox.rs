@@ -1,0 +1,81 @@
+//! What is to be sent to a place that the configuration names, and is sent again, ever later, until it is taken.
+
+use model::time::Instant;
+
+/// The most that waits at one time; past it the oldest is given up.
+const MAX_WAITING: usize = 100;
+
+/// How long after the first failure it is sent again, in milliseconds; twice as long after each further one.
+const FIRST_RETRY_MILLIS: u64 = 1_000;
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Message {
+    number: u64,
+    body: Vec<u8>,
+    failures: u32,
+    /// When it is sent; while it is under way, when it counts as lost.
+    due: Instant,
+}
+
+/// The messages for one place.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    waiting: Vec<Message>,
+    next: u64,
+    attempts: u32,
+    timeout_millis: u64,
+    /// How many were taken, and how many given up.
+    pub delivered: u64,
+    /// How many were given up.
+    pub given_up: u64,
+}
+
+impl Outbox {
+    /// An empty one, which sends a message as often as `attempts` at the most, and waits so long for it to be taken.
+    #[must_use]
+    pub fn new(attempts: u32, timeout_millis: u64) -> Outbox {
+        Outbox { waiting: Vec::new(), next: 0, attempts, timeout_millis, delivered: 0, given_up: 0 }
+    }
+
+    /// Adds a message.
+    pub fn push(&mut self, body: Vec<u8>, now: Instant) {
+        if self.waiting.len() >= MAX_WAITING {
+            self.waiting.remove(0);
+            self.given_up += 1;
+        }
+        self.next += 1;
+        self.waiting.push(Message { number: self.next, body, failures: 0, due: now });
+    }
+
+    /// The next message that is due, with its number.
+    pub fn take_due(&mut self, now: Instant) -> Option<(u64, Vec<u8>)> {
+        let lost_at = now.plus(2 * self.timeout_millis);
+        let message = self.waiting.iter_mut().find(|message| message.due <= now)?;
+        message.due = lost_at;
+        Some((message.number, message.body.clone()))
+    }
+
+    /// Tells what became of a message.
+    pub fn tell(&mut self, number: u64, is_taken: bool, now: Instant) {
+        let Some(place) = self.waiting.iter().position(|message| message.number == number) else { return };
+        let attempts = self.attempts;
+        if is_taken {
+            self.waiting.remove(place);
+            self.delivered += 1;
+        } else if let Some(message) = self.waiting.get_mut(place) {
+            message.failures += 1;
+            message.due = now.plus(FIRST_RETRY_MILLIS << (message.failures - 1).min(10));
+            if message.failures >= attempts {
+                self.waiting.remove(place);
+                self.given_up += 1;
+            }
+        }
+    }
+
+    /// When the first message is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.waiting.iter().map(|message| message.due).min()
+    }
+}

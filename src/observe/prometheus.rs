@@ -1,0 +1,156 @@
+//! Tables of numbers, each written once for Prometheus and once as JSON.
+//!
+//! A table's columns have names, units and help; its rows are the values of one label, whose number is bounded by whoever makes the
+//! table. Source of the form and of the names' suffixes: Prometheus, "Exposition formats" and "Metric and label naming".
+
+use crate::histogram::{BOUNDS, Count, Totals};
+use crate::json::{Json, write_decimal, write_string};
+
+/// What a number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A count since the start.
+    Total,
+    /// A number that goes up and down.
+    Gauge,
+    /// Milliseconds.
+    Millis,
+    /// Microseconds.
+    Micros,
+    /// Millionths of a whole.
+    Share,
+    /// Millionths of a US dollar, since the start.
+    MicroDollars,
+}
+
+/// A column of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its name, without prefix and unit.
+    pub name: &'static str,
+    /// What it is.
+    pub unit: Unit,
+    /// What it tells, for people.
+    pub help: &'static str,
+}
+
+impl Column {
+    /// A column.
+    #[must_use]
+    pub const fn new(name: &'static str, unit: Unit, help: &'static str) -> Column {
+        Column { name, unit, help }
+    }
+}
+
+/// Numbers by one label.
+#[derive(Clone, Debug)]
+pub struct Table<'a> {
+    /// What the names begin with behind `featheredge_`.
+    pub prefix: &'static str,
+    /// Its key in JSON.
+    pub key: &'static str,
+    /// The label that tells its rows apart; empty where there is one row.
+    pub label: &'static str,
+    /// The columns.
+    pub columns: &'static [Column],
+    /// The label's values, each with a number for each column.
+    pub rows: Vec<(&'a str, Vec<u64>)>,
+}
+
+impl Table<'_> {
+    /// Appends the table in Prometheus' text format.
+    pub fn write_prometheus(&self, out: &mut Vec<u8>) {
+        for (number, column) in self.columns.iter().enumerate() {
+            let (suffix, kind, decimals) = match column.unit {
+                Unit::Total => ("_total", "counter", 0),
+                Unit::Gauge => ("", "gauge", 0),
+                Unit::Millis => ("_seconds", "gauge", 3),
+                Unit::Micros => ("_seconds", "gauge", 6),
+                Unit::Share => ("_ratio", "gauge", 6),
+                Unit::MicroDollars => ("_usd_total", "counter", 6),
+            };
+            let name = ["featheredge_", self.prefix, column.name, suffix].concat();
+            write_head(out, &name, column.help, kind);
+            for (value, numbers) in &self.rows {
+                let labels: &[(&str, &str)] = if self.label.is_empty() { &[] } else { &[(self.label, value)] };
+                write_sample(out, &name, labels, numbers.get(number).copied().unwrap_or_default(), decimals);
+            }
+        }
+    }
+
+    /// Writes the table as an object: of its columns where it has one row, of its rows else.
+    pub fn write_json(&self, json: &mut Json) {
+        json.open(self.key);
+        for (value, numbers) in &self.rows {
+            if !self.label.is_empty() {
+                json.open(value);
+            }
+            for (column, &number) in self.columns.iter().zip(numbers) {
+                let (suffix, decimals) = match column.unit {
+                    Unit::Total | Unit::Gauge => ("", 0),
+                    Unit::Millis => ("_ms", 0),
+                    Unit::Micros => ("_ms", 3),
+                    Unit::Share => ("", 6),
+                    Unit::MicroDollars => ("_usd", 6),
+                };
+                json.decimal(&[column.name, suffix].concat(), number, decimals);
+            }
+            if !self.label.is_empty() {
+                json.close();
+            }
+        }
+        json.close();
+    }
+}
+
+/// Appends the latencies of all requests, and how many there were, under the names that Feast's server has for them, so that its
+/// dashboards show them.
+pub fn write_feast(out: &mut Vec<u8>, endpoints: &[(&str, Totals)]) {
+    let name = "feast_feature_server_request_total";
+    write_head(out, name, "Requests, by what became of them.", "counter");
+    for (endpoint, totals) in endpoints {
+        let (requests, failed) = (totals.of(Count::Requests), totals.of(Count::Unavailable));
+        for (status, number) in [("success", requests - failed), ("error", failed)] {
+            write_sample(out, name, &[("endpoint", endpoint), ("status", status)], number, 0);
+        }
+    }
+    let name = "feast_feature_server_request_latency_seconds";
+    write_head(out, name, "How long requests took.", "histogram");
+    let bucket = [name, "_bucket"].concat();
+    for (endpoint, totals) in endpoints {
+        let mut below = 0;
+        for (bound, count) in BOUNDS.iter().zip(totals.bounds) {
+            below += count;
+            let mut le = Vec::new();
+            write_decimal(&mut le, *bound, 3);
+            let le = str::from_utf8(&le).unwrap_or_default();
+            write_sample(out, &bucket, &[("endpoint", endpoint), ("le", le)], below, 0);
+        }
+        let requests = totals.of(Count::Requests);
+        write_sample(out, &bucket, &[("endpoint", endpoint), ("le", "+Inf")], requests, 0);
+        write_sample(out, &[name, "_sum"].concat(), &[("endpoint", endpoint)], totals.of(Count::Millis), 3);
+        write_sample(out, &[name, "_count"].concat(), &[("endpoint", endpoint)], requests, 0);
+    }
+}
+
+fn write_head(out: &mut Vec<u8>, name: &str, help: &str, kind: &str) {
+    for part in ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+fn write_sample(out: &mut Vec<u8>, name: &str, labels: &[(&str, &str)], number: u64, decimals: u32) {
+    out.extend_from_slice(name.as_bytes());
+    for (place, (label, value)) in labels.iter().enumerate() {
+        out.push(if place == 0 { b'{' } else { b',' });
+        out.extend_from_slice(label.as_bytes());
+        out.push(b'=');
+        write_string(out, value);
+    }
+    if !labels.is_empty() {
+        out.push(b'}');
+    }
+    out.push(b' ');
+    write_decimal(out, number, decimals);
+    out.push(b'\n');
+}

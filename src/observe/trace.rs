@@ -1,0 +1,195 @@
+//! Traces: the caller's context read and passed on, and spans as OpenTelemetry has them in JSON.
+//!
+//! Sources: W3C Trace Context, 2021, "traceparent"; OpenTelemetry Protocol 1.x, JSON over HTTP.
+
+use model::time::Instant;
+
+use crate::json::Json;
+
+/// Where in a trace a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    trace: [u8; 32],
+    parent: Option<[u8; 16]>,
+    /// The request's own span.
+    span: [u8; 16],
+    is_sampled: bool,
+}
+
+impl Context {
+    /// The context of a request within its caller's trace; `None` where the header is not one.
+    #[must_use]
+    pub fn within(traceparent: &str, random: u64) -> Option<Context> {
+        let bytes = traceparent.as_bytes();
+        let trace: [u8; 32] = bytes.get(3..35)?.try_into().ok()?;
+        let parent: [u8; 16] = bytes.get(36..52)?.try_into().ok()?;
+        let is_hex = |text: &[u8]| text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let separators = [bytes.get(2)?, bytes.get(35)?, bytes.get(52)?];
+        let (version, flags) = (bytes.get(..2)?, bytes.get(53..55)?);
+        let is_whole = bytes.len() == 55 || (version != b"00" && bytes.get(55) == Some(&b'-'));
+        let is_one = is_whole
+            && separators == [&b'-'; 3]
+            && is_hex(&trace)
+            && is_hex(&parent)
+            && is_hex(version)
+            && is_hex(flags)
+            && version != b"ff"
+            && trace != [b'0'; 32]
+            && parent != [b'0'; 16];
+        let low = flags.get(1).copied().unwrap_or_default();
+        let is_sampled = matches!(low, b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f');
+        is_one.then_some(Context { trace, parent: Some(parent), span: hex(random), is_sampled })
+    }
+
+    /// The context of a request whose caller has none.
+    #[must_use]
+    pub fn new(random: [u64; 3], is_sampled: bool) -> Context {
+        let [high, low, span] = random;
+        let mut trace = [0; 32];
+        for (place, digit) in trace.iter_mut().zip(hex(high).into_iter().chain(hex(low))) {
+            *place = digit;
+        }
+        Context { trace, parent: None, span: hex(span), is_sampled }
+    }
+
+    /// Whether its spans are wanted.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.is_sampled
+    }
+
+    /// The header that tells of this context, to the origin and back to the caller.
+    #[must_use]
+    pub fn header(&self) -> String {
+        let mut text = String::with_capacity(55);
+        for part in ["00-", text_of(&self.trace), "-", text_of(&self.span), if self.is_sampled { "-01" } else { "-00" }]
+        {
+            text.push_str(part);
+        }
+        text
+    }
+}
+
+/// Something that took time, within a request or as the whole of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'a> {
+    /// What it was.
+    pub name: &'a str,
+    /// When it began.
+    pub began: Instant,
+    /// When it ended.
+    pub ended: Instant,
+    /// The HTTP status that it came to, where it did.
+    pub status: Option<u16>,
+}
+
+/// Writes the spans of requests, the first of each being the request itself, as one export.
+#[derive(Debug)]
+pub struct Export {
+    json: Json,
+    spans: usize,
+}
+
+impl Export {
+    /// An export without spans.
+    #[must_use]
+    pub fn new(project: &str) -> Export {
+        let mut json = Json::default();
+        json.open("");
+        json.list("resourceSpans");
+        json.open("");
+        json.open("resource");
+        json.list("attributes");
+        attribute(&mut json, "service.name", |json| json.text("stringValue", "featheredge"));
+        attribute(&mut json, "featheredge.project", |json| json.text("stringValue", project));
+        json.close();
+        json.close();
+        json.list("scopeSpans");
+        json.open("");
+        json.open("scope");
+        json.text("name", "featheredge");
+        json.close();
+        json.list("spans");
+        Export { json, spans: 0 }
+    }
+
+    /// Adds a request and its parts.
+    pub fn add(&mut self, context: &Context, request: Span<'_>, parts: &[Span<'_>], mut random: impl FnMut() -> u64) {
+        self.write(context, &context.span, context.parent.as_ref(), request, SERVER);
+        for part in parts {
+            self.write(context, &hex(random()), Some(&context.span), *part, CLIENT);
+        }
+    }
+
+    /// How many spans it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.spans
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.spans == 0
+    }
+
+    /// The body of `POST /v1/traces`.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<u8> {
+        self.json.into_vec()
+    }
+
+    fn write(&mut self, context: &Context, id: &[u8; 16], parent: Option<&[u8; 16]>, span: Span<'_>, kind: u64) {
+        self.spans += 1;
+        let json = &mut self.json;
+        json.open("");
+        json.text("traceId", text_of(&context.trace));
+        json.text("spanId", text_of(id));
+        if let Some(parent) = parent {
+            json.text("parentSpanId", text_of(parent));
+        }
+        json.text("name", span.name);
+        json.number("kind", kind);
+        for (key, at) in [("startTimeUnixNano", span.began), ("endTimeUnixNano", span.ended)] {
+            // 64 bits are texts in protobuf's JSON.
+            json.nanos(key, at);
+        }
+        if let Some(status) = span.status {
+            json.list("attributes");
+            attribute(json, "http.response.status_code", |json| json.number("intValue", u64::from(status)));
+            json.close();
+            if status >= 500 {
+                json.open("status");
+                json.number("code", 2);
+                json.close();
+            }
+        }
+        json.close();
+    }
+}
+
+/// OpenTelemetry's kinds of span.
+const SERVER: u64 = 2;
+const CLIENT: u64 = 3;
+
+fn attribute(json: &mut Json, key: &str, value: impl FnOnce(&mut Json)) {
+    json.open("");
+    json.text("key", key);
+    json.open("value");
+    value(json);
+    json.close();
+    json.close();
+}
+
+fn hex(number: u64) -> [u8; 16] {
+    let mut digits = [b'0'; 16];
+    for (place, digit) in digits.iter_mut().enumerate() {
+        let nibble = (number >> (60 - 4 * place) & 15) as u8;
+        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+    }
+    digits
+}
+
+fn text_of(digits: &[u8]) -> &str {
+    str::from_utf8(digits).unwrap_or_default()
+}
