@@ -146,6 +146,13 @@ impl Call {
         whole.string(text, &mut String::new()).into()
     }
 
+    /// Whether two columns have one name, however it is escaped.
+    fn is_same_name(&self, one: &Column, other: &Column, body: &[u8]) -> bool {
+        let (first, second) = (self.name(one, body), self.name(other, body));
+        let is_escaped = first.contains(&b'\\') || second.contains(&b'\\');
+        first == second || is_escaped && self.plain_name(one, body) == self.plain_name(other, body)
+    }
+
     /// The value of column number `column` in row `row`.
     #[inline]
     #[must_use]
@@ -185,7 +192,7 @@ impl Call {
             let name = call.plain_name(&Column { name, first: 0 }, body);
             Err(Refusal::field(&["body", "entities", &name], kind, message))
         };
-        if self.columns.iter().any(|known| self.name(known, body) == self.name(&column, body)) {
+        if self.columns.iter().any(|known| self.is_same_name(known, &column, body)) {
             return refuse(self, "duplicate_key", "a column may stand in the entities once");
         }
         if cursor.peek()? != Kind::Array {

@@ -29,6 +29,11 @@ fn malformed() -> Vec<(&'static str, Vec<u8>)> {
         ("no entities", br#"{"features":["v:a"]}"#.to_vec()),
         ("a field twice", br#"{"features":["v:a"],"features":["v:b"],"entities":{"id":[1]}}"#.to_vec()),
         ("a column twice", br#"{"features":["v:a"],"entities":{"id":[1],"id":[2]}}"#.to_vec()),
+        (
+            "a column twice, escaped the second time",
+            br#"{"features":["v:a"],"entities":{"id":[1],"\u0069d":[2]}}"#.to_vec(),
+        ),
+        ("a field twice, escaped", br#"{"features":["v:a"],"f\u0065atures":["v:b"],"entities":{"id":[1]}}"#.to_vec()),
         ("a trailing comma", br#"{"features":["v:a",],"entities":{"id":[1]}}"#.to_vec()),
         ("something behind", format!("{good} x").into_bytes()),
         ("NaN", br#"{"features":["v:a"],"entities":{"id":[NaN]}}"#.to_vec()),

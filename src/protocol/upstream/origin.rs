@@ -136,8 +136,10 @@ impl<'a> Table<'a> {
                     self.read_column(cursor)?;
                 }
             } else if key.equals("metadata") && cursor.peek().map_err(text)? == Kind::Object {
+                if core::mem::replace(&mut has_names, true) {
+                    return Err("two metadata".to_owned());
+                }
                 self.read_names(cursor, max_columns)?;
-                has_names = true;
             } else {
                 cursor.value().map_err(text)?;
             }
@@ -149,9 +151,12 @@ impl<'a> Table<'a> {
         let text = |error: JsonError| error.to_string();
         cursor.enter_object().map_err(text)?;
         while let Some(key) = cursor.next_key().map_err(text)? {
-            if !key.equals("feature_names") || cursor.peek().map_err(text)? != Kind::Array || !self.names.is_empty() {
+            if !key.equals("feature_names") || cursor.peek().map_err(text)? != Kind::Array {
                 cursor.value().map_err(text)?;
                 continue;
+            }
+            if !self.names.is_empty() {
+                return Err("two lists of feature names".to_owned());
             }
             cursor.enter_array().map_err(text)?;
             let mut scratch = String::new();
