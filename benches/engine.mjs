@@ -20,11 +20,11 @@ export class Engine {
 	fill(body, origin) {
 		let state = this.#begin(body);
 		while (state === State.Waiting) {
-			const [order] = this.#core.take_orders();
-			if (order === undefined) throw new Error("the core waits for nothing");
-			state = order.keys
-				? this.#core.complete_read(order.number, undefined, Date.now())
-				: this.#core.complete_fetch(order.number, 200, "application/json", origin(order.body), Date.now());
+			const orders = this.#core.take_orders().filter((order) => !order.isWait);
+			if (orders.length === 0) throw new Error("the core waits for nothing");
+			for (const { number, body } of orders) {
+				state = this.#core.complete_fetch(number, 200, "application/json", origin(body), Date.now());
+			}
 		}
 		if (state !== State.Replied || this.#core.reply_status() !== 200) throw new Error("the core did not answer");
 		this.#core.take_orders();

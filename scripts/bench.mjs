@@ -1,6 +1,8 @@
 // Measures Featheredge beside its peers, in one run, and prints ratios.
 //
-//   npm run bench [-- --json FILE]
+//   npm run bench [-- --json FILE] [--only NAME ...]
+//
+// NAME is a part of a row's name, such as `l1` or `1 × 5`.
 
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -15,9 +17,10 @@ function print(rows) {
 	const table = rows.map((row) => ({
 		what: row.name,
 		ours: `${digits(row.ours)} ${row.unit}`,
-		peer: `${digits(row.peer)} ${row.unit} (${row.peer_name})`,
-		"times as fast": `${digits(row.ratio)} (${row.spread.map(digits).join(" to ")})`,
-		goal: row.goal === null ? "" : `≥ ${row.goal}: ${row.met ? "met" : "not met"}`,
+		peer: `${digits(row.peer)} ${row.unit}`,
+		beside: row.peer_name,
+		"times as good": `${digits(row.ratio)} (${row.spread.map(digits).join(" to ")})`,
+		goal: row.goal === null ? "" : `≥ ${digits(row.goal)}: ${row.met ? "met" : "not met"}`,
 	}));
 	console.table(table);
 	console.log(
@@ -26,12 +29,13 @@ function print(rows) {
 }
 
 await main(async () => {
-	const { values } = parseArgs({ options: { json: { type: "string" } } });
+	const { values } = parseArgs({ options: { json: { type: "string" }, only: { type: "string", multiple: true } } });
 	checkNode();
 	await installPackages();
 	await buildNpm();
+	const isWanted = (name) => values.only === undefined || values.only.some((part) => name.includes(part));
 	const { measureL1 } = await import("../benches/l1.mjs");
-	const rows = measureL1();
+	const rows = await measureL1(isWanted);
 	print(rows);
 	if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, "\t")}\n`);
 });
