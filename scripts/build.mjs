@@ -1,6 +1,6 @@
-// Builds what is shipped, into build/: the Worker, the npm module, the page.
+// Builds what is shipped, into build/: the Worker, the npm module and package, the page.
 //
-//   node scripts/build.mjs [worker|npm|page ...] [--opt O3|Os|Oz]
+//   node scripts/build.mjs [worker|npm|package|page ...] [--opt O3|Os|Oz]
 //
 // Rust becomes wasm by cargo, gets its JavaScript side from tools/bindgen, is made small by binaryen's wasm-opt, and is bundled with
 // its entry by esbuild. Everything comes from package registries, pinned by the two lock files. A build whose inputs have not
@@ -34,9 +34,9 @@ const WASM_FEATURES = [
 ];
 
 /** The files whose sizes people pay for. */
-const SIZED = ["worker/index.js", "worker/index.wasm", "npm/featheredge.js", "npm/featheredge.wasm"];
+const SIZED = ["worker/index.js", "worker/index.wasm", "npm/featheredge.wasm", "package/dist/engine.js"];
 
-const targets = { worker: buildWorker, npm: buildNpm, page: buildPage };
+const targets = { worker: buildWorker, npm: buildNpm, package: buildPackage, page: buildPage };
 
 const gzippedSize = (bytes) => gzipSync(bytes, { level: 9 }).length;
 const kilobytes = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
@@ -174,13 +174,87 @@ export async function buildNpm({ level = "O3" } = {}) {
 		console.log("building the npm module");
 		await installRust();
 		const glue = join(paths.cache, "npm");
-		await compile("npm", glue, ["--out-name", "featheredge"]);
+		await compile("npm", glue, ["--out-name", "featheredge", "--experimental-reset-state-function"]);
 		mkdirSync(paths.npm, { recursive: true });
 		copyFileSync(join(glue, "featheredge.js"), outputs[0]);
 		copyFileSync(join(glue, "featheredge.d.ts"), outputs[1]);
 		await optimize(join(glue, "featheredge_bg.wasm"), outputs[2], level);
 		// The files are ES modules wherever they are looked at from.
 		writeFileSync(join(paths.npm, "package.json"), `${JSON.stringify({ type: "module" })}\n`);
+	});
+}
+
+/** The subpaths of the package that are stores. */
+const STORES = ["redis", "kv", "unstorage", "indexeddb", "cache-api"];
+const HOSTS = ["node", "deno", "browser", "workerd", "inline"];
+
+/**
+ * build/package: what `npm pack` packs. The engine is one file, around it stands one for each host, whose way to the wasm is all that
+ * tells them apart.
+ */
+export async function buildPackage(options) {
+	await buildNpm(options);
+	const source = (...parts) => fromRoot("npm", ...parts);
+	const outDir = (...parts) => join(paths.package, ...parts);
+	const inputs = hashInputs(["npm", "build/npm", "LICENSE", ...TOOLS]);
+	await unlessUnchanged("package", inputs, [outDir("dist/engine.js"), outDir("package.json")], async () => {
+		console.log("building the npm package");
+		rmSync(paths.package, { recursive: true, force: true });
+		mkdirSync(outDir("dist"), { recursive: true });
+		const wasm = join(paths.npm, "featheredge.wasm");
+		const esbuild = await import("esbuild");
+		const packed = {
+			name: "packed",
+			setup(build) {
+				build.onResolve({ filter: /^featheredge-packed$/ }, ({ path }) => ({ path, namespace: "packed" }));
+				build.onLoad({ filter: /./, namespace: "packed" }, () => ({
+					contents: gzipSync(readFileSync(wasm), { level: 9 }).toString("base64"),
+					loader: "text",
+				}));
+				build.onResolve({ filter: /^\.\.\/public\.js$/ }, () =>
+					build.initialOptions.format === "esm" ? { path: "./engine.js", external: true } : undefined,
+				);
+			},
+		};
+		const bundle = (entry, outfile, more = {}) =>
+			esbuild.build({
+				entryPoints: [source("src", entry)],
+				outfile: outDir("dist", outfile),
+				bundle: true,
+				format: "esm",
+				target: "es2022",
+				// Names stay: a person may meet them in a stack.
+				minifyWhitespace: true,
+				minifySyntax: true,
+				legalComments: "none",
+				logLevel: "warning",
+				alias: { "featheredge-core": join(paths.npm, "featheredge.js") },
+				external: ["./featheredge.wasm", "node:*"],
+				plugins: [packed],
+				...more,
+			});
+		const commonJs = {
+			format: "cjs",
+			platform: "node",
+			define: { "import.meta.url": "__url" },
+			banner: { js: 'const __url=require("node:url").pathToFileURL(__filename).href;' },
+		};
+		await Promise.all([
+			bundle("public.js", "engine.js"),
+			...HOSTS.map((host) => bundle(`entries/${host}.js`, `${host}.js`)),
+			bundle("entries/node.js", "node.cjs", commonJs),
+			...STORES.map((store) => bundle(`stores/${store}.js`, `${store}.js`)),
+			...STORES.map((store) => bundle(`stores/${store}.js`, `${store}.cjs`, { format: "cjs", platform: "node" })),
+		]);
+		await esbuild.stop();
+		copyFileSync(wasm, outDir("dist/featheredge.wasm"));
+		for (const name of ["index", ...STORES]) {
+			const types = readFileSync(source("types", `${name}.d.ts`), "utf8");
+			writeFileSync(outDir("dist", `${name}.d.ts`), types);
+			writeFileSync(outDir("dist", `${name}.d.cts`), types.replaceAll('"./index.js"', '"./index.cjs"'));
+		}
+		copyFileSync(fromRoot("LICENSE"), outDir("LICENSE"));
+		for (const name of ["README.md", "package.json"]) copyFileSync(source(name), outDir(name));
 	});
 }
 

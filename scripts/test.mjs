@@ -33,9 +33,10 @@ async function install(names) {
 		const commands = {
 			unshare: "util-linux",
 			ip: "iproute2",
-			...(names.includes("browser") && { chromium: "chromium" }),
+			...((names.includes("browser") || names.includes("npm")) && { chromium: "chromium" }),
+			...(names.includes("npm") && { "redis-server": "redis-server" }),
 		};
-		// The run goes on without them: behind a proxy instead of a namespace, and the browser's tests say what they miss.
+		// The run goes on without them: behind a proxy instead of a namespace, and tests say what they miss.
 		await installDebian(commands).catch((error) => console.warn(`warning: ${error.message}`));
 	}
 	const rust = installRust().then(() => fetchCrates({ log: log("install-crates") }));

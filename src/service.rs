@@ -14,6 +14,8 @@ use crate::model::refusal::Refusal;
 use crate::model::request::Ask;
 use crate::model::time::Instant;
 use crate::protocol::call::Call;
+#[cfg(not(feature = "worker"))]
+use crate::protocol::columns::{Numbers, Vectors};
 use crate::protocol::native::{self, Options};
 use crate::protocol::plan::Planner;
 use crate::protocol::sheet::Sheet;
@@ -76,6 +78,9 @@ pub struct Service {
     spare_ask: Option<Box<Ask>>,
     spare_sheet: Sheet,
     scratch: String,
+    /// What answers in columns have parsed: a Worker, whose callers are remote, gives none.
+    #[cfg(not(feature = "worker"))]
+    vectors: Vectors,
 }
 
 impl Service {
@@ -83,6 +88,8 @@ impl Service {
     #[must_use]
     pub fn new(config: Config, seed: u64) -> Service {
         Service {
+            #[cfg(not(feature = "worker"))]
+            vectors: Vectors::new(config.l1.max_bytes / 4),
             engine: Engine::new(setup::engine_settings(&config, seed)),
             planner: Planner::new(setup::project(&config, seed)),
             config,
@@ -136,6 +143,12 @@ impl Service {
             (_, "/health" | "/ready" | "/openapi.json") => reply::method_not_allowed("GET, HEAD").into(),
             _ => self.forward(incoming, now),
         }
+    }
+
+    /// Begins a request of the native API at `now`, to be answered in [columns](crate::protocol::columns) of `numbers`.
+    #[cfg(not(feature = "worker"))]
+    pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Instant) -> Step {
+        self.serve(Protocol::Native(Options::default().in_columns(Some(numbers))), body, now)
     }
 
     /// Tells what came of an order, at `now`. An order of a request that has ended changes nothing.
@@ -237,7 +250,7 @@ impl Service {
         match protocol {
             Protocol::Feast => (protocol, feast::read(body, limits, call)),
             Protocol::Native(options) => match native::read(body, limits, &self.config.native.entity_column, call) {
-                Ok(options) => (Protocol::Native(options), Ok(())),
+                Ok(read) => (Protocol::Native(read.in_columns(options.columns)), Ok(())),
                 Err(refusal) => (Protocol::Native(options), Err(refusal)),
             },
         }

@@ -11,6 +11,7 @@ export const fromRoot = (...parts) => join(root, ...parts);
 export const paths = {
 	worker: fromRoot("build/worker"),
 	npm: fromRoot("build/npm"),
+	package: fromRoot("build/package"),
 	cache: fromRoot("build/cache"),
 	logs: fromRoot("build/logs"),
 	page: fromRoot("www/dist"),

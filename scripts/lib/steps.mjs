@@ -60,6 +60,7 @@ export function steps() {
 			commands: [cargo("test", "--locked", ...WASM, "--features", "npm", "--test", "wasm*")],
 			env: { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: `${join(paths.target, "debug/featheredge-bindgen")} test` },
 		},
+		{ name: "npm", commands: [nodeTests("npm")] },
 		{ name: "workerd", commands: [nodeTests("workerd")] },
 		{ name: "feast", commands: [nodeTests("feast")], env: { FEATHEREDGE_FEAST_PYTHON: pythonOf("feast") } },
 		{

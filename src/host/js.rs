@@ -1,26 +1,44 @@
 //! The core for JavaScript hosts: bodies in and out through one buffer each, orders as plain objects.
 //!
 //! Decides nothing, and makes one crossing for a request that L1 answers: JavaScript writes the body where
-//! [`Core::input`] says, calls [`Core::begin`], and reads the reply where [`Core::reply_at`] says.
+//! [`Core::input`] says, calls [`Core::begin`], and reads the reply where [`Core::reply_at`] says. Whatever a call says
+//! beside its [`State`] is to be taken before the next call: [`Core::take_orders`], [`Core::take_woken`], [`Core::ticket`].
 
 use hashbrown::HashMap;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 
 use crate::config::Config;
+use crate::model::key::StoreKey;
 use crate::model::time::Instant;
-use crate::service::{End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Reply, Service, Step, Task};
+use crate::protocol::columns::Numbers;
+use crate::service::{
+    End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Reply, Service, Step, Task, Ticket,
+};
+
+#[wasm_bindgen]
+extern "C" {
+    /// JavaScript's own reading of a number, which is exact, for texts that are too long for ours.
+    #[wasm_bindgen(js_name = Number)]
+    fn read_number(text: &str) -> f64;
+}
 
 /// How a request goes on, as a number.
 #[wasm_bindgen]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// The reply is there to be read.
+    /// The reply is there to be read, and nothing else is to be done.
     Replied = 0,
-    /// Orders are to be performed, if [`Core::take_orders`] gives any, and outcomes to be told.
+    /// Orders are to be performed, if there are any, and outcomes to be told.
     Waiting = 1,
-    /// The request is the origin's to answer, or a file's.
-    Elsewhere = 2,
+    /// The request is to be passed on to [`Core::forward_base`], and the answer passed back.
+    Forward = 2,
+    /// The answer to the request that was passed on by an order is to be passed back.
+    Forwarded = 3,
+    /// The request is a file's to answer.
+    Asset = 4,
+    /// The reply is there to be read, and what is ordered is to be done behind it.
+    RepliedWithOrders = 5,
 }
 
 /// The serving core of one JavaScript host.
@@ -30,7 +48,10 @@ pub struct Core {
     service: Service,
     input: Vec<u8>,
     reply: Option<Reply>,
+    forward_base: String,
+    ticket: Option<Ticket>,
     orders: Vec<Order>,
+    woken: Vec<Ticket>,
     order_ids: HashMap<u32, OrderId, foldhash::fast::FixedState>,
     next_order: u32,
 }
@@ -52,7 +73,10 @@ impl Core {
             service: Service::new(config, seed),
             input: Vec::new(),
             reply: None,
+            forward_base: String::new(),
+            ticket: None,
             orders: Vec::new(),
+            woken: Vec::new(),
             order_ids: HashMap::default(),
             next_order: 0,
         })
@@ -66,26 +90,70 @@ impl Core {
         self.input.as_ptr() as usize
     }
 
-    /// Begins a request for features, whose body of `length` bytes stands at [`Core::input`], at `now` in milliseconds.
-    pub fn begin(&mut self, path: &str, length: usize, now: f64) -> State {
+    /// How many bytes of a request's body are to be read, and at most one more; 0 where the body is not looked at here.
+    pub fn body_limit(&self, method: &str, path: &str) -> usize {
+        self.service.body_limit(method, path)
+    }
+
+    /// Begins a request, whose body of `length` bytes stands at [`Core::input`], at `now` in milliseconds.
+    pub fn begin(
+        &mut self,
+        method: &str,
+        path: &str,
+        length: usize,
+        has_authorization: bool,
+        is_operator: bool,
+        now: f64,
+    ) -> State {
         let body = self.input.get(..length).unwrap_or_default();
-        let incoming = Incoming { method: "POST", path, body, has_authorization: false, is_operator: true };
-        let step = self.service.begin(incoming, instant(now));
+        let step = self.service.begin(Incoming { method, path, body, has_authorization, is_operator }, instant(now));
         self.take(step)
     }
 
     /// Begins a request of Feast's contract, as [`Core::begin`] with its path, which is not passed each time.
     pub fn begin_feast(&mut self, length: usize, now: f64) -> State {
+        self.begin("POST", "/get-online-features", length, false, true, now)
+    }
+
+    /// Begins a request of the native API, as [`Core::begin`] with its path.
+    pub fn begin_native(&mut self, length: usize, now: f64) -> State {
+        self.begin("POST", "/v1/features", length, false, true, now)
+    }
+
+    /// Begins a request of the native API that is to be answered in columns of numbers.
+    pub fn begin_columns(
+        &mut self,
+        length: usize,
+        are_scalars_narrow: bool,
+        are_vectors_narrow: bool,
+        now: f64,
+    ) -> State {
         let body = self.input.get(..length).unwrap_or_default();
-        let incoming = Incoming {
-            method: "POST",
-            path: "/get-online-features",
-            body,
-            has_authorization: false,
-            is_operator: true,
-        };
-        let step = self.service.begin(incoming, instant(now));
+        let numbers = Numbers { are_scalars_narrow, are_vectors_narrow, read_long: read_number };
+        let step = self.service.begin_columns(body, numbers, instant(now));
         self.take(step)
+    }
+
+    /// Lets a request go on that was among the [woken](Core::take_woken).
+    pub fn wake(&mut self, ticket: f64, now: f64) -> State {
+        let step = self.service.wake(Ticket::from_number(ticket as u64), instant(now));
+        self.take(step)
+    }
+
+    /// Forgets a request whose caller is gone; others may be [woken](Core::take_woken) in its place.
+    pub fn abandon(&mut self, ticket: f64, now: f64) {
+        let woken = self.service.abandon(Ticket::from_number(ticket as u64), instant(now));
+        self.woken.extend(woken);
+    }
+
+    /// Whether a request is under way, be it behind its reply.
+    pub fn is_under_way(&self, ticket: f64) -> bool {
+        self.service.is_under_way(Ticket::from_number(ticket as u64))
+    }
+
+    /// The name of the request that the last call was about, while it is under way; 0 when it is not.
+    pub fn ticket(&self) -> f64 {
+        self.ticket.map_or(0.0, |ticket| ticket.number() as f64)
     }
 
     /// Where the reply's body stands, as an address in the module's memory; it is good until the next call.
@@ -112,10 +180,20 @@ impl Core {
         content_type.into_iter().chain(headers).collect()
     }
 
+    /// The base URL of the origin that the request is to be passed on to.
+    pub fn forward_base(&self) -> String {
+        self.forward_base.clone()
+    }
+
+    /// The names of requests that may go on now.
+    pub fn take_woken(&mut self) -> Array {
+        self.woken.drain(..).map(|ticket| JsValue::from(ticket.number() as f64)).collect()
+    }
+
     /// The orders to perform, all at once: each an object with a `number`, a `timeout` in milliseconds, and either the
-    /// `tier`, `shard` and `keys` to read, or with these the `entries` to write and their `ttl` in seconds, or the `method`, `url` and `body` to fetch (without
-    /// `url`, from the built-in origin after `delay` milliseconds), `passTo`, the base URL to pass the request on to, or `isWait`,
-    /// to do nothing for the `timeout`.
+    /// `keys` to read from a `tier`, the `entries` to write to it with their `ttl` in seconds, the `method`, `url`, `body` and
+    /// `maxBytes` to fetch (without `url`, from the built-in origin after `delay` milliseconds), `passTo`, the base URL to pass
+    /// the request on to, or `outlives`, to do nothing for the `timeout`, whether or not the request lasts as long.
     ///
     /// # Errors
     /// None that can happen on plain objects.
@@ -148,9 +226,13 @@ impl Core {
         self.complete(number, Outcome::Fetched(Ok(OriginReply { status, content_type, body })), now)
     }
 
-    /// Tells that the origin answered nothing, in time or at all.
-    pub fn fail_fetch(&mut self, number: u32, is_timeout: bool, now: f64) -> State {
-        let failure = if is_timeout { FetchFailure::TimedOut } else { FetchFailure::Unreachable };
+    /// Tells that the origin did not answer in time, or answered too much, or else nothing.
+    pub fn fail_fetch(&mut self, number: u32, is_timeout: bool, is_too_large: bool, now: f64) -> State {
+        let failure = match (is_timeout, is_too_large) {
+            (true, _) => FetchFailure::TimedOut,
+            (_, true) => FetchFailure::TooLarge,
+            _ => FetchFailure::Unreachable,
+        };
         self.complete(number, Outcome::Fetched(Err(failure)), now)
     }
 
@@ -183,16 +265,24 @@ impl Core {
     }
 
     fn take(&mut self, step: Step) -> State {
+        let is_more = !step.orders.is_empty() || !step.woken.is_empty();
+        self.ticket = step.ticket;
         self.orders.extend(step.orders);
+        self.woken.extend(step.woken);
         if let Some(reply) = self.reply.take() {
             self.service.recycle(reply);
         }
         match step.end {
             Some(End::Reply(reply)) => {
                 self.reply = Some(reply);
-                State::Replied
+                if is_more || self.ticket.is_some() { State::RepliedWithOrders } else { State::Replied }
             }
-            Some(End::Forward { .. } | End::Forwarded | End::Asset) => State::Elsewhere,
+            Some(End::Forward { base }) => {
+                self.forward_base = base;
+                State::Forward
+            }
+            Some(End::Forwarded) => State::Forwarded,
+            Some(End::Asset) => State::Asset,
             None => State::Waiting,
         }
     }
@@ -202,15 +292,13 @@ impl Core {
         let set = |key: &str, value: JsValue| Reflect::set(&object, &key.into(), &value).map(|_| ());
         set("timeout", (order.timeout_millis as f64).into())?;
         match order.task {
-            Task::ReadStore { tier, shard, keys } => {
+            Task::ReadStore { tier, keys, .. } => {
                 set("tier", tier.level().into())?;
-                set("shard", shard.into())?;
                 set("keys", keys.iter().map(|key| JsValue::from(key.as_str())).collect::<Array>().into())?;
             }
-            Task::WriteStore { tier, shard, entries, ttl_seconds } => {
+            Task::WriteStore { tier, entries, ttl_seconds, .. } => {
                 set("tier", tier.level().into())?;
-                set("shard", shard.into())?;
-                let entry = |(key, value): (crate::model::key::StoreKey, Vec<u8>)| {
+                let entry = |(key, value): (StoreKey, Vec<u8>)| {
                     Array::of2(&key.as_str().into(), &Uint8Array::from(value.as_slice()))
                 };
                 set("entries", entries.into_iter().map(entry).collect::<Array>().into())?;
@@ -220,8 +308,9 @@ impl Core {
                 set("method", request.method.into())?;
                 set("url", request.url.into())?;
                 set("body", Uint8Array::from(request.body.as_slice()).into())?;
+                set("maxBytes", (request.max_bytes as f64).into())?;
             }
-            Task::Wait { .. } => set("isWait", true.into())?,
+            Task::Wait { outlives_request } => set("outlives", outlives_request.into())?,
             Task::Forward { base } => set("passTo", base.into())?,
             Task::Synthesize { delay_millis, body } => {
                 set("method", "POST".into())?;
@@ -239,4 +328,10 @@ impl Core {
 
 fn instant(now: f64) -> Instant {
     Instant(now as u64)
+}
+
+/// The memory of this instance of the module.
+#[wasm_bindgen]
+pub fn instance_memory() -> JsValue {
+    wasm_bindgen::memory()
 }

@@ -3,6 +3,7 @@
 //! Unlike Feast's contract it is ours alone, so what it does not know it refuses.
 
 use crate::call::{Call, Span};
+use crate::columns::Numbers;
 use crate::feast::{Seen, string_span};
 use crate::json::{Cursor, Decimal, Kind};
 use crate::plan::Plan;
@@ -39,6 +40,8 @@ pub struct Options {
     pub deadline_millis: Option<u64>,
     /// What is told of each value.
     pub include: Include,
+    /// How the numbers are wanted, where the answer is to be in columns and not in JSON.
+    pub columns: Option<Numbers>,
 }
 
 /// The seed's default, 300 s.
@@ -54,7 +57,16 @@ impl Default for Options {
             priority: Priority::default(),
             deadline_millis: None,
             include: Include::default(),
+            columns: None,
         }
+    }
+}
+
+impl Options {
+    /// These options, with the answer in columns where they are given.
+    #[must_use]
+    pub fn in_columns(self, columns: Option<Numbers>) -> Options {
+        Options { columns, ..self }
     }
 }
 

@@ -137,6 +137,13 @@ impl Sheet {
         }
     }
 
+    /// Puts `bytes` in the place of as many that were written from `at` on.
+    pub fn put(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(place) = self.bytes.get_mut(at..at + bytes.len()).filter(|_| at + bytes.len() <= self.length) {
+            place.copy_from_slice(bytes);
+        }
+    }
+
     /// Takes back all but the first `length` bytes.
     pub fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);

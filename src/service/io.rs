@@ -51,6 +51,18 @@ impl OrderId {
 pub struct Ticket(pub(super) u64);
 
 impl Ticket {
+    /// The number that a host may know the request by.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The request of that number; a number that was never given names no request.
+    #[must_use]
+    pub fn from_number(number: u64) -> Ticket {
+        Ticket(number)
+    }
+
     pub(super) fn session(self) -> SessionId {
         SessionId(self.0)
     }

@@ -10,6 +10,8 @@ use crate::model::request::{Ask, Consistency, Priority};
 use crate::model::row::Row;
 use crate::model::time::Instant;
 use crate::protocol::call::Call;
+#[cfg(not(feature = "worker"))]
+use crate::protocol::columns;
 use crate::protocol::plan::{Naming, Plan, Planned};
 use crate::protocol::{feast, native};
 use crate::service::io::{End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket};
@@ -360,7 +362,11 @@ impl Service {
                     began,
                     now,
                 };
-                reply.write(&mut sheet);
+                match options.columns {
+                    #[cfg(not(feature = "worker"))]
+                    Some(numbers) => columns::write(&mut sheet, &reply, numbers, &mut self.vectors),
+                    _ => reply.write(&mut sheet),
+                }
             }
         }
         Reply::features(sheet, answer, route.pattern, now.millis_since(began), now, timings)

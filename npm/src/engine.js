@@ -1,0 +1,337 @@
+// The engine: what a request needs is the core's to say; this passes bytes in and out, and answers at once what memory holds.
+
+import { Core, State } from "featheredge-core";
+import { readColumns } from "./columns.js";
+import { ClosedError, ConfigError, errorOf, FaultError } from "./errors.js";
+import { Exchange } from "./exchange.js";
+import * as instance from "./instance.js";
+import { stringify } from "./json.js";
+import { originOf, readBytes, TooLargeError } from "./origins.js";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+const OK = 200;
+const NATIVE = "/v1/features";
+const FEAST = "/get-online-features";
+
+/** Room for the first bodies: of an ordinary request, with some to spare. */
+const FIRST_CAPACITY = 65_536;
+
+function random() {
+	const [low, high] = crypto.getRandomValues(new Uint32Array(2));
+	return (BigInt(high) << 32n) | BigInt(low);
+}
+
+async function areEqual(left, right) {
+	// Digests are compared, since their lengths and the time it takes tell nothing.
+	const digest = async (text) => new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)));
+	const [one, other] = await Promise.all([digest(left), digest(right)]);
+	return one.reduce((difference, byte, at) => difference | (byte ^ other[at]), 0) === 0;
+}
+
+function checkStore(name, store) {
+	if (store === undefined) return;
+	if (typeof store.getMany !== "function" || typeof store.setMany !== "function") {
+		throw new ConfigError(`\`${name}\` is no store: it needs \`getMany\` and \`setMany\``);
+	}
+}
+
+/** @param {import("../types/index.d.ts").EngineOptions} options */
+function settle({ config = {}, l2, origin, clock = Date.now, operatorToken, basePath = "" }) {
+	checkStore("l2", l2);
+	const chosen = originOf(origin, config);
+	if (origin !== undefined && config.origin?.url !== undefined) {
+		throw new ConfigError("the origin is given twice: as `origin`, and as `config.origin.url`");
+	}
+	const table = {
+		...config,
+		...chosen?.config,
+		origin: { ...config.origin, ...chosen?.config.origin },
+		l2: { ...config.l2, ...(l2 === undefined && { enabled: false }) },
+	};
+	return { table, origin: chosen, clock, operatorToken, basePath, stores: { l2_distributed: l2 } };
+}
+
+class Engine {
+	#settings;
+	/** What an exchange sees of the engine. */
+	#host;
+	#generation = 0;
+	#input = 0;
+	#capacity = 0;
+	#bodyLimit = 0;
+
+	constructor(options) {
+		this.#settings = settle(options);
+		const { clock, stores, origin } = this.#settings;
+		this.#host = {
+			core: undefined,
+			now: clock,
+			stores,
+			origin,
+			exchanges: new Set(),
+			byTicket: new Map(),
+			flushes: new Set(),
+			isClosing: false,
+			enter: (call) => this.#enter(call),
+		};
+		this.#start();
+		// A handler is mostly passed on by itself.
+		this.fetch = this.fetch.bind(this);
+	}
+
+	async serve(request, options) {
+		const body = this.#enterBody(encoder.encode(stringify(request)), options);
+		const begin = (core, now) => core.begin_native(body, now);
+		return this.#run(begin, options, NATIVE, (bytes) => JSON.parse(decoder.decode(bytes)));
+	}
+
+	serveBytes(body, options) {
+		const length = this.#enterBody(body, options);
+		if (options?.protocol === "feast") {
+			return this.#run((core, now) => core.begin_feast(length, now), options, FEAST, copy, body);
+		}
+		return this.#run((core, now) => core.begin_native(length, now), options, NATIVE, copy);
+	}
+
+	async columns(request, { scalars, vectors, ...options } = {}) {
+		const body = this.#enterBody(encoder.encode(stringify(request)), options);
+		const isNarrow = (type) => type === "float32";
+		const begin = (core, now) => core.begin_columns(body, isNarrow(scalars), isNarrow(vectors), now);
+		return this.#run(begin, options, NATIVE, (bytes) => readColumns(bytes.slice()));
+	}
+
+	async fetch(request, ...context) {
+		const { basePath, operatorToken, origin } = this.#settings;
+		const url = new URL(request.url);
+		const path = url.pathname.startsWith(basePath) ? url.pathname.slice(basePath.length) || "/" : url.pathname;
+		const { method, headers } = request;
+		const core = this.#open();
+		const limit = core.body_limit(method, path);
+		let body;
+		if (limit > 0) body = await readBytes(request, limit).catch((error) => refused(error, limit));
+		const isOperator =
+			operatorToken !== undefined && (await areEqual(headers.get("authorization") ?? "", `Bearer ${operatorToken}`));
+		const hasAuthorization = headers.has("authorization") && origin?.isAuthorized !== true;
+		const length = this.#enterBody(body ?? new Uint8Array(), {}, limit + 1);
+		const begin = (core, now) => core.begin(method, path, length, hasAuthorization, isOperator, now);
+		const pass = (base, signal) => {
+			if (base === undefined) return Promise.resolve(nothingAt(path));
+			const message = { method, path, search: url.search, headers, body: body ?? request.body ?? undefined };
+			return origin.pass(message, signal).then(passedBack, unreachable);
+		};
+		const waitUntil = context.find((item) => typeof item?.waitUntil === "function");
+		const options = {
+			signal: request.signal,
+			...(waitUntil !== undefined && { waitUntil: (promise) => waitUntil.waitUntil(promise) }),
+		};
+		return this.#exchange(begin, options, () => this.#response(), pass);
+	}
+
+	async invalidate(request) {
+		return this.#operate("POST", "/v1/invalidate", request);
+	}
+
+	async ready() {
+		return this.#operate("GET", "/ready");
+	}
+
+	async close() {
+		if (this.#host.isClosing) return;
+		this.#host.isClosing = true;
+		const { exchanges, flushes } = this.#host;
+		for (const exchange of exchanges) exchange.fail(new ClosedError());
+		// What was put off is written now, and then nothing is under way any more.
+		while (exchanges.size > 0) {
+			for (const end of [...flushes]) end();
+			await Promise.race([...exchanges].map(({ done }) => done));
+		}
+		this.#host.core?.free();
+		this.#host.core = undefined;
+	}
+
+	[Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]() {
+		return this.close();
+	}
+
+	/** A request of the HTTP API by a caller who needs no secret, for it is this process. */
+	async #operate(method, path, request) {
+		const length = this.#enterBody(request === undefined ? new Uint8Array() : encoder.encode(stringify(request)), {});
+		const begin = (core, now) => core.begin(method, path, length, false, true, now);
+		return this.#run(begin, {}, path, (bytes) => JSON.parse(decoder.decode(bytes)));
+	}
+
+	/** The core, of the present instance. */
+	#open() {
+		if (this.#host.isClosing) throw new ClosedError();
+		if (this.#generation !== instance.generation) this.#start();
+		return this.#host.core;
+	}
+
+	/** Makes a core, and gives up what waits for the one before it. */
+	#start(cause) {
+		for (const exchange of [...this.#host.exchanges]) exchange.giveUp(new FaultError({ cause }));
+		try {
+			this.#host.core = new Core(this.#settings.table, random());
+		} catch (error) {
+			throw new ConfigError(error.message);
+		}
+		this.#generation = instance.generation;
+		this.#capacity = 0;
+		// One body may have no more than what is refused for its length.
+		this.#bodyLimit = this.#host.core.body_limit("POST", NATIVE) + 1;
+	}
+
+	/** Calls the core. A trap costs the requests under way, and no later one; what it gives then is `undefined`. */
+	#enter(call) {
+		// Another engine's trap has replaced the instance that this core belongs to.
+		if (this.#generation !== instance.generation) return this.#start();
+		try {
+			return call();
+		} catch (error) {
+			// Thrown through the core's frames, any error is as bad as a trap.
+			instance.replace();
+			return this.#start(error);
+		}
+	}
+
+	/** Writes a body where the core reads it, and returns its length. */
+	#enterBody(body, options, limit = this.#bodyLimit) {
+		const core = this.#open();
+		options?.signal?.throwIfAborted();
+		const length = Math.min(body.length, limit);
+		if (length > this.#capacity) {
+			this.#capacity = Math.max(length, FIRST_CAPACITY, this.#capacity * 2);
+			this.#input = core.input(this.#capacity);
+		}
+		instance.bytes().set(length < body.length ? body.subarray(0, length) : body, this.#input);
+		return length;
+	}
+
+	/** The reply's body where it stands, until the core is called again. */
+	#body() {
+		const { core } = this.#host;
+		const at = core.reply_at();
+		return instance.bytes().subarray(at, at + core.reply_length());
+	}
+
+	#error(cause) {
+		const { core } = this.#host;
+		return errorOf({ status: core.reply_status(), headers: core.reply_headers(), body: this.#body().slice() }, cause);
+	}
+
+	#response() {
+		const { core } = this.#host;
+		const body = this.#body();
+		return new Response(body.length > 0 ? body.slice() : null, {
+			status: core.reply_status(),
+			headers: core.reply_headers(),
+		});
+	}
+
+	/** Serves a request whose reply is of use with status 200 alone: at once where memory has it, else by a promise. */
+	#run(begin, options, path, read, asked) {
+		const { core, now } = this.#host;
+		const state = this.#enter(() => begin(core, now()));
+		if (state === undefined) throw new FaultError();
+		if (state === State.Replied) {
+			if (core.reply_status() !== OK) throw this.#error();
+			return read(this.#body());
+		}
+		// The caller may use its buffer again.
+		const body = asked?.slice();
+		const take = (exchange) => {
+			if (this.#host.core.reply_status() !== OK) throw this.#error(exchange.cause);
+			return read(this.#body());
+		};
+		const pass = async (_, signal) => {
+			const headers = new Headers({ "content-type": "application/json" });
+			const message = { method: "POST", path, search: "", headers, body };
+			const response = await this.#settings.origin.pass(message, signal);
+			const bytes = new Uint8Array(await response.arrayBuffer());
+			if (response.status === OK) return read(bytes);
+			throw errorOf({ status: response.status, headers: [...response.headers], body: bytes });
+		};
+		if (state !== State.RepliedWithOrders) return this.#goOn(state, options, take, pass).reply;
+		// The reply is there and is given at once, though more is done behind it.
+		let give;
+		const keep = (exchange) => {
+			try {
+				const reply = take(exchange);
+				give = () => reply;
+			} catch (error) {
+				give = () => {
+					throw error;
+				};
+			}
+		};
+		this.#goOn(state, options, keep, pass);
+		return give();
+	}
+
+	/** Serves a request, whatever the reply is. */
+	#exchange(begin, options, take, pass) {
+		const { core, now } = this.#host;
+		const state = this.#enter(() => begin(core, now()));
+		if (state === undefined) throw new FaultError();
+		return state === State.Replied ? take() : this.#goOn(state, options, take, pass).reply;
+	}
+
+	#goOn(state, options, take, pass) {
+		const exchange = new Exchange(this.#host, take, pass);
+		const signal = options?.signal;
+		const abandon = () => exchange.abandon(signal.reason);
+		signal?.addEventListener("abort", abandon);
+		const forget = () => signal?.removeEventListener("abort", abandon);
+		exchange.reply.then(forget, forget);
+		exchange.take(state);
+		options?.waitUntil?.(exchange.done);
+		return exchange;
+	}
+}
+
+const copy = (bytes) => bytes.slice();
+
+function refused(error, limit) {
+	if (error instanceof TooLargeError) return new Uint8Array(limit + 1);
+	throw error;
+}
+
+function problem(status, name, title, detail) {
+	const body = { type: `urn:featheredge:problem:${name}`, title, status, detail };
+	return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/problem+json" } });
+}
+
+const nothingAt = (path) => problem(404, "not-found", "There is nothing at this path", `no such path: ${path}`);
+const unreachable = () =>
+	problem(502, "origin-unreachable", "The origin could not answer", "the origin cannot be reached");
+
+/** An answer of the origin, whose body `fetch` has unpacked. */
+function passedBack(response) {
+	const headers = new Headers(response.headers);
+	if (headers.has("content-encoding")) {
+		headers.delete("content-encoding");
+		headers.delete("content-length");
+	}
+	try {
+		return new Response(response.body, { status: response.status, headers });
+	} catch {
+		return problem(
+			502,
+			"origin-unreachable",
+			"The origin could not answer",
+			`the origin's status ${response.status} cannot be passed on`,
+		);
+	}
+}
+
+/**
+ * @param {import("../types/index.d.ts").EngineOptions} options
+ * @param {() => WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>} load the host's way to the module
+ */
+export async function start(options = {}, load) {
+	const { wasm } = options;
+	await instance.instantiate(wasm === undefined ? load : () => wasm);
+	return new Engine(options);
+}

@@ -1,0 +1,311 @@
+// One request that needs more than memory: performs the core's orders and tells it what came of them, until it has replied and all is
+// done behind the reply.
+//
+// Decides nothing. Invariant: whatever a store or an origin does, it ends by its order's timeout and its outcome is told, so that no
+// request hangs on it. A request goes on in its own context alone: others wake it by a promise that it waits for itself, as
+// Cloudflare's runtime wants it.
+
+import { State } from "featheredge-core";
+import { ClosedError, FeatheredgeError } from "./errors.js";
+import { TooLargeError } from "./origins.js";
+
+/** Node lets a process end although this timer runs; elsewhere timers are numbers. */
+const unref = (timer) => timer.unref?.();
+
+/** Bytes as the core takes them, or `undefined` for what is none: a store that answers rubbish costs its own share alone. */
+function bytesOf(value) {
+	if (value instanceof Uint8Array) return value;
+	return value instanceof ArrayBuffer ? new Uint8Array(value) : undefined;
+}
+
+export class Exchange {
+	/** Resolves with what the reply was taken as. */
+	reply;
+	/** Resolves once nothing is done for the request any more. */
+	done;
+	#host;
+	#core;
+	#take;
+	#pass;
+	#ticket = 0;
+	#running = 0;
+	#hasReplied = false;
+	#passed;
+	#resolve;
+	#reject;
+	#finish;
+	/** What ends the waits that are of no use once the request is over. @type {Set<() => void>} */
+	#waits = new Set();
+	/** What tells the orders under way to stop. */
+	#abort = new AbortController();
+	#wake;
+	#isWoken = false;
+	/** What an origin of ours has thrown last, which no JSON can hold. */
+	cause;
+
+	/**
+	 * @param {object} host the engine's side of it: its `core` and clock, its stores and origin, and what is under way
+	 * @param {(exchange: Exchange) => unknown} take takes the reply, as soon as it is there
+	 * @param {(base: string, signal: AbortSignal) => Promise<Response>} [pass] passes the request on to the origin
+	 */
+	constructor(host, take, pass) {
+		this.#host = host;
+		this.#core = host.core;
+		this.#take = take;
+		this.#pass = pass;
+		this.reply = new Promise((resolve, reject) => {
+			this.#resolve = resolve;
+			this.#reject = reject;
+		});
+		// A caller who got the reply at once does not wait for it here.
+		this.reply.catch(() => {});
+		this.done = new Promise((resolve) => {
+			this.#finish = resolve;
+		});
+		host.exchanges.add(this);
+	}
+
+	/** Goes on from what the last call of the core has said. */
+	take(state) {
+		const core = this.#core;
+		if (!this.#hasReplied) this.#end(state);
+		const said = this.#host.enter(() => ({
+			ticket: core.ticket(),
+			orders: core.take_orders(),
+			woken: core.take_woken(),
+		}));
+		if (said === undefined) return;
+		const { ticket, orders, woken } = said;
+		if (ticket > 0 && ticket !== this.#ticket) {
+			if (this.#ticket > 0) this.#host.byTicket.delete(this.#ticket);
+			this.#ticket = ticket;
+			this.#host.byTicket.set(ticket, this);
+			if (this.#wake === undefined) this.#listen();
+		}
+		for (const order of orders) this.#run(order);
+		for (const ticket of woken) this.#host.byTicket.get(ticket)?.wake();
+		if (this.#ticket > 0 && !core.is_under_way(this.#ticket)) this.#leave();
+		this.#settle();
+	}
+
+	#end(state) {
+		if (state === State.Replied || state === State.RepliedWithOrders) this.#answer(() => this.#take(this));
+		else if (state === State.Forward) this.#answer(() => this.#pass(this.#core.forward_base(), this.#abort.signal));
+		else if (state === State.Forwarded) this.#answer(() => this.#passed);
+		else if (state === State.Asset) this.#answer(() => this.#pass(undefined, this.#abort.signal));
+	}
+
+	#answer(give) {
+		this.#hasReplied = true;
+		try {
+			this.#resolve(give());
+		} catch (error) {
+			this.#reject(error);
+		}
+	}
+
+	/** Ends the request for its caller with an error; what is under way for others goes on. */
+	fail(error) {
+		this.#hasReplied = true;
+		this.#reject(error);
+	}
+
+	/** The caller is gone: nothing more is done for the request, and others go on in its place. */
+	abandon(reason) {
+		this.fail(reason);
+		this.#abort.abort(reason);
+		if (this.#ticket > 0 && this.isPresent) {
+			const woken = this.#host.enter(() => {
+				this.#core.abandon(this.#ticket, this.#host.now());
+				return this.#core.take_woken();
+			});
+			for (const ticket of woken ?? []) this.#host.byTicket.get(ticket)?.wake();
+		}
+		this.#leave();
+		this.#settle();
+	}
+
+	/** The core is gone, and nothing can be told to it any more. */
+	giveUp(error) {
+		this.fail(error);
+		this.#abort.abort(error);
+		this.#leave();
+		this.#running = 0;
+		this.#settle();
+	}
+
+	/** Whether the core that it began with is still the engine's. */
+	get isPresent() {
+		return this.#host.core === this.#core;
+	}
+
+	/** Lets it go on, in its own context. */
+	wake() {
+		this.#isWoken = true;
+		this.#wake?.(true);
+	}
+
+	async #listen() {
+		for (;;) {
+			const isWoken =
+				this.#isWoken ||
+				(await new Promise((resolve) => {
+					this.#wake = resolve;
+				}));
+			this.#isWoken = false;
+			if (!isWoken || this.#ticket === 0) return;
+			this.#tell((core, now) => core.wake(this.#ticket, now));
+		}
+	}
+
+	/** The core knows the request no more: what waits for its sake need not. */
+	#leave() {
+		if (this.#ticket > 0) this.#host.byTicket.delete(this.#ticket);
+		this.#ticket = 0;
+		for (const end of this.#waits) end();
+		this.#waits.clear();
+		this.#wake?.(false);
+	}
+
+	#settle() {
+		if (this.#running > 0) return;
+		if (!this.#hasReplied) this.fail(new FeatheredgeError("internal", "the request was lost"));
+		if (this.#ticket > 0) return;
+		this.#host.exchanges.delete(this);
+		this.#finish();
+	}
+
+	#tell(outcome) {
+		if (!this.isPresent) return this.giveUp(new ClosedError());
+		const state = this.#host.enter(() => outcome(this.#core, this.#host.now()));
+		if (state !== undefined) this.take(state);
+	}
+
+	async #run(order) {
+		this.#running += 1;
+		const outcome = await this.#perform(order);
+		if (this.#running === 0) return;
+		this.#running -= 1;
+		if (outcome === undefined) this.#settle();
+		else this.#tell(outcome);
+	}
+
+	/** Performs an order; resolves with how to tell the core, or with nothing where it need not be told. */
+	async #perform(order) {
+		const { number, timeout } = order;
+		if (order.keys) {
+			const values = await this.#within(timeout, async (signal) => {
+				const found = await this.#host.stores[order.tier].getMany(order.keys, { signal });
+				return Array.isArray(found) && found.length === order.keys.length ? found.map(bytesOf) : undefined;
+			});
+			return (core, now) => core.complete_read(number, values, now);
+		}
+		if (order.entries) {
+			const { entries, ttl } = order;
+			const refused = await this.#within(timeout, async (signal) => {
+				const refused = await this.#host.stores[order.tier].setMany(entries, { ttl, signal });
+				return Number.isInteger(refused) ? refused : 0;
+			});
+			return (core, now) => core.complete_write(number, refused ?? entries.length, now);
+		}
+		if (order.passTo) {
+			// However long it takes: that it was passed on cannot be taken back.
+			this.#passed = this.#pass(order.passTo, this.#abort.signal);
+			await this.#passed.catch(() => {});
+			return (core, now) => core.complete_pass(number, now);
+		}
+		if (order.outlives) {
+			await this.#flushWait(timeout);
+			// What would be due later is due now where there is no later.
+			return (core, now) => core.complete_wait(number, now + (this.#host.isClosing ? timeout : 0));
+		}
+		if (order.outlives === false) {
+			return (await this.#wait(timeout)) ? (core, now) => core.complete_wait(number, now) : undefined;
+		}
+		if (order.url) return this.#fetch(order);
+		await this.#sleep(Math.min(order.delay, timeout));
+		if (order.delay > timeout) return (core, now) => core.fail_fetch(number, true, false, now);
+		return (core, now) => core.complete_fetch(number, 200, "application/json", core.synthesize(order.body, now), now);
+	}
+
+	async #fetch(order) {
+		const { number, timeout } = order;
+		let isTimeout = true;
+		let isTooLarge = false;
+		const reply = await this.#within(
+			timeout,
+			(signal) => this.#host.origin.ask(order, signal),
+			(error) => {
+				isTimeout = false;
+				isTooLarge = error instanceof TooLargeError;
+				this.cause = error;
+			},
+		);
+		if (reply === undefined) {
+			// A function's own error is no loss of a connection, and its text is worth more.
+			if (!isTimeout && !isTooLarge && this.#host.origin.url === undefined) {
+				const body = new TextEncoder().encode(this.cause?.message ?? String(this.cause));
+				return (core, now) => core.complete_fetch(number, 500, "text/plain", body, now);
+			}
+			return (core, now) => core.fail_fetch(number, isTimeout, isTooLarge, now);
+		}
+		return (core, now) => core.complete_fetch(number, reply.status, reply.contentType, reply.body, now);
+	}
+
+	/** What `act` gives, or `undefined` where it fails or takes longer than `timeout`. */
+	#within(timeout, act, onError = () => {}) {
+		const controller = new AbortController();
+		const signal = this.#abort.signal;
+		return new Promise((resolve) => {
+			const stop = () => end(undefined);
+			const end = (value) => {
+				clearTimeout(timer);
+				signal.removeEventListener("abort", stop);
+				resolve(value);
+				controller.abort();
+			};
+			const timer = setTimeout(stop, timeout);
+			if (signal.aborted) return stop();
+			signal.addEventListener("abort", stop);
+			// A function that throws before its first wait is as good as one that rejects.
+			(async () => act(controller.signal))().then(end, (error) => {
+				if (!controller.signal.aborted) onError(error);
+				stop();
+			});
+		});
+	}
+
+	#sleep(millis) {
+		return new Promise((resolve) => setTimeout(resolve, millis));
+	}
+
+	/** Resolves with `true` after so many milliseconds, or with `false` once the request is over. */
+	#wait(millis) {
+		return new Promise((resolve) => {
+			const timer = setTimeout(() => {
+				this.#waits.delete(end);
+				resolve(true);
+			}, millis);
+			const end = () => {
+				clearTimeout(timer);
+				resolve(false);
+			};
+			this.#waits.add(end);
+		});
+	}
+
+	/** Resolves after so many milliseconds, or as soon as the engine is to close. */
+	#flushWait(millis) {
+		if (this.#host.isClosing) return Promise.resolve();
+		return new Promise((resolve) => {
+			const end = () => {
+				clearTimeout(timer);
+				this.#host.flushes.delete(end);
+				resolve();
+			};
+			const timer = setTimeout(end, millis);
+			unref(timer);
+			this.#host.flushes.add(end);
+		});
+	}
+}

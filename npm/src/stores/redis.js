@@ -1,0 +1,54 @@
+// Redis as a store, by ioredis or node-redis, one server or a cluster.
+//
+// One round trip for all keys: on one server MGET, and SETs in one pipeline; on a cluster, where one command may not name keys of several
+// slots, a GET or SET for each key, which the client sends to their servers at once. Reconnecting is the client's business.
+
+/** node-redis names a reply's types by their first byte: of a bulk string, `$`. */
+const BULK_STRING = "$".charCodeAt(0);
+
+/** How many have failed; if all did, why. */
+async function failures(writes) {
+	const results = await Promise.allSettled(writes);
+	const failed = results.filter(({ status }) => status === "rejected");
+	if (failed.length > 0 && failed.length === writes.length) throw failed[0].reason;
+	return failed.length;
+}
+
+const buffer = ({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength);
+
+function overIoredis(client) {
+	return {
+		getMany: (keys) =>
+			client.isCluster ? Promise.all(keys.map((key) => client.getBuffer(key))) : client.mgetBuffer(keys),
+		async setMany(entries, { ttl }) {
+			if (client.isCluster) {
+				return failures(entries.map(([key, value]) => client.set(key, buffer(value), "EX", ttl)));
+			}
+			const pipeline = client.pipeline();
+			for (const [key, value] of entries) pipeline.set(key, buffer(value), "EX", ttl);
+			const results = await pipeline.exec();
+			return results.filter(([error]) => error !== null).length;
+		},
+	};
+}
+
+function overNodeRedis(client) {
+	const binary = client.withTypeMapping({ [BULK_STRING]: Buffer });
+	// A cluster has no MGET that spans its servers, and `masters` tells one.
+	const isCluster = "masters" in client;
+	return {
+		getMany: (keys) => (isCluster ? Promise.all(keys.map((key) => binary.get(key))) : binary.mGet(keys)),
+		// Commands of one turn of the event loop go out in one pipeline.
+		setMany: (entries, { ttl }) =>
+			failures(
+				entries.map(([key, value]) => binary.set(key, buffer(value), { expiration: { type: "EX", value: ttl } })),
+			),
+	};
+}
+
+/** A store over a client of ioredis or node-redis that is connected, or connects by itself. */
+export function redisStore(client) {
+	if (typeof client?.withTypeMapping === "function") return overNodeRedis(client);
+	if (typeof client?.getBuffer === "function") return overIoredis(client);
+	throw new TypeError("redisStore takes a client of `ioredis`, or of `redis` 5 or later");
+}

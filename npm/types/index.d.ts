@@ -1,0 +1,278 @@
+/** Serves machine-learning features from memory, from a store, or from where they come from: one engine for every JavaScript host. */
+
+/** A key of an entity. `bigint` carries whole numbers that a `number` does not hold. */
+export type EntityKey = string | number | bigint;
+
+/** Anything that JSON can hold: the value of a feature. */
+export type FeatureValue = null | boolean | number | string | FeatureValue[] | { [key: string]: FeatureValue };
+
+/** Entities by column, as in Feast's requests: all columns have the same length. */
+export type EntityColumns = Record<string, readonly (EntityKey | boolean | null | FeatureValue)[]>;
+
+/** Statuses of values, as Feast names them. */
+export type Status = "INVALID" | "PRESENT" | "NULL_VALUE" | "NOT_FOUND" | "OUTSIDE_MAX_AGE";
+
+/** Where a value came from. */
+export type Tier = "l1_memory" | "l2_distributed" | "l3_storage" | "l4_compute";
+
+/** What is told of each value beside itself. */
+export type Include = "status" | "age" | "tier" | "event_timestamp";
+
+/** What a request says beside what it asks for. */
+export interface ServingOptions {
+	/** Comes back in the answer; made up where it is left out. */
+	request_id?: string;
+	/** Comes back in the answer's `metadata`. */
+	timestamp?: string;
+	/** How much the caller insists on fresh values. */
+	consistency_level?: "eventual" | "bounded" | "strong";
+	/** How old a value may be; 300 where it is left out. */
+	max_staleness_seconds?: number;
+	/** Who goes first, and who is refused last. */
+	priority?: "low" | "normal" | "high" | "critical";
+	/** How long it may take. */
+	deadline_ms?: number;
+	/** What is told of each value. */
+	include?: readonly Include[];
+}
+
+/** Which entities are asked for: values of the column `native.entity_column`, or columns. */
+export type AskedEntities =
+	| { entity_ids: readonly EntityKey[]; entities?: never }
+	| { entities: EntityColumns; entity_ids?: never };
+
+/** Which features are asked for: by reference, `view:feature` or `feature`, or as a feature service. */
+export type AskedFeatures =
+	| { feature_names: readonly string[]; feature_service?: never }
+	| { feature_service: string; feature_names?: never };
+
+/** A request for features, as `POST /v1/features` takes it. */
+export type ServingRequest = ServingOptions & AskedEntities & AskedFeatures;
+
+/** A value with what was asked by `include`. */
+export interface DescribedValue {
+	value: FeatureValue;
+	status?: Status;
+	age_ms?: number;
+	tier?: Tier;
+	event_timestamp?: string;
+}
+
+/** An answer, as `POST /v1/features` gives it. */
+export interface ServingResponse {
+	request_id: string;
+	/** By entity and feature: values, or with `include` each a {@link DescribedValue}. */
+	features: Record<string, Record<string, FeatureValue>>;
+	metadata: {
+		performance_tier: "excellent" | "good" | "acceptable" | "poor";
+		serving_pattern: "batch_serving" | "real_time_serving" | "streaming_serving" | "hybrid_serving";
+		consistency_level: "eventual" | "bounded" | "strong";
+		timestamp?: string;
+		entities: number;
+		features: number;
+	};
+	latency_ms: number;
+	/** Rows, one for each entity and view. */
+	cache_stats: {
+		l1_hits: number;
+		l1_misses: number;
+		l2_hits: number;
+		l2_misses: number;
+		l3_hits: number;
+		l3_misses: number;
+		compute_requests: number;
+	};
+	quality_metrics: {
+		completeness: number;
+		freshness_score: number;
+		features_served: number;
+		features_requested: number;
+		error_rate: number;
+	};
+}
+
+/** How a call is made. */
+export interface CallOptions {
+	/** Ends the call for its caller, with the signal's reason; what others wait for goes on. */
+	signal?: AbortSignal;
+	/** Takes what goes on behind the answer, such as writes to stores, on hosts that would end it: `(p) => ctx.waitUntil(p)`. */
+	waitUntil?: (promise: Promise<unknown>) => void;
+}
+
+export interface BytesOptions extends CallOptions {
+	/** What the body is: a {@link ServingRequest} (`native`, the default), or a body of Feast's `/get-online-features` (`feast`). */
+	protocol?: "native" | "feast";
+}
+
+/** The type of an array of numbers. */
+export type NumberType = "float32" | "float64";
+
+export interface ColumnsOptions extends CallOptions {
+	/** For numbers that stand alone; `float64` where it is left out. */
+	scalars?: NumberType;
+	/** For the elements of vectors; `float64` where it is left out. */
+	vectors?: NumberType;
+}
+
+/** The values of one feature, entity by entity. */
+export interface Column {
+	/**
+	 * Numbers, or vectors of equal length one behind the other, as typed arrays, in which NaN stands for what is missing; anything else
+	 * as JavaScript has it.
+	 */
+	values: Float64Array | Float32Array | FeatureValue[];
+	/** How many numbers a vector has; 0 where values are no vectors. */
+	dimension: number;
+	/** An index of {@link STATUSES} for each value. */
+	statuses: Uint8Array;
+	/** How long ago each was fetched from the origin, in milliseconds; NaN where nothing is known. */
+	agesMs: Float64Array;
+}
+
+/** An answer in columns. */
+export interface Columns {
+	/** How many entities, in the request's order. */
+	rows: number;
+	/** By feature, as it was asked for. */
+	columns: Record<string, Column>;
+}
+
+/** What is to be fetched again: rows, all rows of a view, or all. */
+export type Invalidation = { view: string; entities?: EntityColumns } | { everything: true };
+
+/** What was reached, by view: how many rows, or `all`. */
+export interface Invalidated {
+	invalidated: "everything" | Record<string, number | "all">;
+}
+
+/** A store of bytes by key. What it throws, leaves unanswered or answers wrongly counts as a miss. */
+export interface Store {
+	/** For each key in order its bytes, or nothing. At most 100 keys at a time. */
+	getMany(keys: string[], options: { signal: AbortSignal }): Promise<(Uint8Array | ArrayBuffer | null | undefined)[]>;
+	/** Keeps entries for `ttl` seconds. May resolve with how many it did not take. */
+	setMany(
+		entries: [key: string, value: Uint8Array][],
+		options: { ttl: number; signal: AbortSignal },
+		// biome-ignore lint/suspicious/noConfusingVoidType: most stores resolve with nothing
+	): Promise<number | void>;
+}
+
+/** A column that a function has computed, with what is known of each value. */
+export interface ComputedColumn {
+	values: ArrayLike<unknown>;
+	statuses?: ArrayLike<Status>;
+	/** When the event behind each value happened. */
+	eventTimestamps?: ArrayLike<string | number | Date | null | undefined>;
+}
+
+/**
+ * Computes features. `features` are references as they were asked for: `view:feature`, or `feature` of the view `native.default_view`.
+ * The result is keyed by these, or by the feature's name alone; in it `null` is a null and `undefined` an entity that is not known.
+ * A feature that is left out is not found.
+ */
+export type FeatureFunction = (
+	// biome-ignore lint/suspicious/noExplicitAny: the values are whatever the caller's requests hold
+	entities: Record<string, any[]>,
+	features: string[],
+	context: { signal: AbortSignal; service?: string },
+) => ComputedColumns | Promise<ComputedColumns>;
+
+export type ComputedColumns = Record<string, ArrayLike<unknown> | ComputedColumn>;
+
+export interface OriginOptions {
+	/** Sent with each request, such as `Authorization`; a function is asked each time. */
+	headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
+	/** How long one call may take, in milliseconds. */
+	timeout?: number;
+	/** In place of the global `fetch`. */
+	fetch?: typeof fetch;
+}
+
+export interface FeastOptions extends OriginOptions {
+	/** Feast's registry server with its REST API, which tells how views are keyed. */
+	registry?: { url: string; project?: string; ttl_seconds?: number };
+}
+
+/** An HTTP server that features come from. */
+export interface Origin {
+	readonly url: string;
+}
+
+/** A Feast server, with all its paths. */
+export function feastOrigin(url: string | URL, options?: FeastOptions): Origin;
+
+/** One URL that answers to `POST` as Feast's `/get-online-features` does. */
+export function httpOrigin(url: string | URL, options?: OriginOptions): Origin;
+
+export interface EngineOptions {
+	/** The table that docs/configuration.md describes. */
+	config?: Record<string, unknown>;
+	/** The distributed store. Without one there is none. */
+	l2?: Store;
+	/** Where features come from; without one, and without `config.origin`, from the synthetic origin, which makes them up. */
+	origin?: Origin | FeatureFunction;
+	/** Milliseconds since 1970; `Date.now` where it is left out. */
+	clock?: () => number;
+	/** What an operator shows to `fetch` as `Authorization: Bearer`; without one, no one may operate the engine over HTTP. */
+	operatorToken?: string;
+	/** What stands before the API's paths where `fetch` is mounted below the root, such as `/api/features`. */
+	basePath?: string;
+	/** The module, for hosts that must load it themselves. */
+	wasm?: WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>;
+}
+
+export interface Engine extends AsyncDisposable {
+	/** Serves a request. */
+	serve(request: ServingRequest, options?: CallOptions): Promise<ServingResponse>;
+	/** Serves a request from bytes to bytes, values exactly as the origin wrote them: at once where memory has all of it, else by a promise. */
+	serveBytes(body: Uint8Array, options?: BytesOptions): Uint8Array | Promise<Uint8Array>;
+	/** Serves a request in columns of numbers, with no JSON in between. */
+	columns(request: ServingRequest, options?: ColumnsOptions): Promise<Columns>;
+	/** Serves the HTTP API. Further arguments are the host's; one that has `waitUntil` is used for what goes on behind the answer. */
+	fetch(request: Request, ...context: unknown[]): Promise<Response>;
+	/** Lets nothing be served any more that was fetched before. */
+	invalidate(what: Invalidation): Promise<Invalidated>;
+	/** Whether the origin can be reached; rejects where it cannot. */
+	ready(): Promise<{ ready: true }>;
+	/** Ends what is under way with {@link ClosedError}, writes what was put off, and frees the memory. */
+	close(): Promise<void>;
+}
+
+/** Makes an engine, with a memory of its own. */
+export function createEngine(options?: EngineOptions): Promise<Engine>;
+
+/** The names of statuses, by the numbers that {@link Column.statuses} holds. */
+export const STATUSES: readonly ["INVALID", "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE"];
+
+/** Any error of this package. */
+export class FeatheredgeError extends Error {
+	/** Names the error for programs. */
+	readonly code: string;
+}
+
+/** The configuration, or another option, cannot be used: `configuration`. */
+export class ConfigError extends FeatheredgeError {}
+
+/** The engine was closed: `closed`. */
+export class ClosedError extends FeatheredgeError {}
+
+/** The core met a fault and was replaced; the next request is served by a new one, whose memory is empty: `internal`. */
+export class FaultError extends FeatheredgeError {}
+
+/** The engine answered with an error. `code` is the problem's type in docs/api.md, without its prefix. */
+export class ResponseError extends FeatheredgeError {
+	/** The status and body that the HTTP API would have sent. */
+	readonly status: number;
+	readonly body: Uint8Array;
+}
+
+/** The request is at fault: `malformed-json`, `invalid-field`, `over-limit`, and the like. */
+export class RequestError extends ResponseError {}
+
+/** The origin failed, and no tier could help: `origin-error`, `origin-timeout`, and the like. What a function threw is the `cause`. */
+export class OriginError extends ResponseError {}
+
+/** Too many requests wait: `overloaded`. */
+export class OverloadedError extends ResponseError {
+	readonly retryAfterSeconds: number;
+}

@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { test } from "node:test";
+import { getRequestListener } from "@hono/node-server";
+import { feastOrigin } from "../../build/package/dist/node.js";
+import { answerFeatures, ask, column } from "../harness/features.mjs";
+import { startOrigin } from "../harness/origin.mjs";
+import { engineFor, namingOrigin } from "./harness.mjs";
+
+const post = (path, body, headers = {}) =>
+	new Request(`http://localhost${path}`, {
+		method: "POST",
+		headers: { "content-type": "application/json", ...headers },
+		body: JSON.stringify(body),
+	});
+
+test("the handler serves both APIs with their headers", async (t) => {
+	const engine = await engineFor(t, { origin: namingOrigin() });
+	const native = { entity_ids: ["a"], feature_names: ["score"] };
+	await (await engine.fetch(post("/v1/features", native))).json();
+	const response = await engine.fetch(post("/v1/features", native));
+	assert.equal(response.status, 200);
+	assert.equal(response.headers.get("cache-status"), "featheredge-l1; hit");
+	assert.equal((await response.json()).features.a.score, "score of a");
+	const feast = await engine.fetch(post("/get-online-features", ask(["rate"], [7])));
+	assert.deepEqual(column(await feast.json(), "rate"), ["stats:rate of 7"]);
+});
+
+test("what the API does not know is the origin's to answer, streamed and with the caller's headers", async (t) => {
+	const origin = await startOrigin(() => ({ status: 418, headers: { "x-of": "origin" }, chunks: ["a", "b"] }));
+	t.after(() => origin.stop());
+	const engine = await engineFor(t, { origin: feastOrigin(origin.url) });
+	const response = await engine.fetch(post("/materialize?x=1", { y: 2 }, { "x-caller": "me" }));
+	assert.equal(response.status, 418);
+	assert.equal(response.headers.get("x-of"), "origin");
+	assert.equal(await response.text(), "ab");
+	assert.equal(origin.requests[0].path, "/materialize?x=1");
+	assert.equal(origin.requests[0].headers["x-caller"], "me");
+	assert.deepEqual(origin.requests[0].json, { y: 2 });
+});
+
+test("a write goes to the origin, and what it touched is fetched again", async (t) => {
+	const origin = await startOrigin((request) =>
+		request.path === "/push" ? { status: 200, json: {} } : answerFeatures(request),
+	);
+	t.after(() => origin.stop());
+	let now = 1_000_000_000_000;
+	const engine = await engineFor(t, { clock: () => now, origin: feastOrigin(origin.url) });
+	await engine.fetch(post("/get-online-features", ask(["rate"], [7])));
+	now += 10;
+	const pushed = await engine.fetch(post("/push", { push_source_name: "p", df: { driver_id: [7] }, to: "online" }));
+	assert.equal(pushed.status, 200);
+	now += 10;
+	await engine.fetch(post("/get-online-features", ask(["rate"], [7])));
+	assert.deepEqual(
+		origin.requests.map(({ path }) => path),
+		["/get-online-features", "/push", "/get-online-features"],
+	);
+});
+
+test("a caller's own credentials are judged by the origin alone, unless it has its own", async (t) => {
+	const origin = await startOrigin(answerFeatures);
+	t.after(() => origin.stop());
+	const shared = await engineFor(t, { origin: feastOrigin(origin.url, { headers: { authorization: "Bearer ours" } }) });
+	const open = await engineFor(t, { origin: feastOrigin(origin.url) });
+	for (const engine of [shared, shared, open, open]) {
+		await (
+			await engine.fetch(post("/get-online-features", ask(["rate"], [7]), { authorization: "Bearer mine" }))
+		).text();
+	}
+	const shown = origin.requests.map(({ headers }) => headers.authorization);
+	assert.deepEqual(shown, ["Bearer ours", "Bearer mine", "Bearer mine"]);
+});
+
+test("operations over HTTP need the operator's token, and there is none by default", async (t) => {
+	const closed = await engineFor(t);
+	const open = await engineFor(t, { operatorToken: "s3cret" });
+	const call = async (engine, token) =>
+		(await engine.fetch(post("/v1/invalidate", { everything: true }, { authorization: `Bearer ${token}` }))).status;
+	assert.equal(await call(closed, "s3cret"), 403);
+	assert.equal(await call(open, "other"), 403);
+	assert.equal(await call(open, "s3cret"), 200);
+});
+
+test("a handler below the root sees its own part of the path", async (t) => {
+	const engine = await engineFor(t, { basePath: "/api/features" });
+	assert.equal((await engine.fetch(new Request("http://localhost/api/features/health"))).status, 200);
+	assert.equal((await engine.fetch(new Request("http://localhost/api/features/nowhere"))).status, 404);
+});
+
+test("what goes on behind an answer is given to the host's waitUntil", async (t) => {
+	const l2 = { getMany: async (keys) => keys.map(() => undefined), setMany: async () => {} };
+	const engine = await engineFor(t, { l2 });
+	const waits = [];
+	const context = { waitUntil: (promise) => waits.push(promise) };
+	await engine.fetch(post("/v1/features", { entity_ids: ["a"], feature_names: ["score"] }), {}, context);
+	assert.equal(waits.length, 1);
+});
+
+test("too long a body is refused before it is read", async (t) => {
+	const engine = await engineFor(t);
+	const response = await engine.fetch(post("/v1/features", { entity_ids: ["a".repeat(3 << 20)] }));
+	assert.equal(response.status, 413);
+});
+
+test("Node's http serves the handler through a kept adapter", async (t) => {
+	const engine = await engineFor(t, { origin: namingOrigin() });
+	const server = createServer(getRequestListener(engine.fetch)).listen(0, "127.0.0.1");
+	t.after(() => server.close());
+	await new Promise((resolve) => server.once("listening", resolve));
+	const response = await fetch(`http://127.0.0.1:${server.address().port}/v1/features`, {
+		method: "POST",
+		body: JSON.stringify({ entity_ids: ["a"], feature_names: ["score"] }),
+	});
+	assert.equal((await response.json()).features.a.score, "score of a");
+});

@@ -1,0 +1,72 @@
+// Worlds for the tests of the npm package: stores that break on demand, and engines that end with their test.
+
+import { createEngine } from "../../build/package/dist/node.js";
+
+/** A store in memory that counts what it is asked and fails as told. */
+export class TestStore {
+	entries = new Map();
+	reads = [];
+	writes = [];
+	/** What becomes of the next operations: `fail`, `throw`, `hang`, `rubbish`, `short`, `text`; nothing for all well. */
+	fault;
+
+	async getMany(keys, { signal }) {
+		this.reads.push(keys);
+		switch (this.fault) {
+			case "fail":
+				throw new Error("the store is down");
+			case "hang":
+				return new Promise((resolve) => signal.addEventListener("abort", () => resolve([])));
+			case "rubbish":
+				return keys.map(() => Uint8Array.of(1, 2, 3));
+			case "short":
+				return [];
+			case "text":
+				return keys.map(() => "no bytes");
+			default:
+				return keys.map((key) => this.entries.get(key));
+		}
+	}
+
+	async setMany(entries, { ttl }) {
+		this.writes.push({ keys: entries.map(([key]) => key), ttl });
+		if (this.fault === "fail") throw new Error("the store is down");
+		for (const [key, value] of entries) this.entries.set(key, value);
+	}
+}
+
+/**
+ * An engine that is closed when its test ends.
+ *
+ * @param {import("node:test").TestContext} t
+ * @param {import("../../npm/types/index.d.ts").EngineOptions} [options]
+ */
+export async function engineFor(t, options) {
+	const engine = await createEngine(options);
+	t.after(() => engine.close());
+	return engine;
+}
+
+/** A function origin that computes `NAME of ENTITY`, and writes down what it is asked. */
+export function namingOrigin() {
+	const calls = [];
+	const origin = (entities, features) => {
+		calls.push({ entities, features });
+		const [keys] = Object.values(entities);
+		return Object.fromEntries(features.map((feature) => [feature, keys.map((key) => `${feature} of ${key}`)]));
+	};
+	return Object.assign(origin, { calls });
+}
+
+export const bytes = (value) => new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
+
+export const text = (array) => new TextDecoder().decode(array);
+
+/** Waits until `look` gives something true, never longer than ten seconds. */
+export async function until(look) {
+	const deadline = Date.now() + 10_000;
+	while (!(await look())) {
+		if (Date.now() > deadline) throw new Error(`in vain: ${look}`);
+		await new Promise((resolve) => setTimeout(resolve, 5));
+	}
+}
