@@ -38,8 +38,9 @@ function checkStore(name, store) {
 }
 
 /** @param {import("../types/index.d.ts").EngineOptions} options */
-function settle({ config = {}, l2, origin, clock = Date.now, operatorToken, basePath = "" }) {
+function settle({ config = {}, l2, l3, origin, clock = Date.now, operatorToken, basePath = "" }) {
 	checkStore("l2", l2);
+	checkStore("l3", l3);
 	const chosen = originOf(origin, config);
 	if (origin !== undefined && config.origin?.url !== undefined) {
 		throw new ConfigError("the origin is given twice: as `origin`, and as `config.origin.url`");
@@ -49,8 +50,10 @@ function settle({ config = {}, l2, origin, clock = Date.now, operatorToken, base
 		...chosen?.config,
 		origin: { ...config.origin, ...chosen?.config.origin },
 		l2: { ...config.l2, ...(l2 === undefined && { enabled: false }) },
+		// A store here is asked for all rows at once: how it spreads them is its own business.
+		...(l3 !== undefined && { l3: { enabled: true, shards: 1, ...config.l3 } }),
 	};
-	return { table, origin: chosen, clock, operatorToken, basePath, stores: { l2_distributed: l2 } };
+	return { table, origin: chosen, clock, operatorToken, basePath, stores: { l2_distributed: l2, l3_storage: l3 } };
 }
 
 class Engine {

@@ -209,6 +209,8 @@ export interface EngineOptions {
 	config?: Record<string, unknown>;
 	/** The distributed store. Without one there is none. */
 	l2?: Store;
+	/** A second store behind the first: larger, slower, or one that keeps rows for longer. */
+	l3?: Store;
 	/** Where features come from; without one, and without `config.origin`, from the synthetic origin, which makes them up. */
 	origin?: Origin | FeatureFunction;
 	/** Milliseconds since 1970; `Date.now` where it is left out. */

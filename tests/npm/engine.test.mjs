@@ -206,6 +206,20 @@ test("rows are read from the store and written behind the answer", async (t) => 
 	assert.equal(origin.calls.length, 0);
 });
 
+test("a second store completes what the first lacks, and both are filled", async (t) => {
+	const [l2, l3] = [new TestStore(), new TestStore()];
+	const first = await createEngine({ l2, l3, origin: namingOrigin() });
+	await first.serve(REQUEST);
+	await first.close();
+	assert.deepEqual([l2.entries.size, l3.entries.size], [2, 2]);
+	l2.entries.clear();
+	const origin = namingOrigin();
+	const second = await engineFor(t, { l2, l3, origin });
+	const answer = await second.serve(REQUEST);
+	assert.deepEqual([answer.cache_stats.l2_misses, answer.cache_stats.l3_hits, origin.calls.length], [2, 2, 0]);
+	await until(() => l2.entries.size === 2);
+});
+
 for (const fault of ["fail", "hang", "rubbish", "short", "text"]) {
 	test(`a store that does ${fault} costs its own share alone`, async (t) => {
 		const l2 = new TestStore();
