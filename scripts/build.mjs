@@ -1,6 +1,6 @@
 // Builds what is shipped, into build/: the Worker, the npm module and package, the page.
 //
-//   node scripts/build.mjs [worker|npm|package|page ...] [--opt O3|Os|Oz]
+//   node scripts/build.mjs [worker|npm|package|bench|page ...] [--opt O3|Os|Oz]
 //
 // Rust becomes wasm by cargo, gets its JavaScript side from tools/bindgen, is made small by binaryen's wasm-opt, and is bundled with
 // its entry by esbuild. Everything comes from package registries, pinned by the two lock files. A build whose inputs have not
@@ -34,9 +34,9 @@ const WASM_FEATURES = [
 ];
 
 /** The files whose sizes people pay for. */
-const SIZED = ["worker/index.js", "worker/index.wasm", "npm/featheredge.wasm", "package/dist/engine.js"];
+const SIZED = ["worker/index.js", "worker/index.wasm", "npm/featheredge.wasm", "package/dist/engine.js", "bench/core.wasm"];
 
-const targets = { worker: buildWorker, npm: buildNpm, package: buildPackage, page: buildPage };
+const targets = { worker: buildWorker, npm: buildNpm, package: buildPackage, bench: buildBench, page: buildPage };
 
 const gzippedSize = (bytes) => gzipSync(bytes, { level: 9 }).length;
 const kilobytes = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
@@ -258,13 +258,50 @@ export async function buildPackage(options) {
 	});
 }
 
-/** www/dist: the page. */
-export async function buildPage() {
+/**
+ * build/bench/bench.js and core.wasm: the engine of the npm package with the benchmark framework, for the page and the command line. A
+ * module of its own, so that who only serves does not pay for it.
+ */
+export async function buildBench({ level = "O3" } = {}) {
+	const outputs = ["bench.js", "core.wasm"].map((name) => join(paths.bench, name));
+	const inputs = hashInputs([...CARGO, ...TOOLS, "npm/src"], [level]);
+	await unlessUnchanged("bench", inputs, outputs, async () => {
+		console.log("building the benchmark's module");
+		await installRust();
+		const glue = join(paths.cache, "bench");
+		await compile("bench", glue, [
+			"--out-name",
+			"core",
+			"--no-typescript",
+			"--experimental-reset-state-function",
+		]);
+		mkdirSync(paths.bench, { recursive: true });
+		const esbuild = await import("esbuild");
+		await esbuild.build({
+			entryPoints: [fromRoot("src/host/bench/index.mjs")],
+			outfile: outputs[0],
+			bundle: true,
+			format: "esm",
+			target: "es2022",
+			legalComments: "none",
+			logLevel: "warning",
+			alias: { "featheredge-core": join(glue, "core.js") },
+		});
+		await esbuild.stop();
+		await optimize(join(glue, "core_bg.wasm"), outputs[1], level);
+		// The files are ES modules wherever they are looked at from.
+		writeFileSync(join(paths.bench, "package.json"), `${JSON.stringify({ type: "module" })}\n`);
+	});
+}
+
+/** www/dist: the page, which carries the benchmark's module. */
+export async function buildPage(options) {
 	const config = fromRoot("www/vite.config.js");
 	if (!existsSync(config)) return;
+	await buildBench(options);
 	await unlessUnchanged(
 		"page",
-		hashInputs(["www", "package-lock.json"]),
+		hashInputs(["www", "build/bench", "npm/src/stores", "package-lock.json"]),
 		[join(paths.page, "index.html")],
 		async () => {
 			console.log("building the page");

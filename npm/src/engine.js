@@ -92,10 +92,11 @@ class Engine {
 
 	serveBytes(body, options) {
 		const length = this.#enterBody(body, options);
+		const read = options?.headers ? (bytes, headers) => ({ body: bytes.slice(), headers: headers ?? this.#headers() }) : copy;
 		if (options?.protocol === "feast") {
-			return this.#run((core, now) => core.begin_feast(length, now), options, FEAST, copy, body);
+			return this.#run((core, now) => core.begin_feast(length, now), options, FEAST, read, body);
 		}
-		return this.#run((core, now) => core.begin_native(length, now), options, NATIVE, copy);
+		return this.#run((core, now) => core.begin_native(length, now), options, NATIVE, read);
 	}
 
 	async columns(request, { scalars, vectors, ...options } = {}) {
@@ -219,9 +220,13 @@ class Engine {
 		return instance.bytes().subarray(at, at + core.reply_length());
 	}
 
+	#headers() {
+		return this.#host.core.reply_headers();
+	}
+
 	#error(cause) {
 		const { core } = this.#host;
-		return errorOf({ status: core.reply_status(), headers: core.reply_headers(), body: this.#body().slice() }, cause);
+		return errorOf({ status: core.reply_status(), headers: this.#headers(), body: this.#body().slice() }, cause);
 	}
 
 	#response() {
@@ -253,7 +258,7 @@ class Engine {
 			const message = { method: "POST", path, search: "", headers, body };
 			const response = await this.#settings.origin.pass(message, signal);
 			const bytes = new Uint8Array(await response.arrayBuffer());
-			if (response.status === OK) return read(bytes);
+			if (response.status === OK) return read(bytes, [...response.headers]);
 			throw errorOf({ status: response.status, headers: [...response.headers], body: bytes });
 		};
 		if (state !== State.RepliedWithOrders) return this.#goOn(state, options, take, pass).reply;

@@ -102,6 +102,14 @@ export interface CallOptions {
 export interface BytesOptions extends CallOptions {
 	/** What the body is: a {@link ServingRequest} (`native`, the default), or a body of Feast's `/get-online-features` (`feast`). */
 	protocol?: "native" | "feast";
+	/** Whether the reply's headers are wanted too: `Cache-Status`, `Age` and `Server-Timing` say where it came from and what it took. */
+	headers?: boolean;
+}
+
+/** A reply with its headers, whose names are in lower case. */
+export interface BytesReply {
+	body: Uint8Array;
+	headers: [name: string, value: string][];
 }
 
 /** The type of an array of numbers. */
@@ -227,6 +235,7 @@ export interface Engine extends AsyncDisposable {
 	/** Serves a request. */
 	serve(request: ServingRequest, options?: CallOptions): Promise<ServingResponse>;
 	/** Serves a request from bytes to bytes, values exactly as the origin wrote them: at once where memory has all of it, else by a promise. */
+	serveBytes(body: Uint8Array, options: BytesOptions & { headers: true }): BytesReply | Promise<BytesReply>;
 	serveBytes(body: Uint8Array, options?: BytesOptions): Uint8Array | Promise<Uint8Array>;
 	/** Serves a request in columns of numbers, with no JSON in between. */
 	columns(request: ServingRequest, options?: ColumnsOptions): Promise<Columns>;

@@ -12,6 +12,7 @@ export const paths = {
 	worker: fromRoot("build/worker"),
 	npm: fromRoot("build/npm"),
 	package: fromRoot("build/package"),
+	bench: fromRoot("build/bench"),
 	cache: fromRoot("build/cache"),
 	logs: fromRoot("build/logs"),
 	page: fromRoot("www/dist"),

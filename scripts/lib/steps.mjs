@@ -51,6 +51,7 @@ export function steps() {
 				cargo("clippy", "--locked", "--all-targets", ...DENY_WARNINGS),
 				cargo("clippy", "--locked", "--lib", ...WASM, "--features", "worker", ...DENY_WARNINGS),
 				cargo("clippy", "--locked", "--lib", ...WASM, "--features", "npm", ...DENY_WARNINGS),
+				cargo("clippy", "--locked", "--lib", ...WASM, "--features", "bench", ...DENY_WARNINGS),
 			],
 		},
 		{ name: "native", commands: [cargo("test", "--locked", "--no-fail-fast")] },

@@ -1,5 +1,7 @@
 //! The hosts: they move bytes between the core and Cloudflare or JavaScript, and decide nothing.
 
+#[cfg(feature = "bench")]
+pub mod bench;
 #[cfg(feature = "npm")]
 pub mod js;
 #[cfg(feature = "worker")]

@@ -37,6 +37,15 @@ test("bytes are served at once when memory has all of them, and by a promise whe
 	assert.equal(JSON.parse(text(warm)).cache_stats.l1_hits, 2);
 });
 
+test("bytes come with the reply's headers where they are asked for", async (t) => {
+	const engine = await engineFor(t);
+	const cold = await engine.serveBytes(bytes(REQUEST), { headers: true });
+	assert.match(new Headers(cold.headers).get("server-timing"), /^total;dur=\d+.*origin;dur=\d+/);
+	const warm = engine.serveBytes(bytes(REQUEST), { headers: true });
+	assert.equal(new Headers(warm.headers).get("cache-status"), "featheredge-l1; hit");
+	assert.equal(JSON.parse(text(warm.body)).cache_stats.l1_hits, 2);
+});
+
 test("a body of Feast's form is served in Feast's form, exact to the byte", async (t) => {
 	const engine = await engineFor(t);
 	const body = bytes('{"features":["v:score"],"entities":{"id":[9007199254740993,"é"]}}');

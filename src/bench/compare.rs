@@ -1,0 +1,231 @@
+//! Two runs beside each other, and whether they differ by more than chance.
+//!
+//! Repetitions are drawn again with replacement (bootstrap), the difference is computed of each such draw, and its interval is where
+//! 95 % of these lie. As there are few repetitions, the interval is widened by Student's t. Source: Hesterberg, "What Teachers
+//! Should Know About the Bootstrap", The American Statistician 69 (4), 2015, section 4.4 ("expanded percentile interval").
+
+use core::cmp::Ordering;
+
+use model::order::sorted;
+use serde::Serialize;
+
+use crate::random::Random;
+use crate::report::{Measured, Repeat, Run};
+
+/// The fewest repetitions that say something of chance.
+pub const LEAST_REPEATS: usize = 3;
+
+/// Draws. A thousand place the ends of the interval well enough for repetitions that are as few as these.
+const DRAWS: usize = 1_000;
+
+/// Which way is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The difference exceeds the noise, for the better.
+    Better,
+    /// The difference exceeds the noise, for the worse.
+    Worse,
+    /// The difference does not exceed the noise.
+    Noise,
+    /// There are too few repetitions to tell.
+    Unknown,
+}
+
+/// A figure of both runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Metric {
+    /// Which figure.
+    pub name: &'static str,
+    /// Of the first run.
+    pub left: f64,
+    /// Of the second.
+    pub right: f64,
+    /// The second less the first.
+    pub difference: f64,
+    /// Where the difference lies with 95 % confidence, where there are repetitions enough.
+    pub interval: Option<(f64, f64)>,
+    /// Whether it exceeds the noise.
+    pub verdict: Verdict,
+}
+
+/// A scenario in both runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Compared {
+    /// Its name.
+    pub name: String,
+    /// Whether both ran the very same scenario.
+    pub is_same_scenario: bool,
+    /// The figures.
+    pub metrics: Vec<Metric>,
+}
+
+/// The figures: names, whether more is better, and how to compute them.
+type Figure = (&'static str, bool, fn(&Repeat) -> f64);
+const FIGURES: [Figure; 8] = [
+    ("mean_ms", false, |all| all.latencies.mean_ms()),
+    ("median_ms", false, |all| all.latencies.percentile_ms(0.5)),
+    ("p95_ms", false, |all| all.latencies.percentile_ms(0.95)),
+    ("p99_ms", false, |all| all.latencies.percentile_ms(0.99)),
+    ("p999_ms", false, |all| all.latencies.percentile_ms(0.999)),
+    ("throughput", true, Repeat::throughput),
+    ("error_rate", false, Repeat::error_rate),
+    ("hit_ratio", true, Repeat::hit_ratio),
+];
+
+/// The scenarios that both runs have, with their differences; `seed` is what the draws follow from.
+#[must_use]
+pub fn compare(left: &Run, right: &Run, seed: u64) -> Vec<Compared> {
+    let both = left.scenarios.iter().filter_map(|first| {
+        let second = right.scenarios.iter().find(|second| second.scenario.name == first.scenario.name)?;
+        Some((first, second))
+    });
+    both.map(|(first, second)| Compared {
+        name: first.scenario.name.clone(),
+        is_same_scenario: first.scenario == second.scenario,
+        metrics: metrics(first, second, &mut Random::new(seed)),
+    })
+    .collect()
+}
+
+fn metrics(left: &Measured, right: &Measured, random: &mut Random) -> Vec<Metric> {
+    let fewest = left.repeats.len().min(right.repeats.len());
+    let is_enough = fewest >= LEAST_REPEATS;
+    let draws: Vec<[f64; FIGURES.len()]> = (0..if is_enough { DRAWS } else { 0 })
+        .map(|_| difference(&drawn(&left.repeats, random), &drawn(&right.repeats, random)))
+        .collect();
+    let (first, second) = (Repeat::merged(&left.repeats), Repeat::merged(&right.repeats));
+    let by_figure = FIGURES.iter().enumerate().map(|(number, &(name, more_is_better, figure))| {
+        let of_figure = draws.iter().filter_map(|draw| draw.get(number).copied());
+        let interval = is_enough.then(|| interval(of_figure, fewest));
+        let verdict = match interval {
+            None => Verdict::Unknown,
+            Some((low, high)) if low <= 0.0 && high >= 0.0 => Verdict::Noise,
+            Some((low, _)) if (low > 0.0) == more_is_better => Verdict::Better,
+            Some(_) => Verdict::Worse,
+        };
+        let (left, right) = (figure(&first), figure(&second));
+        Metric { name, left, right, difference: right - left, interval, verdict }
+    });
+    by_figure.collect()
+}
+
+/// As many repetitions as there are, each drawn from all.
+fn drawn(repeats: &[Repeat], random: &mut Random) -> Repeat {
+    let count = repeats.len() as u64;
+    Repeat::merged((0..count).filter_map(|_| repeats.get(random.below(count) as usize)))
+}
+
+fn difference(left: &Repeat, right: &Repeat) -> [f64; FIGURES.len()] {
+    FIGURES.map(|(_, _, figure)| figure(right) - figure(left))
+}
+
+fn interval(differences: impl Iterator<Item = f64>, repeats: usize) -> (f64, f64) {
+    let sorted = sorted(differences.map(Ordered));
+    let cut = (sorted.len() as f64 * tail(repeats)) as usize;
+    let at = |place: usize| sorted.get(place).map_or(0.0, |ordered| ordered.0);
+    (at(cut), at(sorted.len().saturating_sub(cut + 1)))
+}
+
+/// A number that has its place among all others.
+#[derive(Clone, Copy, Debug)]
+struct Ordered(f64);
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ordered {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ordered {}
+
+/// What share of the draws lies beyond either end: Φ(−√(n/(n−1)) · t) with Student's t of n − 1 degrees of freedom at 97.5 %.
+fn tail(repeats: usize) -> f64 {
+    match repeats {
+        0..=3 => 0.0,
+        4 => 0.000_12,
+        5 => 0.000_95,
+        6 => 0.002_4,
+        7 => 0.004_1,
+        8 => 0.005_7,
+        9 => 0.007_2,
+        10..=14 => 0.008_6,
+        15..=24 => 0.013_3,
+        25..=49 => 0.017_8,
+        _ => 0.021_3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::{repeat, run};
+
+    /// Repetitions of noisy latencies around `micros`.
+    fn repeats(count: u64, micros: u64, seed: u64) -> Vec<Repeat> {
+        let mut random = Random::new(seed);
+        let mut one = || {
+            let level = micros + random.below(micros / 20);
+            repeat(&(0..200).map(|_| level + random.below(micros / 10)).collect::<Vec<_>>())
+        };
+        (0..count).map(|_| one()).collect()
+    }
+
+    fn verdict(compared: &[Compared], name: &str) -> Verdict {
+        compared[0].metrics.iter().find(|metric| metric.name == name).unwrap().verdict
+    }
+
+    #[test]
+    fn a_difference_beyond_the_noise_is_told_with_its_direction() {
+        let compared = compare(&run(repeats(5, 10_000, 1)), &run(repeats(5, 13_000, 2)), 1);
+        assert!(compared[0].is_same_scenario);
+        assert_eq!(verdict(&compared, "mean_ms"), Verdict::Worse);
+        assert_eq!(verdict(&compared, "p95_ms"), Verdict::Worse);
+        assert_eq!(verdict(&compared, "throughput"), Verdict::Worse);
+        assert_eq!(verdict(&compared, "error_rate"), Verdict::Noise);
+        let mean = &compared[0].metrics[0];
+        let (low, high) = mean.interval.unwrap();
+        assert!(low < mean.difference && mean.difference < high);
+        let back = compare(&run(repeats(5, 13_000, 2)), &run(repeats(5, 10_000, 1)), 1);
+        assert_eq!(verdict(&back, "throughput"), Verdict::Better);
+    }
+
+    #[test]
+    fn chance_is_called_noise() {
+        let different = (0..40)
+            .filter(|seed| {
+                let compared =
+                    compare(&run(repeats(5, 10_000, seed * 2)), &run(repeats(5, 10_000, seed * 2 + 1)), *seed);
+                verdict(&compared, "mean_ms") != Verdict::Noise
+            })
+            .count();
+        // One in twenty is what 95 % promise; five of forty is past that by less than two deviations.
+        assert!(different <= 5, "{different} of 40");
+    }
+
+    #[test]
+    fn two_repetitions_say_nothing_of_chance() {
+        let compared = compare(&run(repeats(2, 10_000, 1)), &run(repeats(5, 90_000, 2)), 1);
+        assert_eq!(verdict(&compared, "mean_ms"), Verdict::Unknown);
+        assert_eq!(compared[0].metrics[0].interval, None);
+    }
+
+    #[test]
+    fn scenarios_that_only_one_run_has_are_left_out() {
+        let mut other = run(repeats(3, 10_000, 1));
+        other.scenarios[0].scenario.name = "x".to_owned();
+        assert!(compare(&run(repeats(3, 10_000, 1)), &other, 1).is_empty());
+    }
+}

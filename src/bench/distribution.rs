@@ -1,0 +1,252 @@
+//! Latencies of many requests, in microseconds.
+//!
+//! Distributions merge exactly: percentiles of several are percentiles of all their latencies, never means of percentiles. A
+//! percentile is wrong by at most [`MAX_ERROR_PERMILLE`]; count, mean, deviation, least and most are exact.
+
+use histogram::{Config, Histogram32};
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::Fault;
+
+/// How wrong a percentile may be, in thousandths: half of a bucket, whose width is 1/128 of where it begins.
+pub const MAX_ERROR_PERMILLE: u64 = 4;
+
+/// Up to 255 µs one bucket a number, above that 128 in an octave, up to 2³² µs, 71 minutes. Source: <https://h2histogram.org>.
+const BUCKETS: Config = match Config::new(7, 32) {
+    Ok(buckets) => buckets,
+    Err(_) => panic!(),
+};
+
+const MAX_MICROS: u64 = u32::MAX as u64;
+
+/// Latencies of many requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Form", into = "Form")]
+pub struct Distribution {
+    buckets: Histogram32,
+    count: u64,
+    sum: u64,
+    /// The sum of their squares.
+    squares: f64,
+    min: u64,
+    max: u64,
+}
+
+/// How a distribution is written: only the buckets that hold something.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    sum_us: u64,
+    sum_of_squares: f64,
+    min_us: u64,
+    max_us: u64,
+    /// The buckets' numbers, ascending, in an H2 histogram of grouping power 7.
+    bucket: Vec<u32>,
+    /// How many latencies each has.
+    count: Vec<u32>,
+}
+
+impl Default for Distribution {
+    fn default() -> Self {
+        Distribution {
+            buckets: Histogram32::with_config(&BUCKETS),
+            count: 0,
+            sum: 0,
+            squares: 0.0,
+            min: u64::MAX,
+            max: 0,
+        }
+    }
+}
+
+impl From<Distribution> for Form {
+    fn from(from: Distribution) -> Form {
+        let (bucket, count) = from.sparse().unzip();
+        let min_us = if from.count == 0 { 0 } else { from.min };
+        Form { sum_us: from.sum, sum_of_squares: from.squares, min_us, max_us: from.max, bucket, count }
+    }
+}
+
+impl TryFrom<Form> for Distribution {
+    type Error = Fault;
+
+    fn try_from(form: Form) -> Result<Distribution, Fault> {
+        let mut read =
+            Distribution { sum: form.sum_us, squares: form.sum_of_squares, max: form.max_us, ..Self::default() };
+        let fault =
+            || Fault("a distribution's buckets are not those of an H2 histogram of grouping power 7".to_owned());
+        if form.bucket.len() != form.count.len() {
+            return Err(fault());
+        }
+        for (bucket, count) in form.bucket.into_iter().zip(form.count) {
+            let place =
+                read.buckets.as_mut_slice().get_mut(bucket as usize).filter(|place| **place == 0).ok_or_else(fault)?;
+            *place = count;
+            read.count += u64::from(count);
+        }
+        if read.count > 0 {
+            read.min = form.min_us;
+        }
+        Ok(read)
+    }
+}
+
+impl Distribution {
+    /// Adds a latency.
+    pub fn record(&mut self, micros: u64) {
+        let micros = micros.min(MAX_MICROS);
+        // Within the bounds there is a bucket for every value.
+        let _ = self.buckets.increment(micros);
+        self.count += 1;
+        self.sum += micros;
+        self.squares += micros as f64 * micros as f64;
+        self.min = self.min.min(micros);
+        self.max = self.max.max(micros);
+    }
+
+    /// Adds all latencies of another.
+    pub fn merge(&mut self, other: &Distribution) {
+        for (place, count) in self.buckets.as_mut_slice().iter_mut().zip(other.buckets.as_slice()) {
+            *place += count;
+        }
+        self.count += other.count;
+        self.sum += other.sum;
+        self.squares += other.squares;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    /// All latencies of several.
+    pub fn merged<'d>(distributions: impl IntoIterator<Item = &'d Distribution>) -> Distribution {
+        let mut all = Distribution::default();
+        for distribution in distributions {
+            all.merge(distribution);
+        }
+        all
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Their mean, in milliseconds; 0 of none.
+    #[must_use]
+    pub fn mean_ms(&self) -> f64 {
+        if self.count == 0 { 0.0 } else { self.sum as f64 / self.count as f64 / 1_000.0 }
+    }
+
+    /// Their standard deviation, in milliseconds: that of all of them, as the seed's is, not of a sample.
+    #[must_use]
+    pub fn std_ms(&self) -> f64 {
+        if self.count == 0 {
+            return 0.0;
+        }
+        let count = self.count as f64;
+        let mean = self.sum as f64 / count;
+        (self.squares / count - mean * mean).max(0.0).sqrt() / 1_000.0
+    }
+
+    /// The least, in milliseconds.
+    #[must_use]
+    pub fn min_ms(&self) -> f64 {
+        if self.count == 0 { 0.0 } else { self.min as f64 / 1_000.0 }
+    }
+
+    /// The most, in milliseconds.
+    #[must_use]
+    pub fn max_ms(&self) -> f64 {
+        self.max as f64 / 1_000.0
+    }
+
+    /// The latency that `share` of all do not pass, in milliseconds; 0 of none.
+    #[must_use]
+    pub fn percentile_ms(&self, share: f64) -> f64 {
+        let rank = (self.count as f64 * share).ceil().max(1.0) as u64;
+        let mut below = 0;
+        for bucket in &self.buckets {
+            below += bucket.count();
+            if below >= rank {
+                let middle = (bucket.start() + bucket.end()) as f64 / 2.0;
+                return middle.clamp(self.min as f64, self.max as f64) / 1_000.0;
+            }
+        }
+        0.0
+    }
+
+    /// The numbers of the buckets that hold something, with how many.
+    pub fn sparse(&self) -> impl Iterator<Item = (u32, u32)> {
+        (0..).zip(self.buckets.as_slice().iter().copied()).filter(|(_, count)| *count > 0)
+    }
+
+    /// The latencies for a chart: the middle of each bucket that holds something in milliseconds, and how many it has.
+    #[must_use]
+    pub fn bars(&self) -> Vec<(f64, u64)> {
+        let filled = self.buckets.iter().filter(|bucket| bucket.count() > 0);
+        filled.map(|bucket| ((bucket.start() + bucket.end()) as f64 / 2_000.0, bucket.count())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    fn of(micros: &[u64]) -> Distribution {
+        let mut distribution = Distribution::default();
+        for &value in micros {
+            distribution.record(value);
+        }
+        distribution
+    }
+
+    #[test]
+    fn a_percentile_is_off_by_less_than_half_a_percent() {
+        let mut random = Random::new(3);
+        let mut values: Vec<u64> = (0..10_000).map(|_| 10 + (random.unit() * 16.0).exp2() as u64 * 30).collect();
+        let distribution = of(&values);
+        values.sort_unstable();
+        for (share, rank) in [(0.5, 5_000), (0.95, 9_500), (0.99, 9_900), (0.999, 9_990), (1.0, 10_000)] {
+            let exact = values[rank - 1] as f64 / 1_000.0;
+            let error = (distribution.percentile_ms(share) - exact).abs() / exact;
+            assert!(error * 1_000.0 <= MAX_ERROR_PERMILLE as f64, "{share}: {error}");
+        }
+    }
+
+    #[test]
+    fn merged_distributions_are_the_distribution_of_all() {
+        let (left, right) = (of(&[100, 200, 90_000]), of(&[5, 1_000_000]));
+        assert_eq!(Distribution::merged([&left, &right]), of(&[100, 200, 90_000, 5, 1_000_000]));
+    }
+
+    #[test]
+    fn moments_and_ends_are_exact() {
+        let distribution = of(&[1_001, 2_003, 3_005, 4_007]);
+        assert_eq!(distribution.mean_ms(), 2.504);
+        assert!((distribution.std_ms() - 1.120_270_1).abs() < 1e-6);
+        assert_eq!((distribution.min_ms(), distribution.max_ms()), (1.001, 4.007));
+        assert_eq!(distribution.percentile_ms(1.0), 4.007);
+    }
+
+    #[test]
+    fn nothing_measured_reads_as_zero() {
+        let none = Distribution::default();
+        assert_eq!(
+            (none.mean_ms(), none.std_ms(), none.min_ms(), none.max_ms(), none.percentile_ms(0.99)),
+            (0.0, 0.0, 0.0, 0.0, 0.0)
+        );
+        let text = serde_json::to_string(&none).unwrap();
+        assert_eq!(serde_json::from_str::<Distribution>(&text).unwrap(), none);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_what_is_not_ours_is_refused() {
+        let distribution = of(&[7, 7, 3_000, 250_000]);
+        let text = serde_json::to_string(&distribution).unwrap();
+        assert_eq!(serde_json::from_str::<Distribution>(&text).unwrap(), distribution);
+        for (from, to) in [("[7,", "[99999,"), ("[2,", "[2,2,")] {
+            assert!(serde_json::from_str::<Distribution>(&text.replace(from, to)).is_err(), "{from}");
+        }
+    }
+}

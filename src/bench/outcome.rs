@@ -1,0 +1,147 @@
+//! What an answer of the native API says of itself: from which tiers it came, or why it is none.
+//!
+//! Reads the end of the body alone, where the counts stand: whoever measures must not spend on 266 KB of values what it measures.
+
+/// The tiers, nearest first; the last is the origin.
+pub const TIERS: [&str; 4] = ["l1", "l2", "l3", "origin"];
+
+/// How many bytes of a body's end are enough.
+pub const TAIL: usize = 640;
+
+/// Rows that a tier had, and that it was asked for and had not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Had.
+    pub hits: u64,
+    /// Had not.
+    pub misses: u64,
+}
+
+/// How long parts of a request took by the server's own account, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timing {
+    /// From first to last, where it is said.
+    pub total: f64,
+    /// Waiting for stores.
+    pub cache: f64,
+    /// Waiting for the origin.
+    pub computation: f64,
+}
+
+/// An answer with every value.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Served {
+    /// By the tiers L1, L2, L3; the origin's hits are rows that no tier had.
+    pub rows: [Asked; 4],
+    /// Calls to the origin.
+    pub origin_calls: u64,
+    /// Where its time went.
+    pub timing: Timing,
+}
+
+impl Served {
+    /// The furthest tier that was needed, as an index of [`TIERS`].
+    #[must_use]
+    pub fn tier(&self) -> usize {
+        self.rows.iter().rposition(|asked| asked.hits > 0).unwrap_or_default()
+    }
+}
+
+/// Reads an answer with this status and `Server-Timing`.
+///
+/// # Errors
+/// The kind of the failure: the problem's type, the status, or what else is wrong with the answer.
+pub fn read(status: u16, server_timing: &str, body: &[u8]) -> Result<Served, String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if status != 200 {
+        let start = text(body.get(..TAIL).unwrap_or(body));
+        let problem = start.split("urn:featheredge:problem:").nth(1).and_then(|rest| rest.split('"').next());
+        return Err(problem.map_or_else(|| format!("status-{status}"), str::to_owned));
+    }
+    let tail = text(body.get(body.len().saturating_sub(TAIL)..).unwrap_or(body));
+    let count = |name: &str| number_after(&tail, &format!("\"{name}\":"));
+    let tier = |name: &str| {
+        Some(Asked { hits: count(&format!("{name}_hits"))? as u64, misses: count(&format!("{name}_misses"))? as u64 })
+    };
+    let (Some(l1), Some(l2), Some(l3), Some(calls)) = (tier("l1"), tier("l2"), tier("l3"), count("compute_requests"))
+    else {
+        return Err("unintelligible".to_owned());
+    };
+    if count("error_rate").is_some_and(|rate| rate > 0.0) {
+        return Err("incomplete".to_owned());
+    }
+    let origin = Asked { hits: l1.misses.saturating_sub(l2.hits + l3.hits), misses: 0 };
+    Ok(Served { rows: [l1, l2, l3, origin], origin_calls: calls as u64, timing: timing(server_timing) })
+}
+
+fn timing(header: &str) -> Timing {
+    let mut timing = Timing::default();
+    for member in header.split(',') {
+        let mut parts = member.trim().split(';');
+        let name = parts.next();
+        let Some(millis) = parts.find_map(|part| decimal(part.trim().strip_prefix("dur=")?)) else { continue };
+        match name {
+            Some("total") => timing.total = millis,
+            Some("l2" | "l3") => timing.cache += millis,
+            Some("origin") => timing.computation = millis,
+            _ => {}
+        }
+    }
+    timing
+}
+
+fn number_after(text: &str, name: &str) -> Option<f64> {
+    decimal(text.rsplit_once(name)?.1)
+}
+
+/// The plain decimal number that a text begins with. The standard library's reader of floats is larger than all else here.
+fn decimal(text: &str) -> Option<f64> {
+    let mut value = None;
+    let mut scale = 0.0;
+    for letter in text.bytes() {
+        match letter {
+            b'0'..=b'9' if scale == 0.0 => value = Some(value.unwrap_or(0.0) * 10.0 + f64::from(letter - b'0')),
+            b'0'..=b'9' => {
+                value = value.map(|whole: f64| whole + f64::from(letter - b'0') * scale);
+                scale /= 10.0;
+            }
+            b'.' if scale == 0.0 => scale = 0.1,
+            _ => break,
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAIL_OF_ANSWER: &str = r#"..."},"latency_ms":12,"cache_stats":{"l1_hits":3,"l1_misses":7,"l2_hits":2,"l2_misses":5,"l3_hits":0,"l3_misses":0,"compute_requests":1},"quality_metrics":{"completeness":1,"freshness_score":1,"features_served":50,"features_requested":50,"error_rate":0}}"#;
+
+    #[test]
+    fn an_answer_tells_its_tiers_and_times() {
+        let served =
+            read(200, "total;dur=13.25;desc=batch_serving, l2;dur=2, origin;dur=11", TAIL_OF_ANSWER.as_bytes())
+                .unwrap();
+        assert_eq!(served.rows.map(|asked| (asked.hits, asked.misses)), [(3, 7), (2, 5), (0, 0), (5, 0)]);
+        assert_eq!(served.tier(), 3);
+        assert_eq!(served.timing, Timing { total: 13.25, cache: 2.0, computation: 11.0 });
+    }
+
+    #[test]
+    fn the_furthest_tier_that_gave_a_row_counts() {
+        let from_l1 = TAIL_OF_ANSWER.replace("misses\":7", "misses\":0").replace("l2_hits\":2", "l2_hits\":0");
+        assert_eq!(read(200, "", from_l1.as_bytes()).unwrap().tier(), 0);
+        let from_l2 = TAIL_OF_ANSWER.replace("l2_hits\":2", "l2_hits\":7");
+        assert_eq!(read(200, "", from_l2.as_bytes()).unwrap().tier(), 1);
+    }
+
+    #[test]
+    fn failures_are_told_by_kind() {
+        let failure = |status, body: &str| read(status, "", body.as_bytes()).unwrap_err();
+        assert_eq!(failure(503, r#"{"type":"urn:featheredge:problem:overloaded","title":"…"}"#), "overloaded");
+        assert_eq!(failure(502, "<html>"), "status-502");
+        assert_eq!(failure(200, "{}"), "unintelligible");
+        assert_eq!(failure(200, &TAIL_OF_ANSWER.replace("error_rate\":0", "error_rate\":0.02")), "incomplete");
+    }
+}

@@ -1,0 +1,262 @@
+//! What is asked, how often, and by how many at a time.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::popularity::{MAX_EXPONENT, Popularity};
+
+/// How urgent requests are, in the native API's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// First to be refused.
+    Low,
+    /// As most are.
+    #[default]
+    Normal,
+    /// Before others.
+    High,
+    /// Never refused for others.
+    Critical,
+}
+
+impl Priority {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Priority::Low => "low",
+            Priority::Normal => "normal",
+            Priority::High => "high",
+            Priority::Critical => "critical",
+        }
+    }
+}
+
+/// A load on a feature server. The names are the seed document's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// What it is called.
+    pub name: String,
+    /// What it is meant to show.
+    #[serde(default)]
+    pub description: String,
+    /// How many requests are measured; without it, as many as `duration_ms` gives time for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_count: Option<u64>,
+    /// For how long requests are begun and measured, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// The entities of a request.
+    pub entities_per_request: u64,
+    /// The features of a request.
+    pub features_per_request: u64,
+    /// How many requests are under way at the most.
+    pub concurrency: u32,
+    /// How many requests are begun a second, whether or not others have ended (open loop); without it, the next begins when one
+    /// ends (closed loop).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_per_second: Option<f64>,
+    /// How urgent they are.
+    #[serde(default)]
+    pub priority: Priority,
+    /// Which entities are asked for.
+    #[serde(default)]
+    pub popularity: Popularity,
+    /// How many requests come first and are not measured.
+    #[serde(default)]
+    pub warm_up_requests: u64,
+    /// What all randomness follows from.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+/// Why a scenario, or what was imported, cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault(pub String);
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for Fault {}
+
+/// The most requests of a scenario, open loops included: past it a run is a load test of hours, which this is not.
+const MAX_REQUESTS: u64 = 10_000_000;
+/// The longest duration, an hour: latencies past 71 minutes are not told apart.
+const MAX_DURATION_MS: u64 = 3_600_000;
+
+impl Scenario {
+    fn new(name: &str, description: &str, count: u64, entities: u64, features: u64, concurrency: u32) -> Scenario {
+        Scenario {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            request_count: Some(count),
+            duration_ms: None,
+            entities_per_request: entities,
+            features_per_request: features,
+            concurrency,
+            rate_per_second: None,
+            priority: Priority::Normal,
+            popularity: Popularity::Sequential,
+            warm_up_requests: 0,
+            seed: 0,
+        }
+    }
+
+    /// The seed document's four.
+    #[must_use]
+    pub fn defaults() -> [Scenario; 4] {
+        let low_latency = "Single entity, few features, optimized for latency";
+        let batch = "Many entities, many features, optimized for throughput";
+        [
+            Scenario {
+                priority: Priority::High,
+                ..Scenario::new("low_latency_individual", low_latency, 1_000, 1, 5, 50)
+            },
+            Scenario::new("batch_processing", batch, 100, 100, 50, 5),
+            Scenario::new("mixed_workload", "Mixed entity and feature counts", 500, 10, 20, 20),
+            Scenario::new("stress_test", "High concurrency stress test", 2_000, 5, 15, 100),
+        ]
+    }
+
+    /// The same with `share` of its requests and duration, and at least one request for each that may be under way. For a quick
+    /// look: the more there are, the less chance there is in the tail.
+    #[must_use]
+    pub fn scaled(mut self, share: f64) -> Scenario {
+        let scaled = |number: u64| (number as f64 * share).ceil() as u64;
+        let least = u64::from(self.concurrency);
+        self.request_count = self.request_count.map(|count| scaled(count).max(least.min(count)));
+        self.duration_ms = self.duration_ms.map(|millis| scaled(millis).max(1));
+        self.warm_up_requests = scaled(self.warm_up_requests);
+        self
+    }
+
+    /// Whether it can be run.
+    ///
+    /// # Errors
+    /// Which field cannot be used, and why.
+    pub fn check(&self) -> Result<(), Fault> {
+        let positive = [
+            ("entities_per_request", self.entities_per_request),
+            ("features_per_request", self.features_per_request),
+            ("concurrency", u64::from(self.concurrency)),
+            ("request_count", self.request_count.unwrap_or(1)),
+            ("duration_ms", self.duration_ms.unwrap_or(1)),
+        ];
+        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(Fault(format!("`{name}` is 0")));
+        }
+        if self.name.is_empty() {
+            return Err(Fault("`name` is empty".to_owned()));
+        }
+        if self.request_count.is_none() && self.duration_ms.is_none() {
+            return Err(Fault("neither `request_count` nor `duration_ms` is given".to_owned()));
+        }
+        if self.duration_ms.is_some_and(|millis| millis > MAX_DURATION_MS) {
+            return Err(Fault(format!("`duration_ms` is more than {MAX_DURATION_MS}")));
+        }
+        let by_rate = match (self.rate_per_second, self.duration_ms) {
+            (Some(rate), _) if !rate.is_finite() || rate <= 0.0 => {
+                return Err(Fault("`rate_per_second` is not positive".to_owned()));
+            }
+            (Some(rate), Some(millis)) => rate * millis as f64 / 1_000.0,
+            _ => 0.0,
+        };
+        if by_rate.max(self.request_count.unwrap_or(0) as f64) > MAX_REQUESTS as f64 {
+            return Err(Fault(format!("there are more than {MAX_REQUESTS} requests")));
+        }
+        match &self.popularity {
+            Popularity::Uniform { population } | Popularity::Zipf { population, .. }
+                if *population < self.entities_per_request =>
+            {
+                Err(Fault(format!("`population` is less than the {} entities of a request", self.entities_per_request)))
+            }
+            Popularity::Zipf { exponent, .. } if !(*exponent > 0.0 && *exponent <= f64::from(MAX_EXPONENT)) => {
+                Err(Fault(format!("`exponent` is not between 0 and {MAX_EXPONENT}")))
+            }
+            Popularity::Recorded { entities } if (entities.len() as u64) < self.entities_per_request => {
+                Err(Fault(format!("the recording has {} entities, fewer than a request", entities.len())))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_the_seeds() {
+        let rows = Scenario::defaults().map(|scenario| {
+            scenario.check().unwrap();
+            let Scenario {
+                name, request_count, entities_per_request, features_per_request, concurrency, priority, ..
+            } = scenario;
+            (name, request_count.unwrap(), entities_per_request, features_per_request, concurrency, priority)
+        });
+        let named = |row: (&str, u64, u64, u64, u32, Priority)| (row.0.to_owned(), row.1, row.2, row.3, row.4, row.5);
+        assert_eq!(
+            rows,
+            [
+                ("low_latency_individual", 1_000, 1, 5, 50, Priority::High),
+                ("batch_processing", 100, 100, 50, 5, Priority::Normal),
+                ("mixed_workload", 500, 10, 20, 20, Priority::Normal),
+                ("stress_test", 2_000, 5, 15, 100, Priority::Normal),
+            ]
+            .map(named)
+        );
+    }
+
+    #[test]
+    fn a_scenario_is_written_with_the_seeds_names_and_read_again() {
+        let [first, ..] = Scenario::defaults();
+        let text = serde_json::to_string(&first).unwrap();
+        assert!(
+            text.contains(r#""request_count":1000,"entities_per_request":1,"features_per_request":5,"concurrency":50"#)
+        );
+        assert_eq!(serde_json::from_str::<Scenario>(&text).unwrap(), first);
+        let short = r#"{"name":"x","request_count":9,"entities_per_request":1,"features_per_request":1,"concurrency":1,
+            "popularity":{"zipf":{"population":100,"exponent":1.1}}}"#;
+        let read: Scenario = serde_json::from_str(short).unwrap();
+        assert_eq!(read.popularity, Popularity::Zipf { population: 100, exponent: 1.1 });
+        assert!(serde_json::from_str::<Scenario>(&short.replace("\"concurrency", "\"concurency")).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused_by_name() {
+        let change = |change: fn(&mut Scenario)| {
+            let [mut scenario, ..] = Scenario::defaults();
+            change(&mut scenario);
+            scenario.check().unwrap_err().to_string()
+        };
+        assert_eq!(change(|scenario| scenario.concurrency = 0), "`concurrency` is 0");
+        assert_eq!(
+            change(|scenario| scenario.request_count = None),
+            "neither `request_count` nor `duration_ms` is given"
+        );
+        assert_eq!(change(|scenario| scenario.rate_per_second = Some(f64::NAN)), "`rate_per_second` is not positive");
+        assert_eq!(
+            change(|scenario| scenario.popularity = Popularity::Zipf { population: 10, exponent: 0.0 }),
+            "`exponent` is not between 0 and 10"
+        );
+        assert!(
+            change(|scenario| scenario.popularity = Popularity::Uniform { population: 0 }).contains("`population`")
+        );
+        assert!(
+            change(|scenario| scenario.popularity = Popularity::Recorded { entities: vec![] }).contains("recording")
+        );
+    }
+
+    #[test]
+    fn a_scaled_scenario_still_fills_its_concurrency() {
+        let [first, ..] = Scenario::defaults();
+        assert_eq!(first.clone().scaled(0.1).request_count, Some(100));
+        assert_eq!(first.scaled(0.001).request_count, Some(50));
+    }
+}

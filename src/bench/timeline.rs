@@ -1,0 +1,134 @@
+//! A run over its time, in slices that widen as it goes on, so that memory is bounded.
+
+use serde::{Deserialize, Serialize};
+
+use crate::distribution::Distribution;
+
+/// The most slices. Half as many are enough for a chart, and it has at least that many past the first moments.
+const SLICES: usize = 64;
+
+/// The first width of a slice, in microseconds.
+const FIRST_WIDTH: u64 = 25_000;
+
+/// What a chart needs of one slice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Point {
+    /// When it ends, in milliseconds since the measured requests began.
+    pub at_ms: f64,
+    /// The median of the answers that came in it, in milliseconds.
+    pub p50_ms: f64,
+    /// The 95th percentile.
+    pub p95_ms: f64,
+    /// The 99th percentile.
+    pub p99_ms: f64,
+    /// Answers a second.
+    pub throughput: f64,
+    /// How many answers each tier was the furthest for.
+    pub tiers: [u64; 4],
+    /// How many requests failed.
+    pub failed: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Slice {
+    latencies: Distribution,
+    tiers: [u64; 4],
+    failed: u64,
+}
+
+/// The slices.
+#[derive(Clone, Debug)]
+pub(crate) struct Timeline {
+    width: u64,
+    slices: Vec<Slice>,
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Timeline { width: FIRST_WIDTH, slices: Vec::new() }
+    }
+}
+
+impl Timeline {
+    /// Records an answer that came at `at` microseconds and needed the tier of that number.
+    pub(crate) fn served(&mut self, at: u64, micros: u64, tier: usize) {
+        let Some(slice) = self.slice(at) else { return };
+        slice.latencies.record(micros);
+        if let Some(count) = slice.tiers.get_mut(tier) {
+            *count += 1;
+        }
+    }
+
+    /// Records a failure.
+    pub(crate) fn failed(&mut self, at: u64) {
+        if let Some(slice) = self.slice(at) {
+            slice.failed += 1;
+        }
+    }
+
+    fn slice(&mut self, at: u64) -> Option<&mut Slice> {
+        while at / self.width >= SLICES as u64 {
+            self.widen();
+        }
+        let number = usize::try_from(at / self.width).ok()?;
+        if number >= self.slices.len() {
+            self.slices.resize_with(number + 1, Slice::default);
+        }
+        self.slices.get_mut(number)
+    }
+
+    /// Makes one slice of each two.
+    fn widen(&mut self) {
+        self.width *= 2;
+        let mut slices = core::mem::take(&mut self.slices).into_iter();
+        while let Some(mut slice) = slices.next() {
+            if let Some(next) = slices.next() {
+                slice.latencies.merge(&next.latencies);
+                slice.failed += next.failed;
+                for (count, more) in slice.tiers.iter_mut().zip(next.tiers) {
+                    *count += more;
+                }
+            }
+            self.slices.push(slice);
+        }
+    }
+
+    /// What a chart shows of the first `elapsed` microseconds; the last slice may be shorter.
+    pub(crate) fn points(&self, elapsed: u64) -> Vec<Point> {
+        let point = |(number, slice): (u64, &Slice)| {
+            let ends = ((number + 1) * self.width).min(elapsed.max(number * self.width + 1));
+            let width = ends - number * self.width;
+            Point {
+                at_ms: ends as f64 / 1_000.0,
+                p50_ms: slice.latencies.percentile_ms(0.5),
+                p95_ms: slice.latencies.percentile_ms(0.95),
+                p99_ms: slice.latencies.percentile_ms(0.99),
+                throughput: slice.latencies.count() as f64 * 1_000_000.0 / width as f64,
+                tiers: slice.tiers,
+                failed: slice.failed,
+            }
+        };
+        (0..).zip(&self.slices).map(point).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_run_keeps_all_counts_in_few_slices() {
+        let mut timeline = Timeline::default();
+        for second in 0..600 {
+            timeline.served(second * 1_000_000, 1_000, 3);
+            timeline.failed(second * 1_000_000);
+        }
+        let points = timeline.points(600_000_000);
+        assert!(points.len() <= SLICES && points.len() > SLICES / 4, "{}", points.len());
+        assert_eq!(points.iter().map(|point| point.tiers[3]).sum::<u64>(), 600);
+        assert_eq!(points.iter().map(|point| point.failed).sum::<u64>(), 600);
+        assert!((points[5].throughput - 1.0).abs() < 0.2);
+        assert!(points.is_sorted_by(|left, right| left.at_ms < right.at_ms));
+    }
+}
