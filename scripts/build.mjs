@@ -34,7 +34,13 @@ const WASM_FEATURES = [
 ];
 
 /** The files whose sizes people pay for. */
-const SIZED = ["worker/index.js", "worker/index.wasm", "npm/featheredge.wasm", "package/dist/engine.js", "bench/core.wasm"];
+const SIZED = [
+	"worker/index.js",
+	"worker/index.wasm",
+	"npm/featheredge.wasm",
+	"package/dist/engine.js",
+	"bench/core.wasm",
+];
 
 const targets = { worker: buildWorker, npm: buildNpm, package: buildPackage, bench: buildBench, page: buildPage };
 
@@ -269,12 +275,7 @@ export async function buildBench({ level = "O3" } = {}) {
 		console.log("building the benchmark's module");
 		await installRust();
 		const glue = join(paths.cache, "bench");
-		await compile("bench", glue, [
-			"--out-name",
-			"core",
-			"--no-typescript",
-			"--experimental-reset-state-function",
-		]);
+		await compile("bench", glue, ["--out-name", "core", "--no-typescript", "--experimental-reset-state-function"]);
 		mkdirSync(paths.bench, { recursive: true });
 		const esbuild = await import("esbuild");
 		await esbuild.build({

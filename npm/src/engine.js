@@ -92,7 +92,9 @@ class Engine {
 
 	serveBytes(body, options) {
 		const length = this.#enterBody(body, options);
-		const read = options?.headers ? (bytes, headers) => ({ body: bytes.slice(), headers: headers ?? this.#headers() }) : copy;
+		const read = options?.headers
+			? (bytes, headers) => ({ body: bytes.slice(), headers: headers ?? this.#headers() })
+			: copy;
 		if (options?.protocol === "feast") {
 			return this.#run((core, now) => core.begin_feast(length, now), options, FEAST, read, body);
 		}

@@ -6,8 +6,8 @@
 import { compare, framework, scaledScenario, summarize } from "featheredge-core";
 import { instantiate } from "../../../npm/src/instance.js";
 
-export { engineTarget, memoryStore, urlTarget } from "./targets.mjs";
 export { runSuite } from "./suite.mjs";
+export { engineTarget, memoryStore, urlTarget } from "./targets.mjs";
 export { compare, framework, scaledScenario, summarize };
 
 /**
