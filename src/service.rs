@@ -23,6 +23,7 @@ use crate::protocol::{feast, problem};
 use crate::upstream::synthetic;
 
 mod io;
+mod ledger;
 mod reply;
 mod rows;
 mod setup;
@@ -30,9 +31,11 @@ mod upstream;
 mod writes;
 
 pub use io::{End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Step, Task, Ticket};
+pub use ledger::LedgerCounts;
 pub use reply::{Header, Reply};
 
 use io::Part;
+use ledger::{Ledger, Reader};
 use rows::Waiting;
 use writes::Change;
 
@@ -47,14 +50,24 @@ enum Pending {
     Health { began: Instant },
     /// For the origin to take a write.
     Write { change: Change, began: Instant },
+    /// For the ledger to take a write, before the request ends so.
+    Told { end: Box<End>, began: Instant },
+    /// For the ledger's word.
+    Reader(Box<Reader>),
 }
 
 impl Pending {
-    fn began(&self) -> Instant {
-        match self {
+    /// Whether its host has said nothing for longer than it can take.
+    fn is_lost(&self, ledger: Option<&Ledger>, now: Instant, patience: u64) -> bool {
+        let began = match self {
             Pending::Rows(waiting) => waiting.began,
-            Pending::Registry { began, .. } | Pending::Health { began } | Pending::Write { began, .. } => *began,
-        }
+            Pending::Registry { began, .. }
+            | Pending::Health { began }
+            | Pending::Write { began, .. }
+            | Pending::Told { began, .. } => *began,
+            Pending::Reader(reader) => return ledger.is_none_or(|ledger| reader.is_lost(ledger, now, patience)),
+        };
+        now.millis_since(began) > patience
     }
 }
 
@@ -70,6 +83,7 @@ pub struct Service {
     config: Config,
     engine: Engine,
     planner: Planner,
+    ledger: Option<Ledger>,
     pending: HashMap<u64, Pending, foldhash::fast::FixedState>,
     tickets: u64,
     seed: u64,
@@ -92,6 +106,7 @@ impl Service {
             vectors: Vectors::new(config.l1.max_bytes / 4),
             engine: Engine::new(setup::engine_settings(&config, seed)),
             planner: Planner::new(setup::project(&config, seed)),
+            ledger: Ledger::new(&config),
             config,
             pending: HashMap::default(),
             tickets: 0,
@@ -128,6 +143,7 @@ impl Service {
 
     /// Begins a request at `now`.
     pub fn begin(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
+        let now = self.now(now);
         let is_read = matches!(incoming.method, "GET" | "HEAD");
         match (incoming.method, incoming.path) {
             // The origin decides by credentials that are not ours to judge, so its answers are not ours to share.
@@ -153,6 +169,7 @@ impl Service {
 
     /// Tells what came of an order, at `now`. An order of a request that has ended changes nothing.
     pub fn complete(&mut self, id: OrderId, outcome: Outcome, now: Instant) -> Step {
+        let now = self.now(now);
         match (id.part, outcome) {
             (Part::Write(tier), Outcome::Written(failed)) => {
                 self.engine.written(tier, failed, now);
@@ -162,8 +179,10 @@ impl Service {
                 let orders = self.engine.flush(now);
                 Step { orders: self.behind(id.ticket, orders), ..Step::default() }
             }
-            (Part::Wake, _) => self.wake(id.ticket, now),
+            (Part::Wake, _) => self.go_on_with(id.ticket, now),
             (Part::Forward, _) => self.forwarded(id.ticket, now),
+            (Part::Ledger, outcome) => self.heard(id.ticket, &outcome, now),
+            (Part::Retry(attempt), _) => self.tell_again(id.ticket, attempt, now),
             (Part::Registry, outcome) => self.complete_registry(id, outcome, now),
             (Part::Health, outcome) => match self.pending.remove(&id.ticket.0) {
                 Some(Pending::Health { .. }) => reply::readiness(&outcome).into(),
@@ -181,11 +200,34 @@ impl Service {
 
     /// Lets a request go on that an earlier step named among the [`woken`](Step::woken).
     pub fn wake(&mut self, ticket: Ticket, now: Instant) -> Step {
-        self.wake_rows(ticket, now)
+        let now = self.now(now);
+        self.go_on_with(ticket, now)
+    }
+
+    fn go_on_with(&mut self, ticket: Ticket, now: Instant) -> Step {
+        match self.pending.remove(&ticket.0) {
+            Some(Pending::Reader(reader)) => self.wake_reader(ticket, reader, now),
+            Some(Pending::Rows(waiting)) => self.wake_rows(ticket, waiting, now),
+            Some(other) => {
+                self.pending.insert(ticket.0, other);
+                Step::default()
+            }
+            None => Step::default(),
+        }
+    }
+
+    /// The time that counts: the ledger's, where there is one.
+    fn now(&self, host: Instant) -> Instant {
+        self.ledger.as_ref().map_or(host, |ledger| ledger.now(host))
     }
 
     /// Forgets a request whose caller is gone, and does nothing more for it; others may go on in its place.
     pub fn abandon(&mut self, ticket: Ticket, now: Instant) -> Vec<Ticket> {
+        let now = self.now(now);
+        self.give_up_on(ticket, now)
+    }
+
+    fn give_up_on(&mut self, ticket: Ticket, now: Instant) -> Vec<Ticket> {
         match self.pending.remove(&ticket.0) {
             Some(Pending::Rows(_)) => {
                 self.engine.abandon(ticket.session(), now).into_iter().map(|session| Ticket(session.0)).collect()
@@ -275,12 +317,12 @@ impl Service {
     fn sweep(&mut self, now: Instant) {
         let Config { l2, l3, origin, .. } = &self.config;
         let patience = 2 * (l2.timeout_ms + l3.timeout_ms + origin.timeout_ms) + SLACK_MILLIS;
-        let is_lost = |pending: &Pending| now.millis_since(pending.began()) > patience;
+        let is_lost = |pending: &Pending| pending.is_lost(self.ledger.as_ref(), now, patience);
         let lost: Vec<u64> =
             self.pending.iter().filter(|(_, pending)| is_lost(pending)).map(|(&number, _)| number).collect();
         for number in lost {
             // Those who followed it see by their own timers that its leases have run out.
-            self.abandon(Ticket(number), now);
+            self.give_up_on(Ticket(number), now);
         }
     }
 }

@@ -84,15 +84,41 @@ export async function waitForHealth(url, timeoutMs = 20_000) {
  * @param {string | false} [options.persist] a folder for the stores; without one, they live as long as the Worker
  * @param {{ name: string, contents: string }} [options.entry] an ES module to put before the Worker; it must export `direct`, and
  *   what the Worker exports
+ * @param {number[]} [options.twinPorts] where further Workers are served, in isolates of their own over the same stores
  * @param {(line: string) => void} [options.onLog] takes the lines that the Worker logs
  * @returns {Promise<{ url: string, miniflare: Miniflare, stop(): Promise<void> }>}
  */
-export async function serve({ vars, port, persist = false, entry, onLog = console.log }) {
+export async function serve({ vars, port, persist = false, entry, twinPorts = [], onLog = console.log }) {
 	const file = readWranglerToml();
 	const [kvPersist, durableObjectsPersist] = STORES.map((kind) => persist && join(persist, kind));
 	const main = entry ?? { name: "local.mjs", contents: ENTRY };
 	const modulePath = (name) => join(paths.worker, name);
 	const assets = file.assets && existsSync(join(paths.page, "index.html"));
+	const worker = (name, port) => ({
+		name,
+		compatibilityDate: file.compatibility_date,
+		compatibilityFlags: file.compatibility_flags ?? [],
+		modulesRoot: paths.worker,
+		modules: [
+			{ type: "ESModule", path: modulePath(main.name), contents: main.contents },
+			{ type: "ESModule", path: modulePath("index.js"), contents: readFileSync(modulePath("index.js"), "utf8") },
+			{ type: "CompiledWasm", path: modulePath("index.wasm"), contents: readFileSync(modulePath("index.wasm")) },
+		],
+		bindings: vars,
+		kvNamespaces: Object.fromEntries((file.kv_namespaces ?? []).map(({ binding }) => [binding, binding.toLowerCase()])),
+		durableObjects: Object.fromEntries(
+			(file.durable_objects?.bindings ?? []).map(({ name: binding, class_name: className }) => [
+				binding,
+				// The objects are the first Worker's.
+				{ className, useSQLite: true, scriptName: name === NAME ? undefined : NAME },
+			]),
+		),
+		assets:
+			assets && name === NAME
+				? { directory: paths.page, binding: file.assets.binding, routerConfig: { has_user_worker: true } }
+				: undefined,
+		unsafeDirectSockets: [{ host: HOST, port, entrypoint: ENTRYPOINT }],
+	});
 	const miniflare = new Miniflare({
 		// Without this, miniflare downloads an example of `request.cf`.
 		cf: false,
@@ -103,33 +129,7 @@ export async function serve({ vars, port, persist = false, entry, onLog = consol
 		handleRuntimeStdio(stdout, stderr) {
 			for (const stream of [stdout, stderr]) forwardLines(stream, onLog);
 		},
-		workers: [
-			{
-				name: NAME,
-				compatibilityDate: file.compatibility_date,
-				compatibilityFlags: file.compatibility_flags ?? [],
-				modulesRoot: paths.worker,
-				modules: [
-					{ type: "ESModule", path: modulePath(main.name), contents: main.contents },
-					{ type: "ESModule", path: modulePath("index.js"), contents: readFileSync(modulePath("index.js"), "utf8") },
-					{ type: "CompiledWasm", path: modulePath("index.wasm"), contents: readFileSync(modulePath("index.wasm")) },
-				],
-				bindings: vars,
-				kvNamespaces: Object.fromEntries(
-					(file.kv_namespaces ?? []).map(({ binding }) => [binding, binding.toLowerCase()]),
-				),
-				durableObjects: Object.fromEntries(
-					(file.durable_objects?.bindings ?? []).map(({ name, class_name }) => [
-						name,
-						{ className: class_name, useSQLite: true },
-					]),
-				),
-				assets: assets
-					? { directory: paths.page, binding: file.assets.binding, routerConfig: { has_user_worker: true } }
-					: undefined,
-				unsafeDirectSockets: [{ host: HOST, port, entrypoint: ENTRYPOINT }],
-			},
-		],
+		workers: [worker(NAME, port), ...twinPorts.map((port, index) => worker(`${NAME}-${index + 2}`, port))],
 	});
 	const stop = () => miniflare.dispose();
 	try {

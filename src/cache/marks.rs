@@ -1,7 +1,7 @@
 //! Up to when rows were written past the caches: what was fetched before such a mark is not served any more.
 //!
 //! A mark is a time and not a number in the keys: rows that were fetched after a write keep their keys, and need not be
-//! fetched again under new ones. Invariant: the marks never take more than a bound; where they would, the older half of
+//! fetched again under new ones. Marks may come in any order, since other isolates' come late; the newest counts. Invariant: the marks never take more than a bound; where they would, the older half of
 //! the rows' marks becomes one of their view, which makes more invisible than it must, and never less.
 
 use hashbrown::HashMap;
@@ -68,45 +68,50 @@ impl Floor<'_> {
 }
 
 impl Marks {
-    /// Marks everything at `now`.
-    pub fn mark_all(&mut self, now: Instant) {
-        self.views.clear();
-        self.all = now;
-        self.newest = now;
+    /// Marks everything at `at`.
+    pub fn mark_all(&mut self, at: Instant) {
+        self.all = self.all.max(at);
+        self.newest = self.newest.max(at);
+        let all = self.all;
+        self.views.retain(|_, view| view.newest > all);
     }
 
     /// Marks all rows of a view.
-    pub fn mark_view(&mut self, view: &str, now: Instant) {
-        if let Some(view) = self.view(view, now) {
-            view.whole = now;
-            view.newest = now;
-            view.rows.clear();
+    pub fn mark_view(&mut self, view: &str, at: Instant) {
+        if let Some(view) = self.view(view, at) {
+            view.whole = view.whole.max(at);
+            let whole = view.whole;
+            view.rows.retain(|_, mark| *mark > whole);
         }
     }
 
     /// Marks single rows of a view, by the [`alike`] hashes of their keys.
-    pub fn mark_rows(&mut self, view: &str, hashes: &[u64], now: Instant) {
+    pub fn mark_rows(&mut self, view: &str, hashes: &[u64], at: Instant) {
         if hashes.len() > MAX_ROWS / 2 {
-            return self.mark_view(view, now);
+            return self.mark_view(view, at);
         }
         while self.rows() + hashes.len() > MAX_ROWS {
             let Some(largest) = self.views.values_mut().max_by_key(|view| view.rows.len()) else { break };
             largest.condense();
         }
-        if let Some(view) = self.view(view, now) {
-            view.newest = now;
-            view.rows.extend(hashes.iter().map(|&hash| (hash, now)));
+        if let Some(view) = self.view(view, at) {
+            for &hash in hashes {
+                let mark = view.rows.entry(hash).or_default();
+                *mark = at.max(*mark);
+            }
         }
     }
 
-    /// The marks of a view, and a note that something was written; `None` where all views were marked instead.
-    fn view(&mut self, view: &str, now: Instant) -> Option<&mut View> {
-        self.newest = now;
+    /// The marks of a view, and a note that something of it was written at `at`; `None` where all views were marked instead.
+    fn view(&mut self, view: &str, at: Instant) -> Option<&mut View> {
+        self.newest = self.newest.max(at);
         if self.views.len() >= MAX_VIEWS && !self.views.contains_key(view) {
-            self.mark_all(now);
+            self.mark_all(at);
             return None;
         }
-        Some(self.views.entry_ref(view).or_default())
+        let view = self.views.entry_ref(view).or_default();
+        view.newest = view.newest.max(at);
+        Some(view)
     }
 
     /// The marks that concern rows which `writes` tell of.
@@ -173,6 +178,22 @@ mod tests {
         }
         marks.mark_all(Instant(30));
         assert_eq!(marks.floor(&to(&["c"], true)).at(&key(1)), Instant(30));
+    }
+
+    #[test]
+    fn a_mark_that_comes_late_takes_nothing_back() {
+        let mut marks = Marks::default();
+        marks.mark_rows("a", &hashes(1..2), Instant(30));
+        marks.mark_rows("a", &hashes(1..3), Instant(20));
+        let floors = |marks: &Marks| [1, 2, 3].map(|id| marks.floor(&to(&["a"], true)).at(&key(id)).0);
+        assert_eq!(floors(&marks), [30, 20, 0]);
+        marks.mark_view("a", Instant(25));
+        assert_eq!(floors(&marks), [30, 25, 25]);
+        marks.mark_all(Instant(10));
+        assert_eq!(floors(&marks), [30, 25, 25]);
+        marks.mark_all(Instant(28));
+        assert_eq!(floors(&marks), [30, 28, 28]);
+        assert_eq!(marks.floor(&Writes::Any).at(&key(9)), Instant(30));
     }
 
     #[test]

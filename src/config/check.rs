@@ -50,7 +50,11 @@ pub(super) fn config(config: &Config) -> Checked {
     for (path, prefix) in [("l2.key_prefix", &config.l2.key_prefix), ("l3.key_prefix", &config.l3.key_prefix)] {
         key_prefix(path, prefix)?;
     }
-    for (path, name) in [("l2.binding", &config.l2.binding), ("l3.binding", &config.l3.binding)] {
+    for (path, name) in [
+        ("l2.binding", &config.l2.binding),
+        ("l3.binding", &config.l3.binding),
+        ("l3.ledger_binding", &config.l3.ledger_binding),
+    ] {
         binding(path, name)?;
     }
     for (name, settings) in config.views.iter() {
@@ -75,8 +79,22 @@ pub(super) fn config(config: &Config) -> Checked {
 }
 
 fn ranges(config: &Config) -> Checked {
-    let Config { origin, l1, l2, l3, freshness, routing, deadlines, breaker, load, services, registry, limits, .. } =
-        config;
+    let Config {
+        origin,
+        l1,
+        l2,
+        l3,
+        freshness,
+        routing,
+        deadlines,
+        breaker,
+        load,
+        services,
+        registry,
+        writes,
+        limits,
+        ..
+    } = config;
     for (path, value) in
         [("l2.writes_per_day", l2.writes_per_day), ("freshness.max_age_seconds", freshness.max_age_seconds)]
     {
@@ -116,6 +134,7 @@ fn ranges(config: &Config) -> Checked {
         ("breaker.probes", u64::from(breaker.probes), 1, 100),
         ("load.max_waiting", load.max_waiting as u64, 1, 1_000_000),
         ("load.max_origin_calls", u64::from(load.max_origin_calls), 1, 10_000),
+        ("writes.visible_within_ms", writes.visible_within_ms, 0, MAX_TIMEOUT_MILLIS),
         ("services.membership_ttl_seconds", services.membership_ttl_seconds, 0, MAX_TTL_SECONDS),
         ("limits.body_bytes", limits.body_bytes as u64, 1, MAX_BODY_BYTES),
         ("limits.entities", limits.entities as u64, 1, 10_000_000),

@@ -11,6 +11,8 @@ pub struct L3 {
     pub enabled: bool,
     /// The name under which the host has its shards.
     pub binding: String,
+    /// The name under which the host has the ledger of writes.
+    pub ledger_binding: String,
     /// Over how many objects the rows are spread, by the hash of their keys.
     pub shards: u32,
     /// How long a shard keeps a row, in seconds.
@@ -28,6 +30,7 @@ impl Default for L3 {
         L3 {
             enabled: false,
             binding: "STORAGE".to_owned(),
+            ledger_binding: "LEDGER".to_owned(),
             // One object takes some thousand calls a second.
             shards: 8,
             ttl_seconds: 86_400,
@@ -40,5 +43,5 @@ impl Default for L3 {
 }
 
 tables! {
-    L3 { enabled, binding, shards, ttl_seconds, key_prefix, timeout_ms, shard_bytes }
+    L3 { enabled, binding, ledger_binding, shards, ttl_seconds, key_prefix, timeout_ms, shard_bytes }
 }

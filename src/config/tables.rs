@@ -165,6 +165,10 @@ pub struct View {
 pub struct Writes {
     /// Whether what was fetched before a write is not served after it.
     pub invalidation: bool,
+    /// Whether all isolates tell each other of writes, by a ledger; with [`L3`](crate::L3) alone.
+    pub ledger: bool,
+    /// Within how long a write is seen by other isolates, in milliseconds; with 0 each request asks the ledger first.
+    pub visible_within_ms: u64,
 }
 
 /// `feature_services.NAME`: what is known of a feature service.
@@ -339,7 +343,7 @@ impl Default for Limits {
 
 impl Default for Writes {
     fn default() -> Self {
-        Writes { invalidation: true }
+        Writes { invalidation: true, ledger: true, visible_within_ms: 1_000 }
     }
 }
 
@@ -353,7 +357,7 @@ tables! {
     Singleflight { enabled }
     Breaker { enabled, window, failure_percent, open_ms, probes }
     Load { max_waiting, max_origin_calls, adaptive_concurrency }
-    Writes { invalidation }
+    Writes { invalidation, ledger, visible_within_ms }
     Services { membership_ttl_seconds }
     Native { entity_column, default_view }
     Limits { body_bytes, entities, features, cells, key_bytes, depth, origin_body_bytes, write_body_bytes }

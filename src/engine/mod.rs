@@ -231,7 +231,8 @@ impl Engine {
         let mut answer = self.spare.take().unwrap_or_default();
         let early_millis = self.early_millis();
         let open = lookup::read_memory(&mut self.memory, &self.marks, &ask, now, early_millis, &mut answer.found);
-        let route = router::route(&self.settings.router, ask.rows, ask.features(), ask.priority, ask.deadline_millis);
+        let route = router::route(&self.settings.router, ask.rows, ask.features(), ask.priority, ask.deadline_millis)
+            .after(ask.waited_millis);
         if open.missing == 0 {
             answer.tally = Tally { l1_hits: answer.found.len() as u32, stale: open.stale, ..Tally::default() };
             lookup::enforce_max_age(&mut answer.found, &ask, now);
@@ -269,6 +270,11 @@ impl Engine {
         answer.found.clear();
         answer.failure = None;
         self.spare = Some(answer);
+    }
+
+    /// Forgets all rows in L1.
+    pub fn forget(&mut self) {
+        self.memory = Memory::new(self.settings.l1);
     }
 
     /// What was written past the caches, to be marked.

@@ -77,6 +77,18 @@ pub struct Route {
     pub max_calls: usize,
 }
 
+impl Route {
+    /// The same, when so many milliseconds of it are over.
+    #[must_use]
+    pub fn after(self, millis: u64) -> Route {
+        Route {
+            deadline_millis: self.deadline_millis.saturating_sub(millis),
+            soft_millis: self.soft_millis.saturating_sub(millis),
+            ..self
+        }
+    }
+}
+
 /// The route of a request for `features` of `entities`; `deadline_millis` is the caller's own, where there is one.
 #[must_use]
 pub fn route(

@@ -1,4 +1,4 @@
-// The Durable Objects under the Worker. Like `worker.mjs` they move bytes and decide nothing: what is stored where, for how long and
+// The Durable Objects under the Worker: the shards of the storage tier, and the ledger of writes. Like `worker.mjs` they move bytes and decide nothing: what is stored where, for how long and
 // how much of it, the core says with each call.
 //
 // Whatever is exported here, only a Worker that is bound to the class can call.
@@ -84,5 +84,92 @@ export class StorageShard extends DurableObject {
 		const { next } = this.#sql.exec("SELECT min(expires_at) AS next FROM entries").one();
 		this.#hasAlarm = next !== null;
 		if (this.#hasAlarm) await this.ctx.storage.setAlarm(Math.max(next, now + MIN_SWEEP_MS));
+	}
+}
+
+/** What the ledger keeps at the most: this many marks, in so many bytes. An isolate that begins reads all of it. */
+const MAX_MARKS = 10_000;
+const MAX_MARK_BYTES = 512 * 1024;
+
+/** How many marks come between two looks for those that need not be kept. */
+const SWEEP_EVERY = 100;
+
+/** The ledger of writes: marks in the order in which they came, each with a number and a time. */
+export class Ledger extends DurableObject {
+	#sql;
+	#last;
+	#dropped;
+	#marks;
+	#bytes;
+
+	constructor(ctx, env) {
+		super(ctx, env);
+		this.#sql = ctx.storage.sql;
+		this.#sql.exec(
+			`CREATE TABLE IF NOT EXISTS marks (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, mark BLOB NOT NULL);
+			CREATE TABLE IF NOT EXISTS dropped (number INTEGER NOT NULL, at INTEGER NOT NULL)`,
+		);
+		[this.#dropped = { number: 0, at: 0 }] = this.#sql.exec("SELECT number, at FROM dropped");
+		this.#count();
+	}
+
+	#count() {
+		const query = "SELECT max(number) AS last, count(*) AS marks, total(length(mark)) AS bytes FROM marks";
+		const { last, marks, bytes } = this.#sql.exec(query).one();
+		this.#last = last ?? this.#dropped.number;
+		this.#marks = marks;
+		this.#bytes = bytes;
+	}
+
+	/**
+	 * Keeps marks, where there are any, and gives all that came after another.
+	 *
+	 * @param {number} after the number of the last mark that the caller knows
+	 * @param {Uint8Array} mark
+	 * @param {number} at their time in milliseconds, if the clock here is not later
+	 * @param {number} keepMs how long any mark needs to be kept
+	 * @returns {Uint8Array} in numbers of eight bytes, little-endian: the clock, the number of the last mark, and the number and time of
+	 *   the last one that was dropped before its time; then for each mark its time, its length and itself
+	 */
+	tell(after, mark, at, keepMs) {
+		const now = Date.now();
+		if (mark.byteLength > 0) this.#append(mark, Math.max(now, at), now - keepMs);
+		const marks = [...this.#sql.exec("SELECT at, mark FROM marks WHERE number > ? ORDER BY number", after)];
+		const answer = new Uint8Array(marks.reduce((length, { mark }) => length + 16 + mark.byteLength, 32));
+		const view = new DataView(answer.buffer);
+		let offset = 0;
+		const put = (number) => {
+			view.setBigUint64(offset, BigInt(number), true);
+			offset += 8;
+		};
+		[now, this.#last, this.#dropped.number, this.#dropped.at].forEach(put);
+		for (const { at, mark } of marks) {
+			put(at);
+			put(mark.byteLength);
+			answer.set(new Uint8Array(mark), offset);
+			offset += mark.byteLength;
+		}
+		return answer;
+	}
+
+	#append(mark, at, oldest) {
+		this.#last += 1;
+		this.#marks += 1;
+		this.#bytes += mark.byteLength;
+		this.#sql.exec("INSERT INTO marks VALUES (?, ?, ?)", this.#last, at, mark);
+		const isFull = this.#marks > MAX_MARKS || this.#bytes > MAX_MARK_BYTES;
+		if (!isFull && this.#last % SWEEP_EVERY !== 0) return;
+		// The last one stays, since its number is what the next one's follows.
+		this.#sql.exec("DELETE FROM marks WHERE at < ? AND number < ?", oldest, this.#last);
+		this.#count();
+		if (this.#marks <= MAX_MARKS && this.#bytes <= MAX_MARK_BYTES) return;
+		// Of the older half only the time is kept: whoever does not know these marks takes all that was fetched before for changed.
+		const half = this.#last - Math.ceil(this.#marks / 2);
+		const dropped = this.#sql.exec("SELECT max(at) AS at FROM marks WHERE number <= ?", half).one();
+		this.#dropped = { number: half, at: Math.max(dropped.at ?? 0, this.#dropped.at) };
+		this.#sql.exec("DELETE FROM marks WHERE number <= ?", half);
+		this.#sql.exec("DELETE FROM dropped");
+		this.#sql.exec("INSERT INTO dropped VALUES (?, ?)", half, this.#dropped.at);
+		this.#count();
 	}
 }

@@ -64,11 +64,13 @@ impl Core {
     /// Which key of the configuration cannot be used.
     #[wasm_bindgen(constructor)]
     pub fn new(config: JsValue, seed: u64) -> Result<Core, JsError> {
-        let config = if config.is_undefined() {
+        let mut config = if config.is_undefined() {
             Config::default()
         } else {
             Config::parse(serde_wasm_bindgen::Deserializer::from(config))?
         };
+        // It is an object of Cloudflare's.
+        config.writes.ledger = false;
         Ok(Core {
             service: Service::new(config, seed),
             input: Vec::new(),
@@ -281,7 +283,7 @@ impl Core {
                 self.forward_base = base;
                 State::Forward
             }
-            Some(End::Forwarded) => State::Forwarded,
+            Some(End::Forwarded { .. }) => State::Forwarded,
             Some(End::Asset) => State::Asset,
             None => State::Waiting,
         }
@@ -310,6 +312,8 @@ impl Core {
                 set("body", Uint8Array::from(request.body.as_slice()).into())?;
                 set("maxBytes", (request.max_bytes as f64).into())?;
             }
+            // No JavaScript host has a ledger, so this is never ordered.
+            Task::Ledger { .. } => {}
             Task::Wait { outlives_request } => set("outlives", outlives_request.into())?,
             Task::Forward { base } => set("passTo", base.into())?,
             Task::Synthesize { delay_millis, body } => {

@@ -16,7 +16,7 @@ const OPERATOR_TOKEN = "FEATHEREDGE_OPERATOR_TOKEN";
 /** The path that is for operators. */
 const OPERATIONS = "/v1/invalidate";
 
-export { StorageShard } from "./durable.mjs";
+export { Ledger, StorageShard } from "./durable.mjs";
 
 initSync({ module: wasmModule });
 
@@ -168,9 +168,13 @@ class Exchange {
 		this.#passed = await this.#forwarded(base).catch(() => originProblem("the origin cannot be reached"));
 	}
 
-	/** Passes back the answer to `pass`. */
+	/** Passes back the answer to `pass`, with the headers that were added. */
 	passed() {
-		this.#end(this.#passed);
+		const added = [...this.#headers];
+		if (added.length === 0) return this.#end(this.#passed);
+		const answer = new Response(this.#passed.body, this.#passed);
+		for (const [name, value] of added) answer.headers.append(name, value);
+		this.#end(answer);
 	}
 
 	async #forwarded(base) {
@@ -213,6 +217,11 @@ class Exchange {
 	/** Writes entries to a shard of the storage tier, in one call; how many it did not take. */
 	async writeShard(binding, shard, keys, values, ttlSeconds, maxBytes) {
 		return this.#shard(binding, shard).write(keys, values, ttlSeconds, maxBytes);
+	}
+
+	/** Tells the ledger of writes some marks, or none, and gives what it has been told after number `after`. */
+	async tell(binding, project, after, marks, at, keepMillis) {
+		return this.#env[binding].getByName(project).tell(after, marks, at, keepMillis);
 	}
 
 	#shard(binding, shard) {

@@ -97,6 +97,18 @@ extern "C" {
         max_bytes: f64,
     ) -> Promise;
 
+    /// Tells the ledger of writes; what it says.
+    #[wasm_bindgen(method)]
+    fn tell(
+        this: &Exchange,
+        binding: &str,
+        project: &str,
+        after: f64,
+        marks: Uint8Array,
+        at: f64,
+        keep_millis: f64,
+    ) -> Promise;
+
     /// Resolves with `true` when so many milliseconds have passed, or with `false` once the request is over.
     #[wasm_bindgen(method)]
     fn wait(this: &Exchange, millis: f64) -> Promise;
@@ -181,13 +193,10 @@ pub fn begin(
         exchange,
         env,
         context,
-        ticket: Cell::new(step.ticket),
+        ticket: Cell::new(None),
         running: Cell::new(0),
         has_ended: Cell::new(false),
     });
-    if let Some(ticket) = step.ticket {
-        request.register(ticket);
-    }
     request.take(step);
 }
 
@@ -229,6 +238,10 @@ struct Request {
 impl Request {
     /// Begins a step's orders, all at once, and ends the request where the step does; what runs then goes on behind it.
     fn take(self: &Rc<Self>, step: Step) {
+        // What waited for something else before it looked for rows goes on under another name.
+        if let Some(ticket) = step.ticket.filter(|&ticket| Some(ticket) != self.ticket.get()) {
+            self.rename(ticket);
+        }
         self.running.set(self.running.get() + step.orders.len());
         for order in step.orders {
             let request = Rc::clone(self);
@@ -260,7 +273,12 @@ impl Request {
                 with_service(|service| service.recycle(reply));
             }
             Some(End::Forward { base }) => self.exchange.forward(&base),
-            Some(End::Forwarded) => self.exchange.passed(),
+            Some(End::Forwarded { notice }) => {
+                if let Some((name, value)) = notice {
+                    self.exchange.header(name, value);
+                }
+                self.exchange.passed();
+            }
             Some(End::Asset) => self.exchange.asset(),
             None if self.running.get() > 0 => return,
             None => {
@@ -272,11 +290,19 @@ impl Request {
     }
 
     /// Lets others wake it: whenever one does, it goes on by itself.
-    fn register(self: &Rc<Self>, ticket: Ticket) {
-        REQUESTS.with_borrow_mut(|requests| requests.push((ticket, Rc::clone(self))));
+    fn rename(self: &Rc<Self>, ticket: Ticket) {
+        let former = self.ticket.replace(Some(ticket));
+        REQUESTS.with_borrow_mut(|requests| {
+            requests.retain(|(known, _)| Some(*known) != former);
+            requests.push((ticket, Rc::clone(self)));
+        });
+        if former.is_some() {
+            return;
+        }
         let request = Rc::clone(self);
         self.context.wait_until(async move {
             while JsFuture::from(request.exchange.woken()).await.is_ok_and(|is_woken| is_woken == JsValue::TRUE) {
+                let Some(ticket) = request.ticket.get() else { continue };
                 request.take(with_service(|service| service.wake(ticket, now())).unwrap_or_default());
             }
         });
@@ -325,6 +351,18 @@ async fn perform(order: Order, request: &Request) -> (OrderId, Option<Outcome>) 
         }
         Task::WriteStore { entries, ttl_seconds, .. } => {
             Outcome::Written(write_store(&request.env, entries, ttl_seconds).await)
+        }
+        Task::Ledger { after, marks, at, keep_millis } => {
+            let told = async {
+                let told = with_service(|service| {
+                    let config = service.config();
+                    let (binding, marks) = (&config.l3.ledger_binding, marks.as_slice().into());
+                    let (after, at, keep) = (after as f64, at.0 as f64, keep_millis as f64);
+                    request.exchange.tell(binding, &config.project, after, marks, at, keep)
+                })?;
+                Some(JsFuture::from(told).await.ok()?.dyn_into::<Uint8Array>().ok()?.to_vec())
+            };
+            Outcome::Heard(within(timeout, told).await.flatten())
         }
         Task::Wait { outlives_request: true } => {
             Delay::from(timeout).await;

@@ -282,6 +282,8 @@ pub struct Ask {
     pub priority: Priority,
     /// How long it may take, in milliseconds, where the caller says so.
     pub deadline_millis: Option<u64>,
+    /// How much of that is over already, in milliseconds.
+    pub waited_millis: u64,
 }
 
 impl Ask {

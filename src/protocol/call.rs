@@ -131,6 +131,11 @@ impl Call {
         Call { lists: core::mem::take(&mut self.lists), ..Call::default() }
     }
 
+    /// Takes over what `other` remembers of earlier requests.
+    pub fn succeed(&mut self, other: &mut Call) {
+        self.lists = core::mem::take(&mut other.lists);
+    }
+
     /// The name of a column as a JSON string.
     #[inline]
     #[must_use]

@@ -3,6 +3,7 @@
 use crate::engine::SessionId;
 use crate::model::answer::Tier;
 use crate::model::key::StoreKey;
+use crate::model::time::Instant;
 use crate::service::Reply;
 
 /// A request as the host received it.
@@ -78,6 +79,8 @@ pub(super) enum Part {
     Registry,
     Health,
     Forward,
+    Ledger,
+    Retry(u32),
 }
 
 /// What a host can be told to do.
@@ -118,6 +121,17 @@ pub enum Task {
         /// The request.
         body: Vec<u8>,
     },
+    /// Tell the ledger of writes these marks, and ask what it has been told since.
+    Ledger {
+        /// The number of the last mark that is known here.
+        after: u64,
+        /// The marks, or nothing.
+        marks: Vec<u8>,
+        /// Their time, if the ledger's own is not later.
+        at: Instant,
+        /// For how long it needs to keep any mark, in milliseconds.
+        keep_millis: u64,
+    },
     /// Do nothing for as long as the order says, then tell [`Outcome::Waited`].
     Wait {
         /// Whether it is of use once its request is over; if not, it may be dropped then.
@@ -149,6 +163,9 @@ pub enum Outcome {
     Fetched(Result<OriginReply, FetchFailure>),
     /// Of a request that was passed on: the origin has begun to answer, or cannot.
     Forwarded,
+    /// Of a call to the ledger: in numbers of eight bytes, little-endian, its clock in milliseconds, the number of its last mark, and
+    /// the number and the time of the last mark that it had to drop before its time; then for each mark its time, its length and itself.
+    Heard(Option<Vec<u8>>),
     /// Of a wait.
     Waited,
 }
@@ -200,7 +217,21 @@ pub enum End {
         base: String,
     },
     /// With what came of [`Task::Forward`].
-    Forwarded,
+    Forwarded {
+        /// A header to add to it, by name and value.
+        notice: Option<(&'static str, &'static str)>,
+    },
     /// With a file of the page.
     Asset,
+}
+
+impl End {
+    /// The same, with one more header.
+    pub(super) fn with_notice(self, notice: (&'static str, &'static str)) -> End {
+        match self {
+            End::Reply(reply) => End::Reply(reply.with_header(notice)),
+            End::Forwarded { .. } => End::Forwarded { notice: Some(notice) },
+            other => other,
+        }
+    }
 }

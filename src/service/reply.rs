@@ -93,6 +93,12 @@ impl Reply {
         }
     }
 
+    /// The same, with one more header.
+    pub(super) fn with_header(mut self, (name, value): (&'static str, &'static str)) -> Reply {
+        self.headers.push(Header { name, value: value.into() });
+        self
+    }
+
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {

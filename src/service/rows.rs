@@ -15,6 +15,7 @@ use crate::protocol::columns;
 use crate::protocol::plan::{Naming, Plan, Planned};
 use crate::protocol::{feast, native};
 use crate::service::io::{End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket};
+use crate::service::ledger::Ledger;
 use crate::service::{Pending, Protocol, Reply, Service, refuse, reply};
 use crate::upstream::origin::{self, Table, Wanted};
 
@@ -82,11 +83,13 @@ impl Timings {
 }
 
 impl Service {
-    pub(super) fn serve_call(
+    /// Serves a request that began at `began` with what is known `now`.
+    pub(super) fn serve_known(
         &mut self,
         protocol: Protocol,
         call: Box<Call>,
         body: Cow<'_, [u8]>,
+        began: Instant,
         now: Instant,
     ) -> Step {
         let naming = match protocol {
@@ -95,7 +98,7 @@ impl Service {
         };
         let planned = if call.is_beyond_us { Planned::Forward } else { self.planner.plan(&call, &body, naming) };
         match planned {
-            Planned::Serve(plan) => self.serve_plan(protocol, call, body, plan, now),
+            Planned::Serve(plan) => self.serve_plan(protocol, call, body, plan, began, now),
             Planned::Forward => {
                 self.spare_call = Some(call);
                 self.leave_to_origin(protocol, &body, now)
@@ -109,20 +112,22 @@ impl Service {
         mut call: Box<Call>,
         body: Cow<'_, [u8]>,
         plan: Rc<Plan>,
+        began: Instant,
         now: Instant,
     ) -> Step {
-        let ask = match self.ask(protocol, &call, &body, &plan) {
+        let mut ask = match self.ask(protocol, &call, &body, &plan) {
             Ok(ask) => ask,
             Err(refusal) => {
                 self.spare_call = Some(call);
                 return refuse(protocol, &refusal, &body).into();
             }
         };
+        ask.waited_millis = now.millis_since(began);
         let ticket = self.next_ticket(now);
         match self.engine.begin(ticket.session(), ask, now) {
             Begun::Answered { ask, answer, is_due: false, route } => {
                 let timings = Timings::default();
-                let reply = self.reply(protocol, &call, &body, &plan, &answer, route, now, now, &timings);
+                let reply = self.reply(protocol, &call, &body, &plan, &answer, route, began, now, &timings);
                 self.spare_ask = Some(ask);
                 self.engine.recycle(answer);
                 self.spare_call = Some(call);
@@ -131,16 +136,16 @@ impl Service {
             Begun::Answered { ask, answer, is_due: true, route } => {
                 self.spare_call = Some(Box::new(call.successor()));
                 let timings = Timings::default();
-                let reply = self.reply(protocol, &call, &body, &plan, &answer, route, now, now, &timings);
+                let reply = self.reply(protocol, &call, &body, &plan, &answer, route, began, now, &timings);
                 let progress = self.engine.refresh(ticket.session(), ask, answer, route, now);
-                let mut waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, now);
+                let mut waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, began);
                 waiting.is_answered = true;
                 let step = self.go_on(ticket, waiting, progress, now);
                 Step { end: Some(End::Reply(reply)), ..step }
             }
             Begun::Waiting(route, progress) => {
                 self.spare_call = Some(Box::new(call.successor()));
-                let waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, now);
+                let waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, began);
                 self.go_on(ticket, waiting, progress, now)
             }
             Begun::Refused { ask, retry_seconds } => {
@@ -260,8 +265,7 @@ impl Service {
         self.go_on(ticket, waiting, progress, now)
     }
 
-    pub(super) fn wake_rows(&mut self, ticket: Ticket, now: Instant) -> Step {
-        let Some(waiting) = self.take_rows(ticket) else { return Step::default() };
+    pub(super) fn wake_rows(&mut self, ticket: Ticket, waiting: Box<Waiting>, now: Instant) -> Step {
         let progress = self.engine.wake(ticket.session(), now);
         self.go_on(ticket, waiting, progress, now)
     }
@@ -324,6 +328,7 @@ impl Service {
         }
         // Whatever the origin read, it read after it was asked: a value counts as fetched then, and never looks younger than it is.
         let began = self.engine.call_began(ticket.session(), call).unwrap_or(waiting.began);
+        let began = Instant(began.0.saturating_sub(self.ledger.as_ref().map_or(0, Ledger::spread)));
         let mut interner = core::mem::take(self.engine.interner());
         let rows = match self.engine.ask(ticket.session()) {
             Some(ask) => origin::rows(&table, plan, ask, &wanted, &mut interner, began),

@@ -1,7 +1,7 @@
 //! What the configuration means to the engine and the planner.
 
 use crate::cache::memory::Budget;
-use crate::config::{Config, Named, View};
+use crate::config::{Breaker, Config, Named, View};
 use crate::engine::breaker::BreakerSettings;
 use crate::engine::limiter::LimiterSettings;
 use crate::engine::router::RouterSettings;
@@ -58,13 +58,7 @@ pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
             soft_percent: deadlines.soft_percent,
             does_hedge: deadlines.hedging,
         },
-        breaker: BreakerSettings {
-            is_enabled: breaker.enabled,
-            window: breaker.window,
-            failure_percent: breaker.failure_percent,
-            open_millis: breaker.open_ms,
-            probes: breaker.probes,
-        },
+        breaker: breaker_settings(breaker),
         limiter: LimiterSettings { is_adaptive: load.adaptive_concurrency, max: load.max_origin_calls },
         has_adaptive_timeouts: deadlines.adaptive_timeouts,
         is_singleflight: config.singleflight.enabled,
@@ -72,6 +66,24 @@ pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
         max_sessions: load.max_waiting,
         seed,
     }
+}
+
+pub(super) fn breaker_settings(breaker: &Breaker) -> BreakerSettings {
+    BreakerSettings {
+        is_enabled: breaker.enabled,
+        window: breaker.window,
+        failure_percent: breaker.failure_percent,
+        open_millis: breaker.open_ms,
+        probes: breaker.probes,
+    }
+}
+
+/// The greatest age at which a value of any view may be served, in milliseconds.
+pub(super) fn longest_life(config: &Config) -> u64 {
+    let freshness = &config.freshness;
+    let views = config.views.iter().filter_map(|(_, view)| view.ttl_seconds);
+    let ttl = views.max().unwrap_or_default().max(freshness.ttl_seconds);
+    (ttl + freshness.grace_seconds.max(freshness.revalidate_seconds)).saturating_mul(1_000)
 }
 
 /// What the planner is told.

@@ -1,5 +1,5 @@
 //! Writes that pass through this service, and what they make of what is cached: as soon as a write is acknowledged, nothing
-//! that was fetched before it is served by this isolate.
+//! that was fetched before it is served by this isolate, nor, where there is a ledger, by any other within a bound.
 //!
 //! Rows are marked when the origin has answered and before the caller hears of it, whatever the answer was: a write that
 //! failed halfway may have written something.
@@ -28,9 +28,9 @@ pub(super) enum Change {
 /// What a write changes of one view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Changed {
-    view: String,
+    pub(super) view: String,
     /// The `alike` hashes of the rows' keys; `None` for all rows.
-    rows: Option<Vec<u64>>,
+    pub(super) rows: Option<Vec<u64>>,
 }
 
 impl Service {
@@ -58,7 +58,7 @@ impl Service {
             _ => Change::Everything,
         };
         self.apply(&change, now);
-        Step { end: Some(End::Forwarded), ..Step::default() }
+        self.tell(ticket, End::Forwarded { notice: None }, &change, now)
     }
 
     /// An operator's word that something was written past this service.
@@ -70,7 +70,9 @@ impl Service {
         match self.change_named(incoming.body) {
             Ok(change) => {
                 self.apply(&change, now);
-                Reply::json(200, Cow::Owned(describe(&change))).into()
+                let reply = Reply::json(200, Cow::Owned(describe(&change)));
+                let ticket = self.next_ticket(now);
+                self.tell(ticket, End::Reply(reply), &change, now)
             }
             Err(refusal) => Reply::problem(refusal.status(), problem::refusal(&refusal)).into(),
         }

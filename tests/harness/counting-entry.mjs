@@ -12,8 +12,8 @@ export * from "./index.js";
 
 const noCounts = () => ({ get: 0, bulkGet: 0, keysRead: 0, put: 0, delete: 0, list: 0, putKeys: [], readKeys: [] });
 
-/** The number of entries of each call. */
-const noShardCounts = () => ({ readShard: [], writeShard: [] });
+/** The number of entries of each call, and of bytes of each to the ledger. */
+const noShardCounts = () => ({ readShard: [], writeShard: [], tell: [] });
 
 let counts = noCounts();
 let shardCounts = noShardCounts();
@@ -88,6 +88,19 @@ const watchedShards = (namespace) => ({
 	},
 });
 
+const watchedLedger = (namespace) => ({
+	getByName(name) {
+		const ledger = namespace.getByName(name);
+		return {
+			async tell(after, marks, ...rest) {
+				shardCounts.tell.push(marks.byteLength);
+				await suffer("ledger");
+				return ledger.tell(after, marks, ...rest);
+			},
+		};
+	},
+});
+
 async function control(request) {
 	if (request.method === "GET") return Response.json(request.url.endsWith("/shards") ? shardCounts : counts);
 	if (request.method === "DELETE") {
@@ -104,7 +117,12 @@ let watchedEnv;
 export const direct = {
 	fetch(request, env, ctx) {
 		if (/\/__test\/(kv|shards)$/.test(request.url)) return control(request);
-		watchedEnv ??= { ...env, FEATURES: watched(env.FEATURES), STORAGE: watchedShards(env.STORAGE) };
+		watchedEnv ??= {
+			...env,
+			FEATURES: watched(env.FEATURES),
+			STORAGE: watchedShards(env.STORAGE),
+			LEDGER: watchedLedger(env.LEDGER),
+		};
 		return worker.fetch(request, watchedEnv, ctx);
 	},
 };

@@ -28,9 +28,9 @@ WebAssembly.Instance = function TrappingInstance(...args) {
 	return { exports: spoiled };
 };
 
-const { default: worker, StorageShard } = await import("./index.js");
+const { default: worker, Ledger, StorageShard } = await import("./index.js");
 
-export { StorageShard };
+export { Ledger, StorageShard };
 
 export const direct = {
 	async fetch(request, env, ctx) {

@@ -32,16 +32,18 @@ import { freePort, serve } from "../../scripts/lib/workerd.mjs";
  * @property {KvFault} [delete]
  * @property {KvFault} [list]
  * @property {KvFault} [shard] reads and writes of the storage tier
+ * @property {KvFault} [ledger] calls to the ledger
  * @property {{ text: string }} [value] what every stored value reads as
  *
  * @typedef {object} TestWorker
  * @property {string} url without a slash at the end
  * @property {number} port
+ * @property {{ url: string, post: TestWorker["post"] }[]} twins
  * @property {string[]} logs lines that the Worker and workerd printed
  * @property {(path: string, body: unknown, headers?: Record<string, string>) => Promise<Response>} post sends JSON (text and bytes as they are)
  * @property {() => Promise<KvCounts>} kvCounts needs `countKv`
- * @property {() => Promise<{ readShard: number[], writeShard: number[] }>} shardCounts the number of entries of each call of the storage
- *   tier; needs `countKv`
+ * @property {() => Promise<{ readShard: number[], writeShard: number[], tell: number[] }>} shardCounts the number of entries of each
+ *   call of the storage tier, and of bytes in each to the ledger; needs `countKv`
  * @property {() => Promise<void>} resetKv sets the counts to zero and ends all faults; needs `countKv`
  * @property {(faults: KvFaults) => Promise<void>} faultKv replaces the faults; needs `countKv`
  * @property {() => Promise<import("miniflare").KVNamespace>} kv the namespace itself, to look into or to spoil; its calls are not counted
@@ -58,6 +60,7 @@ import { freePort, serve } from "../../scripts/lib/workerd.mjs";
  * @param {string | false} [options.persist] a folder for the stores; without one, they are empty and end with the Worker
  * @param {number} [options.port] without it, a free one
  * @param {boolean} [options.countKv] puts the counting entry before the Worker
+ * @param {number} [options.twins] how many further Workers there are, in isolates of their own over the same stores
  * @param {boolean} [options.canTrap] puts the trapping entry before the Worker
  * @returns {Promise<TestWorker>}
  */
@@ -70,6 +73,7 @@ export async function startWorker({
 	port,
 	countKv = false,
 	canTrap = false,
+	twins = 0,
 } = {}) {
 	const file = readWranglerToml();
 	let config = file.vars?.[CONFIG_VARIABLE] ?? {};
@@ -82,11 +86,14 @@ export async function startWorker({
 		countKv || canTrap ? { name, contents: readFileSync(new URL(name, import.meta.url), "utf8") } : undefined;
 	const logs = [];
 	const wantedPort = port ?? (await freePort());
+	const twinPorts = [];
+	while (twinPorts.length < twins) twinPorts.push(await freePort());
 	const { url, miniflare, stop } = await serve({
 		vars: bindings,
 		port: wantedPort,
 		persist,
 		entry,
+		twinPorts,
 		onLog: (line) => logs.push(line),
 	});
 	const control = async (method, body, name = "kv") => {
@@ -94,10 +101,8 @@ export async function startWorker({
 		const response = await fetch(`${url}/__test/${name}`, { method, body });
 		return response.status === 204 ? undefined : response.json();
 	};
-	return {
+	const at = (url) => ({
 		url,
-		port: wantedPort,
-		logs,
 		post: (path, body, headers = {}) => {
 			const isRaw = typeof body === "string" || body instanceof Uint8Array;
 			return fetch(`${url}${path}`, {
@@ -106,6 +111,12 @@ export async function startWorker({
 				body: isRaw ? body : JSON.stringify(body),
 			});
 		},
+	});
+	return {
+		...at(url),
+		port: wantedPort,
+		logs,
+		twins: twinPorts.map((twin) => at(url.replace(`:${wantedPort}`, `:${twin}`))),
 		kvCounts: () => control("GET"),
 		shardCounts: () => control("GET", undefined, "shards"),
 		resetKv: () => control("DELETE"),

@@ -159,7 +159,7 @@ fn judge(world: &World, asked: &Asked, wrote: &[Wrote], oldest: u64) -> String {
                 let is_known = acknowledged.answer.is_some() && acknowledged.ended <= request.began;
                 if is_known && write.ids.contains(id) {
                     assert!(
-                        computed > acknowledged.ended,
+                        computed > acknowledged.written,
                         "{feature} of {id} is from before a write that was acknowledged"
                     );
                 }

@@ -21,6 +21,7 @@ mod feast;
 mod flights;
 mod histories;
 mod input;
+mod isolates;
 mod native;
 mod patterns;
 mod rows;

@@ -295,6 +295,38 @@ fn the_storage_tier() {
     );
 }
 
+/// Whether a write is seen by another isolate, after so many milliseconds.
+fn is_seen_elsewhere(mut world: World, millis: u64) -> bool {
+    world.origin = Origin::Tells;
+    let other = world.add_isolate(0);
+    world.go_to(other);
+    let before = world.feast(&request(&["score"], [1])).text;
+    world.run_for(10);
+    world.go_to(0);
+    world.call("POST", "/push", b"of which nothing is known");
+    world.run_for(millis);
+    world.go_to(other);
+    world.feast(&request(&["score"], [1])).text != before
+}
+
+#[test]
+fn the_ledger_of_writes() {
+    assert_switch(
+        |config| (config.l3.enabled, config.writes.visible_within_ms) = (true, 0),
+        |config| config.writes.ledger = false,
+        |world| is_seen_elsewhere(world, 0),
+    );
+}
+
+#[test]
+fn the_bound_within_which_writes_are_seen() {
+    assert_switch(
+        |config| (config.l3.enabled, config.writes.visible_within_ms) = (true, 100),
+        |config| config.writes.visible_within_ms = 10_000,
+        |world| is_seen_elsewhere(world, 101),
+    );
+}
+
 #[test]
 fn the_interval_between_two_writes_of_a_key() {
     assert_switch(

@@ -40,6 +40,52 @@ enum Event {
     Timer(OrderId, Ticket),
     /// A request is told by another that it may go on.
     Woken(Ticket),
+    /// Something reaches the ledger, whose answer is waited for until a time.
+    Arrives(OrderId, Ticket, u64, Told),
+}
+
+/// What the ledger is told.
+#[derive(Debug)]
+struct Told {
+    after: u64,
+    marks: Vec<u8>,
+    at: u64,
+}
+
+/// The ledger of writes, whose clock is the world's.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// The time and the content of each mark.
+    pub(crate) marks: Vec<(u64, Vec<u8>)>,
+    /// How many of them it no longer has.
+    pub(crate) dropped: usize,
+    /// How many calls reached it.
+    pub(crate) calls: usize,
+    pub(crate) is_down: bool,
+    /// How long the way to it takes, and the way back, in milliseconds.
+    pub(crate) millis: u64,
+    /// By how much the next calls reach it later.
+    pub(crate) late: VecDeque<u64>,
+}
+
+impl Ledger {
+    fn tell(&mut self, now: u64, Told { after, marks, at }: Told) -> Vec<u8> {
+        self.calls += 1;
+        if !marks.is_empty() && !self.is_down {
+            self.marks.push((now.max(at), marks));
+        }
+        let dropped_at = self.marks[..self.dropped].iter().map(|(at, _)| *at).max().unwrap_or_default();
+        let mut answer = Vec::new();
+        for number in [now, self.marks.len() as u64, self.dropped as u64, dropped_at] {
+            answer.extend_from_slice(&number.to_le_bytes());
+        }
+        for (at, mark) in self.marks.iter().skip(self.dropped.max(after as usize)) {
+            answer.extend_from_slice(&at.to_le_bytes());
+            answer.extend_from_slice(&(mark.len() as u64).to_le_bytes());
+            answer.extend_from_slice(mark);
+        }
+        answer
+    }
 }
 
 /// A request as its caller and its host see it.
@@ -47,6 +93,8 @@ enum Event {
 pub(crate) struct Request {
     pub(crate) began: u64,
     pub(crate) ended: u64,
+    /// When the origin answered to it, if it is a write.
+    pub(crate) written: u64,
     pub(crate) answer: Option<Answer>,
     /// Whether its host was dropped: nothing is done or told for it any more.
     pub(crate) is_lost: bool,
@@ -83,9 +131,9 @@ pub(crate) struct World {
     /// The most calls to the origin that were under way at one time.
     pub(crate) most_calls: usize,
     calls: usize,
-    by_ticket: HashMap<Ticket, usize>,
-    /// What will happen, by time and by the order in which it was found out.
-    events: BTreeMap<(u64, u64), Event>,
+    by_ticket: HashMap<(usize, Ticket), usize>,
+    /// What will happen in which isolate, by time and by the order in which it was found out.
+    events: BTreeMap<(u64, u64), (usize, Event)>,
     next_event: u64,
     /// What goes wrong by chance.
     pub(crate) chaos: Option<Chaos>,
@@ -93,6 +141,12 @@ pub(crate) struct World {
     pub(crate) written: BTreeMap<String, u64>,
     /// Whether there was another isolate before this one, whose writes this one does not know of.
     has_restarted: bool,
+    /// The isolate that `service` is, and how far its clock is ahead.
+    isolate: usize,
+    skew: i64,
+    /// The other isolates.
+    elsewhere: BTreeMap<usize, (Service, i64)>,
+    pub(crate) ledger: Ledger,
 }
 
 #[derive(Clone, Debug)]
@@ -170,7 +224,30 @@ impl World {
             chaos: None,
             written: BTreeMap::new(),
             has_restarted: false,
+            isolate: 0,
+            skew: 0,
+            elsewhere: BTreeMap::new(),
+            ledger: Ledger::default(),
         }
+    }
+
+    /// Another isolate beside those that there are, whose clock is so far ahead; its number.
+    pub(crate) fn add_isolate(&mut self, skew: i64) -> usize {
+        let number = self.elsewhere.len() + 1;
+        self.elsewhere.insert(number, (Service::new(self.service.config().clone(), 8 + number as u64), skew));
+        self.has_restarted = true;
+        number
+    }
+
+    /// Makes `service` the isolate of that number.
+    pub(crate) fn go_to(&mut self, isolate: usize) {
+        let Some((service, skew)) = self.elsewhere.remove(&isolate) else { return };
+        let here = (core::mem::replace(&mut self.service, service), core::mem::replace(&mut self.skew, skew));
+        self.elsewhere.insert(core::mem::replace(&mut self.isolate, isolate), here);
+    }
+
+    fn clock(&self) -> Instant {
+        Instant(self.now.checked_add_signed(self.skew).unwrap())
     }
 
     /// A world whose origin is an HTTP server.
@@ -186,7 +263,8 @@ impl World {
     pub(crate) fn restart(&mut self) {
         self.service = Service::new(self.service.config().clone(), 8);
         self.has_restarted = true;
-        self.events.clear();
+        self.events.retain(|_, (isolate, _)| *isolate != self.isolate);
+        self.by_ticket.retain(|(isolate, _), _| *isolate != self.isolate);
         self.calls = 0;
     }
 
@@ -233,7 +311,7 @@ impl World {
         self.requests.push(Request { began: self.now, ..Request::default() });
         let request = self.requests.len() - 1;
         let incoming = Incoming { method, path, body, has_authorization: false, is_operator: true };
-        let step = self.service.begin(incoming, Instant(self.now));
+        let step = self.service.begin(incoming, self.clock());
         self.take(request, step, true);
         request
     }
@@ -249,7 +327,7 @@ impl World {
     /// Lets everything happen that will, until no request is under way, and none goes on behind its answer.
     pub(crate) fn run(&mut self) {
         while self.requests.iter().any(|request| request.answer.is_none() && !request.is_lost)
-            || self.events.values().any(|event| !matches!(event, Event::Timer(..)))
+            || self.events.values().any(|(_, event)| !matches!(event, Event::Timer(..)))
             || self.service.engine().sessions() > 0
         {
             if !self.happen(u64::MAX) {
@@ -280,34 +358,56 @@ impl World {
         let Some((&(at, number), _)) = self.events.first_key_value().filter(|((at, _), _)| *at <= until) else {
             return false;
         };
-        let event = self.events.remove(&(at, number)).unwrap();
+        let (isolate, event) = self.events.remove(&(at, number)).unwrap();
         self.now = self.now.max(at);
-        let (Event::Done(_, ticket, _) | Event::Timer(_, ticket) | Event::Woken(ticket)) = &event;
-        let request = self.by_ticket[ticket];
+        let before = self.isolate;
+        self.go_to(isolate);
+        self.let_happen(event);
+        self.go_to(before);
+        true
+    }
+
+    fn let_happen(&mut self, event: Event) {
+        let (Event::Done(_, ticket, _)
+        | Event::Timer(_, ticket)
+        | Event::Woken(ticket)
+        | Event::Arrives(_, ticket, ..)) = &event;
+        let request = self.by_ticket[&(self.isolate, *ticket)];
         if matches!(&event, Event::Done(_, _, Outcome::Fetched(_))) {
             self.calls -= 1;
         }
-        if self.requests[request].is_lost {
-            return true;
+        if self.requests[request].is_lost && !matches!(event, Event::Arrives(..)) {
+            return;
         }
-        let now = Instant(self.now);
+        let now = self.clock();
         let step = match event {
-            Event::Done(id, _, outcome) => self.service.complete(id, outcome, now),
+            Event::Done(id, _, outcome) => {
+                if matches!(outcome, Outcome::Forwarded) {
+                    self.requests[request].written = self.now;
+                }
+                self.service.complete(id, outcome, now)
+            }
+            Event::Arrives(id, ticket, until, told) => {
+                let answer = Some(self.ledger.tell(self.now, told)).filter(|_| !self.ledger.is_down);
+                let back = self.now + self.ledger.millis;
+                let answer = answer.filter(|_| back <= until);
+                let at = if answer.is_some() { back } else { until };
+                return self.plan(at, Event::Done(id, ticket, Outcome::Heard(answer)));
+            }
             Event::Timer(id, _) => self.service.complete(id, Outcome::Waited, now),
             Event::Woken(ticket) => self.service.wake(ticket, now),
         };
         self.take(request, step, false);
-        true
     }
 
     fn plan(&mut self, at: u64, event: Event) {
         self.next_event += 1;
-        self.events.insert((at, self.next_event), event);
+        self.events.insert((at, self.next_event), (self.isolate, event));
     }
 
     fn take(&mut self, request: usize, step: Step, is_immediate: bool) {
         if let Some(ticket) = step.ticket {
-            self.by_ticket.insert(ticket, request);
+            self.by_ticket.insert((self.isolate, ticket), request);
         }
         for order in step.orders {
             self.perform(request, order);
@@ -330,7 +430,10 @@ impl World {
                 answer
             }
             End::Forward { base } => Answer { status: FORWARDED, text: base, headers: BTreeMap::new(), is_immediate },
-            End::Forwarded => Answer { status: FORWARDED, text: String::new(), headers: BTreeMap::new(), is_immediate },
+            End::Forwarded { notice } => {
+                let headers = notice.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                Answer { status: FORWARDED, text: String::new(), headers, is_immediate }
+            }
             End::Asset => Answer { status: 298, text: String::new(), headers: BTreeMap::new(), is_immediate },
         };
         assert!(self.requests[request].answer.is_none(), "two ends");
@@ -342,7 +445,7 @@ impl World {
     fn perform(&mut self, request: usize, order: Order) {
         let Order { id, task, timeout_millis } = order;
         let ticket = id.ticket();
-        self.by_ticket.entry(ticket).or_insert(request);
+        self.by_ticket.entry((self.isolate, ticket)).or_insert(request);
         let mut is_l3 = false;
         let (takes, outcome) = match task {
             Task::ReadStore { tier: Tier::L3, shard, keys } => {
@@ -386,6 +489,12 @@ impl World {
             }
             Task::Forward { .. } => {
                 self.plan(self.now + self.origin_millis, Event::Done(id, ticket, Outcome::Forwarded));
+                return;
+            }
+            Task::Ledger { after, marks, at, keep_millis: _ } => {
+                let told = Told { after, marks, at: at.0 };
+                let arrives = self.now + self.ledger.millis + self.ledger.late.pop_front().unwrap_or_default();
+                self.plan(arrives, Event::Arrives(id, ticket, self.now + timeout_millis, told));
                 return;
             }
             Task::Wait { .. } => {
