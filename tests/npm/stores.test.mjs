@@ -1,0 +1,224 @@
+// The ready stores: Redis on a real redis-server, one and a cluster, by both clients; unstorage's drivers; Workers KV and the Cache API in
+// workerd.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { Cluster, Redis } from "ioredis";
+import { Miniflare } from "miniflare";
+import { createClient, createCluster } from "redis";
+import { createStorage } from "unstorage";
+import fsDriver from "unstorage/drivers/fs";
+import memoryDriver from "unstorage/drivers/memory";
+import { kvStore } from "../../build/package/dist/kv.js";
+import { createEngine } from "../../build/package/dist/node.js";
+import { redisStore } from "../../build/package/dist/redis.js";
+import { unstorageStore } from "../../build/package/dist/unstorage.js";
+import { range } from "../harness/features.mjs";
+import { namingOrigin, until } from "./harness.mjs";
+import { startCluster, startRedis } from "./redis.mjs";
+
+const signal = new AbortController().signal;
+const entries = (count) => range(count).map((number) => [`key:${number}`, Uint8Array.of(number % 256, 0, 255, 10)]);
+
+/** What every store does: bytes come back as they were, for the keys that it has, in the order asked. */
+async function keepsBytes(store) {
+	const kept = entries(100);
+	await store.setMany(kept, { ttl: 60, signal });
+	const keys = [...kept.map(([key]) => key), "none"].reverse();
+	const found = await store.getMany(keys, { signal });
+	assert.equal(found.length, 101);
+	assert.ok(found[0] === null || found[0] === undefined);
+	for (const [at, [, value]] of kept.toReversed().entries()) {
+		assert.deepEqual(new Uint8Array(found[at + 1]), value);
+	}
+}
+
+/** A second engine reads what the first has written. */
+async function sharesRows(store) {
+	const request = { entity_ids: range(150).map(String), feature_names: ["score"] };
+	const first = await createEngine({ l2: store, origin: namingOrigin() });
+	await first.serve(request);
+	await first.close();
+	const origin = namingOrigin();
+	const second = await createEngine({ l2: store, origin });
+	const answer = await second.serve(request);
+	await second.close();
+	assert.equal(answer.cache_stats.l2_hits, 150);
+	assert.equal(answer.features[149].score, "score of 149");
+	assert.equal(origin.calls.length, 0);
+}
+
+const CLIENTS = {
+	ioredis: {
+		one: async (port) => {
+			const client = new Redis({ port, host: "127.0.0.1", maxRetriesPerRequest: 1 });
+			client.on("error", () => {});
+			return [client, () => client.disconnect()];
+		},
+		cluster: async (ports) => {
+			const client = new Cluster(ports.map((port) => ({ host: "127.0.0.1", port })));
+			return [client, () => client.disconnect()];
+		},
+	},
+	"node-redis": {
+		one: async (port) => {
+			const client = createClient({ url: `redis://127.0.0.1:${port}`, socket: { connectTimeout: 1_000 } });
+			client.on("error", () => {});
+			await client.connect();
+			return [client, () => client.destroy()];
+		},
+		cluster: async (ports) => {
+			const client = createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })) });
+			await client.connect();
+			return [client, () => client.destroy()];
+		},
+	},
+};
+
+for (const [name, connect] of Object.entries(CLIENTS)) {
+	describe(`Redis by ${name}`, () => {
+		let server;
+		let client;
+		let disconnect;
+
+		before(async () => {
+			server = await startRedis();
+			[client, disconnect] = await connect.one(server.port);
+		});
+		after(async () => {
+			disconnect();
+			await server.stop();
+		});
+
+		test("keeps bytes, for their time to live", async () => {
+			await keepsBytes(redisStore(client));
+			const left = await server.call("TTL", "key:0");
+			assert.ok(left > 50 && left <= 60, `${left} s`);
+		});
+
+		test("is read and written by engines", async () => {
+			await sharesRows(redisStore(client));
+		});
+
+		test("reads 100 rows by one command, and writes them in one pipeline", async () => {
+			const store = redisStore(client);
+			const kept = entries(100);
+			const before = await server.counts();
+			await store.setMany(kept, { ttl: 60, signal });
+			const written = await server.counts();
+			await store.getMany(
+				kept.map(([key]) => key),
+				{ signal },
+			);
+			const read = await server.counts();
+			assert.equal(written.set - before.set, 100);
+			// What the server took in one go, it read from its socket at once or nearly so.
+			assert.ok(written.reads - before.reads <= 5, `${written.reads - before.reads} reads of the socket`);
+			assert.deepEqual([read.mget - written.mget, read.get - written.get], [1, 0]);
+		});
+
+		test("a server that pauses or is gone costs its own share alone, and is used again when it is back", async () => {
+			const config = { l2: { timeout_ms: 100 }, breaker: { enabled: false }, l1: { max_entries: 1 } };
+			const engine = await createEngine({ l2: redisStore(client), origin: namingOrigin(), config });
+			const serve = async (id) => {
+				const { features, cache_stats: stats } = await engine.serve({
+					entity_ids: [id, "other"],
+					feature_names: ["score"],
+				});
+				assert.equal(features[id].score, `score of ${id}`);
+				return stats.l2_hits;
+			};
+			await serve("x");
+			await server.call("CLIENT", "PAUSE", "1500", "ALL");
+			const began = Date.now();
+			assert.equal(await serve("x"), 0);
+			assert.ok(Date.now() - began < 1_200, `${Date.now() - began} ms`);
+			await until(async () => (await serve("x")) > 0);
+			await server.stop();
+			assert.equal(await serve("y"), 0);
+			await server.start();
+			await until(async () => (await serve("z")) > 0);
+			await engine.close();
+		});
+	});
+
+	describe(`a Redis cluster by ${name}`, () => {
+		let cluster;
+		let client;
+		let disconnect;
+
+		before(async () => {
+			cluster = await startCluster(3);
+			[client, disconnect] = await connect.cluster(cluster.ports);
+		});
+		after(async () => {
+			disconnect?.();
+			await cluster.stop();
+		});
+
+		test("keeps bytes, on all its servers", async () => {
+			await keepsBytes(redisStore(client));
+			const sizes = await cluster.sizes();
+			assert.ok(
+				sizes.every((size) => size > 10),
+				String(sizes),
+			);
+		});
+
+		test("is read and written by engines", async () => {
+			await sharesRows(redisStore(client));
+		});
+	});
+}
+
+test("what is no client of Redis is refused", () => {
+	assert.throws(() => redisStore({}), TypeError);
+});
+
+describe("unstorage", () => {
+	const folder = mkdtempSync(join(tmpdir(), "featheredge-unstorage-"));
+	after(() => rmSync(folder, { recursive: true, force: true }));
+	const drivers = { "file system": () => fsDriver({ base: folder }), memory: () => memoryDriver() };
+
+	for (const [name, driver] of Object.entries(drivers)) {
+		test(`keeps bytes and rows by its ${name} driver`, async () => {
+			const store = unstorageStore(createStorage({ driver: driver() }));
+			await keepsBytes(store);
+			await sharesRows(store);
+		});
+	}
+});
+
+describe("in workerd", () => {
+	let miniflare;
+	before(async () => {
+		miniflare = new Miniflare({
+			cf: false,
+			workers: [
+				{
+					name: "w",
+					modules: true,
+					script: "export default {};",
+					compatibilityDate: "2026-04-01",
+					kvNamespaces: { FEATURES: "f" },
+				},
+			],
+		});
+		await miniflare.ready;
+	});
+	after(() => miniflare.dispose());
+
+	test("Workers KV keeps bytes and rows, in the form of the Worker", async () => {
+		const namespace = await miniflare.getKVNamespace("FEATURES");
+		const store = kvStore(namespace);
+		await sharesRows(store);
+		await store.setMany([["k", Uint8Array.of(0, 255)]], { ttl: 1, signal });
+		assert.equal(await namespace.get("k"), "AP8=");
+		await namespace.put("rubbish", "not base64!");
+		const found = await store.getMany(["rubbish", "k", "none"], { signal });
+		assert.deepEqual(found, [undefined, Uint8Array.of(0, 255), undefined]);
+	});
+});
