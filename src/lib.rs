@@ -8,11 +8,12 @@
 //! | 6 | `host` | Cloudflare or JavaScript; moves bytes and decides nothing |
 //! | 5 | [`service`] | bytes in, I/O orders out, bytes in, a reply out |
 //! | 4 | [`engine`] | the decisions |
-//! | 3 | [`protocol`] and above it [`upstream`], [`cache`], [`observe`] | JSON; what keeps rows; what is measured |
+//! | 3 | [`protocol`] and above it [`upstream`] and [`columns`], [`cache`], [`observe`] | JSON; what keeps rows; what is measured |
 //! | 2 | [`model`] | keys, values, rows |
 //! | 1 | [`config`] | what is set |
 
 pub use cache;
+pub use columns;
 pub use config;
 pub use learn;
 pub use model;

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 use hashbrown::HashMap;
 
+#[cfg(not(feature = "worker"))]
+use crate::columns::Vectors;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::model::refusal::Refusal;
@@ -15,7 +17,7 @@ use crate::model::request::Ask;
 use crate::model::time::Instant;
 use crate::protocol::call::Call;
 #[cfg(not(feature = "worker"))]
-use crate::protocol::columns::{Numbers, Vectors};
+use crate::protocol::native::Numbers;
 use crate::protocol::native::{self, Options};
 use crate::protocol::plan::Planner;
 use crate::protocol::sheet::Sheet;
@@ -161,7 +163,7 @@ impl Service {
         }
     }
 
-    /// Begins a request of the native API at `now`, to be answered in [columns](crate::protocol::columns) of `numbers`.
+    /// Begins a request of the native API at `now`, to be answered in [columns](crate::columns) of `numbers`.
     #[cfg(not(feature = "worker"))]
     pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Instant) -> Step {
         self.serve(Protocol::Native(Options::default().in_columns(Some(numbers))), body, now)

@@ -11,7 +11,7 @@ use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 use crate::config::Config;
 use crate::model::key::StoreKey;
 use crate::model::time::Instant;
-use crate::protocol::columns::Numbers;
+use crate::protocol::native::Numbers;
 use crate::service::{
     End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Reply, Service, Step, Task, Ticket,
 };

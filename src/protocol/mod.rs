@@ -4,8 +4,6 @@
 //! Its invariant: what it accepts, it has understood; what it does not understand goes to the origin as it came.
 
 pub mod call;
-pub mod columns;
-pub mod decimal;
 pub mod feast;
 pub mod json;
 pub mod lists;

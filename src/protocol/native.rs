@@ -3,7 +3,6 @@
 //! Unlike Feast's contract it is ours alone, so what it does not know it refuses.
 
 use crate::call::{Call, Span};
-use crate::columns::Numbers;
 use crate::feast::{Seen, string_span};
 use crate::json::{Cursor, Decimal, Kind};
 use crate::plan::Plan;
@@ -23,6 +22,17 @@ pub struct Include {
     age: bool,
     tier: bool,
     event_timestamp: bool,
+}
+
+/// How numbers are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbers {
+    /// Whether numbers that stand alone are `f32`.
+    pub are_scalars_narrow: bool,
+    /// Whether the elements of vectors are `f32`.
+    pub are_vectors_narrow: bool,
+    /// Reads a number that is too long for exact arithmetic on 64 bits.
+    pub read_long: fn(&str) -> f64,
 }
 
 /// What a native request says beside what it asks for.

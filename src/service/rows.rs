@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+#[cfg(not(feature = "worker"))]
+use crate::columns;
 use crate::engine::{self, Begun, Fetch, Progress, Route};
 use crate::model::answer::{Answer, OriginFailure, Tier};
 use crate::model::refusal::Refusal;
@@ -10,8 +12,6 @@ use crate::model::request::{Ask, Consistency, Priority};
 use crate::model::row::Row;
 use crate::model::time::Instant;
 use crate::protocol::call::Call;
-#[cfg(not(feature = "worker"))]
-use crate::protocol::columns;
 use crate::protocol::plan::{Naming, Plan, Planned};
 use crate::protocol::{feast, native};
 use crate::service::io::{End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket};

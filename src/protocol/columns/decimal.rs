@@ -11,7 +11,7 @@ const MAX_POWER: i64 = 27;
 
 /// `±digits × 10^power`, or a text of more digits than that holds.
 #[derive(Clone, Copy, Debug)]
-pub struct Decimal {
+pub(crate) struct Decimal {
     is_negative: bool,
     digits: Option<u64>,
     power: i64,
@@ -19,7 +19,7 @@ pub struct Decimal {
 
 /// Reads a JSON number; `None` where it is none.
 #[must_use]
-pub fn parse(text: &[u8]) -> Option<Decimal> {
+pub(crate) fn parse(text: &[u8]) -> Option<Decimal> {
     let (is_negative, text) = match text {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),
@@ -55,7 +55,7 @@ pub fn parse(text: &[u8]) -> Option<Decimal> {
 impl Decimal {
     /// The nearest number, if this can tell.
     #[must_use]
-    pub fn to_f64(self) -> Option<f64> {
+    pub(crate) fn to_f64(self) -> Option<f64> {
         let rounded = self.round(53)?;
         let sign = u64::from(self.is_negative) << 63;
         let bits = match rounded {
@@ -67,7 +67,7 @@ impl Decimal {
 
     /// The nearest number, if this can tell.
     #[must_use]
-    pub fn to_f32(self) -> Option<f32> {
+    pub(crate) fn to_f32(self) -> Option<f32> {
         let rounded = self.round(24)?;
         let sign = u32::from(self.is_negative) << 31;
         let bits = match rounded {

@@ -14,22 +14,12 @@ use std::rc::{Rc, Weak};
 
 use hashbrown::HashMap;
 
-use crate::decimal;
-use crate::native::Reply;
-use crate::sheet::Sheet;
 use model::row::{Row, Slot};
 use model::value::{Cell, Status};
+use protocol::native::{Numbers, Reply};
+use protocol::sheet::Sheet;
 
-/// How numbers are wanted.
-#[derive(Clone, Copy, Debug)]
-pub struct Numbers {
-    /// Whether numbers that stand alone are `f32`.
-    pub are_scalars_narrow: bool,
-    /// Whether the elements of vectors are `f32`.
-    pub are_vectors_narrow: bool,
-    /// Reads a number that is too long for [`decimal`]: some in a million, and not worth a table of 10 KB here.
-    pub read_long: fn(&str) -> f64,
-}
+mod decimal;
 
 /// Vectors of rows in memory as they were parsed before: parsing one takes a hundred times as long as copying it.
 /// A row never changes, so they hold for as long as it does.

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { paths } from "../../scripts/lib/root.mjs";
+import { pack } from "./project.mjs";
+
+const gzipped = (...names) =>
+	names.reduce((sum, name) => sum + gzipSync(readFileSync(join(paths.package, "dist", name)), { level: 9 }).length, 0);
+
+test("the package stays small: what a host loads, and what npm downloads", async (t) => {
+	const sizes = {
+		"JavaScript, gzipped": [gzipped("engine.js", "node.js"), 15 * 1024],
+		"wasm, gzipped": [gzipped("featheredge.wasm"), 180 * 1024],
+	};
+	for (const [what, [size, limit]] of Object.entries(sizes)) {
+		t.diagnostic(`${what}: ${(size / 1024).toFixed(1)} KB of ${limit / 1024}`);
+		assert.ok(size <= limit, `${what}: ${size} bytes`);
+	}
+	t.diagnostic(`tarball: ${(statSync(await pack()).size / 1024).toFixed(1)} KB`);
+});
+
+test("the package has no dependencies but optional peers", () => {
+	const manifest = JSON.parse(readFileSync(join(paths.package, "package.json"), "utf8"));
+	assert.equal(manifest.dependencies, undefined);
+	const peers = Object.keys(manifest.peerDependencies);
+	assert.ok(peers.every((peer) => manifest.peerDependenciesMeta[peer].optional));
+});
