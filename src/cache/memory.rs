@@ -1,13 +1,15 @@
-//! L1: the rows in this isolate's or process's memory, least recently used out first, within a budget of bytes.
+//! L1: the rows in this isolate's or process's memory, within a budget of rows and bytes; which of them make room is a policy's to
+//! say.
 //!
 //! A row is found by one 64-bit hash, and its full key is compared before it is handed out: two keys with one hash
 //! displace, and never answer for, one another.
 
-use core::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
-use lru::LruCache;
+use hashbrown::HashTable;
 
+use crate::policy::{Eviction, Policy};
+use crate::queue::{At, NO_QUEUE, Places, Queue};
 use model::key::Space;
 use model::row::Row;
 
@@ -23,8 +25,14 @@ pub struct Budget {
 /// The rows held in memory.
 #[derive(Debug)]
 pub struct Memory {
-    rows: LruCache<u64, Rc<Row>, BuildHasherDefault<Identity>>,
+    /// By the rows' hashes, which are taken for what they are.
+    index: HashTable<At>,
+    places: Places,
+    policy: Box<dyn Policy>,
+    /// Rows that nobody has asked for yet, the oldest first: they make room before all others.
+    cold: Queue,
     budget: Budget,
+    rows: usize,
     bytes: usize,
     evictions: u64,
 }
@@ -32,53 +40,98 @@ pub struct Memory {
 impl Memory {
     /// An empty cache.
     #[must_use]
-    pub fn new(budget: Budget) -> Memory {
-        Memory { rows: LruCache::unbounded_with_hasher(BuildHasherDefault::default()), budget, bytes: 0, evictions: 0 }
+    pub fn new(budget: Budget, eviction: Eviction) -> Memory {
+        Memory {
+            index: HashTable::new(),
+            places: Places::default(),
+            policy: eviction.policy(),
+            cold: Queue::new(0),
+            budget,
+            rows: 0,
+            bytes: 0,
+            evictions: 0,
+        }
     }
 
-    /// The row of `entity` in `space`, whose hash is `hash`; it becomes the most recently used.
+    /// The row of `entity` in `space`, whose hash is `hash`; it counts as used.
     #[inline]
     pub fn get(&mut self, hash: u64, space: &Rc<Space>, entity: &[u8]) -> Option<&Rc<Row>> {
-        self.rows.get(&hash).filter(|row| row.is_of(space, entity))
+        let at = self.find(hash)?;
+        let place = self.places.at(at)?;
+        if !place.row.as_ref()?.is_of(space, entity) {
+            return None;
+        }
+        if self.cold.has(place) {
+            self.cold.remove(&mut self.places, at);
+            self.policy.admit(&mut self.places, at);
+        } else {
+            self.policy.touch(&mut self.places, at);
+        }
+        self.places.at(at)?.row.as_ref()
     }
 
-    /// Keeps `row`, in the place of an older one of its key, and lets go of the rows that were not used for longest.
+    /// Keeps `row`, in the place of an older one of its key; others make room where they must.
     ///
     /// A row that is larger than the whole budget is not kept.
     pub fn put(&mut self, hash: u64, row: Rc<Row>) {
-        let size = row.size();
-        if size > self.budget.bytes || self.budget.entries == 0 {
+        if !self.can_hold(&row) {
             self.remove(hash);
             return;
         }
-        self.bytes += size;
-        if let Some(displaced) = self.rows.put(hash, row) {
-            self.bytes = self.bytes.saturating_sub(displaced.size());
+        let at = self.place(hash);
+        let is_known = self.set(at, row);
+        if !is_known {
+            self.policy.admit(&mut self.places, at);
         }
-        while self.bytes > self.budget.bytes || self.rows.len() > self.budget.entries {
-            let Some((_, evicted)) = self.rows.pop_lru() else { break };
-            self.bytes = self.bytes.saturating_sub(evicted.size());
-            self.evictions += 1;
+        while self.is_over() {
+            let Some(at) = self.oldest_cold().or_else(|| self.policy.evict(&mut self.places)) else { break };
+            self.evict(at);
+        }
+        while let Some(at) = self.policy.forget(&mut self.places) {
+            self.free(at);
+        }
+    }
+
+    /// Keeps `row`, which nobody has asked for yet, where there is room beside those that somebody has; of its kind, the oldest make
+    /// room. It takes the place of an older one of its key.
+    pub fn put_cold(&mut self, hash: u64, row: Rc<Row>) {
+        if !self.can_hold(&row) {
+            return;
+        }
+        let at = self.place(hash);
+        let is_known = self.set(at, row);
+        if !is_known {
+            self.policy.remove(&mut self.places, at);
+            self.cold.push(&mut self.places, at);
+        }
+        while self.is_over() {
+            let Some(at) = self.oldest_cold() else { break };
+            self.evict(at);
         }
     }
 
     /// Lets go of the row with that hash.
     pub fn remove(&mut self, hash: u64) {
-        if let Some(removed) = self.rows.pop(&hash) {
-            self.bytes = self.bytes.saturating_sub(removed.size());
+        let Some(at) = self.find(hash) else { return };
+        if self.places.at(at).is_some_and(|place| self.cold.has(place)) {
+            self.cold.remove(&mut self.places, at);
+        } else {
+            self.policy.remove(&mut self.places, at);
         }
+        self.take(at);
+        self.free(at);
     }
 
     /// How many rows are held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.rows
     }
 
     /// Whether no row is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.rows == 0
     }
 
     /// How many bytes the rows hold.
@@ -92,26 +145,71 @@ impl Memory {
     pub fn evictions(&self) -> u64 {
         self.evictions
     }
-}
 
-/// Takes the keys for what they are: hashes already.
-#[derive(Clone, Copy, Debug, Default)]
-struct Identity(u64);
+    fn can_hold(&self, row: &Row) -> bool {
+        row.size() <= self.budget.bytes && self.budget.entries > 0
+    }
 
-impl Hasher for Identity {
-    fn write(&mut self, bytes: &[u8]) {
-        // Only `write_u64` is called for keys of type `u64`; this keeps the type honest for any other.
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+    fn is_over(&self) -> bool {
+        self.bytes > self.budget.bytes || self.rows > self.budget.entries
+    }
+
+    #[inline]
+    fn find(&self, hash: u64) -> Option<At> {
+        self.index.find(hash, |&at| self.places.hash(at) == hash).copied()
+    }
+
+    /// The place of that hash, or a new one.
+    fn place(&mut self, hash: u64) -> At {
+        if let Some(at) = self.find(hash) {
+            return at;
+        }
+        let at = self.places.insert(hash);
+        self.index.insert_unique(hash, at, |&at| self.places.hash(at));
+        at
+    }
+
+    /// Puts a row in its place; whether one was there.
+    fn set(&mut self, at: At, row: Rc<Row>) -> bool {
+        let size = row.size();
+        let is_known = self.take(at);
+        if let Some(place) = self.places.at_mut(at) {
+            place.row = Some(row);
+            self.rows += 1;
+            self.bytes += size;
+        }
+        is_known
+    }
+
+    /// Takes the row from its place; whether one was there.
+    fn take(&mut self, at: At) -> bool {
+        let Some(row) = self.places.at_mut(at).and_then(|place| place.row.take()) else { return false };
+        self.rows -= 1;
+        self.bytes = self.bytes.saturating_sub(row.size());
+        true
+    }
+
+    fn oldest_cold(&mut self) -> Option<At> {
+        let at = self.cold.first()?;
+        self.cold.remove(&mut self.places, at);
+        Some(at)
+    }
+
+    /// Lets go of a row; its place stays where the policy remembers it.
+    fn evict(&mut self, at: At) {
+        self.take(at);
+        self.evictions += 1;
+        if self.places.at(at).is_some_and(|place| place.queue == NO_QUEUE) {
+            self.free(at);
         }
     }
 
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
+    fn free(&mut self, at: At) {
+        let hash = self.places.hash(at);
+        if let Ok(entry) = self.index.find_entry(hash, |&known| known == at) {
+            entry.remove();
+        }
+        self.places.remove(at);
     }
 }
 
@@ -138,7 +236,13 @@ mod tests {
     }
 
     fn memory(entries: usize, bytes: usize) -> Memory {
-        Memory::new(Budget { entries, bytes })
+        Memory::new(Budget { entries, bytes }, Eviction::Lru)
+    }
+
+    /// How many rows are there, and how many bytes they hold.
+    fn held(memory: &Memory) -> (usize, usize) {
+        let rows = memory.index.iter().filter_map(|&at| memory.places.at(at)?.row.as_ref());
+        rows.fold((0, 0), |(rows, bytes), row| (rows + 1, bytes + row.size()))
     }
 
     #[test]
@@ -161,8 +265,46 @@ mod tests {
             memory.put(round % 40, row(&[round as u8], &value));
             assert!(memory.bytes() <= 4_096);
         }
-        let held: usize = (0..40).filter_map(|hash| memory.rows.peek(&hash)).map(|row| row.size()).sum();
-        assert_eq!(held, memory.bytes());
+        assert_eq!(held(&memory), (memory.len(), memory.bytes()));
+    }
+
+    #[test]
+    fn every_count_is_right_after_any_operations_by_any_policy() {
+        for eviction in [Eviction::Lru, Eviction::S3Fifo] {
+            let mut memory = Memory::new(Budget { entries: 50, bytes: 12_000 }, eviction);
+            let mut random = 7_u64;
+            for _ in 0..200_000 {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let (hash, entity) = (random >> 33 & 127, [(random >> 33 & 127) as u8]);
+                match random >> 60 {
+                    0..6 => _ = memory.get(hash, &space(), &entity),
+                    6..13 => memory.put(hash, row(&entity, &vec![b'1'; (random >> 40 & 255) as usize])),
+                    13..15 => memory.put_cold(hash, row(&entity, b"1")),
+                    _ => memory.remove(hash),
+                }
+                assert!(memory.len() <= 50 && memory.bytes() <= 12_000);
+            }
+            assert_eq!(held(&memory), (memory.len(), memory.bytes()), "{eviction:?}");
+            assert!(memory.index.len() <= 50 * 2, "{eviction:?}: what is remembered is bounded too");
+        }
+    }
+
+    #[test]
+    fn a_row_that_nobody_asked_for_displaces_none_that_somebody_did() {
+        for eviction in [Eviction::Lru, Eviction::S3Fifo] {
+            let mut memory = Memory::new(Budget { entries: 3, bytes: 10_000 }, eviction);
+            memory.put(1, row(b"1", b"1"));
+            memory.put_cold(2, row(b"2", b"1"));
+            memory.put_cold(3, row(b"3", b"1"));
+            memory.put_cold(4, row(b"4", b"1"));
+            assert!(memory.get(2, &space(), b"2").is_none(), "the oldest of its kind made room");
+            assert!(memory.get(3, &space(), b"3").is_some());
+            memory.put(5, row(b"5", b"1"));
+            assert!(memory.get(4, &space(), b"4").is_none(), "nobody asked for it");
+            memory.put_cold(6, row(b"6", b"1"));
+            let kept = [1, 3, 5, 6].map(|id: u8| memory.get(u64::from(id), &space(), &[b'0' + id]).is_some());
+            assert_eq!((kept, memory.len()), ([true, true, true, false], 3), "{eviction:?}");
+        }
     }
 
     #[test]

@@ -6,5 +6,9 @@
 pub mod codec;
 pub mod freshness;
 pub mod lookup;
+mod lru;
 pub mod marks;
 pub mod memory;
+pub mod policy;
+mod queue;
+mod s3fifo;

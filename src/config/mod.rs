@@ -20,8 +20,8 @@ pub use fault::{ConfigError, Known};
 pub use l3::L3;
 pub use named::Named;
 pub use tables::{
-    Breaker, Deadlines, FeatureService, Freshness, L1, L2, Limits, Load, Native, Origin, OriginKind, Registry, Routing,
-    Services, Singleflight, View, Writes,
+    Breaker, Deadlines, EvictionPolicy, FeatureService, Freshness, L1, L2, Limits, Load, Native, Origin, OriginKind,
+    Registry, Routing, Services, Singleflight, View, Writes,
 };
 pub use tree::Tree;
 

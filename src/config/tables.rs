@@ -35,6 +35,19 @@ pub struct L1 {
     pub max_entries: usize,
     /// The most memory they take, in bytes.
     pub max_bytes: usize,
+    /// Which of them make room for others.
+    pub policy: EvictionPolicy,
+}
+
+/// Which rows make room for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EvictionPolicy {
+    /// Those that were not used for longest.
+    Lru,
+    /// Those that were not used again soon after they came; a scan displaces nothing that is in use.
+    #[serde(rename = "s3-fifo")]
+    S3Fifo,
 }
 
 /// `l2`: the rows in the distributed store.
@@ -235,7 +248,7 @@ impl Default for Origin {
 impl Default for L1 {
     fn default() -> Self {
         // The entries are the seed's; the bytes are half of the 128 MB that a Worker has in all.
-        L1 { max_entries: 10_000, max_bytes: 64 << 20 }
+        L1 { max_entries: 10_000, max_bytes: 64 << 20, policy: EvictionPolicy::Lru }
     }
 }
 
@@ -349,7 +362,7 @@ impl Default for Writes {
 
 tables! {
     Origin { kind, url, timeout_ms, delay_ms }
-    L1 { max_entries, max_bytes }
+    L1 { max_entries, max_bytes, policy }
     L2 { enabled, ttl_seconds, key_prefix, binding, timeout_ms, write_interval_ms, writes_per_day }
     Freshness { ttl_seconds, ttl_jitter_percent, revalidate_seconds, early_refresh_percent, grace_seconds, negative_ttl_seconds, max_age_seconds }
     Routing { enabled, real_time_max_entities, real_time_max_features, real_time_deadline_ms, batch_min_entities, batch_min_features, chunk_rows, max_calls }
@@ -365,6 +378,7 @@ tables! {
 
 choices! {
     OriginKind { "synthetic" => Synthetic, "http" => Http }
+    EvictionPolicy { "lru" => Lru, "s3-fifo" => S3Fifo }
 }
 
 impl Setting for View {

@@ -71,7 +71,7 @@ fn sample() -> Value {
     json!({
         "project": "rides",
         "origin": {"kind": "http", "url": "https://feast.example.com:6566/api", "timeout_ms": 1, "delay_ms": 0},
-        "l1": {"max_entries": 7, "max_bytes": 8},
+        "l1": {"max_entries": 7, "max_bytes": 8, "policy": "s3-fifo"},
         "l2": {"enabled": false, "ttl_seconds": 60, "key_prefix": "a/b:c", "binding": "KV_2", "timeout_ms": 9,
                "write_interval_ms": 1, "writes_per_day": 2},
         "l3": {"enabled": true, "binding": "OBJECTS", "ledger_binding": "LOG", "shards": 3, "ttl_seconds": 61, "key_prefix": "c/d", "timeout_ms": 8,

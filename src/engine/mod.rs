@@ -7,6 +7,7 @@
 use crate::cache::lookup;
 use crate::cache::marks::Marks;
 use crate::cache::memory::{Budget, Memory};
+use crate::cache::policy::Eviction;
 use crate::model::answer::{Answer, Tally, Tier};
 use crate::model::interner::Interner;
 use crate::model::key::StoreKey;
@@ -40,6 +41,8 @@ pub use store::StoreSettings;
 pub struct Settings {
     /// The most that L1 may hold.
     pub l1: Budget,
+    /// Which of its rows make room.
+    pub eviction: Eviction,
     /// The stores in the order in which they are asked, [`MAX_STORES`] at most.
     pub stores: Vec<StoreSettings>,
     /// How long a call to the origin may take at the most, in milliseconds.
@@ -205,7 +208,7 @@ impl Engine {
     pub fn new(settings: Settings) -> Engine {
         let stores = settings.stores.iter().take(MAX_STORES);
         Engine {
-            memory: Memory::new(settings.l1),
+            memory: Memory::new(settings.l1, settings.eviction),
             marks: Marks::default(),
             interner: Interner::default(),
             stores: stores.map(|store| Store::new(store.clone(), settings.breaker)).collect(),
@@ -274,7 +277,7 @@ impl Engine {
 
     /// Forgets all rows in L1.
     pub fn forget(&mut self) {
-        self.memory = Memory::new(self.settings.l1);
+        self.memory = Memory::new(self.settings.l1, self.settings.eviction);
     }
 
     /// What was written past the caches, to be marked.

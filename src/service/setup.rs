@@ -1,7 +1,8 @@
 //! What the configuration means to the engine and the planner.
 
 use crate::cache::memory::Budget;
-use crate::config::{Breaker, Config, Named, View};
+use crate::cache::policy::Eviction;
+use crate::config::{Breaker, Config, EvictionPolicy, Named, View};
 use crate::engine::breaker::BreakerSettings;
 use crate::engine::limiter::LimiterSettings;
 use crate::engine::router::RouterSettings;
@@ -43,6 +44,10 @@ pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
     let Config { routing, deadlines, breaker, load, .. } = config;
     Settings {
         l1: Budget { entries: config.l1.max_entries, bytes: config.l1.max_bytes },
+        eviction: match config.l1.policy {
+            EvictionPolicy::Lru => Eviction::Lru,
+            EvictionPolicy::S3Fifo => Eviction::S3Fifo,
+        },
         stores: stores.into_iter().filter_map(|(store, is_enabled)| is_enabled.then_some(store)).collect(),
         origin_timeout_millis: config.origin.timeout_ms,
         router: RouterSettings {
