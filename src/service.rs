@@ -29,10 +29,13 @@ mod ledger;
 mod reply;
 mod rows;
 mod setup;
+mod stream;
 mod upstream;
 mod writes;
 
-pub use io::{End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Step, Task, Ticket};
+pub use io::{
+    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Step, Task, Ticket,
+};
 pub use ledger::LedgerCounts;
 pub use reply::{Header, Reply};
 
@@ -151,7 +154,11 @@ impl Service {
             // The origin decides by credentials that are not ours to judge, so its answers are not ours to share.
             ("POST", "/get-online-features") if incoming.has_authorization => self.forward(incoming, now),
             ("POST", "/get-online-features") => self.serve(Protocol::Feast, incoming.body, now),
-            ("POST", "/v1/features") => self.serve(Protocol::Native(Options::default()), incoming.body, now),
+            ("POST", "/v1/features") => {
+                let is_streamed = incoming.accepts_lines && self.config.routing.streaming;
+                let options = Options::default().streamed(is_streamed);
+                self.serve(Protocol::Native(options), incoming.body, now)
+            }
             ("POST", "/push" | "/write-to-online-store") => self.write(incoming, now),
             ("POST", "/v1/invalidate") => self.invalidate(incoming, now),
             (_, "/v1/features" | "/v1/invalidate") => reply::method_not_allowed("POST").into(),
@@ -221,6 +228,12 @@ impl Service {
     /// The time that counts: the ledger's, where there is one.
     fn now(&self, host: Instant) -> Instant {
         self.ledger.as_ref().map_or(host, |ledger| ledger.now(host))
+    }
+
+    /// Lets a reply in parts go on: its reader has taken the last [`chunk`](Step::chunk), or there is room for more.
+    pub fn taken(&mut self, ticket: Ticket, now: Instant) -> Step {
+        let now = self.now(now);
+        self.taken_lines(ticket, now)
     }
 
     /// Forgets a request whose caller is gone, and does nothing more for it; others may go on in its place.
@@ -294,7 +307,10 @@ impl Service {
         match protocol {
             Protocol::Feast => (protocol, feast::read(body, limits, call)),
             Protocol::Native(options) => match native::read(body, limits, &self.config.native.entity_column, call) {
-                Ok(read) => (Protocol::Native(read.in_columns(options.columns)), Ok(())),
+                Ok(read) => {
+                    let read = read.in_columns(options.columns).streamed(options.is_streamed);
+                    (Protocol::Native(read), Ok(()))
+                }
                 Err(refusal) => (Protocol::Native(options), Err(refusal)),
             },
         }

@@ -139,12 +139,13 @@ fn has_all_features(schema: &Schema, members: &Schema) -> bool {
     members.features().iter().all(|name| schema.feature_slot(name).is_some())
 }
 
-/// Marks the values whose event lies further back than their view allows, just before they are answered with.
-pub fn enforce_max_age(found: &mut [Found], ask: &Ask, now: Instant) {
+/// Marks the values whose event lies further back than their view allows, just before they are answered with: so many
+/// `rows` of each view.
+pub fn enforce_max_age(found: &mut [Found], ask: &Ask, rows: usize, now: Instant) {
     for (number, view) in ask.views.iter().enumerate() {
         let Some(max_age) = view.lifetimes().max_age else { continue };
         let oldest = i64::try_from(now.0.saturating_sub(max_age)).unwrap_or(i64::MAX).saturating_mul(1_000);
-        for found in found.iter_mut().skip(number * ask.rows).take(ask.rows) {
+        for found in found.iter_mut().skip(number * rows).take(rows) {
             let outside = found.row.as_ref().and_then(|row| row.without_events_before(EventTime(oldest)));
             if let Some(row) = outside {
                 found.row = Some(Rc::new(row));

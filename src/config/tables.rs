@@ -106,8 +106,10 @@ pub struct Routing {
     pub batch_min_features: usize,
     /// The most rows of one call to the origin.
     pub chunk_rows: usize,
-    /// How many calls to the origin one batch has under way at the most.
+    /// How many calls to the origin one batch, or one streamed request, has under way at the most.
     pub max_calls: usize,
+    /// Whether a request that accepts lines is answered with a line for each entity as it becomes complete.
+    pub streaming: bool,
 }
 
 /// `deadlines`: how long a request may take, and what is done to keep to it.
@@ -293,6 +295,7 @@ impl Default for Routing {
             batch_min_features: 20,
             chunk_rows: 500,
             max_calls: 4,
+            streaming: true,
         }
     }
 }
@@ -365,7 +368,7 @@ tables! {
     L1 { max_entries, max_bytes, policy }
     L2 { enabled, ttl_seconds, key_prefix, binding, timeout_ms, write_interval_ms, writes_per_day }
     Freshness { ttl_seconds, ttl_jitter_percent, revalidate_seconds, early_refresh_percent, grace_seconds, negative_ttl_seconds, max_age_seconds }
-    Routing { enabled, real_time_max_entities, real_time_max_features, real_time_deadline_ms, batch_min_entities, batch_min_features, chunk_rows, max_calls }
+    Routing { enabled, real_time_max_entities, real_time_max_features, real_time_deadline_ms, batch_min_entities, batch_min_features, chunk_rows, max_calls, streaming }
     Deadlines { default_ms, soft_percent, adaptive_timeouts, hedging }
     Singleflight { enabled }
     Breaker { enabled, window, failure_percent, open_ms, probes }

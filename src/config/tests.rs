@@ -79,7 +79,7 @@ fn sample() -> Value {
         "freshness": {"ttl_seconds": 0, "ttl_jitter_percent": 1, "revalidate_seconds": 2, "early_refresh_percent": 3,
                       "grace_seconds": 1, "negative_ttl_seconds": 2, "max_age_seconds": 4},
         "routing": {"enabled": false, "real_time_max_entities": 1, "real_time_max_features": 2, "real_time_deadline_ms": 3,
-                    "batch_min_entities": 4, "batch_min_features": 5, "chunk_rows": 6, "max_calls": 7},
+                    "batch_min_entities": 4, "batch_min_features": 5, "chunk_rows": 6, "max_calls": 7, "streaming": false},
         "deadlines": {"default_ms": 1, "soft_percent": 2, "adaptive_timeouts": false, "hedging": false},
         "singleflight": {"enabled": false},
         "breaker": {"enabled": false, "window": 10, "failure_percent": 2, "open_ms": 3, "probes": 4},

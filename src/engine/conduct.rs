@@ -114,6 +114,14 @@ impl Engine {
         }
     }
 
+    /// Lets a session go on that was [held](Engine::hold): its reader wants more.
+    pub fn resume(&mut self, id: SessionId, now: Instant) -> Progress {
+        if let Some(session) = self.sessions.get_mut(id.0) {
+            session.is_held = false;
+        }
+        self.wake(id, now)
+    }
+
     /// Tells how a write to the store of `tier` went: how many rows of it failed.
     pub fn written(&mut self, tier: Tier, failed: usize, now: Instant) {
         if let Some(store) = self.stores.iter_mut().find(|store| store.settings.tier == tier) {
@@ -156,16 +164,25 @@ impl Engine {
         let mut progress = Progress::default();
         let mut woken = Vec::new();
         loop {
+            session.begin_more();
             self.follow_or_lead(id, &mut session, now);
             self.read_stores(&mut session, now, &mut progress.orders);
             session.settle_members(self.stores.len());
             self.call_origin(id, &mut session, now, &mut progress.orders);
+            // What was given up at once makes room for others.
+            if session.has_room() {
+                continue;
+            }
             let is_late = now >= session.hard_at || (now >= session.soft_at && session.has_stale_of_all(now));
             if !session.is_answered && (session.is_settled() || is_late) {
-                if !session.is_settled() && now >= session.hard_at {
+                // Nor is the origin to blame where it was not asked since the reader did not read.
+                if !session.is_settled() && now >= session.hard_at && !session.is_held {
                     session.failure.get_or_insert(OriginFailure::TimedOut);
                 }
+                progress.lines = session.lines(true, now);
                 progress.answer = Some(Box::new(session.answer(now)));
+            } else if !session.is_answered && !session.is_held {
+                progress.lines = session.lines(false, now);
             }
             self.land(id, &mut session, &mut woken);
             // What a store had and what is due is fetched anew behind the answer.
@@ -270,7 +287,13 @@ impl Engine {
     /// Asks the origin for what no store has, or, where a store is slow, for what it may not have.
     fn call_origin(&mut self, id: SessionId, session: &mut Session, now: Instant, orders: &mut Vec<Order>) {
         let beyond = self.stores.len();
-        let is_reading = session.missing.iter().any(|row| matches!(row.stage, Stage::Reading(_)) && !row.is_hedged);
+        session.is_queued = false;
+        if session.is_held {
+            return;
+        }
+        // One call for all; but what is streamed goes on as soon as it can.
+        let is_reading = !session.route.is_streamed()
+            && session.missing.iter().any(|row| matches!(row.stage, Stage::Reading(_)) && !row.is_hedged);
         let mut rows = if is_reading { Vec::new() } else { session.at_stage(|stage| stage == Stage::Next(beyond)) };
         if is_reading && session.hedge_at.is_some_and(|at| at <= now) && !session.is_answered {
             session.hedge_at = None;
@@ -280,8 +303,11 @@ impl Engine {
                 rows = session.at_stage(|stage| matches!(stage, Stage::Reading(_)) || stage == Stage::Next(beyond));
             }
         }
-        session.is_queued = false;
-        for chunk in rows.chunks(session.route.chunk_rows.max(1)) {
+        let mut rest = rows.as_slice();
+        while !rest.is_empty() {
+            let most = session.route.rows_of_call(session.calls.len());
+            let (chunk, others) = rest.split_at(most.min(rest.len()));
+            rest = others;
             if session.calls_under_way() >= session.route.max_calls {
                 break;
             }

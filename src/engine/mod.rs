@@ -8,7 +8,7 @@ use crate::cache::lookup;
 use crate::cache::marks::Marks;
 use crate::cache::memory::{Budget, Memory};
 use crate::cache::policy::Eviction;
-use crate::model::answer::{Answer, Tally, Tier};
+use crate::model::answer::{Answer, Found, OriginFailure, Tally, Tier};
 use crate::model::interner::Interner;
 use crate::model::key::StoreKey;
 use crate::model::request::{Ask, Priority};
@@ -139,12 +139,25 @@ pub struct Fetch {
 pub struct Progress {
     /// What is to be done now, all at once.
     pub orders: Vec<Order>,
-    /// The answer, once.
+    /// Of a request that is streamed, the entities that are complete now and were not given before.
+    pub lines: Option<Lines>,
+    /// The answer, once; of a request that is streamed, what is left to be said beside its entities.
     pub answer: Option<Box<Answer>>,
     /// Whether the session is over: nothing more comes of it. A session that has answered may go on behind its answer.
     pub is_over: bool,
     /// Other sessions that may go on now: [`Engine::wake`] is to be called for each, in its own request's context.
     pub woken: Vec<SessionId>,
+}
+
+/// Some of the entities that a streamed request asks for.
+#[derive(Debug)]
+pub struct Lines {
+    /// Which of the request's rows, ascending.
+    pub rows: Vec<usize>,
+    /// One for each of them: view by view, and within a view row by row.
+    pub found: Vec<Found>,
+    /// Where all that was given so far came from.
+    pub tally: Tally,
 }
 
 /// How a request begins.
@@ -234,11 +247,18 @@ impl Engine {
         let mut answer = self.spare.take().unwrap_or_default();
         let early_millis = self.early_millis();
         let open = lookup::read_memory(&mut self.memory, &self.marks, &ask, now, early_millis, &mut answer.found);
-        let route = router::route(&self.settings.router, ask.rows, ask.features(), ask.priority, ask.deadline_millis)
-            .after(ask.waited_millis);
+        let route = router::route(
+            &self.settings.router,
+            ask.rows,
+            ask.features(),
+            ask.priority,
+            ask.deadline_millis,
+            ask.is_streamed,
+        )
+        .after(ask.waited_millis);
         if open.missing == 0 {
             answer.tally = Tally { l1_hits: answer.found.len() as u32, stale: open.stale, ..Tally::default() };
-            lookup::enforce_max_age(&mut answer.found, &ask, now);
+            lookup::enforce_max_age(&mut answer.found, &ask, ask.rows, now);
             return Begun::Answered { ask, answer, is_due: open.due > 0, route };
         }
         if self.sessions.len() >= self.admitted(ask.priority) {
@@ -288,6 +308,20 @@ impl Engine {
     /// The schemas in use, for whoever builds rows for the engine.
     pub fn interner(&mut self) -> &mut Interner {
         &mut self.interner
+    }
+
+    /// Begins no further reads and calls for a session, and gives no more of it, until its reader has taken what was given.
+    /// Its deadline ends it all the same.
+    pub fn hold(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(id.0) {
+            session.is_held = true;
+        }
+    }
+
+    /// Why the origin could not help a session so far.
+    #[must_use]
+    pub fn failure(&self, id: SessionId) -> Option<&OriginFailure> {
+        self.sessions.get(id.0)?.failure.as_ref()
     }
 
     /// The request of a session.

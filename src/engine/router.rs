@@ -87,7 +87,32 @@ impl Route {
             ..self
         }
     }
+
+    /// Whether entities are given one by one.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        self.pattern == Pattern::Streaming
+    }
+
+    /// The most rows of a call to the origin when `calls` were begun already. What is streamed begins with few, so that the
+    /// first of it is early, and doubles from call to call, so that the rest is not late.
+    #[must_use]
+    pub fn rows_of_call(&self, calls: usize) -> usize {
+        let rows = if self.is_streamed() { FIRST_CALL_ROWS << calls.min(MAX_DOUBLINGS) } else { self.chunk_rows };
+        rows.clamp(1, self.chunk_rows.max(1))
+    }
+
+    /// How many rows it may look for at one time: what is streamed, no more than its calls can carry.
+    #[must_use]
+    pub fn window_rows(&self) -> usize {
+        if self.is_streamed() { self.max_calls.saturating_mul(self.chunk_rows) } else { usize::MAX }
+    }
 }
+
+/// The rows of the first call to the origin for what is streamed: a call for some tens of rows takes hardly longer than for one.
+const FIRST_CALL_ROWS: usize = 32;
+/// Past this many it is larger than any chunk may be.
+const MAX_DOUBLINGS: usize = 20;
 
 /// The route of a request for `features` of `entities`; `deadline_millis` is the caller's own, where there is one.
 #[must_use]
@@ -97,11 +122,13 @@ pub fn route(
     features: usize,
     priority: Priority,
     deadline_millis: Option<u64>,
+    is_streamed: bool,
 ) -> Route {
     let is_urgent = priority >= Priority::High;
     let is_small = entities <= settings.real_time_max_entities && features <= settings.real_time_max_features;
     let is_large = entities >= settings.batch_min_entities || features >= settings.batch_min_features;
     let pattern = match (settings.is_enabled, is_urgent && is_small, is_large) {
+        _ if is_streamed => Pattern::Streaming,
         (true, true, _) => Pattern::RealTime,
         (true, false, true) => Pattern::Batch,
         _ => Pattern::Hybrid,
@@ -118,8 +145,11 @@ pub fn route(
         soft_millis: deadline_millis.saturating_mul(settings.soft_percent) / 100,
         is_hedged: settings.does_hedge && pattern == Pattern::RealTime,
         chunk_rows: settings.chunk_rows,
-        // Latency first: what is not a batch goes out whole.
-        max_calls: if pattern == Pattern::Batch { settings.max_calls } else { usize::MAX },
+        // Latency first: what is neither a batch nor streamed goes out whole.
+        max_calls: match pattern {
+            Pattern::Batch | Pattern::Streaming => settings.max_calls,
+            _ => usize::MAX,
+        },
     }
 }
 
@@ -142,7 +172,7 @@ mod tests {
     };
 
     fn pattern(entities: usize, features: usize, priority: Priority) -> Pattern {
-        route(&SETTINGS, entities, features, priority, None).pattern
+        route(&SETTINGS, entities, features, priority, None, false).pattern
     }
 
     #[test]
@@ -160,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_callers_deadline_may_shorten_the_servers_and_not_lengthen_it() {
-        let deadline = |priority, own| route(&SETTINGS, 1, 1, priority, own).deadline_millis;
+        let deadline = |priority, own| route(&SETTINGS, 1, 1, priority, own, false).deadline_millis;
         assert_eq!(deadline(Priority::High, None), 100);
         assert_eq!(deadline(Priority::High, Some(20)), 20);
         assert_eq!(deadline(Priority::High, Some(250)), 250);
@@ -170,9 +200,18 @@ mod tests {
 
     #[test]
     fn only_what_is_urgent_is_hedged_and_only_batches_are_throttled() {
-        assert!(route(&SETTINGS, 1, 1, Priority::High, None).is_hedged);
-        assert!(!route(&SETTINGS, 1, 1, Priority::Normal, None).is_hedged);
-        assert_eq!(route(&SETTINGS, 2_000, 1, Priority::Normal, None).max_calls, 4);
-        assert_eq!(route(&SETTINGS, 200, 1, Priority::Normal, None).max_calls, usize::MAX);
+        assert!(route(&SETTINGS, 1, 1, Priority::High, None, false).is_hedged);
+        assert!(!route(&SETTINGS, 1, 1, Priority::Normal, None, false).is_hedged);
+        assert_eq!(route(&SETTINGS, 2_000, 1, Priority::Normal, None, false).max_calls, 4);
+        assert_eq!(route(&SETTINGS, 200, 1, Priority::Normal, None, false).max_calls, usize::MAX);
+    }
+
+    #[test]
+    fn what_is_streamed_begins_with_few_rows_and_goes_on_with_more() {
+        let route = route(&SETTINGS, 2_000, 1, Priority::High, None, true);
+        assert_eq!(route.pattern, Pattern::Streaming);
+        let rows: Vec<usize> = (0..6).map(|calls| route.rows_of_call(calls)).collect();
+        assert_eq!(rows, [32, 64, 128, 256, 500, 500]);
+        assert_eq!((route.rows_of_call(usize::MAX), route.window_rows()), (500, 2_000));
     }
 }

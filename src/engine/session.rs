@@ -12,7 +12,7 @@ use crate::cache::lookup::{self, Inspector};
 use crate::cache::marks::Marks;
 use crate::engine::limiter::Permit;
 use crate::engine::router::Route;
-use crate::engine::{Fetch, MAX_STORES};
+use crate::engine::{Fetch, Lines, MAX_STORES};
 use crate::model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
 use crate::model::interner::Interner;
 use crate::model::order::sorted;
@@ -23,6 +23,8 @@ use crate::model::time::Instant;
 /// How far the search for a row has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// Not looked for yet: as much as may be at one time is under way.
+    Unbegun,
     /// Another request looks for it, under a lease until then.
     Following(Instant),
     /// To be read from the store of this number; past the last store, to be asked of the origin.
@@ -98,6 +100,10 @@ pub(super) struct Session {
     /// When the answer goes out, whatever is missing.
     pub(super) hard_at: Instant,
     pub(super) is_answered: bool,
+    /// Whether its reader has not taken yet what was given.
+    pub(super) is_held: bool,
+    /// Of a request that is streamed, which of its rows were given.
+    is_given: Vec<bool>,
     /// Whether it waits for a place among the calls to the origin.
     pub(super) is_queued: bool,
     /// The earliest timer that the host runs for it.
@@ -123,11 +129,17 @@ impl Session {
             soft_at: now.plus(route.soft_millis),
             hard_at: now.plus(route.deadline_millis),
             is_answered: false,
+            is_held: false,
+            is_given: Vec::new(),
             is_queued: false,
             wake_at: None,
             early_millis: 0,
         };
         session.collect(Need::Completion, marks);
+        if route.is_streamed() {
+            session.is_given = vec![false; session.ask.rows];
+            session.missing.iter_mut().for_each(|missing| missing.stage = Stage::Unbegun);
+        }
         session
     }
 
@@ -192,6 +204,27 @@ impl Session {
         }
     }
 
+    /// Begins to look for as many rows as may be looked for at one time.
+    pub(super) fn begin_more(&mut self) {
+        let room = self.room();
+        for missing in self.missing.iter_mut().filter(|missing| missing.stage == Stage::Unbegun).take(room) {
+            missing.stage = Stage::Next(0);
+        }
+    }
+
+    /// Whether there are rows that may be looked for and are not.
+    pub(super) fn has_room(&self) -> bool {
+        self.missing.iter().any(|missing| missing.stage == Stage::Unbegun) && self.room() > 0
+    }
+
+    fn room(&self) -> usize {
+        if self.is_held || !self.route.is_streamed() {
+            return 0;
+        }
+        let under_way = self.missing.iter().filter(|row| !row.is_settled() && row.stage != Stage::Unbegun).count();
+        self.route.window_rows().saturating_sub(under_way)
+    }
+
     /// Begins a bulk read of these missing rows; its number.
     pub(super) fn begin_read(&mut self, (store, tier): (usize, Tier), rows: Vec<usize>, now: Instant) -> u32 {
         for &index in &rows {
@@ -221,7 +254,7 @@ impl Session {
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        self.missing.iter().all(|missing| matches!(missing.stage, Stage::Done | Stage::Failed))
+        self.missing.iter().all(Missing::is_settled)
     }
 
     pub(super) fn calls_under_way(&self) -> usize {
@@ -354,11 +387,14 @@ impl Session {
 
     /// Whether what is known of every unsettled row may be served rather than be waited for.
     pub(super) fn has_stale_of_all(&self, now: Instant) -> bool {
-        (0..self.missing.len()).all(|index| {
-            let Some(missing) = self.missing.get(index) else { return true };
-            missing.stage == Stage::Done
-                || missing.known.as_ref().is_some_and(|known| self.judge(index, known, now) <= Freshness::Late)
+        let is_lost = |missing: &Missing| missing.stage == Stage::Failed && !self.route.is_streamed();
+        (0..).zip(&self.missing).all(|(index, missing)| {
+            (missing.is_settled() && !is_lost(missing)) || self.has_stale_of(index, missing, now)
         })
+    }
+
+    fn has_stale_of(&self, index: usize, missing: &Missing, now: Instant) -> bool {
+        missing.known.as_ref().is_some_and(|known| self.judge(index, known, now) <= Freshness::Late)
     }
 
     /// Gives up the row with `hash`, that another request looked for and could not get.
@@ -371,40 +407,108 @@ impl Session {
         }
     }
 
-    /// The answer with what is there now.
+    /// The answer with what is there now; of a request that is streamed, without what was given of it.
     pub(super) fn answer(&mut self, now: Instant) -> Answer {
-        let servable: Vec<(Option<Rc<Row>>, bool)> = (0..self.missing.len())
-            .map(|index| match self.missing.get(index).map(|missing| (missing.stage, &missing.known)) {
-                Some((Stage::Done, Some(known))) => {
-                    (Some(Rc::clone(known)), self.missing.get(index).is_some_and(|missing| missing.is_due))
+        let mut tally = self.tally(|_| true);
+        let mut found = Vec::new();
+        if self.route.is_streamed() {
+            self.give_up_what_is_not_under_way();
+        } else {
+            found = self.found.clone();
+            for &(place, index) in &self.waiting {
+                if let Some(found) = found.get_mut(place) {
+                    *found = self.served(index, now);
                 }
-                Some((_, Some(known))) => self.reduce(index, known, now),
-                _ => (None, false),
-            })
-            .collect();
-        let mut found = if self.is_answered { Vec::new() } else { self.found.clone() };
-        let mut tally = Tally {
-            l1_hits: (found.len() - self.waiting.len()) as u32,
-            l1_misses: self.waiting.len() as u32,
-            ..self.tally
-        };
-        for &(place, index) in &self.waiting {
-            let Some((missing, (row, is_stale))) = self.missing.get(index).zip(servable.get(index)) else { continue };
-            missing.count(&mut tally);
-            if let Some(found) = found.get_mut(place) {
-                let stored = missing.stored.iter().position(Option::is_some);
-                let tier = missing.tier.unwrap_or(match stored {
-                    Some(0) => Tier::L2,
-                    Some(_) => Tier::L3,
-                    None => Tier::L1,
-                });
-                *found = Found { row: row.clone(), tier, is_stale: *is_stale, need: Need::Nothing };
             }
+            tally.stale = count_stale(&found);
+            lookup::enforce_max_age(&mut found, &self.ask, self.ask.rows, now);
         }
-        tally.stale = found.iter().filter(|found| found.is_stale).count() as u32;
-        lookup::enforce_max_age(&mut found, &self.ask, now);
         self.is_answered = true;
         Answer { found, tally, failure: self.failure.clone() }
+    }
+
+    /// The entities of which all is settled and that were not given yet; at last all that were not. Past the soft deadline
+    /// what is stale counts as settled, entity by entity.
+    pub(super) fn lines(&mut self, are_last: bool, now: Instant) -> Option<Lines> {
+        if self.is_given.is_empty() {
+            return None;
+        }
+        let rows = self.ask.rows;
+        let mut is_open = self.is_given.clone();
+        for &(place, index) in self.waiting.iter().filter(|_| !are_last) {
+            let Some((missing, is_open)) = self.missing.get(index).zip(is_open.get_mut(place.checked_rem(rows)?))
+            else {
+                continue;
+            };
+            *is_open |= !missing.is_settled() && (now < self.soft_at || !self.has_stale_of(index, missing, now));
+        }
+        let ready: Vec<usize> = (0..).zip(&is_open).filter(|(_, is_open)| !**is_open).map(|(row, _)| row).collect();
+        if ready.is_empty() {
+            return None;
+        }
+        let mut found = Vec::with_capacity(ready.len() * self.ask.views.len());
+        let mut positions = vec![None; rows];
+        for (position, &row) in ready.iter().enumerate() {
+            if let Some((known, is_given)) = positions.get_mut(row).zip(self.is_given.get_mut(row)) {
+                *known = Some(position);
+                *is_given = true;
+            }
+        }
+        for view in 0..self.ask.views.len() {
+            found.extend(ready.iter().filter_map(|row| self.found.get(view * rows + row)).cloned());
+        }
+        for &(place, index) in &self.waiting {
+            let position = positions.get(place.checked_rem(rows)?).copied().flatten();
+            let view = place.checked_div(rows)?;
+            if let Some(found) = position.and_then(|position| found.get_mut(view * ready.len() + position)) {
+                *found = self.served(index, now);
+            }
+        }
+        self.tally.stale += count_stale(&found);
+        lookup::enforce_max_age(&mut found, &self.ask, ready.len(), now);
+        let tally = self.tally(Missing::is_settled);
+        Some(Lines { rows: ready, found, tally })
+    }
+
+    /// What is served of a missing row as it is now.
+    fn served(&self, index: usize, now: Instant) -> Found {
+        let mut found = Found { row: None, tier: Tier::L1, is_stale: false, need: Need::Nothing };
+        let Some(missing) = self.missing.get(index) else { return found };
+        if let Some(known) = &missing.known {
+            (found.row, found.is_stale) = match missing.stage {
+                Stage::Done => (Some(Rc::clone(known)), missing.is_due),
+                _ => self.reduce(index, known, now),
+            };
+        }
+        let stored = missing.stored.iter().position(Option::is_some);
+        found.tier = missing.tier.unwrap_or(match stored {
+            Some(0) => Tier::L2,
+            Some(_) => Tier::L3,
+            None => Tier::L1,
+        });
+        found
+    }
+
+    /// Where rows came from: all that L1 had, and of the missing ones those that `is_meant`.
+    fn tally(&self, is_meant: impl Fn(&Missing) -> bool) -> Tally {
+        let (places, waiting) = (self.found.len(), self.waiting.len());
+        let mut tally = Tally { l1_hits: (places - waiting) as u32, l1_misses: waiting as u32, ..self.tally };
+        for missing in self.waiting.iter().filter_map(|&(_, index)| self.missing.get(index)) {
+            if is_meant(missing) {
+                missing.count(&mut tally);
+            }
+        }
+        tally
+    }
+
+    /// What nobody is asked for yet when its request has its answer, nobody will be.
+    fn give_up_what_is_not_under_way(&mut self) {
+        self.is_held = false;
+        for missing in &mut self.missing {
+            if matches!(missing.stage, Stage::Unbegun | Stage::Next(_)) {
+                missing.stage = Stage::Failed;
+            }
+        }
     }
 
     /// Goes on behind the answer for the rows that a store had and that are due: which.
@@ -442,8 +546,12 @@ impl Session {
         (changed, unchanged)
     }
 
-    /// Of a feature service's rows, those that lack a member which a newer row has are not complete after all.
+    /// Of a feature service's rows, those that lack a member which a newer row has are not complete after all; what is
+    /// streamed may be given already, and is left as it was.
     pub(super) fn settle_members(&mut self, stores: usize) {
+        if self.route.is_streamed() {
+            return;
+        }
         let is_whole = |view: &ViewAsk| matches!(view.columns(), Columns::All);
         for (number, _) in self.ask.views.iter().enumerate().filter(|(_, view)| is_whole(view)) {
             let places = number * self.ask.rows..(number + 1) * self.ask.rows;
@@ -514,6 +622,10 @@ fn slot(store: Tier) -> usize {
     usize::from(store == Tier::L3)
 }
 
+fn count_stale(found: &[Found]) -> u32 {
+    found.iter().filter(|found| found.is_stale).count() as u32
+}
+
 impl Missing {
     fn new(place: usize, known: Option<Rc<Row>>) -> Missing {
         Missing {
@@ -528,6 +640,10 @@ impl Missing {
             is_hedged: false,
             has_landed: false,
         }
+    }
+
+    fn is_settled(&self) -> bool {
+        matches!(self.stage, Stage::Done | Stage::Failed)
     }
 
     /// Counts it for the stores that were asked for it.

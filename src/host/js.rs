@@ -108,7 +108,8 @@ impl Core {
         now: f64,
     ) -> State {
         let body = self.input.get(..length).unwrap_or_default();
-        let step = self.service.begin(Incoming { method, path, body, has_authorization, is_operator }, instant(now));
+        let incoming = Incoming { method, path, body, has_authorization, is_operator, accepts_lines: false };
+        let step = self.service.begin(incoming, instant(now));
         self.take(step)
     }
 
@@ -284,6 +285,7 @@ impl Core {
                 State::Forward
             }
             Some(End::Forwarded { .. }) => State::Forwarded,
+            Some(End::Streamed) => State::Replied,
             Some(End::Asset) => State::Asset,
             None => State::Waiting,
         }

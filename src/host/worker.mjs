@@ -106,6 +106,24 @@ async function isOperator(request, env) {
 	return crypto.subtle.timingSafeEqual(await digest(shown), await digest(`Bearer ${token}`));
 }
 
+/** The path whose answers may go out line by line. */
+const FEATURES = "/v1/features";
+
+/**
+ * Whether a caller would have lines: its `Accept` names them, and not with a weight of 0.
+ *
+ * @param {Request} request
+ */
+function acceptsLines({ headers }) {
+	const ranges = headers.get("accept")?.split(",") ?? [];
+	return ranges.some(
+		(range) => /^\s*application\/x-ndjson\s*(;|$)/i.test(range) && !/;\s*q=0(\.0*)?\s*(;|$)/i.test(range),
+	);
+}
+
+/** How much of a reply in parts waits for its reader before the core is told to hold back, in bytes. */
+const BUFFERED_BYTES = 64 * 1024;
+
 /** Where nobody waits to be woken. */
 const nobody = () => {};
 
@@ -122,6 +140,10 @@ class Exchange {
 	#isWoken = false;
 	/** What came of `pass`. @type {Response | undefined} */
 	#passed;
+	/** The body of a reply that goes out in parts. @type {ReadableStreamDefaultController | undefined} */
+	#parts;
+	#isHeld = false;
+	#hasGone = false;
 
 	constructor(request, env, body, resolve) {
 		this.#request = request;
@@ -133,6 +155,8 @@ class Exchange {
 
 	#end(response) {
 		waiting.delete(this);
+		// Where a part is out already, all that can be said is that it was not all.
+		this.#parts?.error(new Error("the reply was given up"));
 		this.#resolve(response);
 	}
 
@@ -151,6 +175,43 @@ class Exchange {
 		} catch {
 			this.#end(originProblem(`the origin's status ${status} cannot be passed on`));
 		}
+	}
+
+	/** Gives the next part of a reply that goes out in parts, and closes it behind the last. */
+	chunk(bytes, isLast) {
+		this.#parts ?? this.#open();
+		if (!this.#hasGone) {
+			this.#parts.enqueue(bytes);
+			if (isLast) this.#parts.close();
+		}
+		if (isLast) waiting.delete(this);
+	}
+
+	#open() {
+		const goOn = () => {
+			if (this.#isHeld) this.wake();
+		};
+		const body = new ReadableStream(
+			{
+				start: (controller) => {
+					this.#parts = controller;
+				},
+				pull: goOn,
+				cancel: () => {
+					this.#hasGone = true;
+					goOn();
+				},
+			},
+			new ByteLengthQueuingStrategy({ highWaterMark: BUFFERED_BYTES }),
+		);
+		this.#resolve(new Response(body, { headers: this.#headers }));
+	}
+
+	/** Whether the reader of a reply in parts wants more: 1 if so, 0 if not yet, or there is none, -1 if it has gone away. */
+	appetite() {
+		if (this.#hasGone) return -1;
+		this.#isHeld = this.#parts !== undefined && this.#parts.desiredSize <= 0;
+		return this.#parts === undefined || this.#isHeld ? 0 : 1;
 	}
 
 	asset() {
@@ -290,12 +351,13 @@ export default {
 			await discard(request.body);
 			body = new Uint8Array(limit + 1);
 		}
+		const isStreaming = path === FEATURES && acceptsLines(request);
 		const isOperating = path === OPERATIONS && (await isOperator(request, env));
 		return new Promise((resolve) => {
 			const exchange = new Exchange(request, env, body, resolve);
 			try {
 				heal();
-				begin(exchange, method, path, body ?? new Uint8Array(), hasAuthorization, isOperating, env, ctx);
+				begin(exchange, method, path, body ?? new Uint8Array(), hasAuthorization, isOperating, isStreaming, env, ctx);
 			} catch (error) {
 				// Thrown through the core's frames, any error is as bad as a trap.
 				abandonInstance(error);

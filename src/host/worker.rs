@@ -24,8 +24,8 @@ use crate::model::key::StoreKey;
 use crate::model::time::Instant;
 use crate::protocol::problem;
 use crate::service::{
-    End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Reply, Service, Step, Task,
-    Ticket,
+    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Reply, Service, Step,
+    Task, Ticket,
 };
 
 /// The variable that holds the configuration.
@@ -53,6 +53,14 @@ extern "C" {
     /// Ends the request with a reply.
     #[wasm_bindgen(method)]
     fn reply(this: &Exchange, status: u16, body: Uint8Array);
+
+    /// Gives the next part of a reply that goes out in parts, and closes it behind the last.
+    #[wasm_bindgen(method)]
+    fn chunk(this: &Exchange, bytes: Uint8Array, is_last: bool);
+
+    /// Whether the reader of a reply in parts wants more: 1 if so, 0 if not yet, or there is none, -1 if it has gone away.
+    #[wasm_bindgen(method)]
+    fn appetite(this: &Exchange) -> i32;
 
     /// Ends the request with what the origin at `base` answers to it.
     #[wasm_bindgen(method)]
@@ -179,6 +187,7 @@ pub fn begin(
     body: &[u8],
     has_authorization: bool,
     is_operator: bool,
+    accepts_lines: bool,
     env: Env,
     context: worker_sys::Context,
 ) {
@@ -186,7 +195,7 @@ pub fn begin(
         let body = problem::body(503, "configuration", "The configuration cannot be used", &reason);
         return send(&exchange, &Reply::problem(503, body));
     }
-    let incoming = Incoming { method, path, body, has_authorization, is_operator };
+    let incoming = Incoming { method, path, body, has_authorization, is_operator, accepts_lines };
     let step = with_service(|service| service.begin(incoming, now())).unwrap_or_default();
     let context = Context::new(context);
     let request = Rc::new(Request {
@@ -253,13 +262,35 @@ impl Request {
             });
         }
         wake(&step.woken);
+        let has_chunk = step.chunk.is_some();
+        if let Some(Chunk { head, bytes }) = step.chunk {
+            head.iter().for_each(|head| send_headers(&self.exchange, head));
+            self.exchange.chunk(bytes.as_slice().into(), step.end.is_some());
+        }
         self.end(step.end);
+        if has_chunk {
+            self.feed();
+        }
         if let Some(ticket) = self.ticket.get()
             && with_service(|service| service.is_under_way(ticket)) != Some(true)
         {
             self.ticket.set(None);
             REQUESTS.with_borrow_mut(|requests| requests.retain(|(known, _)| *known != ticket));
             self.exchange.over();
+        }
+    }
+
+    /// Lets a reply in parts go on where its reader wants more, and forgets it where the reader has gone.
+    fn feed(self: &Rc<Self>) {
+        let Some(ticket) = self.ticket.get().filter(|_| !self.has_ended.get()) else { return };
+        match self.exchange.appetite() {
+            0 => {}
+            1 => self.take(with_service(|service| service.taken(ticket, now())).unwrap_or_default()),
+            _ => {
+                self.has_ended.set(true);
+                let woken = with_service(|service| service.abandon(ticket, now())).unwrap_or_default();
+                self.take(Step { woken, ..Step::default() });
+            }
         }
     }
 
@@ -279,6 +310,7 @@ impl Request {
                 }
                 self.exchange.passed();
             }
+            Some(End::Streamed) => {}
             Some(End::Asset) => self.exchange.asset(),
             None if self.running.get() > 0 => return,
             None => {
@@ -304,6 +336,7 @@ impl Request {
             while JsFuture::from(request.exchange.woken()).await.is_ok_and(|is_woken| is_woken == JsValue::TRUE) {
                 let Some(ticket) = request.ticket.get() else { continue };
                 request.take(with_service(|service| service.wake(ticket, now())).unwrap_or_default());
+                request.feed();
             }
         });
     }
@@ -321,13 +354,17 @@ fn wake(tickets: &[Ticket]) {
 }
 
 fn send(exchange: &Exchange, reply: &Reply) {
+    send_headers(exchange, reply);
+    exchange.reply(reply.status(), reply.body().into());
+}
+
+fn send_headers(exchange: &Exchange, reply: &Reply) {
     if let Some(content_type) = reply.content_type() {
         exchange.header("content-type", content_type);
     }
     for header in reply.headers() {
         exchange.header(header.name, &header.value);
     }
-    exchange.reply(reply.status(), reply.body().into());
 }
 
 /// What came of an order; nothing of a wait that was dropped.

@@ -284,6 +284,8 @@ pub struct Ask {
     pub deadline_millis: Option<u64>,
     /// How much of that is over already, in milliseconds.
     pub waited_millis: u64,
+    /// Whether the caller takes each entity as soon as it is complete.
+    pub is_streamed: bool,
 }
 
 impl Ask {

@@ -52,6 +52,8 @@ pub struct Options {
     pub include: Include,
     /// How the numbers are wanted, where the answer is to be in columns and not in JSON.
     pub columns: Option<Numbers>,
+    /// Whether the answer is a line for each entity as soon as it is complete. The body does not say so.
+    pub is_streamed: bool,
 }
 
 /// The seed's default, 300 s.
@@ -68,6 +70,7 @@ impl Default for Options {
             deadline_millis: None,
             include: Include::default(),
             columns: None,
+            is_streamed: false,
         }
     }
 }
@@ -77,6 +80,12 @@ impl Options {
     #[must_use]
     pub fn in_columns(self, columns: Option<Numbers>) -> Options {
         Options { columns, ..self }
+    }
+
+    /// These options, with the answer line by line or not.
+    #[must_use]
+    pub fn streamed(self, is_streamed: bool) -> Options {
+        Options { is_streamed, ..self }
     }
 }
 
@@ -285,8 +294,15 @@ pub struct Reply<'a> {
     pub now: Instant,
 }
 
+/// What lines of an answer were written so far.
+#[derive(Debug, Default)]
+pub struct Written {
+    quality: Quality,
+    entities: hashbrown::HashSet<Vec<u8>, foldhash::fast::FixedState>,
+}
+
 /// How many values were asked for, came, came fresh, and could not be had.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Quality {
     requested: u64,
     served: u64,
@@ -299,14 +315,58 @@ impl Reply<'_> {
     /// Writes the answer.
     pub fn write(&self, sheet: &mut Sheet) {
         sheet.clear();
+        self.write_request_id(sheet);
+        sheet.push(b",\"features\":{");
+        let quality = self.write_features(sheet);
+        sheet.push(b"}");
+        self.write_rest(sheet, &quality);
+        sheet.push(b"}");
+    }
+
+    /// Writes a line for each of these rows of the call, for which `found` has what was found: view by view, and within a view
+    /// row by row. An entity that was written before is counted, and not written again.
+    pub fn write_lines(&self, sheet: &mut Sheet, rows: &[usize], found: &[Found], written: &mut Written) {
+        for (index, &row) in rows.iter().enumerate() {
+            let start = sheet.len();
+            sheet.push(b"{\"entity\":");
+            match (self.call.columns.as_slice(), self.call.value(0, row)) {
+                ([_], Some(value)) => sheet.push(value.bytes(self.body)),
+                _ => self.write_columns(sheet, row),
+            }
+            let is_new = written.entities.insert(sheet.as_slice().get(start..).unwrap_or_default().to_vec());
+            sheet.push(b",\"features\":{");
+            self.write_row(sheet, found, rows.len(), index, &mut written.quality);
+            sheet.drop_comma();
+            sheet.push(b"}}");
+            sheet.join_lines(start);
+            sheet.push(b"\n");
+            if !is_new {
+                sheet.truncate(start);
+            }
+        }
+    }
+
+    /// Writes the last line: the answer without its features, and `problem`, the origin's, where it failed.
+    pub fn write_last_line(&self, sheet: &mut Sheet, written: &Written, problem: Option<&[u8]>) {
+        self.write_request_id(sheet);
+        self.write_rest(sheet, &written.quality);
+        if let Some(problem) = problem {
+            sheet.push(b",\"problem\":");
+            sheet.push(problem);
+        }
+        sheet.push(b"}\n");
+    }
+
+    fn write_request_id(&self, sheet: &mut Sheet) {
         sheet.push(b"{\"request_id\":");
         match self.options.request_id {
             Some(span) => sheet.push(span.bytes(self.body)),
             None => sheet.push_string(self.request_id),
         }
-        sheet.push(b",\"features\":{");
-        let quality = self.write_features(sheet);
-        sheet.push(b"},\"metadata\":{\"performance_tier\":");
+    }
+
+    fn write_rest(&self, sheet: &mut Sheet, quality: &Quality) {
+        sheet.push(b",\"metadata\":{\"performance_tier\":");
         let latency = self.now.millis_since(self.began);
         sheet.push_string(performance_tier(latency));
         sheet.push(b",\"serving_pattern\":");
@@ -327,8 +387,7 @@ impl Reply<'_> {
             self.call.rows
         ));
         write_tally(sheet, &self.answer.tally);
-        write_quality(sheet, &quality);
-        sheet.push(b"}");
+        write_quality(sheet, quality);
     }
 
     fn write_features(&self, sheet: &mut Sheet) -> Quality {
@@ -340,7 +399,7 @@ impl Reply<'_> {
             // An entity that the request repeats is counted, and written once.
             let is_new = written.insert(sheet.as_slice().get(start..).unwrap_or_default().to_vec());
             sheet.push(b":{");
-            self.write_row(sheet, row, &mut quality);
+            self.write_row(sheet, &self.answer.found, self.call.rows, row, &mut quality);
             sheet.drop_comma();
             sheet.push(b"},");
             if !is_new {
@@ -356,24 +415,30 @@ impl Reply<'_> {
         match (self.call.columns.as_slice(), self.call.value(0, row)) {
             ([_], Some(value)) if value.kind() == Kind::String => sheet.push(value.bytes(self.body)),
             ([_], Some(value)) => sheet.push_string(value.text(self.body)),
-            (columns, _) => {
+            _ => {
                 let mut text = Sheet::default();
-                text.push(b"{");
-                for (number, column) in columns.iter().enumerate() {
-                    text.push(self.call.name(column, self.body));
-                    text.push(b":");
-                    text.push(self.call.value(number, row).map_or(b"null", |value| value.bytes(self.body)));
-                    text.push(b",");
-                }
-                text.drop_comma();
-                text.push(b"}");
+                self.write_columns(&mut text, row);
                 sheet.push_string(&String::from_utf8_lossy(text.as_slice()));
             }
         }
     }
 
-    fn write_row(&self, sheet: &mut Sheet, row: usize, quality: &mut Quality) {
-        let found = |view: usize| self.answer.found.get(view * self.call.rows + row);
+    /// The entity as an object of its columns.
+    fn write_columns(&self, sheet: &mut Sheet, row: usize) {
+        sheet.push(b"{");
+        for (number, column) in self.call.columns.iter().enumerate() {
+            sheet.push(self.call.name(column, self.body));
+            sheet.push(b":");
+            sheet.push(self.call.value(number, row).map_or(b"null", |value| value.bytes(self.body)));
+            sheet.push(b",");
+        }
+        sheet.drop_comma();
+        sheet.push(b"}");
+    }
+
+    /// Writes the features of the row at `index` among the `rows` of which `found` tells.
+    fn write_row(&self, sheet: &mut Sheet, found: &[Found], rows: usize, index: usize, quality: &mut Quality) {
+        let found = |view: usize| found.get(view * rows + index);
         if self.plan.service.is_some() {
             let Some(found) = found(0) else { return };
             let Some(known) = &found.row else { return };

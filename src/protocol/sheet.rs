@@ -144,6 +144,15 @@ impl Sheet {
         }
     }
 
+    /// Puts all that was written from `start` on into one line: in JSON a line ends only where a space would do as well.
+    pub fn join_lines(&mut self, start: usize) {
+        for byte in self.bytes.get_mut(start..self.length).unwrap_or_default() {
+            if matches!(byte, b'\n' | b'\r') {
+                *byte = b' ';
+            }
+        }
+    }
+
     /// Takes back all but the first `length` bytes.
     pub fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);

@@ -19,6 +19,8 @@ pub struct Incoming<'a> {
     pub has_authorization: bool,
     /// Whether the caller has shown that it may operate this service.
     pub is_operator: bool,
+    /// Whether the caller accepts `application/x-ndjson`.
+    pub accepts_lines: bool,
 }
 
 /// Something for the host to do. Orders of one step are to be performed at the same time.
@@ -199,11 +201,23 @@ pub struct Step {
     pub ticket: Option<Ticket>,
     /// What is to be done now.
     pub orders: Vec<Order>,
+    /// The next part of a reply that goes out in parts, before the end. No more comes, but for what ends the reply, until the
+    /// host has called [`taken`](crate::service::Service::taken).
+    pub chunk: Option<Chunk>,
     /// How the request ends, once it does. Orders that are left then are to be performed behind the reply.
     pub end: Option<End>,
     /// Other requests that may go on now: [`wake`](crate::service::Service::wake) is to be called for each, from where that
     /// request itself is served.
     pub woken: Vec<Ticket>,
+}
+
+/// A part of a reply.
+#[derive(Debug)]
+pub struct Chunk {
+    /// Before the first part: the reply's status and headers. Its own body is empty.
+    pub head: Option<Reply>,
+    /// The bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// How a request ends.
@@ -221,6 +235,8 @@ pub enum End {
         /// A header to add to it, by name and value.
         notice: Option<(&'static str, &'static str)>,
     },
+    /// With the chunks that were given: this step's is the last.
+    Streamed,
     /// With a file of the page.
     Asset,
 }

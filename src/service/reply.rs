@@ -46,6 +46,7 @@ enum Body {
 }
 
 const JSON: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
 
 impl Reply {
     /// A reply without a body.
@@ -84,9 +85,10 @@ impl Reply {
             age_seconds: answer.oldest().map(|fetched_at| now.millis_since(fetched_at) / 1_000),
             server_timing: server_timing(pattern, took_millis, timings),
         };
+        let content_type = if pattern == Pattern::Streaming { LINES } else { JSON };
         Reply {
             status: 200,
-            content_type: Some(JSON.into()),
+            content_type: Some(content_type.into()),
             headers: Vec::new(),
             served: Some(served),
             body: Body::Sheet(sheet),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 #[cfg(not(feature = "worker"))]
 use crate::columns;
-use crate::engine::{self, Begun, Fetch, Progress, Route};
+use crate::engine::{self, Begun, Fetch, Progress, Route, SessionId};
 use crate::model::answer::{Answer, OriginFailure, Tier};
 use crate::model::refusal::Refusal;
 use crate::model::request::{Ask, Consistency, Priority};
@@ -16,23 +16,26 @@ use crate::protocol::plan::{Naming, Plan, Planned};
 use crate::protocol::{feast, native};
 use crate::service::io::{End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket};
 use crate::service::ledger::Ledger;
+use crate::service::stream::Stream;
 use crate::service::{Pending, Protocol, Reply, Service, refuse, reply};
 use crate::upstream::origin::{self, Table, Wanted};
 
 /// A request that waits for rows, or goes on behind its reply.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    protocol: Protocol,
-    call: Box<Call>,
-    body: Vec<u8>,
-    plan: Rc<Plan>,
+    pub(super) protocol: Protocol,
+    pub(super) call: Box<Call>,
+    pub(super) body: Vec<u8>,
+    pub(super) plan: Rc<Plan>,
     pub(super) began: Instant,
-    route: Route,
+    pub(super) route: Route,
     /// The calls to the origin under way.
     fetches: Vec<(u32, Fetch)>,
-    timings: Timings,
+    pub(super) timings: Timings,
     /// Whether it has its reply, and goes on behind it.
     is_answered: bool,
+    /// What went out so far of a reply in parts.
+    pub(super) stream: Stream,
 }
 
 /// What an answer of the origin turned out to be.
@@ -174,34 +177,64 @@ impl Service {
         ask.consistency = options.map_or(Consistency::Eventual, |options| options.consistency);
         ask.priority = options.map_or(Priority::Normal, |options| options.priority);
         ask.deadline_millis = options.and_then(|options| options.deadline_millis);
+        ask.is_streamed = options.is_some_and(|options| options.is_streamed);
         Ok(ask)
     }
 
     /// Does what a session's progress says: its orders, its answer if it gave one, its end if it is over.
-    fn go_on(&mut self, ticket: Ticket, mut waiting: Box<Waiting>, progress: Progress, now: Instant) -> Step {
-        let Progress { orders, answer, is_over, woken } = progress;
+    pub(super) fn go_on(
+        &mut self,
+        ticket: Ticket,
+        mut waiting: Box<Waiting>,
+        progress: Progress,
+        now: Instant,
+    ) -> Step {
+        if waiting.route.is_streamed() && !waiting.is_answered {
+            return self.go_on_streaming(ticket, waiting, progress, now);
+        }
+        let Progress { orders, answer, is_over, woken, .. } = progress;
         let orders = self.orders(ticket, &mut waiting, orders, now);
         let end = answer.map(|answer| {
             let Waiting { protocol, call, body, plan, began, route, timings, .. } = &*waiting;
-            let reply = match failure_reply(*protocol, &answer) {
+            let has_anything = answer.found.iter().any(|found| found.row.is_some());
+            let reply = match failure_reply(*protocol, &answer, has_anything) {
                 Some(reply) => reply,
                 None => self.reply(*protocol, call, body, plan, &answer, *route, *began, now, timings),
             };
             self.engine.recycle(answer);
             End::Reply(reply)
         });
-        waiting.is_answered |= end.is_some();
+        let step = Step { orders, end, ..Step::default() };
+        self.put_back(ticket, waiting, step, is_over, woken)
+    }
+
+    /// Keeps a request for as long as its session goes on.
+    pub(super) fn put_back(
+        &mut self,
+        ticket: Ticket,
+        mut waiting: Box<Waiting>,
+        step: Step,
+        is_over: bool,
+        woken: Vec<SessionId>,
+    ) -> Step {
+        waiting.is_answered |= step.end.is_some();
         if is_over {
             self.spare_call.get_or_insert(waiting.call);
         } else {
             self.pending.insert(ticket.0, Pending::Rows(waiting));
         }
         let woken = woken.into_iter().map(|session| Ticket(session.0)).collect();
-        Step { ticket: (!is_over).then_some(ticket), orders, end, woken }
+        Step { ticket: (!is_over).then_some(ticket), woken, ..step }
     }
 
     /// The engine's orders as the host's.
-    fn orders(&self, ticket: Ticket, waiting: &mut Waiting, orders: Vec<engine::Order>, now: Instant) -> Vec<Order> {
+    pub(super) fn orders(
+        &self,
+        ticket: Ticket,
+        waiting: &mut Waiting,
+        orders: Vec<engine::Order>,
+        now: Instant,
+    ) -> Vec<Order> {
         let mut translated = Vec::with_capacity(orders.len());
         for order in orders {
             match order {
@@ -278,7 +311,7 @@ impl Service {
         Step { end, woken, ..Step::default() }
     }
 
-    fn take_rows(&mut self, ticket: Ticket) -> Option<Box<Waiting>> {
+    pub(super) fn take_rows(&mut self, ticket: Ticket) -> Option<Box<Waiting>> {
         match self.pending.remove(&ticket.0)? {
             Pending::Rows(waiting) => Some(waiting),
             other => {
@@ -356,7 +389,7 @@ impl Service {
             Protocol::Feast => feast::write(&mut sheet, plan, answer, call, body),
             Protocol::Native(options) => {
                 let request_id = self.request_id();
-                let reply = native::Reply {
+                let writer = native::Reply {
                     plan,
                     answer,
                     call,
@@ -369,8 +402,14 @@ impl Service {
                 };
                 match options.columns {
                     #[cfg(not(feature = "worker"))]
-                    Some(numbers) => columns::write(&mut sheet, &reply, numbers, &mut self.vectors),
-                    _ => reply.write(&mut sheet),
+                    Some(numbers) => columns::write(&mut sheet, &writer, numbers, &mut self.vectors),
+                    _ if options.is_streamed => {
+                        let (rows, mut written) = ((0..call.rows).collect::<Vec<_>>(), native::Written::default());
+                        sheet.clear();
+                        writer.write_lines(&mut sheet, &rows, &answer.found, &mut written);
+                        writer.write_last_line(&mut sheet, &written, None);
+                    }
+                    _ => writer.write(&mut sheet),
                 }
             }
         }
@@ -387,8 +426,18 @@ impl Waiting {
         route: Route,
         began: Instant,
     ) -> Box<Waiting> {
-        let timings = Timings::default();
-        Box::new(Waiting { protocol, call, body, plan, began, route, fetches: Vec::new(), timings, is_answered: false })
+        Box::new(Waiting {
+            protocol,
+            call,
+            body,
+            plan,
+            began,
+            route,
+            fetches: Vec::new(),
+            timings: Timings::default(),
+            is_answered: false,
+            stream: Stream::default(),
+        })
     }
 }
 
@@ -396,9 +445,8 @@ impl Waiting {
 ///
 /// What the origin refused goes to the caller, who would have it of Feast too, and in the native protocol where the caller
 /// is at fault. An origin that is down costs its own share alone: what is there is served, and the rest is marked invalid.
-fn failure_reply(protocol: Protocol, answer: &Answer) -> Option<Reply> {
+pub(super) fn failure_reply(protocol: Protocol, answer: &Answer, has_anything: bool) -> Option<Reply> {
     let failure = answer.failure.as_ref().filter(|_| answer.tally.missing > 0)?;
-    let has_anything = answer.found.iter().any(|found| found.row.is_some());
     let is_refused = match protocol {
         Protocol::Feast => matches!(failure, OriginFailure::Refused { .. }) && !failure.is_origins_fault(),
         Protocol::Native(_) => matches!(failure, OriginFailure::Refused { status: 400..500, .. }),

@@ -26,6 +26,7 @@ mod native;
 mod patterns;
 mod rows;
 mod storage;
+mod streaming;
 mod switches;
 mod tiers;
 mod writes;

@@ -58,6 +58,21 @@ fn routing() {
 }
 
 #[test]
+fn streaming() {
+    assert_switch(
+        AS_IT_IS,
+        |config| config.routing.streaming = false,
+        |mut world| {
+            let request = world.start_lines(&native(1, "normal", 1_000));
+            world.run();
+            let answer = world.answer(request);
+            assert_eq!(answer.status, 200);
+            answer.headers["content-type"] == "application/x-ndjson"
+        },
+    );
+}
+
+#[test]
 fn the_soft_deadline() {
     assert_switch(
         PUNCTUAL,

@@ -6,7 +6,8 @@ use featheredge::config::{Config, OriginKind};
 use featheredge::model::answer::Tier;
 use featheredge::model::time::Instant;
 use featheredge::service::{
-    End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Service, Step, Task, Ticket,
+    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Reply, Service, Step,
+    Task, Ticket,
 };
 use featheredge::upstream::synthetic;
 use serde_json::Value;
@@ -42,6 +43,8 @@ enum Event {
     Woken(Ticket),
     /// Something reaches the ledger, whose answer is waited for until a time.
     Arrives(OrderId, Ticket, u64, Told),
+    /// The reader of a reply in parts has taken one.
+    Taken(Ticket),
 }
 
 /// What the ledger is told.
@@ -96,6 +99,10 @@ pub(crate) struct Request {
     /// When the origin answered to it, if it is a write.
     pub(crate) written: u64,
     pub(crate) answer: Option<Answer>,
+    /// The parts of a reply in parts, and when each was given.
+    pub(crate) chunks: Vec<(u64, String)>,
+    /// The status and headers of a reply in parts, and whether they came from the very call that began the request.
+    head: Option<Answer>,
     /// Whether its host was dropped: nothing is done or told for it any more.
     pub(crate) is_lost: bool,
 }
@@ -126,6 +133,8 @@ pub(crate) struct World {
     pub(crate) origin_millis: u64,
     /// How long each read of the store takes, in milliseconds.
     pub(crate) store_millis: u64,
+    /// How long the reader of a reply in parts takes for each, in milliseconds; without end where it is `None`.
+    pub(crate) reader_millis: Option<u64>,
     /// Every request so far.
     pub(crate) requests: Vec<Request>,
     /// The most calls to the origin that were under way at one time.
@@ -215,6 +224,7 @@ impl World {
             writes: Vec::new(),
             origin_millis: 10,
             store_millis: 0,
+            reader_millis: Some(0),
             requests: Vec::new(),
             most_calls: 0,
             calls: 0,
@@ -308,9 +318,24 @@ impl World {
 
     /// Begins a request and leaves it under way; its number.
     pub(crate) fn start(&mut self, method: &str, path: &str, body: &[u8]) -> usize {
+        self.begin(Incoming { method, path, body, has_authorization: false, is_operator: true, accepts_lines: false })
+    }
+
+    /// Begins a request that accepts lines.
+    pub(crate) fn start_lines(&mut self, body: &str) -> usize {
+        self.begin(Incoming {
+            method: "POST",
+            path: "/v1/features",
+            body: body.as_bytes(),
+            has_authorization: false,
+            is_operator: false,
+            accepts_lines: true,
+        })
+    }
+
+    fn begin(&mut self, incoming: Incoming<'_>) -> usize {
         self.requests.push(Request { began: self.now, ..Request::default() });
         let request = self.requests.len() - 1;
-        let incoming = Incoming { method, path, body, has_authorization: false, is_operator: true };
         let step = self.service.begin(incoming, self.clock());
         self.take(request, step, true);
         request
@@ -343,6 +368,16 @@ impl World {
         self.now = until;
     }
 
+    /// The name that the service gave to a request.
+    pub(crate) fn ticket_of(&self, request: usize) -> Ticket {
+        self.by_ticket.iter().find(|(_, known)| **known == request).expect("a request that waited").0.1
+    }
+
+    /// Lets a request go on that another has woken.
+    pub(crate) fn wake(&mut self, ticket: Ticket) {
+        self.plan(self.now, Event::Woken(ticket));
+    }
+
     /// Drops the host of a request, as a runtime does when the caller hangs up.
     pub(crate) fn lose(&mut self, request: usize) {
         self.requests[request].is_lost = true;
@@ -371,6 +406,7 @@ impl World {
         let (Event::Done(_, ticket, _)
         | Event::Timer(_, ticket)
         | Event::Woken(ticket)
+        | Event::Taken(ticket)
         | Event::Arrives(_, ticket, ..)) = &event;
         let request = self.by_ticket[&(self.isolate, *ticket)];
         if matches!(&event, Event::Done(_, _, Outcome::Fetched(_))) {
@@ -396,6 +432,7 @@ impl World {
             }
             Event::Timer(id, _) => self.service.complete(id, Outcome::Waited, now),
             Event::Woken(ticket) => self.service.wake(ticket, now),
+            Event::Taken(ticket) => self.service.taken(ticket, now),
         };
         self.take(request, step, false);
     }
@@ -415,19 +452,27 @@ impl World {
         for ticket in step.woken {
             self.plan(self.now, Event::Woken(ticket));
         }
+        if let Some(Chunk { head, bytes }) = step.chunk {
+            let request = &mut self.requests[request];
+            assert!(request.answer.is_none(), "a part behind the end");
+            assert_eq!(head.is_some(), request.head.is_none(), "the head goes out once, with the first part");
+            request.head = request.head.take().or_else(|| head.map(|head| read(&head, is_immediate)));
+            request.chunks.push((self.now, String::from_utf8(bytes).unwrap()));
+            if let (Some(millis), Some(ticket), None) = (self.reader_millis, step.ticket, &step.end) {
+                self.plan(self.now + millis, Event::Taken(ticket));
+            }
+        }
         let Some(end) = step.end else { return };
         let answer = match end {
             End::Reply(reply) => {
-                let headers =
-                    reply.headers().into_iter().map(|header| (header.name.to_owned(), header.value.to_string()));
-                let answer = Answer {
-                    status: reply.status(),
-                    text: String::from_utf8(reply.body().to_vec()).unwrap(),
-                    headers: headers.collect(),
-                    is_immediate,
-                };
+                let answer = read(&reply, is_immediate);
                 self.service.recycle(reply);
                 answer
+            }
+            End::Streamed => {
+                let request = &mut self.requests[request];
+                let text = request.chunks.iter().map(|(_, text)| text.as_str()).collect();
+                Answer { text, ..request.head.take().expect("a reply with a head") }
             }
             End::Forward { base } => Answer { status: FORWARDED, text: base, headers: BTreeMap::new(), is_immediate },
             End::Forwarded { notice } => {
@@ -535,6 +580,17 @@ impl World {
             Origin::IsDown => Outcome::Fetched(Err(FetchFailure::Unreachable)),
             Origin::IsSlow => Outcome::Fetched(Err(FetchFailure::TimedOut)),
         }
+    }
+}
+
+fn read(reply: &Reply, is_immediate: bool) -> Answer {
+    let content_type = reply.content_type().map(|value| ("content-type".to_owned(), value.to_owned()));
+    let headers = reply.headers().into_iter().map(|header| (header.name.to_owned(), header.value.to_string()));
+    Answer {
+        status: reply.status(),
+        text: String::from_utf8(reply.body().to_vec()).unwrap(),
+        headers: headers.chain(content_type).collect(),
+        is_immediate,
     }
 }
 
