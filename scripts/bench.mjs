@@ -1,13 +1,14 @@
 // Measures Featheredge beside its peers, in one run, and prints ratios.
 //
 //   npm run bench [-- --json FILE] [--only NAME ...]
+//   npm run bench -- --only scenarios [--json FILE] [--repeats N] [--scale SHARE] [--url URL]
 //
-// NAME is a part of a row's name, such as `l1` or `1 × 5`.
+// NAME is a part of a row's name, such as `l1` or `1 × 5`. `scenarios` are the seed's four, which have no peer: docs/benchmark.md.
 
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { buildNpm } from "./build.mjs";
+import { buildBench, buildNpm } from "./build.mjs";
 import { checkNode, installPackages } from "./lib/prepare.mjs";
 import { main } from "./lib/run.mjs";
 
@@ -28,14 +29,34 @@ function print(rows) {
 	);
 }
 
+async function runScenarios({ repeats, scale, url }) {
+	await buildBench();
+	const { measureScenarios, scenarioTable } = await import("../benches/scenarios.mjs");
+	const run = await measureScenarios({ repeats: Number(repeats), scale: Number(scale), url });
+	console.log(scenarioTable(run));
+	return run;
+}
+
 await main(async () => {
-	const { values } = parseArgs({ options: { json: { type: "string" }, only: { type: "string", multiple: true } } });
+	const { values } = parseArgs({
+		options: {
+			json: { type: "string" },
+			only: { type: "string", multiple: true },
+			repeats: { type: "string", default: "5" },
+			scale: { type: "string", default: "1" },
+			url: { type: "string" },
+		},
+	});
 	checkNode();
 	await installPackages();
+	const write = (result) => {
+		if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, "\t")}\n`);
+	};
+	if (values.only?.includes("scenarios")) return write(await runScenarios(values));
 	await buildNpm();
 	const isWanted = (name) => values.only === undefined || values.only.some((part) => name.includes(part));
 	const { measureL1 } = await import("../benches/l1.mjs");
 	const rows = await measureL1(isWanted);
 	print(rows);
-	if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, "\t")}\n`);
+	write(rows);
 });

@@ -1,14 +1,12 @@
 // The page in a real Chromium, served by the Worker with the synthetic origin.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { chromium as playwright } from "playwright-core";
 import { startWorker } from "../harness/worker.mjs";
+import { violations } from "./axe.mjs";
 import { ARGUMENTS, chromium, MISSING } from "./chromium.mjs";
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 /** The views of the answer that are looked at, by example. */
 const SCENES = { Native: ["JSON", "Headers", "Values"], "Feast, batch": ["Values"], Embedding: ["Values"] };
 const PHONE = { width: 320, height: 640 };
@@ -47,7 +45,7 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 		page.on("console", (message) => message.type() === "error" && consoleErrors.push(message.text()));
 		page.on("pageerror", (error) => consoleErrors.push(String(error)));
 		page.on("request", (request) => requests.push(request.url()));
-		await page.goto(`${worker.url}/`);
+		await page.goto(`${worker.url}/#try`);
 		await page.locator("#readiness[data-state=ready]").waitFor();
 	}
 
@@ -67,12 +65,6 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 
 	const fact = (name) => page.locator(".facts > div", { hasText: name }).locator("dd").innerText();
 	const choose = (example) => page.getByRole("radio", { name: example, exact: true }).check({ force: true });
-
-	async function violations() {
-		await page.evaluate(AXE);
-		const { violations } = await page.evaluate(() => globalThis.axe.run());
-		return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(", ")}`);
-	}
 
 	test("the default request shows each value with its tier, age and status", async () => {
 		await askFor("first");
@@ -165,7 +157,9 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 		const strangers = requests.filter((url) => new URL(url).origin !== new URL(worker.url).origin);
 		assert.deepEqual(strangers, []);
 		const response = await fetch(`${worker.url}/`);
-		assert.match(response.headers.get("content-security-policy") ?? "", /default-src 'self'/);
+		const policy = response.headers.get("content-security-policy") ?? "";
+		assert.match(policy, /default-src 'self'/);
+		assert.doesNotMatch(policy, /unsafe-inline|unsafe-eval(?<!wasm-unsafe-eval)/);
 		const markup = await response.text();
 		assert.doesNotMatch(markup, /<style|style=|<script(?![^>]*src=)| on[a-z]+=/);
 	});
@@ -174,13 +168,13 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 		for (const viewport of [DESK, PHONE]) {
 			test(`axe finds nothing in ${colorScheme} at ${viewport.width} px, and nothing sticks out`, async () => {
 				await open({ colorScheme, viewport });
-				assert.deepEqual(await violations(), []);
+				assert.deepEqual(await violations(page), []);
 				for (const [example, tabs] of Object.entries(SCENES)) {
 					await choose(example);
 					await send();
 					for (const tab of tabs) {
 						await page.getByRole("tab", { name: tab }).click();
-						assert.deepEqual(await violations(), [], `${example}, ${tab}`);
+						assert.deepEqual(await violations(page), [], `${example}, ${tab}`);
 						const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 						assert.ok(excess <= 0, `${example}, ${tab}: ${excess} px too wide`);
 					}

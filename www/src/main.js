@@ -1,7 +1,34 @@
-// Starts the page: says whether the Worker is ready, and opens the request editor.
+// Starts the page: says whether the Worker is ready, and opens what the address names. A page is loaded when it is first opened.
 
+import { byId } from "./dom.js";
 import { showReadiness } from "./readiness.js";
-import { openTry } from "./try/index.js";
+import { makeTabs } from "./tabs.js";
 
-showReadiness(document.getElementById("readiness"));
-openTry();
+/** How each page opens, by the name that stands in the fragment. */
+const PAGES = {
+	run: async () => (await import("./run/index.js")).openRun(),
+	results: async () => (await import("./results/index.js")).openResults(),
+	try: async () => (await import("./try/index.js")).openTry(),
+};
+
+/** @type {Map<string, Promise<any>>} */
+const opened = new Map();
+
+/** The page that the address names. */
+function named() {
+	const name = location.hash.slice(1).split("=")[0];
+	return Object.hasOwn(PAGES, name) ? name : "run";
+}
+
+const tabs = makeTabs(byId("pages"), async (id) => {
+	const name = id.slice("tab-".length);
+	// A fragment that says more, such as a shared run, stays.
+	if (named() !== name) history.replaceState(null, "", `#${name}`);
+	if (!opened.has(name)) opened.set(name, PAGES[name]());
+	(await opened.get(name))?.onShow?.();
+});
+
+addEventListener("hashchange", () => location.hash !== "#main" && tabs.choose(`tab-${named()}`));
+
+showReadiness(byId("readiness"));
+tabs.choose(`tab-${named()}`);

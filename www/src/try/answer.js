@@ -8,7 +8,7 @@ import { failureOf } from "./failure.js";
 import { NATIVE } from "./presets.js";
 import { values } from "./values.js";
 
-/** @typedef {import("./tabs.js").Tabs} Tabs */
+/** @typedef {import("../tabs.js").Tabs} Tabs */
 
 /** The tiers that the path always shows; others appear when they take part. */
 const ALWAYS_SHOWN = ["l1", "l2", "origin"];

@@ -5,10 +5,10 @@ import { exchange, NoAnswer } from "../exchange.js";
 import { milliseconds } from "../headers.js";
 import { paint } from "../highlight.js";
 import { JsonError, lineAndColumn, parse } from "../json.js";
+import { makeTabs } from "../tabs.js";
 import { showAnswer, showFailure, showNothing } from "./answer.js";
 import { ENDPOINTS, PRESETS } from "./presets.js";
 import { Sends } from "./sends.js";
-import { makeTabs } from "./tabs.js";
 
 /** Long enough not to speak of every keystroke. */
 const HINT_DELAY_MS = 400;
@@ -26,7 +26,7 @@ export function openTry() {
 	byId("presets").append(...PRESETS.map((choice, index) => chip(choice, index === 0)));
 	endpoint.append(...ENDPOINTS.map((path) => el("option", { value: path }, path)));
 	byId("send-key").textContent = navigator.platform.startsWith("Mac") ? "⌘ ↵" : "Ctrl ↵";
-	const tabs = makeTabs(document.querySelector("[role=tablist]"));
+	const tabs = makeTabs(document.querySelector("#views [role=tablist]"));
 	showNothing();
 	load(preset);
 

@@ -4,13 +4,15 @@
  * @typedef {object} Tabs
  * @property {(id: string, isOffered: boolean) => void} offer shows or hides a tab; one that was left because it was hidden is chosen
  * again when it comes back
+ * @property {(id: string) => void} choose chooses a tab
  */
 
 /**
  * @param {HTMLElement} tablist
+ * @param {(id: string) => void} [onSelect] told of each tab that is chosen
  * @returns {Tabs}
  */
-export function makeTabs(tablist) {
+export function makeTabs(tablist, onSelect = () => {}) {
 	const tabs = [...tablist.querySelectorAll("[role=tab]")];
 	const shown = () => tabs.filter((tab) => !tab.hidden);
 	let wanted = tabs[0];
@@ -26,6 +28,7 @@ export function makeTabs(tablist) {
 	const choose = (tab) => {
 		wanted = tab;
 		select(tab);
+		onSelect(tab.id);
 	};
 	tablist.addEventListener("click", (event) => {
 		const tab = event.target.closest("[role=tab]");
@@ -44,6 +47,9 @@ export function makeTabs(tablist) {
 	select(wanted);
 
 	return {
+		choose(id) {
+			choose(document.getElementById(id));
+		},
 		offer(id, isOffered) {
 			document.getElementById(id).hidden = !isOffered;
 			select(wanted.hidden ? shown()[0] : wanted);

@@ -1,0 +1,57 @@
+// The engine and the benchmark framework, beside the page's own thread, so that neither waits for the other.
+
+import * as bench from "../../../build/bench/bench.js";
+import { indexedDbStore } from "../../../npm/src/stores/indexeddb.js";
+
+/** The database of L2, of this page's benchmarks alone. */
+const DATABASE = "featheredge-benchmark-l2";
+
+const WASM = new URL("../../../build/bench/core.wasm", import.meta.url);
+const ready = bench.load(() => WebAssembly.compileStreaming(fetch(WASM)));
+
+/** Empties a database that an earlier repetition has filled, and gives a store in it. */
+async function emptyStore() {
+	await new Promise((resolve, reject) => {
+		const request = indexedDB.deleteDatabase(DATABASE);
+		request.onsuccess = resolve;
+		request.onerror = () => reject(request.error);
+	});
+	return indexedDbStore({ name: DATABASE });
+}
+
+const stores = { indexeddb: emptyStore, memory: bench.memoryStore, none: () => undefined };
+
+function targetOf({ kind, url, l2, origin, delay_ms }) {
+	if (kind === "url") return bench.urlTarget(url);
+	const config = origin === undefined ? { origin: { delay_ms } } : {};
+	return bench.engineTarget({ config, origin, openStore: stores[l2] });
+}
+
+const tasks = {
+	framework: () => bench.framework(),
+	check: ({ scenario, scale }) => bench.scaledScenario(scenario, scale),
+	summarize: ({ run }) => bench.summarize(run),
+	compare: ({ left, right }) => bench.compare(left, right, 1),
+	async run({ scenarios, repeats, scale, target, environment }, { signal, tell }) {
+		const scaled = scenarios.map((scenario) => bench.scaledScenario(scenario, scale));
+		return bench.runSuite({ scenarios: scaled, repeats, target: targetOf(target), environment, signal, onLive: tell });
+	},
+};
+
+/** @type {Map<number, AbortController>} */
+const controllers = new Map();
+
+addEventListener("message", async ({ data: { id, task, options } }) => {
+	if (task === "cancel") return controllers.get(id)?.abort();
+	const controller = new AbortController();
+	controllers.set(id, controller);
+	const tell = (live) => postMessage({ id, live });
+	try {
+		await ready;
+		postMessage({ id, result: await tasks[task](options, { signal: controller.signal, tell }) });
+	} catch (error) {
+		postMessage({ id, error: { name: error?.name, message: error?.message ?? String(error) } });
+	} finally {
+		controllers.delete(id);
+	}
+});

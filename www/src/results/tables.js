@@ -1,0 +1,74 @@
+// Runs as tables.
+
+import { el } from "../dom.js";
+import { milliseconds } from "../headers.js";
+
+/** A number as a person reads it. */
+export const count = (value) => value.toLocaleString("en-GB");
+export const percent = (value) => `${Number((value * 100).toPrecision(3))} %`;
+export const rate = (value) => `${Number(value.toPrecision(3)).toLocaleString("en-GB")}/s`;
+
+/** A table in a region that scrolls by keyboard too. */
+export function tableOf(caption, heads, rows, name = "figures") {
+	const head = el("tr", {}, ...heads.map((text) => el("th", { scope: "col" }, text)));
+	const table = el(
+		"table",
+		{ class: name },
+		el("caption.hidden", {}, caption),
+		el("thead", {}, head),
+		el("tbody", {}, ...rows),
+	);
+	return el("div.table", { tabindex: 0, role: "region", "aria-label": caption }, table);
+}
+
+export const row = (name, cells) =>
+	el(
+		"tr",
+		{},
+		el("th", { scope: "row" }, name),
+		...cells.map((cell) => (cell instanceof Node ? el("td", {}, cell) : el("td.figure", {}, cell))),
+	);
+
+const FIGURES = [
+	["Mean", ({ mean_ms }) => milliseconds(mean_ms)],
+	["Median", ({ median_ms }) => milliseconds(median_ms)],
+	["p95", ({ p95_ms }) => milliseconds(p95_ms)],
+	["p99", ({ p99_ms }) => milliseconds(p99_ms)],
+	["p99.9", ({ p999_ms }) => milliseconds(p999_ms)],
+	["Min", ({ min_ms }) => milliseconds(min_ms)],
+	["Max", ({ max_ms }) => milliseconds(max_ms)],
+	["Deviation", ({ std_ms }) => milliseconds(std_ms)],
+	["Throughput", ({ throughput }) => rate(throughput)],
+	["Answered", ({ succeeded }) => count(succeeded)],
+	["Failed", ({ failed }) => (failed > 0 ? el("span.failed", {}, count(failed)) : "0")],
+	["Hit ratio", ({ model }) => percent(model.hit_ratio)],
+	["Targets", ({ verdicts }) => verdict(verdicts)],
+];
+
+/** All scenarios of a run, and all of them together. */
+export function summaryTable(run) {
+	const cells = (summary) => FIGURES.map(([, figure]) => figure(summary));
+	const rows = run.scenarios.map(({ scenario, summary }) => row(scenario.name, cells(summary)));
+	if (rows.length > 1) rows.push(row("all together", cells(run.overall)));
+	return tableOf("Scenarios and their figures", ["Scenario", ...FIGURES.map(([name]) => name)], rows);
+}
+
+/** Whether all promises were kept, in a word. */
+function verdict(verdicts) {
+	const missed = verdicts.filter(({ is_met }) => !is_met);
+	if (missed.length === 0) return el("span.verdict", { "data-verdict": "met" }, "met");
+	return el(
+		"span.verdict",
+		{ "data-verdict": "missed" },
+		`missed: ${missed.map(({ name }) => TARGETS[name].short).join(", ")}`,
+	);
+}
+
+/** The promises, by name. */
+export const TARGETS = {
+	p50_ms: { name: "Median", short: "p50", words: milliseconds, sign: "≤" },
+	p95_ms: { name: "p95", short: "p95", words: milliseconds, sign: "≤" },
+	p99_ms: { name: "p99", short: "p99", words: milliseconds, sign: "≤" },
+	availability: { name: "Availability", short: "availability", words: percent, sign: "≥" },
+	error_rate: { name: "Error rate", short: "errors", words: percent, sign: "≤" },
+};

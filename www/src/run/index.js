@@ -1,0 +1,141 @@
+// Runs scenarios and shows what comes while it comes.
+
+import { ask, Cancelled, framework } from "../bench/client.js";
+import { keep } from "../bench/history.js";
+import {
+	histogramChart,
+	histogramData,
+	percentileChart,
+	percentileData,
+	throughputChart,
+	throughputData,
+	tierChart,
+	tierData,
+} from "../charts.js";
+import { byId, el } from "../dom.js";
+import { milliseconds } from "../headers.js";
+import { machine } from "../machine.js";
+import { summaryTable } from "../results/tables.js";
+import { chosen, makeForm } from "./form.js";
+
+export async function openRun() {
+	const { scenarios } = await framework();
+	const form = byId("run-form");
+	makeForm(form, scenarios);
+	const view = makeView();
+	let running;
+
+	form.addEventListener("submit", async (event) => {
+		event.preventDefault();
+		if (running !== undefined) return;
+		byId("run-hint").textContent = "";
+		const { settings, ...choice } = await chosen(form, scenarios);
+		if (choice.scenarios.length === 0) {
+			byId("run-hint").textContent = "Choose at least one scenario.";
+			return;
+		}
+		setRunning(true);
+		view.begin(choice);
+		try {
+			running = ask("run", { ...choice, environment: { ...machine(), settings } }, view.show);
+			const run = await running;
+			await keep(run);
+			view.end(run);
+		} catch (error) {
+			view.stop(
+				error instanceof Cancelled ? "Cancelled. Nothing was kept." : `This could not be measured: ${error.message}`,
+			);
+		} finally {
+			running = undefined;
+			setRunning(false);
+		}
+	});
+	byId("cancel").addEventListener("click", () => running?.cancel());
+	form.dataset.state = "ready";
+}
+
+function setRunning(isRunning) {
+	byId("start").disabled = isRunning;
+	byId("cancel").hidden = !isRunning;
+}
+
+function makeView() {
+	const state = byId("run-state");
+	const bar = el("progress", { max: 1, value: 0, "aria-label": "Progress of the measurement" });
+	const what = el("span.progress-what");
+	const left = el("span.progress-left");
+	const progress = el("div.progress", {}, el("div.progress-words", {}, what, left), bar);
+	const charts = {
+		percentiles: percentileChart(),
+		histogram: histogramChart(),
+		tiers: tierChart(),
+		throughput: throughputChart(),
+	};
+	byId("run-charts").append(...Object.values(charts).map(({ element }) => element));
+	state.append(
+		el(
+			"p.empty",
+			{},
+			"Nothing is measured yet. Start takes the seed’s four scenarios on cold caches, five times each.",
+		),
+	);
+	let choice;
+	let startedAt;
+	return {
+		begin(next) {
+			choice = next;
+			startedAt = performance.now();
+			what.textContent = "Starting";
+			left.textContent = "";
+			bar.value = 0;
+			state.replaceChildren(progress);
+			byId("run-outcome").replaceChildren();
+			byId("run-view").scrollIntoView({ block: "nearest" });
+			byId("run-announcement").textContent = "The measurement has begun.";
+		},
+		show({ scenario, repeat, live }) {
+			const { scenarios, repeats } = choice;
+			const share = (repeat * scenarios.length + scenario + live.progress.share) / (repeats * scenarios.length);
+			bar.value = share;
+			what.textContent = `${scenarios[scenario].name}, repetition ${repeat + 1} of ${repeats}`;
+			const elapsed = performance.now() - startedAt;
+			// The first hundredth says little of the pace.
+			if (share > 0.01) left.textContent = `${duration((elapsed * (1 - share)) / share)} left`;
+			if (live.timeline.length > 0) showCharts(charts, live);
+		},
+		end(run) {
+			const { succeeded, failed, p99_ms } = run.overall;
+			const words = `${succeeded} answered, ${failed} failed, p99 ${milliseconds(p99_ms)}`;
+			const link = el("a", { href: `#results=${run.id}`, id: "see-results" }, "See the results");
+			const took = duration(performance.now() - startedAt);
+			state.replaceChildren(el("p.done", {}, el("strong", {}, "Measured"), ` in ${took}: ${words}. `, link));
+			byId("run-outcome").replaceChildren(summaryTable(run));
+			byId("run-announcement").textContent = `Measured: ${words}.`;
+		},
+		stop(words) {
+			state.replaceChildren(el("p.callout", {}, words));
+			byId("run-announcement").textContent = words;
+		},
+	};
+}
+
+function showCharts(charts, { timeline, latencies, progress }) {
+	byId("run-charts").hidden = false;
+	const last = timeline.at(-1);
+	const percentiles = `p50 ${milliseconds(last.p50_ms)}, p95 ${milliseconds(last.p95_ms)}, p99 ${milliseconds(last.p99_ms)}`;
+	charts.percentiles.show(percentileData(timeline), `${percentiles} at the last.`);
+	const [bars, key] = histogramData([latencies]);
+	charts.histogram.show(bars, `${progress.succeeded} latencies.`, key);
+	const tiers = timeline.reduce((sums, { tiers }) => sums.map((sum, tier) => sum + tiers[tier]), [0, 0, 0, 0]);
+	const [l1, l2, l3, origin] = tiers;
+	charts.tiers.show(
+		tierData(timeline),
+		`Answers by the furthest tier: L1 ${l1}, L2 ${l2}, L3 ${l3}, origin ${origin}, failed ${progress.failed}.`,
+	);
+	charts.throughput.show(throughputData(timeline), `${Math.round(last.throughput)} answers per second at the last.`);
+}
+
+function duration(millis) {
+	const seconds = Math.max(1, Math.round(millis / 1000));
+	return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
