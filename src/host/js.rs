@@ -13,7 +13,7 @@ use crate::model::key::StoreKey;
 use crate::model::time::Instant;
 use crate::protocol::native::Numbers;
 use crate::service::{
-    End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Reply, Service, Step, Task, Ticket,
+    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Reply, Service, Step, Task, Ticket,
 };
 
 #[wasm_bindgen]
@@ -39,6 +39,11 @@ pub enum State {
     Asset = 4,
     /// The reply is there to be read, and what is ordered is to be done behind it.
     RepliedWithOrders = 5,
+    /// A part of the reply is to be [taken](Core::take_chunk), with the first its status and headers; more comes when
+    /// [`Core::taken`] is called.
+    Streaming = 6,
+    /// The last part of the reply is to be taken.
+    Streamed = 7,
 }
 
 /// The serving core of one JavaScript host.
@@ -48,6 +53,7 @@ pub struct Core {
     service: Service,
     input: Vec<u8>,
     reply: Option<Reply>,
+    chunk: Vec<u8>,
     forward_base: String,
     ticket: Option<Ticket>,
     orders: Vec<Order>,
@@ -75,6 +81,7 @@ impl Core {
             service: Service::new(config, seed),
             input: Vec::new(),
             reply: None,
+            chunk: Vec::new(),
             forward_base: String::new(),
             ticket: None,
             orders: Vec::new(),
@@ -123,6 +130,21 @@ impl Core {
         self.begin("POST", "/v1/features", length, false, true, now)
     }
 
+    /// Begins a request of the native API that is to be answered line by line.
+    pub fn begin_lines(&mut self, length: usize, now: f64) -> State {
+        let body = self.input.get(..length).unwrap_or_default();
+        let incoming = Incoming {
+            method: "POST",
+            path: "/v1/features",
+            body,
+            has_authorization: false,
+            is_operator: true,
+            accepts_lines: true,
+        };
+        let step = self.service.begin(incoming, instant(now));
+        self.take(step)
+    }
+
     /// Begins a request of the native API that is to be answered in columns of numbers.
     pub fn begin_columns(
         &mut self,
@@ -141,6 +163,17 @@ impl Core {
     pub fn wake(&mut self, ticket: f64, now: f64) -> State {
         let step = self.service.wake(Ticket::from_number(ticket as u64), instant(now));
         self.take(step)
+    }
+
+    /// Lets a reply in parts go on: its reader wants more than the part that it was given.
+    pub fn taken(&mut self, ticket: f64, now: f64) -> State {
+        let step = self.service.taken(Ticket::from_number(ticket as u64), instant(now));
+        self.take(step)
+    }
+
+    /// The part of the reply that the last call gave.
+    pub fn take_chunk(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.chunk)
     }
 
     /// Forgets a request whose caller is gone; others may be [woken](Core::take_woken) in its place.
@@ -275,6 +308,11 @@ impl Core {
         if let Some(reply) = self.reply.take() {
             self.service.recycle(reply);
         }
+        if let Some(Chunk { head, bytes }) = step.chunk {
+            self.reply = head;
+            self.chunk = bytes;
+            return if step.end.is_some() { State::Streamed } else { State::Streaming };
+        }
         match step.end {
             Some(End::Reply(reply)) => {
                 self.reply = Some(reply);
@@ -285,7 +323,7 @@ impl Core {
                 State::Forward
             }
             Some(End::Forwarded { .. }) => State::Forwarded,
-            Some(End::Streamed) => State::Replied,
+            Some(End::Streamed) => State::Streamed,
             Some(End::Asset) => State::Asset,
             None => State::Waiting,
         }

@@ -188,18 +188,17 @@ class Exchange {
 	}
 
 	#open() {
-		const goOn = () => {
-			if (this.#isHeld) this.wake();
-		};
 		const body = new ReadableStream(
 			{
 				start: (controller) => {
 					this.#parts = controller;
 				},
-				pull: goOn,
+				pull: () => {
+					if (this.#isHeld) this.wake();
+				},
 				cancel: () => {
 					this.#hasGone = true;
-					goOn();
+					this.wake();
 				},
 			},
 			new ByteLengthQueuingStrategy({ highWaterMark: BUFFERED_BYTES }),

@@ -57,11 +57,12 @@ impl Service {
         let stream = &mut waiting.stream;
         let failure = failure_reply(waiting.protocol, &answer, stream.has_anything || !is_last);
         if let Some(reply) = failure.filter(|_| !stream.has_begun) {
+            let mut step = Step { orders, end: Some(End::Reply(reply)), ..Step::default() };
             if !is_last {
                 // Whatever else was asked of the origin would be refused too, and nobody wants it any more.
                 woken.extend(self.engine.abandon(ticket.session(), now));
+                step.orders.clear();
             }
-            let step = Step { end: Some(End::Reply(reply)), ..Step::default() };
             return self.put_back(ticket, waiting, step, is_over || !is_last, woken);
         }
         let mut step = Step { orders, ..Step::default() };

@@ -4,10 +4,12 @@
 //! ends by its deadline, and the budgets hold. A history that breaks this prints its seed; `HISTORY=seed` replays it alone.
 //! `HISTORIES=n` says how many are run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 
 use crate::chaos::{Chance, Chaos};
-use crate::world::{Origin, World};
+use crate::world::{Answer, Origin, Request, World};
 
 /// What a request asked, to judge its answer by.
 struct Asked {
@@ -45,6 +47,8 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
         config.l2.enabled = chance.happens(80);
         config.l3.enabled = chance.happens(40);
         config.l3.shards = *chance.pick(&[1, 3]);
+        config.routing.chunk_rows = *chance.pick(&[2, 500, 500]);
+        config.routing.max_calls = *chance.pick(&[1, 4]);
         for view in ["a", "b"].into_iter().filter(|_| is_keyed) {
             let keyed = featheredge::config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
             config.views.insert(view.to_owned(), keyed);
@@ -53,6 +57,7 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
     world.origin = Origin::Tells;
     world.origin_millis = 1 + chance.below(40);
     world.store_millis = chance.below(10);
+    world.reader_millis = *chance.pick(&[Some(0), Some(7), Some(2_000), None]);
     world.chaos = chance.happens(85).then(|| Chaos::new(seed));
     let (mut asked, mut wrote): (Vec<Asked>, Vec<Wrote>) = (Vec::new(), Vec::new());
     let mut isolate = 0;
@@ -112,8 +117,32 @@ fn ask(world: &mut World, chance: &mut Chance, isolate: u32) -> Asked {
         "max_staleness_seconds": max_staleness, "priority": priority, "deadline_ms": deadline,
         "include": ["status", "age"],
     });
-    let request = world.start_native(&body.to_string());
+    let request = match chance.happens(30) {
+        true => world.start_lines(&body.to_string()),
+        false => world.start_native(&body.to_string()),
+    };
     Asked { request, isolate, ids, features, consistency, max_staleness: max_staleness * 1_000, deadline }
+}
+
+/// Each entity's features, and when they were given. An answer by lines has each entity once, and says at last how it was served.
+fn given(request: &Request, answer: &Answer) -> BTreeMap<String, (u64, Value)> {
+    if answer.headers["content-type"] == "application/json" {
+        let json = answer.json();
+        let features = json["features"].as_object().unwrap().iter();
+        return features.map(|(id, features)| (id.clone(), (request.ended, features.clone()))).collect();
+    }
+    let whole = [(request.ended, answer.text.clone())];
+    let parts = if request.chunks.is_empty() { &whole[..] } else { &request.chunks };
+    let lines = parts.iter().flat_map(|(at, text)| text.lines().map(|line| (*at, line)));
+    let mut lines: Vec<(u64, Value)> = lines.map(|(at, line)| (at, serde_json::from_str(line).unwrap())).collect();
+    let (_, last) = lines.pop().unwrap();
+    assert_eq!(last["metadata"]["serving_pattern"], "streaming_serving", "{}", answer.text);
+    let mut given = BTreeMap::new();
+    for (at, line) in lines {
+        let before = given.insert(line["entity"].to_string(), (at, line["features"].clone()));
+        assert!(before.is_none(), "two lines for {}", line["entity"]);
+    }
+    given
 }
 
 /// Checks one answer; which kind of answer it was.
@@ -132,11 +161,12 @@ fn judge(world: &World, asked: &Asked, wrote: &[Wrote], oldest: u64) -> String {
         assert!(matches!(answer.status, 429 | 500 | 502 | 503 | 504), "{}: {}", answer.status, answer.text);
         return answer.status.to_string();
     }
-    let json = answer.json();
+    let given = given(request, answer);
     let mut kinds = BTreeSet::new();
     for id in &asked.ids {
+        let (given_at, features) = given.get(&id.to_string()).unwrap_or_else(|| panic!("no {id}: {}", answer.text));
         for feature in &asked.features {
-            let value = &json["features"][id.to_string()][feature];
+            let value = &features[feature];
             let status = value["status"].as_str().unwrap_or_else(|| panic!("no {feature} of {id}: {}", answer.text));
             kinds.insert(status.to_owned());
             if status != "PRESENT" {
@@ -149,7 +179,7 @@ fn judge(world: &World, asked: &Asked, wrote: &[Wrote], oldest: u64) -> String {
                 .strip_prefix(&format!("{view}/{name}/{id}/"))
                 .unwrap_or_else(|| panic!("{feature} of {id} is {text}"));
             let computed: u64 = computed.parse().unwrap();
-            let age = request.ended - computed;
+            let age = given_at - computed;
             assert!(value["age_ms"].as_u64().unwrap() + TICK >= age, "it looks younger than it is");
             if computed >= request.began {
                 continue;
@@ -173,7 +203,7 @@ fn judge(world: &World, asked: &Asked, wrote: &[Wrote], oldest: u64) -> String {
             }
         }
     }
-    format!("{kinds:?} {}", answer.headers["cache-status"])
+    format!("{} {kinds:?} {}", answer.headers["content-type"], answer.headers["cache-status"])
 }
 
 #[test]
