@@ -34,7 +34,7 @@ mod upstream;
 mod writes;
 
 pub use io::{
-    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Step, Task, Ticket,
+    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Right, Step, Task, Ticket,
 };
 pub use ledger::LedgerCounts;
 pub use reply::{Header, Reply};
@@ -50,7 +50,7 @@ enum Pending {
     /// For rows.
     Rows(Box<Waiting>),
     /// For the registry to tell how views are keyed; with the request that cannot go on without.
-    Registry { request: Option<(Protocol, Vec<u8>)>, began: Instant },
+    Registry { request: Option<(Protocol, Vec<u8>)>, caller: String, began: Instant },
     /// For the origin's health.
     Health { began: Instant },
     /// For the origin to take a write.
@@ -97,6 +97,8 @@ pub struct Service {
     spare_ask: Option<Box<Ask>>,
     spare_sheet: Sheet,
     scratch: String,
+    /// Whose rows the request is served that begins now.
+    caller: String,
     /// What answers in columns have parsed: a Worker, whose callers are remote, gives none.
     #[cfg(not(feature = "worker"))]
     vectors: Vectors,
@@ -120,6 +122,7 @@ impl Service {
             spare_ask: None,
             spare_sheet: Sheet::default(),
             scratch: String::new(),
+            caller: String::new(),
         }
     }
 
@@ -146,9 +149,27 @@ impl Service {
         }
     }
 
+    /// What a request needs to be allowed. What is not known here only an operator may ask of the origin.
+    #[must_use]
+    pub fn right(method: &str, path: &str) -> Right {
+        match (method, path) {
+            ("GET" | "HEAD", "/health" | "/ready") => Right::Nothing,
+            ("GET" | "HEAD", path) if is_asset(path) => Right::Nothing,
+            ("POST", "/get-online-features" | "/v1/features" | "/retrieve-online-documents") => Right::Read,
+            ("POST", "/push" | "/write-to-online-store") => Right::Write,
+            ("POST", "/v1/invalidate") => Right::Operate,
+            // Refused for the method, whoever asks.
+            (_, "/v1/features" | "/v1/invalidate" | "/health" | "/ready" | "/openapi.json") => Right::Nothing,
+            ("GET" | "HEAD" | "OPTIONS", _) => Right::Read,
+            _ => Right::Operate,
+        }
+    }
+
     /// Begins a request at `now`.
     pub fn begin(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
         let now = self.now(now);
+        self.caller.clear();
+        self.caller.push_str(incoming.caller);
         let is_read = matches!(incoming.method, "GET" | "HEAD");
         match (incoming.method, incoming.path) {
             // The origin decides by credentials that are not ours to judge, so its answers are not ours to share.
@@ -173,6 +194,7 @@ impl Service {
     /// Begins a request of the native API at `now`, to be answered in [columns](crate::columns) of `numbers`.
     #[cfg(not(feature = "worker"))]
     pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Instant) -> Step {
+        self.caller.clear();
         self.serve(Protocol::Native(Options::default().in_columns(Some(numbers))), body, now)
     }
 
@@ -295,6 +317,7 @@ impl Service {
             self.spare_call = Some(call);
             return refuse(protocol, &refusal, body).into();
         }
+        call.caller = core::mem::take(&mut self.caller);
         self.serve_call(protocol, call, Cow::Borrowed(body), now)
     }
 

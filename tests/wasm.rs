@@ -40,6 +40,7 @@ fn incoming(body: &str) -> Incoming<'_> {
         has_authorization: false,
         is_operator: false,
         accepts_lines: false,
+        caller: "",
     }
 }
 

@@ -13,9 +13,12 @@ export const AUTHORIZATION_SECRET = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
 /** The secret that an operator shows. */
 export const OPERATOR_SECRET = "FEATHEREDGE_OPERATOR_TOKEN";
 
+/** The digests of the tokens of `auth.mode = "tokens"`. */
+export const TOKENS_SECRET = "FEATHEREDGE_TOKENS";
+
 /** The secrets that stand in the environment, by name. */
 export function environmentSecrets() {
-	const names = [AUTHORIZATION_SECRET, OPERATOR_SECRET].filter((name) => process.env[name]);
+	const names = [AUTHORIZATION_SECRET, OPERATOR_SECRET, TOKENS_SECRET].filter((name) => process.env[name]);
 	return Object.fromEntries(names.map((name) => [name, process.env[name]]));
 }
 

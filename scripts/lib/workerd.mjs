@@ -85,10 +85,12 @@ export async function waitForHealth(url, timeoutMs = 20_000) {
  * @param {{ name: string, contents: string }} [options.entry] an ES module to put before the Worker; it must export `direct`, and
  *   what the Worker exports
  * @param {number[]} [options.twinPorts] where further Workers are served, in isolates of their own over the same stores
+ * @param {Record<string, { simple: { limit: number, period: 10 | 60 } }>} [options.rateLimits] rate limiters by their bindings, beside
+ *   those of wrangler.toml
  * @param {(line: string) => void} [options.onLog] takes the lines that the Worker logs
  * @returns {Promise<{ url: string, miniflare: Miniflare, stop(): Promise<void> }>}
  */
-export async function serve({ vars, port, persist = false, entry, twinPorts = [], onLog = console.log }) {
+export async function serve({ vars, port, persist = false, entry, twinPorts = [], rateLimits, onLog = console.log }) {
 	const file = readWranglerToml();
 	const [kvPersist, durableObjectsPersist] = STORES.map((kind) => persist && join(persist, kind));
 	const main = entry ?? { name: "local.mjs", contents: ENTRY };
@@ -113,6 +115,10 @@ export async function serve({ vars, port, persist = false, entry, twinPorts = []
 				{ className, useSQLite: true, scriptName: name === NAME ? undefined : NAME },
 			]),
 		),
+		ratelimits: {
+			...Object.fromEntries((file.ratelimits ?? []).map(({ name, simple }) => [name, { simple }])),
+			...rateLimits,
+		},
 		assets:
 			assets && name === NAME
 				? { directory: paths.page, binding: file.assets.binding, routerConfig: { has_user_worker: true } }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::auth::{Auth, AuthMode, RIGHTS};
 use super::{Config, ConfigError, OriginKind, View, tree};
 
 /// Workers KV refuses an expiration of less.
@@ -74,8 +75,44 @@ pub(super) fn config(config: &Config) -> Checked {
         url("registry.url", &registry.url)?;
         registry.project.as_ref().map_or(Ok(()), |project| name("registry.project", project))?;
     }
+    auth(&config.auth)?;
     name("native.entity_column", &config.native.entity_column)?;
     view_name("native.default_view", &config.native.default_view)
+}
+
+/// A day, past which a key that was withdrawn would count for too long.
+const MAX_KEYS_TTL_SECONDS: u64 = 86_400;
+/// Five minutes, past which a clock is wrong and not off.
+const MAX_SKEW_SECONDS: u64 = 300;
+
+fn auth(auth: &Auth) -> Checked {
+    for (path, rights) in [("auth.open", auth.open.as_deref().unwrap_or_default()), ("auth.granted", &auth.granted)] {
+        for right in rights {
+            check(RIGHTS.contains(&right.as_str()), path, right, "a list of `read`, `write` and `operate`")?;
+        }
+    }
+    let settings = [
+        ("auth.issuer", &auth.issuer),
+        ("auth.audience", &auth.audience),
+        ("auth.project_claim", &auth.project_claim),
+        ("auth.jwks_url", &auth.jwks_url),
+    ];
+    for (path, setting) in settings {
+        setting.as_deref().map_or(Ok(()), |setting| name(path, setting))?;
+        if setting.is_none() && auth.mode == AuthMode::Oidc && matches!(path, "auth.issuer" | "auth.audience") {
+            return Err(ConfigError::MissingKey(path.to_owned()));
+        }
+    }
+    for (path, place) in [("auth.issuer", &auth.issuer), ("auth.jwks_url", &auth.jwks_url)] {
+        place.as_deref().map_or(Ok(()), |place| url(path, place))?;
+    }
+    name("auth.scope_claim", &auth.scope_claim)?;
+    auth.rate_limit_binding.as_deref().map_or(Ok(()), |name| binding("auth.rate_limit_binding", name))?;
+    for site in &auth.cors_origins {
+        let is_site = site == "*" || url("", site).is_ok() && site.split('/').count() == 3;
+        check(is_site, "auth.cors_origins", site, "a list of `*` or of sites such as `https://app.example.com`")?;
+    }
+    Ok(())
 }
 
 fn ranges(config: &Config) -> Checked {
@@ -93,6 +130,7 @@ fn ranges(config: &Config) -> Checked {
         registry,
         writes,
         limits,
+        auth,
         ..
     } = config;
     for (path, value) in
@@ -136,6 +174,9 @@ fn ranges(config: &Config) -> Checked {
         ("load.max_origin_calls", u64::from(load.max_origin_calls), 1, 10_000),
         ("writes.visible_within_ms", writes.visible_within_ms, 0, MAX_TIMEOUT_MILLIS),
         ("services.membership_ttl_seconds", services.membership_ttl_seconds, 0, MAX_TTL_SECONDS),
+        ("auth.jwks_ttl_seconds", auth.jwks_ttl_seconds, 1, MAX_KEYS_TTL_SECONDS),
+        ("auth.clock_skew_seconds", auth.clock_skew_seconds, 0, MAX_SKEW_SECONDS),
+        ("auth.retry_after_seconds", auth.retry_after_seconds, 1, 3_600),
         ("limits.body_bytes", limits.body_bytes as u64, 1, MAX_BODY_BYTES),
         ("limits.entities", limits.entities as u64, 1, 10_000_000),
         ("limits.features", limits.features as u64, 1, 1_000_000),

@@ -4,6 +4,7 @@
 //! returns has every number in its range and every name in its form, so nothing that uses it checks again.
 //! `docs/configuration.md` has the same table for people, and a test holds the two together.
 
+mod auth;
 mod check;
 mod fault;
 mod l3;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use read::{Setting, tables};
 
+pub use auth::{Auth, AuthMode};
 pub use fault::{ConfigError, Known};
 pub use l3::L3;
 pub use named::Named;
@@ -62,6 +64,8 @@ pub struct Config {
     pub registry: Option<Registry>,
     /// What becomes of what is cached when rows are written through this service.
     pub writes: Writes,
+    /// Who may do what.
+    pub auth: Auth,
     /// What the native API leaves out of a request.
     pub native: Native,
     /// What is refused, and read no further.
@@ -88,6 +92,7 @@ impl Default for Config {
             services: Services::default(),
             registry: None,
             writes: Writes::default(),
+            auth: Auth::default(),
             native: Native::default(),
             limits: Limits::default(),
         }
@@ -123,7 +128,7 @@ impl Config {
 }
 
 tables! {
-    Config { project, origin, l1, l2, l3, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, native, limits }
+    Config { project, origin, l1, l2, l3, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, auth, native, limits }
 }
 
 #[cfg(test)]

@@ -91,6 +91,10 @@ fn sample() -> Value {
         "services": {"membership_ttl_seconds": 3},
         "registry": {"url": "http://[::1]:6572", "project": "demo", "ttl_seconds": 4},
         "writes": {"invalidation": false, "ledger": false, "visible_within_ms": 1},
+        "auth": {"mode": "oidc", "open": [], "issuer": "https://id.example.com", "audience": "features",
+                 "jwks_url": "https://id.example.com/keys", "jwks_ttl_seconds": 1, "clock_skew_seconds": 2, "granted": ["write"],
+                 "scope_claim": "scp", "project_claim": "tenant", "rate_limit_binding": "LIMIT", "retry_after_seconds": 3,
+                 "cors_origins": ["https://app.example.com"]},
         "native": {"entity_column": "user", "default_view": "profile"},
         "limits": {
             "body_bytes": 11, "entities": 12, "features": 13, "cells": 14, "key_bytes": 15, "depth": 32, "origin_body_bytes": 17,
@@ -118,7 +122,7 @@ fn an_unknown_key_is_named_with_the_nearest_right_one() {
             json!({"": 1}),
             "unknown key `\"\"`; known here are `project`, `origin`, `l1`, `l2`, `l3`, `freshness`, `routing`, `deadlines`, \
               `singleflight`, `breaker`, `load`, `views`, \
-              `push_sources`, `feature_services`, `services`, `registry`, `writes`, `native`, `limits`",
+              `push_sources`, `feature_services`, `services`, `registry`, `writes`, `auth`, `native`, `limits`",
         ),
     ] {
         assert_eq!(fault(&table), expected);
@@ -165,6 +169,9 @@ fn a_number_out_of_range_is_named_with_its_range() {
         ("l2.timeout_ms", 1, 300_000),
         ("freshness.ttl_seconds", 0, 31_536_000),
         ("l2.write_interval_ms", 0, 300_000),
+        ("auth.jwks_ttl_seconds", 1, 86_400),
+        ("auth.clock_skew_seconds", 0, 300),
+        ("auth.retry_after_seconds", 1, 3_600),
         ("l3.shards", 1, 256),
         ("writes.visible_within_ms", 0, 300_000),
         ("l3.ttl_seconds", 1, 31_536_000),
@@ -241,6 +248,14 @@ fn a_name_has_its_form() {
         ("views.v.sources", json!(["a:b"])),
         ("push_sources.p", json!(["a", ""])),
         ("views.v.join_keys", json!(["id", "id"])),
+        ("auth.open", json!(["reads"])),
+        ("auth.granted", json!(["read", "admin"])),
+        ("auth.issuer", json!("id.example.com")),
+        ("auth.jwks_url", json!("https://user@id.example.com/keys")),
+        ("auth.scope_claim", json!("")),
+        ("auth.rate_limit_binding", json!("MY-LIMIT")),
+        ("auth.cors_origins", json!(["app.example.com"])),
+        ("auth.cors_origins", json!(["https://app.example.com/"])),
     ] {
         let message = fault(&table_with(key, value));
         assert!(message.starts_with(&format!("`{key}")), "{message}");
@@ -259,6 +274,9 @@ fn a_table_without_what_it_needs_names_it() {
     assert_eq!(fault(&json!({"feature_services": {"s": {}}})), "missing key `feature_services.s.join_keys`");
     assert_eq!(fault(&json!({"views": {"v": {}}})), "missing key `views.v.join_keys`");
     assert_eq!(fault(&json!({"origin": {"kind": "http"}})), "missing key `origin.url`");
+    assert_eq!(fault(&json!({"auth": {"mode": "oidc"}})), "missing key `auth.issuer`");
+    let for_nobody = json!({"auth": {"mode": "oidc", "issuer": "https://id.example.com"}});
+    assert_eq!(fault(&for_nobody), "missing key `auth.audience`");
     parse(&json!({"views": {"v": {"ttl_seconds": 5}}})).unwrap();
 }
 

@@ -115,7 +115,8 @@ impl Core {
         now: f64,
     ) -> State {
         let body = self.input.get(..length).unwrap_or_default();
-        let incoming = Incoming { method, path, body, has_authorization, is_operator, accepts_lines: false };
+        let incoming =
+            Incoming { method, path, body, has_authorization, is_operator, accepts_lines: false, caller: "" };
         let step = self.service.begin(incoming, instant(now));
         self.take(step)
     }
@@ -140,6 +141,7 @@ impl Core {
             has_authorization: false,
             is_operator: true,
             accepts_lines: true,
+            caller: "",
         };
         let step = self.service.begin(incoming, instant(now));
         self.take(step)

@@ -5,16 +5,16 @@
 // only exports are `fetch` and the Durable Objects' classes, which none but a Worker bound to them can call. Only JavaScript outlives a trap: it makes the next instance. And HTTP through JavaScript is faster than
 // through wasm's wrappers of it, and a fifth of the module's size smaller.
 
-import { __wbg_reset_state, begin, body_limit, initSync } from "featheredge-core";
+import { __wbg_reset_state, begin, body_limit, initSync, right } from "featheredge-core";
+import { Access, ANYONE, problem } from "./access.mjs";
+import { discard, read } from "./body.mjs";
 import wasmModule from "./index.wasm";
 
 /** The secret that holds the value of the `Authorization` header for the origin. */
 const ORIGIN_AUTHORIZATION = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
-/** The secret that an operator shows. */
-const OPERATOR_TOKEN = "FEATHEREDGE_OPERATOR_TOKEN";
 
-/** The path that is for operators. */
-const OPERATIONS = "/v1/invalidate";
+/** Who may do what. One for the isolate, as the service is. @type {Access | undefined} */
+let access;
 
 export { Ledger, StorageShard } from "./durable.mjs";
 
@@ -46,68 +46,10 @@ addEventListener("error", ({ error }) => {
 	if (error instanceof WebAssembly.RuntimeError) abandonInstance(error);
 });
 
-function problem(status, name, title, detail) {
-	const body = { type: `urn:featheredge:problem:${name}`, title, status, detail };
-	return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/problem+json" } });
-}
-
 const originProblem = (detail) => problem(502, "origin-unreachable", "The origin could not answer", detail);
 
-/** How much of a body that nobody wants is read, so that its sender hears the answer before the connection ends, in bytes. */
-const LINGER_BYTES = 32 * 1024 * 1024;
-
-/** Reads on and keeps nothing: a connection that is closed on a client that still sends loses the answer (RFC 9112, 9.6). */
-async function discard(body) {
-	let length = 0;
-	try {
-		// Ends, and so cancels the body, past the bound.
-		for await (const chunk of body) {
-			length += chunk.length;
-			if (length > LINGER_BYTES) return;
-		}
-	} catch {
-		// It is gone already.
-	}
-}
-
-/**
- * The body's bytes, or `undefined` where there are more than `limit`; then no more is kept than shows it.
- *
- * @param {Request | Response} message
- */
-async function read(message, limit) {
-	const { body, headers } = message;
-	if (body === null) return new Uint8Array();
-	const announced = headers.get("content-length");
-	if (Number(announced) > limit) return undefined;
-	// What is announced is the length before it is unpacked.
-	if (announced !== null && !headers.has("content-encoding")) return new Uint8Array(await message.arrayBuffer());
-	const chunks = [];
-	let length = 0;
-	for await (const chunk of body.values({ preventCancel: true })) {
-		length += chunk.length;
-		if (length > limit) return undefined;
-		chunks.push(chunk);
-	}
-	return new Uint8Array(await new Blob(chunks).arrayBuffer());
-}
-
-/**
- * Whether a request shows the operator's secret. Digests are compared, since their lengths and the time it takes tell nothing.
- *
- * @param {Request} request
- * @param {Record<string, any>} env
- */
-async function isOperator(request, env) {
-	const token = env[OPERATOR_TOKEN];
-	const shown = request.headers.get("authorization");
-	if (!token || shown === null) return false;
-	const digest = (text) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-	return crypto.subtle.timingSafeEqual(await digest(shown), await digest(`Bearer ${token}`));
-}
-
 /** The path whose answers may go out line by line. */
-const FEATURES = "/v1/features";
+const NATIVE = "/v1/features";
 
 /**
  * Whether a caller would have lines: its `Accept` names them, and not with a weight of 0.
@@ -132,6 +74,7 @@ class Exchange {
 	#request;
 	#env;
 	#body;
+	#pass;
 	#headers = new Headers();
 	#resolve;
 	/** The timers that run, with what to call when they are dropped. @type {Map<number, () => void>} */
@@ -145,8 +88,9 @@ class Exchange {
 	#isHeld = false;
 	#hasGone = false;
 
-	constructor(request, env, body, resolve) {
+	constructor(request, env, body, pass, resolve) {
 		this.#request = request;
+		this.#pass = pass;
 		this.#env = env;
 		this.#body = body;
 		this.#resolve = resolve;
@@ -323,13 +267,57 @@ class Exchange {
 		this.#wake(false);
 	}
 
-	/** The headers with the origin's credentials, where the caller sent none of its own. */
+	/** The headers with the credentials that the origin is to be shown. */
 	#authorized(headers) {
-		const authorization = this.#env[ORIGIN_AUTHORIZATION];
-		if (authorization !== undefined && !headers.has("authorization")) headers.set("authorization", authorization);
+		const { authorization } = this.#pass;
+		const own = this.#env[ORIGIN_AUTHORIZATION];
+		if (authorization !== undefined) {
+			headers.delete("authorization");
+			if (authorization !== "") headers.set("authorization", authorization);
+		} else if (own !== undefined && !headers.has("authorization")) {
+			headers.set("authorization", own);
+		}
 		return headers;
 	}
 }
+
+/**
+ * Serves a request that has been let in.
+ *
+ * @param {Request} request
+ * @param {string} path
+ * @param {import("./access.mjs").Pass} pass
+ * @returns {Promise<Response>}
+ */
+async function serve(request, path, pass, env, ctx) {
+	const { method } = request;
+	const isCallers = pass.authorization === undefined && env[ORIGIN_AUTHORIZATION] === undefined;
+	const hasAuthorization = isCallers && request.headers.has("authorization");
+	heal();
+	const limit = body_limit(env, method, path);
+	// One byte more than the limit is enough for the core to refuse it.
+	let body = limit > 0 ? await read(request, limit) : undefined;
+	if (limit > 0 && body === undefined) {
+		await discard(request.body);
+		body = new Uint8Array(limit + 1);
+	}
+	return new Promise((resolve) => {
+		const exchange = new Exchange(request, env, body, pass, resolve);
+		try {
+			heal();
+			const { isOperator, caller } = pass;
+			const isStreaming = path === NATIVE && acceptsLines(request);
+			const bytes = body ?? new Uint8Array();
+			begin(exchange, method, path, bytes, hasAuthorization, isOperator, isStreaming, caller, env, ctx);
+		} catch (error) {
+			// Thrown through the core's frames, any error is as bad as a trap.
+			abandonInstance(error);
+		}
+	});
+}
+
+/** The paths that everybody may read where reading is open: nothing need be looked at for them. */
+const FEATURES = new Set(["/get-online-features", NATIVE]);
 
 export default {
 	/**
@@ -339,28 +327,20 @@ export default {
 	 * @returns {Promise<Response>}
 	 */
 	async fetch(request, env, ctx) {
-		const { method } = request;
 		const path = new URL(request.url).pathname;
-		const hasAuthorization = request.headers.has("authorization") && env[ORIGIN_AUTHORIZATION] === undefined;
-		heal();
-		const limit = body_limit(env, method, path);
-		// One byte more than the limit is enough for the core to refuse it.
-		let body = limit > 0 ? await read(request, limit) : undefined;
-		if (limit > 0 && body === undefined) {
-			await discard(request.body);
-			body = new Uint8Array(limit + 1);
+		access ??= new Access(env);
+		if (access.isOpen && FEATURES.has(path) && !request.headers.has("authorization")) {
+			return serve(request, path, ANYONE, env, ctx);
 		}
-		const isStreaming = path === FEATURES && acceptsLines(request);
-		const isOperating = path === OPERATIONS && (await isOperator(request, env));
-		return new Promise((resolve) => {
-			const exchange = new Exchange(request, env, body, resolve);
-			try {
-				heal();
-				begin(exchange, method, path, body ?? new Uint8Array(), hasAuthorization, isOperating, isStreaming, env, ctx);
-			} catch (error) {
-				// Thrown through the core's frames, any error is as bad as a trap.
-				abandonInstance(error);
-			}
-		});
+		return access.shared(request, access.preflight(request) ?? (await guarded(request, path, env, ctx)));
 	},
 };
+
+/** Serves a request if its caller may make it. */
+async function guarded(request, path, env, ctx) {
+	heal();
+	const pass = await access.admit(request, right(env, request.method, path));
+	if (!(pass instanceof Response)) return serve(request, path, pass, env, ctx);
+	if (request.body !== null) await discard(request.body);
+	return pass;
+}

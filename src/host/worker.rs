@@ -177,6 +177,13 @@ pub fn body_limit(env: &Env, method: &str, path: &str) -> f64 {
     with_service(|service| service.body_limit(method, path) as f64).unwrap_or_default()
 }
 
+/// What a request needs to be allowed: 0 nothing, 1 to read, 2 to write, 3 to operate. Nothing, too, where the configuration
+/// cannot be used, which everyone is told.
+#[wasm_bindgen]
+pub fn right(env: &Env, method: &str, path: &str) -> u8 {
+    if start(env).is_err() { 0 } else { Service::right(method, path) as u8 }
+}
+
 /// Begins a request. Its exchange is told its end: within this call, where no I/O is needed.
 #[wasm_bindgen]
 #[expect(clippy::too_many_arguments, reason = "one crossing brings all that is known of a request")]
@@ -188,6 +195,7 @@ pub fn begin(
     has_authorization: bool,
     is_operator: bool,
     accepts_lines: bool,
+    caller: &str,
     env: Env,
     context: worker_sys::Context,
 ) {
@@ -195,7 +203,7 @@ pub fn begin(
         let body = problem::body(503, "configuration", "The configuration cannot be used", &reason);
         return send(&exchange, &Reply::problem(503, body));
     }
-    let incoming = Incoming { method, path, body, has_authorization, is_operator, accepts_lines };
+    let incoming = Incoming { method, path, body, has_authorization, is_operator, accepts_lines, caller };
     let step = with_service(|service| service.begin(incoming, now())).unwrap_or_default();
     let context = Context::new(context);
     let request = Rc::new(Request {

@@ -24,6 +24,12 @@ impl Scope {
     pub fn project(project: &str) -> Scope {
         Scope { project: project.into(), authorisation: None }
     }
+
+    /// The same project's, but `caller`'s alone; all callers' where it is empty.
+    #[must_use]
+    pub fn of_caller(&self, caller: &str) -> Scope {
+        Scope { project: Rc::clone(&self.project), authorisation: Some(caller.into()).filter(|_| !caller.is_empty()) }
+    }
 }
 
 /// What the rows of a space hold.

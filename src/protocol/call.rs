@@ -106,6 +106,8 @@ pub struct Call {
     pub full_feature_names: bool,
     /// Whether something stands in the body that only the origin may judge.
     pub is_beyond_us: bool,
+    /// Whose rows it is served; all callers' where it is empty.
+    pub caller: String,
     /// The name, as a JSON string, of the column that the body does not name.
     pub implied_name: Vec<u8>,
     lists: Lists,
@@ -123,6 +125,7 @@ impl Call {
         self.rows = 0;
         self.full_feature_names = false;
         self.is_beyond_us = false;
+        self.caller.clear();
     }
 
     /// A call for the next request, which takes over what this one remembers of earlier ones.

@@ -262,7 +262,7 @@ impl Planner {
     /// The plan for `call`, which stands in `body`.
     #[inline(never)]
     pub fn plan(&mut self, call: &Call, body: &[u8], naming: Naming) -> Planned {
-        if call.list == 0 || call.service.is_some() {
+        if call.list == 0 || call.service.is_some() || !call.caller.is_empty() {
             return self.plan_by_signature(call, body, naming);
         }
         if let Some(recent) = self.recent.iter().find(|recent| recent.is_of(call, body, naming)) {
@@ -292,6 +292,7 @@ impl Planner {
             // No JSON text has a NUL in it, so the parts keep apart.
             self.signature.push(0);
         }
+        self.signature.extend_from_slice(call.caller.as_bytes());
         let mut hasher = FixedState::with_seed(self.project.seed).build_hasher();
         hasher.write(&self.signature);
         let hash = hasher.finish();
@@ -300,6 +301,7 @@ impl Planner {
         {
             return planned.clone();
         }
+        self.project.scope = self.project.scope.of_caller(&call.caller);
         let planned = self.make(call, body, naming);
         self.plans.put(hash, (self.signature.as_slice().into(), planned.clone()));
         planned

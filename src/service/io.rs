@@ -21,6 +21,21 @@ pub struct Incoming<'a> {
     pub is_operator: bool,
     /// Whether the caller accepts `application/x-ndjson`.
     pub accepts_lines: bool,
+    /// Whose rows it is served: what it is known by, where what it reads is for it alone; empty where all callers share.
+    pub caller: &'a str,
+}
+
+/// What a request needs to be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Nothing.
+    Nothing,
+    /// To read features, and what the origin tells of itself.
+    Read,
+    /// To write rows.
+    Write,
+    /// Everything else: to say what is cached, and whatever the origin does besides.
+    Operate,
 }
 
 /// Something for the host to do. Orders of one step are to be performed at the same time.

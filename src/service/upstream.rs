@@ -36,12 +36,13 @@ impl Service {
         let ticket = self.next_ticket(now);
         let order =
             Order { id: OrderId { ticket, part: Part::Registry }, task, timeout_millis: self.config.origin.timeout_ms };
-        self.pending.insert(ticket.0, Pending::Registry { request, began: now });
+        let caller = core::mem::take(&mut self.caller);
+        self.pending.insert(ticket.0, Pending::Registry { request, caller, began: now });
         Step { ticket: Some(ticket), orders: vec![order], ..Step::default() }
     }
 
     pub(super) fn complete_registry(&mut self, id: OrderId, outcome: Outcome, now: Instant) -> Step {
-        let Some(Pending::Registry { request, began }) = self.pending.remove(&id.ticket.0) else {
+        let Some(Pending::Registry { request, caller, began }) = self.pending.remove(&id.ticket.0) else {
             return Step::default();
         };
         if let Outcome::Fetched(Ok(reply)) = outcome
@@ -52,6 +53,7 @@ impl Service {
         }
         // Where the registry said nothing, whole entity rows are the keys: the request is served all the same.
         let Some((protocol, body)) = request else { return Step::default() };
+        self.caller = caller;
         let step = self.serve_body(protocol, &body, now);
         if let Some(ticket) = step.ticket
             && let Some(Pending::Rows(waiting)) = self.pending.get_mut(&ticket.0)

@@ -1,7 +1,7 @@
 """Reads and writes with the real Feast SDK, from each of several places, and prints what it got.
 
 The first argument is a file: {"repo": folder, "sources": {name: URL, or null for the project's own online store},
-"calls": {name: arguments}}. The last line printed is {call: {source: what came, or the error}}; a value comes with its
+"calls": {name: arguments}, "auth": settings of the SDK's client, or nothing}. The last line printed is {call: {source: what came, or the error}}; a value comes with its
 Python type, to the last digit.
 
 A call with "view" reads as releases before 0.64 read every view, and as other callers still do; one with "rows" writes.
@@ -25,7 +25,7 @@ def exact(value):
     return [type(value).__name__, repr(value)]
 
 
-def open_store(repo, url):
+def open_store(repo, url, auth):
     if url is None:
         return FeatureStore(repo_path=repo)
     return FeatureStore(
@@ -35,6 +35,7 @@ def open_store(repo, url):
             registry=str(Path(repo) / "data" / "registry.db"),
             online_store={"type": "remote", "path": url, "connection_retries": 0},
             entity_key_serialization_version=3,
+            **({"auth": auth} if auth else {}),
         )
     )
 
@@ -90,7 +91,7 @@ def attempt(store, arguments):
 
 def main():
     asked = json.loads(Path(sys.argv[1]).read_text())
-    stores = {name: open_store(asked["repo"], url) for name, url in asked["sources"].items()}
+    stores = {name: open_store(asked["repo"], url, asked.get("auth")) for name, url in asked["sources"].items()}
     print(
         json.dumps(
             {

@@ -112,7 +112,9 @@ export async function startWorld(options) {
 		const startWorker = isFeastAlone
 			? async () => ({ url: relay.url, stop: async () => {} })
 			: (await import("../harness/worker.mjs")).startWorker;
-		const worker = await startWorker({ vars, origin: relay.url });
+		// Whoever may call Feast may do everything, and these tests compare the two.
+		const auth = { open: ["read", "write", "operate"] };
+		const worker = await startWorker({ vars: { auth, ...vars }, origin: relay.url });
 		const edge = {
 			url: worker.url,
 			originCalls: relay.calls,

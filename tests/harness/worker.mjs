@@ -57,6 +57,8 @@ import { freePort, serve } from "../../scripts/lib/workerd.mjs";
  * @param {string | { url: string }} [options.origin] an origin's URL, or something that has one, for `origin.kind = "http"`
  * @param {string} [options.authorization] the secret for the origin's `Authorization`
  * @param {string} [options.operatorToken] the secret that an operator shows
+ * @param {Record<string, string>} [options.secrets] other secrets, by name
+ * @param {Record<string, { simple: { limit: number, period: 10 | 60 } }>} [options.rateLimits] rate limiters, by their bindings
  * @param {string | false} [options.persist] a folder for the stores; without one, they are empty and end with the Worker
  * @param {number} [options.port] without it, a free one
  * @param {boolean} [options.countKv] puts the counting entry before the Worker
@@ -69,6 +71,8 @@ export async function startWorker({
 	origin,
 	authorization,
 	operatorToken,
+	secrets = {},
+	rateLimits,
 	persist = false,
 	port,
 	countKv = false,
@@ -78,7 +82,7 @@ export async function startWorker({
 	const file = readWranglerToml();
 	let config = file.vars?.[CONFIG_VARIABLE] ?? {};
 	if (origin !== undefined) config = overlay(config, { origin: { kind: "http", url: origin.url ?? origin } });
-	const bindings = { ...file.vars, [CONFIG_VARIABLE]: overlay(config, vars) };
+	const bindings = { ...file.vars, ...secrets, [CONFIG_VARIABLE]: overlay(config, vars) };
 	if (authorization !== undefined) bindings[AUTHORIZATION_SECRET] = authorization;
 	if (operatorToken !== undefined) bindings[OPERATOR_SECRET] = operatorToken;
 	const name = countKv ? "counting-entry.mjs" : "trapping-entry.mjs";
@@ -94,6 +98,7 @@ export async function startWorker({
 		persist,
 		entry,
 		twinPorts,
+		rateLimits,
 		onLog: (line) => logs.push(line),
 	});
 	const control = async (method, body, name = "kv") => {

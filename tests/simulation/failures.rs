@@ -202,6 +202,7 @@ fn requests_whose_callers_hung_up_are_forgotten() {
             has_authorization: false,
             is_operator: false,
             accepts_lines: false,
+            caller: "",
         };
         world.service.begin(incoming, Instant(world.now));
         world.now += 100;

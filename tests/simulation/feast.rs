@@ -175,6 +175,7 @@ fn a_callers_own_credentials_are_the_origins_to_judge() {
         has_authorization: true,
         is_operator: false,
         accepts_lines: false,
+        caller: "",
     };
     let step = world.service.begin(incoming, Instant(world.now));
     assert!(matches!(step.end, Some(End::Forward { .. })));

@@ -15,6 +15,7 @@
 mod chaos;
 mod world;
 
+mod callers;
 mod conformance;
 mod failures;
 mod feast;

@@ -108,6 +108,8 @@ pub(crate) struct Request {
 }
 
 pub(crate) struct World {
+    /// Who asks, where what it reads is for it alone.
+    pub(crate) caller: &'static str,
     pub(crate) service: Service,
     pub(crate) now: u64,
     pub(crate) store: BTreeMap<String, Vec<u8>>,
@@ -209,6 +211,7 @@ impl World {
         let mut config = Config::default();
         change(&mut config);
         World {
+            caller: "",
             service: Service::new(config, 7),
             now: START,
             store: BTreeMap::new(),
@@ -318,7 +321,15 @@ impl World {
 
     /// Begins a request and leaves it under way; its number.
     pub(crate) fn start(&mut self, method: &str, path: &str, body: &[u8]) -> usize {
-        self.begin(Incoming { method, path, body, has_authorization: false, is_operator: true, accepts_lines: false })
+        self.begin(Incoming {
+            method,
+            path,
+            body,
+            has_authorization: false,
+            is_operator: true,
+            accepts_lines: false,
+            caller: "",
+        })
     }
 
     /// Begins a request that accepts lines.
@@ -330,12 +341,14 @@ impl World {
             has_authorization: false,
             is_operator: false,
             accepts_lines: true,
+            caller: "",
         })
     }
 
     fn begin(&mut self, incoming: Incoming<'_>) -> usize {
         self.requests.push(Request { began: self.now, ..Request::default() });
         let request = self.requests.len() - 1;
+        let incoming = Incoming { caller: self.caller, ..incoming };
         let step = self.service.begin(incoming, self.clock());
         self.take(request, step, true);
         request

@@ -31,7 +31,7 @@ before(async () => {
 	worker = await startWorker({
 		origin,
 		operatorToken: TOKEN,
-		vars: { views: VIEWS, limits: { write_body_bytes: 100_000 } },
+		vars: { views: VIEWS, auth: { open: ["read", "write"] }, limits: { write_body_bytes: 100_000 } },
 	});
 });
 afterEach(() => {
@@ -103,7 +103,7 @@ describe("invalidation", () => {
 		worker.post("/v1/invalidate", body, authorization === undefined ? {} : { authorization });
 
 	test("it needs the operator's token", async () => {
-		for (const authorization of [undefined, "Bearer of-somebody", TOKEN, `bearer ${TOKEN}`, "Bearer "]) {
+		for (const authorization of [undefined, "Bearer of-somebody", TOKEN, `Basic ${TOKEN}`, "Bearer "]) {
 			const reply = await invalidate({ everything: true }, authorization);
 			assert.equal(reply.status, 403, authorization);
 			const text = await reply.text();
