@@ -2,16 +2,6 @@
 
 import { ask, Cancelled, framework } from "../bench/client.js";
 import { keep } from "../bench/history.js";
-import {
-	histogramChart,
-	histogramData,
-	percentileChart,
-	percentileData,
-	throughputChart,
-	throughputData,
-	tierChart,
-	tierData,
-} from "../charts.js";
 import { byId, el } from "../dom.js";
 import { milliseconds } from "../headers.js";
 import { machine } from "../machine.js";
@@ -35,8 +25,8 @@ export async function openRun() {
 			return;
 		}
 		setRunning(true);
-		view.begin(choice);
 		try {
+			await view.begin(choice);
 			running = ask("run", { ...choice, environment: { ...machine(), settings } }, view.show);
 			const run = await running;
 			await keep(run);
@@ -65,13 +55,7 @@ function makeView() {
 	const what = el("span.progress-what");
 	const left = el("span.progress-left");
 	const progress = el("div.progress", {}, el("div.progress-words", {}, what, left), bar);
-	const charts = {
-		percentiles: percentileChart(),
-		histogram: histogramChart(),
-		tiers: tierChart(),
-		throughput: throughputChart(),
-	};
-	byId("run-charts").append(...Object.values(charts).map(({ element }) => element));
+	let charts;
 	state.append(
 		el(
 			"p.empty",
@@ -82,8 +66,10 @@ function makeView() {
 	let choice;
 	let startedAt;
 	return {
-		begin(next) {
+		async begin(next) {
 			choice = next;
+			// A first visit loads no charts, for there is nothing yet to show in them.
+			charts ??= await makeCharts();
 			startedAt = performance.now();
 			what.textContent = "Starting";
 			left.textContent = "";
@@ -119,20 +105,34 @@ function makeView() {
 	};
 }
 
-function showCharts(charts, { timeline, latencies, progress }) {
+/** The charts, each with how it shows what is known. */
+async function makeCharts() {
+	const kit = await import("../charts.js");
+	const percentiles = kit.percentileChart();
+	const histogram = kit.histogramChart();
+	const tiers = kit.tierChart();
+	const throughput = kit.throughputChart();
+	byId("run-charts").append(...[percentiles, histogram, tiers, throughput].map(({ element }) => element));
+	return { kit, percentiles, histogram, tiers, throughput };
+}
+
+function showCharts({ kit, ...charts }, { timeline, latencies, progress }) {
 	byId("run-charts").hidden = false;
 	const last = timeline.at(-1);
 	const percentiles = `p50 ${milliseconds(last.p50_ms)}, p95 ${milliseconds(last.p95_ms)}, p99 ${milliseconds(last.p99_ms)}`;
-	charts.percentiles.show(percentileData(timeline), `${percentiles} at the last.`);
-	const [bars, key] = histogramData([latencies]);
+	charts.percentiles.show(kit.percentileData(timeline), `${percentiles} at the last.`);
+	const [bars, key] = kit.histogramData([latencies]);
 	charts.histogram.show(bars, `${progress.succeeded} latencies.`, key);
 	const tiers = timeline.reduce((sums, { tiers }) => sums.map((sum, tier) => sum + tiers[tier]), [0, 0, 0, 0]);
 	const [l1, l2, l3, origin] = tiers;
 	charts.tiers.show(
-		tierData(timeline),
+		kit.tierData(timeline),
 		`Answers by the furthest tier: L1 ${l1}, L2 ${l2}, L3 ${l3}, origin ${origin}, failed ${progress.failed}.`,
 	);
-	charts.throughput.show(throughputData(timeline), `${Math.round(last.throughput)} answers per second at the last.`);
+	charts.throughput.show(
+		kit.throughputData(timeline),
+		`${Math.round(last.throughput)} answers per second at the last.`,
+	);
 }
 
 function duration(millis) {
