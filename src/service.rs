@@ -24,8 +24,10 @@ use crate::protocol::sheet::Sheet;
 use crate::protocol::{feast, problem};
 use crate::upstream::synthetic;
 
+mod explain;
 mod io;
 mod ledger;
+mod prefetch;
 mod reply;
 mod rows;
 mod setup;
@@ -41,6 +43,7 @@ pub use reply::{Header, Reply};
 
 use io::Part;
 use ledger::{Ledger, Reader};
+use prefetch::Ahead;
 use rows::Waiting;
 use writes::Change;
 
@@ -53,6 +56,8 @@ enum Pending {
     Registry { request: Option<(Protocol, Vec<u8>)>, caller: String, began: Instant },
     /// For the origin's health.
     Health { began: Instant },
+    /// For its answer to be out, to fetch ahead of the next.
+    Ahead { ahead: Box<Ahead>, began: Instant },
     /// For the origin to take a write.
     Write { change: Change, began: Instant },
     /// For the ledger to take a write, before the request ends so.
@@ -69,6 +74,7 @@ impl Pending {
             Pending::Registry { began, .. }
             | Pending::Health { began }
             | Pending::Write { began, .. }
+            | Pending::Ahead { began, .. }
             | Pending::Told { began, .. } => *began,
             Pending::Reader(reader) => return ledger.is_none_or(|ledger| reader.is_lost(ledger, now, patience)),
         };
@@ -102,6 +108,9 @@ pub struct Service {
     /// What answers in columns have parsed: a Worker, whose callers are remote, gives none.
     #[cfg(not(feature = "worker"))]
     vectors: Vectors,
+    spare_entities: Vec<u8>,
+    /// When what is learned is left in the store; `None` before the first session.
+    model_at: Option<Instant>,
 }
 
 impl Service {
@@ -123,6 +132,8 @@ impl Service {
             spare_sheet: Sheet::default(),
             scratch: String::new(),
             caller: String::new(),
+            spare_entities: Vec::new(),
+            model_at: None,
         }
     }
 
@@ -157,9 +168,11 @@ impl Service {
             ("GET" | "HEAD", path) if is_asset(path) => Right::Nothing,
             ("POST", "/get-online-features" | "/v1/features" | "/retrieve-online-documents") => Right::Read,
             ("POST", "/push" | "/write-to-online-store") => Right::Write,
-            ("POST", "/v1/invalidate") => Right::Operate,
+            ("POST", "/v1/invalidate") | ("GET", "/v1/predictions") => Right::Operate,
             // Refused for the method, whoever asks.
-            (_, "/v1/features" | "/v1/invalidate" | "/health" | "/ready" | "/openapi.json") => Right::Nothing,
+            (_, "/v1/features" | "/v1/invalidate" | "/v1/predictions" | "/health" | "/ready" | "/openapi.json") => {
+                Right::Nothing
+            }
             ("GET" | "HEAD" | "OPTIONS", _) => Right::Read,
             _ => Right::Operate,
         }
@@ -174,15 +187,17 @@ impl Service {
         match (incoming.method, incoming.path) {
             // The origin decides by credentials that are not ours to judge, so its answers are not ours to share.
             ("POST", "/get-online-features") if incoming.has_authorization => self.forward(incoming, now),
-            ("POST", "/get-online-features") => self.serve(Protocol::Feast, incoming.body, now),
+            ("POST", "/get-online-features") => self.serve(Protocol::Feast, incoming, now),
             ("POST", "/v1/features") => {
                 let is_streamed = incoming.accepts_lines && self.config.routing.streaming;
                 let options = Options::default().streamed(is_streamed);
-                self.serve(Protocol::Native(options), incoming.body, now)
+                self.serve(Protocol::Native(options), incoming, now)
             }
             ("POST", "/push" | "/write-to-online-store") => self.write(incoming, now),
             ("POST", "/v1/invalidate") => self.invalidate(incoming, now),
             (_, "/v1/features" | "/v1/invalidate") => reply::method_not_allowed("POST").into(),
+            ("GET", "/v1/predictions") => self.explain(incoming, now),
+            (_, "/v1/predictions") => reply::method_not_allowed("GET").into(),
             (_, "/health") if is_read => Reply::empty(200).into(),
             (_, "/ready") if is_read => self.ready(now),
             (_, path) if is_read && is_asset(path) => Step { end: Some(End::Asset), ..Step::default() },
@@ -195,7 +210,8 @@ impl Service {
     #[cfg(not(feature = "worker"))]
     pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Instant) -> Step {
         self.caller.clear();
-        self.serve(Protocol::Native(Options::default().in_columns(Some(numbers))), body, now)
+        let incoming = Incoming { body, ..Incoming::default() };
+        self.serve(Protocol::Native(Options::default().in_columns(Some(numbers))), incoming, now)
     }
 
     /// Tells what came of an order, at `now`. An order of a request that has ended changes nothing.
@@ -211,6 +227,11 @@ impl Service {
                 Step { orders: self.behind(id.ticket, orders), ..Step::default() }
             }
             (Part::Wake, _) => self.go_on_with(id.ticket, now),
+            (Part::Ahead, _) => self.fetch_ahead(id.ticket, now),
+            (Part::Model, outcome) => {
+                self.complete_model(outcome, now);
+                Step::default()
+            }
             (Part::Forward, _) => self.forwarded(id.ticket, now),
             (Part::Ledger, outcome) => self.heard(id.ticket, &outcome, now),
             (Part::Retry(attempt), _) => self.tell_again(id.ticket, attempt, now),
@@ -296,21 +317,23 @@ impl Service {
         self.pending.len()
     }
 
-    fn serve(&mut self, protocol: Protocol, body: &[u8], now: Instant) -> Step {
+    fn serve(&mut self, protocol: Protocol, incoming: Incoming<'_>, now: Instant) -> Step {
+        let body = incoming.body;
+        let session = incoming.session.and_then(|key| self.session(key));
         if !self.planner.must_learn(now) {
-            return self.serve_body(protocol, body, now);
+            return self.serve_body(protocol, body, session, now);
         }
         if !self.planner.has_learned() {
             return self.ask_registry(Some((protocol, body.to_vec())), now);
         }
         // What the registry said last still counts while it is asked again behind this request.
         let refresh = self.ask_registry(None, now);
-        let mut step = self.serve_body(protocol, body, now);
+        let mut step = self.serve_body(protocol, body, session, now);
         step.orders.extend(refresh.orders);
         step
     }
 
-    fn serve_body(&mut self, protocol: Protocol, body: &[u8], now: Instant) -> Step {
+    fn serve_body(&mut self, protocol: Protocol, body: &[u8], session: Option<u64>, now: Instant) -> Step {
         let mut call = self.spare_call.take().unwrap_or_default();
         let (protocol, read) = self.read(protocol, body, &mut call);
         if let Err(refusal) = read {
@@ -318,6 +341,8 @@ impl Service {
             return refuse(protocol, &refusal, body).into();
         }
         call.caller = core::mem::take(&mut self.caller);
+        // What is learned belongs to all callers, so who shares no rows with them teaches nothing.
+        call.session = self.session_of(protocol, body).or(session).filter(|_| call.caller.is_empty());
         self.serve_call(protocol, call, Cow::Borrowed(body), now)
     }
 

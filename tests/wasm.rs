@@ -39,8 +39,7 @@ fn incoming(body: &str) -> Incoming<'_> {
         body: body.as_bytes(),
         has_authorization: false,
         is_operator: false,
-        accepts_lines: false,
-        caller: "",
+        ..Incoming::default()
     }
 }
 

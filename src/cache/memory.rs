@@ -35,6 +35,7 @@ pub struct Memory {
     rows: usize,
     bytes: usize,
     evictions: u64,
+    last_evicted: u64,
 }
 
 impl Memory {
@@ -50,6 +51,7 @@ impl Memory {
             rows: 0,
             bytes: 0,
             evictions: 0,
+            last_evicted: 0,
         }
     }
 
@@ -108,6 +110,18 @@ impl Memory {
             let Some(at) = self.oldest_cold() else { break };
             self.evict(at);
         }
+    }
+
+    /// Whether another row has to make room for the next, if that is as large as most.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.rows >= self.budget.entries || self.bytes + self.bytes / self.rows.max(1) > self.budget.bytes
+    }
+
+    /// The hash of the row that made room last.
+    #[must_use]
+    pub fn last_evicted(&self) -> u64 {
+        self.last_evicted
     }
 
     /// Lets go of the row with that hash.
@@ -199,6 +213,7 @@ impl Memory {
     fn evict(&mut self, at: At) {
         self.take(at);
         self.evictions += 1;
+        self.last_evicted = self.places.hash(at);
         if self.places.at(at).is_some_and(|place| place.queue == NO_QUEUE) {
             self.free(at);
         }

@@ -188,6 +188,9 @@ fn ranges(config: &Config) -> Checked {
     ] {
         range(path, value, least, most)?;
     }
+    for (path, value, least, most) in config.prefetch.ranges() {
+        range(path, value, least, most)?;
+    }
     registry.as_ref().map_or(Ok(()), |registry| range("registry.ttl_seconds", registry.ttl_seconds, 1, MAX_TTL_SECONDS))
 }
 

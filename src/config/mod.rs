@@ -9,6 +9,7 @@ mod check;
 mod fault;
 mod l3;
 mod named;
+mod prefetch;
 mod read;
 mod tables;
 mod tree;
@@ -21,6 +22,7 @@ pub use auth::{Auth, AuthMode};
 pub use fault::{ConfigError, Known};
 pub use l3::L3;
 pub use named::Named;
+pub use prefetch::Prefetch;
 pub use tables::{
     Breaker, Deadlines, EvictionPolicy, FeatureService, Freshness, L1, L2, Limits, Load, Native, Origin, OriginKind,
     Registry, Routing, Services, Singleflight, View, Writes,
@@ -66,6 +68,8 @@ pub struct Config {
     pub writes: Writes,
     /// Who may do what.
     pub auth: Auth,
+    /// What is learned from requests, and what is fetched ahead of them.
+    pub prefetch: Prefetch,
     /// What the native API leaves out of a request.
     pub native: Native,
     /// What is refused, and read no further.
@@ -93,6 +97,7 @@ impl Default for Config {
             registry: None,
             writes: Writes::default(),
             auth: Auth::default(),
+            prefetch: Prefetch::default(),
             native: Native::default(),
             limits: Limits::default(),
         }
@@ -128,7 +133,7 @@ impl Config {
 }
 
 tables! {
-    Config { project, origin, l1, l2, l3, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, auth, native, limits }
+    Config { project, origin, l1, l2, l3, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, auth, prefetch, native, limits }
 }
 
 #[cfg(test)]

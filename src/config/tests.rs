@@ -95,6 +95,10 @@ fn sample() -> Value {
                  "jwks_url": "https://id.example.com/keys", "jwks_ttl_seconds": 1, "clock_skew_seconds": 2, "granted": ["write"],
                  "scope_claim": "scp", "project_claim": "tenant", "rate_limit_binding": "LIMIT", "retry_after_seconds": 3,
                  "cors_origins": ["https://app.example.com"]},
+        "prefetch": {"enabled": false, "memory_bytes": 300_000, "half_life_seconds": 1, "predictions": 2, "related": 1,
+                     "rows_per_request": 3, "rows_per_second": 4, "precision_floor_percent": 6, "rest_seconds": 7,
+                     "holdout_percent": 8, "store_seconds": 9, "read_nanodollars": 10, "write_nanodollars": 11,
+                     "call_nanodollars": 12, "millisecond_nanodollars": 13},
         "native": {"entity_column": "user", "default_view": "profile"},
         "limits": {
             "body_bytes": 11, "entities": 12, "features": 13, "cells": 14, "key_bytes": 15, "depth": 32, "origin_body_bytes": 17,
@@ -122,7 +126,7 @@ fn an_unknown_key_is_named_with_the_nearest_right_one() {
             json!({"": 1}),
             "unknown key `\"\"`; known here are `project`, `origin`, `l1`, `l2`, `l3`, `freshness`, `routing`, `deadlines`, \
               `singleflight`, `breaker`, `load`, `views`, \
-              `push_sources`, `feature_services`, `services`, `registry`, `writes`, `auth`, `native`, `limits`",
+              `push_sources`, `feature_services`, `services`, `registry`, `writes`, `auth`, `prefetch`, `native`, `limits`",
         ),
     ] {
         assert_eq!(fault(&table), expected);
@@ -203,6 +207,20 @@ fn a_number_out_of_range_is_named_with_its_range() {
         ("views.v.ttl_seconds", 0, 31_536_000),
         ("services.membership_ttl_seconds", 0, 31_536_000),
         ("registry.ttl_seconds", 1, 31_536_000),
+        ("prefetch.memory_bytes", 262_144, 268_435_456),
+        ("prefetch.half_life_seconds", 1, 31_536_000),
+        ("prefetch.predictions", 0, 16),
+        ("prefetch.related", 0, 8),
+        ("prefetch.rows_per_request", 0, 100),
+        ("prefetch.rows_per_second", 0, 100_000),
+        ("prefetch.precision_floor_percent", 1, 100),
+        ("prefetch.rest_seconds", 1, 86_400),
+        ("prefetch.holdout_percent", 0, 50),
+        ("prefetch.store_seconds", 0, 86_400),
+        ("prefetch.read_nanodollars", 0, 1_000_000_000),
+        ("prefetch.write_nanodollars", 0, 1_000_000_000),
+        ("prefetch.call_nanodollars", 0, 1_000_000_000),
+        ("prefetch.millisecond_nanodollars", 0, 1_000_000_000),
         ("limits.body_bytes", 1, 1_073_741_824),
         ("limits.entities", 1, 10_000_000),
         ("limits.features", 1, 1_000_000),

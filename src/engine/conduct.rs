@@ -9,6 +9,7 @@ use crate::cache::codec;
 use crate::engine::flight::Role;
 use crate::engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use crate::engine::limiter::CallOutcome;
+use crate::engine::prefetch::keep;
 use crate::engine::session::{Session, Stage};
 use crate::engine::store::{Store, StoreSettings};
 use crate::engine::{Engine, Order, Progress, SessionId};
@@ -43,7 +44,7 @@ impl Engine {
                     Ok(row) => {
                         store.counts.hits += 1;
                         let known = session.learn_stored(index, tier, Rc::new(row), &mut self.interner, now);
-                        self.memory.put(hash, known);
+                        keep(&mut self.memory, &mut self.governor, hash, known, session.is_prefetch, now);
                     }
                     Err(reason) => {
                         store.counts.misses += 1;
@@ -84,7 +85,7 @@ impl Engine {
             Ok(rows) => {
                 for (place, row) in rows {
                     if let Some((hash, row)) = session.learn_fetched(&call, place, row, &mut self.interner, now) {
-                        self.memory.put(hash, row);
+                        keep(&mut self.memory, &mut self.governor, hash, row, session.is_prefetch, now);
                     }
                 }
             }
@@ -153,6 +154,7 @@ impl Engine {
                 missing.stage = Stage::Failed;
             }
             session.failure = None;
+            self.gather(&session);
             self.land(id, &mut session, &mut woken);
         }
         self.let_next_call(&mut woken);
@@ -303,6 +305,10 @@ impl Engine {
                 rows = session.at_stage(|stage| matches!(stage, Stage::Reading(_)) || stage == Stage::Next(beyond));
             }
         }
+        // What nobody has asked for yet leaves half of the places to those who wait.
+        if session.is_prefetch && 2 * self.origin.limiter.under_way() >= self.origin.limiter.limit() as usize {
+            rows.drain(..).for_each(|index| session.set_stage(index, Stage::Failed));
+        }
         let mut rest = rows.as_slice();
         while !rest.is_empty() {
             let most = session.route.rows_of_call(session.calls.len());
@@ -401,6 +407,7 @@ impl Engine {
 
     /// What a session leaves to the stores when it is over.
     fn end(&mut self, session: Session, now: Instant, orders: &mut Vec<Order>) {
+        self.gather(&session);
         for number in 0..self.stores.len() {
             let Some(store) = self.stores.get_mut(number) else { continue };
             let (changed, unchanged) = session.changed_for(store.settings.tier, now);

@@ -8,6 +8,8 @@ use crate::cache::lookup;
 use crate::cache::marks::Marks;
 use crate::cache::memory::{Budget, Memory};
 use crate::cache::policy::Eviction;
+use crate::learn::patterns::{self, Patterns};
+use crate::learn::prefetch::{self as governing, Governor};
 use crate::model::answer::{Answer, Found, OriginFailure, Tally, Tier};
 use crate::model::interner::Interner;
 use crate::model::key::StoreKey;
@@ -19,6 +21,7 @@ mod conduct;
 mod flight;
 pub mod latency;
 pub mod limiter;
+mod prefetch;
 pub mod router;
 mod session;
 mod slab;
@@ -28,6 +31,7 @@ use breaker::{Breaker, BreakerSettings};
 use flight::Flights;
 use latency::Latency;
 use limiter::{Limiter, LimiterSettings};
+use prefetch::Turnover;
 use router::RouterSettings;
 use session::Session;
 use slab::Slab;
@@ -59,6 +63,10 @@ pub struct Settings {
     pub is_singleflight: bool,
     /// XFetch's β in thousandths: how eagerly rows are fetched before their time to live ends. 0 switches it off.
     pub early_beta_permille: u32,
+    /// What is learned from requests.
+    pub learning: patterns::Settings,
+    /// What is fetched ahead of them.
+    pub prefetch: governing::Settings,
     /// How many requests may wait at one time before some are refused.
     pub max_sessions: usize,
     /// Makes the engine's chances hard to foresee from outside.
@@ -203,6 +211,9 @@ pub struct Engine {
     /// Hedges that may be made, in thousandths.
     hedges: u32,
     hedged: u64,
+    patterns: Patterns,
+    governor: Governor,
+    turnover: Turnover,
     /// An answer's memory, kept for the next.
     spare: Option<Box<Answer>>,
 }
@@ -237,6 +248,9 @@ impl Engine {
             refused: 0,
             hedges: 0,
             hedged: 0,
+            patterns: Patterns::new(settings.learning),
+            governor: Governor::new(settings.prefetch),
+            turnover: Turnover::default(),
             spare: None,
             settings,
         }
@@ -247,6 +261,7 @@ impl Engine {
         let mut answer = self.spare.take().unwrap_or_default();
         let early_millis = self.early_millis();
         let open = lookup::read_memory(&mut self.memory, &self.marks, &ask, now, early_millis, &mut answer.found);
+        self.watch(&ask, &answer.found, open.missing, now);
         let route = router::route(
             &self.settings.router,
             ask.rows,

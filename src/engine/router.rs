@@ -153,6 +153,14 @@ pub fn route(
     }
 }
 
+/// The route of what nobody waits for.
+#[must_use]
+pub fn behind(settings: &RouterSettings) -> Route {
+    let route = route(settings, 0, 0, Priority::Low, None, false);
+    // It may be one row or a hundred; it is one call.
+    Route { max_calls: usize::MAX, ..route }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

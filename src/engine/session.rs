@@ -13,6 +13,7 @@ use crate::cache::marks::Marks;
 use crate::engine::limiter::Permit;
 use crate::engine::router::Route;
 use crate::engine::{Fetch, Lines, MAX_STORES};
+use crate::learn::ledger::Operations;
 use crate::model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
 use crate::model::interner::Interner;
 use crate::model::order::sorted;
@@ -104,6 +105,10 @@ pub(super) struct Session {
     pub(super) is_held: bool,
     /// Of a request that is streamed, which of its rows were given.
     is_given: Vec<bool>,
+    /// How long its caller waited, once it has its answer, in milliseconds.
+    pub(super) waited_millis: Option<u64>,
+    /// Whether it fetches what nobody has asked for yet.
+    pub(super) is_prefetch: bool,
     /// Whether it waits for a place among the calls to the origin.
     pub(super) is_queued: bool,
     /// The earliest timer that the host runs for it.
@@ -131,6 +136,8 @@ impl Session {
             is_answered: false,
             is_held: false,
             is_given: Vec::new(),
+            waited_millis: None,
+            is_prefetch: false,
             is_queued: false,
             wake_at: None,
             early_millis: 0,
@@ -155,6 +162,11 @@ impl Session {
         let mut session = Session { early_millis, is_answered: true, ..Session::new(ask, route, found, marks, now) };
         session.collect(Need::Refresh, marks);
         session
+    }
+
+    /// Begins ahead of requests, for the rows that L1 lacks.
+    pub(super) fn prefetch(ask: Box<Ask>, route: Route, found: Vec<Found>, marks: &Marks, now: Instant) -> Session {
+        Session { is_answered: true, is_prefetch: true, ..Session::new(ask, route, found, marks, now) }
     }
 
     /// What was written before the request began is marked for it here, once: what is written later it need not see.
@@ -424,6 +436,7 @@ impl Session {
             lookup::enforce_max_age(&mut found, &self.ask, self.ask.rows, now);
         }
         self.is_answered = true;
+        self.waited_millis = Some(self.route.deadline_millis.saturating_sub(self.hard_at.millis_since(now)));
         Answer { found, tally, failure: self.failure.clone() }
     }
 
@@ -606,6 +619,15 @@ impl Session {
         });
         let is_empty = row.schema().features().is_empty();
         if is_empty { (None, false) } else { (Some(Rc::new(row)), is_stale) }
+    }
+
+    /// For each row, its hash, and what it took to get it, where it came.
+    pub(super) fn gathered(&self) -> impl Iterator<Item = (u64, Option<Operations>)> {
+        (0..).zip(&self.missing).map(|(index, missing)| {
+            let operations =
+                Operations { is_read: missing.is_asked.contains(&true), is_called: missing.tier == Some(Tier::Origin) };
+            (self.hash_of(index), Some(operations).filter(|_| missing.stage == Stage::Done))
+        })
     }
 
     fn floor(&self, index: usize) -> Instant {

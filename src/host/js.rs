@@ -115,8 +115,7 @@ impl Core {
         now: f64,
     ) -> State {
         let body = self.input.get(..length).unwrap_or_default();
-        let incoming =
-            Incoming { method, path, body, has_authorization, is_operator, accepts_lines: false, caller: "" };
+        let incoming = Incoming { method, path, body, has_authorization, is_operator, ..Incoming::default() };
         let step = self.service.begin(incoming, instant(now));
         self.take(step)
     }
@@ -141,7 +140,7 @@ impl Core {
             has_authorization: false,
             is_operator: true,
             accepts_lines: true,
-            caller: "",
+            ..Incoming::default()
         };
         let step = self.service.begin(incoming, instant(now));
         self.take(step)

@@ -12,6 +12,8 @@ import wasmModule from "./index.wasm";
 
 /** The secret that holds the value of the `Authorization` header for the origin. */
 const ORIGIN_AUTHORIZATION = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
+/** The header by which a client tells the requests of one session or user. */
+const SESSION = "featheredge-session";
 
 /** Who may do what. One for the isolate, as the service is. @type {Access | undefined} */
 let access;
@@ -308,7 +310,22 @@ async function serve(request, path, pass, env, ctx) {
 			const { isOperator, caller } = pass;
 			const isStreaming = path === NATIVE && acceptsLines(request);
 			const bytes = body ?? new Uint8Array();
-			begin(exchange, method, path, bytes, hasAuthorization, isOperator, isStreaming, caller, env, ctx);
+			const { search } = new URL(request.url);
+			const session = request.headers.get(SESSION) ?? undefined;
+			begin(
+				exchange,
+				method,
+				path,
+				bytes,
+				hasAuthorization,
+				isOperator,
+				isStreaming,
+				caller,
+				search.slice(1),
+				session,
+				env,
+				ctx,
+			);
 		} catch (error) {
 			// Thrown through the core's frames, any error is as bad as a trap.
 			abandonInstance(error);

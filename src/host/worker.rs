@@ -196,6 +196,8 @@ pub fn begin(
     is_operator: bool,
     accepts_lines: bool,
     caller: &str,
+    query: &str,
+    session: Option<String>,
     env: Env,
     context: worker_sys::Context,
 ) {
@@ -203,7 +205,9 @@ pub fn begin(
         let body = problem::body(503, "configuration", "The configuration cannot be used", &reason);
         return send(&exchange, &Reply::problem(503, body));
     }
-    let incoming = Incoming { method, path, body, has_authorization, is_operator, accepts_lines, caller };
+    let session = session.as_deref();
+    let incoming =
+        Incoming { method, path, body, has_authorization, is_operator, accepts_lines, caller, query, session };
     let step = with_service(|service| service.begin(incoming, now())).unwrap_or_default();
     let context = Context::new(context);
     let request = Rc::new(Request {

@@ -61,12 +61,13 @@ impl Entity {
     pub(crate) fn successors(&self) -> impl Iterator<Item = (u32, u32)> {
         // One observation says less than several that agree.
         let total = u32::from(self.total) + u32::from(UNIT);
-        let each = self.next.into_iter().zip(self.weight);
-        each.filter(|&(_, weight)| weight > 0).map(move |(name, weight)| (name, u32::from(weight) * 1_000 / total))
+        let each = self.next.iter().zip(&self.weight);
+        each.map(move |(&name, &weight)| (name, u32::from(weight) * 1_000 / total))
     }
 
-    pub(crate) fn edges(&self) -> impl Iterator<Item = (u32, u8)> {
-        self.next.into_iter().zip(self.weight)
+    /// The successors and their weights.
+    pub(crate) fn edges(&self) -> (&[u32; SUCCESSORS], &[u8; SUCCESSORS]) {
+        (&self.next, &self.weight)
     }
 
     pub(crate) fn total(&self) -> u8 {
@@ -199,14 +200,13 @@ impl Entities {
         kind: u8,
         key: &[u8],
         total: u8,
-        edges: &[(u32, u8); SUCCESSORS],
+        edges: ([u32; SUCCESSORS], [u8; SUCCESSORS]),
         stamp: u8,
     ) {
         self.enter(name, kind, key, stamp);
         if let Some(entity) = self.find(name).filter(|entity| entity.total == 0) {
             entity.total = total;
-            entity.next = edges.map(|(name, _)| name);
-            entity.weight = edges.map(|(_, weight)| weight);
+            (entity.next, entity.weight) = edges;
         }
     }
 }

@@ -149,13 +149,21 @@ impl Ledger {
         }
         let check = (hash >> 32) as u32;
         let set = self.sets.get_mut(hash as usize % SETS)?;
-        let known = set.iter().position(|known| known.check == check && known.state != State::Free);
-        let place = known.or_else(|| set.iter().position(|known| known.state == State::Free)).unwrap_or_else(|| {
-            let ages = set.iter().map(|known| tick(now).wrapping_sub(known.ticks));
-            ages.enumerate().max_by_key(|&(_, age)| age).map_or(0, |(place, _)| place)
-        });
-        let place = set.get_mut(place)?;
-        let former = core::mem::replace(place, Entry { check, ticks: tick(now), ..entry });
+        let mut place = None;
+        let mut greatest = 0;
+        for known in set {
+            // The row itself, else a free place, else the one that has lain for longest.
+            let age = match known.state {
+                State::Free => u64::MAX - 1,
+                _ if known.check == check => u64::MAX,
+                _ => u64::from(tick(now).wrapping_sub(known.ticks)) + 1,
+            };
+            if age > greatest {
+                greatest = age;
+                place = Some(known);
+            }
+        }
+        let former = core::mem::replace(place?, Entry { check, ticks: tick(now), ..entry });
         self.outstanding += usize::from(former.state == State::Free);
         matches!(former.state, State::Flying | State::Landed).then_some(Fate::Wasted { rule: former.rule })
     }

@@ -124,9 +124,7 @@ impl Predictions {
             if self.items.get(at).is_some_and(|known| known.permille >= new.permille) {
                 return;
             }
-            if let Some(rest) = self.items.get_mut(at..self.length) {
-                rest.rotate_left(1);
-            }
+            self.items.copy_within(at + 1..self.length, at);
             self.length -= 1;
         }
         for known in self.items.iter_mut().take(self.length) {
@@ -220,7 +218,10 @@ impl Patterns {
         let Some(kept) = &self.entities else { return found };
         if let Some(known) = self.shapes.get(name) {
             let last = entities.last().map_or(0, |entity| entity.name);
-            for (to, is_same, permille) in known.steps().filter(|&(_, _, permille)| permille >= MIN_PERMILLE) {
+            for (to, is_same, permille) in known.steps() {
+                if permille < MIN_PERMILLE {
+                    continue;
+                }
                 if is_same && to != name {
                     for entity in entities {
                         let source = Source::SameEntity;
@@ -233,7 +234,10 @@ impl Patterns {
             }
         }
         let related = self.shapes.related(name, self.settings.related);
-        for related in related.iter().filter(|related| related.permille >= MIN_PERMILLE) {
+        for related in related {
+            if related.permille < MIN_PERMILLE {
+                continue;
+            }
             for entity in entities {
                 let (shape, entity) = (related.shape, entity.name);
                 let prediction = Prediction { shape, entity, permille: related.permille, source: Source::Related };
@@ -324,11 +328,16 @@ fn find_session(sessions: &mut [[Session; WAYS]], key: u64, seconds: u32) -> Opt
     let check = short(key);
     let set = (((key & 0xffff_ffff) * sessions.len() as u64) >> 32) as usize;
     let set = sessions.get_mut(set)?;
-    let place = set
-        .iter()
-        .position(|known| known.check == check)
-        .unwrap_or_else(|| set.iter().enumerate().min_by_key(|(_, known)| known.seen).map_or(0, |(place, _)| place));
-    let known = set.get_mut(place)?;
+    let mut place = None;
+    let mut oldest = u32::MAX;
+    for known in set {
+        let seen = if known.check == check { 0 } else { known.seen.max(1) };
+        if seen < oldest {
+            oldest = seen;
+            place = Some(known);
+        }
+    }
+    let known = place?;
     if known.check != check || seconds.saturating_sub(known.seen) > SESSION_SECONDS {
         *known = Session { check, ..Session::default() };
     }
@@ -344,7 +353,7 @@ mod tests {
         Settings { memory_bytes: 2 << 20, half_life_millis: 3_600_000, predictions: 5, related: 3 };
 
     fn shape(name: u32) -> Shape {
-        Shape { name: name << 8, columns: 1, features: Box::new([name]), carriers: Box::new([0]) }
+        Shape { name: name << 8, columns: 1, features: vec![name], carriers: vec![0] }
     }
 
     fn name(id: u32) -> u32 {

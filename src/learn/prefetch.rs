@@ -3,8 +3,9 @@
 //! Predictions of one source and of about one probability share a rule. A rule's precision is measured from the moment its
 //! rows are ordered, so many rows under way count against it until they are used, and a rule begins with few. Below the floor a
 //! rule rests; then a few of its rows are fetched again to see whether it has become better, as far as these few stay a
-//! small part of what is asked for.
+//! small part of what is missed.
 
+use model::request::Cohort;
 use model::time::Instant;
 
 use crate::ledger::{Fate, Ledger, Operations};
@@ -13,10 +14,6 @@ use crate::patterns::{Prediction, Source};
 /// What the governor is told once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Whether anything is prefetched; if not, all is learned and measured all the same.
-    pub is_enabled: bool,
-    /// The most rows for one request.
-    pub rows_per_request: usize,
     /// The most rows in a second.
     pub rows_per_second: u32,
     /// The precision below which a rule rests, in thousandths.
@@ -45,8 +42,8 @@ pub struct Prices {
 /// What is at stake for one row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stakes {
-    /// How long a request waits that misses it, in milliseconds.
-    pub miss_millis: u64,
+    /// How long a request waits that misses it, in microseconds.
+    pub miss_micros: u64,
     /// What it costs to fetch it, in nanodollars.
     pub cost: u64,
 }
@@ -75,18 +72,6 @@ impl Verdict {
             Verdict::TooDear => "costs_more_than_it_saves",
         }
     }
-}
-
-/// To which part of the traffic a request belongs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Cohort {
-    /// It has no session, so nothing is prefetched for it.
-    #[default]
-    Strangers,
-    /// Rows are prefetched for it.
-    Served,
-    /// None are, to compare with.
-    HeldOut,
 }
 
 /// Rows that were asked for, and of these, those that memory did not have.
@@ -178,14 +163,21 @@ const PRIOR: u32 = 8;
 /// At how many rows a rule's counts are halved.
 const FADE_AT: u32 = 128;
 
-/// Of what is asked for, probes may be this share, in thousandths; and a rule has so many at a time.
-const PROBES_PERMILLE: u64 = 4;
+/// Beside what is missed, probes may be this share of it, in thousandths; and a rule has so many at a time.
+const PROBES_PERMILLE: u64 = 5;
 const PROBES: u32 = 4;
 /// The most probes that are saved up.
 const MAX_PROBES: u64 = 32;
 
 /// How long a row is expected to lie before it is used, until that is measured, in milliseconds.
 const USUAL_GAP_MILLIS: u64 = 5_000;
+
+/// How long a request is taken to wait that misses something, until that is measured, in microseconds.
+const USUAL_MISS_MICROS: u64 = 20_000;
+
+/// How many predictions are remembered, and for how many seconds: where all is in memory already, requests cost no look at it.
+const LOOKED_INTO: usize = 1_024;
+const LOOKED_INTO_SECONDS: u32 = 5;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Rule {
@@ -209,6 +201,11 @@ pub struct Governor {
     /// Probes that may be made, in thousandths.
     probes: u64,
     gap_millis: u64,
+    /// How long requests waited that missed something, and how much of that came from the origin, on average of late.
+    miss_micros: u64,
+    called_permille: u64,
+    /// What was predicted and looked into of late: its name, and when, in seconds.
+    looked_into: Vec<(u32, u32)>,
 }
 
 impl Governor {
@@ -224,6 +221,9 @@ impl Governor {
             filled_at: Instant::default(),
             probes: 0,
             gap_millis: USUAL_GAP_MILLIS,
+            miss_micros: USUAL_MISS_MICROS,
+            called_permille: 1_000,
+            looked_into: Vec::new(),
         }
     }
 
@@ -255,6 +255,25 @@ impl Governor {
         }
     }
 
+    /// Notes what became of the rows that a request missed: how long it waited, how many came, and how many of these from the
+    /// origin. Nobody waited for what was fetched behind an answer.
+    pub fn learn_miss(&mut self, waited_millis: Option<u64>, rows: u64, called: u64) {
+        if let Some(called_permille) = (called * 1_000).checked_div(rows) {
+            self.called_permille = (self.called_permille * 31 + called_permille) / 32;
+        }
+        if let Some(millis) = waited_millis {
+            self.miss_micros = (self.miss_micros * 31 + millis * 1_000) / 32;
+        }
+    }
+
+    /// What is at stake for a row that passes through so many stores.
+    #[must_use]
+    pub fn stakes(&self, stores: u64) -> Stakes {
+        let Prices { read, write, call, .. } = self.settings.prices;
+        let cost = stores * read + (call + stores * write) * self.called_permille / 1_000;
+        Stakes { miss_micros: self.miss_micros, cost }
+    }
+
     /// How probable it is, in thousandths, that a row of this prediction is used in time, by what its rule has shown.
     #[must_use]
     pub fn precision(&self, prediction: &Prediction) -> u32 {
@@ -272,7 +291,7 @@ impl Governor {
             return if may_probe { Verdict::Probe } else { Verdict::BelowFloor };
         }
         let precision = u64::from(precision);
-        let saves = precision * stakes.miss_millis.saturating_mul(self.settings.prices.millisecond);
+        let saves = precision * (stakes.miss_micros.saturating_mul(self.settings.prices.millisecond) / 1_000);
         if saves > (1_000 - precision) * stakes.cost { Verdict::Prefetch } else { Verdict::TooDear }
     }
 
@@ -348,6 +367,21 @@ impl Governor {
         }
     }
 
+    /// Whether a prediction is to be looked into now: one that was a moment ago need not be again.
+    pub fn look_into(&mut self, prediction: &Prediction, now: Instant) -> bool {
+        if self.looked_into.is_empty() {
+            self.looked_into = vec![(0, 0); LOOKED_INTO];
+        }
+        let name = prediction.shape.rotate_left(16) ^ prediction.entity;
+        let seconds = (now.0 / 1_000) as u32;
+        let Some(place) = self.looked_into.get_mut(name as usize % LOOKED_INTO) else { return true };
+        let is_recent = place.0 == name && seconds.wrapping_sub(place.1) < LOOKED_INTO_SECONDS;
+        if !is_recent {
+            *place = (name, seconds);
+        }
+        !is_recent
+    }
+
     /// Whether rows are waited for to be asked for.
     #[inline]
     #[must_use]
@@ -365,7 +399,7 @@ impl Governor {
         };
         counted.rows += rows;
         counted.misses += misses;
-        self.probes = (self.probes + rows * PROBES_PERMILLE).min(MAX_PROBES * 1_000);
+        self.probes = (self.probes + misses * PROBES_PERMILLE).min(MAX_PROBES * 1_000);
     }
 
     /// How long a prefetched row lies before it is used, in milliseconds, on average of late.
@@ -377,7 +411,7 @@ impl Governor {
     /// How much memory the measuring takes, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.ledger.bytes()
+        self.ledger.bytes() + self.looked_into.capacity() * size_of::<(u32, u32)>()
     }
 
     fn learn(&mut self, fate: Option<Fate>) {
@@ -418,12 +452,10 @@ mod tests {
     use super::*;
 
     const CALLED: Operations = Operations { is_read: true, is_called: true };
-    const STAKES: Stakes = Stakes { miss_millis: 20, cost: 6_000 };
+    const STAKES: Stakes = Stakes { miss_micros: 20_000, cost: 6_000 };
 
     fn governor() -> Governor {
         Governor::new(Settings {
-            is_enabled: true,
-            rows_per_request: 20,
             rows_per_second: 100,
             floor_permille: 500,
             holdout_permille: 50,
@@ -467,7 +499,7 @@ mod tests {
         let mut governor = governor();
         run(&mut governor, 0, 0..2_000);
         let probes = governor.measured().probes;
-        assert!((4..=80).contains(&probes), "a small part of 20,000 rows: {probes}");
+        assert!((4..=50).contains(&probes), "a small part of 10,000 misses: {probes}");
         run(&mut governor, 100, 2_000..4_000);
         assert!(run(&mut governor, 100, 4_000..5_000) > 900);
     }
@@ -475,7 +507,9 @@ mod tests {
     #[test]
     fn what_costs_more_than_it_saves_is_left_alone() {
         let governor = governor();
-        let judge = |miss_millis, cost| governor.judge(&sure(600), Stakes { miss_millis, cost }, Instant(0));
+        let judge = |miss_millis: u64, cost| {
+            governor.judge(&sure(600), Stakes { miss_micros: miss_millis * 1_000, cost }, Instant(0))
+        };
         assert_eq!(judge(20, 6_000), Verdict::Prefetch);
         assert_eq!(judge(1, 6_000), Verdict::TooDear);
         assert_eq!(judge(20, 60_000), Verdict::TooDear);

@@ -31,34 +31,35 @@ impl Patterns {
     #[must_use]
     pub fn store(&self, project: &str) -> Vec<u8> {
         let mut out = Vec::with_capacity(MAX_MODEL);
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&fingerprint(project.as_bytes(), 0).to_le_bytes());
-        out.extend_from_slice(&[0; 8]);
-        let shapes: Vec<_> = self.shapes.iter().filter(|(_, known)| known.total > 0).collect();
-        out.push(shapes.len() as u8);
-        for (name, known) in shapes {
-            out.extend_from_slice(&name.to_le_bytes());
-            out.extend_from_slice(&known.count.to_le_bytes());
-            out.extend_from_slice(&known.total.to_le_bytes());
-            for step in known.steps {
-                out.extend_from_slice(&step.to.to_le_bytes());
-                out.extend_from_slice(&step.weight.to_le_bytes());
-                out.push(u8::from(step.is_same));
+        put(&mut out, MAGIC);
+        put(&mut out, &fingerprint(project.as_bytes(), 0).to_le_bytes());
+        put(&mut out, &[0; 9]);
+        let mut shapes = 0;
+        for (name, known) in self.shapes.iter() {
+            if known.total == 0 {
+                continue;
             }
+            shapes += 1;
+            put_words(&mut out, &[name, known.count, u32::from(known.total)]);
+            for step in known.steps {
+                put_words(&mut out, &[step.to, u32::from(step.weight) << 1 | u32::from(step.is_same)]);
+            }
+        }
+        if let Some(place) = out.get_mut(HEADER) {
+            *place = shapes;
         }
         if let Some(entities) = &self.entities {
             let least = least_total(entities, MAX_MODEL - out.len());
-            for (name, entity) in entities.iter().filter(|(_, entity)| entity.total() >= least) {
-                if out.len() + ENTITY + MAX_KEY > MAX_MODEL {
-                    break;
+            for (name, entity) in entities.iter() {
+                if entity.total() < least || out.len() + ENTITY + MAX_KEY > MAX_MODEL {
+                    continue;
                 }
-                out.extend_from_slice(&name.to_le_bytes());
-                out.extend_from_slice(&[entity.kind(), entity.total(), entity.key().len() as u8]);
-                out.extend_from_slice(entity.key());
-                for (to, weight) in entity.edges() {
-                    out.extend_from_slice(&to.to_le_bytes());
-                    out.push(weight);
-                }
+                put_words(&mut out, &[name]);
+                put(&mut out, &[entity.kind(), entity.total(), entity.key().len() as u8]);
+                put(&mut out, entity.key());
+                let (next, weights) = entity.edges();
+                put_words(&mut out, next);
+                put(&mut out, weights);
             }
         }
         let checksum = fingerprint(out.get(HEADER..).unwrap_or_default(), 0).to_le_bytes();
@@ -86,43 +87,58 @@ impl Patterns {
         let stamp = self.stamp(now);
         let mut reader = Reader(model);
         for _ in 0..reader.byte()? {
-            let (name, count, total) = (reader.word()?, reader.word()?, reader.half()?);
+            let (name, count, total) = (reader.word()?, reader.word()?, reader.word()?);
             let mut steps = [Step::default(); STEPS];
             for step in &mut steps {
-                *step = Step { to: reader.word()?, weight: reader.half()?, is_same: reader.byte()? == 1 };
+                let (to, weight) = (reader.word()?, reader.word()?);
+                *step = Step { to, weight: (weight >> 1) as u16, is_same: weight & 1 == 1 };
             }
-            self.shapes.adopt(name, count, total, steps, stamp);
+            self.shapes.adopt(name, count, total as u16, steps, stamp);
         }
         let entities = self.entities.as_mut()?;
         while !reader.0.is_empty() {
             let (name, kind, total, length) = (reader.word()?, reader.byte()?, reader.byte()?, reader.byte()?);
             let key = reader.take(usize::from(length))?;
-            let mut edges = [(0, 0); SUCCESSORS];
-            for edge in &mut edges {
-                *edge = (reader.word()?, reader.byte()?);
+            let mut next = [0; SUCCESSORS];
+            for name in &mut next {
+                *name = reader.word()?;
             }
-            entities.adopt(name, kind, key, total, &edges, stamp);
+            let weights = reader.take(SUCCESSORS)?.try_into().ok()?;
+            entities.adopt(name, kind, key, total, (next, weights), stamp);
         }
         Some(())
     }
 }
 
+#[inline(never)]
+fn put(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(bytes);
+}
+
+fn put_words(out: &mut Vec<u8>, words: &[u32]) {
+    for word in words {
+        put(out, &word.to_le_bytes());
+    }
+}
+
 /// From which total on all entities go into so many bytes.
 fn least_total(entities: &Entities, bytes: usize) -> u8 {
-    let mut sizes = [0; 256];
+    let mut sizes = [0_usize; 256];
     for (_, entity) in entities.iter() {
         if let Some(size) = sizes.get_mut(usize::from(entity.total())) {
             *size += ENTITY + entity.key().len();
         }
     }
     let mut left = bytes;
-    let fits = sizes.iter().rev().take_while(|&&size| {
-        let does_fit = size <= left;
-        left = left.saturating_sub(size);
-        does_fit
-    });
-    // Of the first total that goes in only in part, as much goes in as does.
-    (255 - fits.count().min(254)) as u8
+    for total in (1..=u8::MAX).rev() {
+        let size = sizes.get(usize::from(total)).copied().unwrap_or_default();
+        if size > left {
+            // As much of it goes in as does.
+            return total;
+        }
+        left -= size;
+    }
+    1
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -136,10 +152,6 @@ impl<'a> Reader<'a> {
 
     fn byte(&mut self) -> Option<u8> {
         self.take(1)?.first().copied()
-    }
-
-    fn half(&mut self) -> Option<u16> {
-        Some(u16::from_le_bytes(self.take(2)?.try_into().ok()?))
     }
 
     fn word(&mut self) -> Option<u32> {
@@ -162,7 +174,7 @@ mod tests {
     }
 
     fn shape() -> Shape {
-        Shape { name: 512, columns: 7, features: Box::new([1]), carriers: Box::new([0]) }
+        Shape { name: 512, columns: 7, features: vec![1], carriers: vec![0] }
     }
 
     fn taught(entities: u32) -> Patterns {

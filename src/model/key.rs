@@ -158,6 +158,46 @@ pub fn write_number(key: &mut Vec<u8>, text: &[u8], ahead: &[u8]) {
     }
 }
 
+impl<'a> EntityValue<'a> {
+    /// Reads the first value of an entity key, and leaves what stands behind it; `None` where no value stands there.
+    pub fn decode(key: &mut &'a [u8]) -> Option<EntityValue<'a>> {
+        let (&kind, rest) = key.split_first()?;
+        *key = rest;
+        match kind {
+            b'y' => Some(EntityValue::Boolean(true)),
+            b'f' => Some(EntityValue::Boolean(false)),
+            b'0' => Some(EntityValue::Null),
+            _ => {
+                let text = core::str::from_utf8(read_part(key)?).ok()?;
+                match kind {
+                    b'n' => Some(EntityValue::Number(text)),
+                    b't' => Some(EntityValue::Text(text)),
+                    b'j' => Some(EntityValue::Json(text)),
+                    _ => None,
+                }
+            }
+        }
+    }
+}
+
+/// The bytes that [`write_part`] wrote behind their kind.
+fn read_part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let mut length = 0_usize;
+    let mut shift = 0;
+    loop {
+        let (&byte, behind) = rest.split_first()?;
+        *rest = behind;
+        length |= usize::from(byte & 0x7f).checked_shl(shift)?;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    let (part, behind) = rest.split_at_checked(length)?;
+    *rest = behind;
+    Some(part)
+}
+
 #[inline]
 fn write_part(out: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
     out.push(kind);
@@ -201,6 +241,15 @@ impl StoreKey {
         let digit = |byte: u8| u32::from((byte & 0xf) + 9 * (byte >> 6));
         let hash = self.0.bytes().rev().take(8).fold(0, |hash, byte| hash << 4 | digit(byte));
         ((u64::from(hash) * u64::from(shards)) >> 32) as u32
+    }
+
+    /// The store's key of what is kept for a project beside its rows.
+    #[must_use]
+    pub fn beside_rows(prefix: &str, project: &str, what: &str) -> StoreKey {
+        // Every space begins with its project, and none with what this does, so no row has this key.
+        let mut bytes = Vec::new();
+        write_part(&mut bytes, b'b', what.as_bytes());
+        StoreKey::new(prefix, &Space { bytes: bytes.into(), name: Box::default() }, project.as_bytes())
     }
 
     /// The key's text.
@@ -290,6 +339,26 @@ mod tests {
             let even = 1_000 / shards as usize;
             assert!(counts.iter().all(|count| (even * 6 / 10..=even * 14 / 10).contains(count)), "{counts:?}");
         }
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_was_written() {
+        use EntityValue::{Boolean, Json, Null, Number, Text};
+        let long = "x".repeat(300);
+        let values =
+            [Number("-1.0e5"), Text("a\"é"), Boolean(true), Boolean(false), Null, Json("[1]"), Text(&long), Text("")];
+        let mut key = Vec::new();
+        values.iter().for_each(|value| value.encode(&mut key));
+        let mut rest = key.as_slice();
+        assert!(values.iter().all(|value| EntityValue::decode(&mut rest) == Some(*value)) && rest.is_empty());
+        for cut in 1..key.len() {
+            let mut rest = &key[..cut];
+            while EntityValue::decode(&mut rest).is_some() {}
+        }
+        assert_eq!(
+            EntityValue::decode(&mut [b't', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff].as_slice()),
+            None
+        );
     }
 
     #[test]

@@ -71,6 +71,18 @@ pub enum Consistency {
     Strong,
 }
 
+/// To which part of the traffic a request belongs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cohort {
+    /// It has no session, so nothing is prefetched for it.
+    #[default]
+    Strangers,
+    /// Rows are prefetched for it.
+    Served,
+    /// None are, to compare with.
+    HeldOut,
+}
+
 /// Which columns of a view are asked for.
 #[derive(Debug)]
 pub enum Columns {
@@ -286,6 +298,8 @@ pub struct Ask {
     pub waited_millis: u64,
     /// Whether the caller takes each entity as soon as it is complete.
     pub is_streamed: bool,
+    /// To which part of the traffic it belongs.
+    pub cohort: Cohort,
 }
 
 impl Ask {

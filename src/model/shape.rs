@@ -10,10 +10,10 @@ pub struct Shape {
     pub name: u32,
     /// The name of its entity columns.
     pub columns: u32,
-    /// The names of its features, ascending, [`MAX_SHAPE_FEATURES`] at most.
-    pub features: Box<[u32]>,
+    /// The names of its features, [`MAX_SHAPE_FEATURES`] at most.
+    pub features: Vec<u32>,
     /// The numbers of the views whose keys together hold all entity columns.
-    pub carriers: Box<[usize]>,
+    pub carriers: Vec<usize>,
 }
 
 /// How many features of a shape are told apart; more of them say no more of what is asked together.
@@ -24,7 +24,6 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 const MIX: u64 = 0xbf58_476d_1ce4_e5b9;
 
 /// A name for `bytes` within what `seed` names.
-#[inline]
 #[must_use]
 pub fn fingerprint(bytes: &[u8], seed: u64) -> u64 {
     let mut hash = seed ^ GOLDEN.wrapping_mul(bytes.len() as u64 + 1);

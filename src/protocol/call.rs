@@ -108,6 +108,8 @@ pub struct Call {
     pub is_beyond_us: bool,
     /// Whose rows it is served; all callers' where it is empty.
     pub caller: String,
+    /// What the engine knows the caller's session by, where it tells one.
+    pub session: Option<u64>,
     /// The name, as a JSON string, of the column that the body does not name.
     pub implied_name: Vec<u8>,
     lists: Lists,
@@ -126,6 +128,7 @@ impl Call {
         self.full_feature_names = false;
         self.is_beyond_us = false;
         self.caller.clear();
+        self.session = None;
     }
 
     /// A call for the next request, which takes over what this one remembers of earlier ones.

@@ -40,6 +40,8 @@ pub struct Numbers {
 pub struct Options {
     request_id: Option<Span>,
     timestamp: Option<Span>,
+    /// What the caller calls its session.
+    pub session: Option<Span>,
     /// What the caller insists on.
     pub consistency: Consistency,
     /// How old a value may be, in milliseconds.
@@ -64,6 +66,7 @@ impl Default for Options {
         Options {
             request_id: None,
             timestamp: None,
+            session: None,
             consistency: Consistency::default(),
             max_staleness: MAX_STALENESS_MILLIS,
             priority: Priority::default(),
@@ -89,7 +92,7 @@ impl Options {
     }
 }
 
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "entity_ids",
     "entities",
     "feature_names",
@@ -101,6 +104,7 @@ const FIELDS: [&str; 11] = [
     "priority",
     "deadline_ms",
     "include",
+    "session_id",
 ];
 
 /// Reads a request; `entity_column` is what `entity_ids` are keyed by.
@@ -140,6 +144,7 @@ pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) 
                 ];
                 options.consistency = choice(&mut cursor, body, field, &levels)?;
             }
+            "session_id" => options.session = Some(string(&mut cursor, field)?),
             "priority" => {
                 let levels = [
                     ("low", Priority::Low),

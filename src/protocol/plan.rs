@@ -20,6 +20,7 @@ use model::key::{Names, Scope, Space, Subject};
 use model::order::sorted;
 use model::refusal::Refusal;
 use model::request::{Columns, Keys, Lifetimes, ViewAsk, Writes};
+use model::shape::{MAX_SHAPE_FEATURES, Shape, fingerprint, short};
 use model::time::Instant;
 
 /// How many shapes are remembered. Each is a few kilobytes; services ask in tens of shapes, not in thousands.
@@ -113,6 +114,8 @@ pub struct Plan {
     pub is_attributed: bool,
     /// Whether names go out with their view.
     pub full_feature_names: bool,
+    /// What those who learn from requests know it by.
+    pub shape: Shape,
 }
 
 impl Plan {
@@ -313,7 +316,7 @@ impl Planner {
         if has_twins(columns.iter().map(|name| &**name)) {
             return Planned::Forward;
         }
-        let plan = match (call.service, call.features) {
+        let mut plan = match (call.service, call.features) {
             (Some(service), _) => {
                 self.service_plan(service.string(body, &mut scratch), columns, call.full_feature_names)
             }
@@ -324,6 +327,9 @@ impl Planner {
             }
             (None, None) => None,
         };
+        if let Some(plan) = &mut plan {
+            plan.shape = shape(plan, &self.signature);
+        }
         plan.map_or(Planned::Forward, |plan| Planned::Serve(Rc::new(plan)))
     }
 
@@ -346,6 +352,7 @@ impl Planner {
             service: Some(service.into()),
             is_attributed: false,
             full_feature_names,
+            shape: Shape::default(),
         })
     }
 
@@ -433,6 +440,7 @@ impl Planner {
             service: None,
             is_attributed,
             full_feature_names: full_names,
+            shape: Shape::default(),
         })
     }
 
@@ -444,6 +452,15 @@ impl Planner {
                 *planned = Planned::Forward;
             }
         }
+    }
+
+    /// The plan of a shape that is in use, by whether its name is meant.
+    pub fn shaped(&self, mut is_meant: impl FnMut(u32) -> bool) -> Option<&Rc<Plan>> {
+        let mut plans = self.plans.iter().filter_map(|(_, (_, planned))| match planned {
+            Planned::Serve(plan) => Some(plan),
+            Planned::Forward => None,
+        });
+        plans.find(|plan| is_meant(plan.shape.name))
     }
 
     /// A reference's view and feature; `None` where it is no reference.
@@ -520,6 +537,35 @@ impl Planner {
             .map(|view| self.project.views.get(view).map_or(self.project.lifetimes, |facts| facts.lifetimes));
         lifetimes.reduce(Lifetimes::strictest).unwrap_or(self.project.lifetimes)
     }
+}
+
+/// What those who learn know a plan by. The carriers are the views whose keys together have all columns, the first ones first.
+#[cold]
+#[inline(never)]
+fn shape(plan: &Plan, signature: &[u8]) -> Shape {
+    let mut features = Vec::new();
+    for name in plan.service.iter().chain(plan.outputs.iter().map(|output| &output.reference)).take(MAX_SHAPE_FEATURES)
+    {
+        features.push(short(fingerprint(name.as_bytes(), 0)));
+    }
+    let mut columns = 0;
+    for column in &plan.columns {
+        columns = fingerprint(column.as_bytes(), columns);
+    }
+    let mut carriers = Vec::new();
+    let mut carried: Vec<usize> = Vec::new();
+    for (view, columns) in plan.key_columns.iter().enumerate() {
+        let before = carried.len();
+        for &column in columns {
+            if !carried.contains(&column) {
+                carried.push(column);
+            }
+        }
+        if carried.len() > before {
+            carriers.push(view);
+        }
+    }
+    Shape { name: short(fingerprint(signature, 0)), columns: short(columns), features, carriers }
 }
 
 /// Whether the columns of a request are just those that key these views.

@@ -7,7 +7,7 @@ use crate::model::time::Instant;
 use crate::service::Reply;
 
 /// A request as the host received it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Incoming<'a> {
     /// The HTTP method, in capitals.
     pub method: &'a str,
@@ -23,6 +23,10 @@ pub struct Incoming<'a> {
     pub accepts_lines: bool,
     /// Whose rows it is served: what it is known by, where what it reads is for it alone; empty where all callers share.
     pub caller: &'a str,
+    /// The query, without its question mark.
+    pub query: &'a str,
+    /// What the header `featheredge-session` says.
+    pub session: Option<&'a str>,
 }
 
 /// What a request needs to be allowed.
@@ -98,6 +102,8 @@ pub(super) enum Part {
     Forward,
     Ledger,
     Retry(u32),
+    Ahead,
+    Model,
 }
 
 /// What a host can be told to do.

@@ -211,6 +211,11 @@ pub(super) fn overloaded(is_feast: bool, priority: Priority, retry_seconds: u64)
     reply
 }
 
+pub(super) fn forbidden() -> Reply {
+    let detail = "the request needs `Authorization: Bearer` with the secret `FEATHEREDGE_OPERATOR_TOKEN`";
+    Reply::problem(403, problem::body(403, "forbidden", "This is for operators", detail))
+}
+
 pub(super) fn method_not_allowed(allow: &'static str) -> Reply {
     let detail = format!("this path answers {allow}");
     let mut reply =

@@ -8,14 +8,16 @@ use crate::columns;
 use crate::engine::{self, Begun, Fetch, Progress, Route, SessionId};
 use crate::model::answer::{Answer, OriginFailure, Tier};
 use crate::model::refusal::Refusal;
-use crate::model::request::{Ask, Consistency, Priority};
+use crate::model::request::{Ask, Cohort, Consistency, Priority};
 use crate::model::row::Row;
 use crate::model::time::Instant;
 use crate::protocol::call::Call;
+use crate::protocol::feast;
+use crate::protocol::native::{self, Options};
 use crate::protocol::plan::{Naming, Plan, Planned};
-use crate::protocol::{feast, native};
 use crate::service::io::{End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket};
 use crate::service::ledger::Ledger;
+use crate::service::prefetch::Ahead;
 use crate::service::stream::Stream;
 use crate::service::{Pending, Protocol, Reply, Service, refuse, reply};
 use crate::upstream::origin::{self, Table, Wanted};
@@ -36,6 +38,8 @@ pub(super) struct Waiting {
     is_answered: bool,
     /// What went out so far of a reply in parts.
     pub(super) stream: Stream,
+    /// What to fetch ahead once it has.
+    ahead: Option<Box<Ahead>>,
 }
 
 /// What an answer of the origin turned out to be.
@@ -112,7 +116,7 @@ impl Service {
     fn serve_plan(
         &mut self,
         protocol: Protocol,
-        mut call: Box<Call>,
+        call: Box<Call>,
         body: Cow<'_, [u8]>,
         plan: Rc<Plan>,
         began: Instant,
@@ -126,7 +130,28 @@ impl Service {
             }
         };
         ask.waited_millis = now.millis_since(began);
+        ask.cohort = self.engine.governor().cohort(call.session);
+        let model = self.take_model(call.session, now);
+        let ahead = self.learn(&call, &plan, &ask, now);
         let ticket = self.next_ticket(now);
+        let mut step = self.begin_rows(ticket, protocol, call, body, plan, ask, ahead, began, now);
+        step.orders.extend(model);
+        step
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that is known of a request")]
+    fn begin_rows(
+        &mut self,
+        ticket: Ticket,
+        protocol: Protocol,
+        mut call: Box<Call>,
+        body: Cow<'_, [u8]>,
+        plan: Rc<Plan>,
+        ask: Box<Ask>,
+        ahead: Option<Box<Ahead>>,
+        began: Instant,
+        now: Instant,
+    ) -> Step {
         match self.engine.begin(ticket.session(), ask, now) {
             Begun::Answered { ask, answer, is_due: false, route } => {
                 let timings = Timings::default();
@@ -134,7 +159,7 @@ impl Service {
                 self.spare_ask = Some(ask);
                 self.engine.recycle(answer);
                 self.spare_call = Some(call);
-                reply.into()
+                Step { orders: self.afterwards(ahead, now), ..reply.into() }
             }
             Begun::Answered { ask, answer, is_due: true, route } => {
                 self.spare_call = Some(Box::new(call.successor()));
@@ -143,12 +168,14 @@ impl Service {
                 let progress = self.engine.refresh(ticket.session(), ask, answer, route, now);
                 let mut waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, began);
                 waiting.is_answered = true;
-                let step = self.go_on(ticket, waiting, progress, now);
+                let mut step = self.go_on(ticket, waiting, progress, now);
+                step.orders.extend(self.afterwards(ahead, now));
                 Step { end: Some(End::Reply(reply)), ..step }
             }
             Begun::Waiting(route, progress) => {
                 self.spare_call = Some(Box::new(call.successor()));
-                let waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, began);
+                let mut waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, began);
+                waiting.ahead = ahead;
                 self.go_on(ticket, waiting, progress, now)
             }
             Begun::Refused { ask, retry_seconds } => {
@@ -161,7 +188,13 @@ impl Service {
     }
 
     /// The engine's view of a call: its keys, row by row.
-    fn ask(&mut self, protocol: Protocol, call: &Call, body: &[u8], plan: &Rc<Plan>) -> Result<Box<Ask>, Refusal> {
+    pub(super) fn ask(
+        &mut self,
+        protocol: Protocol,
+        call: &Call,
+        body: &[u8],
+        plan: &Rc<Plan>,
+    ) -> Result<Box<Ask>, Refusal> {
         let mut ask = self.spare_ask.take().unwrap_or_default();
         ask.keys.clear();
         plan.write_keys(call, body, self.config.limits.key_bytes, &mut self.scratch, &mut ask.keys)?;
@@ -178,6 +211,7 @@ impl Service {
         ask.priority = options.map_or(Priority::Normal, |options| options.priority);
         ask.deadline_millis = options.and_then(|options| options.deadline_millis);
         ask.is_streamed = options.is_some_and(|options| options.is_streamed);
+        ask.cohort = Cohort::default();
         Ok(ask)
     }
 
@@ -205,7 +239,7 @@ impl Service {
             End::Reply(reply)
         });
         let step = Step { orders, end, ..Step::default() };
-        self.put_back(ticket, waiting, step, is_over, woken)
+        self.put_back(ticket, waiting, step, is_over, woken, now)
     }
 
     /// Keeps a request for as long as its session goes on.
@@ -213,11 +247,15 @@ impl Service {
         &mut self,
         ticket: Ticket,
         mut waiting: Box<Waiting>,
-        step: Step,
+        mut step: Step,
         is_over: bool,
         woken: Vec<SessionId>,
+        now: Instant,
     ) -> Step {
         waiting.is_answered |= step.end.is_some();
+        if waiting.is_answered {
+            step.orders.extend(self.afterwards(waiting.ahead.take(), now));
+        }
         if is_over {
             self.spare_call.get_or_insert(waiting.call);
         } else {
@@ -418,6 +456,13 @@ impl Service {
 }
 
 impl Waiting {
+    /// Begins behind an answer, for nobody.
+    pub(super) fn behind(call: Box<Call>, body: Vec<u8>, plan: Rc<Plan>, route: Route, began: Instant) -> Box<Waiting> {
+        // An answer that lacks columns tells nothing of the requests whose shape it was asked in.
+        let waiting = Waiting::new(Protocol::Native(Options::default()), call, body, plan, route, began);
+        Box::new(Waiting { is_answered: true, ..*waiting })
+    }
+
     fn new(
         protocol: Protocol,
         call: Box<Call>,
@@ -437,6 +482,7 @@ impl Waiting {
             timings: Timings::default(),
             is_answered: false,
             stream: Stream::default(),
+            ahead: None,
         })
     }
 }

@@ -7,6 +7,8 @@ use crate::engine::breaker::BreakerSettings;
 use crate::engine::limiter::LimiterSettings;
 use crate::engine::router::RouterSettings;
 use crate::engine::{Settings, StoreSettings};
+use crate::learn::patterns;
+use crate::learn::prefetch::{self as governing, Prices};
 use crate::model::answer::Tier;
 use crate::model::key::Scope;
 use crate::model::request::Lifetimes;
@@ -41,7 +43,7 @@ pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
         writes_per_day: None,
     };
     let stores = [(l2, config.l2.enabled), (l3, config.l3.enabled)];
-    let Config { routing, deadlines, breaker, load, .. } = config;
+    let Config { routing, deadlines, breaker, load, prefetch, .. } = config;
     Settings {
         l1: Budget { entries: config.l1.max_entries, bytes: config.l1.max_bytes },
         eviction: match config.l1.policy {
@@ -68,6 +70,24 @@ pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
         has_adaptive_timeouts: deadlines.adaptive_timeouts,
         is_singleflight: config.singleflight.enabled,
         early_beta_permille: permille(config.freshness.early_refresh_percent),
+        learning: patterns::Settings {
+            memory_bytes: prefetch.memory_bytes,
+            half_life_millis: prefetch.half_life_seconds * 1_000,
+            predictions: prefetch.predictions,
+            related: prefetch.related,
+        },
+        prefetch: governing::Settings {
+            rows_per_second: prefetch.rows_per_second,
+            floor_permille: prefetch.precision_floor_percent * 10,
+            holdout_permille: prefetch.holdout_percent * 10,
+            rest_millis: prefetch.rest_seconds * 1_000,
+            prices: Prices {
+                read: prefetch.read_nanodollars,
+                write: prefetch.write_nanodollars,
+                call: prefetch.call_nanodollars,
+                millisecond: prefetch.millisecond_nanodollars,
+            },
+        },
         max_sessions: load.max_waiting,
         seed,
     }

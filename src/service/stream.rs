@@ -63,7 +63,7 @@ impl Service {
                 woken.extend(self.engine.abandon(ticket.session(), now));
                 step.orders.clear();
             }
-            return self.put_back(ticket, waiting, step, is_over || !is_last, woken);
+            return self.put_back(ticket, waiting, step, is_over || !is_last, woken, now);
         }
         let mut step = Step { orders, ..Step::default() };
         if is_last || (stream.has_anything && !stream.unsent.is_empty()) {
@@ -83,7 +83,7 @@ impl Service {
                 self.engine.hold(ticket.session());
             }
         }
-        self.put_back(ticket, waiting, step, is_over, woken)
+        self.put_back(ticket, waiting, step, is_over, woken, now)
     }
 
     fn write_lines(

@@ -54,7 +54,7 @@ impl Service {
         // Where the registry said nothing, whole entity rows are the keys: the request is served all the same.
         let Some((protocol, body)) = request else { return Step::default() };
         self.caller = caller;
-        let step = self.serve_body(protocol, &body, now);
+        let step = self.serve_body(protocol, &body, None, now);
         if let Some(ticket) = step.ticket
             && let Some(Pending::Rows(waiting)) = self.pending.get_mut(&ticket.0)
         {

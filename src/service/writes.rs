@@ -11,7 +11,7 @@ use crate::model::time::Instant;
 use crate::protocol::plan::Reach;
 use crate::protocol::problem;
 use crate::service::io::{End, Incoming, Order, OrderId, Part, Step, Task, Ticket};
-use crate::service::{Pending, Reply, Service};
+use crate::service::{Pending, Reply, Service, reply};
 use crate::upstream::write::{self, Invalidation, Target};
 
 /// What a write changes.
@@ -64,8 +64,7 @@ impl Service {
     /// An operator's word that something was written past this service.
     pub(super) fn invalidate(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
         if !incoming.is_operator {
-            let detail = "the request needs `Authorization: Bearer` with the secret `FEATHEREDGE_OPERATOR_TOKEN`";
-            return Reply::problem(403, problem::body(403, "forbidden", "This is for operators", detail)).into();
+            return reply::forbidden().into();
         }
         match self.change_named(incoming.body) {
             Ok(change) => {

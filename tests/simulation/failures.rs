@@ -201,8 +201,7 @@ fn requests_whose_callers_hung_up_are_forgotten() {
             body: body.as_bytes(),
             has_authorization: false,
             is_operator: false,
-            accepts_lines: false,
-            caller: "",
+            ..Incoming::default()
         };
         world.service.begin(incoming, Instant(world.now));
         world.now += 100;

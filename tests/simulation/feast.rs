@@ -174,8 +174,7 @@ fn a_callers_own_credentials_are_the_origins_to_judge() {
         body: body.as_bytes(),
         has_authorization: true,
         is_operator: false,
-        accepts_lines: false,
-        caller: "",
+        ..Incoming::default()
     };
     let step = world.service.begin(incoming, Instant(world.now));
     assert!(matches!(step.end, Some(End::Forward { .. })));

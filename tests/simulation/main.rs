@@ -25,6 +25,7 @@ mod input;
 mod isolates;
 mod native;
 mod patterns;
+mod prefetch;
 mod rows;
 mod storage;
 mod streaming;

@@ -146,6 +146,8 @@ pub(crate) struct World {
     /// What will happen in which isolate, by time and by the order in which it was found out.
     events: BTreeMap<(u64, u64), (usize, Event)>,
     next_event: u64,
+    /// The session that requests are of.
+    pub(crate) session: Option<String>,
     /// What goes wrong by chance.
     pub(crate) chaos: Option<Chaos>,
     /// When each key of the store was last written.
@@ -234,6 +236,7 @@ impl World {
             by_ticket: HashMap::new(),
             events: BTreeMap::new(),
             next_event: 0,
+            session: None,
             chaos: None,
             written: BTreeMap::new(),
             has_restarted: false,
@@ -321,15 +324,8 @@ impl World {
 
     /// Begins a request and leaves it under way; its number.
     pub(crate) fn start(&mut self, method: &str, path: &str, body: &[u8]) -> usize {
-        self.begin(Incoming {
-            method,
-            path,
-            body,
-            has_authorization: false,
-            is_operator: true,
-            accepts_lines: false,
-            caller: "",
-        })
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        self.begin(Incoming { method, path, body, query, is_operator: true, ..Incoming::default() })
     }
 
     /// Begins a request that accepts lines.
@@ -338,17 +334,16 @@ impl World {
             method: "POST",
             path: "/v1/features",
             body: body.as_bytes(),
-            has_authorization: false,
-            is_operator: false,
             accepts_lines: true,
-            caller: "",
+            ..Incoming::default()
         })
     }
 
     fn begin(&mut self, incoming: Incoming<'_>) -> usize {
         self.requests.push(Request { began: self.now, ..Request::default() });
         let request = self.requests.len() - 1;
-        let incoming = Incoming { caller: self.caller, ..incoming };
+        let session = self.session.clone();
+        let incoming = Incoming { caller: self.caller, session: session.as_deref(), ..incoming };
         let step = self.service.begin(incoming, self.clock());
         self.take(request, step, true);
         request
@@ -555,6 +550,7 @@ impl World {
                 self.plan(arrives, Event::Arrives(id, ticket, self.now + timeout_millis, told));
                 return;
             }
+            Task::Wait { .. } if timeout_millis == 0 => (0, Outcome::Waited),
             Task::Wait { .. } => {
                 self.plan(self.now + timeout_millis, Event::Timer(id, ticket));
                 return;

@@ -6,5 +6,6 @@
 
 pub mod origin;
 pub mod registry;
+pub mod replay;
 pub mod synthetic;
 pub mod write;
