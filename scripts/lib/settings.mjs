@@ -15,10 +15,14 @@ export const OPERATOR_SECRET = "FEATHEREDGE_OPERATOR_TOKEN";
 
 /** The digests of the tokens of `auth.mode = "tokens"`. */
 export const TOKENS_SECRET = "FEATHEREDGE_TOKENS";
+/** The keys that stored rows are encrypted with. */
+export const STORE_KEYS_SECRET = "FEATHEREDGE_STORE_KEYS";
 
 /** The secrets that stand in the environment, by name. */
 export function environmentSecrets() {
-	const names = [AUTHORIZATION_SECRET, OPERATOR_SECRET, TOKENS_SECRET].filter((name) => process.env[name]);
+	const names = [AUTHORIZATION_SECRET, OPERATOR_SECRET, TOKENS_SECRET, STORE_KEYS_SECRET].filter(
+		(name) => process.env[name],
+	);
 	return Object.fromEntries(names.map((name) => [name, process.env[name]]));
 }
 

@@ -9,6 +9,7 @@ import { __wbg_reset_state, begin, body_limit, initSync, right } from "feathered
 import { Access, ANYONE, problem } from "./access.mjs";
 import { discard, read } from "./body.mjs";
 import wasmModule from "./index.wasm";
+import { storesOf } from "./sealed.mjs";
 
 /** The secret that holds the value of the `Authorization` header for the origin. */
 const ORIGIN_AUTHORIZATION = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
@@ -17,6 +18,9 @@ const SESSION = "featheredge-session";
 
 /** Who may do what. One for the isolate, as the service is. @type {Access | undefined} */
 let access;
+
+/** The stores as the secret of their keys has them. @type {ReturnType<typeof storesOf> | undefined} */
+let stores;
 
 export { Ledger, StorageShard } from "./durable.mjs";
 
@@ -217,12 +221,19 @@ class Exchange {
 
 	/** Reads keys from a shard of the storage tier, in one call. */
 	async readShard(binding, shard, keys) {
-		return this.#shard(binding, shard).read(keys);
+		const values = await this.#shard(binding, shard).read(keys);
+		const { seal } = stores;
+		if (seal === undefined) return values;
+		const open = (value, at) => (value === undefined ? undefined : seal.open(keys[at], new Uint8Array(value)));
+		return Promise.all(values.map(open));
 	}
 
 	/** Writes entries to a shard of the storage tier, in one call; how many it did not take. */
 	async writeShard(binding, shard, keys, values, ttlSeconds, maxBytes) {
-		return this.#shard(binding, shard).write(keys, values, ttlSeconds, maxBytes);
+		const { seal } = stores;
+		const sealed =
+			seal === undefined ? values : await Promise.all(values.map((value, at) => seal.seal(keys[at], value)));
+		return this.#shard(binding, shard).write(keys, sealed, ttlSeconds, maxBytes);
 	}
 
 	/** Tells the ledger of writes some marks, or none, and gives what it has been told after number `after`. */
@@ -289,9 +300,12 @@ class Exchange {
  * @param {Request} request
  * @param {string} path
  * @param {import("./access.mjs").Pass} pass
+ * @param {ReturnType<typeof storesOf>} stores
  * @returns {Promise<Response>}
  */
-async function serve(request, path, pass, env, ctx) {
+async function serve(request, path, pass, { env, fault }, ctx) {
+	// Nothing may be stored in clear for want of a key.
+	if (fault !== undefined) return problem(503, "configuration", "The configuration cannot be used", fault);
 	const { method } = request;
 	const isCallers = pass.authorization === undefined && env[ORIGIN_AUTHORIZATION] === undefined;
 	const hasAuthorization = isCallers && request.headers.has("authorization");
@@ -346,8 +360,9 @@ export default {
 	async fetch(request, env, ctx) {
 		const path = new URL(request.url).pathname;
 		access ??= new Access(env);
+		stores ??= storesOf(env);
 		if (access.isOpen && FEATURES.has(path) && !request.headers.has("authorization")) {
-			return serve(request, path, ANYONE, env, ctx);
+			return serve(request, path, ANYONE, stores, ctx);
 		}
 		return access.shared(request, access.preflight(request) ?? (await guarded(request, path, env, ctx)));
 	},
@@ -357,7 +372,7 @@ export default {
 async function guarded(request, path, env, ctx) {
 	heal();
 	const pass = await access.admit(request, right(env, request.method, path));
-	if (!(pass instanceof Response)) return serve(request, path, pass, env, ctx);
+	if (!(pass instanceof Response)) return serve(request, path, pass, stores, ctx);
 	if (request.body !== null) await discard(request.body);
 	return pass;
 }
