@@ -20,7 +20,7 @@ export class Engine {
 	fill(body, origin) {
 		let state = this.#begin(body);
 		while (state === State.Waiting) {
-			const orders = this.#core.take_orders().filter((order) => !order.isWait);
+			const orders = this.#core.take_orders().filter((order) => !("outlives" in order));
 			if (orders.length === 0) throw new Error("the core waits for nothing");
 			for (const { number, body } of orders) {
 				state = this.#core.complete_fetch(number, 200, "application/json", origin(body), Date.now());

@@ -205,9 +205,10 @@ const HOSTS = ["node", "deno", "browser", "workerd", "inline"];
  */
 export async function buildPackage(options) {
 	await buildNpm(options);
+	await buildBench(options);
 	const source = (...parts) => fromRoot("npm", ...parts);
 	const outDir = (...parts) => join(paths.package, ...parts);
-	const inputs = hashInputs(["npm", "build/npm", "LICENSE", ...TOOLS]);
+	const inputs = hashInputs(["npm", "build/npm", "build/bench", "LICENSE", ...TOOLS]);
 	await unlessUnchanged("package", inputs, [outDir("dist/engine.js"), outDir("package.json")], async () => {
 		console.log("building the npm package");
 		rmSync(paths.package, { recursive: true, force: true });
@@ -230,7 +231,7 @@ export async function buildPackage(options) {
 		const bundle = (entry, outfile, more = {}) =>
 			esbuild.build({
 				entryPoints: [source("src", entry)],
-				outfile: outDir("dist", outfile),
+				...(outfile !== undefined && { outfile: outDir("dist", outfile) }),
 				bundle: true,
 				format: "esm",
 				target: "es2022",
@@ -257,7 +258,18 @@ export async function buildPackage(options) {
 			...STORES.map((store) => bundle(`stores/${store}.js`, `${store}.js`)),
 			...STORES.map((store) => bundle(`stores/${store}.js`, `${store}.cjs`, { format: "cjs", platform: "node" })),
 		]);
+		await bundle("../cli/featheredge.js", undefined, {
+			outdir: outDir("cli"),
+			platform: "node",
+			// A command's libraries are loaded with it.
+			splitting: true,
+			chunkNames: "[name]-[hash]",
+			external: ["../dist/*", "./bench/bench.js"],
+			banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
+		});
 		await esbuild.stop();
+		mkdirSync(outDir("cli/bench"));
+		for (const name of ["bench.js", "core.wasm"]) copyFileSync(join(paths.bench, name), outDir("cli/bench", name));
 		copyFileSync(wasm, outDir("dist/featheredge.wasm"));
 		for (const name of ["index", ...STORES]) {
 			const types = readFileSync(source("types", `${name}.d.ts`), "utf8");

@@ -1,7 +1,9 @@
 // JSON with whole numbers of any size: JavaScript's own reads 9007199254740993 as ...992.
 
-/** A whole number that a float may not hold, or a string, in which nothing is a number. */
-const LONG_OR_STRING = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
+/** Strings, in which nothing is a number, and numbers. */
+const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+/** A whole number that a float may not hold. */
+const LONG = /^-?\d{16,}$/;
 
 /** What stands before a whole number while it travels as a string. */
 const MARK = "\u0000featheredge:integer:";
@@ -12,7 +14,7 @@ const MARKED = /"\\u0000featheredge:integer:(-?\d+)"/g;
 export function parse(text) {
 	// A text that has the mark of its own accord is read as JavaScript reads it.
 	if (!/\d{16}/.test(text) || text.includes(NAME)) return JSON.parse(text);
-	const marked = text.replace(LONG_OR_STRING, (found) => (found[0] === '"' ? found : `"\\u0000${NAME}${found}"`));
+	const marked = text.replace(STRING_OR_NUMBER, (found) => (LONG.test(found) ? `"\\u0000${NAME}${found}"` : found));
 	return JSON.parse(marked, (_, value) => {
 		if (typeof value !== "string" || !value.startsWith(MARK)) return value;
 		const digits = value.slice(MARK.length);

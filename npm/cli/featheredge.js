@@ -1,0 +1,117 @@
+#!/usr/bin/env node
+// The command line: `npx featheredge`.
+
+import { readFileSync } from "node:fs";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { EXIT, exitCodeOf, Failure } from "./failure.js";
+
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+
+function whole(text) {
+	if (!/^\d+$/.test(text)) throw new InvalidArgumentError("expected a whole number.");
+	return Number(text);
+}
+
+function share(text) {
+	const number = Number(text);
+	if (!(number > 0 && number <= 1)) throw new InvalidArgumentError("expected a number above 0, up to 1.");
+	return number;
+}
+
+const list = (text, before = []) => [...before, ...text.split(",")];
+
+const JSON_OPTION = ["--json", "print JSON, and nothing else"];
+const CONFIG = [
+	"--config <file>",
+	"settings (TOML or JSON): the table of docs/configuration.md, or a wrangler file that has it",
+];
+const ORIGIN = [
+	"--origin <url>",
+	"take features from a Feast server, or any origin of its contract, instead of the synthetic one",
+];
+const REDIS = ["--redis <url>", "keep rows in Redis: redis://HOST:PORT; several of a cluster separated by commas"];
+
+/** Commands are loaded when they are called for, since each has libraries of its own. */
+const act = (load) => async (options) => {
+	const command = await load();
+	await command(options);
+};
+
+const program = new Command("featheredge")
+	.description("Serves machine-learning features from memory, from Redis, or from where they come from.")
+	.version(version)
+	.showHelpAfterError("(add --help for the options)")
+	.exitOverride();
+
+program
+	.command("serve")
+	.description("serve the HTTP API on Node")
+	.option("--port <n>", "the port; 0 for a free one", whole, 8787)
+	.option("--host <address>", "the address to listen on", "127.0.0.1")
+	.option(...CONFIG)
+	.option(...ORIGIN)
+	.option(...REDIS)
+	.option(...JSON_OPTION)
+	.action(act(async () => (await import("./serve.js")).serve));
+
+program
+	.command("get")
+	.description("make one request, and show the answer as a table")
+	.requiredOption(
+		"-e, --entities <ids...>",
+		"ids separated by commas, or COLUMN=VALUES; a number is one, and in double quotes a text",
+	)
+	.option("-f, --features <names...>", "references separated by commas: view:feature, or feature")
+	.option("-s, --service <name>", "a feature service in place of features")
+	.addOption(new Option("--priority <level>", "who goes first").choices(["low", "normal", "high", "critical"]))
+	.addOption(new Option("--consistency <level>", "how fresh").choices(["eventual", "bounded", "strong"]))
+	.option("--max-staleness <seconds>", "how old a value may be", whole)
+	.option("--url <url>", "ask this server, in place of an engine in this process")
+	.option(...CONFIG)
+	.option(...ORIGIN)
+	.option(...REDIS)
+	.option(...JSON_OPTION)
+	.action(act(async () => (await import("./get.js")).get));
+
+program
+	.command("warm")
+	.description("fill a store from a file of rows, ahead of the first request")
+	.requiredOption("--from <file>", "a file of rows: .parquet, .csv or .ndjson")
+	.requiredOption("--view <name>", "the feature view that they are rows of")
+	.requiredOption("--keys <columns>", "the columns that key it, separated by commas", list)
+	.option("--features <columns>", "the columns that are features; all others without it", list)
+	.option("--event-time <column>", "the column with the time of the event behind each row")
+	.option("--text <columns>", "columns of a CSV whose values are texts, even where they look like numbers", list)
+	.option("--batch <rows>", "rows at a time; by default 1000 to Redis, 10000 to a file", whole)
+	.option("--restart", "begin anew, although an earlier run got part of the way")
+	.option("--kv-bulk <file>", "write files for `wrangler kv bulk put`")
+	.option(...REDIS)
+	.option(...CONFIG)
+	.option(...JSON_OPTION)
+	.action(act(async () => (await import("./warm.js")).warm));
+
+program
+	.command("bench")
+	.description("run the benchmark's scenarios, in this process or on a server")
+	.option("--url <url>", "measure this server, in place of an engine in this process")
+	.option("--repeats <n>", "how often each scenario is run", whole, 5)
+	.option("--scale <share>", "a share of the requests, for a quick look", share, 1)
+	.option("--scenarios <file>", "scenarios (JSON) in place of the built-in ones")
+	.addOption(
+		new Option("--l2 <store>", "the store of the engine in this process").choices(["memory", "none"]).default("memory"),
+	)
+	.option(...JSON_OPTION)
+	.action(act(async () => (await import("./bench.js")).bench));
+
+try {
+	await program.parseAsync();
+} catch (error) {
+	if (error instanceof CommanderError) {
+		process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+	} else {
+		// What bears no code is a fault of ours, and its stack tells where.
+		const isForPeople = error instanceof Failure || error.code !== undefined;
+		console.error(isForPeople ? `error: ${error.message}` : error);
+		process.exitCode = exitCodeOf(error);
+	}
+}

@@ -1,0 +1,83 @@
+// `featheredge get`: one request, and a table of what came.
+
+import Table from "cli-table3";
+import { parse, stringify } from "../src/json.js";
+import { EXIT, Failure } from "./failure.js";
+import { ask, makeEngine } from "./world.js";
+
+/** How much of a value a table shows: an embedding is longer than any screen. */
+const SHOWN = 40;
+
+/** A value as a person types it: a number is one, `"1"` in quotes is a text, anything else too. */
+function typed(text) {
+	try {
+		return parse(text);
+	} catch {
+		return text;
+	}
+}
+
+/** What is asked for, from `--entities a,b` or `--entities user_id=1,2`, and `--features` or `--service`. */
+export function requestOf({ entities, features, service, priority, maxStaleness, consistency }) {
+	const columns = {};
+	let ids;
+	for (const text of entities) {
+		const [, name, values] = /^(?:([A-Za-z_]\w*)=)?(.*)$/s.exec(text);
+		const list = values.split(",").map(typed);
+		if (name === undefined) ids = [...(ids ?? []), ...list];
+		else columns[name] = list;
+	}
+	if ((ids === undefined) === (Object.keys(columns).length === 0)) {
+		throw new Failure("give entities either as ids or as COLUMN=VALUES", EXIT.usage);
+	}
+	if ((features === undefined) === (service === undefined)) {
+		throw new Failure("give either `--features` or `--service`", EXIT.usage);
+	}
+	return {
+		...(ids === undefined ? { entities: columns } : { entity_ids: ids }),
+		...(service === undefined
+			? { feature_names: features.flatMap((text) => text.split(",")) }
+			: { feature_service: service }),
+		...(priority !== undefined && { priority }),
+		...(maxStaleness !== undefined && { max_staleness_seconds: maxStaleness }),
+		...(consistency !== undefined && { consistency_level: consistency }),
+		include: ["status", "age", "tier"],
+	};
+}
+
+function shown(value) {
+	const text = typeof value === "string" ? value : stringify(value);
+	return text.length > SHOWN ? `${text.slice(0, SHOWN - 1)}…` : text;
+}
+
+const age = (millis) =>
+	millis === undefined ? "" : millis < 10_000 ? `${millis} ms` : `${Math.round(millis / 1_000)} s`;
+
+export async function get(options) {
+	const request = stringify(requestOf(options));
+	let text;
+	if (options.url !== undefined) {
+		text = await ask(options.url, "/v1/features", request);
+	} else {
+		const world = await makeEngine(options);
+		try {
+			text = new TextDecoder().decode(await world.engine.serveBytes(new TextEncoder().encode(request)));
+		} finally {
+			await world.close();
+		}
+	}
+	if (options.json) return console.log(text);
+	const answer = parse(text);
+	const table = new Table({
+		head: ["entity", "feature", "value", "status", "age", "tier"],
+		style: { head: [], border: [] },
+	});
+	for (const [entity, features] of Object.entries(answer.features)) {
+		for (const [feature, { value, status, age_ms: millis, tier }] of Object.entries(features)) {
+			table.push([entity, feature, shown(value), status, age(millis), tier ?? ""]);
+		}
+	}
+	console.log(table.toString());
+	const { latency_ms: latency, quality_metrics: quality, metadata } = answer;
+	console.log(`${latency} ms, ${metadata.serving_pattern}, ${Math.round(quality.completeness * 100)} % complete`);
+}

@@ -1,0 +1,109 @@
+// Rows of a file, batch by batch, from any row on: Parquet, CSV or newline-delimited JSON, told by the file's ending.
+//
+// Knows nothing of features. A row is an object by column name; a CSV's texts that look like numbers are numbers, but for the columns that
+// are said to be texts.
+
+import { createReadStream, statSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { parse } from "../src/json.js";
+import { EXIT, Failure } from "./failure.js";
+
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const VECTOR_OR_OBJECT = /^[[{]/;
+
+const FORMATS = { parquet: readParquet, csv: readCsv, ndjson: readNdjson, jsonl: readNdjson };
+
+/**
+ * @param {string} file
+ * @param {{ batch: number, from?: number, texts?: string[] }} options `from` is the number of the first row
+ * @returns {Promise<{ total?: number, batches: AsyncIterable<Record<string, unknown>[]> }>} `total` where the file says how many there are
+ */
+export async function openRows(file, { batch, from = 0, texts = [] }) {
+	const format = FORMATS[file.split(".").at(-1).toLowerCase()];
+	if (format === undefined) {
+		throw new Failure(
+			`\`${file}\` is none of ${Object.keys(FORMATS)
+				.map((name) => `.${name}`)
+				.join(", ")}`,
+			EXIT.usage,
+		);
+	}
+	try {
+		statSync(file);
+	} catch (error) {
+		throw new Failure(`cannot read \`${file}\`: ${error.code}`);
+	}
+	return format(file, { batch, from, texts: new Set(texts) });
+}
+
+async function readParquet(file, { batch, from }) {
+	const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } = await import("hyparquet");
+	const buffer = await asyncBufferFromFile(file);
+	let metadata;
+	try {
+		metadata = await parquetMetadataAsync(buffer);
+	} catch (error) {
+		throw new Failure(`\`${file}\` is no Parquet file: ${error.message}`);
+	}
+	const total = Number(metadata.num_rows);
+	async function* batches() {
+		for (let start = from; start < total; start += batch) {
+			yield await parquetReadObjects({
+				file: buffer,
+				metadata,
+				rowStart: start,
+				rowEnd: Math.min(start + batch, total),
+			});
+		}
+	}
+	return { total, batches: batches() };
+}
+
+async function readCsv(file, { batch, from, texts }) {
+	const { parse: parseCsv } = await import("csv-parse");
+	const rows = createReadStream(file).pipe(parseCsv({ columns: true, bom: true, skip_empty_lines: true }));
+	const typed = (row) =>
+		Object.fromEntries(Object.entries(row).map(([name, text]) => [name, value(text, texts.has(name))]));
+	return { batches: batched(file, rows, typed, batch, from) };
+}
+
+function value(text, isText) {
+	if (isText) return text;
+	if (text === "") return null;
+	if (text === "true" || text === "false") return text === "true";
+	if (NUMBER.test(text)) return parse(text);
+	if (!VECTOR_OR_OBJECT.test(text)) return text;
+	try {
+		return parse(text);
+	} catch {
+		return text;
+	}
+}
+
+async function readNdjson(file, { batch, from }) {
+	async function* filled() {
+		// Made when it is read: lines that come before are lost.
+		const lines = createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
+		for await (const line of lines) if (line.trim() !== "") yield line;
+	}
+	return { batches: batched(file, filled(), parse, batch, from) };
+}
+
+async function* batched(file, source, read, size, from) {
+	let number = 0;
+	let batch = [];
+	try {
+		for await (const raw of source) {
+			number += 1;
+			if (number <= from) continue;
+			batch.push(read(raw));
+			if (batch.length === size) {
+				yield batch;
+				batch = [];
+			}
+		}
+	} catch (error) {
+		throw new Failure(`\`${file}\`, row ${number}: ${error.message}`);
+	}
+	if (batch.length > 0) yield batch;
+}

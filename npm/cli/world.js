@@ -1,0 +1,81 @@
+// What most commands share: the configuration's file, the Redis server, and an engine over both, or a server elsewhere.
+
+import { readFileSync } from "node:fs";
+import { createEngine, feastOrigin } from "../dist/node.js";
+import { redisStore } from "../dist/redis.js";
+import { EXIT, Failure } from "./failure.js";
+
+/** Reads the table that docs/configuration.md describes from TOML or JSON, or from a wrangler file that has it. */
+export async function readConfig(file) {
+	if (file === undefined) return {};
+	let table;
+	try {
+		const text = readFileSync(file, "utf8");
+		table = file.endsWith(".json") ? JSON.parse(text) : (await import("smol-toml")).parse(text);
+	} catch (error) {
+		throw new Failure(`cannot read \`${file}\`: ${error.message.trim()}`, EXIT.configuration);
+	}
+	return table.vars?.FEATHEREDGE ?? table;
+}
+
+/**
+ * An engine as the options say it.
+ *
+ * @param {{ config?: string, origin?: string, redis?: string }} options
+ * @param {import("../types/index.d.ts").EngineOptions} [more]
+ */
+export async function makeEngine({ config: file, origin: url, redis }, more = {}) {
+	const config = await readConfig(file);
+	const authorization = process.env.FEATHEREDGE_ORIGIN_AUTHORIZATION;
+	const { origin: settings, ...rest } = config;
+	const base = url ?? settings?.url;
+	const headers = authorization === undefined ? {} : { authorization };
+	const origin = base === undefined ? undefined : feastOrigin(base, { headers, timeout: settings?.timeout_ms });
+	const client = redis === undefined ? undefined : await (await import("./redis.js")).connectRedis(redis);
+	try {
+		const engine = await createEngine({
+			config: origin === undefined ? config : rest,
+			...(origin !== undefined && { origin }),
+			...(client !== undefined && { l2: redisStore(client) }),
+			...more,
+		});
+		return {
+			engine,
+			async close() {
+				await engine.close();
+				client?.disconnect();
+			},
+		};
+	} catch (error) {
+		client?.disconnect();
+		throw error;
+	}
+}
+
+/** Asks a server of Featheredge's; what is no success is a failure in its own words. */
+export async function ask(server, path, body) {
+	const url = `${server.replace(/\/+$/, "")}${path}`;
+	const token = process.env.FEATHEREDGE_OPERATOR_TOKEN;
+	let response;
+	try {
+		response = await fetch(url, {
+			method: body === undefined ? "GET" : "POST",
+			headers: {
+				...(body !== undefined && { "content-type": "application/json" }),
+				...(token !== undefined && { authorization: `Bearer ${token}` }),
+			},
+			body,
+		});
+	} catch (error) {
+		throw new Failure(`cannot reach ${url}: ${error.cause?.message || error.cause?.code || error.message}`);
+	}
+	const text = await response.text();
+	if (response.ok) return text;
+	let detail = text;
+	try {
+		detail = JSON.parse(text).detail ?? text;
+	} catch {
+		// Not every server in between speaks JSON.
+	}
+	throw new Failure(`${url} answered ${response.status}: ${detail}`, EXIT.refused);
+}

@@ -1,0 +1,242 @@
+// The command line as a person runs it: the built program, in a process of its own.
+
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { parquetWriteBuffer } from "hyparquet-writer";
+import { Redis } from "ioredis";
+import { createEngine } from "../../build/package/dist/node.js";
+import { redisStore } from "../../build/package/dist/redis.js";
+import { paths } from "../../scripts/lib/root.mjs";
+import { answerFeatures, range } from "../harness/features.mjs";
+import { startOrigin } from "../harness/origin.mjs";
+import { startProgram } from "../harness/program.mjs";
+import { startRedis } from "./redis.mjs";
+
+const folder = mkdtempSync(join(tmpdir(), "featheredge-cli-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const start = (...args) =>
+	startProgram(process.execPath, [join(paths.package, "cli/featheredge.js"), ...args.map(String)], { cwd: folder });
+
+/** Runs a command to its end. */
+async function run(...args) {
+	const program = start(...args);
+	const code = await program.ends(60_000);
+	return { code, output: program.output(), json: () => JSON.parse(program.output()) };
+}
+
+const file = (name, contents) => {
+	writeFileSync(join(folder, name), contents);
+	return name;
+};
+
+test("get shows one request's answer as a table, and as JSON", async () => {
+	const shown = await run("get", "-e", "a,b", "-f", "score,label");
+	assert.equal(shown.code, 0, shown.output);
+	assert.match(shown.output, /│ a +│ score +│ 0\.\d+ +│ PRESENT/);
+	const printed = await run("get", "-e", 'driver_id="1001","1002"', "-f", "stats:score", "--json");
+	assert.equal(Object.keys(printed.json().features).length, 2);
+});
+
+test("exit codes tell usage, configuration, refusals and failures apart", async () => {
+	const codes = async (...args) => (await run(...args)).code;
+	assert.equal(await codes("get"), 2);
+	assert.equal(await codes("nonsense"), 2);
+	assert.equal(await codes("get", "-e", "a"), 2);
+	assert.equal(await codes("--version"), 0);
+	assert.equal(await codes("get", "-e", "a", "-f", "f", "--config", file("bad.toml", "[l2]\nttl = 1")), 3);
+	assert.equal(await codes("get", "-e", "a", "-f", "f", "--origin", "http://127.0.0.1:9"), 4);
+	assert.equal(await codes("get", "-e", "a", "-f", "f", "--url", "http://127.0.0.1:9"), 1);
+});
+
+describe("with Redis", () => {
+	let redis;
+	before(async () => {
+		redis = await startRedis();
+	});
+	after(async () => {
+		await redis.stop();
+		redis.remove();
+	});
+	const url = () => `redis://127.0.0.1:${redis.port}`;
+
+	test("serve answers HTTP from Redis and the origin, until it is told to end", async (t) => {
+		const origin = await startOrigin(answerFeatures);
+		t.after(() => origin.stop());
+		const body = JSON.stringify({ entities: { driver_id: [1, 2] }, feature_names: ["stats:rate"] });
+		for (const asked of [1, 0]) {
+			origin.reset();
+			const program = start("serve", "--port", 0, "--origin", origin.url, "--redis", url(), "--json");
+			const [, at] = await program.prints(/"url":"([^"]+)"/);
+			const response = await fetch(`${at}/v1/features`, { method: "POST", body });
+			assert.equal((await response.json()).features[1]["stats:rate"], "rate of 1");
+			const got = await run("get", "--url", at, "-e", "driver_id=1", "-f", "stats:rate", "--json");
+			assert.equal(got.json().features[1]["stats:rate"].value, "rate of 1");
+			assert.equal(await program.stop(), 0);
+			assert.equal(origin.requests.length, asked);
+		}
+	});
+
+	/** What an engine finds in the store, with an origin that knows nothing. */
+	async function stored(ids, names, view = "stats") {
+		const client = new Redis({ port: redis.port });
+		const engine = await createEngine({
+			l2: redisStore(client),
+			origin: () => ({}),
+			config: { views: { [view]: { join_keys: ["driver_id"] } } },
+		});
+		const feature_names = names.map((name) => `${view}:${name}`);
+		const answer = await engine.serve({ entities: { driver_id: ids }, feature_names, include: ["event_timestamp"] });
+		await engine.close();
+		client.disconnect();
+		assert.equal(answer.cache_stats.l2_hits, ids.length);
+		return answer.features;
+	}
+
+	const rows = (count) =>
+		range(count).map((number) => ({
+			driver_id: 1_000 + number,
+			rate: number / 7,
+			name: `n"${number}`,
+			vector: [number, 0.5],
+			at: `2026-01-02T03:04:${String(number % 60).padStart(2, "0")}Z`,
+		}));
+
+	const WARM = ["--view", "stats", "--keys", "driver_id", "--event-time", "at", "--json"];
+
+	test("warm fills the store from lines of JSON, and engines find the rows", async () => {
+		await redis.call("FLUSHALL");
+		const from = file(
+			"rows.ndjson",
+			rows(2_500)
+				.map((row) => JSON.stringify(row))
+				.join("\n"),
+		);
+		const { code, json, output } = await run("warm", "--from", from, "--redis", url(), ...WARM);
+		assert.equal(code, 0, output);
+		const summary = json();
+		assert.equal(summary.rows, 2_500);
+		assert.equal(summary.kv_dollars, 0.0125);
+		assert.ok(summary.bytes > 100_000);
+		assert.equal(await redis.call("DBSIZE"), 2_500);
+		const found = await stored([1_000, 3_499], ["rate", "name", "vector"]);
+		assert.deepEqual(found[3_499]["stats:rate"], { value: 2_499 / 7, event_timestamp: "2026-01-02T03:04:39Z" });
+		assert.deepEqual(found[3_499]["stats:vector"].value, [2_499, 0.5]);
+		assert.equal(found[1_000]["stats:name"].value, 'n"0');
+	});
+
+	test("warm reads CSV, where numbers are numbers unless they are said to be texts", async () => {
+		await redis.call("FLUSHALL");
+		const lines = ["driver_id,rate,code,at", "1001,0.5,0042,2026-01-02T03:04:05Z", '1002,,"7",2026-01-02T03:04:05Z'];
+		const from = file("rows.csv", `${lines.join("\r\n")}\r\n`);
+		const { code, output } = await run("warm", "--from", from, "--redis", url(), ...WARM, "--text", "code");
+		assert.equal(code, 0, output);
+		const found = await stored([1_001, 1_002], ["rate", "code"]);
+		assert.deepEqual(
+			[found[1_001]["stats:rate"].value, found[1_002]["stats:rate"].value, found[1_002]["stats:code"].value],
+			[0.5, null, "7"],
+		);
+		assert.equal(found[1_001]["stats:code"].value, "0042");
+	});
+
+	test("warm reads Parquet", async () => {
+		await redis.call("FLUSHALL");
+		const data = rows(1_500);
+		const buffer = parquetWriteBuffer({
+			columnData: [
+				{ name: "driver_id", data: data.map((row) => BigInt(row.driver_id)), type: "INT64" },
+				{ name: "rate", data: data.map((row) => row.rate), type: "DOUBLE" },
+				{ name: "at", data: data.map((row) => row.at), type: "STRING" },
+			],
+		});
+		const from = file("rows.parquet", new Uint8Array(buffer));
+		const { code, json, output } = await run("warm", "--from", from, "--redis", url(), ...WARM);
+		assert.equal(code, 0, output);
+		assert.equal(json().rows, 1_500);
+		const found = await stored([2_499], ["rate"]);
+		assert.equal(found[2_499]["stats:rate"].value, 1_499 / 7);
+	});
+
+	test("warm goes on where it was interrupted", async () => {
+		await redis.call("FLUSHALL");
+		const from = file(
+			"long.ndjson",
+			rows(3_000)
+				.map((row) => JSON.stringify(row))
+				.join("\n"),
+		);
+		const bad = `${readFileSync(join(folder, from), "utf8")}`.split("\n");
+		// The 2,001st row is none, as after a disk that was full.
+		file("long.ndjson", [...bad.slice(0, 2_000), "{", ...bad.slice(2_001)].join("\n"));
+		const broken = await run("warm", "--from", from, "--redis", url(), ...WARM, "--batch", 500);
+		assert.equal(broken.code, 1);
+		assert.match(broken.output, /row 2001/);
+		assert.ok(existsSync(join(folder, "long.ndjson.featheredge-warm")));
+		// The same file by size and time goes on; so the test keeps both.
+		const again = await run("warm", "--from", from, "--redis", url(), ...WARM, "--batch", 500);
+		assert.equal(again.code, 1);
+		assert.equal(await redis.call("DBSIZE"), 2_000);
+		const whole = file("whole.ndjson", bad.join("\n"));
+		const program = start("warm", "--from", whole, "--redis", url(), ...WARM, "--batch", 10);
+		const until = Date.now() + 20_000;
+		while (!existsSync(join(folder, "whole.ndjson.featheredge-warm")) && Date.now() < until) {
+			await new Promise((resolve) => setTimeout(resolve, 1));
+		}
+		const code = await program.stop("SIGINT");
+		assert.equal(code, 130, program.output());
+		const finished = await run("warm", "--from", whole, "--redis", url(), ...WARM, "--batch", 10);
+		assert.equal(finished.code, 0, finished.output);
+		assert.ok(finished.json().skipped > 0);
+		assert.equal(finished.json().rows + finished.json().skipped, 3_000);
+		assert.equal(await redis.call("DBSIZE"), 3_000);
+		assert.equal(existsSync(join(folder, "whole.ndjson.featheredge-warm")), false);
+	});
+
+	test("warm names a column that is not there", async () => {
+		const from = file("few.ndjson", '{"driver_id":1}\n');
+		const { code, output } = await run("warm", "--from", from, "--redis", url(), "--view", "v", "--keys", "user_id");
+		assert.equal(code, 2);
+		assert.match(output, /no column `user_id`/);
+	});
+});
+
+test("warm writes files for wrangler's bulk upload, in the Worker's form", async () => {
+	const lines = range(12).map((number) => JSON.stringify({ user_id: number, score: number / 3 }));
+	const from = file("kv.ndjson", lines.join("\n"));
+	const { code, json, output } = await run(
+		"warm",
+		"--from",
+		from,
+		"--kv-bulk",
+		"out.json",
+		"--view",
+		"v",
+		"--keys",
+		"user_id",
+		"--batch",
+		5,
+		"--json",
+	);
+	assert.equal(code, 0, output);
+	const pairs = json().files.flatMap((name) => JSON.parse(readFileSync(join(folder, name), "utf8")));
+	assert.equal(pairs.length, 12);
+	assert.ok(pairs.every(({ key, expiration_ttl: ttl }) => key.startsWith("features") && ttl === 3_600));
+	const values = new Map(pairs.map(({ key, value }) => [key, Buffer.from(value, "base64")]));
+	const engine = await createEngine({
+		l2: { getMany: async (keys) => keys.map((key) => values.get(key)), setMany: async () => {} },
+		origin: () => ({}),
+		config: { views: { v: { join_keys: ["user_id"] } } },
+	});
+	const answer = await engine.serve({ entities: { user_id: [11] }, feature_names: ["v:score"] });
+	await engine.close();
+	assert.equal(answer.features[11]["v:score"], 11 / 3);
+});
+
+test("bench runs the scenarios and prints what it measured", async () => {
+	const { code, json, output } = await run("bench", "--scale", "0.02", "--repeats", 1, "--json");
+	assert.equal(code, 0, output);
+	assert.equal(json().scenarios.length, 4);
+});
