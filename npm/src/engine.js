@@ -14,6 +14,7 @@ const decoder = new TextDecoder();
 const OK = 200;
 const NATIVE = "/v1/features";
 const FEAST = "/get-online-features";
+const LINES = "application/x-ndjson";
 
 /** Room for the first bodies: of an ordinary request, with some to spare. */
 const FIRST_CAPACITY = 65_536;
@@ -108,6 +109,20 @@ class Engine {
 		return this.#run(begin, options, NATIVE, (bytes) => readColumns(bytes.slice()));
 	}
 
+	async *stream(request, options) {
+		const length = this.#enterBody(encoder.encode(stringify(request)), options);
+		const begin = (core, now) => core.begin("POST", NATIVE, length, false, true, true, now);
+		const take = (exchange) => {
+			if (this.#host.core.reply_status() !== OK) throw this.#error(exchange?.cause);
+			// What memory has all of comes at once.
+			const isLines = this.#headers().some(([name, value]) => name === "content-type" && value.startsWith(LINES));
+			if (isLines) return new Response(this.#body().slice()).body;
+			throw new ConfigError("`stream` needs `routing.streaming`, which the configuration switches off");
+		};
+		const body = await this.#exchange(begin, options, take, undefined, (body) => body);
+		yield* linesOf(body);
+	}
+
 	async fetch(request, ...context) {
 		const { basePath, operatorToken, origin } = this.#settings;
 		const url = new URL(request.url);
@@ -121,7 +136,8 @@ class Engine {
 			operatorToken !== undefined && (await areEqual(headers.get("authorization") ?? "", `Bearer ${operatorToken}`));
 		const hasAuthorization = headers.has("authorization") && origin?.isAuthorized !== true;
 		const length = this.#enterBody(body ?? new Uint8Array(), {}, limit + 1);
-		const begin = (core, now) => core.begin(method, path, length, hasAuthorization, isOperator, now);
+		const begin = (core, now) =>
+			core.begin(method, path, length, hasAuthorization, isOperator, acceptsLines(headers), now);
 		const pass = (base, signal) => {
 			if (base === undefined) return Promise.resolve(nothingAt(path));
 			const message = { method, path, search: url.search, headers, body: body ?? request.body ?? undefined };
@@ -132,7 +148,8 @@ class Engine {
 			signal: request.signal,
 			...(waitUntil !== undefined && { waitUntil: (promise) => waitUntil.waitUntil(promise) }),
 		};
-		return this.#exchange(begin, options, () => this.#response(), pass);
+		const open = (body) => new Response(body, { status: OK, headers: this.#headers() });
+		return this.#exchange(begin, options, () => this.#response(), pass, open);
 	}
 
 	async invalidate(request) {
@@ -164,7 +181,7 @@ class Engine {
 	/** A request of the HTTP API by a caller who needs no secret, for it is this process. */
 	async #operate(method, path, request) {
 		const length = this.#enterBody(request === undefined ? new Uint8Array() : encoder.encode(stringify(request)), {});
-		const begin = (core, now) => core.begin(method, path, length, false, true, now);
+		const begin = (core, now) => core.begin(method, path, length, false, true, false, now);
 		return this.#run(begin, {}, path, (bytes) => JSON.parse(decoder.decode(bytes)));
 	}
 
@@ -281,15 +298,15 @@ class Engine {
 	}
 
 	/** Serves a request, whatever the reply is. */
-	#exchange(begin, options, take, pass) {
+	#exchange(begin, options, take, pass, open) {
 		const { core, now } = this.#host;
 		const state = this.#enter(() => begin(core, now()));
 		if (state === undefined) throw new FaultError();
-		return state === State.Replied ? take() : this.#goOn(state, options, take, pass).reply;
+		return state === State.Replied ? take() : this.#goOn(state, options, take, pass, open).reply;
 	}
 
-	#goOn(state, options, take, pass) {
-		const exchange = new Exchange(this.#host, take, pass);
+	#goOn(state, options, take, pass, open) {
+		const exchange = new Exchange(this.#host, take, pass, open);
 		const signal = options?.signal;
 		const abandon = () => exchange.abandon(signal.reason);
 		signal?.addEventListener("abort", abandon);
@@ -298,6 +315,31 @@ class Engine {
 		exchange.take(state);
 		options?.waitUntil?.(exchange.done);
 		return exchange;
+	}
+}
+
+/** Whether a caller would have lines: its `Accept` names them, and not with a weight of 0. */
+function acceptsLines(headers) {
+	const ranges = headers.get("accept")?.split(",") ?? [];
+	return ranges.some(
+		(range) => /^\s*application\/x-ndjson\s*(;|$)/i.test(range) && !/;\s*q=0(\.0*)?\s*(;|$)/i.test(range),
+	);
+}
+
+/** The objects of a body of lines, each as soon as it is whole; ends the reading when its own reader stops. */
+async function* linesOf(body) {
+	const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+	let rest = "";
+	try {
+		for (;;) {
+			const { done, value } = await reader.read();
+			if (done) return;
+			const lines = (rest + value).split("\n");
+			rest = lines.pop();
+			for (const line of lines) yield JSON.parse(line);
+		}
+	} finally {
+		await reader.cancel();
 	}
 }
 

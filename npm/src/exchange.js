@@ -18,6 +18,9 @@ function bytesOf(value) {
 	return value instanceof ArrayBuffer ? new Uint8Array(value) : undefined;
 }
 
+/** How much of a reply in parts waits for its reader before the core is told to hold back, in bytes. */
+const BUFFERED_BYTES = 64 * 1024;
+
 export class Exchange {
 	/** Resolves with what the reply was taken as. */
 	reply;
@@ -40,6 +43,15 @@ export class Exchange {
 	#abort = new AbortController();
 	#wake;
 	#isWoken = false;
+	/** The body of a reply that goes out in parts. @type {ReadableStreamDefaultController | undefined} */
+	#parts;
+	#openParts;
+	/** Whether the core waits for the reader of the parts. */
+	#isHeld = false;
+	/** Whether it goes on since the reader wants more. */
+	#isFed = false;
+	/** Whether nobody reads the parts any more, or the last is out. */
+	#hasGone = false;
 	/** What an origin of ours has thrown last, which no JSON can hold. */
 	cause;
 
@@ -47,8 +59,10 @@ export class Exchange {
 	 * @param {object} host the engine's side of it: its `core` and clock, its stores and origin, and what is under way
 	 * @param {(exchange: Exchange) => unknown} take takes the reply, as soon as it is there
 	 * @param {(base: string, signal: AbortSignal) => Promise<Response>} [pass] passes the request on to the origin
+	 * @param {(body: ReadableStream<Uint8Array>) => unknown} [openParts] takes the head of a reply in parts, and its body
 	 */
-	constructor(host, take, pass) {
+	constructor(host, take, pass, openParts) {
+		this.#openParts = openParts;
 		this.#host = host;
 		this.#core = host.core;
 		this.#take = take;
@@ -69,6 +83,7 @@ export class Exchange {
 	take(state) {
 		const core = this.#core;
 		if (!this.#hasReplied) this.#end(state);
+		this.#takeChunk(state);
 		const said = this.#host.enter(() => ({
 			ticket: core.ticket(),
 			orders: core.take_orders(),
@@ -86,6 +101,43 @@ export class Exchange {
 		for (const ticket of woken) this.#host.byTicket.get(ticket)?.wake();
 		if (this.#ticket > 0 && !core.is_under_way(this.#ticket)) this.#leave();
 		this.#settle();
+	}
+
+	/** Gives the next part of a reply in parts to its reader, and closes it behind the last. */
+	#takeChunk(state) {
+		const chunk = this.#host.enter(() => this.#core.take_chunk());
+		if (chunk !== undefined) {
+			this.#isHeld = true;
+			if (this.#parts === undefined) this.#open();
+			if (!this.#hasGone) this.#parts.enqueue(chunk);
+		}
+		if (state === State.Streamed && !this.#hasGone) this.#parts.close();
+		if (state === State.Streamed) this.#hasGone = true;
+	}
+
+	#open() {
+		const body = new ReadableStream(
+			{
+				start: (controller) => {
+					this.#parts = controller;
+				},
+				pull: () => this.#feed(),
+				cancel: (reason) => {
+					this.#hasGone = true;
+					this.abandon(reason);
+				},
+			},
+			new ByteLengthQueuingStrategy({ highWaterMark: BUFFERED_BYTES }),
+		);
+		this.#answer(() => this.#openParts(body));
+	}
+
+	/** The reader wants more. In its own context the request goes on. */
+	#feed() {
+		if (!this.#isHeld || this.#hasGone) return;
+		this.#isHeld = false;
+		this.#isFed = true;
+		this.wake();
 	}
 
 	#end(state) {
@@ -107,6 +159,9 @@ export class Exchange {
 	/** Ends the request for its caller with an error; what is under way for others goes on. */
 	fail(error) {
 		this.#hasReplied = true;
+		// Where a part is out already, all that can be said is that it was not all.
+		if (this.#parts !== undefined && !this.#hasGone) this.#parts.error(error);
+		this.#hasGone = true;
 		this.#reject(error);
 	}
 
@@ -154,7 +209,9 @@ export class Exchange {
 				}));
 			this.#isWoken = false;
 			if (!isWoken || this.#ticket === 0) return;
-			this.#tell((core, now) => core.wake(this.#ticket, now));
+			const isFed = this.#isFed;
+			this.#isFed = false;
+			this.#tell((core, now) => (isFed ? core.taken(this.#ticket, now) : core.wake(this.#ticket, now)));
 		}
 	}
 

@@ -91,6 +91,23 @@ export interface ServingResponse {
 	};
 }
 
+/** What {@link Engine.stream} gives: a line for each entity as it becomes complete, and a last one about all of them. */
+export type StreamedLine = StreamedEntity | StreamedSummary;
+
+export interface StreamedEntity {
+	/** The entity as the request has it; for several columns an object of them. */
+	entity: FeatureValue;
+	/** By feature: values, or with `include` each a {@link DescribedValue}. */
+	features: Record<string, FeatureValue>;
+}
+
+/** The answer without its features, and what was wrong where some values could not be had. */
+export interface StreamedSummary extends Omit<ServingResponse, "features"> {
+	entity?: never;
+	features?: never;
+	problem?: { type: string; title: string; status: number; detail?: string };
+}
+
 /** How a call is made. */
 export interface CallOptions {
 	/** Ends the call for its caller, with the signal's reason; what others wait for goes on. */
@@ -239,6 +256,11 @@ export interface Engine extends AsyncDisposable {
 	serveBytes(body: Uint8Array, options?: BytesOptions): Uint8Array | Promise<Uint8Array>;
 	/** Serves a request in columns of numbers, with no JSON in between. */
 	columns(request: ServingRequest, options?: ColumnsOptions): Promise<Columns>;
+	/**
+	 * Serves a request entity by entity, each as soon as it is complete, and what is said of all of them last. Nothing more is begun until
+	 * what is there has been read.
+	 */
+	stream(request: ServingRequest, options?: CallOptions): AsyncGenerator<StreamedLine, void, void>;
 	/** Serves the HTTP API. Further arguments are the host's; one that has `waitUntil` is used for what goes on behind the answer. */
 	fetch(request: Request, ...context: unknown[]): Promise<Response>;
 	/** Lets nothing be served any more that was fetched before. */

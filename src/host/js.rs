@@ -39,11 +39,8 @@ pub enum State {
     Asset = 4,
     /// The reply is there to be read, and what is ordered is to be done behind it.
     RepliedWithOrders = 5,
-    /// A part of the reply is to be [taken](Core::take_chunk), with the first its status and headers; more comes when
-    /// [`Core::taken`] is called.
-    Streaming = 6,
-    /// The last part of the reply is to be taken.
-    Streamed = 7,
+    /// The last part of the reply is there to be [taken](Core::take_chunk), and what is ordered is to be done behind it.
+    Streamed = 6,
 }
 
 /// The serving core of one JavaScript host.
@@ -53,9 +50,9 @@ pub struct Core {
     service: Service,
     input: Vec<u8>,
     reply: Option<Reply>,
-    chunk: Vec<u8>,
     forward_base: String,
     ticket: Option<Ticket>,
+    chunk: Option<Chunk>,
     orders: Vec<Order>,
     woken: Vec<Ticket>,
     order_ids: HashMap<u32, OrderId, foldhash::fast::FixedState>,
@@ -81,9 +78,9 @@ impl Core {
             service: Service::new(config, seed),
             input: Vec::new(),
             reply: None,
-            chunk: Vec::new(),
             forward_base: String::new(),
             ticket: None,
+            chunk: None,
             orders: Vec::new(),
             woken: Vec::new(),
             order_ids: HashMap::default(),
@@ -105,6 +102,7 @@ impl Core {
     }
 
     /// Begins a request, whose body of `length` bytes stands at [`Core::input`], at `now` in milliseconds.
+    #[expect(clippy::too_many_arguments, reason = "one crossing brings all that is known of a request")]
     pub fn begin(
         &mut self,
         method: &str,
@@ -112,38 +110,24 @@ impl Core {
         length: usize,
         has_authorization: bool,
         is_operator: bool,
+        accepts_lines: bool,
         now: f64,
     ) -> State {
         let body = self.input.get(..length).unwrap_or_default();
-        let incoming = Incoming { method, path, body, has_authorization, is_operator, ..Incoming::default() };
+        let incoming =
+            Incoming { method, path, body, has_authorization, is_operator, accepts_lines, ..Incoming::default() };
         let step = self.service.begin(incoming, instant(now));
         self.take(step)
     }
 
     /// Begins a request of Feast's contract, as [`Core::begin`] with its path, which is not passed each time.
     pub fn begin_feast(&mut self, length: usize, now: f64) -> State {
-        self.begin("POST", "/get-online-features", length, false, true, now)
+        self.begin("POST", "/get-online-features", length, false, true, false, now)
     }
 
     /// Begins a request of the native API, as [`Core::begin`] with its path.
     pub fn begin_native(&mut self, length: usize, now: f64) -> State {
-        self.begin("POST", "/v1/features", length, false, true, now)
-    }
-
-    /// Begins a request of the native API that is to be answered line by line.
-    pub fn begin_lines(&mut self, length: usize, now: f64) -> State {
-        let body = self.input.get(..length).unwrap_or_default();
-        let incoming = Incoming {
-            method: "POST",
-            path: "/v1/features",
-            body,
-            has_authorization: false,
-            is_operator: true,
-            accepts_lines: true,
-            ..Incoming::default()
-        };
-        let step = self.service.begin(incoming, instant(now));
-        self.take(step)
+        self.begin("POST", "/v1/features", length, false, true, false, now)
     }
 
     /// Begins a request of the native API that is to be answered in columns of numbers.
@@ -160,21 +144,22 @@ impl Core {
         self.take(step)
     }
 
-    /// Lets a request go on that was among the [woken](Core::take_woken).
-    pub fn wake(&mut self, ticket: f64, now: f64) -> State {
-        let step = self.service.wake(Ticket::from_number(ticket as u64), instant(now));
-        self.take(step)
-    }
-
-    /// Lets a reply in parts go on: its reader wants more than the part that it was given.
+    /// Lets a reply in parts go on: its reader has taken the last part, or there is room for more.
     pub fn taken(&mut self, ticket: f64, now: f64) -> State {
         let step = self.service.taken(Ticket::from_number(ticket as u64), instant(now));
         self.take(step)
     }
 
-    /// The part of the reply that the last call gave.
-    pub fn take_chunk(&mut self) -> Vec<u8> {
-        core::mem::take(&mut self.chunk)
+    /// The next part of a reply in parts, where the last call has given one. Before the first, the head is where a whole reply's would
+    /// be: [`Core::reply_status`], [`Core::reply_headers`].
+    pub fn take_chunk(&mut self) -> Option<Vec<u8>> {
+        self.chunk.take().map(|chunk| chunk.bytes)
+    }
+
+    /// Lets a request go on that was among the [woken](Core::take_woken).
+    pub fn wake(&mut self, ticket: f64, now: f64) -> State {
+        let step = self.service.wake(Ticket::from_number(ticket as u64), instant(now));
+        self.take(step)
     }
 
     /// Forgets a request whose caller is gone; others may be [woken](Core::take_woken) in its place.
@@ -306,14 +291,11 @@ impl Core {
         self.ticket = step.ticket;
         self.orders.extend(step.orders);
         self.woken.extend(step.woken);
+        self.chunk = step.chunk;
         if let Some(reply) = self.reply.take() {
             self.service.recycle(reply);
         }
-        if let Some(Chunk { head, bytes }) = step.chunk {
-            self.reply = head;
-            self.chunk = bytes;
-            return if step.end.is_some() { State::Streamed } else { State::Streaming };
-        }
+        self.reply = self.chunk.as_mut().and_then(|chunk| chunk.head.take());
         match step.end {
             Some(End::Reply(reply)) => {
                 self.reply = Some(reply);
