@@ -46,6 +46,10 @@ function settle({ config = {}, l2, l3, origin, clock = Date.now, operatorToken, 
 	if (origin !== undefined && config.origin?.url !== undefined) {
 		throw new ConfigError("the origin is given twice: as `origin`, and as `config.origin.url`");
 	}
+	// Silence here would let everybody in where the configuration says that nobody may.
+	if ((config.auth?.mode ?? "none") !== "none") {
+		throw new ConfigError("`auth.mode` is for the Worker: here, check callers before the engine is asked");
+	}
 	const table = {
 		...config,
 		...chosen?.config,

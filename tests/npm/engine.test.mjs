@@ -294,6 +294,7 @@ test("a configuration that cannot be used is an error that names the key", async
 		assert.match(error.message, /`l2.ttl`/);
 		return true;
 	});
+	await assert.rejects(createEngine({ config: { auth: { mode: "tokens" } } }), /`auth.mode` is for the Worker/);
 	await assert.rejects(createEngine({ l2: {} }), { code: "configuration" });
 	await assert.rejects(createEngine({ origin: {} }), { code: "configuration" });
 });
