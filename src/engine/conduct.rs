@@ -244,7 +244,8 @@ impl Engine {
     fn read_stores(&mut self, session: &mut Session, now: Instant, orders: &mut Vec<Order>) {
         for number in 0..self.stores.len() {
             let rows = session.at_stage(|stage| stage == Stage::Next(number));
-            if rows.is_empty() {
+            // What the store before it lacks is asked for in one operation, and not as its reads come in.
+            if rows.is_empty() || session.is_reading_before(number) {
                 continue;
             }
             let Some(store) = self.stores.get_mut(number) else { continue };

@@ -265,6 +265,11 @@ impl Session {
         (self.calls.len() - 1) as u32
     }
 
+    /// Whether a store before the one of this number is being read.
+    pub(super) fn is_reading_before(&self, store: usize) -> bool {
+        self.missing.iter().any(|row| !row.is_hedged && matches!(row.stage, Stage::Reading(before) if before < store))
+    }
+
     pub(super) fn is_settled(&self) -> bool {
         self.missing.iter().all(Missing::is_settled)
     }

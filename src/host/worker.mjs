@@ -2,8 +2,9 @@
 // trap costs the requests in flight and no later one.
 //
 // It is JavaScript, and not what the `worker` crate's build makes. Whatever that build exports becomes callable over RPC; here the
-// only exports are `fetch` and the Durable Objects' classes, which none but a Worker bound to them can call. Only JavaScript outlives a trap: it makes the next instance. And HTTP through JavaScript is faster than
-// through wasm's wrappers of it, and a fifth of the module's size smaller.
+// only exports are `fetch` and the Durable Objects' classes, which none but a Worker bound to them can call. Only JavaScript outlives a
+// trap: it makes the next instance. And HTTP through JavaScript is faster than through wasm's wrappers of it, and a fifth of the module's
+// size smaller.
 
 import { __wbg_reset_state, begin, body_limit, initSync, right } from "featheredge-core";
 import { Access, ANYONE, problem } from "./access.mjs";

@@ -58,6 +58,14 @@ fn l2_is_asked_first_and_learns_what_l3_has() {
 }
 
 #[test]
+fn what_several_reads_of_l2_lack_costs_one_call_of_each_shard() {
+    let mut world = world(|_| {});
+    world.store_millis = 3;
+    world.feast(&request(&["score"], 0..300));
+    assert_eq!((&world.reads[..], world.shard_reads.len()), (&[100, 100, 100][..], 4));
+}
+
+#[test]
 fn a_native_answer_tells_which_tier_had_each_value() {
     let mut world = world(ALONE);
     let body = r#"{"entity_ids":["a"],"feature_names":["score"],"include":["tier"]}"#;
