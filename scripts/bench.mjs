@@ -8,7 +8,7 @@
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { buildBench, buildNpm } from "./build.mjs";
+import { buildBench, buildNpm, buildPage, buildWorker } from "./build.mjs";
 import { checkNode, installPackages } from "./lib/prepare.mjs";
 import { main } from "./lib/run.mjs";
 
@@ -37,6 +37,15 @@ async function runScenarios({ repeats, scale, url }) {
 	return run;
 }
 
+async function runPage() {
+	await buildWorker();
+	await buildPage();
+	const { measurePage } = await import("../benches/page.mjs");
+	const rows = await measurePage();
+	console.table(rows);
+	return rows;
+}
+
 await main(async () => {
 	const { values } = parseArgs({
 		options: {
@@ -53,6 +62,7 @@ await main(async () => {
 		if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, "\t")}\n`);
 	};
 	if (values.only?.includes("scenarios")) return write(await runScenarios(values));
+	if (values.only?.includes("page")) return write(await runPage());
 	await buildNpm();
 	const isWanted = (name) => values.only === undefined || values.only.some((part) => name.includes(part));
 	const { measureL1 } = await import("../benches/l1.mjs");

@@ -185,11 +185,12 @@ function timingWords(headers) {
 	return `Measured in the Worker: ${parts.join(", ")}. ${clock}`;
 }
 
-/** A duration in milliseconds, to three digits. */
+/** A duration in milliseconds, to three digits; a very short one in microseconds. */
 export function milliseconds(value) {
 	if (value >= 1000) return `${(value / 1000).toPrecision(3)} s`;
 	if (value >= 100) return `${Math.round(value)} ms`;
 	if (value >= 10) return `${value.toFixed(1)} ms`;
+	if (value > 0 && value < 0.1) return `${Math.round(value * 1000)} µs`;
 	return `${value.toFixed(2).replace(/\.?0+$/, "") || "0"} ms`;
 }
 
