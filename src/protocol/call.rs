@@ -24,6 +24,12 @@ impl Span {
         Span { start: end.saturating_sub(raw.text.len()) as u32, end: end as u32, kind: raw.kind }
     }
 
+    /// The span of `raw` in its own text.
+    #[must_use]
+    pub fn whole(raw: &Raw<'_>) -> Span {
+        Span { start: 0, end: raw.text.len() as u32, kind: raw.kind }
+    }
+
     /// What kind of JSON value stands there.
     #[must_use]
     pub fn kind(self) -> Kind {

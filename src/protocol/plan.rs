@@ -327,7 +327,8 @@ impl Planner {
             }
             (None, None) => None,
         };
-        if let Some(plan) = &mut plan {
+        // What is one caller's alone is nothing to learn from, nor to fetch for others.
+        if let Some(plan) = plan.as_mut().filter(|_| call.caller.is_empty()) {
             plan.shape = shape(plan, &self.signature);
         }
         plan.map_or(Planned::Forward, |plan| Planned::Serve(Rc::new(plan)))

@@ -391,6 +391,9 @@ impl Service {
         let table = Table::read(&reply.body, fetch.rows.len(), columns, self.config.limits.depth)
             .map_err(OriginFailure::Unintelligible)?;
         let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
+        if !origin::is_of_whom_was_asked(&table, &waiting.call, &waiting.body, plan, &wanted) {
+            return Err(OriginFailure::Unintelligible("it is of other entities than those asked for".to_owned()));
+        }
         if matches!(waiting.protocol, Protocol::Feast)
             && let Some(base) = self.forward_base()
             && !origin::is_whole(&table, plan, &wanted)

@@ -240,3 +240,24 @@ fn a_blank_row_of_feasts_redis_store_counts_as_unknown_and_keeps_its_words() {
     world.feast(&body);
     assert_eq!(world.origin_calls.len(), 1);
 }
+
+#[test]
+fn an_answer_about_other_entities_is_not_taken_whatever_their_spelling() {
+    let ask = |id: &str| format!(r#"{{"features":["stats:score"],"entities":{{"driver_id":[{id}]}}}}"#);
+    for (asked, told, is_taken) in [
+        ("1", "1", true),
+        ("1", "1.0", true),
+        ("1", "\"1\"", true),
+        ("\"a\"", "\"\\u0061\"", true),
+        ("1", "2", false),
+        ("\"a\"", "\"b\"", false),
+        ("9007199254740993", "9007199254740992", false),
+    ] {
+        let mut world = World::with_http_origin(|_| {});
+        world.scripted.push_back((200, one_row(told, &[("score", "0.5")])));
+        world.origin = Origin::IsDown;
+        let answer = world.feast(&ask(asked));
+        assert_eq!(answer.status, if is_taken { 200 } else { 502 }, "{asked}, {told}: {}", answer.text);
+        assert_eq!(world.feast(&ask(asked)).status, if is_taken { 200 } else { 502 }, "nothing was kept");
+    }
+}

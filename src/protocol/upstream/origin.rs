@@ -5,12 +5,13 @@
 
 use std::rc::Rc;
 
+use model::alike::alike;
 use model::interner::Interner;
 use model::request::{Ask, Columns};
 use model::row::{Row, RowBuilder, Schema};
 use model::time::{EventTime, Instant};
 use model::value::{Cell, Status};
-use protocol::call::Call;
+use protocol::call::{Call, Span};
 use protocol::json::{self, Cursor, JsonError, Kind, Raw};
 use protocol::plan::{Output, Plan};
 
@@ -288,6 +289,36 @@ pub fn is_whole(table: &Table<'_>, plan: &Plan, wanted: &Wanted<'_>) -> bool {
         wanted.views.iter().any(|(view, columns)| *view == output.view && columns.contains(&output.column))
     };
     plan.outputs.iter().zip(&features).all(|(output, found)| found.is_some() || !is_wanted(output))
+}
+
+/// Whether the answer's rows are of the entities that were asked for, as far as it repeats their keys.
+///
+/// Numbers are compared with numbers and texts with texts, whatever their spelling: an origin may turn the one into the other.
+#[must_use]
+pub fn is_of_whom_was_asked(table: &Table<'_>, call: &Call, body: &[u8], plan: &Plan, wanted: &Wanted<'_>) -> bool {
+    let features = feature_columns(table, plan);
+    for (column, name) in table.names.iter().enumerate().filter(|(column, _)| !features.contains(&Some(*column))) {
+        let Some(key) = plan.columns.iter().position(|known| **known == **name) else { continue };
+        for (row, &request_row) in wanted.rows.iter().enumerate() {
+            let value = table.values.get(column * table.rows + row).map(|raw| (raw, Span::whole(raw)));
+            let Some((span, (raw, whole))) = call.value(key, request_row).zip(value) else { continue };
+            if span.kind() != raw.kind || !matches!(raw.kind, Kind::Number | Kind::String) {
+                continue;
+            }
+            if span.text(body) != raw.text && spelling(span, body) != spelling(whole, raw.text.as_bytes()) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// What all spellings of the value of a key share.
+#[inline(never)]
+fn spelling(value: Span, body: &[u8]) -> u64 {
+    let mut key = Vec::new();
+    value.encode(body, &mut key, &mut String::new());
+    alike(&key)
 }
 
 /// The rows that `table` has for the places that were wanted.
