@@ -64,9 +64,15 @@ await main(async () => {
 	if (values.only?.includes("scenarios")) return write(await runScenarios(values));
 	if (values.only?.includes("page")) return write(await runPage());
 	await buildNpm();
+	await buildWorker();
+	// Only now: these import what was built.
+	const [{ measureL1 }, { measureHttp }] = await Promise.all([
+		import("../benches/l1.mjs"),
+		import("../benches/http.mjs"),
+	]);
 	const isWanted = (name) => values.only === undefined || values.only.some((part) => name.includes(part));
-	const { measureL1 } = await import("../benches/l1.mjs");
-	const rows = await measureL1(isWanted);
+	const rows = [];
+	for (const measure of [measureL1, measureHttp]) rows.push(...(await measure(isWanted)));
 	print(rows);
 	write(rows);
 });
