@@ -23,12 +23,13 @@ export async function discard(body) {
  * @param {Request | Response} message
  */
 export async function read(message, limit) {
-	const { body, headers } = message;
-	if (body === null) return new Uint8Array();
+	const { headers } = message;
 	const announced = headers.get("content-length");
 	if (Number(announced) > limit) return undefined;
-	// What is announced is the length before it is unpacked.
+	// What is announced is the length before it is unpacked. Before `body` is looked at: that makes a stream of it.
 	if (announced !== null && !headers.has("content-encoding")) return new Uint8Array(await message.arrayBuffer());
+	const { body } = message;
+	if (body === null) return new Uint8Array();
 	const chunks = [];
 	let length = 0;
 	for await (const chunk of body.values({ preventCancel: true })) {

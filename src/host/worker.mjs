@@ -76,14 +76,44 @@ const BUFFERED_BYTES = 64 * 1024;
 /** Where nobody waits to be woken. */
 const nobody = () => {};
 
+/** Headers that were made lately: most replies have the same ones. @type {Map<string, Headers>} */
+const recentHeaders = new Map();
+
+/** More than there are kinds of replies that are common, times the ages that are. */
+const MAX_RECENT_HEADERS = 256;
+
+/** The headers in lines that hold names and values by turns. */
+function headersIn(lines) {
+	let headers = recentHeaders.get(lines);
+	if (headers === undefined) {
+		const parts = lines.split("\n");
+		headers = new Headers();
+		for (let at = 0; at + 1 < parts.length; at += 2) headers.set(parts[at], parts[at + 1]);
+		if (recentHeaders.size >= MAX_RECENT_HEADERS) recentHeaders.clear();
+		recentHeaders.set(lines, headers);
+	}
+	return headers;
+}
+
+/** The path and the query of a URL that the runtime has parsed, each without what stands between them. */
+function pathAndQuery(url) {
+	const [target] = url.slice(url.indexOf("/", url.indexOf("//") + 2)).split("#", 1);
+	const end = target.indexOf("?");
+	return end < 0 ? { path: target, query: "" } : { path: target.slice(0, end), query: target.slice(end + 1) };
+}
+
 /** A request and what becomes of it. */
 class Exchange {
 	#request;
 	#env;
 	#body;
 	#pass;
-	#headers = new Headers();
+	/** The reply's; shared by replies, and changed for none. @type {Headers | undefined} */
+	#headers;
+	/** Where the reply goes, once somebody waits for it. @type {((response: Response | Promise<Response>) => void) | undefined} */
 	#resolve;
+	/** @type {Response | Promise<Response> | undefined} */
+	#response;
 	/** The timers that run, with what to call when they are dropped. @type {Map<number, () => void>} */
 	#timers = new Map();
 	#wake = nobody;
@@ -95,20 +125,34 @@ class Exchange {
 	#isHeld = false;
 	#hasGone = false;
 
-	constructor(request, env, body, pass, resolve) {
+	constructor(request, env, body, pass) {
 		this.#request = request;
 		this.#pass = pass;
 		this.#env = env;
 		this.#body = body;
-		this.#resolve = resolve;
 		waiting.add(this);
+	}
+
+	/** The reply; most are there at once, and nothing is made to wait for them. */
+	get response() {
+		return (
+			this.#response ??
+			new Promise((resolve) => {
+				this.#resolve = resolve;
+			})
+		);
+	}
+
+	#give(response) {
+		this.#response = response;
+		this.#resolve?.(response);
 	}
 
 	#end(response) {
 		waiting.delete(this);
 		// Where a part is out already, all that can be said is that it was not all.
 		this.#parts?.error(new Error("the reply was given up"));
-		this.#resolve(response);
+		this.#give(response);
 	}
 
 	giveUp() {
@@ -116,8 +160,8 @@ class Exchange {
 		this.#end(problem(500, "internal", "Internal error", detail));
 	}
 
-	header(name, value) {
-		this.#headers.set(name, value);
+	headers(lines) {
+		this.#headers = headersIn(lines);
 	}
 
 	reply(status, body) {
@@ -154,7 +198,7 @@ class Exchange {
 			},
 			new ByteLengthQueuingStrategy({ highWaterMark: BUFFERED_BYTES }),
 		);
-		this.#resolve(new Response(body, { headers: this.#headers }));
+		this.#give(new Response(body, { headers: this.#headers }));
 	}
 
 	/** Whether the reader of a reply in parts wants more: 1 if so, 0 if not yet, or there is none, -1 if it has gone away. */
@@ -181,8 +225,8 @@ class Exchange {
 
 	/** Passes back the answer to `pass`, with the headers that were added. */
 	passed() {
-		const added = [...this.#headers];
-		if (added.length === 0) return this.#end(this.#passed);
+		const added = this.#headers;
+		if (added === undefined) return this.#end(this.#passed);
 		const answer = new Response(this.#passed.body, this.#passed);
 		for (const [name, value] of added) answer.headers.append(name, value);
 		this.#end(answer);
@@ -318,34 +362,20 @@ async function serve(request, path, pass, { env, fault }, ctx) {
 		await discard(request.body);
 		body = new Uint8Array(limit + 1);
 	}
-	return new Promise((resolve) => {
-		const exchange = new Exchange(request, env, body, pass, resolve);
-		try {
-			heal();
-			const { isOperator, caller } = pass;
-			const isStreaming = path === NATIVE && acceptsLines(request);
-			const bytes = body ?? new Uint8Array();
-			const { search } = new URL(request.url);
-			const session = request.headers.get(SESSION) ?? undefined;
-			begin(
-				exchange,
-				method,
-				path,
-				bytes,
-				hasAuthorization,
-				isOperator,
-				isStreaming,
-				caller,
-				search.slice(1),
-				session,
-				env,
-				ctx,
-			);
-		} catch (error) {
-			// Thrown through the core's frames, any error is as bad as a trap.
-			abandonInstance(error);
-		}
-	});
+	const exchange = new Exchange(request, env, body, pass);
+	try {
+		heal();
+		const { isOperator, caller } = pass;
+		const isStreaming = path === NATIVE && acceptsLines(request);
+		const bytes = body ?? new Uint8Array();
+		const { query } = pathAndQuery(request.url);
+		const session = request.headers.get(SESSION) ?? undefined;
+		begin(exchange, method, path, bytes, hasAuthorization, isOperator, isStreaming, caller, query, session, env, ctx);
+	} catch (error) {
+		// Thrown through the core's frames, any error is as bad as a trap.
+		abandonInstance(error);
+	}
+	return exchange.response;
 }
 
 /** The paths that everybody may read where reading is open: nothing need be looked at for them. */
@@ -359,7 +389,7 @@ export default {
 	 * @returns {Promise<Response>}
 	 */
 	async fetch(request, env, ctx) {
-		const path = new URL(request.url).pathname;
+		const { path } = pathAndQuery(request.url);
 		access ??= new Access(env);
 		stores ??= storesOf(env);
 		if (access.isOpen && FEATURES.has(path) && !request.headers.has("authorization")) {

@@ -46,9 +46,9 @@ extern "C" {
     /// A request and what becomes of it, as `worker.mjs` has them.
     pub type Exchange;
 
-    /// Adds a header to the reply.
+    /// Gives the reply its headers: names and values by turns, each with a line feed behind it. One crossing is cheaper than one for each.
     #[wasm_bindgen(method)]
-    fn header(this: &Exchange, name: &str, value: &str);
+    fn headers(this: &Exchange, lines: &str);
 
     /// Ends the request with a reply.
     #[wasm_bindgen(method)]
@@ -318,7 +318,7 @@ impl Request {
             Some(End::Forward { base }) => self.exchange.forward(&base),
             Some(End::Forwarded { notice }) => {
                 if let Some((name, value)) = notice {
-                    self.exchange.header(name, value);
+                    self.exchange.headers(&[name, "\n", value, "\n"].concat());
                 }
                 self.exchange.passed();
             }
@@ -371,12 +371,15 @@ fn send(exchange: &Exchange, reply: &Reply) {
 }
 
 fn send_headers(exchange: &Exchange, reply: &Reply) {
-    if let Some(content_type) = reply.content_type() {
-        exchange.header("content-type", content_type);
+    let mut lines = String::with_capacity(128);
+    let headers = reply.headers();
+    let headers = headers.iter().map(|header| (header.name, &*header.value));
+    for (name, value) in reply.content_type().map(|value| ("content-type", value)).into_iter().chain(headers) {
+        for part in [name, "\n", value, "\n"] {
+            lines.push_str(part);
+        }
     }
-    for header in reply.headers() {
-        exchange.header(header.name, &header.value);
-    }
+    exchange.headers(&lines);
 }
 
 /// What came of an order; nothing of a wait that was dropped.
