@@ -19,9 +19,9 @@ use crate::protocol::call::Call;
 #[cfg(not(feature = "worker"))]
 use crate::protocol::native::Numbers;
 use crate::protocol::native::{self, Options};
-use crate::protocol::plan::Planner;
 use crate::protocol::sheet::Sheet;
 use crate::protocol::{feast, problem};
+use crate::upstream::planner::Planner;
 use crate::upstream::synthetic;
 
 mod explain;

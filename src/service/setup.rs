@@ -12,7 +12,7 @@ use crate::learn::prefetch::{self as governing, Prices};
 use crate::model::answer::Tier;
 use crate::model::key::Scope;
 use crate::model::request::Lifetimes;
-use crate::protocol::plan::{Project, ViewFacts};
+use crate::upstream::planner::{Project, ViewFacts};
 
 /// KV's limit of keys in one bulk read.
 const KV_KEYS_PER_READ: usize = 100;

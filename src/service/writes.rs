@@ -8,10 +8,10 @@ use std::borrow::Cow;
 
 use crate::model::refusal::Refusal;
 use crate::model::time::Instant;
-use crate::protocol::plan::Reach;
 use crate::protocol::problem;
 use crate::service::io::{End, Incoming, Order, OrderId, Part, Step, Task, Ticket};
 use crate::service::{Pending, Reply, Service, reply};
+use crate::upstream::planner::Reach;
 use crate::upstream::write::{self, Invalidation, Target};
 
 /// What a write changes.

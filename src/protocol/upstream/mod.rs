@@ -5,6 +5,7 @@
 //! invariant: what the origin and the registry send is as suspect as what a caller sends.
 
 pub mod origin;
+pub mod planner;
 pub mod registry;
 pub mod replay;
 pub mod synthetic;

@@ -3,10 +3,10 @@
 //! One call names every view. A feature view is keyed by its entity columns; an on-demand view by its request data and
 //! by the keys of the views it reads. What cannot be understood of a view leaves that view unknown, and no other.
 
+use crate::planner::Registered;
 use config::Named;
 use model::order::sorted;
 use protocol::json::{Cursor, JsonError, Kind};
-use protocol::plan::Registered;
 
 /// The most that is read of the registry's answer, in bytes: transformations stand in it as pickled code.
 pub const MAX_BYTES: usize = 64 << 20;
