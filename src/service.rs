@@ -33,6 +33,7 @@ mod rows;
 mod setup;
 mod stream;
 mod upstream;
+mod warm;
 mod writes;
 
 pub use io::{
@@ -45,6 +46,7 @@ use io::Part;
 use ledger::{Ledger, Reader};
 use prefetch::Ahead;
 use rows::Waiting;
+use warm::Job;
 use writes::Change;
 
 /// A request that waits.
@@ -64,18 +66,31 @@ enum Pending {
     Told { end: Box<End>, began: Instant },
     /// For the ledger's word.
     Reader(Box<Reader>),
+    /// For the registry or the ledger, before a body that warms is read.
+    Unread { body: Vec<u8>, caller: String, began: Instant },
+    /// For the stores to take what warms them.
+    Warm(Box<Job>),
 }
 
 impl Pending {
     /// Whether its host has said nothing for longer than it can take.
-    fn is_lost(&self, ledger: Option<&Ledger>, now: Instant, patience: u64) -> bool {
+    fn is_lost(&self, ledger: Option<&Ledger>, now: Instant, patience: u64, warm_millis: u64) -> bool {
+        let mut patience = patience;
         let began = match self {
-            Pending::Rows(waiting) => waiting.began,
+            Pending::Rows(waiting) => {
+                patience += if waiting.is_warming() { warm_millis } else { 0 };
+                waiting.began
+            }
             Pending::Registry { began, .. }
             | Pending::Health { began }
             | Pending::Write { began, .. }
             | Pending::Ahead { began, .. }
-            | Pending::Told { began, .. } => *began,
+            | Pending::Told { began, .. }
+            | Pending::Unread { began, .. } => *began,
+            Pending::Warm(job) => {
+                patience += warm_millis;
+                job.began
+            }
             Pending::Reader(reader) => return ledger.is_none_or(|ledger| reader.is_lost(ledger, now, patience)),
         };
         now.millis_since(began) > patience
@@ -95,6 +110,8 @@ pub struct Service {
     engine: Engine,
     planner: Planner,
     ledger: Option<Ledger>,
+    /// The job whose next part is to be begun, within a step.
+    warming: Option<Box<Job>>,
     pending: HashMap<u64, Pending, foldhash::fast::FixedState>,
     tickets: u64,
     seed: u64,
@@ -123,6 +140,7 @@ impl Service {
             engine: Engine::new(setup::engine_settings(&config, seed)),
             planner: Planner::new(setup::project(&config, seed)),
             ledger: Ledger::new(&config),
+            warming: None,
             config,
             pending: HashMap::default(),
             tickets: 0,
@@ -155,7 +173,7 @@ impl Service {
     pub fn body_limit(&self, method: &str, path: &str) -> usize {
         match (method, path) {
             ("POST", "/get-online-features" | "/v1/features" | "/v1/invalidate") => self.config.limits.body_bytes,
-            ("POST", "/push" | "/write-to-online-store") => self.config.limits.write_body_bytes,
+            ("POST", "/push" | "/write-to-online-store" | "/v1/warm") => self.config.limits.write_body_bytes,
             _ => 0,
         }
     }
@@ -168,11 +186,13 @@ impl Service {
             ("GET" | "HEAD", path) if is_asset(path) => Right::Nothing,
             ("POST", "/get-online-features" | "/v1/features" | "/retrieve-online-documents") => Right::Read,
             ("POST", "/push" | "/write-to-online-store") => Right::Write,
-            ("POST", "/v1/invalidate") | ("GET", "/v1/predictions") => Right::Operate,
+            ("POST", "/v1/invalidate" | "/v1/warm") | ("GET", "/v1/predictions") => Right::Operate,
             // Refused for the method, whoever asks.
-            (_, "/v1/features" | "/v1/invalidate" | "/v1/predictions" | "/health" | "/ready" | "/openapi.json") => {
-                Right::Nothing
-            }
+            (
+                _,
+                "/v1/features" | "/v1/invalidate" | "/v1/warm" | "/v1/predictions" | "/health" | "/ready"
+                | "/openapi.json",
+            ) => Right::Nothing,
             ("GET" | "HEAD" | "OPTIONS", _) => Right::Read,
             _ => Right::Operate,
         }
@@ -195,7 +215,8 @@ impl Service {
             }
             ("POST", "/push" | "/write-to-online-store") => self.write(incoming, now),
             ("POST", "/v1/invalidate") => self.invalidate(incoming, now),
-            (_, "/v1/features" | "/v1/invalidate") => reply::method_not_allowed("POST").into(),
+            ("POST", "/v1/warm") => self.warm(incoming, now),
+            (_, "/v1/features" | "/v1/invalidate" | "/v1/warm") => reply::method_not_allowed("POST").into(),
             ("GET", "/v1/predictions") => self.explain(incoming, now),
             (_, "/v1/predictions") => reply::method_not_allowed("GET").into(),
             (_, "/health") if is_read => Reply::empty(200).into(),
@@ -220,11 +241,15 @@ impl Service {
         match (id.part, outcome) {
             (Part::Write(tier), Outcome::Written(failed)) => {
                 self.engine.written(tier, failed, now);
-                Step::default()
+                self.warm_written(id.ticket, tier, failed, now)
             }
             (Part::Flush, _) => {
                 let orders = self.engine.flush(now);
-                Step { orders: self.behind(id.ticket, orders), ..Step::default() }
+                let orders = self.behind(id.ticket, orders);
+                if let Some(Pending::Warm(job)) = self.pending.get_mut(&id.ticket.0) {
+                    job.count_writes(&orders);
+                }
+                Step { orders, ..Step::default() }
             }
             (Part::Wake, _) => self.go_on_with(id.ticket, now),
             (Part::Ahead, _) => self.fetch_ahead(id.ticket, now),
@@ -383,7 +408,8 @@ impl Service {
     fn sweep(&mut self, now: Instant) {
         let Config { l2, l3, origin, .. } = &self.config;
         let patience = 2 * (l2.timeout_ms + l3.timeout_ms + origin.timeout_ms) + SLACK_MILLIS;
-        let is_lost = |pending: &Pending| pending.is_lost(self.ledger.as_ref(), now, patience);
+        let warm_millis = self.config.deadlines.warm_ms;
+        let is_lost = |pending: &Pending| pending.is_lost(self.ledger.as_ref(), now, patience, warm_millis);
         let lost: Vec<u64> =
             self.pending.iter().filter(|(_, pending)| is_lost(pending)).map(|(&number, _)| number).collect();
         for number in lost {

@@ -12,7 +12,7 @@ Builds the Worker where it has changed and serves it on workerd, with a local KV
   --help          show this
 
 In the environment, FEATHEREDGE_ORIGIN_AUTHORIZATION is what is sent to the origin as its Authorization, and FEATHEREDGE_OPERATOR_TOKEN
-what an operator shows who calls POST /v1/invalidate.`;
+what an operator shows who calls POST /v1/invalidate or /v1/warm.`;
 
 /** Two requests that the synthetic origin can answer, one for each API. */
 export const examples = (url) => `try it:

@@ -165,6 +165,7 @@ fn ranges(config: &Config) -> Checked {
         ("routing.chunk_rows", routing.chunk_rows as u64, 1, 10_000_000),
         ("routing.max_calls", routing.max_calls as u64, 1, 1_000),
         ("deadlines.default_ms", deadlines.default_ms, 1, MAX_TIMEOUT_MILLIS),
+        ("deadlines.warm_ms", deadlines.warm_ms, 1, MAX_TIMEOUT_MILLIS),
         ("deadlines.soft_percent", deadlines.soft_percent, 1, 100),
         ("breaker.window", u64::from(breaker.window), 10, 64),
         ("breaker.failure_percent", u64::from(breaker.failure_percent), 1, 100),
@@ -184,6 +185,7 @@ fn ranges(config: &Config) -> Checked {
         ("limits.key_bytes", limits.key_bytes as u64, 1, 1 << 20),
         ("limits.depth", u64::from(limits.depth), MIN_DEPTH, MAX_DEPTH),
         ("limits.origin_body_bytes", limits.origin_body_bytes as u64, 1, MAX_BODY_BYTES),
+        ("limits.warm_rows", limits.warm_rows as u64, 1, 10_000_000),
         ("limits.write_body_bytes", limits.write_body_bytes as u64, 1, MAX_BODY_BYTES),
     ] {
         range(path, value, least, most)?;

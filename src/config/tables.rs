@@ -117,6 +117,8 @@ pub struct Routing {
 pub struct Deadlines {
     /// How long a request may take that is not served in real time, in milliseconds; the most that a caller may ask for.
     pub default_ms: u64,
+    /// How long a request may take that warms the tiers, in milliseconds.
+    pub warm_ms: u64,
     /// After how much of it what is stale is served and the rest goes on behind, in percent; 100 for never.
     pub soft_percent: u64,
     /// Whether timeouts of stores and origin follow what was measured.
@@ -239,6 +241,8 @@ pub struct Limits {
     pub origin_body_bytes: usize,
     /// The longest body of a write that is passed to the origin, in bytes.
     pub write_body_bytes: usize,
+    /// The most rows that one request warms.
+    pub warm_rows: usize,
 }
 
 impl Default for Origin {
@@ -302,7 +306,7 @@ impl Default for Routing {
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Deadlines { default_ms: 5_000, soft_percent: 70, adaptive_timeouts: true, hedging: true }
+        Deadlines { default_ms: 5_000, warm_ms: 25_000, soft_percent: 70, adaptive_timeouts: true, hedging: true }
     }
 }
 
@@ -353,6 +357,8 @@ impl Default for Limits {
             depth: 64,
             origin_body_bytes: 64 << 20,
             write_body_bytes: 16 << 20,
+            // Each is a write of KV's, of which a Worker may make 1,000 for one request.
+            warm_rows: 800,
         }
     }
 }
@@ -369,14 +375,14 @@ tables! {
     L2 { enabled, ttl_seconds, key_prefix, binding, timeout_ms, write_interval_ms, writes_per_day }
     Freshness { ttl_seconds, ttl_jitter_percent, revalidate_seconds, early_refresh_percent, grace_seconds, negative_ttl_seconds, max_age_seconds }
     Routing { enabled, real_time_max_entities, real_time_max_features, real_time_deadline_ms, batch_min_entities, batch_min_features, chunk_rows, max_calls, streaming }
-    Deadlines { default_ms, soft_percent, adaptive_timeouts, hedging }
+    Deadlines { default_ms, warm_ms, soft_percent, adaptive_timeouts, hedging }
     Singleflight { enabled }
     Breaker { enabled, window, failure_percent, open_ms, probes }
     Load { max_waiting, max_origin_calls, adaptive_concurrency }
     Writes { invalidation, ledger, visible_within_ms }
     Services { membership_ttl_seconds }
     Native { entity_column, default_view }
-    Limits { body_bytes, entities, features, cells, key_bytes, depth, origin_body_bytes, write_body_bytes }
+    Limits { body_bytes, entities, features, cells, key_bytes, depth, origin_body_bytes, write_body_bytes, warm_rows }
 }
 
 choices! {

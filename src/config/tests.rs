@@ -80,7 +80,7 @@ fn sample() -> Value {
                       "grace_seconds": 1, "negative_ttl_seconds": 2, "max_age_seconds": 4},
         "routing": {"enabled": false, "real_time_max_entities": 1, "real_time_max_features": 2, "real_time_deadline_ms": 3,
                     "batch_min_entities": 4, "batch_min_features": 5, "chunk_rows": 6, "max_calls": 7, "streaming": false},
-        "deadlines": {"default_ms": 1, "soft_percent": 2, "adaptive_timeouts": false, "hedging": false},
+        "deadlines": {"default_ms": 1, "warm_ms": 2, "soft_percent": 2, "adaptive_timeouts": false, "hedging": false},
         "singleflight": {"enabled": false},
         "breaker": {"enabled": false, "window": 10, "failure_percent": 2, "open_ms": 3, "probes": 4},
         "load": {"max_waiting": 1, "max_origin_calls": 2, "adaptive_concurrency": false},
@@ -102,7 +102,7 @@ fn sample() -> Value {
         "native": {"entity_column": "user", "default_view": "profile"},
         "limits": {
             "body_bytes": 11, "entities": 12, "features": 13, "cells": 14, "key_bytes": 15, "depth": 32, "origin_body_bytes": 17,
-            "write_body_bytes": 18,
+            "write_body_bytes": 18, "warm_rows": 19,
         },
     })
 }
@@ -194,6 +194,7 @@ fn a_number_out_of_range_is_named_with_its_range() {
         ("routing.chunk_rows", 1, 10_000_000),
         ("routing.max_calls", 1, 1_000),
         ("deadlines.default_ms", 1, 300_000),
+        ("deadlines.warm_ms", 1, 300_000),
         ("deadlines.soft_percent", 1, 100),
         ("breaker.window", 10, 64),
         ("breaker.failure_percent", 1, 100),
@@ -229,6 +230,7 @@ fn a_number_out_of_range_is_named_with_its_range() {
         ("limits.depth", 8, 1_024),
         ("limits.origin_body_bytes", 1, 1_073_741_824),
         ("limits.write_body_bytes", 1, 1_073_741_824),
+        ("limits.warm_rows", 1, 10_000_000),
     ] {
         for value in [least, most] {
             parse(&table_with(key, json!(value))).unwrap_or_else(|error| panic!("{error}"));

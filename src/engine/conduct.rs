@@ -142,6 +142,24 @@ impl Engine {
         orders
     }
 
+    /// Keeps rows, by the hashes of their keys, in L1 and in all stores, whatever these have of them.
+    pub fn load(&mut self, rows: Vec<(u64, Row)>, now: Instant) -> Vec<Order> {
+        let mut loaded = Vec::with_capacity(rows.len());
+        for (hash, row) in rows {
+            let known = self.memory.get(hash, row.schema().space(), row.entity());
+            let row = known.map(|known| known.merge(&row).sharing(&mut self.interner)).unwrap_or(row);
+            let row = Rc::new(row);
+            self.memory.put(hash, Rc::clone(&row));
+            loaded.push(row);
+        }
+        let mut orders = Vec::new();
+        for number in 0..self.stores.len() {
+            self.write(number, loaded.clone(), now, &mut orders);
+        }
+        orders.extend(self.flush_later(now));
+        orders
+    }
+
     /// Forgets a session whose caller is gone; those who followed it are woken.
     pub fn abandon(&mut self, id: SessionId, now: Instant) -> Vec<SessionId> {
         let mut woken = Vec::new();

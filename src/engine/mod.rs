@@ -270,6 +270,7 @@ impl Engine {
             ask.deadline_millis,
             ask.is_streamed,
         )
+        .within(ask.patience_millis)
         .after(ask.waited_millis);
         if open.missing == 0 {
             answer.tally = Tally { l1_hits: answer.found.len() as u32, stale: open.stale, ..Tally::default() };

@@ -78,6 +78,12 @@ pub struct Route {
 }
 
 impl Route {
+    /// The same, that may take as long as this in milliseconds, where it is said.
+    #[must_use]
+    pub fn within(self, millis: Option<u64>) -> Route {
+        millis.map_or(self, |millis| Route { deadline_millis: millis, soft_millis: millis, ..self })
+    }
+
     /// The same, when so many milliseconds of it are over.
     #[must_use]
     pub fn after(self, millis: u64) -> Route {

@@ -490,8 +490,11 @@ impl Session {
 
     /// What is served of a missing row as it is now.
     fn served(&self, index: usize, now: Instant) -> Found {
-        let mut found = Found { row: None, tier: Tier::L1, is_stale: false, need: Need::Nothing };
+        let mut found = Found { row: None, tier: Tier::L1, is_stale: false, need: Need::Completion };
         let Some(missing) = self.missing.get(index) else { return found };
+        if missing.stage == Stage::Done {
+            found.need = Need::Nothing;
+        }
         if let Some(known) = &missing.known {
             (found.row, found.is_stale) = match missing.stage {
                 Stage::Done => (Some(Rc::clone(known)), missing.is_due),

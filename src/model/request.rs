@@ -294,6 +294,8 @@ pub struct Ask {
     pub priority: Priority,
     /// How long it may take, in milliseconds, where the caller says so.
     pub deadline_millis: Option<u64>,
+    /// How long it may take whatever else is usual, in milliseconds, where no caller of features waits for it.
+    pub patience_millis: Option<u64>,
     /// How much of that is over already, in milliseconds.
     pub waited_millis: u64,
     /// Whether the caller takes each entity as soon as it is complete.

@@ -146,9 +146,9 @@ impl Ledger {
         Instant(host.0.saturating_add_signed(self.offset))
     }
 
-    /// By how many milliseconds its time may be earlier than is taken here.
-    pub(super) fn spread(&self) -> u64 {
-        self.spread
+    /// Whether it has never answered, and is worth asking.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.known_at.is_none() && self.made == 0
     }
 
     fn host(&self, now: Instant) -> Instant {
@@ -237,6 +237,11 @@ impl Ledger {
 const MAX_FAILURES: u32 = 3;
 
 impl Service {
+    /// The time that what is fetched at `now` counts as fetched: the least that it can be.
+    pub(super) fn stamp(&self, now: Instant) -> Instant {
+        Instant(now.0.saturating_sub(self.ledger.as_ref().map_or(0, |ledger| ledger.spread)))
+    }
+
     /// What passed between this isolate and the ledger, where there is one.
     #[must_use]
     pub fn ledger_counts(&self) -> Option<LedgerCounts> {
@@ -353,7 +358,7 @@ impl Service {
     }
 
     /// A call behind whatever is served.
-    fn call_ledger(&mut self, now: Instant) -> Option<Order> {
+    pub(super) fn call_ledger(&mut self, now: Instant) -> Option<Order> {
         let ticket = self.next_ticket(now);
         self.ledger.as_mut().map(|ledger| ledger.call(ticket, 0, now))
     }
@@ -389,6 +394,7 @@ impl Service {
         let woken = core::mem::take(&mut ledger.readers);
         let mut step = match self.pending.remove(&ticket.0) {
             Some(Pending::Reader(reader)) => self.wake_reader(ticket, reader, now),
+            Some(Pending::Unread { body, caller, .. }) => self.warm_unread(&body, caller, now),
             Some(Pending::Told { end, .. }) if has_heard => Step { end: Some(*end), ..Step::default() },
             Some(Pending::Told { end, .. }) => {
                 if let Some(ledger) = &mut self.ledger {

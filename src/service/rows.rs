@@ -16,9 +16,9 @@ use crate::protocol::feast;
 use crate::protocol::native::{self, Options};
 use crate::protocol::plan::{Naming, Plan, Planned};
 use crate::service::io::{End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket};
-use crate::service::ledger::Ledger;
 use crate::service::prefetch::Ahead;
 use crate::service::stream::Stream;
+use crate::service::warm::Job;
 use crate::service::{Pending, Protocol, Reply, Service, refuse, reply};
 use crate::upstream::origin::{self, Table, Wanted};
 
@@ -40,6 +40,8 @@ pub(super) struct Waiting {
     pub(super) stream: Stream,
     /// What to fetch ahead once it has.
     ahead: Option<Box<Ahead>>,
+    /// What it warms the tiers for; then there is no reply of its own.
+    job: Option<Box<Job>>,
 }
 
 /// What an answer of the origin turned out to be.
@@ -113,7 +115,7 @@ impl Service {
         }
     }
 
-    fn serve_plan(
+    pub(super) fn serve_plan(
         &mut self,
         protocol: Protocol,
         call: Box<Call>,
@@ -122,17 +124,25 @@ impl Service {
         began: Instant,
         now: Instant,
     ) -> Step {
+        let job = self.warming.take();
         let mut ask = match self.ask(protocol, &call, &body, &plan) {
             Ok(ask) => ask,
             Err(refusal) => {
                 self.spare_call = Some(call);
-                return refuse(protocol, &refusal, &body).into();
+                return match job {
+                    Some(job) => self.leave(job),
+                    None => refuse(protocol, &refusal, &body).into(),
+                };
             }
         };
         ask.waited_millis = now.millis_since(began);
+        if let Some(job) = &job {
+            job.adapt(&mut ask, self.config.deadlines.warm_ms, now);
+        }
         ask.cohort = self.engine.governor().cohort(call.session);
         let model = self.take_model(call.session, now);
         let ahead = self.learn(&call, &plan, &ask, now);
+        self.warming = job;
         let ticket = self.next_ticket(now);
         let mut step = self.begin_rows(ticket, protocol, call, body, plan, ask, ahead, began, now);
         step.orders.extend(model);
@@ -152,36 +162,50 @@ impl Service {
         began: Instant,
         now: Instant,
     ) -> Step {
+        let mut job = self.warming.take();
         match self.engine.begin(ticket.session(), ask, now) {
-            Begun::Answered { ask, answer, is_due: false, route } => {
+            Begun::Answered { ask, answer, is_due, route } => {
                 let timings = Timings::default();
-                let reply = self.reply(protocol, &call, &body, &plan, &answer, route, began, now, &timings);
-                self.spare_ask = Some(ask);
-                self.engine.recycle(answer);
-                self.spare_call = Some(call);
-                Step { orders: self.afterwards(ahead, now), ..reply.into() }
-            }
-            Begun::Answered { ask, answer, is_due: true, route } => {
+                let end = match &mut job {
+                    Some(job) => {
+                        job.count(&answer);
+                        None
+                    }
+                    None => {
+                        let reply = self.reply(protocol, &call, &body, &plan, &answer, route, began, now, &timings);
+                        Some(End::Reply(reply))
+                    }
+                };
+                if !is_due {
+                    self.spare_ask = Some(ask);
+                    self.engine.recycle(answer);
+                    self.spare_call = Some(call);
+                    self.warming = job;
+                    return Step { end, orders: self.afterwards(ahead, now), ..Step::default() };
+                }
                 self.spare_call = Some(Box::new(call.successor()));
-                let timings = Timings::default();
-                let reply = self.reply(protocol, &call, &body, &plan, &answer, route, began, now, &timings);
                 let progress = self.engine.refresh(ticket.session(), ask, answer, route, now);
                 let mut waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, began);
                 waiting.is_answered = true;
+                waiting.job = job;
                 let mut step = self.go_on(ticket, waiting, progress, now);
                 step.orders.extend(self.afterwards(ahead, now));
-                Step { end: Some(End::Reply(reply)), ..step }
+                Step { end, ..step }
             }
             Begun::Waiting(route, progress) => {
                 self.spare_call = Some(Box::new(call.successor()));
                 let mut waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, began);
                 waiting.ahead = ahead;
+                waiting.job = job;
                 self.go_on(ticket, waiting, progress, now)
             }
             Begun::Refused { ask, retry_seconds } => {
                 let priority = ask.priority;
                 self.spare_ask = Some(ask);
                 self.spare_call = Some(call);
+                if let Some(job) = job {
+                    return self.leave(job);
+                }
                 reply::overloaded(matches!(protocol, Protocol::Feast), priority, retry_seconds).into()
             }
         }
@@ -212,6 +236,7 @@ impl Service {
         ask.deadline_millis = options.and_then(|options| options.deadline_millis);
         ask.is_streamed = options.is_some_and(|options| options.is_streamed);
         ask.cohort = Cohort::default();
+        ask.patience_millis = None;
         Ok(ask)
     }
 
@@ -228,6 +253,18 @@ impl Service {
         }
         let Progress { orders, answer, is_over, woken, .. } = progress;
         let orders = self.orders(ticket, &mut waiting, orders, now);
+        if let Some(job) = &mut waiting.job {
+            if let Some(answer) = answer {
+                job.count(&answer);
+                self.engine.recycle(answer);
+            }
+            self.warming = waiting.job.take_if(|_| is_over);
+            if !is_over {
+                self.pending.insert(ticket.0, Pending::Rows(waiting));
+            }
+            let woken = woken.into_iter().map(|session| Ticket(session.0)).collect();
+            return Step { ticket: Some(ticket), orders, woken, ..Step::default() };
+        }
         let end = answer.map(|answer| {
             let Waiting { protocol, call, body, plan, began, route, timings, .. } = &*waiting;
             let has_anything = answer.found.iter().any(|found| found.row.is_some());
@@ -333,12 +370,14 @@ impl Service {
             }
             _ => Progress::default(),
         };
-        self.go_on(ticket, waiting, progress, now)
+        let step = self.go_on(ticket, waiting, progress, now);
+        self.warm_on(ticket, step, now)
     }
 
     pub(super) fn wake_rows(&mut self, ticket: Ticket, waiting: Box<Waiting>, now: Instant) -> Step {
         let progress = self.engine.wake(ticket.session(), now);
-        self.go_on(ticket, waiting, progress, now)
+        let step = self.go_on(ticket, waiting, progress, now);
+        self.warm_on(ticket, step, now)
     }
 
     /// Leaves a request and all of its shape to the origin, which answers it in a way of its own.
@@ -402,7 +441,7 @@ impl Service {
         }
         // Whatever the origin read, it read after it was asked: a value counts as fetched then, and never looks younger than it is.
         let began = self.engine.call_began(ticket.session(), call).unwrap_or(waiting.began);
-        let began = Instant(began.0.saturating_sub(self.ledger.as_ref().map_or(0, Ledger::spread)));
+        let began = self.stamp(began);
         let mut interner = core::mem::take(self.engine.interner());
         let rows = match self.engine.ask(ticket.session()) {
             Some(ask) => origin::rows(&table, plan, ask, &wanted, &mut interner, began),
@@ -486,7 +525,13 @@ impl Waiting {
             is_answered: false,
             stream: Stream::default(),
             ahead: None,
+            job: None,
         })
+    }
+
+    /// Whether it is a part of a job.
+    pub(super) fn is_warming(&self) -> bool {
+        self.job.is_some()
     }
 }
 

@@ -42,15 +42,18 @@ impl Service {
     }
 
     pub(super) fn complete_registry(&mut self, id: OrderId, outcome: Outcome, now: Instant) -> Step {
-        let Some(Pending::Registry { request, caller, began }) = self.pending.remove(&id.ticket.0) else {
-            return Step::default();
-        };
+        let pending = self.pending.remove(&id.ticket.0);
         if let Outcome::Fetched(Ok(reply)) = outcome
             && reply.status == 200
             && let Some(views) = registry::views(&reply.body)
         {
             self.planner.learn(views, now);
         }
+        let (request, caller, began) = match pending {
+            Some(Pending::Registry { request, caller, began }) => (request, caller, began),
+            Some(Pending::Unread { body, caller, .. }) => return self.warm_unread(&body, caller, now),
+            _ => return Step::default(),
+        };
         // Where the registry said nothing, whole entity rows are the keys: the request is served all the same.
         let Some((protocol, body)) = request else { return Step::default() };
         self.caller = caller;

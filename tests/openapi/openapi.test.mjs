@@ -53,6 +53,8 @@ describe("the API's description", { timeout: MAX_MILLIS + 60_000 }, () => {
 			"/get-online-features",
 			"/v1/features",
 			"/v1/invalidate",
+			"/v1/predictions",
+			"/v1/warm",
 			"/health",
 			"/ready",
 			"/openapi.json",

@@ -13,6 +13,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test may print")]
 
 mod chaos;
+mod warm;
 mod world;
 
 mod callers;

@@ -9,4 +9,5 @@ pub mod planner;
 pub mod registry;
 pub mod replay;
 pub mod synthetic;
+pub mod warm;
 pub mod write;

@@ -345,18 +345,18 @@ pub fn rows(
     rows
 }
 
+/// What the origin calls a feature in its answer.
+pub(crate) fn name_of(output: &Output, plan: &Plan) -> Option<String> {
+    let (view, feature) = output.reference.split_once(':')?;
+    Some(if plan.full_feature_names { [view, "__", feature].concat() } else { feature.to_owned() })
+}
+
 /// For each of the plan's outputs, the table's column that holds it; for a service, every column that is no join key.
 fn feature_columns(table: &Table<'_>, plan: &Plan) -> Vec<Option<usize>> {
     let by_name: hashbrown::HashMap<&str, usize, foldhash::fast::FixedState> =
         table.names.iter().enumerate().rev().map(|(column, name)| (name.as_str(), column)).collect();
     let position = |name: &str| by_name.get(name).copied();
-    plan.outputs
-        .iter()
-        .map(|output| {
-            let (view, feature) = output.reference.split_once(':')?;
-            if plan.full_feature_names { position(&format!("{view}__{feature}")) } else { position(feature) }
-        })
-        .collect()
+    plan.outputs.iter().map(|output| position(&name_of(output, plan)?)).collect()
 }
 
 /// How the rows of one view stand in a table.

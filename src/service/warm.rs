@@ -1,0 +1,307 @@
+//! Warming: an operator's `POST /v1/warm` brings rows into the tiers before anybody asks for them.
+//!
+//! The body is read and planned as a whole before anything is done. Then its groups are gone through one after the other:
+//! what is to be fetched by sessions like any other's, of the lowest priority; what brings its values is written. The reply
+//! waits for the stores. Invariant: every row of the body is counted once.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use crate::model::answer::{Answer, Need, Tier};
+use crate::model::refusal::Refusal;
+use crate::model::request::{Ask, Columns, Priority};
+use crate::model::row::Row;
+use crate::model::time::Instant;
+use crate::protocol::call::Call;
+use crate::protocol::native::Options;
+use crate::protocol::plan::{Naming, Plan, Planned};
+use crate::protocol::problem;
+use crate::service::io::{End, Incoming, Order, Step, Task, Ticket};
+use crate::service::ledger::Ledger;
+use crate::service::{Pending, Protocol, Reply, Service, reply};
+use crate::upstream::origin::{self, Table, Wanted};
+use crate::upstream::warm::{self, Group};
+
+/// A body under way.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// What is left to be done, the next at the end.
+    rest: Vec<Work>,
+    report: Report,
+    /// Writes that the stores have not answered to.
+    writes: usize,
+    /// How many rows are being fetched.
+    places: usize,
+    pub(super) began: Instant,
+}
+
+#[derive(Debug)]
+enum Work {
+    Fetch { protocol: Protocol, call: Box<Call>, body: Vec<u8>, plan: Rc<Plan>, places: usize },
+    Keep(Vec<(u64, Row)>),
+}
+
+impl Work {
+    fn rows(&self) -> usize {
+        match self {
+            Work::Fetch { places, .. } => *places,
+            Work::Keep(rows) => rows.len(),
+        }
+    }
+}
+
+/// What has been done, in rows: entities times views.
+#[derive(Debug, Default)]
+struct Report {
+    rows: usize,
+    fetched: usize,
+    fresh: usize,
+    unknown: usize,
+    loaded: usize,
+    failed: usize,
+    origin_calls: u32,
+    /// Of L2, then of L3.
+    stores: [Written; 2],
+}
+
+#[derive(Debug, Default)]
+struct Written {
+    rows: usize,
+    failed: usize,
+    bytes: usize,
+}
+
+impl Service {
+    /// Begins to warm what the body says.
+    pub(super) fn warm(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
+        if !incoming.is_operator {
+            return reply::forbidden().into();
+        }
+        let allowed = self.config.limits.write_body_bytes;
+        if incoming.body.len() > allowed {
+            return refuse(&Refusal::Limit { limit: "write_body_bytes", allowed, found: incoming.body.len() });
+        }
+        // How views are keyed, and whose clock counts, must be known before rows are made.
+        if self.planner.must_learn(now) && !self.planner.has_learned() {
+            let step = self.ask_registry(None, now);
+            return self.unread(step, incoming, now);
+        }
+        if self.ledger.as_ref().is_some_and(Ledger::is_unheard)
+            && let Some(order) = self.call_ledger(now)
+        {
+            let step = Step { ticket: Some(order.id.ticket), orders: vec![order], ..Step::default() };
+            return self.unread(step, incoming, now);
+        }
+        self.warm_body(incoming.body, now)
+    }
+
+    /// Leaves a body unread until `step`'s order is done.
+    fn unread(&mut self, step: Step, incoming: Incoming<'_>, now: Instant) -> Step {
+        if let Some(ticket) = step.ticket {
+            let (body, caller) = (incoming.body.to_vec(), incoming.caller.to_owned());
+            self.pending.insert(ticket.0, Pending::Unread { body, caller, began: now });
+        }
+        step
+    }
+
+    /// Warms what a body says that had to wait before it was read.
+    pub(super) fn warm_unread(&mut self, body: &[u8], caller: String, now: Instant) -> Step {
+        self.caller = caller;
+        self.warm_body(body, now)
+    }
+
+    fn warm_body(&mut self, body: &[u8], now: Instant) -> Step {
+        let most = self.config.limits.warm_rows;
+        let prepared = warm::read(body, most).and_then(|groups| {
+            let mut rest = Vec::new();
+            let mut rows = 0;
+            for group in &groups {
+                let work = self.prepare(group, now)?;
+                rows += work.rows();
+                rest.push(work);
+            }
+            let refusal = Refusal::Limit { limit: "warm_rows", allowed: most, found: rows };
+            if rows > most { Err(refusal) } else { Ok((rest, rows)) }
+        });
+        match prepared {
+            Ok((mut rest, rows)) => {
+                rest.reverse();
+                let report = Report { rows, ..Report::default() };
+                let ticket = self.next_ticket(now);
+                self.warming = Some(Box::new(Job { rest, report, writes: 0, places: 0, began: now }));
+                self.warm_on(ticket, Step::default(), now)
+            }
+            Err(refusal) => refuse(&refusal),
+        }
+    }
+
+    /// What a group means.
+    fn prepare(&mut self, group: &Group<'_>, now: Instant) -> Result<Work, Refusal> {
+        let body = group.request();
+        let mut call = self.spare_call.take().unwrap_or_default();
+        let (protocol, read) = self.read(Protocol::Native(Options::default()), &body, &mut call);
+        let planned = read.map(|()| self.planner.plan(&call, &body, Naming::AsAsked));
+        self.spare_call = Some(Box::new(call.successor()));
+        let planned = planned?;
+        let Planned::Serve(plan) = planned else {
+            let message = "the features cannot be served together: a reference is malformed, or stands twice";
+            return Err(Refusal::field(&["body", "feature_names"], "value_error", message));
+        };
+        let ask = self.ask(protocol, &call, &body, &plan)?;
+        if !group.has_values() {
+            let places = ask.keys.len();
+            self.spare_ask = Some(ask);
+            return Ok(Work::Fetch { protocol, call, body, plan, places });
+        }
+        let answer = group.answer(&plan);
+        let columns = plan.columns.len() + plan.outputs.len();
+        let table = Table::read(&answer, ask.rows, columns, self.config.limits.depth)
+            .map_err(|reason| Refusal::field(&["body", "values"], "value_error", reason))?;
+        let columns_of = |columns: &Columns| if let Columns::Named(names) = columns { names.len() } else { 0 };
+        let views: Vec<(usize, Vec<usize>)> = (0..)
+            .zip(ask.views.iter())
+            .map(|(view, asked)| (view, (0..columns_of(asked.columns())).collect()))
+            .collect();
+        let (rows, places): (Vec<usize>, Vec<usize>) = ((0..ask.rows).collect(), (0..ask.keys.len()).collect());
+        let wanted = Wanted { rows: &rows, views: &views, places: &places };
+        let stamp = self.stamp(now);
+        let rows = origin::rows(&table, &plan, &ask, &wanted, self.engine.interner(), stamp);
+        Ok(Work::Keep(rows.into_iter().map(|(place, row)| (ask.keys.at(place).1, row)).collect()))
+    }
+
+    /// Goes on with a job, where one is left to be gone on with: `step` is what came of its last part.
+    pub(super) fn warm_on(&mut self, mut ticket: Ticket, mut step: Step, now: Instant) -> Step {
+        while let Some(mut job) = self.warming.take() {
+            job.count_writes(&step.orders);
+            if job.writes > 0 {
+                self.pending.insert(ticket.0, Pending::Warm(job));
+                return Step { ticket: Some(ticket), ..step };
+            }
+            let is_late = now.millis_since(job.began) >= self.config.deadlines.warm_ms;
+            let next = match job.rest.pop().filter(|_| !is_late) {
+                None => return Step { end: Some(End::Reply(job.reply())), ticket: None, ..step },
+                Some(Work::Keep(rows)) => {
+                    job.report.loaded += rows.len();
+                    let orders = self.engine.load(rows, now);
+                    self.warming = Some(job);
+                    Step { orders: self.behind(ticket, orders), ..Step::default() }
+                }
+                Some(Work::Fetch { protocol, mut call, body, plan, places }) => {
+                    if let Some(mut spare) = self.spare_call.take() {
+                        call.succeed(&mut spare);
+                    }
+                    job.places = places;
+                    self.warming = Some(job);
+                    self.serve_plan(protocol, call, body.into(), plan, now, now)
+                }
+            };
+            // Its orders are told under the name of the session that gave them.
+            ticket = next.ticket.unwrap_or(ticket);
+            step.ticket = next.ticket;
+            step.orders.extend(next.orders);
+            step.woken.extend(next.woken);
+        }
+        step
+    }
+
+    /// Leaves the part of a job that cannot even be begun.
+    pub(super) fn leave(&mut self, mut job: Box<Job>) -> Step {
+        job.report.failed += job.places;
+        self.warming = Some(job);
+        Step::default()
+    }
+
+    /// A store has answered to a write of a job.
+    pub(super) fn warm_written(&mut self, ticket: Ticket, tier: Tier, failed: usize, now: Instant) -> Step {
+        match self.pending.remove(&ticket.0) {
+            Some(Pending::Warm(mut job)) => {
+                job.writes = job.writes.saturating_sub(1);
+                job.written(tier).failed += failed;
+                self.warming = Some(job);
+                self.warm_on(ticket, Step::default(), now)
+            }
+            Some(other) => {
+                self.pending.insert(ticket.0, other);
+                Step::default()
+            }
+            None => Step::default(),
+        }
+    }
+}
+
+fn refuse(refusal: &Refusal) -> Step {
+    Reply::problem(refusal.status(), problem::refusal(refusal)).into()
+}
+
+impl Job {
+    fn written(&mut self, tier: Tier) -> &mut Written {
+        let [l2, l3] = &mut self.report.stores;
+        if tier == Tier::L3 { l3 } else { l2 }
+    }
+
+    /// Waits for writes, and counts them.
+    pub(super) fn count_writes(&mut self, orders: &[Order]) {
+        for order in orders {
+            if let Task::WriteStore { tier, entries, .. } = &order.task {
+                self.writes += 1;
+                let written = self.written(*tier);
+                written.rows += entries.len();
+                written.bytes += entries.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+            }
+        }
+    }
+
+    /// Asks as a job does: after all others, and for as long as the job may take.
+    pub(super) fn adapt(&self, ask: &mut Ask, deadline_millis: u64, now: Instant) {
+        ask.priority = Priority::Low;
+        ask.max_staleness = None;
+        ask.patience_millis = Some(deadline_millis.saturating_sub(now.millis_since(self.began)));
+    }
+
+    /// Counts the rows of an answer.
+    pub(super) fn count(&mut self, answer: &Answer) {
+        let report = &mut self.report;
+        report.origin_calls += answer.tally.compute_requests;
+        for found in &answer.found {
+            let counter = match &found.row {
+                Some(row) if found.need != Need::Completion => {
+                    let is_unknown = row.uniform_cell().is_some_and(|cell| cell.is_negative);
+                    match found.tier {
+                        _ if is_unknown => &mut report.unknown,
+                        Tier::Origin => &mut report.fetched,
+                        _ => &mut report.fresh,
+                    }
+                }
+                _ => &mut report.failed,
+            };
+            *counter += 1;
+        }
+    }
+
+    fn reply(&self) -> Reply {
+        let Report { rows, fetched, fresh, unknown, loaded, failed, origin_calls, stores: [l2, l3] } = &self.report;
+        let left = rows.saturating_sub(fetched + fresh + unknown + loaded + failed);
+        let mut text = String::new();
+        for (before, number) in [
+            (r#"{"rows":"#, *rows),
+            (r#","fetched":"#, *fetched),
+            (r#","fresh":"#, *fresh),
+            (r#","unknown":"#, *unknown),
+            (r#","loaded":"#, *loaded),
+            (r#","failed":"#, *failed),
+            (r#","left":"#, left),
+            (r#","origin_calls":"#, *origin_calls as usize),
+            (r#","stores":{"l2_distributed":{"rows":"#, l2.rows),
+            (r#","failed":"#, l2.failed),
+            (r#","bytes":"#, l2.bytes),
+            (r#"},"l3_storage":{"rows":"#, l3.rows),
+            (r#","failed":"#, l3.failed),
+            (r#","bytes":"#, l3.bytes),
+        ] {
+            text.push_str(before);
+            text.push_str(&number.to_string());
+        }
+        text.push_str("}}}");
+        Reply::json(200, Cow::Owned(text.into_bytes()))
+    }
+}
