@@ -21,7 +21,7 @@ mod conduct;
 mod flight;
 pub mod latency;
 pub mod limiter;
-mod prefetch;
+pub(crate) mod prefetch;
 pub mod router;
 mod session;
 mod slab;

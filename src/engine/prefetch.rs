@@ -28,6 +28,9 @@ pub(super) struct Turnover {
 /// A row that is displaced must have been left alone for so many times as long as the new one is expected to lie.
 const TIMES_WARMER: u64 = 2;
 
+/// Whether this build learns and fetches ahead. All ways there are barred by it, so that a build without it has none of the code.
+pub(crate) const IS_BUILT_IN: bool = cfg!(feature = "prefetch");
+
 impl Engine {
     /// What is learned.
     #[must_use]
@@ -139,6 +142,9 @@ impl Engine {
     /// Measures what a request finds of what was fetched ahead.
     #[inline]
     pub(super) fn watch(&mut self, ask: &Ask, found: &[Found], misses: u32, now: Instant) {
+        if !IS_BUILT_IN {
+            return;
+        }
         self.governor.count(ask.cohort, found.len() as u64, u64::from(misses));
         if self.governor.is_watching() && ask.consistency != Consistency::Strong {
             for (place, found) in found.iter().enumerate() {
@@ -150,6 +156,9 @@ impl Engine {
 
     /// Measures what a session brought that fetched ahead, and what it took another to get what it had missed.
     pub(super) fn gather(&mut self, session: &Session) {
+        if !IS_BUILT_IN {
+            return;
+        }
         if !session.is_prefetch {
             let came = session.gathered().filter_map(|(_, operations)| operations);
             let (rows, called) =
@@ -191,7 +200,7 @@ pub(super) fn keep(
     is_prefetch: bool,
     now: Instant,
 ) {
-    if !is_prefetch {
+    if !IS_BUILT_IN || !is_prefetch {
         memory.put(hash, row);
     } else if memory.is_full() {
         let before = memory.evictions();

@@ -4,6 +4,7 @@
 //! Knows no rule of what is worth fetching; that is the engine's. Invariant: nothing here is done before a request's
 //! answer but to learn from it: the rest is ordered for afterwards.
 
+pub(super) use crate::engine::prefetch::IS_BUILT_IN;
 use crate::learn::patterns::{Entity, MAX_ENTITIES, Prediction, Predictions, is_of};
 use crate::learn::stored::MAX_MODEL;
 use crate::model::answer::Tier;
@@ -17,9 +18,6 @@ use crate::service::io::{Order, OrderId, Outcome, Part, Step, Task, Ticket};
 use crate::service::rows::Waiting;
 use crate::service::{Pending, Protocol, Service};
 use crate::upstream::replay;
-
-/// Whether this build learns and fetches ahead. All ways there are barred by it, so that a build without it has none of the code.
-pub(super) const IS_BUILT_IN: bool = cfg!(feature = "prefetch");
 
 /// What is kept for a project beside its rows.
 const MODEL: &str = "learned";
