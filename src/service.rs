@@ -251,7 +251,7 @@ impl Service {
                 }
                 Step { orders, ..Step::default() }
             }
-            (Part::Wake, _) => self.go_on_with(id.ticket, now),
+            (Part::Wake, _) => self.go_on_with(id.ticket, true, now),
             (Part::Ahead, _) => self.fetch_ahead(id.ticket, now),
             (Part::Model, outcome) => {
                 self.complete_model(outcome, now);
@@ -278,13 +278,14 @@ impl Service {
     /// Lets a request go on that an earlier step named among the [`woken`](Step::woken).
     pub fn wake(&mut self, ticket: Ticket, now: Instant) -> Step {
         let now = self.now(now);
-        self.go_on_with(ticket, now)
+        self.go_on_with(ticket, false, now)
     }
 
-    fn go_on_with(&mut self, ticket: Ticket, now: Instant) -> Step {
+    /// Lets a request go on since another has woken it, or a timer of its own has gone off.
+    fn go_on_with(&mut self, ticket: Ticket, is_timer: bool, now: Instant) -> Step {
         match self.pending.remove(&ticket.0) {
-            Some(Pending::Reader(reader)) => self.wake_reader(ticket, reader, now),
-            Some(Pending::Rows(waiting)) => self.wake_rows(ticket, waiting, now),
+            Some(Pending::Reader(reader)) => self.wake_reader(ticket, reader, is_timer, now),
+            Some(Pending::Rows(waiting)) => self.wake_rows(ticket, waiting, is_timer, now),
             Some(other) => {
                 self.pending.insert(ticket.0, other);
                 Step::default()

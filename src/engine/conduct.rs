@@ -12,7 +12,7 @@ use crate::engine::limiter::CallOutcome;
 use crate::engine::prefetch::keep;
 use crate::engine::session::{Session, Stage};
 use crate::engine::store::{Store, StoreSettings};
-use crate::engine::{Engine, Order, Progress, SessionId};
+use crate::engine::{Engine, Order, Progress, SessionId, Waiter};
 use crate::model::answer::{OriginFailure, Tier};
 use crate::model::key::StoreKey;
 use crate::model::request::Consistency;
@@ -102,17 +102,21 @@ impl Engine {
         self.conduct(id, session, now)
     }
 
-    /// Lets a session see what has changed: since a timer of its own went off, or another session woke it.
+    /// Lets a session see what has changed since another session woke it.
     pub fn wake(&mut self, id: SessionId, now: Instant) -> Progress {
         match self.sessions.remove(id.0) {
-            Some(mut session) => {
-                if session.wake_at.is_some_and(|at| at <= now) {
-                    session.wake_at = None;
-                }
-                self.conduct(id, session, now)
-            }
+            Some(session) => self.conduct(id, session, now),
             None => Progress { is_over: true, ..Progress::default() },
         }
+    }
+
+    /// Lets a session go on since a timer of its own has gone off. That is the host's to say: its timers run by another
+    /// clock than `now`, and some go off a millisecond before it says so.
+    pub fn time_out(&mut self, id: SessionId, now: Instant) -> Progress {
+        if let Some(session) = self.sessions.get_mut(id.0) {
+            session.timers.pop();
+        }
+        self.wake(id, now)
     }
 
     /// Lets a session go on that was [held](Engine::hold): its reader wants more.
@@ -174,8 +178,9 @@ impl Engine {
             session.failure = None;
             self.gather(&session);
             self.land(id, &mut session, &mut woken);
+            self.leave_queue(id, &mut session);
         }
-        self.let_next_call(&mut woken);
+        self.let_next_call(&mut woken, now);
         woken.into_iter().map(SessionId).collect()
     }
 
@@ -189,6 +194,9 @@ impl Engine {
             self.read_stores(&mut session, now, &mut progress.orders);
             session.settle_members(self.stores.len());
             self.call_origin(id, &mut session, now, &mut progress.orders);
+            if !session.is_queued {
+                self.leave_queue(id, &mut session);
+            }
             // What was given up at once makes room for others.
             if session.has_room() {
                 continue;
@@ -216,13 +224,14 @@ impl Engine {
             }
         }
         if session.is_settled() {
+            self.leave_queue(id, &mut session);
             self.end(session, now, &mut progress.orders);
             progress.is_over = true;
         } else {
             self.set_timer(&mut session, now, &mut progress.orders);
             self.sessions.insert(id.0, session);
         }
-        self.let_next_call(&mut woken);
+        self.let_next_call(&mut woken, now);
         progress.woken = woken.into_iter().filter(|&session| session != id.0).map(SessionId).collect();
         progress
     }
@@ -328,6 +337,7 @@ impl Engine {
         if session.is_prefetch && 2 * self.origin.limiter.under_way() >= self.origin.limiter.limit() as usize {
             rows.drain(..).for_each(|index| session.set_stage(index, Stage::Failed));
         }
+        let ahead = self.waiting_before(id, session, now);
         let mut rest = rows.as_slice();
         while !rest.is_empty() {
             let most = session.route.rows_of_call(session.calls.len());
@@ -341,8 +351,8 @@ impl Engine {
             } else {
                 self.settings.origin_timeout_millis
             };
-            let Some(permit) = self.origin.limiter.acquire(now, timeout_millis + LOST_AFTER_MILLIS) else {
-                self.wait_in_queue(id, session, &rows);
+            let Some(permit) = self.origin.limiter.acquire(now, timeout_millis + LOST_AFTER_MILLIS, ahead) else {
+                self.wait_in_queue(id, session, &rows, now);
                 break;
             };
             if !self.origin.breaker.admits(now) {
@@ -367,7 +377,7 @@ impl Engine {
     }
 
     /// Waits for a place among the calls to the origin; what nobody waits for gives up instead.
-    fn wait_in_queue(&mut self, id: SessionId, session: &mut Session, rows: &[usize]) {
+    fn wait_in_queue(&mut self, id: SessionId, session: &mut Session, rows: &[usize], now: Instant) {
         if session.is_behind() && session.calls_under_way() == 0 {
             for &index in rows {
                 session.set_stage(index, Stage::Failed);
@@ -375,19 +385,34 @@ impl Engine {
             return;
         }
         session.is_queued = true;
-        if !self.queue.iter().any(|&(_, waiting)| waiting == id.0) {
-            let place = self.queue.iter().position(|&(priority, _)| priority < session.ask.priority);
-            self.queue.insert(place.unwrap_or(self.queue.len()), (session.ask.priority, id.0));
+        session.has_place_in_queue = true;
+        let priority = session.ask.priority;
+        let place = self.queue.iter().position(|waiter| waiter.session == id.0 || waiter.priority < priority);
+        let waiter = Waiter { priority, session: id.0, looked_at: now, is_woken: false };
+        match place.and_then(|place| self.queue.get_mut(place)).filter(|known| known.session == id.0) {
+            Some(known) => *known = waiter,
+            None => self.queue.insert(place.unwrap_or(self.queue.len()), waiter),
         }
     }
 
+    fn leave_queue(&mut self, id: SessionId, session: &mut Session) {
+        if core::mem::take(&mut session.has_place_in_queue) {
+            self.queue.retain(|waiter| waiter.session != id.0);
+        }
+    }
+
+    /// How many wait whose turn comes before that of a session.
+    fn waiting_before(&self, id: SessionId, session: &Session, now: Instant) -> usize {
+        let is_before = |waiter: &&Waiter| waiter.session != id.0 && waiter.priority >= session.ask.priority;
+        self.queue.iter().take_while(is_before).filter(|waiter| waiter.is_present(now)).count()
+    }
+
     /// Wakes as many of those who wait for a call as there are places.
-    fn let_next_call(&mut self, woken: &mut Vec<u64>) {
+    fn let_next_call(&mut self, woken: &mut Vec<u64>, now: Instant) {
         let free = (self.origin.limiter.limit() as usize).saturating_sub(self.origin.limiter.under_way());
-        for _ in 0..free.min(self.queue.len()) {
-            let (_, next) = self.queue.remove(0);
-            if self.sessions.get(next).is_some_and(|session| session.is_queued) && !woken.contains(&next) {
-                woken.push(next);
+        for waiter in self.queue.iter_mut().filter(|waiter| waiter.is_present(now)).take(free) {
+            if !core::mem::replace(&mut waiter.is_woken, true) && !woken.contains(&waiter.session) {
+                woken.push(waiter.session);
             }
         }
     }
@@ -470,8 +495,8 @@ impl Engine {
             consider(now.plus(QUEUE_POLL_MILLIS));
         }
         let Some(at) = next else { return };
-        if session.wake_at.is_none_or(|known| at < known) {
-            session.wake_at = Some(at);
+        if session.timers.last().is_none_or(|&next| at < next) {
+            session.timers.push(at);
             orders.push(Order::Wake { millis: at.millis_since(now).max(1) });
         }
     }
@@ -481,6 +506,13 @@ impl Engine {
         let timeout = |store: &Store| store.latency.timeout(MIN_STORE_MILLIS, store.settings.timeout_millis);
         let stores: u64 = self.stores.iter().map(timeout).sum();
         stores + LOST_AFTER_MILLIS
+    }
+}
+
+impl Waiter {
+    /// Whether it has looked for a place of late: one whose host has gone silent holds up nobody.
+    fn is_present(&self, now: Instant) -> bool {
+        now < self.looked_at.plus(2 * QUEUE_POLL_MILLIS)
     }
 }
 

@@ -76,12 +76,13 @@ impl Limiter {
         }
     }
 
-    /// A place for one more call at `now`, that counts as lost after `millis`; `None` where all are taken.
-    pub fn acquire(&mut self, now: Instant, millis: u64) -> Option<Permit> {
-        if self.calls.len() >= self.limit as usize {
+    /// A place for one more call at `now`, that counts as lost after `millis`, while `ahead` wait for one with more right to
+    /// it; `None` where none is left.
+    pub fn acquire(&mut self, now: Instant, millis: u64, ahead: usize) -> Option<Permit> {
+        if self.calls.len() + ahead >= self.limit as usize {
             self.calls.retain(|&(_, lost_at)| lost_at > now);
         }
-        if self.calls.len() >= self.limit as usize {
+        if self.calls.len() + ahead >= self.limit as usize {
             return None;
         }
         self.next += 1;
@@ -167,7 +168,7 @@ mod tests {
     /// Runs rounds of as many calls as may be, each answered in the time that `millis` gives for their number.
     fn run(limiter: &mut Limiter, rounds: usize, millis: impl Fn(u64) -> u64) {
         for _ in 0..rounds {
-            let permits: Vec<Permit> = core::iter::from_fn(|| limiter.acquire(Instant(0), 1_000)).collect();
+            let permits: Vec<Permit> = core::iter::from_fn(|| limiter.acquire(Instant(0), 1_000, 0)).collect();
             let took = millis(permits.len() as u64);
             permits.into_iter().for_each(|permit| limiter.release(permit, CallOutcome::Answered(took)));
         }
@@ -176,7 +177,7 @@ mod tests {
     #[test]
     fn the_limit_is_never_passed() {
         let mut limiter = limiter(1_000);
-        assert_eq!(core::iter::from_fn(|| limiter.acquire(Instant(0), 1_000)).count(), 16);
+        assert_eq!(core::iter::from_fn(|| limiter.acquire(Instant(0), 1_000, 0)).count(), 16);
         assert_eq!(limiter.under_way(), 16);
     }
 
@@ -195,7 +196,7 @@ mod tests {
     fn failures_cut_it_at_once_and_never_to_nothing() {
         let mut limiter = limiter(100);
         for _ in 0..50 {
-            let permit = limiter.acquire(Instant(0), 1_000).unwrap();
+            let permit = limiter.acquire(Instant(0), 1_000, 0).unwrap();
             limiter.release(permit, CallOutcome::Failed);
         }
         assert_eq!(limiter.limit(), 1);
@@ -206,9 +207,9 @@ mod tests {
     #[test]
     fn a_call_that_was_lost_frees_its_place() {
         let mut limiter = Limiter::new(LimiterSettings { is_adaptive: false, max: 2 });
-        assert!(limiter.acquire(Instant(0), 100).is_some());
-        assert!(limiter.acquire(Instant(0), 100).is_some());
-        assert!(limiter.acquire(Instant(99), 100).is_none());
-        assert!(limiter.acquire(Instant(100), 100).is_some());
+        assert!(limiter.acquire(Instant(0), 100, 0).is_some());
+        assert!(limiter.acquire(Instant(0), 100, 0).is_some());
+        assert!(limiter.acquire(Instant(99), 100, 0).is_none());
+        assert!(limiter.acquire(Instant(100), 100, 0).is_some());
     }
 }

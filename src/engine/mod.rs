@@ -2,7 +2,7 @@
 //!
 //! Sees rows, keys and times; knows neither JSON nor any protocol, does no I/O and reads no clock. Invariants: every
 //! session that begins gives exactly one answer, by its deadline at the latest if its timers are run; and no session
-//! waits for another without a timer of its own.
+//! waits for another without a timer of its own that runs.
 
 use crate::cache::lookup;
 use crate::cache::marks::Marks;
@@ -118,7 +118,7 @@ pub enum Order {
         /// How long it may take, in milliseconds.
         timeout_millis: u64,
     },
-    /// Call [`Engine::wake`] when so many milliseconds have passed.
+    /// Call [`Engine::time_out`] when so many milliseconds have passed.
     Wake {
         /// How long to wait.
         millis: u64,
@@ -204,8 +204,8 @@ pub struct Engine {
     origin: Origin,
     sessions: Slab<Session>,
     flights: Flights,
-    /// Sessions that wait for a place among the calls to the origin.
-    queue: Vec<(Priority, u64)>,
+    /// Sessions that wait for a place among the calls to the origin: by priority, and then as they came.
+    queue: Vec<Waiter>,
     chance: u64,
     refused: u64,
     /// Hedges that may be made, in thousandths.
@@ -216,6 +216,17 @@ pub struct Engine {
     turnover: Turnover,
     /// An answer's memory, kept for the next.
     spare: Option<Box<Answer>>,
+}
+
+/// A session that waits for a place among the calls to the origin. It keeps its place in the queue until it has one there.
+#[derive(Debug)]
+struct Waiter {
+    priority: Priority,
+    session: u64,
+    /// When it last looked for a place.
+    looked_at: Instant,
+    /// Whether it was woken since then.
+    is_woken: bool,
 }
 
 /// The origin as the engine sees it.

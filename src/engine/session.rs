@@ -111,8 +111,10 @@ pub(super) struct Session {
     pub(super) is_prefetch: bool,
     /// Whether it waits for a place among the calls to the origin.
     pub(super) is_queued: bool,
-    /// The earliest timer that the host runs for it.
-    pub(super) wake_at: Option<Instant>,
+    /// Whether it has a place in the queue for them.
+    pub(super) has_place_in_queue: bool,
+    /// When the timers go off that the host runs for it. One is ordered only to go off before all others, so the next is last.
+    pub(super) timers: Vec<Instant>,
     /// How long before its time to live ends a value is due.
     early_millis: u64,
 }
@@ -139,7 +141,8 @@ impl Session {
             waited_millis: None,
             is_prefetch: false,
             is_queued: false,
-            wake_at: None,
+            has_place_in_queue: false,
+            timers: Vec::new(),
             early_millis: 0,
         };
         session.collect(Need::Completion, marks);

@@ -308,10 +308,10 @@ impl Service {
         l3.timeout_ms.min(own.unwrap_or(usual).min(deadlines.default_ms) / 2)
     }
 
-    /// Lets a request that waits for the ledger look whether it may go on.
-    pub(super) fn wake_reader(&mut self, ticket: Ticket, reader: Box<Reader>, now: Instant) -> Step {
+    /// Lets a request that waits for the ledger look whether it may go on, as it may when its timer has gone off.
+    pub(super) fn wake_reader(&mut self, ticket: Ticket, reader: Box<Reader>, is_timer: bool, now: Instant) -> Step {
         let Some(ledger) = &mut self.ledger else { return Step::default() };
-        let has_ended = ledger.ended >= reader.needs || ledger.host(now) >= reader.until;
+        let has_ended = is_timer || ledger.ended >= reader.needs || ledger.host(now) >= reader.until;
         let may_call = !has_ended && ledger.under_way(now).is_none();
         if has_ended || (may_call && !ledger.breaker.admits(now)) {
             ledger.counts.unsure += u64::from(ledger.answered < reader.needs);
@@ -393,7 +393,7 @@ impl Service {
         }
         let woken = core::mem::take(&mut ledger.readers);
         let mut step = match self.pending.remove(&ticket.0) {
-            Some(Pending::Reader(reader)) => self.wake_reader(ticket, reader, now),
+            Some(Pending::Reader(reader)) => self.wake_reader(ticket, reader, false, now),
             Some(Pending::Unread { body, caller, .. }) => self.warm_unread(&body, caller, now),
             Some(Pending::Told { end, .. }) if has_heard => Step { end: Some(*end), ..Step::default() },
             Some(Pending::Told { end, .. }) => {

@@ -374,8 +374,9 @@ impl Service {
         self.warm_on(ticket, step, now)
     }
 
-    pub(super) fn wake_rows(&mut self, ticket: Ticket, waiting: Box<Waiting>, now: Instant) -> Step {
-        let progress = self.engine.wake(ticket.session(), now);
+    pub(super) fn wake_rows(&mut self, ticket: Ticket, waiting: Box<Waiting>, is_timer: bool, now: Instant) -> Step {
+        let session = ticket.session();
+        let progress = if is_timer { self.engine.time_out(session, now) } else { self.engine.wake(session, now) };
         let step = self.go_on(ticket, waiting, progress, now);
         self.warm_on(ticket, step, now)
     }

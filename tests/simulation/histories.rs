@@ -58,6 +58,7 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
     world.origin_millis = 1 + chance.below(40);
     world.store_millis = chance.below(10);
     world.reader_millis = *chance.pick(&[Some(0), Some(7), Some(2_000), None]);
+    world.timers_early = *chance.pick(&[0, 1, 20]);
     world.chaos = chance.happens(85).then(|| Chaos::new(seed));
     let (mut asked, mut wrote): (Vec<Asked>, Vec<Wrote>) = (Vec::new(), Vec::new());
     let mut isolate = 0;

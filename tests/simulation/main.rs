@@ -27,6 +27,7 @@ mod isolates;
 mod native;
 mod patterns;
 mod prefetch;
+mod queue;
 mod rows;
 mod storage;
 mod streaming;

@@ -105,6 +105,8 @@ pub(crate) struct Request {
     head: Option<Answer>,
     /// Whether its host was dropped: nothing is done or told for it any more.
     pub(crate) is_lost: bool,
+    /// How many of its orders are under way.
+    orders: usize,
 }
 
 pub(crate) struct World {
@@ -137,6 +139,8 @@ pub(crate) struct World {
     pub(crate) store_millis: u64,
     /// How long the reader of a reply in parts takes for each, in milliseconds; without end where it is `None`.
     pub(crate) reader_millis: Option<u64>,
+    /// How long before its time a timer goes off at the most, in milliseconds: those of hosts run by another clock.
+    pub(crate) timers_early: u64,
     /// Every request so far.
     pub(crate) requests: Vec<Request>,
     /// The most calls to the origin that were under way at one time.
@@ -230,6 +234,7 @@ impl World {
             origin_millis: 10,
             store_millis: 0,
             reader_millis: Some(0),
+            timers_early: 0,
             requests: Vec::new(),
             most_calls: 0,
             calls: 0,
@@ -369,6 +374,13 @@ impl World {
         }
     }
 
+    /// Lets everything happen that does until so many requests have an answer, and nothing else.
+    pub(crate) fn run_until_answered(&mut self, requests: usize) {
+        while self.requests.iter().filter(|request| request.answer.is_some()).count() < requests
+            && self.happen(u64::MAX)
+        {}
+    }
+
     /// Lets everything happen that does until `now` is so many milliseconds later.
     pub(crate) fn run_for(&mut self, millis: u64) {
         let until = self.now + millis;
@@ -420,6 +432,9 @@ impl World {
         if matches!(&event, Event::Done(_, _, Outcome::Fetched(_))) {
             self.calls -= 1;
         }
+        if matches!(&event, Event::Done(..) | Event::Timer(..)) {
+            self.requests[request].orders -= 1;
+        }
         if self.requests[request].is_lost && !matches!(event, Event::Arrives(..)) {
             return;
         }
@@ -470,7 +485,11 @@ impl World {
                 self.plan(self.now + millis, Event::Taken(ticket));
             }
         }
-        let Some(end) = step.end else { return };
+        let Some(end) = step.end else {
+            let Request { answer, orders, .. } = &self.requests[request];
+            assert!(answer.is_some() || *orders > 0, "a request waits for nothing");
+            return;
+        };
         let answer = match end {
             End::Reply(reply) => {
                 let answer = read(&reply, is_immediate);
@@ -498,7 +517,8 @@ impl World {
     fn perform(&mut self, request: usize, order: Order) {
         let Order { id, task, timeout_millis } = order;
         let ticket = id.ticket();
-        self.by_ticket.entry((self.isolate, ticket)).or_insert(request);
+        let request = *self.by_ticket.entry((self.isolate, ticket)).or_insert(request);
+        self.requests[request].orders += 1;
         let mut is_l3 = false;
         let (takes, outcome) = match task {
             Task::ReadStore { tier: Tier::L3, shard, keys } => {
@@ -552,7 +572,8 @@ impl World {
             }
             Task::Wait { .. } if timeout_millis == 0 => (0, Outcome::Waited),
             Task::Wait { .. } => {
-                self.plan(self.now + timeout_millis, Event::Timer(id, ticket));
+                let early = self.timers_early.min(timeout_millis / 2);
+                self.plan(self.now + timeout_millis - early, Event::Timer(id, ticket));
                 return;
             }
         };

@@ -1,0 +1,95 @@
+//! More to ask the origin than it takes at one time: who waits, in which order, and that nobody waits for one who is gone.
+
+use crate::world::{World, request};
+
+/// A world whose origin takes so many calls at one time, each of so many milliseconds.
+fn world(calls: u32, millis: u64) -> World {
+    let mut world = World::with_http_origin(|config| {
+        config.l2.enabled = false;
+        config.load.max_origin_calls = calls;
+        config.load.adaptive_concurrency = false;
+    });
+    world.origin_millis = millis;
+    world
+}
+
+fn native(id: u64, priority: &str) -> String {
+    format!(r#"{{"entity_ids":["{id}"],"feature_names":["score"],"priority":"{priority}","deadline_ms":5000}}"#)
+}
+
+#[test]
+fn requests_get_their_turn_in_the_order_in_which_they_came() {
+    let mut world = world(2, 20);
+    let mut requests: Vec<usize> = (0..40).map(|id| world.start_native(&native(id, "normal"))).collect();
+    // Each caller comes again as soon as it has its answer, when those who wait have not yet heard that there is a place.
+    for id in 40..400 {
+        world.run_until_answered(id as usize - 39);
+        requests.push(world.start_native(&native(id, "normal")));
+    }
+    world.run();
+    for (&request, later) in requests.iter().zip(&requests[1..]) {
+        assert_eq!(world.answer(request).status, 200, "{}", world.answer(request).text);
+        assert!(world.requests[request].ended <= world.requests[*later].ended);
+    }
+    let longest = requests.iter().map(|&request| world.requests[request].ended - world.requests[request].began).max();
+    assert!(longest <= Some(500), "{longest:?} ms");
+    assert_eq!(world.most_calls, 2);
+}
+
+#[test]
+fn a_place_that_is_free_is_not_taken_from_one_who_was_woken_for_it() {
+    let mut world = world(1, 20);
+    world.start_native(&native(1, "normal"));
+    let second = world.start_native(&native(2, "normal"));
+    // The first's call ends, and before the second has heard of it a third is there.
+    world.run_until_answered(1);
+    let third = world.start_native(&native(3, "normal"));
+    world.run();
+    assert!(world.requests[second].ended < world.requests[third].ended);
+    // One that matters more need not wait for it.
+    let mut world = self::world(1, 20);
+    world.start_native(&native(1, "normal"));
+    let second = world.start_native(&native(2, "normal"));
+    world.run_until_answered(1);
+    let third = world.start_native(&native(3, "critical"));
+    world.run();
+    assert!(world.requests[second].ended > world.requests[third].ended);
+}
+
+#[test]
+fn what_matters_more_goes_first() {
+    let mut world = world(1, 20);
+    let priorities = ["low", "normal", "high", "low", "critical", "normal", "high", "critical"];
+    let requests: Vec<usize> =
+        (0..).zip(priorities).map(|(id, priority)| world.start_native(&native(id, priority))).collect();
+    world.run();
+    let mut order: Vec<usize> = (0..requests.len()).collect();
+    order.sort_by_key(|&number| world.requests[requests[number]].ended);
+    assert_eq!(order, [0, 4, 7, 2, 6, 1, 5, 3], "the first had its place already");
+}
+
+#[test]
+fn those_whose_hosts_are_gone_hold_up_nobody_for_long() {
+    let mut world = world(1, 20);
+    let requests: Vec<usize> = (0..50).map(|id| world.start_native(&native(id, "normal"))).collect();
+    let (lost, rest) = requests[1..].split_at(30);
+    lost.iter().for_each(|&request| world.lose(request));
+    world.run_for(4_999);
+    for &request in rest {
+        assert_eq!(world.answer(request).status, 200);
+        let took = world.requests[request].ended - world.requests[request].began;
+        assert!(took < 1_000, "{took} ms");
+    }
+}
+
+#[test]
+fn a_timer_that_goes_off_early_is_followed_by_another() {
+    let mut world = world(1, 3_000);
+    world.timers_early = 1;
+    let requests: Vec<usize> = (0..3).map(|id| world.start_feast(&request(&["score"], [id]))).collect();
+    // Each step of theirs is checked to leave something that goes on.
+    world.run();
+    for request in requests {
+        assert!(matches!(world.answer(request).status, 200 | 504));
+    }
+}
