@@ -1,9 +1,11 @@
 //! How many calls the origin gets at one time: as many as it answers without making them wait, and no more.
 //!
-//! The limit follows TCP Vegas: from the fastest answer of late and the present one it estimates how many calls stand in
-//! a queue at the origin, grows while that queue is short and shrinks when it is long; a call that fails or times out
-//! cuts the limit. Source: Brakmo and Peterson, "TCP Vegas", IEEE JSAC 13(8), 1995; Netflix, "Performance Under Load",
-//! 2018. A call whose outcome is never told frees its place when its time is up.
+//! The limit follows TCP Vegas: from the fastest answer of late and the fastest of the present round it estimates how many
+//! calls stand in a queue at the origin, grows while that queue is short and shrinks when it is long; it doubles until it
+//! first sees one; a call that fails or times out cuts the limit. The fastest of a round, as Linux has it (`tcp_vegas.c`),
+//! since one slow answer may be slow for its own sake, or have waited in this process, but a queue delays all. Source:
+//! Brakmo and Peterson, "TCP Vegas", IEEE JSAC 13(8), 1995; Netflix, "Performance Under Load", 2018. A call whose outcome
+//! is never told frees its place when its time is up.
 
 use crate::model::time::Instant;
 
@@ -39,8 +41,11 @@ pub struct Limiter {
     answers: u32,
     /// While the baseline is measured anew: the limit to go back to, and the rounds that are left.
     probe: Option<(u32, u32)>,
-    /// Answers since the limit last changed: it moves once for each round of calls.
+    /// Answers since the limit last changed, and the fastest of them: it moves once for each round of calls.
     in_round: u32,
+    fastest: u64,
+    /// Whether no queue has been seen yet, and no call has failed.
+    is_starting: bool,
     /// The most calls under way since then: a limit that nobody reaches says nothing about the origin.
     busiest: usize,
 }
@@ -72,6 +77,8 @@ impl Limiter {
             answers: 0,
             probe: None,
             in_round: 0,
+            fastest: u64::MAX,
+            is_starting: true,
             busiest: 0,
         }
     }
@@ -102,6 +109,7 @@ impl Limiter {
             CallOutcome::Failed => {
                 self.limit = (self.limit * 7 / 10).max(1);
                 self.in_round = 0;
+                self.is_starting = false;
                 self.probe = None;
             }
         }
@@ -123,10 +131,12 @@ impl Limiter {
         self.answers += 1;
         self.in_round += 1;
         self.baseline = self.baseline.min(millis);
+        self.fastest = self.fastest.min(millis);
         if self.in_round < self.limit {
             return;
         }
         self.in_round = 0;
+        let fastest = core::mem::replace(&mut self.fastest, u64::MAX);
         let busiest = core::mem::take(&mut self.busiest);
         match self.probe {
             Some((limit, 0)) => {
@@ -142,17 +152,19 @@ impl Limiter {
                 self.probe = Some((self.limit, PROBE_ROUNDS - 1));
                 self.limit = (self.limit / 2).max(1);
             }
-            None => self.adjust(millis, busiest),
+            None => self.adjust(fastest, busiest),
         }
     }
 
     fn adjust(&mut self, millis: u64, busiest: usize) {
         // Little's law: of `limit` calls, this share waits and is not being answered.
         let queued = u64::from(self.limit) * millis.saturating_sub(self.baseline) / millis;
+        self.is_starting &= queued < SHORT_QUEUE;
         if queued > LONG_QUEUE {
             self.limit = (self.limit - 1).max(1);
         } else if queued < SHORT_QUEUE && busiest * 2 >= self.limit as usize {
-            self.limit = (self.limit + 1).min(self.settings.max);
+            let more = if self.is_starting { self.limit } else { 1 };
+            self.limit = self.limit.saturating_add(more).min(self.settings.max);
         }
     }
 }
@@ -188,8 +200,45 @@ mod tests {
         assert_eq!(unbounded.limit(), 100);
         // Twenty at a time in 10 ms each; more than that wait.
         let mut bounded = limiter(1_000);
-        run(&mut bounded, 2_000, |calls| 10 * calls.max(20) / 20);
+        let wait = |calls: u64| 10 * calls.max(20) / 20;
+        run(&mut bounded, 2_000, wait);
+        while bounded.probe.is_some() {
+            run(&mut bounded, 1, wait);
+        }
         assert!((20..=40).contains(&bounded.limit()), "{}", bounded.limit());
+    }
+
+    /// Runs answers of which each in turn takes the next of these times, as many at one time as may be.
+    fn run_unevenly(limiter: &mut Limiter, answers: usize, millis: &[u64]) {
+        let mut permits = std::collections::VecDeque::new();
+        for (_, &took) in (0..answers).zip(millis.iter().cycle()) {
+            permits.extend(core::iter::from_fn(|| limiter.acquire(Instant(0), 1_000, 0)));
+            limiter.release(permits.pop_front().unwrap(), CallOutcome::Answered(took));
+        }
+        permits.into_iter().for_each(|permit| limiter.release(permit, CallOutcome::Answered(millis[0])));
+    }
+
+    #[test]
+    fn answers_that_take_longer_than_others_for_their_own_sake_do_not_shrink_it() {
+        let uneven = [9, 2, 4, 11, 3, 30, 5, 2, 7, 3, 4];
+        let mut calm = limiter(64);
+        run_unevenly(&mut calm, 50_000, &uneven);
+        assert_eq!(calm.limit(), 64);
+        let mut busy = limiter(64);
+        run_unevenly(&mut busy, 200, &uneven);
+        assert_eq!(busy.limit(), 64);
+        run_unevenly(&mut busy, 1_500, &[45, 38, 42, 90, 37, 51, 39]);
+        assert!(busy.limit() < 50, "where they wait, all do: {}", busy.limit());
+    }
+
+    #[test]
+    fn at_first_it_doubles_while_the_origin_keeps_up() {
+        let mut limiter = limiter(1_000);
+        run(&mut limiter, 3, |_| 10);
+        assert_eq!(limiter.limit(), 128);
+        run(&mut limiter, 1, |_| 20);
+        run(&mut limiter, 1, |_| 10);
+        assert_eq!(limiter.limit(), 128, "one less, and then one more");
     }
 
     #[test]
