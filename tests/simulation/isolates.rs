@@ -285,3 +285,18 @@ fn no_history_of_isolates_shows_a_value_from_before_a_write_past_the_bound() {
         .sum();
     assert!(held > 1_000, "{held} reads were held to a write");
 }
+
+#[test]
+fn a_request_that_follows_anothers_call_of_the_ledger_waits_no_longer_for_it_than_its_time() {
+    let mut world = world(0, |_| {});
+    world.ledger.millis = 5_000;
+    world.timers_early = 1;
+    let first = world.start_feast(&ask(1));
+    world.run_for(1);
+    let hurried = world.start_native(r#"{"entities":{"id":[2]},"feature_names":["v:x"],"deadline_ms":100}"#);
+    // Were its timer taken for nothing since it goes off early, no order of it would be left.
+    world.run();
+    assert!([first, hurried].iter().all(|&request| world.answer(request).status == 200));
+    let took = world.requests[hurried].ended - world.requests[hurried].began;
+    assert!(took <= 100, "{took} ms");
+}
