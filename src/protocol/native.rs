@@ -241,12 +241,16 @@ fn seconds(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
     })
 }
 
-/// A number of whole milliseconds, 1 or more.
 /// Some thirty years, as for the bound on staleness.
 const MAX_DEADLINE_MILLIS: u64 = 1_000_000_000_000;
 
+/// A number of whole milliseconds, 1 or more, in whatever form: `1000.0` and `1e3` are whole too, as JSON Schema has it.
 fn millis(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
-    let millis = if cursor.peek()? == Kind::Number { cursor.number()?.parse().unwrap_or(0) } else { 0_u64 };
+    let thousandfold = match cursor.peek()? {
+        Kind::Number => Decimal::new(cursor.number()?).thousandfold(1_000 * MAX_DEADLINE_MILLIS),
+        _ => None,
+    };
+    let millis = thousandfold.filter(|micros| micros.is_multiple_of(1_000)).unwrap_or_default() / 1_000;
     if (1..=MAX_DEADLINE_MILLIS).contains(&millis) {
         Ok(millis)
     } else {
