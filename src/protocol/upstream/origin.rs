@@ -305,7 +305,14 @@ pub fn is_of_whom_was_asked(table: &Table<'_>, call: &Call, body: &[u8], plan: &
             if span.kind() != raw.kind || !matches!(raw.kind, Kind::Number | Kind::String) {
                 continue;
             }
-            if span.text(body) != raw.text && spelling(span, body) != spelling(whole, raw.text.as_bytes()) {
+            if span.text(body) == raw.text {
+                continue;
+            }
+            let answered = spelling(whole, raw.text.as_bytes());
+            // Feast takes an entity's own name for its join key too, and answers with what stands under either.
+            let is_asked =
+                |column| call.value(column, request_row).is_some_and(|span| spelling(span, body) == answered);
+            if !(0..plan.columns.len()).any(is_asked) {
                 return false;
             }
         }
