@@ -24,7 +24,11 @@ fn finish(service: &mut Service, mut step: Step, now: Instant) -> Reply {
         let outcome = match order.task {
             Task::ReadStore { keys, .. } => Outcome::Read(Some(vec![None; keys.len()])),
             Task::Synthesize { body, .. } => Outcome::Fetched(Ok(service.synthesize(&body, now))),
-            Task::WriteStore { .. } | Task::Fetch(_) | Task::Forward { .. } | Task::Wait { .. } => {
+            Task::WriteStore { .. }
+            | Task::Fetch(_)
+            | Task::Forward { .. }
+            | Task::Ledger { .. }
+            | Task::Wait { .. } => {
                 panic!("not ordered here")
             }
         };
