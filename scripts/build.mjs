@@ -144,6 +144,23 @@ async function trim(input, output, script) {
  */
 export const WORKER_FEATURES = ["worker"];
 
+/** Bundles a host's entry with the JavaScript side of its core, which stands in `glue`. */
+async function bundle(entry, glue, outfile, external) {
+	const esbuild = await import("esbuild");
+	await esbuild.build({
+		entryPoints: [fromRoot(entry)],
+		outfile,
+		bundle: true,
+		format: "esm",
+		target: "es2022",
+		legalComments: "none",
+		logLevel: "warning",
+		alias: { "featheredge-core": join(glue, "core.js") },
+		external,
+	});
+	await esbuild.stop();
+}
+
 /** build/worker/index.js and index.wasm: all that a Worker needs. */
 export async function buildWorker({ level = "O3" } = {}) {
 	const outputs = ["index.js", "index.wasm"].map((name) => join(paths.worker, name));
@@ -159,19 +176,7 @@ export async function buildWorker({ level = "O3" } = {}) {
 			"--force-enable-abort-handler",
 		]);
 		mkdirSync(paths.worker, { recursive: true });
-		const esbuild = await import("esbuild");
-		await esbuild.build({
-			entryPoints: [fromRoot("src/host/worker.mjs")],
-			outfile: outputs[0],
-			bundle: true,
-			format: "esm",
-			target: "es2022",
-			legalComments: "none",
-			logLevel: "warning",
-			alias: { "featheredge-core": join(glue, "core.js") },
-			external: ["./index.wasm", "cloudflare:*"],
-		});
-		await esbuild.stop();
+		await bundle("src/host/worker.mjs", glue, outputs[0], ["./index.wasm", "cloudflare:*"]);
 		const trimmed = join(glue, "trimmed.wasm");
 		await trim(join(glue, "core_bg.wasm"), trimmed, join(glue, "core.js"));
 		await optimize(trimmed, outputs[1], level);
@@ -294,18 +299,7 @@ export async function buildBench({ level = "O3" } = {}) {
 		const glue = join(paths.cache, "bench");
 		await compile("bench", glue, ["--out-name", "core", "--no-typescript", "--experimental-reset-state-function"]);
 		mkdirSync(paths.bench, { recursive: true });
-		const esbuild = await import("esbuild");
-		await esbuild.build({
-			entryPoints: [fromRoot("src/host/bench/index.mjs")],
-			outfile: outputs[0],
-			bundle: true,
-			format: "esm",
-			target: "es2022",
-			legalComments: "none",
-			logLevel: "warning",
-			alias: { "featheredge-core": join(glue, "core.js") },
-		});
-		await esbuild.stop();
+		await bundle("src/host/bench/index.mjs", glue, outputs[0], []);
 		await optimize(join(glue, "core_bg.wasm"), outputs[1], level);
 		// The files are ES modules wherever they are looked at from.
 		writeFileSync(join(paths.bench, "package.json"), `${JSON.stringify({ type: "module" })}\n`);

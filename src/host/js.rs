@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 
-use crate::config::Config;
+use crate::host::table;
 use crate::model::key::StoreKey;
 use crate::model::time::Instant;
 use crate::protocol::native::Numbers;
@@ -67,11 +67,7 @@ impl Core {
     /// Which key of the configuration cannot be used.
     #[wasm_bindgen(constructor)]
     pub fn new(config: JsValue, seed: u64) -> Result<Core, JsError> {
-        let mut config = if config.is_undefined() {
-            Config::default()
-        } else {
-            Config::parse(serde_wasm_bindgen::Deserializer::from(config))?
-        };
+        let mut config = table::config(&config)?;
         // It is an object of Cloudflare's.
         config.writes.ledger = false;
         Ok(Core {

@@ -7,5 +7,5 @@ pub mod js;
 #[cfg(feature = "worker")]
 pub mod worker;
 
-#[cfg(feature = "worker")]
+#[cfg(any(feature = "worker", feature = "npm"))]
 mod table;

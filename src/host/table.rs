@@ -16,8 +16,8 @@ extern "C" {
 
 /// The configuration that the object says; the default one where it is `undefined`.
 ///
-/// Not through `serde-wasm-bindgen`, as the npm module has it: it shows numbers in its errors, and what shows floats weighs
-/// more than all of the configuration's own code.
+/// Not through `serde-wasm-bindgen`: it shows numbers in its errors, and what shows floats weighs more than all of the
+/// configuration's own code.
 pub(super) fn config(table: &JsValue) -> Result<Config, ConfigError> {
     if table.is_undefined() { Ok(Config::default()) } else { Config::from_tree(&tree(table, 0)?) }
 }

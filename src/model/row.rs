@@ -98,7 +98,7 @@ enum Cells {
 }
 
 /// What a row costs beyond its buffer, in bytes: itself, its counts, its place in the cache's map and list, and the
-/// allocator's share of each. Measured on wasm32 by `tests/memory.rs` of the performance suite; an upper bound there.
+/// allocator's share of each. An estimate, meant to be no less than what is taken.
 pub const ROW_OVERHEAD: usize = 128;
 
 /// All that is known of one entity in one view.

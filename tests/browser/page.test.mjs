@@ -26,9 +26,7 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 
 	before(async () => {
 		assert.ok(program, MISSING);
-		// The page's request is one in real time, and the browser beside it may keep a small machine from the 100 ms of those.
-		const routing = { real_time_deadline_ms: 5_000 };
-		worker = await startWorker({ vars: { origin: { kind: "synthetic" }, routing } });
+		worker = await startWorker({ vars: { origin: { kind: "synthetic" } } });
 		browser = await playwright.launch({ executablePath: program, args: ARGUMENTS });
 	});
 	after(async () => {
