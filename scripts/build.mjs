@@ -105,7 +105,6 @@ async function compile(feature, outDir, bindgenArgs) {
 		"--out-dir",
 		outDir,
 		"--omit-default-module-path",
-		"--remove-name-section",
 		"--remove-producers-section",
 		...bindgenArgs,
 	]);
@@ -122,7 +121,41 @@ async function binaryen(program, input, output, ...args) {
 	if (!existsSync(output)) throw new Failure(`${program} wrote nothing`);
 }
 
-const optimize = (input, output, level) => binaryen("wasm-opt", input, output, `-${level}`);
+/** What functions of Rust's own are called that begin a panic or go on with one, and never return. */
+const PANICS = [
+	/^(core|std)\[\w+\]::panicking::(?!panic_count)/,
+	/^core\[\w+\]::(slice|str|option|result|cell)::[\w:]*(fail|failed|mismatch|panic_\w+)$/,
+	/^alloc\[\w+\]::(raw_vec::(handle_error|capacity_overflow)|alloc::handle_alloc_error)$/,
+	/^<alloc\[\w+\]::vec::Vec<.*::assert_failed$/,
+	/^std\[\w+\]::thread::local::panic_access_error$/,
+];
+
+/**
+ * Makes a panic a trap and nothing else: the bodies of Rust's own machinery for it are taken out, with all that only they need. Its text
+ * reaches nobody, since the module has no standard error to write it to.
+ */
+async function silence(input, output) {
+	const { default: binaryen } = await import("binaryen");
+	binaryen.setDebugInfo(true);
+	const module = binaryen.readBinary(readFileSync(input));
+	const panics = (each) => {
+		const { name, results } = binaryen.getFunctionInfo(each);
+		return results === binaryen.none && PANICS.some((pattern) => pattern.test(name));
+	};
+	const functions = Array.from({ length: module.getNumFunctions() }, (_, at) => module.getFunctionByIndex(at));
+	const found = functions.filter(panics);
+	if (found.length === 0) throw new Failure("no function of a panic was found; have their names changed?");
+	for (const each of found) binaryen.Function.setBody(each, module.unreachable());
+	writeFileSync(output, module.emitBinary());
+	module.dispose();
+}
+
+/** The names of functions go last: what comes before tells by them what is what. */
+async function optimize(input, output, level) {
+	const silent = `${input}.silent.wasm`;
+	await silence(input, silent);
+	await binaryen("wasm-opt", silent, output, `-${level}`);
+}
 
 /**
  * Takes from a module what only classes of its JavaScript ask for: the `worker` crate exports some for bindings of every kind, and the
@@ -130,13 +163,13 @@ const optimize = (input, output, level) => binaryen("wasm-opt", input, output, `
  */
 async function trim(input, output, script) {
 	const text = readFileSync(script, "utf8");
-	const classes = [...text.matchAll(/^export class (\w+)/gm)].map(([, name]) => name.toLowerCase());
+	const classes = [...text.matchAll(/^(?:export )?class (\w+)/gm)].map(([, name]) => name.toLowerCase());
 	const isOfClass = (name) => classes.some((of) => new RegExp(`^(__wbg_((get|set)_)?)?${of}_`).test(name));
 	const used = new Set([...text.matchAll(/\bwasm\.([\w$]+)/g)].map(([, name]) => name));
 	const graph = [...used].filter((name) => !isOfClass(name)).map((name) => ({ name, export: name, root: true }));
 	const file = `${output}.graph.json`;
 	writeFileSync(file, JSON.stringify(graph));
-	await binaryen("wasm-metadce", input, output, "--graph-file", file);
+	await binaryen("wasm-metadce", input, output, "--graph-file", file, "-g");
 }
 
 /**
