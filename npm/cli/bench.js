@@ -1,13 +1,17 @@
-// `featheredge bench`: the benchmark's scenarios, on an engine in this process or on a server.
+// `featheredge bench`: the benchmark's scenarios, on an engine in this process or on a server, beside an earlier run.
 
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import Table from "cli-table3";
 import * as framework from "./bench/bench.js";
 import { EXIT, Failure } from "./failure.js";
 
 const digits = (number) =>
-	number < 10 ? number.toFixed(2) : number < 1_000 ? number.toFixed(1) : Math.round(number).toString();
+	Math.abs(number) < 10
+		? number.toFixed(2)
+		: Math.abs(number) < 1_000
+			? number.toFixed(1)
+			: Math.round(number).toString();
 
 const COLUMNS = [
 	["scenario", ({ scenario }) => scenario.name],
@@ -20,17 +24,104 @@ const COLUMNS = [
 	["targets", ({ summary }) => (summary.verdicts.every(({ is_met: isMet }) => isMet) ? "met" : "missed")],
 ];
 
-function scenariosOf(file) {
-	if (file === undefined) return framework.framework().scenarios;
-	if (!existsSync(file)) throw new Failure(`cannot read \`${file}\``);
-	const scenarios = JSON.parse(readFileSync(file, "utf8"));
-	return Array.isArray(scenarios) ? scenarios : [scenarios];
+/** What draws are of a comparison: any number does, and the same one tells the same of the same runs. */
+const COMPARISON_SEED = 1;
+
+function readJson(file) {
+	try {
+		return JSON.parse(readFileSync(file, "utf8"));
+	} catch (error) {
+		throw new Failure(`cannot read \`${file}\`: ${error.message}`);
+	}
 }
 
-export async function bench({ url, repeats, scale, scenarios: file, l2, json }) {
+/** What the framework refuses is in its own words. */
+function refusing(what, act) {
+	try {
+		return act();
+	} catch (error) {
+		throw new Failure(`${what}: ${error.message}`, EXIT.usage);
+	}
+}
+
+/** @param {string} text `sequential`, `uniform:N`, `zipf:N:S`, or a file */
+function popularityOf(text) {
+	const [, kind, population, exponent] = /^(sequential|uniform|zipf)(?::(\d+))?(?::([\d.]+))?$/.exec(text) ?? [];
+	if (kind === "sequential" && population === undefined) return kind;
+	if (kind === "uniform" && population !== undefined && exponent === undefined) {
+		return { uniform: { population: Number(population) } };
+	}
+	if (kind === "zipf" && exponent !== undefined) {
+		return { zipf: { population: Number(population), exponent: Number(exponent) } };
+	}
+	if (kind !== undefined) {
+		throw new Failure("expected `sequential`, `uniform:POPULATION` or `zipf:POPULATION:EXPONENT`", EXIT.usage);
+	}
+	const entities = readJson(text);
+	if (!Array.isArray(entities)) throw new Failure(`\`${text}\` is no array of ids`, EXIT.usage);
+	return { recorded: { entities: entities.map(String) } };
+}
+
+/** The scenarios that are run, with what the options say in place of theirs. */
+function scenariosOf(options) {
+	const read = options.scenarios === undefined ? framework.framework().scenarios : readJson(options.scenarios);
+	const all = Array.isArray(read) ? read : [read];
+	const unknown = options.only?.find((name) => !all.some((scenario) => scenario.name === name));
+	if (unknown !== undefined) {
+		throw new Failure(`no scenario \`${unknown}\`: there are ${all.map(({ name }) => name).join(", ")}`, EXIT.usage);
+	}
+	const chosen = all.filter(({ name }) => options.only?.includes(name) ?? true);
+	if (chosen.length === 0) throw new Failure("there are no scenarios", EXIT.usage);
+	const { entities, features, concurrency, rate, requests, duration, warmUp, popularity, seed } = options;
+	const changes = Object.fromEntries(
+		Object.entries({
+			entities_per_request: entities,
+			features_per_request: features,
+			concurrency,
+			rate_per_second: rate,
+			request_count: requests,
+			duration_ms: duration && Math.ceil(duration * 1_000),
+			warm_up_requests: warmUp,
+			popularity: popularity && popularityOf(popularity),
+			seed,
+		}).filter(([, value]) => value !== undefined),
+	);
+	return chosen.map((scenario) => {
+		const changed = { ...scenario, ...changes };
+		if (duration !== undefined && requests === undefined) delete changed.request_count;
+		return refusing(scenario.name, () => framework.scaledScenario(changed, options.scale));
+	});
+}
+
+function print({ environment, scenarios }, repeats) {
+	const table = new Table({ head: COLUMNS.map(([name]) => name), style: { head: [], border: [] } });
+	for (const measured of scenarios) table.push(COLUMNS.map(([, cell]) => cell(measured)));
+	console.log(table.toString());
+	console.log(`${environment.host}, ${environment.cores} cores, ${environment.target}, ${repeats} repetitions`);
+}
+
+function printComparison(compared, { started_at: when }) {
+	if (compared.length === 0) return console.log("no scenario is in both runs");
+	const head = ["scenario", "figure", "before", "now", "difference", "with 95 % confidence", ""];
+	const table = new Table({ head, style: { head: [], border: [] } });
+	for (const { name, is_same_scenario: isSame, metrics } of compared) {
+		for (const { name: figure, left, right, difference, interval, verdict } of metrics) {
+			const said = verdict === "unknown" ? "too few repetitions" : verdict;
+			const within = interval === null || interval === undefined ? "" : interval.map(digits).join(" to ");
+			table.push([isSame ? name : `${name} (changed)`, figure, ...[left, right, difference].map(digits), within, said]);
+		}
+	}
+	console.log(table.toString());
+	console.log(`beside the run of ${when}`);
+}
+
+export async function bench(options) {
+	const { url, repeats, l2, json } = options;
 	await framework.load(() => readFileSync(new URL("./bench/core.wasm", import.meta.url)));
-	const scenarios = scenariosOf(file).map((scenario) => framework.scaledScenario(scenario, scale));
-	if (scenarios.length === 0) throw new Failure("there are no scenarios", EXIT.usage);
+	const scenarios = scenariosOf(options);
+	// Before all is measured: a file that is none is told at once.
+	const read = options.compare && readJson(options.compare);
+	const earlier = read && refusing(`\`${options.compare}\` is no run`, () => framework.summarize(read.run ?? read));
 	const hasLine = !json && process.stderr.isTTY;
 	const run = await framework.runSuite({
 		scenarios,
@@ -51,9 +142,9 @@ export async function bench({ url, repeats, scale, scenarios: file, l2, json }) 
 			: undefined,
 	});
 	if (hasLine) process.stderr.write("\r\u001B[K");
-	if (json) return console.log(JSON.stringify(run));
-	const table = new Table({ head: COLUMNS.map(([name]) => name), style: { head: [], border: [] } });
-	for (const measured of run.scenarios) table.push(COLUMNS.map(([, cell]) => cell(measured)));
-	console.log(table.toString());
-	console.log(`${run.environment.host}, ${cpus().length} cores, ${run.environment.target}, ${repeats} repetitions`);
+	if (options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(run)}\n`);
+	const compared = earlier && framework.compare(earlier, run, COMPARISON_SEED);
+	if (json) return console.log(JSON.stringify(compared === undefined ? run : { run, compared }));
+	print(run, repeats);
+	if (compared !== undefined) printComparison(compared, earlier);
 }

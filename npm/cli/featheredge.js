@@ -12,6 +12,17 @@ function whole(text) {
 	return Number(text);
 }
 
+function positive(text) {
+	if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("expected a whole number above 0.");
+	return Number(text);
+}
+
+function above0(text) {
+	const number = Number(text);
+	if (!(number > 0 && number < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError("expected a number above 0.");
+	return number;
+}
+
 function share(text) {
 	const number = Number(text);
 	if (!(number > 0 && number <= 1)) throw new InvalidArgumentError("expected a number above 0, up to 1.");
@@ -75,16 +86,18 @@ program
 
 program
 	.command("warm")
-	.description("fill a store from a file of rows, ahead of the first request")
+	.description("bring the rows of a file into a store, or to a server, ahead of the first request")
 	.requiredOption("--from <file>", "a file of rows: .parquet, .csv or .ndjson")
 	.requiredOption("--view <name>", "the feature view that they are rows of")
 	.requiredOption("--keys <columns>", "the columns that key it, separated by commas", list)
 	.option("--features <columns>", "the columns that are features; all others without it", list)
 	.option("--event-time <column>", "the column with the time of the event behind each row")
 	.option("--text <columns>", "columns of a CSV whose values are texts, even where they look like numbers", list)
-	.option("--batch <rows>", "rows at a time; by default 1000 to Redis, 10000 to a file", whole)
+	.option("--batch <rows>", "rows at a time; by default 1000 to Redis, 10000 to a file, 800 to a server", positive)
 	.option("--restart", "begin anew, although an earlier run got part of the way")
 	.option("--kv-bulk <file>", "write files for `wrangler kv bulk put`")
+	.option("--url <url>", "send the rows to this server, which keeps them in its memory and stores")
+	.option("--fetch <features>", "with --url: let the server fetch these, in place of the file's values", list)
 	.option(...REDIS)
 	.option(...CONFIG)
 	.option(...JSON_OPTION)
@@ -94,9 +107,28 @@ program
 	.command("bench")
 	.description("run the benchmark's scenarios, in this process or on a server")
 	.option("--url <url>", "measure this server, in place of an engine in this process")
-	.option("--repeats <n>", "how often each scenario is run", whole, 5)
+	.option("--repeats <n>", "how often each scenario is run", positive, 5)
 	.option("--scale <share>", "a share of the requests, for a quick look", share, 1)
 	.option("--scenarios <file>", "scenarios (JSON) in place of the built-in ones")
+	.option("--only <names>", "only these scenarios, separated by commas", list)
+	.option("--entities <n>", "in place of what the scenarios say: entities of a request", positive)
+	.option("--features <n>", "features of a request", positive)
+	.option("--concurrency <n>", "how many requests are under way at the most", positive)
+	.option("--rate <per second>", "begin requests at this rate, whether or not others have ended (open loop)", above0)
+	.option("--requests <n>", "how many requests", positive)
+	.option(
+		"--duration <seconds>",
+		"for how long requests are begun; without --requests as many as there is time for",
+		above0,
+	)
+	.option("--warm-up <n>", "requests that come first and are not measured", whole)
+	.option("--popularity <kind>", "sequential, uniform:POPULATION, zipf:POPULATION:EXPONENT, or a file of ids (JSON)")
+	.option("--seed <n>", "what all draws follow from", whole)
+	.option(
+		"--compare <file>",
+		"tell how the run differs from an earlier one: what --json or --save gave, or the page's export",
+	)
+	.option("--save <file>", "keep the run (JSON), for a later --compare or the page")
 	.addOption(
 		new Option("--l2 <store>", "the store of the engine in this process").choices(["memory", "none"]).default("memory"),
 	)

@@ -107,3 +107,30 @@ async function* batched(file, source, read, size, from) {
 	}
 	if (batch.length > 0) yield batch;
 }
+
+/**
+ * The columns of rows: of the keys, of the features (all others, where none are named), and of the events' times, if there is one.
+ *
+ * @param {object[]} rows
+ * @param {{ keys: string[], features?: string[], eventTime?: string }} options
+ */
+export function columnsOf(rows, { keys, features, eventTime }) {
+	const column = (name) => rows.map((row) => row[name]);
+	const names = features ?? Object.keys(rows[0]).filter((name) => !keys.includes(name) && name !== eventTime);
+	for (const name of [...keys, ...names, ...(eventTime === undefined ? [] : [eventTime])]) {
+		if (!(name in rows[0])) throw new Failure(`the file has no column \`${name}\``, EXIT.usage);
+	}
+	for (const key of keys) {
+		if (column(key).some((value) => value === null || value === undefined)) {
+			throw new Failure(`a row has nothing in its key column \`${key}\``);
+		}
+	}
+	return {
+		columns: Object.fromEntries(keys.map((key) => [key, column(key)])),
+		values: Object.fromEntries(names.map((name) => [name, column(name).map(plain)])),
+		eventTimestamps: eventTime === undefined ? undefined : column(eventTime),
+	};
+}
+
+/** A vector may come as a typed array, which JSON would write as an object. */
+const plain = (value) => (ArrayBuffer.isView(value) ? Array.from(value) : (value ?? null));

@@ -1,97 +1,25 @@
-// `featheredge warm`: fills a store from a file, ahead of the first request.
+// `featheredge warm`: brings the rows of a file where servers find them, ahead of the first request.
 //
-// The file takes the origin's place: an engine asks for the rows of each batch, the file answers, and the engine writes them as it writes
-// all rows. So the keys and the stored form are those that servers of the same configuration read.
+// Knows the file and how far it has come, and not where rows go: that is a sink's.
 
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import Progress from "cli-progress";
-import { createEngine } from "../dist/node.js";
-import { redisStore } from "../dist/redis.js";
-import { stringify } from "../src/json.js";
 import { EXIT, Failure } from "./failure.js";
 import { openRows } from "./rows.js";
 import { readConfig } from "./world.js";
 
-/** Workers KV's price of a million writes, in dollars. */
-const KV_DOLLARS_PER_MILLION = 5;
-/** The most pairs that one call of `wrangler kv bulk put` takes. */
-const KV_BULK_PAIRS = 10_000;
-/** How many rows go to Redis at a time, by default: enough to keep it busy, few enough to see how it goes. */
-const REDIS_BATCH = 1_000;
-
-/** A store that counts what it takes. */
-class Counting {
-	rows = 0;
-	bytes = 0;
-	failed = 0;
-	#store;
-
-	constructor(store) {
-		this.#store = store;
-	}
-
-	// Nothing is read: what the file says replaces what is there.
-	getMany = async (keys) => keys.map(() => undefined);
-
-	setMany = async (entries, options) => {
-		const failed = await this.#store.setMany(entries, options).then(
-			(count) => (Number.isInteger(count) ? count : 0),
-			(error) => {
-				this.error = error;
-				return entries.length;
-			},
-		);
-		this.failed += failed;
-		this.rows += entries.length - failed;
-		this.bytes += entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
-		return failed;
-	};
-}
-
-/** Files for `wrangler kv bulk put`, in the form that the Worker reads: each an array of at most 10,000 pairs. */
-class KvBulk {
-	files = [];
-	#base;
-	#part;
-	#pairs = 0;
-	#file;
-
-	constructor(base, part) {
-		this.#base = base.replace(/\.json$/, "");
-		this.#part = part;
-	}
-
-	async setMany(entries, { ttl }) {
-		for (const [key, value] of entries) {
-			if (this.#file === undefined) this.#open();
-			const pair = { key, value: Buffer.from(value).toString("base64"), expiration_ttl: Math.max(ttl, 60) };
-			writeSync(this.#file, `${this.#pairs === 0 ? "[" : ","}\n${JSON.stringify(pair)}`);
-			this.#pairs += 1;
-			if (this.#pairs === KV_BULK_PAIRS) this.close();
-		}
-	}
-
-	#open() {
-		const name = `${this.#base}-${String(this.#part).padStart(5, "0")}.json`;
-		this.#part += 1;
-		this.#file = openSync(name, "w");
-		this.files.push(name);
-	}
-
-	/** Ends the present file, so that each that is there is whole. */
-	close() {
-		if (this.#file === undefined) return;
-		writeSync(this.#file, "\n]\n");
-		closeSync(this.#file);
-		this.#file = undefined;
-		this.#pairs = 0;
-	}
-
-	get nextPart() {
-		return this.#part;
-	}
-}
+/**
+ * Where rows go.
+ *
+ * @typedef {object} Sink
+ * @property {number} batch how many rows it takes at a time, by default
+ * @property {(rows: object[]) => Promise<void>} take rejects where some were not taken
+ * @property {() => number} part what it must be told when it goes on
+ * @property {() => Promise<void>} close
+ * @property {() => object} summary what came of all, `rows` among it
+ * @property {(summary: object) => Iterable<string>} said the same for people: what follows how many and how long, and further lines
+ */
 
 /** How far a file has come, kept beside it until it is done. */
 class Mark {
@@ -126,81 +54,25 @@ class Mark {
 	}
 }
 
-/** The engine's view of one batch: who is asked for, and how the file answers. */
-function batchOf(rows, { view, keys, eventTime, features }) {
-	const column = (name) => rows.map((row) => row[name]);
-	const names = features ?? Object.keys(rows[0]).filter((name) => !keys.includes(name) && name !== eventTime);
-	for (const name of [...keys, ...names, ...(eventTime === undefined ? [] : [eventTime])]) {
-		if (!(name in rows[0])) throw new Failure(`the file has no column \`${name}\``, EXIT.usage);
-	}
-	for (const key of keys) {
-		if (column(key).some((value) => value === null || value === undefined)) {
-			throw new Failure(`a row has nothing in its key column \`${key}\``);
-		}
-	}
-	const eventTimestamps = eventTime === undefined ? undefined : column(eventTime);
-	const place = new Map(rows.map((row, at) => [keyOf(keys.map((key) => row[key])), at]));
-	return {
-		request: {
-			entities: Object.fromEntries(keys.map((key) => [key, column(key)])),
-			feature_names: names.map((name) => `${view}:${name}`),
-			consistency_level: "strong",
-			priority: "low",
-		},
-		// Calls come in parts of a batch, so rows are found by their keys.
-		answer(entities, asked) {
-			const count = entities[keys[0]].length;
-			const at = Array.from({ length: count }, (_, row) => place.get(keyOf(keys.map((key) => entities[key][row]))));
-			return Object.fromEntries(
-				asked.map((reference) => {
-					const name = reference.slice(reference.indexOf(":") + 1);
-					return [
-						reference,
-						{
-							values: at.map((row) => rows[row][name] ?? null),
-							...(eventTimestamps && { eventTimestamps: at.map((row) => eventTimestamps[row]) }),
-						},
-					];
-				}),
-			);
-		},
-	};
+/** @returns {Promise<Sink>} where the options say that rows go */
+async function openSink(options, config, part) {
+	const places = [options.redis, options.kvBulk, options.url].filter((place) => place !== undefined);
+	if (places.length !== 1)
+		throw new Failure("say where to: `--redis URL`, `--kv-bulk FILE` or `--url URL`", EXIT.usage);
+	if (options.url !== undefined) return (await import("./warm-server.js")).openServer(options);
+	if (options.fetch !== undefined)
+		throw new Failure("`--fetch` is for `--url`: it is the server that fetches", EXIT.usage);
+	return (await import("./warm-store.js")).openStore(options, config, part);
 }
 
-const keyOf = (values) => stringify(values);
-
 export async function warm(options) {
-	const { from, view, keys, json, batch = options.kvBulk === undefined ? REDIS_BATCH : KV_BULK_PAIRS } = options;
-	if ((options.redis === undefined) === (options.kvBulk === undefined)) {
-		throw new Failure("say where to: `--redis URL` or `--kv-bulk FILE`", EXIT.usage);
-	}
-	// The file is the origin here, whatever the configuration names.
-	const { origin: _, registry: __, ...config } = await readConfig(options.config);
-	const mark = new Mark(from, { view, keys, to: options.redis ?? options.kvBulk, config });
+	const { from, view, keys, json } = options;
+	const config = await readConfig(options.config);
+	const to = options.redis ?? options.kvBulk ?? options.url;
+	const mark = new Mark(from, { view, keys, to, fetch: options.fetch, config });
 	const kept = options.restart ? undefined : mark.read();
 	const started = kept?.rows ?? 0;
-	const { total, batches } = await openRows(from, { batch, from: started, texts: options.text });
-
-	const client =
-		options.redis === undefined ? undefined : await (await import("./redis.js")).connectRedis(options.redis);
-	const target = client === undefined ? new KvBulk(options.kvBulk, kept?.part ?? 0) : redisStore(client);
-	const store = new Counting(target);
-	let current;
-	const engine = await createEngine({
-		l2: store,
-		origin: (entities, features) => current.answer(entities, features),
-		config: {
-			...config,
-			// Each batch is asked for once and never served, so memory need not hold it, nor anything be left alone or put off.
-			l1: { ...config.l1, max_entries: 1 },
-			l2: { ...config.l2, enabled: true, writes_per_day: undefined, timeout_ms: 60_000, write_interval_ms: 0 },
-			breaker: { ...config.breaker, enabled: false },
-			deadlines: { ...config.deadlines, default_ms: 300_000, soft_percent: 100 },
-			limits: { ...config.limits, ...LIMITS },
-			views: { ...config.views, [view]: { ...config.views?.[view], join_keys: keys } },
-		},
-	});
-
+	const sink = await openSink(options, config, kept?.part ?? 0);
 	const began = Date.now();
 	const bar = new Progress.SingleBar({
 		format: "{bar} {percentage} % | {value} of {total} rows | {duration_formatted}, {eta_formatted} left",
@@ -209,7 +81,6 @@ export async function warm(options) {
 		clearOnComplete: true,
 	});
 	const hasBar = !json && process.stderr.isTTY;
-	if (hasBar) bar.start(total ?? 0, started);
 	let isInterrupted = false;
 	const interrupt = () => {
 		isInterrupted = true;
@@ -217,21 +88,13 @@ export async function warm(options) {
 	process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
 	let done = started;
 	try {
+		const batch = options.batch ?? sink.batch;
+		const { total, batches } = await openRows(from, { batch, from: started, texts: options.text });
+		if (hasBar) bar.start(total ?? 0, started);
 		for await (const rows of batches) {
-			current = batchOf(rows, options);
-			let behind;
-			const body = new TextEncoder().encode(stringify(current.request));
-			await engine.serveBytes(body, {
-				waitUntil: (promise) => {
-					behind = promise;
-				},
-			});
-			await behind;
-			if (store.failed > 0)
-				throw new Failure(`the store did not take ${store.failed} rows: ${store.error?.message ?? "no reason given"}`);
-			if (client === undefined) target.close();
+			await sink.take(rows);
 			done += rows.length;
-			mark.write({ rows: done, part: target.nextPart });
+			mark.write({ rows: done, part: sink.part() });
 			if (hasBar) {
 				if (total === undefined) bar.setTotal(done);
 				bar.update(done);
@@ -242,37 +105,14 @@ export async function warm(options) {
 	} finally {
 		bar.stop();
 		process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
-		await engine.close();
-		client?.disconnect();
+		await sink.close();
 	}
 	mark.remove();
-	const summary = {
-		rows: store.rows,
-		skipped: started,
-		bytes: store.bytes,
-		seconds: (Date.now() - began) / 1_000,
-		kv_dollars: (store.rows * KV_DOLLARS_PER_MILLION) / 1_000_000,
-		...(client === undefined && { files: target.files }),
-	};
+	const summary = { ...sink.summary(), skipped: started, seconds: (Date.now() - began) / 1_000 };
 	if (json) return console.log(JSON.stringify(summary));
 	const rate = Math.round(summary.rows / Math.max(summary.seconds, 0.001));
-	console.log(
-		`${summary.rows} rows in ${summary.seconds.toFixed(1)} s (${rate} a second), ${(summary.bytes / 1_048_576).toFixed(1)} MB; ` +
-			`as writes to Workers KV ${summary.kv_dollars.toFixed(4)} $${started > 0 ? `; ${started} rows were there before` : ""}`,
-	);
-	if (client === undefined && target.files.length > 0) {
-		console.log(
-			`now run, for each file: wrangler kv bulk put FILE --binding ${config.l2?.binding ?? "FEATURES"} --remote`,
-		);
-		for (const file of target.files) console.log(`  ${file}`);
-	}
+	const [first, ...lines] = sink.said(summary);
+	const before = started > 0 ? `; ${started} rows were there before` : "";
+	console.log(`${summary.rows} rows in ${summary.seconds.toFixed(1)} s (${rate} a second), ${first}${before}`);
+	for (const line of lines) console.log(line);
 }
-
-/** A batch is as large as the person says, not as a stranger's request may be. */
-const LIMITS = {
-	entities: 1_000_000,
-	cells: 100_000_000,
-	features: 100_000,
-	body_bytes: 1 << 30,
-	origin_body_bytes: 1 << 30,
-};

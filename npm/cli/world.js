@@ -52,6 +52,15 @@ export async function makeEngine({ config: file, origin: url, redis }, more = {}
 	}
 }
 
+/** What a server answered in place of what it was asked for. */
+export class Refused extends Failure {
+	constructor(url, status, problem, detail) {
+		super(`${url} answered ${status}: ${detail}`, EXIT.refused);
+		this.status = status;
+		this.problem = problem;
+	}
+}
+
 /** Asks a server of Featheredge's; what is no success is a failure in its own words. */
 export async function ask(server, path, body) {
 	const url = `${server.replace(/\/+$/, "")}${path}`;
@@ -71,11 +80,11 @@ export async function ask(server, path, body) {
 	}
 	const text = await response.text();
 	if (response.ok) return text;
-	let detail = text;
+	let problem;
 	try {
-		detail = JSON.parse(text).detail ?? text;
+		problem = JSON.parse(text);
 	} catch {
 		// Not every server in between speaks JSON.
 	}
-	throw new Failure(`${url} answered ${response.status}: ${detail}`, EXIT.refused);
+	throw new Refused(url, response.status, problem, problem?.detail ?? text);
 }

@@ -14,6 +14,7 @@ const decoder = new TextDecoder();
 const OK = 200;
 const NATIVE = "/v1/features";
 const FEAST = "/get-online-features";
+const WARM = "/v1/warm";
 const LINES = "application/x-ndjson";
 
 /** Room for the first bodies: of an ordinary request, with some to spare. */
@@ -157,7 +158,12 @@ class Engine {
 	}
 
 	async invalidate(request) {
-		return this.#operate("POST", "/v1/invalidate", request);
+		return this.#operate("POST", "/v1/invalidate", stringify(request));
+	}
+
+	async warm(what, options) {
+		const lines = Symbol.iterator in what ? [...what] : [what];
+		return this.#operate("POST", WARM, lines.map(stringify).join("\n"), options);
 	}
 
 	async ready() {
@@ -183,10 +189,11 @@ class Engine {
 	}
 
 	/** A request of the HTTP API by a caller who needs no secret, for it is this process. */
-	async #operate(method, path, request) {
-		const length = this.#enterBody(request === undefined ? new Uint8Array() : encoder.encode(stringify(request)), {});
+	async #operate(method, path, body = "", options = {}) {
+		const limit = this.#open().body_limit(method, path) + 1;
+		const length = this.#enterBody(encoder.encode(body), options, limit);
 		const begin = (core, now) => core.begin(method, path, length, false, true, false, now);
-		return this.#run(begin, {}, path, (bytes) => JSON.parse(decoder.decode(bytes)));
+		return this.#run(begin, options, path, (bytes) => JSON.parse(decoder.decode(bytes)));
 	}
 
 	/** The core, of the present instance. */

@@ -170,6 +170,42 @@ export interface Invalidated {
 	invalidated: "everything" | Record<string, number | "all">;
 }
 
+/** Values of rows, by feature: one for each row, of which `null` is the value null. */
+export type RowValues = Record<string, readonly FeatureValue[]>;
+
+/** What is warmed: rows that are fetched where no tier has them, or rows that bring their values. */
+export type WarmRequest = AskedEntities &
+	(
+		| (AskedFeatures & { values?: never; event_timestamps?: never })
+		| {
+				values: RowValues;
+				/** When the event behind each row happened. */
+				event_timestamps?: readonly string[];
+				feature_names?: never;
+				feature_service?: never;
+		  }
+	);
+
+/** What became of the rows of a {@link WarmRequest}, entities times views; the counts behind `rows` add up to it. */
+export interface Warmed {
+	rows: number;
+	/** The origin gave them. */
+	fetched: number;
+	/** Some tier had them. */
+	fresh: number;
+	/** The origin does not know them. */
+	unknown: number;
+	/** They brought their values. */
+	loaded: number;
+	/** They could not be had. */
+	failed: number;
+	/** They were not begun within `deadlines.warm_ms`: warm them again. */
+	left: number;
+	origin_calls: number;
+	/** What was written to each store. */
+	stores: Record<"l2_distributed" | "l3_storage", { rows: number; failed: number; bytes: number }>;
+}
+
 /** A store of bytes by key. What it throws, leaves unanswered or answers wrongly counts as a miss. */
 export interface Store {
 	/** For each key in order its bytes, or nothing. At most 100 keys at a time. */
@@ -265,6 +301,11 @@ export interface Engine extends AsyncDisposable {
 	fetch(request: Request, ...context: unknown[]): Promise<Response>;
 	/** Lets nothing be served any more that was fetched before. */
 	invalidate(what: Invalidation): Promise<Invalidated>;
+	/**
+	 * Brings rows into memory and stores before anybody asks for them, as `POST /v1/warm` does; resolves when the stores have answered. Of
+	 * several requests, those of one shape that follow each other are done together. All have at most `limits.warm_rows` rows.
+	 */
+	warm(what: WarmRequest | Iterable<WarmRequest>, options?: CallOptions): Promise<Warmed>;
 	/** Whether the origin can be reached; rejects where it cannot. */
 	ready(): Promise<{ ready: true }>;
 	/** Ends what is under way with {@link ClosedError}, writes what was put off, and frees the memory. */

@@ -19,7 +19,10 @@ const folder = mkdtempSync(join(tmpdir(), "featheredge-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 const start = (...args) =>
-	startProgram(process.execPath, [join(paths.package, "cli/featheredge.js"), ...args.map(String)], { cwd: folder });
+	startProgram(process.execPath, [join(paths.package, "cli/featheredge.js"), ...args.map(String)], {
+		cwd: folder,
+		env: { FEATHEREDGE_OPERATOR_TOKEN: "of-the-operator" },
+	});
 
 /** Runs a command to its end. */
 async function run(...args) {
@@ -195,6 +198,49 @@ describe("with Redis", () => {
 		assert.equal(existsSync(join(folder, "whole.ndjson.featheredge-warm")), false);
 	});
 
+	test("warm sends rows to a server, in halves where it takes fewer, or lets it fetch them", async (t) => {
+		await redis.call("FLUSHALL");
+		const origin = await startOrigin(answerFeatures);
+		t.after(() => origin.stop());
+		const config = file("server.toml", '[limits]\nwarm_rows = 300\n[views.stats]\njoin_keys = ["driver_id"]');
+		const program = start("serve", "--port", 0, "--origin", origin.url, "--redis", url(), "--config", config, "--json");
+		t.after(() => program.stop());
+		const [, at] = await program.prints(/"url":"([^"]+)"/);
+		const lines = (all) => all.map((row) => JSON.stringify(row)).join("\n");
+		const from = file("sent.ndjson", lines(rows(1_000)));
+		const { code, json, output } = await run("warm", "--from", from, "--url", at, ...WARM);
+		assert.equal(code, 0, output);
+		const summary = json();
+		assert.deepEqual([summary.rows, summary.loaded, summary.stored], [1_000, 1_000, 1_000]);
+		assert.equal(await redis.call("DBSIZE"), 1_000);
+		const found = await stored([1_000, 1_999], ["rate", "vector"]);
+		assert.deepEqual(found[1_999]["stats:rate"], { value: 999 / 7, event_timestamp: "2026-01-02T03:04:39Z" });
+		assert.equal(origin.requests.length, 0);
+
+		const keys = file("keys.ndjson", lines(range(250).map((id) => ({ driver_id: id }))));
+		const fetched = await run("warm", "--from", keys, "--url", at, ...WARM.slice(0, 4), "--fetch", "trips", "--json");
+		assert.equal(fetched.code, 0, fetched.output);
+		assert.deepEqual([fetched.json().rows, fetched.json().fetched], [250, 250]);
+		assert.equal(origin.requests.length, 1);
+	});
+
+	test("warm tells why a server refuses, and where rows can go", async (t) => {
+		const from = file("refused.ndjson", '{"driver_id":1,"rate":1}\n');
+		const program = startProgram(
+			process.execPath,
+			[join(paths.package, "cli/featheredge.js"), "serve", "--port", "0", "--json"],
+			{ cwd: folder, env: { FEATHEREDGE_OPERATOR_TOKEN: "another" } },
+		);
+		t.after(() => program.stop());
+		const [, at] = await program.prints(/"url":"([^"]+)"/);
+		const refused = await run("warm", "--from", from, "--url", at, "--view", "stats", "--keys", "driver_id");
+		assert.equal(refused.code, 4);
+		assert.match(refused.output, /answered 403/);
+		for (const more of [[], ["--redis", url(), "--url", at], ["--redis", url(), "--fetch", "rate"]]) {
+			assert.equal((await run("warm", "--from", from, "--view", "stats", "--keys", "driver_id", ...more)).code, 2);
+		}
+	});
+
 	test("warm names a column that is not there", async () => {
 		const from = file("few.ndjson", '{"driver_id":1}\n');
 		const { code, output } = await run("warm", "--from", from, "--redis", url(), "--view", "v", "--keys", "user_id");
@@ -239,4 +285,51 @@ test("bench runs the scenarios and prints what it measured", async () => {
 	const { code, json, output } = await run("bench", "--scale", "0.02", "--repeats", 1, "--json");
 	assert.equal(code, 0, output);
 	assert.equal(json().scenarios.length, 4);
+});
+
+test("bench takes a scenario's figures from its options, and tells how a run differs from an earlier one", async () => {
+	const how = ["bench", "--only", "mixed_workload", "--entities", 2, "--features", 3, "--concurrency", 4];
+	const more = ["--requests", 200, "--warm-up", 10, "--popularity", "zipf:50:1.1", "--repeats", 3];
+	const first = await run(...how, ...more, "--save", "run.json", "--json");
+	assert.equal(first.code, 0, first.output);
+	const [{ scenario, repeats }] = first.json().scenarios;
+	assert.deepEqual(
+		[scenario.entities_per_request, scenario.features_per_request, scenario.concurrency, scenario.request_count],
+		[2, 3, 4, 200],
+	);
+	assert.deepEqual(scenario.popularity, { zipf: { population: 50, exponent: 1.1 } });
+	assert.equal(repeats.length, 3);
+	const second = await run(...how, ...more, "--compare", "run.json", "--json");
+	assert.equal(second.code, 0, second.output);
+	const [compared] = second.json().compared;
+	assert.equal(compared.is_same_scenario, true);
+	assert.ok(compared.metrics.every(({ verdict }) => verdict !== "unknown"));
+	const shown = await run(...how, ...more, "--compare", "run.json");
+	assert.match(shown.output, /│ mixed_workload +│ median_ms /);
+});
+
+test("bench begins requests at a rate for a while", async () => {
+	const how = ["bench", "--only", "low_latency_individual", "--rate", 500, "--duration", 0.4, "--repeats", 1, "--json"];
+	const { code, json, output } = await run(...how);
+	assert.equal(code, 0, output);
+	const [{ scenario, summary }] = json().scenarios;
+	assert.deepEqual([scenario.rate_per_second, scenario.duration_ms, scenario.request_count], [500, 400, undefined]);
+	assert.ok(Math.abs(summary.succeeded - 200) <= 2, String(summary.succeeded));
+});
+
+test("bench says what is wrong with its options", async () => {
+	file("other.json", '{"schema":"another"}');
+	file("ids.json", '{"not":"ids"}');
+	for (const wrong of [
+		["--only", "nonsense"],
+		["--popularity", "zipf:10"],
+		["--popularity", "uniform:2", "--entities", 3],
+		["--popularity", "ids.json"],
+		["--rate", 0],
+		["--compare", "other.json"],
+	]) {
+		const { code, output } = await run("bench", ...wrong);
+		assert.equal(code, 2, `${wrong}: ${output}`);
+	}
+	assert.equal((await run("bench", "--compare", "nowhere.json")).code, 1);
 });

@@ -1,0 +1,200 @@
+// Where `featheredge warm` puts rows when it is a store: Redis, or files for `wrangler kv bulk put`.
+//
+// The file takes the origin's place: an engine asks for the rows of each batch, the file answers, and the engine writes them as it writes
+// all rows. So the keys and the stored form are those that servers of the same configuration read.
+
+import { closeSync, openSync, writeSync } from "node:fs";
+import { createEngine } from "../dist/node.js";
+import { redisStore } from "../dist/redis.js";
+import { stringify } from "../src/json.js";
+import { Failure } from "./failure.js";
+import { columnsOf } from "./rows.js";
+
+/** Workers KV's price of a million writes, in dollars. */
+const KV_DOLLARS_PER_MILLION = 5;
+/** The most pairs that one call of `wrangler kv bulk put` takes. */
+const KV_BULK_PAIRS = 10_000;
+/** How many rows go to Redis at a time, by default: enough to keep it busy, few enough to see how it goes. */
+const REDIS_BATCH = 1_000;
+
+/** A store that counts what it takes. */
+class Counting {
+	rows = 0;
+	bytes = 0;
+	failed = 0;
+	#store;
+
+	constructor(store) {
+		this.#store = store;
+	}
+
+	// Nothing is read: what the file says replaces what is there.
+	getMany = async (keys) => keys.map(() => undefined);
+
+	setMany = async (entries, options) => {
+		const failed = await this.#store.setMany(entries, options).then(
+			(count) => (Number.isInteger(count) ? count : 0),
+			(error) => {
+				this.error = error;
+				return entries.length;
+			},
+		);
+		this.failed += failed;
+		this.rows += entries.length - failed;
+		this.bytes += entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+		return failed;
+	};
+}
+
+/** Files for `wrangler kv bulk put`, in the form that the Worker reads: each an array of at most 10,000 pairs. */
+class KvBulk {
+	files = [];
+	#base;
+	#part;
+	#pairs = 0;
+	#file;
+
+	constructor(base, part) {
+		this.#base = base.replace(/\.json$/, "");
+		this.#part = part;
+	}
+
+	async setMany(entries, { ttl }) {
+		for (const [key, value] of entries) {
+			if (this.#file === undefined) this.#open();
+			const pair = { key, value: Buffer.from(value).toString("base64"), expiration_ttl: Math.max(ttl, 60) };
+			writeSync(this.#file, `${this.#pairs === 0 ? "[" : ","}\n${JSON.stringify(pair)}`);
+			this.#pairs += 1;
+			if (this.#pairs === KV_BULK_PAIRS) this.close();
+		}
+	}
+
+	#open() {
+		const name = `${this.#base}-${String(this.#part).padStart(5, "0")}.json`;
+		this.#part += 1;
+		this.#file = openSync(name, "w");
+		this.files.push(name);
+	}
+
+	/** Ends the present file, so that each that is there is whole. */
+	close() {
+		if (this.#file === undefined) return;
+		writeSync(this.#file, "\n]\n");
+		closeSync(this.#file);
+		this.#file = undefined;
+		this.#pairs = 0;
+	}
+
+	get nextPart() {
+		return this.#part;
+	}
+}
+
+/** The engine's view of one batch: who is asked for, and how the file answers. */
+function batchOf(rows, { view, keys, eventTime, features }) {
+	const { columns, values, eventTimestamps } = columnsOf(rows, { keys, eventTime, features });
+	const place = new Map(rows.map((row, at) => [keyOf(keys.map((key) => row[key])), at]));
+	return {
+		request: {
+			entities: columns,
+			feature_names: Object.keys(values).map((name) => `${view}:${name}`),
+			consistency_level: "strong",
+			priority: "low",
+		},
+		// Calls come in parts of a batch, so rows are found by their keys.
+		answer(entities, asked) {
+			const count = entities[keys[0]].length;
+			const at = Array.from({ length: count }, (_, row) => place.get(keyOf(keys.map((key) => entities[key][row]))));
+			return Object.fromEntries(
+				asked.map((reference) => {
+					const column = values[reference.slice(reference.indexOf(":") + 1)];
+					return [
+						reference,
+						{
+							values: at.map((row) => column[row]),
+							...(eventTimestamps && { eventTimestamps: at.map((row) => eventTimestamps[row]) }),
+						},
+					];
+				}),
+			);
+		},
+	};
+}
+
+const keyOf = (values) => stringify(values);
+
+/**
+ * @param {object} options the command's
+ * @param {object} settings the configuration
+ * @param {number} part the number of the first file
+ * @returns {Promise<import("./warm.js").Sink>}
+ */
+export async function openStore(options, settings, part) {
+	// The file is the origin here, whatever the configuration names.
+	const { origin: _, registry: __, ...config } = settings;
+	const { view, keys } = options;
+	const client =
+		options.redis === undefined ? undefined : await (await import("./redis.js")).connectRedis(options.redis);
+	const target = client === undefined ? new KvBulk(options.kvBulk, part) : redisStore(client);
+	const store = new Counting(target);
+	let current;
+	const engine = await createEngine({
+		l2: store,
+		origin: (entities, features) => current.answer(entities, features),
+		config: {
+			...config,
+			// Each batch is asked for once and never served, so memory need not hold it, nor anything be left alone or put off.
+			l1: { ...config.l1, max_entries: 1 },
+			l2: { ...config.l2, enabled: true, writes_per_day: undefined, timeout_ms: 60_000, write_interval_ms: 0 },
+			breaker: { ...config.breaker, enabled: false },
+			deadlines: { ...config.deadlines, default_ms: 300_000, soft_percent: 100 },
+			limits: { ...config.limits, ...LIMITS },
+			views: { ...config.views, [view]: { ...config.views?.[view], join_keys: keys } },
+		},
+	});
+	return {
+		batch: client === undefined ? KV_BULK_PAIRS : REDIS_BATCH,
+		async take(rows) {
+			current = batchOf(rows, options);
+			let behind;
+			const body = new TextEncoder().encode(stringify(current.request));
+			await engine.serveBytes(body, {
+				waitUntil: (promise) => {
+					behind = promise;
+				},
+			});
+			await behind;
+			if (store.failed > 0) {
+				throw new Failure(`the store did not take ${store.failed} rows: ${store.error?.message ?? "no reason given"}`);
+			}
+			if (client === undefined) target.close();
+		},
+		part: () => target.nextPart,
+		async close() {
+			await engine.close();
+			client?.disconnect();
+		},
+		summary: () => ({
+			rows: store.rows,
+			bytes: store.bytes,
+			kv_dollars: (store.rows * KV_DOLLARS_PER_MILLION) / 1_000_000,
+			...(client === undefined && { files: target.files }),
+		}),
+		*said({ bytes, kv_dollars, files = [] }) {
+			yield `${(bytes / 1_048_576).toFixed(1)} MB; as writes to Workers KV ${kv_dollars.toFixed(4)} $`;
+			if (files.length > 0) {
+				yield `now run, for each file: wrangler kv bulk put FILE --binding ${config.l2?.binding ?? "FEATURES"} --remote`;
+			}
+			for (const file of files) yield `  ${file}`;
+		},
+	};
+}
+
+/** A batch is as large as the person says, not as a stranger's request may be. */
+const LIMITS = {
+	entities: 1_000_000,
+	cells: 100_000_000,
+	features: 100_000,
+	body_bytes: 1 << 30,
+	origin_body_bytes: 1 << 30,
+};
