@@ -84,6 +84,7 @@ class Engine {
 			flushes: new Set(),
 			isClosing: false,
 			enter: (call) => this.#enter(call),
+			input: (length) => this.#inputOf(this.#host.core, length),
 		};
 		this.#start();
 		// A handler is mostly passed on by itself.
@@ -235,12 +236,18 @@ class Engine {
 		const core = this.#open();
 		options?.signal?.throwIfAborted();
 		const length = Math.min(body.length, limit);
+		const at = this.#inputOf(core, length);
+		instance.bytes().set(length < body.length ? body.subarray(0, length) : body, at);
+		return length;
+	}
+
+	/** Where the core reads up to `length` bytes that are written there just before it is called. */
+	#inputOf(core, length) {
 		if (length > this.#capacity) {
 			this.#capacity = Math.max(length, FIRST_CAPACITY, this.#capacity * 2);
 			this.#input = core.input(this.#capacity);
 		}
-		instance.bytes().set(length < body.length ? body.subarray(0, length) : body, this.#input);
-		return length;
+		return this.#input;
 	}
 
 	/** The reply's body where it stands, until the core is called again. */

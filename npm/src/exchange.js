@@ -7,6 +7,7 @@
 
 import { State } from "featheredge-core";
 import { ClosedError, FeatheredgeError } from "./errors.js";
+import * as instance from "./instance.js";
 import { TooLargeError } from "./origins.js";
 
 /** Node lets a process end although this timer runs; elsewhere timers are numbers. */
@@ -16,6 +17,15 @@ const unref = (timer) => timer.unref?.();
 function bytesOf(value) {
 	if (value instanceof Uint8Array) return value;
 	return value instanceof ArrayBuffer ? new Uint8Array(value) : undefined;
+}
+
+/** In place of a value's length: there is no value. */
+const NOTHING = 0xffff_ffff;
+
+/** The `count` texts of equal length that `text` is made of: one text crosses from the core sooner than many. */
+function inParts(text, count) {
+	const length = text.length / count;
+	return Array.from({ length: count }, (_, index) => text.slice(index * length, (index + 1) * length));
 }
 
 /** How much of a reply in parts waits for its reader before the core is told to hold back, in bytes. */
@@ -251,11 +261,15 @@ export class Exchange {
 	async #perform(order) {
 		const { number, timeout } = order;
 		if (order.keys) {
+			const keys = inParts(order.keys, order.count);
 			const values = await this.#within(timeout, async (signal) => {
-				const found = await this.#host.stores[order.tier].getMany(order.keys, { signal });
-				return Array.isArray(found) && found.length === order.keys.length ? found.map(bytesOf) : undefined;
+				const found = await this.#host.stores[order.tier].getMany(keys, { signal });
+				return Array.isArray(found) && found.length === keys.length ? found.map(bytesOf) : undefined;
 			});
-			return (core, now) => core.complete_read(number, values, now);
+			return (core, now) => {
+				if (values !== undefined) this.#enterValues(values);
+				return core.complete_read(number, values?.length, now);
+			};
 		}
 		if (order.entries) {
 			const { entries, ttl } = order;
@@ -283,6 +297,23 @@ export class Exchange {
 		await this.#sleep(Math.min(order.delay, timeout));
 		if (order.delay > timeout) return (core, now) => core.fail_fetch(number, true, false, now);
 		return (core, now) => core.complete_fetch(number, 200, "application/json", core.synthesize(order.body, now), now);
+	}
+
+	/** Writes what a read gave where the core reads it: the length of each value, and behind all lengths the values. */
+	#enterValues(values) {
+		let length = values.length * 4;
+		for (const value of values) length += value?.length ?? 0;
+		const start = this.#host.input(length);
+		const memory = instance.bytes();
+		const lengths = new DataView(memory.buffer, start, values.length * 4);
+		let at = start + values.length * 4;
+		for (let index = 0; index < values.length; index++) {
+			const value = values[index];
+			lengths.setUint32(index * 4, value?.length ?? NOTHING, true);
+			if (value === undefined) continue;
+			memory.set(value, at);
+			at += value.length;
+		}
 	}
 
 	async #fetch(order) {
@@ -314,11 +345,14 @@ export class Exchange {
 		const controller = new AbortController();
 		const signal = this.#abort.signal;
 		return new Promise((resolve) => {
-			const stop = () => end(undefined);
 			const end = (value) => {
 				clearTimeout(timer);
 				signal.removeEventListener("abort", stop);
 				resolve(value);
+			};
+			// Only what did not end well has something left to stop; an abort makes an error with its stack, which costs more than a read.
+			const stop = () => {
+				end(undefined);
 				controller.abort();
 			};
 			const timer = setTimeout(stop, timeout);

@@ -1,23 +1,27 @@
-//! The stored form of a row, for L2 and L3: postcard in an envelope with a magic, a version and a checksum.
+//! The stored form of a row, for L2 and L3: an envelope with a magic, a version and a checksum.
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 0..2 | `FE`, the magic |
 //! | 2 | the version of the form, 1 |
 //! | 3..11 | XXH3-64 of what follows, little-endian |
-//! | 11.. | the row, in postcard, its full key included |
+//! | 11.. | the row, its full key included, in postcard's wire format |
+//!
+//! The row is, one after the other: the space, the entity, the names of the join keys, the names of the features, the texts of all
+//! of them, the length of each, and the cells, one for all features or one for each. A cell is its status, whether it is negative,
+//! the event's time and when it was fetched. Bytes and lists begin with their length; numbers are of base 128, the lowest digits
+//! first, and signed ones folded (0, −1, 1, …).
 //!
 //! What cannot be decoded is a miss with a reason to count it by, and never an error of the request. The checksum finds
 //! accidents, not forgers: whoever may write to the store may write a checksum too.
 
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use model::interner::Interner;
 use model::key::Space;
-use model::row::{Row, RowBuilder, Slot};
+use model::row::{Row, Schema, Slot};
 use model::time::{EventTime, Instant};
 use model::value::{Cell, Status};
 
@@ -41,73 +45,69 @@ pub enum Unusable {
     OtherKey,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Stored<'a> {
-    #[serde(borrow)]
-    space: &'a [u8],
-    #[serde(borrow)]
-    entity: &'a [u8],
-    #[serde(borrow)]
-    join_keys: Vec<&'a str>,
-    #[serde(borrow)]
-    features: Vec<&'a str>,
-    /// The texts of the join keys and features, one after the other, and the length of each.
-    #[serde(borrow)]
-    values: &'a [u8],
-    lengths: Vec<u32>,
-    /// One for all features, or one for each.
-    cells: Vec<StoredCell>,
-}
-
-#[derive(Clone, Copy, Serialize, Deserialize)]
-struct StoredCell {
-    status: u8,
-    is_negative: bool,
-    event_micros: i64,
-    fetched_at_millis: u64,
-}
-
 /// The stored form of `row`.
 #[must_use]
 pub fn encode(row: &Row) -> Vec<u8> {
     let schema = row.schema();
     let columns = (schema.join_keys().len() + schema.features().len()) as u32;
-    let mut values = Vec::with_capacity(row.size());
-    let mut lengths = Vec::with_capacity(columns as usize);
-    for slot in (0..columns).map(Slot) {
-        values.extend_from_slice(row.value(slot));
-        lengths.push(row.value(slot).len() as u32);
+    let mut out = Vec::with_capacity(HEADER + row.size() + 512);
+    out.extend_from_slice(&MAGIC);
+    out.push(VERSION);
+    out.extend_from_slice(&[0; 8]);
+    push_bytes(&mut out, schema.space().as_bytes());
+    push_bytes(&mut out, row.entity());
+    for names in [schema.join_keys(), schema.features()] {
+        push_number(&mut out, names.len() as u64);
+        for name in names {
+            push_bytes(&mut out, name.as_bytes());
+        }
     }
-    let stored_cell = |cell: &Cell| StoredCell {
-        status: cell.status as u8,
-        is_negative: cell.is_negative,
-        event_micros: cell.event_time.0,
-        fetched_at_millis: cell.fetched_at.0,
-    };
-    let cells = match row.uniform_cell() {
-        Some(cell) => vec![stored_cell(cell)],
-        None => schema.feature_slots().filter_map(|slot| row.cell(slot)).map(stored_cell).collect(),
-    };
-    let stored = Stored {
-        space: schema.space().as_bytes(),
-        entity: row.entity(),
-        join_keys: schema.join_keys().iter().map(|name| &**name).collect(),
-        features: schema.features().iter().map(|name| &**name).collect(),
-        values: &values,
-        lengths,
-        cells,
-    };
-    let mut envelope = Vec::with_capacity(HEADER + row.size() + 512);
-    envelope.extend_from_slice(&MAGIC);
-    envelope.push(VERSION);
-    envelope.extend_from_slice(&[0; 8]);
-    // postcard into a growing vector has no way to fail: every type here has a known form.
-    let mut envelope = postcard::to_extend(&stored, envelope).unwrap_or_default();
-    let checksum = checksum(envelope.get(HEADER..).unwrap_or_default());
-    if let Some(place) = envelope.get_mut(3..HEADER) {
+    let slots = || (0..columns).map(Slot);
+    push_number(&mut out, slots().map(|slot| row.value(slot).len() as u64).sum());
+    for slot in slots() {
+        out.extend_from_slice(row.value(slot));
+    }
+    push_number(&mut out, u64::from(columns));
+    for slot in slots() {
+        push_number(&mut out, row.value(slot).len() as u64);
+    }
+    match row.uniform_cell() {
+        Some(cell) => {
+            out.push(1);
+            push_cell(&mut out, cell);
+        }
+        None => {
+            push_number(&mut out, schema.features().len() as u64);
+            for cell in schema.feature_slots().filter_map(|slot| row.cell(slot)) {
+                push_cell(&mut out, cell);
+            }
+        }
+    }
+    let checksum = checksum(out.get(HEADER..).unwrap_or_default());
+    if let Some(place) = out.get_mut(3..HEADER) {
         place.copy_from_slice(&checksum.to_le_bytes());
     }
-    envelope
+    out
+}
+
+fn push_number(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    push_number(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn push_cell(out: &mut Vec<u8>, cell: &Cell) {
+    out.extend_from_slice(&[cell.status as u8, u8::from(cell.is_negative)]);
+    let micros = cell.event_time.0;
+    push_number(out, ((micros << 1) ^ (micros >> 63)) as u64);
+    push_number(out, cell.fetched_at.0);
 }
 
 /// The row of `entity` in `space` that `bytes` hold.
@@ -126,44 +126,114 @@ pub fn decode(bytes: &[u8], space: &Rc<Space>, entity: &[u8], interner: &mut Int
     if checksum != self::checksum(payload).to_le_bytes() {
         return Err(Unusable::Damaged);
     }
-    let (stored, rest) = postcard::take_from_bytes::<Stored<'_>>(payload).map_err(|_| Unusable::Damaged)?;
-    if stored.space != space.as_bytes() || stored.entity != entity {
+    let mut stored = Stored(payload);
+    let key = (stored.bytes().ok_or(Unusable::Damaged)?, stored.bytes().ok_or(Unusable::Damaged)?);
+    if key != (space.as_bytes(), entity) {
         return Err(Unusable::OtherKey);
     }
-    rest.is_empty().then(|| row(&stored, space, interner)).flatten().ok_or(Unusable::Damaged)
+    stored.row(space, entity, interner).ok_or(Unusable::Damaged)
 }
 
-/// The row, where its parts fit one another.
-fn row(stored: &Stored<'_>, space: &Rc<Space>, interner: &mut Interner) -> Option<Row> {
-    let columns = stored.join_keys.len() + stored.features.len();
-    let fits =
-        stored.lengths.len() == columns && (stored.cells.len() == 1 || stored.cells.len() == stored.features.len());
-    if !fits {
-        return None;
+/// What is still to be read of a stored row.
+struct Stored<'a>(&'a [u8]);
+
+impl<'a> Stored<'a> {
+    /// The row, where its parts fit one another and nothing stands behind them.
+    fn row(&mut self, space: &Rc<Space>, entity: &[u8], interner: &mut Interner) -> Option<Row> {
+        let schema = self.schema(space, interner)?;
+        let (keys, features) = (schema.join_keys().len(), schema.features().len());
+        let values = self.bytes()?;
+        if self.length()? != keys + features {
+            return None;
+        }
+        let mut lengths = Stored(self.0);
+        for _ in 0..keys + features {
+            self.length()?;
+        }
+        let cells = match self.length()? {
+            1 => vec![self.cell()?],
+            count if count == features => (0..count).map(|_| self.cell()).collect::<Option<_>>()?,
+            _ => return None,
+        };
+        let row = Row::of_parts(schema, entity, values, || lengths.length(), cells)?;
+        self.0.is_empty().then_some(row)
     }
-    let schema = interner.schema(space, stored.join_keys.iter().copied(), stored.features.iter().copied())?;
-    let mut builder = RowBuilder::new(schema, stored.entity);
-    let mut values = stored.values;
-    for (column, &length) in stored.lengths.iter().enumerate() {
-        let (text, rest) = values.split_at_checked(length as usize)?;
-        values = rest;
-        match column.checked_sub(stored.join_keys.len()) {
-            None => builder.push_join_key(text),
-            Some(feature) => {
-                let cell = stored.cells.get(feature).or(stored.cells.first())?;
-                builder.push_feature(
-                    text,
-                    Cell {
-                        status: Status::from_number(cell.status)?,
-                        is_negative: cell.is_negative,
-                        event_time: EventTime(cell.event_micros),
-                        fetched_at: Instant(cell.fetched_at_millis),
-                    },
-                );
+
+    /// The schema that the names make. Rows of one view mostly have the same one after the other, which is told by their bytes.
+    fn schema(&mut self, space: &Rc<Space>, interner: &mut Interner) -> Option<Rc<Schema>> {
+        if let Some((schema, length)) = interner.recall(space, self.0) {
+            self.0 = self.0.get(length..)?;
+            return Some(schema);
+        }
+        let form = self.0;
+        let (join_keys, features) = (self.names()?, self.names()?);
+        let schema = interner.schema(space, join_keys.into_iter(), features.into_iter())?;
+        interner.remember(form.get(..form.len() - self.0.len())?, &schema);
+        Some(schema)
+    }
+
+    fn names(&mut self) -> Option<Vec<&'a str>> {
+        let count = self.length()?;
+        // Each takes a byte at the least, so a count that lies is no reason to take memory for it.
+        if count > self.0.len() {
+            return None;
+        }
+        (0..count).map(|_| core::str::from_utf8(self.bytes()?).ok()).collect()
+    }
+
+    fn cell(&mut self) -> Option<Cell> {
+        let (&[status, is_negative], rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        let folded = self.number(u64::MAX)?;
+        Some(Cell {
+            status: Status::from_number(status)?,
+            is_negative: match is_negative {
+                0 => false,
+                1 => true,
+                _ => return None,
+            },
+            event_time: EventTime((folded >> 1) as i64 ^ -((folded & 1) as i64)),
+            fetched_at: Instant(self.number(u64::MAX)?),
+        })
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = self.length()?;
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    #[inline]
+    fn length(&mut self) -> Option<usize> {
+        self.number(u64::from(u32::MAX)).map(|length| length as usize)
+    }
+
+    #[inline]
+    fn number(&mut self, most: u64) -> Option<u64> {
+        let (&byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        if byte < 0x80 { Some(u64::from(byte)) } else { self.long_number(u64::from(byte & 0x7f), most) }
+    }
+
+    /// The rest of a number of more than one byte.
+    fn long_number(&mut self, mut number: u64, most: u64) -> Option<u64> {
+        let mut shift = 7;
+        loop {
+            let (&byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            let digit = u64::from(byte & 0x7f);
+            // Past 64 bits there is nothing, not even zeros.
+            if shift > 63 || digit > most >> shift {
+                return None;
+            }
+            number |= digit << shift;
+            shift += 7;
+            if byte < 0x80 {
+                return (number <= most).then_some(number);
             }
         }
     }
-    values.is_empty().then(|| builder.finish())
 }
 
 /// With a seed of 0 it is plain xxh3-64; the built-in origin hashes with seeds, and one of the two forms is enough to ship.
@@ -175,7 +245,33 @@ fn checksum(payload: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use model::key::{Names, Scope, Subject};
-    use model::row::Schema;
+    use model::row::{RowBuilder, Schema};
+    use serde::{Deserialize, Serialize};
+
+    /// The row as postcard has it, for the form is its wire format.
+    #[derive(Serialize, Deserialize)]
+    struct Postcard<'a> {
+        #[serde(borrow)]
+        space: &'a [u8],
+        #[serde(borrow)]
+        entity: &'a [u8],
+        #[serde(borrow)]
+        join_keys: Vec<&'a str>,
+        #[serde(borrow)]
+        features: Vec<&'a str>,
+        #[serde(borrow)]
+        values: &'a [u8],
+        lengths: Vec<u32>,
+        cells: Vec<PostcardCell>,
+    }
+
+    #[derive(Clone, Copy, Serialize, Deserialize)]
+    struct PostcardCell {
+        status: u8,
+        is_negative: bool,
+        event_micros: i64,
+        fetched_at_millis: u64,
+    }
 
     const ENTITY: &[u8] = b"n\x041001";
 
@@ -210,6 +306,52 @@ mod tests {
             for slot in row.schema().feature_slots() {
                 assert_eq!(row.cell(slot), back.cell(slot));
             }
+            assert_eq!(row.uniform_cell(), back.uniform_cell());
+        }
+    }
+
+    #[test]
+    fn the_form_is_postcards() {
+        for is_uniform in [true, false] {
+            let bytes = encode(&sample(is_uniform));
+            let read: Postcard<'_> = postcard::from_bytes(&bytes[HEADER..]).unwrap();
+            assert_eq!((read.entity, &read.join_keys[..], &read.features[..]), (ENTITY, &["id"][..], &["a", "b"][..]));
+            assert_eq!(read.cells[0].event_micros, -5);
+            assert_eq!(postcard::to_allocvec(&read).unwrap(), &bytes[HEADER..]);
+        }
+        for number in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), 1 << 63, u64::MAX] {
+            let mut ours = Vec::new();
+            push_number(&mut ours, number);
+            assert_eq!(postcard::to_allocvec(&number).unwrap(), ours);
+            assert_eq!(Stored(&ours).number(u64::MAX), Some(number));
+            assert_eq!(Stored(&ours).length(), u32::try_from(number).ok().map(|number| number as usize));
+            assert_eq!(Stored(&ours[..ours.len() - 1]).number(u64::MAX), None);
+        }
+        for too_long in [&[0xff; 11][..], &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0][..]] {
+            assert_eq!(Stored(too_long).number(u64::MAX), None);
+        }
+    }
+
+    #[test]
+    fn rows_of_several_spaces_and_schemas_come_back_with_their_own() {
+        let mut interner = Interner::default();
+        let make = |view: &str, features: &[&str]| {
+            let features = features.iter().map(|&name| name.into()).collect();
+            let schema = Schema::new(space(view), Box::new([]), features).unwrap();
+            let mut builder = RowBuilder::new(Rc::new(schema), ENTITY);
+            let cell = Cell {
+                status: Status::Present,
+                is_negative: false,
+                event_time: EventTime::ZERO,
+                fetched_at: Instant(0),
+            };
+            builder.push_feature(b"1", cell);
+            builder.finish()
+        };
+        let rows = [make("v", &["a"]), make("v", &["a"]), make("w", &["a"]), make("v", &["b"]), make("v", &["a", "b"])];
+        for row in rows.iter().chain(rows.iter().rev()) {
+            let back = decode(&encode(row), row.schema().space(), ENTITY, &mut interner).unwrap();
+            assert!(back.has_same_content(row) && back.schema().is_same(row.schema()));
         }
     }
 
@@ -238,9 +380,9 @@ mod tests {
     #[test]
     fn content_that_contradicts_itself_is_damage_even_with_a_right_checksum() {
         let good = encode(&sample(true));
-        let stored: Stored<'_> = postcard::from_bytes(&good[HEADER..]).unwrap();
-        let forge = |change: &dyn Fn(&mut Stored<'_>)| {
-            let mut forged = Stored {
+        let stored: Postcard<'_> = postcard::from_bytes(&good[HEADER..]).unwrap();
+        let forge = |change: &dyn Fn(&mut Postcard<'_>)| {
+            let mut forged = Postcard {
                 join_keys: stored.join_keys.clone(),
                 features: stored.features.clone(),
                 lengths: stored.lengths.clone(),
@@ -257,6 +399,8 @@ mod tests {
         assert!(forge(&|_| {}).is_ok());
         assert_eq!(forge(&|row| row.lengths[0] = 4_000_000_000).unwrap_err(), Unusable::Damaged);
         assert_eq!(forge(&|row| row.lengths.push(0)).unwrap_err(), Unusable::Damaged);
+        assert_eq!(forge(&|row| row.lengths[1] -= 1).unwrap_err(), Unusable::Damaged);
+        assert_eq!(forge(&|row| row.lengths[1] += 1).unwrap_err(), Unusable::Damaged);
         assert_eq!(forge(&|row| row.cells[0].status = 9).unwrap_err(), Unusable::Damaged);
         assert_eq!(forge(&|row| row.cells.clear()).unwrap_err(), Unusable::Damaged);
         assert_eq!(forge(&|row| row.features[1] = row.features[0]).unwrap_err(), Unusable::Damaged);

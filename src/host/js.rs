@@ -209,7 +209,7 @@ impl Core {
     }
 
     /// The orders to perform, all at once: each an object with a `number`, a `timeout` in milliseconds, and either the
-    /// `keys` to read from a `tier`, the `entries` to write to it with their `ttl` in seconds, the `method`, `url`, `body` and
+    /// `count` keys of equal length to read from a `tier`, as one text `keys`, the `entries` to write to it with their `ttl` in seconds, the `method`, `url`, `body` and
     /// `maxBytes` to fetch (without `url`, from the built-in origin after `delay` milliseconds), `passTo`, the base URL to pass
     /// the request on to, or `outlives`, to do nothing for the `timeout`, whether or not the request lasts as long.
     ///
@@ -224,11 +224,18 @@ impl Core {
         Ok(objects)
     }
 
-    /// Tells what a read gave: for each key its bytes or `undefined`; `undefined` as a whole where the read failed.
-    pub fn complete_read(&mut self, number: u32, values: Option<Array>, now: f64) -> State {
-        let bytes =
-            |value: JsValue| (!value.is_undefined() && !value.is_null()).then(|| Uint8Array::new(&value).to_vec());
-        let values = values.map(|values| values.iter().map(bytes).collect());
+    /// Tells what a read of `count` keys gave: at [`Core::input`] stands for each the length of its bytes as a little-endian number of
+    /// four bytes, all of whose bits are set where there is nothing, and behind all lengths the bytes. Without a count the read failed.
+    pub fn complete_read(&mut self, number: u32, count: Option<usize>, now: f64) -> State {
+        let values = count.map(|count| {
+            let (lengths, mut rest) = self.input.split_at_checked(count.saturating_mul(4)).unwrap_or_default();
+            let value = |length: &[u8; 4]| {
+                let (bytes, behind) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+                rest = behind;
+                Some(bytes.to_vec())
+            };
+            lengths.as_chunks().0.iter().map(value).collect()
+        });
         self.complete(number, Outcome::Read(values), now)
     }
 
@@ -315,7 +322,9 @@ impl Core {
         match order.task {
             Task::ReadStore { tier, keys, .. } => {
                 set("tier", tier.level().into())?;
-                set("keys", keys.iter().map(|key| JsValue::from(key.as_str())).collect::<Array>().into())?;
+                set("count", keys.len().into())?;
+                let keys: Vec<&str> = keys.iter().map(StoreKey::as_str).collect();
+                set("keys", keys.concat().into())?;
             }
             Task::WriteStore { tier, entries, ttl_seconds, .. } => {
                 set("tier", tier.level().into())?;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
+use crate::block;
 use crate::key::Space;
 use crate::row::{Row, Schema};
 
@@ -16,6 +17,7 @@ const MAX_SCHEMAS: usize = 4_096;
 #[derive(Debug, Default)]
 pub struct Interner {
     schemas: HashMap<u64, Rc<Schema>, foldhash::fast::FixedState>,
+    last: Option<(Box<[u8]>, Rc<Schema>)>,
 }
 
 impl Interner {
@@ -45,6 +47,20 @@ impl Interner {
         }
         self.schemas.insert(hash, Rc::clone(&schema));
         Some(schema)
+    }
+
+    /// The schema that was remembered last, and the length of its form, where it is of `space` and `ahead` begins with that form.
+    #[must_use]
+    pub fn recall(&self, space: &Rc<Space>, ahead: &[u8]) -> Option<(Rc<Schema>, usize)> {
+        let (form, schema) = self.last.as_ref()?;
+        let is_of = Rc::ptr_eq(schema.space(), space) || *schema.space() == *space;
+        let is_same = is_of && block::is_same(ahead.get(..form.len())?, form);
+        is_same.then(|| (Rc::clone(schema), form.len()))
+    }
+
+    /// Remembers `schema` by the form that its columns have somewhere else, such as in a store: one that names its own end.
+    pub fn remember(&mut self, form: &[u8], schema: &Rc<Schema>) {
+        self.last = Some((form.into(), Rc::clone(schema)));
     }
 }
 

@@ -97,6 +97,30 @@ enum Cells {
     Varied(Box<[Cell]>),
 }
 
+/// What is known of a feature that nothing is known of.
+const UNKNOWN: Cell =
+    Cell { status: Status::Invalid, is_negative: false, event_time: EventTime::ZERO, fetched_at: Instant(0) };
+
+impl From<Vec<Cell>> for Cells {
+    fn from(cells: Vec<Cell>) -> Cells {
+        match cells.first() {
+            Some(first) if cells.iter().all(|cell| cell == first) => Cells::Uniform(*first),
+            Some(_) => Cells::Varied(cells.into()),
+            None => Cells::Uniform(UNKNOWN),
+        }
+    }
+}
+
+/// Adds where a column's text ends to a row's buffer.
+#[inline]
+fn push_end(buffer: &mut Vec<u8>, end: usize, is_wide: bool) {
+    if is_wide {
+        buffer.extend_from_slice(&(end as u32).to_le_bytes());
+    } else {
+        buffer.extend_from_slice(&(end as u16).to_le_bytes());
+    }
+}
+
 /// What a row costs beyond its buffer, in bytes: itself, its counts, its place in the cache's map and list, and the
 /// allocator's share of each. An estimate, meant to be no less than what is taken.
 pub const ROW_OVERHEAD: usize = 128;
@@ -112,6 +136,30 @@ pub struct Row {
 }
 
 impl Row {
+    /// The row of `entity` whose columns' texts stand in `values` one after the other, each as long as the next of the lengths says,
+    /// with a cell for all features or one for each; `None` where these do not fit the texts or the schema.
+    pub fn of_parts(
+        schema: Rc<Schema>,
+        entity: &[u8],
+        values: &[u8],
+        mut next_length: impl FnMut() -> Option<usize>,
+        cells: Vec<Cell>,
+    ) -> Option<Row> {
+        let columns = schema.columns();
+        let has_wide_ends = values.len() > usize::from(u16::MAX);
+        let mut buffer = Vec::with_capacity(values.len() + columns * if has_wide_ends { 4 } else { 2 } + entity.len());
+        buffer.extend_from_slice(values);
+        let mut end = 0_usize;
+        for _ in 0..columns {
+            end = end.checked_add(next_length()?).filter(|&end| end <= values.len())?;
+            push_end(&mut buffer, end, has_wide_ends);
+        }
+        buffer.extend_from_slice(entity);
+        let is_fit = end == values.len() && (cells.len() == 1 || cells.len() == schema.features.len());
+        let values_length = values.len() as u32;
+        is_fit.then(|| Row { schema, buffer: buffer.into(), values_length, has_wide_ends, cells: cells.into() })
+    }
+
     /// The names of the columns.
     #[must_use]
     pub fn schema(&self) -> &Rc<Schema> {
@@ -388,33 +436,22 @@ impl<'a> RowBuilder<'a> {
     #[must_use]
     pub fn finish(mut self) -> Row {
         let columns = self.schema.columns();
-        let unknown =
-            Cell { status: Status::Invalid, is_negative: false, event_time: EventTime::ZERO, fetched_at: Instant(0) };
         self.ends.truncate(columns);
         self.values.truncate(self.ends.last().map_or(0, |&end| end as usize));
         while self.ends.len() < columns {
             self.push_join_key(b"null");
         }
-        self.cells.resize(self.schema.features.len(), unknown);
+        self.cells.resize(self.schema.features.len(), UNKNOWN);
 
         let has_wide_ends = self.values.len() > usize::from(u16::MAX);
         let values_length = self.values.len() as u32;
         let mut buffer = self.values;
         buffer.reserve_exact(columns * if has_wide_ends { 4 } else { 2 } + self.entity.len());
         for end in self.ends {
-            if has_wide_ends {
-                buffer.extend_from_slice(&end.to_le_bytes());
-            } else {
-                buffer.extend_from_slice(&(end as u16).to_le_bytes());
-            }
+            push_end(&mut buffer, end as usize, has_wide_ends);
         }
         buffer.extend_from_slice(self.entity);
-        let cells = match self.cells.first() {
-            Some(first) if self.cells.iter().all(|cell| cell == first) => Cells::Uniform(*first),
-            Some(_) => Cells::Varied(self.cells.into()),
-            None => Cells::Uniform(unknown),
-        };
-        Row { schema: self.schema, buffer: buffer.into(), values_length, has_wide_ends, cells }
+        Row { schema: self.schema, buffer: buffer.into(), values_length, has_wide_ends, cells: self.cells.into() }
     }
 }
 
