@@ -150,11 +150,27 @@ async function silence(input, output) {
 	module.dispose();
 }
 
+/**
+ * What makes a module small beside the level: no answer from memory is slower by it (`npm run bench -- --only l1`).
+ *
+ * Low memory is the far end of the stack, which the linker puts first. A larger function that is called once is dearer inside another,
+ * whose locals then have longer numbers. V8 does not look at alignments, and functions of like names are like each other: both are for gzip.
+ */
+const SMALL = [
+	"--converge",
+	"--low-memory-unused",
+	"--generate-global-effects",
+	"--one-caller-inline-max-function-size=20",
+	"--flexible-inline-max-function-size=10",
+	"--dealign",
+	"--reorder-functions-by-name",
+];
+
 /** The names of functions go last: what comes before tells by them what is what. */
 async function optimize(input, output, level) {
 	const silent = `${input}.silent.wasm`;
 	await silence(input, silent);
-	await binaryen("wasm-opt", silent, output, `-${level}`);
+	await binaryen("wasm-opt", silent, output, `-${level}`, ...SMALL);
 }
 
 /**
