@@ -1,6 +1,6 @@
 // Builds what is shipped, into build/: the Worker, the npm module and package, the page.
 //
-//   node scripts/build.mjs [worker|npm|package|bench|page ...] [--opt O3|Os|Oz]
+//   node scripts/build.mjs [worker|watch|npm|package|bench|page ...] [--opt O3|Os|Oz]
 //
 // Rust becomes wasm by cargo, gets its JavaScript side from tools/bindgen, is made small by binaryen's wasm-opt, and is bundled with
 // its entry by esbuild. Everything comes from package registries, pinned by the two lock files. A build whose inputs have not
@@ -38,11 +38,19 @@ const SIZED = [
 	"worker/index.js",
 	"worker/index.wasm",
 	"npm/featheredge.wasm",
+	"watch/watch.wasm",
 	"package/dist/engine.js",
 	"bench/core.wasm",
 ];
 
-const targets = { worker: buildWorker, npm: buildNpm, package: buildPackage, bench: buildBench, page: buildPage };
+const targets = {
+	worker: buildWorker,
+	watch: buildWatch,
+	npm: buildNpm,
+	package: buildPackage,
+	bench: buildBench,
+	page: buildPage,
+};
 
 const gzippedSize = (bytes) => gzipSync(bytes, { level: 9 }).length;
 const kilobytes = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
@@ -193,6 +201,26 @@ async function trim(input, output, script) {
  */
 export const WORKER_FEATURES = ["worker"];
 
+/** The JavaScript side of the watcher's module. */
+const WATCH_GLUE = join(paths.cache, "watch");
+
+/** build/watch/watch.wasm: whoever watches, which hosts load behind the first answer. */
+export async function buildWatch({ level = "O3" } = {}) {
+	const outputs = [join(paths.watch, "watch.wasm"), join(WATCH_GLUE, "watch.js")];
+	await unlessUnchanged("watch", hashInputs([...CARGO, ...TOOLS], [level]), outputs, async () => {
+		console.log("building the watcher's module");
+		await installRust();
+		await compile("watch", WATCH_GLUE, [
+			"--out-name",
+			"watch",
+			"--no-typescript",
+			"--experimental-reset-state-function",
+		]);
+		mkdirSync(paths.watch, { recursive: true });
+		await optimize(join(WATCH_GLUE, "watch_bg.wasm"), outputs[0], level);
+	});
+}
+
 /** Bundles a host's entry with the JavaScript side of its core, which stands in `glue`. */
 async function bundle(entry, glue, outfile, external) {
 	const esbuild = await import("esbuild");
@@ -204,15 +232,16 @@ async function bundle(entry, glue, outfile, external) {
 		target: "es2022",
 		legalComments: "none",
 		logLevel: "warning",
-		alias: { "featheredge-core": join(glue, "core.js") },
+		alias: { "featheredge-core": join(glue, "core.js"), "featheredge-watch": join(WATCH_GLUE, "watch.js") },
 		external,
 	});
 	await esbuild.stop();
 }
 
-/** build/worker/index.js and index.wasm: all that a Worker needs. */
+/** build/worker/index.js, index.wasm and watch.wasm: all that a Worker needs. */
 export async function buildWorker({ level = "O3" } = {}) {
-	const outputs = ["index.js", "index.wasm"].map((name) => join(paths.worker, name));
+	await buildWatch({ level });
+	const outputs = ["index.js", "index.wasm", "watch.wasm"].map((name) => join(paths.worker, name));
 	await unlessUnchanged("worker", hashInputs([...CARGO, ...TOOLS], [level]), outputs, async () => {
 		console.log("building the Worker");
 		await installRust();
@@ -225,7 +254,8 @@ export async function buildWorker({ level = "O3" } = {}) {
 			"--force-enable-abort-handler",
 		]);
 		mkdirSync(paths.worker, { recursive: true });
-		await bundle("src/host/worker.mjs", glue, outputs[0], ["./index.wasm", "cloudflare:*"]);
+		await bundle("src/host/worker.mjs", glue, outputs[0], ["./*.wasm", "cloudflare:*"]);
+		copyFileSync(join(paths.watch, "watch.wasm"), outputs[2]);
 		const trimmed = join(glue, "trimmed.wasm");
 		await trim(join(glue, "core_bg.wasm"), trimmed, join(glue, "core.js"));
 		await optimize(trimmed, outputs[1], level);
@@ -259,26 +289,39 @@ const HOSTS = ["node", "deno", "browser", "workerd", "inline"];
  */
 export async function buildPackage(options) {
 	await buildNpm(options);
+	await buildWatch(options);
 	await buildBench(options);
 	const source = (...parts) => fromRoot("npm", ...parts);
 	const outDir = (...parts) => join(paths.package, ...parts);
-	const inputs = hashInputs(["npm", "build/npm", "build/bench", "LICENSE", ...TOOLS]);
+	const inputs = hashInputs([
+		"npm",
+		"src/host/watching.mjs",
+		"build/npm",
+		"build/watch",
+		"build/bench",
+		"LICENSE",
+		...TOOLS,
+	]);
 	await unlessUnchanged("package", inputs, [outDir("dist/engine.js"), outDir("package.json")], async () => {
 		console.log("building the npm package");
 		rmSync(paths.package, { recursive: true, force: true });
 		mkdirSync(outDir("dist"), { recursive: true });
 		const wasm = join(paths.npm, "featheredge.wasm");
+		const watchWasm = join(paths.watch, "watch.wasm");
+		const packs = { "featheredge-packed": wasm, "featheredge-packed-watch": watchWasm };
 		const esbuild = await import("esbuild");
 		const packed = {
 			name: "packed",
 			setup(build) {
-				build.onResolve({ filter: /^featheredge-packed$/ }, ({ path }) => ({ path, namespace: "packed" }));
-				build.onLoad({ filter: /./, namespace: "packed" }, () => ({
-					contents: gzipSync(readFileSync(wasm), { level: 9 }).toString("base64"),
+				build.onResolve({ filter: /^featheredge-packed/ }, ({ path }) => ({ path, namespace: "packed" }));
+				build.onLoad({ filter: /./, namespace: "packed" }, ({ path }) => ({
+					contents: gzipSync(readFileSync(packs[path]), { level: 9 }).toString("base64"),
 					loader: "text",
 				}));
-				build.onResolve({ filter: /^\.\.\/public\.js$/ }, () =>
-					build.initialOptions.format === "esm" ? { path: "./engine.js", external: true } : undefined,
+				const isEsm = build.initialOptions.format === "esm";
+				const apart = { "../public.js": "./engine.js", "../watch.js": "./watch.js" };
+				build.onResolve({ filter: /^\.\.\/(public|watch)\.js$/ }, ({ path }) =>
+					isEsm ? { path: apart[path], external: true } : undefined,
 				);
 			},
 		};
@@ -294,8 +337,11 @@ export async function buildPackage(options) {
 				minifySyntax: true,
 				legalComments: "none",
 				logLevel: "warning",
-				alias: { "featheredge-core": join(paths.npm, "featheredge.js") },
-				external: ["./featheredge.wasm", "node:*"],
+				alias: {
+					"featheredge-core": join(paths.npm, "featheredge.js"),
+					"featheredge-watch": join(WATCH_GLUE, "watch.js"),
+				},
+				external: ["./*.wasm", "node:*"],
 				plugins: [packed],
 				...more,
 			});
@@ -307,6 +353,7 @@ export async function buildPackage(options) {
 		};
 		await Promise.all([
 			bundle("public.js", "engine.js"),
+			bundle("watch.js", "watch.js"),
 			...HOSTS.map((host) => bundle(`entries/${host}.js`, `${host}.js`)),
 			bundle("entries/node.js", "node.cjs", commonJs),
 			...STORES.map((store) => bundle(`stores/${store}.js`, `${store}.js`)),
@@ -325,6 +372,7 @@ export async function buildPackage(options) {
 		mkdirSync(outDir("cli/bench"));
 		for (const name of ["bench.js", "core.wasm"]) copyFileSync(join(paths.bench, name), outDir("cli/bench", name));
 		copyFileSync(wasm, outDir("dist/featheredge.wasm"));
+		copyFileSync(watchWasm, outDir("dist/featheredge-watch.wasm"));
 		for (const name of ["index", ...STORES]) {
 			const types = readFileSync(source("types", `${name}.d.ts`), "utf8");
 			writeFileSync(outDir("dist", `${name}.d.ts`), types);
@@ -341,6 +389,7 @@ export async function buildPackage(options) {
  */
 export async function buildBench({ level = "O3" } = {}) {
 	const outputs = ["bench.js", "core.wasm"].map((name) => join(paths.bench, name));
+	await buildWatch({ level });
 	const inputs = hashInputs([...CARGO, ...TOOLS, "npm/src"], [level]);
 	await unlessUnchanged("bench", inputs, outputs, async () => {
 		console.log("building the benchmark's module");

@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::model::refusal::Refusal;
 use crate::model::request::Ask;
 use crate::model::time::Instant;
+use crate::observe::trace::Context;
 use crate::protocol::call::Call;
 #[cfg(not(feature = "worker"))]
 use crate::protocol::native::Numbers;
@@ -28,6 +29,7 @@ mod explain;
 mod io;
 mod ledger;
 mod prefetch;
+mod record;
 mod reply;
 mod rows;
 mod setup;
@@ -45,6 +47,7 @@ pub use reply::{Header, Reply};
 use io::Part;
 use ledger::{Ledger, Reader};
 use prefetch::Ahead;
+use record::Recorder;
 use rows::Waiting;
 use warm::Job;
 use writes::Change;
@@ -112,6 +115,9 @@ pub struct Service {
     ledger: Option<Ledger>,
     /// The job whose next part is to be begun, within a step.
     warming: Option<Box<Job>>,
+    recorder: Recorder,
+    /// Where in a trace the request stands that is just beginning.
+    context: Option<Context>,
     pending: HashMap<u64, Pending, foldhash::fast::FixedState>,
     tickets: u64,
     seed: u64,
@@ -141,6 +147,8 @@ impl Service {
             planner: Planner::new(setup::project(&config, seed)),
             ledger: Ledger::new(&config),
             warming: None,
+            recorder: Recorder::new(&config),
+            context: None,
             config,
             pending: HashMap::default(),
             tickets: 0,
@@ -203,6 +211,14 @@ impl Service {
         let now = self.now(now);
         self.caller.clear();
         self.caller.push_str(incoming.caller);
+        self.begin_trace(incoming.traceparent);
+        let mut step = self.route(incoming, now);
+        self.context = None;
+        self.with_records(&mut step, now);
+        step
+    }
+
+    fn route(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
         let is_read = matches!(incoming.method, "GET" | "HEAD");
         match (incoming.method, incoming.path) {
             // The origin decides by credentials that are not ours to judge, so its answers are not ours to share.
@@ -232,12 +248,20 @@ impl Service {
     pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Instant) -> Step {
         self.caller.clear();
         let incoming = Incoming { body, ..Incoming::default() };
-        self.serve(Protocol::Native(Options::default().in_columns(Some(numbers))), incoming, now)
+        let mut step = self.serve(Protocol::Native(Options::default().in_columns(Some(numbers))), incoming, now);
+        self.with_records(&mut step, now);
+        step
     }
 
     /// Tells what came of an order, at `now`. An order of a request that has ended changes nothing.
     pub fn complete(&mut self, id: OrderId, outcome: Outcome, now: Instant) -> Step {
         let now = self.now(now);
+        let mut step = self.told(id, outcome, now);
+        self.with_records(&mut step, now);
+        step
+    }
+
+    fn told(&mut self, id: OrderId, outcome: Outcome, now: Instant) -> Step {
         match (id.part, outcome) {
             (Part::Write(tier), Outcome::Written(failed)) => {
                 self.engine.written(tier, failed, now);
@@ -260,6 +284,7 @@ impl Service {
             (Part::Forward, _) => self.forwarded(id.ticket, now),
             (Part::Ledger, outcome) => self.heard(id.ticket, &outcome, now),
             (Part::Retry(attempt), _) => self.tell_again(id.ticket, attempt, now),
+            (Part::Records, _) => Step::default(),
             (Part::Registry, outcome) => self.complete_registry(id, outcome, now),
             (Part::Health, outcome) => match self.pending.remove(&id.ticket.0) {
                 Some(Pending::Health { .. }) => reply::readiness(&outcome).into(),

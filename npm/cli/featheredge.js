@@ -135,6 +135,30 @@ program
 	.option(...JSON_OPTION)
 	.action(act(async () => (await import("./bench.js")).bench));
 
+const WATCHED = ["--url <url>", "the server that is looked at", "http://127.0.0.1:8787"];
+const scope = () =>
+	new Option("--scope <scope>", "of whom: the isolate that answers, or all of a Worker's")
+		.choices(["isolate", "deployment"])
+		.default("isolate");
+
+program
+	.command("stats")
+	.description("show what a server measured: its promise, its tiers, its latencies, its alerts")
+	.option(...WATCHED)
+	.addOption(scope())
+	.option(...JSON_OPTION)
+	.action(act(async () => (await import("./stats.js")).stats));
+
+program
+	.command("top")
+	.description("show the same again and again")
+	.option(...WATCHED)
+	.addOption(scope())
+	.option("--interval <seconds>", "how often", whole, 2)
+	.option("--count <n>", "how many times, before it ends", whole)
+	.option(...JSON_OPTION)
+	.action(act(async () => (await import("./stats.js")).top));
+
 try {
 	await program.parseAsync();
 } catch (error) {

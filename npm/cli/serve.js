@@ -9,7 +9,12 @@ import { makeEngine } from "./world.js";
 const LAST_MILLIS = 10_000;
 
 export async function serve(options) {
-	const world = await makeEngine(options, { operatorToken: process.env.FEATHEREDGE_OPERATOR_TOKEN });
+	const {
+		FEATHEREDGE_OPERATOR_TOKEN: operatorToken,
+		FEATHEREDGE_WEBHOOK_AUTHORIZATION: webhook,
+		FEATHEREDGE_TRACES_AUTHORIZATION: traces,
+	} = process.env;
+	const world = await makeEngine(options, { operatorToken, authorizations: { webhook, traces } });
 	// The global `Request` and `Response` stay Node's own: nothing else in this process needs lighter ones.
 	const listener = getRequestListener(world.engine.fetch, { overrideGlobalObjects: false });
 	const server = createServer(listener);

@@ -1,6 +1,7 @@
 // The engine: what a request needs is the core's to say; this passes bytes in and out, and answers at once what memory holds.
 
 import { Core, State } from "featheredge-core";
+import { REPORTS } from "../../src/host/reports.mjs";
 import { readColumns } from "./columns.js";
 import { ClosedError, ConfigError, errorOf, FaultError } from "./errors.js";
 import { Exchange } from "./exchange.js";
@@ -16,6 +17,11 @@ const NATIVE = "/v1/features";
 const FEAST = "/get-online-features";
 const WARM = "/v1/warm";
 const LINES = "application/x-ndjson";
+/** The header by which a client tells the requests of one session or user. */
+const SESSION = "featheredge-session";
+
+/** Node lets a process end although this timer runs; elsewhere timers are numbers. */
+const unref = (timer) => timer.unref?.();
 
 /** Room for the first bodies: of an ordinary request, with some to spare. */
 const FIRST_CAPACITY = 65_536;
@@ -40,7 +46,7 @@ function checkStore(name, store) {
 }
 
 /** @param {import("../types/index.d.ts").EngineOptions} options */
-function settle({ config = {}, l2, l3, origin, clock = Date.now, operatorToken, basePath = "" }) {
+function settle({ config = {}, l2, l3, origin, clock = Date.now, operatorToken, basePath = "", authorizations }) {
 	checkStore("l2", l2);
 	checkStore("l3", l3);
 	const chosen = originOf(origin, config);
@@ -51,6 +57,11 @@ function settle({ config = {}, l2, l3, origin, clock = Date.now, operatorToken, 
 	if ((config.auth?.mode ?? "none") !== "none") {
 		throw new ConfigError("`auth.mode` is for the Worker: here, check callers before the engine is asked");
 	}
+	if (config.telemetry?.aggregate || config.telemetry?.analytics_binding !== undefined) {
+		throw new ConfigError(
+			"`telemetry.aggregate` and `telemetry.analytics_binding` are for the Worker, which has these places",
+		);
+	}
 	const table = {
 		...config,
 		...chosen?.config,
@@ -59,7 +70,8 @@ function settle({ config = {}, l2, l3, origin, clock = Date.now, operatorToken, 
 		// A store here is asked for all rows at once: how it spreads them is its own business.
 		...(l3 !== undefined && { l3: { enabled: true, shards: 1, ...config.l3 } }),
 	};
-	return { table, origin: chosen, clock, operatorToken, basePath, stores: { l2_distributed: l2, l3_storage: l3 } };
+	const stores = { l2_distributed: l2, l3_storage: l3 };
+	return { table, origin: chosen, clock, operatorToken, basePath, authorizations, stores };
 }
 
 class Engine {
@@ -70,8 +82,11 @@ class Engine {
 	#input = 0;
 	#capacity = 0;
 	#bodyLimit = 0;
+	#loadWatch;
+	/** Whoever watches, once it is loaded. */
+	#watching;
 
-	constructor(options) {
+	constructor(options, loadWatch) {
 		this.#settings = settle(options);
 		const { clock, stores, origin } = this.#settings;
 		this.#host = {
@@ -85,7 +100,10 @@ class Engine {
 			isClosing: false,
 			enter: (call) => this.#enter(call),
 			input: (length) => this.#inputOf(this.#host.core, length),
+			sleep: (millis) => this.#sleep(millis),
+			watch: (millis) => this.#watch(millis),
 		};
+		this.#loadWatch = loadWatch;
 		this.#start();
 		// A handler is mostly passed on by itself.
 		this.fetch = this.fetch.bind(this);
@@ -117,7 +135,7 @@ class Engine {
 
 	async *stream(request, options) {
 		const length = this.#enterBody(encoder.encode(stringify(request)), options);
-		const begin = (core, now) => core.begin("POST", NATIVE, length, false, true, true, now);
+		const begin = (core, now) => core.begin("POST", NATIVE, "", length, false, true, true, "", undefined, now);
 		const take = (exchange) => {
 			if (this.#host.core.reply_status() !== OK) throw this.#error(exchange?.cause);
 			// What memory has all of comes at once.
@@ -135,6 +153,11 @@ class Engine {
 		const path = url.pathname.startsWith(basePath) ? url.pathname.slice(basePath.length) || "/" : url.pathname;
 		const { method, headers } = request;
 		const core = this.#open();
+		const query = url.search.slice(1);
+		if (REPORTS.has(path)) {
+			const report = await (await this.#watcher()).report(method, path, query);
+			return new Response(method === "HEAD" ? null : report.body, report);
+		}
 		const limit = core.body_limit(method, path);
 		let body;
 		if (limit > 0) body = await readBytes(request, limit).catch((error) => refused(error, limit));
@@ -142,8 +165,10 @@ class Engine {
 			operatorToken !== undefined && (await areEqual(headers.get("authorization") ?? "", `Bearer ${operatorToken}`));
 		const hasAuthorization = headers.has("authorization") && origin?.isAuthorized !== true;
 		const length = this.#enterBody(body ?? new Uint8Array(), {}, limit + 1);
-		const begin = (core, now) =>
-			core.begin(method, path, length, hasAuthorization, isOperator, acceptsLines(headers), now);
+		const flags = [hasAuthorization, isOperator, acceptsLines(headers)];
+		const traceparent = headers.get("traceparent") ?? "";
+		const session = headers.get(SESSION) ?? undefined;
+		const begin = (core, now) => core.begin(method, path, query, length, ...flags, traceparent, session, now);
 		const pass = (base, signal) => {
 			if (base === undefined) return Promise.resolve(nothingAt(path));
 			const message = { method, path, search: url.search, headers, body: body ?? request.body ?? undefined };
@@ -171,6 +196,79 @@ class Engine {
 		return this.#operate("GET", "/ready");
 	}
 
+	async stats() {
+		return JSON.parse(await this.#report("/v1/stats"));
+	}
+
+	async sla() {
+		return JSON.parse(await this.#report("/v1/sla"));
+	}
+
+	async alerts() {
+		return JSON.parse(await this.#report("/v1/alerts"));
+	}
+
+	metrics() {
+		return this.#report("/metrics");
+	}
+
+	/** Whoever watches, which is loaded when it is first needed. */
+	#watcher() {
+		this.#watching ??= this.#loadWatcher().catch((error) => {
+			this.#watching = undefined;
+			throw new ConfigError(`cannot load featheredge-watch.wasm: ${error.message}`, { cause: error });
+		});
+		return this.#watching;
+	}
+
+	async #loadWatcher() {
+		if (this.#loadWatch === undefined) throw new Error("this host has none");
+		const { watchingOf, wasm } = await this.#loadWatch();
+		const { table, clock: now, authorizations } = this.#settings;
+		const { sleep } = this.#host;
+		return watchingOf({ table, wasm, records: () => this.#records(), sleep, now, authorizations });
+	}
+
+	#records() {
+		return this.#enter(() => this.#host.core?.take_records(this.#host.now()));
+	}
+
+	/** Brings whoever watches what the core tells, after so many milliseconds. */
+	async #watch(millis) {
+		const { alerts, telemetry } = this.#settings.table;
+		const isHeard = alerts?.webhook_url !== undefined || telemetry?.traces_url !== undefined;
+		// Who never asked for a report will not ask for one of an engine that is closed.
+		if (this.#host.isClosing && this.#watching === undefined && !isHeard) return;
+		const watching = await this.#watcher().catch(() => undefined);
+		// What nobody takes makes room for what comes.
+		if (watching === undefined) this.#records();
+		else await watching.behind(millis);
+	}
+
+	/** What whoever watches says at a path. */
+	async #report(path) {
+		this.#open();
+		const { status, headers, body } = await (await this.#watcher()).report("GET", path, "");
+		const bytes = typeof body === "string" ? encoder.encode(body) : body;
+		if (status !== OK) throw errorOf({ status, headers: Object.entries(headers), body: bytes });
+		return decoder.decode(bytes);
+	}
+
+	/** Resolves after so many milliseconds, or as soon as the engine is to close, with `false` where it is. */
+	#sleep(millis) {
+		if (this.#host.isClosing) return Promise.resolve(false);
+		return new Promise((resolve) => {
+			const end = () => {
+				clearTimeout(timer);
+				this.#host.flushes.delete(end);
+				resolve(!this.#host.isClosing);
+			};
+			const timer = setTimeout(end, millis);
+			unref(timer);
+			this.#host.flushes.add(end);
+		});
+	}
+
 	async close() {
 		if (this.#host.isClosing) return;
 		this.#host.isClosing = true;
@@ -193,7 +291,7 @@ class Engine {
 	async #operate(method, path, body = "", options = {}) {
 		const limit = this.#open().body_limit(method, path) + 1;
 		const length = this.#enterBody(encoder.encode(body), options, limit);
-		const begin = (core, now) => core.begin(method, path, length, false, true, false, now);
+		const begin = (core, now) => core.begin(method, path, "", length, false, true, false, "", undefined, now);
 		return this.#run(begin, options, path, (bytes) => JSON.parse(decoder.decode(bytes)));
 	}
 
@@ -399,9 +497,11 @@ function passedBack(response) {
 /**
  * @param {import("../types/index.d.ts").EngineOptions} options
  * @param {() => WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>} load the host's way to the module
+ * @param {() => Promise<{ watchingOf: Function, wasm: WebAssembly.Module | BufferSource }>} [loadWatch] its way to whoever watches
  */
-export async function start(options = {}, load) {
-	const { wasm } = options;
+export async function start(options = {}, load, loadWatch) {
+	const { wasm, watchWasm } = options;
 	await instance.instantiate(wasm === undefined ? load : () => wasm);
-	return new Engine(options);
+	const withOwn = async () => ({ ...(await loadWatch()), wasm: await watchWasm });
+	return new Engine(options, watchWasm === undefined ? loadWatch : withOwn);
 }

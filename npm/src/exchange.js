@@ -10,9 +10,6 @@ import { ClosedError, FeatheredgeError } from "./errors.js";
 import * as instance from "./instance.js";
 import { TooLargeError } from "./origins.js";
 
-/** Node lets a process end although this timer runs; elsewhere timers are numbers. */
-const unref = (timer) => timer.unref?.();
-
 /** Bytes as the core takes them, or `undefined` for what is none: a store that answers rubbish costs its own share alone. */
 function bytesOf(value) {
 	if (value instanceof Uint8Array) return value;
@@ -285,8 +282,12 @@ export class Exchange {
 			await this.#passed.catch(() => {});
 			return (core, now) => core.complete_pass(number, now);
 		}
+		if (order.records) {
+			await this.#host.watch(timeout);
+			return (core, now) => core.complete_wait(number, now);
+		}
 		if (order.outlives) {
-			await this.#flushWait(timeout);
+			await this.#host.sleep(timeout);
 			// What would be due later is due now where there is no later.
 			return (core, now) => core.complete_wait(number, now + (this.#host.isClosing ? timeout : 0));
 		}
@@ -382,21 +383,6 @@ export class Exchange {
 				resolve(false);
 			};
 			this.#waits.add(end);
-		});
-	}
-
-	/** Resolves after so many milliseconds, or as soon as the engine is to close. */
-	#flushWait(millis) {
-		if (this.#host.isClosing) return Promise.resolve();
-		return new Promise((resolve) => {
-			const end = () => {
-				clearTimeout(timer);
-				this.#host.flushes.delete(end);
-				resolve();
-			};
-			const timer = setTimeout(end, millis);
-			unref(timer);
-			this.#host.flushes.add(end);
 		});
 	}
 }

@@ -84,12 +84,13 @@ class HttpOrigin {
 		return new Headers(typeof this.#headers === "function" ? await this.#headers() : this.#headers);
 	}
 
-	async ask({ method, url, body, maxBytes }, signal) {
+	async ask({ method, url, body, maxBytes, traceparent }, signal) {
 		const isForUs = url.startsWith(NOWHERE);
 		// Of an origin that is one URL, nothing but features is asked.
 		if (isForUs && !url.endsWith(FEATURES)) return { status: 200, body: new Uint8Array() };
 		const headers = await this.#own();
 		if (body.length > 0) headers.set("content-type", JSON_TYPE);
+		if (traceparent !== undefined) headers.set("traceparent", traceparent);
 		// A redirect would take the request to a place that nobody configured.
 		const response = await this.#fetch.call(undefined, isForUs ? this.url : url, {
 			method,

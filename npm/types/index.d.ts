@@ -265,6 +265,82 @@ export function feastOrigin(url: string | URL, options?: FeastOptions): Origin;
 /** One URL that answers to `POST` as Feast's `/get-online-features` does. */
 export function httpOrigin(url: string | URL, options?: OriginOptions): Origin;
 
+/** What every report says of itself. */
+export interface Report {
+	scope: "isolate" | "deployment";
+	project: string;
+	/** When it was made, by RFC 3339. */
+	at: string;
+}
+
+/** Numbers by name; `docs/monitoring.md` lists them. */
+export type Figures = Record<string, number>;
+
+/** What was measured, as `GET /v1/stats` gives it. */
+export interface Stats extends Report {
+	window_seconds: number;
+	/** What the latencies cover. */
+	latencies_are: string;
+	overall: Figures;
+	routes: Record<string, Figures>;
+	priorities: Record<string, Figures>;
+	views: Record<string, Figures>;
+	quality: Figures;
+	view_quality: Record<string, Figures>;
+	tiers: Record<"l1" | "l2" | "l3" | "origin", Figures>;
+	latency_model: Figures;
+	stores: Record<string, Figures>;
+	cost: Figures;
+	prefetch: Figures;
+	isolate: Figures;
+	/** What is decided by what was measured, and why. */
+	optimizer: Record<string, unknown>;
+}
+
+/** How one series of requests stands. */
+export interface SlaStatus {
+	status: "no_data" | "compliant" | "violation";
+	requests: number;
+	/** `p50_compliant`, `current_p50`, `target_p50`, and the same of `p95`, `p99`, `availability` and `error_rate`. */
+	details: Record<string, number | boolean>;
+}
+
+/** Whether the promise is kept, as `GET /v1/sla` gives it. */
+export interface SlaReport extends Report, SlaStatus {
+	window_seconds: number;
+	latencies_are: string;
+	routes: Record<string, SlaStatus>;
+	priorities: Record<string, SlaStatus>;
+	views: Record<string, SlaStatus>;
+	/** What is left of the error budget, as a share. */
+	error_budget_left: number;
+	burn_rates: {
+		long_window_seconds: number;
+		short_window_seconds: number;
+		rate: number;
+		alerts_at: number;
+		is_burning: boolean;
+	}[];
+}
+
+/** Something that went wrong. */
+export interface Alert {
+	type: string;
+	status: "open" | "resolved";
+	severity: "medium" | "high";
+	value: number;
+	threshold: number;
+	opened_at: string;
+	resolved_at?: string;
+}
+
+/** What is wrong and what was, as `GET /v1/alerts` gives it. */
+export interface AlertsReport extends Report {
+	open: Alert[];
+	/** At most 100, the latest first. */
+	resolved: Alert[];
+}
+
 export interface EngineOptions {
 	/** The table that docs/configuration.md describes. */
 	config?: Record<string, unknown>;
@@ -278,10 +354,14 @@ export interface EngineOptions {
 	clock?: () => number;
 	/** What an operator shows to `fetch` as `Authorization: Bearer`; without one, no one may operate the engine over HTTP. */
 	operatorToken?: string;
+	/** What goes to the places that `alerts.webhook_url` and `telemetry.traces_url` name, as `Authorization`. */
+	authorizations?: { webhook?: string; traces?: string };
 	/** What stands before the API's paths where `fetch` is mounted below the root, such as `/api/features`. */
 	basePath?: string;
 	/** The module, for hosts that must load it themselves. */
 	wasm?: WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>;
+	/** The same for the module of whoever watches, which is loaded behind the first answer. */
+	watchWasm?: WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>;
 }
 
 export interface Engine extends AsyncDisposable {
@@ -306,6 +386,14 @@ export interface Engine extends AsyncDisposable {
 	 * several requests, those of one shape that follow each other are done together. All have at most `limits.warm_rows` rows.
 	 */
 	warm(what: WarmRequest | Iterable<WarmRequest>, options?: CallOptions): Promise<Warmed>;
+	/** What was measured, as `GET /v1/stats` gives it. */
+	stats(): Promise<Stats>;
+	/** Whether the promise is kept, as `GET /v1/sla` gives it. */
+	sla(): Promise<SlaReport>;
+	/** What is wrong and what was, as `GET /v1/alerts` gives it. */
+	alerts(): Promise<AlertsReport>;
+	/** All figures in Prometheus' text format, as `GET /metrics` gives them. */
+	metrics(): Promise<string>;
 	/** Whether the origin can be reached; rejects where it cannot. */
 	ready(): Promise<{ ready: true }>;
 	/** Ends what is under way with {@link ClosedError}, writes what was put off, and frees the memory. */

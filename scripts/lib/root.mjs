@@ -10,6 +10,7 @@ export const fromRoot = (...parts) => join(root, ...parts);
 
 export const paths = {
 	worker: fromRoot("build/worker"),
+	watch: fromRoot("build/watch"),
 	npm: fromRoot("build/npm"),
 	package: fromRoot("build/package"),
 	bench: fromRoot("build/bench"),

@@ -56,6 +56,7 @@ export function steps() {
 				cargo("clippy", "--locked", "--all-targets", ...DENY_WARNINGS),
 				cargo("clippy", "--locked", "--lib", ...WASM, "--features", "worker", ...DENY_WARNINGS),
 				cargo("clippy", "--locked", "--lib", ...WASM, "--features", "npm", ...DENY_WARNINGS),
+				cargo("clippy", "--locked", "--lib", ...WASM, "--features", "watch", ...DENY_WARNINGS),
 				cargo("clippy", "--locked", "--lib", ...WASM, "--features", "bench", ...DENY_WARNINGS),
 			],
 		},
@@ -68,6 +69,7 @@ export function steps() {
 		},
 		{ name: "npm", commands: [nodeTests("npm")] },
 		{ name: "workerd", commands: [nodeTests("workerd")] },
+		{ name: "monitoring", commands: [nodeTests("monitoring")] },
 		{ name: "feast", commands: [nodeTests("feast")], env: { FEATHEREDGE_FEAST_PYTHON: pythonOf("feast") } },
 		{
 			name: "openapi",

@@ -11,6 +11,8 @@ import { Failure } from "./run.mjs";
 import { readWranglerToml } from "./settings.mjs";
 
 const HOST = "127.0.0.1";
+/** The modules of the Worker beside its JavaScript. */
+const WASM = ["index.wasm", "watch.wasm"];
 const NAME = "featheredge";
 // With static assets, miniflare puts a proxy before the default entrypoint, and before no other.
 const ENTRYPOINT = "direct";
@@ -104,7 +106,11 @@ export async function serve({ vars, port, persist = false, entry, twinPorts = []
 		modules: [
 			{ type: "ESModule", path: modulePath(main.name), contents: main.contents },
 			{ type: "ESModule", path: modulePath("index.js"), contents: readFileSync(modulePath("index.js"), "utf8") },
-			{ type: "CompiledWasm", path: modulePath("index.wasm"), contents: readFileSync(modulePath("index.wasm")) },
+			...WASM.map((name) => ({
+				type: "CompiledWasm",
+				path: modulePath(name),
+				contents: readFileSync(modulePath(name)),
+			})),
 		],
 		bindings: vars,
 		kvNamespaces: Object.fromEntries((file.kv_namespaces ?? []).map(({ binding }) => [binding, binding.toLowerCase()])),

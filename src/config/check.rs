@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::auth::{Auth, AuthMode, RIGHTS};
-use super::{Config, ConfigError, OriginKind, View, tree};
+use super::{Config, ConfigError, OriginKind, View, monitor, tree};
 
 /// Workers KV refuses an expiration of less.
 const MIN_STORE_TTL_SECONDS: u64 = 60;
@@ -36,7 +36,7 @@ const MAX_SHARD_BYTES: u64 = 10_000_000_000;
 type Checked = Result<(), ConfigError>;
 
 pub(super) fn config(config: &Config) -> Checked {
-    ranges(config)?;
+    numbers(config)?;
     name("project", &config.project)?;
     match (&config.origin.url, config.origin.kind) {
         (Some(text), OriginKind::Http) => url("origin.url", text)?,
@@ -58,6 +58,8 @@ pub(super) fn config(config: &Config) -> Checked {
     ] {
         binding(path, name)?;
     }
+    #[cfg(not(feature = "serving"))]
+    watching(config)?;
     for (name, settings) in config.views.iter() {
         view(&tree::join("views", name), name, settings)?;
     }
@@ -115,7 +117,20 @@ fn auth(auth: &Auth) -> Checked {
     Ok(())
 }
 
-fn ranges(config: &Config) -> Checked {
+/// Numbers, and to each its path and the least and the most that it may be.
+///
+/// These do not change, so they are data apart from the numbers, where a list of all four would be built by code.
+pub(crate) type Ranges<const N: usize> = ([u64; N], &'static [(&'static str, u64, u64); N]);
+
+/// Makes [`Ranges`] of lines with a path, a number, the least and the most.
+macro_rules! ranges {
+    [$(($path:expr, $value:expr, $least:expr, $most:expr)),* $(,)?] => {
+        ([$($value),*], &[$(($path, $least, $most)),*])
+    };
+}
+pub(crate) use ranges;
+
+fn numbers(config: &Config) -> Checked {
     let Config {
         origin,
         l1,
@@ -139,7 +154,7 @@ fn ranges(config: &Config) -> Checked {
         let most = if path.ends_with("seconds") { MAX_EVENT_AGE_SECONDS } else { 1_000_000_000 };
         value.map_or(Ok(()), |value| range(path, value, 0, most))?;
     }
-    for (path, value, least, most) in [
+    all_in_range(&ranges![
         ("origin.timeout_ms", origin.timeout_ms, 1, MAX_TIMEOUT_MILLIS),
         ("origin.delay_ms", origin.delay_ms, 0, MAX_TIMEOUT_MILLIS),
         ("l1.max_entries", l1.max_entries as u64, 1, 100_000_000),
@@ -187,13 +202,29 @@ fn ranges(config: &Config) -> Checked {
         ("limits.origin_body_bytes", limits.origin_body_bytes as u64, 1, MAX_BODY_BYTES),
         ("limits.warm_rows", limits.warm_rows as u64, 1, 10_000_000),
         ("limits.write_body_bytes", limits.write_body_bytes as u64, 1, MAX_BODY_BYTES),
-    ] {
-        range(path, value, least, most)?;
-    }
-    for (path, value, least, most) in config.prefetch.ranges() {
-        range(path, value, least, most)?;
-    }
+    ])?;
+    all_in_range(&config.prefetch.ranges())?;
     registry.as_ref().map_or(Ok(()), |registry| range("registry.ttl_seconds", registry.ttl_seconds, 1, MAX_TTL_SECONDS))
+}
+
+/// What whoever watches needs.
+pub(crate) fn watching(config: &Config) -> Checked {
+    let Config { alerts, telemetry, .. } = config;
+    all_in_range(&monitor::ranges(config))?;
+    name("project", &config.project)?;
+    binding("telemetry.binding", &telemetry.binding)?;
+    telemetry.analytics_binding.as_ref().map_or(Ok(()), |name| binding("telemetry.analytics_binding", name))?;
+    for (path, address) in
+        [("alerts.webhook_url", &alerts.webhook_url), ("telemetry.traces_url", &telemetry.traces_url)]
+    {
+        address.as_ref().map_or(Ok(()), |address| url(path, address))?;
+    }
+    Ok(())
+}
+
+fn all_in_range<const N: usize>((values, limits): &Ranges<N>) -> Checked {
+    let mut lines = values.iter().zip(limits.iter());
+    lines.try_for_each(|(&value, &(path, least, most))| range(path, value, least, most))
 }
 
 fn range(path: &str, value: u64, least: u64, most: u64) -> Checked {

@@ -8,6 +8,7 @@ mod auth;
 mod check;
 mod fault;
 mod l3;
+mod monitor;
 mod named;
 mod prefetch;
 mod read;
@@ -21,6 +22,7 @@ use read::{Setting, tables};
 pub use auth::{Auth, AuthMode};
 pub use fault::{ConfigError, Known};
 pub use l3::L3;
+pub use monitor::{Alerts, Costs, L2Order, Optimizer, Sla, Telemetry};
 pub use named::Named;
 pub use prefetch::Prefetch;
 pub use tables::{
@@ -74,6 +76,16 @@ pub struct Config {
     pub native: Native,
     /// What is refused, and read no further.
     pub limits: Limits,
+    /// What is promised.
+    pub sla: Sla,
+    /// When something is wrong, and who is told.
+    pub alerts: Alerts,
+    /// What operations cost.
+    pub costs: Costs,
+    /// What is decided by what was measured.
+    pub optimizer: Optimizer,
+    /// Where what is measured goes.
+    pub telemetry: Telemetry,
 }
 
 impl Default for Config {
@@ -100,6 +112,11 @@ impl Default for Config {
             prefetch: Prefetch::default(),
             native: Native::default(),
             limits: Limits::default(),
+            sla: Sla::default(),
+            alerts: Alerts::default(),
+            costs: Costs::default(),
+            optimizer: Optimizer::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }
@@ -123,6 +140,14 @@ impl Config {
         Ok(config)
     }
 
+    /// Reads and checks what of the table whoever watches needs, and leaves the rest as it is by default.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn watching_from_tree(tree: &Tree) -> Result<Config, ConfigError> {
+        monitor::read(tree)
+    }
+
     /// Checks what the types cannot say.
     ///
     /// # Errors
@@ -133,7 +158,7 @@ impl Config {
 }
 
 tables! {
-    Config { project, origin, l1, l2, l3, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, auth, prefetch, native, limits }
+    Config { project, origin, l1, l2, l3, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, auth, prefetch, native, limits, sla, alerts, costs, optimizer, telemetry }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::check::{Ranges, ranges};
 use crate::read::tables;
 
 /// What may be learned, and what acting on it may cost.
@@ -65,8 +66,8 @@ impl Default for Prefetch {
 
 impl Prefetch {
     /// The numbers that have a range: each with its key, its value, the least and the most.
-    pub(super) fn ranges(&self) -> [(&'static str, u64, u64, u64); 14] {
-        [
+    pub(super) fn ranges(&self) -> Ranges<14> {
+        ranges![
             ("prefetch.memory_bytes", self.memory_bytes as u64, 256 << 10, 256 << 20),
             ("prefetch.half_life_seconds", self.half_life_seconds, 1, 31_536_000),
             ("prefetch.predictions", self.predictions as u64, 0, 16),

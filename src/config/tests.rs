@@ -104,6 +104,14 @@ fn sample() -> Value {
             "body_bytes": 11, "entities": 12, "features": 13, "cells": 14, "key_bytes": 15, "depth": 32, "origin_body_bytes": 17,
             "write_body_bytes": 18, "warm_rows": 19,
         },
+        "sla": {"window_seconds": 1, "p50_ms": 2, "p95_ms": 3, "p99_ms": 4, "answered_per_million": 5, "errors_per_million": 6,
+                "burn_hour_seconds": 7, "burn_min_requests": 8},
+        "alerts": {"latency_medium_ms": 1, "latency_high_ms": 2, "hit_rate_percent": 3, "origin_errors_percent": 4, "min_requests": 5,
+                   "rest_seconds": 6, "webhook_url": "https://hooks.example.com/a", "webhook_attempts": 7, "webhook_timeout_ms": 8},
+        "costs": {"l2_read_cents": 1, "l2_write_cents": 2, "origin_call_cents": 3},
+        "optimizer": {"l2": "never"},
+        "telemetry": {"enabled": false, "max_views": 1, "aggregate": true, "binding": "W", "analytics_binding": "A",
+                      "traces_url": "http://collector:4318/v1/traces", "traces_percent": 2},
     })
 }
 
@@ -126,7 +134,7 @@ fn an_unknown_key_is_named_with_the_nearest_right_one() {
             json!({"": 1}),
             "unknown key `\"\"`; known here are `project`, `origin`, `l1`, `l2`, `l3`, `freshness`, `routing`, `deadlines`, \
               `singleflight`, `breaker`, `load`, `views`, \
-              `push_sources`, `feature_services`, `services`, `registry`, `writes`, `auth`, `prefetch`, `native`, `limits`",
+              `push_sources`, `feature_services`, `services`, `registry`, `writes`, `auth`, `prefetch`, `native`, `limits`, `sla`, `alerts`, `costs`, `optimizer`, `telemetry`",
         ),
     ] {
         assert_eq!(fault(&table), expected);
@@ -222,6 +230,13 @@ fn a_number_out_of_range_is_named_with_its_range() {
         ("prefetch.write_nanodollars", 0, 1_000_000_000),
         ("prefetch.call_nanodollars", 0, 1_000_000_000),
         ("prefetch.millisecond_nanodollars", 0, 1_000_000_000),
+        ("sla.window_seconds", 1, 777_600),
+        ("sla.p99_ms", 1, 300_000),
+        ("sla.answered_per_million", 0, 1_000_000),
+        ("alerts.origin_errors_percent", 1, 100),
+        ("alerts.webhook_attempts", 1, 20),
+        ("costs.origin_call_cents", 0, 1_000_000_000),
+        ("telemetry.max_views", 0, 24),
         ("limits.body_bytes", 1, 1_073_741_824),
         ("limits.entities", 1, 10_000_000),
         ("limits.features", 1, 1_000_000),
@@ -342,7 +357,7 @@ fn an_origin_has_a_plain_base_url() {
 
 #[test]
 fn credentials_in_a_url_are_refused_and_not_repeated() {
-    for key in ["origin.url", "registry.url"] {
+    for key in ["origin.url", "registry.url", "alerts.webhook_url", "telemetry.traces_url"] {
         for url in ["https://user:hunter2@feast", "user:hunter2@feast", "https://feast/hunter2@"] {
             let message = fault(&table_with(key, json!(url)));
             assert_eq!(message, format!("`{key}` must be a URL without credentials, which belong in a secret"));

@@ -9,6 +9,7 @@ use crate::cache::codec;
 use crate::engine::flight::Role;
 use crate::engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use crate::engine::limiter::CallOutcome;
+use crate::engine::optimizer::{self, PROBE_EVERY};
 use crate::engine::prefetch::keep;
 use crate::engine::session::{Session, Stage};
 use crate::engine::store::{Store, StoreSettings};
@@ -36,6 +37,7 @@ impl Engine {
             let tier = store.settings.tier;
             for (&index, bytes) in read.rows.iter().zip(values.into_iter().flatten()) {
                 let Some((view, key, hash)) = session.key_of(index) else { continue };
+                store.recent.record(bytes.is_some());
                 let Some(bytes) = bytes else {
                     store.counts.misses += 1;
                     continue;
@@ -276,7 +278,13 @@ impl Engine {
                 continue;
             }
             let Some(store) = self.stores.get_mut(number) else { continue };
-            if session.ask.consistency == Consistency::Strong {
+            let is_l2 = store.settings.tier == Tier::L2;
+            let decision = is_l2.then(|| optimizer::decide(self.settings.l2_order, store, &self.origin.latency));
+            self.asked_l2 += u64::from(is_l2);
+            let is_probe = self.settings.l2_order.is_none() && self.asked_l2.is_multiple_of(PROBE_EVERY);
+            let order = decision.filter(|_| !is_probe).map_or(optimizer::Order::First, |decision| decision.order);
+            let is_left_out = order == optimizer::Order::Never;
+            if session.ask.consistency == Consistency::Strong || is_left_out {
                 rows.iter().for_each(|&index| session.set_stage(index, Stage::Next(number + 1)));
                 continue;
             }
@@ -306,6 +314,10 @@ impl Engine {
                     orders.push(Order::Read { tier, shard, batch, keys, timeout_millis });
                 }
             }
+            if order == optimizer::Order::Together {
+                session.hedge_at = Some(now);
+                session.is_together = true;
+            }
             if session.route.is_hedged && session.hedge_at.is_none() {
                 // Dean and Barroso, "The Tail at Scale", CACM 56(2), 2013: ask a second time when the first is slower than usual.
                 session.hedge_at = store.latency.quantile(950).map(|millis| now.plus(millis + 1));
@@ -327,8 +339,9 @@ impl Engine {
         let mut rows = if is_reading { Vec::new() } else { session.at_stage(|stage| stage == Stage::Next(beyond)) };
         if is_reading && session.hedge_at.is_some_and(|at| at <= now) && !session.is_answered {
             session.hedge_at = None;
-            if self.hedges >= ONE_HEDGE {
-                self.hedges -= ONE_HEDGE;
+            let is_together = session.is_together;
+            if is_together || self.hedges >= ONE_HEDGE {
+                self.hedges -= if is_together { 0 } else { ONE_HEDGE };
                 self.hedged += 1;
                 rows = session.at_stage(|stage| matches!(stage, Stage::Reading(_)) || stage == Stage::Next(beyond));
             }

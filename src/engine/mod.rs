@@ -21,6 +21,7 @@ mod conduct;
 mod flight;
 pub mod latency;
 pub mod limiter;
+pub mod optimizer;
 pub(crate) mod prefetch;
 pub mod router;
 mod session;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub limiter: LimiterSettings,
     /// Whether timeouts follow what was measured; if not, they are as set.
     pub has_adaptive_timeouts: bool,
+    /// How L2 is asked; `None` where that follows what was measured.
+    pub l2_order: Option<optimizer::Order>,
     /// Whether a row that one request looks for is waited for by the others.
     pub is_singleflight: bool,
     /// XFetch's β in thousandths: how eagerly rows are fetched before their time to live ends. 0 switches it off.
@@ -214,6 +217,8 @@ pub struct Engine {
     patterns: Patterns,
     governor: Governor,
     turnover: Turnover,
+    /// How often it was decided how L2 is asked.
+    asked_l2: u64,
     /// An answer's memory, kept for the next.
     spare: Option<Box<Answer>>,
 }
@@ -262,6 +267,7 @@ impl Engine {
             patterns: Patterns::new(settings.learning),
             governor: Governor::new(settings.prefetch),
             turnover: Turnover::default(),
+            asked_l2: 0,
             spare: None,
             settings,
         }
@@ -363,6 +369,12 @@ impl Engine {
         self.sessions.get(id.0)?.calls.get(call as usize)?.as_ref().map(|call| call.began)
     }
 
+    /// When the read of that number began.
+    #[must_use]
+    pub fn read_began(&self, id: SessionId, batch: u32) -> Option<Instant> {
+        self.sessions.get(id.0)?.reads.get(batch as usize)?.as_ref().map(|read| read.began)
+    }
+
     /// L1.
     #[must_use]
     pub fn memory(&self) -> &Memory {
@@ -403,6 +415,25 @@ impl Engine {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// How L2 is asked now, where there is one, and why.
+    #[must_use]
+    pub fn l2_decision(&self) -> Option<optimizer::Decision> {
+        let store = self.stores.iter().find(|store| store.tier() == Tier::L2)?;
+        Some(optimizer::decide(self.settings.l2_order, store, &self.origin.latency))
+    }
+
+    /// How long the origin takes.
+    #[must_use]
+    pub fn origin_latency(&self) -> &Latency {
+        &self.origin.latency
+    }
+
+    /// The most that a tier is given now, in milliseconds: `ceiling`, or less by what was measured.
+    #[must_use]
+    pub fn timeout_of(&self, latency: &Latency, floor: u64, ceiling: u64) -> u64 {
+        if self.settings.has_adaptive_timeouts { latency.timeout(floor, ceiling) } else { ceiling }
     }
 
     /// How many calls to the origin were made since a store was slow.

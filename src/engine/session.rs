@@ -109,6 +109,8 @@ pub(super) struct Session {
     pub(super) waited_millis: Option<u64>,
     /// Whether it fetches what nobody has asked for yet.
     pub(super) is_prefetch: bool,
+    /// Whether L2 and the origin are asked at one time.
+    pub(super) is_together: bool,
     /// Whether it waits for a place among the calls to the origin.
     pub(super) is_queued: bool,
     /// Whether it has a place in the queue for them.
@@ -140,6 +142,7 @@ impl Session {
             is_given: Vec::new(),
             waited_millis: None,
             is_prefetch: false,
+            is_together: false,
             is_queued: false,
             has_place_in_queue: false,
             timers: Vec::new(),

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::cache::codec::{self, Unusable};
 use crate::engine::breaker::{Breaker, BreakerSettings};
 use crate::engine::latency::Latency;
+use crate::engine::optimizer::Recent;
 use crate::model::answer::Tier;
 use crate::model::key::StoreKey;
 use crate::model::row::Row;
@@ -89,6 +90,8 @@ pub struct Store {
     pub(super) breaker: Breaker,
     pub(super) latency: Latency,
     pub(super) counts: StoreCounts,
+    /// The keys asked for of late.
+    pub(super) recent: Recent,
     /// When each key was last written, for as long as its interval lasts.
     written: HashMap<StoreKey, Instant, foldhash::fast::FixedState>,
     /// Rows whose key rests, and when it may be written again.
@@ -104,11 +107,18 @@ impl Store {
             breaker: Breaker::new(breaker),
             latency: Latency::default(),
             counts: StoreCounts::default(),
+            recent: Recent::default(),
             written: HashMap::default(),
             put_off: Vec::new(),
             day: 0,
             written_today: 0,
         }
+    }
+
+    /// Which tier it is.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        self.settings.tier
     }
 
     /// What the store was asked and how it fared.

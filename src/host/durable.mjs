@@ -4,12 +4,56 @@
 // Whatever is exported here, only a Worker that is bound to the class can call.
 
 import { DurableObject } from "cloudflare:workers";
+import { isPresent, makeWatch, onFault } from "./watch.mjs";
 
 /** The least time between two looks for what has expired, in milliseconds: each look reads every row's head. */
 const MIN_SWEEP_MS = 600_000;
 
 /** How far a shard that is full is emptied, so that the next write does not find it full again. */
 const FILL = 0.9;
+
+/** How long merged windows may be in memory alone, in milliseconds: an object that is moved meanwhile loses them. */
+const KEEP_AFTER_MS = 5_000;
+
+/** The windows of all isolates, merged. */
+export class MergedWindows extends DurableObject {
+	#windows = new Uint8Array();
+	#isKept = true;
+	#watch;
+
+	constructor(ctx, env) {
+		super(ctx, env);
+		ctx.blockConcurrencyWhile(async () => {
+			this.#windows = (await ctx.storage.get("windows")) ?? this.#windows;
+		});
+	}
+
+	/**
+	 * Adds what an isolate sends; where that is nothing, gives all that was sent by any.
+	 *
+	 * @param {Uint8Array} news
+	 */
+	async merge(news) {
+		if (news.length === 0) return this.#windows;
+		try {
+			if (!isPresent(this.#watch)) this.#watch = makeWatch(this.env);
+			this.#windows = this.#watch.merge(this.#windows, news, Date.now());
+		} catch (error) {
+			onFault(error);
+			throw new Error("the windows could not be merged");
+		}
+		if (this.#isKept) {
+			this.#isKept = false;
+			await this.ctx.storage.setAlarm(Date.now() + KEEP_AFTER_MS);
+		}
+		return new Uint8Array();
+	}
+
+	async alarm() {
+		this.#isKept = true;
+		await this.ctx.storage.put("windows", this.#windows);
+	}
+}
 
 /** One shard of the storage tier (L3): entries with a time to live, in SQLite. */
 export class StorageShard extends DurableObject {

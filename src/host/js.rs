@@ -103,27 +103,41 @@ impl Core {
         &mut self,
         method: &str,
         path: &str,
+        query: &str,
         length: usize,
         has_authorization: bool,
         is_operator: bool,
         accepts_lines: bool,
+        traceparent: &str,
+        session: Option<String>,
         now: f64,
     ) -> State {
         let body = self.input.get(..length).unwrap_or_default();
-        let incoming =
-            Incoming { method, path, body, has_authorization, is_operator, accepts_lines, ..Incoming::default() };
+        let session = session.as_deref();
+        let incoming = Incoming {
+            method,
+            path,
+            query,
+            body,
+            has_authorization,
+            traceparent,
+            is_operator,
+            accepts_lines,
+            caller: "",
+            session,
+        };
         let step = self.service.begin(incoming, instant(now));
         self.take(step)
     }
 
     /// Begins a request of Feast's contract, as [`Core::begin`] with its path, which is not passed each time.
     pub fn begin_feast(&mut self, length: usize, now: f64) -> State {
-        self.begin("POST", "/get-online-features", length, false, true, false, now)
+        self.begin_own("/get-online-features", length, now)
     }
 
     /// Begins a request of the native API, as [`Core::begin`] with its path.
     pub fn begin_native(&mut self, length: usize, now: f64) -> State {
-        self.begin("POST", "/v1/features", length, false, true, false, now)
+        self.begin_own("/v1/features", length, now)
     }
 
     /// Begins a request of the native API that is to be answered in columns of numbers.
@@ -211,7 +225,8 @@ impl Core {
     /// The orders to perform, all at once: each an object with a `number`, a `timeout` in milliseconds, and either the
     /// `count` keys of equal length to read from a `tier`, as one text `keys`, the `entries` to write to it with their `ttl` in seconds, the `method`, `url`, `body` and
     /// `maxBytes` to fetch (without `url`, from the built-in origin after `delay` milliseconds), `passTo`, the base URL to pass
-    /// the request on to, or `outlives`, to do nothing for the `timeout`, whether or not the request lasts as long.
+    /// the request on to, `outlives`, to do nothing for the `timeout`, whether or not the request lasts as long, or `records`, to give
+    /// what [`Core::take_records`] gives to whoever watches after the `timeout`.
     ///
     /// # Errors
     /// None that can happen on plain objects.
@@ -276,6 +291,11 @@ impl Core {
         self.complete(number, Outcome::Waited, now)
     }
 
+    /// What was told of requests since this was last called, as a batch for whoever watches.
+    pub fn take_records(&mut self, now: f64) -> Vec<u8> {
+        self.service.take_records(instant(now))
+    }
+
     /// What the built-in origin answers to `body`.
     pub fn synthesize(&self, body: &[u8], now: f64) -> Vec<u8> {
         self.service.synthesize(body, instant(now)).body
@@ -283,6 +303,14 @@ impl Core {
 }
 
 impl Core {
+    /// Begins a request of this process's own.
+    fn begin_own(&mut self, path: &str, length: usize, now: f64) -> State {
+        let body = self.input.get(..length).unwrap_or_default();
+        let incoming = Incoming { method: "POST", path, body, is_operator: true, ..Incoming::default() };
+        let step = self.service.begin(incoming, instant(now));
+        self.take(step)
+    }
+
     fn complete(&mut self, number: u32, outcome: Outcome, now: f64) -> State {
         let Some(id) = self.order_ids.remove(&number) else { return State::Waiting };
         let step = self.service.complete(id, outcome, instant(now));
@@ -339,7 +367,9 @@ impl Core {
                 set("url", request.url.into())?;
                 set("body", Uint8Array::from(request.body.as_slice()).into())?;
                 set("maxBytes", (request.max_bytes as f64).into())?;
+                set("traceparent", request.traceparent.map_or(JsValue::UNDEFINED, JsValue::from))?;
             }
+            Task::Records => set("records", true.into())?,
             // No JavaScript host has a ledger, so this is never ordered.
             Task::Ledger { .. } => {}
             Task::Wait { outlives_request } => set("outlives", outlives_request.into())?,

@@ -4,8 +4,10 @@
 pub mod bench;
 #[cfg(feature = "npm")]
 pub mod js;
+#[cfg(feature = "watch")]
+pub mod watch;
 #[cfg(feature = "worker")]
 pub mod worker;
 
-#[cfg(any(feature = "worker", feature = "npm"))]
+#[cfg(any(feature = "worker", feature = "npm", feature = "watch"))]
 mod table;

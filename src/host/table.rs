@@ -18,8 +18,15 @@ extern "C" {
 ///
 /// Not through `serde-wasm-bindgen`: it shows numbers in its errors, and what shows floats weighs more than all of the
 /// configuration's own code.
+#[cfg(any(feature = "worker", feature = "npm"))]
 pub(super) fn config(table: &JsValue) -> Result<Config, ConfigError> {
     if table.is_undefined() { Ok(Config::default()) } else { Config::from_tree(&tree(table, 0)?) }
+}
+
+/// As far as whoever watches needs it.
+#[cfg(feature = "watch")]
+pub(super) fn watching(table: &JsValue) -> Result<Config, ConfigError> {
+    if table.is_undefined() { Ok(Config::default()) } else { Config::watching_from_tree(&tree(table, 0)?) }
 }
 
 fn tree(value: &JsValue, depth: u8) -> Result<Tree, ConfigError> {

@@ -6,11 +6,13 @@
 // trap: it makes the next instance. And HTTP through JavaScript is faster than through wasm's wrappers of it, and a fifth of the module's
 // size smaller.
 
-import { __wbg_reset_state, begin, body_limit, initSync, right } from "featheredge-core";
+import { __wbg_reset_state, begin, body_limit, initSync, right, take_records } from "featheredge-core";
 import { Access, ANYONE, problem } from "./access.mjs";
 import { discard, read } from "./body.mjs";
 import wasmModule from "./index.wasm";
+import { REPORTS } from "./reports.mjs";
 import { storesOf } from "./sealed.mjs";
+import { watchingOf } from "./watch.mjs";
 
 /** The secret that holds the value of the `Authorization` header for the origin. */
 const ORIGIN_AUTHORIZATION = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
@@ -23,7 +25,10 @@ let access;
 /** The stores as the secret of their keys has them. @type {ReturnType<typeof storesOf> | undefined} */
 let stores;
 
-export { Ledger, StorageShard } from "./durable.mjs";
+/** Whoever watches. @type {ReturnType<typeof watchingOf> | undefined} */
+let watching;
+
+export { Ledger, MergedWindows, StorageShard } from "./durable.mjs";
 
 initSync({ module: wasmModule });
 
@@ -244,8 +249,9 @@ class Exchange {
 		});
 	}
 
-	async ask(method, url, body, limit, signal) {
+	async ask(method, url, body, limit, traceparent, signal) {
 		const headers = this.#authorized(new Headers());
+		if (traceparent !== undefined) headers.set("traceparent", traceparent);
 		if (body.length > 0) headers.set("content-type", "application/json");
 		// A redirect would take the request to a place that nobody configured.
 		const answer = await fetch(url, {
@@ -288,6 +294,11 @@ class Exchange {
 
 	#shard(binding, shard) {
 		return this.#env[binding].getByName(`shard-${shard}`);
+	}
+
+	/** Brings whoever watches what the core tells, after so many milliseconds, though the request may be over. */
+	records(millis) {
+		return watching.behind(millis);
 	}
 
 	/** Resolves with `true` after so many milliseconds, or with `false` once the request is over. */
@@ -370,7 +381,9 @@ async function serve(request, path, pass, { env, fault }, ctx) {
 		const bytes = body ?? new Uint8Array();
 		const { query } = pathAndQuery(request.url);
 		const session = request.headers.get(SESSION) ?? undefined;
-		begin(exchange, method, path, bytes, hasAuthorization, isOperator, isStreaming, caller, query, session, env, ctx);
+		const traceparent = request.headers.get("traceparent") ?? "";
+		const flags = [hasAuthorization, isOperator, isStreaming];
+		begin(exchange, method, path, bytes, ...flags, caller, query, traceparent, session, env, ctx);
 	} catch (error) {
 		// Thrown through the core's frames, any error is as bad as a trap.
 		abandonInstance(error);
@@ -392,6 +405,10 @@ export default {
 		const { path } = pathAndQuery(request.url);
 		access ??= new Access(env);
 		stores ??= storesOf(env);
+		watching ??= watchingOf(env, () => {
+			heal();
+			return take_records(env);
+		});
 		if (access.isOpen && FEATURES.has(path) && !request.headers.has("authorization")) {
 			return serve(request, path, ANYONE, stores, ctx);
 		}
@@ -403,7 +420,17 @@ export default {
 async function guarded(request, path, env, ctx) {
 	heal();
 	const pass = await access.admit(request, right(env, request.method, path));
-	if (!(pass instanceof Response)) return serve(request, path, pass, stores, ctx);
+	if (!(pass instanceof Response)) {
+		if (REPORTS.has(path)) return report(request, path);
+		return serve(request, path, pass, stores, ctx);
+	}
 	if (request.body !== null) await discard(request.body);
 	return pass;
+}
+
+/** What whoever watches says at a path. */
+async function report(request, path) {
+	if (request.body !== null) await discard(request.body);
+	const { status, headers, body } = await watching.report(request.method, path, pathAndQuery(request.url).query);
+	return new Response(request.method === "HEAD" ? null : body, { status, headers });
 }

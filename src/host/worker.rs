@@ -86,6 +86,7 @@ extern "C" {
         url: &str,
         body: Uint8Array,
         max_bytes: f64,
+        traceparent: Option<&str>,
         signal: &worker::web_sys::AbortSignal,
     ) -> Promise;
 
@@ -116,6 +117,10 @@ extern "C" {
         at: f64,
         keep_millis: f64,
     ) -> Promise;
+
+    /// Brings whoever watches what [`take_records`] gives, after so many milliseconds; resolves when there is nothing more to do about it.
+    #[wasm_bindgen(method)]
+    fn records(this: &Exchange, millis: f64) -> Promise;
 
     /// Resolves with `true` when so many milliseconds have passed, or with `false` once the request is over.
     #[wasm_bindgen(method)]
@@ -177,6 +182,13 @@ pub fn body_limit(env: &Env, method: &str, path: &str) -> f64 {
     with_service(|service| service.body_limit(method, path) as f64).unwrap_or_default()
 }
 
+/// What was told of requests since this was last called, as a batch for whoever watches.
+#[wasm_bindgen]
+pub fn take_records(env: &Env) -> Option<Vec<u8>> {
+    start(env).ok()?;
+    with_service(|service| service.take_records(now()))
+}
+
 /// What a request needs to be allowed: 0 nothing, 1 to read, 2 to write, 3 to operate. Nothing, too, where the configuration
 /// cannot be used, which everyone is told.
 #[wasm_bindgen]
@@ -197,6 +209,7 @@ pub fn begin(
     accepts_lines: bool,
     caller: &str,
     query: &str,
+    traceparent: &str,
     session: Option<String>,
     env: Env,
     context: worker_sys::Context,
@@ -206,8 +219,18 @@ pub fn begin(
         return send(&exchange, &Reply::problem(503, body));
     }
     let session = session.as_deref();
-    let incoming =
-        Incoming { method, path, body, has_authorization, is_operator, accepts_lines, caller, query, session };
+    let incoming = Incoming {
+        method,
+        path,
+        body,
+        has_authorization,
+        is_operator,
+        accepts_lines,
+        caller,
+        query,
+        traceparent,
+        session,
+    };
     let step = with_service(|service| service.begin(incoming, now())).unwrap_or_default();
     let context = Context::new(context);
     let request = Rc::new(Request {
@@ -416,6 +439,10 @@ async fn perform(order: Order, request: &Request) -> (OrderId, Option<Outcome>) 
             };
             Outcome::Heard(within(timeout, told).await.flatten())
         }
+        Task::Records => {
+            let _ = JsFuture::from(request.exchange.records(order.timeout_millis as f64)).await;
+            Outcome::Waited
+        }
         Task::Wait { outlives_request: true } => {
             Delay::from(timeout).await;
             Outcome::Waited
@@ -514,7 +541,14 @@ async fn ask_origin(
     exchange: &Exchange,
 ) -> Result<OriginReply, FetchFailure> {
     let body = asked.body.as_slice().into();
-    let answer = exchange.ask(asked.method, &asked.url, body, asked.max_bytes as f64, &abort.signal());
+    let answer = exchange.ask(
+        asked.method,
+        &asked.url,
+        body,
+        asked.max_bytes as f64,
+        asked.traceparent.as_deref(),
+        &abort.signal(),
+    );
     let answer: Answer = JsFuture::from(answer).await.map_err(|_| FetchFailure::Unreachable)?.unchecked_into();
     let body = answer.body().ok_or(FetchFailure::TooLarge)?;
     Ok(OriginReply { status: answer.status(), content_type: answer.content_type(), body })

@@ -107,7 +107,7 @@ pub const KINDS: [Kind; 5] = [Kind::All, Kind::Route, Kind::Priority, Kind::View
 pub const OTHER: &str = "other";
 
 /// The most series of all kinds.
-pub const MAX_SERIES: usize = 96;
+pub const MAX_SERIES: usize = 48;
 
 /// One time span of a series.
 #[derive(Clone, Debug)]
@@ -271,7 +271,7 @@ impl Kept {
 }
 
 /// A ring over a long time, of which only few numbers are kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ring {
     pub(crate) span_millis: u64,
     pub(crate) spans: Vec<(u64, Kept)>,
@@ -305,7 +305,7 @@ impl Ring {
 }
 
 /// All series of one isolate, or of many whose windows were merged.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Windows {
     slot_millis: u64,
     pub(crate) series: Vec<Series>,
@@ -471,6 +471,12 @@ impl Windows {
     #[must_use]
     pub fn has_unsent(&self) -> bool {
         self.sent < self.current
+    }
+
+    /// When the present slot ends, if it has something in it.
+    #[must_use]
+    pub fn open_until(&self) -> Option<Instant> {
+        self.slots_at(self.current).next().map(|_| self.ends_at)
     }
 
     /// The slots of that number that have something in them.

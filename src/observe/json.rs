@@ -73,6 +73,11 @@ impl Json {
         self.out.push(b'"');
     }
 
+    /// What is JSON already.
+    pub(crate) fn raw(&mut self, json: &[u8]) {
+        self.out.extend_from_slice(json);
+    }
+
     fn begin(&mut self, key: &str, begin: u8, end: u8) {
         self.key(key);
         self.out.push(begin);

@@ -103,9 +103,9 @@ impl Alert {
         NAMES.get(self.subject as usize).copied().unwrap_or_default()
     }
 
-    /// Writes it as an object.
-    pub fn write(&self, json: &mut Json) {
-        json.open("");
+    /// Writes it as an object under `key`.
+    pub fn write(&self, json: &mut Json, key: &str) {
+        json.open(key);
         json.text("type", self.name());
         json.text("status", if self.resolved_at.is_some() { "resolved" } else { "open" });
         json.text("severity", self.worst.severity.name());

@@ -19,7 +19,7 @@ struct Message {
 }
 
 /// The messages for one place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outbox {
     waiting: Vec<Message>,
     next: u64,

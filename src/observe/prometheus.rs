@@ -3,8 +3,9 @@
 //! A table's columns have names, units and help; its rows are the values of one label, whose number is bounded by whoever makes the
 //! table. Source of the form and of the names' suffixes: Prometheus, "Exposition formats" and "Metric and label naming".
 
-use crate::histogram::{BOUNDS, Count, Totals};
+use crate::histogram::{BOUNDS, Count, Summary, Totals};
 use crate::json::{Json, write_decimal, write_string};
+use crate::sla::share;
 
 /// What a number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,25 @@ pub enum Unit {
     MicroDollars,
 }
 
+/// Where a number of a row comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source {
+    /// A count since the start.
+    Total(Count),
+    /// The window's median, in milliseconds.
+    P50,
+    /// The window's 95th percentile.
+    P95,
+    /// The window's 99th percentile.
+    P99,
+    /// The window's first count by the second, in thousandths.
+    Mean(Count, Count),
+    /// The window's first count by the second, in millionths.
+    Share(Count, Count),
+    /// What the row says beside its series: the number at this place.
+    Given(usize),
+}
+
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
@@ -30,6 +50,8 @@ pub struct Column {
     pub name: &'static str,
     /// What it is.
     pub unit: Unit,
+    /// Where its numbers come from.
+    pub source: Source,
     /// What it tells, for people.
     pub help: &'static str,
 }
@@ -37,8 +59,39 @@ pub struct Column {
 impl Column {
     /// A column.
     #[must_use]
-    pub const fn new(name: &'static str, unit: Unit, help: &'static str) -> Column {
-        Column { name, unit, help }
+    pub const fn new(name: &'static str, unit: Unit, source: Source, help: &'static str) -> Column {
+        Column { name, unit, source, help }
+    }
+}
+
+/// A row of a table.
+#[derive(Clone, Debug, Default)]
+pub struct Row<'a> {
+    /// The value of the label.
+    pub label: &'a str,
+    /// What was counted since the start.
+    pub totals: Totals,
+    /// What the window says.
+    pub window: Summary,
+    /// What else there is to say.
+    pub given: [u64; GIVEN],
+}
+
+/// How much a row can say beside its series.
+pub const GIVEN: usize = 20;
+
+impl Row<'_> {
+    fn number(&self, source: Source) -> u64 {
+        let window = &self.window;
+        match source {
+            Source::Total(count) => self.totals.of(count),
+            Source::P50 => window.p50,
+            Source::P95 => window.p95,
+            Source::P99 => window.p99,
+            Source::Mean(of, by) => share(window.of(of), window.of(by)) / 1_000,
+            Source::Share(of, by) => share(window.of(of), window.of(by)),
+            Source::Given(place) => self.given.get(place).copied().unwrap_or_default(),
+        }
     }
 }
 
@@ -53,14 +106,14 @@ pub struct Table<'a> {
     pub label: &'static str,
     /// The columns.
     pub columns: &'static [Column],
-    /// The label's values, each with a number for each column.
-    pub rows: Vec<(&'a str, Vec<u64>)>,
+    /// One for each value of the label.
+    pub rows: Vec<Row<'a>>,
 }
 
 impl Table<'_> {
     /// Appends the table in Prometheus' text format.
     pub fn write_prometheus(&self, out: &mut Vec<u8>) {
-        for (number, column) in self.columns.iter().enumerate() {
+        for column in self.columns {
             let (suffix, kind, decimals) = match column.unit {
                 Unit::Total => ("_total", "counter", 0),
                 Unit::Gauge => ("", "gauge", 0),
@@ -71,9 +124,9 @@ impl Table<'_> {
             };
             let name = ["featheredge_", self.prefix, column.name, suffix].concat();
             write_head(out, &name, column.help, kind);
-            for (value, numbers) in &self.rows {
-                let labels: &[(&str, &str)] = if self.label.is_empty() { &[] } else { &[(self.label, value)] };
-                write_sample(out, &name, labels, numbers.get(number).copied().unwrap_or_default(), decimals);
+            for row in &self.rows {
+                let labels: &[(&str, &str)] = if self.label.is_empty() { &[] } else { &[(self.label, row.label)] };
+                write_sample(out, &name, labels, row.number(column.source), decimals);
             }
         }
     }
@@ -81,11 +134,11 @@ impl Table<'_> {
     /// Writes the table as an object: of its columns where it has one row, of its rows else.
     pub fn write_json(&self, json: &mut Json) {
         json.open(self.key);
-        for (value, numbers) in &self.rows {
+        for row in &self.rows {
             if !self.label.is_empty() {
-                json.open(value);
+                json.open(row.label);
             }
-            for (column, &number) in self.columns.iter().zip(numbers) {
+            for column in self.columns {
                 let (suffix, decimals) = match column.unit {
                     Unit::Total | Unit::Gauge => ("", 0),
                     Unit::Millis => ("_ms", 0),
@@ -93,7 +146,7 @@ impl Table<'_> {
                     Unit::Share => ("", 6),
                     Unit::MicroDollars => ("_usd", 6),
                 };
-                json.decimal(&[column.name, suffix].concat(), number, decimals);
+                json.decimal(&[column.name, suffix].concat(), row.number(column.source), decimals);
             }
             if !self.label.is_empty() {
                 json.close();
@@ -105,10 +158,10 @@ impl Table<'_> {
 
 /// Appends the latencies of all requests, and how many there were, under the names that Feast's server has for them, so that its
 /// dashboards show them.
-pub fn write_feast(out: &mut Vec<u8>, endpoints: &[(&str, Totals)]) {
+pub fn write_feast(out: &mut Vec<u8>, endpoints: &[Row<'_>]) {
     let name = "feast_feature_server_request_total";
     write_head(out, name, "Requests, by what became of them.", "counter");
-    for (endpoint, totals) in endpoints {
+    for Row { label: endpoint, totals, .. } in endpoints {
         let (requests, failed) = (totals.of(Count::Requests), totals.of(Count::Unavailable));
         for (status, number) in [("success", requests - failed), ("error", failed)] {
             write_sample(out, name, &[("endpoint", endpoint), ("status", status)], number, 0);
@@ -117,7 +170,7 @@ pub fn write_feast(out: &mut Vec<u8>, endpoints: &[(&str, Totals)]) {
     let name = "feast_feature_server_request_latency_seconds";
     write_head(out, name, "How long requests took.", "histogram");
     let bucket = [name, "_bucket"].concat();
-    for (endpoint, totals) in endpoints {
+    for Row { label: endpoint, totals, .. } in endpoints {
         let mut below = 0;
         for (bound, count) in BOUNDS.iter().zip(totals.bounds) {
             below += count;

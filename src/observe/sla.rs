@@ -12,7 +12,7 @@ use crate::histogram::{Count, Summary, Windows};
 pub const WHOLE: u64 = 1_000_000;
 
 /// What is promised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Targets {
     /// The median, in milliseconds.
     pub p50_millis: u64,

@@ -5,6 +5,7 @@
 use model::time::Instant;
 
 use crate::json::Json;
+use crate::numbers::Reader;
 
 /// Where in a trace a request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,23 @@ impl Context {
         self.is_sampled
     }
 
+    /// Appends it as bytes.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.is_sampled) | u8::from(self.parent.is_some()) << 1);
+        for part in [self.trace.as_slice(), &self.span, &self.parent.unwrap_or_default()] {
+            out.extend_from_slice(part);
+        }
+    }
+
+    /// Reads what [`Context::write`] gave.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Context> {
+        let flags = reader.byte()?;
+        let trace = reader.take(32)?.try_into().ok()?;
+        let span = reader.take(16)?.try_into().ok()?;
+        let parent = reader.take(16)?.try_into().ok()?;
+        Some(Context { trace, parent: (flags & 2 != 0).then_some(parent), span, is_sampled: flags & 1 != 0 })
+    }
+
     /// The header that tells of this context, to the origin and back to the caller.
     #[must_use]
     pub fn header(&self) -> String {
@@ -83,7 +101,7 @@ pub struct Span<'a> {
     pub status: Option<u16>,
 }
 
-/// Writes the spans of requests, the first of each being the request itself, as one export.
+/// Writes the spans of requests and of their parts as one export.
 #[derive(Debug)]
 pub struct Export {
     json: Json,
@@ -95,30 +113,25 @@ impl Export {
     #[must_use]
     pub fn new(project: &str) -> Export {
         let mut json = Json::default();
-        json.open("");
-        json.list("resourceSpans");
-        json.open("");
-        json.open("resource");
-        json.list("attributes");
-        attribute(&mut json, "service.name", |json| json.text("stringValue", "featheredge"));
-        attribute(&mut json, "featheredge.project", |json| json.text("stringValue", project));
-        json.close();
-        json.close();
-        json.list("scopeSpans");
-        json.open("");
-        json.open("scope");
-        json.text("name", "featheredge");
-        json.close();
-        json.list("spans");
+        json.raw(
+            br#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"featheredge"}},{"key":"service.namespace","value":{"#,
+        );
+        json.text("stringValue", project);
+        json.raw(br#"}}]},"scopeSpans":[{"scope":{"name":"featheredge"},"spans":["#);
         Export { json, spans: 0 }
     }
 
-    /// Adds a request and its parts.
-    pub fn add(&mut self, context: &Context, request: Span<'_>, parts: &[Span<'_>], mut random: impl FnMut() -> u64) {
-        self.write(context, &context.span, context.parent.as_ref(), request, SERVER);
-        for part in parts {
-            self.write(context, &hex(random()), Some(&context.span), *part, CLIENT);
+    /// Adds a request, or a part of one.
+    pub fn add(&mut self, context: &Context, span: Span<'_>, is_request: bool) {
+        if is_request {
+            return self.write(context, &context.span, context.parent.as_ref(), span, SERVER);
         }
+        // Told apart by the request's own and by how many there are: nobody else has either.
+        let mut id = context.span;
+        for (place, digit) in id.iter_mut().zip(hex(mixed(self.spans as u64 + 1))) {
+            *place = hex_digit(hex_value(*place) ^ hex_value(digit));
+        }
+        self.write(context, &id, Some(&context.span), span, CLIENT);
     }
 
     /// How many spans it has.
@@ -136,7 +149,9 @@ impl Export {
     /// The body of `POST /v1/traces`.
     #[must_use]
     pub fn into_vec(self) -> Vec<u8> {
-        self.json.into_vec()
+        let mut json = self.json;
+        json.raw(b"]}]}]}");
+        json.into_vec()
     }
 
     fn write(&mut self, context: &Context, id: &[u8; 16], parent: Option<&[u8; 16]>, span: Span<'_>, kind: u64) {
@@ -155,13 +170,11 @@ impl Export {
             json.nanos(key, at);
         }
         if let Some(status) = span.status {
-            json.list("attributes");
-            attribute(json, "http.response.status_code", |json| json.number("intValue", u64::from(status)));
-            json.close();
+            json.raw(br#","attributes":[{"key":"http.response.status_code","value":{"#);
+            json.number("intValue", u64::from(status));
+            json.raw(b"}}]");
             if status >= 500 {
-                json.open("status");
-                json.number("code", 2);
-                json.close();
+                json.raw(br#","status":{"code":2}"#);
             }
         }
         json.close();
@@ -172,22 +185,29 @@ impl Export {
 const SERVER: u64 = 2;
 const CLIENT: u64 = 3;
 
-fn attribute(json: &mut Json, key: &str, value: impl FnOnce(&mut Json)) {
-    json.open("");
-    json.text("key", key);
-    json.open("value");
-    value(json);
-    json.close();
-    json.close();
-}
-
 fn hex(number: u64) -> [u8; 16] {
     let mut digits = [b'0'; 16];
     for (place, digit) in digits.iter_mut().enumerate() {
-        let nibble = (number >> (60 - 4 * place) & 15) as u8;
-        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        *digit = hex_digit((number >> (60 - 4 * place) & 15) as u8);
     }
     digits
+}
+
+fn hex_digit(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
+}
+
+fn hex_value(digit: u8) -> u8 {
+    if digit <= b'9' { digit.wrapping_sub(b'0') } else { digit.wrapping_sub(b'a' - 10) }
+}
+
+/// Different for each number, and over all bits. Source: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators",
+/// OOPSLA 2014.
+fn mixed(number: u64) -> u64 {
+    let number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ number >> 31
 }
 
 fn text_of(digits: &[u8]) -> &str {

@@ -1,11 +1,12 @@
 //! Windows as bytes: what an isolate sends to where windows are merged, and what is kept there.
 //!
-//! Numbers are little-endian base 128, and of a histogram only the buckets that are not empty are written. What cannot be read, or is
+//! Of a histogram only the buckets that are not empty are written. What cannot be read, or is
 //! of another window, is left out; it is never an error.
 
 use model::time::Instant;
 
 use crate::histogram::{BOUNDS, COUNTS, KINDS, Kept, Kind, Slot, Totals, Windows};
+use crate::numbers::{Reader, write_number, write_numbers};
 
 /// What the bytes begin with; the last is the version.
 const MAGIC: &[u8] = b"FM\x01";
@@ -84,7 +85,7 @@ impl Windows {
             // The sender's clock may be ahead.
             self.advance(Instant(number.checked_mul(self.slot_millis())?));
             for _ in 0..series {
-                let series = reader.series(self)?;
+                let series = read_series(reader, self)?;
                 let mut slot = Windows::empty_slot();
                 reader.numbers(&mut slot.counts)?;
                 read_latencies(reader, &mut slot)?;
@@ -104,7 +105,7 @@ impl Windows {
             }
         }
         for _ in 0..reader.number()? {
-            let series = reader.series(self)?;
+            let series = read_series(reader, self)?;
             let mut totals = Totals::default();
             reader.numbers(&mut totals.counts)?;
             reader.numbers(&mut totals.bounds)?;
@@ -137,48 +138,8 @@ fn read_latencies(reader: &mut Reader<'_>, slot: &mut Slot) -> Option<()> {
     Some(())
 }
 
-fn write_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
-    numbers.iter().for_each(|&number| write_number(out, number));
-}
-
-fn write_number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-}
-
-impl Reader<'_> {
-    fn number(&mut self) -> Option<u64> {
-        let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let (&byte, rest) = self.bytes.split_first()?;
-            self.bytes = rest;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    fn numbers(&mut self, into: &mut [u64]) -> Option<()> {
-        for place in into {
-            *place = self.number()?;
-        }
-        Some(())
-    }
-
-    fn series(&mut self, windows: &mut Windows) -> Option<usize> {
-        let kind = *KINDS.get(usize::try_from(self.number()?).ok()?)?;
-        let length = usize::try_from(self.number()?).ok()?;
-        let (name, rest) = self.bytes.split_at_checked(length)?;
-        self.bytes = rest;
-        Some(windows.series_of(kind, str::from_utf8(name).ok()?))
-    }
+fn read_series(reader: &mut Reader<'_>, windows: &mut Windows) -> Option<usize> {
+    let kind = *KINDS.get(usize::try_from(reader.number()?).ok()?)?;
+    let length = reader.number()?;
+    Some(windows.series_of(kind, str::from_utf8(reader.take(length)?).ok()?))
 }

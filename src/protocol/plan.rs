@@ -3,6 +3,7 @@
 //! Knows neither the configuration nor the registry, by which plans are made elsewhere. Its invariant: a plan that is found
 //! again is of a call with the same features, columns and naming.
 
+use core::cell::OnceCell;
 use std::rc::Rc;
 
 use crate::call::Call;
@@ -45,6 +46,8 @@ pub struct Plan {
     pub full_feature_names: bool,
     /// What those who learn from requests know it by.
     pub shape: Shape,
+    /// The numbers under which its views are told of to whoever watches, once they are.
+    pub told: OnceCell<Box<[u8]>>,
 }
 
 impl Plan {

@@ -13,18 +13,20 @@ pub struct Incoming<'a> {
     pub method: &'a str,
     /// The path, without the query.
     pub path: &'a str,
+    /// The query behind it, without the `?`.
+    pub query: &'a str,
     /// The whole body.
     pub body: &'a [u8],
     /// Whether the caller sent credentials of its own.
     pub has_authorization: bool,
+    /// The caller's trace, as W3C's `traceparent` has it; empty where there is none.
+    pub traceparent: &'a str,
     /// Whether the caller has shown that it may operate this service.
     pub is_operator: bool,
     /// Whether the caller accepts `application/x-ndjson`.
     pub accepts_lines: bool,
     /// Whose rows it is served: what it is known by, where what it reads is for it alone; empty where all callers share.
     pub caller: &'a str,
-    /// The query, without its question mark.
-    pub query: &'a str,
     /// What the header `featheredge-session` says.
     pub session: Option<&'a str>,
 }
@@ -104,6 +106,7 @@ pub(super) enum Part {
     Retry(u32),
     Ahead,
     Model,
+    Records,
 }
 
 /// What a host can be told to do.
@@ -155,6 +158,9 @@ pub enum Task {
         /// For how long it needs to keep any mark, in milliseconds.
         keep_millis: u64,
     },
+    /// After as long as the order says, give what `Service::take_records` gives to whoever watches, though the request may be over;
+    /// then tell [`Outcome::Waited`].
+    Records,
     /// Do nothing for as long as the order says, then tell [`Outcome::Waited`].
     Wait {
         /// Whether it is of use once its request is over; if not, it may be dropped then.
@@ -173,6 +179,8 @@ pub struct OriginRequest {
     pub body: Vec<u8>,
     /// The largest answer that is read, in bytes.
     pub max_bytes: usize,
+    /// The trace that it belongs to, for the header `traceparent`.
+    pub traceparent: Option<String>,
 }
 
 /// What came of an order.

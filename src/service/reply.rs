@@ -101,6 +101,14 @@ impl Reply {
         self
     }
 
+    /// The same, telling of the trace that its request is in.
+    pub(super) fn traced(mut self, timings: &Timings) -> Reply {
+        if let Some(traceparent) = timings.traceparent() {
+            self.headers.push(Header { name: "traceparent", value: traceparent.into() });
+        }
+        self
+    }
+
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
@@ -190,7 +198,14 @@ fn server_timing(pattern: Pattern, took_millis: u64, timings: &Timings) -> Cow<'
         });
     }
     let mut text = format!("total;dur={took_millis};desc={}", pattern.name());
-    for (name, millis) in timings.by_tier() {
+    let parts = timings.parts(took_millis);
+    let model = [
+        ("network", Some(parts.network)),
+        ("cache", Some(parts.cache)),
+        ("computation", Some(parts.computation)),
+        ("serialization", Some(parts.serialization)),
+    ];
+    for (name, millis) in timings.by_tier().into_iter().chain(model) {
         if let Some(millis) = millis {
             text.push_str(&format!(", {name};dur={millis}"));
         }

@@ -11,6 +11,8 @@ use crate::model::refusal::Refusal;
 use crate::model::request::{Ask, Cohort, Consistency, Priority};
 use crate::model::row::Row;
 use crate::model::time::Instant;
+use crate::observe::record;
+use crate::observe::trace::Context;
 use crate::protocol::call::Call;
 use crate::protocol::feast;
 use crate::protocol::native::{self, Options};
@@ -56,16 +58,31 @@ enum Understood {
 /// When the parts of a request began and ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Timings {
-    reads: [Timing; 2],
-    fetch: Timing,
+    pub(super) reads: [Timing; 2],
+    pub(super) fetch: Timing,
     pub(super) origin_status: Option<u16>,
+    /// Where in a trace the request stands, where it is in one.
+    pub(super) context: Option<Context>,
 }
 
 /// When something was first waited for, and for how long until it was last heard of.
 #[derive(Clone, Copy, Debug, Default)]
-struct Timing {
+pub(super) struct Timing {
     began: Option<Instant>,
     millis: Option<u64>,
+}
+
+/// `L_total = L_network + L_cache + L_computation + L_serialization`, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parts {
+    /// What is left: on the way between host and core, and in queues.
+    pub(super) network: u64,
+    /// Waiting for stores.
+    pub(super) cache: u64,
+    /// Waiting for the origin, and so the way to it: only the origin could tell the two apart.
+    pub(super) computation: u64,
+    /// Reading and writing. Both are done within one call of the core, which has no clock, so this is 0 here; the benchmark has it.
+    pub(super) serialization: u64,
 }
 
 impl Timing {
@@ -83,6 +100,27 @@ impl Timings {
     pub(super) fn by_tier(&self) -> [(&'static str, Option<u64>); 3] {
         let [l2, l3] = self.reads;
         [("l2", l2.millis), ("l3", l3.millis), ("origin", self.fetch.millis)]
+    }
+
+    /// Where the time of a request went that took so long in all: the seed's model.
+    pub(super) fn parts(&self, total: u64) -> Parts {
+        let cache = self.reads.iter().filter_map(|read| read.millis).sum::<u64>().min(total);
+        let computation = self.fetch.millis.unwrap_or_default().min(total - cache);
+        Parts { network: total - cache - computation, cache, computation, serialization: 0 }
+    }
+
+    /// How the request tells others of the trace that it is in.
+    pub(super) fn traceparent(&self) -> Option<String> {
+        self.context.map(|context| context.header())
+    }
+
+    /// The same as spans: what it was, when it began, how long it took, and to which HTTP status it came.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (record::Tier, Instant, u64, u16)> {
+        let [l2, l3] = self.reads;
+        let status = self.origin_status.unwrap_or_default();
+        [(record::Tier::L2, l2, 0), (record::Tier::L3, l3, 0), (record::Tier::Origin, self.fetch, status)]
+            .into_iter()
+            .filter_map(|(tier, timing, status)| Some((tier, timing.began?, timing.millis?, status)))
     }
 
     fn of(&mut self, store: Tier) -> &mut Timing {
@@ -165,7 +203,7 @@ impl Service {
         let mut job = self.warming.take();
         match self.engine.begin(ticket.session(), ask, now) {
             Begun::Answered { ask, answer, is_due, route } => {
-                let timings = Timings::default();
+                let timings = self.timings();
                 let end = match &mut job {
                     Some(job) => {
                         job.count(&answer);
@@ -197,6 +235,7 @@ impl Service {
                 let mut waiting = Waiting::new(protocol, call, body.into_owned(), plan, route, began);
                 waiting.ahead = ahead;
                 waiting.job = job;
+                waiting.timings = self.timings();
                 self.go_on(ticket, waiting, progress, now)
             }
             Begun::Refused { ask, retry_seconds } => {
@@ -206,7 +245,10 @@ impl Service {
                 if let Some(job) = job {
                     return self.leave(job);
                 }
-                reply::overloaded(matches!(protocol, Protocol::Feast), priority, retry_seconds).into()
+                let reply = reply::overloaded(matches!(protocol, Protocol::Feast), priority, retry_seconds);
+                let timings = self.timings();
+                self.record(protocol, 0, None, reply.status(), now, &timings, now);
+                reply.traced(&timings).into()
             }
         }
     }
@@ -269,7 +311,10 @@ impl Service {
             let Waiting { protocol, call, body, plan, began, route, timings, .. } = &*waiting;
             let has_anything = answer.found.iter().any(|found| found.row.is_some());
             let reply = match failure_reply(*protocol, &answer, has_anything) {
-                Some(reply) => reply,
+                Some(reply) => {
+                    self.record_waiting(&waiting, &answer, reply.status(), now);
+                    reply.traced(timings)
+                }
                 None => self.reply(*protocol, call, body, plan, &answer, *route, *began, now, timings),
             };
             self.engine.recycle(answer);
@@ -318,7 +363,8 @@ impl Service {
                     let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
                     let body = origin::request(&waiting.call, &waiting.body, &waiting.plan, &wanted);
                     waiting.fetches.push((call, fetch));
-                    let task = self.origin_task("POST", "/get-online-features", body);
+                    let traceparent = waiting.timings.traceparent();
+                    let task = self.origin_task("POST", "/get-online-features", body, traceparent);
                     translated.push(Order { id: OrderId { ticket, part: Part::Call(call) }, task, timeout_millis });
                 }
                 other => {
@@ -356,10 +402,15 @@ impl Service {
         let progress = match (part, outcome) {
             (Part::Read(tier, batch), Outcome::Read(values)) => {
                 waiting.timings.of(tier).end(now);
+                let began = self.engine.read_began(ticket.session(), batch).unwrap_or(waiting.began);
+                self.recorder.operation(tier, began, values.is_none(), now);
                 self.engine.read(ticket.session(), batch, values, now)
             }
             (Part::Call(call), Outcome::Fetched(fetched)) => {
                 waiting.timings.fetch.end(now);
+                let began = self.engine.call_began(ticket.session(), call).unwrap_or(waiting.began);
+                let has_failed = !fetched.as_ref().is_ok_and(|reply| reply.status < 500 && reply.status != 429);
+                self.recorder.operation(Tier::Origin, began, has_failed, now);
                 waiting.timings.origin_status = fetched.as_ref().ok().map(|reply| reply.status);
                 let rows = match self.understand(ticket, &mut waiting, call, fetched) {
                     Ok(Understood::Unlike { base }) => return self.give_up(ticket, &waiting, base, now),
@@ -465,6 +516,7 @@ impl Service {
         now: Instant,
         timings: &Timings,
     ) -> Reply {
+        self.record(protocol, call.rows, Some((plan, answer)), 200, began, timings, now);
         let mut sheet = core::mem::take(&mut self.spare_sheet);
         match protocol {
             Protocol::Feast => feast::write(&mut sheet, plan, answer, call, body),
@@ -494,7 +546,7 @@ impl Service {
                 }
             }
         }
-        Reply::features(sheet, answer, route.pattern, now.millis_since(began), now, timings)
+        Reply::features(sheet, answer, route.pattern, now.millis_since(began), now, timings).traced(timings)
     }
 }
 

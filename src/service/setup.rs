@@ -2,9 +2,10 @@
 
 use crate::cache::memory::Budget;
 use crate::cache::policy::Eviction;
-use crate::config::{Breaker, Config, EvictionPolicy, Named, View};
+use crate::config::{Breaker, Config, EvictionPolicy, L2Order, Named, View};
 use crate::engine::breaker::BreakerSettings;
 use crate::engine::limiter::LimiterSettings;
+use crate::engine::optimizer::Order;
 use crate::engine::router::RouterSettings;
 use crate::engine::{Settings, StoreSettings};
 use crate::learn::patterns;
@@ -68,6 +69,12 @@ pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
         breaker: breaker_settings(breaker),
         limiter: LimiterSettings { is_adaptive: load.adaptive_concurrency, max: load.max_origin_calls },
         has_adaptive_timeouts: deadlines.adaptive_timeouts,
+        l2_order: match config.optimizer.l2 {
+            L2Order::Auto => None,
+            L2Order::First => Some(Order::First),
+            L2Order::Together => Some(Order::Together),
+            L2Order::Never => Some(Order::Never),
+        },
         is_singleflight: config.singleflight.enabled,
         early_beta_permille: permille(config.freshness.early_refresh_percent),
         learning: patterns::Settings {

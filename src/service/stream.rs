@@ -57,19 +57,29 @@ impl Service {
         let stream = &mut waiting.stream;
         let failure = failure_reply(waiting.protocol, &answer, stream.has_anything || !is_last);
         if let Some(reply) = failure.filter(|_| !stream.has_begun) {
+            let status = reply.status();
+            let reply = reply.traced(&waiting.timings);
             let mut step = Step { orders, end: Some(End::Reply(reply)), ..Step::default() };
             if !is_last {
                 // Whatever else was asked of the origin would be refused too, and nobody wants it any more.
                 woken.extend(self.engine.abandon(ticket.session(), now));
                 step.orders.clear();
             }
+            self.record_waiting(&waiting, &answer, status, now);
             return self.put_back(ticket, waiting, step, is_over || !is_last, woken, now);
         }
+        if is_last {
+            self.record_waiting(&waiting, &answer, 200, now);
+        }
+        let stream = &mut waiting.stream;
         let mut step = Step { orders, ..Step::default() };
         if is_last || (stream.has_anything && !stream.unsent.is_empty()) {
             let body = core::mem::take(&mut stream.unsent);
             let took_millis = now.millis_since(waiting.began);
-            let head = |body| Reply::features(body, &answer, waiting.route.pattern, took_millis, now, &waiting.timings);
+            let head = |body| {
+                let timings = &waiting.timings;
+                Reply::features(body, &answer, waiting.route.pattern, took_millis, now, timings).traced(timings)
+            };
             if is_last && !stream.has_begun {
                 step.end = Some(End::Reply(head(body)));
             } else {

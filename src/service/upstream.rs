@@ -10,7 +10,13 @@ use crate::service::{Pending, Protocol, Reply, Service, refuse, reply, setup};
 use crate::upstream::registry;
 
 impl Service {
-    pub(super) fn origin_task(&self, method: &'static str, path: &str, body: Vec<u8>) -> Task {
+    pub(super) fn origin_task(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Vec<u8>,
+        traceparent: Option<String>,
+    ) -> Task {
         let origin = &self.config.origin;
         match (origin.kind, &origin.url) {
             (OriginKind::Http, Some(base)) => Task::Fetch(OriginRequest {
@@ -18,6 +24,7 @@ impl Service {
                 url: setup::join_url(base, path),
                 body,
                 max_bytes: self.config.limits.origin_body_bytes,
+                traceparent,
             }),
             _ => Task::Synthesize { delay_millis: origin.delay_ms, body },
         }
@@ -32,6 +39,7 @@ impl Service {
             url: setup::join_url(&settings.url, &registry::path(project)),
             body: Vec::new(),
             max_bytes: registry::MAX_BYTES,
+            traceparent: None,
         });
         let ticket = self.next_ticket(now);
         let order =
@@ -74,7 +82,7 @@ impl Service {
         self.pending.insert(ticket.0, Pending::Health { began: now });
         let order = Order {
             id: OrderId { ticket, part: Part::Health },
-            task: self.origin_task("GET", "/health", Vec::new()),
+            task: self.origin_task("GET", "/health", Vec::new(), None),
             timeout_millis: self.config.origin.timeout_ms,
         };
         Step { ticket: Some(ticket), orders: vec![order], ..Step::default() }

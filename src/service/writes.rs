@@ -53,7 +53,10 @@ impl Service {
     /// The origin has answered to a write, or cannot be reached.
     pub(super) fn forwarded(&mut self, ticket: Ticket, now: Instant) -> Step {
         let change = match self.pending.remove(&ticket.0) {
-            Some(Pending::Write { change, .. }) => change,
+            Some(Pending::Write { change, began }) => {
+                self.recorder.write(began, now);
+                change
+            }
             // It took so long that it was given up as lost.
             _ => Change::Everything,
         };

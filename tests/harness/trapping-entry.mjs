@@ -28,9 +28,9 @@ WebAssembly.Instance = function TrappingInstance(...args) {
 	return { exports: spoiled };
 };
 
-const { default: worker, Ledger, StorageShard } = await import("./index.js");
+const { default: worker, Ledger, MergedWindows, StorageShard } = await import("./index.js");
 
-export { Ledger, StorageShard };
+export { Ledger, MergedWindows, StorageShard };
 
 export const direct = {
 	async fetch(request, env, ctx) {

@@ -138,7 +138,7 @@ test("workerd, with the module that the platform compiles", async (t) => {
 		"--format=esm",
 		"--conditions=workerd",
 		"--outfile=out/index.js",
-		"--external:./featheredge.wasm",
+		"--external:./*.wasm",
 	);
 	const modulesRoot = join(root, "out");
 	const miniflare = new Miniflare({
@@ -150,11 +150,11 @@ test("workerd, with the module that the platform compiles", async (t) => {
 				modulesRoot,
 				modules: [
 					{ type: "ESModule", path: join(modulesRoot, "index.js") },
-					{
+					...["featheredge.wasm", "featheredge-watch.wasm"].map((name) => ({
 						type: "CompiledWasm",
-						path: join(modulesRoot, "featheredge.wasm"),
-						contents: readFileSync(join(root, "node_modules/featheredge/dist/featheredge.wasm")),
-					},
+						path: join(modulesRoot, name),
+						contents: readFileSync(join(root, "node_modules/featheredge/dist", name)),
+					})),
 				],
 			},
 		],

@@ -57,6 +57,10 @@ describe("the API's description", { timeout: MAX_MILLIS + 60_000 }, () => {
 			"/v1/warm",
 			"/health",
 			"/ready",
+			"/metrics",
+			"/v1/stats",
+			"/v1/sla",
+			"/v1/alerts",
 			"/openapi.json",
 		]);
 	});

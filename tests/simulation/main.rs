@@ -24,6 +24,7 @@ mod flights;
 mod histories;
 mod input;
 mod isolates;
+mod monitoring;
 mod native;
 mod patterns;
 mod prefetch;

@@ -20,7 +20,10 @@ fn the_answer_says_by_which_pattern_it_was_served() {
     let body = format!(r#"{{"entity_ids":[{}],"feature_names":["score"]}}"#, many.join(","));
     assert_eq!(pattern(&mut world, &body), "batch_serving");
     let feast = world.feast(&request(&["score"], [1]));
-    assert_eq!(feast.headers["server-timing"], "total;dur=10;desc=hybrid_serving, l2;dur=0, origin;dur=10");
+    assert_eq!(
+        feast.headers["server-timing"],
+        "total;dur=10;desc=hybrid_serving, l2;dur=0, origin;dur=10, network;dur=0, cache;dur=0, computation;dur=10, serialization;dur=0"
+    );
 }
 
 #[test]

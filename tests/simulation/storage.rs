@@ -48,7 +48,10 @@ fn l2_is_asked_first_and_learns_what_l3_has() {
         from_l3.headers["cache-status"],
         "featheredge-l3; hit, featheredge-l2; fwd=miss, featheredge-l1; fwd=miss"
     );
-    assert_eq!(from_l3.headers["server-timing"], "total;dur=6;desc=hybrid_serving, l2;dur=3, l3;dur=3");
+    assert_eq!(
+        from_l3.headers["server-timing"],
+        "total;dur=6;desc=hybrid_serving, l2;dur=3, l3;dur=3, network;dur=0, cache;dur=6, computation;dur=0, serialization;dur=0"
+    );
     assert_eq!((&world.writes[..], world.shard_writes.len(), world.origin_calls.len()), (&[10][..], 0, 0));
     world.restart();
     world.reset_counts();

@@ -11,6 +11,7 @@ use featheredge::service::{
 };
 use featheredge::upstream::synthetic;
 use serde_json::Value;
+use watch::{Message, Place, Report, Watch};
 
 use crate::chaos::Chaos;
 
@@ -39,6 +40,10 @@ enum Event {
     Done(OrderId, Ticket, Outcome),
     /// A timer goes off.
     Timer(OrderId, Ticket),
+    /// Whoever watches takes what it is told, as ordered.
+    Watches(OrderId, Ticket),
+    /// It looks again by itself.
+    Looks,
     /// A request is told by another that it may go on.
     Woken(Ticket),
     /// Something reaches the ledger, whose answer is waited for until a time.
@@ -152,6 +157,18 @@ pub(crate) struct World {
     next_event: u64,
     /// The session that requests are of.
     pub(crate) session: Option<String>,
+    /// What was sent to the places for what is measured, and whether they take it.
+    pub(crate) sent: Vec<(Place, String)>,
+    pub(crate) is_place_down: bool,
+    /// Who watches the isolate, and when it looks again though no request may come.
+    watch: Watch,
+    look_at: Option<u64>,
+    /// The windows of all isolates.
+    pub(crate) merged: Vec<u8>,
+    /// What the caller sends as `traceparent`.
+    pub(crate) traceparent: &'static str,
+    /// The traces that calls to the origin belong to.
+    pub(crate) origin_traces: Vec<String>,
     /// What goes wrong by chance.
     pub(crate) chaos: Option<Chaos>,
     /// When each key of the store was last written.
@@ -217,6 +234,8 @@ impl World {
         let mut config = Config::default();
         change(&mut config);
         World {
+            watch: Watch::new(config.clone()),
+            look_at: None,
             caller: "",
             service: Service::new(config, 7),
             now: START,
@@ -242,6 +261,11 @@ impl World {
             events: BTreeMap::new(),
             next_event: 0,
             session: None,
+            sent: Vec::new(),
+            is_place_down: false,
+            merged: Vec::new(),
+            traceparent: "",
+            origin_traces: Vec::new(),
             chaos: None,
             written: BTreeMap::new(),
             has_restarted: false,
@@ -283,6 +307,8 @@ impl World {
     /// Another isolate over the same store: its L1 is empty.
     pub(crate) fn restart(&mut self) {
         self.service = Service::new(self.service.config().clone(), 8);
+        self.watch = Watch::new(self.service.config().clone());
+        self.look_at = None;
         self.has_restarted = true;
         self.events.retain(|_, (isolate, _)| *isolate != self.isolate);
         self.by_ticket.retain(|(isolate, _), _| *isolate != self.isolate);
@@ -330,7 +356,8 @@ impl World {
     /// Begins a request and leaves it under way; its number.
     pub(crate) fn start(&mut self, method: &str, path: &str, body: &[u8]) -> usize {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        self.begin(Incoming { method, path, body, query, is_operator: true, ..Incoming::default() })
+        let traceparent = self.traceparent;
+        self.begin(Incoming { method, path, query, body, traceparent, is_operator: true, ..Incoming::default() })
     }
 
     /// Begins a request that accepts lines.
@@ -365,7 +392,10 @@ impl World {
     /// Lets everything happen that will, until no request is under way, and none goes on behind its answer.
     pub(crate) fn run(&mut self) {
         while self.requests.iter().any(|request| request.answer.is_none() && !request.is_lost)
-            || self.events.values().any(|(_, event)| !matches!(event, Event::Timer(..)))
+            || self
+                .events
+                .values()
+                .any(|(_, event)| !matches!(event, Event::Timer(..) | Event::Watches(..) | Event::Looks))
             || self.service.engine().sessions() > 0
         {
             if !self.happen(u64::MAX) {
@@ -390,7 +420,11 @@ impl World {
 
     /// The name that the service gave to a request.
     pub(crate) fn ticket_of(&self, request: usize) -> Ticket {
-        self.by_ticket.iter().find(|(_, known)| **known == request).expect("a request that waited").0.1
+        let is_its = |&(&(_, ticket), &known): &(&(usize, Ticket), &usize)| {
+            // What it orders behind it goes by other names.
+            known == request && self.service.is_under_way(ticket)
+        };
+        self.by_ticket.iter().find(is_its).expect("a request that waits").0.1
     }
 
     /// Lets a request go on that another has woken.
@@ -423,16 +457,23 @@ impl World {
     }
 
     fn let_happen(&mut self, event: Event) {
+        if matches!(event, Event::Looks) {
+            return self.watch();
+        }
         let (Event::Done(_, ticket, _)
         | Event::Timer(_, ticket)
+        | Event::Watches(_, ticket)
         | Event::Woken(ticket)
         | Event::Taken(ticket)
-        | Event::Arrives(_, ticket, ..)) = &event;
+        | Event::Arrives(_, ticket, ..)) = &event
+        else {
+            return;
+        };
         let request = self.by_ticket[&(self.isolate, *ticket)];
         if matches!(&event, Event::Done(_, _, Outcome::Fetched(_))) {
             self.calls -= 1;
         }
-        if matches!(&event, Event::Done(..) | Event::Timer(..)) {
+        if matches!(&event, Event::Done(..) | Event::Timer(..) | Event::Watches(..)) {
             self.requests[request].orders -= 1;
         }
         if self.requests[request].is_lost && !matches!(event, Event::Arrives(..)) {
@@ -454,6 +495,11 @@ impl World {
                 return self.plan(at, Event::Done(id, ticket, Outcome::Heard(answer)));
             }
             Event::Timer(id, _) => self.service.complete(id, Outcome::Waited, now),
+            Event::Watches(id, _) => {
+                self.watch();
+                self.service.complete(id, Outcome::Waited, now)
+            }
+            Event::Looks => return,
             Event::Woken(ticket) => self.service.wake(ticket, now),
             Event::Taken(ticket) => self.service.taken(ticket, now),
         };
@@ -555,11 +601,18 @@ impl World {
                 }
                 (self.store_millis, Outcome::Written(failed))
             }
-            Task::Synthesize { body, .. } | Task::Fetch(OriginRequest { body, .. }) => {
+            Task::Synthesize { .. } | Task::Fetch(_) => {
+                let (body, traceparent) = match task {
+                    Task::Fetch(OriginRequest { body, traceparent, .. }) => (body, traceparent),
+                    Task::Synthesize { body, .. } => (body, None),
+                    _ => return,
+                };
+                self.origin_traces.extend(traceparent);
                 self.calls += 1;
                 self.most_calls = self.most_calls.max(self.calls);
                 (self.origin_millis, self.fetch(body))
             }
+            Task::Records => return self.plan(self.now + timeout_millis, Event::Watches(id, ticket)),
             Task::Forward { .. } => {
                 self.plan(self.now + self.origin_millis, Event::Done(id, ticket, Outcome::Forwarded));
                 return;
@@ -590,6 +643,43 @@ impl World {
             outcome => (takes, outcome),
         };
         self.plan(self.now + takes, Event::Done(id, ticket, outcome));
+    }
+
+    /// Lets whoever watches take what it is told, and send what it has to say.
+    fn watch(&mut self) {
+        let now = self.clock();
+        let batch = self.service.take_records(now);
+        if self.isolate > 0 {
+            return;
+        }
+        self.watch.take(&batch, now);
+        while let Some(Message { place, number, body, .. }) = self.watch.next_message(now) {
+            if !self.is_place_down && place == Place::Windows {
+                self.merged = self.watch.merge(&self.merged, &body, now);
+            } else if !self.is_place_down {
+                self.sent.push((place, String::from_utf8(body).unwrap()));
+            }
+            self.watch.told(place, number, !self.is_place_down, now);
+        }
+        let next = self.watch.next_at(now).map(|next| next.0.max(self.now + 1));
+        if let Some(next) = next.filter(|&next| self.look_at.is_none_or(|at| at <= self.now || next < at)) {
+            self.look_at = Some(next);
+            self.plan(next, Event::Looks);
+        }
+    }
+
+    /// What whoever watches says at a path.
+    pub(crate) fn report(&mut self, path: &str) -> String {
+        self.watch();
+        let report = Report::at(path).unwrap_or_else(|| panic!("{path} is no report"));
+        String::from_utf8(self.watch.report(report, None, Instant(self.now))).unwrap()
+    }
+
+    /// The same of all isolates whose windows were merged.
+    pub(crate) fn report_of_all(&mut self, path: &str) -> String {
+        self.watch();
+        let report = Report::at(path).unwrap_or_else(|| panic!("{path} is no report"));
+        String::from_utf8(self.watch.report(report, Some(&self.merged), Instant(self.now))).unwrap()
     }
 
     fn fetch(&mut self, body: Vec<u8>) -> Outcome {

@@ -4,12 +4,18 @@ import { start } from "../public.js";
 
 export * from "../public.js";
 
-async function load() {
-	const response = await fetch(new URL("./featheredge.wasm", import.meta.url));
+async function fetched(url) {
+	const response = await fetch(url);
 	if (!response.ok) throw new Error(`${response.url} answered ${response.status}`);
 	// Compiling while it comes needs the right content type, which not every server sends.
 	const isWasm = response.headers.get("content-type")?.startsWith("application/wasm");
 	return isWasm ? WebAssembly.compileStreaming(response) : response.arrayBuffer();
 }
 
-export const createEngine = (options) => start(options, load);
+const load = () => fetched(new URL("./featheredge.wasm", import.meta.url));
+const loadWatch = async () => ({
+	...(await import("../watch.js")),
+	wasm: await fetched(new URL("./featheredge-watch.wasm", import.meta.url)),
+});
+
+export const createEngine = (options) => start(options, load, loadWatch);

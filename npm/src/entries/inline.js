@@ -1,14 +1,20 @@
 // Anywhere: the wasm is part of this file, for bundlers and hosts that cannot load another.
 
 import packed from "featheredge-packed";
+import packedWatch from "featheredge-packed-watch";
 import { start } from "../public.js";
 
 export * from "../public.js";
 
-async function load() {
+async function unpack(packed) {
 	const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
 	const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
 	return new Response(unpacked).arrayBuffer();
 }
 
-export const createEngine = (options) => start(options, load);
+export const createEngine = (options) =>
+	start(
+		options,
+		() => unpack(packed),
+		async () => ({ ...(await import("../watch.js")), wasm: await unpack(packedWatch) }),
+	);

@@ -6,5 +6,9 @@ import { start } from "../public.js";
 export * from "../public.js";
 
 const load = () => readFile(new URL("./featheredge.wasm", import.meta.url));
+const loadWatch = async () => ({
+	...(await import("../watch.js")),
+	wasm: await readFile(new URL("./featheredge-watch.wasm", import.meta.url)),
+});
 
-export const createEngine = (options) => start(options, load);
+export const createEngine = (options) => start(options, load, loadWatch);

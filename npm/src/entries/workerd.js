@@ -2,7 +2,13 @@
 
 import { start } from "../public.js";
 import module from "./featheredge.wasm";
+import watchModule from "./featheredge-watch.wasm";
 
 export * from "../public.js";
 
-export const createEngine = (options) => start(options, () => module);
+export const createEngine = (options) =>
+	start(
+		options,
+		() => module,
+		async () => ({ ...(await import("../watch.js")), wasm: watchModule }),
+	);

@@ -1,11 +1,11 @@
 //! Alerts, what is sent until it is taken, traces, and how numbers are written.
 
 use featheredge_observe::cost::{self, Operations, Prices};
-use featheredge_observe::histogram::{ALL, Count, Windows};
+use featheredge_observe::histogram::{ALL, Count, Summary, Windows};
 use featheredge_observe::json::Json;
 use featheredge_observe::monitor::{Finding, MAX_ALERTS, Monitor, Severity, Subject};
 use featheredge_observe::outbox::Outbox;
-use featheredge_observe::prometheus::{Column, Table, Unit, write_feast};
+use featheredge_observe::prometheus::{Column, Row, Source, Table, Unit, write_feast};
 use featheredge_observe::trace::{Context, Export, Span};
 use model::time::Instant;
 use serde_json::{Value, json};
@@ -96,7 +96,8 @@ fn spans_are_written_as_open_telemetry_reads_them() {
     let context = Context::new([1, 2, 3], true);
     let span = |name, began, ended, status| Span { name, began: Instant(began), ended: Instant(ended), status };
     let mut export = Export::new("rides");
-    export.add(&context, span("POST /v1/features", 1_000, 1_030, Some(503)), &[span("l2", 1_001, 1_009, None)], || 7);
+    export.add(&context, span("POST /v1/features", 1_000, 1_030, Some(503)), true);
+    export.add(&context, span("l2", 1_001, 1_009, None), false);
     assert_eq!(export.len(), 2);
     let body: Value = serde_json::from_slice(&export.into_vec()).unwrap();
     let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
@@ -106,20 +107,24 @@ fn spans_are_written_as_open_telemetry_reads_them() {
                "kind": 2, "startTimeUnixNano": "1000000000", "endTimeUnixNano": "1030000000",
                "attributes": [{"key": "http.response.status_code", "value": {"intValue": 503}}], "status": {"code": 2}})
     );
-    assert_eq!(
-        (&spans[1]["parentSpanId"], &spans[1]["spanId"], &spans[1]["kind"]),
-        (&json!("0000000000000003"), &json!("0000000000000007"), &json!(3))
-    );
+    assert_eq!((&spans[1]["parentSpanId"], &spans[1]["kind"]), (&json!("0000000000000003"), &json!(3)));
+    let id = spans[1]["spanId"].as_str().unwrap();
+    assert!(id.len() == 16 && id != "0000000000000003" && id.bytes().all(|digit| digit.is_ascii_hexdigit()), "{id}");
 }
 
 #[test]
 fn a_table_is_the_same_for_prometheus_and_as_json() {
     const COLUMNS: &[Column] = &[
-        Column::new("requests", Unit::Total, "Requests."),
-        Column::new("p99", Unit::Millis, "A percentile."),
-        Column::new("hit", Unit::Share, "Hits."),
+        Column::new("requests", Unit::Total, Source::Given(0), "Requests."),
+        Column::new("p99", Unit::Millis, Source::P99, "A percentile."),
+        Column::new("hit", Unit::Share, Source::Given(1), "Hits."),
     ];
-    let rows = vec![("a\"b", vec![3, 1_250, 999_000]), ("c", vec![0, 7, 1_000_000])];
+    let row = |label, requests, p99, hit| {
+        let mut row = Row { label, window: Summary { p99, ..Summary::default() }, ..Row::default() };
+        [row.given[0], row.given[1]] = [requests, hit];
+        row
+    };
+    let rows = vec![row("a\"b", 3, 1_250, 999_000), row("c", 0, 7, 1_000_000)];
     let table = Table { prefix: "view_", key: "views", label: "view", columns: COLUMNS, rows };
     let mut text = Vec::new();
     table.write_prometheus(&mut text);
@@ -154,7 +159,7 @@ fn feasts_histogram_is_cumulative_and_ends_with_all() {
     windows.add(ALL, &[(Count::Unavailable, 1)]);
     let totals = windows.all().unwrap().totals(&windows);
     let mut text = Vec::new();
-    write_feast(&mut text, &[("/get-online-features", totals)]);
+    write_feast(&mut text, &[Row { label: "/get-online-features", totals, ..Row::default() }]);
     let text = String::from_utf8(text).unwrap();
     for line in [
         "total{endpoint=\"/get-online-features\",status=\"success\"} 3\n",

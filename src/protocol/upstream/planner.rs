@@ -5,6 +5,7 @@
 //! registry. Where these do not know all views of a request, the views are treated as one, keyed by the whole entity row:
 //! always right, if less shared.
 
+use core::cell::OnceCell;
 use core::hash::{BuildHasher, Hasher};
 use core::num::NonZeroUsize;
 use std::rc::Rc;
@@ -235,6 +236,7 @@ impl Planner {
             is_attributed: false,
             full_feature_names,
             shape: Shape::default(),
+            told: OnceCell::new(),
         })
     }
 
@@ -323,6 +325,7 @@ impl Planner {
             is_attributed,
             full_feature_names: full_names,
             shape: Shape::default(),
+            told: OnceCell::new(),
         })
     }
 

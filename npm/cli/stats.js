@@ -1,0 +1,93 @@
+// `featheredge stats`: what a server measured, as tables; `featheredge top`: the same, again and again.
+
+import Table from "cli-table3";
+import { EXIT, Failure } from "./failure.js";
+import { ask } from "./world.js";
+
+const CLEAR = "\x1b[H\x1b[2J";
+
+const percent = (share) => `${(share * 100).toFixed(1)} %`;
+const table = (head, rows) => {
+	const table = new Table({ head, style: { head: [], border: [] } });
+	table.push(...rows);
+	return table.toString();
+};
+
+const read = async (url, path, scope) => JSON.parse(await ask(url, `${path}?scope=${scope}`));
+
+/** All that is shown of a server. */
+async function reports({ url, scope }) {
+	const [stats, sla, alerts] = await Promise.all(
+		["/v1/stats", "/v1/sla", "/v1/alerts"].map((path) => read(url, path, scope)),
+	);
+	return { stats, sla, alerts };
+}
+
+/** Requests a second since an earlier report; nothing where there is none. */
+function rate(now, before) {
+	if (before === undefined) return "";
+	const seconds = (Date.parse(now.at) - Date.parse(before.at)) / 1_000;
+	const more = now.overall.requests - before.overall.requests;
+	return seconds > 0 && more >= 0 ? `, ${Math.round(more / seconds)} a second` : "";
+}
+
+const latencies = (name, { requests, operations, latency_p50_ms: p50, latency_p95_ms: p95, latency_p99_ms: p99 }) => [
+	name,
+	requests ?? operations,
+	p50,
+	p95,
+	p99,
+];
+
+function shown({ stats, sla, alerts }, before) {
+	const { details } = sla;
+	const check = (name) => [
+		name,
+		details[`current_${name}`],
+		details[`target_${name}`],
+		details[`${name}_compliant`] ? "kept" : "missed",
+	];
+	const tiers = Object.entries(stats.tiers).map(([tier, figures]) => [
+		tier,
+		figures.hits,
+		figures.misses,
+		percent(figures.hit),
+		...latencies(tier, figures).slice(1),
+	]);
+	const routes = [["all", stats.overall], ...Object.entries(stats.routes)].map(([name, figures]) =>
+		latencies(name, figures),
+	);
+	const open = alerts.open.map(({ type, severity, value, threshold, opened_at: at }) => [
+		type,
+		severity,
+		value,
+		threshold,
+		at,
+	]);
+	return [
+		`${stats.project}, ${stats.scope}, ${stats.at}: ${sla.status}, ${percent(sla.error_budget_left)} of the error budget left`,
+		`${stats.overall.requests} requests${rate(stats, before)}; completeness ${percent(stats.quality.completeness)}, freshness ${percent(stats.quality.freshness)}`,
+		table(["promise", "now", "target", ""], ["p50", "p95", "p99", "availability", "error_rate"].map(check)),
+		table(["tier", "hits", "misses", "hit ratio", "operations", "p50 ms", "p95 ms", "p99 ms"], tiers),
+		table(["requests to", "count", "p50 ms", "p95 ms", "p99 ms"], routes),
+		open.length > 0 ? table(["open alert", "severity", "value", "threshold", "since"], open) : "no open alerts",
+		`latencies are ${stats.latencies_are}`,
+	].join("\n");
+}
+
+export async function stats(options) {
+	const found = await reports(options);
+	console.log(options.json ? JSON.stringify(found) : shown(found));
+}
+
+export async function top(options) {
+	if (!(options.interval >= 1)) throw new Failure("`--interval` is at least a second", EXIT.usage);
+	let before;
+	for (let left = options.count ?? Number.POSITIVE_INFINITY; left > 0; left -= 1) {
+		const found = await reports(options);
+		if (options.json) console.log(JSON.stringify(found));
+		else console.log(`${process.stdout.isTTY ? CLEAR : ""}${shown(found, before)}`);
+		before = found.stats;
+		if (left > 1) await new Promise((resolve) => setTimeout(resolve, options.interval * 1_000));
+	}
+}

@@ -1,0 +1,64 @@
+//! How good an answer is: what of it came, and how fresh.
+
+use model::answer::Found;
+use model::request::{Columns, ViewAsk};
+use model::time::Instant;
+use model::value::{Cell, Status};
+
+/// How many values of a view were asked for, came, could not be had, and how fresh they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quality {
+    /// Values asked for.
+    pub requested: u64,
+    /// Values that were present, or known to be null, and of a permitted age.
+    pub served: u64,
+    /// Values that could not be had.
+    pub failed: u64,
+    /// The sum of the served values' freshness, in thousandths each.
+    pub freshness: u64,
+}
+
+/// What was had of one view. A value counts as served when it is present or known to be null; what has no value of a permitted age is
+/// not there by now.
+#[must_use]
+pub fn quality_of(view: &ViewAsk, found: &[Found], max_staleness: Option<u64>, began: Instant) -> Quality {
+    let most = max_staleness.unwrap_or(view.lifetimes().ttl).max(1);
+    let mut quality = Quality::default();
+    // Ages of all served values together: one division for all.
+    let mut age = 0;
+    let mut count = |quality: &mut Quality, cell: &Cell, values: u64| match cell.status {
+        Status::Present | Status::NullValue => {
+            age += began.millis_since(cell.fetched_at).min(most) * values;
+            quality.served += values;
+        }
+        Status::Invalid => quality.failed += values,
+        _ => {}
+    };
+    for found in found {
+        let Some(row) = &found.row else {
+            let asked = match view.columns() {
+                Columns::Named(names) => names.len() as u64,
+                Columns::All => 1,
+            };
+            quality.requested += asked;
+            quality.failed += asked;
+            continue;
+        };
+        let slots = view.slots(row.schema());
+        let asked = slots.as_slice().len() as u64;
+        quality.requested += asked;
+        match row.uniform_cell() {
+            Some(cell) if slots.is_complete() => count(&mut quality, cell, asked),
+            _ => {
+                for slot in slots.as_slice() {
+                    match slot.and_then(|slot| row.cell(slot)) {
+                        Some(cell) => count(&mut quality, cell, 1),
+                        None => quality.failed += 1,
+                    }
+                }
+            }
+        }
+    }
+    quality.freshness = (quality.served * 1_000).saturating_sub(age.saturating_mul(1_000) / most);
+    quality
+}

@@ -1,0 +1,508 @@
+//! What the serving core tells of requests as they end, as bytes for whoever watches.
+//!
+//! The two are apart: the core writes a few bytes to a buffer of fixed size and goes on; the watcher reads them behind answers, a
+//! batch at a time, and has all the histograms. Invariant: telling a request allocates nothing once the buffer has grown, and what the
+//! buffer cannot take is lost and counted, never waited for. A batch says all that is needed to read it.
+
+use model::time::Instant;
+
+use crate::numbers::{Reader, write_number, write_numbers};
+use crate::quality::Quality;
+use crate::trace::Context;
+
+/// What a batch begins with; the last is the version.
+const MAGIC: &[u8] = b"FR\x01";
+
+/// The most bytes of records that wait to be taken.
+const CAPACITY: usize = 64 * 1024;
+
+/// From how many bytes on they are to be taken at once.
+const PRESSING: usize = CAPACITY / 2;
+
+/// Views past this number are told together, as view 0.
+pub const MAX_VIEWS: usize = 24;
+
+/// Which way a request came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Path {
+    /// `POST /get-online-features`.
+    #[default]
+    Feast,
+    /// `POST /v1/features`.
+    Native,
+    /// A write that was passed on.
+    Writes,
+}
+
+/// The names of the paths.
+pub const PATHS: [&str; 3] = ["/get-online-features", "/v1/features", "writes"];
+
+/// A tier that takes time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// The distributed store.
+    L2,
+    /// The storage tier.
+    L3,
+    /// The origin.
+    Origin,
+}
+
+/// The names of the tiers.
+pub const TIERS: [&str; 3] = ["l2", "l3", "origin"];
+
+/// Where the rows of a request came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Rows that L1 had.
+    pub l1_hits: u64,
+    /// Rows that are served past their time to live.
+    pub stale: u64,
+    /// Rows that L1 had not; where there is none, what follows is 0.
+    pub l1_misses: u64,
+    /// Of these, rows that L2 completed.
+    pub l2_hits: u64,
+    /// Rows that it did not.
+    pub l2_misses: u64,
+    /// Rows that L3 completed.
+    pub l3_hits: u64,
+    /// Rows that it did not.
+    pub l3_misses: u64,
+    /// Calls to the origin.
+    pub origin_calls: u64,
+    /// Rows that nothing could supply.
+    pub missing: u64,
+}
+
+/// A request that has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The way it came.
+    pub path: Path,
+    /// Its priority, from 0, the lowest, to 3.
+    pub priority: u8,
+    /// The HTTP status of its answer.
+    pub status: u16,
+    /// Whether its answer lacks a value that exists.
+    pub is_lacking: bool,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+    /// Of these, how long it waited for stores, and for the origin.
+    pub cache_millis: u64,
+    /// See `cache_millis`.
+    pub origin_millis: u64,
+    /// Where its rows came from.
+    pub rows: Rows,
+}
+
+/// Something that is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// A request.
+    Request(Request),
+    /// What a request had of a view; follows it.
+    View {
+        /// The view's number among the [names](Batch::views), from 1; 0 is all others together.
+        number: u8,
+        /// What was had.
+        quality: Quality,
+    },
+    /// An operation of a tier.
+    Operation {
+        /// The tier.
+        tier: Tier,
+        /// Whether it failed.
+        has_failed: bool,
+        /// How long it took.
+        millis: u64,
+    },
+    /// A span of a trace.
+    Span {
+        /// Where in its trace the request stands.
+        context: Context,
+        /// What it is: the whole request, or a tier's part.
+        name: SpanName,
+        /// When it began.
+        began: Instant,
+        /// How long it took, in milliseconds.
+        millis: u64,
+        /// The HTTP status that it came to; 0 where it came to none.
+        status: u16,
+    },
+}
+
+/// What a span is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpanName {
+    /// The request itself.
+    Request(Path),
+    /// Its reading from a store, or its waiting for the origin.
+    Tier(Tier),
+}
+
+// The first byte of a record: its kind in the low three bits, more in the others.
+const AT: u8 = 0;
+const HIT: u8 = 1;
+const REQUEST: u8 = 2;
+const VIEW: u8 = 3;
+const OPERATION: u8 = 4;
+const SPAN: u8 = 5;
+
+const KIND_BITS: u8 = 3;
+const KIND_MASK: u8 = (1 << KIND_BITS) - 1;
+
+/// What has been told and not yet taken.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    bytes: Vec<u8>,
+    /// The time of the last record.
+    at: Instant,
+    /// Records that there was no room for since the last were taken.
+    lost: u64,
+    views: Vec<Box<str>>,
+    /// Whether there was room for the last request.
+    has_begun: bool,
+}
+
+impl Records {
+    /// Whether nothing was told.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Whether there is so much that it should be taken at once.
+    #[must_use]
+    #[inline]
+    pub fn is_pressing(&self) -> bool {
+        self.bytes.len() >= PRESSING
+    }
+
+    /// The number by which a view is told: that of `name`, and at most `max_views` of them.
+    pub fn number_of(&mut self, name: &str, max_views: usize) -> u8 {
+        let known = self.views.iter().position(|known| **known == *name);
+        let place = known.or_else(|| {
+            let has_room = self.views.len() < max_views.min(MAX_VIEWS);
+            has_room.then(|| {
+                self.views.push(name.into());
+                self.views.len() - 1
+            })
+        });
+        place.map_or(0, |place| place as u8 + 1)
+    }
+
+    /// Makes room for a record and notes the time; `false` where there is none.
+    #[inline]
+    fn begin(&mut self, now: Instant) -> bool {
+        if self.bytes.len() >= CAPACITY {
+            self.lost += 1;
+            return false;
+        }
+        if now != self.at {
+            self.bytes.push(AT);
+            write_number(&mut self.bytes, now.0);
+            self.at = now;
+        }
+        true
+    }
+
+    /// Tells of a request that ends now; what it had of each [view](Records::view) follows.
+    pub fn request(&mut self, request: &Request, now: Instant) {
+        self.has_begun = self.begin(now);
+        if !self.has_begun {
+            return;
+        }
+        let Request { path, priority, status, is_lacking, millis, cache_millis, origin_millis, rows } = *request;
+        let is_hit = rows.l1_misses == 0 && status == 200 && !is_lacking;
+        let kind = if is_hit { HIT } else { REQUEST };
+        let out = &mut self.bytes;
+        out.push(
+            kind | (path as u8) << KIND_BITS | priority << (KIND_BITS + 2) | u8::from(is_lacking) << (KIND_BITS + 4),
+        );
+        write_number(out, millis);
+        write_number(out, rows.l1_hits);
+        write_number(out, rows.stale);
+        if !is_hit {
+            let Rows { l1_misses, l2_hits, l2_misses, l3_hits, l3_misses, origin_calls, missing, .. } = rows;
+            write_numbers(out, &[u64::from(status), cache_millis, origin_millis, l1_misses, l2_hits, l2_misses]);
+            write_numbers(out, &[l3_hits, l3_misses, origin_calls, missing]);
+        }
+    }
+
+    /// Tells what the request that was told last had of a view.
+    pub fn view(&mut self, number: u8, quality: &Quality) {
+        if !self.has_begun || self.bytes.len() >= CAPACITY {
+            return;
+        }
+        let Quality { requested, served, failed, freshness } = *quality;
+        let out = &mut self.bytes;
+        out.push(VIEW | u8::from(failed > 0) << KIND_BITS);
+        out.push(number);
+        write_number(out, requested);
+        write_number(out, served);
+        write_number(out, freshness);
+        if failed > 0 {
+            write_number(out, failed);
+        }
+    }
+
+    /// Tells of an operation of a tier that ends now.
+    pub fn operation(&mut self, tier: Tier, has_failed: bool, millis: u64, now: Instant) {
+        if self.begin(now) {
+            self.bytes.push(OPERATION | (tier as u8) << KIND_BITS | u8::from(has_failed) << (KIND_BITS + 2));
+            write_number(&mut self.bytes, millis);
+        }
+    }
+
+    /// Tells of a span that ends now.
+    pub fn span(&mut self, context: &Context, name: SpanName, began: Instant, millis: u64, status: u16, now: Instant) {
+        if self.begin(now) {
+            let (is_tier, which) = match name {
+                SpanName::Request(path) => (0, path as u8),
+                SpanName::Tier(tier) => (1, tier as u8),
+            };
+            self.bytes.push(SPAN | is_tier << KIND_BITS | which << (KIND_BITS + 1));
+            context.write(&mut self.bytes);
+            write_numbers(&mut self.bytes, &[began.0, millis, u64::from(status)]);
+        }
+    }
+
+    /// Takes what has been told, as a batch, with how the core stands now.
+    pub fn take(&mut self, state: &State, now: Instant) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.bytes.len() + 1_024);
+        out.extend_from_slice(MAGIC);
+        write_numbers(&mut out, &[now.0, core::mem::take(&mut self.lost), self.views.len() as u64]);
+        for view in &self.views {
+            write_number(&mut out, view.len() as u64);
+            out.extend_from_slice(view.as_bytes());
+        }
+        write_numbers(&mut out, &state.0);
+        out.append(&mut self.bytes);
+        // Each batch says its times anew.
+        self.at = Instant::default();
+        out
+    }
+}
+
+/// How the core stands: numbers by their [`Gauge`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State([u64; GAUGES]);
+
+impl Default for State {
+    fn default() -> Self {
+        State([0; GAUGES])
+    }
+}
+
+impl State {
+    /// One of the numbers.
+    #[must_use]
+    pub fn of(&self, gauge: Gauge) -> u64 {
+        self.0.get(gauge as usize).copied().unwrap_or_default()
+    }
+
+    /// Numbers of a tier: `gauge` is of L2, and those of the others follow at a distance of [`TIER_GAUGES`].
+    #[must_use]
+    pub fn of_tier(&self, gauge: Gauge, tier: Tier) -> u64 {
+        self.0.get(gauge as usize + tier as usize * TIER_GAUGES).copied().unwrap_or_default()
+    }
+
+    /// A number of prefetch, by its place.
+    #[must_use]
+    pub fn of_prefetch(&self, place: usize) -> u64 {
+        self.0.get(Gauge::Prefetch as usize + place).copied().unwrap_or_default()
+    }
+
+    /// Sets some numbers of prefetch, from this place on.
+    pub fn set_prefetch(&mut self, place: usize, numbers: &[u64]) {
+        let first = Gauge::Prefetch as usize + place;
+        self.0.iter_mut().skip(first).zip(numbers).for_each(|(place, &number)| *place = number);
+    }
+
+    /// Sets some of the numbers: the first is `gauge`'s, and the others follow it.
+    pub fn set(&mut self, gauge: Gauge, numbers: &[u64]) {
+        self.0.iter_mut().skip(gauge as usize).zip(numbers).for_each(|(place, &number)| *place = number);
+    }
+
+    /// Sets those of a tier.
+    pub fn set_tier(&mut self, tier: Tier, numbers: &[u64; TIER_GAUGES]) {
+        let first = Gauge::TierIsThere as usize + tier as usize * TIER_GAUGES;
+        self.0.iter_mut().skip(first).zip(numbers).for_each(|(place, &number)| *place = number);
+    }
+}
+
+/// How many numbers a tier has.
+pub const TIER_GAUGES: usize = 12;
+
+/// How many numbers prefetch has.
+pub const PREFETCH_GAUGES: usize = 20;
+
+/// What the numbers of a [`State`] are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Gauge {
+    /// Rows in L1.
+    L1Rows,
+    /// Bytes that they take.
+    L1Bytes,
+    /// Requests under way.
+    Waiting,
+    /// Requests refused since the start, since too many waited.
+    Refused,
+    /// Calls to the origin since the start that were made since a store was slow.
+    Hedged,
+    /// Calls to the origin that are under way.
+    OriginUnderWay,
+    /// Calls that it may have.
+    OriginLimit,
+    /// Whether that limit follows what is measured.
+    OriginLimitIsAdaptive,
+    /// How L2 is asked: 0 where there is none, else 1 more than the order's number.
+    L2Order,
+    /// The number of the reason.
+    L2Reason,
+    /// Milliseconds after which a slow store's reading is hedged; 0 where it is not.
+    HedgeMillis,
+    /// Whether there is such a tier; the first number of L2's.
+    TierIsThere,
+    /// Whether it is left alone.
+    TierIsOpen,
+    /// How often that has begun.
+    TierOpened,
+    /// Keys asked for.
+    TierGets,
+    /// Rows written.
+    TierPuts,
+    /// Rows not written, since it has them.
+    TierUnchanged,
+    /// Writes given up for a later one.
+    TierCoalesced,
+    /// Rows not written, since the budget is spent.
+    TierOverBudget,
+    /// Operations left out while it was left alone.
+    TierLeftOut,
+    /// Stored values that could not be used.
+    TierUnusable,
+    /// What it is given now, in milliseconds.
+    TierTimeout,
+    /// The most that it is given.
+    TierMostTimeout,
+    /// The first of what prefetch says, of [`PREFETCH_GAUGES`].
+    Prefetch = Gauge::TierIsThere as usize + 3 * TIER_GAUGES,
+}
+
+const GAUGES: usize = Gauge::Prefetch as usize + PREFETCH_GAUGES;
+const _: () = assert!(Gauge::TierMostTimeout as usize == Gauge::TierIsThere as usize + TIER_GAUGES - 1);
+
+/// A batch of records.
+pub struct Batch<'a> {
+    /// When it was taken.
+    pub at: Instant,
+    /// Records that were lost before it.
+    pub lost: u64,
+    /// The names of views, by the numbers of [`Record::View`] less 1.
+    pub views: Vec<&'a str>,
+    /// How the core stood.
+    pub state: State,
+    reader: Reader<'a>,
+    now: Instant,
+}
+
+impl core::fmt::Debug for Batch<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Batch")
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// Reads a batch's head; `None` where it is none.
+    #[must_use]
+    pub fn read(bytes: &'a [u8]) -> Option<Batch<'a>> {
+        let mut reader = Reader { bytes: bytes.strip_prefix(MAGIC)? };
+        let (at, lost, count) = (Instant(reader.number()?), reader.number()?, reader.number()?);
+        let mut views = Vec::new();
+        for _ in 0..count.min(MAX_VIEWS as u64) {
+            let length = reader.number()?;
+            views.push(str::from_utf8(reader.take(length)?).ok()?);
+        }
+        let mut state = State::default();
+        reader.numbers(&mut state.0)?;
+        Some(Batch { at, lost, views, state, reader, now: at })
+    }
+
+    /// The next record, and when it was told; `None` behind the last, or where one cannot be read.
+    pub fn next_record(&mut self) -> Option<(Instant, Record)> {
+        loop {
+            let reader = &mut self.reader;
+            let head = reader.byte()?;
+            let more = head >> KIND_BITS;
+            let record = match head & KIND_MASK {
+                AT => {
+                    self.now = Instant(reader.number()?);
+                    continue;
+                }
+                kind @ (HIT | REQUEST) => {
+                    let (millis, l1_hits, stale) = (reader.number()?, reader.number()?, reader.number()?);
+                    let mut rest = [200, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+                    if kind == REQUEST {
+                        reader.numbers(&mut rest)?;
+                    }
+                    let [status, cache_millis, origin_millis, l1_misses, l2_hits, l2_misses, ..] = rest;
+                    let [.., l3_hits, l3_misses, origin_calls, missing] = rest;
+                    let status = u16::try_from(status).ok()?;
+                    let rows = Rows {
+                        l1_hits,
+                        stale,
+                        l1_misses,
+                        l2_hits,
+                        l2_misses,
+                        l3_hits,
+                        l3_misses,
+                        origin_calls,
+                        missing,
+                    };
+                    Record::Request(Request {
+                        path: path_of(more & 3)?,
+                        priority: more >> 2 & 3,
+                        status,
+                        is_lacking: more >> 4 == 1,
+                        millis,
+                        cache_millis,
+                        origin_millis,
+                        rows,
+                    })
+                }
+                VIEW => {
+                    let number = reader.byte()?;
+                    let (requested, served, freshness) = (reader.number()?, reader.number()?, reader.number()?);
+                    let failed = if more & 1 == 1 { reader.number()? } else { 0 };
+                    Record::View { number, quality: Quality { requested, served, failed, freshness } }
+                }
+                OPERATION => {
+                    Record::Operation { tier: tier_of(more & 3)?, has_failed: more >> 2 == 1, millis: reader.number()? }
+                }
+                SPAN => {
+                    let name = match more & 1 {
+                        0 => SpanName::Request(path_of(more >> 1)?),
+                        _ => SpanName::Tier(tier_of(more >> 1)?),
+                    };
+                    let context = Context::read(reader)?;
+                    let (began, millis) = (Instant(reader.number()?), reader.number()?);
+                    let status = u16::try_from(reader.number()?).ok()?;
+                    Record::Span { context, name, began, millis, status }
+                }
+                _ => return None,
+            };
+            return Some((self.now, record));
+        }
+    }
+}
+
+fn path_of(number: u8) -> Option<Path> {
+    [Path::Feast, Path::Native, Path::Writes].get(usize::from(number)).copied()
+}
+
+fn tier_of(number: u8) -> Option<Tier> {
+    [Tier::L2, Tier::L3, Tier::Origin].get(usize::from(number)).copied()
+}

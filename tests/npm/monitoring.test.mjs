@@ -1,0 +1,145 @@
+// An engine watches itself in JavaScript hosts: reports as objects and over HTTP, alerts to a real server, traces, and nothing of it
+// costs an answer.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { ConfigError, createEngine, feastOrigin } from "../../build/package/dist/node.js";
+import { answerFeatures, range } from "../harness/features.mjs";
+import { startOrigin } from "../harness/origin.mjs";
+
+const PATIENCE_MS = 30_000;
+const ask = (...ids) => ({ entities: { driver_id: ids }, feature_names: ["stats:rate"] });
+
+/** @type {import("../harness/origin.mjs").Origin} */
+let origin;
+/** @type {import("../harness/origin.mjs").Origin} */
+let places;
+before(async () => {
+	[origin, places] = await Promise.all([startOrigin(answerFeatures), startOrigin()]);
+});
+after(() => Promise.all([origin, places].map((server) => server?.stop())));
+
+/** Repeats `act` until it gives something. */
+async function eventually(what, act) {
+	const deadline = Date.now() + PATIENCE_MS;
+	for (;;) {
+		const found = await act();
+		if (found) return found;
+		assert.ok(Date.now() < deadline, `${what}: not within ${PATIENCE_MS} ms`);
+		await new Promise((resolve) => setTimeout(resolve, 50));
+	}
+}
+
+async function engineOf(t, config = {}, more = {}) {
+	const engine = await createEngine({ origin: feastOrigin(origin.url), config, ...more });
+	t.after(() => engine.close());
+	return engine;
+}
+
+test("what was measured is an object, whole at once", async (t) => {
+	const engine = await engineOf(t);
+	for (const id of [1, 1, 2]) await engine.serve(ask(id));
+	const stats = await engine.stats();
+	assert.equal(stats.scope, "isolate");
+	assert.deepEqual(
+		[stats.overall.requests, stats.routes["/v1/features"].requests, stats.views.stats.requests],
+		[3, 3, 3],
+	);
+	assert.deepEqual([stats.tiers.l1.hits, stats.tiers.l1.misses, stats.tiers.origin.hits], [1, 2, 2]);
+	assert.deepEqual([stats.quality.values_served, stats.isolate.l1_rows, stats.isolate.records_lost], [3, 2, 0]);
+	const sla = await engine.sla();
+	assert.equal(sla.requests, 3);
+	assert.ok(["compliant", "violation"].includes(sla.status));
+	assert.deepEqual((await engine.alerts()).resolved, []);
+	assert.match(await engine.metrics(), /^featheredge_requests_total 3$/m);
+});
+
+test("a flood of answers from memory is counted to the last", async (t) => {
+	const engine = await engineOf(t);
+	const body = new TextEncoder().encode(JSON.stringify(ask(1)));
+	await engine.serveBytes(body);
+	for (const _ of range(20_000)) engine.serveBytes(body);
+	const { overall, isolate } = await engine.stats();
+	assert.equal(overall.requests + isolate.records_lost, 20_001);
+	// Those that came after it had been told are not lost again.
+	await engine.serveBytes(body);
+	assert.equal((await engine.stats()).overall.requests, overall.requests + 1);
+});
+
+test("reports are read over HTTP", async (t) => {
+	const engine = await engineOf(t, {}, { basePath: "/api" });
+	await engine.serve(ask(1));
+	const get = (path, init) => engine.fetch(new Request(`http://localhost/api${path}`, init));
+	const metrics = await get("/metrics");
+	assert.match(metrics.headers.get("content-type"), /^text\/plain; version=0\.0\.4/);
+	assert.match(await metrics.text(), /^featheredge_tier_hits_total\{tier="l1"\} 0$/m);
+	assert.equal((await (await get("/v1/sla")).json()).requests, 1);
+	assert.equal((await get("/v1/stats", { method: "POST" })).status, 405);
+	assert.equal(await (await get("/v1/stats", { method: "HEAD" })).text(), "");
+	assert.equal((await get("/v1/sla?scope=galaxy")).status, 400);
+	assert.equal((await get("/v1/sla?scope=deployment")).status, 503);
+});
+
+test("a slow origin is told to the webhook, without an answer waiting for it", async (t) => {
+	places.reset();
+	places.answer({ hang: true });
+	origin.answer(async (request) => ({ ...(await answerFeatures(request)), delayMs: 250 }));
+	t.after(() => origin.answer(answerFeatures));
+	const config = { alerts: { webhook_url: `${places.url}/alerts`, webhook_timeout_ms: 300 } };
+	const engine = await engineOf(t, config, { authorizations: { webhook: "Bearer of-the-hook" } });
+	await engine.serve(ask(1));
+	const began = performance.now();
+	await engine.serve(ask(1));
+	assert.ok(performance.now() - began < 200);
+	await eventually("tried", () => places.requests.length > 0);
+	places.answer({ json: {} });
+	const [{ path, headers, json }] = await eventually("told", () => places.requests.length > 1 && places.requests);
+	assert.deepEqual([path, headers.authorization], ["/alerts", "Bearer of-the-hook"]);
+	assert.deepEqual([json.alert.type, json.alert.status], ["high_latency", "open"]);
+	assert.equal((await engine.alerts()).open[0].type, "high_latency");
+});
+
+test("a caller's trace reaches the origin, comes back, and its spans are posted", async (t) => {
+	places.reset();
+	places.answer({ json: {} });
+	origin.reset();
+	const engine = await engineOf(t, { telemetry: { traces_url: `${places.url}/v1/traces`, traces_percent: 0 } });
+	const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+	const request = new Request("http://localhost/v1/features", {
+		method: "POST",
+		body: JSON.stringify(ask(9)),
+		headers: { traceparent },
+	});
+	const own = (await engine.fetch(request)).headers.get("traceparent");
+	assert.match(own, /^00-4bf92f3577b34da6a3ce929d0e0e4736-[0-9a-f]{16}-01$/);
+	assert.equal(origin.requests[0].headers.traceparent, own);
+	await engine.close();
+	// What was told is posted before the engine is gone.
+	const { spans } = (await eventually("spans", () => places.requests[0]))?.json.resourceSpans[0].scopeSpans[0] ?? {};
+	assert.deepEqual(
+		spans.map(({ name }) => name),
+		["/v1/features", "origin"],
+	);
+});
+
+test("a report of a configuration that cannot be used says which key, and serving goes on", async (t) => {
+	const engine = await engineOf(t, { sla: { p50_ms: "fast" } });
+	assert.equal((await engine.serve(ask(1))).features[1]["stats:rate"], "rate of 1");
+	await assert.rejects(engine.stats(), /sla\.p50_ms/);
+	await assert.rejects(createEngine({ config: { telemetry: { aggregate: true } } }), ConfigError);
+});
+
+test("without telemetry nothing is told", async (t) => {
+	const engine = await engineOf(t, { telemetry: { enabled: false } });
+	await engine.serve(ask(1));
+	assert.equal((await engine.stats()).overall.requests, 0);
+});
+
+test("an engine that nobody asks closes at once, though it was told of requests", async () => {
+	const engine = await createEngine({ origin: feastOrigin(origin.url) });
+	await engine.serve(ask(1));
+	await engine.serve(ask(1));
+	const began = performance.now();
+	await engine.close();
+	assert.ok(performance.now() - began < 500);
+});
