@@ -73,6 +73,13 @@ impl Sheet {
         }
     }
 
+    /// Appends `length` bytes to be written by the caller, who finds anything in them.
+    pub fn push_unwritten(&mut self, length: usize) -> &mut [u8] {
+        self.reserve(length);
+        self.length += length;
+        self.bytes.get_mut(self.length - length..self.length).unwrap_or_default()
+    }
+
     /// Appends `bytes` so many times.
     pub fn push_repeated(&mut self, bytes: &[u8], count: usize) {
         let (start, length) = (self.length, bytes.len() * count);

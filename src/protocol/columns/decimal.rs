@@ -1,11 +1,12 @@
-//! Decimal texts as the nearest binary numbers, exactly and in few instructions of code.
+//! Decimal texts as the nearest binary numbers, exactly and in few instructions.
 //!
 //! The standard library's parser brings a table of 10 KB, which does not compress. Values of features have at most 19 digits
-//! and exponents near 0, for which one product or quotient of whole numbers says all that rounding needs. Its invariant: a
+//! and exponents near 0, for which a table of 55 powers will do: eight digits are read at a time, and one product of whole numbers
+//! tells nearly always where a number rounds to (Eisel and Lemire); where it does not, an exact quotient does. Its invariant: a
 //! text that this cannot round exactly gets no number here.
 
 /// The most digits that fit 64 bits whatever they are.
-const MAX_DIGITS: u32 = 19;
+const MAX_DIGITS: usize = 19;
 /// 5 to this power is the last that fits 64 bits.
 const MAX_POWER: i64 = 27;
 
@@ -20,73 +21,205 @@ pub(crate) struct Decimal {
 /// Reads a JSON number; `None` where it is none.
 #[must_use]
 pub(crate) fn parse(text: &[u8]) -> Option<Decimal> {
+    read(text).filter(|(_, rest)| rest.is_empty()).map(|(decimal, _)| decimal)
+}
+
+/// Reads the JSON number that `text` begins with, and what stands behind it; `None` where there is none.
+#[inline]
+#[must_use]
+pub(crate) fn read(text: &[u8]) -> Option<(Decimal, &[u8])> {
     let (is_negative, text) = match text {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),
     };
-    let mut decimal = Decimal { is_negative, digits: Some(0), power: 0 };
-    let (mut count, mut has_digits, mut is_fraction) = (0, false, false);
-    let mut bytes = text.iter();
-    while let Some(&byte) = bytes.next() {
-        match byte {
-            b'0'..=b'9' => {
-                has_digits = true;
-                decimal.power -= i64::from(is_fraction);
-                let digits = decimal.digits.unwrap_or_default();
-                count += u32::from(digits > 0 || byte > b'0');
-                decimal.digits = (count <= MAX_DIGITS).then(|| digits * 10 + u64::from(byte - b'0'));
-            }
-            b'.' if !is_fraction && has_digits => is_fraction = true,
-            b'e' | b'E' if has_digits => {
-                let text = core::str::from_utf8(bytes.as_slice()).ok()?;
-                let exponent = text.strip_prefix('+').unwrap_or(text).parse::<i32>();
-                match exponent {
-                    Ok(exponent) => decimal.power += i64::from(exponent),
-                    Err(_) => decimal.digits = None,
-                }
-                return Some(decimal);
-            }
-            _ => return None,
+    let mut digits = 0;
+    let mut rest = match text {
+        // As most numbers of vectors are.
+        [digit @ b'0'..=b'9', rest @ ..] if rest.first() == Some(&b'.') => {
+            digits = u64::from(digit - b'0');
+            rest
         }
+        _ => read_digits(text, &mut digits),
+    };
+    let mut count = text.len() - rest.len();
+    if count == 0 {
+        return None;
     }
-    has_digits.then_some(decimal)
+    let mut power = 0;
+    if let [b'.', fraction @ ..] = rest {
+        rest = read_digits(fraction, &mut digits);
+        let length = fraction.len() - rest.len();
+        count += length;
+        power = -(length as i64);
+    }
+    if count > MAX_DIGITS {
+        let zeros = text.iter().take_while(|byte| matches!(byte, b'0' | b'.')).count();
+        let has_point = text.iter().take(zeros).any(|&byte| byte == b'.');
+        count -= zeros - usize::from(has_point);
+    }
+    if let [b'e' | b'E', exponent @ ..] = rest {
+        let (behind, exponent) = read_exponent(exponent)?;
+        rest = behind;
+        power += exponent;
+    }
+    Some((Decimal { is_negative, digits: (count <= MAX_DIGITS).then_some(digits), power }, rest))
 }
+
+/// Appends the digits that `text` begins with to `digits`, and returns what stands behind them.
+#[inline]
+fn read_digits<'a>(mut text: &'a [u8], digits: &mut u64) -> &'a [u8] {
+    while let Some((eight, rest)) = text.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight);
+        // Of the first byte that is no digit, and of none before it, the highest bit is set.
+        let others = (word.wrapping_add(0x4646_4646_4646_4646) | word.wrapping_sub(ZEROS)) & 0x8080_8080_8080_8080;
+        if others == 0 {
+            *digits = digits.wrapping_mul(100_000_000).wrapping_add(number_of(word));
+            text = rest;
+            continue;
+        }
+        let count = others.trailing_zeros() / 8;
+        if let Some(scale) = TENS.get(count as usize).filter(|_| count > 0) {
+            // What is behind the digits is shifted out, and zeros come in before them.
+            let word = word << (64 - count * 8) | ZEROS >> (count * 8);
+            *digits = digits.wrapping_mul(*scale).wrapping_add(number_of(word));
+        }
+        return text.get(count as usize..).unwrap_or_default();
+    }
+    while let [byte @ b'0'..=b'9', rest @ ..] = text {
+        *digits = digits.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+        text = rest;
+    }
+    text
+}
+
+/// Eight times the digit 0.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+/// The number of eight digits, the first in the lowest byte: pairs are put together, then fours, then all.
+#[inline]
+fn number_of(word: u64) -> u64 {
+    let digits = word.wrapping_sub(ZEROS);
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+    let low = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
+    let high = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
+    low.wrapping_add(high) >> 32
+}
+
+/// Reads what stands behind an `e`.
+fn read_exponent(text: &[u8]) -> Option<(&[u8], i64)> {
+    let (is_negative, mut rest) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    let mut exponent = None;
+    while let [byte @ b'0'..=b'9', behind @ ..] = rest {
+        let digit = i64::from(byte - b'0');
+        // Far beyond what is rounded here, more digits change nothing.
+        exponent = Some((exponent.unwrap_or(0) * 10 + digit).min(i64::from(i32::MAX)));
+        rest = behind;
+    }
+    exponent.map(|exponent| (rest, if is_negative { -exponent } else { exponent }))
+}
+
+/// For 5 to the power of −27 to 27 the first 64 binary digits, those of negative powers cut off.
+const FIVES: [u64; 2 * MAX_POWER as usize + 1] = fives();
+
+#[expect(clippy::indexing_slicing, reason = "it is computed when this is compiled, and would not be otherwise")]
+const fn fives() -> [u64; 2 * MAX_POWER as usize + 1] {
+    let middle = MAX_POWER as usize;
+    let mut fives = [0; 2 * MAX_POWER as usize + 1];
+    let mut five = 1_u64;
+    let mut power = 0;
+    while power <= middle {
+        fives[middle + power] = five << five.leading_zeros();
+        if power > 0 {
+            fives[middle - power] = ((1_u128 << (127 - five.leading_zeros())) / five as u128) as u64;
+        }
+        if power < middle {
+            five *= 5;
+        }
+        power += 1;
+    }
+    fives
+}
+
+/// The powers of ten that a double holds exactly.
+const EXACT_TENS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// The `precision` first binary digits of a number, and the power of two that the first stands for.
+type Binary = (u64, i64);
 
 impl Decimal {
     /// The nearest number, if this can tell.
+    #[inline]
     #[must_use]
     pub(crate) fn to_f64(self) -> Option<f64> {
-        let rounded = self.round(53)?;
+        let digits = self.digits?;
+        // Both are exact then, and so their product or quotient is rounded once (Clinger).
+        if let Some(ten) = EXACT_TENS.get(self.power.unsigned_abs() as usize).filter(|_| digits <= 1 << 53) {
+            let number = if self.power < 0 { digits as f64 / ten } else { digits as f64 * ten };
+            return Some(if self.is_negative { -number } else { number });
+        }
+        let (mantissa, exponent) = self.round(digits, 53)?;
         let sign = u64::from(self.is_negative) << 63;
-        let bits = match rounded {
-            None => 0,
-            Some((mantissa, exponent)) => ((exponent + 1_023) as u64) << 52 | (mantissa & ((1 << 52) - 1)),
-        };
-        Some(f64::from_bits(sign | bits))
+        Some(f64::from_bits(sign | ((exponent + 1_023) as u64) << 52 | (mantissa & ((1 << 52) - 1))))
     }
 
     /// The nearest number, if this can tell.
+    #[inline]
     #[must_use]
     pub(crate) fn to_f32(self) -> Option<f32> {
-        let rounded = self.round(24)?;
+        let digits = self.digits?;
+        if let Some(ten) = EXACT_TENS.get(self.power.unsigned_abs() as usize).filter(|_| digits < 1 << 63) {
+            // Rounded twice, which is wrong by less than 2 of its last digits; so unless the double is as near to the middle between two
+            // floats as that, it is on the same side of it as the number itself.
+            let whole = digits as i64 as f64;
+            let number = if self.power < 0 { whole / ten } else { whole * ten };
+            let rest = number.to_bits() & 0x1fff_ffff;
+            if rest.abs_diff(0x1000_0000) > 2 {
+                return Some(if self.is_negative { -number as f32 } else { number as f32 });
+            }
+        }
         let sign = u32::from(self.is_negative) << 31;
-        let bits = match rounded {
-            None => 0,
-            Some((_, exponent)) if exponent > 127 => f32::INFINITY.to_bits(),
-            Some((mantissa, exponent)) => ((exponent + 127) as u32) << 23 | (mantissa as u32 & ((1 << 23) - 1)),
+        let bits = match self.round(digits, 24)? {
+            (_, exponent) if exponent > 127 => f32::INFINITY.to_bits(),
+            (mantissa, exponent) => ((exponent + 127) as u32) << 23 | (mantissa as u32 & ((1 << 23) - 1)),
         };
         Some(f32::from_bits(sign | bits))
     }
 
-    /// The `precision` first binary digits, and the power of two that the first stands for; within, `None` for 0.
-    fn round(self, precision: u32) -> Option<Option<(u64, i64)>> {
-        let digits = self.digits?;
+    #[inline]
+    fn round(self, digits: u64, precision: u32) -> Option<Binary> {
         if digits == 0 {
-            return Some(None);
-        }
-        if self.power.abs() > MAX_POWER {
             return None;
         }
+        let five = *FIVES.get(usize::try_from(self.power + MAX_POWER).ok()?)?;
+        // Of `power × log2(5)` the whole part, for the powers that there are.
+        let exponent = (self.power * 152_170) >> 16;
+        let left = digits.leading_zeros();
+        // Parts of the product are cut off, and of the power, so that the true one is larger by less than 4.
+        let product = high_product(digits << left, five);
+        let zeros = product.leading_zeros();
+        let bits = product << zeros;
+        let dropped = 64 - precision;
+        let rest = bits & ((1 << dropped) - 1);
+        let half = 1 << (dropped - 1);
+        if rest <= half && half < rest + 8 {
+            return self.round_exactly(digits, precision);
+        }
+        let kept = (bits >> dropped) + u64::from(rest > half);
+        let has_carried = kept >> precision;
+        let first = exponent + self.power + 64 - i64::from(left) - i64::from(zeros);
+        Some((kept >> has_carried, first + has_carried as i64))
+    }
+
+    #[cold]
+    fn round_exactly(self, digits: u64, precision: u32) -> Option<Binary> {
         let five = 5_u64.pow(self.power.unsigned_abs() as u32);
         // The value is `bits × 2^exponent`, and a little more where something is left.
         let (bits, exponent, has_rest) = if self.power < 0 {
@@ -110,8 +243,16 @@ impl Decimal {
         let is_up = rest > half || rest == half && (has_rest || kept & 1 == 1);
         let kept = kept + u64::from(is_up);
         let has_carried = kept >> precision;
-        Some(Some((kept >> has_carried, exponent + 63 + has_carried as i64)))
+        Some((kept >> has_carried, exponent + 63 + has_carried as i64))
     }
+}
+
+/// The upper half of a product, too small by less than 3: by what the lower halves would carry.
+#[inline]
+fn high_product(one: u64, other: u64) -> u64 {
+    let (one_high, one_low) = (one >> 32, one & 0xffff_ffff);
+    let (other_high, other_low) = (other >> 32, other & 0xffff_ffff);
+    one_high * other_high + ((one_high * other_low) >> 32) + ((one_low * other_high) >> 32)
 }
 
 #[cfg(test)]
@@ -136,6 +277,8 @@ mod tests {
             "-0",
             "-0.0",
             "0e5",
+            "0e25",
+            "-0.000000000000000000000000000",
             "1",
             "-1",
             "0.1",
@@ -160,6 +303,17 @@ mod tests {
             "0.1000000000000000055511151231257827",
             "2.2250738585072014e-308",
             "1e99999999999",
+            "0.00000000000000000000001234567890123456789",
+            "00000000000000000000.5",
+            "12345678",
+            "123456789.12345678",
+            "1.5e27",
+            "1e27",
+            "1e28",
+            "18446744073709551615e27",
+            "4503599627370497.5",
+            "9007199254740992.5e1",
+            "1.00000005960464477539e0",
         ] {
             check(text);
         }
@@ -171,6 +325,28 @@ mod tests {
         for text in ["", "-", ".", ".5", "1.2.3", "null", "1 2", "e5", "--1", "1ex", "\"1\"", "[1]", "true"] {
             let decimal = parse(text.as_bytes());
             assert!(decimal.is_none_or(|decimal| decimal.to_f64().is_none()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_read_from_the_front() {
+        for (text, rest) in [("1,2", ",2"), ("-0.25]", "]"), ("12345678,", ","), ("1e5 ,", " ,"), ("1.5", "")] {
+            let (decimal, behind) = read(text.as_bytes()).unwrap();
+            assert_eq!(behind, rest.as_bytes());
+            let number: f64 = text.strip_suffix(rest).unwrap().parse().unwrap();
+            assert_eq!(decimal.to_f64(), Some(number));
+        }
+    }
+
+    #[test]
+    fn halves_and_their_neighbours_round_as_they_should() {
+        for mantissa in [1_u64 << 24, (1 << 24) + 1, (1 << 24) + 2, (1 << 53) + 1, (1 << 54) + 2, (1 << 60) + (1 << 6)]
+        {
+            for (near, power) in
+                [(mantissa - 1, 0), (mantissa, 0), (mantissa + 1, 0), (mantissa * 5, -1), (mantissa * 5 + 1, -1)]
+            {
+                check(&format!("{near}e{power}"));
+            }
         }
     }
 

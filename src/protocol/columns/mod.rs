@@ -21,6 +21,8 @@ use protocol::sheet::Sheet;
 
 mod decimal;
 
+use decimal::Decimal;
+
 /// Vectors of rows in memory as they were parsed before: parsing one takes a hundred times as long as copying it.
 /// A row never changes, so they hold for as long as it does.
 #[derive(Debug)]
@@ -196,45 +198,86 @@ impl Column<'_> {
                 }
                 continue;
             };
-            let memory = vectors.get(row, slot, is_narrow);
-            let parsed = match memory {
-                Some(_) => None,
-                None => Some(self.parse(text, is_narrow)?),
-            };
-            let bytes = memory.or(parsed.as_ref().map(Sheet::as_slice)).unwrap_or_default();
-            let length = bytes.len().checked_div(width).unwrap_or_default();
-            if *dimension.get_or_insert(length) != length || length == 0 {
-                return None;
-            }
-            for _ in 0..core::mem::take(&mut missing) * length {
+            let dimension = *dimension.get_or_insert_with(|| text.iter().filter(|&&byte| byte == b',').count() + 1);
+            for _ in 0..core::mem::take(&mut missing) * dimension {
                 push_nan(sheet, is_narrow);
             }
-            sheet.push(bytes);
-            if let Some(parsed) = parsed {
-                vectors.put(row, slot, is_narrow, parsed.as_slice());
+            if let Some(bytes) = vectors.get(row, slot, is_narrow) {
+                if bytes.len() != dimension * width {
+                    return None;
+                }
+                sheet.push(bytes);
+                continue;
             }
+            let place = sheet.push_unwritten(dimension * width);
+            if is_narrow {
+                let long = |text: &[u8], behind: &[u8]| self.long(before(text, behind)) as f32;
+                fill(place, text, |exact, text, behind| {
+                    exact.to_f32().unwrap_or_else(|| long(text, behind)).to_le_bytes()
+                })?;
+            } else {
+                let long = |text: &[u8], behind: &[u8]| self.long(before(text, behind));
+                fill(place, text, |exact, text, behind| {
+                    exact.to_f64().unwrap_or_else(|| long(text, behind)).to_le_bytes()
+                })?;
+            }
+            vectors.put(row, slot, is_narrow, place);
         }
         dimension
     }
 
-    fn parse(&self, text: &[u8], is_narrow: bool) -> Option<Sheet> {
-        let inner = text.strip_prefix(b"[")?.strip_suffix(b"]")?;
-        let mut sheet = Sheet::default();
-        inner
-            .split(|&byte| byte == b',')
-            .all(|text| self.push_number(&mut sheet, text.trim_ascii(), is_narrow))
-            .then_some(sheet)
-    }
-
+    /// Writes a number that stands alone, if `text` is one.
     fn push_number(&self, sheet: &mut Sheet, text: &[u8], is_narrow: bool) -> bool {
         let Some(exact) = decimal::parse(text) else { return false };
-        let long = || core::str::from_utf8(text).map_or(f64::NAN, self.numbers.read_long);
         if is_narrow {
-            sheet.push(&exact.to_f32().unwrap_or_else(|| long() as f32).to_le_bytes());
+            sheet.push_fixed(&exact.to_f32().unwrap_or_else(|| self.long(text) as f32).to_le_bytes());
         } else {
-            sheet.push(&exact.to_f64().unwrap_or_else(long).to_le_bytes());
+            sheet.push_fixed(&exact.to_f64().unwrap_or_else(|| self.long(text)).to_le_bytes());
         }
         true
+    }
+
+    /// A number whose text is too long for us.
+    #[cold]
+    fn long(&self, text: &[u8]) -> f64 {
+        core::str::from_utf8(text).map_or(f64::NAN, self.numbers.read_long)
+    }
+}
+
+/// Fills `place` with the numbers of the vector `text`, each of `N` bytes, if it is one of just so many numbers.
+#[inline]
+fn fill<const N: usize>(
+    place: &mut [u8],
+    text: &[u8],
+    bytes_of: impl Fn(Decimal, &[u8], &[u8]) -> [u8; N],
+) -> Option<()> {
+    let mut rest = text.strip_prefix(b"[")?;
+    let (places, _) = place.as_chunks_mut::<N>();
+    let last = places.len().checked_sub(1)?;
+    for (number, place) in places.iter_mut().enumerate() {
+        let text = after_spaces(rest);
+        let (exact, behind) = decimal::read(text)?;
+        *place = bytes_of(exact, text, behind);
+        rest = match after_spaces(behind) {
+            [b',', behind @ ..] if number < last => behind,
+            [b']'] if number == last => &[],
+            _ => return None,
+        };
+    }
+    Some(())
+}
+
+/// What stands in `text` before `behind`, its end.
+fn before<'a>(text: &'a [u8], behind: &[u8]) -> &'a [u8] {
+    text.get(..text.len() - behind.len()).unwrap_or_default()
+}
+
+/// Mostly there are none.
+#[inline]
+fn after_spaces(text: &[u8]) -> &[u8] {
+    match text {
+        [first, ..] if *first > b' ' => text,
+        _ => text.trim_ascii_start(),
     }
 }
 
