@@ -20,14 +20,15 @@ export class Engine {
 	fill(body, origin) {
 		let state = this.#begin(body);
 		while (state === State.Waiting) {
-			const orders = this.#core.take_orders().filter((order) => !("outlives" in order));
+			const orders = this.#core.take_orders().filter((order) => "method" in order);
 			if (orders.length === 0) throw new Error("the core waits for nothing");
 			for (const { number, body } of orders) {
 				state = this.#core.complete_fetch(number, 200, "application/json", origin(body), Date.now());
 			}
 		}
-		if (state !== State.Replied || this.#core.reply_status() !== 200) throw new Error("the core did not answer");
-		this.#core.take_orders();
+		const hasReplied = state === State.Replied || state === State.RepliedWithOrders;
+		if (!hasReplied || this.#core.reply_status() !== 200) throw new Error("the core did not answer");
+		this.#settle(state);
 	}
 
 	/**
@@ -35,12 +36,22 @@ export class Engine {
 	 * @returns {Buffer | undefined} the answer, where L1 has all of it; from Node's pool, as the peer's `Buffer.from` takes it too
 	 */
 	serve(body) {
-		if (this.#begin(body) !== State.Replied) return undefined;
+		const state = this.#begin(body);
+		if (state !== State.Replied && state !== State.RepliedWithOrders) return undefined;
 		const at = this.#core.reply_at();
 		const length = this.#core.reply_length();
 		const answer = Buffer.allocUnsafe(length);
 		answer.set(this.#bytes().subarray(at, at + length));
+		this.#settle(state);
 		return answer;
+	}
+
+	/** Takes what the core tells of requests when it says so, as a host does. */
+	#settle(state) {
+		if (state !== State.RepliedWithOrders) return;
+		for (const { records, timeout } of this.#core.take_orders()) {
+			if (records) setTimeout(() => this.#core.take_records(Date.now()), timeout).unref();
+		}
 	}
 
 	#bytes() {

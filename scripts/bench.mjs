@@ -8,7 +8,7 @@
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { buildBench, buildNpm, buildPage, buildWorker } from "./build.mjs";
+import { buildBench, buildPackage, buildPage, buildWorker } from "./build.mjs";
 import { checkNode, installPackages } from "./lib/prepare.mjs";
 import { main } from "./lib/run.mjs";
 
@@ -63,16 +63,17 @@ await main(async () => {
 	};
 	if (values.only?.includes("scenarios")) return write(await runScenarios(values));
 	if (values.only?.includes("page")) return write(await runPage());
-	await buildNpm();
+	await buildPackage();
 	await buildWorker();
 	// Only now: these import what was built.
-	const [{ measureL1 }, { measureHttp }] = await Promise.all([
+	const [{ measureL1 }, { measureRecording }, { measureHttp }] = await Promise.all([
 		import("../benches/l1.mjs"),
+		import("../benches/recording.mjs"),
 		import("../benches/http.mjs"),
 	]);
 	const isWanted = (name) => values.only === undefined || values.only.some((part) => name.includes(part));
 	const rows = [];
-	for (const measure of [measureL1, measureHttp]) rows.push(...(await measure(isWanted)));
+	for (const measure of [measureL1, measureRecording, measureHttp]) rows.push(...(await measure(isWanted)));
 	print(rows);
 	write(rows);
 });

@@ -422,6 +422,11 @@ impl Windows {
     /// Records a request, or an operation, that took so long.
     #[inline]
     pub fn record(&mut self, series: usize, millis: u64) {
+        self.record_many(series, millis, 1);
+    }
+
+    /// Records so many of them.
+    pub fn record_many(&mut self, series: usize, millis: u64, times: u64) {
         let place = self.place(self.current);
         let Some(series) = self.series.get_mut(series) else { return };
         if series.slots.is_empty() {
@@ -429,9 +434,9 @@ impl Windows {
         }
         let Some(slot) = series.slots.get_mut(place) else { return };
         // Within the bounds there is a bucket for every value.
-        let _ = slot.latencies.increment(millis.min(MAX_VALUE));
-        slot.add(Count::Requests, 1);
-        slot.add(Count::Millis, millis);
+        let _ = slot.latencies.add(millis.min(MAX_VALUE), u32::try_from(times).unwrap_or(u32::MAX));
+        slot.add(Count::Requests, times);
+        slot.add(Count::Millis, millis.saturating_mul(times));
     }
 
     /// Adds to counts of a series that has been recorded in.

@@ -18,6 +18,15 @@ pub struct Quality {
     pub freshness: u64,
 }
 
+impl Quality {
+    pub(crate) fn add(&mut self, other: &Quality) {
+        self.requested += other.requested;
+        self.served += other.served;
+        self.failed += other.failed;
+        self.freshness += other.freshness;
+    }
+}
+
 /// What was had of one view. A value counts as served when it is present or known to be null; what has no value of a permitted age is
 /// not there by now.
 #[must_use]

@@ -1,8 +1,9 @@
 //! What the serving core tells of requests as they end, as bytes for whoever watches.
 //!
 //! The two are apart: the core writes a few bytes to a buffer of fixed size and goes on; the watcher reads them behind answers, a
-//! batch at a time, and has all the histograms. Invariant: telling a request allocates nothing once the buffer has grown, and what the
-//! buffer cannot take is lost and counted, never waited for. A batch says all that is needed to read it.
+//! batch at a time, and has all the histograms. Requests that memory answered and that are alike are told together, as one record with
+//! their number. Invariant: telling a request allocates nothing once the buffer has grown, and what the buffer cannot take is lost and
+//! counted, never waited for. A batch says all that is needed to read it.
 
 use model::time::Instant;
 
@@ -98,9 +99,9 @@ pub struct Request {
 /// Something that is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// A request.
-    Request(Request),
-    /// What a request had of a view; follows it.
+    /// A request, or so many that are alike; then its rows are those of all of them together.
+    Request(Request, u64),
+    /// What the request, or all of them, had of a view; follows it.
     View {
         /// The view's number among the [names](Batch::views), from 1; 0 is all others together.
         number: u8,
@@ -151,6 +152,42 @@ const SPAN: u8 = 5;
 const KIND_BITS: u8 = 3;
 const KIND_MASK: u8 = (1 << KIND_BITS) - 1;
 
+/// How many kinds of requests are told together at one time, and of how many views each may be.
+const RUNS: usize = 8;
+const RUN_VIEWS: usize = 4;
+
+/// Requests that are alike: memory answered all of each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    request: Request,
+    views: [u8; RUN_VIEWS],
+    view_count: usize,
+    /// How many they are.
+    times: u64,
+    qualities: [Quality; RUN_VIEWS],
+}
+
+impl Run {
+    fn is_of(&self, request: &Request, views: &[u8]) -> bool {
+        self.request.path == request.path
+            && self.request.priority == request.priority
+            && self.request.millis == request.millis
+            && self.views.get(..self.view_count) == Some(views)
+    }
+}
+
+/// What the views belong to that are told next.
+#[derive(Clone, Copy, Debug, Default)]
+enum Told {
+    /// To a request there was no room for.
+    #[default]
+    Nothing,
+    /// To the last record.
+    Record,
+    /// To a run, of which so many views have been told.
+    Run(usize, usize),
+}
+
 /// What has been told and not yet taken.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
@@ -160,8 +197,9 @@ pub struct Records {
     /// Records that there was no room for since the last were taken.
     lost: u64,
     views: Vec<Box<str>>,
-    /// Whether there was room for the last request.
-    has_begun: bool,
+    runs: [Run; RUNS],
+    has_runs: bool,
+    told: Told,
 }
 
 impl Records {
@@ -169,7 +207,7 @@ impl Records {
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() && !self.has_runs
     }
 
     /// Whether there is so much that it should be taken at once.
@@ -194,9 +232,9 @@ impl Records {
 
     /// Makes room for a record and notes the time; `false` where there is none.
     #[inline]
-    fn begin(&mut self, now: Instant) -> bool {
+    fn begin(&mut self, records: u64, now: Instant) -> bool {
         if self.bytes.len() >= CAPACITY {
-            self.lost += 1;
+            self.lost += records;
             return false;
         }
         if now != self.at {
@@ -207,11 +245,41 @@ impl Records {
         true
     }
 
-    /// Tells of a request that ends now; what it had of each [view](Records::view) follows.
-    pub fn request(&mut self, request: &Request, now: Instant) {
-        self.has_begun = self.begin(now);
-        if !self.has_begun {
+    /// Tells of a request for `views` that ends now; what it had of [each](Records::view) follows, in the same order.
+    pub fn request(&mut self, request: &Request, views: &[u8], now: Instant) {
+        let is_hit = request.rows.l1_misses == 0 && request.status == 200 && !request.is_lacking;
+        let place = (request.path as usize ^ views.first().map_or(0, |&view| usize::from(view) << 1)) % RUNS;
+        let Some(run) = self.runs.get_mut(place).filter(|_| is_hit && views.len() <= RUN_VIEWS) else {
+            let has_room = self.write(request, 1, now);
+            self.told = if has_room { Told::Record } else { Told::Nothing };
             return;
+        };
+        self.told = Told::Run(place, 0);
+        self.has_runs = true;
+        if run.times > 0 && run.is_of(request, views) {
+            run.times += 1;
+            run.request.rows.l1_hits += request.rows.l1_hits;
+            run.request.rows.stale += request.rows.stale;
+            return;
+        }
+        let mut next = Run { request: *request, times: 1, view_count: views.len(), ..Run::default() };
+        next.views.iter_mut().zip(views).for_each(|(place, &view)| *place = view);
+        let ended = core::mem::replace(run, next);
+        self.write_run(&ended, now);
+    }
+
+    fn write_run(&mut self, run: &Run, now: Instant) {
+        if run.times > 0 && self.write(&run.request, run.times, now) {
+            for (&view, quality) in run.views.iter().zip(&run.qualities).take(run.view_count) {
+                self.write_view(view, quality);
+            }
+        }
+    }
+
+    /// Writes a request, or so many; whether there is room.
+    fn write(&mut self, request: &Request, times: u64, now: Instant) -> bool {
+        if !self.begin(times, now) {
+            return false;
         }
         let Request { path, priority, status, is_lacking, millis, cache_millis, origin_millis, rows } = *request;
         let is_hit = rows.l1_misses == 0 && status == 200 && !is_lacking;
@@ -220,19 +288,32 @@ impl Records {
         out.push(
             kind | (path as u8) << KIND_BITS | priority << (KIND_BITS + 2) | u8::from(is_lacking) << (KIND_BITS + 4),
         );
-        write_number(out, millis);
-        write_number(out, rows.l1_hits);
-        write_number(out, rows.stale);
-        if !is_hit {
+        write_numbers(out, &[millis, rows.l1_hits, rows.stale]);
+        if is_hit {
+            write_number(out, times);
+        } else {
             let Rows { l1_misses, l2_hits, l2_misses, l3_hits, l3_misses, origin_calls, missing, .. } = rows;
             write_numbers(out, &[u64::from(status), cache_millis, origin_millis, l1_misses, l2_hits, l2_misses]);
             write_numbers(out, &[l3_hits, l3_misses, origin_calls, missing]);
         }
+        true
     }
 
-    /// Tells what the request that was told last had of a view.
+    /// Tells what the request that was told last had of its next view.
     pub fn view(&mut self, number: u8, quality: &Quality) {
-        if !self.has_begun || self.bytes.len() >= CAPACITY {
+        match &mut self.told {
+            Told::Nothing => {}
+            Told::Record => self.write_view(number, quality),
+            Told::Run(run, view) => {
+                let place = self.runs.get_mut(*run).and_then(|run| run.qualities.get_mut(*view));
+                place.into_iter().for_each(|place| place.add(quality));
+                *view += 1;
+            }
+        }
+    }
+
+    fn write_view(&mut self, number: u8, quality: &Quality) {
+        if self.bytes.len() >= CAPACITY {
             return;
         }
         let Quality { requested, served, failed, freshness } = *quality;
@@ -249,7 +330,7 @@ impl Records {
 
     /// Tells of an operation of a tier that ends now.
     pub fn operation(&mut self, tier: Tier, has_failed: bool, millis: u64, now: Instant) {
-        if self.begin(now) {
+        if self.begin(1, now) {
             self.bytes.push(OPERATION | (tier as u8) << KIND_BITS | u8::from(has_failed) << (KIND_BITS + 2));
             write_number(&mut self.bytes, millis);
         }
@@ -257,7 +338,7 @@ impl Records {
 
     /// Tells of a span that ends now.
     pub fn span(&mut self, context: &Context, name: SpanName, began: Instant, millis: u64, status: u16, now: Instant) {
-        if self.begin(now) {
+        if self.begin(1, now) {
             let (is_tier, which) = match name {
                 SpanName::Request(path) => (0, path as u8),
                 SpanName::Tier(tier) => (1, tier as u8),
@@ -270,6 +351,11 @@ impl Records {
 
     /// Takes what has been told, as a batch, with how the core stands now.
     pub fn take(&mut self, state: &State, now: Instant) -> Vec<u8> {
+        if core::mem::take(&mut self.has_runs) {
+            for run in core::mem::take(&mut self.runs) {
+                self.write_run(&run, now);
+            }
+        }
         let mut out = Vec::with_capacity(self.bytes.len() + 1_024);
         out.extend_from_slice(MAGIC);
         write_numbers(&mut out, &[now.0, core::mem::take(&mut self.lost), self.views.len() as u64]);
@@ -445,8 +531,11 @@ impl<'a> Batch<'a> {
                 kind @ (HIT | REQUEST) => {
                     let (millis, l1_hits, stale) = (reader.number()?, reader.number()?, reader.number()?);
                     let mut rest = [200, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+                    let mut times = 1;
                     if kind == REQUEST {
                         reader.numbers(&mut rest)?;
+                    } else {
+                        times = reader.number()?;
                     }
                     let [status, cache_millis, origin_millis, l1_misses, l2_hits, l2_misses, ..] = rest;
                     let [.., l3_hits, l3_misses, origin_calls, missing] = rest;
@@ -462,7 +551,7 @@ impl<'a> Batch<'a> {
                         origin_calls,
                         missing,
                     };
-                    Record::Request(Request {
+                    let request = Request {
                         path: path_of(more & 3)?,
                         priority: more >> 2 & 3,
                         status,
@@ -471,7 +560,8 @@ impl<'a> Batch<'a> {
                         cache_millis,
                         origin_millis,
                         rows,
-                    })
+                    };
+                    Record::Request(request, times)
                 }
                 VIEW => {
                     let number = reader.byte()?;

@@ -95,7 +95,7 @@ impl Recorder {
         if self.is_enabled {
             let millis = now.millis_since(began);
             let request = Request { path: Path::Writes, status: 200, millis, ..Request::default() };
-            self.records.request(&request, now);
+            self.records.request(&request, &[], now);
         }
     }
 
@@ -106,7 +106,7 @@ impl Recorder {
         let millis = now.millis_since(began);
         let mut request = Request { path, priority: priority as u8, status, millis, ..Request::default() };
         let Some((plan, answer)) = ended.answered else {
-            return self.records.request(&request, now);
+            return self.records.request(&request, &[], now);
         };
         let tally = &answer.tally;
         request.is_lacking = tally.missing > 0 && answer.failure.is_some();
@@ -130,7 +130,7 @@ impl Recorder {
         let numbers = plan
             .told
             .get_or_init(|| plan.views.iter().map(|view| records.number_of(view.space().name(), max_views)).collect());
-        records.request(&request, now);
+        records.request(&request, numbers, now);
         for (place, (view, &number)) in plan.views.iter().zip(numbers).enumerate() {
             let found = answer.found.get(place * ended.rows..(place + 1) * ended.rows).unwrap_or_default();
             records.view(number, &quality_of(view, found, ended.max_staleness, began));

@@ -23,22 +23,22 @@ impl Watch {
         self.lost += batch.lost;
         let views = core::mem::take(&mut batch.views);
         let mut series = vec![None; views.len() + 1];
-        let (mut millis, mut outcome): (u64, Option<Outcome>) = (0, None);
+        let (mut millis, mut times, mut outcome): (u64, u64, Option<Outcome>) = (0, 1, None);
         while let Some((at, record)) = batch.next_record() {
             // What is told late counts from when it is heard of.
             self.windows.advance(at);
             match record {
-                Record::Request(request) => {
-                    millis = request.millis;
-                    outcome = self.outcome(&request);
-                    self.request(&request, outcome.as_ref());
+                Record::Request(request, count) => {
+                    (millis, times) = (request.millis, count);
+                    outcome = self.outcome(&request, times);
+                    self.request(&request, times, outcome.as_ref());
                 }
                 Record::View { number, quality } => {
                     let number = usize::from(number);
                     let Some(place) = series.get_mut(number) else { continue };
                     let name = number.checked_sub(1).and_then(|number| views.get(number)).copied().unwrap_or(OTHER);
                     let series = *place.get_or_insert_with(|| self.windows.series_of(Kind::View, name));
-                    self.windows.record(series, millis);
+                    self.windows.record_many(series, millis, times);
                     self.windows.add(series, outcome.as_ref().map_or(&[], |outcome| outcome.as_slice()));
                     let counts = counts(&quality);
                     self.windows.add(series, &counts);
@@ -75,31 +75,31 @@ impl Watch {
         (spans.len() < MAX_SPANS).then_some(spans)
     }
 
-    fn outcome(&self, request: &Request) -> Option<Outcome> {
+    fn outcome(&self, request: &Request, times: u64) -> Option<Outcome> {
         let is_unavailable = request.status >= 500 || request.status == 429;
         let is_slow = request.millis > self.targets.p99_millis;
         let is_error = is_unavailable || request.is_lacking;
         let outcome = [
-            (Count::Errors, u64::from(is_error)),
-            (Count::Unavailable, u64::from(is_unavailable)),
-            (Count::Slow, u64::from(is_slow)),
+            (Count::Errors, u64::from(is_error) * times),
+            (Count::Unavailable, u64::from(is_unavailable) * times),
+            (Count::Slow, u64::from(is_slow) * times),
         ];
         (is_error || is_slow).then_some(outcome)
     }
 
-    fn request(&mut self, request: &Request, outcome: Option<&Outcome>) {
+    fn request(&mut self, request: &Request, times: u64, outcome: Option<&Outcome>) {
         let Request { path, priority, millis, rows, .. } = *request;
         let windows = &mut self.windows;
         let route = self.routes.get(path as usize).copied().unwrap_or_default();
         if path == observe::record::Path::Writes {
             // A write is no request for features: it has its own latency and no promise.
-            windows.record(route, millis);
+            windows.record_many(route, millis, times);
             return;
         }
         self.slowest = self.slowest.max(millis);
         let priority = self.priorities.get(usize::from(priority)).copied().unwrap_or_default();
         for series in [ALL, route, priority] {
-            windows.record(series, millis);
+            windows.record_many(series, millis, times);
             if let Some(outcome) = outcome {
                 windows.add(series, outcome);
             }

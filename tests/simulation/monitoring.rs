@@ -224,6 +224,27 @@ fn a_trace_is_passed_on_returned_and_its_spans_are_exported() {
 }
 
 #[test]
+fn analytics_engine_is_told_of_each_series_once_a_slot() {
+    let mut world = World::with(|config| config.telemetry.analytics_binding = Some("ANALYTICS".to_owned()));
+    ask_fresh(&mut world, 0..40);
+    world.run_for(31_000);
+    ask_fresh(&mut world, 0..1);
+    world.run_for(2_000);
+    let told: Vec<Value> = world.sent.iter().map(|(_, text)| serde_json::from_str(text).unwrap()).collect();
+    assert!(world.sent.iter().all(|(place, _)| *place == Place::Analytics));
+    assert_eq!(told.len(), 2, "one for each slot of 30 seconds");
+    let point = |points: &Value, kind: &str, name: &str| {
+        let points = points.as_array().unwrap().iter();
+        points.clone().find(|point| point["blobs"] == json!([kind, name])).cloned().unwrap_or_default()
+    };
+    let last = told.last().unwrap();
+    assert_eq!(point(last, "overall", "")["doubles"][0], 41);
+    assert_eq!(point(last, "routes", "/get-online-features")["doubles"].as_array().unwrap().len(), 7);
+    assert_eq!(point(last, "routes", "/v1/features"), Value::Null, "what nobody asked is not told");
+    assert_eq!(point(last, "tiers", "origin")["indexes"], json!(["tiers"]));
+}
+
+#[test]
 fn nothing_is_sent_anywhere_and_no_trace_begun_where_nothing_is_configured() {
     let mut world = World::with_http_origin(|_| {});
     world.origin_millis = SLOW;

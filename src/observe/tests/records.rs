@@ -19,13 +19,6 @@ fn read(bytes: &[u8]) -> Vec<(Instant, Record)> {
 fn told() -> (Records, Vec<Record>) {
     let mut records = Records::default();
     let view = records.number_of("stats", 2);
-    let hit = Request {
-        path: Path::Feast,
-        priority: 1,
-        status: 200,
-        rows: Rows { l1_hits: 10, stale: 1, ..Rows::default() },
-        ..Request::default()
-    };
     let miss = Request {
         path: Path::Native,
         priority: 3,
@@ -48,9 +41,7 @@ fn told() -> (Records, Vec<Record>) {
     };
     let whole = Quality { requested: 200, served: 200, failed: 0, freshness: 199_000 };
     let lacking = Quality { requested: 5, served: 1, failed: 4, freshness: 3 };
-    records.request(&hit, NOW);
-    records.view(view, &whole);
-    records.request(&miss, NOW.plus(5));
+    records.request(&miss, &[view, 0], NOW.plus(5));
     records.view(view, &lacking);
     records.view(0, &whole);
     records.operation(Tier::L3, true, 77, NOW.plus(5));
@@ -58,9 +49,7 @@ fn told() -> (Records, Vec<Record>) {
     let name = SpanName::Tier(Tier::Origin);
     records.span(&context, name, NOW, 5, 200, NOW.plus(5));
     let expected = vec![
-        Record::Request(hit),
-        Record::View { number: 1, quality: whole },
-        Record::Request(miss),
+        Record::Request(miss, 1),
         Record::View { number: 1, quality: lacking },
         Record::View { number: 0, quality: whole },
         Record::Operation { tier: Tier::L3, has_failed: true, millis: 77 },
@@ -82,12 +71,75 @@ fn a_batch_says_what_was_told_and_when_and_how_the_core_stands() {
     assert_eq!(batch.state.of_tier(Gauge::TierTimeout, Tier::L3), 0);
     let (times, records_read): (Vec<_>, Vec<_>) = read(&bytes).into_iter().unzip();
     assert_eq!(records_read, expected);
-    assert_eq!((times[1], times[2], times[6]), (NOW, NOW.plus(5), NOW.plus(5)));
+    assert_eq!((times[0], times[4]), (NOW.plus(5), NOW.plus(5)));
     assert!(records.is_empty());
     // The next batch stands by itself.
     records.operation(Tier::L2, false, 1, NOW.plus(5));
     let next = records.take(&State::default(), NOW.plus(10));
     assert_eq!(read(&next)[0].0, NOW.plus(5));
+}
+
+#[test]
+fn requests_from_memory_that_are_alike_are_told_together() {
+    let mut records = Records::default();
+    let hit = |path, millis| Request {
+        path,
+        priority: 1,
+        status: 200,
+        millis,
+        rows: Rows { l1_hits: 10, stale: 1, ..Rows::default() },
+        ..Request::default()
+    };
+    let quality = Quality { requested: 50, served: 49, failed: 1, freshness: 48_000 };
+    for round in 0..100 {
+        records.request(&hit(Path::Feast, 0), &[1, 2], NOW.plus(round));
+        records.view(1, &quality);
+        records.view(2, &Quality::default());
+        records.request(&hit(Path::Native, 0), &[1], NOW.plus(round));
+        records.view(1, &quality);
+    }
+    records.request(&hit(Path::Native, 3), &[1], NOW.plus(100));
+    records.view(1, &quality);
+    assert!(!records.is_empty());
+    let bytes = records.take(&State::default(), NOW.plus(100));
+    let told: Vec<_> = read(&bytes).into_iter().map(|(_, record)| record).collect();
+    let requests: u64 = told
+        .iter()
+        .map(|record| match record {
+            Record::Request(request, times) => {
+                assert_eq!((request.rows.l1_hits, request.rows.stale), (10 * times, *times));
+                *times
+            }
+            _ => 0,
+        })
+        .sum();
+    let values: u64 = told
+        .iter()
+        .map(|record| match record {
+            Record::View { quality, .. } => quality.served,
+            _ => 0,
+        })
+        .sum();
+    assert_eq!((requests, values, told.len()), (201, 201 * 49, 7), "{told:?}");
+    assert!(records.is_empty());
+}
+
+#[test]
+fn what_one_kind_pushes_out_is_told_on_its_own() {
+    let mut records = Records::default();
+    let hit = |millis| Request { status: 200, millis, ..Request::default() };
+    for millis in 0..1_000 {
+        records.request(&hit(millis % 7), &[], NOW);
+    }
+    let bytes = records.take(&State::default(), NOW);
+    let requests: u64 = read(&bytes)
+        .into_iter()
+        .map(|(_, record)| match record {
+            Record::Request(_, times) => times,
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(requests, 1_000);
 }
 
 #[test]
