@@ -18,7 +18,7 @@ fn finish(service: &mut Service, mut step: Step, now: Instant) -> Reply {
             let End::Reply(reply) = end else { panic!("not answered here") };
             return reply;
         }
-        let is_work = |order: &Order| !matches!(order.task, Task::Wait { .. });
+        let is_work = |order: &Order| !matches!(order.task, Task::Wait { .. } | Task::Records);
         let at = step.orders.iter().position(is_work).expect("a request that waits for nothing");
         let order = step.orders.swap_remove(at);
         let outcome = match order.task {
@@ -28,6 +28,7 @@ fn finish(service: &mut Service, mut step: Step, now: Instant) -> Reply {
             | Task::Fetch(_)
             | Task::Forward { .. }
             | Task::Ledger { .. }
+            | Task::Records
             | Task::Wait { .. } => {
                 panic!("not ordered here")
             }

@@ -217,8 +217,11 @@ impl Records {
         self.bytes.len() >= PRESSING
     }
 
-    /// The number by which a view is told: that of `name`, and at most `max_views` of them.
+    /// The number by which a view is told: that of `name`, and at most `max_views` of them. Who has no name is one of the others.
     pub fn number_of(&mut self, name: &str, max_views: usize) -> u8 {
+        if name.is_empty() {
+            return 0;
+        }
         let known = self.views.iter().position(|known| **known == *name);
         let place = known.or_else(|| {
             let has_room = self.views.len() < max_views.min(MAX_VIEWS);

@@ -39,7 +39,9 @@ describe("the API's description", { timeout: MAX_MILLIS + 60_000 }, () => {
 
 	before(async () => {
 		// A short delay, since hundreds of requests wait for it.
-		worker = await startWorker({ vars: { origin: { kind: "synthetic", delay_ms: 1 } } });
+		worker = await startWorker({
+			vars: { origin: { kind: "synthetic", delay_ms: 1 }, telemetry: { aggregate: true } },
+		});
 	});
 	after(() => worker?.stop());
 

@@ -147,6 +147,7 @@ fn views_past_the_most_are_told_as_the_others() {
     let mut records = Records::default();
     assert_eq!(["a", "b", "c", "a"].map(|name| records.number_of(name, 2)), [1, 2, 0, 1]);
     assert_eq!(records.number_of("d", 0), 0);
+    assert_eq!(Records::default().number_of("", 2), 0);
 }
 
 #[test]
