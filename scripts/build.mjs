@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { hashInputs, unlessUnchanged } from "./lib/inputs.mjs";
+import { nameByPlace } from "./lib/likeness.mjs";
 import { checkNode, installPackages, installRust } from "./lib/prepare.mjs";
 import { fromRoot, paths } from "./lib/root.mjs";
 import { Failure, main, mustRun } from "./lib/run.mjs";
@@ -20,7 +21,7 @@ import { Failure, main, mustRun } from "./lib/run.mjs";
 export const WORKER_WASM_LIMIT = 200 * 1024;
 
 const CARGO = [".cargo", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src"];
-const TOOLS = ["tools/bindgen", "scripts/build.mjs", "package-lock.json"];
+const TOOLS = ["tools/bindgen", "scripts/build.mjs", "scripts/lib/likeness.mjs", "package-lock.json"];
 const WASM_FEATURES = [
 	"bulk-memory",
 	"bulk-memory-opt",
@@ -162,7 +163,7 @@ async function silence(input, output) {
  * What makes a module small beside the level: no answer from memory is slower by it (`npm run bench -- --only l1`).
  *
  * Low memory is the far end of the stack, which the linker puts first. A larger function that is called once is dearer inside another,
- * whose locals then have longer numbers. V8 does not look at alignments, and functions of like names are like each other: both are for gzip.
+ * whose locals then have longer numbers. V8 does not look at alignments, and gzip does.
  */
 const SMALL = [
 	"--converge",
@@ -171,14 +172,14 @@ const SMALL = [
 	"--one-caller-inline-max-function-size=20",
 	"--flexible-inline-max-function-size=10",
 	"--dealign",
-	"--reorder-functions-by-name",
 ];
 
-/** The names of functions go last: what comes before tells by them what is what. */
 async function optimize(input, output, level) {
-	const silent = `${input}.silent.wasm`;
+	const [silent, small, placed] = ["silent", "small", "placed"].map((name) => `${input}.${name}.wasm`);
 	await silence(input, silent);
-	await binaryen("wasm-opt", silent, output, `-${level}`, ...SMALL);
+	await binaryen("wasm-opt", silent, small, `-${level}`, ...SMALL);
+	writeFileSync(placed, nameByPlace(readFileSync(small)));
+	await binaryen("wasm-opt", placed, output, "--reorder-functions-by-name");
 }
 
 /**
