@@ -183,6 +183,16 @@ class Engine {
 		return this.#exchange(begin, options, () => this.#response(), pass, open);
 	}
 
+	async prefetch(request, options) {
+		const length = this.#enterBody(encoder.encode(stringify({ ...request, priority: "low" })), options);
+		await this.#run(
+			(core, now) => core.begin_native(length, now),
+			options,
+			NATIVE,
+			() => {},
+		);
+	}
+
 	async invalidate(request) {
 		return this.#operate("POST", "/v1/invalidate", stringify(request));
 	}

@@ -379,6 +379,11 @@ export interface Engine extends AsyncDisposable {
 	stream(request: ServingRequest, options?: CallOptions): AsyncGenerator<StreamedLine, void, void>;
 	/** Serves the HTTP API. Further arguments are the host's; one that has `waitUntil` is used for what goes on behind the answer. */
 	fetch(request: Request, ...context: unknown[]): Promise<Response>;
+	/**
+	 * Brings what a request needs into memory ahead of it, for callers who know what comes next: it goes behind all others, and is the first
+	 * to be refused under load.
+	 */
+	prefetch(request: ServingRequest, options?: CallOptions): Promise<void>;
 	/** Lets nothing be served any more that was fetched before. */
 	invalidate(what: Invalidation): Promise<Invalidated>;
 	/**

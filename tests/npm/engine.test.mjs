@@ -320,6 +320,22 @@ test("the clock is the caller's", async (t) => {
 	assert.equal(features.a.score.age_ms, 7_000);
 });
 
+test("what is prefetched is there when it is asked for", async (t) => {
+	const asked = [];
+	const engine = await createEngine({
+		origin(entities) {
+			asked.push(entities.user_id);
+			return { age: entities.user_id.map(() => 7) };
+		},
+	});
+	t.after(() => engine.close());
+	const request = { entities: { user_id: [1, 2] }, feature_names: ["users:age"] };
+	assert.equal(await engine.prefetch(request), undefined);
+	const { cache_stats: stats } = await engine.serve(request);
+	assert.deepEqual([stats.l1_hits, asked], [2, [[1, 2]]]);
+	await assert.rejects(engine.prefetch({ feature_names: [] }), RequestError);
+});
+
 test("invalidation makes the origin be asked again", async (t) => {
 	let now = 1_000_000_000_000;
 	const origin = namingOrigin();
