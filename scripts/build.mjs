@@ -243,7 +243,7 @@ async function bundle(entry, glue, outfile, external) {
 export async function buildWorker({ level = "O3" } = {}) {
 	await buildWatch({ level });
 	const outputs = ["index.js", "index.wasm", "watch.wasm"].map((name) => join(paths.worker, name));
-	await unlessUnchanged("worker", hashInputs([...CARGO, ...TOOLS], [level]), outputs, async () => {
+	await unlessUnchanged("worker", hashInputs([...CARGO, ...TOOLS, "npm/src/stores"], [level]), outputs, async () => {
 		console.log("building the Worker");
 		await installRust();
 		const glue = join(paths.cache, "worker");

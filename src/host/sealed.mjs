@@ -18,15 +18,6 @@ const encoder = new TextEncoder();
 
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 
-/** How many bytes become text in one call: the engine's stack bounds the number of arguments. */
-const SLICE = 8_192;
-
-function base64Of(bytes) {
-	let text = "";
-	for (let at = 0; at < bytes.length; at += SLICE) text += String.fromCharCode(...bytes.subarray(at, at + SLICE));
-	return btoa(text);
-}
-
 /** Why the keys cannot be used; it says nothing of what they are. */
 class Unusable extends Error {}
 
@@ -100,41 +91,18 @@ export class Seal {
 	}
 }
 
-/** A KV namespace whose values are sealed: the core's base64 goes in and comes out. */
-function sealedNamespace(seal, kv) {
-	return {
-		async get(keys) {
-			const found = await kv.get(keys);
-			const open = async ([key, text]) => {
-				if (text === null) return [key, null];
-				// What is no base64 was not sealed here.
-				const sealed = /^[\w+/]*={0,2}$/.test(text) && text.length % 4 === 0 ? bytesOf(text) : new Uint8Array();
-				const value = await seal.open(key, sealed);
-				return [key, value === undefined ? null : base64Of(value)];
-			};
-			return new Map(await Promise.all([...found].map(open)));
-		},
-		async put(key, text, options) {
-			await kv.put(key, base64Of(await seal.seal(key, bytesOf(text))), options);
-		},
-	};
-}
-
 /**
- * The stores of a deployment as its secret has them: encrypted where there is one, else as they are.
+ * The seal of a deployment's stores as its secret has it; none where they are as they are.
  *
  * @param {Record<string, any>} env
  */
-export function storesOf(env) {
+export function sealOf(env) {
 	const secret = env[KEYS];
-	if (secret === undefined) return { env, seal: undefined, fault: undefined };
+	if (secret === undefined) return { seal: undefined, fault: undefined };
 	try {
-		const seal = new Seal(secret);
-		const binding = env.FEATHEREDGE?.l2?.binding ?? "FEATURES";
-		const kv = env[binding];
-		return { env: kv === undefined ? env : { ...env, [binding]: sealedNamespace(seal, kv) }, seal, fault: undefined };
+		return { seal: new Seal(secret), fault: undefined };
 	} catch (error) {
 		if (!(error instanceof Unusable)) throw error;
-		return { env, seal: undefined, fault: error.message };
+		return { seal: undefined, fault: error.message };
 	}
 }

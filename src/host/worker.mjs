@@ -7,11 +7,12 @@
 // size smaller.
 
 import { __wbg_reset_state, begin, body_limit, initSync, right, take_records } from "featheredge-core";
+import { kvStore } from "../../npm/src/stores/kv.js";
 import { Access, ANYONE, problem } from "./access.mjs";
 import { discard, read } from "./body.mjs";
 import wasmModule from "./index.wasm";
 import { REPORTS } from "./reports.mjs";
-import { storesOf } from "./sealed.mjs";
+import { sealOf } from "./sealed.mjs";
 import { watchingOf } from "./watch.mjs";
 
 /** The secret that holds the value of the `Authorization` header for the origin. */
@@ -22,8 +23,8 @@ const SESSION = "featheredge-session";
 /** Who may do what. One for the isolate, as the service is. @type {Access | undefined} */
 let access;
 
-/** The stores as the secret of their keys has them. @type {ReturnType<typeof storesOf> | undefined} */
-let stores;
+/** How the stores are sealed. @type {ReturnType<typeof sealOf> | undefined} */
+let sealing;
 
 /** Whoever watches. @type {ReturnType<typeof watchingOf> | undefined} */
 let watching;
@@ -77,6 +78,18 @@ function acceptsLines({ headers }) {
 
 /** How much of a reply in parts waits for its reader before the core is told to hold back, in bytes. */
 const BUFFERED_BYTES = 64 * 1024;
+
+/** What a promise gives within so many milliseconds: `undefined` where it is late or fails. */
+function within(millis, promise) {
+	return new Promise((resolve) => {
+		const timer = setTimeout(resolve, millis);
+		const end = (value) => {
+			clearTimeout(timer);
+			resolve(value);
+		};
+		promise.then(end, () => end());
+	});
+}
 
 /** Where nobody waits to be woken. */
 const nobody = () => {};
@@ -249,7 +262,19 @@ class Exchange {
 		});
 	}
 
-	async ask(method, url, body, limit, traceparent, signal) {
+	/** Asks the origin; gives `null` where it cannot be reached, and `undefined` where it is late. */
+	async ask(method, url, body, limit, traceparent, millis) {
+		const abort = new AbortController();
+		const asked = this.#ask(method, url, body, limit, traceparent, abort.signal);
+		const answer = await within(
+			millis,
+			asked.catch(() => null),
+		);
+		if (answer === undefined) abort.abort();
+		return answer;
+	}
+
+	async #ask(method, url, body, limit, traceparent, signal) {
 		const headers = this.#authorized(new Headers());
 		if (traceparent !== undefined) headers.set("traceparent", traceparent);
 		if (body.length > 0) headers.set("content-type", "application/json");
@@ -270,26 +295,64 @@ class Exchange {
 		};
 	}
 
-	/** Reads keys from a shard of the storage tier, in one call. */
-	async readShard(binding, shard, keys) {
-		const values = await this.#shard(binding, shard).read(keys);
-		const { seal } = stores;
-		if (seal === undefined) return values;
-		const open = (value, at) => (value === undefined ? undefined : seal.open(keys[at], new Uint8Array(value)));
-		return Promise.all(values.map(open));
+	/** Reads keys from KV in one call: for each its bytes or `undefined`. */
+	readStore(binding, keys, millis) {
+		return within(millis, this.#readStore(binding, keys));
 	}
 
-	/** Writes entries to a shard of the storage tier, in one call; how many it did not take. */
-	async writeShard(binding, shard, keys, values, ttlSeconds, maxBytes) {
-		const { seal } = stores;
-		const sealed =
-			seal === undefined ? values : await Promise.all(values.map((value, at) => seal.seal(keys[at], value)));
-		return this.#shard(binding, shard).write(keys, sealed, ttlSeconds, maxBytes);
+	async #readStore(binding, keys) {
+		return this.#opened(keys, await kvStore(this.#env[binding]).getMany(keys));
+	}
+
+	/** Writes entries to KV, each by itself as KV has it; how many it did not take. */
+	async writeStore(binding, keys, values, ttl) {
+		const sealed = await this.#sealed(keys, values);
+		return kvStore(this.#env[binding]).setMany(
+			keys.map((key, at) => [key, sealed[at]]),
+			{ ttl },
+		);
+	}
+
+	/** Reads keys from a shard of the storage tier in one call: for each its bytes or `undefined`. */
+	readShard(binding, shard, keys, millis) {
+		return within(millis, this.#readShard(binding, shard, keys));
+	}
+
+	async #readShard(binding, shard, keys) {
+		const values = await this.#shard(binding, shard).read(keys);
+		return this.#opened(
+			keys,
+			values.map((value) => value && new Uint8Array(value)),
+		);
+	}
+
+	/** Writes entries to a shard of the storage tier in one call; how many it did not take. */
+	writeShard(binding, shard, keys, values, ttlSeconds, maxBytes, millis) {
+		return within(millis, this.#writeShard(binding, shard, keys, values, ttlSeconds, maxBytes));
+	}
+
+	async #writeShard(binding, shard, keys, values, ttlSeconds, maxBytes) {
+		return this.#shard(binding, shard).write(keys, await this.#sealed(keys, values), ttlSeconds, maxBytes);
+	}
+
+	async #opened(keys, values) {
+		const { seal } = sealing;
+		if (seal === undefined) return values;
+		return Promise.all(values.map((value, at) => value && seal.open(keys[at], value)));
+	}
+
+	async #sealed(keys, values) {
+		const { seal } = sealing;
+		return seal === undefined ? values : Promise.all(values.map((value, at) => seal.seal(keys[at], value)));
 	}
 
 	/** Tells the ledger of writes some marks, or none, and gives what it has been told after number `after`. */
-	async tell(binding, project, after, marks, at, keepMillis) {
-		return this.#env[binding].getByName(project).tell(after, marks, at, keepMillis);
+	tell(binding, project, after, marks, at, keepMillis, millis) {
+		return within(millis, this.#tell(binding, project, after, marks, at, keepMillis));
+	}
+
+	async #tell(binding, project, ...told) {
+		return this.#env[binding].getByName(project).tell(...told);
 	}
 
 	#shard(binding, shard) {
@@ -299,6 +362,13 @@ class Exchange {
 	/** Brings whoever watches what the core tells, after so many milliseconds, though the request may be over. */
 	records(millis) {
 		return watching.behind(millis);
+	}
+
+	/** Resolves after so many milliseconds, though the request may be over. */
+	sleep(millis) {
+		return new Promise((resolve) => {
+			setTimeout(resolve, millis);
+		});
 	}
 
 	/** Resolves with `true` after so many milliseconds, or with `false` once the request is over. */
@@ -356,11 +426,12 @@ class Exchange {
  * @param {Request} request
  * @param {string} path
  * @param {import("./access.mjs").Pass} pass
- * @param {ReturnType<typeof storesOf>} stores
+ * @param {Record<string, any>} env
  * @returns {Promise<Response>}
  */
-async function serve(request, path, pass, { env, fault }, ctx) {
+async function serve(request, path, pass, env, ctx) {
 	// Nothing may be stored in clear for want of a key.
+	const { fault } = sealing;
 	if (fault !== undefined) return problem(503, "configuration", "The configuration cannot be used", fault);
 	const { method } = request;
 	const isCallers = pass.authorization === undefined && env[ORIGIN_AUTHORIZATION] === undefined;
@@ -404,13 +475,13 @@ export default {
 	async fetch(request, env, ctx) {
 		const { path } = pathAndQuery(request.url);
 		access ??= new Access(env);
-		stores ??= storesOf(env);
+		sealing ??= sealOf(env);
 		watching ??= watchingOf(env, () => {
 			heal();
 			return take_records(env);
 		});
 		if (access.isOpen && FEATURES.has(path) && !request.headers.has("authorization")) {
-			return serve(request, path, ANYONE, stores, ctx);
+			return serve(request, path, ANYONE, env, ctx);
 		}
 		return access.shared(request, access.preflight(request) ?? (await guarded(request, path, env, ctx)));
 	},
@@ -422,7 +493,7 @@ async function guarded(request, path, env, ctx) {
 	const pass = await access.admit(request, right(env, request.method, path));
 	if (!(pass instanceof Response)) {
 		if (REPORTS.has(path)) return report(request, path);
-		return serve(request, path, pass, stores, ctx);
+		return serve(request, path, pass, env, ctx);
 	}
 	if (request.body !== null) await discard(request.body);
 	return pass;

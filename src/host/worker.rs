@@ -5,27 +5,20 @@
 //! and its outcome is told, so that no request hangs on it.
 
 use core::cell::{Cell, RefCell};
-use core::future::Future;
-use core::pin::pin;
-use core::time::Duration;
 use std::rc::Rc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use futures_util::future::{Either, select};
-use js_sys::{Array, Map, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
-use worker::{AbortController, Context, Delay, Env, EnvBinding, worker_sys};
+use worker::{Context, Env, worker_sys};
 
+use crate::config::Config;
 use crate::host::table;
 use crate::model::answer::Tier;
-use crate::model::key::StoreKey;
 use crate::model::time::Instant;
 use crate::protocol::problem;
 use crate::service::{
-    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Reply, Service, Step,
-    Task, Ticket,
+    Chunk, End, FetchFailure, Incoming, OrderId, OriginReply, Outcome, Reply, Service, Step, Task, Ticket,
 };
 
 /// The variable that holds the configuration.
@@ -78,7 +71,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn asset(this: &Exchange);
 
-    /// Asks the origin; gives what it answered, or rejects.
+    /// Asks the origin; gives an [`Answer`], `null` where it cannot be reached, and `undefined` where it is late.
     #[wasm_bindgen(method)]
     fn ask(
         this: &Exchange,
@@ -87,12 +80,20 @@ extern "C" {
         body: Uint8Array,
         max_bytes: f64,
         traceparent: Option<&str>,
-        signal: &worker::web_sys::AbortSignal,
+        millis: f64,
     ) -> Promise;
+
+    /// Reads keys from a namespace of Workers KV: an array with bytes or `undefined` for each.
+    #[wasm_bindgen(method, js_name = readStore)]
+    fn read_store(this: &Exchange, binding: &str, keys: Array, millis: f64) -> Promise;
+
+    /// Writes values under keys to a namespace of Workers KV; how many it did not take.
+    #[wasm_bindgen(method, js_name = writeStore)]
+    fn write_store(this: &Exchange, binding: &str, keys: Array, values: Array, ttl_seconds: f64) -> Promise;
 
     /// Reads keys from a shard of the storage tier: an array with bytes or `undefined` for each.
     #[wasm_bindgen(method, js_name = readShard)]
-    fn read_shard(this: &Exchange, binding: &str, shard: u32, keys: &Array) -> Promise;
+    fn read_shard(this: &Exchange, binding: &str, shard: u32, keys: Array, millis: f64) -> Promise;
 
     /// Writes values under keys to a shard of the storage tier; how many it did not take.
     #[wasm_bindgen(method, js_name = writeShard)]
@@ -100,10 +101,11 @@ extern "C" {
         this: &Exchange,
         binding: &str,
         shard: u32,
-        keys: &Array,
-        values: &Array,
+        keys: Array,
+        values: Array,
         ttl_seconds: f64,
         max_bytes: f64,
+        millis: f64,
     ) -> Promise;
 
     /// Tells the ledger of writes; what it says.
@@ -116,11 +118,16 @@ extern "C" {
         marks: Uint8Array,
         at: f64,
         keep_millis: f64,
+        millis: f64,
     ) -> Promise;
 
     /// Brings whoever watches what [`take_records`] gives, after so many milliseconds; resolves when there is nothing more to do about it.
     #[wasm_bindgen(method)]
     fn records(this: &Exchange, millis: f64) -> Promise;
+
+    /// Resolves when so many milliseconds have passed.
+    #[wasm_bindgen(method)]
+    fn sleep(this: &Exchange, millis: f64) -> Promise;
 
     /// Resolves with `true` when so many milliseconds have passed, or with `false` once the request is over.
     #[wasm_bindgen(method)]
@@ -139,17 +146,6 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn over(this: &Exchange);
 
-    /// A namespace of Workers KV. The crate's own type for it brings a serializer, maps and floats with it, which weigh
-    /// more than all else here.
-    #[derive(Clone)]
-    type Namespace;
-
-    #[wasm_bindgen(method, catch, js_name = get)]
-    fn get_bulk(this: &Namespace, keys: &Array) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    fn put(this: &Namespace, key: &str, value: &str, options: &Object) -> Result<Promise, JsValue>;
-
     /// What the origin answered.
     type Answer;
 
@@ -162,14 +158,6 @@ extern "C" {
     /// `undefined` where it passes the limit.
     #[wasm_bindgen(method, getter)]
     fn body(this: &Answer) -> Option<Vec<u8>>;
-}
-
-impl EnvBinding for Namespace {
-    const TYPE_NAME: &'static str = "KvNamespace";
-
-    fn get(binding: JsValue) -> worker::Result<Namespace> {
-        Ok(binding.unchecked_into())
-    }
 }
 
 /// How many bytes of the request's body are to be read and passed to [`begin`], and at most one more; 0 where the body is
@@ -235,7 +223,6 @@ pub fn begin(
     let context = Context::new(context);
     let request = Rc::new(Request {
         exchange,
-        env,
         context,
         ticket: Cell::new(None),
         running: Cell::new(0),
@@ -270,7 +257,6 @@ fn now() -> Instant {
 /// A request under way.
 struct Request {
     exchange: Exchange,
-    env: Env,
     context: Context,
     /// What the service knows it by, for as long as it does.
     ticket: Cell<Option<Ticket>>,
@@ -288,13 +274,8 @@ impl Request {
         }
         self.running.set(self.running.get() + step.orders.len());
         for order in step.orders {
-            let request = Rc::clone(self);
-            self.context.wait_until(async move {
-                let (id, outcome) = perform(order, &request).await;
-                request.running.set(request.running.get() - 1);
-                let step = outcome.and_then(|outcome| with_service(|service| service.complete(id, outcome, now())));
-                request.take(step.unwrap_or_default());
-            });
+            let (promise, promised) = self.perform(order.task, order.timeout_millis);
+            self.when(promise, Some((order.id, promised)));
         }
         wake(&step.woken);
         let has_chunk = step.chunk.is_some();
@@ -363,18 +344,150 @@ impl Request {
             requests.retain(|(known, _)| Some(*known) != former);
             requests.push((ticket, Rc::clone(self)));
         });
-        if former.is_some() {
-            return;
+        if former.is_none() {
+            self.when(self.exchange.woken(), None);
         }
+    }
+
+    /// Goes on when a promise is kept: of an order, or else of [`Exchange::woken`]. One kind of future for all of them, since each weighs
+    /// a kilobyte and more.
+    fn when(self: &Rc<Self>, promise: Promise, order: Option<(OrderId, Promised)>) {
         let request = Rc::clone(self);
         self.context.wait_until(async move {
-            while JsFuture::from(request.exchange.woken()).await.is_ok_and(|is_woken| is_woken == JsValue::TRUE) {
-                let Some(ticket) = request.ticket.get() else { continue };
-                request.take(with_service(|service| service.wake(ticket, now())).unwrap_or_default());
-                request.feed();
+            let given = JsFuture::from(promise).await.unwrap_or(JsValue::UNDEFINED);
+            match order {
+                Some((id, promised)) => request.complete(id, promised, &given),
+                None if given == JsValue::TRUE => request.go_on(),
+                None => {}
             }
         });
     }
+
+    fn complete(self: &Rc<Self>, id: OrderId, promised: Promised, given: &JsValue) {
+        self.running.set(self.running.get() - 1);
+        let outcome = promised.outcome(given);
+        let step = outcome.and_then(|outcome| with_service(|service| service.complete(id, outcome, now())));
+        self.take(step.unwrap_or_default());
+    }
+
+    /// Goes on since another has woken it, and waits to be woken again for as long as it is known.
+    fn go_on(self: &Rc<Self>) {
+        let Some(ticket) = self.ticket.get() else { return };
+        self.take(with_service(|service| service.wake(ticket, now())).unwrap_or_default());
+        self.feed();
+        if self.ticket.get().is_some() {
+            self.when(self.exchange.woken(), None);
+        }
+    }
+
+    /// Has an order performed. What is promised comes in time, for the platform's clock is set to it.
+    fn perform(&self, task: Task, timeout_millis: u64) -> (Promise, Promised) {
+        let exchange = &self.exchange;
+        let millis = timeout_millis as f64;
+        let binding = |of: fn(&Config) -> &String| with_service(|service| of(service.config()).clone());
+        match task {
+            Task::ReadStore { tier, shard, keys } => {
+                let keys = keys.iter().map(|key| JsValue::from_str(key.as_str())).collect();
+                let read = if tier == Tier::L3 {
+                    exchange.read_shard(&binding(|config| &config.l3.binding).unwrap_or_default(), shard, keys, millis)
+                } else {
+                    exchange.read_store(&binding(|config| &config.l2.binding).unwrap_or_default(), keys, millis)
+                };
+                (read, Promised::Values)
+            }
+            Task::WriteStore { tier, shard, entries, ttl_seconds } => {
+                let (keys, values) = (Array::new(), Array::new());
+                for (key, value) in &entries {
+                    keys.push(&key.as_str().into());
+                    values.push(&Uint8Array::from(value.as_slice()));
+                }
+                let ttl = ttl_seconds as f64;
+                let written = if tier == Tier::L3 {
+                    let binding = binding(|config| &config.l3.binding).unwrap_or_default();
+                    let most = with_service(|service| service.config().l3.shard_bytes).unwrap_or_default() as f64;
+                    exchange.write_shard(&binding, shard, keys, values, ttl, most, millis)
+                } else {
+                    let binding = binding(|config| &config.l2.binding).unwrap_or_default();
+                    exchange.write_store(&binding, keys, values, ttl)
+                };
+                (written, Promised::Failures { of: entries.len() })
+            }
+            Task::Ledger { after, marks, at, keep_millis } => {
+                let project = binding(|config| &config.project).unwrap_or_default();
+                let binding = binding(|config| &config.l3.ledger_binding).unwrap_or_default();
+                let (after, at, keep) = (after as f64, at.0 as f64, keep_millis as f64);
+                let marks = marks.as_slice().into();
+                (exchange.tell(&binding, &project, after, marks, at, keep, millis), Promised::Marks)
+            }
+            Task::Fetch(asked) => {
+                let (body, most) = (asked.body.as_slice().into(), asked.max_bytes as f64);
+                let trace = asked.traceparent.as_deref();
+                (exchange.ask(asked.method, &asked.url, body, most, trace, millis), Promised::Answer)
+            }
+            Task::Synthesize { delay_millis, body } => {
+                let body = (delay_millis <= timeout_millis).then_some(body);
+                (exchange.sleep(delay_millis.min(timeout_millis) as f64), Promised::Synthesis(body))
+            }
+            Task::Forward { base } => (exchange.pass(&base), Promised::Passed),
+            Task::Records => (exchange.records(millis), Promised::Time),
+            Task::Wait { outlives_request: true } => (exchange.sleep(millis), Promised::Time),
+            Task::Wait { outlives_request: false } => (exchange.wait(millis), Promised::Patience),
+        }
+    }
+}
+
+/// What the platform has promised to give.
+enum Promised {
+    /// The bytes of a read's keys.
+    Values,
+    /// How many of so many rows a store did not take.
+    Failures {
+        of: usize,
+    },
+    /// What the ledger says.
+    Marks,
+    /// What the origin answers.
+    Answer,
+    /// The time to answer in the origin's place; not where that is later than is waited for.
+    Synthesis(Option<Vec<u8>>),
+    Passed,
+    Time,
+    /// `true`, or nothing of consequence where the wait was dropped.
+    Patience,
+}
+
+impl Promised {
+    /// What came of the order; nothing of a wait that was dropped.
+    fn outcome(self, given: &JsValue) -> Option<Outcome> {
+        Some(match self {
+            Promised::Values => Outcome::Read(given.dyn_ref().map(|values: &Array| values.iter().map(bytes).collect())),
+            Promised::Failures { of } => Outcome::Written(given.as_f64().map_or(of, |failed| failed as usize)),
+            Promised::Marks => Outcome::Heard(bytes(given.clone())),
+            Promised::Answer => Outcome::Fetched(answered(given)),
+            Promised::Synthesis(body) => {
+                let reply = body.and_then(|body| with_service(|service| service.synthesize(&body, now())));
+                Outcome::Fetched(reply.ok_or(FetchFailure::TimedOut))
+            }
+            Promised::Passed => Outcome::Forwarded,
+            Promised::Time => Outcome::Waited,
+            Promised::Patience => return (*given == JsValue::TRUE).then_some(Outcome::Waited),
+        })
+    }
+}
+
+fn bytes(value: JsValue) -> Option<Vec<u8>> {
+    value.dyn_ref().map(Uint8Array::to_vec)
+}
+
+fn answered(given: &JsValue) -> Result<OriginReply, FetchFailure> {
+    if given.is_undefined() {
+        return Err(FetchFailure::TimedOut);
+    } else if given.is_null() {
+        return Err(FetchFailure::Unreachable);
+    }
+    let answer: &Answer = given.unchecked_ref();
+    let body = answer.body().ok_or(FetchFailure::TooLarge)?;
+    Ok(OriginReply { status: answer.status(), content_type: answer.content_type(), body })
 }
 
 fn wake(tickets: &[Ticket]) {
@@ -403,153 +516,4 @@ fn send_headers(exchange: &Exchange, reply: &Reply) {
         }
     }
     exchange.headers(&lines);
-}
-
-/// What came of an order; nothing of a wait that was dropped.
-async fn perform(order: Order, request: &Request) -> (OrderId, Option<Outcome>) {
-    let timeout = Duration::from_millis(order.timeout_millis);
-    let outcome = match order.task {
-        Task::ReadStore { tier, shard, keys } => {
-            let keys = keys.iter().map(|key| JsValue::from_str(key.as_str())).collect();
-            let read = async {
-                match tier {
-                    Tier::L3 => read_shard(&request.exchange, shard, &keys).await,
-                    _ => read_store(&request.env, &keys).await,
-                }
-            };
-            Outcome::Read(within(timeout, read).await.flatten())
-        }
-        Task::WriteStore { tier: Tier::L3, shard, entries, ttl_seconds } => {
-            let rows = entries.len();
-            let write = write_shard(&request.exchange, shard, entries, ttl_seconds);
-            Outcome::Written(within(timeout, write).await.flatten().unwrap_or(rows))
-        }
-        Task::WriteStore { entries, ttl_seconds, .. } => {
-            Outcome::Written(write_store(&request.env, entries, ttl_seconds).await)
-        }
-        Task::Ledger { after, marks, at, keep_millis } => {
-            let told = async {
-                let told = with_service(|service| {
-                    let config = service.config();
-                    let (binding, marks) = (&config.l3.ledger_binding, marks.as_slice().into());
-                    let (after, at, keep) = (after as f64, at.0 as f64, keep_millis as f64);
-                    request.exchange.tell(binding, &config.project, after, marks, at, keep)
-                })?;
-                Some(JsFuture::from(told).await.ok()?.dyn_into::<Uint8Array>().ok()?.to_vec())
-            };
-            Outcome::Heard(within(timeout, told).await.flatten())
-        }
-        Task::Records => {
-            let _ = JsFuture::from(request.exchange.records(order.timeout_millis as f64)).await;
-            Outcome::Waited
-        }
-        Task::Wait { outlives_request: true } => {
-            Delay::from(timeout).await;
-            Outcome::Waited
-        }
-        Task::Wait { outlives_request: false } => {
-            let waited = JsFuture::from(request.exchange.wait(order.timeout_millis as f64)).await;
-            return (order.id, (waited == Ok(JsValue::TRUE)).then_some(Outcome::Waited));
-        }
-        Task::Forward { base } => {
-            let _ = JsFuture::from(request.exchange.pass(&base)).await;
-            Outcome::Forwarded
-        }
-        Task::Fetch(asked) => {
-            let abort = AbortController::default();
-            let fetched = within(timeout, ask_origin(asked, &abort, &request.exchange)).await;
-            if fetched.is_none() {
-                abort.abort();
-            }
-            Outcome::Fetched(fetched.unwrap_or(Err(FetchFailure::TimedOut)))
-        }
-        Task::Synthesize { delay_millis, body } => {
-            Delay::from(Duration::from_millis(delay_millis).min(timeout)).await;
-            let reply = with_service(|service| service.synthesize(&body, now()));
-            let is_late = delay_millis > order.timeout_millis;
-            Outcome::Fetched(reply.filter(|_| !is_late).ok_or(FetchFailure::TimedOut))
-        }
-    };
-    (order.id, Some(outcome))
-}
-
-/// What the future gives, if it does so in time.
-async fn within<T>(timeout: Duration, future: impl Future<Output = T>) -> Option<T> {
-    match select(pin!(future), Delay::from(timeout)).await {
-        Either::Left((output, _)) => Some(output),
-        Either::Right(_) => None,
-    }
-}
-
-fn store(env: &Env) -> Option<Namespace> {
-    let binding = with_service(|service| service.config().l2.binding.clone())?;
-    env.get_binding(&binding).ok()
-}
-
-/// Reads keys in one bulk operation. KV's bulk read gives text alone, so what is stored is base64.
-async fn read_store(env: &Env, keys: &Array) -> Option<Vec<Option<Vec<u8>>>> {
-    let values = store(env)?.get_bulk(keys).ok()?;
-    let values: Map = JsFuture::from(values).await.ok()?.dyn_into().ok()?;
-    Some(keys.iter().map(|key| BASE64.decode(values.get(&key).as_string()?).ok()).collect())
-}
-
-async fn read_shard(exchange: &Exchange, shard: u32, keys: &Array) -> Option<Vec<Option<Vec<u8>>>> {
-    let binding = with_service(|service| service.config().l3.binding.clone())?;
-    let values = JsFuture::from(exchange.read_shard(&binding, shard, keys)).await.ok()?;
-    let values: Array = values.dyn_into().ok()?;
-    Some(values.iter().map(|value| value.is_object().then(|| Uint8Array::new(&value).to_vec())).collect())
-}
-
-/// Writes rows to one shard; how many it did not take, and nothing where it took none.
-async fn write_shard(
-    exchange: &Exchange,
-    shard: u32,
-    entries: Vec<(StoreKey, Vec<u8>)>,
-    ttl_seconds: u64,
-) -> Option<usize> {
-    let l3 = with_service(|service| service.config().l3.clone())?;
-    let (keys, values) = (Array::new(), Array::new());
-    for (key, value) in entries {
-        keys.push(&key.as_str().into());
-        values.push(&Uint8Array::from(value.as_slice()));
-    }
-    let (ttl, most) = (ttl_seconds as f64, l3.shard_bytes as f64);
-    let failed = JsFuture::from(exchange.write_shard(&l3.binding, shard, &keys, &values, ttl, most)).await;
-    failed.ok()?.as_f64().map(|failed| failed as usize)
-}
-
-/// Writes rows, each by itself as KV has it; how many it did not take. Such a row is read from the origin once more.
-async fn write_store(env: &Env, entries: Vec<(StoreKey, Vec<u8>)>, ttl_seconds: u64) -> usize {
-    let Some(store) = store(env) else { return entries.len() };
-    let options = Object::new();
-    let _ = Reflect::set(&options, &"expirationTtl".into(), &(ttl_seconds as f64).into());
-    let puts: Array = entries
-        .iter()
-        .filter_map(|(key, value)| store.put(key.as_str(), &BASE64.encode(value), &options).ok())
-        .collect();
-    let Ok(results) = JsFuture::from(Promise::all_settled(&puts)).await else { return entries.len() };
-    let has_succeeded = |result: &JsValue| {
-        Reflect::get(result, &"status".into()).is_ok_and(|status| status == JsValue::from_str("fulfilled"))
-    };
-    let results: Array = results.unchecked_into();
-    entries.len() - results.iter().filter(has_succeeded).count()
-}
-
-async fn ask_origin(
-    asked: OriginRequest,
-    abort: &AbortController,
-    exchange: &Exchange,
-) -> Result<OriginReply, FetchFailure> {
-    let body = asked.body.as_slice().into();
-    let answer = exchange.ask(
-        asked.method,
-        &asked.url,
-        body,
-        asked.max_bytes as f64,
-        asked.traceparent.as_deref(),
-        &abort.signal(),
-    );
-    let answer: Answer = JsFuture::from(answer).await.map_err(|_| FetchFailure::Unreachable)?.unchecked_into();
-    let body = answer.body().ok_or(FetchFailure::TooLarge)?;
-    Ok(OriginReply { status: answer.status(), content_type: answer.content_type(), body })
 }

@@ -10,7 +10,12 @@ function encode(bytes) {
 	return btoa(text);
 }
 
-const decode = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+function decode(text) {
+	const characters = atob(text);
+	const bytes = new Uint8Array(characters.length);
+	for (let at = 0; at < bytes.length; at++) bytes[at] = characters.charCodeAt(at);
+	return bytes;
+}
 
 function decoded(text) {
 	try {
