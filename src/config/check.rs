@@ -204,6 +204,7 @@ fn numbers(config: &Config) -> Checked {
         ("limits.write_body_bytes", limits.write_body_bytes as u64, 1, MAX_BODY_BYTES),
     ])?;
     all_in_range(&config.prefetch.ranges())?;
+    all_in_range(&monitor::prices(&config.costs))?;
     registry.as_ref().map_or(Ok(()), |registry| range("registry.ttl_seconds", registry.ttl_seconds, 1, MAX_TTL_SECONDS))
 }
 
@@ -211,6 +212,7 @@ fn numbers(config: &Config) -> Checked {
 pub(crate) fn watching(config: &Config) -> Checked {
     let Config { alerts, telemetry, .. } = config;
     all_in_range(&monitor::ranges(config))?;
+    all_in_range(&monitor::prices(&config.costs))?;
     name("project", &config.project)?;
     binding("telemetry.binding", &telemetry.binding)?;
     telemetry.analytics_binding.as_ref().map_or(Ok(()), |name| binding("telemetry.analytics_binding", name))?;

@@ -138,8 +138,8 @@ impl Default for Alerts {
 
 impl Default for Costs {
     fn default() -> Self {
-        // Workers KV's prices of 2026.
-        Costs { l2_read_cents: 50, l2_write_cents: 500, origin_call_cents: 0 }
+        // Workers KV's prices of 2026. A call of the origin is put at a Worker's request.
+        Costs { l2_read_cents: 50, l2_write_cents: 500, origin_call_cents: 30 }
     }
 }
 
@@ -162,6 +162,7 @@ choices! {
 }
 
 tables! {
+    Costs { l2_read_cents, l2_write_cents, origin_call_cents }
     Optimizer { l2 }
     Telemetry { enabled, max_views, aggregate, binding, analytics_binding, traces_url, traces_percent }
 }
@@ -179,7 +180,7 @@ macro_rules! read_elsewhere {
 }
 
 #[cfg(feature = "serving")]
-read_elsewhere!(Sla, Alerts, Costs);
+read_elsewhere!(Sla, Alerts);
 
 #[cfg(not(feature = "serving"))]
 tables! {
@@ -191,7 +192,6 @@ tables! {
         latency_medium_ms, latency_high_ms, hit_rate_percent, origin_errors_percent, min_requests, rest_seconds, webhook_url,
         webhook_attempts, webhook_timeout_ms,
     }
-    Costs { l2_read_cents, l2_write_cents, origin_call_cents }
 }
 
 /// The configuration as far as whoever watches needs it; the rest stays as it is by default.
@@ -224,6 +224,15 @@ pub(crate) fn read(tree: &Tree) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
+/// The prices, each with its path and its range: whoever watches reads them, and prefetch does.
+pub(crate) fn prices(costs: &Costs) -> Ranges<3> {
+    ranges![
+        ("costs.l2_read_cents", costs.l2_read_cents, 0, MILLION),
+        ("costs.l2_write_cents", costs.l2_write_cents, 0, MILLION),
+        ("costs.origin_call_cents", costs.origin_call_cents, 0, 1_000 * MILLION),
+    ]
+}
+
 /// Nine days: past it the windows of a deployment that is asked little say nothing new.
 const MAX_WINDOW_SECONDS: u64 = 777_600;
 /// Five minutes, past which no request takes.
@@ -231,8 +240,8 @@ const MAX_LATENCY_MILLIS: u64 = 300_000;
 const MILLION: u64 = 1_000_000;
 
 /// Each number with its path and its range.
-pub(crate) fn ranges(config: &Config) -> Ranges<21> {
-    let Config { sla, alerts, costs, telemetry, .. } = config;
+pub(crate) fn ranges(config: &Config) -> Ranges<18> {
+    let Config { sla, alerts, telemetry, .. } = config;
     ranges![
         ("sla.window_seconds", sla.window_seconds, 1, MAX_WINDOW_SECONDS),
         ("sla.p50_ms", sla.p50_ms, 1, MAX_LATENCY_MILLIS),
@@ -250,9 +259,6 @@ pub(crate) fn ranges(config: &Config) -> Ranges<21> {
         ("alerts.rest_seconds", alerts.rest_seconds, 0, 86_400),
         ("alerts.webhook_attempts", u64::from(alerts.webhook_attempts), 1, 20),
         ("alerts.webhook_timeout_ms", alerts.webhook_timeout_ms, 1, 30_000),
-        ("costs.l2_read_cents", costs.l2_read_cents, 0, MILLION),
-        ("costs.l2_write_cents", costs.l2_write_cents, 0, MILLION),
-        ("costs.origin_call_cents", costs.origin_call_cents, 0, 1_000 * MILLION),
         // Each takes 35 KB where it is asked for.
         ("telemetry.max_views", telemetry.max_views as u64, 0, 24),
         ("telemetry.traces_percent", telemetry.traces_percent, 0, 100),

@@ -30,12 +30,6 @@ pub struct Prefetch {
     pub holdout_percent: u32,
     /// How often what is learned is stored in L2 for new isolates, in seconds; 0 for never, nor is it read.
     pub store_seconds: u64,
-    /// What a key read from the store costs, in nanodollars.
-    pub read_nanodollars: u64,
-    /// What a row written to it costs, in nanodollars.
-    pub write_nanodollars: u64,
-    /// What a row asked of the origin costs, in nanodollars.
-    pub call_nanodollars: u64,
     /// What it is worth that a request waits a millisecond less, in nanodollars.
     pub millisecond_nanodollars: u64,
 }
@@ -55,10 +49,6 @@ impl Default for Prefetch {
             rest_seconds: 60,
             holdout_percent: 5,
             store_seconds: 300,
-            // Workers KV: 0.50 and 5 dollars a million. A call of the origin is put at a Worker's request, 0.30 a million.
-            read_nanodollars: 500,
-            write_nanodollars: 5_000,
-            call_nanodollars: 300,
             millisecond_nanodollars: 1_000,
         }
     }
@@ -66,7 +56,7 @@ impl Default for Prefetch {
 
 impl Prefetch {
     /// The numbers that have a range: each with its key, its value, the least and the most.
-    pub(super) fn ranges(&self) -> Ranges<14> {
+    pub(super) fn ranges(&self) -> Ranges<11> {
         ranges![
             ("prefetch.memory_bytes", self.memory_bytes as u64, 256 << 10, 256 << 20),
             ("prefetch.half_life_seconds", self.half_life_seconds, 1, 31_536_000),
@@ -78,9 +68,6 @@ impl Prefetch {
             ("prefetch.rest_seconds", self.rest_seconds, 1, 86_400),
             ("prefetch.holdout_percent", u64::from(self.holdout_percent), 0, 50),
             ("prefetch.store_seconds", self.store_seconds, 0, 86_400),
-            ("prefetch.read_nanodollars", self.read_nanodollars, 0, MAX_PRICE),
-            ("prefetch.write_nanodollars", self.write_nanodollars, 0, MAX_PRICE),
-            ("prefetch.call_nanodollars", self.call_nanodollars, 0, MAX_PRICE),
             ("prefetch.millisecond_nanodollars", self.millisecond_nanodollars, 0, MAX_PRICE),
         ]
     }
@@ -92,7 +79,7 @@ const MAX_PRICE: u64 = 1_000_000_000;
 tables! {
     Prefetch {
         enabled, memory_bytes, half_life_seconds, predictions, related, rows_per_request, rows_per_second,
-        precision_floor_percent, rest_seconds, holdout_percent, store_seconds, read_nanodollars, write_nanodollars,
-        call_nanodollars, millisecond_nanodollars,
+        precision_floor_percent, rest_seconds, holdout_percent, store_seconds,
+        millisecond_nanodollars,
     }
 }

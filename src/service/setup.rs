@@ -21,6 +21,9 @@ const KV_KEYS_PER_READ: usize = 100;
 /// What one call to a shard brings must stay within the 32 MiB that Cloudflare allows it: rows of 32 KB.
 const SHARD_KEYS_PER_READ: usize = 1_000;
 
+/// What one operation costs where a million cost a cent.
+const NANODOLLARS: u64 = 10;
+
 /// What the engine is told.
 pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
     let l2 = StoreSettings {
@@ -44,7 +47,7 @@ pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
         writes_per_day: None,
     };
     let stores = [(l2, config.l2.enabled), (l3, config.l3.enabled)];
-    let Config { routing, deadlines, breaker, load, prefetch, .. } = config;
+    let Config { routing, deadlines, breaker, load, prefetch, costs, .. } = config;
     Settings {
         l1: Budget { entries: config.l1.max_entries, bytes: config.l1.max_bytes },
         eviction: match config.l1.policy {
@@ -89,9 +92,9 @@ pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
             holdout_permille: prefetch.holdout_percent * 10,
             rest_millis: prefetch.rest_seconds * 1_000,
             prices: Prices {
-                read: prefetch.read_nanodollars,
-                write: prefetch.write_nanodollars,
-                call: prefetch.call_nanodollars,
+                read: costs.l2_read_cents * NANODOLLARS,
+                write: costs.l2_write_cents * NANODOLLARS,
+                call: costs.origin_call_cents * NANODOLLARS,
                 millisecond: prefetch.millisecond_nanodollars,
             },
         },
