@@ -3,7 +3,8 @@
 //   npm run bench [-- --json FILE] [--only NAME ...]
 //   npm run bench -- --only scenarios [--json FILE] [--repeats N] [--scale SHARE] [--url URL]
 //
-// NAME is a part of a row's name, such as `l1` or `1 × 5`. `scenarios` are the seed's four, which have no peer: docs/benchmark.md.
+// NAME is a part of a row's name, such as `l1` or `1 × 5`. `scenarios` are the seed's four, which have no peer, and
+// `page` is what the page adds to their latencies: docs/benchmark.md.
 
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";

@@ -114,22 +114,25 @@ function frame(colours, { x, y, series, scales = {}, bands }) {
 		padding: [8, 12, 0, 0],
 		scales: { x: { time: false }, ...scales },
 		axes: [
-			{ ...axis, grid: { show: false }, size: 26, values: x },
-			{ ...axis, size: 52, values: y },
+			{ ...axis, grid: { show: false }, size: Math.max(26, small * 2.3), values: x },
+			{ ...axis, size: Math.max(52, small * 4.6), values: y },
 		],
 		series: [{}, ...series],
 		...(bands && { bands }),
 	};
 }
 
+/** Times from a begin, or back from now. */
 const time = (_, values) =>
-	values.map((value) => (value < 1 ? `${Math.round(value * 1000)} ms` : `${Number(value.toFixed(1))} s`));
+	values.map((value) =>
+		value > 0 && value < 1 ? `${Math.round(value * 1000)} ms` : `${Number(value.toFixed(1))} s`.replace("-", "−"),
+	);
 const latency = (_, values) => values.map((value) => (value === null ? "" : milliseconds(value)));
 const plain = (_, values) => values.map((value) => (value >= 10_000 ? `${value / 1000}k` : `${value}`));
 
 const line = (stroke, more = {}) => ({ stroke, width: 2, points: { show: false }, spanGaps: true, ...more });
 
-export function percentileChart() {
+export function percentileChart(title = "Latency over time") {
 	const legend = [
 		{ label: "p50", colour: "l1" },
 		{ label: "p95", colour: "l2" },
@@ -142,7 +145,7 @@ export function percentileChart() {
 			scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.1] } },
 			series: legend.map(({ colour }) => line(colours(colour))),
 		});
-	return new Chart("Latency over time", make, legend);
+	return new Chart(title, make, legend);
 }
 
 /** @param {any[]} timeline */
@@ -152,7 +155,7 @@ export function percentileData(timeline) {
 	return [answered.map(({ at_ms }) => at_ms / 1000), column("p50_ms"), column("p95_ms"), column("p99_ms")];
 }
 
-export function throughputChart() {
+export function throughputChart(title = "Answers per second") {
 	const make = (colours) =>
 		frame(colours, {
 			x: time,
@@ -160,7 +163,7 @@ export function throughputChart() {
 			scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.1] } },
 			series: [line(colours("accent"), { fill: faded(colours("accent"), 14) })],
 		});
-	return new Chart("Answers per second", make, []);
+	return new Chart(title, make, []);
 }
 
 export const throughputData = (timeline) => [
@@ -177,7 +180,7 @@ const TIER_LEGEND = [
 ];
 
 /** Where each answer came from, in percent of all of its time, one upon the other. */
-export function tierChart() {
+export function tierChart(title = "Where answers came from") {
 	const make = (colours) =>
 		frame(colours, {
 			x: time,
@@ -192,7 +195,7 @@ export function tierChart() {
 				spanGaps: true,
 			})).reverse(),
 		});
-	return new Chart("Where answers came from", make, TIER_LEGEND);
+	return new Chart(title, make, TIER_LEGEND);
 }
 
 export function tierData(timeline) {

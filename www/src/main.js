@@ -8,6 +8,7 @@ import { makeTabs } from "./tabs.js";
 const PAGES = {
 	run: async () => (await import("./run/index.js")).openRun(),
 	results: async () => (await import("./results/index.js")).openResults(),
+	live: async () => (await import("./live/index.js")).openLive(),
 	try: async () => (await import("./try/index.js")).openTry(),
 };
 

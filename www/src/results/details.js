@@ -3,14 +3,8 @@
 import { histogramChart, histogramData, percentileChart, percentileData } from "../charts.js";
 import { el } from "../dom.js";
 import { milliseconds } from "../headers.js";
-import { count, percent, row, TARGETS, tableOf } from "./tables.js";
-
-const PARTS = [
-	["network_ms", "Network", "on the way, and in the client’s queue"],
-	["cache_ms", "Caches", "waiting for stores"],
-	["computation_ms", "Computation", "waiting for the origin"],
-	["serialization_ms", "Serialization", "reading, writing, and queues in the engine"],
-];
+import { model, promises } from "./parts.js";
+import { count, percent, row, tableOf } from "./tables.js";
 
 const TIERS = ["L1 memory", "L2 store", "L3 storage", "Origin"];
 
@@ -57,50 +51,6 @@ function described(scenario, repeats) {
 			? `${concurrency} at a time`
 			: `${rate_per_second} a second, at most ${concurrency} at a time`;
 	return `${length} of ${entities_per_request} entities × ${features_per_request} features, ${loop}, ${popularity} entities, ${repeats} ${repeats === 1 ? "repetition" : "repetitions"}`;
-}
-
-function promises(verdicts) {
-	const items = verdicts.map(({ name, target, actual, is_met }) => {
-		const { name: title, words, sign } = TARGETS[name];
-		return el(
-			"li",
-			{ "data-verdict": is_met ? "met" : "missed" },
-			el("span.promise", {}, title),
-			el("span.figure", {}, words(actual)),
-			el("span.caption", {}, `${sign} ${words(target)}`),
-			el("span.hidden", {}, is_met ? "kept" : "not kept"),
-		);
-	});
-	return el("ul.promises", {}, ...items);
-}
-
-function model({ parts, hit_ms, miss_ms, saved_ms, hit_ratio }) {
-	const total = PARTS.reduce((sum, [name]) => sum + parts[name], 0) || 1;
-	const segments = PARTS.map(([name]) => {
-		const segment = el("span", { "data-part": name });
-		segment.style.flexGrow = parts[name] / total;
-		return segment;
-	});
-	const legend = PARTS.map(([name, title, words]) =>
-		el(
-			"li",
-			{ "data-part": name },
-			el("span", {}, title),
-			el("span.figure", {}, milliseconds(parts[name])),
-			el("span.hidden", {}, words),
-		),
-	);
-	const saved =
-		saved_ms === null || saved_ms === undefined
-			? "No saving can be told: answers came all from the caches, or none did."
-			: `The caches save ${milliseconds(Math.max(0, saved_ms))} a request: hit ratio ${percent(hit_ratio)} × (miss ${milliseconds(miss_ms)} − hit ${milliseconds(hit_ms)}).`;
-	return el(
-		"div",
-		{},
-		el("div.model", { "aria-hidden": "true" }, ...segments),
-		el("ul.model-legend", {}, ...legend),
-		el("p.caption", {}, saved),
-	);
 }
 
 function tiers(name, { rows, answers }) {

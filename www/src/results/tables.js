@@ -5,7 +5,8 @@ import { milliseconds } from "../headers.js";
 
 /** A number as a person reads it. */
 export const count = (value) => value.toLocaleString("en-GB");
-export const percent = (value) => `${Number((value * 100).toPrecision(3))} %`;
+/** Three digits, and more where they would round up to all: 99.995 % is not 100 %. */
+export const percent = (value) => `${Number((value * 100).toPrecision(value > 0.99 && value < 1 ? 6 : 3))} %`;
 export const rate = (value) => `${Number(value.toPrecision(3)).toLocaleString("en-GB")}/s`;
 
 /** A table in a region that scrolls by keyboard too. */

@@ -1,0 +1,202 @@
+// The Live page in a real Chromium, with the Worker's own account.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import { chromium as playwright } from "playwright-core";
+import { startWorker } from "../harness/worker.mjs";
+import { violations } from "./axe.mjs";
+import { ARGUMENTS, chromium, MISSING } from "./chromium.mjs";
+
+const program = chromium();
+const skip = program === undefined && process.getuid?.() !== 0 ? MISSING : false;
+const REQUEST = { entity_ids: ["a", "b", "c"], feature_names: ["score"] };
+
+describe("the Live page", { skip, timeout: 180_000 }, () => {
+	let worker;
+	let browser;
+
+	before(async () => {
+		assert.ok(program, MISSING);
+		worker = await startWorker({ vars: { origin: { kind: "synthetic" } } });
+		browser = await playwright.launch({ executablePath: program, args: ARGUMENTS });
+	});
+	after(async () => {
+		await browser?.close();
+		await worker?.stop();
+	});
+
+	/** What the console said of each page that a test opened. */
+	let faults = [];
+	afterEach(async () => {
+		await Promise.all(browser.contexts().map((context) => context.close()));
+		assert.deepEqual(faults, []);
+	});
+
+	async function open(options, prepare = () => {}) {
+		faults = [];
+		const context = await browser.newContext({
+			viewport: { width: 1440, height: 900 },
+			reducedMotion: "reduce",
+			...options,
+		});
+		const page = await context.newPage();
+		page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
+		page.on("pageerror", (error) => faults.push(String(error)));
+		await prepare(page);
+		await page.goto(`${worker.url}/#live`);
+		await page.locator("#live[data-state=shown]").waitFor();
+		return page;
+	}
+
+	const cell = async (page, table, line, column) => {
+		const row = page.getByRole("table", { name: table }).getByRole("row", { name: line });
+		return (await row.innerText()).split("\t")[column];
+	};
+
+	test("requests are seen to arrive, by the tier that answered them", async () => {
+		const page = await open();
+		const before = Number(await cell(page, "Rows by tier", /^Origin/, 1));
+		await worker.post("/v1/features", REQUEST);
+		await worker.post("/v1/features", REQUEST);
+		await page.waitForFunction(() => /L1 memory\s+3\b/.test(document.querySelector("#live table").innerText));
+		assert.equal(Number(await cell(page, "Rows by tier", /^Origin/, 1)), before + 3);
+		const promise = page.getByRole("region", { name: "Promise", exact: true });
+		assert.equal(await promise.getByRole("listitem").count(), 5);
+		assert.equal(await page.getByRole("table", { name: "Burn rates" }).getByRole("row").count(), 4);
+		await page.locator("#live canvas").nth(2).waitFor();
+	});
+
+	test("rows travel to their tier as dots, unless the reader wants no motion", async () => {
+		const page = await open({ reducedMotion: "no-preference" });
+		await worker.post("/v1/features", { ...REQUEST, entity_ids: ["d", "e"] });
+		await page.locator(".dot").first().waitFor({ state: "attached" });
+	});
+
+	test("a Worker that is gone is said to be gone, and asked again", async () => {
+		const page = await open();
+		await page.route("**/v1/*", (route) => route.abort());
+		await page.getByText("The Worker could not be reached. It is asked again.").waitFor();
+		await page.unroute("**/v1/*");
+		await page.locator("#live-message:empty").waitFor({ state: "attached" });
+		faults = faults.filter((line) => !line.startsWith("Failed to load resource"));
+	});
+
+	test("figures of all isolates need their sum, and who has none is told what to switch on", async () => {
+		const page = await open();
+		await page.getByLabel("Figures of").selectOption("all isolates");
+		await page.getByText(/`telemetry.aggregate` is off/).waitFor();
+		assert.ok(
+			await page.getByText("Hit ratio").first().isHidden(),
+			"those of the isolate are not passed off as theirs",
+		);
+		await page.getByLabel("Figures of").selectOption("the isolate that answers");
+		await page.locator("#live-message:empty").waitFor({ state: "attached" });
+		faults = faults.filter((line) => !line.startsWith("Failed to load resource"));
+	});
+
+	test("figures of all isolates are shown without what an isolate alone knows", async () => {
+		const page = await open({}, (page) =>
+			page.route("**/v1/stats?scope=deployment", async (route) => {
+				const response = await route.fetch({ url: `${worker.url}/v1/stats` });
+				const { stores, cost, prefetch, isolate, optimizer, ...merged } = await response.json();
+				assert.ok(stores && cost && prefetch && isolate && optimizer);
+				await route.fulfill({ json: { ...merged, scope: "deployment" } });
+			}),
+		);
+		await page.route("**/v1/sla?scope=deployment", async (route) =>
+			route.fulfill({ response: await route.fetch({ url: `${worker.url}/v1/sla` }) }),
+		);
+		assert.ok(await page.getByRole("heading", { name: "Cost" }).isVisible());
+		await page.getByLabel("Figures of").selectOption("all isolates");
+		await page.getByText("All isolates, a tenth of the window behind").waitFor();
+		for (const name of ["Cost", "Prefetch", "Decided by what was measured"]) {
+			assert.ok(await page.getByRole("heading", { name }).isHidden(), name);
+		}
+	});
+
+	test("who pauses it is asked for nothing, until it goes on", async () => {
+		const page = await open();
+		await page.getByRole("button", { name: "Pause" }).click();
+		let asked = 0;
+		await page.waitForTimeout(500);
+		page.on("request", () => asked++);
+		await page.waitForTimeout(3_000);
+		assert.equal(asked, 0);
+		const next = page.waitForRequest("**/v1/stats*");
+		await page.getByRole("button", { name: "Pause" }).click();
+		await next;
+	});
+
+	test("a look takes neither the focus nor the place to which a table was scrolled", async () => {
+		const page = await open({ viewport: { width: 320, height: 700 } });
+		const table = page.getByRole("region", { name: "Rows by tier" });
+		await table.focus();
+		await table.evaluate((element) => (element.scrollLeft = 60));
+		await page.waitForResponse("**/v1/alerts*");
+		await page.waitForResponse("**/v1/alerts*");
+		const [left, name] = await table.evaluate((element) => [element.scrollLeft, document.activeElement.ariaLabel]);
+		assert.deepEqual([left, name], [60, "Rows by tier"]);
+	});
+
+	/** Lays what is amiss over what the Worker says of itself. */
+	const amiss = (page) =>
+		page.route("**/v1/*", async (route) => {
+			const response = await route.fetch();
+			const report = await response.json();
+			const opened_at = report.at;
+			const of = new URL(route.request().url()).pathname;
+			if (of === "/v1/stats") {
+				report.stores.l3 = report.stores.l2;
+				Object.assign(report.tiers.l2, { breaker_open: 1, operations: 9, operation_errors: 7 });
+				Object.assign(report.prefetch, { issued: 40, used: 30, wasted: 6, late: 4, precision: 0.833333 });
+			}
+			if (of === "/v1/sla") {
+				report.status = "violation";
+				report.requests = 9;
+				report.error_budget_left = 0;
+				Object.assign(report.details, { p99_compliant: false, current_p99: 480 });
+				Object.assign(report.burn_rates[0], { rate: 22.5, is_burning: true });
+			}
+			if (of === "/v1/alerts") {
+				const alert = { status: "open", severity: "high", opened_at };
+				report.open = [
+					{ ...alert, type: "high_latency", value: 900, threshold: 500 },
+					{ ...alert, type: "l2_breaker_open", value: 2, threshold: 0 },
+					{ ...alert, type: "of_a_later_version", value: 2, threshold: 0 },
+				];
+				report.resolved = [
+					{ ...alert, type: "sla_burn_1h", status: "resolved", value: 22.5, threshold: 14.4, resolved_at: opened_at },
+				];
+			}
+			await route.fulfill({ json: report });
+		});
+
+	for (const [colorScheme, width] of [
+		["light", 1440],
+		["dark", 320],
+	]) {
+		test(`what is amiss is said in words, and axe finds nothing, in ${colorScheme} at ${width} px`, async () => {
+			const page = await open({ colorScheme, viewport: { width, height: 900 } }, amiss);
+			const fact = (name) => page.locator(".headline > div", { hasText: name }).locator("dd").innerText();
+			assert.deepEqual([await fact("Promise"), await fact("Open alerts")], ["not kept", "3"]);
+			assert.equal(await cell(page, "Rows by tier", /^L2/, 7), "left alone");
+			const alerts = await page.getByRole("region", { name: "Alerts" }).innerText();
+			assert.match(alerts, /A request was slow\s+900 ms, alerts at 500 ms · high · since \d/);
+			assert.match(alerts, /of a later version/);
+			assert.match(alerts, /over\s+The error budget burns fast\s+22\.5 × the permitted rate, alerts at 14\.4 ×/);
+			assert.match(await page.getByRole("region", { name: "Prefetch" }).innerText(), /Precision\s+83\.3 %/);
+			assert.deepEqual(await violations(page), []);
+			assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0);
+		});
+	}
+
+	for (const colorScheme of ["light", "dark"]) {
+		for (const width of [1440, 320]) {
+			test(`axe finds nothing in ${colorScheme} at ${width} px, and nothing sticks out`, async () => {
+				const page = await open({ colorScheme, viewport: { width, height: 800 } });
+				assert.deepEqual(await violations(page), []);
+				assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0);
+			});
+		}
+	}
+});
