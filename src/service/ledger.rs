@@ -372,7 +372,10 @@ impl Service {
     /// What came of a call to the ledger.
     pub(super) fn heard(&mut self, ticket: Ticket, outcome: &Outcome, now: Instant) -> Step {
         let Some(ledger) = self.ledger.as_mut().filter(|_| IS_BUILT_IN) else { return Step::default() };
-        let Some(position) = ledger.calls.iter().position(|call| call.ticket == ticket) else { return Step::default() };
+        let Some(position) = ledger.calls.iter().position(|call| call.ticket == ticket) else {
+            // It was given up as lost, by a clock that jumped or a host that stood still, and its marks are told by another call.
+            return self.after_hearing(ticket, false, now);
+        };
         let call = ledger.calls.swap_remove(position);
         let answer = if let Outcome::Heard(Some(answer)) = outcome { Some(answer) } else { None };
         let clock = answer.and_then(|answer| ledger.learn(answer, self.engine.marks()));
@@ -398,7 +401,15 @@ impl Service {
             ledger.untold.extend(call.marks);
         }
         let woken = core::mem::take(&mut ledger.readers);
-        let mut step = match self.pending.remove(&ticket.0) {
+        let mut step = self.after_hearing(ticket, has_heard, now);
+        step.orders.extend(orders);
+        step.woken.extend(woken.into_iter().filter(|woken| *woken != ticket));
+        step
+    }
+
+    /// Lets the request go on that made a call to the ledger.
+    fn after_hearing(&mut self, ticket: Ticket, has_heard: bool, now: Instant) -> Step {
+        match self.pending.remove(&ticket.0) {
             Some(Pending::Reader(reader)) => self.wake_reader(ticket, reader, false, now),
             Some(Pending::Unread { body, caller, .. }) => self.warm_unread(&body, caller, now),
             Some(Pending::Told { end, .. }) if has_heard => Step { end: Some(*end), ..Step::default() },
@@ -409,10 +420,7 @@ impl Service {
                 Step { end: Some(end.with_notice(UNTOLD)), ..Step::default() }
             }
             _ => Step::default(),
-        };
-        step.orders.extend(orders);
-        step.woken.extend(woken.into_iter().filter(|woken| *woken != ticket));
-        step
+        }
     }
 }
 

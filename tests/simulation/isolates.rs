@@ -300,3 +300,19 @@ fn a_request_that_follows_anothers_call_of_the_ledger_waits_no_longer_for_it_tha
     let took = world.requests[hurried].ended - world.requests[hurried].began;
     assert!(took <= 100, "{took} ms");
 }
+
+#[test]
+fn a_write_ends_though_the_clock_jumps_while_the_ledger_is_told() {
+    let mut world = world(0, |_| {});
+    world.ledger.millis = 100;
+    let write = world.start("POST", "/write-to-online-store", br#"{"feature_view_name":"v","df":{"id":[1]}}"#);
+    world.run_for(50);
+    assert!(world.requests[write].answer.is_none(), "the ledger is being told");
+    world.pass_seconds(20);
+    let read = world.start_feast(&ask(1));
+    world.run();
+    let answer = world.answer(write);
+    assert_eq!(answer.status, FORWARDED);
+    assert!(answer.headers.contains_key("cache-status"), "others may see it late");
+    assert_eq!(world.answer(read).status, 200);
+}
