@@ -221,7 +221,7 @@ impl Engine {
                 break;
             }
             let lease = self.lease_millis();
-            for index in due {
+            for index in due.into_iter().filter(|_| self.settings.is_singleflight) {
                 self.flights.join(session.hash_of(index), id.0, now, lease);
             }
         }

@@ -134,3 +134,18 @@ fn what_is_urgent_goes_first_when_calls_must_wait() {
     let before = low.iter().filter(|&&request| world.requests[request].ended < world.requests[critical].ended).count();
     assert!(before <= 40, "{before} of 100 that came before it and are not urgent were answered first");
 }
+
+#[test]
+fn without_singleflight_a_stale_row_of_a_store_that_is_fetched_anew_leaves_nothing_behind() {
+    let mut world = World::with_http_origin(|config| {
+        config.singleflight.enabled = false;
+        config.freshness.ttl_seconds = 10;
+    });
+    world.feast(&request(&["score"], [1]));
+    world.restart();
+    world.pass_seconds(60);
+    let before = world.origin_calls.len();
+    // `feast` sees to it that no flight is left.
+    world.feast(&request(&["score"], [1]));
+    assert_eq!(world.origin_calls.len(), before + 1, "it is fetched anew behind the answer");
+}
