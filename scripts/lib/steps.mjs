@@ -61,6 +61,7 @@ export function steps() {
 			],
 		},
 		{ name: "native", commands: [cargo("test", "--locked", "--no-fail-fast")] },
+		{ name: "fuzz", commands: [script("fuzz.mjs", "--seconds", "30")] },
 		{ name: "build", commands: [script("build.mjs")] },
 		{
 			name: "wasm",

@@ -1,0 +1,72 @@
+//! Stored bytes. A first byte that is odd stands for bytes whose magic, version and checksum are right, as a forger's are.
+
+use std::rc::Rc;
+
+use featheredge::cache::codec::{decode, encode};
+use featheredge::model::interner::Interner;
+use featheredge::model::key::{Names, Scope, Space, Subject};
+use featheredge::model::row::{Row, RowBuilder, Schema};
+use featheredge::model::time::{EventTime, Instant};
+use featheredge::model::value::{Cell, Status};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::Target;
+
+pub(crate) const TARGET: Target = Target {
+    name: "envelope",
+    run,
+    seeds,
+    is_json: false,
+    modules: &["17featheredge_cache5codec", "17featheredge_model3row10RowBuilder"],
+};
+
+const ENTITY: &[u8] = b"n\x041001";
+
+fn space() -> Rc<Space> {
+    Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]))
+}
+
+fn run(input: &[u8]) {
+    let Some((&first, rest)) = input.split_first() else { return };
+    let mut bytes = rest.to_vec();
+    if first & 1 == 1 {
+        bytes = b"FE\x01".to_vec();
+        bytes.extend_from_slice(&xxh3_64_with_seed(rest, 0).to_le_bytes());
+        bytes.extend_from_slice(rest);
+    }
+    let (space, mut interner) = (space(), Interner::default());
+    let Ok(row) = decode(&bytes, &space, ENTITY, &mut interner) else { return };
+    assert!(row.is_of(&space, ENTITY), "another key's row");
+    for slot in row.schema().feature_slots() {
+        assert!(row.cell(slot).is_some(), "a feature without a cell");
+        let _ = row.value(slot);
+    }
+    let again = decode(&encode(&row), &space, ENTITY, &mut interner).expect("what was read can be stored and read");
+    assert!(row.has_same_content(&again), "it changes on its way");
+    let merged = row.merge(&again);
+    assert_eq!(merged.schema().features().len(), row.schema().features().len(), "merging with itself adds nothing");
+    let _ = row.retain(|name, _| name.len().is_multiple_of(2));
+    let _ = row.without_events_before(EventTime(0));
+}
+
+fn row(is_uniform: bool, features: &[(&str, &str)]) -> Row {
+    let names = features.iter().map(|(name, _)| (*name).into()).collect();
+    let schema = Schema::new(space(), Box::new(["id".into()]), names).unwrap();
+    let mut builder = RowBuilder::new(Rc::new(schema), ENTITY);
+    builder.push_join_key(b"1001");
+    let cell = Cell { status: Status::Present, is_negative: false, event_time: EventTime(-5), fetched_at: Instant(77) };
+    for (number, (_, value)) in features.iter().enumerate() {
+        let is_null = !is_uniform && number == 1;
+        builder.push_feature(value.as_bytes(), if is_null { Cell { status: Status::NullValue, ..cell } } else { cell });
+    }
+    builder.finish()
+}
+
+fn seeds() -> Vec<Vec<u8>> {
+    let rows = [
+        row(true, &[("a", "1.0"), ("b", "\"é\"")]),
+        row(false, &[("a", "1.0"), ("b", "null"), ("long", "[0.25,-0.5]")]),
+    ];
+    let envelopes = rows.iter().map(encode);
+    envelopes.flat_map(|bytes| [[&[0], &bytes[..]].concat(), [&[1], &bytes[11..]].concat()]).collect()
+}

@@ -1,0 +1,105 @@
+//! The targets, a file for each.
+
+pub(crate) mod config;
+pub(crate) mod envelope;
+pub(crate) mod origin;
+pub(crate) mod request;
+pub(crate) mod session;
+
+use std::collections::BTreeMap;
+
+use featheredge::config::{Config, OriginKind};
+use featheredge::model::time::Instant;
+use featheredge::service::{
+    End, FetchFailure, Incoming, OriginReply, OriginRequest, Outcome, Reply, Service, Step, Task,
+};
+use serde_json::Value;
+
+/// 2026-11-23T08:10:00Z.
+const START: u64 = 1_795_421_400_000;
+
+/// A service with an HTTP origin, whose view `stats` is known by its key.
+fn config() -> Config {
+    let mut config = Config::default();
+    config.origin.kind = OriginKind::Http;
+    config.origin.url = Some("http://origin.example".to_owned());
+    let keyed = featheredge::config::View { join_keys: vec!["driver_id".to_owned()], ..Default::default() };
+    config.views.insert("stats".to_owned(), keyed);
+    config
+}
+
+/// Whether `text` is JSON to another reader, which takes what stands twice and goes no deeper than 128.
+fn is_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// The body of a reply as JSON, once what must hold of every reply does.
+fn checked(reply: &Reply) -> Option<Value> {
+    let status = reply.status();
+    assert!((200..600).contains(&status), "status {status}");
+    for header in reply.headers() {
+        assert!(header.value.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{}: {:?}", header.name, header.value);
+    }
+    match reply.content_type() {
+        Some("application/json" | "application/problem+json") => {
+            let text = String::from_utf8_lossy(reply.body());
+            Some(serde_json::from_slice(reply.body()).unwrap_or_else(|error| panic!("{error}: {text}")))
+        }
+        _ => None,
+    }
+}
+
+/// Serves one request to its end; stores are empty, and `origin` answers what goes there.
+fn serve(
+    service: &mut Service,
+    incoming: Incoming<'_>,
+    origin: &mut dyn FnMut(&[u8]) -> Result<OriginReply, FetchFailure>,
+) -> Option<Reply> {
+    let mut now = START;
+    let mut steps = vec![service.begin(incoming, Instant(now))];
+    let (mut reply, mut ends, mut stored) = (None, 0, BTreeMap::new());
+    // As long as a request can go on: each order is done once, and those behind the reply count.
+    for _ in 0..10_000 {
+        let Some(Step { ticket, orders, chunk, end, woken }) = steps.pop() else { break };
+        match end {
+            Some(End::Reply(ended)) => {
+                ends += 1;
+                reply = Some(ended);
+            }
+            Some(_) => ends += 1,
+            None => {}
+        }
+        for order in orders {
+            now += 1;
+            let outcome = match order.task {
+                Task::ReadStore { keys, .. } => {
+                    Outcome::Read(Some(keys.iter().map(|key| stored.get(key.as_str()).cloned()).collect()))
+                }
+                Task::WriteStore { entries, .. } => {
+                    stored.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
+                    Outcome::Written(0)
+                }
+                Task::Fetch(OriginRequest { body, .. }) | Task::Synthesize { body, .. } => {
+                    Outcome::Fetched(origin(&body))
+                }
+                Task::Forward { .. } => Outcome::Forwarded,
+                Task::Ledger { .. } => Outcome::Heard(None),
+                Task::Wait { .. } | Task::Records => {
+                    now += order.timeout_millis;
+                    Outcome::Waited
+                }
+            };
+            steps.push(service.complete(order.id, outcome, Instant(now)));
+        }
+        if let (Some(_), Some(ticket)) = (chunk, ticket) {
+            steps.push(service.taken(ticket, Instant(now)));
+        }
+        for ticket in woken {
+            steps.push(service.wake(ticket, Instant(now)));
+        }
+    }
+    assert!(steps.is_empty(), "a request goes on without end");
+    assert_eq!(ends, 1, "a request has one end");
+    assert_eq!(service.under_way(), 0, "a request is left");
+    reply
+}
