@@ -32,7 +32,7 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 		assert.deepEqual(faults, []);
 	});
 
-	async function open(options, prepare = () => {}) {
+	async function visit(options, prepare = () => {}, url = worker.url) {
 		faults = [];
 		const context = await browser.newContext({
 			viewport: { width: 1440, height: 900 },
@@ -43,7 +43,12 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 		page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
 		page.on("pageerror", (error) => faults.push(String(error)));
 		await prepare(page);
-		await page.goto(`${worker.url}/#live`);
+		await page.goto(`${url}/#live`);
+		return page;
+	}
+
+	async function open(...how) {
+		const page = await visit(...how);
 		await page.locator("#live[data-state=shown]").waitFor();
 		return page;
 	}
@@ -95,22 +100,48 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 	});
 
 	test("figures of all isolates are shown without what an isolate alone knows", async () => {
-		const page = await open({}, (page) =>
-			page.route("**/v1/stats?scope=deployment", async (route) => {
-				const response = await route.fetch({ url: `${worker.url}/v1/stats` });
-				const { stores, cost, prefetch, isolate, optimizer, ...merged } = await response.json();
-				assert.ok(stores && cost && prefetch && isolate && optimizer);
-				await route.fulfill({ json: { ...merged, scope: "deployment" } });
-			}),
-		);
-		await page.route("**/v1/sla?scope=deployment", async (route) =>
-			route.fulfill({ response: await route.fetch({ url: `${worker.url}/v1/sla` }) }),
-		);
-		assert.ok(await page.getByRole("heading", { name: "Cost" }).isVisible());
-		await page.getByLabel("Figures of").selectOption("all isolates");
-		await page.getByText("All isolates, a tenth of the window behind").waitFor();
-		for (const name of ["Cost", "Prefetch", "Decided by what was measured"]) {
-			assert.ok(await page.getByRole("heading", { name }).isHidden(), name);
+		const summed = await startWorker({
+			vars: {
+				origin: { kind: "synthetic" },
+				telemetry: { aggregate: true },
+				sla: { window_seconds: 5, burn_hour_seconds: 30 },
+			},
+		});
+		try {
+			const page = await open({}, undefined, summed.url);
+			assert.ok(await page.getByRole("heading", { name: "Cost" }).isVisible());
+			await page.getByLabel("Figures of").selectOption("all isolates");
+			await page.getByText("All isolates, a tenth of the window behind").waitFor();
+			for (const name of ["Cost", "Prefetch", "Decided by what was measured"]) {
+				assert.ok(await page.getByRole("heading", { name }).isHidden(), name);
+			}
+			// A slot is sent when the next one has begun, behind an answer.
+			const deadline = Date.now() + 30_000;
+			while (Number(await cell(page, "Rows by tier", /^Origin/, 1)) < 3) {
+				assert.ok(Date.now() < deadline, "what isolates measured arrives in the sum");
+				await summed.post("/v1/features", { ...REQUEST, entity_ids: ["a", "b", `${Date.now()}`] });
+				await page.waitForTimeout(300);
+			}
+			assert.deepEqual(await violations(page), []);
+		} finally {
+			await summed.stop();
+		}
+	});
+
+	test("who may not read is told so", async () => {
+		const table = { reader: { sha256: "0".repeat(64), scopes: ["read"] } };
+		const guarded = await startWorker({
+			vars: { origin: { kind: "synthetic" }, auth: { mode: "tokens" } },
+			secrets: { FEATHEREDGE_TOKENS: JSON.stringify(table) },
+		});
+		try {
+			const page = await visit({}, undefined, guarded.url);
+			await page.getByText(/answered with status 401\. /).waitFor();
+			assert.ok(await page.getByRole("heading", { name: "Promise" }).isHidden(), "there is nothing to show");
+			assert.deepEqual(await violations(page), []);
+			faults = faults.filter((line) => !line.startsWith("Failed to load resource"));
+		} finally {
+			await guarded.stop();
 		}
 	});
 
