@@ -197,11 +197,6 @@ async function trim(input, output, script) {
 	await binaryen("wasm-metadce", input, output, "--graph-file", file, "-g");
 }
 
-/**
- * The crate's features in the Worker: its host, and what fits beside it within the limit. With `prefetch` the module has 16 KB more.
- */
-export const WORKER_FEATURES = ["worker"];
-
 /** The JavaScript side of the watcher's module. */
 const WATCH_GLUE = join(paths.cache, "watch");
 
@@ -247,7 +242,7 @@ export async function buildWorker({ level = "O3" } = {}) {
 		console.log("building the Worker");
 		await installRust();
 		const glue = join(paths.cache, "worker");
-		await compile(WORKER_FEATURES.join(), glue, [
+		await compile("worker,prefetch", glue, [
 			"--out-name",
 			"core",
 			"--no-typescript",

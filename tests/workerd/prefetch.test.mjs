@@ -3,16 +3,12 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { WORKER_FEATURES } from "../../scripts/build.mjs";
 import { answerFeatures, ask, range } from "../harness/features.mjs";
 import { startOrigin } from "../harness/origin.mjs";
 import { startWorker } from "../harness/worker.mjs";
 
 const FEAST = "/get-online-features";
 const TOKEN = "of-the-operator";
-
-/** Why it is left out, where it is. */
-const skip = !WORKER_FEATURES.includes("prefetch") && "the Worker is built without `prefetch`";
 
 /** @type {import("../harness/origin.mjs").Origin} */
 let origin;
@@ -27,8 +23,8 @@ after(async () => {
 	await origin?.stop();
 });
 
-const read = (feature, driver, session) =>
-	worker.post(FEAST, ask([feature], [driver]), session && { "featheredge-session": session });
+const read = (feature, driver, session, from = worker) =>
+	from.post(FEAST, ask([feature], [driver]), session && { "featheredge-session": session });
 
 /** How often the origin was asked for a feature. */
 const callsFor = (feature) => origin.requests.filter(({ json }) => json?.features?.includes(`stats:${feature}`)).length;
@@ -39,7 +35,7 @@ async function until(is) {
 	assert.ok(is(), "it did not come about");
 }
 
-test("what sessions ask next is fetched behind the answer, and explained to operators", { skip }, async () => {
+test("what sessions ask next is fetched behind the answer, and explained to operators", async () => {
 	for (const session of range(8)) {
 		await (await read("score", session, `s${session}`)).text();
 		await (await read("count", session, `s${session}`)).text();
@@ -78,4 +74,20 @@ test("without a session nothing is fetched ahead", async () => {
 	await (await read("score", 2_000)).text();
 	await sleep(200);
 	assert.equal(callsFor("count"), before);
+});
+
+test("switched off, nothing is learned and nothing is fetched ahead, though sessions repeat themselves", async (t) => {
+	const off = await startWorker({ origin, operatorToken: TOKEN, vars: { prefetch: { enabled: false } } });
+	t.after(() => off.stop());
+	for (const session of range(8, 3_000)) {
+		await (await read("score", session, `s${session}`, off)).text();
+		await (await read("count", session, `s${session}`, off)).text();
+	}
+	const before = callsFor("count");
+	await (await read("score", 4_000, "new", off)).text();
+	await sleep(200);
+	assert.equal(callsFor("count"), before);
+	const query = new URLSearchParams({ request: JSON.stringify(ask(["score"], [4_000])) });
+	const told = await fetch(`${off.url}/v1/predictions?${query}`, { headers: { authorization: `Bearer ${TOKEN}` } });
+	assert.deepEqual((await told.json()).predictions, []);
 });
