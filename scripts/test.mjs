@@ -24,7 +24,7 @@ const seconds = (since) => `${((Date.now() - since) / 1000).toFixed(1)} s`;
 const log = (name) => join(paths.logs, `${name}.log`);
 
 async function installPythons(names) {
-	for (const name of ["feast", "openapi"]) if (names.includes(name)) await installPython(name);
+	for (const name of ["feast", "openapi", "supply"]) if (names.includes(name)) await installPython(name);
 }
 
 async function install(names) {
@@ -40,7 +40,9 @@ async function install(names) {
 		// The run goes on without them: behind a proxy instead of a namespace, and tests say what they miss.
 		await installDebian(commands).catch((error) => console.warn(`warning: ${error.message}`));
 	}
-	const rust = installRust().then(() => fetchCrates({ log: log("install-crates") }));
+	const rust = installRust().then(() =>
+		fetchCrates({ log: log("install-crates"), forAllMachines: names.includes("supply") }),
+	);
 	await Promise.all([installPackages({ log: log("install-npm") }), rust, installPythons(names)]);
 	console.log(`installed in ${seconds(started)}`);
 }

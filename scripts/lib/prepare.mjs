@@ -86,8 +86,13 @@ export async function installDebian(packages) {
 	await mustRun("apt-get", ["install", "-qq", "--yes", "--no-install-recommends", ...missing], { capture: true, env });
 }
 
-/** Downloads every crate that a build or test on this machine needs. */
-export async function fetchCrates(options) {
+/**
+ * Downloads every crate that a build or test on this machine needs; those of all machines where the whole lock file is to be judged.
+ *
+ * @param {Parameters<typeof run>[2] & { forAllMachines?: boolean }} options
+ */
+export async function fetchCrates({ forAllMachines = false, ...options } = {}) {
+	if (forAllMachines) return mustRun("cargo", ["fetch", "--locked"], options);
 	const version = await mustRun("rustc", ["-vV"], { capture: true });
 	const host = /^host: (.+)$/m.exec(version)[1];
 	await mustRun("cargo", ["fetch", "--locked", "--target", host, "--target", WASM_TARGET], options);

