@@ -177,9 +177,9 @@ function makeCharts() {
 	const element = el("div.charts", { hidden: true }, throughput.element, percentiles.element, tiers.element);
 	return {
 		element,
-		/** A line has two ends: before there are two points, there is nothing to see. */
+		/** A line has two ends, and of a quiet time there is nothing to see. */
 		show(timeline) {
-			element.hidden = timeline.length < 2;
+			element.hidden = timeline.length < 2 || timeline.every(({ more }) => more.requests === 0);
 			if (element.hidden) return;
 			const now = timeline.at(-1).at;
 			const points = timeline.map(({ at, more, overall }) => ({
@@ -211,7 +211,7 @@ const NOTHING = "–";
 
 const dollars = (value) => `$${value < 1 ? Number(value.toFixed(6)) : value.toFixed(2)}`;
 
-const STATUSES = { compliant: "kept", violation: "not kept", no_data: "no requests" };
+const STATUSES = { compliant: "kept", violation: "not kept", no_data: NOTHING };
 
 function headline(
 	{ overall, latency_model, window_seconds },
