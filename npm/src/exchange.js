@@ -250,8 +250,9 @@ export class Exchange {
 		const outcome = await this.#perform(order);
 		if (this.#running === 0) return;
 		this.#running -= 1;
-		if (outcome === undefined) this.#settle();
-		else this.#tell(outcome);
+		if (outcome !== undefined) return this.#tell(outcome);
+		if (this.isPresent) this.#host.enter(() => this.#core.forget(order.number));
+		this.#settle();
 	}
 
 	/** Performs an order; resolves with how to tell the core, or with nothing where it need not be told. */

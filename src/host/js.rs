@@ -296,6 +296,11 @@ impl Core {
         self.service.take_records(instant(now))
     }
 
+    /// Tells that nothing is to be told of an order, since its request is over.
+    pub fn forget(&mut self, number: u32) {
+        self.order_ids.remove(&number);
+    }
+
     /// What the built-in origin answers to `body`.
     pub fn synthesize(&self, body: &[u8], now: f64) -> Vec<u8> {
         self.service.synthesize(body, instant(now)).body
