@@ -5,6 +5,9 @@ import { Core, initSync, State } from "../build/npm/featheredge.js";
 
 const { memory } = initSync({ module: readFileSync(new URL("../build/npm/featheredge.wasm", import.meta.url)) });
 
+/** How much memory the module has by now, in bytes: that of all engines. */
+export const memoryBytes = () => memory.buffer.byteLength;
+
 export class Engine {
 	#core;
 	#input = 0;
@@ -20,7 +23,10 @@ export class Engine {
 	fill(body, origin) {
 		let state = this.#begin(body);
 		while (state === State.Waiting) {
-			const orders = this.#core.take_orders().filter((order) => "method" in order);
+			const all = this.#core.take_orders();
+			const orders = all.filter((order) => "method" in order);
+			// Its timers, which it needs no more once the origin has answered.
+			for (const { number } of all.filter((order) => order.outlives === false)) this.#core.forget(number);
 			if (orders.length === 0) throw new Error("the core waits for nothing");
 			for (const { number, body } of orders) {
 				state = this.#core.complete_fetch(number, 200, "application/json", origin(body), Date.now());

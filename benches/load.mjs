@@ -1,4 +1,4 @@
-// Sends one request over and over on several connections, from a process of its own, and tells how it went.
+// Sends one request, or several by turns, over and over on several connections, from a process of its own, and tells how it went.
 //
 // Raw sockets, and as little work for each answer as can be, so that the server is what is measured.
 
@@ -6,8 +6,8 @@ import { connect } from "node:net";
 
 const HEAD_END = Buffer.from("\r\n\r\n");
 
-/** Sends `request` on one connection until `end`; notes each answer's time in `latencies`, in milliseconds. */
-function client(port, request, end, latencies) {
+/** Sends what `next` gives on one connection until `end`; notes each answer's time in `latencies`, in milliseconds. */
+function client(port, next, end, latencies) {
 	return new Promise((resolve, reject) => {
 		const socket = connect(port, "127.0.0.1");
 		let began = 0;
@@ -18,7 +18,7 @@ function client(port, request, end, latencies) {
 			left = undefined;
 			head = Buffer.alloc(0);
 			began = performance.now();
-			socket.write(request);
+			socket.write(next());
 		};
 		socket.setNoDelay(true);
 		socket.on("error", reject);
@@ -45,12 +45,16 @@ function client(port, request, end, latencies) {
 	});
 }
 
-process.on("message", async ({ port, path, body, connections, millis }) => {
+process.on("message", async ({ port, path, bodies, connections, millis }) => {
 	const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\n`;
-	const request = Buffer.from(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+	const requests = bodies.map((body) =>
+		Buffer.from(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`),
+	);
+	let sent = 0;
+	const next = () => requests[sent++ % requests.length];
 	const latencies = [];
 	const began = performance.now();
-	const clients = Array.from({ length: connections }, () => client(port, request, began + millis, latencies));
+	const clients = Array.from({ length: connections }, () => client(port, next, began + millis, latencies));
 	await Promise.all(clients);
 	const elapsed = performance.now() - began;
 	latencies.sort((left, right) => left - right);

@@ -82,3 +82,12 @@ export function compare({ name, unit, peerName, goal }, ours, peer) {
 		met: goal === undefined ? null : ratio >= goal,
 	};
 }
+
+/**
+ * A row of what is counted, where fewer is better and no more than the peer's is the goal.
+ *
+ * @param {{ name: string, unit: string, peerName: string }} row
+ */
+export function counted(row, ours, peer) {
+	return compare({ ...row, goal: 1 }, [ours], [peer]);
+}

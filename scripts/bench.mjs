@@ -1,19 +1,36 @@
 // Measures Featheredge beside its peers, in one run, and prints ratios.
 //
-//   npm run bench [-- --json FILE] [--only NAME ...]
+//   npm run bench [-- --json FILE] [--markdown FILE] [--only NAME ...]
+//   npm run bench -- --only package [--json FILE]
 //   npm run bench -- --only scenarios [--json FILE] [--repeats N] [--scale SHARE] [--url URL]
 //
 // NAME is a part of a row's name, such as `l1` or `1 × 5`. `scenarios` are the seed's four, which have no peer, and
-// `page` is what the page adds to their latencies: docs/benchmark.md.
+// `page` is what the page adds to their latencies: docs/benchmark.md. `package` are the figures of docs/npm.md.
 
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { buildBench, buildPackage, buildPage, buildWorker } from "./build.mjs";
 import { checkNode, installPackages } from "./lib/prepare.mjs";
+import { installPython } from "./lib/python.mjs";
 import { main } from "./lib/run.mjs";
 
 const digits = (number) => number.toFixed(number < 10 ? 2 : 1);
+
+/** The rows as docs/performance.md has them. */
+function markdown(rows) {
+	const line = (cells) => `| ${cells.join(" | ")} |`;
+	const head = ["what", "ours", "peer", "beside", "times as good", "goal"];
+	const cells = (row) => [
+		row.name,
+		`${digits(row.ours)} ${row.unit}`,
+		`${digits(row.peer)} ${row.unit}`,
+		row.peer_name,
+		`${digits(row.ratio)} (${row.spread.map(digits).join(" to ")})`,
+		row.goal === null ? "" : `${digits(row.goal)}: ${row.met ? "met" : "**not met**"}`,
+	];
+	return [line(head), line(head.map(() => "---")), ...rows.map((row) => line(cells(row)))].join("\n");
+}
 
 function print(rows) {
 	const table = rows.map((row) => ({
@@ -47,10 +64,20 @@ async function runPage() {
 	return rows;
 }
 
+/** What the package's page quotes: docs/npm.md. */
+async function runPackage() {
+	await buildPackage();
+	const { measurePackage } = await import("../benches/package.mjs");
+	const rows = await measurePackage();
+	console.table(rows);
+	return rows;
+}
+
 await main(async () => {
 	const { values } = parseArgs({
 		options: {
 			json: { type: "string" },
+			markdown: { type: "string" },
 			only: { type: "string", multiple: true },
 			repeats: { type: "string", default: "5" },
 			scale: { type: "string", default: "1" },
@@ -64,17 +91,35 @@ await main(async () => {
 	};
 	if (values.only?.includes("scenarios")) return write(await runScenarios(values));
 	if (values.only?.includes("page")) return write(await runPage());
+	if (values.only?.includes("package")) return write(await runPackage());
 	await buildPackage();
 	await buildWorker();
 	// Only now: these import what was built.
-	const [{ measureL1 }, { measureRecording }, { measureHttp }] = await Promise.all([
+	const [l1, recording, http, stores, growth, start, feast] = await Promise.all([
 		import("../benches/l1.mjs"),
 		import("../benches/recording.mjs"),
 		import("../benches/http.mjs"),
+		import("../benches/stores.mjs"),
+		import("../benches/growth.mjs"),
+		import("../benches/start.mjs"),
+		import("../benches/feast.mjs"),
 	]);
-	const isWanted = (name) => values.only === undefined || values.only.some((part) => name.includes(part));
+	const isWanted = (name) =>
+		values.only === undefined || values.only.some((part) => name.includes(part) || part.startsWith(name));
 	const rows = [];
-	for (const measure of [measureL1, measureRecording, measureHttp]) rows.push(...(await measure(isWanted)));
+	if (isWanted("feast")) await installPython("feast");
+	for (const measure of [
+		l1.measureL1,
+		recording.measureRecording,
+		http.measureHttp,
+		stores.measureStores,
+		growth.measureGrowth,
+		start.measureSizeAndStart,
+		feast.measureFeast,
+	]) {
+		rows.push(...(await measure(isWanted)));
+	}
 	print(rows);
+	if (values.markdown !== undefined) writeFileSync(values.markdown, `${markdown(rows)}\n`);
 	write(rows);
 });
