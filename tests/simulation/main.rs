@@ -17,6 +17,7 @@ mod warm;
 mod world;
 
 mod callers;
+mod compat;
 mod conformance;
 mod failures;
 mod feast;
