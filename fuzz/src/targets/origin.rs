@@ -24,9 +24,10 @@ fn run(input: &[u8]) {
     let status = if first == 0 { 503 } else { 200 };
     let mut hostile =
         |_: &[u8]| Ok(OriginReply { status, content_type: Some("application/json".to_owned()), body: body.to_vec() });
-    let reply = serve(&mut service, asking(ASKED), &mut hostile).expect("an answer");
-    let answer = checked(&reply).expect("JSON");
-    if reply.status() == 200 {
+    // Where it lacks columns, the request itself goes on to the origin, whose answer is its own to give.
+    let reply = serve(&mut service, asking(ASKED), &mut hostile);
+    if let Some(reply) = reply.filter(|reply| reply.status() == 200) {
+        let answer = checked(&reply).expect("JSON");
         assert_eq!(answer["results"][0]["values"], serde_json::json!([1, 2]), "of whom was asked, in that order");
         let names = answer["metadata"]["feature_names"].as_array().unwrap();
         for column in answer["results"].as_array().unwrap() {
@@ -42,8 +43,8 @@ fn run(input: &[u8]) {
     let mut honest = |body: &[u8]| {
         Ok(OriginReply { status: 200, content_type: Some("application/json".to_owned()), body: honest_answer(body) })
     };
-    let reply = serve(&mut service, asking(OTHERS), &mut honest).expect("an answer");
-    if reply.status() == 200 {
+    let reply = serve(&mut service, asking(OTHERS), &mut honest);
+    if let Some(reply) = reply.filter(|reply| reply.status() == 200) {
         assert_eq!(checked(&reply).unwrap()["results"], expected["results"], "another entity's values");
     }
 }
