@@ -85,6 +85,8 @@ class Engine {
 	#loadWatch;
 	/** Whoever watches, once it is loaded. */
 	#watching;
+	/** What it is sending by itself. @type {Set<Promise<void>>} */
+	#sending = new Set();
 
 	constructor(options, loadWatch) {
 		this.#settings = settle(options);
@@ -155,7 +157,9 @@ class Engine {
 		const core = this.#open();
 		const query = url.search.slice(1);
 		if (REPORTS.has(path)) {
-			const report = await (await this.#watcher()).report(method, path, query);
+			const watching = await this.#watcher();
+			const report = await watching.report(method, path, query);
+			this.#sendBehind(watching);
 			return new Response(method === "HEAD" ? null : report.body, report);
 		}
 		const limit = core.body_limit(method, path);
@@ -255,10 +259,18 @@ class Engine {
 		else await watching.behind(millis);
 	}
 
+	/** Lets whoever watches send what it found when it was asked. */
+	#sendBehind(watching) {
+		const sent = watching.behind(0).finally(() => this.#sending.delete(sent));
+		this.#sending.add(sent);
+	}
+
 	/** What whoever watches says at a path. */
 	async #report(path) {
 		this.#open();
-		const { status, headers, body } = await (await this.#watcher()).report("GET", path, "");
+		const watching = await this.#watcher();
+		const { status, headers, body } = await watching.report("GET", path, "");
+		this.#sendBehind(watching);
 		const bytes = typeof body === "string" ? encoder.encode(body) : body;
 		if (status !== OK) throw errorOf({ status, headers: Object.entries(headers), body: bytes });
 		return decoder.decode(bytes);
@@ -285,10 +297,12 @@ class Engine {
 		const { exchanges, flushes } = this.#host;
 		for (const exchange of exchanges) exchange.fail(new ClosedError());
 		// What was put off is written now, and then nothing is under way any more.
-		while (exchanges.size > 0) {
+		while (exchanges.size > 0 || this.#sending.size > 0) {
 			for (const end of [...flushes]) end();
-			await Promise.race([...exchanges].map(({ done }) => done));
+			await Promise.race([...[...exchanges].map(({ done }) => done), ...this.#sending]);
 		}
+		const watching = await this.#watching?.catch(() => undefined);
+		await watching?.close();
 		this.#host.core?.free();
 		this.#host.core = undefined;
 	}

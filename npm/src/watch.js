@@ -35,6 +35,10 @@ export function watchingOf({ table, wasm, records, sleep, now, authorizations = 
 			return watch;
 		},
 		isPresent: (watch) => present.has(watch),
+		free(watch) {
+			present.delete(watch);
+			watch.free();
+		},
 		onFault(error) {
 			// A trapped instance has half-finished state and is never entered again.
 			if (error instanceof WebAssembly.RuntimeError) {

@@ -35,13 +35,17 @@ export class MergedWindows extends DurableObject {
 	 */
 	async merge(news) {
 		if (news.length === 0) return this.#windows;
+		let merged;
 		try {
 			if (!isPresent(this.#watch)) this.#watch = makeWatch(this.env);
-			this.#windows = this.#watch.merge(this.#windows, news, Date.now());
+			merged = this.#watch.merge(this.#windows, news, Date.now());
 		} catch (error) {
 			onFault(error);
 			throw new Error("the windows could not be merged");
 		}
+		// The sender counts them as given up.
+		if (merged === undefined) throw new Error("the windows are of another deployment");
+		this.#windows = merged;
 		if (this.#isKept) {
 			this.#isKept = false;
 			await this.ctx.storage.setAlarm(Date.now() + KEEP_AFTER_MS);

@@ -25,6 +25,12 @@ export function makeWatch(env) {
 /** Whether a watcher is of the present instance: any other must not be entered. */
 export const isPresent = (watch) => present.has(watch);
 
+/** Takes a watcher back. */
+export function free(watch) {
+	present.delete(watch);
+	watch.free();
+}
+
 /** Sees to it that an instance that has trapped is never entered again. */
 export function onFault(error) {
 	console.error(error);
@@ -42,6 +48,7 @@ export function watchingOf(env, records) {
 	return new Watching({
 		make: () => makeWatch(env),
 		isPresent,
+		free,
 		records,
 		onFault,
 		sleep: (millis) => new Promise((resolve) => setTimeout(resolve, millis)),

@@ -142,8 +142,8 @@ impl Watch {
         Answer { status: 200, media_type: report.media_type(), body }
     }
 
-    /// What is kept of all isolates' windows, with what one of them sent added.
-    pub fn merge(&self, kept: &[u8], news: &[u8], now: f64) -> Vec<u8> {
+    /// What is kept of all isolates' windows, with what one of them sent added; nothing where that cannot be read.
+    pub fn merge(&self, kept: &[u8], news: &[u8], now: f64) -> Option<Vec<u8>> {
         self.watch.merge(kept, news, instant(now))
     }
 }

@@ -15,6 +15,7 @@ const PROBLEM = "application/problem+json";
  * @typedef {object} Host
  * @property {() => Promise<any> | any} make a new watcher; may fail
  * @property {(watch: any) => boolean} isPresent whether it may still be entered
+ * @property {(watch: any) => void} free takes one back
  * @property {() => Uint8Array | undefined} records what the core told since this was last called
  * @property {(kind: string, to: string, body: Uint8Array, signal: AbortSignal) => Promise<any>} send sends to a place of that kind;
  *   fails where it is not taken. From `windows`, no bytes bring all that was sent there
@@ -43,7 +44,8 @@ export class Watching {
 
 	/** Takes what the core tells after so many milliseconds, and does what there is to do about it, for as long as there is. */
 	async behind(delay) {
-		let isLast = delay > 0 && (await this.#host.sleep(delay)) === false;
+		// A moment in any case: the answer goes first.
+		let isLast = (await this.#host.sleep(Math.max(delay, 1))) === false;
 		for (;;) {
 			const at = await this.#look(isLast);
 			if (isLast) return;
@@ -56,7 +58,7 @@ export class Watching {
 	}
 
 	/**
-	 * What is answered to who asks for a report.
+	 * What is answered to who asks for a report. It waits for no place: what there is to send is sent by `behind`, which is to be called then.
 	 *
 	 * @param {string} method
 	 * @param {string} path
@@ -68,7 +70,7 @@ export class Watching {
 			const detail = "this path answers GET, HEAD";
 			return problem(405, "method-not-allowed", "The method is not allowed here", detail, { allow: "GET, HEAD" });
 		}
-		await this.#look();
+		await this.#tell(this.#now());
 		const merged = await this.#windows(path, query);
 		const report = await this.#use((watch) => {
 			const answer = watch.report(path, query, merged, this.#now());
@@ -83,11 +85,10 @@ export class Watching {
 
 	/** Tells the watcher, and sends what it has to say; when to look again, 0 for not before it is told more. */
 	async #look(isLast = false) {
-		const batch = this.#host.records();
 		// What would be sent a little later goes now where there is no later.
 		const at = this.#now() + (isLast ? LATER_MS : 0);
+		await this.#tell(at);
 		const due = await this.#use((watch) => {
-			if (batch !== undefined) watch.take(batch, at);
 			const messages = [];
 			while (watch.next_message(at)) {
 				messages.push({
@@ -104,6 +105,20 @@ export class Watching {
 		if (due === undefined) return 0;
 		await Promise.all(due.map((message) => this.#send(message)));
 		return (await this.#use((watch) => watch.next_at(this.#now()))) ?? 0;
+	}
+
+	/** Brings the watcher what the core has told. */
+	#tell(at) {
+		const batch = this.#host.records();
+		return this.#use((watch) => batch !== undefined && watch.take(batch, at));
+	}
+
+	/** Gives the watcher back. */
+	async close() {
+		const watch = await this.#watch?.catch(() => undefined);
+		this.#watch = undefined;
+		this.#retryAt = Number.POSITIVE_INFINITY;
+		if (watch !== undefined && this.#host.isPresent(watch)) this.#host.free(watch);
 	}
 
 	async #send({ place, number, kind, to, timeout, body }) {

@@ -492,7 +492,7 @@ async function guarded(request, path, env, ctx) {
 	heal();
 	const pass = await access.admit(request, right(env, request.method, path));
 	if (!(pass instanceof Response)) {
-		if (REPORTS.has(path)) return report(request, path);
+		if (REPORTS.has(path)) return report(request, path, ctx);
 		return serve(request, path, pass, env, ctx);
 	}
 	if (request.body !== null) await discard(request.body);
@@ -500,8 +500,9 @@ async function guarded(request, path, env, ctx) {
 }
 
 /** What whoever watches says at a path. */
-async function report(request, path) {
+async function report(request, path, ctx) {
 	if (request.body !== null) await discard(request.body);
 	const { status, headers, body } = await watching.report(request.method, path, pathAndQuery(request.url).query);
+	ctx.waitUntil(watching.behind(0));
 	return new Response(request.method === "HEAD" ? null : body, { status, headers });
 }

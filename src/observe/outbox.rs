@@ -5,6 +5,9 @@ use model::time::Instant;
 /// The most that waits at one time; past it the oldest is given up.
 const MAX_WAITING: usize = 100;
 
+/// The most that waits, in bytes; past it the oldest is given up.
+const MAX_BYTES: usize = 1 << 20;
+
 /// How long after the first failure it is sent again, in milliseconds; twice as long after each further one.
 const FIRST_RETRY_MILLIS: u64 = 1_000;
 
@@ -13,7 +16,8 @@ const FIRST_RETRY_MILLIS: u64 = 1_000;
 struct Message {
     number: u64,
     body: Vec<u8>,
-    failures: u32,
+    /// How often it was sent.
+    attempts: u32,
     /// When it is sent; while it is under way, when it counts as lost.
     due: Instant,
 }
@@ -40,18 +44,25 @@ impl Outbox {
 
     /// Adds a message.
     pub fn push(&mut self, body: Vec<u8>, now: Instant) {
-        if self.waiting.len() >= MAX_WAITING {
-            self.waiting.remove(0);
+        let mut bytes = body.len();
+        bytes += self.waiting.iter().map(|message| message.body.len()).sum::<usize>();
+        while self.waiting.len() >= MAX_WAITING || (bytes > MAX_BYTES && !self.waiting.is_empty()) {
+            bytes -= self.waiting.remove(0).body.len();
             self.given_up += 1;
         }
         self.next += 1;
-        self.waiting.push(Message { number: self.next, body, failures: 0, due: now });
+        self.waiting.push(Message { number: self.next, body, attempts: 0, due: now });
     }
 
     /// The next message that is due, with its number.
     pub fn take_due(&mut self, now: Instant) -> Option<(u64, Vec<u8>)> {
         let lost_at = now.plus(2 * self.timeout_millis);
+        let (attempts, before) = (self.attempts, self.waiting.len());
+        // Of the last attempt nothing was heard: it may have been taken, and is not made again.
+        self.waiting.retain(|message| message.due > now || message.attempts < attempts);
+        self.given_up += (before - self.waiting.len()) as u64;
         let message = self.waiting.iter_mut().find(|message| message.due <= now)?;
+        message.attempts += 1;
         message.due = lost_at;
         Some((message.number, message.body.clone()))
     }
@@ -59,14 +70,12 @@ impl Outbox {
     /// Tells what became of a message.
     pub fn tell(&mut self, number: u64, is_taken: bool, now: Instant) {
         let Some(place) = self.waiting.iter().position(|message| message.number == number) else { return };
-        let attempts = self.attempts;
         if is_taken {
             self.waiting.remove(place);
             self.delivered += 1;
         } else if let Some(message) = self.waiting.get_mut(place) {
-            message.failures += 1;
-            message.due = now.plus(FIRST_RETRY_MILLIS << (message.failures - 1).min(10));
-            if message.failures >= attempts {
+            message.due = now.plus(FIRST_RETRY_MILLIS << message.attempts.saturating_sub(1).min(10));
+            if message.attempts >= self.attempts {
                 self.waiting.remove(place);
                 self.given_up += 1;
             }

@@ -23,6 +23,9 @@ const PRESSING: usize = CAPACITY / 2;
 /// Views past this number are told together, as view 0.
 pub const MAX_VIEWS: usize = 24;
 
+/// The longest name of a view that is told, in bytes.
+const MAX_NAME: usize = 128;
+
 /// Which way a request came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Path {
@@ -217,9 +220,10 @@ impl Records {
         self.bytes.len() >= PRESSING
     }
 
-    /// The number by which a view is told: that of `name`, and at most `max_views` of them. Who has no name is one of the others.
+    /// The number by which a view is told: that of `name`, and at most `max_views` of them. Who has no name, or a long one, is one
+    /// of the others.
     pub fn number_of(&mut self, name: &str, max_views: usize) -> u8 {
-        if name.is_empty() {
+        if name.is_empty() || name.len() > MAX_NAME {
             return 0;
         }
         let known = self.views.iter().position(|known| **known == *name);
@@ -317,6 +321,7 @@ impl Records {
 
     fn write_view(&mut self, number: u8, quality: &Quality) {
         if self.bytes.len() >= CAPACITY {
+            self.lost += 1;
             return;
         }
         let Quality { requested, served, failed, freshness } = *quality;

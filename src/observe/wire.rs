@@ -9,7 +9,7 @@ use crate::histogram::{BOUNDS, COUNTS, KINDS, Kept, Kind, Slot, Totals, Windows}
 use crate::numbers::{Reader, write_number, write_numbers};
 
 /// What the bytes begin with; the last is the version.
-const MAGIC: &[u8] = b"FM\x01";
+const MAGIC: &[u8] = b"FM\x02";
 
 /// The most slots that are read.
 const MAX_SLOTS: u64 = 64;
@@ -58,7 +58,7 @@ impl Windows {
 
     fn begin(&self, is_new: u64) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
-        write_numbers(&mut out, &[is_new, self.slot_millis()]);
+        write_numbers(&mut out, &[is_new, self.slot_millis(), self.minutes.span_millis]);
         out
     }
 
@@ -76,7 +76,8 @@ impl Windows {
 
     fn read_all(&mut self, reader: &mut Reader<'_>) -> Option<()> {
         let is_new = reader.number()? == 1;
-        if reader.number()? != self.slot_millis() {
+        // Spans are numbered by their length, so those of another hour would lie in another time.
+        if reader.number()? != self.slot_millis() || reader.number()? != self.minutes.span_millis {
             return None;
         }
         let slots = reader.number()?;

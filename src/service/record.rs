@@ -10,7 +10,7 @@ use crate::engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use crate::engine::store::Store;
 use crate::learn::prefetch::Measured;
 use crate::model::answer::{Answer, Tier};
-use crate::model::request::Priority;
+use crate::model::request::{Priority, ViewAsk};
 use crate::model::time::Instant;
 use crate::observe::quality::quality_of;
 use crate::observe::record::{self, Gauge, Path, Records, Request, Rows, SpanName, State, TIER_GAUGES};
@@ -126,10 +126,16 @@ impl Recorder {
             };
         }
         let records = &mut self.records;
-        let max_views = self.max_views;
-        let numbers = plan
-            .told
-            .get_or_init(|| plan.views.iter().map(|view| records.number_of(view.space().name(), max_views)).collect());
+        // A name that nobody has answered to is a caller's own, and no label.
+        let is_known = plan.told.get().is_some() || (status == 200 && !request.is_lacking);
+        let others: Vec<u8>;
+        let numbers = if is_known {
+            let number = |view: &ViewAsk| records.number_of(view.space().name(), self.max_views);
+            plan.told.get_or_init(|| plan.views.iter().map(number).collect())
+        } else {
+            others = vec![0; plan.views.len()];
+            others.as_slice()
+        };
         records.request(&request, numbers, now);
         for (place, (view, &number)) in plan.views.iter().zip(numbers).enumerate() {
             let found = answer.found.get(place * ended.rows..(place + 1) * ended.rows).unwrap_or_default();
@@ -232,8 +238,11 @@ impl Service {
         }
     }
 
-    /// Tells of a request that waited and ends now.
+    /// Tells of a request that waited and ends now. What the origin refuses (4xx) is its caller's fault and counts for nothing.
     pub(super) fn record_waiting(&mut self, waiting: &Waiting, answer: &Answer, status: u16, now: Instant) {
+        if (400..500).contains(&status) {
+            return;
+        }
         let Waiting { protocol, call, plan, began, timings, .. } = waiting;
         self.record(*protocol, call.rows, Some((plan, answer)), status, *began, timings, now);
     }

@@ -23,6 +23,7 @@ impl Watch {
         self.lost += batch.lost;
         let views = core::mem::take(&mut batch.views);
         let mut series = vec![None; views.len() + 1];
+        let mut seen = Vec::new();
         let (mut millis, mut times, mut outcome): (u64, u64, Option<Outcome>) = (0, 1, None);
         while let Some((at, record)) = batch.next_record() {
             // What is told late counts from when it is heard of.
@@ -30,6 +31,7 @@ impl Watch {
             match record {
                 Record::Request(request, count) => {
                     (millis, times) = (request.millis, count);
+                    seen.clear();
                     outcome = self.outcome(&request, times);
                     self.request(&request, times, outcome.as_ref());
                 }
@@ -38,8 +40,12 @@ impl Watch {
                     let Some(place) = series.get_mut(number) else { continue };
                     let name = number.checked_sub(1).and_then(|number| views.get(number)).copied().unwrap_or(OTHER);
                     let series = *place.get_or_insert_with(|| self.windows.series_of(Kind::View, name));
-                    self.windows.record_many(series, millis, times);
-                    self.windows.add(series, outcome.as_ref().map_or(&[], |outcome| outcome.as_slice()));
+                    // Two views of one request may be in one series, that of the others.
+                    if !seen.contains(&series) {
+                        seen.push(series);
+                        self.windows.record_many(series, millis, times);
+                        self.windows.add(series, outcome.as_ref().map_or(&[], |outcome| outcome.as_slice()));
+                    }
                     let counts = counts(&quality);
                     self.windows.add(series, &counts);
                     self.windows.add(ALL, &counts);
@@ -104,7 +110,10 @@ impl Watch {
                 windows.add(series, outcome);
             }
         }
-        windows.add(ALL, &[(Count::L1Hits, rows.l1_hits), (Count::RowsStale, rows.stale)]);
+        let is_answered = request.status < 500 && request.status != 429;
+        let saved = if is_answered && rows.origin_calls == 0 { times } else { 0 };
+        let hits = [(Count::L1Hits, rows.l1_hits), (Count::RowsStale, rows.stale), (Count::CallsSaved, saved)];
+        windows.add(ALL, &hits);
         if rows.l1_misses == 0 {
             return;
         }

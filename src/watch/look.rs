@@ -34,7 +34,7 @@ impl Watch {
         let rows = window.of(Count::L1Hits) + window.of(Count::L1Misses);
         let had = window.of(Count::L1Hits) + window.of(Count::L2Hits) + window.of(Count::L3Hits);
         let rate = share(had, rows);
-        let finding = found(is_enough && rate < least, Severity::Medium, rate, least);
+        let finding = found(is_enough && rows > 0 && rate < least, Severity::Medium, rate, least);
         self.judge(Subject::LowHitRate, finding, 0, now);
 
         for (subject, tier) in

@@ -202,10 +202,12 @@ impl Watch {
         next
     }
 
-    /// What is kept where the windows of all isolates are merged, empty at first, with what one of them sent added.
+    /// What is kept where the windows of all isolates are merged, empty at first, with what one of them sent added; `None` where that is
+    /// of another version or of other windows, as in the middle of a deployment.
     #[must_use]
-    pub fn merge(&self, kept: &[u8], news: &[u8], now: Instant) -> Vec<u8> {
-        self.windows_of(&[kept, news], now).write()
+    pub fn merge(&self, kept: &[u8], news: &[u8], now: Instant) -> Option<Vec<u8>> {
+        let mut windows = self.windows_of(&[kept], now);
+        windows.read(news, now).then(|| windows.write())
     }
 
     /// The windows that all of these bytes tell of together.

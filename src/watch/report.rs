@@ -201,6 +201,9 @@ const SLA: &[Column] = &[
 const BURN: &[Column] =
     &[Column::new("burn_rate_thousandths", Level, Given(0), "How fast the budget burns; 1000 just uses it up.")];
 
+/// The route that promises nothing.
+const WRITES: &str = "writes";
+
 /// The long windows of the burn rates.
 const BURN_WINDOWS: [&str; BURNS.len()] = ["1h", "6h", "3d"];
 
@@ -245,7 +248,9 @@ fn tables<'a>(windows: &'a Windows, watch: Option<&'a Watch>) -> Vec<Table<'a>> 
     let mut all = rows(windows, Kind::All);
     let Some(first) = all.first_mut() else { return tables };
     let totals = first.totals.clone();
-    push("tier_", "tiers", "tier", TIERS, tier_rows(windows, first, watch.map(|watch| &watch.state)));
+    let tiers = tier_rows(windows, first, watch.map(|watch| &watch.state));
+    let origin_operations = tiers.last().map_or(0, |origin| origin.totals.of(Count::Requests));
+    push("tier_", "tiers", "tier", TIERS, tiers);
     let savings = cost::savings(&first.window, windows.slot_millis() * SLOTS as u64);
     first.given = row("", &[savings.hit_micros, savings.miss_micros, savings.hit_ratio, savings.saved_micros]).given;
     push("latency_", "latency_model", "", LATENCY, all);
@@ -261,13 +266,12 @@ fn tables<'a>(windows: &'a Windows, watch: Option<&'a Watch>) -> Vec<Table<'a>> 
     let l2 = |gauge| state.of_tier(gauge, Tier::L2);
     let done = Operations {
         reads: l2(Gauge::TierGets),
-        reads_saved: totals.of(Count::L1Hits),
+        reads_saved: if l2(Gauge::TierIsThere) > 0 { totals.of(Count::L1Hits) } else { 0 },
         writes: l2(Gauge::TierPuts),
         writes_saved: l2(Gauge::TierUnchanged) + l2(Gauge::TierCoalesced),
-        origin_calls: totals.of(Count::OriginCalls),
-        origin_calls_saved: totals
-            .of(Count::Requests)
-            .saturating_sub(totals.of(Count::MissRequests) + totals.of(Count::Unavailable)),
+        // Those made behind answers are among them.
+        origin_calls: origin_operations,
+        origin_calls_saved: totals.of(Count::CallsSaved),
     };
     push("cost_", "cost", "", COST, vec![row("", &cost_numbers(config, &done))]);
     push("prefetch_", "prefetch", "", PREFETCH, vec![row("", &prefetch_numbers(state))]);
@@ -424,7 +428,10 @@ impl Watch {
             for table in tables(windows, isolate).into_iter().chain(self.sla_tables(windows, now)) {
                 table.write_prometheus(&mut out);
             }
-            write_feast(&mut out, &rows(windows, Kind::Route));
+            // What became of a write that was passed on is not known here.
+            let mut endpoints = rows(windows, Kind::Route);
+            endpoints.retain(|row| row.label != WRITES);
+            write_feast(&mut out, &endpoints);
             return out;
         }
         let mut json = Json::default();
@@ -525,7 +532,7 @@ impl Watch {
             if is_many {
                 json.open(key);
             }
-            for row in rows(windows, kind) {
+            for row in rows(windows, kind).into_iter().filter(|row| row.label != WRITES) {
                 if is_many {
                     json.open(row.label);
                 }

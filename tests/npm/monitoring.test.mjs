@@ -99,6 +99,30 @@ test("a slow origin is told to the webhook, without an answer waiting for it", a
 	assert.equal((await engine.alerts()).open[0].type, "high_latency");
 });
 
+test("a report waits for no place", async (t) => {
+	places.reset();
+	places.answer({ hang: true });
+	origin.answer(async (request) => ({ ...(await answerFeatures(request)), delayMs: 250 }));
+	t.after(() => origin.answer(answerFeatures));
+	const config = { alerts: { webhook_url: `${places.url}/alerts`, webhook_timeout_ms: 2_000 } };
+	const engine = await engineOf(t, config);
+	await engine.serve(ask(1));
+	const began = performance.now();
+	assert.equal((await engine.alerts()).open[0].type, "high_latency");
+	assert.ok(performance.now() - began < 1_000);
+	await eventually("tried", () => places.requests.length > 0);
+});
+
+test("what the origin refuses is its caller's fault and breaks no promise", async (t) => {
+	origin.answer({ status: 404, json: { detail: "no such view" } });
+	t.after(() => origin.answer(answerFeatures));
+	const engine = await engineOf(t);
+	for (const id of range(5)) await engine.serve({ ...ask(id), feature_names: [`junk${id}:x`] }).catch(() => {});
+	const { overall, views, quality } = await engine.stats();
+	assert.deepEqual([overall.requests, overall.errors, quality.values_failed], [0, 0, 0]);
+	assert.deepEqual(views, {});
+});
+
 test("a caller's trace reaches the origin, comes back, and its spans are posted", async (t) => {
 	places.reset();
 	places.answer({ json: {} });

@@ -1,5 +1,6 @@
 //! What is measured and told: promises, alerts, windows of many isolates, traces, and the figures that watchers read.
 
+use featheredge::config::View;
 use serde_json::{Value, json};
 use watch::Place;
 
@@ -183,6 +184,35 @@ fn views_past_the_limit_are_measured_together() {
     assert_eq!(requests, [("a", Some(1)), ("b", Some(1)), ("other", Some(2))]);
     let text = world.report("/metrics");
     assert!(text.contains("featheredge_view_requests_total{view=\"other\"} 2\n"), "{text}");
+}
+
+#[test]
+fn views_that_nobody_has_answered_to_and_long_names_are_no_labels() {
+    let mut world = World::with_http_origin(|_| {});
+    world.origin = Origin::Answers(404, r#"{"detail":"no such view"}"#.to_owned());
+    world.feast(r#"{"features":["junk:score"],"entities":{"id":[1]}}"#);
+    world.origin = Origin::Computes;
+    let long = "v".repeat(200);
+    world.feast(&format!(r#"{{"features":["{long}:score"],"entities":{{"id":[1]}}}}"#));
+    world.feast(r#"{"features":["real:score"],"entities":{"id":[1]}}"#);
+    let stats = get(&mut world, "/v1/stats");
+    let names: Vec<&String> = stats["views"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["other", "real"]);
+    assert_eq!((&stats["overall"]["requests"], &stats["overall"]["errors"]), (&json!(2), &json!(0)));
+}
+
+#[test]
+fn a_request_counts_once_among_the_others() {
+    let mut world = World::with(|config| {
+        config.telemetry.max_views = 0;
+        for view in ["a", "b"] {
+            let keyed = View { join_keys: vec!["id".to_owned()], ..View::default() };
+            config.views.insert(view.to_owned(), keyed);
+        }
+    });
+    world.feast(r#"{"features":["a:x","b:y"],"entities":{"id":[1]}}"#);
+    let stats = get(&mut world, "/v1/stats");
+    assert_eq!(stats["views"]["other"]["requests"], 1);
 }
 
 #[test]

@@ -655,7 +655,7 @@ impl World {
         self.watch.take(&batch, now);
         while let Some(Message { place, number, body, .. }) = self.watch.next_message(now) {
             if !self.is_place_down && place == Place::Windows {
-                self.merged = self.watch.merge(&self.merged, &body, now);
+                self.merged = self.watch.merge(&self.merged, &body, now).expect("windows of this deployment");
             } else if !self.is_place_down {
                 self.sent.push((place, String::from_utf8(body).unwrap()));
             }

@@ -67,6 +67,18 @@ fn a_message_of_which_nothing_is_heard_is_sent_again() {
     assert_eq!((outbox.delivered, outbox.next_due()), (1, None));
     (0..150).for_each(|_| outbox.push(Vec::new(), Instant(0)));
     assert_eq!(outbox.given_up, 50, "what waits is bounded");
+    let mut large = Outbox::new(3, 5_000);
+    (0..5).for_each(|_| large.push(vec![0; 400_000], Instant(0)));
+    assert_eq!(large.given_up, 3, "in bytes too");
+}
+
+#[test]
+fn what_is_sent_once_is_not_sent_again_though_nothing_is_heard_of_it() {
+    let mut outbox = Outbox::new(1, 5_000);
+    outbox.push(b"a".to_vec(), Instant(0));
+    assert!(outbox.take_due(Instant(0)).is_some());
+    assert!(outbox.take_due(Instant(10_000)).is_none());
+    assert_eq!((outbox.given_up, outbox.next_due()), (1, None));
 }
 
 #[test]

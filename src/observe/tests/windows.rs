@@ -1,6 +1,6 @@
 //! Percentiles against exact ones, windows that slide, and isolates that merge.
 
-use featheredge_observe::histogram::{ALL, Count, Kind, MAX_ERROR_PERMILLE, Windows};
+use featheredge_observe::histogram::{ALL, Count, Kind, MAX_ERROR_PERMILLE, OTHER, Windows};
 use featheredge_observe::sla::{self, BURNS, Status, Targets};
 use model::time::Instant;
 
@@ -206,4 +206,33 @@ fn a_budget_burns_only_while_both_windows_do_and_enough_was_asked() {
         ask(&mut windows, now, 100, 0);
     }
     assert_eq!(sla::burn_rate(&TARGETS, &windows, fast, now), 0, "the short window is over it");
+}
+
+#[test]
+fn views_that_there_is_no_room_for_are_together() {
+    let mut merged = Windows::merged(300_000, 3_600_000);
+    for isolate in 0..6 {
+        let mut windows = windows();
+        for view in 0..16 {
+            let series = windows.series_of(Kind::View, &format!("v{isolate}-{view}"));
+            windows.record(series, 1);
+        }
+        let later = START.plus(MINUTE);
+        windows.advance(later);
+        assert!(merged.read(&windows.take_news().unwrap(), later));
+    }
+    let views = merged.series().iter().filter(|series| series.kind == Kind::View);
+    let requests: u64 = views.clone().map(|series| series.totals(&merged).of(Count::Requests)).sum();
+    assert_eq!(requests, 96);
+    assert!(views.clone().any(|series| &*series.name == OTHER));
+}
+
+#[test]
+fn windows_of_another_hour_are_left_out() {
+    let mut trial = Windows::merged(300_000, 600_000);
+    let mut isolate = Windows::new(300_000, 600_000);
+    isolate.record(ALL, 1);
+    isolate.advance(Instant(60_000));
+    assert!(trial.read(&isolate.take_news().unwrap(), Instant(60_000)));
+    assert!(!Windows::merged(300_000, 3_600_000).read(&trial.write(), Instant(60_000)));
 }
