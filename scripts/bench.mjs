@@ -10,7 +10,7 @@
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { buildBench, buildPackage, buildPage, buildWorker } from "./build.mjs";
+import { buildBench, buildLearning, buildPackage, buildPage, buildWorker } from "./build.mjs";
 import { checkNode, installPackages } from "./lib/prepare.mjs";
 import { installPython } from "./lib/python.mjs";
 import { main } from "./lib/run.mjs";
@@ -104,6 +104,11 @@ await main(async () => {
 		import("../benches/start.mjs"),
 		import("../benches/feast.mjs"),
 	]);
+	const measureLearning = async (isWanted) => {
+		if (!["learning 1 × 5", "learning 10 × 20"].some(isWanted)) return [];
+		const glue = await buildLearning();
+		return (await import("../benches/learning.mjs")).measureLearning(glue, isWanted);
+	};
 	const isWanted = (name) =>
 		values.only === undefined || values.only.some((part) => name.includes(part) || part.startsWith(name));
 	const rows = [];
@@ -111,6 +116,7 @@ await main(async () => {
 	for (const measure of [
 		l1.measureL1,
 		recording.measureRecording,
+		measureLearning,
 		http.measureHttp,
 		stores.measureStores,
 		growth.measureGrowth,

@@ -1,0 +1,92 @@
+// What learning costs: a module with prefetch, with `prefetch.enabled` and without, side by side, all in memory. Sessions take turns, and
+// each asks now for one entity's features and then for the other's, so that there is something to learn and something to predict.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { compare, race } from "./measure.mjs";
+import { originOf, workload } from "./workload.mjs";
+
+const SHAPES = [
+	{ entities: 1, features: 5 },
+	{ entities: 10, features: 20 },
+];
+
+/** The goal: learning is at most a tenth of an answer from memory. */
+const GOAL = 1 / 1.1;
+
+const SESSIONS = 1_024;
+const ROUND_MILLIS = 30;
+const FEAST = "/get-online-features";
+
+class Learner {
+	#core;
+	#state;
+	#bodies;
+	#input;
+	#memory;
+	#sessions = Array.from({ length: SESSIONS }, (_, number) => `session-${number}`);
+	#served = 0;
+
+	constructor({ Core, State, instance_memory: memory }, enabled, workloads) {
+		this.#core = new Core({ prefetch: { enabled }, l2: { enabled: false }, l1: { max_entries: 100_000 } }, 1n);
+		this.#state = State;
+		this.#bodies = workloads.map(({ body }) => body);
+		this.#input = this.#core.input(65_536);
+		this.#memory = memory();
+		for (const { body, answer } of workloads) this.#fill(body, originOf({ answer }));
+	}
+
+	#begin(body, session) {
+		new Uint8Array(this.#memory.buffer).set(body, this.#input);
+		return this.#core.begin("POST", FEAST, "", body.length, false, true, false, "", session, Date.now());
+	}
+
+	#fill(body, origin) {
+		let state = this.#begin(body);
+		for (const { number, method, body } of this.#core.take_orders()) {
+			if (method !== undefined)
+				state = this.#core.complete_fetch(number, 200, "application/json", origin(body), Date.now());
+		}
+		if (state === this.#state.Waiting || this.#core.reply_status() !== 200) throw new Error("the core did not answer");
+		this.#core.take_orders();
+	}
+
+	serve() {
+		const number = this.#served++;
+		const body = this.#bodies[Math.floor(number / SESSIONS) % this.#bodies.length];
+		const state = this.#begin(body, this.#sessions[number % SESSIONS]);
+		if (state === this.#state.RepliedWithOrders) this.#settle();
+		else if (state !== this.#state.Replied) throw new Error("memory had not all of it");
+	}
+
+	/** Does what is ordered behind an answer: looks into predictions, all of whose rows are in memory. */
+	#settle() {
+		for (const { number, timeout, outlives, records } of this.#core.take_orders()) {
+			if (records) setTimeout(() => this.#core.take_records(Date.now()), timeout).unref();
+			else if (outlives && timeout === 0) this.#core.complete_wait(number, Date.now());
+		}
+		this.#core.take_orders();
+	}
+}
+
+/** @returns rows for each shape that `isWanted` */
+export async function measureLearning(glue, isWanted) {
+	const module = await import(pathToFileURL(join(glue, "core.js")).href);
+	module.initSync({ module: readFileSync(join(glue, "core.wasm")) });
+	const rows = [];
+	for (const shape of SHAPES) {
+		const name = `learning ${shape.entities} × ${shape.features}`;
+		if (!isWanted(name)) continue;
+		const workloads = [workload(shape), workload({ ...shape, features: shape.features + 1 })];
+		const [ours, theirs] = await race(
+			[true, false].map((enabled) => {
+				const learner = new Learner(module, enabled, workloads);
+				return { serve: () => learner.serve() };
+			}),
+			ROUND_MILLIS,
+		);
+		rows.push(compare({ name, unit: "µs", peerName: "without prefetch", goal: GOAL }, ours, theirs));
+	}
+	return rows;
+}
