@@ -58,7 +58,7 @@ enum Pending {
     /// For rows.
     Rows(Box<Waiting>),
     /// For the registry to tell how views are keyed; with the request that cannot go on without.
-    Registry { request: Option<(Protocol, Vec<u8>)>, caller: String, began: Instant },
+    Registry { request: Option<(Protocol, Vec<u8>)>, caller: String, context: Option<Context>, began: Instant },
     /// For the origin's health.
     Health { began: Instant },
     /// For its answer to be out, to fetch ahead of the next.

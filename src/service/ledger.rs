@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::engine::breaker::{Breaker, BreakerSettings};
 use crate::model::request::Priority;
 use crate::model::time::Instant;
+use crate::observe::trace::Context;
 use crate::protocol::call::Call;
 use crate::service::io::{End, Order, OrderId, Outcome, Part, Step, Task, Ticket};
 use crate::service::writes::{Change, Changed};
@@ -87,6 +88,8 @@ pub(super) struct Reader {
     until: Instant,
     /// The first round whose word is late enough for it.
     needs: u64,
+    /// Where it stands in a trace, if in one.
+    context: Option<Context>,
 }
 
 impl Reader {
@@ -292,7 +295,8 @@ impl Service {
             timeout_millis: millis,
         }];
         self.spare_call = Some(Box::new(call.successor()));
-        let reader = Reader { protocol, call, body: body.into_owned(), began: host, until: host.plus(millis), needs };
+        let (body, until, context) = (body.into_owned(), host.plus(millis), self.context.take());
+        let reader = Reader { protocol, call, body, began: host, until, needs, context };
         self.pending.insert(ticket.0, Pending::Reader(Box::new(reader)));
         if let Some(ledger) = &mut self.ledger {
             match under_way {
@@ -322,12 +326,15 @@ impl Service {
         if has_ended || (may_call && !ledger.breaker.admits(now)) {
             ledger.counts.unsure += u64::from(ledger.answered < reader.needs);
             ledger.readers.retain(|waiting| *waiting != ticket);
-            let Reader { protocol, mut call, body, began, .. } = *reader;
+            let Reader { protocol, mut call, body, began, context, .. } = *reader;
             if let Some(mut spare) = self.spare_call.take() {
                 call.succeed(&mut spare);
             }
             let began = ledger.now(began);
-            return self.serve_known(protocol, call, body.into(), began, now);
+            self.context = context;
+            let step = self.serve_known(protocol, call, body.into(), began, now);
+            self.context = None;
+            return step;
         }
         let mut step = Step { ticket: Some(ticket), ..Step::default() };
         if may_call {

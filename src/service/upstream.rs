@@ -45,7 +45,9 @@ impl Service {
         let order =
             Order { id: OrderId { ticket, part: Part::Registry }, task, timeout_millis: self.config.origin.timeout_ms };
         let caller = core::mem::take(&mut self.caller);
-        self.pending.insert(ticket.0, Pending::Registry { request, caller, began: now });
+        // Asked behind another's back, it is in nobody's trace.
+        let context = if request.is_some() { self.context.take() } else { None };
+        self.pending.insert(ticket.0, Pending::Registry { request, caller, context, began: now });
         Step { ticket: Some(ticket), orders: vec![order], ..Step::default() }
     }
 
@@ -57,20 +59,22 @@ impl Service {
         {
             self.planner.learn(views, now);
         }
-        let (request, caller, began) = match pending {
-            Some(Pending::Registry { request, caller, began }) => (request, caller, began),
+        let (request, caller, context, began) = match pending {
+            Some(Pending::Registry { request, caller, context, began }) => (request, caller, context, began),
             Some(Pending::Unread { body, caller, .. }) => return self.warm_unread(&body, caller, now),
             _ => return Step::default(),
         };
         // Where the registry said nothing, whole entity rows are the keys: the request is served all the same.
         let Some((protocol, body)) = request else { return Step::default() };
         self.caller = caller;
+        self.context = context;
         let step = self.serve_body(protocol, &body, None, now);
         if let Some(ticket) = step.ticket
             && let Some(Pending::Rows(waiting)) = self.pending.get_mut(&ticket.0)
         {
             waiting.began = began;
         }
+        self.context = None;
         step
     }
 

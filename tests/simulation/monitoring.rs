@@ -254,6 +254,24 @@ fn a_trace_is_passed_on_returned_and_its_spans_are_exported() {
 }
 
 #[test]
+fn a_request_that_waits_for_the_registry_keeps_its_trace() {
+    let mut world = World::with_http_origin(|config| {
+        config.registry = Some(featheredge::config::Registry {
+            url: "http://registry.example".to_owned(),
+            ..featheredge::config::Registry::default()
+        });
+    });
+    world.scripted.push_back((404, String::new()));
+    world.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let answer = world.feast(&request(&["score"], [1]));
+    let own = &answer.headers["traceparent"];
+    assert!(own.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{own}");
+    assert_eq!(world.origin_traces, [own.as_str()]);
+    world.traceparent = "";
+    assert!(!world.feast(&request(&["score"], [2])).headers.contains_key("traceparent"));
+}
+
+#[test]
 fn analytics_engine_is_told_of_each_series_once_a_slot() {
     let mut world = World::with(|config| config.telemetry.analytics_binding = Some("ANALYTICS".to_owned()));
     ask_fresh(&mut world, 0..40);
