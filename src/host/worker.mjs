@@ -478,7 +478,12 @@ export default {
 		sealing ??= sealOf(env);
 		watching ??= watchingOf(env, () => {
 			heal();
-			return take_records(env);
+			try {
+				return take_records(env);
+			} catch (error) {
+				abandonInstance(error);
+				return undefined;
+			}
 		});
 		if (access.isOpen && FEATURES.has(path) && !request.headers.has("authorization")) {
 			return serve(request, path, ANYONE, env, ctx);

@@ -53,8 +53,6 @@ pub enum Count {
     L3Hits,
     /// Rows that it was asked for and did not complete.
     L3Misses,
-    /// Calls to the origin.
-    OriginCalls,
     /// Rows, or parts of rows, that nothing could supply.
     RowsMissing,
     /// Rows that were served past their time to live.

@@ -14,5 +14,6 @@ pub mod prometheus;
 pub mod quality;
 pub mod record;
 pub mod sla;
+pub mod state;
 pub mod trace;
 pub mod wire;

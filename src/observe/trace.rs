@@ -2,6 +2,7 @@
 //!
 //! Sources: W3C Trace Context, 2021, "traceparent"; OpenTelemetry Protocol 1.x, JSON over HTTP.
 
+use model::shape::fingerprint;
 use model::time::Instant;
 
 use crate::json::Json;
@@ -127,10 +128,7 @@ impl Export {
             return self.write(context, &context.span, context.parent.as_ref(), span, SERVER);
         }
         // Told apart by the request's own and by how many there are: nobody else has either.
-        let mut id = context.span;
-        for (place, digit) in id.iter_mut().zip(hex(mixed(self.spans as u64 + 1))) {
-            *place = hex_digit(hex_value(*place) ^ hex_value(digit));
-        }
+        let id = hex(fingerprint(&context.span, self.spans as u64 + 1));
         self.write(context, &id, Some(&context.span), span, CLIENT);
     }
 
@@ -188,26 +186,10 @@ const CLIENT: u64 = 3;
 fn hex(number: u64) -> [u8; 16] {
     let mut digits = [b'0'; 16];
     for (place, digit) in digits.iter_mut().enumerate() {
-        *digit = hex_digit((number >> (60 - 4 * place) & 15) as u8);
+        let nibble = (number >> (60 - 4 * place) & 15) as u8;
+        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
     }
     digits
-}
-
-fn hex_digit(nibble: u8) -> u8 {
-    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
-}
-
-fn hex_value(digit: u8) -> u8 {
-    if digit <= b'9' { digit.wrapping_sub(b'0') } else { digit.wrapping_sub(b'a' - 10) }
-}
-
-/// Different for each number, and over all bits. Source: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators",
-/// OOPSLA 2014.
-fn mixed(number: u64) -> u64 {
-    let number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ number >> 31
 }
 
 fn text_of(digits: &[u8]) -> &str {

@@ -127,7 +127,6 @@ impl Watch {
                 (Count::L2Misses, rows.l2_misses),
                 (Count::L3Hits, rows.l3_hits),
                 (Count::L3Misses, rows.l3_misses),
-                (Count::OriginCalls, rows.origin_calls),
                 (Count::RowsMissing, rows.missing),
                 (Count::MissRequests, u64::from(is_miss)),
                 (Count::MissMillis, if is_miss { millis } else { 0 }),

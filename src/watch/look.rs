@@ -4,8 +4,9 @@ use model::time::Instant;
 use observe::histogram::{Count, Series, Summary};
 use observe::json::Json;
 use observe::monitor::{Finding, Severity, Subject};
-use observe::record::{Gauge, TIERS, Tier};
+use observe::record::Tier;
 use observe::sla::{self, BURNS, share};
+use observe::state::Gauge;
 
 use crate::{Place, Watch};
 
@@ -68,7 +69,6 @@ impl Watch {
     }
 
     fn tier_summary(&self, tier: Tier) -> Summary {
-        const { assert!(TIERS.len() == 3) };
         let series = self.tiers.get(tier as usize).and_then(|&series| self.windows.series().get(series));
         series.map(Series::summary).unwrap_or_default()
     }

@@ -14,8 +14,9 @@ use model::time::Instant;
 use observe::histogram::{Kind, Windows};
 use observe::monitor::Monitor;
 use observe::outbox::Outbox;
-use observe::record::{Batch, PATHS, State, TIERS};
+use observe::record::{Batch, PATHS, TIERS};
 use observe::sla::Targets;
+use observe::state::State;
 use observe::trace::Export;
 
 pub use report::{Report, Scope};

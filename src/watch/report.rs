@@ -12,8 +12,9 @@ use observe::json::Json;
 use observe::prometheus::Source::{self, Given};
 use observe::prometheus::Unit::{Gauge as Level, MicroDollars, Micros, Millis, Share, Total};
 use observe::prometheus::{Column, Row, Table, write_feast};
-use observe::record::{Gauge, State, Tier};
+use observe::record::Tier;
 use observe::sla::{self, BURNS, share};
+use observe::state::{Gauge, State};
 
 use crate::{Place, Watch};
 

@@ -1,6 +1,7 @@
 // A test's entry before the built Worker: makes the wasm instance trap, as a fault in it would, by handing it addresses that are not its own.
 //
-//   PUT /__test/trap   with `begin` or `resume`: the next request traps as it begins, or as it goes on after I/O
+//   PUT /__test/trap   with `begin` or `resume`: the next request traps as it begins, or as it goes on after I/O; with `records`: the core
+//   traps when it is asked what it has to tell
 
 let next = "";
 
@@ -21,6 +22,10 @@ WebAssembly.Instance = function TrappingInstance(...args) {
 	const spoiled = { ...exports };
 	// The sixth argument is the address of the request's body.
 	spoiled.begin = trapping("begin", exports.begin, (args) => args.with(5, OUTSIDE));
+	// It is given nothing that could be spoilt.
+	spoiled.take_records = trapping("records", exports.take_records, () => {
+		throw new WebAssembly.RuntimeError("as if it had trapped");
+	});
 	for (const [name, call] of Object.entries(exports)) {
 		if (!name.includes("closures_____invoke")) continue;
 		spoiled[name] = trapping("resume", call, ([, , ...rest]) => [OUTSIDE, OUTSIDE, ...rest]);

@@ -236,4 +236,14 @@ describe("a trap", () => {
 			assert.equal((await fetch(`${fragile.url}/health`)).status, 200);
 		});
 	}
+
+	test("as the core is asked what it has to tell costs no request, and a new instance begins to count", async () => {
+		await stillServes(fragile);
+		const rows = async () => (await (await fetch(`${fragile.url}/v1/stats`)).json()).isolate.l1_rows;
+		assert.ok((await rows()) > 0);
+		await fetch(`${fragile.url}/__test/trap`, { method: "PUT", body: "records" });
+		await (await fetch(`${fragile.url}/v1/stats`)).arrayBuffer();
+		assert.equal(await rows(), 0, "the memory of the new instance is empty");
+		await stillServes(fragile);
+	});
 });

@@ -3,9 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use featheredge_observe::quality::Quality;
-use featheredge_observe::record::{
-    Batch, Gauge, Path, Record, Records, Request, Rows, SpanName, State, TIER_GAUGES, Tier,
-};
+use featheredge_observe::record::{Batch, Path, Record, Records, Request, Rows, SpanName, Tier};
+use featheredge_observe::state::{Gauge, State, TIER_GAUGES};
 use featheredge_observe::trace::Context;
 use model::time::Instant;
 
