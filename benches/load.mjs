@@ -45,11 +45,14 @@ function client(port, next, end, latencies) {
 	});
 }
 
-process.on("message", async ({ port, path, bodies, connections, millis }) => {
+process.on("message", async ({ port, path, bodies, tokens, connections, millis }) => {
 	const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\n`;
-	const requests = bodies.map((body) =>
-		Buffer.from(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`),
-	);
+	const shown = tokens.length > 0 ? tokens.map((token) => `authorization: Bearer ${token}\r\n`) : [""];
+	const requests = Array.from({ length: Math.max(bodies.length, shown.length) }, (_, turn) => {
+		const body = bodies[turn % bodies.length];
+		const own = shown[turn % shown.length];
+		return Buffer.from(`${head}${own}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+	});
 	let sent = 0;
 	const next = () => requests[sent++ % requests.length];
 	const latencies = [];

@@ -61,20 +61,20 @@ export async function servePeer(name, origin) {
 }
 
 /** Serves the built Worker before `origin`, with `vars` laid over its configuration; `entry` is a module to put before it. */
-export async function serveOurs(origin, vars, entry) {
+export async function serveOurs(origin, vars, entry, secrets = {}) {
 	const port = await freePort();
 	const over = { origin: { kind: "http", url: origin.url }, limits: { cells: 1_000_000 }, ...vars };
 	const config = overlay(readWranglerToml().vars?.[CONFIG_VARIABLE] ?? {}, over);
-	const { url, stop } = await serve({ vars: { [CONFIG_VARIABLE]: config }, port, entry });
+	const { url, stop } = await serve({ vars: { ...secrets, [CONFIG_VARIABLE]: config }, port, entry });
 	return { port, url, stop };
 }
 
-/** The process that asks: `run` sends the bodies by turns, over and over on so many connections, and tells how it went. */
+/** The process that asks: `run` sends the bodies, and the tokens, by turns, over and over on so many connections, and tells how it went. */
 export function startLoad() {
 	const load = fork(fileURLToPath(new URL("load.mjs", import.meta.url)));
 	return {
-		async run({ port }, { bodies, connections, millis }) {
-			load.send({ port, path: PATH, bodies: bodies.map(String), connections, millis });
+		async run({ port }, { bodies, tokens = [], connections, millis }) {
+			load.send({ port, path: PATH, bodies: bodies.map(String), tokens, connections, millis });
 			const [result] = await once(load, "message");
 			return result;
 		},

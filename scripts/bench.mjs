@@ -2,10 +2,11 @@
 //
 //   npm run bench [-- --json FILE] [--markdown FILE] [--only NAME ...]
 //   npm run bench -- --only package [--json FILE]
+//   npm run bench -- --only access [--json FILE]
 //   npm run bench -- --only scenarios [--json FILE] [--repeats N] [--scale SHARE] [--url URL]
 //
 // NAME is a part of a row's name, such as `l1` or `1 × 5`. `scenarios` are the seed's four, which have no peer, and
-// `page` is what the page adds to their latencies: docs/benchmark.md. `package` are the figures of docs/npm.md.
+// `page` is what the page adds to their latencies: docs/benchmark.md. `package` are the figures of docs/npm.md, `access` those of docs/access.md.
 
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -73,6 +74,15 @@ async function runPackage() {
 	return rows;
 }
 
+/** What callers' credentials cost: docs/access.md. */
+async function runAccess() {
+	await buildWorker();
+	const { measureAccess } = await import("../benches/access.mjs");
+	const rows = await measureAccess();
+	console.table(rows);
+	return rows;
+}
+
 await main(async () => {
 	const { values } = parseArgs({
 		options: {
@@ -92,6 +102,7 @@ await main(async () => {
 	if (values.only?.includes("scenarios")) return write(await runScenarios(values));
 	if (values.only?.includes("page")) return write(await runPage());
 	if (values.only?.includes("package")) return write(await runPackage());
+	if (values.only?.includes("access")) return write(await runAccess());
 	await buildPackage();
 	await buildWorker();
 	// Only now: these import what was built.

@@ -123,6 +123,8 @@ export class Access {
 	#limiter;
 	#keys;
 	#tokens;
+	/** Whom claims were found to be of. @type {WeakMap<object, Identity>} */
+	#subjects = new WeakMap();
 	/** Whether nothing is asked of those who read, and nothing is added to what they get. */
 	isOpen;
 
@@ -209,7 +211,7 @@ export class Access {
 			return { name: `origin:${name}`, rights: this.#open, caller: `origin:${name}`, authorization: shown };
 		}
 		if (digest === undefined) unauthorized("the credentials are no bearer token", "invalid_request");
-		const known = mode === "oidc" ? await this.#signed(token) : this.#listed(digest);
+		const known = mode === "oidc" ? await this.#signed(token, hex(digest)) : this.#listed(digest);
 		return { ...known, authorization: own };
 	}
 
@@ -225,11 +227,19 @@ export class Access {
 	}
 
 	/** Whom the issuer's token is of. */
-	async #signed(token) {
-		const { audience, granted, scope_claim: scopes, project_claim: claim } = this.#settings;
-		const { claims, fault, isOutage } = await this.#keys.verify(token);
+	async #signed(token, digest) {
+		const { claims, fault, isOutage } = await this.#keys.verify(token, digest);
 		if (isOutage) refuse(503, "issuer-unreachable", "The issuer's keys cannot be had", fault, { "retry-after": "10" });
 		if (fault !== undefined) unauthorized(fault, "invalid_token");
+		// Whoever remembers a token gives the same claims for it.
+		const known = this.#subjects.get(claims) ?? (await this.#subject(claims));
+		this.#subjects.set(claims, known);
+		return known;
+	}
+
+	/** Who the claims are of, and what they allow. */
+	async #subject(claims) {
+		const { audience, granted, scope_claim: scopes, project_claim: claim } = this.#settings;
 		if (![claims.aud].flat().includes(audience)) {
 			unauthorized("the token is for another audience", "invalid_token");
 		}

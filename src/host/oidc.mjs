@@ -17,6 +17,9 @@ const TIMEOUT_MILLIS = 5_000;
 const MAX_BYTES = 256 * 1024;
 /** The most keys that are looked at. */
 const MAX_KEYS = 64;
+/** How many tokens that were found genuine are remembered, and how long they may be: some megabytes of an isolate's 128. */
+const MAX_KNOWN = 1_000;
+const MAX_KNOWN_LENGTH = 4_096;
 /** The shortest modulus that is trusted, in bytes: RFC 7518, 3.3. */
 const MIN_MODULUS = 256;
 
@@ -66,6 +69,20 @@ export function issuerKeys(settings) {
 	let fetchedAt = Number.NEGATIVE_INFINITY;
 	let triedAt = Number.NEGATIVE_INFINITY;
 	let asking = 0;
+	/**
+	 * What tokens say whose signature was right, with the key that it was right by; the one that was used last stands last.
+	 *
+	 * @type {Map<string, { header: object, claims: object, key: object }>}
+	 */
+	const known = new Map();
+
+	/** Remembers a token, by its digest. */
+	function remember(digest, token, entry) {
+		if (token.length > MAX_KNOWN_LENGTH) return;
+		known.delete(digest);
+		known.set(digest, entry);
+		if (known.size > MAX_KNOWN) known.delete(known.keys().next().value);
+	}
 
 	/** Where the keys are. */
 	async function place() {
@@ -123,10 +140,26 @@ export function issuerKeys(settings) {
 		/**
 		 * What a token says, where the issuer has signed it and it is of this time.
 		 *
+		 * Its signature is checked once for as long as the key is believed that it was made with: of a token that is shown again, only the
+		 * time is looked at.
+		 *
 		 * @param {string} token
+		 * @param {string} digest of the token, which is known by it alone
 		 * @returns {Promise<{ claims?: Record<string, unknown>, fault?: string, isOutage?: boolean }>}
 		 */
-		async verify(token) {
+		async verify(token, digest) {
+			const seen = known.get(digest);
+			if (seen !== undefined) {
+				const { header, claims, key } = seen;
+				const fault = faultOf(claims);
+				// Keys that were fetched anew are other ones, so a withdrawn key ends what it has signed.
+				if (fault === undefined && (await keyFor(header)).key === key) {
+					remember(digest, token, seen);
+					return { claims };
+				}
+				known.delete(digest);
+				if (fault !== undefined) return { fault };
+			}
 			const parts = token.split(".");
 			const malformed = { fault: "the token is not a signed JSON Web Token" };
 			if (parts.length !== 3) return malformed;
@@ -153,7 +186,9 @@ export function issuerKeys(settings) {
 			if (header.alg !== key.name) return { fault: "the token's algorithm is not its key's" };
 			const signed = new TextEncoder().encode(`${parts[0]}.${parts[1]}`);
 			const isGenuine = await crypto.subtle.verify(key.algorithm, key.key, signature, signed);
-			return isGenuine ? { claims } : { fault: "the token's signature is wrong" };
+			if (!isGenuine) return { fault: "the token's signature is wrong" };
+			remember(digest, token, { header, claims, key });
+			return { claims };
 		},
 	};
 }
