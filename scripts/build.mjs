@@ -300,7 +300,7 @@ export async function buildLearning({ level = "O3" } = {}) {
 }
 
 /** The subpaths of the package that are stores. */
-const STORES = ["redis", "kv", "unstorage", "indexeddb", "cache-api"];
+const STORES = ["redis", "kv", "unstorage", "indexeddb", "cache-api", "sealed"];
 const HOSTS = ["node", "deno", "browser", "workerd", "inline"];
 
 /**
@@ -316,6 +316,8 @@ export async function buildPackage(options) {
 	const inputs = hashInputs([
 		"npm",
 		"src/host/watching.mjs",
+		"src/host/sealed.mjs",
+		"src/host/withheld.mjs",
 		"build/npm",
 		"build/watch",
 		"build/bench",

@@ -9,6 +9,7 @@ import { redisStore } from "../dist/redis.js";
 import { stringify } from "../src/json.js";
 import { Failure } from "./failure.js";
 import { columnsOf } from "./rows.js";
+import { sealed } from "./world.js";
 
 /** Workers KV's price of a million writes, in dollars. */
 const KV_DOLLARS_PER_MILLION = 5;
@@ -136,7 +137,8 @@ export async function openStore(options, settings, part) {
 	const client =
 		options.redis === undefined ? undefined : await (await import("./redis.js")).connectRedis(options.redis);
 	const target = client === undefined ? new KvBulk(options.kvBulk, part) : redisStore(client);
-	const store = new Counting(target);
+	const counting = new Counting(target);
+	const store = sealed(counting);
 	let current;
 	const engine = await createEngine({
 		l2: store,
@@ -166,8 +168,10 @@ export async function openStore(options, settings, part) {
 				},
 			});
 			await behind;
-			if (store.failed > 0) {
-				throw new Failure(`the store did not take ${store.failed} rows: ${store.error?.message ?? "no reason given"}`);
+			if (counting.failed > 0) {
+				throw new Failure(
+					`the store did not take ${counting.failed} rows: ${counting.error?.message ?? "no reason given"}`,
+				);
 			}
 			if (client === undefined) target.close();
 		},
@@ -177,9 +181,9 @@ export async function openStore(options, settings, part) {
 			client?.disconnect();
 		},
 		summary: () => ({
-			rows: store.rows,
-			bytes: store.bytes,
-			kv_dollars: (store.rows * KV_DOLLARS_PER_MILLION) / 1_000_000,
+			rows: counting.rows,
+			bytes: counting.bytes,
+			kv_dollars: (counting.rows * KV_DOLLARS_PER_MILLION) / 1_000_000,
 			...(client === undefined && { files: target.files }),
 		}),
 		*said({ bytes, kv_dollars, files = [] }) {

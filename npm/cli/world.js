@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { createEngine, feastOrigin } from "../dist/node.js";
 import { redisStore } from "../dist/redis.js";
+import { sealedStore } from "../dist/sealed.js";
 import { EXIT, Failure } from "./failure.js";
 
 /** Reads the table that docs/configuration.md describes from TOML or JSON, or from a wrangler file that has it. */
@@ -16,6 +17,17 @@ export async function readConfig(file) {
 		throw new Failure(`cannot read \`${file}\`: ${error.message.trim()}`, EXIT.configuration);
 	}
 	return table.vars?.FEATHEREDGE ?? table;
+}
+
+/** A store as the environment has it sealed. */
+export function sealed(store) {
+	const keys = process.env.FEATHEREDGE_STORE_KEYS;
+	if (keys === undefined) return store;
+	try {
+		return sealedStore(store, keys);
+	} catch (error) {
+		throw new Failure(`FEATHEREDGE_STORE_KEYS: ${error.message}`, EXIT.configuration);
+	}
 }
 
 /**
@@ -36,7 +48,7 @@ export async function makeEngine({ config: file, origin: url, redis }, more = {}
 		const engine = await createEngine({
 			config: origin === undefined ? config : rest,
 			...(origin !== undefined && { origin }),
-			...(client !== undefined && { l2: redisStore(client) }),
+			...(client !== undefined && { l2: sealed(redisStore(client)) }),
 			...more,
 		});
 		return {

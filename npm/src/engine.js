@@ -49,6 +49,11 @@ function checkStore(name, store) {
 function settle({ config = {}, l2, l3, origin, clock = Date.now, operatorToken, basePath = "", authorizations }) {
 	checkStore("l2", l2);
 	checkStore("l3", l3);
+	for (const [name, store] of Object.entries({ l2, l3 })) {
+		if (config.private_keys && store !== undefined && !store.hidesKeys) {
+			throw new ConfigError(`\`private_keys\` needs \`${name}\` to be a \`sealedStore\` whose keys have \`names\``);
+		}
+	}
 	const chosen = originOf(origin, config);
 	if (origin !== undefined && config.origin?.url !== undefined) {
 		throw new ConfigError("the origin is given twice: as `origin`, and as `config.origin.url`");
@@ -90,12 +95,13 @@ class Engine {
 
 	constructor(options, loadWatch) {
 		this.#settings = settle(options);
-		const { clock, stores, origin } = this.#settings;
+		const { clock, stores, origin, table } = this.#settings;
 		this.#host = {
 			core: undefined,
 			now: clock,
 			stores,
 			origin,
+			isPrivate: table.private_keys === true,
 			exchanges: new Set(),
 			byTicket: new Map(),
 			flushes: new Set(),

@@ -6,6 +6,7 @@
 // Cloudflare's runtime wants it.
 
 import { State } from "featheredge-core";
+import { withheld } from "../../src/host/withheld.mjs";
 import { ClosedError, FeatheredgeError } from "./errors.js";
 import * as instance from "./instance.js";
 import { TooLargeError } from "./origins.js";
@@ -328,17 +329,20 @@ export class Exchange {
 			(error) => {
 				isTimeout = false;
 				isTooLarge = error instanceof TooLargeError;
-				this.cause = error;
+				this.cause = this.#host.isPrivate ? undefined : error;
 			},
 		);
-		if (reply === undefined) {
-			// A function's own error is no loss of a connection, and its text is worth more.
-			if (!isTimeout && !isTooLarge && this.#host.origin.url === undefined) {
-				const body = new TextEncoder().encode(this.cause?.message ?? String(this.cause));
-				return (core, now) => core.complete_fetch(number, 500, "text/plain", body, now);
-			}
-			return (core, now) => core.fail_fetch(number, isTimeout, isTooLarge, now);
+		const isOwnError = reply === undefined && !isTimeout && !isTooLarge && this.#host.origin.url === undefined;
+		if (this.#host.isPrivate && (isOwnError || (reply !== undefined && reply.status !== 200))) {
+			const { contentType, body } = withheld();
+			return (core, now) => core.complete_fetch(number, reply?.status ?? 500, contentType, body, now);
 		}
+		if (isOwnError) {
+			// A function's own error is no loss of a connection, and its text is worth more.
+			const body = new TextEncoder().encode(this.cause?.message ?? String(this.cause));
+			return (core, now) => core.complete_fetch(number, 500, "text/plain", body, now);
+		}
+		if (reply === undefined) return (core, now) => core.fail_fetch(number, isTimeout, isTooLarge, now);
 		return (core, now) => core.complete_fetch(number, reply.status, reply.contentType, reply.body, now);
 	}
 

@@ -216,6 +216,8 @@ export interface Store {
 		options: { ttl: number; signal: AbortSignal },
 		// biome-ignore lint/suspicious/noConfusingVoidType: most stores resolve with nothing
 	): Promise<number | void>;
+	/** Whether it shows nobody an entity, by its keys or by its values: `private_keys` of the configuration wants that (see `featheredge/sealed`). */
+	readonly hidesKeys?: boolean;
 }
 
 /** A column that a function has computed, with what is known of each value. */

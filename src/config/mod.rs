@@ -36,6 +36,8 @@ pub use tree::Tree;
 pub struct Config {
     /// The scope of all keys: deployments of different projects share a store and never a row.
     pub project: String,
+    /// Whether nothing that stores, logs, figures and errors show tells of an entity, to one who can guess ids either. The host sees to it.
+    pub private_keys: bool,
     /// Where features come from that no tier holds.
     pub origin: Origin,
     /// The rows in memory.
@@ -92,6 +94,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             project: "default".to_owned(),
+            private_keys: false,
             origin: Origin::default(),
             l1: L1::default(),
             l2: L2::default(),
@@ -158,7 +161,7 @@ impl Config {
 }
 
 tables! {
-    Config { project, origin, l1, l2, l3, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, auth, prefetch, native, limits, sla, alerts, costs, optimizer, telemetry }
+    Config { project, private_keys, origin, l1, l2, l3, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, auth, prefetch, native, limits, sla, alerts, costs, optimizer, telemetry }
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ fn every_key_is_read() {
 /// A table with every key, none at its default.
 fn sample() -> Value {
     json!({
-        "project": "rides",
+        "project": "rides", "private_keys": true,
         "origin": {"kind": "http", "url": "https://feast.example.com:6566/api", "timeout_ms": 1, "delay_ms": 0},
         "l1": {"max_entries": 7, "max_bytes": 8, "policy": "s3-fifo"},
         "l2": {"enabled": false, "ttl_seconds": 60, "key_prefix": "a/b:c", "binding": "KV_2", "timeout_ms": 9,
@@ -131,7 +131,7 @@ fn an_unknown_key_is_named_with_the_nearest_right_one() {
         ),
         (
             json!({"": 1}),
-            "unknown key `\"\"`; known here are `project`, `origin`, `l1`, `l2`, `l3`, `freshness`, `routing`, `deadlines`, \
+            "unknown key `\"\"`; known here are `project`, `private_keys`, `origin`, `l1`, `l2`, `l3`, `freshness`, `routing`, `deadlines`, \
               `singleflight`, `breaker`, `load`, `views`, \
               `push_sources`, `feature_services`, `services`, `registry`, `writes`, `auth`, `prefetch`, `native`, `limits`, `sla`, `alerts`, `costs`, `optimizer`, `telemetry`",
         ),

@@ -12,8 +12,9 @@ import { Access, ANYONE, problem } from "./access.mjs";
 import { discard, read } from "./body.mjs";
 import wasmModule from "./index.wasm";
 import { REPORTS } from "./reports.mjs";
-import { sealOf } from "./sealed.mjs";
+import { openMarks, sealOf } from "./sealed.mjs";
 import { watchingOf } from "./watch.mjs";
+import { withheld } from "./withheld.mjs";
 
 /** The secret that holds the value of the `Authorization` header for the origin. */
 const ORIGIN_AUTHORIZATION = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
@@ -58,6 +59,9 @@ function abandonInstance(error) {
 addEventListener("error", ({ error }) => {
 	if (error instanceof WebAssembly.RuntimeError) abandonInstance(error);
 });
+
+/** The keys under which a store has what the core has under these. */
+const hidden = (keys) => sealing.seal?.hidden(keys) ?? keys;
 
 const originProblem = (detail) => problem(502, "origin-unreachable", "The origin could not answer", detail);
 
@@ -286,6 +290,11 @@ class Exchange {
 			redirect: "manual",
 			signal,
 		});
+		// Redirects and refusals alike: whatever is no answer may quote what was asked.
+		if (sealing.isPrivate && answer.status !== 200) {
+			await answer.body?.cancel();
+			return { status: answer.status, ...withheld() };
+		}
 		const taken = await read(answer, limit);
 		if (taken === undefined) await answer.body.cancel();
 		return {
@@ -301,14 +310,16 @@ class Exchange {
 	}
 
 	async #readStore(binding, keys) {
-		return this.#opened(keys, await kvStore(this.#env[binding]).getMany(keys));
+		const names = await hidden(keys);
+		return this.#opened(names, await kvStore(this.#env[binding]).getMany(names));
 	}
 
 	/** Writes entries to KV, each by itself as KV has it; how many it did not take. */
 	async writeStore(binding, keys, values, ttl) {
-		const sealed = await this.#sealed(keys, values);
+		const names = await hidden(keys);
+		const sealed = await this.#sealed(names, values);
 		return kvStore(this.#env[binding]).setMany(
-			keys.map((key, at) => [key, sealed[at]]),
+			names.map((name, at) => [name, sealed[at]]),
 			{ ttl },
 		);
 	}
@@ -319,9 +330,10 @@ class Exchange {
 	}
 
 	async #readShard(binding, shard, keys) {
-		const values = await this.#shard(binding, shard).read(keys);
+		const names = await hidden(keys);
+		const values = await this.#shard(binding, shard).read(names);
 		return this.#opened(
-			keys,
+			names,
 			values.map((value) => value && new Uint8Array(value)),
 		);
 	}
@@ -332,7 +344,8 @@ class Exchange {
 	}
 
 	async #writeShard(binding, shard, keys, values, ttlSeconds, maxBytes) {
-		return this.#shard(binding, shard).write(keys, await this.#sealed(keys, values), ttlSeconds, maxBytes);
+		const names = await hidden(keys);
+		return this.#shard(binding, shard).write(names, await this.#sealed(names, values), ttlSeconds, maxBytes);
 	}
 
 	async #opened(keys, values) {
@@ -351,8 +364,14 @@ class Exchange {
 		return within(millis, this.#tell(binding, project, after, marks, at, keepMillis));
 	}
 
-	async #tell(binding, project, ...told) {
-		return this.#env[binding].getByName(project).tell(...told);
+	async #tell(binding, project, after, marks, ...times) {
+		const ledger = this.#env[binding].getByName(project);
+		const { seal } = sealing;
+		// Marks are hashes of entities' keys.
+		if (!seal?.hides) return ledger.tell(after, marks, ...times);
+		const place = `ledger:${project}`;
+		const sealed = marks.length > 0 ? await seal.seal(place, marks) : marks;
+		return openMarks(seal, place, await ledger.tell(after, sealed, ...times));
 	}
 
 	#shard(binding, shard) {

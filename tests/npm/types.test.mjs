@@ -29,7 +29,7 @@ for (const [kind, module] of [
 
 test("the declarations themselves are checked", async () => {
 	const root = await project("types-alone", { packages: ["@types/node"] });
-	const files = ["index", "redis", "kv", "unstorage", "indexeddb", "cache-api"].flatMap((name) => [
+	const files = ["index", "redis", "kv", "unstorage", "indexeddb", "cache-api", "sealed"].flatMap((name) => [
 		`node_modules/featheredge/dist/${name}.d.ts`,
 		`node_modules/featheredge/dist/${name}.d.cts`,
 	]);
