@@ -6,11 +6,11 @@
 // trap: it makes the next instance. And HTTP through JavaScript is faster than through wasm's wrappers of it, and a fifth of the module's
 // size smaller.
 
-import { __wbg_reset_state, begin, body_limit, initSync, right, take_records } from "featheredge-core";
+import { attend, begin, begin_features, body_limit, right, take_records } from "featheredge-core";
 import { kvStore } from "../../npm/src/stores/kv.js";
 import { Access, ANYONE, problem } from "./access.mjs";
 import { discard, read } from "./body.mjs";
-import wasmModule from "./index.wasm";
+import * as instance from "./instance.mjs";
 import { REPORTS } from "./reports.mjs";
 import { openMarks, sealOf } from "./sealed.mjs";
 import { watchingOf } from "./watch.mjs";
@@ -32,26 +32,13 @@ let watching;
 
 export { Ledger, MergedWindows, StorageShard } from "./durable.mjs";
 
-initSync({ module: wasmModule });
-
-// A trapped instance has half-finished state and is never entered again.
-let isPoisoned = false;
-
 /** @type {Set<Exchange>} what waits for the present instance */
 const waiting = new Set();
-
-/** Sees to it that the core's instance is one that has not trapped. */
-function heal() {
-	if (isPoisoned) {
-		__wbg_reset_state();
-		isPoisoned = false;
-	}
-}
 
 /** Answers everything that waits for the instance, since it never will be by the core. */
 function abandonInstance(error) {
 	console.error(error);
-	isPoisoned = true;
+	instance.poison();
 	for (const exchange of waiting) exchange.giveUp();
 }
 
@@ -98,30 +85,17 @@ function within(millis, promise) {
 /** Where nobody waits to be woken. */
 const nobody = () => {};
 
-/** Headers that were made lately: most replies have the same ones. @type {Map<string, Headers>} */
-const recentHeaders = new Map();
-
-/** More than there are kinds of replies that are common, times the ages that are. */
-const MAX_RECENT_HEADERS = 256;
-
-/** The headers in lines that hold names and values by turns. */
-function headersIn(lines) {
-	let headers = recentHeaders.get(lines);
-	if (headers === undefined) {
-		const parts = lines.split("\n");
-		headers = new Headers();
-		for (let at = 0; at + 1 < parts.length; at += 2) headers.set(parts[at], parts[at + 1]);
-		if (recentHeaders.size >= MAX_RECENT_HEADERS) recentHeaders.clear();
-		recentHeaders.set(lines, headers);
-	}
-	return headers;
-}
-
 /** The path and the query of a URL that the runtime has parsed, each without what stands between them. */
 function pathAndQuery(url) {
 	const [target] = url.slice(url.indexOf("/", url.indexOf("//") + 2)).split("#", 1);
 	const end = target.indexOf("?");
 	return end < 0 ? { path: target, query: "" } : { path: target.slice(0, end), query: target.slice(end + 1) };
+}
+
+/** What is answered where the core met a fault. */
+function fault() {
+	const detail = "the request met a fault in this Worker and was given up; the next is served by a new instance";
+	return problem(500, "internal", "Internal error", detail);
 }
 
 /** A request and what becomes of it. */
@@ -178,12 +152,11 @@ class Exchange {
 	}
 
 	giveUp() {
-		const detail = "the request met a fault in this Worker and was given up; the next is served by a new instance";
-		this.#end(problem(500, "internal", "Internal error", detail));
+		this.#end(fault());
 	}
 
 	headers(lines) {
-		this.#headers = headersIn(lines);
+		this.#headers = instance.headersIn(lines);
 	}
 
 	reply(status, body) {
@@ -439,6 +412,39 @@ class Exchange {
 	}
 }
 
+/** The paths that everybody may read where reading is open: nothing need be looked at for them. */
+const FEATURES = new Set(["/get-online-features", NATIVE]);
+
+/** How much of a body is read for features, in bytes, as the instance of a number has said. */
+const forFeatures = { limit: 0, generation: 0 };
+
+/** How much of a request's body is read, in bytes. The core makes its service as it is first asked. */
+function bodyLimit(env, method, path) {
+	if (method !== "POST" || !FEATURES.has(path)) return body_limit(env, method, path);
+	if (forFeatures.generation !== instance.generation) {
+		forFeatures.limit = body_limit(env, method, path);
+		forFeatures.generation = instance.generation;
+	}
+	return forFeatures.limit;
+}
+
+/**
+ * Whether a request is for features and nothing of it counts but its body: most are of this kind.
+ *
+ * @param {Request} request
+ */
+function isPlain(request, path) {
+	const { method, headers } = request;
+	return (
+		method === "POST" &&
+		FEATURES.has(path) &&
+		!headers.has("authorization") &&
+		!headers.has(SESSION) &&
+		!headers.has("traceparent") &&
+		(path !== NATIVE || !acceptsLines(request))
+	);
+}
+
 /**
  * Serves a request that has been let in.
  *
@@ -450,39 +456,45 @@ class Exchange {
  */
 async function serve(request, path, pass, env, ctx) {
 	// Nothing may be stored in clear for want of a key.
-	const { fault } = sealing;
-	if (fault !== undefined) return problem(503, "configuration", "The configuration cannot be used", fault);
-	const { method } = request;
-	const isCallers = pass.authorization === undefined && env[ORIGIN_AUTHORIZATION] === undefined;
-	const hasAuthorization = isCallers && request.headers.has("authorization");
-	heal();
-	const limit = body_limit(env, method, path);
+	if (sealing.fault !== undefined)
+		return problem(503, "configuration", "The configuration cannot be used", sealing.fault);
+	instance.heal();
+	const limit = bodyLimit(env, request.method, path);
 	// One byte more than the limit is enough for the core to refuse it.
 	let body = limit > 0 ? await read(request, limit) : undefined;
 	if (limit > 0 && body === undefined) {
 		await discard(request.body);
 		body = new Uint8Array(limit + 1);
 	}
-	const exchange = new Exchange(request, env, body, pass);
 	try {
-		heal();
-		const { isOperator, caller } = pass;
-		const isStreaming = path === NATIVE && acceptsLines(request);
-		const bytes = body ?? new Uint8Array();
-		const { query } = pathAndQuery(request.url);
-		const session = request.headers.get(SESSION) ?? undefined;
-		const traceparent = request.headers.get("traceparent") ?? "";
-		const flags = [hasAuthorization, isOperator, isStreaming];
-		begin(exchange, method, path, bytes, ...flags, caller, query, traceparent, session, env, ctx);
+		instance.heal();
+		const length = instance.pass(body ?? new Uint8Array());
+		// Asked anew: this may be another instance.
+		const isQuick = pass === ANYONE && isPlain(request, path) && bodyLimit(env, request.method, path) > 0;
+		const isThere = isQuick ? begin_features(path === NATIVE, length) : beginWith(request, path, length, pass, env);
+		if (isThere) return instance.reply();
+		const exchange = new Exchange(request, env, body, pass);
+		attend(exchange, ctx);
+		return exchange.response;
 	} catch (error) {
 		// Thrown through the core's frames, any error is as bad as a trap.
 		abandonInstance(error);
+		return fault();
 	}
-	return exchange.response;
 }
 
-/** The paths that everybody may read where reading is open: nothing need be looked at for them. */
-const FEATURES = new Set(["/get-online-features", NATIVE]);
+/** Begins a request with all that is known of it. */
+function beginWith(request, path, length, pass, env) {
+	const { method, headers, url } = request;
+	const isCallers = pass.authorization === undefined && env[ORIGIN_AUTHORIZATION] === undefined;
+	const hasAuthorization = isCallers && headers.has("authorization");
+	const isStreaming = path === NATIVE && acceptsLines(request);
+	const { query } = pathAndQuery(url);
+	const session = headers.get(SESSION) ?? undefined;
+	const traceparent = headers.get("traceparent") ?? "";
+	const flags = [hasAuthorization, pass.isOperator, isStreaming];
+	return begin(method, path, length, ...flags, pass.caller, query, traceparent, session, env);
+}
 
 export default {
 	/**
@@ -491,12 +503,12 @@ export default {
 	 * @param {ExecutionContext} ctx
 	 * @returns {Promise<Response>}
 	 */
-	async fetch(request, env, ctx) {
+	fetch(request, env, ctx) {
 		const { path } = pathAndQuery(request.url);
 		access ??= new Access(env);
 		sealing ??= sealOf(env);
 		watching ??= watchingOf(env, () => {
-			heal();
+			instance.heal();
 			try {
 				return take_records(env);
 			} catch (error) {
@@ -504,16 +516,19 @@ export default {
 				return undefined;
 			}
 		});
-		if (access.isOpen && FEATURES.has(path) && !request.headers.has("authorization")) {
-			return serve(request, path, ANYONE, env, ctx);
-		}
-		return access.shared(request, access.preflight(request) ?? (await guarded(request, path, env, ctx)));
+		const isOpen = access.isOpen && FEATURES.has(path) && !request.headers.has("authorization");
+		return isOpen ? serve(request, path, ANYONE, env, ctx) : admitted(request, path, env, ctx);
 	},
 };
 
+/** Serves a request whose caller is to be looked at, or whose path is. */
+async function admitted(request, path, env, ctx) {
+	return access.shared(request, access.preflight(request) ?? (await guarded(request, path, env, ctx)));
+}
+
 /** Serves a request if its caller may make it. */
 async function guarded(request, path, env, ctx) {
-	heal();
+	instance.heal();
 	const pass = await access.admit(request, right(env, request.method, path));
 	if (!(pass instanceof Response)) {
 		if (REPORTS.has(path)) return report(request, path, ctx);

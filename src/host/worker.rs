@@ -1,8 +1,8 @@
 //! The Cloudflare Worker: the isolate's service, and Workers KV and Durable Objects under it.
 //!
-//! Decides nothing: what to read, fetch, write and answer is the service's to say. HTTP is `worker.mjs`'s, which calls
-//! [`begin`] once for a request that L1 answers. Invariant: whatever a platform call does, it ends by its order's timeout
-//! and its outcome is told, so that no request hangs on it.
+//! Decides nothing: what to read, fetch, write and answer is the service's to say. HTTP is `worker.mjs`'s, which calls [`begin`] once
+//! for a request that L1 answers, and makes an [`Exchange`] for no other. Invariant: whatever a platform call does, it ends by its
+//! order's timeout and its outcome is told, so that no request hangs on it.
 
 use core::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -27,9 +27,22 @@ const CONFIG: &str = "FEATHEREDGE";
 thread_local! {
     /// The isolate's service, or why its configuration cannot be used.
     static SERVICE: RefCell<Option<Result<Service, String>>> = const { RefCell::new(None) };
+    /// What passes between JavaScript and a request that begins.
+    static DESK: RefCell<Desk> = RefCell::new(Desk::default());
     /// The requests under way that another may wake.
     static REQUESTS: RefCell<Vec<(Ticket, Rc<Request>)>> = const { RefCell::new(Vec::new()) };
 }
+
+/// What passes between JavaScript and a request that begins: its body in, and out either its reply or what is to be done for it.
+#[derive(Default)]
+struct Desk {
+    input: Vec<u8>,
+    reply: Option<Reply>,
+    step: Step,
+}
+
+/// The longest body whose memory is kept for the next: 256 KiB, which most fit in.
+const MAX_KEPT_INPUT: usize = 256 << 10;
 
 #[wasm_bindgen]
 extern "C" {
@@ -39,7 +52,7 @@ extern "C" {
     /// A request and what becomes of it, as `worker.mjs` has them.
     pub type Exchange;
 
-    /// Gives the reply its headers: names and values by turns, each with a line feed behind it. One crossing is cheaper than one for each.
+    /// Gives the reply its headers, in [lines].
     #[wasm_bindgen(method)]
     fn headers(this: &Exchange, lines: &str);
 
@@ -184,14 +197,31 @@ pub fn right(env: &Env, method: &str, path: &str) -> u8 {
     if start(env).is_err() { 0 } else { Service::right(method, path) as u8 }
 }
 
-/// Begins a request. Its exchange is told its end: within this call, where no I/O is needed.
+/// The module's memory, in which bodies are passed.
+#[wasm_bindgen]
+pub fn instance_memory() -> JsValue {
+    wasm_bindgen::memory()
+}
+
+/// Where to write a body of `length` bytes, as an address in the module's memory; it is good until a request begins.
+#[wasm_bindgen]
+pub fn input(length: usize) -> usize {
+    DESK.with_borrow_mut(|desk| {
+        if desk.input.len() < length {
+            desk.input.resize(length, 0);
+        }
+        desk.input.as_ptr() as usize
+    })
+}
+
+/// Begins a request whose body of `length` bytes stands at [`input`]. Whether its reply is there already, to be read until the next
+/// request begins: [`reply_at`] and so on. If not, an exchange is to [`attend`] to it.
 #[wasm_bindgen]
 #[expect(clippy::too_many_arguments, reason = "one crossing brings all that is known of a request")]
 pub fn begin(
-    exchange: Exchange,
     method: &str,
     path: &str,
-    body: &[u8],
+    length: usize,
     has_authorization: bool,
     is_operator: bool,
     accepts_lines: bool,
@@ -199,27 +229,69 @@ pub fn begin(
     query: &str,
     traceparent: &str,
     session: Option<String>,
-    env: Env,
-    context: worker_sys::Context,
-) {
-    if let Err(reason) = start(&env) {
+    env: &Env,
+) -> bool {
+    if let Err(reason) = start(env) {
         let body = problem::body(503, "configuration", "The configuration cannot be used", &reason);
-        return send(&exchange, &Reply::problem(503, body));
+        DESK.with_borrow_mut(|desk| desk.reply = Some(Reply::problem(503, body)));
+        return true;
     }
     let session = session.as_deref();
-    let incoming = Incoming {
-        method,
-        path,
-        body,
-        has_authorization,
-        is_operator,
-        accepts_lines,
-        caller,
-        query,
-        traceparent,
-        session,
-    };
-    let step = with_service(|service| service.begin(incoming, now())).unwrap_or_default();
+    let body = &[];
+    begin_with(
+        Incoming {
+            method,
+            path,
+            body,
+            has_authorization,
+            is_operator,
+            accepts_lines,
+            caller,
+            query,
+            traceparent,
+            session,
+        },
+        length,
+    )
+}
+
+/// As [`begin`], for a request for features of which nothing counts but its body, once [`body_limit`] has given it a limit.
+#[wasm_bindgen]
+pub fn begin_features(is_native: bool, length: usize) -> bool {
+    let path = if is_native { "/v1/features" } else { "/get-online-features" };
+    begin_with(Incoming { method: "POST", path, ..Incoming::default() }, length)
+}
+
+fn begin_with(incoming: Incoming<'_>, length: usize) -> bool {
+    DESK.with_borrow_mut(|desk| {
+        let body = desk.input.get(..length).unwrap_or_default();
+        let last = desk.reply.take();
+        let step = with_service(|service| {
+            if let Some(reply) = last {
+                service.recycle(reply);
+            }
+            service.begin(Incoming { body, ..incoming }, now())
+        })
+        .unwrap_or_default();
+        if desk.input.len() > MAX_KEPT_INPUT {
+            desk.input = Vec::new();
+        }
+        let is_whole = step.is_whole();
+        match step.end {
+            Some(End::Reply(reply)) if is_whole => desk.reply = Some(reply),
+            end => {
+                desk.step = Step { end, ..step };
+                return false;
+            }
+        }
+        true
+    })
+}
+
+/// Takes over the request that began last. Its exchange is told its end.
+#[wasm_bindgen]
+pub fn attend(exchange: Exchange, context: worker_sys::Context) {
+    let step = DESK.with_borrow_mut(|desk| core::mem::take(&mut desk.step));
     let context = Context::new(context);
     let request = Rc::new(Request {
         exchange,
@@ -229,6 +301,34 @@ pub fn begin(
         has_ended: Cell::new(false),
     });
     request.take(step);
+}
+
+/// Where the body of the reply stands, as an address in the module's memory.
+#[wasm_bindgen]
+pub fn reply_at() -> usize {
+    of_reply(|reply| reply.body().as_ptr() as usize)
+}
+
+/// How long the body of the reply is, in bytes.
+#[wasm_bindgen]
+pub fn reply_length() -> usize {
+    of_reply(|reply| reply.body().len())
+}
+
+/// The HTTP status of the reply.
+#[wasm_bindgen]
+pub fn reply_status() -> u16 {
+    of_reply(Reply::status)
+}
+
+/// The headers of the reply, in [lines].
+#[wasm_bindgen]
+pub fn reply_headers() -> String {
+    of_reply(lines)
+}
+
+fn of_reply<T: Default>(ask: impl FnOnce(&Reply) -> T) -> T {
+    DESK.with_borrow(|desk| desk.reply.as_ref().map(ask)).unwrap_or_default()
 }
 
 /// Makes the isolate's service with its first request: only then are the configuration and randomness there.
@@ -507,6 +607,11 @@ fn send(exchange: &Exchange, reply: &Reply) {
 }
 
 fn send_headers(exchange: &Exchange, reply: &Reply) {
+    exchange.headers(&lines(reply));
+}
+
+/// A reply's headers: names and values by turns, each with a line feed behind it. One text crosses sooner than many.
+fn lines(reply: &Reply) -> String {
     let mut lines = String::with_capacity(128);
     let headers = reply.headers();
     let headers = headers.iter().map(|header| (header.name, &*header.value));
@@ -515,5 +620,5 @@ fn send_headers(exchange: &Exchange, reply: &Reply) {
             lines.push_str(part);
         }
     }
-    exchange.headers(&lines);
+    lines
 }

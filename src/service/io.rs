@@ -240,6 +240,14 @@ pub struct Step {
     pub woken: Vec<Ticket>,
 }
 
+impl Step {
+    /// Whether there is nothing to do but what its end says.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.ticket.is_none() && self.orders.is_empty() && self.woken.is_empty() && self.chunk.is_none()
+    }
+}
+
 /// A part of a reply.
 #[derive(Debug)]
 pub struct Chunk {

@@ -16,16 +16,19 @@ const trapping =
 		return call(...spoil(args));
 	};
 
+/** In place of an export that is given nothing that could be spoilt. */
+const trap = () => {
+	throw new WebAssembly.RuntimeError("as if it had trapped");
+};
+
 const { Instance } = WebAssembly;
 WebAssembly.Instance = function TrappingInstance(...args) {
 	const { exports } = new Instance(...args);
 	const spoiled = { ...exports };
-	// The sixth argument is the address of the request's body.
-	spoiled.begin = trapping("begin", exports.begin, (args) => args.with(5, OUTSIDE));
-	// It is given nothing that could be spoilt.
-	spoiled.take_records = trapping("records", exports.take_records, () => {
-		throw new WebAssembly.RuntimeError("as if it had trapped");
-	});
+	// The first argument is the address of the method.
+	spoiled.begin = trapping("begin", exports.begin, (args) => args.with(0, OUTSIDE));
+	spoiled.begin_features = trapping("begin", exports.begin_features, trap);
+	spoiled.take_records = trapping("records", exports.take_records, trap);
 	for (const [name, call] of Object.entries(exports)) {
 		if (!name.includes("closures_____invoke")) continue;
 		spoiled[name] = trapping("resume", call, ([, , ...rest]) => [OUTSIDE, OUTSIDE, ...rest]);
