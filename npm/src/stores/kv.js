@@ -4,6 +4,7 @@
 const MIN_TTL_SECONDS = 60;
 
 function encode(bytes) {
+	if (bytes.toBase64 !== undefined) return bytes.toBase64();
 	// In pieces: a call takes only so many arguments.
 	let text = "";
 	for (let at = 0; at < bytes.length; at += 0x8000) text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
@@ -11,6 +12,8 @@ function encode(bytes) {
 }
 
 function decode(text) {
+	// Of a hundred rows, this is a fifth of a request's time where it is done by hand.
+	if (Uint8Array.fromBase64 !== undefined) return Uint8Array.fromBase64(text);
 	const characters = atob(text);
 	const bytes = new Uint8Array(characters.length);
 	for (let at = 0; at < bytes.length; at++) bytes[at] = characters.charCodeAt(at);
