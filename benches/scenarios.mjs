@@ -19,7 +19,10 @@ export async function measureScenarios({ scenarios, repeats = 5, scale = 1, url,
 	return bench.runSuite({
 		scenarios: (scenarios ?? bench.framework().scenarios).map((scenario) => bench.scaledScenario(scenario, scale)),
 		repeats,
-		target: url === undefined ? bench.engineTarget({ openStore }) : bench.urlTarget(url),
+		target:
+			url === undefined
+				? bench.engineTarget({ openStore })
+				: bench.urlTarget(url, { token: process.env.FEATHEREDGE_OPERATOR_TOKEN }),
 		environment: {
 			host: `Node ${process.version}`,
 			machine: `${process.platform}, ${cpus()[0]?.model ?? "unknown"}`,

@@ -2,16 +2,12 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 import { brotliCompressSync, constants } from "node:zlib";
-import { chromium as playwright } from "playwright-core";
-import { startWorker } from "../harness/worker.mjs";
 import { violations } from "./axe.mjs";
-import { ARGUMENTS, chromium, MISSING } from "./chromium.mjs";
+import { DESK, PHONE, pagesOfWorker, skip } from "./pages.mjs";
 
 const SCENARIOS = ["low_latency_individual", "batch_processing", "mixed_workload", "stress_test"];
-const PHONE = { width: 320, height: 640 };
-const DESK = { width: 1440, height: 900 };
 /** What a first visit may load, compressed as Cloudflare compresses what it serves (Brotli, a middling quality). */
 const FIRST_LOAD_LIMIT = 250 * 1024;
 /** The longest a task of the page may take while it measures, in milliseconds: longer ones are felt. */
@@ -19,39 +15,18 @@ const LONG_TASK_MS = 50;
 /** A busy machine is slow. */
 const RUN_TIMEOUT_MS = 180_000;
 
-const program = chromium();
-const skip = program === undefined && process.getuid?.() !== 0 ? MISSING : false;
-
 const brotli = (bytes) => brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }).length;
 
 describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
-	let worker;
-	let browser;
+	const world = pagesOfWorker();
 	/** @type {import("playwright-core").Page} */
 	let page;
-	let faults;
-
-	before(async () => {
-		assert.ok(program, MISSING);
-		worker = await startWorker({ vars: { origin: { kind: "synthetic" } } });
-		browser = await playwright.launch({ executablePath: program, args: ARGUMENTS });
-	});
-	after(async () => {
-		await browser?.close();
-		await worker?.stop();
-	});
 	beforeEach(() => open());
-	afterEach(() => page?.context().close());
 
-	async function open(options = {}, fragment = "") {
+	async function open(options, fragment = "") {
 		await page?.context().close();
-		faults = [];
-		const context = await browser.newContext({ viewport: DESK, reducedMotion: "reduce", ...options });
-		page = await context.newPage();
+		page = await world.open(options, fragment);
 		page.setDefaultTimeout(RUN_TIMEOUT_MS);
-		page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
-		page.on("pageerror", (error) => faults.push(String(error)));
-		await page.goto(`${worker.url}/${fragment}`);
 		if (fragment === "") await page.locator("#run-form[data-state=ready]").waitFor();
 	}
 
@@ -109,16 +84,14 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 		await page.getByRole("tab", { name: "Results" }).click();
 		await page.getByRole("heading", { name: "stress_test" }).waitFor();
 		assert.match(await page.locator("#chosen-run option").first().innerText(), /this page’s engine \(4\)/);
-		assert.deepEqual(faults, []);
 	});
 
 	test("they run to the end against the Worker", async () => {
 		const run = await measure({ target: "This deployment", scale: "0.25" });
-		assert.equal(run.environment.target, worker.url);
+		assert.equal(run.environment.target, world.worker.url);
 		assert.deepEqual(requests(run), [250, 25, 125, 500]);
 		for (const { summary } of run.scenarios)
 			assert.equal(summary.model.hit_ratio, 0, "nobody asked for these entities");
-		assert.deepEqual(faults, []);
 	});
 
 	test("a composed load with popular entities is answered from memory in part", async () => {
@@ -155,7 +128,7 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 		await page.locator(`#results[data-run="${slow.id}"]`).waitFor();
 		await page.getByLabel("Compare with").selectOption({ index: 1 });
 		const median = page.getByRole("table", { name: /Differences/ }).getByRole("row", { name: /^Median/ });
-		assert.match(await median.innerText(), /−\d.*better/);
+		assert.match(await median.innerText(), /\tbetter\t−\d/);
 
 		const file = await exported();
 		const written = JSON.parse(readFileSync(file, "utf8"));
@@ -169,7 +142,6 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 
 		await page.locator("#import-file").setInputFiles(file);
 		await page.locator(`#results[data-run="${slow.id}"]`).waitFor();
-		assert.deepEqual(faults, []);
 
 		// Who gets the link sees the run, and keeps nothing unasked.
 		await open({}, new URL(link).hash);
@@ -177,7 +149,6 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 		assert.match(await page.getByRole("row", { name: /^mixed_workload/ }).innerText(), /\b150\b/);
 		await page.getByRole("button", { name: "Keep" }).click();
 		await page.getByRole("button", { name: "Delete" }).waitFor();
-		assert.deepEqual(faults, []);
 	});
 
 	test("a file that is no run, and a link that is none, are refused in words", async () => {
@@ -241,7 +212,7 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 			return [worker, text.match(/\/assets\/core-[\w-]+\.wasm/)[0]];
 		});
 		for (const path of assets) {
-			const response = await fetch(`${worker.url}${path}`);
+			const response = await fetch(`${world.worker.url}${path}`);
 			loaded.set(path, brotli(Buffer.from(await response.arrayBuffer())));
 		}
 		const total = [...loaded.values()].reduce((sum, size) => sum + size, 0);

@@ -1,51 +1,17 @@
 // The Live page in a real Chromium, with the Worker's own account.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
-import { chromium as playwright } from "playwright-core";
+import { describe, test } from "node:test";
 import { startWorker } from "../harness/worker.mjs";
 import { violations } from "./axe.mjs";
-import { ARGUMENTS, chromium, MISSING } from "./chromium.mjs";
+import { pagesOfWorker, skip } from "./pages.mjs";
 
-const program = chromium();
-const skip = program === undefined && process.getuid?.() !== 0 ? MISSING : false;
 const REQUEST = { entity_ids: ["a", "b", "c"], feature_names: ["score"] };
 
 describe("the Live page", { skip, timeout: 180_000 }, () => {
-	let worker;
-	let browser;
+	const world = pagesOfWorker();
 
-	before(async () => {
-		assert.ok(program, MISSING);
-		worker = await startWorker({ vars: { origin: { kind: "synthetic" } } });
-		browser = await playwright.launch({ executablePath: program, args: ARGUMENTS });
-	});
-	after(async () => {
-		await browser?.close();
-		await worker?.stop();
-	});
-
-	/** What the console said of each page that a test opened. */
-	let faults = [];
-	afterEach(async () => {
-		await Promise.all(browser.contexts().map((context) => context.close()));
-		assert.deepEqual(faults, []);
-	});
-
-	async function visit(options, prepare = () => {}, url = worker.url) {
-		faults = [];
-		const context = await browser.newContext({
-			viewport: { width: 1440, height: 900 },
-			reducedMotion: "reduce",
-			...options,
-		});
-		const page = await context.newPage();
-		page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
-		page.on("pageerror", (error) => faults.push(String(error)));
-		await prepare(page);
-		await page.goto(`${url}/#live`);
-		return page;
-	}
+	const visit = (options, more) => world.open(options, "#live", more);
 
 	async function open(...how) {
 		const page = await visit(...how);
@@ -61,8 +27,8 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 	test("requests are seen to arrive, by the tier that answered them", async () => {
 		const page = await open();
 		const before = Number(await cell(page, "Rows by tier", /^Origin/, 1));
-		await worker.post("/v1/features", REQUEST);
-		await worker.post("/v1/features", REQUEST);
+		await world.worker.post("/v1/features", REQUEST);
+		await world.worker.post("/v1/features", REQUEST);
 		await page.waitForFunction(() => /L1 memory\s+3\b/.test(document.querySelector("#live table").innerText));
 		assert.equal(Number(await cell(page, "Rows by tier", /^Origin/, 1)), before + 3);
 		const promise = page.getByRole("region", { name: "Promise", exact: true });
@@ -73,7 +39,7 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 
 	test("rows travel to their tier as dots, unless the reader wants no motion", async () => {
 		const page = await open({ reducedMotion: "no-preference" });
-		await worker.post("/v1/features", { ...REQUEST, entity_ids: ["d", "e"] });
+		await world.worker.post("/v1/features", { ...REQUEST, entity_ids: ["d", "e"] });
 		await page.locator(".dot").first().waitFor({ state: "attached" });
 	});
 
@@ -83,7 +49,7 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 		await page.getByText("The Worker could not be reached. It is asked again.").waitFor();
 		await page.unroute("**/v1/*");
 		await page.locator("#live-message:empty").waitFor({ state: "attached" });
-		faults = faults.filter((line) => !line.startsWith("Failed to load resource"));
+		world.forgiveAnswers();
 	});
 
 	test("figures of all isolates need their sum, and who has none is told what to switch on", async () => {
@@ -96,7 +62,7 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 		);
 		await page.getByLabel("Figures of").selectOption("the isolate that answers");
 		await page.locator("#live-message:empty").waitFor({ state: "attached" });
-		faults = faults.filter((line) => !line.startsWith("Failed to load resource"));
+		world.forgiveAnswers();
 	});
 
 	test("figures of all isolates are shown without what an isolate alone knows", async () => {
@@ -108,7 +74,7 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 			},
 		});
 		try {
-			const page = await open({}, undefined, summed.url);
+			const page = await open({}, { url: summed.url });
 			assert.ok(await page.getByRole("heading", { name: "Cost" }).isVisible());
 			await page.getByLabel("Figures of").selectOption("all isolates");
 			await page.getByText("All isolates, a tenth of the window behind").waitFor();
@@ -125,23 +91,6 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 			assert.deepEqual(await violations(page), []);
 		} finally {
 			await summed.stop();
-		}
-	});
-
-	test("who may not read is told so", async () => {
-		const table = { reader: { sha256: "0".repeat(64), scopes: ["read"] } };
-		const guarded = await startWorker({
-			vars: { origin: { kind: "synthetic" }, auth: { mode: "tokens" } },
-			secrets: { FEATHEREDGE_TOKENS: JSON.stringify(table) },
-		});
-		try {
-			const page = await visit({}, undefined, guarded.url);
-			await page.getByText(/answered with status 401\. /).waitFor();
-			assert.ok(await page.getByRole("heading", { name: "Promise" }).isHidden(), "there is nothing to show");
-			assert.deepEqual(await violations(page), []);
-			faults = faults.filter((line) => !line.startsWith("Failed to load resource"));
-		} finally {
-			await guarded.stop();
 		}
 	});
 
@@ -207,7 +156,7 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 		["dark", 320],
 	]) {
 		test(`what is amiss is said in words, and axe finds nothing, in ${colorScheme} at ${width} px`, async () => {
-			const page = await open({ colorScheme, viewport: { width, height: 900 } }, amiss);
+			const page = await open({ colorScheme, viewport: { width, height: 900 } }, { prepare: amiss });
 			const fact = (name) => page.locator(".headline > div", { hasText: name }).locator("dd").innerText();
 			assert.deepEqual([await fact("Promise"), await fact("Open alerts")], ["not kept", "3"]);
 			assert.equal(await cell(page, "Rows by tier", /^L2/, 7), "left alone");

@@ -1,51 +1,25 @@
 // The page in a real Chromium, served by the Worker with the synthetic origin.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, describe, test } from "node:test";
-import { chromium as playwright } from "playwright-core";
-import { startWorker } from "../harness/worker.mjs";
+import { beforeEach, describe, test } from "node:test";
 import { violations } from "./axe.mjs";
-import { ARGUMENTS, chromium, MISSING } from "./chromium.mjs";
+import { DESK, PHONE, pagesOfWorker, skip } from "./pages.mjs";
 
 /** The views of the answer that are looked at, by example. */
 const SCENES = { Native: ["JSON", "Headers", "Values"], "Feast, batch": ["Values"], Embedding: ["Values"] };
-const PHONE = { width: 320, height: 640 };
-const DESK = { width: 1440, height: 900 };
-
-const program = chromium();
-// A missing browser is a fault where `npm test` can install one: as root, and so in CI.
-const skip = program === undefined && process.getuid?.() !== 0 ? MISSING : false;
 
 describe("the page", { skip, timeout: 120_000 }, () => {
-	let worker;
-	let browser;
+	const world = pagesOfWorker();
 	/** @type {import("playwright-core").Page} */
 	let page;
-	let consoleErrors;
 	let requests;
-
-	before(async () => {
-		assert.ok(program, MISSING);
-		worker = await startWorker({ vars: { origin: { kind: "synthetic" } } });
-		browser = await playwright.launch({ executablePath: program, args: ARGUMENTS });
-	});
-	after(async () => {
-		await browser?.close();
-		await worker?.stop();
-	});
 	beforeEach(() => open());
-	afterEach(() => page?.context().close());
 
-	async function open(options = {}) {
+	async function open(options) {
 		await page?.context().close();
-		consoleErrors = [];
 		requests = [];
-		const context = await browser.newContext({ viewport: DESK, reducedMotion: "reduce", ...options });
-		page = await context.newPage();
-		page.on("console", (message) => message.type() === "error" && consoleErrors.push(message.text()));
-		page.on("pageerror", (error) => consoleErrors.push(String(error)));
-		page.on("request", (request) => requests.push(request.url()));
-		await page.goto(`${worker.url}/#try`);
+		const prepare = (page) => page.on("request", (request) => requests.push(request.url()));
+		page = await world.open(options, "#try", { prepare });
 		await page.locator("#readiness[data-state=ready]").waitFor();
 	}
 
@@ -73,7 +47,6 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 		const row = page.getByRole("row", { name: /risk_score/ }).first();
 		assert.match(await row.innerText(), /\d\.\d+\s+Origin\s+\d+ ms\s+PRESENT/);
 		assert.equal(await page.locator("tbody tr").count(), 6);
-		assert.deepEqual(consoleErrors, []);
 	});
 
 	test("the second send is answered by L1", async () => {
@@ -127,10 +100,7 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 		assert.ok(response.status() >= 400 && response.status() < 500);
 		const error = await page.getByRole("group", { name: "Error" }).innerText();
 		assert.match(error, new RegExp(`^${response.status()} .*\\n+.+`));
-		assert.deepEqual(
-			consoleErrors.filter((line) => !line.startsWith("Failed to load resource")),
-			[],
-		);
+		world.forgiveAnswers();
 	});
 
 	test("a Worker that is gone is said to be gone, and the page goes on", async () => {
@@ -140,6 +110,7 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 		await page.unroute("**/v1/features");
 		assert.equal((await send()).status(), 200);
 		assert.equal(await page.getByRole("group", { name: "Error" }).count(), 0);
+		world.forgiveAnswers();
 	});
 
 	test("all of it works by keyboard alone", async () => {
@@ -154,9 +125,9 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 
 	test("nothing is asked of another origin, and the policy forbids it", async () => {
 		await send();
-		const strangers = requests.filter((url) => new URL(url).origin !== new URL(worker.url).origin);
+		const strangers = requests.filter((url) => new URL(url).origin !== new URL(world.worker.url).origin);
 		assert.deepEqual(strangers, []);
-		const response = await fetch(`${worker.url}/`);
+		const response = await fetch(`${world.worker.url}/`);
 		const policy = response.headers.get("content-security-policy") ?? "";
 		assert.match(policy, /default-src 'self'/);
 		assert.doesNotMatch(policy, /unsafe-inline|unsafe-eval(?<!wasm-unsafe-eval)/);

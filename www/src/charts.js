@@ -111,7 +111,8 @@ function frame(colours, { x, y, series, scales = {}, bands }) {
 	return {
 		cursor: { show: false },
 		legend: { show: false },
-		padding: [8, 12, 0, 0],
+		// The last label of the x axis stands half beyond it.
+		padding: [8, Math.max(18, small * 1.7), 0, 0],
 		scales: { x: { time: false }, ...scales },
 		axes: [
 			{ ...axis, grid: { show: false }, size: Math.max(26, small * 2.3), values: x },

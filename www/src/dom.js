@@ -32,5 +32,8 @@ function fill(element, classes, attributes, children) {
 	return element;
 }
 
+/** A name that may be broken behind its underscores. */
+export const breakable = (name) => name.split(/(?<=_)/).flatMap((part, at) => (at === 0 ? [part] : [el("wbr"), part]));
+
 /** @param {string} id */
 export const byId = (id) => document.getElementById(id);

@@ -1,5 +1,7 @@
 // Sends a request and keeps what came back: the exact text, the headers, and the time it took here.
 
+import { credentials } from "./token.js";
+
 /** Longer than any deadline of the Worker's. */
 const TIMEOUT_MS = 30_000;
 
@@ -29,7 +31,7 @@ export async function exchange(endpoint, requestText) {
 	try {
 		const response = await fetch(endpoint, {
 			method: "POST",
-			headers: { "content-type": "application/json" },
+			headers: { "content-type": "application/json", ...credentials() },
 			body: requestText,
 			cache: "no-store",
 			redirect: "error",

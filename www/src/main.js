@@ -3,6 +3,7 @@
 import { byId } from "./dom.js";
 import { showReadiness } from "./readiness.js";
 import { makeTabs } from "./tabs.js";
+import { openToken } from "./token.js";
 
 /** How each page opens, by the name that stands in the fragment. */
 const PAGES = {
@@ -32,4 +33,5 @@ const tabs = makeTabs(byId("pages"), async (id) => {
 addEventListener("hashchange", () => location.hash !== "#main" && tabs.choose(`tab-${named()}`));
 
 showReadiness(byId("readiness"));
+openToken();
 tabs.choose(`tab-${named()}`);

@@ -68,12 +68,16 @@ const clock = () => performance.now();
 
 async function drive(benchmark, target, signal, onLive) {
 	let wake;
+	/** Whether nobody asks any more: what is under way goes on behind a run that was cancelled. */
+	let isOver = false;
 	let breathedAt = clock();
 	let toldAt = clock();
 	const tell = (number, { status, serverTiming, body }, at) => {
-		benchmark.answered(number, status, serverTiming, body, at);
+		if (!isOver) benchmark.answered(number, status, serverTiming, body, at);
 	};
-	const fail = (number, error, at) => benchmark.failed(number, target.kindOf(error), at);
+	const fail = (number, error, at) => {
+		if (!isOver) benchmark.failed(number, target.kindOf(error), at);
+	};
 	const begin = (number, body) => {
 		benchmark.begun(number, clock());
 		let reply;
@@ -90,35 +94,39 @@ async function drive(benchmark, target, signal, onLive) {
 			)
 			.then(() => wake?.());
 	};
-	for (;;) {
-		signal?.throwIfAborted();
-		const now = clock();
-		if (now - toldAt > LIVE_MS) {
-			toldAt = now;
-			onLive(benchmark.live(now));
-		}
-		const number = benchmark.next(now);
-		if (number >= 0) {
-			begin(number, benchmark.body());
-			// Memory answers at once: without a pause nothing else would ever be heard, a cancelling least of all.
-			if (clock() - breathedAt > BREATH_MS) {
-				await pause(0);
-				breathedAt = clock();
+	try {
+		for (;;) {
+			signal?.throwIfAborted();
+			const now = clock();
+			if (now - toldAt > LIVE_MS) {
+				toldAt = now;
+				onLive(benchmark.live(now));
 			}
-			continue;
+			const number = benchmark.next(now);
+			if (number >= 0) {
+				begin(number, benchmark.body());
+				// Memory answers at once: without a pause nothing else would ever be heard, a cancelling least of all.
+				if (clock() - breathedAt > BREATH_MS) {
+					await pause(0);
+					breathedAt = clock();
+				}
+				continue;
+			}
+			if (number !== NOTHING_NOW) return onLive(benchmark.live(clock()));
+			const due = benchmark.due();
+			await new Promise((resolve, reject) => {
+				const abort = () => reject(signal.reason);
+				wake = () => {
+					signal?.removeEventListener("abort", abort);
+					resolve();
+				};
+				signal?.addEventListener("abort", abort, { once: true });
+				if (due !== undefined) pause(due - clock()).then(wake);
+			});
+			wake = undefined;
+			breathedAt = clock();
 		}
-		if (number !== NOTHING_NOW) return onLive(benchmark.live(clock()));
-		const due = benchmark.due();
-		await new Promise((resolve, reject) => {
-			const abort = () => reject(signal.reason);
-			wake = () => {
-				signal?.removeEventListener("abort", abort);
-				resolve();
-			};
-			signal?.addEventListener("abort", abort, { once: true });
-			if (due !== undefined) pause(due - clock()).then(wake);
-		});
-		wake = undefined;
-		breathedAt = clock();
+	} finally {
+		isOver = true;
 	}
 }

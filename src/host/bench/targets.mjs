@@ -74,11 +74,17 @@ export function engineTarget({ config = {}, origin, openStore = () => undefined 
  * A deployment, at its base URL.
  *
  * @param {string} url
+ * @param {object} [options]
+ * @param {string} [options.token] what it wants of callers, where it wants something
  * @returns {Target}
  */
-export function urlTarget(url) {
+export function urlTarget(url, { token = "" } = {}) {
 	const { tail_bytes } = framework();
 	const endpoint = `${url.replace(/\/+$/, "")}${PATH}`;
+	const headers = {
+		"content-type": "application/json",
+		...(token !== "" && { authorization: `Bearer ${token}` }),
+	};
 	return {
 		name: url,
 		isShared: true,
@@ -87,7 +93,7 @@ export function urlTarget(url) {
 		async send(body) {
 			const response = await fetch(endpoint, {
 				method: "POST",
-				headers: { "content-type": "application/json" },
+				headers,
 				body,
 				cache: "no-store",
 				redirect: "error",

@@ -21,8 +21,8 @@ async function emptyStore() {
 
 const stores = { indexeddb: emptyStore, memory: bench.memoryStore, none: () => undefined };
 
-function targetOf({ kind, url, l2, origin, delay_ms }) {
-	if (kind === "url") return bench.urlTarget(url);
+function targetOf({ kind, url, token, l2, origin, delay_ms }) {
+	if (kind === "url") return bench.urlTarget(url, { token });
 	const config = origin === undefined ? { origin: { delay_ms } } : {};
 	return bench.engineTarget({ config, origin, openStore: stores[l2] });
 }

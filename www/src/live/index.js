@@ -4,6 +4,7 @@ import { percentileChart, percentileData, throughputChart, throughputData, tierC
 import { byId, el } from "../dom.js";
 import { model, promises } from "../results/parts.js";
 import { count, percent, row, tableOf } from "../results/tables.js";
+import { credentials, onToken, tokenButton, wantsToken } from "../token.js";
 import { alertList } from "./alerts.js";
 import { makeFlow } from "./flow.js";
 
@@ -19,18 +20,28 @@ const PATHS = ["/v1/stats", "/v1/sla", "/v1/alerts"];
 const TIERS = { l1: "L1 memory", l2: "L2 store", l3: "L3 storage", origin: "Origin" };
 
 /** The answer to one question cannot be had. */
-class Unanswered extends Error {}
+class Unanswered extends Error {
+	/** @param {number} [status] of what was answered in its place */
+	constructor(message, status) {
+		super(message);
+		this.status = status;
+	}
+}
 
 async function asked(path) {
 	let response;
 	try {
-		response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+		response = await fetch(path, {
+			cache: "no-store",
+			headers: credentials(),
+			signal: AbortSignal.timeout(TIMEOUT_MS),
+		});
 	} catch {
 		throw new Unanswered("The Worker could not be reached. It is asked again.");
 	}
 	if (response.ok) return response.json();
 	const { detail = "" } = await response.json().catch(() => ({}));
-	throw new Unanswered(`${path} answered with status ${response.status}. ${detail}`);
+	throw new Unanswered(`${path} answered with status ${response.status}. ${detail}`, response.status);
 }
 
 export function openLive() {
@@ -66,9 +77,9 @@ export function openLive() {
 		el(
 			"div.columns",
 			{},
-			column(panel("promise", "Promise", parts.promise, parts.burn), own.cost),
-			column(panel("alerts", "Alerts", parts.alerts), own.prefetch),
-			column(panel("time", "Where the time goes", parts.time), own.decisions),
+			column(panel("promise", "Promise", parts.promise, parts.burn), panel("alerts", "Alerts", parts.alerts)),
+			column(panel("time", "Where the time goes", parts.time), own.cost),
+			column(own.prefetch, own.decisions),
 		),
 	);
 	let timer;
@@ -116,7 +127,9 @@ export function openLive() {
 			host.dataset.state = "shown";
 		} catch (error) {
 			if (!(error instanceof Unanswered)) throw error;
-			message.replaceChildren(el("p.callout", {}, error.message));
+			message.replaceChildren(
+				el("div.callout", {}, el("p", {}, error.message), wantsToken(error.status) && tokenButton()),
+			);
 			interval = Math.min(2 * interval, MOST_INTERVAL_MS);
 		} finally {
 			clearTimeout(timer);
@@ -141,6 +154,7 @@ export function openLive() {
 		lookAtOnce();
 	});
 	document.addEventListener("visibilitychange", lookAtOnce);
+	onToken(lookAtOnce);
 	return { onShow: lookAtOnce };
 }
 

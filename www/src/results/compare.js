@@ -65,14 +65,14 @@ function metricsTable(name, metrics) {
 		return row(title, [
 			words(left),
 			words(right),
+			el("span.verdict", { "data-verdict": verdict }, VERDICTS[verdict]),
 			signed(difference, words),
 			range,
-			el("span.verdict", { "data-verdict": verdict }, VERDICTS[verdict]),
 		]);
 	});
 	return tableOf(
 		`Differences of ${name}`,
-		["Figure", "This run", "The other", "Difference", "95 % interval", "Verdict"],
+		["Figure", "This run", "The other", "The other is", "Difference", "95 % interval"],
 		rows,
 	);
 }

@@ -4,7 +4,7 @@ import { histogramChart, histogramData, percentileChart, percentileData } from "
 import { el } from "../dom.js";
 import { milliseconds } from "../headers.js";
 import { model, promises } from "./parts.js";
-import { count, percent, row, tableOf } from "./tables.js";
+import { count, many, percent, row, tableOf } from "./tables.js";
 
 const TIERS = ["L1 memory", "L2 store", "L3 storage", "Origin"];
 
@@ -50,7 +50,8 @@ function described(scenario, repeats) {
 		rate_per_second === undefined
 			? `${concurrency} at a time`
 			: `${rate_per_second} a second, at most ${concurrency} at a time`;
-	return `${length} of ${entities_per_request} entities × ${features_per_request} features, ${loop}, ${popularity} entities, ${repeats} ${repeats === 1 ? "repetition" : "repetitions"}`;
+	const asked = `${many(entities_per_request, "entity", "entities")} × ${many(features_per_request, "feature")}`;
+	return `${length} of ${asked}, ${loop}, ${popularity} entities, ${many(repeats, "repetition")}`;
 }
 
 function tiers(name, { rows, answers }) {

@@ -6,7 +6,7 @@ import { byId, el } from "../dom.js";
 import { comparison } from "./compare.js";
 import { details } from "./details.js";
 import { link, opened } from "./share.js";
-import { count, summaryTable } from "./tables.js";
+import { count, many, summaryTable } from "./tables.js";
 
 /** The fragment of a run that is in the link itself. */
 const SHARED = "shared:";
@@ -197,9 +197,9 @@ function environment({ environment, product_version, scenarios, id }) {
 	const parts = [
 		`Featheredge ${product_version}`,
 		host,
-		`${cores > 0 ? `${cores} cores` : "unknown cores"}, ${machine}`,
+		`${cores > 0 ? many(cores, "core") : "unknown cores"}, ${machine}`,
 		...settings.map(({ name, value }) => `${name} ${value}`),
-		`${repeats} ${repeats === 1 ? "repetition" : "repetitions"}`,
+		many(repeats, "repetition"),
 		`run ${id}`,
 	];
 	return parts.join(" · ");

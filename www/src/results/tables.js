@@ -1,10 +1,12 @@
 // Runs as tables.
 
-import { el } from "../dom.js";
+import { breakable, el } from "../dom.js";
 import { milliseconds } from "../headers.js";
 
 /** A number as a person reads it. */
 export const count = (value) => value.toLocaleString("en-GB");
+/** So many of something. */
+export const many = (value, one, all = `${one}s`) => `${count(value)} ${value === 1 ? one : all}`;
 /** Three digits, and more where they would round up to all: 99.995 % is not 100 %. */
 export const percent = (value) => `${Number((value * 100).toPrecision(value > 0.99 && value < 1 ? 6 : 3))} %`;
 export const rate = (value) => `${Number(value.toPrecision(3)).toLocaleString("en-GB")}/s`;
@@ -26,7 +28,7 @@ export const row = (name, cells) =>
 	el(
 		"tr",
 		{},
-		el("th", { scope: "row" }, name),
+		el("th", { scope: "row" }, ...breakable(name)),
 		...cells.map((cell) => (cell instanceof Node ? el("td", {}, cell) : el("td.figure", {}, cell))),
 	);
 

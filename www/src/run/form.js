@@ -1,6 +1,7 @@
 // What is measured, and against what: the form, and the choice that it stands for.
 
-import { el } from "../dom.js";
+import { breakable, el } from "../dom.js";
+import { token } from "../token.js";
 
 /** What a composed scenario begins as: a skewed load, which the seed's four are not. */
 const COMPOSED = {
@@ -134,9 +135,6 @@ function card(
 	);
 }
 
-/** A name that may be broken behind its underscores. */
-const breakable = (name) => name.split(/(?<=_)/).flatMap((part) => [part, el("wbr")]);
-
 function compose() {
 	const population = field("Population", number("population", COMPOSED.population));
 	const exponent = field(
@@ -191,7 +189,16 @@ function targetFields() {
 			el("p", { id: described }, words),
 		);
 	});
-	const url = field("URL", el("input", { type: "url", name: "url", required: true, placeholder: "https://" }));
+	const url = el(
+		"div.row.wide",
+		{},
+		field("URL", el("input", { type: "url", name: "url", required: true, placeholder: "https://" })),
+		field(
+			"Its token",
+			el("input", { type: "password", name: "url_token", autocomplete: "off" }),
+			"if it wants one; not kept",
+		),
+	);
 	const origin = field(
 		"Its URL",
 		el("input", { type: "url", name: "origin_url", required: true, placeholder: "https://" }),
@@ -249,7 +256,8 @@ async function composed(data) {
 
 function targetOf(data) {
 	const kind = data.get("target");
-	if (kind !== "engine") return { kind: "url", url: kind === "url" ? data.get("url") : location.origin };
+	if (kind === "deployment") return { kind: "url", url: location.origin, token: token() };
+	if (kind === "url") return { kind, url: data.get("url"), token: data.get("url_token") };
 	const origin =
 		data.get("origin") === "url" ? { origin: data.get("origin_url") } : { delay_ms: Number(data.get("delay_ms")) };
 	return { kind, l2: data.get("l2"), ...origin };
@@ -265,12 +273,13 @@ export async function chosen(form, scenarios) {
 	const data = new FormData(form);
 	const names = data.getAll("scenario");
 	const known = scenarios.filter(({ name }) => names.includes(name));
-	const { kind, url, ...settings } = targetOf(data);
+	// What is recorded goes out with an export, and a token must not.
+	const { kind, url, token, ...settings } = targetOf(data);
 	return {
 		scenarios: names.includes(COMPOSED.name) ? [...known, await composed(data)] : known,
 		repeats: Number(data.get("repeats")),
 		scale: Number(data.get("scale")),
-		target: { kind, url, ...settings },
+		target: { kind, url, token, ...settings },
 		settings: Object.entries({ ...settings, scale: data.get("scale") }).map(([name, value]) => ({
 			name,
 			value: String(value),

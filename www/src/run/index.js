@@ -62,6 +62,7 @@ function makeView() {
 			{},
 			"Nothing is measured yet. Start takes the seed’s four scenarios on cold caches, five times each.",
 		),
+		expected(),
 	);
 	let choice;
 	let startedAt;
@@ -103,6 +104,19 @@ function makeView() {
 			byId("run-announcement").textContent = words;
 		},
 	};
+}
+
+/** What stands in the charts' places before there is anything to see. */
+function expected() {
+	const places = [
+		["Latency over time", "Within what time half, 95 % and 99 % of the requests were answered"],
+		["Latencies", "How many took how long"],
+		["Where answers came from", "Memory, the store or the origin: the furthest that an answer had to go"],
+		["Answers per second", "What failed is not among them"],
+	];
+	const chart = ([title, words]) =>
+		el("div.chart", {}, el("p.expected-title", {}, title), el("p.plot-area.plot-expected", {}, words));
+	return el("div.charts.expected", {}, ...places.map(chart));
 }
 
 /** The charts, each with how it shows what is known. */

@@ -4,6 +4,7 @@ import { byId, el } from "../dom.js";
 import { bytes, explained, milliseconds, stops, TIERS, timings } from "../headers.js";
 import { paint, unpaint } from "../highlight.js";
 import { indent, member, parse, textOf } from "../json.js";
+import { tokenButton, wantsToken } from "../token.js";
 import { failureOf } from "./failure.js";
 import { NATIVE } from "./presets.js";
 import { values } from "./values.js";
@@ -41,7 +42,9 @@ export function showAnswer(exchange, tabs) {
 	byId("summary").replaceChildren(summary(exchange, root));
 	showPath(stops(exchange.headers));
 	const failure = isGood ? undefined : failureOf(exchange);
-	byId("failure").replaceChildren(...(failure ? [callout(failure.title, failure.lines)] : []));
+	byId("failure").replaceChildren(
+		...(failure ? [callout(failure.title, failure.lines, wantsToken(exchange.status) && tokenButton())] : []),
+	);
 	byId("view-values").replaceChildren(isGood ? values(exchange, root) : "");
 	showJson(exchange.text, root !== undefined);
 	byId("view-headers").replaceChildren(headerList(exchange.headers));
@@ -57,12 +60,13 @@ function parsed(text) {
 	}
 }
 
-function callout(title, lines) {
+function callout(title, lines, remedy) {
 	return el(
 		"div.callout",
 		{ role: "group", "aria-label": "Error" },
 		el("p.callout-title", {}, title),
 		...lines.map((line) => el("p", {}, line)),
+		remedy,
 	);
 }
 

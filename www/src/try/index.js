@@ -6,6 +6,7 @@ import { milliseconds } from "../headers.js";
 import { paint } from "../highlight.js";
 import { JsonError, lineAndColumn, parse } from "../json.js";
 import { makeTabs } from "../tabs.js";
+import { token } from "../token.js";
 import { showAnswer, showFailure, showNothing } from "./answer.js";
 import { ENDPOINTS, PRESETS } from "./presets.js";
 import { Sends } from "./sends.js";
@@ -128,5 +129,7 @@ function fault(text) {
 
 function curl(path, text) {
 	const quoted = text.replaceAll("'", "'\\''");
-	return `curl -i ${location.origin}${path} -H 'content-type: application/json' -d '${quoted}'`;
+	// Whoever pastes it has the token at hand, and it belongs in nobody's shell history.
+	const shown = token() === "" ? "" : ' -H "authorization: Bearer $TOKEN"';
+	return `curl -i ${location.origin}${path} -H 'content-type: application/json'${shown} -d '${quoted}'`;
 }

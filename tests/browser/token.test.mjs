@@ -1,0 +1,127 @@
+// The page of a deployment that wants a token of those who ask it.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { violations } from "./axe.mjs";
+import { PHONE, pagesOfWorker, skip } from "./pages.mjs";
+
+const TOKEN = "of-the-reader";
+const TOKENS = { reader: { sha256: createHash("sha256").update(TOKEN).digest("hex"), scopes: ["read"] } };
+const RUN_TIMEOUT_MS = 120_000;
+
+describe("the page of a deployment that wants a token", { skip, timeout: 300_000 }, () => {
+	const world = pagesOfWorker({
+		vars: { auth: { mode: "tokens" } },
+		secrets: { FEATHEREDGE_TOKENS: JSON.stringify(TOKENS) },
+	});
+
+	async function enter(page, token) {
+		await page.getByLabel("What this deployment wants of callers").fill(token);
+		await page.getByRole("button", { name: "Use", exact: true }).click();
+	}
+
+	async function opened(options) {
+		const page = await world.open(options, "#live");
+		await page.getByText(/answered with status 401\. /).waitFor();
+		world.forgiveAnswers();
+		return page;
+	}
+
+	test("who may not read is told so, and led to where a token is entered", async () => {
+		const page = await opened();
+		assert.ok(await page.getByRole("heading", { name: "Promise" }).isHidden(), "there is nothing to show");
+		assert.deepEqual(await violations(page), []);
+		await page.getByRole("button", { name: "Enter a token" }).click();
+		assert.equal(await page.evaluate(() => document.activeElement.id), "token-field");
+		await enter(page, TOKEN);
+		await page.locator("#live[data-state=shown]").waitFor();
+		await page.locator("#live-message:empty").waitFor({ state: "attached" });
+		world.forgiveAnswers();
+	});
+
+	test("a token that is not good is refused in the Worker's words", async () => {
+		const page = await opened();
+		await page.getByRole("button", { name: "Enter a token" }).click();
+		await enter(page, "guessed");
+		await page.getByText("the token is not known").waitFor();
+		world.forgiveAnswers();
+	});
+
+	test("a token outlives a reload, belongs to its tab alone, and goes when it is forgotten", async () => {
+		const page = await opened();
+		await page.getByRole("button", { name: "Enter a token" }).click();
+		await enter(page, TOKEN);
+		await page.locator("#live[data-state=shown]").waitFor();
+		await page.reload();
+		await page.locator("#live[data-state=shown]").waitFor();
+		const kept = await page.evaluate(() => [Object.values(localStorage), document.cookie, location.href]);
+		assert.ok(!JSON.stringify(kept).includes(TOKEN));
+		const other = await page.context().newPage();
+		await other.goto(`${world.worker.url}/#live`);
+		await other.getByText(/answered with status 401\. /).waitFor();
+		await page.getByText("Token", { exact: true }).click();
+		await page.getByRole("button", { name: "Forget" }).click();
+		await page.getByText(/answered with status 401\. /).waitFor();
+		world.forgiveAnswers();
+	});
+
+	test("it is sent by Try, and by a run against this deployment, of whose export it is no part", async () => {
+		const page = await world.open({}, "#try");
+		await page.locator("#readiness[data-state=ready]").waitFor();
+		await page.getByRole("button", { name: /^Send/ }).click();
+		await page.getByRole("group", { name: "Error" }).getByRole("button", { name: "Enter a token" }).click();
+		await enter(page, TOKEN);
+		await page.getByRole("button", { name: /^Send/ }).click();
+		await page
+			.getByRole("row", { name: /risk_score/ })
+			.first()
+			.waitFor();
+		world.forgiveAnswers();
+
+		await page.getByRole("tab", { name: "Run" }).click();
+		await page.locator("#run-form[data-state=ready]").waitFor();
+		for (const name of ["low_latency_individual", "batch_processing", "stress_test"]) {
+			await page.getByLabel(name, { exact: true }).uncheck();
+		}
+		await page.getByLabel("Repetitions").fill("1");
+		await page.getByLabel("Scale").selectOption("0.1");
+		for (const [target, url] of [["This deployment"], ["Another URL", world.worker.url]]) {
+			await page.getByLabel(target, { exact: true }).check();
+			if (url !== undefined) {
+				await page.getByLabel("URL", { exact: true }).fill(url);
+				await page.getByLabel(/^Its token/).fill(TOKEN);
+			}
+			await page.getByRole("button", { name: "Start" }).click();
+			await page.getByRole("progressbar").waitFor();
+			await page.getByRole("link", { name: "See the results" }).click({ timeout: RUN_TIMEOUT_MS });
+			const line = page.locator("#results").getByRole("row", { name: /^mixed_workload/ });
+			assert.match(await line.innerText(), /\b50\s+0\s/, "all were answered");
+			const download = page.waitForEvent("download");
+			await page.getByRole("button", { name: "Export" }).click();
+			assert.ok(!readFileSync(await (await download).path(), "utf8").includes(TOKEN));
+			await page.getByRole("tab", { name: "Run" }).click();
+		}
+	});
+
+	for (const [colorScheme, viewport] of [
+		["light", undefined],
+		["dark", PHONE],
+	]) {
+		test(`axe finds nothing in the ${colorScheme} field, Escape closes it, and nothing sticks out`, async () => {
+			const page = await opened({ colorScheme, ...(viewport && { viewport }) });
+			await page.getByText("Token", { exact: true }).focus();
+			await page.keyboard.press("Enter");
+			await page.getByLabel("What this deployment wants of callers").waitFor();
+			assert.deepEqual(await violations(page), []);
+			const [left, excess] = await page.evaluate(() => [
+				document.getElementById("token-form").getBoundingClientRect().left,
+				document.documentElement.scrollWidth - innerWidth,
+			]);
+			assert.ok(left >= 0 && excess <= 0, `${left}, ${excess}`);
+			await page.keyboard.press("Escape");
+			assert.ok(await page.getByLabel("What this deployment wants of callers").isHidden());
+		});
+	}
+});
