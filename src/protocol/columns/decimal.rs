@@ -24,6 +24,51 @@ pub(crate) fn parse(text: &[u8]) -> Option<Decimal> {
     read(text).filter(|(_, rest)| rest.is_empty()).map(|(decimal, _)| decimal)
 }
 
+/// Reads the number that `text` begins with, and what stands behind it, where it is as nearly all of a vector are: one digit, a point, one
+/// to sixteen digits, and then the next number or the end. Of any other it knows nothing.
+///
+/// It is written for a processor that guesses: what differs from number to number, as signs do, decides no branch.
+#[inline(always)]
+#[must_use]
+pub(crate) fn read_plain(text: &[u8]) -> Option<(Decimal, &[u8])> {
+    let is_negative = text.first() == Some(&b'-');
+    let text = text.get(usize::from(is_negative)..)?;
+    let (head, fraction) = text.first_chunk::<18>()?.split_first_chunk::<2>()?;
+    let (first, second) = fraction.split_first_chunk::<8>()?;
+    let (first, second) = (u64::from_le_bytes(*first), u64::from_le_bytes(*second.first_chunk()?));
+    let [whole @ b'0'..=b'9', b'.'] = head else { return None };
+    let whole = u64::from(whole - b'0');
+    let (digits, length) = match first_digits(first) {
+        8 => {
+            let digits = whole * 100_000_000 + number_of(first);
+            match first_digits(second) {
+                0 => (digits, 8),
+                count => (digits * TENS.get(count)? + number_of(last_digits(second, count)), 8 + count),
+            }
+        }
+        0 => return None,
+        count => (whole * TENS.get(count)? + number_of(last_digits(first, count)), count),
+    };
+    let rest = text.get(2 + length..)?;
+    let is_over = matches!(rest, [b',' | b']', ..]);
+    is_over.then_some((Decimal { is_negative, digits: Some(digits), power: -(length as i64) }, rest))
+}
+
+/// How many of the first bytes of `word` are digits.
+#[inline(always)]
+fn first_digits(word: u64) -> usize {
+    // Of the first byte that is no digit, and of none before it, the highest bit is set.
+    let others = (word.wrapping_add(0x4646_4646_4646_4646) | word.wrapping_sub(ZEROS)) & 0x8080_8080_8080_8080;
+    others.trailing_zeros() as usize / 8
+}
+
+/// The first `count` digits of `word`, of 1 to 8, moved to its end, with zeros before them.
+#[inline(always)]
+fn last_digits(word: u64, count: usize) -> u64 {
+    // With all eight nothing is moved, and a digit with the bits of a zero is itself.
+    word.wrapping_shl(64 - count as u32 * 8) | ZEROS.wrapping_shr(count as u32 * 8)
+}
+
 /// Reads the JSON number that `text` begins with, and what stands behind it; `None` where there is none.
 #[inline]
 #[must_use]
@@ -70,20 +115,14 @@ pub(crate) fn read(text: &[u8]) -> Option<(Decimal, &[u8])> {
 fn read_digits<'a>(mut text: &'a [u8], digits: &mut u64) -> &'a [u8] {
     while let Some((eight, rest)) = text.split_first_chunk::<8>() {
         let word = u64::from_le_bytes(*eight);
-        // Of the first byte that is no digit, and of none before it, the highest bit is set.
-        let others = (word.wrapping_add(0x4646_4646_4646_4646) | word.wrapping_sub(ZEROS)) & 0x8080_8080_8080_8080;
-        if others == 0 {
-            *digits = digits.wrapping_mul(100_000_000).wrapping_add(number_of(word));
-            text = rest;
-            continue;
+        let count = first_digits(word);
+        if let Some(scale) = TENS.get(count).filter(|_| count > 0) {
+            *digits = digits.wrapping_mul(*scale).wrapping_add(number_of(last_digits(word, count)));
         }
-        let count = others.trailing_zeros() / 8;
-        if let Some(scale) = TENS.get(count as usize).filter(|_| count > 0) {
-            // What is behind the digits is shifted out, and zeros come in before them.
-            let word = word << (64 - count * 8) | ZEROS >> (count * 8);
-            *digits = digits.wrapping_mul(*scale).wrapping_add(number_of(word));
+        if count < 8 {
+            return text.get(count..).unwrap_or_default();
         }
-        return text.get(count as usize..).unwrap_or_default();
+        text = rest;
     }
     while let [byte @ b'0'..=b'9', rest @ ..] = text {
         *digits = digits.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
@@ -94,7 +133,7 @@ fn read_digits<'a>(mut text: &'a [u8], digits: &mut u64) -> &'a [u8] {
 
 /// Eight times the digit 0.
 const ZEROS: u64 = 0x3030_3030_3030_3030;
-const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+const TENS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// The number of eight digits, the first in the lowest byte: pairs are put together, then fours, then all.
 #[inline]
@@ -160,13 +199,13 @@ impl Decimal {
     #[must_use]
     pub(crate) fn to_f64(self) -> Option<f64> {
         let digits = self.digits?;
+        let sign = u64::from(self.is_negative) << 63;
         // Both are exact then, and so their product or quotient is rounded once (Clinger).
         if let Some(ten) = EXACT_TENS.get(self.power.unsigned_abs() as usize).filter(|_| digits <= 1 << 53) {
             let number = if self.power < 0 { digits as f64 / ten } else { digits as f64 * ten };
-            return Some(if self.is_negative { -number } else { number });
+            return Some(f64::from_bits(sign | number.to_bits()));
         }
         let (mantissa, exponent) = self.round(digits, 53)?;
-        let sign = u64::from(self.is_negative) << 63;
         Some(f64::from_bits(sign | ((exponent + 1_023) as u64) << 52 | (mantissa & ((1 << 52) - 1))))
     }
 
@@ -175,6 +214,7 @@ impl Decimal {
     #[must_use]
     pub(crate) fn to_f32(self) -> Option<f32> {
         let digits = self.digits?;
+        let sign = u32::from(self.is_negative) << 31;
         if let Some(ten) = EXACT_TENS.get(self.power.unsigned_abs() as usize).filter(|_| digits < 1 << 63) {
             // Rounded twice, which is wrong by less than 2 of its last digits; so unless the double is as near to the middle between two
             // floats as that, it is on the same side of it as the number itself.
@@ -182,10 +222,9 @@ impl Decimal {
             let number = if self.power < 0 { whole / ten } else { whole * ten };
             let rest = number.to_bits() & 0x1fff_ffff;
             if rest.abs_diff(0x1000_0000) > 2 {
-                return Some(if self.is_negative { -number as f32 } else { number as f32 });
+                return Some(f32::from_bits(sign | (number as f32).to_bits()));
             }
         }
-        let sign = u32::from(self.is_negative) << 31;
         let bits = match self.round(digits, 24)? {
             (_, exponent) if exponent > 127 => f32::INFINITY.to_bits(),
             (mantissa, exponent) => ((exponent + 127) as u32) << 23 | (mantissa as u32 & ((1 << 23) - 1)),
@@ -338,6 +377,26 @@ mod tests {
         }
     }
 
+    /// What stands in memory behind a number of a vector.
+    const BEHIND: &str = ",0.123456789012345678]";
+
+    #[test]
+    fn plain_numbers_are_those_of_vectors() {
+        for text in
+            ["0.1", "-1.2538884013171474", "0.12345678", "0.1234567", "-0.0", "9.9999999999999999", "0.123456789"]
+        {
+            let text = format!("{text}{BEHIND}");
+            assert!(read_plain(text.as_bytes()).is_some(), "{text}");
+        }
+        for text in
+            ["1", "12.5", "0.5e3", "0.12345678901234567", "0.", "-", ".5", "0.12345678e1", "null", "0.5 ", "--0.5"]
+        {
+            let text = format!("{text}{BEHIND}");
+            assert!(read_plain(text.as_bytes()).is_none(), "{text}");
+        }
+        assert!(read_plain(b"0.5]").is_none(), "there is too little to look at blocks");
+    }
+
     #[test]
     fn halves_and_their_neighbours_round_as_they_should() {
         for mantissa in [1_u64 << 24, (1 << 24) + 1, (1 << 24) + 2, (1 << 53) + 1, (1 << 54) + 2, (1 << 60) + (1 << 6)]
@@ -359,6 +418,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_plain_number_is_read_as_any_other(text in "-?[0-9]\\.[0-9]{1,17}(e[0-9])?[,\\] ]") {
+            let text = format!("{text}{BEHIND}");
+            if let Some((plain, behind)) = read_plain(text.as_bytes()) {
+                let (any, rest) = read(text.as_bytes()).unwrap();
+                prop_assert_eq!(behind, rest);
+                prop_assert_eq!((plain.is_negative, plain.digits, plain.power), (any.is_negative, any.digits, any.power));
+            }
+        }
+
         #[test]
         fn any_decimal_is_the_nearest_number(digits in any::<u64>(), power in -30_i32..30, point in 0_usize..20) {
             check(&format!("{digits}e{power}"));

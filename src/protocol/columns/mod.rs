@@ -256,7 +256,7 @@ fn fill<const N: usize>(
     let last = places.len().checked_sub(1)?;
     for (number, place) in places.iter_mut().enumerate() {
         let text = after_spaces(rest);
-        let (exact, behind) = decimal::read(text)?;
+        let (exact, behind) = decimal::read_plain(text).or_else(|| decimal::read(text))?;
         *place = bytes_of(exact, text, behind);
         rest = match after_spaces(behind) {
             [b',', behind @ ..] if number < last => behind,
