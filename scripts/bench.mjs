@@ -4,17 +4,19 @@
 //   npm run bench -- --only package [--json FILE]
 //   npm run bench -- --only access [--json FILE]
 //   npm run bench -- --only scenarios [--json FILE] [--repeats N] [--scale SHARE] [--url URL]
+//   npm run bench -- --only native [--json FILE] [--repeats N] [--scale SHARE]
 //
-// NAME is a part of a row's name, such as `l1` or `1 × 5`. `scenarios` are the seed's four, which have no peer, and
-// `page` is what the page adds to their latencies: docs/benchmark.md. `package` are the figures of docs/npm.md, `access` those of docs/access.md.
+// NAME is a part of a row's name, such as `l1` or `1 × 5`. `scenarios` are the seed's four, which have no peer, `native` the same without
+// WebAssembly, and `page` is what the page adds to their latencies: docs/benchmark.md. `package` are the figures of docs/npm.md, `access` those of docs/access.md.
 
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { buildBench, buildLearning, buildPackage, buildPage, buildWorker } from "./build.mjs";
-import { checkNode, installPackages } from "./lib/prepare.mjs";
+import { checkNode, installPackages, installRust } from "./lib/prepare.mjs";
 import { installPython } from "./lib/python.mjs";
-import { main } from "./lib/run.mjs";
+import { main, mustRun } from "./lib/run.mjs";
 
 const digits = (number) => number.toFixed(number < 10 ? 2 : 1);
 
@@ -54,6 +56,14 @@ async function runScenarios({ repeats, scale, url }) {
 	const run = await measureScenarios({ repeats: Number(repeats), scale: Number(scale), url });
 	console.log(scenarioTable(run));
 	return run;
+}
+
+/** The same natively; `cargo bench --bench scenarios -- --help` has more options. */
+async function runNative({ repeats, scale, json }) {
+	await installRust();
+	const kept = json === undefined ? [] : ["--json", resolve(json)];
+	const options = ["--repeats", repeats, "--scale", scale, ...kept];
+	await mustRun("cargo", ["bench", "--quiet", "--locked", "--bench", "scenarios", "--", ...options]);
 }
 
 async function runPage() {
@@ -100,6 +110,7 @@ await main(async () => {
 		if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, "\t")}\n`);
 	};
 	if (values.only?.includes("scenarios")) return write(await runScenarios(values));
+	if (values.only?.includes("native")) return runNative(values);
 	if (values.only?.includes("page")) return write(await runPage());
 	if (values.only?.includes("package")) return write(await runPackage());
 	if (values.only?.includes("access")) return write(await runAccess());
