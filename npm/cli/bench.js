@@ -2,9 +2,9 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
-import Table from "cli-table3";
 import * as framework from "./bench/bench.js";
 import { EXIT, Failure } from "./failure.js";
+import { tableOf } from "./table.js";
 
 const digits = (number) =>
 	Math.abs(number) < 10
@@ -17,9 +17,11 @@ const COLUMNS = [
 	["scenario", ({ scenario }) => scenario.name],
 	["requests", ({ summary }) => summary.succeeded],
 	["failed", ({ summary }) => summary.failed],
+	["mean ms", ({ summary }) => digits(summary.mean_ms)],
 	["median ms", ({ summary }) => digits(summary.median_ms)],
 	["p95 ms", ({ summary }) => digits(summary.p95_ms)],
 	["p99 ms", ({ summary }) => digits(summary.p99_ms)],
+	["p99.9 ms", ({ summary }) => digits(summary.p999_ms)],
 	["per second", ({ summary }) => digits(summary.throughput)],
 	["targets", ({ summary }) => (summary.verdicts.every(({ is_met: isMet }) => isMet) ? "met" : "missed")],
 ];
@@ -93,25 +95,32 @@ function scenariosOf(options) {
 	});
 }
 
-function print({ environment, scenarios }, repeats) {
-	const table = new Table({ head: COLUMNS.map(([name]) => name), style: { head: [], border: [] } });
-	for (const measured of scenarios) table.push(COLUMNS.map(([, cell]) => cell(measured)));
-	console.log(table.toString());
-	console.log(`${environment.host}, ${environment.cores} cores, ${environment.target}, ${repeats} repetitions`);
+function print({ environment, scenarios, started_at: when }, repeats) {
+	const rows = scenarios.map((measured) => COLUMNS.map(([, cell]) => cell(measured)));
+	console.log(
+		tableOf(
+			COLUMNS.map(([name]) => name),
+			rows,
+		),
+	);
+	const { host, cores, machine, target } = environment;
+	console.log(
+		`${when.slice(0, 10)}, ${host}, ${cores} cores (${machine}), ${target}, ${repeats} ${repeats === 1 ? "repetition" : "repetitions"}`,
+	);
 }
 
 function printComparison(compared, { started_at: when }) {
 	if (compared.length === 0) return console.log("no scenario is in both runs");
 	const head = ["scenario", "figure", "before", "now", "difference", "with 95 % confidence", ""];
-	const table = new Table({ head, style: { head: [], border: [] } });
+	const rows = [];
 	for (const { name, is_same_scenario: isSame, metrics } of compared) {
 		for (const { name: figure, left, right, difference, interval, verdict } of metrics) {
 			const said = verdict === "unknown" ? "too few repetitions" : verdict;
 			const within = interval === null || interval === undefined ? "" : interval.map(digits).join(" to ");
-			table.push([isSame ? name : `${name} (changed)`, figure, ...[left, right, difference].map(digits), within, said]);
+			rows.push([isSame ? name : `${name} (changed)`, figure, ...[left, right, difference].map(digits), within, said]);
 		}
 	}
-	console.log(table.toString());
+	console.log(tableOf(head, rows));
 	console.log(`beside the run of ${when}`);
 }
 

@@ -1,8 +1,8 @@
 // `featheredge get`: one request, and a table of what came.
 
-import Table from "cli-table3";
 import { parse, stringify } from "../src/json.js";
 import { EXIT, Failure } from "./failure.js";
+import { tableOf } from "./table.js";
 import { ask, makeEngine } from "./world.js";
 
 /** How much of a value a table shows: an embedding is longer than any screen. */
@@ -68,16 +68,13 @@ export async function get(options) {
 	}
 	if (options.json) return console.log(text);
 	const answer = parse(text);
-	const table = new Table({
-		head: ["entity", "feature", "value", "status", "age", "tier"],
-		style: { head: [], border: [] },
-	});
+	const rows = [];
 	for (const [entity, features] of Object.entries(answer.features)) {
 		for (const [feature, { value, status, age_ms: millis, tier }] of Object.entries(features)) {
-			table.push([entity, feature, shown(value), status, age(millis), tier ?? ""]);
+			rows.push([entity, feature, shown(value), status, age(millis), tier ?? ""]);
 		}
 	}
-	console.log(table.toString());
+	console.log(tableOf(["entity", "feature", "value", "status", "age", "tier"], rows));
 	const { latency_ms: latency, quality_metrics: quality, metadata } = answer;
 	console.log(`${latency} ms, ${metadata.serving_pattern}, ${Math.round(quality.completeness * 100)} % complete`);
 }

@@ -1,17 +1,12 @@
 // `featheredge stats`: what a server measured, as tables; `featheredge top`: the same, again and again.
 
-import Table from "cli-table3";
 import { EXIT, Failure } from "./failure.js";
+import { tableOf } from "./table.js";
 import { ask } from "./world.js";
 
 const CLEAR = "\x1b[H\x1b[2J";
 
 const percent = (share) => `${(share * 100).toFixed(1)} %`;
-const table = (head, rows) => {
-	const table = new Table({ head, style: { head: [], border: [] } });
-	table.push(...rows);
-	return table.toString();
-};
 
 const read = async (url, path, scope) => JSON.parse(await ask(url, `${path}?scope=${scope}`));
 
@@ -67,10 +62,10 @@ function shown({ stats, sla, alerts }, before) {
 	return [
 		`${stats.project}, ${stats.scope}, ${stats.at}: ${sla.status}, ${percent(sla.error_budget_left)} of the error budget left`,
 		`${stats.overall.requests} requests${rate(stats, before)}; completeness ${percent(stats.quality.completeness)}, freshness ${percent(stats.quality.freshness)}`,
-		table(["promise", "now", "target", ""], ["p50", "p95", "p99", "availability", "error_rate"].map(check)),
-		table(["tier", "hits", "misses", "hit ratio", "operations", "p50 ms", "p95 ms", "p99 ms"], tiers),
-		table(["requests to", "count", "p50 ms", "p95 ms", "p99 ms"], routes),
-		open.length > 0 ? table(["open alert", "severity", "value", "threshold", "since"], open) : "no open alerts",
+		tableOf(["promise", "now", "target", ""], ["p50", "p95", "p99", "availability", "error_rate"].map(check)),
+		tableOf(["tier", "hits", "misses", "hit ratio", "operations", "p50 ms", "p95 ms", "p99 ms"], tiers),
+		tableOf(["requests to", "count", "p50 ms", "p95 ms", "p99 ms"], routes),
+		open.length > 0 ? tableOf(["open alert", "severity", "value", "threshold", "since"], open) : "no open alerts",
 		`latencies are ${stats.latencies_are}`,
 	].join("\n");
 }

@@ -1,0 +1,18 @@
+// How commands show tables: a line for each row, and a rule below the head alone.
+
+import Table from "cli-table3";
+
+/** What a rule between rows begins with; a row begins with a border. */
+const RULE = "├";
+
+/**
+ * @param {string[]} head
+ * @param {unknown[][]} rows
+ */
+export function tableOf(head, rows) {
+	const table = new Table({ head, style: { head: [], border: [] } });
+	table.push(...rows);
+	const lines = table.toString().split("\n");
+	const first = lines.findIndex((line) => line.startsWith(RULE));
+	return lines.filter((line, at) => at <= first || !line.startsWith(RULE)).join("\n");
+}
