@@ -60,8 +60,9 @@ impl Json {
     /// A time, by RFC 3339.
     pub fn time(&mut self, key: &str, at: Instant) {
         self.key(key);
+        let time = EventTime(i64::try_from(at.0.saturating_mul(1_000)).unwrap_or(i64::MAX));
         self.out.push(b'"');
-        EventTime(i64::try_from(at.0.saturating_mul(1_000)).unwrap_or(i64::MAX)).write(&mut self.out);
+        self.out.extend_from_slice(time.text().as_bytes());
         self.out.push(b'"');
     }
 

@@ -105,19 +105,25 @@ impl Sheet {
     /// Appends the first `length` bytes of `window`, and a comma.
     #[inline]
     pub fn push_window(&mut self, window: &[u8], length: usize) {
-        self.reserve(length.max(BLOCK) + 1);
-        let place = self.bytes.get_mut(self.length..).and_then(|free| free.first_chunk_mut::<BLOCK>());
-        match (place, window.first_chunk::<BLOCK>()) {
-            (Some(place), Some(block)) if length <= BLOCK => {
+        let room = self.bytes.get_mut(self.length..).and_then(|free| free.first_chunk_mut::<{ BLOCK + 1 }>());
+        if let (Some(room), Some(block), 0..=BLOCK) = (room, window.first_chunk::<BLOCK>(), length) {
+            if let Some(place) = room.first_chunk_mut() {
                 *place = *block;
-                self.length += length;
             }
-            _ => self.push(window.get(..length).unwrap_or_default()),
+            if let Some(comma) = room.get_mut(length) {
+                *comma = b',';
+            }
+            self.length += length + 1;
+        } else {
+            self.push_exactly(window.get(..length).unwrap_or_default());
         }
-        if let Some(comma) = self.bytes.get_mut(self.length) {
-            *comma = b',';
-            self.length += 1;
-        }
+    }
+
+    /// Appends what no block can be copied for, or has no room: `bytes`, and a comma.
+    #[inline(never)]
+    fn push_exactly(&mut self, bytes: &[u8]) {
+        self.push(bytes);
+        self.push_fixed(b",");
     }
 
     /// Appends a number.

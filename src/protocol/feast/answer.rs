@@ -270,10 +270,8 @@ fn push_time(sheet: &mut Sheet, time: EventTime) {
         sheet.push_fixed(ZERO);
         return;
     }
-    let mut text = Vec::with_capacity(32);
-    time.write(&mut text);
     sheet.push_fixed(b"\"");
-    sheet.push(&text);
+    sheet.push(time.text().as_bytes());
     sheet.push_fixed(b"\",");
 }
 
