@@ -192,8 +192,7 @@ impl Row {
     #[inline]
     #[must_use]
     pub fn value(&self, slot: Slot) -> &[u8] {
-        let (bytes, length) = self.texts().window(slot);
-        bytes.get(..length).unwrap_or_default()
+        self.texts().value(slot)
     }
 
     /// What all features have in common, where they do.
@@ -363,23 +362,42 @@ pub struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    /// The JSON text of the value in `slot`, and whatever stands behind it in the buffer, with the text's length.
-    ///
-    /// The bytes behind let a copier move fixed-size blocks instead of exact lengths.
+    /// The JSON text of the value in `slot`.
     #[inline]
     #[must_use]
-    pub fn window(&self, slot: Slot) -> (&'a [u8], usize) {
+    pub fn value(&self, slot: Slot) -> &'a [u8] {
         let (start, end) = self.bounds(slot.0 as usize);
-        (self.buffer.get(start..).unwrap_or_default(), end.saturating_sub(start))
+        self.buffer.get(start..end).unwrap_or_default()
     }
 
-    /// Where the value of a column begins and ends: the end of the one before, and its own, which stand side by side.
+    /// The same, with whatever stands behind it, as a block of fixed size, which moves sooner than an exact length, and the text's
+    /// length; `None` where the buffer is wide or at its end there.
+    #[inline]
+    #[must_use]
+    pub fn block<const N: usize>(&self, slot: Slot) -> Option<(&'a [u8; N], usize)> {
+        if self.has_wide_ends {
+            return None;
+        }
+        let (start, end) = self.narrow_bounds(slot.0 as usize);
+        // One check: neither of the numbers has more than 16 bits.
+        let block = self.buffer.get(start..start + N)?.first_chunk()?;
+        Some((block, end.saturating_sub(start)))
+    }
+
+    /// Where the value of a column begins and ends.
     #[inline]
     fn bounds(&self, column: usize) -> (usize, usize) {
-        let Some(before) = column.checked_sub(1) else { return (0, self.end(0)) };
-        if self.has_wide_ends {
-            return (self.end(before), self.end(column));
+        match column.checked_sub(1) {
+            Some(before) if self.has_wide_ends => (self.end(before), self.end(column)),
+            None if self.has_wide_ends => (0, self.end(0)),
+            _ => self.narrow_bounds(column),
         }
+    }
+
+    /// The end of the one before, and its own, which stand side by side.
+    #[inline]
+    fn narrow_bounds(&self, column: usize) -> (usize, usize) {
+        let Some(before) = column.checked_sub(1) else { return (0, self.end(0)) };
         let both =
             self.ends.get(before * 2..).and_then(|ends| ends.first_chunk()).map_or(0, |both| u32::from_le_bytes(*both));
         (both as usize & 0xffff, both as usize >> 16)

@@ -15,7 +15,7 @@ pub struct Sheet {
 }
 
 /// The size of the blocks, in bytes: the longest text of a 64-bit number (24) fits, with its comma.
-const BLOCK: usize = 32;
+pub const BLOCK: usize = 32;
 
 impl Sheet {
     /// What has been written.
@@ -102,28 +102,30 @@ impl Sheet {
         }
     }
 
-    /// Appends the first `length` bytes of `window`, and a comma.
+    /// Appends texts with a comma behind each: the first bytes of blocks, as many as stand beside them. It ends at the first that has no
+    /// block, or is longer, or for which there is no room; how many came before.
     #[inline]
-    pub fn push_window(&mut self, window: &[u8], length: usize) {
-        let room = self.bytes.get_mut(self.length..).and_then(|free| free.first_chunk_mut::<{ BLOCK + 1 }>());
-        if let (Some(room), Some(block), 0..=BLOCK) = (room, window.first_chunk::<BLOCK>(), length) {
-            if let Some(place) = room.first_chunk_mut() {
+    pub fn push_blocks<'a>(&mut self, texts: impl Iterator<Item = Option<(&'a [u8; BLOCK], usize)>>) -> usize {
+        let mut free = self.bytes.get_mut(self.length..).unwrap_or_default();
+        let (room, mut count) = (free.len(), 0);
+        for text in texts {
+            let Some((block, length @ 0..=BLOCK)) = text else { break };
+            let all = core::mem::take(&mut free);
+            let Some(place) = all.first_chunk_mut::<{ BLOCK + 1 }>() else {
+                free = all;
+                break;
+            };
+            if let Some(place) = place.first_chunk_mut() {
                 *place = *block;
             }
-            if let Some(comma) = room.get_mut(length) {
+            if let Some(comma) = place.get_mut(length) {
                 *comma = b',';
             }
-            self.length += length + 1;
-        } else {
-            self.push_exactly(window.get(..length).unwrap_or_default());
+            free = all.get_mut(length + 1..).unwrap_or_default();
+            count += 1;
         }
-    }
-
-    /// Appends what no block can be copied for, or has no room: `bytes`, and a comma.
-    #[inline(never)]
-    fn push_exactly(&mut self, bytes: &[u8]) {
-        self.push(bytes);
-        self.push_fixed(b",");
+        self.length += room - free.len();
+        count
     }
 
     /// Appends a number.
@@ -209,15 +211,16 @@ mod tests {
         let mut sheet = Sheet::default();
         let mut expected = Vec::new();
         for length in 0..150 {
-            sheet.push_window(&source[length / 2..], length);
+            let block = source[length / 2..].first_chunk().map(|block| (block, length));
+            if sheet.push_blocks([block].into_iter()) == 0 {
+                sheet.push(&source[length / 2..length / 2 + length]);
+                sheet.push_fixed(b",");
+            }
             expected.extend_from_slice(&source[length / 2..length / 2 + length]);
             expected.push(b',');
             sheet.push(&source[..length]);
             expected.extend_from_slice(&source[..length]);
         }
-        sheet.push_window(&source[251..], 5);
-        expected.extend_from_slice(&source[251..]);
-        expected.push(b',');
         assert_eq!(sheet.as_slice(), expected);
         for length in 0..150 {
             sheet.push_again(length..length * 2);

@@ -257,11 +257,19 @@ fn alike(found: &[Found]) -> Option<(&Rc<Row>, Vec<Texts<'_>>)> {
 }
 
 fn push_values(sheet: &mut Sheet, first: &Row, others: &[Texts<'_>], slot: Slot) {
-    let (window, length) = first.texts().window(slot);
-    sheet.push_window(window, length);
-    for texts in others {
-        let (window, length) = texts.window(slot);
-        sheet.push_window(window, length);
+    push_each(sheet, core::slice::from_ref(&first.texts()), slot);
+    if !others.is_empty() {
+        push_each(sheet, others, slot);
+    }
+}
+
+fn push_each(sheet: &mut Sheet, mut rows: &[Texts<'_>], slot: Slot) {
+    loop {
+        let count = sheet.push_blocks(rows.iter().map(|texts| texts.block(slot)));
+        let Some((texts, rest)) = rows.get(count..).and_then(<[_]>::split_first) else { return };
+        sheet.push(texts.value(slot));
+        sheet.push_fixed(b",");
+        rows = rest;
     }
 }
 
