@@ -153,7 +153,14 @@ export async function bench(options) {
 	if (hasLine) process.stderr.write("\r\u001B[K");
 	if (options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(run)}\n`);
 	const compared = earlier && framework.compare(earlier, run, COMPARISON_SEED);
-	if (json) return console.log(JSON.stringify(compared === undefined ? run : { run, compared }));
-	print(run, repeats);
-	if (compared !== undefined) printComparison(compared, earlier);
+	if (json) {
+		console.log(JSON.stringify(compared === undefined ? run : { run, compared }));
+	} else {
+		print(run, repeats);
+		if (compared !== undefined) printComparison(compared, earlier);
+	}
+	const { succeeded, failures } = run.overall;
+	if (succeeded === 0) {
+		throw new Failure(`no request was answered: ${failures.map(({ kind, count }) => `${count} × ${kind}`).join(", ")}`);
+	}
 }

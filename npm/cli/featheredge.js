@@ -12,6 +12,12 @@ function whole(text) {
 	return Number(text);
 }
 
+function port(text) {
+	const number = whole(text);
+	if (number > 65_535) throw new InvalidArgumentError("expected a number up to 65535.");
+	return number;
+}
+
 function positive(text) {
 	if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("expected a whole number above 0.");
 	return Number(text);
@@ -57,7 +63,7 @@ const program = new Command("featheredge")
 program
 	.command("serve")
 	.description("serve the HTTP API on Node")
-	.option("--port <n>", "the port; 0 for a free one", whole, 8787)
+	.option("--port <n>", "the port; 0 for a free one", port, 8787)
 	.option("--host <address>", "the address to listen on", "127.0.0.1")
 	.option(...CONFIG)
 	.option(...ORIGIN)
@@ -86,10 +92,11 @@ program
 
 program
 	.command("warm")
-	.description("bring the rows of a file into a store, or to a server, ahead of the first request")
-	.requiredOption("--from <file>", "a file of rows: .parquet, .csv or .ndjson")
+	.description("bring rows into a store, or to a server, ahead of the first request")
+	.option("--from <file>", "a file of rows: .parquet, .csv or .ndjson")
+	.option("-e, --entities <columns...>", "in place of a file, the rows of these: COLUMN=VALUES")
 	.requiredOption("--view <name>", "the feature view that they are rows of")
-	.requiredOption("--keys <columns>", "the columns that key it, separated by commas", list)
+	.option("--keys <columns>", "the columns of the file that key it, separated by commas", list)
 	.option("--features <columns>", "the columns that are features; all others without it", list)
 	.option("--event-time <column>", "the column with the time of the event behind each row")
 	.option("--text <columns>", "columns of a CSV whose values are texts, even where they look like numbers", list)
@@ -97,7 +104,12 @@ program
 	.option("--restart", "begin anew, although an earlier run got part of the way")
 	.option("--kv-bulk <file>", "write files for `wrangler kv bulk put`")
 	.option("--url <url>", "send the rows to this server, which keeps them in its memory and stores")
-	.option("--fetch <features>", "with --url: let the server fetch these, in place of the file's values", list)
+	.option(
+		"--fetch <features>",
+		"have these fetched, in place of the file's values: by the server, or from --origin",
+		list,
+	)
+	.option("--origin <url>", "what a store's rows are fetched from: a Feast server, or any origin of its contract")
 	.option(...REDIS)
 	.option(...CONFIG)
 	.option(...JSON_OPTION)
@@ -167,7 +179,9 @@ try {
 	} else {
 		// What bears no code is a fault of ours, and its stack tells where.
 		const isForPeople = error instanceof Failure || error.code !== undefined;
-		console.error(isForPeople ? `error: ${error.message}` : error);
 		process.exitCode = exitCodeOf(error);
+		const { message } = error;
+		if (process.argv.includes("--json")) console.error(JSON.stringify({ error: message, exit_code: process.exitCode }));
+		else console.error(isForPeople ? `error: ${message}` : error);
 	}
 }

@@ -1,6 +1,7 @@
 // `featheredge get`: one request, and a table of what came.
 
 import { parse, stringify } from "../src/json.js";
+import { entitiesOf } from "./entities.js";
 import { EXIT, Failure } from "./failure.js";
 import { tableOf } from "./table.js";
 import { ask, makeEngine } from "./world.js";
@@ -8,28 +9,9 @@ import { ask, makeEngine } from "./world.js";
 /** How much of a value a table shows: an embedding is longer than any screen. */
 const SHOWN = 40;
 
-/** A value as a person types it: a number is one, `"1"` in quotes is a text, anything else too. */
-function typed(text) {
-	try {
-		return parse(text);
-	} catch {
-		return text;
-	}
-}
-
 /** What is asked for, from `--entities a,b` or `--entities user_id=1,2`, and `--features` or `--service`. */
 export function requestOf({ entities, features, service, priority, maxStaleness, consistency }) {
-	const columns = {};
-	let ids;
-	for (const text of entities) {
-		const [, name, values] = /^(?:([A-Za-z_]\w*)=)?(.*)$/s.exec(text);
-		const list = values.split(",").map(typed);
-		if (name === undefined) ids = [...(ids ?? []), ...list];
-		else columns[name] = list;
-	}
-	if ((ids === undefined) === (Object.keys(columns).length === 0)) {
-		throw new Failure("give entities either as ids or as COLUMN=VALUES", EXIT.usage);
-	}
+	const { ids, columns } = entitiesOf(entities);
 	if ((features === undefined) === (service === undefined)) {
 		throw new Failure("give either `--features` or `--service`", EXIT.usage);
 	}

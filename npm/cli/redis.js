@@ -13,6 +13,9 @@ export async function connectRedis(urls) {
 	}
 	const single = { lazyConnect: true, maxRetriesPerRequest: 1 };
 	let client = new Redis(nodes[0], single);
+	let fault;
+	// Why it cannot connect, which what it rejects with does not say.
+	client.on("error", (error) => (fault = error));
 	try {
 		await client.connect();
 		const isCluster = nodes.length > 1 || /cluster_enabled:1/.test(await client.info("cluster"));
@@ -24,7 +27,9 @@ export async function connectRedis(urls) {
 		}
 	} catch (error) {
 		client.disconnect();
-		throw new Failure(`cannot reach Redis at ${nodes.map((url) => new URL(url).host).join(", ")}: ${error.message}`);
+		throw new Failure(
+			`cannot reach Redis at ${nodes.map((url) => new URL(url).host).join(", ")}: ${(fault ?? error).message}`,
+		);
 	}
 	// It reconnects by itself, and the engine does without it meanwhile.
 	client.on("error", () => {});

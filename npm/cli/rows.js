@@ -3,7 +3,7 @@
 // Knows nothing of features. A row is an object by column name; a CSV's texts that look like numbers are numbers, but for the columns that
 // are said to be texts.
 
-import { createReadStream, statSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { parse } from "../src/json.js";
 import { EXIT, Failure } from "./failure.js";
@@ -27,11 +27,6 @@ export async function openRows(file, { batch, from = 0, texts = [] }) {
 				.join(", ")}`,
 			EXIT.usage,
 		);
-	}
-	try {
-		statSync(file);
-	} catch (error) {
-		throw new Failure(`cannot read \`${file}\`: ${error.code}`);
 	}
 	return format(file, { batch, from, texts: new Set(texts) });
 }
@@ -131,6 +126,9 @@ export function columnsOf(rows, { keys, features, eventTime }) {
 		eventTimestamps: eventTime === undefined ? undefined : column(eventTime),
 	};
 }
+
+/** References of features of a view, which need not be told with it. */
+export const qualifiedBy = (view) => (name) => (name.includes(":") ? name : `${view}:${name}`);
 
 /** A vector may come as a typed array, which JSON would write as an object. */
 const plain = (value) => (ArrayBuffer.isView(value) ? Array.from(value) : (value ?? null));

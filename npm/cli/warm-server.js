@@ -2,7 +2,7 @@
 
 import { stringify } from "../src/json.js";
 import { EXIT, Failure } from "./failure.js";
-import { columnsOf } from "./rows.js";
+import { columnsOf, qualifiedBy } from "./rows.js";
 import { ask, Refused } from "./world.js";
 
 /** How many rows go at a time, by default: what `limits.warm_rows` allows where it is not set. */
@@ -22,7 +22,7 @@ function time(value) {
 
 /** The body that warms rows: with their values, or, where `fetch` names features, by letting the server fetch these. */
 function bodyOf(rows, { view, keys, eventTime, features, fetch }) {
-	const qualified = (name) => (name.includes(":") ? name : `${view}:${name}`);
+	const qualified = qualifiedBy(view);
 	if (fetch !== undefined) {
 		const { columns } = columnsOf(rows, { keys, features: [] });
 		return stringify({ entities: columns, feature_names: fetch.map(qualified) });

@@ -1,15 +1,16 @@
 // Where `featheredge warm` puts rows when it is a store: Redis, or files for `wrangler kv bulk put`.
 //
 // The file takes the origin's place: an engine asks for the rows of each batch, the file answers, and the engine writes them as it writes
-// all rows. So the keys and the stored form are those that servers of the same configuration read.
+// all rows. So the keys and the stored form are those that servers of the same configuration read. Where features are to be fetched, the
+// origin keeps its place.
 
 import { closeSync, openSync, writeSync } from "node:fs";
 import { createEngine } from "../dist/node.js";
 import { redisStore } from "../dist/redis.js";
 import { stringify } from "../src/json.js";
-import { Failure } from "./failure.js";
-import { columnsOf } from "./rows.js";
-import { sealed } from "./world.js";
+import { EXIT, Failure } from "./failure.js";
+import { columnsOf, qualifiedBy } from "./rows.js";
+import { originOf, sealed } from "./world.js";
 
 /** Workers KV's price of a million writes, in dollars. */
 const KV_DOLLARS_PER_MILLION = 5;
@@ -92,16 +93,16 @@ class KvBulk {
 }
 
 /** The engine's view of one batch: who is asked for, and how the file answers. */
-function batchOf(rows, { view, keys, eventTime, features }) {
+function batchOf(rows, { view, keys, eventTime, features, fetch }) {
+	const request = { consistency_level: "strong", priority: "low" };
+	if (fetch !== undefined) {
+		const { columns } = columnsOf(rows, { keys, features: [] });
+		return { request: { ...request, entities: columns, feature_names: fetch.map(qualifiedBy(view)) } };
+	}
 	const { columns, values, eventTimestamps } = columnsOf(rows, { keys, eventTime, features });
 	const place = new Map(rows.map((row, at) => [keyOf(keys.map((key) => row[key])), at]));
 	return {
-		request: {
-			entities: columns,
-			feature_names: Object.keys(values).map((name) => `${view}:${name}`),
-			consistency_level: "strong",
-			priority: "low",
-		},
+		request: { ...request, entities: columns, feature_names: Object.keys(values).map(qualifiedBy(view)) },
 		// Calls come in parts of a batch, so rows are found by their keys.
 		answer(entities, asked) {
 			const count = entities[keys[0]].length;
@@ -131,9 +132,14 @@ const keyOf = (values) => stringify(values);
  * @returns {Promise<import("./warm.js").Sink>}
  */
 export async function openStore(options, settings, part) {
-	// The file is the origin here, whatever the configuration names.
-	const { origin: _, registry: __, ...config } = settings;
-	const { view, keys } = options;
+	const { view, keys, fetch } = options;
+	const { origin: origins, registry, ...rest } = settings;
+	const origin = fetch === undefined ? undefined : originOf(options, origins);
+	if (fetch !== undefined && origin === undefined) {
+		throw new Failure("`--fetch` into a store needs an origin: `--origin URL`", EXIT.usage);
+	}
+	// A file is the origin itself, whatever the configuration names.
+	const config = fetch === undefined ? rest : { ...rest, ...(registry && { registry }) };
 	const client =
 		options.redis === undefined ? undefined : await (await import("./redis.js")).connectRedis(options.redis);
 	const target = client === undefined ? new KvBulk(options.kvBulk, part) : redisStore(client);
@@ -142,7 +148,7 @@ export async function openStore(options, settings, part) {
 	let current;
 	const engine = await createEngine({
 		l2: store,
-		origin: (entities, features) => current.answer(entities, features),
+		origin: origin ?? ((entities, features) => current.answer(entities, features)),
 		config: {
 			...config,
 			// Each batch is asked for once and never served, so memory need not hold it, nor anything be left alone or put off.

@@ -1,10 +1,11 @@
-// `featheredge warm`: brings the rows of a file where servers find them, ahead of the first request.
+// `featheredge warm`: brings rows where servers find them, ahead of the first request: those of a file, or those of a few entities.
 //
-// Knows the file and how far it has come, and not where rows go: that is a sink's.
+// Knows where rows come from and how far it has come, and not where they go: that is a sink's.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import Progress from "cli-progress";
+import { entitiesOf, rowsOf } from "./entities.js";
 import { EXIT, Failure } from "./failure.js";
 import { openRows } from "./rows.js";
 import { readConfig } from "./world.js";
@@ -21,6 +22,14 @@ import { readConfig } from "./world.js";
  * @property {(summary: object) => Iterable<string>} said the same for people: what follows how many and how long, and further lines
  */
 
+function statOf(file) {
+	try {
+		return statSync(file);
+	} catch (error) {
+		throw new Failure(`cannot read \`${file}\`: ${error.code}`);
+	}
+}
+
 /** How far a file has come, kept beside it until it is done. */
 class Mark {
 	#path;
@@ -28,7 +37,7 @@ class Mark {
 
 	constructor(file, options) {
 		this.#path = `${file}.featheredge-warm`;
-		const { size, mtimeMs } = statSync(file);
+		const { size, mtimeMs } = statOf(file);
 		this.#of = createHash("sha256")
 			.update(JSON.stringify([size, mtimeMs, options]))
 			.digest("hex");
@@ -60,16 +69,36 @@ async function openSink(options, config, part) {
 	if (places.length !== 1)
 		throw new Failure("say where to: `--redis URL`, `--kv-bulk FILE` or `--url URL`", EXIT.usage);
 	if (options.url !== undefined) return (await import("./warm-server.js")).openServer(options);
-	if (options.fetch !== undefined)
-		throw new Failure("`--fetch` is for `--url`: it is the server that fetches", EXIT.usage);
 	return (await import("./warm-store.js")).openStore(options, config, part);
 }
 
-export async function warm(options) {
-	const { from, view, keys, json } = options;
+/** Of rows that nobody needs to go on with: there is no file, and they are few. */
+const NO_MARK = { read: () => undefined, write() {}, remove() {} };
+
+/** The options with whose rows they are of: of a file that names its keys, or of entities whose columns are the keys. */
+function sourceOf(options) {
+	const { from, entities, keys, fetch } = options;
+	if ((from === undefined) === (entities === undefined)) {
+		throw new Failure("say whose rows: `--from FILE` or `--entities COLUMN=VALUES`", EXIT.usage);
+	}
+	if (from !== undefined) {
+		if (keys === undefined)
+			throw new Failure("say which columns of the file are its keys: `--keys COLUMNS`", EXIT.usage);
+		return options;
+	}
+	const { columns } = entitiesOf(entities);
+	if (columns === undefined) throw new Failure("give the key's column: `--entities COLUMN=VALUES`", EXIT.usage);
+	if (fetch === undefined) throw new Failure("say which features are fetched for them: `--fetch FEATURES`", EXIT.usage);
+	return { ...options, columns, keys: Object.keys(columns) };
+}
+
+export async function warm(asked) {
+	const options = sourceOf(asked);
+	const { from, view, keys, columns, json } = options;
 	const config = await readConfig(options.config);
 	const to = options.redis ?? options.kvBulk ?? options.url;
-	const mark = new Mark(from, { view, keys, to, fetch: options.fetch, config });
+	const { fetch, origin } = options;
+	const mark = from === undefined ? NO_MARK : new Mark(from, { view, keys, to, fetch, origin, config });
 	const kept = options.restart ? undefined : mark.read();
 	const started = kept?.rows ?? 0;
 	const sink = await openSink(options, config, kept?.part ?? 0);
@@ -89,7 +118,10 @@ export async function warm(options) {
 	let done = started;
 	try {
 		const batch = options.batch ?? sink.batch;
-		const { total, batches } = await openRows(from, { batch, from: started, texts: options.text });
+		const { total, batches } =
+			columns === undefined
+				? await openRows(from, { batch, from: started, texts: options.text })
+				: rowsOf(columns, batch);
 		if (hasBar) bar.start(total ?? 0, started);
 		for await (const rows of batches) {
 			await sink.take(rows);

@@ -31,18 +31,30 @@ export function sealed(store) {
 }
 
 /**
+ * The origin at the URL that the options or the settings name, where they name one.
+ *
+ * @param {{ origin?: string }} options
+ * @param {{ url?: string, timeout_ms?: number }} [settings] the configuration's
+ */
+export function originOf({ origin: url }, settings) {
+	const base = url ?? settings?.url;
+	if (base === undefined) return undefined;
+	const authorization = process.env.FEATHEREDGE_ORIGIN_AUTHORIZATION;
+	const headers = authorization === undefined ? {} : { authorization };
+	return feastOrigin(base, { headers, timeout: settings?.timeout_ms });
+}
+
+/**
  * An engine as the options say it.
  *
  * @param {{ config?: string, origin?: string, redis?: string }} options
  * @param {import("../types/index.d.ts").EngineOptions} [more]
  */
-export async function makeEngine({ config: file, origin: url, redis }, more = {}) {
-	const config = await readConfig(file);
-	const authorization = process.env.FEATHEREDGE_ORIGIN_AUTHORIZATION;
+export async function makeEngine(options, more = {}) {
+	const { redis } = options;
+	const config = await readConfig(options.config);
 	const { origin: settings, ...rest } = config;
-	const base = url ?? settings?.url;
-	const headers = authorization === undefined ? {} : { authorization };
-	const origin = base === undefined ? undefined : feastOrigin(base, { headers, timeout: settings?.timeout_ms });
+	const origin = originOf(options, settings);
 	const client = redis === undefined ? undefined : await (await import("./redis.js")).connectRedis(redis);
 	try {
 		const engine = await createEngine({

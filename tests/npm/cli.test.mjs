@@ -53,6 +53,18 @@ test("exit codes tell usage, configuration, refusals and failures apart", async 
 	assert.equal(await codes("get", "-e", "a", "-f", "f", "--config", file("bad.toml", "[l2]\nttl = 1")), 3);
 	assert.equal(await codes("get", "-e", "a", "-f", "f", "--origin", "http://127.0.0.1:9"), 4);
 	assert.equal(await codes("get", "-e", "a", "-f", "f", "--url", "http://127.0.0.1:9"), 1);
+	assert.equal(await codes("stats", "--url", "http://127.0.0.1:9"), 1);
+	assert.equal(await codes("top", "--url", "http://127.0.0.1:9"), 1);
+	assert.equal(await codes("serve", "--port", "65536"), 2);
+	assert.equal(await codes("warm", "--from", "none.csv", "--view", "v", "--keys", "k", "--kv-bulk", "o"), 1);
+	assert.equal(await codes("warm", "-e", "a", "--view", "v", "--fetch", "f", "--kv-bulk", "o"), 2);
+});
+
+test("with --json an error is JSON too", async () => {
+	const { code, json } = await run("get", "-e", "a", "-f", "f", "--url", "http://127.0.0.1:9", "--json");
+	assert.equal(code, 1);
+	assert.equal(json().exit_code, 1);
+	assert.match(json().error, /cannot reach/);
 });
 
 describe("with Redis", () => {
@@ -240,6 +252,36 @@ describe("with Redis", () => {
 		assert.equal(origin.requests.length, 1);
 	});
 
+	test("warm takes entities in place of a file, and a store's rows from an origin", async (t) => {
+		await redis.call("FLUSHALL");
+		const origin = await startOrigin(answerFeatures);
+		t.after(() => origin.stop());
+		const how = [
+			"warm",
+			"-e",
+			"driver_id=1,2",
+			"-e",
+			"driver_id=3",
+			"--view",
+			"stats",
+			"--fetch",
+			"rate,trips",
+			"--json",
+		];
+		const stores = await run(...how, "--redis", url(), "--origin", origin.url);
+		assert.equal(stores.code, 0, stores.output);
+		assert.deepEqual([stores.json().rows, origin.requests.length], [3, 1]);
+		assert.equal((await stored([1, 2, 3], ["rate", "trips"]))[3]["stats:rate"].value, "rate of 3");
+
+		const config = file("entities.toml", '[views.stats]\njoin_keys = ["driver_id"]');
+		const program = start("serve", "--port", 0, "--origin", origin.url, "--config", config, "--json");
+		t.after(() => program.stop());
+		const [, at] = await program.prints(/"url":"([^"]+)"/);
+		const served = await run(...how, "--url", at);
+		assert.equal(served.code, 0, served.output);
+		assert.deepEqual([served.json().rows, served.json().fetched], [3, 3]);
+	});
+
 	test("warm tells why a server refuses, and where rows can go", async (t) => {
 		const from = file("refused.ndjson", '{"driver_id":1,"rate":1}\n');
 		const program = startProgram(
@@ -322,6 +364,12 @@ test("bench takes a scenario's figures from its options, and tells how a run dif
 	assert.ok(compared.metrics.every(({ verdict }) => verdict !== "unknown"));
 	const shown = await run(...how, ...more, "--compare", "run.json");
 	assert.match(shown.output, /│ mixed_workload +│ median_ms /);
+});
+
+test("bench fails where no request is answered, and tells why", async () => {
+	const { code, output } = await run("bench", "--url", "http://127.0.0.1:9", "--scale", "0.01", "--repeats", 1);
+	assert.equal(code, 1);
+	assert.match(output, /no request was answered: \d+ × unreachable/);
 });
 
 test("bench begins requests at a rate for a while", async () => {
