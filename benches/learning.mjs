@@ -1,9 +1,8 @@
-// What learning costs: a module with prefetch, with `prefetch.enabled` and without, side by side, all in memory. Sessions take turns, and
-// each asks now for one entity's features and then for the other's, so that there is something to learn and something to predict.
+// What learning costs: the npm package's module with `prefetch.enabled` and without, side by side, all in memory. Sessions take turns, and
+// each asks now for one shape of features and then for another, so that there is something to learn and something to predict.
 
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { Core, initSync, State } from "../build/npm/featheredge.js";
 import { compare, race } from "./measure.mjs";
 import { originOf, workload } from "./workload.mjs";
 
@@ -19,26 +18,24 @@ const SESSIONS = 1_024;
 const ROUND_MILLIS = 30;
 const FEAST = "/get-online-features";
 
+const { memory } = initSync({ module: readFileSync(new URL("../build/npm/featheredge.wasm", import.meta.url)) });
+
 class Learner {
 	#core;
-	#state;
 	#bodies;
 	#input;
-	#memory;
 	#sessions = Array.from({ length: SESSIONS }, (_, number) => `session-${number}`);
 	#served = 0;
 
-	constructor({ Core, State, instance_memory: memory }, enabled, workloads) {
+	constructor(enabled, workloads) {
 		this.#core = new Core({ prefetch: { enabled }, l2: { enabled: false }, l1: { max_entries: 100_000 } }, 1n);
-		this.#state = State;
 		this.#bodies = workloads.map(({ body }) => body);
 		this.#input = this.#core.input(65_536);
-		this.#memory = memory();
 		for (const { body, answer } of workloads) this.#fill(body, originOf({ answer }));
 	}
 
 	#begin(body, session) {
-		new Uint8Array(this.#memory.buffer).set(body, this.#input);
+		new Uint8Array(memory.buffer).set(body, this.#input);
 		return this.#core.begin("POST", FEAST, "", body.length, false, true, false, "", session, Date.now());
 	}
 
@@ -48,7 +45,7 @@ class Learner {
 			if (method !== undefined)
 				state = this.#core.complete_fetch(number, 200, "application/json", origin(body), Date.now());
 		}
-		if (state === this.#state.Waiting || this.#core.reply_status() !== 200) throw new Error("the core did not answer");
+		if (state === State.Waiting || this.#core.reply_status() !== 200) throw new Error("the core did not answer");
 		this.#core.take_orders();
 	}
 
@@ -56,8 +53,8 @@ class Learner {
 		const number = this.#served++;
 		const body = this.#bodies[Math.floor(number / SESSIONS) % this.#bodies.length];
 		const state = this.#begin(body, this.#sessions[number % SESSIONS]);
-		if (state === this.#state.RepliedWithOrders) this.#settle();
-		else if (state !== this.#state.Replied) throw new Error("memory had not all of it");
+		if (state === State.RepliedWithOrders) this.#settle();
+		else if (state !== State.Replied) throw new Error("memory had not all of it");
 	}
 
 	/** Does what is ordered behind an answer: looks into predictions, all of whose rows are in memory. */
@@ -71,9 +68,7 @@ class Learner {
 }
 
 /** @returns rows for each shape that `isWanted` */
-export async function measureLearning(glue, isWanted) {
-	const module = await import(pathToFileURL(join(glue, "core.js")).href);
-	module.initSync({ module: readFileSync(join(glue, "core.wasm")) });
+export async function measureLearning(isWanted) {
 	const rows = [];
 	for (const shape of SHAPES) {
 		const name = `learning ${shape.entities} × ${shape.features}`;
@@ -81,7 +76,7 @@ export async function measureLearning(glue, isWanted) {
 		const workloads = [workload(shape), workload({ ...shape, features: shape.features + 1 })];
 		const [ours, theirs] = await race(
 			[true, false].map((enabled) => {
-				const learner = new Learner(module, enabled, workloads);
+				const learner = new Learner(enabled, workloads);
 				return { serve: () => learner.serve() };
 			}),
 			ROUND_MILLIS,

@@ -13,7 +13,7 @@ import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { buildBench, buildLearning, buildPackage, buildPage, buildWorker } from "./build.mjs";
+import { buildBench, buildPackage, buildPage, buildWorker } from "./build.mjs";
 import { checkNode, installPackages, installRust } from "./lib/prepare.mjs";
 import { installPython } from "./lib/python.mjs";
 import { main, mustRun } from "./lib/run.mjs";
@@ -117,20 +117,16 @@ await main(async () => {
 	await buildPackage();
 	await buildWorker();
 	// Only now: these import what was built.
-	const [l1, recording, http, stores, growth, start, feast] = await Promise.all([
+	const [l1, recording, learning, http, stores, growth, start, feast] = await Promise.all([
 		import("../benches/l1.mjs"),
 		import("../benches/recording.mjs"),
+		import("../benches/learning.mjs"),
 		import("../benches/http.mjs"),
 		import("../benches/stores.mjs"),
 		import("../benches/growth.mjs"),
 		import("../benches/start.mjs"),
 		import("../benches/feast.mjs"),
 	]);
-	const measureLearning = async (isWanted) => {
-		if (!["learning 1 × 5", "learning 10 × 20"].some(isWanted)) return [];
-		const glue = await buildLearning();
-		return (await import("../benches/learning.mjs")).measureLearning(glue, isWanted);
-	};
 	const isWanted = (name) =>
 		values.only === undefined || values.only.some((part) => name.includes(part) || part.startsWith(name));
 	const rows = [];
@@ -138,7 +134,7 @@ await main(async () => {
 	for (const measure of [
 		l1.measureL1,
 		recording.measureRecording,
-		measureLearning,
+		learning.measureLearning,
 		http.measureHttp,
 		stores.measureStores,
 		growth.measureGrowth,

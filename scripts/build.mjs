@@ -12,16 +12,23 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { hashInputs, unlessUnchanged } from "./lib/inputs.mjs";
-import { nameByPlace } from "./lib/likeness.mjs";
+import { nameByPlace, WINDOWS } from "./lib/likeness.mjs";
 import { checkNode, installPackages, installRust } from "./lib/prepare.mjs";
 import { fromRoot, paths } from "./lib/root.mjs";
 import { Failure, main, mustRun } from "./lib/run.mjs";
+import { silence } from "./lib/silence.mjs";
 
 /** The Worker's promise to stay small, gzipped: a free Worker may have 3 MB, but what is small also starts fast. */
 export const WORKER_WASM_LIMIT = 200 * 1024;
 
 const CARGO = [".cargo", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src"];
-const TOOLS = ["tools/bindgen", "scripts/build.mjs", "scripts/lib/likeness.mjs", "package-lock.json"];
+const TOOLS = [
+	"tools/bindgen",
+	"scripts/build.mjs",
+	"scripts/lib/likeness.mjs",
+	"scripts/lib/silence.mjs",
+	"package-lock.json",
+];
 const WASM_FEATURES = [
 	"bulk-memory",
 	"bulk-memory-opt",
@@ -130,35 +137,6 @@ async function binaryen(program, input, output, ...args) {
 	if (!existsSync(output)) throw new Failure(`${program} wrote nothing`);
 }
 
-/** What functions of Rust's own are called that begin a panic or go on with one, and never return. */
-const PANICS = [
-	/^(core|std)\[\w+\]::panicking::(?!panic_count)/,
-	/^core\[\w+\]::(slice|str|option|result|cell)::[\w:]*(fail|failed|mismatch|panic_\w+)$/,
-	/^alloc\[\w+\]::(raw_vec::(handle_error|capacity_overflow)|alloc::handle_alloc_error)$/,
-	/^<alloc\[\w+\]::vec::Vec<.*::assert_failed$/,
-	/^std\[\w+\]::thread::local::panic_access_error$/,
-];
-
-/**
- * Makes a panic a trap and nothing else: the bodies of Rust's own machinery for it are taken out, with all that only they need. Its text
- * reaches nobody, since the module has no standard error to write it to.
- */
-async function silence(input, output) {
-	const { default: binaryen } = await import("binaryen");
-	binaryen.setDebugInfo(true);
-	const module = binaryen.readBinary(readFileSync(input));
-	const panics = (each) => {
-		const { name, results } = binaryen.getFunctionInfo(each);
-		return results === binaryen.none && PANICS.some((pattern) => pattern.test(name));
-	};
-	const functions = Array.from({ length: module.getNumFunctions() }, (_, at) => module.getFunctionByIndex(at));
-	const found = functions.filter(panics);
-	if (found.length === 0) throw new Failure("no function of a panic was found; have their names changed?");
-	for (const each of found) binaryen.Function.setBody(each, module.unreachable());
-	writeFileSync(output, module.emitBinary());
-	module.dispose();
-}
-
 /**
  * What makes a module small beside the level: no answer from memory is slower by it (`npm run bench -- --only l1`).
  *
@@ -172,14 +150,24 @@ const SMALL = [
 	"--one-caller-inline-max-function-size=20",
 	"--flexible-inline-max-function-size=10",
 	"--dealign",
+	// Those that are called most come first: where functions are put in order by likeness, like with like, it begins with them.
+	"--reorder-functions",
 ];
 
 async function optimize(input, output, level) {
-	const [silent, small, placed] = ["silent", "small", "placed"].map((name) => `${input}.${name}.wasm`);
-	await silence(input, silent);
+	const [silent, small, placed, ordered] = ["silent", "small", "placed", "ordered"].map(
+		(name) => `${input}.${name}.wasm`,
+	);
+	writeFileSync(silent, await silence(readFileSync(input)));
 	await binaryen("wasm-opt", silent, small, `-${level}`, ...SMALL);
-	writeFileSync(placed, nameByPlace(readFileSync(small)));
-	await binaryen("wasm-opt", placed, output, "--reorder-functions-by-name");
+	let least = Number.POSITIVE_INFINITY;
+	for (const window of WINDOWS) {
+		writeFileSync(placed, nameByPlace(readFileSync(small), window));
+		await binaryen("wasm-opt", placed, ordered, "--reorder-functions-by-name");
+		const size = gzippedSize(readFileSync(ordered));
+		if (size < least) copyFileSync(ordered, output);
+		least = Math.min(least, size);
+	}
 }
 
 /**
@@ -242,7 +230,7 @@ export async function buildWorker({ level = "O3" } = {}) {
 		console.log("building the Worker");
 		await installRust();
 		const glue = join(paths.cache, "worker");
-		await compile("worker,prefetch", glue, [
+		await compile("worker", glue, [
 			"--out-name",
 			"core",
 			"--no-typescript",
@@ -273,30 +261,6 @@ export async function buildNpm({ level = "O3" } = {}) {
 		// The files are ES modules wherever they are looked at from.
 		writeFileSync(join(paths.npm, "package.json"), `${JSON.stringify({ type: "module" })}\n`);
 	});
-}
-
-/**
- * The npm module with prefetch, which is in the Worker and would take the package's module past its limit; for the benchmark of what
- * learning costs.
- *
- * @returns {Promise<string>} the folder with its glue, core.js, and core.wasm
- */
-export async function buildLearning({ level = "O3" } = {}) {
-	const glue = join(paths.cache, "learning");
-	const output = join(glue, "core.wasm");
-	await unlessUnchanged("learning", hashInputs([...CARGO, ...TOOLS], [level]), [output], async () => {
-		console.log("building the npm module with prefetch");
-		await installRust();
-		await compile("npm,prefetch", glue, [
-			"--out-name",
-			"core",
-			"--no-typescript",
-			"--experimental-reset-state-function",
-		]);
-		await optimize(join(glue, "core_bg.wasm"), output, level);
-		writeFileSync(join(glue, "package.json"), `${JSON.stringify({ type: "module" })}\n`);
-	});
-	return glue;
 }
 
 /** The subpaths of the package that are stores. */

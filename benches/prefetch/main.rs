@@ -220,7 +220,7 @@ impl Method for Ours {
         let entities = [Entity { name: name(request.entity), key: &key }];
         let shape = &self.shapes[request.shape as usize];
         let session = fingerprint(&request.session.to_le_bytes(), 3);
-        self.patterns.observe(Some(session), shape, &entities, now);
+        self.patterns.observe(session, shape, &entities, now);
         let mut rows = Vec::new();
         let stakes = Stakes { miss_micros: MISS_MILLIS * 1_000, cost: 5_800 };
         for prediction in self.patterns.predict(shape, &entities).as_slice() {

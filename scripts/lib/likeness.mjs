@@ -5,19 +5,24 @@
 
 /** How many bytes in a row make two bodies alike where both have them: an instruction or two with their operands. */
 const RUN = 6;
-/** What gzip still sees, less what one large function takes of it. */
-const WINDOW = 28_000;
+/**
+ * What gzip still sees, less what one large function takes of it: which of these makes a module smallest is chance, and makes a
+ * difference of some hundred bytes.
+ */
+export const WINDOWS = [29_000, 30_000, 31_000];
 /** Runs that more functions than these have are no likeness. */
 const COMMON = 400;
 /** So many runs must a function have in common before a share of them says something. */
 const FEW = 10;
 
+/** Kinds of sections. */
 const IMPORT = 2;
 const CODE = 10;
+export const DATA = 11;
 const CUSTOM = 0;
 
 /** Reads what a module is made of, one after the other. */
-class Reader {
+export class Reader {
 	at;
 	#bytes;
 
@@ -94,9 +99,10 @@ function runsOf(body) {
  * In which order the bodies are to stand: next comes, of those that are left, whichever has the largest share of its runs in the window.
  *
  * @param {Uint8Array[]} bodies
+ * @param {number} window its size, in bytes
  * @returns {number[]} their numbers
  */
-function order(bodies) {
+function order(bodies, window) {
 	const runs = bodies.map(runsOf);
 	const havers = new Map();
 	for (const [number, own] of runs.entries()) {
@@ -129,7 +135,7 @@ function order(bodies) {
 		placed.push(best);
 		count(best, 1);
 		windowBytes += bodies[best].length;
-		for (; windowBytes > WINDOW && windowBegin < placed.length - 1; windowBegin++) {
+		for (; windowBytes > window && windowBegin < placed.length - 1; windowBegin++) {
 			count(placed[windowBegin], -1);
 			windowBytes -= bodies[placed[windowBegin]].length;
 		}
@@ -145,8 +151,9 @@ const text = (string) => sized([...Buffer.from(string)]);
  * The module with its functions named for their places.
  *
  * @param {Uint8Array} module
+ * @param {number} window how far gzip sees, of `WINDOWS`
  */
-export function nameByPlace(module) {
+export function nameByPlace(module, window) {
 	const reader = new Reader(module, 8);
 	const kept = [module.subarray(0, 8)];
 	let imported = 0;
@@ -159,7 +166,7 @@ export function nameByPlace(module) {
 		if (kind === CODE) bodies = bodiesOf(section);
 		if (kind !== CUSTOM) kept.push(module.subarray(begin, reader.at));
 	}
-	const places = new Map(order(bodies).map((number, place) => [number + imported, place]));
+	const places = new Map(order(bodies, window).map((number, place) => [number + imported, place]));
 	const names = [...places].sort(([left], [right]) => left - right);
 	const entries = names.flatMap(([number, place]) => [...leb(number), ...text(String(place).padStart(5, "0"))]);
 	const functionNames = [1, ...sized([...leb(names.length), ...entries])];

@@ -69,6 +69,7 @@ impl Floor<'_> {
 
 impl Marks {
     /// Marks everything at `at`.
+    #[inline]
     pub fn mark_all(&mut self, at: Instant) {
         self.all = self.all.max(at);
         self.newest = self.newest.max(at);
@@ -77,6 +78,7 @@ impl Marks {
     }
 
     /// Marks all rows of a view.
+    #[inline]
     pub fn mark_view(&mut self, view: &str, at: Instant) {
         if let Some(view) = self.view(view, at) {
             view.whole = view.whole.max(at);
@@ -86,6 +88,7 @@ impl Marks {
     }
 
     /// Marks single rows of a view, by the [`alike`] hashes of their keys.
+    #[inline]
     pub fn mark_rows(&mut self, view: &str, hashes: &[u64], at: Instant) {
         if hashes.len() > MAX_ROWS / 2 {
             return self.mark_view(view, at);

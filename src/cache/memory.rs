@@ -75,6 +75,7 @@ impl Memory {
     /// Keeps `row`, in the place of an older one of its key; others make room where they must.
     ///
     /// A row that is larger than the whole budget is not kept.
+    #[inline]
     pub fn put(&mut self, hash: u64, row: Rc<Row>) {
         if !self.can_hold(&row) {
             self.remove(hash);

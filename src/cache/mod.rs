@@ -3,7 +3,6 @@
 //!
 //! Knows neither requests nor protocols. Its invariant: what it hands out is the row of exactly the key asked for.
 
-pub mod codec;
 pub mod freshness;
 pub mod lookup;
 mod lru;
@@ -12,3 +11,5 @@ pub mod memory;
 pub mod policy;
 mod queue;
 mod s3fifo;
+
+pub use stored as codec;

@@ -28,9 +28,6 @@ pub(super) struct Turnover {
 /// A row that is displaced must have been left alone for so many times as long as the new one is expected to lie.
 const TIMES_WARMER: u64 = 2;
 
-/// Whether this build learns and fetches ahead. All ways there are barred by it, so that a build without it has none of the code.
-pub(crate) const IS_BUILT_IN: bool = cfg!(feature = "prefetch");
-
 impl Engine {
     /// What is learned.
     #[must_use]
@@ -54,10 +51,15 @@ impl Engine {
         &mut self.governor
     }
 
+    /// Learns from a request without a session, for so many entities.
+    pub fn count(&mut self, shape: &Shape, entities: usize, now: Instant) {
+        self.patterns.count(shape, entities, now);
+    }
+
     /// Learns from a request; what is worth a look once it has its answer.
     pub fn observe(
         &mut self,
-        session: Option<u64>,
+        session: u64,
         cohort: Cohort,
         shape: &Shape,
         entities: &[Entity<'_>],
@@ -142,9 +144,6 @@ impl Engine {
     /// Measures what a request finds of what was fetched ahead.
     #[inline]
     pub(super) fn watch(&mut self, ask: &Ask, found: &[Found], misses: u32, now: Instant) {
-        if !IS_BUILT_IN {
-            return;
-        }
         self.governor.count(ask.cohort, found.len() as u64, u64::from(misses));
         if self.governor.is_watching() && ask.consistency != Consistency::Strong {
             for (place, found) in found.iter().enumerate() {
@@ -156,9 +155,6 @@ impl Engine {
 
     /// Measures what a session brought that fetched ahead, and what it took another to get what it had missed.
     pub(super) fn gather(&mut self, session: &Session) {
-        if !IS_BUILT_IN {
-            return;
-        }
         if !session.is_prefetch {
             let came = session.gathered().filter_map(|(_, operations)| operations);
             let (rows, called) =
@@ -200,7 +196,7 @@ pub(super) fn keep(
     is_prefetch: bool,
     now: Instant,
 ) {
-    if !IS_BUILT_IN || !is_prefetch {
+    if !is_prefetch {
         memory.put(hash, row);
     } else if memory.is_full() {
         let before = memory.evictions();

@@ -172,15 +172,18 @@ impl Patterns {
         Patterns { settings, shapes: Shapes::default(), entities: None, sessions: Vec::new(), observed: 0 }
     }
 
-    /// Learns from a request for `entities`, the first [`MAX_ENTITIES`] of it.
-    pub fn observe(&mut self, session: Option<u64>, shape: &Shape, entities: &[Entity<'_>], now: Instant) {
+    /// Learns from a request without a session, for so many entities.
+    pub fn count(&mut self, shape: &Shape, entities: usize, now: Instant) {
+        let stamp = self.stamp(now);
+        self.shapes.count(of_size(shape.name, entities), shape, None, stamp);
+        self.observed += 1;
+    }
+
+    /// Learns from a request of a session for `entities`, the first [`MAX_ENTITIES`] of it.
+    pub fn observe(&mut self, session: u64, shape: &Shape, entities: &[Entity<'_>], now: Instant) {
         let stamp = self.stamp(now);
         let name = of_size(shape.name, entities.len());
         self.observed += 1;
-        let Some(session) = session else {
-            self.shapes.count(name, shape, None, stamp);
-            return;
-        };
         self.settle_in();
         let kind = shape.columns as u8;
         let seconds = (now.0 / 1_000) as u32;
@@ -376,7 +379,10 @@ mod tests {
             let keys: Vec<[u8; 4]> = ids.iter().map(|id| id.to_le_bytes()).collect();
             let entities: Vec<Entity<'_>> =
                 ids.iter().zip(&keys).map(|(&id, key)| Entity { name: name(id), key }).collect();
-            self.patterns.observe(session, &shape(of), &entities, Instant(self.now));
+            match session {
+                Some(session) => self.patterns.observe(session, &shape(of), &entities, Instant(self.now)),
+                None => self.patterns.count(&shape(of), entities.len(), Instant(self.now)),
+            }
         }
 
         fn guess(&mut self, of: u32, id: u32) -> Vec<(u32, u32)> {

@@ -142,10 +142,9 @@ impl Measured {
     /// The share of misses that is gone, compared with the sessions for which nothing is prefetched, in thousandths.
     #[must_use]
     pub fn coverage_permille(&self) -> Option<u64> {
-        let served = u128::from(self.served.misses) * u128::from(self.held_out.rows);
-        let held_out = u128::from(self.held_out.misses) * u128::from(self.served.rows);
-        let left = (served * 1_000).checked_div(held_out)?;
-        Some(1_000_u64.saturating_sub(u64::try_from(left).unwrap_or(u64::MAX)))
+        let millionths = |of: Misses| (of.misses * 1_000_000).checked_div(of.rows);
+        let left = (millionths(self.served)? * 1_000).checked_div(millionths(self.held_out)?)?;
+        Some(1_000_u64.saturating_sub(left))
     }
 }
 

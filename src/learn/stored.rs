@@ -182,14 +182,14 @@ mod tests {
         for round in 0..entities * 3 {
             let id = round % entities;
             let one = [Entity { name: entity(&id), key: &id.to_le_bytes() }];
-            patterns.observe(Some(5), &shape(), &one, Instant(1_000_000));
+            patterns.observe(5, &shape(), &one, Instant(1_000_000));
         }
         patterns
     }
 
     fn successor(patterns: &mut Patterns, id: u32) -> Option<u32> {
         let one = [Entity { name: entity(&id), key: &id.to_le_bytes() }];
-        patterns.observe(Some(99), &shape(), &one, Instant(1_000_000));
+        patterns.observe(99, &shape(), &one, Instant(1_000_000));
         patterns.predict(&shape(), &one).as_slice().first().map(|found| found.entity)
     }
 
@@ -230,7 +230,7 @@ mod tests {
         let mut own = learner();
         for id in [1_u32, 9, 1, 9, 1, 9] {
             let one = [Entity { name: entity(&id), key: &id.to_le_bytes() }];
-            own.observe(Some(5), &shape(), &one, Instant(1_000_000));
+            own.observe(5, &shape(), &one, Instant(1_000_000));
         }
         assert!(own.restore(&stored, "p", Instant(1_000_000)));
         assert_eq!(successor(&mut own, 1), Some(entity(&9)));

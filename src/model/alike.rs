@@ -11,6 +11,7 @@ use foldhash::fast::FixedState;
 /// The hash that all spellings of one entity's key share; `key` is a sequence of values as
 /// [`EntityValue::encode`](crate::key::EntityValue::encode) writes them.
 #[must_use]
+#[inline]
 pub fn alike(key: &[u8]) -> u64 {
     let mut hasher = FixedState::with_seed(0).build_hasher();
     let mut rest = key;

@@ -67,6 +67,7 @@ impl Interner {
 impl Row {
     /// This row with its schema shared.
     #[must_use]
+    #[inline]
     pub fn sharing(self, interner: &mut Interner) -> Row {
         let schema = self.schema();
         let join_keys = schema.join_keys().iter().map(|name| &**name);

@@ -229,6 +229,7 @@ impl Row {
     ///
     /// Of a column that both have, the value that was fetched later stays.
     #[must_use]
+    #[inline]
     pub fn merge(&self, newer: &Row) -> Row {
         let keys_of = if newer.schema.join_keys.is_empty() { self } else { newer };
         let join_keys = &keys_of.schema.join_keys;

@@ -124,6 +124,7 @@ impl Seen {
 
 /// An error in the form of FastAPI, as Feast's server refuses a body.
 #[must_use]
+#[inline]
 pub fn refusal(refusal: &Refusal, body: &[u8]) -> Vec<u8> {
     let mut sheet = Sheet::default();
     sheet.push(b"{\"detail\":[{\"type\":");

@@ -427,7 +427,7 @@ impl Reply<'_> {
             _ => {
                 let mut text = Sheet::default();
                 self.write_columns(&mut text, row);
-                sheet.push_string(&String::from_utf8_lossy(text.as_slice()));
+                sheet.push_string(str::from_utf8(text.as_slice()).unwrap_or_default());
             }
         }
     }

@@ -12,16 +12,13 @@ use crate::protocol::native::Options;
 use crate::protocol::plan::{Naming, Planned};
 use crate::protocol::{json, problem};
 use crate::service::io::{Incoming, Step};
-use crate::service::prefetch::{IS_BUILT_IN, entities};
+use crate::service::prefetch::entities;
 use crate::service::{Protocol, Reply, Service, reply};
 use crate::upstream::replay;
 
 impl Service {
     #[cold]
     pub(super) fn explain(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
-        if !IS_BUILT_IN {
-            return reply::not_found(incoming.path).into();
-        }
         if !incoming.is_operator {
             return reply::forbidden().into();
         }

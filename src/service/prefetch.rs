@@ -4,7 +4,6 @@
 //! Knows no rule of what is worth fetching; that is the engine's. Invariant: nothing here is done before a request's
 //! answer but to learn from it: the rest is ordered for afterwards.
 
-pub(super) use crate::engine::prefetch::IS_BUILT_IN;
 use crate::learn::patterns::{Entity, MAX_ENTITIES, Prediction, Predictions, is_of};
 use crate::learn::stored::MAX_MODEL;
 use crate::model::answer::Tier;
@@ -25,7 +24,7 @@ const MODEL: &str = "learned";
 impl Service {
     /// What the engine knows a session by, from what the client calls it.
     pub(super) fn session(&self, key: &str) -> Option<u64> {
-        let is_one = IS_BUILT_IN && self.config.prefetch.enabled && !key.is_empty();
+        let is_one = self.config.prefetch.enabled && !key.is_empty();
         is_one.then(|| fingerprint(key.as_bytes(), self.seed))
     }
 
@@ -37,20 +36,23 @@ impl Service {
 
     /// Learns from a request; what to look into once it has its answer.
     pub(super) fn learn(&mut self, call: &Call, plan: &Plan, ask: &Ask, now: Instant) -> Option<Box<Ahead>> {
-        if !IS_BUILT_IN || !self.config.prefetch.enabled || !call.caller.is_empty() {
+        if !self.config.prefetch.enabled || !call.caller.is_empty() {
             return None;
         }
-        let session = call.session;
+        let Some(session) = call.session else {
+            self.engine.count(&plan.shape, ask.rows, now);
+            return None;
+        };
         let (known, count) = entities(ask, &plan.shape, &mut self.spare_entities);
         let known = known.get(..count).unwrap_or_default();
         let predictions = self.engine.observe(session, ask.cohort, &plan.shape, known, now);
-        let is_due = session.is_some() && self.model_at.is_some_and(|at| now >= at);
+        let is_due = self.model_at.is_some_and(|at| now >= at);
         (is_due || !predictions.as_slice().is_empty()).then(|| Box::new(Ahead { predictions }))
     }
 
     /// An order to come back once the answer is out.
     pub(super) fn afterwards(&mut self, ahead: Option<Box<Ahead>>, now: Instant) -> Vec<Order> {
-        let Some(ahead) = ahead.filter(|_| IS_BUILT_IN) else { return Vec::new() };
+        let Some(ahead) = ahead else { return Vec::new() };
         let ticket = self.next_ticket(now);
         self.pending.insert(ticket.0, Pending::Ahead { ahead, began: now });
         let id = OrderId { ticket, part: Part::Ahead };
@@ -59,9 +61,6 @@ impl Service {
 
     /// Fetches ahead what was predicted, and leaves what is learned to other isolates when that is due.
     pub(super) fn fetch_ahead(&mut self, ticket: Ticket, now: Instant) -> Step {
-        if !IS_BUILT_IN {
-            return Step::default();
-        }
         let Some(Pending::Ahead { ahead, .. }) = self.pending.remove(&ticket.0) else { return Step::default() };
         let mut step = Step::default();
         let mut predictions = ahead.predictions;
@@ -100,12 +99,7 @@ impl Service {
     /// With the first session, an order for what other isolates have learned.
     pub(super) fn take_model(&mut self, session: Option<u64>, now: Instant) -> Option<Order> {
         let prefetch = &self.config.prefetch;
-        if !IS_BUILT_IN
-            || session.is_none()
-            || self.model_at.is_some()
-            || prefetch.store_seconds == 0
-            || !self.config.l2.enabled
-        {
+        if session.is_none() || self.model_at.is_some() || prefetch.store_seconds == 0 || !self.config.l2.enabled {
             return None;
         }
         self.model_at = Some(now.plus(prefetch.store_seconds * 1_000));
@@ -116,7 +110,7 @@ impl Service {
 
     /// What came of [`Service::take_model`].
     pub(super) fn complete_model(&mut self, outcome: Outcome, now: Instant) {
-        let (Outcome::Read(Some(values)), true) = (outcome, IS_BUILT_IN) else { return };
+        let Outcome::Read(Some(values)) = outcome else { return };
         let Some(model) = values.into_iter().next().flatten() else { return };
         let is_restored = self.engine.patterns_mut().restore(&model, &self.config.project, now);
         let measured = self.engine.governor_mut().measured_mut();

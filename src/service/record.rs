@@ -282,22 +282,17 @@ impl Service {
         let most = config.origin.timeout_ms;
         let timeout = engine.timeout_of(engine.origin_latency(), MIN_ORIGIN_MILLIS, most);
         state.set_tier(record::Tier::Origin, &tier_numbers(engine.origin_breaker(), None, timeout, most));
-        if crate::engine::prefetch::IS_BUILT_IN {
-            let measured = engine.governor().measured();
-            let Measured { issued, probes, used, late, wasted, failed, over_budget, declined, .. } = *measured;
-            let Measured { displaced, missed, reads, calls, writes, spent, saved, models, models_ignored, .. } =
-                *measured;
-            let shares = [measured.precision_permille(), measured.coverage_permille(), measured.timeliness_permille()];
-            let [precision, coverage, timeliness] = shares.map(|permille| permille.unwrap_or_default() * 1_000);
-            state.set(Gauge::Prefetch, &[issued, probes, used, late, wasted, failed, over_budget, declined]);
-            // Money is told in millionths of a dollar.
-            let (spent, saved) = (spent / 1_000, saved / 1_000);
-            state.set_prefetch(
-                8,
-                &[displaced, missed, reads, calls, writes, spent, saved, precision, coverage, timeliness],
-            );
-            state.set_prefetch(18, &[models, models_ignored]);
-        }
+        let measured = engine.governor().measured();
+        let Measured { issued, probes, used, late, wasted, failed, over_budget, declined, .. } = *measured;
+        let Measured { displaced, missed, reads, calls, writes, spent, saved, models, models_ignored, .. } = *measured;
+        let shares = [measured.precision_permille(), measured.coverage_permille(), measured.timeliness_permille()];
+        let [precision, coverage, timeliness] = shares.map(|permille| permille.unwrap_or_default() * 1_000);
+        state.set(Gauge::Prefetch, &[issued, probes, used, late, wasted, failed, over_budget, declined]);
+        // Money is told in millionths of a dollar.
+        let (spent, saved) = (spent / 1_000, saved / 1_000);
+        state
+            .set_prefetch(8, &[displaced, missed, reads, calls, writes, spent, saved, precision, coverage, timeliness]);
+        state.set_prefetch(18, &[models, models_ignored]);
         state
     }
 }

@@ -270,8 +270,7 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
                     ..Reply::empty(*status)
                 };
             }
-            let text: String = String::from_utf8_lossy(body).chars().take(MAX_QUOTED).collect();
-            (*status, "origin-error", format!("the origin answered with status {status}: {text}"))
+            (*status, "origin-error", format!("the origin answered with status {status}: {}", quoted(body)))
         }
         OriginFailure::TimedOut => {
             (504, "origin-timeout", "the origin did not answer within `origin.timeout_ms`".to_owned())
@@ -299,5 +298,12 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
     }
 }
 
-/// How much of the origin's error is quoted in ours, in characters.
+/// How much of the origin's error is quoted in ours, in bytes.
 const MAX_QUOTED: usize = 1_000;
+
+/// The beginning of a body, as far as it is a text.
+fn quoted(body: &[u8]) -> &str {
+    let beginning = body.get(..MAX_QUOTED).unwrap_or(body);
+    let length = str::from_utf8(beginning).map_or_else(|error| error.valid_up_to(), str::len);
+    beginning.get(..length).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
+}

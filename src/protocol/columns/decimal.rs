@@ -263,11 +263,8 @@ impl Decimal {
         // The value is `bits × 2^exponent`, and a little more where something is left.
         let (bits, exponent, has_rest) = if self.power < 0 {
             let (left, right) = (digits.leading_zeros(), five.leading_zeros());
-            let dividend = u128::from(digits << left) << 63;
-            let divisor = u128::from(five << right);
-            let quotient = dividend.checked_div(divisor)?;
-            let has_rest = quotient * divisor != dividend;
-            (quotient as u64, i64::from(right) - i64::from(left) + self.power - 63, has_rest)
+            let (quotient, has_rest) = long_quotient(digits << left, five << right);
+            (quotient, i64::from(right) - i64::from(left) + self.power - 63, has_rest)
         } else {
             let product = u128::from(digits) * u128::from(five);
             let shift = product.leading_zeros();
@@ -284,6 +281,25 @@ impl Decimal {
         let has_carried = kept >> precision;
         Some((kept >> has_carried, exponent + 63 + has_carried as i64))
     }
+}
+
+/// `dividend × 2^63` by `divisor`, both of which have their highest bit, and whether something is left: bit by bit, since the
+/// quotient of 128 bits is a kilobyte of code that nothing else asks for.
+#[cold]
+fn long_quotient(dividend: u64, divisor: u64) -> (u64, bool) {
+    let (mut quotient, mut rest, mut carry) = (0, dividend, false);
+    for bit in 0..64 {
+        if bit > 0 {
+            carry = rest >> 63 == 1;
+            rest <<= 1;
+        }
+        let fits = carry || rest >= divisor;
+        if fits {
+            rest = rest.wrapping_sub(divisor);
+        }
+        quotient = quotient << 1 | u64::from(fits);
+    }
+    (quotient, rest != 0)
 }
 
 /// The upper half of a product, too small by less than 3: by what the lower halves would carry.
