@@ -16,6 +16,7 @@ const OK = 200;
 const NATIVE = "/v1/features";
 const FEAST = "/get-online-features";
 const WARM = "/v1/warm";
+const PREDICTIONS = "/v1/predictions";
 const LINES = "application/x-ndjson";
 /** The header by which a client tells the requests of one session or user. */
 const SESSION = "featheredge-session";
@@ -128,10 +129,14 @@ class Engine {
 		const read = options?.headers
 			? (bytes, headers) => ({ body: bytes.slice(), headers: headers ?? this.#headers() })
 			: copy;
-		if (options?.protocol === "feast") {
-			return this.#run((core, now) => core.begin_feast(length, now), options, FEAST, read, body);
+		const isFeast = options?.protocol === "feast";
+		const session = options?.session;
+		const path = isFeast ? FEAST : NATIVE;
+		let begin = (core, now) => (isFeast ? core.begin_feast(length, now) : core.begin_native(length, now));
+		if (session !== undefined) {
+			begin = (core, now) => core.begin("POST", path, "", length, false, true, false, "", String(session), now);
 		}
-		return this.#run((core, now) => core.begin_native(length, now), options, NATIVE, read);
+		return this.#run(begin, options, path, read, isFeast ? body : undefined);
 	}
 
 	async columns(request, { scalars, vectors, ...options } = {}) {
@@ -201,6 +206,11 @@ class Engine {
 			NATIVE,
 			() => {},
 		);
+	}
+
+	async predictions(request) {
+		const query = `native=${encodeURIComponent(stringify(request))}`;
+		return this.#operate("GET", PREDICTIONS, "", {}, query);
 	}
 
 	async invalidate(request) {
@@ -318,10 +328,10 @@ class Engine {
 	}
 
 	/** A request of the HTTP API by a caller who needs no secret, for it is this process. */
-	async #operate(method, path, body = "", options = {}) {
+	async #operate(method, path, body = "", options = {}, query = "") {
 		const limit = this.#open().body_limit(method, path) + 1;
 		const length = this.#enterBody(encoder.encode(body), options, limit);
-		const begin = (core, now) => core.begin(method, path, "", length, false, true, false, "", undefined, now);
+		const begin = (core, now) => core.begin(method, path, query, length, false, true, false, "", undefined, now);
 		return this.#run(begin, options, path, (bytes) => JSON.parse(decoder.decode(bytes)));
 	}
 

@@ -32,6 +32,8 @@ export interface ServingOptions {
 	priority?: "low" | "normal" | "high" | "critical";
 	/** How long it may take. */
 	deadline_ms?: number;
+	/** Which requests belong together, so that what comes next can be learned and fetched ahead: any text that those of one user or session share. */
+	session_id?: string;
 	/** What is told of each value. */
 	include?: readonly Include[];
 }
@@ -119,6 +121,8 @@ export interface CallOptions {
 export interface BytesOptions extends CallOptions {
 	/** What the body is: a {@link ServingRequest} (`native`, the default), or a body of Feast's `/get-online-features` (`feast`). */
 	protocol?: "native" | "feast";
+	/** Which requests belong together, as `session_id` of a {@link ServingRequest} says it; Feast's body has no place for it. */
+	session?: string;
 	/** Whether the reply's headers are wanted too: `Cache-Status`, `Age` and `Server-Timing` say where it came from and what it took. */
 	headers?: boolean;
 }
@@ -275,6 +279,34 @@ export interface Report {
 	at: string;
 }
 
+/** A request that will probably come next. */
+export interface Prediction {
+	features: string[];
+	entities: EntityColumns;
+	/** What says so: the same entity in another shape of request, the entity that comes next, or features that are asked for together. */
+	source: "same_entity" | "next_entity" | "related_features";
+	/** What would be done about it, and why. */
+	decision: "prefetch" | "probe" | "below_precision_floor" | "costs_more_than_it_saves" | "in_memory" | "unknown_here";
+	/** How probable it is by what was learned. */
+	probability: number;
+	/** How many of the rows that were fetched by predictions of its kind were used. */
+	precision: number;
+}
+
+/** What would be fetched ahead after a request, as `GET /v1/predictions` gives it. */
+export interface Predictions {
+	/** The most probable first. */
+	predictions: Prediction[];
+	/** Below it, predictions of a kind are left alone. */
+	precision_floor: number;
+	/** How long a request waits that misses a row. */
+	miss_microseconds: number;
+	/** What it costs to fetch a row. */
+	row_nanodollars: number;
+	/** What it is worth to wait a millisecond less. */
+	millisecond_nanodollars: number;
+}
+
 /** Numbers by name; `docs/monitoring.md` lists them. */
 export type Figures = Record<string, number>;
 
@@ -386,6 +418,8 @@ export interface Engine extends AsyncDisposable {
 	 * to be refused under load.
 	 */
 	prefetch(request: ServingRequest, options?: CallOptions): Promise<void>;
+	/** What would be fetched ahead after a request, and why. It asks for nothing and teaches nothing. */
+	predictions(request: ServingRequest): Promise<Predictions>;
 	/** Lets nothing be served any more that was fetched before. */
 	invalidate(what: Invalidation): Promise<Invalidated>;
 	/**
