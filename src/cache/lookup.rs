@@ -53,6 +53,9 @@ pub fn read_memory(
     open
 }
 
+/// How many rows are brought near at a time: they fit in the first of the processor's caches.
+const AT_A_TIME: usize = 32;
+
 #[expect(clippy::too_many_arguments, reason = "the inner loop of the hottest path takes what it needs as it is")]
 fn read_view(
     memory: &mut Memory,
@@ -69,6 +72,10 @@ fn read_view(
     let is_passed_over = ask.consistency == Consistency::Strong;
     let mut inspector = Inspector::new(view, rules.early_by(early_millis));
     for place in first..first + ask.rows {
+        if (place - first).is_multiple_of(AT_A_TIME) && !is_passed_over {
+            let last = (place + AT_A_TIME).min(first + ask.rows);
+            memory.approach(ask.keys.hashes().get(place..last).unwrap_or_default());
+        }
         let (key, hash) = ask.keys.at(place);
         let row = if is_passed_over { None } else { memory.get(hash, view.space(), key) };
         inspector.rules = inspector.rules.since(floor.at(key));

@@ -36,7 +36,12 @@ pub struct Memory {
     bytes: usize,
     evictions: u64,
     last_evicted: u64,
+    /// Where the rows of the hashes were that were approached last.
+    approached: Vec<At>,
 }
+
+/// What the processor has near by itself, in bytes of rows: the half of a common L2 cache.
+const NEAR_BYTES: usize = 512 << 10;
 
 impl Memory {
     /// An empty cache.
@@ -52,7 +57,25 @@ impl Memory {
             bytes: 0,
             evictions: 0,
             last_evicted: 0,
+            approached: Vec::new(),
         }
+    }
+
+    /// Brings near what is about to be read of the rows with these hashes, all at a time: in a large memory each lies far away, and
+    /// read one after the other each would be waited for by itself.
+    pub fn approach(&mut self, hashes: &[u64]) {
+        if hashes.len() < 2 || self.bytes < NEAR_BYTES {
+            return;
+        }
+        let mut approached = core::mem::take(&mut self.approached);
+        approached.clear();
+        approached.extend(hashes.iter().filter_map(|&hash| self.find(hash)));
+        let seen = approached
+            .iter()
+            .filter_map(|&at| self.places.at(at))
+            .fold(0, |seen, place| seen ^ self.places.glance(place) ^ place.row.as_ref().map_or(0, |row| row.glance()));
+        core::hint::black_box(seen);
+        self.approached = approached;
     }
 
     /// The row of `entity` in `space`, whose hash is `hash`; it counts as used.
@@ -271,6 +294,18 @@ mod tests {
         assert!(memory.get(2, &space(), b"2").is_none());
         assert!(memory.get(1, &space(), b"1").is_some());
         assert_eq!((memory.len(), memory.evictions()), (2, 1));
+    }
+
+    #[test]
+    fn to_approach_rows_is_not_to_use_them() {
+        let mut memory = memory(3, 10_000_000);
+        for number in 1..=3 {
+            memory.put(number, row(&[number as u8], &vec![b'1'; NEAR_BYTES / 2]));
+        }
+        memory.approach(&[1, 2, 99]);
+        assert_eq!(memory.approached, [0, 1], "where those rows are that are there");
+        memory.put(4, row(b"4", b"4"));
+        assert!(memory.get(1, &space(), &[1]).is_none(), "the least recently used row made room all the same");
     }
 
     #[test]

@@ -56,6 +56,12 @@ impl Places {
         }
     }
 
+    /// Looks at a place's neighbours, which are written when it moves.
+    #[inline]
+    pub(crate) fn glance(&self, place: &Place) -> u8 {
+        (self.hash(place.before) ^ self.hash(place.after)) as u8
+    }
+
     #[inline]
     pub(crate) fn at(&self, at: At) -> Option<&Place> {
         self.places.get(at as usize)

@@ -264,6 +264,13 @@ impl Keys {
         (self.bytes.get(start..end(index)).unwrap_or_default(), self.hashes.get(index).copied().unwrap_or_default())
     }
 
+    /// The hashes of the keys, in order.
+    #[inline]
+    #[must_use]
+    pub fn hashes(&self) -> &[u64] {
+        &self.hashes
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
