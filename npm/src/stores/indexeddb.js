@@ -44,7 +44,28 @@ export function indexedDbStore({ name = "featheredge", clock = Date.now } = {}) 
 		);
 		return opening;
 	};
-	const rows = async (mode) => (await database()).transaction(ROWS, mode).objectStore(ROWS);
+	const rows = async (mode) => (await database()).transaction(ROWS, mode, { durability: "relaxed" }).objectStore(ROWS);
+
+	/** Writes entries in one transaction, and deletes what has expired where it is time. */
+	async function write(entries) {
+		const store = await rows("readwrite");
+		const now = clock();
+		for (const [key, entry] of entries) store.put(entry, key);
+		if (now - sweptAt > SWEEP_MILLIS) {
+			sweptAt = now;
+			const cursor = store.index(BY_EXPIRY).openKeyCursor(IDBKeyRange.upperBound(now));
+			cursor.onsuccess = () => {
+				if (cursor.result === null) return;
+				store.delete(cursor.result.primaryKey);
+				cursor.result.continue();
+			};
+		}
+		await committed(store.transaction);
+	}
+
+	/** What the next transaction is to write, and its end. @type {{ entries: [string, object][], done: Promise<void> } | undefined} */
+	let gathered;
+	let last = Promise.resolve();
 	return {
 		async getMany(keys) {
 			const store = await rows("readonly");
@@ -52,20 +73,20 @@ export function indexedDbStore({ name = "featheredge", clock = Date.now } = {}) 
 			const found = await Promise.all(keys.map((key) => result(store.get(key))));
 			return found.map((entry) => (entry?.expires > now ? entry.value : undefined));
 		},
-		async setMany(entries, { ttl }) {
-			const store = await rows("readwrite");
-			const now = clock();
-			for (const [key, value] of entries) store.put({ value, expires: now + ttl * 1_000 }, key);
-			if (now - sweptAt > SWEEP_MILLIS) {
-				sweptAt = now;
-				const cursor = store.index(BY_EXPIRY).openKeyCursor(IDBKeyRange.upperBound(now));
-				cursor.onsuccess = () => {
-					if (cursor.result === null) return;
-					store.delete(cursor.result.primaryKey);
-					cursor.result.continue();
-				};
+		// A transaction that writes holds up all that read, so what comes while one is written goes into the next together.
+		setMany(entries, { ttl }) {
+			const expires = clock() + ttl * 1_000;
+			if (gathered === undefined) {
+				const batch = { entries: [], done: undefined };
+				batch.done = last.then(() => {
+					gathered = undefined;
+					return write(batch.entries);
+				});
+				last = batch.done.catch(() => {});
+				gathered = batch;
 			}
-			await committed(store.transaction);
+			for (const [key, value] of entries) gathered.entries.push([key, { value, expires }]);
+			return gathered.done;
 		},
 	};
 }
