@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, test } from "node:test";
 import { brotliCompressSync, constants } from "node:zlib";
+import { answerFeatures } from "../harness/features.mjs";
+import { startOrigin } from "../harness/origin.mjs";
 import { violations } from "./axe.mjs";
 import { DESK, PHONE, pagesOfWorker, skip } from "./pages.mjs";
 
@@ -174,6 +176,87 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 		await page.getByText("No run is kept yet.").waitFor();
 		const run = await measure({ only: ["batch_processing"], scale: "0.1" });
 		assert.deepEqual(requests(run), [10]);
+	});
+
+	test("a run is chosen, begun, cancelled and looked at by keyboard alone", async () => {
+		const press = async (...keys) => {
+			for (const key of keys) await page.keyboard.press(key);
+		};
+		const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.textContent);
+		await press("Tab");
+		assert.equal(await focused(), "Skip to the content");
+		await press("Enter", "Tab");
+		assert.equal(await focused(), "tab-run");
+		await press("Tab");
+		assert.equal(await focused(), "scenario-low_latency_individual");
+		await press("Space", "Tab", "Space", "Tab", "Tab", "Space");
+		const chosen = await page
+			.locator("input[name=scenario]:checked")
+			.evaluateAll((all) => all.map(({ value }) => value));
+		assert.deepEqual(chosen, ["mixed_workload"]);
+		await page.getByLabel("Repetitions").focus();
+		await press("Control+A", "5", "0", "Enter");
+		await page.getByRole("progressbar").waitFor();
+		await page.getByRole("button", { name: "Cancel" }).focus();
+		await press("Enter");
+		await page.getByText("Cancelled. Nothing was kept.").last().waitFor();
+		await page.getByLabel("Repetitions").focus();
+		await press("Control+A", "1", "Enter");
+		await page.getByRole("link", { name: "See the results" }).focus();
+		await press("Enter");
+		await page.getByRole("heading", { name: "mixed_workload" }).waitFor();
+		await page.locator("#tab-results").focus();
+		await press("ArrowRight");
+		assert.equal(await focused(), "tab-live");
+		await press("End");
+		assert.equal(await focused(), "tab-try");
+	});
+
+	test("the engine of the page takes its features from another origin, where that lets it in", async (t) => {
+		const open = { "access-control-allow-origin": "*", "access-control-allow-headers": "*" };
+		const origin = await startOrigin((request) =>
+			request.method === "OPTIONS" ? { status: 204, headers: open } : { ...answerFeatures(request), headers: open },
+		);
+		t.after(() => origin.stop());
+		await page.locator("select[name=origin]").selectOption("url");
+		await page.getByLabel("Its URL").fill(origin.url);
+		const run = await measure({ only: ["mixed_workload"], scale: "0.1" });
+		assert.deepEqual(requests(run), [50]);
+		assert.equal(run.scenarios[0].summary.failed, 0, JSON.stringify(run.scenarios[0].summary.failures));
+		assert.ok(origin.requests.length > 0);
+	});
+
+	test("the last hundred runs are kept", async () => {
+		const run = await measure({ only: ["batch_processing"], scale: "0.1" });
+		const kept = () =>
+			page.evaluate(
+				() =>
+					new Promise((resolve) => {
+						indexedDB.open("featheredge-benchmark").onsuccess = ({ target: { result } }) => {
+							result.transaction("runs").objectStore("runs").getAllKeys().onsuccess = (event) =>
+								resolve(event.target.result);
+						};
+					}),
+			);
+		await page.evaluate(
+			(run) =>
+				new Promise((resolve) => {
+					indexedDB.open("featheredge-benchmark").onsuccess = ({ target: { result } }) => {
+						const transaction = result.transaction("runs", "readwrite");
+						for (let number = 0; number < 105; number++) {
+							const started_at = new Date(Date.UTC(2026, 0, 1, 0, number)).toISOString();
+							transaction.objectStore("runs").put({ ...run, id: `old-${number}`, started_at });
+						}
+						transaction.oncomplete = resolve;
+					};
+				}),
+			run,
+		);
+		const last = await measure({ only: ["batch_processing"], scale: "0.1" });
+		const ids = await kept();
+		assert.equal(ids.length, 100);
+		assert.ok([run.id, last.id, "old-104"].every((id) => ids.includes(id)));
+		assert.ok(!ids.includes("old-0"));
 	});
 
 	test("the page stays smooth while it measures", async () => {
