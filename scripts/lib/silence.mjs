@@ -30,13 +30,15 @@ export async function silence(input) {
 	const exports = Array.from({ length: module.getNumExports() }, (_, at) =>
 		binaryen.getExportInfo(module.getExportByIndex(at)),
 	);
-	const exported = new Set(exports.filter(({ kind }) => kind === binaryen.ExternalFunction).map(({ value }) => value));
+	const exported = exports.filter(({ kind }) => kind === binaryen.ExternalFunction).map(({ value }) => value);
+	// What JavaScript calls may be a shim around it, which is named after it.
+	const isCalled = (name) => exported.some((each) => each === name || each.startsWith(`${name} `));
 	let panics = 0;
 	for (let at = 0; at < module.getNumFunctions(); at++) {
 		const each = module.getFunctionByIndex(at);
 		const { name, results } = binaryen.getFunctionInfo(each);
 		const isPanic = results === binaryen.none && PANICS.some((pattern) => pattern.test(name));
-		if (isPanic || (CLOSURES.test(name) && !exported.has(name))) binaryen.Function.setBody(each, module.unreachable());
+		if (isPanic || (CLOSURES.test(name) && !isCalled(name))) binaryen.Function.setBody(each, module.unreachable());
 		panics += isPanic ? 1 : 0;
 	}
 	if (panics === 0) throw new Failure("no function of a panic was found; have their names changed?");
