@@ -15,6 +15,12 @@ const SHAPES = [
 const GOAL = 1 / 1.1;
 
 const SESSIONS = 1_024;
+
+/**
+ * All is fetched at one time, on both sides: of a row whose values were fetched at two, each value's age is looked at, which takes an answer
+ * three times as long, and it was chance which side had such rows.
+ */
+const FILLED_AT = Date.now();
 const ROUND_MILLIS = 30;
 const FEAST = "/get-online-features";
 
@@ -34,16 +40,16 @@ class Learner {
 		for (const { body, answer } of workloads) this.#fill(body, originOf({ answer }));
 	}
 
-	#begin(body, session) {
+	#begin(body, session, now = Date.now()) {
 		new Uint8Array(memory.buffer).set(body, this.#input);
-		return this.#core.begin("POST", FEAST, "", body.length, false, true, false, "", session, Date.now());
+		return this.#core.begin("POST", FEAST, "", body.length, false, true, false, "", session, now);
 	}
 
 	#fill(body, origin) {
-		let state = this.#begin(body);
+		let state = this.#begin(body, undefined, FILLED_AT);
 		for (const { number, method, body } of this.#core.take_orders()) {
 			if (method !== undefined)
-				state = this.#core.complete_fetch(number, 200, "application/json", origin(body), Date.now());
+				state = this.#core.complete_fetch(number, 200, "application/json", origin(body), FILLED_AT);
 		}
 		if (state === State.Waiting || this.#core.reply_status() !== 200) throw new Error("the core did not answer");
 		this.#core.take_orders();

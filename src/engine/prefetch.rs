@@ -56,6 +56,22 @@ impl Engine {
         self.patterns.count(shape, entities, now);
     }
 
+    /// Learns from a request for the entities that its session asked for last, the names of whose first and last these are, where nothing is to
+    /// be looked into; whether it is such a one.
+    #[inline]
+    pub fn observe_again(
+        &mut self,
+        session: u64,
+        cohort: Cohort,
+        shape: &Shape,
+        entities: usize,
+        ends: [u32; 2],
+        now: Instant,
+    ) -> bool {
+        (cohort != Cohort::Served || self.governor.was_looked_into(request_name(shape, ends), now))
+            && self.patterns.observe_again(session, shape, entities, ends, now)
+    }
+
     /// Learns from a request; what is worth a look once it has its answer.
     pub fn observe(
         &mut self,
@@ -69,13 +85,15 @@ impl Engine {
         if cohort != Cohort::Served {
             return Predictions::default();
         }
+        let name_of = |entity: Option<&Entity<'_>>| entity.map_or(0, |entity| entity.name);
+        let name = request_name(shape, [name_of(entities.first()), name_of(entities.last())]);
         let mut predictions = self.patterns.predict(shape, entities);
         if !predictions.as_slice().is_empty() {
             let stakes = self.stakes();
-            predictions.retain(|prediction| {
-                matches!(self.governor.judge(prediction, stakes, now), Verdict::Prefetch | Verdict::Probe)
-                    && self.governor.look_into(prediction, now)
-            });
+            predictions.retain(|prediction| self.governor.look_into(prediction, stakes, now));
+            if predictions.as_slice().is_empty() {
+                self.governor.note_look(name, now);
+            }
         }
         predictions
     }
@@ -185,6 +203,11 @@ impl Engine {
         let characteristic = (now.millis_since(since).saturating_mul(rows)).checked_div(evicted);
         characteristic.is_none_or(|millis| millis > TIMES_WARMER * self.governor.gap_millis())
     }
+}
+
+/// A name for a request, by its shape and the names of its first and last entity.
+fn request_name(shape: &Shape, [first, last]: [u32; 2]) -> u32 {
+    shape.name.rotate_left(8) ^ first.rotate_left(1) ^ last
 }
 
 /// Puts a row into L1.

@@ -110,15 +110,22 @@ impl Predictions {
 
     /// Keeps those that `is_meant`.
     pub fn retain(&mut self, mut is_meant: impl FnMut(&Prediction) -> bool) {
-        let mut kept = Predictions::default();
-        for prediction in self.as_slice().iter().filter(|prediction| is_meant(prediction)) {
-            kept.insert(*prediction, MAX_PREDICTIONS);
+        let mut kept = 0;
+        for at in 0..self.length {
+            if self.items.get(at).is_some_and(&mut is_meant) {
+                self.items.swap(kept, at);
+                kept += 1;
+            }
         }
-        *self = kept;
+        self.length = kept;
     }
 
     /// Puts a prediction at its place among the `most` most probable; of two for the same, the more probable counts.
     fn insert(&mut self, mut new: Prediction, most: usize) {
+        let is_full = self.length >= most.min(MAX_PREDICTIONS);
+        if is_full && self.as_slice().last().is_none_or(|least| least.permille >= new.permille) {
+            return;
+        }
         let is_it = |known: &Prediction| known.shape == new.shape && known.entity == new.entity;
         if let Some(at) = self.as_slice().iter().position(is_it) {
             if self.items.get(at).is_some_and(|known| known.permille >= new.permille) {
@@ -177,6 +184,30 @@ impl Patterns {
         let stamp = self.stamp(now);
         self.shapes.count(of_size(shape.name, entities), shape, None, stamp);
         self.observed += 1;
+    }
+
+    /// Learns from a request of a session for so many entities, where it is for those of the session's last request, as far as the names
+    /// of the first and the last tell; whether it is. Of them there is nothing to learn but the shape.
+    pub fn observe_again(
+        &mut self,
+        session: u64,
+        shape: &Shape,
+        entities: usize,
+        [first, last]: [u32; 2],
+        now: Instant,
+    ) -> bool {
+        let seconds = (now.0 / 1_000) as u32;
+        let Some(known) = find_session(&mut self.sessions, session, seconds) else { return false };
+        let is_same = known.shape != 0 && known.first == first && known.recent.first() == Some(&last);
+        if is_same {
+            let name = of_size(shape.name, entities);
+            let after = Some((known.shape, true));
+            (known.shape, known.seen) = (name, seconds);
+            let stamp = self.stamp(now);
+            self.shapes.count(name, shape, after, stamp);
+            self.observed += 1;
+        }
+        is_same
     }
 
     /// Learns from a request of a session for `entities`, the first [`MAX_ENTITIES`] of it.
@@ -425,6 +456,26 @@ mod tests {
         }
         learner.ask(Some(7_777), 1, &[7_777]);
         assert_eq!(learner.guess(1, 7_777)[0], (2, 7_777));
+    }
+
+    #[test]
+    fn the_same_entities_asked_for_again_teach_the_same_by_the_short_way() {
+        let run = |is_short: bool| {
+            let mut learner = Learner::new();
+            for round in 0_u32..3_000 {
+                let (session, of, ids) = (round % 37, round / 37 % 3, [round / 90 % 50, round / 90 % 50 + 1]);
+                let key = fingerprint(&session.to_le_bytes(), 9);
+                let ends = [name(ids[0]), name(ids[1])];
+                if !is_short || !learner.patterns.observe_again(key, &shape(of), 2, ends, Instant(learner.now + 10)) {
+                    learner.ask(Some(session), of, &ids);
+                } else {
+                    learner.now += 10;
+                }
+            }
+            assert_eq!(learner.patterns.observed(), 3_000);
+            (0..50).map(|id| (0..3).map(|of| learner.guess(of, id)).collect()).collect::<Vec<Vec<_>>>()
+        };
+        assert_eq!(run(true), run(false));
     }
 
     #[test]

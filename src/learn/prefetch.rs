@@ -174,7 +174,8 @@ const USUAL_GAP_MILLIS: u64 = 5_000;
 /// How long a request is taken to wait that misses something, until that is measured, in microseconds.
 const USUAL_MISS_MICROS: u64 = 20_000;
 
-/// How many predictions are remembered, and for how many seconds: where all is in memory already, requests cost no look at it.
+/// How many predictions and requests are remembered, and for how many seconds: where all is in memory already, requests cost no
+/// look at it.
 const LOOKED_INTO: usize = 1_024;
 const LOOKED_INTO_SECONDS: u32 = 5;
 
@@ -366,19 +367,34 @@ impl Governor {
         }
     }
 
-    /// Whether a prediction is to be looked into now: one that was a moment ago need not be again.
-    pub fn look_into(&mut self, prediction: &Prediction, now: Instant) -> bool {
+    /// Whether a prediction is to be looked into now, since it is worth it and was not a moment ago.
+    pub fn look_into(&mut self, prediction: &Prediction, stakes: Stakes, now: Instant) -> bool {
+        let name = prediction.shape.rotate_left(16) ^ prediction.entity;
+        let is_due = !self.was_looked_into(name, now)
+            && matches!(self.judge(prediction, stakes, now), Verdict::Prefetch | Verdict::Probe);
+        if is_due {
+            self.note_look(name, now);
+        }
+        is_due
+    }
+
+    /// Whether a prediction, or all that a request lets expect, was looked into a moment ago.
+    #[inline]
+    #[must_use]
+    pub fn was_looked_into(&self, name: u32, now: Instant) -> bool {
+        let seconds = (now.0 / 1_000) as u32;
+        let is_it = |known: &(u32, u32)| known.0 == name && seconds.wrapping_sub(known.1) < LOOKED_INTO_SECONDS;
+        self.looked_into.get(name as usize % LOOKED_INTO).is_some_and(is_it)
+    }
+
+    /// Notes that a prediction, or all that a request lets expect, has been looked into.
+    pub fn note_look(&mut self, name: u32, now: Instant) {
         if self.looked_into.is_empty() {
             self.looked_into = vec![(0, 0); LOOKED_INTO];
         }
-        let name = prediction.shape.rotate_left(16) ^ prediction.entity;
-        let seconds = (now.0 / 1_000) as u32;
-        let Some(place) = self.looked_into.get_mut(name as usize % LOOKED_INTO) else { return true };
-        let is_recent = place.0 == name && seconds.wrapping_sub(place.1) < LOOKED_INTO_SECONDS;
-        if !is_recent {
-            *place = (name, seconds);
+        if let Some(place) = self.looked_into.get_mut(name as usize % LOOKED_INTO) {
+            *place = (name, (now.0 / 1_000) as u32);
         }
-        !is_recent
     }
 
     /// Whether rows are waited for to be asked for.

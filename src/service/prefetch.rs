@@ -43,10 +43,20 @@ impl Service {
             self.engine.count(&plan.shape, ask.rows, now);
             return None;
         };
+        let is_due = self.model_at.is_some_and(|at| now >= at);
+        let count = ask.rows.min(MAX_ENTITIES);
+        if let [carrier] = *plan.shape.carriers.as_slice()
+            && !is_due
+        {
+            let name = |row: usize| name_of(ask.keys.at(carrier * ask.rows + row).0, &plan.shape);
+            let ends = [name(0), name(count.saturating_sub(1))];
+            if self.engine.observe_again(session, ask.cohort, &plan.shape, count, ends, now) {
+                return None;
+            }
+        }
         let (known, count) = entities(ask, &plan.shape, &mut self.spare_entities);
         let known = known.get(..count).unwrap_or_default();
         let predictions = self.engine.observe(session, ask.cohort, &plan.shape, known, now);
-        let is_due = self.model_at.is_some_and(|at| now >= at);
         (is_due || !predictions.as_slice().is_empty()).then(|| Box::new(Ahead { predictions }))
     }
 
@@ -166,7 +176,12 @@ pub(super) fn entities<'a>(
             _ => buffer.get(start..end).unwrap_or_default(),
         };
         start = end;
-        *entity = Entity { name: short(fingerprint(key, u64::from(shape.columns))), key };
+        *entity = Entity { name: name_of(key, shape), key };
     }
     (entities, count)
+}
+
+/// What an entity of a shape is known by.
+fn name_of(key: &[u8], shape: &Shape) -> u32 {
+    short(fingerprint(key, u64::from(shape.columns)))
 }
