@@ -259,6 +259,24 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 		assert.ok(!ids.includes("old-0"));
 	});
 
+	test("results fit a sheet of A4, and are printed light whatever the page is", async () => {
+		await open({ colorScheme: "dark" });
+		await measure({ only: ["mixed_workload", "composed"], scale: "0.1" });
+		await page.getByRole("link", { name: "See the results" }).click();
+		await page.locator("#results canvas").nth(3).waitFor();
+		await page.emulateMedia({ media: "print", colorScheme: "dark" });
+		await page.setViewportSize({ width: 794, height: 1123 });
+		const look = (event) =>
+			page.evaluate((event) => {
+				dispatchEvent(new Event(event));
+				const { colorScheme } = getComputedStyle(document.documentElement);
+				return { isLight: colorScheme === "light", excess: document.documentElement.scrollWidth - innerWidth };
+			}, event);
+		assert.deepEqual(await look("beforeprint"), { isLight: true, excess: 0 });
+		await page.emulateMedia({ media: "screen" });
+		assert.equal((await look("afterprint")).isLight, false);
+	});
+
 	test("the page stays smooth while it measures", async () => {
 		await page.evaluate(() => {
 			globalThis.longest = 0;

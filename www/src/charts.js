@@ -11,8 +11,18 @@ const BARS_PER_DECADE = 12;
 const scheme = matchMedia("(prefers-color-scheme: dark)");
 /** @type {Set<Chart>} */
 const all = new Set();
-scheme.addEventListener("change", () => {
+function redrawAll() {
 	for (const chart of all) chart.redraw();
+}
+scheme.addEventListener("change", redrawAll);
+// A canvas is printed as it was drawn, and paper is white.
+addEventListener("beforeprint", () => {
+	document.documentElement.style.colorScheme = "light";
+	redrawAll();
+});
+addEventListener("afterprint", () => {
+	document.documentElement.style.colorScheme = "";
+	redrawAll();
 });
 
 /** A colour of the page's style sheet, as a canvas takes it. */
