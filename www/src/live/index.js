@@ -350,13 +350,18 @@ function prefetch(done) {
 	if (done.issued === 0) {
 		return el("p.note", {}, "No row was fetched ahead. Prefetch learns from requests that name their session.");
 	}
-	const isKnown = done.used + done.wasted + done.late > 0;
+	const wereAskedFor = done.used + done.late > 0;
+	const isKnown = wereAskedFor || done.wasted > 0;
 	return ledger(
 		["Precision", isKnown ? percent(done.precision) : NOTHING],
+		["Misses removed", done.coverage > 0 ? percent(done.coverage) : NOTHING],
+		["In time", wereAskedFor ? percent(done.timeliness) : NOTHING],
 		["Fetched ahead", count(done.issued)],
 		["Used in time", count(done.used)],
 		["Came too late", count(done.late)],
 		["Not asked for", count(done.wasted)],
+		["Made room, and missed", `${count(done.displaced)}, ${count(done.missed)}`],
+		["Keys read, rows called, keys written", [done.l2_reads, done.origin_rows, done.l2_writes].map(count).join(", ")],
 		["Spent, saved", `${dollars(done.spent_usd)}, ${dollars(done.saved_usd)}`],
 	);
 }
