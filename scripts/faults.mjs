@@ -1,18 +1,36 @@
 // Breaks real parts under load, and tells what became of the requests: docs/reliability.md has the table.
 //
-//   npm run faults [-- --json] [--only PART_OF_A_NAME]
+//   npm run faults [-- --json] [--seconds N] [--only PART_OF_A_NAME]
 //
-// The Worker runs in workerd with an origin in a process of its own, and the npm package in Node with a real redis-server. All on loopback; it
-// stops by itself after some two minutes. It fails where any value was another entity's, or a request for what was cached is lost.
+// The Worker runs in workerd with an origin in a process of its own, or with a real Feast, and the npm package in Node with a real redis-server.
+// All on loopback; it stops by itself after some eight minutes. It fails where any value was another entity's, or a request for what was cached
+// is lost. What cannot be broken on this machine is named and left out: a full disk needs the right to mount one, and Feast needs Linux.
 
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildNpm, buildPackage, buildWorker } from "./build.mjs";
+import { installPython, pythonOf } from "./lib/python.mjs";
 import { fromRoot } from "./lib/root.mjs";
-import { Failure, main } from "./lib/run.mjs";
+import { Failure, main, mustRun, run } from "./lib/run.mjs";
 import { freePort } from "./lib/workerd.mjs";
 
-const LASTS_MS = 3_000;
 const ORIGIN_TIMEOUT_MS = 1_000;
+/** The disk that is to be full, in MiB: with room for the rows that are stored before it is. */
+const DISK_MIB = 16;
+/** Between two requests of a caller that hangs up. */
+const HANG_UP_PAUSE_MS = 20;
+const HOUR_SECONDS = 3_600;
+
+/** What a fault is tried on: `rows` are added to, and `isWanted` says which names. */
+let lastsMs;
+let isWanted;
+const rows = [];
+
+const note = (host, fault, told, mayLose = false) =>
+	rows.push({ host, fault, ...told, is_kept: told.wrong === 0 && (mayLose || told.lost === 0) });
 
 async function startOrigin() {
 	const { startProgram } = await import("../tests/harness/program.mjs");
@@ -33,93 +51,275 @@ async function startOrigin() {
 	};
 }
 
-async function inWorkerd(isWanted) {
+/** Asks the Worker for one feature of some entities, in Feast's form. */
+const asking = (worker) => async (ids) => {
+	const response = await worker.post("/get-online-features", {
+		features: ["stats:name"],
+		entities: { driver_id: ids },
+	});
+	const text = await response.text();
+	return response.status === 200 ? JSON.parse(text).results[1].values : undefined;
+};
+
+const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
+
+/** Runs a fault against a Worker before the scripted origin. `prepare` gives options of the Worker. */
+async function onWorkerd(name, faultOf, { mayLose = false, prepare = async () => ({}) } = {}) {
+	if (!isWanted(name)) return;
 	const { startWorker } = await import("../tests/harness/worker.mjs");
 	const { underFault } = await import("../tests/faults/load.mjs");
-	const rows = [];
-	const faults = (origin, worker) => ({
-		"the origin is killed and started again": { begin: () => origin.stop("SIGKILL"), end: () => origin.start() },
-		"the origin stands still (SIGSTOP)": { begin: () => origin.signal("SIGSTOP"), end: () => origin.signal("SIGCONT") },
-		"the origin answers byte by byte": { begin: () => origin.answers("drip"), end: () => origin.answers("well") },
-		"the origin cuts its answers": { begin: () => origin.answers("cut"), end: () => origin.answers("well") },
-		"the origin answers 200 with rubbish": {
-			begin: () => origin.answers("rubbish"),
-			end: () => origin.answers("well"),
-		},
-		"the origin never answers": { begin: () => origin.answers("hang"), end: () => origin.answers("well") },
-		"the core traps, once": {
-			mayLose: true,
-			begin: () => fetch(`${worker.url}/__test/trap`, { method: "PUT", body: "begin" }),
-			end: async () => {},
-		},
+	const origin = await startOrigin();
+	const { vars, ...options } = await prepare();
+	const worker = await startWorker({
+		origin,
+		canTrap: true,
+		...options,
+		vars: { views: VIEWS, origin: { timeout_ms: ORIGIN_TIMEOUT_MS }, ...vars },
 	});
-	for (const name of Object.keys(faults())) {
-		if (!isWanted(name)) continue;
-		const origin = await startOrigin();
-		const worker = await startWorker({ origin, canTrap: true, vars: { origin: { timeout_ms: ORIGIN_TIMEOUT_MS } } });
-		const ask = async (ids) => {
-			const response = await worker.post("/get-online-features", {
-				features: ["stats:name"],
-				entities: { driver_id: ids },
-			});
-			const text = await response.text();
-			if (response.status !== 200) return undefined;
-			return JSON.parse(text).results[1].values;
-		};
-		const { mayLose = false, ...fault } = faults(origin, worker)[name];
-		const told = await underFault(ask, { ...fault, lastsMs: LASTS_MS });
-		rows.push({ host: "workerd", fault: name, ...told, is_kept: told.wrong === 0 && (mayLose || told.lost === 0) });
+	try {
+		note("workerd", name, await underFault(asking(worker), { ...faultOf({ origin, worker }), lastsMs }), mayLose);
+	} finally {
 		await worker.stop();
 		await origin.stop("SIGKILL");
 	}
-	return rows;
 }
 
-async function inNode(isWanted) {
+async function inWorkerd() {
+	await onWorkerd("the origin is killed and started again", ({ origin }) => ({
+		begin: () => origin.stop("SIGKILL"),
+		end: () => origin.start(),
+	}));
+	await onWorkerd("the origin stands still (SIGSTOP)", ({ origin }) => ({
+		begin: () => origin.signal("SIGSTOP"),
+		end: () => origin.signal("SIGCONT"),
+	}));
+	for (const [what, mode] of [
+		["answers byte by byte", "drip"],
+		["cuts its answers", "cut"],
+		["answers 200 with rubbish", "rubbish"],
+		["never answers", "hang"],
+	]) {
+		await onWorkerd(`the origin ${what}`, ({ origin }) => ({
+			begin: () => origin.answers(mode),
+			end: () => origin.answers("well"),
+		}));
+	}
+	await onWorkerd("callers hang up in the middle", ({ worker }) => hangUp(worker.port));
+	const jump = (worker, seconds) =>
+		fetch(`${worker.url}/__test/clock`, { method: "PUT", body: String(seconds * 1_000) });
+	await onWorkerd("the clock jumps an hour ahead, then two back", ({ worker }) => ({
+		begin: () => jump(worker, HOUR_SECONDS),
+		end: () => jump(worker, -HOUR_SECONDS),
+	}));
+	await onWorkerd(
+		"the core traps, once",
+		({ worker }) => ({
+			begin: () => fetch(`${worker.url}/__test/trap`, { method: "PUT", body: "begin" }),
+			end: async () => {},
+		}),
+		{ mayLose: true },
+	);
+	if (isWanted("the disk of KV and of the storage tier is full")) await onFullDisk();
+}
+
+/** Callers who send a request for what is not cached and close the connection, at the latest while the answer comes. */
+function hangUp(port) {
+	let isOver = false;
+	let callers;
+	const caller = async (number) => {
+		for (let turn = 0; !isOver; turn++) {
+			const body = JSON.stringify({ features: ["stats:name"], entities: { driver_id: [-1 - turn * 4 - number] } });
+			const socket = connect(port, "127.0.0.1");
+			socket.on("error", () => {});
+			socket.write(`POST /get-online-features HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+			await new Promise((resolve) => setTimeout(resolve, turn % 20));
+			socket.destroy();
+			await new Promise((resolve) => setTimeout(resolve, HANG_UP_PAUSE_MS));
+		}
+	};
+	return {
+		begin: async () => {
+			callers = [0, 1, 2, 3].map(caller);
+		},
+		end: async () => {
+			isOver = true;
+			await Promise.all(callers);
+		},
+	};
+}
+
+/** KV and the storage tier on a small disk of their own, which something else fills. */
+async function onFullDisk() {
+	const persist = mkdtempSync(join(tmpdir(), "featheredge-disk-"));
+	const mounted = await run("mount", ["-t", "tmpfs", "-o", `size=${DISK_MIB}m`, "featheredge", persist], {
+		capture: true,
+	}).catch((error) => ({ code: 1, output: error.message }));
+	if (mounted.code !== 0) return console.error(`left out, a full disk: ${mounted.output.trim()}`);
+	const filler = join(persist, "filler");
+	await onWorkerd(
+		"the disk of KV and of the storage tier is full",
+		() => ({
+			begin: async () => {
+				// In pieces that become smaller, so that not a page is left.
+				for (let size = 1 << 20; size >= 1 << 12; ) {
+					try {
+						writeFileSync(filler, new Uint8Array(size), { flag: "a" });
+					} catch {
+						size /= 2;
+					}
+				}
+			},
+			end: async () => rmSync(filler),
+		}),
+		{ prepare: async () => ({ persist, vars: { l3: { enabled: true, shards: 1 } } }) },
+	);
+	await mustRun("umount", ["--lazy", persist]);
+	rmSync(persist, { recursive: true, force: true });
+}
+
+/** A real Feast behind the Worker. What must ask it is a read that no tier may answer. */
+async function withFeast() {
+	const faults = {
+		"Feast is killed and started again": {
+			begin: (feast) => feast.halt("SIGKILL"),
+			end: (feast) => feast.restart(),
+		},
+		"Feast stands still (SIGSTOP)": {
+			begin: async (feast) => feast.signal("SIGSTOP"),
+			end: async (feast) => feast.signal("SIGCONT"),
+		},
+	};
+	if (!Object.keys(faults).some(isWanted)) return;
+	if (process.platform !== "linux") return console.error("left out, Feast: its processes are found by /proc");
+	await installPython("feast");
+	process.env.FEATHEREDGE_FEAST_PYTHON ??= pythonOf("feast");
+	const { startFeast } = await import("../tests/feast/feast.mjs");
+	const { startWorker } = await import("../tests/harness/worker.mjs");
+	const { underFault } = await import("../tests/faults/load.mjs");
+	const feature = "driver_hourly_stats:conv_rate";
+	for (const [name, { begin, end }] of Object.entries(faults).filter(([name]) => isWanted(name))) {
+		const feast = await startFeast();
+		const worker = await startWorker({
+			origin: feast,
+			vars: {
+				origin: { timeout_ms: ORIGIN_TIMEOUT_MS },
+				views: { driver_hourly_stats: { join_keys: ["driver_id"], sources: [] } },
+			},
+		});
+		try {
+			const ids = [1001, 1002, 1003];
+			const known = new Map();
+			const ask = async (ids, isCold) => {
+				const body = {
+					entities: { driver_id: ids },
+					feature_names: [feature],
+					...(isCold && { consistency_level: "strong" }),
+				};
+				const response = await worker.post("/v1/features", body);
+				const text = await response.text();
+				if (response.status !== 200) return undefined;
+				const { features } = JSON.parse(text);
+				return ids.map((id) => features[id]?.[feature] ?? null);
+			};
+			const reply = await fetch(`${feast.url}/get-online-features`, {
+				method: "POST",
+				headers: { "content-type": "application/json" },
+				body: JSON.stringify({ features: [feature], entities: { driver_id: ids } }),
+			});
+			const { results } = await reply.json();
+			for (const [row, value] of results[1].values.entries()) known.set(ids[row], value);
+			const world = { warm: [ids, [ids[0]], [ids[2], ids[1]]], cold: () => [ids[1]], valueOf: (id) => known.get(id) };
+			const fault = { begin: () => begin(feast), end: () => end(feast), lastsMs };
+			note("workerd", name, await underFault(ask, fault, world));
+		} finally {
+			await worker.stop();
+			await feast.stop();
+		}
+	}
+}
+
+async function inNode() {
 	const { createEngine } = await import("../build/package/dist/node.js");
 	const { redisStore } = await import("../build/package/dist/redis.js");
 	const { Redis } = await import("ioredis");
 	const { startRedis } = await import("../tests/npm/redis.mjs");
+	const { startRelay } = await import("../tests/faults/relay.mjs");
 	const { underFault } = await import("../tests/faults/load.mjs");
-	const rows = [];
-	const faults = (redis) => ({
-		"Redis is killed and started again": { begin: () => redis.stop(), end: () => redis.start() },
-		"Redis stands still (DEBUG SLEEP)": {
-			begin: async () => void redis.call("DEBUG", "SLEEP", String(LASTS_MS / 1_000)).catch(() => {}),
-			end: async () => {},
-		},
-	});
-	for (const name of Object.keys(faults())) {
+	const broken =
+		(mode) =>
+		({ relay }) => ({
+			begin: async () => {
+				relay.mode = mode;
+			},
+			end: async () => {
+				relay.mode = "well";
+			},
+		});
+	const faults = {
+		"Redis is killed and started again": ({ redis }) => ({
+			begin: () => redis.stop("SIGKILL"),
+			end: () => redis.start(),
+		}),
+		"Redis stands still (SIGSTOP)": ({ redis }) => ({
+			begin: async () => redis.signal("SIGSTOP"),
+			end: async () => redis.signal("SIGCONT"),
+		}),
+		"Redis answers byte by byte": broken("drip"),
+		"Redis is cut off in the middle of its answers": broken("cut"),
+		"Redis answers rubbish": broken("rubbish"),
+		"the engine's clock jumps an hour ahead, then two back": ({ clock }) => ({
+			begin: async () => {
+				clock.offset = HOUR_SECONDS * 1_000;
+			},
+			end: async () => {
+				clock.offset = -HOUR_SECONDS * 1_000;
+			},
+		}),
+	};
+	for (const [name, faultOf] of Object.entries(faults)) {
 		if (!isWanted(name)) continue;
-		const redis = await startRedis(["--enable-debug-command", "yes"]);
-		const client = new Redis({ port: redis.port, host: "127.0.0.1", maxRetriesPerRequest: 1 });
+		const redis = await startRedis();
+		const relay = await startRelay(redis.port);
+		const client = new Redis({ port: relay.port, host: "127.0.0.1", maxRetriesPerRequest: 1 });
 		client.on("error", () => {});
 		const origin = (entities, features) => {
 			const [keys] = Object.values(entities);
 			return Object.fromEntries(features.map((feature) => [feature, keys.map((key) => `${feature} of ${key}`)]));
 		};
-		const engine = await createEngine({ origin, l2: redisStore(client) });
+		const clock = { offset: 0 };
+		const engine = await createEngine({ origin, l2: redisStore(client), clock: () => Date.now() + clock.offset });
 		const ask = async (ids) => {
 			const answer = await engine.serve({ entities: { driver_id: ids }, feature_names: ["name"] });
 			return ids.map((id) => answer.features[id]?.name ?? null);
 		};
-		const told = await underFault(ask, { ...faults(redis)[name], lastsMs: LASTS_MS });
-		rows.push({ host: "Node", fault: name, ...told, is_kept: told.wrong === 0 && told.lost === 0 });
-		await engine.close();
-		client.disconnect();
-		await redis.stop();
-		redis.remove();
+		try {
+			note("Node", name, await underFault(ask, { ...faultOf({ redis, relay, clock }), lastsMs }));
+		} finally {
+			await engine.close();
+			client.disconnect();
+			relay.stop();
+			await redis.stop();
+			redis.remove();
+		}
 	}
-	return rows;
 }
 
 await main(async () => {
-	const { values } = parseArgs({ options: { json: { type: "boolean" }, only: { type: "string", default: "" } } });
+	const { values } = parseArgs({
+		options: {
+			json: { type: "boolean" },
+			seconds: { type: "string", default: "10" },
+			only: { type: "string", default: "" },
+		},
+	});
 	await buildWorker();
 	await buildNpm();
 	await buildPackage();
-	const isWanted = (name) => name.includes(values.only);
-	const rows = [...(await inWorkerd(isWanted)), ...(await inNode(isWanted))];
+	lastsMs = Number(values.seconds) * 1_000;
+	isWanted = (name) => name.includes(values.only);
+	await inWorkerd();
+	await withFeast();
+	await inNode();
 	if (values.json) console.log(JSON.stringify(rows, null, "\t"));
 	else console.table(rows);
 	const broken = rows.filter(({ is_kept }) => !is_kept).map(({ fault }) => fault);

@@ -1,9 +1,10 @@
-// Writes what each build is made of, as a software bill of materials (CycloneDX 1.6): build/sbom/worker.json and build/sbom/npm.json.
+// Writes what each build is made of, as a software bill of materials (CycloneDX 1.6), in build/sbom/: worker.json, npm.json
+// and page.json.
 //
 //   npm run sbom
 //
-// Crates come from cargo's own resolution for wasm, and packages from package-lock.json: those that npm/cli imports, which are bundled, and
-// what they need. Nothing is downloaded, and the same sources give the same bytes.
+// Crates come from cargo's own resolution for wasm, and packages from package-lock.json: those that npm/cli and the page import, which are
+// bundled, and what they need. Nothing is downloaded, and the same sources give the same bytes.
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fromRoot } from "./lib/root.mjs";
@@ -48,13 +49,15 @@ async function crates(feature) {
 	return [...found.values()].map((entry) => ({ ...entry, needs: entry.needs.map(reference) }));
 }
 
-/** The packages that npm/cli imports, and those that they need, where npm has put them. */
-function bundled() {
+/** The packages that the files of a folder import, and those that they need, where npm has put them. */
+function bundled(source) {
 	const { packages } = JSON.parse(read("package-lock.json"));
-	const folder = fromRoot("npm/cli");
+	const folder = fromRoot(source);
 	const sources = readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".js"));
-	const text = sources.map((name) => read("npm/cli", name)).join("\n");
-	const imports = [...text.matchAll(/(?:from |import\()"((?:@[\w.-]+\/)?[\w.-]+)[^"]*"/g)].map(([, name]) => name);
+	const text = sources.map((name) => read(source, name)).join("\n");
+	const imports = [...text.matchAll(/(?:from |import |import\()"((?:@[\w.-]+\/)?[\w.-]+)[^"]*"/g)].map(
+		([, name]) => name,
+	);
 	const isThere = (path) => packages[path] !== undefined;
 	/** Node's own way: beside whoever asks, then further up. */
 	const resolve = (from, name) => {
@@ -119,7 +122,11 @@ function document(name, parts) {
 
 await main(async () => {
 	mkdirSync(fromRoot("build/sbom"), { recursive: true });
-	const builds = { worker: await crates("worker,watch"), npm: [...(await crates("npm,watch,bench")), ...bundled()] };
+	const builds = {
+		worker: await crates("worker,watch"),
+		npm: [...(await crates("npm,watch,bench")), ...bundled("npm/cli")],
+		page: [...(await crates("bench")), ...bundled("www/src")],
+	};
 	for (const [name, parts] of Object.entries(builds)) {
 		const text = JSON.stringify(document(`featheredge-${name}`, parts), null, "\t");
 		writeFileSync(fromRoot("build/sbom", `${name}.json`), `${text}\n`);

@@ -382,8 +382,11 @@ class Engine {
 	/** Where the core reads up to `length` bytes that are written there just before it is called. */
 	#inputOf(core, length) {
 		if (length > this.#capacity) {
-			this.#capacity = Math.max(length, FIRST_CAPACITY, this.#capacity * 2);
-			this.#input = core.input(this.#capacity);
+			const capacity = Math.max(length, FIRST_CAPACITY, this.#capacity * 2);
+			const at = this.#enter(() => core.input(capacity));
+			// There is no memory for it.
+			if (at === undefined) throw new FaultError();
+			[this.#input, this.#capacity] = [at, capacity];
 		}
 		return this.#input;
 	}

@@ -73,6 +73,7 @@ export function steps() {
 		},
 		{ name: "fuzz", commands: [script("fuzz.mjs", "--seconds", "30")] },
 		{ name: "build", commands: [script("build.mjs")] },
+		{ name: "reproduce", commands: [nodeTests("reproduce")] },
 		{
 			name: "wasm",
 			commands: [cargo("test", "--locked", ...WASM, "--features", "npm", "--test", "wasm*")],
@@ -80,6 +81,7 @@ export function steps() {
 		},
 		{ name: "npm", commands: [nodeTests("npm")] },
 		{ name: "workerd", commands: [nodeTests("workerd")] },
+		{ name: "load", commands: [nodeTests("load")] },
 		{ name: "monitoring", commands: [nodeTests("monitoring")] },
 		{ name: "feast", commands: [nodeTests("feast")], env: { FEATHEREDGE_FEAST_PYTHON: pythonOf("feast") } },
 		{

@@ -87,18 +87,29 @@ export async function waitForHealth(url, timeoutMs = 20_000) {
  * @param {{ name: string, contents: string }} [options.entry] an ES module to put before the Worker; it must export `direct`, and
  *   what the Worker exports
  * @param {number[]} [options.twinPorts] where further Workers are served, in isolates of their own over the same stores
+ * @param {typeof options.entry} [options.twinEntry] in place of `entry`, before these
  * @param {Record<string, { simple: { limit: number, period: 10 | 60 } }>} [options.rateLimits] rate limiters by their bindings, beside
  *   those of wrangler.toml
  * @param {(line: string) => void} [options.onLog] takes the lines that the Worker logs
  * @returns {Promise<{ url: string, miniflare: Miniflare, stop(): Promise<void> }>}
  */
-export async function serve({ vars, port, persist = false, entry, twinPorts = [], rateLimits, onLog = console.log }) {
+export async function serve(options) {
+	const {
+		vars,
+		port,
+		persist = false,
+		entry,
+		twinPorts = [],
+		twinEntry = entry,
+		rateLimits,
+		onLog = console.log,
+	} = options;
 	const file = readWranglerToml();
 	const [kvPersist, durableObjectsPersist] = STORES.map((kind) => persist && join(persist, kind));
-	const main = entry ?? { name: "local.mjs", contents: ENTRY };
+	const mainOf = (name) => (name === NAME ? entry : twinEntry) ?? { name: "local.mjs", contents: ENTRY };
 	const modulePath = (name) => join(paths.worker, name);
 	const assets = file.assets && existsSync(join(paths.page, "index.html"));
-	const worker = (name, port) => ({
+	const worker = (name, port, main = mainOf(name)) => ({
 		name,
 		compatibilityDate: file.compatibility_date,
 		compatibilityFlags: file.compatibility_flags ?? [],

@@ -236,4 +236,29 @@ mod tests {
         assert_eq!(successor(&mut own, 1), Some(entity(&9)));
         assert_eq!(successor(&mut own, 4), Some(entity(&5)));
     }
+
+    fn compat(version: &str) -> std::path::PathBuf {
+        std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("../../tests/compat")
+            .join(format!("{version}-learned.txt"))
+    }
+
+    #[test]
+    fn what_version_0_1_0_had_learned_is_known() {
+        let text = std::fs::read_to_string(compat("0.1.0")).unwrap();
+        let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
+        let pairs = text.trim().as_bytes().chunks_exact(2);
+        let stored: Vec<u8> = pairs.map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect();
+        let mut fresh = learner();
+        assert!(fresh.restore(&stored, "p", Instant(1_000_000)));
+        assert!((0..30).all(|id| successor(&mut fresh, id) == Some(entity(&((id + 1) % 30)))));
+        assert!((0..30).all(|id| fresh.key(entity(&id)) == Some(&id.to_le_bytes())));
+    }
+
+    #[test]
+    #[ignore = "it writes the file of a version that is to be released"]
+    fn leave_learned_bytes() {
+        let digits: String = taught(30).store("p").iter().map(|byte| format!("{byte:02x}")).collect();
+        std::fs::write(compat(env!("CARGO_PKG_VERSION")), digits + "\n").unwrap();
+    }
 }

@@ -1,6 +1,6 @@
 // Starts the real Feast: a project made by `feast init` and more views, `feast serve`, and Feast's registry server where a test asks for it.
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -31,6 +31,12 @@ export const feastEnvironment = (home) => ({
 	NO_PROXY: `${HOST},localhost`,
 });
 
+/** The processes that a process has started, on Linux. */
+function childrenOf(pid) {
+	const list = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+	return list.split(" ").filter(Boolean).map(Number);
+}
+
 /**
  * @typedef {object} Feast
  * @property {string} url of `feast serve`
@@ -38,7 +44,8 @@ export const feastEnvironment = (home) => ({
  * @property {string} repo the folder of the project's feature_store.yaml
  * @property {string} dir a folder that is removed at the end
  * @property {(script: string, args?: string[]) => Promise<string>} python runs a script of this folder and returns what it prints
- * @property {() => Promise<void>} halt ends `feast serve`; what is stored stays
+ * @property {(signal?: NodeJS.Signals) => Promise<void>} halt ends `feast serve`; what is stored stays
+ * @property {(signal: NodeJS.Signals) => void} signal sends a signal to `feast serve` and the processes that it has started
  * @property {() => Promise<void>} restart starts it again on the same port
  * @property {() => Promise<void>} stop ends everything and removes the folder
  */
@@ -103,7 +110,15 @@ export async function startFeast({ registry = false } = {}) {
 			repo,
 			dir,
 			python: runPython,
-			halt: async () => void (await server.stop()),
+			async halt(signal) {
+				const workers = signal === "SIGKILL" ? childrenOf(server.pid) : [];
+				await server.stop(signal);
+				// Those whose parent is killed would go on for a while, on its port.
+				for (const pid of workers) process.kill(pid, signal);
+			},
+			signal(signal) {
+				for (const pid of [server.pid, ...childrenOf(server.pid)]) process.kill(pid, signal);
+			},
 			restart: start,
 			stop,
 		};

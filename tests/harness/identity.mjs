@@ -27,6 +27,7 @@ const ALGORITHMS = {
  * @property {string} url the issuer
  * @property {Key[]} keys those that are published
  * @property {number} asked how often the keys were asked for
+ * @property {object} [discovery] laid over its discovery document
  * @property {boolean} isDown whether it answers 500 to everything
  * @property {(alg: "RS256" | "ES256", kid?: string) => Key} makeKey a new key, not published yet
  * @property {(claims?: object, options?: { key?: Key, header?: object }) => string} token signs claims; by default good ones
@@ -44,7 +45,7 @@ export async function startIdentity({ audience = "features", claims: extra = {} 
 		if (identity.isDown) return outgoing.writeHead(500).end();
 		if (incoming.url === "/.well-known/openid-configuration") {
 			const { url } = identity;
-			return answer({ issuer: url, jwks_uri: `${url}/keys`, token_endpoint: `${url}/token` });
+			return answer({ issuer: url, jwks_uri: `${url}/keys`, token_endpoint: `${url}/token`, ...identity.discovery });
 		}
 		if (incoming.url === "/keys") {
 			identity.asked += 1;

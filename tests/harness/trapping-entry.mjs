@@ -1,9 +1,14 @@
 // A test's entry before the built Worker: makes the wasm instance trap, as a fault in it would, by handing it addresses that are not its own.
 //
+//   PUT /__test/clock  with milliseconds: by how much the isolate's clock is ahead from then on
 //   PUT /__test/trap   with `begin` or `resume`: the next request traps as it begins, or as it goes on after I/O; with `records`: the core
 //   traps when it is asked what it has to tell
 
 let next = "";
+
+let ahead = 0;
+const { now } = Date;
+Date.now = () => now() + ahead;
 
 const OUTSIDE = 0xff_ff_ff_00;
 
@@ -42,6 +47,10 @@ export { Ledger, MergedWindows, StorageShard };
 
 export const direct = {
 	async fetch(request, env, ctx) {
+		if (request.url.endsWith("/__test/clock")) {
+			ahead = Number(await request.text());
+			return new Response(null, { status: 204 });
+		}
 		if (!request.url.endsWith("/__test/trap")) return worker.fetch(request, env, ctx);
 		next = await request.text();
 		return new Response(null, { status: 204 });

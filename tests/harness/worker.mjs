@@ -63,6 +63,7 @@ import { freePort, serve } from "../../scripts/lib/workerd.mjs";
  * @param {number} [options.port] without it, a free one
  * @param {boolean} [options.countKv] puts the counting entry before the Worker
  * @param {number} [options.twins] how many further Workers there are, in isolates of their own over the same stores
+ * @param {boolean} [options.areTwinsNewer] puts an entry before these that has them store, and understand, another version than the Worker does
  * @param {boolean} [options.canTrap] puts the trapping entry before the Worker
  * @returns {Promise<TestWorker>}
  */
@@ -78,6 +79,7 @@ export async function startWorker({
 	countKv = false,
 	canTrap = false,
 	twins = 0,
+	areTwinsNewer = false,
 } = {}) {
 	const file = readWranglerToml();
 	let config = file.vars?.[CONFIG_VARIABLE] ?? {};
@@ -86,8 +88,8 @@ export async function startWorker({
 	if (authorization !== undefined) bindings[AUTHORIZATION_SECRET] = authorization;
 	if (operatorToken !== undefined) bindings[OPERATOR_SECRET] = operatorToken;
 	const name = countKv ? "counting-entry.mjs" : "trapping-entry.mjs";
-	const entry =
-		countKv || canTrap ? { name, contents: readFileSync(new URL(name, import.meta.url), "utf8") } : undefined;
+	const entryOf = (name) => ({ name, contents: readFileSync(new URL(name, import.meta.url), "utf8") });
+	const entry = countKv || canTrap ? entryOf(name) : undefined;
 	const logs = [];
 	const wantedPort = port ?? (await freePort());
 	const twinPorts = [];
@@ -98,6 +100,7 @@ export async function startWorker({
 		persist,
 		entry,
 		twinPorts,
+		...(areTwinsNewer && { twinEntry: entryOf("newer-entry.mjs") }),
 		rateLimits,
 		onLog: (line) => logs.push(line),
 	});

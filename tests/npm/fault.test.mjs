@@ -1,15 +1,18 @@
-// A trap of the wasm, made by handing the core an address that is not its own.
+// A trap of the wasm, made by handing the core an address that is not its own, and a panic of Rust's, made by asking for more memory than there can be.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 let isTrapping = false;
+let isPanicking = false;
 
 const { Instance } = WebAssembly;
 WebAssembly.Instance = function TrappingInstance(...args) {
 	const { exports } = new Instance(...args);
 	const begin = (core, ...rest) => exports.core_begin_native(isTrapping ? 0xff_ff_ff_f0 : core, ...rest);
-	return { exports: { ...exports, core_begin_native: begin } };
+	// A buffer of half the address space or more is a `capacity overflow`.
+	const input = (core, capacity) => exports.core_input(core, isPanicking ? 0x9000_0000 : capacity);
+	return { exports: { ...exports, core_begin_native: begin, core_input: input } };
 };
 
 const { createEngine, FaultError } = await import("../../build/package/dist/node.js");
@@ -29,4 +32,20 @@ test("a trap costs the requests under way in all engines, and no later one", asy
 	await assert.rejects(next, { code: "invalid-field" });
 	await assert.rejects(underWay[1], { code: "internal" });
 	await assert.rejects(engines[0].serve({ entity_ids: [], feature_names: ["score"] }), { code: "invalid-field" });
+});
+
+test("a panic costs the request that met it, and the next is served by a new instance", async (t) => {
+	const engine = await createEngine();
+	t.after(() => engine.close());
+	const before = await engine.serve(REQUEST);
+	isPanicking = true;
+	// Longer than the room that the core has made, so that it makes more.
+	const long = { ...REQUEST, entity_ids: Array.from({ length: 9_000 }, (_, id) => `entity-${id}`) };
+	const underWay = engine.serve({ ...REQUEST, entity_ids: ["slow"] });
+	await assert.rejects(engine.serve(long), FaultError);
+	await assert.rejects(underWay, { code: "internal" });
+	isPanicking = false;
+	const { features } = await engine.serve(REQUEST);
+	assert.deepEqual(features, before.features);
+	assert.equal(Object.keys((await engine.serve(long)).features).length, 9_000);
 });

@@ -27,6 +27,7 @@ export async function startRedis(args = []) {
 		port,
 		start,
 		call: (...command) => control.call(...command),
+		signal: (signal) => process.kill(program.pid, signal),
 		/** How often the server ran commands, and read from its clients' sockets. */
 		async counts() {
 			const stats = await control.info("commandstats");
@@ -34,9 +35,9 @@ export async function startRedis(args = []) {
 			const reads = /^total_reads_processed:(\d+)/m.exec(await control.info("stats"));
 			return { get: calls("get"), mget: calls("mget"), set: calls("set"), reads: Number(reads[1]) };
 		},
-		async stop() {
+		async stop(signal) {
 			control.disconnect();
-			await program.stop();
+			await program.stop(signal);
 		},
 		folder,
 		remove: () => rmSync(folder, { recursive: true, force: true }),

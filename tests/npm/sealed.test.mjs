@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createEngine } from "../../build/package/dist/node.js";
 import { sealedStore } from "../../build/package/dist/sealed.js";
-import { paths } from "../../scripts/lib/root.mjs";
+import { fromRoot, paths } from "../../scripts/lib/root.mjs";
 import { startProgram } from "../harness/program.mjs";
 import { engineFor, namingOrigin, TestStore, until } from "./harness.mjs";
 
@@ -65,6 +65,25 @@ test("a store beneath that fails or answers nonsense costs no request", async (t
 		store.fault = fault;
 		assert.equal(await serve(t, sealedStore(store, keysOf()), { l2: { timeout_ms: 100 } }), 1, fault);
 	}
+});
+
+test("rows that version 0.1.0 has sealed are found under their hidden keys and opened", async () => {
+	const { keys, entries } = JSON.parse(readFileSync(fromRoot("tests/compat/0.1.0-sealed.json"), "utf8"));
+	const lines = readFileSync(fromRoot("tests/compat/0.1.0.txt"), "utf8").trim().split("\n");
+	const store = new TestStore();
+	for (const [key, value] of Object.entries(entries))
+		store.entries.set(key, new Uint8Array(Buffer.from(value, "base64")));
+	const sealed = sealedStore(store, keys);
+	const rows = lines.map((line) => line.split(" "));
+	const { signal } = new AbortController();
+	const found = await sealed.getMany(
+		rows.map(([key]) => key),
+		{ signal },
+	);
+	assert.deepEqual(
+		found.map((value) => Buffer.from(value).toString("hex")),
+		rows.map(([, digits]) => digits),
+	);
 });
 
 test("keys that cannot be used are an error that does not tell them", () => {

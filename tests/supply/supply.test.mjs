@@ -10,28 +10,26 @@ import { mustRun } from "../../scripts/lib/run.mjs";
 const read = (...path) => readFileSync(fromRoot(...path), "utf8");
 const lock = () => Object.entries(JSON.parse(read("package-lock.json")).packages).filter(([path]) => path !== "");
 const bill = (name) => fromRoot("build/sbom", `${name}.json`);
+const BUILDS = ["worker", "npm", "page"];
 const writeBills = () => mustRun(process.execPath, [fromRoot("scripts/sbom.mjs")], { capture: true });
 
 test("each build has a bill of materials that fits the schema, and the same sources give the same one", async () => {
 	await writeBills();
-	const first = ["worker", "npm"].map((name) => readFileSync(bill(name), "utf8"));
-	assert.equal(
-		await mustRun(pythonOf("supply"), [fromRoot("tests/supply/validate.py"), bill("worker"), bill("npm")], {
-			capture: true,
-		}),
-		"",
-	);
+	const first = BUILDS.map((name) => readFileSync(bill(name), "utf8"));
+	const validate = [fromRoot("tests/supply/validate.py"), ...BUILDS.map(bill)];
+	assert.equal(await mustRun(pythonOf("supply"), validate, { capture: true }), "");
 	await writeBills();
 	assert.deepEqual(
-		["worker", "npm"].map((name) => readFileSync(bill(name), "utf8")),
+		BUILDS.map((name) => readFileSync(bill(name), "utf8")),
 		first,
 	);
-	const [worker, npm] = first.map((text) => JSON.parse(text).components);
+	const [worker, npm, page] = first.map((text) => JSON.parse(text).components);
 	const names = (components) => components.map(({ name }) => name);
 	for (const name of ["sha2", "xxhash-rust", "worker"]) assert.ok(names(worker).includes(name), name);
 	for (const name of ["xxhash-rust", "commander", "ioredis", "hyparquet"]) assert.ok(names(npm).includes(name), name);
+	for (const name of ["xxhash-rust", "uplot"]) assert.ok(names(page).includes(name), name);
 	assert.ok(!names(npm).includes("worker"), "what is in no build of the package");
-	for (const { name, purl, hashes } of [...worker, ...npm]) {
+	for (const { name, purl, hashes } of [...worker, ...npm, ...page]) {
 		assert.ok(name.startsWith("featheredge") || hashes?.length === 1, `${purl} has a checksum`);
 	}
 });
@@ -62,8 +60,32 @@ test("no install script is needed, and none runs", async () => {
 	}
 });
 
-test("every file that SECURITY.md names as a threat's test is there", () => {
-	const paths = [...read("SECURITY.md").matchAll(/`((?:tests|src)\/[\w./-]+)`/g)].map(([, path]) => path);
-	assert.ok(paths.length > 20);
-	for (const path of paths) assert.ok(existsSync(fromRoot(path)), path);
+/** The names of a file's tests, and of its groups of tests. */
+function testsIn(path) {
+	const text = read(path);
+	const pattern = path.endsWith(".rs")
+		? /#\[test\]\s*(?:#\[[^\]]*\]\s*)*fn (?<name>\w+)/g
+		: /\b(?:test|describe)\(\s*(?<quote>["'`])(?<name>(?:\\.|(?!\k<quote>).)*)\k<quote>/gs;
+	return [...text.matchAll(pattern)].map(({ groups }) => groups.name);
+}
+
+test("every test that SECURITY.md names for a threat is there, in its file", () => {
+	const threats = read("SECURITY.md").split("## Threats")[1].split("\n## ")[0];
+	const rows = threats.split("\n").filter((line) => line.startsWith("| ") && !line.startsWith("| threat"));
+	assert.ok(rows.length >= 18);
+	for (const row of rows) {
+		const [, threat, , tests] = row.split("|").map((cell) => cell.trim());
+		const files = tests.split(/;? ?(?=`(?:tests|src|fuzz)\/[\w./-]+`: )/).filter(Boolean);
+		assert.ok(files.length > 0, `${threat} has a test`);
+		for (const file of files) {
+			const [, path, names] = /^`(.+?)`: (.+)$/.exec(file) ?? [];
+			assert.ok(path !== undefined && existsSync(fromRoot(path)), `${threat}: ${file}`);
+			const named = [...names.matchAll(path.endsWith(".rs") ? /`(.+?)`/g : /\*(.+?)\*/g)].map(([, name]) => name);
+			assert.ok(named.length > 0, `${path} for ${threat}`);
+			const known = testsIn(path);
+			// Of a name that is put together, the part that is always the same stands there.
+			const isKnown = (name) => known.some((other) => (path.endsWith(".rs") ? other === name : other.includes(name)));
+			for (const name of named) assert.ok(isKnown(name), `${path} has no test \`${name}\``);
+		}
+	}
 });

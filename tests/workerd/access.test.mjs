@@ -277,6 +277,26 @@ describe("an issuer's keys", () => {
 		}
 	});
 
+	test("keys of another site, or of another issuer, are not fetched", async () => {
+		const [identity, stranger] = [await startIdentity(), await startIdentity()];
+		const auth = { mode: "oidc", issuer: identity.url, audience: "features" };
+		try {
+			for (const discovery of [
+				{ issuer: identity.url, jwks_uri: `${stranger.url}/keys` },
+				{ issuer: stranger.url, jwks_uri: `${identity.url}/keys` },
+			]) {
+				identity.discovery = discovery;
+				await withWorker(auth, async (worker) => {
+					assert.equal((await read(worker, identity.token())).status, 503);
+				});
+			}
+			assert.deepEqual([identity.asked, stranger.asked], [0, 0]);
+		} finally {
+			await identity.stop();
+			await stranger.stop();
+		}
+	});
+
 	test("while the issuer is down, its known keys count; without any, 503", async () => {
 		const identity = await startIdentity();
 		const auth = { mode: "oidc", issuer: identity.url, audience: "features", jwks_ttl_seconds: 1 };

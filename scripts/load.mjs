@@ -1,0 +1,70 @@
+// Loads the Worker for long, then with five times what it can serve, then as before: docs/reliability.md has the figures.
+//
+//   npm run load [-- --steady SECONDS] [--overload SECONDS] [--after SECONDS] [--json] [--plot FILE.svg]
+//
+// Twelve minutes unless told otherwise. Everything is on loopback and stops by itself. It fails where a promise was not kept.
+
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { buildWorker } from "./build.mjs";
+import { checkNode, installPackages } from "./lib/prepare.mjs";
+import { Failure, main } from "./lib/run.mjs";
+
+const number = (text) => Number(text);
+
+await main(async () => {
+	const { values } = parseArgs({
+		options: {
+			steady: { type: "string", default: "600" },
+			overload: { type: "string", default: "60" },
+			after: { type: "string", default: "30" },
+			step: { type: "string", default: "6" },
+			steps: { type: "string", default: "4" },
+			rate: { type: "string" },
+			json: { type: "boolean" },
+			plot: { type: "string" },
+		},
+	});
+	checkNode();
+	await installPackages();
+	await buildWorker();
+	const { measureLoad } = await import("../benches/overload.mjs");
+	const { plotLoad } = await import("../benches/plot.mjs");
+	const run = await measureLoad({
+		steadySeconds: number(values.steady),
+		overloadSeconds: number(values.overload),
+		afterSeconds: number(values.after),
+		stepSeconds: number(values.step),
+		steps: number(values.steps),
+		rate: values.rate === undefined ? undefined : number(values.rate),
+	});
+	if (values.plot !== undefined) writeFileSync(values.plot, plotLoad(run));
+	if (values.json) console.log(JSON.stringify(run, null, "\t"));
+	else print(run);
+	const broken = Object.entries(run.promises).filter(([, isKept]) => !isKept);
+	if (broken.length > 0) throw new Failure(`not so: ${broken.map(([promise]) => promise).join("; ")}`);
+});
+
+function print({ maximum, phases, memory, examples, recovery_seconds: recovery, grown_bytes: grown, promises }) {
+	const millis = (value) => Math.round(value * 10) / 10;
+	console.log(`the most that is served as promised: ${maximum} requests a second`);
+	console.table(
+		phases.map(({ name, rate, seconds, total: { latencies: _, ...total } }) => ({
+			phase: name,
+			rate,
+			seconds: seconds.length,
+			...total,
+			p50: millis(total.p50),
+			p95: millis(total.p95),
+			p99: millis(total.p99),
+			longest: millis(total.longest),
+		})),
+	);
+	const megabytes = (bytes) => `${(bytes / 1_048_576).toFixed(1)} MB`;
+	const most = (figure) => megabytes(Math.max(...memory.map((sample) => sample[figure] ?? 0)));
+	console.log(
+		`as before after ${recovery} s; memory grew by ${megabytes(grown.resident)} (wasm ${megabytes(grown.wasm)}); at the most ${most("resident_bytes")} (wasm ${most("wasm_bytes")})`,
+	);
+	for (const text of examples) console.log(`of what went wrong: ${text}`);
+	console.table(Object.entries(promises).map(([promise, isKept]) => ({ promise, kept: isKept })));
+}
