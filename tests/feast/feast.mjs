@@ -111,10 +111,10 @@ export async function startFeast({ registry = false } = {}) {
 			dir,
 			python: runPython,
 			async halt(signal) {
-				const workers = signal === "SIGKILL" ? childrenOf(server.pid) : [];
-				await server.stop(signal);
 				// Those whose parent is killed would go on for a while, on its port.
-				for (const pid of workers) process.kill(pid, signal);
+				const all = signal === "SIGKILL" ? [server.pid, ...childrenOf(server.pid)] : [];
+				for (const pid of all) process.kill(pid, signal);
+				await server.stop(signal);
 			},
 			signal(signal) {
 				for (const pid of [server.pid, ...childrenOf(server.pid)]) process.kill(pid, signal);
