@@ -14,7 +14,7 @@ import { cpus } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { buildBench, buildPackage, buildPage, buildWorker } from "./build.mjs";
-import { checkNode, installPackages, installRust } from "./lib/prepare.mjs";
+import { checkNode, installDebian, installPackages, installRust } from "./lib/prepare.mjs";
 import { installPython } from "./lib/python.mjs";
 import { main, mustRun } from "./lib/run.mjs";
 
@@ -131,6 +131,7 @@ await main(async () => {
 		values.only === undefined || values.only.some((part) => name.includes(part) || part.startsWith(name));
 	const rows = [];
 	if (isWanted("feast")) await installPython("feast");
+	if (isWanted("feast redis") || isWanted("l2 redis")) await installDebian({ "redis-server": "redis-server" });
 	for (const measure of [
 		l1.measureL1,
 		recording.measureRecording,

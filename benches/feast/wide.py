@@ -1,13 +1,17 @@
 """Adds a view of 50 features to a Feast project, with 100 entities in its online store.
 
-usage: python wide.py REPOSITORY
+With the address of a Redis, that becomes the project's online store, and gets the rows of the views that are there as well.
+
+usage: python wide.py REPOSITORY [HOST:PORT]
 """
 
 import os
 import sys
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pandas as pd
+import yaml
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
 from feast.types import Float32, Int64
 
@@ -15,6 +19,11 @@ FEATURES = 50
 ENTITIES = 100
 
 os.chdir(sys.argv[1])
+settings = Path("feature_store.yaml")
+if len(sys.argv) > 2:
+    config = yaml.safe_load(settings.read_text())
+    config["online_store"] = {"type": "redis", "connection_string": sys.argv[2]}
+    settings.write_text(yaml.safe_dump(config))
 store = FeatureStore(".")
 names = [f"feature_{number}" for number in range(FEATURES)]
 frame = pd.DataFrame({"item_id": range(ENTITIES)})
@@ -32,3 +41,6 @@ wide = FeatureView(
 )
 store.apply([item, wide])
 store.write_to_online_store("wide", frame)
+if len(sys.argv) > 2:
+    now = datetime.now(timezone.utc)
+    store.materialize(now - timedelta(days=30), now, feature_views=["driver_hourly_stats"])
