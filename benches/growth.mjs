@@ -76,7 +76,7 @@ function beside(name, ours, first, peerName) {
 	};
 }
 
-const power = (number) => `10^${Math.round(Math.log10(number))}`;
+export const power = (number) => `10^${Math.round(Math.log10(number))}`;
 
 /** Requests of 10^2 to 10^5 values, of ten features each. */
 async function byRequest() {

@@ -91,3 +91,18 @@ export function compare({ name, unit, peerName, goal }, ours, peer) {
 export function counted(row, ours, peer) {
 	return compare({ ...row, goal: 1 }, [ours], [peer]);
 }
+
+/**
+ * A row of what is used beside what is allowed, which it is to be no more than.
+ *
+ * @param {{ name: string, unit: string }} row
+ * @param {number[]} ours
+ * @param {number} limit
+ */
+export function allowed(row, ours, limit) {
+	return compare(
+		{ ...row, peerName: "the limit", goal: 1 },
+		ours,
+		ours.map(() => limit),
+	);
+}

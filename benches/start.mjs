@@ -14,7 +14,7 @@ import { chromium as playwright } from "playwright-core";
 import { fromRoot, paths } from "../scripts/lib/root.mjs";
 import { readWranglerToml } from "../scripts/lib/settings.mjs";
 import { ARGUMENTS, chromium } from "../tests/browser/chromium.mjs";
-import { median } from "./measure.mjs";
+import { allowed } from "./measure.mjs";
 
 const ROUNDS = 9;
 const ANSWER = `const engine = await createEngine({ config: { origin: { delay_ms: 0 } } });
@@ -189,27 +189,18 @@ const START_LIMIT_MILLIS = 10;
 
 /** @returns rows of size and start that `isWanted`: what is used beside what is allowed */
 export async function measureSizeAndStart(isWanted) {
-	const row = (name, unit, ours, limit) => ({
-		name,
-		unit,
-		ours: median(ours),
-		peer: limit,
-		peer_name: "the limit",
-		ratio: limit / median(ours),
-		spread: [limit / Math.max(...ours), limit / Math.min(...ours)],
-		goal: 1,
-		met: median(ours) <= limit,
-	});
 	const rows = [];
 	if (isWanted("size")) {
 		const sizes = measureSizes();
 		for (const [what, limit] of Object.entries(LIMITS)) {
-			rows.push(row(`size ${what}, gzipped`, "KB", [sizes[what] / KILOBYTE], limit / KILOBYTE));
+			const name = `size ${what}, gzipped`;
+			rows.push(allowed({ name, unit: "KB" }, [sizes[what] / KILOBYTE], limit / KILOBYTE));
 		}
 	}
 	if (isWanted("start")) {
 		const { instantiated } = await measureStarts();
-		rows.push(row("start, module to first answer, Node", "ms", instantiated, START_LIMIT_MILLIS));
+		const name = "start, module to first answer, Node";
+		rows.push(allowed({ name, unit: "ms" }, instantiated, START_LIMIT_MILLIS));
 	}
 	return rows;
 }

@@ -1,6 +1,7 @@
 // Measures Featheredge beside its peers, in one run, and prints ratios.
 //
 //   npm run bench [-- --json FILE] [--markdown FILE] [--only NAME ...]
+//   npm run bench -- --only memory [--long]
 //   npm run bench -- --only package [--json FILE]
 //   npm run bench -- --only access [--json FILE]
 //   npm run bench -- --only scenarios [--json FILE] [--repeats N] [--scale SHARE] [--url URL]
@@ -8,6 +9,7 @@
 //
 // NAME is a part of a row's name, such as `l1` or `1 × 5`. `scenarios` are the seed's four, which have no peer, `native` the same without
 // WebAssembly, and `page` is what the page adds to their latencies: docs/benchmark.md. `package` are the figures of docs/npm.md, `access` those of docs/access.md.
+// `--long` measures the memory of 10^6 rows too, and over 10^7 operations.
 
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -101,6 +103,7 @@ await main(async () => {
 			only: { type: "string", multiple: true },
 			repeats: { type: "string", default: "5" },
 			scale: { type: "string", default: "1" },
+			long: { type: "boolean" },
 			url: { type: "string" },
 		},
 	});
@@ -117,13 +120,14 @@ await main(async () => {
 	await buildPackage();
 	await buildWorker();
 	// Only now: these import what was built.
-	const [l1, recording, learning, http, stores, growth, start, feast] = await Promise.all([
+	const [l1, recording, learning, http, stores, growth, memory, start, feast] = await Promise.all([
 		import("../benches/l1.mjs"),
 		import("../benches/recording.mjs"),
 		import("../benches/learning.mjs"),
 		import("../benches/http.mjs"),
 		import("../benches/stores.mjs"),
 		import("../benches/growth.mjs"),
+		import("../benches/memory.mjs"),
 		import("../benches/start.mjs"),
 		import("../benches/feast.mjs"),
 	]);
@@ -139,6 +143,7 @@ await main(async () => {
 		http.measureHttp,
 		stores.measureStores,
 		growth.measureGrowth,
+		(isWanted) => memory.measureMemory(isWanted, { isLong: values.long }),
 		start.measureSizeAndStart,
 		feast.measureFeast,
 	]) {
