@@ -94,12 +94,17 @@ impl TryFrom<Form> for Distribution {
 impl Distribution {
     /// Adds a latency.
     pub fn record(&mut self, micros: u64) {
+        self.record_many(micros, 1);
+    }
+
+    /// Adds a latency so many times.
+    pub fn record_many(&mut self, micros: u64, times: u32) {
         let micros = micros.min(MAX_MICROS);
         // Within the bounds there is a bucket for every value.
-        let _ = self.buckets.increment(micros);
-        self.count += 1;
-        self.sum += micros;
-        self.squares += micros as f64 * micros as f64;
+        let _ = self.buckets.add(micros, times);
+        self.count += u64::from(times);
+        self.sum += micros * u64::from(times);
+        self.squares += micros as f64 * micros as f64 * f64::from(times);
         self.min = self.min.min(micros);
         self.max = self.max.max(micros);
     }
