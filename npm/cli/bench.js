@@ -138,7 +138,7 @@ export async function bench(options) {
 		target:
 			url === undefined
 				? framework.engineTarget({ openStore: l2 === "memory" ? framework.memoryStore : undefined })
-				: framework.urlTarget(url, { token: process.env.FEATHEREDGE_OPERATOR_TOKEN }),
+				: framework.urlTarget(url, { token: process.env.FEATHEREDGE_TOKEN }),
 		environment: {
 			host: `Node ${process.version}`,
 			machine: `${process.platform}, ${cpus()[0]?.model ?? "unknown"}`,

@@ -181,7 +181,9 @@ try {
 		const isForPeople = error instanceof Failure || error.code !== undefined;
 		process.exitCode = exitCodeOf(error);
 		const { message } = error;
-		if (process.argv.includes("--json")) console.error(JSON.stringify({ error: message, exit_code: process.exitCode }));
-		else console.error(isForPeople ? `error: ${message}` : error);
+		if (process.argv.includes("--json")) {
+			const stack = isForPeople ? undefined : error.stack;
+			console.error(JSON.stringify({ error: message, exit_code: process.exitCode, stack }));
+		} else console.error(isForPeople ? `error: ${message}` : error);
 	}
 }

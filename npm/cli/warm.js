@@ -131,8 +131,10 @@ export async function warm(asked) {
 				if (total === undefined) bar.setTotal(done);
 				bar.update(done);
 			}
-			if (isInterrupted)
-				throw new Failure(`stopped after ${done} rows: run the same command again to go on`, EXIT.interrupted);
+			if (isInterrupted) {
+				const hint = from === undefined ? "" : ": run the same command again to go on";
+				throw new Failure(`stopped after ${done} rows${hint}`, EXIT.interrupted);
+			}
 		}
 	} finally {
 		bar.stop();

@@ -8,7 +8,7 @@ import { Failure } from "./run.mjs";
 
 /** What functions of Rust's own are called that begin a panic or go on with one, and never return. */
 const PANICS = [
-	/^(core|std)\[\w+\]::panicking::(?!panic_count)/,
+	/^(core|std)\[\w+\]::panicking::(?!panic_count|try|catch_unwind|do_c|(set|take|update)_hook)/,
 	/^core\[\w+\]::(slice|str|option|result|cell)::[\w:]*(fail|failed|mismatch|panic_\w+)$/,
 	/^alloc\[\w+\]::(raw_vec::(handle_error|capacity_overflow)|alloc::handle_alloc_error)$/,
 	/^<alloc\[\w+\]::vec::Vec<.*::assert_failed$/,

@@ -56,7 +56,7 @@ function bytes() {
 	return view;
 }
 
-/** Bodies up to this length are passed at one place, in bytes; `worker.rs` keeps the memory of no longer one. */
+/** Bodies up to this length are passed at one place, in bytes; `worker.rs` keeps the memory of these, and may of some that are longer. */
 const KEPT_BYTES = 64 * 1024;
 
 /**

@@ -42,6 +42,17 @@ function abandonInstance(error) {
 	for (const exchange of waiting) exchange.giveUp();
 }
 
+/** What a call of the core gives; `undefined` where it throws: through the core's frames, any error is as bad as a trap. */
+function enter(call) {
+	instance.heal();
+	try {
+		return call();
+	} catch (error) {
+		abandonInstance(error);
+		return undefined;
+	}
+}
+
 // A trap while the core resumes after I/O reaches no caller, only this event.
 addEventListener("error", ({ error }) => {
 	if (error instanceof WebAssembly.RuntimeError) abandonInstance(error);
@@ -458,29 +469,25 @@ async function serve(request, path, pass, env, ctx) {
 	// Nothing may be stored in clear for want of a key.
 	if (sealing.fault !== undefined)
 		return problem(503, "configuration", "The configuration cannot be used", sealing.fault);
-	instance.heal();
-	const limit = bodyLimit(env, request.method, path);
+	const limit = enter(() => bodyLimit(env, request.method, path));
+	if (limit === undefined) return fault();
 	// One byte more than the limit is enough for the core to refuse it.
 	let body = limit > 0 ? await read(request, limit) : undefined;
 	if (limit > 0 && body === undefined) {
 		await discard(request.body);
 		body = new Uint8Array(limit + 1);
 	}
-	try {
-		instance.heal();
+	const isThere = enter(() => {
 		const length = instance.pass(body ?? new Uint8Array());
 		// Asked anew: this may be another instance.
 		const isQuick = pass === ANYONE && isPlain(request, path) && bodyLimit(env, request.method, path) > 0;
-		const isThere = isQuick ? begin_features(path === NATIVE, length) : beginWith(request, path, length, pass, env);
-		if (isThere) return instance.reply();
-		const exchange = new Exchange(request, env, body, pass);
-		attend(exchange, ctx);
-		return exchange.response;
-	} catch (error) {
-		// Thrown through the core's frames, any error is as bad as a trap.
-		abandonInstance(error);
-		return fault();
-	}
+		return isQuick ? begin_features(path === NATIVE, length) : beginWith(request, path, length, pass, env);
+	});
+	if (isThere === undefined) return fault();
+	if (isThere) return instance.reply();
+	const exchange = new Exchange(request, env, body, pass);
+	enter(() => attend(exchange, ctx));
+	return exchange.response;
 }
 
 /** Begins a request with all that is known of it. */
@@ -507,15 +514,7 @@ export default {
 		const { path } = pathAndQuery(request.url);
 		access ??= new Access(env);
 		sealing ??= sealOf(env);
-		watching ??= watchingOf(env, () => {
-			instance.heal();
-			try {
-				return take_records(env);
-			} catch (error) {
-				abandonInstance(error);
-				return undefined;
-			}
-		});
+		watching ??= watchingOf(env, () => enter(() => take_records(env)));
 		const isOpen = access.isOpen && FEATURES.has(path) && !request.headers.has("authorization");
 		return isOpen ? serve(request, path, ANYONE, env, ctx) : admitted(request, path, env, ctx);
 	},
@@ -528,8 +527,9 @@ async function admitted(request, path, env, ctx) {
 
 /** Serves a request if its caller may make it. */
 async function guarded(request, path, env, ctx) {
-	instance.heal();
-	const pass = await access.admit(request, right(env, request.method, path));
+	const needed = enter(() => right(env, request.method, path));
+	if (needed === undefined) return fault();
+	const pass = await access.admit(request, needed);
 	if (!(pass instanceof Response)) {
 		if (REPORTS.has(path)) return report(request, path, ctx);
 		return serve(request, path, pass, env, ctx);

@@ -11,6 +11,7 @@ const { now } = Date;
 Date.now = () => now() + ahead;
 
 const OUTSIDE = 0xff_ff_ff_00;
+const LENGTH = 4;
 
 /** An export that traps when it is its turn. */
 const trapping =
@@ -21,19 +22,19 @@ const trapping =
 		return call(...spoil(args));
 	};
 
-/** In place of an export that is given nothing that could be spoilt. */
-const trap = () => {
-	throw new WebAssembly.RuntimeError("as if it had trapped");
-};
-
 const { Instance } = WebAssembly;
 WebAssembly.Instance = function TrappingInstance(...args) {
 	const { exports } = new Instance(...args);
 	const spoiled = { ...exports };
 	// The first argument is the address of the method.
 	spoiled.begin = trapping("begin", exports.begin, (args) => args.with(0, OUTSIDE));
-	spoiled.begin_features = trapping("begin", exports.begin_features, trap);
-	spoiled.take_records = trapping("records", exports.take_records, trap);
+	// It takes no address, so the other is called in its place.
+	spoiled.begin_features = (...args) =>
+		next === "begin" ? spoiled.begin(OUTSIDE, LENGTH) : exports.begin_features(...args);
+	// It is given nothing that could be spoilt.
+	spoiled.take_records = trapping("records", exports.take_records, () => {
+		throw new WebAssembly.RuntimeError("as if it had trapped");
+	});
 	for (const [name, call] of Object.entries(exports)) {
 		if (!name.includes("closures_____invoke")) continue;
 		spoiled[name] = trapping("resume", call, ([, , ...rest]) => [OUTSIDE, OUTSIDE, ...rest]);

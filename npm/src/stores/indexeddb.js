@@ -4,6 +4,8 @@ const ROWS = "rows";
 const BY_EXPIRY = "expires";
 /** How often what has expired is deleted, in milliseconds. */
 const SWEEP_MILLIS = 60_000;
+/** How many rows may wait for a transaction that takes its time. */
+const MAX_GATHERED = 20_000;
 
 const result = (request) =>
 	new Promise((resolve, reject) => {
@@ -63,7 +65,7 @@ export function indexedDbStore({ name = "featheredge", clock = Date.now } = {}) 
 		await committed(store.transaction);
 	}
 
-	/** What the next transaction is to write, and its end. @type {{ entries: [string, object][], done: Promise<void> } | undefined} */
+	/** What the next transaction is to write, call by call, and its end. @type {{ calls: [string, object][][], length: number, done: Promise<void> } | undefined} */
 	let gathered;
 	let last = Promise.resolve();
 	return {
@@ -74,19 +76,29 @@ export function indexedDbStore({ name = "featheredge", clock = Date.now } = {}) 
 			return found.map((entry) => (entry?.expires > now ? entry.value : undefined));
 		},
 		// A transaction that writes holds up all that read, so what comes while one is written goes into the next together.
-		setMany(entries, { ttl }) {
+		async setMany(entries, { ttl }) {
 			const expires = clock() + ttl * 1_000;
 			if (gathered === undefined) {
-				const batch = { entries: [], done: undefined };
+				const batch = { calls: [], length: 0, done: undefined };
 				batch.done = last.then(() => {
 					gathered = undefined;
-					return write(batch.entries);
+					return write(batch.calls.flat());
 				});
 				last = batch.done.catch(() => {});
 				gathered = batch;
 			}
-			for (const [key, value] of entries) gathered.entries.push([key, { value, expires }]);
-			return gathered.done;
+			const batch = gathered;
+			if (batch.length > 0 && batch.length + entries.length > MAX_GATHERED) {
+				throw new Error("too many rows wait to be written");
+			}
+			const own = entries.map(([key, value]) => [key, { value, expires }]);
+			batch.calls.push(own);
+			batch.length += own.length;
+			await batch.done.catch((error) => {
+				// What another call has brought may be at fault.
+				if (batch.calls.length === 1) throw error;
+				return write(own);
+			});
 		},
 	};
 }
