@@ -282,6 +282,27 @@ describe("with Redis", () => {
 		assert.deepEqual([served.json().rows, served.json().fetched], [3, 3]);
 	});
 
+	test("warm into a store tells when the origin gave some rows and not others, and does not pass over them", async (t) => {
+		let calls = 0;
+		const origin = await startOrigin((request) => {
+			calls += 1;
+			return calls === 2 ? { status: 500, body: "{}" } : answerFeatures(request);
+		});
+		t.after(() => origin.stop());
+		const from = file(
+			"some.ndjson",
+			range(1_000)
+				.map((id) => JSON.stringify({ driver_id: id }))
+				.join("\n"),
+		);
+		const config = file("parts.toml", "[routing]\nbatch_min_entities = 10\nbatch_min_features = 1");
+		const how = ["--from", from, "--view", "stats", "--keys", "driver_id", "--fetch", "rate", "--config", config];
+		const { code, output } = await run("warm", ...how, "--redis", url(), "--origin", origin.url);
+		assert.equal(code, 1, output);
+		assert.match(output, /did not give all rows/);
+		assert.equal(existsSync(join(folder, "some.ndjson.featheredge-warm")), false, "it begins anew");
+	});
+
 	test("warm tells why a server refuses, and where rows can go", async (t) => {
 		const from = file("refused.ndjson", '{"driver_id":1,"rate":1}\n');
 		const program = startProgram(
