@@ -49,6 +49,18 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 		world.forgiveAnswers();
 	});
 
+	test("what no header takes is no token, and the scheme before one is left out", async () => {
+		const page = await opened();
+		await page.getByRole("button", { name: "Enter a token" }).click();
+		await enter(page, "of-the-reader…");
+		const message = await page.locator("#token-field").evaluate((field) => field.validationMessage);
+		assert.match(message, /ASCII/);
+		assert.equal(await page.evaluate(() => sessionStorage.length), 0, "it is not kept");
+		await enter(page, `Bearer ${TOKEN}`);
+		await page.locator("#live[data-state=shown]").waitFor();
+		world.forgiveAnswers();
+	});
+
 	test("a token outlives a reload, belongs to its tab alone, and goes when it is forgotten", async () => {
 		const page = await opened();
 		await page.getByRole("button", { name: "Enter a token" }).click();

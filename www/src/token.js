@@ -68,8 +68,14 @@ export function openToken() {
 	};
 	byId("token-form").addEventListener("submit", (event) => {
 		event.preventDefault();
-		set(field.value.trim());
+		const text = field.value.trim().replace(/^Bearer\s+/i, "");
+		// A header takes no other, and would fail each request in words that tell nothing.
+		field.setCustomValidity(
+			/^[\x21-\x7e]*$/.test(text) ? "" : "A token has letters, digits and signs of ASCII, and no spaces.",
+		);
+		if (field.reportValidity()) set(text);
 	});
+	field.addEventListener("input", () => field.setCustomValidity(""));
 	byId("token-forget").addEventListener("click", () => set(""));
 	disclosure.addEventListener("keydown", (event) => {
 		if (event.key !== "Escape" || !disclosure.open) return;
