@@ -97,8 +97,11 @@ export async function warm(asked) {
 	const { from, view, keys, columns, json } = options;
 	const config = await readConfig(options.config);
 	const to = options.redis ?? options.kvBulk ?? options.url;
-	const { fetch, origin } = options;
-	const mark = from === undefined ? NO_MARK : new Mark(from, { view, keys, to, fetch, origin, config });
+	const { fetch, origin, features, eventTime, text } = options;
+	// Of what was written otherwise, or sealed by other keys, none counts.
+	const sealing = process.env.FEATHEREDGE_STORE_KEYS;
+	const how = { view, keys, to, fetch, origin, features, eventTime, text, sealing, config };
+	const mark = from === undefined ? NO_MARK : new Mark(from, how);
 	const kept = options.restart ? undefined : mark.read();
 	const started = kept?.rows ?? 0;
 	const sink = await openSink(options, config, kept?.part ?? 0);

@@ -210,6 +210,13 @@ describe("with Redis", () => {
 		const again = await run("warm", "--from", from, "--redis", url(), ...WARM, "--batch", 500);
 		assert.equal(again.code, 1);
 		assert.equal(await redis.call("DBSIZE"), 2_000);
+		// What was written of other columns, or sealed by other keys, is no part of this run's.
+		await redis.call("FLUSHALL");
+		await run("warm", "--from", from, "--redis", url(), ...WARM, "--batch", 500);
+		assert.equal(await redis.call("DBSIZE"), 0);
+		await run("warm", "--from", from, "--redis", url(), ...WARM, "--batch", 500, "--features", "rate");
+		assert.equal(await redis.call("DBSIZE"), 2_000);
+		await redis.call("FLUSHALL");
 		const whole = file("whole.ndjson", bad.join("\n"));
 		const program = start("warm", "--from", whole, "--redis", url(), ...WARM, "--batch", 10);
 		const until = Date.now() + 20_000;
