@@ -175,8 +175,10 @@ describe("a Worker", () => {
 		]);
 		assert.deepEqual([entities(one.lines), entities(other.lines)], [drivers, drivers]);
 		assert.equal(Object.keys(plain.features).length, 30);
+		// A reader who has left, in a test before, may have calls on their way.
+		const calls = origin.requests.filter(({ json }) => json.entities.driver_id.some((id) => drivers.includes(id)));
 		// One, or two where the machine was so busy that the first one's lease ran out.
-		assert.ok(origin.requests.length < 3, `${origin.requests.length} calls`);
+		assert.ok(calls.length > 0 && calls.length < 3, `${calls.length} calls`);
 	});
 });
 
