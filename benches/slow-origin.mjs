@@ -3,6 +3,7 @@
 //   node benches/slow-origin.mjs PORT CALLS MILLISECONDS
 
 import { createServer } from "node:http";
+import { answerFeatures } from "../tests/harness/features.mjs";
 
 const [port, calls, millis] = process.argv.slice(2).map(Number);
 
@@ -20,19 +21,6 @@ function leave() {
 	else next();
 }
 
-/** Every value says whose it is. */
-function answer({ entities, features }) {
-	const [[column, ids]] = Object.entries(entities);
-	const names = features.map((reference) => reference.split(":")[1]);
-	const columns = [ids, ...names.map((name) => ids.map((id) => `${name} of ${id}`))];
-	const result = (values) => ({
-		values,
-		statuses: values.map(() => "PRESENT"),
-		event_timestamps: values.map(() => "2026-01-02T03:04:05Z"),
-	});
-	return JSON.stringify({ metadata: { feature_names: [column, ...names] }, results: columns.map(result) });
-}
-
 createServer(async (request, response) => {
 	let text = "";
 	for await (const chunk of request) text += chunk;
@@ -40,6 +28,7 @@ createServer(async (request, response) => {
 	await turn();
 	await new Promise((resolve) => setTimeout(resolve, millis));
 	leave();
-	const body = request.url === "/get-online-features" ? answer(JSON.parse(text)) : "null";
+	const isForFeatures = request.url === "/get-online-features";
+	const body = isForFeatures ? JSON.stringify(answerFeatures({ json: JSON.parse(text) }).json) : "null";
 	response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(body) }).end(body);
 }).listen(port, "127.0.0.1", () => console.log("listening"));

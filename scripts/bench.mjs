@@ -68,31 +68,32 @@ async function runNative({ repeats, scale, json }) {
 	await mustRun("cargo", ["bench", "--quiet", "--locked", "--bench", "scenarios", "--", ...options]);
 }
 
+/** Prints rows of a kind of their own. */
+async function tabled(measured) {
+	const rows = await measured;
+	console.table(rows);
+	return rows;
+}
+
 async function runPage() {
 	await buildWorker();
 	await buildPage();
 	const { measurePage } = await import("../benches/page.mjs");
-	const rows = await measurePage();
-	console.table(rows);
-	return rows;
+	return tabled(measurePage());
 }
 
 /** What the package's page quotes: docs/npm.md. */
 async function runPackage() {
 	await buildPackage();
 	const { measurePackage } = await import("../benches/package.mjs");
-	const rows = await measurePackage();
-	console.table(rows);
-	return rows;
+	return tabled(measurePackage());
 }
 
 /** What callers' credentials cost: docs/access.md. */
 async function runAccess() {
 	await buildWorker();
 	const { measureAccess } = await import("../benches/access.mjs");
-	const rows = await measureAccess();
-	console.table(rows);
-	return rows;
+	return tabled(measureAccess());
 }
 
 await main(async () => {
