@@ -1,36 +1,12 @@
-// The module's one instance in this process or isolate, and its replacement after a trap.
+// How the packaged hosts make the module's first instance, and what they know of the present one.
 //
 // A trapped instance has half-finished state and is never entered again. Invariant: an engine's core belongs to the present
 // instance, or the engine makes itself a new one before it enters.
 
-import { __wbg_reset_state, initSync, instance_memory } from "featheredge-core";
+import { generation, start } from "../../src/host/instance.mjs";
 import { ConfigError } from "./errors.js";
 
-/** How many instances there have been. */
-export let generation = 0;
-
-/** @type {WebAssembly.Memory} */
-let present;
-/** The memory as it stands; of no length once it has grown. */
-let view = new Uint8Array();
-
-/** The memory of the present instance. */
-export function bytes() {
-	if (view.length === 0) view = new Uint8Array(present.buffer);
-	return view;
-}
-
-function begin() {
-	generation += 1;
-	present = instance_memory();
-	view = new Uint8Array(present.buffer);
-}
-
-/** Replaces the instance after a trap. */
-export function replace() {
-	__wbg_reset_state();
-	begin();
-}
+export { bytes, generation, replace } from "../../src/host/instance.mjs";
 
 /**
  * Makes the first instance, if there is none.
@@ -51,6 +27,5 @@ export async function instantiate(load) {
 	}
 	// Another call may have been faster meanwhile.
 	if (generation > 0) return;
-	initSync({ module });
-	begin();
+	start(module);
 }

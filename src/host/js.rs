@@ -8,12 +8,13 @@ use hashbrown::HashMap;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 
+use crate::host::desk::Desk;
 use crate::host::table;
 use crate::model::key::StoreKey;
 use crate::model::time::Instant;
 use crate::protocol::native::Numbers;
 use crate::service::{
-    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Reply, Service, Step, Task, Ticket,
+    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Service, Step, Task, Ticket,
 };
 
 #[wasm_bindgen]
@@ -48,8 +49,7 @@ pub enum State {
 #[derive(Debug)]
 pub struct Core {
     service: Service,
-    input: Vec<u8>,
-    reply: Option<Reply>,
+    desk: Desk,
     forward_base: String,
     ticket: Option<Ticket>,
     chunk: Option<Chunk>,
@@ -72,8 +72,7 @@ impl Core {
         config.writes.ledger = false;
         Ok(Core {
             service: Service::new(config, seed),
-            input: Vec::new(),
-            reply: None,
+            desk: Desk::default(),
             forward_base: String::new(),
             ticket: None,
             chunk: None,
@@ -86,10 +85,7 @@ impl Core {
 
     /// Where to write a body of `length` bytes, as an address in the module's memory.
     pub fn input(&mut self, length: usize) -> usize {
-        if self.input.len() < length {
-            self.input.resize(length, 0);
-        }
-        self.input.as_ptr() as usize
+        self.desk.input(length)
     }
 
     /// How many bytes of a request's body are to be read, and at most one more; 0 where the body is not looked at here.
@@ -112,7 +108,7 @@ impl Core {
         session: Option<String>,
         now: f64,
     ) -> State {
-        let body = self.input.get(..length).unwrap_or_default();
+        let body = self.desk.body(length);
         let session = session.as_deref();
         let incoming = Incoming {
             method,
@@ -148,7 +144,7 @@ impl Core {
         are_vectors_narrow: bool,
         now: f64,
     ) -> State {
-        let body = self.input.get(..length).unwrap_or_default();
+        let body = self.desk.body(length);
         let numbers = Numbers { are_scalars_narrow, are_vectors_narrow, read_long: read_number };
         let step = self.service.begin_columns(body, numbers, instant(now));
         self.take(step)
@@ -190,23 +186,23 @@ impl Core {
 
     /// Where the reply's body stands, as an address in the module's memory; it is good until the next call.
     pub fn reply_at(&self) -> usize {
-        self.reply.as_ref().map_or(0, |reply| reply.body().as_ptr() as usize)
+        self.desk.reply_at()
     }
 
     /// How long the reply's body is, in bytes.
     pub fn reply_length(&self) -> usize {
-        self.reply.as_ref().map_or(0, |reply| reply.body().len())
+        self.desk.reply_length()
     }
 
     /// The reply's HTTP status.
     pub fn reply_status(&self) -> u16 {
-        self.reply.as_ref().map_or(0, Reply::status)
+        self.desk.reply_status()
     }
 
     /// The reply's headers, as pairs.
     pub fn reply_headers(&self) -> Array {
         let pair = |name: &str, value: &str| Array::of2(&name.into(), &value.into());
-        let Some(reply) = &self.reply else { return Array::new() };
+        let Some(reply) = self.desk.reply() else { return Array::new() };
         let content_type = reply.content_type().map(|value| pair("content-type", value));
         let headers = reply.headers().into_iter().map(|header| pair(header.name, &header.value));
         content_type.into_iter().chain(headers).collect()
@@ -243,7 +239,7 @@ impl Core {
     /// four bytes, all of whose bits are set where there is nothing, and behind all lengths the bytes. Without a count the read failed.
     pub fn complete_read(&mut self, number: u32, count: Option<usize>, now: f64) -> State {
         let values = count.map(|count| {
-            let (lengths, mut rest) = self.input.split_at_checked(count.saturating_mul(4)).unwrap_or_default();
+            let (lengths, mut rest) = self.desk.written().split_at_checked(count.saturating_mul(4)).unwrap_or_default();
             let value = |length: &[u8; 4]| {
                 let (bytes, behind) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
                 rest = behind;
@@ -310,7 +306,7 @@ impl Core {
 impl Core {
     /// Begins a request of this process's own.
     fn begin_own(&mut self, path: &str, length: usize, now: f64) -> State {
-        let body = self.input.get(..length).unwrap_or_default();
+        let body = self.desk.body(length);
         let incoming = Incoming { method: "POST", path, body, is_operator: true, ..Incoming::default() };
         let step = self.service.begin(incoming, instant(now));
         self.take(step)
@@ -328,13 +324,13 @@ impl Core {
         self.orders.extend(step.orders);
         self.woken.extend(step.woken);
         self.chunk = step.chunk;
-        if let Some(reply) = self.reply.take() {
-            self.service.recycle(reply);
+        let head = self.chunk.as_mut().and_then(|chunk| chunk.head.take());
+        if let Some(last) = self.desk.put(head) {
+            self.service.recycle(last);
         }
-        self.reply = self.chunk.as_mut().and_then(|chunk| chunk.head.take());
         match step.end {
             Some(End::Reply(reply)) => {
-                self.reply = Some(reply);
+                self.desk.put(Some(reply));
                 if is_more || self.ticket.is_some() { State::RepliedWithOrders } else { State::Replied }
             }
             Some(End::Forward { base }) => {

@@ -9,5 +9,7 @@ pub mod watch;
 #[cfg(feature = "worker")]
 pub mod worker;
 
+#[cfg(any(feature = "worker", feature = "npm"))]
+mod desk;
 #[cfg(any(feature = "worker", feature = "npm", feature = "watch"))]
 mod table;

@@ -10,6 +10,8 @@ import { attend, begin, begin_features, body_limit, right, take_records } from "
 import { kvStore } from "../../npm/src/stores/kv.js";
 import { Access, ANYONE, problem } from "./access.mjs";
 import { discard, read } from "./body.mjs";
+import * as desk from "./desk.mjs";
+import wasmModule from "./index.wasm";
 import * as instance from "./instance.mjs";
 import { REPORTS } from "./reports.mjs";
 import { openMarks, sealOf } from "./sealed.mjs";
@@ -32,19 +34,27 @@ let watching;
 
 export { Ledger, MergedWindows, StorageShard } from "./durable.mjs";
 
+instance.start(wasmModule);
+
+// A trapped instance is not entered again: whatever enters next has another made.
+let isPoisoned = false;
+
 /** @type {Set<Exchange>} what waits for the present instance */
 const waiting = new Set();
 
 /** Answers everything that waits for the instance, since it never will be by the core. */
 function abandonInstance(error) {
 	console.error(error);
-	instance.poison();
+	isPoisoned = true;
 	for (const exchange of waiting) exchange.giveUp();
 }
 
 /** What a call of the core gives; `undefined` where it throws: through the core's frames, any error is as bad as a trap. */
 function enter(call) {
-	instance.heal();
+	if (isPoisoned) {
+		instance.replace();
+		isPoisoned = false;
+	}
 	try {
 		return call();
 	} catch (error) {
@@ -167,7 +177,7 @@ class Exchange {
 	}
 
 	headers(lines) {
-		this.#headers = instance.headersIn(lines);
+		this.#headers = desk.headersIn(lines);
 	}
 
 	reply(status, body) {
@@ -478,13 +488,13 @@ async function serve(request, path, pass, env, ctx) {
 		body = new Uint8Array(limit + 1);
 	}
 	const isThere = enter(() => {
-		const length = instance.pass(body ?? new Uint8Array());
+		const length = desk.pass(body ?? new Uint8Array());
 		// Asked anew: this may be another instance.
 		const isQuick = pass === ANYONE && isPlain(request, path) && bodyLimit(env, request.method, path) > 0;
 		return isQuick ? begin_features(path === NATIVE, length) : beginWith(request, path, length, pass, env);
 	});
 	if (isThere === undefined) return fault();
-	if (isThere) return instance.reply();
+	if (isThere) return desk.reply();
 	const exchange = new Exchange(request, env, body, pass);
 	enter(() => attend(exchange, ctx));
 	return exchange.response;

@@ -13,6 +13,7 @@ use wasm_bindgen_futures::JsFuture;
 use worker::{Context, Env, worker_sys};
 
 use crate::config::Config;
+use crate::host::desk::Desk;
 use crate::host::table;
 use crate::model::answer::Tier;
 use crate::model::time::Instant;
@@ -29,16 +30,10 @@ thread_local! {
     static SERVICE: RefCell<Option<Result<Service, String>>> = const { RefCell::new(None) };
     /// What passes between JavaScript and a request that begins.
     static DESK: RefCell<Desk> = RefCell::new(Desk::default());
+    /// What is to be done for the request that began last, until it is attended to.
+    static BEGUN: Cell<Step> = Cell::new(Step::default());
     /// The requests under way that another may wake.
     static REQUESTS: RefCell<Vec<(Ticket, Rc<Request>)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// What passes between JavaScript and a request that begins: its body in, and out either its reply or what is to be done for it.
-#[derive(Default)]
-struct Desk {
-    input: Vec<u8>,
-    reply: Option<Reply>,
-    step: Step,
 }
 
 /// The longest body whose memory is kept for the next: 256 KiB, which most fit in.
@@ -206,12 +201,7 @@ pub fn instance_memory() -> JsValue {
 /// Where to write a body of `length` bytes, as an address in the module's memory; it is good until a request begins.
 #[wasm_bindgen]
 pub fn input(length: usize) -> usize {
-    DESK.with_borrow_mut(|desk| {
-        if desk.input.len() < length {
-            desk.input.resize(length, 0);
-        }
-        desk.input.as_ptr() as usize
-    })
+    DESK.with_borrow_mut(|desk| desk.input(length))
 }
 
 /// Begins a request whose body of `length` bytes stands at [`input`]. Whether its reply is there already, to be read until the next
@@ -233,16 +223,15 @@ pub fn begin(
 ) -> bool {
     if let Err(reason) = start(env) {
         let body = problem::body(503, "configuration", "The configuration cannot be used", &reason);
-        DESK.with_borrow_mut(|desk| desk.reply = Some(Reply::problem(503, body)));
+        DESK.with_borrow_mut(|desk| desk.put(Some(Reply::problem(503, body))));
         return true;
     }
     let session = session.as_deref();
-    let body = &[];
     begin_with(
         Incoming {
             method,
             path,
-            body,
+            body: &[],
             has_authorization,
             is_operator,
             accepts_lines,
@@ -264,34 +253,33 @@ pub fn begin_features(is_native: bool, length: usize) -> bool {
 
 fn begin_with(incoming: Incoming<'_>, length: usize) -> bool {
     DESK.with_borrow_mut(|desk| {
-        let body = desk.input.get(..length).unwrap_or_default();
-        let last = desk.reply.take();
+        let last = desk.put(None);
         let step = with_service(|service| {
             if let Some(reply) = last {
                 service.recycle(reply);
             }
-            service.begin(Incoming { body, ..incoming }, now())
+            service.begin(Incoming { body: desk.body(length), ..incoming }, now())
         })
         .unwrap_or_default();
-        if desk.input.len() > MAX_KEPT_INPUT {
-            desk.input = Vec::new();
-        }
+        desk.shrink(MAX_KEPT_INPUT);
         let is_whole = step.is_whole();
         match step.end {
-            Some(End::Reply(reply)) if is_whole => desk.reply = Some(reply),
+            Some(End::Reply(reply)) if is_whole => {
+                desk.put(Some(reply));
+                true
+            }
             end => {
-                desk.step = Step { end, ..step };
-                return false;
+                BEGUN.set(Step { end, ..step });
+                false
             }
         }
-        true
     })
 }
 
 /// Takes over the request that began last. Its exchange is told its end.
 #[wasm_bindgen]
 pub fn attend(exchange: Exchange, context: worker_sys::Context) {
-    let step = DESK.with_borrow_mut(|desk| core::mem::take(&mut desk.step));
+    let step = BEGUN.take();
     let context = Context::new(context);
     let request = Rc::new(Request {
         exchange,
@@ -306,29 +294,25 @@ pub fn attend(exchange: Exchange, context: worker_sys::Context) {
 /// Where the body of the reply stands, as an address in the module's memory.
 #[wasm_bindgen]
 pub fn reply_at() -> usize {
-    of_reply(|reply| reply.body().as_ptr() as usize)
+    DESK.with_borrow(Desk::reply_at)
 }
 
 /// How long the body of the reply is, in bytes.
 #[wasm_bindgen]
 pub fn reply_length() -> usize {
-    of_reply(|reply| reply.body().len())
+    DESK.with_borrow(Desk::reply_length)
 }
 
 /// The HTTP status of the reply.
 #[wasm_bindgen]
 pub fn reply_status() -> u16 {
-    of_reply(Reply::status)
+    DESK.with_borrow(Desk::reply_status)
 }
 
 /// The headers of the reply, in [lines].
 #[wasm_bindgen]
 pub fn reply_headers() -> String {
-    of_reply(lines)
-}
-
-fn of_reply<T: Default>(ask: impl FnOnce(&Reply) -> T) -> T {
-    DESK.with_borrow(|desk| desk.reply.as_ref().map(ask)).unwrap_or_default()
+    DESK.with_borrow(|desk| desk.reply().map(lines)).unwrap_or_default()
 }
 
 /// Makes the isolate's service with its first request: only then are the configuration and randomness there.
