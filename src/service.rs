@@ -169,6 +169,11 @@ impl Service {
         &self.config
     }
 
+    /// Has nobody who does not know `secret` foresee which shard of the storage tier a row is in. To be called before anything is asked.
+    pub fn hide_shards(&mut self, secret: &str) {
+        self.engine.hide_shards(secret);
+    }
+
     /// The engine, to look at.
     #[must_use]
     pub fn engine(&self) -> &Engine {

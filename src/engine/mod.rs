@@ -12,7 +12,7 @@ use crate::learn::patterns::{self, Patterns};
 use crate::learn::prefetch::{self as governing, Governor};
 use crate::model::answer::{Answer, Found, OriginFailure, Tally, Tier};
 use crate::model::interner::Interner;
-use crate::model::key::StoreKey;
+use crate::model::key::{ShardSecret, StoreKey};
 use crate::model::request::{Ask, Priority};
 use crate::model::time::Instant;
 
@@ -379,6 +379,13 @@ impl Engine {
     #[must_use]
     pub fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// Chooses the shards of stores that have several by a secret too. To be called before anything is asked.
+    pub fn hide_shards(&mut self, secret: &str) {
+        for store in self.stores.iter_mut().filter(|store| store.settings.shards > 1) {
+            store.secret = Some(ShardSecret::new(secret));
+        }
     }
 
     /// The stores, in the order in which they are asked.

@@ -8,7 +8,7 @@ use crate::engine::breaker::{Breaker, BreakerSettings};
 use crate::engine::latency::Latency;
 use crate::engine::optimizer::Recent;
 use crate::model::answer::Tier;
-use crate::model::key::StoreKey;
+use crate::model::key::{ShardSecret, StoreKey};
 use crate::model::row::Row;
 use crate::model::time::Instant;
 
@@ -87,6 +87,8 @@ const MAX_REMEMBERED: usize = 10_000;
 #[derive(Debug)]
 pub struct Store {
     pub(super) settings: StoreSettings,
+    /// What its shards are chosen by, beside its keys.
+    pub(super) secret: Option<ShardSecret>,
     pub(super) breaker: Breaker,
     pub(super) latency: Latency,
     pub(super) counts: StoreCounts,
@@ -104,6 +106,7 @@ impl Store {
     pub(super) fn new(settings: StoreSettings, breaker: BreakerSettings) -> Store {
         Store {
             settings,
+            secret: None,
             breaker: Breaker::new(breaker),
             latency: Latency::default(),
             counts: StoreCounts::default(),
@@ -148,7 +151,7 @@ impl Store {
         let shards = self.settings.shards;
         let mut parts: Vec<Vec<(StoreKey, T)>> = (0..shards).map(|_| Vec::new()).collect();
         for entry in entries {
-            if let Some(part) = parts.get_mut(entry.0.shard(shards) as usize) {
+            if let Some(part) = parts.get_mut(entry.0.shard(shards, self.secret.as_ref()) as usize) {
                 part.push(entry);
             }
         }

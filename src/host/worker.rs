@@ -7,7 +7,7 @@
 use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use js_sys::{Array, Promise, Reflect, Uint8Array};
+use js_sys::{Array, JSON, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 use worker::{Context, Env, worker_sys};
@@ -24,6 +24,9 @@ use crate::service::{
 
 /// The variable that holds the configuration.
 const CONFIG: &str = "FEATHEREDGE";
+
+/// The secret that says how stores are sealed and their keys are hidden; `sealed.mjs` has its form, and refuses all that it cannot use.
+const STORE_KEYS: &str = "FEATHEREDGE_STORE_KEYS";
 
 thread_local! {
     /// The isolate's service, or why its configuration cannot be used.
@@ -323,10 +326,21 @@ fn start(env: &Env) -> Result<(), String> {
             let config = table::config(&table).map_err(|error| error.to_string())?;
             let mut seed = [0; 8];
             fill_random(&mut seed);
-            Ok(Service::new(config, u64::from_le_bytes(seed)))
+            let is_private = config.private_keys;
+            let mut service = Service::new(config, u64::from_le_bytes(seed));
+            if let Some(names) = is_private.then(|| names(env)).flatten() {
+                service.hide_shards(&names);
+            }
+            Ok(service)
         });
         service.as_ref().map(|_| ()).map_err(Clone::clone)
     })
+}
+
+/// What store keys are hidden by.
+fn names(env: &Env) -> Option<String> {
+    let secret = Reflect::get(env, &STORE_KEYS.into()).ok()?.as_string()?;
+    Reflect::get(&JSON::parse(&secret).ok()?, &"names".into()).ok()?.as_string()
 }
 
 /// Uses the isolate's service; `None` where there is none.

@@ -211,6 +211,18 @@ fn write_part(out: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// What shards are chosen by where nobody is to know which rows are in one. All secrets of a deployment are of one length.
+#[derive(Debug)]
+pub struct ShardSecret(Space);
+
+impl ShardSecret {
+    /// The secret as its text has it.
+    #[must_use]
+    pub fn new(text: &str) -> ShardSecret {
+        ShardSecret(Space { bytes: text.as_bytes().into(), name: Box::default() })
+    }
+}
+
 /// The name of a row in L2 and L3: a prefix and a 128-bit hash, within KV's 512 bytes.
 ///
 /// The hash is the first half of SHA-256, since whoever may choose entity ids must not be able to choose collisions;
@@ -234,9 +246,13 @@ impl StoreKey {
         StoreKey(text.into())
     }
 
-    /// Which of so many shards holds the key: by its hash, so that they are filled alike.
+    /// Which of so many shards holds the key: by its hash, so that they are filled alike; or, with a secret, by a hash of both, so that it tells
+    /// nothing of the key to whoever does not know the secret.
     #[must_use]
-    pub fn shard(&self, shards: u32) -> u32 {
+    pub fn shard(&self, shards: u32, secret: Option<&ShardSecret>) -> u32 {
+        if let Some(ShardSecret(secret)) = secret {
+            return StoreKey::new("", secret, self.0.as_bytes()).shard(shards, None);
+        }
         // The last digits of the hash; a letter's lower bits count from one, and only letters have the bit of 64.
         let digit = |byte: u8| u32::from((byte & 0xf) + 9 * (byte >> 6));
         let hash = self.0.bytes().rev().take(8).fold(0, |hash, byte| hash << 4 | digit(byte));
@@ -267,6 +283,8 @@ impl fmt::Display for StoreKey {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     fn full_key(view: &str, columns: &[&str], values: &[EntityValue<'_>]) -> Vec<u8> {
@@ -334,11 +352,32 @@ mod tests {
         for shards in [1, 8, 10] {
             let mut counts = vec![0; shards as usize];
             for id in 0..1_000_u32 {
-                counts[StoreKey::new("f", &space, &id.to_le_bytes()).shard(shards) as usize] += 1;
+                counts[StoreKey::new("f", &space, &id.to_le_bytes()).shard(shards, None) as usize] += 1;
             }
             let even = 1_000 / shards as usize;
             assert!(counts.iter().all(|count| (even * 6 / 10..=even * 14 / 10).contains(count)), "{counts:?}");
         }
+    }
+
+    #[test]
+    fn with_a_secret_the_shard_of_a_key_tells_nothing_of_it() {
+        const SHARDS: u32 = 8;
+        const KEYS: u32 = 8_000;
+        let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
+        let [one, other] = ["one", "two"].map(ShardSecret::new);
+        let mut pairs = HashMap::new();
+        for id in 0..KEYS {
+            let key = StoreKey::new("f", &space, &id.to_le_bytes());
+            let by_secret = key.shard(SHARDS, Some(&one));
+            assert_eq!(by_secret, key.shard(SHARDS, Some(&ShardSecret::new("one"))));
+            for by_another in [key.shard(SHARDS, None), key.shard(SHARDS, Some(&other)) + SHARDS] {
+                *pairs.entry((by_secret, by_another)).or_insert(0) += 1;
+            }
+        }
+        // Each shard by the hash, or by another secret, is spread over all.
+        let even = KEYS / SHARDS / SHARDS;
+        assert_eq!(pairs.len() as u32, 2 * SHARDS * SHARDS);
+        assert!(pairs.values().all(|count| (even / 2..even * 2).contains(count)), "{pairs:?}");
     }
 
     #[test]

@@ -12,8 +12,8 @@ export * from "./index.js";
 
 const noCounts = () => ({ get: 0, bulkGet: 0, keysRead: 0, put: 0, delete: 0, list: 0, putKeys: [], readKeys: [] });
 
-/** The number of entries of each call, and of bytes of each to the ledger. */
-const noShardCounts = () => ({ readShard: [], writeShard: [], tell: [] });
+/** The number of entries of each call, and of bytes of each to the ledger; and which shards were called. */
+const noShardCounts = () => ({ readShard: [], writeShard: [], tell: [], shardsRead: [], shardsWritten: [] });
 
 let counts = noCounts();
 let shardCounts = noShardCounts();
@@ -76,11 +76,13 @@ const watchedShards = (namespace) => ({
 		return {
 			async read(keys) {
 				shardCounts.readShard.push(keys.length);
+				shardCounts.shardsRead.push(name);
 				await suffer("shard");
 				return shard.read(keys);
 			},
 			async write(keys, ...rest) {
 				shardCounts.writeShard.push(keys.length);
+				shardCounts.shardsWritten.push(name);
 				await suffer("shard");
 				return shard.write(keys, ...rest);
 			},

@@ -224,6 +224,55 @@ describe("with `private_keys`", () => {
 		assert.notDeepEqual(await namesIn({ secrets: keys() }), [hidden]);
 	});
 
+	test("which of the storage tier's objects a row is in is by the secret: none that an id can be turned into", async () => {
+		const SHARDS = 256;
+		const drivers = range(8);
+		const vars = { l2: { enabled: false }, l3: { enabled: true, shards: SHARDS }, prefetch: { enabled: false } };
+		const namesKey = newKey();
+		/** The shards of the rows, as each of so many isolates writes or reads them. */
+		const shardsBy = async (secrets, { isPrivate = true, isolates = 1 } = {}) => {
+			const persist = newFolder();
+			const seen = [];
+			for (let isolate = 0; isolate < isolates; isolate++) {
+				const worker = await start({
+					secrets,
+					persist,
+					countKv: true,
+					vars: { ...vars, private_keys: isPrivate },
+				});
+				try {
+					origin.reset();
+					const reply = await worker.post(FEAST, ask(["a"], drivers));
+					assert.deepEqual(
+						column(await reply.json(), "a"),
+						drivers.map((driver) => valueFor("a", driver)),
+					);
+					assert.equal(origin.requests.length, isolate === 0 ? 1 : 0);
+					const { shardsRead } = await worker.shardCounts();
+					if (isolate === 0) {
+						const isStored = async () => {
+							const { writeShard, shardsWritten } = await worker.shardCounts();
+							const count = writeShard.reduce((sum, rows) => sum + rows, 0);
+							return count === drivers.length && shardsWritten;
+						};
+						seen.push((await until("the rows were stored", isStored)).sort());
+					}
+					seen.push(shardsRead.sort());
+				} finally {
+					await worker.stop();
+				}
+			}
+			for (const other of seen) assert.deepEqual(other, seen[0], "written where it is looked for, by every isolate");
+			return seen[0];
+		};
+		const plain = await shardsBy({}, { isPrivate: false });
+		assert.deepEqual(await shardsBy(keys({ names: namesKey }), { isPrivate: false }), plain, "what is stored is found");
+		const hidden = await shardsBy(keys({ names: namesKey }), { isolates: 2 });
+		assert.notDeepEqual(hidden, plain);
+		assert.deepEqual(await shardsBy(keys({ names: namesKey })), hidden, "another key of values changes no shard");
+		assert.notDeepEqual(await shardsBy(keys()), hidden);
+	});
+
 	test("what one isolate has stored another is served, from KV and from the storage tier; other keys find nothing", async () => {
 		for (const tier of [{ l3: { enabled: false } }, { l2: { enabled: false } }]) {
 			const persist = newFolder();
