@@ -103,6 +103,14 @@ function within(millis, promise) {
 	});
 }
 
+/**
+ * A promise that another request may resolve; what waits for it goes on in the context of the request that made it.
+ *
+ * Not by `new Promise`: workerd knows by a promise whose it is, and where V8 has compiled that for speed it leaves this out, so that whoever
+ * waited went on in the other's context and could not answer there.
+ */
+const ownPromise = () => Promise.withResolvers();
+
 /** Where nobody waits to be woken. */
 const nobody = () => {};
 
@@ -152,12 +160,10 @@ class Exchange {
 
 	/** The reply; most are there at once, and nothing is made to wait for them. */
 	get response() {
-		return (
-			this.#response ??
-			new Promise((resolve) => {
-				this.#resolve = resolve;
-			})
-		);
+		if (this.#response !== undefined) return this.#response;
+		const { promise, resolve } = ownPromise();
+		this.#resolve = resolve;
+		return promise;
 	}
 
 	#give(response) {
@@ -397,10 +403,10 @@ class Exchange {
 
 	/** Resolves with `true` when another request wakes this one, or with `false` once it is over. */
 	woken() {
-		return new Promise((resolve) => {
-			this.#wake = resolve;
-			if (this.#isWoken) this.wake();
-		});
+		const { promise, resolve } = ownPromise();
+		this.#wake = resolve;
+		if (this.#isWoken) this.wake();
+		return promise;
 	}
 
 	wake() {

@@ -1,0 +1,40 @@
+// Requests that wait for another's call to the origin, on the real runtime, and so many of them that V8 has compiled all that they go through.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { answerFeatures, ask, column, range, valueFor } from "../harness/features.mjs";
+import { startOrigin } from "../harness/origin.mjs";
+import { startWorker } from "../harness/worker.mjs";
+
+const FEAST = "/get-online-features";
+/** How many ask for one row at the same time, and how often. */
+const CALLERS = 64;
+const ROUNDS = 400;
+/** Long enough for all of them to come meanwhile, in milliseconds. */
+const ORIGIN_MILLIS = 10;
+
+/** @type {import("../harness/origin.mjs").Origin} */
+let origin;
+/** @type {import("../harness/worker.mjs").TestWorker} */
+let worker;
+before(async () => {
+	origin = await startOrigin((request) => ({ ...answerFeatures(request), delayMs: ORIGIN_MILLIS }));
+	const vars = { views: { stats: { join_keys: ["driver_id"] } }, l2: { enabled: false }, prefetch: { enabled: false } };
+	worker = await startWorker({ origin, vars });
+});
+after(async () => {
+	await worker?.stop();
+	await origin?.stop();
+});
+
+test("who waits for another's call goes on in a context of its own, however often that was done before", async () => {
+	for (const driver of range(ROUNDS)) {
+		const replies = await Promise.all(range(CALLERS).map(() => worker.post(FEAST, ask(["a"], [driver]))));
+		for (const reply of replies) {
+			assert.equal(reply.status, 200, `after ${driver} rounds: ${await reply.clone().text()}`);
+			assert.deepEqual(column(await reply.json(), "a"), [valueFor("a", driver)]);
+		}
+	}
+	assert.ok(origin.requests.length < ROUNDS * 2, "nearly all wait for another's call");
+	assert.deepEqual(worker.logs, []);
+});
