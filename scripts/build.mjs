@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
+import { shortenImports } from "./lib/imports.mjs";
 import { hashInputs, unlessUnchanged } from "./lib/inputs.mjs";
 import { nameByPlace, WINDOWS } from "./lib/likeness.mjs";
 import { checkNode, installPackages, installRust } from "./lib/prepare.mjs";
@@ -25,6 +26,7 @@ const CARGO = [".cargo", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src
 const TOOLS = [
 	"tools/bindgen",
 	"scripts/build.mjs",
+	"scripts/lib/imports.mjs",
 	"scripts/lib/likeness.mjs",
 	"scripts/lib/silence.mjs",
 	"package-lock.json",
@@ -91,7 +93,7 @@ export async function buildBindgen(options) {
 	return join(paths.target, "debug/featheredge-bindgen");
 }
 
-/** Compiles the core for one host and runs wasm-bindgen over it. */
+/** Compiles the core for one host and runs wasm-bindgen over it, whose names of imports are made short. */
 async function compile(feature, outDir, bindgenArgs) {
 	await mustRun("cargo", [
 		"rustc",
@@ -124,6 +126,11 @@ async function compile(feature, outDir, bindgenArgs) {
 		"--remove-producers-section",
 		...bindgenArgs,
 	]);
+	const name = bindgenArgs[bindgenArgs.indexOf("--out-name") + 1];
+	const [wasm, glue] = [join(outDir, `${name}_bg.wasm`), join(outDir, `${name}.js`)];
+	const { module, script } = shortenImports(readFileSync(wasm), readFileSync(glue, "utf8"));
+	writeFileSync(wasm, module);
+	writeFileSync(glue, script);
 }
 
 /** Runs a program of binaryen's on `input`. */

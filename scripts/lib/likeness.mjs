@@ -13,10 +13,10 @@ export const WINDOWS = [27_000, 29_000, 30_000, 31_000, 32_000];
 /** Runs that more functions than these have are no likeness. */
 const COMMON = 400;
 /** So many runs must a function have in common before a share of them says something. */
-const FEW = 10;
+const FEW = 3;
 
 /** Kinds of sections. */
-const IMPORT = 2;
+export const IMPORT = 2;
 const CODE = 10;
 export const DATA = 11;
 const CUSTOM = 0;
@@ -55,6 +55,17 @@ export class Reader {
 		return this.#bytes.subarray(this.at - length, this.at);
 	}
 
+	/** What an import is; whether it is a function. */
+	importType() {
+		const kind = this.byte();
+		if (kind === 1) this.byte();
+		if (kind === 1 || kind === 2) this.limits();
+		else if (kind === 3) this.at += 2;
+		else if (kind === 4) this.at += 1;
+		if (kind === 0 || kind === 4) this.number();
+		return kind === 0;
+	}
+
 	limits() {
 		const hasMost = this.byte() & 1;
 		this.number();
@@ -68,13 +79,7 @@ function countImportedFunctions(section) {
 	for (let left = reader.number(); left > 0; left--) {
 		reader.slice();
 		reader.slice();
-		const kind = reader.byte();
-		if (kind === 0) functions += 1;
-		if (kind === 1) reader.byte();
-		if (kind === 1 || kind === 2) reader.limits();
-		else if (kind === 3) reader.at += 2;
-		else if (kind === 4) reader.at += 1;
-		if (kind === 0) reader.number();
+		if (reader.importType()) functions += 1;
 	}
 	return functions;
 }
@@ -143,9 +148,9 @@ function order(bodies, window) {
 	return placed;
 }
 
-const leb = (value) => (value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...leb(value >>> 7)]);
-const sized = (bytes) => [...leb(bytes.length), ...bytes];
-const text = (string) => sized([...Buffer.from(string)]);
+export const leb = (value) => (value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...leb(value >>> 7)]);
+export const sized = (bytes) => [...leb(bytes.length), ...bytes];
+export const text = (string) => sized([...Buffer.from(string)]);
 
 /**
  * The module with its functions named for their places.
