@@ -24,6 +24,7 @@ impl Engine {
     /// Tells a session what a bulk read gave: for each key in order its bytes, or that the read failed as a whole.
     ///
     /// A session that has ended, or a read that was told already, changes nothing.
+    #[inline(never)]
     pub fn read(&mut self, id: SessionId, batch: u32, values: Option<Vec<Option<Vec<u8>>>>, now: Instant) -> Progress {
         let Some(mut session) = self.sessions.remove(id.0) else { return Progress::default() };
         let Some(read) = session.reads.get_mut(batch as usize).and_then(Option::take) else {
@@ -138,6 +139,7 @@ impl Engine {
     }
 
     /// Writes the rows whose write was put off, as far as their time has come.
+    #[inline(never)]
     pub fn flush(&mut self, now: Instant) -> Vec<Order> {
         let mut orders = Vec::new();
         for number in 0..self.stores.len() {

@@ -70,6 +70,7 @@ impl Service {
     }
 
     /// Fetches ahead what was predicted, and leaves what is learned to other isolates when that is due.
+    #[inline(never)]
     pub(super) fn fetch_ahead(&mut self, ticket: Ticket, now: Instant) -> Step {
         let Some(Pending::Ahead { ahead, .. }) = self.pending.remove(&ticket.0) else { return Step::default() };
         let mut step = Step::default();
@@ -119,6 +120,7 @@ impl Service {
     }
 
     /// What came of [`Service::take_model`].
+    #[inline(never)]
     pub(super) fn complete_model(&mut self, outcome: Outcome, now: Instant) {
         let Outcome::Read(Some(values)) = outcome else { return };
         let Some(model) = values.into_iter().next().flatten() else { return };
@@ -128,6 +130,7 @@ impl Service {
         measured.models_ignored += u64::from(!is_restored);
     }
 
+    #[inline(never)]
     fn leave_model(&mut self, now: Instant) -> Option<Order> {
         if self.model_at.is_none_or(|at| now < at) {
             return None;

@@ -36,6 +36,7 @@ impl Service {
     }
 
     /// As [`Service::go_on`], for a request that takes its reply in parts.
+    #[inline(never)]
     pub(super) fn go_on_streaming(
         &mut self,
         ticket: Ticket,

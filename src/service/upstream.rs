@@ -51,6 +51,7 @@ impl Service {
         Step { ticket: Some(ticket), orders: vec![order], ..Step::default() }
     }
 
+    #[inline(never)]
     pub(super) fn complete_registry(&mut self, id: OrderId, outcome: Outcome, now: Instant) -> Step {
         let pending = self.pending.remove(&id.ticket.0);
         if let Outcome::Fetched(Ok(reply)) = outcome

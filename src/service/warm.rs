@@ -110,6 +110,7 @@ impl Service {
         self.warm_body(body, now)
     }
 
+    #[inline(never)]
     fn warm_body(&mut self, body: &[u8], now: Instant) -> Step {
         let most = self.config.limits.warm_rows;
         let prepared = warm::read(body, most).and_then(|groups| {
@@ -170,7 +171,13 @@ impl Service {
     }
 
     /// Goes on with a job, where one is left to be gone on with: `step` is what came of its last part.
-    pub(super) fn warm_on(&mut self, mut ticket: Ticket, mut step: Step, now: Instant) -> Step {
+    pub(super) fn warm_on(&mut self, ticket: Ticket, step: Step, now: Instant) -> Step {
+        if self.warming.is_none() { step } else { self.warm_rest(ticket, step, now) }
+    }
+
+    /// Goes on with what is left of a job.
+    #[inline(never)]
+    fn warm_rest(&mut self, mut ticket: Ticket, mut step: Step, now: Instant) -> Step {
         while let Some(mut job) = self.warming.take() {
             job.count_writes(&step.orders);
             if job.writes > 0 {

@@ -35,6 +35,7 @@ pub(super) struct Changed {
 
 impl Service {
     /// A write on its way to the origin.
+    #[inline(never)]
     pub(super) fn write(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
         let allowed = self.config.limits.write_body_bytes;
         if incoming.body.len() > allowed {
@@ -65,6 +66,7 @@ impl Service {
     }
 
     /// An operator's word that something was written past this service.
+    #[inline(never)]
     pub(super) fn invalidate(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
         if !incoming.is_operator {
             return reply::forbidden().into();

@@ -70,6 +70,7 @@ impl Vectors {
 }
 
 /// Writes the answer.
+#[inline(never)]
 pub fn write(sheet: &mut Sheet, reply: &Reply<'_>, numbers: Numbers, vectors: &mut Vectors) {
     sheet.clear();
     let rows = reply.call.rows;

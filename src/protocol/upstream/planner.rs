@@ -217,6 +217,7 @@ impl Planner {
     }
 
     /// `None` where the origin must judge.
+    #[inline(never)]
     fn service_plan(&self, service: &str, columns: Vec<Box<str>>, full_feature_names: bool) -> Option<Plan> {
         let known = self.project.services.get(service).filter(|facts| is_keyed_by(&[facts], &columns));
         let mut lifetimes = known.map_or(self.project.lifetimes, |facts| facts.lifetimes);
