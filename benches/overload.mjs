@@ -10,6 +10,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../scripts/lib/workerd.mjs";
 import { startProgram } from "../tests/harness/program.mjs";
+import { serveKv } from "./kv-apart.mjs";
 import { median } from "./measure.mjs";
 import { serveOurs } from "./servers.mjs";
 
@@ -64,29 +65,36 @@ function mix(entities) {
 	return requests;
 }
 
-/** The resident memory of this process's children called `workerd`, in bytes; nothing where there is no /proc. */
-function residentBytes() {
-	let sum;
+/** The processes called `workerd` that this one has started; nothing where there is no /proc. */
+function runtimes() {
 	try {
-		for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-			let status;
-			try {
-				status = readFileSync(`/proc/${pid}/status`, "utf8");
-			} catch {
-				// It has ended meanwhile.
-				continue;
-			}
-			if (!/^Name:\tworkerd$/m.test(status) || Number(/^PPid:\t(\d+)$/m.exec(status)[1]) !== process.pid) continue;
-			sum = (sum ?? 0) + Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)[1]) * 1_024;
-		}
+		return readdirSync("/proc").filter((name) => {
+			if (!/^\d+$/.test(name)) return false;
+			const status = statusOf(name);
+			return /^Name:\tworkerd$/m.test(status) && Number(/^PPid:\t(\d+)$/m.exec(status)[1]) === process.pid;
+		});
 	} catch {
-		return undefined;
+		return [];
 	}
-	return sum;
 }
 
-/** Notes memory once a second, until it is told to stop. */
-function watchMemory(worker) {
+/** What /proc says of a process; no text once it has ended. */
+function statusOf(pid) {
+	try {
+		return readFileSync(`/proc/${pid}/status`, "utf8");
+	} catch {
+		return "";
+	}
+}
+
+/** The resident memory of a process, in bytes; nothing where that cannot be seen. */
+function residentBytes(pid) {
+	const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(statusOf(pid)) ?? [];
+	return kilobytes && Number(kilobytes) * 1_024;
+}
+
+/** Notes once a second how much memory the Worker and its process have, until it is told to stop. */
+function watchMemory(worker, pid) {
 	const began = performance.now();
 	const samples = [];
 	let isOver = false;
@@ -95,7 +103,11 @@ function watchMemory(worker) {
 			const wasm = await fetch(`${worker.url}/__load/memory`)
 				.then((response) => response.json())
 				.catch(() => undefined);
-			samples.push({ second: (performance.now() - began) / 1_000, resident_bytes: residentBytes(), wasm_bytes: wasm });
+			samples.push({
+				second: (performance.now() - began) / 1_000,
+				resident_bytes: residentBytes(pid),
+				wasm_bytes: wasm,
+			});
 			await wait(1_000);
 		}
 	})();
@@ -160,8 +172,11 @@ export async function measureLoad(options) {
 	]);
 	await origin.prints(/listening/);
 	const generator = fork(url("open-loop.mjs"));
+	let kv;
 	let worker;
 	try {
+		kv = await serveKv();
+		const others = runtimes();
 		const entry = { name: "memory-entry.mjs", contents: readFileSync(url("memory-entry.mjs"), "utf8") };
 		const vars = {
 			views: { stats: { join_keys: ["driver_id"], sources: [] } },
@@ -172,9 +187,9 @@ export async function measureLoad(options) {
 			load: { max_waiting: MAX_WAITING },
 			auth: { open: ["read", "write"] },
 		};
-		worker = await serveOurs({ url: `http://127.0.0.1:${port}` }, vars, entry, {
-			FEATHEREDGE_OPERATOR_TOKEN: OPERATOR_TOKEN,
-		});
+		const secrets = { FEATHEREDGE_OPERATOR_TOKEN: OPERATOR_TOKEN };
+		worker = await serveOurs({ url: `http://127.0.0.1:${port}` }, vars, entry, secrets, { KV_APART: kv.address });
+		const pid = runtimes().find((pid) => !others.includes(pid));
 		await warm(worker, entities);
 		const requests = mix(entities);
 		const examples = [];
@@ -188,7 +203,7 @@ export async function measureLoad(options) {
 		await send(100, stepSeconds);
 		const { maximum, tried } =
 			rate === undefined ? await findMaximum(send, { first: 200, stepSeconds, steps }) : { maximum: rate, tried: [] };
-		const memory = watchMemory(worker);
+		const memory = watchMemory(worker, pid);
 		const phases = [];
 		for (const [name, share, seconds] of [
 			["steady", STEADY_SHARE, steadySeconds],
@@ -204,6 +219,7 @@ export async function measureLoad(options) {
 	} finally {
 		generator.disconnect();
 		await worker?.stop();
+		await kv?.stop();
 		await origin.stop("SIGKILL");
 	}
 }

@@ -60,12 +60,15 @@ export async function servePeer(name, origin) {
 	return { port, stop: () => miniflare.dispose() };
 }
 
-/** Serves the built Worker before `origin`, with `vars` laid over its configuration; `entry` is a module to put before it. */
-export async function serveOurs(origin, vars, entry, secrets = {}) {
+/**
+ * Serves the built Worker before `origin`, with `vars` laid over its configuration; `entry` is a module to put before it, and `services`
+ * are the addresses of what it is bound to.
+ */
+export async function serveOurs(origin, vars, entry, secrets = {}, services = {}) {
 	const port = await freePort();
 	const over = { origin: { kind: "http", url: origin.url }, limits: { cells: 1_000_000 }, ...vars };
 	const config = overlay(readWranglerToml().vars?.[CONFIG_VARIABLE] ?? {}, over);
-	const { url, stop } = await serve({ vars: { ...secrets, [CONFIG_VARIABLE]: config }, port, entry });
+	const { url, stop } = await serve({ vars: { ...secrets, [CONFIG_VARIABLE]: config }, port, entry, services });
 	return { port, url, stop };
 }
 

@@ -90,6 +90,7 @@ export async function waitForHealth(url, timeoutMs = 20_000) {
  * @param {typeof options.entry} [options.twinEntry] in place of `entry`, before these
  * @param {Record<string, { simple: { limit: number, period: 10 | 60 } }>} [options.rateLimits] rate limiters by their bindings, beside
  *   those of wrangler.toml
+ * @param {Record<string, string>} [options.services] the addresses of HTTP servers by the bindings under which the Worker has them
  * @param {(line: string) => void} [options.onLog] takes the lines that the Worker logs
  * @returns {Promise<{ url: string, miniflare: Miniflare, stop(): Promise<void> }>}
  */
@@ -102,6 +103,7 @@ export async function serve(options) {
 		twinPorts = [],
 		twinEntry = entry,
 		rateLimits,
+		services = {},
 		onLog = console.log,
 	} = options;
 	const file = readWranglerToml();
@@ -124,6 +126,9 @@ export async function serve(options) {
 			})),
 		],
 		bindings: vars,
+		serviceBindings: Object.fromEntries(
+			Object.entries(services).map(([binding, address]) => [binding, { external: { address, http: {} } }]),
+		),
 		kvNamespaces: Object.fromEntries((file.kv_namespaces ?? []).map(({ binding }) => [binding, binding.toLowerCase()])),
 		durableObjects: Object.fromEntries(
 			(file.durable_objects?.bindings ?? []).map(({ name: binding, class_name: className }) => [
