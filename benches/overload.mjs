@@ -158,13 +158,23 @@ async function findMaximum(send, { first, stepSeconds, steps }) {
  * @param {number} options.steadySeconds
  * @param {number} options.overloadSeconds
  * @param {number} options.afterSeconds
+ * @param {number} [options.settleSeconds] for how long there is too much before anything is measured, and then as much as is measured first
  * @param {number} options.stepSeconds how long each rate is tried that may be the maximum
  * @param {number} options.steps how often the range where it is is halved
  * @param {number} [options.entities] more are asked for than memory holds, so that KV is read too
  * @param {number} [options.rate] in place of a maximum that is measured
  */
 export async function measureLoad(options) {
-	const { steadySeconds, overloadSeconds, afterSeconds, stepSeconds, steps, entities = 3_000, rate } = options;
+	const {
+		steadySeconds,
+		overloadSeconds,
+		afterSeconds,
+		stepSeconds,
+		steps,
+		settleSeconds = 0,
+		entities = 3_000,
+		rate,
+	} = options;
 	const port = await freePort();
 	const origin = startProgram(process.execPath, [
 		url("slow-origin.mjs"),
@@ -203,6 +213,11 @@ export async function measureLoad(options) {
 		await send(100, stepSeconds);
 		const { maximum, tried } =
 			rate === undefined ? await findMaximum(send, { first: 200, stepSeconds, steps }) : { maximum: rate, tried: [] };
+		// V8 and workerd keep what they needed under the heaviest load, and reach that within a minute of it, or in many of less. What the
+		// process has more after that is growth.
+		if (settleSeconds > 0) {
+			for (const share of [OVERLOAD, STEADY_SHARE]) await send(Math.round(maximum * share), settleSeconds);
+		}
 		const memory = watchMemory(worker, pid);
 		const phases = [];
 		for (const [name, share, seconds] of [

@@ -289,8 +289,12 @@ async function inNode() {
 		const clock = { offset: 0 };
 		const engine = await createEngine({ origin, l2: redisStore(client), clock: () => Date.now() + clock.offset });
 		const ask = async (ids) => {
-			const answer = await engine.serve({ entities: { driver_id: ids }, feature_names: ["name"] });
-			return ids.map((id) => answer.features[id]?.name ?? null);
+			const asked = engine.serve({ entities: { driver_id: ids }, feature_names: ["name"] });
+			// An error with a status is a refusal, as it is over HTTP.
+			const answer = await asked.catch((error) => {
+				if (error.status === undefined) throw error;
+			});
+			return answer && ids.map((id) => answer.features[id]?.name ?? null);
 		};
 		try {
 			note("Node", name, await underFault(ask, { ...faultOf({ redis, relay, clock }), lastsMs }));

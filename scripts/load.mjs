@@ -1,8 +1,8 @@
 // Loads the Worker for long, then with five times what it can serve, then as before: docs/reliability.md has the figures.
 //
-//   npm run load [-- --steady SECONDS] [--overload SECONDS] [--after SECONDS] [--json] [--plot FILE.svg]
+//   npm run load [-- --steady SECONDS] [--overload SECONDS] [--after SECONDS] [--settle SECONDS] [--json] [--plot FILE.svg]
 //
-// Twelve minutes unless told otherwise. Everything is on loopback and stops by itself. It fails where a promise was not kept.
+// Fifteen minutes unless told otherwise. Everything is on loopback and stops by itself. It fails where a promise was not kept.
 
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -18,6 +18,7 @@ await main(async () => {
 			steady: { type: "string", default: "600" },
 			overload: { type: "string", default: "60" },
 			after: { type: "string", default: "30" },
+			settle: { type: "string", default: "60" },
 			step: { type: "string", default: "6" },
 			steps: { type: "string", default: "4" },
 			rate: { type: "string" },
@@ -34,6 +35,7 @@ await main(async () => {
 		steadySeconds: number(values.steady),
 		overloadSeconds: number(values.overload),
 		afterSeconds: number(values.after),
+		settleSeconds: number(values.settle),
 		stepSeconds: number(values.step),
 		steps: number(values.steps),
 		rate: values.rate === undefined ? undefined : number(values.rate),
