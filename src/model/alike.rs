@@ -6,7 +6,7 @@
 
 use core::hash::{BuildHasher, Hasher};
 
-use foldhash::fast::FixedState;
+use foldhash::fast::{FixedState, FoldHasher};
 
 /// The hash that all spellings of one entity's key share; `key` is a sequence of values as
 /// [`EntityValue::encode`](crate::key::EntityValue::encode) writes them.
@@ -56,7 +56,7 @@ fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// A number by its digits, whatever its point and exponent; anything else by its letters in lower case.
-fn hash_text(text: &[u8], hasher: &mut impl Hasher) {
+fn hash_text(text: &[u8], hasher: &mut FoldHasher<'_>) {
     // Python's `int` and `float` read over spaces and underscores.
     let mut letters = text.to_ascii_lowercase();
     letters.retain(|byte| !byte.is_ascii_whitespace() && *byte != b'_');
