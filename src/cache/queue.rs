@@ -27,25 +27,43 @@ pub(crate) struct Place {
     pub(crate) uses: u8,
 }
 
-/// The slab.
+impl Place {
+    const fn of(hash: u64) -> Place {
+        Place { hash, row: None, before: NOWHERE, after: NOWHERE, queue: NO_QUEUE, uses: 0 }
+    }
+}
+
+/// The slab: in blocks, so that it grows without being copied, and takes no more than it needs.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
-    places: Vec<Place>,
+    blocks: Vec<Box<[Place; BLOCK]>>,
+    /// How many places have held something.
+    length: usize,
     /// Places that hold nothing.
     free: Vec<At>,
 }
 
+/// How many places a block has.
+const BLOCK: usize = 1_024;
+
 impl Places {
     pub(crate) fn insert(&mut self, hash: u64) -> At {
-        let place = Place { hash, row: None, before: NOWHERE, after: NOWHERE, queue: NO_QUEUE, uses: 0 };
+        let place = Place::of(hash);
         if let Some(at) = self.free.pop() {
             if let Some(free) = self.at_mut(at) {
                 *free = place;
             }
             return at;
         }
-        self.places.push(place);
-        (self.places.len() - 1) as At
+        let at = self.length as At;
+        if self.length.is_multiple_of(BLOCK) {
+            self.blocks.push(Box::new([const { Place::of(0) }; BLOCK]));
+        }
+        self.length += 1;
+        if let Some(fresh) = self.at_mut(at) {
+            *fresh = place;
+        }
+        at
     }
 
     /// Frees a place that is in no queue.
@@ -64,12 +82,12 @@ impl Places {
 
     #[inline]
     pub(crate) fn at(&self, at: At) -> Option<&Place> {
-        self.places.get(at as usize)
+        self.blocks.get(at as usize / BLOCK).and_then(|block| block.get(at as usize % BLOCK))
     }
 
     #[inline]
     pub(crate) fn at_mut(&mut self, at: At) -> Option<&mut Place> {
-        self.places.get_mut(at as usize)
+        self.blocks.get_mut(at as usize / BLOCK).and_then(|block| block.get_mut(at as usize % BLOCK))
     }
 
     #[inline]
