@@ -22,26 +22,17 @@ pub struct Interner {
 
 impl Interner {
     /// The shared schema of these columns; `None` where a feature's name stands twice.
-    pub fn schema<'a>(
-        &mut self,
-        space: &Rc<Space>,
-        join_keys: impl ExactSizeIterator<Item = &'a str> + Clone,
-        features: impl ExactSizeIterator<Item = &'a str> + Clone,
-    ) -> Option<Rc<Schema>> {
-        let hash = hash(space, join_keys.clone(), features.clone());
+    pub fn schema(&mut self, space: &Rc<Space>, join_keys: &[&str], features: &[&str]) -> Option<Rc<Schema>> {
+        let hash = hash(space, join_keys, features);
         if let Some(known) = self.schemas.get(&hash) {
             let is_same = *known.space() == *space
-                && known.join_keys().iter().map(|name| &**name).eq(join_keys.clone())
-                && known.features().iter().map(|name| &**name).eq(features.clone());
+                && are_same(known.join_keys(), join_keys)
+                && are_same(known.features(), features);
             if is_same {
                 return Some(Rc::clone(known));
             }
         }
-        let schema = Rc::new(Schema::new(
-            Rc::clone(space),
-            join_keys.map(Box::from).collect(),
-            features.map(Box::from).collect(),
-        )?);
+        let schema = Rc::new(Schema::new(Rc::clone(space), owned(join_keys), owned(features))?);
         if self.schemas.len() >= MAX_SCHEMAS {
             self.schemas.clear();
         }
@@ -67,23 +58,33 @@ impl Interner {
 impl Row {
     /// This row with its schema shared.
     #[must_use]
-    #[inline]
     pub fn sharing(self, interner: &mut Interner) -> Row {
         let schema = self.schema();
-        let join_keys = schema.join_keys().iter().map(|name| &**name);
-        let features = schema.features().iter().map(|name| &**name);
-        match interner.schema(schema.space(), join_keys, features) {
+        let [join_keys, features] = [schema.join_keys(), schema.features()].map(borrowed);
+        match interner.schema(schema.space(), &join_keys, &features) {
             Some(shared) => self.with_schema(shared),
             None => self,
         }
     }
 }
 
-fn hash<'a>(space: &Space, join_keys: impl Iterator<Item = &'a str>, features: impl Iterator<Item = &'a str>) -> u64 {
+fn owned(names: &[&str]) -> Box<[Box<str>]> {
+    names.iter().map(|&name| name.into()).collect()
+}
+
+fn borrowed(names: &[Box<str>]) -> Vec<&str> {
+    names.iter().map(|name| &**name).collect()
+}
+
+fn are_same(known: &[Box<str>], names: &[&str]) -> bool {
+    known.iter().map(|name| &**name).eq(names.iter().copied())
+}
+
+fn hash(space: &Space, join_keys: &[&str], features: &[&str]) -> u64 {
     use core::hash::{BuildHasher, Hasher};
     let mut hasher = foldhash::fast::FixedState::default().build_hasher();
     hasher.write(space.as_bytes());
-    for name in join_keys.chain(["\0"]).chain(features) {
+    for name in join_keys.iter().chain(&["\0"]).chain(features) {
         hasher.write(name.as_bytes());
         hasher.write_u8(0xff);
     }
@@ -99,9 +100,7 @@ mod tests {
     fn the_same_columns_share_one_schema() {
         let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
         let mut interner = Interner::default();
-        let mut schema = |keys: &[&'static str], features: &[&'static str]| {
-            interner.schema(&space, keys.iter().copied(), features.iter().copied())
-        };
+        let mut schema = |keys: &[&'static str], features: &[&'static str]| interner.schema(&space, keys, features);
         let first = schema(&["id"], &["a", "b"]).unwrap();
         assert!(Rc::ptr_eq(&first, &schema(&["id"], &["a", "b"]).unwrap()));
         assert!(!Rc::ptr_eq(&first, &schema(&["id"], &["b", "a"]).unwrap()));

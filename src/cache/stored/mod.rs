@@ -167,7 +167,7 @@ impl<'a> Stored<'a> {
         }
         let form = self.0;
         let (join_keys, features) = (self.names()?, self.names()?);
-        let schema = interner.schema(space, join_keys.into_iter(), features.into_iter())?;
+        let schema = interner.schema(space, &join_keys, &features)?;
         interner.remember(form.get(..form.len() - self.0.len())?, &schema);
         Some(schema)
     }

@@ -412,7 +412,7 @@ impl Shape {
         };
         let key_names =
             join_keys.iter().filter_map(|&column| table.names.get(column)).map(String::as_str).collect::<Vec<_>>();
-        let schema = interner.schema(view_ask.space(), key_names.into_iter(), names.into_iter())?;
+        let schema = interner.schema(view_ask.space(), &key_names, &names)?;
         Some(Shape { schema, join_keys, features })
     }
 
