@@ -73,10 +73,12 @@ impl Rules {
     #[must_use]
     pub fn judge(&self, cell: &Cell, hash: u64) -> Freshness {
         // What the origin itself calls invalid is told to whoever asked for it, and never kept for anyone else.
-        if cell.status == Status::Invalid || (cell.fetched_at <= self.floor && self.floor != Instant::default()) {
+        if cell.status == Status::Invalid
+            || (cell.fetched_at.instant() <= self.floor && self.floor != Instant::default())
+        {
             return Freshness::Expired;
         }
-        let age = self.now.millis_since(cell.fetched_at);
+        let age = self.now.millis_since(cell.fetched_at.instant());
         let Lifetimes { ttl, revalidate, grace, negative_ttl, .. } = self.lifetimes;
         // The same row has the same time to live everywhere: its hash says which part of the jitter it gets.
         let ttl = ttl - ((self.jitter * (hash >> 40)) >> 24);
@@ -116,7 +118,7 @@ pub fn early_millis(fetch_millis: u64, beta_permille: u32, random: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::time::EventTime;
+    use model::time::{EventTime, Stamp};
 
     const LIFETIMES: Lifetimes =
         Lifetimes { ttl: 300, jitter_permille: 0, revalidate: 50, grace: 1_000, negative_ttl: 30, max_age: None };
@@ -129,7 +131,7 @@ mod tests {
             status,
             is_negative: status == Status::NotFound,
             event_time: EventTime::ZERO,
-            fetched_at: Instant(10_000),
+            fetched_at: Instant(10_000).into(),
         };
         Rules::new(LIFETIMES, max_staleness, consistency, Instant(10_000 + age)).judge(&cell, HASH)
     }
@@ -172,7 +174,7 @@ mod tests {
             status: Status::Present,
             is_negative: false,
             event_time: EventTime::ZERO,
-            fetched_at: Instant(10_000),
+            fetched_at: Instant(10_000).into(),
         };
         let rules = Rules::new(LIFETIMES, None, Consistency::Eventual, Instant(0));
         assert_eq!(rules.judge(&cell, HASH), Freshness::Fresh);
@@ -182,7 +184,7 @@ mod tests {
     fn jitter_shortens_each_rows_time_to_live_by_its_own_part() {
         let lifetimes = Lifetimes { ttl: 10_000, jitter_permille: 100, revalidate: 0, ..LIFETIMES };
         let fetched =
-            Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at: Instant(0) };
+            Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at: Stamp::ZERO };
         let last_fresh = |hash: u64| {
             (0..20_000)
                 .rev()
@@ -216,7 +218,7 @@ mod tests {
     #[test]
     fn what_is_due_early_is_still_usable_at_once() {
         let cell =
-            Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at: Instant(0) };
+            Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at: Stamp::ZERO };
         let rules = Rules::new(LIFETIMES, None, Consistency::Eventual, Instant(250));
         assert_eq!(rules.judge(&cell, HASH), Freshness::Fresh);
         assert_eq!(rules.early_by(51).judge(&cell, HASH), Freshness::Due);

@@ -138,8 +138,8 @@ fn newest_schema(found: &[Found]) -> Option<Rc<Schema>> {
 }
 
 fn fetched_at(row: &Row) -> Instant {
-    let times = || row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at);
-    row.uniform_cell().map_or_else(|| times().max().unwrap_or_default(), |cell| cell.fetched_at)
+    let times = || row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at.instant());
+    row.uniform_cell().map_or_else(|| times().max().unwrap_or_default(), |cell| cell.fetched_at.instant())
 }
 
 fn has_all_features(schema: &Schema, members: &Schema) -> bool {

@@ -257,7 +257,7 @@ mod tests {
     use super::*;
     use model::key::{Names, Scope, Subject};
     use model::row::{RowBuilder, Schema};
-    use model::time::{EventTime, Instant};
+    use model::time::{EventTime, Stamp};
     use model::value::{Cell, Status};
 
     fn space() -> Rc<Space> {
@@ -269,7 +269,7 @@ mod tests {
         let mut builder = RowBuilder::new(schema, entity);
         builder.push_feature(
             value,
-            Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at: Instant(0) },
+            Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at: Stamp::ZERO },
         );
         Rc::new(builder.finish())
     }

@@ -229,7 +229,7 @@ mod tests {
     use super::*;
     use crate::model::key::{Names, Scope, Space, Subject};
     use crate::model::row::{RowBuilder, Schema};
-    use crate::model::time::EventTime;
+    use crate::model::time::{EventTime, Stamp};
     use crate::model::value::{Cell, Status};
 
     fn row(entity: u8, value: &str) -> Rc<Row> {
@@ -239,7 +239,7 @@ mod tests {
         let mut builder = RowBuilder::new(schema, &entity);
         builder.push_feature(
             value.as_bytes(),
-            Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at: Instant(0) },
+            Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at: Stamp::ZERO },
         );
         Rc::new(builder.finish())
     }

@@ -138,8 +138,13 @@ impl Answer {
     pub fn oldest(&self) -> Option<Instant> {
         let rows = self.found.iter().filter_map(|found| found.row.as_ref());
         rows.filter_map(|row| match row.uniform_cell() {
-            Some(cell) => Some(cell.fetched_at),
-            None => row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at).min(),
+            Some(cell) => Some(cell.fetched_at.instant()),
+            None => row
+                .schema()
+                .feature_slots()
+                .filter_map(|slot| row.cell(slot))
+                .map(|cell| cell.fetched_at.instant())
+                .min(),
         })
         .min()
     }

@@ -13,5 +13,6 @@ pub mod refusal;
 pub mod request;
 pub mod row;
 pub mod shape;
+pub mod texts;
 pub mod time;
 pub mod value;

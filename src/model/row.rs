@@ -1,16 +1,16 @@
 //! A row: all that is known of one entity in one view, in one buffer, so that an answer is assembled by copying slices.
 //!
-//! Layout of the buffer: the values' texts one after the other, then the end of each as a little-endian number of two
-//! bytes (of four where the texts pass 65,535 bytes), then the entity's key. Columns are the join keys as the origin
-//! echoed them, then the features. Rows of one view mostly share one [`Schema`], so that a request resolves its
-//! columns once. Invariant: a row has exactly as many ends as its schema has columns, and they never fall.
+//! Layout of the buffer: the values' texts one after the other, where each begins and the last ends ([`Places`]), then the entity's key. Columns are the join
+//! keys as the origin echoed them, then the features. Rows of one view mostly share one [`Schema`], so that a request resolves its
+//! columns once. Invariant: a row has exactly one place more than its schema has columns, and they never fall.
 
 use std::rc::Rc;
 
 use crate::block;
 use crate::key::Space;
 use crate::order::sorted;
-use crate::time::{EventTime, Instant};
+use crate::texts::{Places, Texts};
+use crate::time::{EventTime, Stamp};
 use crate::value::{Cell, Status};
 
 /// The names of a row's columns, shared by all rows that have the same.
@@ -99,7 +99,7 @@ enum Cells {
 
 /// What is known of a feature that nothing is known of.
 const UNKNOWN: Cell =
-    Cell { status: Status::Invalid, is_negative: false, event_time: EventTime::ZERO, fetched_at: Instant(0) };
+    Cell { status: Status::Invalid, is_negative: false, event_time: EventTime::ZERO, fetched_at: Stamp::ZERO };
 
 impl From<Vec<Cell>> for Cells {
     fn from(cells: Vec<Cell>) -> Cells {
@@ -111,53 +111,64 @@ impl From<Vec<Cell>> for Cells {
     }
 }
 
-/// Adds where a column's text ends to a row's buffer.
-#[inline]
-fn push_end(buffer: &mut Vec<u8>, end: usize, is_wide: bool) {
-    if is_wide {
-        buffer.extend_from_slice(&(end as u32).to_le_bytes());
-    } else {
-        buffer.extend_from_slice(&(end as u16).to_le_bytes());
+/// How many bytes of texts a row has, and in its two highest bits the form of their places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Extent(u32);
+
+impl Extent {
+    const LENGTH_BITS: u32 = 30;
+
+    fn new(length: usize, form: Places) -> Extent {
+        Extent(length as u32 & ((1 << Extent::LENGTH_BITS) - 1) | (form as u32) << Extent::LENGTH_BITS)
+    }
+
+    #[inline]
+    fn length(self) -> usize {
+        (self.0 & ((1 << Extent::LENGTH_BITS) - 1)) as usize
+    }
+
+    #[inline]
+    fn form(self) -> Places {
+        match self.0 >> Extent::LENGTH_BITS {
+            0 => Places::Line,
+            1 => Places::Narrow,
+            _ => Places::Wide,
+        }
     }
 }
 
-/// What a row costs beyond its buffer, in bytes: itself, its counts, its place in the cache's map and list, and the
-/// allocator's share of each. An estimate, meant to be no less than what is taken.
-pub const ROW_OVERHEAD: usize = 128;
+/// What a row costs beyond its buffer, in bytes: itself and its counts 48, its place in the cache's list 24, in its map 5 to 12, and the
+/// allocator's own 8.
+pub const ROW_OVERHEAD: usize = 96;
+
+/// So many halves of it a row takes where rows of all sizes come and go, for what lies free between them counts too: a budget of memory
+/// is one of all memory. `npm run bench -- --only memory` measures whether that is enough.
+const HALVES_TAKEN: usize = 3;
 
 /// All that is known of one entity in one view.
 #[derive(Debug)]
 pub struct Row {
     schema: Rc<Schema>,
     buffer: Box<[u8]>,
-    values_length: u32,
-    has_wide_ends: bool,
+    extent: Extent,
     cells: Cells,
 }
 
 impl Row {
-    /// The row of `entity` whose columns' texts stand in `values` one after the other, each as long as the next of the lengths says,
-    /// with a cell for all features or one for each; `None` where these do not fit the texts or the schema.
+    /// The row of `entity` whose columns' texts stand in `values` one after the other and have these lengths, with a cell for all
+    /// features or one for each; `None` where these do not fit the texts or the schema.
+    #[must_use]
     pub fn of_parts(
         schema: Rc<Schema>,
         entity: &[u8],
         values: &[u8],
-        mut next_length: impl FnMut() -> Option<usize>,
+        lengths: Vec<u32>,
         cells: Vec<Cell>,
     ) -> Option<Row> {
-        let columns = schema.columns();
-        let has_wide_ends = values.len() > usize::from(u16::MAX);
-        let mut buffer = Vec::with_capacity(values.len() + columns * if has_wide_ends { 4 } else { 2 } + entity.len());
-        buffer.extend_from_slice(values);
-        let mut end = 0_usize;
-        for _ in 0..columns {
-            end = end.checked_add(next_length()?).filter(|&end| end <= values.len())?;
-            push_end(&mut buffer, end, has_wide_ends);
-        }
-        buffer.extend_from_slice(entity);
-        let is_fit = end == values.len() && (cells.len() == 1 || cells.len() == schema.features.len());
-        let values_length = values.len() as u32;
-        is_fit.then(|| Row { schema, buffer: buffer.into(), values_length, has_wide_ends, cells: cells.into() })
+        let end = lengths.iter().try_fold(0_u32, |end, &length| end.checked_add(length))?;
+        let is_fit = lengths.len() == schema.columns() && end as usize == values.len();
+        let has_cells = cells.len() == 1 || cells.len() == schema.features.len();
+        (is_fit && has_cells).then(|| RowBuilder { schema, entity, values: values.to_vec(), lengths, cells }.assemble())
     }
 
     /// The names of the columns.
@@ -169,8 +180,7 @@ impl Row {
     /// The canonical key of the entity, without its space.
     #[must_use]
     pub fn entity(&self) -> &[u8] {
-        let start = self.values_length as usize + self.schema.columns() * self.end_width();
-        self.buffer.get(start..).unwrap_or_default()
+        self.buffer.get(self.extent.length() + self.places_size()..).unwrap_or_default()
     }
 
     /// Whether this is the row of `entity` in `space`.
@@ -185,19 +195,17 @@ impl Row {
     #[must_use]
     pub fn glance(&self) -> u8 {
         let at = |at: usize| self.buffer.get(at).copied().unwrap_or_default();
-        at(0) ^ at(self.values_length as usize) ^ at(self.buffer.len().wrapping_sub(1))
+        at(0) ^ at(self.extent.length()) ^ at(self.buffer.len().wrapping_sub(1))
     }
 
     /// The texts of the values, to be read many at a time.
     #[inline]
     #[must_use]
     pub fn texts(&self) -> Texts<'_> {
-        let ends = self.buffer.get(self.values_length as usize..).unwrap_or_default();
-        Texts { buffer: &self.buffer, ends, has_wide_ends: self.has_wide_ends }
+        Texts::new(&self.buffer, self.extent.length(), self.extent.form())
     }
 
     /// The JSON text of the value in `slot`.
-    #[inline]
     #[must_use]
     pub fn value(&self, slot: Slot) -> &[u8] {
         self.texts().value(slot)
@@ -223,14 +231,14 @@ impl Row {
         }
     }
 
-    /// The memory that the row holds, in bytes.
+    /// The memory that the row takes, in bytes, its share of what lies free between rows included.
     #[must_use]
     pub fn size(&self) -> usize {
         let cells = match &self.cells {
             Cells::Uniform(_) => 0,
             Cells::Varied(cells) => size_of_val::<[Cell]>(cells),
         };
-        ROW_OVERHEAD + self.buffer.len() + cells
+        (ROW_OVERHEAD + self.buffer.len() + cells) * HALVES_TAKEN / 2
     }
 
     /// This row with the columns of `newer` put over its own; both must be of one entity.
@@ -248,7 +256,7 @@ impl Row {
                 kept.push((slot, name));
                 continue;
             };
-            let is_later = |ours: &Cell, theirs: &Cell| ours.fetched_at > theirs.fetched_at;
+            let is_later = |ours: &Cell, theirs: &Cell| ours.fetched_at.instant() > theirs.fetched_at.instant();
             if self.cell(slot).zip(newer.cell(theirs)).is_some_and(|(ours, theirs)| is_later(ours, theirs)) {
                 kept.push((slot, name));
                 let position = (theirs.0 as usize).saturating_sub(newer.schema.join_keys.len());
@@ -345,11 +353,11 @@ impl Row {
     /// Whether both rows say the same of the same columns, whenever each was fetched.
     #[must_use]
     pub fn has_same_content(&self, other: &Row) -> bool {
-        if !self.schema.is_same(&other.schema) || self.values_length != other.values_length {
+        if !self.schema.is_same(&other.schema) || self.extent != other.extent {
             return false;
         }
-        let ends = self.values_length as usize + self.schema.columns() * self.end_width();
-        self.buffer.get(..ends) == other.buffer.get(..ends)
+        let end = self.extent.length() + self.places_size();
+        self.buffer.get(..end) == other.buffer.get(..end)
             && self.schema.feature_slots().all(|slot| match (self.cell(slot), other.cell(slot)) {
                 (Some(ours), Some(theirs)) => ours.status == theirs.status && ours.event_time == theirs.event_time,
                 _ => false,
@@ -357,69 +365,8 @@ impl Row {
     }
 
     #[inline]
-    fn end_width(&self) -> usize {
-        if self.has_wide_ends { 4 } else { 2 }
-    }
-}
-
-/// The texts of a row's values.
-#[derive(Clone, Copy, Debug)]
-pub struct Texts<'a> {
-    buffer: &'a [u8],
-    ends: &'a [u8],
-    has_wide_ends: bool,
-}
-
-impl<'a> Texts<'a> {
-    /// The JSON text of the value in `slot`.
-    #[inline]
-    #[must_use]
-    pub fn value(&self, slot: Slot) -> &'a [u8] {
-        let (start, end) = self.bounds(slot.0 as usize);
-        self.buffer.get(start..end).unwrap_or_default()
-    }
-
-    /// The same, with whatever stands behind it, as a block of fixed size, which moves sooner than an exact length, and the text's
-    /// length; `None` where the buffer is wide or at its end there.
-    #[inline]
-    #[must_use]
-    pub fn block<const N: usize>(&self, slot: Slot) -> Option<(&'a [u8; N], usize)> {
-        if self.has_wide_ends {
-            return None;
-        }
-        let (start, end) = self.narrow_bounds(slot.0 as usize);
-        // One check: neither of the numbers has more than 16 bits.
-        let block = self.buffer.get(start..start + N)?.first_chunk()?;
-        Some((block, end.saturating_sub(start)))
-    }
-
-    /// Where the value of a column begins and ends.
-    #[inline]
-    fn bounds(&self, column: usize) -> (usize, usize) {
-        match column.checked_sub(1) {
-            Some(before) if self.has_wide_ends => (self.end(before), self.end(column)),
-            None if self.has_wide_ends => (0, self.end(0)),
-            _ => self.narrow_bounds(column),
-        }
-    }
-
-    /// The end of the one before, and its own, which stand side by side.
-    #[inline]
-    fn narrow_bounds(&self, column: usize) -> (usize, usize) {
-        let Some(before) = column.checked_sub(1) else { return (0, self.end(0)) };
-        let both =
-            self.ends.get(before * 2..).and_then(|ends| ends.first_chunk()).map_or(0, |both| u32::from_le_bytes(*both));
-        (both as usize & 0xffff, both as usize >> 16)
-    }
-
-    fn end(&self, column: usize) -> usize {
-        if self.has_wide_ends {
-            let end = self.ends.get(column * 4..).and_then(|ends| ends.first_chunk());
-            end.map_or(0, |end| u32::from_le_bytes(*end) as usize)
-        } else {
-            let end = self.ends.get(column * 2..).and_then(|ends| ends.first_chunk());
-            end.map_or(0, |end| usize::from(u16::from_le_bytes(*end)))
-        }
+    fn places_size(&self) -> usize {
+        self.extent.form().size(self.schema.columns())
     }
 }
 
@@ -429,7 +376,7 @@ pub struct RowBuilder<'a> {
     schema: Rc<Schema>,
     entity: &'a [u8],
     values: Vec<u8>,
-    ends: Vec<u32>,
+    lengths: Vec<u32>,
     cells: Vec<Cell>,
 }
 
@@ -442,7 +389,7 @@ impl<'a> RowBuilder<'a> {
             schema,
             entity,
             values: Vec::with_capacity(columns * 16 + entity.len()),
-            ends: Vec::with_capacity(columns),
+            lengths: Vec::with_capacity(columns),
             cells: Vec::with_capacity(columns),
         }
     }
@@ -450,7 +397,7 @@ impl<'a> RowBuilder<'a> {
     /// Adds the text of the next join key.
     pub fn push_join_key(&mut self, text: &[u8]) {
         self.values.extend_from_slice(text);
-        self.ends.push(self.values.len() as u32);
+        self.lengths.push(text.len() as u32);
     }
 
     /// Adds the text of the next feature.
@@ -463,22 +410,24 @@ impl<'a> RowBuilder<'a> {
     #[must_use]
     pub fn finish(mut self) -> Row {
         let columns = self.schema.columns();
-        self.ends.truncate(columns);
-        self.values.truncate(self.ends.last().map_or(0, |&end| end as usize));
-        while self.ends.len() < columns {
+        self.lengths.truncate(columns);
+        while self.lengths.len() < columns {
             self.push_join_key(b"null");
         }
         self.cells.resize(self.schema.features.len(), UNKNOWN);
+        self.values.truncate(self.lengths.iter().map(|&length| length as usize).sum());
+        self.assemble()
+    }
 
-        let has_wide_ends = self.values.len() > usize::from(u16::MAX);
-        let values_length = self.values.len() as u32;
-        let mut buffer = self.values;
-        buffer.reserve_exact(columns * if has_wide_ends { 4 } else { 2 } + self.entity.len());
-        for end in self.ends {
-            push_end(&mut buffer, end as usize, has_wide_ends);
-        }
-        buffer.extend_from_slice(self.entity);
-        Row { schema: self.schema, buffer: buffer.into(), values_length, has_wide_ends, cells: self.cells.into() }
+    /// The row, of texts, lengths and cells that fit one another.
+    #[inline(never)]
+    fn assemble(self) -> Row {
+        let RowBuilder { schema, entity, values: mut buffer, lengths, cells } = self;
+        let length = buffer.len();
+        buffer.reserve_exact(Places::Line.size(lengths.len()) + entity.len());
+        let form = Places::push(&mut buffer, &lengths);
+        buffer.extend_from_slice(entity);
+        Row { schema, buffer: buffer.into(), extent: Extent::new(length, form), cells: cells.into() }
     }
 }
 
@@ -486,13 +435,19 @@ impl<'a> RowBuilder<'a> {
 mod tests {
     use super::*;
     use crate::key::{EntityValue, Names, Scope, Subject};
+    use crate::time::Instant;
 
     fn space() -> Rc<Space> {
         Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]))
     }
 
     fn cell(fetched_at: u64) -> Cell {
-        Cell { status: Status::Present, is_negative: false, event_time: EventTime(7), fetched_at: Instant(fetched_at) }
+        Cell {
+            status: Status::Present,
+            is_negative: false,
+            event_time: EventTime(7),
+            fetched_at: Instant(fetched_at).into(),
+        }
     }
 
     fn row(features: &[(&str, &str, u64)]) -> Row {
@@ -525,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_long_values_has_wide_ends() {
+    fn a_row_of_long_values_has_wide_places() {
         let long = format!("\"{}\"", "x".repeat(70_000));
         let row = row(&[("a", &long, 5), ("b", "2", 5)]);
         assert_eq!(text(&row, "a").unwrap(), long);
@@ -547,7 +502,7 @@ mod tests {
 
     #[test]
     fn what_is_not_kept_is_gone() {
-        let kept = row(&[("a", "1", 5), ("b", "2", 9)]).retain(|_, cell| cell.fetched_at.0 > 6);
+        let kept = row(&[("a", "1", 5), ("b", "2", 9)]).retain(|_, cell| cell.fetched_at.instant().0 > 6);
         assert_eq!((text(&kept, "a"), text(&kept, "b")), (None, Some("2".into())));
     }
 

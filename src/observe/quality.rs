@@ -37,7 +37,7 @@ pub fn quality_of(view: &ViewAsk, found: &[Found], max_staleness: Option<u64>, b
     let mut age = 0;
     let mut count = |quality: &mut Quality, cell: &Cell, values: u64| match cell.status {
         Status::Present | Status::NullValue => {
-            age += began.millis_since(cell.fetched_at).min(most) * values;
+            age += began.millis_since(cell.fetched_at.instant()).min(most) * values;
             quality.served += values;
         }
         Status::Invalid => quality.failed += values,

@@ -491,7 +491,7 @@ impl Reply<'_> {
         }
         if let Some((_, cell)) = known {
             if include.age {
-                sheet.push_display(format_args!(",\"age_ms\":{}", self.now.millis_since(cell.fetched_at)));
+                sheet.push_display(format_args!(",\"age_ms\":{}", self.now.millis_since(cell.fetched_at.instant())));
             }
             if include.tier {
                 sheet.push(b",\"tier\":");
@@ -516,7 +516,7 @@ impl Quality {
             return;
         }
         self.served += 1;
-        let age = began.millis_since(cell.fetched_at);
+        let age = began.millis_since(cell.fetched_at.instant());
         // With no staleness allowed, a value is as fresh as can be or not at all.
         let staleness = if age == 0 { 0 } else { millionths(age, max_staleness).unwrap_or(MILLION) };
         self.freshness += MILLION.saturating_sub(staleness);

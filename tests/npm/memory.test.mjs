@@ -1,36 +1,24 @@
-// The module's memory stays as it is, however many requests wait for something.
+// The memory that rows take: what is promised of each, and that a budget is one of all memory.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { BUDGET, inProcess, valueBytes } from "../../benches/memory.mjs";
 
-/** Every memory that a module of this process has, for the package shows none. */
-const memories = [];
-WebAssembly.Instance = class extends WebAssembly.Instance {
-	constructor(...args) {
-		super(...args);
-		if (this.exports.memory !== undefined) memories.push(this.exports.memory);
-	}
-};
+/** What a row of 50 features may take beside its values, in bytes. */
+const BESIDE_VALUES = 150;
+/** Memory grows by pages. */
+const PAGE = 65_536;
 
-const { createEngine } = await import("../../build/package/dist/node.js");
+test("a row takes little memory beside its values", async () => {
+	const rows = 10_000;
+	const [held] = await inProcess("heldBy", [rows]);
+	const beside = held - valueBytes();
+	assert.ok(beside <= BESIDE_VALUES + PAGE / rows, `${beside} bytes`);
+	assert.ok(beside > 0);
+});
 
-test("requests that waited for the origin leave nothing behind", async (t) => {
-	const engine = await createEngine({
-		origin: ({ user_id: ids }) => ({ age: ids.map(() => 1) }),
-		config: { l1: { max_entries: 10 }, views: { users: { join_keys: ["user_id"] } } },
-	});
-	t.after(() => engine.close());
-	let next = 0;
-	const serve = async (count) => {
-		for (let call = 0; call < count; call++) {
-			await engine.serve({ entities: { user_id: [next++] }, feature_names: ["users:age"] });
-		}
-	};
-	await serve(4_000);
-	const held = memories.map(({ buffer }) => buffer.byteLength);
-	await serve(16_000);
-	assert.deepEqual(
-		memories.map(({ buffer }) => buffer.byteLength),
-		held,
-	);
+test("the module takes no more memory than L1 may, while rows of all sizes come and go", async () => {
+	const [, grown] = await inProcess("grownBy", 100_000);
+	assert.ok(grown <= BUDGET, `${grown} bytes of ${BUDGET}`);
+	assert.ok(grown > BUDGET / 2, `${grown} bytes: the budget is used`);
 });

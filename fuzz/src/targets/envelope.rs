@@ -54,7 +54,8 @@ fn row(is_uniform: bool, features: &[(&str, &str)]) -> Row {
     let schema = Schema::new(space(), Box::new(["id".into()]), names).unwrap();
     let mut builder = RowBuilder::new(Rc::new(schema), ENTITY);
     builder.push_join_key(b"1001");
-    let cell = Cell { status: Status::Present, is_negative: false, event_time: EventTime(-5), fetched_at: Instant(77) };
+    let cell =
+        Cell { status: Status::Present, is_negative: false, event_time: EventTime(-5), fetched_at: Instant(77).into() };
     for (number, (_, value)) in features.iter().enumerate() {
         let is_null = !is_uniform && number == 1;
         builder.push_feature(value.as_bytes(), if is_null { Cell { status: Status::NullValue, ..cell } } else { cell });

@@ -107,7 +107,7 @@ fn push_cell(out: &mut Vec<u8>, cell: &Cell) {
     out.extend_from_slice(&[cell.status as u8, u8::from(cell.is_negative)]);
     let micros = cell.event_time.0;
     push_number(out, ((micros << 1) ^ (micros >> 63)) as u64);
-    push_number(out, cell.fetched_at.0);
+    push_number(out, cell.fetched_at.instant().0);
 }
 
 /// The row of `entity` in `space` that `bytes` hold.
@@ -146,16 +146,13 @@ impl<'a> Stored<'a> {
         if self.length()? != keys + features {
             return None;
         }
-        let mut lengths = Stored(self.0);
-        for _ in 0..keys + features {
-            self.length()?;
-        }
+        let lengths = (0..keys + features).map(|_| Some(self.length()? as u32)).collect::<Option<_>>()?;
         let cells = match self.length()? {
             1 => vec![self.cell()?],
             count if count == features => (0..count).map(|_| self.cell()).collect::<Option<_>>()?,
             _ => return None,
         };
-        let row = Row::of_parts(schema, entity, values, || lengths.length(), cells)?;
+        let row = Row::of_parts(schema, entity, values, lengths, cells)?;
         self.0.is_empty().then_some(row)
     }
 
@@ -193,7 +190,7 @@ impl<'a> Stored<'a> {
                 _ => return None,
             },
             event_time: EventTime((folded >> 1) as i64 ^ -((folded & 1) as i64)),
-            fetched_at: Instant(self.number(u64::MAX)?),
+            fetched_at: Instant(self.number(u64::MAX)?).into(),
         })
     }
 
@@ -283,8 +280,12 @@ mod tests {
         let schema = Schema::new(space("v"), Box::new(["id".into()]), Box::new(["a".into(), "b".into()])).unwrap();
         let mut builder = RowBuilder::new(Rc::new(schema), ENTITY);
         builder.push_join_key(b"1001");
-        let cell =
-            Cell { status: Status::Present, is_negative: false, event_time: EventTime(-5), fetched_at: Instant(77) };
+        let cell = Cell {
+            status: Status::Present,
+            is_negative: false,
+            event_time: EventTime(-5),
+            fetched_at: Instant(77).into(),
+        };
         builder.push_feature(b"1.0", cell);
         builder.push_feature(
             "\"é\"".as_bytes(),
@@ -343,7 +344,7 @@ mod tests {
                 status: Status::Present,
                 is_negative: false,
                 event_time: EventTime::ZERO,
-                fetched_at: Instant(0),
+                fetched_at: Instant(0).into(),
             };
             builder.push_feature(b"1", cell);
             builder.finish()

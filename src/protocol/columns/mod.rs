@@ -164,7 +164,8 @@ impl Column<'_> {
         sheet.push(name.as_bytes());
         pad(sheet);
         for cell in &self.cells {
-            let age = cell.map_or(f64::NAN, |(_, _, cell)| self.reply.now.millis_since(cell.fetched_at) as f64);
+            let age =
+                cell.map_or(f64::NAN, |(_, _, cell)| self.reply.now.millis_since(cell.fetched_at.instant()) as f64);
             sheet.push(&age.to_le_bytes());
         }
         for cell in &self.cells {

@@ -12,7 +12,8 @@ use crate::plan::Plan;
 use crate::sheet::Sheet;
 use model::answer::{Answer, Found};
 use model::request::{Columns, Slots, ViewAsk};
-use model::row::{Row, Schema, Slot, Texts};
+use model::row::{Row, Schema, Slot};
+use model::texts::Texts;
 use model::time::EventTime;
 use model::value::Status;
 
@@ -285,8 +286,9 @@ fn push_time(sheet: &mut Sheet, time: EventTime) {
 
 /// The schema of the row that was fetched last: what the feature service has as members now.
 fn newest_schema(found: &[Found]) -> Option<Rc<Schema>> {
-    let fetched_at =
-        |row: &Row| row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at).max();
+    let fetched_at = |row: &Row| {
+        row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at.instant()).max()
+    };
     let rows = found.iter().filter_map(|found| found.row.as_ref());
     rows.max_by_key(|row| fetched_at(row)).map(|row| Rc::clone(row.schema()))
 }

@@ -264,7 +264,7 @@ impl<'a> Table<'a> {
     fn cell(&self, column: usize, row: usize, now: Instant) -> Option<Cell> {
         let at = column * self.rows + row;
         let (&status, &event_time) = (self.statuses.get(at)?, self.times.get(at)?);
-        Some(Cell { status, is_negative: status == Status::NotFound, event_time, fetched_at: now })
+        Some(Cell { status, is_negative: status == Status::NotFound, event_time, fetched_at: now.into() })
     }
 
     /// Whether the origin's store knows nothing of the entity although it says `PRESENT`, as Feast's Redis store does:
