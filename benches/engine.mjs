@@ -39,15 +39,14 @@ export class Engine {
 
 	/**
 	 * @param {Uint8Array} body
-	 * @returns {Buffer | undefined} the answer, where L1 has all of it; from Node's pool, as the peer's `Buffer.from` takes it too
+	 * @returns {Uint8Array | undefined} the answer, where L1 has all of it; copied as the package copies it
 	 */
 	serve(body) {
 		const state = this.#begin(body);
 		if (state !== State.Replied && state !== State.RepliedWithOrders) return undefined;
 		const at = this.#core.reply_at();
 		const length = this.#core.reply_length();
-		const answer = Buffer.allocUnsafe(length);
-		answer.set(this.#bytes().subarray(at, at + length));
+		const answer = this.#bytes().slice(at, at + length);
 		this.#settle(state);
 		return answer;
 	}

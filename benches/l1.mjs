@@ -51,7 +51,7 @@ export async function measureL1(isWanted) {
 			await peer.fill(request, answer);
 			contenders.push({ serve: () => peer.serve(body), isAsync: Peer.isAsync });
 		}
-		for (const { serve } of contenders) assert.deepEqual(JSON.parse((await serve()).toString()), answer);
+		for (const { serve } of contenders) assert.deepEqual(JSON.parse(Buffer.from(await serve()).toString()), answer);
 		const [ours, ...theirs] = await race(contenders, ROUND_MILLIS);
 		PEERS.forEach(({ Peer, goal }, at) => {
 			rows.push(compare({ name, unit: "µs", peerName: Peer.title, goal: shape[goal] }, ours, theirs[at]));
