@@ -21,7 +21,7 @@ function leave() {
 	else next();
 }
 
-const server = createServer(async (request, response) => {
+createServer(async (request, response) => {
 	let text = "";
 	for await (const chunk of request) text += chunk;
 	if (request.url === "/health") return response.end();
@@ -31,7 +31,4 @@ const server = createServer(async (request, response) => {
 	const isForFeatures = request.url === "/get-online-features";
 	const body = isForFeatures ? JSON.stringify(answerFeatures({ json: JSON.parse(text) }).json) : "null";
 	response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(body) }).end(body);
-});
-// Node closes a connection that rests for five seconds, and a call that is begun on it just then is lost. How that is met, the faults show.
-server.keepAliveTimeout = 0;
-server.listen(port, "127.0.0.1", () => console.log("listening"));
+}).listen(port, "127.0.0.1", () => console.log("listening"));

@@ -10,6 +10,9 @@ const FEATURES = "/get-online-features";
 /** What stands as the URL of an origin that has none; nothing is ever sent there (RFC 6761). */
 const NOWHERE = "http://origin.invalid";
 
+/** Within so many milliseconds a call fails whose connection was no longer one: what fails later tells of the origin. */
+const SOON_MILLIS = 100;
+
 /** An answer is longer than the core takes. */
 export class TooLargeError extends Error {}
 
@@ -91,13 +94,15 @@ class HttpOrigin {
 		const headers = await this.#own();
 		if (body.length > 0) headers.set("content-type", JSON_TYPE);
 		if (traceparent !== undefined) headers.set("traceparent", traceparent);
+		const sent = body.length > 0 ? body : undefined;
 		// A redirect would take the request to a place that nobody configured.
-		const response = await this.#fetch.call(undefined, isForUs ? this.url : url, {
-			method,
-			headers,
-			body: body.length > 0 ? body : undefined,
-			redirect: "manual",
-			signal,
+		const init = { method, headers, body: sent, redirect: "manual", signal };
+		const call = () => this.#fetch.call(undefined, isForUs ? this.url : url, init);
+		const began = Date.now();
+		const response = await call().catch((error) => {
+			// Servers close connections that rest, some just as they are used again. What is asked here only reads, so once more does no harm.
+			if (signal?.aborted || Date.now() - began > SOON_MILLIS) throw error;
+			return call();
 		});
 		return {
 			status: response.status,

@@ -88,6 +88,9 @@ function acceptsLines({ headers }) {
 	);
 }
 
+/** Within so many milliseconds a call fails whose connection was no longer one: what fails later tells of the origin. */
+const SOON_MILLIS = 100;
+
 /** How much of a reply in parts waits for its reader before the core is told to hold back, in bytes. */
 const BUFFERED_BYTES = 64 * 1024;
 
@@ -279,16 +282,17 @@ class Exchange {
 	}
 
 	async #ask(method, url, body, limit, traceparent, signal) {
+		const began = Date.now();
 		const headers = this.#authorized(new Headers());
 		if (traceparent !== undefined) headers.set("traceparent", traceparent);
 		if (body.length > 0) headers.set("content-type", "application/json");
 		// A redirect would take the request to a place that nobody configured.
-		const answer = await fetch(url, {
-			method,
-			headers,
-			body: body.length > 0 ? body : undefined,
-			redirect: "manual",
-			signal,
+		const init = { method, headers, body: body.length > 0 ? body : undefined, redirect: "manual", signal };
+		const answer = await fetch(url, init).catch((error) => {
+			signal.throwIfAborted();
+			// Servers close connections that rest, some just as they are used again. What is asked here only reads, so once more does no harm.
+			if (Date.now() - began > SOON_MILLIS) throw error;
+			return fetch(url, init);
 		});
 		// Redirects and refusals alike: whatever is no answer may quote what was asked.
 		if (sealing.isPrivate && answer.status !== 200) {

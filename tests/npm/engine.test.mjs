@@ -11,6 +11,7 @@ import {
 	RequestError,
 } from "../../build/package/dist/node.js";
 import { answerFeatures, range } from "../harness/features.mjs";
+import { startMortalOrigin } from "../harness/mortal-origin.mjs";
 import { startOrigin } from "../harness/origin.mjs";
 import { bytes, engineFor, namingOrigin, TestStore, text, until } from "./harness.mjs";
 
@@ -189,6 +190,18 @@ test("an origin that is down is an error with a code, and costs stored rows noth
 		name: "OriginError",
 		code: "origin-unreachable",
 	});
+});
+
+test("a connection that the origin closes just as it is used again costs nobody an answer", async (t) => {
+	const origin = await startMortalOrigin();
+	t.after(() => origin.stop());
+	const engine = await engineFor(t, { origin: feastOrigin(origin.url) });
+	const ask = (id) => engine.serve({ entities: { driver_id: [id] }, feature_names: ["stats:rate"] });
+	for (const id of range(10)) await ask(id);
+	assert.ok(origin.calls > 10, "connections were used again, and failed");
+	Object.assign(origin, { patience: 0, calls: 0 });
+	await assert.rejects(ask(1_000), { code: "origin-unreachable" });
+	assert.equal(origin.calls, 2);
 });
 
 test("an origin that is late is given up by its timeout", async (t) => {
