@@ -424,7 +424,7 @@ impl<'a> RowBuilder<'a> {
     fn assemble(self) -> Row {
         let RowBuilder { schema, entity, values: mut buffer, lengths, cells } = self;
         let length = buffer.len();
-        buffer.reserve_exact(Places::Line.size(lengths.len()) + entity.len());
+        buffer.reserve_exact(Places::usual_size(lengths.len()) + entity.len());
         let form = Places::push(&mut buffer, &lengths);
         buffer.extend_from_slice(entity);
         Row { schema, buffer: buffer.into(), extent: Extent::new(length, form), cells: cells.into() }

@@ -36,6 +36,12 @@ impl Places {
         }
     }
 
+    /// How many bytes they mostly take, before it is known how they can be written.
+    #[inline]
+    pub(crate) fn usual_size(columns: usize) -> usize {
+        if columns < LINE_FROM { Places::Narrow.size(columns) } else { Places::Line.size(columns) }
+    }
+
     /// Writes where texts of these lengths begin behind the texts themselves, and says how.
     pub(crate) fn push(buffer: &mut Vec<u8>, lengths: &[u32]) -> Places {
         let length = buffer.len();
@@ -44,7 +50,6 @@ impl Places {
         }
         buffer.truncate(length);
         let form = if u16::try_from(length).is_ok() { Places::Narrow } else { Places::Wide };
-        buffer.reserve_exact(form.size(lengths.len()));
         let mut place = 0_u32;
         for length in lengths.iter().chain([&0]) {
             let bytes = place.to_le_bytes();
