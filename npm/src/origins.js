@@ -2,6 +2,7 @@
 //
 // Each is asked in Feast's terms, by bytes, and answers in bytes; what it means is the core's to say.
 
+import { onceMore } from "../../src/host/again.mjs";
 import { ConfigError } from "./errors.js";
 import { parse, stringify } from "./json.js";
 
@@ -9,9 +10,6 @@ const JSON_TYPE = "application/json";
 const FEATURES = "/get-online-features";
 /** What stands as the URL of an origin that has none; nothing is ever sent there (RFC 6761). */
 const NOWHERE = "http://origin.invalid";
-
-/** Within so many milliseconds a call fails whose connection was no longer one: what fails later tells of the origin. */
-const SOON_MILLIS = 100;
 
 /** An answer is longer than the core takes. */
 export class TooLargeError extends Error {}
@@ -98,12 +96,7 @@ class HttpOrigin {
 		// A redirect would take the request to a place that nobody configured.
 		const init = { method, headers, body: sent, redirect: "manual", signal };
 		const call = () => this.#fetch.call(undefined, isForUs ? this.url : url, init);
-		const began = Date.now();
-		const response = await call().catch((error) => {
-			// Servers close connections that rest, some just as they are used again. What is asked here only reads, so once more does no harm.
-			if (signal?.aborted || Date.now() - began > SOON_MILLIS) throw error;
-			return call();
-		});
+		const response = await onceMore(call, signal);
 		return {
 			status: response.status,
 			contentType: response.headers.get("content-type") ?? undefined,

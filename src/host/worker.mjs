@@ -9,6 +9,7 @@
 import { attend, begin, begin_features, body_limit, right, take_records } from "featheredge-core";
 import { kvStore } from "../../npm/src/stores/kv.js";
 import { Access, ANYONE, problem } from "./access.mjs";
+import { onceMore } from "./again.mjs";
 import { discard, read } from "./body.mjs";
 import * as desk from "./desk.mjs";
 import wasmModule from "./index.wasm";
@@ -87,9 +88,6 @@ function acceptsLines({ headers }) {
 		(range) => /^\s*application\/x-ndjson\s*(;|$)/i.test(range) && !/;\s*q=0(\.0*)?\s*(;|$)/i.test(range),
 	);
 }
-
-/** Within so many milliseconds a call fails whose connection was no longer one: what fails later tells of the origin. */
-const SOON_MILLIS = 100;
 
 /** How much of a reply in parts waits for its reader before the core is told to hold back, in bytes. */
 const BUFFERED_BYTES = 64 * 1024;
@@ -282,18 +280,12 @@ class Exchange {
 	}
 
 	async #ask(method, url, body, limit, traceparent, signal) {
-		const began = Date.now();
 		const headers = this.#authorized(new Headers());
 		if (traceparent !== undefined) headers.set("traceparent", traceparent);
 		if (body.length > 0) headers.set("content-type", "application/json");
 		// A redirect would take the request to a place that nobody configured.
 		const init = { method, headers, body: body.length > 0 ? body : undefined, redirect: "manual", signal };
-		const answer = await fetch(url, init).catch((error) => {
-			signal.throwIfAborted();
-			// Servers close connections that rest, some just as they are used again. What is asked here only reads, so once more does no harm.
-			if (Date.now() - began > SOON_MILLIS) throw error;
-			return fetch(url, init);
-		});
+		const answer = await onceMore(() => fetch(url, init), signal);
 		// Redirects and refusals alike: whatever is no answer may quote what was asked.
 		if (sealing.isPrivate && answer.status !== 200) {
 			await answer.body?.cancel();

@@ -1,8 +1,8 @@
 //! A row: all that is known of one entity in one view, in one buffer, so that an answer is assembled by copying slices.
 //!
-//! Layout of the buffer: the values' texts one after the other, where each begins and the last ends ([`Places`]), then the entity's key. Columns are the join
-//! keys as the origin echoed them, then the features. Rows of one view mostly share one [`Schema`], so that a request resolves its
-//! columns once. Invariant: a row has exactly one place more than its schema has columns, and they never fall.
+//! Layout of the buffer: the values' texts one after the other, where each begins and the last ends ([`Places`]), then the
+//! entity's key. Columns are the join keys as the origin echoed them, then the features. Rows of one view mostly share one
+//! [`Schema`], so that a request resolves its columns once. Invariant: a row has exactly one place more than its schema has columns, and they never fall.
 
 use std::rc::Rc;
 
