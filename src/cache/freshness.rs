@@ -37,6 +37,8 @@ pub struct Rules {
     early: u64,
     /// What was fetched then or earlier was written past the caches since.
     floor: Instant,
+    /// What was fetched then or later was fetched for this request.
+    own_since: Instant,
     now: Instant,
 }
 
@@ -51,6 +53,7 @@ impl Rules {
             is_bound_hard: max_staleness.is_some() && consistency != Consistency::Eventual,
             early: 0,
             floor: Instant::default(),
+            own_since: Instant::MAX,
             now,
         }
     }
@@ -68,24 +71,32 @@ impl Rules {
         Rules { floor, ..self }
     }
 
+    /// The same rules for a row of which this request has fetched what was fetched at `since` or later. However long the origin
+    /// took, such a value is what it held after the request came, so it is never too old for that request.
+    #[inline]
+    #[must_use]
+    pub fn with_own_fetch(self, since: Instant) -> Rules {
+        Rules { own_since: since, ..self }
+    }
+
     /// Whether a value with `cell` of the row with `hash` may be served.
     #[inline]
     #[must_use]
     pub fn judge(&self, cell: &Cell, hash: u64) -> Freshness {
+        let fetched_at = cell.fetched_at.instant();
         // What the origin itself calls invalid is told to whoever asked for it, and never kept for anyone else.
-        if cell.status == Status::Invalid
-            || (cell.fetched_at.instant() <= self.floor && self.floor != Instant::default())
-        {
+        if cell.status == Status::Invalid {
             return Freshness::Expired;
         }
-        let age = self.now.millis_since(cell.fetched_at.instant());
-        let Lifetimes { ttl, revalidate, grace, negative_ttl, .. } = self.lifetimes;
-        // The same row has the same time to live everywhere: its hash says which part of the jitter it gets.
-        let ttl = ttl - ((self.jitter * (hash >> 40)) >> 24);
-        let ttl = if cell.is_negative { ttl.min(negative_ttl) } else { ttl };
-        // An entity that the origin now knows is not to be missed for longer than was said, and what has no time to live is
-        // not wanted without asking.
-        let revalidate = if cell.is_negative || ttl == 0 { 0 } else { revalidate };
+        if fetched_at >= self.own_since {
+            return Freshness::Fresh;
+        }
+        if fetched_at <= self.floor && self.floor != Instant::default() {
+            return Freshness::Expired;
+        }
+        let age = self.now.millis_since(fetched_at);
+        let (ttl, revalidate) = self.ttl_and_revalidate(cell, hash);
+        let grace = self.lifetimes.grace;
         if age <= ttl.min(self.max_staleness) {
             return if age.saturating_add(self.early) <= ttl { Freshness::Fresh } else { Freshness::Due };
         }
@@ -96,6 +107,31 @@ impl Rules {
         } else {
             Freshness::Expired
         }
+    }
+
+    /// When a value that may be served now becomes [`Freshness::Expired`], should no write come before.
+    #[must_use]
+    pub fn expires_at(&self, cell: &Cell, hash: u64) -> Instant {
+        let fetched_at = cell.fetched_at.instant();
+        if fetched_at >= self.own_since {
+            return Instant::MAX;
+        }
+        let (ttl, revalidate) = self.ttl_and_revalidate(cell, hash);
+        let at_once = ttl.saturating_add(revalidate).min(self.max_staleness);
+        let late = ttl.saturating_add(self.lifetimes.grace);
+        let late = if self.is_bound_hard { late.min(self.max_staleness) } else { late };
+        fetched_at.plus(at_once.max(late).saturating_add(1))
+    }
+
+    #[inline]
+    fn ttl_and_revalidate(&self, cell: &Cell, hash: u64) -> (u64, u64) {
+        let Lifetimes { ttl, revalidate, negative_ttl, .. } = self.lifetimes;
+        // The same row has the same time to live everywhere: its hash says which part of the jitter it gets.
+        let ttl = ttl - ((self.jitter * (hash >> 40)) >> 24);
+        let ttl = if cell.is_negative { ttl.min(negative_ttl) } else { ttl };
+        // An entity that the origin now knows is not to be missed for longer than was said, and what has no time to live is
+        // not wanted without asking.
+        (ttl, if cell.is_negative || ttl == 0 { 0 } else { revalidate })
     }
 }
 
@@ -166,6 +202,50 @@ mod tests {
         assert_eq!(judge(0, Status::Present, Some(0), Consistency::Bounded), Freshness::Fresh);
         assert_eq!(judge(1, Status::Present, Some(0), Consistency::Bounded), Freshness::Expired);
         assert_eq!(judge(400, Status::Present, Some(500), Consistency::Bounded), Freshness::Late);
+    }
+
+    #[test]
+    fn a_value_expires_at_the_first_moment_at_which_it_is_judged_so() {
+        for (lifetimes, max_staleness, consistency, status) in [
+            (LIFETIMES, None, Consistency::Eventual, Status::Present),
+            (LIFETIMES, None, Consistency::Eventual, Status::NotFound),
+            (LIFETIMES, Some(100), Consistency::Eventual, Status::Present),
+            (LIFETIMES, Some(100), Consistency::Bounded, Status::Present),
+            (LIFETIMES, Some(0), Consistency::Bounded, Status::Present),
+            (LIFETIMES, Some(10_000), Consistency::Bounded, Status::Present),
+            (Lifetimes { grace: 0, ..LIFETIMES }, None, Consistency::Eventual, Status::Present),
+            (Lifetimes { grace: 0, ..LIFETIMES }, Some(320), Consistency::Eventual, Status::Present),
+            (Lifetimes { ttl: 0, ..LIFETIMES }, None, Consistency::Eventual, Status::Present),
+        ] {
+            let cell = Cell {
+                status,
+                is_negative: status == Status::NotFound,
+                event_time: EventTime::ZERO,
+                fetched_at: Instant(10_000).into(),
+            };
+            let at = |now: u64| Rules::new(lifetimes, max_staleness, consistency, Instant(now));
+            let Instant(expires_at) = at(10_000).expires_at(&cell, HASH);
+            assert_eq!(at(expires_at).judge(&cell, HASH), Freshness::Expired, "{lifetimes:?} {max_staleness:?}");
+            assert_ne!(at(expires_at - 1).judge(&cell, HASH), Freshness::Expired, "{lifetimes:?} {max_staleness:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_fetched_for_the_request_itself_is_never_too_old_for_it() {
+        let fetched_at = |millis: u64, status| Cell {
+            status,
+            is_negative: false,
+            event_time: EventTime::ZERO,
+            fetched_at: Instant(millis).into(),
+        };
+        let rules = Rules::new(LIFETIMES, Some(100), Consistency::Bounded, Instant(50_000)).since(Instant(20_000));
+        let own = rules.with_own_fetch(Instant(15_000));
+        assert_eq!(own.judge(&fetched_at(15_000, Status::Present), HASH), Freshness::Fresh);
+        assert_eq!(own.expires_at(&fetched_at(15_000, Status::Present), HASH), Instant::MAX);
+        assert_eq!(own.judge(&fetched_at(14_999, Status::Present), HASH), Freshness::Expired);
+        assert_eq!(own.judge(&fetched_at(15_000, Status::Invalid), HASH), Freshness::Expired);
+        assert_eq!(rules.judge(&fetched_at(49_950, Status::Present), HASH), Freshness::Fresh);
+        assert_eq!(rules.judge(&fetched_at(20_000, Status::Present), HASH), Freshness::Expired);
     }
 
     #[test]

@@ -195,6 +195,21 @@ impl<'a> Inspector<'a> {
         }
     }
 
+    /// When the first of the asked columns that `row` has expires.
+    pub fn expires_at(&mut self, row: &Row, hash: u64) -> Instant {
+        let rules = self.rules;
+        if let Some(cell) = row.uniform_cell() {
+            return rules.expires_at(cell, hash);
+        }
+        let cells = self.slots(row).as_slice().iter().filter_map(|slot| slot.and_then(|slot| row.cell(slot)));
+        cells.map(|cell| rules.expires_at(cell, hash)).min().unwrap_or(Instant::MAX)
+    }
+
+    /// Whether `row` has each asked column, however old.
+    pub fn is_complete(&mut self, row: &Row) -> bool {
+        self.slots(row).is_complete()
+    }
+
     /// The freshness of each asked column, in the request's order.
     pub fn judge_columns(&mut self, row: &Row, hash: u64) -> Vec<Freshness> {
         let rules = self.rules;

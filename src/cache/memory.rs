@@ -95,6 +95,13 @@ impl Memory {
         self.places.at(at)?.row.as_ref()
     }
 
+    /// The row of `entity` in `space`, whose hash is `hash`; it does not count as used.
+    #[must_use]
+    pub fn peek(&self, hash: u64, space: &Rc<Space>, entity: &[u8]) -> Option<&Rc<Row>> {
+        let row = self.places.at(self.find(hash)?)?.row.as_ref()?;
+        row.is_of(space, entity).then_some(row)
+    }
+
     /// Keeps `row`, in the place of an older one of its key; others make room where they must.
     ///
     /// A row that is larger than the whole budget is not kept.

@@ -10,7 +10,7 @@ use crate::block;
 use crate::key::Space;
 use crate::order::sorted;
 use crate::texts::{Places, Texts};
-use crate::time::{EventTime, Stamp};
+use crate::time::{EventTime, Instant, Stamp};
 use crate::value::{Cell, Status};
 
 /// The names of a row's columns, shared by all rows that have the same.
@@ -249,6 +249,11 @@ impl Row {
     pub fn merge(&self, newer: &Row) -> Row {
         let keys_of = if newer.schema.join_keys.is_empty() { self } else { newer };
         let join_keys = &keys_of.schema.join_keys;
+        // A row that learns nothing new keeps its schema, so that rows which are fetched in parts do not take ever new ones.
+        let is_known = |name: &Box<str>| self.schema.feature_slot(name).is_some();
+        if *join_keys == self.schema.join_keys && newer.schema.features.iter().all(is_known) {
+            return self.updated(newer, keys_of);
+        }
         let mut is_replaced = vec![false; newer.schema.features.len()];
         let mut kept: Vec<(Slot, &Box<str>)> = Vec::new();
         for (slot, name) in self.schema.feature_slots().zip(self.schema.features.iter()) {
@@ -294,6 +299,23 @@ impl Row {
         builder.finish()
     }
 
+    /// This row with the values of `newer`, which has no other features, where these were not fetched earlier.
+    fn updated(&self, newer: &Row, keys_of: &Row) -> Row {
+        let mut builder = RowBuilder::new(Rc::clone(&self.schema), newer.entity());
+        for slot in (0..self.schema.join_keys.len() as u32).map(Slot) {
+            builder.push_join_key(keys_of.value(slot));
+        }
+        for (slot, name) in self.schema.feature_slots().zip(self.schema.features.iter()) {
+            let Some(ours) = self.cell(slot) else { continue };
+            let theirs = newer.schema.feature_slot(name).and_then(|slot| Some((slot, newer.cell(slot)?)));
+            match theirs.filter(|(_, theirs)| ours.fetched_at.instant() <= theirs.fetched_at.instant()) {
+                Some((slot, cell)) => builder.push_feature(newer.value(slot), *cell),
+                None => builder.push_feature(self.value(slot), *ours),
+            }
+        }
+        builder.finish()
+    }
+
     /// This row with `schema`, which must be the same as its own; else the row stays as it is.
     #[must_use]
     pub fn with_schema(mut self, schema: Rc<Schema>) -> Row {
@@ -303,18 +325,45 @@ impl Row {
         self
     }
 
+    /// Whether something holds of what is known of each feature.
+    #[must_use]
+    pub fn all_cells(&self, holds: impl Fn(&Cell) -> bool) -> bool {
+        match &self.cells {
+            Cells::Uniform(cell) => holds(cell),
+            Cells::Varied(cells) => cells.iter().all(holds),
+        }
+    }
+
+    /// When the latest of its features was fetched.
+    #[must_use]
+    pub fn newest(&self) -> Option<Instant> {
+        match &self.cells {
+            Cells::Uniform(cell) => Some(cell.fetched_at.instant()),
+            Cells::Varied(cells) => cells.iter().map(|cell| cell.fetched_at.instant()).max(),
+        }
+    }
+
     /// This row without the features for which `is_kept` says no.
     #[must_use]
     pub fn retain(&self, mut is_kept: impl FnMut(&str, &Cell) -> bool) -> Row {
+        self.with_cells(|name, cell| is_kept(name, cell).then_some(*cell))
+    }
+
+    /// This row with what `change` makes of what is known of each feature, and without those of which it makes nothing.
+    #[must_use]
+    pub fn with_cells(&self, mut change: impl FnMut(&str, &Cell) -> Option<Cell>) -> Row {
         let kept: Vec<(Slot, &Box<str>, Cell)> = self
             .schema
             .feature_slots()
             .zip(self.schema.features.iter())
-            .filter_map(|(slot, name)| self.cell(slot).map(|cell| (slot, name, *cell)))
-            .filter(|(_, name, cell)| is_kept(name, cell))
+            .filter_map(|(slot, name)| Some((slot, name, change(name, self.cell(slot)?)?)))
             .collect();
-        let names = kept.iter().map(|&(_, name, _)| name.clone()).collect();
-        let schema = Schema::new(Rc::clone(&self.schema.space), self.schema.join_keys.clone(), names);
+        let schema = if kept.len() == self.schema.features.len() {
+            None
+        } else {
+            let names = kept.iter().map(|&(_, name, _)| name.clone()).collect();
+            Schema::new(Rc::clone(&self.schema.space), self.schema.join_keys.clone(), names)
+        };
         let schema = schema.map_or_else(|| Rc::clone(&self.schema), Rc::new);
         let mut builder = RowBuilder::new(schema, self.entity());
         for slot in (0..self.schema.join_keys.len() as u32).map(Slot) {
@@ -435,7 +484,6 @@ impl<'a> RowBuilder<'a> {
 mod tests {
     use super::*;
     use crate::key::{EntityValue, Names, Scope, Subject};
-    use crate::time::Instant;
 
     fn space() -> Rc<Space> {
         Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]))
@@ -498,6 +546,16 @@ mod tests {
         assert_eq!(merged.uniform_cell(), None);
         let replaced = row(&[("a", "1", 5)]).merge(&row(&[("a", "2", 6), ("b", "3", 6)]));
         assert_eq!((text(&replaced, "a"), replaced.uniform_cell()), (Some("2".into()), Some(&cell(6))));
+    }
+
+    #[test]
+    fn a_row_that_learns_no_new_feature_keeps_its_schema_and_the_later_values() {
+        let known = row(&[("a", "1", 5), ("b", "2", 9), ("c", "3", 5)]);
+        let merged = known.merge(&row(&[("c", "30", 7), ("b", "20", 7)]));
+        assert!(Rc::ptr_eq(merged.schema(), known.schema()));
+        assert_eq!(["a", "b", "c"].map(|name| text(&merged, name).unwrap()), ["1", "2", "30"]);
+        let same_time = known.merge(&row(&[("a", "10", 5)]));
+        assert_eq!(text(&same_time, "a").unwrap(), "10", "of two fetches of one time, the one that came later");
     }
 
     #[test]

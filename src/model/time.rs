@@ -7,6 +7,9 @@ use core::fmt;
 pub struct Instant(pub u64);
 
 impl Instant {
+    /// Later than any clock shows.
+    pub const MAX: Instant = Instant(u64::MAX);
+
     /// How many milliseconds lie between `earlier` and this point; 0 where the clock went backwards.
     #[must_use]
     pub fn millis_since(self, earlier: Instant) -> u64 {
