@@ -25,6 +25,7 @@ use crate::protocol::{feast, problem};
 use crate::upstream::planner::Planner;
 use crate::upstream::synthetic;
 
+mod clock;
 mod explain;
 mod io;
 mod ledger;
@@ -44,7 +45,8 @@ pub use io::{
 pub use ledger::LedgerCounts;
 pub use reply::{Header, Reply};
 
-use io::Part;
+use clock::Clock;
+use io::{Part, WriteBegun};
 use ledger::{Ledger, Reader};
 use prefetch::Ahead;
 use record::Recorder;
@@ -112,6 +114,7 @@ pub struct Service {
     config: Config,
     engine: Engine,
     planner: Planner,
+    clock: Clock,
     ledger: Option<Ledger>,
     /// The job whose next part is to be begun, within a step.
     warming: Option<Box<Job>>,
@@ -140,12 +143,14 @@ impl Service {
     /// A service with an empty L1. `seed` makes row hashes and request ids hard to foresee from outside.
     #[must_use]
     pub fn new(config: Config, seed: u64) -> Service {
+        let ledger = Ledger::new(&config);
         Service {
             #[cfg(not(feature = "worker"))]
             vectors: Vectors::new(config.l1.max_bytes / 4),
-            engine: Engine::new(setup::engine_settings(&config, seed)),
+            engine: Engine::new(setup::engine_settings(&config, ledger.is_some(), seed)),
             planner: Planner::new(setup::project(&config, seed)),
-            ledger: Ledger::new(&config),
+            clock: Clock::default(),
+            ledger,
             warming: None,
             recorder: Recorder::new(&config),
             context: None,
@@ -268,17 +273,10 @@ impl Service {
 
     fn told(&mut self, id: OrderId, outcome: Outcome, now: Instant) -> Step {
         match (id.part, outcome) {
-            (Part::Write(tier), Outcome::Written(failed)) => {
-                self.engine.written(tier, failed, now);
-                self.warm_written(id.ticket, tier, failed, now)
-            }
-            (Part::Flush, _) => {
-                let orders = self.engine.flush(now);
-                let orders = self.behind(id.ticket, orders);
-                if let Some(Pending::Warm(job)) = self.pending.get_mut(&id.ticket.0) {
-                    job.count_writes(&orders);
-                }
-                Step { orders, ..Step::default() }
+            (Part::Write(write), Outcome::Written(failed)) => self.written(id.ticket, write, failed, now),
+            (Part::Flush(tier, allowance), _) => {
+                let orders = self.engine.flush(tier, allowance, now);
+                Step { orders: self.behind(id.ticket, orders), ..Step::default() }
             }
             (Part::Wake, _) => self.go_on_with(id.ticket, true, now),
             (Part::Ahead, _) => self.fetch_ahead(id.ticket, now),
@@ -297,6 +295,17 @@ impl Service {
             },
             (part, outcome) => self.complete_rows(id.ticket, part, outcome, now),
         }
+    }
+
+    /// A store has answered to a write.
+    fn written(&mut self, ticket: Ticket, write: WriteBegun, failed: usize, now: Instant) -> Step {
+        let WriteBegun { tier, rows, allowance, began } = write;
+        self.recorder.operation(tier, began, failed > 0, now);
+        let orders = self.engine.written(tier, (rows, failed), allowance, now);
+        let orders = self.behind(ticket, orders);
+        let mut step = self.warm_written(ticket, tier, failed, now);
+        step.orders.extend(orders);
+        step
     }
 
     /// Whether a request is under way, be it behind its reply.
@@ -324,8 +333,9 @@ impl Service {
         }
     }
 
-    /// The time that counts: the ledger's, where there is one.
-    fn now(&self, host: Instant) -> Instant {
+    /// The time that counts: the host's as far as it never runs back, or the ledger's, where there is one.
+    fn now(&mut self, host: Instant) -> Instant {
+        let host = self.clock.advance(host);
         self.ledger.as_ref().map_or(host, |ledger| ledger.now(host))
     }
 

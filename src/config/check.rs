@@ -148,9 +148,11 @@ fn numbers(config: &Config) -> Checked {
         auth,
         ..
     } = config;
-    for (path, value) in
-        [("l2.writes_per_day", l2.writes_per_day), ("freshness.max_age_seconds", freshness.max_age_seconds)]
-    {
+    for (path, value) in [
+        ("l2.writes_per_day", l2.writes_per_day),
+        ("l2.max_writes_per_request", l2.max_writes_per_request.map(|most| most as u64)),
+        ("freshness.max_age_seconds", freshness.max_age_seconds),
+    ] {
         let most = if path.ends_with("seconds") { MAX_EVENT_AGE_SECONDS } else { 1_000_000_000 };
         value.map_or(Ok(()), |value| range(path, value, 0, most))?;
     }
@@ -189,6 +191,7 @@ fn numbers(config: &Config) -> Checked {
         ("load.max_waiting", load.max_waiting as u64, 1, 1_000_000),
         ("load.max_origin_calls", u64::from(load.max_origin_calls), 1, 10_000),
         ("writes.visible_within_ms", writes.visible_within_ms, 0, MAX_TIMEOUT_MILLIS),
+        ("writes.clock_error_ms", writes.clock_error_ms, 0, MAX_TIMEOUT_MILLIS),
         ("services.membership_ttl_seconds", services.membership_ttl_seconds, 0, MAX_TTL_SECONDS),
         ("auth.jwks_ttl_seconds", auth.jwks_ttl_seconds, 1, MAX_KEYS_TTL_SECONDS),
         ("auth.clock_skew_seconds", auth.clock_skew_seconds, 0, MAX_SKEW_SECONDS),

@@ -67,6 +67,9 @@ pub struct L2 {
     pub write_interval_ms: u64,
     /// The most keys that one isolate writes in a day, where there is a limit.
     pub writes_per_day: Option<u64>,
+    /// The most keys that one request writes; what it brings beyond is not written, and counted. Where it is left out, 500 in the
+    /// Worker, which may make 1,000 calls for a request, and no limit elsewhere.
+    pub max_writes_per_request: Option<usize>,
 }
 
 /// `freshness`: how long a row may be served after it was fetched.
@@ -186,6 +189,9 @@ pub struct Writes {
     pub ledger: bool,
     /// Within how long a write is seen by other isolates, in milliseconds; with 0 each request asks the ledger first.
     pub visible_within_ms: u64,
+    /// By how much the clocks of processes that share a store may differ, in milliseconds, where no ledger sets them. For so long
+    /// after a write no store's copy of what it touched is taken for newer.
+    pub clock_error_ms: u64,
 }
 
 /// `feature_services.NAME`: what is known of a feature service.
@@ -269,6 +275,7 @@ impl Default for L2 {
             // KV takes one write of a key each second.
             write_interval_ms: 1_000,
             writes_per_day: None,
+            max_writes_per_request: None,
         }
     }
 }
@@ -365,21 +372,21 @@ impl Default for Limits {
 
 impl Default for Writes {
     fn default() -> Self {
-        Writes { invalidation: true, ledger: true, visible_within_ms: 1_000 }
+        Writes { invalidation: true, ledger: true, visible_within_ms: 1_000, clock_error_ms: 5_000 }
     }
 }
 
 tables! {
     Origin { kind, url, timeout_ms, delay_ms }
     L1 { max_entries, max_bytes, policy }
-    L2 { enabled, ttl_seconds, key_prefix, binding, timeout_ms, write_interval_ms, writes_per_day }
+    L2 { enabled, ttl_seconds, key_prefix, binding, timeout_ms, write_interval_ms, writes_per_day, max_writes_per_request }
     Freshness { ttl_seconds, ttl_jitter_percent, revalidate_seconds, early_refresh_percent, grace_seconds, negative_ttl_seconds, max_age_seconds }
     Routing { enabled, real_time_max_entities, real_time_max_features, real_time_deadline_ms, batch_min_entities, batch_min_features, chunk_rows, max_calls, streaming }
     Deadlines { default_ms, warm_ms, soft_percent, adaptive_timeouts, hedging }
     Singleflight { enabled }
     Breaker { enabled, window, failure_percent, open_ms, probes }
     Load { max_waiting, max_origin_calls, adaptive_concurrency }
-    Writes { invalidation, ledger, visible_within_ms }
+    Writes { invalidation, ledger, visible_within_ms, clock_error_ms }
     Services { membership_ttl_seconds }
     Native { entity_column, default_view }
     Limits { body_bytes, entities, features, cells, key_bytes, depth, origin_body_bytes, write_body_bytes, warm_rows }

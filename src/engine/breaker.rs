@@ -86,6 +86,12 @@ impl Breaker {
         }
     }
 
+    /// Whether an operation would be let through, should one be tried.
+    #[must_use]
+    pub fn would_admit(&self, now: Instant) -> bool {
+        !self.settings.is_enabled || self.state != BreakerState::Open || now >= self.until
+    }
+
     /// Tells what became of an operation.
     pub fn record(&mut self, has_succeeded: bool, now: Instant) {
         if !self.settings.is_enabled {

@@ -5,16 +5,17 @@
 
 use std::rc::Rc;
 
+use hashbrown::HashMap;
+
 use crate::cache::codec;
 use crate::engine::flight::Role;
 use crate::engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use crate::engine::limiter::CallOutcome;
 use crate::engine::optimizer::{self, PROBE_EVERY};
-use crate::engine::prefetch::keep;
-use crate::engine::session::{Session, Stage};
-use crate::engine::store::{Store, StoreSettings};
+use crate::engine::session::{HashSet, Read, Session, Stage};
+use crate::engine::store::Store;
 use crate::engine::{Engine, Order, Progress, SessionId, Waiter};
-use crate::model::answer::{OriginFailure, Tier};
+use crate::model::answer::{Cause, OriginFailure, Tier};
 use crate::model::key::StoreKey;
 use crate::model::request::Consistency;
 use crate::model::row::Row;
@@ -31,29 +32,18 @@ impl Engine {
             self.sessions.insert(id.0, session);
             return Progress::default();
         };
+        let tier = self.stores.get(read.store).map_or(Tier::L2, Store::tier);
         if let Some(store) = self.stores.get_mut(read.store) {
-            store.latency.record(now.millis_since(read.began));
+            if !read.is_merge {
+                store.latency.record(now.millis_since(read.began));
+            }
             store.breaker.record(values.is_some(), now);
             store.counts.errors += u64::from(values.is_none());
-            let tier = store.settings.tier;
-            for (&index, bytes) in read.rows.iter().zip(values.into_iter().flatten()) {
-                let Some((view, key, hash)) = session.key_of(index) else { continue };
-                store.recent.record(bytes.is_some());
-                let Some(bytes) = bytes else {
-                    store.counts.misses += 1;
-                    continue;
-                };
-                match codec::decode(&bytes, view.space(), key, &mut self.interner) {
-                    Ok(row) => {
-                        store.counts.hits += 1;
-                        let known = session.learn_stored(index, tier, Rc::new(row), &mut self.interner, now);
-                        keep(&mut self.memory, &mut self.governor, hash, known, session.is_prefetch, now);
-                    }
-                    Err(reason) => {
-                        store.counts.misses += 1;
-                        store.counts.count_unusable(reason);
-                    }
-                }
+        }
+        for (&index, bytes) in read.rows.iter().zip(values.into_iter().flatten()) {
+            let row = self.decode(&session, &read, index, bytes, now);
+            if session.learn_stored(index, tier, row, &mut self.interner, now).is_some() {
+                self.insert_into_l1(&session, index, now);
             }
         }
         for &index in &read.rows {
@@ -63,6 +53,40 @@ impl Engine {
             }
         }
         self.conduct(id, session, now)
+    }
+
+    /// The row in what a store gave for a missing row, counted as what it is.
+    fn decode(
+        &mut self,
+        session: &Session,
+        read: &Read,
+        index: usize,
+        bytes: Option<Vec<u8>>,
+        now: Instant,
+    ) -> Option<Row> {
+        let (view, key, _) = session.key_of(index)?;
+        let store = self.stores.get_mut(read.store)?;
+        if !read.is_merge {
+            store.recent.record(bytes.is_some());
+        }
+        let decoded = bytes.map(|bytes| codec::decode(&bytes, view.space(), key, &mut self.interner));
+        match decoded {
+            Some(Ok(row)) => {
+                store.counts.hits += 1;
+                // A write that was acknowledged since the request began counts too: L1 keeps the row for others.
+                let written_at = self.marks.floor(view.writes()).at(key);
+                store.clock.trust(row, written_at, now)
+            }
+            Some(Err(reason)) => {
+                store.counts.misses += 1;
+                store.counts.count_unusable(reason);
+                None
+            }
+            None => {
+                store.counts.misses += 1;
+                None
+            }
+        }
     }
 
     /// Tells a session what the origin gave: a row for each place of the call that it knows, or why there is none.
@@ -79,16 +103,21 @@ impl Engine {
             return Progress::default();
         };
         let took = now.millis_since(call.began);
-        let is_origins_fault = rows.as_ref().is_err_and(OriginFailure::is_origins_fault);
-        let outcome = if is_origins_fault { CallOutcome::Failed } else { CallOutcome::Answered(took) };
+        // What may follow from the request's own content says nothing of the origin's health, unless just that was answered before.
+        let is_ill = rows.as_ref().is_err_and(|failure| match failure.cause() {
+            Cause::Origin => true,
+            Cause::Request => false,
+            Cause::Either => session.was_answered_before(&call.rows),
+        });
+        let outcome = if is_ill { CallOutcome::Failed } else { CallOutcome::Answered(took) };
         self.origin.limiter.release(call.permit, outcome);
-        self.origin.breaker.record(!is_origins_fault, now);
+        self.origin.breaker.record(!is_ill, now);
         self.origin.latency.record(took);
         match rows {
             Ok(rows) => {
                 for (place, row) in rows {
-                    if let Some((hash, row)) = session.learn_fetched(&call, place, row, &mut self.interner, now) {
-                        keep(&mut self.memory, &mut self.governor, hash, row, session.is_prefetch, now);
+                    if let Some(index) = session.learn_fetched(place, row, &mut self.interner, now) {
+                        self.insert_into_l1(&session, index, now);
                     }
                 }
             }
@@ -130,44 +159,6 @@ impl Engine {
         self.wake(id, now)
     }
 
-    /// Tells how a write to the store of `tier` went: how many rows of it failed.
-    pub fn written(&mut self, tier: Tier, failed: usize, now: Instant) {
-        if let Some(store) = self.stores.iter_mut().find(|store| store.settings.tier == tier) {
-            store.breaker.record(failed == 0, now);
-            store.counts.errors += failed as u64;
-        }
-    }
-
-    /// Writes the rows whose write was put off, as far as their time has come.
-    #[inline(never)]
-    pub fn flush(&mut self, now: Instant) -> Vec<Order> {
-        let mut orders = Vec::new();
-        for number in 0..self.stores.len() {
-            let ready = self.stores.get_mut(number).map(|store| store.take_put_off(now)).unwrap_or_default();
-            self.write(number, ready, now, &mut orders);
-        }
-        orders.extend(self.flush_later(now));
-        orders
-    }
-
-    /// Keeps rows, by the hashes of their keys, in L1 and in all stores, whatever these have of them.
-    pub fn load(&mut self, rows: Vec<(u64, Row)>, now: Instant) -> Vec<Order> {
-        let mut loaded = Vec::with_capacity(rows.len());
-        for (hash, row) in rows {
-            let known = self.memory.get(hash, row.schema().space(), row.entity());
-            let row = known.map(|known| known.merge(&row).sharing(&mut self.interner)).unwrap_or(row);
-            let row = Rc::new(row);
-            self.memory.put(hash, Rc::clone(&row));
-            loaded.push(row);
-        }
-        let mut orders = Vec::new();
-        for number in 0..self.stores.len() {
-            self.write(number, loaded.clone(), now, &mut orders);
-        }
-        orders.extend(self.flush_later(now));
-        orders
-    }
-
     /// Forgets a session whose caller is gone; those who followed it are woken.
     pub fn abandon(&mut self, id: SessionId, now: Instant) -> Vec<SessionId> {
         let mut woken = Vec::new();
@@ -193,6 +184,7 @@ impl Engine {
         let mut progress = Progress::default();
         let mut woken = Vec::new();
         loop {
+            self.retire_expired(id, &mut session, now);
             session.begin_more();
             self.follow_or_lead(id, &mut session, now);
             self.read_stores(&mut session, now, &mut progress.orders);
@@ -227,7 +219,7 @@ impl Engine {
                 self.flights.join(session.hash_of(index), id.0, now, lease);
             }
         }
-        if session.is_settled() {
+        if session.is_settled() && !self.is_merging(&mut session, now, &mut progress.orders) {
             self.leave_queue(id, &mut session);
             self.end(session, now, &mut progress.orders);
             progress.is_over = true;
@@ -238,6 +230,34 @@ impl Engine {
         self.let_next_call(&mut woken, now);
         progress.woken = woken.into_iter().filter(|&session| session != id.0).map(SessionId).collect();
         progress
+    }
+
+    /// Looks anew for what has grown too old since it was found, in a flight of this session's.
+    fn retire_expired(&mut self, id: SessionId, session: &mut Session, now: Instant) {
+        let retired = session.retire_expired(self.stores.len(), &self.marks, now);
+        if !retired.is_empty() && self.settings.is_singleflight && session.ask.consistency != Consistency::Strong {
+            let lease = self.lease_millis();
+            for index in retired {
+                self.flights.join(session.hash_of(index), id.0, now, lease);
+            }
+        }
+    }
+
+    /// Reads from each store what it holds of the rows that it is to be written, where that is not known; whether any such read is
+    /// under way.
+    fn is_merging(&mut self, session: &mut Session, now: Instant, orders: &mut Vec<Order>) -> bool {
+        if session.is_merging() {
+            return true;
+        }
+        for number in 0..self.stores.len() {
+            let Some(store) = self.stores.get_mut(number).filter(|store| store.is_read) else { continue };
+            let rows = session.unmerged_for(store.settings.tier, now);
+            if rows.is_empty() || !store.write_breaker.would_admit(now) {
+                continue;
+            }
+            self.order_reads(number, session, rows, true, now, orders);
+        }
+        session.is_merging()
     }
 
     /// For each row that nobody looks for yet: leads its flight, or follows another's.
@@ -286,36 +306,13 @@ impl Engine {
             let is_probe = self.settings.l2_order.is_none() && self.asked_l2.is_multiple_of(PROBE_EVERY);
             let order = decision.filter(|_| !is_probe).map_or(optimizer::Order::First, |decision| decision.order);
             let is_left_out = order == optimizer::Order::Never;
+            store.is_read = decision.is_none_or(|decision| decision.order != optimizer::Order::Never);
             if session.ask.consistency == Consistency::Strong || is_left_out {
                 rows.iter().for_each(|&index| session.set_stage(index, Stage::Next(number + 1)));
                 continue;
             }
-            let timeout_millis = if self.settings.has_adaptive_timeouts {
-                store.latency.timeout(MIN_STORE_MILLIS, store.settings.timeout_millis)
-            } else {
-                store.settings.timeout_millis
-            };
-            let key = |&index: &usize| {
-                let (view, key, _) = session.key_of(index)?;
-                Some((StoreKey::new(&store.settings.key_prefix, view.space(), key), index))
-            };
-            let keys = rows.iter().filter_map(key).collect();
-            for (shard, keys) in (0..).zip(store.by_shard(keys)) {
-                for batch in keys.chunks(store.settings.keys_per_read) {
-                    let rows: Vec<usize> = batch.iter().map(|&(_, index)| index).collect();
-                    if !store.breaker.admits(now) {
-                        store.counts.left_out += rows.len() as u64;
-                        rows.iter().for_each(|&index| session.set_stage(index, Stage::Next(number + 1)));
-                        continue;
-                    }
-                    store.counts.reads += 1;
-                    store.counts.gets += rows.len() as u64;
-                    let tier = store.settings.tier;
-                    let keys = batch.iter().map(|(key, _)| key.clone()).collect();
-                    let batch = session.begin_read((number, tier), rows, now);
-                    orders.push(Order::Read { tier, shard, batch, keys, timeout_millis });
-                }
-            }
+            self.order_reads(number, session, rows, false, now, orders);
+            let Some(store) = self.stores.get_mut(number) else { continue };
             if order == optimizer::Order::Together {
                 session.hedge_at = Some(now);
                 session.is_together = true;
@@ -324,6 +321,49 @@ impl Engine {
                 // Dean and Barroso, "The Tail at Scale", CACM 56(2), 2013: ask a second time when the first is slower than usual.
                 session.hedge_at = store.latency.quantile(950).map(|millis| now.plus(millis + 1));
                 self.hedges = (self.hedges + HEDGE_SHARE).min(MAX_HEDGES);
+            }
+        }
+    }
+
+    /// Orders bulk reads of these missing rows; those that the store's breaker does not let through are passed over.
+    fn order_reads(
+        &mut self,
+        number: usize,
+        session: &mut Session,
+        rows: Vec<usize>,
+        is_merge: bool,
+        now: Instant,
+        orders: &mut Vec<Order>,
+    ) {
+        let Some(store) = self.stores.get_mut(number) else { return };
+        // Nobody waits for what is read to be merged.
+        let timeout_millis = if self.settings.has_adaptive_timeouts && !is_merge {
+            store.latency.timeout(MIN_STORE_MILLIS, store.settings.timeout_millis)
+        } else {
+            store.settings.timeout_millis
+        };
+        let key = |&index: &usize| {
+            let (view, key, _) = session.key_of(index)?;
+            Some((StoreKey::new(&store.settings.key_prefix, view.space(), key), index))
+        };
+        let keys = rows.iter().filter_map(key).collect();
+        for (shard, keys) in (0..).zip(store.by_shard(keys)) {
+            for batch in keys.chunks(store.settings.keys_per_read) {
+                let rows: Vec<usize> = batch.iter().map(|&(_, index)| index).collect();
+                if !store.breaker.admits(now) {
+                    store.counts.left_out += rows.len() as u64;
+                    if !is_merge {
+                        rows.iter().for_each(|&index| session.set_stage(index, Stage::Next(number + 1)));
+                    }
+                    continue;
+                }
+                store.counts.reads += 1;
+                store.counts.gets += rows.len() as u64;
+                let tier = store.settings.tier;
+                let keys = batch.iter().map(|(key, _)| key.clone()).collect();
+                let begin = if is_merge { Session::begin_merge } else { Session::begin_read };
+                let batch = begin(session, (number, tier), rows, now);
+                orders.push(Order::Read { tier, shard, batch, keys, timeout_millis });
             }
         }
     }
@@ -433,62 +473,37 @@ impl Engine {
     }
 
     /// Ends the flights of the rows that are settled. Followers who ask for the same share a failure: asking again would
-    /// fail again. What the origin refused may be one bad row's fault, so it is shared with those alone who ask for just
-    /// the same rows.
+    /// fail again. What may follow from one odd row is shared with those alone who ask for just the same rows.
     fn land(&mut self, id: SessionId, session: &mut Session, woken: &mut Vec<u64>) {
         if !self.settings.is_singleflight {
             return;
         }
+        let mut failed: HashMap<u64, HashSet<u64>, foldhash::fast::FixedState> = HashMap::default();
+        let mut is_woken: HashSet<u64> = woken.iter().copied().collect();
         for index in session.at_stage(|stage| matches!(stage, Stage::Done | Stage::Failed)) {
             let hash = session.hash_of(index);
             let Some(missing) = session.missing.get_mut(index).filter(|missing| !missing.has_landed) else { continue };
             missing.has_landed = true;
             let has_failed = missing.stage == Stage::Failed;
-            let followers = self.flights.land(hash, id.0);
-            if let Some(failure) = session.failure.as_ref().filter(|_| has_failed) {
-                let is_refused = matches!(failure, OriginFailure::Refused { .. }) && !failure.is_origins_fault();
-                for &follower in &followers {
-                    if let Some(follower) = self.sessions.get_mut(follower)
-                        && Rc::ptr_eq(&follower.ask.views, &session.ask.views)
-                        && (!is_refused || follower.ask.keys == session.ask.keys)
-                    {
-                        follower.share_failure(hash, failure);
-                    }
+            for follower in self.flights.land(hash, id.0) {
+                if has_failed && session.failure.is_some() {
+                    failed.entry(follower).or_default().insert(hash);
                 }
-            }
-            for follower in followers {
-                if !woken.contains(&follower) {
+                if is_woken.insert(follower) {
                     woken.push(follower);
                 }
             }
         }
-    }
-
-    /// What a session leaves to the stores when it is over.
-    fn end(&mut self, session: Session, now: Instant, orders: &mut Vec<Order>) {
-        self.gather(&session);
-        for number in 0..self.stores.len() {
-            let Some(store) = self.stores.get_mut(number) else { continue };
-            let (changed, unchanged) = session.changed_for(store.settings.tier, now);
-            store.counts.unchanged += unchanged;
-            self.write(number, changed, now, orders);
+        let Some(failure) = session.failure.as_ref().filter(|_| !failed.is_empty()) else { return };
+        let is_everybodys = failure.cause() == Cause::Origin;
+        for (follower, hashes) in failed {
+            if let Some(follower) = self.sessions.get_mut(follower)
+                && Rc::ptr_eq(&follower.ask.views, &session.ask.views)
+                && (is_everybodys || follower.ask.keys == session.ask.keys)
+            {
+                follower.share_failure(&hashes, failure);
+            }
         }
-        orders.extend(self.flush_later(now));
-    }
-
-    fn write(&mut self, store: usize, rows: Vec<Rc<Row>>, now: Instant, orders: &mut Vec<Order>) {
-        let Some(store) = self.stores.get_mut(store) else { return };
-        let entries = store.admit(rows, now);
-        let StoreSettings { tier, ttl_seconds, timeout_millis, .. } = store.settings;
-        for (shard, entries) in (0..).zip(store.by_shard(entries)).filter(|(_, entries)| !entries.is_empty()) {
-            orders.push(Order::Write { tier, shard, entries, ttl_seconds, timeout_millis });
-        }
-    }
-
-    /// An order to come back for the rows whose write was put off.
-    fn flush_later(&mut self, now: Instant) -> Option<Order> {
-        let due = self.stores.iter().filter_map(Store::next_put_off).min()?;
-        Some(Order::Flush { millis: due.millis_since(now).max(1) })
     }
 
     /// Orders the next timer that the session needs, unless an earlier one runs.
@@ -505,6 +520,7 @@ impl Engine {
         if !session.is_answered {
             consider(if session.soft_at > now { session.soft_at } else { session.hard_at });
             session.hedge_at.into_iter().for_each(&mut consider);
+            Some(session.expires_at).filter(|&at| at < session.hard_at).into_iter().for_each(&mut consider);
         }
         if session.is_queued {
             consider(now.plus(QUEUE_POLL_MILLIS));

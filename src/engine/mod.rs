@@ -19,6 +19,7 @@ use crate::model::time::Instant;
 pub mod breaker;
 mod conduct;
 mod flight;
+mod l1;
 pub mod latency;
 pub mod limiter;
 pub mod optimizer;
@@ -27,6 +28,8 @@ pub mod router;
 mod session;
 mod slab;
 pub mod store;
+mod write_queue;
+mod writes;
 
 use breaker::{Breaker, BreakerSettings};
 use flight::Flights;
@@ -40,6 +43,7 @@ use store::Store;
 
 pub use router::{Pattern, Route};
 pub use store::StoreSettings;
+pub use writes::WriteAllowance;
 
 /// What the engine is told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +74,8 @@ pub struct Settings {
     pub learning: patterns::Settings,
     /// What is fetched ahead of them.
     pub prefetch: governing::Settings,
+    /// By how much the clocks of those who share a store may differ, in milliseconds.
+    pub clock_error_millis: u64,
     /// How many requests may wait at one time before some are refused.
     pub max_sessions: usize,
     /// Makes the engine's chances hard to foresee from outside.
@@ -120,6 +126,10 @@ pub enum Order {
         ttl_seconds: u64,
         /// How long it may take, in milliseconds.
         timeout_millis: u64,
+        /// How many rows its request may write after these; `None` where it waits for the store, and begins no other batch.
+        allowance: Option<WriteAllowance>,
+        /// When it was ordered.
+        began: Instant,
     },
     /// Call [`Engine::time_out`] when so many milliseconds have passed.
     Wake {
@@ -128,8 +138,12 @@ pub enum Order {
     },
     /// Call [`Engine::flush`] when so many milliseconds have passed.
     Flush {
+        /// Which store.
+        tier: Tier,
         /// How long to wait.
         millis: u64,
+        /// How many rows the request may write then.
+        allowance: WriteAllowance,
     },
 }
 
@@ -251,7 +265,9 @@ impl Engine {
             memory: Memory::new(settings.l1, settings.eviction),
             marks: Marks::default(),
             interner: Interner::default(),
-            stores: stores.map(|store| Store::new(store.clone(), settings.breaker)).collect(),
+            stores: stores
+                .map(|store| Store::new(store.clone(), settings.breaker, settings.clock_error_millis))
+                .collect(),
             origin: Origin {
                 breaker: Breaker::new(settings.breaker),
                 latency: Latency::default(),

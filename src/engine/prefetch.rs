@@ -3,10 +3,7 @@
 //! A prefetch is a session behind an answer like a refresh, with less of everything: it fetches nothing that another looks
 //! for, leaves half of the origin's places free, and displaces no row of L1 that is likely to be used before it is.
 
-use std::rc::Rc;
-
 use crate::cache::lookup;
-use crate::cache::memory::Memory;
 use crate::engine::router::{self, Route};
 use crate::engine::session::Session;
 use crate::engine::{Engine, Progress, SessionId};
@@ -14,7 +11,6 @@ use crate::learn::patterns::{Entity, Patterns, Prediction, Predictions};
 use crate::learn::prefetch::{Governor, Stakes, Verdict};
 use crate::model::answer::{Found, Need};
 use crate::model::request::{Ask, Cohort, Consistency, Priority};
-use crate::model::row::Row;
 use crate::model::shape::Shape;
 use crate::model::time::Instant;
 
@@ -208,26 +204,4 @@ impl Engine {
 /// A name for a request, by its shape and the names of its first and last entity.
 fn request_name(shape: &Shape, [first, last]: [u32; 2]) -> u32 {
     shape.name.rotate_left(8) ^ first.rotate_left(1) ^ last
-}
-
-/// Puts a row into L1.
-pub(super) fn keep(
-    memory: &mut Memory,
-    governor: &mut Governor,
-    hash: u64,
-    row: Rc<Row>,
-    is_prefetch: bool,
-    now: Instant,
-) {
-    if !is_prefetch {
-        memory.put(hash, row);
-    } else if memory.is_full() {
-        let before = memory.evictions();
-        memory.put(hash, row);
-        if memory.evictions() > before {
-            governor.displace(memory.last_evicted(), now);
-        }
-    } else {
-        memory.put_cold(hash, row);
-    }
 }

@@ -21,6 +21,8 @@ use crate::model::request::{Ask, Columns, Consistency, ViewAsk};
 use crate::model::row::Row;
 use crate::model::time::Instant;
 
+pub(super) type HashSet<T> = hashbrown::HashSet<T, foldhash::fast::FixedState>;
+
 /// How far the search for a row has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -48,11 +50,15 @@ pub(super) struct Missing {
     pub(super) stage: Stage,
     /// When it was last written before the request began: what was fetched then or earlier is not to be served.
     floor: Instant,
+    /// What was fetched for this session: since when, by the row's own times.
+    own_since: Instant,
     /// What is known of it so far.
     known: Option<Rc<Row>>,
-    /// What L2 and L3 hold of it, and which of them were asked.
+    /// What L2 and L3 hold of it, which of them were asked, and when each last said what it holds.
     stored: [Option<Rc<Row>>; MAX_STORES],
     is_asked: [bool; MAX_STORES],
+    stored_at: [Option<Instant>; MAX_STORES],
+    is_merge_tried: [bool; MAX_STORES],
     /// Who completed it.
     pub(super) tier: Option<Tier>,
     /// Whether what completed it is to be fetched anew behind the answer.
@@ -61,6 +67,9 @@ pub(super) struct Missing {
     pub(super) is_hedged: bool,
     /// Whether its flight has ended, and those who followed it were woken.
     pub(super) has_landed: bool,
+    /// How many places of the request wait for it, and how many of them a stream has given.
+    places: u32,
+    given: u32,
 }
 
 /// A bulk read under way.
@@ -70,7 +79,22 @@ pub(super) struct Read {
     pub(super) began: Instant,
     /// The missing rows that it is for.
     pub(super) rows: Vec<usize>,
+    /// Whether it reads what is merged with rows that are to be written, and no answer waits for it.
+    pub(super) is_merge: bool,
 }
+
+/// What a store should learn of a session's rows.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) rows: Vec<Rc<Row>>,
+    /// Rows that the store has already.
+    pub(super) unchanged: u64,
+    /// Rows of which could not be read what else the store holds.
+    pub(super) unmerged: u64,
+}
+
+/// For how long what a store said it holds is taken for what it holds, in milliseconds, before it is read again to be merged.
+const MERGED_FOR_MILLIS: u64 = 1_000;
 
 /// A call to the origin under way.
 #[derive(Debug)]
@@ -100,6 +124,8 @@ pub(super) struct Session {
     pub(super) soft_at: Instant,
     /// When the answer goes out, whatever is missing.
     pub(super) hard_at: Instant,
+    /// When the first of the rows that are there grows too old for the answer.
+    pub(super) expires_at: Instant,
     pub(super) is_answered: bool,
     /// Whether its reader has not taken yet what was given.
     pub(super) is_held: bool,
@@ -137,6 +163,7 @@ impl Session {
             hedge_at: None,
             soft_at: now.plus(route.soft_millis),
             hard_at: now.plus(route.deadline_millis),
+            expires_at: Instant::MAX,
             is_answered: false,
             is_held: false,
             is_given: Vec::new(),
@@ -153,6 +180,7 @@ impl Session {
             session.is_given = vec![false; session.ask.rows];
             session.missing.iter_mut().for_each(|missing| missing.stage = Stage::Unbegun);
         }
+        session.expires_at = session.next_expiry(now);
         session
     }
 
@@ -178,15 +206,23 @@ impl Session {
     /// What was written before the request began is marked for it here, once: what is written later it need not see.
     fn collect(&mut self, need: Need, marks: &Marks) {
         let mut known: HashMap<(u64, usize), usize, foldhash::fast::FixedState> = HashMap::default();
+        let view_of = |place: usize, rows: usize| place.checked_div(rows).unwrap_or_default();
+        for (index, missing) in self.missing.iter().enumerate() {
+            known.insert((self.ask.keys.at(missing.place).1, view_of(missing.place, self.ask.rows)), index);
+        }
+        let is_waiting: HashSet<usize> = self.waiting.iter().map(|&(place, _)| place).collect();
         for (place, found) in self.found.iter().enumerate().filter(|(_, found)| found.need == need) {
-            let view = place.checked_div(self.ask.rows).unwrap_or_default();
+            if is_waiting.contains(&place) {
+                continue;
+            }
+            let view = view_of(place, self.ask.rows);
             let (key, hash) = self.ask.keys.at(place);
             let missing = &mut self.missing;
-            let twin = known
+            let same_row = known
                 .get(&(hash, view))
                 .copied()
-                .filter(|&twin| missing.get(twin).is_some_and(|missing| self.ask.keys.at(missing.place).0 == key));
-            let index = twin.unwrap_or_else(|| {
+                .filter(|&index| missing.get(index).is_some_and(|missing| self.ask.keys.at(missing.place).0 == key));
+            let index = same_row.unwrap_or_else(|| {
                 let floor =
                     self.ask.views.get(view).map_or(Instant::default(), |view| marks.floor(view.writes()).at(key));
                 missing.push(Missing { floor, ..Missing::new(place, found.row.clone()) });
@@ -194,6 +230,84 @@ impl Session {
                 missing.len() - 1
             });
             self.waiting.push((place, index));
+            if let Some(missing) = missing.get_mut(index) {
+                missing.places += 1;
+            }
+        }
+        self.waiting.sort_unstable();
+    }
+
+    /// Looks for anew what has grown too old for the answer since it was found: which of the missing rows these are. A bound
+    /// holds when the answer is made, and not only when a tier was read.
+    pub(super) fn retire_expired(&mut self, stores: usize, marks: &Marks, now: Instant) -> Vec<usize> {
+        if self.is_answered || now < self.expires_at {
+            return Vec::new();
+        }
+        let first_new = self.missing.len();
+        let mut retired = Vec::new();
+        for place in self.expired_places(now) {
+            if let Some(found) = self.found.get_mut(place) {
+                found.need = Need::Completion;
+            }
+        }
+        for index in 0..first_new {
+            if self.settled_expiry(index, now).is_some_and(|at| at <= now)
+                && let Some(missing) = self.missing.get_mut(index)
+            {
+                (missing.stage, missing.tier) = (Stage::Next(stores), None);
+                (missing.is_due, missing.has_landed) = (false, false);
+                retired.push(index);
+            }
+        }
+        self.collect(Need::Completion, marks);
+        if self.route.is_streamed() {
+            let new = self.missing.iter_mut().skip(first_new);
+            new.for_each(|missing| missing.stage = Stage::Unbegun);
+        }
+        self.expires_at = self.next_expiry(now);
+        retired
+    }
+
+    /// The places that L1 answered and whose rows have expired since. What a stream has given is given.
+    fn expired_places(&self, now: Instant) -> Vec<usize> {
+        self.l1_expiries(now).filter(|&(_, at)| at <= now).map(|(place, _)| place).collect()
+    }
+
+    /// For each place that L1 answered and that is not given yet, when its row expires.
+    fn l1_expiries(&self, now: Instant) -> impl Iterator<Item = (usize, Instant)> {
+        let rows = self.ask.rows;
+        self.ask.views.iter().enumerate().flat_map(move |(number, view)| {
+            let mut inspector = Inspector::new(view, self.rules(view, now));
+            let places = number * rows..(number + 1) * rows;
+            let found = self.found.get(places.clone()).unwrap_or_default();
+            let open = places.zip(0..).zip(found).filter(|(_, found)| found.need != Need::Completion);
+            open.filter_map(move |((place, row), found)| {
+                let is_given = self.is_given.get(row).is_some_and(|is_given| *is_given);
+                let row = found.row.as_ref().filter(|_| !is_given)?;
+                Some((place, inspector.expires_at(row, self.ask.keys.at(place).1)))
+            })
+        })
+    }
+
+    /// When a missing row that was completed expires; `None` of one that is still looked for, or given up.
+    fn settled_expiry(&self, index: usize, now: Instant) -> Option<Instant> {
+        let is_open = |missing: &&Missing| missing.stage == Stage::Done && !missing.is_given();
+        let missing = self.missing.get(index).filter(is_open)?;
+        let (view, _, hash) = self.key_of(index)?;
+        let rules = self.rules(view, now).with_own_fetch(missing.own_since);
+        Some(Inspector::new(view, rules).expires_at(missing.known.as_ref()?, hash))
+    }
+
+    /// When the first of the rows that are there expires.
+    fn next_expiry(&self, now: Instant) -> Instant {
+        let settled = (0..self.missing.len()).filter_map(|index| self.settled_expiry(index, now));
+        self.l1_expiries(now).map(|(_, at)| at).chain(settled).min().unwrap_or(Instant::MAX)
+    }
+
+    /// Takes note of when a row that was just completed expires.
+    fn note_expiry(&mut self, index: usize, now: Instant) {
+        if let Some(at) = self.settled_expiry(index, now) {
+            self.expires_at = self.expires_at.min(at);
         }
     }
 
@@ -252,7 +366,7 @@ impl Session {
                 *is_asked = true;
             }
         }
-        self.reads.push(Some(Read { store, began: now, rows }));
+        self.reads.push(Some(Read { store, began: now, rows, is_merge: false }));
         (self.reads.len() - 1) as u32
     }
 
@@ -295,19 +409,24 @@ impl Session {
                 missing.tier = Some(Tier::L1);
             }
         }
+        self.note_expiry(index, now);
         is_enough
     }
 
-    /// Learns what a store holds of a missing row; what is known of it now.
+    /// Learns that a store was asked for a missing row, and what it holds of it; what is known of the row now.
     pub(super) fn learn_stored(
         &mut self,
         index: usize,
         store: Tier,
-        row: Rc<Row>,
+        row: Option<Row>,
         interner: &mut Interner,
         now: Instant,
-    ) -> Rc<Row> {
-        let Some(missing) = self.missing.get_mut(index) else { return row };
+    ) -> Option<Rc<Row>> {
+        let missing = self.missing.get_mut(index)?;
+        if let Some(stored_at) = missing.stored_at.get_mut(slot(store)) {
+            *stored_at = Some(now);
+        }
+        let row = Rc::new(row?);
         if let Some(stored) = missing.stored.get_mut(slot(store)) {
             *stored = Some(Rc::clone(&row));
         }
@@ -324,41 +443,62 @@ impl Session {
             missing.tier = Some(store);
             missing.is_due = freshness == Freshness::Due;
         }
-        known
+        self.note_expiry(index, now);
+        Some(known)
     }
 
-    /// Learns what the origin gave for the row at `place`; its hash and what is known of it now, for L1.
+    /// Learns what the origin gave for the row at `place`; the number of the missing row.
     pub(super) fn learn_fetched(
         &mut self,
-        call: &Call,
         place: usize,
         row: Row,
         interner: &mut Interner,
         now: Instant,
-    ) -> Option<(u64, Rc<Row>)> {
+    ) -> Option<usize> {
         if !self.ask.is_answered_by(place, &row) {
             return None;
         }
         let (view, _, hash) = self.ask.place(place)?;
         let is_whole = matches!(view.columns(), Columns::All);
         let rules = self.rules(view, now);
-        let index = *call.rows.iter().find(|&&index| self.missing.get(index).is_some_and(|row| row.place == place))?;
+        let at = self.waiting.binary_search_by_key(&place, |&(place, _)| place).ok()?;
+        let index = self.waiting.get(at)?.1;
         let missing = self.missing.get_mut(index)?;
+        if let Some(fetched_at) = row.newest() {
+            missing.own_since = missing.own_since.min(fetched_at);
+        }
         let known = match &missing.known {
             // A feature service is fetched as a whole, so nothing of an older row is worth keeping.
             Some(known) if !is_whole => {
-                let rules = rules.since(missing.floor);
+                let rules = rules.since(missing.floor).with_own_fetch(missing.own_since);
                 let merged = known.merge(&row).retain(|_, cell| rules.judge(cell, hash) != Freshness::Expired);
-                // What the origin just gave stays, however long it took to give it.
-                Rc::new(merged.merge(&row).sharing(interner))
+                // What the origin calls invalid is this request's to know.
+                merged.merge(&row).sharing(interner)
             }
-            _ => Rc::new(row),
+            _ => row,
         };
-        missing.known = Some(Rc::clone(&known));
+        missing.known = Some(Rc::new(known));
         missing.tier = Some(Tier::Origin);
         missing.stage = Stage::Done;
         missing.is_due = false;
-        Some((hash, known))
+        self.note_expiry(index, now);
+        Some(index)
+    }
+
+    /// What is known of a missing row.
+    pub(super) fn known(&self, index: usize) -> Option<&Rc<Row>> {
+        self.missing.get(index)?.known.as_ref()
+    }
+
+    /// Whether each of these rows was answered before with all that is asked for, so that the request cannot be what makes the
+    /// origin fail.
+    pub(super) fn was_answered_before(&self, rows: &[usize]) -> bool {
+        rows.iter().all(|&index| {
+            let known = self.key_of(index).zip(self.known(index));
+            known.is_some_and(|((view, ..), row)| {
+                Inspector::new(view, self.rules(view, Instant::default())).is_complete(row)
+            })
+        })
     }
 
     /// What the origin is to be asked for these missing rows.
@@ -380,8 +520,8 @@ impl Session {
             let (_, hash) = self.ask.keys.at(missing.place);
             match &missing.known {
                 Some(known) if self.ask.consistency != Consistency::Strong => {
-                    let judged =
-                        Inspector::new(ask, self.rules(ask, now).since(missing.floor)).judge_columns(known, hash);
+                    let rules = self.rules(ask, now).since(missing.floor).with_own_fetch(missing.own_since);
+                    let judged = Inspector::new(ask, rules).judge_columns(known, hash);
                     for (is_missing, freshness) in columns.iter_mut().zip(judged) {
                         *is_missing |= freshness != Freshness::Fresh;
                     }
@@ -420,10 +560,10 @@ impl Session {
         missing.known.as_ref().is_some_and(|known| self.judge(index, known, now) <= Freshness::Late)
     }
 
-    /// Gives up the row with `hash`, that another request looked for and could not get.
-    pub(super) fn share_failure(&mut self, hash: u64, failure: &OriginFailure) {
+    /// Gives up the rows with these hashes, which another request looked for and could not get.
+    pub(super) fn share_failure(&mut self, hashes: &HashSet<u64>, failure: &OriginFailure) {
         for index in self.at_stage(|stage| matches!(stage, Stage::Following(_))) {
-            if self.hash_of(index) == hash {
+            if hashes.contains(&self.hash_of(index)) {
                 self.set_stage(index, Stage::Failed);
                 self.failure = Some(failure.clone());
             }
@@ -471,6 +611,7 @@ impl Session {
             return None;
         }
         let mut found = Vec::with_capacity(ready.len() * self.ask.views.len());
+        let mut given = Vec::new();
         let mut positions = vec![None; rows];
         for (position, &row) in ready.iter().enumerate() {
             if let Some((known, is_given)) = positions.get_mut(row).zip(self.is_given.get_mut(row)) {
@@ -486,6 +627,12 @@ impl Session {
             let view = place.checked_div(rows)?;
             if let Some(found) = position.and_then(|position| found.get_mut(view * ready.len() + position)) {
                 *found = self.served(index, now);
+                given.push(index);
+            }
+        }
+        for index in given {
+            if let Some(missing) = self.missing.get_mut(index) {
+                missing.given += 1;
             }
         }
         self.tally.stale += count_stale(&found);
@@ -550,27 +697,67 @@ impl Session {
         due
     }
 
-    /// The rows that the store of `tier` should learn of.
-    pub(super) fn changed_for(&self, tier: Tier, now: Instant) -> (Vec<Rc<Row>>, u64) {
-        let (mut changed, mut unchanged) = (Vec::new(), 0);
-        for (index, missing) in self.missing.iter().enumerate() {
-            let Some((known, source)) = missing.known.as_ref().zip(missing.tier) else { continue };
-            // A store learns what came from behind it.
-            if missing.stage != Stage::Done || source <= tier {
-                continue;
-            }
-            // Writing what the store already says, and will go on saying for a while, is money for nothing.
-            let has_it = missing.stored.get(slot(tier)).and_then(Option::as_ref).is_some_and(|stored| {
-                stored.has_same_content(known)
-                    && (Rc::ptr_eq(stored, known) || self.judge(index, stored, now) == Freshness::Fresh)
-            });
-            if has_it {
-                unchanged += 1;
-            } else {
-                changed.push(Rc::clone(known));
+    /// Whether it warms the tiers, and its caller waits for the stores.
+    pub(super) fn is_warming(&self) -> bool {
+        self.ask.patience_millis.is_some()
+    }
+
+    /// Of the rows that the store of `tier` is to be written, those of which is not known what else it holds. A store is written what
+    /// was merged with what it holds, else a request for some features would throw out all others.
+    pub(super) fn unmerged_for(&self, tier: Tier, now: Instant) -> Vec<usize> {
+        let is_unmerged = |index: &usize| {
+            let missing = self.missing.get(*index);
+            missing.is_some_and(|missing| {
+                missing.is_for(tier) && !missing.is_merge_tried_for(tier) && !self.is_merged(missing, tier, now)
+            })
+        };
+        (0..self.missing.len()).filter(is_unmerged).collect()
+    }
+
+    fn is_merged(&self, missing: &Missing, tier: Tier, now: Instant) -> bool {
+        let is_whole = self.ask.place(missing.place).is_some_and(|(view, ..)| matches!(view.columns(), Columns::All));
+        let stored_at = missing.stored_at.get(slot(tier)).copied().flatten();
+        is_whole || stored_at.is_some_and(|at| now.millis_since(at) <= MERGED_FOR_MILLIS)
+    }
+
+    /// Begins to read these rows of a store to merge them with what is to be written; its number.
+    pub(super) fn begin_merge(&mut self, (store, tier): (usize, Tier), rows: Vec<usize>, now: Instant) -> u32 {
+        for &index in &rows {
+            let missing = self.missing.get_mut(index);
+            if let Some(is_tried) = missing.and_then(|missing| missing.is_merge_tried.get_mut(slot(tier))) {
+                *is_tried = true;
             }
         }
-        (changed, unchanged)
+        self.reads.push(Some(Read { store, began: now, rows, is_merge: true }));
+        (self.reads.len() - 1) as u32
+    }
+
+    /// Whether reads are under way whose rows are to be written.
+    pub(super) fn is_merging(&self) -> bool {
+        self.reads.iter().flatten().next().is_some()
+    }
+
+    /// What the store of `tier` should learn, of the `latest` that is known of each missing row. Where it `is_read` at all, it is
+    /// written only what was merged with what it holds.
+    pub(super) fn changes_for(&self, tier: Tier, latest: &[Option<Rc<Row>>], is_read: bool, now: Instant) -> Changes {
+        let mut changes = Changes::default();
+        for (index, (missing, latest)) in self.missing.iter().zip(latest).enumerate() {
+            let Some(latest) = latest.as_ref().filter(|_| missing.is_for(tier)) else { continue };
+            // Writing what the store already says, and will go on saying for a while, is money for nothing.
+            let has_it = missing.stored.get(slot(tier)).and_then(Option::as_ref).is_some_and(|stored| {
+                stored.has_same_content(latest)
+                    && (Rc::ptr_eq(stored, latest) || self.judge(index, stored, now) == Freshness::Fresh)
+            });
+            let is_known = missing.stored_at.get(slot(tier)).copied().flatten().is_some();
+            if has_it {
+                changes.unchanged += 1;
+            } else if is_read && !is_known && !self.is_merged(missing, tier, now) {
+                changes.unmerged += 1;
+            } else {
+                changes.rows.push(Rc::clone(latest));
+            }
+        }
+        changes
     }
 
     /// Of a feature service's rows, those that lack a member which a newer row has are not complete after all; what is
@@ -580,7 +767,8 @@ impl Session {
             return;
         }
         let is_whole = |view: &ViewAsk| matches!(view.columns(), Columns::All);
-        for (number, _) in self.ask.views.iter().enumerate().filter(|(_, view)| is_whole(view)) {
+        let views = Rc::clone(&self.ask.views);
+        for (number, _) in views.iter().enumerate().filter(|(_, view)| is_whole(view)) {
             let places = number * self.ask.rows..(number + 1) * self.ask.rows;
             let mut rows: Vec<Found> = self.found.get(places.clone()).unwrap_or_default().to_vec();
             for &(place, index) in self.waiting.iter().filter(|(place, _)| places.contains(place)) {
@@ -593,11 +781,12 @@ impl Session {
             if lookup::retire_former_members(&mut rows) == 0 {
                 continue;
             }
+            let known: HashMap<usize, usize, foldhash::fast::FixedState> = self.waiting.iter().copied().collect();
             let retired = rows.into_iter().zip(before).enumerate();
             for (offset, (found, _)) in retired.filter(|(_, (found, before))| found.need != *before) {
                 let place = places.start + offset;
-                match self.waiting.iter().find(|&&(waiting, _)| waiting == place) {
-                    Some(&(_, index)) => {
+                match known.get(&place).copied() {
+                    Some(index) => {
                         if let Some(missing) =
                             self.missing.get_mut(index).filter(|missing| missing.stage == Stage::Done)
                         {
@@ -606,30 +795,39 @@ impl Session {
                         }
                     }
                     None => {
-                        self.waiting.push((place, self.missing.len()));
                         let stage = Stage::Next(stores);
-                        self.missing.push(Missing { stage, ..Missing::new(place, found.row) });
+                        self.waiting.push((place, self.missing.len()));
+                        self.missing.push(Missing { stage, places: 1, ..Missing::new(place, found.row) });
+                        if let Some(found) = self.found.get_mut(place) {
+                            found.need = Need::Completion;
+                        }
                     }
                 }
             }
+            self.waiting.sort_unstable();
         }
     }
 
     /// How fresh a row is for the missing row of number `index`.
     fn judge(&self, index: usize, row: &Row, now: Instant) -> Freshness {
         let Some((view, _, hash)) = self.key_of(index) else { return Freshness::Expired };
-        Inspector::new(view, self.rules(view, now).since(self.floor(index))).judge(row, hash)
+        Inspector::new(view, self.rules_for(index, view, now)).judge(row, hash)
     }
 
-    /// What may be served of a row that nobody completed, and whether some of that is stale.
+    /// What may be served of a row that nobody completed, of the columns that are asked for, and whether some of that is stale.
     fn reduce(&self, index: usize, known: &Rc<Row>, now: Instant) -> (Option<Rc<Row>>, bool) {
         let Some((view, _, hash)) = self.key_of(index) else { return (None, false) };
-        let rules = self.rules(view, now).since(self.floor(index));
+        let rules = self.rules_for(index, view, now);
+        let asked: Option<HashSet<&str>> = match view.columns() {
+            Columns::Named(names) => Some(names.iter().map(|name| &**name).collect()),
+            Columns::All => None,
+        };
         let mut is_stale = false;
-        let row = known.retain(|_, cell| {
+        let row = known.retain(|name, cell| {
             let freshness = rules.judge(cell, hash);
-            is_stale |= freshness == Freshness::Late;
-            freshness != Freshness::Expired
+            let is_served = freshness != Freshness::Expired && asked.as_ref().is_none_or(|asked| asked.contains(name));
+            is_stale |= is_served && freshness == Freshness::Late;
+            is_served
         });
         let is_empty = row.schema().features().is_empty();
         if is_empty { (None, false) } else { (Some(Rc::new(row)), is_stale) }
@@ -644,8 +842,13 @@ impl Session {
         })
     }
 
-    fn floor(&self, index: usize) -> Instant {
-        self.missing.get(index).map_or(Instant::default(), |missing| missing.floor)
+    /// The rules for the missing row of number `index`, which is one of `view`.
+    fn rules_for(&self, index: usize, view: &ViewAsk, now: Instant) -> Rules {
+        let rules = self.rules(view, now);
+        match self.missing.get(index) {
+            Some(missing) => rules.since(missing.floor).with_own_fetch(missing.own_since),
+            None => rules,
+        }
     }
 
     fn rules(&self, view: &ViewAsk, now: Instant) -> Rules {
@@ -668,14 +871,33 @@ impl Missing {
             place,
             stage: Stage::Next(0),
             floor: Instant::default(),
+            own_since: Instant::MAX,
             known,
             stored: [const { None }; MAX_STORES],
             is_asked: [false; MAX_STORES],
+            stored_at: [None; MAX_STORES],
+            is_merge_tried: [false; MAX_STORES],
             tier: None,
             is_due: false,
             is_hedged: false,
             has_landed: false,
+            places: 0,
+            given: 0,
         }
+    }
+
+    /// Whether the store of `tier` is to learn of it: a store learns what came from behind it.
+    fn is_for(&self, tier: Tier) -> bool {
+        self.stage == Stage::Done && self.tier.is_some_and(|source| source > tier)
+    }
+
+    fn is_merge_tried_for(&self, tier: Tier) -> bool {
+        self.is_merge_tried.get(slot(tier)).copied().unwrap_or_default()
+    }
+
+    /// Whether a stream has given it in all its places.
+    fn is_given(&self) -> bool {
+        self.places > 0 && self.given >= self.places
     }
 
     fn is_settled(&self) -> bool {

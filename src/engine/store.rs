@@ -1,16 +1,17 @@
 //! One store tier as the engine sees it: its settings, its health, what it was asked, and what may be written to it.
 
-use hashbrown::HashMap;
 use std::rc::Rc;
 
 use crate::cache::codec::{self, Unusable};
 use crate::engine::breaker::{Breaker, BreakerSettings};
 use crate::engine::latency::Latency;
 use crate::engine::optimizer::Recent;
+use crate::engine::write_queue::{Added, WriteQueue};
 use crate::model::answer::Tier;
 use crate::model::key::{ShardSecret, StoreKey};
 use crate::model::row::Row;
 use crate::model::time::Instant;
+use crate::model::value::Cell;
 
 /// Where a store's keys begin, how long its rows live there, and what it may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct StoreSettings {
     pub write_interval_millis: u64,
     /// The most rows written in a day (UTC) by this isolate; `None` without a bound.
     pub writes_per_day: Option<u64>,
+    /// The most rows that one request writes; `None` without a bound.
+    pub max_writes_per_request: Option<usize>,
 }
 
 /// What a store was asked and how it fared, since the start.
@@ -54,6 +57,8 @@ pub struct StoreCounts {
     pub coalesced: u64,
     /// Rows not written, since the day's budget is spent.
     pub over_budget: u64,
+    /// Rows not written, since their request had written as many as it may, or too many waited.
+    pub shed: u64,
     /// Reads and writes left out while the store's breaker was open.
     pub left_out: u64,
     /// Stored values that are not ours.
@@ -78,43 +83,84 @@ impl StoreCounts {
     }
 }
 
-const DAY_MILLIS: u64 = 86_400_000;
-
-/// Past this many remembered writes, those whose interval is over are forgotten.
-const MAX_REMEMBERED: usize = 10_000;
-
 /// A store tier.
 #[derive(Debug)]
 pub struct Store {
     pub(super) settings: StoreSettings,
     /// What its shards are chosen by, beside its keys.
     pub(super) secret: Option<ShardSecret>,
+    /// Of reads. A store that refuses writes, full or over its quota, is read on.
     pub(super) breaker: Breaker,
+    /// Of writes.
+    pub(super) write_breaker: Breaker,
     pub(super) latency: Latency,
     pub(super) counts: StoreCounts,
     /// The keys asked for of late.
     pub(super) recent: Recent,
-    /// When each key was last written, for as long as its interval lasts.
-    written: HashMap<StoreKey, Instant, foldhash::fast::FixedState>,
-    /// Rows whose key rests, and when it may be written again.
-    put_off: Vec<(Instant, StoreKey, Rc<Row>)>,
-    day: u64,
-    written_today: u64,
+    /// The rows that wait to be written.
+    pub(super) queue: WriteQueue,
+    /// The batch that is being written: how many of its orders have not ended, and when it counts as lost with its host.
+    writing: Option<(usize, Instant)>,
+    /// Until when some request is expected to come back for what waits.
+    pub(super) flush_until: Instant,
+    /// Whether its rows are read at all; the optimizer may have decided against it.
+    pub(super) is_read: bool,
+    /// How far the times of the rows that it holds are trusted.
+    pub(super) clock: StoreClock,
+}
+
+/// How far the times of a store's rows can be trusted: other processes stamped them, by clocks of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StoreClock {
+    /// How old a row can be that the store still has, in milliseconds.
+    pub(super) oldest_millis: u64,
+    /// By how much clocks may differ, in milliseconds; 0 where the ledger sets them.
+    pub(super) error_millis: u64,
+}
+
+impl StoreClock {
+    /// The row as far as its times can be true; `None` where nothing is left.
+    ///
+    /// What was stamped later than now is as old as the store allows. What may have been fetched before the write at `written_at`
+    /// by another's clock is gone.
+    pub(super) fn trust(&self, row: Row, written_at: Instant, now: Instant) -> Option<Row> {
+        let is_before_write =
+            |fetched_at: Instant| written_at != Instant::default() && fetched_at <= written_at.plus(self.error_millis);
+        let is_trusted = |cell: &Cell| {
+            let fetched_at = cell.fetched_at.instant();
+            fetched_at <= now && !is_before_write(fetched_at)
+        };
+        if row.all_cells(is_trusted) {
+            return Some(row);
+        }
+        let oldest = Instant(now.0.saturating_sub(self.oldest_millis));
+        let row = row.with_cells(|_, cell| {
+            let fetched_at = cell.fetched_at.instant();
+            let fetched_at = if fetched_at > now { oldest } else { fetched_at };
+            (!is_before_write(fetched_at)).then(|| Cell { fetched_at: fetched_at.into(), ..*cell })
+        });
+        (!row.schema().features().is_empty()).then_some(row)
+    }
 }
 
 impl Store {
-    pub(super) fn new(settings: StoreSettings, breaker: BreakerSettings) -> Store {
+    pub(super) fn new(settings: StoreSettings, breaker: BreakerSettings, clock_error_millis: u64) -> Store {
         Store {
-            settings,
             secret: None,
             breaker: Breaker::new(breaker),
+            write_breaker: Breaker::new(breaker),
             latency: Latency::default(),
             counts: StoreCounts::default(),
             recent: Recent::default(),
-            written: HashMap::default(),
-            put_off: Vec::new(),
-            day: 0,
-            written_today: 0,
+            queue: WriteQueue::new(settings.write_interval_millis, settings.writes_per_day),
+            writing: None,
+            flush_until: Instant::default(),
+            is_read: true,
+            clock: StoreClock {
+                oldest_millis: settings.ttl_seconds.saturating_mul(1_000),
+                error_millis: clock_error_millis,
+            },
+            settings,
         }
     }
 
@@ -130,10 +176,22 @@ impl Store {
         &self.counts
     }
 
-    /// The store's breaker.
+    /// The breaker of reads.
     #[must_use]
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
+    }
+
+    /// The breaker of writes.
+    #[must_use]
+    pub fn write_breaker(&self) -> &Breaker {
+        &self.write_breaker
+    }
+
+    /// How much the rows take that wait to be written, in bytes.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        self.queue.bytes()
     }
 
     /// How long the store takes to read.
@@ -158,93 +216,123 @@ impl Store {
         parts
     }
 
-    /// The stored form of those of `rows` that may be written now. The others wait for their key's interval, or are left out.
-    pub(super) fn admit(&mut self, rows: Vec<Rc<Row>>, now: Instant) -> Vec<(StoreKey, Vec<u8>)> {
-        if rows.is_empty() {
+    /// Lets rows wait to be written, `most` of them at the most; the rest is shed.
+    pub(super) fn enqueue(&mut self, rows: Vec<Rc<Row>>, most: usize, now: Instant) {
+        let mut queued = 0;
+        for row in rows {
+            if queued >= most {
+                self.counts.shed += 1;
+                continue;
+            }
+            let key = self.key_of(&row);
+            match self.queue.push(key, row, now) {
+                Added::Queued => queued += 1,
+                Added::Coalesced => self.counts.coalesced += 1,
+                Added::Full => self.counts.shed += 1,
+            }
+        }
+    }
+
+    /// The stored forms of the next rows that may be written, `most` at the most; none while a batch is being written, since a store
+    /// is given no more than it takes.
+    pub(super) fn next_batch(&mut self, most: usize, now: Instant) -> Vec<(StoreKey, Vec<u8>)> {
+        if self.is_writing(now) || most == 0 || self.queue.next_at().is_none_or(|at| at > now) {
             return Vec::new();
         }
-        if !self.breaker.admits(now) {
+        if !self.write_breaker.admits(now) {
+            while self.queue.pop(now).is_some() {
+                self.counts.left_out += 1;
+            }
+            return Vec::new();
+        }
+        let mut batch = Vec::new();
+        while batch.len() < most
+            && let Some((key, row)) = self.queue.pop(now)
+        {
+            if self.queue.spend(&key, now) {
+                batch.push((key, codec::encode(&row)));
+            } else {
+                self.counts.over_budget += 1;
+            }
+        }
+        self.counts.puts += batch.len() as u64;
+        batch
+    }
+
+    /// The stored forms of rows that are written at once, whatever waits: their caller waits for the store.
+    pub(super) fn encode_now(&mut self, rows: Vec<Rc<Row>>, now: Instant) -> Vec<(StoreKey, Vec<u8>)> {
+        if rows.is_empty() || !self.write_breaker.admits(now) {
             self.counts.left_out += rows.len() as u64;
             return Vec::new();
         }
-        let interval = self.settings.write_interval_millis;
-        if self.written.len() > MAX_REMEMBERED {
-            self.written.retain(|_, &mut at| now.millis_since(at) < interval);
-        }
-        let mut entries = Vec::with_capacity(rows.len());
+        let mut batch = Vec::with_capacity(rows.len());
         for row in rows {
             let key = self.key_of(&row);
-            let rests_until = self.written.get(&key).map(|at| at.plus(interval)).filter(|&until| until > now);
-            match rests_until {
-                Some(until) => {
-                    let before = self.put_off.len();
-                    self.put_off.retain(|(_, waiting, _)| *waiting != key);
-                    self.counts.coalesced += (before - self.put_off.len()) as u64;
-                    self.put_off.push((until, key, row));
-                }
-                None if self.spend(now) => {
-                    let stored = codec::encode(&row);
-                    self.written.insert(key.clone(), now);
-                    entries.push((key, stored));
-                }
-                None => self.counts.over_budget += 1,
+            if self.queue.spend(&key, now) {
+                batch.push((key, codec::encode(&row)));
+            } else {
+                self.counts.over_budget += 1;
             }
         }
-        self.counts.puts += entries.len() as u64;
-        entries
+        self.counts.puts += batch.len() as u64;
+        batch
     }
 
-    /// When the first of the rows that were put off may be written.
-    pub(super) fn next_put_off(&self) -> Option<Instant> {
-        self.put_off.iter().map(|&(until, ..)| until).min()
+    /// Whether a batch is being written.
+    pub(super) fn is_writing(&self, now: Instant) -> bool {
+        self.writing.is_some_and(|(_, lost_at)| lost_at > now)
     }
 
-    /// The rows that were put off and may be written now.
-    pub(super) fn take_put_off(&mut self, now: Instant) -> Vec<Rc<Row>> {
-        let mut ready = Vec::new();
-        self.put_off.retain(|(until, _, row)| {
-            let is_ready = *until <= now;
-            if is_ready {
-                ready.push(Rc::clone(row));
-            }
-            !is_ready
-        });
-        ready
+    /// Notes that a batch is being written, by so many orders.
+    pub(super) fn begin_writing(&mut self, orders: usize, now: Instant) {
+        self.writing = (orders > 0).then(|| (orders, now.plus(self.settings.timeout_millis + WRITE_LOST_AFTER_MILLIS)));
     }
 
-    fn spend(&mut self, now: Instant) -> bool {
-        let day = now.0 / DAY_MILLIS;
-        if day != self.day {
-            self.day = day;
-            self.written_today = 0;
-        }
-        let may = self.settings.writes_per_day.is_none_or(|most| self.written_today < most);
-        self.written_today += u64::from(may);
-        may
+    /// Notes that an order of the batch has ended.
+    pub(super) fn end_writing(&mut self) {
+        self.writing = self.writing.and_then(|(orders, lost_at)| (orders > 1).then(|| (orders - 1, lost_at)));
+    }
+
+    /// Notes how a write of `rows` rows went, of which so many `failed`. A few that are refused may be those keys' own matter: KV
+    /// takes one write per key and second, whoever else writes.
+    pub(super) fn record_write(&mut self, rows: usize, failed: usize, now: Instant) {
+        self.write_breaker.record(failed * 2 <= rows && (failed == 0 || rows > 1), now);
+        self.counts.errors += failed as u64;
     }
 }
+
+/// How long a write may take past its time before it counts as lost with its host, in milliseconds: a Worker lets nothing go on
+/// behind an answer for longer.
+const WRITE_LOST_AFTER_MILLIS: u64 = 30_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::breaker::BreakerState;
     use crate::model::key::{Names, Scope, Space, Subject};
     use crate::model::row::{RowBuilder, Schema};
-    use crate::model::time::{EventTime, Stamp};
-    use crate::model::value::{Cell, Status};
+    use crate::model::time::EventTime;
+    use crate::model::value::Status;
 
-    fn row(entity: u8, value: &str) -> Rc<Row> {
+    fn row(entity: u8, features: &[(&str, u64)]) -> Row {
         let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
-        let schema = Rc::new(Schema::new(space, Box::new([]), Box::new(["a".into()])).unwrap());
+        let names = features.iter().map(|&(name, _)| name.into()).collect();
+        let schema = Rc::new(Schema::new(space, Box::new([]), names).unwrap());
         let entity = [entity];
         let mut builder = RowBuilder::new(schema, &entity);
-        builder.push_feature(
-            value.as_bytes(),
-            Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at: Stamp::ZERO },
-        );
-        Rc::new(builder.finish())
+        for &(_, fetched_at) in features {
+            let fetched_at = Instant(fetched_at).into();
+            let cell = Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at };
+            builder.push_feature(b"1", cell);
+        }
+        builder.finish()
     }
 
-    fn store(writes_per_day: Option<u64>) -> Store {
+    fn rows(count: u8) -> Vec<Rc<Row>> {
+        (0..count).map(|entity| Rc::new(row(entity, &[("a", 1)]))).collect()
+    }
+
+    fn store() -> Store {
         let settings = StoreSettings {
             tier: Tier::L2,
             key_prefix: "f".to_owned(),
@@ -253,34 +341,74 @@ mod tests {
             ttl_seconds: 3_600,
             timeout_millis: 500,
             write_interval_millis: 1_000,
-            writes_per_day,
+            writes_per_day: None,
+            max_writes_per_request: None,
         };
         let breaker =
             BreakerSettings { is_enabled: true, window: 20, failure_percent: 50, open_millis: 5_000, probes: 3 };
-        Store::new(settings, breaker)
+        Store::new(settings, breaker, 5_000)
     }
 
     #[test]
-    fn a_key_is_written_once_in_its_interval_and_then_with_its_last_row() {
-        let mut store = store(None);
-        assert_eq!(store.admit(vec![row(1, "1"), row(2, "1")], Instant(0)).len(), 2);
-        assert_eq!(store.admit(vec![row(1, "2")], Instant(300)).len(), 0);
-        assert_eq!(store.admit(vec![row(1, "3")], Instant(600)).len(), 0);
-        assert_eq!(store.counts.coalesced, 1);
-        assert_eq!(store.next_put_off(), Some(Instant(1_000)));
-        assert!(store.take_put_off(Instant(999)).is_empty());
-        let ready = store.take_put_off(Instant(1_000));
-        assert!(ready.len() == 1 && ready[0].has_same_content(&row(1, "3")));
-        assert_eq!(store.admit(ready, Instant(1_000)).len(), 1);
-        assert_eq!((store.next_put_off(), store.counts.puts), (None, 3));
+    fn a_batch_is_begun_when_the_one_before_it_has_ended_or_is_lost() {
+        let mut store = store();
+        store.enqueue(rows(5), usize::MAX, Instant(0));
+        assert_eq!(store.next_batch(2, Instant(0)).len(), 2);
+        store.begin_writing(2, Instant(0));
+        assert!(store.next_batch(2, Instant(10)).is_empty());
+        store.end_writing();
+        assert!(store.next_batch(2, Instant(20)).is_empty(), "one of its orders is under way");
+        store.end_writing();
+        assert_eq!(store.next_batch(2, Instant(30)).len(), 2);
+        store.begin_writing(1, Instant(30));
+        assert!(store.next_batch(2, Instant(30_529)).is_empty());
+        assert_eq!(store.next_batch(2, Instant(30_530)).len(), 1, "its host has gone silent");
     }
 
     #[test]
-    fn a_days_budget_is_not_passed_and_is_new_the_next_day() {
-        let mut store = store(Some(3));
-        let rows = |from| (from..from + 5).map(|entity| row(entity, "1")).collect();
-        assert_eq!(store.admit(rows(0), Instant(0)).len(), 3);
-        assert_eq!((store.admit(rows(10), Instant(DAY_MILLIS - 1)).len(), store.counts.over_budget), (0, 7));
-        assert_eq!(store.admit(rows(20), Instant(DAY_MILLIS)).len(), 3);
+    fn a_request_queues_as_many_rows_as_it_may_and_the_rest_is_shed() {
+        let mut store = store();
+        store.enqueue(rows(10), 4, Instant(0));
+        assert_eq!((store.next_batch(100, Instant(0)).len(), store.counts.shed), (4, 6));
+    }
+
+    #[test]
+    fn writes_that_fail_leave_reads_alone_and_those_of_a_key_leave_others_alone() {
+        let mut store = store();
+        (0..100).for_each(|_| store.record_write(100, 1, Instant(0)));
+        assert_eq!(store.write_breaker.state(), BreakerState::Closed, "one key of a hundred is that key's matter");
+        (0..20).for_each(|_| store.record_write(100, 100, Instant(0)));
+        assert_eq!((store.write_breaker.state(), store.breaker.state()), (BreakerState::Open, BreakerState::Closed));
+        store.enqueue(rows(3), usize::MAX, Instant(0));
+        assert_eq!((store.next_batch(100, Instant(0)).len(), store.counts.left_out), (0, 3));
+        assert_eq!(store.counts.errors, 100 + 2_000);
+        let mut single = self::store();
+        (0..20).for_each(|_| single.record_write(1, 1, Instant(0)));
+        assert_eq!(single.write_breaker.state(), BreakerState::Open);
+    }
+
+    #[test]
+    fn a_time_later_than_now_is_as_old_as_the_store_allows() {
+        let clock = StoreClock { oldest_millis: 3_600_000, error_millis: 5_000 };
+        let now = Instant(10_000_000);
+        let times = |row: &Row| {
+            let slots = row.schema().feature_slots();
+            slots.map(|slot| row.cell(slot).unwrap().fetched_at.instant().0).collect::<Vec<_>>()
+        };
+        let trusted = clock.trust(row(1, &[("a", 10_000_000), ("b", 10_000_001)]), Instant::default(), now).unwrap();
+        assert_eq!(times(&trusted), [10_000_000, 6_400_000]);
+    }
+
+    #[test]
+    fn what_another_clock_may_have_stamped_before_a_write_is_gone() {
+        let clock = StoreClock { oldest_millis: 3_600_000, error_millis: 5_000 };
+        let (written_at, now) = (Instant(1_000_000), Instant(1_010_000));
+        let features = [("before", 999_999), ("error", 1_005_000), ("after", 1_005_001), ("future", 1_010_001)];
+        let trusted = clock.trust(row(1, &features), written_at, now).unwrap();
+        let names: Vec<&str> = trusted.schema().features().iter().map(|name| &**name).collect();
+        assert_eq!(names, ["after"]);
+        assert!(clock.trust(row(1, &features[..2]), written_at, now).is_none());
+        let exact = StoreClock { error_millis: 0, ..clock };
+        assert_eq!(exact.trust(row(1, &features), written_at, now).unwrap().schema().features().len(), 2);
     }
 }

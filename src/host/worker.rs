@@ -42,6 +42,9 @@ thread_local! {
 /// The longest body whose memory is kept for the next: 256 KiB, which most fit in.
 const MAX_KEPT_INPUT: usize = 256 << 10;
 
+/// How many rows one request writes to KV, of the 1,000 calls of all kinds that a Worker may make for it.
+const MAX_KV_WRITES: usize = 500;
+
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
@@ -323,7 +326,8 @@ fn start(env: &Env) -> Result<(), String> {
     SERVICE.with_borrow_mut(|slot| {
         let service = slot.get_or_insert_with(|| {
             let table = Reflect::get(env, &CONFIG.into()).unwrap_or(JsValue::UNDEFINED);
-            let config = table::config(&table).map_err(|error| error.to_string())?;
+            let mut config = table::config(&table).map_err(|error| error.to_string())?;
+            config.l2.max_writes_per_request.get_or_insert(MAX_KV_WRITES);
             let mut seed = [0; 8];
             fill_random(&mut seed);
             let is_private = config.private_keys;

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::request::ViewAsk;
 use crate::row::Row;
 use crate::time::Instant;
 
@@ -42,6 +43,15 @@ pub struct Found {
     pub is_stale: bool,
     /// What is still to be done for it.
     pub need: Need,
+}
+
+impl Found {
+    /// Whether any value is there that `view` asks for. A row may hold others, which help nobody here.
+    #[must_use]
+    pub fn has_any_of(&self, view: Option<&ViewAsk>) -> bool {
+        let Some((row, view)) = self.row.as_ref().zip(view) else { return false };
+        view.slots(row.schema()).as_slice().iter().any(Option::is_some)
+    }
 }
 
 /// What is still to be done for a row.
@@ -101,21 +111,44 @@ pub enum OriginFailure {
         /// Its body.
         body: Vec<u8>,
     },
+    /// It answered with a status that is neither a success with features nor an error, such as a redirect.
+    Unexpected {
+        /// Its HTTP status.
+        status: u16,
+    },
     /// It answered with something that is no answer to what was asked.
     Unintelligible(String),
 }
 
+/// What a failure says of the origin's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The origin is ill: others may expect the same of it.
+    Origin,
+    /// The request itself may have caused it: an odd key, a feature that does not exist, one caller's quota.
+    Request,
+    /// Either: Feast answers most mistakes of its clients with 500, and so does a Feast whose store is down.
+    Either,
+}
+
 impl OriginFailure {
-    /// Whether the origin is to blame and not what it was asked, so that others may expect the same of it.
-    ///
-    /// A status of 500 blames nobody: Feast answers it to a null for a key, and a caller who sends those must not make
-    /// the origin look ill to all others.
+    /// Who caused it, as far as the failure alone can tell.
     #[must_use]
-    pub fn is_origins_fault(&self) -> bool {
+    pub fn cause(&self) -> Cause {
         match self {
-            OriginFailure::TimedOut | OriginFailure::Unreachable | OriginFailure::Unintelligible(_) => true,
+            OriginFailure::TimedOut | OriginFailure::Unreachable | OriginFailure::LeftAlone { .. } => Cause::Origin,
+            OriginFailure::Refused { status: 500, .. } | OriginFailure::Unintelligible(_) => Cause::Either,
+            OriginFailure::Refused { status: 501.., .. } => Cause::Origin,
+            OriginFailure::Refused { .. } | OriginFailure::Unexpected { .. } => Cause::Request,
+        }
+    }
+
+    /// Whether the same request may fare better a moment later, so that what is there is served without the rest.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
             OriginFailure::Refused { status, .. } => matches!(status, 429 | 502..=504),
-            OriginFailure::LeftAlone { .. } => false,
+            _ => true,
         }
     }
 }
@@ -132,20 +165,38 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// When the oldest of its values was fetched.
+    /// Whether any value is there that was asked for: `rows` of each of `views`.
+    #[must_use]
+    pub fn has_any_of(&self, views: &[ViewAsk], rows: usize) -> bool {
+        self.found.iter().enumerate().any(|(place, found)| {
+            let view = place.checked_div(rows).and_then(|view| views.get(view));
+            found.has_any_of(view)
+        })
+    }
+
+    /// When the oldest of its values was fetched, of those that were asked for: `rows` of each of `views`.
     #[must_use]
     #[inline(never)]
-    pub fn oldest(&self) -> Option<Instant> {
-        let rows = self.found.iter().filter_map(|found| found.row.as_ref());
-        rows.filter_map(|row| match row.uniform_cell() {
-            Some(cell) => Some(cell.fetched_at.instant()),
-            None => row
-                .schema()
-                .feature_slots()
-                .filter_map(|slot| row.cell(slot))
-                .map(|cell| cell.fetched_at.instant())
-                .min(),
-        })
-        .min()
+    pub fn oldest(&self, views: &[ViewAsk], rows: usize) -> Option<Instant> {
+        let mut oldest: Option<Instant> = None;
+        for (number, view) in views.iter().enumerate() {
+            let found = self.found.get(number * rows..(number + 1) * rows).unwrap_or_default();
+            for row in found.iter().filter_map(|found| found.row.as_ref()) {
+                let fetched_at = match row.uniform_cell() {
+                    Some(cell) => Some(cell.fetched_at.instant()),
+                    // A row may have columns that others asked for.
+                    None => {
+                        let slots = view.slots(row.schema());
+                        let cells = slots.as_slice().iter().filter_map(|slot| slot.and_then(|slot| row.cell(slot)));
+                        cells.map(|cell| cell.fetched_at.instant()).min()
+                    }
+                };
+                oldest = match (oldest, fetched_at) {
+                    (Some(one), Some(other)) => Some(one.min(other)),
+                    (one, other) => one.or(other),
+                };
+            }
+        }
+        oldest
     }
 }

@@ -1,6 +1,6 @@
 //! What passes between the service and its host: requests in, orders out, outcomes in, ends out.
 
-use crate::engine::SessionId;
+use crate::engine::{SessionId, WriteAllowance};
 use crate::model::answer::Tier;
 use crate::model::key::StoreKey;
 use crate::model::time::Instant;
@@ -96,9 +96,9 @@ impl Ticket {
 pub(super) enum Part {
     Read(Tier, u32),
     Call(u32),
-    Write(Tier),
+    Write(WriteBegun),
     Wake,
-    Flush,
+    Flush(Tier, WriteAllowance),
     Registry,
     Health,
     Forward,
@@ -107,6 +107,16 @@ pub(super) enum Part {
     Ahead,
     Model,
     Records,
+}
+
+/// A write to a store under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct WriteBegun {
+    pub(super) tier: Tier,
+    pub(super) rows: usize,
+    /// How many rows its request may write after these; `None` where it begins no other batch.
+    pub(super) allowance: Option<WriteAllowance>,
+    pub(super) began: Instant,
 }
 
 /// What a host can be told to do.

@@ -13,7 +13,7 @@ use crate::model::shape::{Shape, fingerprint, short};
 use crate::model::time::Instant;
 use crate::protocol::call::Call;
 use crate::protocol::plan::Plan;
-use crate::service::io::{Order, OrderId, Outcome, Part, Step, Task, Ticket};
+use crate::service::io::{Order, OrderId, Outcome, Part, Step, Task, Ticket, WriteBegun};
 use crate::service::rows::Waiting;
 use crate::service::{Pending, Protocol, Service};
 use crate::upstream::replay;
@@ -139,7 +139,8 @@ impl Service {
         let model = self.engine.patterns().store(&self.config.project);
         debug_assert!(model.len() <= MAX_MODEL);
         let ttl_seconds = self.config.l2.ttl_seconds;
-        let id = OrderId { ticket: self.next_ticket(now), part: Part::Write(Tier::L2) };
+        let write = WriteBegun { tier: Tier::L2, rows: 1, allowance: None, began: now };
+        let id = OrderId { ticket: self.next_ticket(now), part: Part::Write(write) };
         let task = Task::WriteStore { tier: Tier::L2, shard: 0, entries: vec![(self.model_key(), model)], ttl_seconds };
         Some(Order { id, task, timeout_millis: self.config.l2.timeout_ms })
     }

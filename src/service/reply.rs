@@ -75,6 +75,7 @@ impl Reply {
     pub(super) fn features(
         sheet: Sheet,
         answer: &Answer,
+        oldest: Option<Instant>,
         pattern: Pattern,
         took_millis: u64,
         now: Instant,
@@ -82,7 +83,7 @@ impl Reply {
     ) -> Reply {
         let served = Served {
             cache_status: cache_status(answer, timings),
-            age_seconds: answer.oldest().map(|fetched_at| now.millis_since(fetched_at) / 1_000),
+            age_seconds: oldest.map(|fetched_at| now.millis_since(fetched_at) / 1_000),
             server_timing: server_timing(pattern, took_millis, timings),
         };
         let content_type = if pattern == Pattern::Streaming { LINES } else { JSON };
@@ -286,6 +287,10 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
             let seconds = retry_millis.div_ceil(1_000).max(1);
             reply.headers.push(Header { name: "retry-after", value: seconds.to_string().into() });
             return reply;
+        }
+        OriginFailure::Unexpected { status } => {
+            let what = if (300..400).contains(status) { "a redirect, which is not followed" } else { "no features" };
+            (502, "origin-unintelligible", format!("the origin answered with status {status}: {what}"))
         }
         OriginFailure::Unintelligible(reason) => {
             (502, "origin-unintelligible", format!("the origin's answer is not usable: {reason}"))

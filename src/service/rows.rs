@@ -17,7 +17,9 @@ use crate::protocol::call::Call;
 use crate::protocol::feast;
 use crate::protocol::native::{self, Options};
 use crate::protocol::plan::{Naming, Plan, Planned};
-use crate::service::io::{End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket};
+use crate::service::io::{
+    End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket, WriteBegun,
+};
 use crate::service::prefetch::Ahead;
 use crate::service::stream::Stream;
 use crate::service::warm::Job;
@@ -70,6 +72,8 @@ pub(super) struct Timings {
 pub(super) struct Timing {
     began: Option<Instant>,
     millis: Option<u64>,
+    /// How many operations have not ended.
+    under_way: u32,
 }
 
 /// `L_total = L_network + L_cache + L_computation + L_serialization`, in milliseconds.
@@ -88,10 +92,19 @@ pub(super) struct Parts {
 impl Timing {
     fn begin(&mut self, now: Instant) {
         self.began.get_or_insert(now);
+        self.under_way += 1;
     }
 
     fn end(&mut self, now: Instant) {
         self.millis = self.began.map(|began| now.millis_since(began));
+        self.under_way = self.under_way.saturating_sub(1);
+    }
+
+    /// Counts what is still waited for up to now, since the answer goes out without it.
+    fn cut_off(&mut self, now: Instant) {
+        if self.under_way > 0 {
+            self.end(now);
+        }
     }
 }
 
@@ -121,6 +134,12 @@ impl Timings {
         [(record::Tier::L2, l2, 0), (record::Tier::L3, l3, 0), (record::Tier::Origin, self.fetch, status)]
             .into_iter()
             .filter_map(|(tier, timing, status)| Some((tier, timing.began?, timing.millis?, status)))
+    }
+
+    /// Ends all that is still waited for: the answer goes out without it.
+    pub(super) fn cut_off(&mut self, now: Instant) {
+        let [l2, l3] = &mut self.reads;
+        [l2, l3, &mut self.fetch].into_iter().for_each(|timing| timing.cut_off(now));
     }
 
     fn of(&mut self, store: Tier) -> &mut Timing {
@@ -307,9 +326,12 @@ impl Service {
             let woken = woken.into_iter().map(|session| Ticket(session.0)).collect();
             return Step { ticket: Some(ticket), orders, woken, ..Step::default() };
         }
+        if answer.is_some() {
+            waiting.timings.cut_off(now);
+        }
         let end = answer.map(|answer| {
             let Waiting { protocol, call, body, plan, began, route, timings, .. } = &*waiting;
-            let has_anything = answer.found.iter().any(|found| found.row.is_some());
+            let has_anything = answer.has_any_of(&plan.views, call.rows);
             let reply = match failure_reply(*protocol, &answer, has_anything) {
                 Some(reply) => {
                     self.record_waiting(&waiting, &answer, reply.status(), now);
@@ -385,11 +407,14 @@ impl Service {
                 engine::Order::Read { tier, shard, batch, keys, timeout_millis } => {
                     (Part::Read(tier, batch), Task::ReadStore { tier, shard, keys }, timeout_millis)
                 }
-                engine::Order::Write { tier, shard, entries, ttl_seconds, timeout_millis } => {
-                    (Part::Write(tier), Task::WriteStore { tier, shard, entries, ttl_seconds }, timeout_millis)
+                engine::Order::Write { tier, shard, entries, ttl_seconds, timeout_millis, allowance, began } => {
+                    let write = WriteBegun { tier, rows: entries.len(), allowance, began };
+                    (Part::Write(write), Task::WriteStore { tier, shard, entries, ttl_seconds }, timeout_millis)
                 }
                 engine::Order::Wake { millis } => (Part::Wake, Task::Wait { outlives_request: false }, millis),
-                engine::Order::Flush { millis } => (Part::Flush, Task::Wait { outlives_request: true }, millis),
+                engine::Order::Flush { tier, millis, allowance } => {
+                    (Part::Flush(tier, allowance), Task::Wait { outlives_request: true }, millis)
+                }
                 engine::Order::Fetch { .. } => return None,
             };
             Some(Order { id: OrderId { ticket, part }, task, timeout_millis })
@@ -465,14 +490,14 @@ impl Service {
                 OriginFailure::Unintelligible("an answer larger than `limits.origin_body_bytes`".to_owned())
             }
         })?;
-        // A redirect is a matter of this service's configuration, and no answer for its caller.
-        if (300..400).contains(&reply.status) {
-            let reason = format!("a redirect ({}), which is not followed", reply.status);
-            return Err(OriginFailure::Unintelligible(reason));
-        }
-        if reply.status != 200 {
-            let OriginReply { status, content_type, body } = reply;
-            return Err(OriginFailure::Refused { status, content_type, body });
+        match reply.status {
+            200 => {}
+            // A redirect is a matter of this service's configuration, and no answer for its caller.
+            status @ ..400 => return Err(OriginFailure::Unexpected { status }),
+            status => {
+                let OriginReply { content_type, body, .. } = reply;
+                return Err(OriginFailure::Refused { status, content_type, body });
+            }
         }
         let position = waiting.fetches.iter().position(|&(number, _)| number == call);
         let fetch = position.map(|position| waiting.fetches.swap_remove(position).1).unwrap_or_default();
@@ -546,7 +571,8 @@ impl Service {
                 }
             }
         }
-        Reply::features(sheet, answer, route.pattern, now.millis_since(began), now, timings).traced(timings)
+        let oldest = answer.oldest(&plan.views, call.rows);
+        Reply::features(sheet, answer, oldest, route.pattern, now.millis_since(began), now, timings).traced(timings)
     }
 }
 
@@ -595,7 +621,7 @@ impl Waiting {
 pub(super) fn failure_reply(protocol: Protocol, answer: &Answer, has_anything: bool) -> Option<Reply> {
     let failure = answer.failure.as_ref().filter(|_| answer.tally.missing > 0)?;
     let is_refused = match protocol {
-        Protocol::Feast => matches!(failure, OriginFailure::Refused { .. }) && !failure.is_origins_fault(),
+        Protocol::Feast => matches!(failure, OriginFailure::Refused { .. }) && !failure.is_transient(),
         Protocol::Native(_) => matches!(failure, OriginFailure::Refused { status: 400..500, .. }),
     };
     (is_refused || !has_anything).then(|| reply::origin_failure(matches!(protocol, Protocol::Feast), failure))

@@ -25,7 +25,7 @@ const SHARD_KEYS_PER_READ: usize = 1_000;
 const NANODOLLARS: u64 = 10;
 
 /// What the engine is told.
-pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
+pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> Settings {
     let l2 = StoreSettings {
         tier: Tier::L2,
         key_prefix: config.l2.key_prefix.clone(),
@@ -35,6 +35,7 @@ pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
         timeout_millis: config.l2.timeout_ms,
         write_interval_millis: config.l2.write_interval_ms,
         writes_per_day: config.l2.writes_per_day,
+        max_writes_per_request: config.l2.max_writes_per_request,
     };
     let l3 = StoreSettings {
         tier: Tier::L3,
@@ -45,6 +46,7 @@ pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
         timeout_millis: config.l3.timeout_ms,
         write_interval_millis: 0,
         writes_per_day: None,
+        max_writes_per_request: None,
     };
     let stores = [(l2, config.l2.enabled), (l3, config.l3.enabled)];
     let Config { routing, deadlines, breaker, load, prefetch, costs, .. } = config;
@@ -98,6 +100,8 @@ pub(super) fn engine_settings(config: &Config, seed: u64) -> Settings {
                 millisecond: prefetch.millisecond_nanodollars,
             },
         },
+        // The ledger sets the clocks of all that keep to it.
+        clock_error_millis: if has_ledger { 0 } else { config.writes.clock_error_ms },
         max_sessions: load.max_waiting,
         seed,
     }

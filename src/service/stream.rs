@@ -79,7 +79,7 @@ impl Service {
             let took_millis = now.millis_since(waiting.began);
             let head = |body| {
                 let timings = &waiting.timings;
-                Reply::features(body, &answer, waiting.route.pattern, took_millis, now, timings).traced(timings)
+                Reply::features(body, &answer, None, waiting.route.pattern, took_millis, now, timings).traced(timings)
             };
             if is_last && !stream.has_begun {
                 step.end = Some(End::Reply(head(body)));
@@ -120,7 +120,9 @@ impl Service {
             now,
         };
         if let Some(Lines { rows, found, .. }) = lines {
-            stream.has_anything |= found.iter().any(|found| found.row.is_some());
+            let views = &waiting.plan.views;
+            let view_of = |place: usize| place.checked_div(rows.len()).and_then(|view| views.get(view));
+            stream.has_anything |= found.iter().enumerate().any(|(place, found)| found.has_any_of(view_of(place)));
             writer.write_lines(&mut stream.unsent, &rows, &found, &mut stream.written);
         }
         if is_last {

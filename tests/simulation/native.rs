@@ -105,8 +105,12 @@ fn strong_consistency_asks_the_origin_and_refills_the_tiers() {
         |level: &str| format!(r#"{{"entity_ids":["a"],"feature_names":["score"],"consistency_level":"{level}"}}"#);
     world.native(&body("eventual"));
     world.reset_counts();
-    world.native(&body("strong"));
-    assert_eq!((world.origin_calls.len(), world.reads.len()), (1, 0));
+    world.store_millis = 20;
+    let strong = world.start_native(&body("strong"));
+    world.run();
+    let took = world.requests[strong].ended - world.requests[strong].began;
+    // What the store holds is read behind the answer, to be merged with what the origin gave.
+    assert_eq!((world.origin_calls.len(), world.reads.len(), took), (1, 1, world.origin_millis));
     assert!(world.native(&body("eventual")).is_immediate);
 }
 

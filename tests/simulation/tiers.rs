@@ -80,9 +80,9 @@ fn what_the_store_says_already_is_not_written_again() {
     world.native(r#"{"entity_ids":["a"],"feature_names":["score"]}"#);
     world.restart();
     world.reset_counts();
-    // A strong read asks the origin, which says the same; the store's copy is read by no one here, so it is written.
+    // A strong read asks the origin, which says the same. What the store holds is read behind the answer, to be merged.
     world.native(r#"{"entity_ids":["a"],"feature_names":["score"],"consistency_level":"strong"}"#);
-    assert_eq!((world.origin_calls.len(), world.reads.len()), (1, 0));
+    assert_eq!((world.origin_calls.len(), world.reads.len(), world.writes.len()), (1, 1, 0));
     world.restart();
     world.reset_counts();
     // The store has `score` fresh; `count` is fetched, and the row with both is written once.
