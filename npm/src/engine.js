@@ -2,6 +2,7 @@
 
 import { Core, State } from "featheredge-core";
 import { REPORTS } from "../../src/host/reports.mjs";
+import { steadyClock } from "./clock.js";
 import { readColumns } from "./columns.js";
 import { ClosedError, ConfigError, errorOf, FaultError } from "./errors.js";
 import { Exchange } from "./exchange.js";
@@ -47,7 +48,7 @@ function checkStore(name, store) {
 }
 
 /** @param {import("../types/index.d.ts").EngineOptions} options */
-function settle({ config = {}, l2, l3, origin, clock = Date.now, operatorToken, basePath = "", authorizations }) {
+function settle({ config = {}, l2, l3, origin, clock = steadyClock(), operatorToken, basePath = "", authorizations }) {
 	checkStore("l2", l2);
 	checkStore("l3", l3);
 	for (const [name, store] of Object.entries({ l2, l3 })) {

@@ -384,7 +384,7 @@ export interface EngineOptions {
 	l3?: Store;
 	/** Where features come from; without one, and without `config.origin`, from the synthetic origin, which makes them up. */
 	origin?: Origin | FeatureFunction;
-	/** Milliseconds since 1970; `Date.now` where it is left out. */
+	/** Milliseconds since 1970; where it is left out, `Date.now` as far as that never runs back. */
 	clock?: () => number;
 	/** What an operator shows to `fetch` as `Authorization: Bearer`; without one, no one may operate the engine over HTTP. */
 	operatorToken?: string;

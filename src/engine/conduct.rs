@@ -145,10 +145,9 @@ impl Engine {
     /// Lets a session go on since a timer of its own has gone off. That is the host's to say: its timers run by another
     /// clock than `now`, and some go off a millisecond before it says so.
     pub fn time_out(&mut self, id: SessionId, now: Instant) -> Progress {
-        if let Some(session) = self.sessions.get_mut(id.0) {
-            session.timers.pop();
-        }
-        self.wake(id, now)
+        let at = self.sessions.get_mut(id.0).and_then(|session| session.timers.pop()).unwrap_or_default();
+        // A clock that was set back while the timer ran knows less than the timer.
+        self.wake(id, if at.millis_since(now) > TIMER_SLACK_MILLIS { at } else { now })
     }
 
     /// Lets a session go on that was [held](Engine::hold): its reader wants more.
@@ -549,6 +548,9 @@ impl Waiter {
 
 /// How long after its timeout an operation of which nothing is heard counts as lost, in milliseconds.
 const LOST_AFTER_MILLIS: u64 = 100;
+
+/// How much earlier than its time a timer may go off, in milliseconds.
+const TIMER_SLACK_MILLIS: u64 = 50;
 
 /// How often a session that waits for a call looks for itself, should nobody wake it, in milliseconds.
 const QUEUE_POLL_MILLIS: u64 = 100;

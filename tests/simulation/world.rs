@@ -121,6 +121,11 @@ pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) store: BTreeMap<String, Vec<u8>>,
     pub(crate) is_store_down: bool,
+    /// Whether the store refuses writes, as one does that is full, and is read all the same.
+    pub(crate) is_store_full: bool,
+    /// How many writes to the store are under way, and the most that were at one time.
+    writes_under_way: usize,
+    pub(crate) most_writes: usize,
     /// What the storage tier holds.
     pub(crate) l3: BTreeMap<String, Vec<u8>>,
     /// The shards of it that fail.
@@ -241,6 +246,9 @@ impl World {
             now: START,
             store: BTreeMap::new(),
             is_store_down: false,
+            is_store_full: false,
+            writes_under_way: 0,
+            most_writes: 0,
             l3: BTreeMap::new(),
             broken_shards: BTreeSet::new(),
             shard_reads: Vec::new(),
@@ -291,6 +299,11 @@ impl World {
         self.elsewhere.insert(core::mem::replace(&mut self.isolate, isolate), here);
     }
 
+    /// Sets the clock of `service` by so many milliseconds.
+    pub(crate) fn step_clock(&mut self, millis: i64) {
+        self.skew += millis;
+    }
+
     fn clock(&self) -> Instant {
         Instant(self.now.checked_add_signed(self.skew).unwrap())
     }
@@ -313,6 +326,7 @@ impl World {
         self.events.retain(|_, (isolate, _)| *isolate != self.isolate);
         self.by_ticket.retain(|(isolate, _), _| *isolate != self.isolate);
         self.calls = 0;
+        self.writes_under_way = 0;
     }
 
     pub(crate) fn pass_seconds(&mut self, seconds: u64) {
@@ -470,8 +484,10 @@ impl World {
             return;
         };
         let request = self.by_ticket[&(self.isolate, *ticket)];
-        if matches!(&event, Event::Done(_, _, Outcome::Fetched(_))) {
-            self.calls -= 1;
+        match &event {
+            Event::Done(_, _, Outcome::Fetched(_)) => self.calls -= 1,
+            Event::Done(_, _, Outcome::Written(_)) => self.writes_under_way -= 1,
+            _ => {}
         }
         if matches!(&event, Event::Done(..) | Event::Timer(..) | Event::Watches(..)) {
             self.requests[request].orders -= 1;
@@ -562,6 +578,10 @@ impl World {
     /// Does at once what an order says, and plans when its outcome is told.
     fn perform(&mut self, request: usize, order: Order) {
         let Order { id, task, timeout_millis } = order;
+        if matches!(task, Task::WriteStore { .. }) {
+            self.writes_under_way += 1;
+            self.most_writes = self.most_writes.max(self.writes_under_way);
+        }
         let ticket = id.ticket();
         let request = *self.by_ticket.entry((self.isolate, ticket)).or_insert(request);
         self.requests[request].orders += 1;
@@ -589,8 +609,9 @@ impl World {
             }
             Task::WriteStore { entries, .. } => {
                 self.writes.push(entries.len());
-                let failed = if self.is_store_down { entries.len() } else { 0 };
-                if !self.is_store_down {
+                let is_refused = self.is_store_down || self.is_store_full;
+                let failed = if is_refused { entries.len() } else { 0 };
+                if !is_refused {
                     for (key, _) in &entries {
                         let last = self.written.insert(key.to_string(), self.now);
                         let interval = self.service.config().l2.write_interval_ms;

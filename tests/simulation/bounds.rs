@@ -1,0 +1,164 @@
+//! A bound holds when the answer is made: what was found young enough at the beginning of a request, and has grown too old while the
+//! rest was waited for, is fetched anew, or missing at the deadline.
+
+use featheredge::config::Config;
+use serde_json::Value;
+
+use crate::world::{Origin, World};
+
+fn world(change: impl FnOnce(&mut Config)) -> World {
+    let mut world = World::with_http_origin(|config| {
+        config.freshness.early_refresh_percent = 0;
+        config.freshness.ttl_jitter_percent = 0;
+        change(config);
+    });
+    world.origin = Origin::Tells;
+    world
+}
+
+fn body(ids: &[&str], seconds: f64, deadline: u64) -> String {
+    serde_json::json!({
+        "entities": {"id": ids}, "feature_names": ["v:x"], "consistency_level": "bounded",
+        "max_staleness_seconds": seconds, "deadline_ms": deadline, "include": ["status", "age", "tier"],
+    })
+    .to_string()
+}
+
+/// The status of an entity's value, its age in milliseconds, and when the origin computed it.
+fn value(features: &Value) -> (String, Option<u64>, Option<u64>) {
+    let value = &features["v:x"];
+    let computed = value["value"].as_str().map(|text| text.rsplit_once('/').unwrap().1.parse().unwrap());
+    (value["status"].as_str().unwrap().to_owned(), value["age_ms"].as_u64(), computed)
+}
+
+#[test]
+fn a_row_of_memory_that_grows_too_old_while_another_is_fetched_is_fetched_anew() {
+    let mut world = world(|_| {});
+    world.native(&body(&["a"], 1.0, 5_000));
+    world.run_for(900);
+    world.reset_counts();
+    world.origin_millis = 3_000;
+    let request = world.start_native(&body(&["a", "cold"], 1.0, 5_000));
+    world.run();
+    let began = world.requests[request].began;
+    let answer = world.answer(request).json();
+    let (status, _, computed) = value(&answer["features"]["a"]);
+    assert_eq!(status, "PRESENT");
+    assert!(computed.unwrap() >= began, "what the origin held after the request came");
+    // It is asked for as soon as it is too old, and not when the other has come.
+    assert_eq!(world.requests[request].ended - began, 3_000 + 1_000 - 910 + 1);
+    assert_eq!(world.origin_calls.len(), 2);
+    assert_eq!(answer["cache_stats"]["l1_misses"], 2);
+}
+
+#[test]
+fn at_the_deadline_what_has_grown_too_old_is_missing_and_what_has_not_is_there() {
+    let mut world = world(|_| {});
+    world.native(&body(&["old"], 1.0, 5_000));
+    world.run_for(700);
+    world.native(&body(&["young"], 1.0, 5_000));
+    world.run_for(200);
+    world.origin_millis = 4_000;
+    let request = world.start_native(&body(&["old", "young", "cold"], 1.0, 500));
+    world.run_until_answered(3);
+    let answer = world.answer(request).json();
+    let [old, young, cold] = ["old", "young", "cold"].map(|id| value(&answer["features"][id]));
+    assert_eq!((old.0.as_str(), cold.0.as_str()), ("INVALID", "INVALID"));
+    assert_eq!((young.0.as_str(), young.1), ("PRESENT", Some(710)));
+}
+
+#[test]
+fn a_row_of_a_store_is_judged_at_the_answer_too() {
+    let mut world = world(|_| {});
+    world.native(&body(&["a"], 1.0, 5_000));
+    world.run_for(800);
+    world.restart();
+    world.origin_millis = 2_000;
+    let request = world.start_native(&body(&["a", "cold"], 1.0, 5_000));
+    world.run();
+    let (status, _, computed) = value(&world.answer(request).json()["features"]["a"]);
+    assert_eq!(status, "PRESENT");
+    assert!(computed.unwrap() >= world.requests[request].began);
+}
+
+#[test]
+fn what_another_request_fetches_is_judged_at_the_answer_too() {
+    let mut world = world(|_| {});
+    world.origin_millis = 600;
+    world.start_native(&body(&["a"], 60.0, 5_000));
+    world.run_for(100);
+    world.origin_millis = 2_000;
+    let follower = world.start_native(&body(&["a", "cold"], 1.0, 5_000));
+    world.run();
+    let (status, _, computed) = value(&world.answer(follower).json()["features"]["a"]);
+    assert_eq!(status, "PRESENT");
+    assert!(computed.unwrap() >= world.requests[follower].began, "the other's was asked for before this one came");
+}
+
+#[test]
+fn without_grace_an_eventual_read_shows_nothing_past_its_time_to_live_either() {
+    let mut world = world(|config| {
+        config.freshness.ttl_seconds = 1;
+        config.freshness.grace_seconds = 0;
+        config.freshness.revalidate_seconds = 0;
+    });
+    let body = |ids: &[&str]| serde_json::json!({"features": ["v:x"], "entities": {"id": ids}}).to_string();
+    world.feast(&body(&["a"]));
+    world.run_for(900);
+    world.origin_millis = 3_000;
+    let request = world.start_feast(&body(&["a", "cold"]));
+    world.run();
+    let computed = world.answer(request).column("x")[0].clone();
+    let computed: u64 = computed.trim_matches('"').rsplit_once('/').unwrap().1.parse().unwrap();
+    assert!(computed >= world.requests[request].began);
+}
+
+#[test]
+fn with_the_origin_down_nothing_older_than_the_bound_is_shown() {
+    let mut world = world(|_| {});
+    world.native(&body(&["a"], 1.0, 5_000));
+    world.run_for(900);
+    world.origin = Origin::IsSlow;
+    let request = world.start_native(&body(&["a", "cold"], 1.0, 2_000));
+    world.run();
+    assert_eq!(world.answer(request).status, 504, "{}", world.answer(request).text);
+}
+
+#[test]
+fn what_a_stream_holds_for_a_slow_reader_is_judged_when_it_goes_out() {
+    let mut world = world(|_| {});
+    for id in ["a", "b"] {
+        world.native(&body(&[id], 1.0, 5_000));
+        world.run_for(400);
+    }
+    world.reader_millis = Some(700);
+    // `a` and `b` go out at once; `cold` goes out when they were taken, and `c` was there at the beginning.
+    world.native(&body(&["c"], 1.0, 5_000));
+    let request = world.start_lines(&body(&["a", "cold", "c"], 1.0, 5_000));
+    world.run();
+    let mut lines = Vec::new();
+    for (at, text) in &world.requests[request].chunks {
+        lines.extend(text.lines().map(|line| (*at, serde_json::from_str::<Value>(line).unwrap())));
+    }
+    let began = world.requests[request].began;
+    for (at, line) in lines.iter().filter(|(_, line)| line["entity"].is_string()) {
+        let (status, _, computed) = value(&line["features"]);
+        assert_eq!(status, "PRESENT", "{line}");
+        let computed = computed.unwrap();
+        assert!(computed >= began || at - computed <= 1_000, "{line} at {}", at - began);
+    }
+}
+
+#[test]
+fn a_row_that_was_fetched_for_the_request_is_not_too_old_for_it_however_long_the_rest_takes() {
+    let mut world = world(|config| config.routing.chunk_rows = 1);
+    world.origin_millis = 10;
+    let ids: Vec<String> = (0..1_000).map(|id| id.to_string()).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let request = world.start_native(&body(&ids, 0.1, 5_000));
+    world.run();
+    assert!(world.requests[request].ended - world.requests[request].began > 1_000, "a thousand calls, four at a time");
+    let answer = world.answer(request).json();
+    assert!(answer["features"].as_object().unwrap().values().all(|features| value(features).0 == "PRESENT"));
+    assert_eq!(world.origin_calls.len(), 1_000, "nothing is fetched twice");
+}
