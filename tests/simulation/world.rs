@@ -302,6 +302,15 @@ impl World {
     /// Sets the clock of `service` by so many milliseconds.
     pub(crate) fn step_clock(&mut self, millis: i64) {
         self.skew += millis;
+        // By a clock that goes ahead, a key has rested sooner.
+        self.has_restarted = true;
+    }
+
+    /// The same between two readings, so that no time passes unseen.
+    pub(crate) fn step_clock_seen(&mut self, millis: i64) {
+        self.watch();
+        self.step_clock(millis);
+        self.watch();
     }
 
     fn clock(&self) -> Instant {
