@@ -115,8 +115,9 @@ impl Engine {
         self.origin.latency.record(took);
         match rows {
             Ok(rows) => {
+                let stores = self.stores.len();
                 for (place, row) in rows {
-                    if let Some(index) = session.learn_fetched(place, row, &mut self.interner, now) {
+                    if let Some(index) = session.learn_fetched(place, row, stores, &mut self.interner, now) {
                         self.insert_into_l1(&session, index, now);
                     }
                 }

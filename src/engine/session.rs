@@ -452,6 +452,7 @@ impl Session {
         &mut self,
         place: usize,
         row: Row,
+        stores: usize,
         interner: &mut Interner,
         now: Instant,
     ) -> Option<usize> {
@@ -467,19 +468,25 @@ impl Session {
         if let Some(fetched_at) = row.newest() {
             missing.own_since = missing.own_since.min(fetched_at);
         }
+        let mut inspector = Inspector::new(view, rules);
+        let mut has_lost_some = false;
         let known = match &missing.known {
             // A feature service is fetched as a whole, so nothing of an older row is worth keeping.
             Some(known) if !is_whole => {
                 let rules = rules.since(missing.floor).with_own_fetch(missing.own_since);
-                let merged = known.merge(&row).retain(|_, cell| rules.judge(cell, hash) != Freshness::Expired);
+                let merged = known.merge(&row);
+                let kept = merged.retain(|_, cell| rules.judge(cell, hash) != Freshness::Expired);
                 // What the origin calls invalid is this request's to know.
-                merged.merge(&row).sharing(interner)
+                let kept = kept.merge(&row);
+                // What was not asked for since it was there has grown too old while the rest was fetched.
+                has_lost_some = inspector.is_complete(&merged) && !inspector.is_complete(&kept);
+                kept.sharing(interner)
             }
             _ => row,
         };
         missing.known = Some(Rc::new(known));
-        missing.tier = Some(Tier::Origin);
-        missing.stage = Stage::Done;
+        (missing.tier, missing.stage) =
+            if has_lost_some { (None, Stage::Next(stores)) } else { (Some(Tier::Origin), Stage::Done) };
         missing.is_due = false;
         self.note_expiry(index, now);
         Some(index)

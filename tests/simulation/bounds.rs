@@ -162,3 +162,23 @@ fn a_row_that_was_fetched_for_the_request_is_not_too_old_for_it_however_long_the
     assert!(answer["features"].as_object().unwrap().values().all(|features| value(features).0 == "PRESENT"));
     assert_eq!(world.origin_calls.len(), 1_000, "nothing is fetched twice");
 }
+
+#[test]
+fn a_feature_that_grows_too_old_while_another_of_its_row_is_fetched_is_fetched_anew() {
+    for (deadline, expected) in [(5_000, "PRESENT"), (450, "INVALID")] {
+        let mut world = world(|config| {
+            let view = featheredge::config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
+            config.views.insert("v".to_owned(), view);
+        });
+        world.native(&body(&["a"], 1.0, 5_000));
+        world.run_for(800);
+        world.origin_millis = 300;
+        let both = body(&["a"], 1.0, deadline).replace("[\"v:x\"]", "[\"v:x\",\"v:y\"]");
+        let request = world.start_native(&both);
+        world.run();
+        let features = &world.answer(request).json()["features"]["a"];
+        let (status, _, computed) = value(features);
+        assert_eq!((status.as_str(), features["v:y"]["status"].as_str()), (expected, Some("PRESENT")));
+        assert!(computed.is_none_or(|computed| computed >= world.requests[request].began));
+    }
+}

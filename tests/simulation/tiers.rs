@@ -122,3 +122,19 @@ fn the_age_of_the_oldest_value_is_told() {
     assert_eq!(world.feast(&request(&["score"], [2])).headers["age"], "20");
     assert_eq!(world.feast(&request(&["score"], [1, 2])).headers["age"], "120");
 }
+
+#[test]
+fn a_refresh_takes_no_row_from_a_store_that_is_as_due_as_the_one_in_memory() {
+    let mut world = World::with(|config| {
+        config.freshness.ttl_jitter_percent = 0;
+        config.freshness.early_refresh_percent = 0;
+    });
+    let body = request(&["score"], [1]);
+    world.feast(&body);
+    world.pass_seconds(310);
+    world.reset_counts();
+    assert!(world.feast(&body).is_immediate, "it is served at once, and fetched anew behind the answer");
+    assert_eq!((world.reads.len(), world.origin_calls.len()), (1, 1));
+    world.pass_seconds(200);
+    assert_eq!((world.feast(&body).is_immediate, world.origin_calls.len()), (true, 1));
+}

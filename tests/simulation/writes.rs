@@ -163,3 +163,23 @@ fn writes_through_a_service_that_is_told_not_to_look_change_nothing() {
     write(&mut world, "/push", "rubbish");
     assert_eq!(world.feast(&body).text, before);
 }
+
+#[test]
+fn a_write_that_was_given_up_as_lost_makes_everything_invisible_when_it_is_answered_after_all() {
+    let mut world = world();
+    let before: Vec<String> = ROWS.iter().map(|(view, id)| world.feast(&ask(view, *id)).text).collect();
+    world.origin_millis = 120_000;
+    let write =
+        world.start("POST", "/write-to-online-store", br#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#);
+    world.run_for(60_000);
+    world.origin_millis = 5;
+    // With every so many requests is looked for those whose host has gone silent.
+    for id in 1_000..1_100 {
+        world.start_feast(&ask("stats", id));
+        world.run_for(10);
+    }
+    world.run();
+    assert_eq!(world.answer(write).status, FORWARDED);
+    let after: Vec<String> = ROWS.iter().map(|(view, id)| world.feast(&ask(view, *id)).text).collect();
+    assert!(before.iter().zip(&after).all(|(before, after)| before != after));
+}
