@@ -63,35 +63,57 @@ impl EventTime {
     /// No event is known.
     pub const ZERO: EventTime = EventTime(0);
 
-    /// Reads an RFC 3339 time with `Z` or a numeric offset; digits past the sixth of the fraction are dropped.
+    /// Reads a time in a form that servers write; digits past the sixth of the fraction are dropped.
+    ///
+    /// These are RFC 3339 and what differs from it as ISO 8601 and the `str` of Python, Go, Java and PostgreSQL do: a space
+    /// for the `T`, no seconds, no separators, a comma before the fraction, an offset as `+00` or `+0000`, `UTC`, a zone's
+    /// name behind the offset, no zone (which means UTC), no time of day (which means midnight); and numbers, as
+    /// [`EventTime::from_epoch`] reads them.
     ///
     /// `None` where the text is no such time or lies outside the years 1 to 9999.
     #[must_use]
     pub fn parse(text: &str) -> Option<EventTime> {
-        let bytes = text.as_bytes();
-        let (date, rest) = bytes.split_at_checked(10)?;
-        let (&separator, rest) = rest.split_first()?;
-        if !matches!(separator, b'T' | b't' | b' ') {
-            return None;
+        let text = text.trim_ascii();
+        let Some((days, rest)) = split_date(text.as_bytes()).or_else(|| split_basic_date(text.as_bytes())) else {
+            return EventTime::from_epoch(text);
+        };
+        let (micros, zone) = match rest {
+            [] => (0, rest),
+            [b'T' | b't' | b' ', clock @ ..] => split_clock(clock)?,
+            _ => return None,
+        };
+        let micros = (days * 86_400 - zone_offset_seconds(zone)?) * MICROS + micros;
+        (EARLIEST..=LATEST).contains(&micros).then_some(EventTime(micros))
+    }
+
+    /// Reads a number as the time since 1970: in seconds where that is before the year 5138, else in milliseconds,
+    /// microseconds or nanoseconds, so that the years 1973 to 5138 are read in each of them.
+    ///
+    /// `None` where the text is no decimal number, or lies outside the years 1 to 9999.
+    #[must_use]
+    pub fn from_epoch(text: &str) -> Option<EventTime> {
+        /// The most seconds: five thousand years of all that is counted in milliseconds lie past it.
+        const MAX_SECONDS: f64 = 1e11;
+        let mut scale = match text.parse::<f64>().ok()?.abs() {
+            seconds if seconds < MAX_SECONDS => 6,
+            millis if millis < MAX_SECONDS * 1e3 => 3,
+            micros if micros < MAX_SECONDS * 1e6 => 0,
+            nanos if nanos < MAX_SECONDS * 1e9 => -3,
+            _ => return None,
+        };
+        let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+        let (mut digits, mut fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        if scale < 0 {
+            (digits, fraction, scale) = (digits.get(..digits.len().saturating_sub(3))?, "", 0);
         }
-        let (clock, rest) = rest.split_at_checked(8)?;
-        let (year, month, day) = (digits(date, 0, 4)?, digits(date, 5, 2)?, digits(date, 8, 2)?);
-        let (hour, minute, second) = (digits(clock, 0, 2)?, digits(clock, 3, 2)?, digits(clock, 6, 2)?);
-        let separators = [date.get(4), date.get(7), clock.get(2), clock.get(5)];
-        if separators != [Some(&b'-'), Some(&b'-'), Some(&b':'), Some(&b':')] {
-            return None;
+        let mut micros = 0_i64;
+        for at in 0..digits.len() + scale as usize {
+            let digit =
+                digits.as_bytes().get(at).or_else(|| fraction.as_bytes().get(at - digits.len())).unwrap_or(&b'0');
+            let digit = digit.is_ascii_digit().then(|| i64::from(digit - b'0'))?;
+            micros = micros.checked_mul(10)?.checked_add(digit)?;
         }
-        let in_range = (1..=12).contains(&month)
-            && (1..=days_in_month(year, month)).contains(&day)
-            && hour < 24
-            && minute < 60
-            && second < 60;
-        if !in_range {
-            return None;
-        }
-        let (fraction, zone) = split_fraction(rest)?;
-        let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
-        let micros = (seconds - zone_offset_seconds(zone)?) * MICROS + fraction;
+        let micros = sign * micros;
         (EARLIEST..=LATEST).contains(&micros).then_some(EventTime(micros))
     }
 }
@@ -159,9 +181,46 @@ fn digits(bytes: &[u8], from: usize, count: usize) -> Option<i64> {
     })
 }
 
+/// Splits `2026-11-23T…` into days since 1970 and what stands behind them.
+fn split_date(text: &[u8]) -> Option<(i64, &[u8])> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let is_separated = (date.get(4), date.get(7)) == (Some(&b'-'), Some(&b'-'));
+    let days = days_of(digits(date, 0, 4)?, digits(date, 5, 2)?, digits(date, 8, 2)?)?;
+    is_separated.then_some((days, rest))
+}
+
+/// The same of `20261123T…`, and of `20261123` alone: as seconds these digits would lie in 1970.
+fn split_basic_date(text: &[u8]) -> Option<(i64, &[u8])> {
+    let (date, rest) = text.split_at_checked(8)?;
+    let days = days_of(digits(date, 0, 4)?, digits(date, 4, 2)?, digits(date, 6, 2)?)?;
+    matches!(rest, [] | [b'T' | b't', ..]).then_some((days, rest))
+}
+
+/// Days since 1970-01-01 of a date; `None` where there is no such date.
+fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
+    let is_date = (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
+    is_date.then(|| days_from_civil(year, month, day))
+}
+
+/// Splits `08:00:00.123456789Z` into microseconds since midnight and the zone; seconds and separators may be missing.
+fn split_clock(text: &[u8]) -> Option<(i64, &[u8])> {
+    let is_separated = text.get(2) == Some(&b':');
+    let width = 2 + usize::from(is_separated);
+    let (hour, minute) = (digits(text, 0, 2)?, digits(text, width, 2)?);
+    let rest = text.get(width + 2..)?;
+    let (second, rest) = match rest {
+        [b':', after @ ..] if is_separated => (digits(after, 0, 2)?, after.get(2..)?),
+        [b'0'..=b'9', ..] if !is_separated => (digits(rest, 0, 2)?, rest.get(2..)?),
+        _ => (0, rest),
+    };
+    let (fraction, zone) = split_fraction(rest)?;
+    let is_in_range = hour < 24 && minute < 60 && second < 60;
+    is_in_range.then_some(((hour * 3_600 + minute * 60 + second) * MICROS + fraction, zone))
+}
+
 /// Splits `.123456789Z` into microseconds and the zone.
 fn split_fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
-    let Some((b'.', after)) = rest.split_first() else {
+    let Some((b'.' | b',', after)) = rest.split_first() else {
         return Some((0, rest));
     };
     let count = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -176,16 +235,25 @@ fn split_fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     Some((micros, after.get(count..)?))
 }
 
+/// How many seconds a zone is ahead of UTC, which it is where none stands; a name behind the offset says nothing more.
 fn zone_offset_seconds(zone: &[u8]) -> Option<i64> {
-    match zone {
-        b"Z" | b"z" => Some(0),
-        [sign @ (b'+' | b'-'), clock @ ..] if clock.len() == 5 && clock.get(2) == Some(&b':') => {
-            let (hours, minutes) = (digits(clock, 0, 2)?, digits(clock, 3, 2)?);
-            let seconds = (hours < 24 && minutes < 60).then_some(hours * 3_600 + minutes * 60)?;
-            Some(if *sign == b'+' { seconds } else { -seconds })
+    let zone = zone.trim_ascii();
+    let (sign, clock) = match zone {
+        [] => return Some(0),
+        [b'+', clock @ ..] => (1, clock),
+        [b'-', clock @ ..] => (-1, clock),
+        _ => {
+            let end = zone.iter().position(|&byte| byte == b'[').unwrap_or(zone.len());
+            let name = zone.get(..end)?.to_ascii_uppercase();
+            return matches!(name.as_slice(), b"Z" | b"UTC" | b"GMT").then_some(0);
         }
-        _ => None,
-    }
+    };
+    let end = clock.iter().position(|&byte| byte == b' ' || byte == b'[').unwrap_or(clock.len());
+    let parts: Vec<u8> = clock.get(..end)?.iter().copied().filter(|&byte| byte != b':').collect();
+    let at = |from: usize| if parts.len() > from { digits(&parts, from, 2) } else { Some(0) };
+    let (hours, minutes, seconds) = (digits(&parts, 0, 2)?, at(2)?, at(4)?);
+    let is_in_range = parts.len() <= 6 && hours < 24 && minutes < 60 && seconds < 60;
+    is_in_range.then_some(sign * (hours * 3_600 + minutes * 60 + seconds))
 }
 
 fn days_in_month(year: i64, month: i64) -> i64 {
@@ -253,21 +321,91 @@ mod tests {
     }
 
     #[test]
+    fn the_forms_that_servers_write_are_one_time() {
+        for text in [
+            "2026-11-23T08:00:00Z",
+            "2026-11-23t08:00:00z",
+            "2026-11-23T08:00:00",
+            "2026-11-23 08:00:00",
+            " 2026-11-23 08:00:00 ",
+            "2026-11-23T08:00",
+            "2026-11-23T08:00Z",
+            "2026-11-23T08:00:00.000000000Z",
+            "2026-11-23 08:00:00,000",
+            "2026-11-23 08:00:00+00",
+            "2026-11-23 08:00:00+0000",
+            "2026-11-23 08:00:00 +0000 UTC",
+            "2026-11-23 03:00:00 -0500 EST",
+            "2026-11-23T09:30:00+01:30:00",
+            "2026-11-23T13:30:00+0530",
+            "2026-11-23T08:00:00 UTC",
+            "2026-11-23T08:00:00Z[UTC]",
+            "2026-11-23T10:00:00+02:00[Europe/Helsinki]",
+            "2026-11-22T22:00-10",
+            "20261123T080000Z",
+            "20261123T0800",
+            "20261123T080000.5-00:00",
+            "1795420800",
+            "1795420800.5",
+            "1795420800.500000999",
+            "1795420800000",
+            "1795420800500.0",
+            "1795420800000000",
+            "1795420800500000.7",
+            "1795420800500000999",
+        ] {
+            let time = EventTime::parse(text).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(time.0 / MICROS, 1_795_420_800, "{text}");
+            let has_half = text.contains(".5") || text.contains("00500");
+            assert_eq!(time.0 % MICROS, if has_half { 500_000 } else { 0 }, "{text}");
+        }
+        assert_eq!(EventTime::parse("2026-11-23").unwrap().to_string(), "2026-11-23T00:00:00Z");
+        assert_eq!(EventTime::parse("20261123").unwrap().to_string(), "2026-11-23T00:00:00Z");
+        assert_eq!(EventTime::parse("20261323").unwrap().to_string(), "1970-08-23T12:08:43Z");
+        assert_eq!(EventTime::parse("-86400.5").unwrap().to_string(), "1969-12-30T23:59:59.500Z");
+        assert_eq!(EventTime::parse("0"), Some(EventTime::ZERO));
+        assert_eq!(EventTime::parse("99999999999").unwrap().to_string(), "5138-11-16T09:46:39Z");
+        assert_eq!(EventTime::parse("100000000000").unwrap().to_string(), "1973-03-03T09:46:40Z");
+    }
+
+    #[test]
     fn what_is_no_time_is_refused() {
         for text in [
             "",
-            "2026",
+            "yesterday",
+            "null",
+            "NaT",
             "2026-13-01T00:00:00Z",
+            "2026-00-01",
             "2026-02-30T00:00:00Z",
+            "2026-02-00",
             "2026-01-01T24:00:00Z",
-            "2026-01-01T00:00:00",
+            "2026-01-01T00:60:00Z",
             "2026-01-01T00:00:00.Z",
             "2026-01-01T00:00:00+2:00",
+            "2026-01-01T00:00:00+24:00",
+            "2026-01-01T00:00:00+00:60",
+            "2026-01-01T00:00:00+00:00:60",
+            "2026-01-01T00:00:00+00:00:00:00",
+            "2026-01-01T00:00:00+0",
+            "2026-01-01T00:00:00 CET",
+            "2026-01-01T00",
+            "2026-01-01T",
+            "2026-01-01T00:0000",
+            "2026-01-01x",
             "2026/01/01T00:00:00Z",
+            "2026-01/01T00:00:00Z",
             "2026-01-01T00:00:00Zz",
             "0000-01-01T00:00:00Z",
+            "0001-01-01T00:00:00+01:00",
             "2026-01-01T00:00:60Z",
             "２026-01-01T00:00:00Z",
+            "1e9",
+            "+1795420800",
+            "nan",
+            "-inf",
+            "100000000000000000000",
+            "--1",
         ] {
             assert_eq!(EventTime::parse(text), None, "{text}");
         }
