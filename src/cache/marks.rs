@@ -6,7 +6,7 @@
 
 use hashbrown::HashMap;
 
-use model::alike::alike;
+use model::canonical_key_hash::canonical_key_hash;
 use model::order::sorted;
 use model::request::Writes;
 use model::time::Instant;
@@ -25,7 +25,7 @@ struct View {
     whole: Instant,
     /// Of any of its rows.
     newest: Instant,
-    /// Of single rows, by the hash that all spellings of their key share.
+    /// Of single rows, by their [`canonical_key_hash`].
     rows: Rows,
 }
 
@@ -52,6 +52,8 @@ pub struct Marks {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Floor<'a> {
     all: Instant,
+    /// Of any row of the view.
+    newest: Instant,
     rows: Option<&'a Rows>,
 }
 
@@ -60,10 +62,14 @@ impl Floor<'_> {
     #[inline]
     #[must_use]
     pub fn at(&self, key: &[u8]) -> Instant {
-        match self.rows {
-            Some(rows) => rows.get(&alike(key)).map_or(self.all, |&mark| mark.max(self.all)),
-            None => self.all,
-        }
+        let own = match self.rows {
+            // A key that may equal any other was written when any was.
+            Some(rows) => {
+                canonical_key_hash(key).map_or(self.newest, |hash| rows.get(&hash).copied().unwrap_or_default())
+            }
+            None => Instant::default(),
+        };
+        own.max(self.all)
     }
 }
 
@@ -87,7 +93,7 @@ impl Marks {
         }
     }
 
-    /// Marks single rows of a view, by the [`alike`] hashes of their keys.
+    /// Marks single rows of a view, by the [`canonical_key_hash`]es of their keys.
     #[inline]
     pub fn mark_rows(&mut self, view: &str, hashes: &[u64], at: Instant) {
         if hashes.len() > MAX_ROWS / 2 {
@@ -125,12 +131,15 @@ impl Marks {
             return Floor::default();
         }
         match writes {
-            Writes::Any => Floor { all: self.newest, rows: None },
+            Writes::Any => Floor { all: self.newest, ..Floor::default() },
             Writes::To { views, is_by_row } => {
-                let mut floor = Floor { all: self.all, rows: None };
+                let mut floor = Floor { all: self.all, ..Floor::default() };
+                // The rows of more than one view have more than one mark each, of which no list tells the newest.
+                let is_by_row = *is_by_row && views.len() == 1;
                 for view in views.iter().filter_map(|view| self.views.get(&**view)) {
-                    floor.all = floor.all.max(if *is_by_row { view.whole } else { view.newest });
-                    floor.rows = Some(&view.rows).filter(|rows| *is_by_row && !rows.is_empty());
+                    floor.all = floor.all.max(if is_by_row { view.whole } else { view.newest });
+                    floor.newest = view.newest;
+                    floor.rows = Some(&view.rows).filter(|rows| is_by_row && !rows.is_empty());
                 }
                 floor
             }
@@ -160,7 +169,7 @@ mod tests {
     }
 
     fn hashes(ids: core::ops::Range<u64>) -> Vec<u64> {
-        ids.map(|id| alike(&key(id))).collect()
+        ids.map(|id| canonical_key_hash(&key(id)).unwrap()).collect()
     }
 
     #[test]

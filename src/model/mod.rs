@@ -3,9 +3,9 @@
 //! Knows neither JSON documents, nor stores, nor time beyond the numbers it is handed. Its invariant: a value is the
 //! JSON text that its origin wrote, and never passes through a number type on its way to the caller.
 
-pub mod alike;
 pub mod answer;
 pub mod block;
+pub mod canonical_key_hash;
 pub mod interner;
 pub mod key;
 pub mod order;

@@ -29,7 +29,7 @@ pub(super) enum Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Changed {
     pub(super) view: String,
-    /// The `alike` hashes of the rows' keys; `None` for all rows.
+    /// The canonical hashes of the rows' keys; `None` for all rows.
     pub(super) rows: Option<Vec<u64>>,
 }
 
@@ -91,12 +91,12 @@ impl Service {
             Invalidation::Everything => Ok(Change::Everything),
             Invalidation::View(view) => Ok(Change::Views(self.reach(&view, |_| None))),
             Invalidation::Entities(view, columns) => {
-                let found = self.reach(&view, |keys| write::rows(&columns, keys));
-                if found.first().is_none_or(|changed| changed.rows.is_none()) {
+                if !self.planner.key_columns(&view).is_some_and(|keys| write::has_keys(&columns, keys)) {
                     let message = "the view's join keys must be known, and be equally long lists of strings or numbers";
                     return Err(Refusal::field(&["body", "entities"], "value_error", message));
                 }
-                Ok(Change::Views(found))
+                // Of keys that cannot be told for certain, all of the view is meant.
+                Ok(Change::Views(self.reach(&view, |keys| write::rows(&columns, keys))))
             }
         }
     }

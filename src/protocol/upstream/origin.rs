@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use model::alike::alike;
+use model::canonical_key_hash::canonical_key_hash;
 use model::interner::Interner;
 use model::request::{Ask, Columns};
 use model::row::{Row, RowBuilder, Schema};
@@ -322,10 +322,10 @@ pub fn is_of_whom_was_asked(table: &Table<'_>, call: &Call, body: &[u8], plan: &
 
 /// What all spellings of the value of a key share.
 #[inline(never)]
-fn spelling(value: Span, body: &[u8]) -> u64 {
+fn spelling(value: Span, body: &[u8]) -> Option<u64> {
     let mut key = Vec::new();
     value.encode(body, &mut key, &mut String::new());
-    alike(&key)
+    canonical_key_hash(&key)
 }
 
 /// The rows that `table` has for the places that were wanted.

@@ -3,10 +3,11 @@
 //! The write itself goes to the origin as it came. Here is only read which view's, or push source's, rows it has. What
 //! cannot be understood tells nothing, and then everything may have changed.
 
-use model::alike::alike;
+use model::canonical_key_hash::canonical_key_hash;
 use model::key::EntityValue;
 use model::refusal::Refusal;
-use protocol::json::{Cursor, JsonError, Kind, Raw};
+use protocol::call::Span;
+use protocol::json::{Cursor, JsonError, Raw};
 
 /// Where rows are written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,18 +123,36 @@ fn read_fields<'a>(
 }
 
 impl Write<'_> {
-    /// The rows, as the [`alike`] hashes of their keys, of a view keyed by these columns; `None` where they cannot be told.
+    /// The rows, as the [`canonical_key_hash`]es of their keys, of a view keyed by these columns; `None` where they cannot be
+    /// told, and any row of the view may be meant.
     #[must_use]
     pub fn rows(&self, key_columns: &[String]) -> Option<Vec<u64>> {
         rows(&self.columns, key_columns)
     }
 }
 
-/// The [`alike`] hashes of the keys that stand in `columns`, for a view keyed by `key_columns`.
+/// The [`canonical_key_hash`]es of the keys that stand in `columns`, for a view keyed by `key_columns`; `None` where they
+/// cannot be told.
 #[must_use]
 pub fn rows(columns: &Columns<'_>, key_columns: &[String]) -> Option<Vec<u64>> {
-    // The order of a key's values is that of its columns' names.
-    let names = model::order::sorted(key_columns.iter());
+    keys(columns, key_columns)?.iter().map(|key| canonical_key_hash(key)).collect()
+}
+
+/// Whether `columns` have a value for each of `key_columns` in each row, and none that is no key: `null`, an array, an object.
+#[must_use]
+pub fn has_keys(columns: &Columns<'_>, key_columns: &[String]) -> bool {
+    fn is_key(mut key: &[u8]) -> bool {
+        let mut values = core::iter::from_fn(|| EntityValue::decode(&mut key));
+        values.all(|value| !matches!(value, EntityValue::Null | EntityValue::Json(_)))
+    }
+    keys(columns, key_columns).is_some_and(|keys| keys.iter().all(|key| is_key(key)))
+}
+
+/// The keys that stand in `columns`, as [`EntityValue::encode`] writes them; `None` where they are not there for each row.
+fn keys(columns: &Columns<'_>, key_columns: &[String]) -> Option<Vec<Vec<u8>>> {
+    // A key's values stand in the order of their columns' names, each once.
+    let mut names = model::order::sorted(key_columns.iter());
+    names.dedup();
     let mut keys: Vec<Vec<u8>> = Vec::new();
     for (number, name) in names.into_iter().enumerate() {
         let (_, column) = columns.iter().rfind(|(column, _)| column == name)?;
@@ -142,7 +161,7 @@ pub fn rows(columns: &Columns<'_>, key_columns: &[String]) -> Option<Vec<u64>> {
             return None;
         }
     }
-    Some(keys.iter().map(|key| alike(key)).collect())
+    Some(keys)
 }
 
 /// Appends a column's values to the keys of their rows, which it begins where it is the first; gives how many there are.
@@ -155,28 +174,11 @@ fn append(column: &str, is_first: bool, keys: &mut Vec<Vec<u8>>) -> Option<usize
         if is_first {
             keys.push(Vec::new());
         }
-        let key = keys.get_mut(length)?;
+        let value = cursor.value().ok()?;
+        Span::whole(&value).encode(value.text.as_bytes(), keys.get_mut(length)?, &mut scratch);
         length += 1;
-        match cursor.peek().ok()? {
-            Kind::Number => EntityValue::Number(cursor.number().ok()?).encode(key),
-            Kind::True | Kind::False => EntityValue::Boolean(cursor.boolean().ok()?).encode(key),
-            Kind::String => match cursor.string().ok()?.decode(&mut scratch) {
-                // A request may name a moment by its seconds.
-                text if is_date(text) => return None,
-                text => EntityValue::Text(text).encode(key),
-            },
-            Kind::Null | Kind::Array | Kind::Object => return None,
-        }
     }
     Some(length)
-}
-
-/// Whether a text begins as a date does: `2026-11-23`.
-fn is_date(text: &str) -> bool {
-    let is_digit = |range: core::ops::Range<usize>| {
-        text.as_bytes().get(range).is_some_and(|part| part.iter().all(u8::is_ascii_digit))
-    };
-    is_digit(0..4) && text.as_bytes().get(4) == Some(&b'-') && is_digit(5..7)
 }
 
 #[cfg(test)]
@@ -186,7 +188,7 @@ mod tests {
     fn key(values: &[EntityValue<'_>]) -> u64 {
         let mut key = Vec::new();
         values.iter().for_each(|value| value.encode(&mut key));
-        alike(&key)
+        canonical_key_hash(&key).unwrap()
     }
 
     fn names(names: &[&str]) -> Vec<String> {
