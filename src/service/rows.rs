@@ -507,7 +507,8 @@ impl Service {
         let table = Table::read(&reply.body, fetch.rows.len(), columns, self.config.limits.depth)
             .map_err(OriginFailure::Unintelligible)?;
         let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
-        if !origin::is_of_whom_was_asked(&table, &waiting.call, &waiting.body, plan, &wanted) {
+        let others = origin::rows_of_others(&table, &waiting.call, &waiting.body, plan, &wanted);
+        if !others.is_empty() && others.len() == fetch.rows.len() {
             return Err(OriginFailure::Unintelligible("it is of other entities than those asked for".to_owned()));
         }
         if matches!(waiting.protocol, Protocol::Feast)
@@ -516,6 +517,11 @@ impl Service {
         {
             return Ok(Understood::Unlike { base });
         }
+        // A row of another entity costs itself alone.
+        let is_others =
+            |place: &usize| place.checked_rem(waiting.call.rows).is_some_and(|row| others.binary_search(&row).is_ok());
+        let places: Vec<usize> = fetch.places.iter().filter(|place| !is_others(place)).copied().collect();
+        let wanted = Wanted { places: &places, ..wanted };
         // Whatever the origin read, it read after it was asked: a value counts as fetched then, and never looks younger than it is.
         let began = self.engine.call_began(ticket.session(), call).unwrap_or(waiting.began);
         let began = self.stamp(began);
@@ -525,6 +531,9 @@ impl Service {
             None => Vec::new(),
         };
         *self.engine.interner() = interner;
+        if let Some(status) = table.unknown_status().filter(|_| origin::is_nothing_known(&rows)) {
+            return Err(OriginFailure::Unintelligible(format!("no status that is known, but {status}")));
+        }
         Ok(Understood::Rows(rows))
     }
 

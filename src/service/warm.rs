@@ -158,6 +158,10 @@ impl Service {
         let columns = plan.columns.len() + plan.outputs.len();
         let table = Table::read(&answer, ask.rows, columns, self.config.limits.depth)
             .map_err(|reason| Refusal::field(&["body", "values"], "value_error", reason))?;
+        if let Some(time) = table.unknown_time() {
+            let message = format!("the event time {time} cannot be read");
+            return Err(Refusal::field(&["body", "event_timestamps"], "value_error", message));
+        }
         let columns_of = |columns: &Columns| if let Columns::Named(names) = columns { names.len() } else { 0 };
         let views: Vec<(usize, Vec<usize>)> = (0..)
             .zip(ask.views.iter())

@@ -4,6 +4,7 @@
 //! Stands above [`protocol`], and is a crate of its own since nothing of it is on the way of an answer from memory. Its
 //! invariant: what the origin and the registry send is as suspect as what a caller sends.
 
+mod echo;
 pub mod origin;
 pub mod planner;
 pub mod registry;

@@ -1,12 +1,12 @@
 //! What the origin is asked, and what its answer means.
 //!
-//! The origin is asked in Feast's form for the rows and features that nothing else had. Its answer is as hostile as a client's: columns are found by name, every length is checked against what was asked, and
-//! nothing is kept of an answer that does not fit.
+//! The origin is asked in Feast's form for the rows and features that nothing else had. Its answer is as hostile as a client's: columns are found by name, every length is checked against what was asked. What an
+//! answer does not say, or says in a way that nobody can read, is not known: it costs the value, time or row concerned, and no other.
 
 use std::rc::Rc;
 
-use model::canonical_key_hash::canonical_key_hash;
 use model::interner::Interner;
+use model::key::EntityValue;
 use model::request::{Ask, Columns};
 use model::row::{Row, RowBuilder, Schema};
 use model::time::{EventTime, Instant};
@@ -14,6 +14,8 @@ use model::value::{Cell, Status};
 use protocol::call::{Call, Span};
 use protocol::json::{self, Cursor, JsonError, Kind, Raw};
 use protocol::plan::{Output, Plan};
+
+use crate::echo::{self, Echo};
 
 /// The rectangle of rows and features that the origin is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -89,8 +91,12 @@ pub struct Table<'a> {
     rows: usize,
     /// `names × rows` of each, column by column.
     values: Vec<Raw<'a>>,
-    statuses: Vec<Status>,
-    times: Vec<EventTime>,
+    /// `None` where the origin does not say.
+    statuses: Vec<Option<Status>>,
+    times: Vec<Option<EventTime>>,
+    /// The first status and the first event time that cannot be read.
+    unknown_status: Option<&'a str>,
+    unknown_time: Option<&'a str>,
 }
 
 /// The most columns that an answer may have beyond those asked for: join keys that the request named by entity.
@@ -174,7 +180,10 @@ impl<'a> Table<'a> {
 
     fn read_column(&mut self, cursor: &mut Cursor<'a>) -> Result<(), String> {
         let text = |error: JsonError| error.to_string();
-        let (values, statuses, times) = (self.values.len(), self.statuses.len(), self.times.len());
+        let (first, last) = (self.values.len(), self.values.len() + self.rows);
+        let (mut has_values, mut has_statuses, mut has_times) = (false, false, false);
+        let mut unknown = Vec::new();
+        let twice = |what: &str| Err(format!("a column with two lists of {what}"));
         if cursor.peek().map_err(text)? != Kind::Object {
             return Err("a column is no object".to_owned());
         }
@@ -183,31 +192,35 @@ impl<'a> Table<'a> {
             if cursor.peek().map_err(text)? != Kind::Array {
                 cursor.value().map_err(text)?;
             } else if key.equals("values") {
-                self.read_values(cursor, values)?;
+                if core::mem::replace(&mut has_values, true) {
+                    return twice("values");
+                }
+                self.read_values(cursor, first)?;
             } else if key.equals("statuses") {
-                self.read_statuses(cursor, statuses)?;
+                if core::mem::replace(&mut has_statuses, true) {
+                    return twice("statuses");
+                }
+                unknown = self.read_statuses(cursor, last)?;
             } else if key.equals("event_timestamps") {
-                self.read_times(cursor, times)?;
+                if core::mem::replace(&mut has_times, true) {
+                    return twice("event times");
+                }
+                self.read_times(cursor, last)?;
             } else {
                 cursor.value().map_err(text)?;
             }
         }
-        if self.values.len() != values + self.rows {
-            return Err(format!("a column of {} values for {} rows", self.values.len() - values, self.rows));
+        if self.values.len() != last {
+            return Err(format!("a column of {} values for {} rows", self.values.len() - first, self.rows));
         }
-        // Origins other than Feast may leave out what they do not know.
-        if self.statuses.len() == statuses {
-            let implied = self.values.iter().skip(values).map(|value| match value.kind {
-                Kind::Null => Status::NotFound,
-                _ => Status::Present,
-            });
-            self.statuses.extend(implied);
-        }
-        if self.times.len() == times {
-            self.times.resize(times + self.rows, EventTime::ZERO);
-        }
-        if self.statuses.len() != statuses + self.rows || self.times.len() != times + self.rows {
-            return Err("a column whose statuses or event times differ in number from its values".to_owned());
+        // Origins may leave out what they do not know: Feast's Go server does unless it is asked for statuses.
+        self.statuses.resize(last, None);
+        self.times.resize(last, None);
+        // A value whose status nobody understands is no value to rely on.
+        for at in unknown {
+            if let Some((value, status)) = self.values.get_mut(at).zip(self.statuses.get_mut(at)) {
+                (*value, *status) = (NULL, Some(Status::Invalid));
+            }
         }
         Ok(())
     }
@@ -224,37 +237,79 @@ impl<'a> Table<'a> {
         Ok(())
     }
 
-    fn read_statuses(&mut self, cursor: &mut Cursor<'a>, before: usize) -> Result<(), String> {
+    /// Reads the statuses of a column that ends at `last`; where those stand that nobody understands. Where there are not
+    /// just as many as rows, these are all: nobody can tell which is whose.
+    fn read_statuses(&mut self, cursor: &mut Cursor<'a>, last: usize) -> Result<Vec<usize>, String> {
         let text = |error: JsonError| error.to_string();
+        let first = self.statuses.len();
+        let (mut at, mut scratch, mut unknown) = (first, String::new(), Vec::new());
         cursor.enter_array().map_err(text)?;
         while cursor.next_element().map_err(text)? {
-            let raw = cursor.value().map_err(text)?.text;
-            let name = raw.trim_matches('"');
-            self.statuses.push(Status::parse(name).ok_or_else(|| format!("the unknown status {raw}"))?);
-            if self.statuses.len() - before > self.rows {
-                return Err(format!("a column of more than {} statuses", self.rows));
+            let raw = cursor.value().map_err(text)?;
+            let status = match raw.kind {
+                Kind::Null => None,
+                // Protobuf's JSON form may have an enumeration's numbers.
+                Kind::Number => Some(raw.text.parse().ok().and_then(Status::from_number)),
+                _ => Some(Status::parse(plain(&raw, &mut scratch))),
+            };
+            if status == Some(None) {
+                self.unknown_status.get_or_insert(raw.text);
+                unknown.push(at);
             }
+            if at < last {
+                self.statuses.push(status.flatten());
+            }
+            at += 1;
+        }
+        if at != last {
+            self.unknown_status.get_or_insert("a list of another length");
+            unknown = (first..last).collect();
+        }
+        Ok(unknown)
+    }
+
+    /// Reads the event times of a column that ends at `last`; none is known where there are not just as many as rows.
+    fn read_times(&mut self, cursor: &mut Cursor<'a>, last: usize) -> Result<(), String> {
+        let text = |error: JsonError| error.to_string();
+        let first = self.times.len();
+        let (mut at, mut scratch) = (first, String::new());
+        cursor.enter_array().map_err(text)?;
+        // The rows of a view mostly share a few event times, so the last one is worth remembering.
+        let mut latest = ("\"1970-01-01T00:00:00Z\"", Some(EventTime::ZERO));
+        while cursor.next_element().map_err(text)? {
+            let raw = cursor.value().map_err(text)?;
+            if raw.text != latest.0 {
+                let time = match raw.kind {
+                    Kind::Number => EventTime::from_epoch(raw.text),
+                    _ => EventTime::parse(plain(&raw, &mut scratch)),
+                };
+                if time.is_none() && raw.kind != Kind::Null {
+                    self.unknown_time.get_or_insert(raw.text);
+                }
+                latest = (raw.text, time);
+            }
+            if at < last {
+                self.times.push(latest.1);
+            }
+            at += 1;
+        }
+        if at != last {
+            self.unknown_time.get_or_insert("a list of another length");
+            self.times.truncate(first);
         }
         Ok(())
     }
 
-    fn read_times(&mut self, cursor: &mut Cursor<'a>, before: usize) -> Result<(), String> {
-        let text = |error: JsonError| error.to_string();
-        cursor.enter_array().map_err(text)?;
-        // The rows of a view mostly share a few event times, so the last one is worth remembering.
-        let mut last = ("\"1970-01-01T00:00:00Z\"", EventTime::ZERO);
-        while cursor.next_element().map_err(text)? {
-            let raw = cursor.value().map_err(text)?.text;
-            if raw != last.0 {
-                let time = EventTime::parse(raw.trim_matches('"')).ok_or_else(|| format!("the event time {raw}"))?;
-                last = (raw, time);
-            }
-            self.times.push(last.1);
-            if self.times.len() - before > self.rows {
-                return Err(format!("a column of more than {} event times", self.rows));
-            }
-        }
-        Ok(())
+    /// The first status of the answer that cannot be read.
+    #[must_use]
+    pub fn unknown_status(&self) -> Option<&'a str> {
+        self.unknown_status
+    }
+
+    /// The first event time of the answer that cannot be read.
+    #[must_use]
+    pub fn unknown_time(&self) -> Option<&'a str> {
+        self.unknown_time
     }
 
     fn text(&self, column: usize, row: usize) -> &[u8] {
@@ -263,19 +318,31 @@ impl<'a> Table<'a> {
 
     fn cell(&self, column: usize, row: usize, now: Instant) -> Option<Cell> {
         let at = column * self.rows + row;
-        let (&status, &event_time) = (self.statuses.get(at)?, self.times.get(at)?);
+        let (status, event_time) = (*self.statuses.get(at)?, *self.times.get(at)?);
+        // Feast says of a stored null too that it is present.
+        let status = status.unwrap_or(Status::Present);
+        let event_time = event_time.unwrap_or(EventTime::ZERO);
         Some(Cell { status, is_negative: status == Status::NotFound, event_time, fetched_at: now.into() })
     }
 
     /// Whether the origin's store knows nothing of the entity although it says `PRESENT`, as Feast's Redis store does:
-    /// all null, and no event behind any.
+    /// all null, and no event behind any. What the origin does not say proves nothing.
     fn is_blank(&self, columns: &[usize], row: usize) -> bool {
         columns.iter().all(|column| {
             let at = column * self.rows + row;
             self.values.get(at).is_some_and(|value| value.kind == Kind::Null)
-                && self.times.get(at) == Some(&EventTime::ZERO)
+                && self.statuses.get(at) == Some(&Some(Status::Present))
+                && self.times.get(at) == Some(&Some(EventTime::ZERO))
         })
     }
+}
+
+/// What stands for a value that is not known.
+const NULL: Raw<'static> = Raw { text: "null", kind: Kind::Null };
+
+/// A JSON string's text, its escapes resolved: some servers write a `+` as `\u002b`.
+fn plain<'a>(raw: &Raw<'a>, scratch: &'a mut String) -> &'a str {
+    Span::whole(raw).string(raw.text.as_bytes(), scratch)
 }
 
 /// Whether the answer has a column for each feature that was asked for.
@@ -291,41 +358,65 @@ pub fn is_whole(table: &Table<'_>, plan: &Plan, wanted: &Wanted<'_>) -> bool {
     plan.outputs.iter().zip(&features).all(|(output, found)| found.is_some() || !is_wanted(output))
 }
 
-/// Whether the answer's rows are of the entities that were asked for, as far as it repeats their keys.
+/// The rows of the request, ascending, that the answer has of other entities than those asked for, as far as it repeats their keys.
 ///
-/// Numbers are compared with numbers and texts with texts, whatever their spelling: an origin may turn the one into the other.
+/// An origin may convert keys to the type of its join key. So the rows are taken by position, and a key that no conversion of
+/// the one asked for gives is another entity's.
 #[must_use]
-pub fn is_of_whom_was_asked(table: &Table<'_>, call: &Call, body: &[u8], plan: &Plan, wanted: &Wanted<'_>) -> bool {
+pub fn rows_of_others(table: &Table<'_>, call: &Call, body: &[u8], plan: &Plan, wanted: &Wanted<'_>) -> Vec<usize> {
     let features = feature_columns(table, plan);
+    let mut are_others = vec![false; wanted.rows.len()];
     for (column, name) in table.names.iter().enumerate().filter(|(column, _)| !features.contains(&Some(*column))) {
         let Some(key) = plan.columns.iter().position(|known| **known == **name) else { continue };
-        for (row, &request_row) in wanted.rows.iter().enumerate() {
-            let value = table.values.get(column * table.rows + row).map(|raw| (raw, Span::whole(raw)));
-            let Some((span, (raw, whole))) = call.value(key, request_row).zip(value) else { continue };
-            if span.kind() != raw.kind || !matches!(raw.kind, Kind::Number | Kind::String) {
-                continue;
+        let echo = |row: usize| table.values.get(column * table.rows + row);
+        let asked = |request_row: usize| call.value(key, request_row).map(|span| span.text(body));
+        // Whether the row of each key is where it was asked for, made where it matters.
+        let mut is_at_its_place: Option<hashbrown::HashMap<&str, bool, foldhash::fast::FixedState>> = None;
+        for (row, (&request_row, is_others)) in wanted.rows.iter().zip(&mut are_others).enumerate() {
+            let Some(raw) = echo(row).filter(|raw| asked(request_row) != Some(raw.text)) else { continue };
+            let compare = |column: usize| {
+                let span = call.value(column, request_row)?;
+                Some(with_value(span, body, |asked| {
+                    with_value(Span::whole(raw), raw.text.as_bytes(), |echoed| echo::compare(asked, echoed))
+                }))
+            };
+            let mut found = compare(key).unwrap_or(Echo::Same);
+            if found == Echo::Other && !plan.is_attributed {
+                // Feast takes an entity's own name for its join key too, and answers with what stands under either.
+                found = (0..plan.columns.len()).filter_map(compare).min().unwrap_or(found);
             }
-            if span.text(body) == raw.text {
-                continue;
-            }
-            let answered = spelling(whole, raw.text.as_bytes());
-            // Feast takes an entity's own name for its join key too, and answers with what stands under either.
-            let is_asked =
-                |column| call.value(column, request_row).is_some_and(|span| spelling(span, body) == answered);
-            if !(0..plan.columns.len()).any(is_asked) {
-                return false;
-            }
+            *is_others |= match found {
+                Echo::Same => false,
+                Echo::Other => true,
+                Echo::Similar => {
+                    let places = is_at_its_place.get_or_insert_with(|| {
+                        let rows = wanted.rows.iter().enumerate();
+                        rows.filter_map(|(row, &asked_row)| Some((asked(asked_row)?, echo(row)?.text)))
+                            .map(|(asked, echoed)| (asked, asked == echoed))
+                            .collect()
+                    });
+                    places.get(raw.text) == Some(&false)
+                }
+            };
         }
     }
-    true
+    let rows = wanted.rows.iter().zip(are_others);
+    rows.filter(|(_, is_others)| *is_others).map(|(&row, _)| row).collect()
 }
 
-/// What all spellings of the value of a key share.
+/// Reads the value at `span` for as long as `read` takes.
 #[inline(never)]
-fn spelling(value: Span, body: &[u8]) -> Option<u64> {
+fn with_value<T>(span: Span, body: &[u8], read: impl FnOnce(EntityValue<'_>) -> T) -> T {
     let mut key = Vec::new();
-    value.encode(body, &mut key, &mut String::new());
-    canonical_key_hash(&key)
+    span.encode(body, &mut key, &mut String::new());
+    read(EntityValue::decode(&mut key.as_slice()).unwrap_or(EntityValue::Null))
+}
+
+/// Whether no value of these rows is known: none has a status other than `INVALID`.
+#[must_use]
+pub fn is_nothing_known(rows: &[(usize, Row)]) -> bool {
+    let mut cells = rows.iter().flat_map(|(_, row)| row.schema().feature_slots().filter_map(|slot| row.cell(slot)));
+    cells.all(|cell| cell.status == Status::Invalid)
 }
 
 /// The rows that `table` has for the places that were wanted.
