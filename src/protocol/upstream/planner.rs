@@ -304,7 +304,10 @@ impl Planner {
             let ask = ViewAsk::new(space, Columns::Named(names.into()), lifetimes, self.project.seed);
             asks.push(match views.get(group) {
                 Some(view) if is_attributed => {
-                    ask.changed_by(Writes::To { views: [unversioned(view).into()].into(), is_by_row: true })
+                    // A write names rows by the keys of the view itself, and a version of it may be configured to have others.
+                    let written = self.key_columns(unversioned(view)).unwrap_or_default();
+                    let is_by_row = facts.is_some_and(|facts| has_same_columns(&facts.key_columns, written));
+                    ask.changed_by(Writes::To { views: [unversioned(view).into()].into(), is_by_row })
                 }
                 // Of what one of these is made is not known, or not how its rows are keyed.
                 _ => ask,
@@ -389,7 +392,6 @@ impl Planner {
     #[must_use]
     pub fn made_of(&self, view: &str) -> Vec<(&str, Reach)> {
         let written = self.key_columns(view);
-        let has_all = |keys: &[String], of: &[String]| of.iter().all(|column| keys.contains(column));
         let names = self
             .project
             .views
@@ -409,8 +411,8 @@ impl Planner {
                 (None, None) => true,
             };
             if is_made_of_it {
-                let is_keyed_alike = written.is_some_and(|written| has_all(keys, written) && has_all(written, keys));
-                reached.push((name, if is_keyed_alike { Reach::SameRows } else { Reach::AllRows }));
+                let is_by_row = written.is_some_and(|written| has_same_columns(keys, written));
+                reached.push((name, if is_by_row { Reach::SameRows } else { Reach::AllRows }));
             }
         }
         reached
@@ -462,6 +464,16 @@ fn is_keyed_by(facts: &[&ViewFacts], columns: &[Box<str>]) -> bool {
     let keys = || facts.iter().flat_map(|facts| &facts.key_columns);
     keys().all(|key| columns.iter().any(|column| **column == **key))
         && columns.iter().all(|column| keys().any(|key| **column == **key))
+}
+
+/// Whether `keys` has all the columns `of` a view.
+fn has_all(keys: &[String], of: &[String]) -> bool {
+    of.iter().all(|column| keys.contains(column))
+}
+
+/// Whether two views are keyed by the same columns, so that a key of the one is a key of the other.
+fn has_same_columns(one: &[String], other: &[String]) -> bool {
+    has_all(one, other) && has_all(other, one)
 }
 
 /// A view as Feast names it in its answers: `view@` and `view@latest` are `view`, `view@V01` is `view@v1`.
