@@ -26,9 +26,10 @@
 //! - dates, `null`, arrays and objects, and texts that may be a number in a later version of Unicode: none, since nobody can
 //!   tell what else they equal.
 //!
-//! Two conversions are left out, since each would make nearly all numbers one. No key of Feast's is a 32-bit float or a
-//! boolean other than 0 and 1: its key encoding (`feast.infra.key_encoding_utils`) refuses the types FLOAT, DOUBLE and BOOL.
-//! A UNIX_TIMESTAMP key written as a JSON float is null to Feast, whatever its value.
+//! Three conversions are left out, since each would make nearly all numbers one: rounding to a 32-bit float; `bool(x)` of
+//! numbers other than 0 and 1; and a UNIX_TIMESTAMP key written as a JSON float, of which Feast makes the null time whatever
+//! its value. The first two cannot key a row: Feast's key encoding (`feast.infra.key_encoding_utils`) refuses the types FLOAT,
+//! DOUBLE and BOOL.
 
 use core::hash::{BuildHasher, Hasher};
 
@@ -152,14 +153,20 @@ const ZEROS: [u32; 76] = [
     0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e5f1, 0x1e950, 0x1fbf0,
 ];
 
-/// The digits of a UUID: 32 hexadecimal ones, whatever hyphens, braces or prefix it has; `None` where the [`compact`] text is none.
+/// How many hexadecimal digits a UUID has.
+const UUID_DIGITS: usize = 32;
+
+/// The digits of a UUID, whatever hyphens, braces or prefix it has; `None` where the [`compact`] text is none.
 #[must_use]
 pub fn uuid_digits(compact: &str) -> Option<String> {
+    if compact.len() < UUID_DIGITS {
+        return None;
+    }
     let text = compact.strip_prefix("urn:").unwrap_or(compact);
     let text = text.strip_prefix("uuid:").unwrap_or(text);
     let mut digits = text.to_owned();
     digits.retain(|character| !matches!(character, '-' | '{' | '}' | '(' | ')'));
-    (digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(digits)
+    (digits.len() == UUID_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(digits)
 }
 
 /// Whether a [`compact`] text begins as a date of digits does: `2026-11-23`, `2026/11/23`, `23.11.2026`, `2026-11`,

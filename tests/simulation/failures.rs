@@ -172,7 +172,7 @@ fn an_answer_that_does_not_fit_is_refused_whole() {
         good.replace("\"values\":[1]", "\"values\":[1,2]"),
         good.replace("\"values\":[1]", "\"values\":[]"),
         good.replace("PRESENT", "PERHAPS"),
-        good.replace("2026-11-23T08:00:00Z", "yesterday"),
+        good.replace("[\"PRESENT\"]", "[]"),
         good.replace("\"driver_id\",", ""),
         good.replace("\"values\":[1]", "\"values\":[1e999]"),
         good.replace("\"values\":[1]", &format!("\"values\":[{}]", "[".repeat(5_000))),
@@ -241,23 +241,209 @@ fn a_blank_row_of_feasts_redis_store_counts_as_unknown_and_keeps_its_words() {
     assert_eq!(world.origin_calls.len(), 1);
 }
 
+/// A request for `score` of these entities, whose ids are JSON.
+fn ask_of(ids: &str) -> String {
+    format!(r#"{{"features":["stats:score"],"entities":{{"driver_id":[{ids}]}}}}"#)
+}
+
+/// An answer with these ids and scores, and whatever else its second column has.
+fn told(ids: &str, scores: &str, more: &str) -> String {
+    format!(
+        r#"{{"results":[{{"values":[{ids}]}},{{"values":[{scores}]{more}}}],"metadata":{{"feature_names":["driver_id","score"]}}}}"#
+    )
+}
+
 #[test]
 fn an_answer_about_other_entities_is_not_taken_whatever_their_spelling() {
-    let ask = |id: &str| format!(r#"{{"features":["stats:score"],"entities":{{"driver_id":[{id}]}}}}"#);
     for (asked, told, is_taken) in [
         ("1", "1", true),
         ("1", "1.0", true),
         ("1", "\"1\"", true),
         ("\"a\"", "\"\\u0061\"", true),
+        ("\"A\"", "\"a\"", true),
         ("1", "2", false),
+        ("1", "\"2\"", false),
+        ("1", "\"b\"", false),
+        ("1", "[1]", false),
+        ("1", "true", true),
+        ("0", "true", false),
         ("\"a\"", "\"b\"", false),
         ("9007199254740993", "9007199254740992", false),
     ] {
         let mut world = World::with_http_origin(|_| {});
         world.scripted.push_back((200, one_row(told, &[("score", "0.5")])));
         world.origin = Origin::IsDown;
-        let answer = world.feast(&ask(asked));
+        let answer = world.feast(&ask_of(asked));
         assert_eq!(answer.status, if is_taken { 200 } else { 502 }, "{asked}, {told}: {}", answer.text);
-        assert_eq!(world.feast(&ask(asked)).status, if is_taken { 200 } else { 502 }, "nothing was kept");
+        assert_eq!(world.feast(&ask_of(asked)).status, if is_taken { 200 } else { 502 }, "nothing was kept");
+    }
+}
+
+#[test]
+fn an_origin_that_converts_keys_is_served_by_position_and_each_row_kept_under_the_key_that_was_asked_for() {
+    let ids = [
+        ("1001.7", "1001"),
+        ("0.5", "0"),
+        ("9007199254740993.0", "9007199254740992"),
+        ("1.795420800000123456e18", "1795420800000123392"),
+        ("\"１００２\"", "1002"),
+        ("true", "1"),
+        ("1001", "1001"),
+    ];
+    let list =
+        |part: fn(&(&'static str, &'static str)) -> &'static str| ids.iter().map(part).collect::<Vec<_>>().join(",");
+    let (asked, converted) = (list(|(asked, _)| asked), list(|(_, converted)| converted));
+    let mut world = World::with_http_origin(|_| {});
+    world.scripted.push_back((200, told(&converted, "10,11,12,13,14,15,16", "")));
+    world.origin = Origin::IsDown;
+    let answer = world.feast(&ask_of(&asked));
+    assert_eq!(answer.column("score"), ["10", "11", "12", "13", "14", "15", "16"]);
+    assert_eq!(answer.statuses("score"), ["PRESENT"; 7]);
+    for ((id, _), score) in ids.iter().zip(10..) {
+        let answer = world.feast(&ask_of(id));
+        assert!(answer.is_immediate, "{id}");
+        assert_eq!(answer.column("score"), [score.to_string()], "{id}");
+    }
+}
+
+#[test]
+fn a_row_of_another_entity_costs_itself_alone() {
+    for (asked, told_ids) in [("1,2,3", "1,9,3"), ("1,2,3", "1,\"two\",3"), ("\"b\",\"a\",\"c\"", "\"b\",\"c\",\"c\"")]
+    {
+        let mut world = World::with_http_origin(|_| {});
+        world.scripted.push_back((200, told(told_ids, "10,20,30", "")));
+        let answer = world.feast(&ask_of(asked));
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(answer.column("score"), ["10", "null", "30"], "{asked}: {told_ids}");
+        assert_eq!(answer.statuses("score"), ["PRESENT", "INVALID", "PRESENT"]);
+        world.origin = Origin::IsDown;
+        let odd = asked.split(',').nth(1).unwrap();
+        assert_eq!(world.feast(&ask_of(odd)).status, 502, "it is not kept");
+        let others = [asked.split(',').next().unwrap(), asked.split(',').nth(2).unwrap()].join(",");
+        assert_eq!(world.feast(&ask_of(&others)).column("score"), ["10", "30"], "the others are");
+    }
+}
+
+#[test]
+fn rows_that_stand_in_each_others_places_are_not_taken_for_spellings() {
+    let mut world = World::with_http_origin(|_| {});
+    world.scripted.push_back((200, told("\"A\",\"a\"", "10,20", "")));
+    assert_eq!(world.feast(&ask_of("\"a\",\"A\"")).status, 502);
+    // An origin that reads both as one has one of them in its place.
+    world.scripted.push_back((200, told("\"a\",\"a\"", "10,10", "")));
+    assert_eq!(world.feast(&ask_of("\"a\",\"A\"")).column("score"), ["10", "10"]);
+}
+
+#[test]
+fn a_key_is_not_explained_by_another_column_where_the_join_keys_are_known() {
+    let body = r#"{"features":["pairs:x"],"entities":{"a":[1],"b":[2]}}"#;
+    let answer =
+        r#"{"results":[{"values":[2]},{"values":[2]},{"values":[5]}],"metadata":{"feature_names":["a","b","x"]}}"#;
+    for (is_known, status) in [(true, 502), (false, 200)] {
+        let mut world = World::with_http_origin(|config| {
+            if is_known {
+                let join_keys = vec!["a".to_owned(), "b".to_owned()];
+                config.views.insert("pairs".to_owned(), featheredge::config::View { join_keys, ..Default::default() });
+            }
+        });
+        world.scripted.push_back((200, answer.to_owned()));
+        assert_eq!(world.feast(body).status, status, "{is_known}");
+    }
+}
+
+#[test]
+fn a_status_that_nobody_understands_costs_its_value_alone() {
+    for (more, statuses) in [
+        (r#","statuses":["PRESENT","PERHAPS","NOT_FOUND"]"#, ["PRESENT", "INVALID", "NOT_FOUND"]),
+        (r#","statuses":[1,7,3]"#, ["PRESENT", "INVALID", "NOT_FOUND"]),
+        (r#","statuses":[null,{},"NULL\u005fVALUE"]"#, ["PRESENT", "INVALID", "NULL_VALUE"]),
+    ] {
+        let mut world = World::with_http_origin(|_| {});
+        world.scripted.push_back((200, told("1,2,3", "10,20,null", more)));
+        let answer = world.feast(&ask_of("1,2,3"));
+        assert_eq!(answer.statuses("score"), statuses, "{more}");
+        assert_eq!(answer.column("score"), ["10", "null", "null"]);
+        world.scripted.push_back((200, told("2", "21", "")));
+        assert_eq!(world.feast(&ask_of("2")).column("score"), ["21"], "it is asked for again");
+        assert!(world.feast(&ask_of("1,3")).is_immediate, "the others are kept");
+    }
+}
+
+#[test]
+fn statuses_that_are_not_as_many_as_the_values_cost_their_column_alone() {
+    for statuses in [r#"[]"#, r#"["PRESENT"]"#, r#"["PRESENT","PRESENT","PRESENT"]"#] {
+        let mut world = World::with_http_origin(|_| {});
+        let answer = format!(
+            r#"{{"results":[{{"values":[1,2]}},{{"values":[10,20],"statuses":{statuses}}},{{"statuses":["NOT_FOUND","PRESENT"],"values":[null,21]}}],"metadata":{{"feature_names":["driver_id","a","b"]}}}}"#
+        );
+        world.scripted.push_back((200, answer));
+        let answer = world.feast(&request(&["a", "b"], [1, 2]));
+        assert_eq!(
+            (answer.column("a"), answer.statuses("a")),
+            (vec!["null".to_owned(); 2], vec!["INVALID".to_owned(); 2])
+        );
+        assert_eq!(answer.statuses("b"), ["NOT_FOUND", "PRESENT"]);
+        assert_eq!(answer.column("b"), ["null", "21"]);
+    }
+}
+
+#[test]
+fn an_event_time_that_cannot_be_read_is_unknown_and_costs_nothing() {
+    for (time, expected) in [
+        (r#""2026-11-23T08:00:00""#, "2026-11-23T08:00:00Z"),
+        (r#""2026-11-23 09:00:00+01""#, "2026-11-23T08:00:00Z"),
+        (r#""2026-11-23T09:00:00\u002b0100""#, "2026-11-23T08:00:00Z"),
+        (r#""2026-11-23""#, "2026-11-23T00:00:00Z"),
+        ("1795420800", "2026-11-23T08:00:00Z"),
+        ("1795420800000", "2026-11-23T08:00:00Z"),
+        (r#""yesterday""#, "1970-01-01T00:00:00Z"),
+        ("null", "1970-01-01T00:00:00Z"),
+        (r#"{"seconds":1}"#, "1970-01-01T00:00:00Z"),
+        ("1e99", "1970-01-01T00:00:00Z"),
+    ] {
+        let mut world = World::with_http_origin(|_| {});
+        let times = format!(r#","statuses":["PRESENT","PRESENT"],"event_timestamps":["2026-11-22T00:00:00Z",{time}]"#);
+        world.scripted.push_back((200, told("1,2", "10,20", &times)));
+        let answer = world.feast(&ask_of("1,2"));
+        assert_eq!(answer.column("score"), ["10", "20"], "{time}: {}", answer.text);
+        assert_eq!(answer.statuses("score"), ["PRESENT", "PRESENT"]);
+        let json = answer.json();
+        assert_eq!(json["results"][1]["event_timestamps"][0], "2026-11-22T00:00:00Z");
+        assert_eq!(json["results"][1]["event_timestamps"][1], expected, "{time}");
+        assert!(world.feast(&ask_of("2")).is_immediate);
+    }
+    for times in [r#"[]"#, r#"["2026-11-23T08:00:00Z"]"#, r#"[1795420800,1795420800,1795420800]"#] {
+        let mut world = World::with_http_origin(|_| {});
+        world.scripted.push_back((200, told("1,2", "10,20", &format!(r#","event_timestamps":{times}"#))));
+        let answer = world.feast(&ask_of("1,2"));
+        assert_eq!(answer.column("score"), ["10", "20"], "{times}");
+        assert_eq!(
+            answer.json()["results"][1]["event_timestamps"][0],
+            "1970-01-01T00:00:00Z",
+            "nobody can tell whose it is"
+        );
+    }
+}
+
+#[test]
+fn a_null_whose_status_the_origin_does_not_say_is_present_and_kept_as_long_as_any_value() {
+    for more in [
+        "",
+        r#","statuses":[null,null]"#,
+        r#","event_timestamps":["1970-01-01T00:00:00Z","1970-01-01T00:00:00Z"]"#,
+        r#","statuses":["PRESENT","PRESENT"]"#,
+        r#","statuses":["PRESENT","PRESENT"],"event_timestamps":["yesterday","yesterday"]"#,
+        r#","statuses":["NULL_VALUE","NULL_VALUE"],"event_timestamps":["1970-01-01T00:00:00Z","1970-01-01T00:00:00Z"]"#,
+    ] {
+        let mut world = World::with_http_origin(|_| {});
+        world.origin = Origin::Answers(200, told("1,2", "null,5", more));
+        let status = if more.contains("NULL_VALUE") { "NULL_VALUE" } else { "PRESENT" };
+        let answer = world.feast(&ask_of("1,2"));
+        assert_eq!(
+            (answer.statuses("score"), answer.column("score")),
+            (vec![status.to_owned(); 2], vec!["null".to_owned(), "5".to_owned()])
+        );
+        world.pass_seconds(200);
+        assert!(world.feast(&ask_of("1,2")).is_immediate, "{more}");
     }
 }

@@ -182,4 +182,101 @@ fn a_write_that_was_given_up_as_lost_makes_everything_invisible_when_it_is_answe
     assert_eq!(world.answer(write).status, FORWARDED);
     let after: Vec<String> = ROWS.iter().map(|(view, id)| world.feast(&ask(view, *id)).text).collect();
     assert!(before.iter().zip(&after).all(|(before, after)| before != after));
+
+/// Whether a read of `read` is answered anew after a push of `written`; both are JSON.
+fn is_read_anew(read: &str, written: &str) -> bool {
+    let mut world = world();
+    let ask = format!(r#"{{"features":["stats:x"],"entities":{{"driver_id":[{read}]}}}}"#);
+    let before = world.feast(&ask).text;
+    world.run_for(10);
+    let push = format!(r#"{{"push_source_name":"pushed","df":{{"driver_id":[{written}],"x":[5]}}}}"#);
+    write(&mut world, "/push", &push);
+    world.run_for(10);
+    world.feast(&ask).text != before
+}
+
+#[test]
+fn a_write_reaches_a_row_in_whatever_spelling_it_was_read() {
+    for (one, other) in [
+        ("1", "true"),
+        ("0", "false"),
+        ("\"True\"", "true"),
+        ("102", "\" 102\\u00a0\""),
+        ("102", "\"\\u2003+1_02\""),
+        ("1002", "\"１００２\""),
+        ("1002", "\"١٠٠٢\""),
+        ("1001", "1001.7"),
+        ("0", "0.5"),
+        ("9007199254740992", "\"9007199254740993.0\""),
+        ("1795420800000123392", "1.795420800000123456e18"),
+        ("\"1795420800000123456\"", "1795420800000123456.0"),
+        ("1000", "\"1e3\""),
+        ("\"inf\"", "\"+Infinity\\u0020\""),
+        ("\"123e4567-e89b-12d3-a456-426614174000\"", "\"{123E4567E89B12D3A456426614174000}\""),
+    ] {
+        assert!(is_read_anew(one, other), "{one} read, {other} written");
+        assert!(is_read_anew(other, one), "{other} read, {one} written");
+    }
+    for (read, written) in [("1", "2"), ("\"a\"", "\"b\""), ("102", "\"1002\"")] {
+        assert!(!is_read_anew(read, written), "{read} read, {written} written");
+    }
+}
+
+#[test]
+fn a_key_that_may_equal_any_other_is_written_with_all_and_read_as_written_with_any() {
+    for uncertain in ["\"2026-11-23\"", "\"2026-11-23T08:00:00Z\"", "null", "[1]", "{}", "\"1\u{1fffd}\""] {
+        assert!(is_read_anew("7", uncertain), "{uncertain} written");
+        assert!(is_read_anew(uncertain, "7"), "{uncertain} read");
+    }
+    // One row of another view does not concern it.
+    let body = r#"{"feature_view_name":"other","df":{"driver_id":["2026-11-23"]}}"#;
+    let rows = [("stats", 1), ("other", 1), ("other", 2), ("computed", 1)];
+    let anew = asked_anew(&mut world(), &rows, |world| write(world, "/write-to-online-store", body));
+    assert_eq!(anew, [false, true, true, false]);
+}
+
+#[test]
+fn a_join_key_that_is_configured_twice_is_one() {
+    let mut world = World::with_http_origin(|config| {
+        let join_keys = ["driver_id", "driver_id"].map(str::to_owned).to_vec();
+        let view = featheredge::config::View { join_keys, sources: Some(Vec::new()), ..Default::default() };
+        config.views.insert("stats".to_owned(), view);
+        config.freshness.early_refresh_percent = 0;
+    });
+    world.origin = Origin::Tells;
+    let body = r#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#;
+    let rows = [("stats", 1), ("stats", 2)];
+    assert_eq!(asked_anew(&mut world, &rows, |world| write(world, "/write-to-online-store", body)), [true, false]);
+}
+
+#[test]
+fn a_view_is_marked_as_a_whole_where_a_version_of_it_has_other_join_keys() {
+    let mut world = World::with_http_origin(|config| {
+        let view = |keys: &[&str]| featheredge::config::View {
+            join_keys: keys.iter().map(|&key| key.to_owned()).collect(),
+            sources: Some(Vec::new()),
+            ..Default::default()
+        };
+        config.views.insert("stats".to_owned(), view(&["driver_id"]));
+        config.views.insert("stats@v2".to_owned(), view(&["driver_id", "city"]));
+    });
+    world.origin = Origin::Tells;
+    let ask = r#"{"features":["stats@v2:x"],"entities":{"driver_id":[1],"city":["x"]}}"#;
+    let before = world.feast(ask).text;
+    world.run_for(10);
+    write(&mut world, "/write-to-online-store", r#"{"feature_view_name":"stats","df":{"driver_id":[1],"city":["x"]}}"#);
+    world.run_for(10);
+    assert_ne!(world.feast(ask).text, before);
+}
+
+#[test]
+fn an_operator_may_name_entities_by_dates_and_means_the_view() {
+    let mut world = world();
+    let body = r#"{"view":"other","entities":{"driver_id":["2026-11-23"]}}"#;
+    let answer = world.call("POST", "/v1/invalidate", body.as_bytes());
+    assert_eq!((answer.status, answer.text.as_str()), (200, r#"{"invalidated":{"other":"all","untold":"all"}}"#));
+    for id in ["null", "[1]", "{}"] {
+        let body = format!(r#"{{"view":"other","entities":{{"driver_id":[{id}]}}}}"#);
+        assert_eq!(world.call("POST", "/v1/invalidate", body.as_bytes()).status, 422, "{id}");
+    }
 }
