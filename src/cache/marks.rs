@@ -208,29 +208,180 @@ mod tests {
         assert_eq!(marks.floor(&Writes::Any).at(&key(9)), Instant(30));
     }
 
+    /// What was written, and when: all there is to know, kept without bound.
+    #[derive(Default)]
+    struct Written(Vec<(Option<&'static str>, Option<u64>, Instant)>);
+
+    impl Written {
+        /// When anything was last written that `is_meant`, by view and row; `None` stands for all of them.
+        fn last(&self, is_meant: impl Fn(&str, u64) -> bool) -> Instant {
+            let concerns = |view: Option<&str>, id: Option<u64>| {
+                let mut views = VIEWS.into_iter().filter(|one| view.is_none_or(|view| view == *one));
+                views.any(|view| {
+                    IDS.into_iter().filter(|one| id.is_none_or(|id| id == *one)).any(|id| is_meant(view, id))
+                })
+            };
+            let meant = self.0.iter().filter(|(view, id, _)| concerns(*view, *id));
+            meant.map(|&(.., at)| at).max().unwrap_or_default()
+        }
+    }
+
+    const VIEWS: [&str; 3] = ["a", "b", "c"];
+    const IDS: [u64; 6] = [0, 1, 2, 3, 4, 5];
+
+    #[test]
+    fn marks_say_of_each_row_when_it_was_last_written() {
+        let uncertain = |value: EntityValue<'_>| {
+            let mut key = Vec::new();
+            value.encode(&mut key);
+            key
+        };
+        let uncertain = [uncertain(EntityValue::Null), uncertain(EntityValue::Text("2026-11-23"))];
+        let mut random = 1_u64;
+        let mut next = |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % below
+        };
+        for _ in 0..300 {
+            let (mut marks, mut written) = (Marks::default(), Written::default());
+            for _ in 0..next(12) {
+                let (view, id, at) = (VIEWS[next(3) as usize], next(5), Instant(1 + next(30)));
+                match next(8) {
+                    0 => {
+                        marks.mark_all(at);
+                        written.0.push((None, None, at));
+                    }
+                    1 | 2 => {
+                        marks.mark_view(view, at);
+                        written.0.push((Some(view), None, at));
+                    }
+                    _ => {
+                        marks.mark_rows(view, &hashes(id..id + 2), at);
+                        written.0.extend([id, id + 1].map(|id| (Some(view), Some(id), at)));
+                    }
+                }
+                for view in VIEWS {
+                    for id in IDS {
+                        let expected = written.last(|theirs, row| theirs == view && row == id);
+                        assert_eq!(marks.floor(&to(&[view], true)).at(&key(id)), expected, "{view} {id}");
+                        assert_eq!(
+                            marks.floor(&to(&["d", view], true)).at(&key(id)),
+                            written.last(|theirs, _| theirs == view)
+                        );
+                    }
+                    let any_row = written.last(|theirs, _| theirs == view);
+                    assert_eq!(marks.floor(&to(&[view], false)).at(&key(9)), any_row);
+                    // A key that may equal any other was written when any was; the marks of rows that are alone cannot be told apart.
+                    for key in &uncertain {
+                        assert_eq!(marks.floor(&to(&[view], true)).at(key), any_row, "{view}");
+                    }
+                }
+                let of_two = written.last(|theirs, _| theirs != "b");
+                assert_eq!(marks.floor(&to(&["a", "c"], false)).at(&key(1)), of_two);
+                assert_eq!(marks.floor(&to(&["c", "a"], true)).at(&key(1)), of_two);
+                assert_eq!(marks.floor(&Writes::Any).at(&key(1)), written.last(|_, _| true));
+                let all = written.0.iter().filter(|(view, ..)| view.is_none()).map(|&(.., at)| at).max();
+                assert_eq!(marks.floor(&to(&["d"], true)).at(&key(1)), all.unwrap_or_default());
+            }
+        }
+    }
+
+    #[test]
+    fn a_mark_of_all_rows_takes_the_place_of_older_ones() {
+        let mut marks = Marks::default();
+        marks.mark_rows("a", &hashes(0..10), Instant(5));
+        marks.mark_rows("a", &hashes(10..12), Instant(6));
+        marks.mark_view("a", Instant(5));
+        assert_eq!(marks.rows(), 2);
+        marks.mark_view("b", Instant(7));
+        marks.mark_all(Instant(6));
+        assert_eq!((marks.rows(), marks.views.len()), (0, 1));
+        marks.mark_all(Instant(7));
+        assert_eq!(marks.views.len(), 0);
+    }
+
     #[test]
     fn of_too_many_rows_the_older_half_becomes_one_mark_of_their_view() {
         let mut marks = Marks::default();
-        for round in 0..100 {
+        let mut condensed = 0;
+        for round in 1..=100 {
+            let before = marks.rows();
             marks.mark_rows("a", &hashes(round * 1_000..round * 1_000 + 1_000), Instant(round));
             assert!(marks.rows() <= MAX_ROWS);
+            if marks.rows() < before {
+                condensed += 1;
+                assert!(
+                    (MAX_ROWS * 2 / 5..=MAX_ROWS * 3 / 5).contains(&marks.rows()),
+                    "half is left: {}",
+                    marks.rows()
+                );
+            }
+            // None is less than when the row was written, and that of a row never written is that of the older half.
+            let floor = |id| marks.floor(&to(&["a"], true)).at(&key(id));
+            for written in 1..=round {
+                let at = floor(written * 1_000 + 500);
+                assert!(at >= Instant(written), "{round}: {at:?} {written}");
+                assert!(written <= round / 2 || condensed > 1 || at == Instant(written), "{round}: {at:?} {written}");
+            }
+            assert_eq!(floor(round * 1_000), Instant(round));
+            assert!(floor(1_000_000) <= Instant(round - round / 4), "{round}: {:?}", floor(1_000_000));
         }
-        let floor = |id| marks.floor(&to(&["a"], true)).at(&key(id));
-        assert_eq!(floor(99_500), Instant(99));
-        assert_eq!(floor(95_500), Instant(95));
-        assert!(floor(500) >= Instant(0) && floor(1_000_000) < Instant(90), "{:?}", floor(1_000_000));
+        assert!(condensed > 1);
+    }
+
+    #[test]
+    fn the_view_with_the_most_rows_makes_room() {
         let mut marks = Marks::default();
-        marks.mark_rows("a", &hashes(0..30_000), Instant(5));
-        assert_eq!((marks.rows(), marks.floor(&to(&["a"], true)).at(&key(99_999))), (0, Instant(5)));
+        marks.mark_rows("small", &hashes(0..100), Instant(1));
+        marks.mark_rows("large", &hashes(0..25_000), Instant(2));
+        marks.mark_rows("large", &hashes(25_000..49_900), Instant(3));
+        assert_eq!(marks.rows(), MAX_ROWS);
+        marks.mark_rows("small", &hashes(100..200), Instant(4));
+        assert_eq!(marks.rows(), 200 + 24_900);
+        for (view, id, expected) in [
+            ("small", 50, 1),
+            ("small", 150, 4),
+            ("small", 999, 0),
+            ("large", 50, 2),
+            ("large", 30_000, 3),
+            ("large", 99_999, 2),
+        ] {
+            assert_eq!(marks.floor(&to(&[view], true)).at(&key(id)), Instant(expected), "{view} {id}");
+        }
+    }
+
+    #[test]
+    fn a_write_of_more_rows_than_half_of_the_bound_is_one_to_the_view() {
+        for (rows, kept) in [(MAX_ROWS / 2, MAX_ROWS / 2), (MAX_ROWS / 2 + 1, 0)] {
+            let mut marks = Marks::default();
+            marks.mark_rows("a", &hashes(0..rows as u64), Instant(5));
+            let other = Instant(if kept == 0 { 5 } else { 0 });
+            assert_eq!((marks.rows(), marks.floor(&to(&["a"], true)).at(&key(99_999))), (kept, other));
+            assert_eq!(marks.floor(&to(&["a"], true)).at(&key(0)), Instant(5));
+        }
     }
 
     #[test]
     fn too_many_views_become_all() {
         let mut marks = Marks::default();
-        for view in 0..2_000 {
+        for view in 0..=MAX_VIEWS {
             marks.mark_view(&view.to_string(), Instant(3));
         }
-        assert!(marks.views.len() <= MAX_VIEWS);
+        assert_eq!(marks.views.len(), 0, "a mark of all takes the place of those of views");
+        for view in 0..MAX_VIEWS {
+            marks.mark_view(&view.to_string(), Instant(4));
+        }
+        assert_eq!(marks.views.len(), MAX_VIEWS);
+        marks.mark_view("0", Instant(5));
+        assert_eq!(marks.views.len(), MAX_VIEWS);
+        assert_eq!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)), Instant(3));
+        marks.mark_rows("one more", &hashes(0..1), Instant(5));
+        assert_eq!((marks.views.len(), marks.rows()), (0, 0));
+        assert_eq!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)), Instant(5));
+        let mut marks = Marks::default();
+        for view in 0..=MAX_VIEWS {
+            marks.mark_rows(&view.to_string(), &hashes(0..1), Instant(3));
+        }
         assert_eq!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)), Instant(3));
     }
 }
