@@ -111,6 +111,18 @@ impl Marks {
         }
     }
 
+    /// Puts marks back to `latest` that are later: they were made by a clock that was ahead.
+    pub fn limit(&mut self, latest: Instant) {
+        let limit = |at: &mut Instant| *at = latest.min(*at);
+        limit(&mut self.all);
+        limit(&mut self.newest);
+        for view in self.views.values_mut() {
+            limit(&mut view.whole);
+            limit(&mut view.newest);
+            view.rows.values_mut().for_each(limit);
+        }
+    }
+
     /// The marks of a view, and a note that something of it was written at `at`; `None` where all views were marked instead.
     fn view(&mut self, view: &str, at: Instant) -> Option<&mut View> {
         self.newest = self.newest.max(at);
@@ -298,6 +310,21 @@ mod tests {
         assert_eq!((marks.rows(), marks.views.len()), (0, 1));
         marks.mark_all(Instant(7));
         assert_eq!(marks.views.len(), 0);
+    }
+
+    #[test]
+    fn marks_of_a_clock_that_was_ahead_are_put_back() {
+        let mut marks = Marks::default();
+        marks.mark_view("a", Instant(5));
+        marks.mark_rows("a", &hashes(1..2), Instant(30));
+        marks.mark_view("b", Instant(40));
+        marks.limit(Instant(20));
+        let at = |view, is_by_row, id| marks.floor(&to(&[view], is_by_row)).at(&key(id)).0;
+        assert_eq!([at("a", true, 1), at("a", true, 2), at("a", false, 2), at("b", true, 1)], [20, 5, 20, 20]);
+        assert_eq!(marks.floor(&Writes::Any).at(&key(1)), Instant(20));
+        marks.mark_all(Instant(50));
+        marks.limit(Instant(45));
+        assert_eq!(marks.floor(&to(&["c"], true)).at(&key(1)), Instant(45));
     }
 
     #[test]

@@ -349,6 +349,13 @@ impl Engine {
         self.memory = Memory::new(self.settings.l1, self.settings.eviction);
     }
 
+    /// Puts what is under way back by so many milliseconds: the clock that it began by was ahead.
+    pub fn set_back(&mut self, millis: u64) {
+        if millis > 0 {
+            self.sessions.values_mut().for_each(|session| session.set_back(millis));
+        }
+    }
+
     /// What was written past the caches, to be marked.
     pub fn marks(&mut self) -> &mut Marks {
         &mut self.marks

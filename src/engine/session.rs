@@ -357,6 +357,16 @@ impl Session {
         self.route.window_rows().saturating_sub(under_way)
     }
 
+    /// Puts its times back by so many milliseconds.
+    pub(super) fn set_back(&mut self, millis: u64) {
+        let calls = self.calls.iter_mut().flatten().map(|call| &mut call.began);
+        let reads = self.reads.iter_mut().flatten().map(|read| &mut read.began);
+        let deadlines = self.hedge_at.iter_mut().chain([&mut self.soft_at, &mut self.hard_at]);
+        for at in calls.chain(reads).chain(deadlines).chain(&mut self.timers) {
+            *at = Instant(at.0.saturating_sub(millis));
+        }
+    }
+
     /// Begins a bulk read of these missing rows; its number.
     pub(super) fn begin_read(&mut self, (store, tier): (usize, Tier), rows: Vec<usize>, now: Instant) -> u32 {
         for &index in &rows {

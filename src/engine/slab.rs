@@ -27,6 +27,10 @@ impl<T> Slab<T> {
         self.entries.get_mut(&number)
     }
 
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.values_mut()
+    }
+
     pub(super) fn remove(&mut self, number: u64) -> Option<T> {
         self.entries.remove(&number)
     }

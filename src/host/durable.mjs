@@ -142,10 +142,26 @@ const MAX_MARK_BYTES = 512 * 1024;
 /** How many marks come between two looks for those that need not be kept. */
 const SWEEP_EVERY = 100;
 
+/** How long before its first call a ledger begins, in milliseconds: what is fetched right after that call is not from before. None takes another's place so fast. */
+const BIRTH_MS = 2;
+
+/**
+ * How far the clock may run back, in milliseconds, and how far a mark may be ahead of it: where it runs back by more, the times that were told are no
+ * times to go by.
+ */
+const MAX_SETBACK_MS = 1_000;
+
+/** A number that no other ledger has, and that JavaScript can tell from its neighbours; never 0. */
+const newEpoch = () => Number(crypto.getRandomValues(new BigUint64Array(1))[0] >> 11n) || 1;
+
 /** The ledger of writes: marks in the order in which they came, each with a number and a time. */
 export class Ledger extends DurableObject {
 	#sql;
+	/** Which ledger this is. Another in its place, even under its name, has another number. */
+	#epoch;
+	#clock = 0;
 	#last;
+	#latest;
 	#dropped;
 	#marks;
 	#bytes;
@@ -155,16 +171,54 @@ export class Ledger extends DurableObject {
 		this.#sql = ctx.storage.sql;
 		this.#sql.exec(
 			`CREATE TABLE IF NOT EXISTS marks (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, mark BLOB NOT NULL);
-			CREATE TABLE IF NOT EXISTS dropped (number INTEGER NOT NULL, at INTEGER NOT NULL)`,
+			CREATE TABLE IF NOT EXISTS dropped (number INTEGER NOT NULL, at INTEGER NOT NULL);
+			CREATE TABLE IF NOT EXISTS ledger (epoch INTEGER NOT NULL)`,
 		);
-		[this.#dropped = { number: 0, at: 0 }] = this.#sql.exec("SELECT number, at FROM dropped");
+		const [ledger] = this.#sql.exec("SELECT epoch FROM ledger");
+		[this.#dropped] = this.#sql.exec("SELECT number, at FROM dropped");
+		if (ledger === undefined || this.#dropped === undefined) {
+			this.#begin(Date.now());
+		} else {
+			this.#epoch = ledger.epoch;
+			this.#count();
+		}
+	}
+
+	/** Begins without marks, as a ledger that nobody has heard; what was written before is known to none. */
+	#begin(now) {
+		this.#epoch = newEpoch();
+		this.ctx.storage.transactionSync(() => {
+			this.#sql.exec("DELETE FROM marks; DELETE FROM ledger");
+			this.#sql.exec("INSERT INTO ledger VALUES (?)", this.#epoch);
+			// The first number is of all that was written before.
+			this.#drop(1, now - BIRTH_MS);
+		});
 		this.#count();
 	}
 
+	/** The time, which never runs back: where the clock does, it stands still, or another ledger begins. */
+	#now() {
+		const now = Date.now();
+		if (now < Math.max(this.#clock, this.#latest) - MAX_SETBACK_MS) {
+			this.#clock = now;
+			this.#begin(now);
+		}
+		this.#clock = Math.max(now, this.#clock);
+		return this.#clock;
+	}
+
+	/** Takes note that the marks up to a number are gone, and of their time. */
+	#drop(number, at) {
+		this.#dropped = { number, at };
+		this.#sql.exec("DELETE FROM dropped");
+		this.#sql.exec("INSERT INTO dropped VALUES (?, ?)", number, at);
+	}
+
 	#count() {
-		const query = "SELECT max(number) AS last, count(*) AS marks, total(length(mark)) AS bytes FROM marks";
-		const { last, marks, bytes } = this.#sql.exec(query).one();
+		const query = "SELECT max(number) AS last, max(at) AS latest, count(*) AS marks, total(length(mark)) AS bytes FROM marks";
+		const { last, latest, marks, bytes } = this.#sql.exec(query).one();
 		this.#last = last ?? this.#dropped.number;
+		this.#latest = latest ?? this.#dropped.at;
 		this.#marks = marks;
 		this.#bytes = bytes;
 	}
@@ -174,23 +228,32 @@ export class Ledger extends DurableObject {
 	 *
 	 * @param {number} after the number of the last mark that the caller knows
 	 * @param {Uint8Array} mark
-	 * @param {number} at their time in milliseconds, if the clock here is not later
+	 * @param {number} at the latest that the clock here can show, as the caller knows it
 	 * @param {number} keepMs how long any mark needs to be kept
-	 * @returns {Uint8Array} in numbers of eight bytes, little-endian: the clock, the number of the last mark, and the number and time of
-	 *   the last one that was dropped before its time; then for each mark its time, its length and itself
+	 * @param {number} epoch which ledger the caller has heard that from; where that is not this one, it knows neither marks nor the clock
+	 * @param {number} spreadMs by how much `at` may be too late
+	 * @returns {Uint8Array} in numbers of eight bytes, little-endian: the clock, the number of the last mark, the number and time of the last
+	 *   one that was dropped before its time, and the epoch; then for each mark its time, its length and itself
 	 */
-	tell(after, mark, at, keepMs) {
-		const now = Date.now();
-		if (mark.byteLength > 0) this.#append(mark, Math.max(now, at), now - keepMs);
-		const marks = [...this.#sql.exec("SELECT at, mark FROM marks WHERE number > ? ORDER BY number", after)];
-		const answer = new Uint8Array(marks.reduce((length, { mark }) => length + 16 + mark.byteLength, 32));
+	tell(after, mark, at, keepMs, epoch, spreadMs) {
+		const now = this.#now();
+		const isKnown = epoch === this.#epoch;
+		if (mark.byteLength > 0) {
+			const latest = isKnown ? Math.min(at, now + Math.min(spreadMs, MAX_SETBACK_MS)) : now;
+			this.#append(mark, Math.max(now, latest), now - keepMs);
+		}
+		const query = "SELECT at, mark FROM marks WHERE number > ? ORDER BY number";
+		const marks = [...this.#sql.exec(query, isKnown ? after : 0)];
+		const head = [now, this.#last, this.#dropped.number, this.#dropped.at, this.#epoch];
+		const length = marks.reduce((length, { mark }) => length + 16 + mark.byteLength, 8 * head.length);
+		const answer = new Uint8Array(length);
 		const view = new DataView(answer.buffer);
 		let offset = 0;
 		const put = (number) => {
 			view.setBigUint64(offset, BigInt(number), true);
 			offset += 8;
 		};
-		[now, this.#last, this.#dropped.number, this.#dropped.at].forEach(put);
+		head.forEach(put);
 		for (const { at, mark } of marks) {
 			put(at);
 			put(mark.byteLength);
@@ -202,6 +265,7 @@ export class Ledger extends DurableObject {
 
 	#append(mark, at, oldest) {
 		this.#last += 1;
+		this.#latest = Math.max(at, this.#latest);
 		this.#marks += 1;
 		this.#bytes += mark.byteLength;
 		this.#sql.exec("INSERT INTO marks VALUES (?, ?, ?)", this.#last, at, mark);
@@ -214,10 +278,8 @@ export class Ledger extends DurableObject {
 		// Of the older half only the time is kept: whoever does not know these marks takes all that was fetched before for changed.
 		const half = this.#last - Math.ceil(this.#marks / 2);
 		const dropped = this.#sql.exec("SELECT max(at) AS at FROM marks WHERE number <= ?", half).one();
-		this.#dropped = { number: half, at: Math.max(dropped.at ?? 0, this.#dropped.at) };
 		this.#sql.exec("DELETE FROM marks WHERE number <= ?", half);
-		this.#sql.exec("DELETE FROM dropped");
-		this.#sql.exec("INSERT INTO dropped VALUES (?, ?)", half, this.#dropped.at);
+		this.#drop(half, Math.max(dropped.at ?? 0, this.#dropped.at));
 		this.#count();
 	}
 }

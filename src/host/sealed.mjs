@@ -22,7 +22,7 @@ const NAME_BYTES = 16;
 /** The mark that everything was written, as the core reads it: what a mark may mean that cannot be opened. */
 const EVERYTHING = Uint8Array.of(0xff, 0xff);
 /** What stands before the marks that the ledger tells of, and before each of them: numbers of eight bytes. */
-const HEAD_BYTES = 32;
+const HEAD_BYTES = 40;
 const MARK_HEAD_BYTES = 16;
 
 const encoder = new TextEncoder();

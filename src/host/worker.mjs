@@ -355,19 +355,19 @@ class Exchange {
 		return seal === undefined ? values : Promise.all(values.map((value, at) => seal.seal(keys[at], value)));
 	}
 
-	/** Tells the ledger of writes some marks, or none, and gives what it has been told after number `after`. */
-	tell(binding, project, after, marks, at, keepMillis, millis) {
-		return within(millis, this.#tell(binding, project, after, marks, at, keepMillis));
+	/** Tells the ledger of writes some marks, or none, and gives what it has been told after number `after`: see `Ledger.tell`. */
+	tell(binding, project, after, marks, at, keepMillis, epoch, spreadMillis, millis) {
+		return within(millis, this.#tell(binding, project, after, marks, at, keepMillis, epoch, spreadMillis));
 	}
 
-	async #tell(binding, project, after, marks, ...times) {
+	async #tell(binding, project, after, marks, ...rest) {
 		const ledger = this.#env[binding].getByName(project);
 		const { seal } = sealing;
 		// Marks are hashes of entities' keys.
-		if (!seal?.hides) return ledger.tell(after, marks, ...times);
+		if (!seal?.hides) return ledger.tell(after, marks, ...rest);
 		const place = `ledger:${project}`;
 		const sealed = marks.length > 0 ? await seal.seal(place, marks) : marks;
-		return openMarks(seal, place, await ledger.tell(after, sealed, ...times));
+		return openMarks(seal, place, await ledger.tell(after, sealed, ...rest));
 	}
 
 	#shard(binding, shard) {

@@ -132,6 +132,8 @@ extern "C" {
         marks: Uint8Array,
         at: f64,
         keep_millis: f64,
+        epoch: f64,
+        spread_millis: f64,
         millis: f64,
     ) -> Promise;
 
@@ -514,12 +516,14 @@ impl Request {
                 };
                 (written, Promised::Failures { of: entries.len() })
             }
-            Task::Ledger { after, marks, at, keep_millis } => {
+            Task::Ledger { after, epoch, marks, at, spread_millis, keep_millis } => {
                 let project = binding(|config| &config.project).unwrap_or_default();
                 let binding = binding(|config| &config.l3.ledger_binding).unwrap_or_default();
-                let (after, at, keep) = (after as f64, at.0 as f64, keep_millis as f64);
+                let (after, epoch) = (after as f64, epoch as f64);
+                let (at, keep, spread) = (at.0 as f64, keep_millis as f64, spread_millis as f64);
                 let marks = marks.as_slice().into();
-                (exchange.tell(&binding, &project, after, marks, at, keep, millis), Promised::Marks)
+                let told = exchange.tell(&binding, &project, after, marks, at, keep, epoch, spread, millis);
+                (told, Promised::Marks)
             }
             Task::Fetch(asked) => {
                 let (body, most) = (asked.body.as_slice().into(), asked.max_bytes as f64);

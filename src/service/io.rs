@@ -161,10 +161,14 @@ pub enum Task {
     Ledger {
         /// The number of the last mark that is known here.
         after: u64,
+        /// The epoch of the ledger that it is of; 0 where none was heard. A ledger of another epoch gives all its marks.
+        epoch: u64,
         /// The marks, or nothing.
         marks: Vec<u8>,
-        /// Their time, if the ledger's own is not later.
+        /// The latest that the ledger's clock can show, where the epoch is its own.
         at: Instant,
+        /// By how much that may be too late, in milliseconds: a mark is told at no more than this past the ledger's own time.
+        spread_millis: u64,
         /// For how long it needs to keep any mark, in milliseconds.
         keep_millis: u64,
     },
@@ -204,8 +208,9 @@ pub enum Outcome {
     Fetched(Result<OriginReply, FetchFailure>),
     /// Of a request that was passed on: the origin has begun to answer, or cannot.
     Forwarded,
-    /// Of a call to the ledger: in numbers of eight bytes, little-endian, its clock in milliseconds, the number of its last mark, and
-    /// the number and the time of the last mark that it had to drop before its time; then for each mark its time, its length and itself.
+    /// Of a call to the ledger: in numbers of eight bytes, little-endian, its clock in milliseconds, the number of its last mark, the
+    /// number and the time of the last mark that it had to drop before its time, and its epoch, which is never 0; then for each mark its
+    /// time, its length and itself.
     Heard(Option<Vec<u8>>),
     /// Of a wait.
     Waited,

@@ -5,10 +5,15 @@
 //! row: it keeps bytes, numbers them and gives them a time. Invariant: no request waits for it past its timeout or half of
 //! its own deadline, and none fails by it; what was served without its word is counted.
 //!
-//! Times are the ledger's. An isolate's clock may differ, and a value that it fetched must not look newer than a write which
-//! came after, nor younger than it is. So once the ledger has been heard, the time is the most that its clock can show, and
-//! what is fetched gets the least that it can have shown: what it said lies between the call and the answer (Cristian,
-//! "Probabilistic clock synchronization", Distributed Computing 3, 1989).
+//! Answers may come in any order, and each is judged by what its own call carried: the number of the last mark that was
+//! known then, and the epoch of the ledger that had told it. The epoch is the ledger's identity. An answer of another epoch
+//! than the call's comes from a ledger that has taken the other's place: what that one had been told is lost, so everything
+//! fetched before counts as written. An answer of the same epoch never means more than the marks that it brings.
+//!
+//! Times are the ledger's. A mark has the time of the ledger's own clock. A writer's clock adds to it only where the writer has
+//! heard this very ledger, and by no more than the writer's knowledge of it leaves open, so that neither a clock that was
+//! never compared nor one that was set since makes rows uncacheable. What is fetched gets the earliest time that the ledger's
+//! clock can have shown, and its age is taken by the latest: see [`clock`].
 
 use std::borrow::Cow;
 
@@ -20,8 +25,14 @@ use crate::model::time::Instant;
 use crate::observe::trace::Context;
 use crate::protocol::call::Call;
 use crate::service::io::{End, Order, OrderId, Outcome, Part, Step, Task, Ticket};
-use crate::service::writes::{Change, Changed};
+use crate::service::writes::Change;
 use crate::service::{Pending, Protocol, Service, setup};
+
+mod clock;
+mod wire;
+
+use clock::{Clock, Correction, Reading};
+use wire::Head;
 
 /// What passed between an isolate and the ledger, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,11 +57,12 @@ pub(super) struct Ledger {
     timeout: u64,
     /// How long a mark matters: no value is served that is older.
     keep: u64,
+    /// By the host's clock: what is known of the ledger's may change with every answer.
     breaker: Breaker,
-    /// The most that the ledger's clock is ahead of the host's, in milliseconds, and by how much that may be too much.
-    offset: i64,
-    spread: u64,
-    /// The number of the last mark that was heard.
+    clock: Clock,
+    /// Which ledger was heard; 0 where none was yet.
+    epoch: u64,
+    /// The number of the last of its marks up to which all were heard.
     after: u64,
     /// When the last call that was answered was made, by the host's clock.
     known_at: Option<Instant>,
@@ -73,6 +85,9 @@ struct Told {
     round: u64,
     /// By the host's clock.
     made_at: Instant,
+    /// What was known when it was made.
+    epoch: u64,
+    after: u64,
     marks: Vec<u8>,
     attempt: u32,
 }
@@ -107,15 +122,8 @@ const LOST_AFTER_MILLIS: u64 = 100;
 const RETRY_MILLIS: u64 = 1_000;
 const MAX_ATTEMPTS: u32 = 4;
 
-/// The most rows of one write that are named; past it, all of its view are meant.
-const MAX_ROWS: usize = 10_000;
-
 /// Past this many bytes of marks that the ledger does not have, all is meant.
 const MAX_UNTOLD: usize = 256 << 10;
-
-/// In place of a name's length, that everything is meant; in place of a number of rows, that all of them are.
-const EVERYTHING: u16 = u16::MAX;
-const ALL_ROWS: u32 = u32::MAX;
 
 /// What a caller is told whose write the ledger does not have yet, in the form of RFC 9211.
 const UNTOLD: (&str, &str) = ("cache-status", "featheredge-ledger; detail=unreached");
@@ -134,8 +142,8 @@ impl Ledger {
             timeout: l3.timeout_ms,
             keep: setup::longest_life(config),
             breaker: Breaker::new(breaker),
-            offset: 0,
-            spread: 0,
+            clock: Clock::new(),
+            epoch: 0,
             after: 0,
             known_at: None,
             made: 0,
@@ -150,7 +158,7 @@ impl Ledger {
 
     /// The ledger's time when the host's clock shows `host`, or a little later.
     pub(super) fn now(&self, host: Instant) -> Instant {
-        Instant(host.0.saturating_add_signed(self.offset))
+        self.clock.latest(host)
     }
 
     /// Whether it has never answered, and is worth asking.
@@ -159,85 +167,120 @@ impl Ledger {
     }
 
     fn host(&self, now: Instant) -> Instant {
-        Instant(now.0.saturating_add_signed(-self.offset))
+        self.clock.host(now)
     }
 
     pub(super) fn counts(&self) -> LedgerCounts {
         self.counts
     }
 
-    /// For how many milliseconds nothing was heard; `None` where nothing ever was.
-    fn silence(&self, now: Instant) -> Option<u64> {
-        self.known_at.map(|known_at| self.host(now).millis_since(known_at))
+    /// Whether it is worth asking. Whoever is told so is taken to ask.
+    fn admits(&mut self, now: Instant) -> bool {
+        let host = self.host(now);
+        self.breaker.admits(host)
     }
 
-    /// The last call, if it is under way.
-    fn under_way(&self, now: Instant) -> Option<&Told> {
+    /// For how many milliseconds nothing was heard; `None` where nothing ever was, and where the clock was set back since.
+    fn silence(&self, now: Instant) -> Option<u64> {
+        self.known_at.and_then(|known_at| age(known_at, self.host(now)))
+    }
+
+    /// How long a call can take.
+    fn patience(&self) -> u64 {
+        self.timeout + LOST_AFTER_MILLIS
+    }
+
+    /// The last call, if it is under way: its round, and for how many milliseconds.
+    fn under_way(&self, now: Instant) -> Option<(u64, u64)> {
         let host = self.host(now);
-        self.calls.iter().rfind(|call| host.millis_since(call.made_at) <= self.timeout + LOST_AFTER_MILLIS)
+        let patience = self.patience();
+        let ages = self.calls.iter().filter_map(|call| Some((call.round, age(call.made_at, host)?)));
+        ages.filter(|(_, age)| *age <= patience).max()
+    }
+
+    /// Keeps marks that the ledger does not have, for the next call.
+    fn owe(&mut self, add: impl FnOnce(&mut Vec<u8>)) {
+        add(&mut self.untold);
+        if self.untold.len() > MAX_UNTOLD {
+            self.untold = wire::everything();
+        }
     }
 
     /// A call that tells what is untold and asks what is new.
     fn call(&mut self, ticket: Ticket, attempt: u32, now: Instant) -> Order {
         let made_at = self.host(now);
-        let patience = self.timeout + LOST_AFTER_MILLIS;
-        for lost in self.calls.extract_if(.., |call| made_at.millis_since(call.made_at) > patience) {
-            self.untold.extend(lost.marks);
-        }
-        if self.untold.len() > MAX_UNTOLD {
-            self.untold = EVERYTHING.to_le_bytes().to_vec();
+        let patience = self.patience();
+        let is_lost = |call: &mut Told| age(call.made_at, made_at).is_none_or(|age| age > patience);
+        let lost: Vec<Told> = self.calls.extract_if(.., is_lost).collect();
+        for lost in lost {
+            self.owe(|untold| untold.extend(lost.marks));
         }
         let marks = core::mem::take(&mut self.untold);
+        let Ledger { epoch, after, keep, .. } = *self;
         self.made += 1;
         self.counts.calls += 1;
-        self.calls.push(Told { ticket, round: self.made, made_at, marks: marks.clone(), attempt });
+        self.calls.push(Told { ticket, round: self.made, made_at, epoch, after, marks: marks.clone(), attempt });
+        let spread_millis = self.clock.spread();
         Order {
             id: OrderId { ticket, part: Part::Ledger },
-            task: Task::Ledger { after: self.after, marks, at: now, keep_millis: self.keep },
+            task: Task::Ledger { after, epoch, marks, at: now, spread_millis, keep_millis: keep },
             timeout_millis: self.timeout,
         }
     }
 
-    /// Learns marks from what the ledger answered, and gives what its clock showed meanwhile; `None` where it cannot be read.
-    fn learn(&mut self, answer: &[u8], marks: &mut Marks) -> Option<u64> {
+    /// Learns marks from what the ledger answered to `call`; `None` where it cannot be read.
+    fn learn(&mut self, answer: &[u8], call: &Told, marks: &mut Marks) -> Option<Word> {
         let mut rest = answer;
-        let [clock, last] = [number(&mut rest)?, number(&mut rest)?];
-        let [dropped, dropped_at] = [number(&mut rest)?, number(&mut rest)?];
-        if self.after < dropped {
-            marks.mark_all(Instant(dropped_at));
-        }
-        if self.after > last {
-            // It is another ledger than before, and what that one had is not to be had.
-            marks.mark_all(Instant(clock));
-            self.after = last;
+        let Head { clock, last, dropped, dropped_at, epoch } = Head::take(&mut rest)?;
+        // To a call of another epoch, a ledger answers with all that it has.
+        let is_expected = call.epoch == epoch;
+        let after = if is_expected { call.after } else { 0 };
+        if after < dropped {
+            marks.mark_all(dropped_at);
         }
         while !rest.is_empty() {
-            let at = Instant(number(&mut rest)?);
-            let length = number(&mut rest)? as usize;
-            read(taken(&mut rest, length)?, marks, at)?;
+            wire::learn_next(&mut rest, marks)?;
             self.counts.marks += 1;
         }
-        self.after = self.after.max(last);
-        Some(clock)
-    }
-
-    /// Sets the clock by the ledger's, which showed `clock` between `made_at` and `host`; whether it was ahead so far.
-    ///
-    /// It is put back only where it is wrong or `is_idle`: deadlines run by it.
-    fn set_clock(&mut self, clock: u64, made_at: Instant, host: Instant, is_idle: bool) -> bool {
-        let ahead_of = |instant: Instant| clock.wrapping_sub(instant.0).cast_signed();
-        let (least, most) = (ahead_of(host), ahead_of(made_at));
-        let known = self.offset.saturating_sub_unsigned(self.spread)..=self.offset;
-        let was_ahead = most < *known.start();
-        let (least, most) = if was_ahead || least > *known.end() || self.known_at.is_none() {
-            (least, most)
+        let who = if epoch == self.epoch {
+            // One that has gone back to an earlier state of it would give the same numbers to other marks.
+            if is_expected && after > last { Who::Another } else { Who::Same }
+        } else if self.epoch == 0 || self.epoch == call.epoch {
+            Who::Another
         } else {
-            (least.max(*known.start()), if is_idle { most.min(*known.end()) } else { *known.end() })
+            // The call was made before the present one was heard, which tells the next call whether it still is the present one.
+            Who::Former
         };
-        self.offset = most;
-        self.spread = most.saturating_sub(least).cast_unsigned();
-        was_ahead
+        match who {
+            Who::Another => (self.epoch, self.after) = (epoch, last),
+            // Nothing is missing between what was known and what this answer begins with.
+            Who::Same if after <= self.after => self.after = self.after.max(last),
+            Who::Same | Who::Former => {}
+        }
+        Some(Word { clock, who })
     }
+}
+
+/// What an answer says beside its marks.
+#[derive(Clone, Copy, Debug)]
+struct Word {
+    clock: Instant,
+    who: Who,
+}
+
+/// Of whom an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Same,
+    /// The first one ever heard, or one that has taken the other's place.
+    Another,
+    /// One whose place another may have taken.
+    Former,
+}
+
+/// For how many milliseconds something has been; `None` where it has not begun, by a clock that was set back.
+fn age(began: Instant, now: Instant) -> Option<u64> {
+    now.0.checked_sub(began.0)
 }
 
 /// After how many failures of the last so many the ledger is left alone for a while: whoever waits for it waits in vain.
@@ -246,7 +289,7 @@ const MAX_FAILURES: u32 = 3;
 impl Service {
     /// The time that what is fetched at `now` counts as fetched: the least that it can be.
     pub(super) fn stamp(&self, now: Instant) -> Instant {
-        Instant(now.0.saturating_sub(self.ledger.as_ref().map_or(0, |ledger| ledger.spread)))
+        self.ledger.as_ref().map_or(now, |ledger| ledger.clock.earliest(now))
     }
 
     /// What passed between this isolate and the ledger, where there is one.
@@ -269,7 +312,7 @@ impl Service {
         let silence = ledger.silence(now).unwrap_or(u64::MAX);
         if ledger.bound > 0 && silence <= ledger.bound {
             // Asked behind an answer while there is time, so that under steady traffic nobody waits.
-            let is_due = silence > ledger.bound / 2 && ledger.under_way(now).is_none() && ledger.breaker.admits(now);
+            let is_due = silence > ledger.bound / 2 && ledger.under_way(now).is_none() && ledger.admits(now);
             let refresh = is_due.then(|| self.call_ledger(now)).flatten();
             let mut step = self.serve_known(protocol, call, body, now, now);
             step.orders.extend(refresh);
@@ -277,13 +320,13 @@ impl Service {
         }
         let (bound, next) = (ledger.bound, ledger.made + 1);
         let host = ledger.host(now);
-        let under_way = ledger.under_way(now).map(|call| (call.round, host.millis_since(call.made_at)));
+        let under_way = ledger.under_way(now);
         let needs = match under_way {
             Some((round, age)) if bound > 0 && age <= bound => round,
             _ => next,
         };
         let is_full = ledger.readers.len() >= self.config.load.max_waiting;
-        if is_full || (under_way.is_none() && !ledger.breaker.admits(now)) {
+        if is_full || (under_way.is_none() && !ledger.admits(now)) {
             ledger.counts.unsure += 1;
             return self.serve_known(protocol, call, body, now, now);
         }
@@ -323,7 +366,7 @@ impl Service {
         let Some(ledger) = self.ledger.as_mut().filter(|_| IS_BUILT_IN) else { return Step::default() };
         let has_ended = is_timer || ledger.ended >= reader.needs || ledger.host(now) >= reader.until;
         let may_call = !has_ended && ledger.under_way(now).is_none();
-        if has_ended || (may_call && !ledger.breaker.admits(now)) {
+        if has_ended || (may_call && !ledger.admits(now)) {
             ledger.counts.unsure += u64::from(ledger.answered < reader.needs);
             ledger.readers.retain(|waiting| *waiting != ticket);
             let Reader { protocol, mut call, body, began, context, .. } = *reader;
@@ -351,8 +394,8 @@ impl Service {
         let Some(ledger) = self.ledger.as_mut().filter(|_| IS_BUILT_IN && *change != Change::Nothing) else {
             return Step { end: Some(end), ..Step::default() };
         };
-        write(change, &mut ledger.untold);
-        if !ledger.breaker.admits(now) {
+        ledger.owe(|untold| wire::write(change, untold));
+        if !ledger.admits(now) {
             ledger.counts.untold += 1;
             return Step { end: Some(end.with_notice(UNTOLD)), orders: vec![retry(ticket, 0)], ..Step::default() };
         }
@@ -383,35 +426,58 @@ impl Service {
             // It was given up as lost, by a clock that jumped or a host that stood still, and its marks are told by another call.
             return self.after_hearing(ticket, false, now);
         };
-        let call = ledger.calls.swap_remove(position);
-        let answer = if let Outcome::Heard(Some(answer)) = outcome { Some(answer) } else { None };
-        let clock = answer.and_then(|answer| ledger.learn(answer, self.engine.marks()));
-        let has_heard = clock.is_some();
-        ledger.breaker.record(has_heard, now);
+        let call = ledger.calls.remove(position);
         let host = ledger.host(now);
-        let is_idle = self.engine.sessions() == 0;
-        if clock.is_some_and(|clock| ledger.set_clock(clock, call.made_at, host, is_idle)) {
-            // What was fetched by a clock that was ahead might look newer than what is written from now on.
-            self.engine.forget();
-        }
-        let now = ledger.now(host);
+        let answer = if let Outcome::Heard(Some(answer)) = outcome { Some(answer) } else { None };
+        let word = answer.and_then(|answer| ledger.learn(answer, &call, self.engine.marks()));
+        let has_heard = word.is_some();
+        ledger.breaker.record(has_heard, host);
         ledger.ended = ledger.ended.max(call.round);
         let mut orders = Vec::new();
-        if has_heard {
+        if let Some(word) = word {
+            let is_first = ledger.known_at.is_none();
             ledger.answered = ledger.answered.max(call.round);
-            ledger.known_at = ledger.known_at.max(Some(call.made_at));
+            // What was known at a time that is still to come was known by a clock that was set back.
+            let known_at = ledger.known_at.filter(|known_at| *known_at <= host);
+            ledger.known_at = known_at.max(Some(call.made_at.min(host)));
+            if word.who != Who::Former {
+                self.set_clock(word, call.made_at, host, is_first);
+            }
         } else {
             ledger.counts.errors += 1;
             if !call.marks.is_empty() && call.attempt < MAX_ATTEMPTS {
                 orders.push(retry(ticket, call.attempt));
             }
-            ledger.untold.extend(call.marks);
+            ledger.owe(|untold| untold.extend(call.marks));
         }
+        let Some(ledger) = self.ledger.as_mut() else { return Step::default() };
+        let now = ledger.now(host);
         let woken = core::mem::take(&mut ledger.readers);
         let mut step = self.after_hearing(ticket, has_heard, now);
         step.orders.extend(orders);
         step.woken.extend(woken.into_iter().filter(|woken| *woken != ticket));
         step
+    }
+
+    /// Sets the time by what the ledger's clock showed, and forgets what can no longer be told to be newer than a write.
+    fn set_clock(&mut self, Word { clock, who }: Word, made_at: Instant, host: Instant, is_first: bool) {
+        let is_idle = self.engine.sessions() == 0;
+        let Some(ledger) = &mut self.ledger else { return };
+        let reading = Reading { clock, made_at, heard_at: host, patience: ledger.patience() };
+        let Correction { back_millis, was_ahead } = ledger.clock.learn(reading, who == Who::Another, is_idle);
+        let now = ledger.now(host);
+        // What is being fetched began by the time that was put back.
+        self.engine.set_back(back_millis);
+        if was_ahead {
+            // What was fetched by a clock that was ahead might look newer than what is written from now on, and what was
+            // marked by it would look newer than what is fetched.
+            self.engine.marks().limit(now);
+            self.engine.forget();
+        }
+        if who == Who::Another && !is_first {
+            self.engine.marks().mark_all(now);
+            self.engine.forget();
+        }
     }
 
     /// Lets the request go on that made a call to the ledger.
@@ -437,61 +503,4 @@ fn retry(ticket: Ticket, attempt: u32) -> Order {
         task: Task::Wait { outlives_request: true },
         timeout_millis: RETRY_MILLIS << attempt,
     }
-}
-
-/// Appends a change as marks: for each view its name's length in two bytes and its name, then the number of rows in four
-/// and the hashes of eight, all little-endian.
-fn write(change: &Change, out: &mut Vec<u8>) {
-    match change {
-        Change::Nothing => {}
-        Change::Everything => out.extend_from_slice(&EVERYTHING.to_le_bytes()),
-        Change::Views(views) => {
-            for Changed { view, rows } in views {
-                let length = u16::try_from(view.len()).unwrap_or(EVERYTHING);
-                out.extend_from_slice(&length.to_le_bytes());
-                if length == EVERYTHING {
-                    continue;
-                }
-                out.extend_from_slice(view.as_bytes());
-                let rows = rows.as_deref().filter(|rows| rows.len() <= MAX_ROWS);
-                out.extend_from_slice(&rows.map_or(ALL_ROWS, |rows| rows.len() as u32).to_le_bytes());
-                for row in rows.unwrap_or_default() {
-                    out.extend_from_slice(&row.to_le_bytes());
-                }
-            }
-        }
-    }
-}
-
-/// Makes marks of what [`write`] wrote; `None` where it is not understood.
-fn read(mut bytes: &[u8], marks: &mut Marks, at: Instant) -> Option<()> {
-    while !bytes.is_empty() {
-        let length = u16::from_le_bytes(*taken(&mut bytes, 2)?.first_chunk()?);
-        if length == EVERYTHING {
-            marks.mark_all(at);
-            continue;
-        }
-        let view = core::str::from_utf8(taken(&mut bytes, usize::from(length))?).ok()?;
-        let rows = u32::from_le_bytes(*taken(&mut bytes, 4)?.first_chunk()?);
-        if rows == ALL_ROWS {
-            marks.mark_view(view, at);
-            continue;
-        }
-        let mut hashes = Vec::new();
-        for _ in 0..rows {
-            hashes.push(number(&mut bytes)?);
-        }
-        marks.mark_rows(view, &hashes, at);
-    }
-    Some(())
-}
-
-fn taken<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
-    let (taken, rest) = bytes.split_at_checked(count)?;
-    *bytes = rest;
-    Some(taken)
-}
-
-fn number(bytes: &mut &[u8]) -> Option<u64> {
-    Some(u64::from_le_bytes(*taken(bytes, 8)?.first_chunk()?))
 }

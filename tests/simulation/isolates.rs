@@ -99,7 +99,7 @@ fn what_the_ledger_had_to_drop_makes_everything_older_invisible() {
     let before = [read(&mut world, 0, 1), read(&mut world, 0, 2)];
     world.run_for(2_000);
     write(&mut world, 0, 1);
-    world.ledger.dropped = 1;
+    world.ledger.drop_up_to(2);
     let new = world.add_isolate(0);
     for (id, before) in [1, 2].into_iter().zip(before) {
         assert_ne!(read(&mut world, new, id), before);
@@ -112,7 +112,8 @@ fn another_ledger_than_before_makes_everything_older_invisible() {
     write(&mut world, 0, 3);
     let before = read(&mut world, 0, 1);
     world.run_for(50);
-    world.ledger.marks.clear();
+    world.ledger.replace(world.now);
+    world.run_for(5);
     assert_ne!(read(&mut world, 0, 1), before);
 }
 

@@ -54,45 +54,147 @@ enum Event {
 
 /// What the ledger is told.
 #[derive(Debug)]
-struct Told {
-    after: u64,
-    marks: Vec<u8>,
-    at: u64,
+pub(crate) struct Told {
+    pub(crate) after: u64,
+    pub(crate) epoch: u64,
+    pub(crate) marks: Vec<u8>,
+    pub(crate) at: u64,
+    pub(crate) spread: u64,
+    pub(crate) keep: u64,
 }
 
-/// The ledger of writes, whose clock is the world's.
-#[derive(Debug, Default)]
+/// The ledger of writes, as `src/host/durable.mjs` has it.
+#[derive(Debug)]
 pub(crate) struct Ledger {
-    /// The time and the content of each mark.
-    pub(crate) marks: Vec<(u64, Vec<u8>)>,
-    /// How many of them it no longer has.
-    pub(crate) dropped: usize,
-    /// How many calls reached it.
+    epoch: u64,
+    /// The number, the time and the content of each mark.
+    pub(crate) marks: Vec<(u64, u64, Vec<u8>)>,
+    last: u64,
+    /// The number and the time of the last mark that it has no more.
+    dropped: (u64, u64),
+    /// The last time that it told.
+    clock: u64,
+    /// The latest mark.
+    latest: u64,
+    /// How many marks it keeps at the most, and after how many it looks for those that need not be kept.
+    pub(crate) max_marks: usize,
+    pub(crate) sweep_every: u64,
+    /// By how much its clock is ahead of the world's.
+    pub(crate) skew: i64,
+    /// How many calls reached it, and the bytes of marks that each brought.
     pub(crate) calls: usize,
+    pub(crate) told: Vec<usize>,
+    /// Nothing reaches it.
     pub(crate) is_down: bool,
+    /// It takes what it is told, and its answers are lost.
+    pub(crate) is_mute: bool,
     /// How long the way to it takes, and the way back, in milliseconds.
     pub(crate) millis: u64,
-    /// By how much the next calls reach it later.
+    /// By how much the next calls reach it later, and the next answers come back later.
     pub(crate) late: VecDeque<u64>,
+    pub(crate) late_back: VecDeque<u64>,
+}
+
+/// How long before it is first heard a ledger begins, and how far its clock may run back, in milliseconds.
+const BIRTH_MILLIS: u64 = 2;
+const MAX_SETBACK_MILLIS: u64 = 1_000;
+
+impl Default for Ledger {
+    fn default() -> Ledger {
+        Ledger {
+            epoch: 1,
+            marks: Vec::new(),
+            last: 1,
+            dropped: (1, START - BIRTH_MILLIS),
+            clock: 0,
+            latest: 0,
+            max_marks: 10_000,
+            sweep_every: 100,
+            skew: 0,
+            calls: 0,
+            told: Vec::new(),
+            is_down: false,
+            is_mute: false,
+            millis: 0,
+            late: VecDeque::new(),
+            late_back: VecDeque::new(),
+        }
+    }
 }
 
 impl Ledger {
-    fn tell(&mut self, now: u64, Told { after, marks, at }: Told) -> Vec<u8> {
-        self.calls += 1;
-        if !marks.is_empty() && !self.is_down {
-            self.marks.push((now.max(at), marks));
+    /// Puts another in its place, which knows nothing of what this one was told. None does so within the millisecond.
+    pub(crate) fn replace(&mut self, now: u64) {
+        self.begin(now.checked_add_signed(self.skew).unwrap() + BIRTH_MILLIS);
+    }
+
+    fn begin(&mut self, now: u64) {
+        self.epoch += 1;
+        self.marks.clear();
+        self.last = 1;
+        self.dropped = (1, now - BIRTH_MILLIS);
+        self.latest = 0;
+    }
+
+    /// Has so many marks told by others, of a view that nobody reads.
+    pub(crate) fn fill(&mut self, now: u64, marks: usize) {
+        let epoch = self.epoch;
+        let mut mark = 5_u16.to_le_bytes().to_vec();
+        mark.extend_from_slice(b"other\xff\xff\xff\xff");
+        for _ in 0..marks {
+            self.tell(now, Told { after: self.last, epoch, marks: mark.clone(), at: 0, spread: 0, keep: 3_600_000 });
         }
-        let dropped_at = self.marks[..self.dropped].iter().map(|(at, _)| *at).max().unwrap_or_default();
+    }
+
+    pub(crate) fn tell(&mut self, now: u64, told: Told) -> Option<Vec<u8>> {
+        if self.is_down {
+            return None;
+        }
+        let Told { after, epoch, marks, at, spread, keep } = told;
+        let now = now.checked_add_signed(self.skew).unwrap();
+        if now < self.clock.max(self.latest).saturating_sub(MAX_SETBACK_MILLIS) {
+            self.clock = now;
+            self.begin(now);
+        }
+        self.clock = self.clock.max(now);
+        let now = self.clock;
+        let is_known = epoch == self.epoch;
+        if !marks.is_empty() {
+            let at = if is_known { at.min(now + spread.min(MAX_SETBACK_MILLIS)) } else { now };
+            self.append(at.max(now), marks, now.saturating_sub(keep));
+        }
         let mut answer = Vec::new();
-        for number in [now, self.marks.len() as u64, self.dropped as u64, dropped_at] {
+        for number in [now, self.last, self.dropped.0, self.dropped.1, self.epoch] {
             answer.extend_from_slice(&number.to_le_bytes());
         }
-        for (at, mark) in self.marks.iter().skip(self.dropped.max(after as usize)) {
+        let after = if is_known { after } else { 0 };
+        for (_, at, mark) in self.marks.iter().filter(|(number, ..)| *number > after) {
             answer.extend_from_slice(&at.to_le_bytes());
             answer.extend_from_slice(&(mark.len() as u64).to_le_bytes());
             answer.extend_from_slice(mark);
         }
-        answer
+        Some(answer)
+    }
+
+    fn append(&mut self, at: u64, mark: Vec<u8>, oldest: u64) {
+        self.last += 1;
+        self.latest = self.latest.max(at);
+        self.marks.push((self.last, at, mark));
+        if self.marks.len() <= self.max_marks && !self.last.is_multiple_of(self.sweep_every) {
+            return;
+        }
+        let last = self.last;
+        self.marks.retain(|(number, at, _)| *at >= oldest || *number == last);
+        if self.marks.len() > self.max_marks {
+            self.drop_up_to(self.last - self.marks.len().div_ceil(2) as u64);
+        }
+    }
+
+    /// Drops the marks up to a number before their time.
+    pub(crate) fn drop_up_to(&mut self, number: u64) {
+        let dropped = self.marks.iter().filter(|(known, ..)| *known <= number).map(|(_, at, _)| *at).max();
+        self.dropped = (number, dropped.unwrap_or_default().max(self.dropped.1));
+        self.marks.retain(|(known, ..)| *known > number);
     }
 }
 
@@ -513,9 +615,11 @@ impl World {
                 self.service.complete(id, outcome, now)
             }
             Event::Arrives(id, ticket, until, told) => {
-                let answer = Some(self.ledger.tell(self.now, told)).filter(|_| !self.ledger.is_down);
-                let back = self.now + self.ledger.millis;
-                let answer = answer.filter(|_| back <= until);
+                self.ledger.calls += 1;
+                self.ledger.told.push(told.marks.len());
+                let answer = self.ledger.tell(self.now, told);
+                let back = self.now + self.ledger.millis + self.ledger.late_back.pop_front().unwrap_or_default();
+                let answer = answer.filter(|_| back <= until && !self.ledger.is_mute);
                 let at = if answer.is_some() { back } else { until };
                 return self.plan(at, Event::Done(id, ticket, Outcome::Heard(answer)));
             }
@@ -647,8 +751,8 @@ impl World {
                 self.plan(self.now + self.origin_millis, Event::Done(id, ticket, Outcome::Forwarded));
                 return;
             }
-            Task::Ledger { after, marks, at, keep_millis: _ } => {
-                let told = Told { after, marks, at: at.0 };
+            Task::Ledger { after, epoch, marks, at, spread_millis, keep_millis } => {
+                let told = Told { after, epoch, marks, at: at.0, spread: spread_millis, keep: keep_millis };
                 let arrives = self.now + self.ledger.millis + self.ledger.late.pop_front().unwrap_or_default();
                 self.plan(arrives, Event::Arrives(id, ticket, self.now + timeout_millis, told));
                 return;

@@ -312,7 +312,7 @@ impl World {
             Task::Ledger { after, .. } => Outcome::Heard(match how % 4 {
                 1 => None,
                 2 => Some(vec![how; 40]),
-                _ => Some([self.now, after, 0, 0].iter().flat_map(|number| number.to_le_bytes()).collect()),
+                _ => Some([self.now, after, 0, 0, 1].iter().flat_map(|number| number.to_le_bytes()).collect()),
             }),
             Task::Wait { .. } | Task::Records => Outcome::Waited,
         }
