@@ -468,10 +468,12 @@ impl Service {
         let now = ledger.now(host);
         // What is being fetched began by the time that was put back.
         self.engine.set_back(back_millis);
-        if was_ahead {
-            // What was fetched by a clock that was ahead might look newer than what is written from now on, and what was
-            // marked by it would look newer than what is fetched.
+        if is_first || was_ahead {
+            // What was marked by a time that was ahead would look newer than what is fetched.
             self.engine.marks().limit(now);
+        }
+        if was_ahead {
+            // What was fetched by it might look newer than what is written from now on.
             self.engine.forget();
         }
         if who == Who::Another && !is_first {

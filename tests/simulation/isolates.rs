@@ -196,6 +196,7 @@ fn a_clock_that_is_ahead_makes_no_value_look_newer_than_a_write() {
     let mut world = world(0, |_| {});
     let ahead = world.add_isolate(60_000);
     let before = read(&mut world, ahead, 1);
+    assert_eq!(read(&mut world, 0, 1), before);
     world.run_for(1_000);
     write(&mut world, 0, 1);
     for isolate in [0, ahead] {

@@ -8,9 +8,9 @@
 
 use crate::model::time::Instant;
 
-/// How far the host's clock may be off before the ledger's has been heard, in milliseconds. Hosts whose clocks are kept by
-/// NTP differ by far less.
-pub(super) const UNHEARD_SPREAD_MILLIS: u64 = 1_000;
+/// How far the two clocks may be apart before the ledger's has been heard, in milliseconds. Those that NTP keeps differ by
+/// far less.
+const UNHEARD_MILLIS: u32 = 1_000;
 
 /// Two clocks drift apart by a millisecond in no less than this time, in milliseconds: 500 ppm, at which NTP stops steering
 /// a clock (RFC 5905, section 11.3).
@@ -53,7 +53,7 @@ pub(super) struct Correction {
 
 impl Clock {
     pub(super) fn new() -> Clock {
-        Clock { most: 0, spread: UNHEARD_SPREAD_MILLIS, drifted_at: None }
+        Clock { most: UNHEARD_MILLIS.into(), spread: 2 * u64::from(UNHEARD_MILLIS), drifted_at: None }
     }
 
     /// The latest that the ledger's clock can show when the host's shows `host`.
