@@ -210,6 +210,8 @@ pub(crate) struct Request {
     pub(crate) chunks: Vec<(u64, String)>,
     /// The status and headers of a reply in parts, and whether they came from the very call that began the request.
     head: Option<Answer>,
+    /// Whether it was served without having heard the ledger as it should.
+    pub(crate) is_unsure: bool,
     /// Whether its host was dropped: nothing is done or told for it any more.
     pub(crate) is_lost: bool,
     /// How many of its orders are under way.
@@ -501,9 +503,16 @@ impl World {
         let request = self.requests.len() - 1;
         let session = self.session.clone();
         let incoming = Incoming { caller: self.caller, session: session.as_deref(), ..incoming };
+        let unsure = self.unsure();
         let step = self.service.begin(incoming, self.clock());
+        self.requests[request].is_unsure = self.unsure() > unsure;
         self.take(request, step, true);
         request
+    }
+
+    /// How many requests of this isolate were served without having heard the ledger as they should.
+    fn unsure(&self) -> u64 {
+        self.service.ledger_counts().map_or(0, |counts| counts.unsure)
     }
 
     pub(crate) fn start_feast(&mut self, body: &str) -> usize {
@@ -607,6 +616,7 @@ impl World {
             return;
         }
         let now = self.clock();
+        let unsure = self.unsure();
         let step = match event {
             Event::Done(id, _, outcome) => {
                 if matches!(outcome, Outcome::Forwarded) {
@@ -632,6 +642,7 @@ impl World {
             Event::Woken(ticket) => self.service.wake(ticket, now),
             Event::Taken(ticket) => self.service.taken(ticket, now),
         };
+        self.requests[request].is_unsure |= self.unsure() > unsure;
         self.take(request, step, false);
     }
 
