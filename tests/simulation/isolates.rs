@@ -326,7 +326,7 @@ fn run(seed: u64) -> usize {
         if chance.happens(3) {
             world.run();
             world.go_to(isolate);
-            world.set_clock(*chance.pick(&[5_000, 3_600_000, -5_000, -3_600_000]));
+            world.step_clock(*chance.pick(&[5_000, 3_600_000, -5_000, -3_600_000]));
             history.read(&mut world, isolate, 3);
             world.run();
         }
@@ -402,7 +402,7 @@ fn run_with_trouble(seed: u64) -> usize {
             is_well(&mut world);
             world.go_to(isolate);
             if world.service.ledger_counts().is_some_and(|counts| counts.calls > counts.errors) {
-                world.set_clock(*chance.pick(&[5_000, 3_600_000]));
+                world.step_clock(*chance.pick(&[5_000, 3_600_000]));
             }
             history.read(&mut world, isolate, id);
             world.run();
@@ -501,4 +501,399 @@ fn a_write_ends_though_the_clock_jumps_while_the_ledger_is_told() {
     assert_eq!(answer.status, FORWARDED);
     assert!(answer.headers.contains_key("cache-status"), "others may see it late");
     assert_eq!(world.answer(read).status, 200);
+}
+
+/// Reads a row until nothing more is found out by it; whether it is then had without the origin.
+fn is_cached(world: &mut World, isolate: usize, id: u64) -> bool {
+    read(world, isolate, id);
+    world.run_for(1_000);
+    let calls = world.origin_calls.len();
+    read(world, isolate, id);
+    world.origin_calls.len() == calls
+}
+
+/// A world where rows are kept in memory alone, and its isolates share nothing but the ledger.
+fn world_without_stores(bound_millis: u64) -> World {
+    let mut world = world(bound_millis, |config| config.l2.enabled = false);
+    world.broken_shards = [0, 1].into();
+    world
+}
+
+#[test]
+fn answers_out_of_order_cost_no_row_that_was_not_written() {
+    for bound in [0, 1_000] {
+        let mut world = world(bound, |_| {});
+        let other = world.add_isolate(300);
+        for id in 1..10 {
+            assert!(is_cached(&mut world, 0, id) && is_cached(&mut world, other, id));
+        }
+        world.run_for(2_000);
+        let calls = world.origin_calls.len();
+        for round in 0..100 {
+            // Of two calls under way at one time, the first one's answer comes last.
+            world.ledger.late_back.extend([6, 0, 3, 0]);
+            world.go_to(if round % 2 == 0 { 0 } else { other });
+            for id in 100..102 {
+                let body = format!(r#"{{"feature_view_name":"v","df":{{"id":[{id}]}}}}"#);
+                world.start("POST", "/write-to-online-store", body.as_bytes());
+                world.run_for(1);
+            }
+            world.start_feast(&ask(1 + round % 9));
+            world.run_for(50);
+        }
+        world.run();
+        assert_eq!(world.origin_calls.len(), calls, "with a bound of {bound} ms");
+    }
+}
+
+#[test]
+fn another_ledger_with_more_marks_than_the_former_is_found_out() {
+    for is_restarted in [false, true] {
+        let mut world = world(0, |_| {});
+        write(&mut world, 0, 3);
+        let before = read(&mut world, 0, 1);
+        let unwritten = read(&mut world, 0, 2);
+        world.run_for(50);
+        // A write that the former one was told of, and no one knows of any more.
+        let other = world.add_isolate(0);
+        write(&mut world, other, 1);
+        world.ledger.replace(world.now);
+        world.run_for(10);
+        world.ledger.fill(world.now, 50);
+        let reader = if is_restarted { world.add_isolate(0) } else { 0 };
+        assert_ne!(read(&mut world, reader, 1), before);
+        // It is paid for once.
+        assert_ne!(read(&mut world, reader, 2), unwritten);
+        assert!(is_cached(&mut world, reader, 1) && is_cached(&mut world, reader, 2));
+    }
+}
+
+#[test]
+fn a_late_answer_of_a_ledger_that_was_replaced_changes_nothing_more() {
+    let mut world = world(0, |_| {});
+    read(&mut world, 0, 1);
+    world.run_for(1_000);
+    // The first call reaches the former one, whose answer is late; the second reaches the one in its place.
+    world.ledger.late_back.extend([60, 0]);
+    let late = world.start("POST", "/v1/invalidate", br#"{"view":"v","entities":{"id":[3]}}"#);
+    world.run_for(6);
+    world.ledger.replace(world.now);
+    world.run_for(5);
+    world.start("POST", "/v1/invalidate", br#"{"view":"v","entities":{"id":[4]}}"#);
+    world.run_for(30);
+    let (epoch, rows) = (world.ledger.marks.len(), [1, 2]);
+    assert_eq!((epoch, world.requests[late].answer.is_none()), (1, true));
+    for id in rows {
+        world.start_feast(&ask(id));
+    }
+    world.run_for(300);
+    let calls = world.origin_calls.len();
+    for id in rows {
+        read(&mut world, 0, id);
+    }
+    assert_eq!(world.origin_calls.len(), calls, "what was fetched since the ledger was replaced");
+}
+
+#[test]
+fn the_first_write_of_a_clock_that_is_an_hour_ahead_makes_nothing_uncacheable() {
+    for bound in [0, 1_000] {
+        let mut world = world(bound, |_| {});
+        read(&mut world, 0, 1);
+        let ahead = world.add_isolate(3_600_000);
+        assert!(write(&mut world, ahead, 1));
+        world.run_for(1_100);
+        for isolate in [0, ahead] {
+            assert!(is_cached(&mut world, isolate, 1), "isolate {isolate} with a bound of {bound} ms");
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_after_it_was_heard_makes_nothing_uncacheable_and_nothing_stale() {
+    for bound in [0, 1_000] {
+        for set in [3_600_000, 5_000, 300, -5_000, -3_600_000] {
+            let mut world = world(bound, |_| {});
+            let other = world.add_isolate(0);
+            let before = read(&mut world, 0, 1);
+            assert_eq!(read(&mut world, other, 1), before);
+            world.run_for(500);
+            world.go_to(0);
+            world.step_clock(set);
+            assert!(write(&mut world, 0, 2));
+            write(&mut world, other, 1);
+            world.run_for(1_100);
+            for isolate in [0, other] {
+                let context = format!("isolate {isolate}, set by {set}, with a bound of {bound} ms");
+                assert_ne!(read(&mut world, isolate, 1), before, "{context}");
+                world.run_for(20);
+                assert!(is_cached(&mut world, isolate, 1) && is_cached(&mut world, isolate, 2), "{context}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_while_the_ledger_is_called_makes_nothing_uncacheable_and_nothing_stale() {
+    for set in [3_600_000, 100, -3_600_000] {
+        let mut world = world_without_stores(0);
+        let other = world.add_isolate(0);
+        read(&mut world, other, 1);
+        read(&mut world, 0, 2);
+        world.go_to(0);
+        world.start_feast(&ask(1));
+        world.run_for(7);
+        world.step_clock(set);
+        world.run();
+        let before = read(&mut world, 0, 1);
+        write(&mut world, other, 1);
+        assert_ne!(read(&mut world, 0, 1), before, "set by {set}");
+        // Its round trip seems long, so that it takes a while until what is fetched is certainly newer.
+        world.run_for(1_000);
+        assert!(is_cached(&mut world, 0, 1), "set by {set}");
+    }
+}
+
+#[test]
+fn what_was_fetched_by_a_clock_that_was_ahead_is_forgotten_when_that_is_found() {
+    let mut world = world_without_stores(0);
+    let ahead = world.add_isolate(60_000);
+    world.ledger.is_down = true;
+    let before = read(&mut world, ahead, 1);
+    world.ledger.is_down = false;
+    world.run_for(100);
+    assert!(write(&mut world, 0, 1));
+    assert_ne!(read(&mut world, ahead, 1), before);
+}
+
+#[test]
+fn what_is_being_fetched_when_a_clock_is_found_ahead_looks_no_newer_than_a_write() {
+    let mut world = world_without_stores(0);
+    let ahead = world.add_isolate(60_000);
+    world.ledger.is_down = true;
+    world.origin_millis = 900;
+    world.go_to(ahead);
+    let slow = world.start_feast(&ask(1));
+    world.run_for(600);
+    world.ledger.is_down = false;
+    let quick = world.start("POST", "/v1/invalidate", br#"{"view":"v","entities":{"id":[7]}}"#);
+    world.run_for(50);
+    assert!(world.requests[quick].answer.is_some() && world.requests[slow].answer.is_none());
+    world.go_to(0);
+    world.start("POST", "/v1/invalidate", br#"{"view":"v","entities":{"id":[1]}}"#);
+    world.run_for(50);
+    let invalidated = world.now;
+    world.run();
+    world.go_to(ahead);
+    assert!(computed(&world.answer(slow).column("x")[0]) < invalidated);
+    assert!(computed(&read(&mut world, ahead, 1)) >= invalidated, "it was kept as newer than the write");
+}
+
+#[test]
+fn a_clock_that_is_found_behind_is_set_right() {
+    let mut world = world_without_stores(0);
+    let other = world.add_isolate(0);
+    read(&mut world, other, 1);
+    read(&mut world, 0, 1);
+    world.go_to(0);
+    world.step_clock(-60_000);
+    write(&mut world, other, 1);
+    world.run_for(50);
+    assert!(is_cached(&mut world, 0, 1));
+}
+
+#[test]
+fn a_mark_has_the_latest_time_that_its_writer_knows_where_the_ledgers_clock_runs_back() {
+    let mut world = world(0, |_| {});
+    // The writer's calls take 20 ms to get there, so that its time may be so much ahead; the reader's take none.
+    world.ledger.millis = 0;
+    let reader = world.add_isolate(0);
+    world.ledger.late.push_back(20);
+    read(&mut world, 0, 9);
+    let before = read(&mut world, reader, 1);
+    world.ledger.skew = -15;
+    world.ledger.late.push_back(20);
+    // As where the object has been moved: it does not know what it has told.
+    world.ledger.forget_clock();
+    assert!(write(&mut world, 0, 1));
+    assert_ne!(read(&mut world, reader, 1), before);
+}
+
+#[test]
+fn a_ledger_whose_clock_was_an_hour_ahead_begins_anew() {
+    let mut world = world_without_stores(0);
+    world.ledger.skew = 3_600_000;
+    let other = world.add_isolate(0);
+    let before = [0, other].map(|isolate| read(&mut world, isolate, 1));
+    write(&mut world, 0, 2);
+    world.ledger.skew = 0;
+    world.run_for(50);
+    write(&mut world, other, 1);
+    for (isolate, before) in [0, other].into_iter().zip(before) {
+        assert_ne!(read(&mut world, isolate, 1), before);
+        world.run_for(50);
+        assert!(is_cached(&mut world, isolate, 1) && is_cached(&mut world, isolate, 2));
+    }
+}
+
+#[test]
+fn marks_of_a_call_whose_host_was_dropped_are_told_by_the_next() {
+    for is_told_again in [false, true] {
+        let mut world = world(0, |_| {});
+        let other = world.add_isolate(0);
+        let before = read(&mut world, other, 1);
+        read(&mut world, 0, 2);
+        world.ledger.is_down = true;
+        let lost = world.start("POST", "/write-to-online-store", br#"{"feature_view_name":"v","df":{"id":[1]}}"#);
+        world.run_for(12);
+        world.lose(lost);
+        world.run_for(1_000);
+        world.ledger.is_down = false;
+        assert!(world.ledger.marks.is_empty());
+        if is_told_again {
+            world.start("POST", "/write-to-online-store", br#"{"feature_view_name":"v","df":{"id":[3]}}"#);
+        } else {
+            world.start_feast(&ask(2));
+        }
+        world.run();
+        assert_ne!(read(&mut world, other, 1), before);
+    }
+}
+
+#[test]
+fn a_write_while_the_ledger_is_left_alone_is_told_behind_its_answer() {
+    let mut world = world(0, |_| {});
+    let other = world.add_isolate(0);
+    let before = read(&mut world, other, 1);
+    world.ledger.is_down = true;
+    for _ in 0..10 {
+        read(&mut world, 0, 2);
+    }
+    let calls = world.ledger.calls;
+    assert!(!write(&mut world, 0, 1));
+    assert_eq!(world.ledger.calls, calls, "it is left alone");
+    let counts = world.service.ledger_counts().unwrap();
+    assert_eq!((counts.untold, counts.errors), (1, 3));
+    world.ledger.is_down = false;
+    world.run_for(1_100);
+    assert_eq!(world.ledger.marks.len(), 1);
+    assert_ne!(read(&mut world, other, 1), before);
+}
+
+#[test]
+fn a_write_that_cannot_be_told_is_tried_some_times_and_then_told_by_the_next_call() {
+    let mut world = world(0, |_| {});
+    let other = world.add_isolate(0);
+    let before = read(&mut world, other, 1);
+    read(&mut world, 0, 2);
+    world.ledger.is_down = true;
+    let calls = world.ledger.calls;
+    assert!(!write(&mut world, 0, 1));
+    world.run_for(60_000);
+    assert_eq!(world.ledger.calls - calls, 5, "at once, and after 1, 2, 4 and 8 s");
+    world.ledger.is_down = false;
+    read(&mut world, 0, 2);
+    assert_ne!(read(&mut world, other, 1), before);
+}
+
+#[test]
+fn writes_past_the_bound_of_what_is_kept_for_the_ledger_mean_everything() {
+    let mut world = world(0, |_| {});
+    let other = world.add_isolate(0);
+    let before = [read(&mut world, other, 1), read(&mut world, other, 99_999)];
+    read(&mut world, 0, 2);
+    world.ledger.is_down = true;
+    for part in 0..5 {
+        let ids: Vec<String> = (0..9_000).map(|id| (part * 9_000 + id).to_string()).collect();
+        let body = format!(r#"{{"feature_view_name":"v","df":{{"id":[{}]}}}}"#, ids.join(","));
+        world.call("POST", "/write-to-online-store", body.as_bytes());
+    }
+    world.ledger.is_down = false;
+    world.run_for(20_000);
+    let most = world.ledger.told.iter().copied().max().unwrap_or_default();
+    assert!(most > 100 << 10 && most <= 256 << 10, "{most} bytes");
+    assert_eq!(world.ledger.marks.iter().map(|(.., mark)| mark.len()).collect::<Vec<_>>(), [2]);
+    for (id, before) in [1, 99_999].into_iter().zip(before) {
+        assert_ne!(read(&mut world, other, id), before);
+    }
+}
+
+#[test]
+fn a_write_of_more_rows_than_are_named_means_its_whole_view_and_one_of_as_many_just_these() {
+    for (rows, is_whole) in [(10_000, false), (10_001, true)] {
+        let mut world = world(0, |_| {});
+        let other = world.add_isolate(0);
+        let before = [0, 9_999, 10_000, 20_000].map(|id| read(&mut world, other, id));
+        world.run_for(100);
+        let ids: Vec<String> = (0..rows).map(|id| id.to_string()).collect();
+        let body = format!(r#"{{"feature_view_name":"v","df":{{"id":[{}]}}}}"#, ids.join(","));
+        world.go_to(0);
+        world.call("POST", "/write-to-online-store", body.as_bytes());
+        let after = [0, 9_999, 10_000, 20_000].map(|id| read(&mut world, other, id));
+        let is_new: Vec<bool> = before.iter().zip(&after).map(|(before, after)| before != after).collect();
+        assert_eq!(is_new, [true, true, is_whole, is_whole]);
+    }
+}
+
+#[test]
+fn the_ledger_keeps_a_mark_for_as_long_as_a_row_may_be_served() {
+    let mut world = world(0, |_| {});
+    world.ledger.sweep_every = 1;
+    let before = read(&mut world, 0, 1);
+    let (ttl, grace) = {
+        let freshness = &world.service.config().freshness;
+        (freshness.ttl_seconds, freshness.grace_seconds.max(freshness.revalidate_seconds))
+    };
+    world.run_for(100);
+    write(&mut world, 0, 1);
+    world.run_for((ttl + grace) * 1_000 - 2_000);
+    write(&mut world, 0, 2);
+    assert_eq!(world.ledger.marks.len(), 2);
+    // The origin is down, and a row that is late is better than none, but not one from before a write.
+    let new = world.add_isolate(0);
+    world.go_to(new);
+    world.origin = Origin::IsDown;
+    let answer = world.feast(&ask(1));
+    assert!(answer.status != 200 || answer.column("x")[0] != before, "{}", answer.text);
+    world.origin = Origin::Tells;
+    world.run_for(5_000);
+    write(&mut world, 0, 2);
+    assert_eq!(world.ledger.marks.len(), 2, "the first is of no use to anyone any more");
+}
+
+#[test]
+fn a_full_ledger_costs_fetches_and_no_stale_value() {
+    let mut world = world(0, |_| {});
+    world.ledger.max_marks = 8;
+    let other = world.add_isolate(0);
+    let before = [read(&mut world, other, 1), read(&mut world, other, 2)];
+    world.run_for(100);
+    write(&mut world, 0, 1);
+    // Whoever has heard of all that was dropped loses nothing by it.
+    read(&mut world, 0, 2);
+    for id in 10..30 {
+        write(&mut world, 0, id);
+    }
+    assert!(world.ledger.marks.len() <= 8);
+    assert_eq!(read(&mut world, 0, 2), before[1], "the writer has heard of each");
+    for (id, before) in [1, 2].into_iter().zip(before) {
+        assert_ne!(read(&mut world, other, id), before);
+    }
+    world.run_for(50);
+    assert!(is_cached(&mut world, other, 1) && is_cached(&mut world, other, 2));
+}
+
+#[test]
+fn a_host_that_sleeps_hears_the_ledger_before_it_serves_again() {
+    let mut world = world(1_000, |_| {});
+    let other = world.add_isolate(0);
+    let before = read(&mut world, 0, 1);
+    assert_eq!(read(&mut world, other, 1), before);
+    world.go_to(0);
+    world.ledger.late_back.push_back(400);
+    world.run_for(700);
+    // The call behind this answer is under way while the host sleeps.
+    assert!(world.feast(&ask(1)).is_immediate);
+    write(&mut world, other, 1);
+    world.run_for(1_100);
+    assert_ne!(read(&mut world, 0, 1), before);
 }

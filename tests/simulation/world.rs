@@ -190,6 +190,11 @@ impl Ledger {
         }
     }
 
+    /// Begins in another place, from what it has stored.
+    pub(crate) fn forget_clock(&mut self) {
+        self.clock = 0;
+    }
+
     /// Drops the marks up to a number before their time.
     pub(crate) fn drop_up_to(&mut self, number: u64) {
         let dropped = self.marks.iter().filter(|(known, ..)| *known <= number).map(|(_, at, _)| *at).max();

@@ -102,3 +102,131 @@ impl Clock {
         Correction { back_millis, was_ahead }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: u64 = 600;
+
+    fn reading(clock: u64, made_at: u64, heard_at: u64) -> Reading {
+        let [clock, made_at, heard_at] = [clock, made_at, heard_at].map(Instant);
+        Reading { clock, made_at, heard_at, patience: PATIENCE }
+    }
+
+    fn bounds(clock: &Clock) -> (i64, i64) {
+        (clock.most - clock.spread as i64, clock.most)
+    }
+
+    /// SplitMix64.
+    fn next(state: &mut u64) -> u64 {
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (*state ^ *state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    #[test]
+    fn before_the_first_answer_the_time_may_be_a_second_off() {
+        let clock = Clock::new();
+        assert_eq!(clock.latest(Instant(10_000)), Instant(11_000));
+        assert_eq!((clock.earliest(Instant(11_000)), clock.host(Instant(11_000))), (Instant(9_000), Instant(10_000)));
+    }
+
+    #[test]
+    fn an_answer_bounds_the_offset_by_what_the_call_took() {
+        let mut clock = Clock::new();
+        let correction = clock.learn(reading(10_500, 10_000, 10_040), true, false);
+        assert_eq!(bounds(&clock), (459, 501));
+        assert_eq!(correction, Correction { back_millis: 499, was_ahead: false });
+    }
+
+    #[test]
+    fn answers_narrow_the_bounds_and_the_time_goes_back_only_when_idle() {
+        let mut clock = Clock::new();
+        clock.learn(reading(10_500, 10_000, 10_040), true, false);
+        let correction = clock.learn(reading(11_490, 11_000, 11_010), false, false);
+        assert_eq!((bounds(&clock), correction), ((479, 501), Correction::default()));
+        let correction = clock.learn(reading(11_490, 11_000, 11_010), false, true);
+        assert_eq!((bounds(&clock), correction.back_millis, correction.was_ahead), ((479, 491), 10, false));
+        // A slow answer takes nothing back.
+        clock.learn(reading(11_600, 11_000, 11_300), false, true);
+        assert_eq!(bounds(&clock), (479, 491));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_found_ahead_or_behind() {
+        for (set, was_ahead, back_millis) in [(5_000, true, 5_000), (-5_000, false, 0)] {
+            let mut clock = Clock::new();
+            clock.learn(reading(10_000, 10_000, 10_010), true, false);
+            let host = 11_000_u64.checked_add_signed(set).unwrap();
+            let correction = clock.learn(reading(11_000, host, host + 10), false, false);
+            assert_eq!(bounds(&clock), (-11 - set, 1 - set));
+            assert_eq!(correction, Correction { back_millis, was_ahead });
+        }
+        // By a millisecond more than is known, and by just as much as is.
+        for (ahead, was_ahead) in [(13, true), (12, false)] {
+            let mut clock = Clock::new();
+            clock.learn(reading(10_000, 10_000, 10_010), true, false);
+            let correction = clock.learn(reading(10_500 - ahead, 10_500, 10_500), false, false);
+            assert_eq!(correction.was_ahead, was_ahead, "{ahead} ms");
+        }
+    }
+
+    #[test]
+    fn a_call_that_seems_to_take_longer_than_any_tells_how_far_the_clock_was_set() {
+        let mut clock = Clock::new();
+        clock.learn(reading(10_000, 10_000, 10_010), true, false);
+        let correction = clock.learn(reading(11_005, 11_000, 3_611_010), false, false);
+        assert!(correction.was_ahead, "it was set by an hour while the call was under way");
+        assert_eq!(bounds(&clock), (-3_600_006, -3_600_006 + PATIENCE as i64 + 1));
+        // It was set back.
+        clock.learn(reading(12_005, 3_612_000, 12_010), false, false);
+        assert_eq!(bounds(&clock), (-6, -6 + PATIENCE as i64 + 1));
+    }
+
+    #[test]
+    fn clocks_that_drift_apart_slowly_are_not_taken_for_set() {
+        let mut clock = Clock::new();
+        clock.learn(reading(10_000, 10_000, 10_000), true, true);
+        for second in 1..10_000 {
+            let host = 10_000 + second * 1_000;
+            let correction = clock.learn(reading(host - second / 3, host, host), false, true);
+            assert!(!correction.was_ahead, "after {second} s");
+            assert!(clock.spread <= 4, "{} ms", clock.spread);
+        }
+    }
+
+    #[test]
+    fn another_ledgers_clock_is_read_as_if_none_had_been() {
+        let mut clock = Clock::new();
+        clock.learn(reading(10_000, 10_000, 10_002), true, true);
+        clock.learn(reading(11_000, 11_000, 11_100), true, true);
+        assert_eq!(bounds(&clock), (-101, 1));
+    }
+
+    #[test]
+    fn the_time_is_within_its_bounds_to_the_fraction_of_a_millisecond() {
+        let mut state = 1;
+        for _ in 0..2_000 {
+            // In microseconds, as the clocks run; whole milliseconds, as they show.
+            let offset = next(&mut state) % 2_000_000;
+            let mut host = 1_000_000_000 + next(&mut state) % 1_000;
+            let ledger = |host: u64| host + offset - 1_000_000;
+            let mut clock = Clock::new();
+            for round in 0..8 {
+                let made = host + next(&mut state) % 3_000;
+                let read = made + next(&mut state) % 3_000;
+                let heard = read + next(&mut state) % 3_000;
+                let is_idle = next(&mut state).is_multiple_of(2);
+                let correction =
+                    clock.learn(reading(ledger(read) / 1_000, made / 1_000, heard / 1_000), round == 0, is_idle);
+                assert!(!correction.was_ahead);
+                host = heard + next(&mut state) % 3_000;
+                let latest = clock.latest(Instant(host / 1_000));
+                let shown = Instant(ledger(host) / 1_000);
+                assert!(clock.earliest(latest) <= shown && shown <= latest, "{clock:?}");
+            }
+        }
+    }
+}

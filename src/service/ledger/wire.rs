@@ -8,13 +8,11 @@ use crate::service::writes::{Change, Changed};
 pub(super) const MAX_ROWS: usize = 10_000;
 
 /// In place of a name's length, that everything is meant; in place of a number of rows, that all of them are.
-const EVERYTHING: u16 = u16::MAX;
+const ALL_VIEWS: u16 = u16::MAX;
 const ALL_ROWS: u32 = u32::MAX;
 
 /// The mark of everything.
-pub(super) fn everything() -> Vec<u8> {
-    EVERYTHING.to_le_bytes().to_vec()
-}
+pub(super) const EVERYTHING: [u8; 2] = ALL_VIEWS.to_le_bytes();
 
 /// What stands before the marks of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +54,12 @@ pub(super) fn learn_next(answer: &mut &[u8], marks: &mut Marks) -> Option<()> {
 pub(super) fn write(change: &Change, out: &mut Vec<u8>) {
     match change {
         Change::Nothing => {}
-        Change::Everything => out.extend_from_slice(&EVERYTHING.to_le_bytes()),
+        Change::Everything => out.extend_from_slice(&EVERYTHING),
         Change::Views(views) => {
             for Changed { view, rows } in views {
-                let length = u16::try_from(view.len()).unwrap_or(EVERYTHING);
+                let length = u16::try_from(view.len()).unwrap_or(ALL_VIEWS);
                 out.extend_from_slice(&length.to_le_bytes());
-                if length == EVERYTHING {
+                if length == ALL_VIEWS {
                     continue;
                 }
                 out.extend_from_slice(view.as_bytes());
@@ -79,7 +77,7 @@ pub(super) fn write(change: &Change, out: &mut Vec<u8>) {
 fn read(mut bytes: &[u8], marks: &mut Marks, at: Instant) -> Option<()> {
     while !bytes.is_empty() {
         let length = u16::from_le_bytes(*taken(&mut bytes, 2)?.first_chunk()?);
-        if length == EVERYTHING {
+        if length == ALL_VIEWS {
             marks.mark_all(at);
             continue;
         }
@@ -106,4 +104,74 @@ fn taken<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
 
 fn number(bytes: &mut &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(*taken(bytes, 8)?.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::request::Writes;
+
+    fn changed(view: &str, rows: Option<Vec<u64>>) -> Changed {
+        Changed { view: view.to_owned(), rows }
+    }
+
+    /// What a change marks when it is heard with time 7: of views `a` and `b`, and of anything.
+    fn heard(change: &Change) -> [Instant; 3] {
+        let mut mark = Vec::new();
+        write(change, &mut mark);
+        let mut answer = [7, mark.len() as u64].map(u64::to_le_bytes).concat();
+        answer.extend_from_slice(&mark);
+        let mut marks = Marks::default();
+        assert_eq!(learn_next(&mut &*answer, &mut marks), Some(()));
+        let any =
+            |views: &[&str]| Writes::To { views: views.iter().map(|&view| view.into()).collect(), is_by_row: false };
+        [any(&["a"]), any(&["b"]), any(&["elsewhere"])].map(|writes| marks.floor(&writes).at(b""))
+    }
+
+    #[test]
+    fn a_change_is_heard_as_it_was_written_and_with_its_time() {
+        let [none, at] = [Instant(0), Instant(7)];
+        assert_eq!(heard(&Change::Nothing), [none; 3]);
+        assert_eq!(heard(&Change::Everything), [at; 3]);
+        assert_eq!(heard(&Change::Views(vec![changed("a", None)])), [at, none, none]);
+        assert_eq!(heard(&Change::Views(vec![changed("a", Some(vec![1, 2])), changed("b", None)])), [at, at, none]);
+        assert_eq!(heard(&Change::Views(vec![changed(&"x".repeat(70_000), None)])), [at; 3]);
+    }
+
+    #[test]
+    fn rows_are_marked_with_their_time_and_no_others() {
+        let mut key = Vec::new();
+        crate::model::key::EntityValue::Number("1").encode(&mut key);
+        let mut mark = Vec::new();
+        write(&Change::Views(vec![changed("a", Some(vec![crate::model::alike::alike(&key)]))]), &mut mark);
+        let mut marks = Marks::default();
+        read(&mark, &mut marks, Instant(7)).unwrap();
+        let floor = marks.floor(&Writes::To { views: [Box::from("a")].into(), is_by_row: true });
+        assert_eq!((floor.at(&key), floor.at(b"")), (Instant(7), Instant(0)));
+    }
+
+    #[test]
+    fn a_mark_that_is_not_understood_means_everything_and_one_that_is_cut_off_nothing() {
+        for mark in [&[1][..], &[1, 0], &[1, 0, b'a', 1, 0, 0, 0], &[1, 0, 0xff, 0, 0, 0, 0]] {
+            let mut answer = [7, mark.len() as u64].map(u64::to_le_bytes).concat();
+            answer.extend_from_slice(mark);
+            let mut marks = Marks::default();
+            assert_eq!(learn_next(&mut &*answer, &mut marks), Some(()));
+            let at =
+                |marks: &Marks| marks.floor(&Writes::To { views: [Box::from("z")].into(), is_by_row: false }).at(b"");
+            assert_eq!(at(&marks), Instant(7), "{mark:?}");
+            let mut marks = Marks::default();
+            assert_eq!(learn_next(&mut &answer[..answer.len() - 1], &mut marks), None);
+            assert_eq!(at(&marks), Instant(0));
+        }
+    }
+
+    #[test]
+    fn a_head_has_five_numbers_and_an_epoch() {
+        let head = |numbers: [u64; 5]| numbers.map(u64::to_le_bytes).concat();
+        let expected = Head { clock: Instant(1), last: 2, dropped: 3, dropped_at: Instant(4), epoch: 5 };
+        assert_eq!(Head::take(&mut &*head([1, 2, 3, 4, 5])), Some(expected));
+        assert_eq!(Head::take(&mut &*head([1, 2, 3, 4, 0])), None);
+        assert_eq!(Head::take(&mut &head([1, 2, 3, 4, 5])[..39]), None);
+    }
 }
