@@ -37,8 +37,6 @@ pub struct Rules {
     early: u64,
     /// What was fetched then or earlier was written past the caches since.
     floor: Instant,
-    /// What was fetched then or later was fetched for this request.
-    own_since: Instant,
     now: Instant,
 }
 
@@ -53,7 +51,6 @@ impl Rules {
             is_bound_hard: max_staleness.is_some() && consistency != Consistency::Eventual,
             early: 0,
             floor: Instant::default(),
-            own_since: Instant::MAX,
             now,
         }
     }
@@ -71,27 +68,13 @@ impl Rules {
         Rules { floor, ..self }
     }
 
-    /// The same rules for a row of which this request has fetched what was fetched at `since` or later. However long the origin
-    /// took, such a value is what it held after the request came, so it is never too old for that request.
-    #[inline]
-    #[must_use]
-    pub fn with_own_fetch(self, since: Instant) -> Rules {
-        Rules { own_since: since, ..self }
-    }
-
     /// Whether a value with `cell` of the row with `hash` may be served.
     #[inline]
     #[must_use]
     pub fn judge(&self, cell: &Cell, hash: u64) -> Freshness {
         let fetched_at = cell.fetched_at.instant();
         // What the origin itself calls invalid is told to whoever asked for it, and never kept for anyone else.
-        if cell.status == Status::Invalid {
-            return Freshness::Expired;
-        }
-        if fetched_at >= self.own_since {
-            return Freshness::Fresh;
-        }
-        if fetched_at <= self.floor && self.floor != Instant::default() {
+        if cell.status == Status::Invalid || (fetched_at <= self.floor && self.floor != Instant::default()) {
             return Freshness::Expired;
         }
         let age = self.now.millis_since(fetched_at);
@@ -113,9 +96,6 @@ impl Rules {
     #[must_use]
     pub fn expires_at(&self, cell: &Cell, hash: u64) -> Instant {
         let fetched_at = cell.fetched_at.instant();
-        if fetched_at >= self.own_since {
-            return Instant::MAX;
-        }
         let (ttl, revalidate) = self.ttl_and_revalidate(cell, hash);
         let at_once = ttl.saturating_add(revalidate).min(self.max_staleness);
         let late = ttl.saturating_add(self.lifetimes.grace);
@@ -228,24 +208,6 @@ mod tests {
             assert_eq!(at(expires_at).judge(&cell, HASH), Freshness::Expired, "{lifetimes:?} {max_staleness:?}");
             assert_ne!(at(expires_at - 1).judge(&cell, HASH), Freshness::Expired, "{lifetimes:?} {max_staleness:?}");
         }
-    }
-
-    #[test]
-    fn what_was_fetched_for_the_request_itself_is_never_too_old_for_it() {
-        let fetched_at = |millis: u64, status| Cell {
-            status,
-            is_negative: false,
-            event_time: EventTime::ZERO,
-            fetched_at: Instant(millis).into(),
-        };
-        let rules = Rules::new(LIFETIMES, Some(100), Consistency::Bounded, Instant(50_000)).since(Instant(20_000));
-        let own = rules.with_own_fetch(Instant(15_000));
-        assert_eq!(own.judge(&fetched_at(15_000, Status::Present), HASH), Freshness::Fresh);
-        assert_eq!(own.expires_at(&fetched_at(15_000, Status::Present), HASH), Instant::MAX);
-        assert_eq!(own.judge(&fetched_at(14_999, Status::Present), HASH), Freshness::Expired);
-        assert_eq!(own.judge(&fetched_at(15_000, Status::Invalid), HASH), Freshness::Expired);
-        assert_eq!(rules.judge(&fetched_at(49_950, Status::Present), HASH), Freshness::Fresh);
-        assert_eq!(rules.judge(&fetched_at(20_000, Status::Present), HASH), Freshness::Expired);
     }
 
     #[test]

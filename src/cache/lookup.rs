@@ -12,6 +12,7 @@ use model::answer::{Found, Need, Tier};
 use model::request::{Ask, Columns, Consistency, Slots, ViewAsk};
 use model::row::{Row, Schema};
 use model::time::{EventTime, Instant};
+use model::value::{Cell, Status};
 
 /// What L1 left open.
 #[derive(Clone, Copy, Debug, Default)]
@@ -165,6 +166,8 @@ pub fn enforce_max_age(found: &mut [Found], ask: &Ask, rows: usize, now: Instant
 pub struct Inspector<'a> {
     view: &'a ViewAsk,
     rules: Rules,
+    /// When the request itself has fetched something of the row, by the row's own times.
+    own_fetches: &'a [Instant],
     last: Option<(Rc<Schema>, Rc<Slots>)>,
 }
 
@@ -172,61 +175,87 @@ impl<'a> Inspector<'a> {
     /// A judge of the rows of `view` by `rules`.
     #[must_use]
     pub fn new(view: &'a ViewAsk, rules: Rules) -> Inspector<'a> {
-        Inspector { view, rules, last: None }
+        Inspector { view, rules, own_fetches: &[], last: None }
+    }
+
+    /// The same for a row of which the request itself fetched what was fetched at these times. However long the origin took, such a
+    /// value is what it held after the request came, so it is never too old for that request.
+    #[must_use]
+    pub fn with_own_fetches(self, own_fetches: &'a [Instant]) -> Inspector<'a> {
+        Inspector { own_fetches, ..self }
+    }
+
+    /// How fresh a value with `cell` is.
+    #[inline]
+    #[must_use]
+    pub fn judge_cell(&self, cell: &Cell, hash: u64) -> Freshness {
+        let is_own = !self.own_fetches.is_empty() && self.own_fetches.contains(&cell.fetched_at.instant());
+        if is_own && cell.status != Status::Invalid { Freshness::Fresh } else { self.rules.judge(cell, hash) }
+    }
+
+    /// When a value with `cell` expires.
+    fn cell_expires_at(&self, cell: &Cell, hash: u64) -> Instant {
+        let is_own = self.own_fetches.contains(&cell.fetched_at.instant());
+        if is_own { Instant::MAX } else { self.rules.expires_at(cell, hash) }
     }
 
     /// How fresh the asked columns of `row` are: as the oldest of them, and expired where one is not there.
     #[inline]
     pub fn judge(&mut self, row: &Row, hash: u64) -> Freshness {
-        let rules = self.rules;
-        let slots = self.slots(row);
-        if !slots.is_complete() {
+        self.resolve(row);
+        let slots = self.slots();
+        if !slots.is_some_and(Slots::is_complete) {
             return Freshness::Expired;
         }
-        match row.uniform_cell() {
-            Some(cell) => rules.judge(cell, hash),
-            None => {
-                let cells = slots.as_slice().iter().map(|slot| slot.and_then(|slot| row.cell(slot)));
-                cells
-                    .map(|cell| cell.map_or(Freshness::Expired, |cell| rules.judge(cell, hash)))
-                    .max()
-                    .unwrap_or(Freshness::Fresh)
-            }
+        if let Some(cell) = row.uniform_cell() {
+            return self.judge_cell(cell, hash);
         }
+        let slots = slots.map(Slots::as_slice).unwrap_or_default();
+        let cells = slots.iter().map(|slot| slot.and_then(|slot| row.cell(slot)));
+        cells
+            .map(|cell| cell.map_or(Freshness::Expired, |cell| self.judge_cell(cell, hash)))
+            .max()
+            .unwrap_or(Freshness::Fresh)
     }
 
     /// When the first of the asked columns that `row` has expires.
     pub fn expires_at(&mut self, row: &Row, hash: u64) -> Instant {
-        let rules = self.rules;
         if let Some(cell) = row.uniform_cell() {
-            return rules.expires_at(cell, hash);
+            return self.cell_expires_at(cell, hash);
         }
-        let cells = self.slots(row).as_slice().iter().filter_map(|slot| slot.and_then(|slot| row.cell(slot)));
-        cells.map(|cell| rules.expires_at(cell, hash)).min().unwrap_or(Instant::MAX)
+        self.resolve(row);
+        let slots = self.slots().map(Slots::as_slice).unwrap_or_default();
+        let cells = slots.iter().filter_map(|slot| slot.and_then(|slot| row.cell(slot)));
+        cells.map(|cell| self.cell_expires_at(cell, hash)).min().unwrap_or(Instant::MAX)
     }
 
     /// Whether `row` has each asked column, however old.
     pub fn is_complete(&mut self, row: &Row) -> bool {
-        self.slots(row).is_complete()
+        self.resolve(row);
+        self.slots().is_some_and(Slots::is_complete)
     }
 
     /// The freshness of each asked column, in the request's order.
     pub fn judge_columns(&mut self, row: &Row, hash: u64) -> Vec<Freshness> {
-        let rules = self.rules;
+        self.resolve(row);
         let judge = |slot: &Option<_>| {
-            slot.and_then(|slot| row.cell(slot)).map_or(Freshness::Expired, |cell| rules.judge(cell, hash))
+            slot.and_then(|slot| row.cell(slot)).map_or(Freshness::Expired, |cell| self.judge_cell(cell, hash))
         };
-        self.slots(row).as_slice().iter().map(judge).collect()
+        self.slots().map(Slots::as_slice).unwrap_or_default().iter().map(judge).collect()
     }
 
+    /// Finds where the asked columns stand in `row`.
     #[inline]
-    fn slots(&mut self, row: &Row) -> &Rc<Slots> {
+    fn resolve(&mut self, row: &Row) {
         let is_known = self.last.as_ref().is_some_and(|(schema, _)| Rc::ptr_eq(schema, row.schema()));
         if !is_known {
-            self.last = None;
+            self.last = Some((Rc::clone(row.schema()), self.view.slots(row.schema())));
         }
-        let view = self.view;
-        let (_, slots) = self.last.get_or_insert_with(|| (Rc::clone(row.schema()), view.slots(row.schema())));
-        slots
+    }
+
+    /// Where the asked columns stand in the row that was resolved last.
+    #[inline]
+    fn slots(&self) -> Option<&Slots> {
+        self.last.as_ref().map(|(_, slots)| &**slots)
     }
 }

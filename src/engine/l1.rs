@@ -13,6 +13,7 @@ use crate::model::answer::Tier;
 use crate::model::request::{Columns, Consistency, ViewAsk};
 use crate::model::row::Row;
 use crate::model::time::Instant;
+use crate::model::value::Cell;
 
 impl Engine {
     /// Puts what a session knows of a row into L1, and gives what L1 has now; `None` where nothing of it may be served.
@@ -39,15 +40,17 @@ impl Engine {
         let row = session.known(index)?;
         let floor = self.marks.floor(view.writes()).at(key);
         let rules = Rules::new(*view.lifetimes(), None, Consistency::Eventual, now).since(floor);
-        let is_kept = |row: &Row| row.all_cells(|cell| rules.judge(cell, hash) != Freshness::Expired);
+        // What is stamped later than now was stamped by a clock that has been put back since.
+        let is_kept = |cell: &Cell| rules.judge(cell, hash) != Freshness::Expired && cell.fetched_at.instant() <= now;
         let merged = match self.memory.peek(hash, view.space(), key) {
             Some(held) => merge(held, row, view),
             None => Rc::clone(row),
         };
-        if is_kept(&merged) && (Rc::ptr_eq(&merged, row) || Rc::strong_count(merged.schema()) > 1) {
+        let is_shared = Rc::ptr_eq(&merged, row) || Rc::strong_count(merged.schema()) > 1;
+        if is_shared && merged.all_cells(is_kept) {
             return Some(merged);
         }
-        let kept = merged.retain(|_, cell| rules.judge(cell, hash) != Freshness::Expired);
+        let kept = merged.retain(|_, cell| is_kept(cell));
         (!kept.schema().features().is_empty()).then(|| Rc::new(kept.sharing(&mut self.interner)))
     }
 

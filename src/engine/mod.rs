@@ -344,9 +344,10 @@ impl Engine {
         self.spare = Some(answer);
     }
 
-    /// Forgets all rows in L1.
+    /// Forgets all rows in L1, and those that wait to be written.
     pub fn forget(&mut self) {
         self.memory = Memory::new(self.settings.l1, self.settings.eviction);
+        self.stores.iter_mut().for_each(|store| store.queue.clear());
     }
 
     /// Puts what is under way back by so many milliseconds: the clock that it began by was ahead.

@@ -50,8 +50,8 @@ pub(super) struct Missing {
     pub(super) stage: Stage,
     /// When it was last written before the request began: what was fetched then or earlier is not to be served.
     floor: Instant,
-    /// What was fetched for this session: since when, by the row's own times.
-    own_since: Instant,
+    /// When this session fetched something of it, by the row's own times.
+    own_fetches: Vec<Instant>,
     /// What is known of it so far.
     known: Option<Rc<Row>>,
     /// What L2 and L3 hold of it, which of them were asked, and when each last said what it holds.
@@ -294,8 +294,8 @@ impl Session {
         let is_open = |missing: &&Missing| missing.stage == Stage::Done && !missing.is_given();
         let missing = self.missing.get(index).filter(is_open)?;
         let (view, _, hash) = self.key_of(index)?;
-        let rules = self.rules(view, now).with_own_fetch(missing.own_since);
-        Some(Inspector::new(view, rules).expires_at(missing.known.as_ref()?, hash))
+        let mut inspector = Inspector::new(view, self.rules(view, now)).with_own_fetches(&missing.own_fetches);
+        Some(inspector.expires_at(missing.known.as_ref()?, hash))
     }
 
     /// When the first of the rows that are there expires.
@@ -475,19 +475,16 @@ impl Session {
         let at = self.waiting.binary_search_by_key(&place, |&(place, _)| place).ok()?;
         let index = self.waiting.get(at)?.1;
         let missing = self.missing.get_mut(index)?;
-        if let Some(fetched_at) = row.newest() {
-            missing.own_since = missing.own_since.min(fetched_at);
-        }
-        let mut inspector = Inspector::new(view, rules);
+        missing.own_fetches.extend(row.newest());
+        let mut inspector = Inspector::new(view, rules.since(missing.floor)).with_own_fetches(&missing.own_fetches);
         let mut has_lost_some = false;
         let known = match &missing.known {
             // A feature service is fetched as a whole, so nothing of an older row is worth keeping.
             Some(known) if !is_whole => {
-                let rules = rules.since(missing.floor).with_own_fetch(missing.own_since);
-                let merged = known.merge(&row);
-                let kept = merged.retain(|_, cell| rules.judge(cell, hash) != Freshness::Expired);
-                // What the origin calls invalid is this request's to know.
-                let kept = kept.merge(&row);
+                // What the origin just gave counts, whatever others' clocks say of what was known, and though it be invalid.
+                let rest = known.retain(|name, _| row.schema().feature_slot(name).is_none());
+                let merged = rest.merge(&row);
+                let kept = rest.retain(|_, cell| inspector.judge_cell(cell, hash) != Freshness::Expired).merge(&row);
                 // What was not asked for since it was there has grown too old while the rest was fetched.
                 has_lost_some = inspector.is_complete(&merged) && !inspector.is_complete(&kept);
                 kept.sharing(interner)
@@ -537,8 +534,8 @@ impl Session {
             let (_, hash) = self.ask.keys.at(missing.place);
             match &missing.known {
                 Some(known) if self.ask.consistency != Consistency::Strong => {
-                    let rules = self.rules(ask, now).since(missing.floor).with_own_fetch(missing.own_since);
-                    let judged = Inspector::new(ask, rules).judge_columns(known, hash);
+                    let inspector = Inspector::new(ask, self.rules(ask, now).since(missing.floor));
+                    let judged = inspector.with_own_fetches(&missing.own_fetches).judge_columns(known, hash);
                     for (is_missing, freshness) in columns.iter_mut().zip(judged) {
                         *is_missing |= freshness != Freshness::Fresh;
                     }
@@ -828,20 +825,20 @@ impl Session {
     /// How fresh a row is for the missing row of number `index`.
     fn judge(&self, index: usize, row: &Row, now: Instant) -> Freshness {
         let Some((view, _, hash)) = self.key_of(index) else { return Freshness::Expired };
-        Inspector::new(view, self.rules_for(index, view, now)).judge(row, hash)
+        self.inspector(index, view, now).judge(row, hash)
     }
 
     /// What may be served of a row that nobody completed, of the columns that are asked for, and whether some of that is stale.
     fn reduce(&self, index: usize, known: &Rc<Row>, now: Instant) -> (Option<Rc<Row>>, bool) {
         let Some((view, _, hash)) = self.key_of(index) else { return (None, false) };
-        let rules = self.rules_for(index, view, now);
+        let inspector = self.inspector(index, view, now);
         let asked: Option<HashSet<&str>> = match view.columns() {
             Columns::Named(names) => Some(names.iter().map(|name| &**name).collect()),
             Columns::All => None,
         };
         let mut is_stale = false;
         let row = known.retain(|name, cell| {
-            let freshness = rules.judge(cell, hash);
+            let freshness = inspector.judge_cell(cell, hash);
             let is_served = freshness != Freshness::Expired && asked.as_ref().is_none_or(|asked| asked.contains(name));
             is_stale |= is_served && freshness == Freshness::Late;
             is_served
@@ -859,12 +856,12 @@ impl Session {
         })
     }
 
-    /// The rules for the missing row of number `index`, which is one of `view`.
-    fn rules_for(&self, index: usize, view: &ViewAsk, now: Instant) -> Rules {
-        let rules = self.rules(view, now);
+    /// A judge of the missing row of number `index`, which is one of `view`.
+    fn inspector<'a>(&'a self, index: usize, view: &'a ViewAsk, now: Instant) -> Inspector<'a> {
+        let inspector = |floor| Inspector::new(view, self.rules(view, now).since(floor));
         match self.missing.get(index) {
-            Some(missing) => rules.since(missing.floor).with_own_fetch(missing.own_since),
-            None => rules,
+            Some(missing) => inspector(missing.floor).with_own_fetches(&missing.own_fetches),
+            None => inspector(Instant::default()),
         }
     }
 
@@ -888,7 +885,7 @@ impl Missing {
             place,
             stage: Stage::Next(0),
             floor: Instant::default(),
-            own_since: Instant::MAX,
+            own_fetches: Vec::new(),
             known,
             stored: [const { None }; MAX_STORES],
             is_asked: [false; MAX_STORES],

@@ -89,6 +89,13 @@ impl WriteQueue {
         Added::Queued
     }
 
+    /// Forgets what waits.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.order.clear();
+        self.bytes = 0;
+    }
+
     /// When the first of the waiting rows may be written.
     pub(super) fn next_at(&self) -> Option<Instant> {
         self.order.first_key_value().map(|(&(at, _), _)| at)
@@ -194,7 +201,7 @@ mod tests {
     #[test]
     fn a_days_budget_is_not_passed_and_is_new_the_next_day() {
         let mut queue = WriteQueue::new(1_000, Some(3));
-        let mut fill = |queue: &mut WriteQueue, from: u8, now: u64| {
+        let fill = |queue: &mut WriteQueue, from: u8, now: u64| {
             (from..from + 5).for_each(|entity| _ = queue.push(key(entity), row(&[("a", "1", 1)]), Instant(now)));
             take(queue, now).len()
         };

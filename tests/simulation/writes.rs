@@ -182,6 +182,7 @@ fn a_write_that_was_given_up_as_lost_makes_everything_invisible_when_it_is_answe
     assert_eq!(world.answer(write).status, FORWARDED);
     let after: Vec<String> = ROWS.iter().map(|(view, id)| world.feast(&ask(view, *id)).text).collect();
     assert!(before.iter().zip(&after).all(|(before, after)| before != after));
+}
 
 /// Whether a read of `read` is answered anew after a push of `written`; both are JSON.
 fn is_read_anew(read: &str, written: &str) -> bool {

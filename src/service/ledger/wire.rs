@@ -143,7 +143,13 @@ mod tests {
         let mut key = Vec::new();
         crate::model::key::EntityValue::Number("1").encode(&mut key);
         let mut mark = Vec::new();
-        write(&Change::Views(vec![changed("a", Some(vec![crate::model::alike::alike(&key)]))]), &mut mark);
+        write(
+            &Change::Views(vec![changed(
+                "a",
+                Some(vec![crate::model::canonical_key_hash::canonical_key_hash(&key).unwrap()]),
+            )]),
+            &mut mark,
+        );
         let mut marks = Marks::default();
         read(&mark, &mut marks, Instant(7)).unwrap();
         let floor = marks.floor(&Writes::To { views: [Box::from("a")].into(), is_by_row: true });
