@@ -31,6 +31,7 @@ mod io;
 mod ledger;
 mod prefetch;
 mod record;
+mod registry;
 mod reply;
 mod rows;
 mod setup;
@@ -50,6 +51,7 @@ use io::{Part, WriteBegun};
 use ledger::{Ledger, Reader};
 use prefetch::Ahead;
 use record::Recorder;
+use registry::AwaitingMetadata;
 use rows::Waiting;
 use warm::Job;
 use writes::Change;
@@ -59,8 +61,10 @@ use writes::Change;
 enum Pending {
     /// For rows.
     Rows(Box<Waiting>),
-    /// For the registry to tell how views are keyed; with the request that cannot go on without.
-    Registry { request: Option<(Protocol, Vec<u8>)>, caller: String, context: Option<Context>, began: Instant },
+    /// For the registry's answer, with the request that waits for it.
+    Registry { waiter: Option<Ticket>, began: Instant },
+    /// For the registry to tell how views are keyed, or for its own patience to end.
+    AwaitingMetadata(Box<AwaitingMetadata>),
     /// For the origin's health.
     Health { began: Instant },
     /// For its answer to be out, to fetch ahead of the next.
@@ -92,6 +96,7 @@ impl Pending {
             | Pending::Ahead { began, .. }
             | Pending::Told { began, .. }
             | Pending::Unread { began, .. } => *began,
+            Pending::AwaitingMetadata(request) => request.began,
             Pending::Warm(job) => {
                 patience += warm_millis;
                 job.began
@@ -325,6 +330,8 @@ impl Service {
         match self.pending.remove(&ticket.0) {
             Some(Pending::Reader(reader)) => self.wake_reader(ticket, reader, is_timer, now),
             Some(Pending::Rows(waiting)) => self.wake_rows(ticket, waiting, is_timer, now),
+            Some(Pending::AwaitingMetadata(request)) if is_timer => self.serve_without_registry(request, now),
+            Some(Pending::Unread { body, caller, began }) if is_timer => self.warm_unread(&body, caller, began, now),
             Some(other) => {
                 self.pending.insert(ticket.0, other);
                 Step::default()
@@ -386,20 +393,6 @@ impl Service {
     fn serve(&mut self, protocol: Protocol, incoming: Incoming<'_>, now: Instant) -> Step {
         let body = incoming.body;
         let session = incoming.session.and_then(|key| self.session(key));
-        if !self.planner.must_learn(now) {
-            return self.serve_body(protocol, body, session, now);
-        }
-        if !self.planner.has_learned() {
-            return self.ask_registry(Some((protocol, body.to_vec())), now);
-        }
-        // What the registry said last still counts while it is asked again behind this request.
-        let refresh = self.ask_registry(None, now);
-        let mut step = self.serve_body(protocol, body, session, now);
-        step.orders.extend(refresh.orders);
-        step
-    }
-
-    fn serve_body(&mut self, protocol: Protocol, body: &[u8], session: Option<u64>, now: Instant) -> Step {
         let mut call = self.spare_call.take().unwrap_or_default();
         let (protocol, read) = self.read(protocol, body, &mut call);
         if let Err(refusal) = read {
@@ -409,7 +402,10 @@ impl Service {
         call.caller = core::mem::take(&mut self.caller);
         // What is learned belongs to all callers, so who shares no rows with them teaches nothing.
         call.session = self.session_of(protocol, body).or(session).filter(|_| call.caller.is_empty());
-        self.serve_call(protocol, call, Cow::Borrowed(body), now)
+        if self.planner.must_learn(now) {
+            return self.serve_learning(protocol, call, body, now);
+        }
+        self.serve_call(protocol, call, Cow::Borrowed(body), now, now)
     }
 
     fn read(&self, protocol: Protocol, body: &[u8], call: &mut Call) -> (Protocol, Result<(), Refusal>) {

@@ -20,7 +20,6 @@ use std::borrow::Cow;
 use crate::cache::marks::Marks;
 use crate::config::Config;
 use crate::engine::breaker::{Breaker, BreakerSettings};
-use crate::model::request::Priority;
 use crate::model::time::Instant;
 use crate::observe::trace::Context;
 use crate::protocol::call::Call;
@@ -307,22 +306,23 @@ impl Service {
         protocol: Protocol,
         mut call: Box<Call>,
         body: Cow<'_, [u8]>,
+        began: Instant,
         now: Instant,
     ) -> Step {
         let Some(ledger) = self.ledger.as_mut().filter(|_| IS_BUILT_IN) else {
-            return self.serve_known(protocol, call, body, now, now);
+            return self.serve_known(protocol, call, body, began, now);
         };
         let silence = ledger.silence(now).unwrap_or(u64::MAX);
         if ledger.bound > 0 && silence <= ledger.bound {
             // Asked behind an answer while there is time, so that under steady traffic nobody waits.
             let is_due = silence > ledger.bound / 2 && ledger.under_way(now).is_none() && ledger.admits(now);
             let refresh = is_due.then(|| self.call_ledger(now)).flatten();
-            let mut step = self.serve_known(protocol, call, body, now, now);
+            let mut step = self.serve_known(protocol, call, body, began, now);
             step.orders.extend(refresh);
             return step;
         }
         let (bound, next) = (ledger.bound, ledger.made + 1);
-        let host = ledger.host(now);
+        let (host, began_by_host) = (ledger.host(now), ledger.host(began));
         let under_way = ledger.under_way(now);
         let needs = match under_way {
             Some((round, age)) if bound > 0 && age <= bound => round,
@@ -331,10 +331,10 @@ impl Service {
         let is_full = ledger.readers.len() >= self.config.load.max_waiting;
         if is_full || (under_way.is_none() && !ledger.admits(now)) {
             ledger.counts.unsure += 1;
-            return self.serve_known(protocol, call, body, now, now);
+            return self.serve_known(protocol, call, body, began, now);
         }
         let ticket = self.next_ticket(now);
-        let millis = self.patience(protocol);
+        let millis = self.patience(protocol, now.millis_since(began));
         let mut orders = vec![Order {
             id: OrderId { ticket, part: Part::Wake },
             task: Task::Wait { outlives_request: false },
@@ -342,7 +342,7 @@ impl Service {
         }];
         self.spare_call = Some(Box::new(call.successor()));
         let (body, until, context) = (body.into_owned(), host.plus(millis), self.context.take());
-        let reader = Reader { protocol, call, body, began: host, until, needs, context };
+        let reader = Reader { protocol, call, body, began: began_by_host, until, needs, context };
         self.pending.insert(ticket.0, Pending::Reader(Box::new(reader)));
         if let Some(ledger) = &mut self.ledger {
             match under_way {
@@ -354,14 +354,8 @@ impl Service {
     }
 
     /// How long a request waits for the ledger, in milliseconds.
-    fn patience(&self, protocol: Protocol) -> u64 {
-        let (own, priority) = match protocol {
-            Protocol::Feast => (None, Priority::Normal),
-            Protocol::Native(options) => (options.deadline_millis, options.priority),
-        };
-        let Config { routing, deadlines, l3, .. } = &self.config;
-        let usual = if priority >= Priority::High { routing.real_time_deadline_ms } else { deadlines.default_ms };
-        l3.timeout_ms.min(own.unwrap_or(usual).min(deadlines.default_ms) / 2)
+    fn patience(&self, protocol: Protocol, waited: u64) -> u64 {
+        self.config.l3.timeout_ms.min(self.half_of_deadline(protocol, waited))
     }
 
     /// Lets a request that waits for the ledger look whether it may go on, as it may when its timer has gone off.
@@ -489,7 +483,7 @@ impl Service {
     fn after_hearing(&mut self, ticket: Ticket, has_heard: bool, now: Instant) -> Step {
         match self.pending.remove(&ticket.0) {
             Some(Pending::Reader(reader)) => self.wake_reader(ticket, reader, false, now),
-            Some(Pending::Unread { body, caller, .. }) => self.warm_unread(&body, caller, now),
+            Some(Pending::Unread { body, caller, began }) => self.warm_unread(&body, caller, began, now),
             Some(Pending::Told { end, .. }) if has_heard => Step { end: Some(*end), ..Step::default() },
             Some(Pending::Told { end, .. }) => {
                 if let Some(ledger) = &mut self.ledger {

@@ -18,6 +18,7 @@ use crate::protocol::plan::{Naming, Plan, Planned};
 use crate::protocol::problem;
 use crate::service::io::{End, Incoming, Order, Step, Task, Ticket};
 use crate::service::ledger::Ledger;
+use crate::service::registry::patience;
 use crate::service::{Pending, Protocol, Reply, Service, reply};
 use crate::upstream::origin::{self, Table, Wanted};
 use crate::upstream::warm::{self, Group};
@@ -83,35 +84,29 @@ impl Service {
         }
         // How views are keyed, and whose clock counts, must be known before rows are made.
         if self.planner.must_learn(now) && !self.planner.has_learned() {
-            let step = self.ask_registry(None, now);
-            return self.unread(step, incoming, now);
+            let (body, caller) = (incoming.body.to_vec(), incoming.caller.to_owned());
+            let millis = self.config.deadlines.warm_ms / 2;
+            return self.await_registry(Pending::Unread { body, caller, began: now }, millis, now);
         }
+        self.warm_unread(incoming.body, incoming.caller.to_owned(), now, now)
+    }
+
+    /// Warms what a body says that came at `began` and has not been read yet, once the ledger was heard.
+    pub(super) fn warm_unread(&mut self, body: &[u8], caller: String, began: Instant, now: Instant) -> Step {
         if self.ledger.as_ref().is_some_and(Ledger::is_unheard)
             && let Some(order) = self.call_ledger(now)
         {
-            let step = Step { ticket: Some(order.id.ticket), orders: vec![order], ..Step::default() };
-            return self.unread(step, incoming, now);
+            let ticket = order.id.ticket;
+            let left = self.config.deadlines.warm_ms.saturating_sub(now.millis_since(began));
+            self.pending.insert(ticket.0, Pending::Unread { body: body.to_vec(), caller, began });
+            return Step { ticket: Some(ticket), orders: vec![patience(ticket, left / 2), order], ..Step::default() };
         }
-        self.warm_body(incoming.body, now)
-    }
-
-    /// Leaves a body unread until `step`'s order is done.
-    fn unread(&mut self, step: Step, incoming: Incoming<'_>, now: Instant) -> Step {
-        if let Some(ticket) = step.ticket {
-            let (body, caller) = (incoming.body.to_vec(), incoming.caller.to_owned());
-            self.pending.insert(ticket.0, Pending::Unread { body, caller, began: now });
-        }
-        step
-    }
-
-    /// Warms what a body says that had to wait before it was read.
-    pub(super) fn warm_unread(&mut self, body: &[u8], caller: String, now: Instant) -> Step {
         self.caller = caller;
-        self.warm_body(body, now)
+        self.warm_body(body, began, now)
     }
 
     #[inline(never)]
-    fn warm_body(&mut self, body: &[u8], now: Instant) -> Step {
+    fn warm_body(&mut self, body: &[u8], began: Instant, now: Instant) -> Step {
         let most = self.config.limits.warm_rows;
         let prepared = warm::read(body, most).and_then(|groups| {
             let mut rest = Vec::new();
@@ -129,7 +124,7 @@ impl Service {
                 rest.reverse();
                 let report = Report { rows, ..Report::default() };
                 let ticket = self.next_ticket(now);
-                self.warming = Some(Box::new(Job { rest, report, writes: 0, places: 0, began: now }));
+                self.warming = Some(Box::new(Job { rest, report, writes: 0, places: 0, began }));
                 self.warm_on(ticket, Step::default(), now)
             }
             Err(refusal) => refuse(&refusal),

@@ -34,6 +34,7 @@ mod native;
 mod patterns;
 mod prefetch;
 mod queue;
+mod registry;
 mod rows;
 mod storage;
 mod store_writes;

@@ -246,6 +246,8 @@ pub(crate) struct World {
     pub(crate) origin: Origin,
     /// Answers of the origin for the next calls, before `origin` holds again.
     pub(crate) scripted: VecDeque<(u16, String)>,
+    /// How long the registry takes, in milliseconds, and what it answers; without one, the origin answers for it.
+    pub(crate) registry: Option<(u64, String)>,
     /// Bodies of the calls to the origin.
     pub(crate) origin_calls: Vec<String>,
     /// Number of keys of each bulk read.
@@ -364,6 +366,7 @@ impl World {
             shard_writes: Vec::new(),
             origin: Origin::Computes,
             scripted: VecDeque::new(),
+            registry: None,
             origin_calls: Vec::new(),
             reads: Vec::new(),
             writes: Vec::new(),
@@ -752,6 +755,13 @@ impl World {
                     self.store.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
                 }
                 (self.store_millis, Outcome::Written(failed))
+            }
+            Task::Fetch(OriginRequest { url, .. }) if self.registry.is_some() && url.contains("/feature_views") => {
+                self.calls += 1;
+                let (millis, text) = self.registry.clone().unwrap_or_default();
+                let content_type = Some("application/json".to_owned());
+                let reply = OriginReply { status: 200, content_type, body: text.into_bytes() };
+                (millis, Outcome::Fetched(Ok(reply)))
             }
             Task::Synthesize { .. } | Task::Fetch(_) => {
                 let (body, traceparent) = match task {
