@@ -330,7 +330,7 @@ impl Service {
         match self.pending.remove(&ticket.0) {
             Some(Pending::Reader(reader)) => self.wake_reader(ticket, reader, is_timer, now),
             Some(Pending::Rows(waiting)) => self.wake_rows(ticket, waiting, is_timer, now),
-            Some(Pending::AwaitingMetadata(request)) if is_timer => self.serve_without_registry(request, now),
+            Some(Pending::AwaitingMetadata(request)) if is_timer => self.serve_without_registry(*request, now),
             Some(Pending::Unread { body, caller, began }) if is_timer => self.warm_unread(&body, caller, began, now),
             Some(other) => {
                 self.pending.insert(ticket.0, other);

@@ -92,8 +92,8 @@ impl Service {
     }
 
     /// Serves a request that has waited for the registry long enough, with what is known by now.
-    pub(super) fn serve_without_registry(&mut self, request: Box<AwaitingMetadata>, now: Instant) -> Step {
-        let AwaitingMetadata { protocol, mut call, body, context, began } = *request;
+    pub(super) fn serve_without_registry(&mut self, request: AwaitingMetadata, now: Instant) -> Step {
+        let AwaitingMetadata { protocol, mut call, body, context, began } = request;
         if let Some(mut spare) = self.spare_call.take() {
             call.succeed(&mut spare);
         }

@@ -143,6 +143,7 @@ impl Service {
             let message = "the features cannot be served together: a reference is malformed, or stands twice";
             return Err(Refusal::field(&["body", "feature_names"], "value_error", message));
         };
+        self.check_keys(&plan, group)?;
         let ask = self.ask(protocol, &call, &body, &plan)?;
         if !group.has_values() {
             let places = ask.keys.len();
@@ -167,6 +168,45 @@ impl Service {
         let stamp = self.stamp(now);
         let rows = origin::rows(&table, &plan, &ask, &wanted, self.engine.interner(), stamp);
         Ok(Work::Keep(rows.into_iter().map(|(place, row)| (ask.keys.at(place).1, row)).collect()))
+    }
+
+    /// Refuses entities whose columns are not the keys of the views, as far as these are known: no request would read the rows.
+    fn check_keys(&self, plan: &Plan, group: &Group<'_>) -> Result<(), Refusal> {
+        let has_column = |key: &String| plan.columns.iter().any(|column| **column == **key);
+        let mut views: Vec<(&str, Option<&[String]>)> = Vec::new();
+        if let Some(service) = plan.service.as_deref() {
+            let facts = self.planner.project().services.get(service);
+            views.push((service, facts.map(|facts| facts.key_columns.as_slice()).filter(|keys| !keys.is_empty())));
+        }
+        for output in &plan.outputs {
+            let Some((view, feature)) = output.reference.split_once(':') else { continue };
+            let known = self.planner.key_columns(view);
+            let is_key = |key: &String| key == feature;
+            if group.has_values() && (known.is_some_and(|keys| keys.iter().any(is_key)) || has_column(&feature.into()))
+            {
+                let message = format!("`{feature}` is a key of `{view}` and no feature");
+                return Err(Refusal::field(&["body", "values", &output.name], "value_error", message));
+            }
+            if !views.iter().any(|(other, _)| *other == view) {
+                views.push((view, known));
+            }
+        }
+        let known = || views.iter().filter_map(|(_, keys)| *keys).flatten();
+        let is_key = |column: &str| known().any(|key| key == column);
+        let are_all_known = views.iter().all(|(_, keys)| keys.is_some());
+        if known().all(has_column) && (!are_all_known || plan.columns.iter().all(|column| is_key(column))) {
+            return Ok(());
+        }
+        let names = |names: &mut dyn Iterator<Item = &str>| {
+            names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        };
+        let mut message = format!("the entities have {}", names(&mut plan.columns.iter().map(|column| &**column)));
+        for (view, keys) in views {
+            if let Some(keys) = keys {
+                message += &format!("; `{view}` is keyed by {}", names(&mut keys.iter().map(String::as_str)));
+            }
+        }
+        Err(Refusal::field(&["body", group.entities_field()], "value_error", message))
     }
 
     /// Goes on with a job, where one is left to be gone on with: `step` is what came of its last part.

@@ -1,6 +1,6 @@
 //! Warming: what an operator names, or brings, is in the tiers before anybody asks for it.
 
-use featheredge::config::{Config, View};
+use featheredge::config::{Config, FeatureService, View};
 use serde_json::Value;
 
 use crate::world::{Origin, World, one_row, request};
@@ -196,6 +196,67 @@ fn a_body_that_is_not_all_right_does_nothing() {
     }
     assert!(world.origin_calls.is_empty() && world.store.is_empty());
     assert_eq!(world.call("GET", "/v1/warm", b"").status, 405);
+}
+
+#[test]
+fn rows_that_no_request_would_read_are_refused_with_the_keys_of_their_views() {
+    let mut world = world(|config| {
+        let join_keys = vec!["driver_id".to_owned(), "customer_id".to_owned()];
+        config.views.insert("pairs".to_owned(), View { join_keys, ..View::default() });
+        let service = FeatureService { join_keys: vec!["driver_id".to_owned()], ..FeatureService::default() };
+        config.feature_services.insert("known".to_owned(), service);
+    });
+    let good = r#"{"entities":{"driver_id":[1]},"values":{"stats:x":[1]}}"#;
+    for (entities, rest, words) in [
+        (
+            r#"{"user_id":[1]}"#,
+            r#""values":{"stats:x":[1]}"#,
+            "the entities have `user_id`; `stats` is keyed by `driver_id`",
+        ),
+        (r#"{"user_id":[1]}"#, r#""feature_names":["stats:x"]"#, "`stats` is keyed by `driver_id`"),
+        (r#"{"driver_id":[1],"extra":[2]}"#, r#""values":{"stats:x":[1]}"#, "the entities have `driver_id`, `extra`;"),
+        (r#"{"driver_id":[1]}"#, r#""values":{"pairs:x":[1]}"#, "`pairs` is keyed by `driver_id`, `customer_id`"),
+        (r#"{"driver_id":[1]}"#, r#""values":{"pairs:x":[1],"stats:x":[2]}"#, "`pairs` is keyed by"),
+        (r#"{"x":[1]}"#, r#""values":{"unknown:x":[1],"stats:x":[2]}"#, "`x` is a key of `unknown` and no feature"),
+        (r#"{"y":[1]}"#, r#""values":{"unknown:x":[1],"stats:x":[2]}"#, "`stats` is keyed by `driver_id`"),
+        (r#"{"user_id":[1]}"#, r#""feature_service":"known""#, "`known` is keyed by `driver_id`"),
+        (
+            r#"{"driver_id":[1]}"#,
+            r#""values":{"stats:driver_id":[1]}"#,
+            "`driver_id` is a key of `stats` and no feature",
+        ),
+        (r#"{"driver_id":[1]}"#, r#""values":{"stats:x":[1],"stats:x":[2]}"#, "the column may stand once"),
+        (r#"{"driver_id":[1]}"#, r#""feature_names":[]"#, "at least one feature"),
+        (r#"{"driver_id":[]}"#, r#""feature_names":["stats:x"]"#, "have a row at least"),
+        (r#"{}"#, r#""feature_names":["stats:x"]"#, "have a row at least"),
+        (r#"{"driver_id":[1]}"#, r#""values":{}"#, "is needed"),
+        (
+            r#"{"include":["age"]}"#,
+            r#""entity_ids":[1],"feature_names":["stats:x"]"#,
+            "both `entity_ids` and `entities`",
+        ),
+    ] {
+        let body = format!("{good}\n{{\"entities\":{entities},{rest}}}");
+        let answer = world.post("/v1/warm", body.as_bytes());
+        assert_eq!(answer.status, 422, "{body}: {}", answer.text);
+        assert!(answer.text.contains(words), "{body}: {}", answer.text);
+        assert!(world.origin_calls.is_empty() && world.store.is_empty(), "{body}");
+    }
+    let answer = world.post("/v1/warm", br#"{"entity_ids":[1],"values":{"stats:x":[1]}}"#);
+    assert!(
+        answer.status == 422 && answer.text.contains("`body.entity_ids`: the entities have `entity_id`;"),
+        "{}",
+        answer.text
+    );
+}
+
+#[test]
+fn entities_of_views_whose_keys_nobody_told_are_their_own_keys() {
+    let mut world = world(|_| {});
+    let report = warm(&mut world, r#"{"entities":{"user_id":[1],"at":[2]},"values":{"unknown:x":[1]}}"#);
+    assert_eq!(counts(&report, &["rows", "loaded"]), [1, 1]);
+    let body = r#"{"features":["unknown:x"],"entities":{"user_id":[1],"at":[2]}}"#;
+    assert!(world.feast(body).is_immediate && world.origin_calls.is_empty());
 }
 
 #[test]

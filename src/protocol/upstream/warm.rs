@@ -7,6 +7,7 @@
 
 use crate::origin;
 use model::refusal::Refusal;
+use model::time::EventTime;
 use protocol::json::{self, Cursor, JsonError};
 use protocol::plan::Plan;
 
@@ -68,11 +69,17 @@ fn line(text: &[u8]) -> Result<Group<'_>, Refusal> {
     let mut group = Group::default();
     let mut cursor = Cursor::new(text, MAX_DEPTH)?;
     cursor.enter_object()?;
+    let mut seen: Vec<String> = Vec::new();
     while let Some(key) = cursor.next_key()? {
-        match key.decode(&mut String::new()) {
+        let field = key.decode(&mut String::new()).to_owned();
+        if seen.contains(&field) {
+            return Err(Refusal::field(&[&field], "duplicate_key", "the field may stand once"));
+        }
+        seen.push(field);
+        match seen.last().map(String::as_str).unwrap_or_default() {
             "entity_ids" => {
                 let ids = elements(&mut cursor)?;
-                group.columns = vec![(None, ids)];
+                group.columns.push((None, ids));
             }
             "entities" => columns(&mut cursor, &mut group.columns)?,
             "feature_names" => group.features = cursor.value()?.text,
@@ -83,6 +90,13 @@ fn line(text: &[u8]) -> Result<Group<'_>, Refusal> {
         }
     }
     cursor.finish()?;
+    if group.columns.len() > 1 && group.columns.iter().any(|(name, _)| name.is_none()) {
+        let message = "the line has both `entity_ids` and `entities`";
+        return Err(Refusal::field(&["entity_ids"], "value_error", message));
+    }
+    if let Some(time) = group.times.iter().flatten().find(|time| !is_time(time)) {
+        return Err(Refusal::field(&["event_timestamps"], "datetime_parsing", format!("`{time}` is no time")));
+    }
     group.rows = group.columns.first().map_or(0, |(_, values)| values.len());
     let wanted = [!group.features.is_empty(), !group.service.is_empty(), !group.values.is_empty()];
     if wanted.iter().filter(|is_there| **is_there).count() != 1 {
@@ -98,10 +112,18 @@ fn line(text: &[u8]) -> Result<Group<'_>, Refusal> {
     Ok(group)
 }
 
-fn columns<'a>(cursor: &mut Cursor<'a>, columns: &mut Columns<'a>) -> Result<(), JsonError> {
+/// Whether what an event happened at can be read: what an operator writes wrong is refused, and never taken for unknown.
+fn is_time(text: &str) -> bool {
+    EventTime::parse(text.trim_matches('"')).is_some()
+}
+
+fn columns<'a>(cursor: &mut Cursor<'a>, columns: &mut Columns<'a>) -> Result<(), Refusal> {
     cursor.enter_object()?;
     while let Some(name) = cursor.next_key()? {
         let name = name.decode(&mut String::new()).to_owned();
+        if columns.iter().any(|(known, _)| known.as_deref() == Some(name.as_str())) {
+            return Err(Refusal::field(&[&name], "duplicate_key", "the column may stand once"));
+        }
         columns.push((Some(name), elements(cursor)?));
     }
     Ok(())
@@ -142,6 +164,12 @@ impl<'a> Group<'a> {
     #[must_use]
     pub fn has_values(&self) -> bool {
         !self.values.is_empty()
+    }
+
+    /// The field that names the entities.
+    #[must_use]
+    pub fn entities_field(&self) -> &'static str {
+        if self.columns.iter().any(|(name, _)| name.is_none()) { "entity_ids" } else { "entities" }
     }
 
     /// The same as a body of `POST /v1/features`.
