@@ -203,7 +203,7 @@ fn rows_that_no_request_would_read_are_refused_with_the_keys_of_their_views() {
     let mut world = world(|config| {
         let join_keys = vec!["driver_id".to_owned(), "customer_id".to_owned()];
         config.views.insert("pairs".to_owned(), View { join_keys, ..View::default() });
-        let service = FeatureService { join_keys: vec!["driver_id".to_owned()], ..FeatureService::default() };
+        let service = FeatureService { join_keys: vec!["driver_id".to_owned()] };
         config.feature_services.insert("known".to_owned(), service);
     });
     let good = r#"{"entities":{"driver_id":[1]},"values":{"stats:x":[1]}}"#;
