@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::model::refusal::Refusal;
 use crate::model::request::Ask;
 use crate::model::time::Instant;
+use crate::observe::sla;
 use crate::observe::trace::Context;
 use crate::protocol::call::Call;
 #[cfg(not(feature = "worker"))]
@@ -124,6 +125,8 @@ pub struct Service {
     /// The job whose next part is to be begun, within a step.
     warming: Option<Box<Job>>,
     recorder: Recorder,
+    /// Whether the isolate keeps its service level, as the aggregator said last.
+    sla_status: sla::Status,
     /// Where in a trace the request stands that is just beginning.
     context: Option<Context>,
     pending: HashMap<u64, Pending, foldhash::fast::FixedState>,
@@ -158,6 +161,7 @@ impl Service {
             ledger,
             warming: None,
             recorder: Recorder::new(&config),
+            sla_status: sla::Status::default(),
             context: None,
             config,
             pending: HashMap::default(),

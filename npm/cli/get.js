@@ -58,5 +58,5 @@ export async function get(options) {
 	}
 	console.log(tableOf(["entity", "feature", "value", "status", "age", "tier"], rows));
 	const { latency_ms: latency, quality_metrics: quality, metadata } = answer;
-	console.log(`${latency} ms, ${metadata.serving_pattern}, ${Math.round(quality.completeness * 100)} % complete`);
+	console.log(`${latency} ms, ${metadata.serving_strategy}, ${Math.round(quality.completeness * 100)} % complete`);
 }

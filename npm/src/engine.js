@@ -257,7 +257,8 @@ class Engine {
 		const { watchingOf, wasm } = await this.#loadWatch();
 		const { table, clock: now, authorizations } = this.#settings;
 		const { sleep } = this.#host;
-		return watchingOf({ table, wasm, records: () => this.#records(), sleep, now, authorizations });
+		const setSlaStatus = (status) => this.#enter(() => this.#host.core?.set_sla_status(status));
+		return watchingOf({ table, wasm, records: () => this.#records(), setSlaStatus, sleep, now, authorizations });
 	}
 
 	#records() {

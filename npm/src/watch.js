@@ -14,13 +14,15 @@ const present = new Set();
  * @param {Record<string, unknown>} host.table the configuration
  * @param {WebAssembly.Module | BufferSource} host.wasm the module
  * @param {() => Uint8Array | undefined} host.records what the core told since this was last called
+ * @param {(status: number) => void} host.setSlaStatus tells the core how the engine's service level stands
  * @param {(millis: number) => Promise<boolean>} host.sleep
  * @param {() => number} host.now
  * @param {Record<string, string | undefined>} [host.authorizations] what goes along to the places, by the kind of place
  */
-export function watchingOf({ table, wasm, records, sleep, now, authorizations = {} }) {
+export function watchingOf({ table, wasm, records, setSlaStatus, sleep, now, authorizations = {} }) {
 	return new Watching({
 		records,
+		setSlaStatus,
 		sleep,
 		now,
 		async make() {

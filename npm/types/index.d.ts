@@ -66,10 +66,15 @@ export interface ServingResponse {
 	/** By entity and feature: values, or with `include` each a {@link DescribedValue}. */
 	features: Record<string, Record<string, FeatureValue>>;
 	metadata: {
+		serving_strategy: "batch_serving" | "real_time_serving" | "streaming_serving" | "hybrid_serving";
+		/** Whether the engine kept its service level in the present window, as `sla()` last knew it. */
+		sla_status: "compliant" | "violation" | "no_data";
+		/** By `latency_ms`: under 10, 50, 100 ms, and above. */
 		performance_tier: "excellent" | "good" | "acceptable" | "poor";
-		serving_pattern: "batch_serving" | "real_time_serving" | "streaming_serving" | "hybrid_serving";
 		consistency_level: "eventual" | "bounded" | "strong";
 		timestamp?: string;
+		/** The latency target of the request's priority, and whether this answer met it. */
+		slo: { target_ms: number; met: boolean };
 		entities: number;
 		features: number;
 	};

@@ -12,6 +12,7 @@ use crate::host::desk::Desk;
 use crate::host::table;
 use crate::model::key::StoreKey;
 use crate::model::time::Instant;
+use crate::observe::sla;
 use crate::protocol::native::Numbers;
 use crate::service::{
     Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Service, Step, Task, Ticket,
@@ -290,6 +291,11 @@ impl Core {
     /// What was told of requests since this was last called, as a batch for whoever watches.
     pub fn take_records(&mut self, now: f64) -> Vec<u8> {
         self.service.take_records(instant(now))
+    }
+
+    /// Keeps what the aggregator says of the service level, for the answers from now on.
+    pub fn set_sla_status(&mut self, status: u8) {
+        self.service.set_sla_status(sla::Status::from_number(status));
     }
 
     /// Tells that nothing is to be told of an order, since its request is over.

@@ -43,13 +43,15 @@ export function onFault(error) {
 /**
  * @param {Record<string, any>} env
  * @param {() => Uint8Array | undefined} records what the core told since this was last called
+ * @param {(status: number) => void} setSlaStatus tells the core how the isolate's service level stands
  */
-export function watchingOf(env, records) {
+export function watchingOf(env, records, setSlaStatus) {
 	return new Watching({
 		make: () => makeWatch(env),
 		isPresent,
 		free,
 		records,
+		setSlaStatus,
 		onFault,
 		sleep: (millis) => new Promise((resolve) => setTimeout(resolve, millis)),
 		async send(kind, to, body, signal) {

@@ -60,9 +60,10 @@ impl Watch {
         Ok(Watch { watch: watch::Watch::new(config), message: None })
     }
 
-    /// Takes what the core's `take_records` gave.
-    pub fn take(&mut self, batch: &[u8], now: f64) {
+    /// Takes what the core's `take_records` gave; gives what its `set_sla_status` takes.
+    pub fn take(&mut self, batch: &[u8], now: f64) -> u8 {
         self.watch.take(batch, instant(now));
+        self.watch.sla_status() as u8
     }
 
     /// Goes on to the next message that is due; whether there is one.

@@ -17,6 +17,7 @@ const PROBLEM = "application/problem+json";
  * @property {(watch: any) => boolean} isPresent whether it may still be entered
  * @property {(watch: any) => void} free takes one back
  * @property {() => Uint8Array | undefined} records what the core told since this was last called
+ * @property {(status: number) => void} setSlaStatus tells the core how the isolate's service level stands
  * @property {(kind: string, to: string, body: Uint8Array, signal: AbortSignal) => Promise<any>} send sends to a place of that kind;
  *   fails where it is not taken. From `windows`, no bytes bring all that was sent there
  * @property {(millis: number) => Promise<boolean | void>} sleep resolves with `false` where there is no later
@@ -107,10 +108,11 @@ export class Watching {
 		return (await this.#use((watch) => watch.next_at(this.#now()))) ?? 0;
 	}
 
-	/** Brings the watcher what the core has told. */
-	#tell(at) {
+	/** Brings the watcher what the core has told, and the core what that makes of the service level: no answer waits for it. */
+	async #tell(at) {
 		const batch = this.#host.records();
-		return this.#use((watch) => batch !== undefined && watch.take(batch, at));
+		const status = await this.#use((watch) => (batch === undefined ? undefined : watch.take(batch, at)));
+		if (status !== undefined) this.#host.setSlaStatus(status);
 	}
 
 	/** Gives the watcher back. */

@@ -6,7 +6,7 @@
 // trap: it makes the next instance. And HTTP through JavaScript is faster than through wasm's wrappers of it, and a fifth of the module's
 // size smaller.
 
-import { attend, begin, begin_features, body_limit, right, take_records } from "featheredge-core";
+import { attend, begin, begin_features, body_limit, right, set_sla_status, take_records } from "featheredge-core";
 import { kvStore } from "../../npm/src/stores/kv.js";
 import { Access, ANYONE, problem } from "./access.mjs";
 import { onceMore } from "./again.mjs";
@@ -526,7 +526,11 @@ export default {
 		const { path } = pathAndQuery(request.url);
 		access ??= new Access(env);
 		sealing ??= sealOf(env);
-		watching ??= watchingOf(env, () => enter(() => take_records(env)));
+		watching ??= watchingOf(
+			env,
+			() => enter(() => take_records(env)),
+			(status) => enter(() => set_sla_status(env, status)),
+		);
 		const isOpen = access.isOpen && FEATURES.has(path) && !request.headers.has("authorization");
 		return isOpen ? serve(request, path, ANYONE, env, ctx) : admitted(request, path, env, ctx);
 	},

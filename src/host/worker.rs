@@ -17,6 +17,7 @@ use crate::host::desk::Desk;
 use crate::host::table;
 use crate::model::answer::Tier;
 use crate::model::time::Instant;
+use crate::observe::sla;
 use crate::protocol::problem;
 use crate::service::{
     Chunk, End, FetchFailure, Incoming, OrderId, OriginReply, Outcome, Reply, Service, Step, Task, Ticket,
@@ -191,6 +192,14 @@ pub fn body_limit(env: &Env, method: &str, path: &str) -> f64 {
 pub fn take_records(env: &Env) -> Option<Vec<u8>> {
     start(env).ok()?;
     with_service(|service| service.take_records(now()))
+}
+
+/// Keeps what the aggregator says of the service level, for the answers from now on.
+#[wasm_bindgen]
+pub fn set_sla_status(env: &Env, status: u8) {
+    if start(env).is_ok() {
+        with_service(|service| service.set_sla_status(sla::Status::from_number(status)));
+    }
 }
 
 /// What a request needs to be allowed: 0 nothing, 1 to read, 2 to write, 3 to operate. Nothing, too, where the configuration

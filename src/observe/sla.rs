@@ -32,9 +32,11 @@ pub struct Targets {
 const SLOW_BUDGET: u64 = WHOLE / 100;
 
 /// How a window stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Status {
     /// Nothing was asked.
+    #[default]
     NoData,
     /// All targets are met.
     Compliant,
@@ -43,7 +45,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The seed's name.
+    /// The original specification's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -51,6 +53,12 @@ impl Status {
             Status::Compliant => "compliant",
             Status::Violation => "violation",
         }
+    }
+
+    /// The status of that number, as it crosses from the aggregator to the core.
+    #[must_use]
+    pub fn from_number(number: u8) -> Status {
+        [Status::NoData, Status::Compliant, Status::Violation].get(usize::from(number)).copied().unwrap_or_default()
     }
 }
 

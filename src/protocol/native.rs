@@ -12,7 +12,7 @@ use model::answer::{Answer, Found, Tally};
 use model::refusal::Refusal;
 use model::request::{Consistency, Priority};
 use model::row::{Row, Slot};
-use model::time::Instant;
+use model::time::{EventTime, Instant};
 use model::value::{Cell, Status};
 
 /// What is told of each value beside itself.
@@ -135,7 +135,7 @@ pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) 
             "feature_names" => call.read_features(&mut cursor, body, field, limits)?,
             "feature_service" => call.service = Some(string(&mut cursor, field)?),
             "request_id" => options.request_id = Some(string(&mut cursor, field)?),
-            "timestamp" => options.timestamp = Some(string(&mut cursor, field)?),
+            "timestamp" => options.timestamp = Some(timestamp(&mut cursor, body, field)?),
             "consistency_level" => {
                 let levels = [
                     ("eventual", Consistency::Eventual),
@@ -219,6 +219,18 @@ fn string(cursor: &mut Cursor<'_>, field: &str) -> Result<Span, Refusal> {
     }
 }
 
+/// A time as RFC 3339 has it.
+fn timestamp(cursor: &mut Cursor<'_>, body: &[u8], field: &str) -> Result<Span, Refusal> {
+    let span = string(cursor, field)?;
+    let mut scratch = String::new();
+    let text = span.string(body, &mut scratch);
+    if EventTime::parse(text).is_some() {
+        return Ok(span);
+    }
+    let message = format!("`{text}` is no time of RFC 3339, such as `2026-11-23T08:00:00Z`");
+    Err(Refusal::field(&["body", field], "datetime_parsing", message))
+}
+
 fn choice<T: Copy>(cursor: &mut Cursor<'_>, body: &[u8], field: &str, choices: &[(&str, T)]) -> Result<T, Refusal> {
     let span = string(cursor, field)?;
     let mut scratch = String::new();
@@ -293,8 +305,12 @@ pub struct Reply<'a> {
     pub body: &'a [u8],
     /// What it said beside.
     pub options: &'a Options,
-    /// The name of the pattern that it was served by.
-    pub pattern: &'a str,
+    /// The name of the serving pattern that it was served by.
+    pub strategy: &'a str,
+    /// Whether the isolate keeps its service level.
+    pub sla_status: &'a str,
+    /// Within how many milliseconds a request of this priority is to be answered.
+    pub target_millis: u64,
     /// The request's name, where it gave none.
     pub request_id: &'a str,
     /// When the request came.
@@ -375,11 +391,13 @@ impl Reply<'_> {
     }
 
     fn write_rest(&self, sheet: &mut Sheet, quality: &Quality) {
-        sheet.push(b",\"metadata\":{\"performance_tier\":");
         let latency = self.now.millis_since(self.began);
+        sheet.push(b",\"metadata\":{\"serving_strategy\":");
+        sheet.push_string(self.strategy);
+        sheet.push(b",\"sla_status\":");
+        sheet.push_string(self.sla_status);
+        sheet.push(b",\"performance_tier\":");
         sheet.push_string(performance_tier(latency));
-        sheet.push(b",\"serving_pattern\":");
-        sheet.push_string(self.pattern);
         sheet.push(b",\"consistency_level\":");
         sheet.push_string(match self.options.consistency {
             Consistency::Eventual => "eventual",
@@ -392,7 +410,9 @@ impl Reply<'_> {
         }
         let features = if self.call.rows == 0 { 0 } else { quality.requested / self.call.rows as u64 };
         sheet.push_display(format_args!(
-            ",\"entities\":{},\"features\":{features}}},\"latency_ms\":{latency}",
+            ",\"slo\":{{\"target_ms\":{},\"met\":{}}},\"entities\":{},\"features\":{features}}},\"latency_ms\":{latency}",
+            self.target_millis,
+            latency <= self.target_millis,
             self.call.rows
         ));
         write_tally(sheet, &self.answer.tally);
@@ -452,14 +472,14 @@ impl Reply<'_> {
             let Some(found) = found(0) else { return };
             let Some(known) = &found.row else { return };
             for (name, slot) in known.schema().features().iter().zip(known.schema().feature_slots()) {
-                self.write_value(sheet, name, found, Some((known, slot)), quality);
+                self.write_value(sheet, name, 1, found, Some((known, slot)), quality);
             }
             return;
         }
         for output in &self.plan.outputs {
             let Some((found, view)) = found(output.view).zip(self.plan.views.get(output.view)) else { continue };
             let place = found.row.as_ref().and_then(|row| Some((&**row, view.slots(row.schema()).at(output.column)?)));
-            self.write_value(sheet, &output.name, found, place, quality);
+            self.write_value(sheet, &output.name, output.times, found, place, quality);
         }
     }
 
@@ -467,13 +487,14 @@ impl Reply<'_> {
         &self,
         sheet: &mut Sheet,
         name: &str,
+        times: u64,
         found: &Found,
         place: Option<(&Row, Slot)>,
         quality: &mut Quality,
     ) {
         let known = place.and_then(|(row, slot)| Some((row.value(slot), row.cell(slot)?)));
         // A value is as old as it was when the request came: what was fetched for it is as fresh as can be.
-        quality.count(known.map(|(_, cell)| cell), self.options.max_staleness, self.began);
+        quality.count(known.map(|(_, cell)| cell), times, self.options.max_staleness, self.began);
         sheet.push_string(name);
         sheet.push(b":");
         let text = known.map_or(b"null".as_slice(), |(text, _)| text);
@@ -506,20 +527,20 @@ impl Reply<'_> {
 }
 
 impl Quality {
-    fn count(&mut self, cell: Option<&Cell>, max_staleness: u64, began: Instant) {
-        self.requested += 1;
+    fn count(&mut self, cell: Option<&Cell>, times: u64, max_staleness: u64, began: Instant) {
+        self.requested += times;
         let Some(cell) = cell.filter(|cell| cell.status != Status::Invalid) else {
-            self.failed += 1;
+            self.failed += times;
             return;
         };
         if !matches!(cell.status, Status::Present | Status::NullValue) {
             return;
         }
-        self.served += 1;
+        self.served += times;
         let age = began.millis_since(cell.fetched_at.instant());
         // With no staleness allowed, a value is as fresh as can be or not at all.
         let staleness = if age == 0 { 0 } else { millionths(age, max_staleness).unwrap_or(MILLION) };
-        self.freshness += MILLION.saturating_sub(staleness);
+        self.freshness += MILLION.saturating_sub(staleness) * times;
     }
 }
 

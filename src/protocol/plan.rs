@@ -23,6 +23,8 @@ pub struct Output {
     pub reference: Box<str>,
     /// The name under which the value goes out.
     pub name: Box<str>,
+    /// How often the request names it: the value goes out once, and counts as often.
+    pub times: u64,
 }
 
 /// How requests of one shape are served.

@@ -14,8 +14,10 @@ use crate::model::request::{Priority, ViewAsk};
 use crate::model::time::Instant;
 use crate::observe::quality::quality_of;
 use crate::observe::record::{self, Path, Records, Request, Rows, SpanName};
+use crate::observe::sla;
 use crate::observe::state::{Gauge, State, TIER_GAUGES};
 use crate::observe::trace::Context;
+use crate::protocol::native::Options;
 use crate::protocol::plan::Plan;
 use crate::service::io::{Order, OrderId, Part, Step, Task};
 use crate::service::rows::{Timings, Waiting};
@@ -211,6 +213,23 @@ impl Service {
         self.recorder.taken_at = now;
         (self.recorder.ordered_until, self.recorder.is_pressed) = (Instant::default(), false);
         self.recorder.records.take(&state, now)
+    }
+
+    /// Keeps what the aggregator says of the isolate's service level, for the answers from now on.
+    pub fn set_sla_status(&mut self, status: sla::Status) {
+        self.sla_status = status;
+    }
+
+    /// Within how many milliseconds a request is to be answered: the more urgent it is, the faster the share of all requests whose
+    /// target is its own. A caller's own deadline may be sooner.
+    pub(super) fn latency_target(&self, options: &Options) -> u64 {
+        let sla = &self.config.sla;
+        let target = match options.priority {
+            Priority::Critical => sla.p50_ms,
+            Priority::High => sla.p95_ms,
+            Priority::Normal | Priority::Low => sla.p99_ms,
+        };
+        options.deadline_millis.map_or(target, |deadline| target.min(deadline))
     }
 
     /// Tells of a request that ends now.

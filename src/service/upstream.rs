@@ -52,7 +52,8 @@ impl Service {
                 Reply::json(reply.status, Cow::Owned(reply.body)).into()
             }
             (Protocol::Native(_), _) => {
-                let message = "the features cannot be served together: a reference is malformed, or stands twice";
+                let message =
+                    "a feature is malformed: it is `view:feature`, or `feature` for the view `native.default_view`";
                 refuse(protocol, &Refusal::field(&["body", "feature_names"], "value_error", message), body).into()
             }
         }

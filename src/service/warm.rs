@@ -140,7 +140,8 @@ impl Service {
         self.spare_call = Some(Box::new(call.successor()));
         let planned = planned?;
         let Planned::Serve(plan) = planned else {
-            let message = "the features cannot be served together: a reference is malformed, or stands twice";
+            let message =
+                "a feature is malformed: it is `view:feature`, or `feature` for the view `native.default_view`";
             return Err(Refusal::field(&["body", "feature_names"], "value_error", message));
         };
         self.check_keys(&plan, group)?;

@@ -58,6 +58,7 @@ impl Watch {
         self.judge(Subject::WriteBudget, found(more > 0, Severity::Medium, over_budget, 0), rest_millis, now);
 
         let (status, checks) = sla::check(&self.targets, &window);
+        self.status = status;
         let missed = checks.iter().filter(|check| !check.is_met).count() as u64;
         let is_violated = is_enough && status == sla::Status::Violation;
         self.judge(Subject::Sla, found(is_violated, Severity::High, missed, 0), 0, now);

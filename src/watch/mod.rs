@@ -15,7 +15,7 @@ use observe::histogram::{Kind, Windows};
 use observe::monitor::Monitor;
 use observe::outbox::Outbox;
 use observe::record::{Batch, PATHS, TIERS};
-use observe::sla::Targets;
+use observe::sla::{Status, Targets};
 use observe::state::State;
 use observe::trace::Export;
 
@@ -79,6 +79,8 @@ pub struct Watch {
     windows: Windows,
     monitor: Monitor,
     targets: Targets,
+    /// How the window stood at the last look.
+    status: Status,
     /// How the core stood when it was last heard of.
     state: State,
     routes: [usize; PATHS.len()],
@@ -119,6 +121,7 @@ impl Watch {
                 error_rate: sla.errors_per_million,
                 burn_min_requests: sla.burn_min_requests,
             },
+            status: Status::default(),
             state: State::default(),
             slowest: 0,
             over_budget: 0,
@@ -160,6 +163,12 @@ impl Watch {
             let points = report::points(&self.windows);
             self.put(Place::Analytics, points, now);
         }
+    }
+
+    /// Whether the isolate kept its service level in the window that the last batch ended: the core says so in its answers.
+    #[must_use]
+    pub fn sla_status(&self) -> Status {
+        self.status
     }
 
     fn put(&mut self, place: Place, body: Vec<u8>, now: Instant) {

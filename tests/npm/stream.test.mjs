@@ -23,7 +23,7 @@ test("each entity comes as soon as it is complete, and what is said of all comes
 	calls.pop()();
 	assert.deepEqual((await lines.next()).value, { entity: "cold", features: { score: "score of cold" } });
 	const last = (await lines.next()).value;
-	assert.equal(last.metadata.serving_pattern, "streaming_serving");
+	assert.equal(last.metadata.serving_strategy, "streaming_serving");
 	assert.equal(last.quality_metrics.completeness, 1);
 	assert.equal((await lines.next()).done, true);
 });

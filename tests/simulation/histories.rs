@@ -143,7 +143,7 @@ fn given(request: &Request, answer: &Answer) -> BTreeMap<String, (u64, Value)> {
     let lines = parts.iter().flat_map(|(at, text)| text.lines().map(|line| (*at, line)));
     let mut lines: Vec<(u64, Value)> = lines.map(|(at, line)| (at, serde_json::from_str(line).unwrap())).collect();
     let (_, last) = lines.pop().unwrap();
-    assert_eq!(last["metadata"]["serving_pattern"], "streaming_serving", "{}", answer.text);
+    assert_eq!(last["metadata"]["serving_strategy"], "streaming_serving", "{}", answer.text);
     let mut given = BTreeMap::new();
     for (at, line) in lines {
         let before = given.insert(line["entity"].to_string(), (at, line["features"].clone()));

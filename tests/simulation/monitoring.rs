@@ -38,6 +38,31 @@ fn ask_fresh(world: &mut World, ids: std::ops::Range<u64>) {
 }
 
 #[test]
+fn an_answer_says_how_the_isolates_service_level_stands() {
+    let mut world = watched(|config| config.freshness.early_refresh_percent = 0);
+    let asked = |world: &mut World, id: u64| {
+        let body = format!(r#"{{"entity_ids":[{id}],"feature_names":["score"]}}"#);
+        let answer = world.native(&body).json()["metadata"]["sla_status"].clone();
+        let lines = world.start_lines(&body);
+        world.run();
+        let last = world.answer(lines).text;
+        assert!(last.contains(&format!(r#""sla_status":{answer}"#)), "{last}");
+        answer
+    };
+    assert_eq!(asked(&mut world, 1), "no_data");
+    world.run_for(2_000);
+    assert_eq!(asked(&mut world, 2), "compliant");
+    world.origin_millis = SLOW;
+    ask_fresh(&mut world, 10..20);
+    world.run_for(2_000);
+    assert_eq!(get(&mut world, "/v1/sla")["status"], "violation");
+    world.origin_millis = 1;
+    assert_eq!(asked(&mut world, 2), "violation", "it is the window's, and not the answer's own");
+    world.restart();
+    assert_eq!(asked(&mut world, 2), "no_data");
+}
+
+#[test]
 fn a_slow_origin_is_a_violation_burns_the_budget_is_told_and_is_resolved() {
     let mut world = watched(|config| config.freshness.early_refresh_percent = 0);
     world.origin_millis = SLOW;

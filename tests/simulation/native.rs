@@ -1,6 +1,6 @@
 //! The native API: the seed's request and response.
 
-use crate::world::{Origin, World};
+use crate::world::{FORWARDED, Origin, World, request};
 
 #[test]
 fn the_seeds_request_gets_the_seeds_response() {
@@ -141,7 +141,14 @@ fn what_is_not_understood_is_refused_with_the_reason() {
         (r#"{"entity_ids":["a"],"feature_names":[]}"#, "at least one feature"),
         (r#"{"entity_ids":["a",1],"feature_names":["score"]}"#, "all strings"),
         (r#"{"entity_ids":[null],"feature_names":["score"]}"#, "string or a number"),
-        (r#"{"entity_ids":["a"],"feature_names":["score","score"]}"#, "twice"),
+        (
+            r#"{"entity_ids":["a"],"feature_names":["score"],"timestamp":"yesterday"}"#,
+            "`body.timestamp`: `yesterday` is no",
+        ),
+        (r#"{"entity_ids":["a"],"feature_names":["score"],"timestamp":"2026-02-30T00:00:00Z"}"#, "`body.timestamp`"),
+        (r#"{"entity_ids":["a"],"feature_names":["score"],"timestamp":""}"#, "`body.timestamp`"),
+        (r#"{"entity_ids":["a"],"feature_names":["score"],"timestamp":1795420800}"#, "`body.timestamp`"),
+        (r#"{"entity_ids":["a"],"feature_names":["score"],"timestamp":null}"#, "`body.timestamp`"),
         (r#"{"entity_ids":["a"],"feature_names":["a:b:c"]}"#, "malformed"),
         (r#"{"entity_ids":["a"],"entity_ids":["b"],"feature_names":["score"]}"#, "once"),
         (r#"[]"#, "object"),
@@ -149,5 +156,91 @@ fn what_is_not_understood_is_refused_with_the_reason() {
         let answer = world.native(body);
         assert_eq!(answer.status, 422, "{body}");
         assert!(answer.json()["detail"].as_str().unwrap().contains(reason), "{body}: {}", answer.text);
+    }
+}
+
+#[test]
+fn a_timestamp_comes_back_as_it_was_written() {
+    let mut world = World::new();
+    for written in ["2026-11-23T08:00:00Z", "2026-11-23t09:00:00.123456789+01:00", "2026-11-23T08:00:00\\u005a"] {
+        let body = format!(r#"{{"entity_ids":["a"],"feature_names":["score"],"timestamp":"{written}"}}"#);
+        let answer = world.native(&body);
+        assert!(answer.text.contains(&format!(r#""timestamp":"{written}""#)), "{}", answer.text);
+    }
+}
+
+#[test]
+fn a_feature_that_is_named_twice_is_counted_each_time_and_written_once() {
+    let mut world = World::new();
+    let body = r#"{"entity_ids":["a","b"],"feature_names":["score","v:count","score","features:score","v:count"]}"#;
+    let answer = world.native(body);
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.text.matches(r#""score":"#).count(), 2, "{}", answer.text);
+    let features = &answer.json()["features"]["a"];
+    assert_eq!(features.as_object().unwrap().len(), 3, "one feature under two names is two: {features}");
+    assert_eq!(features["score"], features["features:score"]);
+    assert_eq!(answer.json()["metadata"]["features"], 5);
+    let quality = answer.json()["quality_metrics"].clone();
+    assert_eq!((&quality["features_requested"], &quality["features_served"]), (&10.into(), &10.into()));
+    assert_eq!((quality["completeness"].as_f64(), quality["freshness_score"].as_f64()), (Some(1.0), Some(1.0)));
+    assert_eq!(world.origin_calls.len(), 1);
+    assert_eq!(world.origin_calls[0].matches("score").count(), 1, "{}", world.origin_calls[0]);
+    assert!(world.origin_calls[0].contains(r#""full_feature_names":false"#), "short names do not collide");
+    assert!(
+        world.native(r#"{"entity_ids":["a"],"feature_names":["score","v:count"]}"#).is_immediate,
+        "of the same rows"
+    );
+    let request = world.start_lines(body);
+    world.run();
+    let lines = world.answer(request).text;
+    assert_eq!(lines.matches(r#""score":"#).count(), 2, "{lines}");
+    assert!(lines.contains(r#""features_served":10,"features_requested":10"#), "{lines}");
+}
+
+#[test]
+fn a_feature_that_fails_counts_as_often_as_it_is_named() {
+    let mut world = World::with_http_origin(|_| {});
+    world.native(r#"{"entity_ids":["a"],"feature_names":["score"]}"#);
+    world.origin = Origin::IsDown;
+    let answer = world.native(r#"{"entity_ids":["a"],"feature_names":["score","count","count","count"]}"#).json();
+    assert_eq!(answer["quality_metrics"]["features_requested"], 4);
+    assert_eq!(answer["quality_metrics"]["error_rate"].as_f64(), Some(0.75));
+}
+
+#[test]
+fn feast_judges_what_is_named_twice_in_its_own_protocol() {
+    let mut world = World::with_http_origin(|_| {});
+    assert_eq!(world.feast(&request(&["score", "score"], [1])).status, FORWARDED);
+}
+
+#[test]
+fn an_answer_says_the_latency_target_of_its_priority_and_whether_it_was_met() {
+    let slo = |world: &mut World, rest: &str, id: u64| {
+        let answer = world.native(&format!(r#"{{"entity_ids":[{id}],"feature_names":["score"]{rest}}}"#)).json();
+        assert_eq!(
+            answer["metadata"]["slo"]["met"],
+            answer["latency_ms"].as_u64() <= answer["metadata"]["slo"]["target_ms"].as_u64()
+        );
+        (answer["metadata"]["slo"]["target_ms"].as_u64().unwrap(), answer["metadata"]["slo"]["met"].as_bool().unwrap())
+    };
+    let mut world = World::new();
+    for (origin_millis, is_met) in
+        [(15, [true; 5]), (40, [false, true, true, true, false]), (90, [false, false, true, true, false])]
+    {
+        world.origin_millis = origin_millis;
+        let of =
+            [r#","priority":"critical""#, r#","priority":"high""#, "", r#","priority":"low""#, r#","deadline_ms":30"#];
+        for ((rest, target), is_met) in of.into_iter().zip([20, 50, 100, 100, 30]).zip(is_met) {
+            // The last one's deadline ends before the origin answers: it is answered with what there is, or not at all.
+            if target == 30 && !is_met {
+                continue;
+            }
+            let id = world.now;
+            assert_eq!(slo(&mut world, rest, id), (target, is_met), "{origin_millis} ms {rest}");
+        }
+    }
+    let mut world = World::with(|config| (config.sla.p50_ms, config.sla.p95_ms, config.sla.p99_ms) = (1, 2, 3));
+    for (priority, target) in [("critical", 1), ("high", 2), ("normal", 3), ("low", 3)] {
+        assert_eq!(slo(&mut world, &format!(r#","priority":"{priority}""#), 1).0, target);
     }
 }

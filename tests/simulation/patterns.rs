@@ -13,7 +13,7 @@ fn urgent(ids: &[u64], deadline: u64) -> String {
 #[test]
 fn the_answer_says_by_which_pattern_it_was_served() {
     let mut world = World::new();
-    let pattern = |world: &mut World, body: &str| world.native(body).json()["metadata"]["serving_pattern"].clone();
+    let pattern = |world: &mut World, body: &str| world.native(body).json()["metadata"]["serving_strategy"].clone();
     assert_eq!(pattern(&mut world, &urgent(&[1], 100)), "real_time_serving");
     assert_eq!(pattern(&mut world, r#"{"entity_ids":[1],"feature_names":["score"]}"#), "hybrid_serving");
     let many: Vec<String> = (0..1_000).map(|id| id.to_string()).collect();

@@ -44,7 +44,7 @@ fn lines(answer: &Answer) -> (Vec<Value>, Value) {
     let mut lines: Vec<Value> = answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let last = lines.pop().unwrap();
     assert!(last.get("entity").is_none() && lines.iter().all(|line| line.get("metadata").is_none()));
-    assert_eq!(last["metadata"]["serving_pattern"], "streaming_serving");
+    assert_eq!(last["metadata"]["serving_strategy"], "streaming_serving");
     (lines, last)
 }
 

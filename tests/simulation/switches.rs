@@ -52,7 +52,7 @@ fn routing() {
         AS_IT_IS,
         |config| config.routing.enabled = false,
         |mut world| {
-            world.native(&native(1, "high", 1_000)).json()["metadata"]["serving_pattern"] == "real_time_serving"
+            world.native(&native(1, "high", 1_000)).json()["metadata"]["serving_strategy"] == "real_time_serving"
         },
     );
 }

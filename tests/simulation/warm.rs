@@ -184,7 +184,7 @@ fn a_body_that_is_not_all_right_does_nothing() {
     let good = r#"{"entities":{"driver_id":[1]},"feature_names":["stats:x"]}"#;
     for bad in [
         "rubbish",
-        r#"{"entities":{"driver_id":[1]},"feature_names":["stats:x","stats:x"]}"#,
+        r#"{"entities":{"driver_id":[1]},"feature_names":["stats:x",":x"]}"#,
         r#"{"entities":{"driver_id":[1]},"feature_names":"stats:x"}"#,
         r#"{"entities":{"driver_id":[1]},"values":{"stats:x":[1]},"event_timestamps":["yesterday"]}"#,
         r#"{"entities":{"driver_id":[1]},"values":{":x":[1]}}"#,

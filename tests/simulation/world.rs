@@ -815,6 +815,7 @@ impl World {
             return;
         }
         self.watch.take(&batch, now);
+        self.service.set_sla_status(self.watch.sla_status());
         while let Some(Message { place, number, body, .. }) = self.watch.next_message(now) {
             if !self.is_place_down && place == Place::Windows {
                 self.merged = self.watch.merge(&self.merged, &body, now).expect("windows of this deployment");

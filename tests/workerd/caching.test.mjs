@@ -177,10 +177,10 @@ describe("one Worker", () => {
 		const entity_ids = fresh(3);
 		const request = { entity_ids, feature_names: ["stats:a"], include: ["tier", "status", "age"] };
 		const asked = async (more) => (await worker.post("/v1/features", { ...request, ...more })).json();
-		assert.equal((await asked({ priority: "high", deadline_ms: 90 })).metadata.serving_pattern, "real_time_serving");
-		assert.equal((await asked({})).metadata.serving_pattern, "hybrid_serving");
+		assert.equal((await asked({ priority: "high", deadline_ms: 90 })).metadata.serving_strategy, "real_time_serving");
+		assert.equal((await asked({})).metadata.serving_strategy, "hybrid_serving");
 		const many = await asked({ feature_names: range(20).map((index) => `stats:f${index}`) });
-		assert.equal(many.metadata.serving_pattern, "batch_serving");
+		assert.equal(many.metadata.serving_strategy, "batch_serving");
 		origin.answer({ hang: true });
 		const started = Date.now();
 		const late = await worker.post("/v1/features", { ...request, entity_ids: fresh(1), deadline_ms: 300 });

@@ -45,7 +45,7 @@ async function all(reply) {
 	const lines = [];
 	for await (const line of linesOf(reply)) lines.push(line);
 	const last = lines.pop();
-	assert.equal(last.metadata?.serving_pattern, "streaming_serving", JSON.stringify(last));
+	assert.equal(last.metadata?.serving_strategy, "streaming_serving", JSON.stringify(last));
 	return { lines, last };
 }
 
@@ -113,7 +113,7 @@ describe("a Worker", () => {
 		assert.ok(firstAt < fetchedAt.at(-1), "the first line came before the last row was fetched");
 		assert.deepEqual(ascending(entities(lines)), drivers);
 		for (const { entity, features } of lines) assert.equal(features["stats:a"], valueFor("a", entity));
-		assert.deepEqual([metadata.serving_pattern, metadata.entities, problem], ["streaming_serving", 2_000, undefined]);
+		assert.deepEqual([metadata.serving_strategy, metadata.entities, problem], ["streaming_serving", 2_000, undefined]);
 		assert.equal(quality_metrics.completeness, 1);
 	});
 
@@ -261,7 +261,7 @@ test("switched off, lines are not had", async () => {
 	try {
 		const reply = await worker.post(PATH, ask(fresh(2)), { accept: LINES });
 		assert.deepEqual([reply.status, reply.headers.get("content-type")], [200, "application/json"]);
-		assert.equal((await reply.json()).metadata.serving_pattern, "hybrid_serving");
+		assert.equal((await reply.json()).metadata.serving_strategy, "hybrid_serving");
 	} finally {
 		await worker.stop();
 	}

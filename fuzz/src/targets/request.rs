@@ -58,7 +58,7 @@ fn seeds() -> Vec<Vec<u8>> {
         ),
         (
             0x80 | 0x3f,
-            r#"{"entities":{"driver_id":[1,2,3]},"feature_names":["stats:label"],"serving_pattern":"streaming_serving"}"#,
+            r#"{"entities":{"driver_id":[1,2,3]},"feature_names":["stats:label"],"serving_strategy":"streaming_serving"}"#,
         ),
         (2, r#"{"features":["stats:score"],"entities":{"driver_id":[1,2]}}"#),
         (2, r#"{"view":"stats","rows":[{"driver_id":1,"score":0.5}]}"#),

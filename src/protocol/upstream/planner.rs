@@ -276,14 +276,19 @@ impl Planner {
                 column,
                 reference: format!("{view}:{feature}").into(),
                 name: name.into(),
+                times: 1,
             });
+        }
+        if naming == Naming::AsAsked {
+            join_twins(&mut outputs);
         }
         // The native protocol has no short names to collide, so the origin is asked for full ones just where they would.
         let full_names = match naming {
             Naming::Feast => full_names,
-            Naming::AsAsked => has_twins(references.iter().map(|(_, feature)| feature.as_str())),
+            Naming::AsAsked => has_twins(columns_of.keys().map(|(_, feature)| *feature)),
         };
-        // Two features under one name, or one asked for twice: Feast refuses some of these, and it is not ours to say which.
+        // Two features under one name, or one asked for twice: Feast refuses some of these, and it is not ours to say which. What is named
+        // twice in the native protocol has become one output before.
         if references.is_empty() || has_twins(outputs.iter().map(|output| &*output.name)) {
             return None;
         }
@@ -519,6 +524,20 @@ fn space(scope: &Scope, subject: Subject<'_>, form: Names, key_columns: &[usize]
 fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = hashbrown::HashSet::with_hasher(FixedState::default());
     names.filter(|name| seen.insert(*name)).collect()
+}
+
+/// Makes outputs of one name the first of them.
+fn join_twins(outputs: &mut Vec<Output>) {
+    let mut firsts: hashbrown::HashMap<Box<str>, usize, FixedState> = hashbrown::HashMap::default();
+    let mut joined: Vec<Output> = Vec::with_capacity(outputs.len());
+    for output in outputs.drain(..) {
+        let first = *firsts.entry(output.name.clone()).or_insert(joined.len());
+        match joined.get_mut(first) {
+            Some(known) => known.times += 1,
+            None => joined.push(output),
+        }
+    }
+    *outputs = joined;
 }
 
 fn has_twins<'a>(names: impl Iterator<Item = &'a str>) -> bool {
