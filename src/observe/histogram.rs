@@ -27,6 +27,15 @@ const MAX_VALUE: u64 = (1 << 18) - 1;
 /// The bounds of the histogram that is exported, in milliseconds: those of Feast's server.
 pub const BOUNDS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
 
+/// The bounds of the histogram of entities in a request: those of Feast's server.
+pub const ENTITY_BOUNDS: [u64; 9] = [1, 5, 10, 25, 50, 100, 250, 500, 1_000];
+
+/// The bucket of a request for so many entities: the place of its bound, or one past the last.
+#[must_use]
+pub fn entity_bucket(entities: u64) -> usize {
+    ENTITY_BOUNDS.iter().position(|&bound| entities <= bound).unwrap_or(ENTITY_BOUNDS.len())
+}
+
 /// What is counted beside latencies. Not every series counts all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
@@ -79,10 +88,16 @@ pub enum Count {
     SerializationMillis,
     /// Requests that were answered without a call to the origin.
     CallsSaved,
+    /// Entities of all requests together.
+    Entities,
+    /// Features of all requests together, each as often as it is named.
+    Features,
+    /// Requests by how many entities they are for: the first [bucket](entity_bucket); the others follow it.
+    EntityBuckets,
 }
 
 /// How many counts there are.
-pub const COUNTS: usize = Count::CallsSaved as usize + 1;
+pub const COUNTS: usize = Count::EntityBuckets as usize + ENTITY_BOUNDS.len() + 1;
 
 /// Which requests, or operations, a series is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +153,7 @@ impl Slot {
 }
 
 /// What was counted since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Totals {
     /// By [`Count`].
     pub counts: [u64; COUNTS],
@@ -146,11 +161,23 @@ pub struct Totals {
     pub bounds: [u64; BOUNDS.len()],
 }
 
+impl Default for Totals {
+    fn default() -> Self {
+        Totals { counts: [0; COUNTS], bounds: [0; BOUNDS.len()] }
+    }
+}
+
 impl Totals {
     /// One of the counts.
     #[must_use]
     pub fn of(&self, count: Count) -> u64 {
         self.counts.get(count as usize).copied().unwrap_or_default()
+    }
+
+    /// How many requests were in each [bucket](entity_bucket) of entities.
+    #[must_use]
+    pub fn entity_buckets(&self) -> &[u64] {
+        self.counts.get(Count::EntityBuckets as usize..).unwrap_or_default()
     }
 
     fn add(&mut self, slot: &Slot) {
@@ -179,7 +206,7 @@ pub struct Series {
 }
 
 /// What a series says of the present window.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// By [`Count`].
     pub counts: [u64; COUNTS],
@@ -189,6 +216,12 @@ pub struct Summary {
     pub p95: u64,
     /// The 99th percentile.
     pub p99: u64,
+}
+
+impl Default for Summary {
+    fn default() -> Self {
+        Summary { counts: [0; COUNTS], p50: 0, p95: 0, p99: 0 }
+    }
 }
 
 impl Summary {
@@ -450,6 +483,20 @@ impl Windows {
         let Some(slot) = self.series.get_mut(series).and_then(|series| series.slots.get_mut(place)) else { return };
         for &(count, more) in counts {
             slot.add(count, more);
+        }
+    }
+
+    /// Adds so many requests for `entities` and `features` in all, whose entities are all in one [bucket](entity_bucket), to a series
+    /// that has been recorded in.
+    pub fn add_sizes(&mut self, series: usize, entities: u64, features: u64, times: u64) {
+        let place = self.place(self.current);
+        let Some(slot) = self.series.get_mut(series).and_then(|series| series.slots.get_mut(place)) else { return };
+        slot.add(Count::Entities, entities);
+        slot.add(Count::Features, features);
+        // Their mean is in the bucket that each of them is in.
+        let bucket = entity_bucket(entities.checked_div(times).unwrap_or_default());
+        if let Some(count) = slot.counts.get_mut(Count::EntityBuckets as usize + bucket) {
+            *count += times;
         }
     }
 

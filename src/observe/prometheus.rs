@@ -3,7 +3,7 @@
 //! A table's columns have names, units and help; its rows are the values of one label, whose number is bounded by whoever makes the
 //! table. Source of the form and of the names' suffixes: Prometheus, "Exposition formats" and "Metric and label naming".
 
-use crate::histogram::{BOUNDS, Count, Summary, Totals};
+use crate::histogram::{BOUNDS, Count, ENTITY_BOUNDS, Summary, Totals};
 use crate::json::{Json, write_decimal, write_string};
 use crate::sla::share;
 
@@ -156,9 +156,9 @@ impl Table<'_> {
     }
 }
 
-/// Appends the latencies of all requests, and how many there were, under the names that Feast's server has for them, so that its
-/// dashboards show them.
-pub fn write_feast(out: &mut Vec<u8>, endpoints: &[Row<'_>]) {
+/// Appends the latencies of all requests, how many there were, and for how many entities, under the names that Feast's server has for
+/// them, so that its dashboards show them. Source of names and buckets: `sdk/python/feast/metrics.py`.
+pub fn write_feast(out: &mut Vec<u8>, endpoints: &[Row<'_>], all: Option<&Totals>) {
     let name = "feast_feature_server_request_total";
     write_head(out, name, "Requests, by what became of them.", "counter");
     for Row { label: endpoint, totals, .. } in endpoints {
@@ -184,6 +184,18 @@ pub fn write_feast(out: &mut Vec<u8>, endpoints: &[Row<'_>]) {
         write_sample(out, &[name, "_sum"].concat(), &[("endpoint", endpoint)], totals.of(Count::Millis), 3);
         write_sample(out, &[name, "_count"].concat(), &[("endpoint", endpoint)], requests, 0);
     }
+    let Some(all) = all else { return };
+    let name = "feast_online_features_entity_count";
+    write_head(out, name, "Entities in a request for features.", "histogram");
+    let bucket = [name, "_bucket"].concat();
+    let mut below = 0;
+    let bounds = ENTITY_BOUNDS.iter().map(u64::to_string).chain(["+Inf".to_owned()]);
+    for (le, count) in bounds.zip(all.entity_buckets()) {
+        below += count;
+        write_sample(out, &bucket, &[("le", &le)], below, 0);
+    }
+    write_sample(out, &[name, "_sum"].concat(), &[], all.of(Count::Entities), 0);
+    write_sample(out, &[name, "_count"].concat(), &[], below, 0);
 }
 
 fn write_head(out: &mut Vec<u8>, name: &str, help: &str, kind: &str) {

@@ -7,13 +7,14 @@
 
 use model::time::Instant;
 
+use crate::histogram::entity_bucket;
 use crate::numbers::{Reader, write_number, write_numbers};
 use crate::quality::Quality;
 use crate::state::State;
 use crate::trace::Context;
 
 /// What a batch begins with; the last is the version.
-const MAGIC: &[u8] = b"FR\x01";
+const MAGIC: &[u8] = b"FR\x02";
 
 /// The most bytes of records that wait to be taken.
 const CAPACITY: usize = 64 * 1024;
@@ -96,6 +97,10 @@ pub struct Request {
     pub cache_millis: u64,
     /// See `cache_millis`.
     pub origin_millis: u64,
+    /// How many entities it is for.
+    pub entities: u64,
+    /// How many features it names.
+    pub features: u64,
     /// Where its rows came from.
     pub rows: Rows,
 }
@@ -103,7 +108,7 @@ pub struct Request {
 /// Something that is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// A request, or so many that are alike; then its rows are those of all of them together.
+    /// A request, or so many that are alike; then its rows, entities and features are those of all of them together.
     Request(Request, u64),
     /// What the request, or all of them, had of a view; follows it.
     View {
@@ -168,12 +173,15 @@ struct Run {
     view_count: usize,
     /// How many they are.
     times: u64,
+    /// The bucket of their entities.
+    bucket: usize,
     qualities: [Quality; RUN_VIEWS],
 }
 
 impl Run {
-    fn is_of(&self, request: &Request, views: &[u8]) -> bool {
-        self.request.path == request.path
+    fn is_of(&self, request: &Request, bucket: usize, views: &[u8]) -> bool {
+        self.bucket == bucket
+            && self.request.path == request.path
             && self.request.priority == request.priority
             && self.request.millis == request.millis
             && self.views.get(..self.view_count) == Some(views)
@@ -256,7 +264,9 @@ impl Records {
     /// Tells of a request for `views` that ends now; what it had of [each](Records::view) follows, in the same order.
     pub fn request(&mut self, request: &Request, views: &[u8], now: Instant) {
         let is_hit = request.rows.l1_misses == 0 && request.status == 200 && !request.is_lacking;
-        let place = (request.path as usize ^ views.first().map_or(0, |&view| usize::from(view) << 1)) % RUNS;
+        let bucket = entity_bucket(request.entities);
+        let kind = request.path as usize ^ views.first().map_or(0, |&view| usize::from(view) << 1);
+        let place = (kind + bucket * 3) % RUNS;
         let Some(run) = self.runs.get_mut(place).filter(|_| is_hit && views.len() <= RUN_VIEWS) else {
             let has_room = self.write(request, 1, now);
             self.told = if has_room { Told::Record } else { Told::Nothing };
@@ -264,13 +274,15 @@ impl Records {
         };
         self.told = Told::Run(place, 0);
         self.has_runs = true;
-        if run.times > 0 && run.is_of(request, views) {
+        if run.times > 0 && run.is_of(request, bucket, views) {
             run.times += 1;
             run.request.rows.l1_hits += request.rows.l1_hits;
             run.request.rows.stale += request.rows.stale;
+            run.request.entities += request.entities;
+            run.request.features += request.features;
             return;
         }
-        let mut next = Run { request: *request, times: 1, view_count: views.len(), ..Run::default() };
+        let mut next = Run { request: *request, times: 1, bucket, view_count: views.len(), ..Run::default() };
         next.views.iter_mut().zip(views).for_each(|(place, &view)| *place = view);
         let ended = core::mem::replace(run, next);
         self.write_run(&ended, now);
@@ -289,14 +301,14 @@ impl Records {
         if !self.begin(times, now) {
             return false;
         }
-        let Request { path, priority, status, is_lacking, millis, cache_millis, origin_millis, rows } = *request;
+        let Request { path, priority, status, is_lacking, millis, cache_millis, origin_millis, rows, .. } = *request;
         let is_hit = rows.l1_misses == 0 && status == 200 && !is_lacking;
         let kind = if is_hit { HIT } else { REQUEST };
         let out = &mut self.bytes;
         out.push(
             kind | (path as u8) << KIND_BITS | priority << (KIND_BITS + 2) | u8::from(is_lacking) << (KIND_BITS + 4),
         );
-        write_numbers(out, &[millis, rows.l1_hits, rows.stale]);
+        write_numbers(out, &[millis, rows.l1_hits, rows.stale, request.entities, request.features]);
         if is_hit {
             write_number(out, times);
         } else {
@@ -429,6 +441,7 @@ impl<'a> Batch<'a> {
                 }
                 kind @ (HIT | REQUEST) => {
                     let (millis, l1_hits, stale) = (reader.number()?, reader.number()?, reader.number()?);
+                    let (entities, features) = (reader.number()?, reader.number()?);
                     let mut rest = [200, 0, 0, 0, 0, 0, 0, 0, 0, 0];
                     let mut times = 1;
                     if kind == REQUEST {
@@ -458,6 +471,8 @@ impl<'a> Batch<'a> {
                         millis,
                         cache_millis,
                         origin_millis,
+                        entities,
+                        features,
                         rows,
                     };
                     Record::Request(request, times)

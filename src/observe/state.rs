@@ -63,6 +63,12 @@ pub enum Gauge {
     L1Rows,
     /// Bytes that they take.
     L1Bytes,
+    /// The most rows that L1 may hold.
+    L1MaxRows,
+    /// The most bytes that they may take.
+    L1MaxBytes,
+    /// Rows that made room for others since the start.
+    L1Evictions,
     /// Requests under way.
     Waiting,
     /// Requests refused since the start, since too many waited.

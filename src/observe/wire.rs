@@ -9,7 +9,7 @@ use crate::histogram::{BOUNDS, COUNTS, KINDS, Kept, Kind, Slot, Totals, Windows}
 use crate::numbers::{Reader, write_number, write_numbers};
 
 /// What the bytes begin with; the last is the version.
-const MAGIC: &[u8] = b"FM\x02";
+const MAGIC: &[u8] = b"FM\x03";
 
 /// The most slots that are read.
 const MAX_SLOTS: u64 = 64;

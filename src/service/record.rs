@@ -17,6 +17,7 @@ use crate::observe::record::{self, Path, Records, Request, Rows, SpanName};
 use crate::observe::sla;
 use crate::observe::state::{Gauge, State, TIER_GAUGES};
 use crate::observe::trace::Context;
+use crate::protocol::call::Call;
 use crate::protocol::native::Options;
 use crate::protocol::plan::Plan;
 use crate::service::io::{Order, OrderId, Part, Step, Task};
@@ -105,12 +106,25 @@ impl Recorder {
     /// Tells of a request that ends now.
     #[inline]
     fn request(&mut self, ended: &Ended<'_>, now: Instant) {
-        let Ended { path, priority, status, began, timings, .. } = *ended;
+        let Ended { path, priority, status, began, timings, asked, .. } = *ended;
         let millis = now.millis_since(began);
-        let mut request = Request { path, priority: priority as u8, status, millis, ..Request::default() };
+        let mut request = Request {
+            path,
+            priority: priority as u8,
+            status,
+            millis,
+            entities: asked.entities as u64,
+            features: asked.features as u64,
+            ..Request::default()
+        };
         let Some((plan, answer)) = ended.answered else {
             return self.records.request(&request, &[], now);
         };
+        if plan.service.is_some() {
+            // Its members stand in the rows.
+            let row = answer.found.iter().find_map(|found| found.row.as_ref());
+            request.features = row.map_or(0, |row| row.schema().features().len() as u64);
+        }
         let tally = &answer.tally;
         request.is_lacking = tally.missing > 0 && answer.failure.is_some();
         request.rows = Rows { l1_hits: tally.l1_hits.into(), stale: tally.stale.into(), ..Rows::default() };
@@ -141,7 +155,7 @@ impl Recorder {
         };
         records.request(&request, numbers, now);
         for (place, (view, &number)) in plan.views.iter().zip(numbers).enumerate() {
-            let found = answer.found.get(place * ended.rows..(place + 1) * ended.rows).unwrap_or_default();
+            let found = answer.found.get(place * asked.entities..(place + 1) * asked.entities).unwrap_or_default();
             records.view(number, &quality_of(view, found, ended.max_staleness, began));
         }
     }
@@ -160,12 +174,26 @@ impl Recorder {
     }
 }
 
+/// How much a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    entities: usize,
+    /// Each as often as it is named; none of a feature service, whose members the origin names.
+    features: usize,
+}
+
+impl Asked {
+    pub(super) fn of(call: &Call) -> Asked {
+        Asked { entities: call.rows, features: call.feature_count }
+    }
+}
+
 /// A request that has ended.
 #[derive(Clone, Copy, Debug)]
 struct Ended<'a> {
     path: Path,
     priority: Priority,
-    rows: usize,
+    asked: Asked,
     answered: Option<(&'a Plan, &'a Answer)>,
     max_staleness: Option<u64>,
     status: u16,
@@ -237,7 +265,7 @@ impl Service {
     pub(super) fn record(
         &mut self,
         protocol: Protocol,
-        rows: usize,
+        asked: Asked,
         answered: Option<(&Plan, &Answer)>,
         status: u16,
         began: Instant,
@@ -251,7 +279,7 @@ impl Service {
             Protocol::Feast => (Path::Feast, Priority::Normal, None),
             Protocol::Native(options) => (Path::Native, options.priority, Some(options.max_staleness)),
         };
-        let ended = Ended { path, priority, rows, answered, max_staleness, status, began, timings };
+        let ended = Ended { path, priority, asked, answered, max_staleness, status, began, timings };
         self.recorder.request(&ended, now);
         if let Some(context) = &timings.context {
             self.recorder.spans(context, &ended, now);
@@ -264,7 +292,7 @@ impl Service {
             return;
         }
         let Waiting { protocol, call, plan, began, timings, .. } = waiting;
-        self.record(*protocol, call.rows, Some((plan, answer)), status, *began, timings, now);
+        self.record(*protocol, Asked::of(call), Some((plan, answer)), status, *began, timings, now);
     }
 
     /// How the engine stands.
@@ -279,6 +307,9 @@ impl Service {
             &[
                 engine.memory().len() as u64,
                 engine.memory().bytes() as u64,
+                config.l1.max_entries as u64,
+                config.l1.max_bytes as u64,
+                engine.memory().evictions(),
                 engine.sessions() as u64,
                 engine.refused(),
                 engine.hedged(),

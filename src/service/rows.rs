@@ -21,6 +21,7 @@ use crate::service::io::{
     End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket, WriteBegun,
 };
 use crate::service::prefetch::Ahead;
+use crate::service::record::Asked;
 use crate::service::stream::Stream;
 use crate::service::warm::Job;
 use crate::service::{Pending, Protocol, Reply, Service, refuse, reply};
@@ -260,13 +261,14 @@ impl Service {
             Begun::Refused { ask, retry_seconds } => {
                 let priority = ask.priority;
                 self.spare_ask = Some(ask);
+                let asked = Asked::of(&call);
                 self.spare_call = Some(call);
                 if let Some(job) = job {
                     return self.leave(job);
                 }
                 let reply = reply::overloaded(matches!(protocol, Protocol::Feast), priority, retry_seconds);
                 let timings = self.timings();
-                self.record(protocol, 0, None, reply.status(), now, &timings, now);
+                self.record(protocol, asked, None, reply.status(), now, &timings, now);
                 reply.traced(&timings).into()
             }
         }
@@ -550,7 +552,7 @@ impl Service {
         now: Instant,
         timings: &Timings,
     ) -> Reply {
-        self.record(protocol, call.rows, Some((plan, answer)), 200, began, timings, now);
+        self.record(protocol, Asked::of(call), Some((plan, answer)), 200, began, timings, now);
         let mut sheet = core::mem::take(&mut self.spare_sheet);
         match protocol {
             Protocol::Feast => feast::write(&mut sheet, plan, answer, call, body),

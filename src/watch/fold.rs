@@ -110,6 +110,7 @@ impl Watch {
                 windows.add(series, outcome);
             }
         }
+        windows.add_sizes(ALL, request.entities, request.features, times);
         let is_answered = request.status < 500 && request.status != 429;
         let saved = if is_answered && rows.origin_calls == 0 { times } else { 0 };
         let hits = [(Count::L1Hits, rows.l1_hits), (Count::RowsStale, rows.stale), (Count::CallsSaved, saved)];

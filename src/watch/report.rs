@@ -91,6 +91,11 @@ const REQUESTS: &[Column] = &[
     Column::new("latency_p99", Millis, Source::P99, "99th percentile of latency in the window."),
 ];
 
+const SIZES: &[Column] = &[
+    Column::new("entities", Total, Source::Total(Count::Entities), "Entities asked for."),
+    Column::new("features", Total, Source::Total(Count::Features), "Features asked for, each as often as it is named."),
+];
+
 const QUALITY: &[Column] = &[
     Column::new("values_requested", Total, Source::Total(Count::Requested), "Values asked for."),
     Column::new("values_served", Total, Source::Total(Count::Served), "Values served, of a permitted age."),
@@ -169,6 +174,9 @@ const ISOLATE: &[Column] = &[
         Given(12),
         "Records of requests that were not counted, since there was no room for them.",
     ),
+    Column::new("l1_max_rows", Level, Given(13), "Rows that memory may hold."),
+    Column::new("l1_max_bytes", Level, Given(14), "Bytes that they may take."),
+    Column::new("l1_evictions", Total, Given(15), "Rows that made room for others."),
 ];
 
 const PREFETCH: &[Column] = &[
@@ -244,6 +252,7 @@ fn tables<'a>(windows: &'a Windows, watch: Option<&'a Watch>) -> Vec<Table<'a>> 
         let (key, prefix, label) = names(kind);
         push(prefix, key, label, REQUESTS, rows(windows, kind));
     }
+    push("request_", "sizes", "", SIZES, rows(windows, Kind::All));
     push("", "quality", "", QUALITY, rows(windows, Kind::All));
     push("view_", "view_quality", "view", QUALITY, rows(windows, Kind::View));
     let mut all = rows(windows, Kind::All);
@@ -295,6 +304,9 @@ fn tables<'a>(windows: &'a Windows, watch: Option<&'a Watch>) -> Vec<Table<'a>> 
         given_up,
         told(Place::Windows).1,
         watch.map_or(0, |watch| watch.lost),
+        state.of(Gauge::L1MaxRows),
+        state.of(Gauge::L1MaxBytes),
+        state.of(Gauge::L1Evictions),
     ];
     push("", "isolate", "", ISOLATE, vec![row("", &given)]);
     tables
@@ -432,7 +444,7 @@ impl Watch {
             // What became of a write that was passed on is not known here.
             let mut endpoints = rows(windows, Kind::Route);
             endpoints.retain(|row| row.label != WRITES);
-            write_feast(&mut out, &endpoints);
+            write_feast(&mut out, &endpoints, windows.all().map(|all| all.totals(windows)).as_ref());
             return out;
         }
         let mut json = Json::default();

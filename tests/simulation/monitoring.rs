@@ -369,3 +369,55 @@ fn how_l2_is_asked_can_be_pinned() {
         assert_eq!(world.reads.len(), reads);
     }
 }
+
+#[test]
+fn evictions_and_room_of_memory_are_told() {
+    let mut world = World::with(|config| (config.l1.max_entries, config.l1.max_bytes) = (10, 1 << 20));
+    ask_fresh(&mut world, 0..25);
+    world.run_for(2_000);
+    let isolate = get(&mut world, "/v1/stats")["isolate"].clone();
+    let of = |name: &str| isolate[name].as_u64().unwrap_or_else(|| panic!("no {name} in {isolate}"));
+    assert_eq!((of("l1_rows"), of("l1_max_rows"), of("l1_max_bytes"), of("l1_evictions")), (10, 10, 1 << 20, 15));
+    assert!(of("l1_bytes") > 0 && of("l1_bytes") < 1 << 20);
+    let metrics = world.report("/metrics");
+    for line in
+        ["featheredge_l1_max_rows 10\n", "featheredge_l1_max_bytes 1048576\n", "featheredge_l1_evictions_total 15\n"]
+    {
+        assert!(metrics.contains(line), "{line}{metrics}");
+    }
+}
+
+#[test]
+fn how_much_requests_ask_for_is_told() {
+    let mut world = watched(|config| config.load.max_waiting = 4);
+    // Memory answers the second of each.
+    for _ in 0..2 {
+        world.feast(&request(&["a", "b"], [1]));
+        world.feast(&request(&["a"], 0..40));
+        world.native(r#"{"entity_ids":[1,2,3],"feature_names":["x","y","x"]}"#);
+        let request = world.start_lines(r#"{"entity_ids":[1,2,3],"feature_names":["x"]}"#);
+        world.run();
+        assert_eq!(world.answer(request).status, 200);
+        world.run_for(100);
+    }
+    world.run_for(2_000);
+    let sizes = get(&mut world, "/v1/stats")["sizes"].clone();
+    assert_eq!(sizes, json!({"entities": 2 * (1 + 40 + 3 + 3), "features": 2 * (2 + 1 + 3 + 1)}));
+    let metrics = world.report("/metrics");
+    for line in [
+        "featheredge_request_entities_total 94\n",
+        "featheredge_request_features_total 14\n",
+        "feast_online_features_entity_count_bucket{le=\"1\"} 2\n",
+        "feast_online_features_entity_count_bucket{le=\"5\"} 6\n",
+        "feast_online_features_entity_count_bucket{le=\"25\"} 6\n",
+        "feast_online_features_entity_count_bucket{le=\"50\"} 8\n",
+        "feast_online_features_entity_count_sum 94\n",
+        "feast_online_features_entity_count_count 8\n",
+    ] {
+        assert!(metrics.contains(line), "{line}{metrics}");
+    }
+    world.feast(r#"{"feature_service":"activity","entities":{"driver_id":[1]}}"#);
+    world.run_for(2_000);
+    let members = get(&mut world, "/v1/stats")["sizes"]["features"].as_u64().unwrap() - 14;
+    assert!(members > 0, "a service has the members that its rows have");
+}

@@ -169,9 +169,13 @@ fn feasts_histogram_is_cumulative_and_ends_with_all() {
     windows.advance(Instant(1_000_000));
     [3, 7, 7, 60_000].into_iter().for_each(|millis| windows.record(ALL, millis));
     windows.add(ALL, &[(Count::Unavailable, 1)]);
+    for (entities, times) in [(1, 1), (5 * 5, 5), (90, 1), (5_000, 1)] {
+        windows.add_sizes(ALL, entities, 2 * times, times);
+    }
     let totals = windows.all().unwrap().totals(&windows);
     let mut text = Vec::new();
-    write_feast(&mut text, &[Row { label: "/get-online-features", totals, ..Row::default() }]);
+    let all = totals.clone();
+    write_feast(&mut text, &[Row { label: "/get-online-features", totals, ..Row::default() }], Some(&all));
     let text = String::from_utf8(text).unwrap();
     for line in [
         "total{endpoint=\"/get-online-features\",status=\"success\"} 3\n",
@@ -180,6 +184,14 @@ fn feasts_histogram_is_cumulative_and_ends_with_all() {
         "bucket{endpoint=\"/get-online-features\",le=\"10\"} 3\n",
         "bucket{endpoint=\"/get-online-features\",le=\"+Inf\"} 4\n",
         "sum{endpoint=\"/get-online-features\"} 60.017\n",
+        "feast_online_features_entity_count_bucket{le=\"1\"} 1\n",
+        "feast_online_features_entity_count_bucket{le=\"5\"} 6\n",
+        "feast_online_features_entity_count_bucket{le=\"50\"} 6\n",
+        "feast_online_features_entity_count_bucket{le=\"100\"} 7\n",
+        "feast_online_features_entity_count_bucket{le=\"1000\"} 7\n",
+        "feast_online_features_entity_count_bucket{le=\"+Inf\"} 8\n",
+        "feast_online_features_entity_count_sum 5116\n",
+        "feast_online_features_entity_count_count 8\n",
     ] {
         assert!(text.contains(line), "{line}{text}");
     }

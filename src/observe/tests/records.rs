@@ -1,6 +1,6 @@
 //! What is told of requests is read as it was told, and what cannot be read costs no more than itself.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 use featheredge_observe::quality::Quality;
 use featheredge_observe::record::{Batch, Path, Record, Records, Request, Rows, SpanName, Tier};
@@ -26,6 +26,8 @@ fn told() -> (Records, Vec<Record>) {
         millis: 1_234,
         cache_millis: 30,
         origin_millis: 1_200,
+        entities: 301,
+        features: 7,
         rows: Rows {
             l1_hits: 1,
             stale: 2,
@@ -121,6 +123,25 @@ fn requests_from_memory_that_are_alike_are_told_together() {
         .sum();
     assert_eq!((requests, values, told.len()), (201, 201 * 49, 7), "{told:?}");
     assert!(records.is_empty());
+}
+
+#[test]
+fn requests_of_different_sizes_are_told_apart_and_their_sums_are_exact() {
+    let mut records = Records::default();
+    for (entities, times) in [(1, 30), (2, 20), (5, 20), (6, 5), (1_001, 2), (5_000, 3)] {
+        for _ in 0..times {
+            records.request(&Request { status: 200, entities, features: 3, ..Request::default() }, &[], NOW);
+        }
+    }
+    let mut told: Vec<_> = read(&records.take(&State::default(), NOW))
+        .into_iter()
+        .map(|(_, record)| match record {
+            Record::Request(request, times) => (request.entities, request.features, times),
+            _ => panic!("{record:?}"),
+        })
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, [(30, 15, 5), (30, 90, 30), (140, 120, 40), (17_002, 15, 5)]);
 }
 
 #[test]
