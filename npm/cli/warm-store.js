@@ -129,6 +129,13 @@ const UNKNOWN = '"status":"INVALID"';
 
 const keyOf = (values) => stringify(values);
 
+/** Servers of this configuration would look for no row that is keyed by other columns. */
+function refuseOtherKeys(view, keys, known) {
+	if (known === undefined || (known.length === keys.length && keys.every((key) => known.includes(key)))) return;
+	const named = (columns) => columns.map((column) => `\`${column}\``).join(", ");
+	throw new Failure(`\`${view}\` is keyed by ${named(known)} in the configuration, not by ${named(keys)}`, EXIT.usage);
+}
+
 /**
  * @param {object} options the command's
  * @param {object} settings the configuration
@@ -138,6 +145,7 @@ const keyOf = (values) => stringify(values);
 export async function openStore(options, settings, part) {
 	const { view, keys, fetch } = options;
 	const { origin: origins, registry, ...rest } = settings;
+	refuseOtherKeys(view, keys, settings.views?.[view]?.join_keys);
 	const origin = fetch === undefined ? undefined : originOf(options, origins);
 	if (fetch !== undefined && origin === undefined) {
 		throw new Failure("`--fetch` into a store needs an origin: `--origin URL`", EXIT.usage);

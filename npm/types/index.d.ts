@@ -324,6 +324,8 @@ export interface Stats extends Report {
 	routes: Record<string, Figures>;
 	priorities: Record<string, Figures>;
 	views: Record<string, Figures>;
+	/** The entities and the features that requests asked for. */
+	sizes: Figures;
 	quality: Figures;
 	view_quality: Record<string, Figures>;
 	tiers: Record<"l1" | "l2" | "l3" | "origin", Figures>;

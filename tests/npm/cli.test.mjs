@@ -44,6 +44,22 @@ test("get shows one request's answer as a table, and as JSON", async () => {
 	assert.equal(Object.keys(printed.json().features).length, 2);
 });
 
+test("warm says by which columns a view is keyed, where the rows have others", async (t) => {
+	const config = file("keyed.toml", '[views.stats]\njoin_keys = ["driver_id"]');
+	const from = file("foreign.ndjson", '{"user_id":1,"rate":0.5}');
+	const how = ["warm", "--from", from, "--view", "stats", "--keys", "user_id"];
+	const program = start("serve", "--port", 0, "--config", config, "--json");
+	t.after(() => program.stop());
+	const [, url] = await program.prints(/"url":"([^"]+)"/);
+	const sent = await run(...how, "--url", url);
+	assert.equal(sent.code, 4, sent.output);
+	assert.match(sent.output, /the entities have `user_id`; `stats` is keyed by `driver_id`/);
+	const written = await run(...how, "--kv-bulk", "foreign", "--config", config);
+	assert.equal(written.code, 2, written.output);
+	assert.match(written.output, /`stats` is keyed by `driver_id` in the configuration, not by `user_id`/);
+	assert.equal(existsSync(join(folder, "foreign-00000.json")), false);
+});
+
 test("exit codes tell usage, configuration, refusals and failures apart", async () => {
 	const codes = async (...args) => (await run(...args)).code;
 	assert.equal(await codes("get"), 2);

@@ -214,6 +214,25 @@ test("an origin that is late is given up by its timeout", async (t) => {
 	});
 });
 
+test("a registry that hangs is waited for no longer than half of a deadline", async (t) => {
+	const [origin, registry] = await Promise.all([startOrigin(answerFeatures), startOrigin({ hang: true })]);
+	t.after(() => Promise.all([origin.stop(), registry.stop()]));
+	const config = { registry: { url: registry.url }, origin: { timeout_ms: 3_000 } };
+	const engine = await engineFor(t, { origin: feastOrigin(origin.url), config });
+	const ask = (id, deadline_ms) =>
+		engine.serve({ entities: { driver_id: [id] }, feature_names: ["stats:rate"], deadline_ms });
+	const took = async (asked) => {
+		const began = Date.now();
+		assert.equal((await asked).quality_metrics.completeness, 1);
+		return Date.now() - began;
+	};
+	const first = took(ask(1, 600));
+	assert.ok((await took(ask(2, 5_000))) < 250, "who comes meanwhile does not wait");
+	const waited = await first;
+	assert.ok(waited >= 290 && waited < 600, `${waited} ms`);
+	assert.equal(registry.requests.length, 1);
+});
+
 test("rows are read from the store and written behind the answer", async (t) => {
 	const l2 = new TestStore();
 	const first = await createEngine({ l2, origin: namingOrigin() });

@@ -54,6 +54,22 @@ test("what was measured is an object, whole at once", async (t) => {
 	assert.match(await engine.metrics(), /^featheredge_requests_total 3$/m);
 });
 
+test("an answer says how the engine's service level stands, and its own", async (t) => {
+	const engine = await engineOf(t, { sla: { p50_ms: 60_000, p95_ms: 60_000, p99_ms: 60_000 } });
+	const metadata = async () => (await engine.serve({ ...ask(1), priority: "high" })).metadata;
+	const { sla_status: status, serving_strategy: strategy, slo } = await metadata();
+	assert.deepEqual([status, strategy, slo], ["no_data", "real_time_serving", { target_ms: 60_000, met: true }]);
+	await engine.stats();
+	assert.equal((await metadata()).sla_status, "compliant");
+	const strict = await engineOf(t, { sla: { p50_ms: 1, answered_per_million: 1_000_000 } });
+	const lost = { ...ask(1), deadline_ms: 1 };
+	origin.answer({ hang: true });
+	await assert.rejects(strict.serve(lost));
+	origin.answer(answerFeatures);
+	await strict.stats();
+	assert.equal((await strict.serve(ask(1))).metadata.sla_status, "violation");
+});
+
 test("a flood of answers from memory is counted to the last", async (t) => {
 	const engine = await engineOf(t);
 	const body = new TextEncoder().encode(JSON.stringify(ask(1)));

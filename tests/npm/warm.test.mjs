@@ -57,6 +57,22 @@ test("what cannot be warmed is refused by its line, as over HTTP, and nothing is
 	assert.equal(l2.writes.length, 0);
 });
 
+test("rows that no request would read are refused with their view's keys, and none is written", async (t) => {
+	const l2 = new TestStore();
+	const origin = namingOrigin();
+	const engine = await engineFor(t, { l2, origin, config: CONFIG });
+	const keyed = /`users` is keyed by `user_id`/;
+	const good = { entities: { user_id: [1] }, values: { "users:age": [1] } };
+	for (const what of [
+		{ entities: { driver_id: [1] }, values: { "users:age": [1] } },
+		{ entities: { user_id: [1], at: [1] }, values: { "users:age": [1] } },
+		{ entities: { driver_id: [1] }, feature_names: ["users:age"] },
+	]) {
+		await assert.rejects(engine.warm([good, what]), { name: "RequestError", status: 422, message: keyed });
+	}
+	assert.deepEqual([l2.writes.length, origin.calls.length], [0, 0]);
+});
+
 test("a signal ends it for its caller", async (t) => {
 	const engine = await engineFor(t, { l2: new TestStore(), origin: () => new Promise(() => {}), config: CONFIG });
 	const what = { entities: { user_id: [1] }, feature_names: ["users:age"] };

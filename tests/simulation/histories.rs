@@ -33,6 +33,10 @@ struct Wrote {
 
 const FEATURES: [&str; 5] = ["a:x", "a:y", "a:z", "b:x", "b:y"];
 
+/// What the registry says, where there is one; and what its chances are told by.
+const VIEWS: &str = r#"{"featureViews":[{"spec":{"name":"a","entityColumns":[{"name":"id"}]}},{"spec":{"name":"b","entityColumns":[{"name":"id"}]}}]}"#;
+const REGISTRY: u64 = 0x7265_6769_7374_7279;
+
 /// One tick of the clock, in milliseconds.
 const TICK: u64 = 1;
 
@@ -40,7 +44,13 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
     let mut chance = Chance(seed);
     let is_keyed = chance.happens(50);
     let max_entries = *chance.pick(&[3, 10, 1_000]);
+    let mut of_registry = Chance(seed ^ REGISTRY);
+    let has_registry = of_registry.happens(30);
     let mut world = World::with_http_origin(|config| {
+        if has_registry {
+            let url = "http://registry.example".to_owned();
+            config.registry = Some(featheredge::config::Registry { url, project: None, ttl_seconds: 20 });
+        }
         config.l1.max_entries = max_entries;
         config.freshness.ttl_seconds = *chance.pick(&[1, 5, 60]);
         config.freshness.grace_seconds = *chance.pick(&[0, 10, 600]);
@@ -54,6 +64,7 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
             config.views.insert(view.to_owned(), keyed);
         }
     });
+    world.registry = Some((*of_registry.pick(&[5, 400, 3_600_000]), VIEWS.to_owned()));
     world.origin = Origin::Tells;
     world.origin_millis = 1 + chance.below(40);
     world.store_millis = chance.below(10);

@@ -240,3 +240,22 @@ test(`an origin that is down for ${OUTAGE_SECONDS} s under load fails no request
 		await worker.stop();
 	}
 });
+
+test("a registry that hangs is waited for no longer than half of a deadline", async (t) => {
+	const registry = await startOrigin({ hang: true });
+	t.after(() => registry.stop());
+	const worker = await startWorker({ origin, vars: { registry: { url: registry.url } } });
+	t.after(() => worker.stop());
+	const asked = async (driver, deadline_ms) => {
+		const began = Date.now();
+		const request = { entities: { driver_id: [driver] }, feature_names: ["stats:a"], deadline_ms };
+		const reply = await worker.post("/v1/features", request);
+		assert.equal((await reply.json()).quality_metrics?.completeness, 1);
+		return Date.now() - began;
+	};
+	const waited = await asked(fresh(1)[0], 1_000);
+	assert.ok(waited >= 490 && waited < 1_000, `${waited} ms`);
+	const later = await asked(fresh(1)[0], 1_000);
+	assert.ok(later < 490, `${later} ms`);
+	assert.equal(registry.requests.length, 1);
+});

@@ -74,6 +74,9 @@ describe("a slow origin", () => {
 			assert.match(alert.opened_at, /^\d{4}-.*Z$/);
 		}
 		assert.equal(hook.requests[0].path, "/alerts");
+		const request = { entities: { driver_id: [1] }, feature_names: ["stats:a"], priority: "critical" };
+		const { metadata } = await (await worker.post("/v1/features", request)).json();
+		assert.deepEqual([metadata.sla_status, metadata.slo.target_ms], ["violation", 20]);
 	});
 
 	test("is resolved when it is fast again, and that is told too", async () => {
