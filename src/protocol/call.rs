@@ -2,8 +2,10 @@
 //!
 //! Nothing is copied or decoded here, and the vectors are kept between requests, so that reading allocates nothing.
 
+use std::rc::Rc;
+
 use crate::json::{Cursor, JsonError, Kind, Raw, Text};
-use crate::lists::Lists;
+use crate::lists::{List, Lists};
 use config::Limits;
 use model::key::{EntityValue, write_number};
 use model::refusal::Refusal;
@@ -98,8 +100,8 @@ pub struct Call {
     pub features: Option<Span>,
     /// How many references the array holds.
     pub feature_count: usize,
-    /// The number of the array's text among the lists; 0 where it has none.
-    pub list: u64,
+    /// The array's text, where it is remembered.
+    pub list: Option<Rc<List>>,
     /// The name of a feature service, where there is one.
     pub service: Option<Span>,
     /// The entity columns, in the body's order.
@@ -126,7 +128,7 @@ impl Call {
     pub fn clear(&mut self) {
         self.features = None;
         self.feature_count = 0;
-        self.list = 0;
+        self.list = None;
         self.service = None;
         self.columns.clear();
         self.values.clear();
@@ -258,7 +260,7 @@ impl Call {
         let start = cursor.offset();
         if let Some(list) = self.lists.at_start_of(body.get(start..).unwrap_or_default()) {
             cursor.pass_known(&list.text);
-            (self.list, self.feature_count) = (list.number, list.count);
+            (self.list, self.feature_count) = (Some(Rc::clone(list)), list.count);
             self.features = Some(Span { start: start as u32, end: cursor.offset() as u32, kind: Kind::Array });
             return Ok(());
         }

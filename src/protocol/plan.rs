@@ -7,6 +7,7 @@ use core::cell::OnceCell;
 use std::rc::Rc;
 
 use crate::call::Call;
+use crate::lists::List;
 use model::block::is_same;
 use model::refusal::Refusal;
 use model::request::{Keys, ViewAsk};
@@ -108,10 +109,11 @@ pub struct RecentPlans {
     plans: Vec<Recent>,
 }
 
-/// The plan of calls for the list of features of a number, keyed by columns of these names.
+/// The plan of calls for a list of features, keyed by columns of these names. It holds the list, so that no other comes to lie at its
+/// address.
 #[derive(Debug)]
 struct Recent {
-    list: u64,
+    list: Rc<List>,
     naming: Naming,
     full_feature_names: bool,
     columns: Vec<Box<[u8]>>,
@@ -120,7 +122,7 @@ struct Recent {
 
 impl Recent {
     fn is_of(&self, call: &Call, body: &[u8], naming: Naming) -> bool {
-        self.list == call.list
+        call.list.as_ref().is_some_and(|list| Rc::ptr_eq(list, &self.list))
             && self.naming == naming
             && self.full_feature_names == call.full_feature_names
             && self.columns.len() == call.columns.len()
@@ -142,11 +144,12 @@ impl RecentPlans {
     /// Remembers the plan for `call`, and forgets the oldest where there are too many.
     #[cold]
     pub fn remember(&mut self, call: &Call, body: &[u8], naming: Naming, planned: Planned) {
+        let Some(list) = &call.list else { return };
         if self.plans.len() >= MAX_RECENT {
             self.plans.remove(0);
         }
         self.plans.push(Recent {
-            list: call.list,
+            list: Rc::clone(list),
             naming,
             full_feature_names: call.full_feature_names,
             columns: call.columns.iter().map(|column| call.name(column, body).into()).collect(),

@@ -21,6 +21,7 @@ mod callers;
 mod clocks;
 mod compat;
 mod conformance;
+mod endpoints;
 mod failures;
 mod feast;
 mod flights;

@@ -156,7 +156,7 @@ impl Planner {
 
     /// The plan for `call`, which stands in `body`.
     pub fn plan(&mut self, call: &Call, body: &[u8], naming: Naming) -> Planned {
-        if call.list == 0 || call.service.is_some() || !call.caller.is_empty() {
+        if call.list.is_none() || call.service.is_some() || !call.caller.is_empty() {
             return self.plan_by_signature(call, body, naming);
         }
         if let Some(planned) = self.recent.find(call, body, naming) {
@@ -177,7 +177,11 @@ impl Planner {
             // No JSON text has a NUL in it, so the parts keep apart.
             self.signature.push(0);
         }
-        self.signature.extend_from_slice(call.caller.as_bytes());
+        if !call.caller.is_empty() {
+            // Whatever bytes a caller's name has, its length says where it begins: two NULs stand nowhere before it.
+            self.signature.extend_from_slice(call.caller.as_bytes());
+            self.signature.extend_from_slice(&(call.caller.len() as u64).to_le_bytes());
+        }
         let mut hasher = FixedState::with_seed(self.project.seed).build_hasher();
         hasher.write(&self.signature);
         let hash = hasher.finish();
