@@ -15,6 +15,7 @@ const CONFIG = {
 	l2: { enabled: false },
 	limits: { cells: 10_000_000, entities: 1_000_000, body_bytes: 100_000_000, origin_body_bytes: 1_000_000_000 },
 	l1: { max_entries: 2_000_000, max_bytes: 2_000_000_000 },
+	memory: { max_bytes: 4_000_000_000 },
 	views: { stats: { join_keys: ["driver_id"] } },
 	freshness: { early_refresh_percent: 0 },
 };

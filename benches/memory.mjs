@@ -25,6 +25,7 @@ const config = (l1) => ({
 	l2: { enabled: false },
 	limits: { cells: 1_000_000, entities: 100_000 },
 	l1,
+	memory: { max_bytes: 4_000_000_000 },
 	views: { stats: { join_keys: ["driver_id"] } },
 	freshness: { early_refresh_percent: 0 },
 });

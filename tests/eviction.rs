@@ -14,7 +14,7 @@ use std::rc::Rc;
 use featheredge::cache::memory::{Budget, Memory};
 use featheredge::cache::policy::Eviction;
 use featheredge::model::key::{Names, Scope, Space, Subject};
-use featheredge::model::row::{Row, RowBuilder, Schema};
+use featheredge::model::row::{Row, RowBuilder, RowLimits, Schema};
 
 /// Entries, and the hit ratios that others have measured at that size: least recently used, and S3-FIFO.
 const MEASURED: [(usize, f64, f64); 5] = [
@@ -47,7 +47,10 @@ fn row(space: &Rc<Space>) -> Rc<Row> {
 fn hit_ratio(pages: &[u64], entries: usize, eviction: Eviction) -> f64 {
     let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
     let row = row(&space);
-    let mut memory = Memory::new(Budget { entries, bytes: usize::MAX }, eviction);
+    let mut memory = Memory::new(
+        Budget { entries, bytes: usize::MAX, row: RowLimits { features: usize::MAX, bytes: usize::MAX } },
+        eviction,
+    );
     let mut hits = 0_u64;
     for page in pages {
         // Spread as hashes are: a multiplication by an odd number maps no two to one.

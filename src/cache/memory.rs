@@ -11,15 +11,17 @@ use hashbrown::HashTable;
 use crate::policy::{Eviction, Policy};
 use crate::queue::{At, NO_QUEUE, Places, Queue};
 use model::key::Space;
-use model::row::Row;
+use model::row::{Row, RowLimits};
 
 /// The most that L1 may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// Rows.
     pub entries: usize,
-    /// Bytes, the rows' overhead included.
+    /// Bytes, the rows' overhead and their schemas included.
     pub bytes: usize,
+    /// How much one row keeps of what it collects.
+    pub row: RowLimits,
 }
 
 /// The rows held in memory.
@@ -33,7 +35,12 @@ pub struct Memory {
     cold: Queue,
     budget: Budget,
     rows: usize,
+    /// What the rows take, and each schema once that any of them has.
     bytes: usize,
+    /// What is kept of the rows elsewhere, in bytes.
+    reserved: usize,
+    /// What was let go of while others still had it, in bytes.
+    left_to_others: u64,
     evictions: u64,
     last_evicted: u64,
     /// Where the rows of the hashes were that were approached last.
@@ -55,6 +62,8 @@ impl Memory {
             budget,
             rows: 0,
             bytes: 0,
+            reserved: 0,
+            left_to_others: 0,
             evictions: 0,
             last_evicted: 0,
             approached: Vec::new(),
@@ -107,6 +116,7 @@ impl Memory {
     /// A row that is larger than the whole budget is not kept.
     #[inline]
     pub fn put(&mut self, hash: u64, row: Rc<Row>) {
+        let row = self.bounded(row);
         if !self.can_hold(&row) {
             self.remove(hash);
             return;
@@ -116,18 +126,35 @@ impl Memory {
         if !is_known {
             self.policy.admit(&mut self.places, at);
         }
-        while self.is_over() {
-            let Some(at) = self.oldest_cold().or_else(|| self.policy.evict(&mut self.places)) else { break };
-            self.evict(at);
-        }
+        self.make_room();
         while let Some(at) = self.policy.forget(&mut self.places) {
             self.free(at);
         }
     }
 
+    /// Notes how many bytes are kept of the rows elsewhere, such as their vectors: rows make room for it.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.reserved = bytes;
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
+        while self.is_over() {
+            let Some(at) = self.oldest_cold().or_else(|| self.policy.evict(&mut self.places)) else { break };
+            self.evict(at);
+        }
+    }
+
+    /// What is kept of a row: it collects what is asked for of its entity, and somebody may ask for ever other features.
+    #[inline]
+    fn bounded(&self, row: Rc<Row>) -> Rc<Row> {
+        row.bounded(self.budget.row).map_or(row, Rc::new)
+    }
+
     /// Keeps `row`, which nobody has asked for yet, where there is room beside those that somebody has; of its kind, the oldest make
     /// room. It takes the place of an older one of its key.
     pub fn put_cold(&mut self, hash: u64, row: Rc<Row>) {
+        let row = self.bounded(row);
         if !self.can_hold(&row) {
             return;
         }
@@ -146,7 +173,7 @@ impl Memory {
     /// Whether another row has to make room for the next, if that is as large as most.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.rows >= self.budget.entries || self.bytes + self.bytes / self.rows.max(1) > self.budget.bytes
+        self.rows >= self.budget.entries || self.bytes() + self.bytes / self.rows.max(1) > self.budget.bytes
     }
 
     /// The hash of the row that made room last.
@@ -179,10 +206,22 @@ impl Memory {
         self.rows == 0
     }
 
-    /// How many bytes the rows hold.
+    /// How many bytes the rows hold, with their schemas and what is kept of them elsewhere.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.reserved
+    }
+
+    /// How many bytes are kept of the rows elsewhere.
+    #[must_use]
+    pub fn reserved(&self) -> usize {
+        self.reserved
+    }
+
+    /// How many bytes of rows were let go of since the start while others still had them.
+    #[must_use]
+    pub fn left_to_others(&self) -> u64 {
+        self.left_to_others
     }
 
     /// How many rows had to make room since the start.
@@ -192,11 +231,11 @@ impl Memory {
     }
 
     fn can_hold(&self, row: &Row) -> bool {
-        row.size() <= self.budget.bytes && self.budget.entries > 0
+        row.size() + row.schema().size() <= self.budget.bytes && self.budget.entries > 0
     }
 
     fn is_over(&self) -> bool {
-        self.bytes > self.budget.bytes || self.rows > self.budget.entries
+        self.bytes() > self.budget.bytes || self.rows > self.budget.entries
     }
 
     #[inline]
@@ -216,7 +255,11 @@ impl Memory {
 
     /// Puts a row in its place; whether one was there.
     fn set(&mut self, at: At, row: Rc<Row>) -> bool {
-        let size = row.size();
+        let mut size = row.size();
+        // Before the older row is taken, so that a schema which both have is not counted anew.
+        if row.schema().enter_memory() {
+            size += row.schema().size();
+        }
         let is_known = self.take(at);
         if let Some(place) = self.places.at_mut(at) {
             place.row = Some(row);
@@ -230,7 +273,12 @@ impl Memory {
     fn take(&mut self, at: At) -> bool {
         let Some(row) = self.places.at_mut(at).and_then(|place| place.row.take()) else { return false };
         self.rows -= 1;
-        self.bytes = self.bytes.saturating_sub(row.size());
+        let size = row.size();
+        let schema_size = if row.schema().leave_memory() { row.schema().size() } else { 0 };
+        self.bytes = self.bytes.saturating_sub(size + schema_size);
+        let left = |is_left: bool, size: usize| if is_left { size as u64 } else { 0 };
+        self.left_to_others += left(Rc::strong_count(&row) > 1, size);
+        self.left_to_others += left(Rc::strong_count(row.schema()) > 1, schema_size);
         true
     }
 
@@ -259,6 +307,15 @@ impl Memory {
     }
 }
 
+impl Drop for Memory {
+    /// Schemas may outlive it, in rows that others have, and come into another.
+    fn drop(&mut self) {
+        for row in self.index.iter().filter_map(|&at| self.places.at(at)?.row.as_ref()) {
+            row.schema().leave_memory();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,13 +339,18 @@ mod tests {
     }
 
     fn memory(entries: usize, bytes: usize) -> Memory {
-        Memory::new(Budget { entries, bytes }, Eviction::Lru)
+        Memory::new(Budget { entries, bytes, row: UNBOUNDED }, Eviction::Lru)
     }
 
-    /// How many rows are there, and how many bytes they hold.
+    const UNBOUNDED: RowLimits = RowLimits { features: usize::MAX, bytes: usize::MAX };
+
+    /// How many rows are there, and how many bytes they hold, with each schema once.
     fn held(memory: &Memory) -> (usize, usize) {
-        let rows = memory.index.iter().filter_map(|&at| memory.places.at(at)?.row.as_ref());
-        rows.fold((0, 0), |(rows, bytes), row| (rows + 1, bytes + row.size()))
+        let rows = || memory.index.iter().filter_map(|&at| memory.places.at(at)?.row.as_ref());
+        let (count, bytes) = rows().fold((0, 0), |(rows, bytes), row| (rows + 1, bytes + row.size()));
+        let schemas: std::collections::HashMap<_, _> =
+            rows().map(|row| (Rc::as_ptr(row.schema()), row.schema().size())).collect();
+        (count, bytes + schemas.values().sum::<usize>())
     }
 
     #[test]
@@ -329,7 +391,7 @@ mod tests {
     #[test]
     fn every_count_is_right_after_any_operations_by_any_policy() {
         for eviction in [Eviction::Lru, Eviction::S3Fifo] {
-            let mut memory = Memory::new(Budget { entries: 50, bytes: 12_000 }, eviction);
+            let mut memory = Memory::new(Budget { entries: 50, bytes: 12_000, row: UNBOUNDED }, eviction);
             let mut random = 7_u64;
             for _ in 0..200_000 {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -350,7 +412,7 @@ mod tests {
     #[test]
     fn a_row_that_nobody_asked_for_displaces_none_that_somebody_did() {
         for eviction in [Eviction::Lru, Eviction::S3Fifo] {
-            let mut memory = Memory::new(Budget { entries: 3, bytes: 10_000 }, eviction);
+            let mut memory = Memory::new(Budget { entries: 3, bytes: 10_000, row: UNBOUNDED }, eviction);
             memory.put(1, row(b"1", b"1"));
             memory.put_cold(2, row(b"2", b"1"));
             memory.put_cold(3, row(b"3", b"1"));
@@ -373,6 +435,63 @@ mod tests {
         memory.put(1, row(b"1", &[b'1'; 2_000]));
         assert!(memory.get(1, &space(), b"1").is_none());
         assert!(memory.get(2, &space(), b"2").is_some());
+    }
+
+    #[test]
+    fn a_schema_is_counted_with_the_first_row_that_has_it_and_given_back_with_the_last() {
+        let schema = Rc::new(Schema::new(space(), Box::new([]), Box::new(["x".repeat(1_000).into()])).unwrap());
+        let row = |entity: &[u8]| Rc::new(RowBuilder::new(Rc::clone(&schema), entity).finish());
+        let mut one = memory(10, 100_000);
+        for entity in [b"1", b"2"] {
+            one.put(u64::from(entity[0]), row(entity));
+        }
+        let rows = 2 * row(b"1").size();
+        assert_eq!(one.bytes(), rows + schema.size());
+        assert!(schema.size() > 1_500, "what lies free is counted too");
+        // In the place of a row of the same schema.
+        one.put(u64::from(b'1'), row(b"1"));
+        assert_eq!(one.bytes(), rows + schema.size());
+        one.remove(u64::from(b'1'));
+        one.remove(u64::from(b'2'));
+        assert_eq!(one.bytes(), 0);
+        one.put(1, row(b"1"));
+        drop(one);
+        let mut other = memory(10, 100_000);
+        other.put(1, row(b"1"));
+        assert_eq!(other.bytes(), rows / 2 + schema.size(), "the one before it has it no more");
+        let mut small = memory(10, 1_400);
+        small.put(1, Rc::clone(&row(b"1")));
+        assert!(small.is_empty(), "a row of so long names fits nowhere");
+    }
+
+    #[test]
+    fn rows_make_room_for_what_is_kept_of_them_elsewhere() {
+        let mut memory = memory(1_000, 10_000);
+        for entity in 0..20_u8 {
+            memory.put(u64::from(entity), row(&[entity], &[b'1'; 100]));
+        }
+        let before = memory.len();
+        memory.reserve(5_000);
+        assert!(memory.len() < before && memory.bytes() <= 10_000);
+        assert_eq!(held(&memory), (memory.len(), memory.bytes() - 5_000));
+    }
+
+    #[test]
+    fn what_a_row_collects_is_bounded() {
+        let budget = Budget { entries: 10, bytes: 1 << 20, row: RowLimits { features: 50, bytes: 1 << 20 } };
+        let mut memory = Memory::new(budget, Eviction::Lru);
+        for name in 0..1_000_u64 {
+            let schema = Schema::new(space(), Box::new([]), Box::new([name.to_string().into()])).unwrap();
+            let fetched_at = model::time::Instant(name).into();
+            let cell = Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at };
+            let mut builder = RowBuilder::new(Rc::new(schema), b"1");
+            builder.push_feature(b"1", cell);
+            let fetched = builder.finish();
+            let merged = memory.get(1, &space(), b"1").map(|known| known.merge(&fetched));
+            memory.put(1, Rc::new(merged.unwrap_or(fetched)));
+            let kept = memory.get(1, &space(), b"1").unwrap();
+            assert!(kept.schema().features().len() <= 50 && kept.schema().feature_slot(&name.to_string()).is_some());
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::auth::{Auth, AuthMode, RIGHTS};
-use super::{Config, ConfigError, OriginKind, View, monitor, tree};
+use super::{Config, ConfigError, OriginKind, View, memory, monitor, tree};
 
 /// Workers KV refuses an expiration of less.
 const MIN_STORE_TTL_SECONDS: u64 = 60;
@@ -207,6 +207,8 @@ fn numbers(config: &Config) -> Checked {
         ("limits.write_body_bytes", limits.write_body_bytes as u64, 1, MAX_BODY_BYTES),
     ])?;
     all_in_range(&config.prefetch.ranges())?;
+    all_in_range(&config.memory.ranges())?;
+    memory::check(config)?;
     all_in_range(&monitor::prices(&config.costs))?;
     registry.as_ref().map_or(Ok(()), |registry| range("registry.ttl_seconds", registry.ttl_seconds, 1, MAX_TTL_SECONDS))
 }

@@ -8,6 +8,7 @@ mod auth;
 mod check;
 mod fault;
 mod l3;
+mod memory;
 mod monitor;
 mod named;
 mod prefetch;
@@ -22,6 +23,7 @@ use read::{Setting, tables};
 pub use auth::{Auth, AuthMode};
 pub use fault::{ConfigError, Known};
 pub use l3::L3;
+pub use memory::{Memory, OTHER_BYTES};
 pub use monitor::{Alerts, Costs, L2Order, Optimizer, Sla, Telemetry};
 pub use named::Named;
 pub use prefetch::Prefetch;
@@ -46,6 +48,8 @@ pub struct Config {
     pub l2: L2,
     /// The rows in the storage tier.
     pub l3: L3,
+    /// How much memory all of it takes together.
+    pub memory: Memory,
     /// How long a row may be served.
     pub freshness: Freshness,
     /// Which serving pattern a request gets.
@@ -99,6 +103,7 @@ impl Default for Config {
             l1: L1::default(),
             l2: L2::default(),
             l3: L3::default(),
+            memory: Memory::default(),
             freshness: Freshness::default(),
             routing: Routing::default(),
             deadlines: Deadlines::default(),
@@ -161,7 +166,7 @@ impl Config {
 }
 
 tables! {
-    Config { project, private_keys, origin, l1, l2, l3, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, auth, prefetch, native, limits, sla, alerts, costs, optimizer, telemetry }
+    Config { project, private_keys, origin, l1, l2, l3, memory, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, auth, prefetch, native, limits, sla, alerts, costs, optimizer, telemetry }
 }
 
 #[cfg(test)]

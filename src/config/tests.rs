@@ -20,6 +20,7 @@ fn table_with(key: &str, value: Value) -> Value {
     let mut whole = json!({
         "origin": {"kind": "http", "url": "http://origin"},
         "registry": {"url": "http://registry"},
+        "memory": {"max_bytes": 4_000_000_000_u64},
         "views": {"v": {"join_keys": ["id"]}}
     });
     let place = key.split('.').fold(&mut whole, |table, part| &mut table[part]);
@@ -43,6 +44,22 @@ fn an_empty_table_is_the_default() {
         parse(&json!({"origin": {}, "l1": {}, "views": {}, "limits": {}, "registry": null})),
         Ok(Config::default())
     );
+}
+
+#[test]
+fn the_shares_of_memory_fit_into_the_whole() {
+    assert_eq!(
+        fault(&json!({"l1": {"max_bytes": 128 << 20}})),
+        "`memory.max_bytes` must be at least 167772160, the sum of `l1.max_bytes`, `memory.plan_bytes`, `memory.waiting_bytes`, \
+         `prefetch.memory_bytes` and 4194304 for all else, not `100663296`"
+    );
+    for table in [
+        json!({"l1": {"max_bytes": 128 << 20}, "memory": {"max_bytes": 160 << 20}}),
+        json!({"l1": {"max_bytes": 66 << 20}, "prefetch": {"enabled": false}}),
+        json!({"l1": {"max_bytes": 1 << 20}, "memory": {"max_bytes": 9 << 20, "plan_bytes": 1 << 20, "waiting_bytes": 1 << 20}}),
+    ] {
+        assert!(parse(&table).is_ok(), "{table}");
+    }
 }
 
 #[test]
@@ -76,6 +93,7 @@ fn sample() -> Value {
                "write_interval_ms": 1, "writes_per_day": 2, "max_writes_per_request": 3},
         "l3": {"enabled": true, "binding": "OBJECTS", "ledger_binding": "LOG", "shards": 3, "ttl_seconds": 61, "key_prefix": "c/d", "timeout_ms": 8,
                "shard_bytes": 1048576},
+        "memory": {"max_bytes": 99_000_000, "plan_bytes": 1_100_000, "waiting_bytes": 1_200_000},
         "freshness": {"ttl_seconds": 0, "ttl_jitter_percent": 1, "revalidate_seconds": 2, "early_refresh_percent": 3,
                       "grace_seconds": 1, "negative_ttl_seconds": 2, "max_age_seconds": 4},
         "routing": {"enabled": false, "real_time_max_entities": 1, "real_time_max_features": 2, "real_time_deadline_ms": 3,
@@ -131,7 +149,7 @@ fn an_unknown_key_is_named_with_the_nearest_right_one() {
         ),
         (
             json!({"": 1}),
-            "unknown key `\"\"`; known here are `project`, `private_keys`, `origin`, `l1`, `l2`, `l3`, `freshness`, `routing`, `deadlines`, \
+            "unknown key `\"\"`; known here are `project`, `private_keys`, `origin`, `l1`, `l2`, `l3`, `memory`, `freshness`, `routing`, `deadlines`, \
               `singleflight`, `breaker`, `load`, `views`, \
               `push_sources`, `feature_services`, `services`, `registry`, `writes`, `auth`, `prefetch`, `native`, `limits`, `sla`, `alerts`, `costs`, `optimizer`, `telemetry`",
         ),

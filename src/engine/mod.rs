@@ -346,7 +346,9 @@ impl Engine {
 
     /// Forgets all rows in L1, and those that wait to be written.
     pub fn forget(&mut self) {
+        let reserved = self.memory.reserved();
         self.memory = Memory::new(self.settings.l1, self.settings.eviction);
+        self.memory.reserve(reserved);
         self.stores.iter_mut().for_each(|store| store.queue.clear());
     }
 
@@ -355,6 +357,11 @@ impl Engine {
         if millis > 0 {
             self.sessions.values_mut().for_each(|session| session.set_back(millis));
         }
+    }
+
+    /// Has L1 make room for what is kept of its rows elsewhere, so many bytes in all.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.memory.reserve(bytes);
     }
 
     /// What was written past the caches, to be marked.

@@ -1,6 +1,8 @@
 //! One shared [`Schema`] for all rows that have the same columns, so that a request resolves them once.
+//!
+//! Invariant: it keeps no schema alive. A schema goes with the last row that has it, so its memory is counted where rows are.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use hashbrown::HashMap;
 
@@ -8,35 +10,42 @@ use crate::block;
 use crate::key::Space;
 use crate::row::{Row, Schema};
 
-/// Beyond this many schemas the table starts anew: rows keep theirs, and only sharing is lost for a while.
+/// Beyond this many schemas, those that no row has any more are forgotten; where most are in use, the table starts anew: rows keep
+/// theirs, and only sharing is lost for a while.
 ///
 /// A deployment has one or a few schemas for each view; more come from clients that ask for ever new sets of features.
 const MAX_SCHEMAS: usize = 4_096;
 
+/// The longest form that is remembered, in bytes: names of a thousand features.
+const MAX_FORM: usize = 64 << 10;
+
 /// The schemas in use, found by their hash.
 #[derive(Debug, Default)]
 pub struct Interner {
-    schemas: HashMap<u64, Rc<Schema>, foldhash::fast::FixedState>,
-    last: Option<(Box<[u8]>, Rc<Schema>)>,
+    schemas: HashMap<u64, Weak<Schema>, foldhash::fast::FixedState>,
+    last: Option<(Box<[u8]>, Weak<Schema>)>,
 }
 
 impl Interner {
     /// The shared schema of these columns; `None` where a feature's name stands twice.
     pub fn schema(&mut self, space: &Rc<Space>, join_keys: &[&str], features: &[&str]) -> Option<Rc<Schema>> {
         let hash = hash(space, join_keys, features);
-        if let Some(known) = self.schemas.get(&hash) {
+        if let Some(known) = self.schemas.get(&hash).and_then(Weak::upgrade) {
             let is_same = *known.space() == *space
                 && are_same(known.join_keys(), join_keys)
                 && are_same(known.features(), features);
             if is_same {
-                return Some(Rc::clone(known));
+                return Some(known);
             }
         }
         let schema = Rc::new(Schema::new(Rc::clone(space), owned(join_keys), owned(features))?);
         if self.schemas.len() >= MAX_SCHEMAS {
-            self.schemas.clear();
+            self.schemas.retain(|_, schema| schema.strong_count() > 0);
+            if self.schemas.len() >= MAX_SCHEMAS / 2 {
+                self.schemas.clear();
+            }
         }
-        self.schemas.insert(hash, Rc::clone(&schema));
+        self.schemas.insert(hash, Rc::downgrade(&schema));
         Some(schema)
     }
 
@@ -44,14 +53,15 @@ impl Interner {
     #[must_use]
     pub fn recall(&self, space: &Rc<Space>, ahead: &[u8]) -> Option<(Rc<Schema>, usize)> {
         let (form, schema) = self.last.as_ref()?;
+        let schema = schema.upgrade()?;
         let is_of = Rc::ptr_eq(schema.space(), space) || *schema.space() == *space;
         let is_same = is_of && block::is_same(ahead.get(..form.len())?, form);
-        is_same.then(|| (Rc::clone(schema), form.len()))
+        is_same.then_some((schema, form.len()))
     }
 
     /// Remembers `schema` by the form that its columns have somewhere else, such as in a store: one that names its own end.
     pub fn remember(&mut self, form: &[u8], schema: &Rc<Schema>) {
-        self.last = Some((form.into(), Rc::clone(schema)));
+        self.last = (form.len() <= MAX_FORM).then(|| (form.into(), Rc::downgrade(schema)));
     }
 }
 
@@ -106,5 +116,20 @@ mod tests {
         assert!(!Rc::ptr_eq(&first, &schema(&["id"], &["b", "a"]).unwrap()));
         assert!(!Rc::ptr_eq(&first, &schema(&["id", "a"], &["b"]).unwrap()));
         assert!(schema(&[], &["a", "a"]).is_none());
+    }
+
+    #[test]
+    fn a_schema_goes_with_the_last_that_has_it_and_the_table_stays_small() {
+        let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
+        let mut interner = Interner::default();
+        let first = interner.schema(&space, &["id"], &["a"]).unwrap();
+        interner.remember(b"form", &first);
+        assert!(interner.recall(&space, b"form and more").is_some());
+        let weak = Rc::downgrade(&first);
+        drop(first);
+        assert!(weak.upgrade().is_none() && interner.recall(&space, b"form and more").is_none());
+        let kept: Vec<Rc<Schema>> =
+            (0..10_000).filter_map(|name| interner.schema(&space, &[], &[&name.to_string()])).collect();
+        assert!(kept.len() == 10_000 && interner.schemas.len() <= MAX_SCHEMAS);
     }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::block;
 use crate::order::sorted;
+use crate::row::ALLOCATION;
 
 /// Whose rows: a project, and the caller's authorisation where the origin decides by it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -108,6 +109,12 @@ impl Space {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        size_of::<Space>() + 3 * ALLOCATION + self.bytes.len() + self.name.len()
     }
 
     /// The view's, or the service's, name, for people.

@@ -2,12 +2,12 @@
 
 use core::cell::RefCell;
 use core::hash::{BuildHasher, Hasher};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use foldhash::fast::FixedState;
 
 use crate::key::Space;
-use crate::row::{Row, Schema, Slot};
+use crate::row::{ALLOCATION, Row, Schema, Slot};
 
 /// How long a value may be used, in milliseconds from when it was fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,12 +115,16 @@ pub struct ViewAsk {
     lifetimes: Lifetimes,
     writes: Writes,
     hasher: FixedState,
-    /// Where the asked columns stand in the schemas seen last, since nearly all rows of a view share one.
-    resolved: RefCell<Vec<(Rc<Schema>, Rc<Slots>)>>,
+    /// Where the asked columns stand in the schemas seen last, since nearly all rows of a view share one. They are not kept alive by it,
+    /// and none is taken for another: an allocation is not given away while somebody has a weak hold of it.
+    resolved: RefCell<Vec<(Weak<Schema>, Rc<Slots>)>>,
 }
 
 /// How many schemas a view's request remembers. Rows that were merged from partial fetches make a few more than one.
 const RESOLVED_SCHEMAS: usize = 8;
+
+/// As many columns a feature service is taken to have: they are not known before they came.
+const ALL_COLUMNS: usize = 100;
 
 /// Where the columns that a request asks for stand in the rows of one schema.
 #[derive(Debug)]
@@ -173,6 +177,20 @@ impl ViewAsk {
         ViewAsk { writes, ..self }
     }
 
+    /// The memory that it takes and comes to take, in bytes.
+    #[must_use]
+    #[inline]
+    pub fn size(&self) -> usize {
+        let named = |names: &[Box<str>]| names.iter().map(|name| size_of::<Box<str>>() + ALLOCATION + name.len()).sum();
+        let (names, columns): (usize, usize) = match &self.columns {
+            Columns::Named(names) => (named(names), names.len()),
+            Columns::All => (0, ALL_COLUMNS),
+        };
+        let writes: usize = if let Writes::To { views, .. } = &self.writes { named(views) } else { 0 };
+        let slots = RESOLVED_SCHEMAS * (size_of::<Option<Slot>>() * columns + size_of::<Slots>() + 3 * ALLOCATION);
+        size_of::<ViewAsk>() + self.space.size() + names + writes + slots
+    }
+
     /// The space of the rows.
     #[must_use]
     pub fn space(&self) -> &Rc<Space> {
@@ -210,7 +228,7 @@ impl ViewAsk {
     #[must_use]
     pub fn slots(&self, schema: &Rc<Schema>) -> Rc<Slots> {
         let mut resolved = self.resolved.borrow_mut();
-        if let Some((_, slots)) = resolved.iter().find(|(known, _)| Rc::ptr_eq(known, schema)) {
+        if let Some((_, slots)) = resolved.iter().find(|(known, _)| core::ptr::eq(known.as_ptr(), Rc::as_ptr(schema))) {
             return Rc::clone(slots);
         }
         let names = match &self.columns {
@@ -221,7 +239,7 @@ impl ViewAsk {
         if resolved.len() >= RESOLVED_SCHEMAS {
             resolved.remove(0);
         }
-        resolved.push((Rc::clone(schema), Rc::clone(&slots)));
+        resolved.push((Rc::downgrade(schema), Rc::clone(&slots)));
         slots
     }
 }
@@ -281,6 +299,14 @@ impl Keys {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+}
+
+impl Keys {
+    /// The memory that they take, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes.capacity() + size_of::<u32>() * self.ends.capacity() + size_of::<u64>() * self.hashes.capacity()
     }
 }
 

@@ -4,6 +4,7 @@
 //! entity's key. Columns are the join keys as the origin echoed them, then the features. Rows of one view mostly share one
 //! [`Schema`], so that a request resolves its columns once. Invariant: a row has exactly one place more than its schema has columns, and they never fall.
 
+use core::cell::Cell as Counter;
 use std::rc::Rc;
 
 use crate::block;
@@ -21,7 +22,14 @@ pub struct Schema {
     features: Box<[Box<str>]>,
     /// Positions in `features`, ordered by name.
     by_name: Box<[u32]>,
+    /// The memory that it takes, in bytes.
+    size: usize,
+    /// How many rows of L1 have it.
+    rows: Counter<u32>,
 }
+
+/// What the allocator takes for each allocation beside what is asked for, in bytes.
+pub const ALLOCATION: usize = 16;
 
 impl Schema {
     /// A schema of `features`, whose names must differ, keyed by columns that the origin echoes as `join_keys`.
@@ -32,7 +40,10 @@ impl Schema {
         let ordered = sorted(features.iter().zip(0_u32..));
         let has_twins = ordered.array_windows().any(|[(left, _), (right, _)]| left == right);
         let by_name = ordered.into_iter().map(|(_, position)| position).collect();
-        (!has_twins).then_some(Schema { by_name, space, join_keys, features })
+        let names = join_keys.iter().chain(&features).map(|name| size_of::<Box<str>>() + ALLOCATION + name.len());
+        let size = size_of::<Schema>() + 4 * ALLOCATION + size_of::<u32>() * features.len() + names.sum::<usize>();
+        let size = (size + space.size()) * HALVES_TAKEN / 2;
+        (!has_twins).then_some(Schema { by_name, space, join_keys, features, size, rows: Counter::new(0) })
     }
 
     /// The space that the rows live in.
@@ -71,6 +82,23 @@ impl Schema {
     pub fn feature_slots(&self) -> impl Iterator<Item = Slot> + use<> {
         let first = self.join_keys.len() as u32;
         (first..).take(self.features.len()).map(Slot)
+    }
+
+    /// The memory that the schema takes with its space, in bytes, and with what lies free around them.
+    #[must_use]
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Notes that L1 has one more row of it; whether that is the first.
+    pub fn enter_memory(&self) -> bool {
+        self.rows.replace(self.rows.get() + 1) == 0
+    }
+
+    /// Notes that L1 has one row of it less; whether that was the last.
+    pub fn leave_memory(&self) -> bool {
+        self.rows.replace(self.rows.get().saturating_sub(1)) == 1
     }
 
     /// Whether two schemas name the same columns in the same order, in the same space.
@@ -144,6 +172,18 @@ pub const ROW_OVERHEAD: usize = 96;
 /// So many halves of it a row takes where rows of all sizes come and go, for what lies free between them counts too: a budget of memory
 /// is one of all memory. `npm run bench -- --only memory` measures whether that is enough.
 const HALVES_TAKEN: usize = 3;
+
+/// How much one row may keep. A row collects what is asked for of its entity, and somebody may ask for ever other features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowLimits {
+    /// The most features.
+    pub features: usize,
+    /// The most bytes of them, their names and what is known of each counted.
+    pub bytes: usize,
+}
+
+/// What a feature takes beside its name and its value, in bytes: its cell, and its name's place in the schema.
+const FEATURE_OVERHEAD: usize = size_of::<Cell>() + size_of::<Box<str>>() + ALLOCATION + 8;
 
 /// All that is known of one entity in one view.
 #[derive(Debug)]
@@ -314,6 +354,41 @@ impl Row {
             }
         }
         builder.finish()
+    }
+
+    /// What of this row may be kept within `limits`; `None` where all of it may.
+    ///
+    /// The features that were fetched longest ago go first, and those that were fetched last stay whatever they take: they are what is
+    /// asked for now.
+    #[must_use]
+    #[inline(never)]
+    pub fn bounded(&self, limits: RowLimits) -> Option<Row> {
+        let (keys, count) = (self.schema.join_keys.len(), self.schema.features.len());
+        // Most rows are far from it, so what is sure to fit is not looked at.
+        if count <= limits.features && self.schema.size() + self.size() <= limits.bytes {
+            return None;
+        }
+        let fetched_at =
+            |position: &usize| self.cell(Slot((keys + position) as u32)).map(|cell| cell.fetched_at.instant());
+        let newest = (0..count).filter_map(|position| fetched_at(&position)).max();
+        let by_time = sorted((0..count).map(|position| (core::cmp::Reverse(fetched_at(&position)), position)));
+        let (mut is_kept, mut features, mut bytes) = (vec![false; count], 0, 0);
+        for (core::cmp::Reverse(time), position) in by_time {
+            let name = self.schema.features.get(position).map_or(0, |name| name.len());
+            features += 1;
+            bytes += FEATURE_OVERHEAD + name + self.value(Slot((keys + position) as u32)).len();
+            if time != newest && (features > limits.features || bytes > limits.bytes) {
+                break;
+            }
+            if let Some(is_kept) = is_kept.get_mut(position) {
+                *is_kept = true;
+            }
+        }
+        if is_kept.iter().all(|is_kept| *is_kept) {
+            return None;
+        }
+        let mut is_kept = is_kept.into_iter();
+        Some(self.retain(|_, _| is_kept.next().unwrap_or_default()))
     }
 
     /// This row with `schema`, which must be the same as its own; else the row stays as it is.
@@ -562,6 +637,35 @@ mod tests {
     fn what_is_not_kept_is_gone() {
         let kept = row(&[("a", "1", 5), ("b", "2", 9)]).retain(|_, cell| cell.fetched_at.instant().0 > 6);
         assert_eq!((text(&kept, "a"), text(&kept, "b")), (None, Some("2".into())));
+    }
+
+    #[test]
+    fn of_a_row_that_collects_features_those_fetched_longest_ago_go_first() {
+        let limits = RowLimits { features: 3, bytes: 100_000 };
+        let one = row(&[("a", "1", 5), ("b", "2", 9)]);
+        assert!(one.bounded(limits).is_none());
+        let merged = one.merge(&row(&[("c", "3", 7), ("d", "4", 7)]));
+        let kept = merged.bounded(limits).unwrap();
+        assert_eq!(["a", "b", "c", "d"].map(|name| text(&kept, name).is_some()), [false, true, true, true]);
+        assert!(kept.bounded(limits).is_none());
+        let mut row_so_far = row(&[("f0", "0", 0)]);
+        for fetch in 1..2_000 {
+            row_so_far = row_so_far.merge(&row(&[(&format!("f{fetch}"), "0", fetch)]));
+            row_so_far = row_so_far.bounded(RowLimits { features: 100, bytes: 100_000 }).unwrap_or(row_so_far);
+            assert!(row_so_far.schema().features().len() <= 100);
+        }
+        assert!(text(&row_so_far, "f1999").is_some() && text(&row_so_far, "f1900").is_some());
+    }
+
+    #[test]
+    fn bytes_bound_a_row_too_but_never_what_was_fetched_last() {
+        let long = format!("\"{}\"", "x".repeat(5_000));
+        let limits = RowLimits { features: 1_000, bytes: 12_000 };
+        let merged = row(&[("a", &long, 5), ("b", &long, 6)]).merge(&row(&[("c", &long, 7)]));
+        let kept = merged.bounded(limits).unwrap();
+        assert_eq!(["a", "b", "c"].map(|name| text(&kept, name).is_some()), [false, true, true]);
+        let newest = row(&[("a", &long, 5), ("b", &long, 5), ("c", &long, 5)]);
+        assert!(newest.bounded(limits).is_none(), "it was fetched at once, and is what is asked for");
     }
 
     #[test]

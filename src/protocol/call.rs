@@ -139,6 +139,32 @@ impl Call {
         self.session = None;
     }
 
+    /// The memory that it takes beside the lists, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        size_of::<Call>()
+            + size_of::<Column>() * self.columns.capacity()
+            + size_of::<Span>() * self.values.capacity()
+            + self.caller.capacity()
+            + self.implied_name.capacity()
+    }
+
+    /// The memory that the remembered lists take, in bytes.
+    #[must_use]
+    pub fn lists_size(&self) -> usize {
+        self.lists.size()
+    }
+
+    /// Lets go of memory that few requests need, more than so many bytes.
+    pub fn trim(&mut self, max_bytes: usize) {
+        if self.size() > max_bytes {
+            self.clear();
+            self.columns.shrink_to(0);
+            self.values.shrink_to(0);
+            self.caller.shrink_to(0);
+        }
+    }
+
     /// A call for the next request, which takes over what this one remembers of earlier ones.
     #[must_use]
     pub fn successor(&mut self) -> Call {

@@ -7,6 +7,7 @@
 use std::rc::Rc;
 
 use model::block;
+use model::row::ALLOCATION;
 
 /// How many are remembered; each that is not the one costs a comparison up to where it differs.
 const MAX_LISTS: usize = 8;
@@ -31,6 +32,17 @@ pub struct List {
     pub text: Box<[u8]>,
 }
 
+impl List {
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        size_of::<List>() + 2 * ALLOCATION + self.text.len()
+    }
+}
+
+/// The most memory that the lists of one table take, in bytes.
+pub const MAX_BYTES: usize = MAX_LISTS * (MAX_TEXT + size_of::<List>() + 2 * ALLOCATION);
+
 impl Lists {
     /// The list that `bytes` begin with.
     #[must_use]
@@ -38,6 +50,12 @@ impl Lists {
         let begins =
             |list: &&Rc<List>| bytes.get(..list.text.len()).is_some_and(|start| block::is_same(start, &list.text));
         self.lists.iter().find(begins)
+    }
+
+    /// The memory that they take, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.lists.iter().map(|list| list.size()).sum()
     }
 
     /// Remembers a list that was read, in the place of the oldest where there are many; `None` where it is too long.

@@ -3,7 +3,7 @@
 //! Knows neither the configuration nor the registry, by which plans are made elsewhere. Its invariant: a plan that is found
 //! again is of a call with the same features, columns and naming.
 
-use core::cell::OnceCell;
+use core::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use crate::call::Call;
@@ -11,6 +11,7 @@ use crate::lists::List;
 use model::block::is_same;
 use model::refusal::Refusal;
 use model::request::{Keys, ViewAsk};
+use model::row::ALLOCATION;
 use model::shape::Shape;
 
 /// One feature that goes out.
@@ -51,9 +52,35 @@ pub struct Plan {
     pub shape: Shape,
     /// The numbers under which its views are told of to whoever watches, once they are.
     pub told: OnceCell<Box<[u8]>>,
+    /// How many requests wait that are served by it.
+    pub waiting: Cell<u32>,
 }
 
 impl Plan {
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    #[inline(never)]
+    pub fn size(&self) -> usize {
+        let text = |text: &str| size_of::<Box<str>>() + ALLOCATION + text.len();
+        let outputs = self
+            .outputs
+            .iter()
+            .map(|output| size_of::<Output>() + 2 * ALLOCATION + output.reference.len() + output.name.len());
+        let keys = self.key_columns.iter().map(|keys| size_of::<Vec<usize>>() + ALLOCATION + size_of_val(&**keys));
+        let Shape { features, carriers, .. } = &self.shape;
+        size_of::<Plan>()
+            + 8 * ALLOCATION
+            + self.views.iter().map(ViewAsk::size).sum::<usize>()
+            + keys.sum::<usize>()
+            + outputs.sum::<usize>()
+            + self.names_text.capacity()
+            + self.columns.iter().map(|name| text(name)).sum::<usize>()
+            + self.service.as_deref().map_or(0, text)
+            + size_of_val(&**features)
+            + size_of_val(&**carriers)
+            + self.views.len()
+    }
+
     /// Writes the key of each place of `call`, view by view; one may be `limit` bytes long.
     ///
     /// # Errors
@@ -94,6 +121,17 @@ pub enum Planned {
     Forward,
 }
 
+impl Planned {
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Planned::Serve(plan) => plan.size(),
+            Planned::Forward => 0,
+        }
+    }
+}
+
 /// Which protocol's naming holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
@@ -104,9 +142,12 @@ pub enum Naming {
 }
 
 /// The plans of the calls whose lists of features are remembered, found without reading the features again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RecentPlans {
     plans: Vec<Recent>,
+    /// What they take with their plans and lists, which others may have too, and the most that they may take.
+    bytes: usize,
+    max_bytes: usize,
 }
 
 /// The plan of calls for a list of features, keyed by columns of these names. It holds the list, so that no other comes to lie at its
@@ -118,6 +159,7 @@ struct Recent {
     full_feature_names: bool,
     columns: Vec<Box<[u8]>>,
     planned: Planned,
+    size: usize,
 }
 
 impl Recent {
@@ -134,6 +176,24 @@ impl Recent {
 const MAX_RECENT: usize = 8;
 
 impl RecentPlans {
+    /// None yet, and at most `max_bytes` of them.
+    #[must_use]
+    pub fn new(max_bytes: usize) -> RecentPlans {
+        RecentPlans { plans: Vec::new(), bytes: 0, max_bytes }
+    }
+
+    /// The most memory that they may take, in bytes.
+    #[must_use]
+    pub fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// The memory that they take with their plans and lists, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The plan for `call`, which stands in `body`.
     #[must_use]
     #[inline(never)]
@@ -141,24 +201,27 @@ impl RecentPlans {
         self.plans.iter().find(|recent| recent.is_of(call, body, naming)).map(|recent| recent.planned.clone())
     }
 
-    /// Remembers the plan for `call`, and forgets the oldest where there are too many.
+    /// Remembers the plan for `call`, and forgets the oldest where there are too many; one that alone is too much is not remembered.
     #[cold]
     pub fn remember(&mut self, call: &Call, body: &[u8], naming: Naming, planned: Planned) {
         let Some(list) = &call.list else { return };
-        if self.plans.len() >= MAX_RECENT {
-            self.plans.remove(0);
+        let columns: Vec<Box<[u8]>> = call.columns.iter().map(|column| call.name(column, body).into()).collect();
+        let names = columns.iter().map(|name| size_of::<Box<[u8]>>() + ALLOCATION + name.len());
+        let size = size_of::<Recent>() + ALLOCATION + names.sum::<usize>() + list.size() + planned.size();
+        if size > self.max_bytes {
+            return;
         }
-        self.plans.push(Recent {
-            list: Rc::clone(list),
-            naming,
-            full_feature_names: call.full_feature_names,
-            columns: call.columns.iter().map(|column| call.name(column, body).into()).collect(),
-            planned,
-        });
+        while self.plans.len() >= MAX_RECENT || self.bytes + size > self.max_bytes {
+            self.bytes -= self.plans.remove(0).size;
+        }
+        self.bytes += size;
+        let (list, full_feature_names) = (Rc::clone(list), call.full_feature_names);
+        self.plans.push(Recent { list, naming, full_feature_names, columns, planned, size });
     }
 
     /// Forgets all.
     pub fn clear(&mut self) {
         self.plans.clear();
+        self.bytes = 0;
     }
 }

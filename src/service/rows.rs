@@ -573,7 +573,10 @@ impl Service {
                 };
                 match options.columns {
                     #[cfg(not(feature = "worker"))]
-                    Some(numbers) => columns::write(&mut sheet, &writer, numbers, &mut self.vectors),
+                    Some(numbers) => {
+                        columns::write(&mut sheet, &writer, numbers, &mut self.vectors);
+                        self.engine.reserve(self.vectors.bytes());
+                    }
                     _ if options.is_streamed => {
                         let (rows, mut written) = ((0..call.rows).collect::<Vec<_>>(), native::Written::default());
                         sheet.clear();

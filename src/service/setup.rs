@@ -13,6 +13,7 @@ use crate::learn::prefetch::{self as governing, Prices};
 use crate::model::answer::Tier;
 use crate::model::key::Scope;
 use crate::model::request::Lifetimes;
+use crate::model::row::RowLimits;
 use crate::upstream::planner::{Project, ViewFacts};
 
 /// KV's limit of keys in one bulk read.
@@ -23,6 +24,12 @@ const SHARD_KEYS_PER_READ: usize = 1_000;
 
 /// What one operation costs where a million cost a cent.
 const NANODOLLARS: u64 = 10;
+
+/// A row keeps as many features as so many requests may name.
+const ROW_REQUESTS: usize = 2;
+
+/// A row that collects features takes no more than this part of L1: a mebibyte by default.
+const ROW_PART: usize = 64;
 
 /// What the engine is told.
 pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> Settings {
@@ -51,7 +58,14 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
     let stores = [(l2, config.l2.enabled), (l3, config.l3.enabled)];
     let Config { routing, deadlines, breaker, load, prefetch, costs, .. } = config;
     Settings {
-        l1: Budget { entries: config.l1.max_entries, bytes: config.l1.max_bytes },
+        l1: Budget {
+            entries: config.l1.max_entries,
+            bytes: config.l1.max_bytes,
+            row: RowLimits {
+                features: config.limits.features.saturating_mul(ROW_REQUESTS),
+                bytes: config.l1.max_bytes / ROW_PART,
+            },
+        },
         eviction: match config.l1.policy {
             EvictionPolicy::Lru => Eviction::Lru,
             EvictionPolicy::S3Fifo => Eviction::S3Fifo,
@@ -159,6 +173,7 @@ pub(super) fn project(config: &Config, seed: u64) -> Project {
         membership_ttl: config.services.membership_ttl_seconds.saturating_mul(1_000),
         default_view: config.native.default_view.clone(),
         registry_ttl: config.registry.as_ref().map(|registry| registry.ttl_seconds.saturating_mul(1_000)),
+        plan_bytes: config.memory.plan_bytes,
         seed,
     }
 }

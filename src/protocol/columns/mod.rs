@@ -38,14 +38,20 @@ type Whose = (usize, u32, bool);
 /// The row, whose address is not given to another while this is held, and the numbers.
 type Vector = (Weak<Row>, Box<[u8]>);
 
-/// What holds one vector beside its numbers, in bytes.
-const VECTOR_OVERHEAD: usize = 96;
+/// What holds one vector beside its numbers, in bytes, and what is left of its row once that is gone.
+const VECTOR_OVERHEAD: usize = 192;
 
 impl Vectors {
     /// None yet, and at most `max_bytes` of them.
     #[must_use]
     pub fn new(max_bytes: usize) -> Vectors {
         Vectors { known: HashMap::default(), bytes: 0, max_bytes }
+    }
+
+    /// The memory that they take, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn get(&self, row: &Rc<Row>, slot: Slot, is_narrow: bool) -> Option<&[u8]> {

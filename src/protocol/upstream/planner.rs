@@ -5,7 +5,7 @@
 //! registry. Where these do not know all views of a request, the views are treated as one, keyed by the whole entity row:
 //! always right, if less shared.
 
-use core::cell::OnceCell;
+use core::cell::{Cell, OnceCell};
 use core::hash::{BuildHasher, Hasher};
 use core::num::NonZeroUsize;
 use std::rc::Rc;
@@ -18,14 +18,19 @@ use model::block::is_same;
 use model::key::{Names, Scope, Space, Subject};
 use model::order::sorted;
 use model::request::{Columns, Lifetimes, ViewAsk, Writes};
+use model::row::ALLOCATION;
 use model::shape::{MAX_SHAPE_FEATURES, Shape, fingerprint, short};
 use model::time::Instant;
 use protocol::call::{self, Call};
 use protocol::json;
+use protocol::lists;
 use protocol::plan::{Naming, Output, Plan, Planned, RecentPlans};
 
 /// How many shapes are remembered. Each is a few kilobytes; services ask in tens of shapes, not in thousands.
 const MAX_PLANS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
+
+/// The part of the memory for plans that those may take which are found without their whole signature.
+const RECENT_PART: usize = 4;
 
 /// What is known of a view or feature service beside its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +43,15 @@ pub struct ViewFacts {
     pub sources: Option<Vec<String>>,
     /// The push source or stream that feeds it, where one is known.
     pub stream_source: Option<String>,
+}
+
+impl ViewFacts {
+    /// The memory that it takes, in bytes.
+    fn size(&self) -> usize {
+        let names = self.key_columns.iter().chain(self.sources.iter().flatten()).chain(&self.stream_source);
+        size_of::<(String, ViewFacts)>()
+            + names.map(|name| size_of::<String>() + ALLOCATION + name.len()).sum::<usize>()
+    }
 }
 
 /// What the registry says of a view.
@@ -79,8 +93,18 @@ pub struct Project {
     pub default_view: String,
     /// How long the registry's word about a view counts, in milliseconds; `None` where there is no registry to ask.
     pub registry_ttl: Option<u64>,
+    /// The most memory that plans take, with their signatures and the lists by which they are found, in bytes.
+    pub plan_bytes: usize,
     /// Makes row hashes hard to foresee from outside.
     pub seed: u64,
+}
+
+/// A plan, and what it is the plan of.
+#[derive(Debug)]
+struct Known {
+    signature: Box<[u8]>,
+    planned: Planned,
+    size: usize,
 }
 
 /// The plans in use.
@@ -91,11 +115,22 @@ pub struct Planner {
     learned: Option<Named<ViewFacts>>,
     /// When the registry is to be asked.
     learn_at: Instant,
-    plans: LruCache<u64, (Box<[u8]>, Planned), FixedState>,
+    plans: LruCache<u64, Known, FixedState>,
+    /// What they take, and how many had to make room.
+    bytes: usize,
+    evicted: u64,
+    /// What the registry's word takes.
+    learned_bytes: usize,
     signature: Vec<u8>,
     /// Those of the calls whose lists of features are remembered.
     recent: RecentPlans,
 }
+
+/// What a plan takes in the table beside itself, in bytes.
+const PLAN_OVERHEAD: usize = 96;
+
+/// The longest signature whose memory is kept for the next, in bytes.
+const MAX_SPARE_SIGNATURE: usize = 64 << 10;
 
 /// How soon the registry is asked again where it said nothing, in milliseconds.
 const RETRY_MILLIS: u64 = 30_000;
@@ -105,12 +140,15 @@ impl Planner {
     #[must_use]
     pub fn new(project: Project) -> Planner {
         Planner {
+            recent: RecentPlans::new(project.plan_bytes / RECENT_PART),
             project,
             learned: None,
             learn_at: Instant(0),
             plans: LruCache::with_hasher(MAX_PLANS, FixedState::default()),
+            bytes: 0,
+            evicted: 0,
+            learned_bytes: 0,
             signature: Vec::new(),
-            recent: RecentPlans::default(),
         }
     }
 
@@ -141,11 +179,25 @@ impl Planner {
         let mut learned = Named::default();
         learned.extend(views.into_iter().map(facts));
         if self.learned.as_ref() != Some(&learned) {
+            self.learned_bytes = learned.iter().map(|(name, facts)| name.len() + facts.size()).sum();
             self.learned = Some(learned);
             self.plans.clear();
+            self.bytes = 0;
             self.recent.clear();
         }
         self.learn_at = now.plus(self.project.registry_ttl.unwrap_or(RETRY_MILLIS));
+    }
+
+    /// The memory that plans take and what the registry said, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.recent.bytes() + self.learned_bytes
+    }
+
+    /// How many plans had to make room since the start, or were larger than all the room.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.evicted
     }
 
     /// What is known of the project.
@@ -185,15 +237,40 @@ impl Planner {
         let mut hasher = FixedState::with_seed(self.project.seed).build_hasher();
         hasher.write(&self.signature);
         let hash = hasher.finish();
-        if let Some((signature, planned)) = self.plans.get(&hash)
-            && is_same(signature, &self.signature)
+        if let Some(known) = self.plans.get(&hash)
+            && is_same(&known.signature, &self.signature)
         {
-            return planned.clone();
+            return known.planned.clone();
         }
         self.project.scope = self.project.scope.of_caller(&call.caller);
         let planned = self.make(call, body, naming);
-        self.plans.put(hash, (self.signature.as_slice().into(), planned.clone()));
+        self.keep(hash, planned.clone());
         planned
+    }
+
+    /// Keeps a plan of what the signature says; those that were not used for longest make room. One that is larger than all the room is
+    /// not kept.
+    fn keep(&mut self, hash: u64, planned: Planned) {
+        let size = size_of::<Known>() + PLAN_OVERHEAD + self.signature.len() + planned.size();
+        let others = self.recent.max_bytes() + lists::MAX_BYTES + self.learned_bytes;
+        let room = self.project.plan_bytes.saturating_sub(others);
+        if let Some(known) = self.plans.pop(&hash) {
+            self.bytes -= known.size;
+        }
+        if size > room {
+            self.evicted += 1;
+        } else {
+            while self.bytes + size > room || self.plans.len() >= MAX_PLANS.get() {
+                let Some((_, known)) = self.plans.pop_lru() else { break };
+                self.bytes -= known.size;
+                self.evicted += 1;
+            }
+            self.bytes += size;
+            self.plans.put(hash, Known { signature: self.signature.as_slice().into(), planned, size });
+        }
+        if self.signature.capacity() > MAX_SPARE_SIGNATURE {
+            self.signature = Vec::new();
+        }
     }
 
     fn make(&self, call: &Call, body: &[u8], naming: Naming) -> Planned {
@@ -242,6 +319,7 @@ impl Planner {
             full_feature_names,
             shape: Shape::default(),
             told: OnceCell::new(),
+            waiting: Cell::new(0),
         })
     }
 
@@ -339,22 +417,23 @@ impl Planner {
             full_feature_names: full_names,
             shape: Shape::default(),
             told: OnceCell::new(),
+            waiting: Cell::new(0),
         })
     }
 
     /// Leaves requests of a plan's shape to the origin from now on: its answer was not as the plan says.
     pub fn leave_to_origin(&mut self, plan: &Rc<Plan>) {
         self.recent.clear();
-        for (_, (_, planned)) in self.plans.iter_mut() {
-            if matches!(planned, Planned::Serve(known) if Rc::ptr_eq(known, plan)) {
-                *planned = Planned::Forward;
+        for (_, known) in self.plans.iter_mut() {
+            if matches!(&known.planned, Planned::Serve(known) if Rc::ptr_eq(known, plan)) {
+                known.planned = Planned::Forward;
             }
         }
     }
 
     /// The plan of a shape that is in use, by whether its name is meant.
     pub fn shaped(&self, mut is_meant: impl FnMut(u32) -> bool) -> Option<&Rc<Plan>> {
-        let mut plans = self.plans.iter().filter_map(|(_, (_, planned))| match planned {
+        let mut plans = self.plans.iter().filter_map(|(_, known)| match &known.planned {
             Planned::Serve(plan) => Some(plan),
             Planned::Forward => None,
         });
