@@ -6,14 +6,13 @@
 
 use std::borrow::Cow;
 
-use hashbrown::HashMap;
-
 #[cfg(not(feature = "worker"))]
 use crate::columns::Vectors;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::engine::slab::{Held, Slab};
 use crate::model::refusal::Refusal;
-use crate::model::request::Ask;
+use crate::model::request::{Ask, Priority};
 use crate::model::time::Instant;
 use crate::observe::sla;
 use crate::observe::trace::Context;
@@ -30,6 +29,7 @@ mod clock;
 mod explain;
 mod io;
 mod ledger;
+mod memory;
 mod prefetch;
 mod record;
 mod registry;
@@ -45,6 +45,7 @@ pub use io::{
     Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Right, Step, Task, Ticket,
 };
 pub use ledger::LedgerCounts;
+pub use memory::{MemoryUse, Share};
 pub use reply::{Header, Reply};
 
 use clock::Clock;
@@ -108,6 +109,41 @@ impl Pending {
     }
 }
 
+/// What each takes in the table beside what it holds, in bytes.
+const PENDING_OVERHEAD: usize = size_of::<Pending>() + 64;
+
+impl Held for Pending {
+    fn held_bytes(&self) -> usize {
+        let held = match self {
+            Pending::Rows(waiting) => waiting.held_bytes(),
+            Pending::AwaitingMetadata(request) => request.held_bytes(),
+            Pending::Unread { body, caller, .. } => body.capacity() + caller.capacity(),
+            Pending::Write { change, .. } => change.held_bytes(),
+            Pending::Reader(reader) => reader.held_bytes(),
+            Pending::Warm(job) => job.held_bytes(),
+            Pending::Registry { .. } | Pending::Health { .. } | Pending::Ahead { .. } | Pending::Told { .. } => {
+                SMALL_BYTES
+            }
+        };
+        PENDING_OVERHEAD + held
+    }
+
+    fn enter(&self) -> usize {
+        let Pending::Rows(waiting) = self else { return 0 };
+        let plan = &waiting.plan;
+        if plan.waiting.replace(plan.waiting.get() + 1) == 0 { plan.size() } else { 0 }
+    }
+
+    fn leave(&self) -> usize {
+        let Pending::Rows(waiting) = self else { return 0 };
+        let plan = &waiting.plan;
+        if plan.waiting.replace(plan.waiting.get().saturating_sub(1)) == 1 { plan.size() } else { 0 }
+    }
+}
+
+/// What those take that hold nothing of their caller's, in bytes: predictions, or a short reply.
+const SMALL_BYTES: usize = 512;
+
 #[derive(Clone, Copy, Debug)]
 enum Protocol {
     Feast,
@@ -129,7 +165,7 @@ pub struct Service {
     sla_status: sla::Status,
     /// Where in a trace the request stands that is just beginning.
     context: Option<Context>,
-    pending: HashMap<u64, Pending, foldhash::fast::FixedState>,
+    pending: Slab<Pending>,
     tickets: u64,
     seed: u64,
     /// Memory of requests that ended, for the next.
@@ -164,7 +200,7 @@ impl Service {
             sla_status: sla::Status::default(),
             context: None,
             config,
-            pending: HashMap::default(),
+            pending: Slab::default(),
             tickets: 0,
             seed,
             spare_call: None,
@@ -320,7 +356,7 @@ impl Service {
     /// Whether a request is under way, be it behind its reply.
     #[must_use]
     pub fn is_under_way(&self, ticket: Ticket) -> bool {
-        self.pending.contains_key(&ticket.0)
+        self.pending.get(ticket.0).is_some()
     }
 
     /// Lets a request go on that an earlier step named among the [`woken`](Step::woken).
@@ -388,6 +424,33 @@ impl Service {
         }
     }
 
+    /// Whether so many bytes more may wait for a request of this priority; where they may not, that is counted.
+    fn has_room(&mut self, priority: Priority, bytes: usize) -> bool {
+        self.engine.hold_outside(self.pending.bytes());
+        let has_room = self.engine.has_room(priority, bytes);
+        if !has_room {
+            self.engine.note_shed();
+        }
+        has_room
+    }
+
+    /// Lets go of memory of requests that ended which few others need.
+    #[inline]
+    fn trim(&mut self) {
+        if let Some(call) = &mut self.spare_call {
+            call.trim(MAX_SPARE);
+        }
+        if let Some(ask) = &mut self.spare_ask {
+            ask.keys.trim(MAX_SPARE);
+        }
+        if self.scratch.capacity() > MAX_SPARE {
+            self.scratch = String::new();
+        }
+        if self.spare_entities.capacity() > MAX_SPARE {
+            self.spare_entities = Vec::new();
+        }
+    }
+
     /// How many requests are under way.
     #[must_use]
     pub fn under_way(&self) -> usize {
@@ -452,7 +515,7 @@ impl Service {
         let warm_millis = self.config.deadlines.warm_ms;
         let is_lost = |pending: &Pending| pending.is_lost(self.ledger.as_ref(), now, patience, warm_millis);
         let lost: Vec<u64> =
-            self.pending.iter().filter(|(_, pending)| is_lost(pending)).map(|(&number, _)| number).collect();
+            self.pending.iter().filter(|(_, pending)| is_lost(pending)).map(|(number, _)| number).collect();
         for number in lost {
             // Those who followed it see by their own timers that its leases have run out.
             self.give_up_on(Ticket(number), now);
@@ -466,8 +529,11 @@ const SWEEP_EVERY: u64 = 64;
 /// What a request may take beside its stores and its origin before it counts as lost, in milliseconds.
 const SLACK_MILLIS: u64 = 10_000;
 
-/// The largest answer whose memory is kept for the next: 4 MiB, past which answers are rare and the memory is better free.
-const MAX_SPARE_SHEET: usize = 4 << 20;
+/// The largest answer whose memory is kept for the next: 2 MiB, past which answers are rare and the memory is better free.
+const MAX_SPARE_SHEET: usize = 2 << 20;
+
+/// The most of any other memory that is kept for the next request, in bytes.
+const MAX_SPARE: usize = 384 << 10;
 
 fn foldhash_mix(seed: u64, number: u64) -> u64 {
     use core::hash::{BuildHasher, Hasher};

@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use model::canonical_key_hash::canonical_key_hash;
 use model::order::sorted;
 use model::request::Writes;
+use model::row::ALLOCATION;
 use model::time::Instant;
 
 /// The most rows that are marked one by one: about 1.5 MiB.
@@ -16,6 +17,16 @@ const MAX_ROWS: usize = 50_000;
 
 /// The most views that are marked one by one.
 const MAX_VIEWS: usize = 1_000;
+
+/// The most that their names take together, in bytes.
+const MAX_NAMES: usize = 128 << 10;
+
+/// The most memory that all marks take, in bytes: tables grow by doubling, so each may be half empty.
+pub const MAX_BYTES: usize = MAX_NAMES + MAX_VIEWS * (VIEW_BYTES + ALLOCATION) + MAX_ROWS * ROW_BYTES;
+
+/// What a view and a row take in their tables, in bytes, with what is free there.
+const VIEW_BYTES: usize = 2 * (size_of::<(String, View)>() + 1) + 64;
+const ROW_BYTES: usize = 2 * (size_of::<(u64, Instant)>() + 1);
 
 type Rows = HashMap<u64, Instant, foldhash::fast::FixedState>;
 
@@ -35,6 +46,7 @@ impl View {
         let times = sorted(self.rows.values().copied());
         self.whole = times.get(times.len() / 2).copied().unwrap_or_default().max(self.whole);
         self.rows.retain(|_, mark| *mark > self.whole);
+        self.rows.shrink_to_fit();
     }
 }
 
@@ -46,6 +58,10 @@ pub struct Marks {
     /// Of anything.
     newest: Instant,
     views: HashMap<String, View, foldhash::fast::FixedState>,
+    /// What the views' names take, in bytes.
+    names: usize,
+    /// How often marks became one of more than they were.
+    condensed: u64,
 }
 
 /// The marks that concern the rows of one view in a request.
@@ -81,6 +97,9 @@ impl Marks {
         self.newest = self.newest.max(at);
         let all = self.all;
         self.views.retain(|_, view| view.newest > all);
+        self.names = self.views.keys().map(String::len).sum();
+        // What was taken for many marks is given back with them.
+        self.views.shrink_to_fit();
     }
 
     /// Marks all rows of a view.
@@ -90,6 +109,7 @@ impl Marks {
             view.whole = view.whole.max(at);
             let whole = view.whole;
             view.rows.retain(|_, mark| *mark > whole);
+            view.rows.shrink_to_fit();
         }
     }
 
@@ -102,6 +122,7 @@ impl Marks {
         while self.rows() + hashes.len() > MAX_ROWS {
             let Some(largest) = self.views.values_mut().max_by_key(|view| view.rows.len()) else { break };
             largest.condense();
+            self.condensed += 1;
         }
         if let Some(view) = self.view(view, at) {
             for &hash in hashes {
@@ -126,9 +147,13 @@ impl Marks {
     /// The marks of a view, and a note that something of it was written at `at`; `None` where all views were marked instead.
     fn view(&mut self, view: &str, at: Instant) -> Option<&mut View> {
         self.newest = self.newest.max(at);
-        if self.views.len() >= MAX_VIEWS && !self.views.contains_key(view) {
-            self.mark_all(at);
-            return None;
+        if !self.views.contains_key(view) {
+            if self.views.len() >= MAX_VIEWS || self.names + view.len() > MAX_NAMES {
+                self.condensed += 1;
+                self.mark_all(at);
+                return None;
+            }
+            self.names += view.len();
         }
         let view = self.views.entry_ref(view).or_default();
         view.newest = view.newest.max(at);
@@ -156,6 +181,19 @@ impl Marks {
                 floor
             }
         }
+    }
+
+    /// The memory that they take, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let rows = self.views.values().map(|view| view.rows.allocation_size());
+        self.views.allocation_size() + self.names + rows.sum::<usize>()
+    }
+
+    /// How often marks became one of more than they were since the start, for want of room.
+    #[must_use]
+    pub fn condensed(&self) -> u64 {
+        self.condensed
     }
 
     /// How many rows are marked one by one.
@@ -410,5 +448,14 @@ mod tests {
             marks.mark_rows(&view.to_string(), &hashes(0..1), Instant(3));
         }
         assert_eq!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)), Instant(3));
+        let mut marks = Marks::default();
+        for view in 0..100 {
+            marks.mark_view(&format!("{view}{}", "n".repeat(10_000)), Instant(view));
+            assert!(marks.bytes() <= MAX_BYTES && marks.names <= MAX_NAMES);
+        }
+        assert!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)) > Instant(80));
+        marks.mark_view(&"n".repeat(16 << 20), Instant(200));
+        assert_eq!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)), Instant(200));
+        assert!(marks.condensed() > 0);
     }
 }

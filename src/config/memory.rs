@@ -20,12 +20,12 @@ pub struct Memory {
 
 /// What is kept beside the shares that are set, in bytes: marks of writes, records of requests, and memory of requests that ended for the
 /// next.
-pub const OTHER_BYTES: usize = 4 << 20;
+pub const OTHER_BYTES: usize = 6 << 20;
 
 impl Default for Memory {
     fn default() -> Self {
         // Of the 128 MB that a Worker has, the module and its JavaScript take some 20.
-        Memory { max_bytes: 96 << 20, plan_bytes: 6 << 20, waiting_bytes: 20 << 20 }
+        Memory { max_bytes: 96 << 20, plan_bytes: 6 << 20, waiting_bytes: 18 << 20 }
     }
 }
 

@@ -51,7 +51,7 @@ fn the_shares_of_memory_fit_into_the_whole() {
     assert_eq!(
         fault(&json!({"l1": {"max_bytes": 128 << 20}})),
         "`memory.max_bytes` must be at least 167772160, the sum of `l1.max_bytes`, `memory.plan_bytes`, `memory.waiting_bytes`, \
-         `prefetch.memory_bytes` and 4194304 for all else, not `100663296`"
+         `prefetch.memory_bytes` and 6291456 for all else, not `100663296`"
     );
     for table in [
         json!({"l1": {"max_bytes": 128 << 20}, "memory": {"max_bytes": 160 << 20}}),

@@ -26,7 +26,7 @@ pub mod optimizer;
 pub(crate) mod prefetch;
 pub mod router;
 mod session;
-mod slab;
+pub(crate) mod slab;
 pub mod store;
 mod write_queue;
 mod writes;
@@ -78,6 +78,8 @@ pub struct Settings {
     pub clock_error_millis: u64,
     /// How many requests may wait at one time before some are refused.
     pub max_sessions: usize,
+    /// How much memory those that wait may take before some are refused, in bytes.
+    pub waiting_bytes: usize,
     /// Makes the engine's chances hard to foresee from outside.
     pub seed: u64,
 }
@@ -223,8 +225,14 @@ pub struct Engine {
     flights: Flights,
     /// Sessions that wait for a place among the calls to the origin: by priority, and then as they came.
     queue: Vec<Waiter>,
+    /// What requests that wait take elsewhere, in bytes.
+    held_outside: usize,
+    /// What L1 had let go of while sessions still had it, when these were measured last.
+    measured_at: u64,
     chance: u64,
     refused: u64,
+    /// Of these, those for which there was no memory.
+    shed: u64,
     /// Hedges that may be made, in thousandths.
     hedges: u32,
     hedged: u64,
@@ -266,7 +274,7 @@ impl Engine {
             marks: Marks::default(),
             interner: Interner::default(),
             stores: stores
-                .map(|store| Store::new(store.clone(), settings.breaker, settings.clock_error_millis))
+                .map(|store| Store::new(store.clone(), settings.breaker, settings.clock_error_millis, settings.l1.row))
                 .collect(),
             origin: Origin {
                 breaker: Breaker::new(settings.breaker),
@@ -276,8 +284,11 @@ impl Engine {
             sessions: Slab::default(),
             flights: Flights::default(),
             queue: Vec::new(),
+            held_outside: 0,
+            measured_at: 0,
             chance: settings.seed,
             refused: 0,
+            shed: 0,
             hedges: 0,
             hedged: 0,
             patterns: Patterns::new(settings.learning),
@@ -310,8 +321,10 @@ impl Engine {
             lookup::enforce_max_age(&mut answer.found, &ask, ask.rows, now);
             return Begun::Answered { ask, answer, is_due: open.due > 0, route };
         }
-        if self.sessions.len() >= self.admitted(ask.priority) {
+        let has_room = self.has_room_for(&ask, answer.found.len(), open.missing as usize);
+        if !has_room || self.sessions.len() >= self.admitted(ask.priority) {
             self.refused += 1;
+            self.shed += u64::from(!has_room);
             self.recycle(answer);
             return Begun::Refused { ask, retry_seconds: RETRY_SECONDS };
         }
@@ -328,7 +341,9 @@ impl Engine {
         now: Instant,
     ) -> Progress {
         // What makes way first when there is much to do is what nobody waits for.
-        if self.sessions.len() >= self.admitted(Priority::Low) {
+        let has_room =
+            self.has_room(Priority::Low, session::expected_bytes(&ask, answer.found.len(), answer.found.len()));
+        if !has_room || self.sessions.len() >= self.admitted(Priority::Low) {
             self.recycle(answer);
             return Progress { is_over: true, ..Progress::default() };
         }
@@ -340,6 +355,7 @@ impl Engine {
     /// Takes back the memory of an answer that was used, for the next.
     pub fn recycle(&mut self, mut answer: Box<Answer>) {
         answer.found.clear();
+        answer.found.shrink_to(MAX_SPARE_PLACES);
         answer.failure = None;
         self.spare = Some(answer);
     }
@@ -367,6 +383,12 @@ impl Engine {
     /// What was written past the caches, to be marked.
     pub fn marks(&mut self) -> &mut Marks {
         &mut self.marks
+    }
+
+    /// The same, to look at.
+    #[must_use]
+    pub fn read_marks(&self) -> &Marks {
+        &self.marks
     }
 
     /// The schemas in use, for whoever builds rows for the engine.
@@ -482,13 +504,57 @@ impl Engine {
 
     /// How many sessions there may be for one of this priority to be admitted.
     fn admitted(&self, priority: Priority) -> usize {
-        let percent = match priority {
-            Priority::Low => 50,
-            Priority::Normal => 80,
-            Priority::High => 95,
-            Priority::Critical => 100,
-        };
-        self.settings.max_sessions.saturating_mul(percent).div_ceil(100)
+        admitted(self.settings.max_sessions, priority)
+    }
+
+    /// Whether a request of which so many places are missing may take the memory that it needs while it waits.
+    fn has_room_for(&mut self, ask: &Ask, places: usize, missing: usize) -> bool {
+        self.has_room(ask.priority, ask.held_bytes + session::expected_bytes(ask, places, missing))
+    }
+
+    /// Whether so many bytes more may wait for a request of this priority.
+    pub(crate) fn has_room(&mut self, priority: Priority, bytes: usize) -> bool {
+        // Rows count in L1 for as long as it has them, and then where they are still in use.
+        let left = self.memory.left_to_others();
+        if left - self.measured_at > MEASURED_EVERY_BYTES {
+            self.measured_at = left;
+            self.sessions.measure();
+        }
+        self.waiting_bytes() + bytes <= admitted(self.settings.waiting_bytes, priority)
+    }
+
+    /// Tells what requests that wait take elsewhere, in bytes.
+    pub(crate) fn hold_outside(&mut self, bytes: usize) {
+        self.held_outside = bytes;
+    }
+
+    /// The memory that requests take which wait, and rows whose writes were put off, in bytes.
+    fn waiting_bytes(&self) -> usize {
+        self.session_bytes() + self.held_outside + self.put_off_bytes()
+    }
+
+    /// The memory that sessions take, in bytes.
+    #[must_use]
+    pub fn session_bytes(&self) -> usize {
+        self.sessions.bytes()
+    }
+
+    /// The memory that rows take whose writes were put off, in bytes.
+    #[must_use]
+    pub fn put_off_bytes(&self) -> usize {
+        self.stores.iter().map(Store::pending_bytes).sum()
+    }
+
+    /// How many requests were refused since the start for want of memory.
+    #[must_use]
+    pub fn shed(&self) -> u64 {
+        self.shed
+    }
+
+    /// Notes that something was refused for want of memory.
+    pub(crate) fn note_shed(&mut self) {
+        self.refused += 1;
+        self.shed += 1;
     }
 
     fn early_millis(&mut self) -> u64 {
@@ -506,6 +572,24 @@ impl Engine {
         mixed ^ mixed >> 31
     }
 }
+
+/// How much of `most` may be taken before one of this priority is refused.
+fn admitted(most: usize, priority: Priority) -> usize {
+    let percent = match priority {
+        Priority::Low => 50,
+        Priority::Normal => 80,
+        Priority::High => 95,
+        Priority::Critical => 100,
+    };
+    (most as u64 * percent).div_ceil(100) as usize
+}
+
+/// After how many bytes of rows that L1 let go of while sessions still had them these are measured anew.
+const MEASURED_EVERY_BYTES: u64 = 1 << 20;
+
+/// The most places whose memory is kept for the next answer, and that memory in bytes.
+const MAX_SPARE_PLACES: usize = 20_000;
+pub(crate) const SPARE_BYTES: usize = MAX_SPARE_PLACES * size_of::<Found>();
 
 /// How soon a refused request may try again: by then, what waits now has met its deadline.
 const RETRY_SECONDS: u64 = 1;

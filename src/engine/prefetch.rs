@@ -5,7 +5,7 @@
 
 use crate::cache::lookup;
 use crate::engine::router::{self, Route};
-use crate::engine::session::Session;
+use crate::engine::session::{self, Session};
 use crate::engine::{Engine, Progress, SessionId};
 use crate::learn::patterns::{Entity, Patterns, Prediction, Predictions};
 use crate::learn::prefetch::{Governor, Stakes, Verdict};
@@ -122,7 +122,9 @@ impl Engine {
         let over = || (route, Progress { is_over: true, ..Progress::default() });
         let mut found = Vec::new();
         let open = lookup::read_memory(&mut self.memory, &self.marks, &ask, now, 0, &mut found);
-        if open.missing == 0 || self.sessions.len() >= self.admitted(Priority::Low) {
+        let needed = session::expected_bytes(&ask, found.len(), open.missing as usize);
+        let has_room = self.has_room(Priority::Low, ask.held_bytes + needed);
+        if open.missing == 0 || !has_room || self.sessions.len() >= self.admitted(Priority::Low) {
             return over();
         }
         if self.memory.is_full() && !self.is_l1_cooler(now) {

@@ -12,13 +12,14 @@ use crate::cache::lookup::{self, Inspector};
 use crate::cache::marks::Marks;
 use crate::engine::limiter::Permit;
 use crate::engine::router::Route;
+use crate::engine::slab::Held;
 use crate::engine::{Fetch, Lines, MAX_STORES};
 use crate::learn::ledger::Operations;
 use crate::model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
 use crate::model::interner::Interner;
 use crate::model::order::sorted;
 use crate::model::request::{Ask, Columns, Consistency, ViewAsk};
-use crate::model::row::Row;
+use crate::model::row::{ROW_OVERHEAD, Row};
 use crate::model::time::Instant;
 
 pub(super) type HashSet<T> = hashbrown::HashSet<T, foldhash::fast::FixedState>;
@@ -634,7 +635,9 @@ impl Session {
             }
         }
         for view in 0..self.ask.views.len() {
-            found.extend(ready.iter().filter_map(|row| self.found.get(view * rows + row)).cloned());
+            // What was given is not needed again.
+            let take = |found: &mut Found| Found { row: found.row.take(), ..found.clone() };
+            found.extend(ready.iter().filter_map(|row| self.found.get_mut(view * rows + row).map(take)));
         }
         for &(place, index) in &self.waiting {
             let position = positions.get(place.checked_rem(rows)?).copied().flatten();
@@ -868,6 +871,42 @@ impl Session {
     fn rules(&self, view: &ViewAsk, now: Instant) -> Rules {
         Rules::new(*view.lifetimes(), self.ask.max_staleness, self.ask.consistency, now).early_by(self.early_millis)
     }
+}
+
+impl Held for Session {
+    /// With what is still to come, as far as that can be told: so that what is admitted has room for it.
+    fn held_bytes(&self) -> usize {
+        let rows = self.found.iter().filter_map(|found| found.row.as_ref());
+        let known = self.missing.iter().flat_map(|missing| missing.known.iter().chain(missing.stored.iter().flatten()));
+        let reads = self.reads.iter().flatten().map(|read| &read.rows);
+        let calls = self.calls.iter().flatten().map(|call| &call.rows);
+        let coming = self.missing.iter().filter(|missing| missing.known.is_none() && !missing.is_settled()).count();
+        let failure = if let Some(OriginFailure::Refused { body, .. }) = &self.failure { body.len() } else { 0 };
+        size_of::<Session>()
+            + self.ask.keys.size()
+            + size_of::<Found>() * self.found.capacity()
+            + size_of::<Missing>() * self.missing.capacity()
+            + size_of::<(usize, usize)>() * self.waiting.capacity()
+            + size_of::<Option<Read>>() * self.reads.capacity()
+            + size_of::<Option<Call>>() * self.calls.capacity()
+            + size_of::<usize>() * reads.chain(calls).map(Vec::capacity).sum::<usize>()
+            + self.is_given.capacity()
+            + rows.chain(known).map(Row::part_of).sum::<usize>()
+            + coming * expected_row_bytes(&self.ask)
+            + failure
+    }
+}
+
+/// The memory that a session is taken to need for a request, in bytes, of which so many places are missing.
+pub(super) fn expected_bytes(ask: &Ask, places: usize, missing: usize) -> usize {
+    let of_missing = size_of::<Missing>() + size_of::<(usize, usize)>() + size_of::<usize>() + expected_row_bytes(ask);
+    size_of::<Session>() + ask.keys.size() + size_of::<Found>() * places + of_missing * missing + ask.rows
+}
+
+/// What a row is taken to need that is not there yet, in bytes: a dozen digits for each feature, and its key.
+fn expected_row_bytes(ask: &Ask) -> usize {
+    let features = ask.features().div_ceil(ask.views.len().max(1));
+    (ROW_OVERHEAD + 16 * features) * 3 / 2 + ask.keys.size() / ask.keys.len().max(1)
 }
 
 /// The place of a store among those that a missing row remembers.

@@ -9,7 +9,7 @@ use crate::engine::optimizer::Recent;
 use crate::engine::write_queue::{Added, WriteQueue};
 use crate::model::answer::Tier;
 use crate::model::key::{ShardSecret, StoreKey};
-use crate::model::row::Row;
+use crate::model::row::{Row, RowLimits};
 use crate::model::time::Instant;
 use crate::model::value::Cell;
 
@@ -144,7 +144,12 @@ impl StoreClock {
 }
 
 impl Store {
-    pub(super) fn new(settings: StoreSettings, breaker: BreakerSettings, clock_error_millis: u64) -> Store {
+    pub(super) fn new(
+        settings: StoreSettings,
+        breaker: BreakerSettings,
+        clock_error_millis: u64,
+        row_limits: RowLimits,
+    ) -> Store {
         Store {
             secret: None,
             breaker: Breaker::new(breaker),
@@ -152,7 +157,7 @@ impl Store {
             latency: Latency::default(),
             counts: StoreCounts::default(),
             recent: Recent::default(),
-            queue: WriteQueue::new(settings.write_interval_millis, settings.writes_per_day),
+            queue: WriteQueue::new(settings.write_interval_millis, settings.writes_per_day, row_limits),
             writing: None,
             flush_until: Instant::default(),
             is_read: true,
@@ -346,7 +351,7 @@ mod tests {
         };
         let breaker =
             BreakerSettings { is_enabled: true, window: 20, failure_percent: 50, open_millis: 5_000, probes: 3 };
-        Store::new(settings, breaker, 5_000)
+        Store::new(settings, breaker, 5_000, RowLimits { features: 1_000, bytes: 1 << 20 })
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use hashbrown::HashMap;
 
 use crate::model::key::StoreKey;
-use crate::model::row::Row;
+use crate::model::row::{Row, RowLimits};
 use crate::model::time::Instant;
 
 /// The most that the waiting rows take, in bytes: some ten thousand rows of common size.
@@ -39,6 +39,8 @@ pub(super) struct WriteQueue {
     interval_millis: u64,
     /// The most rows written in a day (UTC); `None` without a bound.
     writes_per_day: Option<u64>,
+    /// What a row may collect.
+    row_limits: RowLimits,
     waiting: HashMap<StoreKey, Rc<Row>, foldhash::fast::FixedState>,
     /// By when a key may be written, and then as they came.
     order: BTreeMap<(Instant, u64), StoreKey>,
@@ -51,10 +53,11 @@ pub(super) struct WriteQueue {
 }
 
 impl WriteQueue {
-    pub(super) fn new(interval_millis: u64, writes_per_day: Option<u64>) -> WriteQueue {
+    pub(super) fn new(interval_millis: u64, writes_per_day: Option<u64>, row_limits: RowLimits) -> WriteQueue {
         WriteQueue {
             interval_millis,
             writes_per_day,
+            row_limits,
             waiting: HashMap::default(),
             order: BTreeMap::new(),
             added: 0,
@@ -74,7 +77,8 @@ impl WriteQueue {
     pub(super) fn push(&mut self, key: StoreKey, row: Rc<Row>, now: Instant) -> Added {
         if let Some(waiting) = self.waiting.get_mut(&key) {
             self.bytes = self.bytes.saturating_sub(waiting.size());
-            *waiting = Rc::new(waiting.merge(&row));
+            let merged = waiting.merge(&row);
+            *waiting = Rc::new(merged.bounded(self.row_limits).unwrap_or(merged));
             self.bytes += waiting.size();
             return Added::Coalesced;
         }
@@ -140,6 +144,8 @@ mod tests {
     use crate::model::time::EventTime;
     use crate::model::value::{Cell, Status};
 
+    const LIMITS: RowLimits = RowLimits { features: 1_000, bytes: MAX_BYTES };
+
     fn key(entity: u8) -> StoreKey {
         let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
         StoreKey::new("f", &space, &[entity])
@@ -174,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_key_is_written_once_in_its_interval_and_then_with_all_that_came_meanwhile() {
-        let mut queue = WriteQueue::new(1_000, None);
+        let mut queue = WriteQueue::new(1_000, None, LIMITS);
         assert_eq!(queue.push(key(1), row(&[("a", "1", 1)]), Instant(0)), Added::Queued);
         assert_eq!(take(&mut queue, 0).len(), 1);
         assert_eq!(queue.push(key(1), row(&[("a", "2", 300)]), Instant(300)), Added::Queued);
@@ -191,7 +197,7 @@ mod tests {
 
     #[test]
     fn an_older_fetch_that_comes_later_replaces_nothing() {
-        let mut queue = WriteQueue::new(1_000, None);
+        let mut queue = WriteQueue::new(1_000, None, LIMITS);
         queue.push(key(1), row(&[("a", "new", 500)]), Instant(500));
         queue.push(key(1), row(&[("a", "old", 100), ("b", "2", 100)]), Instant(600));
         let taken = take(&mut queue, 600);
@@ -200,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_days_budget_is_not_passed_and_is_new_the_next_day() {
-        let mut queue = WriteQueue::new(1_000, Some(3));
+        let mut queue = WriteQueue::new(1_000, Some(3), LIMITS);
         let fill = |queue: &mut WriteQueue, from: u8, now: u64| {
             (from..from + 5).for_each(|entity| _ = queue.push(key(entity), row(&[("a", "1", 1)]), Instant(now)));
             take(queue, now).len()
@@ -212,7 +218,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_in_bytes() {
-        let mut queue = WriteQueue::new(1_000, None);
+        let mut queue = WriteQueue::new(1_000, None, LIMITS);
         let long = "1".repeat(MAX_BYTES / 8);
         let results: Vec<Added> =
             (0..20).map(|entity| queue.push(key(entity), row(&[("a", &long, 1)]), Instant(0))).collect();

@@ -108,8 +108,8 @@ pub enum OriginFailure {
         status: u16,
         /// Its content type.
         content_type: Option<String>,
-        /// Its body.
-        body: Vec<u8>,
+        /// Its body, which all who followed the call share.
+        body: Rc<[u8]>,
     },
     /// It answered with a status that is neither a success with features nor an error, such as a redirect.
     Unexpected {

@@ -303,8 +303,17 @@ impl Keys {
 }
 
 impl Keys {
+    /// Lets go of memory that few requests need, more than so many bytes.
+    #[inline]
+    pub fn trim(&mut self, max_bytes: usize) {
+        if self.size() > max_bytes {
+            *self = Keys::default();
+        }
+    }
+
     /// The memory that they take, in bytes.
     #[must_use]
+    #[inline]
     pub fn size(&self) -> usize {
         self.bytes.capacity() + size_of::<u32>() * self.ends.capacity() + size_of::<u64>() * self.hashes.capacity()
     }
@@ -335,6 +344,8 @@ pub struct Ask {
     pub is_streamed: bool,
     /// To which part of the traffic it belongs.
     pub cohort: Cohort,
+    /// The memory that its caller's request takes beside it for as long as it waits, in bytes.
+    pub held_bytes: usize,
 }
 
 impl Ask {

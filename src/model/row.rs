@@ -281,6 +281,14 @@ impl Row {
         (ROW_OVERHEAD + self.buffer.len() + cells) * HALVES_TAKEN / 2
     }
 
+    /// The part of the memory that this row and its schema take which falls to one of those who share them, in bytes.
+    #[must_use]
+    #[inline]
+    pub fn part_of(row: &Rc<Row>) -> usize {
+        let schema = row.schema.size() / Rc::strong_count(&row.schema).max(1);
+        (row.size() + schema) / Rc::strong_count(row).max(1)
+    }
+
     /// This row with the columns of `newer` put over its own; both must be of one entity.
     ///
     /// Of a column that both have, the value that was fetched later stays.

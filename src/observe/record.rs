@@ -19,6 +19,9 @@ const MAGIC: &[u8] = b"FR\x02";
 /// The most bytes of records that wait to be taken.
 const CAPACITY: usize = 64 * 1024;
 
+/// The most memory that records take, in bytes, with what their buffer has free and the names of views.
+pub const MAX_BYTES: usize = 2 * CAPACITY + MAX_VIEWS * (MAX_NAME + 64);
+
 /// From how many bytes on they are to be taken at once.
 const PRESSING: usize = CAPACITY / 2;
 
@@ -220,6 +223,12 @@ impl Records {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty() && !self.has_runs
+    }
+
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes.capacity() + self.views.iter().map(|name| name.len() + 64).sum::<usize>()
     }
 
     /// Whether there is so much that it should be taken at once.

@@ -37,6 +37,13 @@ impl State {
         self.0.iter_mut().skip(first).zip(numbers).for_each(|(place, &number)| *place = number);
     }
 
+    /// The numbers of a share of memory, by its place among [`MEMORY_SHARES`].
+    #[must_use]
+    pub fn of_memory(&self, share: usize) -> [u64; 3] {
+        let first = Gauge::Memory as usize + 3 * share;
+        self.0.get(first..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default()
+    }
+
     /// Sets some of the numbers: the first is `gauge`'s, and the others follow it.
     pub fn set(&mut self, gauge: Gauge, numbers: &[u64]) {
         self.0.iter_mut().skip(gauge as usize).zip(numbers).for_each(|(place, &number)| *place = number);
@@ -113,8 +120,16 @@ pub enum Gauge {
     TierMostTimeout,
     /// The first of what prefetch says, of [`PREFETCH_GAUGES`].
     Prefetch = Gauge::TierIsThere as usize + 3 * TIER_GAUGES,
+    /// The first of what memory says, of [`MEMORY_GAUGES`].
+    Memory = Gauge::Prefetch as usize + PREFETCH_GAUGES,
 }
 
+/// The shares of memory; of each are told the bytes that it takes, those that it may, and what had to make room or was refused.
+pub const MEMORY_SHARES: [&str; 7] = ["all", "rows", "plans", "learned", "marks", "records", "waiting"];
+
+/// How many numbers memory has.
+pub const MEMORY_GAUGES: usize = 3 * MEMORY_SHARES.len();
+
 /// How many numbers there are.
-pub(crate) const GAUGES: usize = Gauge::Prefetch as usize + PREFETCH_GAUGES;
+pub(crate) const GAUGES: usize = Gauge::Memory as usize + MEMORY_GAUGES;
 const _: () = assert!(Gauge::TierMostTimeout as usize == Gauge::TierIsThere as usize + TIER_GAUGES - 1);

@@ -11,7 +11,7 @@ use config::Limits;
 use model::answer::{Answer, Found, Tally};
 use model::refusal::Refusal;
 use model::request::{Consistency, Priority};
-use model::row::{Row, Slot};
+use model::row::{ALLOCATION, Row, Slot};
 use model::time::{EventTime, Instant};
 use model::value::{Cell, Status};
 
@@ -324,6 +324,16 @@ pub struct Reply<'a> {
 pub struct Written {
     quality: Quality,
     entities: hashbrown::HashSet<Vec<u8>, foldhash::fast::FixedState>,
+    /// What the entities' names take, in bytes.
+    bytes: usize,
+}
+
+impl Written {
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes + self.entities.allocation_size()
+    }
 }
 
 /// How many values were asked for, came, came fresh, and could not be had.
@@ -358,7 +368,9 @@ impl Reply<'_> {
                 ([_], Some(value)) => sheet.push(value.bytes(self.body)),
                 _ => self.write_columns(sheet, row),
             }
-            let is_new = written.entities.insert(sheet.as_slice().get(start..).unwrap_or_default().to_vec());
+            let entity = sheet.as_slice().get(start..).unwrap_or_default();
+            let is_new = written.entities.insert(entity.to_vec());
+            written.bytes += if is_new { entity.len() + ALLOCATION } else { 0 };
             sheet.push(b",\"features\":{");
             self.write_row(sheet, found, rows.len(), index, &mut written.quality);
             sheet.drop_comma();

@@ -54,13 +54,19 @@ pub struct Plan {
     pub told: OnceCell<Box<[u8]>>,
     /// How many requests wait that are served by it.
     pub waiting: Cell<u32>,
+    /// The memory that it takes, in bytes, once that was asked for.
+    pub size: OnceCell<usize>,
 }
 
 impl Plan {
     /// The memory that it takes, in bytes.
     #[must_use]
-    #[inline(never)]
     pub fn size(&self) -> usize {
+        *self.size.get_or_init(|| self.measure())
+    }
+
+    #[inline(never)]
+    fn measure(&self) -> usize {
         let text = |text: &str| size_of::<Box<str>>() + ALLOCATION + text.len();
         let outputs = self
             .outputs

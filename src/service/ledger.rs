@@ -20,6 +20,7 @@ use std::borrow::Cow;
 use crate::cache::marks::Marks;
 use crate::config::Config;
 use crate::engine::breaker::{Breaker, BreakerSettings};
+use crate::model::request::Priority;
 use crate::model::time::Instant;
 use crate::observe::trace::Context;
 use crate::protocol::call::Call;
@@ -107,6 +108,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// The memory that it takes, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of::<Reader>() + self.body.capacity() + self.call.size()
+    }
+
     /// Whether its host has gone silent.
     pub(super) fn is_lost(&self, ledger: &Ledger, now: Instant, patience: u64) -> bool {
         ledger.host(now).millis_since(self.until) > patience
@@ -328,7 +334,10 @@ impl Service {
             Some((round, age)) if bound > 0 && age <= bound => round,
             _ => next,
         };
-        let is_full = ledger.readers.len() >= self.config.load.max_waiting;
+        self.engine.hold_outside(self.pending.bytes());
+        // Who finds no room to wait is served with what is known, as when the ledger is left alone.
+        let has_room = self.engine.has_room(Priority::Normal, body.len() + call.size());
+        let is_full = !has_room || ledger.readers.len() >= self.config.load.max_waiting;
         if is_full || (under_way.is_none() && !ledger.admits(now)) {
             ledger.counts.unsure += 1;
             return self.serve_known(protocol, call, body, began, now);

@@ -59,6 +59,11 @@ impl Recorder {
         }
     }
 
+    /// The memory that it takes, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.records.size()
+    }
+
     /// In how many milliseconds what was told is to be taken, where that has not been ordered yet.
     #[inline]
     fn due(&mut self, now: Instant) -> Option<u64> {
@@ -228,6 +233,7 @@ impl Service {
     /// Adds to a step, once in a while, that what was told is to be taken.
     #[inline]
     pub(super) fn with_records(&mut self, step: &mut Step, now: Instant) {
+        self.trim();
         if let Some(delay) = self.recorder.due(now) {
             let id = OrderId { ticket: self.next_ticket(now), part: Part::Records };
             step.orders.push(Order { id, task: Task::Records, timeout_millis: delay });
@@ -343,6 +349,7 @@ impl Service {
         state
             .set_prefetch(8, &[displaced, missed, reads, calls, writes, spent, saved, precision, coverage, timeliness]);
         state.set_prefetch(18, &[models, models_ignored]);
+        state.set(Gauge::Memory, &self.memory().numbers());
         state
     }
 }

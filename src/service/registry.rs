@@ -26,6 +26,13 @@ pub(super) struct AwaitingMetadata {
     pub(super) began: Instant,
 }
 
+impl AwaitingMetadata {
+    /// The memory that it takes, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of::<AwaitingMetadata>() + self.body.capacity() + self.call.size()
+    }
+}
+
 impl Service {
     /// Serves a request that comes when the registry is to be asked.
     #[cold]
@@ -36,8 +43,9 @@ impl Service {
         body: &[u8],
         now: Instant,
     ) -> Step {
-        if self.planner.has_learned() {
-            // What the registry said last still counts while it is asked again behind this request.
+        // What the registry said last still counts while it is asked again behind this request; and who finds no room to wait is
+        // served with what is known, as where the registry does not answer.
+        if self.planner.has_learned() || !self.has_room(Priority::Normal, body.len() + call.size()) {
             let refresh = self.ask_registry(None, now);
             let mut step = self.serve_call(protocol, call, Cow::Borrowed(body), now, now);
             step.orders.extend(refresh);

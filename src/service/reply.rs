@@ -267,7 +267,7 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
             if is_feast {
                 return Reply {
                     content_type: content_type.clone().map(Cow::Owned),
-                    body: Body::Bytes(body.clone().into()),
+                    body: Body::Bytes(body.to_vec().into()),
                     ..Reply::empty(*status)
                 };
             }

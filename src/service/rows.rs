@@ -221,6 +221,7 @@ impl Service {
         now: Instant,
     ) -> Step {
         let mut job = self.warming.take();
+        self.engine.hold_outside(self.pending.bytes());
         match self.engine.begin(ticket.session(), ask, now) {
             Begun::Answered { ask, answer, is_due, route } => {
                 let timings = self.timings();
@@ -300,6 +301,7 @@ impl Service {
         ask.is_streamed = options.is_some_and(|options| options.is_streamed);
         ask.cohort = Cohort::default();
         ask.patience_millis = None;
+        ask.held_bytes = body.len() + call.size() + if plan.waiting.get() == 0 { plan.size() } else { 0 };
         Ok(ask)
     }
 
@@ -498,7 +500,12 @@ impl Service {
             status @ ..400 => return Err(OriginFailure::Unexpected { status }),
             status => {
                 let OriginReply { content_type, body, .. } = reply;
-                return Err(OriginFailure::Refused { status, content_type, body });
+                if body.len() > MAX_ERROR_BYTES {
+                    let reason =
+                        format!("an error ({status}) of {} bytes; {MAX_ERROR_BYTES} are passed on", body.len());
+                    return Err(OriginFailure::Unintelligible(reason));
+                }
+                return Err(OriginFailure::Refused { status, content_type, body: body.into() });
             }
         }
         let position = waiting.fetches.iter().position(|&(number, _)| number == call);
@@ -592,6 +599,9 @@ impl Service {
     }
 }
 
+/// The longest error of the origin that is passed on, in bytes: Feast's are a sentence, or a traceback.
+const MAX_ERROR_BYTES: usize = 256 << 10;
+
 impl Waiting {
     /// Begins behind an answer, for nobody.
     pub(super) fn behind(call: Box<Call>, body: Vec<u8>, plan: Rc<Plan>, route: Route, began: Instant) -> Box<Waiting> {
@@ -622,6 +632,21 @@ impl Waiting {
             ahead: None,
             job: None,
         })
+    }
+
+    /// The memory that it takes beside its session and its plan, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        let of_fetch = |(_, fetch): &(u32, Fetch)| {
+            let columns =
+                fetch.views.iter().map(|(_, columns)| size_of::<(usize, Vec<usize>)>() + size_of_val(&**columns));
+            size_of::<(u32, Fetch)>() + size_of_val(&*fetch.rows) + size_of_val(&*fetch.places) + columns.sum::<usize>()
+        };
+        size_of::<Waiting>()
+            + self.body.capacity()
+            + self.call.size()
+            + self.fetches.iter().map(of_fetch).sum::<usize>()
+            + self.stream.held_bytes()
+            + self.job.as_ref().map_or(0, |job| job.held_bytes())
     }
 
     /// Whether it is a part of a job.

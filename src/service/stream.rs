@@ -27,6 +27,13 @@ pub(super) struct Stream {
     is_held: bool,
 }
 
+impl Stream {
+    /// The memory that it takes, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.unsent.capacity() + self.written.size()
+    }
+}
+
 impl Service {
     pub(super) fn taken_lines(&mut self, ticket: Ticket, now: Instant) -> Step {
         let Some(mut waiting) = self.take_rows(ticket) else { return Step::default() };

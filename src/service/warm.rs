@@ -43,6 +43,15 @@ enum Work {
 }
 
 impl Work {
+    fn held_bytes(&self) -> usize {
+        match self {
+            Work::Fetch { call, body, plan, .. } => call.size() + body.capacity() + plan.size(),
+            Work::Keep(rows) => {
+                rows.iter().map(|(_, row)| row.size() + row.schema().size() / Rc::strong_count(row.schema())).sum()
+            }
+        }
+    }
+
     fn rows(&self) -> usize {
         match self {
             Work::Fetch { places, .. } => *places,
@@ -81,6 +90,9 @@ impl Service {
         let allowed = self.config.limits.write_body_bytes;
         if incoming.body.len() > allowed {
             return refuse(&Refusal::Limit { limit: "write_body_bytes", allowed, found: incoming.body.len() });
+        }
+        if !self.has_room(Priority::Critical, incoming.body.len()) {
+            return reply::overloaded(false, Priority::Critical, 1).into();
         }
         // How views are keyed, and whose clock counts, must be known before rows are made.
         if self.planner.must_learn(now) && !self.planner.has_learned() {
@@ -281,6 +293,11 @@ fn refuse(refusal: &Refusal) -> Step {
 }
 
 impl Job {
+    /// The memory that it takes, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of::<Job>() + self.rest.iter().map(Work::held_bytes).sum::<usize>()
+    }
+
     fn written(&mut self, tier: Tier) -> &mut Written {
         let [l2, l3] = &mut self.report.stores;
         if tier == Tier::L3 { l3 } else { l2 }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use crate::model::refusal::Refusal;
+use crate::model::request::Priority;
 use crate::model::time::Instant;
 use crate::protocol::problem;
 use crate::service::io::{End, Incoming, Order, OrderId, Part, Step, Task, Ticket};
@@ -33,6 +34,26 @@ pub(super) struct Changed {
     pub(super) rows: Option<Vec<u64>>,
 }
 
+impl Change {
+    /// The memory that it takes, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        let Change::Views(views) = self else { return 0 };
+        let of_view =
+            |Changed { view, rows }: &Changed| view.capacity() + rows.as_ref().map_or(0, |rows| size_of_val(&**rows));
+        views.iter().map(|changed| size_of::<Changed>() + of_view(changed)).sum()
+    }
+
+    /// The same of all rows of its views.
+    fn widened(self) -> Change {
+        match self {
+            Change::Views(views) => {
+                Change::Views(views.into_iter().map(|changed| Changed { rows: None, ..changed }).collect())
+            }
+            other => other,
+        }
+    }
+}
+
 impl Service {
     /// A write on its way to the origin.
     #[inline(never)]
@@ -44,6 +65,8 @@ impl Service {
         }
         let Some(base) = self.forward_base() else { return self.forward(incoming, now) };
         let change = self.change_of(incoming);
+        // A write is never refused for want of memory: what it changes is told of whole views then.
+        let change = if self.has_room(Priority::High, change.held_bytes()) { change } else { change.widened() };
         let ticket = self.next_ticket(now);
         self.pending.insert(ticket.0, Pending::Write { change, began: now });
         let id = OrderId { ticket, part: Part::Forward };

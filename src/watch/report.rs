@@ -14,7 +14,7 @@ use observe::prometheus::Unit::{Gauge as Level, MicroDollars, Micros, Millis, Sh
 use observe::prometheus::{Column, Row, Table, write_feast};
 use observe::record::Tier;
 use observe::sla::{self, BURNS, share};
-use observe::state::{Gauge, State};
+use observe::state::{Gauge, MEMORY_SHARES, State};
 
 use crate::{Place, Watch};
 
@@ -202,6 +202,12 @@ const PREFETCH: &[Column] = &[
     Column::new("models_ignored", Total, Given(19), "Models that could not be."),
 ];
 
+const MEMORY: &[Column] = &[
+    Column::new("bytes", Level, Given(0), "Bytes that a share of the memory takes."),
+    Column::new("max_bytes", Level, Given(1), "Bytes that it may take."),
+    Column::new("evicted", Total, Given(2), "What had to make room in it, or was refused for want of it."),
+];
+
 const SLA: &[Column] = &[
     Column::new("compliant", Level, Given(0), "1 while all targets are met."),
     Column::new("error_budget_left", Share, Given(1), "What is left of the error budget."),
@@ -285,6 +291,14 @@ fn tables<'a>(windows: &'a Windows, watch: Option<&'a Watch>) -> Vec<Table<'a>> 
     };
     push("cost_", "cost", "", COST, vec![row("", &cost_numbers(config, &done))]);
     push("prefetch_", "prefetch", "", PREFETCH, vec![row("", &prefetch_numbers(state))]);
+    let shares = MEMORY_SHARES.iter().enumerate();
+    push(
+        "memory_",
+        "memory",
+        "share",
+        MEMORY,
+        shares.map(|(place, name)| row(name, &state.of_memory(place))).collect(),
+    );
     let of_place = |place: Place| watch.and_then(|watch| watch.outboxes.get(place as usize));
     let told = |place| of_place(place).map_or((0, 0), |outbox| (outbox.delivered, outbox.given_up));
     let alerts = watch.map(|watch| &watch.monitor);

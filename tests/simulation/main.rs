@@ -29,6 +29,7 @@ mod health;
 mod histories;
 mod input;
 mod isolates;
+mod memory;
 mod merging;
 mod monitoring;
 mod native;

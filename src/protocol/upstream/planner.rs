@@ -320,6 +320,7 @@ impl Planner {
             shape: Shape::default(),
             told: OnceCell::new(),
             waiting: Cell::new(0),
+            size: OnceCell::new(),
         })
     }
 
@@ -418,6 +419,7 @@ impl Planner {
             shape: Shape::default(),
             told: OnceCell::new(),
             waiting: Cell::new(0),
+            size: OnceCell::new(),
         })
     }
 
