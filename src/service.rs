@@ -334,7 +334,7 @@ impl Service {
             (Part::Retry(attempt), _) => self.tell_again(id.ticket, attempt, now),
             (Part::Records, _) => Step::default(),
             (Part::Registry, outcome) => self.complete_registry(id, outcome, now),
-            (Part::Health, outcome) => match self.pending.remove(&id.ticket.0) {
+            (Part::Health, outcome) => match self.pending.remove(id.ticket.0) {
                 Some(Pending::Health { .. }) => reply::readiness(&outcome).into(),
                 _ => Step::default(),
             },
@@ -367,7 +367,7 @@ impl Service {
 
     /// Lets a request go on since another has woken it, or a timer of its own has gone off.
     fn go_on_with(&mut self, ticket: Ticket, is_timer: bool, now: Instant) -> Step {
-        match self.pending.remove(&ticket.0) {
+        match self.pending.remove(ticket.0) {
             Some(Pending::Reader(reader)) => self.wake_reader(ticket, reader, is_timer, now),
             Some(Pending::Rows(waiting)) => self.wake_rows(ticket, waiting, is_timer, now),
             Some(Pending::AwaitingMetadata(request)) if is_timer => self.serve_without_registry(*request, now),
@@ -399,7 +399,7 @@ impl Service {
     }
 
     fn give_up_on(&mut self, ticket: Ticket, now: Instant) -> Vec<Ticket> {
-        match self.pending.remove(&ticket.0) {
+        match self.pending.remove(ticket.0) {
             Some(Pending::Rows(_)) => {
                 self.engine.abandon(ticket.session(), now).into_iter().map(|session| Ticket(session.0)).collect()
             }
@@ -533,7 +533,7 @@ const SLACK_MILLIS: u64 = 10_000;
 const MAX_SPARE_SHEET: usize = 2 << 20;
 
 /// The most of any other memory that is kept for the next request, in bytes.
-const MAX_SPARE: usize = 384 << 10;
+const MAX_SPARE: usize = 320 << 10;
 
 fn foldhash_mix(seed: u64, number: u64) -> u64 {
     use core::hash::{BuildHasher, Hasher};

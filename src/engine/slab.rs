@@ -2,8 +2,6 @@
 //!
 //! Invariant: the sum of bytes is that of all that is in the table, each as it was measured when it was put there.
 
-use core::borrow::Borrow;
-
 use hashbrown::HashMap;
 
 /// Something that takes memory for as long as it waits.
@@ -45,20 +43,20 @@ impl<T: Held> Slab<T> {
         }
     }
 
-    pub(crate) fn get(&self, number: impl Borrow<u64>) -> Option<&T> {
-        self.entries.get(number.borrow()).map(|(_, entry)| entry)
+    pub(crate) fn get(&self, number: u64) -> Option<&T> {
+        self.entries.get(&number).map(|(_, entry)| entry)
     }
 
-    pub(crate) fn get_mut(&mut self, number: impl Borrow<u64>) -> Option<&mut T> {
-        self.entries.get_mut(number.borrow()).map(|(_, entry)| entry)
+    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+        self.entries.get_mut(&number).map(|(_, entry)| entry)
     }
 
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.entries.values_mut().map(|(_, entry)| entry)
     }
 
-    pub(crate) fn remove(&mut self, number: impl Borrow<u64>) -> Option<T> {
-        let before = self.entries.remove(number.borrow())?;
+    pub(crate) fn remove(&mut self, number: u64) -> Option<T> {
+        let before = self.entries.remove(&number)?;
         self.forget(&before);
         Some(before.1)
     }

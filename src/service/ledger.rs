@@ -490,7 +490,7 @@ impl Service {
 
     /// Lets the request go on that made a call to the ledger.
     fn after_hearing(&mut self, ticket: Ticket, has_heard: bool, now: Instant) -> Step {
-        match self.pending.remove(&ticket.0) {
+        match self.pending.remove(ticket.0) {
             Some(Pending::Reader(reader)) => self.wake_reader(ticket, reader, false, now),
             Some(Pending::Unread { body, caller, began }) => self.warm_unread(&body, caller, began, now),
             Some(Pending::Told { end, .. }) if has_heard => Step { end: Some(*end), ..Step::default() },

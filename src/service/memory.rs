@@ -64,8 +64,10 @@ impl Service {
         let rows = share(memory.bytes(), config.l1.max_bytes, memory.evictions());
         let lists = self.spare_call.as_deref().map_or(0, Call::lists_size);
         let plans = share(self.planner.bytes() + lists, config.memory.plan_bytes, self.planner.evicted());
-        let learned = engine.patterns().bytes() + engine.governor().bytes();
-        let learned = share(learned, if config.prefetch.enabled { config.prefetch.memory_bytes } else { 0 }, 0);
+        // What measures it takes a fixed size, which counts among all else.
+        let (patterns, measuring) = (engine.patterns().bytes(), engine.governor().bytes());
+        let allowed = if config.prefetch.enabled { config.prefetch.memory_bytes } else { 0 };
+        let learned = share(patterns + measuring, allowed + measuring, 0);
         let marks = share(engine.read_marks().bytes(), marks::MAX_BYTES, engine.read_marks().condensed());
         let records = share(self.recorder.bytes(), record::MAX_BYTES, 0);
         let waiting = self.pending.bytes() + engine.session_bytes() + engine.put_off_bytes();
@@ -89,5 +91,7 @@ impl Service {
     }
 }
 
+/// What measures prefetch takes less.
+const MEASURING_BYTES: usize = 128 << 10;
 const SPARE_BYTES: usize = super::MAX_SPARE_SHEET + 4 * super::MAX_SPARE + engine::SPARE_BYTES;
-const _: () = assert!(marks::MAX_BYTES + record::MAX_BYTES + SPARE_BYTES <= OTHER_BYTES);
+const _: () = assert!(marks::MAX_BYTES + record::MAX_BYTES + MEASURING_BYTES + SPARE_BYTES <= OTHER_BYTES);

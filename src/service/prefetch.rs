@@ -72,7 +72,7 @@ impl Service {
     /// Fetches ahead what was predicted, and leaves what is learned to other isolates when that is due.
     #[inline(never)]
     pub(super) fn fetch_ahead(&mut self, ticket: Ticket, now: Instant) -> Step {
-        let Some(Pending::Ahead { ahead, .. }) = self.pending.remove(&ticket.0) else { return Step::default() };
+        let Some(Pending::Ahead { ahead, .. }) = self.pending.remove(ticket.0) else { return Step::default() };
         let mut step = Step::default();
         let mut predictions = ahead.predictions;
         let mut left = self.config.prefetch.rows_per_request;

@@ -87,7 +87,7 @@ impl Service {
     /// Learns from the registry's answer, and lets the request go on that still waits for it.
     #[inline(never)]
     pub(super) fn complete_registry(&mut self, id: OrderId, outcome: Outcome, now: Instant) -> Step {
-        let pending = self.pending.remove(&id.ticket.0);
+        let pending = self.pending.remove(id.ticket.0);
         if let Outcome::Fetched(Ok(reply)) = outcome
             && reply.status == 200
             && let Some(views) = registry::views(&reply.body)

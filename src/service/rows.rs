@@ -470,7 +470,7 @@ impl Service {
     }
 
     pub(super) fn take_rows(&mut self, ticket: Ticket) -> Option<Box<Waiting>> {
-        match self.pending.remove(&ticket.0)? {
+        match self.pending.remove(ticket.0)? {
             Pending::Rows(waiting) => Some(waiting),
             other => {
                 self.pending.insert(ticket.0, other);

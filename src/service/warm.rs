@@ -272,7 +272,7 @@ impl Service {
 
     /// A store has answered to a write of a job.
     pub(super) fn warm_written(&mut self, ticket: Ticket, tier: Tier, failed: usize, now: Instant) -> Step {
-        match self.pending.remove(&ticket.0) {
+        match self.pending.remove(ticket.0) {
             Some(Pending::Warm(mut job)) => {
                 job.writes = job.writes.saturating_sub(1);
                 job.written(tier).failed += failed;

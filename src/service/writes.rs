@@ -76,7 +76,7 @@ impl Service {
 
     /// The origin has answered to a write, or cannot be reached.
     pub(super) fn forwarded(&mut self, ticket: Ticket, now: Instant) -> Step {
-        let change = match self.pending.remove(&ticket.0) {
+        let change = match self.pending.remove(ticket.0) {
             Some(Pending::Write { change, began }) => {
                 self.recorder.write(began, now);
                 change
