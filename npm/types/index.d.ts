@@ -334,6 +334,8 @@ export interface Stats extends Report {
 	cost: Figures;
 	prefetch: Figures;
 	isolate: Figures;
+	/** `bytes`, `max_bytes` and `evicted` of each share of the memory; `all` is the whole. */
+	memory: Record<"all" | "rows" | "plans" | "learned" | "marks" | "records" | "waiting", Figures>;
 	/** What is decided by what was measured, and why. */
 	optimizer: Record<string, unknown>;
 }

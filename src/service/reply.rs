@@ -217,7 +217,7 @@ fn server_timing(pattern: Pattern, took_millis: u64, timings: &Timings) -> Cow<'
 /// A request that is refused since too many wait already. What is not urgent is told to slow down, the rest that we cannot.
 pub(super) fn overloaded(is_feast: bool, priority: Priority, retry_seconds: u64) -> Reply {
     let status = if priority == Priority::Low { 429 } else { 503 };
-    let detail = "more requests wait than `load.max_waiting` allows";
+    let detail = "more requests wait than `load.max_waiting` and `memory.waiting_bytes` allow";
     let mut reply = if is_feast {
         Reply::json(status, Cow::Owned(feast::error_string(detail)))
     } else {

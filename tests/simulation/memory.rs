@@ -132,3 +132,24 @@ fn a_row_that_is_asked_for_ever_other_features_keeps_the_latest() {
     assert!(world.service.memory().rows.used < 40_000, "{:?}", world.service.memory().rows);
     assert!(world.store.values().map(Vec::len).max() < Some(20_000), "nor does the store collect them");
 }
+
+#[test]
+fn each_share_is_told_with_what_it_may_take() {
+    let mut world = world(|_| {});
+    world.feast(&request(&["x"], 0..100));
+    let told: serde_json::Value = serde_json::from_str(&world.report("/v1/stats")).unwrap();
+    let memory = world.service.memory();
+    for (name, share) in
+        [("all", memory.all), ("rows", memory.rows), ("plans", memory.plans), ("waiting", memory.waiting)]
+    {
+        assert_eq!(told["memory"][name]["max_bytes"], share.allowed, "{told}");
+        assert!(share.used <= share.allowed);
+    }
+    assert!(told["memory"]["rows"]["bytes"].as_u64() > Some(10_000), "{told}");
+    let told = world.report("/metrics");
+    for line in
+        ["featheredge_memory_max_bytes{share=\"all\"} 100663296", "featheredge_memory_bytes{share=\"waiting\"} 0"]
+    {
+        assert!(told.contains(line), "no {line} in {told}");
+    }
+}
