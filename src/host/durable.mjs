@@ -215,7 +215,8 @@ export class Ledger extends DurableObject {
 	}
 
 	#count() {
-		const query = "SELECT max(number) AS last, max(at) AS latest, count(*) AS marks, total(length(mark)) AS bytes FROM marks";
+		const query =
+			"SELECT max(number) AS last, max(at) AS latest, count(*) AS marks, total(length(mark)) AS bytes FROM marks";
 		const { last, latest, marks, bytes } = this.#sql.exec(query).one();
 		this.#last = last ?? this.#dropped.number;
 		this.#latest = latest ?? this.#dropped.at;

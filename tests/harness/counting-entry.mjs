@@ -97,7 +97,11 @@ const watchedLedger = (namespace) => ({
 			async tell(after, marks, ...rest) {
 				shardCounts.tell.push(marks.byteLength);
 				await suffer("ledger");
-				return ledger.tell(after, marks, ...rest);
+				const { instead, jitterMs = 0 } = faults.ledger ?? {};
+				const answer = await (instead ? namespace.getByName(instead) : ledger).tell(after, marks, ...rest);
+				// Answers to calls that are under way at one time come in any order.
+				if (jitterMs > 0) await scheduler.wait(jitterMs * Math.random());
+				return answer;
 			},
 		};
 	},

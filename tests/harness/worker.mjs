@@ -32,7 +32,8 @@ import { freePort, serve } from "../../scripts/lib/workerd.mjs";
  * @property {KvFault} [delete]
  * @property {KvFault} [list]
  * @property {KvFault} [shard] reads and writes of the storage tier
- * @property {KvFault} [ledger] calls to the ledger
+ * @property {KvFault & { instead?: string, jitterMs?: number }} [ledger] calls to the ledger; `instead` names an object that they go to, and each answer
+ *   comes up to `jitterMs` later
  * @property {{ text: string }} [value] what every stored value reads as
  *
  * @typedef {object} TestWorker

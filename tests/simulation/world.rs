@@ -125,6 +125,7 @@ impl Default for Ledger {
 impl Ledger {
     /// Puts another in its place, which knows nothing of what this one was told. None does so within the millisecond.
     pub(crate) fn replace(&mut self, now: u64) {
+        self.clock = 0;
         self.begin(now.checked_add_signed(self.skew).unwrap() + BIRTH_MILLIS);
     }
 

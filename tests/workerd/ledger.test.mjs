@@ -1,6 +1,9 @@
 // Writes that become visible everywhere, on the real runtime: two Workers over one ledger and one storage tier.
 
 import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { answerFeatures, ask, column, range } from "../harness/features.mjs";
 import { startOrigin } from "../harness/origin.mjs";
@@ -52,6 +55,8 @@ const read = async (worker, driver) => {
 	assert.equal(reply.status, 200);
 	return column(await reply.json(), "a")[0];
 };
+/** The mark of all rows of a view. */
+const mark = (view) => Uint8Array.of(view.length, 0, ...new TextEncoder().encode(view), 255, 255, 255, 255);
 const write = (worker, driver) =>
 	worker.post("/write-to-online-store", { feature_view_name: "stats", df: { driver_id: [driver], a: [1] } });
 
@@ -99,6 +104,41 @@ test("concurrent readers share the ledger's word", async () => {
 	assert.ok(tell.length < 40, `${tell.length} calls for 40 requests`);
 });
 
+test("answers that come in any order cost no row that was not written", async () => {
+	const rows = range(20).map((index) => 1_000 + index);
+	for (const worker of [one, other]) for (const driver of rows) await read(worker, driver);
+	origin.reset();
+	await one.faultKv({ ledger: { jitterMs: 40 } });
+	for (const round of range(10)) {
+		const writes = range(4).map((index) => write(one, 2_000 + 10 * round + index));
+		const reads = rows.map((driver) => read(one, driver));
+		await Promise.all([...writes, ...reads]);
+	}
+	await Promise.all(rows.map((driver) => read(one, driver)));
+	assert.deepEqual(
+		origin.requests.filter(({ path }) => path.startsWith(FEAST)).map(({ json }) => json.entities.driver_id),
+		[],
+	);
+});
+
+test("another ledger in its place is found out, though its numbers are higher, and costs each row once", async () => {
+	const drivers = [50, 51];
+	const before = await Promise.all(drivers.map((driver) => read(one, driver)));
+	// What the former was told, and the isolate has not heard.
+	await write(other, 50);
+	const namespace = await one.objects("LEDGER");
+	const another = namespace.getByName("another");
+	for (const _ of range(30)) await another.tell(0, mark("elsewhere"), 0, 3_600_000, 0, 0);
+	await one.faultKv({ ledger: { instead: "another" } });
+	const after = await Promise.all(drivers.map((driver) => read(one, driver)));
+	for (const [index, value] of after.entries()) assert.notEqual(value, before[index]);
+	await new Promise((resolve) => setTimeout(resolve, 50));
+	await Promise.all(drivers.map((driver) => read(one, driver)));
+	origin.reset();
+	await Promise.all(drivers.map((driver) => read(one, driver)));
+	assert.equal(origin.requests.length, 0);
+});
+
 describe("with the ledger failing", () => {
 	test("a write is acknowledged and says so, the same isolate sees it, and the other does once the ledger has it", async () => {
 		const before = await read(one, 40);
@@ -132,46 +172,110 @@ describe("the ledger itself", () => {
 	function parts(answer) {
 		const view = new DataView(answer.buffer, answer.byteOffset);
 		const number = (at) => Number(view.getBigUint64(at, true));
-		const [now, last, dropped, droppedAt] = range(4).map((index) => number(8 * index));
+		const [now, last, dropped, droppedAt, epoch] = range(5).map((index) => number(8 * index));
 		const marks = [];
-		for (let at = 32; at < answer.byteLength; ) {
+		for (let at = 40; at < answer.byteLength; ) {
 			const length = number(at + 8);
 			marks.push([number(at), new TextDecoder().decode(answer.subarray(at + 16, at + 16 + length))]);
 			at += 16 + length;
 		}
-		return { now, last, dropped, droppedAt, marks };
+		return { now, last, dropped, droppedAt, epoch, marks };
 	}
+	const tell = async (ledger, { after = 0, mark = "", at = 0, keep = KEEP, epoch = 0, spread = 0 }) =>
+		parts(await ledger.tell(after, typeof mark === "string" ? bytes(mark) : mark, at, keep, epoch, spread));
+	const contents = ({ marks }) => marks.map(([, mark]) => mark);
 
 	test("numbers marks, and gives those that the caller does not know", async () => {
 		const ledger = namespace.getByName("numbers");
-		const first = parts(await ledger.tell(0, bytes("a"), 1, KEEP));
-		assert.deepEqual([first.last, first.dropped, first.marks.length], [1, 0, 1]);
-		assert.ok(Math.abs(first.now - Date.now()) < 60_000 && first.marks[0][0] === first.now);
-		const later = first.now + 50_000;
-		const second = parts(await ledger.tell(1, bytes("b"), later, KEEP));
-		assert.deepEqual(second.marks, [[later, "b"]], "a writer whose clock is ahead is believed");
+		const first = await tell(ledger, { mark: "a" });
 		assert.deepEqual(
-			parts(await ledger.tell(0, bytes(""), 0, KEEP)).marks.map(([, mark]) => mark),
-			["a", "b"],
+			[first.last, first.dropped, contents(first)],
+			[2, 1, ["a"]],
+			"the first number is of all before it",
 		);
-		assert.deepEqual(parts(await ledger.tell(2, bytes(""), 0, KEEP)).marks, []);
+		assert.ok(Math.abs(first.now - Date.now()) < 60_000 && first.marks[0][0] === first.now);
+		assert.ok(first.droppedAt < first.now && first.droppedAt > first.now - 10_000, "it knows of nothing from before");
+		const { epoch } = first;
+		assert.deepEqual(contents(await tell(ledger, { mark: "b", after: 2, epoch })), ["b"]);
+		assert.deepEqual(contents(await tell(ledger, { epoch })), ["a", "b"]);
+		assert.deepEqual(contents(await tell(ledger, { after: 3, epoch })), []);
+	});
+
+	test("has a number of its own, and gives all marks to whoever has heard another", async () => {
+		const [ledger, another] = ["epoch", "another epoch"].map((name) => namespace.getByName(name));
+		const { epoch } = await tell(ledger, { mark: "a" });
+		assert.ok(Number.isSafeInteger(epoch) && epoch > 0);
+		assert.notEqual((await tell(another, {})).epoch, epoch);
+		for (const heard of [0, epoch + 1, undefined]) {
+			const answer = await tell(ledger, { after: 2, epoch: heard });
+			assert.deepEqual([answer.epoch, contents(answer)], [epoch, ["a"]], `${heard}`);
+		}
+	});
+
+	test("believes the clock of a writer that has heard it, as far as that knows it, and no other", async () => {
+		const ledger = namespace.getByName("clock");
+		const HOUR = 3_600_000;
+		const { epoch } = await tell(ledger, {});
+		/** How much later than the ledger's own time the mark is. */
+		const ahead = async (clock) => {
+			const { now, marks } = await tell(ledger, { mark: "a", ...clock });
+			return marks.at(-1)[0] - now;
+		};
+		const at = Date.now() + HOUR;
+		assert.equal(await ahead({ at, spread: HOUR }), 0, "it was never heard");
+		assert.equal(await ahead({ at, spread: HOUR, epoch: epoch + 1 }), 0, "another was");
+		assert.equal(await ahead({ at, spread: 20, epoch }), 20);
+		assert.equal(await ahead({ at, spread: 0, epoch }), 0);
+		assert.equal(await ahead({ at, spread: HOUR, epoch }), 1_000, "none knows so little of it");
+		assert.equal(await ahead({ at: 5, spread: HOUR, epoch }), 0);
+		assert.ok((await tell(ledger, {})).now < Date.now() + 1_000, "and no mark sets the clock");
 	});
 
 	test("stays within its bound, and tells up to when it has dropped marks", async () => {
 		const ledger = namespace.getByName("bound");
 		const long = new Uint8Array(20_000).fill(1);
-		for (const number of range(60)) await ledger.tell(number, long, 0, KEEP);
-		const { last, dropped, droppedAt, marks, now } = parts(await ledger.tell(0, bytes(""), 0, KEEP));
-		assert.equal(last, 60);
+		for (const _ of range(60)) await tell(ledger, { mark: long });
+		const { last, dropped, droppedAt, marks, now } = await tell(ledger, {});
+		assert.equal(last, 61);
 		assert.ok(dropped > 20 && marks.length === last - dropped && marks.length * 20_000 < 600_000, `${dropped}`);
 		assert.ok(droppedAt > now - 60_000 && droppedAt <= now);
 	});
 
 	test("lets go of marks that matter to no value any more", async () => {
 		const ledger = namespace.getByName("age");
-		for (const number of range(99)) await ledger.tell(number, bytes("old"), 0, KEEP);
+		for (const _ of range(98)) await tell(ledger, { mark: "old" });
 		await new Promise((resolve) => setTimeout(resolve, 20));
-		const { last, dropped, marks } = parts(await ledger.tell(0, bytes("new"), 0, 1));
-		assert.deepEqual([last, dropped, marks.map(([, mark]) => mark)], [100, 0, ["new"]]);
+		const answer = await tell(ledger, { mark: "new", keep: 1 });
+		assert.deepEqual([answer.last, answer.dropped, contents(answer)], [100, 1, ["new"]]);
 	});
+});
+
+test("a ledger that begins anew under its name is another, and nothing from before it is served", async () => {
+	const persist = mkdtempSync(join(tmpdir(), "featheredge-ledger-"));
+	const run = async (use) => {
+		const worker = await startWorker({ origin, vars: VARS, persist, countKv: true });
+		try {
+			return await use(worker);
+		} finally {
+			await worker.stop();
+		}
+	};
+	try {
+		const before = await run(async (worker) => {
+			const value = await read(worker, 60);
+			const isStored = async () => (await worker.shardCounts()).writeShard.length > 0;
+			while (!(await isStored())) await new Promise((resolve) => setTimeout(resolve, 20));
+			return value;
+		});
+		assert.equal(await run((worker) => read(worker, 60)), before, "it was stored");
+		await run((worker) => write(worker, 61));
+		assert.equal(await run((worker) => read(worker, 60)), before, "another row was written");
+		const folders = readdirSync(persist, { recursive: true }).map(String);
+		const ledgers = folders.filter((name) => /Ledger$/.test(name));
+		assert.equal(ledgers.length, 1, folders.join("\n"));
+		rmSync(join(persist, ledgers[0]), { recursive: true });
+		assert.notEqual(await run((worker) => read(worker, 60)), before);
+	} finally {
+		rmSync(persist, { recursive: true, force: true });
+	}
 });

@@ -326,7 +326,7 @@ describe("the ledger, whose marks are sealed", () => {
 		const marks = [sealed, await others.seal("ledger:a", mark), await own.seal("ledger:b", mark), mark, sealed];
 		const head = (numbers) => Buffer.from(BigUint64Array.from(numbers.map(BigInt)).buffer);
 		const answer = (bodies) =>
-			Buffer.concat([head([7, 5, 0, 0]), ...bodies.flatMap((body, at) => [head([at, body.length]), body])]);
+			Buffer.concat([head([7, 5, 0, 0, 9]), ...bodies.flatMap((body, at) => [head([at, body.length]), body])]);
 		const everything = Uint8Array.of(0xff, 0xff);
 		const opened = await openMarks(own, "ledger:a", answer(marks));
 		assert.deepEqual(Buffer.from(opened), answer([mark, everything, everything, everything, mark]));

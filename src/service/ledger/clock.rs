@@ -195,6 +195,13 @@ mod tests {
             assert!(!correction.was_ahead, "after {second} s");
             assert!(clock.spread <= 4, "{} ms", clock.spread);
         }
+        // It is counted in once.
+        let mut clock = Clock::new();
+        clock.learn(reading(10_000, 10_000, 10_000), true, true);
+        for host in [12_000, 12_400, 12_800, 14_100] {
+            clock.learn(reading(host + 100, host, host + 200), false, true);
+        }
+        assert_eq!(bounds(&clock), (-3, 1));
     }
 
     #[test]
