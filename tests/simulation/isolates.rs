@@ -605,7 +605,7 @@ fn another_ledger_whose_clock_is_behind_the_formers_is_of_another_time() {
 
 #[test]
 fn a_late_answer_of_a_ledger_that_was_replaced_changes_nothing_more() {
-    let mut world = world_without_stores(0);
+    let mut world = world_without_stores(1_000);
     world.ledger.skew = -5_000;
     read(&mut world, 0, 1);
     world.run_for(1_000);
