@@ -109,6 +109,26 @@ impl Pending {
     }
 }
 
+impl Pending {
+    /// Puts its beginning back by so many milliseconds: the clock that it began by was ahead.
+    fn set_back(&mut self, millis: u64) {
+        let began = match self {
+            Pending::Rows(waiting) => &mut waiting.began,
+            Pending::AwaitingMetadata(request) => &mut request.began,
+            Pending::Warm(job) => &mut job.began,
+            Pending::Registry { began, .. }
+            | Pending::Health { began }
+            | Pending::Write { began, .. }
+            | Pending::Ahead { began, .. }
+            | Pending::Told { began, .. }
+            | Pending::Unread { began, .. } => began,
+            // By the host's clock, which is not put back.
+            Pending::Reader(_) => return,
+        };
+        *began = Instant(began.0.saturating_sub(millis));
+    }
+}
+
 /// What each takes in the table beside what it holds, in bytes.
 const PENDING_OVERHEAD: usize = size_of::<Pending>() + 64;
 
@@ -321,7 +341,9 @@ impl Service {
             (Part::Write(write), Outcome::Written(failed)) => self.written(id.ticket, write, failed, now),
             (Part::Flush(tier, allowance), _) => {
                 let orders = self.engine.flush(tier, allowance, now);
-                Step { orders: self.behind(id.ticket, orders), ..Step::default() }
+                let orders = self.behind(id.ticket, orders);
+                self.count_warm_writes(id.ticket, &orders);
+                Step { orders, ..Step::default() }
             }
             (Part::Wake, _) => self.go_on_with(id.ticket, true, now),
             (Part::Ahead, _) => self.fetch_ahead(id.ticket, now),
@@ -348,6 +370,7 @@ impl Service {
         self.recorder.operation(tier, began, failed > 0, now);
         let orders = self.engine.written(tier, (rows, failed), allowance, now);
         let orders = self.behind(ticket, orders);
+        self.count_warm_writes(ticket, &orders);
         let mut step = self.warm_written(ticket, tier, failed, now);
         step.orders.extend(orders);
         step

@@ -264,7 +264,8 @@ impl Store {
         batch
     }
 
-    /// The stored forms of rows that are written at once, whatever waits: their caller waits for the store.
+    /// The stored forms of rows that are written at once, whatever waits: their caller waits for the store. Those whose keys rest
+    /// join the queue.
     pub(super) fn encode_now(&mut self, rows: Vec<Rc<Row>>, now: Instant) -> Vec<(StoreKey, Vec<u8>)> {
         if rows.is_empty() || !self.write_breaker.admits(now) {
             self.counts.left_out += rows.len() as u64;
@@ -273,7 +274,9 @@ impl Store {
         let mut batch = Vec::with_capacity(rows.len());
         for row in rows {
             let key = self.key_of(&row);
-            if self.queue.spend(&key, now) {
+            if self.queue.must_wait(&key, now) {
+                self.enqueue(vec![row], usize::MAX, now);
+            } else if self.queue.spend(&key, now) {
                 batch.push((key, codec::encode(&row)));
             } else {
                 self.counts.over_budget += 1;

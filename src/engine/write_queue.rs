@@ -93,6 +93,12 @@ impl WriteQueue {
         Added::Queued
     }
 
+    /// Whether a key waits here, or rests since it was written.
+    pub(super) fn must_wait(&self, key: &StoreKey, now: Instant) -> bool {
+        self.waiting.contains_key(key)
+            || self.written.get(key).is_some_and(|at| at.plus(self.interval_millis) > now)
+    }
+
     /// Forgets what waits.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();

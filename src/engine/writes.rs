@@ -139,6 +139,8 @@ impl Engine {
         let Some(store) = self.stores.get_mut(number) else { return };
         let batch = store.encode_now(rows, now);
         write_batch(store, batch, None, now, orders);
+        let allowance = WriteAllowance::of(&store.settings);
+        self.write_next(number, allowance, now, orders);
     }
 }
 

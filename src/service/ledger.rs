@@ -474,6 +474,9 @@ impl Service {
         let now = ledger.now(host);
         // What is being fetched began by the time that was put back.
         self.engine.set_back(back_millis);
+        if back_millis > 0 {
+            self.pending.values_mut().for_each(|pending| pending.set_back(back_millis));
+        }
         if is_first || was_ahead {
             // What was marked by a time that was ahead would look newer than what is fetched.
             self.engine.marks().limit(now);

@@ -270,6 +270,13 @@ impl Service {
         Step::default()
     }
 
+    /// Counts writes that go on under the name of a job.
+    pub(super) fn count_warm_writes(&mut self, ticket: Ticket, orders: &[Order]) {
+        if let Some(Pending::Warm(job)) = self.pending.get_mut(ticket.0) {
+            job.count_writes(orders);
+        }
+    }
+
     /// A store has answered to a write of a job.
     pub(super) fn warm_written(&mut self, ticket: Ticket, tier: Tier, failed: usize, now: Instant) -> Step {
         match self.pending.remove(ticket.0) {
