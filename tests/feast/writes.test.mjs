@@ -108,6 +108,51 @@ for (const [way, { isExact, vars }] of Object.entries(WAYS)) {
 	});
 }
 
+/** Spellings of 1002 that Feast takes for it where the join key is an integer. */
+const SPELLINGS = ["1002", '"1002"', "1002.0", "1002.7", "1.002e3", '"１００２"', String.raw`" 10_02\u00a0"`];
+
+test("a push is read by whoever reads after it, in whatever spelling of the key it was read and written", async () => {
+	const view = { driver_hourly_stats_fresh: { join_keys: ["driver_id"], sources: [] } };
+	const edge = await world.startEdge({ views: view, push_sources: { driver_stats_push_source: [FRESH] } });
+	const read = async (id) => {
+		const reply = await getOnlineFeatures(
+			edge.url,
+			`{"features":["${FRESH}:avg_daily_trips"],"entities":{"driver_id":[${id}]}}`,
+		);
+		assert.equal(reply.status, 200, `${id}: ${reply.body}`);
+		return trips(reply)[0];
+	};
+	try {
+		let value = 5_000;
+		for (const written of ["1002", '"1002"', "1002.7"]) {
+			for (const id of SPELLINGS) await read(id);
+			value += 1;
+			const push = { push_source_name: "driver_stats_push_source", df: frame(0, value), to: "online" };
+			const body = JSON.stringify(push).replace('"driver_id":[0]', `"driver_id":[${written}]`);
+			const reply = await post(edge.url, "/push", body);
+			assert.equal(reply.status, 200, `${written}: ${reply.body}`);
+			for (const id of SPELLINGS) assert.equal(await read(id), value, `${id} read, ${written} written`);
+		}
+	} finally {
+		await edge.stop();
+	}
+});
+
+test("keys that Feast converts cost nobody else, and are answered as Feast answers them", async () => {
+	const edge = await world.startEdge();
+	try {
+		for (const ids of ["1001,1001.7,0.5,9007199254740993.0,1.795420800000123456e18,true,1002", ...SPELLINGS]) {
+			const body = `{"features":["driver_hourly_stats:avg_daily_trips"],"entities":{"driver_id":[${ids}]}}`;
+			const expected = await getOnlineFeatures(world.feast.url, body);
+			assert.equal(expected.status, 200, expected.body);
+			assertSameReply(await getOnlineFeatures(edge.url, body), expected, ids);
+			assertSameReply(await getOnlineFeatures(edge.url, body), expected, `${ids}, again`);
+		}
+	} finally {
+		await edge.stop();
+	}
+});
+
 test(
 	"two requests at the moment of a write: neither that comes after it is older than the write",
 	edgeOnly,
