@@ -395,6 +395,16 @@ mod tests {
     }
 
     #[test]
+    fn making_room_takes_no_mark_of_the_view_back() {
+        let mut marks = Marks::default();
+        marks.mark_view("a", Instant(50));
+        for ids in [0..25_000, 25_000..50_000, 50_000..51_000] {
+            marks.mark_rows("a", &hashes(ids), Instant(10));
+        }
+        assert_eq!(marks.floor(&to(&["a"], true)).at(&key(99_999)), Instant(50));
+    }
+
+    #[test]
     fn the_view_with_the_most_rows_makes_room() {
         let mut marks = Marks::default();
         marks.mark_rows("small", &hashes(0..100), Instant(1));
