@@ -233,6 +233,7 @@ mod tests {
             &[
                 Text("123e4567-e89b-12d3-a456-426614174000"),
                 Text("{123E4567-E89B-12D3-A456-426614174000}"),
+                Text("(123e4567-e89b-12d3-a456-426614174000)"),
                 Text("urn:uuid:123e4567-e89b-12d3-a456-426614174000"),
                 Text("123e4567e89b12d3a456426614174000"),
             ],
@@ -268,6 +269,21 @@ mod tests {
             &[Text("1234-56")],
             &[Text("c1")],
             &[Text("taxi 🚕")],
+            &[Text("18–25")],
+            &[Text("–")],
+            &[Text("𐐀")],
+            &[Text("2026-11b")],
+            &[Text("2026-1")],
+            &[Text("2026/11")],
+            &[Text("1-02")],
+            &[Text("123e4567-e89b-12d3-a456-4266141740001")],
+            &[Text("123e4567e89b12d3a4564266141740001")],
+            &[Text("zz3e4567-e89b-12d3-a456-426614174000")],
+            &[Text("zz3e4567e89b12d3a456426614174000")],
+            &[Text("1-2")],
+            &[Text("1/2/")],
+            &[Text("1.2.3")],
+            &[Text("2026-123-1")],
             &[Text("二")],
             &[Number("1"), Number("1")],
             &[Number("11")],
@@ -321,7 +337,13 @@ mod tests {
                 assert!(character.is_numeric(), "{code:x}");
                 assert_eq!(decimal_digit(character), Some(digit), "{code:x}");
             }
-            assert_ne!(decimal_digit(char::from_u32(zero - 1).unwrap()), Some(0), "{zero:x}");
+            for neighbour in [zero - 1, zero + 10] {
+                let digit = decimal_digit(char::from_u32(neighbour).unwrap());
+                assert!(
+                    digit.is_none_or(|_| ZEROS.contains(&neighbour) || ZEROS.contains(&(zero - 10))),
+                    "{neighbour:x}"
+                );
+            }
         }
         assert_eq!(decimal_digit('é'), None);
         assert_eq!(decimal_digit('\u{10ffff}'), None);
