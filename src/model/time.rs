@@ -339,6 +339,7 @@ mod tests {
             "2026-11-23T09:30:00+01:30:00",
             "2026-11-23T13:30:00+0530",
             "2026-11-23T08:00:00 UTC",
+            "2026-11-23 08:00 gmt",
             "2026-11-23T08:00:00Z[UTC]",
             "2026-11-23T10:00:00+02:00[Europe/Helsinki]",
             "2026-11-22T22:00-10",
@@ -362,6 +363,10 @@ mod tests {
         assert_eq!(EventTime::parse("2026-11-23").unwrap().to_string(), "2026-11-23T00:00:00Z");
         assert_eq!(EventTime::parse("20261123").unwrap().to_string(), "2026-11-23T00:00:00Z");
         assert_eq!(EventTime::parse("20261323").unwrap().to_string(), "1970-08-23T12:08:43Z");
+        assert_eq!(EventTime::parse("2026112308").unwrap().to_string(), "2034-03-16T08:58:28Z");
+        assert_eq!(EventTime::parse("20000000000000").unwrap().to_string(), "2603-10-11T11:33:20Z");
+        assert_eq!(EventTime::parse("20000000000000000").unwrap().to_string(), "2603-10-11T11:33:20Z");
+        assert_eq!(EventTime::parse("20000000000000000000").unwrap().to_string(), "2603-10-11T11:33:20Z");
         assert_eq!(EventTime::parse("-86400.5").unwrap().to_string(), "1969-12-30T23:59:59.500Z");
         assert_eq!(EventTime::parse("0"), Some(EventTime::ZERO));
         assert_eq!(EventTime::parse("99999999999").unwrap().to_string(), "5138-11-16T09:46:39Z");
@@ -392,6 +397,7 @@ mod tests {
             "2026-01-01T00",
             "2026-01-01T",
             "2026-01-01T00:0000",
+            "2026-01-01T0000:00",
             "2026-01-01x",
             "2026/01/01T00:00:00Z",
             "2026-01/01T00:00:00Z",
