@@ -201,6 +201,9 @@ pub struct Service {
     spare_entities: Vec<u8>,
     /// When what is learned is left in the store; `None` before the first session.
     model_at: Option<Instant>,
+    /// Requests that were overdue when it was last looked for those that are lost, and when that was.
+    suspects: Vec<u64>,
+    suspected_at: Instant,
 }
 
 impl Service {
@@ -230,6 +233,8 @@ impl Service {
             caller: String::new(),
             spare_entities: Vec::new(),
             model_at: None,
+            suspects: Vec::new(),
+            suspected_at: Instant::default(),
         }
     }
 
@@ -532,13 +537,23 @@ impl Service {
     }
 
     /// Forgets the requests whose host has gone silent: a runtime drops the work of a caller who hangs up, and tells no one.
+    ///
+    /// One that is overdue is only suspected at first. Where the clock has gone ahead, all that is under way is overdue at once, and its
+    /// host still has its timers to tell of.
     fn sweep(&mut self, now: Instant) {
+        if now.millis_since(self.suspected_at) < SLACK_MILLIS {
+            return;
+        }
         let Config { l2, l3, origin, .. } = &self.config;
         let patience = 2 * (l2.timeout_ms + l3.timeout_ms + origin.timeout_ms) + SLACK_MILLIS;
         let warm_millis = self.config.deadlines.warm_ms;
         let is_lost = |pending: &Pending| pending.is_lost(self.ledger.as_ref(), now, patience, warm_millis);
-        let lost: Vec<u64> =
+        let overdue: Vec<u64> =
             self.pending.iter().filter(|(_, pending)| is_lost(pending)).map(|(number, _)| number).collect();
+        self.suspected_at = now;
+        let suspects = core::mem::take(&mut self.suspects);
+        let (lost, suspected) = overdue.into_iter().partition::<Vec<u64>, _>(|number| suspects.contains(number));
+        self.suspects = suspected;
         for number in lost {
             // Those who followed it see by their own timers that its leases have run out.
             self.give_up_on(Ticket(number), now);

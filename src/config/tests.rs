@@ -56,7 +56,7 @@ fn the_shares_of_memory_fit_into_the_whole() {
     for table in [
         json!({"l1": {"max_bytes": 128 << 20}, "memory": {"max_bytes": 160 << 20}}),
         json!({"l1": {"max_bytes": 66 << 20}, "prefetch": {"enabled": false}}),
-        json!({"l1": {"max_bytes": 1 << 20}, "memory": {"max_bytes": 9 << 20, "plan_bytes": 1 << 20, "waiting_bytes": 1 << 20}}),
+        json!({"l1": {"max_bytes": 1 << 20}, "memory": {"max_bytes": 11 << 20, "plan_bytes": 1 << 20, "waiting_bytes": 1 << 20}}),
     ] {
         assert!(parse(&table).is_ok(), "{table}");
     }

@@ -95,8 +95,7 @@ impl WriteQueue {
 
     /// Whether a key waits here, or rests since it was written.
     pub(super) fn must_wait(&self, key: &StoreKey, now: Instant) -> bool {
-        self.waiting.contains_key(key)
-            || self.written.get(key).is_some_and(|at| at.plus(self.interval_millis) > now)
+        self.waiting.contains_key(key) || self.written.get(key).is_some_and(|at| at.plus(self.interval_millis) > now)
     }
 
     /// Forgets what waits.

@@ -298,8 +298,8 @@ impl Row {
         let keys_of = if newer.schema.join_keys.is_empty() { self } else { newer };
         let join_keys = &keys_of.schema.join_keys;
         // A row that learns nothing new keeps its schema, so that rows which are fetched in parts do not take ever new ones.
-        let is_known = |name: &Box<str>| self.schema.feature_slot(name).is_some();
-        if *join_keys == self.schema.join_keys && newer.schema.features.iter().all(is_known) {
+        let is_known = |name: &str| self.schema.feature_slot(name).is_some();
+        if *join_keys == self.schema.join_keys && newer.schema.features.iter().all(|name| is_known(name)) {
             return self.updated(newer, keys_of);
         }
         let mut is_replaced = vec![false; newer.schema.features.len()];

@@ -109,3 +109,20 @@ fn a_row_from_the_future_is_still_better_than_nothing() {
     assert_eq!(read(&mut world, "eventual", 300.0), before);
     assert_ne!(world.native(&ask("bounded", 60.0)).status, 200);
 }
+
+#[test]
+fn a_clock_that_goes_ahead_loses_no_request_that_is_under_way() {
+    let mut world = world(|_| {});
+    world.origin_millis = 300;
+    let early: Vec<usize> =
+        (0..20).map(|id| world.start_native(&ask("strong", 1.0).replace("[1]", &format!("[{id}]")))).collect();
+    world.run_for(50);
+    world.step_clock(3_600_000);
+    // With every so many requests is looked for those whose host has gone silent.
+    for id in 1_000..1_200 {
+        world.start_native(&ask("strong", 1.0).replace("[1]", &format!("[{id}]")));
+        world.run_for(1);
+    }
+    world.run();
+    assert!(early.iter().all(|&request| world.requests[request].answer.is_some()));
+}

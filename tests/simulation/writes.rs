@@ -174,9 +174,9 @@ fn a_write_that_was_given_up_as_lost_makes_everything_invisible_when_it_is_answe
     world.run_for(60_000);
     world.origin_millis = 5;
     // With every so many requests is looked for those whose host has gone silent.
-    for id in 1_000..1_100 {
+    for id in 1_000..1_300 {
         world.start_feast(&ask("stats", id));
-        world.run_for(10);
+        world.run_for(100);
     }
     world.run();
     assert_eq!(world.answer(write).status, FORWARDED);
