@@ -10,7 +10,7 @@ use crate::cache::memory::{Budget, Memory};
 use crate::cache::policy::Eviction;
 use crate::learn::patterns::{self, Patterns};
 use crate::learn::prefetch::{self as governing, Governor};
-use crate::model::answer::{Answer, Found, OriginFailure, Tally, Tier};
+use crate::model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
 use crate::model::interner::Interner;
 use crate::model::key::{ShardSecret, StoreKey};
 use crate::model::request::{Ask, Priority};
@@ -341,8 +341,8 @@ impl Engine {
         now: Instant,
     ) -> Progress {
         // What makes way first when there is much to do is what nobody waits for.
-        let has_room =
-            self.has_room(Priority::Low, session::expected_bytes(&ask, answer.found.len(), answer.found.len()));
+        let due = answer.found.iter().filter(|found| found.need == Need::Refresh).count();
+        let has_room = self.has_room(Priority::Low, session::expected_bytes(&ask, answer.found.len(), due));
         if !has_room || self.sessions.len() >= self.admitted(Priority::Low) {
             self.recycle(answer);
             return Progress { is_over: true, ..Progress::default() };

@@ -1,7 +1,9 @@
 // The memory that rows take: what is promised of each, and that a budget is one of all memory.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { BUDGET, inProcess, valueBytes } from "../../benches/memory.mjs";
 
 /** What a row of 50 features may take beside its values, in bytes. */
@@ -21,4 +23,21 @@ test("the module takes no more memory than L1 may, while rows of all sizes come 
 	const [, grown] = await inProcess("grownBy", 100_000);
 	assert.ok(grown <= BUDGET, `${grown} bytes of ${BUDGET}`);
 	assert.ok(grown > BUDGET / 2, `${grown} bytes: the budget is used`);
+});
+
+/**
+ * What the module's memory has beside what the core keeps: its code's data and its stack (2 MiB), what one request takes while it is read and
+ * answered (a plan, a row and an answer of the origin of a thousand long names: 8 MiB), and holes between what comes and goes.
+ */
+const SLACK = 16 * 1_048_576;
+
+test("whatever is asked, the module takes no more memory than it may", () => {
+	// A million take half an hour.
+	const requests = process.env.FEATHEREDGE_ADVERSARIAL_REQUESTS ?? "20000";
+	const adversary = fileURLToPath(new URL("adversary.mjs", import.meta.url));
+	const found = JSON.parse(execFileSync(process.execPath, [adversary, requests]).toString());
+	console.log(`${requests} requests: ${JSON.stringify(found)}`);
+	assert.ok(found.bytes <= found.max + SLACK, `${found.bytes} bytes of ${found.max}`);
+	assert.ok(found.bytes > found.max / 3, "the memory is used");
+	assert.ok(found.statuses[200] > Number(requests) / 10, "it serves all the same");
 });
