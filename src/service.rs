@@ -48,7 +48,7 @@ pub use ledger::LedgerCounts;
 pub use memory::{MemoryUse, Share};
 pub use reply::{Header, Reply};
 
-use clock::Clock;
+use clock::MonotonicClock;
 use io::{Part, WriteBegun};
 use ledger::{Ledger, Reader};
 use prefetch::Ahead;
@@ -176,7 +176,7 @@ pub struct Service {
     config: Config,
     engine: Engine,
     planner: Planner,
-    clock: Clock,
+    clock: MonotonicClock,
     ledger: Option<Ledger>,
     /// The job whose next part is to be begun, within a step.
     warming: Option<Box<Job>>,
@@ -216,7 +216,7 @@ impl Service {
             vectors: Vectors::new(config.l1.max_bytes / 4),
             engine: Engine::new(setup::engine_settings(&config, ledger.is_some(), seed)),
             planner: Planner::new(setup::project(&config, seed)),
-            clock: Clock::default(),
+            clock: MonotonicClock::default(),
             ledger,
             warming: None,
             recorder: Recorder::new(&config),
@@ -346,9 +346,7 @@ impl Service {
             (Part::Write(write), Outcome::Written(failed)) => self.written(id.ticket, write, failed, now),
             (Part::Flush(tier, allowance), _) => {
                 let orders = self.engine.flush(tier, allowance, now);
-                let orders = self.behind(id.ticket, orders);
-                self.count_warm_writes(id.ticket, &orders);
-                Step { orders, ..Step::default() }
+                Step { orders: self.behind(id.ticket, orders), ..Step::default() }
             }
             (Part::Wake, _) => self.go_on_with(id.ticket, true, now),
             (Part::Ahead, _) => self.fetch_ahead(id.ticket, now),
@@ -375,7 +373,9 @@ impl Service {
         self.recorder.operation(tier, began, failed > 0, now);
         let orders = self.engine.written(tier, (rows, failed), allowance, now);
         let orders = self.behind(ticket, orders);
-        self.count_warm_writes(ticket, &orders);
+        if allowance.is_some() {
+            return Step { orders, ..Step::default() };
+        }
         let mut step = self.warm_written(ticket, tier, failed, now);
         step.orders.extend(orders);
         step

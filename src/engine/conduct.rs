@@ -13,7 +13,7 @@ use crate::engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use crate::engine::limiter::CallOutcome;
 use crate::engine::optimizer::{self, PROBE_EVERY};
 use crate::engine::session::{HashSet, Read, Session, Stage};
-use crate::engine::store::Store;
+use crate::engine::store::{Store, StoreCounts};
 use crate::engine::{Engine, Order, Progress, SessionId, Waiter};
 use crate::model::answer::{Cause, OriginFailure, Tier};
 use crate::model::key::StoreKey;
@@ -66,24 +66,27 @@ impl Engine {
     ) -> Option<Row> {
         let (view, key, _) = session.key_of(index)?;
         let store = self.stores.get_mut(read.store)?;
+        let mut unseen = StoreCounts::default();
+        // What is read to be merged is no answer's hit or miss.
+        let (recent, counts) = (&mut store.recent, if read.is_merge { &mut unseen } else { &mut store.counts });
         if !read.is_merge {
-            store.recent.record(bytes.is_some());
+            recent.record(bytes.is_some());
         }
         let decoded = bytes.map(|bytes| codec::decode(&bytes, view.space(), key, &mut self.interner));
         match decoded {
             Some(Ok(row)) => {
-                store.counts.hits += 1;
+                counts.hits += 1;
                 // A write that was acknowledged since the request began counts too: L1 keeps the row for others.
                 let written_at = self.marks.floor(view.writes()).at(key);
                 store.clock.trust(row, written_at, now)
             }
             Some(Err(reason)) => {
-                store.counts.misses += 1;
-                store.counts.count_unusable(reason);
+                counts.misses += 1;
+                counts.count_unusable(reason);
                 None
             }
             None => {
-                store.counts.misses += 1;
+                counts.misses += 1;
                 None
             }
         }
@@ -219,9 +222,9 @@ impl Engine {
                 self.flights.join(session.hash_of(index), id.0, now, lease);
             }
         }
-        if session.is_settled() && !self.is_merging(&mut session, now, &mut progress.orders) {
+        if session.is_settled() && !self.begin_merge_reads(&mut session, now, &mut progress.orders) {
             self.leave_queue(id, &mut session);
-            self.end(session, now, &mut progress.orders);
+            self.end(session, now, &mut progress);
             progress.is_over = true;
         } else {
             self.set_timer(&mut session, now, &mut progress.orders);
@@ -238,26 +241,28 @@ impl Engine {
         if !retired.is_empty() && self.settings.is_singleflight && session.ask.consistency != Consistency::Strong {
             let lease = self.lease_millis();
             for index in retired {
-                self.flights.join(session.hash_of(index), id.0, now, lease);
+                if let Role::Follows { until } = self.flights.join(session.hash_of(index), id.0, now, lease) {
+                    session.set_stage(index, Stage::Following(until));
+                }
             }
         }
     }
 
     /// Reads from each store what it holds of the rows that it is to be written, where that is not known; whether any such read is
     /// under way.
-    fn is_merging(&mut self, session: &mut Session, now: Instant, orders: &mut Vec<Order>) -> bool {
-        if session.is_merging() {
+    fn begin_merge_reads(&mut self, session: &mut Session, now: Instant, orders: &mut Vec<Order>) -> bool {
+        if session.is_reading() {
             return true;
         }
         for number in 0..self.stores.len() {
-            let Some(store) = self.stores.get_mut(number).filter(|store| store.is_read) else { continue };
-            let rows = session.unmerged_for(store.settings.tier, now);
-            if rows.is_empty() || !store.write_breaker.would_admit(now) {
-                continue;
+            let Some(store) = self.stores.get(number) else { continue };
+            let most = if session.is_warming() { usize::MAX } else { store.writable(now) };
+            let rows = session.unmerged_for(store.settings.tier, most);
+            if !rows.is_empty() {
+                self.order_reads(number, session, rows, true, now, orders);
             }
-            self.order_reads(number, session, rows, true, now, orders);
         }
-        session.is_merging()
+        session.is_reading()
     }
 
     /// For each row that nobody looks for yet: leads its flight, or follows another's.

@@ -65,6 +65,13 @@ impl Flights {
         }
     }
 
+    /// Puts the leases back by so many milliseconds: the clock that they were given by was ahead.
+    pub(super) fn set_back(&mut self, millis: u64) {
+        for flight in self.by_row.values_mut() {
+            flight.lease_until = Instant(flight.lease_until.0.saturating_sub(millis));
+        }
+    }
+
     /// Whether another session than `session` looks for the row with `hash`.
     pub(super) fn is_led_by_another(&self, hash: u64, session: u64, now: Instant) -> bool {
         self.by_row.get(&hash).is_some_and(|flight| flight.leader != session && flight.lease_until > now)

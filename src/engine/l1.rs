@@ -10,7 +10,7 @@ use crate::cache::freshness::{Freshness, Rules};
 use crate::engine::Engine;
 use crate::engine::session::Session;
 use crate::model::answer::Tier;
-use crate::model::request::{Columns, Consistency, ViewAsk};
+use crate::model::request::{Columns, Consistency};
 use crate::model::row::{Row, RowLimits};
 use crate::model::time::Instant;
 use crate::model::value::Cell;
@@ -43,7 +43,7 @@ impl Engine {
         // What is stamped later than now was stamped by a clock that has been put back since.
         let is_kept = |cell: &Cell| rules.judge(cell, hash) != Freshness::Expired && cell.fetched_at.instant() <= now;
         let merged = match self.memory.peek(hash, view.space(), key) {
-            Some(held) => merge(held, row, view),
+            Some(held) => merge(held, row, matches!(view.columns(), Columns::All)),
             None => Rc::clone(row),
         };
         let is_shared = Rc::ptr_eq(&merged, row) || Rc::strong_count(merged.schema()) > 1;
@@ -70,15 +70,15 @@ fn bounded(row: Rc<Row>, limits: RowLimits) -> Rc<Row> {
     row.bounded(limits).map_or(row, Rc::new)
 }
 
-/// Two copies of a row as one: of each feature the later fetch. A feature service is fetched as a whole, so of its rows the later one
-/// stays: a member that it no longer has would come back otherwise.
-fn merge(held: &Rc<Row>, row: &Rc<Row>, view: &ViewAsk) -> Rc<Row> {
+/// Two copies of a row as one: of each feature the later fetch. A row that is fetched as a whole, as a feature service is, stays as it
+/// was fetched later: a member that the service no longer has would come back otherwise.
+pub(super) fn merge(held: &Rc<Row>, row: &Rc<Row>, is_whole: bool) -> Rc<Row> {
     if Rc::ptr_eq(held, row) {
         return Rc::clone(row);
     }
-    match view.columns() {
-        Columns::All if held.newest() > row.newest() => Rc::clone(held),
-        Columns::All => Rc::clone(row),
-        Columns::Named(_) => Rc::new(held.merge(row)),
+    match is_whole {
+        true if held.newest() > row.newest() => Rc::clone(held),
+        true => Rc::clone(row),
+        false => Rc::new(held.merge(row)),
     }
 }

@@ -172,6 +172,8 @@ pub struct Progress {
     pub answer: Option<Box<Answer>>,
     /// Whether the session is over: nothing more comes of it. A session that has answered may go on behind its answer.
     pub is_over: bool,
+    /// Rows that the store of each tier was not written, since it could not be read what else it holds of them.
+    pub unmerged: Vec<(Tier, u64)>,
     /// Other sessions that may go on now: [`Engine::wake`] is to be called for each, in its own request's context.
     pub woken: Vec<SessionId>,
 }
@@ -274,7 +276,14 @@ impl Engine {
             marks: Marks::default(),
             interner: Interner::default(),
             stores: stores
-                .map(|store| Store::new(store.clone(), settings.breaker, settings.clock_error_millis, settings.l1.row))
+                .map(|store| {
+                    Store::new(
+                        store.clone(),
+                        settings.breaker,
+                        settings.clock_error_millis,
+                        (settings.waiting_bytes / 2, settings.l1.row),
+                    )
+                })
                 .collect(),
             origin: Origin {
                 breaker: Breaker::new(settings.breaker),
@@ -365,6 +374,8 @@ impl Engine {
         let reserved = self.memory.reserved();
         self.memory = Memory::new(self.settings.l1, self.settings.eviction);
         self.memory.reserve(reserved);
+        self.measured_at = 0;
+        self.sessions.measure();
         self.stores.iter_mut().for_each(|store| store.queue.clear());
     }
 
@@ -372,6 +383,12 @@ impl Engine {
     pub fn set_back(&mut self, millis: u64) {
         if millis > 0 {
             self.sessions.values_mut().for_each(|session| session.set_back(millis));
+            self.stores.iter_mut().for_each(|store| store.set_back(millis));
+            self.origin.breaker.set_back(millis);
+            self.flights.set_back(millis);
+            for waiter in &mut self.queue {
+                waiter.looked_at = Instant(waiter.looked_at.0.saturating_sub(millis));
+            }
         }
     }
 
@@ -516,7 +533,7 @@ impl Engine {
     pub(crate) fn has_room(&mut self, priority: Priority, bytes: usize) -> bool {
         // Rows count in L1 for as long as it has them, and then where they are still in use.
         let left = self.memory.left_to_others();
-        if left - self.measured_at > MEASURED_EVERY_BYTES {
+        if left.abs_diff(self.measured_at) > MEASURED_EVERY_BYTES {
             self.measured_at = left;
             self.sessions.measure();
         }

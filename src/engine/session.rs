@@ -10,9 +10,11 @@ use hashbrown::HashMap;
 use crate::cache::freshness::{Freshness, Rules};
 use crate::cache::lookup::{self, Inspector};
 use crate::cache::marks::Marks;
+use crate::engine::l1::merge;
 use crate::engine::limiter::Permit;
 use crate::engine::router::Route;
 use crate::engine::slab::Held;
+use crate::engine::write_queue::Change;
 use crate::engine::{Fetch, Lines, MAX_STORES};
 use crate::learn::ledger::Operations;
 use crate::model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
@@ -55,10 +57,10 @@ pub(super) struct Missing {
     own_fetches: Vec<Instant>,
     /// What is known of it so far.
     known: Option<Rc<Row>>,
-    /// What L2 and L3 hold of it, which of them were asked, and when each last said what it holds.
+    /// What L2 and L3 hold of it, which of them were asked, and which have said what they hold.
     stored: [Option<Rc<Row>>; MAX_STORES],
     is_asked: [bool; MAX_STORES],
-    stored_at: [Option<Instant>; MAX_STORES],
+    is_stored_known: [bool; MAX_STORES],
     is_merge_tried: [bool; MAX_STORES],
     /// Who completed it.
     pub(super) tier: Option<Tier>,
@@ -87,15 +89,15 @@ pub(super) struct Read {
 /// What a store should learn of a session's rows.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    pub(super) rows: Vec<Rc<Row>>,
+    pub(super) rows: Vec<Change>,
     /// Rows that the store has already.
     pub(super) unchanged: u64,
     /// Rows of which could not be read what else the store holds.
     pub(super) unmerged: u64,
 }
 
-/// For how long what a store said it holds is taken for what it holds, in milliseconds, before it is read again to be merged.
-const MERGED_FOR_MILLIS: u64 = 1_000;
+/// Rows that expire within so many milliseconds are fetched anew together.
+const EXPIRY_SLACK_MILLIS: u64 = 10;
 
 /// A call to the origin under way.
 #[derive(Debug)]
@@ -204,6 +206,20 @@ impl Session {
         Session { is_answered: true, is_prefetch: true, ..Session::new(ask, route, found, marks, now) }
     }
 
+    /// Begins behind no request, for rows that somebody brings.
+    pub(super) fn load(ask: Box<Ask>, route: Route, marks: &Marks, now: Instant) -> Session {
+        let nothing = Found { row: None, tier: Tier::L1, is_stale: false, need: Need::Completion };
+        let found = vec![nothing; ask.keys.len()];
+        Session { is_answered: true, ..Session::new(ask, route, found, marks, now) }
+    }
+
+    /// Looks for nothing that was not brought.
+    pub(super) fn give_up_the_rest(&mut self) {
+        for missing in self.missing.iter_mut().filter(|missing| missing.stage != Stage::Done) {
+            missing.stage = Stage::Failed;
+        }
+    }
+
     /// What was written before the request began is marked for it here, once: what is written later it need not see.
     fn collect(&mut self, need: Need, marks: &Marks) {
         let mut known: HashMap<(u64, usize), usize, foldhash::fast::FixedState> = HashMap::default();
@@ -246,13 +262,15 @@ impl Session {
         }
         let first_new = self.missing.len();
         let mut retired = Vec::new();
-        for place in self.expired_places(now) {
+        // What expires a moment later is fetched with it.
+        let by = now.plus(EXPIRY_SLACK_MILLIS);
+        for place in self.expired_places(by, now) {
             if let Some(found) = self.found.get_mut(place) {
                 found.need = Need::Completion;
             }
         }
         for index in 0..first_new {
-            if self.settled_expiry(index, now).is_some_and(|at| at <= now)
+            if self.settled_expiry(index, now).is_some_and(|at| at <= by)
                 && let Some(missing) = self.missing.get_mut(index)
             {
                 (missing.stage, missing.tier) = (Stage::Next(stores), None);
@@ -269,9 +287,9 @@ impl Session {
         retired
     }
 
-    /// The places that L1 answered and whose rows have expired since. What a stream has given is given.
-    fn expired_places(&self, now: Instant) -> Vec<usize> {
-        self.l1_expiries(now).filter(|&(_, at)| at <= now).map(|(place, _)| place).collect()
+    /// The places that L1 answered and whose rows have expired by then. What a stream has given is given.
+    fn expired_places(&self, by: Instant, now: Instant) -> Vec<usize> {
+        self.l1_expiries(now).filter(|&(_, at)| at <= by).map(|(place, _)| place).collect()
     }
 
     /// For each place that L1 answered and that is not given yet, when its row expires.
@@ -363,9 +381,14 @@ impl Session {
         let calls = self.calls.iter_mut().flatten().map(|call| &mut call.began);
         let reads = self.reads.iter_mut().flatten().map(|read| &mut read.began);
         let deadlines = self.hedge_at.iter_mut().chain([&mut self.soft_at, &mut self.hard_at]);
-        for at in calls.chain(reads).chain(deadlines).chain(&mut self.timers) {
+        let leases = self.missing.iter_mut().filter_map(|missing| match &mut missing.stage {
+            Stage::Following(until) => Some(until),
+            _ => None,
+        });
+        for at in calls.chain(reads).chain(deadlines).chain(&mut self.timers).chain(leases) {
             *at = Instant(at.0.saturating_sub(millis));
         }
+        self.expires_at = Instant::default();
     }
 
     /// Begins a bulk read of these missing rows; its number.
@@ -434,14 +457,16 @@ impl Session {
         now: Instant,
     ) -> Option<Rc<Row>> {
         let missing = self.missing.get_mut(index)?;
-        if let Some(stored_at) = missing.stored_at.get_mut(slot(store)) {
-            *stored_at = Some(now);
+        if let Some(is_known) = missing.is_stored_known.get_mut(slot(store)) {
+            *is_known = true;
         }
         let row = Rc::new(row?);
         if let Some(stored) = missing.stored.get_mut(slot(store)) {
             *stored = Some(Rc::clone(&row));
         }
+        let is_whole = self.ask.place(missing.place).is_some_and(|(view, ..)| matches!(view.columns(), Columns::All));
         let known = match &missing.known {
+            Some(known) if is_whole => merge(known, &row, true),
             Some(known) => Rc::new(known.merge(&row).sharing(interner)),
             None => row,
         };
@@ -721,20 +746,23 @@ impl Session {
 
     /// Of the rows that the store of `tier` is to be written, those of which is not known what else it holds. A store is written what
     /// was merged with what it holds, else a request for some features would throw out all others.
-    pub(super) fn unmerged_for(&self, tier: Tier, now: Instant) -> Vec<usize> {
+    pub(super) fn unmerged_for(&self, tier: Tier, most: usize) -> Vec<usize> {
         let is_unmerged = |index: &usize| {
             let missing = self.missing.get(*index);
             missing.is_some_and(|missing| {
-                missing.is_for(tier) && !missing.is_merge_tried_for(tier) && !self.is_merged(missing, tier, now)
+                missing.is_for(tier) && !missing.is_merge_tried_for(tier) && !self.is_merged(missing, tier)
             })
         };
-        (0..self.missing.len()).filter(is_unmerged).collect()
+        (0..self.missing.len()).filter(is_unmerged).take(most).collect()
     }
 
-    fn is_merged(&self, missing: &Missing, tier: Tier, now: Instant) -> bool {
-        let is_whole = self.ask.place(missing.place).is_some_and(|(view, ..)| matches!(view.columns(), Columns::All));
-        let stored_at = missing.stored_at.get(slot(tier)).copied().flatten();
-        is_whole || stored_at.is_some_and(|at| now.millis_since(at) <= MERGED_FOR_MILLIS)
+    /// Whether it is known what the store of `tier` holds of a row, or need not be: a feature service is fetched as a whole.
+    fn is_merged(&self, missing: &Missing, tier: Tier) -> bool {
+        self.is_whole(missing) || missing.is_stored_known.get(slot(tier)).copied().unwrap_or_default()
+    }
+
+    fn is_whole(&self, missing: &Missing) -> bool {
+        self.ask.place(missing.place).is_some_and(|(view, ..)| matches!(view.columns(), Columns::All))
     }
 
     /// Begins to read these rows of a store to merge them with what is to be written; its number.
@@ -749,8 +777,8 @@ impl Session {
         (self.reads.len() - 1) as u32
     }
 
-    /// Whether reads are under way whose rows are to be written.
-    pub(super) fn is_merging(&self) -> bool {
+    /// Whether a store is being read.
+    pub(super) fn is_reading(&self) -> bool {
         self.reads.iter().flatten().next().is_some()
     }
 
@@ -765,13 +793,12 @@ impl Session {
                 stored.has_same_content(latest)
                     && (Rc::ptr_eq(stored, latest) || self.judge(index, stored, now) == Freshness::Fresh)
             });
-            let is_known = missing.stored_at.get(slot(tier)).copied().flatten().is_some();
             if has_it {
                 changes.unchanged += 1;
-            } else if is_read && !is_known && !self.is_merged(missing, tier, now) {
+            } else if is_read && !self.is_merged(missing, tier) {
                 changes.unmerged += 1;
             } else {
-                changes.rows.push(Rc::clone(latest));
+                changes.rows.push(Change { row: Rc::clone(latest), is_whole: self.is_whole(missing) });
             }
         }
         changes
@@ -853,8 +880,10 @@ impl Session {
     /// For each row, its hash, and what it took to get it, where it came.
     pub(super) fn gathered(&self) -> impl Iterator<Item = (u64, Option<Operations>)> {
         (0..).zip(&self.missing).map(|(index, missing)| {
-            let operations =
-                Operations { is_read: missing.is_asked.contains(&true), is_called: missing.tier == Some(Tier::Origin) };
+            let operations = Operations {
+                is_read: missing.is_asked.contains(&true),
+                is_called: missing.tier == Some(Tier::Origin) && !self.calls.is_empty(),
+            };
             (self.hash_of(index), Some(operations).filter(|_| missing.stage == Stage::Done))
         })
     }
@@ -928,7 +957,7 @@ impl Missing {
             known,
             stored: [const { None }; MAX_STORES],
             is_asked: [false; MAX_STORES],
-            stored_at: [None; MAX_STORES],
+            is_stored_known: [false; MAX_STORES],
             is_merge_tried: [false; MAX_STORES],
             tier: None,
             is_due: false,

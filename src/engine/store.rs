@@ -6,7 +6,7 @@ use crate::cache::codec::{self, Unusable};
 use crate::engine::breaker::{Breaker, BreakerSettings};
 use crate::engine::latency::Latency;
 use crate::engine::optimizer::Recent;
-use crate::engine::write_queue::{Added, WriteQueue};
+use crate::engine::write_queue::{Added, Change, QueueLimits, WriteQueue};
 use crate::model::answer::Tier;
 use crate::model::key::{ShardSecret, StoreKey};
 use crate::model::row::{Row, RowLimits};
@@ -57,6 +57,8 @@ pub struct StoreCounts {
     pub coalesced: u64,
     /// Rows not written, since the day's budget is spent.
     pub over_budget: u64,
+    /// Rows not written, since it could not be read what else the store holds of them.
+    pub unmerged: u64,
     /// Rows not written, since their request had written as many as it may, or too many waited.
     pub shed: u64,
     /// Reads and writes left out while the store's breaker was open.
@@ -99,14 +101,26 @@ pub struct Store {
     pub(super) recent: Recent,
     /// The rows that wait to be written.
     pub(super) queue: WriteQueue,
-    /// The batch that is being written: how many of its orders have not ended, and when it counts as lost with its host.
-    writing: Option<(usize, Instant)>,
-    /// Until when some request is expected to come back for what waits.
-    pub(super) flush_until: Instant,
+    /// The batch that is being written.
+    writing: Option<Batch>,
+    batches: u64,
+    /// How many rows requests have promised to come back for, and until when they are expected.
+    pub(super) promised: usize,
+    pub(super) promised_until: Instant,
     /// Whether its rows are read at all; the optimizer may have decided against it.
     pub(super) is_read: bool,
     /// How far the times of the rows that it holds are trusted.
     pub(super) clock: StoreClock,
+}
+
+/// A batch of rows that is being written.
+#[derive(Clone, Copy, Debug)]
+struct Batch {
+    number: u64,
+    /// How many of its orders have not ended.
+    orders: usize,
+    /// When it counts as lost with its host.
+    lost_at: Instant,
 }
 
 /// How far the times of a store's rows can be trusted: other processes stamped them, by clocks of their own.
@@ -148,8 +162,14 @@ impl Store {
         settings: StoreSettings,
         breaker: BreakerSettings,
         clock_error_millis: u64,
-        row_limits: RowLimits,
+        (bytes, row): (usize, RowLimits),
     ) -> Store {
+        let limits = QueueLimits {
+            interval_millis: settings.write_interval_millis,
+            writes_per_day: settings.writes_per_day,
+            bytes,
+            row,
+        };
         Store {
             secret: None,
             breaker: Breaker::new(breaker),
@@ -157,9 +177,11 @@ impl Store {
             latency: Latency::default(),
             counts: StoreCounts::default(),
             recent: Recent::default(),
-            queue: WriteQueue::new(settings.write_interval_millis, settings.writes_per_day, row_limits),
+            queue: WriteQueue::new(limits),
             writing: None,
-            flush_until: Instant::default(),
+            batches: 0,
+            promised: 0,
+            promised_until: Instant::default(),
             is_read: true,
             clock: StoreClock {
                 oldest_millis: settings.ttl_seconds.saturating_mul(1_000),
@@ -222,15 +244,15 @@ impl Store {
     }
 
     /// Lets rows wait to be written, `most` of them at the most; the rest is shed.
-    pub(super) fn enqueue(&mut self, rows: Vec<Rc<Row>>, most: usize, now: Instant) {
+    pub(super) fn enqueue(&mut self, changes: Vec<Change>, most: usize, now: Instant) {
         let mut queued = 0;
-        for row in rows {
+        for change in changes {
             if queued >= most {
                 self.counts.shed += 1;
                 continue;
             }
-            let key = self.key_of(&row);
-            match self.queue.push(key, row, now) {
+            let key = self.key_of(&change.row);
+            match self.queue.push(key, change, now) {
                 Added::Queued => queued += 1,
                 Added::Coalesced => self.counts.coalesced += 1,
                 Added::Full => self.counts.shed += 1,
@@ -250,12 +272,15 @@ impl Store {
             }
             return Vec::new();
         }
-        let mut batch = Vec::new();
+        let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < most
+            && bytes < MAX_BATCH_BYTES
             && let Some((key, row)) = self.queue.pop(now)
         {
             if self.queue.spend(&key, now) {
-                batch.push((key, codec::encode(&row)));
+                let stored = codec::encode(&row);
+                bytes += stored.len();
+                batch.push((key, stored));
             } else {
                 self.counts.over_budget += 1;
             }
@@ -266,16 +291,17 @@ impl Store {
 
     /// The stored forms of rows that are written at once, whatever waits: their caller waits for the store. Those whose keys rest
     /// join the queue.
-    pub(super) fn encode_now(&mut self, rows: Vec<Rc<Row>>, now: Instant) -> Vec<(StoreKey, Vec<u8>)> {
-        if rows.is_empty() || !self.write_breaker.admits(now) {
-            self.counts.left_out += rows.len() as u64;
+    pub(super) fn encode_now(&mut self, changes: Vec<Change>, now: Instant) -> Vec<(StoreKey, Vec<u8>)> {
+        if changes.is_empty() || !self.write_breaker.admits(now) {
+            self.counts.left_out += changes.len() as u64;
             return Vec::new();
         }
-        let mut batch = Vec::with_capacity(rows.len());
-        for row in rows {
-            let key = self.key_of(&row);
+        let mut batch = Vec::with_capacity(changes.len());
+        for change in changes {
+            let key = self.key_of(&change.row);
+            let row = Rc::clone(&change.row);
             if self.queue.must_wait(&key, now) {
-                self.enqueue(vec![row], usize::MAX, now);
+                self.enqueue(vec![change], usize::MAX, now);
             } else if self.queue.spend(&key, now) {
                 batch.push((key, codec::encode(&row)));
             } else {
@@ -288,17 +314,43 @@ impl Store {
 
     /// Whether a batch is being written.
     pub(super) fn is_writing(&self, now: Instant) -> bool {
-        self.writing.is_some_and(|(_, lost_at)| lost_at > now)
+        self.writing.is_some_and(|batch| batch.lost_at > now)
+    }
+
+    /// The number of the next batch.
+    pub(super) fn next_batch_number(&mut self) -> u64 {
+        self.batches += 1;
+        self.batches
     }
 
     /// Notes that a batch is being written, by so many orders.
-    pub(super) fn begin_writing(&mut self, orders: usize, now: Instant) {
-        self.writing = (orders > 0).then(|| (orders, now.plus(self.settings.timeout_millis + WRITE_LOST_AFTER_MILLIS)));
+    pub(super) fn begin_writing(&mut self, number: u64, orders: usize, now: Instant) {
+        let lost_at = now.plus(self.settings.timeout_millis + WRITE_LOST_AFTER_MILLIS);
+        self.writing = (orders > 0).then_some(Batch { number, orders, lost_at });
     }
 
-    /// Notes that an order of the batch has ended.
-    pub(super) fn end_writing(&mut self) {
-        self.writing = self.writing.and_then(|(orders, lost_at)| (orders > 1).then(|| (orders - 1, lost_at)));
+    /// Notes that an order of a batch has ended. One of a batch that was given up as lost changes nothing.
+    pub(super) fn end_writing(&mut self, number: u64) {
+        if let Some(batch) = self.writing.filter(|batch| batch.number == number) {
+            self.writing = (batch.orders > 1).then_some(Batch { orders: batch.orders - 1, ..batch });
+        }
+    }
+
+    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    pub(super) fn set_back(&mut self, millis: u64) {
+        let back = |at: &mut Instant| *at = Instant(at.0.saturating_sub(millis));
+        back(&mut self.promised_until);
+        if let Some(batch) = &mut self.writing {
+            back(&mut batch.lost_at);
+        }
+        self.breaker.set_back(millis);
+        self.write_breaker.set_back(millis);
+    }
+
+    /// How many of a session's rows are worth reading, to merge them with what is to be written.
+    pub(super) fn writable(&self, now: Instant) -> usize {
+        let is_writable = self.is_read && self.write_breaker.would_admit(now) && !self.queue.is_spent(now);
+        if is_writable { self.settings.max_writes_per_request.unwrap_or(usize::MAX) } else { 0 }
     }
 
     /// Notes how a write of `rows` rows went, of which so many `failed`. A few that are refused may be those keys' own matter: KV
@@ -312,6 +364,9 @@ impl Store {
 /// How long a write may take past its time before it counts as lost with its host, in milliseconds: a Worker lets nothing go on
 /// behind an answer for longer.
 const WRITE_LOST_AFTER_MILLIS: u64 = 30_000;
+
+/// A batch ends at so many bytes: 4 MiB, since it is held in memory until the store has taken it.
+const MAX_BATCH_BYTES: usize = 4 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -336,8 +391,8 @@ mod tests {
         builder.finish()
     }
 
-    fn rows(count: u8) -> Vec<Rc<Row>> {
-        (0..count).map(|entity| Rc::new(row(entity, &[("a", 1)]))).collect()
+    fn rows(count: u8) -> Vec<Change> {
+        (0..count).map(|entity| Change { row: Rc::new(row(entity, &[("a", 1)])), is_whole: false }).collect()
     }
 
     fn store() -> Store {
@@ -354,7 +409,7 @@ mod tests {
         };
         let breaker =
             BreakerSettings { is_enabled: true, window: 20, failure_percent: 50, open_millis: 5_000, probes: 3 };
-        Store::new(settings, breaker, 5_000, RowLimits { features: 1_000, bytes: 1 << 20 })
+        Store::new(settings, breaker, 5_000, (1 << 20, RowLimits { features: 1_000, bytes: 1 << 20 }))
     }
 
     #[test]
@@ -362,15 +417,18 @@ mod tests {
         let mut store = store();
         store.enqueue(rows(5), usize::MAX, Instant(0));
         assert_eq!(store.next_batch(2, Instant(0)).len(), 2);
-        store.begin_writing(2, Instant(0));
+        store.begin_writing(1, 2, Instant(0));
         assert!(store.next_batch(2, Instant(10)).is_empty());
-        store.end_writing();
+        store.end_writing(1);
         assert!(store.next_batch(2, Instant(20)).is_empty(), "one of its orders is under way");
-        store.end_writing();
+        store.end_writing(1);
         assert_eq!(store.next_batch(2, Instant(30)).len(), 2);
-        store.begin_writing(1, Instant(30));
+        store.begin_writing(2, 1, Instant(30));
         assert!(store.next_batch(2, Instant(30_529)).is_empty());
         assert_eq!(store.next_batch(2, Instant(30_530)).len(), 1, "its host has gone silent");
+        store.begin_writing(3, 1, Instant(30_530));
+        store.end_writing(2);
+        assert!(store.is_writing(Instant(30_540)), "the end of a batch that was given up ends no other");
     }
 
     #[test]

@@ -4,22 +4,29 @@
 //! Invariants: a key stands in the queue once, an older fetch never replaces a newer one there, its bytes are bounded, and adding or
 //! taking a row costs the logarithm of what waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use hashbrown::HashMap;
 
+use crate::engine::l1::merge;
 use crate::model::key::StoreKey;
 use crate::model::row::{Row, RowLimits};
 use crate::model::time::Instant;
 
-/// The most that the waiting rows take, in bytes: some ten thousand rows of common size.
-pub(super) const MAX_BYTES: usize = 8 << 20;
-
-/// Past this many remembered writes, those whose interval is over are forgotten.
-const MAX_REMEMBERED: usize = 10_000;
+/// The most keys of which is remembered when they were written: some 5 MB. Past it the oldest may be written sooner than it should,
+/// which costs that one key a refusal.
+const MAX_REMEMBERED: usize = 50_000;
 
 const DAY_MILLIS: u64 = 86_400_000;
+
+/// A row that a store should learn of.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) row: Rc<Row>,
+    /// Whether it is fetched as a whole, as a feature service is.
+    pub(super) is_whole: bool,
+}
 
 /// What became of a row that was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,37 +39,45 @@ pub(super) enum Added {
     Full,
 }
 
+/// What a queue may hold, and how fast it may be emptied.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QueueLimits {
+    /// How long a key rests between two writes, in milliseconds.
+    pub(super) interval_millis: u64,
+    /// The most rows written in a day (UTC); `None` without a bound.
+    pub(super) writes_per_day: Option<u64>,
+    /// The most that the waiting rows take, in bytes.
+    pub(super) bytes: usize,
+    /// What a row may collect.
+    pub(super) row: RowLimits,
+}
+
 /// The rows that wait to be written to one store.
 #[derive(Debug)]
 pub(super) struct WriteQueue {
-    /// How long a key rests between two writes, in milliseconds.
-    interval_millis: u64,
-    /// The most rows written in a day (UTC); `None` without a bound.
-    writes_per_day: Option<u64>,
-    /// What a row may collect.
-    row_limits: RowLimits,
-    waiting: HashMap<StoreKey, Rc<Row>, foldhash::fast::FixedState>,
+    limits: QueueLimits,
+    waiting: HashMap<StoreKey, (Rc<Row>, usize), foldhash::fast::FixedState>,
     /// By when a key may be written, and then as they came.
     order: BTreeMap<(Instant, u64), StoreKey>,
     added: u64,
     bytes: usize,
-    /// When each key was last written, for as long as its interval lasts.
+    /// When each key was last written, for as long as its interval lasts; and the keys in that order.
     written: HashMap<StoreKey, Instant, foldhash::fast::FixedState>,
+    rests: VecDeque<(Instant, StoreKey)>,
     day: u64,
     written_today: u64,
 }
 
 impl WriteQueue {
-    pub(super) fn new(interval_millis: u64, writes_per_day: Option<u64>, row_limits: RowLimits) -> WriteQueue {
+    pub(super) fn new(limits: QueueLimits) -> WriteQueue {
         WriteQueue {
-            interval_millis,
-            writes_per_day,
-            row_limits,
+            limits,
             waiting: HashMap::default(),
             order: BTreeMap::new(),
             added: 0,
             bytes: 0,
             written: HashMap::default(),
+            rests: VecDeque::new(),
             day: 0,
             written_today: 0,
         }
@@ -73,29 +88,44 @@ impl WriteQueue {
         self.bytes
     }
 
-    /// Lets a row wait until its key may be written, with what waits of the same key: of each feature, the later fetch stays.
-    pub(super) fn push(&mut self, key: StoreKey, row: Rc<Row>, now: Instant) -> Added {
+    /// How many rows wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Lets a row wait until its key may be written, joined with what waits of the same key.
+    pub(super) fn push(&mut self, key: StoreKey, change: Change, now: Instant) -> Added {
+        let Change { row, is_whole } = change;
         if let Some(waiting) = self.waiting.get_mut(&key) {
-            self.bytes = self.bytes.saturating_sub(waiting.size());
-            let merged = waiting.merge(&row);
-            *waiting = Rc::new(merged.bounded(self.row_limits).unwrap_or(merged));
-            self.bytes += waiting.size();
+            let (held, before) = &*waiting;
+            let before = *before;
+            let merged = merge(held, &row, is_whole);
+            let merged = merged.bounded(self.limits.row).map_or(merged, Rc::new);
+            let after = Row::part_of(&merged);
+            if self.bytes.saturating_sub(before) + after > self.limits.bytes {
+                return Added::Full;
+            }
+            self.bytes = self.bytes.saturating_sub(before) + after;
+            *waiting = (merged, after);
             return Added::Coalesced;
         }
-        if self.bytes + row.size() > MAX_BYTES {
+        let size = Row::part_of(&row);
+        if self.bytes + size > self.limits.bytes {
             return Added::Full;
         }
-        let rested_at = self.written.get(&key).map_or(now, |at| at.plus(self.interval_millis).max(now));
+        let interval = self.limits.interval_millis;
+        let rested_at = self.written.get(&key).map_or(now, |at| at.plus(interval).max(now));
         self.added += 1;
-        self.bytes += row.size();
+        self.bytes += size;
         self.order.insert((rested_at, self.added), key.clone());
-        self.waiting.insert(key, row);
+        self.waiting.insert(key, (row, size));
         Added::Queued
     }
 
     /// Whether a key waits here, or rests since it was written.
     pub(super) fn must_wait(&self, key: &StoreKey, now: Instant) -> bool {
-        self.waiting.contains_key(key) || self.written.get(key).is_some_and(|at| at.plus(self.interval_millis) > now)
+        self.waiting.contains_key(key)
+            || self.written.get(key).is_some_and(|at| at.plus(self.limits.interval_millis) > now)
     }
 
     /// Forgets what waits.
@@ -114,9 +144,14 @@ impl WriteQueue {
     pub(super) fn pop(&mut self, now: Instant) -> Option<(StoreKey, Rc<Row>)> {
         let entry = self.order.first_entry().filter(|entry| entry.key().0 <= now)?;
         let key = entry.remove();
-        let row = self.waiting.remove(&key)?;
-        self.bytes = self.bytes.saturating_sub(row.size());
+        let (row, size) = self.waiting.remove(&key)?;
+        self.bytes = self.bytes.saturating_sub(size);
         Some((key, row))
+    }
+
+    /// Whether the day's budget is spent.
+    pub(super) fn is_spent(&self, now: Instant) -> bool {
+        self.limits.writes_per_day.is_some_and(|most| now.0 / DAY_MILLIS == self.day && self.written_today >= most)
     }
 
     /// Counts a write of `key` against the day's budget, and lets the key rest; `false` where the budget is spent.
@@ -126,16 +161,23 @@ impl WriteQueue {
             self.day = day;
             self.written_today = 0;
         }
-        if self.writes_per_day.is_some_and(|most| self.written_today >= most) {
+        if self.limits.writes_per_day.is_some_and(|most| self.written_today >= most) {
             return false;
         }
         self.written_today += 1;
-        if self.interval_millis > 0 {
-            if self.written.len() >= MAX_REMEMBERED {
-                let interval = self.interval_millis;
-                self.written.retain(|_, &mut at| now.millis_since(at) < interval);
+        let interval = self.limits.interval_millis;
+        if interval > 0 {
+            while let Some((at, _)) = self.rests.front()
+                && (now.millis_since(*at) >= interval || self.rests.len() >= MAX_REMEMBERED)
+                && let Some((at, rested)) = self.rests.pop_front()
+            {
+                // It may have been written again since.
+                if self.written.get(&rested) == Some(&at) {
+                    self.written.remove(&rested);
+                }
             }
             self.written.insert(key.clone(), now);
+            self.rests.push_back((now, key.clone()));
         }
         true
     }
@@ -149,14 +191,20 @@ mod tests {
     use crate::model::time::EventTime;
     use crate::model::value::{Cell, Status};
 
-    const LIMITS: RowLimits = RowLimits { features: 1_000, bytes: MAX_BYTES };
+    const MAX_BYTES: usize = 1 << 20;
+    const LIMITS: QueueLimits = QueueLimits {
+        interval_millis: 1_000,
+        writes_per_day: None,
+        bytes: MAX_BYTES,
+        row: RowLimits { features: 1_000, bytes: MAX_BYTES },
+    };
 
     fn key(entity: u8) -> StoreKey {
         let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
         StoreKey::new("f", &space, &[entity])
     }
 
-    fn row(features: &[(&str, &str, u64)]) -> Rc<Row> {
+    fn row(features: &[(&str, &str, u64)]) -> Change {
         let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
         let names = features.iter().map(|&(name, ..)| name.into()).collect();
         let mut builder = RowBuilder::new(Rc::new(Schema::new(space, Box::new([]), names).unwrap()), b"1");
@@ -165,7 +213,7 @@ mod tests {
             let cell = Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at };
             builder.push_feature(value.as_bytes(), cell);
         }
-        Rc::new(builder.finish())
+        Change { row: Rc::new(builder.finish()), is_whole: false }
     }
 
     fn value(row: &Row, name: &str) -> String {
@@ -185,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_key_is_written_once_in_its_interval_and_then_with_all_that_came_meanwhile() {
-        let mut queue = WriteQueue::new(1_000, None, LIMITS);
+        let mut queue = WriteQueue::new(LIMITS);
         assert_eq!(queue.push(key(1), row(&[("a", "1", 1)]), Instant(0)), Added::Queued);
         assert_eq!(take(&mut queue, 0).len(), 1);
         assert_eq!(queue.push(key(1), row(&[("a", "2", 300)]), Instant(300)), Added::Queued);
@@ -202,7 +250,7 @@ mod tests {
 
     #[test]
     fn an_older_fetch_that_comes_later_replaces_nothing() {
-        let mut queue = WriteQueue::new(1_000, None, LIMITS);
+        let mut queue = WriteQueue::new(LIMITS);
         queue.push(key(1), row(&[("a", "new", 500)]), Instant(500));
         queue.push(key(1), row(&[("a", "old", 100), ("b", "2", 100)]), Instant(600));
         let taken = take(&mut queue, 600);
@@ -211,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_days_budget_is_not_passed_and_is_new_the_next_day() {
-        let mut queue = WriteQueue::new(1_000, Some(3), LIMITS);
+        let mut queue = WriteQueue::new(QueueLimits { writes_per_day: Some(3), ..LIMITS });
         let fill = |queue: &mut WriteQueue, from: u8, now: u64| {
             (from..from + 5).for_each(|entity| _ = queue.push(key(entity), row(&[("a", "1", 1)]), Instant(now)));
             take(queue, now).len()
@@ -223,7 +271,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_in_bytes() {
-        let mut queue = WriteQueue::new(1_000, None, LIMITS);
+        let mut queue = WriteQueue::new(LIMITS);
         let long = "1".repeat(MAX_BYTES / 8);
         let results: Vec<Added> =
             (0..20).map(|entity| queue.push(key(entity), row(&[("a", &long, 1)]), Instant(0))).collect();

@@ -4,13 +4,14 @@
 //! Every request's rows wait in the store's one queue, and whoever's batch has ended begins the next, in its own context, until it has
 //! written as many rows as a request may. Invariant: a store has one batch under way, but for those of warm-ups, whose caller waits.
 
-use std::rc::Rc;
-
+use crate::engine::router::{self, Route};
 use crate::engine::session::Session;
 use crate::engine::store::{Store, StoreSettings};
-use crate::engine::{Engine, Order};
+use crate::engine::write_queue::Change;
+use crate::engine::{Engine, Order, Progress, SessionId};
 use crate::model::answer::Tier;
 use crate::model::key::StoreKey;
+use crate::model::request::Ask;
 use crate::model::row::Row;
 use crate::model::time::Instant;
 
@@ -27,25 +28,26 @@ const FLUSH_LOST_AFTER_MILLIS: u64 = 1_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WriteAllowance {
     rows: u32,
+    /// The batch that it comes with.
+    batch: u64,
 }
 
 impl WriteAllowance {
     fn of(settings: &StoreSettings) -> WriteAllowance {
         let rows = settings.max_writes_per_request.and_then(|most| u32::try_from(most).ok());
-        WriteAllowance { rows: rows.unwrap_or(u32::MAX) }
+        WriteAllowance { rows: rows.unwrap_or(u32::MAX), batch: 0 }
     }
 
-    fn less(self, rows: usize) -> WriteAllowance {
-        if self.rows == u32::MAX {
-            return self;
-        }
-        WriteAllowance { rows: self.rows.saturating_sub(u32::try_from(rows).unwrap_or(u32::MAX)) }
+    /// What is left of it when so many rows are written as this batch.
+    fn after(self, batch: u64, rows: usize) -> WriteAllowance {
+        let written = if self.rows == u32::MAX { 0 } else { u32::try_from(rows).unwrap_or(u32::MAX) };
+        WriteAllowance { rows: self.rows.saturating_sub(written), batch }
     }
 }
 
 impl Engine {
     /// What a session leaves to the stores when it is over.
-    pub(super) fn end(&mut self, session: Session, now: Instant, orders: &mut Vec<Order>) {
+    pub(super) fn end(&mut self, session: Session, now: Instant, progress: &mut Progress) {
         self.gather(&session);
         let latest = self.latest_of_all(&session, now);
         for number in 0..self.stores.len() {
@@ -53,7 +55,9 @@ impl Engine {
             let is_read = store.is_read;
             let changes = session.changes_for(store.settings.tier, &latest, is_read, now);
             store.counts.unchanged += changes.unchanged;
-            store.counts.left_out += changes.unmerged;
+            store.counts.unmerged += changes.unmerged;
+            progress.unmerged.push((store.settings.tier, changes.unmerged));
+            let orders = &mut progress.orders;
             if session.is_warming() {
                 self.write_now(number, changes.rows, now, orders);
             } else {
@@ -77,8 +81,8 @@ impl Engine {
         let Some(number) = self.stores.iter().position(|store| store.settings.tier == tier) else { return orders };
         if let Some(store) = self.stores.get_mut(number) {
             store.record_write(rows, failed, now);
-            if allowance.is_some() {
-                store.end_writing();
+            if let Some(allowance) = allowance {
+                store.end_writing(allowance.batch);
             }
         }
         if let Some(allowance) = allowance {
@@ -93,28 +97,25 @@ impl Engine {
         let mut orders = Vec::new();
         if let Some(number) = self.stores.iter().position(|store| store.settings.tier == tier) {
             if let Some(store) = self.stores.get_mut(number) {
-                store.flush_until = Instant::default();
+                store.promised = store.promised.saturating_sub(allowance.rows as usize);
             }
             self.write_next(number, allowance, now, &mut orders);
         }
         orders
     }
 
-    /// Keeps rows, by the hashes of their keys, in L1 and in all stores, whatever these have of them.
-    pub fn load(&mut self, rows: Vec<(u64, Row)>, now: Instant) -> Vec<Order> {
-        let mut loaded = Vec::with_capacity(rows.len());
-        for (hash, row) in rows {
-            let known = self.memory.peek(hash, row.schema().space(), row.entity());
-            let row = known.map(|known| known.merge(&row).sharing(&mut self.interner)).unwrap_or(row);
-            let row = Rc::new(row);
-            self.memory.put(hash, Rc::clone(&row));
-            loaded.push(row);
+    /// Keeps rows that somebody brings, at these places of `ask`, in L1 and in all stores, merged with what these have of them.
+    pub fn load(&mut self, id: SessionId, ask: Box<Ask>, rows: Vec<(usize, Row)>, now: Instant) -> (Route, Progress) {
+        let route = router::behind(&self.settings.router);
+        let mut session = Session::load(ask, route, &self.marks, now);
+        let stores = self.stores.len();
+        for (place, row) in rows {
+            if let Some(index) = session.learn_fetched(place, row, stores, &mut self.interner, now) {
+                self.insert_into_l1(&session, index, now);
+            }
         }
-        let mut orders = Vec::new();
-        for number in 0..self.stores.len() {
-            self.write_now(number, loaded.clone(), now, &mut orders);
-        }
-        orders
+        session.give_up_the_rest();
+        (route, self.conduct(id, session, now))
     }
 
     /// Begins the next batch of a store, or orders to come back for it: when its keys have rested, or the batch under way may have
@@ -123,24 +124,33 @@ impl Engine {
         let Some(store) = self.stores.get_mut(number) else { return };
         let batch = store.next_batch(ROWS_PER_BATCH.min(allowance.rows as usize), now);
         if !batch.is_empty() {
-            let left = allowance.less(batch.len());
+            let number = store.next_batch_number();
+            let left = allowance.after(number, batch.len());
             let before = orders.len();
             write_batch(store, batch, Some(left), now, orders);
-            store.begin_writing(orders.len() - before, now);
-        } else if let Some(at) = store.queue.next_at().filter(|_| allowance.rows > 0 && now >= store.flush_until) {
+            store.begin_writing(number, orders.len() - before, now);
+            return;
+        }
+        if now >= store.promised_until {
+            store.promised = 0;
+        }
+        if let Some(at) = store.queue.next_at().filter(|_| allowance.rows > 0 && store.promised < store.queue.len()) {
             let millis = at.millis_since(now).max(if store.is_writing(now) { AWAIT_BATCH_MILLIS } else { 1 });
-            store.flush_until = now.plus(millis + FLUSH_LOST_AFTER_MILLIS);
+            store.promised = store.promised.saturating_add(allowance.rows as usize);
+            store.promised_until = store.promised_until.max(now.plus(millis + FLUSH_LOST_AFTER_MILLIS));
             orders.push(Order::Flush { tier: store.settings.tier, millis, allowance });
         }
     }
 
     /// Writes rows whose caller waits for the store.
-    fn write_now(&mut self, number: usize, rows: Vec<Rc<Row>>, now: Instant, orders: &mut Vec<Order>) {
+    fn write_now(&mut self, number: usize, changes: Vec<Change>, now: Instant, orders: &mut Vec<Order>) {
         let Some(store) = self.stores.get_mut(number) else { return };
-        let batch = store.encode_now(rows, now);
+        let batch = store.encode_now(changes, now);
         write_batch(store, batch, None, now, orders);
-        let allowance = WriteAllowance::of(&store.settings);
-        self.write_next(number, allowance, now, orders);
+        if store.queue.next_at().is_some_and(|at| at > now) {
+            let allowance = WriteAllowance::of(&store.settings);
+            self.write_next(number, allowance, now, orders);
+        }
     }
 }
 

@@ -31,7 +31,7 @@ use crate::service::{Pending, Protocol, Service, setup};
 mod clock;
 mod wire;
 
-use clock::{Clock, Correction, Reading};
+use clock::{ClockOffset, Correction, Reading};
 use wire::Head;
 
 /// What passed between an isolate and the ledger, since the start.
@@ -59,7 +59,7 @@ pub(super) struct Ledger {
     keep: u64,
     /// By the host's clock: what is known of the ledger's may change with every answer.
     breaker: Breaker,
-    clock: Clock,
+    clock: ClockOffset,
     /// Which ledger was heard; 0 where none was yet.
     epoch: u64,
     /// The number of the last of its marks up to which all were heard.
@@ -147,7 +147,7 @@ impl Ledger {
             timeout: l3.timeout_ms,
             keep: setup::longest_life(config),
             breaker: Breaker::new(breaker),
-            clock: Clock::new(),
+            clock: ClockOffset::new(),
             epoch: 0,
             after: 0,
             known_at: None,
@@ -652,7 +652,7 @@ mod tests {
 
     /// The time of a ledger that was never heard.
     fn ledger_time(host: i64) -> Instant {
-        Clock::new().latest(Instant(host as u64))
+        ClockOffset::new().latest(Instant(host as u64))
     }
 
     #[test]

@@ -316,9 +316,10 @@ impl Service {
         if waiting.route.is_streamed() && !waiting.is_answered {
             return self.go_on_streaming(ticket, waiting, progress, now);
         }
-        let Progress { orders, answer, is_over, woken, .. } = progress;
+        let Progress { orders, answer, is_over, woken, unmerged, .. } = progress;
         let orders = self.orders(ticket, &mut waiting, orders, now);
         if let Some(job) = &mut waiting.job {
+            job.count_unmerged(&unmerged);
             if let Some(answer) = answer {
                 job.count(&answer);
                 self.engine.recycle(answer);
@@ -647,6 +648,12 @@ impl Waiting {
             + self.fetches.iter().map(of_fetch).sum::<usize>()
             + self.stream.held_bytes()
             + self.job.as_ref().map_or(0, |job| job.held_bytes())
+    }
+
+    /// The same as a part of a job.
+    pub(super) fn for_job(mut self: Box<Waiting>, job: Box<Job>) -> Box<Waiting> {
+        self.job = Some(job);
+        self
     }
 
     /// Whether it is a part of a job.

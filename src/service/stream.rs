@@ -51,7 +51,7 @@ impl Service {
         progress: Progress,
         now: Instant,
     ) -> Step {
-        let Progress { orders, lines, answer, is_over, mut woken } = progress;
+        let Progress { orders, lines, answer, is_over, mut woken, .. } = progress;
         let orders = self.orders(ticket, &mut waiting, orders, now);
         let is_last = answer.is_some();
         let answer = answer.unwrap_or_else(|| {

@@ -16,9 +16,10 @@ use crate::protocol::call::Call;
 use crate::protocol::native::Options;
 use crate::protocol::plan::{Naming, Plan, Planned};
 use crate::protocol::problem;
-use crate::service::io::{End, Incoming, Order, Step, Task, Ticket};
+use crate::service::io::{End, Incoming, Order, Part, Step, Task, Ticket, WriteBegun};
 use crate::service::ledger::Ledger;
 use crate::service::registry::patience;
+use crate::service::rows::Waiting;
 use crate::service::{Pending, Protocol, Reply, Service, reply};
 use crate::upstream::origin::{self, Table, Wanted};
 use crate::upstream::warm::{self, Group};
@@ -39,15 +40,17 @@ pub(super) struct Job {
 #[derive(Debug)]
 enum Work {
     Fetch { protocol: Protocol, call: Box<Call>, body: Vec<u8>, plan: Rc<Plan>, places: usize },
-    Keep(Vec<(u64, Row)>),
+    Keep { ask: Box<Ask>, rows: Vec<(usize, Row)>, call: Box<Call>, body: Vec<u8>, plan: Rc<Plan> },
 }
 
 impl Work {
     fn held_bytes(&self) -> usize {
         match self {
             Work::Fetch { call, body, plan, .. } => call.size() + body.capacity() + plan.size(),
-            Work::Keep(rows) => {
-                rows.iter().map(|(_, row)| row.size() + row.schema().size() / Rc::strong_count(row.schema())).sum()
+            Work::Keep { ask, rows, call, body, plan } => {
+                let part = |row: &Row| row.size() + row.schema().size() / Rc::strong_count(row.schema());
+                let rows: usize = rows.iter().map(|(_, row)| part(row)).sum();
+                rows + ask.keys.size() + call.size() + body.capacity() + plan.size()
             }
         }
     }
@@ -55,7 +58,7 @@ impl Work {
     fn rows(&self) -> usize {
         match self {
             Work::Fetch { places, .. } => *places,
-            Work::Keep(rows) => rows.len(),
+            Work::Keep { rows, .. } => rows.len(),
         }
     }
 }
@@ -180,7 +183,7 @@ impl Service {
         let wanted = Wanted { rows: &rows, views: &views, places: &places };
         let stamp = self.stamp(now);
         let rows = origin::rows(&table, &plan, &ask, &wanted, self.engine.interner(), stamp);
-        Ok(Work::Keep(rows.into_iter().map(|(place, row)| (ask.keys.at(place).1, row)).collect()))
+        Ok(Work::Keep { ask, rows, call, body, plan })
     }
 
     /// Refuses entities whose columns are not the keys of the views, as far as these are known: no request would read the rows.
@@ -239,11 +242,13 @@ impl Service {
             let is_late = now.millis_since(job.began) >= self.config.deadlines.warm_ms;
             let next = match job.rest.pop().filter(|_| !is_late) {
                 None => return Step { end: Some(End::Reply(job.reply())), ticket: None, ..step },
-                Some(Work::Keep(rows)) => {
+                Some(Work::Keep { mut ask, rows, call, body, plan }) => {
                     job.report.loaded += rows.len();
-                    let orders = self.engine.load(rows, now);
-                    self.warming = Some(job);
-                    Step { orders: self.behind(ticket, orders), ..Step::default() }
+                    job.adapt(&mut ask, self.config.deadlines.warm_ms, now);
+                    let ticket = self.next_ticket(now);
+                    let (route, progress) = self.engine.load(ticket.session(), ask, rows, now);
+                    let waiting = Waiting::behind(call, body, plan, route, now).for_job(job);
+                    self.go_on(ticket, waiting, progress, now)
                 }
                 Some(Work::Fetch { protocol, mut call, body, plan, places }) => {
                     if let Some(mut spare) = self.spare_call.take() {
@@ -268,13 +273,6 @@ impl Service {
         job.report.failed += job.places;
         self.warming = Some(job);
         Step::default()
-    }
-
-    /// Counts writes that go on under the name of a job.
-    pub(super) fn count_warm_writes(&mut self, ticket: Ticket, orders: &[Order]) {
-        if let Some(Pending::Warm(job)) = self.pending.get_mut(ticket.0) {
-            job.count_writes(orders);
-        }
     }
 
     /// A store has answered to a write of a job.
@@ -310,15 +308,26 @@ impl Job {
         if tier == Tier::L3 { l3 } else { l2 }
     }
 
-    /// Waits for writes, and counts them.
+    /// Waits for its own writes, and counts them. Under its name others' rows may be written too.
     pub(super) fn count_writes(&mut self, orders: &[Order]) {
         for order in orders {
-            if let Task::WriteStore { tier, entries, .. } = &order.task {
+            if let Part::Write(WriteBegun { allowance: None, .. }) = order.id.part
+                && let Task::WriteStore { tier, entries, .. } = &order.task
+            {
                 self.writes += 1;
                 let written = self.written(*tier);
                 written.rows += entries.len();
                 written.bytes += entries.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
             }
+        }
+    }
+
+    /// Counts rows that a store was not written as ones that it did not take.
+    pub(super) fn count_unmerged(&mut self, unmerged: &[(Tier, u64)]) {
+        for &(tier, rows) in unmerged {
+            let written = self.written(tier);
+            written.rows += rows as usize;
+            written.failed += rows as usize;
         }
     }
 

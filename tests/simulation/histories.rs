@@ -85,8 +85,9 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
             isolate += 1;
         }
         if does_clock_step && chance.happens(15) {
-            let millis = chance.below(30_000) as i64 - 15_000;
-            world.step_clock_seen(millis);
+            // Less than this counts as jitter.
+            let millis = 30 + chance.below(15_000) as i64;
+            world.step_clock_seen(if chance.happens(50) { millis } else { -millis });
         }
         if chance.happens(15) {
             wrote.push(write(&mut world, &mut chance, isolate));

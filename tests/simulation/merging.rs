@@ -103,7 +103,7 @@ fn a_store_of_which_cannot_be_read_what_it_holds_is_not_written() {
     world.reset_counts();
     read(&mut world, &[1], &["y"], "strong");
     assert!(world.writes.is_empty(), "it would throw out what cannot be seen");
-    assert_eq!(world.service.engine().stores()[0].counts().left_out, 1);
+    assert_eq!(world.service.engine().stores()[0].counts().unmerged, 1);
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn a_shard_that_fails_costs_its_rows_alone() {
     let counts = world.service.engine().stores()[0].counts();
     // Its shard is read once more behind the answer, since a row is written only when it is known what else the store holds of it.
     assert_eq!((counts.reads, counts.gets, counts.hits), (5, 100 + lost as u64, 100 - lost as u64));
-    assert_eq!((counts.errors, counts.left_out, world.shard_writes.len()), (2, lost as u64, 0));
+    assert_eq!((counts.errors, counts.unmerged, world.shard_writes.len()), (2, lost as u64, 0));
 }
 
 #[test]

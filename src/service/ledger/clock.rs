@@ -3,7 +3,7 @@
 //! Each answer bounds the offset: the clock showed what it says between the call and the answer (Cristian, "Probabilistic
 //! clock synchronization", Distributed Computing 3, 1989), and the bounds of several answers intersect (Marzullo and Owicki,
 //! "Maintaining the time in a distributed system", PODC 1983). Invariant: as long as the host's clock runs evenly, the
-//! ledger's time is never before [`Clock::earliest`] nor after [`Clock::latest`], not even by the fraction of a millisecond
+//! ledger's time is never before [`ClockOffset::earliest`] nor after [`ClockOffset::latest`], not even by the fraction of a millisecond
 //! that clocks of whole milliseconds leave out. Drift widens the bound on which no stale value may depend, the earliest time.
 
 use crate::model::time::Instant;
@@ -21,7 +21,7 @@ const RESOLUTION_MILLIS: i64 = 1;
 
 /// The offset of the ledger's clock from the host's.
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(super) struct ClockOffset {
     /// The most that the ledger's clock is ahead of the host's, in milliseconds.
     most: i64,
     /// By how much that may be too much.
@@ -51,9 +51,9 @@ pub(super) struct Correction {
     pub(super) was_ahead: bool,
 }
 
-impl Clock {
-    pub(super) fn new() -> Clock {
-        Clock { most: UNHEARD_MILLIS.into(), spread: 2 * u64::from(UNHEARD_MILLIS), drifted_at: None }
+impl ClockOffset {
+    pub(super) fn new() -> ClockOffset {
+        ClockOffset { most: UNHEARD_MILLIS.into(), spread: 2 * u64::from(UNHEARD_MILLIS), drifted_at: None }
     }
 
     /// The latest that the ledger's clock can show when the host's shows `host`.
@@ -61,12 +61,12 @@ impl Clock {
         Instant(host.0.saturating_add_signed(self.most))
     }
 
-    /// The earliest that the ledger's clock can have shown at [`latest`](Clock::latest).
+    /// The earliest that the ledger's clock can have shown at [`latest`](ClockOffset::latest).
     pub(super) fn earliest(&self, latest: Instant) -> Instant {
         Instant(latest.0.saturating_sub(self.spread))
     }
 
-    /// What the host's clock showed at [`latest`](Clock::latest).
+    /// What the host's clock showed at [`latest`](ClockOffset::latest).
     pub(super) fn host(&self, latest: Instant) -> Instant {
         Instant(latest.0.saturating_add_signed(self.most.saturating_neg()))
     }
@@ -114,7 +114,7 @@ mod tests {
         Reading { clock, made_at, heard_at, patience: PATIENCE }
     }
 
-    fn bounds(clock: &Clock) -> (i64, i64) {
+    fn bounds(clock: &ClockOffset) -> (i64, i64) {
         (clock.most - clock.spread as i64, clock.most)
     }
 
@@ -128,14 +128,14 @@ mod tests {
 
     #[test]
     fn before_the_first_answer_the_time_may_be_a_second_off() {
-        let clock = Clock::new();
+        let clock = ClockOffset::new();
         assert_eq!(clock.latest(Instant(10_000)), Instant(11_000));
         assert_eq!((clock.earliest(Instant(11_000)), clock.host(Instant(11_000))), (Instant(9_000), Instant(10_000)));
     }
 
     #[test]
     fn an_answer_bounds_the_offset_by_what_the_call_took() {
-        let mut clock = Clock::new();
+        let mut clock = ClockOffset::new();
         let correction = clock.learn(reading(10_500, 10_000, 10_040), true, false);
         assert_eq!(bounds(&clock), (459, 501));
         assert_eq!(correction, Correction { back_millis: 499, was_ahead: false });
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn answers_narrow_the_bounds_and_the_time_goes_back_only_when_idle() {
-        let mut clock = Clock::new();
+        let mut clock = ClockOffset::new();
         clock.learn(reading(10_500, 10_000, 10_040), true, false);
         let correction = clock.learn(reading(11_490, 11_000, 11_010), false, false);
         assert_eq!((bounds(&clock), correction), ((479, 501), Correction::default()));
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_is_found_ahead_or_behind() {
         for (set, was_ahead, back_millis) in [(5_000, true, 5_000), (-5_000, false, 0)] {
-            let mut clock = Clock::new();
+            let mut clock = ClockOffset::new();
             clock.learn(reading(10_000, 10_000, 10_010), true, false);
             let host = 11_000_u64.checked_add_signed(set).unwrap();
             let correction = clock.learn(reading(11_000, host, host + 10), false, false);
@@ -166,7 +166,7 @@ mod tests {
         }
         // By a millisecond more than is known, and by just as much as is.
         for (ahead, was_ahead) in [(13, true), (12, false)] {
-            let mut clock = Clock::new();
+            let mut clock = ClockOffset::new();
             clock.learn(reading(10_000, 10_000, 10_010), true, false);
             let correction = clock.learn(reading(10_500 - ahead, 10_500, 10_500), false, false);
             assert_eq!(correction.was_ahead, was_ahead, "{ahead} ms");
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_call_that_seems_to_take_longer_than_any_tells_how_far_the_clock_was_set() {
-        let mut clock = Clock::new();
+        let mut clock = ClockOffset::new();
         clock.learn(reading(10_000, 10_000, 10_010), true, false);
         let correction = clock.learn(reading(11_005, 11_000, 3_611_010), false, false);
         assert!(correction.was_ahead, "it was set by an hour while the call was under way");
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn clocks_that_drift_apart_slowly_are_not_taken_for_set() {
-        let mut clock = Clock::new();
+        let mut clock = ClockOffset::new();
         clock.learn(reading(10_000, 10_000, 10_000), true, true);
         for second in 1..10_000 {
             let host = 10_000 + second * 1_000;
@@ -196,7 +196,7 @@ mod tests {
             assert!(clock.spread <= 4, "{} ms", clock.spread);
         }
         // It is counted in once.
-        let mut clock = Clock::new();
+        let mut clock = ClockOffset::new();
         clock.learn(reading(10_000, 10_000, 10_000), true, true);
         for host in [12_000, 12_400, 12_800, 14_100] {
             clock.learn(reading(host + 100, host, host + 200), false, true);
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn another_ledgers_clock_is_read_as_if_none_had_been() {
-        let mut clock = Clock::new();
+        let mut clock = ClockOffset::new();
         clock.learn(reading(10_000, 10_000, 10_002), true, true);
         clock.learn(reading(11_000, 11_000, 11_100), true, true);
         assert_eq!(bounds(&clock), (-101, 1));
@@ -220,7 +220,7 @@ mod tests {
             let offset = next(&mut state) % 2_000_000;
             let mut host = 1_000_000_000 + next(&mut state) % 1_000;
             let ledger = |host: u64| host + offset - 1_000_000;
-            let mut clock = Clock::new();
+            let mut clock = ClockOffset::new();
             for round in 0..8 {
                 let made = host + next(&mut state) % 3_000;
                 let read = made + next(&mut state) % 3_000;
