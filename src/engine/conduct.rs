@@ -289,6 +289,12 @@ impl Engine {
                 session.set_stage(index, Stage::Failed);
                 continue;
             }
+            // Nor for what will be too old when it comes: it is fetched beside the other.
+            let bound = session.ask.max_staleness.filter(|_| session.ask.consistency == Consistency::Bounded);
+            if bound.is_some_and(|millis| self.flights.is_older_than(hash, id.0, millis, now)) {
+                session.set_stage(index, Stage::Next(0));
+                continue;
+            }
             match self.flights.join(hash, id.0, now, lease) {
                 Role::Leads => session.set_stage(index, Stage::Next(0)),
                 Role::Follows { until } => session.set_stage(index, Stage::Following(until)),

@@ -12,6 +12,7 @@ use crate::model::time::Instant;
 #[derive(Debug)]
 struct Flight {
     leader: u64,
+    began: Instant,
     lease_until: Instant,
     followers: Vec<u64>,
 }
@@ -47,12 +48,13 @@ impl Flights {
             }
             Some(flight) => {
                 flight.leader = session;
+                flight.began = now;
                 flight.lease_until = lease_until;
                 flight.followers.retain(|&follower| follower != session);
                 Role::Leads
             }
             None => {
-                self.by_row.insert(hash, Flight { leader: session, lease_until, followers: Vec::new() });
+                self.by_row.insert(hash, Flight { leader: session, began: now, lease_until, followers: Vec::new() });
                 Role::Leads
             }
         }
@@ -68,8 +70,16 @@ impl Flights {
     /// Puts the leases back by so many milliseconds: the clock that they were given by was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
         for flight in self.by_row.values_mut() {
+            flight.began = Instant(flight.began.0.saturating_sub(millis));
             flight.lease_until = Instant(flight.lease_until.0.saturating_sub(millis));
         }
+    }
+
+    /// Whether what another session looks for will be older than so many milliseconds when it comes: nobody with such a bound need
+    /// wait for it.
+    pub(super) fn is_older_than(&self, hash: u64, session: u64, millis: u64, now: Instant) -> bool {
+        let others = self.by_row.get(&hash).filter(|flight| flight.leader != session && flight.lease_until > now);
+        others.is_some_and(|flight| now.millis_since(flight.began) > millis)
     }
 
     /// Whether another session than `session` looks for the row with `hash`.
@@ -105,6 +115,16 @@ mod tests {
         assert_eq!(flights.join(8, 2, Instant(20), 100), Role::Leads);
         assert!(flights.land(7, 2).is_empty(), "a follower cannot end the flight");
         assert_eq!((flights.land(7, 1), flights.len()), (vec![2], 1));
+    }
+
+    #[test]
+    fn what_began_longer_ago_than_a_bound_is_not_worth_waiting_for() {
+        let mut flights = Flights::default();
+        flights.join(7, 1, Instant(1_000), 5_000);
+        assert!(!flights.is_older_than(7, 2, 100, Instant(1_100)));
+        assert!(flights.is_older_than(7, 2, 100, Instant(1_101)));
+        assert!(!flights.is_older_than(7, 1, 100, Instant(1_101)), "it is its own");
+        assert!(!flights.is_older_than(7, 2, 100, Instant(6_000)), "its lease has run out");
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl State {
 }
 
 /// How many numbers a tier has.
-pub const TIER_GAUGES: usize = 12;
+pub const TIER_GAUGES: usize = 15;
 
 /// How many numbers prefetch has.
 pub const PREFETCH_GAUGES: usize = 20;
@@ -118,6 +118,12 @@ pub enum Gauge {
     TierTimeout,
     /// The most that it is given.
     TierMostTimeout,
+    /// Rows not written, since their request had written as many as it may, or too many waited.
+    TierShed,
+    /// Rows not written, since it could not be read what else it holds of them.
+    TierUnmerged,
+    /// Whether it is not written to, since too many writes failed.
+    TierWritesAreOpen,
     /// The first of what prefetch says, of [`PREFETCH_GAUGES`].
     Prefetch = Gauge::TierIsThere as usize + 3 * TIER_GAUGES,
     /// The first of what memory says, of [`MEMORY_GAUGES`].
@@ -132,4 +138,4 @@ pub const MEMORY_GAUGES: usize = 3 * MEMORY_SHARES.len();
 
 /// How many numbers there are.
 pub(crate) const GAUGES: usize = Gauge::Memory as usize + MEMORY_GAUGES;
-const _: () = assert!(Gauge::TierMostTimeout as usize == Gauge::TierIsThere as usize + TIER_GAUGES - 1);
+const _: () = assert!(Gauge::TierWritesAreOpen as usize == Gauge::TierIsThere as usize + TIER_GAUGES - 1);

@@ -371,5 +371,8 @@ fn tier_numbers(breaker: &Breaker, store: Option<&Store>, timeout: u64, most: u6
         unusable,
         timeout,
         most,
+        counts.shed,
+        counts.unmerged,
+        store.is_some_and(|store| store.write_breaker().state() != BreakerState::Closed).into(),
     ]
 }

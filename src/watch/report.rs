@@ -153,6 +153,14 @@ const STORES: &[Column] = &[
     Column::new("over_budget", Total, Given(4), "Rows not written, since the budget is spent."),
     Column::new("left_out", Total, Given(5), "Operations left out while the breaker was open."),
     Column::new("unusable", Total, Given(6), "Stored values that could not be used."),
+    Column::new("shed", Total, Given(7), "Rows not written, since their request may write no more, or too many wait."),
+    Column::new(
+        "unmerged",
+        Total,
+        Given(8),
+        "Rows not written, since what else the store holds of them could not be read.",
+    ),
+    Column::new("writes_stopped", Level, Given(9), "1 while the breaker of writes is open."),
 ];
 
 const ISOLATE: &[Column] = &[
@@ -334,6 +342,9 @@ const STORE_GAUGES: [Gauge; STORES.len()] = [
     Gauge::TierOverBudget,
     Gauge::TierLeftOut,
     Gauge::TierUnusable,
+    Gauge::TierShed,
+    Gauge::TierUnmerged,
+    Gauge::TierWritesAreOpen,
 ];
 
 const ISOLATE_GAUGES: [Gauge; 7] = [

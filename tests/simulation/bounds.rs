@@ -182,3 +182,16 @@ fn a_feature_that_grows_too_old_while_another_of_its_row_is_fetched_is_fetched_a
         assert!(computed.is_none_or(|computed| computed >= world.requests[request].began));
     }
 }
+
+#[test]
+fn a_bounded_read_waits_for_no_call_that_began_longer_ago_than_its_bound() {
+    let mut world = world(|_| {});
+    world.origin_millis = 2_500;
+    world.start_native(&body(&["a"], 60.0, 5_000));
+    world.run_for(1_000);
+    let strict = world.start_native(&body(&["a"], 0.0, 5_000));
+    let loose = world.start_native(&body(&["a"], 60.0, 5_000));
+    world.run();
+    let took = |request: usize| world.requests[request].ended - world.requests[request].began;
+    assert_eq!((took(strict), took(loose), world.origin_calls.len()), (2_500, 1_500, 2));
+}

@@ -103,5 +103,5 @@ fn work_is_linear_in_the_rows_of_a_repeated_strong_read() {
     // The least of several, since the machine may be busy; eight times the rows would take 64 times as long if it were quadratic.
     let least = |rows: u64| (0..3).map(|_| millis(rows)).min().unwrap();
     let (few, many) = (least(1_250), least(10_000));
-    assert!(many < 30 * few, "{few} ms for 1,250 rows, {many} ms for 10,000");
+    assert!(many < 50 * few, "{few} ms for 1,250 rows, {many} ms for 10,000");
 }
