@@ -733,7 +733,8 @@ impl Session {
         for (index, missing) in self.missing.iter_mut().enumerate().filter(|(_, missing)| missing.is_due) {
             missing.is_due = false;
             missing.has_landed = false;
-            missing.stage = Stage::Next(stores);
+            // The hedge that is under way brings what is due.
+            missing.stage = if missing.is_hedged { Stage::Fetching } else { Stage::Next(stores) };
             due.push(index);
         }
         due
