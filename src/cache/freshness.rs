@@ -175,6 +175,19 @@ mod tests {
     }
 
     #[test]
+    fn without_a_time_to_live_a_value_is_late_as_soon_as_it_ages() {
+        let cell = Cell {
+            status: Status::Present,
+            is_negative: false,
+            event_time: EventTime::ZERO,
+            fetched_at: Instant(10_000).into(),
+        };
+        let lifetimes = Lifetimes { ttl: 0, ..LIFETIMES };
+        let at = |now| Rules::new(lifetimes, None, Consistency::Eventual, Instant(now)).judge(&cell, HASH);
+        assert_eq!((at(10_000), at(10_001)), (Freshness::Fresh, Freshness::Late));
+    }
+
+    #[test]
     fn the_callers_bound_is_soft_when_eventual_and_hard_when_bounded() {
         assert_eq!(judge(101, Status::Present, Some(100), Consistency::Eventual), Freshness::Late);
         assert_eq!(judge(101, Status::Present, Some(100), Consistency::Bounded), Freshness::Expired);
@@ -193,6 +206,7 @@ mod tests {
             (LIFETIMES, Some(100), Consistency::Bounded, Status::Present),
             (LIFETIMES, Some(0), Consistency::Bounded, Status::Present),
             (LIFETIMES, Some(10_000), Consistency::Bounded, Status::Present),
+            (LIFETIMES, Some(500), Consistency::Bounded, Status::Present),
             (Lifetimes { grace: 0, ..LIFETIMES }, None, Consistency::Eventual, Status::Present),
             (Lifetimes { grace: 0, ..LIFETIMES }, Some(320), Consistency::Eventual, Status::Present),
             (Lifetimes { ttl: 0, ..LIFETIMES }, None, Consistency::Eventual, Status::Present),

@@ -138,4 +138,16 @@ mod tests {
         assert!(flights.land(7, 1).is_empty(), "the former leader has no flight to end");
         assert_eq!(flights.land(7, 2), [3]);
     }
+
+    #[test]
+    fn only_who_leads_a_flight_lengthens_its_lease() {
+        let mut flights = Flights::default();
+        flights.join(7, 1, Instant(0), 100);
+        flights.renew(7, 2, Instant(900));
+        assert!(!flights.is_led_by_another(7, 2, Instant(100)), "the lease ends when it was to");
+        flights.renew(7, 1, Instant(500));
+        assert!(flights.is_led_by_another(7, 2, Instant(499)));
+        assert!(!flights.is_led_by_another(7, 1, Instant(499)), "its leader leads it itself");
+        assert_eq!(flights.join(7, 2, Instant(499), 100), Role::Follows { until: Instant(500) });
+    }
 }

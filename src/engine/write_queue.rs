@@ -253,8 +253,36 @@ mod tests {
         let mut queue = WriteQueue::new(LIMITS);
         queue.push(key(1), row(&[("a", "new", 500)]), Instant(500));
         queue.push(key(1), row(&[("a", "old", 100), ("b", "2", 100)]), Instant(600));
+        let held = queue.bytes();
         let taken = take(&mut queue, 600);
+        assert_eq!((held, queue.bytes()), (taken[0].size(), 0));
         assert_eq!((value(&taken[0], "a"), value(&taken[0], "b")), ("new".to_owned(), "2".to_owned()));
+    }
+
+    #[test]
+    fn a_key_rests_to_the_millisecond_and_is_forgotten_when_it_has() {
+        let mut queue = WriteQueue::new(1_000, None, LIMITS);
+        assert!(!queue.must_wait(&key(1), Instant(0)));
+        queue.push(key(1), row(&[("a", "1", 1)]), Instant(0));
+        assert!(queue.must_wait(&key(1), Instant(0)), "it waits");
+        take(&mut queue, 0);
+        assert!(queue.must_wait(&key(1), Instant(999)));
+        assert!(!queue.must_wait(&key(1), Instant(1_000)) && !queue.must_wait(&key(2), Instant(999)));
+        queue.push(key(2), row(&[("a", "1", 1)]), Instant(5));
+        queue.clear();
+        assert_eq!((queue.next_at(), queue.bytes(), queue.must_wait(&key(2), Instant(5))), (None, 0, false));
+    }
+
+    #[test]
+    fn of_keys_that_have_rested_nothing_is_remembered() {
+        let mut queue = WriteQueue::new(1_000, None, LIMITS);
+        for number in 0..=MAX_REMEMBERED as u64 {
+            let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
+            let now = if number == 0 { 500 } else { number % 500 };
+            queue.spend(&StoreKey::new("f", &space, &number.to_le_bytes()), Instant(now));
+        }
+        queue.spend(&key(1), Instant(1_500));
+        assert_eq!(queue.written.len(), 1, "what rests until now has rested");
     }
 
     #[test]

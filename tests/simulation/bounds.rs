@@ -48,6 +48,7 @@ fn a_row_of_memory_that_grows_too_old_while_another_is_fetched_is_fetched_anew()
     // It is asked for as soon as it is too old, and not when the other has come.
     assert_eq!(world.requests[request].ended - began, 3_000 + 1_000 - 910 + 1);
     assert_eq!(world.origin_calls.len(), 2);
+    assert!(!world.origin_calls[1].contains("cold"), "what is fetched already is not asked for again");
     assert_eq!(answer["cache_stats"]["l1_misses"], 2);
 }
 
@@ -59,12 +60,98 @@ fn at_the_deadline_what_has_grown_too_old_is_missing_and_what_has_not_is_there()
     world.native(&body(&["young"], 1.0, 5_000));
     world.run_for(200);
     world.origin_millis = 4_000;
+    world.reset_counts();
     let request = world.start_native(&body(&["old", "young", "cold"], 1.0, 500));
     world.run_until_answered(3);
     let answer = world.answer(request).json();
     let [old, young, cold] = ["old", "young", "cold"].map(|id| value(&answer["features"][id]));
     assert_eq!((old.0.as_str(), cold.0.as_str()), ("INVALID", "INVALID"));
     assert_eq!((young.0.as_str(), young.1), ("PRESENT", Some(710)));
+    world.run();
+    assert_eq!(world.origin_calls.len(), 2, "what grows too old behind the answer is nobody's need");
+}
+
+#[test]
+fn at_no_millisecond_does_an_answer_show_what_is_older_than_the_bound() {
+    for (is_stored, takes) in
+        [false, true].into_iter().flat_map(|is_stored| (60..140).map(move |takes| (is_stored, takes)))
+    {
+        let mut world = world(|_| {});
+        world.native(&body(&["a"], 1.0, 5_000));
+        world.run_for(900);
+        if is_stored {
+            world.restart();
+        }
+        world.origin_millis = takes;
+        let request = world.start_native(&body(&["a", "cold"], 1.0, 5_000));
+        world.run();
+        let (status, age, computed) = value(&world.answer(request).json()["features"]["a"]);
+        let (began, ended) = (world.requests[request].began, world.requests[request].ended);
+        assert_eq!(status, "PRESENT");
+        assert!(computed.unwrap() >= began || ended - computed.unwrap() <= 1_000, "{age:?} ms old after {takes} ms");
+    }
+}
+
+#[test]
+fn many_rows_that_grow_too_old_among_others_are_all_fetched_anew_and_once() {
+    let mut world = world(|_| {});
+    let ids: Vec<String> = (0..20).map(|id| id.to_string()).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let warm: Vec<&str> = ids.iter().copied().step_by(2).collect();
+    world.native(&body(&warm, 1.0, 5_000));
+    world.run_for(900);
+    world.reset_counts();
+    world.origin_millis = 1_000;
+    let request = world.start_native(&body(&ids, 1.0, 5_000));
+    world.run();
+    let answer = world.answer(request).json();
+    assert!(ids.iter().all(|id| value(&answer["features"][id]).0 == "PRESENT"), "{answer}");
+    assert_eq!((world.origin_calls.len(), answer["cache_stats"]["l1_hits"].as_u64()), (2, Some(0)));
+    assert!(world.timers < 10, "{} timers", world.timers);
+}
+
+#[test]
+fn what_has_grown_too_old_is_fetched_for_all_who_ask_by_one_request() {
+    for is_stored in [false, true] {
+        let mut world = world(|_| {});
+        world.native(&body(&["a"], 1.0, 5_000));
+        world.run_for(900);
+        if is_stored {
+            world.restart();
+        }
+        world.reset_counts();
+        world.origin_millis = 600;
+        let first = world.start_native(&body(&["a", "cold"], 1.0, 5_000));
+        world.run_for(300);
+        let second = world.start_native(&body(&["a"], 1.0, 5_000));
+        world.run();
+        for request in [first, second] {
+            assert_eq!(value(&world.answer(request).json()["features"]["a"]).0, "PRESENT");
+        }
+        assert_eq!(world.origin_calls.len(), 2, "{is_stored}");
+        assert_eq!((world.service.engine().sessions(), world.service.engine().flights()), (0, 0));
+    }
+}
+
+#[test]
+fn what_a_stream_has_given_is_not_fetched_again_when_it_grows_too_old() {
+    for is_stored in [false, true] {
+        let mut world = world(|_| {});
+        let two_views = |ids: &[&str]| body(ids, 1.0, 5_000).replace("[\"v:x\"]", "[\"v:x\",\"w:x\"]");
+        world.native(&two_views(&["a", "b", "a2"]));
+        world.run_for(800);
+        if is_stored {
+            world.restart();
+        }
+        world.reset_counts();
+        world.reader_millis = Some(0);
+        world.origin_millis = 600;
+        let request = world.start_lines(&two_views(&["a", "cold", "b", "a2"]));
+        world.run();
+        let text = world.answer(request).text;
+        assert_eq!((text.lines().count(), text.matches("\"PRESENT\"").count()), (5, 8), "{text}");
+        assert_eq!(world.origin_calls.len(), 1, "{is_stored}: {:?}", world.origin_calls);
+    }
 }
 
 #[test]
@@ -194,4 +281,24 @@ fn a_bounded_read_waits_for_no_call_that_began_longer_ago_than_its_bound() {
     world.run();
     let took = |request: usize| world.requests[request].ended - world.requests[request].began;
     assert_eq!((took(strict), took(loose), world.origin_calls.len()), (2_500, 1_500, 2));
+}
+
+#[test]
+fn what_is_known_of_a_row_that_was_completed_grows_too_old_while_others_are_fetched() {
+    let mut world = world(|config| {
+        let view = featheredge::config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
+        config.views.insert("v".to_owned(), view);
+    });
+    let both = |ids: &[&str]| body(ids, 1.0, 5_000).replace("[\"v:x\"]", "[\"v:x\",\"v:y\"]");
+    world.native(&body(&["a"], 1.0, 5_000));
+    world.run_for(800);
+    world.origin_millis = 900;
+    world.start_native(&both(&["cold"]));
+    world.origin_millis = 10;
+    let request = world.start_native(&both(&["a", "cold"]));
+    world.run();
+    let (status, _, computed) = value(&world.answer(request).json()["features"]["a"]);
+    let began = world.requests[request].began;
+    assert_eq!((status.as_str(), computed.is_some_and(|computed| computed >= began)), ("PRESENT", true));
+    assert_eq!(world.requests[request].ended - began, 900);
 }

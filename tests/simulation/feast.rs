@@ -1,6 +1,6 @@
 //! Feast's contract, as a client of Feast sees it.
 
-use crate::world::{FORWARDED, World, one_row, request};
+use crate::world::{FORWARDED, Origin, World, one_row, request};
 
 #[test]
 fn join_keys_come_first_and_every_column_has_values_statuses_and_times() {
@@ -109,6 +109,52 @@ fn a_service_that_gains_a_member_is_answered_whole() {
     assert_eq!(whole.names(), ["driver_id", "a", "b"]);
     assert_eq!(whole.column("b"), ["\"b1\"", "\"b2\""]);
     assert_eq!(whole.statuses("b"), ["PRESENT", "PRESENT"]);
+}
+
+#[test]
+fn what_a_feature_service_has_no_more_is_gone_once_it_is_fetched_anew() {
+    let mut world = World::with_http_origin(|_| {});
+    let body = r#"{"feature_service":"s","entities":{"driver_id":[1]}}"#;
+    world.scripted.push_back((200, one_row("1", &[("a", "1"), ("b", "2")])));
+    assert_eq!(world.feast(body).names(), ["driver_id", "a", "b"]);
+    world.pass_seconds(600);
+    world.scripted.push_back((200, one_row("1", &[("a", "3")])));
+    let answer = world.feast(body);
+    assert_eq!(
+        (answer.names(), answer.column("a")),
+        (vec!["driver_id".to_owned(), "a".to_owned()], vec!["3".to_owned()])
+    );
+    assert_eq!(world.feast(body).text, answer.text, "nor does memory bring it back");
+}
+
+#[test]
+fn a_row_in_memory_that_lacks_a_services_new_member_is_fetched_anew_beside_one_that_has_it() {
+    let mut world = World::with_http_origin(|_| {});
+    let body = |ids: &str| format!(r#"{{"feature_service":"s","entities":{{"driver_id":[{ids}]}}}}"#);
+    world.scripted.push_back((200, one_row("1", &[("a", "1")])));
+    world.feast(&body("1"));
+    world.pass_seconds(5);
+    world.scripted.push_back((200, one_row("2", &[("a", "2"), ("b", "20")])));
+    world.scripted.push_back((200, one_row("1", &[("a", "3"), ("b", "30")])));
+    let answer = world.feast(&body("1,2"));
+    assert_eq!((answer.names(), world.scripted.len()), (["driver_id", "a", "b"].map(str::to_owned).to_vec(), 0));
+    assert_eq!(
+        (answer.column("a"), answer.column("b")),
+        (vec!["3".to_owned(), "2".to_owned()], vec!["30".to_owned(), "20".to_owned()])
+    );
+}
+
+#[test]
+fn what_is_known_of_a_feature_service_is_served_while_the_origin_is_down() {
+    let mut world = World::with_http_origin(|_| {});
+    let body = r#"{"feature_service":"s","entities":{"driver_id":[1]}}"#;
+    world.scripted.push_back((200, one_row("1", &[("a", "1"), ("b", "2")])));
+    world.feast(body);
+    world.pass_seconds(600);
+    world.origin = Origin::IsDown;
+    let answer = world.feast(body);
+    assert_eq!((answer.status, answer.column("b")), (200, vec!["2".to_owned()]));
+    assert!(answer.headers["cache-status"].contains("detail=stale"), "{:?}", answer.headers);
 }
 
 #[test]

@@ -52,6 +52,16 @@ fn a_leader_whose_host_is_gone_hangs_nobody() {
 }
 
 #[test]
+fn a_call_that_takes_longer_than_the_stores_may_is_not_made_again_by_who_waits_for_it() {
+    let mut world = World::new();
+    world.origin_millis = 1_900;
+    let requests: Vec<usize> = (0..10).map(|_| world.start_feast(&request(&["score"], [1]))).collect();
+    world.run();
+    assert!(requests.iter().all(|&request| world.answer(request).status == 200));
+    assert_eq!(world.origin_calls.len(), 1);
+}
+
+#[test]
 fn followers_of_a_failed_leader_get_its_failure_and_do_not_ask_again() {
     let mut world = World::with_http_origin(|_| {});
     world.origin = Origin::IsDown;
@@ -84,6 +94,43 @@ fn a_refusal_that_one_row_caused_is_not_shared_with_those_who_did_not_ask_for_it
 }
 
 #[test]
+fn who_waits_for_several_rows_shares_the_failure_of_those_alone_that_failed() {
+    let mut world = World::with_http_origin(|config| config.l2.enabled = false);
+    world.origin_millis = 50;
+    world.origin = Origin::IsDown;
+    let failed = world.start_feast(&request(&["score"], [1]));
+    world.run_for(10);
+    world.origin = Origin::Computes;
+    let fine = world.start_feast(&request(&["score"], [2]));
+    let both = world.start_feast(&request(&["score"], [1, 2]));
+    world.run();
+    assert_eq!((world.answer(failed).status, world.answer(fine).status), (502, 200));
+    assert_eq!(world.answer(both).statuses("score"), ["INVALID", "PRESENT"]);
+    assert_eq!(world.origin_calls.len(), 2);
+}
+
+#[test]
+fn where_one_row_failed_the_rest_is_waited_for_past_the_soft_deadline() {
+    let mut world = World::with_http_origin(|config| {
+        config.l2.enabled = false;
+        config.deadlines.soft_percent = 20;
+    });
+    world.feast(&request(&["score"], [1]));
+    world.pass_seconds(600);
+    world.origin_millis = 1_900;
+    world.start_feast(&request(&["score"], [1]));
+    world.origin_millis = 10;
+    world.scripted.push_back((500, r#""a null for a key""#.to_owned()));
+    let body = r#"{"entities":{"driver_id":[1,2]},"feature_names":["stats:score"],"deadline_ms":5000,"include":["status","age"]}"#;
+    let both = world.start_native(body);
+    world.run();
+    let features = world.answer(both).json()["features"].clone();
+    assert_eq!(features["2"]["stats:score"]["status"], "INVALID");
+    assert_eq!(features["1"]["stats:score"]["age_ms"], 1_900, "an answer with a gap is not hurried: {features}");
+    assert_eq!(world.requests[both].ended - world.requests[both].began, 1_900);
+}
+
+#[test]
 fn a_strong_read_waits_for_no_call_that_began_before_it() {
     let mut world = World::new();
     world.start_native(r#"{"entity_ids":["a"],"feature_names":["score"]}"#);
@@ -101,6 +148,7 @@ fn a_row_that_is_due_is_fetched_behind_the_answers_once() {
     world.pass_seconds(330);
     world.reset_counts();
     let requests: Vec<usize> = (0..100).map(|_| world.start_feast(&body)).collect();
+    assert_eq!(world.service.engine().sessions(), 1, "who is answered waits for no other's fetch");
     for &request in &requests {
         let answer = world.answer(request);
         assert!(answer.is_immediate);

@@ -58,6 +58,19 @@ fn an_origin_that_fails_to_answer_what_it_answered_before_is_ill() {
 }
 
 #[test]
+fn one_row_that_was_answered_before_does_not_make_another_ones_failure_the_origins() {
+    let mut world = world(|_| {});
+    world.feast(&request(&["score"], [1]));
+    world.run_for(700_000);
+    for odd in 200..240 {
+        world.scripted.push_back((500, "\"null key\"".to_owned()));
+        world.feast(&request(&["score"], [1, odd]));
+        assert_eq!(world.scripted.len(), 0, "the origin was asked");
+    }
+    assert_eq!(world.service.engine().origin_breaker().state(), BreakerState::Closed);
+}
+
+#[test]
 fn a_failure_that_one_odd_row_may_have_caused_is_not_shared_with_who_asks_for_others() {
     for (status, text) in [(500, "\"null key\""), (200, "rubbish"), (429, "\"slow down\"")] {
         let mut world = world(|_| {});
@@ -126,4 +139,23 @@ fn one_stale_feature_of_a_row_does_not_make_a_fresh_answer_stale() {
     let answer = world.feast(&request(&["score"], [1]));
     assert!(!answer.headers["cache-status"].contains("stale"), "{:?}", answer.headers);
     assert_eq!(answer.headers["age"], "0");
+}
+
+#[test]
+fn an_answer_with_a_gap_is_stale_where_what_it_shows_of_what_was_asked_for_is() {
+    for (seconds, features, is_stale) in
+        [(10, ["score", "gap"], false), (600, ["score", "gap"], true), (600, ["other", "gap"], false)]
+    {
+        let mut world = world(|_| {});
+        world.scripted.push_back((200, one_row("1", &[("score", "7")])));
+        world.feast(&request(&["score"], [1]));
+        world.pass_seconds(seconds);
+        world.scripted.push_back((200, one_row("1", &[("other", "5")])));
+        world.feast(&request(&["other"], [1]));
+        world.origin = Origin::IsDown;
+        let answer = world.feast(&request(&features, [1]));
+        assert_eq!((answer.status, answer.statuses("gap")), (200, vec!["INVALID".to_owned()]));
+        let status = &answer.headers["cache-status"];
+        assert_eq!(status.contains("detail=stale"), is_stale, "{features:?} after {seconds} s: {status}");
+    }
 }

@@ -56,6 +56,33 @@ fn an_older_fetch_that_lands_later_replaces_nothing_in_memory_nor_in_a_store() {
 }
 
 #[test]
+fn an_older_fetch_of_a_feature_service_that_lands_later_replaces_nothing() {
+    let mut world = world(|config| config.l2.enabled = false);
+    let body = |level: &str| {
+        serde_json::json!({"entities": {"id": [1]}, "feature_service": "s", "consistency_level": level}).to_string()
+    };
+    let answer = |value: u64| {
+        let results = serde_json::json!([
+            {"values": [1], "statuses": ["PRESENT"], "event_timestamps": ["1970-01-01T00:00:00Z"]},
+            {"values": [value], "statuses": ["PRESENT"], "event_timestamps": ["2026-11-23T08:00:00Z"]},
+        ]);
+        serde_json::json!({"results": results, "metadata": {"feature_names": ["id", "x"]}}).to_string()
+    };
+    world.scripted.push_back((200, answer(0)));
+    world.native(&body("eventual"));
+    world.origin_millis = 2_000;
+    world.scripted.extend([(200, answer(1)), (200, answer(2))]);
+    world.start_native(&body("strong"));
+    world.run_for(500);
+    world.origin_millis = 10;
+    world.native(&body("strong"));
+    world.run();
+    let after = world.native(&body("eventual"));
+    assert!(after.is_immediate);
+    assert!(after.text.contains(":2}"), "{}", after.text);
+}
+
+#[test]
 fn a_strong_read_of_one_feature_leaves_the_others_in_memory_and_in_the_store() {
     let mut world = world(|_| {});
     read(&mut world, &[1], &["x", "z"], "eventual");
@@ -67,6 +94,24 @@ fn a_strong_read_of_one_feature_leaves_the_others_in_memory_and_in_the_store() {
     world.restart();
     let answer = world.native(&all);
     assert_eq!((answer.status, &answer.json()["cache_stats"]["l2_hits"]), (200, &1.into()), "{}", answer.text);
+}
+
+#[test]
+fn what_a_strong_read_brings_is_in_the_store_though_the_store_has_something_fresh() {
+    for is_known in [false, true] {
+        let mut world = world(|_| {});
+        read(&mut world, &[1], &["x"], "eventual");
+        world.run_for(2_000);
+        if !is_known {
+            world.restart();
+        }
+        let strong = read(&mut world, &[1], &["x"], "strong");
+        let newer = computed(&world, strong, 1, "x");
+        world.run_for(2_000);
+        world.restart();
+        let stored = read(&mut world, &[1], &["x"], "eventual");
+        assert_eq!(computed(&world, stored, 1, "x"), newer);
+    }
 }
 
 #[test]

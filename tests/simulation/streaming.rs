@@ -154,7 +154,8 @@ fn at_the_deadline_the_entities_that_are_not_there_are_written_as_invalid() {
     let mut world = World::with(SMALL_CALLS);
     world.native(&body(0..10));
     world.origin_millis = 400;
-    let request = world.start_lines(&within(1_000, 0..400));
+    let tolerant = within(1_000, 0..400).replace(r#""request_id""#, r#""max_staleness_seconds":1000,"request_id""#);
+    let request = world.start_lines(&tolerant);
     world.run();
     assert_eq!(world.requests[request].ended - world.requests[request].began, 1_000);
     let (lines, last) = lines(&world.answer(request));
@@ -191,6 +192,8 @@ fn while_nobody_reads_no_more_is_asked_of_the_origin_and_the_deadline_ends_it() 
     world.run();
     let held = world.origin_calls.len();
     assert!(held <= 4, "{held} calls");
+    let read: usize = world.reads.iter().sum();
+    assert!(read <= 200, "{read} rows were read of the store, and nobody reads them");
     assert_eq!(world.requests[request].chunks.len(), 2, "the first part, and the end");
     assert_eq!(world.requests[request].ended - world.requests[request].began, 1_000);
     let (lines, last) = lines(&world.answer(request));
@@ -299,6 +302,22 @@ fn streams_and_plain_requests_share_their_calls() {
 }
 
 #[test]
+fn a_stream_whose_first_rows_another_request_has_fetched_goes_on_to_the_rest() {
+    let mut world = World::with(|config| {
+        config.l2.enabled = false;
+        config.routing.chunk_rows = 2;
+        config.routing.max_calls = 1;
+    });
+    world.start_native(&body(0..6));
+    let request = world.start_lines(&within(3_000, 0..20));
+    world.run();
+    let (lines, last) = lines(&world.answer(request));
+    assert_eq!((entities(&lines).len(), statuses(&lines)), (20, BTreeSet::from(["PRESENT"])));
+    assert!(last.get("problem").is_none());
+    assert!(world.requests[request].ended - world.requests[request].began < 1_000);
+}
+
+#[test]
 fn the_origin_is_asked_behind_the_last_line_for_what_is_due() {
     let mut world = World::with(|config| {
         config.freshness.ttl_jitter_percent = 0;
@@ -313,4 +332,26 @@ fn the_origin_is_asked_behind_the_last_line_for_what_is_due() {
     assert_eq!(world.requests[request].ended, world.requests[request].began, "what the store has is good enough");
     assert_eq!(world.origin_calls.len(), 1);
     assert!(lines(&world.answer(request)).1.get("problem").is_none());
+}
+
+#[test]
+fn what_is_due_is_fetched_behind_a_stream_that_ends_at_its_deadline_since_nobody_read_it() {
+    let mut world = World::with(|config| {
+        SMALL_CALLS(config);
+        config.freshness.ttl_jitter_percent = 0;
+        config.freshness.early_refresh_percent = 0;
+    });
+    world.native(&body(0..10));
+    world.restart();
+    world.pass_seconds(310);
+    world.reader_millis = None;
+    let tolerant = within(1_000, 0..400).replace(r#""request_id""#, r#""max_staleness_seconds":1000,"request_id""#);
+    let request = world.start_lines(&tolerant);
+    world.run();
+    world.run_for(10_000);
+    assert!(world.requests[request].answer.is_some());
+    assert_eq!(
+        (world.service.under_way(), world.service.engine().sessions(), world.service.engine().flights()),
+        (0, 0, 0)
+    );
 }

@@ -1,6 +1,6 @@
 //! Who answers: L1, L2 or the origin, and how often each is asked.
 
-use crate::world::{World, request};
+use crate::world::{Origin, World, request};
 
 #[test]
 fn a_hundred_entities_of_fifty_features_cost_one_call_and_one_read_cold_and_nothing_warm() {
@@ -45,6 +45,15 @@ fn only_the_rows_that_are_missing_are_asked_for() {
     assert!(world.origin_calls[0].contains(r#""driver_id":[3]"#), "{}", world.origin_calls[0]);
     assert_eq!(answer.column("driver_id"), ["1", "2", "3"]);
     assert_eq!(answer.headers["cache-status"], "featheredge-l2; fwd=miss; fwd-status=200, featheredge-l1; fwd=partial");
+}
+
+#[test]
+fn entities_whose_rows_are_missing_in_several_views_are_asked_for_once() {
+    let mut world = World::new();
+    let body = r#"{"features":["stats:score","other:count"],"entities":{"driver_id":[3,1,2]}}"#;
+    world.feast(body);
+    assert_eq!(world.origin_calls.len(), 1);
+    assert!(world.origin_calls[0].contains(r#""driver_id":[3,1,2]"#), "{}", world.origin_calls[0]);
 }
 
 #[test]
@@ -137,4 +146,49 @@ fn a_refresh_takes_no_row_from_a_store_that_is_as_due_as_the_one_in_memory() {
     assert_eq!((world.reads.len(), world.origin_calls.len()), (1, 1));
     world.pass_seconds(200);
     assert_eq!((world.feast(&body).is_immediate, world.origin_calls.len()), (true, 1));
+}
+
+#[test]
+fn a_refresh_takes_from_a_store_what_another_isolate_has_fetched_meanwhile() {
+    let mut world = World::with(|config| {
+        config.freshness.ttl_jitter_percent = 0;
+        config.freshness.early_refresh_percent = 0;
+    });
+    let other = world.add_isolate(0);
+    let body = request(&["score"], [1]);
+    world.feast(&body);
+    world.pass_seconds(310);
+    world.go_to(other);
+    world.feast(&body);
+    world.run_for(2_000);
+    world.go_to(0);
+    world.reset_counts();
+    assert!(world.feast(&body).is_immediate);
+    assert_eq!((world.reads.len(), world.origin_calls.len()), (1, 0));
+    let answer = world.feast(&body);
+    assert_eq!((answer.is_immediate, answer.headers["age"].as_str()), (true, "2"));
+}
+
+#[test]
+fn what_a_store_has_and_is_due_is_asked_for_once_and_right_behind_the_answer() {
+    for is_down in [false, true] {
+        let mut world = World::with_http_origin(|config| {
+            config.freshness.ttl_jitter_percent = 0;
+            config.freshness.early_refresh_percent = 0;
+        });
+        let body = request(&["score"], [1]);
+        world.feast(&body);
+        world.pass_seconds(310);
+        world.restart();
+        world.reset_counts();
+        if is_down {
+            world.origin = Origin::IsDown;
+        }
+        let request = world.start_feast(&body);
+        world.run_for(100);
+        assert_eq!((world.answer(request).status, world.origin_calls.len()), (200, 1));
+        assert_eq!(world.service.engine().sessions(), 0);
+        world.run();
+        assert_eq!(world.origin_calls.len(), 1);
+    }
 }

@@ -54,6 +54,16 @@ fn what_is_missing_is_fetched_at_once_and_is_in_all_tiers_when_the_reply_comes()
 }
 
 #[test]
+fn what_is_warmed_is_written_whatever_one_request_may_write() {
+    let mut world = world(|config| config.l2.max_writes_per_request = Some(10));
+    let report = warm(&mut world, &body(0..50));
+    assert_eq!(
+        (counts(&report["stores"]["l2_distributed"], &["rows", "failed"]), world.store.len()),
+        (vec![100, 0], 100)
+    );
+}
+
+#[test]
 fn what_is_fresh_is_not_fetched_again_wherever_it_is() {
     let mut world = world(|_| {});
     warm(&mut world, &body(0..10));

@@ -233,6 +233,8 @@ pub(crate) struct World {
     pub(crate) is_store_down: bool,
     /// Whether the store refuses writes, as one does that is full, and is read all the same.
     pub(crate) is_store_full: bool,
+    /// How many timers were ordered.
+    pub(crate) timers: usize,
     /// How many writes to the store are under way, and the most that were at one time.
     writes_under_way: usize,
     pub(crate) most_writes: usize,
@@ -359,6 +361,7 @@ impl World {
             store: BTreeMap::new(),
             is_store_down: false,
             is_store_full: false,
+            timers: 0,
             writes_under_way: 0,
             most_writes: 0,
             l3: BTreeMap::new(),
@@ -468,6 +471,7 @@ impl World {
         self.origin_calls.clear();
         self.reads.clear();
         self.writes.clear();
+        self.timers = 0;
         self.shard_reads.clear();
         self.shard_writes.clear();
     }
@@ -788,6 +792,7 @@ impl World {
             }
             Task::Wait { .. } if timeout_millis == 0 => (0, Outcome::Waited),
             Task::Wait { .. } => {
+                self.timers += 1;
                 let early = self.timers_early.min(timeout_millis / 2);
                 self.plan(self.now + timeout_millis - early, Event::Timer(id, ticket));
                 return;

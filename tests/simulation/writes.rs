@@ -51,6 +51,20 @@ fn a_push_makes_the_rows_it_names_invisible_and_what_is_computed_from_them() {
 }
 
 #[test]
+fn with_the_origin_down_or_slow_nothing_from_before_a_write_is_served_either() {
+    for (origin, expected) in [(Origin::IsDown, 502), (Origin::IsSlow, 504)] {
+        let mut world = world();
+        world.feast(&ask("stats", 1));
+        world.run_for(7_000);
+        write(&mut world, "/write-to-online-store", r#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#);
+        world.run_for(10);
+        world.origin = origin;
+        let answer = world.feast(&ask("stats", 1));
+        assert_eq!(answer.status, expected, "{}", answer.text);
+    }
+}
+
+#[test]
 fn a_write_to_a_view_does_the_same() {
     let body = r#"{"feature_view_name":"other","df":{"driver_id":[1],"x":[5]}}"#;
     let anew = asked_anew(&mut world(), &ROWS, |world| write(world, "/write-to-online-store", body));
