@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_key_rests_to_the_millisecond_and_is_forgotten_when_it_has() {
-        let mut queue = WriteQueue::new(1_000, None, LIMITS);
+        let mut queue = WriteQueue::new(LIMITS);
         assert!(!queue.must_wait(&key(1), Instant(0)));
         queue.push(key(1), row(&[("a", "1", 1)]), Instant(0));
         assert!(queue.must_wait(&key(1), Instant(0)), "it waits");
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn of_keys_that_have_rested_nothing_is_remembered() {
-        let mut queue = WriteQueue::new(1_000, None, LIMITS);
+        let mut queue = WriteQueue::new(LIMITS);
         for number in 0..=MAX_REMEMBERED as u64 {
             let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
             let now = if number == 0 { 500 } else { number % 500 };
