@@ -93,12 +93,34 @@ export async function buildBindgen(options) {
 	return join(paths.target, "debug/featheredge-bindgen");
 }
 
-/** Compiles the core for one host and runs wasm-bindgen over it, whose names of imports are made short. */
-async function compile(feature, outDir, bindgenArgs) {
-	await mustRun("cargo", [
+/** How cargo compiles what is shipped. */
+const SHIPPED = { profile: "release", args: ["--release"] };
+
+/**
+ * How it compiles what only a test runs: in a fraction of the time, with overflow checks and debug assertions. Without any
+ * optimization each answer would take milliseconds.
+ */
+const QUICK = {
+	profile: "debug",
+	args: ['profile.dev.panic="abort"', "profile.dev.debug=false", "profile.dev.opt-level=1"].flatMap((setting) => [
+		"--config",
+		setting,
+	]),
+};
+
+/**
+ * Compiles the core for one host and runs wasm-bindgen over it, whose names of imports are made short.
+ *
+ * @param {string} feature
+ * @param {string} outDir
+ * @param {string[]} bindgenArgs
+ * @param {{ how?: typeof SHIPPED, tree?: string, target?: string }} [options] `tree` has the sources, `target` is cargo's folder for them
+ */
+async function compile(feature, outDir, bindgenArgs, { how = SHIPPED, tree = fromRoot(), target = paths.target } = {}) {
+	const args = [
 		"rustc",
 		"--locked",
-		"--release",
+		...how.args,
 		"--lib",
 		// Alone: beside an rlib, whatever that would share with other crates is left in.
 		"--crate-type",
@@ -108,12 +130,13 @@ async function compile(feature, outDir, bindgenArgs) {
 		"--no-default-features",
 		"--features",
 		feature,
-	]);
+	];
+	await mustRun("cargo", args, { cwd: tree, env: { CARGO_TARGET_DIR: target } });
 	// Both hosts are built to the same path: the file is taken away before the other build can replace it.
 	const input = join(outDir, "input.wasm");
 	rmSync(outDir, { recursive: true, force: true });
 	mkdirSync(outDir, { recursive: true });
-	copyFileSync(join(paths.target, "wasm32-unknown-unknown/release/featheredge.wasm"), input);
+	copyFileSync(join(target, "wasm32-unknown-unknown", how.profile, "featheredge.wasm"), input);
 	const bindgen = await buildBindgen();
 	await mustRun(bindgen, [
 		"bindgen",
@@ -282,7 +305,6 @@ export async function buildPackage(options) {
 	await buildNpm(options);
 	await buildWatch(options);
 	await buildBench(options);
-	const source = (...parts) => fromRoot("npm", ...parts);
 	const outDir = (...parts) => join(paths.package, ...parts);
 	const inputs = hashInputs([
 		"npm",
@@ -297,83 +319,116 @@ export async function buildPackage(options) {
 	]);
 	await unlessUnchanged("package", inputs, [outDir("dist/engine.js"), outDir("package.json")], async () => {
 		console.log("building the npm package");
-		rmSync(paths.package, { recursive: true, force: true });
-		mkdirSync(outDir("dist"), { recursive: true });
-		const wasm = join(paths.npm, "featheredge.wasm");
-		const watchWasm = join(paths.watch, "watch.wasm");
-		const packs = { "featheredge-packed": wasm, "featheredge-packed-watch": watchWasm };
-		const esbuild = await import("esbuild");
-		const packed = {
-			name: "packed",
-			setup(build) {
-				build.onResolve({ filter: /^featheredge-packed/ }, ({ path }) => ({ path, namespace: "packed" }));
-				build.onLoad({ filter: /./, namespace: "packed" }, ({ path }) => ({
-					contents: gzipSync(readFileSync(packs[path]), { level: 9 }).toString("base64"),
-					loader: "text",
-				}));
-				const isEsm = build.initialOptions.format === "esm";
-				const apart = { "../public.js": "./engine.js", "../watch.js": "./watch.js" };
-				build.onResolve({ filter: /^\.\.\/(public|watch)\.js$/ }, ({ path }) =>
-					isEsm ? { path: apart[path], external: true } : undefined,
-				);
-			},
-		};
-		const bundle = (entry, outfile, more = {}) =>
-			esbuild.build({
-				entryPoints: [source("src", entry)],
-				...(outfile !== undefined && { outfile: outDir("dist", outfile) }),
-				bundle: true,
-				format: "esm",
-				target: "es2022",
-				// Names stay: a person may meet them in a stack.
-				minifyWhitespace: true,
-				minifySyntax: true,
-				legalComments: "none",
-				logLevel: "warning",
-				alias: {
-					"featheredge-core": join(paths.npm, "featheredge.js"),
-					"featheredge-watch": join(WATCH_GLUE, "watch.js"),
-				},
-				external: ["./*.wasm", "node:*"],
-				plugins: [packed],
-				...more,
-			});
-		const commonJs = {
-			format: "cjs",
-			platform: "node",
-			define: { "import.meta.url": "__url" },
-			banner: { js: 'const __url=require("node:url").pathToFileURL(__filename).href;' },
-		};
-		await Promise.all([
-			bundle("public.js", "engine.js"),
-			bundle("watch.js", "watch.js"),
-			...HOSTS.map((host) => bundle(`entries/${host}.js`, `${host}.js`)),
-			bundle("entries/node.js", "node.cjs", commonJs),
-			...STORES.map((store) => bundle(`stores/${store}.js`, `${store}.js`)),
-			...STORES.map((store) => bundle(`stores/${store}.js`, `${store}.cjs`, { format: "cjs", platform: "node" })),
-		]);
-		await bundle("../cli/featheredge.js", undefined, {
-			outdir: outDir("cli"),
-			platform: "node",
-			// A command's libraries are loaded with it.
-			splitting: true,
-			chunkNames: "[name]-[hash]",
-			external: ["../dist/*", "./bench/bench.js"],
-			banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
+		await bundlePackage({
+			outDir,
+			wasm: join(paths.npm, "featheredge.wasm"),
+			glue: join(paths.npm, "featheredge.js"),
+			watchWasm: join(paths.watch, "watch.wasm"),
+			watchGlue: join(WATCH_GLUE, "watch.js"),
 		});
-		await esbuild.stop();
 		mkdirSync(outDir("cli/bench"));
 		for (const name of ["bench.js", "core.wasm"]) copyFileSync(join(paths.bench, name), outDir("cli/bench", name));
-		copyFileSync(wasm, outDir("dist/featheredge.wasm"));
-		copyFileSync(watchWasm, outDir("dist/featheredge-watch.wasm"));
-		for (const name of ["index", ...STORES]) {
-			const types = readFileSync(source("types", `${name}.d.ts`), "utf8");
-			writeFileSync(outDir("dist", `${name}.d.ts`), types);
-			writeFileSync(outDir("dist", `${name}.d.cts`), types.replaceAll('"./index.js"', '"./index.cjs"'));
-		}
-		copyFileSync(fromRoot("LICENSE"), outDir("LICENSE"));
-		for (const name of ["README.md", "package.json"]) copyFileSync(source(name), outDir(name));
 	});
+}
+
+/**
+ * The package of sources that are tried and not shipped: compiled quickly, without the benchmark's module.
+ *
+ * @param {string} folder where it stands, in `package`, and what it is made of
+ * @param {{ tree?: string, target?: string }} [options] where the sources are, and cargo's folder for them
+ * @returns {Promise<string>} the package
+ */
+export async function buildQuickPackage(folder, { tree = fromRoot(), target = paths.target } = {}) {
+	await installRust();
+	const options = { how: QUICK, tree, target };
+	const glue = (name) => join(folder, name);
+	const typeless = ["--no-typescript", "--experimental-reset-state-function"];
+	await compile("npm", glue("npm"), ["--out-name", "featheredge", ...typeless], options);
+	await compile("watch", glue("watch"), ["--out-name", "watch", ...typeless], options);
+	const outDir = (...parts) => join(folder, "package", ...parts);
+	await bundlePackage({
+		tree,
+		outDir,
+		wasm: join(glue("npm"), "featheredge_bg.wasm"),
+		glue: join(glue("npm"), "featheredge.js"),
+		watchWasm: join(glue("watch"), "watch_bg.wasm"),
+		watchGlue: join(glue("watch"), "watch.js"),
+	});
+	return outDir();
+}
+
+/** Bundles the package's JavaScript around the modules. */
+async function bundlePackage({ tree = fromRoot(), outDir, wasm, glue, watchWasm, watchGlue }) {
+	const source = (...parts) => join(tree, "npm", ...parts);
+	rmSync(outDir(), { recursive: true, force: true });
+	mkdirSync(outDir("dist"), { recursive: true });
+	const packs = { "featheredge-packed": wasm, "featheredge-packed-watch": watchWasm };
+	const esbuild = await import("esbuild");
+	const packed = {
+		name: "packed",
+		setup(build) {
+			build.onResolve({ filter: /^featheredge-packed/ }, ({ path }) => ({ path, namespace: "packed" }));
+			build.onLoad({ filter: /./, namespace: "packed" }, ({ path }) => ({
+				contents: gzipSync(readFileSync(packs[path]), { level: 9 }).toString("base64"),
+				loader: "text",
+			}));
+			const isEsm = build.initialOptions.format === "esm";
+			const apart = { "../public.js": "./engine.js", "../watch.js": "./watch.js" };
+			build.onResolve({ filter: /^\.\.\/(public|watch)\.js$/ }, ({ path }) =>
+				isEsm ? { path: apart[path], external: true } : undefined,
+			);
+		},
+	};
+	const bundle = (entry, outfile, more = {}) =>
+		esbuild.build({
+			entryPoints: [source("src", entry)],
+			...(outfile !== undefined && { outfile: outDir("dist", outfile) }),
+			bundle: true,
+			format: "esm",
+			target: "es2022",
+			// Names stay: a person may meet them in a stack.
+			minifyWhitespace: true,
+			minifySyntax: true,
+			legalComments: "none",
+			logLevel: "warning",
+			alias: { "featheredge-core": glue, "featheredge-watch": watchGlue },
+			external: ["./*.wasm", "node:*"],
+			plugins: [packed],
+			...more,
+		});
+	const commonJs = {
+		format: "cjs",
+		platform: "node",
+		define: { "import.meta.url": "__url" },
+		banner: { js: 'const __url=require("node:url").pathToFileURL(__filename).href;' },
+	};
+	await Promise.all([
+		bundle("public.js", "engine.js"),
+		bundle("watch.js", "watch.js"),
+		...HOSTS.map((host) => bundle(`entries/${host}.js`, `${host}.js`)),
+		bundle("entries/node.js", "node.cjs", commonJs),
+		...STORES.map((store) => bundle(`stores/${store}.js`, `${store}.js`)),
+		...STORES.map((store) => bundle(`stores/${store}.js`, `${store}.cjs`, { format: "cjs", platform: "node" })),
+	]);
+	await bundle("../cli/featheredge.js", undefined, {
+		outdir: outDir("cli"),
+		platform: "node",
+		// A command's libraries are loaded with it.
+		splitting: true,
+		chunkNames: "[name]-[hash]",
+		external: ["../dist/*", "./bench/bench.js"],
+		banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
+	});
+	await esbuild.stop();
+	copyFileSync(wasm, outDir("dist/featheredge.wasm"));
+	copyFileSync(watchWasm, outDir("dist/featheredge-watch.wasm"));
+	for (const name of ["index", ...STORES]) {
+		const types = readFileSync(source("types", `${name}.d.ts`), "utf8");
+		writeFileSync(outDir("dist", `${name}.d.ts`), types);
+		writeFileSync(outDir("dist", `${name}.d.cts`), types.replaceAll('"./index.js"', '"./index.cjs"'));
+	}
+	copyFileSync(join(tree, "LICENSE"), outDir("LICENSE"));
+	for (const name of ["README.md", "package.json"]) copyFileSync(source(name), outDir(name));
 }
 
 /**

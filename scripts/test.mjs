@@ -34,7 +34,7 @@ async function install(names) {
 			unshare: "util-linux",
 			ip: "iproute2",
 			...((names.includes("browser") || names.includes("npm")) && { chromium: "chromium" }),
-			...(names.includes("npm") && { "redis-server": "redis-server" }),
+			...((names.includes("npm") || names.includes("checker")) && { "redis-server": "redis-server" }),
 			...(names.includes("monitoring") && { prometheus: "prometheus", promtool: "prometheus" }),
 		};
 		// The run goes on without them: behind a proxy instead of a namespace, and tests say what they miss.

@@ -80,6 +80,7 @@ export function steps() {
 			env: { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: `${join(paths.target, "debug/featheredge-bindgen")} test` },
 		},
 		{ name: "npm", commands: [nodeTests("npm")] },
+		{ name: "checker", commands: [nodeTests("checker")] },
 		{ name: "workerd", commands: [nodeTests("workerd")] },
 		{ name: "load", commands: [nodeTests("load")] },
 		{ name: "monitoring", commands: [nodeTests("monitoring")] },

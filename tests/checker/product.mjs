@@ -1,0 +1,82 @@
+// The product under check: processes of `featheredge serve`, each with a clock that can be set, over one Redis or none; or Workers in
+// workerd over one KV and one storage tier.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { fromRoot } from "../../scripts/lib/root.mjs";
+
+const START_MS = 20_000;
+const STOP_MS = 5_000;
+export const OPERATOR_TOKEN = "checker";
+
+/**
+ * @typedef {object} Instance
+ * @property {string} url
+ * @property {(offsetMs: number) => Promise<void>} setClock how far its clock is off from now on
+ * @property {() => Promise<void>} stop
+ * @property {string | undefined} ended how it ended, where it did by itself
+ */
+
+/**
+ * One `featheredge serve`.
+ *
+ * @param {{ packageDir: string, config: object, originUrl: string, redisUrl?: string, clockMs?: number }} options
+ * @returns {Promise<Instance>}
+ */
+export async function startServe({ packageDir, config, originUrl, redisUrl, clockMs = 0 }) {
+	const folder = mkdtempSync(join(tmpdir(), "featheredge-checker-"));
+	const file = join(folder, "config.json");
+	writeFileSync(file, JSON.stringify(config));
+	const clock = pathToFileURL(fromRoot("tests/checker/clock.mjs")).href;
+	const args = ["--import", clock, join(packageDir, "cli/featheredge.js"), "serve", "--json", "--port", "0"];
+	args.push("--config", file, "--origin", originUrl, ...(redisUrl === undefined ? [] : ["--redis", redisUrl]));
+	const child = spawn(process.execPath, args, {
+		env: { ...process.env, FEATHEREDGE_OPERATOR_TOKEN: OPERATOR_TOKEN, CHECKER_CLOCK_OFFSET: String(clockMs) },
+		stdio: ["ignore", "pipe", "pipe", "ipc"],
+	});
+	let output = "";
+	let isStopping = false;
+	const closed = once(child, "close").then(([code, signal]) => {
+		rmSync(folder, { recursive: true, force: true });
+		if (!isStopping) instance.ended = `it ended with ${code ?? signal}: ${output.slice(-2_000)}`;
+	});
+	const instance = {
+		url: undefined,
+		ended: undefined,
+		async setClock(offset) {
+			child.send({ clock: offset });
+			await once(child, "message");
+		},
+		async stop() {
+			isStopping = true;
+			child.kill("SIGTERM");
+			const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+			await closed;
+			clearTimeout(timer);
+		},
+	};
+	await new Promise((resolve, reject) => {
+		const timer = setTimeout(() => fail("it was not ready in time"), START_MS);
+		const fail = (why) => {
+			clearTimeout(timer);
+			child.kill("SIGKILL");
+			reject(new Error(`featheredge serve: ${why}; it printed:\n${output}`));
+		};
+		for (const stream of [child.stdout, child.stderr]) {
+			stream.setEncoding("utf8").on("data", (text) => {
+				output += text;
+				const ready = /^\{"ready":true,"url":"([^"]+)"\}$/m.exec(output);
+				if (ready === null || instance.url !== undefined) return;
+				instance.url = ready[1];
+				clearTimeout(timer);
+				resolve();
+			});
+		}
+		child.once("close", () => fail("it ended at once"));
+	});
+	return instance;
+}

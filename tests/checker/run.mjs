@@ -1,0 +1,352 @@
+// Runs worlds: an origin, the product, its clients, and what happens to all of them; and counts what was done and found.
+
+import { Client } from "./client.mjs";
+import { Judge } from "./judge.mjs";
+import { Origin } from "./origin.mjs";
+import { KIND_NAMES, Planner, SKEW_MS, STEPS_MS, traitsOf } from "./plan.mjs";
+import { startServe } from "./product.mjs";
+import { Chance } from "./random.mjs";
+import { requestOf } from "./requests.mjs";
+import { IDS } from "./world.mjs";
+
+/** Worlds at one time: most of what they do is to wait. */
+const WORLDS_AT_A_TIME = 3;
+const CLIENTS = 6;
+/** How long a world lasts in a long run, in milliseconds: long enough for what is stored to grow old. */
+const LONG_WORLD_MS = 16_000;
+/** How many lines of the log a violation comes with. */
+const LOG_LINES = 40;
+/** The same of violations that are printed whole. */
+const SHOWN_VIOLATIONS = 5;
+
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** How late this process is, so that nobody else is blamed for it. */
+class Lag {
+	#late = [];
+	#timer;
+
+	start() {
+		let last = performance.now();
+		this.#timer = setInterval(() => {
+			const at = performance.now();
+			if (at - last > 60) this.#late.push({ at, by: at - last - 10 });
+			last = at;
+		}, 10);
+		return this;
+	}
+
+	/** The sum of what it was late by in between. */
+	between(from, to) {
+		return this.#late.reduce((sum, { at, by }) => (at >= from && at - by <= to ? sum + by : sum), 0);
+	}
+
+	stop() {
+		clearInterval(this.#timer);
+	}
+}
+
+class Counts {
+	#table = {};
+
+	add(group, name, count = 1) {
+		this.#table[group] ??= {};
+		this.#table[group][name] = (this.#table[group][name] ?? 0) + count;
+	}
+
+	get table() {
+		return this.#table;
+	}
+}
+
+class World {
+	#seed;
+	#traits;
+	#counts;
+	#origin;
+	#judge;
+	#client = new Client();
+	#instances = [];
+	#isOver = false;
+	#log = [];
+	#writes = 0;
+
+	constructor(seed, traits, counts, lag) {
+		this.#seed = seed;
+		this.#traits = traits;
+		this.#counts = counts;
+		this.#origin = new Origin(new Chance(`${seed}/${traits.name}/origin`), traits.origin);
+		this.#judge = new Judge(this.#origin, traits, (from, to) => lag.between(from, to));
+	}
+
+	/** @returns {Promise<import("./judge.mjs").Judge["violations"]>} */
+	async run({ packageDir, redisUrl, millis }) {
+		const traits = this.#traits;
+		await this.#origin.start();
+		try {
+			for (let number = 0; number < traits.instances; number++) {
+				this.#instances.push(
+					await startServe({
+						packageDir,
+						config: {
+							...traits.config,
+							...(traits.keys === "registry" && { registry: { url: this.#origin.url, ttl_seconds: 1 } }),
+						},
+						originUrl: this.#origin.url,
+						redisUrl: traits.hasStore ? redisUrl : undefined,
+						clockMs: traits.clock === "skew" && number > 0 ? SKEW_MS : 0,
+					}),
+				);
+			}
+			this.#origin.raise([
+				...IDS.hot.flatMap((id) => ["profile", "orders"].map((view) => [view, id])),
+				...IDS.hotTexts.map((text) => ["items", text]),
+			]);
+			const planners = Array.from({ length: CLIENTS }, (_, client) => new Planner(this.#seed, traits, client));
+			await this.#play(planners[0].first());
+			const clients = planners.map((planner) => this.#live(planner));
+			const weather = [this.#clockWeather(), this.#originWeather(), this.#registryWeather()];
+			await Promise.race([wait(millis), this.#broken()]);
+			this.#isOver = true;
+			await Promise.all([...clients, ...weather]);
+		} finally {
+			this.#isOver = true;
+			await Promise.all(this.#instances.map((instance) => instance.stop()));
+			this.#client.close();
+			await this.#origin.stop();
+		}
+		this.#count();
+		return this.#judge.violations.map((violation) => ({ ...violation, world: traits, log: this.#logOf(violation) }));
+	}
+
+	/** Ends once there is a violation, after a while in which what follows it shows too. */
+	async #broken() {
+		while (!this.#isOver && this.#judge.violations.length === 0) {
+			for (const [number, { ended }] of this.#instances.entries()) {
+				if (ended !== undefined)
+					this.#judge.violate("the product ended", { kind: "process", instance: number }, {}, ended);
+			}
+			await wait(20);
+		}
+		await wait(this.graceMs);
+	}
+
+	graceMs = 200;
+
+	async #live(planner) {
+		while (!this.#isOver) await this.#play(planner.next());
+	}
+
+	async #play({ kind, stages, restMs }) {
+		this.#counts.add("scripts", kind);
+		for (const stage of stages) {
+			if (this.#isOver) return;
+			await Promise.all(
+				stage.map(async ({ after, ...step }) => {
+					if (after > 0) await wait(after);
+					await this.#perform(step);
+				}),
+			);
+		}
+		await wait(restMs);
+	}
+
+	async #perform(step) {
+		if (step.kind === "raise") {
+			const version = this.#origin.write(step.view, step.entity);
+			this.#note(step, { sentAt: version.at, endAt: version.at, lines: [], end: "done" });
+			return;
+		}
+		this.#prepare(step);
+		const exchange = await this.#client.send(this.#instances[step.instance].url, requestOf(step));
+		this.#note(step, exchange);
+		this.#judge[step.kind](step, exchange);
+		if (step.kind === "read") {
+			this.#counts.add("reads", `${step.protocol}, ${step.level}`);
+			const end = exchange.end === "done" ? `status ${exchange.status}` : exchange.end;
+			this.#counts.add("ends of reads", end);
+			if (step.pauseMs) this.#counts.add("other", "streams read slowly");
+			if (step.deadline !== undefined) this.#counts.add("other", "reads with a deadline of their own");
+		} else if (step.kind === "write") {
+			for (const kind of step.kinds) this.#counts.add("writes by spelling", kind);
+		} else
+			this.#counts.add("other", { invalidate: "invalidations", warm: "warm-ups", explain: "explanations" }[step.kind]);
+	}
+
+	#prepare(step) {
+		if (step.kind === "write") {
+			this.#writes += 1;
+			step.number = this.#writes;
+			this.#origin.writes.set(String(step.number), step);
+		}
+		if (step.kind === "warm" && step.how === "load") {
+			step.load = `w${this.#judge.loads.size}`;
+			this.#judge.loads.set(step.load, { sentAt: performance.now(), endAt: Number.POSITIVE_INFINITY });
+			step.values = step.references.map((reference) =>
+				this.#judge.entitiesOf(reference, step.columns).map((entity) => {
+					const version = this.#origin.versionAt(reference.split(":")[0], entity, performance.now());
+					return `${reference}=${entity}@${version}#${step.load}`;
+				}),
+			);
+		}
+	}
+
+	async #clockWeather() {
+		if (this.#traits.clock !== "steps") return;
+		const chance = new Chance(`${this.#seed}/${this.#traits.name}/clock`);
+		while (!this.#isOver) {
+			await wait(chance.between(500, 1_500));
+			const offset = chance.pick(STEPS_MS);
+			for (const instance of this.#instances) if (instance.ended === undefined) await instance.setClock(offset);
+			this.#counts.add("other", "steps of the clock");
+			this.#line(`the clock is set to ${offset} ms`);
+		}
+	}
+
+	async #originWeather() {
+		if (!this.#traits.hasFaults) return;
+		const chance = new Chance(`${this.#seed}/${this.#traits.name}/faults`);
+		while (!this.#isOver) {
+			await wait(chance.between(1_000, 6_000));
+			if (this.#isOver) return;
+			const fault = chance.pick(["500", "503", "hang", "rubbish", "close", "cut"]);
+			this.#origin.setFault(fault);
+			this.#counts.add("faults of the origin", fault);
+			this.#line(`the origin begins to fail: ${fault}`);
+			await wait(chance.between(200, 1_500));
+			this.#origin.setFault(undefined);
+			this.#line("the origin is well again");
+		}
+	}
+
+	async #registryWeather() {
+		if (this.#traits.keys !== "registry") return;
+		const chance = new Chance(`${this.#seed}/${this.#traits.name}/registry`);
+		while (!this.#isOver) {
+			await wait(chance.between(1_000, 2_500));
+			this.#origin.registryFault = chance.pick(["hang", "500"]);
+			this.#counts.add("faults of the origin", `registry ${this.#origin.registryFault}`);
+			this.#line(`the registry begins to fail: ${this.#origin.registryFault}`);
+			await wait(chance.between(500, 2_500));
+			this.#origin.registryFault = undefined;
+			this.#line("the registry is well again");
+		}
+	}
+
+	#line(text) {
+		this.#log.push({ at: performance.now(), text });
+	}
+
+	#note(step, exchange) {
+		this.#log.push({ at: exchange.endAt, step, exchange });
+	}
+
+	/** The last lines before a violation that have to do with its instance and entities. */
+	#logOf({ step, exchange }) {
+		const keys = new Set(keysOf(step));
+		const isNear = (line) =>
+			line.text !== undefined ||
+			line.step.kind === "invalidate" ||
+			line.step === step ||
+			keysOf(line.step).some((key) => keys.has(key));
+		return this.#log
+			.filter((line) => line.at <= (exchange.endAt ?? Number.POSITIVE_INFINITY) && isNear(line))
+			.slice(-LOG_LINES)
+			.map(lineOf);
+	}
+
+	#count() {
+		const { values, present } = this.#judge.counts;
+		this.#counts.add("judged", "values", values);
+		this.#counts.add("judged", "of them present", present);
+		this.#counts.add("judged", "worlds");
+		for (const [name, count] of Object.entries(this.#origin.counts)) this.#counts.add("of the origin", name, count);
+	}
+}
+
+const keysOf = ({ columns, df, entity }) =>
+	[...Object.values(columns ?? df ?? {}).flat(), ...(entity === undefined ? [] : [entity])].map((key) =>
+		key.replace(/[^\p{L}\p{Nd}]/gu, ""),
+	);
+
+const round = (ms) => ms?.toFixed(1).padStart(9);
+
+function lineOf({ at, text, step, exchange }) {
+	if (text !== undefined) return `${round(at)}            ${text}`;
+	const { kind, instance, columns, df, ...rest } = step;
+	const what =
+		kind === "read" ? `${step.protocol} ${step.level}${step.level === "bounded" ? ` ${step.bound} s` : ""}` : kind;
+	const keys = JSON.stringify(columns ?? df ?? step.entity);
+	const more = step.references ?? [step.view, step.path ?? step.what, step.number].filter(Boolean);
+	const came = exchange.lines
+		.map(({ text }) => text)
+		.join(" ")
+		.slice(0, 400);
+	void rest;
+	return `${round(exchange.sentAt)}-${round(exchange.endAt)} #${instance ?? "-"} ${what} ${keys} ${more}${step.deadline ? ` within ${step.deadline}` : ""} -> ${exchange.end === "done" ? (exchange.status ?? "") : exchange.end} ${came}`;
+}
+
+/**
+ * Checks the product for some seconds.
+ *
+ * @param {{ packageDir: string, redisUrl?: string, seconds: number, seed: string, kinds?: string[], isPatient?: boolean }} options
+ * @returns {Promise<{ seed: string, seconds: number, counts: Record<string, Record<string, number>>, violations: object[] }>}
+ */
+export async function check({
+	packageDir,
+	redisUrl,
+	seconds,
+	seed,
+	kinds = KIND_NAMES,
+	avoided = [],
+	isPatient = false,
+	onViolation,
+}) {
+	const began = performance.now();
+	const endsAt = began + seconds * 1_000;
+	const counts = new Counts();
+	const lag = new Lag().start();
+	const violations = [];
+	const usable = kinds.filter((kind) => redisUrl !== undefined || !traitsOf(seed, 0, kind).hasStore);
+	const rounds = Math.max(1, Math.ceil(usable.length / WORLDS_AT_A_TIME));
+	let next = 0;
+	const runner = async () => {
+		while (performance.now() < endsAt - 1_000 && (isPatient || violations.length === 0)) {
+			const number = next++;
+			const traits = traitsOf(seed, number, usable[number % usable.length], avoided);
+			const left = endsAt - performance.now();
+			const millis = Math.min(LONG_WORLD_MS, Math.max((seconds * 1_000) / rounds - 500, 2_000), left);
+			const world = new World(seed, traits, counts, lag);
+			if (isPatient) world.graceMs = millis;
+			const found = await world.run({ packageDir, redisUrl, millis });
+			for (const violation of found) violation.after_s = Number(((violation.at - began) / 1_000).toFixed(1));
+			for (const violation of found) onViolation?.(violation);
+			violations.push(...found);
+		}
+	};
+	await Promise.all(Array.from({ length: Math.min(WORLDS_AT_A_TIME, usable.length) }, runner));
+	lag.stop();
+	return { seed, seconds: (performance.now() - began) / 1_000, counts: counts.table, violations };
+}
+
+/** What was done and found, as a person reads it. */
+export function reportOf({ seed, seconds, counts, violations }) {
+	const lines = [`seed ${seed}, ${seconds.toFixed(0)} s`];
+	for (const [group, table] of Object.entries(counts)) {
+		lines.push(`${group}:`);
+		for (const [name, count] of Object.entries(table).sort()) lines.push(`  ${String(count).padStart(8)}  ${name}`);
+	}
+	const kinds = {};
+	for (const { kind } of violations) kinds[kind] = (kinds[kind] ?? 0) + 1;
+	lines.push(`violations: ${violations.length}`);
+	for (const [kind, count] of Object.entries(kinds)) lines.push(`  ${String(count).padStart(8)}  ${kind}`);
+	for (const { kind, why, world, log } of violations.slice(0, SHOWN_VIOLATIONS)) {
+		lines.push(
+			"",
+			`${kind}, in world ${world.name}: ${why}`,
+			`  ${JSON.stringify({ ...world, config: undefined })}`,
+			...log.map((line) => `  ${line}`),
+		);
+	}
+	return lines.join("\n");
+}
