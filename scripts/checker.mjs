@@ -1,9 +1,10 @@
 // Checks the promises of docs/consistency.md over real HTTP, by chance from a seed: docs/reliability.md says how.
 //
-//   npm run checker [-- --seconds N] [--seed TEXT] [--target serve] [--only KIND,...] [--quick] [--patient] [--json]
+//   npm run checker [-- --seconds N] [--seed TEXT] [--only KIND,...] [--without PART,...] [--quick] [--patient] [--json]
+//   npm run checker -- --mutants [--mutant PART_OF_A_NAME] [--seconds N]
 //
 // Five minutes unless told otherwise. It fails at the first violation, with the operations that led to it; `--patient` goes on to the end.
-// `--quick` builds the package without optimization.
+// `--quick` builds the package without optimization. `--mutants` switches each mend off, and fails where that is not found within a minute.
 
 import { parseArgs } from "node:util";
 import { buildPackage, buildQuickPackage } from "./build.mjs";
@@ -14,49 +15,65 @@ import { Failure, main } from "./lib/run.mjs";
 await main(async () => {
 	const { values } = parseArgs({
 		options: {
-			seconds: { type: "string", default: "300" },
+			seconds: { type: "string" },
 			seed: { type: "string", default: String(Date.now()) },
-			target: { type: "string", default: "serve" },
 			only: { type: "string" },
 			without: { type: "string" },
 			package: { type: "string" },
 			quick: { type: "boolean" },
 			patient: { type: "boolean" },
+			mutants: { type: "boolean" },
+			mutant: { type: "string" },
 			json: { type: "boolean" },
 		},
 	});
 	checkNode();
 	await installPackages();
 	let packageDir = values.package;
-	if (packageDir === undefined) {
+	if (packageDir === undefined && !values.mutants) {
 		if (values.quick) packageDir = await buildQuickPackage(fromRoot("build/checker"));
 		else {
 			await buildPackage();
 			packageDir = paths.package;
 		}
 	}
-	const { check, reportOf } = await import("../tests/checker/run.mjs");
-	const { KIND_NAMES } = await import("../tests/checker/plan.mjs");
-	const kinds = values.only?.split(",") ?? KIND_NAMES;
-	const unknown = kinds.find((kind) => !KIND_NAMES.includes(kind));
-	if (unknown !== undefined) throw new Failure(`no kind \`${unknown}\`: expected one of ${KIND_NAMES.join(", ")}`);
 	const { startRedis } = await import("../tests/npm/redis.mjs");
 	const redis = await startRedis();
-	let result;
+	const redisUrl = `redis://127.0.0.1:${redis.port}`;
 	try {
-		result = await check({
-			packageDir,
-			redisUrl: `redis://127.0.0.1:${redis.port}`,
-			seconds: Number(values.seconds),
-			seed: values.seed,
-			kinds,
-			avoided: values.without?.split(",") ?? [],
-			isPatient: values.patient,
-		});
+		if (values.mutants) await checkMutants(values, redisUrl);
+		else await checkPackage(values, packageDir, redisUrl);
 	} finally {
 		await redis.stop();
 		redis.remove();
 	}
+});
+
+async function checkPackage(values, packageDir, redisUrl) {
+	const { check, reportOf } = await import("../tests/checker/run.mjs");
+	const { AVOIDABLE, KIND_NAMES } = await import("../tests/checker/plan.mjs");
+	const kinds = named(values.only, KIND_NAMES) ?? KIND_NAMES;
+	const avoided = named(values.without, AVOIDABLE) ?? [];
+	const seconds = Number(values.seconds ?? 300);
+	const { seed, patient: isPatient } = values;
+	const result = await check({ packageDir, redisUrl, seconds, seed, kinds, avoided, isPatient });
 	console.log(values.json ? JSON.stringify(result, null, "\t") : reportOf(result));
 	if (result.violations.length > 0) process.exitCode = 1;
-});
+}
+
+async function checkMutants({ seconds = "60", seed, mutant, json }, redisUrl) {
+	const { checkMutants } = await import("../tests/checker/mutants.mjs");
+	const rows = await checkMutants({ redisUrl, seconds: Number(seconds), seed, only: mutant });
+	if (json) console.log(JSON.stringify(rows, null, "\t"));
+	else console.table(rows);
+	const unlike = rows.filter(({ as_expected: isExpected }) => !isExpected).map(({ off }) => off);
+	if (unlike.length > 0) throw new Failure(`not as expected: ${unlike.join("; ")}`);
+}
+
+/** What stands in an option, each one of `known`. */
+function named(list, known) {
+	const names = list?.split(",");
+	const unknown = names?.find((name) => !known.includes(name));
+	if (unknown !== undefined) throw new Failure(`no \`${unknown}\`: expected some of ${known.join(", ")}`);
+	return names;
+}

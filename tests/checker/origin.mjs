@@ -119,7 +119,7 @@ export class Origin {
 		if (path === "/health") return response.end();
 		if (path === "/api/v1/feature_views") return this.#tellRegistry(response);
 		if (path === "/get-online-features") return this.#answer(body, response);
-		if (path === "/push" || path === "/write-to-online-store") return this.#take(path, body, request, response);
+		if (path === "/push" || path === "/write-to-online-store") return this.#take(body, request, response);
 		response.writeHead(404).end();
 	}
 
@@ -249,7 +249,7 @@ export class Origin {
 	}
 
 	/** A write. What it wrote is told in a header, which the product passes back. */
-	async #take(path, body, request, response) {
+	async #take(body, request, response) {
 		const number = request.headers["x-checker-write"];
 		const write = this.writes.get(number);
 		const askedAt = now();

@@ -43,14 +43,24 @@ export const STEPS_MS = [30_000, -30_000, 0, 3_000, -3_000];
 export const BREAKER_OPEN_MS = 800;
 const DEFAULT_DEADLINE_MS = 5_000;
 
-/** What can be left out, to look for one fault behind another: it is what `--without` takes. */
+/** What can be left out, to look for one fault behind another: scripts, and oddities of keys and of the origin's answers. */
 export const AVOIDABLE = [
-	"coerced keys",
-	"odd times",
-	"no statuses",
+	"read",
+	"write and read",
+	"grown old",
+	"race",
+	"column by column",
+	"odd keys",
 	"sick callers",
 	"other features only",
+	"explain",
+	"warm",
+	"invalidate",
+	"in a hurry",
+	"coerced keys",
 	"other spellings",
+	"odd times",
+	"no statuses",
 ];
 
 /** @returns {Traits} */
