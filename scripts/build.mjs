@@ -236,21 +236,33 @@ export async function buildWatch({ level = "O3" } = {}) {
 }
 
 /** Bundles a host's entry with the JavaScript side of its core, which stands in `glue`. */
-async function bundle(entry, glue, outfile, external) {
+async function bundle(entry, glue, outfile, external, { tree = fromRoot(), watchGlue = WATCH_GLUE } = {}) {
 	const esbuild = await import("esbuild");
 	await esbuild.build({
-		entryPoints: [fromRoot(entry)],
+		entryPoints: [join(tree, entry)],
 		outfile,
 		bundle: true,
 		format: "esm",
 		target: "es2022",
 		legalComments: "none",
 		logLevel: "warning",
-		alias: { "featheredge-core": join(glue, "core.js"), "featheredge-watch": join(WATCH_GLUE, "watch.js") },
+		alias: { "featheredge-core": join(glue, "core.js"), "featheredge-watch": join(watchGlue, "watch.js") },
 		external,
 	});
 	await esbuild.stop();
 }
+
+/** What wasm-bindgen is told for a core without types. */
+const TYPELESS = ["--no-typescript", "--experimental-reset-state-function"];
+const WORKER_ENTRY = "src/host/worker.mjs";
+const WORKER_EXTERNAL = ["./*.wasm", "cloudflare:*"];
+const WORKER_BINDGEN = [
+	"--out-name",
+	"core",
+	"--no-typescript",
+	"--experimental-reset-state-function",
+	"--force-enable-abort-handler",
+];
 
 /** build/worker/index.js, index.wasm and watch.wasm: all that a Worker needs. */
 export async function buildWorker({ level = "O3" } = {}) {
@@ -260,15 +272,9 @@ export async function buildWorker({ level = "O3" } = {}) {
 		console.log("building the Worker");
 		await installRust();
 		const glue = join(paths.cache, "worker");
-		await compile("worker", glue, [
-			"--out-name",
-			"core",
-			"--no-typescript",
-			"--experimental-reset-state-function",
-			"--force-enable-abort-handler",
-		]);
+		await compile("worker", glue, WORKER_BINDGEN);
 		mkdirSync(paths.worker, { recursive: true });
-		await bundle("src/host/worker.mjs", glue, outputs[0], ["./*.wasm", "cloudflare:*"]);
+		await bundle(WORKER_ENTRY, glue, outputs[0], WORKER_EXTERNAL);
 		copyFileSync(join(paths.watch, "watch.wasm"), outputs[2]);
 		const trimmed = join(glue, "trimmed.wasm");
 		await trim(join(glue, "core_bg.wasm"), trimmed, join(glue, "core.js"));
@@ -342,9 +348,8 @@ export async function buildQuickPackage(folder, { tree = fromRoot(), target = pa
 	await installRust();
 	const options = { how: QUICK, tree, target };
 	const glue = (name) => join(folder, name);
-	const typeless = ["--no-typescript", "--experimental-reset-state-function"];
-	await compile("npm", glue("npm"), ["--out-name", "featheredge", ...typeless], options);
-	await compile("watch", glue("watch"), ["--out-name", "watch", ...typeless], options);
+	await compile("npm", glue("npm"), ["--out-name", "featheredge", ...TYPELESS], options);
+	await compile("watch", glue("watch"), ["--out-name", "watch", ...TYPELESS], options);
 	const outDir = (...parts) => join(folder, "package", ...parts);
 	await bundlePackage({
 		tree,
@@ -355,6 +360,26 @@ export async function buildQuickPackage(folder, { tree = fromRoot(), target = pa
 		watchGlue: join(glue("watch"), "watch.js"),
 	});
 	return outDir();
+}
+
+/**
+ * The same of the Worker.
+ *
+ * @param {string} folder
+ * @param {{ tree?: string, target?: string }} [options]
+ * @returns {Promise<string>} where the Worker is
+ */
+export async function buildQuickWorker(folder, { tree = fromRoot(), target = paths.target } = {}) {
+	await installRust();
+	const options = { how: QUICK, tree, target };
+	const [glue, watchGlue, outDir] = ["worker-core", "watch", "worker"].map((name) => join(folder, name));
+	await compile("watch", watchGlue, ["--out-name", "watch", ...TYPELESS], options);
+	await compile("worker", glue, WORKER_BINDGEN, options);
+	mkdirSync(outDir, { recursive: true });
+	await bundle(WORKER_ENTRY, glue, join(outDir, "index.js"), WORKER_EXTERNAL, { tree, watchGlue });
+	copyFileSync(join(glue, "core_bg.wasm"), join(outDir, "index.wasm"));
+	copyFileSync(join(watchGlue, "watch_bg.wasm"), join(outDir, "watch.wasm"));
+	return outDir;
 }
 
 /** Bundles the package's JavaScript around the modules. */

@@ -1,13 +1,13 @@
 // Checks the promises of docs/consistency.md over real HTTP, by chance from a seed: docs/reliability.md says how.
 //
-//   npm run checker [-- --seconds N] [--seed TEXT] [--only KIND,...] [--without PART,...] [--quick] [--patient] [--json]
+//   npm run checker [-- --target serve|worker] [--seconds N] [--seed TEXT] [--only KIND,...] [--without PART,...] [--quick] [--patient] [--json]
 //   npm run checker -- --mutants [--mutant PART_OF_A_NAME] [--seconds N]
 //
 // Five minutes unless told otherwise. It fails at the first violation, with the operations that led to it; `--patient` goes on to the end.
-// `--quick` builds the package without optimization. `--mutants` switches each mend off, and fails where that is not found within a minute.
+// `--target` is `npx featheredge serve`, with Redis, or the Worker in workerd. `--quick` builds it without optimization. `--mutants` switches each mend off, and fails where that is not found within a minute.
 
 import { parseArgs } from "node:util";
-import { buildPackage, buildQuickPackage } from "./build.mjs";
+import { buildPackage, buildQuickPackage, buildQuickWorker, buildWorker } from "./build.mjs";
 import { checkNode, installPackages } from "./lib/prepare.mjs";
 import { fromRoot, paths } from "./lib/root.mjs";
 import { Failure, main } from "./lib/run.mjs";
@@ -17,9 +17,10 @@ await main(async () => {
 		options: {
 			seconds: { type: "string" },
 			seed: { type: "string", default: String(Date.now()) },
+			target: { type: "string", default: "serve" },
 			only: { type: "string" },
 			without: { type: "string" },
-			package: { type: "string" },
+			built: { type: "string" },
 			quick: { type: "boolean" },
 			patient: { type: "boolean" },
 			mutants: { type: "boolean" },
@@ -29,34 +30,38 @@ await main(async () => {
 	});
 	checkNode();
 	await installPackages();
-	let packageDir = values.package;
-	if (packageDir === undefined && !values.mutants) {
-		if (values.quick) packageDir = await buildQuickPackage(fromRoot("build/checker"));
-		else {
-			await buildPackage();
-			packageDir = paths.package;
-		}
-	}
+	if (!["serve", "worker"].includes(values.target)) throw new Failure("`--target` is `serve` or `worker`");
+	const product = values.mutants ? undefined : await build(values);
 	const { startRedis } = await import("../tests/npm/redis.mjs");
 	const redis = await startRedis();
 	const redisUrl = `redis://127.0.0.1:${redis.port}`;
 	try {
 		if (values.mutants) await checkMutants(values, redisUrl);
-		else await checkPackage(values, packageDir, redisUrl);
+		else await checkProduct(values, { ...product, redisUrl });
 	} finally {
 		await redis.stop();
 		redis.remove();
 	}
 });
 
-async function checkPackage(values, packageDir, redisUrl) {
+async function build({ target, built, quick }) {
+	const folder = fromRoot("build/checker");
+	if (target === "worker") {
+		if (built === undefined && !quick) await buildWorker();
+		return { workerDir: built ?? (quick ? await buildQuickWorker(folder) : paths.worker) };
+	}
+	if (built === undefined && !quick) await buildPackage();
+	return { packageDir: built ?? (quick ? await buildQuickPackage(folder) : paths.package) };
+}
+
+async function checkProduct(values, product) {
 	const { check, reportOf } = await import("../tests/checker/run.mjs");
-	const { AVOIDABLE, KIND_NAMES } = await import("../tests/checker/plan.mjs");
-	const kinds = named(values.only, KIND_NAMES) ?? KIND_NAMES;
-	const avoided = named(values.without, AVOIDABLE) ?? [];
+	const { AVOIDABLE, KIND_NAMES, WORKER_KIND_NAMES } = await import("../tests/checker/plan.mjs");
+	const kinds = named(values.only, product.workerDir === undefined ? KIND_NAMES : WORKER_KIND_NAMES);
+	const avoided = named(values.without, AVOIDABLE);
 	const seconds = Number(values.seconds ?? 300);
 	const { seed, patient: isPatient } = values;
-	const result = await check({ packageDir, redisUrl, seconds, seed, kinds, avoided, isPatient });
+	const result = await check({ ...product, seconds, seed, kinds, avoided, isPatient });
 	console.log(values.json ? JSON.stringify(result, null, "\t") : reportOf(result));
 	if (result.violations.length > 0) process.exitCode = 1;
 }

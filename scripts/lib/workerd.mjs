@@ -90,6 +90,7 @@ export async function waitForHealth(url, timeoutMs = 20_000) {
  * @param {typeof options.entry} [options.twinEntry] in place of `entry`, before these
  * @param {Record<string, { simple: { limit: number, period: 10 | 60 } }>} [options.rateLimits] rate limiters by their bindings, beside
  *   those of wrangler.toml
+ * @param {string} [options.folder] where the built Worker is
  * @param {Record<string, string>} [options.services] the addresses of HTTP servers by the bindings under which the Worker has them
  * @param {(line: string) => void} [options.onLog] takes the lines that the Worker logs
  * @returns {Promise<{ url: string, miniflare: Miniflare, stop(): Promise<void> }>}
@@ -104,18 +105,19 @@ export async function serve(options) {
 		twinEntry = entry,
 		rateLimits,
 		services = {},
+		folder = paths.worker,
 		onLog = console.log,
 	} = options;
 	const file = readWranglerToml();
 	const [kvPersist, durableObjectsPersist] = STORES.map((kind) => persist && join(persist, kind));
 	const mainOf = (name) => (name === NAME ? entry : twinEntry) ?? { name: "local.mjs", contents: ENTRY };
-	const modulePath = (name) => join(paths.worker, name);
+	const modulePath = (name) => join(folder, name);
 	const assets = file.assets && existsSync(join(paths.page, "index.html"));
 	const worker = (name, port, main = mainOf(name)) => ({
 		name,
 		compatibilityDate: file.compatibility_date,
 		compatibilityFlags: file.compatibility_flags ?? [],
-		modulesRoot: paths.worker,
+		modulesRoot: folder,
 		modules: [
 			{ type: "ESModule", path: modulePath(main.name), contents: main.contents },
 			{ type: "ESModule", path: modulePath("index.js"), contents: readFileSync(modulePath("index.js"), "utf8") },

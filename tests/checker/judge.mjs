@@ -15,6 +15,8 @@ const LATE_MS = 2_500;
 /** How long after a fault of the origin what it did may still show: the breaker's rest, and its probes. */
 const RECOVERY_MS = BREAKER_OPEN_MS + 2_500;
 
+/** How exactly isolates know the ledger's clock: to within a call of it. */
+const HEARD_MS = 200;
 /** What takes longer may have met a time-out of the product, whose floor for the origin is 2 s, on a machine that stood still. */
 const STALL_MS = 1_700;
 /** The deadline of urgent requests, by default. */
@@ -26,7 +28,7 @@ export class Judge {
 	#origin;
 	#traits;
 	#lag;
-	/** Writes whose acknowledgement has come, by instance, view and entity. @type {Map<string, { ackAt: number, version: number, at: number, number: number }[]>} */
+	/** Writes whose acknowledgement has come, by view and entity. @type {Map<string, { ackAt: number, version: number, at: number, number: number }[]>} */
 	#written = new Map();
 	/** @type {{ instance: number, view: string | undefined, entities: Set<string> | undefined, sentAt: number, ackAt: number }[]} */
 	#invalidated = [];
@@ -70,9 +72,11 @@ export class Judge {
 		if (this.#lost(step, exchange)) return;
 		// A write may be refused while the origin is ill; what it has written all the same counts.
 		for (const { view, entity, version, at } of step.applied ?? []) {
-			const key = `${step.instance}|${view}|${entity}`;
+			const key = `${view}|${entity}`;
 			const written = this.#written.get(key) ?? [];
-			written.push({ ackAt: exchange.headAt, version, at, number: step.number });
+			const { instance, number } = step;
+			const isEverywhere = this.#isEverywhere(exchange);
+			written.push({ instance, isEverywhere, ackAt: exchange.headAt, version, at, number });
 			this.#written.set(key, written);
 		}
 		const isExpected = this.#origin.wasWell(exchange.sentAt - RECOVERY_MS, exchange.endAt) && step.fault === undefined;
@@ -93,6 +97,7 @@ export class Judge {
 		const entities = Array.from({ length: rows }, (_, row) => this.#entity(step.view, step.columns, row));
 		this.#invalidated.push({
 			instance: step.instance,
+			isEverywhere: this.#isEverywhere(exchange),
 			view: step.what === "everything" ? undefined : step.view,
 			entities: step.what === "rows" ? new Set(entities) : undefined,
 			sentAt: exchange.sentAt,
@@ -207,7 +212,7 @@ export class Judge {
 		if (step.level === "strong")
 			return wrong("not strong", `${cell.value} was read ${ms(ageWhenSent)} before the request was sent`);
 		const isSkewed = this.#traits.clock === "skew";
-		const skew = isSkewed ? SKEW_MS : 0;
+		const skew = isSkewed ? (this.#traits.ledger === undefined ? SKEW_MS : HEARD_MS) : 0;
 		// The product cannot have begun before the request was sent, so its answer is no older than this. Where its clock may have
 		// been set meanwhile, or nobody tells how long it took, the answer was made a little before it came.
 		const isTold = latencyMs >= 0 && this.#traits.clock !== "steps";
@@ -236,6 +241,17 @@ export class Judge {
 		if (read !== undefined) this.#judgeOrder(step, exchange, cell, value, read, wrong);
 	}
 
+	/** Whether the other isolates are told of what was acknowledged so. */
+	#isEverywhere({ headers }) {
+		return this.#traits.ledger !== undefined && !/unreached/.test(headers["cache-status"] ?? "");
+	}
+
+	/** Whether a read that was sent then through this instance is to see a write or a word of an operator's. */
+	#isVisible({ instance, isEverywhere, ackAt }, reader, sentAt) {
+		if (instance === reader) return ackAt < sentAt;
+		return isEverywhere && ackAt + this.#traits.ledger.visibleWithinMs + TICK_MS < sentAt;
+	}
+
 	/** Nothing from before a write, or a word of an operator's, that was acknowledged through this instance before the read was sent. */
 	#judgeWrites({ instance }, { sentAt }, cell, value, entity, load, wrong) {
 		const source = VIEWS[value.view].made_of ?? value.view;
@@ -252,8 +268,7 @@ export class Judge {
 		const readAt = load?.endAt ?? this.#origin.reads[Number(value.read)].readAt;
 		const word = this.#invalidated.find(
 			(word) =>
-				word.instance === instance &&
-				word.ackAt < sentAt &&
+				this.#isVisible(word, instance, sentAt) &&
 				readAt < word.sentAt &&
 				(word.view === undefined ||
 					((word.view === value.view || word.view === source) && (word.entities?.has(entity) ?? true))),
@@ -270,13 +285,13 @@ export class Judge {
 
 	/** Whether a read has brought the value, and nothing since can have made it invisible or old. */
 	#hasCopy(step, cell) {
-		const { clock, keys, isLarge, freshness } = this.#traits;
-		const isCertain = clock === "steady" && keys === "config" && isLarge && freshness.ttl >= 60;
+		const { clock, keys, isLarge, freshness, ledger } = this.#traits;
+		const isCertain = clock === "steady" && keys === "config" && isLarge && freshness.ttl >= 60 && !ledger?.isReplaced;
 		const [view] = cell.reference.split(":");
 		const since = this.#shown.get(this.#rowKey(step, cell))?.[0].askedAt;
 		const isInvalidated = this.#invalidated.some(
 			(word) =>
-				word.instance === step.instance &&
+				(word.instance === step.instance || word.isEverywhere) &&
 				word.ackAt > since &&
 				word.entities === undefined &&
 				(word.view ?? view) === view,

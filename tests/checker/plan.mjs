@@ -15,6 +15,7 @@ import { COLUMNS, IDS, PUSH_SOURCES, SERVICES, VIEWS } from "./world.mjs";
  * @property {"config" | "none" | "registry"} keys who tells which columns key a view
  * @property {"steady" | "steps" | "skew"} clock
  * @property {boolean} hasFaults
+ * @property {{ visibleWithinMs: number, isReplaced: boolean } | undefined} ledger
  * @property {boolean} isLarge whether memory has room for all rows
  * @property {{ hasStatuses: boolean, times: string, slowPercent: number }} origin
  * @property {{ ttl: number, revalidate: number, grace: number }} freshness in seconds
@@ -34,6 +35,20 @@ const KINDS = {
 	small: { isLarge: false, hasStore: true },
 };
 export const KIND_NAMES = Object.keys(KINDS);
+
+/** The same of Workers, which have a store and a storage tier of their own. */
+const WORKER_KINDS = {
+	plain: {},
+	store: { hasStore: true },
+	ledger: { hasStore: true, instances: 2, ledger: {} },
+	clock: { clock: "steps", hasStore: true },
+	"ledger replaced": { hasStore: true, instances: 2, ledger: { isReplaced: true } },
+	twins: { hasStore: true, instances: 2 },
+	"ledger skew": { hasStore: true, instances: 2, clock: "skew", ledger: {} },
+	skew: { hasStore: true, instances: 2, clock: "skew" },
+	faults: { hasFaults: true },
+};
+export const WORKER_KIND_NAMES = Object.keys(WORKER_KINDS);
 
 /** How far two clocks may lie apart, in milliseconds. */
 export const SKEW_MS = 5_000;
@@ -64,7 +79,7 @@ export const AVOIDABLE = [
 ];
 
 /** @returns {Traits} */
-export function traitsOf(seed, number, kind, avoided = []) {
+export function traitsOf(seed, number, kind, { avoided = [], isWorker = false } = {}) {
 	const chance = new Chance(`${seed}/${number}/world`);
 	const traits = {
 		name: `${number}-${kind}`,
@@ -75,7 +90,7 @@ export function traitsOf(seed, number, kind, avoided = []) {
 		clock: "steady",
 		hasFaults: false,
 		isLarge: true,
-		...KINDS[kind],
+		...(isWorker ? WORKER_KINDS : KINDS)[kind],
 		avoided,
 		origin: {
 			hasStatuses: chance.happens(60) || avoided.includes("no statuses"),
@@ -89,6 +104,7 @@ export function traitsOf(seed, number, kind, avoided = []) {
 		},
 	};
 	const { ttl, revalidate, grace } = traits.freshness;
+	if (traits.ledger) traits.ledger = { visibleWithinMs: chance.pick([0, 0, 300]), isReplaced: false, ...traits.ledger };
 	const views = Object.entries(VIEWS).map(([name, { keys, made_of: source }]) => [
 		name,
 		{ join_keys: keys, sources: source === undefined ? [] : [source] },
@@ -99,6 +115,11 @@ export function traitsOf(seed, number, kind, avoided = []) {
 		breaker: { open_ms: BREAKER_OPEN_MS },
 		deadlines: { default_ms: DEFAULT_DEADLINE_MS },
 		...(chance.happens(30) && { routing: { chunk_rows: 3 } }),
+		...(isWorker && { l2: { enabled: traits.hasStore } }),
+		...(traits.ledger && {
+			l3: { enabled: true, shards: 2 },
+			writes: { visible_within_ms: traits.ledger.visibleWithinMs },
+		}),
 		...(!traits.isLarge && { l1: { max_entries: 12 } }),
 		...(traits.keys === "config" && {
 			views: Object.fromEntries(views),

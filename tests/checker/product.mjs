@@ -3,11 +3,13 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { fromRoot } from "../../scripts/lib/root.mjs";
+import { CONFIG_VARIABLE, OPERATOR_SECRET, overlay } from "../../scripts/lib/settings.mjs";
+import { freePort, serve } from "../../scripts/lib/workerd.mjs";
 
 const START_MS = 20_000;
 const STOP_MS = 5_000;
@@ -17,6 +19,8 @@ export const OPERATOR_TOKEN = "checker";
  * @typedef {object} Instance
  * @property {string} url
  * @property {(offsetMs: number) => Promise<void>} setClock how far its clock is off from now on
+ * @property {(jitterMs: number, generation: number) => Promise<void>} [setLedger] up to how long a call to the ledger waits before and
+ *   after it, each by chance, and the how manieth ledger is called
  * @property {() => Promise<void>} stop
  * @property {string | undefined} ended how it ended, where it did by itself
  */
@@ -79,4 +83,49 @@ export async function startServe({ packageDir, config, originUrl, redisUrl, cloc
 		child.once("close", () => fail("it ended at once"));
 	});
 	return instance;
+}
+
+/**
+ * Workers in workerd, each in an isolate of its own, over one KV, one storage tier and one ledger.
+ *
+ * @param {{ folder: string, config: object, originUrl: string, count: number, clockMs: (number: number) => number }} options
+ * @returns {Promise<Instance[]>}
+ */
+export async function startWorkers({ folder, config, originUrl, count, clockMs }) {
+	const ports = [];
+	for (let number = 0; number < count; number++) ports.push(await freePort());
+	const [port, ...twinPorts] = ports;
+	const name = "worker-entry.mjs";
+	const { stop } = await serve({
+		folder,
+		vars: {
+			[CONFIG_VARIABLE]: overlay(config, {
+				origin: { kind: "http", url: originUrl },
+				auth: { open: ["read"] },
+			}),
+			[OPERATOR_SECRET]: OPERATOR_TOKEN,
+		},
+		port,
+		twinPorts,
+		entry: { name, contents: readFileSync(new URL(name, import.meta.url), "utf8") },
+		onLog: () => {},
+	});
+	const instances = ports.map((port, number) => {
+		const url = `http://127.0.0.1:${port}`;
+		const put = async (path, body) => {
+			const response = await fetch(`${url}/__test/${path}`, { method: "PUT", body: JSON.stringify(body) });
+			if (response.status !== 204) throw new Error(`${path}: ${response.status}`);
+		};
+		return {
+			url,
+			ended: undefined,
+			setClock: (offset) => put("clock", offset),
+			setLedger: (jitterMs, generation) => put("ledger", { jitterMs, generation }),
+			// The first takes the others along.
+			stop: () => (number === 0 ? stop() : Promise.resolve()),
+		};
+	});
+	for (const [number, instance] of instances.entries())
+		if (clockMs(number) !== 0) await instance.setClock(clockMs(number));
+	return instances;
 }

@@ -3,8 +3,8 @@
 import { Client } from "./client.mjs";
 import { Judge } from "./judge.mjs";
 import { Origin } from "./origin.mjs";
-import { KIND_NAMES, Planner, SKEW_MS, STEPS_MS, traitsOf } from "./plan.mjs";
-import { startServe } from "./product.mjs";
+import { KIND_NAMES, Planner, SKEW_MS, STEPS_MS, traitsOf, WORKER_KIND_NAMES } from "./plan.mjs";
+import { startServe, startWorkers } from "./product.mjs";
 import { Chance } from "./random.mjs";
 import { requestOf } from "./requests.mjs";
 import { IDS } from "./world.mjs";
@@ -14,6 +14,9 @@ const WORLDS_AT_A_TIME = 3;
 const CLIENTS = 6;
 /** How long a world lasts in a long run, in milliseconds: long enough for what is stored to grow old. */
 const LONG_WORLD_MS = 16_000;
+/** What is left of a run is no world's where it is shorter; and how long the product takes to start, about. */
+const LEAST_WORLD_MS = 1_000;
+const START_MS = 500;
 /** How many lines of the log a violation comes with. */
 const LOG_LINES = 40;
 /** The same of violations that are printed whole. */
@@ -71,7 +74,10 @@ class World {
 	#log = [];
 	#writes = 0;
 
-	constructor(seed, traits, counts, lag) {
+	#isPatient;
+
+	constructor(seed, traits, counts, lag, isPatient) {
+		this.#isPatient = isPatient;
 		this.#seed = seed;
 		this.#traits = traits;
 		this.#counts = counts;
@@ -80,24 +86,11 @@ class World {
 	}
 
 	/** @returns {Promise<import("./judge.mjs").Judge["violations"]>} */
-	async run({ packageDir, redisUrl, millis }) {
+	async run(product, millis) {
 		const traits = this.#traits;
 		await this.#origin.start();
 		try {
-			for (let number = 0; number < traits.instances; number++) {
-				this.#instances.push(
-					await startServe({
-						packageDir,
-						config: {
-							...traits.config,
-							...(traits.keys === "registry" && { registry: { url: this.#origin.url, ttl_seconds: 1 } }),
-						},
-						originUrl: this.#origin.url,
-						redisUrl: traits.hasStore ? redisUrl : undefined,
-						clockMs: traits.clock === "skew" && number > 0 ? SKEW_MS : 0,
-					}),
-				);
-			}
+			await this.#startProduct(product);
 			this.#origin.raise([
 				...IDS.hot.flatMap((id) => ["profile", "orders"].map((view) => [view, id])),
 				...IDS.hotTexts.map((text) => ["items", text]),
@@ -105,7 +98,7 @@ class World {
 			const planners = Array.from({ length: CLIENTS }, (_, client) => new Planner(this.#seed, traits, client));
 			await this.#play(planners[0].first());
 			const clients = planners.map((planner) => this.#live(planner));
-			const weather = [this.#clockWeather(), this.#originWeather(), this.#registryWeather()];
+			const weather = [this.#clockWeather(), this.#originWeather(), this.#registryWeather(), this.#ledgerWeather()];
 			await Promise.race([wait(millis), this.#broken()]);
 			this.#isOver = true;
 			await Promise.all([...clients, ...weather]);
@@ -119,19 +112,36 @@ class World {
 		return this.#judge.violations.map((violation) => ({ ...violation, world: traits, log: this.#logOf(violation) }));
 	}
 
-	/** Ends once there is a violation, after a while in which what follows it shows too. */
-	async #broken() {
-		while (!this.#isOver && this.#judge.violations.length === 0) {
-			for (const [number, { ended }] of this.#instances.entries()) {
-				if (ended !== undefined)
-					this.#judge.violate("the product ended", { kind: "process", instance: number }, {}, ended);
-			}
-			await wait(20);
+	async #startProduct({ packageDir, workerDir, redisUrl }) {
+		const { keys, instances: count, clock, hasStore } = this.#traits;
+		const originUrl = this.#origin.url;
+		const registry = keys === "registry" && { registry: { url: originUrl, ttl_seconds: 1 } };
+		const config = { ...this.#traits.config, ...registry };
+		const clockMs = (number) => (clock === "skew" && number > 0 ? SKEW_MS : 0);
+		if (workerDir !== undefined) {
+			this.#instances.push(...(await startWorkers({ folder: workerDir, config, originUrl, count, clockMs })));
+			return;
 		}
-		await wait(this.graceMs);
+		for (let number = 0; number < count; number++) {
+			const store = hasStore ? redisUrl : undefined;
+			const options = { packageDir, config, originUrl, redisUrl: store, clockMs: clockMs(number) };
+			this.#instances.push(await startServe(options));
+		}
 	}
 
-	graceMs = 200;
+	/** Ends where the product has ended, or once there is a violation, unless it is to go on then. */
+	async #broken() {
+		while (!this.#isOver) {
+			const number = this.#instances.findIndex(({ ended }) => ended !== undefined);
+			if (number >= 0) {
+				const why = this.#instances[number].ended;
+				this.#judge.violate("the product ended", { kind: "process", instance: number }, {}, why);
+				return;
+			}
+			if (!this.#isPatient && this.#judge.violations.length > 0) return;
+			await wait(20);
+		}
+	}
 
 	async #live(planner) {
 		while (!this.#isOver) await this.#play(planner.next());
@@ -233,6 +243,24 @@ class World {
 		}
 	}
 
+	async #ledgerWeather() {
+		const { ledger } = this.#traits;
+		if (ledger === undefined) return;
+		const chance = new Chance(`${this.#seed}/${this.#traits.name}/ledger`);
+		let generation = 0;
+		for (;;) {
+			const jitterMs = chance.pick([0, 3, 20]);
+			for (const instance of this.#instances) await instance.setLedger(jitterMs, generation);
+			this.#line(`calls to ledger ${generation} wait for up to ${jitterMs} ms`);
+			await wait(chance.between(500, 2_000));
+			if (this.#isOver) return;
+			if (ledger.isReplaced) {
+				generation += 1;
+				this.#counts.add("other", "ledgers replaced");
+			}
+		}
+	}
+
 	#line(text) {
 		this.#log.push({ at: performance.now(), text });
 	}
@@ -289,42 +317,42 @@ function lineOf({ at, text, step, exchange }) {
 /**
  * Checks the product for some seconds.
  *
- * @param {{ packageDir: string, redisUrl?: string, seconds: number, seed: string, kinds?: string[], isPatient?: boolean }} options
+ * @param {{ packageDir?: string, workerDir?: string, redisUrl?: string, seconds: number, seed: string, kinds?: string[],
+ *   avoided?: string[], isPatient?: boolean }} options a folder with the package or with the Worker; `isPatient` goes on after a violation
  * @returns {Promise<{ seed: string, seconds: number, counts: Record<string, Record<string, number>>, violations: object[] }>}
  */
 export async function check({
 	packageDir,
+	workerDir,
 	redisUrl,
 	seconds,
 	seed,
-	kinds = KIND_NAMES,
+	kinds,
 	avoided = [],
 	isPatient = false,
-	onViolation,
 }) {
+	const isWorker = workerDir !== undefined;
 	const began = performance.now();
 	const endsAt = began + seconds * 1_000;
 	const counts = new Counts();
 	const lag = new Lag().start();
 	const violations = [];
-	const usable = kinds.filter((kind) => redisUrl !== undefined || !traitsOf(seed, 0, kind).hasStore);
-	const rounds = Math.max(1, Math.ceil(usable.length / WORLDS_AT_A_TIME));
+	const all = kinds ?? (isWorker ? WORKER_KIND_NAMES : KIND_NAMES);
+	const traitsOfNext = (number) => traitsOf(seed, number, all[number % all.length], { avoided, isWorker });
+	const rounds = Math.max(1, Math.ceil(all.length / WORLDS_AT_A_TIME));
 	let next = 0;
-	const runner = async () => {
-		while (performance.now() < endsAt - 1_000 && (isPatient || violations.length === 0)) {
-			const number = next++;
-			const traits = traitsOf(seed, number, usable[number % usable.length], avoided);
+	const live = async () => {
+		while (performance.now() < endsAt - LEAST_WORLD_MS && (isPatient || violations.length === 0)) {
+			const traits = traitsOfNext(next++);
 			const left = endsAt - performance.now();
-			const millis = Math.min(LONG_WORLD_MS, Math.max((seconds * 1_000) / rounds - 500, 2_000), left);
-			const world = new World(seed, traits, counts, lag);
-			if (isPatient) world.graceMs = millis;
-			const found = await world.run({ packageDir, redisUrl, millis });
-			for (const violation of found) violation.after_s = Number(((violation.at - began) / 1_000).toFixed(1));
-			for (const violation of found) onViolation?.(violation);
-			violations.push(...found);
+			const millis = Math.min(LONG_WORLD_MS, Math.max((seconds * 1_000) / rounds - START_MS, 2 * LEAST_WORLD_MS), left);
+			const world = new World(seed, traits, counts, lag, isPatient);
+			for (const violation of await world.run({ packageDir, workerDir, redisUrl }, millis)) {
+				violations.push({ ...violation, after_s: Number(((violation.at - began) / 1_000).toFixed(1)) });
+			}
 		}
 	};
-	await Promise.all(Array.from({ length: Math.min(WORLDS_AT_A_TIME, usable.length) }, runner));
+	await Promise.all(Array.from({ length: Math.min(WORLDS_AT_A_TIME, all.length) }, live));
 	lag.stop();
 	return { seed, seconds: (performance.now() - began) / 1_000, counts: counts.table, violations };
 }

@@ -1,0 +1,50 @@
+// The checker's entry before the built Worker: a clock that can be set, and a way to the ledger that is uneven, or leads to a new one.
+//
+//   PUT /__test/clock   milliseconds: how far the isolate's clock is off from then on
+//   PUT /__test/ledger  { jitterMs, generation }: up to how long each call waits before it reaches the ledger, and after it has its answer, by
+//   chance; and which ledger it is, of those that there have been
+
+let offset = 0;
+const { now } = Date;
+Date.now = () => now() + offset;
+
+let ledger = { jitterMs: 0, generation: 0 };
+
+const { default: worker, Ledger, MergedWindows, StorageShard } = await import("./index.js");
+
+export { Ledger, MergedWindows, StorageShard };
+
+const uneven = () => scheduler.wait(Math.random() * ledger.jitterMs);
+
+const watchedLedger = (namespace) => ({
+	getByName(name) {
+		const { generation } = ledger;
+		const object = namespace.getByName(generation === 0 ? name : `${name}-${generation}`);
+		return {
+			async tell(...args) {
+				await uneven();
+				const answer = await object.tell(...args);
+				await uneven();
+				return answer;
+			},
+		};
+	},
+});
+
+// One object for all requests, as the runtime's own is.
+let watchedEnv;
+
+export const direct = {
+	async fetch(request, env, ctx) {
+		const { pathname } = new URL(request.url);
+		if (pathname === "/__test/clock") offset = Number(await request.text());
+		else if (pathname === "/__test/ledger") ledger = await request.json();
+		else {
+			watchedEnv ??= { ...env, LEDGER: watchedLedger(env.LEDGER) };
+			return worker.fetch(request, watchedEnv, ctx);
+		}
+		return new Response(null, { status: 204 });
+	},
+};
+
+export default direct;
