@@ -255,9 +255,12 @@ export class Judge {
 	/** Nothing from before a write, or a word of an operator's, that was acknowledged through this instance before the read was sent. */
 	#judgeWrites({ instance }, { sentAt }, cell, value, entity, load, wrong) {
 		const source = VIEWS[value.view].made_of ?? value.view;
-		const writes = this.#written.get(`${instance}|${source}|${entity}`) ?? [];
+		const writes = this.#written.get(`${source}|${entity}`) ?? [];
 		const missed = writes.findLast(
-			({ ackAt, version, at }) => ackAt < sentAt && value.version < version && (load === undefined || load.endAt < at),
+			(write) =>
+				this.#isVisible(write, instance, sentAt) &&
+				value.version < write.version &&
+				(load === undefined || load.endAt < write.at),
 		);
 		if (missed !== undefined) {
 			wrong(

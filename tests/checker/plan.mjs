@@ -120,7 +120,8 @@ export function traitsOf(seed, number, kind, { avoided = [], isWorker = false } 
 			l3: { enabled: true, shards: 2 },
 			writes: { visible_within_ms: traits.ledger.visibleWithinMs },
 		}),
-		...(!traits.isLarge && { l1: { max_entries: 12 } }),
+		l1: { policy: chance.pick(["lru", "s3-fifo"]), ...(!traits.isLarge && { max_entries: 12 }) },
+		...(chance.happens(10) && { singleflight: { enabled: false } }),
 		...(traits.keys === "config" && {
 			views: Object.fromEntries(views),
 			push_sources: Object.fromEntries(Object.entries(PUSH_SOURCES).map(([source, view]) => [source, [view]])),
@@ -259,6 +260,7 @@ export class Planner {
 			isFull: protocol === "feast" && more.isFull === undefined ? chance.happens(20) : (more.isFull ?? false),
 			hasDetails: chance.happens(85) || more.hasDetails === true,
 			...(chance.happens(10) && { priority: chance.pick(["low", "normal", "critical"]) }),
+			...(this.#client % 2 === 1 && { session: `session-${this.#client}` }),
 			...more,
 			level: protocol === "feast" ? "eventual" : level,
 		};

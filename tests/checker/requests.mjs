@@ -9,13 +9,14 @@ const objectOf = (columns) =>
 		.join()}}`;
 
 /** The body of a read of the native protocol. */
-function nativeBody({ columns, references, level, bound, deadline, priority, hasDetails }) {
+function nativeBody({ columns, references, level, bound, deadline, priority, session, hasDetails }) {
 	const more = {
 		feature_names: references,
 		consistency_level: level,
 		max_staleness_seconds: bound,
 		...(deadline !== undefined && { deadline_ms: deadline }),
 		...(priority !== undefined && { priority }),
+		...(session !== undefined && { session_id: session }),
 		...(hasDetails && { include: ["status", "age", "tier"] }),
 	};
 	return `{"entities":${objectOf(columns)},${text(more).slice(1)}`;
@@ -36,7 +37,8 @@ export function requestOf(step) {
 			const what = step.service === undefined ? { features: step.references } : { feature_service: step.service };
 			const more = text({ ...what, ...(step.isFull && { full_feature_names: true }) });
 			const body = `{"entities":${objectOf(step.columns)},${more.slice(1)}`;
-			return { path: "/get-online-features", body, abortAfterMs };
+			const headers = step.session === undefined ? {} : { "featheredge-session": step.session };
+			return { path: "/get-online-features", body, headers, abortAfterMs };
 		}
 		case "write": {
 			const named =

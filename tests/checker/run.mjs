@@ -96,9 +96,9 @@ class World {
 				...IDS.hotTexts.map((text) => ["items", text]),
 			]);
 			const planners = Array.from({ length: CLIENTS }, (_, client) => new Planner(this.#seed, traits, client));
+			const weather = [this.#clockWeather(), this.#originWeather(), this.#registryWeather(), this.#ledgerWeather()];
 			await this.#play(planners[0].first());
 			const clients = planners.map((planner) => this.#live(planner));
-			const weather = [this.#clockWeather(), this.#originWeather(), this.#registryWeather(), this.#ledgerWeather()];
 			await Promise.race([wait(millis), this.#broken()]);
 			this.#isOver = true;
 			await Promise.all([...clients, ...weather]);
@@ -232,6 +232,8 @@ class World {
 	async #registryWeather() {
 		if (this.#traits.keys !== "registry") return;
 		const chance = new Chance(`${this.#seed}/${this.#traits.name}/registry`);
+		// What is believed of it may last long, so it counts most how it is at first.
+		if (chance.happens(60)) this.#origin.registryFault = chance.pick(["hang", "500"]);
 		while (!this.#isOver) {
 			await wait(chance.between(1_000, 2_500));
 			this.#origin.registryFault = chance.pick(["hang", "500"]);
