@@ -32,6 +32,8 @@ export class Judge {
 	#written = new Map();
 	/** @type {{ instance: number, view: string | undefined, entities: Set<string> | undefined, sentAt: number, ackAt: number }[]} */
 	#invalidated = [];
+	/** When writes were under way, by view. @type {Map<string, { from: number, to: number }[]>} */
+	#writing = new Map();
 	/** What reads have shown, by instance, form, row and feature. @type {Map<string, { endAt: number, version: number, askedAt: number, level: number }[]>} */
 	#shown = new Map();
 	/** Values that the checker itself has loaded, by number. @type {Map<string, { sentAt: number, endAt: number }>} */
@@ -68,7 +70,16 @@ export class Judge {
 		return Object.values(columns)[0].map((_, row) => this.#entity(view, columns, row));
 	}
 
+	/** A write is sent. */
+	begin(step) {
+		const begun = this.#writing.get(step.view) ?? [];
+		step.span = { from: performance.now(), to: Number.POSITIVE_INFINITY };
+		begun.push(step.span);
+		this.#writing.set(step.view, begun);
+	}
+
 	write(step, exchange) {
+		step.span.to = exchange.endAt;
 		if (this.#lost(step, exchange)) return;
 		// A write may be refused while the origin is ill; what it has written all the same counts.
 		for (const { view, entity, version, at } of step.applied ?? []) {
@@ -203,7 +214,7 @@ export class Judge {
 		this.#judgeWrites(step, exchange, cell, value, entity, load, wrong);
 		const readAt = read?.readAt ?? load.endAt;
 		if (read !== undefined && read.askedAt >= sentAt) {
-			if (step.isCopy && this.#hasCopy(step, cell)) wrong("fetched without need", "memory had a fresh copy");
+			if (step.isCopy && this.#hasCopy(step, cell, sentAt)) wrong("fetched without need", "memory had a fresh copy");
 			return;
 		}
 		// A load may end after the read that shows it has begun.
@@ -287,7 +298,7 @@ export class Judge {
 	}
 
 	/** Whether a read has brought the value, and nothing since can have made it invisible or old. */
-	#hasCopy(step, cell) {
+	#hasCopy(step, cell, sentAt) {
 		const { clock, keys, isLarge, freshness, ledger } = this.#traits;
 		const isCertain = clock === "steady" && keys === "config" && isLarge && freshness.ttl >= 60 && !ledger?.isReplaced;
 		const [view] = cell.reference.split(":");
@@ -299,7 +310,9 @@ export class Judge {
 				word.entities === undefined &&
 				(word.view ?? view) === view,
 		);
-		return isCertain && since !== undefined && !isInvalidated;
+		// A write may touch more rows than it names, where their keys cannot be told apart.
+		const isWritten = (this.#writing.get(view) ?? []).some(({ from, to }) => to > since && from < sentAt);
+		return isCertain && since !== undefined && !isInvalidated && !isWritten;
 	}
 
 	/** No older version than an earlier read has shown, unless the two calls to the origin were under way at one time in the other order. */

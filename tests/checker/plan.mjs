@@ -154,10 +154,14 @@ export class Planner {
 		this.#client = client;
 	}
 
-	/** What is done before all else, by one client: at times somebody asks what would be fetched before anybody has fetched anything. */
+	/**
+	 * What is done before all else, by one client. At times somebody asks what would be fetched ahead before anybody has fetched anything;
+	 * and it is the first request that waits for a registry.
+	 */
 	first() {
-		const isExplained = this.#chance.happens(50) && !this.#traits.avoided.includes("explain");
-		return { kind: "explain", stages: isExplained ? SCRIPTS.explain.call(this, this.#chance) : [], restMs: 0 };
+		const kind = this.#traits.keys === "registry" ? "in a hurry" : "explain";
+		const isDone = this.#chance.happens(60) && !this.#traits.avoided.includes(kind);
+		return { kind, stages: isDone ? SCRIPTS[kind].call(this, this.#chance) : [], restMs: 0 };
 	}
 
 	/** The next script. */

@@ -6,7 +6,11 @@ const MASK = 0xffff_ffffn;
 function hash(text) {
 	let hash = 0x811c_9dc5n;
 	for (const byte of new TextEncoder().encode(text)) hash = ((hash ^ BigInt(byte)) * 0x0100_0193n) & MASK;
-	return Number(hash);
+	// Texts that differ in one letter are to have nothing in common.
+	let mixed = Number(hash);
+	mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85eb_ca6b);
+	mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2_ae35);
+	return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
 export class Chance {

@@ -188,6 +188,7 @@ class World {
 			this.#writes += 1;
 			step.number = this.#writes;
 			this.#origin.writes.set(String(step.number), step);
+			this.#judge.begin(step);
 		}
 		if (step.kind === "warm" && step.how === "load") {
 			step.load = `w${this.#judge.loads.size}`;
