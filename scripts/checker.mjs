@@ -1,6 +1,7 @@
 // Checks the promises of docs/consistency.md over real HTTP, by chance from a seed: docs/reliability.md says how.
 //
-//   npm run checker [-- --target serve|worker] [--seconds N] [--seed TEXT] [--only KIND,...] [--without PART,...] [--quick] [--patient] [--json]
+//   npm run checker [-- --target serve|worker] [--seconds N] [--seed TEXT] [--only KIND,...] [--without PART,...] [--quick]
+//     [--patient] [--log FILE] [--json]
 //   npm run checker -- --mutants [--mutant PART_OF_A_NAME] [--seconds N]
 //
 // Five minutes unless told otherwise. It fails at the first violation, with the operations that led to it; `--patient` goes on to the end.
@@ -21,6 +22,7 @@ await main(async () => {
 			only: { type: "string" },
 			without: { type: "string" },
 			built: { type: "string" },
+			log: { type: "string" },
 			quick: { type: "boolean" },
 			patient: { type: "boolean" },
 			mutants: { type: "boolean" },
@@ -60,8 +62,8 @@ async function checkProduct(values, product) {
 	const kinds = named(values.only, product.workerDir === undefined ? KIND_NAMES : WORKER_KIND_NAMES);
 	const avoided = named(values.without, AVOIDABLE);
 	const seconds = Number(values.seconds ?? 300);
-	const { seed, patient: isPatient } = values;
-	const result = await check({ ...product, seconds, seed, kinds, avoided, isPatient });
+	const { seed, log, patient: isPatient } = values;
+	const result = await check({ ...product, log, seconds, seed, kinds, avoided, isPatient });
 	console.log(values.json ? JSON.stringify(result, null, "\t") : reportOf(result));
 	if (result.violations.length > 0) process.exitCode = 1;
 }

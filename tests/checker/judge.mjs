@@ -34,7 +34,7 @@ export class Judge {
 	#invalidated = [];
 	/** When writes were under way, by view. @type {Map<string, { from: number, to: number }[]>} */
 	#writing = new Map();
-	/** What reads have shown, by instance, form, row and feature. @type {Map<string, { endAt: number, version: number, askedAt: number, level: number }[]>} */
+	/** What reads have shown, by instance, form, row and feature. @type {Map<string, { sentAt: number, endAt: number, version: number, askedAt: number, level: number }[]>} */
 	#shown = new Map();
 	/** Values that the checker itself has loaded, by number. @type {Map<string, { sentAt: number, endAt: number }>} */
 	loads = new Map();
@@ -79,7 +79,8 @@ export class Judge {
 	}
 
 	write(step, exchange) {
-		step.span.to = exchange.endAt;
+		// Who hangs up does not learn when the origin has answered.
+		if (exchange.status !== undefined) step.span.to = exchange.endAt;
 		if (this.#lost(step, exchange)) return;
 		// A write may be refused while the origin is ill; what it has written all the same counts.
 		for (const { view, entity, version, at } of step.applied ?? []) {
@@ -302,7 +303,7 @@ export class Judge {
 		const { clock, keys, isLarge, freshness, ledger } = this.#traits;
 		const isCertain = clock === "steady" && keys === "config" && isLarge && freshness.ttl >= 60 && !ledger?.isReplaced;
 		const [view] = cell.reference.split(":");
-		const since = this.#shown.get(this.#rowKey(step, cell))?.[0].askedAt;
+		const since = this.#shown.get(this.#rowKey(step, cell))?.[0].sentAt;
 		const isInvalidated = this.#invalidated.some(
 			(word) =>
 				(word.instance === step.instance || word.isEverywhere) &&
@@ -330,13 +331,13 @@ export class Judge {
 		}
 	}
 
-	#remember(step, { endAt }, cell) {
+	#remember(step, { sentAt, endAt }, cell) {
 		const value = readValue(cell.value);
 		const read = value && this.#origin.reads[Number(value.read)];
 		if (read === undefined) return;
 		const key = this.#rowKey(step, cell);
 		const shown = this.#shown.get(key) ?? [];
-		shown.push({ endAt, version: value.version, askedAt: read.askedAt, level: LEVELS.indexOf(step.level) });
+		shown.push({ sentAt, endAt, version: value.version, askedAt: read.askedAt, level: LEVELS.indexOf(step.level) });
 		if (shown.length > 100) shown.splice(0, 50);
 		this.#shown.set(key, shown);
 	}

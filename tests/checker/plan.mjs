@@ -449,7 +449,7 @@ const SCRIPTS = {
 		const id = column === "user_id" ? this.cold() : `cold-${this.unused()}`;
 		const columns = { [column]: [this.spell(column, id).spelling] };
 		const [one, ...others] = shuffled(chance, REFERENCES[view]);
-		const more = { instance: this.instance(), protocol: "native", hasDetails: true, columns };
+		const more = { instance: this.instance(), protocol: "native", hasDetails: true, columns, bound: 300 };
 		return [
 			alone(this.read([view], {}, { ...more, level: "eventual", references: [one] })),
 			[

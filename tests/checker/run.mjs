@@ -1,5 +1,6 @@
 // Runs worlds: an origin, the product, its clients, and what happens to all of them; and counts what was done and found.
 
+import { appendFileSync } from "node:fs";
 import { Client } from "./client.mjs";
 import { Judge } from "./judge.mjs";
 import { Origin } from "./origin.mjs";
@@ -109,6 +110,7 @@ class World {
 			await this.#origin.stop();
 		}
 		this.#count();
+		if (product.log !== undefined) appendFileSync(product.log, `${this.#log.map(lineOf).join("\n")}\n`);
 		return this.#judge.violations.map((violation) => ({ ...violation, world: traits, log: this.#logOf(violation) }));
 	}
 
@@ -320,7 +322,7 @@ function lineOf({ at, text, step, exchange }) {
 /**
  * Checks the product for some seconds.
  *
- * @param {{ packageDir?: string, workerDir?: string, redisUrl?: string, seconds: number, seed: string, kinds?: string[],
+ * @param {{ packageDir?: string, workerDir?: string, redisUrl?: string, log?: string, seconds: number, seed: string, kinds?: string[],
  *   avoided?: string[], isPatient?: boolean }} options a folder with the package or with the Worker; `isPatient` goes on after a violation
  * @returns {Promise<{ seed: string, seconds: number, counts: Record<string, Record<string, number>>, violations: object[] }>}
  */
@@ -328,6 +330,7 @@ export async function check({
 	packageDir,
 	workerDir,
 	redisUrl,
+	log,
 	seconds,
 	seed,
 	kinds,
@@ -350,7 +353,7 @@ export async function check({
 			const left = endsAt - performance.now();
 			const millis = Math.min(LONG_WORLD_MS, Math.max((seconds * 1_000) / rounds - START_MS, 2 * LEAST_WORLD_MS), left);
 			const world = new World(seed, traits, counts, lag, isPatient);
-			for (const violation of await world.run({ packageDir, workerDir, redisUrl }, millis)) {
+			for (const violation of await world.run({ packageDir, workerDir, redisUrl, log }, millis)) {
 				violations.push({ ...violation, after_s: Number(((violation.at - began) / 1_000).toFixed(1)) });
 			}
 		}
