@@ -341,15 +341,20 @@ export async function buildPackage(options) {
  * The package of sources that are tried and not shipped: compiled quickly, without the benchmark's module.
  *
  * @param {string} folder where it stands, in `package`, and what it is made of
- * @param {{ tree?: string, target?: string }} [options] where the sources are, and cargo's folder for them
+ * @param {{ tree?: string, target?: string, isWatchKept?: boolean }} [options] where the sources are, and cargo's folder for them;
+ *   `isWatchKept` leaves the watching page's part as it was built before
  * @returns {Promise<string>} the package
  */
-export async function buildQuickPackage(folder, { tree = fromRoot(), target = paths.target } = {}) {
+export async function buildQuickPackage(
+	folder,
+	{ tree = fromRoot(), target = paths.target, isWatchKept = false } = {},
+) {
 	await installRust();
 	const options = { how: QUICK, tree, target };
 	const glue = (name) => join(folder, name);
 	await compile("npm", glue("npm"), ["--out-name", "featheredge", ...TYPELESS], options);
-	await compile("watch", glue("watch"), ["--out-name", "watch", ...TYPELESS], options);
+	if (!isWatchKept || !existsSync(join(glue("watch"), "watch.js")))
+		await compile("watch", glue("watch"), ["--out-name", "watch", ...TYPELESS], options);
 	const outDir = (...parts) => join(folder, "package", ...parts);
 	await bundlePackage({
 		tree,

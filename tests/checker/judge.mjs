@@ -138,7 +138,9 @@ export class Judge {
 	/** Whether the answer never came; that is a violation, unless the client has hung up. */
 	#lost(step, exchange) {
 		if (exchange.end === "lost") this.violate("no end", step, exchange, "no answer came in 15 s");
-		if (exchange.end === "broken") {
+		// A write's answer is the origin's own, passed on as it comes: what the origin cuts off is not to be ended as if it were whole.
+		const isCutByOrigin = step.kind === "write" && exchange.status !== undefined && !this.#isWell(exchange);
+		if (exchange.end === "broken" && !isCutByOrigin) {
 			this.violate("no end", step, exchange, `the connection broke: ${exchange.why}`);
 		}
 		return exchange.status === undefined;

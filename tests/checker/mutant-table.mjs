@@ -63,4 +63,204 @@ export const MUTANTS = [
 		kinds: ["plain"],
 		scripts: ["read", "invalidate"],
 	},
+	{
+		name: "the bound is judged when the answer is made",
+		changes: [
+			{
+				file: "src/engine/session.rs",
+				from: "if self.is_answered || now < self.expires_at {",
+				to: "if self.is_answered || now < self.expires_at || self.expires_at != Instant::MAX {",
+			},
+		],
+		finds: ["older than its bound"],
+		kinds: ["plain", "plain", "plain"],
+		scripts: ["grown old", "read"],
+	},
+	{
+		name: "of two fetches the later one wins",
+		changes: [
+			{
+				file: "src/model/row.rs",
+				from: "theirs.filter(|(_, theirs)| ours.fetched_at.instant() <= theirs.fetched_at.instant())",
+				to: "theirs",
+			},
+			{
+				file: "src/model/row.rs",
+				from: "let is_later = |ours: &Cell, theirs: &Cell| ours.fetched_at.instant() > theirs.fetched_at.instant();",
+				to: "let is_later = |_: &Cell, _: &Cell| false;",
+			},
+		],
+		finds: ["back in time"],
+		kinds: ["plain", "plain", "plain"],
+		scripts: ["race"],
+	},
+	{
+		name: "a strong read leaves the other columns in memory",
+		changes: [
+			{
+				file: "src/engine/l1.rs",
+				from: "Some(held) => merge(held, row, view),",
+				to: "Some(held) if session.ask.consistency != Consistency::Strong => merge(held, row, view),\n            Some(_) => Rc::clone(row),",
+			},
+		],
+		finds: ["fetched without need"],
+		kinds: ["plain", "plain", "plain"],
+		scripts: ["column by column"],
+	},
+	{
+		name: "a clock never runs back",
+		changes: [
+			{
+				file: "src/service/clock.rs",
+				from: "self.ahead_millis += self.host.millis_since(host);",
+				to: "self.ahead_millis += 0;",
+			},
+			{
+				file: "npm/src/clock.js",
+				from: "origin = Math.max(origin, Date.now() - passed);",
+				to: "origin = Date.now() - passed;",
+			},
+		],
+		finds: ["before a write", "before an invalidation", "older than its bound", "past its grace", "age told too young"],
+		kinds: ["clock", "clock", "clock"],
+	},
+	{
+		name: "another's clock is not trusted to a write's time",
+		changes: [
+			{
+				file: "src/engine/store.rs",
+				from: "if row.all_cells(is_trusted) {",
+				to: "if row.all_cells(is_trusted) || now != Instant::MAX {",
+			},
+		],
+		finds: ["before a write"],
+		kinds: ["skew", "skew", "skew"],
+		scripts: ["read", "write and read"],
+	},
+	{
+		name: "a write marks every spelling of its keys",
+		changes: [
+			{
+				file: "src/model/canonical_key_hash.rs",
+				from: "let mut rest = key;\n    while",
+				to: "let mut rest = key;\n    hasher.write(core::mem::take(&mut rest));\n    while",
+			},
+		],
+		finds: ["before a write"],
+		kinds: ["plain", "plain", "plain"],
+		scripts: ["read", "write and read", "other spellings"],
+	},
+	{
+		name: "keys that the origin converts are its answer's",
+		changes: [
+			{
+				file: "src/protocol/upstream/echo.rs",
+				from: "[ours.float, ours.float.trunc(), narrow].contains(&theirs.float)",
+				to: "(ours.float == theirs.float && !narrow.is_nan())",
+			},
+		],
+		finds: ["5xx in health", "not served in health"],
+		kinds: ["plain", "plain", "plain"],
+		scripts: ["odd keys", "coerced keys"],
+	},
+	{
+		name: "an event time that cannot be read costs itself alone",
+		changes: [
+			{
+				file: "src/protocol/upstream/origin.rs",
+				from: "self.unknown_time.get_or_insert(raw.text);",
+				to: 'return Err("an event time cannot be read".to_owned());',
+			},
+			{ file: "src/model/time.rs", from: "[] => return Some(0),", to: "[] => return None," },
+		],
+		finds: ["5xx in health", "not served in health"],
+		scripts: ["read", "odd times"],
+	},
+	{
+		name: "a null without a status is null, and present",
+		changes: [
+			{
+				file: "src/protocol/upstream/origin.rs",
+				from: "let status = status.unwrap_or(Status::Present);",
+				to: "let is_null = self.values.get(at).is_some_and(|value| value.kind == Kind::Null);\n        let status = status.unwrap_or(if is_null { Status::NotFound } else { Status::Present });",
+			},
+		],
+		finds: ["status made up"],
+		scripts: ["read", "no statuses"],
+	},
+	{
+		name: "health is judged by its cause",
+		changes: [
+			{
+				file: "src/model/answer.rs",
+				from: "OriginFailure::Unintelligible(_) => Cause::Either,",
+				to: "OriginFailure::Unintelligible(_) => Cause::Origin,",
+			},
+			{
+				file: "src/model/answer.rs",
+				from: "OriginFailure::Unexpected { .. } => Cause::Request,",
+				to: "OriginFailure::Unexpected { .. } => Cause::Origin,",
+			},
+		],
+		finds: ["5xx in health"],
+		kinds: ["plain", "plain", "plain"],
+		scripts: ["read", "sick callers"],
+	},
+	{
+		name: "an answer that has nothing is no success",
+		changes: [
+			{
+				file: "src/model/answer.rs",
+				from: "view.slots(row.schema()).as_slice().iter().any(Option::is_some)",
+				to: "(!row.schema().features().is_empty() || view.slots(row.schema()).as_slice().is_empty())",
+			},
+			{
+				file: "src/engine/session.rs",
+				from: "&& asked.as_ref().is_none_or(|asked| asked.contains(name));",
+				to: "&& asked.as_ref().is_none_or(|asked| asked.contains(name) || !name.is_empty());",
+			},
+		],
+		finds: ["nothing, as a success"],
+		kinds: ["plain", "plain", "plain"],
+		scripts: ["other features only"],
+	},
+	{
+		name: "nobody waits for a registry past their deadline",
+		changes: [
+			{
+				file: "src/service/registry.rs",
+				from: "let millis = self.half_of_deadline(protocol, 0);",
+				to: "let millis = self.half_of_deadline(protocol, 0) + self.config.origin.timeout_ms;",
+			},
+		],
+		finds: ["late"],
+		kinds: ["registry", "registry", "registry"],
+		scripts: ["read", "in a hurry"],
+	},
+	{
+		name: "a row that no request would read is not warmed",
+		changes: [
+			{
+				file: "src/service/warm.rs",
+				from: "self.check_keys(&plan, group)?;",
+				to: "let _ = self.check_keys(&plan, group);",
+			},
+		],
+		finds: ["warm without a key"],
+		kinds: ["plain", "plain", "plain"],
+		scripts: ["read", "warm"],
+	},
+	{
+		name: "a plan is found by the very list that it was made for",
+		changes: [
+			{
+				file: "src/protocol/plan.rs",
+				from: "Rc::ptr_eq(list, &self.list)",
+				to: "list.count == self.list.count",
+			},
+		],
+		finds: ["another form"],
+		kinds: ["plain", "plain", "plain"],
+		scripts: ["read", "explain"],
+	},
 ];
