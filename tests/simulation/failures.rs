@@ -103,6 +103,26 @@ fn what_is_there_is_served_and_the_rest_is_marked_invalid() {
 }
 
 #[test]
+fn an_answer_has_the_columns_of_views_too_of_which_there_is_nothing() {
+    let mut world = World::with_http_origin(|config| {
+        for (view, join_keys) in [("drivers", &["driver_id"][..]), ("pairs", &["driver_id", "rider_id"])] {
+            let join_keys = join_keys.iter().map(|&key| key.to_owned()).collect();
+            config.views.insert(view.to_owned(), featheredge::config::View { join_keys, ..Default::default() });
+        }
+    });
+    let driver = r#"{"features":["drivers:x"],"entities":{"driver_id":[1]}}"#;
+    world.feast(driver);
+    world.origin = Origin::IsDown;
+    let both = r#"{"features":["pairs:y","drivers:x"],"entities":{"driver_id":[1],"rider_id":["7"]}}"#;
+    let answer = world.feast(both);
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.names(), ["driver_id", "rider_id", "y", "x"]);
+    assert_eq!(answer.column("rider_id"), ["\"7\""], "as it was asked for");
+    assert_eq!([answer.statuses("y"), answer.statuses("x")], [["INVALID"], ["PRESENT"]]);
+    assert_eq!(world.feast(driver).names(), ["driver_id", "x"], "its own alone");
+}
+
+#[test]
 fn the_origins_errors_reach_the_caller_with_status_and_body() {
     let error = r#""{\"module\": \"feast.errors\", \"class\": \"FeatureViewNotFoundException\", \"message\": \"Feature view x does not exist\"}""#;
     for status in [404, 422, 500, 401] {

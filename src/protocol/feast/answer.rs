@@ -74,13 +74,18 @@ fn write_outputs(sheet: &mut Sheet, plan: &Plan, views: &[View<'_>]) {
     }
 }
 
-/// The join keys that the origin echoed, in the order of the request's columns, each with the rows that hold it.
+/// The join keys that the origin echoed, in the order of the request's columns, each with the rows that hold it. Of a view that nobody
+/// has a row of, these are the columns that it is keyed by: an answer has one form, whatever could be had.
 fn for_each_join_key<'a>(plan: &Plan, views: &'a [View<'a>], visit: &mut dyn FnMut(&str, &View<'a>)) {
     let has = |view: &View<'_>, name: &str| view.join_keys().iter().any(|known| **known == *name);
     if plan.is_attributed {
         // Each view has its own, which are the request's columns.
-        for name in &plan.columns {
-            if let Some(view) = views.iter().find(|view| has(view, name)) {
+        for (column, name) in plan.columns.iter().enumerate() {
+            let is_keyed = |keys: &Vec<usize>| keys.contains(&column);
+            let mut missing =
+                views.iter().zip(&plan.key_columns).filter(|(view, keys)| view.is_empty() && is_keyed(keys));
+            let echoed = views.iter().find(|view| has(view, name));
+            if let Some(view) = echoed.or_else(|| missing.next().map(|(view, _)| view)) {
                 visit(name, view);
             }
         }
@@ -133,6 +138,11 @@ impl<'a> View<'a> {
     fn join_keys(&self) -> &[Box<str>] {
         let row = self.found.iter().find_map(|found| found.row.as_ref());
         row.map_or(&[], |row| row.schema().join_keys())
+    }
+
+    /// Whether nobody has any row of it.
+    fn is_empty(&self) -> bool {
+        self.found.iter().all(|found| found.row.is_none())
     }
 
     fn write_join_key(&self, sheet: &mut Sheet, plan: &Plan, call: &Call, body: &[u8], name: &str) {
