@@ -11,58 +11,7 @@
 
 /** @type {Mutant[]} */
 export const MUTANTS = [
-	{
-		name: "the bound of `bounded` is looked at",
-		changes: [
-			{
-				file: "src/cache/freshness.rs",
-				from: "!(self.is_bound_hard && age > self.max_staleness)",
-				to: "!(self.is_bound_hard && age > self.max_staleness && age == u64::MAX)",
-			},
-		],
-		finds: ["older than its bound"],
-		kinds: ["faults"],
-		scripts: ["read", "write and read"],
-	},
-	{
-		name: "`strong` passes memory over",
-		changes: [
-			{
-				file: "src/cache/lookup.rs",
-				from: "let is_passed_over = ask.consistency == Consistency::Strong;",
-				to: "let is_passed_over = false;",
-			},
-		],
-		finds: ["not strong"],
-		kinds: ["plain"],
-		scripts: ["read"],
-	},
-	{
-		name: "a write that was answered marks what it touched",
-		changes: [
-			{
-				file: "src/service/writes.rs",
-				from: "self.apply(&change, now);\n        self.tell(ticket, End::Forwarded",
-				to: "self.tell(ticket, End::Forwarded",
-			},
-		],
-		finds: ["before a write"],
-		kinds: ["plain"],
-		scripts: ["read", "write and read"],
-	},
-	{
-		name: "an operator's word marks what it names",
-		changes: [
-			{
-				file: "src/service/writes.rs",
-				from: "self.apply(&change, now);\n                let reply",
-				to: "let reply",
-			},
-		],
-		finds: ["before an invalidation"],
-		kinds: ["plain"],
-		scripts: ["read", "invalidate"],
-	},
+	// In an order in which little is built anew for each.
 	{
 		name: "the bound is judged when the answer is made",
 		changes: [
@@ -75,24 +24,6 @@ export const MUTANTS = [
 		finds: ["older than its bound"],
 		kinds: ["plain", "plain", "plain"],
 		scripts: ["grown old", "read"],
-	},
-	{
-		name: "of two fetches the later one wins",
-		changes: [
-			{
-				file: "src/model/row.rs",
-				from: "theirs.filter(|(_, theirs)| ours.fetched_at.instant() <= theirs.fetched_at.instant())",
-				to: "theirs",
-			},
-			{
-				file: "src/model/row.rs",
-				from: "let is_later = |ours: &Cell, theirs: &Cell| ours.fetched_at.instant() > theirs.fetched_at.instant();",
-				to: "let is_later = |_: &Cell, _: &Cell| false;",
-			},
-		],
-		finds: ["back in time"],
-		kinds: ["plain", "plain", "plain"],
-		scripts: ["race"],
 	},
 	{
 		name: "a strong read leaves the other columns in memory",
@@ -138,17 +69,43 @@ export const MUTANTS = [
 		scripts: ["read", "write and read"],
 	},
 	{
-		name: "a write marks every spelling of its keys",
+		name: "nobody waits for a registry past their deadline",
 		changes: [
 			{
-				file: "src/model/canonical_key_hash.rs",
-				from: "let mut rest = key;\n    while",
-				to: "let mut rest = key;\n    hasher.write(core::mem::take(&mut rest));\n    while",
+				file: "src/service/registry.rs",
+				from: "let millis = self.half_of_deadline(protocol, 0);",
+				to: "let millis = self.half_of_deadline(protocol, 0) + self.config.origin.timeout_ms;",
 			},
 		],
-		finds: ["before a write"],
+		finds: ["late"],
+		kinds: ["registry", "registry", "registry"],
+		scripts: ["read", "in a hurry"],
+	},
+	{
+		name: "a row that no request would read is not warmed",
+		changes: [
+			{
+				file: "src/service/warm.rs",
+				from: "self.check_keys(&plan, group)?;",
+				to: "let _ = self.check_keys(&plan, group);",
+			},
+		],
+		finds: ["warm without a key"],
 		kinds: ["plain", "plain", "plain"],
-		scripts: ["read", "write and read", "other spellings"],
+		scripts: ["read", "warm"],
+	},
+	{
+		name: "a plan is found by the very list that it was made for",
+		changes: [
+			{
+				file: "src/protocol/plan.rs",
+				from: "Rc::ptr_eq(list, &self.list)",
+				to: "list.count == self.list.count",
+			},
+		],
+		finds: ["another form"],
+		kinds: ["plain", "plain", "plain"],
+		scripts: ["read", "explain"],
 	},
 	{
 		name: "keys that the origin converts are its answer's",
@@ -164,6 +121,18 @@ export const MUTANTS = [
 		scripts: ["odd keys", "coerced keys"],
 	},
 	{
+		name: "a null without a status is null, and present",
+		changes: [
+			{
+				file: "src/protocol/upstream/origin.rs",
+				from: "let status = status.unwrap_or(Status::Present);",
+				to: "let is_null = self.values.get(at).is_some_and(|value| value.kind == Kind::Null);\n        let status = status.unwrap_or(if is_null { Status::NotFound } else { Status::Present });",
+			},
+		],
+		finds: ["status made up"],
+		scripts: ["read", "no statuses"],
+	},
+	{
 		name: "an event time that cannot be read costs itself alone",
 		changes: [
 			{
@@ -177,16 +146,35 @@ export const MUTANTS = [
 		scripts: ["read", "odd times"],
 	},
 	{
-		name: "a null without a status is null, and present",
+		name: "of two fetches the later one wins",
 		changes: [
 			{
-				file: "src/protocol/upstream/origin.rs",
-				from: "let status = status.unwrap_or(Status::Present);",
-				to: "let is_null = self.values.get(at).is_some_and(|value| value.kind == Kind::Null);\n        let status = status.unwrap_or(if is_null { Status::NotFound } else { Status::Present });",
+				file: "src/model/row.rs",
+				from: "theirs.filter(|(_, theirs)| ours.fetched_at.instant() <= theirs.fetched_at.instant())",
+				to: "theirs",
+			},
+			{
+				file: "src/model/row.rs",
+				from: "let is_later = |ours: &Cell, theirs: &Cell| ours.fetched_at.instant() > theirs.fetched_at.instant();",
+				to: "let is_later = |_: &Cell, _: &Cell| false;",
 			},
 		],
-		finds: ["status made up"],
-		scripts: ["read", "no statuses"],
+		finds: ["back in time"],
+		kinds: ["plain", "plain", "plain"],
+		scripts: ["race"],
+	},
+	{
+		name: "a write marks every spelling of its keys",
+		changes: [
+			{
+				file: "src/model/canonical_key_hash.rs",
+				from: "let mut rest = key;\n    while",
+				to: "let mut rest = key;\n    hasher.write(core::mem::take(&mut rest));\n    while",
+			},
+		],
+		finds: ["before a write"],
+		kinds: ["plain", "plain", "plain"],
+		scripts: ["read", "write and read", "other spellings"],
 	},
 	{
 		name: "health is judged by its cause",
@@ -225,42 +213,55 @@ export const MUTANTS = [
 		scripts: ["other features only"],
 	},
 	{
-		name: "nobody waits for a registry past their deadline",
+		name: "`strong` passes memory over",
 		changes: [
 			{
-				file: "src/service/registry.rs",
-				from: "let millis = self.half_of_deadline(protocol, 0);",
-				to: "let millis = self.half_of_deadline(protocol, 0) + self.config.origin.timeout_ms;",
+				file: "src/cache/lookup.rs",
+				from: "let is_passed_over = ask.consistency == Consistency::Strong;",
+				to: "let is_passed_over = false;",
 			},
 		],
-		finds: ["late"],
-		kinds: ["registry", "registry", "registry"],
-		scripts: ["read", "in a hurry"],
+		finds: ["not strong"],
+		kinds: ["plain"],
+		scripts: ["read"],
 	},
 	{
-		name: "a row that no request would read is not warmed",
+		name: "a write that was answered marks what it touched",
 		changes: [
 			{
-				file: "src/service/warm.rs",
-				from: "self.check_keys(&plan, group)?;",
-				to: "let _ = self.check_keys(&plan, group);",
+				file: "src/service/writes.rs",
+				from: "self.apply(&change, now);\n        self.tell(ticket, End::Forwarded",
+				to: "self.tell(ticket, End::Forwarded",
 			},
 		],
-		finds: ["warm without a key"],
-		kinds: ["plain", "plain", "plain"],
-		scripts: ["read", "warm"],
+		finds: ["before a write"],
+		kinds: ["plain"],
+		scripts: ["read", "write and read"],
 	},
 	{
-		name: "a plan is found by the very list that it was made for",
+		name: "an operator's word marks what it names",
 		changes: [
 			{
-				file: "src/protocol/plan.rs",
-				from: "Rc::ptr_eq(list, &self.list)",
-				to: "list.count == self.list.count",
+				file: "src/service/writes.rs",
+				from: "self.apply(&change, now);\n                let reply",
+				to: "let reply",
 			},
 		],
-		finds: ["another form"],
-		kinds: ["plain", "plain", "plain"],
-		scripts: ["read", "explain"],
+		finds: ["before an invalidation"],
+		kinds: ["plain"],
+		scripts: ["read", "invalidate"],
+	},
+	{
+		name: "the bound of `bounded` is looked at",
+		changes: [
+			{
+				file: "src/cache/freshness.rs",
+				from: "!(self.is_bound_hard && age > self.max_staleness)",
+				to: "!(self.is_bound_hard && age > self.max_staleness && age == u64::MAX)",
+			},
+		],
+		finds: ["older than its bound"],
+		kinds: ["faults"],
+		scripts: ["read", "write and read"],
 	},
 ];
