@@ -2,6 +2,8 @@
 
 import { Agent, request as httpRequest } from "node:http";
 
+/** Connections rest for less long than the product keeps them, which is five seconds. */
+const IDLE_MS = 2_500;
 /** No request may take longer, whatever it asks for: the product has lost it. */
 const LOST_AFTER_MS = 15_000;
 
@@ -18,7 +20,7 @@ const LOST_AFTER_MS = 15_000;
  */
 
 export class Client {
-	#agent = new Agent({ keepAlive: true, maxSockets: 500 });
+	#agent = new Agent({ keepAlive: true, maxSockets: 500, timeout: IDLE_MS });
 
 	/**
 	 * @param {string} url of the product
@@ -50,7 +52,11 @@ export class Client {
 			};
 			const lost = setTimeout(() => cut("lost"), LOST_AFTER_MS);
 			const abort = abortAfterMs === undefined ? undefined : setTimeout(() => cut("aborted"), abortAfterMs);
-			request.on("error", (error) => end("broken", error.code ?? error.message));
+			request.on("error", (error) => {
+				// A connection that had rested may be closed just as it is used again (RFC 9112, 9.3.1): nobody knows what came of the request.
+				const isOfRest = request.reusedSocket && error.code === "ECONNRESET" && exchange.status === undefined;
+				end(isOfRest ? "aborted" : "broken", error.code ?? error.message);
+			});
 			request.on("response", (response) => {
 				Object.assign(exchange, { headAt: performance.now(), status: response.statusCode, headers: response.headers });
 				let rest = "";

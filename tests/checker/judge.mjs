@@ -17,6 +17,8 @@ const RECOVERY_MS = BREAKER_OPEN_MS + 2_500;
 
 /** How exactly isolates know the ledger's clock: to within a call of it. */
 const HEARD_MS = 200;
+/** What a Worker, which has no other clock, may lose where that is set back: as long as it had not looked at it, on a busy machine. */
+const UNSEEN_MS = 2_000;
 /** What takes longer may have met a time-out of the product, whose floor for the origin is 2 s, on a machine that stood still. */
 const STALL_MS = 1_700;
 /** The deadline of urgent requests, by default. */
@@ -226,7 +228,8 @@ export class Judge {
 		if (step.level === "strong")
 			return wrong("not strong", `${cell.value} was read ${ms(ageWhenSent)} before the request was sent`);
 		const isSkewed = this.#traits.clock === "skew";
-		const skew = isSkewed ? (this.#traits.ledger === undefined ? SKEW_MS : HEARD_MS) : 0;
+		const unseen = this.#traits.isWorker && this.#traits.clock === "steps" ? UNSEEN_MS : 0;
+		const skew = isSkewed ? (this.#traits.ledger === undefined ? SKEW_MS : HEARD_MS) : unseen;
 		// The product cannot have begun before the request was sent, so its answer is no older than this. Where its clock may have
 		// been set meanwhile, or nobody tells how long it took, the answer was made a little before it came.
 		const isTold = latencyMs >= 0 && this.#traits.clock !== "steps";
@@ -246,7 +249,7 @@ export class Judge {
 			const limit = (ttl + Math.max(revalidate, grace)) * 1_000;
 			if (isOver(limit)) wrong("past its grace", `${cell.value} was ${ms(age)} old, ${limit} ms are allowed`);
 		}
-		if (cell.ageMs !== undefined && !isSkewed && cell.ageMs < ageWhenSent - TICK_MS) {
+		if (cell.ageMs !== undefined && !isSkewed && cell.ageMs < ageWhenSent - unseen - TICK_MS) {
 			wrong(
 				"age told too young",
 				`${cell.value} is told to be ${cell.ageMs} ms old, and was ${ms(ageWhenSent)} old when it was asked for`,

@@ -118,7 +118,7 @@ export const MUTANTS = [
 		],
 		finds: ["5xx in health", "not served in health"],
 		kinds: ["plain", "plain", "plain"],
-		scripts: ["odd keys", "coerced keys"],
+		scripts: ["odd keys", "coerced keys", "other spellings"],
 	},
 	{
 		name: "a null without a status is null, and present",

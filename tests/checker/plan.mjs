@@ -10,6 +10,7 @@ import { COLUMNS, IDS, PUSH_SOURCES, SERVICES, VIEWS } from "./world.mjs";
 /**
  * @typedef {object} Traits of a world
  * @property {string} name
+ * @property {boolean} isWorker
  * @property {number} instances
  * @property {boolean} hasStore
  * @property {"config" | "none" | "registry"} keys who tells which columns key a view
@@ -92,6 +93,7 @@ export function traitsOf(seed, number, kind, { avoided = [], isWorker = false } 
 		isLarge: true,
 		...(isWorker ? WORKER_KINDS : KINDS)[kind],
 		avoided,
+		isWorker,
 		origin: {
 			hasStatuses: chance.happens(60) || avoided.includes("no statuses"),
 			times: chance.weighted({ zone: 3, none: 1, ...(!avoided.includes("odd times") && { zoneless: 1, odd: 1 }) }),
