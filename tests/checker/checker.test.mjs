@@ -8,7 +8,9 @@ import { check, reportOf } from "./run.mjs";
 
 const SECONDS = 20;
 
-test("over real HTTP no value is older than a write or its bound, none is another's, and no caller harms another", async (t) => {
+test("over real HTTP no value is older than a write or its bound, none is another's, and no caller harms another", {
+	timeout: 60_000,
+}, async (t) => {
 	const redis = await startRedis();
 	t.after(async () => {
 		await redis.stop();
