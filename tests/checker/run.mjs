@@ -18,6 +18,8 @@ const LONG_WORLD_MS = 16_000;
 /** What is left of a run is no world's where it is shorter; and how long the product takes to start, about. */
 const LEAST_WORLD_MS = 1_000;
 const START_MS = 500;
+/** How soon the product sees at the latest that its clock was set ahead, in milliseconds. */
+const SEEN_MS = 1_100;
 /** How many lines of the log a violation comes with. */
 const LOG_LINES = 40;
 /** The same of violations that are printed whole. */
@@ -207,9 +209,15 @@ class World {
 	async #clockWeather() {
 		if (this.#traits.clock !== "steps") return;
 		const chance = new Chance(`${this.#seed}/${this.#traits.name}/clock`);
+		let furthest = 0;
 		while (!this.#isOver) {
 			await wait(chance.between(500, 1_500));
 			const offset = chance.pick(STEPS_MS);
+			if (offset > furthest) {
+				// As after a sleep of the machine, the deadlines of what is under way are over then, and so is the origin's time.
+				this.#origin.faults.unshift({ from: performance.now(), to: performance.now() + SEEN_MS });
+				furthest = offset;
+			}
 			for (const instance of this.#instances) if (instance.ended === undefined) await instance.setClock(offset);
 			this.#counts.add("other", "steps of the clock");
 			this.#line(`the clock is set to ${offset} ms`);
