@@ -297,10 +297,19 @@ export class Judge {
 			wrong("before an invalidation", `${cell.value} was read ${ms(word.sentAt - readAt)} before it`);
 	}
 
-	#rowKey({ instance, columns, isFull, service }, { row, reference }) {
+	/**
+	 * What the product keeps a value by: the keys of its view; or all columns, where they are more than the views of the request need or
+	 * nobody has said what these are keyed by.
+	 */
+	#rowKey({ instance, columns, isFull, service, references }, { row, reference }) {
 		const form = service ?? (isFull ? "full" : "short");
-		const spelled = Object.entries(columns).map(([name, spellings]) => `${name}=${spellings[row]}`);
-		return `${instance}|${form}|${spelled.sort().join("|")}|${reference}`;
+		const keysOf = (reference) => VIEWS[reference.split(":")[0]].keys;
+		const needed = new Set(references.flatMap(keysOf));
+		const isAttributed = this.#traits.keys === "config" && Object.keys(columns).every((name) => needed.has(name));
+		const entries = Object.entries(columns).filter(([name]) => !isAttributed || keysOf(reference).includes(name));
+		const spelled = entries.map(([name, spellings]) => `${name}=${spellings[row]}`);
+		const views = isAttributed ? [] : new Set(references.map((reference) => reference.split(":")[0]));
+		return `${instance}|${form}|${[...views].join("+")}|${spelled.join("|")}|${reference}`;
 	}
 
 	/** Whether a read has brought the value, and nothing since can have made it invisible or old. */
