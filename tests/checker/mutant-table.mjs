@@ -30,8 +30,8 @@ export const MUTANTS = [
 		changes: [
 			{
 				file: "src/engine/l1.rs",
-				from: "Some(held) => merge(held, row, view),",
-				to: "Some(held) if session.ask.consistency != Consistency::Strong => merge(held, row, view),\n            Some(_) => Rc::clone(row),",
+				from: "Some(held) => merge(held, row, matches!(view.columns(), Columns::All)),",
+				to: "Some(held) if session.ask.consistency != Consistency::Strong => merge(held, row, matches!(view.columns(), Columns::All)),\n            Some(_) => Rc::clone(row),",
 			},
 		],
 		finds: ["fetched without need"],
@@ -43,8 +43,8 @@ export const MUTANTS = [
 		changes: [
 			{
 				file: "src/service/clock.rs",
-				from: "self.ahead_millis += self.host.millis_since(host);",
-				to: "self.ahead_millis += 0;",
+				from: "self.host = self.host.max(host);\n        self.host.plus(self.ahead_millis)",
+				to: "self.host = host;\n        host",
 			},
 			{
 				file: "npm/src/clock.js",
