@@ -255,7 +255,7 @@ mod tests {
         queue.push(key(1), row(&[("a", "old", 100), ("b", "2", 100)]), Instant(600));
         let held = queue.bytes();
         let taken = take(&mut queue, 600);
-        assert_eq!((held, queue.bytes()), (taken[0].size(), 0));
+        assert_eq!((held, queue.bytes()), (Row::part_of(&taken[0]), 0));
         assert_eq!((value(&taken[0], "a"), value(&taken[0], "b")), ("new".to_owned(), "2".to_owned()));
     }
 
