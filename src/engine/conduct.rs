@@ -107,12 +107,20 @@ impl Engine {
         };
         let took = now.millis_since(call.began);
         // What may follow from the request's own content says nothing of the origin's health, unless just that was answered before.
+        // Nor do failures of the same rows again and again: one caller may ask for what always fails.
         let is_ill = rows.as_ref().is_err_and(|failure| match failure.cause() {
-            Cause::Origin => true,
             Cause::Request => false,
             Cause::Either => session.was_answered_before(&call.rows),
+            Cause::Origin => {
+                session.was_answered_before(&call.rows)
+                    || self.origin.note_failure(call.rows.iter().map(|&index| session.hash_of(index)))
+            }
         });
-        let outcome = if is_ill { CallOutcome::Failed } else { CallOutcome::Answered(took) };
+        let outcome = match &rows {
+            _ if is_ill => CallOutcome::Failed,
+            Err(_) => CallOutcome::Refused,
+            Ok(_) => CallOutcome::Answered(took),
+        };
         self.origin.limiter.release(call.permit, outcome);
         self.origin.breaker.record(!is_ill, now);
         self.origin.latency.record(took);

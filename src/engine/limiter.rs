@@ -61,6 +61,8 @@ pub enum CallOutcome {
     Answered(u64),
     /// It failed in a way that overload explains.
     Failed,
+    /// It failed by what it asked for, which tells nothing of how many calls the origin can take.
+    Refused,
 }
 
 impl Limiter {
@@ -106,6 +108,7 @@ impl Limiter {
         }
         match outcome {
             CallOutcome::Answered(millis) => self.learn(millis.max(1)),
+            CallOutcome::Refused => {}
             CallOutcome::Failed => {
                 self.limit = (self.limit * 7 / 10).max(1);
                 self.in_round = 0;

@@ -4,6 +4,8 @@
 //! session that begins gives exactly one answer, by its deadline at the latest if its timers are run; and no session
 //! waits for another without a timer of its own that runs.
 
+use std::collections::VecDeque;
+
 use crate::cache::lookup;
 use crate::cache::marks::Marks;
 use crate::cache::memory::{Budget, Memory};
@@ -264,6 +266,28 @@ struct Origin {
     breaker: Breaker,
     latency: Latency,
     limiter: Limiter,
+    /// Rows of the calls that failed last, by their hashes.
+    failed_rows: VecDeque<u64>,
+}
+
+/// How many rows of failed calls are remembered: some times as many as the outcomes that a breaker looks at.
+const MAX_FAILED_ROWS: usize = 256;
+
+impl Origin {
+    /// Notes the rows of a call that failed; whether any of them was not among those of the calls that failed last.
+    fn note_failure(&mut self, rows: impl Iterator<Item = u64>) -> bool {
+        let mut has_new = false;
+        for row in rows.take(MAX_FAILED_ROWS) {
+            if !self.failed_rows.contains(&row) {
+                has_new = true;
+                if self.failed_rows.len() >= MAX_FAILED_ROWS {
+                    self.failed_rows.pop_front();
+                }
+                self.failed_rows.push_back(row);
+            }
+        }
+        has_new
+    }
 }
 
 impl Engine {
@@ -289,6 +313,7 @@ impl Engine {
                 breaker: Breaker::new(settings.breaker),
                 latency: Latency::default(),
                 limiter: Limiter::new(settings.limiter),
+                failed_rows: VecDeque::new(),
             },
             sessions: Slab::default(),
             flights: Flights::default(),

@@ -37,6 +37,18 @@ fn what_one_caller_is_answered_opens_no_breaker() {
 }
 
 #[test]
+fn one_row_that_always_fails_opens_no_breaker_however_it_fails() {
+    for origin in [Origin::IsDown, Origin::IsSlow, Origin::Answers(504, "\"late\"".to_owned())] {
+        let mut world = world(|_| {});
+        let good = std::mem::replace(&mut world.origin, origin.clone());
+        (0..30).for_each(|_| _ = world.feast(&request(&["score"], [66])));
+        assert_eq!(world.service.engine().origin_breaker().state(), BreakerState::Closed, "{origin:?}");
+        world.origin = good;
+        assert_eq!(world.feast(&request(&["score"], [1])).status, 200);
+    }
+}
+
+#[test]
 fn an_origin_that_fails_to_answer_what_it_answered_before_is_ill() {
     for (status, text) in [(500, "\"the store is gone\""), (200, "rubbish")] {
         let mut world = world(|config| config.freshness.ttl_seconds = 1);
