@@ -361,6 +361,9 @@ impl Engine {
         } else {
             store.settings.timeout_millis
         };
+        // The other half of what is left of the deadline is the origin's, should the store be late.
+        let share = if session.is_answered { u64::MAX } else { session.hard_at.millis_since(now) / 2 };
+        let timeout_millis = timeout_millis.min(share.max(1));
         let key = |&index: &usize| {
             let (view, key, _) = session.key_of(index)?;
             Some((StoreKey::new(&store.settings.key_prefix, view.space(), key), index))

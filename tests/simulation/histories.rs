@@ -98,8 +98,15 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
             world.lose(asked[lost].request);
         }
         assert!(world.service.engine().memory().len() <= max_entries);
+        let memory = world.service.memory().all;
+        assert!(memory.used <= memory.allowed, "{memory:?}");
     }
     world.run();
+    let is_well = world.chaos.as_ref().is_none_or(|chaos| chaos.origin_fails + chaos.origin_lies + chaos.is_slow == 0);
+    if is_well && !does_clock_step {
+        let opened = world.service.engine().origin_breaker().times_opened();
+        assert_eq!(opened, 0, "an origin that is well counts as ill");
+    }
     assert!(world.most_calls <= 64, "{} calls at one time", world.most_calls);
     let ttl = world.service.config().freshness.ttl_seconds * 1_000;
     let grace = world.service.config().freshness.grace_seconds * 1_000;

@@ -192,3 +192,16 @@ fn what_a_store_has_and_is_due_is_asked_for_once_and_right_behind_the_answer() {
         assert_eq!(world.origin_calls.len(), 1);
     }
 }
+
+#[test]
+fn a_slow_store_leaves_half_of_the_deadline_to_the_origin() {
+    let mut world = World::new();
+    world.store_millis = 300;
+    for deadline in [100, 250, 500] {
+        let body = format!(r#"{{"entity_ids":["{deadline}"],"feature_names":["score"],"deadline_ms":{deadline}}}"#);
+        let request = world.start_native(&body);
+        world.run();
+        assert_eq!(world.answer(request).status, 200, "{deadline}: {}", world.answer(request).text);
+        assert!(world.requests[request].ended - world.requests[request].began <= deadline / 2 + 11);
+    }
+}
