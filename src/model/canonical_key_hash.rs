@@ -68,7 +68,7 @@ impl Canonical {
 
     fn of_text(text: &str) -> Canonical {
         let (compact, is_doubtful) = compact(text);
-        if is_date(&compact) {
+        if is_date(&compact) || is_odd_uuid(text) {
             return Canonical::Uncertain;
         }
         let text = match compact.as_str() {
@@ -153,6 +153,21 @@ const ZEROS: [u32; 76] = [
     0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e5f1, 0x1e950, 0x1fbf0,
 ];
 
+/// Whether `uuid.UUID` may read a text as another UUID's: it takes 32 characters by `int(x, 16)`, which reads over a sign, `0x`,
+/// underscores and white space.
+fn is_odd_uuid(text: &str) -> bool {
+    if text.len() < UUID_DIGITS {
+        return false;
+    }
+    let bare = text.replace("urn:", "").replace("uuid:", "").replace('-', "");
+    let bare = bare.trim_matches(['{', '}']);
+    let is_read =
+        |letter: char| letter.is_ascii_hexdigit() || matches!(letter, 'x' | 'X' | '+' | '_') || letter.is_whitespace();
+    bare.chars().count() == UUID_DIGITS
+        && bare.chars().all(is_read)
+        && !bare.chars().all(|letter| letter.is_ascii_hexdigit())
+}
+
 /// How many hexadecimal digits a UUID has.
 const UUID_DIGITS: usize = 32;
 
@@ -203,6 +218,16 @@ mod tests {
         let mut key = Vec::new();
         values.iter().for_each(|value| value.encode(&mut key));
         canonical_key_hash(&key)
+    }
+
+    #[test]
+    fn a_text_that_a_uuid_may_be_read_from_by_its_value_is_uncertain() {
+        assert_ne!(Canonical::of(Text("123e4567e89b12d3a456426614174000")), Canonical::Uncertain);
+        for start in ["0x", "+1", "1_"] {
+            let text = format!("{start}3e4567e89b12d3a456426614174000");
+            assert_eq!(Canonical::of(Text(&text)), Canonical::Uncertain, "{text}");
+        }
+        assert_ne!(Canonical::of(Text(&"x".repeat(40))), Canonical::Uncertain);
     }
 
     #[test]
