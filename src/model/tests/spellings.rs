@@ -43,11 +43,13 @@ fn values_that_python_takes_for_one_key_share_a_hash() {
 proptest! {
     #[test]
     fn an_integer_in_any_script_and_between_any_spaces_is_itself(
-        number in any::<i64>(),
+        number in prop_oneof![any::<i64>(), -(1_i64 << 53)..1 << 53],
         zero in prop::sample::select(vec!['0', '\u{660}', '\u{966}', '\u{ff10}', '\u{1d7ce}', '\u{1fbf0}']),
         spaces in prop::sample::select(vec!["", " ", "\t\n", "\u{a0}", "\u{2003}\u{3000}", "\u{1c}", "\u{feff}"]),
         fraction in prop::sample::select(vec!["", ".", ".0", ".25", "e0", "E+0", "0e-1"]),
     ) {
+        // Past 2^53 a float is no longer its own integer part: Python takes 12551627917624301.25 for 12551627917624302.
+        let fraction = if fraction == ".25" && number.unsigned_abs() >= 1 << 53 { ".0" } else { fraction };
         let plain = number.to_string();
         let is_float = !fraction.is_empty();
         let text: String = plain
