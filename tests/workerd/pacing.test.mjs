@@ -17,7 +17,8 @@ describe("a request for ten thousand rows", () => {
 	let worker;
 	before(async () => {
 		origin = await startOrigin(answerFeatures);
-		worker = await startWorker({ origin, countKv: true, vars: { views: { stats: { join_keys: ["driver_id"] } } } });
+		const views = { stats: { join_keys: ["driver_id"] } };
+		worker = await startWorker({ origin, countKv: true, vars: { views, deadlines: { default_ms: 60_000 } } });
 	});
 	after(async () => {
 		await worker?.stop();
