@@ -295,3 +295,24 @@ fn an_operator_may_name_entities_by_dates_and_means_the_view() {
         assert_eq!(world.call("POST", "/v1/invalidate", body.as_bytes()).status, 422, "{id}");
     }
 }
+
+#[test]
+fn a_write_whose_rows_find_no_memory_to_wait_in_is_one_to_the_whole_view() {
+    let mut world = World::with_http_origin(|config| {
+        let view = featheredge::config::View {
+            join_keys: vec!["driver_id".to_owned()],
+            sources: Some(Vec::new()),
+            ..Default::default()
+        };
+        config.views.insert("stats".to_owned(), view.clone());
+        config.views.insert("other".to_owned(), view);
+        config.memory.waiting_bytes = 100_000;
+        config.freshness.early_refresh_percent = 0;
+    });
+    world.origin = Origin::Tells;
+    let ids: Vec<u64> = (1..20_000).collect();
+    let body = serde_json::json!({"feature_view_name": "stats", "df": {"driver_id": ids}}).to_string();
+    let rows = [("stats", 1), ("stats", 1_000_000), ("other", 1)];
+    let anew = asked_anew(&mut world, &rows, |world| write(world, "/write-to-online-store", &body));
+    assert_eq!(anew, [true, true, false]);
+}
