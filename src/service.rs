@@ -326,6 +326,7 @@ impl Service {
     /// Begins a request of the native API at `now`, to be answered in [columns](crate::columns) of `numbers`.
     #[cfg(not(feature = "worker"))]
     pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Instant) -> Step {
+        let now = self.now(now);
         self.caller.clear();
         let incoming = Incoming { body, ..Incoming::default() };
         let mut step = self.serve(Protocol::Native(Options::default().in_columns(Some(numbers))), incoming, now);

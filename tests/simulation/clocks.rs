@@ -1,6 +1,7 @@
 //! Clocks that are set, and clocks that differ: no value looks newer than a write that came after it, nor younger than it is.
 
 use featheredge::config::{Config, View};
+use featheredge::protocol::native::Numbers;
 
 use crate::world::{FORWARDED, Origin, World};
 
@@ -125,4 +126,16 @@ fn a_clock_that_goes_ahead_loses_no_request_that_is_under_way() {
     }
     world.run();
     assert!(early.iter().all(|&request| world.requests[request].answer.is_some()));
+}
+
+#[test]
+fn an_answer_in_columns_goes_by_the_same_clock() {
+    let mut world = world(|_| {});
+    read(&mut world, "eventual", 300.0);
+    world.step_clock_seen(-3_600_000);
+    world.run_for(1_100);
+    let numbers = Numbers { are_scalars_narrow: false, are_vectors_narrow: false, read_long: |_| 0.0 };
+    let now = world.clock();
+    let step = world.service.begin_columns(ask("bounded", 1.0).as_bytes(), numbers, now);
+    assert!(step.end.is_none(), "what is 1.1 s old is fetched anew");
 }

@@ -429,7 +429,8 @@ impl World {
         self.watch();
     }
 
-    fn clock(&self) -> Instant {
+    /// What the host's clock shows.
+    pub(crate) fn clock(&self) -> Instant {
         Instant(self.now.checked_add_signed(self.skew).unwrap())
     }
 
