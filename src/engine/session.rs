@@ -509,10 +509,9 @@ impl Session {
             Some(known) if !is_whole => {
                 // What the origin just gave counts, whatever others' clocks say of what was known, and though it be invalid.
                 let rest = known.retain(|name, _| row.schema().feature_slot(name).is_none());
-                let merged = rest.merge(&row);
                 let kept = rest.retain(|_, cell| inspector.judge_cell(cell, hash) != Freshness::Expired).merge(&row);
                 // What was not asked for since it was there has grown too old while the rest was fetched.
-                has_lost_some = inspector.is_complete(&merged) && !inspector.is_complete(&kept);
+                has_lost_some = !inspector.is_complete(&kept) && inspector.is_complete(&rest.merge(&row));
                 kept.sharing(interner)
             }
             _ => row,
