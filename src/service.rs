@@ -107,9 +107,7 @@ impl Pending {
         };
         now.millis_since(began) > patience
     }
-}
 
-impl Pending {
     /// Puts its beginning back by so many milliseconds: the clock that it began by was ahead.
     fn set_back(&mut self, millis: u64) {
         let began = match self {
@@ -168,6 +166,16 @@ const SMALL_BYTES: usize = 512;
 enum Protocol {
     Feast,
     Native(Options),
+}
+
+impl Protocol {
+    /// How urgent a request is.
+    fn priority(self) -> Priority {
+        match self {
+            Protocol::Feast => Priority::Normal,
+            Protocol::Native(options) => options.priority,
+        }
+    }
 }
 
 /// The serving core behind one host.
@@ -453,14 +461,10 @@ impl Service {
         }
     }
 
-    /// Whether so many bytes more may wait for a request of this priority; where they may not, that is counted.
+    /// Whether so many bytes more may wait for a request of this priority.
     fn has_room(&mut self, priority: Priority, bytes: usize) -> bool {
         self.engine.hold_outside(self.pending.bytes());
-        let has_room = self.engine.has_room(priority, bytes);
-        if !has_room {
-            self.engine.note_shed();
-        }
-        has_room
+        self.engine.has_room(priority, bytes)
     }
 
     /// Lets go of memory of requests that ended which few others need.

@@ -55,6 +55,17 @@ pub struct Order {
     pub timeout_millis: u64,
 }
 
+impl Order {
+    /// The timer of a request that waits for so many milliseconds at most.
+    pub(super) fn wait(ticket: Ticket, millis: u64) -> Order {
+        Order {
+            id: OrderId { ticket, part: Part::Wake },
+            task: Task::Wait { outlives_request: false },
+            timeout_millis: millis,
+        }
+    }
+}
+
 /// Names an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OrderId {

@@ -20,7 +20,6 @@ use std::borrow::Cow;
 use crate::cache::marks::Marks;
 use crate::config::Config;
 use crate::engine::breaker::{Breaker, BreakerSettings};
-use crate::model::request::Priority;
 use crate::model::time::Instant;
 use crate::observe::trace::Context;
 use crate::protocol::call::Call;
@@ -334,21 +333,18 @@ impl Service {
             Some((round, age)) if bound > 0 && age <= bound => round,
             _ => next,
         };
-        self.engine.hold_outside(self.pending.bytes());
         // Who finds no room to wait is served with what is known, as when the ledger is left alone.
-        let has_room = self.engine.has_room(Priority::Normal, body.len() + call.size());
+        let has_room = self.has_room(protocol.priority(), body.len() + call.size());
+        let Some(ledger) = &mut self.ledger else { return Step::default() };
         let is_full = !has_room || ledger.readers.len() >= self.config.load.max_waiting;
         if is_full || (under_way.is_none() && !ledger.admits(now)) {
             ledger.counts.unsure += 1;
             return self.serve_known(protocol, call, body, began, now);
         }
         let ticket = self.next_ticket(now);
-        let millis = self.patience(protocol, now.millis_since(began));
-        let mut orders = vec![Order {
-            id: OrderId { ticket, part: Part::Wake },
-            task: Task::Wait { outlives_request: false },
-            timeout_millis: millis,
-        }];
+        let waited = now.millis_since(began);
+        let millis = self.config.l3.timeout_ms.min(self.half_of_deadline(protocol, waited));
+        let mut orders = vec![Order::wait(ticket, millis)];
         self.spare_call = Some(Box::new(call.successor()));
         let (body, until, context) = (body.into_owned(), host.plus(millis), self.context.take());
         let reader = Reader { protocol, call, body, began: began_by_host, until, needs, context };
@@ -360,11 +356,6 @@ impl Service {
             }
         }
         Step { ticket: Some(ticket), orders, ..Step::default() }
-    }
-
-    /// How long a request waits for the ledger, in milliseconds.
-    fn patience(&self, protocol: Protocol, waited: u64) -> u64 {
-        self.config.l3.timeout_ms.min(self.half_of_deadline(protocol, waited))
     }
 
     /// Lets a request that waits for the ledger look whether it may go on, as it may when its timer has gone off.

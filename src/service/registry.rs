@@ -45,7 +45,7 @@ impl Service {
     ) -> Step {
         // What the registry said last still counts while it is asked again behind this request; and who finds no room to wait is
         // served with what is known, as where the registry does not answer.
-        if self.planner.has_learned() || !self.has_room(Priority::Normal, body.len() + call.size()) {
+        if self.planner.has_learned() || !self.has_room(protocol.priority(), body.len() + call.size()) {
             let refresh = self.ask_registry(None, now);
             let mut step = self.serve_call(protocol, call, Cow::Borrowed(body), now, now);
             step.orders.extend(refresh);
@@ -62,7 +62,7 @@ impl Service {
     pub(super) fn await_registry(&mut self, waiter: Pending, millis: u64, now: Instant) -> Step {
         let ticket = self.next_ticket(now);
         self.pending.insert(ticket.0, waiter);
-        let mut orders = vec![patience(ticket, millis)];
+        let mut orders = vec![Order::wait(ticket, millis)];
         orders.extend(self.ask_registry(Some(ticket), now));
         Step { ticket: Some(ticket), orders, ..Step::default() }
     }
@@ -95,7 +95,7 @@ impl Service {
             self.planner.learn(views, now);
         }
         let Some(Pending::Registry { waiter: Some(waiter), .. }) = pending else { return Step::default() };
-        // Its own timer has its patience end, here as where the registry answers nothing.
+        // Its own timer ends its wait, here as where the registry answers nothing.
         self.go_on_with(waiter, true, now)
     }
 
@@ -114,21 +114,10 @@ impl Service {
     /// Half of what is left of a request's deadline after `waited` milliseconds: how long it waits, at most, for one that only
     /// helps it.
     pub(super) fn half_of_deadline(&self, protocol: Protocol, waited: u64) -> u64 {
-        let (own, priority) = match protocol {
-            Protocol::Feast => (None, Priority::Normal),
-            Protocol::Native(options) => (options.deadline_millis, options.priority),
-        };
+        let own = if let Protocol::Native(options) = protocol { options.deadline_millis } else { None };
         let (routing, deadlines) = (&self.config.routing, &self.config.deadlines);
-        let usual = if priority >= Priority::High { routing.real_time_deadline_ms } else { deadlines.default_ms };
+        let usual =
+            if protocol.priority() >= Priority::High { routing.real_time_deadline_ms } else { deadlines.default_ms };
         own.unwrap_or(usual).min(deadlines.default_ms).saturating_sub(waited) / 2
-    }
-}
-
-/// The timer of a request that waits for so many milliseconds at most.
-pub(super) fn patience(ticket: Ticket, millis: u64) -> Order {
-    Order {
-        id: OrderId { ticket, part: Part::Wake },
-        task: Task::Wait { outlives_request: false },
-        timeout_millis: millis,
     }
 }

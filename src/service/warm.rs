@@ -18,7 +18,6 @@ use crate::protocol::plan::{Naming, Plan, Planned};
 use crate::protocol::problem;
 use crate::service::io::{End, Incoming, Order, Part, Step, Task, Ticket, WriteBegun};
 use crate::service::ledger::Ledger;
-use crate::service::registry::patience;
 use crate::service::rows::Waiting;
 use crate::service::{Pending, Protocol, Reply, Service, reply};
 use crate::upstream::origin::{self, Table, Wanted};
@@ -95,6 +94,7 @@ impl Service {
             return refuse(&Refusal::Limit { limit: "write_body_bytes", allowed, found: incoming.body.len() });
         }
         if !self.has_room(Priority::Critical, incoming.body.len()) {
+            self.engine.note_shed();
             return reply::overloaded(false, Priority::Critical, 1).into();
         }
         // How views are keyed, and whose clock counts, must be known before rows are made.
@@ -114,7 +114,11 @@ impl Service {
             let ticket = order.id.ticket;
             let left = self.config.deadlines.warm_ms.saturating_sub(now.millis_since(began));
             self.pending.insert(ticket.0, Pending::Unread { body: body.to_vec(), caller, began });
-            return Step { ticket: Some(ticket), orders: vec![patience(ticket, left / 2), order], ..Step::default() };
+            return Step {
+                ticket: Some(ticket),
+                orders: vec![Order::wait(ticket, left / 2), order],
+                ..Step::default()
+            };
         }
         self.caller = caller;
         self.warm_body(body, began, now)

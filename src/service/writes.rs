@@ -66,9 +66,7 @@ impl Service {
         let Some(base) = self.forward_base() else { return self.forward(incoming, now) };
         let change = self.change_of(incoming);
         // A write is never refused for want of memory: what it changes is told of whole views then.
-        self.engine.hold_outside(self.pending.bytes());
-        let has_room = self.engine.has_room(Priority::High, change.held_bytes());
-        let change = if has_room { change } else { change.widened() };
+        let change = if self.has_room(Priority::High, change.held_bytes()) { change } else { change.widened() };
         let ticket = self.next_ticket(now);
         self.pending.insert(ticket.0, Pending::Write { change, began: now });
         let id = OrderId { ticket, part: Part::Forward };

@@ -187,3 +187,12 @@ fn a_request_behind_which_the_registry_is_asked_again_is_still_its_callers() {
     world.feast(&body);
     assert!(world.origin_calls.is_empty(), "and its rows are nobody else's");
 }
+
+#[test]
+fn who_finds_no_room_to_wait_is_refused_once_at_most() {
+    let mut world = world(FOR_EVER, |config| config.memory.waiting_bytes = 100_000);
+    let body = native(200, "high") + &" ".repeat(120_000);
+    let request = world.start_native(&body);
+    world.run();
+    assert_eq!((world.answer(request).status, world.service.memory().waiting.evicted), (503, 1));
+}
