@@ -123,7 +123,7 @@ impl Pending {
             // By the host's clock, which is not put back.
             Pending::Reader(_) => return,
         };
-        *began = Instant(began.0.saturating_sub(millis));
+        *began = began.minus(millis);
     }
 }
 
@@ -482,6 +482,19 @@ impl Service {
         if self.spare_entities.capacity() > MAX_SPARE {
             self.spare_entities = Vec::new();
         }
+    }
+
+    /// Puts what is under way back by so many milliseconds, and what is to be done at some time: the clock that it went by was ahead.
+    fn set_back(&mut self, millis: u64) {
+        if millis == 0 {
+            return;
+        }
+        self.engine.set_back(millis);
+        self.pending.values_mut().for_each(|pending| pending.set_back(millis));
+        self.planner.set_back(millis);
+        self.recorder.set_back(millis);
+        self.suspected_at = self.suspected_at.minus(millis);
+        self.model_at = self.model_at.map(|at| at.minus(millis));
     }
 
     /// How many requests are under way.

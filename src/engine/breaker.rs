@@ -88,7 +88,7 @@ impl Breaker {
 
     /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
     pub fn set_back(&mut self, millis: u64) {
-        self.until = Instant(self.until.0.saturating_sub(millis));
+        self.until = self.until.minus(millis);
     }
 
     /// Whether an operation would be let through, should one be tried.

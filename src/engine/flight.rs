@@ -70,8 +70,8 @@ impl Flights {
     /// Puts the leases back by so many milliseconds: the clock that they were given by was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
         for flight in self.by_row.values_mut() {
-            flight.began = Instant(flight.began.0.saturating_sub(millis));
-            flight.lease_until = Instant(flight.lease_until.0.saturating_sub(millis));
+            flight.began = flight.began.minus(millis);
+            flight.lease_until = flight.lease_until.minus(millis);
         }
     }
 

@@ -118,6 +118,11 @@ impl Limiter {
         }
     }
 
+    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    pub fn set_back(&mut self, millis: u64) {
+        self.calls.iter_mut().for_each(|(_, lost_at)| *lost_at = lost_at.minus(millis));
+    }
+
     /// The present limit.
     #[must_use]
     pub fn limit(&self) -> u32 {
@@ -261,6 +266,14 @@ mod tests {
         let mut limiter = Limiter::new(LimiterSettings { is_adaptive: false, max: 2 });
         assert!(limiter.acquire(Instant(0), 100, 0).is_some());
         assert!(limiter.acquire(Instant(0), 100, 0).is_some());
+        assert!(limiter.acquire(Instant(99), 100, 0).is_none());
+        assert!(limiter.acquire(Instant(100), 100, 0).is_some());
+    }
+    #[test]
+    fn a_call_that_is_lost_by_a_clock_that_was_ahead_frees_its_place_in_time() {
+        let mut limiter = Limiter::new(LimiterSettings { is_adaptive: false, max: 1 });
+        assert!(limiter.acquire(Instant(3_600_000), 100, 0).is_some());
+        limiter.set_back(3_600_000);
         assert!(limiter.acquire(Instant(99), 100, 0).is_none());
         assert!(limiter.acquire(Instant(100), 100, 0).is_some());
     }

@@ -406,14 +406,14 @@ impl Engine {
 
     /// Puts what is under way back by so many milliseconds: the clock that it began by was ahead.
     pub fn set_back(&mut self, millis: u64) {
-        if millis > 0 {
-            self.sessions.values_mut().for_each(|session| session.set_back(millis));
-            self.stores.iter_mut().for_each(|store| store.set_back(millis));
-            self.origin.breaker.set_back(millis);
-            self.flights.set_back(millis);
-            for waiter in &mut self.queue {
-                waiter.looked_at = Instant(waiter.looked_at.0.saturating_sub(millis));
-            }
+        self.sessions.values_mut().for_each(|session| session.set_back(millis));
+        self.stores.iter_mut().for_each(|store| store.set_back(millis));
+        self.origin.breaker.set_back(millis);
+        self.origin.limiter.set_back(millis);
+        self.flights.set_back(millis);
+        self.governor.set_back(millis);
+        for waiter in &mut self.queue {
+            waiter.looked_at = waiter.looked_at.minus(millis);
         }
     }
 

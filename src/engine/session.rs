@@ -386,7 +386,7 @@ impl Session {
             _ => None,
         });
         for at in calls.chain(reads).chain(deadlines).chain(&mut self.timers).chain(leases) {
-            *at = Instant(at.0.saturating_sub(millis));
+            *at = at.minus(millis);
         }
         self.expires_at = Instant::default();
     }

@@ -338,11 +338,11 @@ impl Store {
 
     /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
-        let back = |at: &mut Instant| *at = Instant(at.0.saturating_sub(millis));
-        back(&mut self.promised_until);
+        self.promised_until = self.promised_until.minus(millis);
         if let Some(batch) = &mut self.writing {
-            back(&mut batch.lost_at);
+            batch.lost_at = batch.lost_at.minus(millis);
         }
+        self.queue.set_back(millis);
         self.breaker.set_back(millis);
         self.write_breaker.set_back(millis);
     }

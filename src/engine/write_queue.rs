@@ -135,6 +135,14 @@ impl WriteQueue {
         self.bytes = 0;
     }
 
+    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    pub(super) fn set_back(&mut self, millis: u64) {
+        let order = core::mem::take(&mut self.order);
+        self.order = order.into_iter().map(|((at, number), key)| ((at.minus(millis), number), key)).collect();
+        let rests = self.rests.iter_mut().map(|(at, _)| at);
+        self.written.values_mut().chain(rests).for_each(|at| *at = at.minus(millis));
+    }
+
     /// When the first of the waiting rows may be written.
     pub(super) fn next_at(&self) -> Option<Instant> {
         self.order.first_key_value().map(|(&(at, _), _)| at)
@@ -271,6 +279,21 @@ mod tests {
         queue.push(key(2), row(&[("a", "1", 1)]), Instant(5));
         queue.clear();
         assert_eq!((queue.next_at(), queue.bytes(), queue.must_wait(&key(2), Instant(5))), (None, 0, false));
+    }
+
+    #[test]
+    fn what_waits_and_rests_by_a_clock_that_was_ahead_is_put_back() {
+        let mut queue = WriteQueue::new(LIMITS);
+        queue.push(key(1), row(&[("a", "1", 1)]), Instant(3_600_000));
+        take(&mut queue, 3_600_000);
+        queue.push(key(1), row(&[("a", "2", 2)]), Instant(3_600_500));
+        queue.push(key(2), row(&[("a", "2", 2)]), Instant(3_600_500));
+        queue.set_back(3_600_000);
+        assert_eq!(queue.next_at(), Some(Instant(500)));
+        assert_eq!(take(&mut queue, 500).len(), 1);
+        assert_eq!(take(&mut queue, 999).len(), 0);
+        assert_eq!(take(&mut queue, 1_000).len(), 1);
+        assert!(queue.must_wait(&key(2), Instant(1_499)) && !queue.must_wait(&key(2), Instant(1_500)));
     }
 
     #[test]

@@ -295,6 +295,12 @@ impl Governor {
         if saves > (1_000 - precision) * stakes.cost { Verdict::Prefetch } else { Verdict::TooDear }
     }
 
+    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    pub fn set_back(&mut self, millis: u64) {
+        self.filled_at = self.filled_at.minus(millis);
+        self.rules.iter_mut().for_each(|rule| rule.probe_at = rule.probe_at.minus(millis));
+    }
+
     /// How many of `wanted` rows may be ordered now.
     pub fn allowance(&mut self, wanted: usize, now: Instant) -> usize {
         let rate = u64::from(self.settings.rows_per_second);

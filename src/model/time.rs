@@ -21,6 +21,12 @@ impl Instant {
     pub fn plus(self, millis: u64) -> Instant {
         Instant(self.0.saturating_add(millis))
     }
+
+    /// This point moved back by `millis`; no further than to the first of all.
+    #[must_use]
+    pub fn minus(self, millis: u64) -> Instant {
+        Instant(self.0.saturating_sub(millis))
+    }
 }
 
 /// An [`Instant`] as a row keeps it, in six bytes instead of eight: they reach to the year 10889, and what lies behind is put there.

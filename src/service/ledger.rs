@@ -463,11 +463,7 @@ impl Service {
         let reading = Reading { clock, made_at, heard_at: host, patience: ledger.patience() };
         let Correction { back_millis, was_ahead } = ledger.clock.learn(reading, who == Who::Another, is_idle);
         let now = ledger.now(host);
-        // What is being fetched began by the time that was put back.
-        self.engine.set_back(back_millis);
-        if back_millis > 0 {
-            self.pending.values_mut().for_each(|pending| pending.set_back(back_millis));
-        }
+        self.set_back(back_millis);
         if is_first || was_ahead {
             // What was marked by a time that was ahead would look newer than what is fetched.
             self.engine.marks().limit(now);

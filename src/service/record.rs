@@ -64,6 +64,12 @@ impl Recorder {
         self.records.size()
     }
 
+    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    pub(super) fn set_back(&mut self, millis: u64) {
+        self.taken_at = self.taken_at.minus(millis);
+        self.ordered_until = self.ordered_until.minus(millis);
+    }
+
     /// In how many milliseconds what was told is to be taken, where that has not been ordered yet.
     #[inline]
     fn due(&mut self, now: Instant) -> Option<u64> {

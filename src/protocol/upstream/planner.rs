@@ -161,6 +161,11 @@ impl Planner {
         is_due
     }
 
+    /// Puts the next call to the registry back by so many milliseconds: the clock that it was set by was ahead.
+    pub fn set_back(&mut self, millis: u64) {
+        self.learn_at = self.learn_at.minus(millis);
+    }
+
     /// Whether the registry has told anything yet.
     #[must_use]
     pub fn has_learned(&self) -> bool {
