@@ -302,7 +302,7 @@ impl Service {
         self.begin_trace(incoming.traceparent);
         let mut step = self.route(incoming, now);
         self.context = None;
-        self.with_records(&mut step, now);
+        self.end_step(&mut step, now);
         step
     }
 
@@ -338,7 +338,7 @@ impl Service {
         self.caller.clear();
         let incoming = Incoming { body, ..Incoming::default() };
         let mut step = self.serve(Protocol::Native(Options::default().in_columns(Some(numbers))), incoming, now);
-        self.with_records(&mut step, now);
+        self.end_step(&mut step, now);
         step
     }
 
@@ -346,7 +346,7 @@ impl Service {
     pub fn complete(&mut self, id: OrderId, outcome: Outcome, now: Instant) -> Step {
         let now = self.now(now);
         let mut step = self.told(id, outcome, now);
-        self.with_records(&mut step, now);
+        self.end_step(&mut step, now);
         step
     }
 
@@ -495,6 +495,12 @@ impl Service {
         self.recorder.set_back(millis);
         self.suspected_at = self.suspected_at.minus(millis);
         self.model_at = self.model_at.map(|at| at.minus(millis));
+    }
+
+    /// Has what waits to be written no longer wait for its time: the host is about to end. It ends the [waits](Task::Wait) that outlive
+    /// their requests, and lets what is ordered then be done.
+    pub fn close(&mut self) {
+        self.engine.close();
     }
 
     /// How many requests are under way.

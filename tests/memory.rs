@@ -24,6 +24,11 @@ use featheredge::config::{Config, OriginKind, View};
 use featheredge::model::time::Instant;
 use featheredge::service::{Incoming, OriginReply, Outcome, Service, Step, Task};
 
+#[path = "simulation/chance.rs"]
+mod chance;
+
+use chance::Chance;
+
 /// Counts what this thread has allocated and not freed.
 struct Counting;
 
@@ -63,26 +68,6 @@ static ALLOCATOR: Counting = Counting;
 
 fn live() -> isize {
     LIVE.with(Cell::get)
-}
-
-/// SplitMix64.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn happens(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
 }
 
 /// A host whose memory is counted apart from the service's.
@@ -265,7 +250,7 @@ fn adversarial(host: &mut Host, chance: &mut Chance, kinds: &[u64], round: u64) 
     let mut accepts_lines = false;
     let mut session = None;
     let caller = if chance.happens(5) { format!("caller {round}") } else { String::new() };
-    let body = match kinds[chance.below(kinds.len() as u64) as usize] {
+    let body = match *chance.pick(kinds) {
         // Ever new names of many features, as long as a body allows.
         0 => {
             let names = json_strings((0..1_000).map(|name| format!("keyed:{round}_{name}_{}", long(900))));

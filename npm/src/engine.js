@@ -106,11 +106,12 @@ class Engine {
 			isPrivate: table.private_keys === true,
 			exchanges: new Set(),
 			byTicket: new Map(),
-			flushes: new Set(),
+			/** What ends the waits behind answers. @type {Set<() => void>} */
+			rests: new Set(),
 			isClosing: false,
 			enter: (call) => this.#enter(call),
 			input: (length) => this.#inputOf(this.#host.core, length),
-			sleep: (millis) => this.#sleep(millis),
+			rest: (millis) => this.#rest(millis),
 			watch: (millis) => this.#watch(millis),
 		};
 		this.#loadWatch = loadWatch;
@@ -256,7 +257,7 @@ class Engine {
 		if (this.#loadWatch === undefined) throw new Error("this host has none");
 		const { watchingOf, wasm } = await this.#loadWatch();
 		const { table, clock: now, authorizations } = this.#settings;
-		const { sleep } = this.#host;
+		const sleep = (millis) => this.#sleep(millis);
 		const setSlaStatus = (status) => this.#enter(() => this.#host.core?.set_sla_status(status));
 		return watchingOf({ table, wasm, records: () => this.#records(), setSlaStatus, sleep, now, authorizations });
 	}
@@ -295,28 +296,35 @@ class Engine {
 	}
 
 	/** Resolves after so many milliseconds, or as soon as the engine is to close, with `false` where it is. */
-	#sleep(millis) {
-		if (this.#host.isClosing) return Promise.resolve(false);
+	async #sleep(millis) {
+		if (!this.#host.isClosing) await this.#rest(millis);
+		return !this.#host.isClosing;
+	}
+
+	/** Resolves after so many milliseconds, or when the engine is to close, or something has ended that it waits for then. */
+	#rest(millis) {
 		return new Promise((resolve) => {
 			const end = () => {
 				clearTimeout(timer);
-				this.#host.flushes.delete(end);
-				resolve(!this.#host.isClosing);
+				this.#host.rests.delete(end);
+				resolve();
 			};
 			const timer = setTimeout(end, millis);
-			unref(timer);
-			this.#host.flushes.add(end);
+			// Who closes waits for it.
+			if (!this.#host.isClosing) unref(timer);
+			this.#host.rests.add(end);
 		});
 	}
 
 	async close() {
 		if (this.#host.isClosing) return;
 		this.#host.isClosing = true;
-		const { exchanges, flushes } = this.#host;
+		const { exchanges, rests } = this.#host;
 		for (const exchange of exchanges) exchange.fail(new ClosedError());
 		// What was put off is written now, and then nothing is under way any more.
+		this.#enter(() => this.#host.core?.close());
 		while (exchanges.size > 0 || this.#sending.size > 0) {
-			for (const end of [...flushes]) end();
+			for (const end of [...rests]) end();
 			await Promise.race([...[...exchanges].map(({ done }) => done), ...this.#sending]);
 		}
 		const watching = await this.#watching?.catch(() => undefined);

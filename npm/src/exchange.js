@@ -289,9 +289,8 @@ export class Exchange {
 			return (core, now) => core.complete_wait(number, now);
 		}
 		if (order.outlives) {
-			await this.#host.sleep(timeout);
-			// What would be due later is due now where there is no later.
-			return (core, now) => core.complete_wait(number, now + (this.#host.isClosing ? timeout : 0));
+			await this.#host.rest(timeout);
+			return (core, now) => core.complete_wait(number, now);
 		}
 		if (order.outlives === false) {
 			return (await this.#wait(timeout)) ? (core, now) => core.complete_wait(number, now) : undefined;

@@ -116,7 +116,7 @@ impl Memory {
     /// A row that is larger than the whole budget is not kept.
     #[inline]
     pub fn put(&mut self, hash: u64, row: Rc<Row>) {
-        let row = self.bounded(row);
+        let row = row.within(self.budget.row);
         if !self.can_hold(&row) {
             self.remove(hash);
             return;
@@ -145,16 +145,10 @@ impl Memory {
         }
     }
 
-    /// What is kept of a row: it collects what is asked for of its entity, and somebody may ask for ever other features.
-    #[inline]
-    fn bounded(&self, row: Rc<Row>) -> Rc<Row> {
-        row.bounded(self.budget.row).map_or(row, Rc::new)
-    }
-
     /// Keeps `row`, which nobody has asked for yet, where there is room beside those that somebody has; of its kind, the oldest make
     /// room. It takes the place of an older one of its key.
     pub fn put_cold(&mut self, hash: u64, row: Rc<Row>) {
-        let row = self.bounded(row);
+        let row = row.within(self.budget.row);
         if !self.can_hold(&row) {
             return;
         }

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::engine::session::Session;
 use crate::model::answer::Tier;
 use crate::model::request::{Columns, Consistency};
-use crate::model::row::{Row, RowLimits};
+use crate::model::row::Row;
 use crate::model::time::Instant;
 use crate::model::value::Cell;
 
@@ -48,11 +48,11 @@ impl Engine {
         };
         let is_shared = Rc::ptr_eq(&merged, row) || Rc::strong_count(merged.schema()) > 1;
         if is_shared && merged.all_cells(is_kept) {
-            return Some(bounded(merged, self.settings.l1.row));
+            return Some(merged.within(self.settings.l1.row));
         }
         let kept = merged.retain(|_, cell| is_kept(cell));
         let is_empty = kept.schema().features().is_empty();
-        (!is_empty).then(|| bounded(Rc::new(kept.sharing(&mut self.interner)), self.settings.l1.row))
+        (!is_empty).then(|| Rc::new(kept.sharing(&mut self.interner)).within(self.settings.l1.row))
     }
 
     /// For each row that a session found or fetched behind L1, what the stores should hold of it.
@@ -63,11 +63,6 @@ impl Engine {
         let rows = 0..session.missing.len();
         rows.map(|index| if is_meant(index) { self.latest(session, index, now) } else { None }).collect()
     }
-}
-
-/// A row as far as it may be kept: what it collects from ever other requests is bounded.
-fn bounded(row: Rc<Row>, limits: RowLimits) -> Rc<Row> {
-    row.bounded(limits).map_or(row, Rc::new)
 }
 
 /// Two copies of a row as one: of each feature the later fetch. A row that is fetched as a whole, as a feature service is, stays as it

@@ -404,6 +404,11 @@ impl Engine {
         self.stores.iter_mut().for_each(|store| store.queue.clear());
     }
 
+    /// Lets what waits to be written be written as soon as somebody comes back for it: there is no later.
+    pub fn close(&mut self) {
+        self.stores.iter_mut().for_each(|store| store.queue.rest_no_more());
+    }
+
     /// Puts what is under way back by so many milliseconds: the clock that it began by was ahead.
     pub fn set_back(&mut self, millis: u64) {
         self.sessions.values_mut().for_each(|session| session.set_back(millis));

@@ -99,8 +99,7 @@ impl WriteQueue {
         if let Some(waiting) = self.waiting.get_mut(&key) {
             let (held, before) = &*waiting;
             let before = *before;
-            let merged = merge(held, &row, is_whole);
-            let merged = merged.bounded(self.limits.row).map_or(merged, Rc::new);
+            let merged = merge(held, &row, is_whole).within(self.limits.row);
             let after = Row::part_of(&merged);
             if self.bytes.saturating_sub(before) + after > self.limits.bytes {
                 return Added::Full;
@@ -133,6 +132,13 @@ impl WriteQueue {
         self.waiting.clear();
         self.order.clear();
         self.bytes = 0;
+    }
+
+    /// Lets all that waits, and all that comes, be written now: there is no later.
+    pub(super) fn rest_no_more(&mut self) {
+        self.limits.interval_millis = 0;
+        let order = core::mem::take(&mut self.order);
+        self.order = order.into_iter().map(|((_, number), key)| ((Instant::default(), number), key)).collect();
     }
 
     /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
@@ -294,6 +300,20 @@ mod tests {
         assert_eq!(take(&mut queue, 999).len(), 0);
         assert_eq!(take(&mut queue, 1_000).len(), 1);
         assert!(queue.must_wait(&key(2), Instant(1_499)) && !queue.must_wait(&key(2), Instant(1_500)));
+    }
+
+    #[test]
+    fn where_there_is_no_later_no_key_rests() {
+        let mut queue = WriteQueue::new(LIMITS);
+        for entity in [1, 2, 1] {
+            queue.push(key(entity), row(&[("a", "1", 1)]), Instant(500));
+            take(&mut queue, 500 + u64::from(entity));
+        }
+        queue.push(key(2), row(&[("a", "2", 600)]), Instant(600));
+        queue.rest_no_more();
+        assert_eq!(take(&mut queue, 601).len(), 2);
+        queue.push(key(2), row(&[("a", "3", 602)]), Instant(602));
+        assert_eq!(take(&mut queue, 602).len(), 1);
     }
 
     #[test]

@@ -175,6 +175,11 @@ impl Core {
         self.woken.extend(woken);
     }
 
+    /// Has what waits to be written no longer wait for its time, since the host is about to end.
+    pub fn close(&mut self) {
+        self.service.close();
+    }
+
     /// Whether a request is under way, be it behind its reply.
     pub fn is_under_way(&self, ticket: f64) -> bool {
         self.service.is_under_way(Ticket::from_number(ticket as u64))

@@ -364,13 +364,20 @@ impl Row {
         builder.finish()
     }
 
+    /// This row as far as it may be kept within `limits`.
+    #[inline]
+    #[must_use]
+    pub fn within(self: Rc<Row>, limits: RowLimits) -> Rc<Row> {
+        self.bounded(limits).map_or(self, Rc::new)
+    }
+
     /// What of this row may be kept within `limits`; `None` where all of it may.
     ///
     /// The features that were fetched longest ago go first, and those that were fetched last stay whatever they take: they are what is
     /// asked for now.
     #[must_use]
     #[inline(never)]
-    pub fn bounded(&self, limits: RowLimits) -> Option<Row> {
+    fn bounded(&self, limits: RowLimits) -> Option<Row> {
         let (keys, count) = (self.schema.join_keys.len(), self.schema.features.len());
         // Most rows are far from it, so what is sure to fit is not looked at.
         if count <= limits.features && self.schema.size() + self.size() <= limits.bytes {

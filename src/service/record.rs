@@ -236,9 +236,9 @@ impl Service {
         Timings { context: self.context.take(), ..Timings::default() }
     }
 
-    /// Adds to a step, once in a while, that what was told is to be taken.
+    /// Ends a step: lets go of memory that few requests need, and orders, once in a while, that what was told is to be taken.
     #[inline]
-    pub(super) fn with_records(&mut self, step: &mut Step, now: Instant) {
+    pub(super) fn end_step(&mut self, step: &mut Step, now: Instant) {
         self.trim();
         if let Some(delay) = self.recorder.due(now) {
             let id = OrderId { ticket: self.next_ticket(now), part: Part::Records };

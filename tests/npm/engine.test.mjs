@@ -343,6 +343,27 @@ test("a closed engine ends what is under way, writes what was put off, and serve
 	assert.throws(() => engine.serveBytes(bytes(REQUEST)), ClosedError);
 });
 
+test("an engine that closes while a store is busy writes what waits for it, one batch at a time", async () => {
+	const l2 = new TestStore();
+	let [underWay, most] = [0, 0];
+	const slow = {
+		getMany: (keys, options) => l2.getMany(keys, options),
+		async setMany(entries, options) {
+			most = Math.max(most, ++underWay);
+			await new Promise((resolve) => setTimeout(resolve, 20));
+			await l2.setMany(entries, options);
+			underWay -= 1;
+		},
+	};
+	const config = { l2: { max_writes_per_request: 2 } };
+	const engine = await createEngine({ l2: slow, origin: namingOrigin(), config });
+	const ids = Array.from({ length: 10 }, (_, number) => `user ${number}`);
+	const serve = (feature) => ids.map((id) => engine.serve({ entity_ids: [id], feature_names: [feature] }));
+	await Promise.all(serve("age"));
+	await engine.close();
+	assert.deepEqual([l2.entries.size, l2.writes.flatMap(({ keys }) => keys).length, most], [10, 10, 1]);
+});
+
 test("the clock is the caller's", async (t) => {
 	let now = 1_000_000_000_000;
 	const engine = await engineFor(t, { clock: () => now, origin: namingOrigin() });

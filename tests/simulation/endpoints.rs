@@ -4,7 +4,7 @@
 use featheredge::config::View;
 use serde_json::{Value, json};
 
-use crate::chaos::Chance;
+use crate::chance::Chance;
 use crate::world::{Answer, FORWARDED, Origin, World};
 
 /// A shape of requests: an entity column and the features of one view.

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::chaos::{Chance, Chaos};
+use crate::chance::Chance;
+use crate::chaos::Chaos;
 use crate::world::{Answer, Origin, Request, World};
 
 /// What a request asked, to judge its answer by.

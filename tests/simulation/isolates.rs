@@ -3,7 +3,7 @@
 
 use featheredge::config::{Config, View};
 
-use crate::chaos::Chance;
+use crate::chance::Chance;
 use crate::world::{FORWARDED, Origin, Request, World};
 
 /// A world with L2, L3 and a ledger 5 ms away, where writes are to be seen within so many milliseconds.

@@ -12,6 +12,7 @@
 )]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test may print")]
 
+mod chance;
 mod chaos;
 mod warm;
 mod world;

@@ -2,7 +2,7 @@
 
 use featheredge::config::{Config, View};
 
-use crate::chaos::Chance;
+use crate::chance::Chance;
 use crate::world::{Origin, World};
 
 fn world(change: impl FnOnce(&mut Config)) -> World {
