@@ -2,46 +2,23 @@
 //
 //   node scripts/build.mjs [worker|watch|npm|package|bench|page ...] [--opt O3|Os|Oz]
 //
-// Rust becomes wasm by cargo, gets its JavaScript side from tools/bindgen, is made small by binaryen's wasm-opt, and is bundled with
-// its entry by esbuild. Everything comes from package registries, pinned by the two lock files. A build whose inputs have not
-// changed since the last one is skipped.
+// Rust becomes wasm by cargo, gets its JavaScript side from wasm-bindgen, is optimized by wasm-opt, and is bundled with its entry by
+// esbuild or Vite. Everything comes from package registries, pinned by the two lock files. Cargo knows what to compile; a module that it
+// leaves as it was is not optimized again, and bundles, which take a second, are made each time and written where they differ.
 
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { shortenImports } from "./lib/imports.mjs";
 import { hashInputs, unlessUnchanged } from "./lib/inputs.mjs";
-import { nameByPlace, WINDOWS } from "./lib/likeness.mjs";
 import { checkNode, installPackages, installRust } from "./lib/prepare.mjs";
-import { fromRoot, paths } from "./lib/root.mjs";
+import { fromRoot, paths, root } from "./lib/root.mjs";
 import { Failure, main, mustRun } from "./lib/run.mjs";
-import { silence } from "./lib/silence.mjs";
 
 /** The most that the Worker's wasm may be, gzipped. A free Worker may have 3 MB; what users feel is the start. */
 export const WORKER_WASM_LIMIT = 360 * 1024;
-
-const CARGO = [".cargo", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src"];
-const TOOLS = [
-	"tools/bindgen",
-	"scripts/build.mjs",
-	"scripts/lib/imports.mjs",
-	"scripts/lib/likeness.mjs",
-	"scripts/lib/silence.mjs",
-	"package-lock.json",
-];
-const WASM_FEATURES = [
-	"bulk-memory",
-	"bulk-memory-opt",
-	"exception-handling",
-	"multivalue",
-	"mutable-globals",
-	"nontrapping-float-to-int",
-	"reference-types",
-	"sign-ext",
-	"simd",
-];
 
 /** The files whose sizes people pay for. */
 const SIZED = [
@@ -93,6 +70,9 @@ export async function buildBindgen(options) {
 	return join(paths.target, "debug/featheredge-bindgen");
 }
 
+const TARGET = "wasm32-unknown-unknown";
+const cargoHome = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
+
 /** How cargo compiles what is shipped. */
 const SHIPPED = { profile: "release", args: ["--release"] };
 
@@ -109,194 +89,185 @@ const QUICK = {
 };
 
 /**
- * Compiles the core for one host and runs wasm-bindgen over it, whose names of imports are made short.
+ * Compiles the core for one host.
  *
- * @param {string} feature
- * @param {string} outDir
- * @param {string[]} bindgenArgs
+ * @param {string} feature of the host
+ * @param {string} folder takes the module, before another host's takes its place in cargo's own folder
  * @param {{ how?: typeof SHIPPED, tree?: string, target?: string }} [options] `tree` has the sources, `target` is cargo's folder for them
+ * @returns {Promise<string>} the module
  */
-async function compile(feature, outDir, bindgenArgs, { how = SHIPPED, tree = fromRoot(), target = paths.target } = {}) {
+async function compile(feature, folder, { how = SHIPPED, tree = fromRoot(), target = paths.target } = {}) {
+	await installRust();
 	const args = [
-		"rustc",
-		"--locked",
-		...how.args,
-		"--lib",
-		// Alone: beside an rlib, whatever that would share with other crates is left in.
-		"--crate-type",
-		"cdylib",
-		"--target",
-		"wasm32-unknown-unknown",
-		"--no-default-features",
-		"--features",
-		feature,
+		...["rustc", "--locked", ...how.args, "--lib", "--crate-type", "cdylib"],
+		...["--target", TARGET, "--no-default-features", "--features", feature],
+		// The texts of panics name files: of whoever built it, they would tell where their home is.
+		...["--config", `target.${TARGET}.rustflags=["--remap-path-prefix=${cargoHome}=cargo"]`],
 	];
 	await mustRun("cargo", args, { cwd: tree, env: { CARGO_TARGET_DIR: target } });
-	// Both hosts are built to the same path: the file is taken away before the other build can replace it.
-	const input = join(outDir, "input.wasm");
-	rmSync(outDir, { recursive: true, force: true });
-	mkdirSync(outDir, { recursive: true });
-	copyFileSync(join(target, "wasm32-unknown-unknown", how.profile, "featheredge.wasm"), input);
-	const bindgen = await buildBindgen();
-	await mustRun(bindgen, [
-		"bindgen",
-		input,
-		"--target",
-		"web",
-		"--out-dir",
-		outDir,
-		"--omit-default-module-path",
-		"--remove-producers-section",
-		...bindgenArgs,
-	]);
-	const name = bindgenArgs[bindgenArgs.indexOf("--out-name") + 1];
-	const [wasm, glue] = [join(outDir, `${name}_bg.wasm`), join(outDir, `${name}.js`)];
-	const { module, script } = shortenImports(readFileSync(wasm), readFileSync(glue, "utf8"));
-	writeFileSync(wasm, module);
-	writeFileSync(glue, script);
-}
-
-/** Runs a program of binaryen's on `input`. */
-async function binaryen(program, input, output, ...args) {
-	const features = WASM_FEATURES.map((name) => `--enable-${name}`);
-	await mustRun(
-		process.execPath,
-		[fromRoot("node_modules/binaryen/bin", program), ...features, ...args, input, "-o", output],
-		{ capture: true },
-	);
-	if (!existsSync(output)) throw new Failure(`${program} wrote nothing`);
+	mkdirSync(folder, { recursive: true });
+	const module = join(folder, "compiled.wasm");
+	copyFileSync(join(target, TARGET, how.profile, "featheredge.wasm"), module);
+	return module;
 }
 
 /**
- * What makes a module small beside the level: no answer from memory is slower by it (`npm run bench -- --only l1`).
+ * Runs wasm-bindgen over a compiled module.
  *
- * Low memory is the far end of the stack, which the linker puts first. A larger function that is called once is dearer inside another,
- * whose locals then have longer numbers. V8 does not look at alignments, and gzip does.
+ * @param {string} compiled
+ * @param {string} name what both files are to be called; they stand beside `compiled`
+ * @param {string[]} [args]
+ * @returns {Promise<{ wasm: string, glue: string }>} the module and its JavaScript side
  */
-const SMALL = [
-	"--converge",
-	"--low-memory-unused",
-	"--generate-global-effects",
-	"--one-caller-inline-max-function-size=20",
-	"--flexible-inline-max-function-size=10",
-	"--dealign",
-	// Those that are called most come first: where functions are put in order by likeness, like with like, it begins with them.
-	"--reorder-functions",
-];
+async function bind(compiled, name, args = []) {
+	const outDir = dirname(compiled);
+	await mustRun(await buildBindgen(), [
+		...["bindgen", compiled, "--target", "web", "--out-dir", outDir, "--out-name", name],
+		...["--omit-default-module-path", "--remove-producers-section", "--experimental-reset-state-function", ...args],
+	]);
+	return { wasm: join(outDir, `${name}_bg.wasm`), glue: join(outDir, `${name}.js`) };
+}
 
-async function optimize(input, output, level) {
-	const [silent, small, placed, ordered] = ["silent", "small", "placed", "ordered"].map(
-		(name) => `${input}.${name}.wasm`,
-	);
-	writeFileSync(silent, await silence(readFileSync(input)));
-	await binaryen("wasm-opt", silent, small, `-${level}`, ...SMALL);
-	let least = Number.POSITIVE_INFINITY;
-	for (const window of WINDOWS) {
-		writeFileSync(placed, nameByPlace(readFileSync(small), window));
-		await binaryen("wasm-opt", placed, ordered, "--reorder-functions-by-name");
-		const size = gzippedSize(readFileSync(ordered));
-		if (size < least) copyFileSync(ordered, output);
-		least = Math.min(least, size);
+/**
+ * The module of one host as it is shipped, and its JavaScript side.
+ *
+ * @param {string} feature of the host
+ * @param {string} name what wasm-bindgen calls the files
+ * @param {string} level of wasm-opt
+ * @param {string[]} [bindgenArgs]
+ */
+async function buildModule(feature, name, level, bindgenArgs = []) {
+	const folder = join(paths.cache, feature);
+	const compiled = await compile(feature, folder);
+	const optimized = join(folder, "optimized.wasm");
+	const inputs = hashInputs([relative(root, compiled), "Cargo.lock", "package-lock.json"], [level, ...bindgenArgs]);
+	const glue = join(folder, `${name}.js`);
+	await unlessUnchanged(feature, inputs, [optimized, glue], async () => {
+		const { wasm } = await bind(compiled, name, bindgenArgs);
+		const program = fromRoot("node_modules/binaryen/bin/wasm-opt");
+		await mustRun(process.execPath, [program, `-${level}`, wasm, "-o", optimized], { capture: true });
+	});
+	return { wasm: optimized, glue };
+}
+
+/**
+ * Makes a folder hold these files and no others; one that is the same already is not touched, so that whoever reads it meanwhile
+ * reads it whole.
+ *
+ * @param {string} folder
+ * @param {Map<string, string | Uint8Array>} files by their paths in it
+ */
+function fill(folder, files) {
+	if (existsSync(folder)) {
+		for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+			const path = join(entry.parentPath, entry.name);
+			if (entry.isFile() && !files.has(relative(folder, path))) rmSync(path);
+		}
+	}
+	for (const [name, content] of files) {
+		const path = join(folder, name);
+		const bytes = Buffer.from(content);
+		if (existsSync(path) && readFileSync(path).equals(bytes)) continue;
+		mkdirSync(dirname(path), { recursive: true });
+		writeFileSync(path, bytes);
 	}
 }
 
 /**
- * Takes from a module what only classes of its JavaScript ask for: the `worker` crate exports some for bindings of every kind, and the
- * entry makes an object of none.
+ * What esbuild makes of an entry.
+ *
+ * @param {import("esbuild").BuildOptions} options
+ * @param {string} folder that the paths are from
+ * @returns {Promise<[string, Uint8Array][]>} the files by their paths
  */
-async function trim(input, output, script) {
-	const text = readFileSync(script, "utf8");
-	const classes = [...text.matchAll(/^(?:export )?class (\w+)/gm)].map(([, name]) => name.toLowerCase());
-	const isOfClass = (name) => classes.some((of) => new RegExp(`^(__wbg_((get|set)_)?)?${of}_`).test(name));
-	const used = new Set([...text.matchAll(/\bwasm\.([\w$]+)/g)].map(([, name]) => name));
-	const graph = [...used].filter((name) => !isOfClass(name)).map((name) => ({ name, export: name, root: true }));
-	const file = `${output}.graph.json`;
-	writeFileSync(file, JSON.stringify(graph));
-	await binaryen("wasm-metadce", input, output, "--graph-file", file, "-g");
-}
-
-/** The JavaScript side of the watcher's module. */
-const WATCH_GLUE = join(paths.cache, "watch");
-
-/** build/watch/watch.wasm: whoever watches, which hosts load behind the first answer. */
-export async function buildWatch({ level = "O3" } = {}) {
-	const outputs = [join(paths.watch, "watch.wasm"), join(WATCH_GLUE, "watch.js")];
-	await unlessUnchanged("watch", hashInputs([...CARGO, ...TOOLS], [level]), outputs, async () => {
-		console.log("building the watcher's module");
-		await installRust();
-		await compile("watch", WATCH_GLUE, [
-			"--out-name",
-			"watch",
-			"--no-typescript",
-			"--experimental-reset-state-function",
-		]);
-		mkdirSync(paths.watch, { recursive: true });
-		await optimize(join(WATCH_GLUE, "watch_bg.wasm"), outputs[0], level);
-	});
-}
-
-/** Bundles a host's entry with the JavaScript side of its core, which stands in `glue`. */
-async function bundle(entry, glue, outfile, external, { tree = fromRoot(), watchGlue = WATCH_GLUE } = {}) {
-	const esbuild = await import("esbuild");
-	await esbuild.build({
-		entryPoints: [join(tree, entry)],
-		outfile,
+async function bundle(options, folder) {
+	const { build } = await import("esbuild");
+	const { outputFiles } = await build({
 		bundle: true,
 		format: "esm",
 		target: "es2022",
 		legalComments: "none",
 		logLevel: "warning",
-		alias: { "featheredge-core": join(glue, "core.js"), "featheredge-watch": join(watchGlue, "watch.js") },
-		external,
+		write: false,
+		...options,
 	});
-	await esbuild.stop();
+	return outputFiles.map(({ path, contents }) => [relative(folder, path), contents]);
 }
 
-/** What wasm-bindgen is told for a core without types. */
-const TYPELESS = ["--no-typescript", "--experimental-reset-state-function"];
-const WORKER_ENTRY = "src/host/worker.mjs";
-const WORKER_EXTERNAL = ["./*.wasm", "cloudflare:*"];
-const WORKER_BINDGEN = [
-	"--out-name",
-	"core",
-	"--no-typescript",
-	"--experimental-reset-state-function",
-	"--force-enable-abort-handler",
-];
+/** build/watch/watch.wasm: whoever watches, which hosts load behind the first answer. */
+export async function buildWatch({ level = "O3" } = {}) {
+	const built = await buildModule("watch", "watch", level, ["--no-typescript"]);
+	fill(paths.watch, new Map([["watch.wasm", readFileSync(built.wasm)]]));
+	return built;
+}
+
+const WORKER_BINDGEN = ["--no-typescript", "--force-enable-abort-handler"];
 
 /** build/worker/index.js, index.wasm and watch.wasm: all that a Worker needs. */
 export async function buildWorker({ level = "O3" } = {}) {
-	await buildWatch({ level });
-	const outputs = ["index.js", "index.wasm", "watch.wasm"].map((name) => join(paths.worker, name));
-	await unlessUnchanged("worker", hashInputs([...CARGO, ...TOOLS, "npm/src/stores"], [level]), outputs, async () => {
-		console.log("building the Worker");
-		await installRust();
-		const glue = join(paths.cache, "worker");
-		await compile("worker", glue, WORKER_BINDGEN);
-		mkdirSync(paths.worker, { recursive: true });
-		await bundle(WORKER_ENTRY, glue, outputs[0], WORKER_EXTERNAL);
-		copyFileSync(join(paths.watch, "watch.wasm"), outputs[2]);
-		const trimmed = join(glue, "trimmed.wasm");
-		await trim(join(glue, "core_bg.wasm"), trimmed, join(glue, "core.js"));
-		await optimize(trimmed, outputs[1], level);
-	});
+	const watch = await buildWatch({ level });
+	await fillWorker(paths.worker, await buildModule("worker", "core", level, WORKER_BINDGEN), watch);
 }
+
+async function fillWorker(folder, core, watch, tree = fromRoot()) {
+	const options = {
+		entryPoints: [join(tree, "src/host/worker.mjs")],
+		outfile: join(folder, "index.js"),
+		alias: { "featheredge-core": core.glue, "featheredge-watch": watch.glue },
+		external: ["./*.wasm", "cloudflare:*"],
+	};
+	const modules = [
+		["index.wasm", readFileSync(core.wasm)],
+		["watch.wasm", readFileSync(watch.wasm)],
+	];
+	fill(folder, new Map([...(await bundle(options, folder)), ...modules]));
+}
+
+/** The files are ES modules wherever they are looked at from. */
+const ES_MODULES = ["package.json", `${JSON.stringify({ type: "module" })}\n`];
 
 /** build/npm/featheredge.js, featheredge.wasm and types: one module for Node, Deno, Bun and browsers, told where its wasm is. */
 export async function buildNpm({ level = "O3" } = {}) {
-	const outputs = ["featheredge.js", "featheredge.d.ts", "featheredge.wasm"].map((name) => join(paths.npm, name));
-	await unlessUnchanged("npm", hashInputs([...CARGO, ...TOOLS], [level]), outputs, async () => {
-		console.log("building the npm module");
-		await installRust();
-		const glue = join(paths.cache, "npm");
-		await compile("npm", glue, ["--out-name", "featheredge", "--experimental-reset-state-function"]);
-		mkdirSync(paths.npm, { recursive: true });
-		copyFileSync(join(glue, "featheredge.js"), outputs[0]);
-		copyFileSync(join(glue, "featheredge.d.ts"), outputs[1]);
-		await optimize(join(glue, "featheredge_bg.wasm"), outputs[2], level);
-		// The files are ES modules wherever they are looked at from.
-		writeFileSync(join(paths.npm, "package.json"), `${JSON.stringify({ type: "module" })}\n`);
+	const { wasm, glue } = await buildModule("npm", "featheredge", level);
+	const files = [
+		["featheredge.js", readFileSync(glue)],
+		["featheredge.d.ts", readFileSync(glue.replace(/js$/, "d.ts"))],
+		["featheredge.wasm", readFileSync(wasm)],
+		ES_MODULES,
+	];
+	fill(paths.npm, new Map(files));
+	return { wasm, glue };
+}
+
+/**
+ * build/bench/bench.js and core.wasm: the engine of the npm package with the benchmark framework, for the page and the command line. A
+ * module of its own, so that who only serves does not pay for it.
+ */
+export async function buildBench({ level = "O3" } = {}) {
+	const watch = await buildWatch({ level });
+	const { wasm, glue } = await buildModule("bench", "core", level, ["--no-typescript"]);
+	const options = {
+		entryPoints: [fromRoot("src/host/bench/index.mjs")],
+		outfile: join(paths.bench, "bench.js"),
+		alias: { "featheredge-core": glue, "featheredge-watch": watch.glue },
+	};
+	const files = [...(await bundle(options, paths.bench)), ["core.wasm", readFileSync(wasm)], ES_MODULES];
+	fill(paths.bench, new Map(files));
+	return files;
+}
+
+/** www/dist: the page, which carries the benchmark's module. */
+export async function buildPage(options) {
+	await buildBench(options);
+	const { build } = await import("vite");
+	const { output } = await build({
+		configFile: fromRoot("www/vite.config.js"),
+		logLevel: "warn",
+		build: { write: false },
 	});
+	const folder = fromRoot("www/public");
+	const still = readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]);
+	fill(paths.page, new Map([...still, ...output.map((file) => [file.fileName, file.code ?? file.source])]));
 }
 
 /** The subpaths of the package that are stores. */
@@ -308,63 +279,25 @@ const HOSTS = ["node", "deno", "browser", "workerd", "inline"];
  * tells them apart.
  */
 export async function buildPackage(options) {
-	await buildNpm(options);
-	await buildWatch(options);
-	await buildBench(options);
-	const outDir = (...parts) => join(paths.package, ...parts);
-	const inputs = hashInputs([
-		"npm",
-		"src/host/watching.mjs",
-		"src/host/sealed.mjs",
-		"src/host/withheld.mjs",
-		"build/npm",
-		"build/watch",
-		"build/bench",
-		"LICENSE",
-		...TOOLS,
-	]);
-	await unlessUnchanged("package", inputs, [outDir("dist/engine.js"), outDir("package.json")], async () => {
-		console.log("building the npm package");
-		await bundlePackage({
-			outDir,
-			wasm: join(paths.npm, "featheredge.wasm"),
-			glue: join(paths.npm, "featheredge.js"),
-			watchWasm: join(paths.watch, "watch.wasm"),
-			watchGlue: join(WATCH_GLUE, "watch.js"),
-		});
-		mkdirSync(outDir("cli/bench"));
-		for (const name of ["bench.js", "core.wasm"]) copyFileSync(join(paths.bench, name), outDir("cli/bench", name));
-	});
+	const core = await buildNpm(options);
+	const watch = await buildWatch(options);
+	const bench = (await buildBench(options)).filter(([name]) => name !== "package.json");
+	const ofBench = bench.map(([name, content]) => [join("cli/bench", name), content]);
+	await fillPackage(paths.package, core, watch, ofBench);
 }
 
 /**
  * The package of sources that are tried and not shipped: compiled quickly, without the benchmark's module.
  *
  * @param {string} folder where it stands, in `package`, and what it is made of
- * @param {{ tree?: string, target?: string, isWatchKept?: boolean }} [options] where the sources are, and cargo's folder for them;
- *   `isWatchKept` leaves the watching page's part as it was built before
+ * @param {{ tree?: string, target?: string }} [options] where the sources are, and cargo's folder for them
  * @returns {Promise<string>} the package
  */
-export async function buildQuickPackage(
-	folder,
-	{ tree = fromRoot(), target = paths.target, isWatchKept = false } = {},
-) {
-	await installRust();
-	const options = { how: QUICK, tree, target };
-	const glue = (name) => join(folder, name);
-	await compile("npm", glue("npm"), ["--out-name", "featheredge", ...TYPELESS], options);
-	if (!isWatchKept || !existsSync(join(glue("watch"), "watch.js")))
-		await compile("watch", glue("watch"), ["--out-name", "watch", ...TYPELESS], options);
-	const outDir = (...parts) => join(folder, "package", ...parts);
-	await bundlePackage({
-		tree,
-		outDir,
-		wasm: join(glue("npm"), "featheredge_bg.wasm"),
-		glue: join(glue("npm"), "featheredge.js"),
-		watchWasm: join(glue("watch"), "watch_bg.wasm"),
-		watchGlue: join(glue("watch"), "watch.js"),
-	});
-	return outDir();
+export async function buildQuickPackage(folder, { tree, target } = {}) {
+	const built = (name) => buildQuickModule(name, "featheredge", join(folder, name), { tree, target });
+	const outDir = join(folder, "package");
+	await fillPackage(outDir, await built("npm"), await built("watch"), [], tree);
+	return outDir;
 }
 
 /**
@@ -374,26 +307,22 @@ export async function buildQuickPackage(
  * @param {{ tree?: string, target?: string }} [options]
  * @returns {Promise<string>} where the Worker is
  */
-export async function buildQuickWorker(folder, { tree = fromRoot(), target = paths.target } = {}) {
-	await installRust();
-	const options = { how: QUICK, tree, target };
-	const [glue, watchGlue, outDir] = ["worker-core", "watch", "worker"].map((name) => join(folder, name));
-	await compile("watch", watchGlue, ["--out-name", "watch", ...TYPELESS], options);
-	await compile("worker", glue, WORKER_BINDGEN, options);
-	mkdirSync(outDir, { recursive: true });
-	await bundle(WORKER_ENTRY, glue, join(outDir, "index.js"), WORKER_EXTERNAL, { tree, watchGlue });
-	copyFileSync(join(glue, "core_bg.wasm"), join(outDir, "index.wasm"));
-	copyFileSync(join(watchGlue, "watch_bg.wasm"), join(outDir, "watch.wasm"));
+export async function buildQuickWorker(folder, { tree, target } = {}) {
+	const built = (name, args) => buildQuickModule(name, "core", join(folder, `worker-${name}`), { tree, target }, args);
+	const outDir = join(folder, "worker");
+	await fillWorker(outDir, await built("worker", WORKER_BINDGEN), await built("watch"), tree);
 	return outDir;
 }
 
-/** Bundles the package's JavaScript around the modules. */
-async function bundlePackage({ tree = fromRoot(), outDir, wasm, glue, watchWasm, watchGlue }) {
+/** A module that is not optimized; what cargo has left as it was is not bound again. */
+async function buildQuickModule(feature, name, folder, { tree, target }, args = ["--no-typescript"]) {
+	return bind(await compile(feature, folder, { how: QUICK, tree, target }), name, args);
+}
+
+/** Fills a folder with the package: its JavaScript bundled around the modules. */
+async function fillPackage(outDir, core, watch, more, tree = fromRoot()) {
 	const source = (...parts) => join(tree, "npm", ...parts);
-	rmSync(outDir(), { recursive: true, force: true });
-	mkdirSync(outDir("dist"), { recursive: true });
-	const packs = { "featheredge-packed": wasm, "featheredge-packed-watch": watchWasm };
-	const esbuild = await import("esbuild");
+	const packs = { "featheredge-packed": core.wasm, "featheredge-packed-watch": watch.wasm };
 	const packed = {
 		name: "packed",
 		setup(build) {
@@ -409,97 +338,60 @@ async function bundlePackage({ tree = fromRoot(), outDir, wasm, glue, watchWasm,
 			);
 		},
 	};
-	const bundle = (entry, outfile, more = {}) =>
-		esbuild.build({
-			entryPoints: [source("src", entry)],
-			...(outfile !== undefined && { outfile: outDir("dist", outfile) }),
-			bundle: true,
-			format: "esm",
-			target: "es2022",
-			// Names stay: a person may meet them in a stack.
-			minifyWhitespace: true,
-			minifySyntax: true,
-			legalComments: "none",
-			logLevel: "warning",
-			alias: { "featheredge-core": glue, "featheredge-watch": watchGlue },
-			external: ["./*.wasm", "node:*"],
-			plugins: [packed],
-			...more,
-		});
+	const bundled = (entry, outfile, options = {}) =>
+		bundle(
+			{
+				entryPoints: [source("src", entry)],
+				...(outfile !== undefined && { outfile: join(outDir, "dist", outfile) }),
+				format: "esm",
+				// Names stay: a person may meet them in a stack.
+				minifyWhitespace: true,
+				minifySyntax: true,
+				alias: { "featheredge-core": core.glue, "featheredge-watch": watch.glue },
+				external: ["./*.wasm", "node:*"],
+				plugins: [packed],
+				...options,
+			},
+			outDir,
+		);
 	const commonJs = {
 		format: "cjs",
 		platform: "node",
 		define: { "import.meta.url": "__url" },
 		banner: { js: 'const __url=require("node:url").pathToFileURL(__filename).href;' },
 	};
-	await Promise.all([
-		bundle("public.js", "engine.js"),
-		bundle("watch.js", "watch.js"),
-		...HOSTS.map((host) => bundle(`entries/${host}.js`, `${host}.js`)),
-		bundle("entries/node.js", "node.cjs", commonJs),
-		...STORES.map((store) => bundle(`stores/${store}.js`, `${store}.js`)),
-		...STORES.map((store) => bundle(`stores/${store}.js`, `${store}.cjs`, { format: "cjs", platform: "node" })),
+	const scripts = await Promise.all([
+		bundled("public.js", "engine.js"),
+		bundled("watch.js", "watch.js"),
+		...HOSTS.map((host) => bundled(`entries/${host}.js`, `${host}.js`)),
+		bundled("entries/node.js", "node.cjs", commonJs),
+		...STORES.map((store) => bundled(`stores/${store}.js`, `${store}.js`)),
+		...STORES.map((store) => bundled(`stores/${store}.js`, `${store}.cjs`, { format: "cjs", platform: "node" })),
+		bundled("../cli/featheredge.js", undefined, {
+			outdir: join(outDir, "cli"),
+			platform: "node",
+			// A command's libraries are loaded with it.
+			splitting: true,
+			chunkNames: "[name]-[hash]",
+			external: ["../dist/*", "./bench/bench.js"],
+			banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
+		}),
 	]);
-	await bundle("../cli/featheredge.js", undefined, {
-		outdir: outDir("cli"),
-		platform: "node",
-		// A command's libraries are loaded with it.
-		splitting: true,
-		chunkNames: "[name]-[hash]",
-		external: ["../dist/*", "./bench/bench.js"],
-		banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
+	const types = ["index", ...STORES].flatMap((name) => {
+		const text = readFileSync(source("types", `${name}.d.ts`), "utf8");
+		return [
+			[`dist/${name}.d.ts`, text],
+			[`dist/${name}.d.cts`, text.replaceAll('"./index.js"', '"./index.cjs"')],
+		];
 	});
-	await esbuild.stop();
-	copyFileSync(wasm, outDir("dist/featheredge.wasm"));
-	copyFileSync(watchWasm, outDir("dist/featheredge-watch.wasm"));
-	for (const name of ["index", ...STORES]) {
-		const types = readFileSync(source("types", `${name}.d.ts`), "utf8");
-		writeFileSync(outDir("dist", `${name}.d.ts`), types);
-		writeFileSync(outDir("dist", `${name}.d.cts`), types.replaceAll('"./index.js"', '"./index.cjs"'));
-	}
-	copyFileSync(join(tree, "LICENSE"), outDir("LICENSE"));
-	for (const name of ["README.md", "package.json"]) copyFileSync(source(name), outDir(name));
-}
-
-/**
- * build/bench/bench.js and core.wasm: the engine of the npm package with the benchmark framework, for the page and the command line. A
- * module of its own, so that who only serves does not pay for it.
- */
-export async function buildBench({ level = "O3" } = {}) {
-	const outputs = ["bench.js", "core.wasm"].map((name) => join(paths.bench, name));
-	await buildWatch({ level });
-	const inputs = hashInputs([...CARGO, ...TOOLS, "npm/src"], [level]);
-	await unlessUnchanged("bench", inputs, outputs, async () => {
-		console.log("building the benchmark's module");
-		await installRust();
-		const glue = join(paths.cache, "bench");
-		await compile("bench", glue, ["--out-name", "core", "--no-typescript", "--experimental-reset-state-function"]);
-		mkdirSync(paths.bench, { recursive: true });
-		await bundle("src/host/bench/index.mjs", glue, outputs[0], []);
-		await optimize(join(glue, "core_bg.wasm"), outputs[1], level);
-		// The files are ES modules wherever they are looked at from.
-		writeFileSync(join(paths.bench, "package.json"), `${JSON.stringify({ type: "module" })}\n`);
-	});
-}
-
-/** www/dist: the page, which carries the benchmark's module. */
-export async function buildPage(options) {
-	const config = fromRoot("www/vite.config.js");
-	if (!existsSync(config)) return;
-	await buildBench(options);
-	await unlessUnchanged(
-		"page",
-		hashInputs(["www", "build/bench", "npm/src/stores", "package-lock.json"]),
-		[join(paths.page, "index.html")],
-		async () => {
-			console.log("building the page");
-			await mustRun(
-				process.execPath,
-				[fromRoot("node_modules/vite/bin/vite.js"), "build", "--config", config, "--logLevel", "warn"],
-				{ cwd: fromRoot("www") },
-			);
-		},
-	);
+	const files = [
+		["dist/featheredge.wasm", core.wasm],
+		["dist/featheredge-watch.wasm", watch.wasm],
+		["LICENSE", join(tree, "LICENSE")],
+		["README.md", source("README.md")],
+		["package.json", source("package.json")],
+	].map(([name, path]) => [name, readFileSync(path)]);
+	fill(outDir, new Map([...scripts.flat(), ...types, ...files, ...more]));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -12,4 +12,6 @@ pub mod worker;
 #[cfg(any(feature = "worker", feature = "npm"))]
 mod desk;
 #[cfg(any(feature = "worker", feature = "npm", feature = "watch"))]
+mod panics;
+#[cfg(any(feature = "worker", feature = "npm", feature = "watch"))]
 mod table;

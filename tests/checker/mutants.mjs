@@ -92,7 +92,7 @@ export async function checkMutants({ redisUrl, seconds, seed, only = "" }) {
 		mutate(tree, mutant);
 		// The next is built while this one is checked, which mostly waits.
 		const outDir = join(folder, String(number % 2));
-		const packageDir = await buildQuickPackage(outDir, { tree, target: join(folder, "target"), isWatchKept: true });
+		const packageDir = await buildQuickPackage(outDir, { tree, target: join(folder, "target") });
 		await checked;
 		checked = checkMutant({ mutant, packageDir, redisUrl, seconds, seed }).then((row) => {
 			rows.push({ off: mutant.name, ...row });

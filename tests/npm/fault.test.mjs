@@ -42,7 +42,9 @@ test("a panic costs the request that met it, and the next is served by a new ins
 	// Longer than the room that the core has made, so that it makes more.
 	const long = { ...REQUEST, entity_ids: Array.from({ length: 9_000 }, (_, id) => `entity-${id}`) };
 	const underWay = engine.serve({ ...REQUEST, entity_ids: ["slow"] });
+	const log = t.mock.method(console, "error", () => {});
 	await assert.rejects(engine.serve(long), FaultError);
+	assert.match(log.mock.calls[0].arguments[0], /^panicked at .*capacity overflow$/s);
 	await assert.rejects(underWay, { code: "internal" });
 	isPanicking = false;
 	const { features } = await engine.serve(REQUEST);
