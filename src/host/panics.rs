@@ -10,6 +10,6 @@ extern "C" {
 
 /// Has every panic of this instance logged.
 #[wasm_bindgen(start)]
-pub fn log_panics() {
+fn log_panics() {
     std::panic::set_hook(Box::new(|panic| log(&panic.to_string())));
 }
