@@ -16,23 +16,23 @@ export class Engine {
 	#memory = new Uint8Array(memory.buffer);
 
 	constructor(config) {
-		this.#core = new Core(config, 1n);
+		this.#core = new Core(config, 1n, undefined, false);
 	}
 
 	/** Fills L1 by letting `origin` answer what the core asks it. */
 	fill(body, origin) {
 		let state = this.#begin(body);
 		while (state === State.Waiting) {
-			const all = this.#core.take_orders();
-			const orders = all.filter((order) => "method" in order);
+			const effects = this.#core.take_effects();
+			const calls = effects.filter(({ kind }) => kind === "fetch" || kind === "synthesize");
 			// Its timers, which it needs no more once the origin has answered.
-			for (const { number } of all.filter((order) => order.outlives === false)) this.#core.forget(number);
-			if (orders.length === 0) throw new Error("the core waits for nothing");
-			for (const { number, body } of orders) {
+			for (const { number } of effects.filter(({ kind }) => kind === "wait")) this.#core.forget(number);
+			if (calls.length === 0) throw new Error("the core waits for nothing");
+			for (const { number, body } of calls) {
 				state = this.#core.complete_fetch(number, 200, "application/json", origin(body), Date.now());
 			}
 		}
-		const hasReplied = state === State.Replied || state === State.RepliedWithOrders;
+		const hasReplied = state === State.Replied || state === State.RepliedWithEffects;
 		if (!hasReplied || this.#core.reply_status() !== 200) throw new Error("the core did not answer");
 		this.#settle(state);
 	}
@@ -43,7 +43,7 @@ export class Engine {
 	 */
 	serve(body) {
 		const state = this.#begin(body);
-		if (state !== State.Replied && state !== State.RepliedWithOrders) return undefined;
+		if (state !== State.Replied && state !== State.RepliedWithEffects) return undefined;
 		const at = this.#core.reply_at();
 		const length = this.#core.reply_length();
 		const answer = this.#bytes().slice(at, at + length);
@@ -53,9 +53,9 @@ export class Engine {
 
 	/** Takes what the core tells of requests when it says so, as a host does. */
 	#settle(state) {
-		if (state !== State.RepliedWithOrders) return;
-		for (const { records, timeout } of this.#core.take_orders()) {
-			if (records) setTimeout(() => this.#core.take_records(Date.now()), timeout).unref();
+		if (state !== State.RepliedWithEffects) return;
+		for (const { kind, timeout } of this.#core.take_effects()) {
+			if (kind === "ingest") setTimeout(() => this.#core.ingest_telemetry(Date.now(), 0), timeout).unref();
 		}
 	}
 
@@ -70,6 +70,6 @@ export class Engine {
 			this.#input = this.#core.input(this.#capacity);
 		}
 		this.#bytes().set(body, this.#input);
-		return this.#core.begin_feast(body.length, Date.now());
+		return this.#core.begin_feast(body.length, true, Date.now());
 	}
 }

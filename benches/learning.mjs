@@ -34,7 +34,12 @@ class Learner {
 	#served = 0;
 
 	constructor(enabled, workloads) {
-		this.#core = new Core({ prefetch: { enabled }, l2: { enabled: false }, l1: { max_entries: 100_000 } }, 1n);
+		this.#core = new Core(
+			{ prefetch: { enabled }, l2: { enabled: false }, l1: { max_entries: 100_000 } },
+			1n,
+			undefined,
+			false,
+		);
 		this.#bodies = workloads.map(({ body }) => body);
 		this.#input = this.#core.input(65_536);
 		for (const { body, answer } of workloads) this.#fill(body, originOf({ answer }));
@@ -42,34 +47,34 @@ class Learner {
 
 	#begin(body, session, now = Date.now()) {
 		new Uint8Array(memory.buffer).set(body, this.#input);
-		return this.#core.begin("POST", FEAST, "", body.length, false, true, false, "", session, now);
+		return this.#core.begin("POST", FEAST, "", body.length, false, true, false, "", "", session, now);
 	}
 
 	#fill(body, origin) {
 		let state = this.#begin(body, undefined, FILLED_AT);
-		for (const { number, method, body } of this.#core.take_orders()) {
-			if (method !== undefined)
+		for (const { number, kind, body } of this.#core.take_effects()) {
+			if (kind === "fetch" || kind === "synthesize")
 				state = this.#core.complete_fetch(number, 200, "application/json", origin(body), FILLED_AT);
 		}
 		if (state === State.Waiting || this.#core.reply_status() !== 200) throw new Error("the core did not answer");
-		this.#core.take_orders();
+		this.#core.take_effects();
 	}
 
 	serve() {
 		const number = this.#served++;
 		const body = this.#bodies[Math.floor(number / SESSIONS) % this.#bodies.length];
 		const state = this.#begin(body, this.#sessions[number % SESSIONS]);
-		if (state === State.RepliedWithOrders) this.#settle();
+		if (state === State.RepliedWithEffects) this.#settle();
 		else if (state !== State.Replied) throw new Error("memory had not all of it");
 	}
 
 	/** Does what is ordered behind an answer: looks into predictions, all of whose rows are in memory. */
 	#settle() {
-		for (const { number, timeout, outlives, records } of this.#core.take_orders()) {
-			if (records) setTimeout(() => this.#core.take_records(Date.now()), timeout).unref();
-			else if (outlives && timeout === 0) this.#core.complete_wait(number, Date.now());
+		for (const { number, timeout, kind } of this.#core.take_effects()) {
+			if (kind === "ingest") setTimeout(() => this.#core.ingest_telemetry(Date.now(), 0), timeout).unref();
+			else if (kind === "rest" && timeout === 0) this.#core.complete_wait(number, Date.now());
 		}
-		this.#core.take_orders();
+		this.#core.take_effects();
 	}
 }
 

@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
-import * as bench from "../build/bench/bench.js";
+import * as bench from "../build/benchmark/benchmark.js";
 import { readWranglerToml } from "../scripts/lib/settings.mjs";
 import { freePort, serve } from "../scripts/lib/workerd.mjs";
 import { median } from "./measure.mjs";
@@ -83,7 +83,7 @@ export async function measurePage() {
 		// Of the same origin and under the same policy, and without a script of its own.
 		const blank = await context.newPage();
 		await blank.goto(`${url}/openapi.json`);
-		await bench.load(() => readFileSync(new URL("../build/bench/core.wasm", import.meta.url)));
+		await bench.load(() => readFileSync(new URL("../build/benchmark/benchmark.wasm", import.meta.url)));
 		const { scenarios } = bench.framework();
 		const names = scenarios.map(({ name }) => name);
 		const options = {

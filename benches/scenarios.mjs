@@ -2,7 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
-import * as bench from "../build/bench/bench.js";
+import * as bench from "../build/benchmark/benchmark.js";
+import { createEngine } from "../build/package/dist/node.js";
 
 /**
  * @param {object} [options]
@@ -14,14 +15,14 @@ import * as bench from "../build/bench/bench.js";
  * @param {(step: { scenario: number, repeat: number, live: any }) => void} [options.onLive]
  */
 export async function measureScenarios({ scenarios, repeats = 5, scale = 1, url, l2 = "memory", onLive } = {}) {
-	await bench.load(() => readFileSync(new URL("../build/bench/core.wasm", import.meta.url)));
+	await bench.load(() => readFileSync(new URL("../build/benchmark/benchmark.wasm", import.meta.url)));
 	const openStore = l2 === "memory" ? bench.memoryStore : undefined;
 	return bench.runSuite({
 		scenarios: (scenarios ?? bench.framework().scenarios).map((scenario) => bench.scaledScenario(scenario, scale)),
 		repeats,
 		target:
 			url === undefined
-				? bench.engineTarget({ openStore })
+				? bench.engineTarget({ createEngine, openStore })
 				: bench.urlTarget(url, { token: process.env.FEATHEREDGE_OPERATOR_TOKEN }),
 		environment: {
 			host: `Node ${process.version}`,

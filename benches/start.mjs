@@ -20,8 +20,8 @@ const ROUNDS = 9;
 const ANSWER = `const engine = await createEngine({ config: { origin: { delay_ms: 0 } } });
 	await engine.serve({ entity_ids: ["a"], feature_names: ["score"] });`;
 
-/** The modules that a Worker is deployed with; the second is made an instance of when an operator asks. */
-const WASM = ["featheredge.wasm", "featheredge-watch.wasm"];
+/** The module that a Worker is deployed with. */
+const WASM = ["featheredge.wasm"];
 
 const dist = (name) => join(paths.package, "dist", name);
 

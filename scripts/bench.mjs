@@ -15,7 +15,7 @@ import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { buildBench, buildPackage, buildPage, buildWorker } from "./build.mjs";
+import { buildBenchmark, buildPackage, buildPage, buildWorker } from "./build.mjs";
 import { checkNode, installDebian, installPackages, installRust } from "./lib/prepare.mjs";
 import { installPython } from "./lib/python.mjs";
 import { main, mustRun } from "./lib/run.mjs";
@@ -53,7 +53,8 @@ function print(rows) {
 }
 
 async function runScenarios({ repeats, scale, url }) {
-	await buildBench();
+	await buildBenchmark();
+	await buildPackage();
 	const { measureScenarios, scenarioTable } = await import("../benches/scenarios.mjs");
 	const run = await measureScenarios({ repeats: Number(repeats), scale: Number(scale), url });
 	console.log(scenarioTable(run));

@@ -1,12 +1,12 @@
 // Builds what is shipped, into build/: the Worker, the npm module and package, the page.
 //
-//   node scripts/build.mjs [worker|watch|npm|package|bench|page ...] [--opt O3|Os|Oz]
+//   node scripts/build.mjs [worker|npm|package|benchmark|page ...]
 //
 // Rust becomes wasm by cargo, gets its JavaScript side from wasm-bindgen, is optimized by wasm-opt, and is bundled with its entry by
 // esbuild or Vite. Everything comes from package registries, pinned by the two lock files. Cargo knows what to compile; a module that it
 // leaves as it was is not optimized again, and bundles, which take a second, are made each time and written where they differ.
 
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,17 +25,15 @@ const SIZED = [
 	"worker/index.js",
 	"worker/index.wasm",
 	"npm/featheredge.wasm",
-	"watch/watch.wasm",
 	"package/dist/engine.js",
-	"bench/core.wasm",
+	"benchmark/benchmark.wasm",
 ];
 
 const targets = {
 	worker: buildWorker,
-	watch: buildWatch,
 	npm: buildNpm,
 	package: buildPackage,
-	bench: buildBench,
+	benchmark: buildBenchmark,
 	page: buildPage,
 };
 
@@ -88,64 +86,63 @@ const QUICK = {
 	]),
 };
 
+/** What is compiled: the component, and the benchmark framework beside it. */
+const CORE = { target: ["--lib", "--crate-type", "cdylib"], file: "featheredge.wasm", name: "featheredge" };
+const BENCHMARK = {
+	target: ["--package", "featheredge-benchmark-wasm"],
+	file: "featheredge_benchmark_wasm.wasm",
+	name: "benchmark",
+};
+
 /**
- * Compiles the core for one host.
+ * Compiles a module.
  *
- * @param {string} feature of the host
- * @param {string} folder takes the module, before another host's takes its place in cargo's own folder
+ * @param {typeof CORE} what
  * @param {{ how?: typeof SHIPPED, tree?: string, target?: string }} [options] `tree` has the sources, `target` is cargo's folder for them
  * @returns {Promise<string>} the module
  */
-async function compile(feature, folder, { how = SHIPPED, tree = fromRoot(), target = paths.target } = {}) {
+async function compile(what, { how = SHIPPED, tree = fromRoot(), target = paths.target } = {}) {
 	await installRust();
 	const args = [
-		...["rustc", "--locked", ...how.args, "--lib", "--crate-type", "cdylib"],
-		...["--target", TARGET, "--no-default-features", "--features", feature],
+		...["rustc", "--locked", ...how.args, ...what.target, "--target", TARGET],
 		// The texts of panics name files: of whoever built it, they would tell where their home is.
 		...["--config", `target.${TARGET}.rustflags=["--remap-path-prefix=${cargoHome}=cargo"]`],
 	];
 	await mustRun("cargo", args, { cwd: tree, env: { CARGO_TARGET_DIR: target } });
-	mkdirSync(folder, { recursive: true });
-	const module = join(folder, "compiled.wasm");
-	copyFileSync(join(target, TARGET, how.profile, "featheredge.wasm"), module);
-	return module;
+	return join(target, TARGET, how.profile, what.file);
 }
 
 /**
  * Runs wasm-bindgen over a compiled module.
  *
  * @param {string} compiled
- * @param {string} name what both files are to be called; they stand beside `compiled`
- * @param {string[]} [args]
+ * @param {string} name what both files are to be called
+ * @param {string} outDir
  * @returns {Promise<{ wasm: string, glue: string }>} the module and its JavaScript side
  */
-async function bind(compiled, name, args = []) {
-	const outDir = dirname(compiled);
+async function bind(compiled, name, outDir) {
 	await mustRun(await buildBindgen(), [
 		...["bindgen", compiled, "--target", "web", "--out-dir", outDir, "--out-name", name],
-		...["--omit-default-module-path", "--remove-producers-section", "--experimental-reset-state-function", ...args],
+		...["--omit-default-module-path", "--remove-producers-section", "--experimental-reset-state-function"],
 	]);
 	return { wasm: join(outDir, `${name}_bg.wasm`), glue: join(outDir, `${name}.js`) };
 }
 
 /**
- * The module of one host as it is shipped, and its JavaScript side.
+ * A module as it is shipped, and its JavaScript side.
  *
- * @param {string} feature of the host
- * @param {string} name what wasm-bindgen calls the files
- * @param {string} level of wasm-opt
- * @param {string[]} [bindgenArgs]
+ * @param {typeof CORE} what
  */
-async function buildModule(feature, name, level, bindgenArgs = []) {
-	const folder = join(paths.cache, feature);
-	const compiled = await compile(feature, folder);
+async function buildModule(what) {
+	const compiled = await compile(what);
+	const folder = join(paths.cache, what.name);
 	const optimized = join(folder, "optimized.wasm");
-	const inputs = hashInputs([relative(root, compiled), "Cargo.lock", "package-lock.json"], [level, ...bindgenArgs]);
-	const glue = join(folder, `${name}.js`);
-	await unlessUnchanged(feature, inputs, [optimized, glue], async () => {
-		const { wasm } = await bind(compiled, name, bindgenArgs);
+	const glue = join(folder, `${what.name}.js`);
+	const inputs = hashInputs([relative(root, compiled), "Cargo.lock", "package-lock.json"]);
+	await unlessUnchanged(what.name, inputs, [optimized, glue], async () => {
+		const { wasm } = await bind(compiled, what.name, folder);
 		const program = fromRoot("node_modules/binaryen/bin/wasm-opt");
-		await mustRun(process.execPath, [program, `-${level}`, wasm, "-o", optimized], { capture: true });
+		await mustRun(process.execPath, [program, "-O3", wasm, "-o", optimized], { capture: true });
 	});
 	return { wasm: optimized, glue };
 }
@@ -194,41 +191,27 @@ async function bundle(options, folder) {
 	return outputFiles.map(({ path, contents }) => [relative(folder, path), contents]);
 }
 
-/** build/watch/watch.wasm: whoever watches, which hosts load behind the first answer. */
-export async function buildWatch({ level = "O3" } = {}) {
-	const built = await buildModule("watch", "watch", level, ["--no-typescript"]);
-	fill(paths.watch, new Map([["watch.wasm", readFileSync(built.wasm)]]));
-	return built;
+/** build/worker/index.js and index.wasm: all that a Worker needs. */
+export async function buildWorker() {
+	await fillWorker(paths.worker, await buildModule(CORE));
 }
 
-const WORKER_BINDGEN = ["--no-typescript", "--force-enable-abort-handler"];
-
-/** build/worker/index.js, index.wasm and watch.wasm: all that a Worker needs. */
-export async function buildWorker({ level = "O3" } = {}) {
-	const watch = await buildWatch({ level });
-	await fillWorker(paths.worker, await buildModule("worker", "core", level, WORKER_BINDGEN), watch);
-}
-
-async function fillWorker(folder, core, watch, tree = fromRoot()) {
+async function fillWorker(folder, core, tree = fromRoot()) {
 	const options = {
-		entryPoints: [join(tree, "src/host/worker.mjs")],
+		entryPoints: [join(tree, "npm/src/worker/index.js")],
 		outfile: join(folder, "index.js"),
-		alias: { "featheredge-core": core.glue, "featheredge-watch": watch.glue },
+		alias: { "featheredge-core": core.glue },
 		external: ["./*.wasm", "cloudflare:*"],
 	};
-	const modules = [
-		["index.wasm", readFileSync(core.wasm)],
-		["watch.wasm", readFileSync(watch.wasm)],
-	];
-	fill(folder, new Map([...(await bundle(options, folder)), ...modules]));
+	fill(folder, new Map([...(await bundle(options, folder)), ["index.wasm", readFileSync(core.wasm)]]));
 }
 
 /** The files are ES modules wherever they are looked at from. */
 const ES_MODULES = ["package.json", `${JSON.stringify({ type: "module" })}\n`];
 
-/** build/npm/featheredge.js, featheredge.wasm and types: one module for Node, Deno, Bun and browsers, told where its wasm is. */
-export async function buildNpm({ level = "O3" } = {}) {
-	const { wasm, glue } = await buildModule("npm", "featheredge", level);
+/** build/npm/featheredge.js, featheredge.wasm and types: the module by itself, told where its wasm is. */
+export async function buildNpm() {
+	const { wasm, glue } = await buildModule(CORE);
 	const files = [
 		["featheredge.js", readFileSync(glue)],
 		["featheredge.d.ts", readFileSync(glue.replace(/js$/, "d.ts"))],
@@ -239,26 +222,22 @@ export async function buildNpm({ level = "O3" } = {}) {
 	return { wasm, glue };
 }
 
-/**
- * build/bench/bench.js and core.wasm: the engine of the npm package with the benchmark framework, for the page and the command line. A
- * module of its own, so that who only serves does not pay for it.
- */
-export async function buildBench({ level = "O3" } = {}) {
-	const watch = await buildWatch({ level });
-	const { wasm, glue } = await buildModule("bench", "core", level, ["--no-typescript"]);
+/** build/benchmark/benchmark.js and benchmark.wasm: the benchmark framework, for the page and the command line. */
+export async function buildBenchmark() {
+	const { wasm, glue } = await buildModule(BENCHMARK);
 	const options = {
-		entryPoints: [fromRoot("src/host/bench/index.mjs")],
-		outfile: join(paths.bench, "bench.js"),
-		alias: { "featheredge-core": glue, "featheredge-watch": watch.glue },
+		entryPoints: [fromRoot("npm/src/benchmark/index.js")],
+		outfile: join(paths.benchmark, "benchmark.js"),
+		alias: { "featheredge-benchmark": glue },
 	};
-	const files = [...(await bundle(options, paths.bench)), ["core.wasm", readFileSync(wasm)], ES_MODULES];
-	fill(paths.bench, new Map(files));
+	const files = [...(await bundle(options, paths.benchmark)), ["benchmark.wasm", readFileSync(wasm)]];
+	fill(paths.benchmark, new Map([...files, ES_MODULES]));
 	return files;
 }
 
-/** www/dist: the page, which carries the benchmark's module. */
-export async function buildPage(options) {
-	await buildBench(options);
+/** www/dist: the page, which measures the package as it ships. */
+export async function buildPage() {
+	await buildPackage();
 	const { build } = await import("vite");
 	const { output } = await build({
 		configFile: fromRoot("www/vite.config.js"),
@@ -278,25 +257,22 @@ const HOSTS = ["node", "deno", "browser", "workerd", "inline"];
  * build/package: what `npm pack` packs. The engine is one file, around it stands one for each host, whose way to the wasm is all that
  * tells them apart.
  */
-export async function buildPackage(options) {
-	const core = await buildNpm(options);
-	const watch = await buildWatch(options);
-	const bench = (await buildBench(options)).filter(([name]) => name !== "package.json");
-	const ofBench = bench.map(([name, content]) => [join("cli/bench", name), content]);
-	await fillPackage(paths.package, core, watch, ofBench);
+export async function buildPackage() {
+	const core = await buildNpm();
+	const benchmark = (await buildBenchmark()).map(([name, content]) => [join("cli/benchmark", name), content]);
+	await fillPackage(paths.package, core, benchmark);
 }
 
 /**
- * The package of sources that are tried and not shipped: compiled quickly, without the benchmark's module.
+ * The package of sources that are tried and not shipped: compiled quickly, without the benchmark framework.
  *
  * @param {string} folder where it stands, in `package`, and what it is made of
  * @param {{ tree?: string, target?: string }} [options] where the sources are, and cargo's folder for them
  * @returns {Promise<string>} the package
  */
 export async function buildQuickPackage(folder, { tree, target } = {}) {
-	const built = (name) => buildQuickModule(name, "featheredge", join(folder, name), { tree, target });
 	const outDir = join(folder, "package");
-	await fillPackage(outDir, await built("npm"), await built("watch"), [], tree);
+	await fillPackage(outDir, await buildQuickCore(folder, { tree, target }), [], tree);
 	return outDir;
 }
 
@@ -308,33 +284,30 @@ export async function buildQuickPackage(folder, { tree, target } = {}) {
  * @returns {Promise<string>} where the Worker is
  */
 export async function buildQuickWorker(folder, { tree, target } = {}) {
-	const built = (name, args) => buildQuickModule(name, "core", join(folder, `worker-${name}`), { tree, target }, args);
 	const outDir = join(folder, "worker");
-	await fillWorker(outDir, await built("worker", WORKER_BINDGEN), await built("watch"), tree);
+	await fillWorker(outDir, await buildQuickCore(folder, { tree, target }), tree);
 	return outDir;
 }
 
-/** A module that is not optimized; what cargo has left as it was is not bound again. */
-async function buildQuickModule(feature, name, folder, { tree, target }, args = ["--no-typescript"]) {
-	return bind(await compile(feature, folder, { how: QUICK, tree, target }), name, args);
+/** The core's module, not optimized. */
+async function buildQuickCore(folder, options) {
+	return bind(await compile(CORE, { how: QUICK, ...options }), CORE.name, join(folder, "core"));
 }
 
 /** Fills a folder with the package: its JavaScript bundled around the modules. */
-async function fillPackage(outDir, core, watch, more, tree = fromRoot()) {
+async function fillPackage(outDir, core, more, tree = fromRoot()) {
 	const source = (...parts) => join(tree, "npm", ...parts);
-	const packs = { "featheredge-packed": core.wasm, "featheredge-packed-watch": watch.wasm };
 	const packed = {
 		name: "packed",
 		setup(build) {
-			build.onResolve({ filter: /^featheredge-packed/ }, ({ path }) => ({ path, namespace: "packed" }));
-			build.onLoad({ filter: /./, namespace: "packed" }, ({ path }) => ({
-				contents: gzipSync(readFileSync(packs[path]), { level: 9 }).toString("base64"),
+			build.onResolve({ filter: /^featheredge-packed$/ }, ({ path }) => ({ path, namespace: "packed" }));
+			build.onLoad({ filter: /./, namespace: "packed" }, () => ({
+				contents: gzipSync(readFileSync(core.wasm), { level: 9 }).toString("base64"),
 				loader: "text",
 			}));
 			const isEsm = build.initialOptions.format === "esm";
-			const apart = { "../public.js": "./engine.js", "../watch.js": "./watch.js" };
-			build.onResolve({ filter: /^\.\.\/(public|watch)\.js$/ }, ({ path }) =>
-				isEsm ? { path: apart[path], external: true } : undefined,
+			build.onResolve({ filter: /^\.\.\/public\.js$/ }, () =>
+				isEsm ? { path: "./engine.js", external: true } : undefined,
 			);
 		},
 	};
@@ -347,7 +320,7 @@ async function fillPackage(outDir, core, watch, more, tree = fromRoot()) {
 				// Names stay: a person may meet them in a stack.
 				minifyWhitespace: true,
 				minifySyntax: true,
-				alias: { "featheredge-core": core.glue, "featheredge-watch": watch.glue },
+				alias: { "featheredge-core": core.glue },
 				external: ["./*.wasm", "node:*"],
 				plugins: [packed],
 				...options,
@@ -362,9 +335,8 @@ async function fillPackage(outDir, core, watch, more, tree = fromRoot()) {
 	};
 	const scripts = await Promise.all([
 		bundled("public.js", "engine.js"),
-		bundled("watch.js", "watch.js"),
-		...HOSTS.map((host) => bundled(`entries/${host}.js`, `${host}.js`)),
-		bundled("entries/node.js", "node.cjs", commonJs),
+		...HOSTS.map((host) => bundled(`hosts/${host}.js`, `${host}.js`)),
+		bundled("hosts/node.js", "node.cjs", commonJs),
 		...STORES.map((store) => bundled(`stores/${store}.js`, `${store}.js`)),
 		...STORES.map((store) => bundled(`stores/${store}.js`, `${store}.cjs`, { format: "cjs", platform: "node" })),
 		bundled("../cli/featheredge.js", undefined, {
@@ -373,7 +345,7 @@ async function fillPackage(outDir, core, watch, more, tree = fromRoot()) {
 			// A command's libraries are loaded with it.
 			splitting: true,
 			chunkNames: "[name]-[hash]",
-			external: ["../dist/*", "./bench/bench.js"],
+			external: ["../dist/*", "./benchmark/benchmark.js"],
 			banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
 		}),
 	]);
@@ -386,7 +358,6 @@ async function fillPackage(outDir, core, watch, more, tree = fromRoot()) {
 	});
 	const files = [
 		["dist/featheredge.wasm", core.wasm],
-		["dist/featheredge-watch.wasm", watch.wasm],
 		["LICENSE", join(tree, "LICENSE")],
 		["README.md", source("README.md")],
 		["package.json", source("package.json")],
@@ -396,16 +367,13 @@ async function fillPackage(outDir, core, watch, more, tree = fromRoot()) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
 	await main(async () => {
-		const { values, positionals } = parseArgs({
-			allowPositionals: true,
-			options: { opt: { type: "string", default: "O3" } },
-		});
+		const { positionals } = parseArgs({ allowPositionals: true });
 		checkNode();
 		const names = positionals.length > 0 ? positionals : Object.keys(targets);
 		const unknown = names.find((name) => !(name in targets));
 		if (unknown !== undefined) throw new Failure(`expected ${Object.keys(targets).join(", ")}, found \`${unknown}\``);
 		await installPackages();
-		for (const name of names) await targets[name]({ level: values.opt });
+		for (const name of names) await targets[name]();
 		for (const file of SIZED.map((name) => fromRoot("build", name)).filter(existsSync)) reportSize(file);
 		if (names.includes("worker")) checkWorkerSize();
 	});

@@ -15,7 +15,7 @@ import { fromRoot, root } from "./lib/root.mjs";
 import { Failure, main, mustRun } from "./lib/run.mjs";
 
 const BUILDS = {
-	worker: { build: buildWorker, files: ["worker/index.js", "worker/index.wasm", "worker/watch.wasm"] },
+	worker: { build: buildWorker, files: ["worker/index.js", "worker/index.wasm"] },
 	npm: { build: buildNpm, files: ["npm/featheredge.js", "npm/featheredge.wasm"] },
 };
 

@@ -5,9 +5,9 @@
 //!
 //! | floor | what | knows |
 //! |---|---|---|
-//! | 6 | `host` | Cloudflare or JavaScript; moves bytes and decides nothing |
+//! | 6 | `core` | JavaScript; moves bytes and decides nothing |
 //! | 5 | [`service`] | bytes in, I/O orders out, bytes in, a reply out |
-//! | 4 | [`engine`]; beside it `watch`, in a module of its own | the decisions; who watches |
+//! | 4 | [`engine`]; beside it `watch` | the decisions; who watches |
 //! | 3 | [`protocol`] and above it [`upstream`] and [`columns`], [`cache`], [`observe`] | JSON; what keeps rows; what is measured |
 //! | 2 | [`model`] | keys, values, rows |
 //! | 1 | [`config`] | what is set |
@@ -24,5 +24,6 @@ pub use upstream;
 pub mod engine;
 pub mod service;
 
-#[cfg(any(feature = "worker", feature = "npm", feature = "watch"))]
-pub mod host;
+pub mod core;
+mod panics;
+mod wasm_memory;

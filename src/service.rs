@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-#[cfg(not(feature = "worker"))]
 use crate::columns::Vectors;
 use crate::config::Config;
 use crate::engine::Engine;
@@ -17,7 +16,6 @@ use crate::model::time::Instant;
 use crate::observe::sla;
 use crate::observe::trace::Context;
 use crate::protocol::call::Call;
-#[cfg(not(feature = "worker"))]
 use crate::protocol::native::Numbers;
 use crate::protocol::native::{self, Options};
 use crate::protocol::sheet::Sheet;
@@ -204,7 +202,6 @@ pub struct Service {
     /// Whose rows the request is served that begins now.
     caller: String,
     /// What answers in columns have parsed: a Worker, whose callers are remote, gives none.
-    #[cfg(not(feature = "worker"))]
     vectors: Vectors,
     spare_entities: Vec<u8>,
     /// When what is learned is left in the store; `None` before the first session.
@@ -220,7 +217,6 @@ impl Service {
     pub fn new(config: Config, seed: u64) -> Service {
         let ledger = Ledger::new(&config);
         Service {
-            #[cfg(not(feature = "worker"))]
             vectors: Vectors::new(config.l1.max_bytes / 4),
             engine: Engine::new(setup::engine_settings(&config, ledger.is_some(), seed)),
             planner: Planner::new(setup::project(&config, seed)),
@@ -332,7 +328,6 @@ impl Service {
     }
 
     /// Begins a request of the native API at `now`, to be answered in [columns](crate::columns) of `numbers`.
-    #[cfg(not(feature = "worker"))]
     pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Instant) -> Step {
         let now = self.now(now);
         self.caller.clear();

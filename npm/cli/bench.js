@@ -2,7 +2,8 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
-import * as framework from "./bench/bench.js";
+import { createEngine } from "../dist/node.js";
+import * as framework from "./benchmark/benchmark.js";
 import { EXIT, Failure } from "./failure.js";
 import { tableOf } from "./table.js";
 
@@ -126,7 +127,7 @@ function printComparison(compared, { started_at: when }) {
 
 export async function bench(options) {
 	const { url, repeats, l2, json } = options;
-	await framework.load(() => readFileSync(new URL("./bench/core.wasm", import.meta.url)));
+	await framework.load(() => readFileSync(new URL("./benchmark/benchmark.wasm", import.meta.url)));
 	const scenarios = scenariosOf(options);
 	// Before all is measured: a file that is none is told at once.
 	const read = options.compare && readJson(options.compare);
@@ -137,7 +138,7 @@ export async function bench(options) {
 		repeats,
 		target:
 			url === undefined
-				? framework.engineTarget({ openStore: l2 === "memory" ? framework.memoryStore : undefined })
+				? framework.engineTarget({ createEngine, openStore: l2 === "memory" ? framework.memoryStore : undefined })
 				: framework.urlTarget(url, { token: process.env.FEATHEREDGE_TOKEN }),
 		environment: {
 			host: `Node ${process.version}`,

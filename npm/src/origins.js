@@ -2,44 +2,25 @@
 //
 // Each is asked in Feast's terms, by bytes, and answers in bytes; what it means is the core's to say.
 
-import { onceMore } from "../../src/host/again.mjs";
 import { ConfigError } from "./errors.js";
 import { parse, stringify } from "./json.js";
+import { readBytes, TooLargeError } from "./runtime/body.js";
+import { retryLostConnection } from "./runtime/retry.js";
 
 const JSON_TYPE = "application/json";
 const FEATURES = "/get-online-features";
 /** What stands as the URL of an origin that has none; nothing is ever sent there (RFC 6761). */
 const NOWHERE = "http://origin.invalid";
 
-/** An answer is longer than the core takes. */
-export class TooLargeError extends Error {}
-
-/** A body's bytes, at most `limit` of them. */
-export async function readBytes(message, limit) {
-	if (message.body === null) return new Uint8Array();
-	if (Number(message.headers.get("content-length")) > limit) throw new TooLargeError();
-	const chunks = [];
-	let length = 0;
-	// Not by `for await`, which Safari's streams lack.
-	const reader = message.body.getReader();
-	for (;;) {
-		const { done, value } = await reader.read();
-		if (done) break;
-		length += value.length;
-		if (length > limit) {
-			await reader.cancel();
-			throw new TooLargeError();
-		}
-		chunks.push(value);
+/** What the core is told of an answer. */
+export async function answerOf(response, maxBytes) {
+	try {
+		const body = await readBytes(response, maxBytes);
+		return { status: response.status, contentType: response.headers.get("content-type") ?? undefined, body };
+	} catch (error) {
+		if (error instanceof TooLargeError) await response.body?.cancel();
+		throw error;
 	}
-	if (chunks.length === 1) return chunks[0];
-	const bytes = new Uint8Array(length);
-	let at = 0;
-	for (const chunk of chunks) {
-		bytes.set(chunk, at);
-		at += chunk.length;
-	}
-	return bytes;
 }
 
 /** Headers that belong to one connection, and are not passed on (RFC 9110, 7.6.1); `fetch` sees to length and encoding. */
@@ -96,12 +77,8 @@ class HttpOrigin {
 		// A redirect would take the request to a place that nobody configured.
 		const init = { method, headers, body: sent, redirect: "manual", signal };
 		const call = () => this.#fetch.call(undefined, isForUs ? this.url : url, init);
-		const response = await onceMore(call, signal);
-		return {
-			status: response.status,
-			contentType: response.headers.get("content-type") ?? undefined,
-			body: await readBytes(response, maxBytes),
-		};
+		const response = await retryLostConnection(call, signal);
+		return answerOf(response, maxBytes);
 	}
 
 	/** Passes a request on as it came. */

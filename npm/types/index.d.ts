@@ -403,8 +403,6 @@ export interface EngineOptions {
 	basePath?: string;
 	/** The module, for hosts that must load it themselves. */
 	wasm?: WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>;
-	/** The same for the module of whoever watches, which is loaded behind the first answer. */
-	watchWasm?: WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>;
 }
 
 export interface Engine extends AsyncDisposable {

@@ -10,10 +10,9 @@ export const fromRoot = (...parts) => join(root, ...parts);
 
 export const paths = {
 	worker: fromRoot("build/worker"),
-	watch: fromRoot("build/watch"),
 	npm: fromRoot("build/npm"),
 	package: fromRoot("build/package"),
-	bench: fromRoot("build/bench"),
+	benchmark: fromRoot("build/benchmark"),
 	cache: fromRoot("build/cache"),
 	logs: fromRoot("build/logs"),
 	page: fromRoot("www/dist"),

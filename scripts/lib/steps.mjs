@@ -13,7 +13,7 @@ import { Failure } from "./run.mjs";
  * @property {NodeJS.ProcessEnv} [env]
  */
 
-const WASM = ["--target", "wasm32-unknown-unknown", "--no-default-features"];
+const WASM = ["--target", "wasm32-unknown-unknown"];
 const DENY_WARNINGS = ["--", "-D", "warnings"];
 
 /** @param {string} name of a folder or file in scripts or node_modules */
@@ -54,10 +54,7 @@ export function steps() {
 			name: "clippy",
 			commands: [
 				cargo("clippy", "--locked", "--all-targets", ...DENY_WARNINGS),
-				cargo("clippy", "--locked", "--lib", ...WASM, "--features", "worker", ...DENY_WARNINGS),
-				cargo("clippy", "--locked", "--lib", ...WASM, "--features", "npm", ...DENY_WARNINGS),
-				cargo("clippy", "--locked", "--lib", ...WASM, "--features", "watch", ...DENY_WARNINGS),
-				cargo("clippy", "--locked", "--lib", ...WASM, "--features", "bench", ...DENY_WARNINGS),
+				cargo("clippy", "--locked", "--lib", "--package", "featheredge", "--package", "featheredge-benchmark-wasm", ...WASM, ...DENY_WARNINGS),
 			],
 		},
 		{ name: "native", commands: [cargo("test", "--locked", "--no-fail-fast")] },
@@ -76,7 +73,7 @@ export function steps() {
 		{ name: "reproduce", commands: [nodeTests("reproduce")] },
 		{
 			name: "wasm",
-			commands: [cargo("test", "--locked", ...WASM, "--features", "npm", "--test", "wasm*")],
+			commands: [cargo("test", "--locked", ...WASM, "--test", "wasm*")],
 			env: { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: `${join(paths.target, "debug/featheredge-bindgen")} test` },
 		},
 		{ name: "npm", commands: [nodeTests("npm")] },

@@ -12,7 +12,7 @@ import { readWranglerToml } from "./settings.mjs";
 
 const HOST = "127.0.0.1";
 /** The modules of the Worker beside its JavaScript. */
-const WASM = ["index.wasm", "watch.wasm"];
+const WASM = ["index.wasm"];
 const NAME = "featheredge";
 // With static assets, miniflare puts a proxy before the default entrypoint, and before no other.
 const ENTRYPOINT = "direct";

@@ -58,8 +58,7 @@ pub(super) fn config(config: &Config) -> Checked {
     ] {
         binding(path, name)?;
     }
-    #[cfg(not(feature = "serving"))]
-    watching(config)?;
+    telemetry(config)?;
     for (name, settings) in config.views.iter() {
         view(&tree::join("views", name), name, settings)?;
     }
@@ -213,12 +212,10 @@ fn numbers(config: &Config) -> Checked {
     registry.as_ref().map_or(Ok(()), |registry| range("registry.ttl_seconds", registry.ttl_seconds, 1, MAX_TTL_SECONDS))
 }
 
-/// What whoever watches needs.
-pub(crate) fn watching(config: &Config) -> Checked {
+/// The service level and where it is told of.
+fn telemetry(config: &Config) -> Checked {
     let Config { alerts, telemetry, .. } = config;
     all_in_range(&monitor::ranges(config))?;
-    all_in_range(&monitor::prices(&config.costs))?;
-    name("project", &config.project)?;
     binding("telemetry.binding", &telemetry.binding)?;
     telemetry.analytics_binding.as_ref().map_or(Ok(()), |name| binding("telemetry.analytics_binding", name))?;
     for (path, address) in

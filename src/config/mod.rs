@@ -148,14 +148,6 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads and checks what of the table whoever watches needs, and leaves the rest as it is by default.
-    ///
-    /// # Errors
-    /// The first thing that is wrong with it.
-    pub fn watching_from_tree(tree: &Tree) -> Result<Config, ConfigError> {
-        monitor::read(tree)
-    }
-
     /// Checks what the types cannot say.
     ///
     /// # Errors

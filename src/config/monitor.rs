@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use crate::check::{self, Ranges, ranges};
-use crate::read::{Setting, choices, tables};
-use crate::tree::{Fault, Tree, segment};
-use crate::{Config, ConfigError};
+use crate::Config;
+use crate::check::{Ranges, ranges};
+use crate::read::{choices, tables};
 
 /// `sla`: what is promised, and the windows in which it is looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -167,39 +166,6 @@ tables! {
     Telemetry { enabled, max_views, aggregate, binding, analytics_binding, traces_url, traces_percent }
 }
 
-/// These are for whoever watches, and read there.
-#[cfg(feature = "serving")]
-macro_rules! read_elsewhere {
-    ($($table:ident),*) => {$(
-        impl crate::read::Setting for $table {
-            fn set(&mut self, _: &crate::tree::Tree) -> Result<(), crate::tree::Fault> {
-                Ok(())
-            }
-        }
-    )*};
-}
-
-#[cfg(feature = "serving")]
-read_elsewhere!(Alerts);
-
-/// Answers say by which of the targets they are measured. What is wrong with this table, the reports say, and it costs no answer.
-#[cfg(feature = "serving")]
-impl Setting for Sla {
-    fn set(&mut self, tree: &Tree) -> Result<(), Fault> {
-        for (key, value) in tree.table().into_iter().flatten() {
-            let target: &mut dyn Setting = match key.as_str() {
-                "p50_ms" => &mut self.p50_ms,
-                "p95_ms" => &mut self.p95_ms,
-                "p99_ms" => &mut self.p99_ms,
-                _ => continue,
-            };
-            let _ = target.set(value);
-        }
-        Ok(())
-    }
-}
-
-#[cfg(not(feature = "serving"))]
 tables! {
     Sla {
         window_seconds, p50_ms, p95_ms, p99_ms, answered_per_million, errors_per_million, burn_hour_seconds,
@@ -211,37 +177,7 @@ tables! {
     }
 }
 
-/// The configuration as far as whoever watches needs it; the rest stays as it is by default.
-struct Watching<'a>(&'a mut Config);
-
-impl Setting for Watching<'_> {
-    fn set(&mut self, tree: &Tree) -> Result<(), Fault> {
-        let Config { project, sla, alerts, costs, telemetry, .. } = &mut *self.0;
-        for (key, value) in tree.table()? {
-            let field: &mut dyn Setting = match key.as_str() {
-                "project" => project,
-                "sla" => sla,
-                "alerts" => alerts,
-                "costs" => costs,
-                "telemetry" => telemetry,
-                // Whoever serves has looked at it.
-                _ => continue,
-            };
-            field.set(value).map_err(|fault| fault.within(&segment(key)))?;
-        }
-        Ok(())
-    }
-}
-
-/// Reads and checks what whoever watches needs.
-pub(crate) fn read(tree: &Tree) -> Result<Config, ConfigError> {
-    let mut config = Config::default();
-    Watching(&mut config).set(tree)?;
-    check::watching(&config)?;
-    Ok(config)
-}
-
-/// The prices, each with its path and its range: whoever watches reads them, and prefetch does.
+/// The prices, each with its path and its range.
 pub(crate) fn prices(costs: &Costs) -> Ranges<3> {
     ranges![
         ("costs.l2_read_cents", costs.l2_read_cents, 0, MILLION),

@@ -132,16 +132,12 @@ const MAX_UNTOLD: usize = 256 << 10;
 /// What a caller is told whose write the ledger does not have yet, in the form of RFC 9211.
 const UNTOLD: (&str, &str) = ("cache-status", "featheredge-ledger; detail=unreached");
 
-/// Whether this build can have a ledger: no JavaScript host has one. All ways there are barred by it, so that a build without it has
-/// none of the code.
-const IS_BUILT_IN: bool = cfg!(not(feature = "npm"));
-
 impl Ledger {
     /// The ledger's place, where the configuration has one.
     pub(super) fn new(config: &Config) -> Option<Ledger> {
         let Config { l3, writes, breaker, .. } = config;
         let breaker = BreakerSettings { window: MAX_FAILURES, ..setup::breaker_settings(breaker) };
-        (IS_BUILT_IN && l3.enabled && writes.ledger && writes.invalidation).then(|| Ledger {
+        (l3.enabled && writes.ledger && writes.invalidation).then(|| Ledger {
             bound: writes.visible_within_ms,
             timeout: l3.timeout_ms,
             keep: setup::longest_life(config),
@@ -314,7 +310,7 @@ impl Service {
         began: Instant,
         now: Instant,
     ) -> Step {
-        let Some(ledger) = self.ledger.as_mut().filter(|_| IS_BUILT_IN) else {
+        let Some(ledger) = self.ledger.as_mut() else {
             return self.serve_known(protocol, call, body, began, now);
         };
         let silence = ledger.silence(now).unwrap_or(u64::MAX);
@@ -360,7 +356,7 @@ impl Service {
 
     /// Lets a request that waits for the ledger look whether it may go on, as it may when its timer has gone off.
     pub(super) fn wake_reader(&mut self, ticket: Ticket, reader: Box<Reader>, is_timer: bool, now: Instant) -> Step {
-        let Some(ledger) = self.ledger.as_mut().filter(|_| IS_BUILT_IN) else { return Step::default() };
+        let Some(ledger) = self.ledger.as_mut() else { return Step::default() };
         let has_ended = is_timer || ledger.ended >= reader.needs || ledger.host(now) >= reader.until;
         let may_call = !has_ended && ledger.under_way(now).is_none();
         if has_ended || (may_call && !ledger.admits(now)) {
@@ -388,7 +384,7 @@ impl Service {
 
     /// Tells the ledger of a change, and only then ends the request with `end`.
     pub(super) fn tell(&mut self, ticket: Ticket, end: End, change: &Change, now: Instant) -> Step {
-        let Some(ledger) = self.ledger.as_mut().filter(|_| IS_BUILT_IN && *change != Change::Nothing) else {
+        let Some(ledger) = self.ledger.as_mut().filter(|_| *change != Change::Nothing) else {
             return Step { end: Some(end), ..Step::default() };
         };
         ledger.owe(|untold| wire::write(change, untold));
@@ -404,7 +400,7 @@ impl Service {
     /// Tells the ledger again what it does not have yet.
     pub(super) fn tell_again(&mut self, ticket: Ticket, attempt: u32, now: Instant) -> Step {
         let mut step = Step::default();
-        if let Some(ledger) = self.ledger.as_mut().filter(|ledger| IS_BUILT_IN && !ledger.untold.is_empty()) {
+        if let Some(ledger) = self.ledger.as_mut().filter(|ledger| !ledger.untold.is_empty()) {
             step.orders.push(ledger.call(ticket, attempt + 1, now));
         }
         step
@@ -413,12 +409,12 @@ impl Service {
     /// A call behind whatever is served.
     pub(super) fn call_ledger(&mut self, now: Instant) -> Option<Order> {
         let ticket = self.next_ticket(now);
-        self.ledger.as_mut().filter(|_| IS_BUILT_IN).map(|ledger| ledger.call(ticket, 0, now))
+        self.ledger.as_mut().map(|ledger| ledger.call(ticket, 0, now))
     }
 
     /// What came of a call to the ledger.
     pub(super) fn heard(&mut self, ticket: Ticket, outcome: &Outcome, now: Instant) -> Step {
-        let Some(ledger) = self.ledger.as_mut().filter(|_| IS_BUILT_IN) else { return Step::default() };
+        let Some(ledger) = self.ledger.as_mut() else { return Step::default() };
         let Some(position) = ledger.calls.iter().position(|call| call.ticket == ticket) else {
             // It was given up as lost, by a clock that jumped or a host that stood still, and its marks are told by another call.
             return self.after_hearing(ticket, false, now);

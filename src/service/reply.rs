@@ -61,6 +61,12 @@ impl Reply {
         Reply { content_type: Some(JSON.into()), body: Body::Bytes(body), ..Reply::empty(status) }
     }
 
+    /// A reply of another media type.
+    #[must_use]
+    pub fn of_type(content_type: &'static str, body: Vec<u8>) -> Reply {
+        Reply { content_type: Some(content_type.into()), body: Body::Bytes(body.into()), ..Reply::empty(200) }
+    }
+
     /// A problem.
     #[must_use]
     pub fn problem(status: u16, body: Vec<u8>) -> Reply {

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-#[cfg(not(feature = "worker"))]
 use crate::columns;
 use crate::engine::{self, Begun, Fetch, Progress, Route, SessionId};
 use crate::model::answer::{Answer, OriginFailure, Tier};
@@ -580,7 +579,6 @@ impl Service {
                     now,
                 };
                 match options.columns {
-                    #[cfg(not(feature = "worker"))]
                     Some(numbers) => {
                         columns::write(&mut sheet, &writer, numbers, &mut self.vectors);
                         self.engine.reserve(self.vectors.bytes());

@@ -4,7 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { Seal } from "../../src/host/sealed.mjs";
+import { Seal } from "../../npm/src/runtime/seal.js";
 
 const [version] = process.argv.slice(2);
 const file = (name) => new URL(name, import.meta.url);

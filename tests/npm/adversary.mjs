@@ -122,9 +122,7 @@ function answer(text) {
 }
 
 class Host {
-	#core = new Core(CONFIG, 7n);
-	#input = 0;
-	#capacity = 0;
+	#core = new Core(CONFIG, 7n, undefined, false);
 	/** What is to be told, by the millisecond. */
 	#due = new Map();
 	now = 1_795_420_800_000;
@@ -132,31 +130,29 @@ class Host {
 
 	begin({ path, body, text, lines = false, session }) {
 		const bytes = Buffer.from(text ?? JSON.stringify(body));
-		if (bytes.length > this.#capacity) {
-			this.#capacity = bytes.length;
-			this.#input = this.#core.input(this.#capacity);
-		}
-		new Uint8Array(memory.buffer).set(bytes, this.#input);
+		const at = this.#core.input(bytes.length);
+		new Uint8Array(memory.buffer).set(bytes, at);
 		const now = this.now;
-		this.#take(this.#core.begin("POST", path, "", bytes.length, false, true, lines, "", session, now));
+		this.#take(this.#core.begin("POST", path, "", bytes.length, false, true, lines, "", "", session, now));
 	}
 
 	#take(state) {
-		const ticket = this.#core.ticket();
-		if (state === State.Replied || state === State.RepliedWithOrders) {
+		const request = this.#core.request();
+		if (state === State.Replied || state === State.RepliedWithEffects) {
 			const status = this.#core.reply_status();
 			this.statuses[status] = (this.statuses[status] ?? 0) + 1;
 		}
 		if (this.#core.take_chunk() && state !== State.Streamed) {
 			// One reader in three reads; the others wait for a minute.
-			const reads = ticket % 3 === 0;
-			this.#plan(reads ? 1 : 60_000, { ticket });
+			const reads = request % 3 === 0;
+			this.#plan(reads ? 1 : 60_000, { request });
 		}
 		for (const woken of this.#core.take_woken()) this.#plan(1, { woken });
-		for (const order of this.#core.take_orders()) {
-			const millis =
-				order.count !== undefined || order.entries ? 3 : "method" in order ? 20 + (order.number % 80) : order.timeout;
-			this.#plan(Math.max(1, Math.min(millis, order.timeout || 1)), { order });
+		for (const effect of this.#core.take_effects()) {
+			const { kind, number, timeout } = effect;
+			const isCall = kind === "fetch" || kind === "synthesize";
+			const millis = kind === "read" || kind === "write" ? 3 : isCall ? 20 + (number % 80) : timeout;
+			this.#plan(Math.max(1, Math.min(millis, timeout || 1)), { effect });
 		}
 	}
 
@@ -176,20 +172,34 @@ class Host {
 		const now = this.now;
 		const due = this.#due.get(now) ?? [];
 		this.#due.delete(now);
-		for (const { order, ticket, woken } of due) {
-			if (ticket) this.#take(this.#core.taken(ticket, now));
+		for (const { effect, request, woken } of due) {
+			if (request) this.#take(this.#core.resume(request, now));
 			else if (woken) this.#take(this.#core.wake(woken, now));
-			else if (order.records) {
-				this.#core.take_records(now);
-				this.#take(this.#core.complete_wait(order.number, now));
-			} else if ("method" in order) {
-				const body = Buffer.from(answer(Buffer.from(order.body).toString()));
-				this.#take(this.#core.complete_fetch(order.number, 200, "application/json", body, now));
-			} else if (order.entries) this.#take(this.#core.complete_write(order.number, 0, now));
-			else if (order.count !== undefined) this.#take(this.#core.complete_read(order.number, undefined, now));
-			else if (order.passTo) this.#take(this.#core.complete_pass(order.number, now));
-			else this.#take(this.#core.complete_wait(order.number, now));
+			else this.#take(this.#complete(effect, now));
 		}
+	}
+
+	#complete({ kind, number, body }, now) {
+		switch (kind) {
+			case "fetch":
+			case "synthesize":
+				return this.#core.complete_fetch(
+					number,
+					200,
+					"application/json",
+					Buffer.from(answer(Buffer.from(body).toString())),
+					now,
+				);
+			case "write":
+				return this.#core.complete_write(number, 0, now);
+			case "read":
+				return this.#core.complete_read(number, undefined, now);
+			case "pass":
+				return this.#core.complete_pass(number, now);
+			case "ingest":
+				this.#core.ingest_telemetry(now, 0);
+		}
+		return this.#core.complete_wait(number, now);
 	}
 }
 

@@ -150,7 +150,7 @@ test("workerd, with the module that the platform compiles", async (t) => {
 				modulesRoot,
 				modules: [
 					{ type: "ESModule", path: join(modulesRoot, "index.js") },
-					...["featheredge.wasm", "featheredge-watch.wasm"].map((name) => ({
+					...["featheredge.wasm"].map((name) => ({
 						type: "CompiledWasm",
 						path: join(modulesRoot, name),
 						contents: readFileSync(join(root, "node_modules/featheredge/dist", name)),

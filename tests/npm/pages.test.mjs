@@ -64,10 +64,7 @@ test("the Worker in workers.md answers, with a KV and without", async (t) => {
 		contents: readFileSync(join(root, "node_modules/featheredge/dist", name)),
 	});
 	for (const kvNamespaces of [[], ["FEATURES"]]) {
-		const modules = [
-			{ type: "ESModule", path: join(modulesRoot, "index.js") },
-			...["featheredge.wasm", "featheredge-watch.wasm"].map(wasm),
-		];
+		const modules = [{ type: "ESModule", path: join(modulesRoot, "index.js") }, ...["featheredge.wasm"].map(wasm)];
 		const worker = { name: "w", compatibilityDate: "2026-04-01", modulesRoot, modules, kvNamespaces };
 		const miniflare = new Miniflare({ cf: false, workers: [worker] });
 		t.after(() => miniflare.dispose());

@@ -63,7 +63,7 @@ pub(crate) struct Told {
     pub(crate) keep: u64,
 }
 
-/// The ledger of writes, as `src/host/durable.mjs` has it.
+/// The ledger of writes, as `npm/src/worker/durable.js` has it.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     epoch: u64,

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { DEFAULTS } from "../../src/host/access.mjs";
+import { DEFAULTS } from "../../npm/src/worker/access.js";
 import { answerFeatures, ask, column, range, valueFor } from "../harness/features.mjs";
 import { forgeries, startIdentity } from "../harness/identity.mjs";
 import { startOrigin } from "../harness/origin.mjs";

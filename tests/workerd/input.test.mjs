@@ -241,7 +241,7 @@ describe("a trap", () => {
 		await stillServes(fragile);
 		const rows = async () => (await (await fetch(`${fragile.url}/v1/stats`)).json()).isolate.l1_rows;
 		assert.ok((await rows()) > 0);
-		await fetch(`${fragile.url}/__test/trap`, { method: "PUT", body: "records" });
+		await fetch(`${fragile.url}/__test/trap`, { method: "PUT", body: "telemetry" });
 		await (await fetch(`${fragile.url}/v1/stats`)).arrayBuffer();
 		assert.equal(await rows(), 0, "the memory of the new instance is empty");
 		await stillServes(fragile);

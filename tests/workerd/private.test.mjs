@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { openMarks, Seal } from "../../src/host/sealed.mjs";
+import { openMarks, Seal } from "../../npm/src/runtime/seal.js";
 import { answerFeatures, ask, column, range, valueFor } from "../harness/features.mjs";
 import { startOrigin } from "../harness/origin.mjs";
 import { startWorker } from "../harness/worker.mjs";

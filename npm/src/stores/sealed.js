@@ -1,7 +1,7 @@
 // A store before another that sees values encrypted, and with a key for names keys that nobody can guess: in the form that the Featheredge Worker
 // uses too, so that both can share a store.
 
-import { parse, Seal, Unusable } from "../../../src/host/sealed.mjs";
+import { parse, Seal, Unusable } from "../runtime/seal.js";
 
 function sealOf(keys) {
 	try {
@@ -14,8 +14,15 @@ function sealOf(keys) {
 const bytesOf = (value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value);
 
 /** `store`, which sees nothing in clear. */
-export function sealedStore(store, keys) {
-	const seal = sealOf(keys);
+export const sealedStore = (store, keys) => sealedBy(store, sealOf(keys));
+
+/**
+ * The same with a seal that is there.
+ *
+ * @param {import("../runtime/runtime.js").Store} store
+ * @param {Seal} seal
+ */
+export function sealedBy(store, seal) {
 	return {
 		hidesKeys: seal.hides,
 		async getMany(keys, options) {

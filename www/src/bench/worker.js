@@ -1,12 +1,13 @@
 // The engine and the benchmark framework, beside the page's own thread, so that neither waits for the other.
 
-import * as bench from "../../../build/bench/bench.js";
-import { indexedDbStore } from "../../../npm/src/stores/indexeddb.js";
+import * as bench from "../../../build/benchmark/benchmark.js";
+import { createEngine } from "../../../build/package/dist/browser.js";
+import { indexedDbStore } from "../../../build/package/dist/indexeddb.js";
 
 /** The database of L2, of this page's benchmarks alone. */
 const DATABASE = "featheredge-benchmark-l2";
 
-const WASM = new URL("../../../build/bench/core.wasm", import.meta.url);
+const WASM = new URL("../../../build/benchmark/benchmark.wasm", import.meta.url);
 const ready = bench.load(() => WebAssembly.compileStreaming(fetch(WASM)));
 
 /** Empties a database that an earlier repetition has filled, and gives a store in it. */
@@ -24,7 +25,7 @@ const stores = { indexeddb: emptyStore, memory: bench.memoryStore, none: () => u
 function targetOf({ kind, url, token, l2, origin, delay_ms }) {
 	if (kind === "url") return bench.urlTarget(url, { token });
 	const config = origin === undefined ? { origin: { delay_ms } } : {};
-	return bench.engineTarget({ config, origin, openStore: stores[l2] });
+	return bench.engineTarget({ createEngine, config, origin, openStore: stores[l2] });
 }
 
 const tasks = {

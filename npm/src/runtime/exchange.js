@@ -1,0 +1,436 @@
+// One request that needs more than memory: performs the core's effects and tells it what came of them, until it has replied and all is
+// done behind the reply.
+//
+// Decides nothing. Invariants: whatever a store or an origin does, its effect ends by its timeout and its result is told, so that no
+// request hangs on it; a request goes on in its own context alone: others wake it by a promise that it waits for itself, as
+// Cloudflare's runtime wants it.
+
+import { State } from "featheredge-core";
+import { ClosedError, FeatheredgeError } from "../errors.js";
+import { TooLargeError } from "./body.js";
+import { deferred } from "./deferred.js";
+import { headerPairs } from "./headers.js";
+import * as instance from "./instance.js";
+import { redacted } from "./redact.js";
+
+/** In place of a value's length: there is no value. */
+const NOTHING = 0xffff_ffff;
+
+/** How much of a reply in parts waits for its reader before the core is told to hold back, in bytes. */
+const BUFFERED_BYTES = 64 * 1024;
+
+/** Bytes as the core takes them, or `undefined` for what is none: a store that answers rubbish costs its own share alone. */
+function bytesOf(value) {
+	if (value instanceof Uint8Array) return value;
+	return value instanceof ArrayBuffer ? new Uint8Array(value) : undefined;
+}
+
+/** The `count` texts of equal length that `text` is made of: one text crosses from the core sooner than many. */
+function inParts(text, count) {
+	const length = text.length / count;
+	return Array.from({ length: count }, (_, index) => text.slice(index * length, (index + 1) * length));
+}
+
+/** An answer that was passed on, with more headers. */
+function withHeaders(answer, pairs) {
+	const more = new Response(answer.body, answer);
+	for (const [name, value] of pairs) more.headers.append(name, value);
+	return more;
+}
+
+const sleep = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
+
+export class Exchange {
+	/** Resolves with what the reply was taken as. */
+	reply;
+	/** Resolves once nothing is done for the request any more. */
+	done;
+	#runtime;
+	#core;
+	#handling;
+	/** The core's handle of the request, while it is under way. */
+	#handle = 0;
+	#running = 0;
+	#hasReplied = false;
+	#passed;
+	#resolve;
+	#reject;
+	#finish;
+	/** What ends the waits that are of no use once the request is over. @type {Set<() => void>} */
+	#waits = new Set();
+	/** What stops the effects under way. A signal with a listener for each would be dearer, and Node warns of it. @type {Set<() => void>} */
+	#stops = new Set();
+	/** What tells a request that is passed on to stop. */
+	#abort = new AbortController();
+	#isStopped = false;
+	#wake;
+	#isWoken = false;
+	/** The body of a reply that goes out in parts. @type {ReadableStreamDefaultController | undefined} */
+	#parts;
+	/** Whether the core waits for the reader of the parts. */
+	#isPaused = false;
+	/** Whether it goes on since the reader wants more. */
+	#isResumed = false;
+	/** Whether nobody reads the parts any more, or the last is out. */
+	#hasGone = false;
+	/** Why the reader of the parts has gone before the last, where it has. */
+	#gone;
+	/** Why the core is gone, where it is. */
+	#lost;
+	/** What an origin that is a function has thrown last, which no JSON can hold. */
+	cause;
+
+	/**
+	 * @param {import("./runtime.js").Runtime} runtime
+	 * @param {import("./runtime.js").Handling} handling
+	 */
+	constructor(runtime, handling) {
+		this.#runtime = runtime;
+		this.#core = runtime.core;
+		this.#handling = handling;
+		({ promise: this.reply, resolve: this.#resolve, reject: this.#reject } = deferred());
+		// A caller who got the reply at once does not wait for it here.
+		this.reply.catch(() => {});
+		({ promise: this.done, resolve: this.#finish } = deferred());
+		runtime.exchanges.add(this);
+	}
+
+	/** Goes on from what the last call of the core has said. */
+	take(state) {
+		const core = this.#core;
+		if (!this.#hasReplied) this.#reply(state);
+		this.#takeChunk(state);
+		const said = this.#runtime.enter(() => ({
+			handle: core.request(),
+			effects: core.take_effects(),
+			woken: core.take_woken(),
+		}));
+		if (said === undefined) return;
+		const { handle, effects, woken } = said;
+		const { byHandle } = this.#runtime;
+		if (handle > 0 && handle !== this.#handle) {
+			// What waited for something else before it looked for rows goes on under another handle.
+			if (this.#handle > 0) byHandle.delete(this.#handle);
+			this.#handle = handle;
+			byHandle.set(handle, this);
+			if (this.#wake === undefined) this.#listen();
+		}
+		for (const effect of effects) this.#run(effect);
+		for (const handle of woken) byHandle.get(handle)?.wake();
+		if (this.#handle > 0 && !core.is_under_way(this.#handle)) this.#leave();
+		this.#settle();
+	}
+
+	/** Gives the next part of a reply in parts to its reader, and closes it behind the last. */
+	#takeChunk(state) {
+		const chunk = this.#runtime.enter(() => this.#core.take_chunk());
+		if (chunk !== undefined) {
+			this.#isPaused = true;
+			if (this.#parts === undefined) this.#open();
+			if (!this.#hasGone) this.#parts.enqueue(chunk);
+		}
+		if (state === State.Streamed && !this.#hasGone) this.#parts.close();
+		if (state === State.Streamed) this.#hasGone = true;
+	}
+
+	#open() {
+		const body = new ReadableStream(
+			{
+				start: (controller) => {
+					this.#parts = controller;
+				},
+				pull: () => this.#resume(),
+				cancel: (reason) => {
+					this.#hasGone = true;
+					this.#gone = { reason };
+					this.wake();
+				},
+			},
+			new ByteLengthQueuingStrategy({ highWaterMark: BUFFERED_BYTES }),
+		);
+		this.#answer(() => this.#handling.open(body));
+	}
+
+	/** The reader wants more. In its own context the request goes on. */
+	#resume() {
+		if (!this.#isPaused || this.#hasGone) return;
+		this.#isPaused = false;
+		this.#isResumed = true;
+		this.wake();
+	}
+
+	#reply(state) {
+		const { take, pass } = this.#handling;
+		if (state === State.Replied || state === State.RepliedWithEffects) this.#answer(() => take(this));
+		else if (state === State.Forward) this.#answer(() => pass(this.#core.forward_base(), this.#abort.signal));
+		else if (state === State.Forwarded) this.#answer(() => this.#forwarded());
+		else if (state === State.Asset) this.#answer(() => pass(undefined, this.#abort.signal));
+	}
+
+	#forwarded() {
+		const notice = this.#core.take_notice();
+		return notice === "" ? this.#passed : this.#passed.then((answer) => withHeaders(answer, headerPairs(notice)));
+	}
+
+	#answer(give) {
+		this.#hasReplied = true;
+		try {
+			this.#resolve(give());
+		} catch (error) {
+			this.#reject(error);
+		}
+	}
+
+	/** Ends the request for its caller with an error; what is under way for others goes on. */
+	fail(error) {
+		this.#hasReplied = true;
+		// Where a part is out already, all that can be said is that it was not all.
+		if (this.#parts !== undefined && !this.#hasGone) this.#parts.error(error);
+		this.#hasGone = true;
+		this.#reject(error);
+	}
+
+	/** The caller is gone: nothing more is done for the request, and others go on in its place. */
+	abandon(reason) {
+		this.fail(reason);
+		this.#stop(reason);
+		if (this.#handle > 0 && this.#isPresent) {
+			const woken = this.#runtime.enter(() => {
+				this.#core.abandon(this.#handle, this.#runtime.now());
+				return this.#core.take_woken();
+			});
+			for (const handle of woken ?? []) this.#runtime.byHandle.get(handle)?.wake();
+		}
+		this.#leave();
+		this.#settle();
+	}
+
+	/** The core is gone, and nothing can be told to it any more. Whoever says so may be another request, so what is the request's own ends in its own context. */
+	giveUp(error) {
+		this.#lost = error;
+		this.#hasReplied = true;
+		this.#reject(error);
+		this.wake();
+	}
+
+	/** Ends all that is under way, which is of no use any more. */
+	#end(error) {
+		this.fail(error);
+		this.#stop(error);
+		this.#leave();
+		this.#running = 0;
+		this.#settle();
+	}
+
+	/** Stops the effects under way. */
+	#stop(reason) {
+		this.#isStopped = true;
+		for (const stop of this.#stops) stop();
+		this.#abort.abort(reason);
+	}
+
+	/** Whether the core that it began with is still the runtime's. */
+	get #isPresent() {
+		return this.#runtime.core === this.#core;
+	}
+
+	/** Lets it go on, in its own context. */
+	wake() {
+		this.#isWoken = true;
+		this.#wake?.(true);
+	}
+
+	async #listen() {
+		for (;;) {
+			const { promise, resolve } = deferred();
+			this.#wake = resolve;
+			const isWoken = this.#isWoken || (await promise);
+			this.#isWoken = false;
+			if (this.#lost !== undefined) return this.#end(this.#lost);
+			if (!isWoken || this.#handle === 0) return;
+			if (this.#gone !== undefined) return this.abandon(this.#gone.reason);
+			const isResumed = this.#isResumed;
+			this.#isResumed = false;
+			this.#tell((core, now) => (isResumed ? core.resume(this.#handle, now) : core.wake(this.#handle, now)));
+		}
+	}
+
+	/** The core knows the request no more: what waits for its sake need not. */
+	#leave() {
+		if (this.#handle > 0) this.#runtime.byHandle.delete(this.#handle);
+		this.#handle = 0;
+		for (const end of this.#waits) end();
+		this.#waits.clear();
+		this.#wake?.(false);
+	}
+
+	#settle() {
+		if (this.#running > 0) return;
+		if (!this.#hasReplied) this.fail(new FeatheredgeError("internal", "the request was lost"));
+		if (this.#handle > 0) return;
+		this.#runtime.exchanges.delete(this);
+		this.#finish();
+	}
+
+	#tell(result) {
+		if (!this.#isPresent) return this.#end(this.#lost ?? new ClosedError());
+		const state = this.#runtime.enter(() => result(this.#core, this.#runtime.now()));
+		if (state !== undefined) this.take(state);
+	}
+
+	async #run(effect) {
+		this.#running += 1;
+		const result = await this.#perform(effect);
+		if (this.#running === 0) return;
+		this.#running -= 1;
+		if (result !== undefined) return this.#tell(result);
+		if (this.#isPresent) this.#runtime.enter(() => this.#core.forget(effect.number));
+		this.#settle();
+	}
+
+	/** Performs an effect; resolves with how to tell the core, or with nothing where it need not be told. */
+	async #perform(effect) {
+		const { number, kind, timeout } = effect;
+		const waited = (core, now) => core.complete_wait(number, now);
+		switch (kind) {
+			case "read":
+				return this.#read(effect);
+			case "write":
+				return this.#write(effect);
+			case "fetch":
+				return this.#fetch(effect);
+			case "synthesize": {
+				const { delay, body } = effect;
+				await sleep(Math.min(delay, timeout));
+				if (delay > timeout) return (core, now) => core.fail_fetch(number, true, false, now);
+				return (core, now) => core.complete_fetch(number, 200, "application/json", core.synthesize(body, now), now);
+			}
+			case "pass":
+				// However long it takes: that it was passed on cannot be taken back.
+				this.#passed = this.#handling.pass(effect.base, this.#abort.signal);
+				await this.#passed.catch(() => {});
+				return (core, now) => core.complete_pass(number, now);
+			case "log": {
+				const answer = await this.#within(timeout, () => this.#runtime.reach.log(effect));
+				return (core, now) => core.complete_log(number, answer, now);
+			}
+			case "ingest":
+				await this.#runtime.telemetry.behind(timeout);
+				return waited;
+			case "rest":
+				await this.#runtime.rest(timeout);
+				return waited;
+			default:
+				return (await this.#wait(timeout)) ? waited : undefined;
+		}
+	}
+
+	async #read({ number, timeout, tier, shard, keys, count }) {
+		const values = await this.#within(timeout, async (signal) => {
+			const names = inParts(keys, count);
+			const found = await this.#runtime.reach.stores[tier].getMany(names, { signal, shard });
+			return Array.isArray(found) && found.length === count ? found.map(bytesOf) : undefined;
+		});
+		return (core, now) => {
+			if (values !== undefined) this.#enterValues(values);
+			return core.complete_read(number, values?.length, now);
+		};
+	}
+
+	async #write({ number, timeout, tier, shard, entries, ttl }) {
+		const store = this.#runtime.reach.stores[tier];
+		const failed = await this.#within(store.writeTimeoutMs ?? timeout, async (signal) => {
+			const failed = await store.setMany(entries, { ttl, signal, shard });
+			return Number.isInteger(failed) ? failed : 0;
+		});
+		return (core, now) => core.complete_write(number, failed ?? entries.length, now);
+	}
+
+	/** Writes what a read gave where the core reads it: the length of each value, and behind all lengths the values. */
+	#enterValues(values) {
+		let length = values.length * 4;
+		for (const value of values) length += value?.length ?? 0;
+		const start = this.#runtime.room(length);
+		const memory = instance.bytes();
+		const lengths = new DataView(memory.buffer, start, values.length * 4);
+		let at = start + values.length * 4;
+		for (let index = 0; index < values.length; index++) {
+			const value = values[index];
+			lengths.setUint32(index * 4, value?.length ?? NOTHING, true);
+			if (value === undefined) continue;
+			memory.set(value, at);
+			at += value.length;
+		}
+	}
+
+	async #fetch(effect) {
+		const { number, timeout } = effect;
+		const { origin, isPrivate } = this.#runtime;
+		let isTimeout = true;
+		let isTooLarge = false;
+		const reply = await this.#within(
+			timeout,
+			(signal) => origin.ask(effect, signal, this.#handling.context),
+			(error) => {
+				isTimeout = false;
+				isTooLarge = error instanceof TooLargeError;
+				this.cause = isPrivate ? undefined : error;
+			},
+		);
+		const isOwnError = reply === undefined && !isTimeout && !isTooLarge && origin.url === undefined;
+		// Redirects and refusals alike: whatever is no answer may quote what was asked.
+		if (isPrivate && (isOwnError || (reply !== undefined && reply.status !== 200))) {
+			const { contentType, body } = redacted();
+			return (core, now) => core.complete_fetch(number, reply?.status ?? 500, contentType, body, now);
+		}
+		if (isOwnError) {
+			// A function's own error is no loss of a connection, and its text is worth more.
+			const body = new TextEncoder().encode(this.cause?.message ?? String(this.cause));
+			return (core, now) => core.complete_fetch(number, 500, "text/plain", body, now);
+		}
+		if (reply === undefined) return (core, now) => core.fail_fetch(number, isTimeout, isTooLarge, now);
+		return (core, now) => core.complete_fetch(number, reply.status, reply.contentType, reply.body, now);
+	}
+
+	/** What `act` gives, or `undefined` where it fails or takes longer than `timeout`. */
+	#within(timeout, act, onError = () => {}) {
+		const controller = new AbortController();
+		const { promise, resolve } = deferred();
+		const end = (value) => {
+			clearTimeout(timer);
+			this.#stops.delete(stop);
+			resolve(value);
+		};
+		// Only what did not end well has something left to stop; an abort makes an error with its stack, which costs more than a read.
+		const stop = () => {
+			end(undefined);
+			controller.abort();
+		};
+		const timer = setTimeout(stop, timeout);
+		if (this.#isStopped) {
+			stop();
+			return promise;
+		}
+		this.#stops.add(stop);
+		// A function that throws before its first wait is as good as one that rejects.
+		(async () => act(controller.signal))().then(end, (error) => {
+			if (!controller.signal.aborted) onError(error);
+			stop();
+		});
+		return promise;
+	}
+
+	/** Resolves with `true` after so many milliseconds, or with `false` once the request is over. */
+	#wait(millis) {
+		const { promise, resolve } = deferred();
+		const end = (isDue) => {
+			clearTimeout(timer);
+			this.#waits.delete(drop);
+			resolve(isDue);
+		};
+		const drop = () => end(false);
+		const timer = setTimeout(end, millis, true);
+		this.#waits.add(drop);
+		return promise;
+	}
+}

@@ -1,0 +1,313 @@
+// Who may do what: looks at a caller's credentials, and says which rights they give, whose rows the caller is served, and what the origin
+// is shown.
+//
+// It knows paths by the right that they need alone, which the core tells. Its invariants: a secret is compared by digest and in constant
+// time; an algorithm is chosen by the key and never by the token; whoever cannot be told apart from nobody has nobody's rights.
+
+import { issuerKeys } from "./oidc.js";
+
+/** The secret that holds the value of the `Authorization` header for the origin. */
+const ORIGIN_AUTHORIZATION = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
+/** The secret that an operator shows. */
+const OPERATOR_TOKEN = "FEATHEREDGE_OPERATOR_TOKEN";
+/** The tokens' digests, in JSON: `{name: {sha256, scopes, project}}`. */
+const TOKENS = "FEATHEREDGE_TOKENS";
+
+/** The rights, by the number that the core gives them. */
+const RIGHTS = ["nothing", "read", "write", "operate"];
+const ALL_RIGHTS = new Set(RIGHTS);
+
+/** What `[vars.FEATHEREDGE.auth]` is where it says nothing; `src/config/auth.rs` has the same. */
+export const DEFAULTS = {
+	mode: "none",
+	jwks_ttl_seconds: 300,
+	clock_skew_seconds: 60,
+	granted: ["read"],
+	scope_claim: "scope",
+	retry_after_seconds: 60,
+	cors_origins: [],
+};
+
+/** What begins a word of the scope claim that means this service. */
+const SCOPE_PREFIX = "featheredge:";
+
+/** The longest that a header with a token may be: what an issuer signs is a few kilobytes. */
+const MAX_AUTHORIZATION = 16 * 1024;
+
+/** How long a browser need not ask again whether a page may call, in seconds: the most that browsers heed. */
+const PREFLIGHT_SECONDS = "7200";
+
+/**
+ * A caller who was let in.
+ *
+ * @typedef {object} Pass
+ * @property {string} caller whose rows it is served; empty where all callers share
+ * @property {boolean} isOperator
+ * @property {string} [authorization] what the origin is shown; nothing where it is empty. Where it is left out, what the caller
+ *   sent, or else the deployment's own
+ *
+ * @typedef {object} Identity
+ * @property {string} name what the caller is counted under
+ * @property {ReadonlySet<string>} rights
+ * @property {string} caller
+ * @property {string} [authorization]
+ */
+
+/** The pass of a caller of whom nothing is asked. @type {Pass} */
+export const ANYONE = Object.freeze({ caller: "", isOperator: false });
+
+/** A refusal, as a response of `problem`. */
+class Refused extends Error {
+	constructor(response) {
+		super("refused");
+		this.response = response;
+	}
+}
+
+export function problem(status, name, title, detail, headers = {}) {
+	const body = { type: `urn:featheredge:problem:${name}`, title, status, detail };
+	return new Response(JSON.stringify(body), {
+		status,
+		headers: { "content-type": "application/problem+json", ...headers },
+	});
+}
+
+function refuse(...args) {
+	throw new Refused(problem(...args));
+}
+
+const unauthorized = (detail, error = "") =>
+	refuse(401, "unauthorized", "Credentials are needed", detail, {
+		"www-authenticate": `Bearer realm="featheredge"${error && `, error="${error}"`}`,
+	});
+
+const unusable = (detail) => refuse(503, "configuration", "The configuration cannot be used", detail);
+
+const sha256 = async (text) => new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+
+const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** The digest that is written in 64 hexadecimal digits. */
+function digestOf(text) {
+	if (!/^[0-9a-f]{64}$/i.test(text)) throw new TypeError("`sha256` must be 64 hexadecimal digits");
+	return Uint8Array.from(text.match(/../g), (pair) => Number.parseInt(pair, 16));
+}
+
+/** The tokens that the secret tells of. */
+function readTokens(text) {
+	try {
+		return Object.entries(JSON.parse(text)).map(([name, { sha256, scopes, project = "" }]) => {
+			const rights = new Set(scopes);
+			if (![...rights].every((right) => RIGHTS.includes(right))) throw new TypeError("`scopes` has an unknown one");
+			if (typeof project !== "string") throw new TypeError("`project` must be a text");
+			return { name, digest: digestOf(sha256), rights, caller: project && `project:${project}` };
+		});
+	} catch (error) {
+		// What JSON's parser says quotes the text, which is a secret.
+		const why = error instanceof SyntaxError ? "it is not JSON" : error.message;
+		return unusable(`the secret \`${TOKENS}\` cannot be used: ${why}`);
+	}
+}
+
+/** A list; the core tells of what is none. */
+const listOf = (value) => (Array.isArray(value) ? value : undefined);
+
+/** The claim's words, be it a text or a list. */
+const words = (claim) => (Array.isArray(claim) ? claim : String(claim ?? "").split(" "));
+
+export class Access {
+	#env;
+	#settings;
+	/** What needs no credentials. */
+	#open;
+	#limiter;
+	#keys;
+	#tokens;
+	/** Whom claims were found to be of. @type {WeakMap<object, Identity>} */
+	#subjects = new WeakMap();
+	/** Whether nothing is asked of those who read, and nothing is added to what they get. */
+	isOpen;
+
+	/** @param {Record<string, any>} env */
+	constructor(env) {
+		this.#env = env;
+		const given = Object.entries(env.FEATHEREDGE?.auth ?? {}).filter(([, value]) => value !== null);
+		this.#settings = { ...DEFAULTS, ...Object.fromEntries(given) };
+		this.#settings.cors_origins = listOf(this.#settings.cors_origins) ?? [];
+		const { mode, open, rate_limit_binding: binding } = this.#settings;
+		this.#open = new Set(listOf(open) ?? { none: ["read"], origin: ["read", "write"] }[mode] ?? []);
+		this.#limiter = binding;
+		this.#keys = mode === "oidc" ? issuerKeys(this.#settings) : undefined;
+		this.isOpen =
+			mode === "none" && this.#open.has("read") && binding === undefined && this.#settings.cors_origins.length === 0;
+	}
+
+	/**
+	 * Lets a request in that needs the right of this number, or says why not.
+	 *
+	 * @param {Request} request
+	 * @param {number} number
+	 * @returns {Promise<Pass | Response>}
+	 */
+	async admit(request, number) {
+		const right = RIGHTS[number];
+		if (right === "nothing") return ANYONE;
+		try {
+			const identity = (await this.#identify(request)) ?? this.#nobody(request);
+			await this.#limit(identity.name);
+			if (!identity.rights.has(right)) this.#refuse(identity, right);
+			const isOperator = identity.rights.has("operate");
+			return { caller: identity.caller, authorization: identity.authorization, isOperator };
+		} catch (error) {
+			if (error instanceof Refused) return error.response;
+			throw error;
+		}
+	}
+
+	/** Whoever shows nothing. */
+	#nobody(request) {
+		const { mode } = this.#settings;
+		return {
+			name: `address:${request.headers.get("cf-connecting-ip") ?? ""}`,
+			rights: this.#open,
+			caller: "",
+			isNobody: true,
+			// The deployment's own credentials are not for those whom the origin is to judge.
+			authorization: mode === "origin" ? "" : undefined,
+		};
+	}
+
+	#refuse({ isNobody }, right) {
+		const { mode } = this.#settings;
+		if (isNobody && mode !== "none" && mode !== "origin") {
+			unauthorized(`the request needs \`Authorization: Bearer\` with a token that allows to ${right}`);
+		}
+		const detail = isNobody
+			? `the request needs \`Authorization: Bearer\` with the secret \`${OPERATOR_TOKEN}\`, unless \`auth.open\` has \`${right}\``
+			: `the token does not allow to ${right}`;
+		refuse(403, "forbidden", "The caller may not do this", detail);
+	}
+
+	/**
+	 * Who the caller is; nobody where it shows nothing.
+	 *
+	 * @returns {Promise<Identity | undefined>}
+	 */
+	async #identify(request) {
+		const shown = request.headers.get("authorization");
+		if (shown === null) return undefined;
+		if (shown.length > MAX_AUTHORIZATION) unauthorized("the credentials are too long", "invalid_request");
+		const token = /^bearer +([^ ]+) *$/i.exec(shown)?.[1];
+		const own = this.#env[ORIGIN_AUTHORIZATION] ?? "";
+		const secret = this.#env[OPERATOR_TOKEN];
+		const { mode } = this.#settings;
+		const digest = token === undefined ? undefined : await sha256(token);
+		if (digest && secret && crypto.subtle.timingSafeEqual(digest, await sha256(secret))) {
+			return { name: "operator", rights: ALL_RIGHTS, caller: "", authorization: own };
+		}
+		if (mode === "none") return undefined;
+		if (mode === "origin") {
+			const name = hex(await sha256(shown));
+			return { name: `origin:${name}`, rights: this.#open, caller: `origin:${name}`, authorization: shown };
+		}
+		if (digest === undefined) unauthorized("the credentials are no bearer token", "invalid_request");
+		const known = mode === "oidc" ? await this.#signed(token, hex(digest)) : this.#listed(digest);
+		return { ...known, authorization: own };
+	}
+
+	/** Whose digest it is. All are compared, whichever it is. */
+	#listed(digest) {
+		this.#tokens ??= readTokens(this.#env[TOKENS] ?? "{}");
+		let found;
+		for (const token of this.#tokens) {
+			if (crypto.subtle.timingSafeEqual(token.digest, digest)) found = token;
+		}
+		if (found === undefined) unauthorized("the token is not known", "invalid_token");
+		return { name: `token:${found.name}`, rights: found.rights, caller: found.caller };
+	}
+
+	/** Whom the issuer's token is of. */
+	async #signed(token, digest) {
+		const { claims, fault, isOutage } = await this.#keys.verify(token, digest);
+		if (isOutage) refuse(503, "issuer-unreachable", "The issuer's keys cannot be had", fault, { "retry-after": "10" });
+		if (fault !== undefined) unauthorized(fault, "invalid_token");
+		// Whoever remembers a token gives the same claims for it.
+		const known = this.#subjects.get(claims) ?? (await this.#subject(claims));
+		this.#subjects.set(claims, known);
+		return known;
+	}
+
+	/** Who the claims are of, and what they allow. */
+	async #subject(claims) {
+		const { audience, granted, scope_claim: scopes, project_claim: claim } = this.#settings;
+		if (![claims.aud].flat().includes(audience)) {
+			unauthorized("the token is for another audience", "invalid_token");
+		}
+		const project = claim === undefined ? "" : claims[claim];
+		if (typeof project !== "string" || (claim !== undefined && project === "")) {
+			unauthorized(`the token has no claim \`${claim}\``, "invalid_token");
+		}
+		const own = words(claims[scopes]).filter((word) => String(word).startsWith(SCOPE_PREFIX));
+		const rights = new Set([...granted, ...own.map((word) => word.slice(SCOPE_PREFIX.length))]);
+		return {
+			name: `subject:${hex(await sha256(String(claims.sub)))}`,
+			rights,
+			caller: project && `project:${project}`,
+		};
+	}
+
+	/** Counts the request, and refuses it where there were too many. */
+	async #limit(key) {
+		if (this.#limiter === undefined) return;
+		const limiter = this.#env[this.#limiter];
+		if (limiter === undefined)
+			unusable(`there is no binding \`${this.#limiter}\`, which \`auth.rate_limit_binding\` names`);
+		// A limiter that fails must not take the service with it.
+		const { success } = await limiter.limit({ key }).catch(() => ({ success: true }));
+		if (success) return;
+		const headers = { "retry-after": String(this.#settings.retry_after_seconds) };
+		refuse(429, "too-many-requests", "The caller asks too often", "the caller's rate limit is used up", headers);
+	}
+
+	#isAllowedSite(site) {
+		const { cors_origins: sites } = this.#settings;
+		return site !== null && (sites.includes("*") || sites.includes(site));
+	}
+
+	/** Answers a browser that asks whether a page may call; nothing where it does not ask, or is not ours to answer. */
+	preflight(request) {
+		const { headers, method } = request;
+		if (method !== "OPTIONS" || !headers.has("access-control-request-method")) return undefined;
+		if (this.#settings.cors_origins.length === 0) return undefined;
+		if (!this.#isAllowedSite(headers.get("origin"))) {
+			return problem(
+				403,
+				"forbidden",
+				"The caller may not do this",
+				"pages of this site may not call: see `auth.cors_origins`",
+			);
+		}
+		return new Response(null, {
+			status: 204,
+			headers: {
+				"access-control-allow-methods": "GET, HEAD, POST",
+				"access-control-allow-headers": "authorization, content-type",
+				"access-control-max-age": PREFLIGHT_SECONDS,
+			},
+		});
+	}
+
+	/** The response with what lets a page of an allowed site read it. */
+	shared(request, response) {
+		if (this.#settings.cors_origins.length === 0 || response.webSocket) return response;
+		const site = request.headers.get("origin");
+		const open = new Response(response.body, response);
+		open.headers.append("vary", "origin");
+		open.headers.delete("access-control-allow-origin");
+		if (this.#isAllowedSite(site)) {
+			open.headers.set("access-control-allow-origin", site);
+			open.headers.set("access-control-expose-headers", "age, cache-status, retry-after, server-timing");
+		}
+		return open;
+	}
+}

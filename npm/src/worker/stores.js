@@ -1,0 +1,83 @@
+// The platform's stores as the runtime reaches them: Workers KV, the shards of the storage tier, the invalidation log; sealed where the
+// deployment has keys for it.
+
+import { openMarks, parse, Seal, Unusable } from "../runtime/seal.js";
+import { kvStore } from "../stores/kv.js";
+import { sealedBy } from "../stores/sealed.js";
+
+/** The keys, in JSON: `{"current": name, "keys": {name: 32 bytes in base64}, "names": 32 bytes in base64}`, of which the last may be left out. */
+const KEYS = "FEATHEREDGE_STORE_KEYS";
+
+/** How long KV may take to write behind an answer, in milliseconds: nobody waits, and the platform lets nothing go on for longer. */
+const KV_WRITE_TIMEOUT_MS = 30_000;
+
+/**
+ * How a deployment's stores are sealed, as its secret has it.
+ *
+ * @param {Record<string, any>} env
+ * @returns {{ seal?: Seal, names?: string, isPrivate: boolean, fault?: string }}
+ */
+export function sealingOf(env) {
+	const secret = env[KEYS];
+	const isPrivate = env.FEATHEREDGE?.private_keys === true;
+	if (secret === undefined && !isPrivate) return { isPrivate };
+	try {
+		const table = secret === undefined ? undefined : parse(secret);
+		const seal = table === undefined ? undefined : new Seal(table);
+		if (!isPrivate || seal?.hides) return { seal, names: table?.names, isPrivate };
+		return { isPrivate, fault: `\`private_keys\` needs the secret \`${KEYS}\`, with \`names\`` };
+	} catch (error) {
+		if (!(error instanceof Unusable)) throw error;
+		return { isPrivate, fault: `the secret \`${KEYS}\` cannot be used: ${error.message}` };
+	}
+}
+
+/**
+ * @param {Record<string, any>} env
+ * @param {{ project: string, l2: string, l3: string, l3ShardBytes: number, invalidationLog: string }} bindings
+ * @param {Seal} [seal]
+ * @returns {import("../runtime/runtime.js").Reach}
+ */
+export function reachOf(env, bindings, seal) {
+	const sealed = (store) => (seal === undefined ? store : sealedBy(store, seal));
+	const l2 = sealed({
+		getMany: (keys) => kvStore(env[bindings.l2]).getMany(keys),
+		async setMany(entries, options) {
+			const failed = await kvStore(env[bindings.l2]).setMany(entries, options);
+			// What else the isolate has to do gets its turn before the next batch: writes that follow each other without a pause keep all else waiting.
+			await new Promise((resolve) => setTimeout(resolve, 1));
+			return failed;
+		},
+	});
+	const l3 = sealed(shardsOf(env, bindings));
+	return {
+		stores: { l2_distributed: { ...l2, writeTimeoutMs: KV_WRITE_TIMEOUT_MS }, l3_storage: l3 },
+		log: (effect) => callLog(env[bindings.invalidationLog], bindings.project, effect, seal),
+	};
+}
+
+/** The storage tier. */
+function shardsOf(env, { l3, l3ShardBytes }) {
+	const shardOf = (shard) => env[l3].getByName(`shard-${shard}`);
+	return {
+		async getMany(keys, { shard }) {
+			const values = await shardOf(shard).read(keys);
+			return values.map((value) => value && new Uint8Array(value));
+		},
+		setMany(entries, { ttl, shard }) {
+			const [keys, values] = [0, 1].map((part) => entries.map((entry) => entry[part]));
+			return shardOf(shard).write(keys, values, ttl, l3ShardBytes);
+		},
+	};
+}
+
+/** Appends marks to the invalidation log of a project, or none, and gives what came after number `after`: see `Ledger.tell`. */
+async function callLog(namespace, project, { after, marks, at, keep, epoch, spread }, seal) {
+	const log = namespace.getByName(project);
+	const rest = [at, keep, epoch, spread];
+	// Marks are hashes of entities' keys.
+	if (!seal?.hides) return log.tell(after, marks, ...rest);
+	const place = `ledger:${project}`;
+	const sealed = marks.length > 0 ? await seal.seal(place, marks) : marks;
+	return openMarks(seal, place, await log.tell(after, sealed, ...rest));
+}
