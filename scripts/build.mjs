@@ -22,7 +22,7 @@ import { silence } from "./lib/silence.mjs";
 /** The most that the Worker's wasm may be, gzipped. A free Worker may have 3 MB; what users feel is the start. */
 export const WORKER_WASM_LIMIT = 360 * 1024;
 
-const CARGO = [".cargo", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src"];
+const CARGO = [".cargo", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "crates", "src"];
 const TOOLS = [
 	"tools/bindgen",
 	"scripts/build.mjs",

@@ -7,19 +7,10 @@
 //! |---|---|---|
 //! | 6 | `host` | Cloudflare or JavaScript; moves bytes and decides nothing |
 //! | 5 | [`service`] | bytes in, I/O orders out, bytes in, a reply out |
-//! | 4 | [`engine`]; beside it `watch`, in a module of its own | the decisions; who watches |
-//! | 3 | [`protocol`] and above it [`upstream`] and [`columns`], [`cache`], [`observe`] | JSON; what keeps rows; what is measured |
+//! | 4 | [`engine`]; beside it `aggregator`, in a module of its own | the decisions; who watches |
+//! | 3 | [`protocol`] and above it [`origin`] and [`columnar`], [`cache`], [`telemetry`] | JSON; what keeps rows; what is measured |
 //! | 2 | [`model`] | keys, values, rows |
 //! | 1 | [`config`] | what is set |
-
-pub use cache;
-pub use columns;
-pub use config;
-pub use learn;
-pub use model;
-pub use observe;
-pub use protocol;
-pub use upstream;
 
 pub mod engine;
 pub mod service;

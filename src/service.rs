@@ -6,24 +6,24 @@
 
 use std::borrow::Cow;
 
-#[cfg(not(feature = "worker"))]
-use crate::columns::Vectors;
-use crate::config::Config;
 use crate::engine::Engine;
 use crate::engine::slab::{Held, Slab};
-use crate::model::refusal::Refusal;
-use crate::model::request::{Ask, Priority};
-use crate::model::time::Instant;
-use crate::observe::sla;
-use crate::observe::trace::Context;
-use crate::protocol::call::Call;
 #[cfg(not(feature = "worker"))]
-use crate::protocol::native::Numbers;
-use crate::protocol::native::{self, Options};
-use crate::protocol::sheet::Sheet;
-use crate::protocol::{feast, problem};
-use crate::upstream::planner::Planner;
-use crate::upstream::synthetic;
+use columnar::Vectors;
+use config::Config;
+use model::refusal::Refusal;
+use model::request::{Ask, Priority};
+use model::time::Instant;
+use origin::planner::Planner;
+use origin::synthetic;
+use protocol::call::Call;
+#[cfg(not(feature = "worker"))]
+use protocol::native::Numbers;
+use protocol::native::{self, Options};
+use protocol::sheet::Sheet;
+use protocol::{feast, problem};
+use telemetry::sla;
+use telemetry::trace::Context;
 
 mod clock;
 mod explain;
@@ -331,7 +331,7 @@ impl Service {
         }
     }
 
-    /// Begins a request of the native API at `now`, to be answered in [columns](crate::columns) of `numbers`.
+    /// Begins a request of the native API at `now`, to be answered in [columns](columnar) of `numbers`.
     #[cfg(not(feature = "worker"))]
     pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Instant) -> Step {
         let now = self.now(now);

@@ -20,9 +20,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::VecDeque;
 
-use featheredge::config::{Config, OriginKind, View};
-use featheredge::model::time::Instant;
+use config::{Config, OriginKind, View};
 use featheredge::service::{Incoming, OriginReply, Outcome, Service, Step, Task};
+use model::time::Instant;
 
 #[path = "simulation/chance.rs"]
 mod chance;

@@ -4,7 +4,7 @@
 //! through; after a while it is half open, lets a few probes through, and closes or opens again by what became of them.
 //! Source: Michael Nygard, "Release It!", 2nd edition, 2018, chapter 5.
 
-use crate::model::time::Instant;
+use model::time::Instant;
 
 /// When a breaker opens, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

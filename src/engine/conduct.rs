@@ -7,7 +7,6 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use crate::cache::codec;
 use crate::engine::flight::Role;
 use crate::engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use crate::engine::limiter::CallOutcome;
@@ -15,11 +14,11 @@ use crate::engine::optimizer::{self, PROBE_EVERY};
 use crate::engine::session::{HashSet, Read, Session, Stage};
 use crate::engine::store::{Store, StoreCounts};
 use crate::engine::{Engine, Order, Progress, SessionId, Waiter};
-use crate::model::answer::{Cause, OriginFailure, Tier};
-use crate::model::key::StoreKey;
-use crate::model::request::Consistency;
-use crate::model::row::Row;
-use crate::model::time::Instant;
+use model::answer::{Cause, OriginFailure, Tier};
+use model::key::StoreKey;
+use model::request::Consistency;
+use model::row::Row;
+use model::time::Instant;
 
 impl Engine {
     /// Tells a session what a bulk read gave: for each key in order its bytes, or that the read failed as a whole.
@@ -72,7 +71,7 @@ impl Engine {
         if !read.is_merge {
             recent.record(bytes.is_some());
         }
-        let decoded = bytes.map(|bytes| codec::decode(&bytes, view.space(), key, &mut self.interner));
+        let decoded = bytes.map(|bytes| row_codec::decode(&bytes, view.space(), key, &mut self.interner));
         match decoded {
             Some(Ok(row)) => {
                 counts.hits += 1;

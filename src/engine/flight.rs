@@ -7,7 +7,7 @@
 
 use hashbrown::HashMap;
 
-use crate::model::time::Instant;
+use model::time::Instant;
 
 #[derive(Debug)]
 struct Flight {

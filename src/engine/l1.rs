@@ -6,14 +6,14 @@
 
 use std::rc::Rc;
 
-use crate::cache::freshness::{Freshness, Rules};
 use crate::engine::Engine;
 use crate::engine::session::Session;
-use crate::model::answer::Tier;
-use crate::model::request::{Columns, Consistency};
-use crate::model::row::Row;
-use crate::model::time::Instant;
-use crate::model::value::Cell;
+use cache::freshness::{Freshness, Rules};
+use model::answer::Tier;
+use model::request::{Columns, Consistency};
+use model::row::Row;
+use model::time::Instant;
+use model::value::Cell;
 
 impl Engine {
     /// Puts what a session knows of a row into L1, and gives what L1 has now; `None` where nothing of it may be served.

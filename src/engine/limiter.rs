@@ -7,7 +7,7 @@
 //! Brakmo and Peterson, "TCP Vegas", IEEE JSAC 13(8), 1995; Netflix, "Performance Under Load", 2018. A call whose outcome
 //! is never told frees its place when its time is up.
 
-use crate::model::time::Instant;
+use model::time::Instant;
 
 /// The bounds of the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

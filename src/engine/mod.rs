@@ -6,17 +6,17 @@
 
 use std::collections::VecDeque;
 
-use crate::cache::lookup;
-use crate::cache::marks::Marks;
-use crate::cache::memory::{Budget, Memory};
-use crate::cache::policy::Eviction;
-use crate::learn::patterns::{self, Patterns};
-use crate::learn::prefetch::{self as governing, Governor};
-use crate::model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
-use crate::model::interner::Interner;
-use crate::model::key::{ShardSecret, StoreKey};
-use crate::model::request::{Ask, Priority};
-use crate::model::time::Instant;
+use ::prefetch::patterns::{self, Patterns};
+use ::prefetch::prefetch::{self as governing, Governor};
+use cache::lookup;
+use cache::marks::Marks;
+use cache::memory::{Budget, Memory};
+use cache::policy::Eviction;
+use model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
+use model::interner::Interner;
+use model::key::{ShardSecret, StoreKey};
+use model::request::{Ask, Priority};
+use model::time::Instant;
 
 pub mod breaker;
 mod conduct;
@@ -607,7 +607,7 @@ impl Engine {
     fn early_millis(&mut self) -> u64 {
         let beta = self.settings.early_beta_permille;
         let Some(fetch_millis) = self.origin.latency.quantile(500).filter(|_| beta > 0) else { return 0 };
-        crate::cache::freshness::early_millis(fetch_millis, beta, self.next_chance())
+        cache::freshness::early_millis(fetch_millis, beta, self.next_chance())
     }
 
     /// Random bits, from the seed. Source: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators",

@@ -3,16 +3,16 @@
 //! A prefetch is a session behind an answer like a refresh, with less of everything: it fetches nothing that another looks
 //! for, leaves half of the origin's places free, and displaces no row of L1 that is likely to be used before it is.
 
-use crate::cache::lookup;
 use crate::engine::router::{self, Route};
 use crate::engine::session::{self, Session};
 use crate::engine::{Engine, Progress, SessionId};
-use crate::learn::patterns::{Entity, Patterns, Prediction, Predictions};
-use crate::learn::prefetch::{Governor, Stakes, Verdict};
-use crate::model::answer::{Found, Need};
-use crate::model::request::{Ask, Cohort, Consistency, Priority};
-use crate::model::shape::Shape;
-use crate::model::time::Instant;
+use ::prefetch::patterns::{Entity, Patterns, Prediction, Predictions};
+use ::prefetch::prefetch::{Governor, Stakes, Verdict};
+use cache::lookup;
+use model::answer::{Found, Need};
+use model::request::{Ask, Cohort, Consistency, Priority};
+use model::shape::Shape;
+use model::time::Instant;
 
 /// How fast rows leave L1.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,7 +3,7 @@
 //! The patterns and their thresholds are the seed's: real time for what is small and urgent, batch for what is large,
 //! hybrid for what lies between, and streaming for whoever asks for lines.
 
-use crate::model::request::Priority;
+use model::request::Priority;
 
 /// How a request is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -7,22 +7,22 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use crate::cache::freshness::{Freshness, Rules};
-use crate::cache::lookup::{self, Inspector};
-use crate::cache::marks::Marks;
 use crate::engine::l1::merge;
 use crate::engine::limiter::Permit;
 use crate::engine::router::Route;
 use crate::engine::slab::Held;
 use crate::engine::write_queue::Change;
 use crate::engine::{Fetch, Lines, MAX_STORES};
-use crate::learn::ledger::Operations;
-use crate::model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
-use crate::model::interner::Interner;
-use crate::model::order::sorted;
-use crate::model::request::{Ask, Columns, Consistency, ViewAsk};
-use crate::model::row::{ROW_OVERHEAD, Row};
-use crate::model::time::Instant;
+use ::prefetch::ledger::Operations;
+use cache::freshness::{Freshness, Rules};
+use cache::lookup::{self, Inspector};
+use cache::marks::Marks;
+use model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
+use model::interner::Interner;
+use model::order::sorted;
+use model::request::{Ask, Columns, Consistency, ViewAsk};
+use model::row::{ROW_OVERHEAD, Row};
+use model::time::Instant;
 
 pub(super) type HashSet<T> = hashbrown::HashSet<T, foldhash::fast::FixedState>;
 

@@ -2,16 +2,16 @@
 
 use std::rc::Rc;
 
-use crate::cache::codec::{self, Unusable};
 use crate::engine::breaker::{Breaker, BreakerSettings};
 use crate::engine::latency::Latency;
 use crate::engine::optimizer::Recent;
 use crate::engine::write_queue::{Added, Change, QueueLimits, WriteQueue};
-use crate::model::answer::Tier;
-use crate::model::key::{ShardSecret, StoreKey};
-use crate::model::row::{Row, RowLimits};
-use crate::model::time::Instant;
-use crate::model::value::Cell;
+use model::answer::Tier;
+use model::key::{ShardSecret, StoreKey};
+use model::row::{Row, RowLimits};
+use model::time::Instant;
+use model::value::Cell;
+use row_codec::Unusable;
 
 /// Where a store's keys begin, how long its rows live there, and what it may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -278,7 +278,7 @@ impl Store {
             && let Some((key, row)) = self.queue.pop(now)
         {
             if self.queue.spend(&key, now) {
-                let stored = codec::encode(&row);
+                let stored = row_codec::encode(&row);
                 bytes += stored.len();
                 batch.push((key, stored));
             } else {
@@ -303,7 +303,7 @@ impl Store {
             if self.queue.must_wait(&key, now) {
                 self.enqueue(vec![change], usize::MAX, now);
             } else if self.queue.spend(&key, now) {
-                batch.push((key, codec::encode(&row)));
+                batch.push((key, row_codec::encode(&row)));
             } else {
                 self.counts.over_budget += 1;
             }
@@ -372,10 +372,10 @@ const MAX_BATCH_BYTES: usize = 4 << 20;
 mod tests {
     use super::*;
     use crate::engine::breaker::BreakerState;
-    use crate::model::key::{Names, Scope, Space, Subject};
-    use crate::model::row::{RowBuilder, Schema};
-    use crate::model::time::EventTime;
-    use crate::model::value::Status;
+    use model::key::{Names, Scope, Space, Subject};
+    use model::row::{RowBuilder, Schema};
+    use model::time::EventTime;
+    use model::value::Status;
 
     fn row(entity: u8, features: &[(&str, u64)]) -> Row {
         let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));

@@ -10,9 +10,9 @@ use std::rc::Rc;
 use hashbrown::HashMap;
 
 use crate::engine::l1::merge;
-use crate::model::key::StoreKey;
-use crate::model::row::{Row, RowLimits};
-use crate::model::time::Instant;
+use model::key::StoreKey;
+use model::row::{Row, RowLimits};
+use model::time::Instant;
 
 /// The most keys of which is remembered when they were written: some 5 MB. Past it the oldest may be written sooner than it should,
 /// which costs that one key a refusal.
@@ -200,10 +200,10 @@ impl WriteQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::key::{Names, Scope, Space, Subject};
-    use crate::model::row::{RowBuilder, Schema};
-    use crate::model::time::EventTime;
-    use crate::model::value::{Cell, Status};
+    use model::key::{Names, Scope, Space, Subject};
+    use model::row::{RowBuilder, Schema};
+    use model::time::EventTime;
+    use model::value::{Cell, Status};
 
     const MAX_BYTES: usize = 1 << 20;
     const LIMITS: QueueLimits = QueueLimits {

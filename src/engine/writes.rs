@@ -9,11 +9,11 @@ use crate::engine::session::Session;
 use crate::engine::store::{Store, StoreSettings};
 use crate::engine::write_queue::Change;
 use crate::engine::{Engine, Order, Progress, SessionId};
-use crate::model::answer::Tier;
-use crate::model::key::StoreKey;
-use crate::model::request::Ask;
-use crate::model::row::Row;
-use crate::model::time::Instant;
+use model::answer::Tier;
+use model::key::StoreKey;
+use model::request::Ask;
+use model::row::Row;
+use model::time::Instant;
 
 /// The rows of one batch. Workers KV takes each as a write of its own.
 const ROWS_PER_BATCH: usize = 100;

@@ -10,13 +10,13 @@ use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 
 use crate::host::desk::Desk;
 use crate::host::table;
-use crate::model::key::StoreKey;
-use crate::model::time::Instant;
-use crate::observe::sla;
-use crate::protocol::native::Numbers;
 use crate::service::{
     Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Service, Step, Task, Ticket,
 };
+use model::key::StoreKey;
+use model::time::Instant;
+use protocol::native::Numbers;
+use telemetry::sla;
 
 #[wasm_bindgen]
 extern "C" {

@@ -3,7 +3,7 @@
 use js_sys::{Array, Object};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 
-use crate::config::{Config, ConfigError, Tree};
+use config::{Config, ConfigError, Tree};
 
 /// The integers that a double holds apart from their neighbours end at 2⁵³.
 const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;

@@ -6,15 +6,15 @@
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 
 use crate::host::table;
-use crate::model::time::Instant;
-use crate::protocol::problem;
-use watch::{Message, PLACES, Report, Scope};
+use aggregator::{Message, PLACES, Report, Scope};
+use model::time::Instant;
+use protocol::problem;
 
 /// The watcher of one core.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Watch {
-    watch: watch::Watch,
+    watch: aggregator::Watch,
     message: Option<Message>,
 }
 
@@ -57,7 +57,7 @@ impl Watch {
     #[wasm_bindgen(constructor)]
     pub fn new(config: JsValue) -> Result<Watch, JsError> {
         let config = table::watching(&config)?;
-        Ok(Watch { watch: watch::Watch::new(config), message: None })
+        Ok(Watch { watch: aggregator::Watch::new(config), message: None })
     }
 
     /// Takes what the core's `take_records` gave; gives what its `set_sla_status` takes.

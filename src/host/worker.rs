@@ -12,16 +12,16 @@ use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 use worker::{Context, Env, worker_sys};
 
-use crate::config::Config;
 use crate::host::desk::Desk;
 use crate::host::table;
-use crate::model::answer::Tier;
-use crate::model::time::Instant;
-use crate::observe::sla;
-use crate::protocol::problem;
 use crate::service::{
     Chunk, End, FetchFailure, Incoming, OrderId, OriginReply, Outcome, Reply, Service, Step, Task, Ticket,
 };
+use config::Config;
+use model::answer::Tier;
+use model::time::Instant;
+use protocol::problem;
+use telemetry::sla;
 
 /// The variable that holds the configuration.
 const CONFIG: &str = "FEATHEREDGE";

@@ -6,7 +6,7 @@
 //! clock, but for jitter. So it stays ahead of a clock that was set back, for the process's life: to slow it until the host has caught
 //! up would show ages too short meanwhile.
 
-use crate::model::time::Instant;
+use model::time::Instant;
 
 /// By how much a reading may be earlier than the one before it although nobody has set the clock, in milliseconds: requests of one
 /// isolate may see it advance at different moments. Such steps back are waited out, or they would add up.

@@ -4,17 +4,17 @@
 
 use std::borrow::Cow;
 
-use crate::learn::patterns::{Entity, Prediction, is_of};
-use crate::model::refusal::Refusal;
-use crate::model::time::Instant;
-use crate::protocol::call::Call;
-use crate::protocol::native::Options;
-use crate::protocol::plan::{Naming, Planned};
-use crate::protocol::{json, problem};
 use crate::service::io::{Incoming, Step};
 use crate::service::prefetch::entities;
 use crate::service::{Protocol, Reply, Service, reply};
-use crate::upstream::replay;
+use ::prefetch::patterns::{Entity, Prediction, is_of};
+use model::refusal::Refusal;
+use model::time::Instant;
+use origin::replay;
+use protocol::call::Call;
+use protocol::native::Options;
+use protocol::plan::{Naming, Planned};
+use protocol::{json, problem};
 
 impl Service {
     #[cold]

@@ -1,10 +1,10 @@
 //! What passes between the service and its host: requests in, orders out, outcomes in, ends out.
 
 use crate::engine::{SessionId, WriteAllowance};
-use crate::model::answer::Tier;
-use crate::model::key::StoreKey;
-use crate::model::time::Instant;
 use crate::service::Reply;
+use model::answer::Tier;
+use model::key::StoreKey;
+use model::time::Instant;
 
 /// A request as the host received it.
 #[derive(Clone, Copy, Debug, Default)]

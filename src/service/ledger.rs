@@ -17,15 +17,15 @@
 
 use std::borrow::Cow;
 
-use crate::cache::marks::Marks;
-use crate::config::Config;
 use crate::engine::breaker::{Breaker, BreakerSettings};
-use crate::model::time::Instant;
-use crate::observe::trace::Context;
-use crate::protocol::call::Call;
 use crate::service::io::{End, Order, OrderId, Outcome, Part, Step, Task, Ticket};
 use crate::service::writes::Change;
 use crate::service::{Pending, Protocol, Service, setup};
+use cache::marks::Marks;
+use config::Config;
+use model::time::Instant;
+use protocol::call::Call;
+use telemetry::trace::Context;
 
 mod clock;
 mod wire;
@@ -506,7 +506,7 @@ fn retry(ticket: Ticket, attempt: u32) -> Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::request::Writes;
+    use model::request::Writes;
 
     fn ledger() -> Ledger {
         let mut config = Config::default();

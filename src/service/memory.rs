@@ -3,13 +3,13 @@
 //! Knows no policy: each table keeps its own bound, of the configuration's share. Invariant: the bounds together are no more than
 //! `memory.max_bytes`, to which the configuration is held when it is read.
 
-use crate::cache::marks;
-use crate::config::OTHER_BYTES;
 use crate::engine;
-use crate::observe::record;
-use crate::observe::state::MEMORY_GAUGES;
-use crate::protocol::call::Call;
 use crate::service::Service;
+use cache::marks;
+use config::OTHER_BYTES;
+use protocol::call::Call;
+use telemetry::record;
+use telemetry::state::MEMORY_GAUGES;
 
 /// What a share of the memory takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

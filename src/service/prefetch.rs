@@ -4,19 +4,19 @@
 //! Knows no rule of what is worth fetching; that is the engine's. Invariant: nothing here is done before a request's
 //! answer but to learn from it: the rest is ordered for afterwards.
 
-use crate::learn::patterns::{Entity, MAX_ENTITIES, Prediction, Predictions, is_of};
-use crate::learn::stored::MAX_MODEL;
-use crate::model::answer::Tier;
-use crate::model::key::StoreKey;
-use crate::model::request::Ask;
-use crate::model::shape::{Shape, fingerprint, short};
-use crate::model::time::Instant;
-use crate::protocol::call::Call;
-use crate::protocol::plan::Plan;
 use crate::service::io::{Order, OrderId, Outcome, Part, Step, Task, Ticket, WriteBegun};
 use crate::service::rows::Waiting;
 use crate::service::{Pending, Protocol, Service};
-use crate::upstream::replay;
+use ::prefetch::patterns::{Entity, MAX_ENTITIES, Prediction, Predictions, is_of};
+use ::prefetch::stored::MAX_MODEL;
+use model::answer::Tier;
+use model::key::StoreKey;
+use model::request::Ask;
+use model::shape::{Shape, fingerprint, short};
+use model::time::Instant;
+use origin::replay;
+use protocol::call::Call;
+use protocol::plan::Plan;
 
 /// What is kept for a project beside its rows.
 const MODEL: &str = "learned";

@@ -4,25 +4,25 @@
 //! for any of it. A request is told by one call that allocates nothing, and what was told goes out behind replies, a second later at
 //! the most.
 
-use crate::config::Config;
 use crate::engine::breaker::{Breaker, BreakerState};
 use crate::engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use crate::engine::store::Store;
-use crate::learn::prefetch::Measured;
-use crate::model::answer::{Answer, Tier};
-use crate::model::request::{Priority, ViewAsk};
-use crate::model::time::Instant;
-use crate::observe::quality::quality_of;
-use crate::observe::record::{self, Path, Records, Request, Rows, SpanName};
-use crate::observe::sla;
-use crate::observe::state::{Gauge, State, TIER_GAUGES};
-use crate::observe::trace::Context;
-use crate::protocol::call::Call;
-use crate::protocol::native::Options;
-use crate::protocol::plan::Plan;
 use crate::service::io::{Order, OrderId, Part, Step, Task};
 use crate::service::rows::{Timings, Waiting};
 use crate::service::{Protocol, Service, foldhash_mix};
+use ::prefetch::prefetch::Measured;
+use config::Config;
+use model::answer::{Answer, Tier};
+use model::request::{Priority, ViewAsk};
+use model::time::Instant;
+use protocol::call::Call;
+use protocol::native::Options;
+use protocol::plan::Plan;
+use telemetry::quality::quality_of;
+use telemetry::record::{self, Path, Records, Request, Rows, SpanName};
+use telemetry::sla;
+use telemetry::state::{Gauge, State, TIER_GAUGES};
+use telemetry::trace::Context;
 
 /// How long what was told waits for more, in milliseconds.
 const EVERY_MILLIS: u64 = 1_000;

@@ -1,19 +1,19 @@
 //! When the registry is asked how views are keyed, and how long a request waits for its answer.
 //!
 //! The call has a ticket of its own, so that it outlives the request that made it: what it brings counts for the requests that
-//! come later. It knows no view: `upstream::registry` reads the answer and the planner keeps it. Invariant: a request waits
+//! come later. It knows no view: `origin::registry` reads the answer and the planner keeps it. Invariant: a request waits
 //! for the registry for at most half of its own deadline, by a timer of its own, and only the first one waits at all. Without
 //! an answer, the whole entity row is the key: always right, if less shared.
 
 use std::borrow::Cow;
 
-use crate::model::request::Priority;
-use crate::model::time::Instant;
-use crate::observe::trace::Context;
-use crate::protocol::call::Call;
 use crate::service::io::{Order, OrderId, OriginRequest, Outcome, Part, Step, Task, Ticket};
 use crate::service::{Pending, Protocol, Service, setup};
-use crate::upstream::registry;
+use model::request::Priority;
+use model::time::Instant;
+use origin::registry;
+use protocol::call::Call;
+use telemetry::trace::Context;
 
 /// A request for features that waits for the registry.
 #[derive(Debug)]

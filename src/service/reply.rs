@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use crate::engine::Pattern;
-use crate::model::answer::{Answer, OriginFailure};
-use crate::model::request::Priority;
-use crate::model::time::Instant;
-use crate::protocol::sheet::Sheet;
-use crate::protocol::{feast, problem};
 use crate::service::Outcome;
 use crate::service::rows::Timings;
+use model::answer::{Answer, OriginFailure};
+use model::request::Priority;
+use model::time::Instant;
+use protocol::sheet::Sheet;
+use protocol::{feast, problem};
 
 /// A reply to the caller.
 #[derive(Debug)]

@@ -3,20 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-#[cfg(not(feature = "worker"))]
-use crate::columns;
 use crate::engine::{self, Begun, Fetch, Progress, Route, SessionId};
-use crate::model::answer::{Answer, OriginFailure, Tier};
-use crate::model::refusal::Refusal;
-use crate::model::request::{Ask, Cohort, Consistency, Priority};
-use crate::model::row::Row;
-use crate::model::time::Instant;
-use crate::observe::record;
-use crate::observe::trace::Context;
-use crate::protocol::call::Call;
-use crate::protocol::feast;
-use crate::protocol::native::{self, Options};
-use crate::protocol::plan::{Naming, Plan, Planned};
 use crate::service::io::{
     End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket, WriteBegun,
 };
@@ -25,7 +12,18 @@ use crate::service::record::Asked;
 use crate::service::stream::Stream;
 use crate::service::warm::Job;
 use crate::service::{Pending, Protocol, Reply, Service, refuse, reply};
-use crate::upstream::origin::{self, Table, Wanted};
+use ::origin::origin::{self, Table, Wanted};
+use model::answer::{Answer, OriginFailure, Tier};
+use model::refusal::Refusal;
+use model::request::{Ask, Cohort, Consistency, Priority};
+use model::row::Row;
+use model::time::Instant;
+use protocol::call::Call;
+use protocol::feast;
+use protocol::native::{self, Options};
+use protocol::plan::{Naming, Plan, Planned};
+use telemetry::record;
+use telemetry::trace::Context;
 
 /// A request that waits for rows, or goes on behind its reply.
 #[derive(Debug)]
@@ -582,7 +580,7 @@ impl Service {
                 match options.columns {
                     #[cfg(not(feature = "worker"))]
                     Some(numbers) => {
-                        columns::write(&mut sheet, &writer, numbers, &mut self.vectors);
+                        columnar::write(&mut sheet, &writer, numbers, &mut self.vectors);
                         self.engine.reserve(self.vectors.bytes());
                     }
                     _ if options.is_streamed => {

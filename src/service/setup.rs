@@ -1,20 +1,20 @@
 //! What the configuration means to the engine and the planner.
 
-use crate::cache::memory::Budget;
-use crate::cache::policy::Eviction;
-use crate::config::{Breaker, Config, EvictionPolicy, L2Order, Named, View};
 use crate::engine::breaker::BreakerSettings;
 use crate::engine::limiter::LimiterSettings;
 use crate::engine::optimizer::Order;
 use crate::engine::router::RouterSettings;
 use crate::engine::{Settings, StoreSettings};
-use crate::learn::patterns;
-use crate::learn::prefetch::{self as governing, Prices};
-use crate::model::answer::Tier;
-use crate::model::key::Scope;
-use crate::model::request::Lifetimes;
-use crate::model::row::RowLimits;
-use crate::upstream::planner::{Project, ViewFacts};
+use ::prefetch::patterns;
+use ::prefetch::prefetch::{self as governing, Prices};
+use cache::memory::Budget;
+use cache::policy::Eviction;
+use config::{Breaker, Config, EvictionPolicy, L2Order, Named, View};
+use model::answer::Tier;
+use model::key::Scope;
+use model::request::Lifetimes;
+use model::row::RowLimits;
+use origin::planner::{Project, ViewFacts};
 
 /// KV's limit of keys in one bulk read.
 const KV_KEYS_PER_READ: usize = 100;

@@ -5,13 +5,13 @@
 //! until it was taken, but for the last, which the deadline brings at the latest.
 
 use crate::engine::{Lines, Progress};
-use crate::model::answer::Answer;
-use crate::model::time::Instant;
-use crate::protocol::sheet::Sheet;
-use crate::protocol::{native, problem};
 use crate::service::io::{Chunk, End, Step, Ticket};
 use crate::service::rows::{Waiting, failure_reply};
 use crate::service::{Protocol, Reply, Service, reply};
+use model::answer::Answer;
+use model::time::Instant;
+use protocol::sheet::Sheet;
+use protocol::{native, problem};
 
 /// What went out so far of a reply in parts.
 #[derive(Debug, Default)]

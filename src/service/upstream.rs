@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::config::OriginKind;
-use crate::model::refusal::Refusal;
-use crate::model::time::Instant;
 use crate::service::io::{End, Incoming, Order, OrderId, OriginRequest, Part, Step, Task};
 use crate::service::{Pending, Protocol, Reply, Service, refuse, reply, setup};
+use config::OriginKind;
+use model::refusal::Refusal;
+use model::time::Instant;
 
 impl Service {
     pub(super) fn origin_task(

@@ -7,21 +7,21 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::model::answer::{Answer, Need, Tier};
-use crate::model::refusal::Refusal;
-use crate::model::request::{Ask, Columns, Priority};
-use crate::model::row::Row;
-use crate::model::time::Instant;
-use crate::protocol::call::Call;
-use crate::protocol::native::Options;
-use crate::protocol::plan::{Naming, Plan, Planned};
-use crate::protocol::problem;
 use crate::service::io::{End, Incoming, Order, Part, Step, Task, Ticket, WriteBegun};
 use crate::service::ledger::Ledger;
 use crate::service::rows::Waiting;
 use crate::service::{Pending, Protocol, Reply, Service, reply};
-use crate::upstream::origin::{self, Table, Wanted};
-use crate::upstream::warm::{self, Group};
+use ::origin::origin::{self, Table, Wanted};
+use ::origin::warm::{self, Group};
+use model::answer::{Answer, Need, Tier};
+use model::refusal::Refusal;
+use model::request::{Ask, Columns, Priority};
+use model::row::Row;
+use model::time::Instant;
+use protocol::call::Call;
+use protocol::native::Options;
+use protocol::plan::{Naming, Plan, Planned};
+use protocol::problem;
 
 /// A body under way.
 #[derive(Debug)]

@@ -6,14 +6,14 @@
 
 use std::borrow::Cow;
 
-use crate::model::refusal::Refusal;
-use crate::model::request::Priority;
-use crate::model::time::Instant;
-use crate::protocol::problem;
 use crate::service::io::{End, Incoming, Order, OrderId, Part, Step, Task, Ticket};
 use crate::service::{Pending, Reply, Service, reply};
-use crate::upstream::planner::Reach;
-use crate::upstream::write::{self, Invalidation, Target};
+use model::refusal::Refusal;
+use model::request::Priority;
+use model::time::Instant;
+use origin::planner::Reach;
+use origin::write::{self, Invalidation, Target};
+use protocol::problem;
 
 /// What a write changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,7 +175,7 @@ fn describe(change: &Change) -> Vec<u8> {
         if number > 0 {
             text.push(b',');
         }
-        crate::protocol::json::write_string(&mut text, view);
+        protocol::json::write_string(&mut text, view);
         text.push(b':');
         match rows {
             Some(rows) => text.extend_from_slice(rows.len().to_string().as_bytes()),

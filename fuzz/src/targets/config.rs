@@ -1,9 +1,9 @@
 //! The configuration, as JSON: what it takes, a service can be made of and serve with.
 
-use featheredge::config::Config;
-use featheredge::model::time::Instant;
+use config::Config;
 use featheredge::service::{Incoming, OriginReply, Service};
-use featheredge::upstream::synthetic;
+use model::time::Instant;
+use origin::synthetic;
 
 use super::{START, checked, serve};
 use crate::Target;

@@ -1,10 +1,10 @@
 //! Bodies of requests, of both APIs, and of what warms, invalidates and writes.
 
-use featheredge::config::Limits;
-use featheredge::protocol::call::Call;
-use featheredge::protocol::{feast, native};
+use ::config::Limits;
 use featheredge::service::{Incoming, Service};
-use featheredge::upstream::synthetic;
+use origin::synthetic;
+use protocol::call::Call;
+use protocol::{feast, native};
 
 use super::{START, checked, config, is_json, serve};
 use crate::Target;
@@ -29,7 +29,7 @@ fn run(input: &[u8]) {
     let incoming = Incoming { method: "POST", path, body, accepts_lines, is_operator: true, ..Incoming::default() };
     let mut origin = |body: &[u8]| {
         assert!(is_json(body), "the origin is asked what is no JSON");
-        let (status, body) = synthetic::answer(body, &limits, featheredge::model::time::Instant(START));
+        let (status, body) = synthetic::answer(body, &limits, model::time::Instant(START));
         Ok(featheredge::service::OriginReply { status, content_type: Some("application/json".to_owned()), body })
     };
     let reply = serve(&mut service, incoming, &mut origin);

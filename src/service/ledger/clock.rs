@@ -6,7 +6,7 @@
 //! ledger's time is never before [`ClockOffset::earliest`] nor after [`ClockOffset::latest`], not even by the fraction of a millisecond
 //! that clocks of whole milliseconds leave out. Drift widens the bound on which no stale value may depend, the earliest time.
 
-use crate::model::time::Instant;
+use model::time::Instant;
 
 /// How far the two clocks may be apart before the ledger's has been heard, in milliseconds. Those that NTP keeps differ by
 /// far less.

@@ -1,8 +1,8 @@
 //! Marks in bytes, as the ledger keeps them, and its answers. All numbers are little-endian.
 
-use crate::cache::marks::Marks;
-use crate::model::time::Instant;
 use crate::service::writes::{Change, Changed};
+use cache::marks::Marks;
+use model::time::Instant;
 
 /// The most rows of one write that are named; past it, all of its view are meant.
 pub(super) const MAX_ROWS: usize = 10_000;
@@ -109,7 +109,7 @@ fn number(bytes: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::request::Writes;
+    use model::request::Writes;
 
     fn changed(view: &str, rows: Option<Vec<u64>>) -> Changed {
         Changed { view: view.to_owned(), rows }
@@ -141,12 +141,12 @@ mod tests {
     #[test]
     fn rows_are_marked_with_their_time_and_no_others() {
         let mut key = Vec::new();
-        crate::model::key::EntityValue::Number("1").encode(&mut key);
+        model::key::EntityValue::Number("1").encode(&mut key);
         let mut mark = Vec::new();
         write(
             &Change::Views(vec![changed(
                 "a",
-                Some(vec![crate::model::canonical_key_hash::canonical_key_hash(&key).unwrap()]),
+                Some(vec![model::canonical_key_hash::canonical_key_hash(&key).unwrap()]),
             )]),
             &mut mark,
         );
