@@ -14,7 +14,7 @@ use origin::replay;
 use protocol::call::Call;
 use protocol::native::Options;
 use protocol::plan::{Naming, Planned};
-use protocol::{json, problem};
+use protocol::problem;
 
 impl Service {
     #[cold]

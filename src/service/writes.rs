@@ -175,7 +175,7 @@ fn describe(change: &Change) -> Vec<u8> {
         if number > 0 {
             text.push(b',');
         }
-        protocol::json::write_string(&mut text, view);
+        json::write_string(&mut text, view);
         text.push(b':');
         match rows {
             Some(rows) => text.extend_from_slice(rows.len().to_string().as_bytes()),

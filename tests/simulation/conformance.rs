@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use ::origin::origin::Table;
-use protocol::json::{Cursor, JsonError};
+use json::{Cursor, JsonError};
 
 use crate::world::World;
 

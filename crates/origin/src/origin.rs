@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use json::{Cursor, JsonError, Kind, Raw};
 use model::interner::Interner;
 use model::key::EntityValue;
 use model::request::{Ask, Columns};
@@ -12,7 +13,6 @@ use model::row::{Row, RowBuilder, Schema};
 use model::time::{EventTime, Instant};
 use model::value::{Cell, Status};
 use protocol::call::{Call, Span};
-use protocol::json::{self, Cursor, JsonError, Kind, Raw};
 use protocol::plan::{Output, Plan};
 
 use crate::echo::{self, Echo};

@@ -22,7 +22,6 @@ use model::row::ALLOCATION;
 use model::shape::{MAX_SHAPE_FEATURES, Shape, fingerprint, short};
 use model::time::Instant;
 use protocol::call::{self, Call};
-use protocol::json;
 use protocol::lists;
 use protocol::plan::{Naming, Output, Plan, Planned, RecentPlans};
 

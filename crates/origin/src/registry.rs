@@ -5,8 +5,8 @@
 
 use crate::planner::Registered;
 use config::Named;
+use json::{Cursor, JsonError, Kind};
 use model::order::sorted;
-use protocol::json::{Cursor, JsonError, Kind};
 
 /// The most that is read of the registry's answer, in bytes: transformations stand in it as pickled code.
 pub const MAX_BYTES: usize = 64 << 20;

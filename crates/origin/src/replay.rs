@@ -4,9 +4,9 @@
 //! keys that it was given.
 
 use config::Limits;
+use json::Cursor;
 use model::key::EntityValue;
 use protocol::call::Call;
-use protocol::json::{self, Cursor};
 use protocol::plan::Plan;
 
 /// The entities of these keys, as a JSON object of columns, and the call that reads it. Each key is that of the plan's

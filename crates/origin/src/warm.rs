@@ -6,9 +6,9 @@
 //! the native API, and its values an answer of Feast's form, so both are judged where all others are.
 
 use crate::origin;
+use json::{Cursor, JsonError};
 use model::refusal::Refusal;
 use model::time::EventTime;
-use protocol::json::{self, Cursor, JsonError};
 use protocol::plan::Plan;
 
 /// Lines of one shape.

@@ -3,11 +3,11 @@
 //! The write itself goes to the origin as it came. Here is only read which view's, or push source's, rows it has. What
 //! cannot be understood tells nothing, and then everything may have changed.
 
+use json::{Cursor, JsonError, Raw};
 use model::canonical_key_hash::canonical_key_hash;
 use model::key::EntityValue;
 use model::refusal::Refusal;
 use protocol::call::Span;
-use protocol::json::{Cursor, JsonError, Raw};
 
 /// Where rows are written to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@
 
 use std::rc::Rc;
 
-use crate::json::{Cursor, JsonError, Kind, Raw, Text};
 use crate::lists::{List, Lists};
 use config::Limits;
+use json::{Cursor, Kind, Raw, Text};
 use model::key::{EntityValue, write_number};
 use model::refusal::Refusal;
 
@@ -342,11 +342,5 @@ pub fn for_each_string(span: Span, body: &[u8], mut visit: impl FnMut(&str)) {
     while let Ok(true) = cursor.next_element() {
         let Ok(text) = cursor.string() else { return };
         visit(text.decode(&mut scratch));
-    }
-}
-
-impl From<JsonError> for Refusal {
-    fn from(error: JsonError) -> Self {
-        Refusal::Json { at: error.at, reason: error.reason.to_string() }
     }
 }

@@ -8,9 +8,9 @@ mod answer;
 pub use answer::write;
 
 use crate::call::{Call, Span};
-use crate::json::{self, Cursor, Kind};
 use crate::sheet::Sheet;
 use config::Limits;
+use json::{Cursor, Kind};
 use model::refusal::Refusal;
 
 /// Reads a request.

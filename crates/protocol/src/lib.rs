@@ -5,7 +5,6 @@
 
 pub mod call;
 pub mod feast;
-pub mod json;
 pub mod lists;
 pub mod native;
 pub mod plan;

@@ -4,10 +4,10 @@
 
 use crate::call::{Call, Span};
 use crate::feast::{Seen, string_span};
-use crate::json::{Cursor, Decimal, Kind};
 use crate::plan::Plan;
 use crate::sheet::Sheet;
 use config::Limits;
+use json::{Cursor, Decimal, Kind};
 use model::answer::{Answer, Found, Tally};
 use model::refusal::Refusal;
 use model::request::{Consistency, Priority};
@@ -114,7 +114,7 @@ const FIELDS: [&str; 12] = [
 pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) -> Result<Options, Refusal> {
     call.clear();
     call.implied_name.clear();
-    crate::json::write_string(&mut call.implied_name, entity_column);
+    json::write_string(&mut call.implied_name, entity_column);
     let mut options = Options::default();
     let mut cursor = Cursor::new(body, limits.depth)?;
     if cursor.peek()? != Kind::Object {

@@ -141,13 +141,13 @@ impl Sheet {
 
     /// Appends `plain` as a JSON string.
     pub fn push_string(&mut self, plain: &str) {
-        if crate::json::is_plain(plain) {
+        if json::is_plain(plain) {
             self.push_fixed(b"\"");
             self.push(plain.as_bytes());
             self.push_fixed(b"\"");
         } else {
             let mut text = Vec::with_capacity(plain.len() + 2);
-            crate::json::write_string(&mut text, plain);
+            json::write_string(&mut text, plain);
             self.push(&text);
         }
     }

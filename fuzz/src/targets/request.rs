@@ -10,7 +10,7 @@ use super::{START, checked, config, is_json, serve};
 use crate::Target;
 
 pub(crate) const TARGET: Target =
-    Target { name: "request", run, seeds, is_json: true, modules: &["20featheredge_protocol"] };
+    Target { name: "request", run, seeds, is_json: true, modules: &["16featheredge_json", "20featheredge_protocol"] };
 
 /// What a first byte chooses.
 const PATHS: [&str; 5] =

@@ -12,7 +12,7 @@ const INFINITE_EXPONENT: i64 = 308;
 
 /// A number of JSON: its digits and, counted in digits from their beginning, where its point stands.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Decimal<'a> {
+pub struct Decimal<'a> {
     is_negative: bool,
     whole: &'a [u8],
     fraction: &'a [u8],
@@ -21,7 +21,7 @@ pub(crate) struct Decimal<'a> {
 
 impl<'a> Decimal<'a> {
     /// Takes apart a text that is a number by JSON's grammar.
-    pub(crate) fn new(number: &'a str) -> Decimal<'a> {
+    pub fn new(number: &'a str) -> Decimal<'a> {
         let (is_negative, number) = number.strip_prefix('-').map_or((false, number), |rest| (true, rest));
         let number = number.as_bytes();
         let until = |bytes: &[u8], ends: &[u8]| bytes.iter().position(|byte| ends.contains(byte));
@@ -40,7 +40,7 @@ impl<'a> Decimal<'a> {
     }
 
     /// Whether a double holds it as a finite number.
-    pub(crate) fn is_finite(&self) -> bool {
+    pub fn is_finite(&self) -> bool {
         let leading_zeros = self.digits().take_while(|&digit| digit == b'0').count();
         let mut digits = self.digits().skip(leading_zeros).peekable();
         let exponent = self.point - 1 - leading_zeros as i64;
@@ -51,7 +51,7 @@ impl<'a> Decimal<'a> {
     }
 
     /// The number times a thousand, without what is left of its fraction; `None` where it is negative or passes `most`.
-    pub(crate) fn thousandfold(&self, most: u64) -> Option<u64> {
+    pub fn thousandfold(&self, most: u64) -> Option<u64> {
         let mut digits = self.digits();
         let mut rest = self.point.saturating_add(3);
         let mut sum: u64 = 0;

@@ -10,10 +10,10 @@ mod error;
 mod scan;
 mod text;
 
+pub use decimal::Decimal;
 pub use error::{Expected, JsonError, Reason};
 pub use text::{Text, is_plain, write_string};
 
-pub(crate) use decimal::Decimal;
 use error::{fail, fail_expecting};
 
 /// What kind of value stands in the text.

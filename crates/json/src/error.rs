@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use model::refusal::Refusal;
+
 use super::Kind;
 
 /// Why a text is no acceptable JSON, and where.
@@ -135,6 +137,12 @@ impl fmt::Display for JsonError {
 }
 
 impl core::error::Error for JsonError {}
+
+impl From<JsonError> for Refusal {
+    fn from(error: JsonError) -> Self {
+        Refusal::Json { at: error.at, reason: error.reason.to_string() }
+    }
+}
 
 #[cold]
 pub(super) fn fail<T>(at: usize, reason: Reason) -> Result<T, JsonError> {
