@@ -8,8 +8,8 @@ use std::collections::{BinaryHeap, HashMap};
 
 use benchmark::random::Random;
 use config::Config;
-use featheredge::service::{End, Incoming, Order, OrderId, OriginReply, Outcome, Service, Step, Task, Ticket};
 use model::time::Instant;
+use service::{End, Incoming, Order, OrderId, OriginReply, Outcome, Service, Step, Task, Ticket};
 
 use crate::deployment::{Deployment, Kind};
 use crate::figures::{Answered, Figures};

@@ -12,8 +12,8 @@ use benchmark::report::Repeat;
 use benchmark::runner::{self, Micros, Next, Runner};
 use benchmark::scenario::{Fault, Scenario};
 use config::Config;
-use featheredge::service::{End, FetchFailure, Incoming, OrderId, Outcome, Service, Step, Task, Ticket};
 use model::time::Instant;
+use service::{End, FetchFailure, Incoming, OrderId, Outcome, Service, Step, Task, Ticket};
 
 /// Systems wake a thread late by about so much, so for the last of a wait this one does not sleep.
 const LATENESS: Duration = Duration::from_micros(150);

@@ -1,4 +1,4 @@
-//! The benchmark framework for JavaScript hosts: runs, reports and comparisons as plain objects, whose shapes are those of `bench`'s types.
+//! The benchmark framework for JavaScript hosts: runs, reports and comparisons as plain objects, whose shapes are those of `benchmark`'s types.
 //!
 //! Decides nothing. Time comes as the milliseconds of the host's monotonic clock, with fractions.
 

@@ -3,7 +3,7 @@
 //! Knows no request. Invariant: where a body is to be written stays good until the next longer one is announced, and a reply until
 //! the next one takes its place.
 
-use crate::service::Reply;
+use service::Reply;
 
 /// One body, and one reply.
 #[derive(Debug, Default)]

@@ -10,12 +10,10 @@ use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 
 use crate::host::desk::Desk;
 use crate::host::table;
-use crate::service::{
-    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Service, Step, Task, Ticket,
-};
 use model::key::StoreKey;
 use model::time::Instant;
 use protocol::native::Numbers;
+use service::{Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Service, Step, Task, Ticket};
 use telemetry::sla;
 
 #[wasm_bindgen]

@@ -14,13 +14,11 @@ use worker::{Context, Env, worker_sys};
 
 use crate::host::desk::Desk;
 use crate::host::table;
-use crate::service::{
-    Chunk, End, FetchFailure, Incoming, OrderId, OriginReply, Outcome, Reply, Service, Step, Task, Ticket,
-};
 use config::Config;
 use model::answer::Tier;
 use model::time::Instant;
 use protocol::problem;
+use service::{Chunk, End, FetchFailure, Incoming, OrderId, OriginReply, Outcome, Reply, Service, Step, Task, Ticket};
 use telemetry::sla;
 
 /// The variable that holds the configuration.

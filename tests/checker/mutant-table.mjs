@@ -16,7 +16,7 @@ export const MUTANTS = [
 		name: "the bound is judged when the answer is made",
 		changes: [
 			{
-				file: "src/engine/session.rs",
+				file: "crates/engine/src/session.rs",
 				from: "if self.is_answered || now < self.expires_at {",
 				to: "if self.is_answered || now < self.expires_at || self.expires_at != Instant::MAX {",
 			},
@@ -29,7 +29,7 @@ export const MUTANTS = [
 		name: "a strong read leaves the other columns in memory",
 		changes: [
 			{
-				file: "src/engine/l1.rs",
+				file: "crates/engine/src/l1.rs",
 				from: "Some(held) => merge(held, row, matches!(view.columns(), Columns::All)),",
 				to: "Some(held) if session.ask.consistency != Consistency::Strong => merge(held, row, matches!(view.columns(), Columns::All)),\n            Some(_) => Rc::clone(row),",
 			},
@@ -42,7 +42,7 @@ export const MUTANTS = [
 		name: "a clock never runs back",
 		changes: [
 			{
-				file: "src/service/clock.rs",
+				file: "crates/service/src/clock.rs",
 				from: "self.host = self.host.max(host);\n        self.host.plus(self.ahead_millis)",
 				to: "self.host = host;\n        host",
 			},
@@ -59,7 +59,7 @@ export const MUTANTS = [
 		name: "another's clock is not trusted to a write's time",
 		changes: [
 			{
-				file: "src/engine/store.rs",
+				file: "crates/engine/src/store.rs",
 				from: "if row.all_cells(is_trusted) {",
 				to: "if row.all_cells(is_trusted) || now != Instant::MAX {",
 			},
@@ -72,7 +72,7 @@ export const MUTANTS = [
 		name: "nobody waits for a registry past their deadline",
 		changes: [
 			{
-				file: "src/service/registry.rs",
+				file: "crates/service/src/registry.rs",
 				from: "let millis = self.half_of_deadline(protocol, 0);",
 				to: "let millis = self.half_of_deadline(protocol, 0) + self.config.origin.timeout_ms;",
 			},
@@ -85,7 +85,7 @@ export const MUTANTS = [
 		name: "a row that no request would read is not warmed",
 		changes: [
 			{
-				file: "src/service/warm.rs",
+				file: "crates/service/src/warm.rs",
 				from: "self.check_keys(&plan, group)?;",
 				to: "let _ = self.check_keys(&plan, group);",
 			},
@@ -203,7 +203,7 @@ export const MUTANTS = [
 				to: "(!row.schema().features().is_empty() || view.slots(row.schema()).as_slice().is_empty())",
 			},
 			{
-				file: "src/engine/session.rs",
+				file: "crates/engine/src/session.rs",
 				from: "&& asked.as_ref().is_none_or(|asked| asked.contains(name));",
 				to: "&& asked.as_ref().is_none_or(|asked| asked.contains(name) || !name.is_empty());",
 			},
@@ -229,7 +229,7 @@ export const MUTANTS = [
 		name: "a write that was answered marks what it touched",
 		changes: [
 			{
-				file: "src/service/writes.rs",
+				file: "crates/service/src/writes.rs",
 				from: "self.apply(&change, now);\n        self.tell(ticket, End::Forwarded",
 				to: "self.tell(ticket, End::Forwarded",
 			},
@@ -242,7 +242,7 @@ export const MUTANTS = [
 		name: "an operator's word marks what it names",
 		changes: [
 			{
-				file: "src/service/writes.rs",
+				file: "crates/service/src/writes.rs",
 				from: "self.apply(&change, now);\n                let reply",
 				to: "let reply",
 			},

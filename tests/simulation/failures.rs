@@ -210,8 +210,8 @@ fn an_answer_that_does_not_fit_is_refused_whole() {
 
 #[test]
 fn requests_whose_callers_hung_up_are_forgotten() {
-    use featheredge::service::Incoming;
     use model::time::Instant;
+    use service::Incoming;
     let mut world = World::new();
     for id in 0..1_000 {
         let body = request(&["score"], [id]);

@@ -209,8 +209,8 @@ fn unknown_paths_go_to_the_origin_and_ours_do_not() {
 
 #[test]
 fn a_callers_own_credentials_are_the_origins_to_judge() {
-    use featheredge::service::{End, Incoming};
     use model::time::Instant;
+    use service::{End, Incoming};
     let mut world = World::with_http_origin(|_| {});
     let body = request(&["score"], [1]);
     world.feast(&body);

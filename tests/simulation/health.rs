@@ -2,7 +2,7 @@
 //! nothing could be had is an error, whatever else is known of its rows.
 
 use config::{Config, View};
-use featheredge::engine::breaker::BreakerState;
+use engine::breaker::BreakerState;
 
 use crate::world::{Origin, World, one_row, request};
 

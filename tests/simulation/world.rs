@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use aggregator::{Message, Place, Report, Watch};
 use config::{Config, OriginKind};
-use featheredge::service::{
-    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Reply, Service, Step,
-    Task, Ticket,
-};
 use model::answer::Tier;
 use model::time::Instant;
 use origin::synthetic;
 use serde_json::Value;
+use service::{
+    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Reply, Service, Step,
+    Task, Ticket,
+};
 
 use crate::chaos::Chaos;
 

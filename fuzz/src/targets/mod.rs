@@ -9,11 +9,9 @@ pub(crate) mod session;
 use std::collections::BTreeMap;
 
 use ::config::{Config, OriginKind};
-use featheredge::service::{
-    End, FetchFailure, Incoming, OriginReply, OriginRequest, Outcome, Reply, Service, Step, Task,
-};
 use model::time::Instant;
 use serde_json::Value;
+use service::{End, FetchFailure, Incoming, OriginReply, OriginRequest, Outcome, Reply, Service, Step, Task};
 
 /// 2026-11-23T08:10:00Z.
 const START: u64 = 1_795_421_400_000;

@@ -1,10 +1,10 @@
 //! What an origin answers: the first byte says its status, the rest is its body.
 
 use ::origin::origin::Table;
-use featheredge::service::{Incoming, OriginReply, Service};
 use model::time::Instant;
 use origin::synthetic;
 use serde_json::Value;
+use service::{Incoming, OriginReply, Service};
 
 use super::{START, checked, config, is_json, serve};
 use crate::Target;

@@ -1,10 +1,10 @@
 //! Bodies of requests, of both APIs, and of what warms, invalidates and writes.
 
 use ::config::Limits;
-use featheredge::service::{Incoming, Service};
 use origin::synthetic;
 use protocol::call::Call;
 use protocol::{feast, native};
+use service::{Incoming, Service};
 
 use super::{START, checked, config, is_json, serve};
 use crate::Target;
@@ -30,7 +30,7 @@ fn run(input: &[u8]) {
     let mut origin = |body: &[u8]| {
         assert!(is_json(body), "the origin is asked what is no JSON");
         let (status, body) = synthetic::answer(body, &limits, model::time::Instant(START));
-        Ok(featheredge::service::OriginReply { status, content_type: Some("application/json".to_owned()), body })
+        Ok(service::OriginReply { status, content_type: Some("application/json".to_owned()), body })
     };
     let reply = serve(&mut service, incoming, &mut origin);
     if let Some(reply) = reply {

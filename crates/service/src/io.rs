@@ -1,7 +1,7 @@
 //! What passes between the service and its host: requests in, orders out, outcomes in, ends out.
 
-use crate::engine::{SessionId, WriteAllowance};
-use crate::service::Reply;
+use crate::Reply;
+use engine::{SessionId, WriteAllowance};
 use model::answer::Tier;
 use model::key::StoreKey;
 use model::time::Instant;
@@ -257,11 +257,11 @@ pub struct Step {
     /// What is to be done now.
     pub orders: Vec<Order>,
     /// The next part of a reply that goes out in parts, before the end. No more comes, but for what ends the reply, until the
-    /// host has called [`taken`](crate::service::Service::taken).
+    /// host has called [`taken`](crate::Service::taken).
     pub chunk: Option<Chunk>,
     /// How the request ends, once it does. Orders that are left then are to be performed behind the reply.
     pub end: Option<End>,
-    /// Other requests that may go on now: [`wake`](crate::service::Service::wake) is to be called for each, from where that
+    /// Other requests that may go on now: [`wake`](crate::Service::wake) is to be called for each, from where that
     /// request itself is served.
     pub woken: Vec<Ticket>,
 }

@@ -5,7 +5,7 @@
 use hashbrown::HashMap;
 
 /// Something that takes memory for as long as it waits.
-pub(crate) trait Held {
+pub trait Held {
     /// The memory that it takes by itself, in bytes.
     fn held_bytes(&self) -> usize;
 
@@ -22,7 +22,7 @@ pub(crate) trait Held {
 
 /// A table of what was put into it, by number.
 #[derive(Debug)]
-pub(crate) struct Slab<T> {
+pub struct Slab<T> {
     /// With the memory that each takes by itself.
     entries: HashMap<u64, (usize, T), foldhash::fast::FixedState>,
     bytes: usize,
@@ -35,7 +35,8 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T: Held> Slab<T> {
-    pub(crate) fn insert(&mut self, number: u64, entry: T) {
+    /// Puts an entry under a number, measured as it is now, in the place of any other.
+    pub fn insert(&mut self, number: u64, entry: T) {
         let bytes = entry.held_bytes();
         self.bytes += bytes + entry.enter();
         if let Some(before) = self.entries.insert(number, (bytes, entry)) {
@@ -43,39 +44,54 @@ impl<T: Held> Slab<T> {
         }
     }
 
-    pub(crate) fn get(&self, number: u64) -> Option<&T> {
+    /// The entry of a number.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<&T> {
         self.entries.get(&number).map(|(_, entry)| entry)
     }
 
-    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+    /// The same, to change.
+    pub fn get_mut(&mut self, number: u64) -> Option<&mut T> {
         self.entries.get_mut(&number).map(|(_, entry)| entry)
     }
 
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    /// All entries, to change.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.entries.values_mut().map(|(_, entry)| entry)
     }
 
-    pub(crate) fn remove(&mut self, number: u64) -> Option<T> {
+    /// Takes the entry of a number out.
+    pub fn remove(&mut self, number: u64) -> Option<T> {
         let before = self.entries.remove(&number)?;
         self.forget(&before);
         Some(before.1)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All entries with their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.entries.iter().map(|(&number, (_, entry))| (number, entry))
     }
 
     /// The memory that all take, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Measures all anew: what they share with others may be theirs alone by now.
-    pub(crate) fn measure(&mut self) {
+    pub fn measure(&mut self) {
         for (bytes, entry) in self.entries.values_mut() {
             let now = entry.held_bytes();
             self.bytes = (self.bytes + now).saturating_sub(core::mem::replace(bytes, now));

@@ -6,8 +6,8 @@
 
 use std::borrow::Cow;
 
-use crate::service::io::{End, Incoming, Order, OrderId, Part, Step, Task, Ticket};
-use crate::service::{Pending, Reply, Service, reply};
+use crate::io::{End, Incoming, Order, OrderId, Part, Step, Task, Ticket};
+use crate::{Pending, Reply, Service, reply};
 use model::refusal::Refusal;
 use model::request::Priority;
 use model::time::Instant;

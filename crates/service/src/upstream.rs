@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::service::io::{End, Incoming, Order, OrderId, OriginRequest, Part, Step, Task};
-use crate::service::{Pending, Protocol, Reply, Service, refuse, reply, setup};
+use crate::io::{End, Incoming, Order, OrderId, OriginRequest, Part, Step, Task};
+use crate::{Pending, Protocol, Reply, Service, refuse, reply, setup};
 use config::OriginKind;
 use model::refusal::Refusal;
 use model::time::Instant;

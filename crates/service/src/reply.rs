@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::engine::Pattern;
-use crate::service::Outcome;
-use crate::service::rows::Timings;
+use crate::Outcome;
+use crate::rows::Timings;
+use engine::Pattern;
 use model::answer::{Answer, OriginFailure};
 use model::request::Priority;
 use model::time::Instant;

@@ -4,9 +4,9 @@
 
 use std::borrow::Cow;
 
-use crate::service::io::{Incoming, Step};
-use crate::service::prefetch::entities;
-use crate::service::{Protocol, Reply, Service, reply};
+use crate::io::{Incoming, Step};
+use crate::prefetch::entities;
+use crate::{Protocol, Reply, Service, reply};
 use ::prefetch::patterns::{Entity, Prediction, is_of};
 use model::refusal::Refusal;
 use model::time::Instant;

@@ -1,15 +1,15 @@
 //! What the configuration means to the engine and the planner.
 
-use crate::engine::breaker::BreakerSettings;
-use crate::engine::limiter::LimiterSettings;
-use crate::engine::optimizer::Order;
-use crate::engine::router::RouterSettings;
-use crate::engine::{Settings, StoreSettings};
 use ::prefetch::patterns;
 use ::prefetch::prefetch::{self as governing, Prices};
 use cache::memory::Budget;
 use cache::policy::Eviction;
 use config::{Breaker, Config, EvictionPolicy, L2Order, Named, View};
+use engine::breaker::BreakerSettings;
+use engine::limiter::LimiterSettings;
+use engine::optimizer::Order;
+use engine::router::RouterSettings;
+use engine::{Settings, StoreSettings};
 use model::answer::Tier;
 use model::key::Scope;
 use model::request::Lifetimes;

@@ -4,9 +4,9 @@
 //! Knows no rule of what is worth fetching; that is the engine's. Invariant: nothing here is done before a request's
 //! answer but to learn from it: the rest is ordered for afterwards.
 
-use crate::service::io::{Order, OrderId, Outcome, Part, Step, Task, Ticket, WriteBegun};
-use crate::service::rows::Waiting;
-use crate::service::{Pending, Protocol, Service};
+use crate::io::{Order, OrderId, Outcome, Part, Step, Task, Ticket, WriteBegun};
+use crate::rows::Waiting;
+use crate::{Pending, Protocol, Service};
 use ::prefetch::patterns::{Entity, MAX_ENTITIES, Prediction, Predictions, is_of};
 use ::prefetch::stored::MAX_MODEL;
 use model::answer::Tier;

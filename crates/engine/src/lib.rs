@@ -25,10 +25,10 @@ mod l1;
 pub mod latency;
 pub mod limiter;
 pub mod optimizer;
-pub(crate) mod prefetch;
+mod prefetch;
 pub mod router;
 mod session;
-pub(crate) mod slab;
+pub mod slab;
 pub mod store;
 mod write_queue;
 mod writes;
@@ -560,7 +560,7 @@ impl Engine {
     }
 
     /// Whether so many bytes more may wait for a request of this priority.
-    pub(crate) fn has_room(&mut self, priority: Priority, bytes: usize) -> bool {
+    pub fn has_room(&mut self, priority: Priority, bytes: usize) -> bool {
         // Rows count in L1 for as long as it has them, and then where they are still in use.
         let left = self.memory.left_to_others();
         if left.abs_diff(self.measured_at) > MEASURED_EVERY_BYTES {
@@ -571,7 +571,7 @@ impl Engine {
     }
 
     /// Tells what requests that wait take elsewhere, in bytes.
-    pub(crate) fn hold_outside(&mut self, bytes: usize) {
+    pub fn hold_outside(&mut self, bytes: usize) {
         self.held_outside = bytes;
     }
 
@@ -599,7 +599,7 @@ impl Engine {
     }
 
     /// Notes that something was refused for want of memory.
-    pub(crate) fn note_shed(&mut self) {
+    pub fn note_shed(&mut self) {
         self.refused += 1;
         self.shed += 1;
     }
@@ -634,9 +634,11 @@ fn admitted(most: usize, priority: Priority) -> usize {
 /// After how many bytes of rows that L1 let go of while sessions still had them these are measured anew.
 const MEASURED_EVERY_BYTES: u64 = 1 << 20;
 
-/// The most places whose memory is kept for the next answer, and that memory in bytes.
+/// The most places whose memory is kept for the next answer.
 const MAX_SPARE_PLACES: usize = 20_000;
-pub(crate) const SPARE_BYTES: usize = MAX_SPARE_PLACES * size_of::<Found>();
+
+/// That memory, in bytes.
+pub const SPARE_BYTES: usize = MAX_SPARE_PLACES * size_of::<Found>();
 
 /// How soon a refused request may try again: by then, what waits now has met its deadline.
 const RETRY_SECONDS: u64 = 1;

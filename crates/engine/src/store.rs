@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::engine::breaker::{Breaker, BreakerSettings};
-use crate::engine::latency::Latency;
-use crate::engine::optimizer::Recent;
-use crate::engine::write_queue::{Added, Change, QueueLimits, WriteQueue};
+use crate::breaker::{Breaker, BreakerSettings};
+use crate::latency::Latency;
+use crate::optimizer::Recent;
+use crate::write_queue::{Added, Change, QueueLimits, WriteQueue};
 use model::answer::Tier;
 use model::key::{ShardSecret, StoreKey};
 use model::row::{Row, RowLimits};
@@ -371,7 +371,7 @@ const MAX_BATCH_BYTES: usize = 4 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::breaker::BreakerState;
+    use crate::breaker::BreakerState;
     use model::key::{Names, Scope, Space, Subject};
     use model::row::{RowBuilder, Schema};
     use model::time::EventTime;

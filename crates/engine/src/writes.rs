@@ -4,11 +4,11 @@
 //! Every request's rows wait in the store's one queue, and whoever's batch has ended begins the next, in its own context, until it has
 //! written as many rows as a request may. Invariant: a store has one batch under way, but for those of warm-ups, whose caller waits.
 
-use crate::engine::router::{self, Route};
-use crate::engine::session::Session;
-use crate::engine::store::{Store, StoreSettings};
-use crate::engine::write_queue::Change;
-use crate::engine::{Engine, Order, Progress, SessionId};
+use crate::router::{self, Route};
+use crate::session::Session;
+use crate::store::{Store, StoreSettings};
+use crate::write_queue::Change;
+use crate::{Engine, Order, Progress, SessionId};
 use model::answer::Tier;
 use model::key::StoreKey;
 use model::request::Ask;

@@ -6,8 +6,8 @@
 
 use std::rc::Rc;
 
-use crate::engine::Engine;
-use crate::engine::session::Session;
+use crate::Engine;
+use crate::session::Session;
 use cache::freshness::{Freshness, Rules};
 use model::answer::Tier;
 use model::request::{Columns, Consistency};

@@ -4,10 +4,10 @@
 //! anything is there, so that an error that is known before is an ordinary reply; and after one part no other goes out
 //! until it was taken, but for the last, which the deadline brings at the latest.
 
-use crate::engine::{Lines, Progress};
-use crate::service::io::{Chunk, End, Step, Ticket};
-use crate::service::rows::{Waiting, failure_reply};
-use crate::service::{Protocol, Reply, Service, reply};
+use crate::io::{Chunk, End, Step, Ticket};
+use crate::rows::{Waiting, failure_reply};
+use crate::{Protocol, Reply, Service, reply};
+use engine::{Lines, Progress};
 use model::answer::Answer;
 use model::time::Instant;
 use protocol::sheet::Sheet;

@@ -17,12 +17,12 @@
 
 use std::borrow::Cow;
 
-use crate::engine::breaker::{Breaker, BreakerSettings};
-use crate::service::io::{End, Order, OrderId, Outcome, Part, Step, Task, Ticket};
-use crate::service::writes::Change;
-use crate::service::{Pending, Protocol, Service, setup};
+use crate::io::{End, Order, OrderId, Outcome, Part, Step, Task, Ticket};
+use crate::writes::Change;
+use crate::{Pending, Protocol, Service, setup};
 use cache::marks::Marks;
 use config::Config;
+use engine::breaker::{Breaker, BreakerSettings};
 use model::time::Instant;
 use protocol::call::Call;
 use telemetry::trace::Context;
@@ -134,7 +134,7 @@ const UNTOLD: (&str, &str) = ("cache-status", "featheredge-ledger; detail=unreac
 
 /// Whether this build can have a ledger: no JavaScript host has one. All ways there are barred by it, so that a build without it has
 /// none of the code.
-const IS_BUILT_IN: bool = cfg!(not(feature = "npm"));
+const IS_BUILT_IN: bool = cfg!(feature = "ledger");
 
 impl Ledger {
     /// The ledger's place, where the configuration has one.

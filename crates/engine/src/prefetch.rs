@@ -3,9 +3,9 @@
 //! A prefetch is a session behind an answer like a refresh, with less of everything: it fetches nothing that another looks
 //! for, leaves half of the origin's places free, and displaces no row of L1 that is likely to be used before it is.
 
-use crate::engine::router::{self, Route};
-use crate::engine::session::{self, Session};
-use crate::engine::{Engine, Progress, SessionId};
+use crate::router::{self, Route};
+use crate::session::{self, Session};
+use crate::{Engine, Progress, SessionId};
 use ::prefetch::patterns::{Entity, Patterns, Prediction, Predictions};
 use ::prefetch::prefetch::{Governor, Stakes, Verdict};
 use cache::lookup;

@@ -4,14 +4,14 @@
 //! for any of it. A request is told by one call that allocates nothing, and what was told goes out behind replies, a second later at
 //! the most.
 
-use crate::engine::breaker::{Breaker, BreakerState};
-use crate::engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
-use crate::engine::store::Store;
-use crate::service::io::{Order, OrderId, Part, Step, Task};
-use crate::service::rows::{Timings, Waiting};
-use crate::service::{Protocol, Service, foldhash_mix};
+use crate::io::{Order, OrderId, Part, Step, Task};
+use crate::rows::{Timings, Waiting};
+use crate::{Protocol, Service, foldhash_mix};
 use ::prefetch::prefetch::Measured;
 use config::Config;
+use engine::breaker::{Breaker, BreakerState};
+use engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
+use engine::store::Store;
 use model::answer::{Answer, Tier};
 use model::request::{Priority, ViewAsk};
 use model::time::Instant;

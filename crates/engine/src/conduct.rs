@@ -7,13 +7,13 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use crate::engine::flight::Role;
-use crate::engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
-use crate::engine::limiter::CallOutcome;
-use crate::engine::optimizer::{self, PROBE_EVERY};
-use crate::engine::session::{HashSet, Read, Session, Stage};
-use crate::engine::store::{Store, StoreCounts};
-use crate::engine::{Engine, Order, Progress, SessionId, Waiter};
+use crate::flight::Role;
+use crate::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
+use crate::limiter::CallOutcome;
+use crate::optimizer::{self, PROBE_EVERY};
+use crate::session::{HashSet, Read, Session, Stage};
+use crate::store::{Store, StoreCounts};
+use crate::{Engine, Order, Progress, SessionId, Waiter};
 use model::answer::{Cause, OriginFailure, Tier};
 use model::key::StoreKey;
 use model::request::Consistency;

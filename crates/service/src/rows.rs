@@ -3,16 +3,14 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::engine::{self, Begun, Fetch, Progress, Route, SessionId};
-use crate::service::io::{
-    End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket, WriteBegun,
-};
-use crate::service::prefetch::Ahead;
-use crate::service::record::Asked;
-use crate::service::stream::Stream;
-use crate::service::warm::Job;
-use crate::service::{Pending, Protocol, Reply, Service, refuse, reply};
+use crate::io::{End, FetchFailure, Order, OrderId, OriginReply, Outcome, Part, Step, Task, Ticket, WriteBegun};
+use crate::prefetch::Ahead;
+use crate::record::Asked;
+use crate::stream::Stream;
+use crate::warm::Job;
+use crate::{Pending, Protocol, Reply, Service, refuse, reply};
 use ::origin::origin::{self, Table, Wanted};
+use engine::{Begun, Fetch, Progress, Route, SessionId};
 use model::answer::{Answer, OriginFailure, Tier};
 use model::refusal::Refusal;
 use model::request::{Ask, Cohort, Consistency, Priority};
@@ -578,7 +576,7 @@ impl Service {
                     now,
                 };
                 match options.columns {
-                    #[cfg(not(feature = "worker"))]
+                    #[cfg(feature = "columns")]
                     Some(numbers) => {
                         columnar::write(&mut sheet, &writer, numbers, &mut self.vectors);
                         self.engine.reserve(self.vectors.bytes());

@@ -7,10 +7,10 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::service::io::{End, Incoming, Order, Part, Step, Task, Ticket, WriteBegun};
-use crate::service::ledger::Ledger;
-use crate::service::rows::Waiting;
-use crate::service::{Pending, Protocol, Reply, Service, reply};
+use crate::io::{End, Incoming, Order, Part, Step, Task, Ticket, WriteBegun};
+use crate::ledger::Ledger;
+use crate::rows::Waiting;
+use crate::{Pending, Protocol, Reply, Service, reply};
 use ::origin::origin::{self, Table, Wanted};
 use ::origin::warm::{self, Group};
 use model::answer::{Answer, Need, Tier};

@@ -7,12 +7,12 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use crate::engine::l1::merge;
-use crate::engine::limiter::Permit;
-use crate::engine::router::Route;
-use crate::engine::slab::Held;
-use crate::engine::write_queue::Change;
-use crate::engine::{Fetch, Lines, MAX_STORES};
+use crate::l1::merge;
+use crate::limiter::Permit;
+use crate::router::Route;
+use crate::slab::Held;
+use crate::write_queue::Change;
+use crate::{Fetch, Lines, MAX_STORES};
 use ::prefetch::ledger::Operations;
 use cache::freshness::{Freshness, Rules};
 use cache::lookup::{self, Inspector};

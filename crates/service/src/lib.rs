@@ -6,18 +6,18 @@
 
 use std::borrow::Cow;
 
-use crate::engine::Engine;
-use crate::engine::slab::{Held, Slab};
-#[cfg(not(feature = "worker"))]
+#[cfg(feature = "columns")]
 use columnar::Vectors;
 use config::Config;
+use engine::Engine;
+use engine::slab::{Held, Slab};
 use model::refusal::Refusal;
 use model::request::{Ask, Priority};
 use model::time::Instant;
 use origin::planner::Planner;
 use origin::synthetic;
 use protocol::call::Call;
-#[cfg(not(feature = "worker"))]
+#[cfg(feature = "columns")]
 use protocol::native::Numbers;
 use protocol::native::{self, Options};
 use protocol::sheet::Sheet;
@@ -204,7 +204,7 @@ pub struct Service {
     /// Whose rows the request is served that begins now.
     caller: String,
     /// What answers in columns have parsed: a Worker, whose callers are remote, gives none.
-    #[cfg(not(feature = "worker"))]
+    #[cfg(feature = "columns")]
     vectors: Vectors,
     spare_entities: Vec<u8>,
     /// When what is learned is left in the store; `None` before the first session.
@@ -220,7 +220,7 @@ impl Service {
     pub fn new(config: Config, seed: u64) -> Service {
         let ledger = Ledger::new(&config);
         Service {
-            #[cfg(not(feature = "worker"))]
+            #[cfg(feature = "columns")]
             vectors: Vectors::new(config.l1.max_bytes / 4),
             engine: Engine::new(setup::engine_settings(&config, ledger.is_some(), seed)),
             planner: Planner::new(setup::project(&config, seed)),
@@ -332,7 +332,7 @@ impl Service {
     }
 
     /// Begins a request of the native API at `now`, to be answered in [columns](columnar) of `numbers`.
-    #[cfg(not(feature = "worker"))]
+    #[cfg(feature = "columns")]
     pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Instant) -> Step {
         let now = self.now(now);
         self.caller.clear();

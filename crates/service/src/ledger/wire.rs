@@ -1,6 +1,6 @@
 //! Marks in bytes, as the ledger keeps them, and its answers. All numbers are little-endian.
 
-use crate::service::writes::{Change, Changed};
+use crate::writes::{Change, Changed};
 use cache::marks::Marks;
 use model::time::Instant;
 

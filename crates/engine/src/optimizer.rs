@@ -3,8 +3,8 @@
 //! It knows latencies and hits, and nothing of requests. Its invariant: what it decides is told with its reason, and L2 is
 //! asked first now and then in any case, so that what has changed is noticed.
 
-use crate::engine::latency::Latency;
-use crate::engine::store::Store;
+use crate::latency::Latency;
+use crate::store::Store;
 
 /// How L2 is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@
 
 use std::borrow::Cow;
 
-use crate::service::io::{Order, OrderId, OriginRequest, Outcome, Part, Step, Task, Ticket};
-use crate::service::{Pending, Protocol, Service, setup};
+use crate::io::{Order, OrderId, OriginRequest, Outcome, Part, Step, Task, Ticket};
+use crate::{Pending, Protocol, Service, setup};
 use model::request::Priority;
 use model::time::Instant;
 use origin::registry;

@@ -3,8 +3,7 @@
 //! Knows no policy: each table keeps its own bound, of the configuration's share. Invariant: the bounds together are no more than
 //! `memory.max_bytes`, to which the configuration is held when it is read.
 
-use crate::engine;
-use crate::service::Service;
+use crate::Service;
 use cache::marks;
 use config::OTHER_BYTES;
 use protocol::call::Call;
