@@ -4,21 +4,21 @@
 //! [`Core::begin`], and reads the reply where [`Core::reply_at`] says. Whatever a call says beside its [`State`] is to be taken before the
 //! next call: [`Core::take_effects`], [`Core::take_woken`], [`Core::request`].
 
+use aggregator::{PLACES, Report, Scope, Watch};
 use hashbrown::HashMap;
 use js_sys::Array;
 use serde::{Serialize, Serializer};
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
-use watch::{PLACES, Report, Scope, Watch};
 
-use crate::config::{Config, ConfigError};
-use crate::model::key::StoreKey;
-use crate::model::time::Instant;
-use crate::protocol::native::Numbers;
-use crate::protocol::problem;
-use crate::service::{
+use crate::wasm_memory::WasmMemory;
+use config::{Config, ConfigError};
+use model::key::StoreKey;
+use model::time::Instant;
+use protocol::native::Numbers;
+use protocol::problem;
+use service::{
     Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Reply, Service, Step, Task, Ticket,
 };
-use crate::wasm_memory::WasmMemory;
 
 #[wasm_bindgen]
 extern "C" {

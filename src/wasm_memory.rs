@@ -3,7 +3,7 @@
 //! Knows no request. Invariant: where a body is to be written stays good until the next longer one is announced, and a reply until
 //! the next one takes its place.
 
-use crate::service::Reply;
+use service::Reply;
 
 /// The longest body whose memory is kept for the next: 256 KiB, which most fit in.
 const MAX_KEPT_INPUT: usize = 256 << 10;

@@ -11,10 +11,10 @@ use std::fs::File;
 use std::io::Read;
 use std::rc::Rc;
 
-use featheredge::cache::memory::{Budget, Memory};
-use featheredge::cache::policy::Eviction;
-use featheredge::model::key::{Names, Scope, Space, Subject};
-use featheredge::model::row::{Row, RowBuilder, RowLimits, Schema};
+use cache::memory::{Budget, Memory};
+use cache::policy::Eviction;
+use model::key::{Names, Scope, Space, Subject};
+use model::row::{Row, RowBuilder, RowLimits, Schema};
 
 /// Entries, and the hit ratios that others have measured at that size: least recently used, and S3-FIFO.
 const MEASURED: [(usize, f64, f64); 5] = [

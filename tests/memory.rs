@@ -20,9 +20,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::VecDeque;
 
-use featheredge::config::{Config, OriginKind, View};
-use featheredge::model::time::Instant;
-use featheredge::service::{Incoming, OriginReply, Outcome, Service, Step, Task};
+use config::{Config, OriginKind, View};
+use model::time::Instant;
+use service::{Incoming, OriginReply, Outcome, Service, Step, Task};
 
 #[path = "simulation/chance.rs"]
 mod chance;
@@ -84,9 +84,9 @@ struct Host {
 }
 
 enum Told {
-    Done(featheredge::service::OrderId, Vec<u8>, Kind),
-    Taken(featheredge::service::Ticket),
-    Woken(featheredge::service::Ticket),
+    Done(service::OrderId, Vec<u8>, Kind),
+    Taken(service::Ticket),
+    Woken(service::Ticket),
 }
 
 #[derive(Clone, Copy)]
@@ -163,7 +163,7 @@ impl Host {
             let at = self.now + if chance.happens(30) { 1 } else { 60_000 };
             self.own(|host| host.due.push_back((at, Told::Taken(ticket))));
         }
-        if let Some(featheredge::service::End::Reply(reply)) = step.end {
+        if let Some(service::End::Reply(reply)) = step.end {
             let status = reply.status();
             self.own(|host| *host.statuses.entry(status).or_default() += 1);
             self.service.recycle(reply);

@@ -7,9 +7,9 @@
 #[path = "../benches/scenarios/host.rs"]
 mod host;
 
-use bench::popularity::Popularity;
-use bench::report::Repeat;
-use bench::scenario::Scenario;
+use benchmark::popularity::Popularity;
+use benchmark::report::Repeat;
+use benchmark::scenario::Scenario;
 
 fn measure(scenario: &Scenario) -> Repeat {
     host::measure(scenario, 0, true).unwrap_or_else(|fault| panic!("{}: {fault}", scenario.name))

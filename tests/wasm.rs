@@ -4,9 +4,9 @@
 #![allow(missing_docs, reason = "tests are named for what they show")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
-use featheredge::config::Config;
-use featheredge::model::time::Instant;
-use featheredge::service::{End, Incoming, Order, Outcome, Reply, Service, Step, Task};
+use config::Config;
+use model::time::Instant;
+use service::{End, Incoming, Order, Outcome, Reply, Service, Step, Task};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const BODY: &str = r#"{"features":["v:score","v:count","v:embedding"],"entities":{"id":[1,"é",9007199254740993]}}"#;

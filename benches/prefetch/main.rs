@@ -10,12 +10,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use featheredge::learn::ledger::Operations;
-use featheredge::learn::patterns::{self, Entity, Patterns, Prediction, is_of};
-use featheredge::learn::prefetch::{Governor, Prices, Settings, Stakes, Verdict};
-use featheredge::model::request::Cohort;
-use featheredge::model::shape::{Shape, fingerprint, short};
-use featheredge::model::time::Instant;
+use model::request::Cohort;
+use model::shape::{Shape, fingerprint, short};
+use model::time::Instant;
+use prefetch::ledger::Operations;
+use prefetch::patterns::{self, Entity, Patterns, Prediction, is_of};
+use prefetch::prefetch::{Governor, Prices, Settings, Stakes, Verdict};
 
 const MISS_MILLIS: u64 = 12;
 const TTL_MILLIS: u64 = 300_000;

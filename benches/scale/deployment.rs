@@ -1,6 +1,6 @@
 //! What is assumed of the platform and of the traffic. docs/scale.md has the sources.
 
-use featheredge::config::{Config, L2Order, OriginKind, View};
+use config::{Config, L2Order, OriginKind, View};
 use serde::{Deserialize, Serialize};
 
 /// The view whose rows are asked for, the column that keys it, and the features of a request.

@@ -1,9 +1,9 @@
 //! What came of a simulated deployment.
 
-use bench::distribution::Distribution;
-use featheredge::config::Costs;
-use featheredge::observe::cost::{Operations, Prices, account};
+use benchmark::distribution::Distribution;
+use config::Costs;
 use serde::Serialize;
+use telemetry::cost::{Operations, Prices, account};
 
 use crate::deployment::Kind;
 

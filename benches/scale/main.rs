@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use featheredge::config::Costs;
+use config::Costs;
 use featheredge_scale::deployment::{Deployment, Kind};
 use featheredge_scale::figures::Row;
 use featheredge_scale::simulation::simulate;

@@ -2,7 +2,7 @@
 //!
 //! Each value that the origin gives is the time at which it was computed, in milliseconds, so that whoever is served it knows how old it is.
 
-use featheredge::service::Reply;
+use service::Reply;
 
 use crate::deployment::{COLUMN, FEATURES, VIEW};
 use crate::figures::Answered;

@@ -9,7 +9,7 @@
 //! their average tells of them too. Invariant: the entities' numbers, each as often as it stands for others, add up to the population, and
 //! so do their rates to the whole rate.
 
-use bench::random::Random;
+use benchmark::random::Random;
 
 /// Of the largest block, the part that the first one has.
 const FIRST_BLOCK: usize = 4;

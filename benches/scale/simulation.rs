@@ -6,10 +6,10 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use bench::random::Random;
-use featheredge::config::Config;
-use featheredge::model::time::Instant;
-use featheredge::service::{End, Incoming, Order, OrderId, OriginReply, Outcome, Service, Step, Task, Ticket};
+use benchmark::random::Random;
+use config::Config;
+use model::time::Instant;
+use service::{End, Incoming, Order, OrderId, OriginReply, Outcome, Service, Step, Task, Ticket};
 
 use crate::deployment::{Deployment, Kind};
 use crate::figures::{Answered, Figures};

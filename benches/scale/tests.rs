@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
-use bench::random::Random;
-use featheredge::config::Costs;
+use benchmark::random::Random;
+use config::Costs;
 
 use crate::deployment::{Deployment, Kind};
 use crate::figures::{Answered, Figures, Row};

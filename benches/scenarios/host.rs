@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::thread;
 use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 
-use bench::report::Repeat;
-use bench::runner::{self, Micros, Next, Runner};
-use bench::scenario::{Fault, Scenario};
-use featheredge::config::Config;
-use featheredge::model::time::Instant;
-use featheredge::service::{End, FetchFailure, Incoming, OrderId, Outcome, Service, Step, Task, Ticket};
-use watch::Watch;
+use aggregator::Watch;
+use benchmark::report::Repeat;
+use benchmark::runner::{self, Micros, Next, Runner};
+use benchmark::scenario::{Fault, Scenario};
+use config::Config;
+use model::time::Instant;
+use service::{End, FetchFailure, Incoming, OrderId, Outcome, Service, Step, Task, Ticket};
 
 /// Systems wake a thread late by about so much, so for the last of a wait this one does not sleep.
 const LATENESS: Duration = Duration::from_micros(150);

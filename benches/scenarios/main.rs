@@ -11,10 +11,10 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::{env, fs, thread};
 
-use bench::compare::{Compared, compare};
-use bench::report::{Environment, Measured, Run, SCHEMA, Setting, Summary, Targets, VERSION};
-use bench::scenario::{Fault, Scenario};
-use featheredge::model::time::EventTime;
+use benchmark::compare::{Compared, compare};
+use benchmark::report::{Environment, Measured, Run, SCHEMA, Setting, Summary, Targets, VERSION};
+use benchmark::scenario::{Fault, Scenario};
+use model::time::EventTime;
 
 const HELP: &str = "\
 usage: cargo bench --bench scenarios -- [options]

@@ -1,4 +1,4 @@
-// Reads an answer in columns, whose layout `src/protocol/columns/mod.rs` describes: typed arrays over the one copy of it.
+// Reads an answer in columns, whose layout `crates/columnar/src/lib.rs` describes: typed arrays over the one copy of it.
 
 /** The names of statuses, by their numbers. */
 export const STATUSES = Object.freeze(["INVALID", "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE"]);

@@ -1,11 +1,11 @@
-//! The benchmark framework for JavaScript hosts: runs, reports and comparisons as plain objects, whose shapes are those of `bench`'s types.
+//! The benchmark framework for JavaScript hosts: runs, reports and comparisons as plain objects, whose shapes are those of `benchmark`'s types.
 //!
 //! Decides nothing. Time comes as the milliseconds of the host's monotonic clock, with fractions.
 
-use bench::compare;
-use bench::report::{HISTORY, Repeat, Run, SCHEMA, VERSION};
-use bench::runner::{Micros, Next, Runner, Ticket};
-use bench::scenario::{Fault, Scenario};
+use benchmark::compare;
+use benchmark::report::{HISTORY, Repeat, Run, SCHEMA, VERSION};
+use benchmark::runner::{Micros, Next, Runner, Ticket};
+use benchmark::scenario::{Fault, Scenario};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
@@ -110,7 +110,7 @@ pub fn framework() -> Result<JsValue, JsError> {
         version: VERSION,
         history: HISTORY,
         product_version: env!("CARGO_PKG_VERSION"),
-        tail_bytes: bench::outcome::TAIL,
+        tail_bytes: benchmark::outcome::TAIL,
     })
 }
 

@@ -16,7 +16,7 @@ export const MUTANTS = [
 		name: "the bound is judged when the answer is made",
 		changes: [
 			{
-				file: "src/engine/session.rs",
+				file: "crates/engine/src/session.rs",
 				from: "if self.is_answered || now < self.expires_at {",
 				to: "if self.is_answered || now < self.expires_at || self.expires_at != Instant::MAX {",
 			},
@@ -29,7 +29,7 @@ export const MUTANTS = [
 		name: "a strong read leaves the other columns in memory",
 		changes: [
 			{
-				file: "src/engine/l1.rs",
+				file: "crates/engine/src/l1.rs",
 				from: "Some(held) => merge(held, row, matches!(view.columns(), Columns::All)),",
 				to: "Some(held) if session.ask.consistency != Consistency::Strong => merge(held, row, matches!(view.columns(), Columns::All)),\n            Some(_) => Rc::clone(row),",
 			},
@@ -42,7 +42,7 @@ export const MUTANTS = [
 		name: "a clock never runs back",
 		changes: [
 			{
-				file: "src/service/clock.rs",
+				file: "crates/service/src/clock.rs",
 				from: "self.host = self.host.max(host);\n        self.host.plus(self.ahead_millis)",
 				to: "self.host = host;\n        host",
 			},
@@ -59,7 +59,7 @@ export const MUTANTS = [
 		name: "another's clock is not trusted to a write's time",
 		changes: [
 			{
-				file: "src/engine/store.rs",
+				file: "crates/engine/src/store.rs",
 				from: "if row.all_cells(is_trusted) {",
 				to: "if row.all_cells(is_trusted) || now != Instant::MAX {",
 			},
@@ -72,7 +72,7 @@ export const MUTANTS = [
 		name: "nobody waits for a registry past their deadline",
 		changes: [
 			{
-				file: "src/service/registry.rs",
+				file: "crates/service/src/registry.rs",
 				from: "let millis = self.half_of_deadline(protocol, 0);",
 				to: "let millis = self.half_of_deadline(protocol, 0) + self.config.origin.timeout_ms;",
 			},
@@ -85,7 +85,7 @@ export const MUTANTS = [
 		name: "a row that no request would read is not warmed",
 		changes: [
 			{
-				file: "src/service/warm.rs",
+				file: "crates/service/src/warm.rs",
 				from: "self.check_keys(&plan, group)?;",
 				to: "let _ = self.check_keys(&plan, group);",
 			},
@@ -98,7 +98,7 @@ export const MUTANTS = [
 		name: "a plan is found by the very list that it was made for",
 		changes: [
 			{
-				file: "src/protocol/plan.rs",
+				file: "crates/protocol/src/plan.rs",
 				from: "Rc::ptr_eq(list, &self.list)",
 				to: "list.count == self.list.count",
 			},
@@ -111,7 +111,7 @@ export const MUTANTS = [
 		name: "keys that the origin converts are its answer's",
 		changes: [
 			{
-				file: "src/protocol/upstream/echo.rs",
+				file: "crates/origin/src/echo.rs",
 				from: "[ours.float, ours.float.trunc(), narrow].contains(&theirs.float)",
 				to: "(ours.float == theirs.float && !narrow.is_nan())",
 			},
@@ -124,7 +124,7 @@ export const MUTANTS = [
 		name: "a null without a status is null, and present",
 		changes: [
 			{
-				file: "src/protocol/upstream/origin.rs",
+				file: "crates/origin/src/origin.rs",
 				from: "let status = status.unwrap_or(Status::Present);",
 				to: "let is_null = self.values.get(at).is_some_and(|value| value.kind == Kind::Null);\n        let status = status.unwrap_or(if is_null { Status::NotFound } else { Status::Present });",
 			},
@@ -136,11 +136,11 @@ export const MUTANTS = [
 		name: "an event time that cannot be read costs itself alone",
 		changes: [
 			{
-				file: "src/protocol/upstream/origin.rs",
+				file: "crates/origin/src/origin.rs",
 				from: "self.unknown_time.get_or_insert(raw.text);",
 				to: 'return Err("an event time cannot be read".to_owned());',
 			},
-			{ file: "src/model/time.rs", from: "[] => return Some(0),", to: "[] => return None," },
+			{ file: "crates/model/src/time.rs", from: "[] => return Some(0),", to: "[] => return None," },
 		],
 		finds: ["5xx in health", "not served in health"],
 		scripts: ["read", "odd times"],
@@ -149,12 +149,12 @@ export const MUTANTS = [
 		name: "of two fetches the later one wins",
 		changes: [
 			{
-				file: "src/model/row.rs",
+				file: "crates/model/src/row.rs",
 				from: "theirs.filter(|(_, theirs)| ours.fetched_at.instant() <= theirs.fetched_at.instant())",
 				to: "theirs",
 			},
 			{
-				file: "src/model/row.rs",
+				file: "crates/model/src/row.rs",
 				from: "let is_later = |ours: &Cell, theirs: &Cell| ours.fetched_at.instant() > theirs.fetched_at.instant();",
 				to: "let is_later = |_: &Cell, _: &Cell| false;",
 			},
@@ -167,7 +167,7 @@ export const MUTANTS = [
 		name: "a write marks every spelling of its keys",
 		changes: [
 			{
-				file: "src/model/canonical_key_hash.rs",
+				file: "crates/model/src/canonical_key_hash.rs",
 				from: "let mut rest = key;\n    while",
 				to: "let mut rest = key;\n    hasher.write(core::mem::take(&mut rest));\n    while",
 			},
@@ -180,12 +180,12 @@ export const MUTANTS = [
 		name: "health is judged by its cause",
 		changes: [
 			{
-				file: "src/model/answer.rs",
+				file: "crates/model/src/answer.rs",
 				from: "OriginFailure::Unintelligible(_) => Cause::Either,",
 				to: "OriginFailure::Unintelligible(_) => Cause::Origin,",
 			},
 			{
-				file: "src/model/answer.rs",
+				file: "crates/model/src/answer.rs",
 				from: "OriginFailure::Unexpected { .. } => Cause::Request,",
 				to: "OriginFailure::Unexpected { .. } => Cause::Origin,",
 			},
@@ -198,12 +198,12 @@ export const MUTANTS = [
 		name: "an answer that has nothing is no success",
 		changes: [
 			{
-				file: "src/model/answer.rs",
+				file: "crates/model/src/answer.rs",
 				from: "view.slots(row.schema()).as_slice().iter().any(Option::is_some)",
 				to: "(!row.schema().features().is_empty() || view.slots(row.schema()).as_slice().is_empty())",
 			},
 			{
-				file: "src/engine/session.rs",
+				file: "crates/engine/src/session.rs",
 				from: "&& asked.as_ref().is_none_or(|asked| asked.contains(name));",
 				to: "&& asked.as_ref().is_none_or(|asked| asked.contains(name) || !name.is_empty());",
 			},
@@ -216,7 +216,7 @@ export const MUTANTS = [
 		name: "`strong` passes memory over",
 		changes: [
 			{
-				file: "src/cache/lookup.rs",
+				file: "crates/cache/src/lookup.rs",
 				from: "let is_passed_over = ask.consistency == Consistency::Strong;",
 				to: "let is_passed_over = false;",
 			},
@@ -229,7 +229,7 @@ export const MUTANTS = [
 		name: "a write that was answered marks what it touched",
 		changes: [
 			{
-				file: "src/service/writes.rs",
+				file: "crates/service/src/writes.rs",
 				from: "self.apply(&change, now);\n        self.tell(ticket, End::Forwarded",
 				to: "self.tell(ticket, End::Forwarded",
 			},
@@ -242,7 +242,7 @@ export const MUTANTS = [
 		name: "an operator's word marks what it names",
 		changes: [
 			{
-				file: "src/service/writes.rs",
+				file: "crates/service/src/writes.rs",
 				from: "self.apply(&change, now);\n                let reply",
 				to: "let reply",
 			},
@@ -255,7 +255,7 @@ export const MUTANTS = [
 		name: "the bound of `bounded` is looked at",
 		changes: [
 			{
-				file: "src/cache/freshness.rs",
+				file: "crates/cache/src/freshness.rs",
 				from: "!(self.is_bound_hard && age > self.max_staleness)",
 				to: "!(self.is_bound_hard && age > self.max_staleness && age == u64::MAX)",
 			},

@@ -23,7 +23,7 @@ import { check } from "./run.mjs";
 
 /** All that the package is built from. */
 const SOURCES = [
-	...[".cargo", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "LICENSE", "src", "npm", "tools/bindgen"],
+	...[".cargo", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "LICENSE", "crates", "src", "npm", "tools/bindgen"],
 	...["benches", "fuzz", "tests/eviction.rs", "tests/scenarios.rs", "tests/simulation", "tests/wasm.rs"],
 ];
 /** How many seeds are tried; each has half as long again as the one before it. */
@@ -47,7 +47,7 @@ function copySources(tree) {
 		mkdirSync(dirname(to), { recursive: true });
 		copyFileSync(fromRoot(file), to);
 	}
-	for (const folder of ["src", "npm"]) {
+	for (const folder of ["crates", "src", "npm"]) {
 		for (const entry of readdirSync(join(tree, folder), { recursive: true, withFileTypes: true })) {
 			const path = join(entry.parentPath ?? entry.path, entry.name);
 			if (entry.isFile() && !wanted.has(path)) rmSync(path);

@@ -2,7 +2,7 @@
 
 The rules are those by which Feast converts a JSON value to the type of a join key (feast.type_map): int(), float(), str(), and
 uuid.UUID(). A write's values go through pandas first, which makes floats of a column's integers where one value is a float.
-src/model/tests/spellings.rs reads the file that this program has written; spellings.test.mjs writes it again and compares.
+crates/model/tests/spellings.rs reads the file that this program has written; spellings.test.mjs writes it again and compares.
 The output depends on nothing but the seed. With `--feast` as an argument, Feast's own conversion is asked as well.
 """
 

@@ -1,4 +1,4 @@
-// The spellings of keys that the core's hash is tested with (src/model/tests/spellings.rs) are what the Python that runs Feast makes of them.
+// The spellings of keys that the core's hash is tested with (crates/model/tests/spellings.rs) are what the Python that runs Feast makes of them.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

@@ -1,7 +1,7 @@
 //! A bound holds when the answer is made: what was found young enough at the beginning of a request, and has grown too old while the
 //! rest was waited for, is fetched anew, or missing at the deadline.
 
-use featheredge::config::Config;
+use config::Config;
 use serde_json::Value;
 
 use crate::world::{Origin, World};
@@ -254,7 +254,7 @@ fn a_row_that_was_fetched_for_the_request_is_not_too_old_for_it_however_long_the
 fn a_feature_that_grows_too_old_while_another_of_its_row_is_fetched_is_fetched_anew() {
     for (deadline, expected) in [(5_000, "PRESENT"), (450, "INVALID")] {
         let mut world = world(|config| {
-            let view = featheredge::config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
+            let view = config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
             config.views.insert("v".to_owned(), view);
         });
         world.native(&body(&["a"], 1.0, 5_000));
@@ -286,7 +286,7 @@ fn a_bounded_read_waits_for_no_call_that_began_longer_ago_than_its_bound() {
 #[test]
 fn what_is_known_of_a_row_that_was_completed_grows_too_old_while_others_are_fetched() {
     let mut world = world(|config| {
-        let view = featheredge::config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
+        let view = config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
         config.views.insert("v".to_owned(), view);
     });
     let both = |ids: &[&str]| body(ids, 1.0, 5_000).replace("[\"v:x\"]", "[\"v:x\",\"v:y\"]");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use featheredge::service::{FetchFailure, OriginReply, Outcome};
+use service::{FetchFailure, OriginReply, Outcome};
 
 use crate::chance::Chance;
 

@@ -1,7 +1,7 @@
 //! Clocks that are set, and clocks that differ: no value looks newer than a write that came after it, nor younger than it is.
 
-use featheredge::config::{Config, View};
-use featheredge::protocol::native::Numbers;
+use config::{Config, View};
+use protocol::native::Numbers;
 
 use crate::world::{FORWARDED, Origin, World};
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use featheredge::config::View;
+use config::View;
 
 use crate::world::{Origin, World};
 

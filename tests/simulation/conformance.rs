@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use featheredge::protocol::json::{Cursor, JsonError};
-use featheredge::upstream::origin::Table;
+use ::origin::origin::Table;
+use json::{Cursor, JsonError};
 
 use crate::world::World;
 

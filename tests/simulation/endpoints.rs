@@ -1,7 +1,7 @@
 //! All endpoints in any order: whatever was asked in between, an answer is of the shape that was asked for, by its names as well as by
 //! its values, and so is an explanation.
 
-use featheredge::config::View;
+use config::View;
 use serde_json::{Value, json};
 
 use crate::chance::Chance;

@@ -107,7 +107,7 @@ fn an_answer_has_the_columns_of_views_too_of_which_there_is_nothing() {
     let mut world = World::with_http_origin(|config| {
         for (view, join_keys) in [("drivers", &["driver_id"][..]), ("pairs", &["driver_id", "rider_id"])] {
             let join_keys = join_keys.iter().map(|&key| key.to_owned()).collect();
-            config.views.insert(view.to_owned(), featheredge::config::View { join_keys, ..Default::default() });
+            config.views.insert(view.to_owned(), config::View { join_keys, ..Default::default() });
         }
     });
     let driver = r#"{"features":["drivers:x"],"entities":{"driver_id":[1]}}"#;
@@ -210,8 +210,8 @@ fn an_answer_that_does_not_fit_is_refused_whole() {
 
 #[test]
 fn requests_whose_callers_hung_up_are_forgotten() {
-    use featheredge::model::time::Instant;
-    use featheredge::service::Incoming;
+    use model::time::Instant;
+    use service::Incoming;
     let mut world = World::new();
     for id in 0..1_000 {
         let body = request(&["score"], [id]);
@@ -363,7 +363,7 @@ fn a_key_is_not_explained_by_another_column_where_the_join_keys_are_known() {
         let mut world = World::with_http_origin(|config| {
             if is_known {
                 let join_keys = vec!["a".to_owned(), "b".to_owned()];
-                config.views.insert("pairs".to_owned(), featheredge::config::View { join_keys, ..Default::default() });
+                config.views.insert("pairs".to_owned(), config::View { join_keys, ..Default::default() });
             }
         });
         world.scripted.push_back((200, answer.to_owned()));

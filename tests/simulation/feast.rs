@@ -209,8 +209,8 @@ fn unknown_paths_go_to_the_origin_and_ours_do_not() {
 
 #[test]
 fn a_callers_own_credentials_are_the_origins_to_judge() {
-    use featheredge::model::time::Instant;
-    use featheredge::service::{End, Incoming};
+    use model::time::Instant;
+    use service::{End, Incoming};
     let mut world = World::with_http_origin(|_| {});
     let body = request(&["score"], [1]);
     world.feast(&body);
@@ -229,11 +229,8 @@ fn a_callers_own_credentials_are_the_origins_to_judge() {
 #[test]
 fn the_registry_tells_how_views_are_keyed() {
     let mut world = World::with_http_origin(|config| {
-        config.registry = Some(featheredge::config::Registry {
-            url: "http://registry.example/".to_owned(),
-            project: None,
-            ttl_seconds: 300,
-        });
+        config.registry =
+            Some(config::Registry { url: "http://registry.example/".to_owned(), project: None, ttl_seconds: 300 });
     });
     let registry = r#"{"featureViews":[{"spec":{"name":"drivers","entityColumns":[{"name":"driver_id"}]}},{"spec":{"name":"customers","entityColumns":[{"name":"customer_id"}]}}]}"#;
     world.scripted.push_back((200, registry.to_owned()));
@@ -260,11 +257,8 @@ fn the_registry_tells_how_views_are_keyed() {
 #[test]
 fn a_registry_that_is_down_costs_sharing_and_no_answer() {
     let mut world = World::with_http_origin(|config| {
-        config.registry = Some(featheredge::config::Registry {
-            url: "http://registry.example".to_owned(),
-            project: None,
-            ttl_seconds: 300,
-        });
+        config.registry =
+            Some(config::Registry { url: "http://registry.example".to_owned(), project: None, ttl_seconds: 300 });
     });
     world.scripted.push_back((500, "{}".to_owned()));
     let answer = world.feast(&request(&["score"], [1]));

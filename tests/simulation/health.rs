@@ -1,8 +1,8 @@
 //! One caller's trouble stays that caller's: the origin's health is counted by what shows its own illness, and a request of which
 //! nothing could be had is an error, whatever else is known of its rows.
 
-use featheredge::config::{Config, View};
-use featheredge::engine::breaker::BreakerState;
+use config::{Config, View};
+use engine::breaker::BreakerState;
 
 use crate::world::{Origin, World, one_row, request};
 

@@ -50,7 +50,7 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
     let mut world = World::with_http_origin(|config| {
         if has_registry {
             let url = "http://registry.example".to_owned();
-            config.registry = Some(featheredge::config::Registry { url, project: None, ttl_seconds: 20 });
+            config.registry = Some(config::Registry { url, project: None, ttl_seconds: 20 });
         }
         config.l1.max_entries = max_entries;
         config.freshness.ttl_seconds = *chance.pick(&[1, 5, 60]);
@@ -61,7 +61,7 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
         config.routing.chunk_rows = *chance.pick(&[2, 500, 500]);
         config.routing.max_calls = *chance.pick(&[1, 4]);
         for view in ["a", "b"].into_iter().filter(|_| is_keyed) {
-            let keyed = featheredge::config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
+            let keyed = config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
             config.views.insert(view.to_owned(), keyed);
         }
     });

@@ -1,7 +1,7 @@
 //! Several isolates with clocks of their own, over shared stores and one ledger: a write through any of them is seen by all,
 //! at once or within the bound, and no trouble with the ledger is a request's trouble.
 
-use featheredge::config::{Config, View};
+use config::{Config, View};
 
 use crate::chance::Chance;
 use crate::world::{FORWARDED, Origin, Request, World};

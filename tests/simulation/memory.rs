@@ -1,6 +1,6 @@
 //! Memory: what waits and what is kept has a bound in bytes, and what memory answers is served all the same.
 
-use featheredge::config::Config;
+use config::Config;
 
 use crate::world::{Origin, World, request};
 

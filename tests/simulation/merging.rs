@@ -1,6 +1,6 @@
 //! Rows in L1 and in stores change by one rule: of each feature the later fetch stays, whatever it was fetched for.
 
-use featheredge::config::{Config, View};
+use config::{Config, View};
 
 use crate::chance::Chance;
 use crate::world::{Origin, World};

@@ -1,14 +1,14 @@
 //! What is measured and told: promises, alerts, windows of many isolates, traces, and the figures that watchers read.
 
-use featheredge::config::View;
+use aggregator::Place;
+use config::View;
 use serde_json::{Value, json};
-use watch::Place;
 
 use crate::world::{Origin, World, request};
 
 const SLOW: u64 = 700;
 
-fn watched(change: impl FnOnce(&mut featheredge::config::Config)) -> World {
+fn watched(change: impl FnOnce(&mut config::Config)) -> World {
     World::with_http_origin(|config| {
         config.alerts.webhook_url = Some("http://hooks.example".to_owned());
         config.alerts.min_requests = 10;
@@ -281,10 +281,8 @@ fn a_trace_is_passed_on_returned_and_its_spans_are_exported() {
 #[test]
 fn a_request_that_waits_for_the_registry_keeps_its_trace() {
     let mut world = World::with_http_origin(|config| {
-        config.registry = Some(featheredge::config::Registry {
-            url: "http://registry.example".to_owned(),
-            ..featheredge::config::Registry::default()
-        });
+        config.registry =
+            Some(config::Registry { url: "http://registry.example".to_owned(), ..config::Registry::default() });
     });
     world.scripted.push_back((404, String::new()));
     world.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -361,7 +359,7 @@ fn l2_and_the_origin_are_asked_together_once_l2_is_the_slower_and_the_reason_is_
 
 #[test]
 fn how_l2_is_asked_can_be_pinned() {
-    use featheredge::config::L2Order;
+    use config::L2Order;
     for (pinned, reads) in [(L2Order::Never, 0), (L2Order::First, 10)] {
         let mut world = World::with_http_origin(|config| config.optimizer.l2 = pinned);
         (world.store_millis, world.origin_millis) = (60, 5);

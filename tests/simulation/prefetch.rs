@@ -1,7 +1,7 @@
 //! Learning and fetching ahead: what sessions teach, what is fetched for them, and what is not.
 
-use featheredge::config::Config;
-use featheredge::learn::prefetch::Measured;
+use config::Config;
+use prefetch::prefetch::Measured;
 
 use crate::world::{Answer, World, request};
 

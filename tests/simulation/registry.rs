@@ -1,6 +1,6 @@
 //! A registry that hangs: nobody waits for it longer than half of their own deadline, and what it brings late still counts.
 
-use featheredge::config::{Config, Registry, View};
+use config::{Config, Registry, View};
 use serde_json::Value;
 
 use crate::world::{Origin, World, request};
@@ -121,7 +121,7 @@ fn a_caller_who_hangs_up_leaves_nothing_behind() {
     let mut world = world(300, |_| {});
     let first = world.start_native(&native(200, "normal"));
     let ticket = world.ticket_of(first);
-    world.service.abandon(ticket, featheredge::model::time::Instant(world.now));
+    world.service.abandon(ticket, model::time::Instant(world.now));
     world.lose(first);
     world.run_for(10_000);
     // The call for the registry is forgotten with its host, at the next sweep.

@@ -63,9 +63,9 @@ fn no_separator_in_an_id_reaches_another_entity() {
 
 #[test]
 fn views_with_known_join_keys_share_rows_and_others_are_keyed_by_the_whole_entity_row() {
-    let known = |config: &mut featheredge::config::Config| {
+    let known = |config: &mut config::Config| {
         for (view, key) in [("drivers", "driver_id"), ("customers", "customer_id")] {
-            let view_config = featheredge::config::View { join_keys: vec![key.to_owned()], ..Default::default() };
+            let view_config = config::View { join_keys: vec![key.to_owned()], ..Default::default() };
             config.views.insert(view.to_owned(), view_config);
         }
     };

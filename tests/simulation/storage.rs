@@ -1,6 +1,6 @@
 //! The storage tier: sharded, asked after L2 and before the origin, and never the reason for a lost answer.
 
-use featheredge::config::Config;
+use config::Config;
 
 use crate::world::{Origin, World, request};
 

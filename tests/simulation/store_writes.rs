@@ -1,6 +1,6 @@
 //! Writes to a store: they fail apart from reads, and are begun no faster than the store takes them.
 
-use featheredge::engine::breaker::BreakerState;
+use engine::breaker::BreakerState;
 
 use crate::world::{World, request};
 

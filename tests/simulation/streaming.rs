@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use featheredge::config::Config;
-use featheredge::model::time::Instant;
+use config::Config;
+use model::time::Instant;
 use serde_json::Value;
 
 use crate::world::{Answer, Origin, World, one_row};

@@ -1,6 +1,6 @@
 //! Each mechanism beside itself switched off: what it is there for happens with it, and does not without.
 
-use featheredge::config::Config;
+use config::Config;
 
 use crate::world::{FORWARDED, Origin, World, one_row, request};
 
@@ -378,10 +378,8 @@ fn the_daily_budget_of_writes() {
 fn known_join_keys() {
     let known = |config: &mut Config| {
         for view in ["stats", "trips"] {
-            let view = (
-                view.to_owned(),
-                featheredge::config::View { join_keys: vec!["driver_id".to_owned()], ..Default::default() },
-            );
+            let view =
+                (view.to_owned(), config::View { join_keys: vec!["driver_id".to_owned()], ..Default::default() });
             config.views.extend([view]);
         }
     };

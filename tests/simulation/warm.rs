@@ -1,6 +1,6 @@
 //! Warming: what an operator names, or brings, is in the tiers before anybody asks for it.
 
-use featheredge::config::{Config, FeatureService, View};
+use config::{Config, FeatureService, View};
 use serde_json::Value;
 
 use crate::world::{Origin, World, one_row, request};

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use featheredge::config::{Config, OriginKind};
-use featheredge::model::answer::Tier;
-use featheredge::model::time::Instant;
-use featheredge::service::{
+use aggregator::{Message, Place, Report, Watch};
+use config::{Config, OriginKind};
+use model::answer::Tier;
+use model::time::Instant;
+use origin::synthetic;
+use serde_json::Value;
+use service::{
     Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Reply, Service, Step,
     Task, Ticket,
 };
-use featheredge::upstream::synthetic;
-use serde_json::Value;
-use watch::{Message, Place, Report, Watch};
 
 use crate::chaos::Chaos;
 

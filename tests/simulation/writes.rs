@@ -5,7 +5,7 @@ use crate::world::{FORWARDED, Origin, World, request};
 /// A world whose origin tells when each value was computed, with what is known of its views.
 fn world() -> World {
     let mut world = World::with_http_origin(|config| {
-        let view = |keys: &[&str], sources: Option<&[&str]>| featheredge::config::View {
+        let view = |keys: &[&str], sources: Option<&[&str]>| config::View {
             join_keys: keys.iter().map(|&key| key.to_owned()).collect(),
             sources: sources.map(|sources| sources.iter().map(|&view| view.to_owned()).collect()),
             ..Default::default()
@@ -254,7 +254,7 @@ fn a_key_that_may_equal_any_other_is_written_with_all_and_read_as_written_with_a
 fn a_join_key_that_is_configured_twice_is_one() {
     let mut world = World::with_http_origin(|config| {
         let join_keys = ["driver_id", "driver_id"].map(str::to_owned).to_vec();
-        let view = featheredge::config::View { join_keys, sources: Some(Vec::new()), ..Default::default() };
+        let view = config::View { join_keys, sources: Some(Vec::new()), ..Default::default() };
         config.views.insert("stats".to_owned(), view);
         config.freshness.early_refresh_percent = 0;
     });
@@ -267,7 +267,7 @@ fn a_join_key_that_is_configured_twice_is_one() {
 #[test]
 fn a_view_is_marked_as_a_whole_where_a_version_of_it_has_other_join_keys() {
     let mut world = World::with_http_origin(|config| {
-        let view = |keys: &[&str]| featheredge::config::View {
+        let view = |keys: &[&str]| config::View {
             join_keys: keys.iter().map(|&key| key.to_owned()).collect(),
             sources: Some(Vec::new()),
             ..Default::default()
@@ -299,11 +299,8 @@ fn an_operator_may_name_entities_by_dates_and_means_the_view() {
 #[test]
 fn a_write_whose_rows_find_no_memory_to_wait_in_is_one_to_the_whole_view() {
     let mut world = World::with_http_origin(|config| {
-        let view = featheredge::config::View {
-            join_keys: vec!["driver_id".to_owned()],
-            sources: Some(Vec::new()),
-            ..Default::default()
-        };
+        let view =
+            config::View { join_keys: vec!["driver_id".to_owned()], sources: Some(Vec::new()), ..Default::default() };
         config.views.insert("stats".to_owned(), view.clone());
         config.views.insert("other".to_owned(), view);
         config.memory.waiting_bytes = 100_000;

@@ -75,7 +75,7 @@ test("every test that SECURITY.md names for a threat is there, in its file", () 
 	assert.ok(rows.length >= 18);
 	for (const row of rows) {
 		const [, threat, , tests] = row.split("|").map((cell) => cell.trim());
-		const files = tests.split(/;? ?(?=`(?:tests|src|fuzz)\/[\w./-]+`: )/).filter(Boolean);
+		const files = tests.split(/;? ?(?=`(?:tests|src|crates|fuzz)\/[\w./-]+`: )/).filter(Boolean);
 		assert.ok(files.length > 0, `${threat} has a test`);
 		for (const file of files) {
 			const [, path, names] = /^`(.+?)`: (.+)$/.exec(file) ?? [];

@@ -1,9 +1,9 @@
 //! The configuration, as JSON: what it takes, a service can be made of and serve with.
 
-use featheredge::config::Config;
-use featheredge::model::time::Instant;
-use featheredge::service::{Incoming, OriginReply, Service};
-use featheredge::upstream::synthetic;
+use config::Config;
+use model::time::Instant;
+use origin::synthetic;
+use service::{Incoming, OriginReply, Service};
 
 use super::{START, checked, serve};
 use crate::Target;

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use featheredge::cache::codec::{decode, encode};
-use featheredge::model::interner::Interner;
-use featheredge::model::key::{Names, Scope, Space, Subject};
-use featheredge::model::row::{Row, RowBuilder, Schema};
-use featheredge::model::time::{EventTime, Instant};
-use featheredge::model::value::{Cell, Status};
+use model::interner::Interner;
+use model::key::{Names, Scope, Space, Subject};
+use model::row::{Row, RowBuilder, Schema};
+use model::time::{EventTime, Instant};
+use model::value::{Cell, Status};
+use row_codec::{decode, encode};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::Target;
@@ -17,7 +17,7 @@ pub(crate) const TARGET: Target = Target {
     run,
     seeds,
     is_json: false,
-    modules: &["17featheredge_cache5codec", "17featheredge_model3row10RowBuilder"],
+    modules: &["21featheredge_row_codec", "17featheredge_model3row10RowBuilder"],
 };
 
 const ENTITY: &[u8] = b"n\x041001";

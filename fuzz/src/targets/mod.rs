@@ -8,12 +8,10 @@ pub(crate) mod session;
 
 use std::collections::BTreeMap;
 
-use featheredge::config::{Config, OriginKind};
-use featheredge::model::time::Instant;
-use featheredge::service::{
-    End, FetchFailure, Incoming, OriginReply, OriginRequest, Outcome, Reply, Service, Step, Task,
-};
+use ::config::{Config, OriginKind};
+use model::time::Instant;
 use serde_json::Value;
+use service::{End, FetchFailure, Incoming, OriginReply, OriginRequest, Outcome, Reply, Service, Step, Task};
 
 /// 2026-11-23T08:10:00Z.
 const START: u64 = 1_795_421_400_000;
@@ -23,7 +21,7 @@ fn config() -> Config {
     let mut config = Config::default();
     config.origin.kind = OriginKind::Http;
     config.origin.url = Some("http://origin.example".to_owned());
-    let keyed = featheredge::config::View { join_keys: vec!["driver_id".to_owned()], ..Default::default() };
+    let keyed = ::config::View { join_keys: vec!["driver_id".to_owned()], ..Default::default() };
     config.views.insert("stats".to_owned(), keyed);
     config
 }

@@ -1,16 +1,16 @@
 //! What an origin answers: the first byte says its status, the rest is its body.
 
-use featheredge::model::time::Instant;
-use featheredge::service::{Incoming, OriginReply, Service};
-use featheredge::upstream::origin::Table;
-use featheredge::upstream::synthetic;
+use ::origin::origin::Table;
+use model::time::Instant;
+use origin::synthetic;
 use serde_json::Value;
+use service::{Incoming, OriginReply, Service};
 
 use super::{START, checked, config, is_json, serve};
 use crate::Target;
 
 pub(crate) const TARGET: Target =
-    Target { name: "origin", run, seeds, is_json: true, modules: &["20featheredge_upstream6origin"] };
+    Target { name: "origin", run, seeds, is_json: true, modules: &["18featheredge_origin6origin"] };
 
 const ASKED: &str = r#"{"features":["stats:score","stats:label"],"entities":{"driver_id":[1,2]}}"#;
 const OTHERS: &str = r#"{"features":["stats:score","stats:label"],"entities":{"driver_id":[3,4]}}"#;

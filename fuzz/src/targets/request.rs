@@ -1,16 +1,16 @@
 //! Bodies of requests, of both APIs, and of what warms, invalidates and writes.
 
-use featheredge::config::Limits;
-use featheredge::protocol::call::Call;
-use featheredge::protocol::{feast, native};
-use featheredge::service::{Incoming, Service};
-use featheredge::upstream::synthetic;
+use ::config::Limits;
+use origin::synthetic;
+use protocol::call::Call;
+use protocol::{feast, native};
+use service::{Incoming, Service};
 
 use super::{START, checked, config, is_json, serve};
 use crate::Target;
 
 pub(crate) const TARGET: Target =
-    Target { name: "request", run, seeds, is_json: true, modules: &["20featheredge_protocol"] };
+    Target { name: "request", run, seeds, is_json: true, modules: &["16featheredge_json", "20featheredge_protocol"] };
 
 /// What a first byte chooses.
 const PATHS: [&str; 5] =
@@ -29,8 +29,8 @@ fn run(input: &[u8]) {
     let incoming = Incoming { method: "POST", path, body, accepts_lines, is_operator: true, ..Incoming::default() };
     let mut origin = |body: &[u8]| {
         assert!(is_json(body), "the origin is asked what is no JSON");
-        let (status, body) = synthetic::answer(body, &limits, featheredge::model::time::Instant(START));
-        Ok(featheredge::service::OriginReply { status, content_type: Some("application/json".to_owned()), body })
+        let (status, body) = synthetic::answer(body, &limits, model::time::Instant(START));
+        Ok(service::OriginReply { status, content_type: Some("application/json".to_owned()), body })
     };
     let reply = serve(&mut service, incoming, &mut origin);
     if let Some(reply) = reply {

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use featheredge::config::{Config, OriginKind, View};
-use featheredge::model::time::Instant;
-use featheredge::service::{
+use config::{Config, OriginKind, View};
+use model::time::Instant;
+use origin::synthetic;
+use serde_json::Value;
+use service::{
     End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Service, Step, Task, Ticket,
 };
-use featheredge::upstream::synthetic;
-use serde_json::Value;
 
 use super::{START, checked};
 use crate::Target;
@@ -19,7 +19,7 @@ pub(crate) const TARGET: Target = Target {
     run,
     seeds,
     is_json: false,
-    modules: &["11featheredge6engine", "11featheredge7service", "17featheredge_cache", "17featheredge_learn"],
+    modules: &["18featheredge_engine", "19featheredge_service", "17featheredge_cache", "20featheredge_prefetch"],
 };
 
 const FEATURES: [&str; 4] = ["a:label", "a:name", "b:label", "b:text"];

@@ -17,7 +17,7 @@ const TOKENS = "FEATHEREDGE_TOKENS";
 const RIGHTS = ["nothing", "read", "write", "operate"];
 const ALL_RIGHTS = new Set(RIGHTS);
 
-/** What `[vars.FEATHEREDGE.auth]` is where it says nothing; `src/config/auth.rs` has the same. */
+/** What `[vars.FEATHEREDGE.auth]` is where it says nothing; `crates/config/src/auth.rs` has the same. */
 export const DEFAULTS = {
 	mode: "none",
 	jwks_ttl_seconds: 300,

@@ -1,0 +1,228 @@
+//! A circuit breaker: a tier that fails again and again is left alone for a while, then tried with a few probes.
+//!
+//! Closed, it lets all through and watches the last outcomes. When too many of them failed it opens and lets nothing
+//! through; after a while it is half open, lets a few probes through, and closes or opens again by what became of them.
+//! Source: Michael Nygard, "Release It!", 2nd edition, 2018, chapter 5.
+
+use model::time::Instant;
+
+/// When a breaker opens, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerSettings {
+    /// Whether there is one.
+    pub is_enabled: bool,
+    /// How many of the last outcomes are watched, 64 at most.
+    pub window: u32,
+    /// How many per cent of these must have failed for the breaker to open.
+    pub failure_percent: u32,
+    /// How long it stays open, in milliseconds.
+    pub open_millis: u64,
+    /// How many probes must succeed for it to close.
+    pub probes: u32,
+}
+
+/// What a breaker lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Everything.
+    Closed,
+    /// Nothing.
+    Open,
+    /// A few probes.
+    HalfOpen,
+}
+
+/// The breaker of one tier.
+#[derive(Clone, Debug)]
+pub struct Breaker {
+    settings: BreakerSettings,
+    /// The last outcomes, the latest in the lowest bit; a failure is a one.
+    outcomes: u64,
+    watched: u32,
+    state: BreakerState,
+    /// When an open breaker becomes half open, or when the probes of a half-open one count as lost.
+    until: Instant,
+    probes_out: u32,
+    probes_passed: u32,
+    opened: u64,
+}
+
+impl Breaker {
+    /// A closed breaker.
+    #[must_use]
+    pub fn new(settings: BreakerSettings) -> Breaker {
+        Breaker {
+            settings,
+            outcomes: 0,
+            watched: 0,
+            state: BreakerState::Closed,
+            until: Instant(0),
+            probes_out: 0,
+            probes_passed: 0,
+            opened: 0,
+        }
+    }
+
+    /// Whether an operation may go out at `now`. Whoever is told so is taken to try it.
+    pub fn admits(&mut self, now: Instant) -> bool {
+        if !self.settings.is_enabled {
+            return true;
+        }
+        if self.state != BreakerState::Closed && now >= self.until {
+            // Probes that were never told of are lost with their host.
+            self.state = BreakerState::HalfOpen;
+            self.until = now.plus(self.settings.open_millis);
+            self.probes_out = 0;
+            self.probes_passed = 0;
+        }
+        match self.state {
+            BreakerState::Closed => true,
+            BreakerState::Open => false,
+            BreakerState::HalfOpen => {
+                let is_probe = self.probes_out < self.settings.probes;
+                self.probes_out += u32::from(is_probe);
+                is_probe
+            }
+        }
+    }
+
+    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    pub fn set_back(&mut self, millis: u64) {
+        self.until = self.until.minus(millis);
+    }
+
+    /// Whether an operation would be let through, should one be tried.
+    #[must_use]
+    pub fn would_admit(&self, now: Instant) -> bool {
+        !self.settings.is_enabled || self.state != BreakerState::Open || now >= self.until
+    }
+
+    /// Tells what became of an operation.
+    pub fn record(&mut self, has_succeeded: bool, now: Instant) {
+        if !self.settings.is_enabled {
+            return;
+        }
+        match self.state {
+            BreakerState::Closed => {
+                self.outcomes = self.outcomes << 1 | u64::from(!has_succeeded);
+                self.watched = (self.watched + 1).min(self.settings.window);
+                let failures = (self.outcomes & window_mask(self.settings.window)).count_ones();
+                let is_enough = self.watched >= self.settings.window.min(MIN_WATCHED);
+                if !has_succeeded && is_enough && failures * 100 >= self.settings.failure_percent * self.watched {
+                    self.open(now);
+                }
+            }
+            BreakerState::HalfOpen if has_succeeded => {
+                self.probes_passed += 1;
+                if self.probes_passed >= self.settings.probes {
+                    *self = Breaker { opened: self.opened, ..Breaker::new(self.settings) };
+                }
+            }
+            BreakerState::HalfOpen => self.open(now),
+            // An operation from before it opened; what it tells is known.
+            BreakerState::Open => {}
+        }
+    }
+
+    /// What it lets through now.
+    #[must_use]
+    pub fn state(&self) -> BreakerState {
+        self.state
+    }
+
+    /// How long an open breaker stays open from `now`, in milliseconds.
+    #[must_use]
+    pub fn opens_in(&self, now: Instant) -> u64 {
+        if self.state == BreakerState::Closed { 0 } else { self.until.millis_since(now) }
+    }
+
+    /// How often it has opened.
+    #[must_use]
+    pub fn times_opened(&self) -> u64 {
+        self.opened
+    }
+
+    fn open(&mut self, now: Instant) {
+        self.state = BreakerState::Open;
+        self.until = now.plus(self.settings.open_millis);
+        self.opened += 1;
+    }
+}
+
+/// With fewer outcomes than this a breaker never opens, however small its share of failures may be set.
+const MIN_WATCHED: u32 = 10;
+
+const fn window_mask(window: u32) -> u64 {
+    if window >= u64::BITS { u64::MAX } else { (1 << window) - 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: BreakerSettings =
+        BreakerSettings { is_enabled: true, window: 20, failure_percent: 50, open_millis: 5_000, probes: 3 };
+
+    fn opened_at(now: u64) -> Breaker {
+        let mut breaker = Breaker::new(SETTINGS);
+        for _ in 0..10 {
+            assert!(breaker.admits(Instant(now)));
+            breaker.record(false, Instant(now));
+        }
+        assert_eq!(breaker.state(), BreakerState::Open);
+        breaker
+    }
+
+    #[test]
+    fn it_opens_when_half_of_the_last_outcomes_failed_and_not_before() {
+        let mut breaker = Breaker::new(SETTINGS);
+        for round in 0..200 {
+            breaker.record(round % 5 < 3, Instant(0));
+            assert_eq!(breaker.state(), BreakerState::Closed, "two of five failed");
+        }
+        for _ in 0..4 {
+            breaker.record(false, Instant(0));
+        }
+        assert_eq!(breaker.state(), BreakerState::Open);
+        assert!(!breaker.admits(Instant(4_999)));
+        assert_eq!(breaker.opens_in(Instant(1_000)), 4_000);
+    }
+
+    #[test]
+    fn a_few_probes_close_it_again() {
+        let mut breaker = opened_at(0);
+        let admitted = (0..10).filter(|_| breaker.admits(Instant(5_000))).count();
+        assert_eq!(admitted, 3);
+        breaker.record(true, Instant(5_001));
+        breaker.record(true, Instant(5_001));
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
+        breaker.record(true, Instant(5_001));
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        assert!((0..100).all(|_| breaker.admits(Instant(5_002))));
+    }
+
+    #[test]
+    fn one_failed_probe_opens_it_again() {
+        let mut breaker = opened_at(0);
+        assert!(breaker.admits(Instant(6_000)));
+        breaker.record(false, Instant(6_010));
+        assert!(!breaker.admits(Instant(11_009)));
+        assert!(breaker.admits(Instant(11_010)));
+        assert_eq!(breaker.times_opened(), 2);
+    }
+
+    #[test]
+    fn probes_whose_outcome_is_never_told_do_not_keep_it_shut() {
+        let mut breaker = opened_at(0);
+        assert_eq!((0..10).filter(|_| breaker.admits(Instant(5_000))).count(), 3);
+        assert!(!breaker.admits(Instant(9_999)));
+        assert!(breaker.admits(Instant(10_000)));
+    }
+
+    #[test]
+    fn switched_off_it_lets_everything_through() {
+        let mut breaker = Breaker::new(BreakerSettings { is_enabled: false, ..SETTINGS });
+        (0..100).for_each(|_| breaker.record(false, Instant(0)));
+        assert!(breaker.admits(Instant(0)));
+    }
+}

@@ -1,0 +1,584 @@
+//! How a session goes on: from flight to store to origin to answer, at each outcome and at each of its timers.
+//!
+//! One function, [`Engine::conduct`], takes a session as far as it can go without waiting. It can be called at any time,
+//! any number of times: what is under way is not begun again.
+
+use std::rc::Rc;
+
+use hashbrown::HashMap;
+
+use crate::flight::Role;
+use crate::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
+use crate::limiter::CallOutcome;
+use crate::optimizer::{self, PROBE_EVERY};
+use crate::session::{HashSet, Read, Session, Stage};
+use crate::store::{Store, StoreCounts};
+use crate::{Engine, Order, Progress, SessionId, Waiter};
+use model::answer::{Cause, OriginFailure, Tier};
+use model::key::StoreKey;
+use model::request::Consistency;
+use model::row::Row;
+use model::time::Instant;
+
+impl Engine {
+    /// Tells a session what a bulk read gave: for each key in order its bytes, or that the read failed as a whole.
+    ///
+    /// A session that has ended, or a read that was told already, changes nothing.
+    #[inline(never)]
+    pub fn read(&mut self, id: SessionId, batch: u32, values: Option<Vec<Option<Vec<u8>>>>, now: Instant) -> Progress {
+        let Some(mut session) = self.sessions.remove(id.0) else { return Progress::default() };
+        let Some(read) = session.reads.get_mut(batch as usize).and_then(Option::take) else {
+            self.sessions.insert(id.0, session);
+            return Progress::default();
+        };
+        let tier = self.stores.get(read.store).map_or(Tier::L2, Store::tier);
+        if let Some(store) = self.stores.get_mut(read.store) {
+            if !read.is_merge {
+                store.latency.record(now.millis_since(read.began));
+            }
+            store.breaker.record(values.is_some(), now);
+            store.counts.errors += u64::from(values.is_none());
+        }
+        for (&index, bytes) in read.rows.iter().zip(values.into_iter().flatten()) {
+            let row = self.decode(&session, &read, index, bytes, now);
+            if session.learn_stored(index, tier, row, &mut self.interner, now).is_some() {
+                self.insert_into_l1(&session, index, now);
+            }
+        }
+        for &index in &read.rows {
+            let is_hedged = session.missing.get(index).is_some_and(|missing| missing.is_hedged);
+            if session.missing.get(index).is_some_and(|missing| missing.stage == Stage::Reading(read.store)) {
+                session.set_stage(index, if is_hedged { Stage::Fetching } else { Stage::Next(read.store + 1) });
+            }
+        }
+        self.conduct(id, session, now)
+    }
+
+    /// The row in what a store gave for a missing row, counted as what it is.
+    fn decode(
+        &mut self,
+        session: &Session,
+        read: &Read,
+        index: usize,
+        bytes: Option<Vec<u8>>,
+        now: Instant,
+    ) -> Option<Row> {
+        let (view, key, _) = session.key_of(index)?;
+        let store = self.stores.get_mut(read.store)?;
+        let mut unseen = StoreCounts::default();
+        // What is read to be merged is no answer's hit or miss.
+        let (recent, counts) = (&mut store.recent, if read.is_merge { &mut unseen } else { &mut store.counts });
+        if !read.is_merge {
+            recent.record(bytes.is_some());
+        }
+        let decoded = bytes.map(|bytes| row_codec::decode(&bytes, view.space(), key, &mut self.interner));
+        match decoded {
+            Some(Ok(row)) => {
+                counts.hits += 1;
+                // A write that was acknowledged since the request began counts too: L1 keeps the row for others.
+                let written_at = self.marks.floor(view.writes()).at(key);
+                store.clock.trust(row, written_at, now)
+            }
+            Some(Err(reason)) => {
+                counts.misses += 1;
+                counts.count_unusable(reason);
+                None
+            }
+            None => {
+                counts.misses += 1;
+                None
+            }
+        }
+    }
+
+    /// Tells a session what the origin gave: a row for each place of the call that it knows, or why there is none.
+    pub fn fetched(
+        &mut self,
+        id: SessionId,
+        call: u32,
+        rows: Result<Vec<(usize, Row)>, OriginFailure>,
+        now: Instant,
+    ) -> Progress {
+        let Some(mut session) = self.sessions.remove(id.0) else { return Progress::default() };
+        let Some(call) = session.calls.get_mut(call as usize).and_then(Option::take) else {
+            self.sessions.insert(id.0, session);
+            return Progress::default();
+        };
+        let took = now.millis_since(call.began);
+        // What may follow from the request's own content says nothing of the origin's health, unless just that was answered before.
+        // Nor do failures of the same rows again and again: one caller may ask for what always fails.
+        let is_ill = rows.as_ref().is_err_and(|failure| match failure.cause() {
+            Cause::Request => false,
+            Cause::Either => session.was_answered_before(&call.rows),
+            Cause::Origin => {
+                session.was_answered_before(&call.rows)
+                    || self.origin.note_failure(call.rows.iter().map(|&index| session.hash_of(index)))
+            }
+        });
+        let outcome = match &rows {
+            _ if is_ill => CallOutcome::Failed,
+            Err(_) => CallOutcome::Refused,
+            Ok(_) => CallOutcome::Answered(took),
+        };
+        self.origin.limiter.release(call.permit, outcome);
+        self.origin.breaker.record(!is_ill, now);
+        self.origin.latency.record(took);
+        match rows {
+            Ok(rows) => {
+                let stores = self.stores.len();
+                for (place, row) in rows {
+                    if let Some(index) = session.learn_fetched(place, row, stores, &mut self.interner, now) {
+                        self.insert_into_l1(&session, index, now);
+                    }
+                }
+            }
+            Err(failure) => session.failure = Some(failure),
+        }
+        for &index in &call.rows {
+            if let Some(missing) = session.missing.get_mut(index) {
+                missing.is_hedged = false;
+                if missing.stage == Stage::Fetching {
+                    missing.stage = Stage::Failed;
+                }
+            }
+        }
+        self.conduct(id, session, now)
+    }
+
+    /// Lets a session see what has changed since another session woke it.
+    pub fn wake(&mut self, id: SessionId, now: Instant) -> Progress {
+        match self.sessions.remove(id.0) {
+            Some(session) => self.conduct(id, session, now),
+            None => Progress { is_over: true, ..Progress::default() },
+        }
+    }
+
+    /// Lets a session go on since a timer of its own has gone off. That is the host's to say: its timers run by another
+    /// clock than `now`, and some go off a millisecond before it says so.
+    pub fn time_out(&mut self, id: SessionId, now: Instant) -> Progress {
+        let at = self.sessions.get_mut(id.0).and_then(|session| session.timers.pop()).unwrap_or_default();
+        // A clock that was set back while the timer ran knows less than the timer.
+        self.wake(id, if at.millis_since(now) > TIMER_SLACK_MILLIS { at } else { now })
+    }
+
+    /// Lets a session go on that was [held](Engine::hold): its reader wants more.
+    pub fn resume(&mut self, id: SessionId, now: Instant) -> Progress {
+        if let Some(session) = self.sessions.get_mut(id.0) {
+            session.is_held = false;
+        }
+        self.wake(id, now)
+    }
+
+    /// Forgets a session whose caller is gone; those who followed it are woken.
+    pub fn abandon(&mut self, id: SessionId, now: Instant) -> Vec<SessionId> {
+        let mut woken = Vec::new();
+        if let Some(mut session) = self.sessions.remove(id.0) {
+            for call in session.calls.iter_mut().filter_map(Option::take) {
+                self.origin.limiter.release(call.permit, CallOutcome::Answered(now.millis_since(call.began)));
+            }
+            // Whatever it was looking for, nobody looks for it now.
+            for missing in session.missing.iter_mut().filter(|missing| missing.stage != Stage::Done) {
+                missing.stage = Stage::Failed;
+            }
+            session.failure = None;
+            self.gather(&session);
+            self.land(id, &mut session, &mut woken);
+            self.leave_queue(id, &mut session);
+        }
+        self.let_next_call(&mut woken, now);
+        woken.into_iter().map(SessionId).collect()
+    }
+
+    /// Takes a session as far as it can go now.
+    pub(super) fn conduct(&mut self, id: SessionId, mut session: Session, now: Instant) -> Progress {
+        let mut progress = Progress::default();
+        let mut woken = Vec::new();
+        loop {
+            self.retire_expired(id, &mut session, now);
+            session.begin_more();
+            self.follow_or_lead(id, &mut session, now);
+            self.read_stores(&mut session, now, &mut progress.orders);
+            session.settle_members(self.stores.len());
+            self.call_origin(id, &mut session, now, &mut progress.orders);
+            if !session.is_queued {
+                self.leave_queue(id, &mut session);
+            }
+            // What was given up at once makes room for others.
+            if session.has_room() {
+                continue;
+            }
+            let is_late = now >= session.hard_at || (now >= session.soft_at && session.has_stale_of_all(now));
+            if !session.is_answered && (session.is_settled() || is_late) {
+                // Nor is the origin to blame where it was not asked since the reader did not read.
+                if !session.is_settled() && now >= session.hard_at && !session.is_held {
+                    session.failure.get_or_insert(OriginFailure::TimedOut);
+                }
+                progress.lines = session.lines(true, now);
+                progress.answer = Some(Box::new(session.answer(now)));
+            } else if !session.is_answered && !session.is_held {
+                progress.lines = session.lines(false, now);
+            }
+            self.land(id, &mut session, &mut woken);
+            // What a store had and what is due is fetched anew behind the answer.
+            let due = if session.is_settled() { session.go_on_for_due(self.stores.len()) } else { Vec::new() };
+            if due.is_empty() {
+                break;
+            }
+            let lease = self.lease_millis();
+            for index in due.into_iter().filter(|_| self.settings.is_singleflight) {
+                self.flights.join(session.hash_of(index), id.0, now, lease);
+            }
+        }
+        if session.is_settled() && !self.begin_merge_reads(&mut session, now, &mut progress.orders) {
+            self.leave_queue(id, &mut session);
+            self.end(session, now, &mut progress);
+            progress.is_over = true;
+        } else {
+            self.set_timer(&mut session, now, &mut progress.orders);
+            self.sessions.insert(id.0, session);
+        }
+        self.let_next_call(&mut woken, now);
+        progress.woken = woken.into_iter().filter(|&session| session != id.0).map(SessionId).collect();
+        progress
+    }
+
+    /// Looks anew for what has grown too old since it was found, in a flight of this session's.
+    fn retire_expired(&mut self, id: SessionId, session: &mut Session, now: Instant) {
+        let retired = session.retire_expired(self.stores.len(), &self.marks, now);
+        if !retired.is_empty() && self.settings.is_singleflight && session.ask.consistency != Consistency::Strong {
+            let lease = self.lease_millis();
+            for index in retired {
+                if let Role::Follows { until } = self.flights.join(session.hash_of(index), id.0, now, lease) {
+                    session.set_stage(index, Stage::Following(until));
+                }
+            }
+        }
+    }
+
+    /// Reads from each store what it holds of the rows that it is to be written, where that is not known; whether any such read is
+    /// under way.
+    fn begin_merge_reads(&mut self, session: &mut Session, now: Instant, orders: &mut Vec<Order>) -> bool {
+        if session.is_reading() {
+            return true;
+        }
+        for number in 0..self.stores.len() {
+            let Some(store) = self.stores.get(number) else { continue };
+            let most = if session.is_warming() { usize::MAX } else { store.writable(now) };
+            let rows = session.unmerged_for(store.settings.tier, most);
+            if !rows.is_empty() {
+                self.order_reads(number, session, rows, true, now, orders);
+            }
+        }
+        session.is_reading()
+    }
+
+    /// For each row that nobody looks for yet: leads its flight, or follows another's.
+    fn follow_or_lead(&mut self, id: SessionId, session: &mut Session, now: Instant) {
+        let is_shared = self.settings.is_singleflight && session.ask.consistency != Consistency::Strong;
+        if !is_shared {
+            return;
+        }
+        let lease = self.lease_millis();
+        for index in session.at_stage(|stage| matches!(stage, Stage::Next(0) | Stage::Following(_))) {
+            let hash = session.hash_of(index);
+            let was_following = matches!(session.missing.get(index).map(|row| row.stage), Some(Stage::Following(_)));
+            if was_following {
+                let shared = session
+                    .key_of(index)
+                    .and_then(|(view, key, hash)| self.memory.get(hash, view.space(), key))
+                    .map(Rc::clone);
+                if shared.is_some_and(|row| session.learn_shared(index, &row, now)) {
+                    continue;
+                }
+            }
+            // Nobody waits behind an answer: what another looks for will be there.
+            if session.is_behind() && self.flights.is_led_by_another(hash, id.0, now) {
+                session.set_stage(index, Stage::Failed);
+                continue;
+            }
+            // Nor for what will be too old when it comes: it is fetched beside the other.
+            let bound = session.ask.max_staleness.filter(|_| session.ask.consistency == Consistency::Bounded);
+            if bound.is_some_and(|millis| self.flights.is_older_than(hash, id.0, millis, now)) {
+                session.set_stage(index, Stage::Next(0));
+                continue;
+            }
+            match self.flights.join(hash, id.0, now, lease) {
+                Role::Leads => session.set_stage(index, Stage::Next(0)),
+                Role::Follows { until } => session.set_stage(index, Stage::Following(until)),
+            }
+        }
+    }
+
+    /// Reads the rows that are next for a store; one whose breaker is open is passed over.
+    fn read_stores(&mut self, session: &mut Session, now: Instant, orders: &mut Vec<Order>) {
+        for number in 0..self.stores.len() {
+            let rows = session.at_stage(|stage| stage == Stage::Next(number));
+            // What the store before it lacks is asked for in one operation, and not as its reads come in.
+            if rows.is_empty() || session.is_reading_before(number) {
+                continue;
+            }
+            let Some(store) = self.stores.get_mut(number) else { continue };
+            let is_l2 = store.settings.tier == Tier::L2;
+            let decision = is_l2.then(|| optimizer::decide(self.settings.l2_order, store, &self.origin.latency));
+            self.asked_l2 += u64::from(is_l2);
+            let is_probe = self.settings.l2_order.is_none() && self.asked_l2.is_multiple_of(PROBE_EVERY);
+            let order = decision.filter(|_| !is_probe).map_or(optimizer::Order::First, |decision| decision.order);
+            let is_left_out = order == optimizer::Order::Never;
+            store.is_read = decision.is_none_or(|decision| decision.order != optimizer::Order::Never);
+            if session.ask.consistency == Consistency::Strong || is_left_out {
+                rows.iter().for_each(|&index| session.set_stage(index, Stage::Next(number + 1)));
+                continue;
+            }
+            self.order_reads(number, session, rows, false, now, orders);
+            let Some(store) = self.stores.get_mut(number) else { continue };
+            if order == optimizer::Order::Together {
+                session.hedge_at = Some(now);
+                session.is_together = true;
+            }
+            if session.route.is_hedged && session.hedge_at.is_none() {
+                // Dean and Barroso, "The Tail at Scale", CACM 56(2), 2013: ask a second time when the first is slower than usual.
+                session.hedge_at = store.latency.quantile(950).map(|millis| now.plus(millis + 1));
+                self.hedges = (self.hedges + HEDGE_SHARE).min(MAX_HEDGES);
+            }
+        }
+    }
+
+    /// Orders bulk reads of these missing rows; those that the store's breaker does not let through are passed over.
+    fn order_reads(
+        &mut self,
+        number: usize,
+        session: &mut Session,
+        rows: Vec<usize>,
+        is_merge: bool,
+        now: Instant,
+        orders: &mut Vec<Order>,
+    ) {
+        let Some(store) = self.stores.get_mut(number) else { return };
+        // Nobody waits for what is read to be merged.
+        let timeout_millis = if self.settings.has_adaptive_timeouts && !is_merge {
+            store.latency.timeout(MIN_STORE_MILLIS, store.settings.timeout_millis)
+        } else {
+            store.settings.timeout_millis
+        };
+        // The other half of what is left of the deadline is the origin's, should the store be late.
+        let share = if session.is_answered { u64::MAX } else { session.hard_at.millis_since(now) / 2 };
+        let timeout_millis = timeout_millis.min(share.max(1));
+        let key = |&index: &usize| {
+            let (view, key, _) = session.key_of(index)?;
+            Some((StoreKey::new(&store.settings.key_prefix, view.space(), key), index))
+        };
+        let keys = rows.iter().filter_map(key).collect();
+        for (shard, keys) in (0..).zip(store.by_shard(keys)) {
+            for batch in keys.chunks(store.settings.keys_per_read) {
+                let rows: Vec<usize> = batch.iter().map(|&(_, index)| index).collect();
+                if !store.breaker.admits(now) {
+                    store.counts.left_out += rows.len() as u64;
+                    if !is_merge {
+                        rows.iter().for_each(|&index| session.set_stage(index, Stage::Next(number + 1)));
+                    }
+                    continue;
+                }
+                store.counts.reads += 1;
+                store.counts.gets += rows.len() as u64;
+                let tier = store.settings.tier;
+                let keys = batch.iter().map(|(key, _)| key.clone()).collect();
+                let begin = if is_merge { Session::begin_merge } else { Session::begin_read };
+                let batch = begin(session, (number, tier), rows, now);
+                orders.push(Order::Read { tier, shard, batch, keys, timeout_millis });
+            }
+        }
+    }
+
+    /// Asks the origin for what no store has, or, where a store is slow, for what it may not have.
+    fn call_origin(&mut self, id: SessionId, session: &mut Session, now: Instant, orders: &mut Vec<Order>) {
+        let beyond = self.stores.len();
+        session.is_queued = false;
+        if session.is_held {
+            return;
+        }
+        // One call for all; but what is streamed goes on as soon as it can.
+        let is_reading = !session.route.is_streamed()
+            && session.missing.iter().any(|row| matches!(row.stage, Stage::Reading(_)) && !row.is_hedged);
+        let mut rows = if is_reading { Vec::new() } else { session.at_stage(|stage| stage == Stage::Next(beyond)) };
+        if is_reading && session.hedge_at.is_some_and(|at| at <= now) && !session.is_answered {
+            session.hedge_at = None;
+            let is_together = session.is_together;
+            if is_together || self.hedges >= ONE_HEDGE {
+                self.hedges -= if is_together { 0 } else { ONE_HEDGE };
+                self.hedged += 1;
+                rows = session.at_stage(|stage| matches!(stage, Stage::Reading(_)) || stage == Stage::Next(beyond));
+            }
+        }
+        // What nobody has asked for yet leaves half of the places to those who wait.
+        if session.is_prefetch && 2 * self.origin.limiter.under_way() >= self.origin.limiter.limit() as usize {
+            rows.drain(..).for_each(|index| session.set_stage(index, Stage::Failed));
+        }
+        let ahead = self.waiting_before(id, session, now);
+        let mut rest = rows.as_slice();
+        while !rest.is_empty() {
+            let most = session.route.rows_of_call(session.calls.len());
+            let (chunk, others) = rest.split_at(most.min(rest.len()));
+            rest = others;
+            if session.calls_under_way() >= session.route.max_calls {
+                break;
+            }
+            let timeout_millis = if self.settings.has_adaptive_timeouts {
+                self.origin.latency.timeout(MIN_ORIGIN_MILLIS, self.settings.origin_timeout_millis)
+            } else {
+                self.settings.origin_timeout_millis
+            };
+            let Some(permit) = self.origin.limiter.acquire(now, timeout_millis + LOST_AFTER_MILLIS, ahead) else {
+                self.wait_in_queue(id, session, &rows, now);
+                break;
+            };
+            if !self.origin.breaker.admits(now) {
+                self.origin.limiter.release(permit, CallOutcome::Answered(0));
+                let retry_millis = self.origin.breaker.opens_in(now);
+                session.failure = Some(OriginFailure::LeftAlone { retry_millis });
+                for index in session.at_stage(|stage| stage == Stage::Next(beyond)) {
+                    session.set_stage(index, Stage::Failed);
+                }
+                break;
+            }
+            for &index in chunk {
+                let hash = session.hash_of(index);
+                if self.settings.is_singleflight && session.ask.consistency != Consistency::Strong {
+                    self.flights.renew(hash, id.0, now.plus(timeout_millis + LOST_AFTER_MILLIS));
+                }
+            }
+            let fetch = session.rectangle(chunk, now);
+            let call = session.begin_call(permit, chunk.to_vec(), now);
+            orders.push(Order::Fetch { call, fetch, timeout_millis });
+        }
+    }
+
+    /// Waits for a place among the calls to the origin; what nobody waits for gives up instead.
+    fn wait_in_queue(&mut self, id: SessionId, session: &mut Session, rows: &[usize], now: Instant) {
+        if session.is_behind() && session.calls_under_way() == 0 {
+            for &index in rows {
+                session.set_stage(index, Stage::Failed);
+            }
+            return;
+        }
+        session.is_queued = true;
+        session.has_place_in_queue = true;
+        let priority = session.ask.priority;
+        let place = self.queue.iter().position(|waiter| waiter.session == id.0 || waiter.priority < priority);
+        let waiter = Waiter { priority, session: id.0, looked_at: now, is_woken: false };
+        match place.and_then(|place| self.queue.get_mut(place)).filter(|known| known.session == id.0) {
+            Some(known) => *known = waiter,
+            None => self.queue.insert(place.unwrap_or(self.queue.len()), waiter),
+        }
+    }
+
+    fn leave_queue(&mut self, id: SessionId, session: &mut Session) {
+        if core::mem::take(&mut session.has_place_in_queue) {
+            self.queue.retain(|waiter| waiter.session != id.0);
+        }
+    }
+
+    /// How many wait whose turn comes before that of a session.
+    fn waiting_before(&self, id: SessionId, session: &Session, now: Instant) -> usize {
+        let is_before = |waiter: &&Waiter| waiter.session != id.0 && waiter.priority >= session.ask.priority;
+        self.queue.iter().take_while(is_before).filter(|waiter| waiter.is_present(now)).count()
+    }
+
+    /// Wakes as many of those who wait for a call as there are places.
+    fn let_next_call(&mut self, woken: &mut Vec<u64>, now: Instant) {
+        let free = (self.origin.limiter.limit() as usize).saturating_sub(self.origin.limiter.under_way());
+        for waiter in self.queue.iter_mut().filter(|waiter| waiter.is_present(now)).take(free) {
+            if !core::mem::replace(&mut waiter.is_woken, true) && !woken.contains(&waiter.session) {
+                woken.push(waiter.session);
+            }
+        }
+    }
+
+    /// Ends the flights of the rows that are settled. Followers who ask for the same share a failure: asking again would
+    /// fail again. What may follow from one odd row is shared with those alone who ask for just the same rows.
+    fn land(&mut self, id: SessionId, session: &mut Session, woken: &mut Vec<u64>) {
+        if !self.settings.is_singleflight {
+            return;
+        }
+        let mut failed: HashMap<u64, HashSet<u64>, foldhash::fast::FixedState> = HashMap::default();
+        let mut is_woken: HashSet<u64> = woken.iter().copied().collect();
+        for index in session.at_stage(|stage| matches!(stage, Stage::Done | Stage::Failed)) {
+            let hash = session.hash_of(index);
+            let Some(missing) = session.missing.get_mut(index).filter(|missing| !missing.has_landed) else { continue };
+            missing.has_landed = true;
+            let has_failed = missing.stage == Stage::Failed;
+            for follower in self.flights.land(hash, id.0) {
+                if has_failed && session.failure.is_some() {
+                    failed.entry(follower).or_default().insert(hash);
+                }
+                if is_woken.insert(follower) {
+                    woken.push(follower);
+                }
+            }
+        }
+        let Some(failure) = session.failure.as_ref().filter(|_| !failed.is_empty()) else { return };
+        let is_everybodys = failure.cause() == Cause::Origin;
+        for (follower, hashes) in failed {
+            if let Some(follower) = self.sessions.get_mut(follower)
+                && Rc::ptr_eq(&follower.ask.views, &session.ask.views)
+                && (is_everybodys || follower.ask.keys == session.ask.keys)
+            {
+                follower.share_failure(&hashes, failure);
+            }
+        }
+    }
+
+    /// Orders the next timer that the session needs, unless an earlier one runs.
+    fn set_timer(&mut self, session: &mut Session, now: Instant, orders: &mut Vec<Order>) {
+        let mut next = session
+            .missing
+            .iter()
+            .filter_map(|row| match row.stage {
+                Stage::Following(until) => Some(until),
+                _ => None,
+            })
+            .min();
+        let mut consider = |at: Instant| next = Some(next.map_or(at, |next: Instant| next.min(at)));
+        if !session.is_answered {
+            consider(if session.soft_at > now { session.soft_at } else { session.hard_at });
+            session.hedge_at.into_iter().for_each(&mut consider);
+            Some(session.expires_at).filter(|&at| at < session.hard_at).into_iter().for_each(&mut consider);
+        }
+        if session.is_queued {
+            consider(now.plus(QUEUE_POLL_MILLIS));
+        }
+        let Some(at) = next else { return };
+        if session.timers.last().is_none_or(|&next| at < next) {
+            session.timers.push(at);
+            orders.push(Order::Wake { millis: at.millis_since(now).max(1) });
+        }
+    }
+
+    /// How long a flight may go on without a sign of life.
+    fn lease_millis(&self) -> u64 {
+        let timeout = |store: &Store| store.latency.timeout(MIN_STORE_MILLIS, store.settings.timeout_millis);
+        let stores: u64 = self.stores.iter().map(timeout).sum();
+        stores + LOST_AFTER_MILLIS
+    }
+}
+
+impl Waiter {
+    /// Whether it has looked for a place of late: one whose host has gone silent holds up nobody.
+    fn is_present(&self, now: Instant) -> bool {
+        now < self.looked_at.plus(2 * QUEUE_POLL_MILLIS)
+    }
+}
+
+/// How long after its timeout an operation of which nothing is heard counts as lost, in milliseconds.
+const LOST_AFTER_MILLIS: u64 = 100;
+
+/// How much earlier than its time a timer may go off, in milliseconds.
+const TIMER_SLACK_MILLIS: u64 = 50;
+
+/// How often a session that waits for a call looks for itself, should nobody wake it, in milliseconds.
+const QUEUE_POLL_MILLIS: u64 = 100;
+
+/// One hedge, in the thousandths in which hedges are saved up: a tenth of one for each request that may hedge, and ten at
+/// the most, so that a slow store adds at most a tenth to the origin's work.
+const ONE_HEDGE: u32 = 1_000;
+const HEDGE_SHARE: u32 = 100;
+const MAX_HEDGES: u32 = 10 * ONE_HEDGE;

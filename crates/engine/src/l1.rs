@@ -1,0 +1,79 @@
+//! How rows enter L1: merged with what it has of them.
+//!
+//! Invariants: of each feature the later fetch stays, whatever level of consistency it was fetched for and in whatever order fetches
+//! end; and nothing enters that may not be served to anybody, such as a value that its origin called invalid, or one that was fetched
+//! before a write that has been acknowledged.
+
+use std::rc::Rc;
+
+use crate::Engine;
+use crate::session::Session;
+use cache::freshness::{Freshness, Rules};
+use model::answer::Tier;
+use model::request::{Columns, Consistency};
+use model::row::Row;
+use model::time::Instant;
+use model::value::Cell;
+
+impl Engine {
+    /// Puts what a session knows of a row into L1, and gives what L1 has now; `None` where nothing of it may be served.
+    pub(super) fn insert_into_l1(&mut self, session: &Session, index: usize, now: Instant) -> Option<Rc<Row>> {
+        let row = self.latest(session, index, now)?;
+        let hash = session.hash_of(index);
+        if !session.is_prefetch {
+            self.memory.put(hash, Rc::clone(&row));
+        } else if self.memory.is_full() {
+            let before = self.memory.evictions();
+            self.memory.put(hash, Rc::clone(&row));
+            if self.memory.evictions() > before {
+                self.governor.displace(self.memory.last_evicted(), now);
+            }
+        } else {
+            self.memory.put_cold(hash, Rc::clone(&row));
+        }
+        Some(row)
+    }
+
+    /// What a session and L1 know together of a row, as far as it may be served to anybody.
+    pub(super) fn latest(&mut self, session: &Session, index: usize, now: Instant) -> Option<Rc<Row>> {
+        let (view, key, hash) = session.key_of(index)?;
+        let row = session.known(index)?;
+        let floor = self.marks.floor(view.writes()).at(key);
+        let rules = Rules::new(*view.lifetimes(), None, Consistency::Eventual, now).since(floor);
+        // What is stamped later than now was stamped by a clock that has been put back since.
+        let is_kept = |cell: &Cell| rules.judge(cell, hash) != Freshness::Expired && cell.fetched_at.instant() <= now;
+        let merged = match self.memory.peek(hash, view.space(), key) {
+            Some(held) => merge(held, row, matches!(view.columns(), Columns::All)),
+            None => Rc::clone(row),
+        };
+        let is_shared = Rc::ptr_eq(&merged, row) || Rc::strong_count(merged.schema()) > 1;
+        if is_shared && merged.all_cells(is_kept) {
+            return Some(merged.within(self.settings.l1.row));
+        }
+        let kept = merged.retain(|_, cell| is_kept(cell));
+        let is_empty = kept.schema().features().is_empty();
+        (!is_empty).then(|| Rc::new(kept.sharing(&mut self.interner)).within(self.settings.l1.row))
+    }
+
+    /// For each row that a session found or fetched behind L1, what the stores should hold of it.
+    pub(super) fn latest_of_all(&mut self, session: &Session, now: Instant) -> Vec<Option<Rc<Row>>> {
+        let is_meant = |index: usize| {
+            session.missing.get(index).is_some_and(|missing| missing.tier.is_some_and(|tier| tier > Tier::L1))
+        };
+        let rows = 0..session.missing.len();
+        rows.map(|index| if is_meant(index) { self.latest(session, index, now) } else { None }).collect()
+    }
+}
+
+/// Two copies of a row as one: of each feature the later fetch. A row that is fetched as a whole, as a feature service is, stays as it
+/// was fetched later: a member that the service no longer has would come back otherwise.
+pub(super) fn merge(held: &Rc<Row>, row: &Rc<Row>, is_whole: bool) -> Rc<Row> {
+    if Rc::ptr_eq(held, row) {
+        return Rc::clone(row);
+    }
+    match is_whole {
+        true if held.newest() > row.newest() => Rc::clone(held),
+        true => Rc::clone(row),
+        false => Rc::new(held.merge(row)),
+    }
+}

@@ -1,0 +1,133 @@
+//! How L2 is asked, by what was measured: before the origin, together with it, or not at all.
+//!
+//! It knows latencies and hits, and nothing of requests. Its invariant: what it decides is told with its reason, and L2 is
+//! asked first now and then in any case, so that what has changed is noticed.
+
+use crate::latency::Latency;
+use crate::store::Store;
+
+/// How L2 is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Before the origin, which is asked for what L2 lacks.
+    First,
+    /// At the same time as the origin, and whoever answers first is taken.
+    Together,
+    /// Not at all.
+    Never,
+}
+
+/// What was decided, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// How L2 is asked.
+    pub order: Order,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why something was decided. Whoever watches has the words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// `optimizer.l2` says so.
+    Pinned,
+    /// Too little was measured.
+    Unmeasured,
+    /// L2 is as fast as the origin, or fast enough.
+    FastEnough,
+    /// L2 is slower than the origin, and has few of the rows.
+    FewRows,
+    /// L2's median is slower than the origin's 95th percentile.
+    Slower,
+}
+
+/// The keys that a store was asked for of late, and those that it had; halved together as they grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recent {
+    keys: u32,
+    hits: u32,
+}
+
+impl Recent {
+    /// Notes a key that was asked for.
+    pub fn record(&mut self, is_hit: bool) {
+        self.keys += 1;
+        self.hits += u32::from(is_hit);
+        if self.keys >= FADE_AT {
+            self.keys /= 2;
+            self.hits /= 2;
+        }
+    }
+}
+
+/// When the recent keys are halved.
+const FADE_AT: u32 = 2_048;
+
+/// With fewer keys than this a store's hits say nothing.
+const MIN_KEYS: u32 = 50;
+
+/// A store that is faster than this is worth asking first whatever the origin does, in milliseconds: asking both costs the origin work.
+const FAST_MILLIS: u64 = 10;
+
+/// A store that has fewer than one key in so many is not worth waiting for.
+const ONE_IN: u32 = 20;
+
+/// One request in so many asks L2 first whatever was decided: where the origin is faster nobody hears how L2 did.
+pub const PROBE_EVERY: u64 = 16;
+
+/// How L2 is to be asked now; `pinned` where the configuration says.
+#[must_use]
+pub fn decide(pinned: Option<Order>, store: &Store, origin: &Latency) -> Decision {
+    decide_by(pinned, &store.latency, store.recent, origin)
+}
+
+fn decide_by(pinned: Option<Order>, store: &Latency, recent: Recent, origin: &Latency) -> Decision {
+    let decision = |order, reason| Decision { order, reason };
+    if let Some(order) = pinned {
+        return decision(order, Reason::Pinned);
+    }
+    let (Some(usual), Some(origins_slow)) = (store.quantile(500), origin.quantile(950)) else {
+        return decision(Order::First, Reason::Unmeasured);
+    };
+    if usual < FAST_MILLIS || usual <= origins_slow {
+        return decision(Order::First, Reason::FastEnough);
+    }
+    if recent.keys >= MIN_KEYS && recent.hits * ONE_IN < recent.keys {
+        return decision(Order::Never, Reason::FewRows);
+    }
+    decision(Order::Together, Reason::Slower)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn latency(millis: u64) -> Latency {
+        let mut latency = Latency::default();
+        (0..100).for_each(|_| latency.record(millis));
+        latency
+    }
+
+    fn recent(hits: u32, keys: u32) -> Recent {
+        let mut recent = Recent::default();
+        (0..keys).for_each(|key| recent.record(key < hits));
+        recent
+    }
+
+    #[test]
+    fn l2_is_asked_first_unless_it_is_slower_than_the_origin() {
+        let order = |store, origin| decide_by(None, &latency(store), recent(90, 100), &latency(origin)).order;
+        assert_eq!(order(3, 20), Order::First);
+        assert_eq!(order(6, 2), Order::First, "fast enough");
+        assert_eq!(order(40, 15), Order::Together);
+        assert_eq!(decide_by(None, &Latency::default(), Recent::default(), &latency(1)).order, Order::First);
+    }
+
+    #[test]
+    fn a_slow_store_with_few_hits_is_left_out_and_a_decision_can_be_pinned() {
+        let order = |pinned, hits| decide_by(pinned, &latency(40), recent(hits, 1_000), &latency(15)).order;
+        assert_eq!(order(None, 20), Order::Never);
+        assert_eq!(order(None, 80), Order::Together);
+        assert_eq!(order(Some(Order::First), 20), Order::First);
+    }
+}

@@ -1,0 +1,209 @@
+//! Fetching ahead: what a request teaches, what is worth fetching before it is asked for, and what came of that.
+//!
+//! A prefetch is a session behind an answer like a refresh, with less of everything: it fetches nothing that another looks
+//! for, leaves half of the origin's places free, and displaces no row of L1 that is likely to be used before it is.
+
+use crate::router::{self, Route};
+use crate::session::{self, Session};
+use crate::{Engine, Progress, SessionId};
+use ::prefetch::patterns::{Entity, Patterns, Prediction, Predictions};
+use ::prefetch::prefetch::{Governor, Stakes, Verdict};
+use cache::lookup;
+use model::answer::{Found, Need};
+use model::request::{Ask, Cohort, Consistency, Priority};
+use model::shape::Shape;
+use model::time::Instant;
+
+/// How fast rows leave L1.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turnover {
+    since: Instant,
+    evictions: u64,
+}
+
+/// A row that is displaced must have been left alone for so many times as long as the new one is expected to lie.
+const TIMES_WARMER: u64 = 2;
+
+impl Engine {
+    /// What is learned.
+    #[must_use]
+    pub fn patterns(&self) -> &Patterns {
+        &self.patterns
+    }
+
+    /// What is learned, to be added to.
+    pub fn patterns_mut(&mut self) -> &mut Patterns {
+        &mut self.patterns
+    }
+
+    /// What decides on prefetch, and measures it.
+    #[must_use]
+    pub fn governor(&self) -> &Governor {
+        &self.governor
+    }
+
+    /// The same, to be told of what is done elsewhere.
+    pub fn governor_mut(&mut self) -> &mut Governor {
+        &mut self.governor
+    }
+
+    /// Learns from a request without a session, for so many entities.
+    pub fn count(&mut self, shape: &Shape, entities: usize, now: Instant) {
+        self.patterns.count(shape, entities, now);
+    }
+
+    /// Learns from a request for the entities that its session asked for last, the names of whose first and last these are, where nothing is to
+    /// be looked into; whether it is such a one.
+    #[inline]
+    pub fn observe_again(
+        &mut self,
+        session: u64,
+        cohort: Cohort,
+        shape: &Shape,
+        entities: usize,
+        ends: [u32; 2],
+        now: Instant,
+    ) -> bool {
+        (cohort != Cohort::Served || self.governor.was_looked_into(request_name(shape, ends), now))
+            && self.patterns.observe_again(session, shape, entities, ends, now)
+    }
+
+    /// Learns from a request; what is worth a look once it has its answer.
+    pub fn observe(
+        &mut self,
+        session: u64,
+        cohort: Cohort,
+        shape: &Shape,
+        entities: &[Entity<'_>],
+        now: Instant,
+    ) -> Predictions {
+        self.patterns.observe(session, shape, entities, now);
+        if cohort != Cohort::Served {
+            return Predictions::default();
+        }
+        let name_of = |entity: Option<&Entity<'_>>| entity.map_or(0, |entity| entity.name);
+        let name = request_name(shape, [name_of(entities.first()), name_of(entities.last())]);
+        let mut predictions = self.patterns.predict(shape, entities);
+        if !predictions.as_slice().is_empty() {
+            let stakes = self.stakes();
+            predictions.retain(|prediction| self.governor.look_into(prediction, stakes, now));
+            if predictions.as_slice().is_empty() {
+                self.governor.note_look(name, now);
+            }
+        }
+        predictions
+    }
+
+    /// What will probably be asked for after a request.
+    pub fn predict(&mut self, shape: &Shape, entities: &[Entity<'_>]) -> Predictions {
+        self.patterns.predict(shape, entities)
+    }
+
+    /// Whether L1 could answer a request.
+    pub fn has_all(&mut self, ask: &Ask, now: Instant) -> bool {
+        lookup::read_memory(&mut self.memory, &self.marks, ask, now, 0, &mut Vec::new()).missing == 0
+    }
+
+    /// What a request loses that misses a row, and what it costs to fetch it ahead, by what became of those that missed.
+    #[must_use]
+    pub fn stakes(&self) -> Stakes {
+        self.governor.stakes(self.stores.len() as u64)
+    }
+
+    /// Fetches rows ahead: those of `ask` that L1 lacks, as far as the budget goes. `predictions` has one for each entity.
+    pub fn prefetch(
+        &mut self,
+        id: SessionId,
+        ask: Box<Ask>,
+        predictions: &[Prediction],
+        now: Instant,
+    ) -> (Route, Progress) {
+        let route = router::behind(&self.settings.router);
+        let over = || (route, Progress { is_over: true, ..Progress::default() });
+        let mut found = Vec::new();
+        let open = lookup::read_memory(&mut self.memory, &self.marks, &ask, now, 0, &mut found);
+        let needed = session::expected_bytes(&ask, found.len(), open.missing as usize);
+        let has_room = self.has_room(Priority::Low, ask.held_bytes + needed);
+        if open.missing == 0 || !has_room || self.sessions.len() >= self.admitted(Priority::Low) {
+            return over();
+        }
+        if self.memory.is_full() && !self.is_l1_cooler(now) {
+            self.governor.measured_mut().declined += u64::from(open.missing);
+            return over();
+        }
+        let stakes = self.stakes();
+        let mut left = self.governor.allowance(open.missing as usize, now);
+        for (place, found) in found.iter_mut().enumerate().filter(|(_, found)| found.need == Need::Completion) {
+            let (_, hash) = ask.keys.at(place);
+            let prediction = place.checked_rem(ask.rows).and_then(|row| predictions.get(row));
+            let is_probe = match prediction.map(|prediction| self.governor.judge(prediction, stakes, now)) {
+                Some(Verdict::Probe) => true,
+                Some(Verdict::Prefetch) => false,
+                _ => {
+                    found.need = Need::Nothing;
+                    continue;
+                }
+            };
+            if left == 0 || self.flights.is_led_by_another(hash, id.0, now) {
+                found.need = Need::Nothing;
+                continue;
+            }
+            left -= 1;
+            if let Some(prediction) = prediction {
+                self.governor.issue(hash, prediction, is_probe, now);
+            }
+        }
+        let session = Session::prefetch(ask, route, found, &self.marks, now);
+        (route, self.conduct(id, session, now))
+    }
+
+    /// Measures what a request finds of what was fetched ahead.
+    #[inline]
+    pub(super) fn watch(&mut self, ask: &Ask, found: &[Found], misses: u32, now: Instant) {
+        self.governor.count(ask.cohort, found.len() as u64, u64::from(misses));
+        if self.governor.is_watching() && ask.consistency != Consistency::Strong {
+            for (place, found) in found.iter().enumerate() {
+                let (_, hash) = ask.keys.at(place);
+                self.governor.settle(hash, found.need != Need::Completion, now);
+            }
+        }
+    }
+
+    /// Measures what a session brought that fetched ahead, and what it took another to get what it had missed.
+    pub(super) fn gather(&mut self, session: &Session) {
+        if !session.is_prefetch {
+            let came = session.gathered().filter_map(|(_, operations)| operations);
+            let (rows, called) =
+                came.fold((0, 0), |(rows, called), operations| (rows + 1, called + u64::from(operations.is_called)));
+            self.governor.learn_miss(session.waited_millis, rows, called);
+            return;
+        }
+        for (hash, operations) in session.gathered() {
+            match operations {
+                Some(operations) => self.governor.land(hash, operations),
+                None => self.governor.fail(hash),
+            }
+        }
+    }
+
+    /// Whether rows lie in L1 unused for longer before they make room than a prefetched one is expected to lie.
+    ///
+    /// A row at the cold end was left alone for as long as it takes to replace all rows: the characteristic time of Che, Tung
+    /// and Wang, "Hierarchical Web Caching Systems", IEEE JSAC 20(7), 2002.
+    fn is_l1_cooler(&mut self, now: Instant) -> bool {
+        let (rows, evictions) = (self.memory.len() as u64, self.memory.evictions());
+        let Turnover { since, evictions: before } = self.turnover;
+        let evicted = evictions.saturating_sub(before);
+        // Measured over a quarter of the rows, or over what there is.
+        if evicted > rows / 4 || before == 0 {
+            self.turnover = Turnover { since: now, evictions };
+        }
+        let characteristic = (now.millis_since(since).saturating_mul(rows)).checked_div(evicted);
+        characteristic.is_none_or(|millis| millis > TIMES_WARMER * self.governor.gap_millis())
+    }
+}
+
+/// A name for a request, by its shape and the names of its first and last entity.
+fn request_name(shape: &Shape, [first, last]: [u32; 2]) -> u32 {
+    shape.name.rotate_left(8) ^ first.rotate_left(1) ^ last
+}

@@ -1,0 +1,231 @@
+//! Which serving pattern a request gets, by its size and urgency, and what that pattern allows.
+//!
+//! The patterns and their thresholds are the seed's: real time for what is small and urgent, batch for what is large,
+//! hybrid for what lies between, and streaming for whoever asks for lines.
+
+use model::request::Priority;
+
+/// How a request is served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Pattern {
+    /// Stale rather than late: a short deadline, and the origin is asked too when a store is slow.
+    RealTime,
+    /// Throughput first: large requests to the origin are cut into chunks, a few at a time.
+    Batch,
+    /// What is cached at once, and the rest as one batch.
+    #[default]
+    Hybrid,
+    /// A line for each entity as soon as it is complete.
+    Streaming,
+}
+
+impl Pattern {
+    /// The seed's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Pattern::RealTime => "real_time_serving",
+            Pattern::Batch => "batch_serving",
+            Pattern::Hybrid => "hybrid_serving",
+            Pattern::Streaming => "streaming_serving",
+        }
+    }
+}
+
+/// Where the patterns begin and end, and what they allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouterSettings {
+    /// Whether requests are told apart; if not, all are hybrid.
+    pub is_enabled: bool,
+    /// The most entities of a real-time request.
+    pub real_time_max_entities: usize,
+    /// The most features of a real-time request.
+    pub real_time_max_features: usize,
+    /// How long a real-time request may take, in milliseconds.
+    pub real_time_deadline_millis: u64,
+    /// The fewest entities of a batch.
+    pub batch_min_entities: usize,
+    /// The fewest features of a batch.
+    pub batch_min_features: usize,
+    /// The most rows of one call to the origin.
+    pub chunk_rows: usize,
+    /// How many calls to the origin one request has under way at the most.
+    pub max_calls: usize,
+    /// How long any other request may take, in milliseconds.
+    pub deadline_millis: u64,
+    /// After how much of its deadline a request is served what is stale, in percent. What is left is for the way back, and
+    /// for rows of which there is nothing at all.
+    pub soft_percent: u64,
+    /// Whether a real-time request asks the origin too when a store is slow.
+    pub does_hedge: bool,
+}
+
+/// What a request's pattern allows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The pattern.
+    pub pattern: Pattern,
+    /// How long it may take in all, in milliseconds.
+    pub deadline_millis: u64,
+    /// After how long it is served what is stale, and the rest goes on behind, in milliseconds.
+    pub soft_millis: u64,
+    /// Whether the origin is asked too when a store is slow.
+    pub is_hedged: bool,
+    /// The most rows of one call to the origin.
+    pub chunk_rows: usize,
+    /// How many calls to the origin it has under way at the most.
+    pub max_calls: usize,
+}
+
+impl Route {
+    /// The same, that may take as long as this in milliseconds, where it is said.
+    #[must_use]
+    pub fn within(self, millis: Option<u64>) -> Route {
+        millis.map_or(self, |millis| Route { deadline_millis: millis, soft_millis: millis, ..self })
+    }
+
+    /// The same, when so many milliseconds of it are over.
+    #[must_use]
+    pub fn after(self, millis: u64) -> Route {
+        Route {
+            deadline_millis: self.deadline_millis.saturating_sub(millis),
+            soft_millis: self.soft_millis.saturating_sub(millis),
+            ..self
+        }
+    }
+
+    /// Whether entities are given one by one.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        self.pattern == Pattern::Streaming
+    }
+
+    /// The most rows of a call to the origin when `calls` were begun already. What is streamed begins with few, so that the
+    /// first of it is early, and doubles from call to call, so that the rest is not late.
+    #[must_use]
+    pub fn rows_of_call(&self, calls: usize) -> usize {
+        let rows = if self.is_streamed() { FIRST_CALL_ROWS << calls.min(MAX_DOUBLINGS) } else { self.chunk_rows };
+        rows.clamp(1, self.chunk_rows.max(1))
+    }
+
+    /// How many rows it may look for at one time: what is streamed, no more than its calls can carry.
+    #[must_use]
+    pub fn window_rows(&self) -> usize {
+        if self.is_streamed() { self.max_calls.saturating_mul(self.chunk_rows) } else { usize::MAX }
+    }
+}
+
+/// The rows of the first call to the origin for what is streamed: a call for some tens of rows takes hardly longer than for one.
+const FIRST_CALL_ROWS: usize = 32;
+/// Past this many it is larger than any chunk may be.
+const MAX_DOUBLINGS: usize = 20;
+
+/// The route of a request for `features` of `entities`; `deadline_millis` is the caller's own, where there is one.
+#[must_use]
+pub fn route(
+    settings: &RouterSettings,
+    entities: usize,
+    features: usize,
+    priority: Priority,
+    deadline_millis: Option<u64>,
+    is_streamed: bool,
+) -> Route {
+    let is_urgent = priority >= Priority::High;
+    let is_small = entities <= settings.real_time_max_entities && features <= settings.real_time_max_features;
+    let is_large = entities >= settings.batch_min_entities || features >= settings.batch_min_features;
+    let pattern = match (settings.is_enabled, is_urgent && is_small, is_large) {
+        _ if is_streamed => Pattern::Streaming,
+        (true, true, _) => Pattern::RealTime,
+        (true, false, true) => Pattern::Batch,
+        _ => Pattern::Hybrid,
+    };
+    let usual = match pattern {
+        Pattern::RealTime => settings.real_time_deadline_millis,
+        _ => settings.deadline_millis,
+    };
+    // A caller may be in more of a hurry than the server, and not in less.
+    let deadline_millis = deadline_millis.unwrap_or(usual).min(settings.deadline_millis);
+    Route {
+        pattern,
+        deadline_millis,
+        soft_millis: deadline_millis.saturating_mul(settings.soft_percent) / 100,
+        is_hedged: settings.does_hedge && pattern == Pattern::RealTime,
+        chunk_rows: settings.chunk_rows,
+        // Latency first: what is neither a batch nor streamed goes out whole.
+        max_calls: match pattern {
+            Pattern::Batch | Pattern::Streaming => settings.max_calls,
+            _ => usize::MAX,
+        },
+    }
+}
+
+/// The route of what nobody waits for.
+#[must_use]
+pub fn behind(settings: &RouterSettings) -> Route {
+    let route = route(settings, 0, 0, Priority::Low, None, false);
+    // It may be one row or a hundred; it is one call.
+    Route { max_calls: usize::MAX, ..route }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: RouterSettings = RouterSettings {
+        is_enabled: true,
+        soft_percent: 70,
+        real_time_max_entities: 100,
+        real_time_max_features: 50,
+        real_time_deadline_millis: 100,
+        batch_min_entities: 1_000,
+        batch_min_features: 20,
+        chunk_rows: 500,
+        max_calls: 4,
+        deadline_millis: 5_000,
+        does_hedge: true,
+    };
+
+    fn pattern(entities: usize, features: usize, priority: Priority) -> Pattern {
+        route(&SETTINGS, entities, features, priority, None, false).pattern
+    }
+
+    #[test]
+    fn the_seeds_thresholds_decide() {
+        use Pattern::{Batch, Hybrid, RealTime};
+        use Priority::{Critical, High, Low, Normal};
+        assert_eq!(pattern(100, 50, High), RealTime);
+        assert_eq!(pattern(1, 1, Critical), RealTime);
+        assert_eq!(pattern(101, 5, High), Hybrid);
+        assert_eq!(pattern(100, 51, High), Batch);
+        assert_eq!(pattern(1_000, 1, Low), Batch);
+        assert_eq!(pattern(999, 19, Normal), Hybrid);
+        assert_eq!(pattern(1, 20, Normal), Batch);
+    }
+
+    #[test]
+    fn a_callers_deadline_may_shorten_the_servers_and_not_lengthen_it() {
+        let deadline = |priority, own| route(&SETTINGS, 1, 1, priority, own, false).deadline_millis;
+        assert_eq!(deadline(Priority::High, None), 100);
+        assert_eq!(deadline(Priority::High, Some(20)), 20);
+        assert_eq!(deadline(Priority::High, Some(250)), 250);
+        assert_eq!(deadline(Priority::Normal, None), 5_000);
+        assert_eq!(deadline(Priority::Normal, Some(60_000)), 5_000);
+    }
+
+    #[test]
+    fn only_what_is_urgent_is_hedged_and_only_batches_are_throttled() {
+        assert!(route(&SETTINGS, 1, 1, Priority::High, None, false).is_hedged);
+        assert!(!route(&SETTINGS, 1, 1, Priority::Normal, None, false).is_hedged);
+        assert_eq!(route(&SETTINGS, 2_000, 1, Priority::Normal, None, false).max_calls, 4);
+        assert_eq!(route(&SETTINGS, 200, 1, Priority::Normal, None, false).max_calls, usize::MAX);
+    }
+
+    #[test]
+    fn what_is_streamed_begins_with_few_rows_and_goes_on_with_more() {
+        let route = route(&SETTINGS, 2_000, 1, Priority::High, None, true);
+        assert_eq!(route.pattern, Pattern::Streaming);
+        let rows: Vec<usize> = (0..6).map(|calls| route.rows_of_call(calls)).collect();
+        assert_eq!(rows, [32, 64, 128, 256, 500, 500]);
+        assert_eq!((route.rows_of_call(usize::MAX), route.window_rows()), (500, 2_000));
+    }
+}

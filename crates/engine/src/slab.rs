@@ -1,0 +1,104 @@
+//! What is under way, by numbers that are never given twice, so that a late outcome finds its own or none; and the memory that it takes.
+//!
+//! Invariant: the sum of bytes is that of all that is in the table, each as it was measured when it was put there.
+
+use hashbrown::HashMap;
+
+/// Something that takes memory for as long as it waits.
+pub trait Held {
+    /// The memory that it takes by itself, in bytes.
+    fn held_bytes(&self) -> usize;
+
+    /// Notes that it waits; the memory, in bytes, of what it shares with others and is the first to bring in.
+    fn enter(&self) -> usize {
+        0
+    }
+
+    /// Notes that it waits no longer; the memory of what it shares with others and is the last to have.
+    fn leave(&self) -> usize {
+        0
+    }
+}
+
+/// A table of what was put into it, by number.
+#[derive(Debug)]
+pub struct Slab<T> {
+    /// With the memory that each takes by itself.
+    entries: HashMap<u64, (usize, T), foldhash::fast::FixedState>,
+    bytes: usize,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Slab { entries: HashMap::default(), bytes: 0 }
+    }
+}
+
+impl<T: Held> Slab<T> {
+    /// Puts an entry under a number, measured as it is now, in the place of any other.
+    pub fn insert(&mut self, number: u64, entry: T) {
+        let bytes = entry.held_bytes();
+        self.bytes += bytes + entry.enter();
+        if let Some(before) = self.entries.insert(number, (bytes, entry)) {
+            self.forget(&before);
+        }
+    }
+
+    /// The entry of a number.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<&T> {
+        self.entries.get(&number).map(|(_, entry)| entry)
+    }
+
+    /// The same, to change.
+    pub fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+        self.entries.get_mut(&number).map(|(_, entry)| entry)
+    }
+
+    /// All entries, to change.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.values_mut().map(|(_, entry)| entry)
+    }
+
+    /// Takes the entry of a number out.
+    pub fn remove(&mut self, number: u64) -> Option<T> {
+        let before = self.entries.remove(&number)?;
+        self.forget(&before);
+        Some(before.1)
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All entries with their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        self.entries.iter().map(|(&number, (_, entry))| (number, entry))
+    }
+
+    /// The memory that all take, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Measures all anew: what they share with others may be theirs alone by now.
+    pub fn measure(&mut self) {
+        for (bytes, entry) in self.entries.values_mut() {
+            let now = entry.held_bytes();
+            self.bytes = (self.bytes + now).saturating_sub(core::mem::replace(bytes, now));
+        }
+    }
+
+    fn forget(&mut self, (bytes, entry): &(usize, T)) {
+        self.bytes = self.bytes.saturating_sub(bytes + entry.leave());
+    }
+}

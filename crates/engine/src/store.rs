@@ -1,0 +1,480 @@
+//! One store tier as the engine sees it: its settings, its health, what it was asked, and what may be written to it.
+
+use std::rc::Rc;
+
+use crate::breaker::{Breaker, BreakerSettings};
+use crate::latency::Latency;
+use crate::optimizer::Recent;
+use crate::write_queue::{Added, Change, QueueLimits, WriteQueue};
+use model::answer::Tier;
+use model::key::{ShardSecret, StoreKey};
+use model::row::{Row, RowLimits};
+use model::time::Instant;
+use model::value::Cell;
+use row_codec::Unusable;
+
+/// Where a store's keys begin, how long its rows live there, and what it may cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// Which tier it is.
+    pub tier: Tier,
+    /// What every key begins with.
+    pub key_prefix: String,
+    /// Over how many shards its rows are spread; each is asked for its own, in one operation.
+    pub shards: u32,
+    /// The most keys that one read may ask for.
+    pub keys_per_read: usize,
+    /// How long the store keeps a row, in seconds.
+    pub ttl_seconds: u64,
+    /// How long a read or write may take at the most, in milliseconds.
+    pub timeout_millis: u64,
+    /// How long a key rests between two writes, in milliseconds: KV takes one write per key and second.
+    pub write_interval_millis: u64,
+    /// The most rows written in a day (UTC) by this isolate; `None` without a bound.
+    pub writes_per_day: Option<u64>,
+    /// The most rows that one request writes; `None` without a bound.
+    pub max_writes_per_request: Option<usize>,
+}
+
+/// What a store was asked and how it fared, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreCounts {
+    /// Bulk reads.
+    pub reads: u64,
+    /// Keys asked for.
+    pub gets: u64,
+    /// Keys that were there and could be used.
+    pub hits: u64,
+    /// Keys that were not there.
+    pub misses: u64,
+    /// Rows written.
+    pub puts: u64,
+    /// Bulk reads and single writes that failed.
+    pub errors: u64,
+    /// Rows not written, since the store says the same already.
+    pub unchanged: u64,
+    /// Rows whose write was put off, and given up for a later one, within a key's interval.
+    pub coalesced: u64,
+    /// Rows not written, since the day's budget is spent.
+    pub over_budget: u64,
+    /// Rows not written, since it could not be read what else the store holds of them.
+    pub unmerged: u64,
+    /// Rows not written, since their request had written as many as it may, or too many waited.
+    pub shed: u64,
+    /// Reads and writes left out while the store's breaker was open.
+    pub left_out: u64,
+    /// Stored values that are not ours.
+    pub foreign: u64,
+    /// Stored values of another version.
+    pub other_version: u64,
+    /// Stored values that are damaged.
+    pub damaged: u64,
+    /// Stored values of another key.
+    pub other_key: u64,
+}
+
+impl StoreCounts {
+    pub(super) fn count_unusable(&mut self, reason: Unusable) {
+        let counter = match reason {
+            Unusable::Foreign => &mut self.foreign,
+            Unusable::Version => &mut self.other_version,
+            Unusable::Damaged => &mut self.damaged,
+            Unusable::OtherKey => &mut self.other_key,
+        };
+        *counter += 1;
+    }
+}
+
+/// A store tier.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) settings: StoreSettings,
+    /// What its shards are chosen by, beside its keys.
+    pub(super) secret: Option<ShardSecret>,
+    /// Of reads. A store that refuses writes, full or over its quota, is read on.
+    pub(super) breaker: Breaker,
+    /// Of writes.
+    pub(super) write_breaker: Breaker,
+    pub(super) latency: Latency,
+    pub(super) counts: StoreCounts,
+    /// The keys asked for of late.
+    pub(super) recent: Recent,
+    /// The rows that wait to be written.
+    pub(super) queue: WriteQueue,
+    /// The batch that is being written.
+    writing: Option<Batch>,
+    batches: u64,
+    /// How many rows requests have promised to come back for, and until when they are expected.
+    pub(super) promised: usize,
+    pub(super) promised_until: Instant,
+    /// Whether its rows are read at all; the optimizer may have decided against it.
+    pub(super) is_read: bool,
+    /// How far the times of the rows that it holds are trusted.
+    pub(super) clock: StoreClock,
+}
+
+/// A batch of rows that is being written.
+#[derive(Clone, Copy, Debug)]
+struct Batch {
+    number: u64,
+    /// How many of its orders have not ended.
+    orders: usize,
+    /// When it counts as lost with its host.
+    lost_at: Instant,
+}
+
+/// How far the times of a store's rows can be trusted: other processes stamped them, by clocks of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StoreClock {
+    /// How old a row can be that the store still has, in milliseconds.
+    pub(super) oldest_millis: u64,
+    /// By how much clocks may differ, in milliseconds; 0 where the ledger sets them.
+    pub(super) error_millis: u64,
+}
+
+impl StoreClock {
+    /// The row as far as its times can be true; `None` where nothing is left.
+    ///
+    /// What was stamped later than now is as old as the store allows. What may have been fetched before the write at `written_at`
+    /// by another's clock is gone.
+    pub(super) fn trust(&self, row: Row, written_at: Instant, now: Instant) -> Option<Row> {
+        let is_before_write =
+            |fetched_at: Instant| written_at != Instant::default() && fetched_at <= written_at.plus(self.error_millis);
+        let is_trusted = |cell: &Cell| {
+            let fetched_at = cell.fetched_at.instant();
+            fetched_at <= now && !is_before_write(fetched_at)
+        };
+        if row.all_cells(is_trusted) {
+            return Some(row);
+        }
+        let oldest = Instant(now.0.saturating_sub(self.oldest_millis));
+        let row = row.with_cells(|_, cell| {
+            let fetched_at = cell.fetched_at.instant();
+            let fetched_at = if fetched_at > now { oldest } else { fetched_at };
+            (!is_before_write(fetched_at)).then(|| Cell { fetched_at: fetched_at.into(), ..*cell })
+        });
+        (!row.schema().features().is_empty()).then_some(row)
+    }
+}
+
+impl Store {
+    pub(super) fn new(
+        settings: StoreSettings,
+        breaker: BreakerSettings,
+        clock_error_millis: u64,
+        (bytes, row): (usize, RowLimits),
+    ) -> Store {
+        let limits = QueueLimits {
+            interval_millis: settings.write_interval_millis,
+            writes_per_day: settings.writes_per_day,
+            bytes,
+            row,
+        };
+        Store {
+            secret: None,
+            breaker: Breaker::new(breaker),
+            write_breaker: Breaker::new(breaker),
+            latency: Latency::default(),
+            counts: StoreCounts::default(),
+            recent: Recent::default(),
+            queue: WriteQueue::new(limits),
+            writing: None,
+            batches: 0,
+            promised: 0,
+            promised_until: Instant::default(),
+            is_read: true,
+            clock: StoreClock {
+                oldest_millis: settings.ttl_seconds.saturating_mul(1_000),
+                error_millis: clock_error_millis,
+            },
+            settings,
+        }
+    }
+
+    /// Which tier it is.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        self.settings.tier
+    }
+
+    /// What the store was asked and how it fared.
+    #[must_use]
+    pub fn counts(&self) -> &StoreCounts {
+        &self.counts
+    }
+
+    /// The breaker of reads.
+    #[must_use]
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// The breaker of writes.
+    #[must_use]
+    pub fn write_breaker(&self) -> &Breaker {
+        &self.write_breaker
+    }
+
+    /// How much the rows take that wait to be written, in bytes.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        self.queue.bytes()
+    }
+
+    /// How long the store takes to read.
+    #[must_use]
+    pub fn latency(&self) -> &Latency {
+        &self.latency
+    }
+
+    pub(super) fn key_of(&self, row: &Row) -> StoreKey {
+        StoreKey::new(&self.settings.key_prefix, row.schema().space(), row.entity())
+    }
+
+    /// What is for each shard.
+    pub(super) fn by_shard<T>(&self, entries: Vec<(StoreKey, T)>) -> Vec<Vec<(StoreKey, T)>> {
+        let shards = self.settings.shards;
+        let mut parts: Vec<Vec<(StoreKey, T)>> = (0..shards).map(|_| Vec::new()).collect();
+        for entry in entries {
+            if let Some(part) = parts.get_mut(entry.0.shard(shards, self.secret.as_ref()) as usize) {
+                part.push(entry);
+            }
+        }
+        parts
+    }
+
+    /// Lets rows wait to be written, `most` of them at the most; the rest is shed.
+    pub(super) fn enqueue(&mut self, changes: Vec<Change>, most: usize, now: Instant) {
+        let mut queued = 0;
+        for change in changes {
+            if queued >= most {
+                self.counts.shed += 1;
+                continue;
+            }
+            let key = self.key_of(&change.row);
+            match self.queue.push(key, change, now) {
+                Added::Queued => queued += 1,
+                Added::Coalesced => self.counts.coalesced += 1,
+                Added::Full => self.counts.shed += 1,
+            }
+        }
+    }
+
+    /// The stored forms of the next rows that may be written, `most` at the most; none while a batch is being written, since a store
+    /// is given no more than it takes.
+    pub(super) fn next_batch(&mut self, most: usize, now: Instant) -> Vec<(StoreKey, Vec<u8>)> {
+        if self.is_writing(now) || most == 0 || self.queue.next_at().is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        if !self.write_breaker.admits(now) {
+            while self.queue.pop(now).is_some() {
+                self.counts.left_out += 1;
+            }
+            return Vec::new();
+        }
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < most
+            && bytes < MAX_BATCH_BYTES
+            && let Some((key, row)) = self.queue.pop(now)
+        {
+            if self.queue.spend(&key, now) {
+                let stored = row_codec::encode(&row);
+                bytes += stored.len();
+                batch.push((key, stored));
+            } else {
+                self.counts.over_budget += 1;
+            }
+        }
+        self.counts.puts += batch.len() as u64;
+        batch
+    }
+
+    /// The stored forms of rows that are written at once, whatever waits: their caller waits for the store. Those whose keys rest
+    /// join the queue.
+    pub(super) fn encode_now(&mut self, changes: Vec<Change>, now: Instant) -> Vec<(StoreKey, Vec<u8>)> {
+        if changes.is_empty() || !self.write_breaker.admits(now) {
+            self.counts.left_out += changes.len() as u64;
+            return Vec::new();
+        }
+        let mut batch = Vec::with_capacity(changes.len());
+        for change in changes {
+            let key = self.key_of(&change.row);
+            let row = Rc::clone(&change.row);
+            if self.queue.must_wait(&key, now) {
+                self.enqueue(vec![change], usize::MAX, now);
+            } else if self.queue.spend(&key, now) {
+                batch.push((key, row_codec::encode(&row)));
+            } else {
+                self.counts.over_budget += 1;
+            }
+        }
+        self.counts.puts += batch.len() as u64;
+        batch
+    }
+
+    /// Whether a batch is being written.
+    pub(super) fn is_writing(&self, now: Instant) -> bool {
+        self.writing.is_some_and(|batch| batch.lost_at > now)
+    }
+
+    /// The number of the next batch.
+    pub(super) fn next_batch_number(&mut self) -> u64 {
+        self.batches += 1;
+        self.batches
+    }
+
+    /// Notes that a batch is being written, by so many orders.
+    pub(super) fn begin_writing(&mut self, number: u64, orders: usize, now: Instant) {
+        let lost_at = now.plus(self.settings.timeout_millis + WRITE_LOST_AFTER_MILLIS);
+        self.writing = (orders > 0).then_some(Batch { number, orders, lost_at });
+    }
+
+    /// Notes that an order of a batch has ended. One of a batch that was given up as lost changes nothing.
+    pub(super) fn end_writing(&mut self, number: u64) {
+        if let Some(batch) = self.writing.filter(|batch| batch.number == number) {
+            self.writing = (batch.orders > 1).then_some(Batch { orders: batch.orders - 1, ..batch });
+        }
+    }
+
+    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    pub(super) fn set_back(&mut self, millis: u64) {
+        self.promised_until = self.promised_until.minus(millis);
+        if let Some(batch) = &mut self.writing {
+            batch.lost_at = batch.lost_at.minus(millis);
+        }
+        self.queue.set_back(millis);
+        self.breaker.set_back(millis);
+        self.write_breaker.set_back(millis);
+    }
+
+    /// How many of a session's rows are worth reading, to merge them with what is to be written.
+    pub(super) fn writable(&self, now: Instant) -> usize {
+        let is_writable = self.is_read && self.write_breaker.would_admit(now) && !self.queue.is_spent(now);
+        if is_writable { self.settings.max_writes_per_request.unwrap_or(usize::MAX) } else { 0 }
+    }
+
+    /// Notes how a write of `rows` rows went, of which so many `failed`. A few that are refused may be those keys' own matter: KV
+    /// takes one write per key and second, whoever else writes.
+    pub(super) fn record_write(&mut self, rows: usize, failed: usize, now: Instant) {
+        self.write_breaker.record(failed * 2 <= rows && (failed == 0 || rows > 1), now);
+        self.counts.errors += failed as u64;
+    }
+}
+
+/// How long a write may take past its time before it counts as lost with its host, in milliseconds: a Worker lets nothing go on
+/// behind an answer for longer.
+const WRITE_LOST_AFTER_MILLIS: u64 = 30_000;
+
+/// A batch ends at so many bytes: 4 MiB, since it is held in memory until the store has taken it.
+const MAX_BATCH_BYTES: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::breaker::BreakerState;
+    use model::key::{Names, Scope, Space, Subject};
+    use model::row::{RowBuilder, Schema};
+    use model::time::EventTime;
+    use model::value::Status;
+
+    fn row(entity: u8, features: &[(&str, u64)]) -> Row {
+        let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
+        let names = features.iter().map(|&(name, _)| name.into()).collect();
+        let schema = Rc::new(Schema::new(space, Box::new([]), names).unwrap());
+        let entity = [entity];
+        let mut builder = RowBuilder::new(schema, &entity);
+        for &(_, fetched_at) in features {
+            let fetched_at = Instant(fetched_at).into();
+            let cell = Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at };
+            builder.push_feature(b"1", cell);
+        }
+        builder.finish()
+    }
+
+    fn rows(count: u8) -> Vec<Change> {
+        (0..count).map(|entity| Change { row: Rc::new(row(entity, &[("a", 1)])), is_whole: false }).collect()
+    }
+
+    fn store() -> Store {
+        let settings = StoreSettings {
+            tier: Tier::L2,
+            key_prefix: "f".to_owned(),
+            shards: 1,
+            keys_per_read: 100,
+            ttl_seconds: 3_600,
+            timeout_millis: 500,
+            write_interval_millis: 1_000,
+            writes_per_day: None,
+            max_writes_per_request: None,
+        };
+        let breaker =
+            BreakerSettings { is_enabled: true, window: 20, failure_percent: 50, open_millis: 5_000, probes: 3 };
+        Store::new(settings, breaker, 5_000, (1 << 20, RowLimits { features: 1_000, bytes: 1 << 20 }))
+    }
+
+    #[test]
+    fn a_batch_is_begun_when_the_one_before_it_has_ended_or_is_lost() {
+        let mut store = store();
+        store.enqueue(rows(5), usize::MAX, Instant(0));
+        assert_eq!(store.next_batch(2, Instant(0)).len(), 2);
+        store.begin_writing(1, 2, Instant(0));
+        assert!(store.next_batch(2, Instant(10)).is_empty());
+        store.end_writing(1);
+        assert!(store.next_batch(2, Instant(20)).is_empty(), "one of its orders is under way");
+        store.end_writing(1);
+        assert_eq!(store.next_batch(2, Instant(30)).len(), 2);
+        store.begin_writing(2, 1, Instant(30));
+        assert!(store.next_batch(2, Instant(30_529)).is_empty());
+        assert_eq!(store.next_batch(2, Instant(30_530)).len(), 1, "its host has gone silent");
+        store.begin_writing(3, 1, Instant(30_530));
+        store.end_writing(2);
+        assert!(store.is_writing(Instant(30_540)), "the end of a batch that was given up ends no other");
+    }
+
+    #[test]
+    fn a_request_queues_as_many_rows_as_it_may_and_the_rest_is_shed() {
+        let mut store = store();
+        store.enqueue(rows(10), 4, Instant(0));
+        assert_eq!((store.next_batch(100, Instant(0)).len(), store.counts.shed), (4, 6));
+    }
+
+    #[test]
+    fn writes_that_fail_leave_reads_alone_and_those_of_a_key_leave_others_alone() {
+        let mut store = store();
+        (0..100).for_each(|_| store.record_write(100, 1, Instant(0)));
+        assert_eq!(store.write_breaker.state(), BreakerState::Closed, "one key of a hundred is that key's matter");
+        (0..20).for_each(|_| store.record_write(100, 100, Instant(0)));
+        assert_eq!((store.write_breaker.state(), store.breaker.state()), (BreakerState::Open, BreakerState::Closed));
+        store.enqueue(rows(3), usize::MAX, Instant(0));
+        assert_eq!((store.next_batch(100, Instant(0)).len(), store.counts.left_out), (0, 3));
+        assert_eq!(store.counts.errors, 100 + 2_000);
+        let mut single = self::store();
+        (0..20).for_each(|_| single.record_write(1, 1, Instant(0)));
+        assert_eq!(single.write_breaker.state(), BreakerState::Open);
+    }
+
+    #[test]
+    fn a_time_later_than_now_is_as_old_as_the_store_allows() {
+        let clock = StoreClock { oldest_millis: 3_600_000, error_millis: 5_000 };
+        let now = Instant(10_000_000);
+        let times = |row: &Row| {
+            let slots = row.schema().feature_slots();
+            slots.map(|slot| row.cell(slot).unwrap().fetched_at.instant().0).collect::<Vec<_>>()
+        };
+        let trusted = clock.trust(row(1, &[("a", 10_000_000), ("b", 10_000_001)]), Instant::default(), now).unwrap();
+        assert_eq!(times(&trusted), [10_000_000, 6_400_000]);
+    }
+
+    #[test]
+    fn what_another_clock_may_have_stamped_before_a_write_is_gone() {
+        let clock = StoreClock { oldest_millis: 3_600_000, error_millis: 5_000 };
+        let (written_at, now) = (Instant(1_000_000), Instant(1_010_000));
+        let features = [("before", 999_999), ("error", 1_005_000), ("after", 1_005_001), ("future", 1_010_001)];
+        let trusted = clock.trust(row(1, &features), written_at, now).unwrap();
+        let names: Vec<&str> = trusted.schema().features().iter().map(|name| &**name).collect();
+        assert_eq!(names, ["after"]);
+        assert!(clock.trust(row(1, &features[..2]), written_at, now).is_none());
+        let exact = StoreClock { error_millis: 0, ..clock };
+        assert_eq!(exact.trust(row(1, &features), written_at, now).unwrap().schema().features().len(), 2);
+    }
+}

@@ -1,0 +1,354 @@
+//! Rows that wait to be written to a store: each key once, with all that is known of it, in the order in which keys may be written.
+//!
+//! A key rests after it was written, since KV takes one write per key and second. Knows nothing of health, shards or requests.
+//! Invariants: a key stands in the queue once, an older fetch never replaces a newer one there, its bytes are bounded, and adding or
+//! taking a row costs the logarithm of what waits.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use hashbrown::HashMap;
+
+use crate::l1::merge;
+use model::key::StoreKey;
+use model::row::{Row, RowLimits};
+use model::time::Instant;
+
+/// The most keys of which is remembered when they were written: some 5 MB. Past it the oldest may be written sooner than it should,
+/// which costs that one key a refusal.
+const MAX_REMEMBERED: usize = 50_000;
+
+const DAY_MILLIS: u64 = 86_400_000;
+
+/// A row that a store should learn of.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) row: Rc<Row>,
+    /// Whether it is fetched as a whole, as a feature service is.
+    pub(super) is_whole: bool,
+}
+
+/// What became of a row that was added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    /// It waits.
+    Queued,
+    /// Its key waited already; both rows are written as one.
+    Coalesced,
+    /// There is no room for it.
+    Full,
+}
+
+/// What a queue may hold, and how fast it may be emptied.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QueueLimits {
+    /// How long a key rests between two writes, in milliseconds.
+    pub(super) interval_millis: u64,
+    /// The most rows written in a day (UTC); `None` without a bound.
+    pub(super) writes_per_day: Option<u64>,
+    /// The most that the waiting rows take, in bytes.
+    pub(super) bytes: usize,
+    /// What a row may collect.
+    pub(super) row: RowLimits,
+}
+
+/// The rows that wait to be written to one store.
+#[derive(Debug)]
+pub(super) struct WriteQueue {
+    limits: QueueLimits,
+    waiting: HashMap<StoreKey, (Rc<Row>, usize), foldhash::fast::FixedState>,
+    /// By when a key may be written, and then as they came.
+    order: BTreeMap<(Instant, u64), StoreKey>,
+    added: u64,
+    bytes: usize,
+    /// When each key was last written, for as long as its interval lasts; and the keys in that order.
+    written: HashMap<StoreKey, Instant, foldhash::fast::FixedState>,
+    rests: VecDeque<(Instant, StoreKey)>,
+    day: u64,
+    written_today: u64,
+}
+
+impl WriteQueue {
+    pub(super) fn new(limits: QueueLimits) -> WriteQueue {
+        WriteQueue {
+            limits,
+            waiting: HashMap::default(),
+            order: BTreeMap::new(),
+            added: 0,
+            bytes: 0,
+            written: HashMap::default(),
+            rests: VecDeque::new(),
+            day: 0,
+            written_today: 0,
+        }
+    }
+
+    /// How much the waiting rows take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many rows wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Lets a row wait until its key may be written, joined with what waits of the same key.
+    pub(super) fn push(&mut self, key: StoreKey, change: Change, now: Instant) -> Added {
+        let Change { row, is_whole } = change;
+        if let Some(waiting) = self.waiting.get_mut(&key) {
+            let (held, before) = &*waiting;
+            let before = *before;
+            let merged = merge(held, &row, is_whole).within(self.limits.row);
+            let after = Row::part_of(&merged);
+            if self.bytes.saturating_sub(before) + after > self.limits.bytes {
+                return Added::Full;
+            }
+            self.bytes = self.bytes.saturating_sub(before) + after;
+            *waiting = (merged, after);
+            return Added::Coalesced;
+        }
+        let size = Row::part_of(&row);
+        if self.bytes + size > self.limits.bytes {
+            return Added::Full;
+        }
+        let interval = self.limits.interval_millis;
+        let rested_at = self.written.get(&key).map_or(now, |at| at.plus(interval).max(now));
+        self.added += 1;
+        self.bytes += size;
+        self.order.insert((rested_at, self.added), key.clone());
+        self.waiting.insert(key, (row, size));
+        Added::Queued
+    }
+
+    /// Whether a key waits here, or rests since it was written.
+    pub(super) fn must_wait(&self, key: &StoreKey, now: Instant) -> bool {
+        self.waiting.contains_key(key)
+            || self.written.get(key).is_some_and(|at| at.plus(self.limits.interval_millis) > now)
+    }
+
+    /// Forgets what waits.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.order.clear();
+        self.bytes = 0;
+    }
+
+    /// Lets all that waits, and all that comes, be written now: there is no later.
+    pub(super) fn rest_no_more(&mut self) {
+        self.limits.interval_millis = 0;
+        let order = core::mem::take(&mut self.order);
+        self.order = order.into_iter().map(|((_, number), key)| ((Instant::default(), number), key)).collect();
+    }
+
+    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    pub(super) fn set_back(&mut self, millis: u64) {
+        let order = core::mem::take(&mut self.order);
+        self.order = order.into_iter().map(|((at, number), key)| ((at.minus(millis), number), key)).collect();
+        let rests = self.rests.iter_mut().map(|(at, _)| at);
+        self.written.values_mut().chain(rests).for_each(|at| *at = at.minus(millis));
+    }
+
+    /// When the first of the waiting rows may be written.
+    pub(super) fn next_at(&self) -> Option<Instant> {
+        self.order.first_key_value().map(|(&(at, _), _)| at)
+    }
+
+    /// The next row that may be written now.
+    pub(super) fn pop(&mut self, now: Instant) -> Option<(StoreKey, Rc<Row>)> {
+        let entry = self.order.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let key = entry.remove();
+        let (row, size) = self.waiting.remove(&key)?;
+        self.bytes = self.bytes.saturating_sub(size);
+        Some((key, row))
+    }
+
+    /// Whether the day's budget is spent.
+    pub(super) fn is_spent(&self, now: Instant) -> bool {
+        self.limits.writes_per_day.is_some_and(|most| now.0 / DAY_MILLIS == self.day && self.written_today >= most)
+    }
+
+    /// Counts a write of `key` against the day's budget, and lets the key rest; `false` where the budget is spent.
+    pub(super) fn spend(&mut self, key: &StoreKey, now: Instant) -> bool {
+        let day = now.0 / DAY_MILLIS;
+        if day != self.day {
+            self.day = day;
+            self.written_today = 0;
+        }
+        if self.limits.writes_per_day.is_some_and(|most| self.written_today >= most) {
+            return false;
+        }
+        self.written_today += 1;
+        let interval = self.limits.interval_millis;
+        if interval > 0 {
+            while let Some((at, _)) = self.rests.front()
+                && (now.millis_since(*at) >= interval || self.rests.len() >= MAX_REMEMBERED)
+                && let Some((at, rested)) = self.rests.pop_front()
+            {
+                // It may have been written again since.
+                if self.written.get(&rested) == Some(&at) {
+                    self.written.remove(&rested);
+                }
+            }
+            self.written.insert(key.clone(), now);
+            self.rests.push_back((now, key.clone()));
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::key::{Names, Scope, Space, Subject};
+    use model::row::{RowBuilder, Schema};
+    use model::time::EventTime;
+    use model::value::{Cell, Status};
+
+    const MAX_BYTES: usize = 1 << 20;
+    const LIMITS: QueueLimits = QueueLimits {
+        interval_millis: 1_000,
+        writes_per_day: None,
+        bytes: MAX_BYTES,
+        row: RowLimits { features: 1_000, bytes: MAX_BYTES },
+    };
+
+    fn key(entity: u8) -> StoreKey {
+        let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
+        StoreKey::new("f", &space, &[entity])
+    }
+
+    fn row(features: &[(&str, &str, u64)]) -> Change {
+        let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
+        let names = features.iter().map(|&(name, ..)| name.into()).collect();
+        let mut builder = RowBuilder::new(Rc::new(Schema::new(space, Box::new([]), names).unwrap()), b"1");
+        for &(_, value, fetched_at) in features {
+            let fetched_at = Instant(fetched_at).into();
+            let cell = Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at };
+            builder.push_feature(value.as_bytes(), cell);
+        }
+        Change { row: Rc::new(builder.finish()), is_whole: false }
+    }
+
+    fn value(row: &Row, name: &str) -> String {
+        String::from_utf8(row.value(row.schema().feature_slot(name).unwrap()).to_vec()).unwrap()
+    }
+
+    /// Takes what may be written now, and lets it rest.
+    fn take(queue: &mut WriteQueue, now: u64) -> Vec<Rc<Row>> {
+        let mut taken = Vec::new();
+        while let Some((key, row)) = queue.pop(Instant(now)) {
+            if queue.spend(&key, Instant(now)) {
+                taken.push(row);
+            }
+        }
+        taken
+    }
+
+    #[test]
+    fn a_key_is_written_once_in_its_interval_and_then_with_all_that_came_meanwhile() {
+        let mut queue = WriteQueue::new(LIMITS);
+        assert_eq!(queue.push(key(1), row(&[("a", "1", 1)]), Instant(0)), Added::Queued);
+        assert_eq!(take(&mut queue, 0).len(), 1);
+        assert_eq!(queue.push(key(1), row(&[("a", "2", 300)]), Instant(300)), Added::Queued);
+        assert_eq!(queue.push(key(1), row(&[("b", "3", 600)]), Instant(600)), Added::Coalesced);
+        assert_eq!(queue.push(key(2), row(&[("a", "5", 600)]), Instant(600)), Added::Queued);
+        assert_eq!(queue.next_at(), Some(Instant(600)), "the other key has not rested");
+        assert_eq!(take(&mut queue, 999).len(), 1);
+        assert_eq!(queue.next_at(), Some(Instant(1_000)));
+        let taken = take(&mut queue, 1_000);
+        assert_eq!(taken.len(), 1);
+        assert_eq!((value(&taken[0], "a"), value(&taken[0], "b")), ("2".to_owned(), "3".to_owned()));
+        assert_eq!((queue.next_at(), queue.bytes()), (None, 0));
+    }
+
+    #[test]
+    fn an_older_fetch_that_comes_later_replaces_nothing() {
+        let mut queue = WriteQueue::new(LIMITS);
+        queue.push(key(1), row(&[("a", "new", 500)]), Instant(500));
+        queue.push(key(1), row(&[("a", "old", 100), ("b", "2", 100)]), Instant(600));
+        let held = queue.bytes();
+        let taken = take(&mut queue, 600);
+        assert_eq!((held, queue.bytes()), (Row::part_of(&taken[0]), 0));
+        assert_eq!((value(&taken[0], "a"), value(&taken[0], "b")), ("new".to_owned(), "2".to_owned()));
+    }
+
+    #[test]
+    fn a_key_rests_to_the_millisecond_and_is_forgotten_when_it_has() {
+        let mut queue = WriteQueue::new(LIMITS);
+        assert!(!queue.must_wait(&key(1), Instant(0)));
+        queue.push(key(1), row(&[("a", "1", 1)]), Instant(0));
+        assert!(queue.must_wait(&key(1), Instant(0)), "it waits");
+        take(&mut queue, 0);
+        assert!(queue.must_wait(&key(1), Instant(999)));
+        assert!(!queue.must_wait(&key(1), Instant(1_000)) && !queue.must_wait(&key(2), Instant(999)));
+        queue.push(key(2), row(&[("a", "1", 1)]), Instant(5));
+        queue.clear();
+        assert_eq!((queue.next_at(), queue.bytes(), queue.must_wait(&key(2), Instant(5))), (None, 0, false));
+    }
+
+    #[test]
+    fn what_waits_and_rests_by_a_clock_that_was_ahead_is_put_back() {
+        let mut queue = WriteQueue::new(LIMITS);
+        queue.push(key(1), row(&[("a", "1", 1)]), Instant(3_600_000));
+        take(&mut queue, 3_600_000);
+        queue.push(key(1), row(&[("a", "2", 2)]), Instant(3_600_500));
+        queue.push(key(2), row(&[("a", "2", 2)]), Instant(3_600_500));
+        queue.set_back(3_600_000);
+        assert_eq!(queue.next_at(), Some(Instant(500)));
+        assert_eq!(take(&mut queue, 500).len(), 1);
+        assert_eq!(take(&mut queue, 999).len(), 0);
+        assert_eq!(take(&mut queue, 1_000).len(), 1);
+        assert!(queue.must_wait(&key(2), Instant(1_499)) && !queue.must_wait(&key(2), Instant(1_500)));
+    }
+
+    #[test]
+    fn where_there_is_no_later_no_key_rests() {
+        let mut queue = WriteQueue::new(LIMITS);
+        for entity in [1, 2, 1] {
+            queue.push(key(entity), row(&[("a", "1", 1)]), Instant(500));
+            take(&mut queue, 500 + u64::from(entity));
+        }
+        queue.push(key(2), row(&[("a", "2", 600)]), Instant(600));
+        queue.rest_no_more();
+        assert_eq!(take(&mut queue, 601).len(), 2);
+        queue.push(key(2), row(&[("a", "3", 602)]), Instant(602));
+        assert_eq!(take(&mut queue, 602).len(), 1);
+    }
+
+    #[test]
+    fn of_keys_that_have_rested_nothing_is_remembered() {
+        let mut queue = WriteQueue::new(LIMITS);
+        for number in 0..=MAX_REMEMBERED as u64 {
+            let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
+            let now = if number == 0 { 500 } else { number % 500 };
+            queue.spend(&StoreKey::new("f", &space, &number.to_le_bytes()), Instant(now));
+        }
+        queue.spend(&key(1), Instant(1_500));
+        assert_eq!(queue.written.len(), 1, "what rests until now has rested");
+    }
+
+    #[test]
+    fn a_days_budget_is_not_passed_and_is_new_the_next_day() {
+        let mut queue = WriteQueue::new(QueueLimits { writes_per_day: Some(3), ..LIMITS });
+        let fill = |queue: &mut WriteQueue, from: u8, now: u64| {
+            (from..from + 5).for_each(|entity| _ = queue.push(key(entity), row(&[("a", "1", 1)]), Instant(now)));
+            take(queue, now).len()
+        };
+        assert_eq!(fill(&mut queue, 0, 0), 3);
+        assert_eq!(fill(&mut queue, 10, DAY_MILLIS - 1), 0);
+        assert_eq!(fill(&mut queue, 20, DAY_MILLIS), 3);
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes() {
+        let mut queue = WriteQueue::new(LIMITS);
+        let long = "1".repeat(MAX_BYTES / 8);
+        let results: Vec<Added> =
+            (0..20).map(|entity| queue.push(key(entity), row(&[("a", &long, 1)]), Instant(0))).collect();
+        assert!(results.contains(&Added::Full) && results[0] == Added::Queued, "{results:?}");
+        assert!(queue.bytes() <= MAX_BYTES);
+        take(&mut queue, 0);
+        assert_eq!(queue.push(key(99), row(&[("a", &long, 1)]), Instant(0)), Added::Queued, "there is room again");
+    }
+}

@@ -1,0 +1,169 @@
+//! Writes to the stores behind answers: a batch at a time, begun when the one before it has ended, so that a store is given no more
+//! than it takes and no read waits behind a thousand writes.
+//!
+//! Every request's rows wait in the store's one queue, and whoever's batch has ended begins the next, in its own context, until it has
+//! written as many rows as a request may. Invariant: a store has one batch under way, but for those of warm-ups, whose caller waits.
+
+use crate::router::{self, Route};
+use crate::session::Session;
+use crate::store::{Store, StoreSettings};
+use crate::write_queue::Change;
+use crate::{Engine, Order, Progress, SessionId};
+use model::answer::Tier;
+use model::key::StoreKey;
+use model::request::Ask;
+use model::row::Row;
+use model::time::Instant;
+
+/// The rows of one batch. Workers KV takes each as a write of its own.
+const ROWS_PER_BATCH: usize = 100;
+
+/// When to look again whether another request's batch has ended, in milliseconds.
+const AWAIT_BATCH_MILLIS: u64 = 250;
+
+/// How long after its time nobody has come back for what waits before another request is to, in milliseconds.
+const FLUSH_LOST_AFTER_MILLIS: u64 = 1_000;
+
+/// How many rows a request may still write to a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WriteAllowance {
+    rows: u32,
+    /// The batch that it comes with.
+    batch: u64,
+}
+
+impl WriteAllowance {
+    fn of(settings: &StoreSettings) -> WriteAllowance {
+        let rows = settings.max_writes_per_request.and_then(|most| u32::try_from(most).ok());
+        WriteAllowance { rows: rows.unwrap_or(u32::MAX), batch: 0 }
+    }
+
+    /// What is left of it when so many rows are written as this batch.
+    fn after(self, batch: u64, rows: usize) -> WriteAllowance {
+        let written = if self.rows == u32::MAX { 0 } else { u32::try_from(rows).unwrap_or(u32::MAX) };
+        WriteAllowance { rows: self.rows.saturating_sub(written), batch }
+    }
+}
+
+impl Engine {
+    /// What a session leaves to the stores when it is over.
+    pub(super) fn end(&mut self, session: Session, now: Instant, progress: &mut Progress) {
+        self.gather(&session);
+        let latest = self.latest_of_all(&session, now);
+        for number in 0..self.stores.len() {
+            let Some(store) = self.stores.get_mut(number) else { continue };
+            let is_read = store.is_read;
+            let changes = session.changes_for(store.settings.tier, &latest, is_read, now);
+            store.counts.unchanged += changes.unchanged;
+            store.counts.unmerged += changes.unmerged;
+            progress.unmerged.push((store.settings.tier, changes.unmerged));
+            let orders = &mut progress.orders;
+            if session.is_warming() {
+                self.write_now(number, changes.rows, now, orders);
+            } else {
+                let allowance = WriteAllowance::of(&store.settings);
+                store.enqueue(changes.rows, allowance.rows as usize, now);
+                self.write_next(number, allowance, now, orders);
+            }
+        }
+    }
+
+    /// Tells how a write of `rows` rows to the store of `tier` went, and how many of them failed. The request that wrote them goes on
+    /// with what waits, as far as its allowance goes.
+    pub fn written(
+        &mut self,
+        tier: Tier,
+        (rows, failed): (usize, usize),
+        allowance: Option<WriteAllowance>,
+        now: Instant,
+    ) -> Vec<Order> {
+        let mut orders = Vec::new();
+        let Some(number) = self.stores.iter().position(|store| store.settings.tier == tier) else { return orders };
+        if let Some(store) = self.stores.get_mut(number) {
+            store.record_write(rows, failed, now);
+            if let Some(allowance) = allowance {
+                store.end_writing(allowance.batch);
+            }
+        }
+        if let Some(allowance) = allowance {
+            self.write_next(number, allowance, now, &mut orders);
+        }
+        orders
+    }
+
+    /// Writes the rows whose keys have rested, as far as their time has come and the request may write.
+    #[inline(never)]
+    pub fn flush(&mut self, tier: Tier, allowance: WriteAllowance, now: Instant) -> Vec<Order> {
+        let mut orders = Vec::new();
+        if let Some(number) = self.stores.iter().position(|store| store.settings.tier == tier) {
+            if let Some(store) = self.stores.get_mut(number) {
+                store.promised = store.promised.saturating_sub(allowance.rows as usize);
+            }
+            self.write_next(number, allowance, now, &mut orders);
+        }
+        orders
+    }
+
+    /// Keeps rows that somebody brings, at these places of `ask`, in L1 and in all stores, merged with what these have of them.
+    pub fn load(&mut self, id: SessionId, ask: Box<Ask>, rows: Vec<(usize, Row)>, now: Instant) -> (Route, Progress) {
+        let route = router::behind(&self.settings.router);
+        let mut session = Session::load(ask, route, &self.marks, now);
+        let stores = self.stores.len();
+        for (place, row) in rows {
+            if let Some(index) = session.learn_fetched(place, row, stores, &mut self.interner, now) {
+                self.insert_into_l1(&session, index, now);
+            }
+        }
+        session.give_up_the_rest();
+        (route, self.conduct(id, session, now))
+    }
+
+    /// Begins the next batch of a store, or orders to come back for it: when its keys have rested, or the batch under way may have
+    /// ended.
+    fn write_next(&mut self, number: usize, allowance: WriteAllowance, now: Instant, orders: &mut Vec<Order>) {
+        let Some(store) = self.stores.get_mut(number) else { return };
+        let batch = store.next_batch(ROWS_PER_BATCH.min(allowance.rows as usize), now);
+        if !batch.is_empty() {
+            let number = store.next_batch_number();
+            let left = allowance.after(number, batch.len());
+            let before = orders.len();
+            write_batch(store, batch, Some(left), now, orders);
+            store.begin_writing(number, orders.len() - before, now);
+            return;
+        }
+        if now >= store.promised_until {
+            store.promised = 0;
+        }
+        if let Some(at) = store.queue.next_at().filter(|_| allowance.rows > 0 && store.promised < store.queue.len()) {
+            let millis = at.millis_since(now).max(if store.is_writing(now) { AWAIT_BATCH_MILLIS } else { 1 });
+            store.promised = store.promised.saturating_add(allowance.rows as usize);
+            store.promised_until = store.promised_until.max(now.plus(millis + FLUSH_LOST_AFTER_MILLIS));
+            orders.push(Order::Flush { tier: store.settings.tier, millis, allowance });
+        }
+    }
+
+    /// Writes rows whose caller waits for the store.
+    fn write_now(&mut self, number: usize, changes: Vec<Change>, now: Instant, orders: &mut Vec<Order>) {
+        let Some(store) = self.stores.get_mut(number) else { return };
+        let batch = store.encode_now(changes, now);
+        write_batch(store, batch, None, now, orders);
+        if store.queue.next_at().is_some_and(|at| at > now) {
+            let allowance = WriteAllowance::of(&store.settings);
+            self.write_next(number, allowance, now, orders);
+        }
+    }
+}
+
+/// Orders a batch, each shard's by itself.
+fn write_batch(
+    store: &Store,
+    batch: Vec<(StoreKey, Vec<u8>)>,
+    allowance: Option<WriteAllowance>,
+    now: Instant,
+    orders: &mut Vec<Order>,
+) {
+    let StoreSettings { tier, ttl_seconds, timeout_millis, .. } = store.settings;
+    for (shard, entries) in (0..).zip(store.by_shard(batch)).filter(|(_, entries)| !entries.is_empty()) {
+        orders.push(Order::Write { tier, shard, entries, ttl_seconds, timeout_millis, allowance, began: now });
+    }
+}

@@ -1,0 +1,61 @@
+//! A request made anew from keys: what was asked for once, for entities that nobody has asked for yet.
+//!
+//! Knows how a plan's keys are made, and nothing of why they are wanted. Its invariant: a call that it gives has the very
+//! keys that it was given.
+
+use config::Limits;
+use json::Cursor;
+use model::key::EntityValue;
+use protocol::call::Call;
+use protocol::plan::Plan;
+
+/// The entities of these keys, as a JSON object of columns, and the call that reads it. Each key is that of the plan's
+/// carriers, one behind the other; `None` where one is none.
+#[must_use]
+pub fn call(plan: &Plan, keys: &[&[u8]], limits: &Limits) -> Option<(Call, Vec<u8>)> {
+    let mut columns: Vec<(Vec<u8>, usize)> = Vec::new();
+    columns.resize_with(plan.columns.len(), Default::default);
+    for (row, &(mut key)) in keys.iter().enumerate() {
+        for &column in plan.shape.carriers.iter().filter_map(|&view| plan.key_columns.get(view)).flatten() {
+            let value = EntityValue::decode(&mut key)?;
+            // A column that two views are keyed by stands in both keys.
+            let (text, rows) = columns.get_mut(column)?;
+            if *rows == row {
+                *rows += 1;
+                if row > 0 {
+                    text.push(b',');
+                }
+                write(text, value);
+            }
+        }
+        if !key.is_empty() {
+            return None;
+        }
+    }
+    let mut body = Vec::with_capacity(256);
+    let mut before = b'{';
+    for (name, (values, _)) in plan.columns.iter().zip(columns) {
+        body.push(before);
+        before = b',';
+        json::write_string(&mut body, name);
+        body.extend_from_slice(b":[");
+        body.extend_from_slice(&values);
+        body.push(b']');
+    }
+    body.push(b'}');
+    let mut call = Call::default();
+    call.full_feature_names = plan.full_feature_names;
+    let mut cursor = Cursor::new(&body, limits.depth).ok()?;
+    call.read_entities(&mut cursor, &body, limits).ok()?;
+    Some((call, body))
+}
+
+fn write(out: &mut Vec<u8>, value: EntityValue<'_>) {
+    match value {
+        EntityValue::Number(text) | EntityValue::Json(text) => out.extend_from_slice(text.as_bytes()),
+        EntityValue::Text(text) => json::write_string(out, text),
+        EntityValue::Boolean(true) => out.extend_from_slice(b"true"),
+        EntityValue::Boolean(false) => out.extend_from_slice(b"false"),
+        EntityValue::Null => out.extend_from_slice(b"null"),
+    }
+}

@@ -1,0 +1,226 @@
+//! What a write to the origin changes: `POST /push` and `POST /write-to-online-store` of Feast's contract.
+//!
+//! The write itself goes to the origin as it came. Here is only read which view's, or push source's, rows it has. What
+//! cannot be understood tells nothing, and then everything may have changed.
+
+use json::{Cursor, JsonError, Raw};
+use model::canonical_key_hash::canonical_key_hash;
+use model::key::EntityValue;
+use model::refusal::Refusal;
+use protocol::call::Span;
+
+/// Where rows are written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A feature view.
+    View(String),
+    /// A push source, which feeds views.
+    PushSource(String),
+}
+
+/// A write as it stands in a body.
+#[derive(Clone, Debug)]
+pub struct Write<'a> {
+    /// Where to.
+    pub target: Target,
+    /// The columns of its rows by name; an array each.
+    columns: Columns<'a>,
+}
+
+/// The field that names the target, and what it names.
+type Named = (&'static str, fn(String) -> Target);
+
+/// The columns of a data frame may be nested features; deeper than this nobody writes.
+const MAX_DEPTH: u16 = 64;
+
+/// A write's body by its path; `None` where it is none, or not understood.
+#[must_use]
+pub fn read<'a>(path: &str, body: &'a [u8]) -> Option<Write<'a>> {
+    let named: Named = match path {
+        "/push" => ("push_source_name", Target::PushSource),
+        "/write-to-online-store" => ("feature_view_name", Target::View),
+        _ => return None,
+    };
+    let (target, columns) = read_fields(named.0, "df", body, &mut skip).ok()?;
+    Some(Write { target: named.1(target?), columns: columns? })
+}
+
+/// What an operator's `POST /v1/invalidate` names.
+#[derive(Clone, Debug)]
+pub enum Invalidation<'a> {
+    /// All that is cached.
+    Everything,
+    /// All rows of a view.
+    View(String),
+    /// The rows of a view with these keys.
+    Entities(String, Columns<'a>),
+}
+
+/// Reads an invalidation: `{"everything": true}`, or `{"view": …}` and with it, maybe, `{"entities": {column: [values]}}`.
+///
+/// # Errors
+/// Where the body is no such request.
+pub fn read_invalidation(body: &[u8]) -> Result<Invalidation<'_>, Refusal> {
+    let mut is_everything = false;
+    let mut unknown = None;
+    let (view, columns) = read_fields("view", "entities", body, &mut |cursor, field| {
+        match field {
+            "everything" => is_everything = cursor.boolean()?,
+            _ => {
+                unknown = Some(field.to_owned());
+                skip(cursor, field)?;
+            }
+        }
+        Ok(())
+    })?;
+    match (unknown, is_everything, view, columns) {
+        (Some(field), ..) => Err(Refusal::field(&["body", &field], "extra_forbidden", "the field is not known")),
+        (None, true, None, None) => Ok(Invalidation::Everything),
+        (None, false, Some(view), None) => Ok(Invalidation::View(view)),
+        (None, false, Some(view), Some(columns)) => Ok(Invalidation::Entities(view, columns)),
+        _ => Err(Refusal::field(&["body", "view"], "missing", "either `view` or `everything` is needed")),
+    }
+}
+
+/// Columns by name, an array each.
+pub type Columns<'a> = Vec<(String, Raw<'a>)>;
+
+/// Visits a field that is neither of the two.
+type Visit<'v> = dyn FnMut(&mut Cursor<'_>, &str) -> Result<(), JsonError> + 'v;
+
+fn skip(cursor: &mut Cursor<'_>, _field: &str) -> Result<(), JsonError> {
+    cursor.value().map(|_| ())
+}
+
+fn read_fields<'a>(
+    name_field: &str,
+    columns_field: &str,
+    body: &'a [u8],
+    visit: &mut Visit<'_>,
+) -> Result<(Option<String>, Option<Columns<'a>>), JsonError> {
+    let mut cursor = Cursor::new(body, MAX_DEPTH)?;
+    let (mut name, mut columns) = (None, None);
+    let mut scratch = String::new();
+    cursor.enter_object()?;
+    while let Some(key) = cursor.next_key()? {
+        // Of a field that stands twice the last counts, as in Python.
+        match key.decode(&mut scratch) {
+            field if field == name_field => name = Some(cursor.string()?.decode(&mut String::new()).to_owned()),
+            field if field == columns_field => {
+                let mut found = Vec::new();
+                cursor.enter_object()?;
+                while let Some(column) = cursor.next_key()? {
+                    let column = column.decode(&mut String::new()).to_owned();
+                    found.push((column, cursor.value()?));
+                }
+                columns = Some(found);
+            }
+            field => visit(&mut cursor, field)?,
+        }
+    }
+    cursor.finish()?;
+    Ok((name, columns))
+}
+
+impl Write<'_> {
+    /// The rows, as the [`canonical_key_hash`]es of their keys, of a view keyed by these columns; `None` where they cannot be
+    /// told, and any row of the view may be meant.
+    #[must_use]
+    pub fn rows(&self, key_columns: &[String]) -> Option<Vec<u64>> {
+        rows(&self.columns, key_columns)
+    }
+}
+
+/// The [`canonical_key_hash`]es of the keys that stand in `columns`, for a view keyed by `key_columns`; `None` where they
+/// cannot be told.
+#[must_use]
+pub fn rows(columns: &Columns<'_>, key_columns: &[String]) -> Option<Vec<u64>> {
+    keys(columns, key_columns)?.iter().map(|key| canonical_key_hash(key)).collect()
+}
+
+/// Whether `columns` have a value for each of `key_columns` in each row, and none that is no key: `null`, an array, an object.
+#[must_use]
+pub fn has_keys(columns: &Columns<'_>, key_columns: &[String]) -> bool {
+    fn is_key(mut key: &[u8]) -> bool {
+        let mut values = core::iter::from_fn(|| EntityValue::decode(&mut key));
+        values.all(|value| !matches!(value, EntityValue::Null | EntityValue::Json(_)))
+    }
+    keys(columns, key_columns).is_some_and(|keys| keys.iter().all(|key| is_key(key)))
+}
+
+/// The keys that stand in `columns`, as [`EntityValue::encode`] writes them; `None` where they are not there for each row.
+fn keys(columns: &Columns<'_>, key_columns: &[String]) -> Option<Vec<Vec<u8>>> {
+    // A key's values stand in the order of their columns' names, each once.
+    let mut names = model::order::sorted(key_columns.iter());
+    names.dedup();
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    for (number, name) in names.into_iter().enumerate() {
+        let (_, column) = columns.iter().rfind(|(column, _)| column == name)?;
+        let length = append(column.text, number == 0, &mut keys)?;
+        if length != keys.len() {
+            return None;
+        }
+    }
+    Some(keys)
+}
+
+/// Appends a column's values to the keys of their rows, which it begins where it is the first; gives how many there are.
+fn append(column: &str, is_first: bool, keys: &mut Vec<Vec<u8>>) -> Option<usize> {
+    let mut cursor = Cursor::new(column.as_bytes(), MAX_DEPTH).ok()?;
+    let mut scratch = String::new();
+    let mut length = 0;
+    cursor.enter_array().ok()?;
+    while cursor.next_element().ok()? {
+        if is_first {
+            keys.push(Vec::new());
+        }
+        let value = cursor.value().ok()?;
+        Span::whole(&value).encode(value.text.as_bytes(), keys.get_mut(length)?, &mut scratch);
+        length += 1;
+    }
+    Some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(values: &[EntityValue<'_>]) -> u64 {
+        let mut key = Vec::new();
+        values.iter().for_each(|value| value.encode(&mut key));
+        canonical_key_hash(&key).unwrap()
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_push_names_its_source_and_its_rows() {
+        let body = br#"{"to":"online","df":{"driver_id":[1001,"1002"],"city":["x","y"],"rate":[{},[1]]},"push_source_name":"p"}"#;
+        let write = read("/push", body).unwrap();
+        assert_eq!(write.target, Target::PushSource("p".to_owned()));
+        let text = EntityValue::Text;
+        assert_eq!(write.rows(&names(&["driver_id"])).unwrap(), [key(&[text("1001")]), key(&[text("1002")])]);
+        let both = [key(&[text("x"), text("1001")]), key(&[text("y"), text("1002")])];
+        assert_eq!(write.rows(&names(&["driver_id", "city"])).unwrap(), both);
+        assert_eq!(write.rows(&names(&["customer_id"])), None);
+    }
+
+    #[test]
+    fn what_is_not_understood_tells_nothing() {
+        for body in
+            ["", "[]", "{", r#"{"df":{"a":[1]}}"#, r#"{"push_source_name":"p"}"#, r#"{"push_source_name":"p","df":[]}"#]
+        {
+            assert!(read("/push", body.as_bytes()).is_none(), "{body}");
+        }
+        for column in ["1", "[null]", "[[1]]", r#"["2026-11-23T00:00:00"]"#, "[1] "] {
+            let body = format!(r#"{{"push_source_name":"p","df":{{"id":{column},"other":[1,2]}}}}"#);
+            let write = read("/push", body.as_bytes()).unwrap();
+            let is_told = column == "[1] ";
+            assert_eq!(write.rows(&names(&["id"])).is_some(), is_told, "{column}");
+            assert_eq!(write.rows(&names(&["id", "other"])), None, "ragged");
+        }
+        assert!(read("/materialize", br#"{"push_source_name":"p","df":{}}"#).is_none());
+    }
+}

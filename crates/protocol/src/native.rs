@@ -1,0 +1,600 @@
+//! The native API, `POST /v1/features`: the seed's ServingRequest and ServingResponse.
+//!
+//! Unlike Feast's contract it is ours alone, so what it does not know it refuses.
+
+use crate::call::{Call, Span};
+use crate::feast::{Seen, string_span};
+use crate::plan::Plan;
+use crate::sheet::Sheet;
+use config::Limits;
+use json::{Cursor, Decimal, Kind};
+use model::answer::{Answer, Found, Tally};
+use model::refusal::Refusal;
+use model::request::{Consistency, Priority};
+use model::row::{ALLOCATION, Row, Slot};
+use model::time::{EventTime, Instant};
+use model::value::{Cell, Status};
+
+/// What is told of each value beside itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Include {
+    status: bool,
+    age: bool,
+    tier: bool,
+    event_timestamp: bool,
+}
+
+/// How numbers are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbers {
+    /// Whether numbers that stand alone are `f32`.
+    pub are_scalars_narrow: bool,
+    /// Whether the elements of vectors are `f32`.
+    pub are_vectors_narrow: bool,
+    /// Reads a number that is too long for exact arithmetic on 64 bits.
+    pub read_long: fn(&str) -> f64,
+}
+
+/// What a native request says beside what it asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    request_id: Option<Span>,
+    timestamp: Option<Span>,
+    /// What the caller calls its session.
+    pub session: Option<Span>,
+    /// What the caller insists on.
+    pub consistency: Consistency,
+    /// How old a value may be, in milliseconds.
+    pub max_staleness: u64,
+    /// How urgent the request is.
+    pub priority: Priority,
+    /// How long it may take, in milliseconds, where it says so.
+    pub deadline_millis: Option<u64>,
+    /// What is told of each value.
+    pub include: Include,
+    /// How the numbers are wanted, where the answer is to be in columns and not in JSON.
+    pub columns: Option<Numbers>,
+    /// Whether the answer is a line for each entity as soon as it is complete. The body does not say so.
+    pub is_streamed: bool,
+}
+
+/// The seed's default, 300 s.
+const MAX_STALENESS_MILLIS: u64 = 300_000;
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            request_id: None,
+            timestamp: None,
+            session: None,
+            consistency: Consistency::default(),
+            max_staleness: MAX_STALENESS_MILLIS,
+            priority: Priority::default(),
+            deadline_millis: None,
+            include: Include::default(),
+            columns: None,
+            is_streamed: false,
+        }
+    }
+}
+
+impl Options {
+    /// These options, with the answer in columns where they are given.
+    #[must_use]
+    pub fn in_columns(self, columns: Option<Numbers>) -> Options {
+        Options { columns, ..self }
+    }
+
+    /// These options, with the answer line by line or not.
+    #[must_use]
+    pub fn streamed(self, is_streamed: bool) -> Options {
+        Options { is_streamed, ..self }
+    }
+}
+
+const FIELDS: [&str; 12] = [
+    "entity_ids",
+    "entities",
+    "feature_names",
+    "feature_service",
+    "request_id",
+    "timestamp",
+    "consistency_level",
+    "max_staleness_seconds",
+    "priority",
+    "deadline_ms",
+    "include",
+    "session_id",
+];
+
+/// Reads a request; `entity_column` is what `entity_ids` are keyed by.
+///
+/// # Errors
+/// Why it is refused.
+pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) -> Result<Options, Refusal> {
+    call.clear();
+    call.implied_name.clear();
+    json::write_string(&mut call.implied_name, entity_column);
+    let mut options = Options::default();
+    let mut cursor = Cursor::new(body, limits.depth)?;
+    if cursor.peek()? != Kind::Object {
+        return Err(Refusal::field(&["body"], "dict_type", "the body must be an object"));
+    }
+    cursor.enter_object()?;
+    let mut seen = Seen::default();
+    while let Some(key) = cursor.next_key()? {
+        let Some((number, field)) = (0..).zip(FIELDS).find(|(_, field)| key.equals(field)) else {
+            let known = FIELDS.join("`, `");
+            let message = format!("the request has no field of this name; it has `{known}`");
+            return Err(Refusal::field(&["body", key.raw()], "unknown_field", message));
+        };
+        seen.once(number, field)?;
+        match field {
+            "entity_ids" => call.read_column(&mut cursor, body, None, limits)?,
+            "entities" => call.read_entities(&mut cursor, body, limits)?,
+            "feature_names" => call.read_features(&mut cursor, body, field, limits)?,
+            "feature_service" => call.service = Some(string(&mut cursor, field)?),
+            "request_id" => options.request_id = Some(string(&mut cursor, field)?),
+            "timestamp" => options.timestamp = Some(timestamp(&mut cursor, body, field)?),
+            "consistency_level" => {
+                let levels = [
+                    ("eventual", Consistency::Eventual),
+                    ("bounded", Consistency::Bounded),
+                    ("strong", Consistency::Strong),
+                ];
+                options.consistency = choice(&mut cursor, body, field, &levels)?;
+            }
+            "session_id" => options.session = Some(string(&mut cursor, field)?),
+            "priority" => {
+                let levels = [
+                    ("low", Priority::Low),
+                    ("normal", Priority::Normal),
+                    ("high", Priority::High),
+                    ("critical", Priority::Critical),
+                ];
+                options.priority = choice(&mut cursor, body, field, &levels)?;
+            }
+            "deadline_ms" => options.deadline_millis = Some(millis(&mut cursor, field)?),
+            "max_staleness_seconds" => options.max_staleness = seconds(&mut cursor, field)?,
+            _ => options.include = include(&mut cursor, body)?,
+        }
+    }
+    cursor.finish()?;
+    if seen.has(0) == seen.has(1) {
+        return Err(Refusal::field(
+            &["body", "entity_ids"],
+            "missing",
+            "the request needs either `entity_ids` or `entities`",
+        ));
+    }
+    if seen.has(2) == seen.has(3) {
+        return Err(Refusal::field(
+            &["body", "feature_names"],
+            "missing",
+            "the request needs either `feature_names` or `feature_service`",
+        ));
+    }
+    if call.columns.is_empty() || call.rows == 0 {
+        return Err(Refusal::field(&["body", "entities"], "too_short", "the request must name at least one entity"));
+    }
+    if call.service.is_none() && call.feature_count == 0 {
+        return Err(Refusal::field(
+            &["body", "feature_names"],
+            "too_short",
+            "the request must name at least one feature",
+        ));
+    }
+    check_entities(call, seen.has(0))?;
+    call.check_cells(limits)?;
+    Ok(options)
+}
+
+/// `entity_ids` are strings or numbers, and no number may be written like one of the strings: the answer is keyed by both.
+fn check_entities(call: &Call, is_by_id: bool) -> Result<(), Refusal> {
+    if call.columns.len() != 1 {
+        return Ok(());
+    }
+    let field = if is_by_id { "entity_ids" } else { "entities" };
+    let is_scalar = |kind| matches!(kind, Kind::String | Kind::Number);
+    if is_by_id && let Some(at) = call.values.iter().position(|value| !is_scalar(value.kind())) {
+        return Err(Refusal::field(
+            &["body", field, &at.to_string()],
+            "string_type",
+            "an entity id is a string or a number",
+        ));
+    }
+    let strings = call.values.iter().filter(|value| value.kind() == Kind::String).count();
+    if strings != 0 && strings != call.values.len() {
+        let message = "the answer is keyed by entity, so ids must be all strings or all of other types";
+        return Err(Refusal::field(&["body", field], "mixed_types", message));
+    }
+    Ok(())
+}
+
+fn string(cursor: &mut Cursor<'_>, field: &str) -> Result<Span, Refusal> {
+    if cursor.peek()? == Kind::String {
+        string_span(cursor)
+    } else {
+        Err(Refusal::field(&["body", field], "string_type", "the field must be a string"))
+    }
+}
+
+/// A time as RFC 3339 has it.
+fn timestamp(cursor: &mut Cursor<'_>, body: &[u8], field: &str) -> Result<Span, Refusal> {
+    let span = string(cursor, field)?;
+    let mut scratch = String::new();
+    let text = span.string(body, &mut scratch);
+    if EventTime::parse(text).is_some() {
+        return Ok(span);
+    }
+    let message = format!("`{text}` is no time of RFC 3339, such as `2026-11-23T08:00:00Z`");
+    Err(Refusal::field(&["body", field], "datetime_parsing", message))
+}
+
+fn choice<T: Copy>(cursor: &mut Cursor<'_>, body: &[u8], field: &str, choices: &[(&str, T)]) -> Result<T, Refusal> {
+    let span = string(cursor, field)?;
+    let mut scratch = String::new();
+    let name = span.string(body, &mut scratch);
+    choices.iter().find(|(known, _)| *known == name).map(|&(_, choice)| choice).ok_or_else(|| {
+        let known: Vec<String> = choices.iter().map(|(known, _)| format!("`{known}`")).collect();
+        Refusal::field(&["body", field], "literal_error", format!("`{name}` is none of {}", known.join(", ")))
+    })
+}
+
+/// Some thirty thousand years, past which a staleness is a slip.
+const MAX_MILLIS: u64 = 1_000_000_000_000_000;
+
+/// A number of seconds, as milliseconds.
+fn seconds(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
+    let millis =
+        if cursor.peek()? == Kind::Number { Decimal::new(cursor.number()?).thousandfold(MAX_MILLIS) } else { None };
+    millis.ok_or_else(|| {
+        Refusal::field(&["body", field], "greater_than_equal", "the field must be a number of seconds, 0 or more")
+    })
+}
+
+/// Some thirty years, as for the bound on staleness.
+const MAX_DEADLINE_MILLIS: u64 = 1_000_000_000_000;
+
+/// A number of whole milliseconds, 1 or more, in whatever form: `1000.0` and `1e3` are whole too, as JSON Schema has it.
+fn millis(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
+    let thousandfold = match cursor.peek()? {
+        Kind::Number => Decimal::new(cursor.number()?).thousandfold(1_000 * MAX_DEADLINE_MILLIS),
+        _ => None,
+    };
+    let millis = thousandfold.filter(|micros| micros.is_multiple_of(1_000)).unwrap_or_default() / 1_000;
+    if (1..=MAX_DEADLINE_MILLIS).contains(&millis) {
+        Ok(millis)
+    } else {
+        Err(Refusal::field(
+            &["body", field],
+            "greater_than",
+            "the field must be a whole number of milliseconds, from 1 to 1000000000000",
+        ))
+    }
+}
+
+fn include(cursor: &mut Cursor<'_>, body: &[u8]) -> Result<Include, Refusal> {
+    let mut include = Include::default();
+    if cursor.peek()? != Kind::Array {
+        return Err(Refusal::field(&["body", "include"], "list_type", "the field must be a list"));
+    }
+    cursor.enter_array()?;
+    while cursor.next_element()? {
+        let names = [("status", 0), ("age", 1), ("tier", 2), ("event_timestamp", 3)];
+        match choice(cursor, body, "include", &names)? {
+            0 => include.status = true,
+            1 => include.age = true,
+            2 => include.tier = true,
+            _ => include.event_timestamp = true,
+        }
+    }
+    Ok(include)
+}
+
+/// What an answer is written from.
+#[derive(Debug)]
+pub struct Reply<'a> {
+    /// How the request was served.
+    pub plan: &'a Plan,
+    /// What was found.
+    pub answer: &'a Answer,
+    /// What was asked.
+    pub call: &'a Call,
+    /// The request's body.
+    pub body: &'a [u8],
+    /// What it said beside.
+    pub options: &'a Options,
+    /// The name of the serving pattern that it was served by.
+    pub strategy: &'a str,
+    /// Whether the isolate keeps its service level.
+    pub sla_status: &'a str,
+    /// Within how many milliseconds a request of this priority is to be answered.
+    pub target_millis: u64,
+    /// The request's name, where it gave none.
+    pub request_id: &'a str,
+    /// When the request came.
+    pub began: Instant,
+    /// When it is answered.
+    pub now: Instant,
+}
+
+/// What lines of an answer were written so far.
+#[derive(Debug, Default)]
+pub struct Written {
+    quality: Quality,
+    entities: hashbrown::HashSet<Vec<u8>, foldhash::fast::FixedState>,
+    /// What the entities' names take, in bytes.
+    bytes: usize,
+}
+
+impl Written {
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes + self.entities.allocation_size()
+    }
+}
+
+/// How many values were asked for, came, came fresh, and could not be had.
+#[derive(Debug, Default)]
+struct Quality {
+    requested: u64,
+    served: u64,
+    failed: u64,
+    /// The sum of the values' freshness, in millionths.
+    freshness: u64,
+}
+
+impl Reply<'_> {
+    /// Writes the answer.
+    pub fn write(&self, sheet: &mut Sheet) {
+        sheet.clear();
+        self.write_request_id(sheet);
+        sheet.push(b",\"features\":{");
+        let quality = self.write_features(sheet);
+        sheet.push(b"}");
+        self.write_rest(sheet, &quality);
+        sheet.push(b"}");
+    }
+
+    /// Writes a line for each of these rows of the call, for which `found` has what was found: view by view, and within a view
+    /// row by row. An entity that was written before is counted, and not written again.
+    pub fn write_lines(&self, sheet: &mut Sheet, rows: &[usize], found: &[Found], written: &mut Written) {
+        for (index, &row) in rows.iter().enumerate() {
+            let start = sheet.len();
+            sheet.push(b"{\"entity\":");
+            match (self.call.columns.as_slice(), self.call.value(0, row)) {
+                ([_], Some(value)) => sheet.push(value.bytes(self.body)),
+                _ => self.write_columns(sheet, row),
+            }
+            let entity = sheet.as_slice().get(start..).unwrap_or_default();
+            let is_new = written.entities.insert(entity.to_vec());
+            written.bytes += if is_new { entity.len() + ALLOCATION } else { 0 };
+            sheet.push(b",\"features\":{");
+            self.write_row(sheet, found, rows.len(), index, &mut written.quality);
+            sheet.drop_comma();
+            sheet.push(b"}}");
+            sheet.join_lines(start);
+            sheet.push(b"\n");
+            if !is_new {
+                sheet.truncate(start);
+            }
+        }
+    }
+
+    /// Writes the last line: the answer without its features, and `problem`, the origin's, where it failed.
+    pub fn write_last_line(&self, sheet: &mut Sheet, written: &Written, problem: Option<&[u8]>) {
+        self.write_request_id(sheet);
+        self.write_rest(sheet, &written.quality);
+        if let Some(problem) = problem {
+            sheet.push(b",\"problem\":");
+            sheet.push(problem);
+        }
+        sheet.push(b"}\n");
+    }
+
+    fn write_request_id(&self, sheet: &mut Sheet) {
+        sheet.push(b"{\"request_id\":");
+        match self.options.request_id {
+            Some(span) => sheet.push(span.bytes(self.body)),
+            None => sheet.push_string(self.request_id),
+        }
+    }
+
+    fn write_rest(&self, sheet: &mut Sheet, quality: &Quality) {
+        let latency = self.now.millis_since(self.began);
+        sheet.push(b",\"metadata\":{\"serving_strategy\":");
+        sheet.push_string(self.strategy);
+        sheet.push(b",\"sla_status\":");
+        sheet.push_string(self.sla_status);
+        sheet.push(b",\"performance_tier\":");
+        sheet.push_string(performance_tier(latency));
+        sheet.push(b",\"consistency_level\":");
+        sheet.push_string(match self.options.consistency {
+            Consistency::Eventual => "eventual",
+            Consistency::Bounded => "bounded",
+            Consistency::Strong => "strong",
+        });
+        if let Some(timestamp) = self.options.timestamp {
+            sheet.push(b",\"timestamp\":");
+            sheet.push(timestamp.bytes(self.body));
+        }
+        let features = if self.call.rows == 0 { 0 } else { quality.requested / self.call.rows as u64 };
+        sheet.push_display(format_args!(
+            ",\"slo\":{{\"target_ms\":{},\"met\":{}}},\"entities\":{},\"features\":{features}}},\"latency_ms\":{latency}",
+            self.target_millis,
+            latency <= self.target_millis,
+            self.call.rows
+        ));
+        write_tally(sheet, &self.answer.tally);
+        write_quality(sheet, quality);
+    }
+
+    fn write_features(&self, sheet: &mut Sheet) -> Quality {
+        let mut quality = Quality::default();
+        let mut written = hashbrown::HashSet::with_hasher(foldhash::fast::FixedState::default());
+        for row in 0..self.call.rows {
+            let start = sheet.len();
+            self.write_entity(sheet, row);
+            // An entity that the request repeats is counted, and written once.
+            let is_new = written.insert(sheet.as_slice().get(start..).unwrap_or_default().to_vec());
+            sheet.push(b":{");
+            self.write_row(sheet, &self.answer.found, self.call.rows, row, &mut quality);
+            sheet.drop_comma();
+            sheet.push(b"},");
+            if !is_new {
+                sheet.truncate(start);
+            }
+        }
+        sheet.drop_comma();
+        quality
+    }
+
+    /// The entity as the key of an object: a string as it is, anything else as the text of its JSON.
+    fn write_entity(&self, sheet: &mut Sheet, row: usize) {
+        match (self.call.columns.as_slice(), self.call.value(0, row)) {
+            ([_], Some(value)) if value.kind() == Kind::String => sheet.push(value.bytes(self.body)),
+            ([_], Some(value)) => sheet.push_string(value.text(self.body)),
+            _ => {
+                let mut text = Sheet::default();
+                self.write_columns(&mut text, row);
+                sheet.push_string(str::from_utf8(text.as_slice()).unwrap_or_default());
+            }
+        }
+    }
+
+    /// The entity as an object of its columns.
+    fn write_columns(&self, sheet: &mut Sheet, row: usize) {
+        sheet.push(b"{");
+        for (number, column) in self.call.columns.iter().enumerate() {
+            sheet.push(self.call.name(column, self.body));
+            sheet.push(b":");
+            sheet.push(self.call.value(number, row).map_or(b"null", |value| value.bytes(self.body)));
+            sheet.push(b",");
+        }
+        sheet.drop_comma();
+        sheet.push(b"}");
+    }
+
+    /// Writes the features of the row at `index` among the `rows` of which `found` tells.
+    fn write_row(&self, sheet: &mut Sheet, found: &[Found], rows: usize, index: usize, quality: &mut Quality) {
+        let found = |view: usize| found.get(view * rows + index);
+        if self.plan.service.is_some() {
+            let Some(found) = found(0) else { return };
+            let Some(known) = &found.row else { return };
+            for (name, slot) in known.schema().features().iter().zip(known.schema().feature_slots()) {
+                self.write_value(sheet, name, 1, found, Some((known, slot)), quality);
+            }
+            return;
+        }
+        for output in &self.plan.outputs {
+            let Some((found, view)) = found(output.view).zip(self.plan.views.get(output.view)) else { continue };
+            let place = found.row.as_ref().and_then(|row| Some((&**row, view.slots(row.schema()).at(output.column)?)));
+            self.write_value(sheet, &output.name, output.times, found, place, quality);
+        }
+    }
+
+    fn write_value(
+        &self,
+        sheet: &mut Sheet,
+        name: &str,
+        times: u64,
+        found: &Found,
+        place: Option<(&Row, Slot)>,
+        quality: &mut Quality,
+    ) {
+        let known = place.and_then(|(row, slot)| Some((row.value(slot), row.cell(slot)?)));
+        // A value is as old as it was when the request came: what was fetched for it is as fresh as can be.
+        quality.count(known.map(|(_, cell)| cell), times, self.options.max_staleness, self.began);
+        sheet.push_string(name);
+        sheet.push(b":");
+        let text = known.map_or(b"null".as_slice(), |(text, _)| text);
+        let include = self.options.include;
+        if include == Include::default() {
+            sheet.push(text);
+            sheet.push(b",");
+            return;
+        }
+        sheet.push(b"{\"value\":");
+        sheet.push(text);
+        if include.status {
+            sheet.push(b",\"status\":");
+            sheet.push_string(known.map_or(Status::Invalid, |(_, cell)| cell.status).name());
+        }
+        if let Some((_, cell)) = known {
+            if include.age {
+                sheet.push_display(format_args!(",\"age_ms\":{}", self.now.millis_since(cell.fetched_at.instant())));
+            }
+            if include.tier {
+                sheet.push(b",\"tier\":");
+                sheet.push_string(found.tier.level());
+            }
+            if include.event_timestamp {
+                sheet.push_display(format_args!(",\"event_timestamp\":\"{}\"", cell.event_time));
+            }
+        }
+        sheet.push(b"},");
+    }
+}
+
+impl Quality {
+    fn count(&mut self, cell: Option<&Cell>, times: u64, max_staleness: u64, began: Instant) {
+        self.requested += times;
+        let Some(cell) = cell.filter(|cell| cell.status != Status::Invalid) else {
+            self.failed += times;
+            return;
+        };
+        if !matches!(cell.status, Status::Present | Status::NullValue) {
+            return;
+        }
+        self.served += times;
+        let age = began.millis_since(cell.fetched_at.instant());
+        // With no staleness allowed, a value is as fresh as can be or not at all.
+        let staleness = if age == 0 { 0 } else { millionths(age, max_staleness).unwrap_or(MILLION) };
+        self.freshness += MILLION.saturating_sub(staleness) * times;
+    }
+}
+
+/// The seed's classes: under 10, 50 and 100 ms.
+fn performance_tier(latency_millis: u64) -> &'static str {
+    match latency_millis {
+        0..10 => "excellent",
+        10..50 => "good",
+        50..100 => "acceptable",
+        _ => "poor",
+    }
+}
+
+fn write_tally(sheet: &mut Sheet, tally: &Tally) {
+    sheet.push_display(format_args!(
+        ",\"cache_stats\":{{\"l1_hits\":{},\"l1_misses\":{},\"l2_hits\":{},\"l2_misses\":{},\"l3_hits\":{},\"l3_misses\":{},\"compute_requests\":{}}}",
+        tally.l1_hits, tally.l1_misses, tally.l2_hits, tally.l2_misses, tally.l3_hits, tally.l3_misses, tally.compute_requests
+    ));
+}
+
+fn write_quality(sheet: &mut Sheet, quality: &Quality) {
+    sheet.push(b",\"quality_metrics\":{\"completeness\":");
+    push_millionths(sheet, millionths(quality.served, quality.requested).unwrap_or_default());
+    sheet.push(b",\"freshness_score\":");
+    push_millionths(sheet, quality.freshness.checked_div(quality.served).unwrap_or_default());
+    sheet.push_display(format_args!(
+        ",\"features_served\":{},\"features_requested\":{}",
+        quality.served, quality.requested
+    ));
+    sheet.push(b",\"error_rate\":");
+    push_millionths(sheet, millionths(quality.failed, quality.requested).unwrap_or_default());
+    sheet.push(b"}");
+}
+
+const MILLION: u64 = 1_000_000;
+
+/// `part` of `whole` in millionths; `None` of nothing.
+fn millionths(part: u64, whole: u64) -> Option<u64> {
+    part.saturating_mul(MILLION).checked_div(whole)
+}
+
+/// Writes a share from 0 to 1, which needs no code for floats.
+fn push_millionths(sheet: &mut Sheet, millionths: u64) {
+    sheet.push_display(format_args!("{}.{:06}", millionths / MILLION, millionths % MILLION));
+}

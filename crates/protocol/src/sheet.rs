@@ -1,0 +1,242 @@
+//! The buffer that an answer is written on: kept between answers, and written in blocks where that is faster.
+
+use core::ops::Range;
+
+use model::block::copy;
+
+/// A growing buffer whose memory is initialised once and reused.
+///
+/// Most values of an answer are shorter than [`BLOCK`] bytes and have as much memory behind them, so one block of fixed
+/// size is copied, which compiles to a few moves, and only the length of the value counts.
+#[derive(Debug, Default)]
+pub struct Sheet {
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+/// The size of the blocks, in bytes: the longest text of a 64-bit number (24) fits, with its comma.
+pub const BLOCK: usize = 32;
+
+impl Sheet {
+    /// What has been written.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// How much has been written, in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// How much memory is held, in bytes.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing has been written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Forgets what was written and keeps the memory.
+    pub fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    /// What has been written, as a vector of its own.
+    #[must_use]
+    pub fn into_vec(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.length);
+        self.bytes
+    }
+
+    /// Appends `bytes`.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        if let Some(place) = self.bytes.get_mut(self.length..self.length + bytes.len()) {
+            copy(place, bytes);
+            self.length += bytes.len();
+        }
+    }
+
+    /// Appends text of a length that is known when this is compiled: a few moves, and no call.
+    #[inline]
+    pub fn push_fixed<const N: usize>(&mut self, text: &[u8; N]) {
+        self.reserve(N);
+        if let Some(place) = self.bytes.get_mut(self.length..).and_then(|free| free.first_chunk_mut::<N>()) {
+            *place = *text;
+            self.length += N;
+        }
+    }
+
+    /// Appends `length` bytes to be written by the caller, who finds anything in them.
+    pub fn push_unwritten(&mut self, length: usize) -> &mut [u8] {
+        self.reserve(length);
+        self.length += length;
+        self.bytes.get_mut(self.length - length..self.length).unwrap_or_default()
+    }
+
+    /// Appends `bytes` so many times.
+    pub fn push_repeated(&mut self, bytes: &[u8], count: usize) {
+        let (start, length) = (self.length, bytes.len() * count);
+        if count > 0 {
+            self.push(bytes);
+        }
+        while self.length < start + length {
+            let written = self.length - start;
+            self.push_again(start..start + written.min(length - written));
+        }
+    }
+
+    /// Appends once more what was written there.
+    pub fn push_again(&mut self, written: Range<usize>) {
+        self.reserve(written.len());
+        let Some((before, free)) = self.bytes.split_at_mut_checked(self.length) else { return };
+        if let (Some(source), Some(place)) = (before.get(written.clone()), free.get_mut(..written.len())) {
+            copy(place, source);
+            self.length += written.len();
+        }
+    }
+
+    /// Appends texts with a comma behind each: the first bytes of blocks, as many as stand beside them. It ends at the first that has no
+    /// block, or is longer, or for which there is no room; how many came before.
+    #[inline]
+    pub fn push_blocks<'a>(&mut self, texts: impl Iterator<Item = Option<(&'a [u8; BLOCK], usize)>>) -> usize {
+        let mut free = self.bytes.get_mut(self.length..).unwrap_or_default();
+        let (room, mut count) = (free.len(), 0);
+        for text in texts {
+            let Some((block, length @ 0..=BLOCK)) = text else { break };
+            let all = core::mem::take(&mut free);
+            let Some(place) = all.first_chunk_mut::<{ BLOCK + 1 }>() else {
+                free = all;
+                break;
+            };
+            if let Some(place) = place.first_chunk_mut() {
+                *place = *block;
+            }
+            if let Some(comma) = place.get_mut(length) {
+                *comma = b',';
+            }
+            free = all.get_mut(length + 1..).unwrap_or_default();
+            count += 1;
+        }
+        self.length += room - free.len();
+        count
+    }
+
+    /// Appends a number.
+    pub fn push_number(&mut self, number: impl core::fmt::Display) {
+        self.push_display(number);
+    }
+
+    /// Appends anything that can be displayed, as it displays itself.
+    pub fn push_display(&mut self, thing: impl core::fmt::Display) {
+        // Writing to memory has no way to fail.
+        let _ = core::fmt::Write::write_fmt(self, format_args!("{thing}"));
+    }
+
+    /// Appends `plain` as a JSON string.
+    pub fn push_string(&mut self, plain: &str) {
+        if json::is_plain(plain) {
+            self.push_fixed(b"\"");
+            self.push(plain.as_bytes());
+            self.push_fixed(b"\"");
+        } else {
+            let mut text = Vec::with_capacity(plain.len() + 2);
+            json::write_string(&mut text, plain);
+            self.push(&text);
+        }
+    }
+
+    /// Puts `bytes` in the place of as many that were written from `at` on.
+    pub fn put(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(place) = self.bytes.get_mut(at..at + bytes.len()).filter(|_| at + bytes.len() <= self.length) {
+            place.copy_from_slice(bytes);
+        }
+    }
+
+    /// Puts all that was written from `start` on into one line: in JSON a line ends only where a space would do as well.
+    pub fn join_lines(&mut self, start: usize) {
+        for byte in self.bytes.get_mut(start..self.length).unwrap_or_default() {
+            if matches!(byte, b'\n' | b'\r') {
+                *byte = b' ';
+            }
+        }
+    }
+
+    /// Takes back all but the first `length` bytes.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
+    /// Takes back a comma at the end, if there is one.
+    pub fn drop_comma(&mut self) {
+        if self.as_slice().last() == Some(&b',') {
+            self.length -= 1;
+        }
+    }
+
+    #[inline]
+    fn reserve(&mut self, more: usize) {
+        if self.bytes.len() < self.length + more + BLOCK {
+            self.grow(more);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let needed = self.length + more + BLOCK;
+        self.bytes.resize(needed.max(self.bytes.len() * 2).max(1_024), 0);
+    }
+}
+
+impl core::fmt::Write for Sheet {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.push(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_and_exact_copies_write_the_same() {
+        let source: Vec<u8> = (0..=255).collect();
+        let mut sheet = Sheet::default();
+        let mut expected = Vec::new();
+        for length in 0..150 {
+            let block = source[length / 2..].first_chunk().map(|block| (block, length));
+            if sheet.push_blocks([block].into_iter()) == 0 {
+                sheet.push(&source[length / 2..length / 2 + length]);
+                sheet.push_fixed(b",");
+            }
+            expected.extend_from_slice(&source[length / 2..length / 2 + length]);
+            expected.push(b',');
+            sheet.push(&source[..length]);
+            expected.extend_from_slice(&source[..length]);
+        }
+        assert_eq!(sheet.as_slice(), expected);
+        for length in 0..150 {
+            sheet.push_again(length..length * 2);
+            expected.extend_from_within(length..length * 2);
+            sheet.push_repeated(&source[..length / 7], length);
+            expected.extend_from_slice(&source[..length / 7].repeat(length));
+        }
+        sheet.push_fixed(b"fixed,");
+        expected.extend_from_slice(b"fixed,");
+        assert_eq!(sheet.as_slice(), expected);
+        sheet.drop_comma();
+        sheet.drop_comma();
+        assert_eq!(sheet.len(), expected.len() - 1);
+        sheet.clear();
+        sheet.push_number(12);
+        sheet.push_string("a\"b");
+        assert_eq!(sheet.into_vec(), b"12\"a\\\"b\"");
+    }
+}

@@ -1,0 +1,69 @@
+//! The host's clock as far as it never runs back.
+//!
+//! A host's clock is set: by NTP, by hand, with a virtual machine. Ages, deadlines and the times of writes are differences of its
+//! readings, so a clock that was set back would show a value as younger than it is, and one that was fetched before a write as fetched
+//! after it. Invariants: no reading is earlier than one before it, and between two readings no less time passes than by the host's
+//! clock, but for jitter. So it stays ahead of a clock that was set back, for the process's life: to slow it until the host has caught
+//! up would show ages too short meanwhile.
+
+use model::time::Instant;
+
+/// By how much a reading may be earlier than the one before it although nobody has set the clock, in milliseconds: requests of one
+/// isolate may see it advance at different moments. Such steps back are waited out, or they would add up.
+const JITTER_MILLIS: u64 = 20;
+
+/// A clock that follows the host's, and goes on from where it was when that is set back.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct MonotonicClock {
+    /// The latest reading of the host's clock since it was last set.
+    host: Instant,
+    /// How far it is ahead of the host's, in milliseconds.
+    ahead_millis: u64,
+}
+
+impl MonotonicClock {
+    /// What it shows when the host's clock shows `host`.
+    pub(super) fn advance(&mut self, host: Instant) -> Instant {
+        let back_millis = self.host.millis_since(host);
+        if back_millis > JITTER_MILLIS {
+            self.ahead_millis += back_millis;
+            self.host = host;
+        }
+        self.host = self.host.max(host);
+        self.host.plus(self.ahead_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_shows_what_the_host_shows_while_that_goes_on() {
+        let mut clock = MonotonicClock::default();
+        for millis in [5, 5, 1_000, 90_000] {
+            assert_eq!(clock.advance(Instant(millis)), Instant(millis));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_goes_on_from_where_it_was() {
+        let mut clock = MonotonicClock::default();
+        clock.advance(Instant(100_000));
+        for (host, expected) in [(70_000, 100_000), (70_800, 100_800), (60_800, 100_800), (200_000, 240_000)] {
+            assert_eq!(clock.advance(Instant(host)), Instant(expected), "{host}");
+        }
+    }
+
+    #[test]
+    fn jitter_does_not_add_up() {
+        let mut clock = MonotonicClock::default();
+        let mut last = Instant(0);
+        for millis in 0..10_000 {
+            let shown = clock.advance(Instant(1_000 + millis - millis % 2 * 7));
+            assert!(shown >= last);
+            last = shown;
+        }
+        assert_eq!(clock.advance(Instant(20_000)), Instant(20_000));
+    }
+}

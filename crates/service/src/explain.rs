@@ -1,0 +1,138 @@
+//! `GET /v1/predictions`: what would be fetched ahead after a request, and why.
+//!
+//! It asks for nothing and teaches nothing. What it tells of other entities is what others asked for, so it is for operators.
+
+use std::borrow::Cow;
+
+use crate::io::{Incoming, Step};
+use crate::prefetch::entities;
+use crate::{Protocol, Reply, Service, reply};
+use ::prefetch::patterns::{Entity, Prediction, is_of};
+use model::refusal::Refusal;
+use model::time::Instant;
+use origin::replay;
+use protocol::call::Call;
+use protocol::native::Options;
+use protocol::plan::{Naming, Planned};
+use protocol::problem;
+
+impl Service {
+    #[cold]
+    pub(super) fn explain(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
+        if !incoming.is_operator {
+            return reply::forbidden().into();
+        }
+        match self.predictions(incoming.query, now) {
+            Ok(text) => Reply::json(200, Cow::Owned(text)).into(),
+            Err(refusal) => Reply::problem(refusal.status(), problem::refusal(&refusal)).into(),
+        }
+    }
+
+    fn predictions(&mut self, query: &str, now: Instant) -> Result<Vec<u8>, Refusal> {
+        let refuse = |kind, message: &str| Refusal::field(&["query", "request"], kind, message.to_owned());
+        let named = |name: &str| query.split('&').find_map(|parameter| parameter.strip_prefix(name));
+        let (value, protocol, naming) = match (named("request="), named("native=")) {
+            (Some(value), _) => (value, Protocol::Feast, Naming::Feast),
+            (None, Some(value)) => (value, Protocol::Native(Options::default()), Naming::AsAsked),
+            (None, None) => return Err(refuse("missing", "the request that is asked about is needed")),
+        };
+        let body = decoded(value);
+        let mut call = Call::default();
+        let (protocol, read) = self.read(protocol, &body, &mut call);
+        read?;
+        let Planned::Serve(plan) = self.planner.plan(&call, &body, naming) else {
+            return Err(refuse(
+                "value_error",
+                "such a request is the origin's to answer, and nothing is learned from it",
+            ));
+        };
+        let ask = self.ask(protocol, &call, &body, &plan)?;
+        let mut buffer = Vec::new();
+        let (known, count) = entities(&ask, &plan.shape, &mut buffer);
+        let known = known.get(..count).unwrap_or_default();
+        let predicted = self.engine.predict(&plan.shape, known);
+        let mut out = b"{\"predictions\":[".to_vec();
+        for (number, prediction) in predicted.as_slice().iter().enumerate() {
+            if number > 0 {
+                out.push(b',');
+            }
+            self.describe(prediction, known, now, &mut out);
+        }
+        let stakes = self.engine.stakes();
+        let floor = share(self.config.prefetch.precision_floor_percent * 10);
+        put(&mut out, "],\"precision_floor\":", &floor);
+        put(&mut out, ",\"miss_microseconds\":", &stakes.miss_micros.to_string());
+        put(&mut out, ",\"row_nanodollars\":", &stakes.cost.to_string());
+        put(&mut out, ",\"millisecond_nanodollars\":", &self.config.prefetch.millisecond_nanodollars.to_string());
+        out.push(b'}');
+        Ok(out)
+    }
+
+    /// A prediction: what would be asked for, how probable that is, and what is decided of it.
+    fn describe(&mut self, prediction: &Prediction, known: &[Entity<'_>], now: Instant, out: &mut Vec<u8>) {
+        let mut decision = self.engine.governor().judge(prediction, self.engine.stakes(), now).name();
+        let plan = self.planner.shaped(|name| is_of(prediction.shape, name)).cloned();
+        let asked = known.iter().find(|entity| entity.name == prediction.entity).map(|entity| entity.key);
+        let key = asked.or_else(|| self.engine.patterns().key(prediction.entity));
+        let made = plan
+            .as_ref()
+            .zip(key)
+            .and_then(|(plan, key)| Some((plan, replay::call(plan, &[key], &self.config.limits)?)));
+        put(out, "{\"features\":", "[");
+        if let Some((plan, _)) = &made {
+            let names = plan.service.iter().chain(plan.outputs.iter().map(|output| &output.reference));
+            for (number, name) in names.enumerate() {
+                if number > 0 {
+                    out.push(b',');
+                }
+                json::write_string(out, name);
+            }
+        }
+        put(out, "],\"entities\"", ":");
+        match made {
+            Some((plan, (call, body))) => {
+                out.extend_from_slice(&body);
+                let ask = self.ask(Protocol::Feast, &call, &body, plan);
+                if ask.is_ok_and(|ask| self.engine.has_all(&ask, now)) {
+                    decision = "in_memory";
+                }
+            }
+            // Another isolate has told of it.
+            None => {
+                put(out, "{", "}");
+                decision = "unknown_here";
+            }
+        }
+        put(out, ",\"source\":\"", prediction.source.name());
+        put(out, "\",\"decision\":\"", decision);
+        put(out, "\",\"probability\":", &share(prediction.permille));
+        put(out, ",\"precision\":", &share(self.engine.governor().precision(prediction)));
+        out.push(b'}');
+    }
+}
+
+#[inline(never)]
+fn put(out: &mut Vec<u8>, name: &str, value: &str) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(value.as_bytes());
+}
+
+/// Thousandths, as a number of three decimals.
+fn share(permille: u32) -> String {
+    let mut text = (1_000 + permille % 1_000).to_string();
+    text.replace_range(..1, if permille < 1_000 { "0." } else { "1." });
+    text
+}
+
+/// What a query says, percent-decoded; what is no code stands for itself.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        let digit = |at: usize| char::from(*behind.get(at)?).to_digit(16);
+        let code = digit(0).zip(digit(1)).filter(|_| byte == b'%').map(|(high, low)| (high << 4 | low) as u8);
+        rest = if code.is_some() { behind.get(2..).unwrap_or_default() } else { behind };
+        out.push(code.unwrap_or(if byte == b'+' { b' ' } else { byte }));
+    }
+    out
+}

@@ -1,0 +1,316 @@
+//! What passes between the service and its host: requests in, orders out, outcomes in, ends out.
+
+use crate::Reply;
+use engine::{SessionId, WriteAllowance};
+use model::answer::Tier;
+use model::key::StoreKey;
+use model::time::Instant;
+
+/// A request as the host received it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Incoming<'a> {
+    /// The HTTP method, in capitals.
+    pub method: &'a str,
+    /// The path, without the query.
+    pub path: &'a str,
+    /// The query behind it, without the `?`.
+    pub query: &'a str,
+    /// The whole body.
+    pub body: &'a [u8],
+    /// Whether the caller sent credentials of its own.
+    pub has_authorization: bool,
+    /// The caller's trace, as W3C's `traceparent` has it; empty where there is none.
+    pub traceparent: &'a str,
+    /// Whether the caller has shown that it may operate this service.
+    pub is_operator: bool,
+    /// Whether the caller accepts `application/x-ndjson`.
+    pub accepts_lines: bool,
+    /// Whose rows it is served: what it is known by, where what it reads is for it alone; empty where all callers share.
+    pub caller: &'a str,
+    /// What the header `featheredge-session` says.
+    pub session: Option<&'a str>,
+}
+
+/// What a request needs to be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Nothing.
+    Nothing,
+    /// To read features, and what the origin tells of itself.
+    Read,
+    /// To write rows.
+    Write,
+    /// Everything else: to say what is cached, and whatever the origin does besides.
+    Operate,
+}
+
+/// Something for the host to do. Orders of one step are to be performed at the same time.
+#[derive(Debug)]
+pub struct Order {
+    /// What to tell the outcome under.
+    pub id: OrderId,
+    /// What to do.
+    pub task: Task,
+    /// How long it may take, in milliseconds; after that its outcome is a failure.
+    pub timeout_millis: u64,
+}
+
+impl Order {
+    /// The timer of a request that waits for so many milliseconds at most.
+    pub(super) fn wait(ticket: Ticket, millis: u64) -> Order {
+        Order {
+            id: OrderId { ticket, part: Part::Wake },
+            task: Task::Wait { outlives_request: false },
+            timeout_millis: millis,
+        }
+    }
+}
+
+/// Names an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OrderId {
+    pub(super) ticket: Ticket,
+    pub(super) part: Part,
+}
+
+impl OrderId {
+    /// The request that the order is for.
+    #[must_use]
+    pub fn ticket(self) -> Ticket {
+        self.ticket
+    }
+}
+
+/// Names a request under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub(super) u64);
+
+impl Ticket {
+    /// The number that a host may know the request by.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The request of that number; a number that was never given names no request.
+    #[must_use]
+    pub fn from_number(number: u64) -> Ticket {
+        Ticket(number)
+    }
+
+    pub(super) fn session(self) -> SessionId {
+        SessionId(self.0)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    Read(Tier, u32),
+    Call(u32),
+    Write(WriteBegun),
+    Wake,
+    Flush(Tier, WriteAllowance),
+    Registry,
+    Health,
+    Forward,
+    Ledger,
+    Retry(u32),
+    Ahead,
+    Model,
+    Records,
+}
+
+/// A write to a store under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct WriteBegun {
+    pub(super) tier: Tier,
+    pub(super) rows: usize,
+    /// How many rows its request may write after these; `None` where it begins no other batch.
+    pub(super) allowance: Option<WriteAllowance>,
+    pub(super) began: Instant,
+}
+
+/// What a host can be told to do.
+#[derive(Debug)]
+pub enum Task {
+    /// Read these keys from a store in one bulk operation.
+    ReadStore {
+        /// Which store.
+        tier: Tier,
+        /// Which of its shards; 0 where it has none.
+        shard: u32,
+        /// At most 100 keys for L2, and 1,000 for L3.
+        keys: Vec<StoreKey>,
+    },
+    /// Write these to a store.
+    WriteStore {
+        /// Which store.
+        tier: Tier,
+        /// Which of its shards; 0 where it has none.
+        shard: u32,
+        /// Each row's key and stored form.
+        entries: Vec<(StoreKey, Vec<u8>)>,
+        /// How long the store shall keep them, in seconds.
+        ttl_seconds: u64,
+    },
+    /// Make this HTTP request.
+    Fetch(OriginRequest),
+    /// Pass the request to the origin as it came, and keep what it answers for [`End::Forwarded`]. However long it takes, and
+    /// whether or not the caller waits for it, its end is to be told with [`Outcome::Forwarded`].
+    Forward {
+        /// The origin's base URL.
+        base: String,
+    },
+    /// Wait this long, in milliseconds, then call [`Service::synthesize`] with the body and tell the outcome.
+    Synthesize {
+        /// How long the built-in origin takes.
+        delay_millis: u64,
+        /// The request.
+        body: Vec<u8>,
+    },
+    /// Tell the ledger of writes these marks, and ask what it has been told since.
+    Ledger {
+        /// The number of the last mark that is known here.
+        after: u64,
+        /// The epoch of the ledger that it is of; 0 where none was heard. A ledger of another epoch gives all its marks.
+        epoch: u64,
+        /// The marks, or nothing.
+        marks: Vec<u8>,
+        /// The latest that the ledger's clock can show, where the epoch is its own.
+        at: Instant,
+        /// By how much that may be too late, in milliseconds: a mark is told at no more than this past the ledger's own time.
+        spread_millis: u64,
+        /// For how long it needs to keep any mark, in milliseconds.
+        keep_millis: u64,
+    },
+    /// After as long as the order says, give what `Service::take_records` gives to whoever watches, though the request may be over;
+    /// then tell [`Outcome::Waited`].
+    Records,
+    /// Do nothing for as long as the order says, then tell [`Outcome::Waited`].
+    Wait {
+        /// Whether it is of use once its request is over; if not, it may be dropped then.
+        outlives_request: bool,
+    },
+}
+
+/// An HTTP request to the origin or its registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginRequest {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The URL, from the configuration.
+    pub url: String,
+    /// The JSON body, for `POST`.
+    pub body: Vec<u8>,
+    /// The largest answer that is read, in bytes.
+    pub max_bytes: usize,
+    /// The trace that it belongs to, for the header `traceparent`.
+    pub traceparent: Option<String>,
+}
+
+/// What came of an order.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Of a read: for each key in order its bytes; `None` as a whole where the read failed.
+    Read(Option<Vec<Option<Vec<u8>>>>),
+    /// Of a write: how many of its rows the store did not take.
+    Written(usize),
+    /// Of a request to the origin.
+    Fetched(Result<OriginReply, FetchFailure>),
+    /// Of a request that was passed on: the origin has begun to answer, or cannot.
+    Forwarded,
+    /// Of a call to the ledger: in numbers of eight bytes, little-endian, its clock in milliseconds, the number of its last mark, the
+    /// number and the time of the last mark that it had to drop before its time, and its epoch, which is never 0; then for each mark its
+    /// time, its length and itself.
+    Heard(Option<Vec<u8>>),
+    /// Of a wait.
+    Waited,
+}
+
+/// What the origin answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginReply {
+    /// Its HTTP status.
+    pub status: u16,
+    /// Its content type.
+    pub content_type: Option<String>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// Why the origin answered nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchFailure {
+    /// The order's time ran out.
+    TimedOut,
+    /// No connection, or one that broke.
+    Unreachable,
+    /// More than `max_bytes`.
+    TooLarge,
+}
+
+/// How a request goes on.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// The request's name, while it is under way; a request that has ended may go on behind its reply.
+    pub ticket: Option<Ticket>,
+    /// What is to be done now.
+    pub orders: Vec<Order>,
+    /// The next part of a reply that goes out in parts, before the end. No more comes, but for what ends the reply, until the
+    /// host has called [`taken`](crate::Service::taken).
+    pub chunk: Option<Chunk>,
+    /// How the request ends, once it does. Orders that are left then are to be performed behind the reply.
+    pub end: Option<End>,
+    /// Other requests that may go on now: [`wake`](crate::Service::wake) is to be called for each, from where that
+    /// request itself is served.
+    pub woken: Vec<Ticket>,
+}
+
+impl Step {
+    /// Whether there is nothing to do but what its end says.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.ticket.is_none() && self.orders.is_empty() && self.woken.is_empty() && self.chunk.is_none()
+    }
+}
+
+/// A part of a reply.
+#[derive(Debug)]
+pub struct Chunk {
+    /// Before the first part: the reply's status and headers. Its own body is empty.
+    pub head: Option<Reply>,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// How a request ends.
+#[derive(Debug)]
+pub enum End {
+    /// With this reply.
+    Reply(Reply),
+    /// With whatever the origin answers to the request as it came, streamed through.
+    Forward {
+        /// The origin's base URL.
+        base: String,
+    },
+    /// With what came of [`Task::Forward`].
+    Forwarded {
+        /// A header to add to it, by name and value.
+        notice: Option<(&'static str, &'static str)>,
+    },
+    /// With the chunks that were given: this step's is the last.
+    Streamed,
+    /// With a file of the page.
+    Asset,
+}
+
+impl End {
+    /// The same, with one more header.
+    pub(super) fn with_notice(self, notice: (&'static str, &'static str)) -> End {
+        match self {
+            End::Reply(reply) => End::Reply(reply.with_header(notice)),
+            End::Forwarded { .. } => End::Forwarded { notice: Some(notice) },
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Replies: status, headers in their standard forms, body.
+
+use std::borrow::Cow;
+
+use crate::Outcome;
+use crate::rows::Timings;
+use engine::Pattern;
+use model::answer::{Answer, OriginFailure};
+use model::request::Priority;
+use model::time::Instant;
+use protocol::sheet::Sheet;
+use protocol::{feast, problem};
+
+/// A reply to the caller.
+#[derive(Debug)]
+pub struct Reply {
+    status: u16,
+    content_type: Option<Cow<'static, str>>,
+    headers: Vec<Header>,
+    served: Option<Served>,
+    body: Body,
+}
+
+/// What an answer with features says of itself, put into headers when they are asked for.
+#[derive(Debug)]
+struct Served {
+    cache_status: Cow<'static, str>,
+    /// How old its oldest value is.
+    age_seconds: Option<u64>,
+    server_timing: Cow<'static, str>,
+}
+
+/// A header beside the content type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Its name, in lower case.
+    pub name: &'static str,
+    /// Its value.
+    pub value: Cow<'static, str>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Sheet(Sheet),
+    Bytes(Cow<'static, [u8]>),
+}
+
+const JSON: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
+
+impl Reply {
+    /// A reply without a body.
+    #[must_use]
+    pub fn empty(status: u16) -> Reply {
+        Reply { status, content_type: None, headers: Vec::new(), served: None, body: Body::Bytes(Cow::Borrowed(b"")) }
+    }
+
+    /// A reply of JSON.
+    #[must_use]
+    pub fn json(status: u16, body: Cow<'static, [u8]>) -> Reply {
+        Reply { content_type: Some(JSON.into()), body: Body::Bytes(body), ..Reply::empty(status) }
+    }
+
+    /// A reply of another media type.
+    #[must_use]
+    pub fn of_type(content_type: &'static str, body: Vec<u8>) -> Reply {
+        Reply { content_type: Some(content_type.into()), body: Body::Bytes(body.into()), ..Reply::empty(200) }
+    }
+
+    /// A problem.
+    #[must_use]
+    pub fn problem(status: u16, body: Vec<u8>) -> Reply {
+        Reply {
+            content_type: Some(problem::CONTENT_TYPE.into()),
+            body: Body::Bytes(body.into()),
+            ..Reply::empty(status)
+        }
+    }
+
+    /// An answer with features.
+    pub(super) fn features(
+        sheet: Sheet,
+        answer: &Answer,
+        oldest: Option<Instant>,
+        pattern: Pattern,
+        took_millis: u64,
+        now: Instant,
+        timings: &Timings,
+    ) -> Reply {
+        let served = Served {
+            cache_status: cache_status(answer, timings),
+            age_seconds: oldest.map(|fetched_at| now.millis_since(fetched_at) / 1_000),
+            server_timing: server_timing(pattern, took_millis, timings),
+        };
+        let content_type = if pattern == Pattern::Streaming { LINES } else { JSON };
+        Reply {
+            status: 200,
+            content_type: Some(content_type.into()),
+            headers: Vec::new(),
+            served: Some(served),
+            body: Body::Sheet(sheet),
+        }
+    }
+
+    /// The same, with one more header.
+    pub(super) fn with_header(mut self, (name, value): (&'static str, &'static str)) -> Reply {
+        self.headers.push(Header { name, value: value.into() });
+        self
+    }
+
+    /// The same, telling of the trace that its request is in.
+    pub(super) fn traced(mut self, timings: &Timings) -> Reply {
+        if let Some(traceparent) = timings.traceparent() {
+            self.headers.push(Header { name: "traceparent", value: traceparent.into() });
+        }
+        self
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The content type, where there is a body.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
+    /// The other headers.
+    #[must_use]
+    pub fn headers(&self) -> Vec<Header> {
+        let mut headers = self.headers.clone();
+        if let Some(served) = &self.served {
+            headers.push(Header { name: "cache-status", value: served.cache_status.clone() });
+            if let Some(age) = served.age_seconds {
+                headers.push(Header { name: "age", value: age.to_string().into() });
+            }
+            headers.push(Header { name: "server-timing", value: served.server_timing.clone() });
+        }
+        headers
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        match &self.body {
+            Body::Sheet(sheet) => sheet.as_slice(),
+            Body::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// The memory of the body, where it can be used again.
+    pub(super) fn into_sheet(self) -> Option<Sheet> {
+        match self.body {
+            Body::Sheet(sheet) => Some(sheet),
+            Body::Bytes(_) => None,
+        }
+    }
+}
+
+/// One member for each tier that was asked, the one closest to the origin first, as RFC 9211 has it.
+fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
+    let tally = &answer.tally;
+    if tally.l1_misses == 0 {
+        return Cow::Borrowed(if tally.stale == 0 {
+            "featheredge-l1; hit"
+        } else {
+            "featheredge-l1; hit; detail=stale"
+        });
+    }
+    let outcome = |hits: u32, misses: u32| match (hits, misses) {
+        (_, 0) => "hit",
+        (0, _) => "fwd=miss",
+        _ => "fwd=partial",
+    };
+    let mut members = Vec::with_capacity(3);
+    for (tier, hits, misses) in
+        [(3, tally.l3_hits, tally.l3_misses), (2, tally.l2_hits, tally.l2_misses), (1, tally.l1_hits, tally.l1_misses)]
+    {
+        if hits + misses > 0 {
+            members.push(format!("featheredge-l{tier}; {}", outcome(hits, misses)));
+        }
+    }
+    if let (Some(closest), Some(status)) =
+        (members.first_mut().filter(|_| tally.compute_requests > 0), timings.origin_status)
+    {
+        closest.push_str(&format!("; fwd-status={status}"));
+    }
+    if let Some(closest) = members.first_mut().filter(|_| tally.stale > 0) {
+        closest.push_str("; detail=stale");
+    }
+    members.join(", ").into()
+}
+
+/// How long the request took, by which pattern it was served, and how long its tiers took.
+fn server_timing(pattern: Pattern, took_millis: u64, timings: &Timings) -> Cow<'static, str> {
+    if took_millis == 0 && timings.by_tier().iter().all(|(_, millis)| millis.is_none()) {
+        return Cow::Borrowed(match pattern {
+            Pattern::RealTime => "total;dur=0;desc=real_time_serving",
+            Pattern::Batch => "total;dur=0;desc=batch_serving",
+            Pattern::Hybrid => "total;dur=0;desc=hybrid_serving",
+            Pattern::Streaming => "total;dur=0;desc=streaming_serving",
+        });
+    }
+    let mut text = format!("total;dur={took_millis};desc={}", pattern.name());
+    let parts = timings.parts(took_millis);
+    let model = [
+        ("network", Some(parts.network)),
+        ("cache", Some(parts.cache)),
+        ("computation", Some(parts.computation)),
+        ("serialization", Some(parts.serialization)),
+    ];
+    for (name, millis) in timings.by_tier().into_iter().chain(model) {
+        if let Some(millis) = millis {
+            text.push_str(&format!(", {name};dur={millis}"));
+        }
+    }
+    text.into()
+}
+
+/// A request that is refused since too many wait already. What is not urgent is told to slow down, the rest that we cannot.
+pub(super) fn overloaded(is_feast: bool, priority: Priority, retry_seconds: u64) -> Reply {
+    let status = if priority == Priority::Low { 429 } else { 503 };
+    let detail = "more requests wait than `load.max_waiting` and `memory.waiting_bytes` allow";
+    let mut reply = if is_feast {
+        Reply::json(status, Cow::Owned(feast::error_string(detail)))
+    } else {
+        Reply::problem(status, problem::body(status, "overloaded", "Too many requests wait", detail))
+    };
+    reply.headers.push(Header { name: "retry-after", value: retry_seconds.to_string().into() });
+    reply
+}
+
+pub(super) fn forbidden() -> Reply {
+    let detail = "the request needs `Authorization: Bearer` with the secret `FEATHEREDGE_OPERATOR_TOKEN`";
+    Reply::problem(403, problem::body(403, "forbidden", "This is for operators", detail))
+}
+
+pub(super) fn method_not_allowed(allow: &'static str) -> Reply {
+    let detail = format!("this path answers {allow}");
+    let mut reply =
+        Reply::problem(405, problem::body(405, "method-not-allowed", "The method is not allowed here", &detail));
+    reply.headers.push(Header { name: "allow", value: allow.into() });
+    reply
+}
+
+/// What Feast's server answers to a path that it does not know, with the reason.
+pub(super) fn not_found(path: &str) -> Reply {
+    let detail = format!("no such path: {path}; the built-in origin answers /get-online-features alone");
+    Reply::problem(404, problem::body(404, "not-found", "There is nothing at this path", &detail))
+}
+
+pub(super) fn ready() -> Reply {
+    Reply::json(200, Cow::Borrowed(b"{\"ready\":true}"))
+}
+
+/// Whether the origin's health lets the service call itself ready.
+pub(super) fn readiness(outcome: &Outcome) -> Reply {
+    let reason = match outcome {
+        Outcome::Fetched(Ok(reply)) if reply.status < 400 => return ready(),
+        Outcome::Fetched(Ok(reply)) => format!("the origin answers /health with status {}", reply.status),
+        _ => "the origin cannot be reached".to_owned(),
+    };
+    Reply::problem(503, problem::body(503, "not-ready", "The service is not ready", &reason))
+}
+
+/// The origin's own error, or in its stead what went wrong with it.
+pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
+    let (status, code, detail) = match failure {
+        OriginFailure::Refused { status, content_type, body } => {
+            if is_feast {
+                return Reply {
+                    content_type: content_type.clone().map(Cow::Owned),
+                    body: Body::Bytes(body.to_vec().into()),
+                    ..Reply::empty(*status)
+                };
+            }
+            (*status, "origin-error", format!("the origin answered with status {status}: {}", quoted(body)))
+        }
+        OriginFailure::TimedOut => {
+            (504, "origin-timeout", "the origin did not answer within `origin.timeout_ms`".to_owned())
+        }
+        OriginFailure::Unreachable => (502, "origin-unreachable", "the origin cannot be reached".to_owned()),
+        OriginFailure::LeftAlone { retry_millis } => {
+            let detail = "the origin failed so often of late that it is left alone for a while";
+            let mut reply = if is_feast {
+                Reply::json(503, Cow::Owned(feast::error_string(detail)))
+            } else {
+                Reply::problem(503, problem::body(503, "origin-left-alone", "The origin could not answer", detail))
+            };
+            let seconds = retry_millis.div_ceil(1_000).max(1);
+            reply.headers.push(Header { name: "retry-after", value: seconds.to_string().into() });
+            return reply;
+        }
+        OriginFailure::Unexpected { status } => {
+            let what = if (300..400).contains(status) { "a redirect, which is not followed" } else { "no features" };
+            (502, "origin-unintelligible", format!("the origin answered with status {status}: {what}"))
+        }
+        OriginFailure::Unintelligible(reason) => {
+            (502, "origin-unintelligible", format!("the origin's answer is not usable: {reason}"))
+        }
+    };
+    if is_feast {
+        Reply::json(status, Cow::Owned(feast::error_string(&detail)))
+    } else {
+        Reply::problem(status, problem::body(status, code, "The origin could not answer", &detail))
+    }
+}
+
+/// How much of the origin's error is quoted in ours, in bytes.
+const MAX_QUOTED: usize = 1_000;
+
+/// The beginning of a body, as far as it is a text.
+fn quoted(body: &[u8]) -> &str {
+    let beginning = body.get(..MAX_QUOTED).unwrap_or(body);
+    let length = str::from_utf8(beginning).map_or_else(|error| error.valid_up_to(), str::len);
+    beginning.get(..length).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
+}

@@ -1,0 +1,217 @@
+//! Alerts, what is sent until it is taken, traces, and how numbers are written.
+
+use featheredge_telemetry::cost::{self, Operations, Prices};
+use featheredge_telemetry::histogram::{ALL, Count, Summary, Windows};
+use featheredge_telemetry::json::Json;
+use featheredge_telemetry::monitor::{Finding, MAX_ALERTS, Monitor, Severity, Subject};
+use featheredge_telemetry::outbox::Outbox;
+use featheredge_telemetry::prometheus::{Column, Row, Source, Table, Unit, write_feast};
+use featheredge_telemetry::trace::{Context, Export, Span};
+use model::time::Instant;
+use serde_json::{Value, json};
+
+fn found(severity: Severity, value: u64) -> Option<Finding> {
+    Some(Finding { severity, value, threshold: 200 })
+}
+
+#[test]
+fn what_comes_and_goes_is_one_alert_with_its_worst_value_and_its_times() {
+    let mut monitor = Monitor::default();
+    let mut judge = |finding, at| monitor.judge(Subject::HighLatency, finding, 60_000, Instant(at));
+    assert!(judge(None, 0).is_none());
+    assert_eq!(judge(found(Severity::Medium, 250), 1_000).unwrap().opened_at, Instant(1_000));
+    assert!(judge(found(Severity::Medium, 300), 2_000).is_none(), "open already");
+    assert_eq!(judge(found(Severity::High, 700), 3_000).unwrap().worst.value, 700, "worse is news");
+    assert!(judge(found(Severity::Medium, 210), 4_000).is_none());
+    assert!(judge(None, 63_999).is_none(), "not yet");
+    let resolved = judge(None, 64_000).unwrap();
+    assert_eq!((resolved.worst.severity, resolved.worst.value), (Severity::High, 700));
+    assert_eq!(resolved.resolved_at, Some(Instant(64_000)));
+    assert_eq!((monitor.open().count(), monitor.resolved().len(), monitor.opened()), (0, 1, 1));
+}
+
+#[test]
+fn the_last_hundred_alerts_are_kept() {
+    let mut monitor = Monitor::default();
+    for round in 0..250 {
+        monitor.judge(Subject::OriginErrors, found(Severity::High, round), 0, Instant(round));
+        monitor.judge(Subject::OriginErrors, None, 0, Instant(round));
+    }
+    assert_eq!(monitor.resolved().len(), MAX_ALERTS);
+    assert_eq!(monitor.resolved()[0].worst.value, 150);
+}
+
+#[test]
+fn a_message_is_sent_again_ever_later_and_then_given_up() {
+    let mut outbox = Outbox::new(3, 5_000);
+    outbox.push(b"a".to_vec(), Instant(0));
+    for (at, failures) in [(0, 1), (1_000, 2), (3_000, 3)] {
+        assert!(failures == 1 || outbox.take_due(Instant(at - 1)).is_none(), "too early");
+        let (number, body) = outbox.take_due(Instant(at)).unwrap();
+        assert_eq!(body, b"a");
+        assert!(outbox.take_due(Instant(at)).is_none(), "it is under way");
+        outbox.tell(number, false, Instant(at));
+    }
+    assert_eq!((outbox.next_due(), outbox.given_up, outbox.delivered), (None, 1, 0));
+}
+
+#[test]
+fn a_message_of_which_nothing_is_heard_is_sent_again() {
+    let mut outbox = Outbox::new(3, 5_000);
+    outbox.push(b"a".to_vec(), Instant(0));
+    let (number, _) = outbox.take_due(Instant(0)).unwrap();
+    assert!(outbox.take_due(Instant(9_999)).is_none());
+    assert!(outbox.take_due(Instant(10_000)).is_some());
+    outbox.tell(number, true, Instant(10_001));
+    outbox.tell(number, true, Instant(10_002));
+    assert_eq!((outbox.delivered, outbox.next_due()), (1, None));
+    (0..150).for_each(|_| outbox.push(Vec::new(), Instant(0)));
+    assert_eq!(outbox.given_up, 50, "what waits is bounded");
+    let mut large = Outbox::new(3, 5_000);
+    (0..5).for_each(|_| large.push(vec![0; 400_000], Instant(0)));
+    assert_eq!(large.given_up, 3, "in bytes too");
+}
+
+#[test]
+fn what_is_sent_once_is_not_sent_again_though_nothing_is_heard_of_it() {
+    let mut outbox = Outbox::new(1, 5_000);
+    outbox.push(b"a".to_vec(), Instant(0));
+    assert!(outbox.take_due(Instant(0)).is_some());
+    assert!(outbox.take_due(Instant(10_000)).is_none());
+    assert_eq!((outbox.given_up, outbox.next_due()), (1, None));
+}
+
+#[test]
+fn a_callers_trace_goes_on_and_a_header_that_is_none_is_left_out() {
+    let sampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let context = Context::within(sampled, 0xabc).unwrap();
+    assert_eq!(context.header(), "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000abc-01");
+    assert!(!Context::within(&sampled.replace("-01", "-00"), 1).unwrap().is_sampled());
+    assert!(Context::within(&sampled.replacen("00-", "cc-", 1).replace("-01", "-01-later"), 1).is_some());
+    for wrong in [
+        "",
+        "00",
+        sampled.strip_suffix('1').unwrap(),
+        &sampled.replace("4bf9", "4BF9"),
+        &sampled.replacen("00-", "ff-", 1),
+        &sampled.replace("-01", "-01-more"),
+        &sampled.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
+        &sampled.replace("00f067aa0ba902b7", &"0".repeat(16)),
+        &sampled.replace("-01", "-é"),
+    ] {
+        assert_eq!(Context::within(wrong, 1), None, "{wrong}");
+    }
+}
+
+#[test]
+fn spans_are_written_as_open_telemetry_reads_them() {
+    let context = Context::new([1, 2, 3], true);
+    let span = |name, began, ended, status| Span { name, began: Instant(began), ended: Instant(ended), status };
+    let mut export = Export::new("rides");
+    export.add(&context, span("POST /v1/features", 1_000, 1_030, Some(503)), true);
+    export.add(&context, span("l2", 1_001, 1_009, None), false);
+    assert_eq!(export.len(), 2);
+    let body: Value = serde_json::from_slice(&export.into_vec()).unwrap();
+    let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
+    assert_eq!(
+        spans[0],
+        json!({"traceId": "00000000000000010000000000000002", "spanId": "0000000000000003", "name": "POST /v1/features",
+               "kind": 2, "startTimeUnixNano": "1000000000", "endTimeUnixNano": "1030000000",
+               "attributes": [{"key": "http.response.status_code", "value": {"intValue": 503}}], "status": {"code": 2}})
+    );
+    assert_eq!((&spans[1]["parentSpanId"], &spans[1]["kind"]), (&json!("0000000000000003"), &json!(3)));
+    let id = spans[1]["spanId"].as_str().unwrap();
+    assert!(id.len() == 16 && id != "0000000000000003" && id.bytes().all(|digit| digit.is_ascii_hexdigit()), "{id}");
+}
+
+#[test]
+fn a_table_is_the_same_for_prometheus_and_as_json() {
+    const COLUMNS: &[Column] = &[
+        Column::new("requests", Unit::Total, Source::Given(0), "Requests."),
+        Column::new("p99", Unit::Millis, Source::P99, "A percentile."),
+        Column::new("hit", Unit::Share, Source::Given(1), "Hits."),
+    ];
+    let row = |label, requests, p99, hit| {
+        let mut row = Row { label, window: Summary { p99, ..Summary::default() }, ..Row::default() };
+        [row.given[0], row.given[1]] = [requests, hit];
+        row
+    };
+    let rows = vec![row("a\"b", 3, 1_250, 999_000), row("c", 0, 7, 1_000_000)];
+    let table = Table { prefix: "view_", key: "views", label: "view", columns: COLUMNS, rows };
+    let mut text = Vec::new();
+    table.write_prometheus(&mut text);
+    let text = String::from_utf8(text).unwrap();
+    assert_eq!(
+        text,
+        "# HELP featheredge_view_requests_total Requests.\n\
+         # TYPE featheredge_view_requests_total counter\n\
+         featheredge_view_requests_total{view=\"a\\\"b\"} 3\n\
+         featheredge_view_requests_total{view=\"c\"} 0\n\
+         # HELP featheredge_view_p99_seconds A percentile.\n\
+         # TYPE featheredge_view_p99_seconds gauge\n\
+         featheredge_view_p99_seconds{view=\"a\\\"b\"} 1.25\n\
+         featheredge_view_p99_seconds{view=\"c\"} 0.007\n\
+         # HELP featheredge_view_hit_ratio Hits.\n\
+         # TYPE featheredge_view_hit_ratio gauge\n\
+         featheredge_view_hit_ratio{view=\"a\\\"b\"} 0.999\n\
+         featheredge_view_hit_ratio{view=\"c\"} 1\n"
+    );
+    let mut json = Json::default();
+    json.open("");
+    table.write_json(&mut json);
+    let json: Value = serde_json::from_slice(&json.into_vec()).unwrap();
+    assert_eq!(json["views"]["a\"b"], json!({"requests": 3, "p99_ms": 1250, "hit": 0.999}));
+}
+
+#[test]
+fn feasts_histogram_is_cumulative_and_ends_with_all() {
+    let mut windows = Windows::new(300_000, 3_600_000);
+    windows.advance(Instant(1_000_000));
+    [3, 7, 7, 60_000].into_iter().for_each(|millis| windows.record(ALL, millis));
+    windows.add(ALL, &[(Count::Unavailable, 1)]);
+    for (entities, times) in [(1, 1), (5 * 5, 5), (90, 1), (5_000, 1)] {
+        windows.add_sizes(ALL, entities, 2 * times, times);
+    }
+    let totals = windows.all().unwrap().totals(&windows);
+    let mut text = Vec::new();
+    let all = totals.clone();
+    write_feast(&mut text, &[Row { label: "/get-online-features", totals, ..Row::default() }], Some(&all));
+    let text = String::from_utf8(text).unwrap();
+    for line in [
+        "total{endpoint=\"/get-online-features\",status=\"success\"} 3\n",
+        "bucket{endpoint=\"/get-online-features\",le=\"0.005\"} 1\n",
+        "bucket{endpoint=\"/get-online-features\",le=\"0.01\"} 3\n",
+        "bucket{endpoint=\"/get-online-features\",le=\"10\"} 3\n",
+        "bucket{endpoint=\"/get-online-features\",le=\"+Inf\"} 4\n",
+        "sum{endpoint=\"/get-online-features\"} 60.017\n",
+        "feast_online_features_entity_count_bucket{le=\"1\"} 1\n",
+        "feast_online_features_entity_count_bucket{le=\"5\"} 6\n",
+        "feast_online_features_entity_count_bucket{le=\"50\"} 6\n",
+        "feast_online_features_entity_count_bucket{le=\"100\"} 7\n",
+        "feast_online_features_entity_count_bucket{le=\"1000\"} 7\n",
+        "feast_online_features_entity_count_bucket{le=\"+Inf\"} 8\n",
+        "feast_online_features_entity_count_sum 5116\n",
+        "feast_online_features_entity_count_count 8\n",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+}
+
+#[test]
+fn savings_are_the_seeds_formula_and_money_is_counted_by_operation() {
+    let mut windows = Windows::new(100_000, 3_600_000);
+    windows.advance(Instant(1_000_000));
+    (0..90).for_each(|_| windows.record(ALL, 2));
+    (0..10).for_each(|_| windows.record(ALL, 102));
+    windows
+        .add(ALL, &[(Count::MissRequests, 10), (Count::MissMillis, 1_020), (Count::L1Hits, 90), (Count::L1Misses, 10)]);
+    let savings = cost::savings(&windows.all().unwrap().summary(), 100_000);
+    assert_eq!((savings.hit_ratio, savings.hit_micros, savings.miss_micros), (900_000, 2_000, 102_000));
+    // 0.9 × 100 ms × 1 a second.
+    assert_eq!((savings.per_thousand_seconds, savings.saved_micros), (1_000, 90_000));
+
+    let prices = Prices { read_cents: 50, write_cents: 500, origin_cents: 100 };
+    let done = Operations { reads: 1_000_000, writes: 10_000, origin_calls_saved: 2_000_000, ..Operations::default() };
+    let account = cost::account(&prices, &done);
+    assert_eq!((account.spent, account.saved), (550_000, 2_000_000));
+}

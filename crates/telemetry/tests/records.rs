@@ -1,0 +1,206 @@
+//! What is told of requests is read as it was told, and what cannot be read costs no more than itself.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+use featheredge_telemetry::quality::Quality;
+use featheredge_telemetry::record::{Batch, Path, Record, Records, Request, Rows, SpanName, Tier};
+use featheredge_telemetry::state::{Gauge, State, TIER_GAUGES};
+use featheredge_telemetry::trace::Context;
+use model::time::Instant;
+
+const NOW: Instant = Instant(1_795_420_800_000);
+
+fn read(bytes: &[u8]) -> Vec<(Instant, Record)> {
+    let mut batch = Batch::read(bytes).unwrap();
+    core::iter::from_fn(|| batch.next_record()).collect()
+}
+
+fn told() -> (Records, Vec<Record>) {
+    let mut records = Records::default();
+    let view = records.number_of("stats", 2);
+    let miss = Request {
+        path: Path::Native,
+        priority: 3,
+        status: 503,
+        is_lacking: true,
+        millis: 1_234,
+        cache_millis: 30,
+        origin_millis: 1_200,
+        entities: 301,
+        features: 7,
+        rows: Rows {
+            l1_hits: 1,
+            stale: 2,
+            l1_misses: 300,
+            l2_hits: 4,
+            l2_misses: 5,
+            l3_hits: 6,
+            l3_misses: 7,
+            origin_calls: 8,
+            missing: 9,
+        },
+    };
+    let whole = Quality { requested: 200, served: 200, failed: 0, freshness: 199_000 };
+    let lacking = Quality { requested: 5, served: 1, failed: 4, freshness: 3 };
+    records.request(&miss, &[view, 0], NOW.plus(5));
+    records.view(view, &lacking);
+    records.view(0, &whole);
+    records.operation(Tier::L3, true, 77, NOW.plus(5));
+    let context = Context::within("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", 7).unwrap();
+    let name = SpanName::Tier(Tier::Origin);
+    records.span(&context, name, NOW, 5, 200, NOW.plus(5));
+    let expected = vec![
+        Record::Request(miss, 1),
+        Record::View { number: 1, quality: lacking },
+        Record::View { number: 0, quality: whole },
+        Record::Operation { tier: Tier::L3, has_failed: true, millis: 77 },
+        Record::Span { context, name, began: NOW, millis: 5, status: 200 },
+    ];
+    (records, expected)
+}
+
+#[test]
+fn a_batch_says_what_was_told_and_when_and_how_the_core_stands() {
+    let (mut records, expected) = told();
+    let mut state = State::default();
+    state.set(Gauge::L1Rows, &[11, 22]);
+    state.set_tier(Tier::Origin, &[3; TIER_GAUGES]);
+    let bytes = records.take(&state, NOW.plus(9));
+    let batch = Batch::read(&bytes).unwrap();
+    assert_eq!((batch.at, batch.lost, batch.views.as_slice()), (NOW.plus(9), 0, ["stats"].as_slice()));
+    assert_eq!((batch.state.of(Gauge::L1Bytes), batch.state.of_tier(Gauge::TierTimeout, Tier::Origin)), (22, 3));
+    assert_eq!(batch.state.of_tier(Gauge::TierTimeout, Tier::L3), 0);
+    let (times, records_read): (Vec<_>, Vec<_>) = read(&bytes).into_iter().unzip();
+    assert_eq!(records_read, expected);
+    assert_eq!((times[0], times[4]), (NOW.plus(5), NOW.plus(5)));
+    assert!(records.is_empty());
+    // The next batch stands by itself.
+    records.operation(Tier::L2, false, 1, NOW.plus(5));
+    let next = records.take(&State::default(), NOW.plus(10));
+    assert_eq!(read(&next)[0].0, NOW.plus(5));
+}
+
+#[test]
+fn requests_from_memory_that_are_alike_are_told_together() {
+    let mut records = Records::default();
+    let hit = |path, millis| Request {
+        path,
+        priority: 1,
+        status: 200,
+        millis,
+        rows: Rows { l1_hits: 10, stale: 1, ..Rows::default() },
+        ..Request::default()
+    };
+    let quality = Quality { requested: 50, served: 49, failed: 1, freshness: 48_000 };
+    for round in 0..100 {
+        records.request(&hit(Path::Feast, 0), &[1, 2], NOW.plus(round));
+        records.view(1, &quality);
+        records.view(2, &Quality::default());
+        records.request(&hit(Path::Native, 0), &[1], NOW.plus(round));
+        records.view(1, &quality);
+    }
+    records.request(&hit(Path::Native, 3), &[1], NOW.plus(100));
+    records.view(1, &quality);
+    assert!(!records.is_empty());
+    let bytes = records.take(&State::default(), NOW.plus(100));
+    let told: Vec<_> = read(&bytes).into_iter().map(|(_, record)| record).collect();
+    let requests: u64 = told
+        .iter()
+        .map(|record| match record {
+            Record::Request(request, times) => {
+                assert_eq!((request.rows.l1_hits, request.rows.stale), (10 * times, *times));
+                *times
+            }
+            _ => 0,
+        })
+        .sum();
+    let values: u64 = told
+        .iter()
+        .map(|record| match record {
+            Record::View { quality, .. } => quality.served,
+            _ => 0,
+        })
+        .sum();
+    assert_eq!((requests, values, told.len()), (201, 201 * 49, 7), "{told:?}");
+    assert!(records.is_empty());
+}
+
+#[test]
+fn requests_of_different_sizes_are_told_apart_and_their_sums_are_exact() {
+    let mut records = Records::default();
+    for (entities, times) in [(1, 30), (2, 20), (5, 20), (6, 5), (1_001, 2), (5_000, 3)] {
+        for _ in 0..times {
+            records.request(&Request { status: 200, entities, features: 3, ..Request::default() }, &[], NOW);
+        }
+    }
+    let mut told: Vec<_> = read(&records.take(&State::default(), NOW))
+        .into_iter()
+        .map(|(_, record)| match record {
+            Record::Request(request, times) => (request.entities, request.features, times),
+            _ => panic!("{record:?}"),
+        })
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, [(30, 15, 5), (30, 90, 30), (140, 120, 40), (17_002, 15, 5)]);
+}
+
+#[test]
+fn what_one_kind_pushes_out_is_told_on_its_own() {
+    let mut records = Records::default();
+    let hit = |millis| Request { status: 200, millis, ..Request::default() };
+    for millis in 0..1_000 {
+        records.request(&hit(millis % 7), &[], NOW);
+    }
+    let bytes = records.take(&State::default(), NOW);
+    let requests: u64 = read(&bytes)
+        .into_iter()
+        .map(|(_, record)| match record {
+            Record::Request(_, times) => times,
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(requests, 1_000);
+}
+
+#[test]
+fn views_past_the_most_are_told_as_the_others() {
+    let mut records = Records::default();
+    assert_eq!(["a", "b", "c", "a"].map(|name| records.number_of(name, 2)), [1, 2, 0, 1]);
+    assert_eq!(records.number_of("d", 0), 0);
+    assert_eq!(Records::default().number_of("", 2), 0);
+}
+
+#[test]
+fn what_there_is_no_room_for_is_lost_and_counted() {
+    let mut records = Records::default();
+    for _ in 0..100_000 {
+        records.operation(Tier::L2, false, 5, NOW);
+    }
+    assert!(records.is_pressing());
+    let bytes = records.take(&State::default(), NOW);
+    assert!(bytes.len() < 70_000, "{}", bytes.len());
+    let lost = Batch::read(&bytes).unwrap().lost;
+    assert_eq!(lost + read(&bytes).len() as u64, 100_000);
+    assert_eq!(Batch::read(&records.take(&State::default(), NOW)).unwrap().lost, 0);
+}
+
+#[test]
+fn bytes_that_are_no_batch_are_read_as_far_as_they_go_and_never_fail() {
+    let (mut records, _) = told();
+    let bytes = records.take(&State::default(), NOW);
+    for length in 0..bytes.len() {
+        if let Some(mut batch) = Batch::read(&bytes[..length]) {
+            while batch.next_record().is_some() {}
+        }
+    }
+    for place in 3..bytes.len() {
+        for value in [0, 7, 127, 128, 255] {
+            let mut spoilt = bytes.clone();
+            spoilt[place] = value;
+            if let Some(mut batch) = Batch::read(&spoilt) {
+                while batch.next_record().is_some() {}
+            }
+        }
+    }
+    assert!(Batch::read(b"FR\x02").is_none() && Batch::read(b"").is_none());
+}

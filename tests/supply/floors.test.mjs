@@ -1,0 +1,157 @@
+// The floors that ARCHITECTURE.md describes hold: cargo tells which crate uses which, and the JavaScript files what they import.
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { test } from "node:test";
+import ts from "typescript";
+import { fromRoot, root } from "../../scripts/lib/root.mjs";
+import { mustRun } from "../../scripts/lib/run.mjs";
+
+/** The crates of the house, from the ground up: one uses only what stands on a floor below its own. */
+const FLOORS = [
+	["config"],
+	["model"],
+	["json"],
+	["cache", "prefetch", "row-codec", "telemetry"],
+	["protocol"],
+	["columnar", "origin"],
+	["aggregator", "benchmark"],
+	["engine"],
+	["service"],
+	// What becomes wasm.
+	["featheredge", "benchmark-wasm"],
+];
+
+/** Where those stand that do not stand in `crates`. */
+const FOLDERS = { featheredge: "", "benchmark-wasm": "src/benchmark" };
+
+/** What stands around the house and uses any of it; nothing in it uses them. */
+const AROUND = ["bindgen", "fuzz", "scale"];
+
+/** Where JavaScript stands, and the other folders from which its files may import; what is built lies in `build`. */
+const IMPORTS = {
+	npm: [],
+	www: ["build"],
+	scripts: ["benches", "build", "tests"],
+	benches: ["build", "scripts/lib", "tests"],
+	tests: ["benches", "build", "npm", "scripts", "www"],
+};
+
+/** A package's name without what all of them begin with. */
+const short = (name) => name.replace(/^featheredge-/, "");
+
+/** The packages of this repository: their folders, and those of them that each uses, be it in its tests alone. */
+async function crates() {
+	const args = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
+	const { packages } = JSON.parse(await mustRun("cargo", args, { cwd: root, capture: true }));
+	return packages.map(({ name, manifest_path: manifest, dependencies }) => ({
+		name: short(name),
+		folder: relative(root, dirname(manifest)),
+		uses: [...new Set(dependencies.filter(({ path }) => path).map((used) => short(used.name)))],
+	}));
+}
+
+/** What is wrong with the crates: their places on the floors, and their folders. */
+function misplaced(crates) {
+	const floorOf = new Map(FLOORS.flatMap((names, floor) => names.map((name) => [name, floor])));
+	const isBelow = (used, user) => floorOf.has(used) && (AROUND.includes(user) || floorOf.get(used) < floorOf.get(user));
+	const faults = [];
+	for (const { name, folder, uses } of crates) {
+		if (!floorOf.has(name) && !AROUND.includes(name)) faults.push(`${name} stands on no floor`);
+		const place = FOLDERS[name] ?? `crates/${name}`;
+		if (floorOf.has(name) && folder !== place) faults.push(`${name} lies in ${folder}`);
+		for (const used of uses.filter((used) => !isBelow(used, name))) faults.push(`${name} uses ${used}`);
+		const around = crates.filter((other) => other.folder !== "" && folder.startsWith(`${other.folder}/`));
+		for (const other of around) faults.push(`${name} lies inside ${other.name}`);
+	}
+	for (const name of floorOf.keys()) if (!crates.some((crate) => crate.name === name)) faults.push(`no crate ${name}`);
+	return faults;
+}
+
+/** All JavaScript files of a folder, from the root. */
+function filesIn(folder) {
+	return readdirSync(fromRoot(folder), { withFileTypes: true }).flatMap((entry) => {
+		const path = join(folder, entry.name);
+		if (entry.isDirectory()) return ["dist", "node_modules"].includes(entry.name) ? [] : filesIn(path);
+		return /\.m?js$/.test(entry.name) ? [path] : [];
+	});
+}
+
+/** What each file imports of files, static and dynamic. */
+function importsOf(files) {
+	const relativeImports = (file) => {
+		const { importedFiles } = ts.preProcessFile(readFileSync(fromRoot(file), "utf8"), true, true);
+		const names = importedFiles.map(({ fileName }) => fileName).filter((name) => name.startsWith("."));
+		return [...new Set(names.map((name) => join(dirname(file), name)))];
+	};
+	return new Map(files.map((file) => [file, relativeImports(file)]));
+}
+
+/** The first way that leads back to where it began; `undefined` where there is none. */
+function circle(imports) {
+	const done = new Set();
+	const visit = (file, way) => {
+		if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
+		if (done.has(file)) return undefined;
+		for (const imported of imports.get(file) ?? []) {
+			const found = visit(imported, [...way, file]);
+			if (found !== undefined) return found;
+		}
+		done.add(file);
+		return undefined;
+	};
+	for (const file of imports.keys()) {
+		const found = visit(file, []);
+		if (found !== undefined) return found;
+	}
+	return undefined;
+}
+
+/** The imports that leave a folder for another than those named for it. */
+function strays(imports) {
+	const isIn = (file, folder) => file.startsWith(`${folder}/`);
+	return [...imports].flatMap(([file, imported]) => {
+		const [folder, others] = Object.entries(IMPORTS).find(([folder]) => isIn(file, folder));
+		const allowed = [folder, ...others];
+		return imported.filter((to) => !allowed.some((folder) => isIn(to, folder))).map((to) => `${file} imports ${to}`);
+	});
+}
+
+test("a crate uses only what stands below it, and lies in no other's folder", async () => {
+	assert.deepEqual(misplaced(await crates()), []);
+});
+
+test("a crate that uses one above or beside it, lies in another or stands nowhere is found", async () => {
+	const known = (await crates()).filter(({ name }) => !["cache", "json", "model"].includes(name));
+	const added = [
+		{ name: "cache", folder: "crates/cache", uses: ["model", "row-codec"] },
+		{ name: "json", folder: "crates/cache/json", uses: ["service"] },
+		{ name: "attic", folder: "crates/attic", uses: [] },
+	];
+	assert.deepEqual(misplaced([...known, ...added]).toSorted(), [
+		"attic stands on no floor",
+		"cache uses row-codec",
+		"json lies in crates/cache/json",
+		"json lies inside cache",
+		"json uses service",
+		"no crate model",
+	]);
+});
+
+test("no JavaScript file leads back to itself by what it imports, and each folder imports from where it may", () => {
+	const imports = importsOf(Object.keys(IMPORTS).flatMap(filesIn));
+	assert.ok(imports.size > 200 && [...imports.values()].flat().length > 400, "files and imports are found");
+	assert.equal(circle(imports)?.join(" -> "), undefined);
+	assert.deepEqual(strays(imports), []);
+});
+
+test("a circle of files is found, and an import from where none may come", () => {
+	const way = ["npm/src/a.js", "npm/src/b.js", "npm/src/c.js"];
+	const imports = new Map(way.map((file, number) => [file, [way[(number + 1) % way.length], "npm/src/d.js"]]));
+	assert.deepEqual(circle(imports), [...way, way[0]]);
+	assert.equal(circle(new Map([...imports].slice(1))), undefined);
+	assert.deepEqual(strays(new Map([["npm/src/a.js", ["npm/src/b.js", "tests/b.mjs"]]])), [
+		"npm/src/a.js imports tests/b.mjs",
+	]);
+});
