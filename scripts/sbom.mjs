@@ -10,6 +10,9 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fromRoot } from "./lib/root.mjs";
 import { main, mustRun } from "./lib/run.mjs";
 
+/** The crates that become modules. */
+const [CORE, BENCHMARK] = ["featheredge", "featheredge-benchmark-wasm"];
+
 const read = (...path) => readFileSync(fromRoot(...path), "utf8");
 
 /** The checksums of Cargo.lock, by name and version. */
@@ -18,19 +21,17 @@ function checksums() {
 	return new Map([...entries].map(([, name, version, checksum]) => [`${name}@${version}`, checksum]));
 }
 
-/** The crates in the module that a build with `feature` makes. */
-async function crates(feature) {
+/** The crates in the modules that are made of these crates. */
+async function crates(...roots) {
 	const args = ["--format-version", "1", "--locked", "--offline", "--filter-platform", "wasm32-unknown-unknown"];
-	const text = await mustRun("cargo", ["metadata", ...args, "--no-default-features", "--features", feature], {
-		capture: true,
-	});
+	const text = await mustRun("cargo", ["metadata", ...args], { capture: true });
 	// cargo's warnings stand before it.
 	const { packages, resolve } = JSON.parse(text.slice(text.indexOf("{")));
 	const packageOf = new Map(packages.map((entry) => [entry.id, entry]));
 	const nodeOf = new Map(resolve.nodes.map((node) => [node.id, node]));
 	const known = checksums();
 	const found = new Map();
-	const waiting = packages.filter(({ name }) => name === "featheredge").map(({ id }) => id);
+	const waiting = packages.filter(({ name }) => roots.includes(name)).map(({ id }) => id);
 	for (const id of waiting) {
 		if (found.has(id)) continue;
 		const { name, version, license, targets } = packageOf.get(id);
@@ -123,9 +124,9 @@ function document(name, parts) {
 await main(async () => {
 	mkdirSync(fromRoot("build/sbom"), { recursive: true });
 	const builds = {
-		worker: await crates("worker,watch"),
-		npm: [...(await crates("npm,watch,bench")), ...bundled("npm/cli")],
-		page: [...(await crates("bench")), ...bundled("www/src")],
+		worker: await crates(CORE),
+		npm: [...(await crates(CORE, BENCHMARK)), ...bundled("npm/cli")],
+		page: [...(await crates(CORE, BENCHMARK)), ...bundled("www/src")],
 	};
 	for (const [name, parts] of Object.entries(builds)) {
 		const text = JSON.stringify(document(`featheredge-${name}`, parts), null, "\t");

@@ -54,7 +54,17 @@ export function steps() {
 			name: "clippy",
 			commands: [
 				cargo("clippy", "--locked", "--all-targets", ...DENY_WARNINGS),
-				cargo("clippy", "--locked", "--lib", "--package", "featheredge", "--package", "featheredge-benchmark-wasm", ...WASM, ...DENY_WARNINGS),
+				cargo(
+					"clippy",
+					"--locked",
+					"--lib",
+					"--package",
+					"featheredge",
+					"--package",
+					"featheredge-benchmark-wasm",
+					...WASM,
+					...DENY_WARNINGS,
+				),
 			],
 		},
 		{ name: "native", commands: [cargo("test", "--locked", "--no-fail-fast")] },
