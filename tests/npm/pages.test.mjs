@@ -119,7 +119,7 @@ test("every link in the documents leads to a file and a heading that are there",
 			.replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
 			.trim()
 			.replaceAll(/\s/g, "-");
-	for (const file of [...markdown("."), ...markdown("docs"), ...markdown("docs/npm")]) {
+	for (const file of [...markdown("."), ...markdown("docs"), ...markdown("docs/npm"), ...markdown("docs/adr")]) {
 		for (const [, target] of readFileSync(file, "utf8").matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
 			const [path, fragment] = target.split("#");
 			const to = path === "" ? file : join(dirname(file), path);
