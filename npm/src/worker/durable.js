@@ -1,5 +1,5 @@
-// The Durable Objects under the Worker: the shards of the storage tier, and the ledger of writes. Like `worker.mjs` they move bytes and decide nothing: what is stored where, for how long and
-// how much of it, the core says with each call.
+// The Durable Objects under the Worker: the shards of the storage tier, the ledger of writes, the merged windows. They move bytes and decide
+// nothing: what is stored where, for how long and how much of it, the core says with each call.
 //
 // Whatever is exported here, only a Worker that is bound to the class can call.
 
