@@ -105,7 +105,7 @@ export class Exchange {
 			effects: core.take_effects(),
 			woken: core.take_woken(),
 		}));
-		if (said === undefined) return;
+		if (said === undefined) return this.#end();
 		const { handle, effects, woken } = said;
 		const { byHandle } = this.#runtime;
 		if (handle > 0 && handle !== this.#handle) {
@@ -213,8 +213,9 @@ export class Exchange {
 		this.wake();
 	}
 
-	/** Ends all that is under way, which is of no use any more. */
-	#end(error) {
+	/** Ends all that is under way: there is no core any more that could be told of it. */
+	#end() {
+		const error = this.#lost ?? new ClosedError();
 		this.fail(error);
 		this.#stop(error);
 		this.#leave();
@@ -246,7 +247,7 @@ export class Exchange {
 			this.#wake = resolve;
 			const isWoken = this.#isWoken || (await promise);
 			this.#isWoken = false;
-			if (this.#lost !== undefined) return this.#end(this.#lost);
+			if (this.#lost !== undefined) return this.#end();
 			if (!isWoken || this.#handle === 0) return;
 			if (this.#gone !== undefined) return this.abandon(this.#gone.reason);
 			const isResumed = this.#isResumed;
@@ -273,9 +274,10 @@ export class Exchange {
 	}
 
 	#tell(result) {
-		if (!this.#isPresent) return this.#end(this.#lost ?? new ClosedError());
+		if (!this.#isPresent) return this.#end();
 		const state = this.#runtime.enter(() => result(this.#core, this.#runtime.now()));
-		if (state !== undefined) this.take(state);
+		if (state === undefined) return this.#end();
+		this.take(state);
 	}
 
 	async #run(effect) {

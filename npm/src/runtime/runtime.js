@@ -126,6 +126,8 @@ export class Runtime {
 
 	/** What a call of the core gives; `undefined` where it throws: through the core's frames, any error is as bad as a trap. */
 	enter(call) {
+		// It is closed.
+		if (this.core === undefined) return undefined;
 		if (this.#generation !== instance.generation) return this.#start();
 		try {
 			return call();
