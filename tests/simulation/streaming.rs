@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use featheredge::config::Config;
+use featheredge::config::{Config, View};
 use featheredge::model::time::Instant;
 use serde_json::Value;
 
@@ -354,4 +354,83 @@ fn what_is_due_is_fetched_behind_a_stream_that_ends_at_its_deadline_since_nobody
         (world.service.under_way(), world.service.engine().sessions(), world.service.engine().flights()),
         (0, 0, 0)
     );
+}
+
+/// A request for a feature of two views of these entities.
+fn of_two_views(ids: impl IntoIterator<Item = u64>) -> String {
+    body(ids).replace(r#"["stats:score"]"#, r#"["stats:score","other:score"]"#)
+}
+
+#[test]
+fn each_line_has_the_values_of_its_own_entity_and_view_whichever_lines_go_out_together() {
+    let mut world = World::with_http_origin(|config| {
+        SMALL_CALLS(config);
+        let view = View { join_keys: vec!["driver_id".to_owned()], ..View::default() };
+        config.views.insert("stats".to_owned(), view.clone());
+        config.views.insert("other".to_owned(), view);
+    });
+    world.origin = Origin::Tells;
+    world.native(&of_two_views((0..300).step_by(7)));
+    world.restart();
+    world.native(&of_two_views((0..300).step_by(5)));
+    // Of some entities one view is in memory and the other is not.
+    world.native(&body((0..300).step_by(3)));
+    world.store_millis = 5;
+    let request = streamed(&mut world, &of_two_views((0..300).rev()));
+    assert!(world.requests[request].chunks.len() > 5);
+    let (lines, last) = lines(&world.answer(request));
+    assert_eq!(entities(&lines).len(), 300);
+    for line in &lines {
+        for view in ["stats", "other"] {
+            let value = line["features"][format!("{view}:score")]["value"].as_str().unwrap();
+            assert!(value.starts_with(&format!("{view}/score/{}/", line["entity"])), "{line}");
+        }
+    }
+    assert_eq!(last["quality_metrics"]["features_served"], 600);
+}
+
+#[test]
+fn what_is_of_an_event_too_long_ago_is_not_shown_in_any_line_and_of_no_other_view() {
+    let mut world = World::with_http_origin(|config| {
+        SMALL_CALLS(config);
+        let join_keys = || vec!["driver_id".to_owned()];
+        let view = |seconds| View { join_keys: join_keys(), max_age_seconds: Some(seconds), ..View::default() };
+        config.views.insert("stats".to_owned(), view(300));
+        config.views.insert("other".to_owned(), view(3_600));
+    });
+    world.origin = Origin::Tells;
+    world.native(&of_two_views(0..20));
+    // All is of events ten minutes ago.
+    for ids in [0..20, 0..200] {
+        let request = streamed(&mut world, &of_two_views(ids.clone()));
+        let (lines, _) = lines(&world.answer(request));
+        assert_eq!(entities(&lines).len() as u64, ids.end);
+        assert_eq!(statuses(&lines), BTreeSet::from(["OUTSIDE_MAX_AGE"]));
+        let is_shown = |line: &Value| line["features"]["other:score"]["status"] == "PRESENT";
+        assert!(lines.iter().all(is_shown), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_row_that_failed_does_not_keep_a_stream_from_ending_at_its_soft_deadline() {
+    let mut world = World::with_http_origin(|config| {
+        config.freshness.ttl_jitter_percent = 0;
+        config.l2.enabled = false;
+        config.routing.chunk_rows = 1;
+        config.routing.max_calls = 1;
+    });
+    world.native(&body([1]));
+    world.pass_seconds(1_000);
+    world.native(&body([0]));
+    world.scripted.push_back((500, "\"sorry\"".to_owned()));
+    let request = world.start_lines(&within(1_000, [0, 2, 1]));
+    world.run_for(5);
+    world.origin_millis = 900;
+    world.run();
+    assert_eq!(world.requests[request].ended - world.requests[request].began, 700);
+    let (lines, last) = lines(&world.answer(request));
+    let status = |line: &Value| line["features"]["stats:score"]["status"].as_str().unwrap().to_owned();
+    assert_eq!(entities(&lines), [0, 2, 1]);
+    assert_eq!(lines.iter().map(status).collect::<Vec<_>>(), ["PRESENT", "INVALID", "PRESENT"]);
+    assert!(last["problem"]["type"].is_string());
 }
