@@ -224,9 +224,6 @@ impl Session {
     fn collect(&mut self, need: Need, marks: &Marks) {
         let mut known: HashMap<(u64, usize), usize, foldhash::fast::FixedState> = HashMap::default();
         let view_of = |place: usize, rows: usize| place.checked_div(rows).unwrap_or_default();
-        for (index, missing) in self.missing.iter().enumerate() {
-            known.insert((self.ask.keys.at(missing.place).1, view_of(missing.place, self.ask.rows)), index);
-        }
         let is_waiting: HashSet<usize> = self.waiting.iter().map(|&(place, _)| place).collect();
         for (place, found) in self.found.iter().enumerate().filter(|(_, found)| found.need == need) {
             if is_waiting.contains(&place) {
@@ -369,7 +366,7 @@ impl Session {
     }
 
     fn room(&self) -> usize {
-        if self.is_held || !self.route.is_streamed() {
+        if self.is_held {
             return 0;
         }
         let under_way = self.missing.iter().filter(|row| !row.is_settled() && row.stage != Stage::Unbegun).count();
@@ -388,7 +385,6 @@ impl Session {
         for at in calls.chain(reads).chain(deadlines).chain(&mut self.timers).chain(leases) {
             *at = at.minus(millis);
         }
-        self.expires_at = Instant::default();
     }
 
     /// Begins a bulk read of these missing rows; its number.
