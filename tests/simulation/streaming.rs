@@ -434,3 +434,19 @@ fn a_row_that_failed_does_not_keep_a_stream_from_ending_at_its_soft_deadline() {
     assert_eq!(lines.iter().map(status).collect::<Vec<_>>(), ["PRESENT", "INVALID", "PRESENT"]);
     assert!(last["problem"]["type"].is_string());
 }
+
+#[test]
+fn what_is_given_up_at_once_is_told_at_once() {
+    let mut world = World::with_http_origin(|config| {
+        SMALL_CALLS(config);
+        config.l2.enabled = false;
+    });
+    world.native(&body(0..10));
+    world.origin = Origin::IsDown;
+    (1_000..1_030).for_each(|id| _ = world.native(&body([id])));
+    world.reset_counts();
+    let request = world.start_lines(&body(0..900));
+    let answer = world.answer(request);
+    assert!(answer.is_immediate && world.requests[request].chunks.is_empty());
+    assert_eq!((entities(&lines(&answer).0).len(), world.origin_calls.len()), (900, 0), "it is left alone");
+}
