@@ -20,7 +20,7 @@ use crate::learn::ledger::Operations;
 use crate::model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
 use crate::model::interner::Interner;
 use crate::model::order::sorted;
-use crate::model::request::{Ask, Columns, Consistency, ViewAsk};
+use crate::model::request::{Ask, Columns, ViewAsk};
 use crate::model::row::{ROW_OVERHEAD, Row};
 use crate::model::time::Instant;
 
@@ -452,6 +452,7 @@ impl Session {
         interner: &mut Interner,
         now: Instant,
     ) -> Option<Rc<Row>> {
+        let is_whole = self.is_whole();
         let missing = self.missing.get_mut(index)?;
         if let Some(is_known) = missing.is_stored_known.get_mut(slot(store)) {
             *is_known = true;
@@ -460,7 +461,6 @@ impl Session {
         if let Some(stored) = missing.stored.get_mut(slot(store)) {
             *stored = Some(Rc::clone(&row));
         }
-        let is_whole = self.ask.place(missing.place).is_some_and(|(view, ..)| matches!(view.columns(), Columns::All));
         let known = match &missing.known {
             Some(known) if is_whole => merge(known, &row, true),
             Some(known) => Rc::new(known.merge(&row).sharing(interner)),
@@ -554,14 +554,14 @@ impl Session {
             let Some((ask, columns)) = self.ask.views.get(view).zip(columns.get_mut(view)) else { continue };
             let (_, hash) = self.ask.keys.at(missing.place);
             match &missing.known {
-                Some(known) if self.ask.consistency != Consistency::Strong => {
+                Some(known) => {
                     let inspector = Inspector::new(ask, self.rules(ask, now).since(missing.floor));
                     let judged = inspector.with_own_fetches(&missing.own_fetches).judge_columns(known, hash);
                     for (is_missing, freshness) in columns.iter_mut().zip(judged) {
                         *is_missing |= freshness != Freshness::Fresh;
                     }
                 }
-                _ => columns.fill(true),
+                None => columns.fill(true),
             }
             if let Some(is_missing) = is_view_missing.get_mut(view) {
                 *is_missing = true;
@@ -754,11 +754,12 @@ impl Session {
 
     /// Whether it is known what the store of `tier` holds of a row, or need not be: a feature service is fetched as a whole.
     fn is_merged(&self, missing: &Missing, tier: Tier) -> bool {
-        self.is_whole(missing) || missing.is_stored_known.get(slot(tier)).copied().unwrap_or_default()
+        self.is_whole() || missing.is_stored_known.get(slot(tier)).copied().unwrap_or_default()
     }
 
-    fn is_whole(&self, missing: &Missing) -> bool {
-        self.ask.place(missing.place).is_some_and(|(view, ..)| matches!(view.columns(), Columns::All))
+    /// Whether it asks for a feature service, which is all of its request.
+    fn is_whole(&self) -> bool {
+        self.ask.views.iter().any(|view| matches!(view.columns(), Columns::All))
     }
 
     /// Begins to read these rows of a store to merge them with what is to be written; its number.
@@ -794,7 +795,7 @@ impl Session {
             } else if is_read && !self.is_merged(missing, tier) {
                 changes.unmerged += 1;
             } else {
-                changes.rows.push(Change { row: Rc::clone(latest), is_whole: self.is_whole(missing) });
+                changes.rows.push(Change { row: Rc::clone(latest), is_whole: self.is_whole() });
             }
         }
         changes
@@ -803,49 +804,35 @@ impl Session {
     /// Of a feature service's rows, those that lack a member which a newer row has are not complete after all; what is
     /// streamed may be given already, and is left as it was.
     pub(super) fn settle_members(&mut self, stores: usize) {
-        if self.route.is_streamed() {
+        if self.route.is_streamed() || !self.is_whole() {
             return;
         }
-        let is_whole = |view: &ViewAsk| matches!(view.columns(), Columns::All);
-        let views = Rc::clone(&self.ask.views);
-        for (number, _) in views.iter().enumerate().filter(|(_, view)| is_whole(view)) {
-            let places = number * self.ask.rows..(number + 1) * self.ask.rows;
-            let mut rows: Vec<Found> = self.found.get(places.clone()).unwrap_or_default().to_vec();
-            for &(place, index) in self.waiting.iter().filter(|(place, _)| places.contains(place)) {
-                if let Some((found, missing)) = rows.get_mut(place - places.start).zip(self.missing.get(index)) {
-                    let need = if missing.tier.is_none() { Need::Completion } else { Need::Nothing };
-                    *found = Found { row: missing.known.clone(), tier: Tier::L2, is_stale: false, need };
-                }
+        let mut rows = self.found.clone();
+        for &(place, index) in &self.waiting {
+            if let Some((found, missing)) = rows.get_mut(place).zip(self.missing.get(index)) {
+                let row = missing.known.clone();
+                *found = Found { row, tier: Tier::L2, is_stale: false, need: Need::Nothing };
             }
-            let before: Vec<Need> = rows.iter().map(|found| found.need).collect();
-            if lookup::retire_former_members(&mut rows) == 0 {
+        }
+        if lookup::retire_former_members(&mut rows) == 0 {
+            return;
+        }
+        let known: HashMap<usize, usize, foldhash::fast::FixedState> = self.waiting.iter().copied().collect();
+        for (place, found) in rows.into_iter().enumerate().filter(|(_, found)| found.need == Need::Completion) {
+            let stage = Stage::Next(stores);
+            if let Some(index) = known.get(&place) {
+                if let Some(missing) = self.missing.get_mut(*index).filter(|missing| missing.stage == Stage::Done) {
+                    (missing.tier, missing.stage) = (None, stage);
+                }
                 continue;
             }
-            let known: HashMap<usize, usize, foldhash::fast::FixedState> = self.waiting.iter().copied().collect();
-            let retired = rows.into_iter().zip(before).enumerate();
-            for (offset, (found, _)) in retired.filter(|(_, (found, before))| found.need != *before) {
-                let place = places.start + offset;
-                match known.get(&place).copied() {
-                    Some(index) => {
-                        if let Some(missing) =
-                            self.missing.get_mut(index).filter(|missing| missing.stage == Stage::Done)
-                        {
-                            missing.tier = None;
-                            missing.stage = Stage::Next(stores);
-                        }
-                    }
-                    None => {
-                        let stage = Stage::Next(stores);
-                        self.waiting.push((place, self.missing.len()));
-                        self.missing.push(Missing { stage, places: 1, ..Missing::new(place, found.row) });
-                        if let Some(found) = self.found.get_mut(place) {
-                            found.need = Need::Completion;
-                        }
-                    }
-                }
+            self.waiting.push((place, self.missing.len()));
+            self.missing.push(Missing { stage, places: 1, ..Missing::new(place, found.row) });
+            if let Some(found) = self.found.get_mut(place) {
+                found.need = Need::Completion;
             }
-            self.waiting.sort_unstable();
         }
+        self.waiting.sort_unstable();
     }
 
     /// How fresh a row is for the missing row of number `index`.
@@ -975,7 +962,7 @@ impl Missing {
 
     /// Whether a stream has given it in all its places.
     fn is_given(&self) -> bool {
-        self.places > 0 && self.given >= self.places
+        self.given >= self.places
     }
 
     fn is_settled(&self) -> bool {
