@@ -103,6 +103,8 @@ fn lines_come_in_the_order_of_the_tiers_and_each_entity_once() {
     assert_eq!((&stats["l1_hits"], &stats["l2_hits"], &stats["l2_misses"]), (&10.into(), &50.into(), &190.into()));
     let request = &world.requests[request];
     assert_eq!(request.chunks[0].0, request.began, "what memory has goes out at once");
+    let head = &request.answer.as_ref().unwrap().headers["cache-status"];
+    assert_eq!(head, "featheredge-l1; fwd=partial", "of no store is said what it has not");
     assert!(request.chunks.len() > 3);
     assert_eq!(world.writes.iter().sum::<usize>(), 190, "the store learns what the origin gave");
     assert!(world.native(&body(0..250)).is_immediate);
@@ -449,4 +451,26 @@ fn what_is_given_up_at_once_is_told_at_once() {
     let answer = world.answer(request);
     assert!(answer.is_immediate && world.requests[request].chunks.is_empty());
     assert_eq!((entities(&lines(&answer).0).len(), world.origin_calls.len()), (900, 0), "it is left alone");
+}
+
+#[test]
+fn of_a_feature_service_a_stream_gives_the_rows_as_they_are_and_a_plain_answer_those_of_one_kind() {
+    let service = |ids: &str| format!(r#"{{"feature_service":"s","entities":{{"driver_id":[{ids}]}}}}"#);
+    for is_streamed in [true, false] {
+        let mut world = World::with_http_origin(|_| {});
+        world.scripted.push_back((200, one_row("1", &[("a", "1")])));
+        world.native(&service("1"));
+        world.run_for(5_000);
+        world.scripted.push_back((200, one_row("2", &[("a", "2"), ("b", "20")])));
+        world.native(&service("2"));
+        world.restart();
+        world.reset_counts();
+        world.scripted.push_back((200, one_row("1", &[("a", "3"), ("b", "30")])));
+        if is_streamed {
+            streamed(&mut world, &service("1,2"));
+        } else {
+            world.native(&service("1,2"));
+        }
+        assert_eq!(world.origin_calls.len(), usize::from(!is_streamed));
+    }
 }
