@@ -137,6 +137,20 @@ fn loaded_values_complete_what_memory_has() {
 }
 
 #[test]
+fn what_a_warm_up_finds_resting_is_written_when_it_has_rested() {
+    let mut world = world(|_| {});
+    world.feast(&request(&["a"], [1]));
+    world.run_for(100);
+    world.reset_counts();
+    warm(&mut world, r#"{"entities":{"driver_id":[1,2]},"values":{"stats:a":["new","new"]}}"#);
+    assert_eq!(world.writes, [1]);
+    world.run_for(2_000);
+    assert_eq!((&world.writes[..], world.returns), (&[1, 1][..], 1));
+    world.restart();
+    assert_eq!(world.feast(&request(&["a"], [1])).column("a"), ["\"new\""]);
+}
+
+#[test]
 fn an_entity_that_the_origin_does_not_know_is_counted() {
     let mut world = world(|_| {});
     let unknown = one_row("1", &[("x", "null")])

@@ -505,6 +505,11 @@ impl World {
         self.begin(Incoming { method, path, query, body, traceparent, is_operator: true, ..Incoming::default() })
     }
 
+    /// The same of a caller who is no operator.
+    pub(crate) fn start_as_anybody(&mut self, path: &str, body: &[u8]) -> usize {
+        self.begin(Incoming { method: "POST", path, body, ..Incoming::default() })
+    }
+
     /// Begins a request that accepts lines.
     pub(crate) fn start_lines(&mut self, body: &str) -> usize {
         self.begin(Incoming {
