@@ -152,6 +152,17 @@ fn a_store_of_which_cannot_be_read_what_it_holds_is_not_written() {
 }
 
 #[test]
+fn a_read_that_no_answer_waits_for_says_nothing_of_how_a_store_serves() {
+    let mut world = world(|_| {});
+    world.store_millis = 400;
+    for id in 0..30 {
+        read(&mut world, &[id], &["x"], "strong");
+    }
+    let store = &world.service.engine().stores()[0];
+    assert_eq!((store.latency().quantile(500), store.counts().misses, store.counts().reads), (None, 0, 30));
+}
+
+#[test]
 fn what_the_origin_calls_invalid_is_told_to_who_asked_and_replaces_nothing() {
     let mut world = world(|_| {});
     let good = read(&mut world, &[1], &["x"], "eventual");

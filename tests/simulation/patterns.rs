@@ -119,6 +119,22 @@ fn a_hedge_under_way_brings_what_the_store_has_and_is_due_whatever_else_is_waite
 }
 
 #[test]
+fn a_hedge_that_failed_is_made_up_for_when_the_store_has_nothing() {
+    let mut world = World::with_http_origin(|_| {});
+    world.store_millis = 2;
+    for id in 0..50 {
+        world.native(&urgent(&[id], 100));
+    }
+    world.store_millis = 45;
+    world.reset_counts();
+    world.scripted.push_back((500, "\"sorry\"".to_owned()));
+    let request = world.start_native(&urgent(&[1_000], 100));
+    world.run();
+    assert_eq!((world.answer(request).status, world.origin_calls.len()), (200, 2));
+    assert_eq!(world.requests[request].ended - world.requests[request].began, 55);
+}
+
+#[test]
 fn hedges_stay_a_small_part_of_the_origins_work() {
     let mut world = World::new();
     world.store_millis = 2;

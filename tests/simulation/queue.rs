@@ -82,6 +82,36 @@ fn those_whose_hosts_are_gone_hold_up_nobody_for_long() {
     }
 }
 
+/// Has the service forget a request whose caller hangs up.
+fn hang_up(world: &mut World, request: usize) {
+    let ticket = world.ticket_of(request);
+    for woken in world.service.abandon(ticket, featheredge::model::time::Instant(world.now)) {
+        world.wake(woken);
+    }
+    world.lose(request);
+}
+
+#[test]
+fn the_place_of_one_who_hangs_up_is_the_next_ones_at_once() {
+    let mut world = world(1, 1_000);
+    let first = world.start_native(&native(1, "normal"));
+    world.run_for(10);
+    let second = world.start_native(&native(2, "normal"));
+    world.run_for(10);
+    hang_up(&mut world, first);
+    world.run_for(0);
+    assert_eq!(world.origin_calls.len(), 2);
+    // Nor does one who has hung up wait any longer.
+    let third = world.start_native(&native(3, "normal"));
+    let fourth = world.start_native(&native(4, "normal"));
+    world.run_for(995);
+    hang_up(&mut world, third);
+    world.run();
+    let began = world.requests[second].began;
+    assert_eq!(world.requests[second].ended - began, 1_010);
+    assert_eq!(world.requests[fourth].ended - began, 2_010);
+}
+
 #[test]
 fn a_timer_that_goes_off_early_is_followed_by_another() {
     let mut world = world(1, 3_000);

@@ -474,3 +474,16 @@ fn of_a_feature_service_a_stream_gives_the_rows_as_they_are_and_a_plain_answer_t
         assert_eq!(world.origin_calls.len(), usize::from(!is_streamed));
     }
 }
+
+#[test]
+fn what_goes_out_stale_at_the_soft_deadline_is_no_failure() {
+    let mut world = World::with(|config| config.freshness.ttl_jitter_percent = 0);
+    world.native(&body([1]));
+    world.pass_seconds(1_000);
+    world.origin_millis = 900;
+    let request = world.start_lines(&within(1_000, [1]));
+    world.run();
+    assert_eq!(world.requests[request].ended - world.requests[request].began, 700);
+    let (lines, last) = lines(&world.answer(request));
+    assert_eq!((statuses(&lines), last.get("problem")), (BTreeSet::from(["PRESENT"]), None));
+}

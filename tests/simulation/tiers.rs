@@ -207,8 +207,11 @@ fn what_a_store_has_and_is_due_is_asked_for_once_and_right_behind_the_answer() {
         if is_down {
             world.origin = Origin::IsDown;
         }
+        world.origin_millis = 50;
         let request = world.start_feast(&body);
-        world.run_for(100);
+        world.run_for(10);
+        // Who comes while it is asked for is served what there is, and asks no second time.
+        assert!(world.feast(&body).is_immediate);
         assert_eq!((world.answer(request).status, world.origin_calls.len()), (200, 1));
         assert_eq!(world.service.engine().sessions(), 0);
         world.run();
