@@ -358,3 +358,45 @@ fn of_a_stream_that_nobody_reads_nothing_is_looked_for_anew() {
     assert_eq!(world.requests[request].chunks[0].1.lines().count(), 1);
     assert_eq!((&world.reads[..], world.origin_calls.len()), (&[1][..], 0), "the other half of one row");
 }
+
+#[test]
+fn what_has_grown_too_old_and_another_request_fetches_is_waited_for() {
+    let mut world = world(|_| {});
+    world.native(&body(&["a"], 1.0, 5_000));
+    world.run_for(890);
+    world.reset_counts();
+    world.origin_millis = 2_000;
+    let first = world.start_native(&body(&["a", "cold"], 1.0, 5_000));
+    world.run_for(50);
+    world.origin_millis = 500;
+    let second = world.start_native(&body(&["a"], 0.0, 5_000));
+    world.run();
+    for request in [first, second] {
+        assert_eq!(value(&world.answer(request).json()["features"]["a"]).0, "PRESENT");
+    }
+    assert_eq!(world.origin_calls.len(), 3, "{:?}", world.origin_calls);
+}
+
+#[test]
+fn without_singleflight_what_is_fetched_anew_leaves_nothing_behind() {
+    let mut world = world(|config| config.singleflight.enabled = false);
+    world.native(&body(&["a"], 1.0, 5_000));
+    world.run_for(900);
+    world.origin_millis = 600;
+    let answer = world.native(&body(&["a", "cold"], 1.0, 5_000));
+    assert_eq!(value(&answer.json()["features"]["a"]).0, "PRESENT");
+}
+
+#[test]
+fn what_is_waited_for_is_fetched_beside_once_its_call_is_older_than_the_bound() {
+    let mut world = world(|_| {});
+    world.origin_millis = 4_000;
+    world.start_native(&body(&["a"], 60.0, 5_000));
+    world.run_for(500);
+    world.origin_millis = 10;
+    let strict = world.start_native(&body(&["a"], 1.0, 2_000));
+    world.run();
+    assert_eq!(value(&world.answer(strict).json()["features"]["a"]).0, "PRESENT");
+    let took = world.requests[strict].ended - world.requests[strict].began;
+    assert_eq!(took, 1_410, "it looks again at its soft deadline");
+}

@@ -79,11 +79,12 @@ fn a_slow_store_is_hedged_once_it_is_slower_than_usual() {
         world.native(&urgent(&[id], 100));
     }
     world.store_millis = 45;
+    world.reset_counts();
     let slow = world.start_native(&urgent(&[1_000], 100));
     world.run();
     let took = world.requests[slow].ended - world.requests[slow].began;
     assert!((12..=15).contains(&took), "the origin's 10 ms, begun after the store's usual 2 ms: {took}");
-    assert_eq!(world.service.engine().hedged(), 1);
+    assert_eq!((world.service.engine().hedged(), world.reads.len()), (1, 1));
     let normal = world.start_native(r#"{"entity_ids":[1001],"feature_names":["score"]}"#);
     world.run();
     assert_eq!(
@@ -132,6 +133,23 @@ fn a_hedge_that_failed_is_made_up_for_when_the_store_has_nothing() {
     world.run();
     assert_eq!((world.answer(request).status, world.origin_calls.len()), (200, 2));
     assert_eq!(world.requests[request].ended - world.requests[request].began, 55);
+}
+
+#[test]
+fn a_hedge_is_saved_up_by_ten_requests() {
+    let mut world = World::new();
+    world.store_millis = 2;
+    for id in 0..300 {
+        world.native(&format!(r#"{{"entity_ids":[{id}],"feature_names":["score"]}}"#));
+    }
+    for id in 300..320 {
+        world.native(&urgent(&[id], 100));
+    }
+    world.store_millis = 30;
+    for id in 1_000..1_010 {
+        world.native(&urgent(&[id], 100));
+    }
+    assert_eq!(world.service.engine().hedged(), 3, "thirty requests have saved three");
 }
 
 #[test]
