@@ -105,12 +105,12 @@ fn a_call_that_ends_just_in_time_is_waited_for_and_its_place_is_nobody_elses() {
 #[test]
 fn what_is_due_is_not_fetched_behind_an_answer_where_there_is_no_place() {
     let mut world = world(1, 10);
-    world.native(&native(1, "normal"));
+    world.feast(&request(&["score"], [1]));
     world.pass_seconds(310);
     world.origin_millis = 1_000;
     let slow = world.start_native(&native(2, "normal"));
     world.run_for(10);
-    let due = world.start_native(&native(1, "normal"));
+    let due = world.start_feast(&request(&["score"], [1]));
     assert!(world.answer(due).is_immediate && world.requests[slow].answer.is_none());
     assert_eq!(world.service.engine().sessions(), 1, "it is given up");
     world.run();
