@@ -284,23 +284,21 @@ impl Session {
         retired
     }
 
-    /// The places that L1 answered and whose rows have expired by then. What a stream has given is given.
+    /// The places that L1 answered and whose rows have expired by then.
     fn expired_places(&self, by: Instant, now: Instant) -> Vec<usize> {
         self.l1_expiries(now).filter(|&(_, at)| at <= by).map(|(place, _)| place).collect()
     }
 
-    /// For each place that L1 answered and that is not given yet, when its row expires.
+    /// For each place that L1 answered, when its row expires. Of what a stream has given the row is gone.
     fn l1_expiries(&self, now: Instant) -> impl Iterator<Item = (usize, Instant)> {
         let rows = self.ask.rows;
         self.ask.views.iter().enumerate().flat_map(move |(number, view)| {
             let mut inspector = Inspector::new(view, self.rules(view, now));
             let places = number * rows..(number + 1) * rows;
             let found = self.found.get(places.clone()).unwrap_or_default();
-            let open = places.zip(0..).zip(found).filter(|(_, found)| found.need != Need::Completion);
-            open.filter_map(move |((place, row), found)| {
-                let is_given = self.is_given.get(row).is_some_and(|is_given| *is_given);
-                let row = found.row.as_ref().filter(|_| !is_given)?;
-                Some((place, inspector.expires_at(row, self.ask.keys.at(place).1)))
+            let open = places.zip(found).filter(|(_, found)| found.need != Need::Completion);
+            open.filter_map(move |(place, found)| {
+                Some((place, inspector.expires_at(found.row.as_ref()?, self.ask.keys.at(place).1)))
             })
         })
     }

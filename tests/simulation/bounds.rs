@@ -361,20 +361,26 @@ fn of_a_stream_that_nobody_reads_nothing_is_looked_for_anew() {
 
 #[test]
 fn what_has_grown_too_old_and_another_request_fetches_is_waited_for() {
-    let mut world = world(|_| {});
-    world.native(&body(&["a"], 1.0, 5_000));
-    world.run_for(890);
-    world.reset_counts();
-    world.origin_millis = 2_000;
-    let first = world.start_native(&body(&["a", "cold"], 1.0, 5_000));
-    world.run_for(50);
-    world.origin_millis = 500;
-    let second = world.start_native(&body(&["a"], 0.0, 5_000));
-    world.run();
-    for request in [first, second] {
-        assert_eq!(value(&world.answer(request).json()["features"]["a"]).0, "PRESENT");
+    for is_stored in [false, true] {
+        let mut world = world(|_| {});
+        world.native(&body(&["a"], 1.0, 5_000));
+        world.run_for(890);
+        if is_stored {
+            world.restart();
+        }
+        world.reset_counts();
+        world.origin_millis = 2_000;
+        let first = world.start_native(&body(&["a", "cold"], 1.0, 5_000));
+        world.run_for(50);
+        world.origin_millis = 500;
+        let second = world.start_native(&body(&["a"], 0.0, 5_000));
+        world.run();
+        for request in [first, second] {
+            assert_eq!(value(&world.answer(request).json()["features"]["a"]).0, "PRESENT");
+        }
+        // It is 500 ms old when it comes, and too old 500 ms later, when the other is still waited for.
+        assert_eq!(world.origin_calls.len(), 3, "{is_stored}: {:?}", world.origin_calls);
     }
-    assert_eq!(world.origin_calls.len(), 3, "{:?}", world.origin_calls);
 }
 
 #[test]
@@ -399,4 +405,24 @@ fn what_is_waited_for_is_fetched_beside_once_its_call_is_older_than_the_bound() 
     assert_eq!(value(&world.answer(strict).json()["features"]["a"]).0, "PRESENT");
     let took = world.requests[strict].ended - world.requests[strict].began;
     assert_eq!(took, 1_410, "it looks again at its soft deadline");
+}
+
+#[test]
+fn what_grows_too_old_for_one_view_is_still_good_for_another() {
+    let mut world = world(|config| {
+        keyed(config);
+        config.freshness.grace_seconds = 0;
+        config.freshness.revalidate_seconds = 0;
+        let ttl_seconds = Some(1);
+        config.views.insert("w".to_owned(), View { join_keys: vec!["id".to_owned()], ttl_seconds, ..View::default() });
+    });
+    let both = |ids: &[&str]| {
+        serde_json::json!({"entities": {"id": ids}, "feature_names": ["v:x", "w:y"], "consistency_level": "eventual"})
+            .to_string()
+    };
+    world.native(&both(&["a", "b"]));
+    world.run_for(900);
+    world.origin_millis = 600;
+    let answer = world.native(&both(&["a", "b", "cold"])).json();
+    assert_eq!((&answer["cache_stats"]["l1_hits"], &answer["cache_stats"]["l1_misses"]), (&2.into(), &4.into()));
 }

@@ -77,8 +77,10 @@ fn an_origin_that_is_down_is_ill_though_the_same_row_is_asked_for_again_and_agai
     world.pass_seconds(1_000);
     world.origin = Origin::IsDown;
     world.reset_counts();
+    let limit = world.service.engine().origin_limiter().limit();
     (0..40).for_each(|_| _ = world.feast(&body));
     assert!(world.origin_calls.len() < 12, "{} calls", world.origin_calls.len());
+    assert!(world.service.engine().origin_limiter().limit() < limit, "it gets fewer calls at one time");
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn where_a_store_is_left_alone_a_row_is_not_fetched_twice_for_want_of_what_it_ho
     let mut world = world(|_| {});
     world.is_store_down = true;
     for id in 0..40 {
-        read(&mut world, &[id], &["x"], "eventual");
+        read(&mut world, &[id], &["x"], "strong");
     }
     world.reset_counts();
     read(&mut world, &[100], &["x"], "strong");
