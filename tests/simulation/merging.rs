@@ -176,6 +176,7 @@ fn where_a_store_is_left_alone_a_row_is_not_fetched_twice_for_want_of_what_it_ho
     world.reset_counts();
     read(&mut world, &[100], &["x"], "strong");
     assert_eq!((world.reads.len(), world.origin_calls.len()), (0, 1));
+    assert_eq!(world.service.engine().stores()[0].counts().unmerged, 41, "none is written");
 }
 
 #[test]
