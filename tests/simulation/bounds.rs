@@ -1,7 +1,7 @@
 //! A bound holds when the answer is made: what was found young enough at the beginning of a request, and has grown too old while the
 //! rest was waited for, is fetched anew, or missing at the deadline.
 
-use config::Config;
+use config::{Config, View};
 use serde_json::Value;
 
 use crate::world::{Origin, World};
@@ -14,6 +14,13 @@ fn world(change: impl FnOnce(&mut Config)) -> World {
     });
     world.origin = Origin::Tells;
     world
+}
+
+/// Says what keys the rows of `v` and `w`, so that each has rows of its own, and features are asked for one by one.
+fn keyed(config: &mut Config) {
+    for name in ["v", "w"] {
+        config.views.insert(name.to_owned(), View { join_keys: vec!["id".to_owned()], ..View::default() });
+    }
 }
 
 fn body(ids: &[&str], seconds: f64, deadline: u64) -> String {
@@ -136,7 +143,7 @@ fn what_has_grown_too_old_is_fetched_for_all_who_ask_by_one_request() {
 #[test]
 fn what_a_stream_has_given_is_not_fetched_again_when_it_grows_too_old() {
     for is_stored in [false, true] {
-        let mut world = world(|_| {});
+        let mut world = world(keyed);
         let two_views = |ids: &[&str]| body(ids, 1.0, 5_000).replace("[\"v:x\"]", "[\"v:x\",\"w:x\"]");
         world.native(&two_views(&["a", "b", "a2"]));
         world.run_for(800);
@@ -253,10 +260,7 @@ fn a_row_that_was_fetched_for_the_request_is_not_too_old_for_it_however_long_the
 #[test]
 fn a_feature_that_grows_too_old_while_another_of_its_row_is_fetched_is_fetched_anew() {
     for (deadline, expected) in [(5_000, "PRESENT"), (450, "INVALID")] {
-        let mut world = world(|config| {
-            let view = config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
-            config.views.insert("v".to_owned(), view);
-        });
+        let mut world = world(keyed);
         world.native(&body(&["a"], 1.0, 5_000));
         world.run_for(800);
         world.origin_millis = 300;
@@ -285,10 +289,7 @@ fn a_bounded_read_waits_for_no_call_that_began_longer_ago_than_its_bound() {
 
 #[test]
 fn what_is_known_of_a_row_that_was_completed_grows_too_old_while_others_are_fetched() {
-    let mut world = world(|config| {
-        let view = config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
-        config.views.insert("v".to_owned(), view);
-    });
+    let mut world = world(keyed);
     let both = |ids: &[&str]| body(ids, 1.0, 5_000).replace("[\"v:x\"]", "[\"v:x\",\"v:y\"]");
     world.native(&body(&["a"], 1.0, 5_000));
     world.run_for(800);
@@ -302,4 +303,125 @@ fn what_is_known_of_a_row_that_was_completed_grows_too_old_while_others_are_fetc
     let began = world.requests[request].began;
     assert_eq!((status.as_str(), computed.is_some_and(|computed| computed >= began)), ("PRESENT", true));
     assert!(world.requests[request].ended - began > 800, "the other row took its time");
+}
+
+#[test]
+fn a_row_that_is_just_young_enough_when_the_answer_is_made_is_not_fetched_anew() {
+    for is_stored in [false, true] {
+        let mut world = world(|_| {});
+        world.native(&body(&["a"], 1.0, 5_000));
+        world.run_for(985);
+        if is_stored {
+            world.restart();
+        }
+        world.reset_counts();
+        world.origin_millis = 5;
+        let request = world.start_native(&body(&["a", "cold"], 1.0, 5_000));
+        world.run();
+        let (status, age, _) = value(&world.answer(request).json()["features"]["a"]);
+        assert_eq!((status.as_str(), age, world.origin_calls.len()), ("PRESENT", Some(1_000), 1), "{is_stored}");
+    }
+}
+
+#[test]
+fn what_grows_too_old_within_ten_milliseconds_is_fetched_anew_by_one_call() {
+    for (is_stored, apart, calls) in [(false, 10, 2), (false, 11, 3), (true, 10, 2), (true, 11, 3)] {
+        let mut world = world(|config| config.l2.enabled = is_stored);
+        world.native(&body(&["a"], 1.0, 5_000));
+        world.run_for(apart - 10);
+        world.native(&body(&["b"], 1.0, 5_000));
+        world.run_for(700);
+        if is_stored {
+            world.restart();
+        }
+        world.reset_counts();
+        world.origin_millis = 600;
+        let request = world.start_native(&body(&["a", "b", "cold"], 1.0, 5_000));
+        world.run();
+        assert_eq!(world.answer(request).text.matches("PRESENT").count(), 3);
+        assert_eq!(world.origin_calls.len(), calls, "{is_stored}: {apart} ms apart");
+    }
+}
+
+#[test]
+fn of_a_stream_that_nobody_reads_nothing_is_looked_for_anew() {
+    let mut world = world(keyed);
+    let both = |ids: &[&str]| body(ids, 1.0, 5_000).replace("[\"v:x\"]", "[\"v:x\",\"w:y\"]");
+    world.native(&body(&["half"], 1.0, 5_000));
+    world.native(&both(&["whole"]));
+    world.run_for(800);
+    world.reset_counts();
+    world.reader_millis = None;
+    world.origin_millis = 3_000;
+    let request = world.start_lines(&both(&["whole", "half"]));
+    world.run();
+    assert_eq!(world.requests[request].chunks[0].1.lines().count(), 1);
+    assert_eq!((&world.reads[..], world.origin_calls.len()), (&[1][..], 0), "the other half of one row");
+}
+
+#[test]
+fn what_has_grown_too_old_and_another_request_fetches_is_waited_for() {
+    for is_stored in [false, true] {
+        let mut world = world(|_| {});
+        world.native(&body(&["a"], 1.0, 5_000));
+        world.run_for(890);
+        if is_stored {
+            world.restart();
+        }
+        world.reset_counts();
+        world.origin_millis = 900;
+        let first = world.start_native(&body(&["a", "cold"], 1.0, 5_000));
+        world.run_for(50);
+        world.origin_millis = 500;
+        let second = world.start_native(&body(&["a"], 0.0, 5_000));
+        world.run();
+        for request in [first, second] {
+            assert_eq!(value(&world.answer(request).json()["features"]["a"]).0, "PRESENT");
+        }
+        assert_eq!(world.origin_calls.len(), 2, "{is_stored}: {:?}", world.origin_calls);
+    }
+}
+
+#[test]
+fn without_singleflight_what_is_fetched_anew_leaves_nothing_behind() {
+    let mut world = world(|config| config.singleflight.enabled = false);
+    world.native(&body(&["a"], 1.0, 5_000));
+    world.run_for(900);
+    world.origin_millis = 600;
+    let answer = world.native(&body(&["a", "cold"], 1.0, 5_000));
+    assert_eq!(value(&answer.json()["features"]["a"]).0, "PRESENT");
+}
+
+#[test]
+fn what_is_waited_for_is_fetched_beside_once_its_call_is_older_than_the_bound() {
+    let mut world = world(|_| {});
+    world.origin_millis = 4_000;
+    world.start_native(&body(&["a"], 60.0, 5_000));
+    world.run_for(500);
+    world.origin_millis = 10;
+    let strict = world.start_native(&body(&["a"], 1.0, 2_000));
+    world.run();
+    assert_eq!(value(&world.answer(strict).json()["features"]["a"]).0, "PRESENT");
+    let took = world.requests[strict].ended - world.requests[strict].began;
+    assert_eq!(took, 1_410, "it looks again at its soft deadline");
+}
+
+#[test]
+fn what_grows_too_old_for_one_view_is_still_good_for_another() {
+    let mut world = world(|config| {
+        keyed(config);
+        config.freshness.grace_seconds = 0;
+        config.freshness.revalidate_seconds = 0;
+        let ttl_seconds = Some(1);
+        config.views.insert("w".to_owned(), View { join_keys: vec!["id".to_owned()], ttl_seconds, ..View::default() });
+    });
+    let both = |ids: &[&str]| {
+        serde_json::json!({"entities": {"id": ids}, "feature_names": ["v:x", "w:y"], "consistency_level": "eventual"})
+            .to_string()
+    };
+    world.native(&both(&["a", "b"]));
+    world.run_for(900);
+    world.origin_millis = 600;
+    let answer = world.native(&both(&["a", "b", "cold"])).json();
+    assert_eq!((&answer["cache_stats"]["l1_hits"], &answer["cache_stats"]["l1_misses"]), (&2.into(), &4.into()));
 }

@@ -1,5 +1,9 @@
 //! What fails costs its own share: a store that is down, an origin that is down, slow or talks rubbish.
 
+use model::time::Instant;
+use origin::synthetic;
+use service::{End, Incoming, Order, OrderId, OriginReply, Outcome, Step, Task};
+
 use crate::world::{Origin, World, one_row, request};
 
 #[test]
@@ -42,6 +46,34 @@ fn another_entitys_row_under_this_key_is_never_served() {
     let answer = world.feast(&request(&["label"], [2]));
     assert_eq!(answer.column("label"), ["\"value_2_label\""]);
     assert_eq!(world.service.engine().stores()[0].counts().other_key, 1);
+}
+
+#[test]
+fn what_a_host_tells_twice_counts_once() {
+    let mut world = World::with_http_origin(|config| config.routing.chunk_rows = 1);
+    let body = request(&["score"], [1, 2]);
+    let incoming =
+        Incoming { method: "POST", path: "/get-online-features", body: body.as_bytes(), ..Incoming::default() };
+    let now = Instant(world.now);
+    let begun = world.service.begin(incoming, now);
+    let id = |step: &Step, is_meant: fn(&Task) -> bool| -> Vec<OrderId> {
+        step.orders.iter().filter(|order| is_meant(&order.task)).map(|order| order.id).collect()
+    };
+    let read = id(&begun, |task| matches!(task, Task::ReadStore { .. }))[0];
+    let read_twice = [0, 1].map(|_| world.service.complete(read, Outcome::Read(Some(vec![None, None])), now));
+    let calls: Vec<(OrderId, Vec<u8>)> = read_twice
+        .into_iter()
+        .flat_map(|step| step.orders)
+        .filter_map(|Order { id, task, .. }| if let Task::Fetch(call) = task { Some((id, call.body)) } else { None })
+        .collect();
+    assert_eq!(calls.len(), 2, "one for each row");
+    let mut ends = Vec::new();
+    for (id, body) in [&calls[0], &calls[0], &calls[1]] {
+        let (status, body) = synthetic::answer(body, &world.service.config().limits, now);
+        let reply = OriginReply { status, content_type: Some("application/json".to_owned()), body };
+        ends.push(world.service.complete(*id, Outcome::Fetched(Ok(reply)), now).end);
+    }
+    assert!(matches!(&ends[..], [None, None, Some(End::Reply(reply))] if reply.status() == 200), "{ends:?}");
 }
 
 #[test]

@@ -144,6 +144,70 @@ fn a_row_in_memory_that_lacks_a_services_new_member_is_fetched_anew_beside_one_t
     );
 }
 
+/// An answer of a feature service whose members these are, for these entities.
+fn of_service(ids: &[u64], members: &[&str]) -> (u16, String) {
+    let column = |values: Vec<String>, time: &str| {
+        let statuses = vec!["PRESENT"; ids.len()];
+        serde_json::json!({"values": values, "statuses": statuses, "event_timestamps": vec![time; ids.len()]})
+    };
+    let value = |member: &str| ids.iter().map(|id| format!("{member}{id}")).collect();
+    let mut results = vec![serde_json::json!({"values": ids, "statuses": vec!["PRESENT"; ids.len()],
+        "event_timestamps": vec!["1970-01-01T00:00:00Z"; ids.len()]})];
+    results.extend(members.iter().map(|member| column(value(member), "2026-11-23T08:00:00Z")));
+    let names: Vec<&str> = ["driver_id"].iter().chain(members).copied().collect();
+    (200, serde_json::json!({"results": results, "metadata": {"feature_names": names}}).to_string())
+}
+
+#[test]
+fn a_row_that_lacks_a_new_member_is_fetched_anew_behind_many_that_were_missing() {
+    let mut world = World::with_http_origin(|_| {});
+    let body = |ids: &str| format!(r#"{{"feature_service":"s","entities":{{"driver_id":[{ids}]}}}}"#);
+    world.scripted.push_back(of_service(&[1], &["a"]));
+    world.feast(&body("1"));
+    world.pass_seconds(5);
+    world.scripted.push_back(of_service(&[2, 3, 4, 5, 6, 7], &["a", "b"]));
+    world.scripted.push_back(of_service(&[1], &["a", "b"]));
+    let answer = world.feast(&body("1,2,3,4,5,6,7"));
+    let expected: Vec<String> = (1..8).map(|id| format!("\"b{id}\"")).collect();
+    assert_eq!((answer.column("b"), world.scripted.len()), (expected, 0));
+}
+
+#[test]
+fn a_member_that_a_service_has_lost_does_not_come_back_beside_a_newer_row_of_a_store() {
+    let mut world = World::with_http_origin(|_| {});
+    let other = world.add_isolate(0);
+    let body = r#"{"feature_service":"s","entities":{"driver_id":[1]}}"#;
+    world.scripted.push_back(of_service(&[1], &["a", "b"]));
+    world.feast(body);
+    world.pass_seconds(600);
+    world.go_to(other);
+    world.scripted.push_back(of_service(&[1], &["a"]));
+    world.feast(body);
+    world.go_to(0);
+    world.reset_counts();
+    let answer = world.feast(body);
+    assert_eq!(answer.names(), ["driver_id", "a"]);
+    assert_eq!((world.reads.len(), world.origin_calls.len()), (1, 0));
+}
+
+#[test]
+fn a_service_is_written_as_it_was_fetched_and_nothing_is_read_to_be_merged_with_it() {
+    let mut world = World::with_http_origin(|_| {});
+    let body = |level: &str| {
+        format!(r#"{{"feature_service":"s","entities":{{"driver_id":[1]}},"consistency_level":"{level}"}}"#)
+    };
+    for members in [&["a", "b"][..], &["a", "b", "c"], &["a"]] {
+        world.scripted.push_back(of_service(&[1], members));
+        assert_eq!(world.native(&body("strong")).status, 200);
+    }
+    world.run_for(5_000);
+    assert_eq!((&world.reads[..], &world.writes[..]), (&[][..], &[1, 1][..]));
+    world.restart();
+    world.origin = Origin::IsDown;
+    let answer = world.native(&body("eventual"));
+    assert_eq!(answer.json()["features"]["1"].as_object().unwrap().len(), 1, "{}", answer.text);
+}
+
 #[test]
 fn what_is_known_of_a_feature_service_is_served_while_the_origin_is_down() {
     let mut world = World::with_http_origin(|_| {});

@@ -131,6 +131,58 @@ fn where_one_row_failed_the_rest_is_waited_for_past_the_soft_deadline() {
 }
 
 #[test]
+fn a_row_that_came_is_not_lost_to_who_waits_for_it_since_another_of_the_leaders_failed_before() {
+    let mut world = World::with_http_origin(|config| {
+        config.l2.enabled = false;
+        config.routing.chunk_rows = 1;
+    });
+    let body = |ids: &[u64]| serde_json::json!({"entity_ids": ids, "feature_names": ["score"]}).to_string();
+    world.scripted.push_back((503, "\"sorry\"".to_owned()));
+    world.start_native(&body(&[1, 2]));
+    let follower = world.start_native(&body(&[2]));
+    world.run();
+    assert_eq!((world.answer(follower).status, world.origin_calls.len()), (200, 2));
+}
+
+#[test]
+fn while_a_slow_store_is_read_nobody_else_reads_it() {
+    let mut world = World::new();
+    world.store_millis = 100;
+    for _ in 0..20 {
+        world.start_feast(&request(&["score"], [1]));
+        world.run_for(3);
+    }
+    world.run();
+    assert_eq!((&world.reads[..], world.origin_calls.len()), (&[1][..], 1));
+}
+
+#[test]
+fn what_failed_for_one_who_hung_up_is_no_failure_of_what_it_never_heard_of() {
+    let mut world = World::with_http_origin(|config| {
+        config.l2.enabled = false;
+        config.routing.chunk_rows = 1;
+        config.routing.max_calls = 1;
+    });
+    let body = |ids: &[u64]| serde_json::json!({"entity_ids": ids, "feature_names": ["score"]}).to_string();
+    world.native(&body(&[0]));
+    world.scripted.push_back((503, "\"sorry\"".to_owned()));
+    let leader = world.start_lines(&body(&[0, 1, 2]));
+    world.run_for(5);
+    world.origin_millis = 500;
+    world.run_for(10);
+    assert_eq!(world.requests[leader].chunks.len(), 2, "what memory had, and that one has failed");
+    let follower = world.start_native(&body(&[2]));
+    world.run_for(10);
+    let ticket = world.ticket_of(leader);
+    for woken in world.service.abandon(ticket, model::time::Instant(world.now)) {
+        world.wake(woken);
+    }
+    world.lose(leader);
+    world.run();
+    assert_eq!(world.answer(follower).status, 200, "{}", world.answer(follower).text);
+}
+
+#[test]
 fn a_strong_read_waits_for_no_call_that_began_before_it() {
     let mut world = World::new();
     world.start_native(r#"{"entity_ids":["a"],"feature_names":["score"]}"#);

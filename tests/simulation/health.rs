@@ -70,6 +70,20 @@ fn an_origin_that_fails_to_answer_what_it_answered_before_is_ill() {
 }
 
 #[test]
+fn an_origin_that_is_down_is_ill_though_the_same_row_is_asked_for_again_and_again() {
+    let mut world = World::with_http_origin(|_| {});
+    let body = crate::world::request(&["score"], [1]);
+    world.feast(&body);
+    world.pass_seconds(1_000);
+    world.origin = Origin::IsDown;
+    world.reset_counts();
+    let limit = world.service.engine().origin_limiter().limit();
+    (0..40).for_each(|_| _ = world.feast(&body));
+    assert!(world.origin_calls.len() < 12, "{} calls", world.origin_calls.len());
+    assert!(world.service.engine().origin_limiter().limit() < limit, "it gets fewer calls at one time");
+}
+
+#[test]
 fn one_row_that_was_answered_before_does_not_make_another_ones_failure_the_origins() {
     let mut world = world(|_| {});
     world.feast(&request(&["score"], [1]));

@@ -726,6 +726,25 @@ fn what_is_being_fetched_when_a_clock_is_found_ahead_looks_no_newer_than_a_write
 }
 
 #[test]
+fn what_is_under_way_when_a_clock_is_found_ahead_takes_no_less_time_by_it() {
+    let mut world = world(0, |config| config.deadlines.adaptive_timeouts = false);
+    let ahead = world.add_isolate(60_000);
+    world.ledger.is_down = true;
+    (world.store_millis, world.origin_millis) = (0, 900);
+    world.go_to(ahead);
+    let slow: Vec<usize> = (0..30).map(|id| world.start_feast(&ask(id))).collect();
+    world.run_for(600);
+    assert!(slow.iter().all(|&request| world.requests[request].answer.is_none()));
+    world.ledger.is_down = false;
+    (world.store_millis, world.origin_millis) = (450, 0);
+    world.start_feast(&ask(1_000));
+    world.start("POST", "/v1/invalidate", br#"{"view":"v","entities":{"id":[7]}}"#);
+    world.run();
+    let took = world.service.engine().origin_latency().quantile(500).unwrap();
+    assert!((900..1_200).contains(&took), "{took} ms");
+}
+
+#[test]
 fn a_clock_that_is_found_behind_is_set_right() {
     let mut world = world_without_stores(0);
     let other = world.add_isolate(0);

@@ -152,6 +152,45 @@ fn a_store_of_which_cannot_be_read_what_it_holds_is_not_written() {
 }
 
 #[test]
+fn a_read_that_no_answer_waits_for_may_take_its_time() {
+    let mut world = world(|_| {});
+    for id in 0..50 {
+        read(&mut world, &[id], &["x"], "eventual");
+    }
+    world.run_for(2_000);
+    world.reset_counts();
+    world.store_millis = 450;
+    let urgent = body(&[1], &["y"], "strong").replace("\"entities\"", "\"deadline_ms\":100,\"entities\"");
+    world.native(&urgent);
+    assert_eq!((&world.reads[..], &world.writes[..]), (&[1][..], &[1][..]));
+    assert_eq!(world.service.engine().stores()[0].counts().unmerged, 0);
+}
+
+#[test]
+fn where_a_store_is_left_alone_a_row_is_not_fetched_twice_for_want_of_what_it_holds() {
+    let mut world = world(|_| {});
+    world.is_store_down = true;
+    for id in 0..40 {
+        read(&mut world, &[id], &["x"], "strong");
+    }
+    world.reset_counts();
+    read(&mut world, &[100], &["x"], "strong");
+    assert_eq!((world.reads.len(), world.origin_calls.len()), (0, 1));
+    assert_eq!(world.service.engine().stores()[0].counts().unmerged, 41, "none is written");
+}
+
+#[test]
+fn a_read_that_no_answer_waits_for_says_nothing_of_how_a_store_serves() {
+    let mut world = world(|_| {});
+    world.store_millis = 400;
+    for id in 0..30 {
+        read(&mut world, &[id], &["x"], "strong");
+    }
+    let store = &world.service.engine().stores()[0];
+    assert_eq!((store.latency().quantile(500), store.counts().misses, store.counts().reads), (None, 0, 30));
+}
+
+#[test]
 fn what_the_origin_calls_invalid_is_told_to_who_asked_and_replaces_nothing() {
     let mut world = world(|_| {});
     let good = read(&mut world, &[1], &["x"], "eventual");

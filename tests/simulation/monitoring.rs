@@ -360,10 +360,10 @@ fn l2_and_the_origin_are_asked_together_once_l2_is_the_slower_and_the_reason_is_
 #[test]
 fn how_l2_is_asked_can_be_pinned() {
     use config::L2Order;
-    for (pinned, reads) in [(L2Order::Never, 0), (L2Order::First, 10)] {
+    for (pinned, reads) in [(L2Order::Never, 0), (L2Order::First, 40)] {
         let mut world = World::with_http_origin(|config| config.optimizer.l2 = pinned);
         (world.store_millis, world.origin_millis) = (60, 5);
-        ask_fresh(&mut world, 0..10);
+        ask_fresh(&mut world, 0..40);
         assert_eq!(world.reads.len(), reads);
     }
 }

@@ -79,11 +79,12 @@ fn a_slow_store_is_hedged_once_it_is_slower_than_usual() {
         world.native(&urgent(&[id], 100));
     }
     world.store_millis = 45;
+    world.reset_counts();
     let slow = world.start_native(&urgent(&[1_000], 100));
     world.run();
     let took = world.requests[slow].ended - world.requests[slow].began;
     assert!((12..=15).contains(&took), "the origin's 10 ms, begun after the store's usual 2 ms: {took}");
-    assert_eq!(world.service.engine().hedged(), 1);
+    assert_eq!((world.service.engine().hedged(), world.reads.len()), (1, 1));
     let normal = world.start_native(r#"{"entity_ids":[1001],"feature_names":["score"]}"#);
     world.run();
     assert_eq!(
@@ -94,26 +95,61 @@ fn a_slow_store_is_hedged_once_it_is_slower_than_usual() {
 }
 
 #[test]
-fn a_hedge_under_way_brings_what_the_store_has_and_is_due() {
-    let mut world = World::with(|config| {
-        config.l1.max_entries = 1;
-        config.freshness.ttl_jitter_percent = 0;
-        config.freshness.early_refresh_percent = 0;
-    });
-    world.native(&urgent(&[1_000], 100));
+fn a_hedge_under_way_brings_what_the_store_has_and_is_due_whatever_else_is_waited_for() {
+    for (ids, takes) in [(&[1_000][..], 45), (&[1_000, 2_000][..], 63)] {
+        let mut world = World::with(|config| {
+            config.l1.max_entries = 1;
+            config.freshness.ttl_jitter_percent = 0;
+            config.freshness.early_refresh_percent = 0;
+        });
+        world.native(&urgent(&[1_000], 100));
+        world.store_millis = 2;
+        for id in 0..50 {
+            world.native(&urgent(&[id], 100));
+        }
+        world.pass_seconds(310);
+        (world.store_millis, world.origin_millis) = (45, 60);
+        world.reset_counts();
+        let tolerant = urgent(ids, 100).replace("\"include\"", "\"max_staleness_seconds\":1000,\"include\"");
+        let request = world.start_native(&tolerant);
+        world.run();
+        assert_eq!(world.service.engine().hedged(), 1);
+        assert_eq!(world.requests[request].ended - world.requests[request].began, takes, "what is due may be served");
+        assert_eq!(world.origin_calls.len(), 1, "{:?}", world.origin_calls);
+    }
+}
+
+#[test]
+fn a_hedge_that_failed_is_made_up_for_when_the_store_has_nothing() {
+    let mut world = World::with_http_origin(|_| {});
     world.store_millis = 2;
     for id in 0..50 {
         world.native(&urgent(&[id], 100));
     }
-    world.pass_seconds(310);
-    (world.store_millis, world.origin_millis) = (45, 60);
+    world.store_millis = 45;
     world.reset_counts();
-    let tolerant = urgent(&[1_000], 100).replace("\"include\"", "\"max_staleness_seconds\":1000,\"include\"");
-    let request = world.start_native(&tolerant);
+    world.scripted.push_back((500, "\"sorry\"".to_owned()));
+    let request = world.start_native(&urgent(&[1_000], 100));
     world.run();
-    assert_eq!(world.service.engine().hedged(), 1);
-    assert_eq!(world.requests[request].ended - world.requests[request].began, 45, "what is due may be served");
-    assert_eq!(world.origin_calls.len(), 1, "{:?}", world.origin_calls);
+    assert_eq!((world.answer(request).status, world.origin_calls.len()), (200, 2));
+    assert_eq!(world.requests[request].ended - world.requests[request].began, 55);
+}
+
+#[test]
+fn a_hedge_is_saved_up_by_ten_requests() {
+    let mut world = World::new();
+    world.store_millis = 2;
+    for id in 0..300 {
+        world.native(&format!(r#"{{"entity_ids":[{id}],"feature_names":["score"]}}"#));
+    }
+    for id in 300..320 {
+        world.native(&urgent(&[id], 100));
+    }
+    world.store_millis = 30;
+    for id in 1_000..1_010 {
+        world.native(&urgent(&[id], 100));
+    }
+    assert_eq!(world.service.engine().hedged(), 3, "thirty requests have saved three");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::world::{World, request};
 /// A world whose origin takes so many calls at one time, each of so many milliseconds.
 fn world(calls: u32, millis: u64) -> World {
     let mut world = World::with_http_origin(|config| {
+        config.freshness.ttl_jitter_percent = 0;
         config.l2.enabled = false;
         config.load.max_origin_calls = calls;
         config.load.adaptive_concurrency = false;
@@ -80,6 +81,71 @@ fn those_whose_hosts_are_gone_hold_up_nobody_for_long() {
         let took = world.requests[request].ended - world.requests[request].began;
         assert!(took < 1_000, "{took} ms");
     }
+}
+
+#[test]
+fn a_call_that_ends_just_in_time_is_waited_for_and_its_place_is_nobody_elses() {
+    let mut world = World::with_http_origin(|config| {
+        config.l2.enabled = false;
+        config.load.max_origin_calls = 1;
+        config.load.adaptive_concurrency = false;
+        config.deadlines.adaptive_timeouts = false;
+        config.origin.timeout_ms = 1_000;
+    });
+    world.origin_millis = 980;
+    let first = world.start_native(&native(1, "normal"));
+    let follower = world.start_native(&native(1, "normal"));
+    let other = world.start_native(&native(2, "normal"));
+    world.run();
+    let took = |request: usize| world.requests[request].ended - world.requests[request].began;
+    assert_eq!((took(first), took(follower), took(other)), (980, 980, 1_960));
+    assert_eq!((world.origin_calls.len(), world.most_calls), (2, 1));
+}
+
+#[test]
+fn what_is_due_is_not_fetched_behind_an_answer_where_there_is_no_place() {
+    let mut world = world(1, 10);
+    world.feast(&request(&["score"], [1]));
+    world.pass_seconds(310);
+    world.origin_millis = 1_000;
+    let slow = world.start_native(&native(2, "normal"));
+    world.run_for(10);
+    let due = world.start_feast(&request(&["score"], [1]));
+    assert!(world.answer(due).is_immediate && world.requests[slow].answer.is_none());
+    assert_eq!(world.service.engine().sessions(), 1, "it is given up");
+    world.run();
+    world.run_for(1_000);
+    assert_eq!(world.origin_calls.len(), 2);
+}
+
+/// Has the service forget a request whose caller hangs up.
+fn hang_up(world: &mut World, request: usize) {
+    let ticket = world.ticket_of(request);
+    for woken in world.service.abandon(ticket, model::time::Instant(world.now)) {
+        world.wake(woken);
+    }
+    world.lose(request);
+}
+
+#[test]
+fn the_place_of_one_who_hangs_up_is_the_next_ones_at_once() {
+    let mut world = world(1, 1_000);
+    let first = world.start_native(&native(1, "normal"));
+    world.run_for(10);
+    let second = world.start_native(&native(2, "normal"));
+    world.run_for(10);
+    hang_up(&mut world, first);
+    world.run_for(0);
+    assert_eq!(world.origin_calls.len(), 2);
+    // Nor does one who has hung up wait any longer.
+    let third = world.start_native(&native(3, "normal"));
+    let fourth = world.start_native(&native(4, "normal"));
+    world.run_for(995);
+    hang_up(&mut world, third);
+    world.run();
+    let began = world.requests[second].began;
+    assert_eq!(world.requests[second].ended - began, 1_010);
+    assert_eq!(world.requests[fourth].ended - began, 2_010);
 }
 
 #[test]

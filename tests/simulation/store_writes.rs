@@ -1,8 +1,36 @@
 //! Writes to a store: they fail apart from reads, and are begun no faster than the store takes them.
 
+use config::Config;
 use engine::breaker::BreakerState;
 
-use crate::world::{World, request};
+use crate::world::{Origin, World, request};
+
+fn pending_bytes(world: &World) -> usize {
+    world.service.engine().stores()[0].pending_bytes()
+}
+
+/// A world whose origin never says the same again.
+fn changing(change: impl FnOnce(&mut Config)) -> World {
+    let mut world = World::with_http_origin(change);
+    world.origin = Origin::Tells;
+    world
+}
+
+/// Has one row fetched anew, whatever is known of it.
+fn fetch(world: &mut World, id: u64) -> usize {
+    let body = serde_json::json!({"entity_ids": [id], "feature_names": ["score"], "consistency_level": "strong"});
+    world.start_native(&body.to_string())
+}
+
+/// Begins a request for rows that nobody has, whose batch takes so long to write; until that is under way.
+fn begin_batch(world: &mut World, ids: core::ops::Range<u64>, millis: u64) -> usize {
+    let request = world.start_feast(&request(&["score"], ids));
+    world.run_for(5);
+    world.store_millis = millis;
+    world.run_for(6);
+    world.store_millis = 0;
+    request
+}
 
 #[test]
 fn a_store_that_refuses_writes_is_read_on() {
@@ -82,6 +110,95 @@ fn a_host_that_was_dropped_in_the_middle_of_a_batch_holds_up_writes_for_a_while_
     world.start_feast(&request(&["score"], [2_000]));
     world.run_for(60_000);
     assert_eq!(world.service.engine().stores()[0].pending_bytes(), 0, "{:?}", world.writes);
+}
+
+#[test]
+fn while_a_batch_is_written_one_request_comes_back_for_all_that_waits() {
+    let mut world = changing(|_| {});
+    begin_batch(&mut world, 0..10, 200);
+    world.reset_counts();
+    for id in 100..120 {
+        fetch(&mut world, id);
+        world.run_for(1);
+    }
+    world.run_for(20);
+    assert_eq!((&world.writes[..], world.returns), (&[][..], 1));
+    world.run_for(1_000);
+    assert_eq!((world.writes.iter().sum::<usize>(), pending_bytes(&world)), (20, 0));
+}
+
+#[test]
+fn a_row_is_written_as_soon_as_its_key_has_rested() {
+    let mut world = changing(|_| {});
+    fetch(&mut world, 1);
+    world.run_for(900);
+    let first = *world.written.values().next().unwrap();
+    fetch(&mut world, 1);
+    world.run_for(5_000);
+    assert_eq!((world.written.values().copied().collect::<Vec<_>>(), world.returns), (vec![first + 1_000], 1));
+}
+
+#[test]
+fn who_comes_back_while_a_batch_is_under_way_comes_back_again_until_it_has_ended_or_is_lost() {
+    let mut world = changing(|_| {});
+    let lost = begin_batch(&mut world, 0..10, 100);
+    world.lose(lost);
+    world.start_feast(&request(&["score"], 100..110));
+    world.run_for(60_000);
+    assert_eq!((world.writes.iter().sum::<usize>(), pending_bytes(&world)), (20, 0));
+}
+
+#[test]
+fn where_nobody_came_back_in_time_another_request_is_to() {
+    let mut world = changing(|_| {});
+    fetch(&mut world, 1);
+    world.run_for(100);
+    let lost = fetch(&mut world, 1);
+    world.run_for(100);
+    world.lose(lost);
+    world.run_for(3_000);
+    assert!(pending_bytes(&world) > 0, "nobody came");
+    fetch(&mut world, 2);
+    world.run_for(100);
+    fetch(&mut world, 2);
+    world.run_for(3_000);
+    assert_eq!((world.writes.iter().sum::<usize>(), pending_bytes(&world)), (4, 0));
+}
+
+#[test]
+fn no_request_writes_for_others_past_its_own_allowance_nor_comes_back_without_one() {
+    let mut world = changing(|config| config.l2.max_writes_per_request = Some(10));
+    begin_batch(&mut world, 0..10, 100);
+    let lost = world.start_feast(&request(&["score"], 100..110));
+    world.run_for(20);
+    assert_eq!((world.returns, &world.writes[..]), (1, &[10][..]));
+    world.lose(lost);
+    world.origin = Origin::IsDown;
+    // What has nothing to write leaves it to the one who is to come.
+    world.start_feast(&request(&["score"], [1_000]));
+    world.run_for(500);
+    assert_eq!((world.returns, &world.writes[..]), (1, &[10][..]));
+    world.run_for(2_000);
+    world.start_feast(&request(&["score"], [1_001]));
+    world.run_for(1_000);
+    assert_eq!((&world.writes[..], pending_bytes(&world)), (&[10, 10][..], 0));
+}
+
+#[test]
+fn each_store_begins_its_next_batch_when_its_own_has_ended() {
+    let mut world = World::with(|config| config.l3.enabled = true);
+    for id in 0..3 {
+        world.feast(&request(&["score"], [id]));
+    }
+    assert_eq!((world.store.len(), world.l3.len(), world.returns), (3, 3, 0));
+}
+
+#[test]
+fn a_store_that_is_never_read_is_written_all_the_same() {
+    let mut world = World::with(|config| config.optimizer.l2 = config::L2Order::Never);
+    fetch(&mut world, 1);
+    world.run();
+    assert_eq!((&world.reads[..], &world.writes[..]), (&[][..], &[1][..]));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use config::Config;
+use config::{Config, View};
 use model::time::Instant;
 use serde_json::Value;
 
@@ -103,6 +103,8 @@ fn lines_come_in_the_order_of_the_tiers_and_each_entity_once() {
     assert_eq!((&stats["l1_hits"], &stats["l2_hits"], &stats["l2_misses"]), (&10.into(), &50.into(), &190.into()));
     let request = &world.requests[request];
     assert_eq!(request.chunks[0].0, request.began, "what memory has goes out at once");
+    let head = &request.answer.as_ref().unwrap().headers["cache-status"];
+    assert_eq!(head, "featheredge-l1; fwd=partial", "of no store is said what it has not");
     assert!(request.chunks.len() > 3);
     assert_eq!(world.writes.iter().sum::<usize>(), 190, "the store learns what the origin gave");
     assert!(world.native(&body(0..250)).is_immediate);
@@ -354,4 +356,134 @@ fn what_is_due_is_fetched_behind_a_stream_that_ends_at_its_deadline_since_nobody
         (world.service.under_way(), world.service.engine().sessions(), world.service.engine().flights()),
         (0, 0, 0)
     );
+}
+
+/// A request for a feature of two views of these entities.
+fn of_two_views(ids: impl IntoIterator<Item = u64>) -> String {
+    body(ids).replace(r#"["stats:score"]"#, r#"["stats:score","other:score"]"#)
+}
+
+#[test]
+fn each_line_has_the_values_of_its_own_entity_and_view_whichever_lines_go_out_together() {
+    let mut world = World::with_http_origin(|config| {
+        SMALL_CALLS(config);
+        let view = View { join_keys: vec!["driver_id".to_owned()], ..View::default() };
+        config.views.insert("stats".to_owned(), view.clone());
+        config.views.insert("other".to_owned(), view);
+    });
+    world.origin = Origin::Tells;
+    world.native(&of_two_views((0..300).step_by(7)));
+    world.restart();
+    world.native(&of_two_views((0..300).step_by(5)));
+    // Of some entities one view is in memory and the other is not.
+    world.native(&body((0..300).step_by(3)));
+    world.store_millis = 5;
+    let request = streamed(&mut world, &of_two_views((0..300).rev()));
+    assert!(world.requests[request].chunks.len() > 5);
+    let (lines, last) = lines(&world.answer(request));
+    assert_eq!(entities(&lines).len(), 300);
+    for line in &lines {
+        for view in ["stats", "other"] {
+            let value = line["features"][format!("{view}:score")]["value"].as_str().unwrap();
+            assert!(value.starts_with(&format!("{view}/score/{}/", line["entity"])), "{line}");
+        }
+    }
+    assert_eq!(last["quality_metrics"]["features_served"], 600);
+}
+
+#[test]
+fn what_is_of_an_event_too_long_ago_is_not_shown_in_any_line_and_of_no_other_view() {
+    let mut world = World::with_http_origin(|config| {
+        SMALL_CALLS(config);
+        let join_keys = || vec!["driver_id".to_owned()];
+        let view = |seconds| View { join_keys: join_keys(), max_age_seconds: Some(seconds), ..View::default() };
+        config.views.insert("stats".to_owned(), view(300));
+        config.views.insert("other".to_owned(), view(3_600));
+    });
+    world.origin = Origin::Tells;
+    world.native(&of_two_views(0..20));
+    // All is of events ten minutes ago.
+    for ids in [0..20, 0..200] {
+        let request = streamed(&mut world, &of_two_views(ids.clone()));
+        let (lines, _) = lines(&world.answer(request));
+        assert_eq!(entities(&lines).len() as u64, ids.end);
+        assert_eq!(statuses(&lines), BTreeSet::from(["OUTSIDE_MAX_AGE"]));
+        let is_shown = |line: &Value| line["features"]["other:score"]["status"] == "PRESENT";
+        assert!(lines.iter().all(is_shown), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_row_that_failed_does_not_keep_a_stream_from_ending_at_its_soft_deadline() {
+    let mut world = World::with_http_origin(|config| {
+        config.freshness.ttl_jitter_percent = 0;
+        config.l2.enabled = false;
+        config.routing.chunk_rows = 1;
+        config.routing.max_calls = 1;
+    });
+    world.native(&body([1]));
+    world.pass_seconds(1_000);
+    world.native(&body([0]));
+    world.scripted.push_back((500, "\"sorry\"".to_owned()));
+    let request = world.start_lines(&within(1_000, [0, 2, 1]));
+    world.run_for(5);
+    world.origin_millis = 900;
+    world.run();
+    assert_eq!(world.requests[request].ended - world.requests[request].began, 700);
+    let (lines, last) = lines(&world.answer(request));
+    let status = |line: &Value| line["features"]["stats:score"]["status"].as_str().unwrap().to_owned();
+    assert_eq!(entities(&lines), [0, 2, 1]);
+    assert_eq!(lines.iter().map(status).collect::<Vec<_>>(), ["PRESENT", "INVALID", "PRESENT"]);
+    assert!(last["problem"]["type"].is_string());
+}
+
+#[test]
+fn what_is_given_up_at_once_is_told_at_once() {
+    let mut world = World::with_http_origin(|config| {
+        SMALL_CALLS(config);
+        config.l2.enabled = false;
+    });
+    world.native(&body(0..10));
+    world.origin = Origin::IsDown;
+    (1_000..1_030).for_each(|id| _ = world.native(&body([id])));
+    world.reset_counts();
+    let request = world.start_lines(&body(0..900));
+    let answer = world.answer(request);
+    assert!(answer.is_immediate && world.requests[request].chunks.is_empty());
+    assert_eq!((entities(&lines(&answer).0).len(), world.origin_calls.len()), (900, 0), "it is left alone");
+}
+
+#[test]
+fn of_a_feature_service_a_stream_gives_the_rows_as_they_are_and_a_plain_answer_those_of_one_kind() {
+    let service = |ids: &str| format!(r#"{{"feature_service":"s","entities":{{"driver_id":[{ids}]}}}}"#);
+    for is_streamed in [true, false] {
+        let mut world = World::with_http_origin(|_| {});
+        world.scripted.push_back((200, one_row("1", &[("a", "1")])));
+        world.native(&service("1"));
+        world.run_for(5_000);
+        world.scripted.push_back((200, one_row("2", &[("a", "2"), ("b", "20")])));
+        world.native(&service("2"));
+        world.restart();
+        world.reset_counts();
+        world.scripted.push_back((200, one_row("1", &[("a", "3"), ("b", "30")])));
+        if is_streamed {
+            streamed(&mut world, &service("1,2"));
+        } else {
+            world.native(&service("1,2"));
+        }
+        assert_eq!(world.origin_calls.len(), usize::from(!is_streamed));
+    }
+}
+
+#[test]
+fn what_goes_out_stale_at_the_soft_deadline_is_no_failure() {
+    let mut world = World::with(|config| config.freshness.ttl_jitter_percent = 0);
+    world.native(&body([1]));
+    world.pass_seconds(1_000);
+    world.origin_millis = 900;
+    let request = world.start_lines(&within(1_000, [1]));
+    world.run();
+    assert_eq!(world.requests[request].ended - world.requests[request].began, 700);
+    let (lines, last) = lines(&world.answer(request));
+    assert_eq!((statuses(&lines), last.get("problem")), (BTreeSet::from(["PRESENT"]), None));
 }

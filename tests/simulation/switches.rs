@@ -119,6 +119,21 @@ fn adaptive_timeouts() {
 }
 
 #[test]
+fn adaptive_timeouts_of_the_origin() {
+    assert_switch(
+        AS_IT_IS,
+        |config| config.deadlines.adaptive_timeouts = false,
+        |mut world| {
+            for id in 0..100 {
+                world.native(&native(id, "normal", 5_000));
+            }
+            world.origin_millis = 4_000;
+            took(&mut world, &native(1_000, "normal", 5_000)) < 3_000
+        },
+    );
+}
+
+#[test]
 fn singleflight() {
     assert_switch(
         AS_IT_IS,

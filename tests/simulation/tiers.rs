@@ -1,5 +1,7 @@
 //! Who answers: L1, L2 or the origin, and how often each is asked.
 
+use config::View;
+
 use crate::world::{Origin, World, request};
 
 #[test]
@@ -54,6 +56,27 @@ fn entities_whose_rows_are_missing_in_several_views_are_asked_for_once() {
     world.feast(body);
     assert_eq!(world.origin_calls.len(), 1);
     assert!(world.origin_calls[0].contains(r#""driver_id":[3,1,2]"#), "{}", world.origin_calls[0]);
+}
+
+#[test]
+fn rows_of_several_views_are_asked_for_by_one_call_that_names_each_entity_once() {
+    let mut world = World::with_http_origin(|config| {
+        for view in ["stats", "other"] {
+            let view_of_drivers = View { join_keys: vec!["driver_id".to_owned()], ..View::default() };
+            config.views.insert(view.to_owned(), view_of_drivers);
+        }
+    });
+    world.origin = Origin::Tells;
+    world.feast(&request(&["score"], [1]));
+    world.reset_counts();
+    let answer = world.feast(r#"{"features":["stats:score","other:count"],"entities":{"driver_id":[3,1,2]}}"#);
+    assert_eq!(world.origin_calls.len(), 1);
+    assert!(world.origin_calls[0].contains(r#""driver_id":[3,1,2]"#), "{}", world.origin_calls[0]);
+    for (column, view) in [("score", "stats"), ("count", "other")] {
+        for (value, id) in answer.column(column).iter().zip([3, 1, 2]) {
+            assert!(value.starts_with(&format!("\"{view}/{column}/{id}/")), "{value}");
+        }
+    }
 }
 
 #[test]
@@ -184,8 +207,11 @@ fn what_a_store_has_and_is_due_is_asked_for_once_and_right_behind_the_answer() {
         if is_down {
             world.origin = Origin::IsDown;
         }
+        world.origin_millis = 50;
         let request = world.start_feast(&body);
-        world.run_for(100);
+        world.run_for(10);
+        // Who comes while it is asked for is served what there is, and asks no second time.
+        assert!(world.feast(&body).is_immediate);
         assert_eq!((world.answer(request).status, world.origin_calls.len()), (200, 1));
         assert_eq!(world.service.engine().sessions(), 0);
         world.run();

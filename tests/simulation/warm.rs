@@ -137,6 +137,30 @@ fn loaded_values_complete_what_memory_has() {
 }
 
 #[test]
+fn what_a_warm_up_finds_resting_is_written_when_it_has_rested() {
+    let mut world = world(|_| {});
+    world.feast(&request(&["a"], [1]));
+    world.run_for(100);
+    world.reset_counts();
+    warm(&mut world, r#"{"entities":{"driver_id":[1,2]},"values":{"stats:a":["new","new"]}}"#);
+    assert_eq!(world.writes, [1]);
+    world.run_for(2_000);
+    assert_eq!((&world.writes[..], world.returns), (&[1, 1][..], 1));
+    world.restart();
+    assert_eq!(world.feast(&request(&["a"], [1])).column("a"), ["\"new\""]);
+}
+
+#[test]
+fn a_warm_up_merges_all_its_rows_however_few_a_request_may_write() {
+    let mut world = world(|config| config.l2.max_writes_per_request = Some(10));
+    let values = vec!["\"loaded\""; 30].join(",");
+    let ids: Vec<String> = (0..30).map(|id| id.to_string()).collect();
+    let ids = ids.join(",");
+    warm(&mut world, &format!(r#"{{"entities":{{"driver_id":[{ids}]}},"values":{{"stats:a":[{values}]}}}}"#));
+    assert_eq!((&world.reads[..], &world.writes[..]), (&[30][..], &[30][..]));
+}
+
+#[test]
 fn an_entity_that_the_origin_does_not_know_is_counted() {
     let mut world = world(|_| {});
     let unknown = one_row("1", &[("x", "null")])

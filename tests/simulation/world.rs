@@ -235,6 +235,8 @@ pub(crate) struct World {
     pub(crate) is_store_full: bool,
     /// How many timers were ordered.
     pub(crate) timers: usize,
+    /// How many of them are to come back for what waits to be written.
+    pub(crate) returns: usize,
     /// How many writes to the store are under way, and the most that were at one time.
     writes_under_way: usize,
     pub(crate) most_writes: usize,
@@ -362,6 +364,7 @@ impl World {
             is_store_down: false,
             is_store_full: false,
             timers: 0,
+            returns: 0,
             writes_under_way: 0,
             most_writes: 0,
             l3: BTreeMap::new(),
@@ -473,6 +476,7 @@ impl World {
         self.reads.clear();
         self.writes.clear();
         self.timers = 0;
+        self.returns = 0;
         self.shard_reads.clear();
         self.shard_writes.clear();
     }
@@ -499,6 +503,11 @@ impl World {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let traceparent = self.traceparent;
         self.begin(Incoming { method, path, query, body, traceparent, is_operator: true, ..Incoming::default() })
+    }
+
+    /// The same of a caller who is no operator.
+    pub(crate) fn start_as_anybody(&mut self, path: &str, body: &[u8]) -> usize {
+        self.begin(Incoming { method: "POST", path, body, ..Incoming::default() })
     }
 
     /// Begins a request that accepts lines.
@@ -792,8 +801,9 @@ impl World {
                 return;
             }
             Task::Wait { .. } if timeout_millis == 0 => (0, Outcome::Waited),
-            Task::Wait { .. } => {
+            Task::Wait { outlives_request } => {
                 self.timers += 1;
+                self.returns += usize::from(outlives_request);
                 let early = self.timers_early.min(timeout_millis / 2);
                 self.plan(self.now + timeout_millis - early, Event::Timer(id, ticket));
                 return;

@@ -148,6 +148,38 @@ fn an_operator_invalidates_entities_a_view_or_everything() {
 }
 
 #[test]
+fn nobody_else_invalidates_anything() {
+    let anew = asked_anew(&mut world(), &ROWS, |world| {
+        let request = world.start_as_anybody("/v1/invalidate", br#"{"everything":true}"#);
+        assert_eq!(world.answer(request).status, 403);
+    });
+    assert_eq!(anew, [false; 6]);
+}
+
+#[test]
+fn a_write_and_an_invalidation_may_be_just_as_long_as_is_allowed() {
+    let body = r#"{"view":"stats","feature_view_name":"stats","df":{"driver_id":[1]}}"#;
+    let invalidation = r#"{"view":"stats"}"#;
+    for (more, statuses) in [(0, [FORWARDED, 200]), (1, [413, 413])] {
+        let mut world = World::with_http_origin(|config| {
+            config.limits.write_body_bytes = body.len() - more;
+            config.limits.body_bytes = invalidation.len() - more;
+        });
+        let write = world.call("POST", "/write-to-online-store", body.as_bytes());
+        let invalidated = world.call("POST", "/v1/invalidate", invalidation.as_bytes());
+        assert_eq!([write.status, invalidated.status], statuses);
+    }
+}
+
+#[test]
+fn a_write_is_counted() {
+    let mut world = world();
+    write(&mut world, "/write-to-online-store", r#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#);
+    let metrics = world.report("/metrics");
+    assert!(metrics.lines().any(|line| line.contains("writes") && line.ends_with(" 1")), "{metrics}");
+}
+
+#[test]
 fn an_invalidation_that_names_nothing_is_refused() {
     let mut world = world();
     for body in [

@@ -245,12 +245,10 @@ impl Engine {
     /// Looks anew for what has grown too old since it was found, in a flight of this session's.
     fn retire_expired(&mut self, id: SessionId, session: &mut Session, now: Instant) {
         let retired = session.retire_expired(self.stores.len(), &self.marks, now);
-        if !retired.is_empty() && self.settings.is_singleflight && session.ask.consistency != Consistency::Strong {
+        for index in retired.into_iter().filter(|_| self.settings.is_singleflight) {
             let lease = self.lease_millis();
-            for index in retired {
-                if let Role::Follows { until } = self.flights.join(session.hash_of(index), id.0, now, lease) {
-                    session.set_stage(index, Stage::Following(until));
-                }
+            if let Role::Follows { until } = self.flights.join(session.hash_of(index), id.0, now, lease) {
+                session.set_stage(index, Stage::Following(until));
             }
         }
     }
@@ -265,9 +263,7 @@ impl Engine {
             let Some(store) = self.stores.get(number) else { continue };
             let most = if session.is_warming() { usize::MAX } else { store.writable(now) };
             let rows = session.unmerged_for(store.settings.tier, most);
-            if !rows.is_empty() {
-                self.order_reads(number, session, rows, true, now, orders);
-            }
+            self.order_reads(number, session, rows, true, now, orders);
         }
         session.is_reading()
     }
@@ -441,10 +437,8 @@ impl Engine {
                 break;
             }
             for &index in chunk {
-                let hash = session.hash_of(index);
-                if self.settings.is_singleflight && session.ask.consistency != Consistency::Strong {
-                    self.flights.renew(hash, id.0, now.plus(timeout_millis + LOST_AFTER_MILLIS));
-                }
+                let until = now.plus(timeout_millis + LOST_AFTER_MILLIS);
+                self.flights.renew(session.hash_of(index), id.0, until);
             }
             let fetch = session.rectangle(chunk, now);
             let call = session.begin_call(permit, chunk.to_vec(), now);

@@ -20,7 +20,7 @@ use cache::marks::Marks;
 use model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
 use model::interner::Interner;
 use model::order::sorted;
-use model::request::{Ask, Columns, Consistency, ViewAsk};
+use model::request::{Ask, Columns, ViewAsk};
 use model::row::{ROW_OVERHEAD, Row};
 use model::time::Instant;
 
@@ -224,9 +224,6 @@ impl Session {
     fn collect(&mut self, need: Need, marks: &Marks) {
         let mut known: HashMap<(u64, usize), usize, foldhash::fast::FixedState> = HashMap::default();
         let view_of = |place: usize, rows: usize| place.checked_div(rows).unwrap_or_default();
-        for (index, missing) in self.missing.iter().enumerate() {
-            known.insert((self.ask.keys.at(missing.place).1, view_of(missing.place, self.ask.rows)), index);
-        }
         let is_waiting: HashSet<usize> = self.waiting.iter().map(|&(place, _)| place).collect();
         for (place, found) in self.found.iter().enumerate().filter(|(_, found)| found.need == need) {
             if is_waiting.contains(&place) {
@@ -287,23 +284,21 @@ impl Session {
         retired
     }
 
-    /// The places that L1 answered and whose rows have expired by then. What a stream has given is given.
+    /// The places that L1 answered and whose rows have expired by then.
     fn expired_places(&self, by: Instant, now: Instant) -> Vec<usize> {
         self.l1_expiries(now).filter(|&(_, at)| at <= by).map(|(place, _)| place).collect()
     }
 
-    /// For each place that L1 answered and that is not given yet, when its row expires.
+    /// For each place that L1 answered, when its row expires. Of what a stream has given the row is gone.
     fn l1_expiries(&self, now: Instant) -> impl Iterator<Item = (usize, Instant)> {
         let rows = self.ask.rows;
         self.ask.views.iter().enumerate().flat_map(move |(number, view)| {
             let mut inspector = Inspector::new(view, self.rules(view, now));
             let places = number * rows..(number + 1) * rows;
             let found = self.found.get(places.clone()).unwrap_or_default();
-            let open = places.zip(0..).zip(found).filter(|(_, found)| found.need != Need::Completion);
-            open.filter_map(move |((place, row), found)| {
-                let is_given = self.is_given.get(row).is_some_and(|is_given| *is_given);
-                let row = found.row.as_ref().filter(|_| !is_given)?;
-                Some((place, inspector.expires_at(row, self.ask.keys.at(place).1)))
+            let open = places.zip(found).filter(|(_, found)| found.need != Need::Completion);
+            open.filter_map(move |(place, found)| {
+                Some((place, inspector.expires_at(found.row.as_ref()?, self.ask.keys.at(place).1)))
             })
         })
     }
@@ -369,7 +364,7 @@ impl Session {
     }
 
     fn room(&self) -> usize {
-        if self.is_held || !self.route.is_streamed() {
+        if self.is_held {
             return 0;
         }
         let under_way = self.missing.iter().filter(|row| !row.is_settled() && row.stage != Stage::Unbegun).count();
@@ -388,7 +383,6 @@ impl Session {
         for at in calls.chain(reads).chain(deadlines).chain(&mut self.timers).chain(leases) {
             *at = at.minus(millis);
         }
-        self.expires_at = Instant::default();
     }
 
     /// Begins a bulk read of these missing rows; its number.
@@ -456,6 +450,7 @@ impl Session {
         interner: &mut Interner,
         now: Instant,
     ) -> Option<Rc<Row>> {
+        let is_whole = self.is_whole();
         let missing = self.missing.get_mut(index)?;
         if let Some(is_known) = missing.is_stored_known.get_mut(slot(store)) {
             *is_known = true;
@@ -464,7 +459,6 @@ impl Session {
         if let Some(stored) = missing.stored.get_mut(slot(store)) {
             *stored = Some(Rc::clone(&row));
         }
-        let is_whole = self.ask.place(missing.place).is_some_and(|(view, ..)| matches!(view.columns(), Columns::All));
         let known = match &missing.known {
             Some(known) if is_whole => merge(known, &row, true),
             Some(known) => Rc::new(known.merge(&row).sharing(interner)),
@@ -558,14 +552,14 @@ impl Session {
             let Some((ask, columns)) = self.ask.views.get(view).zip(columns.get_mut(view)) else { continue };
             let (_, hash) = self.ask.keys.at(missing.place);
             match &missing.known {
-                Some(known) if self.ask.consistency != Consistency::Strong => {
+                Some(known) => {
                     let inspector = Inspector::new(ask, self.rules(ask, now).since(missing.floor));
                     let judged = inspector.with_own_fetches(&missing.own_fetches).judge_columns(known, hash);
                     for (is_missing, freshness) in columns.iter_mut().zip(judged) {
                         *is_missing |= freshness != Freshness::Fresh;
                     }
                 }
-                _ => columns.fill(true),
+                None => columns.fill(true),
             }
             if let Some(is_missing) = is_view_missing.get_mut(view) {
                 *is_missing = true;
@@ -758,11 +752,12 @@ impl Session {
 
     /// Whether it is known what the store of `tier` holds of a row, or need not be: a feature service is fetched as a whole.
     fn is_merged(&self, missing: &Missing, tier: Tier) -> bool {
-        self.is_whole(missing) || missing.is_stored_known.get(slot(tier)).copied().unwrap_or_default()
+        self.is_whole() || missing.is_stored_known.get(slot(tier)).copied().unwrap_or_default()
     }
 
-    fn is_whole(&self, missing: &Missing) -> bool {
-        self.ask.place(missing.place).is_some_and(|(view, ..)| matches!(view.columns(), Columns::All))
+    /// Whether it asks for a feature service, which is all of its request.
+    fn is_whole(&self) -> bool {
+        self.ask.views.iter().any(|view| matches!(view.columns(), Columns::All))
     }
 
     /// Begins to read these rows of a store to merge them with what is to be written; its number.
@@ -798,7 +793,7 @@ impl Session {
             } else if is_read && !self.is_merged(missing, tier) {
                 changes.unmerged += 1;
             } else {
-                changes.rows.push(Change { row: Rc::clone(latest), is_whole: self.is_whole(missing) });
+                changes.rows.push(Change { row: Rc::clone(latest), is_whole: self.is_whole() });
             }
         }
         changes
@@ -807,49 +802,35 @@ impl Session {
     /// Of a feature service's rows, those that lack a member which a newer row has are not complete after all; what is
     /// streamed may be given already, and is left as it was.
     pub(super) fn settle_members(&mut self, stores: usize) {
-        if self.route.is_streamed() {
+        if self.route.is_streamed() || !self.is_whole() {
             return;
         }
-        let is_whole = |view: &ViewAsk| matches!(view.columns(), Columns::All);
-        let views = Rc::clone(&self.ask.views);
-        for (number, _) in views.iter().enumerate().filter(|(_, view)| is_whole(view)) {
-            let places = number * self.ask.rows..(number + 1) * self.ask.rows;
-            let mut rows: Vec<Found> = self.found.get(places.clone()).unwrap_or_default().to_vec();
-            for &(place, index) in self.waiting.iter().filter(|(place, _)| places.contains(place)) {
-                if let Some((found, missing)) = rows.get_mut(place - places.start).zip(self.missing.get(index)) {
-                    let need = if missing.tier.is_none() { Need::Completion } else { Need::Nothing };
-                    *found = Found { row: missing.known.clone(), tier: Tier::L2, is_stale: false, need };
-                }
+        let mut rows = self.found.clone();
+        for &(place, index) in &self.waiting {
+            if let Some((found, missing)) = rows.get_mut(place).zip(self.missing.get(index)) {
+                let row = missing.known.clone();
+                *found = Found { row, tier: Tier::L2, is_stale: false, need: Need::Nothing };
             }
-            let before: Vec<Need> = rows.iter().map(|found| found.need).collect();
-            if lookup::retire_former_members(&mut rows) == 0 {
+        }
+        if lookup::retire_former_members(&mut rows) == 0 {
+            return;
+        }
+        let known: HashMap<usize, usize, foldhash::fast::FixedState> = self.waiting.iter().copied().collect();
+        for (place, found) in rows.into_iter().enumerate().filter(|(_, found)| found.need == Need::Completion) {
+            let stage = Stage::Next(stores);
+            if let Some(index) = known.get(&place) {
+                if let Some(missing) = self.missing.get_mut(*index).filter(|missing| missing.stage == Stage::Done) {
+                    (missing.tier, missing.stage) = (None, stage);
+                }
                 continue;
             }
-            let known: HashMap<usize, usize, foldhash::fast::FixedState> = self.waiting.iter().copied().collect();
-            let retired = rows.into_iter().zip(before).enumerate();
-            for (offset, (found, _)) in retired.filter(|(_, (found, before))| found.need != *before) {
-                let place = places.start + offset;
-                match known.get(&place).copied() {
-                    Some(index) => {
-                        if let Some(missing) =
-                            self.missing.get_mut(index).filter(|missing| missing.stage == Stage::Done)
-                        {
-                            missing.tier = None;
-                            missing.stage = Stage::Next(stores);
-                        }
-                    }
-                    None => {
-                        let stage = Stage::Next(stores);
-                        self.waiting.push((place, self.missing.len()));
-                        self.missing.push(Missing { stage, places: 1, ..Missing::new(place, found.row) });
-                        if let Some(found) = self.found.get_mut(place) {
-                            found.need = Need::Completion;
-                        }
-                    }
-                }
+            self.waiting.push((place, self.missing.len()));
+            self.missing.push(Missing { stage, places: 1, ..Missing::new(place, found.row) });
+            if let Some(found) = self.found.get_mut(place) {
+                found.need = Need::Completion;
             }
-            self.waiting.sort_unstable();
         }
+        self.waiting.sort_unstable();
     }
 
     /// How fresh a row is for the missing row of number `index`.
@@ -979,7 +960,7 @@ impl Missing {
 
     /// Whether a stream has given it in all its places.
     fn is_given(&self) -> bool {
-        self.places > 0 && self.given >= self.places
+        self.given >= self.places
     }
 
     fn is_settled(&self) -> bool {

@@ -356,7 +356,7 @@ impl Store {
     /// Notes how a write of `rows` rows went, of which so many `failed`. A few that are refused may be those keys' own matter: KV
     /// takes one write per key and second, whoever else writes.
     pub(super) fn record_write(&mut self, rows: usize, failed: usize, now: Instant) {
-        self.write_breaker.record(failed * 2 <= rows && (failed == 0 || rows > 1), now);
+        self.write_breaker.record(failed * 2 <= rows, now);
         self.counts.errors += failed as u64;
     }
 }
@@ -378,6 +378,10 @@ mod tests {
     use model::value::Status;
 
     fn row(entity: u8, features: &[(&str, u64)]) -> Row {
+        row_of(entity, features, b"1")
+    }
+
+    fn row_of(entity: u8, features: &[(&str, u64)], value: &[u8]) -> Row {
         let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
         let names = features.iter().map(|&(name, _)| name.into()).collect();
         let schema = Rc::new(Schema::new(space, Box::new([]), names).unwrap());
@@ -386,7 +390,7 @@ mod tests {
         for &(_, fetched_at) in features {
             let fetched_at = Instant(fetched_at).into();
             let cell = Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at };
-            builder.push_feature(b"1", cell);
+            builder.push_feature(value, cell);
         }
         builder.finish()
     }
@@ -396,7 +400,11 @@ mod tests {
     }
 
     fn store() -> Store {
-        let settings = StoreSettings {
+        store_with(1 << 20, |_| {})
+    }
+
+    fn store_with(bytes: usize, change: impl FnOnce(&mut StoreSettings)) -> Store {
+        let mut settings = StoreSettings {
             tier: Tier::L2,
             key_prefix: "f".to_owned(),
             shards: 1,
@@ -407,9 +415,10 @@ mod tests {
             writes_per_day: None,
             max_writes_per_request: None,
         };
+        change(&mut settings);
         let breaker =
             BreakerSettings { is_enabled: true, window: 20, failure_percent: 50, open_millis: 5_000, probes: 3 };
-        Store::new(settings, breaker, 5_000, (1 << 20, RowLimits { features: 1_000, bytes: 1 << 20 }))
+        Store::new(settings, breaker, 5_000, (bytes, RowLimits { features: 1_000, bytes: 1 << 20 }))
     }
 
     #[test]
@@ -429,6 +438,88 @@ mod tests {
         store.begin_writing(3, 1, Instant(30_530));
         store.end_writing(2);
         assert!(store.is_writing(Instant(30_540)), "the end of a batch that was given up ends no other");
+        store.begin_writing(4, 0, Instant(30_540));
+        assert!(!store.is_writing(Instant(30_540)), "nothing of it is under way");
+        assert_ne!(store.next_batch_number(), store.next_batch_number());
+    }
+
+    #[test]
+    fn a_batch_ends_when_it_is_as_large_as_may_be_held_in_memory() {
+        let mut store = store_with(64 << 20, |_| {});
+        let long = "1".repeat(1 << 20);
+        let large = |entity| Change { row: Rc::new(row_of(entity, &[("a", 1)], long.as_bytes())), is_whole: false };
+        store.enqueue((0..10).map(large).collect(), usize::MAX, Instant(0));
+        assert_eq!(store.next_batch(100, Instant(0)).len(), 4);
+        assert_eq!(store.next_batch(3, Instant(0)).len(), 3);
+    }
+
+    #[test]
+    fn what_finds_no_room_in_the_queue_is_shed() {
+        let mut store = store_with(1, |_| {});
+        store.enqueue(rows(3), usize::MAX, Instant(0));
+        assert_eq!((store.pending_bytes(), store.counts.shed), (0, 3));
+    }
+
+    fn with_open_breaker(now: Instant) -> Store {
+        let mut store = store();
+        (0..20).for_each(|_| store.record_write(1, 1, now));
+        assert_eq!(store.write_breaker.state(), BreakerState::Open);
+        store
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_no_probe_is_spent() {
+        let mut store = with_open_breaker(Instant(0));
+        for _ in 0..10 {
+            assert!(store.next_batch(100, Instant(5_000)).is_empty());
+            assert!(store.encode_now(Vec::new(), Instant(5_000)).is_empty());
+        }
+        store.enqueue(rows(2), usize::MAX, Instant(6_000));
+        for _ in 0..10 {
+            assert!(store.next_batch(0, Instant(6_000)).is_empty() && store.next_batch(9, Instant(5_999)).is_empty());
+        }
+        assert_eq!(store.next_batch(100, Instant(6_000)).len(), 2);
+    }
+
+    #[test]
+    fn what_is_written_at_once_keeps_to_the_breaker_the_rest_of_keys_and_the_budget() {
+        let mut store = with_open_breaker(Instant(0));
+        assert_eq!((store.encode_now(rows(2), Instant(10)).len(), store.counts.left_out), (0, 2));
+        let mut store = store_with(1 << 20, |settings| settings.writes_per_day = Some(3));
+        assert_eq!(store.encode_now(rows(2), Instant(0)).len(), 2);
+        assert_eq!((store.encode_now(rows(2), Instant(10)).len(), store.queue.len()), (0, 2), "they rest");
+        let others = rows(5).split_off(2);
+        assert_eq!(store.encode_now(others, Instant(20)).len(), 1);
+        assert_eq!((store.counts.puts, store.counts.over_budget), (3, 2));
+    }
+
+    #[test]
+    fn rows_are_read_to_be_merged_as_far_as_they_may_be_written() {
+        let bounded = |settings: &mut StoreSettings| {
+            (settings.writes_per_day, settings.max_writes_per_request) = (Some(1), Some(7));
+        };
+        let mut store = store_with(1 << 20, bounded);
+        assert_eq!((store.writable(Instant(0)), self::store().writable(Instant(0))), (7, usize::MAX));
+        assert_eq!(store.encode_now(rows(1), Instant(0)).len(), 1);
+        assert_eq!((store.writable(Instant(10)), store.writable(Instant(86_400_000))), (0, 7), "its budget is spent");
+        let mut store = with_open_breaker(Instant(0));
+        assert_eq!((store.writable(Instant(4_999)), store.writable(Instant(5_000))), (0, usize::MAX));
+        store.is_read = false;
+        assert_eq!(store.writable(Instant(5_000)), 0);
+    }
+
+    #[test]
+    fn all_times_of_a_clock_that_was_ahead_are_put_back() {
+        let ahead = 3_600_000;
+        let mut store = with_open_breaker(Instant(ahead));
+        (0..20).for_each(|_| store.breaker.record(false, Instant(ahead)));
+        store.enqueue(rows(1), usize::MAX, Instant(ahead + 400));
+        store.promised_until = Instant(ahead + 1_000);
+        store.begin_writing(1, 1, Instant(ahead));
+        store.set_back(ahead);
+        assert_eq!((store.queue.next_at(), store.promised_until), (Some(Instant(400)), Instant(1_000)));
+        assert!(store.is_writing(Instant(30_499)) && !store.is_writing(Instant(30_500)));
+        assert!(store.breaker.admits(Instant(5_000)) && store.write_breaker.admits(Instant(5_000)));
     }
 
     #[test]
@@ -448,6 +539,9 @@ mod tests {
         store.enqueue(rows(3), usize::MAX, Instant(0));
         assert_eq!((store.next_batch(100, Instant(0)).len(), store.counts.left_out), (0, 3));
         assert_eq!(store.counts.errors, 100 + 2_000);
+        let mut half = self::store();
+        (0..20).for_each(|_| half.record_write(2, 1, Instant(0)));
+        assert_eq!(half.write_breaker.state(), BreakerState::Closed);
         let mut single = self::store();
         (0..20).for_each(|_| single.record_write(1, 1, Instant(0)));
         assert_eq!(single.write_breaker.state(), BreakerState::Open);
@@ -463,6 +557,8 @@ mod tests {
         };
         let trusted = clock.trust(row(1, &[("a", 10_000_000), ("b", 10_000_001)]), Instant::default(), now).unwrap();
         assert_eq!(times(&trusted), [10_000_000, 6_400_000]);
+        let early = clock.trust(row(1, &[("a", 3_000)]), Instant::default(), now).unwrap();
+        assert_eq!(times(&early), [3_000], "nothing was written");
     }
 
     #[test]

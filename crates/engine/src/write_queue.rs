@@ -291,10 +291,12 @@ mod tests {
     fn what_waits_and_rests_by_a_clock_that_was_ahead_is_put_back() {
         let mut queue = WriteQueue::new(LIMITS);
         queue.push(key(1), row(&[("a", "1", 1)]), Instant(3_600_000));
+        queue.push(key(3), row(&[("a", "1", 1)]), Instant(3_600_000));
         take(&mut queue, 3_600_000);
         queue.push(key(1), row(&[("a", "2", 2)]), Instant(3_600_500));
         queue.push(key(2), row(&[("a", "2", 2)]), Instant(3_600_500));
         queue.set_back(3_600_000);
+        assert!(queue.must_wait(&key(3), Instant(999)) && !queue.must_wait(&key(3), Instant(1_000)));
         assert_eq!(queue.next_at(), Some(Instant(500)));
         assert_eq!(take(&mut queue, 500).len(), 1);
         assert_eq!(take(&mut queue, 999).len(), 0);
@@ -314,6 +316,9 @@ mod tests {
         assert_eq!(take(&mut queue, 601).len(), 2);
         queue.push(key(2), row(&[("a", "3", 602)]), Instant(602));
         assert_eq!(take(&mut queue, 602).len(), 1);
+        let mut queue = WriteQueue::new(QueueLimits { interval_millis: 0, ..LIMITS });
+        queue.spend(&key(1), Instant(0));
+        assert!(queue.written.is_empty() && queue.rests.is_empty(), "nor is any remembered");
     }
 
     #[test]
@@ -324,8 +329,11 @@ mod tests {
             let now = if number == 0 { 500 } else { number % 500 };
             queue.spend(&StoreKey::new("f", &space, &number.to_le_bytes()), Instant(now));
         }
+        assert_eq!((queue.written.len(), queue.rests.len()), (MAX_REMEMBERED, MAX_REMEMBERED), "nor of too many");
         queue.spend(&key(1), Instant(1_500));
         assert_eq!(queue.written.len(), 1, "what rests until now has rested");
+        queue.spend(&key(2), Instant(2_500));
+        assert_eq!(queue.written.len(), 1, "to the millisecond");
     }
 
     #[test]
@@ -337,7 +345,11 @@ mod tests {
         };
         assert_eq!(fill(&mut queue, 0, 0), 3);
         assert_eq!(fill(&mut queue, 10, DAY_MILLIS - 1), 0);
+        assert!(!queue.is_spent(Instant(DAY_MILLIS)), "of the new day");
         assert_eq!(fill(&mut queue, 20, DAY_MILLIS), 3);
+        assert!(queue.is_spent(Instant(DAY_MILLIS)) && queue.is_spent(Instant(2 * DAY_MILLIS - 1)));
+        let mut queue = WriteQueue::new(QueueLimits { writes_per_day: Some(6), ..LIMITS });
+        assert_eq!((fill(&mut queue, 0, 0), queue.is_spent(Instant(0))), (5, false));
     }
 
     #[test]
@@ -350,5 +362,21 @@ mod tests {
         assert!(queue.bytes() <= MAX_BYTES);
         take(&mut queue, 0);
         assert_eq!(queue.push(key(99), row(&[("a", &long, 1)]), Instant(0)), Added::Queued, "there is room again");
+    }
+
+    #[test]
+    fn what_just_fits_waits_and_a_byte_more_does_not() {
+        let fill = |bytes: usize, changes: &[&[(&str, &str, u64)]]| {
+            let mut queue = WriteQueue::new(QueueLimits { bytes, ..LIMITS });
+            let added = changes.iter().map(|features| queue.push(key(1), row(features), Instant(0))).last();
+            (queue.bytes(), added)
+        };
+        let long = "2".repeat(1_000);
+        let (small, wide) = ([("a", "1", 1)], [("a", "1", 2), ("b", &*long, 2)]);
+        for (changes, added) in [(&[&small[..]][..], Added::Queued), (&[&small, &wide], Added::Coalesced)] {
+            let (bytes, _) = fill(MAX_BYTES, changes);
+            assert_eq!(fill(bytes, changes).1, Some(added));
+            assert_eq!(fill(bytes - 1, changes).1, Some(Added::Full));
+        }
     }
 }

@@ -56,6 +56,14 @@ mod tests {
     }
 
     #[test]
+    fn a_step_back_of_twenty_milliseconds_is_waited_out() {
+        let mut clock = MonotonicClock::default();
+        for (host, expected) in [(1_000, 1_000), (980, 1_000), (1_010, 1_010), (989, 1_010), (1_010, 1_031)] {
+            assert_eq!(clock.advance(Instant(host)), Instant(expected), "{host}");
+        }
+    }
+
+    #[test]
     fn jitter_does_not_add_up() {
         let mut clock = MonotonicClock::default();
         let mut last = Instant(0);
