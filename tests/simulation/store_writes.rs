@@ -185,6 +185,17 @@ fn no_request_writes_for_others_past_its_own_allowance_nor_comes_back_without_on
 }
 
 #[test]
+fn who_may_write_no_more_does_not_come_back_though_nobody_else_has() {
+    let mut world = changing(|config| config.l2.max_writes_per_request = Some(10));
+    begin_batch(&mut world, 0..10, 2_000);
+    let lost = world.start_feast(&request(&["score"], 100..110));
+    world.run_for(20);
+    world.lose(lost);
+    world.run_for(3_000);
+    assert_eq!((world.returns, &world.writes[..]), (1, &[10][..]));
+}
+
+#[test]
 fn each_store_begins_its_next_batch_when_its_own_has_ended() {
     let mut world = World::with(|config| config.l3.enabled = true);
     for id in 0..3 {

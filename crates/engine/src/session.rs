@@ -826,9 +826,6 @@ impl Session {
             }
             self.waiting.push((place, self.missing.len()));
             self.missing.push(Missing { stage, places: 1, ..Missing::new(place, found.row) });
-            if let Some(found) = self.found.get_mut(place) {
-                found.need = Need::Completion;
-            }
         }
         self.waiting.sort_unstable();
     }
