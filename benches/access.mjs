@@ -1,7 +1,7 @@
 // What it costs to look at a caller's credentials: the same answer from memory over HTTP, in each mode, beside one of which nothing is asked.
 
 import { createHash } from "node:crypto";
-import { startIdentity } from "../tests/harness/identity.mjs";
+import { startIdentity } from "../tests/support/identity.mjs";
 import { median } from "./measure.mjs";
 import { serveOrigin, serveOurs, startLoad } from "./servers.mjs";
 import { originOf, workload } from "./workload.mjs";

@@ -1,8 +1,8 @@
 // A real Feast, `feast serve` over SQLite and over Redis, and the Worker before it with all rows in memory: one client on one connection.
 
 import assert from "node:assert/strict";
-import { startFeast } from "../tests/feast/feast.mjs";
-import { startRedis } from "../tests/npm/redis.mjs";
+import { startFeast } from "../tests/support/feast.mjs";
+import { startRedis } from "../tests/support/redis.mjs";
 import { compare } from "./measure.mjs";
 import { PATH, serveOurs, startLoad } from "./servers.mjs";
 

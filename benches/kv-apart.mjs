@@ -1,7 +1,7 @@
 // KV in a process of its own: what miniflare's double of it keeps, and how much it takes for that, is not the Worker's.
 
 import { Miniflare } from "miniflare";
-import { freePort } from "../scripts/lib/workerd.mjs";
+import { freePort } from "../tests/support/workerd.mjs";
 
 const HOST = "127.0.0.1";
 

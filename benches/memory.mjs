@@ -31,7 +31,7 @@ const config = (l1) => ({
 });
 
 /** The bytes of the JSON texts of the values of a row that `inventing` gives. */
-export function valueBytes() {
+function valueBytes() {
 	const sample = 2_000;
 	let bytes = 0;
 	for (let start = 0; start < sample; start += 500) {
@@ -59,7 +59,7 @@ function heldBy(counts) {
 /** How many rows one request is for, and of how many features at the most. */
 const AT_ONCE = 100;
 /** What L1 may take, in bytes: some 20,000 of the rows that are asked for. */
-export const BUDGET = 16 * 1_048_576;
+const BUDGET = 16 * 1_048_576;
 const ENTITIES = 100_000;
 /** By how many times the memory after all operations may be that after a tenth of them: holes come and are filled. */
 const LIMIT_GROWTH = 1.05;
@@ -89,14 +89,14 @@ function grownBy(operations) {
 	});
 }
 
-const MEASUREMENTS = { heldBy, grownBy };
+const MEASUREMENTS = { heldBy, grownBy, valueBytes };
 
 /**
  * What one of the measurements gives in a process of its own.
  *
  * @param {"heldBy" | "grownBy"} name
  */
-export async function inProcess(name, argument) {
+async function inProcess(name, argument) {
 	const child = fork(fileURLToPath(import.meta.url), [name, JSON.stringify(argument)]);
 	const [result] = await Promise.race([once(child, "message"), once(child, "exit")]);
 	if (!Array.isArray(result)) throw new Error(`the measurement of memory ended with ${result}`);

@@ -4,8 +4,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 import * as bench from "../build/benchmark/benchmark.js";
-import { readWranglerToml } from "../scripts/lib/settings.mjs";
-import { freePort, serve } from "../scripts/lib/workerd.mjs";
+import { readWranglerToml } from "../tests/support/settings.mjs";
+import { freePort, serve } from "../tests/support/workerd.mjs";
 import { median } from "./measure.mjs";
 import { measureScenarios } from "./scenarios.mjs";
 

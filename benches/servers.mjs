@@ -6,8 +6,8 @@ import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { Log, LogLevel, Miniflare } from "miniflare";
-import { CONFIG_VARIABLE, overlay, readWranglerToml } from "../scripts/lib/settings.mjs";
-import { freePort, serve } from "../scripts/lib/workerd.mjs";
+import { CONFIG_VARIABLE, overlay, readWranglerToml } from "../tests/support/settings.mjs";
+import { freePort, serve } from "../tests/support/workerd.mjs";
 
 export const PATH = "/get-online-features";
 

@@ -3,7 +3,7 @@
 //   node benches/slow-origin.mjs PORT CALLS MILLISECONDS
 
 import { createServer } from "node:http";
-import { answerFeatures } from "../tests/harness/features.mjs";
+import { answerFeatures } from "../tests/support/features.mjs";
 
 const [port, calls, millis] = process.argv.slice(2).map(Number);
 

@@ -11,9 +11,9 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { Miniflare } from "miniflare";
 import { chromium as playwright } from "playwright-core";
-import { fromRoot, paths } from "../scripts/lib/root.mjs";
-import { readWranglerToml } from "../scripts/lib/settings.mjs";
-import { ARGUMENTS, chromium } from "../tests/browser/chromium.mjs";
+import { ARGUMENTS, chromium } from "../tests/support/chromium.mjs";
+import { fromRoot, paths } from "../tests/support/root.mjs";
+import { readWranglerToml } from "../tests/support/settings.mjs";
 import { allowed } from "./measure.mjs";
 
 const ROUNDS = 9;

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createEngine, feastOrigin } from "../build/package/dist/node.js";
 import { redisStore } from "../build/package/dist/redis.js";
-import { startRedis } from "../tests/npm/redis.mjs";
+import { startRedis } from "../tests/support/redis.mjs";
 import { compare, counted, median } from "./measure.mjs";
 import { RedisJson } from "./peers/redis-json.mjs";
 import { PATH, serveOrigin, serveOurs, servePeer, startLoad } from "./servers.mjs";
@@ -153,7 +153,7 @@ async function measureRedis() {
 
 const COUNTING = {
 	name: "counting-entry.mjs",
-	contents: readFileSync(new URL("../tests/harness/counting-entry.mjs", import.meta.url), "utf8"),
+	contents: readFileSync(new URL("../tests/support/counting-entry.mjs", import.meta.url), "utf8"),
 };
 
 /** How many operations of KV one request takes, once its rows are there. */

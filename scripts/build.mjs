@@ -1,6 +1,7 @@
 // Builds what is shipped, into build/: the Worker, the npm module and package, the page.
 //
 //   node scripts/build.mjs [worker|npm|package|benchmark|page ...]
+//   node scripts/build.mjs worker|package --quick FOLDER [--tree SOURCES] [--target-dir FOLDER]
 //
 // Rust becomes wasm by cargo, gets its JavaScript side from wasm-bindgen, is optimized by wasm-opt, and is bundled with its entry by
 // esbuild or Vite. Everything comes from package registries, pinned by the two lock files. Cargo knows what to compile; a module that it
@@ -12,10 +13,10 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { hashInputs, unlessUnchanged } from "./lib/inputs.mjs";
-import { checkNode, installPackages, installRust } from "./lib/prepare.mjs";
-import { fromRoot, paths, root } from "./lib/root.mjs";
-import { Failure, main, mustRun } from "./lib/run.mjs";
+import { hashInputs, unlessUnchanged } from "../tests/support/inputs.mjs";
+import { checkNode, installPackages, installRust } from "../tests/support/prepare.mjs";
+import { fromRoot, paths, root } from "../tests/support/root.mjs";
+import { Failure, main, mustRun } from "../tests/support/run.mjs";
 
 /** The most that the Worker's wasm may be, gzipped. A free Worker may have 3 MB; what users feel is the start. */
 export const WORKER_WASM_LIMIT = 360 * 1024;
@@ -270,7 +271,7 @@ export async function buildPackage() {
  * @param {{ tree?: string, target?: string }} [options] where the sources are, and cargo's folder for them
  * @returns {Promise<string>} the package
  */
-export async function buildQuickPackage(folder, { tree, target } = {}) {
+async function buildQuickPackage(folder, { tree, target } = {}) {
 	const outDir = join(folder, "package");
 	await fillPackage(outDir, await buildQuickCore(folder, { tree, target }), [], tree);
 	return outDir;
@@ -283,7 +284,7 @@ export async function buildQuickPackage(folder, { tree, target } = {}) {
  * @param {{ tree?: string, target?: string }} [options]
  * @returns {Promise<string>} where the Worker is
  */
-export async function buildQuickWorker(folder, { tree, target } = {}) {
+async function buildQuickWorker(folder, { tree, target } = {}) {
 	const outDir = join(folder, "worker");
 	await fillWorker(outDir, await buildQuickCore(folder, { tree, target }), tree);
 	return outDir;
@@ -365,15 +366,30 @@ async function fillPackage(outDir, core, more, tree = fromRoot()) {
 	fill(outDir, new Map([...scripts.flat(), ...types, ...files, ...more]));
 }
 
+const quickTargets = { worker: buildQuickWorker, package: buildQuickPackage };
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
 	await main(async () => {
-		const { positionals } = parseArgs({ allowPositionals: true });
+		const { values, positionals } = parseArgs({
+			allowPositionals: true,
+			options: {
+				quick: { type: "string" },
+				tree: { type: "string" },
+				"target-dir": { type: "string" },
+			},
+		});
 		checkNode();
-		const names = positionals.length > 0 ? positionals : Object.keys(targets);
-		const unknown = names.find((name) => !(name in targets));
-		if (unknown !== undefined) throw new Failure(`expected ${Object.keys(targets).join(", ")}, found \`${unknown}\``);
+		const isQuick = values.quick !== undefined;
+		const known = isQuick ? quickTargets : targets;
+		const names = positionals.length > 0 ? positionals : Object.keys(known);
+		const unknown = names.find((name) => !(name in known));
+		if (unknown !== undefined) throw new Failure(`expected ${Object.keys(known).join(", ")}, found \`${unknown}\``);
 		await installPackages();
-		for (const name of names) await targets[name]();
+		for (const name of names) {
+			if (isQuick) await quickTargets[name](values.quick, { tree: values.tree, target: values["target-dir"] });
+			else await targets[name]();
+		}
+		if (isQuick) return;
 		for (const file of SIZED.map((name) => fromRoot("build", name)).filter(existsSync)) reportSize(file);
 		if (names.includes("worker")) checkWorkerSize();
 	});

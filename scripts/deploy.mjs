@@ -6,9 +6,9 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { checkNode, installPackages } from "./lib/prepare.mjs";
-import { fromRoot } from "./lib/root.mjs";
-import { Failure, main, mustRun } from "./lib/run.mjs";
+import { checkNode, installPackages } from "../tests/support/prepare.mjs";
+import { fromRoot } from "../tests/support/root.mjs";
+import { Failure, main, mustRun } from "../tests/support/run.mjs";
 
 const OUT = fromRoot("build/deploy");
 const CONFIG = join(OUT, "wrangler.json");
@@ -30,7 +30,7 @@ function writeConfig(table) {
 
 /** wrangler.toml with the person's settings over it, its paths seen from build/deploy. */
 async function settings({ config, origin, name }) {
-	const { CONFIG_VARIABLE, overlay, readConfig, readWranglerToml } = await import("./lib/settings.mjs");
+	const { CONFIG_VARIABLE, overlay, readConfig, readWranglerToml } = await import("../tests/support/settings.mjs");
 	// The Worker is built by now; wrangler would build it again.
 	const { build, ...table } = readWranglerToml();
 	let vars = table.vars?.[CONFIG_VARIABLE] ?? {};
@@ -91,7 +91,7 @@ await main(async () => {
 	}
 	writeConfig(table);
 
-	const secrets = (await import("./lib/settings.mjs")).environmentSecrets();
+	const secrets = (await import("../tests/support/settings.mjs")).environmentSecrets();
 	const hasSecrets = Object.keys(secrets).length > 0;
 	const secretArgs = hasSecrets ? ["--secrets-file", SECRETS] : [];
 	try {

@@ -7,8 +7,8 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { fromRoot, paths } from "./lib/root.mjs";
-import { Failure, main, mustRun, run } from "./lib/run.mjs";
+import { fromRoot, paths } from "../tests/support/root.mjs";
+import { Failure, main, mustRun, run } from "../tests/support/run.mjs";
 
 const TARGETS = ["session", "request", "origin", "envelope", "config"];
 const AT_ONE_TIME = 2;

@@ -1,15 +1,16 @@
 // Writes docs/npm-api.md, the reference of the npm package, from its types. A test holds the two together.
 //
-//   node scripts/reference.mjs
+//   node scripts/reference.mjs [--check]
+//
+// `--check` writes nothing, and fails where it would write something else.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { fromRoot } from "./lib/root.mjs";
-import { main, mustRun } from "./lib/run.mjs";
+import { fromRoot } from "../tests/support/root.mjs";
+import { Failure, main, mustRun } from "../tests/support/run.mjs";
 
-export const REFERENCE = fromRoot("docs/npm-api.md");
+const REFERENCE = fromRoot("docs/npm-api.md");
 
 const OPTIONS = {
 	plugin: ["typedoc-plugin-markdown"],
@@ -37,7 +38,7 @@ const COMPILER = {
 };
 
 /** The reference as the types have it now. */
-export async function renderReference() {
+async function renderReference() {
 	const folder = mkdtempSync(join(tmpdir(), "featheredge-reference-"));
 	try {
 		const write = (name, value) => {
@@ -57,6 +58,10 @@ export async function renderReference() {
 	}
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-	await main(async () => writeFileSync(REFERENCE, await renderReference()));
-}
+await main(async () => {
+	const reference = await renderReference();
+	if (!process.argv.includes("--check")) return writeFileSync(REFERENCE, reference);
+	if (readFileSync(REFERENCE, "utf8") !== reference) {
+		throw new Failure("docs/npm-api.md is not what the types say: run `node scripts/reference.mjs`");
+	}
+});

@@ -10,9 +10,9 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync,
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { fromRoot, root } from "../tests/support/root.mjs";
+import { Failure, main, mustRun } from "../tests/support/run.mjs";
 import { buildNpm, buildWorker } from "./build.mjs";
-import { fromRoot, root } from "./lib/root.mjs";
-import { Failure, main, mustRun } from "./lib/run.mjs";
 
 const BUILDS = {
 	worker: { build: buildWorker, files: ["worker/index.js", "worker/index.wasm"] },

@@ -7,8 +7,8 @@
 // bundled, and what they need. Nothing is downloaded, and the same sources give the same bytes.
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { fromRoot } from "./lib/root.mjs";
-import { main, mustRun } from "./lib/run.mjs";
+import { fromRoot } from "../tests/support/root.mjs";
+import { main, mustRun } from "../tests/support/run.mjs";
 
 /** The crates that become modules. */
 const [CORE, BENCHMARK] = ["featheredge", "featheredge-benchmark-wasm"];

@@ -7,9 +7,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { checkNode, installRust } from "./lib/prepare.mjs";
-import { fromRoot } from "./lib/root.mjs";
-import { Failure, main, mustRun } from "./lib/run.mjs";
+import { checkNode, installRust } from "../tests/support/prepare.mjs";
+import { fromRoot } from "../tests/support/root.mjs";
+import { Failure, main, mustRun } from "../tests/support/run.mjs";
 
 /** The simulator, compiled for speed: the release profile is for the size of the modules. */
 const SIMULATOR = ["run", "--locked", "--quiet", "--profile", "bench", "--package", "featheredge-scale", "--"];

@@ -1,9 +1,9 @@
 // `npm run screenshots`: takes pictures of each tab of the page into build/screenshots, and renews those that the documents show.
 
+import { installPackages } from "../tests/support/prepare.mjs";
+import { fromRoot } from "../tests/support/root.mjs";
+import { main, mustRun } from "../tests/support/run.mjs";
 import { buildPage, buildWorker } from "./build.mjs";
-import { installPackages } from "./lib/prepare.mjs";
-import { fromRoot } from "./lib/root.mjs";
-import { main, mustRun } from "./lib/run.mjs";
 
 await main(async () => {
 	await installPackages();

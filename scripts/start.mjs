@@ -3,9 +3,9 @@
 import { rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { checkNode, installPackages } from "./lib/prepare.mjs";
-import { fromRoot } from "./lib/root.mjs";
-import { Failure, main } from "./lib/run.mjs";
+import { checkNode, installPackages } from "../tests/support/prepare.mjs";
+import { fromRoot } from "../tests/support/root.mjs";
+import { Failure, main } from "../tests/support/run.mjs";
 import { examples, USAGE } from "./lib/serving.mjs";
 
 function parseOptions() {
@@ -40,7 +40,7 @@ function parseOptions() {
 /** The Worker's variables: wrangler.toml, then the file, then the command line. */
 async function variables({ config, origin }) {
 	const { CONFIG_VARIABLE, environmentSecrets, overlay, readConfig, readWranglerToml } = await import(
-		"./lib/settings.mjs"
+		"../tests/support/settings.mjs"
 	);
 	const { vars = {} } = readWranglerToml();
 	let table = vars[CONFIG_VARIABLE] ?? {};
@@ -75,7 +75,7 @@ async function start() {
 	await installPackages();
 
 	const vars = await variables(options);
-	const { checkPort, serve, STORES } = await import("./lib/workerd.mjs");
+	const { checkPort, serve, STORES } = await import("../tests/support/workerd.mjs");
 	await checkPort(options.port);
 	const { buildPage, buildWorker } = await import("./build.mjs");
 	await buildWorker();

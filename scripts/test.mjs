@@ -7,11 +7,11 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { checkNode, fetchCrates, installDebian, installPackages, installRust } from "../tests/support/prepare.mjs";
+import { installPython } from "../tests/support/python.mjs";
+import { fromRoot, paths } from "../tests/support/root.mjs";
+import { Failure, main, run } from "../tests/support/run.mjs";
 import { namespacePrefix, startRecordingProxy } from "./lib/offline.mjs";
-import { checkNode, fetchCrates, installDebian, installPackages, installRust } from "./lib/prepare.mjs";
-import { installPython } from "./lib/python.mjs";
-import { fromRoot, paths } from "./lib/root.mjs";
-import { Failure, main, run } from "./lib/run.mjs";
 import { countTests, steps } from "./lib/steps.mjs";
 
 /** Set for the second phase. */

@@ -2,7 +2,7 @@
 // loopback. Everywhere its proxy variables name a proxy on loopback that refuses and writes down whatever it is asked for.
 
 import { createServer } from "node:http";
-import { run } from "./run.mjs";
+import { run } from "../../tests/support/run.mjs";
 
 /** How to begin a command so that it runs without a network; empty where the system has no way. */
 export async function namespacePrefix() {

@@ -2,9 +2,9 @@
 
 import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { pythonOf } from "./python.mjs";
-import { fromRoot, paths } from "./root.mjs";
-import { Failure } from "./run.mjs";
+import { pythonOf } from "../../tests/support/python.mjs";
+import { fromRoot, paths } from "../../tests/support/root.mjs";
+import { Failure } from "../../tests/support/run.mjs";
 
 /**
  * @typedef {object} Step

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, test } from "node:test";
 import { brotliCompressSync, constants } from "node:zlib";
-import { answerFeatures } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
+import { answerFeatures } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
 import { violations } from "./axe.mjs";
 import { DESK, PHONE, pagesOfWorker, skip } from "./pages.mjs";
 

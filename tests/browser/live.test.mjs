@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { startWorker } from "../harness/worker.mjs";
+import { startWorker } from "../support/worker.mjs";
 import { violations } from "./axe.mjs";
 import { pagesOfWorker, skip } from "./pages.mjs";
 

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before } from "node:test";
 import { chromium as playwright } from "playwright-core";
-import { startWorker } from "../harness/worker.mjs";
-import { ARGUMENTS, chromium, MISSING } from "./chromium.mjs";
+import { ARGUMENTS, chromium, MISSING } from "../support/chromium.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 /** Where pages are looked at: what fits the hand, and what stands on a desk. */
 export const PHONE = { width: 320, height: 640 };
@@ -23,7 +23,7 @@ const isOfAnAnswer = (line) => line.startsWith("Failed to load resource");
  */
 export function pagesOfWorker({ vars, ...options } = {}) {
 	const world = {
-		/** @type {import("../harness/worker.mjs").TestWorker} */
+		/** @type {import("../support/worker.mjs").TestWorker} */
 		worker: undefined,
 		/** @type {import("playwright-core").Browser} */
 		browser: undefined,

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { range } from "../harness/features.mjs";
+import { range } from "../support/features.mjs";
 import { violations } from "./axe.mjs";
 import { pagesOfWorker, skip } from "./pages.mjs";
 

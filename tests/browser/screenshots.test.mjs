@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { fromRoot } from "../../scripts/lib/root.mjs";
+import { fromRoot } from "../support/root.mjs";
 import { pagesOfWorker, skip } from "./pages.mjs";
 
 const FOLDER = fromRoot("build/screenshots");

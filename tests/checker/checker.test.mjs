@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { paths } from "../../scripts/lib/root.mjs";
-import { startRedis } from "../npm/redis.mjs";
+import { startRedis } from "../support/redis.mjs";
+import { paths } from "../support/root.mjs";
 import { check, reportOf } from "./run.mjs";
 
 const SECONDS = 20;

@@ -14,9 +14,9 @@ import {
 	writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { buildQuickPackage } from "../../scripts/build.mjs";
-import { fromRoot } from "../../scripts/lib/root.mjs";
-import { Failure } from "../../scripts/lib/run.mjs";
+import { buildQuick } from "../support/build.mjs";
+import { fromRoot } from "../support/root.mjs";
+import { Failure } from "../support/run.mjs";
 import { MUTANTS } from "./mutant-table.mjs";
 import { AVOIDABLE, KIND_NAMES } from "./plan.mjs";
 import { check } from "./run.mjs";
@@ -92,7 +92,7 @@ export async function checkMutants({ redisUrl, seconds, seed, only = "" }) {
 		mutate(tree, mutant);
 		// The next is built while this one is checked, which mostly waits.
 		const outDir = join(folder, String(number % 2));
-		const packageDir = await buildQuickPackage(outDir, { tree, target: join(folder, "target") });
+		const packageDir = await buildQuick("package", outDir, { tree, targetDir: join(folder, "target") });
 		await checked;
 		checked = checkMutant({ mutant, packageDir, redisUrl, seconds, seed }).then((row) => {
 			rows.push({ off: mutant.name, ...row });

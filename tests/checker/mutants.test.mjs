@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { fromRoot } from "../../scripts/lib/root.mjs";
+import { fromRoot } from "../support/root.mjs";
 import { MUTANTS } from "./mutant-table.mjs";
 import { AVOIDABLE, KIND_NAMES } from "./plan.mjs";
 

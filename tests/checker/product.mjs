@@ -7,9 +7,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { fromRoot } from "../../scripts/lib/root.mjs";
-import { CONFIG_VARIABLE, OPERATOR_SECRET, overlay } from "../../scripts/lib/settings.mjs";
-import { freePort, serve } from "../../scripts/lib/workerd.mjs";
+import { fromRoot } from "../support/root.mjs";
+import { CONFIG_VARIABLE, OPERATOR_SECRET, overlay } from "../support/settings.mjs";
+import { freePort, serve } from "../support/workerd.mjs";
 
 const START_MS = 20_000;
 const STOP_MS = 5_000;

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { besides } from "../support/feast.mjs";
 import { assertSameReply, readAnswer } from "./exact.mjs";
-import { besides } from "./feast.mjs";
 import { answered, malformed, refusedByFeast, refusedByFeatheredge } from "./requests.mjs";
 import { edgeOnly, getOnlineFeatures, isFeastAlone, send, startWorld } from "./world.mjs";
 

@@ -5,12 +5,12 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fromRoot } from "../../scripts/lib/root.mjs";
-import { readConfig } from "../../scripts/lib/settings.mjs";
-import { freePort } from "../../scripts/lib/workerd.mjs";
-import { startProgram } from "../harness/program.mjs";
+import { feastEnvironment, python } from "../support/feast.mjs";
+import { startProgram } from "../support/program.mjs";
+import { fromRoot } from "../support/root.mjs";
+import { readConfig } from "../support/settings.mjs";
+import { freePort } from "../support/workerd.mjs";
 import { assertSameAnswer } from "./exact.mjs";
-import { feastEnvironment, python } from "./feast.mjs";
 import { edgeOnly, isFeastAlone, post, send } from "./world.mjs";
 
 /** Four Feast commands, each of which takes seconds to import Feast. */
@@ -29,7 +29,7 @@ async function startEdge() {
 	const { origin, ...vars } = readConfig(fromRoot(config));
 	assert.equal(origin.url, "http://127.0.0.1:6566", "the port that start-feast.sh has by default");
 	if (isFeastAlone) return { url: feastUrl, stop: async () => {} };
-	const { startWorker } = await import("../harness/worker.mjs");
+	const { startWorker } = await import("../support/worker.mjs");
 	return startWorker({ vars, origin: feastUrl });
 }
 

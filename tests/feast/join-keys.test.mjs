@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { freePort } from "../../scripts/lib/workerd.mjs";
+import { freePort } from "../support/workerd.mjs";
 import { assertSameReply } from "./exact.mjs";
 import { edgeOnly, getOnlineFeatures, startWorld } from "./world.mjs";
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { startIdentity } from "../harness/identity.mjs";
+import { startIdentity } from "../support/identity.mjs";
 import { getOnlineFeatures, startWorld } from "./world.mjs";
 
 const AUDIENCE = "features";
@@ -12,7 +12,7 @@ const READ = { features: ["driver_hourly_stats:conv_rate"], entity_rows: { drive
 
 /** @type {import("./world.mjs").World} */
 let world;
-/** @type {import("../harness/identity.mjs").Identity} */
+/** @type {import("../support/identity.mjs").Identity} */
 let identity;
 let edge;
 before(async () => {

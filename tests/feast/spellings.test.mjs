@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
-import { besides, feastEnvironment, python } from "./feast.mjs";
+import { besides, feastEnvironment, python } from "../support/feast.mjs";
 
 const spellings = (...args) =>
 	execFileSync(python, [besides("spellings.py"), ...args], {

@@ -4,7 +4,7 @@
 // tests accept, and tests of what only Featheredge does are skipped.
 
 import { createServer, request as httpRequest } from "node:http";
-import { startFeast } from "./feast.mjs";
+import { startFeast } from "../support/feast.mjs";
 
 export const isFeastAlone = process.env.FEATHEREDGE_URL === "feast";
 /** An option of a test that Feast alone cannot pass. */
@@ -93,7 +93,7 @@ async function startRelay(target) {
  * @property {() => Promise<void>} stop
  *
  * @typedef {object} World
- * @property {import("./feast.mjs").Feast} feast
+ * @property {import("../support/feast.mjs").Feast} feast
  * @property {(vars?: object) => Promise<Edge>} startEdge a Worker with empty caches, and `vars` laid over its configuration
  * @property {() => Promise<void>} stop
  */
@@ -111,7 +111,7 @@ export async function startWorld(options) {
 		const relay = await startRelay(feast.url);
 		const startWorker = isFeastAlone
 			? async () => ({ url: relay.url, stop: async () => {} })
-			: (await import("../harness/worker.mjs")).startWorker;
+			: (await import("../support/worker.mjs")).startWorker;
 		// Whoever may call Feast may do everything, and these tests compare the two.
 		const auth = { open: ["read", "write", "operate"] };
 		const worker = await startWorker({ vars: { auth, ...vars }, origin: relay.url });

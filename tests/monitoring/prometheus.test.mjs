@@ -7,11 +7,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fromRoot } from "../../scripts/lib/root.mjs";
-import { freePort } from "../../scripts/lib/workerd.mjs";
-import { answerFeatures, ask, range } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, ask, range } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { fromRoot } from "../support/root.mjs";
+import { startWorker } from "../support/worker.mjs";
+import { freePort } from "../support/workerd.mjs";
 
 const PATIENCE_MS = 60_000;
 const EXAMPLES = fromRoot("examples/monitoring");

@@ -9,11 +9,11 @@ import { parquetWriteBuffer } from "hyparquet-writer";
 import { Redis } from "ioredis";
 import { createEngine } from "../../build/package/dist/node.js";
 import { redisStore } from "../../build/package/dist/redis.js";
-import { paths } from "../../scripts/lib/root.mjs";
-import { answerFeatures, range } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startProgram } from "../harness/program.mjs";
-import { startRedis } from "./redis.mjs";
+import { answerFeatures, range } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startProgram } from "../support/program.mjs";
+import { startRedis } from "../support/redis.mjs";
+import { paths } from "../support/root.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "featheredge-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

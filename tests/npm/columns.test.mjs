@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { STATUSES } from "../../build/package/dist/node.js";
-import { range } from "../harness/features.mjs";
+import { range } from "../support/features.mjs";
 import { engineFor } from "./harness.mjs";
 
 const asked = (names) => ({ entity_ids: ["a", "b", "c"], feature_names: names });

@@ -10,9 +10,9 @@ import {
 	OriginError,
 	RequestError,
 } from "../../build/package/dist/node.js";
-import { answerFeatures, range } from "../harness/features.mjs";
-import { startMortalOrigin } from "../harness/mortal-origin.mjs";
-import { startOrigin } from "../harness/origin.mjs";
+import { answerFeatures, range } from "../support/features.mjs";
+import { startMortalOrigin } from "../support/mortal-origin.mjs";
+import { startOrigin } from "../support/origin.mjs";
 import { bytes, engineFor, namingOrigin, TestStore, text, until } from "./harness.mjs";
 
 const REQUEST = { entity_ids: ["a", "b"], feature_names: ["score", "v:count"] };

@@ -5,13 +5,13 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { fromRoot } from "../../scripts/lib/root.mjs";
-import { freePort } from "../../scripts/lib/workerd.mjs";
-import { answerFeatures } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startProgram } from "../harness/program.mjs";
+import { answerFeatures } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startProgram } from "../support/program.mjs";
+import { startRedis } from "../support/redis.mjs";
+import { fromRoot } from "../support/root.mjs";
+import { freePort } from "../support/workerd.mjs";
 import { project } from "./project.mjs";
-import { startRedis } from "./redis.mjs";
 
 const EXAMPLES = ["hono.mjs", "express.mjs", "route.mjs", "redis-feast.mjs"];
 

@@ -3,8 +3,8 @@ import { createServer } from "node:http";
 import { test } from "node:test";
 import { getRequestListener } from "@hono/node-server";
 import { feastOrigin } from "../../build/package/dist/node.js";
-import { answerFeatures, ask, column } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
+import { answerFeatures, ask, column } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
 import { engineFor, namingOrigin } from "./harness.mjs";
 
 const post = (path, body, headers = {}) =>

@@ -8,9 +8,9 @@ import { join, normalize } from "node:path";
 import { before, test } from "node:test";
 import { Miniflare } from "miniflare";
 import { chromium as playwright } from "playwright-core";
-import { fromRoot } from "../../scripts/lib/root.mjs";
-import { mustRun, run } from "../../scripts/lib/run.mjs";
-import { ARGUMENTS, chromium, MISSING } from "../browser/chromium.mjs";
+import { ARGUMENTS, chromium, MISSING } from "../support/chromium.mjs";
+import { fromRoot } from "../support/root.mjs";
+import { mustRun, run } from "../support/run.mjs";
 import { answers } from "./fixtures/requests.js";
 import { project, tool } from "./project.mjs";
 

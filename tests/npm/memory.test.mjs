@@ -1,26 +1,37 @@
 // The memory that rows take: what is promised of each, and that a budget is one of all memory.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, fork } from "node:child_process";
+import { once } from "node:events";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { BUDGET, inProcess, valueBytes } from "../../benches/memory.mjs";
+import { fromRoot } from "../support/root.mjs";
 
 /** What a row of 50 features may take beside its values, in bytes. */
 const BESIDE_VALUES = 150;
+/** What L1 may take in `benches/memory.mjs`, in bytes. */
+const BUDGET = 16 * 1_048_576;
 /** Memory grows by pages. */
 const PAGE = 65_536;
 
+/** What `benches/memory.mjs` measures, in a process of its own. */
+async function measured(name, argument) {
+	const child = fork(fromRoot("benches/memory.mjs"), [name, JSON.stringify(argument)]);
+	const [result] = await Promise.race([once(child, "message"), once(child, "exit")]);
+	assert.notEqual(typeof result, "undefined");
+	return result;
+}
+
 test("a row takes little memory beside its values", async () => {
 	const rows = 10_000;
-	const [held] = await inProcess("heldBy", [rows]);
-	const beside = held - valueBytes();
+	const [held] = await measured("heldBy", [rows]);
+	const beside = held - (await measured("valueBytes", null));
 	assert.ok(beside <= BESIDE_VALUES + PAGE / rows, `${beside} bytes`);
 	assert.ok(beside > 0);
 });
 
 test("the module takes no more memory than L1 may, while rows of all sizes come and go", async () => {
-	const [, grown] = await inProcess("grownBy", 100_000);
+	const [, grown] = await measured("grownBy", 100_000);
 	assert.ok(grown <= BUDGET, `${grown} bytes of ${BUDGET}`);
 	assert.ok(grown > BUDGET / 2, `${grown} bytes: the budget is used`);
 });

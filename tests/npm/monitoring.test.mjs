@@ -4,15 +4,15 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { ConfigError, createEngine, feastOrigin } from "../../build/package/dist/node.js";
-import { answerFeatures, range } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
+import { answerFeatures, range } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
 
 const PATIENCE_MS = 30_000;
 const ask = (...ids) => ({ entities: { driver_id: ids }, feature_names: ["stats:rate"] });
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let places;
 before(async () => {
 	[origin, places] = await Promise.all([startOrigin(answerFeatures), startOrigin()]);

@@ -5,10 +5,10 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { Miniflare } from "miniflare";
-import { fromRoot } from "../../scripts/lib/root.mjs";
-import { mustRun, run } from "../../scripts/lib/run.mjs";
-import { freePort } from "../../scripts/lib/workerd.mjs";
-import { startProgram } from "../harness/program.mjs";
+import { startProgram } from "../support/program.mjs";
+import { fromRoot } from "../support/root.mjs";
+import { mustRun, run } from "../support/run.mjs";
+import { freePort } from "../support/workerd.mjs";
 import { project, tool } from "./project.mjs";
 
 const page = (name) => readFileSync(fromRoot("docs/npm", `${name}.md`), "utf8");

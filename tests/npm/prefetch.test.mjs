@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { range } from "../harness/features.mjs";
+import { range } from "../support/features.mjs";
 import { bytes, engineFor, namingOrigin, TestStore, text, until } from "./harness.mjs";
 
 const ALL = { prefetch: { holdout_percent: 0 } };

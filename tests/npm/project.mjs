@@ -3,8 +3,8 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { fromRoot, paths } from "../../scripts/lib/root.mjs";
-import { mustRun } from "../../scripts/lib/run.mjs";
+import { fromRoot, paths } from "../support/root.mjs";
+import { mustRun } from "../support/run.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "featheredge-npm-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));

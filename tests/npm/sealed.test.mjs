@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createEngine } from "../../build/package/dist/node.js";
 import { sealedStore } from "../../build/package/dist/sealed.js";
-import { fromRoot, paths } from "../../scripts/lib/root.mjs";
-import { startProgram } from "../harness/program.mjs";
+import { startProgram } from "../support/program.mjs";
+import { fromRoot, paths } from "../support/root.mjs";
 import { engineFor, namingOrigin, TestStore, until } from "./harness.mjs";
 
 const ENTITY = "alice-4711";

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { paths } from "../../scripts/lib/root.mjs";
+import { paths } from "../support/root.mjs";
 import { pack } from "./project.mjs";
 
 const gzipped = (...names) =>

@@ -16,9 +16,9 @@ import { kvStore } from "../../build/package/dist/kv.js";
 import { createEngine } from "../../build/package/dist/node.js";
 import { redisStore } from "../../build/package/dist/redis.js";
 import { unstorageStore } from "../../build/package/dist/unstorage.js";
-import { range } from "../harness/features.mjs";
+import { range } from "../support/features.mjs";
+import { startCluster, startRedis } from "../support/redis.mjs";
 import { namingOrigin, until } from "./harness.mjs";
-import { startCluster, startRedis } from "./redis.mjs";
 
 const signal = new AbortController().signal;
 const entries = (count) => range(count).map((number) => [`key:${number}`, Uint8Array.of(number % 256, 0, 255, 10)]);

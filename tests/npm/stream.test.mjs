@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { range } from "../harness/features.mjs";
+import { range } from "../support/features.mjs";
 import { engineFor, namingOrigin, until } from "./harness.mjs";
 
 const request = (ids) => ({ entity_ids: ids, feature_names: ["score"] });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { paths } from "../../scripts/lib/root.mjs";
+import { paths } from "../support/root.mjs";
 import { pack, project, tool } from "./project.mjs";
 
 const LINKED = ["ioredis", "redis", "unstorage", "@types/node"];

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { startWorker } from "../harness/worker.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const cache = fileURLToPath(new URL("../../build/cache/", import.meta.url));
@@ -34,7 +34,7 @@ async function run(program, args, options) {
 }
 
 describe("the API's description", { timeout: MAX_MILLIS + 60_000 }, () => {
-	/** @type {import("../harness/worker.mjs").TestWorker} */
+	/** @type {import("../support/worker.mjs").TestWorker} */
 	let worker;
 
 	before(async () => {

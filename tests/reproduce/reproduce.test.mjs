@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fromRoot } from "../../scripts/lib/root.mjs";
-import { mustRun } from "../../scripts/lib/run.mjs";
+import { fromRoot } from "../support/root.mjs";
+import { mustRun } from "../support/run.mjs";
 
 test("the Worker is the same bytes when it is built again from nothing, elsewhere", async () => {
 	const output = await mustRun(process.execPath, [fromRoot("scripts/reproduce.mjs"), "worker"], { capture: true });

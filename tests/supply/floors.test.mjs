@@ -5,8 +5,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
 import ts from "typescript";
-import { fromRoot, root } from "../../scripts/lib/root.mjs";
-import { mustRun } from "../../scripts/lib/run.mjs";
+import { fromRoot, root } from "../support/root.mjs";
+import { mustRun } from "../support/run.mjs";
 
 /** The crates of the house, from the ground up: one uses only what stands on a floor below its own. */
 const FLOORS = [
@@ -33,9 +33,10 @@ const AROUND = ["bindgen", "fuzz", "scale"];
 const IMPORTS = {
 	npm: [],
 	www: ["build"],
-	scripts: ["benches", "build", "tests"],
-	benches: ["build", "scripts/lib", "tests"],
-	tests: ["benches", "build", "npm", "scripts", "www"],
+	scripts: ["build", "tests/support"],
+	benches: ["build", "tests/support"],
+	"tests/support": ["build"],
+	tests: ["build", "npm", "tests/support", "www"],
 };
 
 /** A package's name without what all of them begin with. */

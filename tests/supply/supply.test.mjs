@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { pythonOf } from "../../scripts/lib/python.mjs";
-import { fromRoot } from "../../scripts/lib/root.mjs";
-import { mustRun } from "../../scripts/lib/run.mjs";
+import { pythonOf } from "../support/python.mjs";
+import { fromRoot } from "../support/root.mjs";
+import { mustRun } from "../support/run.mjs";
 
 const read = (...path) => readFileSync(fromRoot(...path), "utf8");
 const lock = () => Object.entries(JSON.parse(read("package-lock.json")).packages).filter(([path]) => path !== "");
@@ -47,7 +47,7 @@ test("the lock files pin all that comes from a registry, by checksum", () => {
 
 test("no install script is needed, and none runs", async () => {
 	assert.match(read(".npmrc"), /^ignore-scripts=true$/m);
-	assert.match(read("scripts/lib/prepare.mjs"), /"ci", "--ignore-scripts"/);
+	assert.match(read("tests/support/prepare.mjs"), /"ci", "--ignore-scripts"/);
 	const withScripts = lock().filter(([path, entry]) => entry.hasInstallScript && existsSync(fromRoot(path)));
 	// What of them is a program that is used here was unpacked, and runs.
 	for (const program of ["esbuild", "workerd"]) {

@@ -5,10 +5,10 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { DEFAULTS } from "../../npm/src/worker/access.js";
-import { answerFeatures, ask, column, range, valueFor } from "../harness/features.mjs";
-import { forgeries, startIdentity } from "../harness/identity.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, ask, column, range, valueFor } from "../support/features.mjs";
+import { forgeries, startIdentity } from "../support/identity.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 const OPERATOR = "of-the-operator";
@@ -18,7 +18,7 @@ const PUSH = { feature_view_name: "stats", df: { driver_id: [1], a: [1] } };
 /** Features, and to all else a word. */
 const answer = (request) => (request.path === FEAST ? answerFeatures(request) : { json: null });
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
 before(async () => {
 	origin = await startOrigin(answer);
@@ -179,7 +179,7 @@ describe("mode tokens", () => {
 });
 
 describe("mode oidc", () => {
-	/** @type {import("../harness/identity.mjs").Identity} */
+	/** @type {import("../support/identity.mjs").Identity} */
 	let identity;
 	let worker;
 	before(async () => {

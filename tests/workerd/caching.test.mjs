@@ -5,14 +5,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range, valueFor } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, ask, column, range, valueFor } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"] } };
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
 before(async () => {
 	origin = await startOrigin(answerFeatures);
@@ -29,7 +29,7 @@ async function written(worker, keys) {
 }
 
 describe("one Worker", () => {
-	/** @type {import("../harness/worker.mjs").TestWorker} */
+	/** @type {import("../support/worker.mjs").TestWorker} */
 	let worker;
 	let nextDriver = 0;
 	/** Drivers that nobody has asked for. */

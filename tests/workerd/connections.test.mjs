@@ -2,15 +2,15 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { ask, column, range, valueFor } from "../harness/features.mjs";
-import { startMortalOrigin } from "../harness/mortal-origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { ask, column, range, valueFor } from "../support/features.mjs";
+import { startMortalOrigin } from "../support/mortal-origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 
-/** @type {import("../harness/mortal-origin.mjs").MortalOrigin} */
+/** @type {import("../support/mortal-origin.mjs").MortalOrigin} */
 let origin;
-/** @type {import("../harness/worker.mjs").TestWorker} */
+/** @type {import("../support/worker.mjs").TestWorker} */
 let worker;
 before(async () => {
 	origin = await startMortalOrigin();

@@ -3,15 +3,15 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, test } from "node:test";
-import { buildWorker } from "../../scripts/build.mjs";
-import { fromRoot } from "../../scripts/lib/root.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startProgram } from "../harness/program.mjs";
+import { build } from "../support/build.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startProgram } from "../support/program.mjs";
+import { fromRoot } from "../support/root.mjs";
 
 const ACCOUNT = "0123456789abcdef0123456789abcdef";
 const NAMESPACE = "fedcba9876543210fedcba9876543210";
 
-before(buildWorker);
+before(() => build("worker"));
 
 /** An account with these KV namespaces; it takes any upload. */
 function startAccount(namespaces) {

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range, statuses, valueFor } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, ask, column, range, statuses, valueFor } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"] } };
@@ -19,7 +19,7 @@ const fresh = (count) => {
 };
 const wait = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
 before(async () => {
 	origin = await startOrigin(answerFeatures);
@@ -31,7 +31,7 @@ afterEach(() => {
 after(() => origin?.stop());
 
 describe("KV", () => {
-	/** @type {import("../harness/worker.mjs").TestWorker} */
+	/** @type {import("../support/worker.mjs").TestWorker} */
 	let worker;
 	// A breaker would hide KV from the requests that are to meet its faults.
 	before(async () => {
@@ -104,7 +104,7 @@ test("a KV that keeps failing is left alone, and asked again later", async () =>
 });
 
 describe("the origin", () => {
-	/** @type {import("../harness/worker.mjs").TestWorker} */
+	/** @type {import("../support/worker.mjs").TestWorker} */
 	let worker;
 	const vars = {
 		views: VIEWS,

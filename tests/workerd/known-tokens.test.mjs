@@ -4,14 +4,14 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, afterEach, before, beforeEach, mock, test } from "node:test";
 import { issuerKeys } from "../../npm/src/worker/oidc.js";
-import { startIdentity } from "../harness/identity.mjs";
+import { startIdentity } from "../support/identity.mjs";
 
 const JWKS_TTL_SECONDS = 300;
 const SKEW_SECONDS = 60;
 /** As many as are remembered; `npm/src/worker/oidc.js` has the same. */
 const REMEMBERED = 1_000;
 
-/** @type {import("../harness/identity.mjs").Identity} */
+/** @type {import("../support/identity.mjs").Identity} */
 let identity;
 before(async () => {
 	identity = await startIdentity();

@@ -5,16 +5,16 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, range } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, ask, range } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 const SHARDS = 4;
 const VARS = { views: { stats: { join_keys: ["driver_id"] } }, l3: { enabled: true, shards: SHARDS } };
 const WITHOUT_L2 = { ...VARS, l2: { enabled: false } };
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
 before(async () => {
 	origin = await startOrigin(answerFeatures);
@@ -58,7 +58,7 @@ describe("with a folder that outlives the Worker", () => {
 });
 
 describe("beside L2", () => {
-	/** @type {import("../harness/worker.mjs").TestWorker} */
+	/** @type {import("../support/worker.mjs").TestWorker} */
 	let worker;
 	before(async () => {
 		worker = await startWorker({ origin, countKv: true, vars: VARS });
@@ -92,7 +92,7 @@ describe("beside L2", () => {
 });
 
 describe("a shard", () => {
-	/** @type {import("../harness/worker.mjs").TestWorker} */
+	/** @type {import("../support/worker.mjs").TestWorker} */
 	let worker;
 	let shard;
 	const bytes = (length, fill) => new Uint8Array(length).fill(fill);

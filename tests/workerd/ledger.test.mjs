@@ -5,9 +5,9 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, ask, column, range } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 const TOKEN = "of-the-operator";
@@ -18,11 +18,11 @@ const VARS = {
 	auth: { open: ["read", "write"] },
 };
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
-/** @type {import("../harness/worker.mjs").TestWorker} */
+/** @type {import("../support/worker.mjs").TestWorker} */
 let one;
-/** @type {import("../harness/worker.mjs").TestWorker} */
+/** @type {import("../support/worker.mjs").TestWorker} */
 let other;
 let version = 0;
 /** Features whose values tell how often something was written. */

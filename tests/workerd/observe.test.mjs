@@ -3,9 +3,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { answerFeatures, ask, range } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, ask, range } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"] } };
@@ -31,13 +31,13 @@ async function eventually(what, act) {
 	}
 }
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let hook;
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let collector;
-/** @type {import("../harness/worker.mjs").TestWorker} */
+/** @type {import("../support/worker.mjs").TestWorker} */
 let worker;
 const json = async (path) => (await fetch(`${worker.url}${path}`)).json();
 

@@ -3,16 +3,16 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { answerFeatures, ask, range } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, ask, range } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 const TOKEN = "of-the-operator";
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
-/** @type {import("../harness/worker.mjs").TestWorker} */
+/** @type {import("../support/worker.mjs").TestWorker} */
 let worker;
 before(async () => {
 	origin = await startOrigin(answerFeatures);

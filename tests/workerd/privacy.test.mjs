@@ -7,9 +7,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { answerFeatures, ask, column, valueFor } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, ask, column, valueFor } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
@@ -19,7 +19,7 @@ const TOKEN = "token-of-somebody";
 const newKey = () => randomBytes(32).toString("base64");
 const secret = (current, keys) => ({ FEATHEREDGE_STORE_KEYS: JSON.stringify({ current, keys }) });
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
 before(async () => {
 	origin = await startOrigin(answerFeatures);

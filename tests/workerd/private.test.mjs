@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { openMarks, Seal } from "../../npm/src/runtime/seal.js";
-import { answerFeatures, ask, column, range, valueFor } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, ask, column, range, valueFor } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 const ENTITY = "alice-4711";
@@ -35,9 +35,9 @@ async function until(what, look) {
 	throw new Error(`${what} did not happen`);
 }
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let outside;
 const folders = [];
 const answer = (request) => {

@@ -6,10 +6,10 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { buildWorker } from "../../scripts/build.mjs";
-import { freePort } from "../../scripts/lib/workerd.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startProgram } from "../harness/program.mjs";
+import { build } from "../support/build.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startProgram } from "../support/program.mjs";
+import { freePort } from "../support/workerd.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "featheredge-start-"));
 // Not the stores of the person who runs the tests.
@@ -24,7 +24,7 @@ const isFree = (port) =>
 	});
 
 // Each start is then a second start, and its time tells something.
-before(buildWorker);
+before(() => build("worker"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 for (const signal of ["SIGINT", "SIGTERM"]) {

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, range, valueFor } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, range, valueFor } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const PATH = "/v1/features";
 const LINES = "application/x-ndjson";
@@ -52,7 +52,7 @@ async function all(reply) {
 const entities = (lines) => lines.map(({ entity }) => entity);
 const ascending = (numbers) => numbers.toSorted((one, other) => one - other);
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
 before(async () => {
 	origin = await startOrigin(answerFeatures);
@@ -64,7 +64,7 @@ afterEach(() => {
 after(() => origin?.stop());
 
 describe("a Worker", () => {
-	/** @type {import("../harness/worker.mjs").TestWorker} */
+	/** @type {import("../support/worker.mjs").TestWorker} */
 	let worker;
 	const streamed = (body) => worker.post(PATH, body, { accept: LINES });
 	before(async () => {
@@ -191,7 +191,7 @@ describe("a reader", () => {
 		answer.json.results[1].values = values.map((value) => value.padEnd(4_096, "."));
 		return { ...answer, delayMs: 20 };
 	};
-	/** @type {import("../harness/worker.mjs").TestWorker} */
+	/** @type {import("../support/worker.mjs").TestWorker} */
 	let worker;
 	before(async () => {
 		const vars = {

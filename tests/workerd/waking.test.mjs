@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { answerFeatures, ask, column, range, valueFor } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, ask, column, range, valueFor } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 /** How many ask for one row at the same time, and how often. */
@@ -13,9 +13,9 @@ const ROUNDS = 400;
 /** Long enough for all of them to come meanwhile, in milliseconds. */
 const ORIGIN_MILLIS = 10;
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
-/** @type {import("../harness/worker.mjs").TestWorker} */
+/** @type {import("../support/worker.mjs").TestWorker} */
 let worker;
 before(async () => {
 	origin = await startOrigin((request) => ({ ...answerFeatures(request), delayMs: ORIGIN_MILLIS }));

@@ -2,18 +2,18 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { answerFeatures, ask, column, range } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, ask, column, range } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 const TOKEN = "of-the-operator";
 const OPERATOR = { authorization: `Bearer ${TOKEN}` };
 const VARS = { views: { stats: { join_keys: ["driver_id"] } }, l3: { enabled: true, shards: 2, timeout_ms: 5_000 } };
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
-/** @type {import("../harness/worker.mjs").TestWorker} */
+/** @type {import("../support/worker.mjs").TestWorker} */
 let worker;
 before(async () => {
 	origin = await startOrigin(answerFeatures);

@@ -2,17 +2,17 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range } from "../harness/features.mjs";
-import { startOrigin } from "../harness/origin.mjs";
-import { startWorker } from "../harness/worker.mjs";
+import { answerFeatures, ask, column, range } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 const TOKEN = "of-the-operator";
 const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
 
-/** @type {import("../harness/origin.mjs").Origin} */
+/** @type {import("../support/origin.mjs").Origin} */
 let origin;
-/** @type {import("../harness/worker.mjs").TestWorker} */
+/** @type {import("../support/worker.mjs").TestWorker} */
 let worker;
 let version = 0;
 /** Features whose values tell how often something was written. */

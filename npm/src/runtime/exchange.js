@@ -31,13 +31,6 @@ function inParts(text, count) {
 	return Array.from({ length: count }, (_, index) => text.slice(index * length, (index + 1) * length));
 }
 
-/** An answer that was passed on, with more headers. */
-function withHeaders(answer, pairs) {
-	const more = new Response(answer.body, answer);
-	for (const [name, value] of pairs) more.headers.append(name, value);
-	return more;
-}
-
 const sleep = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 
 export class Exchange {
@@ -169,7 +162,8 @@ export class Exchange {
 
 	#forwarded() {
 		const notice = this.#core.take_notice();
-		return notice === "" ? this.#passed : this.#passed.then((answer) => withHeaders(answer, headerPairs(notice)));
+		if (notice === "") return this.#passed;
+		return this.#passed.then((answer) => this.#handling.addHeaders(answer, headerPairs(notice)));
 	}
 
 	#answer(give) {

@@ -55,6 +55,7 @@ function randomSeed() {
  * @property {(exchange?: Exchange) => unknown} take takes the reply, as soon as it is there
  * @property {(base: string | undefined, signal: AbortSignal) => Promise<Response>} [pass] passes the request on to the origin at `base`, or has
  *   a file answer it
+ * @property {(answer: Response, pairs: [string, string][]) => Response} [addHeaders] to an answer that was passed on; needed where there is a log
  * @property {(body: ReadableStream<Uint8Array>) => unknown} [open] takes the head of a reply in parts, and its body
  * @property {unknown} [context] what the origin is to know of the request
  * @property {AbortSignal} [signal] ends the request

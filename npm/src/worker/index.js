@@ -214,6 +214,7 @@ async function serve(request, path, pass, env, ctx) {
 				const passed = runtime.origin.pass(base, request, body ?? request.body, pass);
 				return passed.catch(() => originProblem("the origin cannot be reached"));
 			},
+			addHeaders,
 			open: (body) => new Response(body, { headers: headerPairs(runtime.core.reply_headers()) }),
 			context: pass,
 			waitUntil: (done) => ctx.waitUntil(done),
@@ -241,6 +242,13 @@ function beginWith(request, path, length, pass, env) {
 	const session = headers.get(SESSION) ?? undefined;
 	const traceparent = headers.get("traceparent") ?? "";
 	return (core, now) => core.begin(method, path, query, length, ...flags, pass.caller, traceparent, session, now);
+}
+
+/** An answer of the origin, with more headers. */
+function addHeaders(answer, pairs) {
+	const more = new Response(answer.body, answer);
+	for (const [name, value] of pairs) more.headers.append(name, value);
+	return more;
 }
 
 /** A file of the page. */

@@ -1,14 +1,8 @@
 // Starts the built Worker on workerd for a test, on a free loopback port, with a KV of its own.
 
 import { readFileSync } from "node:fs";
-import {
-	AUTHORIZATION_SECRET,
-	CONFIG_VARIABLE,
-	OPERATOR_SECRET,
-	overlay,
-	readWranglerToml,
-} from "../../scripts/lib/settings.mjs";
-import { freePort, serve } from "../../scripts/lib/workerd.mjs";
+import { AUTHORIZATION_SECRET, CONFIG_VARIABLE, OPERATOR_SECRET, overlay, readWranglerToml } from "./settings.mjs";
+import { freePort, serve } from "./workerd.mjs";
 
 /**
  * @typedef {object} KvCounts

@@ -7,9 +7,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { checkNode, installPackages } from "./lib/prepare.mjs";
-import { fromRoot } from "./lib/root.mjs";
-import { Failure, main } from "./lib/run.mjs";
+import { checkNode, installPackages } from "../tests/support/prepare.mjs";
+import { fromRoot } from "../tests/support/root.mjs";
+import { Failure, main } from "../tests/support/run.mjs";
 
 await main(async () => {
 	const { values, positionals } = parseArgs({
@@ -20,7 +20,7 @@ await main(async () => {
 		throw new Failure("which FILE is to be drawn? `npm run bench` and `npm run scale` write one");
 	checkNode();
 	await installPackages();
-	const { plotsOf } = await import("../benches/plots.mjs");
+	const { plotsOf } = await import("./plots.mjs");
 	for (const file of positionals) {
 		const plots = Object.entries(plotsOf(JSON.parse(readFileSync(file, "utf8"))));
 		if (plots.length === 0) throw new Failure(`there is nothing in ${file} that is drawn`);

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { freePort } from "../../scripts/lib/workerd.mjs";
-import { startProgram } from "../harness/program.mjs";
+import { startProgram } from "./program.mjs";
+import { freePort } from "./workerd.mjs";
 
 const HOST = "127.0.0.1";
 

@@ -8,10 +8,10 @@
 // `--target` is `npx featheredge serve`, with Redis, or the Worker in workerd. `--quick` builds it without optimization. `--mutants` switches each mend off, and fails where that is not found within a minute.
 
 import { parseArgs } from "node:util";
-import { buildPackage, buildQuickPackage, buildQuickWorker, buildWorker } from "./build.mjs";
-import { checkNode, installPackages } from "./lib/prepare.mjs";
-import { fromRoot, paths } from "./lib/root.mjs";
-import { Failure, main } from "./lib/run.mjs";
+import { build, buildQuick } from "../support/build.mjs";
+import { checkNode, installPackages } from "../support/prepare.mjs";
+import { fromRoot, paths } from "../support/root.mjs";
+import { Failure, main } from "../support/run.mjs";
 
 await main(async () => {
 	const { values } = parseArgs({
@@ -33,8 +33,8 @@ await main(async () => {
 	checkNode();
 	await installPackages();
 	if (!["serve", "worker"].includes(values.target)) throw new Failure("`--target` is `serve` or `worker`");
-	const product = values.mutants ? undefined : await build(values);
-	const { startRedis } = await import("../tests/npm/redis.mjs");
+	const product = values.mutants ? undefined : await productOf(values);
+	const { startRedis } = await import("../support/redis.mjs");
 	const redis = await startRedis();
 	const redisUrl = `redis://127.0.0.1:${redis.port}`;
 	try {
@@ -46,19 +46,17 @@ await main(async () => {
 	}
 });
 
-async function build({ target, built, quick }) {
+async function productOf({ target, built, quick }) {
 	const folder = fromRoot("build/checker");
-	if (target === "worker") {
-		if (built === undefined && !quick) await buildWorker();
-		return { workerDir: built ?? (quick ? await buildQuickWorker(folder) : paths.worker) };
-	}
-	if (built === undefined && !quick) await buildPackage();
-	return { packageDir: built ?? (quick ? await buildQuickPackage(folder) : paths.package) };
+	const what = target === "worker" ? "worker" : "package";
+	if (built === undefined && !quick) await build(what);
+	const dir = built ?? (quick ? await buildQuick(what, folder) : paths[what]);
+	return target === "worker" ? { workerDir: dir } : { packageDir: dir };
 }
 
 async function checkProduct(values, product) {
-	const { check, reportOf } = await import("../tests/checker/run.mjs");
-	const { AVOIDABLE, KIND_NAMES, WORKER_KIND_NAMES } = await import("../tests/checker/plan.mjs");
+	const { check, reportOf } = await import("./run.mjs");
+	const { AVOIDABLE, KIND_NAMES, WORKER_KIND_NAMES } = await import("./plan.mjs");
 	const kinds = named(values.only, product.workerDir === undefined ? KIND_NAMES : WORKER_KIND_NAMES);
 	const avoided = named(values.without, AVOIDABLE);
 	const seconds = Number(values.seconds ?? 300);
@@ -69,7 +67,7 @@ async function checkProduct(values, product) {
 }
 
 async function checkMutants({ seconds = "60", seed, mutant, json }, redisUrl) {
-	const { checkMutants } = await import("../tests/checker/mutants.mjs");
+	const { checkMutants } = await import("./mutants.mjs");
 	const rows = await checkMutants({ redisUrl, seconds: Number(seconds), seed, only: mutant });
 	if (json) console.log(JSON.stringify(rows, null, "\t"));
 	else console.table(rows);

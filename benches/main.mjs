@@ -15,10 +15,10 @@ import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { buildBenchmark, buildPackage, buildPage, buildWorker } from "./build.mjs";
-import { checkNode, installDebian, installPackages, installRust } from "./lib/prepare.mjs";
-import { installPython } from "./lib/python.mjs";
-import { main, mustRun } from "./lib/run.mjs";
+import { build } from "../tests/support/build.mjs";
+import { checkNode, installDebian, installPackages, installRust } from "../tests/support/prepare.mjs";
+import { installPython } from "../tests/support/python.mjs";
+import { main, mustRun } from "../tests/support/run.mjs";
 
 const digits = (number) => number.toFixed(number < 10 ? 2 : 1);
 
@@ -53,9 +53,8 @@ function print(rows) {
 }
 
 async function runScenarios({ repeats, scale, url }) {
-	await buildBenchmark();
-	await buildPackage();
-	const { measureScenarios, scenarioTable } = await import("../benches/scenarios.mjs");
+	await build("package");
+	const { measureScenarios, scenarioTable } = await import("./scenarios.mjs");
 	const run = await measureScenarios({ repeats: Number(repeats), scale: Number(scale), url });
 	console.log(scenarioTable(run));
 	return run;
@@ -77,23 +76,22 @@ async function tabled(measured) {
 }
 
 async function runPage() {
-	await buildWorker();
-	await buildPage();
-	const { measurePage } = await import("../benches/page.mjs");
+	await build("worker", "page");
+	const { measurePage } = await import("./page.mjs");
 	return tabled(measurePage());
 }
 
 /** What the package's page quotes: docs/npm.md. */
 async function runPackage() {
-	await buildPackage();
-	const { measurePackage } = await import("../benches/package.mjs");
+	await build("package");
+	const { measurePackage } = await import("./package.mjs");
 	return tabled(measurePackage());
 }
 
 /** What callers' credentials cost: docs/access.md. */
 async function runAccess() {
-	await buildWorker();
-	const { measureAccess } = await import("../benches/access.mjs");
+	await build("worker");
+	const { measureAccess } = await import("./access.mjs");
 	return tabled(measureAccess());
 }
 
@@ -119,19 +117,18 @@ await main(async () => {
 	if (values.only?.includes("page")) return write(await runPage());
 	if (values.only?.includes("package")) return write(await runPackage());
 	if (values.only?.includes("access")) return write(await runAccess());
-	await buildPackage();
-	await buildWorker();
+	await build("worker", "package");
 	// Only now: these import what was built.
 	const [l1, recording, learning, http, stores, growth, memory, start, feast] = await Promise.all([
-		import("../benches/l1.mjs"),
-		import("../benches/recording.mjs"),
-		import("../benches/learning.mjs"),
-		import("../benches/http.mjs"),
-		import("../benches/stores.mjs"),
-		import("../benches/growth.mjs"),
-		import("../benches/memory.mjs"),
-		import("../benches/start.mjs"),
-		import("../benches/feast.mjs"),
+		import("./l1.mjs"),
+		import("./recording.mjs"),
+		import("./learning.mjs"),
+		import("./http.mjs"),
+		import("./stores.mjs"),
+		import("./growth.mjs"),
+		import("./memory.mjs"),
+		import("./start.mjs"),
+		import("./feast.mjs"),
 	]);
 	const isWanted = (name) =>
 		values.only === undefined || values.only.some((part) => name.includes(part) || part.startsWith(name));

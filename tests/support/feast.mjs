@@ -4,9 +4,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { feastPython } from "../../scripts/lib/feast.mjs";
-import { freePort } from "../../scripts/lib/workerd.mjs";
-import { startProgram } from "../harness/program.mjs";
+import { feastPython } from "./feast-python.mjs";
+import { startProgram } from "./program.mjs";
+import { freePort } from "./workerd.mjs";
 
 const HOST = "127.0.0.1";
 const READY_MS = 60_000;

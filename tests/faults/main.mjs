@@ -11,11 +11,11 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { buildNpm, buildPackage, buildWorker } from "./build.mjs";
-import { installPython, pythonOf } from "./lib/python.mjs";
-import { fromRoot } from "./lib/root.mjs";
-import { Failure, main, mustRun, run } from "./lib/run.mjs";
-import { freePort } from "./lib/workerd.mjs";
+import { build } from "../support/build.mjs";
+import { installPython, pythonOf } from "../support/python.mjs";
+import { fromRoot } from "../support/root.mjs";
+import { Failure, main, mustRun, run } from "../support/run.mjs";
+import { freePort } from "../support/workerd.mjs";
 
 const ORIGIN_TIMEOUT_MS = 1_000;
 /** The disk that is to be full, in MiB: with room for the rows that are stored before it is. */
@@ -33,7 +33,7 @@ const note = (host, fault, told, mayLose = false) =>
 	rows.push({ host, fault, ...told, is_kept: told.wrong === 0 && (mayLose || told.lost === 0) });
 
 async function startOrigin() {
-	const { startProgram } = await import("../tests/harness/program.mjs");
+	const { startProgram } = await import("../support/program.mjs");
 	const port = await freePort();
 	const url = `http://127.0.0.1:${port}`;
 	let program;
@@ -66,8 +66,8 @@ const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
 /** Runs a fault against a Worker before the scripted origin. `prepare` gives options of the Worker. */
 async function onWorkerd(name, faultOf, { mayLose = false, prepare = async () => ({}) } = {}) {
 	if (!isWanted(name)) return;
-	const { startWorker } = await import("../tests/harness/worker.mjs");
-	const { underFault } = await import("../tests/faults/load.mjs");
+	const { startWorker } = await import("../support/worker.mjs");
+	const { underFault } = await import("./load.mjs");
 	const origin = await startOrigin();
 	const { vars, ...options } = await prepare();
 	const worker = await startWorker({
@@ -193,9 +193,9 @@ async function withFeast() {
 	if (process.platform !== "linux") return console.error("left out, Feast: its processes are found by /proc");
 	await installPython("feast");
 	process.env.FEATHEREDGE_FEAST_PYTHON ??= pythonOf("feast");
-	const { startFeast } = await import("../tests/feast/feast.mjs");
-	const { startWorker } = await import("../tests/harness/worker.mjs");
-	const { underFault } = await import("../tests/faults/load.mjs");
+	const { startFeast } = await import("../support/feast.mjs");
+	const { startWorker } = await import("../support/worker.mjs");
+	const { underFault } = await import("./load.mjs");
 	const feature = "driver_hourly_stats:conv_rate";
 	for (const [name, { begin, end }] of Object.entries(faults).filter(([name]) => isWanted(name))) {
 		const feast = await startFeast();
@@ -239,12 +239,12 @@ async function withFeast() {
 }
 
 async function inNode() {
-	const { createEngine } = await import("../build/package/dist/node.js");
-	const { redisStore } = await import("../build/package/dist/redis.js");
+	const { createEngine } = await import("../../build/package/dist/node.js");
+	const { redisStore } = await import("../../build/package/dist/redis.js");
 	const { Redis } = await import("ioredis");
-	const { startRedis } = await import("../tests/npm/redis.mjs");
-	const { startRelay } = await import("../tests/faults/relay.mjs");
-	const { underFault } = await import("../tests/faults/load.mjs");
+	const { startRedis } = await import("../support/redis.mjs");
+	const { startRelay } = await import("./relay.mjs");
+	const { underFault } = await import("./load.mjs");
 	const broken =
 		(mode) =>
 		({ relay }) => ({
@@ -316,9 +316,7 @@ await main(async () => {
 			only: { type: "string", default: "" },
 		},
 	});
-	await buildWorker();
-	await buildNpm();
-	await buildPackage();
+	await build("worker", "package");
 	lastsMs = Number(values.seconds) * 1_000;
 	isWanted = (name) => name.includes(values.only);
 	await inWorkerd();

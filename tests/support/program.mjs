@@ -1,7 +1,7 @@
 // Starts a program as a person would, and lets a test wait for what it prints and for its end, never longer than it says.
 
 import { spawn } from "node:child_process";
-import { root } from "../../scripts/lib/root.mjs";
+import { root } from "./root.mjs";
 
 /**
  * @typedef {object} Program

@@ -1,14 +1,14 @@
 // Loads the Worker for long, then with five times what it can serve, then as before: docs/reliability.md has the figures.
 //
-//   npm run load [-- --steady SECONDS] [--overload SECONDS] [--after SECONDS] [--settle SECONDS] [--json] [--plot FILE.svg]
+//   npm run load [-- --steady SECONDS] [--overload SECONDS] [--after SECONDS] [--settle SECONDS] [--entities N] [--rate N] [--json] [--save FILE.json] [--plot FILE.svg]
 //
 // Fifteen minutes unless told otherwise. Everything is on loopback and stops by itself. It fails where a promise was not kept.
 
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { buildWorker } from "./build.mjs";
-import { checkNode, installPackages } from "./lib/prepare.mjs";
-import { Failure, main } from "./lib/run.mjs";
+import { build } from "../tests/support/build.mjs";
+import { checkNode, installPackages } from "../tests/support/prepare.mjs";
+import { Failure, main } from "../tests/support/run.mjs";
 
 const number = (text) => Number(text);
 
@@ -22,15 +22,17 @@ await main(async () => {
 			step: { type: "string", default: "6" },
 			steps: { type: "string", default: "4" },
 			rate: { type: "string" },
+			entities: { type: "string" },
 			json: { type: "boolean" },
+			save: { type: "string" },
 			plot: { type: "string" },
 		},
 	});
 	checkNode();
 	await installPackages();
-	await buildWorker();
-	const { measureLoad } = await import("../benches/overload.mjs");
-	const { plotLoad } = await import("../benches/plot.mjs");
+	await build("worker");
+	const { measureLoad } = await import("./overload.mjs");
+	const { plotLoad } = await import("./plot.mjs");
 	const run = await measureLoad({
 		steadySeconds: number(values.steady),
 		overloadSeconds: number(values.overload),
@@ -39,7 +41,9 @@ await main(async () => {
 		stepSeconds: number(values.step),
 		steps: number(values.steps),
 		rate: values.rate === undefined ? undefined : number(values.rate),
+		...(values.entities !== undefined && { entities: number(values.entities) }),
 	});
+	if (values.save !== undefined) writeFileSync(values.save, JSON.stringify(run));
 	if (values.plot !== undefined) writeFileSync(values.plot, plotLoad(run));
 	if (values.json) console.log(JSON.stringify(run, null, "\t"));
 	else print(run);
