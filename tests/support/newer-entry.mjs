@@ -8,11 +8,11 @@ export * from "./index.js";
 /** Where the version stands in a stored row, which begins with `FE`. */
 const AT = 2;
 
-/** The other of the versions 1 and 2, in base64; what is no row stays as it is. */
+/** The other of the versions 2 and 3, in base64, and of the former one none that is known; what is no row stays as it is. */
 function swapped(text) {
 	if (text === null || !text.startsWith("RkU")) return text;
 	const bytes = Array.from(atob(text), (char) => char.charCodeAt(0));
-	bytes[AT] = 3 - bytes[AT];
+	bytes[AT] = 5 - bytes[AT];
 	return btoa(String.fromCharCode(...bytes));
 }
 

@@ -66,17 +66,17 @@ async function isStored(worker, version) {
 test("each version passes over the other's rows and stores its own; a roll back is served what it stores", async () => {
 	await withWorkers(0, async (older) => {
 		assert.equal(await read(older), DRIVERS.length);
-		await isStored(older, 1);
+		await isStored(older, 2);
 	});
 	await withWorkers(1, async (older, newer) => {
 		assert.equal(await read(newer), DRIVERS.length, "of the newer one none is known");
-		await isStored(older, 2);
+		await isStored(older, 3);
 		assert.equal(await read(newer), 0);
 	});
 	await withWorkers(1, async (older, newer) => {
 		assert.equal(await read(newer), 0, "a new isolate of the newer one finds them");
 		assert.equal(await read(older), DRIVERS.length, "the older one passes over them");
-		await isStored(older, 1);
+		await isStored(older, 2);
 	});
 	await withWorkers(0, async (older) => assert.equal(await read(older), 0, "rolled back, it finds its own"));
 });

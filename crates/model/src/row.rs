@@ -208,7 +208,12 @@ impl Row {
         let end = lengths.iter().try_fold(0_u32, |end, &length| end.checked_add(length))?;
         let is_fit = lengths.len() == schema.columns() && end as usize == values.len();
         let has_cells = cells.len() == 1 || cells.len() == schema.features.len();
-        (is_fit && has_cells).then(|| RowBuilder { schema, entity, values: values.to_vec(), lengths, cells }.assemble())
+        (is_fit && has_cells).then(|| {
+            let size = values.len() + Places::usual_size(lengths.len()) + entity.len();
+            let mut buffer = Vec::with_capacity(size);
+            buffer.extend_from_slice(values);
+            RowBuilder { schema, entity, values: buffer, lengths, cells }.assemble()
+        })
     }
 
     /// The names of the columns.
@@ -243,6 +248,12 @@ impl Row {
     #[must_use]
     pub fn texts(&self) -> Texts<'_> {
         Texts::new(&self.buffer, self.extent.length(), self.extent.form())
+    }
+
+    /// The JSON texts of all values, one after the other.
+    #[must_use]
+    pub fn values(&self) -> &[u8] {
+        self.buffer.get(..self.extent.length()).unwrap_or_default()
     }
 
     /// The JSON text of the value in `slot`.

@@ -4,6 +4,8 @@
 //! whether that was of the same entity. Which features go together follows from how often the shapes are asked in that have
 //! them both, so that a request costs one count, however many features it has.
 
+use serde::{Deserialize, Serialize};
+
 use model::shape::Shape;
 
 /// The most shapes that are kept.
@@ -22,7 +24,7 @@ const FULL: u16 = 4_096;
 const RELATED_EVERY: u32 = 1_024;
 
 /// From one shape to the next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Step {
     pub(crate) to: u32,
     pub(crate) weight: u16,
@@ -220,7 +222,11 @@ impl Shapes {
     }
 
     /// Takes over what another isolate knows of a shape, unless something is known of it here.
-    pub(crate) fn adopt(&mut self, name: u32, count: u32, total: u16, steps: [Step; STEPS], stamp: u8) {
+    ///
+    /// Whatever it says, counts stay where adding them up stays a number.
+    pub(crate) fn adopt(&mut self, name: u32, count: u32, total: u16, mut steps: [Step; STEPS], stamp: u8) {
+        let (count, total) = (count.min(u32::MAX / 2 / MAX_SHAPES as u32), total.min(FULL));
+        steps.iter_mut().for_each(|step| step.weight = step.weight.min(total));
         match self.position(name).and_then(|at| self.known.get_mut(at)) {
             Some(known) if known.total == 0 => (known.total, known.steps) = (total, steps),
             Some(_) => {}

@@ -1,14 +1,9 @@
 //! What is learned, as it is kept in a store, so that a new isolate need not begin with nothing.
 //!
-//! | bytes | what |
-//! |---|---|
-//! | 0..2 | `FL`, the magic |
-//! | 2 | the version of the form, 1 |
-//! | 3..11 | whose it is: a name of the project |
-//! | 11..19 | a checksum of what follows |
-//! | 19.. | shapes with their steps, then the entities that are left most often with their successors |
-//!
-//! Numbers are little-endian. What cannot be read is ignored as a whole: a model is a convenience.
+//! It is a [`Header`] with [`Shape`]s and the [`Entity`]s that are left most often, in postcard's wire format. What cannot be read, or
+//! is of another version, is ignored as a whole: a model is a convenience.
+
+use serde::{Deserialize, Serialize};
 
 use model::shape::fingerprint;
 use model::time::Instant;
@@ -17,107 +12,121 @@ use crate::entities::{Entities, MAX_KEY, SUCCESSORS};
 use crate::patterns::Patterns;
 use crate::shapes::{STEPS, Step};
 
-const MAGIC: &[u8; 3] = b"FL\x01";
-const HEADER: usize = 19;
+/// The magic, and the version of the form.
+const MAGIC: [u8; 3] = *b"FL\x02";
 
 /// The longest model, in bytes.
 pub const MAX_MODEL: usize = 64 << 10;
 
-/// What an entity takes beside its key, at the most.
+/// What stands before the model takes so much.
+const HEADER: usize = 3 + 8 + 8;
+
+/// What an entity takes beside its key.
 const ENTITY: usize = 4 + 3 + SUCCESSORS * 5;
+
+/// What their number takes, at the most.
+const COUNT: usize = 3;
+
+/// What stands before the model.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Header {
+    magic: [u8; 3],
+    /// Whose it is: a name of the project.
+    #[serde(with = "postcard::fixint::le")]
+    project: u64,
+    #[serde(with = "postcard::fixint::le")]
+    checksum: u64,
+}
+
+impl Header {
+    fn of(project: &str, model: &[u8]) -> Header {
+        Header { magic: MAGIC, project: fingerprint(project.as_bytes(), 0), checksum: fingerprint(model, 0) }
+    }
+}
+
+/// A shape with its steps.
+#[derive(Debug, Serialize, Deserialize)]
+struct Shape {
+    name: u32,
+    count: u32,
+    total: u16,
+    steps: [Step; STEPS],
+}
+
+/// An entity with its successors.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entity<'a> {
+    name: Name,
+    kind: u8,
+    total: u8,
+    key: &'a [u8],
+    next: [Name; SUCCESSORS],
+    weights: [u8; SUCCESSORS],
+}
+
+/// An entity's name is a hash, which has no shorter form.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Name(#[serde(with = "postcard::fixint::le")] u32);
 
 impl Patterns {
     /// The strongest of what is learned, for the project of that name.
     #[must_use]
     pub fn store(&self, project: &str) -> Vec<u8> {
-        let mut out = Vec::with_capacity(MAX_MODEL);
-        put(&mut out, MAGIC);
-        put(&mut out, &fingerprint(project.as_bytes(), 0).to_le_bytes());
-        put(&mut out, &[0; 9]);
-        let mut shapes = 0;
-        for (name, known) in self.shapes.iter() {
-            if known.total == 0 {
+        let known = self.shapes.iter().filter(|(_, known)| known.total > 0);
+        let shapes: Vec<Shape> = known
+            .map(|(name, known)| Shape { name, count: known.count, total: known.total, steps: known.steps })
+            .collect();
+        let mut model = postcard::to_allocvec(&shapes).unwrap_or_default();
+        let mut left = MAX_MODEL - HEADER - COUNT - model.len();
+        let least = self.entities.as_ref().map_or(0, |entities| least_total(entities, left));
+        let mut entities = Vec::new();
+        for (name, entity) in self.entities.iter().flat_map(Entities::iter) {
+            if entity.total() < least || left < ENTITY + MAX_KEY {
                 continue;
             }
-            shapes += 1;
-            put_words(&mut out, &[name, known.count, u32::from(known.total)]);
-            for step in known.steps {
-                put_words(&mut out, &[step.to, u32::from(step.weight) << 1 | u32::from(step.is_same)]);
-            }
+            left -= ENTITY + entity.key().len();
+            let (next, weights) = entity.edges();
+            entities.push(Entity {
+                name: Name(name),
+                kind: entity.kind(),
+                total: entity.total(),
+                key: entity.key(),
+                next: next.map(Name),
+                weights: *weights,
+            });
         }
-        if let Some(place) = out.get_mut(HEADER) {
-            *place = shapes;
-        }
-        if let Some(entities) = &self.entities {
-            let least = least_total(entities, MAX_MODEL - out.len());
-            for (name, entity) in entities.iter() {
-                if entity.total() < least || out.len() + ENTITY + MAX_KEY > MAX_MODEL {
-                    continue;
-                }
-                put_words(&mut out, &[name]);
-                put(&mut out, &[entity.kind(), entity.total(), entity.key().len() as u8]);
-                put(&mut out, entity.key());
-                let (next, weights) = entity.edges();
-                put_words(&mut out, next);
-                put(&mut out, weights);
-            }
-        }
-        let checksum = fingerprint(out.get(HEADER..).unwrap_or_default(), 0).to_le_bytes();
-        if let Some(place) = out.get_mut(11..HEADER) {
-            place.copy_from_slice(&checksum);
-        }
+        model = postcard::to_extend(&entities, model).unwrap_or_default();
+        let out = postcard::to_extend(&Header::of(project, &model), Vec::with_capacity(MAX_MODEL));
+        let mut out = out.unwrap_or_default();
+        out.append(&mut model);
         out
     }
 
     /// Takes over what another isolate stored, where nothing is known here; whether it could be read.
     pub fn restore(&mut self, bytes: &[u8], project: &str, now: Instant) -> bool {
-        let Some((header, model)) = bytes.split_at_checked(HEADER).filter(|_| bytes.len() <= MAX_MODEL) else {
-            return false;
-        };
-        let is_ours = header.get(..3) == Some(MAGIC.as_slice())
-            && header.get(3..11) == Some(fingerprint(project.as_bytes(), 0).to_le_bytes().as_slice())
-            && header.get(11..) == Some(fingerprint(model, 0).to_le_bytes().as_slice());
-        is_ours && {
-            self.settle_in();
-            self.adopt(model, now).is_some()
-        }
+        self.adopt(bytes, project, now).is_some()
     }
 
-    fn adopt(&mut self, model: &[u8], now: Instant) -> Option<()> {
-        let stamp = self.stamp(now);
-        let mut reader = Reader(model);
-        for _ in 0..reader.byte()? {
-            let (name, count, total) = (reader.word()?, reader.word()?, reader.word()?);
-            let mut steps = [Step::default(); STEPS];
-            for step in &mut steps {
-                let (to, weight) = (reader.word()?, reader.word()?);
-                *step = Step { to, weight: (weight >> 1) as u16, is_same: weight & 1 == 1 };
-            }
-            self.shapes.adopt(name, count, total as u16, steps, stamp);
+    fn adopt(&mut self, bytes: &[u8], project: &str, now: Instant) -> Option<()> {
+        let bytes = Some(bytes).filter(|bytes| bytes.len() <= MAX_MODEL)?;
+        let (header, model) = postcard::take_from_bytes::<Header>(bytes).ok()?;
+        if header != Header::of(project, model) {
+            return None;
+        }
+        let (model, rest): ((Vec<Shape>, Vec<Entity<'_>>), _) = postcard::take_from_bytes(model).ok()?;
+        if !rest.is_empty() {
+            return None;
+        }
+        self.settle_in();
+        let (stamp, (shapes, stored)) = (self.stamp(now), model);
+        for Shape { name, count, total, steps } in shapes {
+            self.shapes.adopt(name, count, total, steps, stamp);
         }
         let entities = self.entities.as_mut()?;
-        while !reader.0.is_empty() {
-            let (name, kind, total, length) = (reader.word()?, reader.byte()?, reader.byte()?, reader.byte()?);
-            let key = reader.take(usize::from(length))?;
-            let mut next = [0; SUCCESSORS];
-            for name in &mut next {
-                *name = reader.word()?;
-            }
-            let weights = reader.take(SUCCESSORS)?.try_into().ok()?;
-            entities.adopt(name, kind, key, total, (next, weights), stamp);
+        for Entity { name: Name(name), kind, total, key, next, weights } in stored {
+            entities.adopt(name, kind, key, total, (next.map(|Name(name)| name), weights), stamp);
         }
         Some(())
-    }
-}
-
-#[inline(never)]
-fn put(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend_from_slice(bytes);
-}
-
-fn put_words(out: &mut Vec<u8>, words: &[u32]) {
-    for word in words {
-        put(out, &word.to_le_bytes());
     }
 }
 
@@ -141,29 +150,14 @@ fn least_total(entities: &Entities, bytes: usize) -> u8 {
     1
 }
 
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.take(1)?.first().copied()
-    }
-
-    fn word(&mut self) -> Option<u32> {
-        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::patterns::{Entity, Settings};
-    use model::shape::{Shape, short};
+    use super::{
+        Entity as StoredEntity, HEADER, Header, MAX_MODEL, Name, STEPS, SUCCESSORS, Shape as StoredShape, Step,
+    };
+    use crate::patterns::{Entity, Patterns, Settings};
+    use model::shape::{Shape, fingerprint, short};
+    use model::time::Instant;
 
     fn learner() -> Patterns {
         Patterns::new(Settings { memory_bytes: 2 << 20, half_life_millis: 3_600_000, predictions: 5, related: 3 })
@@ -244,15 +238,60 @@ mod tests {
     }
 
     #[test]
-    fn what_version_0_1_0_had_learned_is_known() {
+    fn what_version_0_1_0_had_learned_is_passed_over() {
         let text = std::fs::read_to_string(compat("0.1.0")).unwrap();
         let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
         let pairs = text.trim().as_bytes().chunks_exact(2);
         let stored: Vec<u8> = pairs.map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect();
         let mut fresh = learner();
-        assert!(fresh.restore(&stored, "p", Instant(1_000_000)));
-        assert!((0..30).all(|id| successor(&mut fresh, id) == Some(entity(&((id + 1) % 30)))));
-        assert!((0..30).all(|id| fresh.key(entity(&id)) == Some(&id.to_le_bytes())));
+        assert!(stored.starts_with(b"FL\x01") && !fresh.restore(&stored, "p", Instant(1_000_000)));
+        assert_eq!(fresh.key(entity(&1)), None);
+    }
+
+    /// A forger's: the checksum is right.
+    fn sealed(model: &[u8]) -> Vec<u8> {
+        [&postcard::to_allocvec(&Header::of("p", model)).unwrap(), model].concat()
+    }
+
+    #[test]
+    fn a_forged_byte_anywhere_costs_no_more_than_the_model() {
+        let model = &taught(4).store("p")[HEADER..];
+        for at in 0..model.len() {
+            for byte in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut forged = model.to_vec();
+                forged[at] = byte;
+                let mut fresh = learner();
+                fresh.restore(&sealed(&forged), "p", Instant(1_000_000));
+                (0..4).for_each(|id| _ = successor(&mut fresh, id));
+            }
+            assert!(!learner().restore(&sealed(&model[..at]), "p", Instant(0)), "cut at {at}");
+        }
+        assert!(!learner().restore(&sealed(&[model, &[0]].concat()), "p", Instant(0)));
+    }
+
+    #[test]
+    fn the_highest_counts_overflow_nothing() {
+        let step = |to| Step { to, weight: u16::MAX, is_same: false };
+        let shapes: Vec<_> = (1..=200)
+            .map(|name| StoredShape { name, count: u32::MAX, total: 1, steps: [step(name % 200 + 1); STEPS] })
+            .collect();
+        let key = 1_u32.to_le_bytes();
+        let one = StoredEntity {
+            name: Name(entity(&1)),
+            kind: 7,
+            total: 1,
+            key: &key,
+            next: [Name(entity(&2)); SUCCESSORS],
+            weights: [u8::MAX; SUCCESSORS],
+        };
+        let mut fresh = learner();
+        assert!(fresh.restore(&sealed(&postcard::to_allocvec(&(shapes, [one].as_slice())).unwrap()), "p", Instant(0)));
+        for name in (1..=200).cycle().take(4_000) {
+            let shape = Shape { name, columns: 7, features: vec![name, 1], carriers: vec![0] };
+            let one = [Entity { name: entity(&1), key: &key }];
+            fresh.observe(5, &shape, &one, Instant(1_000_000));
+            fresh.predict(&shape, &one);
+        }
     }
 
     #[test]

@@ -3,20 +3,21 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0..2 | `FE`, the magic |
-//! | 2 | the version of the form, 1 |
+//! | 2 | the version of the form, 2 |
 //! | 3..11 | XXH3-64 of what follows, little-endian |
-//! | 11.. | the row, its full key included, in postcard's wire format |
+//! | 11.. | the row in postcard's wire format: [`Key`], [`Columns`] and [`Body`] |
 //!
-//! The row is, one after the other: the space, the entity, the names of the join keys, the names of the features, the texts of all
-//! of them, the length of each, and the cells, one for all features or one for each. A cell is its status, whether it is negative,
-//! the event's time and when it was fetched. Bytes and lists begin with their length; numbers are of base 128, the lowest digits
-//! first, and signed ones folded (0, −1, 1, …).
+//! Rows of version 1 are read too (`v1.rs`).
 //!
 //! What cannot be decoded is a miss with a reason to count it by, and never an error of the request. The checksum finds
 //! accidents, not forgers: whoever may write to the store may write a checksum too.
 
+mod v1;
+
 use std::rc::Rc;
 
+use postcard::ser_flavors::Flavor;
+use serde::{Deserialize, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use model::interner::Interner;
@@ -26,7 +27,7 @@ use model::time::{EventTime, Instant};
 use model::value::{Cell, Status};
 
 const MAGIC: [u8; 2] = *b"FE";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEADER: usize = 11;
 
 /// The largest stored row that is read, in bytes: what KV allows for a value, 25 MiB.
@@ -45,44 +46,103 @@ pub enum Unusable {
     OtherKey,
 }
 
+/// Whose row it is.
+#[derive(Debug, Serialize, Deserialize)]
+struct Key<'a> {
+    #[serde(serialize_with = "at_once")]
+    space: &'a [u8],
+    #[serde(serialize_with = "at_once")]
+    entity: &'a [u8],
+}
+
+/// The names of the columns.
+#[derive(Debug, Serialize, Deserialize)]
+struct Columns<N> {
+    join_keys: N,
+    features: N,
+}
+
+/// The rest of the row.
+#[derive(Debug, Serialize, Deserialize)]
+struct Body<'a, F> {
+    /// The texts of all columns, one after the other, and the length of each.
+    #[serde(serialize_with = "at_once")]
+    values: &'a [u8],
+    lengths: Vec<u32>,
+    /// What is known of the features beside their texts.
+    facts: F,
+}
+
+/// A fact for all features, or one for each.
+#[derive(Debug, Serialize, Deserialize)]
+struct Facts {
+    first: Fact,
+    others: Vec<Fact>,
+}
+
+/// A cell, by how far its times lie from those of the one before; the first's from zero. Most features share theirs with others.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Fact {
+    /// The status, and in the lowest bit whether it is negative.
+    kind: u8,
+    event_micros: i64,
+    fetched_millis: i64,
+}
+
+impl Facts {
+    fn of<'a>(mut cells: impl Iterator<Item = &'a Cell>) -> Facts {
+        let (mut event_micros, mut fetched_millis) = (0, 0);
+        let mut fact = |cell: &Cell| {
+            let (event, fetched) = (cell.event_time.0, cell.fetched_at.instant().0 as i64);
+            let fact = Fact {
+                kind: (cell.status as u8) << 1 | u8::from(cell.is_negative),
+                event_micros: event.wrapping_sub(event_micros),
+                fetched_millis: fetched.wrapping_sub(fetched_millis),
+            };
+            (event_micros, fetched_millis) = (event, fetched);
+            fact
+        };
+        let first = cells.next().map(&mut fact).unwrap_or_default();
+        Facts { first, others: cells.map(fact).collect() }
+    }
+
+    fn cells(self) -> Option<Vec<Cell>> {
+        let mut cells = Vec::with_capacity(1 + self.others.len());
+        let (mut event_micros, mut fetched_millis) = (0_i64, 0_i64);
+        for fact in [self.first].iter().chain(&self.others) {
+            event_micros = event_micros.wrapping_add(fact.event_micros);
+            fetched_millis = fetched_millis.wrapping_add(fact.fetched_millis);
+            cells.push(Cell {
+                status: Status::from_number(fact.kind >> 1)?,
+                is_negative: fact.kind & 1 == 1,
+                event_time: EventTime(event_micros),
+                fetched_at: Instant(fetched_millis as u64).into(),
+            });
+        }
+        Some(cells)
+    }
+}
+
+/// Serde has bytes one by one unless told otherwise.
+fn at_once<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
+}
+
 /// The stored form of `row`.
 #[must_use]
 pub fn encode(row: &Row) -> Vec<u8> {
     let schema = row.schema();
-    let columns = (schema.join_keys().len() + schema.features().len()) as u32;
-    let mut out = Vec::with_capacity(HEADER + row.size() + 512);
-    out.extend_from_slice(&MAGIC);
-    out.push(VERSION);
-    out.extend_from_slice(&[0; 8]);
-    push_bytes(&mut out, schema.space().as_bytes());
-    push_bytes(&mut out, row.entity());
-    for names in [schema.join_keys(), schema.features()] {
-        push_number(&mut out, names.len() as u64);
-        for name in names {
-            push_bytes(&mut out, name.as_bytes());
-        }
-    }
-    let slots = || (0..columns).map(Slot);
-    push_number(&mut out, slots().map(|slot| row.value(slot).len() as u64).sum());
-    for slot in slots() {
-        out.extend_from_slice(row.value(slot));
-    }
-    push_number(&mut out, u64::from(columns));
-    for slot in slots() {
-        push_number(&mut out, row.value(slot).len() as u64);
-    }
-    match row.uniform_cell() {
-        Some(cell) => {
-            out.push(1);
-            push_cell(&mut out, cell);
-        }
-        None => {
-            push_number(&mut out, schema.features().len() as u64);
-            for cell in schema.feature_slots().filter_map(|slot| row.cell(slot)) {
-                push_cell(&mut out, cell);
-            }
-        }
-    }
+    let (space, entity, values) = (schema.space().as_bytes(), row.entity(), row.values());
+    let columns = Columns { join_keys: schema.join_keys(), features: schema.features() };
+    let slots = (0..(columns.join_keys.len() + columns.features.len()) as u32).map(Slot);
+    let lengths = slots.map(|slot| row.value(slot).len() as u32).collect();
+    let facts = match row.uniform_cell() {
+        Some(cell) => Facts::of([cell].into_iter()),
+        None => Facts::of(schema.feature_slots().filter_map(|slot| row.cell(slot))),
+    };
+    let out = Vec::with_capacity(HEADER + row.size() + 512);
+    let header = (MAGIC, VERSION, [0_u8; 8]);
+    let mut out = written(&(header, Key { space, entity }, columns, Body { values, lengths, facts }), out);
     let checksum = checksum(out.get(HEADER..).unwrap_or_default());
     if let Some(place) = out.get_mut(3..HEADER) {
         place.copy_from_slice(&checksum.to_le_bytes());
@@ -90,24 +150,28 @@ pub fn encode(row: &Row) -> Vec<u8> {
     out
 }
 
-fn push_number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
+/// `what` behind what `out` has. Postcard writes to a new `Vec`, which grows, or to whatever takes bytes one by one.
+fn written(what: &impl Serialize, out: Vec<u8>) -> Vec<u8> {
+    struct Out(Vec<u8>);
+
+    impl Flavor for Out {
+        type Output = Vec<u8>;
+
+        fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+            self.0.push(byte);
+            Ok(())
+        }
+
+        fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+            self.0.extend_from_slice(bytes);
+            Ok(())
+        }
+
+        fn finalize(self) -> postcard::Result<Vec<u8>> {
+            Ok(self.0)
+        }
     }
-    out.push(number as u8);
-}
-
-fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    push_number(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn push_cell(out: &mut Vec<u8>, cell: &Cell) {
-    out.extend_from_slice(&[cell.status as u8, u8::from(cell.is_negative)]);
-    let micros = cell.event_time.0;
-    push_number(out, ((micros << 1) ^ (micros >> 63)) as u64);
-    push_number(out, cell.fetched_at.instant().0);
+    postcard::serialize_with_flavor(what, Out(out)).unwrap_or_default()
 }
 
 /// The row of `entity` in `space` that `bytes` hold.
@@ -120,117 +184,45 @@ pub fn decode(bytes: &[u8], space: &Rc<Space>, entity: &[u8], interner: &mut Int
     if [*m0, *m1] != MAGIC || bytes.len() > MAX_STORED {
         return Err(Unusable::Foreign);
     }
-    if *version != VERSION {
+    if ![VERSION, v1::VERSION].contains(version) {
         return Err(Unusable::Version);
     }
     if checksum != self::checksum(payload).to_le_bytes() {
         return Err(Unusable::Damaged);
     }
-    let mut stored = Stored(payload);
-    let key = (stored.bytes().ok_or(Unusable::Damaged)?, stored.bytes().ok_or(Unusable::Damaged)?);
-    if key != (space.as_bytes(), entity) {
+    let (key, row): (Key<'_>, _) = postcard::take_from_bytes(payload).map_err(|_| Unusable::Damaged)?;
+    if (key.space, key.entity) != (space.as_bytes(), entity) {
         return Err(Unusable::OtherKey);
     }
-    stored.row(space, entity, interner).ok_or(Unusable::Damaged)
+    let columns = schema(row, space, interner);
+    let row = columns.and_then(|(schema, body)| match *version {
+        VERSION => read(body, schema, entity, Facts::cells),
+        _ => read(body, schema, entity, v1::cells),
+    });
+    row.ok_or(Unusable::Damaged)
 }
 
-/// What is still to be read of a stored row.
-struct Stored<'a>(&'a [u8]);
-
-impl<'a> Stored<'a> {
-    /// The row, where its parts fit one another and nothing stands behind them.
-    fn row(&mut self, space: &Rc<Space>, entity: &[u8], interner: &mut Interner) -> Option<Row> {
-        let schema = self.schema(space, interner)?;
-        let (keys, features) = (schema.join_keys().len(), schema.features().len());
-        let values = self.bytes()?;
-        if self.length()? != keys + features {
-            return None;
-        }
-        let lengths = (0..keys + features).map(|_| Some(self.length()? as u32)).collect::<Option<_>>()?;
-        let cells = match self.length()? {
-            1 => vec![self.cell()?],
-            count if count == features => (0..count).map(|_| self.cell()).collect::<Option<_>>()?,
-            _ => return None,
-        };
-        let row = Row::of_parts(schema, entity, values, lengths, cells)?;
-        self.0.is_empty().then_some(row)
+/// The schema that the names make, and what stands behind them. Rows of one view mostly have the same one after the other, which is
+/// told by their bytes.
+fn schema<'a>(row: &'a [u8], space: &Rc<Space>, interner: &mut Interner) -> Option<(Rc<Schema>, &'a [u8])> {
+    if let Some((schema, length)) = interner.recall(space, row) {
+        return Some((schema, row.get(length..)?));
     }
+    let (columns, body): (Columns<Vec<&str>>, _) = postcard::take_from_bytes(row).ok()?;
+    let schema = interner.schema(space, &columns.join_keys, &columns.features)?;
+    interner.remember(row.get(..row.len() - body.len())?, &schema);
+    Some((schema, body))
+}
 
-    /// The schema that the names make. Rows of one view mostly have the same one after the other, which is told by their bytes.
-    fn schema(&mut self, space: &Rc<Space>, interner: &mut Interner) -> Option<Rc<Schema>> {
-        if let Some((schema, length)) = interner.recall(space, self.0) {
-            self.0 = self.0.get(length..)?;
-            return Some(schema);
-        }
-        let form = self.0;
-        let (join_keys, features) = (self.names()?, self.names()?);
-        let schema = interner.schema(space, &join_keys, &features)?;
-        interner.remember(form.get(..form.len() - self.0.len())?, &schema);
-        Some(schema)
-    }
-
-    fn names(&mut self) -> Option<Vec<&'a str>> {
-        let count = self.length()?;
-        // Each takes a byte at the least, so a count that lies is no reason to take memory for it.
-        if count > self.0.len() {
-            return None;
-        }
-        (0..count).map(|_| core::str::from_utf8(self.bytes()?).ok()).collect()
-    }
-
-    fn cell(&mut self) -> Option<Cell> {
-        let (&[status, is_negative], rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        let folded = self.number(u64::MAX)?;
-        Some(Cell {
-            status: Status::from_number(status)?,
-            is_negative: match is_negative {
-                0 => false,
-                1 => true,
-                _ => return None,
-            },
-            event_time: EventTime((folded >> 1) as i64 ^ -((folded & 1) as i64)),
-            fetched_at: Instant(self.number(u64::MAX)?).into(),
-        })
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let length = self.length()?;
-        let (bytes, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    #[inline]
-    fn length(&mut self) -> Option<usize> {
-        self.number(u64::from(u32::MAX)).map(|length| length as usize)
-    }
-
-    #[inline]
-    fn number(&mut self, most: u64) -> Option<u64> {
-        let (&byte, rest) = self.0.split_first()?;
-        self.0 = rest;
-        if byte < 0x80 { Some(u64::from(byte)) } else { self.long_number(u64::from(byte & 0x7f), most) }
-    }
-
-    /// The rest of a number of more than one byte.
-    fn long_number(&mut self, mut number: u64, most: u64) -> Option<u64> {
-        let mut shift = 7;
-        loop {
-            let (&byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            let digit = u64::from(byte & 0x7f);
-            // Past 64 bits there is nothing, not even zeros.
-            if shift > 63 || digit > most >> shift {
-                return None;
-            }
-            number |= digit << shift;
-            shift += 7;
-            if byte < 0x80 {
-                return (number <= most).then_some(number);
-            }
-        }
-    }
+/// The row, where its parts fit one another and nothing stands behind them.
+fn read<'a, F: Deserialize<'a>>(
+    body: &'a [u8],
+    schema: Rc<Schema>,
+    entity: &[u8],
+    cells: fn(F) -> Option<Vec<Cell>>,
+) -> Option<Row> {
+    let (Body { values, lengths, facts }, rest) = postcard::take_from_bytes(body).ok()?;
+    Row::of_parts(schema, entity, values, lengths, cells(facts)?).filter(|_| rest.is_empty())
 }
 
 /// With a seed of 0 it is plain xxh3-64; the built-in origin hashes with seeds, and one of the two forms is enough to ship.
@@ -242,35 +234,17 @@ fn checksum(payload: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use model::key::{Names, Scope, Subject};
-    use model::row::{RowBuilder, Schema};
-    use serde::{Deserialize, Serialize};
-
-    /// The row as postcard has it, for the form is its wire format.
-    #[derive(Serialize, Deserialize)]
-    struct Postcard<'a> {
-        #[serde(borrow)]
-        space: &'a [u8],
-        #[serde(borrow)]
-        entity: &'a [u8],
-        #[serde(borrow)]
-        join_keys: Vec<&'a str>,
-        #[serde(borrow)]
-        features: Vec<&'a str>,
-        #[serde(borrow)]
-        values: &'a [u8],
-        lengths: Vec<u32>,
-        cells: Vec<PostcardCell>,
-    }
-
-    #[derive(Clone, Copy, Serialize, Deserialize)]
-    struct PostcardCell {
-        status: u8,
-        is_negative: bool,
-        event_micros: i64,
-        fetched_at_millis: u64,
-    }
+    use model::row::RowBuilder;
 
     const ENTITY: &[u8] = b"n\x041001";
+
+    /// What the build before version 2 made of both samples.
+    const OF_VERSION_1: [&[u8]; 2] = [
+        b"FE\x01\x99M\xa8\xf9\xa9\xd4+S\x0bp\x01pv\x01vc\x02id.\x06n\x041001\x01\x02id\x02\x01a\x01b\x0b10011.0\"\xc3\xa9\"\
+          \x03\x04\x03\x04\x01\x01\x00\tM",
+        b"FE\x01G\xc7\x8c\x84\xa5\x94\xb8c\x0bp\x01pv\x01vc\x02id.\x06n\x041001\x01\x02id\x02\x01a\x01b\x0b10011.0\"\xc3\xa9\"\
+          \x03\x04\x03\x04\x02\x01\x00\tM\x02\x00\tM",
+    ];
 
     fn space(view: &str) -> Rc<Space> {
         Rc::new(Space::new(&Scope::project("p"), Subject::View(view), Names::Short, &["id"]))
@@ -294,7 +268,7 @@ mod tests {
         builder.finish()
     }
 
-    fn read(bytes: &[u8], view: &str, entity: &[u8]) -> Result<Row, Unusable> {
+    fn open(bytes: &[u8], view: &str, entity: &[u8]) -> Result<Row, Unusable> {
         decode(bytes, &space(view), entity, &mut Interner::default())
     }
 
@@ -302,7 +276,7 @@ mod tests {
     fn a_row_comes_back_as_it_was_stored() {
         for is_uniform in [true, false] {
             let row = sample(is_uniform);
-            let back = read(&encode(&row), "v", ENTITY).unwrap();
+            let back = open(&encode(&row), "v", ENTITY).unwrap();
             assert!(row.has_same_content(&back));
             for slot in row.schema().feature_slots() {
                 assert_eq!(row.cell(slot), back.cell(slot));
@@ -312,24 +286,35 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_postcards() {
-        for is_uniform in [true, false] {
-            let bytes = encode(&sample(is_uniform));
-            let read: Postcard<'_> = postcard::from_bytes(&bytes[HEADER..]).unwrap();
-            assert_eq!((read.entity, &read.join_keys[..], &read.features[..]), (ENTITY, &["id"][..], &["a", "b"][..]));
-            assert_eq!(read.cells[0].event_micros, -5);
-            assert_eq!(postcard::to_allocvec(&read).unwrap(), &bytes[HEADER..]);
+    fn cells_whose_times_are_as_far_apart_as_can_be_come_back() {
+        let names = (0..7).map(|number| format!("f{number}").into()).collect();
+        let schema = Rc::new(Schema::new(space("v"), Box::new([]), names).unwrap());
+        let mut builder = RowBuilder::new(schema, ENTITY);
+        let times = [0, i64::MAX, i64::MIN, -1, 1_764_000_000_000_000, 0, i64::MIN];
+        for (time, status) in times.into_iter().zip((0..5).cycle()) {
+            builder.push_feature(
+                b"1",
+                Cell {
+                    status: Status::from_number(status).unwrap(),
+                    is_negative: time < 0,
+                    event_time: EventTime(time),
+                    fetched_at: Instant(time as u64).into(),
+                },
+            );
         }
-        for number in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), 1 << 63, u64::MAX] {
-            let mut ours = Vec::new();
-            push_number(&mut ours, number);
-            assert_eq!(postcard::to_allocvec(&number).unwrap(), ours);
-            assert_eq!(Stored(&ours).number(u64::MAX), Some(number));
-            assert_eq!(Stored(&ours).length(), u32::try_from(number).ok().map(|number| number as usize));
-            assert_eq!(Stored(&ours[..ours.len() - 1]).number(u64::MAX), None);
-        }
-        for too_long in [&[0xff; 11][..], &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0][..]] {
-            assert_eq!(Stored(too_long).number(u64::MAX), None);
+        let row = builder.finish();
+        let back = open(&encode(&row), "v", ENTITY).unwrap();
+        assert!(row.schema().feature_slots().all(|slot| row.cell(slot) == back.cell(slot)));
+    }
+
+    #[test]
+    fn rows_of_version_1_are_read_as_they_were_meant() {
+        for (stored, is_uniform) in OF_VERSION_1.into_iter().zip([true, false]) {
+            let (row, meant) = (open(stored, "v", ENTITY).unwrap(), sample(is_uniform));
+            assert!(row.has_same_content(&meant) && row.uniform_cell() == meant.uniform_cell());
+            assert!(row.schema().feature_slots().all(|slot| row.cell(slot) == meant.cell(slot)));
+            assert_eq!(open(stored, "w", ENTITY).unwrap_err(), Unusable::OtherKey);
+            assert_eq!(encode(&row), encode(&meant), "it is written as version 2");
         }
     }
 
@@ -359,58 +344,82 @@ mod tests {
     #[test]
     fn another_keys_row_is_not_used() {
         let bytes = encode(&sample(true));
-        assert_eq!(read(&bytes, "w", ENTITY).unwrap_err(), Unusable::OtherKey);
-        assert_eq!(read(&bytes, "v", b"n\x041002").unwrap_err(), Unusable::OtherKey);
+        assert_eq!(open(&bytes, "w", ENTITY).unwrap_err(), Unusable::OtherKey);
+        assert_eq!(open(&bytes, "v", b"n\x041002").unwrap_err(), Unusable::OtherKey);
     }
 
     #[test]
     fn no_damage_goes_unseen() {
-        let bytes = encode(&sample(false));
-        for at in 0..bytes.len() {
-            for bit in 0..8 {
-                let mut damaged = bytes.clone();
-                damaged[at] ^= 1 << bit;
-                assert!(read(&damaged, "v", ENTITY).is_err(), "byte {at} bit {bit}");
+        for bytes in [&encode(&sample(false))[..], OF_VERSION_1[1]] {
+            for at in 0..bytes.len() {
+                for bit in 0..8 {
+                    let mut damaged = bytes.to_vec();
+                    damaged[at] ^= 1 << bit;
+                    assert!(open(&damaged, "v", ENTITY).is_err(), "byte {at} bit {bit}");
+                }
+                assert!(open(&bytes[..at], "v", ENTITY).is_err(), "cut at {at}");
             }
-            assert!(read(&bytes[..at], "v", ENTITY).is_err(), "cut at {at}");
         }
-        assert_eq!(read(b"", "v", ENTITY).unwrap_err(), Unusable::Foreign);
-        assert_eq!(read(b"pickled by another program", "v", ENTITY).unwrap_err(), Unusable::Foreign);
+        assert_eq!(open(b"", "v", ENTITY).unwrap_err(), Unusable::Foreign);
+        assert_eq!(open(b"pickled by another program", "v", ENTITY).unwrap_err(), Unusable::Foreign);
+    }
+
+    /// A forger's: the checksum is right.
+    fn sealed(version: u8, payload: &[u8]) -> Vec<u8> {
+        [&MAGIC[..], &[version], &checksum(payload).to_le_bytes(), payload].concat()
     }
 
     #[test]
     fn content_that_contradicts_itself_is_damage_even_with_a_right_checksum() {
-        let good = encode(&sample(true));
-        let stored: Postcard<'_> = postcard::from_bytes(&good[HEADER..]).unwrap();
-        let forge = |change: &dyn Fn(&mut Postcard<'_>)| {
-            let mut forged = Postcard {
-                join_keys: stored.join_keys.clone(),
-                features: stored.features.clone(),
-                lengths: stored.lengths.clone(),
-                cells: stored.cells.clone(),
-                ..stored
-            };
-            change(&mut forged);
-            let payload = postcard::to_allocvec(&forged).unwrap();
-            let mut bytes = vec![MAGIC[0], MAGIC[1], VERSION];
-            bytes.extend_from_slice(&checksum(&payload).to_le_bytes());
-            bytes.extend_from_slice(&payload);
-            read(&bytes, "v", ENTITY)
+        type Parts<'a> = (Key<'a>, Columns<Vec<&'a str>>, Body<'a, Facts>);
+        let good = encode(&sample(false));
+        let forge = |change: &dyn Fn(&mut Parts<'_>)| {
+            let mut parts: Parts<'_> = postcard::from_bytes(&good[HEADER..]).unwrap();
+            change(&mut parts);
+            open(&sealed(VERSION, &postcard::to_allocvec(&parts).unwrap()), "v", ENTITY)
         };
         assert!(forge(&|_| {}).is_ok());
-        assert_eq!(forge(&|row| row.lengths[0] = 4_000_000_000).unwrap_err(), Unusable::Damaged);
-        assert_eq!(forge(&|row| row.lengths.push(0)).unwrap_err(), Unusable::Damaged);
-        assert_eq!(forge(&|row| row.lengths[1] -= 1).unwrap_err(), Unusable::Damaged);
-        assert_eq!(forge(&|row| row.lengths[1] += 1).unwrap_err(), Unusable::Damaged);
-        assert_eq!(forge(&|row| row.cells[0].status = 9).unwrap_err(), Unusable::Damaged);
-        assert_eq!(forge(&|row| row.cells.clear()).unwrap_err(), Unusable::Damaged);
-        assert_eq!(forge(&|row| row.features[1] = row.features[0]).unwrap_err(), Unusable::Damaged);
+        let damages: [&dyn Fn(&mut Parts<'_>); 11] = [
+            &|(.., body)| body.lengths[0] = 4_000_000_000,
+            &|(.., body)| body.lengths.push(0),
+            &|(.., body)| body.lengths[1] -= 1,
+            &|(.., body)| body.lengths[1] += 1,
+            &|(.., body)| body.facts.first.kind = 9 << 1,
+            &|(.., body)| body.facts.others.push(body.facts.first),
+            &|(.., body)| body.values = &body.values[1..],
+            &|(_, columns, _)| columns.features[1] = columns.features[0],
+            &|(_, columns, _)| columns.features.truncate(1),
+            &|(_, columns, _)| columns.features.push("c"),
+            &|(_, columns, _)| columns.join_keys.clear(),
+        ];
+        for (number, damage) in damages.into_iter().enumerate() {
+            assert_eq!(forge(damage).unwrap_err(), Unusable::Damaged, "damage {number}");
+        }
+        let longer = [&good[HEADER..], &[0]].concat();
+        assert_eq!(open(&sealed(VERSION, &longer), "v", ENTITY).unwrap_err(), Unusable::Damaged);
+    }
+
+    #[test]
+    fn a_forged_byte_anywhere_is_no_more_than_another_row() {
+        for (version, bytes) in [(VERSION, &encode(&sample(false))[..]), (v1::VERSION, OF_VERSION_1[1])] {
+            for at in HEADER..bytes.len() {
+                for byte in [0, 1, 0x7f, 0x80, 0xff] {
+                    let mut payload = bytes[HEADER..].to_vec();
+                    payload[at - HEADER] = byte;
+                    if let Ok(row) = open(&sealed(version, &payload), "v", ENTITY) {
+                        assert!(row.is_of(&space("v"), ENTITY));
+                    }
+                }
+            }
+        }
     }
 
     #[test]
     fn an_unknown_version_is_told_from_damage() {
-        let mut bytes = encode(&sample(true));
-        bytes[2] = 2;
-        assert_eq!(read(&bytes, "v", ENTITY).unwrap_err(), Unusable::Version);
+        for version in [0, 3, 255] {
+            let mut bytes = encode(&sample(true));
+            bytes[2] = version;
+            assert_eq!(open(&bytes, "v", ENTITY).unwrap_err(), Unusable::Version);
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Stored bytes. A first byte that is odd stands for bytes whose magic, version and checksum are right, as a forger's are.
+//! Stored bytes. A first byte that is odd stands for bytes whose magic, version and checksum are right, as a forger's are; its second bit
+//! is set for version 2.
 
 use std::rc::Rc;
 
@@ -30,7 +31,7 @@ fn run(input: &[u8]) {
     let Some((&first, rest)) = input.split_first() else { return };
     let mut bytes = rest.to_vec();
     if first & 1 == 1 {
-        bytes = b"FE\x01".to_vec();
+        bytes = vec![b'F', b'E', 1 + (first >> 1 & 1)];
         bytes.extend_from_slice(&xxh3_64_with_seed(rest, 0).to_le_bytes());
         bytes.extend_from_slice(rest);
     }
@@ -68,6 +69,11 @@ fn seeds() -> Vec<Vec<u8>> {
         row(true, &[("a", "1.0"), ("b", "\"é\"")]),
         row(false, &[("a", "1.0"), ("b", "null"), ("long", "[0.25,-0.5]")]),
     ];
-    let envelopes = rows.iter().map(encode);
-    envelopes.flat_map(|bytes| [[&[0], &bytes[..]].concat(), [&[1], &bytes[11..]].concat()]).collect()
+    let of_version_1: [&[u8]; 2] = [
+        b"\x0bp\x01pv\x01vc\x02id.\x06n\x041001\x01\x02id\x02\x01a\x01b\x0b10011.0\"\xc3\xa9\"\x03\x04\x03\x04\x01\x01\x00\tM",
+        b"\x0bp\x01pv\x01vc\x02id.\x06n\x041001\x01\x02id\x02\x01a\x01b\x0b10011.0\"\xc3\xa9\"\x03\x04\x03\x04\x02\x01\x00\tM\x02\x00\tM",
+    ];
+    let envelopes =
+        rows.iter().map(encode).flat_map(|bytes| [[&[0], &bytes[..]].concat(), [&[3], &bytes[11..]].concat()]);
+    envelopes.chain(of_version_1.map(|payload| [&[1], payload].concat())).collect()
 }
