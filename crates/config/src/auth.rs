@@ -3,15 +3,14 @@
 //! Credentials are looked at where they are, in the host; here is only what an operator says of them. No secret stands in the
 //! table.
 
-use serde::Serialize;
-
-use crate::read::{choices, tables};
+use serde::{Deserialize, Serialize};
 
 /// What may be allowed.
 pub(super) const RIGHTS: [&str; 3] = ["read", "write", "operate"];
 
 /// `auth`: who may do what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Auth {
     /// How callers show who they are.
     pub mode: AuthMode,
@@ -42,7 +41,7 @@ pub struct Auth {
 }
 
 /// How callers show who they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthMode {
     /// They do not.
@@ -74,12 +73,4 @@ impl Default for Auth {
             cors_origins: Vec::new(),
         }
     }
-}
-
-tables! {
-    Auth { mode, open, issuer, audience, jwks_url, jwks_ttl_seconds, clock_skew_seconds, granted, scope_claim, project_claim, rate_limit_binding, retry_after_seconds, cors_origins }
-}
-
-choices! {
-    AuthMode { "none" => None, "tokens" => Tokens, "oidc" => Oidc, "origin" => Origin }
 }

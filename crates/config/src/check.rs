@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::auth::{Auth, AuthMode, RIGHTS};
-use super::{Config, ConfigError, OriginKind, View, memory, monitor, tree};
+use super::{Config, ConfigError, OriginKind, View, memory, monitor, path};
 
 /// Workers KV refuses an expiration of less.
 const MIN_STORE_TTL_SECONDS: u64 = 60;
@@ -60,19 +60,22 @@ pub(super) fn config(config: &Config) -> Checked {
     }
     telemetry(config)?;
     for (name, settings) in config.views.iter() {
-        view(&tree::join("views", name), name, settings)?;
+        view(&path::join("views", name), name, settings)?;
     }
     for (source, views) in config.push_sources.iter() {
-        let path = tree::join("push_sources", source);
+        let path = path::join("push_sources", source);
         name(&path, source)?;
         view_names(&path, views)?;
     }
     for (service, settings) in config.feature_services.iter() {
-        let path = tree::join("feature_services", service);
+        let path = path::join("feature_services", service);
         name(&path, service)?;
         join_keys(&path, &settings.join_keys)?;
     }
     if let Some(registry) = &config.registry {
+        if registry.url.is_empty() {
+            return Err(ConfigError::MissingKey("registry.url".to_owned()));
+        }
         url("registry.url", &registry.url)?;
         registry.project.as_ref().map_or(Ok(()), |project| name("registry.project", project))?;
     }
@@ -239,7 +242,7 @@ fn range(path: &str, value: u64, least: u64, most: u64) -> Checked {
 fn name(path: &str, name: &str) -> Checked {
     let is_allowed = (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
     let allowed = format_args!("a name of 1 to {MAX_NAME_BYTES} bytes without control characters");
-    check(is_allowed, path, tree::shown(name), allowed)
+    check(is_allowed, path, path::shown(name), allowed)
 }
 
 fn view_name(path: &str, view: &str) -> Checked {
@@ -253,14 +256,11 @@ fn view(path: &str, name: &str, view: &View) -> Checked {
         ("ttl_seconds", view.ttl_seconds, MAX_TTL_SECONDS),
         ("max_age_seconds", view.max_age_seconds, MAX_EVENT_AGE_SECONDS),
     ] {
-        value.map_or(Ok(()), |value| range(&tree::join(path, key), value, 0, most))?;
+        value.map_or(Ok(()), |value| range(&path::join(path, key), value, 0, most))?;
     }
-    view_names(&tree::join(path, "sources"), view.sources.as_deref().unwrap_or_default())?;
-    let is_empty = view.ttl_seconds.is_none() && view.max_age_seconds.is_none() && view.sources.is_none();
-    if view.join_keys.is_empty() && is_empty {
-        return Err(ConfigError::MissingKey(tree::join(path, "join_keys")));
-    }
-    if view.join_keys.is_empty() { Ok(()) } else { join_keys(path, &view.join_keys) }
+    view_names(&path::join(path, "sources"), view.sources.as_deref().unwrap_or_default())?;
+    let says_more = view.ttl_seconds.is_some() || view.max_age_seconds.is_some() || view.sources.is_some();
+    if view.join_keys.is_empty() && says_more { Ok(()) } else { join_keys(path, &view.join_keys) }
 }
 
 fn view_names(path: &str, views: &[String]) -> Checked {
@@ -268,8 +268,10 @@ fn view_names(path: &str, views: &[String]) -> Checked {
 }
 
 fn join_keys(path: &str, columns: &[String]) -> Checked {
-    let path = tree::join(path, "join_keys");
-    check(!columns.is_empty(), &path, "[]", "a list of at least one column")?;
+    let path = path::join(path, "join_keys");
+    if columns.is_empty() {
+        return Err(ConfigError::MissingKey(path));
+    }
     for (index, column) in columns.iter().enumerate() {
         let path = format!("{path}[{index}]");
         name(&path, column)?;
@@ -283,7 +285,7 @@ fn key_prefix(path: &str, prefix: &str) -> Checked {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:/".contains(&byte);
     let is_allowed = (1..=MAX_KEY_PREFIX_BYTES).contains(&prefix.len()) && prefix.bytes().all(is_plain);
     let allowed = format_args!("1 to {MAX_KEY_PREFIX_BYTES} letters, digits, `_`, `-`, `.`, `:` or `/`");
-    check(is_allowed, path, tree::shown(prefix), allowed)
+    check(is_allowed, path, path::shown(prefix), allowed)
 }
 
 /// A binding is a JavaScript identifier.
@@ -291,13 +293,13 @@ fn binding(path: &str, binding: &str) -> Checked {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let begins_well = binding.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
     let is_allowed = begins_well && binding.len() <= MAX_NAME_BYTES && binding.bytes().all(is_plain);
-    check(is_allowed, path, tree::shown(binding), "letters, digits and `_`, not beginning with a digit")
+    check(is_allowed, path, path::shown(binding), "letters, digits and `_`, not beginning with a digit")
 }
 
 /// A base URL in the terms of RFC 3986: `http` or `https`, a host, maybe a port and a path; nothing that would be lost or
 /// would leak when a path is appended. A parser of all URLs would add a third to the size of the Worker.
 fn url(path: &str, url: &str) -> Checked {
-    let check = |is_allowed, allowed: &str| check(is_allowed, path, tree::shown(url), allowed);
+    let check = |is_allowed, allowed: &str| check(is_allowed, path, path::shown(url), allowed);
     check(!url.contains('@'), "a URL without credentials, which belong in a secret")?;
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     check(rest.is_some(), "a URL that begins with `http://` or `https://`")?;

@@ -1,11 +1,10 @@
 //! `l3`: the rows in the storage tier, Durable Objects with SQLite.
 
-use serde::Serialize;
-
-use crate::read::tables;
+use serde::{Deserialize, Serialize};
 
 /// `l3`: the rows in the storage tier.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct L3 {
     /// Whether there is one.
     pub enabled: bool,
@@ -40,8 +39,4 @@ impl Default for L3 {
             shard_bytes: 1 << 30,
         }
     }
-}
-
-tables! {
-    L3 { enabled, binding, ledger_binding, shards, ttl_seconds, key_prefix, timeout_ms, shard_bytes }
 }

@@ -6,35 +6,35 @@
 
 mod auth;
 mod check;
-mod fault;
+mod error;
 mod l3;
 mod memory;
 mod monitor;
-mod named;
+mod path;
 mod prefetch;
-mod read;
-mod tables;
-mod tree;
+mod sections;
+mod sorted_map;
+mod value;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use read::{Setting, tables};
+use value::ConfigValue;
 
 pub use auth::{Auth, AuthMode};
-pub use fault::{ConfigError, Known};
+pub use error::{ConfigError, Known};
 pub use l3::L3;
 pub use memory::{Memory, OTHER_BYTES};
 pub use monitor::{Alerts, Costs, L2Order, Optimizer, Sla, Telemetry};
-pub use named::Named;
 pub use prefetch::Prefetch;
-pub use tables::{
+pub use sections::{
     Breaker, Deadlines, EvictionPolicy, FeatureService, Freshness, L1, L2, Limits, Load, Native, Origin, OriginKind,
     Registry, Routing, Services, Singleflight, View, Writes,
 };
-pub use tree::Tree;
+pub use sorted_map::SortedMap;
 
 /// The whole table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The scope of all keys: deployments of different projects share a store and never a row.
     pub project: String,
@@ -63,11 +63,11 @@ pub struct Config {
     /// How much work is taken on at one time.
     pub load: Load,
     /// What is known of feature views, by name.
-    pub views: Named<View>,
+    pub views: SortedMap<View>,
     /// The views that push sources feed, by name.
-    pub push_sources: Named<Vec<String>>,
+    pub push_sources: SortedMap<Vec<String>>,
     /// What is known of feature services, by name.
-    pub feature_services: Named<FeatureService>,
+    pub feature_services: SortedMap<FeatureService>,
     /// How feature services are treated in general.
     pub services: Services,
     /// Feast's registry server, which is asked for the join keys of views that `views` does not tell.
@@ -110,9 +110,9 @@ impl Default for Config {
             singleflight: Singleflight::default(),
             breaker: Breaker::default(),
             load: Load::default(),
-            views: Named::default(),
-            push_sources: Named::default(),
-            feature_services: Named::default(),
+            views: SortedMap::default(),
+            push_sources: SortedMap::default(),
+            feature_services: SortedMap::default(),
             services: Services::default(),
             registry: None,
             writes: Writes::default(),
@@ -135,15 +135,10 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong: a key that is unknown or missing, a value of the wrong type or out of range.
     pub fn parse<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Config, ConfigError> {
-        // By way of a tree, since some deserializers show a struct only the keys that it knows.
-        let tree = Tree::deserialize(deserializer).map_err(|error| ConfigError::Unreadable(error.to_string()))?;
-        Config::from_tree(&tree)
-    }
-
-    /// Reads the table from values that a host has taken apart, and checks it.
-    pub fn from_tree(tree: &Tree) -> Result<Config, ConfigError> {
-        let mut config = Config::default();
-        config.set(tree)?;
+        // By way of a value, since some deserializers show a struct only the keys that it knows.
+        let value = ConfigValue::deserialize(deserializer);
+        let value = value.map_err(|error| ConfigError::Unreadable(error.to_string()))?;
+        let config = Config::deserialize(&value).map_err(|error| *error)?;
         config.validate()?;
         Ok(config)
     }
@@ -155,10 +150,6 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         check::config(self)
     }
-}
-
-tables! {
-    Config { project, private_keys, origin, l1, l2, l3, memory, freshness, routing, deadlines, singleflight, breaker, load, views, push_sources, feature_services, services, registry, writes, auth, prefetch, native, limits, sla, alerts, costs, optimizer, telemetry }
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! `memory`: one account of all that the core keeps, and of what waits in it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::check::{Ranges, ranges};
-use crate::read::tables;
 use crate::{Config, ConfigError};
 
 /// How much memory the core takes in all, and some of its shares; others are [`L1::max_bytes`](crate::L1::max_bytes) and
 /// [`Prefetch::memory_bytes`](crate::Prefetch::memory_bytes).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Memory {
     /// The most memory that all tables take together with what waits, in bytes.
     pub max_bytes: usize,
@@ -53,8 +53,4 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         "at least {sum}, the sum of `l1.max_bytes`, `memory.plan_bytes`, `memory.waiting_bytes`, `prefetch.memory_bytes` and {OTHER_BYTES} for all else"
     );
     Err(ConfigError::not_allowed("memory.max_bytes", memory.max_bytes.to_string(), allowed))
-}
-
-tables! {
-    Memory { max_bytes, plan_bytes, waiting_bytes }
 }

@@ -1,13 +1,13 @@
 //! What is promised, when to alert, what operations cost, what the optimizer may do, and where what is measured goes.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Config;
 use crate::check::{Ranges, ranges};
-use crate::read::{choices, tables};
 
 /// `sla`: what is promised, and the windows in which it is looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Sla {
     /// How long the window is, in seconds.
     pub window_seconds: u64,
@@ -28,7 +28,8 @@ pub struct Sla {
 }
 
 /// `alerts`: when something is wrong, and who is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Alerts {
     /// From what latency of one request there is an alert, in milliseconds.
     pub latency_medium_ms: u64,
@@ -51,7 +52,8 @@ pub struct Alerts {
 }
 
 /// `costs`: what a million operations cost, in US cents.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Costs {
     /// Keys read from L2.
     pub l2_read_cents: u64,
@@ -62,14 +64,15 @@ pub struct Costs {
 }
 
 /// `optimizer`: what is decided by what was measured.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Optimizer {
     /// How L2 is asked.
     pub l2: L2Order,
 }
 
 /// How L2 is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum L2Order {
     /// As the measurements say.
@@ -84,7 +87,8 @@ pub enum L2Order {
 }
 
 /// `telemetry`: where what is measured goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Telemetry {
     /// Whether anything is measured at all.
     pub enabled: bool,
@@ -153,27 +157,6 @@ impl Default for Telemetry {
             traces_url: None,
             traces_percent: 100,
         }
-    }
-}
-
-choices! {
-    L2Order { "auto" => Auto, "first" => First, "together" => Together, "never" => Never }
-}
-
-tables! {
-    Costs { l2_read_cents, l2_write_cents, origin_call_cents }
-    Optimizer { l2 }
-    Telemetry { enabled, max_views, aggregate, binding, analytics_binding, traces_url, traces_percent }
-}
-
-tables! {
-    Sla {
-        window_seconds, p50_ms, p95_ms, p99_ms, answered_per_million, errors_per_million, burn_hour_seconds,
-        burn_min_requests,
-    }
-    Alerts {
-        latency_medium_ms, latency_high_ms, hit_rate_percent, origin_errors_percent, min_requests, rest_seconds, webhook_url,
-        webhook_attempts, webhook_timeout_ms,
     }
 }
 

@@ -1,12 +1,12 @@
 //! `prefetch`: what is learned from requests, and what is fetched ahead of them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::check::{Ranges, ranges};
-use crate::read::tables;
 
 /// What may be learned, and what acting on it may cost.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Prefetch {
     /// Whether anything is learned and prefetched. It is for requests with a session alone; others are as without.
     pub enabled: bool,
@@ -75,11 +75,3 @@ impl Prefetch {
 
 /// A dollar for one operation, past which a price is a slip of units.
 const MAX_PRICE: u64 = 1_000_000_000;
-
-tables! {
-    Prefetch {
-        enabled, memory_bytes, half_life_seconds, predictions, related, rows_per_request, rows_per_second,
-        precision_floor_percent, rest_seconds, holdout_percent, store_seconds,
-        millisecond_nanodollars,
-    }
-}

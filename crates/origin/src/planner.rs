@@ -10,7 +10,7 @@ use core::hash::{BuildHasher, Hasher};
 use core::num::NonZeroUsize;
 use std::rc::Rc;
 
-use config::Named;
+use config::SortedMap;
 use foldhash::fast::FixedState;
 use lru::LruCache;
 
@@ -79,13 +79,13 @@ pub struct Project {
     /// Whose rows they are.
     pub scope: Scope,
     /// The views whose key columns are known.
-    pub views: Named<ViewFacts>,
+    pub views: SortedMap<ViewFacts>,
     /// The feature services whose key columns are known.
-    pub services: Named<ViewFacts>,
+    pub services: SortedMap<ViewFacts>,
     /// For all others.
     pub lifetimes: Lifetimes,
     /// The views that push sources feed, as far as they are configured.
-    pub push_sources: Named<Vec<String>>,
+    pub push_sources: SortedMap<Vec<String>>,
     /// For feature services: how long their members count as known, in milliseconds.
     pub membership_ttl: u64,
     /// The view that names without a colon belong to, in the native protocol.
@@ -111,7 +111,7 @@ struct Known {
 pub struct Planner {
     project: Project,
     /// What the registry said of the views, once it said something.
-    learned: Option<Named<ViewFacts>>,
+    learned: Option<SortedMap<ViewFacts>>,
     /// When the registry is to be asked.
     learn_at: Instant,
     plans: LruCache<u64, Known, FixedState>,
@@ -172,7 +172,7 @@ impl Planner {
     }
 
     /// Learns from the registry, at `now`, which columns key each view, and forgets the plans that were made without.
-    pub fn learn(&mut self, views: Named<Registered>, now: Instant) {
+    pub fn learn(&mut self, views: SortedMap<Registered>, now: Instant) {
         let lifetimes =
             |view: &str| self.project.views.get(view).map_or(self.project.lifetimes, |facts| facts.lifetimes);
         let facts = |(view, entry): (String, Registered)| {
@@ -180,7 +180,7 @@ impl Planner {
             let facts = ViewFacts { key_columns, lifetimes: lifetimes(&view), sources: Some(sources), stream_source };
             (view, facts)
         };
-        let mut learned = Named::default();
+        let mut learned = SortedMap::default();
         learned.extend(views.into_iter().map(facts));
         if self.learned.as_ref() != Some(&learned) {
             self.learned_bytes = learned.iter().map(|(name, facts)| name.len() + facts.size()).sum();
@@ -471,7 +471,7 @@ impl Planner {
             return views.iter().map(|view| unversioned(view)).collect();
         }
         let is_fed = |facts: &ViewFacts| facts.stream_source.as_deref() == Some(source);
-        self.learned.iter().flat_map(Named::iter).filter(|(_, facts)| is_fed(facts)).map(|(view, _)| view).collect()
+        self.learned.iter().flat_map(SortedMap::iter).filter(|(_, facts)| is_fed(facts)).map(|(view, _)| view).collect()
     }
 
     /// The columns that key a view, where they are known.
@@ -491,7 +491,7 @@ impl Planner {
             .views
             .iter()
             .map(|(view, _)| view)
-            .chain(self.learned.iter().flat_map(Named::iter).map(|(view, _)| view));
+            .chain(self.learned.iter().flat_map(SortedMap::iter).map(|(view, _)| view));
         let mut reached = Vec::new();
         for name in names.map(unversioned).filter(|name| *name != view) {
             let Some(facts) = self.facts(name).filter(|_| !reached.iter().any(|(known, _)| *known == name)) else {

@@ -4,7 +4,7 @@
 //! by the keys of the views it reads. What cannot be understood of a view leaves that view unknown, and no other.
 
 use crate::planner::Registered;
-use config::Named;
+use config::SortedMap;
 use json::{Cursor, JsonError, Kind};
 use model::order::sorted;
 
@@ -42,7 +42,7 @@ struct View {
 
 /// What the registry's answer tells of each view that is understood; `None` where it is no such answer.
 #[must_use]
-pub fn views(body: &[u8]) -> Option<Named<Registered>> {
+pub fn views(body: &[u8]) -> Option<SortedMap<Registered>> {
     let mut cursor = Cursor::new(body, MAX_DEPTH).ok()?;
     let mut views = Vec::new();
     read_fields(&mut cursor, &mut |cursor, key| match key {
@@ -54,8 +54,8 @@ pub fn views(body: &[u8]) -> Option<Named<Registered>> {
     })
     .ok()?;
     cursor.finish().ok()?;
-    let by_name: Named<&View> = views.iter().map(|view| (view.name.clone(), view)).collect();
-    let mut known = Named::default();
+    let by_name: SortedMap<&View> = views.iter().map(|view| (view.name.clone(), view)).collect();
+    let mut known = SortedMap::default();
     for view in &views {
         if let Some(key_columns) = keys(view, &by_name) {
             let (sources, stream_source) = (view.sources.clone(), view.stream_source.clone());
@@ -66,7 +66,7 @@ pub fn views(body: &[u8]) -> Option<Named<Registered>> {
 }
 
 /// What keys a view: its own columns, and those of the views that it reads.
-fn keys(view: &View, by_name: &Named<&View>) -> Option<Vec<String>> {
+fn keys(view: &View, by_name: &SortedMap<&View>) -> Option<Vec<String>> {
     let mut keys = view.keys.clone();
     for source in &view.sources {
         let source = by_name.get(source).filter(|source| source.is_understood && source.sources.is_empty())?;
@@ -226,8 +226,8 @@ mod tests {
     #[test]
     fn an_answer_of_another_kind_tells_nothing() {
         assert_eq!(views(b"<html>"), None);
-        assert_eq!(views(b"{\"detail\":1}"), Some(Named::default()));
-        assert_eq!(views(b"{\"featureViews\":[1,{\"spec\":2}]}"), Some(Named::default()));
+        assert_eq!(views(b"{\"detail\":1}"), Some(SortedMap::default()));
+        assert_eq!(views(b"{\"featureViews\":[1,{\"spec\":2}]}"), Some(SortedMap::default()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use ::prefetch::patterns;
 use ::prefetch::prefetch::{self as governing, Prices};
 use cache::memory::Budget;
 use cache::policy::Eviction;
-use config::{Breaker, Config, EvictionPolicy, L2Order, Named, View};
+use config::{Breaker, Config, EvictionPolicy, L2Order, SortedMap, View};
 use engine::breaker::BreakerSettings;
 use engine::limiter::LimiterSettings;
 use engine::optimizer::Order;
@@ -158,7 +158,7 @@ pub(super) fn project(config: &Config, seed: u64) -> Project {
         sources: view.and_then(|view| view.sources.clone()),
         stream_source: None,
     };
-    let (mut views, mut services) = (Named::default(), Named::default());
+    let (mut views, mut services) = (SortedMap::default(), SortedMap::default());
     for (name, view) in config.views.iter() {
         views.insert(name.to_owned(), facts(&view.join_keys, Some(view)));
     }

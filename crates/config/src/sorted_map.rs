@@ -2,21 +2,25 @@
 //!
 //! A sorted list, since there are tens of them and they are set once; a B-tree is compiled for each kind of thing anew.
 
-use serde::{Serialize, Serializer};
+use core::fmt;
+use core::marker::PhantomData;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Things by name; each name stands once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named<T> {
+pub struct SortedMap<T> {
     entries: Vec<(String, T)>,
 }
 
-impl<T> Default for Named<T> {
+impl<T> Default for SortedMap<T> {
     fn default() -> Self {
-        Named { entries: Vec::new() }
+        SortedMap { entries: Vec::new() }
     }
 }
 
-impl<T> Named<T> {
+impl<T> SortedMap<T> {
     /// Where `name` stands, or else belongs.
     fn place(&self, name: &str) -> Result<usize, usize> {
         self.entries.binary_search_by(|(known, _)| known.as_str().cmp(name))
@@ -63,7 +67,7 @@ impl<T> Named<T> {
     }
 }
 
-impl<T> Extend<(String, T)> for Named<T> {
+impl<T> Extend<(String, T)> for SortedMap<T> {
     fn extend<I: IntoIterator<Item = (String, T)>>(&mut self, entries: I) {
         for (name, thing) in entries {
             self.insert(name, thing);
@@ -71,15 +75,15 @@ impl<T> Extend<(String, T)> for Named<T> {
     }
 }
 
-impl<T> FromIterator<(String, T)> for Named<T> {
+impl<T> FromIterator<(String, T)> for SortedMap<T> {
     fn from_iter<I: IntoIterator<Item = (String, T)>>(entries: I) -> Self {
-        let mut named = Named::default();
-        named.extend(entries);
-        named
+        let mut map = SortedMap::default();
+        map.extend(entries);
+        map
     }
 }
 
-impl<T> IntoIterator for Named<T> {
+impl<T> IntoIterator for SortedMap<T> {
     type Item = (String, T);
     type IntoIter = std::vec::IntoIter<(String, T)>;
 
@@ -88,9 +92,33 @@ impl<T> IntoIterator for Named<T> {
     }
 }
 
-impl<T: Serialize> Serialize for Named<T> {
+impl<T: Serialize> Serialize for SortedMap<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for SortedMap<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Reader(PhantomData))
+    }
+}
+
+struct Reader<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+    type Value = SortedMap<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<SortedMap<T>, A::Error> {
+        let mut map = SortedMap::default();
+        while let Some((name, thing)) = access.next_entry()? {
+            map.insert(name, thing);
+        }
+        Ok(map)
     }
 }
 
@@ -100,9 +128,9 @@ mod tests {
 
     #[test]
     fn a_name_stands_once_and_in_its_order() {
-        let mut named: Named<u8> = [("b".to_owned(), 1), ("a".to_owned(), 2)].into_iter().collect();
-        named.insert("b".to_owned(), 3);
-        assert_eq!(named.iter().collect::<Vec<_>>(), [("a", &2), ("b", &3)]);
-        assert_eq!((named.get("b"), named.get("c"), named.len()), (Some(&3), None, 2));
+        let mut map: SortedMap<u8> = [("b".to_owned(), 1), ("a".to_owned(), 2)].into_iter().collect();
+        map.insert("b".to_owned(), 3);
+        assert_eq!(map.iter().collect::<Vec<_>>(), [("a", &2), ("b", &3)]);
+        assert_eq!((map.get("b"), map.get("c"), map.len()), (Some(&3), None, 2));
     }
 }

@@ -1,12 +1,11 @@
-//! The tables within the table, each with a default for every key.
+//! The sections of the table, each with a default for every key.
 
-use serde::Serialize;
-
-use crate::read::{AtLeastOneColumn, Setting, choices, set_table, tables};
-use crate::tree::{Fault, Tree};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `origin`: where features come from that no tier holds. Its `Authorization` is a secret and stands in no table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Origin {
     /// What answers.
     pub kind: OriginKind,
@@ -19,7 +18,7 @@ pub struct Origin {
 }
 
 /// What answers as the origin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OriginKind {
     /// The built-in origin, which computes features by name so that everything can be tried with no backend.
@@ -29,7 +28,8 @@ pub enum OriginKind {
 }
 
 /// `l1`: the rows in memory. Whichever bound is met first evicts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct L1 {
     /// The most rows held.
     pub max_entries: usize,
@@ -40,7 +40,7 @@ pub struct L1 {
 }
 
 /// Which rows make room for others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvictionPolicy {
     /// Those that were not used for longest.
@@ -51,7 +51,8 @@ pub enum EvictionPolicy {
 }
 
 /// `l2`: the rows in the distributed store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct L2 {
     /// Whether there is one.
     pub enabled: bool,
@@ -73,7 +74,8 @@ pub struct L2 {
 }
 
 /// `freshness`: how long a row may be served after it was fetched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Freshness {
     /// How long a row is fresh, in seconds. With 0 it never is, and the origin is asked each time.
     pub ttl_seconds: u64,
@@ -93,7 +95,8 @@ pub struct Freshness {
 }
 
 /// `routing`: which serving pattern a request gets, by its size and priority.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Routing {
     /// Whether requests are told apart; if not, all are hybrid.
     pub enabled: bool,
@@ -116,7 +119,8 @@ pub struct Routing {
 }
 
 /// `deadlines`: how long a request may take, and what is done to keep to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Deadlines {
     /// How long a request may take that is not served in real time, in milliseconds; the most that a caller may ask for.
     pub default_ms: u64,
@@ -131,14 +135,16 @@ pub struct Deadlines {
 }
 
 /// `singleflight`: whether requests wait for what others are looking for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Singleflight {
     /// Whether they do.
     pub enabled: bool,
 }
 
 /// `breaker`: when a store or the origin is left alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Breaker {
     /// Whether it ever is.
     pub enabled: bool,
@@ -153,7 +159,8 @@ pub struct Breaker {
 }
 
 /// `load`: how much work is taken on at one time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Load {
     /// How many requests wait for a store or the origin at one time before all others are refused; those of low priority
     /// are at half of it.
@@ -165,11 +172,12 @@ pub struct Load {
 }
 
 /// `views.NAME`: what is known of a feature view.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct View {
     /// The request columns that its rows are keyed by; request data too, for an on-demand view. Where it is left out, the
     /// registry tells, or the whole entity row is the key.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "at_least_one_column", skip_serializing_if = "Vec::is_empty")]
     pub join_keys: Vec<String>,
     /// How long its rows are fresh, in seconds, in place of `freshness.ttl_seconds`.
     pub ttl_seconds: Option<u64>,
@@ -181,7 +189,8 @@ pub struct View {
 }
 
 /// `writes`: what becomes of what is cached when rows are written through this service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Writes {
     /// Whether what was fetched before a write is not served after it.
     pub invalidation: bool,
@@ -195,21 +204,25 @@ pub struct Writes {
 }
 
 /// `feature_services.NAME`: what is known of a feature service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct FeatureService {
     /// The request columns that all of its views together are keyed by.
+    #[serde(deserialize_with = "at_least_one_column")]
     pub join_keys: Vec<String>,
 }
 
 /// `services`: how feature services are treated in general.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Services {
     /// How long it is believed which features a service has, in seconds.
     pub membership_ttl_seconds: u64,
 }
 
 /// `registry`: Feast's registry server with its REST API.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Registry {
     /// Its base URL.
     pub url: String,
@@ -220,7 +233,8 @@ pub struct Registry {
 }
 
 /// `native`: what the native API leaves out of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Native {
     /// The column that `entity_ids` are values of.
     pub entity_column: String,
@@ -229,7 +243,8 @@ pub struct Native {
 }
 
 /// `limits`: what is refused, and read no further. They are checked before memory is taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// The longest request body, in bytes.
     pub body_bytes: usize,
@@ -376,47 +391,8 @@ impl Default for Writes {
     }
 }
 
-tables! {
-    Origin { kind, url, timeout_ms, delay_ms }
-    L1 { max_entries, max_bytes, policy }
-    L2 { enabled, ttl_seconds, key_prefix, binding, timeout_ms, write_interval_ms, writes_per_day, max_writes_per_request }
-    Freshness { ttl_seconds, ttl_jitter_percent, revalidate_seconds, early_refresh_percent, grace_seconds, negative_ttl_seconds, max_age_seconds }
-    Routing { enabled, real_time_max_entities, real_time_max_features, real_time_deadline_ms, batch_min_entities, batch_min_features, chunk_rows, max_calls, streaming }
-    Deadlines { default_ms, warm_ms, soft_percent, adaptive_timeouts, hedging }
-    Singleflight { enabled }
-    Breaker { enabled, window, failure_percent, open_ms, probes }
-    Load { max_waiting, max_origin_calls, adaptive_concurrency }
-    Writes { invalidation, ledger, visible_within_ms, clock_error_ms }
-    Services { membership_ttl_seconds }
-    Native { entity_column, default_view }
-    Limits { body_bytes, entities, features, cells, key_bytes, depth, origin_body_bytes, write_body_bytes, warm_rows }
-}
-
-choices! {
-    OriginKind { "synthetic" => Synthetic, "http" => Http }
-    EvictionPolicy { "lru" => Lru, "s3-fifo" => S3Fifo }
-}
-
-impl Setting for View {
-    fn set(&mut self, tree: &Tree) -> Result<(), Fault> {
-        let View { join_keys, ttl_seconds, max_age_seconds, sources } = self;
-        let keys = &["join_keys", "ttl_seconds", "max_age_seconds", "sources"];
-        set_table(tree, keys, &mut [&mut AtLeastOneColumn(join_keys), ttl_seconds, max_age_seconds, sources])
-    }
-}
-
-impl Setting for FeatureService {
-    fn set(&mut self, tree: &Tree) -> Result<(), Fault> {
-        set_table(tree, &["join_keys"], &mut [&mut AtLeastOneColumn(&mut self.join_keys)])?;
-        if self.join_keys.is_empty() { Err(Fault::missing_key("join_keys")) } else { Ok(()) }
-    }
-}
-
-impl Setting for Registry {
-    fn set(&mut self, tree: &Tree) -> Result<(), Fault> {
-        let mut url = None;
-        set_table(tree, &["url", "project", "ttl_seconds"], &mut [&mut url, &mut self.project, &mut self.ttl_seconds])?;
-        self.url = url.ok_or_else(|| Fault::missing_key("url"))?;
-        Ok(())
-    }
+/// A list that is there and yet empty is a mistake: leaving it out means something else.
+fn at_least_one_column<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let columns = Vec::deserialize(deserializer)?;
+    if columns.is_empty() { Err(D::Error::invalid_length(0, &"a list of at least one column")) } else { Ok(columns) }
 }
