@@ -3,10 +3,10 @@
 import { State } from "featheredge-core";
 import { steadyClock } from "./clock.js";
 import { readColumns } from "./columns.js";
-import { ConfigError, errorOf } from "./errors.js";
+import { ConfigError, errorOf, FaultError } from "./errors.js";
 import { stringify } from "./json.js";
 import { originOf } from "./origins.js";
-import { readBytes, TooLargeError } from "./runtime/body.js";
+import { cancel, readBytes, TooLargeError } from "./runtime/body.js";
 import { headerPairs } from "./runtime/headers.js";
 import { instantiate } from "./runtime/instance.js";
 import { Runtime } from "./runtime/runtime.js";
@@ -225,11 +225,11 @@ class Engine {
 	/** What a report says. */
 	async #reported(path) {
 		this.#runtime.open();
-		const take = () => {
-			if (!this.#runtime.isOk) throw this.#error();
-			return decoder.decode(this.#runtime.replyBody);
-		};
-		return this.#runtime.telemetry.report(path, "", take);
+		const take = () => (this.#runtime.isOk ? decoder.decode(this.#runtime.replyBody) : this.#error());
+		const report = await this.#runtime.telemetry.report(path, "", take);
+		if (report === undefined) throw new FaultError();
+		if (report instanceof Error) throw report;
+		return report;
 	}
 
 	/** A request of the HTTP API by a caller who needs no secret, for it is this process. */
@@ -256,10 +256,12 @@ class Engine {
 
 	#response(isHead = false) {
 		const body = this.#runtime.replyBody;
-		return new Response(body.length > 0 && !isHead ? body.slice() : null, {
-			status: this.#runtime.core.reply_status(),
-			headers: this.#headers(),
-		});
+		const status = this.#runtime.core.reply_status();
+		try {
+			return new Response(body.length > 0 && !isHead ? body.slice() : null, { status, headers: this.#headers() });
+		} catch {
+			return originProblem(`the origin's status ${status} cannot be passed on`);
+		}
 	}
 
 	/** Serves a request whose reply is of use whatever its status is. */
@@ -320,9 +322,11 @@ async function* linesOf(body) {
 
 const copy = (bytes) => bytes.slice();
 
-async function refused(error, request, limit) {
+/** In place of a body that is too long, one that the core refuses for its length. */
+function refused(error, request, limit) {
 	if (!(error instanceof TooLargeError)) throw error;
-	await request.body?.cancel();
+	// One that was not begun is left to whoever made the request, as any that nobody reads.
+	if (error.isRead) cancel(request.body);
 	return new Uint8Array(limit + 1);
 }
 
@@ -339,8 +343,8 @@ const notAllowed = (allow) =>
 const fault = () => problem(500, "internal", "Internal error", "the request met a fault and was given up");
 
 const nothingAt = (path) => problem(404, "not-found", "There is nothing at this path", `no such path: ${path}`);
-const unreachable = () =>
-	problem(502, "origin-unreachable", "The origin could not answer", "the origin cannot be reached");
+const originProblem = (detail) => problem(502, "origin-unreachable", "The origin could not answer", detail);
+const unreachable = () => originProblem("the origin cannot be reached");
 
 /** An answer of the origin, whose body `fetch` has unpacked. */
 function passedBack(response) {
@@ -352,12 +356,7 @@ function passedBack(response) {
 	try {
 		return new Response(response.body, { status: response.status, headers });
 	} catch {
-		return problem(
-			502,
-			"origin-unreachable",
-			"The origin could not answer",
-			`the origin's status ${response.status} cannot be passed on`,
-		);
+		return originProblem(`the origin's status ${response.status} cannot be passed on`);
 	}
 }
 

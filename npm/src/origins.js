@@ -4,7 +4,7 @@
 
 import { ConfigError } from "./errors.js";
 import { parse, stringify } from "./json.js";
-import { readBytes, TooLargeError } from "./runtime/body.js";
+import { cancel, readBytes } from "./runtime/body.js";
 import { retryLostConnection } from "./runtime/retry.js";
 
 const JSON_TYPE = "application/json";
@@ -12,13 +12,19 @@ const FEATURES = "/get-online-features";
 /** What stands as the URL of an origin that has none; nothing is ever sent there (RFC 6761). */
 const NOWHERE = "http://origin.invalid";
 
-/** What the core is told of an answer. */
-export async function answerOf(response, maxBytes) {
+/**
+ * What the core is told of an answer.
+ *
+ * @param {Response} response
+ * @param {number} maxBytes
+ * @param {boolean} [isLengthTrue] whether the platform holds it to the length that it announces
+ */
+export async function answerOf(response, maxBytes, isLengthTrue) {
 	try {
-		const body = await readBytes(response, maxBytes);
+		const body = await readBytes(response, maxBytes, isLengthTrue);
 		return { status: response.status, contentType: response.headers.get("content-type") ?? undefined, body };
 	} catch (error) {
-		if (error instanceof TooLargeError) await response.body?.cancel();
+		cancel(response.body);
 		throw error;
 	}
 }

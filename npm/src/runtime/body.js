@@ -4,7 +4,18 @@
 const LINGER_BYTES = 32 * 1024 * 1024;
 
 /** A body is longer than its limit. */
-export class TooLargeError extends Error {}
+export class TooLargeError extends Error {
+	/** @param {boolean} isRead whether some of it was read, so that the rest is to be cancelled or read on */
+	constructor(isRead) {
+		super("the body is too long");
+		this.isRead = isRead;
+	}
+}
+
+/** Lets go of a body, whatever its source makes of that; nobody waits for it. */
+export function cancel(body) {
+	body?.cancel().catch(() => {});
+}
 
 /** Reads on and keeps nothing: a connection that is closed on a client that still sends loses the answer (RFC 9112, 9.6). */
 export async function discard(body) {
@@ -25,16 +36,15 @@ export async function discard(body) {
  *
  * @param {Request | Response} message
  * @param {number} limit
+ * @param {boolean} [isLengthTrue] whether the platform holds the message to the length that it announces
  */
-export async function readBytes(message, limit) {
+export async function readBytes(message, limit, isLengthTrue = false) {
 	const { headers } = message;
 	const announced = headers.get("content-length");
-	if (Number(announced) > limit) throw new TooLargeError();
+	if (Number(announced) > limit) throw new TooLargeError(false);
 	// What is announced is the length before it is unpacked. Before `body` is looked at: that makes a stream of it.
-	if (announced !== null && !headers.has("content-encoding")) {
-		const bytes = new Uint8Array(await message.arrayBuffer());
-		if (bytes.length > limit) throw new TooLargeError();
-		return bytes;
+	if (isLengthTrue && announced !== null && !headers.has("content-encoding") && !headers.has("transfer-encoding")) {
+		return new Uint8Array(await message.arrayBuffer());
 	}
 	if (message.body === null) return new Uint8Array();
 	const chunks = [];
@@ -47,7 +57,7 @@ export async function readBytes(message, limit) {
 		length += value.length;
 		if (length > limit) {
 			reader.releaseLock();
-			throw new TooLargeError();
+			throw new TooLargeError(true);
 		}
 		chunks.push(value);
 	}

@@ -16,6 +16,9 @@ import { redacted } from "./redact.js";
 /** In place of a value's length: there is no value. */
 const NOTHING = 0xffff_ffff;
 
+/** More than the rows of one read take, in bytes. */
+const MAX_READ_BYTES = 64 * 1024 * 1024;
+
 /** How much of a reply in parts waits for its reader before the core is told to hold back, in bytes. */
 const BUFFERED_BYTES = 64 * 1024;
 
@@ -92,7 +95,9 @@ export class Exchange {
 	take(state) {
 		const core = this.#core;
 		if (!this.#hasReplied) this.#reply(state);
-		this.#takeChunk(state);
+		const taken = this.#runtime.enter(() => ({ chunk: core.take_chunk() }));
+		if (taken === undefined) return this.#end();
+		this.#put(taken.chunk, state);
 		const said = this.#runtime.enter(() => ({
 			handle: core.request(),
 			effects: core.take_effects(),
@@ -115,8 +120,7 @@ export class Exchange {
 	}
 
 	/** Gives the next part of a reply in parts to its reader, and closes it behind the last. */
-	#takeChunk(state) {
-		const chunk = this.#runtime.enter(() => this.#core.take_chunk());
+	#put(chunk, state) {
 		if (chunk !== undefined) {
 			this.#isPaused = true;
 			if (this.#parts === undefined) this.#open();
@@ -328,8 +332,8 @@ export class Exchange {
 			return Array.isArray(found) && found.length === count ? found.map(bytesOf) : undefined;
 		});
 		return (core, now) => {
-			if (values !== undefined) this.#enterValues(values);
-			return core.complete_read(number, values?.length, now);
+			const isRead = values !== undefined && this.#enterValues(values);
+			return core.complete_read(number, isRead ? count : undefined, now);
 		};
 	}
 
@@ -342,21 +346,29 @@ export class Exchange {
 		return (core, now) => core.complete_write(number, failed ?? entries.length, now);
 	}
 
-	/** Writes what a read gave where the core reads it: the length of each value, and behind all lengths the values. */
+	/**
+	 * Writes what a read gave where the core reads it: the length of each value, and behind all lengths the values.
+	 *
+	 * @returns whether it did: what a store gives beyond all measure is as good as nothing
+	 */
 	#enterValues(values) {
 		let length = values.length * 4;
 		for (const value of values) length += value?.length ?? 0;
+		if (length > MAX_READ_BYTES) return false;
 		const start = this.#runtime.room(length);
 		const memory = instance.bytes();
 		const lengths = new DataView(memory.buffer, start, values.length * 4);
 		let at = start + values.length * 4;
 		for (let index = 0; index < values.length; index++) {
 			const value = values[index];
-			lengths.setUint32(index * 4, value?.length ?? NOTHING, true);
-			if (value === undefined) continue;
+			// No row is empty; what is has been transferred to another thread meanwhile, and cannot be read.
+			const isThere = value?.length > 0;
+			lengths.setUint32(index * 4, isThere ? value.length : NOTHING, true);
+			if (!isThere) continue;
 			memory.set(value, at);
 			at += value.length;
 		}
+		return true;
 	}
 
 	async #fetch(effect) {

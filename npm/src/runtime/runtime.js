@@ -82,6 +82,8 @@ export class Runtime {
 	/** What ends the rests behind replies. @type {Set<() => void>} */
 	#rests = new Set();
 	isClosing = false;
+	/** @type {Promise<void> | undefined} */
+	#closed;
 
 	/** @param {RuntimeOptions} options */
 	constructor(options) {
@@ -222,6 +224,7 @@ export class Runtime {
 			exchange.reply.then(forget, forget);
 		}
 		exchange.take(state);
+		if (signal?.aborted) exchange.abandon(signal.reason);
 		waitUntil?.(exchange.done);
 		return exchange;
 	}
@@ -242,8 +245,12 @@ export class Runtime {
 	}
 
 	/** Ends what is under way, writes what was put off, and serves no more. */
-	async close() {
-		if (this.isClosing) return;
+	close() {
+		this.#closed ??= this.#close();
+		return this.#closed;
+	}
+
+	async #close() {
 		this.isClosing = true;
 		for (const exchange of this.exchanges) exchange.fail(new ClosedError());
 		this.enter(() => this.core.close());

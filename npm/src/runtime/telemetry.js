@@ -1,6 +1,6 @@
 // Telemetry behind answers: has the core ingest what it noted, sends what there is to send, and asks for reports.
 //
-// Invariant: it costs no answer.
+// Invariant: no answer waits for it.
 
 /** How long what is sent together waits for more at the most, in milliseconds. */
 const BATCHED_MS = 1_000;
@@ -69,15 +69,19 @@ export class Telemetry {
 	 * @template T
 	 * @param {string} path
 	 * @param {string} query
-	 * @param {() => T} take
+	 * @param {() => T} take must not throw
 	 * @param {(done: Promise<void>) => void} [waitUntil]
 	 * @returns {Promise<T | undefined>} `undefined` where the core met a fault
 	 */
 	async report(path, query, take, waitUntil) {
 		const runtime = this.#runtime;
 		this.#isAsked = true;
-		this.#enter((core) => core.ingest_telemetry(runtime.now(), 0));
-		const to = this.#enter((core) => core.windows_needed(path, query));
+		const needed = this.#enter((core) => {
+			core.ingest_telemetry(runtime.now(), 0);
+			return { to: core.windows_needed(path, query) };
+		});
+		if (needed === undefined) return undefined;
+		const { to } = needed;
 		let merged;
 		if (to !== undefined) {
 			const signal = AbortSignal.timeout(WINDOWS_TIMEOUT_MS);

@@ -6,7 +6,7 @@
 import { Core, State } from "featheredge-core";
 import { ConfigError, FaultError } from "../errors.js";
 import { answerOf } from "../origins.js";
-import { discard, readBytes, TooLargeError } from "../runtime/body.js";
+import { cancel, discard, readBytes, TooLargeError } from "../runtime/body.js";
 import { headerPairs } from "../runtime/headers.js";
 import * as instance from "../runtime/instance.js";
 import { retryLostConnection } from "../runtime/retry.js";
@@ -51,7 +51,7 @@ function begin(env) {
 			hasLog: true,
 			shardSecret: sealing.isPrivate ? sealing.names : undefined,
 			connect: (bindings) => reachOf(env, bindings, sealing.seal),
-			origin: originOf(env),
+			origin: originOf(env, sealing.isPrivate),
 			clock: Date.now,
 			isPrivate: sealing.isPrivate,
 			send: (kind, to, body, signal) => send(env, kind, to, body, signal),
@@ -65,7 +65,7 @@ function begin(env) {
 }
 
 /** The origin, which is asked with the caller's credentials, or with the deployment's. */
-function originOf(env) {
+function originOf(env, isPrivate) {
 	const own = env[ORIGIN_AUTHORIZATION];
 	/** @param {import("./access.js").Pass} pass */
 	const authorized = (headers, { authorization }) => {
@@ -85,7 +85,13 @@ function originOf(env) {
 			if (body.length > 0) headers.set("content-type", "application/json");
 			// A redirect would take the request to a place that nobody configured.
 			const init = { method, headers, body: body.length > 0 ? body : undefined, redirect: "manual", signal };
-			return answerOf(await retryLostConnection(() => fetch(url, init), signal), maxBytes);
+			const answer = await retryLostConnection(() => fetch(url, init), signal);
+			// Redirects and refusals alike: whatever is no answer may quote what was asked. The runtime redacts it unread.
+			if (isPrivate && answer.status !== 200) {
+				cancel(answer.body);
+				return { status: answer.status, body: new Uint8Array() };
+			}
+			return answerOf(answer, maxBytes, true);
 		},
 		/** Passes a request on as it came. */
 		pass(base, { method, url, headers }, body, pass) {
@@ -196,7 +202,8 @@ async function serve(request, path, pass, env, ctx) {
 	const { runtime } = isolate;
 	const isPlainOne = pass === ANYONE && isPlain(request, path);
 	const limit = isPlainOne ? isolate.limit : runtime.open().body_limit(request.method, path);
-	let body = limit > 0 ? await readBytes(request, limit).catch((error) => tooLong(error, request, limit)) : undefined;
+	let body =
+		limit > 0 ? await readBytes(request, limit, true).catch((error) => tooLong(error, request, limit)) : undefined;
 	try {
 		const length = runtime.write(body ?? new Uint8Array(), limit + 1);
 		const state = runtime.begin(

@@ -55,7 +55,7 @@ async function fetchJson(url) {
 	const answer = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MILLIS) });
 	try {
 		if (answer.status !== 200) throw new Error(`status ${answer.status}`);
-		return JSON.parse(decoder.decode(await readBytes(answer, MAX_BYTES)));
+		return JSON.parse(decoder.decode(await readBytes(answer, MAX_BYTES, true)));
 	} catch (error) {
 		await answer.body?.cancel();
 		throw error;
