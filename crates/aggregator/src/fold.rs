@@ -18,17 +18,21 @@ const TIER_SPANS: [&str; 3] = ["l2 read", "l3 read", "origin"];
 type Outcome = [(Count, u64); 3];
 
 impl Watch {
-    pub(crate) fn fold(&mut self, mut batch: Batch<'_>) {
-        self.state = batch.state;
+    pub(crate) fn fold(&mut self, batch: &Batch) {
+        self.gauges = batch.gauges;
         self.lost += batch.lost;
-        let views = core::mem::take(&mut batch.views);
+        let views = &batch.views;
         let mut series = vec![None; views.len() + 1];
+        let mut at = Instant::default();
         let mut seen = Vec::new();
         let (mut millis, mut times, mut outcome): (u64, u64, Option<Outcome>) = (0, 1, None);
-        while let Some((at, record)) = batch.next_record() {
-            // What is told late counts from when it is heard of.
-            self.windows.advance(at);
+        for record in batch.records() {
             match record {
+                Record::At(time) => {
+                    at = time;
+                    // What is told late counts from when it is heard of.
+                    self.windows.advance(at);
+                }
                 Record::Request(request, count) => {
                     (millis, times) = (request.millis, count);
                     seen.clear();
@@ -38,7 +42,7 @@ impl Watch {
                 Record::View { number, quality } => {
                     let number = usize::from(number);
                     let Some(place) = series.get_mut(number) else { continue };
-                    let name = number.checked_sub(1).and_then(|number| views.get(number)).copied().unwrap_or(OTHER);
+                    let name = number.checked_sub(1).and_then(|number| views.get(number)).map_or(OTHER, |name| name);
                     let series = *place.get_or_insert_with(|| self.windows.series_of(Kind::View, name));
                     // Two views of one request may be in one series, that of the others.
                     if !seen.contains(&series) {

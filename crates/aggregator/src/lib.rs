@@ -1,9 +1,8 @@
 //! Who watches: takes what the serving core tells of requests, keeps it in windows, judges it, answers those who ask, and has
 //! things to send to where the configuration says.
 //!
-//! It stands apart from the core, in a module of its own that is loaded behind the first answer, so that serving carries none of it.
-//! It knows no request, only records. Its invariant: whatever it is told, its memory is bounded, and a fault of it costs figures and
-//! no answer.
+//! It stands apart from the core, which has none of it before the first answer, and is told behind answers. It knows no request, only
+//! records. Its invariant: whatever it is told, its memory is bounded.
 
 mod fold;
 mod look;
@@ -16,7 +15,7 @@ use telemetry::monitor::Monitor;
 use telemetry::outbox::Outbox;
 use telemetry::record::{Batch, PATHS, TIERS};
 use telemetry::sla::{Status, Targets};
-use telemetry::state::State;
+use telemetry::snapshot::GaugeSnapshot;
 use telemetry::trace::Export;
 
 pub use report::{Report, Scope};
@@ -82,7 +81,7 @@ pub struct Watch {
     /// How the window stood at the last look.
     status: Status,
     /// How the core stood when it was last heard of.
-    state: State,
+    gauges: GaugeSnapshot,
     routes: [usize; PATHS.len()],
     priorities: [usize; PRIORITIES.len()],
     tiers: [usize; TIERS.len()],
@@ -90,7 +89,7 @@ pub struct Watch {
     slowest: u64,
     /// Rows that L2's budget had no room for, up to the last look.
     over_budget: u64,
-    /// Records that the core had no room for, and batches that could not be read.
+    /// Records that the core had no room for.
     lost: u64,
     outboxes: [Outbox; PLACES.len()],
     spans: Option<Export>,
@@ -122,7 +121,7 @@ impl Watch {
                 burn_min_requests: sla.burn_min_requests,
             },
             status: Status::default(),
-            state: State::default(),
+            gauges: GaugeSnapshot::default(),
             slowest: 0,
             over_budget: 0,
             lost: 0,
@@ -141,11 +140,8 @@ impl Watch {
     }
 
     /// Takes a batch of what the core tells, and looks at what there is now. Afterwards there may be [messages](Watch::next_message).
-    pub fn take(&mut self, batch: &[u8], now: Instant) {
-        match Batch::read(batch) {
-            Some(batch) => self.fold(batch),
-            None => self.lost += 1,
-        }
+    pub fn take(&mut self, batch: &Batch, now: Instant) {
+        self.fold(batch);
         self.look(now);
         if now >= self.spans_at
             && let Some(spans) = self.spans.take()

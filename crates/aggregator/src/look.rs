@@ -6,7 +6,6 @@ use telemetry::json::Json;
 use telemetry::monitor::{Finding, Severity, Subject};
 use telemetry::record::Tier;
 use telemetry::sla::{self, BURNS, share};
-use telemetry::state::Gauge;
 
 use crate::{Place, Watch};
 
@@ -41,9 +40,8 @@ impl Watch {
         for (subject, tier) in
             [(Subject::L2Breaker, Tier::L2), (Subject::L3Breaker, Tier::L3), (Subject::OriginBreaker, Tier::Origin)]
         {
-            let is_open = self.state.of_tier(Gauge::TierIsOpen, tier) > 0;
-            let times = self.state.of_tier(Gauge::TierOpened, tier);
-            self.judge(subject, found(is_open, Severity::High, times, 0), 0, now);
+            let tier = self.gauges.tier(tier).copied().unwrap_or_default();
+            self.judge(subject, found(tier.is_open, Severity::High, tier.opened, 0), 0, now);
         }
 
         let origin = self.tier_summary(Tier::Origin);
@@ -51,8 +49,7 @@ impl Watch {
         let is_failing = calls >= MIN_ORIGIN_CALLS && errors >= most_errors;
         self.judge(Subject::OriginErrors, found(is_failing, Severity::High, errors, most_errors), 0, now);
 
-        let over_budget: u64 =
-            [Tier::L2, Tier::L3].into_iter().map(|tier| self.state.of_tier(Gauge::TierOverBudget, tier)).sum();
+        let over_budget: u64 = [self.gauges.l2, self.gauges.l3].iter().flatten().map(|tier| tier.over_budget).sum();
         // Less than before is another instance's.
         let more = over_budget.saturating_sub(core::mem::replace(&mut self.over_budget, over_budget));
         self.judge(Subject::WriteBudget, found(more > 0, Severity::Medium, over_budget, 0), rest_millis, now);

@@ -4,17 +4,16 @@
 //! There are no ids, no values and no secrets in any of it, and a label has few values: paths, priorities, tiers, and a bounded number
 //! of views. Invariant: a number is written for Prometheus and as JSON from one table.
 
-use config::Config;
 use model::time::Instant;
-use telemetry::cost::{self, Operations, Prices};
-use telemetry::histogram::{Count, Kind, SLOTS, Series, Windows};
+use telemetry::cost::{self, Account, Operations, Prices, Savings};
+use telemetry::histogram::{Count, Kind, SLOTS, Series, Summary, Totals, Windows};
 use telemetry::json::Json;
 use telemetry::prometheus::Source::{self, Given};
 use telemetry::prometheus::Unit::{Gauge as Level, MicroDollars, Micros, Millis, Share, Total};
 use telemetry::prometheus::{Column, Row, Table, write_feast};
 use telemetry::record::Tier;
 use telemetry::sla::{self, BURNS, share};
-use telemetry::state::{Gauge, MEMORY_SHARES, State};
+use telemetry::snapshot::{GaugeSnapshot, PrefetchGauges, Share as MemoryShare, TierGauges};
 
 use crate::{Place, Watch};
 
@@ -105,20 +104,30 @@ const QUALITY: &[Column] = &[
     Column::new("value_errors", Share, Source::Share(Count::Failed, Count::Requested), "Failed of requested values."),
 ];
 
-const TIERS: &[Column] = &[
-    Column::new("hits", Total, Given(0), "Rows that the tier completed."),
-    Column::new("misses", Total, Given(1), "Rows that it was asked for and did not complete."),
-    Column::new("hit", Share, Given(2), "Hits of the rows asked for in the window."),
+/// What a tier was asked for and had.
+#[derive(Clone, Copy, Debug, Default)]
+struct TierFigures {
+    hits: u64,
+    misses: u64,
+    /// In the window, in millionths.
+    hit: u64,
+    gauges: TierGauges,
+}
+
+const TIERS: &[Column<TierFigures>] = &[
+    Column::new("hits", Total, Given(|it| it.hits), "Rows that the tier completed."),
+    Column::new("misses", Total, Given(|it| it.misses), "Rows that it was asked for and did not complete."),
+    Column::new("hit", Share, Given(|it| it.hit), "Hits of the rows asked for in the window."),
     Column::new("operations", Total, Source::Total(Count::Requests), "Bulk reads, or calls."),
     Column::new("operation_errors", Total, Source::Total(Count::Errors), "Operations that failed."),
     Column::new("latency_p50", Millis, Source::P50, "Median latency of operations in the window."),
     Column::new("latency_p95", Millis, Source::P95, "95th percentile of their latency."),
     Column::new("latency_p99", Millis, Source::P99, "99th percentile of their latency."),
-    Column::new("breaker_open", Level, Given(3), "1 while the tier is left alone."),
-    Column::new("breaker_opened", Total, Given(4), "How often that has begun."),
+    Column::new("breaker_open", Level, Given(|it| it.gauges.is_open.into()), "1 while the tier is left alone."),
+    Column::new("breaker_opened", Total, Given(|it| it.gauges.opened), "How often that has begun."),
 ];
 
-const LATENCY: &[Column] = &[
+const LATENCY: &[Column<Savings>] = &[
     Column::new("network", Micros, Source::Mean(Count::NetworkMillis, Count::Requests), "L_network, mean."),
     Column::new("cache", Micros, Source::Mean(Count::CacheMillis, Count::Requests), "L_cache, mean."),
     Column::new("computation", Micros, Source::Mean(Count::ComputeMillis, Count::Requests), "L_computation, mean."),
@@ -128,101 +137,174 @@ const LATENCY: &[Column] = &[
         Source::Mean(Count::SerializationMillis, Count::Requests),
         "L_serialization, mean.",
     ),
-    Column::new("hit", Micros, Given(0), "L_hit: mean of requests that needed no origin."),
-    Column::new("miss", Micros, Given(1), "L_miss: mean of the others."),
-    Column::new("tiers_hit", Share, Given(2), "H: hits of all tiers, of rows asked for."),
-    Column::new("saved", Micros, Given(3), "H * (L_miss - L_hit) * rate, in each second."),
+    Column::new("hit", Micros, Given(|it| it.hit_micros), "L_hit: mean of requests that needed no origin."),
+    Column::new("miss", Micros, Given(|it| it.miss_micros), "L_miss: mean of the others."),
+    Column::new("tiers_hit", Share, Given(|it| it.hit_ratio), "H: hits of all tiers, of rows asked for."),
+    Column::new("saved", Micros, Given(|it| it.saved_micros), "H * (L_miss - L_hit) * rate, in each second."),
 ];
 
-const COST: &[Column] = &[
-    Column::new("l2_reads", Total, Given(0), "Keys read from L2."),
-    Column::new("l2_reads_saved", Total, Given(1), "Keys not read, since L1 had them."),
-    Column::new("l2_writes", Total, Given(2), "Keys written to L2."),
-    Column::new("l2_writes_saved", Total, Given(3), "Keys not written: unchanged, or coalesced."),
-    Column::new("origin_calls", Total, Given(4), "Calls to the origin."),
-    Column::new("origin_calls_saved", Total, Given(5), "Requests answered without one."),
-    Column::new("spent", MicroDollars, Given(6), "What the operations cost."),
-    Column::new("saved", MicroDollars, Given(7), "What the others would have cost."),
+const COST: &[Column<(Operations, Account)>] = &[
+    Column::new("l2_reads", Total, Given(|(done, _)| done.reads), "Keys read from L2."),
+    Column::new("l2_reads_saved", Total, Given(|(done, _)| done.reads_saved), "Keys not read, since L1 had them."),
+    Column::new("l2_writes", Total, Given(|(done, _)| done.writes), "Keys written to L2."),
+    Column::new(
+        "l2_writes_saved",
+        Total,
+        Given(|(done, _)| done.writes_saved),
+        "Keys not written: unchanged, or coalesced.",
+    ),
+    Column::new("origin_calls", Total, Given(|(done, _)| done.origin_calls), "Calls to the origin."),
+    Column::new(
+        "origin_calls_saved",
+        Total,
+        Given(|(done, _)| done.origin_calls_saved),
+        "Requests answered without one.",
+    ),
+    Column::new("spent", MicroDollars, Given(|(_, account)| account.spent), "What the operations cost."),
+    Column::new("saved", MicroDollars, Given(|(_, account)| account.saved), "What the others would have cost."),
 ];
 
-const STORES: &[Column] = &[
-    Column::new("keys_read", Total, Given(0), "Keys asked for."),
-    Column::new("keys_written", Total, Given(1), "Rows written."),
-    Column::new("unchanged", Total, Given(2), "Rows not written, since the store has the same."),
-    Column::new("coalesced", Total, Given(3), "Writes given up for a later one."),
-    Column::new("over_budget", Total, Given(4), "Rows not written, since the budget is spent."),
-    Column::new("left_out", Total, Given(5), "Operations left out while the breaker was open."),
-    Column::new("unusable", Total, Given(6), "Stored values that could not be used."),
-    Column::new("shed", Total, Given(7), "Rows not written, since their request may write no more, or too many wait."),
+const STORES: &[Column<TierGauges>] = &[
+    Column::new("keys_read", Total, Given(|it| it.gets), "Keys asked for."),
+    Column::new("keys_written", Total, Given(|it| it.puts), "Rows written."),
+    Column::new("unchanged", Total, Given(|it| it.unchanged), "Rows not written, since the store has the same."),
+    Column::new("coalesced", Total, Given(|it| it.coalesced), "Writes given up for a later one."),
+    Column::new("over_budget", Total, Given(|it| it.over_budget), "Rows not written, since the budget is spent."),
+    Column::new("left_out", Total, Given(|it| it.left_out), "Operations left out while the breaker was open."),
+    Column::new("unusable", Total, Given(|it| it.unusable), "Stored values that could not be used."),
+    Column::new(
+        "shed",
+        Total,
+        Given(|it| it.shed),
+        "Rows not written, since their request may write no more, or too many wait.",
+    ),
     Column::new(
         "unmerged",
         Total,
-        Given(8),
+        Given(|it| it.unmerged),
         "Rows not written, since what else the store holds of them could not be read.",
     ),
-    Column::new("writes_stopped", Level, Given(9), "1 while the breaker of writes is open."),
+    Column::new(
+        "writes_stopped",
+        Level,
+        Given(|it| it.are_writes_open.into()),
+        "1 while the breaker of writes is open.",
+    ),
 ];
 
-const ISOLATE: &[Column] = &[
-    Column::new("l1_rows", Level, Given(0), "Rows in memory."),
-    Column::new("l1_bytes", Level, Given(1), "Bytes that they take."),
-    Column::new("waiting", Level, Given(2), "Requests under way, or going on behind their answers."),
-    Column::new("refused", Total, Given(3), "Requests refused since too many waited."),
-    Column::new("hedged", Total, Given(4), "Calls to the origin made since a store was slow."),
-    Column::new("origin_calls_under_way", Level, Given(5), "Calls to the origin now."),
-    Column::new("origin_calls_limit", Level, Given(6), "Calls that it may have."),
-    Column::new("alerts_open", Level, Given(7), "Open alerts."),
-    Column::new("alerts_opened", Total, Given(8), "Alerts opened."),
-    Column::new("alerts_delivered", Total, Given(9), "Messages that the webhook took."),
-    Column::new("alerts_given_up", Total, Given(10), "Messages that it did not take."),
-    Column::new("windows_given_up", Total, Given(11), "Windows that were not merged."),
+/// What the isolate says of itself and of its alerts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Isolate {
+    gauges: GaugeSnapshot,
+    alerts_open: u64,
+    alerts_opened: u64,
+    alerts_delivered: u64,
+    alerts_given_up: u64,
+    windows_given_up: u64,
+    records_lost: u64,
+}
+
+const ISOLATE: &[Column<Isolate>] = &[
+    Column::new("l1_rows", Level, Given(|it| it.gauges.l1.rows), "Rows in memory."),
+    Column::new("l1_bytes", Level, Given(|it| it.gauges.l1.bytes), "Bytes that they take."),
+    Column::new(
+        "waiting",
+        Level,
+        Given(|it| it.gauges.waiting),
+        "Requests under way, or going on behind their answers.",
+    ),
+    Column::new("refused", Total, Given(|it| it.gauges.refused), "Requests refused since too many waited."),
+    Column::new("hedged", Total, Given(|it| it.gauges.hedged), "Calls to the origin made since a store was slow."),
+    Column::new("origin_calls_under_way", Level, Given(|it| it.gauges.origin_under_way), "Calls to the origin now."),
+    Column::new("origin_calls_limit", Level, Given(|it| it.gauges.origin_limit), "Calls that it may have."),
+    Column::new("alerts_open", Level, Given(|it| it.alerts_open), "Open alerts."),
+    Column::new("alerts_opened", Total, Given(|it| it.alerts_opened), "Alerts opened."),
+    Column::new("alerts_delivered", Total, Given(|it| it.alerts_delivered), "Messages that the webhook took."),
+    Column::new("alerts_given_up", Total, Given(|it| it.alerts_given_up), "Messages that it did not take."),
+    Column::new("windows_given_up", Total, Given(|it| it.windows_given_up), "Windows that were not merged."),
     Column::new(
         "records_lost",
         Total,
-        Given(12),
+        Given(|it| it.records_lost),
         "Records of requests that were not counted, since there was no room for them.",
     ),
-    Column::new("l1_max_rows", Level, Given(13), "Rows that memory may hold."),
-    Column::new("l1_max_bytes", Level, Given(14), "Bytes that they may take."),
-    Column::new("l1_evictions", Total, Given(15), "Rows that made room for others."),
+    Column::new("l1_max_rows", Level, Given(|it| it.gauges.l1.max_rows), "Rows that memory may hold."),
+    Column::new("l1_max_bytes", Level, Given(|it| it.gauges.l1.max_bytes), "Bytes that they may take."),
+    Column::new("l1_evictions", Total, Given(|it| it.gauges.l1.evictions), "Rows that made room for others."),
 ];
 
-const PREFETCH: &[Column] = &[
-    Column::new("issued", Total, Given(0), "Rows fetched ahead."),
-    Column::new("probes", Total, Given(1), "Of these, rows to see whether a rule that rests has become better."),
-    Column::new("used", Total, Given(2), "Rows that came before they were asked for, and were then."),
-    Column::new("late", Total, Given(3), "Rows that were asked for while they were fetched."),
-    Column::new("wasted", Total, Given(4), "Rows that were evicted or expired before they were asked for."),
-    Column::new("failed", Total, Given(5), "Rows that did not come, or that others fetched meanwhile."),
-    Column::new("over_budget", Total, Given(6), "Rows not fetched, since the second's budget was spent."),
-    Column::new("declined", Total, Given(7), "Rows not fetched, since all in memory is warmer."),
-    Column::new("displaced", Total, Given(8), "Rows that made room for those fetched ahead."),
-    Column::new("missed", Total, Given(9), "Of these, rows that were then asked for: pollution."),
-    Column::new("l2_reads", Total, Given(10), "Keys read to fetch ahead."),
-    Column::new("origin_rows", Total, Given(11), "Rows asked of the origin to fetch ahead."),
-    Column::new("l2_writes", Total, Given(12), "Rows written that were fetched ahead."),
-    Column::new("spent", MicroDollars, Given(13), "What these cost."),
-    Column::new("saved", MicroDollars, Given(14), "What the used rows would have cost when asked for."),
-    Column::new("precision", Share, Given(15), "Used in time, of those whose fate is known."),
-    Column::new("coverage", Share, Given(16), "Misses gone, compared with sessions that are held out."),
-    Column::new("timeliness", Share, Given(17), "In time, of those asked for after all."),
-    Column::new("models", Total, Given(18), "Models of other isolates taken over."),
-    Column::new("models_ignored", Total, Given(19), "Models that could not be."),
+const PREFETCH: &[Column<PrefetchGauges>] = &[
+    Column::new("issued", Total, Given(|it| it.issued), "Rows fetched ahead."),
+    Column::new(
+        "probes",
+        Total,
+        Given(|it| it.probes),
+        "Of these, rows to see whether a rule that rests has become better.",
+    ),
+    Column::new("used", Total, Given(|it| it.used), "Rows that came before they were asked for, and were then."),
+    Column::new("late", Total, Given(|it| it.late), "Rows that were asked for while they were fetched."),
+    Column::new(
+        "wasted",
+        Total,
+        Given(|it| it.wasted),
+        "Rows that were evicted or expired before they were asked for.",
+    ),
+    Column::new("failed", Total, Given(|it| it.failed), "Rows that did not come, or that others fetched meanwhile."),
+    Column::new(
+        "over_budget",
+        Total,
+        Given(|it| it.over_budget),
+        "Rows not fetched, since the second's budget was spent.",
+    ),
+    Column::new("declined", Total, Given(|it| it.declined), "Rows not fetched, since all in memory is warmer."),
+    Column::new("displaced", Total, Given(|it| it.displaced), "Rows that made room for those fetched ahead."),
+    Column::new("missed", Total, Given(|it| it.missed), "Of these, rows that were then asked for: pollution."),
+    Column::new("l2_reads", Total, Given(|it| it.reads), "Keys read to fetch ahead."),
+    Column::new("origin_rows", Total, Given(|it| it.calls), "Rows asked of the origin to fetch ahead."),
+    Column::new("l2_writes", Total, Given(|it| it.writes), "Rows written that were fetched ahead."),
+    Column::new("spent", MicroDollars, Given(|it| it.spent), "What these cost."),
+    Column::new("saved", MicroDollars, Given(|it| it.saved), "What the used rows would have cost when asked for."),
+    Column::new("precision", Share, Given(|it| it.precision * 1_000), "Used in time, of those whose fate is known."),
+    Column::new(
+        "coverage",
+        Share,
+        Given(|it| it.coverage * 1_000),
+        "Misses gone, compared with sessions that are held out.",
+    ),
+    Column::new("timeliness", Share, Given(|it| it.timeliness * 1_000), "In time, of those asked for after all."),
+    Column::new("models", Total, Given(|it| it.models), "Models of other isolates taken over."),
+    Column::new("models_ignored", Total, Given(|it| it.models_ignored), "Models that could not be."),
 ];
 
-const MEMORY: &[Column] = &[
-    Column::new("bytes", Level, Given(0), "Bytes that a share of the memory takes."),
-    Column::new("max_bytes", Level, Given(1), "Bytes that it may take."),
-    Column::new("evicted", Total, Given(2), "What had to make room in it, or was refused for want of it."),
+const MEMORY: &[Column<MemoryShare>] = &[
+    Column::new("bytes", Level, Given(|it| it.used as u64), "Bytes that a share of the memory takes."),
+    Column::new("max_bytes", Level, Given(|it| it.allowed as u64), "Bytes that it may take."),
+    Column::new(
+        "evicted",
+        Total,
+        Given(|it| it.evicted),
+        "What had to make room in it, or was refused for want of it.",
+    ),
 ];
 
-const SLA: &[Column] = &[
-    Column::new("compliant", Level, Given(0), "1 while all targets are met."),
-    Column::new("error_budget_left", Share, Given(1), "What is left of the error budget."),
+/// Whether the promise is kept.
+#[derive(Clone, Copy, Debug, Default)]
+struct Compliance {
+    is_violated: bool,
+    budget_left: u64,
+}
+
+const SLA: &[Column<Compliance>] = &[
+    Column::new("compliant", Level, Given(|sla| u64::from(!sla.is_violated)), "1 while all targets are met."),
+    Column::new("error_budget_left", Share, Given(|sla| sla.budget_left), "What is left of the error budget."),
 ];
 
-const BURN: &[Column] =
-    &[Column::new("burn_rate_thousandths", Level, Given(0), "How fast the budget burns; 1000 just uses it up.")];
+const BURN: &[Column<u64>] = &[Column::new(
+    "burn_rate_thousandths",
+    Level,
+    Given(|rate| *rate),
+    "How fast the budget burns; 1000 just uses it up.",
+)];
 
 /// The route that promises nothing.
 const WRITES: &str = "writes";
@@ -243,17 +325,15 @@ fn names(kind: Kind) -> (&'static str, &'static str, &'static str) {
 
 const REQUEST_KINDS: [Kind; 4] = [Kind::All, Kind::Route, Kind::Priority, Kind::View];
 
-fn row<'a>(label: &'a str, given: &[u64]) -> Row<'a> {
-    let mut row = Row { label, ..Row::default() };
-    row.given.iter_mut().zip(given).for_each(|(place, &number)| *place = number);
-    row
+fn row<T: Default>(label: &str, given: T) -> Row<'_, T> {
+    Row { label, given, ..Row::default() }
 }
 
 /// The rows of all series of a kind.
 fn rows(windows: &Windows, kind: Kind) -> Vec<Row<'_>> {
     let mut rows = Vec::new();
     for series in windows.series().iter().filter(|series| series.kind == kind) {
-        rows.push(Row { totals: series.totals(windows), window: series.summary(), ..row(&series.name, &[]) });
+        rows.push(Row { totals: series.totals(windows), window: series.summary(), ..row(&series.name, ()) });
     }
     rows
 }
@@ -261,124 +341,79 @@ fn rows(windows: &Windows, kind: Kind) -> Vec<Row<'_>> {
 /// The tables of a report; what the core itself says among them where that is asked for.
 fn tables<'a>(windows: &'a Windows, watch: Option<&'a Watch>) -> Vec<Table<'a>> {
     let mut tables = Vec::new();
-    let mut push = |prefix, key, label, columns, rows| tables.push(Table { prefix, key, label, columns, rows });
+    let all = rows(windows, Kind::All);
     for kind in REQUEST_KINDS {
         let (key, prefix, label) = names(kind);
-        push(prefix, key, label, REQUESTS, rows(windows, kind));
+        tables.push(Table::new(prefix, key, label, REQUESTS, &rows(windows, kind)));
     }
-    push("request_", "sizes", "", SIZES, rows(windows, Kind::All));
-    push("", "quality", "", QUALITY, rows(windows, Kind::All));
-    push("view_", "view_quality", "view", QUALITY, rows(windows, Kind::View));
-    let mut all = rows(windows, Kind::All);
-    let Some(first) = all.first_mut() else { return tables };
-    let totals = first.totals.clone();
-    let tiers = tier_rows(windows, first, watch.map(|watch| &watch.state));
+    tables.push(Table::new("request_", "sizes", "", SIZES, &all));
+    tables.push(Table::new("", "quality", "", QUALITY, &all));
+    tables.push(Table::new("view_", "view_quality", "view", QUALITY, &rows(windows, Kind::View)));
+    let Some(Row { label, totals, window, .. }) = all.into_iter().next() else { return tables };
+    let tiers = tier_rows(windows, &totals, &window, watch.map(|watch| &watch.gauges));
     let origin_operations = tiers.last().map_or(0, |origin| origin.totals.of(Count::Requests));
-    push("tier_", "tiers", "tier", TIERS, tiers);
-    let savings = cost::savings(&first.window, windows.slot_millis() * SLOTS as u64);
-    first.given = row("", &[savings.hit_micros, savings.miss_micros, savings.hit_ratio, savings.saved_micros]).given;
-    push("latency_", "latency_model", "", LATENCY, all);
-    let Some(Watch { state, config, .. }) = watch else { return tables };
+    tables.push(Table::new("tier_", "tiers", "tier", TIERS, &tiers));
+    let given = cost::savings(&window, windows.slot_millis() * SLOTS as u64);
+    let calls_saved = totals.of(Count::CallsSaved);
+    let l1_hits = totals.of(Count::L1Hits);
+    tables.push(Table::new("latency_", "latency_model", "", LATENCY, &[Row { label, totals, window, given }]));
+    let Some(Watch { gauges, config, outboxes, monitor, lost, .. }) = watch else { return tables };
 
-    let mut stores = Vec::new();
-    for (name, tier) in [("l2", Tier::L2), ("l3", Tier::L3)] {
-        if state.of_tier(Gauge::TierIsThere, tier) > 0 {
-            stores.push(row(name, &STORE_GAUGES.map(|gauge| state.of_tier(gauge, tier))));
-        }
-    }
-    push("store_", "stores", "tier", STORES, stores);
-    let l2 = |gauge| state.of_tier(gauge, Tier::L2);
+    let stores: Vec<_> = [("l2", gauges.l2), ("l3", gauges.l3)]
+        .into_iter()
+        .filter_map(|(name, store)| Some(row(name, store?)))
+        .collect();
+    tables.push(Table::new("store_", "stores", "tier", STORES, &stores));
+    let l2 = gauges.l2.unwrap_or_default();
     let done = Operations {
-        reads: l2(Gauge::TierGets),
-        reads_saved: if l2(Gauge::TierIsThere) > 0 { totals.of(Count::L1Hits) } else { 0 },
-        writes: l2(Gauge::TierPuts),
-        writes_saved: l2(Gauge::TierUnchanged) + l2(Gauge::TierCoalesced),
+        reads: l2.gets,
+        reads_saved: if gauges.l2.is_some() { l1_hits } else { 0 },
+        writes: l2.puts,
+        writes_saved: l2.unchanged + l2.coalesced,
         // Those made behind answers are among them.
         origin_calls: origin_operations,
-        origin_calls_saved: totals.of(Count::CallsSaved),
+        origin_calls_saved: calls_saved,
     };
-    push("cost_", "cost", "", COST, vec![row("", &cost_numbers(config, &done))]);
-    push("prefetch_", "prefetch", "", PREFETCH, vec![row("", &prefetch_numbers(state))]);
-    let shares = MEMORY_SHARES.iter().enumerate();
-    push(
-        "memory_",
-        "memory",
-        "share",
-        MEMORY,
-        shares.map(|(place, name)| row(name, &state.of_memory(place))).collect(),
-    );
-    let of_place = |place: Place| watch.and_then(|watch| watch.outboxes.get(place as usize));
-    let told = |place| of_place(place).map_or((0, 0), |outbox| (outbox.delivered, outbox.given_up));
-    let alerts = watch.map(|watch| &watch.monitor);
-    let (delivered, given_up) = told(Place::Webhook);
-    let [rows, bytes, waiting, refused, hedged, under_way, limit] = ISOLATE_GAUGES.map(|gauge| state.of(gauge));
-    let given = [
-        rows,
-        bytes,
-        waiting,
-        refused,
-        hedged,
-        under_way,
-        limit,
-        alerts.map_or(0, |alerts| alerts.open().count() as u64),
-        alerts.map_or(0, telemetry::monitor::Monitor::opened),
-        delivered,
-        given_up,
-        told(Place::Windows).1,
-        watch.map_or(0, |watch| watch.lost),
-        state.of(Gauge::L1MaxRows),
-        state.of(Gauge::L1MaxBytes),
-        state.of(Gauge::L1Evictions),
+    let prices = Prices {
+        read_cents: config.costs.l2_read_cents,
+        write_cents: config.costs.l2_write_cents,
+        origin_cents: config.costs.origin_call_cents,
+    };
+    tables.push(Table::new("cost_", "cost", "", COST, &[row("", (done, cost::account(&prices, &done)))]));
+    tables.push(Table::new("prefetch_", "prefetch", "", PREFETCH, &[row("", gauges.prefetch)]));
+    let memory = &gauges.memory;
+    let shares = [
+        row("all", memory.all),
+        row("rows", memory.rows),
+        row("plans", memory.plans),
+        row("learned", memory.learned),
+        row("marks", memory.marks),
+        row("records", memory.records),
+        row("waiting", memory.waiting),
     ];
-    push("", "isolate", "", ISOLATE, vec![row("", &given)]);
+    tables.push(Table::new("memory_", "memory", "share", MEMORY, &shares));
+    let told = |place: Place| outboxes.get(place as usize).map_or((0, 0), |outbox| (outbox.delivered, outbox.given_up));
+    let (alerts_delivered, alerts_given_up) = told(Place::Webhook);
+    let isolate = Isolate {
+        gauges: *gauges,
+        alerts_open: monitor.open().count() as u64,
+        alerts_opened: monitor.opened(),
+        alerts_delivered,
+        alerts_given_up,
+        windows_given_up: told(Place::Windows).1,
+        records_lost: *lost,
+    };
+    tables.push(Table::new("", "isolate", "", ISOLATE, &[row("", isolate)]));
     tables
 }
 
-const STORE_GAUGES: [Gauge; STORES.len()] = [
-    Gauge::TierGets,
-    Gauge::TierPuts,
-    Gauge::TierUnchanged,
-    Gauge::TierCoalesced,
-    Gauge::TierOverBudget,
-    Gauge::TierLeftOut,
-    Gauge::TierUnusable,
-    Gauge::TierShed,
-    Gauge::TierUnmerged,
-    Gauge::TierWritesAreOpen,
-];
-
-const ISOLATE_GAUGES: [Gauge; 7] = [
-    Gauge::L1Rows,
-    Gauge::L1Bytes,
-    Gauge::Waiting,
-    Gauge::Refused,
-    Gauge::Hedged,
-    Gauge::OriginUnderWay,
-    Gauge::OriginLimit,
-];
-
-fn cost_numbers(config: &Config, done: &Operations) -> [u64; COST.len()] {
-    let costs = &config.costs;
-    let prices = Prices {
-        read_cents: costs.l2_read_cents,
-        write_cents: costs.l2_write_cents,
-        origin_cents: costs.origin_call_cents,
-    };
-    let account = cost::account(&prices, done);
-    let Operations { reads, reads_saved, writes, writes_saved, origin_calls, origin_calls_saved } = *done;
-    [reads, reads_saved, writes, writes_saved, origin_calls, origin_calls_saved, account.spent, account.saved]
-}
-
-fn prefetch_numbers(state: &State) -> [u64; PREFETCH.len()] {
-    let mut numbers = [0; PREFETCH.len()];
-    for (place, number) in numbers.iter_mut().enumerate() {
-        *number = state.of_prefetch(place);
-    }
-    numbers
-}
-
-/// What each tier was asked for and had. The origin is asked for what no tier has.
-fn tier_rows<'a>(windows: &'a Windows, all: &Row<'_>, state: Option<&State>) -> Vec<Row<'a>> {
+/// What each tier was asked for and had, of all requests. The origin is asked for what no tier has.
+fn tier_rows<'a>(
+    windows: &'a Windows,
+    totals: &Totals,
+    window: &Summary,
+    gauges: Option<&GaugeSnapshot>,
+) -> Vec<Row<'a, TierFigures>> {
     use Count::{L1Hits, L1Misses, L2Hits, L2Misses, L3Hits, L3Misses};
     let mut measured = rows(windows, Kind::Tier);
     let mut tiers = Vec::new();
@@ -395,19 +430,13 @@ fn tier_rows<'a>(windows: &'a Windows, all: &Row<'_>, state: Option<&State>) -> 
             }
             (had, lacked)
         };
-        let (had, lacked) = counted(&|count| all.totals.of(count));
-        let (had_now, lacked_now) = counted(&|count| all.window.of(count));
-        let of_state = |gauge| state.zip(tier).map_or(0, |(state, tier)| state.of_tier(gauge, tier));
-        let given = [
-            had,
-            lacked,
-            share(had_now, had_now + lacked_now),
-            of_state(Gauge::TierIsOpen),
-            of_state(Gauge::TierOpened),
-        ];
+        let (hits, misses) = counted(&|count| totals.of(count));
+        let (had_now, lacked_now) = counted(&|count| window.of(count));
+        let gauges = gauges.zip(tier).and_then(|(gauges, tier)| gauges.tier(tier)).copied().unwrap_or_default();
+        let given = TierFigures { hits, misses, hit: share(had_now, had_now + lacked_now), gauges };
         let place = measured.iter().position(|row| row.label == name);
-        let measured = place.map(|place| measured.swap_remove(place)).unwrap_or_default();
-        tiers.push(Row { totals: measured.totals, window: measured.window, ..row(name, &given) });
+        let Row { totals, window, .. } = place.map(|place| measured.swap_remove(place)).unwrap_or_default();
+        tiers.push(Row { label: name, totals, window, given });
     }
     tiers
 }
@@ -443,16 +472,6 @@ pub(crate) fn points(windows: &Windows) -> Vec<u8> {
     }
     json.into_vec()
 }
-
-/// The orders in which L2 is asked, and why, by the numbers that the core has for them.
-const L2_ORDERS: [&str; 3] = ["first", "together", "never"];
-const L2_REASONS: [&str; 5] = [
-    "`optimizer.l2` says so",
-    "too little was measured",
-    "L2 is as fast as the origin, or fast enough",
-    "L2 is slower than the origin, and has few of the rows",
-    "L2's median is slower than the origin's 95th percentile",
-];
 
 impl Watch {
     /// A report: of this isolate, or of all whose windows are `merged`. Alerts are this isolate's in any case.
@@ -502,46 +521,41 @@ impl Watch {
 
     /// What is decided by what was measured, and why.
     fn write_optimizer(&self, json: &mut Json) {
-        let state = &self.state;
+        let gauges = &self.gauges;
         json.open("optimizer");
-        if let Some(order) = state.of(Gauge::L2Order).checked_sub(1) {
-            let text = |texts: &[&'static str], number| texts.get(number as usize).copied().unwrap_or_default();
+        if let Some(choice) = gauges.l2_choice {
             json.open("l2");
-            json.text("order", text(&L2_ORDERS, order));
-            json.text("reason", text(&L2_REASONS, state.of(Gauge::L2Reason)));
+            json.text("order", choice.order);
+            json.text("reason", choice.reason);
             json.close();
         }
         json.open("timeouts");
-        for (name, tier) in [("l2", Tier::L2), ("l3", Tier::L3), ("origin", Tier::Origin)] {
-            if state.of_tier(Gauge::TierIsThere, tier) == 0 {
-                continue;
-            }
-            let [now, most] = [Gauge::TierTimeout, Gauge::TierMostTimeout].map(|gauge| state.of_tier(gauge, tier));
-            let reason = if now < most {
+        for (name, tier) in [("l2", gauges.l2), ("l3", gauges.l3), ("origin", gauges.origin)] {
+            let Some(TierGauges { timeout_millis, max_timeout_millis, .. }) = tier else { continue };
+            let reason = if timeout_millis < max_timeout_millis {
                 "four times the 99th percentile, or the least that a tier is given"
             } else {
                 "the configured one: too little was measured, or the tier is as slow"
             };
             json.open(name);
-            json.number("timeout_ms", now);
+            json.number("timeout_ms", timeout_millis);
             json.text("reason", reason);
             json.close();
         }
         json.close();
-        let hedge = state.of(Gauge::HedgeMillis);
-        if hedge > 0 {
+        if let Some(hedge) = gauges.hedge_millis {
             json.open("hedge");
             json.number("after_ms", hedge);
             json.text("reason", "the store's 95th percentile");
             json.close();
         }
-        let reason = if state.of(Gauge::OriginLimitIsAdaptive) > 0 {
+        let reason = if gauges.is_origin_limit_adaptive {
             "as many as the origin answers without making them wait"
         } else {
             "`load.max_origin_calls`, since `load.adaptive_concurrency` is off"
         };
         json.open("concurrency");
-        json.number("origin_calls", state.of(Gauge::OriginLimit));
+        json.number("origin_calls", gauges.origin_limit);
         json.text("reason", reason);
         json.close();
         json.close();
@@ -551,15 +565,12 @@ impl Watch {
         let targets = &self.targets;
         let window = windows.all().map(Series::summary).unwrap_or_default();
         let is_violated = sla::check(targets, &window).0 == sla::Status::Violation;
-        let compliance = [u64::from(!is_violated), sla::budget_left(targets, windows, now)];
+        let compliance = Compliance { is_violated, budget_left: sla::budget_left(targets, windows, now) };
         let mut rates = Vec::new();
         for (name, burn) in BURN_WINDOWS.into_iter().zip(BURNS) {
-            rates.push(row(name, &[sla::burn_rate(targets, windows, burn, now)]));
+            rates.push(row(name, sla::burn_rate(targets, windows, burn, now)));
         }
-        [
-            Table { prefix: "sla_", key: "sla", label: "", columns: SLA, rows: vec![row("", &compliance)] },
-            Table { prefix: "sla_", key: "burn", label: "window", columns: BURN, rows: rates },
-        ]
+        [Table::new("sla_", "sla", "", SLA, &[row("", compliance)]), Table::new("sla_", "burn", "window", BURN, &rates)]
     }
 
     fn write_sla(&self, json: &mut Json, windows: &Windows, now: Instant) {

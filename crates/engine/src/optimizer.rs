@@ -17,6 +17,18 @@ pub enum Order {
     Never,
 }
 
+impl Order {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Order::First => "first",
+            Order::Together => "together",
+            Order::Never => "never",
+        }
+    }
+}
+
 /// What was decided, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -26,7 +38,7 @@ pub struct Decision {
     pub reason: Reason,
 }
 
-/// Why something was decided. Whoever watches has the words.
+/// Why something was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// `optimizer.l2` says so.
@@ -39,6 +51,20 @@ pub enum Reason {
     FewRows,
     /// L2's median is slower than the origin's 95th percentile.
     Slower,
+}
+
+impl Reason {
+    /// The reason, for people.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Reason::Pinned => "`optimizer.l2` says so",
+            Reason::Unmeasured => "too little was measured",
+            Reason::FastEnough => "L2 is as fast as the origin, or fast enough",
+            Reason::FewRows => "L2 is slower than the origin, and has few of the rows",
+            Reason::Slower => "L2's median is slower than the origin's 95th percentile",
+        }
+    }
 }
 
 /// The keys that a store was asked for of late, and those that it had; halved together as they grow.

@@ -50,7 +50,7 @@ pub struct Plan {
     pub full_feature_names: bool,
     /// What those who learn from requests know it by.
     pub shape: Shape,
-    /// The numbers under which its views are told of to whoever watches, once they are.
+    /// The numbers under which its views are told of to the aggregator, once they are.
     pub told: OnceCell<Box<[u8]>>,
     /// How many requests wait that are served by it.
     pub waiting: Cell<u32>,

@@ -183,7 +183,7 @@ pub enum Task {
         /// For how long it needs to keep any mark, in milliseconds.
         keep_millis: u64,
     },
-    /// After as long as the order says, give what `Service::take_records` gives to whoever watches, though the request may be over;
+    /// After as long as the order says, give what `Service::take_records` gives to the aggregator, though the request may be over;
     /// then tell [`Outcome::Waited`].
     Records,
     /// Do nothing for as long as the order says, then tell [`Outcome::Waited`].

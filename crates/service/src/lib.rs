@@ -43,8 +43,8 @@ pub use io::{
     Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Right, Step, Task, Ticket,
 };
 pub use ledger::LedgerCounts;
-pub use memory::{MemoryUse, Share};
 pub use reply::{Header, Reply};
+pub use telemetry::snapshot::{MemoryUse, Share};
 
 use clock::MonotonicClock;
 use io::{Part, WriteBegun};

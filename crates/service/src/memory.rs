@@ -8,50 +8,7 @@ use cache::marks;
 use config::OTHER_BYTES;
 use protocol::call::Call;
 use telemetry::record;
-use telemetry::state::MEMORY_GAUGES;
-
-/// What a share of the memory takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Share {
-    /// Bytes that it takes.
-    pub used: usize,
-    /// Bytes that it may take.
-    pub allowed: usize,
-    /// How many of its things had to make room since the start, or were refused for want of it.
-    pub evicted: u64,
-}
-
-/// What all shares of the memory take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemoryUse {
-    /// All of it.
-    pub all: Share,
-    /// Rows, their schemas and their vectors.
-    pub rows: Share,
-    /// Plans, lists of features, and what the registry said.
-    pub plans: Share,
-    /// What was learned from requests.
-    pub learned: Share,
-    /// Marks of writes.
-    pub marks: Share,
-    /// Records of requests that nobody has taken yet.
-    pub records: Share,
-    /// What waits; refused are requests for which there was no room.
-    pub waiting: Share,
-}
-
-impl MemoryUse {
-    /// Used, allowed and evicted of each share, in this order.
-    pub(super) fn numbers(&self) -> [u64; MEMORY_GAUGES] {
-        let MemoryUse { all, rows, plans, learned, marks, records, waiting } = self;
-        let mut numbers = [0; MEMORY_GAUGES];
-        let shares = [all, rows, plans, learned, marks, records, waiting];
-        for (places, share) in numbers.as_chunks_mut::<3>().0.iter_mut().zip(shares) {
-            *places = [share.used as u64, share.allowed as u64, share.evicted];
-        }
-        numbers
-    }
-}
+use telemetry::snapshot::{MemoryUse, Share};
 
 impl Service {
     /// What each share of the memory takes now.

@@ -1,4 +1,4 @@
-//! What is told of requests as they end, for whoever watches.
+//! What is told of requests as they end, for the aggregator.
 //!
 //! It knows no windows, no promises and no alerts, and keeps nothing but what has not been taken yet. Its invariant: no reply waits
 //! for any of it. A request is told by one call that allocates nothing, and what was told goes out behind replies, a second later at
@@ -19,9 +19,9 @@ use protocol::call::Call;
 use protocol::native::Options;
 use protocol::plan::Plan;
 use telemetry::quality::quality_of;
-use telemetry::record::{self, Path, Records, Request, Rows, SpanName};
+use telemetry::record::{self, Batch, Path, Records, Request, Rows, SpanName};
 use telemetry::sla;
-use telemetry::state::{Gauge, State, TIER_GAUGES};
+use telemetry::snapshot::{GaugeSnapshot, L1Gauges, L2Choice, PrefetchGauges, TierGauges};
 use telemetry::trace::Context;
 
 /// How long what was told waits for more, in milliseconds.
@@ -246,13 +246,13 @@ impl Service {
         }
     }
 
-    /// What was told since this was last called, and how the engine stands: a batch for whoever watches.
-    pub fn take_records(&mut self, now: Instant) -> Vec<u8> {
+    /// What was told since this was last called, and how the engine stands: a batch for the aggregator.
+    pub fn take_records(&mut self, now: Instant) -> Batch {
         let now = self.now(now);
-        let state = self.state();
+        let gauges = self.gauges();
         self.recorder.taken_at = now;
         (self.recorder.ordered_until, self.recorder.is_pressed) = (Instant::default(), false);
-        self.recorder.records.take(&state, now)
+        self.recorder.records.take(gauges, now)
     }
 
     /// Keeps what the aggregator says of the isolate's service level, for the answers from now on.
@@ -308,77 +308,91 @@ impl Service {
     }
 
     /// How the engine stands.
-    fn state(&self) -> State {
+    fn gauges(&self) -> GaugeSnapshot {
         let (engine, config) = (&self.engine, &self.config);
-        let limiter = engine.origin_limiter();
-        let decision = engine.l2_decision();
+        let (memory, limiter) = (engine.memory(), engine.origin_limiter());
         let hedge = engine.stores().first().and_then(|store| store.latency().quantile(950));
-        let mut state = State::default();
-        state.set(
-            Gauge::L1Rows,
-            &[
-                engine.memory().len() as u64,
-                engine.memory().bytes() as u64,
-                config.l1.max_entries as u64,
-                config.l1.max_bytes as u64,
-                engine.memory().evictions(),
-                engine.sessions() as u64,
-                engine.refused(),
-                engine.hedged(),
-                limiter.under_way() as u64,
-                limiter.limit().into(),
-                config.load.adaptive_concurrency.into(),
-                decision.map_or(0, |decision| decision.order as u64 + 1),
-                decision.map_or(0, |decision| decision.reason as u64),
-                hedge.filter(|_| config.deadlines.hedging).map_or(0, |millis| millis + 1),
-            ],
-        );
-        for store in engine.stores() {
-            let (tier, most) = match store.tier() {
-                Tier::L3 => (record::Tier::L3, config.l3.timeout_ms),
-                _ => (record::Tier::L2, config.l2.timeout_ms),
-            };
-            let timeout = engine.timeout_of(store.latency(), MIN_STORE_MILLIS, most);
-            state.set_tier(tier, &tier_numbers(store.breaker(), Some(store), timeout, most));
-        }
         let most = config.origin.timeout_ms;
         let timeout = engine.timeout_of(engine.origin_latency(), MIN_ORIGIN_MILLIS, most);
-        state.set_tier(record::Tier::Origin, &tier_numbers(engine.origin_breaker(), None, timeout, most));
-        let measured = engine.governor().measured();
-        let Measured { issued, probes, used, late, wasted, failed, over_budget, declined, .. } = *measured;
-        let Measured { displaced, missed, reads, calls, writes, spent, saved, models, models_ignored, .. } = *measured;
-        let shares = [measured.precision_permille(), measured.coverage_permille(), measured.timeliness_permille()];
-        let [precision, coverage, timeliness] = shares.map(|permille| permille.unwrap_or_default() * 1_000);
-        state.set(Gauge::Prefetch, &[issued, probes, used, late, wasted, failed, over_budget, declined]);
-        // Money is told in millionths of a dollar.
-        let (spent, saved) = (spent / 1_000, saved / 1_000);
-        state
-            .set_prefetch(8, &[displaced, missed, reads, calls, writes, spent, saved, precision, coverage, timeliness]);
-        state.set_prefetch(18, &[models, models_ignored]);
-        state.set(Gauge::Memory, &self.memory().numbers());
-        state
+        let mut gauges = GaugeSnapshot {
+            l1: L1Gauges {
+                rows: memory.len() as u64,
+                bytes: memory.bytes() as u64,
+                max_rows: config.l1.max_entries as u64,
+                max_bytes: config.l1.max_bytes as u64,
+                evictions: memory.evictions(),
+            },
+            waiting: engine.sessions() as u64,
+            refused: engine.refused(),
+            hedged: engine.hedged(),
+            hedge_millis: hedge.filter(|_| config.deadlines.hedging).map(|millis| millis + 1),
+            origin_under_way: limiter.under_way() as u64,
+            origin_limit: limiter.limit().into(),
+            is_origin_limit_adaptive: config.load.adaptive_concurrency,
+            l2_choice: engine
+                .l2_decision()
+                .map(|decision| L2Choice { order: decision.order.name(), reason: decision.reason.text() }),
+            l2: None,
+            l3: None,
+            origin: Some(tier_gauges(engine.origin_breaker(), None, timeout, most)),
+            prefetch: prefetch_gauges(engine.governor().measured()),
+            memory: self.memory(),
+        };
+        for store in engine.stores() {
+            let (tier, most) = match store.tier() {
+                Tier::L3 => (&mut gauges.l3, config.l3.timeout_ms),
+                _ => (&mut gauges.l2, config.l2.timeout_ms),
+            };
+            let timeout = engine.timeout_of(store.latency(), MIN_STORE_MILLIS, most);
+            *tier = Some(tier_gauges(store.breaker(), Some(store), timeout, most));
+        }
+        gauges
     }
 }
 
-fn tier_numbers(breaker: &Breaker, store: Option<&Store>, timeout: u64, most: u64) -> [u64; TIER_GAUGES] {
-    let is_open = breaker.state() != BreakerState::Closed;
+fn prefetch_gauges(measured: &Measured) -> PrefetchGauges {
+    PrefetchGauges {
+        issued: measured.issued,
+        probes: measured.probes,
+        used: measured.used,
+        late: measured.late,
+        wasted: measured.wasted,
+        failed: measured.failed,
+        over_budget: measured.over_budget,
+        declined: measured.declined,
+        displaced: measured.displaced,
+        missed: measured.missed,
+        reads: measured.reads,
+        calls: measured.calls,
+        writes: measured.writes,
+        // Money is told in millionths of a dollar.
+        spent: measured.spent / 1_000,
+        saved: measured.saved / 1_000,
+        precision: measured.precision_permille().unwrap_or_default(),
+        coverage: measured.coverage_permille().unwrap_or_default(),
+        timeliness: measured.timeliness_permille().unwrap_or_default(),
+        models: measured.models,
+        models_ignored: measured.models_ignored,
+    }
+}
+
+fn tier_gauges(breaker: &Breaker, store: Option<&Store>, timeout: u64, most: u64) -> TierGauges {
+    let is_open = |breaker: &Breaker| breaker.state() != BreakerState::Closed;
     let counts = store.map(|store| *store.counts()).unwrap_or_default();
-    let unusable = counts.foreign + counts.other_version + counts.damaged + counts.other_key;
-    [
-        1,
-        is_open.into(),
-        breaker.times_opened(),
-        counts.gets,
-        counts.puts,
-        counts.unchanged,
-        counts.coalesced,
-        counts.over_budget,
-        counts.left_out,
-        unusable,
-        timeout,
-        most,
-        counts.shed,
-        counts.unmerged,
-        store.is_some_and(|store| store.write_breaker().state() != BreakerState::Closed).into(),
-    ]
+    TierGauges {
+        is_open: is_open(breaker),
+        opened: breaker.times_opened(),
+        gets: counts.gets,
+        puts: counts.puts,
+        unchanged: counts.unchanged,
+        coalesced: counts.coalesced,
+        over_budget: counts.over_budget,
+        left_out: counts.left_out,
+        unusable: counts.foreign + counts.other_version + counts.damaged + counts.other_key,
+        shed: counts.shed,
+        unmerged: counts.unmerged,
+        are_writes_open: store.is_some_and(|store| is_open(store.write_breaker())),
+        timeout_millis: timeout,
+        max_timeout_millis: most,
+    }
 }

@@ -7,6 +7,7 @@
 use ::histogram::{Config, Histogram32};
 
 use model::time::Instant;
+use serde::{Deserialize, Serialize};
 
 /// Slots of a window: it slides by a tenth of its length.
 pub const SLOTS: usize = 10;
@@ -100,8 +101,7 @@ pub enum Count {
 pub const COUNTS: usize = Count::EntityBuckets as usize + ENTITY_BOUNDS.len() + 1;
 
 /// Which requests, or operations, a series is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// All requests for features.
     All,
@@ -114,9 +114,6 @@ pub enum Kind {
     /// Operations of one tier.
     Tier,
 }
-
-/// All kinds, by their numbers.
-pub const KINDS: [Kind; 5] = [Kind::All, Kind::Route, Kind::Priority, Kind::View, Kind::Tier];
 
 /// The name of the series that takes what there is no series for.
 pub const OTHER: &str = "other";
@@ -132,7 +129,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    fn new() -> Slot {
+    pub(crate) fn new() -> Slot {
         Slot { latencies: Histogram32::with_config(&BUCKETS), counts: [0; COUNTS] }
     }
 
@@ -181,13 +178,11 @@ impl Totals {
     }
 
     fn add(&mut self, slot: &Slot) {
-        for (total, count) in self.counts.iter_mut().zip(slot.counts) {
-            *total += count;
-        }
+        add_all(&mut self.counts, &slot.counts);
         for bucket in slot.latencies.iter().filter(|bucket| bucket.count() > 0) {
             let place = BOUNDS.iter().position(|&bound| bucket.start() <= bound);
             if let Some(total) = place.and_then(|place| self.bounds.get_mut(place)) {
-                *total += bucket.count();
+                *total = total.saturating_add(bucket.count());
             }
         }
     }
@@ -238,9 +233,7 @@ impl Series {
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
         for slot in &self.slots {
-            for (sum, count) in summary.counts.iter_mut().zip(slot.counts) {
-                *sum += count;
-            }
+            add_all(&mut summary.counts, &slot.counts);
         }
         [summary.p50, summary.p95, summary.p99] = self.percentiles([500, 950, 990]);
         summary
@@ -285,7 +278,7 @@ impl Series {
 }
 
 /// Requests of one time span, as far as promises go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// All of them.
     pub requests: u64,
@@ -297,9 +290,9 @@ pub struct Kept {
 
 impl Kept {
     fn add(&mut self, other: Kept) {
-        self.requests += other.requests;
-        self.slow += other.slow;
-        self.errors += other.errors;
+        self.requests = self.requests.saturating_add(other.requests);
+        self.slow = self.slow.saturating_add(other.slow);
+        self.errors = self.errors.saturating_add(other.errors);
     }
 }
 
@@ -568,26 +561,22 @@ impl Windows {
             series.slots = vec![Slot::new(); SLOTS];
         }
         let Some(own) = series.slots.get_mut(place) else { return };
-        for (own, other) in own.counts.iter_mut().zip(slot.counts) {
-            *own += other;
-        }
-        for (own, other) in own.latencies.as_mut_slice().iter_mut().zip(slot.latencies.as_slice()) {
-            *own += other;
+        add_all(&mut own.counts, &slot.counts);
+        for (own, &other) in own.latencies.as_mut_slice().iter_mut().zip(slot.latencies.as_slice()) {
+            *own = own.saturating_add(other);
         }
     }
 
     pub(crate) fn absorb_totals(&mut self, series: usize, totals: &Totals) {
         let Some(own) = self.series.get_mut(series).map(|series| &mut series.totals) else { return };
-        let counts = own.counts.iter_mut().zip(totals.counts);
-        for (own, other) in counts.chain(own.bounds.iter_mut().zip(totals.bounds)) {
-            *own += other;
-        }
+        add_all(&mut own.counts, &totals.counts);
+        add_all(&mut own.bounds, &totals.bounds);
     }
+}
 
-    /// An empty slot, to be filled and [absorbed](Windows::absorb).
-    pub(crate) fn empty_slot() -> Slot {
-        Slot::new()
-    }
+/// Adds counts to others. What another isolate sent may be any number.
+fn add_all(own: &mut [u64], other: &[u64]) {
+    own.iter_mut().zip(other).for_each(|(own, other)| *own = own.saturating_add(*other));
 }
 
 fn kept(slot: &Slot) -> Kept {

@@ -26,7 +26,7 @@ pub enum Unit {
 
 /// Where a number of a row comes from.
 #[derive(Clone, Copy, Debug)]
-pub enum Source {
+pub enum Source<T> {
     /// A count since the start.
     Total(Count),
     /// The window's median, in milliseconds.
@@ -39,34 +39,34 @@ pub enum Source {
     Mean(Count, Count),
     /// The window's first count by the second, in millionths.
     Share(Count, Count),
-    /// What the row says beside its series: the number at this place.
-    Given(usize),
+    /// What the row says beside its series.
+    Given(fn(&T) -> u64),
 }
 
-/// A column of a table.
+/// A column of a table whose rows say a `T` beside their series.
 #[derive(Clone, Copy, Debug)]
-pub struct Column {
+pub struct Column<T = ()> {
     /// Its name, without prefix and unit.
     pub name: &'static str,
     /// What it is.
     pub unit: Unit,
     /// Where its numbers come from.
-    pub source: Source,
+    pub source: Source<T>,
     /// What it tells, for people.
     pub help: &'static str,
 }
 
-impl Column {
+impl<T> Column<T> {
     /// A column.
     #[must_use]
-    pub const fn new(name: &'static str, unit: Unit, source: Source, help: &'static str) -> Column {
+    pub const fn new(name: &'static str, unit: Unit, source: Source<T>, help: &'static str) -> Column<T> {
         Column { name, unit, source, help }
     }
 }
 
 /// A row of a table.
 #[derive(Clone, Debug, Default)]
-pub struct Row<'a> {
+pub struct Row<'a, T = ()> {
     /// The value of the label.
     pub label: &'a str,
     /// What was counted since the start.
@@ -74,23 +74,20 @@ pub struct Row<'a> {
     /// What the window says.
     pub window: Summary,
     /// What else there is to say.
-    pub given: [u64; GIVEN],
+    pub given: T,
 }
 
-/// How much a row can say beside its series.
-pub const GIVEN: usize = 20;
-
-impl Row<'_> {
-    fn number(&self, source: Source) -> u64 {
+impl<T> Row<'_, T> {
+    fn number(&self, source: &Source<T>) -> u64 {
         let window = &self.window;
-        match source {
+        match *source {
             Source::Total(count) => self.totals.of(count),
             Source::P50 => window.p50,
             Source::P95 => window.p95,
             Source::P99 => window.p99,
             Source::Mean(of, by) => share(window.of(of), window.of(by)) / 1_000,
             Source::Share(of, by) => share(window.of(of), window.of(by)),
-            Source::Given(place) => self.given.get(place).copied().unwrap_or_default(),
+            Source::Given(of) => of(&self.given),
         }
     }
 }
@@ -98,23 +95,38 @@ impl Row<'_> {
 /// Numbers by one label.
 #[derive(Clone, Debug)]
 pub struct Table<'a> {
-    /// What the names begin with behind `featheredge_`.
-    pub prefix: &'static str,
-    /// Its key in JSON.
-    pub key: &'static str,
-    /// The label that tells its rows apart; empty where there is one row.
-    pub label: &'static str,
-    /// The columns.
-    pub columns: &'static [Column],
-    /// One for each value of the label.
-    pub rows: Vec<Row<'a>>,
+    prefix: &'static str,
+    key: &'static str,
+    label: &'static str,
+    columns: Vec<(&'static str, Unit, &'static str)>,
+    rows: Vec<(&'a str, Vec<u64>)>,
 }
 
-impl Table<'_> {
+impl<'a> Table<'a> {
+    /// A table of these columns: in Prometheus' format their names begin with `prefix` behind `featheredge_`, in JSON the table has a
+    /// `key`. `label` is what tells its rows apart; it is empty where there is one row.
+    #[must_use]
+    pub fn new<T>(
+        prefix: &'static str,
+        key: &'static str,
+        label: &'static str,
+        columns: &[Column<T>],
+        rows: &[Row<'a, T>],
+    ) -> Table<'a> {
+        let numbers = |row: &Row<'a, T>| columns.iter().map(|column| row.number(&column.source)).collect();
+        Table {
+            prefix,
+            key,
+            label,
+            columns: columns.iter().map(|column| (column.name, column.unit, column.help)).collect(),
+            rows: rows.iter().map(|row| (row.label, numbers(row))).collect(),
+        }
+    }
+
     /// Appends the table in Prometheus' text format.
     pub fn write_prometheus(&self, out: &mut Vec<u8>) {
-        for column in self.columns {
-            let (suffix, kind, decimals) = match column.unit {
+        for (place, &(name, unit, help)) in self.columns.iter().enumerate() {
+            let (suffix, kind, decimals) = match unit {
                 Unit::Total => ("_total", "counter", 0),
                 Unit::Gauge => ("", "gauge", 0),
                 Unit::Millis => ("_seconds", "gauge", 3),
@@ -122,11 +134,11 @@ impl Table<'_> {
                 Unit::Share => ("_ratio", "gauge", 6),
                 Unit::MicroDollars => ("_usd_total", "counter", 6),
             };
-            let name = ["featheredge_", self.prefix, column.name, suffix].concat();
-            write_head(out, &name, column.help, kind);
-            for row in &self.rows {
-                let labels: &[(&str, &str)] = if self.label.is_empty() { &[] } else { &[(self.label, row.label)] };
-                write_sample(out, &name, labels, row.number(column.source), decimals);
+            let name = ["featheredge_", self.prefix, name, suffix].concat();
+            write_head(out, &name, help, kind);
+            for (value, numbers) in &self.rows {
+                let labels: &[(&str, &str)] = if self.label.is_empty() { &[] } else { &[(self.label, value)] };
+                write_sample(out, &name, labels, numbers.get(place).copied().unwrap_or_default(), decimals);
             }
         }
     }
@@ -134,19 +146,19 @@ impl Table<'_> {
     /// Writes the table as an object: of its columns where it has one row, of its rows else.
     pub fn write_json(&self, json: &mut Json) {
         json.open(self.key);
-        for row in &self.rows {
+        for (value, numbers) in &self.rows {
             if !self.label.is_empty() {
-                json.open(row.label);
+                json.open(value);
             }
-            for column in self.columns {
-                let (suffix, decimals) = match column.unit {
+            for ((name, unit, _), number) in self.columns.iter().zip(numbers) {
+                let (suffix, decimals) = match unit {
                     Unit::Total | Unit::Gauge => ("", 0),
                     Unit::Millis => ("_ms", 0),
                     Unit::Micros => ("_ms", 3),
                     Unit::Share => ("", 6),
                     Unit::MicroDollars => ("_usd", 6),
                 };
-                json.decimal(&[column.name, suffix].concat(), row.number(column.source), decimals);
+                json.decimal(&[name, suffix].concat(), *number, decimals);
             }
             if !self.label.is_empty() {
                 json.close();

@@ -4,9 +4,10 @@ use model::answer::Found;
 use model::request::{Columns, ViewAsk};
 use model::time::Instant;
 use model::value::{Cell, Status};
+use serde::{Deserialize, Serialize};
 
 /// How many values of a view were asked for, came, could not be had, and how fresh they were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quality {
     /// Values asked for.
     pub requested: u64,

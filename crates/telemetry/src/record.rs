@@ -1,20 +1,19 @@
-//! What the serving core tells of requests as they end, as bytes for whoever watches.
+//! What the serving core tells of requests as they end, for the aggregator.
 //!
-//! The two are apart: the core writes a few bytes to a buffer of fixed size and goes on; the watcher reads them behind answers, a
-//! batch at a time, and has all the histograms. Requests that memory answered and that are alike are told together, as one record with
-//! their number. Invariant: telling a request allocates nothing once the buffer has grown, and what the buffer cannot take is lost and
-//! counted, never waited for. A batch says all that is needed to read it.
+//! The two are apart: the core writes a few bytes to a buffer of fixed size and goes on; the aggregator reads them behind answers, a
+//! batch at a time, and has all the histograms. A record is a [`Record`] in postcard's wire format. Those that answers pay for are
+//! written by hand, since postcard takes some five times as long. Requests that memory answered and that are alike are told together, as
+//! one record with their number. Invariant: telling a request allocates nothing once the buffer has grown, and what the buffer cannot
+//! take is lost and counted, never waited for. A batch says all that is needed to read it.
 
 use model::time::Instant;
+use serde::{Deserialize, Serialize};
 
 use crate::histogram::entity_bucket;
-use crate::numbers::{Reader, write_number, write_numbers};
 use crate::quality::Quality;
-use crate::state::State;
+use crate::snapshot::GaugeSnapshot;
 use crate::trace::Context;
-
-/// What a batch begins with; the last is the version.
-const MAGIC: &[u8] = b"FR\x02";
+use crate::wire::put;
 
 /// The most bytes of records that wait to be taken.
 const CAPACITY: usize = 64 * 1024;
@@ -32,7 +31,7 @@ pub const MAX_VIEWS: usize = 24;
 const MAX_NAME: usize = 128;
 
 /// Which way a request came.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Path {
     /// `POST /get-online-features`.
     #[default]
@@ -47,7 +46,7 @@ pub enum Path {
 pub const PATHS: [&str; 3] = ["/get-online-features", "/v1/features", "writes"];
 
 /// A tier that takes time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tier {
     /// The distributed store.
     L2,
@@ -61,7 +60,7 @@ pub enum Tier {
 pub const TIERS: [&str; 3] = ["l2", "l3", "origin"];
 
 /// Where the rows of a request came from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows {
     /// Rows that L1 had.
     pub l1_hits: u64,
@@ -84,16 +83,16 @@ pub struct Rows {
 }
 
 /// A request that has ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The way it came.
     pub path: Path,
     /// Its priority, from 0, the lowest, to 3.
     pub priority: u8,
-    /// The HTTP status of its answer.
-    pub status: u16,
     /// Whether its answer lacks a value that exists.
     pub is_lacking: bool,
+    /// The HTTP status of its answer.
+    pub status: u16,
     /// How long it took, in milliseconds.
     pub millis: u64,
     /// Of these, how long it waited for stores, and for the origin.
@@ -109,8 +108,10 @@ pub struct Request {
 }
 
 /// Something that is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
+    /// When the records that follow were told.
+    At(Instant),
     /// A request, or so many that are alike; then its rows, entities and features are those of all of them together.
     Request(Request, u64),
     /// What the request, or all of them, had of a view; follows it.
@@ -145,7 +146,7 @@ pub enum Record {
 }
 
 /// What a span is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SpanName {
     /// The request itself.
     Request(Path),
@@ -153,16 +154,24 @@ pub enum SpanName {
     Tier(Tier),
 }
 
-// The first byte of a record: its kind in the low three bits, more in the others.
+// What a record begins with in postcard's format: its place in `Record`.
 const AT: u8 = 0;
-const HIT: u8 = 1;
-const REQUEST: u8 = 2;
-const VIEW: u8 = 3;
-const OPERATION: u8 = 4;
-const SPAN: u8 = 5;
+const REQUEST: u8 = 1;
+const VIEW: u8 = 2;
+const OPERATION: u8 = 3;
 
-const KIND_BITS: u8 = 3;
-const KIND_MASK: u8 = (1 << KIND_BITS) - 1;
+/// Appends numbers as postcard has them: little-endian in base 128.
+#[inline]
+fn write_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
+    for &number in numbers {
+        let mut number = number;
+        while number >= 0x80 {
+            out.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        out.push(number as u8);
+    }
+}
 
 /// How many kinds of requests are told together at one time, and of how many views each may be.
 const RUNS: usize = 8;
@@ -264,7 +273,7 @@ impl Records {
         }
         if now != self.at {
             self.bytes.push(AT);
-            write_number(&mut self.bytes, now.0);
+            write_numbers(&mut self.bytes, &[now.0]);
             self.at = now;
         }
         true
@@ -307,25 +316,19 @@ impl Records {
 
     /// Writes a request, or so many; whether there is room.
     fn write(&mut self, request: &Request, times: u64, now: Instant) -> bool {
-        if !self.begin(times, now) {
-            return false;
+        let has_room = self.begin(times, now);
+        if has_room {
+            let Request { path, priority, status, is_lacking, millis, cache_millis, origin_millis, .. } = *request;
+            let Request { entities, features, rows, .. } = *request;
+            let Rows { l1_hits, stale, l1_misses, l2_hits, l2_misses, l3_hits, l3_misses, origin_calls, missing } =
+                rows;
+            let out = &mut self.bytes;
+            out.extend_from_slice(&[REQUEST, path as u8, priority, u8::from(is_lacking)]);
+            write_numbers(out, &[status.into(), millis, cache_millis, origin_millis, entities, features]);
+            write_numbers(out, &[l1_hits, stale, l1_misses, l2_hits, l2_misses, l3_hits, l3_misses]);
+            write_numbers(out, &[origin_calls, missing, times]);
         }
-        let Request { path, priority, status, is_lacking, millis, cache_millis, origin_millis, rows, .. } = *request;
-        let is_hit = rows.l1_misses == 0 && status == 200 && !is_lacking;
-        let kind = if is_hit { HIT } else { REQUEST };
-        let out = &mut self.bytes;
-        out.push(
-            kind | (path as u8) << KIND_BITS | priority << (KIND_BITS + 2) | u8::from(is_lacking) << (KIND_BITS + 4),
-        );
-        write_numbers(out, &[millis, rows.l1_hits, rows.stale, request.entities, request.features]);
-        if is_hit {
-            write_number(out, times);
-        } else {
-            let Rows { l1_misses, l2_hits, l2_misses, l3_hits, l3_misses, origin_calls, missing, .. } = rows;
-            write_numbers(out, &[u64::from(status), cache_millis, origin_millis, l1_misses, l2_hits, l2_misses]);
-            write_numbers(out, &[l3_hits, l3_misses, origin_calls, missing]);
-        }
-        true
+        has_room
     }
 
     /// Tells what the request that was told last had of its next view.
@@ -347,175 +350,67 @@ impl Records {
             return;
         }
         let Quality { requested, served, failed, freshness } = *quality;
-        let out = &mut self.bytes;
-        out.push(VIEW | u8::from(failed > 0) << KIND_BITS);
-        out.push(number);
-        write_number(out, requested);
-        write_number(out, served);
-        write_number(out, freshness);
-        if failed > 0 {
-            write_number(out, failed);
-        }
+        self.bytes.extend_from_slice(&[VIEW, number]);
+        write_numbers(&mut self.bytes, &[requested, served, failed, freshness]);
     }
 
     /// Tells of an operation of a tier that ends now.
     pub fn operation(&mut self, tier: Tier, has_failed: bool, millis: u64, now: Instant) {
         if self.begin(1, now) {
-            self.bytes.push(OPERATION | (tier as u8) << KIND_BITS | u8::from(has_failed) << (KIND_BITS + 2));
-            write_number(&mut self.bytes, millis);
+            self.bytes.extend_from_slice(&[OPERATION, tier as u8, u8::from(has_failed)]);
+            write_numbers(&mut self.bytes, &[millis]);
         }
     }
 
     /// Tells of a span that ends now.
     pub fn span(&mut self, context: &Context, name: SpanName, began: Instant, millis: u64, status: u16, now: Instant) {
         if self.begin(1, now) {
-            let (is_tier, which) = match name {
-                SpanName::Request(path) => (0, path as u8),
-                SpanName::Tier(tier) => (1, tier as u8),
-            };
-            self.bytes.push(SPAN | is_tier << KIND_BITS | which << (KIND_BITS + 1));
-            context.write(&mut self.bytes);
-            write_numbers(&mut self.bytes, &[began.0, millis, u64::from(status)]);
+            // Few requests are traced.
+            put(&mut self.bytes, &Record::Span { context: *context, name, began, millis, status });
         }
     }
 
     /// Takes what has been told, as a batch, with how the core stands now.
-    pub fn take(&mut self, state: &State, now: Instant) -> Vec<u8> {
+    pub fn take(&mut self, gauges: GaugeSnapshot, now: Instant) -> Batch {
         if core::mem::take(&mut self.has_runs) {
             for run in core::mem::take(&mut self.runs) {
                 self.write_run(&run, now);
             }
         }
-        let mut out = Vec::with_capacity(self.bytes.len() + 1_024);
-        out.extend_from_slice(MAGIC);
-        write_numbers(&mut out, &[now.0, core::mem::take(&mut self.lost), self.views.len() as u64]);
-        for view in &self.views {
-            write_number(&mut out, view.len() as u64);
-            out.extend_from_slice(view.as_bytes());
-        }
-        write_numbers(&mut out, &state.0);
-        out.append(&mut self.bytes);
+        let batch = Batch {
+            lost: core::mem::take(&mut self.lost),
+            views: self.views.clone(),
+            gauges,
+            bytes: self.bytes.clone(),
+        };
+        self.bytes.clear();
         // Each batch says its times anew.
         self.at = Instant::default();
-        out
+        batch
     }
 }
 
 /// A batch of records.
-pub struct Batch<'a> {
-    /// When it was taken.
-    pub at: Instant,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
     /// Records that were lost before it.
     pub lost: u64,
     /// The names of views, by the numbers of [`Record::View`] less 1.
-    pub views: Vec<&'a str>,
+    pub views: Vec<Box<str>>,
     /// How the core stood.
-    pub state: State,
-    reader: Reader<'a>,
-    now: Instant,
+    pub gauges: GaugeSnapshot,
+    /// The records, one behind the other.
+    bytes: Vec<u8>,
 }
 
-impl core::fmt::Debug for Batch<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Batch")
+impl Batch {
+    /// The records.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        let mut rest = self.bytes.as_slice();
+        core::iter::from_fn(move || {
+            let (record, behind) = postcard::take_from_bytes(rest).ok()?;
+            rest = behind;
+            Some(record)
+        })
     }
-}
-
-impl<'a> Batch<'a> {
-    /// Reads a batch's head; `None` where it is none.
-    #[must_use]
-    pub fn read(bytes: &'a [u8]) -> Option<Batch<'a>> {
-        let mut reader = Reader { bytes: bytes.strip_prefix(MAGIC)? };
-        let (at, lost, count) = (Instant(reader.number()?), reader.number()?, reader.number()?);
-        let mut views = Vec::new();
-        for _ in 0..count.min(MAX_VIEWS as u64) {
-            let length = reader.number()?;
-            views.push(str::from_utf8(reader.take(length)?).ok()?);
-        }
-        let mut state = State::default();
-        reader.numbers(&mut state.0)?;
-        Some(Batch { at, lost, views, state, reader, now: at })
-    }
-
-    /// The next record, and when it was told; `None` behind the last, or where one cannot be read.
-    pub fn next_record(&mut self) -> Option<(Instant, Record)> {
-        loop {
-            let reader = &mut self.reader;
-            let head = reader.byte()?;
-            let more = head >> KIND_BITS;
-            let record = match head & KIND_MASK {
-                AT => {
-                    self.now = Instant(reader.number()?);
-                    continue;
-                }
-                kind @ (HIT | REQUEST) => {
-                    let (millis, l1_hits, stale) = (reader.number()?, reader.number()?, reader.number()?);
-                    let (entities, features) = (reader.number()?, reader.number()?);
-                    let mut rest = [200, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-                    let mut times = 1;
-                    if kind == REQUEST {
-                        reader.numbers(&mut rest)?;
-                    } else {
-                        times = reader.number()?;
-                    }
-                    let [status, cache_millis, origin_millis, l1_misses, l2_hits, l2_misses, ..] = rest;
-                    let [.., l3_hits, l3_misses, origin_calls, missing] = rest;
-                    let status = u16::try_from(status).ok()?;
-                    let rows = Rows {
-                        l1_hits,
-                        stale,
-                        l1_misses,
-                        l2_hits,
-                        l2_misses,
-                        l3_hits,
-                        l3_misses,
-                        origin_calls,
-                        missing,
-                    };
-                    let request = Request {
-                        path: path_of(more & 3)?,
-                        priority: more >> 2 & 3,
-                        status,
-                        is_lacking: more >> 4 == 1,
-                        millis,
-                        cache_millis,
-                        origin_millis,
-                        entities,
-                        features,
-                        rows,
-                    };
-                    Record::Request(request, times)
-                }
-                VIEW => {
-                    let number = reader.byte()?;
-                    let (requested, served, freshness) = (reader.number()?, reader.number()?, reader.number()?);
-                    let failed = if more & 1 == 1 { reader.number()? } else { 0 };
-                    Record::View { number, quality: Quality { requested, served, failed, freshness } }
-                }
-                OPERATION => {
-                    Record::Operation { tier: tier_of(more & 3)?, has_failed: more >> 2 == 1, millis: reader.number()? }
-                }
-                SPAN => {
-                    let name = match more & 1 {
-                        0 => SpanName::Request(path_of(more >> 1)?),
-                        _ => SpanName::Tier(tier_of(more >> 1)?),
-                    };
-                    let context = Context::read(reader)?;
-                    let (began, millis) = (Instant(reader.number()?), reader.number()?);
-                    let status = u16::try_from(reader.number()?).ok()?;
-                    Record::Span { context, name, began, millis, status }
-                }
-                _ => return None,
-            };
-            return Some((self.now, record));
-        }
-    }
-}
-
-fn path_of(number: u8) -> Option<Path> {
-    [Path::Feast, Path::Native, Path::Writes].get(usize::from(number)).copied()
-}
-
-fn tier_of(number: u8) -> Option<Tier> {
-    [Tier::L2, Tier::L3, Tier::Origin].get(usize::from(number)).copied()
 }

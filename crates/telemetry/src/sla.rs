@@ -33,7 +33,6 @@ const SLOW_BUDGET: u64 = WHOLE / 100;
 
 /// How a window stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Status {
     /// Nothing was asked.
     #[default]
@@ -53,12 +52,6 @@ impl Status {
             Status::Compliant => "compliant",
             Status::Violation => "violation",
         }
-    }
-
-    /// The status of that number, as it crosses from the aggregator to the core.
-    #[must_use]
-    pub fn from_number(number: u8) -> Status {
-        [Status::NoData, Status::Compliant, Status::Violation].get(usize::from(number)).copied().unwrap_or_default()
     }
 }
 

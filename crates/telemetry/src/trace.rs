@@ -4,12 +4,12 @@
 
 use model::shape::fingerprint;
 use model::time::Instant;
+use serde::{Deserialize, Serialize};
 
 use crate::json::Json;
-use crate::numbers::Reader;
 
 /// Where in a trace a request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
     trace: [u8; 32],
     parent: Option<[u8; 16]>,
@@ -58,23 +58,6 @@ impl Context {
     #[must_use]
     pub fn is_sampled(&self) -> bool {
         self.is_sampled
-    }
-
-    /// Appends it as bytes.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(self.is_sampled) | u8::from(self.parent.is_some()) << 1);
-        for part in [self.trace.as_slice(), &self.span, &self.parent.unwrap_or_default()] {
-            out.extend_from_slice(part);
-        }
-    }
-
-    /// Reads what [`Context::write`] gave.
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Context> {
-        let flags = reader.byte()?;
-        let trace = reader.take(32)?.try_into().ok()?;
-        let span = reader.take(16)?.try_into().ok()?;
-        let parent = reader.take(16)?.try_into().ok()?;
-        Some(Context { trace, parent: (flags & 2 != 0).then_some(parent), span, is_sampled: flags & 1 != 0 })
     }
 
     /// The header that tells of this context, to the origin and back to the caller.

@@ -126,18 +126,17 @@ fn spans_are_written_as_open_telemetry_reads_them() {
 
 #[test]
 fn a_table_is_the_same_for_prometheus_and_as_json() {
-    const COLUMNS: &[Column] = &[
-        Column::new("requests", Unit::Total, Source::Given(0), "Requests."),
+    const COLUMNS: &[Column<[u64; 2]>] = &[
+        Column::new("requests", Unit::Total, Source::Given(|[requests, _]| *requests), "Requests."),
         Column::new("p99", Unit::Millis, Source::P99, "A percentile."),
-        Column::new("hit", Unit::Share, Source::Given(1), "Hits."),
+        Column::new("hit", Unit::Share, Source::Given(|[_, hit]| *hit), "Hits."),
     ];
     let row = |label, requests, p99, hit| {
-        let mut row = Row { label, window: Summary { p99, ..Summary::default() }, ..Row::default() };
-        [row.given[0], row.given[1]] = [requests, hit];
-        row
+        let window = Summary { p99, ..Summary::default() };
+        Row { label, window, given: [requests, hit], ..Row::default() }
     };
-    let rows = vec![row("a\"b", 3, 1_250, 999_000), row("c", 0, 7, 1_000_000)];
-    let table = Table { prefix: "view_", key: "views", label: "view", columns: COLUMNS, rows };
+    let rows = [row("a\"b", 3, 1_250, 999_000), row("c", 0, 7, 1_000_000)];
+    let table = Table::new("view_", "views", "view", COLUMNS, &rows);
     let mut text = Vec::new();
     table.write_prometheus(&mut text);
     let text = String::from_utf8(text).unwrap();

@@ -161,6 +161,44 @@ fn bytes_that_are_no_windows_change_nothing_they_should_not_and_never_fail() {
     }
     let mut other = Windows::merged(10_000, 60 * MINUTE);
     assert!(!other.read(&news, START), "windows of another length do not mix");
+    let mut earlier = news.clone();
+    earlier[2] -= 1;
+    assert!(
+        !Windows::merged(300_000, 60 * MINUTE).read(&earlier, START.plus(MINUTE)),
+        "nor do those of another version"
+    );
+}
+
+#[test]
+fn numbers_as_large_as_can_be_sent_are_kept_and_told() {
+    let mut windows = windows();
+    windows.record_many(ALL, u64::MAX, u64::MAX);
+    windows.add(ALL, &[(Count::Served, u64::MAX)]);
+    let later = START.plus(MINUTE);
+    windows.advance(later);
+    let news = windows.take_news().unwrap();
+    let mut merged = Windows::merged(300_000, 60 * MINUTE);
+    assert!(merged.read(&news, later) && merged.read(&news, later) && merged.read(&merged.clone().write(), later));
+    assert_eq!(merged.all().unwrap().summary().of(Count::Served), u64::MAX);
+    assert_eq!(merged.kept(60, later).requests, u64::MAX);
+}
+
+#[test]
+fn what_comes_from_a_clock_that_is_hours_ahead_is_left_out() {
+    let mut merged = Windows::merged(300_000, 60 * MINUTE);
+    let mut counted = Vec::new();
+    for minutes in [0, 59, 600, 1 << 40] {
+        let mut isolate = Windows::new(300_000, 60 * MINUTE);
+        isolate.advance(START.plus(minutes * MINUTE));
+        isolate.record(ALL, 1);
+        isolate.advance(START.plus(minutes * MINUTE + MINUTE));
+        assert!(merged.read(&isolate.take_news().unwrap(), START.plus(MINUTE)));
+        let stored = merged.write();
+        merged = Windows::merged(300_000, 60 * MINUTE);
+        assert!(merged.read(&stored, START.plus(MINUTE)));
+        counted.push(merged.all().unwrap().totals(&merged).of(Count::Requests));
+    }
+    assert_eq!(counted, [1, 2, 2, 2]);
 }
 
 #[test]
