@@ -257,11 +257,8 @@ class Engine {
 	#response(isHead = false) {
 		const body = this.#runtime.replyBody;
 		const status = this.#runtime.core.reply_status();
-		try {
-			return new Response(body.length > 0 && !isHead ? body.slice() : null, { status, headers: this.#headers() });
-		} catch {
-			return originProblem(`the origin's status ${status} cannot be passed on`);
-		}
+		if (!isPassable(status)) return unpassable(status);
+		return new Response(body.length > 0 && !isHead ? body.slice() : null, { status, headers: this.#headers() });
 	}
 
 	/** Serves a request whose reply is of use whatever its status is. */
@@ -344,6 +341,9 @@ const fault = () => problem(500, "internal", "Internal error", "the request met 
 
 const nothingAt = (path) => problem(404, "not-found", "There is nothing at this path", `no such path: ${path}`);
 const originProblem = (detail) => problem(502, "origin-unreachable", "The origin could not answer", detail);
+const unpassable = (status) => originProblem(`the origin's status ${status} cannot be passed on`);
+/** What a `Response` may have; adapters replace that class by ones that do not look. */
+const isPassable = (status) => status >= 200 && status <= 599;
 const unreachable = () => originProblem("the origin cannot be reached");
 
 /** An answer of the origin, whose body `fetch` has unpacked. */
@@ -353,11 +353,12 @@ function passedBack(response) {
 		headers.delete("content-encoding");
 		headers.delete("content-length");
 	}
-	try {
-		return new Response(response.body, { status: response.status, headers });
-	} catch {
-		return originProblem(`the origin's status ${response.status} cannot be passed on`);
+	const { status, body } = response;
+	if (!isPassable(status)) {
+		cancel(body);
+		return unpassable(status);
 	}
+	return new Response(body, { status, headers });
 }
 
 /**

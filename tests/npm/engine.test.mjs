@@ -261,7 +261,7 @@ test("a second store completes what the first lacks, and both are filled", async
 	await until(() => l2.entries.size === 2);
 });
 
-for (const fault of ["fail", "hang", "rubbish", "short", "text"]) {
+for (const fault of ["fail", "hang", "rubbish", "short", "text", "transferred", "huge"]) {
 	test(`a store that does ${fault} costs its own share alone`, async (t) => {
 		const l2 = new TestStore();
 		l2.fault = fault;
@@ -362,6 +362,20 @@ test("an engine that closes while a store is busy writes what waits for it, one 
 	await Promise.all(serve("age"));
 	await engine.close();
 	assert.deepEqual([l2.entries.size, l2.writes.flatMap(({ keys }) => keys).length, most], [10, 10, 1]);
+});
+
+test("whoever closes an engine waits for all that is written, the second time too", async () => {
+	const l2 = new TestStore();
+	const write = l2.setMany.bind(l2);
+	l2.setMany = async (entries, options) => {
+		await new Promise((resolve) => setTimeout(resolve, 50));
+		return write(entries, options);
+	};
+	const engine = await createEngine({ l2, origin: namingOrigin() });
+	await engine.serve(REQUEST);
+	engine.close();
+	await engine.close();
+	assert.equal(l2.entries.size, 2);
 });
 
 test("the clock is the caller's", async (t) => {

@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 let isTrapping = false;
 let isPanicking = false;
+let isTelemetryTrapping = false;
 
 const { Instance } = WebAssembly;
 WebAssembly.Instance = function TrappingInstance(...args) {
@@ -12,7 +13,14 @@ WebAssembly.Instance = function TrappingInstance(...args) {
 	const begin = (core, ...rest) => exports.core_begin_native(isTrapping ? 0xff_ff_ff_f0 : core, ...rest);
 	// A buffer of half the address space or more is a `capacity overflow`.
 	const input = (core, capacity) => exports.core_input(core, isPanicking ? 0x9000_0000 : capacity);
-	return { exports: { ...exports, core_begin_native: begin, core_input: input } };
+	const ingest = (core, ...rest) => {
+		const at = isTelemetryTrapping ? 0xff_ff_ff_f0 : core;
+		isTelemetryTrapping = false;
+		return exports.core_ingest_telemetry(at, ...rest);
+	};
+	return {
+		exports: { ...exports, core_begin_native: begin, core_input: input, core_ingest_telemetry: ingest },
+	};
 };
 
 const { createEngine, FaultError } = await import("../../build/package/dist/node.js");
@@ -50,4 +58,17 @@ test("a panic costs the request that met it, and the next is served by a new ins
 	const { features } = await engine.serve(REQUEST);
 	assert.deepEqual(features, before.features);
 	assert.equal(Object.keys((await engine.serve(long)).features).length, 9_000);
+});
+
+test("a trap in telemetry is a fault to who asked for a report, and the next report is given", async (t) => {
+	const engine = await createEngine();
+	t.after(() => engine.close());
+	await engine.serve(REQUEST);
+	for (const report of ["metrics", "stats"]) {
+		isTelemetryTrapping = true;
+		await assert.rejects(engine[report](), FaultError);
+		assert.ok(await engine[report]());
+	}
+	isTelemetryTrapping = true;
+	assert.equal((await engine.fetch(new Request("http://localhost/v1/stats"))).status, 500);
 });

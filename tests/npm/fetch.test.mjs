@@ -114,3 +114,74 @@ test("Node's http serves the handler through a kept adapter", async (t) => {
 	});
 	assert.equal((await response.json()).features.a.score, "score of a");
 });
+
+/** A request whose body comes as a stream, under an announced length that need not be true. */
+const streamed = (body, length) =>
+	new Request("http://localhost/v1/features", {
+		method: "POST",
+		headers: { "content-type": "application/json", "content-length": String(length) },
+		body,
+		duplex: "half",
+	});
+
+test("a body is counted as it comes, whatever length it announces", async (t) => {
+	const engine = await engineFor(t, { origin: namingOrigin() });
+	let pulls = 0;
+	const isCancelled = new Promise((resolve) => {
+		const endless = new ReadableStream({
+			pull(controller) {
+				pulls += 1;
+				controller.enqueue(new Uint8Array(65_536));
+			},
+			cancel: resolve,
+		});
+		engine.fetch(streamed(endless, 10)).then(({ status }) => assert.equal(status, 413));
+	});
+	await isCancelled;
+	assert.ok(pulls < 100, `${pulls} chunks`);
+});
+
+test("a body that announces too much is refused at once, and its source is left alone", async (t) => {
+	const engine = await engineFor(t, { origin: namingOrigin() });
+	const untouched = new ReadableStream({
+		pull: () => new Promise(() => {}),
+		cancel: () => assert.fail("nobody has read it"),
+	});
+	assert.equal((await engine.fetch(streamed(untouched, 4_000_000))).status, 413);
+	const broken = new ReadableStream({ start: (controller) => controller.error(new Error("the client is gone")) });
+	assert.equal((await engine.fetch(streamed(broken, 4_000_000))).status, 413);
+});
+
+test("an answer of the origin is counted as it comes, whatever length it announces", async (t) => {
+	let pulls = 0;
+	const body = () =>
+		new ReadableStream({
+			pull(controller) {
+				pulls += 1;
+				controller.enqueue(new Uint8Array(65_536).fill(32));
+			},
+		});
+	const fetch = async () => new Response(body(), { headers: { "content-length": "5" } });
+	const config = { limits: { origin_body_bytes: 100_000 } };
+	const engine = await engineFor(t, { origin: feastOrigin("http://origin.example", { fetch }), config });
+	const answer = await engine.fetch(post("/v1/features", { entity_ids: ["a"], feature_names: ["score"] }));
+	assert.match((await answer.json()).detail, /limits\.origin_body_bytes/);
+	assert.ok(pulls < 20, `${pulls} chunks`);
+});
+
+test("a status that cannot be passed on is an error of the origin's", async (t) => {
+	const fetch = async () => Object.defineProperty(new Response("{}"), "status", { value: 600 });
+	const engine = await engineFor(t, { origin: feastOrigin("http://origin.example", { fetch }) });
+	const answer = await engine.fetch(post("/get-online-features", ask(["rate"], [7])));
+	assert.equal(answer.status, 502);
+});
+
+test("a request whose caller is gone already is not waited for", async (t) => {
+	const engine = await engineFor(t, { origin: () => new Promise(() => {}), config: { origin: { timeout_ms: 2_000 } } });
+	const request = { entity_ids: ["a"], feature_names: ["score"] };
+	const controller = new AbortController();
+	const asked = new Request(post("/v1/features", request), { signal: controller.signal });
+	const answer = engine.fetch(asked);
+	controller.abort(new Error("hung up"));
+	await assert.rejects(answer, /hung up/);
+});

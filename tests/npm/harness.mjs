@@ -7,7 +7,7 @@ export class TestStore {
 	entries = new Map();
 	reads = [];
 	writes = [];
-	/** What becomes of the next operations: `fail`, `throw`, `hang`, `rubbish`, `short`, `text`; nothing for all well. */
+	/** What becomes of the next operations: `fail`, `throw`, `hang`, `rubbish`, `short`, `text`, `transferred`, `huge`; nothing for all well. */
 	fault;
 
 	async getMany(keys, { signal }) {
@@ -21,6 +21,14 @@ export class TestStore {
 				return keys.map(() => Uint8Array.of(1, 2, 3));
 			case "short":
 				return [];
+			case "transferred":
+				return keys.map(() => {
+					const value = Uint8Array.of(1, 2, 3);
+					structuredClone(value.buffer, { transfer: [value.buffer] });
+					return value;
+				});
+			case "huge":
+				return keys.map(() => new Uint8Array(600_000_000));
 			case "text":
 				return keys.map(() => "no bytes");
 			default:
