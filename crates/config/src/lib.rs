@@ -138,7 +138,8 @@ impl Config {
         // By way of a value, since some deserializers show a struct only the keys that it knows.
         let value = ConfigValue::deserialize(deserializer);
         let value = value.map_err(|error| ConfigError::Unreadable(error.to_string()))?;
-        let config = Config::deserialize(&value).map_err(|error| *error)?;
+        let mut config = Config::default();
+        Config::deserialize_in_place(&value, &mut config).map_err(|error| *error)?;
         config.validate()?;
         Ok(config)
     }

@@ -270,12 +270,15 @@ impl<'de> Fields<'de> {
 impl<'de> SeqAccess<'de> for Fields<'de> {
     type Error = Box<ConfigError>;
 
-    // Compiled once for each type of value.
-    #[inline(never)]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
-        let Some((key, value)) = self.next() else { return Ok(None) };
-        seed.deserialize(value).map(Some).map_err(|error| error.within_key(key))
+        self.next().map(|(key, value)| of_field(seed, key, value)).transpose()
     }
+}
+
+/// Once for each type of value, and apart: V8 compiles what it calls, and most tables have few of their keys.
+#[inline(never)]
+fn of_field<'de, T: DeserializeSeed<'de>>(seed: T, key: &str, value: &'de ConfigValue) -> Result<T::Value> {
+    seed.deserialize(value).map_err(|error| error.within_key(key))
 }
 
 /// The entries of a table; `entry` is the one whose key was given last.
