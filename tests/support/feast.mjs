@@ -3,9 +3,9 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { feastPython } from "./feast-python.mjs";
 import { startProgram } from "./program.mjs";
+import { fromRoot } from "./root.mjs";
 import { freePort } from "./workerd.mjs";
 
 const HOST = "127.0.0.1";
@@ -14,8 +14,8 @@ const READY_MS = 60_000;
 /** The Python that has Feast, as `npm test` installs it. */
 export const python = process.env.FEATHEREDGE_FEAST_PYTHON ?? feastPython;
 
-/** A file beside this one. */
-export const besides = (name) => fileURLToPath(new URL(name, import.meta.url));
+/** A file beside the tests of Feast. */
+export const besides = (name) => fromRoot("tests/feast", name);
 
 /**
  * What Feast runs with. Without assertions Python leaves out the type checks that Feast builds when it is imported: two seconds instead of
