@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { paths } from "../support/root.mjs";
+import { fromRoot, paths } from "../support/root.mjs";
 import { pack } from "./project.mjs";
 
 const gzipped = (...names) =>
@@ -19,6 +19,12 @@ test("the package stays small: what a host loads, and what npm downloads", async
 		assert.ok(size <= limit, `${what}: ${size} bytes`);
 	}
 	t.diagnostic(`tarball: ${(statSync(await pack()).size / 1024).toFixed(1)} KB`);
+});
+
+test("the README says what the module weighs", () => {
+	const [, said] = readFileSync(fromRoot("README.md"), "utf8").match(/(\d+) KB gzipped/);
+	const size = gzipped("featheredge.wasm") / 1024;
+	assert.ok(Math.abs(size - Number(said)) <= 5, `${size.toFixed(1)} KB, and not ${said}`);
 });
 
 test("the package has no dependencies but optional peers", () => {
