@@ -197,6 +197,22 @@ describe("with `private_keys`", () => {
 		}
 	});
 
+	test("an answer of the origin that is none is not read, however long it takes to come", async () => {
+		const worker = await start();
+		try {
+			// Its first words come, and the rest does not.
+			origin.answer({ status: 422, chunks: [`"${ENTITY} is`, ' unknown"'], chunkDelayMs: 4_500 });
+			const began = performance.now();
+			const reply = await worker.post(FEAST, ask(["a"], [ENTITY]));
+			const body = await reply.text();
+			assert.equal(reply.status, 422, body);
+			assert.ok(!body.includes(ENTITY), body);
+			assert.ok(performance.now() - began < 3_000, "it was not waited for");
+		} finally {
+			await worker.stop();
+		}
+	});
+
 	test("the keys of KV are another deployment's for another secret, and none that an id can be turned into", async () => {
 		const names = newKey();
 		const l2Only = { vars: { l3: { enabled: false }, prefetch: { enabled: false } } };
