@@ -56,6 +56,8 @@ export class Telemetry {
 			if (at === 0 || (now < this.#restingUntil && at >= this.#restingUntil)) return;
 			this.#restingUntil = at;
 			await this.#rest(at - now);
+			// Whoever wakes a moment before the time, as timers do, is nobody to leave it to.
+			if (this.#restingUntil === at) this.#restingUntil = 0;
 		}
 	}
 
