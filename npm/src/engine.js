@@ -4,6 +4,7 @@ import { State } from "featheredge-core";
 import { steadyClock } from "./clock.js";
 import { readColumns } from "./columns.js";
 import { ConfigError, errorOf, FaultError } from "./errors.js";
+import { acceptsLines, notAllowed, originStatus, originUnreachable, problem, SESSION } from "./http.js";
 import { stringify } from "./json.js";
 import { originOf } from "./origins.js";
 import { cancel, readBytes, TooLargeError } from "./runtime/body.js";
@@ -21,9 +22,6 @@ const FEAST = "/get-online-features";
 const WARM = "/v1/warm";
 const PREDICTIONS = "/v1/predictions";
 const LINES = "application/x-ndjson";
-/** The header by which a client tells the requests of one session or user. */
-const SESSION = "featheredge-session";
-
 async function areEqual(left, right) {
 	// Digests are compared, since their lengths and the time it takes tell nothing.
 	const digest = async (text) => new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)));
@@ -156,7 +154,7 @@ class Engine {
 		const pass = (base, signal) => {
 			if (base === undefined) return Promise.resolve(nothingAt(path));
 			const message = { method, path, search: url.search, headers, body: body ?? request.body ?? undefined };
-			return origin.pass(message, signal).then(passedBack, unreachable);
+			return origin.pass(message, signal).then(passedBack, originUnreachable);
 		};
 		const waitUntil = context.find((item) => typeof item?.waitUntil === "function");
 		return this.#exchange(begin, {
@@ -257,7 +255,7 @@ class Engine {
 	#response(isHead = false) {
 		const body = this.#runtime.replyBody;
 		const status = this.#runtime.core.reply_status();
-		if (!isPassable(status)) return unpassable(status);
+		if (!isPassable(status)) return originStatus(status);
 		return new Response(body.length > 0 && !isHead ? body.slice() : null, { status, headers: this.#headers() });
 	}
 
@@ -292,14 +290,6 @@ class Engine {
 	}
 }
 
-/** Whether a caller would have lines: its `Accept` names them, and not with a weight of 0. */
-function acceptsLines(headers) {
-	const ranges = headers.get("accept")?.split(",") ?? [];
-	return ranges.some(
-		(range) => /^\s*application\/x-ndjson\s*(;|$)/i.test(range) && !/;\s*q=0(\.0*)?\s*(;|$)/i.test(range),
-	);
-}
-
 /** The objects of a body of lines, each as soon as it is whole; ends the reading when its own reader stops. */
 async function* linesOf(body) {
 	const reader = body.pipeThrough(new TextDecoderStream()).getReader();
@@ -327,24 +317,11 @@ function refused(error, request, limit) {
 	return new Uint8Array(limit + 1);
 }
 
-function problem(status, name, title, detail, headers = {}) {
-	const body = { type: `urn:featheredge:problem:${name}`, title, status, detail };
-	return new Response(JSON.stringify(body), {
-		status,
-		headers: { "content-type": "application/problem+json", ...headers },
-	});
-}
-
-const notAllowed = (allow) =>
-	problem(405, "method-not-allowed", "The method is not allowed here", `this path answers ${allow}`, { allow });
 const fault = () => problem(500, "internal", "Internal error", "the request met a fault and was given up");
 
 const nothingAt = (path) => problem(404, "not-found", "There is nothing at this path", `no such path: ${path}`);
-const originProblem = (detail) => problem(502, "origin-unreachable", "The origin could not answer", detail);
-const unpassable = (status) => originProblem(`the origin's status ${status} cannot be passed on`);
 /** What a `Response` may have; adapters replace that class by ones that do not look. */
 const isPassable = (status) => status >= 200 && status <= 599;
-const unreachable = () => originProblem("the origin cannot be reached");
 
 /** An answer of the origin, whose body `fetch` has unpacked. */
 function passedBack(response) {
@@ -356,7 +333,7 @@ function passedBack(response) {
 	const { status, body } = response;
 	if (!isPassable(status)) {
 		cancel(body);
-		return unpassable(status);
+		return originStatus(status);
 	}
 	return new Response(body, { status, headers });
 }

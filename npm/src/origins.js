@@ -3,6 +3,7 @@
 // Each is asked in Feast's terms, by bytes, and answers in bytes; what it means is the core's to say.
 
 import { ConfigError } from "./errors.js";
+import { problem } from "./http.js";
 import { parse, stringify } from "./json.js";
 import { cancel, readBytes } from "./runtime/body.js";
 import { retryLostConnection } from "./runtime/retry.js";
@@ -106,15 +107,7 @@ class HttpOrigin {
 	}
 }
 
-function notFound(path) {
-	const body = {
-		type: "urn:featheredge:problem:not-found",
-		title: "There is nothing at this path",
-		status: 404,
-		detail: path,
-	};
-	return new Response(JSON.stringify(body), { status: 404, headers: { "content-type": "application/problem+json" } });
-}
+const notFound = (path) => problem(404, "not-found", "There is nothing at this path", path);
 
 /** A function that computes features, as an origin. */
 class FunctionOrigin {

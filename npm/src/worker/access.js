@@ -4,6 +4,7 @@
 // It knows paths by the right that they need alone, which the core tells. Its invariants: a secret is compared by digest and in constant
 // time; an algorithm is chosen by the key and never by the token; whoever cannot be told apart from nobody has nobody's rights.
 
+import { problem } from "../http.js";
 import { issuerKeys } from "./oidc.js";
 
 /** The secret that holds the value of the `Authorization` header for the origin. */
@@ -62,14 +63,6 @@ class Refused extends Error {
 		super("refused");
 		this.response = response;
 	}
-}
-
-export function problem(status, name, title, detail, headers = {}) {
-	const body = { type: `urn:featheredge:problem:${name}`, title, status, detail };
-	return new Response(JSON.stringify(body), {
-		status,
-		headers: { "content-type": "application/problem+json", ...headers },
-	});
 }
 
 function refuse(...args) {

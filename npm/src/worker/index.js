@@ -5,6 +5,7 @@
 
 import { Core, State } from "featheredge-core";
 import { ConfigError, FaultError } from "../errors.js";
+import { acceptsLines, notAllowed, originStatus, originUnreachable, problem, SESSION } from "../http.js";
 import { answerOf } from "../origins.js";
 import { cancel, discard, readBytes, TooLargeError } from "../runtime/body.js";
 import { headerPairs } from "../runtime/headers.js";
@@ -13,7 +14,7 @@ import { retryLostConnection } from "../runtime/retry.js";
 import { Runtime } from "../runtime/runtime.js";
 import { post } from "../runtime/telemetry.js";
 import { TELEMETRY_PATHS } from "../runtime/telemetry_paths.js";
-import { Access, ANYONE, problem } from "./access.js";
+import { Access, ANYONE } from "./access.js";
 import wasmModule from "./index.wasm";
 import { reachOf, sealingOf } from "./stores.js";
 
@@ -23,8 +24,6 @@ export { Ledger, MergedWindows, StorageShard } from "./durable.js";
 const ORIGIN_AUTHORIZATION = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
 /** The secrets that go along to the places of telemetry, by the kind of place. */
 const AUTHORIZATIONS = { webhook: "FEATHEREDGE_WEBHOOK_AUTHORIZATION", traces: "FEATHEREDGE_TRACES_AUTHORIZATION" };
-/** The header by which a client tells the requests of one session or user. */
-const SESSION = "featheredge-session";
 /** The path whose answers may go out line by line. */
 const NATIVE = "/v1/features";
 /** The paths that everybody may read where reading is open: nothing need be looked at for them. */
@@ -115,8 +114,6 @@ async function send(env, kind, to, body, signal) {
 	}
 }
 
-const originProblem = (detail) => problem(502, "origin-unreachable", "The origin could not answer", detail);
-
 /** What is answered where the core met a fault. */
 function fault() {
 	const detail = "the request met a fault in this Worker and was given up; the next is served by a new instance";
@@ -148,20 +145,8 @@ function replyOf(runtime, headersOf = headerPairs) {
 		const body = replyBody.length > 0 ? replyBody.slice() : null;
 		return new Response(body, { status, headers: headersOf(core.reply_headers()) });
 	} catch {
-		return originProblem(`the origin's status ${status} cannot be passed on`);
+		return originStatus(status);
 	}
-}
-
-/**
- * Whether a caller would have lines: its `Accept` names them, and not with a weight of 0.
- *
- * @param {Request} request
- */
-function acceptsLines({ headers }) {
-	const ranges = headers.get("accept")?.split(",") ?? [];
-	return ranges.some(
-		(range) => /^\s*application\/x-ndjson\s*(;|$)/i.test(range) && !/;\s*q=0(\.0*)?\s*(;|$)/i.test(range),
-	);
 }
 
 /** The path and the query of a URL that the runtime has parsed, each without what stands between them. */
@@ -184,7 +169,7 @@ function isPlain(request, path) {
 		!headers.has("authorization") &&
 		!headers.has(SESSION) &&
 		!headers.has("traceparent") &&
-		(path !== NATIVE || !acceptsLines(request))
+		(path !== NATIVE || !acceptsLines(headers))
 	);
 }
 
@@ -219,7 +204,7 @@ async function serve(request, path, pass, env, ctx) {
 			pass: (base) => {
 				if (base === undefined) return asset(request, env);
 				const passed = runtime.origin.pass(base, request, body ?? request.body, pass);
-				return passed.catch(() => originProblem("the origin cannot be reached"));
+				return passed.catch(originUnreachable);
 			},
 			addHeaders,
 			open: (body) => new Response(body, { headers: headerPairs(runtime.core.reply_headers()) }),
@@ -244,7 +229,7 @@ async function tooLong(error, request, limit) {
 function beginWith(request, path, length, pass, env) {
 	const { method, headers, url } = request;
 	const isCallers = pass.authorization === undefined && env[ORIGIN_AUTHORIZATION] === undefined;
-	const flags = [isCallers && headers.has("authorization"), pass.isOperator, path === NATIVE && acceptsLines(request)];
+	const flags = [isCallers && headers.has("authorization"), pass.isOperator, path === NATIVE && acceptsLines(headers)];
 	const { query } = pathAndQuery(url);
 	const session = headers.get(SESSION) ?? undefined;
 	const traceparent = headers.get("traceparent") ?? "";
@@ -302,11 +287,7 @@ async function guarded(request, path, env, ctx) {
 
 /** What telemetry reports at a path. */
 async function report({ method, url }, path, ctx) {
-	if (method !== "GET" && method !== "HEAD") {
-		const allow = "GET, HEAD";
-		const detail = `this path answers ${allow}`;
-		return problem(405, "method-not-allowed", "The method is not allowed here", detail, { allow });
-	}
+	if (method !== "GET" && method !== "HEAD") return notAllowed("GET, HEAD");
 	const { runtime } = isolate;
 	const take = () => replyOf(runtime);
 	const { query } = pathAndQuery(url);
