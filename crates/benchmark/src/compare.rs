@@ -4,9 +4,6 @@
 //! 95 % of these lie. As there are few repetitions, the interval is widened by Student's t. Source: Hesterberg, "What Teachers
 //! Should Know About the Bootstrap", The American Statistician 69 (4), 2015, section 4.4 ("expanded percentile interval").
 
-use core::cmp::Ordering;
-
-use model::order::sorted;
 use serde::Serialize;
 
 use crate::random::Random;
@@ -121,35 +118,12 @@ fn difference(left: &Repeat, right: &Repeat) -> [f64; FIGURES.len()] {
 }
 
 fn interval(differences: impl Iterator<Item = f64>, repeats: usize) -> (f64, f64) {
-    let sorted = sorted(differences.map(Ordered));
+    let mut sorted: Vec<f64> = differences.collect();
+    sorted.sort_unstable_by(f64::total_cmp);
     let cut = (sorted.len() as f64 * tail(repeats)) as usize;
-    let at = |place: usize| sorted.get(place).map_or(0.0, |ordered| ordered.0);
+    let at = |place: usize| sorted.get(place).copied().unwrap_or_default();
     (at(cut), at(sorted.len().saturating_sub(cut + 1)))
 }
-
-/// A number that has its place among all others.
-#[derive(Clone, Copy, Debug)]
-struct Ordered(f64);
-
-impl Ord for Ordered {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl PartialOrd for Ordered {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Ordered {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Ordered {}
 
 /// What share of the draws lies beyond either end: Φ(−√(n/(n−1)) · t) with Student's t of n − 1 degrees of freedom at 97.5 %.
 fn tail(repeats: usize) -> f64 {

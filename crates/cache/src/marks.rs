@@ -7,9 +7,9 @@
 use hashbrown::HashMap;
 
 use model::canonical_key_hash::canonical_key_hash;
-use model::order::sorted;
 use model::request::Writes;
 use model::row::ALLOCATION;
+use model::sort::sorted;
 use model::time::Instant;
 
 /// The most rows that are marked one by one: about 1.5 MiB.

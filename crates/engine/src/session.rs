@@ -7,21 +7,21 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use crate::l1::merge;
+use crate::io::{Fetch, Lines, MAX_STORES};
 use crate::limiter::Permit;
+use crate::merge::merge;
 use crate::router::Route;
 use crate::slab::Held;
 use crate::write_queue::Change;
-use crate::{Fetch, Lines, MAX_STORES};
 use ::prefetch::ledger::Operations;
 use cache::freshness::{Freshness, Rules};
 use cache::lookup::{self, Inspector};
 use cache::marks::Marks;
 use model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
 use model::interner::Interner;
-use model::order::sorted;
 use model::request::{Ask, Columns, ViewAsk};
 use model::row::{ROW_OVERHEAD, Row};
+use model::sort::sorted;
 use model::time::Instant;
 
 pub(super) type HashSet<T> = hashbrown::HashSet<T, foldhash::fast::FixedState>;

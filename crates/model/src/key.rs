@@ -9,8 +9,8 @@ use std::rc::Rc;
 use sha2::{Digest, Sha256};
 
 use crate::block;
-use crate::order::sorted;
 use crate::row::ALLOCATION;
+use crate::sort::sorted;
 
 /// Whose rows: a project, and the caller's authorisation where the origin decides by it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::block;
 use crate::key::Space;
-use crate::order::sorted;
+use crate::sort::sorted;
 use crate::texts::{Places, Texts};
 use crate::time::{EventTime, Instant, Stamp};
 use crate::value::{Cell, Status};

@@ -16,10 +16,10 @@ use lru::LruCache;
 
 use model::block::is_same;
 use model::key::{Names, Scope, Space, Subject};
-use model::order::sorted;
 use model::request::{Columns, Lifetimes, ViewAsk, Writes};
 use model::row::ALLOCATION;
 use model::shape::{MAX_SHAPE_FEATURES, Shape, fingerprint, short};
+use model::sort::sorted;
 use model::time::Instant;
 use protocol::call::{self, Call};
 use protocol::lists;

@@ -6,7 +6,7 @@
 use crate::planner::Registered;
 use config::SortedMap;
 use json::{Cursor, JsonError, Kind};
-use model::order::sorted;
+use model::sort::sorted;
 
 /// The most that is read of the registry's answer, in bytes: transformations stand in it as pickled code.
 pub const MAX_BYTES: usize = 64 << 20;

@@ -7,8 +7,8 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use config::Limits;
-use model::order::sorted;
 use model::refusal::Refusal;
+use model::sort::sorted;
 use model::time::{EventTime, Instant};
 use protocol::call::{self, Call};
 use protocol::feast;

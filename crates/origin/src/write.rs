@@ -151,7 +151,7 @@ pub fn has_keys(columns: &Columns<'_>, key_columns: &[String]) -> bool {
 /// The keys that stand in `columns`, as [`EntityValue::encode`] writes them; `None` where they are not there for each row.
 fn keys(columns: &Columns<'_>, key_columns: &[String]) -> Option<Vec<Vec<u8>>> {
     // A key's values stand in the order of their columns' names, each once.
-    let mut names = model::order::sorted(key_columns.iter());
+    let mut names = model::sort::sorted(key_columns.iter());
     names.dedup();
     let mut keys: Vec<Vec<u8>> = Vec::new();
     for (number, name) in names.into_iter().enumerate() {
