@@ -7,13 +7,14 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
+use crate::engine::{Engine, Waiter};
 use crate::flight::Role;
+use crate::io::{Order, Progress, SessionId};
 use crate::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use crate::limiter::CallOutcome;
 use crate::optimizer::{self, PROBE_EVERY};
 use crate::session::{HashSet, Read, Session, Stage};
 use crate::store::{Store, StoreCounts};
-use crate::{Engine, Order, Progress, SessionId, Waiter};
 use model::answer::{Cause, OriginFailure, Tier};
 use model::key::StoreKey;
 use model::request::Consistency;
@@ -315,7 +316,8 @@ impl Engine {
             }
             let Some(store) = self.stores.get_mut(number) else { continue };
             let is_l2 = store.settings.tier == Tier::L2;
-            let decision = is_l2.then(|| optimizer::decide(self.settings.l2_order, store, &self.origin.latency));
+            let decision = is_l2
+                .then(|| optimizer::decide(self.settings.l2_order, &store.latency, store.recent, &self.origin.latency));
             self.asked_l2 += u64::from(is_l2);
             let is_probe = self.settings.l2_order.is_none() && self.asked_l2.is_multiple_of(PROBE_EVERY);
             let order = decision.filter(|_| !is_probe).map_or(optimizer::Order::First, |decision| decision.order);

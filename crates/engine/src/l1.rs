@@ -6,7 +6,8 @@
 
 use std::rc::Rc;
 
-use crate::Engine;
+use crate::engine::Engine;
+use crate::merge::merge;
 use crate::session::Session;
 use cache::freshness::{Freshness, Rules};
 use model::answer::Tier;
@@ -62,18 +63,5 @@ impl Engine {
         };
         let rows = 0..session.missing.len();
         rows.map(|index| if is_meant(index) { self.latest(session, index, now) } else { None }).collect()
-    }
-}
-
-/// Two copies of a row as one: of each feature the later fetch. A row that is fetched as a whole, as a feature service is, stays as it
-/// was fetched later: a member that the service no longer has would come back otherwise.
-pub(super) fn merge(held: &Rc<Row>, row: &Rc<Row>, is_whole: bool) -> Rc<Row> {
-    if Rc::ptr_eq(held, row) {
-        return Rc::clone(row);
-    }
-    match is_whole {
-        true if held.newest() > row.newest() => Rc::clone(held),
-        true => Rc::clone(row),
-        false => Rc::new(held.merge(row)),
     }
 }

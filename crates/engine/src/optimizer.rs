@@ -4,7 +4,6 @@
 //! asked first now and then in any case, so that what has changed is noticed.
 
 use crate::latency::Latency;
-use crate::store::Store;
 
 /// How L2 is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,13 +100,9 @@ const ONE_IN: u32 = 20;
 /// One request in so many asks L2 first whatever was decided: where the origin is faster nobody hears how L2 did.
 pub const PROBE_EVERY: u64 = 16;
 
-/// How L2 is to be asked now; `pinned` where the configuration says.
+/// How L2 is to be asked now, by its latency, what it had of late and the origin's latency; `pinned` where the configuration says.
 #[must_use]
-pub fn decide(pinned: Option<Order>, store: &Store, origin: &Latency) -> Decision {
-    decide_by(pinned, &store.latency, store.recent, origin)
-}
-
-fn decide_by(pinned: Option<Order>, store: &Latency, recent: Recent, origin: &Latency) -> Decision {
+pub fn decide(pinned: Option<Order>, store: &Latency, recent: Recent, origin: &Latency) -> Decision {
     let decision = |order, reason| Decision { order, reason };
     if let Some(order) = pinned {
         return decision(order, Reason::Pinned);
@@ -142,16 +137,16 @@ mod tests {
 
     #[test]
     fn l2_is_asked_first_unless_it_is_slower_than_the_origin() {
-        let order = |store, origin| decide_by(None, &latency(store), recent(90, 100), &latency(origin)).order;
+        let order = |store, origin| decide(None, &latency(store), recent(90, 100), &latency(origin)).order;
         assert_eq!(order(3, 20), Order::First);
         assert_eq!(order(6, 2), Order::First, "fast enough");
         assert_eq!(order(40, 15), Order::Together);
-        assert_eq!(decide_by(None, &Latency::default(), Recent::default(), &latency(1)).order, Order::First);
+        assert_eq!(decide(None, &Latency::default(), Recent::default(), &latency(1)).order, Order::First);
     }
 
     #[test]
     fn a_slow_store_with_few_hits_is_left_out_and_a_decision_can_be_pinned() {
-        let order = |pinned, hits| decide_by(pinned, &latency(40), recent(hits, 1_000), &latency(15)).order;
+        let order = |pinned, hits| decide(pinned, &latency(40), recent(hits, 1_000), &latency(15)).order;
         assert_eq!(order(None, 20), Order::Never);
         assert_eq!(order(None, 80), Order::Together);
         assert_eq!(order(Some(Order::First), 20), Order::First);

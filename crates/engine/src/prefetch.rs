@@ -3,9 +3,11 @@
 //! A prefetch is a session behind an answer like a refresh, with less of everything: it fetches nothing that another looks
 //! for, leaves half of the origin's places free, and displaces no row of L1 that is likely to be used before it is.
 
+use crate::engine::Engine;
+use crate::eviction_rate::EvictionRate;
+use crate::io::{Progress, SessionId};
 use crate::router::{self, Route};
 use crate::session::{self, Session};
-use crate::{Engine, Progress, SessionId};
 use ::prefetch::patterns::{Entity, Patterns, Prediction, Predictions};
 use ::prefetch::prefetch::{Governor, Stakes, Verdict};
 use cache::lookup;
@@ -13,13 +15,6 @@ use model::answer::{Found, Need};
 use model::request::{Ask, Cohort, Consistency, Priority};
 use model::shape::Shape;
 use model::time::Instant;
-
-/// How fast rows leave L1.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Turnover {
-    since: Instant,
-    evictions: u64,
-}
 
 /// A row that is displaced must have been left alone for so many times as long as the new one is expected to lie.
 const TIMES_WARMER: u64 = 2;
@@ -192,11 +187,11 @@ impl Engine {
     /// and Wang, "Hierarchical Web Caching Systems", IEEE JSAC 20(7), 2002.
     fn is_l1_cooler(&mut self, now: Instant) -> bool {
         let (rows, evictions) = (self.memory.len() as u64, self.memory.evictions());
-        let Turnover { since, evictions: before } = self.turnover;
+        let EvictionRate { since, evictions: before } = self.eviction_rate;
         let evicted = evictions.saturating_sub(before);
         // Measured over a quarter of the rows, or over what there is.
         if evicted > rows / 4 || before == 0 {
-            self.turnover = Turnover { since: now, evictions };
+            self.eviction_rate = EvictionRate { since: now, evictions };
         }
         let characteristic = (now.millis_since(since).saturating_mul(rows)).checked_div(evicted);
         characteristic.is_none_or(|millis| millis > TIMES_WARMER * self.governor.gap_millis())

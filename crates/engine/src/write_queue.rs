@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use crate::l1::merge;
+use crate::merge::merge;
 use model::key::StoreKey;
 use model::row::{Row, RowLimits};
 use model::time::Instant;

@@ -4,11 +4,13 @@
 //! Every request's rows wait in the store's one queue, and whoever's batch has ended begins the next, in its own context, until it has
 //! written as many rows as a request may. Invariant: a store has one batch under way, but for those of warm-ups, whose caller waits.
 
+use crate::engine::Engine;
+use crate::io::{Order, Progress, SessionId};
 use crate::router::{self, Route};
 use crate::session::Session;
 use crate::store::{Store, StoreSettings};
+use crate::write_allowance::WriteAllowance;
 use crate::write_queue::Change;
-use crate::{Engine, Order, Progress, SessionId};
 use model::answer::Tier;
 use model::key::StoreKey;
 use model::request::Ask;
@@ -23,27 +25,6 @@ const AWAIT_BATCH_MILLIS: u64 = 250;
 
 /// How long after its time nobody has come back for what waits before another request is to, in milliseconds.
 const FLUSH_LOST_AFTER_MILLIS: u64 = 1_000;
-
-/// How many rows a request may still write to a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct WriteAllowance {
-    rows: u32,
-    /// The batch that it comes with.
-    batch: u64,
-}
-
-impl WriteAllowance {
-    fn of(settings: &StoreSettings) -> WriteAllowance {
-        let rows = settings.max_writes_per_request.and_then(|most| u32::try_from(most).ok());
-        WriteAllowance { rows: rows.unwrap_or(u32::MAX), batch: 0 }
-    }
-
-    /// What is left of it when so many rows are written as this batch.
-    fn after(self, batch: u64, rows: usize) -> WriteAllowance {
-        let written = if self.rows == u32::MAX { 0 } else { u32::try_from(rows).unwrap_or(u32::MAX) };
-        WriteAllowance { rows: self.rows.saturating_sub(written), batch }
-    }
-}
 
 impl Engine {
     /// What a session leaves to the stores when it is over.

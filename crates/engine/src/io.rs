@@ -1,0 +1,112 @@
+//! What the engine orders and gives: effects for its host, and what a request has come to.
+
+use model::answer::{Answer, Found, Tally, Tier};
+use model::key::StoreKey;
+use model::time::Instant;
+
+use crate::write_allowance::WriteAllowance;
+
+/// L2 and L3.
+pub const MAX_STORES: usize = 2;
+
+/// A request that waits for I/O. Its number is the caller's, and never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// Something for the host to do, and to tell the outcome of.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Read these keys from a store's shard, in one bulk operation, and call [`Engine::read`].
+    Read {
+        /// Which store.
+        tier: Tier,
+        /// Which of its shards.
+        shard: u32,
+        /// The number of the read within its session.
+        batch: u32,
+        /// No more than the store's settings allow.
+        keys: Vec<StoreKey>,
+        /// How long it may take, in milliseconds.
+        timeout_millis: u64,
+    },
+    /// Ask the origin for a rectangle of rows and columns, and call [`Engine::fetched`].
+    Fetch {
+        /// The number of the call within its session.
+        call: u32,
+        /// What to ask.
+        fetch: Fetch,
+        /// How long it may take, in milliseconds.
+        timeout_millis: u64,
+    },
+    /// Write these rows to a store's shard behind the answer, and call [`Engine::written`].
+    Write {
+        /// Which store.
+        tier: Tier,
+        /// Which of its shards.
+        shard: u32,
+        /// Each row's key and stored form.
+        entries: Vec<(StoreKey, Vec<u8>)>,
+        /// How long the store shall keep them, in seconds.
+        ttl_seconds: u64,
+        /// How long it may take, in milliseconds.
+        timeout_millis: u64,
+        /// How many rows its request may write after these; `None` where it waits for the store, and begins no other batch.
+        allowance: Option<WriteAllowance>,
+        /// When it was ordered.
+        began: Instant,
+    },
+    /// Call [`Engine::time_out`] when so many milliseconds have passed.
+    Wake {
+        /// How long to wait.
+        millis: u64,
+    },
+    /// Call [`Engine::flush`] when so many milliseconds have passed.
+    Flush {
+        /// Which store.
+        tier: Tier,
+        /// How long to wait.
+        millis: u64,
+        /// How many rows the request may write then.
+        allowance: WriteAllowance,
+    },
+}
+
+/// What the origin is asked: the rows and columns that nothing else had, as one rectangle.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetch {
+    /// Rows of the request, ascending, each entity once.
+    pub rows: Vec<usize>,
+    /// For each view of which something is missing: its number, and the numbers of the missing columns in the request's
+    /// order (none of them where the view is asked for as a whole).
+    pub views: Vec<(usize, Vec<usize>)>,
+    /// The places that wait for it: `view × rows of the request + row`.
+    pub places: Vec<usize>,
+}
+
+/// What a session gave when it was told something.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// What is to be done now, all at once.
+    pub orders: Vec<Order>,
+    /// Of a request that is streamed, the entities that are complete now and were not given before.
+    pub lines: Option<Lines>,
+    /// The answer, once; of a request that is streamed, what is left to be said beside its entities.
+    pub answer: Option<Box<Answer>>,
+    /// Whether the session is over: nothing more comes of it. A session that has answered may go on behind its answer.
+    pub is_over: bool,
+    /// Rows that the store of each tier was not written, since it could not be read what else it holds of them.
+    pub unmerged: Vec<(Tier, u64)>,
+    /// Other sessions that may go on now: [`Engine::wake`] is to be called for each, in its own request's context.
+    pub woken: Vec<SessionId>,
+}
+
+/// Some of the entities that a streamed request asks for.
+#[derive(Debug)]
+pub struct Lines {
+    /// Which of the request's rows, ascending.
+    pub rows: Vec<usize>,
+    /// One for each of them: view by view, and within a view row by row.
+    pub found: Vec<Found>,
+    /// Where all that was given so far came from.
+    pub tally: Tally,
+}
