@@ -23,7 +23,7 @@ const server = createServer(async (request, response) => {
 		const { features, cache_stats: tiers } = await engine.serve({
 			entities: { driver_id: [driver] },
 			feature_names: ["driver_hourly_stats:conv_rate", "driver_hourly_stats:acc_rate"],
-			deadline_ms: 200,
+			deadline_ms: 1_000,
 		});
 		response.setHeader("content-type", "application/json");
 		response.end(JSON.stringify({ features: features[driver], tiers }));
