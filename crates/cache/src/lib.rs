@@ -9,5 +9,5 @@ mod lru;
 pub mod marks;
 pub mod memory;
 pub mod policy;
-mod queue;
 mod s3fifo;
+mod table;

@@ -2,37 +2,49 @@
 //!
 //! Good where what was used of late is used again; a scan of more rows than there is room for takes everything with it.
 
+use std::rc::Rc;
+
+use model::row::Row;
+
 use crate::policy::Policy;
-use crate::queue::{At, Places, Queue};
+use crate::table::Table;
 
 /// The policy.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Lru {
-    rows: Queue,
-}
-
-impl Default for Lru {
-    fn default() -> Self {
-        Lru { rows: Queue::new(1) }
-    }
+    rows: Table<Rc<Row>>,
 }
 
 impl Policy for Lru {
-    fn admit(&mut self, places: &mut Places, at: At) {
-        self.rows.push(places, at);
+    fn get(&mut self, hash: u64) -> Option<&Rc<Row>> {
+        self.rows.get(hash)
     }
 
-    fn touch(&mut self, places: &mut Places, at: At) {
-        self.rows.move_to_end(places, at);
+    fn peek(&self, hash: u64) -> Option<&Rc<Row>> {
+        self.rows.peek(hash)
     }
 
-    fn remove(&mut self, places: &mut Places, at: At) {
-        self.rows.remove(places, at);
+    fn peek_mut(&mut self, hash: u64) -> Option<&mut Rc<Row>> {
+        self.rows.peek_mut(hash)
     }
 
-    fn evict(&mut self, places: &mut Places) -> Option<At> {
-        let at = self.rows.first()?;
-        self.rows.remove(places, at);
-        Some(at)
+    fn admit(&mut self, hash: u64, row: Rc<Row>) {
+        self.rows.push(hash, row);
+    }
+
+    fn remove(&mut self, hash: u64) -> Option<Rc<Row>> {
+        self.rows.pop(hash)
+    }
+
+    fn evict(&mut self) -> Option<(u64, Rc<Row>)> {
+        self.rows.pop_lru()
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn for_each(&self, visit: &mut dyn FnMut(&Rc<Row>)) {
+        self.rows.values().for_each(visit);
     }
 }

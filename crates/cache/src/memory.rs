@@ -6,10 +6,8 @@
 
 use std::rc::Rc;
 
-use hashbrown::HashTable;
-
 use crate::policy::{Eviction, Policy};
-use crate::queue::{At, NO_QUEUE, Places, Queue};
+use crate::table::Table;
 use model::key::Space;
 use model::row::{Row, RowLimits};
 
@@ -27,14 +25,10 @@ pub struct Budget {
 /// The rows held in memory.
 #[derive(Debug)]
 pub struct Memory {
-    /// By the rows' hashes, which are taken for what they are.
-    index: HashTable<At>,
-    places: Places,
     policy: Box<dyn Policy>,
     /// Rows that nobody has asked for yet, the oldest first: they make room before all others.
-    cold: Queue,
+    cold: Table<Rc<Row>>,
     budget: Budget,
-    rows: usize,
     /// What the rows take, and each schema once that any of them has.
     bytes: usize,
     /// What is kept of the rows elsewhere, in bytes.
@@ -43,8 +37,6 @@ pub struct Memory {
     left_to_others: u64,
     evictions: u64,
     last_evicted: u64,
-    /// Where the rows of the hashes were that were approached last.
-    approached: Vec<At>,
 }
 
 /// What the processor has near by itself, in bytes of rows: the half of a common L2 cache.
@@ -55,60 +47,43 @@ impl Memory {
     #[must_use]
     pub fn new(budget: Budget, eviction: Eviction) -> Memory {
         Memory {
-            index: HashTable::new(),
-            places: Places::default(),
             policy: eviction.policy(),
-            cold: Queue::new(0),
+            cold: Table::default(),
             budget,
-            rows: 0,
             bytes: 0,
             reserved: 0,
             left_to_others: 0,
             evictions: 0,
             last_evicted: 0,
-            approached: Vec::new(),
         }
     }
 
     /// Brings near what is about to be read of the rows with these hashes, all at a time: in a large memory each lies far away, and
     /// read one after the other each would be waited for by itself.
-    pub fn approach(&mut self, hashes: &[u64]) {
+    pub fn approach(&self, hashes: &[u64]) {
         if hashes.len() < 2 || self.bytes < NEAR_BYTES {
             return;
         }
-        let mut approached = core::mem::take(&mut self.approached);
-        approached.clear();
-        approached.extend(hashes.iter().filter_map(|&hash| self.find(hash)));
-        let seen = approached
-            .iter()
-            .filter_map(|&at| self.places.at(at))
-            .fold(0, |seen, place| seen ^ self.places.glance(place) ^ place.row.as_ref().map_or(0, |row| row.glance()));
-        core::hint::black_box(seen);
-        self.approached = approached;
+        let rows = hashes.iter().filter_map(|&hash| self.policy.peek(hash));
+        core::hint::black_box(rows.fold(0, |seen, row| seen ^ row.glance()));
     }
 
     /// The row of `entity` in `space`, whose hash is `hash`; it counts as used.
     #[inline]
     pub fn get(&mut self, hash: u64, space: &Rc<Space>, entity: &[u8]) -> Option<&Rc<Row>> {
-        let at = self.find(hash)?;
-        let place = self.places.at(at)?;
-        if !place.row.as_ref()?.is_of(space, entity) {
-            return None;
+        if !self.cold.is_empty()
+            && let Some(row) = self.cold.pop(hash)
+        {
+            self.policy.admit(hash, row);
         }
-        if self.cold.has(place) {
-            self.cold.remove(&mut self.places, at);
-            self.policy.admit(&mut self.places, at);
-        } else {
-            self.policy.touch(&mut self.places, at);
-        }
-        self.places.at(at)?.row.as_ref()
+        self.policy.get(hash).filter(|row| row.is_of(space, entity))
     }
 
     /// The row of `entity` in `space`, whose hash is `hash`; it does not count as used.
     #[must_use]
     pub fn peek(&self, hash: u64, space: &Rc<Space>, entity: &[u8]) -> Option<&Rc<Row>> {
-        let row = self.places.at(self.find(hash)?)?.row.as_ref()?;
-        row.is_of(space, entity).then_some(row)
+        let row = self.policy.peek(hash).or_else(|| self.cold.peek(hash));
+        row.filter(|row| row.is_of(space, entity))
     }
 
     /// Keeps `row`, in the place of an older one of its key; others make room where they must.
@@ -121,15 +96,10 @@ impl Memory {
             self.remove(hash);
             return;
         }
-        let at = self.place(hash);
-        let is_known = self.set(at, row);
-        if !is_known {
-            self.policy.admit(&mut self.places, at);
+        if let Err(row) = self.replace(hash, row) {
+            self.policy.admit(hash, row);
         }
         self.make_room();
-        while let Some(at) = self.policy.forget(&mut self.places) {
-            self.free(at);
-        }
     }
 
     /// Notes how many bytes are kept of the rows elsewhere, such as their vectors: rows make room for it.
@@ -140,8 +110,8 @@ impl Memory {
 
     fn make_room(&mut self) {
         while self.is_over() {
-            let Some(at) = self.oldest_cold().or_else(|| self.policy.evict(&mut self.places)) else { break };
-            self.evict(at);
+            let Some(evicted) = self.cold.pop_lru().or_else(|| self.policy.evict()) else { break };
+            self.note_eviction(evicted);
         }
     }
 
@@ -152,22 +122,19 @@ impl Memory {
         if !self.can_hold(&row) {
             return;
         }
-        let at = self.place(hash);
-        let is_known = self.set(at, row);
-        if !is_known {
-            self.policy.remove(&mut self.places, at);
-            self.cold.push(&mut self.places, at);
+        if let Err(row) = self.replace(hash, row) {
+            self.cold.push(hash, row);
         }
         while self.is_over() {
-            let Some(at) = self.oldest_cold() else { break };
-            self.evict(at);
+            let Some(evicted) = self.cold.pop_lru() else { break };
+            self.note_eviction(evicted);
         }
     }
 
     /// Whether another row has to make room for the next, if that is as large as most.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.rows >= self.budget.entries || self.bytes() + self.bytes / self.rows.max(1) > self.budget.bytes
+        self.len() >= self.budget.entries || self.bytes() + self.bytes / self.len().max(1) > self.budget.bytes
     }
 
     /// The hash of the row that made room last.
@@ -178,26 +145,21 @@ impl Memory {
 
     /// Lets go of the row with that hash.
     pub fn remove(&mut self, hash: u64) {
-        let Some(at) = self.find(hash) else { return };
-        if self.places.at(at).is_some_and(|place| self.cold.has(place)) {
-            self.cold.remove(&mut self.places, at);
-        } else {
-            self.policy.remove(&mut self.places, at);
+        if let Some(row) = self.policy.remove(hash).or_else(|| self.cold.pop(hash)) {
+            self.leave(&row);
         }
-        self.take(at);
-        self.free(at);
     }
 
     /// How many rows are held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows
+        self.policy.len() + self.cold.len()
     }
 
     /// Whether no row is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows == 0
+        self.len() == 0
     }
 
     /// How many bytes the rows hold, with their schemas and what is kept of them elsewhere.
@@ -229,89 +191,53 @@ impl Memory {
     }
 
     fn is_over(&self) -> bool {
-        self.bytes() > self.budget.bytes || self.rows > self.budget.entries
+        self.bytes() > self.budget.bytes || self.len() > self.budget.entries
     }
 
-    #[inline]
-    fn find(&self, hash: u64) -> Option<At> {
-        self.index.find(hash, |&at| self.places.hash(at) == hash).copied()
-    }
-
-    /// The place of that hash, or a new one.
-    fn place(&mut self, hash: u64) -> At {
-        if let Some(at) = self.find(hash) {
-            return at;
-        }
-        let at = self.places.insert(hash);
-        self.index.insert_unique(hash, at, |&at| self.places.hash(at));
-        at
-    }
-
-    /// Puts a row in its place; whether one was there.
-    fn set(&mut self, at: At, row: Rc<Row>) -> bool {
-        let mut size = row.size();
-        // Before the older row is taken, so that a schema which both have is not counted anew.
+    /// Counts `row`, and puts it in the place of the one with that hash; gives it back where there is none.
+    fn replace(&mut self, hash: u64, row: Rc<Row>) -> Result<(), Rc<Row>> {
+        self.bytes += row.size();
+        // Before the older row leaves, so that a schema which both have is not counted anew.
         if row.schema().enter_memory() {
-            size += row.schema().size();
+            self.bytes += row.schema().size();
         }
-        let is_known = self.take(at);
-        if let Some(place) = self.places.at_mut(at) {
-            place.row = Some(row);
-            self.rows += 1;
-            self.bytes += size;
-        }
-        is_known
+        let Some(held) = self.policy.peek_mut(hash).or_else(|| self.cold.peek_mut(hash)) else { return Err(row) };
+        let older = core::mem::replace(held, row);
+        self.leave(&older);
+        Ok(())
     }
 
-    /// Takes the row from its place; whether one was there.
-    fn take(&mut self, at: At) -> bool {
-        let Some(row) = self.places.at_mut(at).and_then(|place| place.row.take()) else { return false };
-        self.rows -= 1;
+    /// Counts a row no more.
+    fn leave(&mut self, row: &Rc<Row>) {
         let size = row.size();
         let schema_size = if row.schema().leave_memory() { row.schema().size() } else { 0 };
         self.bytes = self.bytes.saturating_sub(size + schema_size);
         let left = |is_left: bool, size: usize| if is_left { size as u64 } else { 0 };
-        self.left_to_others += left(Rc::strong_count(&row) > 1, size);
+        self.left_to_others += left(Rc::strong_count(row) > 1, size);
         self.left_to_others += left(Rc::strong_count(row.schema()) > 1, schema_size);
-        true
     }
 
-    fn oldest_cold(&mut self) -> Option<At> {
-        let at = self.cold.first()?;
-        self.cold.remove(&mut self.places, at);
-        Some(at)
-    }
-
-    /// Lets go of a row; its place stays where the policy remembers it.
-    fn evict(&mut self, at: At) {
-        self.take(at);
+    fn note_eviction(&mut self, (hash, row): (u64, Rc<Row>)) {
+        self.leave(&row);
         self.evictions += 1;
-        self.last_evicted = self.places.hash(at);
-        if self.places.at(at).is_some_and(|place| place.queue == NO_QUEUE) {
-            self.free(at);
-        }
+        self.last_evicted = hash;
     }
 
-    fn free(&mut self, at: At) {
-        let hash = self.places.hash(at);
-        if let Ok(entry) = self.index.find_entry(hash, |&known| known == at) {
-            entry.remove();
-        }
-        self.places.remove(at);
+    fn for_each(&self, visit: &mut dyn FnMut(&Rc<Row>)) {
+        self.policy.for_each(visit);
+        self.cold.values().for_each(visit);
     }
 }
 
 impl Drop for Memory {
     /// Schemas may outlive it, in rows that others have, and come into another.
     fn drop(&mut self) {
-        for row in self.index.iter().filter_map(|&at| self.places.at(at)?.row.as_ref()) {
-            row.schema().leave_memory();
-        }
+        self.for_each(&mut |row| _ = row.schema().leave_memory());
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use model::key::{Names, Scope, Subject};
     use model::row::{RowBuilder, Schema};
@@ -322,7 +248,7 @@ mod tests {
         Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]))
     }
 
-    fn row(entity: &[u8], value: &[u8]) -> Rc<Row> {
+    pub(crate) fn row(entity: &[u8], value: &[u8]) -> Rc<Row> {
         let schema = Rc::new(Schema::new(space(), Box::new([]), Box::new(["a".into()])).unwrap());
         let mut builder = RowBuilder::new(schema, entity);
         builder.push_feature(
@@ -340,10 +266,12 @@ mod tests {
 
     /// How many rows are there, and how many bytes they hold, with each schema once.
     fn held(memory: &Memory) -> (usize, usize) {
-        let rows = || memory.index.iter().filter_map(|&at| memory.places.at(at)?.row.as_ref());
-        let (count, bytes) = rows().fold((0, 0), |(rows, bytes), row| (rows + 1, bytes + row.size()));
-        let schemas: std::collections::HashMap<_, _> =
-            rows().map(|row| (Rc::as_ptr(row.schema()), row.schema().size())).collect();
+        let (mut count, mut bytes, mut schemas) = (0, 0, std::collections::HashMap::new());
+        memory.for_each(&mut |row| {
+            count += 1;
+            bytes += row.size();
+            schemas.insert(Rc::as_ptr(row.schema()), row.schema().size());
+        });
         (count, bytes + schemas.values().sum::<usize>())
     }
 
@@ -366,7 +294,6 @@ mod tests {
             memory.put(number, row(&[number as u8], &vec![b'1'; NEAR_BYTES / 2]));
         }
         memory.approach(&[1, 2, 99]);
-        assert_eq!(memory.approached, [0, 1], "where those rows are that are there");
         memory.put(4, row(b"4", b"4"));
         assert!(memory.get(1, &space(), &[1]).is_none(), "the least recently used row made room all the same");
     }
@@ -399,7 +326,6 @@ mod tests {
                 assert!(memory.len() <= 50 && memory.bytes() <= 12_000);
             }
             assert_eq!(held(&memory), (memory.len(), memory.bytes()), "{eviction:?}");
-            assert!(memory.index.len() <= 50 * 2, "{eviction:?}: what is remembered is bounded too");
         }
     }
 

@@ -6,9 +6,11 @@
 //! | `s3-fifo` | whether a row was used again soon after it came | [`crate::s3fifo`] |
 
 use core::fmt;
+use std::rc::Rc;
+
+use model::row::Row;
 
 use crate::lru::Lru;
-use crate::queue::{At, Places};
 use crate::s3fifo::S3Fifo;
 
 /// The policies.
@@ -30,29 +32,35 @@ impl Eviction {
     }
 }
 
-/// Decides which row makes room. Queues are its own; their numbers are 1 and more.
+/// Keeps rows by their hashes, and decides which of them makes room.
 pub(crate) trait Policy {
-    /// A row has come to `at`, which is in no queue, or is remembered from earlier.
-    fn admit(&mut self, places: &mut Places, at: At);
+    /// The row with that hash, which counts as used.
+    fn get(&mut self, hash: u64) -> Option<&Rc<Row>>;
 
-    /// The row was used.
-    fn touch(&mut self, places: &mut Places, at: At);
+    /// The row with that hash; it does not count as used.
+    fn peek(&self, hash: u64) -> Option<&Rc<Row>>;
 
-    /// Takes the row, or what is remembered of it, out of all queues.
-    fn remove(&mut self, places: &mut Places, at: At);
+    /// The same, to be replaced.
+    fn peek_mut(&mut self, hash: u64) -> Option<&mut Rc<Row>>;
 
-    /// The row that makes room. It is in no queue then, or in one of those that are remembered.
-    fn evict(&mut self, places: &mut Places) -> Option<At>;
+    /// Takes in a row whose hash no other has.
+    fn admit(&mut self, hash: u64, row: Rc<Row>);
 
-    /// What need not be remembered any more, if there is such; it is in no queue then.
-    fn forget(&mut self, _places: &mut Places) -> Option<At> {
-        None
-    }
+    /// Takes the row out, and forgets what is remembered of it.
+    fn remove(&mut self, hash: u64) -> Option<Rc<Row>>;
+
+    /// Takes out the row that makes room.
+    fn evict(&mut self) -> Option<(u64, Rc<Row>)>;
+
+    /// How many rows there are.
+    fn len(&self) -> usize;
+
+    /// Shows each row.
+    fn for_each(&self, visit: &mut dyn FnMut(&Rc<Row>));
 }
 
-// Not as one of the trait's: all policies' ways to be shown would be in the module then, where nobody shows one.
 impl fmt::Debug for dyn Policy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Policy")
+        formatter.debug_struct("Policy").field("rows", &self.len()).finish()
     }
 }
