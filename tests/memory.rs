@@ -29,16 +29,18 @@ mod chance;
 
 use chance::Chance;
 
-/// Counts what this thread has allocated and not freed.
+/// Counts what this thread has allocated and not freed, and how often it has allocated.
 struct Counting;
 
 thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
     static LIVE: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
 fn count(bytes: isize) {
     // A thread that ends frees what it has when its counters are gone.
+    let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + usize::from(bytes > 0)));
     let _ = LIVE.try_with(|live| {
         live.set(live.get() + bytes);
         let _ = PEAK.try_with(|peak| peak.set(peak.get().max(live.get())));
@@ -381,4 +383,42 @@ fn requests_of_a_thousand_features_with_long_names_take_no_more_memory_than_they
 fn readers_of_streams_who_do_not_read_take_no_more_memory_than_they_may() {
     let host = run(2, &[3], 60, 40, config(|_| {}));
     assert!(host.service.memory().waiting.evicted > 10, "{:?}", host.service.memory());
+}
+
+/// How often the service allocates to answer this from memory, once it has been asked a few times.
+fn allocations_of_a_hit(host: &mut Host, incoming: Incoming<'_>) -> usize {
+    let mut chance = Chance(1);
+    for _ in 0..20 {
+        host.begin(&mut chance, incoming);
+        host.pass(&mut chance, 200);
+    }
+    let before = ALLOCATIONS.with(Cell::get);
+    let step = host.service.begin(incoming, Instant(host.now));
+    let allocations = ALLOCATIONS.with(Cell::get) - before;
+    let Some(service::End::Reply(reply)) = step.end else { panic!("{step:?}") };
+    assert!(reply.headers().iter().any(|header| header.value.starts_with("featheredge-l1; hit")), "{reply:?}");
+    host.service.recycle(reply);
+    allocations
+}
+
+#[test]
+fn an_answer_from_memory_allocates_a_few_times_and_never_for_its_body() {
+    let mut host = Host::new(config(|config| config.telemetry.enabled = false));
+    let feast = Incoming {
+        method: "POST",
+        path: "/get-online-features",
+        body: br#"{"features":["keyed:f0","other:f1"],"entities":{"id":[1,2,3]}}"#,
+        ..Incoming::default()
+    };
+    let native = Incoming {
+        method: "POST",
+        path: "/v1/features",
+        body: br#"{"feature_names":["keyed:f0","other:f1"],"entities":{"id":[1,2,3]}}"#,
+        ..Incoming::default()
+    };
+    assert_eq!(allocations_of_a_hit(&mut host, feast), 3);
+    assert_eq!(allocations_of_a_hit(&mut host, Incoming { session: Some("one"), ..feast }), 3);
+    assert_eq!(allocations_of_a_hit(&mut host, Incoming { caller: "one", ..feast }), 4);
+    // It also makes a name for the request, and writes when it was answered.
+    assert_eq!(allocations_of_a_hit(&mut host, native), 6);
 }
