@@ -418,7 +418,7 @@ fn an_answer_from_memory_allocates_a_few_times_and_never_for_its_body() {
     };
     assert_eq!(allocations_of_a_hit(&mut host, feast), 3);
     assert_eq!(allocations_of_a_hit(&mut host, Incoming { session: Some("one"), ..feast }), 3);
-    assert_eq!(allocations_of_a_hit(&mut host, Incoming { caller: "one", ..feast }), 4);
+    assert_eq!(allocations_of_a_hit(&mut host, Incoming { caller: "one", ..feast }), 3);
     // It also makes a name for the request, and writes when it was answered.
     assert_eq!(allocations_of_a_hit(&mut host, native), 6);
 }

@@ -72,9 +72,9 @@ export const MUTANTS = [
 		name: "nobody waits for a registry past their deadline",
 		changes: [
 			{
-				file: "crates/service/src/registry.rs",
-				from: "let millis = self.half_of_deadline(protocol, 0);",
-				to: "let millis = self.half_of_deadline(protocol, 0) + self.config.origin.timeout_ms;",
+				file: "crates/service/src/dispatch.rs",
+				from: "let millis = context.protocol.half_of_deadline(&self.config, 0);",
+				to: "let millis = context.protocol.half_of_deadline(&self.config, 0) + self.config.origin.timeout_ms;",
 			},
 		],
 		finds: ["late"],
@@ -86,8 +86,8 @@ export const MUTANTS = [
 		changes: [
 			{
 				file: "crates/service/src/warm.rs",
-				from: "self.check_keys(&plan, group)?;",
-				to: "let _ = self.check_keys(&plan, group);",
+				from: "check_keys(&read_path.planner, &plan, group)?;",
+				to: "let _ = check_keys(&read_path.planner, &plan, group);",
 			},
 		],
 		finds: ["warm without a key"],
@@ -229,9 +229,9 @@ export const MUTANTS = [
 		name: "a write that was answered marks what it touched",
 		changes: [
 			{
-				file: "crates/service/src/writes.rs",
-				from: "self.apply(&change, now);\n        self.tell(ticket, End::Forwarded",
-				to: "self.tell(ticket, End::Forwarded",
+				file: "crates/service/src/dispatch.rs",
+				from: "change.apply(self.read_path.engine.marks(), now);\n        self.acknowledge(ticket, End::Forwarded",
+				to: "self.acknowledge(ticket, End::Forwarded",
 			},
 		],
 		finds: ["before a write"],
@@ -242,8 +242,8 @@ export const MUTANTS = [
 		name: "an operator's word marks what it names",
 		changes: [
 			{
-				file: "crates/service/src/writes.rs",
-				from: "self.apply(&change, now);\n                let reply",
+				file: "crates/service/src/dispatch.rs",
+				from: "change.apply(self.read_path.engine.marks(), now);\n                let reply",
 				to: "let reply",
 			},
 		],

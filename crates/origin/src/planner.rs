@@ -24,6 +24,7 @@ use model::time::Instant;
 use protocol::call::{self, Call};
 use protocol::lists;
 use protocol::plan::{Naming, Output, Plan, Planned, RecentPlans};
+use protocol::request::ParsedRequest;
 
 /// How many shapes are remembered. Each is a few kilobytes; services ask in tens of shapes, not in thousands.
 const MAX_PLANS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
@@ -210,20 +211,21 @@ impl Planner {
         &self.project
     }
 
-    /// The plan for `call`, which stands in `body`.
-    pub fn plan(&mut self, call: &Call, body: &[u8], naming: Naming) -> Planned {
-        if call.list.is_none() || call.service.is_some() || !call.caller.is_empty() {
-            return self.plan_by_signature(call, body, naming);
+    /// The plan for a request of `caller`, whose rows are its own; all callers share theirs where it is empty.
+    pub fn plan(&mut self, request: &ParsedRequest<'_>, caller: &str, naming: Naming) -> Planned {
+        let ParsedRequest { call, body } = request;
+        if call.list.is_none() || call.service.is_some() || !caller.is_empty() {
+            return self.plan_by_signature(call, body, caller, naming);
         }
         if let Some(planned) = self.recent.find(call, body, naming) {
             return planned;
         }
-        let planned = self.plan_by_signature(call, body, naming);
+        let planned = self.plan_by_signature(call, body, caller, naming);
         self.recent.remember(call, body, naming, planned.clone());
         planned
     }
 
-    fn plan_by_signature(&mut self, call: &Call, body: &[u8], naming: Naming) -> Planned {
+    fn plan_by_signature(&mut self, call: &Call, body: &[u8], caller: &str, naming: Naming) -> Planned {
         self.signature.clear();
         self.signature.push(u8::from(naming == Naming::Feast) << 1 | u8::from(call.full_feature_names));
         let features = call.features.filter(|_| call.service.is_none());
@@ -233,10 +235,10 @@ impl Planner {
             // No JSON text has a NUL in it, so the parts keep apart.
             self.signature.push(0);
         }
-        if !call.caller.is_empty() {
+        if !caller.is_empty() {
             // Whatever bytes a caller's name has, its length says where it begins: two NULs stand nowhere before it.
-            self.signature.extend_from_slice(call.caller.as_bytes());
-            self.signature.extend_from_slice(&(call.caller.len() as u64).to_le_bytes());
+            self.signature.extend_from_slice(caller.as_bytes());
+            self.signature.extend_from_slice(&(caller.len() as u64).to_le_bytes());
         }
         let mut hasher = FixedState::with_seed(self.project.seed).build_hasher();
         hasher.write(&self.signature);
@@ -246,8 +248,8 @@ impl Planner {
         {
             return known.planned.clone();
         }
-        self.project.scope = self.project.scope.of_caller(&call.caller);
-        let planned = self.make(call, body, naming);
+        self.project.scope = self.project.scope.of_caller(caller);
+        let planned = self.make(call, body, caller, naming);
         self.keep(hash, planned.clone());
         planned
     }
@@ -277,7 +279,7 @@ impl Planner {
         }
     }
 
-    fn make(&self, call: &Call, body: &[u8], naming: Naming) -> Planned {
+    fn make(&self, call: &Call, body: &[u8], caller: &str, naming: Naming) -> Planned {
         let mut scratch = String::new();
         let columns: Vec<Box<str>> = call.columns.iter().map(|column| call.plain_name(column, body)).collect();
         if has_twins(columns.iter().map(|name| &**name)) {
@@ -295,7 +297,7 @@ impl Planner {
             (None, None) => None,
         };
         // What is one caller's alone is nothing to learn from, nor to fetch for others.
-        if let Some(plan) = plan.as_mut().filter(|_| call.caller.is_empty()) {
+        if let Some(plan) = plan.as_mut().filter(|_| caller.is_empty()) {
             plan.shape = shape(plan, &self.signature);
         }
         plan.map_or(Planned::Forward, |plan| Planned::Serve(Rc::new(plan)))

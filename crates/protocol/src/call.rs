@@ -114,10 +114,6 @@ pub struct Call {
     pub full_feature_names: bool,
     /// Whether something stands in the body that only the origin may judge.
     pub is_beyond_us: bool,
-    /// Whose rows it is served; all callers' where it is empty.
-    pub caller: String,
-    /// What the engine knows the caller's session by, where it tells one.
-    pub session: Option<u64>,
     /// The name, as a JSON string, of the column that the body does not name.
     pub implied_name: Vec<u8>,
     lists: Lists,
@@ -135,8 +131,6 @@ impl Call {
         self.rows = 0;
         self.full_feature_names = false;
         self.is_beyond_us = false;
-        self.caller.clear();
-        self.session = None;
     }
 
     /// The memory that it takes beside the lists, in bytes.
@@ -145,7 +139,6 @@ impl Call {
         size_of::<Call>()
             + size_of::<Column>() * self.columns.capacity()
             + size_of::<Span>() * self.values.capacity()
-            + self.caller.capacity()
             + self.implied_name.capacity()
     }
 
@@ -161,7 +154,6 @@ impl Call {
             self.clear();
             self.columns.shrink_to(0);
             self.values.shrink_to(0);
-            self.caller.shrink_to(0);
         }
     }
 

@@ -9,4 +9,5 @@ pub mod lists;
 pub mod native;
 pub mod plan;
 pub mod problem;
+pub mod request;
 pub mod sheet;

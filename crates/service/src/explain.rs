@@ -6,109 +6,105 @@ use std::borrow::Cow;
 
 use crate::io::{Incoming, Step};
 use crate::prefetch::entities;
-use crate::{Protocol, Reply, Service, reply};
+use crate::read_path::ReadPath;
+use crate::reply::{self, Reply};
+use crate::request::Protocol;
 use ::prefetch::patterns::{Entity, Prediction, is_of};
 use model::refusal::Refusal;
 use model::time::Instant;
 use origin::replay;
-use protocol::call::Call;
 use protocol::native::Options;
-use protocol::plan::{Naming, Planned};
-use protocol::problem;
+use protocol::plan::Planned;
+use protocol::request::ParsedRequest;
 
-impl Service {
-    #[cold]
-    pub(super) fn explain(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
-        if !incoming.is_operator {
-            return reply::forbidden().into();
-        }
-        match self.predictions(incoming.query, now) {
-            Ok(text) => Reply::json(200, Cow::Owned(text)).into(),
-            Err(refusal) => Reply::problem(refusal.status(), problem::refusal(&refusal)).into(),
-        }
+/// Replies to `GET /v1/predictions`.
+#[cold]
+pub(super) fn explain(read_path: &mut ReadPath, incoming: Incoming<'_>, now: Instant) -> Step {
+    if !incoming.is_operator {
+        return reply::forbidden().into();
     }
+    match predictions(read_path, incoming.query, now) {
+        Ok(text) => Reply::json(200, Cow::Owned(text)).into(),
+        Err(refusal) => reply::refused_plainly(&refusal).into(),
+    }
+}
 
-    fn predictions(&mut self, query: &str, now: Instant) -> Result<Vec<u8>, Refusal> {
-        let refuse = |kind, message: &str| Refusal::field(&["query", "request"], kind, message.to_owned());
-        let named = |name: &str| query.split('&').find_map(|parameter| parameter.strip_prefix(name));
-        let (value, protocol, naming) = match (named("request="), named("native=")) {
-            (Some(value), _) => (value, Protocol::Feast, Naming::Feast),
-            (None, Some(value)) => (value, Protocol::Native(Options::default()), Naming::AsAsked),
-            (None, None) => return Err(refuse("missing", "the request that is asked about is needed")),
-        };
-        let body = decoded(value);
-        let mut call = Call::default();
-        let (protocol, read) = self.read(protocol, &body, &mut call);
-        read?;
-        let Planned::Serve(plan) = self.planner.plan(&call, &body, naming) else {
-            return Err(refuse(
-                "value_error",
-                "such a request is the origin's to answer, and nothing is learned from it",
-            ));
-        };
-        let ask = self.ask(protocol, &call, &body, &plan)?;
-        let mut buffer = Vec::new();
-        let (known, count) = entities(&ask, &plan.shape, &mut buffer);
-        let known = known.get(..count).unwrap_or_default();
-        let predicted = self.engine.predict(&plan.shape, known);
-        let mut out = b"{\"predictions\":[".to_vec();
-        for (number, prediction) in predicted.as_slice().iter().enumerate() {
+fn predictions(read_path: &mut ReadPath, query: &str, now: Instant) -> Result<Vec<u8>, Refusal> {
+    let refuse = |kind, message: &str| Refusal::field(&["query", "request"], kind, message.to_owned());
+    let named = |name: &str| query.split('&').find_map(|parameter| parameter.strip_prefix(name));
+    let (value, mut protocol) = match (named("request="), named("native=")) {
+        (Some(value), _) => (value, Protocol::Feast),
+        (None, Some(value)) => (value, Protocol::Native(Options::default())),
+        (None, None) => return Err(refuse("missing", "the request that is asked about is needed")),
+    };
+    let body = decoded(value);
+    let mut call = Box::default();
+    protocol.read(&read_path.config, &body, &mut call)?;
+    let request = ParsedRequest { call, body: body.into() };
+    let Planned::Serve(plan) = read_path.planner.plan(&request, "", protocol.naming()) else {
+        return Err(refuse("value_error", "such a request is the origin's to answer, and nothing is learned from it"));
+    };
+    let ask = read_path.query(&protocol, &request, &plan)?;
+    let mut buffer = Vec::new();
+    let (known, count) = entities(&ask, &plan.shape, &mut buffer);
+    let known = known.get(..count).unwrap_or_default();
+    let predicted = read_path.engine.predict(&plan.shape, known);
+    let mut out = b"{\"predictions\":[".to_vec();
+    for (number, prediction) in predicted.as_slice().iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        describe(read_path, prediction, known, now, &mut out);
+    }
+    let (stakes, settings) = (read_path.engine.stakes(), &read_path.config.prefetch);
+    put(&mut out, "],\"precision_floor\":", &share(settings.precision_floor_percent * 10));
+    put(&mut out, ",\"miss_microseconds\":", &stakes.miss_micros.to_string());
+    put(&mut out, ",\"row_nanodollars\":", &stakes.cost.to_string());
+    put(&mut out, ",\"millisecond_nanodollars\":", &settings.millisecond_nanodollars.to_string());
+    out.push(b'}');
+    Ok(out)
+}
+
+/// A prediction: what would be asked for, how probable that is, and what is decided of it.
+fn describe(read_path: &mut ReadPath, prediction: &Prediction, known: &[Entity<'_>], now: Instant, out: &mut Vec<u8>) {
+    let engine = &read_path.engine;
+    let mut decision = engine.governor().judge(prediction, engine.stakes(), now).name();
+    let plan = read_path.planner.shaped(|name| is_of(prediction.shape, name)).cloned();
+    let asked = known.iter().find(|entity| entity.name == prediction.entity).map(|entity| entity.key);
+    let key = asked.or_else(|| engine.patterns().key(prediction.entity));
+    let made =
+        plan.zip(key).and_then(|(plan, key)| replay::call(&plan, &[key], &read_path.config.limits).zip(Some(plan)));
+    put(out, "{\"features\":", "[");
+    if let Some((_, plan)) = &made {
+        let names = plan.service.iter().chain(plan.outputs.iter().map(|output| &output.reference));
+        for (number, name) in names.enumerate() {
             if number > 0 {
                 out.push(b',');
             }
-            self.describe(prediction, known, now, &mut out);
+            json::write_string(out, name);
         }
-        let stakes = self.engine.stakes();
-        let floor = share(self.config.prefetch.precision_floor_percent * 10);
-        put(&mut out, "],\"precision_floor\":", &floor);
-        put(&mut out, ",\"miss_microseconds\":", &stakes.miss_micros.to_string());
-        put(&mut out, ",\"row_nanodollars\":", &stakes.cost.to_string());
-        put(&mut out, ",\"millisecond_nanodollars\":", &self.config.prefetch.millisecond_nanodollars.to_string());
-        out.push(b'}');
-        Ok(out)
     }
-
-    /// A prediction: what would be asked for, how probable that is, and what is decided of it.
-    fn describe(&mut self, prediction: &Prediction, known: &[Entity<'_>], now: Instant, out: &mut Vec<u8>) {
-        let mut decision = self.engine.governor().judge(prediction, self.engine.stakes(), now).name();
-        let plan = self.planner.shaped(|name| is_of(prediction.shape, name)).cloned();
-        let asked = known.iter().find(|entity| entity.name == prediction.entity).map(|entity| entity.key);
-        let key = asked.or_else(|| self.engine.patterns().key(prediction.entity));
-        let made = plan
-            .as_ref()
-            .zip(key)
-            .and_then(|(plan, key)| Some((plan, replay::call(plan, &[key], &self.config.limits)?)));
-        put(out, "{\"features\":", "[");
-        if let Some((plan, _)) = &made {
-            let names = plan.service.iter().chain(plan.outputs.iter().map(|output| &output.reference));
-            for (number, name) in names.enumerate() {
-                if number > 0 {
-                    out.push(b',');
-                }
-                json::write_string(out, name);
+    put(out, "],\"entities\"", ":");
+    match made {
+        Some(((call, body), plan)) => {
+            out.extend_from_slice(&body);
+            let request = ParsedRequest { call: Box::new(call), body: body.into() };
+            let ask = read_path.query(&Protocol::Feast, &request, &plan);
+            if ask.is_ok_and(|ask| read_path.engine.has_all(&ask, now)) {
+                decision = "in_memory";
             }
         }
-        put(out, "],\"entities\"", ":");
-        match made {
-            Some((plan, (call, body))) => {
-                out.extend_from_slice(&body);
-                let ask = self.ask(Protocol::Feast, &call, &body, plan);
-                if ask.is_ok_and(|ask| self.engine.has_all(&ask, now)) {
-                    decision = "in_memory";
-                }
-            }
-            // Another isolate has told of it.
-            None => {
-                put(out, "{", "}");
-                decision = "unknown_here";
-            }
+        // Another isolate has told of it.
+        None => {
+            put(out, "{", "}");
+            decision = "unknown_here";
         }
-        put(out, ",\"source\":\"", prediction.source.name());
-        put(out, "\",\"decision\":\"", decision);
-        put(out, "\",\"probability\":", &share(prediction.permille));
-        put(out, ",\"precision\":", &share(self.engine.governor().precision(prediction)));
-        out.push(b'}');
     }
+    put(out, ",\"source\":\"", prediction.source.name());
+    put(out, "\",\"decision\":\"", decision);
+    put(out, "\",\"probability\":", &share(prediction.permille));
+    put(out, ",\"precision\":", &share(read_path.engine.governor().precision(prediction)));
+    out.push(b'}');
 }
 
 #[inline(never)]

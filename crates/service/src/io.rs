@@ -1,6 +1,7 @@
-//! What passes between the service and its host: requests in, orders out, outcomes in, ends out.
+//! What passes between the service and its host: requests in, orders out, outcomes in, ends out. Whatever has to be done is told here,
+//! and to which part of the service its outcome belongs.
 
-use crate::Reply;
+use crate::reply::Reply;
 use engine::{SessionId, WriteAllowance};
 use model::answer::Tier;
 use model::key::StoreKey;
@@ -56,13 +57,14 @@ pub struct Order {
 }
 
 impl Order {
+    /// An order of a request.
+    pub(super) fn new(ticket: Ticket, part: Part, task: Task, timeout_millis: u64) -> Order {
+        Order { id: OrderId { ticket, part }, task, timeout_millis }
+    }
+
     /// The timer of a request that waits for so many milliseconds at most.
     pub(super) fn wait(ticket: Ticket, millis: u64) -> Order {
-        Order {
-            id: OrderId { ticket, part: Part::Wake },
-            task: Task::Wait { outlives_request: false },
-            timeout_millis: millis,
-        }
+        Order::new(ticket, Part::Wake, Task::Wait { outlives_request: false }, millis)
     }
 }
 
@@ -115,7 +117,7 @@ pub(super) enum Part {
     Forward,
     Ledger,
     Retry(u32),
-    Ahead,
+    Prefetch,
     Model,
     Records,
 }
@@ -267,10 +269,37 @@ pub struct Step {
 }
 
 impl Step {
+    /// A request that waits, with what is to be done for it.
+    pub(super) fn waiting(ticket: Ticket, orders: Vec<Order>) -> Step {
+        Step { ticket: Some(ticket), orders, ..Step::default() }
+    }
+
+    /// A request that waits for what is to be done for it.
+    pub(super) fn waiting_for(order: Order) -> Step {
+        Step::waiting(order.id.ticket, vec![order])
+    }
+
+    /// What is to be done for nobody who waits.
+    pub(super) fn behind(orders: Vec<Order>) -> Step {
+        Step { orders, ..Step::default() }
+    }
+
     /// Whether there is nothing to do but what its end says.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.ticket.is_none() && self.orders.is_empty() && self.woken.is_empty() && self.chunk.is_none()
+    }
+}
+
+impl From<Reply> for Step {
+    fn from(reply: Reply) -> Self {
+        End::Reply(reply).into()
+    }
+}
+
+impl From<End> for Step {
+    fn from(end: End) -> Self {
+        Step { end: Some(end), ..Step::default() }
     }
 }
 

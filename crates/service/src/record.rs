@@ -4,24 +4,17 @@
 //! for any of it. A request is told by one call that allocates nothing, and what was told goes out behind replies, a second later at
 //! the most.
 
-use crate::io::{Order, OrderId, Part, Step, Task};
-use crate::rows::{Timings, Waiting};
-use crate::{Protocol, Service, foldhash_mix};
-use ::prefetch::prefetch::Measured;
+use crate::request::RequestContext;
+use crate::timings::Timings;
 use config::Config;
-use engine::breaker::{Breaker, BreakerState};
-use engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
-use engine::store::Store;
 use model::answer::{Answer, Tier};
-use model::request::{Priority, ViewAsk};
+use model::request::ViewAsk;
 use model::time::Instant;
 use protocol::call::Call;
-use protocol::native::Options;
 use protocol::plan::Plan;
 use telemetry::quality::quality_of;
 use telemetry::record::{self, Batch, Path, Records, Request, Rows, SpanName};
-use telemetry::sla;
-use telemetry::snapshot::{GaugeSnapshot, L1Gauges, L2Choice, PrefetchGauges, TierGauges};
+use telemetry::snapshot::GaugeSnapshot;
 use telemetry::trace::Context;
 
 /// How long what was told waits for more, in milliseconds.
@@ -72,7 +65,7 @@ impl Recorder {
 
     /// In how many milliseconds what was told is to be taken, where that has not been ordered yet.
     #[inline]
-    fn due(&mut self, now: Instant) -> Option<u64> {
+    pub(super) fn due(&mut self, now: Instant) -> Option<u64> {
         if self.records.is_empty() {
             return None;
         }
@@ -87,7 +80,7 @@ impl Recorder {
     }
 
     /// Where in a trace a request stands that comes with this header, if with any; `None` where it is in none.
-    fn context(&self, traceparent: &str, mut random: impl FnMut() -> u64) -> Option<Context> {
+    pub(super) fn trace(&self, traceparent: &str, mut random: impl FnMut() -> u64) -> Option<Context> {
         if !self.is_enabled || (traceparent.is_empty() && self.traces_percent.is_none()) {
             return None;
         }
@@ -114,14 +107,33 @@ impl Recorder {
         }
     }
 
+    /// Takes what was told since this was last called, with how the engine stands: a batch for the aggregator.
+    pub(super) fn take(&mut self, gauges: GaugeSnapshot, now: Instant) -> Batch {
+        self.taken_at = now;
+        (self.ordered_until, self.is_pressed) = (Instant::default(), false);
+        self.records.take(gauges, now)
+    }
+
     /// Tells of a request that ends now.
+    pub(super) fn request(&mut self, ended: &Ended<'_>, now: Instant) {
+        if !self.is_enabled {
+            return;
+        }
+        let path = if ended.context.protocol.is_feast() { Path::Feast } else { Path::Native };
+        self.note(path, ended, now);
+        if let Some(trace) = &ended.context.trace {
+            self.spans(trace, path, ended, now);
+        }
+    }
+
     #[inline]
-    fn request(&mut self, ended: &Ended<'_>, now: Instant) {
-        let Ended { path, priority, status, began, timings, asked, .. } = *ended;
+    fn note(&mut self, path: Path, ended: &Ended<'_>, now: Instant) {
+        let Ended { context, status, timings, asked, .. } = *ended;
+        let (began, max_staleness) = (context.began, context.protocol.options().map(|options| options.max_staleness));
         let millis = now.millis_since(began);
         let mut request = Request {
             path,
-            priority: priority as u8,
+            priority: context.priority() as u8,
             status,
             millis,
             entities: asked.entities as u64,
@@ -167,20 +179,21 @@ impl Recorder {
         records.request(&request, numbers, now);
         for (place, (view, &number)) in plan.views.iter().zip(numbers).enumerate() {
             let found = answer.found.get(place * asked.entities..(place + 1) * asked.entities).unwrap_or_default();
-            records.view(number, &quality_of(view, found, ended.max_staleness, began));
+            records.view(number, &quality_of(view, found, max_staleness, began));
         }
     }
 
     /// Tells of the spans of a request that ends now.
-    fn spans(&mut self, context: &Context, ended: &Ended<'_>, now: Instant) {
-        if self.traces_percent.is_none() || !context.is_sampled() {
+    fn spans(&mut self, trace: &Context, path: Path, ended: &Ended<'_>, now: Instant) {
+        if self.traces_percent.is_none() || !trace.is_sampled() {
             return;
         }
-        let Ended { path, status, began, timings, .. } = *ended;
+        let Ended { context, status, timings, .. } = *ended;
+        let began = context.began;
         let millis = now.millis_since(began);
-        self.records.span(context, SpanName::Request(path), began, millis, status, now);
+        self.records.span(trace, SpanName::Request(path), began, millis, status, now);
         for (tier, began, millis, status) in timings.spans() {
-            self.records.span(context, SpanName::Tier(tier), began, millis, status, now);
+            self.records.span(trace, SpanName::Tier(tier), began, millis, status, now);
         }
     }
 }
@@ -201,15 +214,12 @@ impl Asked {
 
 /// A request that has ended.
 #[derive(Clone, Copy, Debug)]
-struct Ended<'a> {
-    path: Path,
-    priority: Priority,
-    asked: Asked,
-    answered: Option<(&'a Plan, &'a Answer)>,
-    max_staleness: Option<u64>,
-    status: u16,
-    began: Instant,
-    timings: &'a Timings,
+pub(super) struct Ended<'a> {
+    pub(super) context: &'a RequestContext<'a>,
+    pub(super) asked: Asked,
+    pub(super) answered: Option<(&'a Plan, &'a Answer)>,
+    pub(super) status: u16,
+    pub(super) timings: &'a Timings,
 }
 
 fn told_tier(tier: Tier) -> Option<record::Tier> {
@@ -218,181 +228,5 @@ fn told_tier(tier: Tier) -> Option<record::Tier> {
         Tier::L2 => Some(record::Tier::L2),
         Tier::L3 => Some(record::Tier::L3),
         Tier::Origin => Some(record::Tier::Origin),
-    }
-}
-
-impl Service {
-    /// Notes where in a trace a request stands that has just come.
-    pub(super) fn begin_trace(&mut self, traceparent: &str) {
-        let (seed, tickets) = (self.seed, &mut self.tickets);
-        self.context = self.recorder.context(traceparent, || {
-            *tickets += 1;
-            foldhash_mix(seed, *tickets)
-        });
-    }
-
-    /// The timings of a request that has just come.
-    pub(super) fn timings(&mut self) -> Timings {
-        Timings { context: self.context.take(), ..Timings::default() }
-    }
-
-    /// Ends a step: lets go of memory that few requests need, and orders, once in a while, that what was told is to be taken.
-    #[inline]
-    pub(super) fn end_step(&mut self, step: &mut Step, now: Instant) {
-        self.trim();
-        if let Some(delay) = self.recorder.due(now) {
-            let id = OrderId { ticket: self.next_ticket(now), part: Part::Records };
-            step.orders.push(Order { id, task: Task::Records, timeout_millis: delay });
-        }
-    }
-
-    /// What was told since this was last called, and how the engine stands: a batch for the aggregator.
-    pub fn take_records(&mut self, now: Instant) -> Batch {
-        let now = self.now(now);
-        let gauges = self.gauges();
-        self.recorder.taken_at = now;
-        (self.recorder.ordered_until, self.recorder.is_pressed) = (Instant::default(), false);
-        self.recorder.records.take(gauges, now)
-    }
-
-    /// Keeps what the aggregator says of the isolate's service level, for the answers from now on.
-    pub fn set_sla_status(&mut self, status: sla::Status) {
-        self.sla_status = status;
-    }
-
-    /// Within how many milliseconds a request is to be answered: the more urgent it is, the faster the share of all requests whose
-    /// target is its own. A caller's own deadline may be sooner.
-    pub(super) fn latency_target(&self, options: &Options) -> u64 {
-        let sla = &self.config.sla;
-        let target = match options.priority {
-            Priority::Critical => sla.p50_ms,
-            Priority::High => sla.p95_ms,
-            Priority::Normal | Priority::Low => sla.p99_ms,
-        };
-        options.deadline_millis.map_or(target, |deadline| target.min(deadline))
-    }
-
-    /// Tells of a request that ends now.
-    #[expect(clippy::too_many_arguments, reason = "one place where all that is told of a request comes together")]
-    pub(super) fn record(
-        &mut self,
-        protocol: Protocol,
-        asked: Asked,
-        answered: Option<(&Plan, &Answer)>,
-        status: u16,
-        began: Instant,
-        timings: &Timings,
-        now: Instant,
-    ) {
-        if !self.recorder.is_enabled {
-            return;
-        }
-        let (path, priority, max_staleness) = match protocol {
-            Protocol::Feast => (Path::Feast, Priority::Normal, None),
-            Protocol::Native(options) => (Path::Native, options.priority, Some(options.max_staleness)),
-        };
-        let ended = Ended { path, priority, asked, answered, max_staleness, status, began, timings };
-        self.recorder.request(&ended, now);
-        if let Some(context) = &timings.context {
-            self.recorder.spans(context, &ended, now);
-        }
-    }
-
-    /// Tells of a request that waited and ends now. What the origin refuses (4xx) is its caller's fault and counts for nothing.
-    pub(super) fn record_waiting(&mut self, waiting: &Waiting, answer: &Answer, status: u16, now: Instant) {
-        if (400..500).contains(&status) {
-            return;
-        }
-        let Waiting { protocol, call, plan, began, timings, .. } = waiting;
-        self.record(*protocol, Asked::of(call), Some((plan, answer)), status, *began, timings, now);
-    }
-
-    /// How the engine stands.
-    fn gauges(&self) -> GaugeSnapshot {
-        let (engine, config) = (&self.engine, &self.config);
-        let (memory, limiter) = (engine.memory(), engine.origin_limiter());
-        let hedge = engine.stores().first().and_then(|store| store.latency().quantile(950));
-        let most = config.origin.timeout_ms;
-        let timeout = engine.timeout_of(engine.origin_latency(), MIN_ORIGIN_MILLIS, most);
-        let mut gauges = GaugeSnapshot {
-            l1: L1Gauges {
-                rows: memory.len() as u64,
-                bytes: memory.bytes() as u64,
-                max_rows: config.l1.max_entries as u64,
-                max_bytes: config.l1.max_bytes as u64,
-                evictions: memory.evictions(),
-            },
-            waiting: engine.sessions() as u64,
-            refused: engine.refused(),
-            hedged: engine.hedged(),
-            hedge_millis: hedge.filter(|_| config.deadlines.hedging).map(|millis| millis + 1),
-            origin_under_way: limiter.under_way() as u64,
-            origin_limit: limiter.limit().into(),
-            is_origin_limit_adaptive: config.load.adaptive_concurrency,
-            l2_choice: engine
-                .l2_decision()
-                .map(|decision| L2Choice { order: decision.order.name(), reason: decision.reason.text() }),
-            l2: None,
-            l3: None,
-            origin: Some(tier_gauges(engine.origin_breaker(), None, timeout, most)),
-            prefetch: prefetch_gauges(engine.governor().measured()),
-            memory: self.memory(),
-        };
-        for store in engine.stores() {
-            let (tier, most) = match store.tier() {
-                Tier::L3 => (&mut gauges.l3, config.l3.timeout_ms),
-                _ => (&mut gauges.l2, config.l2.timeout_ms),
-            };
-            let timeout = engine.timeout_of(store.latency(), MIN_STORE_MILLIS, most);
-            *tier = Some(tier_gauges(store.breaker(), Some(store), timeout, most));
-        }
-        gauges
-    }
-}
-
-fn prefetch_gauges(measured: &Measured) -> PrefetchGauges {
-    PrefetchGauges {
-        issued: measured.issued,
-        probes: measured.probes,
-        used: measured.used,
-        late: measured.late,
-        wasted: measured.wasted,
-        failed: measured.failed,
-        over_budget: measured.over_budget,
-        declined: measured.declined,
-        displaced: measured.displaced,
-        missed: measured.missed,
-        reads: measured.reads,
-        calls: measured.calls,
-        writes: measured.writes,
-        // Money is told in millionths of a dollar.
-        spent: measured.spent / 1_000,
-        saved: measured.saved / 1_000,
-        precision: measured.precision_permille().unwrap_or_default(),
-        coverage: measured.coverage_permille().unwrap_or_default(),
-        timeliness: measured.timeliness_permille().unwrap_or_default(),
-        models: measured.models,
-        models_ignored: measured.models_ignored,
-    }
-}
-
-fn tier_gauges(breaker: &Breaker, store: Option<&Store>, timeout: u64, most: u64) -> TierGauges {
-    let is_open = |breaker: &Breaker| breaker.state() != BreakerState::Closed;
-    let counts = store.map(|store| *store.counts()).unwrap_or_default();
-    TierGauges {
-        is_open: is_open(breaker),
-        opened: breaker.times_opened(),
-        gets: counts.gets,
-        puts: counts.puts,
-        unchanged: counts.unchanged,
-        coalesced: counts.coalesced,
-        over_budget: counts.over_budget,
-        left_out: counts.left_out,
-        unusable: counts.foreign + counts.other_version + counts.damaged + counts.other_key,
-        shed: counts.shed,
-        unmerged: counts.unmerged,
-        are_writes_open: store.is_some_and(|store| is_open(store.write_breaker())),
-        timeout_millis: timeout,
-        max_timeout_millis: most,
     }
 }

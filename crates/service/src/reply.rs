@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::Outcome;
-use crate::rows::Timings;
+use crate::request::Protocol;
+use crate::timings::Timings;
 use engine::Pattern;
 use model::answer::{Answer, OriginFailure};
+use model::refusal::Refusal;
 use model::request::Priority;
 use model::time::Instant;
 use protocol::sheet::Sheet;
@@ -109,8 +110,8 @@ impl Reply {
     }
 
     /// The same, telling of the trace that its request is in.
-    pub(super) fn traced(mut self, timings: &Timings) -> Reply {
-        if let Some(traceparent) = timings.traceparent() {
+    pub(super) fn traced(mut self, traceparent: Option<String>) -> Reply {
+        if let Some(traceparent) = traceparent {
             self.headers.push(Header { name: "traceparent", value: traceparent.into() });
         }
         self
@@ -256,14 +257,34 @@ pub(super) fn ready() -> Reply {
     Reply::json(200, Cow::Borrowed(b"{\"ready\":true}"))
 }
 
-/// Whether the origin's health lets the service call itself ready.
-pub(super) fn readiness(outcome: &Outcome) -> Reply {
-    let reason = match outcome {
-        Outcome::Fetched(Ok(reply)) if reply.status < 400 => return ready(),
-        Outcome::Fetched(Ok(reply)) => format!("the origin answers /health with status {}", reply.status),
-        _ => "the origin cannot be reached".to_owned(),
+pub(super) fn not_ready(reason: &str) -> Reply {
+    Reply::problem(503, problem::body(503, "not-ready", "The service is not ready", reason))
+}
+
+/// What its protocol says of a request that is refused.
+pub(super) fn refused(protocol: &Protocol, refusal: &Refusal, body: &[u8]) -> Reply {
+    match protocol {
+        Protocol::Feast => Reply::json(refusal.status(), Cow::Owned(feast::refusal(refusal, body))),
+        Protocol::Native(_) => refused_plainly(refusal),
+    }
+}
+
+/// The same where no protocol of features is spoken.
+pub(super) fn refused_plainly(refusal: &Refusal) -> Reply {
+    Reply::problem(refusal.status(), problem::refusal(refusal))
+}
+
+/// The reply where the origin failed and too little is there without it.
+///
+/// What the origin refused goes to the caller, who would have it of Feast too, and in the native protocol where the caller
+/// is at fault. An origin that is down costs its own share alone: what is there is served, and the rest is marked invalid.
+pub(super) fn failed(protocol: &Protocol, answer: &Answer, has_anything: bool) -> Option<Reply> {
+    let failure = answer.failure.as_ref().filter(|_| answer.tally.missing > 0)?;
+    let is_refused = match protocol {
+        Protocol::Feast => matches!(failure, OriginFailure::Refused { .. }) && !failure.is_transient(),
+        Protocol::Native(_) => matches!(failure, OriginFailure::Refused { status: 400..500, .. }),
     };
-    Reply::problem(503, problem::body(503, "not-ready", "The service is not ready", &reason))
+    (is_refused || !has_anything).then(|| origin_failure(protocol.is_feast(), failure))
 }
 
 /// The origin's own error, or in its stead what went wrong with it.

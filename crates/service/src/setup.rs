@@ -12,9 +12,10 @@ use engine::router::RouterSettings;
 use engine::{Settings, StoreSettings};
 use model::answer::Tier;
 use model::key::Scope;
-use model::request::Lifetimes;
+use model::request::{Lifetimes, Priority};
 use model::row::RowLimits;
 use origin::planner::{Project, ViewFacts};
+use protocol::native::Options;
 
 /// KV's limit of keys in one bulk read.
 const KV_KEYS_PER_READ: usize = 100;
@@ -186,4 +187,16 @@ fn permille(percent: u64) -> u32 {
 /// A path under a base URL, which may end with a slash and have a path of its own.
 pub(super) fn join_url(base: &str, path: &str) -> String {
     format!("{}{path}", base.trim_end_matches('/'))
+}
+
+/// Within how many milliseconds a request is to be answered: the more urgent it is, the faster the share of all requests whose
+/// target is its own. A caller's own deadline may be sooner.
+pub(super) fn latency_target(config: &Config, options: &Options) -> u64 {
+    let sla = &config.sla;
+    let target = match options.priority {
+        Priority::Critical => sla.p50_ms,
+        Priority::High => sla.p95_ms,
+        Priority::Normal | Priority::Low => sla.p99_ms,
+    };
+    options.deadline_millis.map_or(target, |deadline| target.min(deadline))
 }

@@ -4,12 +4,11 @@
 //! anything is there, so that an error that is known before is an ordinary reply; and after one part no other goes out
 //! until it was taken, but for the last, which the deadline brings at the latest.
 
-use crate::io::{Chunk, End, Step, Ticket};
-use crate::rows::{Waiting, failure_reply};
-use crate::{Protocol, Reply, Service, reply};
-use engine::{Lines, Progress};
+use crate::io::{Chunk, End};
+use crate::reply::{self, Reply};
+use crate::request::Protocol;
+use engine::Lines;
 use model::answer::Answer;
-use model::time::Instant;
 use protocol::sheet::Sheet;
 use protocol::{native, problem};
 
@@ -27,118 +26,67 @@ pub(super) struct Stream {
     is_held: bool,
 }
 
+/// What goes out.
+#[derive(Debug)]
+pub(super) enum Emission {
+    /// Nothing yet.
+    Nothing,
+    /// An error, in place of all lines.
+    Failed(Reply),
+    /// A part; no other is to be made until it was taken.
+    Part(Chunk),
+    /// The last part, or all at once.
+    Last(Option<Chunk>, End),
+}
+
 impl Stream {
     /// The memory that it takes, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.unsent.capacity() + self.written.size()
     }
-}
 
-impl Service {
-    pub(super) fn taken_lines(&mut self, ticket: Ticket, now: Instant) -> Step {
-        let Some(mut waiting) = self.take_rows(ticket) else { return Step::default() };
-        waiting.stream.is_held = false;
-        let progress = self.engine.resume(ticket.session(), now);
-        self.go_on(ticket, waiting, progress, now)
+    /// Its reader has taken the last part.
+    pub(super) fn resume(&mut self) {
+        self.is_held = false;
     }
 
-    /// As [`Service::go_on`], for a request that takes its reply in parts.
-    #[inline(never)]
-    pub(super) fn go_on_streaming(
-        &mut self,
-        ticket: Ticket,
-        mut waiting: Box<Waiting>,
-        progress: Progress,
-        now: Instant,
-    ) -> Step {
-        let Progress { orders, lines, answer, is_over, mut woken, .. } = progress;
-        let orders = self.orders(ticket, &mut waiting, orders, now);
-        let is_last = answer.is_some();
-        let answer = answer.unwrap_or_else(|| {
-            Box::new(Answer {
-                found: Vec::new(),
-                tally: lines.as_ref().map(|lines| lines.tally).unwrap_or_default(),
-                failure: self.engine.failure(ticket.session()).cloned(),
-            })
-        });
-        self.write_lines(&mut waiting, lines, &answer, is_last, now);
-        let stream = &mut waiting.stream;
-        let failure = failure_reply(waiting.protocol, &answer, stream.has_anything || !is_last);
-        if let Some(reply) = failure.filter(|_| !stream.has_begun) {
-            let status = reply.status();
-            let reply = reply.traced(&waiting.timings);
-            let mut step = Step { orders, end: Some(End::Reply(reply)), ..Step::default() };
-            if !is_last {
-                // Whatever else was asked of the origin would be refused too, and nobody wants it any more.
-                woken.extend(self.engine.abandon(ticket.session(), now));
-                step.orders.clear();
-            }
-            self.record_waiting(&waiting, &answer, status, now);
-            return self.put_back(ticket, waiting, step, is_over || !is_last, woken, now);
+    /// Writes the lines of entities that are complete, and the last line if `is_last`.
+    pub(super) fn write(&mut self, writer: &native::Reply<'_>, lines: Option<Lines>, is_last: bool) {
+        if let Some(Lines { rows, found, .. }) = lines {
+            let views = &writer.plan.views;
+            let view_of = |place: usize| place.checked_div(rows.len()).and_then(|view| views.get(view));
+            self.has_anything |= found.iter().enumerate().any(|(place, found)| found.has_any_of(view_of(place)));
+            writer.write_lines(&mut self.unsent, &rows, &found, &mut self.written);
         }
         if is_last {
-            self.record_waiting(&waiting, &answer, 200, now);
+            let problem = problem_of(writer.answer, self.is_held);
+            writer.write_last_line(&mut self.unsent, &self.written, problem.as_deref());
         }
-        let stream = &mut waiting.stream;
-        let mut step = Step { orders, ..Step::default() };
-        if is_last || (stream.has_anything && !stream.unsent.is_empty()) {
-            let body = core::mem::take(&mut stream.unsent);
-            let took_millis = now.millis_since(waiting.began);
-            let head = |body| {
-                let timings = &waiting.timings;
-                Reply::features(body, &answer, None, waiting.route.pattern, took_millis, now, timings).traced(timings)
-            };
-            if is_last && !stream.has_begun {
-                step.end = Some(End::Reply(head(body)));
-            } else {
-                let head = (!stream.has_begun).then(|| head(Sheet::default()));
-                step.chunk = Some(Chunk { head, bytes: body.into_vec() });
-                step.end = is_last.then_some(End::Streamed);
-            }
-            stream.has_begun = true;
-            stream.is_held = true;
-            if !is_last {
-                self.engine.hold(ticket.session());
-            }
-        }
-        self.put_back(ticket, waiting, step, is_over, woken, now)
     }
 
-    fn write_lines(
+    /// What goes out now of what is written; `head` makes a reply of its body.
+    pub(super) fn emit(
         &mut self,
-        waiting: &mut Waiting,
-        lines: Option<Lines>,
+        protocol: &Protocol,
         answer: &Answer,
         is_last: bool,
-        now: Instant,
-    ) {
-        let Protocol::Native(options) = &waiting.protocol else { return };
-        let mut stream = core::mem::take(&mut waiting.stream);
-        let request_id = if is_last { self.request_id() } else { String::new() };
-        let writer = native::Reply {
-            plan: &waiting.plan,
-            answer,
-            call: &waiting.call,
-            body: &waiting.body,
-            options,
-            strategy: waiting.route.pattern.name(),
-            sla_status: self.sla_status.name(),
-            target_millis: self.latency_target(options),
-            request_id: &request_id,
-            began: waiting.began,
-            now,
-        };
-        if let Some(Lines { rows, found, .. }) = lines {
-            let views = &waiting.plan.views;
-            let view_of = |place: usize| place.checked_div(rows.len()).and_then(|view| views.get(view));
-            stream.has_anything |= found.iter().enumerate().any(|(place, found)| found.has_any_of(view_of(place)));
-            writer.write_lines(&mut stream.unsent, &rows, &found, &mut stream.written);
+        head: impl Fn(Sheet) -> Reply,
+    ) -> Emission {
+        let failure = reply::failed(protocol, answer, self.has_anything || !is_last);
+        if let Some(reply) = failure.filter(|_| !self.has_begun) {
+            return Emission::Failed(reply);
         }
-        if is_last {
-            let problem = problem_of(answer, stream.is_held);
-            writer.write_last_line(&mut stream.unsent, &stream.written, problem.as_deref());
+        if !is_last && (!self.has_anything || self.unsent.is_empty()) {
+            return Emission::Nothing;
         }
-        waiting.stream = stream;
+        let body = core::mem::take(&mut self.unsent);
+        let has_begun = core::mem::replace(&mut self.has_begun, true);
+        self.is_held = true;
+        if is_last && !has_begun {
+            return Emission::Last(None, End::Reply(head(body)));
+        }
+        let chunk = Chunk { head: (!has_begun).then(|| head(Sheet::default())), bytes: body.into_vec() };
+        if is_last { Emission::Last(Some(chunk), End::Streamed) } else { Emission::Part(chunk) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Marks in bytes, as the ledger keeps them, and its answers. All numbers are little-endian.
 
-use crate::writes::{Change, Changed};
+use crate::change::{Change, Changed};
 use cache::marks::Marks;
 use model::time::Instant;
 

@@ -1,0 +1,126 @@
+//! Answers as they go out, and what telemetry is told of them.
+//!
+//! Knows no session and no store. Invariant: a request is told of once, as it ends.
+
+use std::rc::Rc;
+
+use crate::record::{Asked, Ended, Recorder};
+use crate::reply::Reply;
+use crate::request::{Protocol, RequestContext};
+use crate::setup;
+use crate::timings::Timings;
+use columnar::Vectors;
+use config::Config;
+use engine::Route;
+use model::answer::Answer;
+use model::time::Instant;
+use protocol::feast;
+use protocol::native::{self, Options};
+use protocol::plan::Plan;
+use protocol::request::ParsedRequest;
+use protocol::sheet::Sheet;
+use telemetry::sla;
+
+/// What writes answers.
+#[derive(Debug)]
+pub(super) struct Answers {
+    config: Rc<Config>,
+    pub(super) recorder: Recorder,
+    /// Whether the isolate keeps its service level, as the aggregator said last.
+    pub(super) sla_status: sla::Status,
+    /// What answers in columns have parsed: a Worker, whose callers are remote, gives none.
+    vectors: Vectors,
+}
+
+/// A request with its answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answered<'a> {
+    pub(super) request: &'a ParsedRequest<'a>,
+    pub(super) context: &'a RequestContext<'a>,
+    pub(super) plan: &'a Plan,
+    pub(super) answer: &'a Answer,
+    pub(super) route: Route,
+}
+
+impl Answers {
+    pub(super) fn new(config: Rc<Config>) -> Answers {
+        Answers {
+            recorder: Recorder::new(&config),
+            sla_status: sla::Status::default(),
+            vectors: Vectors::new(config.l1.max_bytes / 4),
+            config,
+        }
+    }
+
+    /// The memory that parsed vectors take, in bytes.
+    pub(super) fn vector_bytes(&self) -> usize {
+        self.vectors.bytes()
+    }
+
+    /// Tells of a request that waited and ends now. What the origin refuses (4xx) is its caller's fault and counts for nothing.
+    pub(super) fn record(&mut self, answered: Answered<'_>, timings: &Timings, status: u16, now: Instant) {
+        if (400..500).contains(&status) {
+            return;
+        }
+        let Answered { request, context, plan, answer, .. } = answered;
+        let (asked, answered) = (Asked::of(&request.call), Some((plan, answer)));
+        self.recorder.request(&Ended { context, asked, answered, status, timings }, now);
+    }
+
+    /// What writes an answer in the native protocol.
+    pub(super) fn writer<'a>(
+        &self,
+        answered: Answered<'a>,
+        options: &'a Options,
+        request_id: &'a str,
+        now: Instant,
+    ) -> native::Reply<'a> {
+        let Answered { request, context, plan, answer, route } = answered;
+        native::Reply {
+            plan,
+            answer,
+            call: &request.call,
+            body: &request.body,
+            options,
+            strategy: route.pattern.name(),
+            sla_status: self.sla_status.name(),
+            target_millis: setup::latency_target(&self.config, options),
+            request_id,
+            began: context.began,
+            now,
+        }
+    }
+
+    /// The reply with an answer, written on `sheet`; one in the native protocol goes by `request_id` where it has no name.
+    pub(super) fn reply(
+        &mut self,
+        answered: Answered<'_>,
+        timings: &Timings,
+        mut sheet: Sheet,
+        request_id: &str,
+        now: Instant,
+    ) -> Reply {
+        self.record(answered, timings, 200, now);
+        let Answered { request, context, plan, answer, route } = answered;
+        let rows = request.call.rows;
+        match &context.protocol {
+            Protocol::Feast => feast::write(&mut sheet, plan, answer, &request.call, &request.body),
+            Protocol::Native(options) => {
+                let writer = self.writer(answered, options, request_id, now);
+                match options.columns {
+                    Some(numbers) => columnar::write(&mut sheet, &writer, numbers, &mut self.vectors),
+                    _ if options.is_streamed => {
+                        let (rows, mut written) = ((0..rows).collect::<Vec<_>>(), native::Written::default());
+                        sheet.clear();
+                        writer.write_lines(&mut sheet, &rows, &answer.found, &mut written);
+                        writer.write_last_line(&mut sheet, &written, None);
+                    }
+                    _ => writer.write(&mut sheet),
+                }
+            }
+        }
+        let oldest = answer.oldest(&plan.views, rows);
+        let took_millis = now.millis_since(context.began);
+        Reply::features(sheet, answer, oldest, route.pattern, took_millis, now, timings).traced(context.traceparent())
+    }
+}

@@ -1,0 +1,80 @@
+//! What a write changes of what is cached.
+//!
+//! Knows neither how a write is read nor who else is told of it. Invariant: where it is not certain what is changed, it is more.
+
+use cache::marks::Marks;
+use model::time::Instant;
+
+/// What a write changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Nothing that is cached.
+    Nothing,
+    /// Nobody knows.
+    Everything,
+    /// Rows of these views.
+    Views(Vec<Changed>),
+}
+
+/// What a write changes of one view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Changed {
+    pub(super) view: String,
+    /// The canonical hashes of the rows' keys; `None` for all rows.
+    pub(super) rows: Option<Vec<u64>>,
+}
+
+impl Change {
+    /// The memory that it takes, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        let Change::Views(views) = self else { return 0 };
+        let of_view =
+            |Changed { view, rows }: &Changed| view.capacity() + rows.as_ref().map_or(0, |rows| size_of_val(&**rows));
+        views.iter().map(|changed| size_of::<Changed>() + of_view(changed)).sum()
+    }
+
+    /// The same of all rows of its views.
+    pub(super) fn widened(self) -> Change {
+        match self {
+            Change::Views(views) => {
+                Change::Views(views.into_iter().map(|changed| Changed { rows: None, ..changed }).collect())
+            }
+            other => other,
+        }
+    }
+
+    /// Marks what it changes as written at `now`.
+    pub(super) fn apply(&self, marks: &mut Marks, now: Instant) {
+        match self {
+            Change::Nothing => {}
+            Change::Everything => marks.mark_all(now),
+            Change::Views(views) => {
+                for Changed { view, rows } in views {
+                    match rows {
+                        Some(rows) => marks.mark_rows(view, rows, now),
+                        None => marks.mark_view(view, now),
+                    }
+                }
+            }
+        }
+    }
+
+    /// What was invalidated, in JSON.
+    pub(super) fn describe(&self) -> Vec<u8> {
+        let Change::Views(views) = self else { return br#"{"invalidated":"everything"}"#.to_vec() };
+        let mut text = br#"{"invalidated":{"#.to_vec();
+        for (number, Changed { view, rows }) in views.iter().enumerate() {
+            if number > 0 {
+                text.push(b',');
+            }
+            json::write_string(&mut text, view);
+            text.push(b':');
+            match rows {
+                Some(rows) => text.extend_from_slice(rows.len().to_string().as_bytes()),
+                None => text.extend_from_slice(br#""all""#),
+            }
+        }
+        text.extend_from_slice(b"}}");
+        text
+    }
+}

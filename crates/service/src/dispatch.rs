@@ -1,0 +1,481 @@
+//! The dispatcher: where a request is routed to who answers it, and the result of an effect to the part that waits for it.
+//!
+//! Each part owns its state, takes what else it needs, and returns effects; none knows this one. Here stands what happens between them:
+//! what a request waits for before it is served, and what a write does before it is acknowledged. Invariant: every request that
+//! begins ends in exactly one [`End`].
+
+use std::rc::Rc;
+
+use crate::change::Change;
+use crate::clock::MonotonicClock;
+use crate::engine_effects;
+use crate::explain;
+use crate::in_progress::{Pending, RequestsInProgress};
+use crate::invalidation_log::{Append, AwaitingLog, InvalidationLog, LogReply, Relearned, UNREACHED, Waking};
+use crate::io::{End, Incoming, Order, OrderId, Outcome, Part, Step, Task, Ticket, WriteBegun};
+use crate::origin_requests;
+use crate::read_path::ReadPath;
+use crate::registry::{self, AwaitingMetadata};
+use crate::reply::{self, Reply};
+use crate::request::{Protocol, RequestContext};
+use crate::routes::Endpoint;
+use crate::warm::{self, Times};
+use crate::writes;
+use config::{Config, OriginKind};
+use model::request::Priority;
+use model::time::Instant;
+use protocol::native::Options;
+use protocol::request::ParsedRequest;
+use telemetry::trace::Context;
+
+/// The parts of the service.
+#[derive(Debug)]
+pub(super) struct Dispatcher {
+    pub(super) config: Rc<Config>,
+    clock: MonotonicClock,
+    pub(super) log: Option<InvalidationLog>,
+    pub(super) requests: RequestsInProgress,
+    pub(super) read_path: ReadPath,
+}
+
+impl Dispatcher {
+    pub(super) fn new(config: Config, seed: u64) -> Dispatcher {
+        let config = Rc::new(config);
+        let log = InvalidationLog::new(&config);
+        Dispatcher {
+            clock: MonotonicClock::default(),
+            requests: RequestsInProgress::new(seed),
+            read_path: ReadPath::new(Rc::clone(&config), log.is_some(), seed),
+            log,
+            config,
+        }
+    }
+
+    /// The time that counts: the host's as far as it never runs back, or the invalidation log's, where there is one.
+    pub(super) fn now(&mut self, host: Instant) -> Instant {
+        let host = self.clock.advance(host);
+        self.log.as_ref().map_or(host, |log| log.now(host))
+    }
+
+    /// Routes a request to who answers it.
+    pub(super) fn begin(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
+        match Endpoint::of(incoming.method, incoming.path) {
+            // The origin decides by credentials that are not ours to judge, so its answers are not ours to share.
+            Endpoint::Feast if incoming.has_authorization => origin_requests::forward(&self.config, incoming, now),
+            Endpoint::Feast => {
+                let trace = self.trace(incoming.traceparent);
+                self.serve(Protocol::Feast, incoming, trace, now)
+            }
+            Endpoint::Native => {
+                let is_streamed = incoming.accepts_lines && self.config.routing.streaming;
+                let trace = self.trace(incoming.traceparent);
+                self.serve(Protocol::Native(Options::default().streamed(is_streamed)), incoming, trace, now)
+            }
+            Endpoint::Write => self.write(incoming, now),
+            Endpoint::Invalidate => self.invalidate(incoming, now),
+            Endpoint::Warm => self.warm(incoming, now),
+            Endpoint::Predictions => explain::explain(&mut self.read_path, incoming, now),
+            Endpoint::Health => Reply::empty(200).into(),
+            Endpoint::Ready => self.ready(now),
+            Endpoint::Asset => End::Asset.into(),
+            Endpoint::NotAllowed(allow) => reply::method_not_allowed(allow).into(),
+            Endpoint::Origin => origin_requests::forward(&self.config, incoming, now),
+        }
+    }
+
+    /// Routes what came of an order to the part that waits for it. One of a request that has ended changes nothing.
+    pub(super) fn complete(&mut self, OrderId { ticket, part }: OrderId, outcome: Outcome, now: Instant) -> Step {
+        let Dispatcher { log, requests, read_path, .. } = self;
+        match (part, outcome) {
+            (Part::Read(tier, batch), Outcome::Read(values)) => {
+                let advanced = read_path.on_read(requests, ticket, (tier, batch), values, now);
+                warm::advance(read_path, requests, ticket, advanced, now)
+            }
+            (Part::Call(call), Outcome::Fetched(fetched)) => {
+                let Some(began) = read_path.call_began(requests, ticket, call) else { return Step::default() };
+                let stamp = log.as_ref().map_or(began, |log| log.stamp(began));
+                let advanced = read_path.on_fetched(requests, ticket, call, fetched, (began, stamp), now);
+                warm::advance(read_path, requests, ticket, advanced, now)
+            }
+            (Part::Wake, _) => self.wake(ticket, true, now),
+            (Part::Write(write), Outcome::Written(failed)) => self.on_written(ticket, write, failed, now),
+            (Part::Flush(tier, allowance), _) => {
+                let orders = read_path.engine.flush(tier, allowance, now);
+                Step::behind(engine_effects::effects(ticket, orders))
+            }
+            (Part::Prefetch, _) => match requests.remove(ticket) {
+                Some(Pending::PrefetchScheduled { predictions, .. }) => {
+                    read_path.fetch_ahead(requests, *predictions, now)
+                }
+                _ => Step::default(),
+            },
+            (Part::Model, outcome) => {
+                read_path.prefetch.on_model(&mut read_path.engine, outcome, now);
+                Step::default()
+            }
+            (Part::Forward, _) => self.on_forwarded(ticket, now),
+            (Part::Ledger, outcome) => self.on_log(ticket, &outcome, now),
+            (Part::Retry(attempt), _) => {
+                let call = log.as_mut().and_then(|log| log.append_again(ticket, attempt, now));
+                Step::behind(call.into_iter().collect())
+            }
+            (Part::Registry, outcome) => self.on_registry(ticket, &outcome, now),
+            (Part::Health, outcome) => match requests.remove(ticket) {
+                Some(Pending::Health { .. }) => origin_requests::readiness(&outcome).into(),
+                _ => Step::default(),
+            },
+            _ => Step::default(),
+        }
+    }
+
+    /// Lets a request go on since another has woken it, or a timer of its own has gone off.
+    pub(super) fn wake(&mut self, ticket: Ticket, is_timer: bool, now: Instant) -> Step {
+        match self.requests.remove(ticket) {
+            Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(ticket, waiting, is_timer, now),
+            Some(Pending::Rows(rows)) => {
+                let advanced = self.read_path.wake(&mut self.requests, ticket, rows, is_timer, now);
+                warm::advance(&mut self.read_path, &mut self.requests, ticket, advanced, now)
+            }
+            Some(Pending::AwaitingMetadata(waiting)) if is_timer => {
+                let AwaitingMetadata { mut request, context } = *waiting;
+                self.read_path.pool.rejoin(&mut request.call);
+                self.serve_once_heard(request, context, now)
+            }
+            Some(Pending::WarmUnread { body, caller, began }) if is_timer => {
+                self.warm_unread(&body, &caller, began, now)
+            }
+            Some(other) => {
+                self.requests.insert(ticket, other);
+                Step::default()
+            }
+            None => Step::default(),
+        }
+    }
+
+    /// Lets a reply in parts go on.
+    pub(super) fn resume(&mut self, ticket: Ticket, now: Instant) -> Step {
+        self.read_path.resume(&mut self.requests, ticket, now)
+    }
+
+    /// Forgets a request whose caller is gone.
+    pub(super) fn abandon(&mut self, ticket: Ticket, now: Instant) -> Vec<Ticket> {
+        match self.requests.remove(ticket) {
+            Some(Pending::Rows(_)) => self.read_path.abandon(ticket, now),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Forgets the requests whose host has gone silent. Those who followed one see by their own timers that its leases have run out.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        let host = self.log.as_ref().map_or(now, |log| log.host(now));
+        for ticket in self.requests.lost(&self.config, host, now) {
+            self.abandon(ticket, now);
+        }
+    }
+
+    /// Ends a step: lets go of memory that few requests need, and orders, once in a while, that what was told is to be taken.
+    #[inline]
+    pub(super) fn end_step(&mut self, step: &mut Step, now: Instant) {
+        self.read_path.pool.trim();
+        if let Some(delay) = self.read_path.answers.recorder.due(now) {
+            step.orders.push(Order::new(self.requests.next(), Part::Records, Task::Records, delay));
+        }
+    }
+
+    /// Where in a trace a request stands that has just come.
+    fn trace(&mut self, traceparent: &str) -> Option<Context> {
+        let requests = &mut self.requests;
+        self.read_path.answers.recorder.trace(traceparent, || requests.random())
+    }
+
+    /// Serves a request for features.
+    pub(super) fn serve(
+        &mut self,
+        mut protocol: Protocol,
+        incoming: Incoming<'_>,
+        trace: Option<Context>,
+        now: Instant,
+    ) -> Step {
+        let Incoming { body, caller, .. } = incoming;
+        let request = match self.read_path.parse(&mut protocol, body.into()) {
+            Ok(request) => request,
+            Err(refusal) => return reply::refused(&protocol, &refusal, body).into(),
+        };
+        let mut context = RequestContext { trace, ..RequestContext::new(protocol, caller.into(), now) };
+        // What is learned belongs to all callers, so who shares no rows with them teaches nothing.
+        if caller.is_empty() {
+            context.session = self.read_path.prefetch.session(&protocol, body, incoming.session);
+        }
+        if self.read_path.planner.must_learn(now) {
+            return self.serve_once_learned(request, context, now);
+        }
+        self.serve_once_heard(request, context, now)
+    }
+
+    /// Serves a request that comes when the registry is to be asked how views are keyed.
+    #[cold]
+    fn serve_once_learned(
+        &mut self,
+        mut request: ParsedRequest<'_>,
+        context: RequestContext<'_>,
+        now: Instant,
+    ) -> Step {
+        // What the registry said last still counts while it is asked again behind this request; and who finds no room to wait is
+        // served with what is known, as where the registry does not answer.
+        if self.read_path.planner.has_learned()
+            || !self.read_path.has_room(&self.requests, context.priority(), request.size())
+        {
+            let refresh = self.ask_registry(None, now);
+            let mut step = self.serve_once_heard(request, context, now);
+            step.orders.extend(refresh);
+            return step;
+        }
+        self.read_path.pool.part_from(&mut request.call);
+        let millis = context.protocol.half_of_deadline(&self.config, 0);
+        let waiting = AwaitingMetadata { request: request.into_owned(), context: context.into_owned() };
+        self.await_registry(Pending::AwaitingMetadata(Box::new(waiting)), millis, now)
+    }
+
+    /// Serves a request once this isolate has heard the invalidation log late enough.
+    fn serve_once_heard(
+        &mut self,
+        mut request: ParsedRequest<'_>,
+        mut context: RequestContext<'_>,
+        now: Instant,
+    ) -> Step {
+        let Dispatcher { config, log, requests, read_path, .. } = self;
+        let Some(log) = log else { return read_path.serve(requests, request, context, now) };
+        if log.is_heard(now) {
+            let refresh = log.is_refresh_due(now).then(|| log.call(requests.next(), 0, now));
+            let mut step = read_path.serve(requests, request, context, now);
+            step.orders.extend(refresh);
+            return step;
+        }
+        let has_room = read_path.has_room(requests, context.priority(), request.size());
+        let waited = now.millis_since(context.began);
+        let millis = config.l3.timeout_ms.min(context.protocol.half_of_deadline(config, waited));
+        let ticket = requests.next();
+        // Who finds no room to wait is served with what is known, as when the log is left alone.
+        let Some((wait, call)) = log.enqueue(ticket, has_room, millis, now) else {
+            return read_path.serve(requests, request, context, now);
+        };
+        read_path.pool.part_from(&mut request.call);
+        context.began = log.host(context.began);
+        let waiting = AwaitingLog { request: request.into_owned(), context: context.into_owned(), wait };
+        requests.insert(ticket, Pending::AwaitingLog(Box::new(waiting)));
+        let mut orders = vec![Order::wait(ticket, millis)];
+        orders.extend(call);
+        Step::waiting(ticket, orders)
+    }
+
+    /// Lets a request that waits for the invalidation log look whether it may go on.
+    fn wake_awaiting_log(&mut self, ticket: Ticket, waiting: Box<AwaitingLog>, is_timer: bool, now: Instant) -> Step {
+        let Some(log) = &mut self.log else { return Step::default() };
+        match log.wake(ticket, &waiting, is_timer, now) {
+            Waking::Serve { began } => {
+                let AwaitingLog { mut request, context, .. } = *waiting;
+                self.read_path.pool.rejoin(&mut request.call);
+                self.read_path.serve(&mut self.requests, request, RequestContext { began, ..context }, now)
+            }
+            Waking::Wait(call) => {
+                self.requests.insert(ticket, Pending::AwaitingLog(waiting));
+                Step::waiting(ticket, call.into_iter().collect())
+            }
+        }
+    }
+
+    /// What came of a call to the invalidation log.
+    fn on_log(&mut self, ticket: Ticket, outcome: &Outcome, now: Instant) -> Step {
+        let engine = &mut self.read_path.engine;
+        let is_idle = engine.sessions() == 0;
+        let reply = self.log.as_mut().and_then(|log| log.on_reply(ticket, outcome, engine.marks(), is_idle, now));
+        let Some(LogReply { has_heard, relearned, now, orders, woken }) = reply else {
+            return self.after_log(ticket, false, now);
+        };
+        self.relearn(relearned, now);
+        let mut step = self.after_log(ticket, has_heard, now);
+        step.orders.extend(orders);
+        step.woken.extend(woken);
+        step
+    }
+
+    /// Corrects what an answer of the invalidation log has put in doubt.
+    fn relearn(&mut self, relearned: Relearned, now: Instant) {
+        let Relearned { back_millis, limits_marks, marks_all, forgets_rows } = relearned;
+        if back_millis > 0 {
+            self.requests.set_back(back_millis);
+            self.read_path.set_back(back_millis);
+        }
+        let engine = &mut self.read_path.engine;
+        if limits_marks {
+            engine.marks().limit(now);
+        }
+        if marks_all {
+            engine.marks().mark_all(now);
+        }
+        if forgets_rows {
+            engine.forget();
+        }
+    }
+
+    /// Lets the request go on that made a call to the invalidation log.
+    fn after_log(&mut self, ticket: Ticket, has_heard: bool, now: Instant) -> Step {
+        match self.requests.remove(ticket) {
+            Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(ticket, waiting, false, now),
+            Some(Pending::WarmUnread { body, caller, began }) => self.warm_unread(&body, &caller, began, now),
+            Some(Pending::AwaitingLogAck { end, .. }) if has_heard => (*end).into(),
+            Some(Pending::AwaitingLogAck { end, .. }) => {
+                if let Some(log) = &mut self.log {
+                    log.note_unacked();
+                }
+                end.with_notice(UNREACHED).into()
+            }
+            _ => Step::default(),
+        }
+    }
+
+    /// Asks the registry, and has `waiter` wait for it for so many milliseconds.
+    fn await_registry(&mut self, waiter: Pending, millis: u64, now: Instant) -> Step {
+        let ticket = self.requests.next();
+        self.requests.insert(ticket, waiter);
+        let mut orders = vec![Order::wait(ticket, millis)];
+        orders.extend(self.ask_registry(Some(ticket), now));
+        Step::waiting(ticket, orders)
+    }
+
+    /// A call to the registry, for which `waiter` waits, if anybody does.
+    fn ask_registry(&mut self, waiter: Option<Ticket>, now: Instant) -> Option<Order> {
+        let task = registry::task(&self.config)?;
+        let pending = Pending::Registry { waiter, began: now };
+        Some(self.requests.begin(pending, Part::Registry, task, self.config.origin.timeout_ms))
+    }
+
+    /// Has the planner learn, and lets the request go on that still waits for the registry.
+    fn on_registry(&mut self, ticket: Ticket, outcome: &Outcome, now: Instant) -> Step {
+        let pending = self.requests.remove(ticket);
+        registry::learn(&mut self.read_path.planner, outcome, now);
+        match pending {
+            // Its own timer ends its wait, here as where the registry answers nothing.
+            Some(Pending::Registry { waiter: Some(waiter), .. }) => self.wake(waiter, true, now),
+            _ => Step::default(),
+        }
+    }
+
+    /// Whether the service is ready, which is for the origin to say.
+    fn ready(&mut self, now: Instant) -> Step {
+        if self.config.origin.kind == OriginKind::Synthetic {
+            return reply::ready().into();
+        }
+        let task = origin_requests::task(&self.config, "GET", "/health", Vec::new(), None);
+        let timeout_millis = self.config.origin.timeout_ms;
+        Step::waiting_for(self.requests.begin(Pending::Health { began: now }, Part::Health, task, timeout_millis))
+    }
+
+    /// Sends a write on its way to the origin.
+    #[inline(never)]
+    fn write(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
+        let Dispatcher { config, requests, read_path, .. } = self;
+        if let Err(refusal) = writes::check_size(config, incoming.body) {
+            return reply::refused_plainly(&refusal).into();
+        }
+        let Some(base) = origin_requests::forward_base(config) else {
+            return origin_requests::forward(config, incoming, now);
+        };
+        let change = writes::change_of(config, &read_path.planner, incoming);
+        // A write is never refused for want of memory: what it changes is told of whole views then.
+        let has_room = read_path.has_room(requests, Priority::High, change.held_bytes());
+        let change = if has_room { change } else { change.widened() };
+        let pending = Pending::Write { change, began: now };
+        Step::waiting_for(requests.begin(pending, Part::Forward, Task::Forward { base }, config.origin.timeout_ms))
+    }
+
+    /// The origin has answered to a write, or cannot be reached.
+    fn on_forwarded(&mut self, ticket: Ticket, now: Instant) -> Step {
+        let change = match self.requests.remove(ticket) {
+            Some(Pending::Write { change, began }) => {
+                self.read_path.answers.recorder.write(began, now);
+                change
+            }
+            // It took so long that it was given up as lost.
+            _ => Change::Everything,
+        };
+        change.apply(self.read_path.engine.marks(), now);
+        self.acknowledge(ticket, End::Forwarded { notice: None }, &change, now)
+    }
+
+    /// An operator's word that something was written past this service.
+    #[inline(never)]
+    fn invalidate(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
+        if !incoming.is_operator {
+            return reply::forbidden().into();
+        }
+        match writes::change_named(&self.config, &self.read_path.planner, incoming.body) {
+            Ok(change) => {
+                change.apply(self.read_path.engine.marks(), now);
+                let reply = Reply::json(200, change.describe().into());
+                let ticket = self.requests.next();
+                self.acknowledge(ticket, End::Reply(reply), &change, now)
+            }
+            Err(refusal) => reply::refused_plainly(&refusal).into(),
+        }
+    }
+
+    /// Tells the invalidation log of a change, and only then ends the request with `end`.
+    fn acknowledge(&mut self, ticket: Ticket, end: End, change: &Change, now: Instant) -> Step {
+        let Some(log) = self.log.as_mut().filter(|_| *change != Change::Nothing) else { return end.into() };
+        match log.append(ticket, change, now) {
+            Append::Called(call) => {
+                self.requests.insert(ticket, Pending::AwaitingLogAck { end: Box::new(end), began: now });
+                Step::waiting_for(call)
+            }
+            Append::Unreached(retry) => Step { orders: vec![retry], ..end.with_notice(UNREACHED).into() },
+        }
+    }
+
+    /// A store has answered to a write of rows.
+    fn on_written(&mut self, ticket: Ticket, write: WriteBegun, failed: usize, now: Instant) -> Step {
+        let orders = self.read_path.on_written(ticket, write, failed, now);
+        if write.allowance.is_some() {
+            return Step::behind(orders);
+        }
+        let mut step = warm::on_written(&mut self.read_path, &mut self.requests, ticket, (write.tier, failed), now);
+        step.orders.extend(orders);
+        step
+    }
+
+    /// Begins to warm what a body says.
+    fn warm(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
+        let Incoming { body, caller, .. } = incoming;
+        if !incoming.is_operator {
+            return reply::forbidden().into();
+        }
+        if let Err(refusal) = writes::check_size(&self.config, body) {
+            return reply::refused_plainly(&refusal).into();
+        }
+        if !self.read_path.has_room(&self.requests, Priority::Critical, body.len()) {
+            self.read_path.engine.note_shed();
+            return reply::overloaded(false, Priority::Critical, 1).into();
+        }
+        // How views are keyed, and whose clock counts, must be known before rows are made.
+        let planner = &mut self.read_path.planner;
+        if planner.must_learn(now) && !planner.has_learned() {
+            let waiter = Pending::WarmUnread { body: body.to_vec(), caller: caller.to_owned(), began: now };
+            return self.await_registry(waiter, self.config.deadlines.warm_ms / 2, now);
+        }
+        self.warm_unread(body, caller, now, now)
+    }
+
+    /// Warms what a body says that came at `began` and has not been read yet, once the invalidation log was heard.
+    fn warm_unread(&mut self, body: &[u8], caller: &str, began: Instant, now: Instant) -> Step {
+        let Dispatcher { config, log, requests, read_path, .. } = self;
+        if let Some(log) = log.as_mut().filter(|log| log.is_unheard()) {
+            let ticket = requests.next();
+            let left = config.deadlines.warm_ms.saturating_sub(now.millis_since(began));
+            let call = log.call(ticket, 0, now);
+            requests.insert(ticket, Pending::WarmUnread { body: body.to_vec(), caller: caller.to_owned(), began });
+            return Step::waiting(ticket, vec![Order::wait(ticket, left / 2), call]);
+        }
+        let stamp = log.as_ref().map_or(now, |log| log.stamp(now));
+        warm::begin(read_path, requests, body, caller, Times { began, stamp, now })
+    }
+}

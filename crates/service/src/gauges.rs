@@ -1,0 +1,98 @@
+//! How the engine stands, as telemetry has it.
+
+use ::prefetch::prefetch::Measured;
+use config::Config;
+use engine::Engine;
+use engine::breaker::{Breaker, BreakerState};
+use engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
+use engine::store::Store;
+use model::answer::Tier;
+use telemetry::snapshot::{GaugeSnapshot, L1Gauges, L2Choice, MemoryUse, PrefetchGauges, TierGauges};
+
+/// How the engine stands.
+pub(super) fn gauges(engine: &Engine, config: &Config, memory: MemoryUse) -> GaugeSnapshot {
+    let (l1, limiter) = (engine.memory(), engine.origin_limiter());
+    let hedge = engine.stores().first().and_then(|store| store.latency().quantile(950));
+    let most = config.origin.timeout_ms;
+    let timeout = engine.timeout_of(engine.origin_latency(), MIN_ORIGIN_MILLIS, most);
+    let mut gauges = GaugeSnapshot {
+        l1: L1Gauges {
+            rows: l1.len() as u64,
+            bytes: l1.bytes() as u64,
+            max_rows: config.l1.max_entries as u64,
+            max_bytes: config.l1.max_bytes as u64,
+            evictions: l1.evictions(),
+        },
+        waiting: engine.sessions() as u64,
+        refused: engine.refused(),
+        hedged: engine.hedged(),
+        hedge_millis: hedge.filter(|_| config.deadlines.hedging).map(|millis| millis + 1),
+        origin_under_way: limiter.under_way() as u64,
+        origin_limit: limiter.limit().into(),
+        is_origin_limit_adaptive: config.load.adaptive_concurrency,
+        l2_choice: engine
+            .l2_decision()
+            .map(|decision| L2Choice { order: decision.order.name(), reason: decision.reason.text() }),
+        l2: None,
+        l3: None,
+        origin: Some(tier_gauges(engine.origin_breaker(), None, timeout, most)),
+        prefetch: prefetch_gauges(engine.governor().measured()),
+        memory,
+    };
+    for store in engine.stores() {
+        let (tier, most) = match store.tier() {
+            Tier::L3 => (&mut gauges.l3, config.l3.timeout_ms),
+            _ => (&mut gauges.l2, config.l2.timeout_ms),
+        };
+        let timeout = engine.timeout_of(store.latency(), MIN_STORE_MILLIS, most);
+        *tier = Some(tier_gauges(store.breaker(), Some(store), timeout, most));
+    }
+    gauges
+}
+
+fn prefetch_gauges(measured: &Measured) -> PrefetchGauges {
+    PrefetchGauges {
+        issued: measured.issued,
+        probes: measured.probes,
+        used: measured.used,
+        late: measured.late,
+        wasted: measured.wasted,
+        failed: measured.failed,
+        over_budget: measured.over_budget,
+        declined: measured.declined,
+        displaced: measured.displaced,
+        missed: measured.missed,
+        reads: measured.reads,
+        calls: measured.calls,
+        writes: measured.writes,
+        // Money is told in millionths of a dollar.
+        spent: measured.spent / 1_000,
+        saved: measured.saved / 1_000,
+        precision: measured.precision_permille().unwrap_or_default(),
+        coverage: measured.coverage_permille().unwrap_or_default(),
+        timeliness: measured.timeliness_permille().unwrap_or_default(),
+        models: measured.models,
+        models_ignored: measured.models_ignored,
+    }
+}
+
+fn tier_gauges(breaker: &Breaker, store: Option<&Store>, timeout: u64, most: u64) -> TierGauges {
+    let is_open = |breaker: &Breaker| breaker.state() != BreakerState::Closed;
+    let counts = store.map(|store| *store.counts()).unwrap_or_default();
+    TierGauges {
+        is_open: is_open(breaker),
+        opened: breaker.times_opened(),
+        gets: counts.gets,
+        puts: counts.puts,
+        unchanged: counts.unchanged,
+        coalesced: counts.coalesced,
+        over_budget: counts.over_budget,
+        left_out: counts.left_out,
+        unusable: counts.foreign + counts.other_version + counts.damaged + counts.other_key,
+        shed: counts.shed,
+        unmerged: counts.unmerged,
+        are_writes_open: store.is_some_and(|store| is_open(store.write_breaker())),
+        timeout_millis: timeout,
+        max_timeout_millis: most,
+    }
+}

@@ -1,0 +1,261 @@
+//! The requests in progress: each by its name, for what it waits, and the memory that they take together.
+//!
+//! Knows what none of them is about. Invariants: a name is never given twice, so that a late outcome finds its own request or none; and
+//! one whose host has gone silent is forgotten.
+
+use crate::change::Change;
+use crate::invalidation_log::AwaitingLog;
+use crate::io::{End, Order, Part, Task, Ticket};
+use crate::registry::AwaitingMetadata;
+use crate::row_request::RowRequest;
+use crate::warm_job::WarmJob;
+use ::prefetch::patterns::Predictions;
+use config::Config;
+use engine::slab::{Held, Slab};
+use model::time::Instant;
+
+/// For what a request waits.
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// For rows.
+    Rows(Box<RowRequest>),
+    /// For the registry's answer, with the request that waits for it.
+    Registry { waiter: Option<Ticket>, began: Instant },
+    /// For the registry to tell how views are keyed, or for its own patience to end.
+    AwaitingMetadata(Box<AwaitingMetadata>),
+    /// For the origin's health.
+    Health { began: Instant },
+    /// For the answer before it to be out, to fetch ahead of the next.
+    PrefetchScheduled { predictions: Box<Predictions>, began: Instant },
+    /// For the origin to take a write.
+    Write { change: Change, began: Instant },
+    /// For the invalidation log to take a write, before the request ends so.
+    AwaitingLogAck { end: Box<End>, began: Instant },
+    /// For the invalidation log's word.
+    AwaitingLog(Box<AwaitingLog>),
+    /// For the registry or the invalidation log, before a body that warms is read.
+    WarmUnread { body: Vec<u8>, caller: String, began: Instant },
+    /// For the stores to take what warms them.
+    Warm(Box<WarmJob>),
+}
+
+impl Pending {
+    /// When it began; of one that waits for the log's word, until when it waits, by the host's clock.
+    fn began(&mut self) -> &mut Instant {
+        match self {
+            Pending::Rows(rows) => &mut rows.context.began,
+            Pending::AwaitingMetadata(waiting) => &mut waiting.context.began,
+            Pending::Warm(job) => &mut job.began,
+            Pending::AwaitingLog(waiting) => &mut waiting.wait.until,
+            Pending::Registry { began, .. }
+            | Pending::Health { began }
+            | Pending::Write { began, .. }
+            | Pending::PrefetchScheduled { began, .. }
+            | Pending::AwaitingLogAck { began, .. }
+            | Pending::WarmUnread { began, .. } => began,
+        }
+    }
+
+    fn is_warming(&self) -> bool {
+        match self {
+            Pending::Rows(rows) => rows.job.is_some(),
+            Pending::Warm(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What each takes in the table beside what it holds, in bytes.
+const PENDING_OVERHEAD: usize = size_of::<Pending>() + 64;
+
+/// What those take that hold nothing of their caller's, in bytes: predictions, or a short reply.
+const SMALL_BYTES: usize = 512;
+
+impl Held for Pending {
+    fn held_bytes(&self) -> usize {
+        let held = match self {
+            Pending::Rows(rows) => rows.held_bytes(),
+            Pending::AwaitingMetadata(waiting) => waiting.held_bytes(),
+            Pending::WarmUnread { body, caller, .. } => body.capacity() + caller.capacity(),
+            Pending::Write { change, .. } => change.held_bytes(),
+            Pending::AwaitingLog(waiting) => waiting.held_bytes(),
+            Pending::Warm(job) => job.held_bytes(),
+            Pending::Registry { .. }
+            | Pending::Health { .. }
+            | Pending::PrefetchScheduled { .. }
+            | Pending::AwaitingLogAck { .. } => SMALL_BYTES,
+        };
+        PENDING_OVERHEAD + held
+    }
+
+    fn enter(&self) -> usize {
+        let Pending::Rows(rows) = self else { return 0 };
+        let plan = &rows.plan;
+        if plan.waiting.replace(plan.waiting.get() + 1) == 0 { plan.size() } else { 0 }
+    }
+
+    fn leave(&self) -> usize {
+        let Pending::Rows(rows) = self else { return 0 };
+        let plan = &rows.plan;
+        if plan.waiting.replace(plan.waiting.get().saturating_sub(1)) == 1 { plan.size() } else { 0 }
+    }
+}
+
+/// How many names are given between two looks for requests that were lost.
+const SWEEP_EVERY: u64 = 64;
+
+/// What a request may take beside its stores and its origin before it counts as lost, in milliseconds.
+const SLACK_MILLIS: u64 = 10_000;
+
+/// The requests in progress.
+#[derive(Debug)]
+pub(super) struct RequestsInProgress {
+    pending: Slab<Pending>,
+    /// The last number that was given.
+    last: u64,
+    seed: u64,
+    /// At which number it is next looked for requests that are lost.
+    sweep_at: u64,
+    /// Those that were overdue when it was last looked, and when that was.
+    suspects: Vec<u64>,
+    suspected_at: Instant,
+}
+
+impl RequestsInProgress {
+    pub(super) fn new(seed: u64) -> RequestsInProgress {
+        RequestsInProgress {
+            pending: Slab::default(),
+            last: 0,
+            seed,
+            sweep_at: SWEEP_EVERY,
+            suspects: Vec::new(),
+            suspected_at: Instant::default(),
+        }
+    }
+
+    /// A name for a request.
+    pub(super) fn next(&mut self) -> Ticket {
+        self.last += 1;
+        Ticket(self.last)
+    }
+
+    /// A number that is hard to foresee from outside.
+    pub(super) fn random(&mut self) -> u64 {
+        self.last += 1;
+        mix(self.seed, self.last)
+    }
+
+    /// A name to be told to the caller of a request who gave none.
+    pub(super) fn request_id(&mut self) -> String {
+        format!("fe-{:016x}", self.random())
+    }
+
+    pub(super) fn insert(&mut self, ticket: Ticket, pending: Pending) {
+        self.pending.insert(ticket.0, pending);
+    }
+
+    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Pending> {
+        self.pending.remove(ticket.0)
+    }
+
+    /// Takes a request that waits for rows; any other stays where it is.
+    pub(super) fn take_rows(&mut self, ticket: Ticket) -> Option<Box<RowRequest>> {
+        match self.pending.remove(ticket.0)? {
+            Pending::Rows(rows) => Some(rows),
+            other => {
+                self.pending.insert(ticket.0, other);
+                None
+            }
+        }
+    }
+
+    /// Takes a job that waits for stores; anything else stays where it is.
+    pub(super) fn take_job(&mut self, ticket: Ticket) -> Option<Box<WarmJob>> {
+        match self.pending.remove(ticket.0)? {
+            Pending::Warm(job) => Some(job),
+            other => {
+                self.pending.insert(ticket.0, other);
+                None
+            }
+        }
+    }
+
+    /// The request, where it waits for rows.
+    pub(super) fn rows(&self, ticket: Ticket) -> Option<&RowRequest> {
+        if let Some(Pending::Rows(rows)) = self.pending.get(ticket.0) { Some(rows) } else { None }
+    }
+
+    /// Has one wait, under a name of its own, for what is then done for it.
+    pub(super) fn begin(&mut self, pending: Pending, part: Part, task: Task, timeout_millis: u64) -> Order {
+        let ticket = self.next();
+        self.insert(ticket, pending);
+        Order::new(ticket, part, task, timeout_millis)
+    }
+
+    pub(super) fn is_under_way(&self, ticket: Ticket) -> bool {
+        self.pending.get(ticket.0).is_some()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// The memory that they take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.pending.bytes()
+    }
+
+    /// Puts their beginnings back by so many milliseconds: the clock that they began by was ahead.
+    pub(super) fn set_back(&mut self, millis: u64) {
+        for pending in self.pending.values_mut() {
+            // What goes by the host's clock stays as it is, since that is not put back.
+            if !matches!(pending, Pending::AwaitingLog(_)) {
+                let began = pending.began();
+                *began = began.minus(millis);
+            }
+        }
+        self.suspected_at = self.suspected_at.minus(millis);
+    }
+
+    /// Those whose host has gone silent: a runtime drops the work of a caller who hangs up, and tells no one. `host` is what the host's
+    /// clock shows.
+    ///
+    /// One that is overdue is only suspected at first. Where the clock has gone ahead, all that is under way is overdue at once, and its
+    /// host still has its timers to tell of.
+    #[inline]
+    pub(super) fn lost(&mut self, config: &Config, host: Instant, now: Instant) -> Vec<Ticket> {
+        if self.last < self.sweep_at {
+            return Vec::new();
+        }
+        self.sweep(config, host, now)
+    }
+
+    #[inline(never)]
+    fn sweep(&mut self, config: &Config, host: Instant, now: Instant) -> Vec<Ticket> {
+        self.sweep_at = self.last + SWEEP_EVERY;
+        if now.millis_since(self.suspected_at) < SLACK_MILLIS {
+            return Vec::new();
+        }
+        let Config { l2, l3, origin, deadlines, .. } = config;
+        let patience = 2 * (l2.timeout_ms + l3.timeout_ms + origin.timeout_ms) + SLACK_MILLIS;
+        let is_overdue = |pending: &mut Pending| {
+            let patience = patience + if pending.is_warming() { deadlines.warm_ms } else { 0 };
+            let now = if matches!(pending, Pending::AwaitingLog(_)) { host } else { now };
+            now.millis_since(*pending.began()) > patience
+        };
+        let mut overdue: Vec<u64> = self.pending.iter().map(|(number, _)| number).collect();
+        overdue.retain(|number| self.pending.get_mut(*number).is_some_and(is_overdue));
+        self.suspected_at = now;
+        let suspects = core::mem::take(&mut self.suspects);
+        let (lost, suspected) = overdue.into_iter().partition::<Vec<u64>, _>(|number| suspects.contains(number));
+        self.suspects = suspected;
+        lost.into_iter().map(Ticket).collect()
+    }
+}
+
+fn mix(seed: u64, number: u64) -> u64 {
+    use core::hash::{BuildHasher, Hasher};
+    let mut hasher = foldhash::quality::FixedState::with_seed(seed).build_hasher();
+    hasher.write_u64(number);
+    hasher.finish()
+}

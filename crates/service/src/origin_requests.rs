@@ -1,0 +1,86 @@
+//! What is asked of the origin beside rows, and what it must answer itself.
+//!
+//! Knows the configured origin and nothing of who asks. Invariant: nothing is sent to a place that is not configured.
+
+use std::borrow::Cow;
+
+use crate::io::{End, Incoming, OriginReply, OriginRequest, Outcome, Step, Task};
+use crate::reply::{self, Reply};
+use crate::request::Protocol;
+use crate::setup;
+use config::{Config, OriginKind};
+use model::refusal::Refusal;
+use model::time::Instant;
+use origin::synthetic;
+
+/// What a feature is not named like, for whom it may concern.
+pub(super) const MALFORMED_FEATURE: &str =
+    "a feature is malformed: it is `view:feature`, or `feature` for the view `native.default_view`";
+
+/// A request to the origin, or to the one that is built in.
+pub(super) fn task(
+    config: &Config,
+    method: &'static str,
+    path: &str,
+    body: Vec<u8>,
+    traceparent: Option<String>,
+) -> Task {
+    let origin = &config.origin;
+    match (origin.kind, &origin.url) {
+        (OriginKind::Http, Some(base)) => Task::Fetch(OriginRequest {
+            method,
+            url: setup::join_url(base, path),
+            body,
+            max_bytes: config.limits.origin_body_bytes,
+            traceparent,
+        }),
+        _ => Task::Synthesize { delay_millis: origin.delay_ms, body },
+    }
+}
+
+/// Where requests are passed on to, where there is an origin over HTTP.
+pub(super) fn forward_base(config: &Config) -> Option<String> {
+    config.origin.url.clone().filter(|_| config.origin.kind == OriginKind::Http)
+}
+
+/// A request that goes on to the origin as it came.
+pub(super) fn forward(config: &Config, incoming: Incoming<'_>, now: Instant) -> Step {
+    match forward_base(config) {
+        Some(base) => End::Forward { base }.into(),
+        None if (incoming.method, incoming.path) == ("POST", "/get-online-features") => {
+            leave_to_origin(config, &Protocol::Feast, incoming.body, now)
+        }
+        None => reply::not_found(incoming.path).into(),
+    }
+}
+
+/// Lets the origin answer a feature request that only it may judge.
+pub(super) fn leave_to_origin(config: &Config, protocol: &Protocol, body: &[u8], now: Instant) -> Step {
+    match (protocol, forward_base(config)) {
+        (Protocol::Feast, Some(base)) => End::Forward { base }.into(),
+        (Protocol::Feast, None) => {
+            let OriginReply { status, body, .. } = synthesize(config, body, now);
+            Reply::json(status, Cow::Owned(body)).into()
+        }
+        (Protocol::Native(_), _) => {
+            let refusal = Refusal::field(&["body", "feature_names"], "value_error", MALFORMED_FEATURE);
+            reply::refused(protocol, &refusal, body).into()
+        }
+    }
+}
+
+/// What the built-in origin answers.
+pub(super) fn synthesize(config: &Config, body: &[u8], now: Instant) -> OriginReply {
+    let (status, body) = synthetic::answer(body, &config.limits, now);
+    OriginReply { status, content_type: Some("application/json".to_owned()), body }
+}
+
+/// Whether the origin's health lets the service call itself ready.
+pub(super) fn readiness(outcome: &Outcome) -> Reply {
+    let reason = match outcome {
+        Outcome::Fetched(Ok(reply)) if reply.status < 400 => return reply::ready(),
+        Outcome::Fetched(Ok(reply)) => format!("the origin answers /health with status {}", reply.status),
+        _ => "the origin cannot be reached".to_owned(),
+    };
+    reply::not_ready(&reason)
+}

@@ -1,0 +1,447 @@
+//! The read path: from a request for features to the engine's session, and from what the session gives to a reply.
+//!
+//! Stands between the protocols, which know JSON, and the engine, which knows rows. Knows neither of the registry nor of the
+//! invalidation log: whoever calls it has waited for them. Invariant: what is all in L1 is answered at once, and copies nothing of the
+//! request.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use crate::answers::{Answered, Answers};
+use crate::in_progress::{Pending, RequestsInProgress};
+use crate::io::{End, Order, Part, Step, Task, Ticket};
+use crate::origin_requests;
+use crate::pool::Pool;
+use crate::prefetch::{PrefetchBatch, PrefetchScheduler};
+use crate::record::{Asked, Ended};
+use crate::reply::{self, Reply};
+use crate::request::{Protocol, RequestContext};
+use crate::row_query::row_query;
+use crate::row_request::RowRequest;
+use crate::setup;
+use crate::stream::Emission;
+use crate::timings::Timings;
+use crate::warm_job::{Load, WarmJob};
+use ::prefetch::patterns::Predictions;
+use config::Config;
+use engine::{Begun, Engine, Progress, SessionId};
+use model::answer::Answer;
+use model::refusal::Refusal;
+use model::request::{Ask, Priority};
+use model::time::Instant;
+use origin::planner::Planner;
+use protocol::plan::{Plan, Planned};
+use protocol::request::ParsedRequest;
+
+/// What rows are served by.
+#[derive(Debug)]
+pub(super) struct ReadPath {
+    pub(super) config: Rc<Config>,
+    pub(super) engine: Engine,
+    pub(super) planner: Planner,
+    pub(super) pool: Pool,
+    pub(super) prefetch: PrefetchScheduler,
+    pub(super) answers: Answers,
+}
+
+/// How far a request has come.
+#[derive(Debug, Default)]
+pub(super) struct Advanced {
+    pub(super) step: Step,
+    /// The job that it was a part of, to be gone on with, since this part is done.
+    pub(super) job: Option<Box<WarmJob>>,
+}
+
+impl From<Step> for Advanced {
+    fn from(step: Step) -> Self {
+        Advanced { step, job: None }
+    }
+}
+
+impl ReadPath {
+    pub(super) fn new(config: Rc<Config>, has_log: bool, seed: u64) -> ReadPath {
+        ReadPath {
+            engine: Engine::new(setup::engine_settings(&config, has_log, seed)),
+            planner: Planner::new(setup::project(&config, seed)),
+            pool: Pool::default(),
+            prefetch: PrefetchScheduler::new(Rc::clone(&config), seed),
+            answers: Answers::new(Rc::clone(&config)),
+            config,
+        }
+    }
+
+    /// Puts what is under way back by so many milliseconds, and what is to be done at some time: the clock that it went by was ahead.
+    pub(super) fn set_back(&mut self, millis: u64) {
+        self.engine.set_back(millis);
+        self.planner.set_back(millis);
+        self.prefetch.set_back(millis);
+        self.answers.recorder.set_back(millis);
+    }
+
+    /// Whether so many bytes more may wait for a request of this priority.
+    pub(super) fn has_room(&mut self, requests: &RequestsInProgress, priority: Priority, bytes: usize) -> bool {
+        self.engine.hold_outside(requests.bytes());
+        self.engine.has_room(priority, bytes)
+    }
+
+    /// Reads a body as a request.
+    pub(super) fn parse<'b>(
+        &mut self,
+        protocol: &mut Protocol,
+        body: Cow<'b, [u8]>,
+    ) -> Result<ParsedRequest<'b>, Refusal> {
+        let mut call = self.pool.take_call();
+        match protocol.read(&self.config, &body, &mut call) {
+            Ok(()) => Ok(ParsedRequest { call, body }),
+            Err(refusal) => {
+                self.pool.give_call(call);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// What the engine is asked for a request.
+    pub(super) fn query(
+        &mut self,
+        protocol: &Protocol,
+        request: &ParsedRequest<'_>,
+        plan: &Rc<Plan>,
+    ) -> Result<Box<Ask>, Refusal> {
+        row_query(&mut self.pool, protocol, request, plan, self.config.limits.key_bytes)
+    }
+
+    /// Serves a request with what is known now.
+    pub(super) fn serve(
+        &mut self,
+        requests: &mut RequestsInProgress,
+        request: ParsedRequest<'_>,
+        context: RequestContext<'_>,
+        now: Instant,
+    ) -> Step {
+        let planned = if request.call.is_beyond_us {
+            Planned::Forward
+        } else {
+            self.planner.plan(&request, &context.caller, context.protocol.naming())
+        };
+        match planned {
+            Planned::Serve(plan) => self.serve_plan(requests, request, context, plan, None, now).step,
+            Planned::Forward => {
+                self.pool.give_call(request.call);
+                origin_requests::leave_to_origin(&self.config, &context.protocol, &request.body, now)
+            }
+        }
+    }
+
+    /// Serves a request by its plan, be it a part of a job.
+    pub(super) fn serve_plan(
+        &mut self,
+        requests: &mut RequestsInProgress,
+        request: ParsedRequest<'_>,
+        context: RequestContext<'_>,
+        plan: Rc<Plan>,
+        job: Option<Box<WarmJob>>,
+        now: Instant,
+    ) -> Advanced {
+        let mut ask = match self.query(&context.protocol, &request, &plan) {
+            Ok(ask) => ask,
+            Err(refusal) => {
+                self.pool.give_call(request.call);
+                return match job {
+                    Some(job) => skipped(job),
+                    None => Step::from(reply::refused(&context.protocol, &refusal, &request.body)).into(),
+                };
+            }
+        };
+        ask.waited_millis = now.millis_since(context.began);
+        if let Some(job) = &job {
+            job.adapt(&mut ask, self.config.deadlines.warm_ms, now);
+        }
+        ask.cohort = self.engine.governor().cohort(context.session);
+        let model = self.prefetch.take_model(context.session, now);
+        let model = model.map(|task| Order::new(requests.next(), Part::Model, task, self.config.l2.timeout_ms));
+        let ahead = self.prefetch.learn(&mut self.engine, &mut self.pool, &context, &plan, &ask, now);
+        let mut advanced = self.begin(requests, request, context, plan, ask, ahead, job, now);
+        advanced.step.orders.extend(model);
+        advanced
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that is known of a request")]
+    fn begin(
+        &mut self,
+        requests: &mut RequestsInProgress,
+        mut request: ParsedRequest<'_>,
+        mut context: RequestContext<'_>,
+        plan: Rc<Plan>,
+        ask: Box<Ask>,
+        ahead: Option<Box<Predictions>>,
+        mut job: Option<Box<WarmJob>>,
+        now: Instant,
+    ) -> Advanced {
+        let ticket = requests.next();
+        self.engine.hold_outside(requests.bytes());
+        match self.engine.begin(ticket.session(), ask, now) {
+            Begun::Answered { ask, answer, is_due, route } => {
+                let end = match &mut job {
+                    Some(job) => {
+                        job.count(&answer);
+                        None
+                    }
+                    None => {
+                        let timings = Timings::default();
+                        let answered =
+                            Answered { request: &request, context: &context, plan: &plan, answer: &answer, route };
+                        let reply = self.reply(requests, answered, &timings, now);
+                        Some(End::Reply(reply))
+                    }
+                };
+                if !is_due {
+                    self.pool.give_ask(ask);
+                    self.engine.recycle(answer);
+                    self.pool.give_call(request.call);
+                    let orders = schedule(requests, ahead, now);
+                    return Advanced { step: Step { end, orders, ..Step::default() }, job };
+                }
+                self.pool.part_from(&mut request.call);
+                let progress = self.engine.refresh(ticket.session(), ask, answer, route, now);
+                // What goes on behind an answer is in no trace.
+                context.trace = None;
+                let mut rows = RowRequest::new(request, context, plan, route);
+                rows.is_answered = true;
+                rows.job = job;
+                let mut advanced = self.advance(requests, ticket, rows, progress, now);
+                advanced.step.orders.extend(schedule(requests, ahead, now));
+                advanced.step.end = end;
+                advanced
+            }
+            Begun::Waiting(route, progress) => {
+                self.pool.part_from(&mut request.call);
+                let mut rows = RowRequest::new(request, context, plan, route);
+                rows.prefetch = ahead;
+                rows.job = job;
+                self.advance(requests, ticket, rows, progress, now)
+            }
+            Begun::Refused { ask, retry_seconds } => {
+                let priority = ask.priority;
+                self.pool.give_ask(ask);
+                let asked = Asked::of(&request.call);
+                self.pool.give_call(request.call);
+                if let Some(job) = job {
+                    return skipped(job);
+                }
+                let reply = reply::overloaded(context.protocol.is_feast(), priority, retry_seconds);
+                context.began = now;
+                let (status, timings) = (reply.status(), &Timings::default());
+                self.answers
+                    .recorder
+                    .request(&Ended { context: &context, asked, answered: None, status, timings }, now);
+                Step::from(reply.traced(context.traceparent())).into()
+            }
+        }
+    }
+
+    /// Brings rows that came with their values into the tiers, as a part of a job.
+    pub(super) fn load(
+        &mut self,
+        requests: &mut RequestsInProgress,
+        Load { ask, rows, request, plan }: Load,
+        job: Box<WarmJob>,
+        now: Instant,
+    ) -> Advanced {
+        let ticket = requests.next();
+        let (route, progress) = self.engine.load(ticket.session(), ask, rows, now);
+        let mut rows = RowRequest::behind(request, plan, route, now);
+        rows.job = Some(job);
+        self.advance(requests, ticket, rows, progress, now)
+    }
+
+    /// Fetches ahead what was predicted, and leaves what is learned to other isolates when that is due.
+    pub(super) fn fetch_ahead(
+        &mut self,
+        requests: &mut RequestsInProgress,
+        predictions: Predictions,
+        now: Instant,
+    ) -> Step {
+        let mut step = Step::default();
+        for PrefetchBatch { request, plan, predictions } in
+            self.prefetch.batches(predictions, &self.engine, &self.planner)
+        {
+            let Ok(ask) = self.query(&Protocol::Feast, &request, &plan) else { continue };
+            let ticket = requests.next();
+            let (route, progress) = self.engine.prefetch(ticket.session(), ask, &predictions, now);
+            let rows = RowRequest::behind(request, plan, route, now);
+            let next = self.advance(requests, ticket, rows, progress, now).step;
+            step.orders.extend(next.orders);
+            step.woken.extend(next.woken);
+        }
+        if let Some((part, task)) = self.prefetch.leave_model(&self.engine, now) {
+            step.orders.push(Order::new(requests.next(), part, task, self.config.l2.timeout_ms));
+        }
+        step
+    }
+
+    /// Does what a session's progress says: its orders, its answer if it gave one, its end if it is over.
+    pub(super) fn advance(
+        &mut self,
+        requests: &mut RequestsInProgress,
+        ticket: Ticket,
+        mut rows: Box<RowRequest>,
+        progress: Progress,
+        now: Instant,
+    ) -> Advanced {
+        if rows.route.is_streamed() && !rows.is_answered {
+            return self.advance_stream(requests, ticket, rows, progress, now).into();
+        }
+        let Progress { orders, answer, is_over, woken, unmerged, .. } = progress;
+        let orders = rows.effects(ticket, orders, &self.config, now);
+        if let Some(job) = &mut rows.job {
+            job.count_unmerged(&unmerged);
+            if let Some(answer) = answer {
+                job.count(&answer);
+                self.engine.recycle(answer);
+            }
+            let job = rows.job.take_if(|_| is_over);
+            if !is_over {
+                requests.insert(ticket, Pending::Rows(rows));
+            }
+            return Advanced { step: Step { woken: tickets(woken), ..Step::waiting(ticket, orders) }, job };
+        }
+        if answer.is_some() {
+            rows.timings.cut_off(now);
+        }
+        let end = answer.map(|answer| {
+            let RowRequest { request, context, plan, timings, .. } = &*rows;
+            let has_anything = answer.has_any_of(&plan.views, request.call.rows);
+            let reply = match reply::failed(&context.protocol, &answer, has_anything) {
+                Some(reply) => {
+                    self.answers.record(rows.answered(&answer), timings, reply.status(), now);
+                    reply.traced(context.traceparent())
+                }
+                None => self.reply(requests, rows.answered(&answer), timings, now),
+            };
+            self.engine.recycle(answer);
+            End::Reply(reply)
+        });
+        let step = Step { orders, end, ..Step::default() };
+        park(requests, &mut self.pool, ticket, rows, step, is_over, woken, now).into()
+    }
+
+    /// As [`ReadPath::advance`], for a request that takes its reply in parts.
+    #[inline(never)]
+    fn advance_stream(
+        &mut self,
+        requests: &mut RequestsInProgress,
+        ticket: Ticket,
+        mut rows: Box<RowRequest>,
+        progress: Progress,
+        now: Instant,
+    ) -> Step {
+        let Progress { orders, lines, answer, is_over, mut woken, .. } = progress;
+        let orders = rows.effects(ticket, orders, &self.config, now);
+        let is_last = answer.is_some();
+        let answer = answer.unwrap_or_else(|| {
+            Box::new(Answer {
+                found: Vec::new(),
+                tally: lines.as_ref().map(|lines| lines.tally).unwrap_or_default(),
+                failure: self.engine.failure(ticket.session()).cloned(),
+            })
+        });
+        let mut stream = core::mem::take(&mut rows.stream);
+        let RowRequest { context, route, timings, .. } = &*rows;
+        if let Protocol::Native(options) = &context.protocol {
+            let request_id = if is_last { requests.request_id() } else { String::new() };
+            let writer = self.answers.writer(rows.answered(&answer), options, &request_id, now);
+            stream.write(&writer, lines, is_last);
+        }
+        let took_millis = now.millis_since(context.began);
+        let emission = stream.emit(&context.protocol, &answer, is_last, |body| {
+            Reply::features(body, &answer, None, route.pattern, took_millis, now, timings).traced(context.traceparent())
+        });
+        rows.stream = stream;
+        let mut step = Step { orders, ..Step::default() };
+        let mut status = 200;
+        match emission {
+            Emission::Nothing => {}
+            Emission::Failed(reply) => {
+                status = reply.status();
+                let reply = reply.traced(rows.context.traceparent());
+                step.end = Some(End::Reply(reply));
+            }
+            Emission::Part(chunk) => {
+                step.chunk = Some(chunk);
+                self.engine.hold(ticket.session());
+            }
+            Emission::Last(chunk, end) => (step.chunk, step.end) = (chunk, Some(end)),
+        }
+        let has_ended = step.end.is_some();
+        if has_ended {
+            self.answers.record(rows.answered(&answer), &rows.timings, status, now);
+        }
+        if has_ended && !is_last {
+            // Whatever else was asked of the origin would be refused too, and nobody wants it any more.
+            woken.extend(self.engine.abandon(ticket.session(), now));
+            step.orders.clear();
+        }
+        let is_over = is_over || (has_ended && !is_last);
+        park(requests, &mut self.pool, ticket, rows, step, is_over, woken, now)
+    }
+
+    /// The reply with an answer.
+    fn reply(
+        &mut self,
+        requests: &mut RequestsInProgress,
+        answered: Answered<'_>,
+        timings: &Timings,
+        now: Instant,
+    ) -> Reply {
+        let options = answered.context.protocol.options();
+        let request_id = options.map_or_else(String::new, |_| requests.request_id());
+        let reply = self.answers.reply(answered, timings, self.pool.take_sheet(), &request_id, now);
+        if options.is_some_and(|options| options.columns.is_some()) {
+            self.engine.reserve(self.answers.vector_bytes());
+        }
+        reply
+    }
+}
+
+/// Keeps a request for as long as its session goes on.
+#[expect(clippy::too_many_arguments, reason = "all that is left of a step")]
+fn park(
+    requests: &mut RequestsInProgress,
+    pool: &mut Pool,
+    ticket: Ticket,
+    mut rows: Box<RowRequest>,
+    mut step: Step,
+    is_over: bool,
+    woken: Vec<SessionId>,
+    now: Instant,
+) -> Step {
+    rows.is_answered |= step.end.is_some();
+    if rows.is_answered {
+        step.orders.extend(schedule(requests, rows.prefetch.take(), now));
+    }
+    if is_over {
+        pool.offer_call(rows.request.call);
+    } else {
+        requests.insert(ticket, Pending::Rows(rows));
+    }
+    Step { ticket: (!is_over).then_some(ticket), woken: tickets(woken), ..step }
+}
+
+/// Has the host come back once the answer is out.
+fn schedule(requests: &mut RequestsInProgress, ahead: Option<Box<Predictions>>, now: Instant) -> Vec<Order> {
+    let order = ahead.map(|predictions| {
+        let pending = Pending::PrefetchScheduled { predictions, began: now };
+        requests.begin(pending, Part::Prefetch, Task::Wait { outlives_request: true }, 0)
+    });
+    order.into_iter().collect()
+}
+
+/// A part of a job that cannot even be begun.
+fn skipped(mut job: Box<WarmJob>) -> Advanced {
+    job.skip();
+    Advanced { step: Step::default(), job: Some(job) }
+}
+
+pub(super) fn tickets(sessions: Vec<SessionId>) -> Vec<Ticket> {
+    sessions.into_iter().map(|session| Ticket(session.0)).collect()
+}

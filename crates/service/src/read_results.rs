@@ -1,0 +1,105 @@
+//! What came of the read path's orders: rows of a store, the origin's answers, timers, readers who have read, and writes of rows.
+//!
+//! Each is told to the engine, and the session's progress goes the way of all. Invariant: what comes for a request that is over changes
+//! nothing.
+
+use crate::engine_effects;
+use crate::in_progress::RequestsInProgress;
+use crate::io::{End, FetchFailure, Order, OriginReply, Step, Ticket, WriteBegun};
+use crate::read_path::{Advanced, ReadPath, tickets};
+use crate::row_request::{OriginAnswer, RowRequest};
+use model::answer::Tier;
+use model::time::Instant;
+
+impl ReadPath {
+    /// A store has answered to a read.
+    pub(super) fn on_read(
+        &mut self,
+        requests: &mut RequestsInProgress,
+        ticket: Ticket,
+        (tier, batch): (Tier, u32),
+        values: Option<Vec<Option<Vec<u8>>>>,
+        now: Instant,
+    ) -> Advanced {
+        let Some(mut rows) = requests.take_rows(ticket) else { return Advanced::default() };
+        rows.timings.of(tier).end(now);
+        let began = self.engine.read_began(ticket.session(), batch).unwrap_or(rows.context.began);
+        self.answers.recorder.operation(tier, began, values.is_none(), now);
+        let progress = self.engine.read(ticket.session(), batch, values, now);
+        self.advance(requests, ticket, rows, progress, now)
+    }
+
+    /// When a request asked the origin. Whatever the origin read, it read after it was asked: a value counts as fetched then, and never
+    /// looks younger than it is.
+    pub(super) fn call_began(&self, requests: &RequestsInProgress, ticket: Ticket, call: u32) -> Option<Instant> {
+        let rows = requests.rows(ticket)?;
+        Some(self.engine.call_began(ticket.session(), call).unwrap_or(rows.context.began))
+    }
+
+    /// The origin has answered to a call that was made at `began`; what it answered counts as fetched at `stamp`.
+    pub(super) fn on_fetched(
+        &mut self,
+        requests: &mut RequestsInProgress,
+        ticket: Ticket,
+        call: u32,
+        fetched: Result<OriginReply, FetchFailure>,
+        (began, stamp): (Instant, Instant),
+        now: Instant,
+    ) -> Advanced {
+        let Some(mut rows) = requests.take_rows(ticket) else { return Advanced::default() };
+        rows.timings.fetch.end(now);
+        let has_failed = !fetched.as_ref().is_ok_and(|reply| reply.status < 500 && reply.status != 429);
+        self.answers.recorder.operation(Tier::Origin, began, has_failed, now);
+        rows.timings.origin_status = fetched.as_ref().ok().map(|reply| reply.status);
+        let understood = rows.understand(ticket, call, fetched, stamp, &mut self.engine, &self.config);
+        let fetched = match understood {
+            Ok(OriginAnswer::Unlike { base }) => return self.leave_to_origin(ticket, &rows, base, now).into(),
+            Ok(OriginAnswer::Rows(rows)) => Ok(rows),
+            Err(failure) => Err(failure),
+        };
+        let progress = self.engine.fetched(ticket.session(), call, fetched, now);
+        self.advance(requests, ticket, rows, progress, now)
+    }
+
+    /// Another request has woken it, or a timer of its own has gone off.
+    pub(super) fn wake(
+        &mut self,
+        requests: &mut RequestsInProgress,
+        ticket: Ticket,
+        rows: Box<RowRequest>,
+        is_timer: bool,
+        now: Instant,
+    ) -> Advanced {
+        let session = ticket.session();
+        let progress = if is_timer { self.engine.time_out(session, now) } else { self.engine.wake(session, now) };
+        self.advance(requests, ticket, rows, progress, now)
+    }
+
+    /// Lets a reply in parts go on: its reader has taken the last one, or there is room for more.
+    pub(super) fn resume(&mut self, requests: &mut RequestsInProgress, ticket: Ticket, now: Instant) -> Step {
+        let Some(mut rows) = requests.take_rows(ticket) else { return Step::default() };
+        rows.stream.resume();
+        let progress = self.engine.resume(ticket.session(), now);
+        self.advance(requests, ticket, rows, progress, now).step
+    }
+
+    /// Forgets a session whose request is forgotten; others may go on in its place.
+    pub(super) fn abandon(&mut self, ticket: Ticket, now: Instant) -> Vec<Ticket> {
+        tickets(self.engine.abandon(ticket.session(), now))
+    }
+
+    /// Leaves a request and all of its shape to the origin, which answers it in a way of its own.
+    fn leave_to_origin(&mut self, ticket: Ticket, rows: &RowRequest, base: String, now: Instant) -> Step {
+        self.planner.leave_to_origin(&rows.plan);
+        let woken = self.abandon(ticket, now);
+        let end = Some(End::Forward { base }).filter(|_| !rows.is_answered);
+        Step { end, woken, ..Step::default() }
+    }
+
+    /// A store has answered to a write of rows: what is to be written next.
+    pub(super) fn on_written(&mut self, ticket: Ticket, write: WriteBegun, failed: usize, now: Instant) -> Vec<Order> {
+        self.answers.recorder.operation(write.tier, write.began, failed > 0, now);
+        let orders = self.engine.written(write.tier, (write.rows, failed), write.allowance, now);
+        engine_effects::effects(ticket, orders)
+    }
+}

@@ -1,0 +1,105 @@
+//! What a request carries for its life beside what it asks for, and how its body is read.
+//!
+//! Invariant: what is borrowed of the host is borrowed while a request is answered at once, and owned as soon as it waits.
+
+use std::borrow::Cow;
+
+use config::Config;
+use model::refusal::Refusal;
+use model::request::Priority;
+use model::time::Instant;
+use protocol::call::Call;
+use protocol::feast;
+use protocol::native::{self, Options};
+use protocol::plan::Naming;
+use telemetry::trace::Context;
+
+/// The protocol that a request came in, with what only that one can say.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Protocol {
+    Feast,
+    Native(Options),
+}
+
+impl Protocol {
+    pub(super) fn is_feast(&self) -> bool {
+        matches!(self, Protocol::Feast)
+    }
+
+    pub(super) fn options(&self) -> Option<&Options> {
+        match self {
+            Protocol::Feast => None,
+            Protocol::Native(options) => Some(options),
+        }
+    }
+
+    /// How urgent a request is.
+    pub(super) fn priority(&self) -> Priority {
+        self.options().map_or(Priority::Normal, |options| options.priority)
+    }
+
+    /// Under which names values go out.
+    pub(super) fn naming(&self) -> Naming {
+        if self.is_feast() { Naming::Feast } else { Naming::AsAsked }
+    }
+
+    /// Half of what is left of a request's deadline after `waited` milliseconds: how long it waits, at most, for one that only
+    /// helps it.
+    pub(super) fn half_of_deadline(&self, config: &Config, waited: u64) -> u64 {
+        let own = self.options().and_then(|options| options.deadline_millis);
+        let Config { routing, deadlines, .. } = config;
+        let usual =
+            if self.priority() >= Priority::High { routing.real_time_deadline_ms } else { deadlines.default_ms };
+        own.unwrap_or(usual).min(deadlines.default_ms).saturating_sub(waited) / 2
+    }
+
+    /// Reads a body into `call`, and the options that only the body has.
+    pub(super) fn read(&mut self, config: &Config, body: &[u8], call: &mut Call) -> Result<(), Refusal> {
+        let limits = &config.limits;
+        if body.len() > limits.body_bytes {
+            return Err(Refusal::Limit { limit: "body_bytes", allowed: limits.body_bytes, found: body.len() });
+        }
+        match self {
+            Protocol::Feast => feast::read(body, limits, call),
+            Protocol::Native(options) => {
+                let read = native::read(body, limits, &config.native.entity_column, call)?;
+                *options = read.in_columns(options.columns).streamed(options.is_streamed);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What a request carries for its life.
+#[derive(Clone, Debug)]
+pub(super) struct RequestContext<'a> {
+    pub(super) protocol: Protocol,
+    /// Whose rows it is served; all callers' where it is empty.
+    pub(super) caller: Cow<'a, str>,
+    /// What the engine knows the caller's session by, where it tells one.
+    pub(super) session: Option<u64>,
+    /// Where in a trace it stands, where it is in one.
+    pub(super) trace: Option<Context>,
+    pub(super) began: Instant,
+}
+
+impl<'a> RequestContext<'a> {
+    /// Of a request that begins now, of no session and in no trace.
+    pub(super) fn new(protocol: Protocol, caller: Cow<'a, str>, now: Instant) -> RequestContext<'a> {
+        RequestContext { protocol, caller, session: None, trace: None, began: now }
+    }
+
+    /// The same, to be kept past the step that brought it.
+    pub(super) fn into_owned(self) -> RequestContext<'static> {
+        RequestContext { caller: Cow::Owned(self.caller.into_owned()), ..self }
+    }
+
+    pub(super) fn priority(&self) -> Priority {
+        self.protocol.priority()
+    }
+
+    /// How the request tells others of the trace that it is in.
+    pub(super) fn traceparent(&self) -> Option<String> {
+        self.trace.map(|trace| trace.header())
+    }
+}

@@ -1,0 +1,37 @@
+//! What the engine is asked for a request: its keys, row by row, and what it insists on.
+
+use std::rc::Rc;
+
+use crate::pool::Pool;
+use crate::request::Protocol;
+use model::refusal::Refusal;
+use model::request::{Ask, Cohort, Consistency, Priority};
+use protocol::plan::Plan;
+use protocol::request::ParsedRequest;
+
+/// The engine's view of a request; a key may be `key_bytes` long.
+pub(super) fn row_query(
+    pool: &mut Pool,
+    protocol: &Protocol,
+    request: &ParsedRequest<'_>,
+    plan: &Rc<Plan>,
+    key_bytes: usize,
+) -> Result<Box<Ask>, Refusal> {
+    let mut ask = pool.take_ask();
+    ask.keys.clear();
+    plan.write_keys(&request.call, &request.body, key_bytes, &mut pool.scratch, &mut ask.keys)?;
+    if !Rc::ptr_eq(&ask.views, &plan.views) {
+        ask.views = Rc::clone(&plan.views);
+    }
+    ask.rows = request.call.rows;
+    let options = protocol.options();
+    ask.max_staleness = options.map(|options| options.max_staleness);
+    ask.consistency = options.map_or(Consistency::Eventual, |options| options.consistency);
+    ask.priority = options.map_or(Priority::Normal, |options| options.priority);
+    ask.deadline_millis = options.and_then(|options| options.deadline_millis);
+    ask.is_streamed = options.is_some_and(|options| options.is_streamed);
+    ask.cohort = Cohort::default();
+    ask.patience_millis = None;
+    ask.held_bytes = request.size() + if plan.waiting.get() == 0 { plan.size() } else { 0 };
+    Ok(ask)
+}

@@ -1,0 +1,205 @@
+//! A request that waits for rows, or goes on behind its reply: what it was, and what it has begun.
+//!
+//! Knows what to ask of the origin for it and what the answer means, and decides nothing. Invariant: each call to the origin is
+//! remembered until it is answered.
+
+use std::rc::Rc;
+
+use crate::answers::Answered;
+use crate::engine_effects::effect;
+use crate::io::{FetchFailure, Order, OriginReply, Part, Ticket};
+use crate::origin_requests;
+use crate::request::{Protocol, RequestContext};
+use crate::stream::Stream;
+use crate::timings::Timings;
+use crate::warm_job::WarmJob;
+use ::origin::origin::{self, Table, Wanted};
+use ::prefetch::patterns::Predictions;
+use config::Config;
+use engine::{Engine, Fetch, Route};
+use model::answer::{Answer, OriginFailure};
+use model::row::Row;
+use model::time::Instant;
+use protocol::native::Options;
+use protocol::plan::Plan;
+use protocol::request::ParsedRequest;
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct RowRequest {
+    pub(super) request: ParsedRequest<'static>,
+    pub(super) context: RequestContext<'static>,
+    pub(super) plan: Rc<Plan>,
+    pub(super) route: Route,
+    /// The calls to the origin under way.
+    fetches: Vec<(u32, Fetch)>,
+    pub(super) timings: Timings,
+    /// Whether it has its reply, and goes on behind it.
+    pub(super) is_answered: bool,
+    /// What went out so far of a reply in parts.
+    pub(super) stream: Stream,
+    /// What to fetch ahead once it has.
+    pub(super) prefetch: Option<Box<Predictions>>,
+    /// What it warms the tiers for; then there is no reply of its own.
+    pub(super) job: Option<Box<WarmJob>>,
+}
+
+/// What an answer of the origin turned out to be.
+pub(super) enum OriginAnswer {
+    Rows(Vec<(usize, Row)>),
+    /// An answer without columns that were asked for, which only the origin can put into words.
+    Unlike {
+        base: String,
+    },
+}
+
+/// The longest error of the origin that is passed on, in bytes: Feast's are a sentence, or a traceback.
+const MAX_ERROR_BYTES: usize = 256 << 10;
+
+impl RowRequest {
+    pub(super) fn new(
+        request: ParsedRequest<'_>,
+        context: RequestContext<'_>,
+        plan: Rc<Plan>,
+        route: Route,
+    ) -> Box<RowRequest> {
+        Box::new(RowRequest {
+            request: request.into_owned(),
+            context: context.into_owned(),
+            plan,
+            route,
+            fetches: Vec::new(),
+            timings: Timings::default(),
+            is_answered: false,
+            stream: Stream::default(),
+            prefetch: None,
+            job: None,
+        })
+    }
+
+    /// One that begins behind an answer, for nobody.
+    pub(super) fn behind(request: ParsedRequest<'_>, plan: Rc<Plan>, route: Route, now: Instant) -> Box<RowRequest> {
+        // An answer that lacks columns tells nothing of the requests whose shape it was asked in.
+        let context = RequestContext::new(Protocol::Native(Options::default()), "".into(), now);
+        Box::new(RowRequest { is_answered: true, ..*RowRequest::new(request, context, plan, route) })
+    }
+
+    /// The memory that it takes beside its session and its plan, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        let of_fetch = |(_, fetch): &(u32, Fetch)| {
+            let columns =
+                fetch.views.iter().map(|(_, columns)| size_of::<(usize, Vec<usize>)>() + size_of_val(&**columns));
+            size_of::<(u32, Fetch)>() + size_of_val(&*fetch.rows) + size_of_val(&*fetch.places) + columns.sum::<usize>()
+        };
+        size_of::<RowRequest>()
+            + self.request.size()
+            + self.context.caller.len()
+            + self.fetches.iter().map(of_fetch).sum::<usize>()
+            + self.stream.held_bytes()
+            + self.job.as_ref().map_or(0, |job| job.held_bytes())
+    }
+
+    /// With its answer.
+    pub(super) fn answered<'a>(&'a self, answer: &'a Answer) -> Answered<'a> {
+        let RowRequest { request, context, plan, route, .. } = self;
+        Answered { request, context, plan, answer, route: *route }
+    }
+
+    /// The engine's orders as the host's.
+    pub(super) fn effects(
+        &mut self,
+        ticket: Ticket,
+        orders: Vec<engine::Order>,
+        config: &Config,
+        now: Instant,
+    ) -> Vec<Order> {
+        let mut effects = Vec::with_capacity(orders.len());
+        for order in orders {
+            match order {
+                engine::Order::Fetch { call, fetch, timeout_millis } => {
+                    self.timings.fetch.begin(now);
+                    let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
+                    let body = origin::request(&self.request.call, &self.request.body, &self.plan, &wanted);
+                    self.fetches.push((call, fetch));
+                    let traceparent = self.context.traceparent();
+                    let task = origin_requests::task(config, "POST", "/get-online-features", body, traceparent);
+                    effects.push(Order::new(ticket, Part::Call(call), task, timeout_millis));
+                }
+                other => {
+                    if let engine::Order::Read { tier, .. } = other {
+                        self.timings.of(tier).begin(now);
+                    }
+                    effects.extend(effect(ticket, other));
+                }
+            }
+        }
+        effects
+    }
+
+    /// The rows in the origin's answer to a call, whose values count as fetched at `stamp`.
+    pub(super) fn understand(
+        &mut self,
+        ticket: Ticket,
+        call: u32,
+        fetched: Result<OriginReply, FetchFailure>,
+        stamp: Instant,
+        engine: &mut Engine,
+        config: &Config,
+    ) -> Result<OriginAnswer, OriginFailure> {
+        let body = body_of(fetched)?;
+        let position = self.fetches.iter().position(|&(number, _)| number == call);
+        let fetch = position.map(|position| self.fetches.swap_remove(position).1).unwrap_or_default();
+        let (plan, request) = (&self.plan, &self.request);
+        let limits = &config.limits;
+        let columns = plan.columns.len() + if plan.service.is_some() { limits.features } else { plan.outputs.len() };
+        let table =
+            Table::read(&body, fetch.rows.len(), columns, limits.depth).map_err(OriginFailure::Unintelligible)?;
+        let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
+        let others = origin::rows_of_others(&table, &request.call, &request.body, plan, &wanted);
+        if !others.is_empty() && others.len() == fetch.rows.len() {
+            return Err(OriginFailure::Unintelligible("it is of other entities than those asked for".to_owned()));
+        }
+        if self.context.protocol.is_feast()
+            && let Some(base) = origin_requests::forward_base(config)
+            && !origin::is_whole(&table, plan, &wanted)
+        {
+            return Ok(OriginAnswer::Unlike { base });
+        }
+        // A row of another entity costs itself alone.
+        let is_others =
+            |place: &usize| place.checked_rem(request.call.rows).is_some_and(|row| others.binary_search(&row).is_ok());
+        let places: Vec<usize> = fetch.places.iter().filter(|place| !is_others(place)).copied().collect();
+        let wanted = Wanted { places: &places, ..wanted };
+        let mut interner = core::mem::take(engine.interner());
+        let rows = match engine.ask(ticket.session()) {
+            Some(ask) => origin::rows(&table, plan, ask, &wanted, &mut interner, stamp),
+            None => Vec::new(),
+        };
+        *engine.interner() = interner;
+        if let Some(status) = table.unknown_status().filter(|_| origin::is_nothing_known(&rows)) {
+            return Err(OriginFailure::Unintelligible(format!("no status that is known, but {status}")));
+        }
+        Ok(OriginAnswer::Rows(rows))
+    }
+}
+
+/// The body of the origin's answer, where it is one.
+fn body_of(fetched: Result<OriginReply, FetchFailure>) -> Result<Vec<u8>, OriginFailure> {
+    let OriginReply { status, content_type, body } = fetched.map_err(|failure| match failure {
+        FetchFailure::TimedOut => OriginFailure::TimedOut,
+        FetchFailure::Unreachable => OriginFailure::Unreachable,
+        FetchFailure::TooLarge => {
+            OriginFailure::Unintelligible("an answer larger than `limits.origin_body_bytes`".to_owned())
+        }
+    })?;
+    match status {
+        200 => Ok(body),
+        // A redirect is a matter of this service's configuration, and no answer for its caller.
+        ..400 => Err(OriginFailure::Unexpected { status }),
+        _ if body.len() > MAX_ERROR_BYTES => {
+            let reason = format!("an error ({status}) of {} bytes; {MAX_ERROR_BYTES} are passed on", body.len());
+            Err(OriginFailure::Unintelligible(reason))
+        }
+        _ => Err(OriginFailure::Refused { status, content_type, body: body.into() }),
+    }
+}

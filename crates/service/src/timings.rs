@@ -1,0 +1,90 @@
+//! When the parts of a request began and ended, and where its time went.
+
+use model::answer::Tier;
+use model::time::Instant;
+use telemetry::record;
+
+/// When the parts of a request began and ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Timings {
+    pub(super) reads: [Timing; 2],
+    pub(super) fetch: Timing,
+    pub(super) origin_status: Option<u16>,
+}
+
+/// When something was first waited for, and for how long until it was last heard of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Timing {
+    began: Option<Instant>,
+    millis: Option<u64>,
+    /// How many operations have not ended.
+    under_way: u32,
+}
+
+/// `L_total = L_network + L_cache + L_computation + L_serialization`, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parts {
+    /// What is left: on the way between host and core, and in queues.
+    pub(super) network: u64,
+    /// Waiting for stores.
+    pub(super) cache: u64,
+    /// Waiting for the origin, and so the way to it: only the origin could tell the two apart.
+    pub(super) computation: u64,
+    /// Reading and writing. Both are done within one call of the core, which has no clock, so this is 0 here; the benchmark has it.
+    pub(super) serialization: u64,
+}
+
+impl Timing {
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.began.get_or_insert(now);
+        self.under_way += 1;
+    }
+
+    pub(super) fn end(&mut self, now: Instant) {
+        self.millis = self.began.map(|began| now.millis_since(began));
+        self.under_way = self.under_way.saturating_sub(1);
+    }
+
+    /// Counts what is still waited for up to now, since the answer goes out without it.
+    fn cut_off(&mut self, now: Instant) {
+        if self.under_way > 0 {
+            self.end(now);
+        }
+    }
+}
+
+impl Timings {
+    /// How long each tier was waited for, in milliseconds, where it was.
+    pub(super) fn by_tier(&self) -> [(&'static str, Option<u64>); 3] {
+        let [l2, l3] = self.reads;
+        [("l2", l2.millis), ("l3", l3.millis), ("origin", self.fetch.millis)]
+    }
+
+    /// Where the time of a request went that took so long in all: the seed's model.
+    pub(super) fn parts(&self, total: u64) -> Parts {
+        let cache = self.reads.iter().filter_map(|read| read.millis).sum::<u64>().min(total);
+        let computation = self.fetch.millis.unwrap_or_default().min(total - cache);
+        Parts { network: total - cache - computation, cache, computation, serialization: 0 }
+    }
+
+    /// The same as spans: what it was, when it began, how long it took, and to which HTTP status it came.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (record::Tier, Instant, u64, u16)> {
+        let [l2, l3] = self.reads;
+        let status = self.origin_status.unwrap_or_default();
+        [(record::Tier::L2, l2, 0), (record::Tier::L3, l3, 0), (record::Tier::Origin, self.fetch, status)]
+            .into_iter()
+            .filter_map(|(tier, timing, status)| Some((tier, timing.began?, timing.millis?, status)))
+    }
+
+    /// Ends all that is still waited for: the answer goes out without it.
+    pub(super) fn cut_off(&mut self, now: Instant) {
+        let [l2, l3] = &mut self.reads;
+        [l2, l3, &mut self.fetch].into_iter().for_each(|timing| timing.cut_off(now));
+    }
+
+    /// Of reads of a store.
+    pub(super) fn of(&mut self, store: Tier) -> &mut Timing {
+        let [l2, l3] = &mut self.reads;
+        if store == Tier::L3 { l3 } else { l2 }
+    }
+}

@@ -1,0 +1,216 @@
+//! A job that warms the tiers: what is left of it, and what has been done.
+//!
+//! Knows no engine: whoever has one does what [`WarmJob::next`] says and tells what came of it. Invariant: every row of the body is
+//! counted once.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use crate::io::{Order, Part, Task, WriteBegun};
+use crate::reply::Reply;
+use crate::request::RequestContext;
+use model::answer::{Answer, Need, Tier};
+use model::request::{Ask, Priority};
+use model::row::Row;
+use model::time::Instant;
+use protocol::plan::Plan;
+use protocol::request::ParsedRequest;
+
+/// A body under way.
+#[derive(Debug)]
+pub(super) struct WarmJob {
+    /// What is left to be done, the next at the end.
+    rest: Vec<Work>,
+    report: Report,
+    /// Writes that the stores have not answered to.
+    writes: usize,
+    /// How many rows are being fetched.
+    places: usize,
+    pub(super) began: Instant,
+}
+
+#[derive(Debug)]
+pub(super) enum Work {
+    /// Rows to be fetched where they are not there.
+    Fetch {
+        request: ParsedRequest<'static>,
+        context: RequestContext<'static>,
+        plan: Rc<Plan>,
+        places: usize,
+    },
+    Load(Load),
+}
+
+/// Rows that came with their values.
+#[derive(Debug)]
+pub(super) struct Load {
+    pub(super) ask: Box<Ask>,
+    pub(super) rows: Vec<(usize, Row)>,
+    pub(super) request: ParsedRequest<'static>,
+    pub(super) plan: Rc<Plan>,
+}
+
+impl Work {
+    fn held_bytes(&self) -> usize {
+        match self {
+            Work::Fetch { request, plan, .. } => request.size() + plan.size(),
+            Work::Load(Load { ask, rows, request, plan }) => {
+                let part = |row: &Row| row.size() + row.schema().size() / Rc::strong_count(row.schema());
+                let rows: usize = rows.iter().map(|(_, row)| part(row)).sum();
+                rows + ask.keys.size() + request.size() + plan.size()
+            }
+        }
+    }
+
+    /// How many rows it is of.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Work::Fetch { places, .. } => *places,
+            Work::Load(Load { rows, .. }) => rows.len(),
+        }
+    }
+}
+
+/// What has been done, in rows: entities times views.
+#[derive(Debug, Default)]
+struct Report {
+    rows: usize,
+    fetched: usize,
+    fresh: usize,
+    unknown: usize,
+    loaded: usize,
+    failed: usize,
+    origin_calls: u32,
+    /// Of L2, then of L3.
+    stores: [Written; 2],
+}
+
+#[derive(Debug, Default)]
+struct Written {
+    rows: usize,
+    failed: usize,
+    bytes: usize,
+}
+
+impl WarmJob {
+    /// Of all that is to be done, `rows` in all.
+    pub(super) fn new(mut rest: Vec<Work>, rows: usize, began: Instant) -> WarmJob {
+        rest.reverse();
+        WarmJob { rest, report: Report { rows, ..Report::default() }, writes: 0, places: 0, began }
+    }
+
+    /// What is to be done next, where it is not too late; `None` where the job is done.
+    pub(super) fn next(&mut self, deadline_millis: u64, now: Instant) -> Option<Work> {
+        let is_late = now.millis_since(self.began) >= deadline_millis;
+        let work = self.rest.pop().filter(|_| !is_late)?;
+        match &work {
+            Work::Fetch { places, .. } => self.places = *places,
+            Work::Load(Load { rows, .. }) => self.report.loaded += rows.len(),
+        }
+        Some(work)
+    }
+
+    /// Whether stores have yet to answer to its writes.
+    pub(super) fn awaits_stores(&self) -> bool {
+        self.writes > 0
+    }
+
+    /// Counts what is to be fetched as failed: it cannot even be begun.
+    pub(super) fn skip(&mut self) {
+        self.report.failed += self.places;
+    }
+
+    /// A store has answered to one of its writes.
+    pub(super) fn on_written(&mut self, tier: Tier, failed: usize) {
+        self.writes = self.writes.saturating_sub(1);
+        self.written(tier).failed += failed;
+    }
+
+    /// The memory that it takes, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of::<WarmJob>() + self.rest.iter().map(Work::held_bytes).sum::<usize>()
+    }
+
+    fn written(&mut self, tier: Tier) -> &mut Written {
+        let [l2, l3] = &mut self.report.stores;
+        if tier == Tier::L3 { l3 } else { l2 }
+    }
+
+    /// Waits for its own writes, and counts them. Under its name others' rows may be written too.
+    pub(super) fn count_writes(&mut self, orders: &[Order]) {
+        for order in orders {
+            if let Part::Write(WriteBegun { allowance: None, .. }) = order.id.part
+                && let Task::WriteStore { tier, entries, .. } = &order.task
+            {
+                self.writes += 1;
+                let written = self.written(*tier);
+                written.rows += entries.len();
+                written.bytes += entries.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+            }
+        }
+    }
+
+    /// Counts rows that a store was not written as ones that it did not take.
+    pub(super) fn count_unmerged(&mut self, unmerged: &[(Tier, u64)]) {
+        for &(tier, rows) in unmerged {
+            let written = self.written(tier);
+            written.rows += rows as usize;
+            written.failed += rows as usize;
+        }
+    }
+
+    /// Asks as a job does: after all others, and for as long as the job may take.
+    pub(super) fn adapt(&self, ask: &mut Ask, deadline_millis: u64, now: Instant) {
+        ask.priority = Priority::Low;
+        ask.max_staleness = None;
+        ask.patience_millis = Some(deadline_millis.saturating_sub(now.millis_since(self.began)));
+    }
+
+    /// Counts the rows of an answer.
+    pub(super) fn count(&mut self, answer: &Answer) {
+        let report = &mut self.report;
+        report.origin_calls += answer.tally.compute_requests;
+        for found in &answer.found {
+            let counter = match &found.row {
+                Some(row) if found.need != Need::Completion => {
+                    let is_unknown = row.uniform_cell().is_some_and(|cell| cell.is_negative);
+                    match found.tier {
+                        _ if is_unknown => &mut report.unknown,
+                        Tier::Origin => &mut report.fetched,
+                        _ => &mut report.fresh,
+                    }
+                }
+                _ => &mut report.failed,
+            };
+            *counter += 1;
+        }
+    }
+
+    /// What is told of it once it is done.
+    pub(super) fn reply(&self) -> Reply {
+        let Report { rows, fetched, fresh, unknown, loaded, failed, origin_calls, stores: [l2, l3] } = &self.report;
+        let left = rows.saturating_sub(fetched + fresh + unknown + loaded + failed);
+        let mut text = String::new();
+        for (before, number) in [
+            (r#"{"rows":"#, *rows),
+            (r#","fetched":"#, *fetched),
+            (r#","fresh":"#, *fresh),
+            (r#","unknown":"#, *unknown),
+            (r#","loaded":"#, *loaded),
+            (r#","failed":"#, *failed),
+            (r#","left":"#, left),
+            (r#","origin_calls":"#, *origin_calls as usize),
+            (r#","stores":{"l2_distributed":{"rows":"#, l2.rows),
+            (r#","failed":"#, l2.failed),
+            (r#","bytes":"#, l2.bytes),
+            (r#"},"l3_storage":{"rows":"#, l3.rows),
+            (r#","failed":"#, l3.failed),
+            (r#","bytes":"#, l3.bytes),
+        ] {
+            text.push_str(before);
+            text.push_str(&number.to_string());
+        }
+        text.push_str("}}}");
+        Reply::json(200, Cow::Owned(text.into_bytes()))
+    }
+}
