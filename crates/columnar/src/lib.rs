@@ -79,7 +79,7 @@ impl Vectors {
 #[inline(never)]
 pub fn write(sheet: &mut Sheet, reply: &Reply<'_>, numbers: Numbers, vectors: &mut Vectors) {
     sheet.clear();
-    let rows = reply.call.rows;
+    let rows = reply.request.call.rows;
     let names = names(reply);
     push_u32(sheet, rows);
     push_u32(sheet, names.len());
@@ -108,7 +108,7 @@ fn names<'a>(reply: &'a Reply<'_>) -> Vec<&'a str> {
 type Place<'a> = Option<(&'a Rc<Row>, Slot, &'a Cell)>;
 
 fn place<'a>(reply: &'a Reply<'_>, column: usize, name: &str, row: usize) -> Place<'a> {
-    let found = |view: usize| reply.answer.found.get(view * reply.call.rows + row)?.row.as_ref();
+    let found = |view: usize| reply.answer.found.get(view * reply.request.call.rows + row)?.row.as_ref();
     let (row, slot) = if reply.plan.service.is_some() {
         let row = found(0)?;
         (row, row.schema().feature_slot(name)?)

@@ -12,8 +12,9 @@ use model::request::{Ask, Columns};
 use model::row::{Row, RowBuilder, Schema};
 use model::time::{EventTime, Instant};
 use model::value::{Cell, Status};
-use protocol::call::{Call, Span};
+use protocol::call::Span;
 use protocol::plan::{Output, Plan};
+use protocol::request::ParsedRequest;
 
 use crate::echo::{self, Echo};
 
@@ -28,9 +29,10 @@ pub struct Wanted<'a> {
     pub places: &'a [usize],
 }
 
-/// The body that asks for `wanted` of the call in `body`.
+/// The body that asks for `wanted` of a request.
 #[must_use]
-pub fn request(call: &Call, body: &[u8], plan: &Plan, wanted: &Wanted<'_>) -> Vec<u8> {
+pub fn request(request: &ParsedRequest<'_>, plan: &Plan, wanted: &Wanted<'_>) -> Vec<u8> {
+    let (call, body) = request.parts();
     let mut out = Vec::with_capacity(256 + wanted.rows.len() * call.columns.len() * 12);
     match &plan.service {
         Some(service) => {
@@ -363,7 +365,8 @@ pub fn is_whole(table: &Table<'_>, plan: &Plan, wanted: &Wanted<'_>) -> bool {
 /// An origin may convert keys to the type of its join key. So the rows are taken by position, and a key that no conversion of
 /// the one asked for gives is another entity's.
 #[must_use]
-pub fn rows_of_others(table: &Table<'_>, call: &Call, body: &[u8], plan: &Plan, wanted: &Wanted<'_>) -> Vec<usize> {
+pub fn rows_of_others(table: &Table<'_>, request: &ParsedRequest<'_>, plan: &Plan, wanted: &Wanted<'_>) -> Vec<usize> {
+    let (call, body) = request.parts();
     let features = feature_columns(table, plan);
     let mut are_others = vec![false; wanted.rows.len()];
     for (column, name) in table.names.iter().enumerate().filter(|(column, _)| !features.contains(&Some(*column))) {

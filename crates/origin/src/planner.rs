@@ -21,7 +21,7 @@ use model::row::ALLOCATION;
 use model::shape::{MAX_SHAPE_FEATURES, Shape, fingerprint, short};
 use model::sort::sorted;
 use model::time::Instant;
-use protocol::call::{self, Call};
+use protocol::call;
 use protocol::lists;
 use protocol::plan::{Naming, Output, Plan, Planned, RecentPlans};
 use protocol::request::ParsedRequest;
@@ -213,19 +213,20 @@ impl Planner {
 
     /// The plan for a request of `caller`, whose rows are its own; all callers share theirs where it is empty.
     pub fn plan(&mut self, request: &ParsedRequest<'_>, caller: &str, naming: Naming) -> Planned {
-        let ParsedRequest { call, body } = request;
+        let call = &request.call;
         if call.list.is_none() || call.service.is_some() || !caller.is_empty() {
-            return self.plan_by_signature(call, body, caller, naming);
+            return self.plan_by_signature(request, caller, naming);
         }
-        if let Some(planned) = self.recent.find(call, body, naming) {
+        if let Some(planned) = self.recent.find(request, naming) {
             return planned;
         }
-        let planned = self.plan_by_signature(call, body, caller, naming);
-        self.recent.remember(call, body, naming, planned.clone());
+        let planned = self.plan_by_signature(request, caller, naming);
+        self.recent.remember(request, naming, planned.clone());
         planned
     }
 
-    fn plan_by_signature(&mut self, call: &Call, body: &[u8], caller: &str, naming: Naming) -> Planned {
+    fn plan_by_signature(&mut self, request: &ParsedRequest<'_>, caller: &str, naming: Naming) -> Planned {
+        let (call, body) = request.parts();
         self.signature.clear();
         self.signature.push(u8::from(naming == Naming::Feast) << 1 | u8::from(call.full_feature_names));
         let features = call.features.filter(|_| call.service.is_none());
@@ -249,7 +250,7 @@ impl Planner {
             return known.planned.clone();
         }
         self.project.scope = self.project.scope.of_caller(caller);
-        let planned = self.make(call, body, caller, naming);
+        let planned = self.make(request, caller, naming);
         self.keep(hash, planned.clone());
         planned
     }
@@ -279,7 +280,8 @@ impl Planner {
         }
     }
 
-    fn make(&self, call: &Call, body: &[u8], caller: &str, naming: Naming) -> Planned {
+    fn make(&self, request: &ParsedRequest<'_>, caller: &str, naming: Naming) -> Planned {
+        let (call, body) = request.parts();
         let mut scratch = String::new();
         let columns: Vec<Box<str>> = call.columns.iter().map(|column| call.plain_name(column, body)).collect();
         if has_twins(columns.iter().map(|name| &**name)) {

@@ -1,18 +1,19 @@
 //! A request made anew from keys: what was asked for once, for entities that nobody has asked for yet.
 //!
-//! Knows how a plan's keys are made, and nothing of why they are wanted. Its invariant: a call that it gives has the very
-//! keys that it was given.
+//! Knows how a plan's keys are made, and nothing of why they are wanted. Its invariant: a request that it gives has the
+//! very keys that it was given.
 
 use config::Limits;
 use json::Cursor;
 use model::key::EntityValue;
 use protocol::call::Call;
 use protocol::plan::Plan;
+use protocol::request::ParsedRequest;
 
-/// The entities of these keys, as a JSON object of columns, and the call that reads it. Each key is that of the plan's
+/// A request for the entities of these keys, whose body is a JSON object of their columns. Each key is that of the plan's
 /// carriers, one behind the other; `None` where one is none.
 #[must_use]
-pub fn call(plan: &Plan, keys: &[&[u8]], limits: &Limits) -> Option<(Call, Vec<u8>)> {
+pub fn request(plan: &Plan, keys: &[&[u8]], limits: &Limits) -> Option<ParsedRequest<'static>> {
     let mut columns: Vec<(Vec<u8>, usize)> = Vec::new();
     columns.resize_with(plan.columns.len(), Default::default);
     for (row, &(mut key)) in keys.iter().enumerate() {
@@ -43,11 +44,11 @@ pub fn call(plan: &Plan, keys: &[&[u8]], limits: &Limits) -> Option<(Call, Vec<u
         body.push(b']');
     }
     body.push(b'}');
-    let mut call = Call::default();
+    let mut call = Box::<Call>::default();
     call.full_feature_names = plan.full_feature_names;
     let mut cursor = Cursor::new(&body, limits.depth).ok()?;
     call.read_entities(&mut cursor, &body, limits).ok()?;
-    Some((call, body))
+    Some(ParsedRequest { call, body: body.into() })
 }
 
 fn write(out: &mut Vec<u8>, value: EntityValue<'_>) {

@@ -10,8 +10,9 @@ use config::Limits;
 use model::refusal::Refusal;
 use model::sort::sorted;
 use model::time::{EventTime, Instant};
-use protocol::call::{self, Call};
+use protocol::call;
 use protocol::feast;
+use protocol::request::ParsedRequest;
 use protocol::sheet::Sheet;
 
 /// The length of an embedding, in floats.
@@ -23,14 +24,15 @@ const MEMBERS: [&str; 4] = ["score", "count", "label", "embedding"];
 /// Answers a Feast request at `now`: status and body.
 #[must_use]
 pub fn answer(body: &[u8], limits: &Limits, now: Instant) -> (u16, Vec<u8>) {
-    let mut call = Call::default();
+    let mut call = Box::default();
     match feast::read(body, limits, &mut call) {
-        Ok(()) => compute(&call, body, now),
+        Ok(()) => compute(&ParsedRequest { call, body: body.into() }, now),
         Err(refusal) => (refusal.status(), feast::refusal(&refusal, body)),
     }
 }
 
-fn compute(call: &Call, body: &[u8], now: Instant) -> (u16, Vec<u8>) {
+fn compute(request: &ParsedRequest<'_>, now: Instant) -> (u16, Vec<u8>) {
+    let (call, body) = request.parts();
     let mut references = Vec::new();
     match (call.service, call.features) {
         (Some(service), _) => {
@@ -55,10 +57,11 @@ fn compute(call: &Call, body: &[u8], now: Instant) -> (u16, Vec<u8>) {
             return (refusal.status(), feast::refusal(&refusal, body));
         }
     }
-    (200, write(call, body, &references, now))
+    (200, write(request, &references, now))
 }
 
-fn write(call: &Call, body: &[u8], references: &[(String, String)], now: Instant) -> Vec<u8> {
+fn write(request: &ParsedRequest<'_>, references: &[(String, String)], now: Instant) -> Vec<u8> {
+    let (call, body) = request.parts();
     let mut sheet = Sheet::default();
     sheet.push(b"{\"results\":[");
     for column in 0..call.columns.len() {
@@ -72,7 +75,7 @@ fn write(call: &Call, body: &[u8], references: &[(String, String)], now: Instant
     // Features are materialised once an hour, on the hour, as a batch job would.
     let hour = i64::try_from(now.0 / 3_600_000).unwrap_or_default();
     let event_time = EventTime(hour.saturating_mul(3_600_000_000));
-    let entities: Vec<String> = (0..call.rows).map(|row| entity(call, body, row)).collect();
+    let entities: Vec<String> = (0..call.rows).map(|row| entity(request, row)).collect();
     for (view, feature) in references {
         sheet.push(b"{\"values\":[");
         for entity in &entities {
@@ -116,7 +119,8 @@ fn finish_column(sheet: &mut Sheet, rows: usize, event_time: EventTime) {
 }
 
 /// The entity of a row, as text: its columns' values in the order of the columns' names.
-fn entity(call: &Call, body: &[u8], row: usize) -> String {
+fn entity(request: &ParsedRequest<'_>, row: usize) -> String {
+    let (call, body) = request.parts();
     let parts: Vec<(&[u8], String)> = call
         .columns
         .iter()

@@ -5,6 +5,7 @@
 use crate::call::{Call, Span};
 use crate::feast::{Seen, string_span};
 use crate::plan::Plan;
+use crate::request::ParsedRequest;
 use crate::sheet::Sheet;
 use config::Limits;
 use json::{Cursor, Decimal, Kind};
@@ -300,9 +301,7 @@ pub struct Reply<'a> {
     /// What was found.
     pub answer: &'a Answer,
     /// What was asked.
-    pub call: &'a Call,
-    /// The request's body.
-    pub body: &'a [u8],
+    pub request: &'a ParsedRequest<'a>,
     /// What it said beside.
     pub options: &'a Options,
     /// The name of the serving pattern that it was served by.
@@ -364,8 +363,8 @@ impl Reply<'_> {
         for (index, &row) in rows.iter().enumerate() {
             let start = sheet.len();
             sheet.push(b"{\"entity\":");
-            match (self.call.columns.as_slice(), self.call.value(0, row)) {
-                ([_], Some(value)) => sheet.push(value.bytes(self.body)),
+            match self.only_value(row) {
+                Some(value) => sheet.push(value.bytes(&self.request.body)),
                 _ => self.write_columns(sheet, row),
             }
             let entity = sheet.as_slice().get(start..).unwrap_or_default();
@@ -397,7 +396,7 @@ impl Reply<'_> {
     fn write_request_id(&self, sheet: &mut Sheet) {
         sheet.push(b"{\"request_id\":");
         match self.options.request_id {
-            Some(span) => sheet.push(span.bytes(self.body)),
+            Some(span) => sheet.push(span.bytes(&self.request.body)),
             None => sheet.push_string(self.request_id),
         }
     }
@@ -418,14 +417,14 @@ impl Reply<'_> {
         });
         if let Some(timestamp) = self.options.timestamp {
             sheet.push(b",\"timestamp\":");
-            sheet.push(timestamp.bytes(self.body));
+            sheet.push(timestamp.bytes(&self.request.body));
         }
-        let features = if self.call.rows == 0 { 0 } else { quality.requested / self.call.rows as u64 };
+        let features = if self.request.call.rows == 0 { 0 } else { quality.requested / self.request.call.rows as u64 };
         sheet.push_display(format_args!(
             ",\"slo\":{{\"target_ms\":{},\"met\":{}}},\"entities\":{},\"features\":{features}}},\"latency_ms\":{latency}",
             self.target_millis,
             latency <= self.target_millis,
-            self.call.rows
+            self.request.call.rows
         ));
         write_tally(sheet, &self.answer.tally);
         write_quality(sheet, quality);
@@ -434,13 +433,13 @@ impl Reply<'_> {
     fn write_features(&self, sheet: &mut Sheet) -> Quality {
         let mut quality = Quality::default();
         let mut written = hashbrown::HashSet::with_hasher(foldhash::fast::FixedState::default());
-        for row in 0..self.call.rows {
+        for row in 0..self.request.call.rows {
             let start = sheet.len();
             self.write_entity(sheet, row);
             // An entity that the request repeats is counted, and written once.
             let is_new = written.insert(sheet.as_slice().get(start..).unwrap_or_default().to_vec());
             sheet.push(b":{");
-            self.write_row(sheet, &self.answer.found, self.call.rows, row, &mut quality);
+            self.write_row(sheet, &self.answer.found, self.request.call.rows, row, &mut quality);
             sheet.drop_comma();
             sheet.push(b"},");
             if !is_new {
@@ -451,11 +450,17 @@ impl Reply<'_> {
         quality
     }
 
+    /// The value of a row's entity, where it has one column.
+    fn only_value(&self, row: usize) -> Option<Span> {
+        let call = &self.request.call;
+        if let [_] = call.columns.as_slice() { call.value(0, row) } else { None }
+    }
+
     /// The entity as the key of an object: a string as it is, anything else as the text of its JSON.
     fn write_entity(&self, sheet: &mut Sheet, row: usize) {
-        match (self.call.columns.as_slice(), self.call.value(0, row)) {
-            ([_], Some(value)) if value.kind() == Kind::String => sheet.push(value.bytes(self.body)),
-            ([_], Some(value)) => sheet.push_string(value.text(self.body)),
+        match self.only_value(row) {
+            Some(value) if value.kind() == Kind::String => sheet.push(value.bytes(&self.request.body)),
+            Some(value) => sheet.push_string(value.text(&self.request.body)),
             _ => {
                 let mut text = Sheet::default();
                 self.write_columns(&mut text, row);
@@ -466,11 +471,12 @@ impl Reply<'_> {
 
     /// The entity as an object of its columns.
     fn write_columns(&self, sheet: &mut Sheet, row: usize) {
+        let (call, body) = self.request.parts();
         sheet.push(b"{");
-        for (number, column) in self.call.columns.iter().enumerate() {
-            sheet.push(self.call.name(column, self.body));
+        for (number, column) in call.columns.iter().enumerate() {
+            sheet.push(call.name(column, body));
             sheet.push(b":");
-            sheet.push(self.call.value(number, row).map_or(b"null", |value| value.bytes(self.body)));
+            sheet.push(call.value(number, row).map_or(b"null", |value| value.bytes(body)));
             sheet.push(b",");
         }
         sheet.drop_comma();

@@ -6,8 +6,8 @@
 use core::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
-use crate::call::Call;
 use crate::lists::List;
+use crate::request::ParsedRequest;
 use model::block::is_same;
 use model::refusal::Refusal;
 use model::request::{Keys, ViewAsk};
@@ -87,19 +87,19 @@ impl Plan {
             + self.views.len()
     }
 
-    /// Writes the key of each place of `call`, view by view; one may be `limit` bytes long.
+    /// Writes the key of each place of a request, view by view; one may be `limit` bytes long.
     ///
     /// # Errors
     /// A key that is longer.
     #[inline(never)]
     pub fn write_keys(
         &self,
-        call: &Call,
-        body: &[u8],
+        request: &ParsedRequest<'_>,
         limit: usize,
         scratch: &mut String,
         keys: &mut Keys,
     ) -> Result<(), Refusal> {
+        let (call, body) = request.parts();
         for (view, columns) in self.views.iter().zip(&self.key_columns) {
             for row in 0..call.rows {
                 let length = keys.push(view, |key| {
@@ -169,7 +169,8 @@ struct Recent {
 }
 
 impl Recent {
-    fn is_of(&self, call: &Call, body: &[u8], naming: Naming) -> bool {
+    fn is_of(&self, request: &ParsedRequest<'_>, naming: Naming) -> bool {
+        let (call, body) = request.parts();
         call.list.as_ref().is_some_and(|list| Rc::ptr_eq(list, &self.list))
             && self.naming == naming
             && self.full_feature_names == call.full_feature_names
@@ -200,16 +201,17 @@ impl RecentPlans {
         self.bytes
     }
 
-    /// The plan for `call`, which stands in `body`.
+    /// The plan for a request.
     #[must_use]
     #[inline(never)]
-    pub fn find(&self, call: &Call, body: &[u8], naming: Naming) -> Option<Planned> {
-        self.plans.iter().find(|recent| recent.is_of(call, body, naming)).map(|recent| recent.planned.clone())
+    pub fn find(&self, request: &ParsedRequest<'_>, naming: Naming) -> Option<Planned> {
+        self.plans.iter().find(|recent| recent.is_of(request, naming)).map(|recent| recent.planned.clone())
     }
 
-    /// Remembers the plan for `call`, and forgets the oldest where there are too many; one that alone is too much is not remembered.
+    /// Remembers the plan for a request, and forgets the oldest where there are too many; one that alone is too much is not remembered.
     #[cold]
-    pub fn remember(&mut self, call: &Call, body: &[u8], naming: Naming, planned: Planned) {
+    pub fn remember(&mut self, request: &ParsedRequest<'_>, naming: Naming, planned: Planned) {
+        let (call, body) = request.parts();
         let Some(list) = &call.list else { return };
         let columns: Vec<Box<[u8]>> = call.columns.iter().map(|column| call.name(column, body).into()).collect();
         let names = columns.iter().map(|name| size_of::<Box<[u8]>>() + ALLOCATION + name.len());

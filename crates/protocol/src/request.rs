@@ -16,6 +16,13 @@ pub struct ParsedRequest<'b> {
 }
 
 impl ParsedRequest<'_> {
+    /// Both, to read values in the one by the other.
+    #[inline]
+    #[must_use]
+    pub fn parts(&self) -> (&Call, &[u8]) {
+        (&self.call, &self.body)
+    }
+
     /// The same, to be kept past the step that brought it.
     #[must_use]
     pub fn into_owned(self) -> ParsedRequest<'static> {

@@ -79,8 +79,7 @@ impl Answers {
         native::Reply {
             plan,
             answer,
-            call: &request.call,
-            body: &request.body,
+            request,
             options,
             strategy: route.pattern.name(),
             sla_status: self.sla_status.name(),
@@ -104,7 +103,7 @@ impl Answers {
         let Answered { request, context, plan, answer, route } = answered;
         let rows = request.call.rows;
         match &context.protocol {
-            Protocol::Feast => feast::write(&mut sheet, plan, answer, &request.call, &request.body),
+            Protocol::Feast => feast::write(&mut sheet, plan, answer, request),
             Protocol::Native(options) => {
                 let writer = self.writer(answered, options, request_id, now);
                 match options.columns {

@@ -73,7 +73,7 @@ fn describe(read_path: &mut ReadPath, prediction: &Prediction, known: &[Entity<'
     let asked = known.iter().find(|entity| entity.name == prediction.entity).map(|entity| entity.key);
     let key = asked.or_else(|| engine.patterns().key(prediction.entity));
     let made =
-        plan.zip(key).and_then(|(plan, key)| replay::call(&plan, &[key], &read_path.config.limits).zip(Some(plan)));
+        plan.zip(key).and_then(|(plan, key)| replay::request(&plan, &[key], &read_path.config.limits).zip(Some(plan)));
     put(out, "{\"features\":", "[");
     if let Some((_, plan)) = &made {
         let names = plan.service.iter().chain(plan.outputs.iter().map(|output| &output.reference));
@@ -86,9 +86,8 @@ fn describe(read_path: &mut ReadPath, prediction: &Prediction, known: &[Entity<'
     }
     put(out, "],\"entities\"", ":");
     match made {
-        Some(((call, body), plan)) => {
-            out.extend_from_slice(&body);
-            let request = ParsedRequest { call: Box::new(call), body: body.into() };
+        Some((request, plan)) => {
+            out.extend_from_slice(&request.body);
             let ask = read_path.query(&Protocol::Feast, &request, &plan);
             if ask.is_ok_and(|ask| read_path.engine.has_all(&ask, now)) {
                 decision = "in_memory";

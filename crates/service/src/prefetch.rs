@@ -4,7 +4,6 @@
 //! Knows no rule of what is worth fetching; that is the engine's. Invariant: nothing here is done before a request's
 //! answer but to learn from it: the rest is ordered for afterwards.
 
-use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::io::{Outcome, Part, Task, WriteBegun};
@@ -130,8 +129,7 @@ impl PrefetchScheduler {
         predictions.truncate(*left / plan.views.len().max(1));
         *left = left.saturating_sub(predictions.len() * plan.views.len());
         let keys: Vec<&[u8]> = predictions.iter().filter_map(|prediction| patterns.key(prediction.entity)).collect();
-        let (call, body) = replay::call(&plan, &keys, &self.config.limits).filter(|(call, _)| call.rows > 0)?;
-        let request = ParsedRequest { call: Box::new(call), body: Cow::Owned(body) };
+        let request = replay::request(&plan, &keys, &self.config.limits).filter(|request| request.call.rows > 0)?;
         Some(PrefetchBatch { request, plan, predictions })
     }
 

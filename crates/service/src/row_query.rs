@@ -19,7 +19,7 @@ pub(super) fn row_query(
 ) -> Result<Box<Ask>, Refusal> {
     let mut ask = pool.take_ask();
     ask.keys.clear();
-    plan.write_keys(&request.call, &request.body, key_bytes, &mut pool.scratch, &mut ask.keys)?;
+    plan.write_keys(request, key_bytes, &mut pool.scratch, &mut ask.keys)?;
     if !Rc::ptr_eq(&ask.views, &plan.views) {
         ask.views = Rc::clone(&plan.views);
     }

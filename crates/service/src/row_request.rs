@@ -119,7 +119,7 @@ impl RowRequest {
                 engine::Order::Fetch { call, fetch, timeout_millis } => {
                     self.timings.fetch.begin(now);
                     let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
-                    let body = origin::request(&self.request.call, &self.request.body, &self.plan, &wanted);
+                    let body = origin::request(&self.request, &self.plan, &wanted);
                     self.fetches.push((call, fetch));
                     let traceparent = self.context.traceparent();
                     let task = origin_requests::task(config, "POST", "/get-online-features", body, traceparent);
@@ -155,7 +155,7 @@ impl RowRequest {
         let table =
             Table::read(&body, fetch.rows.len(), columns, limits.depth).map_err(OriginFailure::Unintelligible)?;
         let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
-        let others = origin::rows_of_others(&table, &request.call, &request.body, plan, &wanted);
+        let others = origin::rows_of_others(&table, request, plan, &wanted);
         if !others.is_empty() && others.len() == fetch.rows.len() {
             return Err(OriginFailure::Unintelligible("it is of other entities than those asked for".to_owned()));
         }

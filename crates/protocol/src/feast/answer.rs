@@ -7,8 +7,8 @@
 use core::ops::Range;
 use std::rc::Rc;
 
-use crate::call::Call;
 use crate::plan::Plan;
+use crate::request::ParsedRequest;
 use crate::sheet::Sheet;
 use model::answer::{Answer, Found};
 use model::request::{Columns, Slots, ViewAsk};
@@ -17,12 +17,12 @@ use model::texts::Texts;
 use model::time::EventTime;
 use model::value::Status;
 
-/// Writes the answer to a call.
+/// Writes the answer to a request.
 ///
 /// Join keys come first, in the order of the request's columns, then the features in the request's order.
 #[inline(never)]
-pub fn write(sheet: &mut Sheet, plan: &Plan, answer: &Answer, call: &Call, body: &[u8]) {
-    let rows = call.rows;
+pub fn write(sheet: &mut Sheet, plan: &Plan, answer: &Answer, request: &ParsedRequest<'_>) {
+    let rows = request.call.rows;
     let view =
         |(number, view)| View::new(view, answer.found.get(number * rows..(number + 1) * rows).unwrap_or_default());
     let (one, several);
@@ -38,7 +38,7 @@ pub fn write(sheet: &mut Sheet, plan: &Plan, answer: &Answer, call: &Call, body:
     };
     sheet.clear();
     sheet.push_fixed(b"{\"results\":[");
-    for_each_join_key(plan, views, &mut |name, view| view.write_join_key(sheet, plan, call, body, name));
+    for_each_join_key(plan, views, &mut |name, view| view.write_join_key(sheet, plan, request, name));
     let members = if plan.service.is_some() { views.first().and_then(|view| view.members.clone()) } else { None };
     match (&members, views) {
         (Some(members), [view, ..]) => {
@@ -145,7 +145,8 @@ impl<'a> View<'a> {
         self.found.iter().all(|found| found.row.is_none())
     }
 
-    fn write_join_key(&self, sheet: &mut Sheet, plan: &Plan, call: &Call, body: &[u8], name: &str) {
+    fn write_join_key(&self, sheet: &mut Sheet, plan: &Plan, request: &ParsedRequest<'_>, name: &str) {
+        let (call, body) = request.parts();
         sheet.push_fixed(b"{\"values\":[");
         match &self.rows {
             Rows::Alike { first, others, .. } if let Some(slot) = first.schema().join_key_slot(name) => {
