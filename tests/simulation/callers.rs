@@ -38,3 +38,17 @@ fn a_write_is_seen_by_every_caller() {
     world.call("POST", "/v1/invalidate", br#"{"everything":true}"#);
     assert_eq!(calls(&mut world, &body, &["origin:a", "origin:b"]), [1, 1]);
 }
+
+#[test]
+fn who_warms_rows_warms_its_own() {
+    let warm = |caller| {
+        let mut world = World::with(|_| {});
+        world.caller = caller;
+        let body = br#"{"entities":{"driver_id":[1]},"feature_names":["stats:score"]}"#;
+        assert_eq!(world.post("/v1/warm", body).status, 200);
+        let body = r#"{"features":["stats:score"],"entities":{"driver_id":[1]}}"#;
+        calls(&mut world, body, &["", "project:a", "project:b"])
+    };
+    assert_eq!(warm("project:a"), [1, 0, 1]);
+    assert_eq!(warm(""), [0, 1, 1]);
+}
