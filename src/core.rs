@@ -17,7 +17,8 @@ use model::time::Instant;
 use protocol::native::Numbers;
 use protocol::problem;
 use service::{
-    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, Outcome, Reply, Service, Step, Task, Ticket,
+    Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, Reply, RequestHandle, Response,
+    Service, Transition,
 };
 
 #[wasm_bindgen]
@@ -57,11 +58,11 @@ pub struct Core {
     memory: WasmMemory,
     forward_base: String,
     notice: Option<(&'static str, &'static str)>,
-    request: Option<Ticket>,
+    request: Option<RequestHandle>,
     chunk: Option<Chunk>,
-    orders: Vec<Order>,
-    woken: Vec<Ticket>,
-    effects: HashMap<u32, OrderId, foldhash::fast::FixedState>,
+    orders: Vec<Effect>,
+    woken: Vec<RequestHandle>,
+    effects: HashMap<u32, EffectId, foldhash::fast::FixedState>,
     next_effect: u32,
 }
 
@@ -266,7 +267,7 @@ impl Core {
         self.woken.drain(..).map(|request| JsValue::from(request.number() as f64)).collect()
     }
 
-    /// The effects to perform, all at once: each an object with a `number`, a `timeout` in milliseconds, and what [`Effect`] has of its
+    /// The effects to perform, all at once: each an object with a `number`, a `timeout` in milliseconds, and what [`JsEffect`] has of its
     /// `kind`.
     ///
     /// # Errors
@@ -279,7 +280,7 @@ impl Core {
                 let number = self.next_effect;
                 self.next_effect = number.wrapping_add(1);
                 self.effects.insert(number, order.id);
-                to_js(&Effect { number, timeout: order.timeout_millis, request: IoRequest::of(&order.task) })
+                to_js(&JsEffect { number, timeout: order.timeout_millis, request: JsIoRequest::of(&order.task) })
             })
             .collect()
     }
@@ -297,7 +298,7 @@ impl Core {
             };
             lengths.as_chunks().0.iter().map(value).collect()
         });
-        self.complete(number, Outcome::Read(values), now)
+        self.complete(number, IoResult::Read(values), now)
     }
 
     /// Tells what the origin answered.
@@ -309,7 +310,7 @@ impl Core {
         body: Vec<u8>,
         now: f64,
     ) -> State {
-        self.complete(number, Outcome::Fetched(Ok(OriginReply { status, content_type, body })), now)
+        self.complete(number, IoResult::Fetched(Ok(OriginReply { status, content_type, body })), now)
     }
 
     /// Tells that the origin did not answer in time, or answered too much, or else nothing.
@@ -319,27 +320,27 @@ impl Core {
             (_, true) => FetchFailure::TooLarge,
             _ => FetchFailure::Unreachable,
         };
-        self.complete(number, Outcome::Fetched(Err(failure)), now)
+        self.complete(number, IoResult::Fetched(Err(failure)), now)
     }
 
     /// Tells how many rows of a write the store did not take.
     pub fn complete_write(&mut self, number: u32, failed: usize, now: f64) -> State {
-        self.complete(number, Outcome::Written(failed), now)
+        self.complete(number, IoResult::Written(failed), now)
     }
 
     /// Tells what the invalidation log answered; nothing where it did not.
     pub fn complete_log(&mut self, number: u32, answer: Option<Vec<u8>>, now: f64) -> State {
-        self.complete(number, Outcome::Heard(answer), now)
+        self.complete(number, IoResult::Heard(answer), now)
     }
 
     /// Tells that the origin has begun to answer to a request that was passed on, or cannot.
     pub fn complete_pass(&mut self, number: u32, now: f64) -> State {
-        self.complete(number, Outcome::Forwarded, now)
+        self.complete(number, IoResult::Forwarded, now)
     }
 
     /// Tells that a wait is over.
     pub fn complete_wait(&mut self, number: u32, now: f64) -> State {
-        self.complete(number, Outcome::Waited, now)
+        self.complete(number, IoResult::Waited, now)
     }
 
     /// Tells that nothing is to be told of an effect, since its request is over.
@@ -421,13 +422,13 @@ impl Core {
         self.take(step)
     }
 
-    fn complete(&mut self, number: u32, outcome: Outcome, now: f64) -> State {
+    fn complete(&mut self, number: u32, outcome: IoResult, now: f64) -> State {
         let Some(id) = self.effects.remove(&number) else { return State::Waiting };
         let step = self.service.complete(id, outcome, instant(now));
         self.take(step)
     }
 
-    fn take(&mut self, step: Step) -> State {
+    fn take(&mut self, step: Transition) -> State {
         let is_more = !step.orders.is_empty() || !step.woken.is_empty();
         self.request = step.ticket;
         self.orders.extend(step.orders);
@@ -439,20 +440,20 @@ impl Core {
         }
         self.memory.shrink();
         match step.end {
-            Some(End::Reply(reply)) => {
+            Some(Response::Reply(reply)) => {
                 self.memory.put(Some(reply));
                 if is_more || self.request.is_some() { State::RepliedWithEffects } else { State::Replied }
             }
-            Some(End::Forward { base }) => {
+            Some(Response::Forward { base }) => {
                 self.forward_base = base;
                 State::Forward
             }
-            Some(End::Forwarded { notice }) => {
+            Some(Response::Forwarded { notice }) => {
                 self.notice = notice;
                 State::Forwarded
             }
-            Some(End::Streamed) => State::Streamed,
-            Some(End::Asset) => State::Asset,
+            Some(Response::Streamed) => State::Streamed,
+            Some(Response::Asset) => State::Asset,
             None => State::Waiting,
         }
     }
@@ -523,8 +524,8 @@ fn instant(now: f64) -> Instant {
     Instant(now as u64)
 }
 
-fn ticket(request: f64) -> Ticket {
-    Ticket::from_number(request as u64)
+fn ticket(request: f64) -> RequestHandle {
+    RequestHandle::from_number(request as u64)
 }
 
 /// See [`Core::bindings`].
@@ -551,18 +552,18 @@ struct Outgoing<'a> {
 
 /// An effect to perform within `timeout` milliseconds.
 #[derive(Serialize)]
-struct Effect<'a> {
+struct JsEffect<'a> {
     /// What to tell of it by.
     number: u32,
     timeout: u64,
     #[serde(flatten)]
-    request: IoRequest<'a>,
+    request: JsIoRequest<'a>,
 }
 
 /// What is to be done.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum IoRequest<'a> {
+enum JsIoRequest<'a> {
     /// Read `count` keys of equal length, which stand behind each other in `keys`, from a shard of a tier.
     Read { tier: &'static str, shard: u32, count: usize, keys: String },
     /// Write to a shard of a tier, to be kept so many seconds.
@@ -583,33 +584,33 @@ enum IoRequest<'a> {
     Wait,
 }
 
-impl<'a> IoRequest<'a> {
-    fn of(task: &'a Task) -> IoRequest<'a> {
+impl<'a> JsIoRequest<'a> {
+    fn of(task: &'a IoRequest) -> JsIoRequest<'a> {
         match task {
-            Task::ReadStore { tier, shard, keys } => IoRequest::Read {
+            IoRequest::ReadStore { tier, shard, keys } => JsIoRequest::Read {
                 tier: tier.level(),
                 shard: *shard,
                 count: keys.len(),
                 keys: keys.iter().map(StoreKey::as_str).collect(),
             },
-            Task::WriteStore { tier, shard, entries, ttl_seconds } => IoRequest::Write {
+            IoRequest::WriteStore { tier, shard, entries, ttl_seconds } => JsIoRequest::Write {
                 tier: tier.level(),
                 shard: *shard,
                 entries: entries.iter().map(|(key, value)| (key.as_str(), Bytes(value))).collect(),
                 ttl: *ttl_seconds,
             },
-            Task::Fetch(request) => IoRequest::Fetch {
+            IoRequest::Fetch(request) => JsIoRequest::Fetch {
                 method: request.method,
                 url: &request.url,
                 body: Bytes(&request.body),
                 max_bytes: request.max_bytes,
                 traceparent: request.traceparent.as_deref(),
             },
-            Task::Synthesize { delay_millis, body } => {
-                IoRequest::Synthesize { delay: *delay_millis, body: Bytes(body) }
+            IoRequest::Synthesize { delay_millis, body } => {
+                JsIoRequest::Synthesize { delay: *delay_millis, body: Bytes(body) }
             }
-            Task::Forward { base } => IoRequest::Pass { base },
-            Task::Ledger { after, epoch, marks, at, spread_millis, keep_millis } => IoRequest::Log {
+            IoRequest::Forward { base } => JsIoRequest::Pass { base },
+            IoRequest::Ledger { after, epoch, marks, at, spread_millis, keep_millis } => JsIoRequest::Log {
                 after: *after,
                 epoch: *epoch,
                 marks: Bytes(marks),
@@ -617,9 +618,9 @@ impl<'a> IoRequest<'a> {
                 spread: *spread_millis,
                 keep: *keep_millis,
             },
-            Task::Records => IoRequest::Ingest,
-            Task::Wait { outlives_request: true } => IoRequest::Rest,
-            Task::Wait { outlives_request: false } => IoRequest::Wait,
+            IoRequest::Records => JsIoRequest::Ingest,
+            IoRequest::Wait { outlives_request: true } => JsIoRequest::Rest,
+            IoRequest::Wait { outlives_request: false } => JsIoRequest::Wait,
         }
     }
 }

@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 
 use config::{Config, OriginKind, View};
 use model::time::Instant;
-use service::{Incoming, OriginReply, Outcome, Service, Step, Task};
+use service::{Incoming, IoRequest, IoResult, OriginReply, Service, Transition};
 
 #[path = "simulation/chance.rs"]
 mod chance;
@@ -86,9 +86,9 @@ struct Host {
 }
 
 enum Told {
-    Done(service::OrderId, Vec<u8>, Kind),
-    Taken(service::Ticket),
-    Woken(service::Ticket),
+    Done(service::EffectId, Vec<u8>, Kind),
+    Taken(service::RequestHandle),
+    Woken(service::RequestHandle),
 }
 
 #[derive(Clone, Copy)]
@@ -127,7 +127,7 @@ impl Host {
     }
 
     /// Lets the service do something, and notes what it has at the most while it does.
-    fn within(&mut self, run: impl FnOnce(&mut Service, Instant) -> Step) -> Step {
+    fn within(&mut self, run: impl FnOnce(&mut Service, Instant) -> Transition) -> Transition {
         PEAK.with(|peak| peak.set(live()));
         let step = run(&mut self.service, Instant(self.now));
         self.most_within = self.most_within.max(PEAK.with(Cell::get) - self.own);
@@ -135,16 +135,16 @@ impl Host {
     }
 
     /// Takes what a step says. What crosses to the host is freed here, or copied into memory that is the host's.
-    fn take(&mut self, chance: &mut Chance, step: Step) {
+    fn take(&mut self, chance: &mut Chance, step: Transition) {
         let slow = if chance.happens(10) { 20_000 } else { 0 };
         for order in step.orders {
             let id = order.id;
             let (millis, kind, body) = match order.task {
-                Task::ReadStore { keys, .. } => (chance.below(30), Kind::Read(keys.len()), Vec::new()),
-                Task::WriteStore { .. } => (5, Kind::Written, Vec::new()),
-                Task::Fetch(request) => (10 + chance.below(100) + slow, Kind::Fetched, request.body),
-                Task::Synthesize { body, .. } => (10, Kind::Fetched, body),
-                Task::Forward { .. } => (10, Kind::Forwarded, Vec::new()),
+                IoRequest::ReadStore { keys, .. } => (chance.below(30), Kind::Read(keys.len()), Vec::new()),
+                IoRequest::WriteStore { .. } => (5, Kind::Written, Vec::new()),
+                IoRequest::Fetch(request) => (10 + chance.below(100) + slow, Kind::Fetched, request.body),
+                IoRequest::Synthesize { body, .. } => (10, Kind::Fetched, body),
+                IoRequest::Forward { .. } => (10, Kind::Forwarded, Vec::new()),
                 _ => (order.timeout_millis.max(1), Kind::Waited, Vec::new()),
             };
             let millis = millis.min(order.timeout_millis.max(1));
@@ -165,7 +165,7 @@ impl Host {
             let at = self.now + if chance.happens(30) { 1 } else { 60_000 };
             self.own(|host| host.due.push_back((at, Told::Taken(ticket))));
         }
-        if let Some(service::End::Reply(reply)) = step.end {
+        if let Some(service::Response::Reply(reply)) = step.end {
             let status = reply.status();
             self.own(|host| *host.statuses.entry(status).or_default() += 1);
             self.service.recycle(reply);
@@ -185,15 +185,15 @@ impl Host {
             let step = match told {
                 Told::Done(id, body, kind) => {
                     let outcome = match kind {
-                        Kind::Read(count) => Outcome::Read(Some(vec![None; count])),
-                        Kind::Written => Outcome::Written(0),
+                        Kind::Read(count) => IoResult::Read(Some(vec![None; count])),
+                        Kind::Written => IoResult::Written(0),
                         Kind::Fetched => {
                             let reply = self.service.synthesize(&body, now);
                             let OriginReply { status, body, .. } = reply;
-                            Outcome::Fetched(Ok(OriginReply { status, content_type: None, body }))
+                            IoResult::Fetched(Ok(OriginReply { status, content_type: None, body }))
                         }
-                        Kind::Forwarded => Outcome::Forwarded,
-                        Kind::Waited => Outcome::Waited,
+                        Kind::Forwarded => IoResult::Forwarded,
+                        Kind::Waited => IoResult::Waited,
                     };
                     let freed = live();
                     drop(body);
@@ -395,7 +395,7 @@ fn allocations_of_a_hit(host: &mut Host, incoming: Incoming<'_>) -> usize {
     let before = ALLOCATIONS.with(Cell::get);
     let step = host.service.begin(incoming, Instant(host.now));
     let allocations = ALLOCATIONS.with(Cell::get) - before;
-    let Some(service::End::Reply(reply)) = step.end else { panic!("{step:?}") };
+    let Some(service::Response::Reply(reply)) = step.end else { panic!("{step:?}") };
     assert!(reply.headers().iter().any(|header| header.value.starts_with("featheredge-l1; hit")), "{reply:?}");
     host.service.recycle(reply);
     allocations

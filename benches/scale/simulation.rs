@@ -9,7 +9,9 @@ use std::collections::{BinaryHeap, HashMap};
 use benchmark::random::Random;
 use config::Config;
 use model::time::Instant;
-use service::{End, Incoming, Order, OrderId, OriginReply, Outcome, Service, Step, Task, Ticket};
+use service::{
+    Effect, EffectId, Incoming, IoRequest, IoResult, OriginReply, RequestHandle, Response, Service, Transition,
+};
 
 use crate::deployment::{Deployment, Kind};
 use crate::figures::{Answered, Figures};
@@ -60,8 +62,8 @@ struct Asked {
 
 #[derive(Debug)]
 enum What {
-    Done(OrderId, Outcome),
-    Woken(Ticket),
+    Done(EffectId, IoResult),
+    Woken(RequestHandle),
 }
 
 /// Something that will happen.
@@ -212,7 +214,7 @@ impl<'d> Simulation<'d> {
     }
 
     /// Notes whether a request has ended, and forgets it once nothing is left of it to do.
-    fn settle(&mut self, number: usize, ticket: Ticket, has_ended: bool) {
+    fn settle(&mut self, number: usize, ticket: RequestHandle, has_ended: bool) {
         let Some(isolate) = self.isolates.get_mut(number) else { return };
         let Some(asked) = isolate.requests.get_mut(&ticket.number()) else { return };
         asked.has_ended |= has_ended;
@@ -283,7 +285,7 @@ impl<'d> Simulation<'d> {
     }
 
     /// Does what a step of a request says, which has a ticket unless it ended in the call that began it.
-    fn take(&mut self, number: usize, asked: Asked, ticket: Option<Ticket>, step: Step) {
+    fn take(&mut self, number: usize, asked: Asked, ticket: Option<RequestHandle>, step: Transition) {
         for order in step.orders {
             self.perform(number, asked, order);
         }
@@ -302,7 +304,7 @@ impl<'d> Simulation<'d> {
         let counts = (self.counts_from..self.ends_at).contains(&asked.began);
         let weight = self.sample.key(asked.key).weight;
         let took = self.now - asked.began;
-        let End::Reply(reply) = end else {
+        let Response::Reply(reply) = end else {
             if counts {
                 self.figures.end(Answered::Nobody, None, took, weight);
             }
@@ -333,8 +335,8 @@ impl<'d> Simulation<'d> {
     }
 
     /// Does at once what an order says, and plans when its outcome is told.
-    fn perform(&mut self, number: usize, asked: Asked, order: Order) {
-        let Order { id, task, timeout_millis } = order;
+    fn perform(&mut self, number: usize, asked: Asked, order: Effect) {
+        let Effect { id, task, timeout_millis } = order;
         let Some(isolate) = self.isolates.get_mut(number) else { return };
         let place = isolate.location;
         // What is ordered behind a request goes by a name of its own.
@@ -344,7 +346,7 @@ impl<'d> Simulation<'d> {
         let counts = self.counts();
         let weight = u64::from(self.sample.key(asked.key).weight);
         let (takes, outcome) = match task {
-            Task::ReadStore { keys, .. } => {
+            IoRequest::ReadStore { keys, .. } => {
                 let mut takes = 0;
                 let mut values = Vec::with_capacity(keys.len());
                 for key in &keys {
@@ -359,9 +361,9 @@ impl<'d> Simulation<'d> {
                         self.figures.hot_reads += if read.is_hot { weight } else { 0 };
                     }
                 }
-                (takes, Outcome::Read(Some(values)))
+                (takes, IoResult::Read(Some(values)))
             }
-            Task::WriteStore { entries, ttl_seconds, .. } => {
+            IoRequest::WriteStore { entries, ttl_seconds, .. } => {
                 let mut failed = 0;
                 for (key, value) in entries {
                     let key = self.number_of(key.as_str(), asked.key);
@@ -374,22 +376,27 @@ impl<'d> Simulation<'d> {
                         self.figures.refused += if is_taken { 0 } else { weight };
                     }
                 }
-                (kv_millis + KV_HOT_MILLIS, Outcome::Written(failed))
+                (kv_millis + KV_HOT_MILLIS, IoResult::Written(failed))
             }
-            Task::Fetch(request) => {
+            IoRequest::Fetch(request) => {
                 self.figures.calls += if counts { weight } else { 0 };
                 let takes = origin_millis + self.deployment.origin_works_millis;
                 let body = answer(&request.body, self.now + takes - origin_millis / 2);
                 let content_type = Some("application/json".to_owned());
-                (takes, Outcome::Fetched(Ok(OriginReply { status: 200, content_type, body })))
+                (takes, IoResult::Fetched(Ok(OriginReply { status: 200, content_type, body })))
             }
-            Task::Wait { outlives_request } => {
-                return self.plan(number, self.now + timeout_millis, outlives_request, What::Done(id, Outcome::Waited));
+            IoRequest::Wait { outlives_request } => {
+                return self.plan(
+                    number,
+                    self.now + timeout_millis,
+                    outlives_request,
+                    What::Done(id, IoResult::Waited),
+                );
             }
-            _ => (0, Outcome::Waited),
+            _ => (0, IoResult::Waited),
         };
         let (takes, outcome) = match outcome {
-            Outcome::Read(_) if takes > timeout_millis => (timeout_millis, Outcome::Read(None)),
+            IoResult::Read(_) if takes > timeout_millis => (timeout_millis, IoResult::Read(None)),
             outcome => (takes, outcome),
         };
         self.plan(number, self.now + takes, true, What::Done(id, outcome));

@@ -13,7 +13,7 @@ use benchmark::runner::{self, Micros, Next, Runner};
 use benchmark::scenario::{Fault, Scenario};
 use config::Config;
 use model::time::Instant;
-use service::{End, FetchFailure, Incoming, OrderId, Outcome, Service, Step, Task, Ticket};
+use service::{EffectId, FetchFailure, Incoming, IoRequest, IoResult, RequestHandle, Response, Service, Transition};
 
 /// Systems wake a thread late by about so much, so for the last of a wait this one does not sleep.
 const LATENESS: Duration = Duration::from_micros(150);
@@ -21,13 +21,13 @@ const LATENESS: Duration = Duration::from_micros(150);
 /// What happens later.
 enum Event {
     /// The outcome of an order is told.
-    Done(OrderId, Outcome),
+    Done(EffectId, IoResult),
     /// The built-in origin answers.
-    Answers(OrderId, Vec<u8>),
+    Answers(EffectId, Vec<u8>),
     /// Whoever watches takes what it is told.
-    Watches(OrderId),
+    Watches(EffectId),
     /// A request is told by another that it may go on.
-    Woken(Ticket),
+    Woken(RequestHandle),
 }
 
 /// What a repetition is measured with.
@@ -42,7 +42,7 @@ pub(crate) struct Host {
     events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
     /// The framework's names of the requests under way.
-    requests: HashMap<Ticket, runner::Ticket>,
+    requests: HashMap<RequestHandle, runner::Ticket>,
 }
 
 /// Milliseconds since 1970.
@@ -125,12 +125,12 @@ impl Host {
                 Event::Done(id, outcome) => (id.ticket(), self.service.complete(id, outcome, now)),
                 Event::Answers(id, body) => {
                     let reply = self.service.synthesize(&body, now);
-                    (id.ticket(), self.service.complete(id, Outcome::Fetched(Ok(reply)), now))
+                    (id.ticket(), self.service.complete(id, IoResult::Fetched(Ok(reply)), now))
                 }
                 Event::Watches(id) => {
                     let batch = self.service.take_records(now);
                     self.watch.take(&batch, now);
-                    (id.ticket(), self.service.complete(id, Outcome::Waited, now))
+                    (id.ticket(), self.service.complete(id, IoResult::Waited, now))
                 }
                 Event::Woken(ticket) => (ticket, self.service.wake(ticket, now)),
             };
@@ -139,7 +139,7 @@ impl Host {
         }
     }
 
-    fn take(&mut self, runner: &mut Runner, request: Option<runner::Ticket>, step: Step) {
+    fn take(&mut self, runner: &mut Runner, request: Option<runner::Ticket>, step: Transition) {
         let at = self.clock().0;
         for ticket in step.woken {
             self.plan(at, Event::Woken(ticket));
@@ -148,29 +148,31 @@ impl Host {
             let timeout = order.timeout_millis * 1_000;
             let id = order.id;
             match order.task {
-                Task::ReadStore { keys, .. } => {
+                IoRequest::ReadStore { keys, .. } => {
                     let values = keys.iter().map(|key| self.store.get(key.as_str()).cloned()).collect();
-                    self.plan(at, Event::Done(id, Outcome::Read(Some(values))));
+                    self.plan(at, Event::Done(id, IoResult::Read(Some(values))));
                 }
-                Task::WriteStore { entries, .. } => {
+                IoRequest::WriteStore { entries, .. } => {
                     self.store.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
-                    self.plan(at, Event::Done(id, Outcome::Written(0)));
+                    self.plan(at, Event::Done(id, IoResult::Written(0)));
                 }
-                Task::Synthesize { delay_millis, body } if delay_millis <= order.timeout_millis => {
+                IoRequest::Synthesize { delay_millis, body } if delay_millis <= order.timeout_millis => {
                     self.plan(at + delay_millis * 1_000, Event::Answers(id, body));
                 }
-                Task::Synthesize { .. } => {
-                    self.plan(at + timeout, Event::Done(id, Outcome::Fetched(Err(FetchFailure::TimedOut))));
+                IoRequest::Synthesize { .. } => {
+                    self.plan(at + timeout, Event::Done(id, IoResult::Fetched(Err(FetchFailure::TimedOut))));
                 }
                 // No other origin is configured here, and neither is a ledger.
-                Task::Fetch(_) => self.plan(at, Event::Done(id, Outcome::Fetched(Err(FetchFailure::Unreachable)))),
-                Task::Forward { .. } => self.plan(at, Event::Done(id, Outcome::Forwarded)),
-                Task::Ledger { .. } => self.plan(at, Event::Done(id, Outcome::Heard(None))),
-                Task::Records => self.plan(at + timeout, Event::Watches(id)),
-                Task::Wait { .. } => self.plan(at + timeout, Event::Done(id, Outcome::Waited)),
+                IoRequest::Fetch(_) => {
+                    self.plan(at, Event::Done(id, IoResult::Fetched(Err(FetchFailure::Unreachable))))
+                }
+                IoRequest::Forward { .. } => self.plan(at, Event::Done(id, IoResult::Forwarded)),
+                IoRequest::Ledger { .. } => self.plan(at, Event::Done(id, IoResult::Heard(None))),
+                IoRequest::Records => self.plan(at + timeout, Event::Watches(id)),
+                IoRequest::Wait { .. } => self.plan(at + timeout, Event::Done(id, IoResult::Waited)),
             }
         }
-        let (Some(End::Reply(reply)), Some(request)) = (step.end, request) else { return };
+        let (Some(Response::Reply(reply)), Some(request)) = (step.end, request) else { return };
         let headers = reply.headers();
         let timing = headers.iter().find(|header| header.name == "server-timing");
         let timing = timing.map_or("", |header| &*header.value);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use service::{FetchFailure, OriginReply, Outcome};
+use service::{FetchFailure, IoResult, OriginReply};
 
 use crate::chance::Chance;
 
@@ -27,15 +27,20 @@ impl Chaos {
     }
 
     /// How long it takes, and what comes of it in the end.
-    pub(crate) fn strike(&mut self, takes: u64, outcome: Outcome, store: &BTreeMap<String, Vec<u8>>) -> (u64, Outcome) {
+    pub(crate) fn strike(
+        &mut self,
+        takes: u64,
+        outcome: IoResult,
+        store: &BTreeMap<String, Vec<u8>>,
+    ) -> (u64, IoResult) {
         let chance = &mut self.chance;
         let takes = match chance.happens(self.is_slow) {
             true => chance.below(8_000),
             false => takes + chance.below(30),
         };
         let outcome = match outcome {
-            Outcome::Read(_) if chance.happens(self.store_fails) => Outcome::Read(None),
-            Outcome::Read(Some(mut values)) => {
+            IoResult::Read(_) if chance.happens(self.store_fails) => IoResult::Read(None),
+            IoResult::Read(Some(mut values)) => {
                 for value in &mut values {
                     if chance.happens(self.store_lies) {
                         lie(chance, value, store);
@@ -44,16 +49,18 @@ impl Chaos {
                 if chance.happens(self.store_lies / 10) {
                     values.truncate(chance.below(values.len() as u64 + 1) as usize);
                 }
-                Outcome::Read(Some(values))
+                IoResult::Read(Some(values))
             }
-            Outcome::Written(_) if chance.happens(self.store_fails) => Outcome::Written(1),
-            Outcome::Fetched(Ok(_)) if chance.happens(self.origin_fails) => match chance.below(4) {
-                0 => Outcome::Fetched(Err(FetchFailure::Unreachable)),
-                1 => Outcome::Fetched(Err(FetchFailure::TooLarge)),
-                2 => Outcome::Fetched(Ok(OriginReply { status: 500, content_type: None, body: b"\"sorry\"".to_vec() })),
-                _ => Outcome::Fetched(Err(FetchFailure::TimedOut)),
+            IoResult::Written(_) if chance.happens(self.store_fails) => IoResult::Written(1),
+            IoResult::Fetched(Ok(_)) if chance.happens(self.origin_fails) => match chance.below(4) {
+                0 => IoResult::Fetched(Err(FetchFailure::Unreachable)),
+                1 => IoResult::Fetched(Err(FetchFailure::TooLarge)),
+                2 => {
+                    IoResult::Fetched(Ok(OriginReply { status: 500, content_type: None, body: b"\"sorry\"".to_vec() }))
+                }
+                _ => IoResult::Fetched(Err(FetchFailure::TimedOut)),
             },
-            Outcome::Fetched(Ok(mut reply)) if chance.happens(self.origin_lies) => {
+            IoResult::Fetched(Ok(mut reply)) if chance.happens(self.origin_lies) => {
                 let text = String::from_utf8(reply.body).unwrap();
                 let at = chance.below(text.len() as u64) as usize;
                 reply.body = match chance.below(5) {
@@ -64,7 +71,7 @@ impl Chaos {
                     _ => text.replacen("\"metadata\"", "\"metamorphosis\"", 1),
                 }
                 .into_bytes();
-                Outcome::Fetched(Ok(reply))
+                IoResult::Fetched(Ok(reply))
             }
             outcome => outcome,
         };

@@ -2,7 +2,7 @@
 
 use model::time::Instant;
 use origin::synthetic;
-use service::{End, Incoming, Order, OrderId, OriginReply, Outcome, Step, Task};
+use service::{Effect, EffectId, Incoming, IoRequest, IoResult, OriginReply, Response, Transition};
 
 use crate::world::{Origin, World, one_row, request};
 
@@ -56,24 +56,26 @@ fn what_a_host_tells_twice_counts_once() {
         Incoming { method: "POST", path: "/get-online-features", body: body.as_bytes(), ..Incoming::default() };
     let now = Instant(world.now);
     let begun = world.service.begin(incoming, now);
-    let id = |step: &Step, is_meant: fn(&Task) -> bool| -> Vec<OrderId> {
+    let id = |step: &Transition, is_meant: fn(&IoRequest) -> bool| -> Vec<EffectId> {
         step.orders.iter().filter(|order| is_meant(&order.task)).map(|order| order.id).collect()
     };
-    let read = id(&begun, |task| matches!(task, Task::ReadStore { .. }))[0];
-    let read_twice = [0, 1].map(|_| world.service.complete(read, Outcome::Read(Some(vec![None, None])), now));
-    let calls: Vec<(OrderId, Vec<u8>)> = read_twice
+    let read = id(&begun, |task| matches!(task, IoRequest::ReadStore { .. }))[0];
+    let read_twice = [0, 1].map(|_| world.service.complete(read, IoResult::Read(Some(vec![None, None])), now));
+    let calls: Vec<(EffectId, Vec<u8>)> = read_twice
         .into_iter()
         .flat_map(|step| step.orders)
-        .filter_map(|Order { id, task, .. }| if let Task::Fetch(call) = task { Some((id, call.body)) } else { None })
+        .filter_map(
+            |Effect { id, task, .. }| if let IoRequest::Fetch(call) = task { Some((id, call.body)) } else { None },
+        )
         .collect();
     assert_eq!(calls.len(), 2, "one for each row");
     let mut ends = Vec::new();
     for (id, body) in [&calls[0], &calls[0], &calls[1]] {
         let (status, body) = synthetic::answer(body, &world.service.config().limits, now);
         let reply = OriginReply { status, content_type: Some("application/json".to_owned()), body };
-        ends.push(world.service.complete(*id, Outcome::Fetched(Ok(reply)), now).end);
+        ends.push(world.service.complete(*id, IoResult::Fetched(Ok(reply)), now).end);
     }
-    assert!(matches!(&ends[..], [None, None, Some(End::Reply(reply))] if reply.status() == 200), "{ends:?}");
+    assert!(matches!(&ends[..], [None, None, Some(Response::Reply(reply))] if reply.status() == 200), "{ends:?}");
 }
 
 #[test]

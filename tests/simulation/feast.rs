@@ -274,7 +274,7 @@ fn unknown_paths_go_to_the_origin_and_ours_do_not() {
 #[test]
 fn a_callers_own_credentials_are_the_origins_to_judge() {
     use model::time::Instant;
-    use service::{End, Incoming};
+    use service::{Incoming, Response};
     let mut world = World::with_http_origin(|_| {});
     let body = request(&["score"], [1]);
     world.feast(&body);
@@ -287,7 +287,7 @@ fn a_callers_own_credentials_are_the_origins_to_judge() {
         ..Incoming::default()
     };
     let step = world.service.begin(incoming, Instant(world.now));
-    assert!(matches!(step.end, Some(End::Forward { .. })));
+    assert!(matches!(step.end, Some(Response::Forward { .. })));
 }
 
 #[test]

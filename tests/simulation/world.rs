@@ -9,8 +9,8 @@ use model::time::Instant;
 use origin::synthetic;
 use serde_json::Value;
 use service::{
-    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Reply, Service, Step,
-    Task, Ticket,
+    Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, Reply,
+    RequestHandle, Response, Service, Transition,
 };
 
 use crate::chaos::Chaos;
@@ -37,19 +37,19 @@ pub(crate) enum Origin {
 #[derive(Debug)]
 enum Event {
     /// The host tells the outcome of an order.
-    Done(OrderId, Ticket, Outcome),
+    Done(EffectId, RequestHandle, IoResult),
     /// A timer goes off.
-    Timer(OrderId, Ticket),
+    Timer(EffectId, RequestHandle),
     /// Whoever watches takes what it is told, as ordered.
-    Watches(OrderId, Ticket),
+    Watches(EffectId, RequestHandle),
     /// It looks again by itself.
     Looks,
     /// A request is told by another that it may go on.
-    Woken(Ticket),
+    Woken(RequestHandle),
     /// Something reaches the ledger, whose answer is waited for until a time.
-    Arrives(OrderId, Ticket, u64, Told),
+    Arrives(EffectId, RequestHandle, u64, Told),
     /// The reader of a reply in parts has taken one.
-    Taken(Ticket),
+    Taken(RequestHandle),
 }
 
 /// What the ledger is told.
@@ -272,7 +272,7 @@ pub(crate) struct World {
     /// The most calls to the origin that were under way at one time.
     pub(crate) most_calls: usize,
     calls: usize,
-    by_ticket: HashMap<(usize, Ticket), usize>,
+    by_ticket: HashMap<(usize, RequestHandle), usize>,
     /// What will happen in which isolate, by time and by the order in which it was found out.
     events: BTreeMap<(u64, u64), (usize, Event)>,
     next_event: u64,
@@ -576,8 +576,8 @@ impl World {
     }
 
     /// The name that the service gave to a request.
-    pub(crate) fn ticket_of(&self, request: usize) -> Ticket {
-        let is_its = |&(&(_, ticket), &known): &(&(usize, Ticket), &usize)| {
+    pub(crate) fn ticket_of(&self, request: usize) -> RequestHandle {
+        let is_its = |&(&(_, ticket), &known): &(&(usize, RequestHandle), &usize)| {
             // What it orders behind it goes by other names.
             known == request && self.service.is_under_way(ticket)
         };
@@ -585,7 +585,7 @@ impl World {
     }
 
     /// Lets a request go on that another has woken.
-    pub(crate) fn wake(&mut self, ticket: Ticket) {
+    pub(crate) fn wake(&mut self, ticket: RequestHandle) {
         self.plan(self.now, Event::Woken(ticket));
     }
 
@@ -628,8 +628,8 @@ impl World {
         };
         let request = self.by_ticket[&(self.isolate, *ticket)];
         match &event {
-            Event::Done(_, _, Outcome::Fetched(_)) => self.calls -= 1,
-            Event::Done(_, _, Outcome::Written(_)) => self.writes_under_way -= 1,
+            Event::Done(_, _, IoResult::Fetched(_)) => self.calls -= 1,
+            Event::Done(_, _, IoResult::Written(_)) => self.writes_under_way -= 1,
             _ => {}
         }
         if matches!(&event, Event::Done(..) | Event::Timer(..) | Event::Watches(..)) {
@@ -642,7 +642,7 @@ impl World {
         let unsure = self.unsure();
         let step = match event {
             Event::Done(id, _, outcome) => {
-                if matches!(outcome, Outcome::Forwarded) {
+                if matches!(outcome, IoResult::Forwarded) {
                     self.requests[request].written = self.now;
                 }
                 self.service.complete(id, outcome, now)
@@ -654,12 +654,12 @@ impl World {
                 let back = self.now + self.ledger.millis + self.ledger.late_back.pop_front().unwrap_or_default();
                 let answer = answer.filter(|_| back <= until && !self.ledger.is_mute);
                 let at = if answer.is_some() { back } else { until };
-                return self.plan(at, Event::Done(id, ticket, Outcome::Heard(answer)));
+                return self.plan(at, Event::Done(id, ticket, IoResult::Heard(answer)));
             }
-            Event::Timer(id, _) => self.service.complete(id, Outcome::Waited, now),
+            Event::Timer(id, _) => self.service.complete(id, IoResult::Waited, now),
             Event::Watches(id, _) => {
                 self.watch();
-                self.service.complete(id, Outcome::Waited, now)
+                self.service.complete(id, IoResult::Waited, now)
             }
             Event::Looks => return,
             Event::Woken(ticket) => self.service.wake(ticket, now),
@@ -674,7 +674,7 @@ impl World {
         self.events.insert((at, self.next_event), (self.isolate, event));
     }
 
-    fn take(&mut self, request: usize, step: Step, is_immediate: bool) {
+    fn take(&mut self, request: usize, step: Transition, is_immediate: bool) {
         if let Some(ticket) = step.ticket {
             self.by_ticket.insert((self.isolate, ticket), request);
         }
@@ -700,22 +700,24 @@ impl World {
             return;
         };
         let answer = match end {
-            End::Reply(reply) => {
+            Response::Reply(reply) => {
                 let answer = read(&reply, is_immediate);
                 self.service.recycle(reply);
                 answer
             }
-            End::Streamed => {
+            Response::Streamed => {
                 let request = &mut self.requests[request];
                 let text = request.chunks.iter().map(|(_, text)| text.as_str()).collect();
                 Answer { text, ..request.head.take().expect("a reply with a head") }
             }
-            End::Forward { base } => Answer { status: FORWARDED, text: base, headers: BTreeMap::new(), is_immediate },
-            End::Forwarded { notice } => {
+            Response::Forward { base } => {
+                Answer { status: FORWARDED, text: base, headers: BTreeMap::new(), is_immediate }
+            }
+            Response::Forwarded { notice } => {
                 let headers = notice.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
                 Answer { status: FORWARDED, text: String::new(), headers, is_immediate }
             }
-            End::Asset => Answer { status: 298, text: String::new(), headers: BTreeMap::new(), is_immediate },
+            Response::Asset => Answer { status: 298, text: String::new(), headers: BTreeMap::new(), is_immediate },
         };
         assert!(self.requests[request].answer.is_none(), "two ends");
         self.requests[request].ended = self.now;
@@ -723,9 +725,9 @@ impl World {
     }
 
     /// Does at once what an order says, and plans when its outcome is told.
-    fn perform(&mut self, request: usize, order: Order) {
-        let Order { id, task, timeout_millis } = order;
-        if matches!(task, Task::WriteStore { .. }) {
+    fn perform(&mut self, request: usize, order: Effect) {
+        let Effect { id, task, timeout_millis } = order;
+        if matches!(task, IoRequest::WriteStore { .. }) {
             self.writes_under_way += 1;
             self.most_writes = self.most_writes.max(self.writes_under_way);
         }
@@ -734,27 +736,27 @@ impl World {
         self.requests[request].orders += 1;
         let mut is_l3 = false;
         let (takes, outcome) = match task {
-            Task::ReadStore { tier: Tier::L3, shard, keys } => {
+            IoRequest::ReadStore { tier: Tier::L3, shard, keys } => {
                 is_l3 = true;
                 self.shard_reads.push((shard, keys.len()));
                 let values = keys.iter().map(|key| self.l3.get(key.as_str()).cloned()).collect();
-                (self.store_millis, Outcome::Read(Some(values).filter(|_| !self.broken_shards.contains(&shard))))
+                (self.store_millis, IoResult::Read(Some(values).filter(|_| !self.broken_shards.contains(&shard))))
             }
-            Task::WriteStore { tier: Tier::L3, shard, entries, .. } => {
+            IoRequest::WriteStore { tier: Tier::L3, shard, entries, .. } => {
                 self.shard_writes.push((shard, entries.len()));
                 if self.broken_shards.contains(&shard) {
-                    (self.store_millis, Outcome::Written(entries.len()))
+                    (self.store_millis, IoResult::Written(entries.len()))
                 } else {
                     self.l3.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
-                    (self.store_millis, Outcome::Written(0))
+                    (self.store_millis, IoResult::Written(0))
                 }
             }
-            Task::ReadStore { keys, .. } => {
+            IoRequest::ReadStore { keys, .. } => {
                 self.reads.push(keys.len());
                 let values = keys.iter().map(|key| self.store.get(key.as_str()).cloned()).collect();
-                (self.store_millis, Outcome::Read(Some(values).filter(|_| !self.is_store_down)))
+                (self.store_millis, IoResult::Read(Some(values).filter(|_| !self.is_store_down)))
             }
-            Task::WriteStore { entries, .. } => {
+            IoRequest::WriteStore { entries, .. } => {
                 self.writes.push(entries.len());
                 let is_refused = self.is_store_down || self.is_store_full;
                 let failed = if is_refused { entries.len() } else { 0 };
@@ -769,19 +771,21 @@ impl World {
                     }
                     self.store.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
                 }
-                (self.store_millis, Outcome::Written(failed))
+                (self.store_millis, IoResult::Written(failed))
             }
-            Task::Fetch(OriginRequest { url, .. }) if self.registry.is_some() && url.contains("/feature_views") => {
+            IoRequest::Fetch(OriginRequest { url, .. })
+                if self.registry.is_some() && url.contains("/feature_views") =>
+            {
                 self.calls += 1;
                 let (millis, text) = self.registry.clone().unwrap_or_default();
                 let content_type = Some("application/json".to_owned());
                 let reply = OriginReply { status: 200, content_type, body: text.into_bytes() };
-                (millis, Outcome::Fetched(Ok(reply)))
+                (millis, IoResult::Fetched(Ok(reply)))
             }
-            Task::Synthesize { .. } | Task::Fetch(_) => {
+            IoRequest::Synthesize { .. } | IoRequest::Fetch(_) => {
                 let (body, traceparent) = match task {
-                    Task::Fetch(OriginRequest { body, traceparent, .. }) => (body, traceparent),
-                    Task::Synthesize { body, .. } => (body, None),
+                    IoRequest::Fetch(OriginRequest { body, traceparent, .. }) => (body, traceparent),
+                    IoRequest::Synthesize { body, .. } => (body, None),
                     _ => return,
                 };
                 self.origin_traces.extend(traceparent);
@@ -789,19 +793,19 @@ impl World {
                 self.most_calls = self.most_calls.max(self.calls);
                 (self.origin_millis, self.fetch(body))
             }
-            Task::Records => return self.plan(self.now + timeout_millis, Event::Watches(id, ticket)),
-            Task::Forward { .. } => {
-                self.plan(self.now + self.origin_millis, Event::Done(id, ticket, Outcome::Forwarded));
+            IoRequest::Records => return self.plan(self.now + timeout_millis, Event::Watches(id, ticket)),
+            IoRequest::Forward { .. } => {
+                self.plan(self.now + self.origin_millis, Event::Done(id, ticket, IoResult::Forwarded));
                 return;
             }
-            Task::Ledger { after, epoch, marks, at, spread_millis, keep_millis } => {
+            IoRequest::Ledger { after, epoch, marks, at, spread_millis, keep_millis } => {
                 let told = Told { after, epoch, marks, at: at.0, spread: spread_millis, keep: keep_millis };
                 let arrives = self.now + self.ledger.millis + self.ledger.late.pop_front().unwrap_or_default();
                 self.plan(arrives, Event::Arrives(id, ticket, self.now + timeout_millis, told));
                 return;
             }
-            Task::Wait { .. } if timeout_millis == 0 => (0, Outcome::Waited),
-            Task::Wait { outlives_request } => {
+            IoRequest::Wait { .. } if timeout_millis == 0 => (0, IoResult::Waited),
+            IoRequest::Wait { outlives_request } => {
                 self.timers += 1;
                 self.returns += usize::from(outlives_request);
                 let early = self.timers_early.min(timeout_millis / 2);
@@ -814,10 +818,10 @@ impl World {
             None => (takes, outcome),
         };
         let (takes, outcome) = match outcome {
-            Outcome::Read(_) if takes > timeout_millis => (timeout_millis, Outcome::Read(None)),
-            Outcome::Fetched(Err(FetchFailure::TimedOut)) => (timeout_millis, outcome),
-            Outcome::Fetched(_) if takes > timeout_millis => {
-                (timeout_millis, Outcome::Fetched(Err(FetchFailure::TimedOut)))
+            IoResult::Read(_) if takes > timeout_millis => (timeout_millis, IoResult::Read(None)),
+            IoResult::Fetched(Err(FetchFailure::TimedOut)) => (timeout_millis, outcome),
+            IoResult::Fetched(_) if takes > timeout_millis => {
+                (timeout_millis, IoResult::Fetched(Err(FetchFailure::TimedOut)))
             }
             outcome => (takes, outcome),
         };
@@ -862,10 +866,10 @@ impl World {
         String::from_utf8(self.watch.report(report, Some(&self.merged), Instant(self.now))).unwrap()
     }
 
-    fn fetch(&mut self, body: Vec<u8>) -> Outcome {
+    fn fetch(&mut self, body: Vec<u8>) -> IoResult {
         self.origin_calls.push(String::from_utf8(body.clone()).unwrap());
         let reply = |status, body| {
-            Outcome::Fetched(Ok(OriginReply { status, content_type: Some("application/json".to_owned()), body }))
+            IoResult::Fetched(Ok(OriginReply { status, content_type: Some("application/json".to_owned()), body }))
         };
         if let Some((status, text)) = self.scripted.pop_front() {
             return reply(status, text.into_bytes());
@@ -877,8 +881,8 @@ impl World {
                 reply(status, body)
             }
             Origin::Answers(status, text) => reply(*status, text.clone().into_bytes()),
-            Origin::IsDown => Outcome::Fetched(Err(FetchFailure::Unreachable)),
-            Origin::IsSlow => Outcome::Fetched(Err(FetchFailure::TimedOut)),
+            Origin::IsDown => IoResult::Fetched(Err(FetchFailure::Unreachable)),
+            Origin::IsSlow => IoResult::Fetched(Err(FetchFailure::TimedOut)),
         }
     }
 }

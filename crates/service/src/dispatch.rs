@@ -2,7 +2,7 @@
 //!
 //! Each part owns its state, takes what else it needs, and returns effects; none knows this one. Here stands what happens between them:
 //! what a request waits for before it is served, and what a write does before it is acknowledged. Invariant: every request that
-//! begins ends in exactly one [`End`].
+//! begins ends in exactly one [`Response`].
 
 use std::rc::Rc;
 
@@ -12,7 +12,9 @@ use crate::engine_effects;
 use crate::explain;
 use crate::in_progress::{Pending, RequestsInProgress};
 use crate::invalidation_log::{Append, AwaitingLog, InvalidationLog, LogReply, Relearned, UNREACHED, Waking};
-use crate::io::{End, Incoming, Order, OrderId, Outcome, Part, Step, Task, Ticket, WriteBegun};
+use crate::io::{
+    Continuation, Effect, EffectId, Incoming, IoRequest, IoResult, RequestHandle, Response, Transition, WriteBegun,
+};
 use crate::origin_requests;
 use crate::read_path::ReadPath;
 use crate::registry::{self, AwaitingMetadata};
@@ -58,7 +60,7 @@ impl Dispatcher {
     }
 
     /// Routes a request to who answers it.
-    pub(super) fn begin(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
+    pub(super) fn begin(&mut self, incoming: Incoming<'_>, now: Instant) -> Transition {
         match Endpoint::of(incoming.method, incoming.path) {
             // The origin decides by credentials that are not ours to judge, so its answers are not ours to share.
             Endpoint::Feast if incoming.has_authorization => origin_requests::forward(&self.config, incoming, now),
@@ -77,59 +79,64 @@ impl Dispatcher {
             Endpoint::Predictions => explain::explain(&mut self.read_path, incoming, now),
             Endpoint::Health => Reply::empty(200).into(),
             Endpoint::Ready => self.ready(now),
-            Endpoint::Asset => End::Asset.into(),
+            Endpoint::Asset => Response::Asset.into(),
             Endpoint::NotAllowed(allow) => reply::method_not_allowed(allow).into(),
             Endpoint::Origin => origin_requests::forward(&self.config, incoming, now),
         }
     }
 
     /// Routes what came of an order to the part that waits for it. One of a request that has ended changes nothing.
-    pub(super) fn complete(&mut self, OrderId { ticket, part }: OrderId, outcome: Outcome, now: Instant) -> Step {
+    pub(super) fn complete(
+        &mut self,
+        EffectId { ticket, part }: EffectId,
+        outcome: IoResult,
+        now: Instant,
+    ) -> Transition {
         let Dispatcher { log, requests, read_path, .. } = self;
         match (part, outcome) {
-            (Part::Read(tier, batch), Outcome::Read(values)) => {
+            (Continuation::Read(tier, batch), IoResult::Read(values)) => {
                 let advanced = read_path.on_read(requests, ticket, (tier, batch), values, now);
                 warm::advance(read_path, requests, ticket, advanced, now)
             }
-            (Part::Call(call), Outcome::Fetched(fetched)) => {
-                let Some(began) = read_path.call_began(requests, ticket, call) else { return Step::default() };
+            (Continuation::Call(call), IoResult::Fetched(fetched)) => {
+                let Some(began) = read_path.call_began(requests, ticket, call) else { return Transition::default() };
                 let stamp = log.as_ref().map_or(began, |log| log.stamp(began));
                 let advanced = read_path.on_fetched(requests, ticket, call, fetched, (began, stamp), now);
                 warm::advance(read_path, requests, ticket, advanced, now)
             }
-            (Part::Wake, _) => self.wake(ticket, true, now),
-            (Part::Write(write), Outcome::Written(failed)) => self.on_written(ticket, write, failed, now),
-            (Part::Flush(tier, allowance), _) => {
+            (Continuation::Wake, _) => self.wake(ticket, true, now),
+            (Continuation::Write(write), IoResult::Written(failed)) => self.on_written(ticket, write, failed, now),
+            (Continuation::Flush(tier, allowance), _) => {
                 let orders = read_path.engine.flush(tier, allowance, now);
-                Step::behind(engine_effects::effects(ticket, orders))
+                Transition::behind(engine_effects::effects(ticket, orders))
             }
-            (Part::Prefetch, _) => match requests.remove(ticket) {
+            (Continuation::Prefetch, _) => match requests.remove(ticket) {
                 Some(Pending::PrefetchScheduled { predictions, .. }) => {
                     read_path.fetch_ahead(requests, *predictions, now)
                 }
-                _ => Step::default(),
+                _ => Transition::default(),
             },
-            (Part::Model, outcome) => {
+            (Continuation::Model, outcome) => {
                 read_path.prefetch.on_model(&mut read_path.engine, outcome, now);
-                Step::default()
+                Transition::default()
             }
-            (Part::Forward, _) => self.on_forwarded(ticket, now),
-            (Part::Ledger, outcome) => self.on_log(ticket, &outcome, now),
-            (Part::Retry(attempt), _) => {
+            (Continuation::Forward, _) => self.on_forwarded(ticket, now),
+            (Continuation::Ledger, outcome) => self.on_log(ticket, &outcome, now),
+            (Continuation::Retry(attempt), _) => {
                 let call = log.as_mut().and_then(|log| log.append_again(ticket, attempt, now));
-                Step::behind(call.into_iter().collect())
+                Transition::behind(call.into_iter().collect())
             }
-            (Part::Registry, outcome) => self.on_registry(ticket, &outcome, now),
-            (Part::Health, outcome) => match requests.remove(ticket) {
+            (Continuation::Registry, outcome) => self.on_registry(ticket, &outcome, now),
+            (Continuation::Health, outcome) => match requests.remove(ticket) {
                 Some(Pending::Health { .. }) => origin_requests::readiness(&outcome).into(),
-                _ => Step::default(),
+                _ => Transition::default(),
             },
-            _ => Step::default(),
+            _ => Transition::default(),
         }
     }
 
     /// Lets a request go on since another has woken it, or a timer of its own has gone off.
-    pub(super) fn wake(&mut self, ticket: Ticket, is_timer: bool, now: Instant) -> Step {
+    pub(super) fn wake(&mut self, ticket: RequestHandle, is_timer: bool, now: Instant) -> Transition {
         match self.requests.remove(ticket) {
             Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(ticket, waiting, is_timer, now),
             Some(Pending::Rows(rows)) => {
@@ -146,19 +153,19 @@ impl Dispatcher {
             }
             Some(other) => {
                 self.requests.insert(ticket, other);
-                Step::default()
+                Transition::default()
             }
-            None => Step::default(),
+            None => Transition::default(),
         }
     }
 
     /// Lets a reply in parts go on.
-    pub(super) fn resume(&mut self, ticket: Ticket, now: Instant) -> Step {
+    pub(super) fn resume(&mut self, ticket: RequestHandle, now: Instant) -> Transition {
         self.read_path.resume(&mut self.requests, ticket, now)
     }
 
     /// Forgets a request whose caller is gone.
-    pub(super) fn abandon(&mut self, ticket: Ticket, now: Instant) -> Vec<Ticket> {
+    pub(super) fn abandon(&mut self, ticket: RequestHandle, now: Instant) -> Vec<RequestHandle> {
         match self.requests.remove(ticket) {
             Some(Pending::Rows(_)) => self.read_path.abandon(ticket, now),
             _ => Vec::new(),
@@ -175,10 +182,10 @@ impl Dispatcher {
 
     /// Ends a step: lets go of memory that few requests need, and orders, once in a while, that what was told is to be taken.
     #[inline]
-    pub(super) fn end_step(&mut self, step: &mut Step, now: Instant) {
+    pub(super) fn end_step(&mut self, step: &mut Transition, now: Instant) {
         self.read_path.pool.trim();
         if let Some(delay) = self.read_path.answers.recorder.due(now) {
-            step.orders.push(Order::new(self.requests.next(), Part::Records, Task::Records, delay));
+            step.orders.push(Effect::new(self.requests.next(), Continuation::Records, IoRequest::Records, delay));
         }
     }
 
@@ -195,7 +202,7 @@ impl Dispatcher {
         incoming: Incoming<'_>,
         trace: Option<Context>,
         now: Instant,
-    ) -> Step {
+    ) -> Transition {
         let Incoming { body, caller, .. } = incoming;
         let request = match self.read_path.parse(&mut protocol, body.into()) {
             Ok(request) => request,
@@ -219,7 +226,7 @@ impl Dispatcher {
         mut request: ParsedRequest<'_>,
         context: RequestContext<'_>,
         now: Instant,
-    ) -> Step {
+    ) -> Transition {
         // What the registry said last still counts while it is asked again behind this request; and who finds no room to wait is
         // served with what is known, as where the registry does not answer.
         if self.read_path.planner.has_learned()
@@ -242,7 +249,7 @@ impl Dispatcher {
         mut request: ParsedRequest<'_>,
         mut context: RequestContext<'_>,
         now: Instant,
-    ) -> Step {
+    ) -> Transition {
         let Dispatcher { config, log, requests, read_path, .. } = self;
         let Some(log) = log else { return read_path.serve(requests, request, context, now) };
         if log.is_heard(now) {
@@ -263,14 +270,20 @@ impl Dispatcher {
         context.began = log.host(context.began);
         let waiting = AwaitingLog { request: request.into_owned(), context: context.into_owned(), wait };
         requests.insert(ticket, Pending::AwaitingLog(Box::new(waiting)));
-        let mut orders = vec![Order::wait(ticket, millis)];
+        let mut orders = vec![Effect::wait(ticket, millis)];
         orders.extend(call);
-        Step::waiting(ticket, orders)
+        Transition::waiting(ticket, orders)
     }
 
     /// Lets a request that waits for the invalidation log look whether it may go on.
-    fn wake_awaiting_log(&mut self, ticket: Ticket, waiting: Box<AwaitingLog>, is_timer: bool, now: Instant) -> Step {
-        let Some(log) = &mut self.log else { return Step::default() };
+    fn wake_awaiting_log(
+        &mut self,
+        ticket: RequestHandle,
+        waiting: Box<AwaitingLog>,
+        is_timer: bool,
+        now: Instant,
+    ) -> Transition {
+        let Some(log) = &mut self.log else { return Transition::default() };
         match log.wake(ticket, &waiting, is_timer, now) {
             Waking::Serve { began } => {
                 let AwaitingLog { mut request, context, .. } = *waiting;
@@ -279,13 +292,13 @@ impl Dispatcher {
             }
             Waking::Wait(call) => {
                 self.requests.insert(ticket, Pending::AwaitingLog(waiting));
-                Step::waiting(ticket, call.into_iter().collect())
+                Transition::waiting(ticket, call.into_iter().collect())
             }
         }
     }
 
     /// What came of a call to the invalidation log.
-    fn on_log(&mut self, ticket: Ticket, outcome: &Outcome, now: Instant) -> Step {
+    fn on_log(&mut self, ticket: RequestHandle, outcome: &IoResult, now: Instant) -> Transition {
         let engine = &mut self.read_path.engine;
         let is_idle = engine.sessions() == 0;
         let reply = self.log.as_mut().and_then(|log| log.on_reply(ticket, outcome, engine.marks(), is_idle, now));
@@ -319,7 +332,7 @@ impl Dispatcher {
     }
 
     /// Lets the request go on that made a call to the invalidation log.
-    fn after_log(&mut self, ticket: Ticket, has_heard: bool, now: Instant) -> Step {
+    fn after_log(&mut self, ticket: RequestHandle, has_heard: bool, now: Instant) -> Transition {
         match self.requests.remove(ticket) {
             Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(ticket, waiting, false, now),
             Some(Pending::WarmUnread { body, caller, began }) => self.warm_unread(&body, &caller, began, now),
@@ -330,50 +343,55 @@ impl Dispatcher {
                 }
                 end.with_notice(UNREACHED).into()
             }
-            _ => Step::default(),
+            _ => Transition::default(),
         }
     }
 
     /// Asks the registry, and has `waiter` wait for it for so many milliseconds.
-    fn await_registry(&mut self, waiter: Pending, millis: u64, now: Instant) -> Step {
+    fn await_registry(&mut self, waiter: Pending, millis: u64, now: Instant) -> Transition {
         let ticket = self.requests.next();
         self.requests.insert(ticket, waiter);
-        let mut orders = vec![Order::wait(ticket, millis)];
+        let mut orders = vec![Effect::wait(ticket, millis)];
         orders.extend(self.ask_registry(Some(ticket), now));
-        Step::waiting(ticket, orders)
+        Transition::waiting(ticket, orders)
     }
 
     /// A call to the registry, for which `waiter` waits, if anybody does.
-    fn ask_registry(&mut self, waiter: Option<Ticket>, now: Instant) -> Option<Order> {
+    fn ask_registry(&mut self, waiter: Option<RequestHandle>, now: Instant) -> Option<Effect> {
         let task = registry::task(&self.config)?;
         let pending = Pending::Registry { waiter, began: now };
-        Some(self.requests.begin(pending, Part::Registry, task, self.config.origin.timeout_ms))
+        Some(self.requests.begin(pending, Continuation::Registry, task, self.config.origin.timeout_ms))
     }
 
     /// Has the planner learn, and lets the request go on that still waits for the registry.
-    fn on_registry(&mut self, ticket: Ticket, outcome: &Outcome, now: Instant) -> Step {
+    fn on_registry(&mut self, ticket: RequestHandle, outcome: &IoResult, now: Instant) -> Transition {
         let pending = self.requests.remove(ticket);
         registry::learn(&mut self.read_path.planner, outcome, now);
         match pending {
             // Its own timer ends its wait, here as where the registry answers nothing.
             Some(Pending::Registry { waiter: Some(waiter), .. }) => self.wake(waiter, true, now),
-            _ => Step::default(),
+            _ => Transition::default(),
         }
     }
 
     /// Whether the service is ready, which is for the origin to say.
-    fn ready(&mut self, now: Instant) -> Step {
+    fn ready(&mut self, now: Instant) -> Transition {
         if self.config.origin.kind == OriginKind::Synthetic {
             return reply::ready().into();
         }
         let task = origin_requests::task(&self.config, "GET", "/health", Vec::new(), None);
         let timeout_millis = self.config.origin.timeout_ms;
-        Step::waiting_for(self.requests.begin(Pending::Health { began: now }, Part::Health, task, timeout_millis))
+        Transition::waiting_for(self.requests.begin(
+            Pending::Health { began: now },
+            Continuation::Health,
+            task,
+            timeout_millis,
+        ))
     }
 
     /// Sends a write on its way to the origin.
     #[inline(never)]
-    fn write(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
+    fn write(&mut self, incoming: Incoming<'_>, now: Instant) -> Transition {
         let Dispatcher { config, requests, read_path, .. } = self;
         if let Err(refusal) = writes::check_size(config, incoming.body) {
             return reply::refused_plainly(&refusal).into();
@@ -386,11 +404,16 @@ impl Dispatcher {
         let has_room = read_path.has_room(requests, Priority::High, change.held_bytes());
         let change = if has_room { change } else { change.widened() };
         let pending = Pending::Write { change, began: now };
-        Step::waiting_for(requests.begin(pending, Part::Forward, Task::Forward { base }, config.origin.timeout_ms))
+        Transition::waiting_for(requests.begin(
+            pending,
+            Continuation::Forward,
+            IoRequest::Forward { base },
+            config.origin.timeout_ms,
+        ))
     }
 
     /// The origin has answered to a write, or cannot be reached.
-    fn on_forwarded(&mut self, ticket: Ticket, now: Instant) -> Step {
+    fn on_forwarded(&mut self, ticket: RequestHandle, now: Instant) -> Transition {
         let change = match self.requests.remove(ticket) {
             Some(Pending::Write { change, began }) => {
                 self.read_path.answers.recorder.write(began, now);
@@ -400,12 +423,12 @@ impl Dispatcher {
             _ => Change::Everything,
         };
         change.apply(self.read_path.engine.marks(), now);
-        self.acknowledge(ticket, End::Forwarded { notice: None }, &change, now)
+        self.acknowledge(ticket, Response::Forwarded { notice: None }, &change, now)
     }
 
     /// An operator's word that something was written past this service.
     #[inline(never)]
-    fn invalidate(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
+    fn invalidate(&mut self, incoming: Incoming<'_>, now: Instant) -> Transition {
         if !incoming.is_operator {
             return reply::forbidden().into();
         }
@@ -414,29 +437,29 @@ impl Dispatcher {
                 change.apply(self.read_path.engine.marks(), now);
                 let reply = Reply::json(200, change.describe().into());
                 let ticket = self.requests.next();
-                self.acknowledge(ticket, End::Reply(reply), &change, now)
+                self.acknowledge(ticket, Response::Reply(reply), &change, now)
             }
             Err(refusal) => reply::refused_plainly(&refusal).into(),
         }
     }
 
     /// Tells the invalidation log of a change, and only then ends the request with `end`.
-    fn acknowledge(&mut self, ticket: Ticket, end: End, change: &Change, now: Instant) -> Step {
+    fn acknowledge(&mut self, ticket: RequestHandle, end: Response, change: &Change, now: Instant) -> Transition {
         let Some(log) = self.log.as_mut().filter(|_| *change != Change::Nothing) else { return end.into() };
         match log.append(ticket, change, now) {
             Append::Called(call) => {
                 self.requests.insert(ticket, Pending::AwaitingLogAck { end: Box::new(end), began: now });
-                Step::waiting_for(call)
+                Transition::waiting_for(call)
             }
-            Append::Unreached(retry) => Step { orders: vec![retry], ..end.with_notice(UNREACHED).into() },
+            Append::Unreached(retry) => Transition { orders: vec![retry], ..end.with_notice(UNREACHED).into() },
         }
     }
 
     /// A store has answered to a write of rows.
-    fn on_written(&mut self, ticket: Ticket, write: WriteBegun, failed: usize, now: Instant) -> Step {
+    fn on_written(&mut self, ticket: RequestHandle, write: WriteBegun, failed: usize, now: Instant) -> Transition {
         let orders = self.read_path.on_written(ticket, write, failed, now);
         if write.allowance.is_some() {
-            return Step::behind(orders);
+            return Transition::behind(orders);
         }
         let mut step = warm::on_written(&mut self.read_path, &mut self.requests, ticket, (write.tier, failed), now);
         step.orders.extend(orders);
@@ -444,7 +467,7 @@ impl Dispatcher {
     }
 
     /// Begins to warm what a body says.
-    fn warm(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
+    fn warm(&mut self, incoming: Incoming<'_>, now: Instant) -> Transition {
         let Incoming { body, caller, .. } = incoming;
         if !incoming.is_operator {
             return reply::forbidden().into();
@@ -466,14 +489,14 @@ impl Dispatcher {
     }
 
     /// Warms what a body says that came at `began` and has not been read yet, once the invalidation log was heard.
-    fn warm_unread(&mut self, body: &[u8], caller: &str, began: Instant, now: Instant) -> Step {
+    fn warm_unread(&mut self, body: &[u8], caller: &str, began: Instant, now: Instant) -> Transition {
         let Dispatcher { config, log, requests, read_path, .. } = self;
         if let Some(log) = log.as_mut().filter(|log| log.is_unheard()) {
             let ticket = requests.next();
             let left = config.deadlines.warm_ms.saturating_sub(now.millis_since(began));
             let call = log.call(ticket, 0, now);
             requests.insert(ticket, Pending::WarmUnread { body: body.to_vec(), caller: caller.to_owned(), began });
-            return Step::waiting(ticket, vec![Order::wait(ticket, left / 2), call]);
+            return Transition::waiting(ticket, vec![Effect::wait(ticket, left / 2), call]);
         }
         let stamp = log.as_ref().map_or(now, |log| log.stamp(now));
         warm::begin(read_path, requests, body, caller, Times { began, stamp, now })

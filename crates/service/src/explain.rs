@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::io::{Incoming, Step};
+use crate::io::{Incoming, Transition};
 use crate::prefetch::entities;
 use crate::read_path::ReadPath;
 use crate::reply::{self, Reply};
@@ -19,7 +19,7 @@ use protocol::request::ParsedRequest;
 
 /// Replies to `GET /v1/predictions`.
 #[cold]
-pub(super) fn explain(read_path: &mut ReadPath, incoming: Incoming<'_>, now: Instant) -> Step {
+pub(super) fn explain(read_path: &mut ReadPath, incoming: Incoming<'_>, now: Instant) -> Transition {
     if !incoming.is_operator {
         return reply::forbidden().into();
     }

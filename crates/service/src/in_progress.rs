@@ -5,7 +5,7 @@
 
 use crate::change::Change;
 use crate::invalidation_log::AwaitingLog;
-use crate::io::{End, Order, Part, Task, Ticket};
+use crate::io::{Continuation, Effect, IoRequest, RequestHandle, Response};
 use crate::registry::AwaitingMetadata;
 use crate::row_request::RowRequest;
 use crate::warm_job::WarmJob;
@@ -20,7 +20,7 @@ pub(super) enum Pending {
     /// For rows.
     Rows(Box<RowRequest>),
     /// For the registry's answer, with the request that waits for it.
-    Registry { waiter: Option<Ticket>, began: Instant },
+    Registry { waiter: Option<RequestHandle>, began: Instant },
     /// For the registry to tell how views are keyed, or for its own patience to end.
     AwaitingMetadata(Box<AwaitingMetadata>),
     /// For the origin's health.
@@ -30,7 +30,7 @@ pub(super) enum Pending {
     /// For the origin to take a write.
     Write { change: Change, began: Instant },
     /// For the invalidation log to take a write, before the request ends so.
-    AwaitingLogAck { end: Box<End>, began: Instant },
+    AwaitingLogAck { end: Box<Response>, began: Instant },
     /// For the invalidation log's word.
     AwaitingLog(Box<AwaitingLog>),
     /// For the registry or the invalidation log, before a body that warms is read.
@@ -134,9 +134,9 @@ impl RequestsInProgress {
     }
 
     /// A name for a request.
-    pub(super) fn next(&mut self) -> Ticket {
+    pub(super) fn next(&mut self) -> RequestHandle {
         self.last += 1;
-        Ticket(self.last)
+        RequestHandle(self.last)
     }
 
     /// A number that is hard to foresee from outside.
@@ -150,16 +150,16 @@ impl RequestsInProgress {
         format!("fe-{:016x}", self.random())
     }
 
-    pub(super) fn insert(&mut self, ticket: Ticket, pending: Pending) {
+    pub(super) fn insert(&mut self, ticket: RequestHandle, pending: Pending) {
         self.pending.insert(ticket.0, pending);
     }
 
-    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Pending> {
+    pub(super) fn remove(&mut self, ticket: RequestHandle) -> Option<Pending> {
         self.pending.remove(ticket.0)
     }
 
     /// Takes a request that waits for rows; any other stays where it is.
-    pub(super) fn take_rows(&mut self, ticket: Ticket) -> Option<Box<RowRequest>> {
+    pub(super) fn take_rows(&mut self, ticket: RequestHandle) -> Option<Box<RowRequest>> {
         match self.pending.remove(ticket.0)? {
             Pending::Rows(rows) => Some(rows),
             other => {
@@ -170,7 +170,7 @@ impl RequestsInProgress {
     }
 
     /// Takes a job that waits for stores; anything else stays where it is.
-    pub(super) fn take_job(&mut self, ticket: Ticket) -> Option<Box<WarmJob>> {
+    pub(super) fn take_job(&mut self, ticket: RequestHandle) -> Option<Box<WarmJob>> {
         match self.pending.remove(ticket.0)? {
             Pending::Warm(job) => Some(job),
             other => {
@@ -181,18 +181,24 @@ impl RequestsInProgress {
     }
 
     /// The request, where it waits for rows.
-    pub(super) fn rows(&self, ticket: Ticket) -> Option<&RowRequest> {
+    pub(super) fn rows(&self, ticket: RequestHandle) -> Option<&RowRequest> {
         if let Some(Pending::Rows(rows)) = self.pending.get(ticket.0) { Some(rows) } else { None }
     }
 
     /// Has one wait, under a name of its own, for what is then done for it.
-    pub(super) fn begin(&mut self, pending: Pending, part: Part, task: Task, timeout_millis: u64) -> Order {
+    pub(super) fn begin(
+        &mut self,
+        pending: Pending,
+        part: Continuation,
+        task: IoRequest,
+        timeout_millis: u64,
+    ) -> Effect {
         let ticket = self.next();
         self.insert(ticket, pending);
-        Order::new(ticket, part, task, timeout_millis)
+        Effect::new(ticket, part, task, timeout_millis)
     }
 
-    pub(super) fn is_under_way(&self, ticket: Ticket) -> bool {
+    pub(super) fn is_under_way(&self, ticket: RequestHandle) -> bool {
         self.pending.get(ticket.0).is_some()
     }
 
@@ -223,7 +229,7 @@ impl RequestsInProgress {
     /// One that is overdue is only suspected at first. Where the clock has gone ahead, all that is under way is overdue at once, and its
     /// host still has its timers to tell of.
     #[inline]
-    pub(super) fn lost(&mut self, config: &Config, host: Instant, now: Instant) -> Vec<Ticket> {
+    pub(super) fn lost(&mut self, config: &Config, host: Instant, now: Instant) -> Vec<RequestHandle> {
         if self.last < self.sweep_at {
             return Vec::new();
         }
@@ -231,7 +237,7 @@ impl RequestsInProgress {
     }
 
     #[inline(never)]
-    fn sweep(&mut self, config: &Config, host: Instant, now: Instant) -> Vec<Ticket> {
+    fn sweep(&mut self, config: &Config, host: Instant, now: Instant) -> Vec<RequestHandle> {
         self.sweep_at = self.last + SWEEP_EVERY;
         if now.millis_since(self.suspected_at) < SLACK_MILLIS {
             return Vec::new();
@@ -249,7 +255,7 @@ impl RequestsInProgress {
         let suspects = core::mem::take(&mut self.suspects);
         let (lost, suspected) = overdue.into_iter().partition::<Vec<u64>, _>(|number| suspects.contains(number));
         self.suspects = suspected;
-        lost.into_iter().map(Ticket).collect()
+        lost.into_iter().map(RequestHandle).collect()
     }
 }
 

@@ -19,7 +19,7 @@
 //! clock can have shown, and its age is taken by the latest: see [`clock`].
 
 use crate::change::Change;
-use crate::io::{Order, Outcome, Part, Task, Ticket};
+use crate::io::{Continuation, Effect, IoRequest, IoResult, RequestHandle};
 use crate::request::RequestContext;
 use crate::setup;
 use cache::marks::Marks;
@@ -38,7 +38,7 @@ use wire::Head;
 
 /// What passed between an isolate and the ledger, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LedgerCounts {
+pub struct InvalidationLogCounts {
     /// Calls.
     pub calls: u64,
     /// Of these, those that failed or came too late.
@@ -76,16 +76,16 @@ pub(super) struct InvalidationLog {
     answered: u64,
     calls: Vec<LogCall>,
     /// The requests that wait for a call to end.
-    waiting: Vec<Ticket>,
+    waiting: Vec<RequestHandle>,
     /// Marks that the ledger does not have yet.
     unacked: Vec<u8>,
-    counts: LedgerCounts,
+    counts: InvalidationLogCounts,
 }
 
 /// A call under way.
 #[derive(Debug)]
 struct LogCall {
-    ticket: Ticket,
+    ticket: RequestHandle,
     round: u64,
     /// By the host's clock.
     made_at: Instant,
@@ -127,16 +127,16 @@ pub(super) enum Waking {
     /// It is served, and began at this time.
     Serve { began: Instant },
     /// It waits on, with a call where none is under way.
-    Wait(Option<Order>),
+    Wait(Option<Effect>),
 }
 
 /// What became of marks that the log is to have.
 #[derive(Debug)]
 pub(super) enum Append {
     /// They are on their way.
-    Called(Order),
+    Called(Effect),
     /// The log is left alone for now, and is told later.
-    Unreached(Order),
+    Unreached(Effect),
 }
 
 /// What came of a call.
@@ -147,9 +147,9 @@ pub(super) struct LogReply {
     pub(super) relearned: Relearned,
     /// The time, by what is known of the log's clock since.
     pub(super) now: Instant,
-    pub(super) orders: Vec<Order>,
+    pub(super) orders: Vec<Effect>,
     /// The requests that waited for a call to end.
-    pub(super) woken: Vec<Ticket>,
+    pub(super) woken: Vec<RequestHandle>,
 }
 
 /// What an answer of the log has put in doubt.
@@ -200,7 +200,7 @@ impl InvalidationLog {
             calls: Vec::new(),
             waiting: Vec::new(),
             unacked: Vec::new(),
-            counts: LedgerCounts::default(),
+            counts: InvalidationLogCounts::default(),
         })
     }
 
@@ -224,7 +224,7 @@ impl InvalidationLog {
         self.clock.host(now)
     }
 
-    pub(super) fn counts(&self) -> LedgerCounts {
+    pub(super) fn counts(&self) -> InvalidationLogCounts {
         self.counts
     }
 
@@ -280,11 +280,11 @@ impl InvalidationLog {
     /// to be served with what is known: there is no room to wait, or the log is left alone.
     pub(super) fn enqueue(
         &mut self,
-        ticket: Ticket,
+        ticket: RequestHandle,
         has_room: bool,
         millis: u64,
         now: Instant,
-    ) -> Option<(Wait, Option<Order>)> {
+    ) -> Option<(Wait, Option<Effect>)> {
         let under_way = self.under_way(now);
         let needs = match under_way {
             Some((round, age)) if self.bound > 0 && age <= self.bound => round,
@@ -304,7 +304,13 @@ impl InvalidationLog {
     }
 
     /// Lets a request that waits look whether it may go on, as it may when its timer has gone off.
-    pub(super) fn wake(&mut self, ticket: Ticket, waiting: &AwaitingLog, is_timer: bool, now: Instant) -> Waking {
+    pub(super) fn wake(
+        &mut self,
+        ticket: RequestHandle,
+        waiting: &AwaitingLog,
+        is_timer: bool,
+        now: Instant,
+    ) -> Waking {
         let Wait { until, needs } = waiting.wait;
         let has_ended = is_timer || self.ended >= needs || self.host(now) >= until;
         let may_call = !has_ended && self.under_way(now).is_none();
@@ -323,7 +329,7 @@ impl InvalidationLog {
     }
 
     /// Tells it of a change.
-    pub(super) fn append(&mut self, ticket: Ticket, change: &Change, now: Instant) -> Append {
+    pub(super) fn append(&mut self, ticket: RequestHandle, change: &Change, now: Instant) -> Append {
         self.owe(|unacked| wire::write(change, unacked));
         if self.admits(now) {
             return Append::Called(self.call(ticket, 0, now));
@@ -338,12 +344,12 @@ impl InvalidationLog {
     }
 
     /// Tells it again what it does not have yet.
-    pub(super) fn append_again(&mut self, ticket: Ticket, attempt: u32, now: Instant) -> Option<Order> {
+    pub(super) fn append_again(&mut self, ticket: RequestHandle, attempt: u32, now: Instant) -> Option<Effect> {
         (!self.unacked.is_empty()).then(|| self.call(ticket, attempt + 1, now))
     }
 
     /// A call that tells what is untold and asks what is new.
-    pub(super) fn call(&mut self, ticket: Ticket, attempt: u32, now: Instant) -> Order {
+    pub(super) fn call(&mut self, ticket: RequestHandle, attempt: u32, now: Instant) -> Effect {
         let made_at = self.host(now);
         let patience = self.patience();
         let is_lost = |call: &mut LogCall| age(call.made_at, made_at).is_none_or(|age| age > patience);
@@ -357,16 +363,16 @@ impl InvalidationLog {
         self.counts.calls += 1;
         self.calls.push(LogCall { ticket, round: self.made, made_at, epoch, after, marks: marks.clone(), attempt });
         let spread_millis = self.clock.spread();
-        let task = Task::Ledger { after, epoch, marks, at: now, spread_millis, keep_millis: keep };
-        Order::new(ticket, Part::Ledger, task, self.timeout)
+        let task = IoRequest::Ledger { after, epoch, marks, at: now, spread_millis, keep_millis: keep };
+        Effect::new(ticket, Continuation::Ledger, task, self.timeout)
     }
 
     /// What came of a call, whose marks go into `marks`; `None` where it was given up as lost, by a clock that jumped or a host that
     /// stood still, and its marks are told by another call. `is_idle`: no deadline runs.
     pub(super) fn on_reply(
         &mut self,
-        ticket: Ticket,
-        outcome: &Outcome,
+        ticket: RequestHandle,
+        outcome: &IoResult,
         marks: &mut Marks,
         is_idle: bool,
         now: Instant,
@@ -374,7 +380,7 @@ impl InvalidationLog {
         let position = self.calls.iter().position(|call| call.ticket == ticket)?;
         let call = self.calls.remove(position);
         let host = self.host(now);
-        let answer = if let Outcome::Heard(Some(answer)) = outcome { Some(answer) } else { None };
+        let answer = if let IoResult::Heard(Some(answer)) = outcome { Some(answer) } else { None };
         let word = answer.and_then(|answer| self.learn(answer, &call, marks));
         let has_heard = word.is_some();
         self.breaker.record(has_heard, host);
@@ -474,6 +480,11 @@ fn age(began: Instant, now: Instant) -> Option<u64> {
 const MAX_FAILURES: u32 = 3;
 
 /// Tells the log again, after a while.
-fn retry(ticket: Ticket, attempt: u32) -> Order {
-    Order::new(ticket, Part::Retry(attempt), Task::Wait { outlives_request: true }, RETRY_MILLIS << attempt)
+fn retry(ticket: RequestHandle, attempt: u32) -> Effect {
+    Effect::new(
+        ticket,
+        Continuation::Retry(attempt),
+        IoRequest::Wait { outlives_request: true },
+        RETRY_MILLIS << attempt,
+    )
 }

@@ -47,47 +47,47 @@ pub enum Right {
 
 /// Something for the host to do. Orders of one step are to be performed at the same time.
 #[derive(Debug)]
-pub struct Order {
+pub struct Effect {
     /// What to tell the outcome under.
-    pub id: OrderId,
+    pub id: EffectId,
     /// What to do.
-    pub task: Task,
+    pub task: IoRequest,
     /// How long it may take, in milliseconds; after that its outcome is a failure.
     pub timeout_millis: u64,
 }
 
-impl Order {
+impl Effect {
     /// An order of a request.
-    pub(super) fn new(ticket: Ticket, part: Part, task: Task, timeout_millis: u64) -> Order {
-        Order { id: OrderId { ticket, part }, task, timeout_millis }
+    pub(super) fn new(ticket: RequestHandle, part: Continuation, task: IoRequest, timeout_millis: u64) -> Effect {
+        Effect { id: EffectId { ticket, part }, task, timeout_millis }
     }
 
     /// The timer of a request that waits for so many milliseconds at most.
-    pub(super) fn wait(ticket: Ticket, millis: u64) -> Order {
-        Order::new(ticket, Part::Wake, Task::Wait { outlives_request: false }, millis)
+    pub(super) fn wait(ticket: RequestHandle, millis: u64) -> Effect {
+        Effect::new(ticket, Continuation::Wake, IoRequest::Wait { outlives_request: false }, millis)
     }
 }
 
 /// Names an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct OrderId {
-    pub(super) ticket: Ticket,
-    pub(super) part: Part,
+pub struct EffectId {
+    pub(super) ticket: RequestHandle,
+    pub(super) part: Continuation,
 }
 
-impl OrderId {
+impl EffectId {
     /// The request that the order is for.
     #[must_use]
-    pub fn ticket(self) -> Ticket {
+    pub fn ticket(self) -> RequestHandle {
         self.ticket
     }
 }
 
 /// Names a request under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ticket(pub(super) u64);
+pub struct RequestHandle(pub(super) u64);
 
-impl Ticket {
+impl RequestHandle {
     /// The number that a host may know the request by.
     #[must_use]
     pub fn number(self) -> u64 {
@@ -96,8 +96,8 @@ impl Ticket {
 
     /// The request of that number; a number that was never given names no request.
     #[must_use]
-    pub fn from_number(number: u64) -> Ticket {
-        Ticket(number)
+    pub fn from_number(number: u64) -> RequestHandle {
+        RequestHandle(number)
     }
 
     pub(super) fn session(self) -> SessionId {
@@ -106,7 +106,7 @@ impl Ticket {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Part {
+pub(super) enum Continuation {
     Read(Tier, u32),
     Call(u32),
     Write(WriteBegun),
@@ -134,7 +134,7 @@ pub(super) struct WriteBegun {
 
 /// What a host can be told to do.
 #[derive(Debug)]
-pub enum Task {
+pub enum IoRequest {
     /// Read these keys from a store in one bulk operation.
     ReadStore {
         /// Which store.
@@ -157,8 +157,8 @@ pub enum Task {
     },
     /// Make this HTTP request.
     Fetch(OriginRequest),
-    /// Pass the request to the origin as it came, and keep what it answers for [`End::Forwarded`]. However long it takes, and
-    /// whether or not the caller waits for it, its end is to be told with [`Outcome::Forwarded`].
+    /// Pass the request to the origin as it came, and keep what it answers for [`Response::Forwarded`]. However long it takes, and
+    /// whether or not the caller waits for it, its end is to be told with [`IoResult::Forwarded`].
     Forward {
         /// The origin's base URL.
         base: String,
@@ -186,9 +186,9 @@ pub enum Task {
         keep_millis: u64,
     },
     /// After as long as the order says, give what `Service::take_records` gives to the aggregator, though the request may be over;
-    /// then tell [`Outcome::Waited`].
+    /// then tell [`IoResult::Waited`].
     Records,
-    /// Do nothing for as long as the order says, then tell [`Outcome::Waited`].
+    /// Do nothing for as long as the order says, then tell [`IoResult::Waited`].
     Wait {
         /// Whether it is of use once its request is over; if not, it may be dropped then.
         outlives_request: bool,
@@ -212,7 +212,7 @@ pub struct OriginRequest {
 
 /// What came of an order.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum IoResult {
     /// Of a read: for each key in order its bytes; `None` as a whole where the read failed.
     Read(Option<Vec<Option<Vec<u8>>>>),
     /// Of a write: how many of its rows the store did not take.
@@ -253,35 +253,35 @@ pub enum FetchFailure {
 
 /// How a request goes on.
 #[derive(Debug, Default)]
-pub struct Step {
+pub struct Transition {
     /// The request's name, while it is under way; a request that has ended may go on behind its reply.
-    pub ticket: Option<Ticket>,
+    pub ticket: Option<RequestHandle>,
     /// What is to be done now.
-    pub orders: Vec<Order>,
+    pub orders: Vec<Effect>,
     /// The next part of a reply that goes out in parts, before the end. No more comes, but for what ends the reply, until the
     /// host has called [`taken`](crate::Service::taken).
     pub chunk: Option<Chunk>,
     /// How the request ends, once it does. Orders that are left then are to be performed behind the reply.
-    pub end: Option<End>,
+    pub end: Option<Response>,
     /// Other requests that may go on now: [`wake`](crate::Service::wake) is to be called for each, from where that
     /// request itself is served.
-    pub woken: Vec<Ticket>,
+    pub woken: Vec<RequestHandle>,
 }
 
-impl Step {
+impl Transition {
     /// A request that waits, with what is to be done for it.
-    pub(super) fn waiting(ticket: Ticket, orders: Vec<Order>) -> Step {
-        Step { ticket: Some(ticket), orders, ..Step::default() }
+    pub(super) fn waiting(ticket: RequestHandle, orders: Vec<Effect>) -> Transition {
+        Transition { ticket: Some(ticket), orders, ..Transition::default() }
     }
 
     /// A request that waits for what is to be done for it.
-    pub(super) fn waiting_for(order: Order) -> Step {
-        Step::waiting(order.id.ticket, vec![order])
+    pub(super) fn waiting_for(order: Effect) -> Transition {
+        Transition::waiting(order.id.ticket, vec![order])
     }
 
     /// What is to be done for nobody who waits.
-    pub(super) fn behind(orders: Vec<Order>) -> Step {
-        Step { orders, ..Step::default() }
+    pub(super) fn behind(orders: Vec<Effect>) -> Transition {
+        Transition { orders, ..Transition::default() }
     }
 
     /// Whether there is nothing to do but what its end says.
@@ -291,15 +291,15 @@ impl Step {
     }
 }
 
-impl From<Reply> for Step {
+impl From<Reply> for Transition {
     fn from(reply: Reply) -> Self {
-        End::Reply(reply).into()
+        Response::Reply(reply).into()
     }
 }
 
-impl From<End> for Step {
-    fn from(end: End) -> Self {
-        Step { end: Some(end), ..Step::default() }
+impl From<Response> for Transition {
+    fn from(end: Response) -> Self {
+        Transition { end: Some(end), ..Transition::default() }
     }
 }
 
@@ -314,7 +314,7 @@ pub struct Chunk {
 
 /// How a request ends.
 #[derive(Debug)]
-pub enum End {
+pub enum Response {
     /// With this reply.
     Reply(Reply),
     /// With whatever the origin answers to the request as it came, streamed through.
@@ -322,7 +322,7 @@ pub enum End {
         /// The origin's base URL.
         base: String,
     },
-    /// With what came of [`Task::Forward`].
+    /// With what came of [`IoRequest::Forward`].
     Forwarded {
         /// A header to add to it, by name and value.
         notice: Option<(&'static str, &'static str)>,
@@ -333,12 +333,12 @@ pub enum End {
     Asset,
 }
 
-impl End {
+impl Response {
     /// The same, with one more header.
-    pub(super) fn with_notice(self, notice: (&'static str, &'static str)) -> End {
+    pub(super) fn with_notice(self, notice: (&'static str, &'static str)) -> Response {
         match self {
-            End::Reply(reply) => End::Reply(reply.with_header(notice)),
-            End::Forwarded { .. } => End::Forwarded { notice: Some(notice) },
+            Response::Reply(reply) => Response::Reply(reply.with_header(notice)),
+            Response::Forwarded { .. } => Response::Forwarded { notice: Some(notice) },
             other => other,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Stands between the protocols, which know JSON, and the engine, which knows rows. It does no I/O and reads no clock, so
 //! the same service runs in a Worker, in Node, in a browser and in a simulation. It is made of parts, each of which owns its state and
-//! returns effects; a dispatcher stands between them. Invariant: every request that begins ends in exactly one [`End`], and what is all in
+//! returns effects; a dispatcher stands between them. Invariant: every request that begins ends in exactly one [`Response`], and what is all in
 //! L1 ends within [`Service::begin`].
 
 use config::Config;
@@ -42,9 +42,10 @@ mod warm;
 mod warm_job;
 mod writes;
 
-pub use invalidation_log::LedgerCounts;
+pub use invalidation_log::InvalidationLogCounts;
 pub use io::{
-    Chunk, End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Right, Step, Task, Ticket,
+    Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, RequestHandle,
+    Response, Right, Transition,
 };
 pub use reply::{Header, Reply};
 pub use telemetry::snapshot::{MemoryUse, Share};
@@ -82,7 +83,7 @@ impl Service {
     }
 
     /// Begins a request at `now`.
-    pub fn begin(&mut self, incoming: Incoming<'_>, now: Instant) -> Step {
+    pub fn begin(&mut self, incoming: Incoming<'_>, now: Instant) -> Transition {
         self.step(now, |dispatcher, now| {
             dispatcher.sweep(now);
             dispatcher.begin(incoming, now)
@@ -90,7 +91,7 @@ impl Service {
     }
 
     /// Begins a request of the native API at `now`, to be answered in [columns](columnar) of `numbers`.
-    pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Instant) -> Step {
+    pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Instant) -> Transition {
         self.step(now, |dispatcher, now| {
             dispatcher.sweep(now);
             let protocol = Protocol::Native(Options::default().in_columns(Some(numbers)));
@@ -99,24 +100,24 @@ impl Service {
     }
 
     /// Tells what came of an order, at `now`. An order of a request that has ended changes nothing.
-    pub fn complete(&mut self, id: OrderId, outcome: Outcome, now: Instant) -> Step {
+    pub fn complete(&mut self, id: EffectId, outcome: IoResult, now: Instant) -> Transition {
         self.step(now, |dispatcher, now| dispatcher.complete(id, outcome, now))
     }
 
-    /// Lets a request go on that an earlier step named among the [`woken`](Step::woken).
-    pub fn wake(&mut self, ticket: Ticket, now: Instant) -> Step {
+    /// Lets a request go on that an earlier step named among the [`woken`](Transition::woken).
+    pub fn wake(&mut self, ticket: RequestHandle, now: Instant) -> Transition {
         let now = self.dispatcher.now(now);
         self.dispatcher.wake(ticket, false, now)
     }
 
-    /// Lets a reply in parts go on: its reader has taken the last [`chunk`](Step::chunk), or there is room for more.
-    pub fn taken(&mut self, ticket: Ticket, now: Instant) -> Step {
+    /// Lets a reply in parts go on: its reader has taken the last [`chunk`](Transition::chunk), or there is room for more.
+    pub fn taken(&mut self, ticket: RequestHandle, now: Instant) -> Transition {
         let now = self.dispatcher.now(now);
         self.dispatcher.resume(ticket, now)
     }
 
     /// Forgets a request whose caller is gone, and does nothing more for it; others may go on in its place.
-    pub fn abandon(&mut self, ticket: Ticket, now: Instant) -> Vec<Ticket> {
+    pub fn abandon(&mut self, ticket: RequestHandle, now: Instant) -> Vec<RequestHandle> {
         let now = self.dispatcher.now(now);
         self.dispatcher.abandon(ticket, now)
     }
@@ -134,14 +135,14 @@ impl Service {
         }
     }
 
-    /// Has what waits to be written no longer wait for its time: the host is about to end. It ends the [waits](Task::Wait) that outlive
+    /// Has what waits to be written no longer wait for its time: the host is about to end. It ends the [waits](IoRequest::Wait) that outlive
     /// their requests, and lets what is ordered then be done.
     pub fn close(&mut self) {
         self.dispatcher.read_path.engine.close();
     }
 
     #[inline]
-    fn step(&mut self, now: Instant, run: impl FnOnce(&mut Dispatcher, Instant) -> Step) -> Step {
+    fn step(&mut self, now: Instant, run: impl FnOnce(&mut Dispatcher, Instant) -> Transition) -> Transition {
         let now = self.dispatcher.now(now);
         let mut step = run(&mut self.dispatcher, now);
         self.dispatcher.end_step(&mut step, now);
@@ -170,7 +171,7 @@ impl Service {
 
     /// Whether a request is under way, be it behind its reply.
     #[must_use]
-    pub fn is_under_way(&self, ticket: Ticket) -> bool {
+    pub fn is_under_way(&self, ticket: RequestHandle) -> bool {
         self.dispatcher.requests.is_under_way(ticket)
     }
 
@@ -188,7 +189,7 @@ impl Service {
 
     /// What passed between this isolate and the invalidation log, where there is one.
     #[must_use]
-    pub fn ledger_counts(&self) -> Option<LedgerCounts> {
+    pub fn ledger_counts(&self) -> Option<InvalidationLogCounts> {
         self.dispatcher.log.as_ref().map(InvalidationLog::counts)
     }
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::io::{End, Incoming, OriginReply, OriginRequest, Outcome, Step, Task};
+use crate::io::{Incoming, IoRequest, IoResult, OriginReply, OriginRequest, Response, Transition};
 use crate::reply::{self, Reply};
 use crate::request::Protocol;
 use crate::setup;
@@ -24,17 +24,17 @@ pub(super) fn task(
     path: &str,
     body: Vec<u8>,
     traceparent: Option<String>,
-) -> Task {
+) -> IoRequest {
     let origin = &config.origin;
     match (origin.kind, &origin.url) {
-        (OriginKind::Http, Some(base)) => Task::Fetch(OriginRequest {
+        (OriginKind::Http, Some(base)) => IoRequest::Fetch(OriginRequest {
             method,
             url: setup::join_url(base, path),
             body,
             max_bytes: config.limits.origin_body_bytes,
             traceparent,
         }),
-        _ => Task::Synthesize { delay_millis: origin.delay_ms, body },
+        _ => IoRequest::Synthesize { delay_millis: origin.delay_ms, body },
     }
 }
 
@@ -44,9 +44,9 @@ pub(super) fn forward_base(config: &Config) -> Option<String> {
 }
 
 /// A request that goes on to the origin as it came.
-pub(super) fn forward(config: &Config, incoming: Incoming<'_>, now: Instant) -> Step {
+pub(super) fn forward(config: &Config, incoming: Incoming<'_>, now: Instant) -> Transition {
     match forward_base(config) {
-        Some(base) => End::Forward { base }.into(),
+        Some(base) => Response::Forward { base }.into(),
         None if (incoming.method, incoming.path) == ("POST", "/get-online-features") => {
             leave_to_origin(config, &Protocol::Feast, incoming.body, now)
         }
@@ -55,9 +55,9 @@ pub(super) fn forward(config: &Config, incoming: Incoming<'_>, now: Instant) -> 
 }
 
 /// Lets the origin answer a feature request that only it may judge.
-pub(super) fn leave_to_origin(config: &Config, protocol: &Protocol, body: &[u8], now: Instant) -> Step {
+pub(super) fn leave_to_origin(config: &Config, protocol: &Protocol, body: &[u8], now: Instant) -> Transition {
     match (protocol, forward_base(config)) {
-        (Protocol::Feast, Some(base)) => End::Forward { base }.into(),
+        (Protocol::Feast, Some(base)) => Response::Forward { base }.into(),
         (Protocol::Feast, None) => {
             let OriginReply { status, body, .. } = synthesize(config, body, now);
             Reply::json(status, Cow::Owned(body)).into()
@@ -76,10 +76,10 @@ pub(super) fn synthesize(config: &Config, body: &[u8], now: Instant) -> OriginRe
 }
 
 /// Whether the origin's health lets the service call itself ready.
-pub(super) fn readiness(outcome: &Outcome) -> Reply {
+pub(super) fn readiness(outcome: &IoResult) -> Reply {
     let reason = match outcome {
-        Outcome::Fetched(Ok(reply)) if reply.status < 400 => return reply::ready(),
-        Outcome::Fetched(Ok(reply)) => format!("the origin answers /health with status {}", reply.status),
+        IoResult::Fetched(Ok(reply)) if reply.status < 400 => return reply::ready(),
+        IoResult::Fetched(Ok(reply)) => format!("the origin answers /health with status {}", reply.status),
         _ => "the origin cannot be reached".to_owned(),
     };
     reply::not_ready(&reason)

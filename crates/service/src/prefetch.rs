@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use crate::io::{Outcome, Part, Task, WriteBegun};
+use crate::io::{Continuation, IoRequest, IoResult, WriteBegun};
 use crate::pool::Pool;
 use crate::request::{Protocol, RequestContext};
 use ::prefetch::patterns::{Entity, MAX_ENTITIES, Prediction, Predictions, is_of};
@@ -134,18 +134,18 @@ impl PrefetchScheduler {
     }
 
     /// With the first session, a read of what other isolates have learned.
-    pub(super) fn take_model(&mut self, session: Option<u64>, now: Instant) -> Option<Task> {
+    pub(super) fn take_model(&mut self, session: Option<u64>, now: Instant) -> Option<IoRequest> {
         let prefetch = &self.config.prefetch;
         if session.is_none() || self.model_at.is_some() || prefetch.store_seconds == 0 || !self.config.l2.enabled {
             return None;
         }
         self.model_at = Some(now.plus(prefetch.store_seconds * 1_000));
-        Some(Task::ReadStore { tier: Tier::L2, shard: 0, keys: vec![self.model_key()] })
+        Some(IoRequest::ReadStore { tier: Tier::L2, shard: 0, keys: vec![self.model_key()] })
     }
 
     /// Leaves what is learned to other isolates, when that is due.
     #[inline(never)]
-    pub(super) fn leave_model(&mut self, engine: &Engine, now: Instant) -> Option<(Part, Task)> {
+    pub(super) fn leave_model(&mut self, engine: &Engine, now: Instant) -> Option<(Continuation, IoRequest)> {
         if self.model_at.is_none_or(|at| now < at) {
             return None;
         }
@@ -154,14 +154,15 @@ impl PrefetchScheduler {
         debug_assert!(model.len() <= MAX_MODEL);
         let ttl_seconds = self.config.l2.ttl_seconds;
         let write = WriteBegun { tier: Tier::L2, rows: 1, allowance: None, began: now };
-        let task = Task::WriteStore { tier: Tier::L2, shard: 0, entries: vec![(self.model_key(), model)], ttl_seconds };
-        Some((Part::Write(write), task))
+        let task =
+            IoRequest::WriteStore { tier: Tier::L2, shard: 0, entries: vec![(self.model_key(), model)], ttl_seconds };
+        Some((Continuation::Write(write), task))
     }
 
     /// What came of [`PrefetchScheduler::take_model`].
     #[inline(never)]
-    pub(super) fn on_model(&self, engine: &mut Engine, outcome: Outcome, now: Instant) {
-        let Outcome::Read(Some(values)) = outcome else { return };
+    pub(super) fn on_model(&self, engine: &mut Engine, outcome: IoResult, now: Instant) {
+        let IoResult::Read(Some(values)) = outcome else { return };
         let Some(model) = values.into_iter().next().flatten() else { return };
         let is_restored = engine.patterns_mut().restore(&model, &self.config.project, now);
         let measured = engine.governor_mut().measured_mut();

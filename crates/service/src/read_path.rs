@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::answers::{Answered, Answers};
 use crate::in_progress::{Pending, RequestsInProgress};
-use crate::io::{End, Order, Part, Step, Task, Ticket};
+use crate::io::{Continuation, Effect, IoRequest, RequestHandle, Response, Transition};
 use crate::origin_requests;
 use crate::pool::Pool;
 use crate::prefetch::{PrefetchBatch, PrefetchScheduler};
@@ -47,13 +47,13 @@ pub(super) struct ReadPath {
 /// How far a request has come.
 #[derive(Debug, Default)]
 pub(super) struct Advanced {
-    pub(super) step: Step,
+    pub(super) step: Transition,
     /// The job that it was a part of, to be gone on with, since this part is done.
     pub(super) job: Option<Box<WarmJob>>,
 }
 
-impl From<Step> for Advanced {
-    fn from(step: Step) -> Self {
+impl From<Transition> for Advanced {
+    fn from(step: Transition) -> Self {
         Advanced { step, job: None }
     }
 }
@@ -117,7 +117,7 @@ impl ReadPath {
         request: ParsedRequest<'_>,
         context: RequestContext<'_>,
         now: Instant,
-    ) -> Step {
+    ) -> Transition {
         let planned = if request.call.is_beyond_us {
             Planned::Forward
         } else {
@@ -148,7 +148,7 @@ impl ReadPath {
                 self.pool.give_call(request.call);
                 return match job {
                     Some(job) => skipped(job),
-                    None => Step::from(reply::refused(&context.protocol, &refusal, &request.body)).into(),
+                    None => Transition::from(reply::refused(&context.protocol, &refusal, &request.body)).into(),
                 };
             }
         };
@@ -158,7 +158,8 @@ impl ReadPath {
         }
         ask.cohort = self.engine.governor().cohort(context.session);
         let model = self.prefetch.take_model(context.session, now);
-        let model = model.map(|task| Order::new(requests.next(), Part::Model, task, self.config.l2.timeout_ms));
+        let model =
+            model.map(|task| Effect::new(requests.next(), Continuation::Model, task, self.config.l2.timeout_ms));
         let ahead = self.prefetch.learn(&mut self.engine, &mut self.pool, &context, &plan, &ask, now);
         let mut advanced = self.begin(requests, request, context, plan, ask, ahead, job, now);
         advanced.step.orders.extend(model);
@@ -191,7 +192,7 @@ impl ReadPath {
                         let answered =
                             Answered { request: &request, context: &context, plan: &plan, answer: &answer, route };
                         let reply = self.reply(requests, answered, &timings, now);
-                        Some(End::Reply(reply))
+                        Some(Response::Reply(reply))
                     }
                 };
                 if !is_due {
@@ -199,7 +200,7 @@ impl ReadPath {
                     self.engine.recycle(answer);
                     self.pool.give_call(request.call);
                     let orders = schedule(requests, ahead, now);
-                    return Advanced { step: Step { end, orders, ..Step::default() }, job };
+                    return Advanced { step: Transition { end, orders, ..Transition::default() }, job };
                 }
                 self.pool.part_from(&mut request.call);
                 let progress = self.engine.refresh(ticket.session(), ask, answer, route, now);
@@ -234,7 +235,7 @@ impl ReadPath {
                 self.answers
                     .recorder
                     .request(&Ended { context: &context, asked, answered: None, status, timings }, now);
-                Step::from(reply.traced(context.traceparent())).into()
+                Transition::from(reply.traced(context.traceparent())).into()
             }
         }
     }
@@ -260,8 +261,8 @@ impl ReadPath {
         requests: &mut RequestsInProgress,
         predictions: Predictions,
         now: Instant,
-    ) -> Step {
-        let mut step = Step::default();
+    ) -> Transition {
+        let mut step = Transition::default();
         for PrefetchBatch { request, plan, predictions } in
             self.prefetch.batches(predictions, &self.engine, &self.planner)
         {
@@ -274,7 +275,7 @@ impl ReadPath {
             step.woken.extend(next.woken);
         }
         if let Some((part, task)) = self.prefetch.leave_model(&self.engine, now) {
-            step.orders.push(Order::new(requests.next(), part, task, self.config.l2.timeout_ms));
+            step.orders.push(Effect::new(requests.next(), part, task, self.config.l2.timeout_ms));
         }
         step
     }
@@ -283,7 +284,7 @@ impl ReadPath {
     pub(super) fn advance(
         &mut self,
         requests: &mut RequestsInProgress,
-        ticket: Ticket,
+        ticket: RequestHandle,
         mut rows: Box<RowRequest>,
         progress: Progress,
         now: Instant,
@@ -303,7 +304,7 @@ impl ReadPath {
             if !is_over {
                 requests.insert(ticket, Pending::Rows(rows));
             }
-            return Advanced { step: Step { woken: tickets(woken), ..Step::waiting(ticket, orders) }, job };
+            return Advanced { step: Transition { woken: tickets(woken), ..Transition::waiting(ticket, orders) }, job };
         }
         if answer.is_some() {
             rows.timings.cut_off(now);
@@ -319,9 +320,9 @@ impl ReadPath {
                 None => self.reply(requests, rows.answered(&answer), timings, now),
             };
             self.engine.recycle(answer);
-            End::Reply(reply)
+            Response::Reply(reply)
         });
-        let step = Step { orders, end, ..Step::default() };
+        let step = Transition { orders, end, ..Transition::default() };
         park(requests, &mut self.pool, ticket, rows, step, is_over, woken, now).into()
     }
 
@@ -330,11 +331,11 @@ impl ReadPath {
     fn advance_stream(
         &mut self,
         requests: &mut RequestsInProgress,
-        ticket: Ticket,
+        ticket: RequestHandle,
         mut rows: Box<RowRequest>,
         progress: Progress,
         now: Instant,
-    ) -> Step {
+    ) -> Transition {
         let Progress { orders, lines, answer, is_over, mut woken, .. } = progress;
         let orders = rows.effects(ticket, orders, &self.config, now);
         let is_last = answer.is_some();
@@ -357,16 +358,16 @@ impl ReadPath {
             Reply::features(body, &answer, None, route.pattern, took_millis, now, timings).traced(context.traceparent())
         });
         rows.stream = stream;
-        let mut step = Step { orders, ..Step::default() };
+        let mut step = Transition { orders, ..Transition::default() };
         let mut status = 200;
         match emission {
             Emission::Nothing => {}
             Emission::Failed(reply) => {
                 status = reply.status();
                 let reply = reply.traced(rows.context.traceparent());
-                step.end = Some(End::Reply(reply));
+                step.end = Some(Response::Reply(reply));
             }
-            Emission::Part(chunk) => {
+            Emission::Continuation(chunk) => {
                 step.chunk = Some(chunk);
                 self.engine.hold(ticket.session());
             }
@@ -408,13 +409,13 @@ impl ReadPath {
 fn park(
     requests: &mut RequestsInProgress,
     pool: &mut Pool,
-    ticket: Ticket,
+    ticket: RequestHandle,
     mut rows: Box<RowRequest>,
-    mut step: Step,
+    mut step: Transition,
     is_over: bool,
     woken: Vec<SessionId>,
     now: Instant,
-) -> Step {
+) -> Transition {
     rows.is_answered |= step.end.is_some();
     if rows.is_answered {
         step.orders.extend(schedule(requests, rows.prefetch.take(), now));
@@ -424,14 +425,14 @@ fn park(
     } else {
         requests.insert(ticket, Pending::Rows(rows));
     }
-    Step { ticket: (!is_over).then_some(ticket), woken: tickets(woken), ..step }
+    Transition { ticket: (!is_over).then_some(ticket), woken: tickets(woken), ..step }
 }
 
 /// Has the host come back once the answer is out.
-fn schedule(requests: &mut RequestsInProgress, ahead: Option<Box<Predictions>>, now: Instant) -> Vec<Order> {
+fn schedule(requests: &mut RequestsInProgress, ahead: Option<Box<Predictions>>, now: Instant) -> Vec<Effect> {
     let order = ahead.map(|predictions| {
         let pending = Pending::PrefetchScheduled { predictions, began: now };
-        requests.begin(pending, Part::Prefetch, Task::Wait { outlives_request: true }, 0)
+        requests.begin(pending, Continuation::Prefetch, IoRequest::Wait { outlives_request: true }, 0)
     });
     order.into_iter().collect()
 }
@@ -439,9 +440,9 @@ fn schedule(requests: &mut RequestsInProgress, ahead: Option<Box<Predictions>>, 
 /// A part of a job that cannot even be begun.
 fn skipped(mut job: Box<WarmJob>) -> Advanced {
     job.skip();
-    Advanced { step: Step::default(), job: Some(job) }
+    Advanced { step: Transition::default(), job: Some(job) }
 }
 
-pub(super) fn tickets(sessions: Vec<SessionId>) -> Vec<Ticket> {
-    sessions.into_iter().map(|session| Ticket(session.0)).collect()
+pub(super) fn tickets(sessions: Vec<SessionId>) -> Vec<RequestHandle> {
+    sessions.into_iter().map(|session| RequestHandle(session.0)).collect()
 }

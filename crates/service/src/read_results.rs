@@ -5,7 +5,7 @@
 
 use crate::engine_effects;
 use crate::in_progress::RequestsInProgress;
-use crate::io::{End, FetchFailure, Order, OriginReply, Step, Ticket, WriteBegun};
+use crate::io::{Effect, FetchFailure, OriginReply, RequestHandle, Response, Transition, WriteBegun};
 use crate::read_path::{Advanced, ReadPath, tickets};
 use crate::row_request::{OriginAnswer, RowRequest};
 use model::answer::Tier;
@@ -16,7 +16,7 @@ impl ReadPath {
     pub(super) fn on_read(
         &mut self,
         requests: &mut RequestsInProgress,
-        ticket: Ticket,
+        ticket: RequestHandle,
         (tier, batch): (Tier, u32),
         values: Option<Vec<Option<Vec<u8>>>>,
         now: Instant,
@@ -31,7 +31,12 @@ impl ReadPath {
 
     /// When a request asked the origin. Whatever the origin read, it read after it was asked: a value counts as fetched then, and never
     /// looks younger than it is.
-    pub(super) fn call_began(&self, requests: &RequestsInProgress, ticket: Ticket, call: u32) -> Option<Instant> {
+    pub(super) fn call_began(
+        &self,
+        requests: &RequestsInProgress,
+        ticket: RequestHandle,
+        call: u32,
+    ) -> Option<Instant> {
         let rows = requests.rows(ticket)?;
         Some(self.engine.call_began(ticket.session(), call).unwrap_or(rows.context.began))
     }
@@ -40,7 +45,7 @@ impl ReadPath {
     pub(super) fn on_fetched(
         &mut self,
         requests: &mut RequestsInProgress,
-        ticket: Ticket,
+        ticket: RequestHandle,
         call: u32,
         fetched: Result<OriginReply, FetchFailure>,
         (began, stamp): (Instant, Instant),
@@ -65,7 +70,7 @@ impl ReadPath {
     pub(super) fn wake(
         &mut self,
         requests: &mut RequestsInProgress,
-        ticket: Ticket,
+        ticket: RequestHandle,
         rows: Box<RowRequest>,
         is_timer: bool,
         now: Instant,
@@ -76,28 +81,39 @@ impl ReadPath {
     }
 
     /// Lets a reply in parts go on: its reader has taken the last one, or there is room for more.
-    pub(super) fn resume(&mut self, requests: &mut RequestsInProgress, ticket: Ticket, now: Instant) -> Step {
-        let Some(mut rows) = requests.take_rows(ticket) else { return Step::default() };
+    pub(super) fn resume(
+        &mut self,
+        requests: &mut RequestsInProgress,
+        ticket: RequestHandle,
+        now: Instant,
+    ) -> Transition {
+        let Some(mut rows) = requests.take_rows(ticket) else { return Transition::default() };
         rows.stream.resume();
         let progress = self.engine.resume(ticket.session(), now);
         self.advance(requests, ticket, rows, progress, now).step
     }
 
     /// Forgets a session whose request is forgotten; others may go on in its place.
-    pub(super) fn abandon(&mut self, ticket: Ticket, now: Instant) -> Vec<Ticket> {
+    pub(super) fn abandon(&mut self, ticket: RequestHandle, now: Instant) -> Vec<RequestHandle> {
         tickets(self.engine.abandon(ticket.session(), now))
     }
 
     /// Leaves a request and all of its shape to the origin, which answers it in a way of its own.
-    fn leave_to_origin(&mut self, ticket: Ticket, rows: &RowRequest, base: String, now: Instant) -> Step {
+    fn leave_to_origin(&mut self, ticket: RequestHandle, rows: &RowRequest, base: String, now: Instant) -> Transition {
         self.planner.leave_to_origin(&rows.plan);
         let woken = self.abandon(ticket, now);
-        let end = Some(End::Forward { base }).filter(|_| !rows.is_answered);
-        Step { end, woken, ..Step::default() }
+        let end = Some(Response::Forward { base }).filter(|_| !rows.is_answered);
+        Transition { end, woken, ..Transition::default() }
     }
 
     /// A store has answered to a write of rows: what is to be written next.
-    pub(super) fn on_written(&mut self, ticket: Ticket, write: WriteBegun, failed: usize, now: Instant) -> Vec<Order> {
+    pub(super) fn on_written(
+        &mut self,
+        ticket: RequestHandle,
+        write: WriteBegun,
+        failed: usize,
+        now: Instant,
+    ) -> Vec<Effect> {
         self.answers.recorder.operation(write.tier, write.began, failed > 0, now);
         let orders = self.engine.written(write.tier, (write.rows, failed), write.allowance, now);
         engine_effects::effects(ticket, orders)

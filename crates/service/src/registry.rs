@@ -5,7 +5,7 @@
 //! for the registry for at most half of its own deadline, by a timer of its own, and only the first one waits at all. Without
 //! an answer, the whole entity row is the key: always right, if less shared.
 
-use crate::io::{OriginRequest, Outcome, Task};
+use crate::io::{IoRequest, IoResult, OriginRequest};
 use crate::request::RequestContext;
 use crate::setup;
 use config::Config;
@@ -29,10 +29,10 @@ impl AwaitingMetadata {
 }
 
 /// A call to the registry, where there is one.
-pub(super) fn task(config: &Config) -> Option<Task> {
+pub(super) fn task(config: &Config) -> Option<IoRequest> {
     let settings = config.registry.as_ref()?;
     let project = settings.project.as_deref().unwrap_or(&config.project);
-    Some(Task::Fetch(OriginRequest {
+    Some(IoRequest::Fetch(OriginRequest {
         method: "GET",
         url: setup::join_url(&settings.url, &registry::path(project)),
         body: Vec::new(),
@@ -43,8 +43,8 @@ pub(super) fn task(config: &Config) -> Option<Task> {
 
 /// Has the planner learn from the registry's answer.
 #[inline(never)]
-pub(super) fn learn(planner: &mut Planner, outcome: &Outcome, now: Instant) {
-    if let Outcome::Fetched(Ok(reply)) = outcome
+pub(super) fn learn(planner: &mut Planner, outcome: &IoResult, now: Instant) {
+    if let IoResult::Fetched(Ok(reply)) = outcome
         && reply.status == 200
         && let Some(views) = registry::views(&reply.body)
     {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::answers::Answered;
 use crate::engine_effects::effect;
-use crate::io::{FetchFailure, Order, OriginReply, Part, Ticket};
+use crate::io::{Continuation, Effect, FetchFailure, OriginReply, RequestHandle};
 use crate::origin_requests;
 use crate::request::{Protocol, RequestContext};
 use crate::stream::Stream;
@@ -108,11 +108,11 @@ impl RowRequest {
     /// The engine's orders as the host's.
     pub(super) fn effects(
         &mut self,
-        ticket: Ticket,
+        ticket: RequestHandle,
         orders: Vec<engine::Order>,
         config: &Config,
         now: Instant,
-    ) -> Vec<Order> {
+    ) -> Vec<Effect> {
         let mut effects = Vec::with_capacity(orders.len());
         for order in orders {
             match order {
@@ -123,7 +123,7 @@ impl RowRequest {
                     self.fetches.push((call, fetch));
                     let traceparent = self.context.traceparent();
                     let task = origin_requests::task(config, "POST", "/get-online-features", body, traceparent);
-                    effects.push(Order::new(ticket, Part::Call(call), task, timeout_millis));
+                    effects.push(Effect::new(ticket, Continuation::Call(call), task, timeout_millis));
                 }
                 other => {
                     if let engine::Order::Read { tier, .. } = other {
@@ -139,7 +139,7 @@ impl RowRequest {
     /// The rows in the origin's answer to a call, whose values count as fetched at `stamp`.
     pub(super) fn understand(
         &mut self,
-        ticket: Ticket,
+        ticket: RequestHandle,
         call: u32,
         fetched: Result<OriginReply, FetchFailure>,
         stamp: Instant,

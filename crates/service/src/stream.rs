@@ -4,7 +4,7 @@
 //! anything is there, so that an error that is known before is an ordinary reply; and after one part no other goes out
 //! until it was taken, but for the last, which the deadline brings at the latest.
 
-use crate::io::{Chunk, End};
+use crate::io::{Chunk, Response};
 use crate::reply::{self, Reply};
 use crate::request::Protocol;
 use engine::Lines;
@@ -34,9 +34,9 @@ pub(super) enum Emission {
     /// An error, in place of all lines.
     Failed(Reply),
     /// A part; no other is to be made until it was taken.
-    Part(Chunk),
+    Continuation(Chunk),
     /// The last part, or all at once.
-    Last(Option<Chunk>, End),
+    Last(Option<Chunk>, Response),
 }
 
 impl Stream {
@@ -83,10 +83,10 @@ impl Stream {
         let has_begun = core::mem::replace(&mut self.has_begun, true);
         self.is_held = true;
         if is_last && !has_begun {
-            return Emission::Last(None, End::Reply(head(body)));
+            return Emission::Last(None, Response::Reply(head(body)));
         }
         let chunk = Chunk { head: (!has_begun).then(|| head(Sheet::default())), bytes: body.into_vec() };
-        if is_last { Emission::Last(Some(chunk), End::Streamed) } else { Emission::Part(chunk) }
+        if is_last { Emission::Last(Some(chunk), Response::Streamed) } else { Emission::Continuation(chunk) }
     }
 }
 

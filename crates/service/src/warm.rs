@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use crate::in_progress::{Pending, RequestsInProgress};
-use crate::io::{End, Step, Ticket};
+use crate::io::{RequestHandle, Response, Transition};
 use crate::origin_requests::MALFORMED_FEATURE;
 use crate::read_path::{Advanced, ReadPath};
 use crate::reply;
@@ -41,7 +41,7 @@ pub(super) fn begin(
     body: &[u8],
     caller: &str,
     Times { began, stamp, now }: Times,
-) -> Step {
+) -> Transition {
     let most = read_path.config.limits.warm_rows;
     let prepared = warm::read(body, most).and_then(|groups| {
         let mut rest = Vec::new();
@@ -58,7 +58,7 @@ pub(super) fn begin(
         Ok((rest, rows)) => {
             let ticket = requests.next();
             let job = Some(Box::new(WarmJob::new(rest, rows, began)));
-            advance(read_path, requests, ticket, Advanced { step: Step::default(), job }, now)
+            advance(read_path, requests, ticket, Advanced { step: Transition::default(), job }, now)
         }
         Err(refusal) => reply::refused_plainly(&refusal).into(),
     }
@@ -69,10 +69,10 @@ pub(super) fn begin(
 pub(super) fn advance(
     read_path: &mut ReadPath,
     requests: &mut RequestsInProgress,
-    ticket: Ticket,
+    ticket: RequestHandle,
     Advanced { step, job }: Advanced,
     now: Instant,
-) -> Step {
+) -> Transition {
     match job {
         None => step,
         Some(job) => advance_job(read_path, requests, ticket, step, job, now),
@@ -83,20 +83,20 @@ pub(super) fn advance(
 fn advance_job(
     read_path: &mut ReadPath,
     requests: &mut RequestsInProgress,
-    mut ticket: Ticket,
-    mut step: Step,
+    mut ticket: RequestHandle,
+    mut step: Transition,
     mut job: Box<WarmJob>,
     now: Instant,
-) -> Step {
+) -> Transition {
     let deadline_millis = read_path.config.deadlines.warm_ms;
     loop {
         job.count_writes(&step.orders);
         if job.awaits_stores() {
             requests.insert(ticket, Pending::Warm(job));
-            return Step { ticket: Some(ticket), ..step };
+            return Transition { ticket: Some(ticket), ..step };
         }
         let next = match job.next(deadline_millis, now) {
-            None => return Step { end: Some(End::Reply(job.reply())), ticket: None, ..step },
+            None => return Transition { end: Some(Response::Reply(job.reply())), ticket: None, ..step },
             Some(Work::Load(mut load)) => {
                 job.adapt(&mut load.ask, deadline_millis, now);
                 read_path.load(requests, load, job, now)
@@ -123,13 +123,13 @@ fn advance_job(
 pub(super) fn on_written(
     read_path: &mut ReadPath,
     requests: &mut RequestsInProgress,
-    ticket: Ticket,
+    ticket: RequestHandle,
     (tier, failed): (Tier, usize),
     now: Instant,
-) -> Step {
-    let Some(mut job) = requests.take_job(ticket) else { return Step::default() };
+) -> Transition {
+    let Some(mut job) = requests.take_job(ticket) else { return Transition::default() };
     job.on_written(tier, failed);
-    advance_job(read_path, requests, ticket, Step::default(), job, now)
+    advance_job(read_path, requests, ticket, Transition::default(), job, now)
 }
 
 /// What a group means.

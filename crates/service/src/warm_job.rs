@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::io::{Order, Part, Task, WriteBegun};
+use crate::io::{Continuation, Effect, IoRequest, WriteBegun};
 use crate::reply::Reply;
 use crate::request::RequestContext;
 use model::answer::{Answer, Need, Tier};
@@ -137,10 +137,10 @@ impl WarmJob {
     }
 
     /// Waits for its own writes, and counts them. Under its name others' rows may be written too.
-    pub(super) fn count_writes(&mut self, orders: &[Order]) {
+    pub(super) fn count_writes(&mut self, orders: &[Effect]) {
         for order in orders {
-            if let Part::Write(WriteBegun { allowance: None, .. }) = order.id.part
-                && let Task::WriteStore { tier, entries, .. } = &order.task
+            if let Continuation::Write(WriteBegun { allowance: None, .. }) = order.id.part
+                && let IoRequest::WriteStore { tier, entries, .. } = &order.task
             {
                 self.writes += 1;
                 let written = self.written(*tier);

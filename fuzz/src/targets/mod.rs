@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use ::config::{Config, OriginKind};
 use model::time::Instant;
 use serde_json::Value;
-use service::{End, FetchFailure, Incoming, OriginReply, OriginRequest, Outcome, Reply, Service, Step, Task};
+use service::{
+    FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, Reply, Response, Service, Transition,
+};
 
 /// 2026-11-23T08:10:00Z.
 const START: u64 = 1_795_421_400_000;
@@ -58,9 +60,9 @@ fn serve(
     let (mut reply, mut ends, mut stored) = (None, 0, BTreeMap::new());
     // As long as a request can go on: each order is done once, and those behind the reply count.
     for _ in 0..10_000 {
-        let Some(Step { ticket, orders, chunk, end, woken }) = steps.pop() else { break };
+        let Some(Transition { ticket, orders, chunk, end, woken }) = steps.pop() else { break };
         match end {
-            Some(End::Reply(ended)) => {
+            Some(Response::Reply(ended)) => {
                 ends += 1;
                 reply = Some(ended);
             }
@@ -70,21 +72,21 @@ fn serve(
         for order in orders {
             now += 1;
             let outcome = match order.task {
-                Task::ReadStore { keys, .. } => {
-                    Outcome::Read(Some(keys.iter().map(|key| stored.get(key.as_str()).cloned()).collect()))
+                IoRequest::ReadStore { keys, .. } => {
+                    IoResult::Read(Some(keys.iter().map(|key| stored.get(key.as_str()).cloned()).collect()))
                 }
-                Task::WriteStore { entries, .. } => {
+                IoRequest::WriteStore { entries, .. } => {
                     stored.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
-                    Outcome::Written(0)
+                    IoResult::Written(0)
                 }
-                Task::Fetch(OriginRequest { body, .. }) | Task::Synthesize { body, .. } => {
-                    Outcome::Fetched(origin(&body))
+                IoRequest::Fetch(OriginRequest { body, .. }) | IoRequest::Synthesize { body, .. } => {
+                    IoResult::Fetched(origin(&body))
                 }
-                Task::Forward { .. } => Outcome::Forwarded,
-                Task::Ledger { .. } => Outcome::Heard(None),
-                Task::Wait { .. } | Task::Records => {
+                IoRequest::Forward { .. } => IoResult::Forwarded,
+                IoRequest::Ledger { .. } => IoResult::Heard(None),
+                IoRequest::Wait { .. } | IoRequest::Records => {
                     now += order.timeout_millis;
-                    Outcome::Waited
+                    IoResult::Waited
                 }
             };
             steps.push(service.complete(order.id, outcome, Instant(now)));

@@ -8,7 +8,8 @@ use model::time::Instant;
 use origin::synthetic;
 use serde_json::Value;
 use service::{
-    End, FetchFailure, Incoming, Order, OrderId, OriginReply, OriginRequest, Outcome, Service, Step, Task, Ticket,
+    Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, RequestHandle, Response,
+    Service, Transition,
 };
 
 use super::{START, checked};
@@ -46,10 +47,10 @@ struct World {
     now: u64,
     store: BTreeMap<String, Vec<u8>>,
     /// Orders under way, and when their time is up.
-    open: Vec<(u64, Order)>,
-    woken: Vec<Ticket>,
+    open: Vec<(u64, Effect)>,
+    woken: Vec<RequestHandle>,
     /// Replies in parts whose reader has one in hand.
-    parts: Vec<Ticket>,
+    parts: Vec<RequestHandle>,
     requests: Vec<Request>,
     by_ticket: BTreeMap<u64, usize>,
     /// What the origin answered last, to whatever was asked.
@@ -171,8 +172,8 @@ impl World {
         self.take(Some(number), step);
     }
 
-    fn take(&mut self, request: Option<usize>, step: Step) {
-        let Step { ticket, orders, chunk, end, woken } = step;
+    fn take(&mut self, request: Option<usize>, step: Transition) {
+        let Transition { ticket, orders, chunk, end, woken } = step;
         let known = ticket.and_then(|ticket| self.by_ticket.get(&ticket.number()).copied());
         let request = request.or(known);
         if let (Some(ticket), Some(request)) = (ticket, request) {
@@ -194,7 +195,7 @@ impl World {
         let Some(end) = end else { return };
         let request = request.expect("an end of a request that began");
         self.requests[request].ends += 1;
-        if let End::Reply(reply) = end {
+        if let Response::Reply(reply) = end {
             let body = checked(&reply);
             if let (200, Some(body)) = (reply.status(), body) {
                 self.judge(request, &body);
@@ -243,7 +244,7 @@ impl World {
         }
         let at = at % self.open.len();
         let (due, order) = &self.open[at];
-        if matches!(order.task, Task::Wait { .. } | Task::Records) && self.now < *due {
+        if matches!(order.task, IoRequest::Wait { .. } | IoRequest::Records) && self.now < *due {
             return self.advance(*due);
         }
         let (_, order) = self.open.swap_remove(at);
@@ -251,7 +252,7 @@ impl World {
         self.tell(order.id, outcome);
     }
 
-    fn tell(&mut self, id: OrderId, outcome: Outcome) {
+    fn tell(&mut self, id: EffectId, outcome: IoResult) {
         let request = self.by_ticket.get(&id.ticket().number()).copied();
         let step = self.service.complete(id, outcome, Instant(self.now));
         self.take(request, step);
@@ -265,12 +266,12 @@ impl World {
             let (due, order) = self.open.swap_remove(at);
             self.now = self.now.max(due);
             let outcome = match order.task {
-                Task::ReadStore { .. } => Outcome::Read(None),
-                Task::WriteStore { entries, .. } => Outcome::Written(entries.len()),
-                Task::Fetch(_) | Task::Synthesize { .. } => Outcome::Fetched(Err(FetchFailure::TimedOut)),
-                Task::Ledger { .. } => Outcome::Heard(None),
-                Task::Forward { .. } => Outcome::Forwarded,
-                Task::Wait { .. } | Task::Records => Outcome::Waited,
+                IoRequest::ReadStore { .. } => IoResult::Read(None),
+                IoRequest::WriteStore { entries, .. } => IoResult::Written(entries.len()),
+                IoRequest::Fetch(_) | IoRequest::Synthesize { .. } => IoResult::Fetched(Err(FetchFailure::TimedOut)),
+                IoRequest::Ledger { .. } => IoResult::Heard(None),
+                IoRequest::Forward { .. } => IoResult::Forwarded,
+                IoRequest::Wait { .. } | IoRequest::Records => IoResult::Waited,
             };
             self.tell(order.id, outcome);
         }
@@ -283,13 +284,13 @@ impl World {
         }
     }
 
-    fn outcome(&mut self, task: Task, how: u8) -> Outcome {
+    fn outcome(&mut self, task: IoRequest, how: u8) -> IoResult {
         match task {
-            Task::ReadStore { keys, .. } => {
+            IoRequest::ReadStore { keys, .. } => {
                 let stored = |key: &str| self.store.get(key).cloned();
                 let mut values: Vec<Option<Vec<u8>>> = keys.iter().map(|key| stored(key.as_str())).collect();
                 match how % 8 {
-                    1 => return Outcome::Read(None),
+                    1 => return IoResult::Read(None),
                     2 => values.reverse(),
                     3 => values.iter_mut().flatten().for_each(|bytes| bytes.truncate(bytes.len() / 2)),
                     4 => values.iter_mut().flatten().for_each(|bytes| bytes[20] ^= 1),
@@ -298,23 +299,23 @@ impl World {
                     7 => values.fill(self.store.values().next().cloned()),
                     _ => {}
                 }
-                Outcome::Read(Some(values))
+                IoResult::Read(Some(values))
             }
-            Task::WriteStore { entries, .. } if how % 4 == 1 => Outcome::Written(entries.len()),
-            Task::WriteStore { entries, .. } => {
+            IoRequest::WriteStore { entries, .. } if how % 4 == 1 => IoResult::Written(entries.len()),
+            IoRequest::WriteStore { entries, .. } => {
                 self.store.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
-                Outcome::Written(0)
+                IoResult::Written(0)
             }
-            Task::Fetch(OriginRequest { body, .. }) | Task::Synthesize { body, .. } => {
-                Outcome::Fetched(self.fetch(&body, how))
+            IoRequest::Fetch(OriginRequest { body, .. }) | IoRequest::Synthesize { body, .. } => {
+                IoResult::Fetched(self.fetch(&body, how))
             }
-            Task::Forward { .. } => Outcome::Forwarded,
-            Task::Ledger { after, .. } => Outcome::Heard(match how % 4 {
+            IoRequest::Forward { .. } => IoResult::Forwarded,
+            IoRequest::Ledger { after, .. } => IoResult::Heard(match how % 4 {
                 1 => None,
                 2 => Some(vec![how; 40]),
                 _ => Some([self.now, after, 0, 0, 1].iter().flat_map(|number| number.to_le_bytes()).collect()),
             }),
-            Task::Wait { .. } | Task::Records => Outcome::Waited,
+            IoRequest::Wait { .. } | IoRequest::Records => IoResult::Waited,
         }
     }
 

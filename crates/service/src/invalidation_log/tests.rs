@@ -1,7 +1,7 @@
 //! What the answers of the log mean, and what is owed to it.
 
 use super::*;
-use crate::io::OrderId;
+use crate::io::EffectId;
 use model::request::Writes;
 
 fn ledger() -> InvalidationLog {
@@ -11,7 +11,7 @@ fn ledger() -> InvalidationLog {
 }
 
 fn call(ledger: &mut InvalidationLog) -> LogCall {
-    ledger.call(Ticket(1), 0, Instant(1_000));
+    ledger.call(RequestHandle(1), 0, Instant(1_000));
     ledger.calls.pop().unwrap()
 }
 
@@ -99,9 +99,12 @@ fn an_answer_that_is_cut_off_is_none() {
 fn a_call_says_what_is_known_and_how_well() {
     let mut ledger = ledger();
     ledger.owe(|unacked| unacked.extend(wire::EVERYTHING));
-    let order = ledger.call(Ticket(3), 0, Instant(5_000));
-    assert_eq!((order.id, order.timeout_millis), (OrderId { ticket: Ticket(3), part: Part::Ledger }, 500));
-    let Task::Ledger { after: 0, epoch: 0, marks, at, spread_millis: 2_000, keep_millis } = order.task else {
+    let order = ledger.call(RequestHandle(3), 0, Instant(5_000));
+    assert_eq!(
+        (order.id, order.timeout_millis),
+        (EffectId { ticket: RequestHandle(3), part: Continuation::Ledger }, 500)
+    );
+    let IoRequest::Ledger { after: 0, epoch: 0, marks, at, spread_millis: 2_000, keep_millis } = order.task else {
         panic!("{:?}", order.task)
     };
     assert_eq!((marks, at, keep_millis), (wire::EVERYTHING.to_vec(), Instant(5_000), ledger.keep));
@@ -125,10 +128,10 @@ fn a_call_of_which_nothing_was_heard_is_lost_with_its_time_and_its_marks_are_owe
         let mut ledger = ledger();
         let at = |host: i64| ledger_time(host + 10_000);
         ledger.owe(|unacked| unacked.push(7));
-        ledger.call(Ticket(1), 0, at(0));
+        ledger.call(RequestHandle(1), 0, at(0));
         assert_eq!(ledger.under_way(at(later)).is_none(), is_lost, "after {later} ms");
-        let order = ledger.call(Ticket(2), 0, at(later));
-        let Task::Ledger { marks, .. } = order.task else { panic!("{:?}", order.task) };
+        let order = ledger.call(RequestHandle(2), 0, at(later));
+        let IoRequest::Ledger { marks, .. } = order.task else { panic!("{:?}", order.task) };
         assert_eq!((marks.len(), ledger.calls.len()), if is_lost { (1, 1) } else { (0, 2) });
     }
 }
