@@ -60,7 +60,7 @@ pub struct Core {
     notice: Option<(&'static str, &'static str)>,
     request: Option<RequestHandle>,
     chunk: Option<Chunk>,
-    orders: Vec<Effect>,
+    new_effects: Vec<Effect>,
     woken: Vec<RequestHandle>,
     effects: HashMap<u32, EffectId, foldhash::fast::FixedState>,
     next_effect: u32,
@@ -98,7 +98,7 @@ impl Core {
             notice: None,
             request: None,
             chunk: None,
-            orders: Vec::new(),
+            new_effects: Vec::new(),
             woken: Vec::new(),
             effects: HashMap::default(),
             next_effect: 0,
@@ -195,7 +195,7 @@ impl Core {
 
     /// Lets a reply in parts go on: its reader has taken the last part, or there is room for more.
     pub fn resume(&mut self, request: f64, now: f64) -> State {
-        let step = self.service.taken(ticket(request), instant(now));
+        let step = self.service.resume(ticket(request), instant(now));
         self.take(step)
     }
 
@@ -273,14 +273,14 @@ impl Core {
     /// # Errors
     /// None that can happen.
     pub fn take_effects(&mut self) -> Result<Array, JsError> {
-        let orders = core::mem::take(&mut self.orders);
+        let orders = core::mem::take(&mut self.new_effects);
         orders
             .iter()
             .map(|order| {
                 let number = self.next_effect;
                 self.next_effect = number.wrapping_add(1);
                 self.effects.insert(number, order.id);
-                to_js(&JsEffect { number, timeout: order.timeout_millis, request: JsIoRequest::of(&order.task) })
+                to_js(&JsEffect { number, timeout: order.timeout_millis, request: JsIoRequest::of(&order.request) })
             })
             .collect()
     }
@@ -330,7 +330,7 @@ impl Core {
 
     /// Tells what the invalidation log answered; nothing where it did not.
     pub fn complete_log(&mut self, number: u32, answer: Option<Vec<u8>>, now: f64) -> State {
-        self.complete(number, IoResult::Heard(answer), now)
+        self.complete(number, IoResult::Logged(answer), now)
     }
 
     /// Tells that the origin has begun to answer to a request that was passed on, or cannot.
@@ -429,9 +429,9 @@ impl Core {
     }
 
     fn take(&mut self, step: Transition) -> State {
-        let is_more = !step.orders.is_empty() || !step.woken.is_empty();
-        self.request = step.ticket;
-        self.orders.extend(step.orders);
+        let is_more = !step.effects.is_empty() || !step.woken.is_empty();
+        self.request = step.handle;
+        self.new_effects.extend(step.effects);
         self.woken.extend(step.woken);
         self.chunk = step.chunk;
         let head = self.chunk.as_mut().and_then(|chunk| chunk.head.take());
@@ -439,7 +439,7 @@ impl Core {
             self.service.recycle(last);
         }
         self.memory.shrink();
-        match step.end {
+        match step.response {
             Some(Response::Reply(reply)) => {
                 self.memory.put(Some(reply));
                 if is_more || self.request.is_some() { State::RepliedWithEffects } else { State::Replied }
@@ -610,7 +610,7 @@ impl<'a> JsIoRequest<'a> {
                 JsIoRequest::Synthesize { delay: *delay_millis, body: Bytes(body) }
             }
             IoRequest::Forward { base } => JsIoRequest::Pass { base },
-            IoRequest::Ledger { after, epoch, marks, at, spread_millis, keep_millis } => JsIoRequest::Log {
+            IoRequest::Log { after, epoch, marks, at, spread_millis, keep_millis } => JsIoRequest::Log {
                 after: *after,
                 epoch: *epoch,
                 marks: Bytes(marks),

@@ -137,9 +137,9 @@ impl Host {
     /// Takes what a step says. What crosses to the host is freed here, or copied into memory that is the host's.
     fn take(&mut self, chance: &mut Chance, step: Transition) {
         let slow = if chance.happens(10) { 20_000 } else { 0 };
-        for order in step.orders {
+        for order in step.effects {
             let id = order.id;
-            let (millis, kind, body) = match order.task {
+            let (millis, kind, body) = match order.request {
                 IoRequest::ReadStore { keys, .. } => (chance.below(30), Kind::Read(keys.len()), Vec::new()),
                 IoRequest::WriteStore { .. } => (5, Kind::Written, Vec::new()),
                 IoRequest::Fetch(request) => (10 + chance.below(100) + slow, Kind::Fetched, request.body),
@@ -160,12 +160,12 @@ impl Host {
             let now = self.now;
             self.own(|host| host.due.push_back((now, Told::Woken(ticket))));
         }
-        if let (Some(_), Some(ticket), None) = (&step.chunk, step.ticket, &step.end) {
+        if let (Some(_), Some(ticket), None) = (&step.chunk, step.handle, &step.response) {
             // Most readers of streams are slow, and some never read.
             let at = self.now + if chance.happens(30) { 1 } else { 60_000 };
             self.own(|host| host.due.push_back((at, Told::Taken(ticket))));
         }
-        if let Some(service::Response::Reply(reply)) = step.end {
+        if let Some(service::Response::Reply(reply)) = step.response {
             let status = reply.status();
             self.own(|host| *host.statuses.entry(status).or_default() += 1);
             self.service.recycle(reply);
@@ -200,7 +200,7 @@ impl Host {
                     self.own += live() - freed;
                     self.within(|service, now| service.complete(id, outcome, now))
                 }
-                Told::Taken(ticket) => self.within(|service, now| service.taken(ticket, now)),
+                Told::Taken(ticket) => self.within(|service, now| service.resume(ticket, now)),
                 Told::Woken(ticket) => self.within(|service, now| service.wake(ticket, now)),
             };
             self.take(chance, step);
@@ -395,7 +395,7 @@ fn allocations_of_a_hit(host: &mut Host, incoming: Incoming<'_>) -> usize {
     let before = ALLOCATIONS.with(Cell::get);
     let step = host.service.begin(incoming, Instant(host.now));
     let allocations = ALLOCATIONS.with(Cell::get) - before;
-    let Some(service::Response::Reply(reply)) = step.end else { panic!("{step:?}") };
+    let Some(service::Response::Reply(reply)) = step.response else { panic!("{step:?}") };
     assert!(reply.headers().iter().any(|header| header.value.starts_with("featheredge-l1; hit")), "{reply:?}");
     host.service.recycle(reply);
     allocations

@@ -203,7 +203,7 @@ impl<'d> Simulation<'d> {
         let Some(service) = isolate.service.as_mut() else { return true };
         isolate.orders -= u32::from(keeps_alive);
         let (ticket, step) = match what {
-            What::Done(id, outcome) => (id.ticket(), service.complete(id, outcome, Instant(self.now))),
+            What::Done(id, outcome) => (id.handle(), service.complete(id, outcome, Instant(self.now))),
             What::Woken(ticket) => (ticket, service.wake(ticket, Instant(self.now))),
         };
         let Some(asked) = isolate.requests.get_mut(&ticket.number()) else { return true };
@@ -278,15 +278,15 @@ impl<'d> Simulation<'d> {
         let step = service.begin(incoming, Instant(self.now));
         let asked = Asked { key, began: self.now, orders: 0, has_ended: false };
         self.waiting += 1;
-        if let Some(ticket) = step.ticket {
+        if let Some(ticket) = step.handle {
             isolate.requests.insert(ticket.number(), asked);
         }
-        self.take(number, asked, step.ticket, step);
+        self.take(number, asked, step.handle, step);
     }
 
     /// Does what a step of a request says, which has a ticket unless it ended in the call that began it.
     fn take(&mut self, number: usize, asked: Asked, ticket: Option<RequestHandle>, step: Transition) {
-        for order in step.orders {
+        for order in step.effects {
             self.perform(number, asked, order);
         }
         for ticket in step.woken {
@@ -295,11 +295,11 @@ impl<'d> Simulation<'d> {
                 self.plan(number, self.now, false, What::Woken(ticket));
             }
         }
-        let is_reply = step.end.is_some();
+        let is_reply = step.response.is_some();
         if let Some(ticket) = ticket {
             self.settle(number, ticket, is_reply);
         }
-        let Some(end) = step.end else { return };
+        let Some(end) = step.response else { return };
         self.waiting -= 1;
         let counts = (self.counts_from..self.ends_at).contains(&asked.began);
         let weight = self.sample.key(asked.key).weight;
@@ -336,12 +336,12 @@ impl<'d> Simulation<'d> {
 
     /// Does at once what an order says, and plans when its outcome is told.
     fn perform(&mut self, number: usize, asked: Asked, order: Effect) {
-        let Effect { id, task, timeout_millis } = order;
+        let Effect { id, request: task, timeout_millis } = order;
         let Some(isolate) = self.isolates.get_mut(number) else { return };
         let place = isolate.location;
         // What is ordered behind a request goes by a name of its own.
         let behind = Asked { orders: 0, has_ended: true, ..asked };
-        isolate.requests.entry(id.ticket().number()).or_insert(behind).orders += 1;
+        isolate.requests.entry(id.handle().number()).or_insert(behind).orders += 1;
         let Some(&Location { kv_millis, origin_millis, .. }) = self.locations.get(usize::from(place)) else { return };
         let counts = self.counts();
         let weight = u64::from(self.sample.key(asked.key).weight);

@@ -110,7 +110,7 @@ impl Host {
         runner.begun(request, self.clock());
         let incoming = Incoming { method: "POST", path: "/v1/features", body: runner.body(), ..Incoming::default() };
         let step = self.service.begin(incoming, self.now());
-        if let Some(ticket) = step.ticket {
+        if let Some(ticket) = step.handle {
             self.requests.insert(ticket, request);
         }
         self.take(runner, Some(request), step);
@@ -122,15 +122,15 @@ impl Host {
             let Some((_, event)) = self.events.pop_first() else { return };
             let now = self.now();
             let (ticket, step) = match event {
-                Event::Done(id, outcome) => (id.ticket(), self.service.complete(id, outcome, now)),
+                Event::Done(id, outcome) => (id.handle(), self.service.complete(id, outcome, now)),
                 Event::Answers(id, body) => {
                     let reply = self.service.synthesize(&body, now);
-                    (id.ticket(), self.service.complete(id, IoResult::Fetched(Ok(reply)), now))
+                    (id.handle(), self.service.complete(id, IoResult::Fetched(Ok(reply)), now))
                 }
                 Event::Watches(id) => {
                     let batch = self.service.take_records(now);
                     self.watch.take(&batch, now);
-                    (id.ticket(), self.service.complete(id, IoResult::Waited, now))
+                    (id.handle(), self.service.complete(id, IoResult::Waited, now))
                 }
                 Event::Woken(ticket) => (ticket, self.service.wake(ticket, now)),
             };
@@ -144,10 +144,10 @@ impl Host {
         for ticket in step.woken {
             self.plan(at, Event::Woken(ticket));
         }
-        for order in step.orders {
+        for order in step.effects {
             let timeout = order.timeout_millis * 1_000;
             let id = order.id;
-            match order.task {
+            match order.request {
                 IoRequest::ReadStore { keys, .. } => {
                     let values = keys.iter().map(|key| self.store.get(key.as_str()).cloned()).collect();
                     self.plan(at, Event::Done(id, IoResult::Read(Some(values))));
@@ -167,12 +167,12 @@ impl Host {
                     self.plan(at, Event::Done(id, IoResult::Fetched(Err(FetchFailure::Unreachable))))
                 }
                 IoRequest::Forward { .. } => self.plan(at, Event::Done(id, IoResult::Forwarded)),
-                IoRequest::Ledger { .. } => self.plan(at, Event::Done(id, IoResult::Heard(None))),
+                IoRequest::Log { .. } => self.plan(at, Event::Done(id, IoResult::Logged(None))),
                 IoRequest::Records => self.plan(at + timeout, Event::Watches(id)),
                 IoRequest::Wait { .. } => self.plan(at + timeout, Event::Done(id, IoResult::Waited)),
             }
         }
-        let (Some(Response::Reply(reply)), Some(request)) = (step.end, request) else { return };
+        let (Some(Response::Reply(reply)), Some(request)) = (step.response, request) else { return };
         let headers = reply.headers();
         let timing = headers.iter().find(|header| header.name == "server-timing");
         let timing = timing.map_or("", |header| &*header.value);

@@ -230,8 +230,8 @@ export const MUTANTS = [
 		changes: [
 			{
 				file: "crates/service/src/dispatch.rs",
-				from: "change.apply(self.read_path.engine.marks(), now);\n        self.acknowledge(ticket, Response::Forwarded",
-				to: "self.acknowledge(ticket, Response::Forwarded",
+				from: "change.apply(self.read_path.engine.marks(), now);\n        self.acknowledge(handle, Response::Forwarded",
+				to: "self.acknowledge(handle, Response::Forwarded",
 			},
 		],
 		finds: ["before a write"],

@@ -137,5 +137,5 @@ fn an_answer_in_columns_goes_by_the_same_clock() {
     let numbers = Numbers { are_scalars_narrow: false, are_vectors_narrow: false, read_long: |_| 0.0 };
     let now = world.clock();
     let step = world.service.begin_columns(ask("bounded", 1.0).as_bytes(), numbers, now);
-    assert!(step.end.is_none(), "what is 1.1 s old is fetched anew");
+    assert!(step.response.is_none(), "what is 1.1 s old is fetched anew");
 }

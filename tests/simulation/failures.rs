@@ -57,15 +57,17 @@ fn what_a_host_tells_twice_counts_once() {
     let now = Instant(world.now);
     let begun = world.service.begin(incoming, now);
     let id = |step: &Transition, is_meant: fn(&IoRequest) -> bool| -> Vec<EffectId> {
-        step.orders.iter().filter(|order| is_meant(&order.task)).map(|order| order.id).collect()
+        step.effects.iter().filter(|order| is_meant(&order.request)).map(|order| order.id).collect()
     };
     let read = id(&begun, |task| matches!(task, IoRequest::ReadStore { .. }))[0];
     let read_twice = [0, 1].map(|_| world.service.complete(read, IoResult::Read(Some(vec![None, None])), now));
     let calls: Vec<(EffectId, Vec<u8>)> = read_twice
         .into_iter()
-        .flat_map(|step| step.orders)
+        .flat_map(|step| step.effects)
         .filter_map(
-            |Effect { id, task, .. }| if let IoRequest::Fetch(call) = task { Some((id, call.body)) } else { None },
+            |Effect { id, request: task, .. }| {
+                if let IoRequest::Fetch(call) = task { Some((id, call.body)) } else { None }
+            },
         )
         .collect();
     assert_eq!(calls.len(), 2, "one for each row");
@@ -73,7 +75,7 @@ fn what_a_host_tells_twice_counts_once() {
     for (id, body) in [&calls[0], &calls[0], &calls[1]] {
         let (status, body) = synthetic::answer(body, &world.service.config().limits, now);
         let reply = OriginReply { status, content_type: Some("application/json".to_owned()), body };
-        ends.push(world.service.complete(*id, IoResult::Fetched(Ok(reply)), now).end);
+        ends.push(world.service.complete(*id, IoResult::Fetched(Ok(reply)), now).response);
     }
     assert!(matches!(&ends[..], [None, None, Some(Response::Reply(reply))] if reply.status() == 200), "{ends:?}");
 }

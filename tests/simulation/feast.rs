@@ -287,7 +287,7 @@ fn a_callers_own_credentials_are_the_origins_to_judge() {
         ..Incoming::default()
     };
     let step = world.service.begin(incoming, Instant(world.now));
-    assert!(matches!(step.end, Some(Response::Forward { .. })));
+    assert!(matches!(step.response, Some(Response::Forward { .. })));
 }
 
 #[test]

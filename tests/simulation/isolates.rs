@@ -177,8 +177,8 @@ fn with_the_ledger_down_everything_is_served_and_writes_are_told_later() {
     assert!(!write(&mut world, 0, 1), "the caller is told that not all have heard of it");
     assert_ne!(read(&mut world, 0, 1), before, "the same isolate sees it at once");
     assert_eq!(read(&mut world, other, 1), before);
-    let counts = world.service.ledger_counts().unwrap();
-    assert_eq!((counts.unsure, counts.untold), (1, 0));
+    let counts = world.service.log_counts().unwrap();
+    assert_eq!((counts.unsure, counts.unacked), (1, 0));
     world.ledger.is_down = false;
     // It is tried again behind the answer, without another request.
     world.run_for(20_000);
@@ -194,7 +194,7 @@ fn a_ledger_that_stays_down_is_left_alone() {
         read(&mut world, 0, 1);
     }
     assert!(world.ledger.calls <= 5, "{} calls", world.ledger.calls);
-    assert_eq!(world.service.ledger_counts().unwrap().unsure, 50);
+    assert_eq!(world.service.log_counts().unwrap().unsure, 50);
 }
 
 #[test]
@@ -357,8 +357,8 @@ fn run(seed: u64) -> usize {
     world.run();
     for &isolate in &isolates {
         world.go_to(isolate);
-        let counts = world.service.ledger_counts().unwrap();
-        assert_eq!((counts.unsure, counts.untold, counts.errors), (0, 0, 0));
+        let counts = world.service.log_counts().unwrap();
+        assert_eq!((counts.unsure, counts.unacked, counts.errors), (0, 0, 0));
     }
     let needless = fetches(&world, 3);
     assert!(needless <= isolates.len(), "a row that nobody wrote was fetched {needless} times");
@@ -421,7 +421,7 @@ fn run_with_trouble(seed: u64) -> usize {
             world.run();
             is_well(&mut world);
             world.go_to(isolate);
-            if world.service.ledger_counts().is_some_and(|counts| counts.calls > counts.errors) {
+            if world.service.log_counts().is_some_and(|counts| counts.calls > counts.errors) {
                 world.step_clock(*chance.pick(&[5_000, 3_600_000]));
             }
             history.read(&mut world, isolate, id);
@@ -827,8 +827,8 @@ fn a_write_while_the_ledger_is_left_alone_is_told_behind_its_answer() {
     let calls = world.ledger.calls;
     assert!(!write(&mut world, 0, 1) && !write(&mut world, 0, 3));
     assert_eq!(world.ledger.calls, calls, "it is left alone");
-    let counts = world.service.ledger_counts().unwrap();
-    assert_eq!((counts.untold, counts.errors), (2, 3));
+    let counts = world.service.log_counts().unwrap();
+    assert_eq!((counts.unacked, counts.errors), (2, 3));
     world.ledger.is_down = false;
     world.run_for(1_100);
     assert_eq!((world.ledger.marks.len(), world.ledger.calls - calls), (1, 1), "one call tells of both");

@@ -535,7 +535,7 @@ impl World {
 
     /// How many requests of this isolate were served without having heard the ledger as they should.
     fn unsure(&self) -> u64 {
-        self.service.ledger_counts().map_or(0, |counts| counts.unsure)
+        self.service.log_counts().map_or(0, |counts| counts.unsure)
     }
 
     pub(crate) fn start_feast(&mut self, body: &str) -> usize {
@@ -654,7 +654,7 @@ impl World {
                 let back = self.now + self.ledger.millis + self.ledger.late_back.pop_front().unwrap_or_default();
                 let answer = answer.filter(|_| back <= until && !self.ledger.is_mute);
                 let at = if answer.is_some() { back } else { until };
-                return self.plan(at, Event::Done(id, ticket, IoResult::Heard(answer)));
+                return self.plan(at, Event::Done(id, ticket, IoResult::Logged(answer)));
             }
             Event::Timer(id, _) => self.service.complete(id, IoResult::Waited, now),
             Event::Watches(id, _) => {
@@ -663,7 +663,7 @@ impl World {
             }
             Event::Looks => return,
             Event::Woken(ticket) => self.service.wake(ticket, now),
-            Event::Taken(ticket) => self.service.taken(ticket, now),
+            Event::Taken(ticket) => self.service.resume(ticket, now),
         };
         self.requests[request].is_unsure |= self.unsure() > unsure;
         self.take(request, step, false);
@@ -675,10 +675,10 @@ impl World {
     }
 
     fn take(&mut self, request: usize, step: Transition, is_immediate: bool) {
-        if let Some(ticket) = step.ticket {
+        if let Some(ticket) = step.handle {
             self.by_ticket.insert((self.isolate, ticket), request);
         }
-        for order in step.orders {
+        for order in step.effects {
             self.perform(request, order);
         }
         for ticket in step.woken {
@@ -690,11 +690,11 @@ impl World {
             assert_eq!(head.is_some(), request.head.is_none(), "the head goes out once, with the first part");
             request.head = request.head.take().or_else(|| head.map(|head| read(&head, is_immediate)));
             request.chunks.push((self.now, String::from_utf8(bytes).unwrap()));
-            if let (Some(millis), Some(ticket), None) = (self.reader_millis, step.ticket, &step.end) {
+            if let (Some(millis), Some(ticket), None) = (self.reader_millis, step.handle, &step.response) {
                 self.plan(self.now + millis, Event::Taken(ticket));
             }
         }
-        let Some(end) = step.end else {
+        let Some(end) = step.response else {
             let Request { answer, orders, .. } = &self.requests[request];
             assert!(answer.is_some() || *orders > 0, "a request waits for nothing");
             return;
@@ -726,12 +726,12 @@ impl World {
 
     /// Does at once what an order says, and plans when its outcome is told.
     fn perform(&mut self, request: usize, order: Effect) {
-        let Effect { id, task, timeout_millis } = order;
+        let Effect { id, request: task, timeout_millis } = order;
         if matches!(task, IoRequest::WriteStore { .. }) {
             self.writes_under_way += 1;
             self.most_writes = self.most_writes.max(self.writes_under_way);
         }
-        let ticket = id.ticket();
+        let ticket = id.handle();
         let request = *self.by_ticket.entry((self.isolate, ticket)).or_insert(request);
         self.requests[request].orders += 1;
         let mut is_l3 = false;
@@ -798,7 +798,7 @@ impl World {
                 self.plan(self.now + self.origin_millis, Event::Done(id, ticket, IoResult::Forwarded));
                 return;
             }
-            IoRequest::Ledger { after, epoch, marks, at, spread_millis, keep_millis } => {
+            IoRequest::Log { after, epoch, marks, at, spread_millis, keep_millis } => {
                 let told = Told { after, epoch, marks, at: at.0, spread: spread_millis, keep: keep_millis };
                 let arrives = self.now + self.ledger.millis + self.ledger.late.pop_front().unwrap_or_default();
                 self.plan(arrives, Event::Arrives(id, ticket, self.now + timeout_millis, told));

@@ -23,7 +23,7 @@ impl ParsedRequest<'_> {
         (&self.call, &self.body)
     }
 
-    /// The same, to be kept past the step that brought it.
+    /// The same, to be kept past the transition that brought it.
     #[must_use]
     pub fn into_owned(self) -> ParsedRequest<'static> {
         ParsedRequest { call: self.call, body: Cow::Owned(self.body.into_owned()) }

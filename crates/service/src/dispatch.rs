@@ -85,50 +85,50 @@ impl Dispatcher {
         }
     }
 
-    /// Routes what came of an order to the part that waits for it. One of a request that has ended changes nothing.
+    /// Routes the result of an effect to the part that waits for it. One of a request that has ended changes nothing.
     pub(super) fn complete(
         &mut self,
-        EffectId { ticket, part }: EffectId,
-        outcome: IoResult,
+        EffectId { handle, continuation }: EffectId,
+        result: IoResult,
         now: Instant,
     ) -> Transition {
         let Dispatcher { log, requests, read_path, .. } = self;
-        match (part, outcome) {
+        match (continuation, result) {
             (Continuation::Read(tier, batch), IoResult::Read(values)) => {
-                let advanced = read_path.on_read(requests, ticket, (tier, batch), values, now);
-                warm::advance(read_path, requests, ticket, advanced, now)
+                let advanced = read_path.on_read(requests, handle, (tier, batch), values, now);
+                warm::advance(read_path, requests, handle, advanced, now)
             }
             (Continuation::Call(call), IoResult::Fetched(fetched)) => {
-                let Some(began) = read_path.call_began(requests, ticket, call) else { return Transition::default() };
+                let Some(began) = read_path.call_began(requests, handle, call) else { return Transition::default() };
                 let stamp = log.as_ref().map_or(began, |log| log.stamp(began));
-                let advanced = read_path.on_fetched(requests, ticket, call, fetched, (began, stamp), now);
-                warm::advance(read_path, requests, ticket, advanced, now)
+                let advanced = read_path.on_fetched(requests, handle, call, fetched, (began, stamp), now);
+                warm::advance(read_path, requests, handle, advanced, now)
             }
-            (Continuation::Wake, _) => self.wake(ticket, true, now),
-            (Continuation::Write(write), IoResult::Written(failed)) => self.on_written(ticket, write, failed, now),
+            (Continuation::Wake, _) => self.wake(handle, true, now),
+            (Continuation::Write(write), IoResult::Written(failed)) => self.on_written(handle, write, failed, now),
             (Continuation::Flush(tier, allowance), _) => {
                 let orders = read_path.engine.flush(tier, allowance, now);
-                Transition::behind(engine_effects::effects(ticket, orders))
+                Transition::behind(engine_effects::effects(handle, orders))
             }
-            (Continuation::Prefetch, _) => match requests.remove(ticket) {
+            (Continuation::Prefetch, _) => match requests.remove(handle) {
                 Some(Pending::PrefetchScheduled { predictions, .. }) => {
                     read_path.fetch_ahead(requests, *predictions, now)
                 }
                 _ => Transition::default(),
             },
-            (Continuation::Model, outcome) => {
-                read_path.prefetch.on_model(&mut read_path.engine, outcome, now);
+            (Continuation::Model, result) => {
+                read_path.prefetch.on_model(&mut read_path.engine, result, now);
                 Transition::default()
             }
-            (Continuation::Forward, _) => self.on_forwarded(ticket, now),
-            (Continuation::Ledger, outcome) => self.on_log(ticket, &outcome, now),
+            (Continuation::Forward, _) => self.on_forwarded(handle, now),
+            (Continuation::Log, result) => self.on_log(handle, &result, now),
             (Continuation::Retry(attempt), _) => {
-                let call = log.as_mut().and_then(|log| log.append_again(ticket, attempt, now));
+                let call = log.as_mut().and_then(|log| log.append_again(handle, attempt, now));
                 Transition::behind(call.into_iter().collect())
             }
-            (Continuation::Registry, outcome) => self.on_registry(ticket, &outcome, now),
-            (Continuation::Health, outcome) => match requests.remove(ticket) {
-                Some(Pending::Health { .. }) => origin_requests::readiness(&outcome).into(),
+            (Continuation::Registry, result) => self.on_registry(handle, &result, now),
+            (Continuation::Health, result) => match requests.remove(handle) {
+                Some(Pending::Health { .. }) => origin_requests::readiness(&result).into(),
                 _ => Transition::default(),
             },
             _ => Transition::default(),
@@ -136,12 +136,12 @@ impl Dispatcher {
     }
 
     /// Lets a request go on since another has woken it, or a timer of its own has gone off.
-    pub(super) fn wake(&mut self, ticket: RequestHandle, is_timer: bool, now: Instant) -> Transition {
-        match self.requests.remove(ticket) {
-            Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(ticket, waiting, is_timer, now),
+    pub(super) fn wake(&mut self, handle: RequestHandle, is_timer: bool, now: Instant) -> Transition {
+        match self.requests.remove(handle) {
+            Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(handle, waiting, is_timer, now),
             Some(Pending::Rows(rows)) => {
-                let advanced = self.read_path.wake(&mut self.requests, ticket, rows, is_timer, now);
-                warm::advance(&mut self.read_path, &mut self.requests, ticket, advanced, now)
+                let advanced = self.read_path.wake(&mut self.requests, handle, rows, is_timer, now);
+                warm::advance(&mut self.read_path, &mut self.requests, handle, advanced, now)
             }
             Some(Pending::AwaitingMetadata(waiting)) if is_timer => {
                 let AwaitingMetadata { mut request, context } = *waiting;
@@ -152,7 +152,7 @@ impl Dispatcher {
                 self.warm_unread(&body, &caller, began, now)
             }
             Some(other) => {
-                self.requests.insert(ticket, other);
+                self.requests.insert(handle, other);
                 Transition::default()
             }
             None => Transition::default(),
@@ -160,14 +160,14 @@ impl Dispatcher {
     }
 
     /// Lets a reply in parts go on.
-    pub(super) fn resume(&mut self, ticket: RequestHandle, now: Instant) -> Transition {
-        self.read_path.resume(&mut self.requests, ticket, now)
+    pub(super) fn resume(&mut self, handle: RequestHandle, now: Instant) -> Transition {
+        self.read_path.resume(&mut self.requests, handle, now)
     }
 
     /// Forgets a request whose caller is gone.
-    pub(super) fn abandon(&mut self, ticket: RequestHandle, now: Instant) -> Vec<RequestHandle> {
-        match self.requests.remove(ticket) {
-            Some(Pending::Rows(_)) => self.read_path.abandon(ticket, now),
+    pub(super) fn abandon(&mut self, handle: RequestHandle, now: Instant) -> Vec<RequestHandle> {
+        match self.requests.remove(handle) {
+            Some(Pending::Rows(_)) => self.read_path.abandon(handle, now),
             _ => Vec::new(),
         }
     }
@@ -175,17 +175,22 @@ impl Dispatcher {
     /// Forgets the requests whose host has gone silent. Those who followed one see by their own timers that its leases have run out.
     pub(super) fn sweep(&mut self, now: Instant) {
         let host = self.log.as_ref().map_or(now, |log| log.host(now));
-        for ticket in self.requests.lost(&self.config, host, now) {
-            self.abandon(ticket, now);
+        for handle in self.requests.lost(&self.config, host, now) {
+            self.abandon(handle, now);
         }
     }
 
-    /// Ends a step: lets go of memory that few requests need, and orders, once in a while, that what was told is to be taken.
+    /// Ends a transition: lets go of memory that few requests need, and has, once in a while, what was told be taken.
     #[inline]
-    pub(super) fn end_step(&mut self, step: &mut Transition, now: Instant) {
+    pub(super) fn end_transition(&mut self, transition: &mut Transition, now: Instant) {
         self.read_path.pool.trim();
         if let Some(delay) = self.read_path.answers.recorder.due(now) {
-            step.orders.push(Effect::new(self.requests.next(), Continuation::Records, IoRequest::Records, delay));
+            transition.effects.push(Effect::new(
+                self.requests.next(),
+                Continuation::Records,
+                IoRequest::Records,
+                delay,
+            ));
         }
     }
 
@@ -233,9 +238,9 @@ impl Dispatcher {
             || !self.read_path.has_room(&self.requests, context.priority(), request.size())
         {
             let refresh = self.ask_registry(None, now);
-            let mut step = self.serve_once_heard(request, context, now);
-            step.orders.extend(refresh);
-            return step;
+            let mut transition = self.serve_once_heard(request, context, now);
+            transition.effects.extend(refresh);
+            return transition;
         }
         self.read_path.pool.part_from(&mut request.call);
         let millis = context.protocol.half_of_deadline(&self.config, 0);
@@ -254,62 +259,62 @@ impl Dispatcher {
         let Some(log) = log else { return read_path.serve(requests, request, context, now) };
         if log.is_heard(now) {
             let refresh = log.is_refresh_due(now).then(|| log.call(requests.next(), 0, now));
-            let mut step = read_path.serve(requests, request, context, now);
-            step.orders.extend(refresh);
-            return step;
+            let mut transition = read_path.serve(requests, request, context, now);
+            transition.effects.extend(refresh);
+            return transition;
         }
         let has_room = read_path.has_room(requests, context.priority(), request.size());
         let waited = now.millis_since(context.began);
         let millis = config.l3.timeout_ms.min(context.protocol.half_of_deadline(config, waited));
-        let ticket = requests.next();
+        let handle = requests.next();
         // Who finds no room to wait is served with what is known, as when the log is left alone.
-        let Some((wait, call)) = log.enqueue(ticket, has_room, millis, now) else {
+        let Some((wait, call)) = log.enqueue(handle, has_room, millis, now) else {
             return read_path.serve(requests, request, context, now);
         };
         read_path.pool.part_from(&mut request.call);
         context.began = log.host(context.began);
         let waiting = AwaitingLog { request: request.into_owned(), context: context.into_owned(), wait };
-        requests.insert(ticket, Pending::AwaitingLog(Box::new(waiting)));
-        let mut orders = vec![Effect::wait(ticket, millis)];
-        orders.extend(call);
-        Transition::waiting(ticket, orders)
+        requests.insert(handle, Pending::AwaitingLog(Box::new(waiting)));
+        let mut effects = vec![Effect::wait(handle, millis)];
+        effects.extend(call);
+        Transition::waiting(handle, effects)
     }
 
     /// Lets a request that waits for the invalidation log look whether it may go on.
     fn wake_awaiting_log(
         &mut self,
-        ticket: RequestHandle,
+        handle: RequestHandle,
         waiting: Box<AwaitingLog>,
         is_timer: bool,
         now: Instant,
     ) -> Transition {
         let Some(log) = &mut self.log else { return Transition::default() };
-        match log.wake(ticket, &waiting, is_timer, now) {
+        match log.wake(handle, &waiting, is_timer, now) {
             Waking::Serve { began } => {
                 let AwaitingLog { mut request, context, .. } = *waiting;
                 self.read_path.pool.rejoin(&mut request.call);
                 self.read_path.serve(&mut self.requests, request, RequestContext { began, ..context }, now)
             }
             Waking::Wait(call) => {
-                self.requests.insert(ticket, Pending::AwaitingLog(waiting));
-                Transition::waiting(ticket, call.into_iter().collect())
+                self.requests.insert(handle, Pending::AwaitingLog(waiting));
+                Transition::waiting(handle, call.into_iter().collect())
             }
         }
     }
 
     /// What came of a call to the invalidation log.
-    fn on_log(&mut self, ticket: RequestHandle, outcome: &IoResult, now: Instant) -> Transition {
+    fn on_log(&mut self, handle: RequestHandle, result: &IoResult, now: Instant) -> Transition {
         let engine = &mut self.read_path.engine;
         let is_idle = engine.sessions() == 0;
-        let reply = self.log.as_mut().and_then(|log| log.on_reply(ticket, outcome, engine.marks(), is_idle, now));
-        let Some(LogReply { has_heard, relearned, now, orders, woken }) = reply else {
-            return self.after_log(ticket, false, now);
+        let reply = self.log.as_mut().and_then(|log| log.on_reply(handle, result, engine.marks(), is_idle, now));
+        let Some(LogReply { has_heard, relearned, now, effects, woken }) = reply else {
+            return self.after_log(handle, false, now);
         };
         self.relearn(relearned, now);
-        let mut step = self.after_log(ticket, has_heard, now);
-        step.orders.extend(orders);
-        step.woken.extend(woken);
-        step
+        let mut transition = self.after_log(handle, has_heard, now);
+        transition.effects.extend(effects);
+        transition.woken.extend(woken);
+        transition
     }
 
     /// Corrects what an answer of the invalidation log has put in doubt.
@@ -332,16 +337,16 @@ impl Dispatcher {
     }
 
     /// Lets the request go on that made a call to the invalidation log.
-    fn after_log(&mut self, ticket: RequestHandle, has_heard: bool, now: Instant) -> Transition {
-        match self.requests.remove(ticket) {
-            Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(ticket, waiting, false, now),
+    fn after_log(&mut self, handle: RequestHandle, has_heard: bool, now: Instant) -> Transition {
+        match self.requests.remove(handle) {
+            Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(handle, waiting, false, now),
             Some(Pending::WarmUnread { body, caller, began }) => self.warm_unread(&body, &caller, began, now),
-            Some(Pending::AwaitingLogAck { end, .. }) if has_heard => (*end).into(),
-            Some(Pending::AwaitingLogAck { end, .. }) => {
+            Some(Pending::AwaitingLogAck { response, .. }) if has_heard => (*response).into(),
+            Some(Pending::AwaitingLogAck { response, .. }) => {
                 if let Some(log) = &mut self.log {
                     log.note_unacked();
                 }
-                end.with_notice(UNREACHED).into()
+                response.with_notice(UNREACHED).into()
             }
             _ => Transition::default(),
         }
@@ -349,24 +354,24 @@ impl Dispatcher {
 
     /// Asks the registry, and has `waiter` wait for it for so many milliseconds.
     fn await_registry(&mut self, waiter: Pending, millis: u64, now: Instant) -> Transition {
-        let ticket = self.requests.next();
-        self.requests.insert(ticket, waiter);
-        let mut orders = vec![Effect::wait(ticket, millis)];
-        orders.extend(self.ask_registry(Some(ticket), now));
-        Transition::waiting(ticket, orders)
+        let handle = self.requests.next();
+        self.requests.insert(handle, waiter);
+        let mut effects = vec![Effect::wait(handle, millis)];
+        effects.extend(self.ask_registry(Some(handle), now));
+        Transition::waiting(handle, effects)
     }
 
     /// A call to the registry, for which `waiter` waits, if anybody does.
     fn ask_registry(&mut self, waiter: Option<RequestHandle>, now: Instant) -> Option<Effect> {
-        let task = registry::task(&self.config)?;
+        let io_request = registry::io_request(&self.config)?;
         let pending = Pending::Registry { waiter, began: now };
-        Some(self.requests.begin(pending, Continuation::Registry, task, self.config.origin.timeout_ms))
+        Some(self.requests.begin(pending, Continuation::Registry, io_request, self.config.origin.timeout_ms))
     }
 
     /// Has the planner learn, and lets the request go on that still waits for the registry.
-    fn on_registry(&mut self, ticket: RequestHandle, outcome: &IoResult, now: Instant) -> Transition {
-        let pending = self.requests.remove(ticket);
-        registry::learn(&mut self.read_path.planner, outcome, now);
+    fn on_registry(&mut self, handle: RequestHandle, result: &IoResult, now: Instant) -> Transition {
+        let pending = self.requests.remove(handle);
+        registry::learn(&mut self.read_path.planner, result, now);
         match pending {
             // Its own timer ends its wait, here as where the registry answers nothing.
             Some(Pending::Registry { waiter: Some(waiter), .. }) => self.wake(waiter, true, now),
@@ -379,12 +384,12 @@ impl Dispatcher {
         if self.config.origin.kind == OriginKind::Synthetic {
             return reply::ready().into();
         }
-        let task = origin_requests::task(&self.config, "GET", "/health", Vec::new(), None);
+        let io_request = origin_requests::io_request(&self.config, "GET", "/health", Vec::new(), None);
         let timeout_millis = self.config.origin.timeout_ms;
         Transition::waiting_for(self.requests.begin(
             Pending::Health { began: now },
             Continuation::Health,
-            task,
+            io_request,
             timeout_millis,
         ))
     }
@@ -413,8 +418,8 @@ impl Dispatcher {
     }
 
     /// The origin has answered to a write, or cannot be reached.
-    fn on_forwarded(&mut self, ticket: RequestHandle, now: Instant) -> Transition {
-        let change = match self.requests.remove(ticket) {
+    fn on_forwarded(&mut self, handle: RequestHandle, now: Instant) -> Transition {
+        let change = match self.requests.remove(handle) {
             Some(Pending::Write { change, began }) => {
                 self.read_path.answers.recorder.write(began, now);
                 change
@@ -423,7 +428,7 @@ impl Dispatcher {
             _ => Change::Everything,
         };
         change.apply(self.read_path.engine.marks(), now);
-        self.acknowledge(ticket, Response::Forwarded { notice: None }, &change, now)
+        self.acknowledge(handle, Response::Forwarded { notice: None }, &change, now)
     }
 
     /// An operator's word that something was written past this service.
@@ -436,34 +441,35 @@ impl Dispatcher {
             Ok(change) => {
                 change.apply(self.read_path.engine.marks(), now);
                 let reply = Reply::json(200, change.describe().into());
-                let ticket = self.requests.next();
-                self.acknowledge(ticket, Response::Reply(reply), &change, now)
+                let handle = self.requests.next();
+                self.acknowledge(handle, Response::Reply(reply), &change, now)
             }
             Err(refusal) => reply::refused_plainly(&refusal).into(),
         }
     }
 
     /// Tells the invalidation log of a change, and only then ends the request with `end`.
-    fn acknowledge(&mut self, ticket: RequestHandle, end: Response, change: &Change, now: Instant) -> Transition {
-        let Some(log) = self.log.as_mut().filter(|_| *change != Change::Nothing) else { return end.into() };
-        match log.append(ticket, change, now) {
+    fn acknowledge(&mut self, handle: RequestHandle, response: Response, change: &Change, now: Instant) -> Transition {
+        let Some(log) = self.log.as_mut().filter(|_| *change != Change::Nothing) else { return response.into() };
+        match log.append(handle, change, now) {
             Append::Called(call) => {
-                self.requests.insert(ticket, Pending::AwaitingLogAck { end: Box::new(end), began: now });
+                self.requests.insert(handle, Pending::AwaitingLogAck { response: Box::new(response), began: now });
                 Transition::waiting_for(call)
             }
-            Append::Unreached(retry) => Transition { orders: vec![retry], ..end.with_notice(UNREACHED).into() },
+            Append::Unreached(retry) => Transition { effects: vec![retry], ..response.with_notice(UNREACHED).into() },
         }
     }
 
     /// A store has answered to a write of rows.
-    fn on_written(&mut self, ticket: RequestHandle, write: WriteBegun, failed: usize, now: Instant) -> Transition {
-        let orders = self.read_path.on_written(ticket, write, failed, now);
+    fn on_written(&mut self, handle: RequestHandle, write: WriteBegun, failed: usize, now: Instant) -> Transition {
+        let effects = self.read_path.on_written(handle, write, failed, now);
         if write.allowance.is_some() {
-            return Transition::behind(orders);
+            return Transition::behind(effects);
         }
-        let mut step = warm::on_written(&mut self.read_path, &mut self.requests, ticket, (write.tier, failed), now);
-        step.orders.extend(orders);
-        step
+        let mut transition =
+            warm::on_written(&mut self.read_path, &mut self.requests, handle, (write.tier, failed), now);
+        transition.effects.extend(effects);
+        transition
     }
 
     /// Begins to warm what a body says.
@@ -492,11 +498,11 @@ impl Dispatcher {
     fn warm_unread(&mut self, body: &[u8], caller: &str, began: Instant, now: Instant) -> Transition {
         let Dispatcher { config, log, requests, read_path, .. } = self;
         if let Some(log) = log.as_mut().filter(|log| log.is_unheard()) {
-            let ticket = requests.next();
+            let handle = requests.next();
             let left = config.deadlines.warm_ms.saturating_sub(now.millis_since(began));
-            let call = log.call(ticket, 0, now);
-            requests.insert(ticket, Pending::WarmUnread { body: body.to_vec(), caller: caller.to_owned(), began });
-            return Transition::waiting(ticket, vec![Effect::wait(ticket, left / 2), call]);
+            let call = log.call(handle, 0, now);
+            requests.insert(handle, Pending::WarmUnread { body: body.to_vec(), caller: caller.to_owned(), began });
+            return Transition::waiting(handle, vec![Effect::wait(handle, left / 2), call]);
         }
         let stamp = log.as_ref().map_or(now, |log| log.stamp(now));
         warm::begin(read_path, requests, body, caller, Times { began, stamp, now })

@@ -1,6 +1,6 @@
 //! The requests in progress: each by its name, for what it waits, and the memory that they take together.
 //!
-//! Knows what none of them is about. Invariants: a name is never given twice, so that a late outcome finds its own request or none; and
+//! Knows what none of them is about. Invariants: a name is never given twice, so that a late result finds its own request or none; and
 //! one whose host has gone silent is forgotten.
 
 use crate::change::Change;
@@ -30,7 +30,7 @@ pub(super) enum Pending {
     /// For the origin to take a write.
     Write { change: Change, began: Instant },
     /// For the invalidation log to take a write, before the request ends so.
-    AwaitingLogAck { end: Box<Response>, began: Instant },
+    AwaitingLogAck { response: Box<Response>, began: Instant },
     /// For the invalidation log's word.
     AwaitingLog(Box<AwaitingLog>),
     /// For the registry or the invalidation log, before a body that warms is read.
@@ -150,56 +150,56 @@ impl RequestsInProgress {
         format!("fe-{:016x}", self.random())
     }
 
-    pub(super) fn insert(&mut self, ticket: RequestHandle, pending: Pending) {
-        self.pending.insert(ticket.0, pending);
+    pub(super) fn insert(&mut self, handle: RequestHandle, pending: Pending) {
+        self.pending.insert(handle.0, pending);
     }
 
-    pub(super) fn remove(&mut self, ticket: RequestHandle) -> Option<Pending> {
-        self.pending.remove(ticket.0)
+    pub(super) fn remove(&mut self, handle: RequestHandle) -> Option<Pending> {
+        self.pending.remove(handle.0)
     }
 
     /// Takes a request that waits for rows; any other stays where it is.
-    pub(super) fn take_rows(&mut self, ticket: RequestHandle) -> Option<Box<RowRequest>> {
-        match self.pending.remove(ticket.0)? {
+    pub(super) fn take_rows(&mut self, handle: RequestHandle) -> Option<Box<RowRequest>> {
+        match self.pending.remove(handle.0)? {
             Pending::Rows(rows) => Some(rows),
             other => {
-                self.pending.insert(ticket.0, other);
+                self.pending.insert(handle.0, other);
                 None
             }
         }
     }
 
     /// Takes a job that waits for stores; anything else stays where it is.
-    pub(super) fn take_job(&mut self, ticket: RequestHandle) -> Option<Box<WarmJob>> {
-        match self.pending.remove(ticket.0)? {
+    pub(super) fn take_job(&mut self, handle: RequestHandle) -> Option<Box<WarmJob>> {
+        match self.pending.remove(handle.0)? {
             Pending::Warm(job) => Some(job),
             other => {
-                self.pending.insert(ticket.0, other);
+                self.pending.insert(handle.0, other);
                 None
             }
         }
     }
 
     /// The request, where it waits for rows.
-    pub(super) fn rows(&self, ticket: RequestHandle) -> Option<&RowRequest> {
-        if let Some(Pending::Rows(rows)) = self.pending.get(ticket.0) { Some(rows) } else { None }
+    pub(super) fn rows(&self, handle: RequestHandle) -> Option<&RowRequest> {
+        if let Some(Pending::Rows(rows)) = self.pending.get(handle.0) { Some(rows) } else { None }
     }
 
     /// Has one wait, under a name of its own, for what is then done for it.
     pub(super) fn begin(
         &mut self,
         pending: Pending,
-        part: Continuation,
-        task: IoRequest,
+        continuation: Continuation,
+        io_request: IoRequest,
         timeout_millis: u64,
     ) -> Effect {
-        let ticket = self.next();
-        self.insert(ticket, pending);
-        Effect::new(ticket, part, task, timeout_millis)
+        let handle = self.next();
+        self.insert(handle, pending);
+        Effect::new(handle, continuation, io_request, timeout_millis)
     }
 
-    pub(super) fn is_under_way(&self, ticket: RequestHandle) -> bool {
-        self.pending.get(ticket.0).is_some()
+    pub(super) fn is_under_way(&self, handle: RequestHandle) -> bool {
+        self.pending.get(handle.0).is_some()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -36,7 +36,7 @@ mod wire;
 use clock::{ClockOffset, Correction, Reading};
 use wire::Head;
 
-/// What passed between an isolate and the ledger, since the start.
+/// What passed between an isolate and the invalidation log, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InvalidationLogCounts {
     /// Calls.
@@ -47,11 +47,11 @@ pub struct InvalidationLogCounts {
     pub marks: u64,
     /// Requests that were served without having heard what they should.
     pub unsure: u64,
-    /// Writes that were acknowledged before the ledger had them.
-    pub untold: u64,
+    /// Writes that were acknowledged before the log had them.
+    pub unacked: u64,
 }
 
-/// What this isolate knows of the ledger.
+/// What this isolate knows of the log.
 #[derive(Debug)]
 pub(super) struct InvalidationLog {
     /// Within how many milliseconds a write is to be seen; 0 for at once.
@@ -61,10 +61,10 @@ pub(super) struct InvalidationLog {
     max_waiting: usize,
     /// How long a mark matters: no value is served that is older.
     keep: u64,
-    /// By the host's clock: what is known of the ledger's may change with every answer.
+    /// By the host's clock: what is known of the log's may change with every answer.
     breaker: Breaker,
     clock: ClockOffset,
-    /// Which ledger was heard; 0 where none was yet.
+    /// Which log was heard; 0 where none was yet.
     epoch: u64,
     /// The number of the last of its marks up to which all were heard.
     after: u64,
@@ -77,7 +77,7 @@ pub(super) struct InvalidationLog {
     calls: Vec<LogCall>,
     /// The requests that wait for a call to end.
     waiting: Vec<RequestHandle>,
-    /// Marks that the ledger does not have yet.
+    /// Marks that the log does not have yet.
     unacked: Vec<u8>,
     counts: InvalidationLogCounts,
 }
@@ -85,7 +85,7 @@ pub(super) struct InvalidationLog {
 /// A call under way.
 #[derive(Debug)]
 struct LogCall {
-    ticket: RequestHandle,
+    handle: RequestHandle,
     round: u64,
     /// By the host's clock.
     made_at: Instant,
@@ -147,7 +147,7 @@ pub(super) struct LogReply {
     pub(super) relearned: Relearned,
     /// The time, by what is known of the log's clock since.
     pub(super) now: Instant,
-    pub(super) orders: Vec<Effect>,
+    pub(super) effects: Vec<Effect>,
     /// The requests that waited for a call to end.
     pub(super) woken: Vec<RequestHandle>,
 }
@@ -168,19 +168,19 @@ pub(super) struct Relearned {
 /// A call of which nothing was heard for so long past its timeout is lost with its host, in milliseconds.
 const LOST_AFTER_MILLIS: u64 = 100;
 
-/// A write that the ledger could not be told is told again after this long, in milliseconds, then after twice as long and so
+/// A write that could not be appended is appended again after this long, in milliseconds, then after twice as long and so
 /// on: some 15 s in all, since a host lets nothing go on behind an answer for more than 30. After that, the next call brings it.
 const RETRY_MILLIS: u64 = 1_000;
 const MAX_ATTEMPTS: u32 = 4;
 
-/// Past this many bytes of marks that the ledger does not have, all is meant.
+/// Past this many bytes of marks that the log does not have, all is meant.
 const MAX_UNACKED: usize = 256 << 10;
 
-/// What a caller is told whose write the ledger does not have yet, in the form of RFC 9211.
+/// What a caller is told whose write the log does not have yet, in the form of RFC 9211.
 pub(super) const UNREACHED: (&str, &str) = ("cache-status", "featheredge-ledger; detail=unreached");
 
 impl InvalidationLog {
-    /// The ledger's place, where the configuration has one.
+    /// Nothing known yet of the log, where the configuration has one.
     pub(super) fn new(config: &Config) -> Option<InvalidationLog> {
         let Config { l3, writes, breaker, load, .. } = config;
         let breaker = BreakerSettings { window: MAX_FAILURES, ..setup::breaker_settings(breaker) };
@@ -204,7 +204,7 @@ impl InvalidationLog {
         })
     }
 
-    /// The ledger's time when the host's clock shows `host`, or a little later.
+    /// The log's time when the host's clock shows `host`, or a little later.
     pub(super) fn now(&self, host: Instant) -> Instant {
         self.clock.latest(host)
     }
@@ -252,7 +252,7 @@ impl InvalidationLog {
         ages.filter(|(_, age)| *age <= patience).max()
     }
 
-    /// Keeps marks that the ledger does not have, for the next call.
+    /// Keeps marks that the log does not have, for the next call.
     fn owe(&mut self, add: impl FnOnce(&mut Vec<u8>)) {
         if self.unacked == wire::EVERYTHING {
             return;
@@ -280,7 +280,7 @@ impl InvalidationLog {
     /// to be served with what is known: there is no room to wait, or the log is left alone.
     pub(super) fn enqueue(
         &mut self,
-        ticket: RequestHandle,
+        handle: RequestHandle,
         has_room: bool,
         millis: u64,
         now: Instant,
@@ -297,16 +297,16 @@ impl InvalidationLog {
         }
         let wait = Wait { until: self.host(now).plus(millis), needs };
         if under_way.is_some() {
-            self.waiting.push(ticket);
+            self.waiting.push(handle);
             return Some((wait, None));
         }
-        Some((wait, Some(self.call(ticket, 0, now))))
+        Some((wait, Some(self.call(handle, 0, now))))
     }
 
     /// Lets a request that waits look whether it may go on, as it may when its timer has gone off.
     pub(super) fn wake(
         &mut self,
-        ticket: RequestHandle,
+        handle: RequestHandle,
         waiting: &AwaitingLog,
         is_timer: bool,
         now: Instant,
@@ -316,40 +316,40 @@ impl InvalidationLog {
         let may_call = !has_ended && self.under_way(now).is_none();
         if has_ended || (may_call && !self.admits(now)) {
             self.counts.unsure += u64::from(self.answered < needs);
-            self.waiting.retain(|waiting| *waiting != ticket);
+            self.waiting.retain(|waiting| *waiting != handle);
             return Waking::Serve { began: self.now(waiting.context.began) };
         }
         if may_call {
-            return Waking::Wait(Some(self.call(ticket, 0, now)));
+            return Waking::Wait(Some(self.call(handle, 0, now)));
         }
-        if !self.waiting.contains(&ticket) {
-            self.waiting.push(ticket);
+        if !self.waiting.contains(&handle) {
+            self.waiting.push(handle);
         }
         Waking::Wait(None)
     }
 
     /// Tells it of a change.
-    pub(super) fn append(&mut self, ticket: RequestHandle, change: &Change, now: Instant) -> Append {
+    pub(super) fn append(&mut self, handle: RequestHandle, change: &Change, now: Instant) -> Append {
         self.owe(|unacked| wire::write(change, unacked));
         if self.admits(now) {
-            return Append::Called(self.call(ticket, 0, now));
+            return Append::Called(self.call(handle, 0, now));
         }
         self.note_unacked();
-        Append::Unreached(retry(ticket, 0))
+        Append::Unreached(retry(handle, 0))
     }
 
     /// Counts a write that was acknowledged before the log had it.
     pub(super) fn note_unacked(&mut self) {
-        self.counts.untold += 1;
+        self.counts.unacked += 1;
     }
 
     /// Tells it again what it does not have yet.
-    pub(super) fn append_again(&mut self, ticket: RequestHandle, attempt: u32, now: Instant) -> Option<Effect> {
-        (!self.unacked.is_empty()).then(|| self.call(ticket, attempt + 1, now))
+    pub(super) fn append_again(&mut self, handle: RequestHandle, attempt: u32, now: Instant) -> Option<Effect> {
+        (!self.unacked.is_empty()).then(|| self.call(handle, attempt + 1, now))
     }
 
-    /// A call that tells what is untold and asks what is new.
-    pub(super) fn call(&mut self, ticket: RequestHandle, attempt: u32, now: Instant) -> Effect {
+    /// A call that appends what is not acknowledged and asks what is new.
+    pub(super) fn call(&mut self, handle: RequestHandle, attempt: u32, now: Instant) -> Effect {
         let made_at = self.host(now);
         let patience = self.patience();
         let is_lost = |call: &mut LogCall| age(call.made_at, made_at).is_none_or(|age| age > patience);
@@ -361,31 +361,31 @@ impl InvalidationLog {
         let InvalidationLog { epoch, after, keep, .. } = *self;
         self.made += 1;
         self.counts.calls += 1;
-        self.calls.push(LogCall { ticket, round: self.made, made_at, epoch, after, marks: marks.clone(), attempt });
+        self.calls.push(LogCall { handle, round: self.made, made_at, epoch, after, marks: marks.clone(), attempt });
         let spread_millis = self.clock.spread();
-        let task = IoRequest::Ledger { after, epoch, marks, at: now, spread_millis, keep_millis: keep };
-        Effect::new(ticket, Continuation::Ledger, task, self.timeout)
+        let io_request = IoRequest::Log { after, epoch, marks, at: now, spread_millis, keep_millis: keep };
+        Effect::new(handle, Continuation::Log, io_request, self.timeout)
     }
 
     /// What came of a call, whose marks go into `marks`; `None` where it was given up as lost, by a clock that jumped or a host that
     /// stood still, and its marks are told by another call. `is_idle`: no deadline runs.
     pub(super) fn on_reply(
         &mut self,
-        ticket: RequestHandle,
-        outcome: &IoResult,
+        handle: RequestHandle,
+        result: &IoResult,
         marks: &mut Marks,
         is_idle: bool,
         now: Instant,
     ) -> Option<LogReply> {
-        let position = self.calls.iter().position(|call| call.ticket == ticket)?;
+        let position = self.calls.iter().position(|call| call.handle == handle)?;
         let call = self.calls.remove(position);
         let host = self.host(now);
-        let answer = if let IoResult::Heard(Some(answer)) = outcome { Some(answer) } else { None };
+        let answer = if let IoResult::Logged(Some(answer)) = result { Some(answer) } else { None };
         let word = answer.and_then(|answer| self.learn(answer, &call, marks));
         let has_heard = word.is_some();
         self.breaker.record(has_heard, host);
         self.ended = self.ended.max(call.round);
-        let (mut orders, mut relearned) = (Vec::new(), Relearned::default());
+        let (mut effects, mut relearned) = (Vec::new(), Relearned::default());
         if let Some(word) = word {
             let is_first = self.known_at.is_none();
             self.answered = self.answered.max(call.round);
@@ -398,13 +398,13 @@ impl InvalidationLog {
         } else {
             self.counts.errors += 1;
             if !call.marks.is_empty() && call.attempt < MAX_ATTEMPTS {
-                orders.push(retry(ticket, call.attempt));
+                effects.push(retry(handle, call.attempt));
             }
             self.owe(|unacked| unacked.extend(call.marks));
         }
         let mut woken = core::mem::take(&mut self.waiting);
-        woken.retain(|woken| *woken != ticket);
-        Some(LogReply { has_heard, relearned, now: self.now(host), orders, woken })
+        woken.retain(|woken| *woken != handle);
+        Some(LogReply { has_heard, relearned, now: self.now(host), effects, woken })
     }
 
     /// Sets the time by what the log's clock showed.
@@ -421,11 +421,11 @@ impl InvalidationLog {
         }
     }
 
-    /// Learns marks from what the ledger answered to `call`; `None` where it cannot be read.
+    /// Learns marks from what the log answered to `call`; `None` where it cannot be read.
     fn learn(&mut self, answer: &[u8], call: &LogCall, marks: &mut Marks) -> Option<Word> {
         let mut rest = answer;
         let Head { clock, last, dropped, dropped_at, epoch } = Head::take(&mut rest)?;
-        // To a call of another epoch, a ledger answers with all that it has.
+        // To a call of another epoch, a log answers with all that it has.
         let is_expected = call.epoch == epoch;
         let after = if is_expected { call.after } else { 0 };
         if after < dropped {
@@ -476,13 +476,13 @@ fn age(began: Instant, now: Instant) -> Option<u64> {
     now.0.checked_sub(began.0)
 }
 
-/// After how many failures of the last so many the ledger is left alone for a while: whoever waits for it waits in vain.
+/// After how many failures of the last so many the log is left alone for a while: whoever waits for it waits in vain.
 const MAX_FAILURES: u32 = 3;
 
 /// Tells the log again, after a while.
-fn retry(ticket: RequestHandle, attempt: u32) -> Effect {
+fn retry(handle: RequestHandle, attempt: u32) -> Effect {
     Effect::new(
-        ticket,
+        handle,
         Continuation::Retry(attempt),
         IoRequest::Wait { outlives_request: true },
         RETRY_MILLIS << attempt,

@@ -1,5 +1,6 @@
-//! What passes between the service and its host: requests in, orders out, outcomes in, ends out. Whatever has to be done is told here,
-//! and to which part of the service its outcome belongs.
+//! What passes between the service and its host: requests in, effects out, results in, responses out.
+//!
+//! Each effect names the part of the service that its result goes to.
 
 use crate::reply::Reply;
 use engine::{SessionId, WriteAllowance};
@@ -45,41 +46,46 @@ pub enum Right {
     Operate,
 }
 
-/// Something for the host to do. Orders of one step are to be performed at the same time.
+/// Something for the host to do. Effects of one transition are to be performed at the same time.
 #[derive(Debug)]
 pub struct Effect {
-    /// What to tell the outcome under.
+    /// What to tell the result under.
     pub id: EffectId,
     /// What to do.
-    pub task: IoRequest,
-    /// How long it may take, in milliseconds; after that its outcome is a failure.
+    pub request: IoRequest,
+    /// How long it may take, in milliseconds; after that its result is a failure.
     pub timeout_millis: u64,
 }
 
 impl Effect {
-    /// An order of a request.
-    pub(super) fn new(ticket: RequestHandle, part: Continuation, task: IoRequest, timeout_millis: u64) -> Effect {
-        Effect { id: EffectId { ticket, part }, task, timeout_millis }
+    /// An effect of a request.
+    pub(super) fn new(
+        handle: RequestHandle,
+        continuation: Continuation,
+        request: IoRequest,
+        timeout_millis: u64,
+    ) -> Effect {
+        Effect { id: EffectId { handle, continuation }, request, timeout_millis }
     }
 
     /// The timer of a request that waits for so many milliseconds at most.
-    pub(super) fn wait(ticket: RequestHandle, millis: u64) -> Effect {
-        Effect::new(ticket, Continuation::Wake, IoRequest::Wait { outlives_request: false }, millis)
+    pub(super) fn wait(handle: RequestHandle, millis: u64) -> Effect {
+        Effect::new(handle, Continuation::Wake, IoRequest::Wait { outlives_request: false }, millis)
     }
 }
 
-/// Names an order.
+/// Names an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EffectId {
-    pub(super) ticket: RequestHandle,
-    pub(super) part: Continuation,
+    pub(super) handle: RequestHandle,
+    pub(super) continuation: Continuation,
 }
 
 impl EffectId {
-    /// The request that the order is for.
+    /// The request that the effect is for.
     #[must_use]
-    pub fn ticket(self) -> RequestHandle {
-        self.ticket
+    pub fn handle(self) -> RequestHandle {
+        self.handle
     }
 }
 
@@ -115,7 +121,7 @@ pub(super) enum Continuation {
     Registry,
     Health,
     Forward,
-    Ledger,
+    Log,
     Retry(u32),
     Prefetch,
     Model,
@@ -163,32 +169,32 @@ pub enum IoRequest {
         /// The origin's base URL.
         base: String,
     },
-    /// Wait this long, in milliseconds, then call [`Service::synthesize`] with the body and tell the outcome.
+    /// Wait this long, in milliseconds, then call [`Service::synthesize`] with the body and tell the result.
     Synthesize {
         /// How long the built-in origin takes.
         delay_millis: u64,
         /// The request.
         body: Vec<u8>,
     },
-    /// Tell the ledger of writes these marks, and ask what it has been told since.
-    Ledger {
+    /// Append these marks to the invalidation log, and ask what was appended since.
+    Log {
         /// The number of the last mark that is known here.
         after: u64,
-        /// The epoch of the ledger that it is of; 0 where none was heard. A ledger of another epoch gives all its marks.
+        /// The epoch of the log that it is of; 0 where none was heard. A log of another epoch gives all its marks.
         epoch: u64,
         /// The marks, or nothing.
         marks: Vec<u8>,
-        /// The latest that the ledger's clock can show, where the epoch is its own.
+        /// The latest that the log's clock can show, where the epoch is its own.
         at: Instant,
-        /// By how much that may be too late, in milliseconds: a mark is told at no more than this past the ledger's own time.
+        /// By how much that may be too late, in milliseconds: a mark is told at no more than this past the log's own time.
         spread_millis: u64,
         /// For how long it needs to keep any mark, in milliseconds.
         keep_millis: u64,
     },
-    /// After as long as the order says, give what `Service::take_records` gives to the aggregator, though the request may be over;
+    /// After as long as the effect says, give what `Service::take_records` gives to the aggregator, though the request may be over;
     /// then tell [`IoResult::Waited`].
     Records,
-    /// Do nothing for as long as the order says, then tell [`IoResult::Waited`].
+    /// Do nothing for as long as the effect says, then tell [`IoResult::Waited`].
     Wait {
         /// Whether it is of use once its request is over; if not, it may be dropped then.
         outlives_request: bool,
@@ -210,7 +216,7 @@ pub struct OriginRequest {
     pub traceparent: Option<String>,
 }
 
-/// What came of an order.
+/// The result of an effect.
 #[derive(Debug)]
 pub enum IoResult {
     /// Of a read: for each key in order its bytes; `None` as a whole where the read failed.
@@ -221,10 +227,10 @@ pub enum IoResult {
     Fetched(Result<OriginReply, FetchFailure>),
     /// Of a request that was passed on: the origin has begun to answer, or cannot.
     Forwarded,
-    /// Of a call to the ledger: in numbers of eight bytes, little-endian, its clock in milliseconds, the number of its last mark, the
-    /// number and the time of the last mark that it had to drop before its time, and its epoch, which is never 0; then for each mark its
-    /// time, its length and itself.
-    Heard(Option<Vec<u8>>),
+    /// Of a call to the invalidation log: in numbers of eight bytes, little-endian, its clock in milliseconds, the number of its
+    /// last mark, the number and the time of the last mark that it had to drop before its time, and its epoch, which is never 0;
+    /// then for each mark its time, its length and itself.
+    Logged(Option<Vec<u8>>),
     /// Of a wait.
     Waited,
 }
@@ -243,7 +249,7 @@ pub struct OriginReply {
 /// Why the origin answered nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchFailure {
-    /// The order's time ran out.
+    /// The effect's time ran out.
     TimedOut,
     /// No connection, or one that broke.
     Unreachable,
@@ -255,14 +261,14 @@ pub enum FetchFailure {
 #[derive(Debug, Default)]
 pub struct Transition {
     /// The request's name, while it is under way; a request that has ended may go on behind its reply.
-    pub ticket: Option<RequestHandle>,
+    pub handle: Option<RequestHandle>,
     /// What is to be done now.
-    pub orders: Vec<Effect>,
+    pub effects: Vec<Effect>,
     /// The next part of a reply that goes out in parts, before the end. No more comes, but for what ends the reply, until the
-    /// host has called [`taken`](crate::Service::taken).
+    /// host has called [`resume`](crate::Service::resume).
     pub chunk: Option<Chunk>,
     /// How the request ends, once it does. Orders that are left then are to be performed behind the reply.
-    pub end: Option<Response>,
+    pub response: Option<Response>,
     /// Other requests that may go on now: [`wake`](crate::Service::wake) is to be called for each, from where that
     /// request itself is served.
     pub woken: Vec<RequestHandle>,
@@ -270,24 +276,24 @@ pub struct Transition {
 
 impl Transition {
     /// A request that waits, with what is to be done for it.
-    pub(super) fn waiting(ticket: RequestHandle, orders: Vec<Effect>) -> Transition {
-        Transition { ticket: Some(ticket), orders, ..Transition::default() }
+    pub(super) fn waiting(handle: RequestHandle, effects: Vec<Effect>) -> Transition {
+        Transition { handle: Some(handle), effects, ..Transition::default() }
     }
 
     /// A request that waits for what is to be done for it.
-    pub(super) fn waiting_for(order: Effect) -> Transition {
-        Transition::waiting(order.id.ticket, vec![order])
+    pub(super) fn waiting_for(effect: Effect) -> Transition {
+        Transition::waiting(effect.id.handle, vec![effect])
     }
 
     /// What is to be done for nobody who waits.
-    pub(super) fn behind(orders: Vec<Effect>) -> Transition {
-        Transition { orders, ..Transition::default() }
+    pub(super) fn behind(effects: Vec<Effect>) -> Transition {
+        Transition { effects, ..Transition::default() }
     }
 
     /// Whether there is nothing to do but what its end says.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.ticket.is_none() && self.orders.is_empty() && self.woken.is_empty() && self.chunk.is_none()
+        self.handle.is_none() && self.effects.is_empty() && self.woken.is_empty() && self.chunk.is_none()
     }
 }
 
@@ -298,8 +304,8 @@ impl From<Reply> for Transition {
 }
 
 impl From<Response> for Transition {
-    fn from(end: Response) -> Self {
-        Transition { end: Some(end), ..Transition::default() }
+    fn from(response: Response) -> Self {
+        Transition { response: Some(response), ..Transition::default() }
     }
 }
 
@@ -327,7 +333,7 @@ pub enum Response {
         /// A header to add to it, by name and value.
         notice: Option<(&'static str, &'static str)>,
     },
-    /// With the chunks that were given: this step's is the last.
+    /// With the chunks that were given: this transition's is the last.
     Streamed,
     /// With a file of the page.
     Asset,

@@ -1,9 +1,9 @@
-//! The service: bytes in, I/O orders out, bytes in, a reply out.
+//! The service: bytes in, effects out, results in, a reply out.
 //!
 //! Stands between the protocols, which know JSON, and the engine, which knows rows. It does no I/O and reads no clock, so
-//! the same service runs in a Worker, in Node, in a browser and in a simulation. It is made of parts, each of which owns its state and
-//! returns effects; a dispatcher stands between them. Invariant: every request that begins ends in exactly one [`Response`], and what is all in
-//! L1 ends within [`Service::begin`].
+//! the same service runs in a Worker, in Node, in a browser and in a simulation. It is made of parts, each of which owns its
+//! state and returns effects; a dispatcher stands between them. Invariant: every request that begins ends in exactly one
+//! [`Response`], and what is all in L1 ends within [`Service::begin`].
 
 use config::Config;
 use engine::Engine;
@@ -84,7 +84,7 @@ impl Service {
 
     /// Begins a request at `now`.
     pub fn begin(&mut self, incoming: Incoming<'_>, now: Instant) -> Transition {
-        self.step(now, |dispatcher, now| {
+        self.transition(now, |dispatcher, now| {
             dispatcher.sweep(now);
             dispatcher.begin(incoming, now)
         })
@@ -92,34 +92,34 @@ impl Service {
 
     /// Begins a request of the native API at `now`, to be answered in [columns](columnar) of `numbers`.
     pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Instant) -> Transition {
-        self.step(now, |dispatcher, now| {
+        self.transition(now, |dispatcher, now| {
             dispatcher.sweep(now);
             let protocol = Protocol::Native(Options::default().in_columns(Some(numbers)));
             dispatcher.serve(protocol, Incoming { body, ..Incoming::default() }, None, now)
         })
     }
 
-    /// Tells what came of an order, at `now`. An order of a request that has ended changes nothing.
-    pub fn complete(&mut self, id: EffectId, outcome: IoResult, now: Instant) -> Transition {
-        self.step(now, |dispatcher, now| dispatcher.complete(id, outcome, now))
+    /// Tells the result of an effect, at `now`. That of a request which has ended changes nothing.
+    pub fn complete(&mut self, id: EffectId, result: IoResult, now: Instant) -> Transition {
+        self.transition(now, |dispatcher, now| dispatcher.complete(id, result, now))
     }
 
-    /// Lets a request go on that an earlier step named among the [`woken`](Transition::woken).
-    pub fn wake(&mut self, ticket: RequestHandle, now: Instant) -> Transition {
+    /// Lets a request go on that an earlier transition named among the [`woken`](Transition::woken).
+    pub fn wake(&mut self, handle: RequestHandle, now: Instant) -> Transition {
         let now = self.dispatcher.now(now);
-        self.dispatcher.wake(ticket, false, now)
+        self.dispatcher.wake(handle, false, now)
     }
 
     /// Lets a reply in parts go on: its reader has taken the last [`chunk`](Transition::chunk), or there is room for more.
-    pub fn taken(&mut self, ticket: RequestHandle, now: Instant) -> Transition {
+    pub fn resume(&mut self, handle: RequestHandle, now: Instant) -> Transition {
         let now = self.dispatcher.now(now);
-        self.dispatcher.resume(ticket, now)
+        self.dispatcher.resume(handle, now)
     }
 
     /// Forgets a request whose caller is gone, and does nothing more for it; others may go on in its place.
-    pub fn abandon(&mut self, ticket: RequestHandle, now: Instant) -> Vec<RequestHandle> {
+    pub fn abandon(&mut self, handle: RequestHandle, now: Instant) -> Vec<RequestHandle> {
         let now = self.dispatcher.now(now);
-        self.dispatcher.abandon(ticket, now)
+        self.dispatcher.abandon(handle, now)
     }
 
     /// What the built-in origin answers to `body`.
@@ -135,18 +135,18 @@ impl Service {
         }
     }
 
-    /// Has what waits to be written no longer wait for its time: the host is about to end. It ends the [waits](IoRequest::Wait) that outlive
-    /// their requests, and lets what is ordered then be done.
+    /// Has what waits to be written no longer wait for its time: the host is about to end. It ends the
+    /// [waits](IoRequest::Wait) that outlive their requests, and performs the effects that come then.
     pub fn close(&mut self) {
         self.dispatcher.read_path.engine.close();
     }
 
     #[inline]
-    fn step(&mut self, now: Instant, run: impl FnOnce(&mut Dispatcher, Instant) -> Transition) -> Transition {
+    fn transition(&mut self, now: Instant, run: impl FnOnce(&mut Dispatcher, Instant) -> Transition) -> Transition {
         let now = self.dispatcher.now(now);
-        let mut step = run(&mut self.dispatcher, now);
-        self.dispatcher.end_step(&mut step, now);
-        step
+        let mut transition = run(&mut self.dispatcher, now);
+        self.dispatcher.end_transition(&mut transition, now);
+        transition
     }
 }
 
@@ -171,8 +171,8 @@ impl Service {
 
     /// Whether a request is under way, be it behind its reply.
     #[must_use]
-    pub fn is_under_way(&self, ticket: RequestHandle) -> bool {
-        self.dispatcher.requests.is_under_way(ticket)
+    pub fn is_under_way(&self, handle: RequestHandle) -> bool {
+        self.dispatcher.requests.is_under_way(handle)
     }
 
     /// How many requests are under way.
@@ -189,7 +189,7 @@ impl Service {
 
     /// What passed between this isolate and the invalidation log, where there is one.
     #[must_use]
-    pub fn ledger_counts(&self) -> Option<InvalidationLogCounts> {
+    pub fn log_counts(&self) -> Option<InvalidationLogCounts> {
         self.dispatcher.log.as_ref().map(InvalidationLog::counts)
     }
 

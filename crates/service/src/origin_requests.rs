@@ -18,7 +18,7 @@ pub(super) const MALFORMED_FEATURE: &str =
     "a feature is malformed: it is `view:feature`, or `feature` for the view `native.default_view`";
 
 /// A request to the origin, or to the one that is built in.
-pub(super) fn task(
+pub(super) fn io_request(
     config: &Config,
     method: &'static str,
     path: &str,
@@ -76,8 +76,8 @@ pub(super) fn synthesize(config: &Config, body: &[u8], now: Instant) -> OriginRe
 }
 
 /// Whether the origin's health lets the service call itself ready.
-pub(super) fn readiness(outcome: &IoResult) -> Reply {
-    let reason = match outcome {
+pub(super) fn readiness(result: &IoResult) -> Reply {
+    let reason = match result {
         IoResult::Fetched(Ok(reply)) if reply.status < 400 => return reply::ready(),
         IoResult::Fetched(Ok(reply)) => format!("the origin answers /health with status {}", reply.status),
         _ => "the origin cannot be reached".to_owned(),

@@ -154,15 +154,15 @@ impl PrefetchScheduler {
         debug_assert!(model.len() <= MAX_MODEL);
         let ttl_seconds = self.config.l2.ttl_seconds;
         let write = WriteBegun { tier: Tier::L2, rows: 1, allowance: None, began: now };
-        let task =
+        let io_request =
             IoRequest::WriteStore { tier: Tier::L2, shard: 0, entries: vec![(self.model_key(), model)], ttl_seconds };
-        Some((Continuation::Write(write), task))
+        Some((Continuation::Write(write), io_request))
     }
 
     /// What came of [`PrefetchScheduler::take_model`].
     #[inline(never)]
-    pub(super) fn on_model(&self, engine: &mut Engine, outcome: IoResult, now: Instant) {
-        let IoResult::Read(Some(values)) = outcome else { return };
+    pub(super) fn on_model(&self, engine: &mut Engine, result: IoResult, now: Instant) {
+        let IoResult::Read(Some(values)) = result else { return };
         let Some(model) = values.into_iter().next().flatten() else { return };
         let is_restored = engine.patterns_mut().restore(&model, &self.config.project, now);
         let measured = engine.governor_mut().measured_mut();

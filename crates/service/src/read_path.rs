@@ -47,14 +47,14 @@ pub(super) struct ReadPath {
 /// How far a request has come.
 #[derive(Debug, Default)]
 pub(super) struct Advanced {
-    pub(super) step: Transition,
+    pub(super) transition: Transition,
     /// The job that it was a part of, to be gone on with, since this part is done.
     pub(super) job: Option<Box<WarmJob>>,
 }
 
 impl From<Transition> for Advanced {
-    fn from(step: Transition) -> Self {
-        Advanced { step, job: None }
+    fn from(transition: Transition) -> Self {
+        Advanced { transition, job: None }
     }
 }
 
@@ -124,7 +124,7 @@ impl ReadPath {
             self.planner.plan(&request, &context.caller, context.protocol.naming())
         };
         match planned {
-            Planned::Serve(plan) => self.serve_plan(requests, request, context, plan, None, now).step,
+            Planned::Serve(plan) => self.serve_plan(requests, request, context, plan, None, now).transition,
             Planned::Forward => {
                 self.pool.give_call(request.call);
                 origin_requests::leave_to_origin(&self.config, &context.protocol, &request.body, now)
@@ -158,11 +158,11 @@ impl ReadPath {
         }
         ask.cohort = self.engine.governor().cohort(context.session);
         let model = self.prefetch.take_model(context.session, now);
-        let model =
-            model.map(|task| Effect::new(requests.next(), Continuation::Model, task, self.config.l2.timeout_ms));
+        let model = model
+            .map(|io_request| Effect::new(requests.next(), Continuation::Model, io_request, self.config.l2.timeout_ms));
         let ahead = self.prefetch.learn(&mut self.engine, &mut self.pool, &context, &plan, &ask, now);
         let mut advanced = self.begin(requests, request, context, plan, ask, ahead, job, now);
-        advanced.step.orders.extend(model);
+        advanced.transition.effects.extend(model);
         advanced
     }
 
@@ -178,11 +178,11 @@ impl ReadPath {
         mut job: Option<Box<WarmJob>>,
         now: Instant,
     ) -> Advanced {
-        let ticket = requests.next();
+        let handle = requests.next();
         self.engine.hold_outside(requests.bytes());
-        match self.engine.begin(ticket.session(), ask, now) {
+        match self.engine.begin(handle.session(), ask, now) {
             Begun::Answered { ask, answer, is_due, route } => {
-                let end = match &mut job {
+                let response = match &mut job {
                     Some(job) => {
                         job.count(&answer);
                         None
@@ -199,19 +199,19 @@ impl ReadPath {
                     self.pool.give_ask(ask);
                     self.engine.recycle(answer);
                     self.pool.give_call(request.call);
-                    let orders = schedule(requests, ahead, now);
-                    return Advanced { step: Transition { end, orders, ..Transition::default() }, job };
+                    let effects = schedule(requests, ahead, now);
+                    return Advanced { transition: Transition { response, effects, ..Transition::default() }, job };
                 }
                 self.pool.part_from(&mut request.call);
-                let progress = self.engine.refresh(ticket.session(), ask, answer, route, now);
+                let progress = self.engine.refresh(handle.session(), ask, answer, route, now);
                 // What goes on behind an answer is in no trace.
                 context.trace = None;
                 let mut rows = RowRequest::new(request, context, plan, route);
                 rows.is_answered = true;
                 rows.job = job;
-                let mut advanced = self.advance(requests, ticket, rows, progress, now);
-                advanced.step.orders.extend(schedule(requests, ahead, now));
-                advanced.step.end = end;
+                let mut advanced = self.advance(requests, handle, rows, progress, now);
+                advanced.transition.effects.extend(schedule(requests, ahead, now));
+                advanced.transition.response = response;
                 advanced
             }
             Begun::Waiting(route, progress) => {
@@ -219,7 +219,7 @@ impl ReadPath {
                 let mut rows = RowRequest::new(request, context, plan, route);
                 rows.prefetch = ahead;
                 rows.job = job;
-                self.advance(requests, ticket, rows, progress, now)
+                self.advance(requests, handle, rows, progress, now)
             }
             Begun::Refused { ask, retry_seconds } => {
                 let priority = ask.priority;
@@ -248,11 +248,11 @@ impl ReadPath {
         job: Box<WarmJob>,
         now: Instant,
     ) -> Advanced {
-        let ticket = requests.next();
-        let (route, progress) = self.engine.load(ticket.session(), ask, rows, now);
+        let handle = requests.next();
+        let (route, progress) = self.engine.load(handle.session(), ask, rows, now);
         let mut rows = RowRequest::behind(request, plan, route, now);
         rows.job = Some(job);
-        self.advance(requests, ticket, rows, progress, now)
+        self.advance(requests, handle, rows, progress, now)
     }
 
     /// Fetches ahead what was predicted, and leaves what is learned to other isolates when that is due.
@@ -262,38 +262,38 @@ impl ReadPath {
         predictions: Predictions,
         now: Instant,
     ) -> Transition {
-        let mut step = Transition::default();
+        let mut transition = Transition::default();
         for PrefetchBatch { request, plan, predictions } in
             self.prefetch.batches(predictions, &self.engine, &self.planner)
         {
             let Ok(ask) = self.query(&Protocol::Feast, &request, &plan) else { continue };
-            let ticket = requests.next();
-            let (route, progress) = self.engine.prefetch(ticket.session(), ask, &predictions, now);
+            let handle = requests.next();
+            let (route, progress) = self.engine.prefetch(handle.session(), ask, &predictions, now);
             let rows = RowRequest::behind(request, plan, route, now);
-            let next = self.advance(requests, ticket, rows, progress, now).step;
-            step.orders.extend(next.orders);
-            step.woken.extend(next.woken);
+            let next = self.advance(requests, handle, rows, progress, now).transition;
+            transition.effects.extend(next.effects);
+            transition.woken.extend(next.woken);
         }
-        if let Some((part, task)) = self.prefetch.leave_model(&self.engine, now) {
-            step.orders.push(Effect::new(requests.next(), part, task, self.config.l2.timeout_ms));
+        if let Some((continuation, io_request)) = self.prefetch.leave_model(&self.engine, now) {
+            transition.effects.push(Effect::new(requests.next(), continuation, io_request, self.config.l2.timeout_ms));
         }
-        step
+        transition
     }
 
-    /// Does what a session's progress says: its orders, its answer if it gave one, its end if it is over.
+    /// Does what a session's progress says: its effects, its answer if it gave one, its end if it is over.
     pub(super) fn advance(
         &mut self,
         requests: &mut RequestsInProgress,
-        ticket: RequestHandle,
+        handle: RequestHandle,
         mut rows: Box<RowRequest>,
         progress: Progress,
         now: Instant,
     ) -> Advanced {
         if rows.route.is_streamed() && !rows.is_answered {
-            return self.advance_stream(requests, ticket, rows, progress, now).into();
+            return self.advance_stream(requests, handle, rows, progress, now).into();
         }
         let Progress { orders, answer, is_over, woken, unmerged, .. } = progress;
-        let orders = rows.effects(ticket, orders, &self.config, now);
+        let effects = rows.effects(handle, orders, &self.config, now);
         if let Some(job) = &mut rows.job {
             job.count_unmerged(&unmerged);
             if let Some(answer) = answer {
@@ -302,14 +302,17 @@ impl ReadPath {
             }
             let job = rows.job.take_if(|_| is_over);
             if !is_over {
-                requests.insert(ticket, Pending::Rows(rows));
+                requests.insert(handle, Pending::Rows(rows));
             }
-            return Advanced { step: Transition { woken: tickets(woken), ..Transition::waiting(ticket, orders) }, job };
+            return Advanced {
+                transition: Transition { woken: handles(woken), ..Transition::waiting(handle, effects) },
+                job,
+            };
         }
         if answer.is_some() {
             rows.timings.cut_off(now);
         }
-        let end = answer.map(|answer| {
+        let response = answer.map(|answer| {
             let RowRequest { request, context, plan, timings, .. } = &*rows;
             let has_anything = answer.has_any_of(&plan.views, request.call.rows);
             let reply = match reply::failed(&context.protocol, &answer, has_anything) {
@@ -322,8 +325,8 @@ impl ReadPath {
             self.engine.recycle(answer);
             Response::Reply(reply)
         });
-        let step = Transition { orders, end, ..Transition::default() };
-        park(requests, &mut self.pool, ticket, rows, step, is_over, woken, now).into()
+        let transition = Transition { effects, response, ..Transition::default() };
+        park(requests, &mut self.pool, handle, rows, transition, is_over, woken, now).into()
     }
 
     /// As [`ReadPath::advance`], for a request that takes its reply in parts.
@@ -331,19 +334,19 @@ impl ReadPath {
     fn advance_stream(
         &mut self,
         requests: &mut RequestsInProgress,
-        ticket: RequestHandle,
+        handle: RequestHandle,
         mut rows: Box<RowRequest>,
         progress: Progress,
         now: Instant,
     ) -> Transition {
         let Progress { orders, lines, answer, is_over, mut woken, .. } = progress;
-        let orders = rows.effects(ticket, orders, &self.config, now);
+        let effects = rows.effects(handle, orders, &self.config, now);
         let is_last = answer.is_some();
         let answer = answer.unwrap_or_else(|| {
             Box::new(Answer {
                 found: Vec::new(),
                 tally: lines.as_ref().map(|lines| lines.tally).unwrap_or_default(),
-                failure: self.engine.failure(ticket.session()).cloned(),
+                failure: self.engine.failure(handle.session()).cloned(),
             })
         });
         let mut stream = core::mem::take(&mut rows.stream);
@@ -358,32 +361,32 @@ impl ReadPath {
             Reply::features(body, &answer, None, route.pattern, took_millis, now, timings).traced(context.traceparent())
         });
         rows.stream = stream;
-        let mut step = Transition { orders, ..Transition::default() };
+        let mut transition = Transition { effects, ..Transition::default() };
         let mut status = 200;
         match emission {
             Emission::Nothing => {}
             Emission::Failed(reply) => {
                 status = reply.status();
                 let reply = reply.traced(rows.context.traceparent());
-                step.end = Some(Response::Reply(reply));
+                transition.response = Some(Response::Reply(reply));
             }
             Emission::Continuation(chunk) => {
-                step.chunk = Some(chunk);
-                self.engine.hold(ticket.session());
+                transition.chunk = Some(chunk);
+                self.engine.hold(handle.session());
             }
-            Emission::Last(chunk, end) => (step.chunk, step.end) = (chunk, Some(end)),
+            Emission::Last(chunk, response) => (transition.chunk, transition.response) = (chunk, Some(response)),
         }
-        let has_ended = step.end.is_some();
+        let has_ended = transition.response.is_some();
         if has_ended {
             self.answers.record(rows.answered(&answer), &rows.timings, status, now);
         }
         if has_ended && !is_last {
             // Whatever else was asked of the origin would be refused too, and nobody wants it any more.
-            woken.extend(self.engine.abandon(ticket.session(), now));
-            step.orders.clear();
+            woken.extend(self.engine.abandon(handle.session(), now));
+            transition.effects.clear();
         }
         let is_over = is_over || (has_ended && !is_last);
-        park(requests, &mut self.pool, ticket, rows, step, is_over, woken, now)
+        park(requests, &mut self.pool, handle, rows, transition, is_over, woken, now)
     }
 
     /// The reply with an answer.
@@ -405,44 +408,44 @@ impl ReadPath {
 }
 
 /// Keeps a request for as long as its session goes on.
-#[expect(clippy::too_many_arguments, reason = "all that is left of a step")]
+#[expect(clippy::too_many_arguments, reason = "all that a transition comes to")]
 fn park(
     requests: &mut RequestsInProgress,
     pool: &mut Pool,
-    ticket: RequestHandle,
+    handle: RequestHandle,
     mut rows: Box<RowRequest>,
-    mut step: Transition,
+    mut transition: Transition,
     is_over: bool,
     woken: Vec<SessionId>,
     now: Instant,
 ) -> Transition {
-    rows.is_answered |= step.end.is_some();
+    rows.is_answered |= transition.response.is_some();
     if rows.is_answered {
-        step.orders.extend(schedule(requests, rows.prefetch.take(), now));
+        transition.effects.extend(schedule(requests, rows.prefetch.take(), now));
     }
     if is_over {
         pool.offer_call(rows.request.call);
     } else {
-        requests.insert(ticket, Pending::Rows(rows));
+        requests.insert(handle, Pending::Rows(rows));
     }
-    Transition { ticket: (!is_over).then_some(ticket), woken: tickets(woken), ..step }
+    Transition { handle: (!is_over).then_some(handle), woken: handles(woken), ..transition }
 }
 
 /// Has the host come back once the answer is out.
 fn schedule(requests: &mut RequestsInProgress, ahead: Option<Box<Predictions>>, now: Instant) -> Vec<Effect> {
-    let order = ahead.map(|predictions| {
+    let effect = ahead.map(|predictions| {
         let pending = Pending::PrefetchScheduled { predictions, began: now };
         requests.begin(pending, Continuation::Prefetch, IoRequest::Wait { outlives_request: true }, 0)
     });
-    order.into_iter().collect()
+    effect.into_iter().collect()
 }
 
 /// A part of a job that cannot even be begun.
 fn skipped(mut job: Box<WarmJob>) -> Advanced {
     job.skip();
-    Advanced { step: Transition::default(), job: Some(job) }
+    Advanced { transition: Transition::default(), job: Some(job) }
 }
 
-pub(super) fn tickets(sessions: Vec<SessionId>) -> Vec<RequestHandle> {
+pub(super) fn handles(sessions: Vec<SessionId>) -> Vec<RequestHandle> {
     sessions.into_iter().map(|session| RequestHandle(session.0)).collect()
 }

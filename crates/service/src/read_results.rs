@@ -1,4 +1,4 @@
-//! What came of the read path's orders: rows of a store, the origin's answers, timers, readers who have read, and writes of rows.
+//! The results of the read path's effects: rows of a store, the origin's answers, timers, readers who have read, and writes of rows.
 //!
 //! Each is told to the engine, and the session's progress goes the way of all. Invariant: what comes for a request that is over changes
 //! nothing.
@@ -6,7 +6,7 @@
 use crate::engine_effects;
 use crate::in_progress::RequestsInProgress;
 use crate::io::{Effect, FetchFailure, OriginReply, RequestHandle, Response, Transition, WriteBegun};
-use crate::read_path::{Advanced, ReadPath, tickets};
+use crate::read_path::{Advanced, ReadPath, handles};
 use crate::row_request::{OriginAnswer, RowRequest};
 use model::answer::Tier;
 use model::time::Instant;
@@ -16,17 +16,17 @@ impl ReadPath {
     pub(super) fn on_read(
         &mut self,
         requests: &mut RequestsInProgress,
-        ticket: RequestHandle,
+        handle: RequestHandle,
         (tier, batch): (Tier, u32),
         values: Option<Vec<Option<Vec<u8>>>>,
         now: Instant,
     ) -> Advanced {
-        let Some(mut rows) = requests.take_rows(ticket) else { return Advanced::default() };
+        let Some(mut rows) = requests.take_rows(handle) else { return Advanced::default() };
         rows.timings.of(tier).end(now);
-        let began = self.engine.read_began(ticket.session(), batch).unwrap_or(rows.context.began);
+        let began = self.engine.read_began(handle.session(), batch).unwrap_or(rows.context.began);
         self.answers.recorder.operation(tier, began, values.is_none(), now);
-        let progress = self.engine.read(ticket.session(), batch, values, now);
-        self.advance(requests, ticket, rows, progress, now)
+        let progress = self.engine.read(handle.session(), batch, values, now);
+        self.advance(requests, handle, rows, progress, now)
     }
 
     /// When a request asked the origin. Whatever the origin read, it read after it was asked: a value counts as fetched then, and never
@@ -34,88 +34,88 @@ impl ReadPath {
     pub(super) fn call_began(
         &self,
         requests: &RequestsInProgress,
-        ticket: RequestHandle,
+        handle: RequestHandle,
         call: u32,
     ) -> Option<Instant> {
-        let rows = requests.rows(ticket)?;
-        Some(self.engine.call_began(ticket.session(), call).unwrap_or(rows.context.began))
+        let rows = requests.rows(handle)?;
+        Some(self.engine.call_began(handle.session(), call).unwrap_or(rows.context.began))
     }
 
     /// The origin has answered to a call that was made at `began`; what it answered counts as fetched at `stamp`.
     pub(super) fn on_fetched(
         &mut self,
         requests: &mut RequestsInProgress,
-        ticket: RequestHandle,
+        handle: RequestHandle,
         call: u32,
         fetched: Result<OriginReply, FetchFailure>,
         (began, stamp): (Instant, Instant),
         now: Instant,
     ) -> Advanced {
-        let Some(mut rows) = requests.take_rows(ticket) else { return Advanced::default() };
+        let Some(mut rows) = requests.take_rows(handle) else { return Advanced::default() };
         rows.timings.fetch.end(now);
         let has_failed = !fetched.as_ref().is_ok_and(|reply| reply.status < 500 && reply.status != 429);
         self.answers.recorder.operation(Tier::Origin, began, has_failed, now);
         rows.timings.origin_status = fetched.as_ref().ok().map(|reply| reply.status);
-        let understood = rows.understand(ticket, call, fetched, stamp, &mut self.engine, &self.config);
+        let understood = rows.understand(handle, call, fetched, stamp, &mut self.engine, &self.config);
         let fetched = match understood {
-            Ok(OriginAnswer::Unlike { base }) => return self.leave_to_origin(ticket, &rows, base, now).into(),
+            Ok(OriginAnswer::Unlike { base }) => return self.leave_to_origin(handle, &rows, base, now).into(),
             Ok(OriginAnswer::Rows(rows)) => Ok(rows),
             Err(failure) => Err(failure),
         };
-        let progress = self.engine.fetched(ticket.session(), call, fetched, now);
-        self.advance(requests, ticket, rows, progress, now)
+        let progress = self.engine.fetched(handle.session(), call, fetched, now);
+        self.advance(requests, handle, rows, progress, now)
     }
 
     /// Another request has woken it, or a timer of its own has gone off.
     pub(super) fn wake(
         &mut self,
         requests: &mut RequestsInProgress,
-        ticket: RequestHandle,
+        handle: RequestHandle,
         rows: Box<RowRequest>,
         is_timer: bool,
         now: Instant,
     ) -> Advanced {
-        let session = ticket.session();
+        let session = handle.session();
         let progress = if is_timer { self.engine.time_out(session, now) } else { self.engine.wake(session, now) };
-        self.advance(requests, ticket, rows, progress, now)
+        self.advance(requests, handle, rows, progress, now)
     }
 
     /// Lets a reply in parts go on: its reader has taken the last one, or there is room for more.
     pub(super) fn resume(
         &mut self,
         requests: &mut RequestsInProgress,
-        ticket: RequestHandle,
+        handle: RequestHandle,
         now: Instant,
     ) -> Transition {
-        let Some(mut rows) = requests.take_rows(ticket) else { return Transition::default() };
+        let Some(mut rows) = requests.take_rows(handle) else { return Transition::default() };
         rows.stream.resume();
-        let progress = self.engine.resume(ticket.session(), now);
-        self.advance(requests, ticket, rows, progress, now).step
+        let progress = self.engine.resume(handle.session(), now);
+        self.advance(requests, handle, rows, progress, now).transition
     }
 
     /// Forgets a session whose request is forgotten; others may go on in its place.
-    pub(super) fn abandon(&mut self, ticket: RequestHandle, now: Instant) -> Vec<RequestHandle> {
-        tickets(self.engine.abandon(ticket.session(), now))
+    pub(super) fn abandon(&mut self, handle: RequestHandle, now: Instant) -> Vec<RequestHandle> {
+        handles(self.engine.abandon(handle.session(), now))
     }
 
     /// Leaves a request and all of its shape to the origin, which answers it in a way of its own.
-    fn leave_to_origin(&mut self, ticket: RequestHandle, rows: &RowRequest, base: String, now: Instant) -> Transition {
+    fn leave_to_origin(&mut self, handle: RequestHandle, rows: &RowRequest, base: String, now: Instant) -> Transition {
         self.planner.leave_to_origin(&rows.plan);
-        let woken = self.abandon(ticket, now);
-        let end = Some(Response::Forward { base }).filter(|_| !rows.is_answered);
-        Transition { end, woken, ..Transition::default() }
+        let woken = self.abandon(handle, now);
+        let response = Some(Response::Forward { base }).filter(|_| !rows.is_answered);
+        Transition { response, woken, ..Transition::default() }
     }
 
     /// A store has answered to a write of rows: what is to be written next.
     pub(super) fn on_written(
         &mut self,
-        ticket: RequestHandle,
+        handle: RequestHandle,
         write: WriteBegun,
         failed: usize,
         now: Instant,
     ) -> Vec<Effect> {
         self.answers.recorder.operation(write.tier, write.began, failed > 0, now);
         let orders = self.engine.written(write.tier, (write.rows, failed), write.allowance, now);
-        engine_effects::effects(ticket, orders)
+        engine_effects::effects(handle, orders)
     }
 }

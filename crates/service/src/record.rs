@@ -20,7 +20,7 @@ use telemetry::trace::Context;
 /// How long what was told waits for more, in milliseconds.
 const EVERY_MILLIS: u64 = 1_000;
 
-/// How long after its time an order may be performed, in milliseconds, before it counts as lost with its request.
+/// How long after its time an effect may be performed, in milliseconds, before it counts as lost with its request.
 const PATIENCE_MILLIS: u64 = 30_000;
 
 /// What was told and not taken yet, and what of requests is to be told.
@@ -63,7 +63,7 @@ impl Recorder {
         self.ordered_until = self.ordered_until.minus(millis);
     }
 
-    /// In how many milliseconds what was told is to be taken, where that has not been ordered yet.
+    /// In how many milliseconds what was told is to be taken, where no effect says so yet.
     #[inline]
     pub(super) fn due(&mut self, now: Instant) -> Option<u64> {
         if self.records.is_empty() {

@@ -29,7 +29,7 @@ impl AwaitingMetadata {
 }
 
 /// A call to the registry, where there is one.
-pub(super) fn task(config: &Config) -> Option<IoRequest> {
+pub(super) fn io_request(config: &Config) -> Option<IoRequest> {
     let settings = config.registry.as_ref()?;
     let project = settings.project.as_deref().unwrap_or(&config.project);
     Some(IoRequest::Fetch(OriginRequest {
@@ -43,8 +43,8 @@ pub(super) fn task(config: &Config) -> Option<IoRequest> {
 
 /// Has the planner learn from the registry's answer.
 #[inline(never)]
-pub(super) fn learn(planner: &mut Planner, outcome: &IoResult, now: Instant) {
-    if let IoResult::Fetched(Ok(reply)) = outcome
+pub(super) fn learn(planner: &mut Planner, result: &IoResult, now: Instant) {
+    if let IoResult::Fetched(Ok(reply)) = result
         && reply.status == 200
         && let Some(views) = registry::views(&reply.body)
     {

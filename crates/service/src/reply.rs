@@ -171,7 +171,7 @@ fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
             "featheredge-l1; hit; detail=stale"
         });
     }
-    let outcome = |hits: u32, misses: u32| match (hits, misses) {
+    let result = |hits: u32, misses: u32| match (hits, misses) {
         (_, 0) => "hit",
         (0, _) => "fwd=miss",
         _ => "fwd=partial",
@@ -181,7 +181,7 @@ fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
         [(3, tally.l3_hits, tally.l3_misses), (2, tally.l2_hits, tally.l2_misses), (1, tally.l1_hits, tally.l1_misses)]
     {
         if hits + misses > 0 {
-            members.push(format!("featheredge-l{tier}; {}", outcome(hits, misses)));
+            members.push(format!("featheredge-l{tier}; {}", result(hits, misses)));
         }
     }
     if let (Some(closest), Some(status)) =

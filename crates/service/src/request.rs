@@ -89,7 +89,7 @@ impl<'a> RequestContext<'a> {
         RequestContext { protocol, caller, session: None, trace: None, began: now }
     }
 
-    /// The same, to be kept past the step that brought it.
+    /// The same, to be kept past the transition that brought it.
     pub(super) fn into_owned(self) -> RequestContext<'static> {
         RequestContext { caller: Cow::Owned(self.caller.into_owned()), ..self }
     }

@@ -105,10 +105,10 @@ impl RowRequest {
         Answered { request, context, plan, answer, route: *route }
     }
 
-    /// The engine's orders as the host's.
+    /// The engine's orders as the host's effects.
     pub(super) fn effects(
         &mut self,
-        ticket: RequestHandle,
+        handle: RequestHandle,
         orders: Vec<engine::Order>,
         config: &Config,
         now: Instant,
@@ -122,14 +122,15 @@ impl RowRequest {
                     let body = origin::request(&self.request, &self.plan, &wanted);
                     self.fetches.push((call, fetch));
                     let traceparent = self.context.traceparent();
-                    let task = origin_requests::task(config, "POST", "/get-online-features", body, traceparent);
-                    effects.push(Effect::new(ticket, Continuation::Call(call), task, timeout_millis));
+                    let io_request =
+                        origin_requests::io_request(config, "POST", "/get-online-features", body, traceparent);
+                    effects.push(Effect::new(handle, Continuation::Call(call), io_request, timeout_millis));
                 }
                 other => {
                     if let engine::Order::Read { tier, .. } = other {
                         self.timings.of(tier).begin(now);
                     }
-                    effects.extend(effect(ticket, other));
+                    effects.extend(effect(handle, other));
                 }
             }
         }
@@ -139,7 +140,7 @@ impl RowRequest {
     /// The rows in the origin's answer to a call, whose values count as fetched at `stamp`.
     pub(super) fn understand(
         &mut self,
-        ticket: RequestHandle,
+        handle: RequestHandle,
         call: u32,
         fetched: Result<OriginReply, FetchFailure>,
         stamp: Instant,
@@ -171,7 +172,7 @@ impl RowRequest {
         let places: Vec<usize> = fetch.places.iter().filter(|place| !is_others(place)).copied().collect();
         let wanted = Wanted { places: &places, ..wanted };
         let mut interner = core::mem::take(engine.interner());
-        let rows = match engine.ask(ticket.session()) {
+        let rows = match engine.ask(handle.session()) {
             Some(ask) => origin::rows(&table, plan, ask, &wanted, &mut interner, stamp),
             None => Vec::new(),
         };

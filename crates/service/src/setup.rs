@@ -115,7 +115,7 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
                 millisecond: prefetch.millisecond_nanodollars,
             },
         },
-        // The ledger sets the clocks of all that keep to it.
+        // The invalidation log sets the clocks of all that keep to it.
         clock_error_millis: if has_ledger { 0 } else { config.writes.clock_error_ms },
         max_sessions: load.max_waiting,
         waiting_bytes: config.memory.waiting_bytes,

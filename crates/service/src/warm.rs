@@ -56,9 +56,9 @@ pub(super) fn begin(
     });
     match prepared {
         Ok((rest, rows)) => {
-            let ticket = requests.next();
+            let handle = requests.next();
             let job = Some(Box::new(WarmJob::new(rest, rows, began)));
-            advance(read_path, requests, ticket, Advanced { step: Transition::default(), job }, now)
+            advance(read_path, requests, handle, Advanced { transition: Transition::default(), job }, now)
         }
         Err(refusal) => reply::refused_plainly(&refusal).into(),
     }
@@ -69,13 +69,13 @@ pub(super) fn begin(
 pub(super) fn advance(
     read_path: &mut ReadPath,
     requests: &mut RequestsInProgress,
-    ticket: RequestHandle,
-    Advanced { step, job }: Advanced,
+    handle: RequestHandle,
+    Advanced { transition, job }: Advanced,
     now: Instant,
 ) -> Transition {
     match job {
-        None => step,
-        Some(job) => advance_job(read_path, requests, ticket, step, job, now),
+        None => transition,
+        Some(job) => advance_job(read_path, requests, handle, transition, job, now),
     }
 }
 
@@ -83,20 +83,20 @@ pub(super) fn advance(
 fn advance_job(
     read_path: &mut ReadPath,
     requests: &mut RequestsInProgress,
-    mut ticket: RequestHandle,
-    mut step: Transition,
+    mut handle: RequestHandle,
+    mut transition: Transition,
     mut job: Box<WarmJob>,
     now: Instant,
 ) -> Transition {
     let deadline_millis = read_path.config.deadlines.warm_ms;
     loop {
-        job.count_writes(&step.orders);
+        job.count_writes(&transition.effects);
         if job.awaits_stores() {
-            requests.insert(ticket, Pending::Warm(job));
-            return Transition { ticket: Some(ticket), ..step };
+            requests.insert(handle, Pending::Warm(job));
+            return Transition { handle: Some(handle), ..transition };
         }
         let next = match job.next(deadline_millis, now) {
-            None => return Transition { end: Some(Response::Reply(job.reply())), ticket: None, ..step },
+            None => return Transition { response: Some(Response::Reply(job.reply())), handle: None, ..transition },
             Some(Work::Load(mut load)) => {
                 job.adapt(&mut load.ask, deadline_millis, now);
                 read_path.load(requests, load, job, now)
@@ -107,14 +107,14 @@ fn advance_job(
                 read_path.serve_plan(requests, request, context, plan, Some(job), now)
             }
         };
-        // Its orders are told under the name of the session that gave them.
-        ticket = next.step.ticket.unwrap_or(ticket);
-        step.ticket = next.step.ticket;
-        step.orders.extend(next.step.orders);
-        step.woken.extend(next.step.woken);
+        // Its effects are told under the name of the session that gave them.
+        handle = next.transition.handle.unwrap_or(handle);
+        transition.handle = next.transition.handle;
+        transition.effects.extend(next.transition.effects);
+        transition.woken.extend(next.transition.woken);
         match next.job {
             Some(next) => job = next,
-            None => return step,
+            None => return transition,
         }
     }
 }
@@ -123,13 +123,13 @@ fn advance_job(
 pub(super) fn on_written(
     read_path: &mut ReadPath,
     requests: &mut RequestsInProgress,
-    ticket: RequestHandle,
+    handle: RequestHandle,
     (tier, failed): (Tier, usize),
     now: Instant,
 ) -> Transition {
-    let Some(mut job) = requests.take_job(ticket) else { return Transition::default() };
+    let Some(mut job) = requests.take_job(handle) else { return Transition::default() };
     job.on_written(tier, failed);
-    advance_job(read_path, requests, ticket, Transition::default(), job, now)
+    advance_job(read_path, requests, handle, Transition::default(), job, now)
 }
 
 /// What a group means.

@@ -137,10 +137,10 @@ impl WarmJob {
     }
 
     /// Waits for its own writes, and counts them. Under its name others' rows may be written too.
-    pub(super) fn count_writes(&mut self, orders: &[Effect]) {
-        for order in orders {
-            if let Continuation::Write(WriteBegun { allowance: None, .. }) = order.id.part
-                && let IoRequest::WriteStore { tier, entries, .. } = &order.task
+    pub(super) fn count_writes(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Continuation::Write(WriteBegun { allowance: None, .. }) = effect.id.continuation
+                && let IoRequest::WriteStore { tier, entries, .. } = &effect.request
             {
                 self.writes += 1;
                 let written = self.written(*tier);

@@ -60,7 +60,9 @@ fn serve(
     let (mut reply, mut ends, mut stored) = (None, 0, BTreeMap::new());
     // As long as a request can go on: each order is done once, and those behind the reply count.
     for _ in 0..10_000 {
-        let Some(Transition { ticket, orders, chunk, end, woken }) = steps.pop() else { break };
+        let Some(Transition { handle: ticket, effects: orders, chunk, response: end, woken }) = steps.pop() else {
+            break;
+        };
         match end {
             Some(Response::Reply(ended)) => {
                 ends += 1;
@@ -71,7 +73,7 @@ fn serve(
         }
         for order in orders {
             now += 1;
-            let outcome = match order.task {
+            let outcome = match order.request {
                 IoRequest::ReadStore { keys, .. } => {
                     IoResult::Read(Some(keys.iter().map(|key| stored.get(key.as_str()).cloned()).collect()))
                 }
@@ -83,7 +85,7 @@ fn serve(
                     IoResult::Fetched(origin(&body))
                 }
                 IoRequest::Forward { .. } => IoResult::Forwarded,
-                IoRequest::Ledger { .. } => IoResult::Heard(None),
+                IoRequest::Log { .. } => IoResult::Logged(None),
                 IoRequest::Wait { .. } | IoRequest::Records => {
                     now += order.timeout_millis;
                     IoResult::Waited
@@ -92,7 +94,7 @@ fn serve(
             steps.push(service.complete(order.id, outcome, Instant(now)));
         }
         if let (Some(_), Some(ticket)) = (chunk, ticket) {
-            steps.push(service.taken(ticket, Instant(now)));
+            steps.push(service.resume(ticket, Instant(now)));
         }
         for ticket in woken {
             steps.push(service.wake(ticket, Instant(now)));

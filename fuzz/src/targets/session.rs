@@ -173,7 +173,7 @@ impl World {
     }
 
     fn take(&mut self, request: Option<usize>, step: Transition) {
-        let Transition { ticket, orders, chunk, end, woken } = step;
+        let Transition { handle: ticket, effects: orders, chunk, response: end, woken } = step;
         let known = ticket.and_then(|ticket| self.by_ticket.get(&ticket.number()).copied());
         let request = request.or(known);
         if let (Some(ticket), Some(request)) = (ticket, request) {
@@ -181,7 +181,7 @@ impl World {
         }
         for order in orders {
             if let Some(request) = request {
-                self.by_ticket.entry(order.id.ticket().number()).or_insert(request);
+                self.by_ticket.entry(order.id.handle().number()).or_insert(request);
             }
             self.open.push((self.now + order.timeout_millis, order));
         }
@@ -244,16 +244,16 @@ impl World {
         }
         let at = at % self.open.len();
         let (due, order) = &self.open[at];
-        if matches!(order.task, IoRequest::Wait { .. } | IoRequest::Records) && self.now < *due {
+        if matches!(order.request, IoRequest::Wait { .. } | IoRequest::Records) && self.now < *due {
             return self.advance(*due);
         }
         let (_, order) = self.open.swap_remove(at);
-        let outcome = self.outcome(order.task, how);
+        let outcome = self.outcome(order.request, how);
         self.tell(order.id, outcome);
     }
 
     fn tell(&mut self, id: EffectId, outcome: IoResult) {
-        let request = self.by_ticket.get(&id.ticket().number()).copied();
+        let request = self.by_ticket.get(&id.handle().number()).copied();
         let step = self.service.complete(id, outcome, Instant(self.now));
         self.take(request, step);
     }
@@ -265,11 +265,11 @@ impl World {
         {
             let (due, order) = self.open.swap_remove(at);
             self.now = self.now.max(due);
-            let outcome = match order.task {
+            let outcome = match order.request {
                 IoRequest::ReadStore { .. } => IoResult::Read(None),
                 IoRequest::WriteStore { entries, .. } => IoResult::Written(entries.len()),
                 IoRequest::Fetch(_) | IoRequest::Synthesize { .. } => IoResult::Fetched(Err(FetchFailure::TimedOut)),
-                IoRequest::Ledger { .. } => IoResult::Heard(None),
+                IoRequest::Log { .. } => IoResult::Logged(None),
                 IoRequest::Forward { .. } => IoResult::Forwarded,
                 IoRequest::Wait { .. } | IoRequest::Records => IoResult::Waited,
             };
@@ -310,7 +310,7 @@ impl World {
                 IoResult::Fetched(self.fetch(&body, how))
             }
             IoRequest::Forward { .. } => IoResult::Forwarded,
-            IoRequest::Ledger { after, .. } => IoResult::Heard(match how % 4 {
+            IoRequest::Log { after, .. } => IoResult::Logged(match how % 4 {
                 1 => None,
                 2 => Some(vec![how; 40]),
                 _ => Some([self.now, after, 0, 0, 1].iter().flat_map(|number| number.to_le_bytes()).collect()),
@@ -343,7 +343,7 @@ impl World {
             self.take(self.by_ticket.get(&ticket.number()).copied(), step);
         } else if !self.parts.is_empty() {
             let ticket = self.parts.swap_remove(usize::from(with) % self.parts.len());
-            let step = self.service.taken(ticket, now);
+            let step = self.service.resume(ticket, now);
             self.take(self.by_ticket.get(&ticket.number()).copied(), step);
         }
     }
@@ -353,12 +353,12 @@ impl World {
         if self.open.is_empty() {
             return false;
         }
-        let ticket = self.open[usize::from(with) % self.open.len()].1.id.ticket();
+        let ticket = self.open[usize::from(with) % self.open.len()].1.id.handle();
         let woken = self.service.abandon(ticket, Instant(self.now));
         self.woken.extend(woken);
         self.woken.retain(|woken| *woken != ticket);
         self.parts.retain(|part| *part != ticket);
-        self.open.retain(|(_, order)| order.id.ticket() != ticket);
+        self.open.retain(|(_, order)| order.id.handle() != ticket);
         if let Some(&request) = self.by_ticket.get(&ticket.number()) {
             self.requests[request].is_abandoned = true;
         }

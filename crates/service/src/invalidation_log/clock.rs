@@ -1,14 +1,14 @@
-//! The ledger's clock as an isolate knows it: how far it is ahead of the host's, at the least and at the most.
+//! The log's clock as an isolate knows it: how far it is ahead of the host's, at the least and at the most.
 //!
 //! Each answer bounds the offset: the clock showed what it says between the call and the answer (Cristian, "Probabilistic
 //! clock synchronization", Distributed Computing 3, 1989), and the bounds of several answers intersect (Marzullo and Owicki,
 //! "Maintaining the time in a distributed system", PODC 1983). Invariant: as long as the host's clock runs evenly, the
-//! ledger's time is never before [`ClockOffset::earliest`] nor after [`ClockOffset::latest`], not even by the fraction of a millisecond
+//! log's time is never before [`ClockOffset::earliest`] nor after [`ClockOffset::latest`], not even by the fraction of a millisecond
 //! that clocks of whole milliseconds leave out. Drift widens the bound on which no stale value may depend, the earliest time.
 
 use model::time::Instant;
 
-/// How far the two clocks may be apart before the ledger's has been heard, in milliseconds. Those that NTP keeps differ by
+/// How far the two clocks may be apart before the log's has been heard, in milliseconds. Those that NTP keeps differ by
 /// far less.
 const UNHEARD_MILLIS: u32 = 1_000;
 
@@ -19,10 +19,10 @@ const DRIFT_MILLIS: u64 = 2_000;
 /// What a clock of whole milliseconds leaves out.
 const RESOLUTION_MILLIS: i64 = 1;
 
-/// The offset of the ledger's clock from the host's.
+/// The offset of the log's clock from the host's.
 #[derive(Debug)]
 pub(super) struct ClockOffset {
-    /// The most that the ledger's clock is ahead of the host's, in milliseconds.
+    /// The most that the log's clock is ahead of the host's, in milliseconds.
     most: i64,
     /// By how much that may be too much.
     spread: u64,
@@ -30,10 +30,10 @@ pub(super) struct ClockOffset {
     drifted_at: Option<Instant>,
 }
 
-/// What an answer of the ledger tells of its clock.
+/// What an answer of the log tells of its clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
-    /// What the ledger's clock showed.
+    /// What the log's clock showed.
     pub(super) clock: Instant,
     /// When the call was made and when the answer came, by the host's clock.
     pub(super) made_at: Instant,
@@ -56,12 +56,12 @@ impl ClockOffset {
         ClockOffset { most: UNHEARD_MILLIS.into(), spread: 2 * u64::from(UNHEARD_MILLIS), drifted_at: None }
     }
 
-    /// The latest that the ledger's clock can show when the host's shows `host`.
+    /// The latest that the log's clock can show when the host's shows `host`.
     pub(super) fn latest(&self, host: Instant) -> Instant {
         Instant(host.0.saturating_add_signed(self.most))
     }
 
-    /// The earliest that the ledger's clock can have shown at [`latest`](ClockOffset::latest).
+    /// The earliest that the log's clock can have shown at [`latest`](ClockOffset::latest).
     pub(super) fn earliest(&self, latest: Instant) -> Instant {
         Instant(latest.0.saturating_sub(self.spread))
     }

@@ -99,13 +99,13 @@ fn an_answer_that_is_cut_off_is_none() {
 fn a_call_says_what_is_known_and_how_well() {
     let mut ledger = ledger();
     ledger.owe(|unacked| unacked.extend(wire::EVERYTHING));
-    let order = ledger.call(RequestHandle(3), 0, Instant(5_000));
+    let effect = ledger.call(RequestHandle(3), 0, Instant(5_000));
     assert_eq!(
-        (order.id, order.timeout_millis),
-        (EffectId { ticket: RequestHandle(3), part: Continuation::Ledger }, 500)
+        (effect.id, effect.timeout_millis),
+        (EffectId { handle: RequestHandle(3), continuation: Continuation::Log }, 500)
     );
-    let IoRequest::Ledger { after: 0, epoch: 0, marks, at, spread_millis: 2_000, keep_millis } = order.task else {
-        panic!("{:?}", order.task)
+    let IoRequest::Log { after: 0, epoch: 0, marks, at, spread_millis: 2_000, keep_millis } = effect.request else {
+        panic!("{:?}", effect.request)
     };
     assert_eq!((marks, at, keep_millis), (wire::EVERYTHING.to_vec(), Instant(5_000), ledger.keep));
     assert!(ledger.unacked.is_empty() && ledger.keep > 300_000);
@@ -130,13 +130,13 @@ fn a_call_of_which_nothing_was_heard_is_lost_with_its_time_and_its_marks_are_owe
         ledger.owe(|unacked| unacked.push(7));
         ledger.call(RequestHandle(1), 0, at(0));
         assert_eq!(ledger.under_way(at(later)).is_none(), is_lost, "after {later} ms");
-        let order = ledger.call(RequestHandle(2), 0, at(later));
-        let IoRequest::Ledger { marks, .. } = order.task else { panic!("{:?}", order.task) };
+        let effect = ledger.call(RequestHandle(2), 0, at(later));
+        let IoRequest::Log { marks, .. } = effect.request else { panic!("{:?}", effect.request) };
         assert_eq!((marks.len(), ledger.calls.len()), if is_lost { (1, 1) } else { (0, 2) });
     }
 }
 
-/// The time of a ledger that was never heard.
+/// The time of a log that was never heard.
 fn ledger_time(host: i64) -> Instant {
     ClockOffset::new().latest(Instant(host as u64))
 }

@@ -1,4 +1,4 @@
-//! Marks in bytes, as the ledger keeps them, and its answers. All numbers are little-endian.
+//! Marks in bytes, as the log keeps them, and its answers. All numbers are little-endian.
 
 use crate::change::{Change, Changed};
 use cache::marks::Marks;
@@ -17,14 +17,14 @@ pub(super) const EVERYTHING: [u8; 2] = ALL_VIEWS.to_le_bytes();
 /// What stands before the marks of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
-    /// What the ledger's clock showed.
+    /// What the log's clock showed.
     pub(super) clock: Instant,
     /// The number of the last mark.
     pub(super) last: u64,
-    /// The number and the time of the last mark that the ledger has no more, though it may matter.
+    /// The number and the time of the last mark that the log has no more, though it may matter.
     pub(super) dropped: u64,
     pub(super) dropped_at: Instant,
-    /// Which ledger it is; never 0.
+    /// Which log it is; never 0.
     pub(super) epoch: u64,
 }
 
