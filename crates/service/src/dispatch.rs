@@ -73,7 +73,7 @@ impl Dispatcher {
                 let trace = self.trace(incoming.traceparent);
                 self.serve(Protocol::Native(Options::default().streamed(is_streamed)), incoming, trace, now)
             }
-            Endpoint::Write => self.write(incoming, now),
+            Endpoint::Write => writes::begin(&mut self.read_path, &mut self.requests, incoming, now),
             Endpoint::Invalidate => self.invalidate(incoming, now),
             Endpoint::Warm => self.warm(incoming, now),
             Endpoint::Predictions => explain::explain(&mut self.read_path, incoming, now),
@@ -86,7 +86,7 @@ impl Dispatcher {
     }
 
     /// Routes the result of an effect to the part that waits for it. One of a request that has ended changes nothing.
-    pub(super) fn complete(
+    pub(super) fn on_io_result(
         &mut self,
         EffectId { handle, continuation }: EffectId,
         result: IoResult,
@@ -391,29 +391,6 @@ impl Dispatcher {
             Continuation::Health,
             io_request,
             timeout_millis,
-        ))
-    }
-
-    /// Sends a write on its way to the origin.
-    #[inline(never)]
-    fn write(&mut self, incoming: Incoming<'_>, now: Instant) -> Transition {
-        let Dispatcher { config, requests, read_path, .. } = self;
-        if let Err(refusal) = writes::check_size(config, incoming.body) {
-            return reply::refused_plainly(&refusal).into();
-        }
-        let Some(base) = origin_requests::forward_base(config) else {
-            return origin_requests::forward(config, incoming, now);
-        };
-        let change = writes::change_of(config, &read_path.planner, incoming);
-        // A write is never refused for want of memory: what it changes is told of whole views then.
-        let has_room = read_path.has_room(requests, Priority::High, change.held_bytes());
-        let change = if has_room { change } else { change.widened() };
-        let pending = Pending::Write { change, began: now };
-        Transition::waiting_for(requests.begin(
-            pending,
-            Continuation::Forward,
-            IoRequest::Forward { base },
-            config.origin.timeout_ms,
         ))
     }
 

@@ -265,3 +265,57 @@ fn mix(seed: u64, number: u64) -> u64 {
     hasher.write_u64(number);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found lost at `now`, once as many names were given as there are between two looks.
+    fn lost(requests: &mut RequestsInProgress, now: u64) -> Vec<RequestHandle> {
+        for _ in 0..SWEEP_EVERY {
+            requests.next();
+        }
+        requests.lost(&Config::default(), Instant(now), Instant(now))
+    }
+
+    fn patience() -> u64 {
+        let Config { l2, l3, origin, .. } = Config::default();
+        2 * (l2.timeout_ms + l3.timeout_ms + origin.timeout_ms) + SLACK_MILLIS
+    }
+
+    #[test]
+    fn a_request_is_lost_that_is_overdue_at_two_looks() {
+        let mut requests = RequestsInProgress::new(1);
+        let [silent, later] = [requests.next(), requests.next()];
+        requests.insert(silent, Pending::Health { began: Instant(0) });
+        requests.insert(later, Pending::Health { began: Instant(SLACK_MILLIS) });
+        let overdue_at = patience() + 1;
+        assert_eq!(lost(&mut requests, overdue_at), [], "it is suspected");
+        assert_eq!(lost(&mut requests, overdue_at + SLACK_MILLIS - 1), [], "it is too soon for another look");
+        assert_eq!(lost(&mut requests, overdue_at + SLACK_MILLIS), [silent]);
+        requests.remove(silent);
+        assert_eq!(lost(&mut requests, overdue_at + 2 * SLACK_MILLIS), [later]);
+    }
+
+    #[test]
+    fn what_warms_has_the_time_of_its_job_besides() {
+        let mut requests = RequestsInProgress::new(1);
+        let job = requests.next();
+        requests.insert(job, Pending::Warm(Box::new(WarmJob::new(Vec::new(), 0, Instant(0)))));
+        let overdue_at = patience() + Config::default().deadlines.warm_ms + 1;
+        assert_eq!(lost(&mut requests, overdue_at - 1), []);
+        assert_eq!(lost(&mut requests, overdue_at - 1 + SLACK_MILLIS), []);
+        assert_eq!(lost(&mut requests, overdue_at - 1 + 2 * SLACK_MILLIS), [job]);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_makes_nobody_overdue_once_it_is_put_back() {
+        let mut requests = RequestsInProgress::new(1);
+        let request = requests.next();
+        requests.insert(request, Pending::Health { began: Instant(1_000_000) });
+        requests.set_back(900_000);
+        assert_eq!(lost(&mut requests, 100_000 + patience()), []);
+        assert_eq!(lost(&mut requests, 100_000 + patience() + SLACK_MILLIS), []);
+        assert!(requests.is_under_way(request));
+    }
+}

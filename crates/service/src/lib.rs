@@ -101,7 +101,7 @@ impl Service {
 
     /// Tells the result of an effect, at `now`. That of a request which has ended changes nothing.
     pub fn complete(&mut self, id: EffectId, result: IoResult, now: Instant) -> Transition {
-        self.transition(now, |dispatcher, now| dispatcher.complete(id, result, now))
+        self.transition(now, |dispatcher, now| dispatcher.on_io_result(id, result, now))
     }
 
     /// Lets a request go on that an earlier transition named among the [`woken`](Transition::woken).

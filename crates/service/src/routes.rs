@@ -75,3 +75,32 @@ fn is_asset(path: &str) -> bool {
     matches!(path, "/" | "/index.html" | "/openapi.json" | "/favicon.svg" | "/favicon.ico")
         || path.starts_with("/assets/")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_for_its_method_needs_no_right_and_reads_no_body() {
+        let config = Config::default();
+        for path in ["/v1/features", "/v1/invalidate", "/v1/warm", "/v1/predictions", "/health", "/ready"] {
+            let endpoint = Endpoint::of("PUT", path);
+            assert!(matches!(endpoint, Endpoint::NotAllowed(_)), "{path}");
+            assert_eq!((right("PUT", path), endpoint.body_limit(&config)), (Right::Nothing, 0), "{path}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_known_here_only_an_operator_may_ask_of_the_origin_unless_it_reads() {
+        for (method, path, expected) in [
+            ("POST", "/materialize", Right::Operate),
+            ("DELETE", "/get-online-features", Right::Operate),
+            ("POST", "/retrieve-online-documents", Right::Read),
+            ("GET", "/anything", Right::Read),
+            ("OPTIONS", "/push", Right::Read),
+        ] {
+            assert_eq!(Endpoint::of(method, path), Endpoint::Origin, "{method} {path}");
+            assert_eq!(right(method, path), expected, "{method} {path}");
+        }
+    }
+}

@@ -4,10 +4,18 @@
 //! Rows are marked when the origin has answered and before the caller hears of it, whatever the answer was: a write that
 //! failed halfway may have written something. Here is read what a write changes; [`Change`] marks it.
 
+use std::rc::Rc;
+
 use crate::change::{Change, Changed};
-use crate::io::Incoming;
+use crate::in_progress::{Pending, RequestsInProgress};
+use crate::io::{Continuation, Incoming, IoRequest, Transition};
+use crate::origin_requests;
+use crate::read_path::ReadPath;
+use crate::reply;
 use config::Config;
 use model::refusal::Refusal;
+use model::request::Priority;
+use model::time::Instant;
 use origin::planner::{Planner, Reach};
 use origin::write::{self, Invalidation, Target};
 
@@ -18,6 +26,30 @@ pub(super) fn check_size(config: &Config, body: &[u8]) -> Result<(), Refusal> {
         return Err(Refusal::Limit { limit: "write_body_bytes", allowed, found: body.len() });
     }
     Ok(())
+}
+
+/// Sends a write on its way to the origin.
+#[inline(never)]
+pub(super) fn begin(
+    read_path: &mut ReadPath,
+    requests: &mut RequestsInProgress,
+    incoming: Incoming<'_>,
+    now: Instant,
+) -> Transition {
+    let config = Rc::clone(&read_path.config);
+    if let Err(refusal) = check_size(&config, incoming.body) {
+        return reply::refused_plainly(&refusal).into();
+    }
+    let Some(base) = origin_requests::forward_base(&config) else {
+        return origin_requests::forward(&config, incoming, now);
+    };
+    let change = change_of(&config, &read_path.planner, incoming);
+    // A write is never refused for want of memory: what it changes is told of whole views then.
+    let has_room = read_path.has_room(requests, Priority::High, change.held_bytes());
+    let change = if has_room { change } else { change.widened() };
+    let pending = Pending::Write { change, began: now };
+    let timeout_millis = config.origin.timeout_ms;
+    Transition::waiting_for(requests.begin(pending, Continuation::Forward, IoRequest::Forward { base }, timeout_millis))
 }
 
 /// What an operator says was written past this service.
@@ -41,7 +73,7 @@ pub(super) fn change_named(config: &Config, planner: &Planner, body: &[u8]) -> R
 }
 
 /// What a write changes.
-pub(super) fn change_of(config: &Config, planner: &Planner, incoming: Incoming<'_>) -> Change {
+fn change_of(config: &Config, planner: &Planner, incoming: Incoming<'_>) -> Change {
     if !config.writes.invalidation {
         return Change::Nothing;
     }
