@@ -12,9 +12,6 @@ const LINGER_BYTES = 32 * 1024 * 1024;
 /** How much of a body waits to be passed on before its sender is held back, in bytes. */
 const BUFFERED_BYTES = 64 * 1024;
 
-/** Bodies up to this length go out in one piece with their head, as a text, which costs less than two pieces do, in bytes. */
-const ONE_PIECE_BYTES = 4 * 1024;
-
 /** @implements {import("./handler.js").PlainRequest} */
 class NodeRequest {
 	#incoming;
@@ -237,7 +234,5 @@ function sendReply({ status, headers, body }, incoming, outgoing, isListening) {
 		return outgoing.writeHead(status, isAnnounced ? head : head.concat("content-length", "0")).end();
 	}
 	outgoing.writeHead(status, head.concat("content-length", String(body.length)));
-	const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
-	if (body.length > ONE_PIECE_BYTES) outgoing.end(bytes);
-	else outgoing.end(bytes.latin1Slice(), "latin1");
+	outgoing.end(body);
 }
