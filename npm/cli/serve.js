@@ -18,11 +18,11 @@ import { connectStore, readSettings } from "./world.js";
 /** How long requests may go on after a signal, in milliseconds. */
 const LAST_MILLIS = 10_000;
 
-/** How long a request's head may be, in bytes: credentials of twice the length that is looked at are refused in words, as a Worker does. */
-const MAX_HEAD_BYTES = 64 * 1024;
-
 /** How long after that what they have left to write may take, in milliseconds. */
 const CLOSING_MILLIS = 1_000;
+
+/** How long a request's head may be, in bytes: credentials that are too long are refused in words, as by the Worker. */
+const MAX_HEAD_BYTES = 64 * 1024;
 
 export async function serve(options) {
 	const { config, rateLimiters } = await settingsOf(options);
@@ -88,7 +88,7 @@ function runtimeOf(config, l2) {
 	if (isPrivate && l2 !== undefined && !l2.hidesKeys) {
 		refuse("`private_keys` needs `FEATHEREDGE_STORE_KEYS`, with `names`");
 	}
-	const headers = authorization === undefined ? {} : { authorization };
+	const headers = authorization ? { authorization } : {};
 	return new Runtime({
 		config: { ...config, l2: { ...config.l2, ...(l2 === undefined && { enabled: false }) } },
 		connect: () => ({ stores: { l2_distributed: l2 } }),
@@ -116,14 +116,15 @@ async function settingsOf(options) {
 		);
 	}
 	const rateLimiters = new Map(rateLimits.map(({ name, simple }) => [name, limiterOf(name, simple)]));
-	const binding = auth?.rate_limit_binding;
+	const binding = auth?.rate_limit_binding ?? undefined;
 	if (binding !== undefined && !rateLimiters.has(binding)) {
 		refuse(
 			`\`auth.rate_limit_binding\` names \`${binding}\`, which the file has not: add \`[[ratelimits]]\` with \`name = "${binding}"\` and \`simple = { limit = 1000, period = 60 }\``,
 		);
 	}
 	const url = options.origin ?? config.origin?.url;
-	const origin = url === undefined ? config.origin : { kind: "http", ...config.origin, url };
+	const kind = options.origin === undefined ? (config.origin?.kind ?? "http") : "http";
+	const origin = url === undefined ? config.origin : { ...config.origin, kind, url };
 	return { config: { ...config, ...(origin !== undefined && { origin }) }, rateLimiters };
 }
 

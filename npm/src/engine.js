@@ -51,7 +51,9 @@ function settle({ config = {}, l2, l3, origin, clock = steadyClock(), operatorTo
 	}
 	// Silence here would let everybody in where the configuration says that nobody may.
 	if ((config.auth?.mode ?? "none") !== "none") {
-		throw new ConfigError("`auth.mode` is for the Worker: here, check callers before the engine is asked");
+		throw new ConfigError(
+			"`auth.mode` is for the Worker and `featheredge serve`: here, check callers before the engine is asked",
+		);
 	}
 	if (config.telemetry?.aggregate || config.telemetry?.analytics_binding !== undefined) {
 		throw new ConfigError(

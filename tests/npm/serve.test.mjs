@@ -8,7 +8,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { answerFeatures, ask, column } from "../support/features.mjs";
+import { answerFeatures, ask, column, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startProgram } from "../support/program.mjs";
 import { openRaw, requestTarget } from "../support/raw.mjs";
@@ -241,17 +241,24 @@ test("a wrangler file says the same as it says to the Worker, its rate limits to
 name = "LIMIT"
 namespace_id = "1001"
 simple = { limit = 2, period = 60 }
+[vars.FEATHEREDGE.origin]
+kind = "synthetic"
+timeout_ms = 1234
 [vars.FEATHEREDGE.auth]
 rate_limit_binding = "LIMIT"
 retry_after_seconds = 7
 `,
 	);
+	const origin = await startOrigin(answerFeatures);
+	t.after(() => origin.stop());
 	const program = startProgram(process.execPath, [
 		join(paths.package, "cli/featheredge.js"),
-		...["serve", "--port", "0", "--json", "--config", file],
+		...["serve", "--port", "0", "--json", "--config", file, "--origin", origin.url],
 	]);
 	t.after(() => program.stop());
 	const [, url] = await program.prints(/"url":"([^"]+)"/);
+	const read = await fetch(`${url}${FEAST}`, { method: "POST", body: JSON.stringify(ask(["a"], [1])) });
+	assert.deepEqual(column(await read.json(), "a"), [valueFor("a", 1)], "from the origin that the option names");
 	const replies = [];
 	for (let number = 0; number < 6; number++) replies.push(await fetch(`${url}/v1/stats`));
 	const refused = replies.filter(({ status }) => status === 429);

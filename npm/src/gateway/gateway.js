@@ -71,13 +71,19 @@ export class Gateway {
 	}
 
 	/**
+	 * Serves any request.
+	 *
 	 * @param {import("./handler.js").PlainRequest} request
 	 * @returns {Promise<import("./reply.js").Reply>}
 	 */
 	async handle(request) {
 		const limit = this.openBodyLimit(request);
-		if (limit !== undefined) return this.serve(request, await request.read(limit));
-		return this.#access.shared(request, this.#access.preflight(request) ?? (await this.#guarded(request)));
+		try {
+			if (limit !== undefined) return await this.serve(request, await request.read(limit));
+			return this.#access.shared(request, this.#access.preflight(request) ?? (await this.#guarded(request)));
+		} catch (error) {
+			return this.#failed(error, request);
+		}
 	}
 
 	/** Serves a request if its caller may make it. */

@@ -196,7 +196,15 @@ function roomIn(outgoing) {
  */
 export function listenerOf(gateway) {
 	return function serve(incoming, outgoing) {
-		const send = (reply) => sendReply(reply, incoming, outgoing, this.listening);
+		const send = (reply) => {
+			try {
+				sendReply(reply, incoming, outgoing, this.listening);
+			} catch (error) {
+				// Such as a header of the origin's that HTTP does not have: nobody else is to be harmed by it.
+				console.error(error);
+				outgoing.destroy();
+			}
+		};
 		const target = targetOf(incoming.url);
 		if (target === undefined) return send(badTarget());
 		const request = new NodeRequest(incoming, outgoing, target);

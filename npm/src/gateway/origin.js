@@ -52,10 +52,10 @@ export class HttpOrigin {
 	isAuthorized;
 
 	/**
-	 * @param {string | undefined} url its base
+	 * @param {string} [url] its base; left out where nothing is asked over HTTP
 	 * @param {OriginOptions} [options]
 	 */
-	constructor(url, { headers = {}, fetch = globalThis.fetch, isPrivate = false, isWorker = false } = {}) {
+	constructor(url = "", { headers = {}, fetch = globalThis.fetch, isPrivate = false, isWorker = false } = {}) {
 		this.url = String(url);
 		this.#base = this.url.replace(/\/+$/, "");
 		this.#headers = headers;

@@ -41,7 +41,7 @@ function begin(env) {
 	if (sealing.fault !== undefined) return new Gateway({ access, fault: sealing.fault });
 	const { isPrivate } = sealing;
 	const authorization = env[ORIGIN_AUTHORIZATION];
-	const headers = authorization === undefined ? {} : { authorization };
+	const headers = authorization ? { authorization } : {};
 	try {
 		const runtime = new Runtime({
 			config,
