@@ -143,7 +143,7 @@ class Engine {
 		const target = { path: path.startsWith(basePath) ? path.slice(basePath.length) || "/" : path, query };
 		const host = context.find((item) => typeof item?.waitUntil === "function");
 		const waitUntil = host && ((done) => host.waitUntil(done));
-		const plain = new WebRequest(request, target, { signal: request.signal, waitUntil });
+		const plain = new WebRequest(request, target, { mount: basePath, signal: request.signal, waitUntil });
 		if (TELEMETRY_PATHS.has(target.path)) {
 			this.#runtime.open();
 			return responseOf(await this.#handler.report(plain));

@@ -168,6 +168,32 @@ export function testProxy({ start, saysContinue }) {
 			assert.equal(origin.requests.length, 6);
 		});
 
+		test("the origin is told by which name its client knows it, and sends nobody to its own", async () => {
+			const raw = await open();
+			for (const [location, mapped] of [
+				[`${origin.url}/elsewhere?a=b`, "/elsewhere?a=b"],
+				["/elsewhere", "/elsewhere"],
+				["elsewhere", "/deep/elsewhere"],
+				["../..", "/"],
+				[origin.url, "/"],
+				["https://id.example.com/login", "https://id.example.com/login"],
+				["http://features.example.com/x", "http://features.example.com/x"],
+			]) {
+				answering = () => answer(307, [`location: ${location}`], "");
+				raw.send(head("GET", "/deep/registry"));
+				assert.equal((await raw.answer()).headers.location, mapped, location);
+			}
+			const [{ headers }] = origin.requests;
+			assert.equal(headers["x-forwarded-host"], "features.example.com");
+			assert.equal(headers["x-forwarded-proto"], "http");
+			assert.equal(headers.forwarded, 'host="features.example.com";proto=http');
+			origin.requests.length = 0;
+			raw.send(head("GET", "/registry", "x-forwarded-proto: https", "forwarded: for=10.0.0.1;proto=https"));
+			await raw.answer();
+			assert.equal(origin.requests[0].headers["x-forwarded-proto"], "https");
+			assert.match(origin.requests[0].headers.forwarded, /^for=10\.0\.0\.1;proto=https, host=/);
+		});
+
 		test("parts of a body that is passed on go as they come, both ways", async () => {
 			const raw = await open();
 			raw.send(head("PUT", "/registry", "transfer-encoding: chunked", `authorization: Bearer ${OPERATOR}`));

@@ -35,6 +35,9 @@ const NOTHING = new Uint8Array();
  * @property {(limit: number) => Promise<Uint8Array>} read its body; one that is longer becomes `limit + 1` bytes, which the core refuses
  * @property {() => ReadableStream<Uint8Array> | Uint8Array | undefined} stream its body, unread
  * @property {string} address where it came from
+ * @property {string} [scheme] by which its client has reached us, as the authority
+ * @property {string} [authority]
+ * @property {string} [mount] what stands before our paths for its client
  * @property {boolean} isGone whether its caller has gone
  * @property {AbortSignal} [signal] tells when its caller goes
  * @property {(done: Promise<void>) => void} [waitUntil] told of what goes on behind the reply

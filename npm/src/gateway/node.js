@@ -43,6 +43,15 @@ class NodeRequest {
 		return this.#incoming.socket.remoteAddress ?? "";
 	}
 
+	/** Who has TLS has it before us. */
+	get scheme() {
+		return "http";
+	}
+
+	get authority() {
+		return this.#incoming.headers.host;
+	}
+
 	get isGone() {
 		return this.#outgoing.closed && !this.#outgoing.writableFinished;
 	}

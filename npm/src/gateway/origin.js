@@ -33,6 +33,31 @@ export function endToEnd(headers, without = []) {
 	return all.filter(([name]) => !dropped.has(name) && !name.startsWith("proxy-"));
 }
 
+/** Tells the origin by which name its client knows it (RFC 7239); what a proxy before us has told goes first. */
+function tellOf({ scheme, authority }, headers) {
+	if (authority === undefined) return;
+	headers.append("forwarded", `host="${authority.replaceAll(/["\\]/g, "")}";proto=${scheme}`);
+	if (!headers.has("x-forwarded-host")) headers.set("x-forwarded-host", authority);
+	if (!headers.has("x-forwarded-proto")) headers.set("x-forwarded-proto", scheme);
+}
+
+/**
+ * Where a redirect of the origin leads, as its client gets there.
+ *
+ * @param {string} location
+ * @param {string} url that was asked for
+ * @param {string | undefined} root the URL whose paths are ours
+ * @param {string} mount what stands before our paths
+ * @returns {string | undefined} `undefined` where only the origin's neighbours get there
+ */
+function locationOf(location, url, root, mount) {
+	if (!URL.canParse(location, url)) return location;
+	const place = new URL(location, url);
+	if (place.origin !== new URL(url).origin) return location;
+	const known = root === undefined ? undefined : new URL(`${root}/`).href;
+	return known !== undefined && place.href.startsWith(known) ? `${mount}/${place.href.slice(known.length)}` : undefined;
+}
+
 /**
  * @typedef {object} OriginOptions
  * @property {HeadersInit | (() => HeadersInit | Promise<HeadersInit>)} [headers] the deployment's own, credentials among them
@@ -113,33 +138,37 @@ export class HttpOrigin {
 	 */
 	pass(base, request, bytes, pass, signal) {
 		const { path, query } = request;
-		const target = `${base.replace(/\/+$/, "")}${path}${query && `?${query}`}`;
-		return this.passTo(target, request, bytes, pass, signal);
+		const root = base.replace(/\/+$/, "");
+		return this.passTo(`${root}${path}${query && `?${query}`}`, request, bytes, pass, signal, root);
 	}
 
-	/** The same to a URL. */
-	async passTo(url, request, bytes, pass, signal) {
-		const { method } = request;
+	/** The same to a URL; of paths below `root` the client knows as of ours. */
+	async passTo(url, request, bytes, pass, signal, root) {
+		const { method, mount = "" } = request;
 		// What `fetch` is to unpack, it asks for itself.
 		const without = this.#isWorker ? FETCHS_OWN : [...FETCHS_OWN, "accept-encoding"];
 		const headers = await this.#authorize(new Headers(endToEnd(request.headers, without)), pass);
+		tellOf(request, headers);
 		const isBare = method === "GET" || method === "HEAD";
 		const body = isBare ? undefined : (bytes ?? request.stream());
 		const init = { method, headers, body, redirect: "manual", signal };
 		if (body instanceof ReadableStream) init.duplex = "half";
 		const call = () => this.#fetch.call(undefined, url, init);
 		const answer = isBare ? await retryLostConnection(call, signal) : await call();
-		return this.#passedBack(answer);
+		return this.#passedBack(answer, (location) => locationOf(location, url, root, mount));
 	}
 
-	#passedBack(answer) {
+	#passedBack(answer, mapped) {
 		const { status, headers } = answer;
 		if (!isSendable(status)) {
 			cancel(answer.body);
 			return originStatus(status);
 		}
 		const isDecoded = !this.#isWorker && DECODED.test(headers.get("content-encoding") ?? "");
-		const kept = endToEnd(headers, isDecoded ? ["content-encoding", "content-length"] : []);
+		const location = headers.get("location");
+		const kept = endToEnd(headers, ["location", ...(isDecoded ? ["content-encoding", "content-length"] : [])]);
+		const place = location === null ? undefined : mapped(location);
+		if (place !== undefined) kept.push(["location", place]);
 		return { status, headers: kept, body: isBodyless(status) ? null : answer.body };
 	}
 }

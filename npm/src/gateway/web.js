@@ -13,16 +13,18 @@ export class WebRequest {
 	 * @param {{ path: string, query: string }} target
 	 * @param {object} [options]
 	 * @param {string} [options.address]
+	 * @param {string} [options.mount]
 	 * @param {AbortSignal} [options.signal]
 	 * @param {(done: Promise<void>) => void} [options.waitUntil]
 	 * @param {boolean} [options.isPlatforms] whether the platform made it, so that its length is true, and its body nobody's else
 	 */
-	constructor(request, { path, query }, { address = "", signal, waitUntil, isPlatforms = false } = {}) {
+	constructor(request, { path, query }, { address = "", mount, signal, waitUntil, isPlatforms = false } = {}) {
 		this.#request = request;
 		this.#isPlatforms = isPlatforms;
 		this.path = path;
 		this.query = query;
 		this.address = address;
+		this.mount = mount;
 		this.signal = signal;
 		this.waitUntil = waitUntil;
 	}
@@ -33,6 +35,14 @@ export class WebRequest {
 
 	get headers() {
 		return this.#request.headers;
+	}
+
+	get scheme() {
+		return new URL(this.#request.url).protocol.slice(0, -1);
+	}
+
+	get authority() {
+		return new URL(this.#request.url).host;
 	}
 
 	get isGone() {
