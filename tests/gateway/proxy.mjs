@@ -90,10 +90,10 @@ export function testProxy({ start, saysContinue }) {
 			assert.equal((await raw.answer()).status, 200, "the client's connection goes on");
 		});
 
-		test("a client that expects to be told to continue is served once and whole", { skip: !saysContinue }, async () => {
+		test("a client that expects to be told to continue is served once and whole", async () => {
 			const raw = await open();
 			raw.send(head("POST", "/push", "expect: 100-continue", length(PUSHED)));
-			assert.equal((await raw.next()).status, 100);
+			if (saysContinue) assert.equal((await raw.next()).status, 100);
 			raw.socket.write(PUSHED);
 			assert.equal((await raw.answer()).status, 200);
 			assert.equal(origin.requests.length, 1);
