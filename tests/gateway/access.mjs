@@ -13,6 +13,12 @@ const OPERATOR = "of-the-operator";
 const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
 const PUSH = { feature_view_name: "stats", df: { driver_id: [1], a: [1] } };
 
+/** Waits until `look` gives something true, never longer than ten seconds. */
+async function until(look) {
+	const deadline = Date.now() + 10_000;
+	while (!(await look())) assert.ok(Date.now() < deadline, `in vain: ${look}`);
+}
+
 /** Features, and to all else a word. */
 const answer = (request) => (request.path === FEAST ? answerFeatures(request) : { json: null });
 
@@ -334,7 +340,7 @@ export function testAccess({ start, refuse }) {
 	});
 
 	describe("an issuer's keys", () => {
-		test("a key that is new is fetched when its first token comes; one that is withdrawn ends with its time", async () => {
+		test("one that is new is fetched when its first token comes; one that is withdrawn ends with its time", async () => {
 			const identity = await startIdentity();
 			const auth = { mode: "oidc", issuer: identity.url, audience: "features", jwks_ttl_seconds: 1 };
 			try {
@@ -355,7 +361,49 @@ export function testAccess({ start, refuse }) {
 			}
 		});
 
-		test("keys of another site, or of another issuer, are not fetched", async () => {
+		test("are asked for once, however many need them, and whether or not they can be had", async () => {
+			const identity = await startIdentity();
+			const auth = { mode: "oidc", issuer: identity.url, audience: "features" };
+			const statuses = async (host) => {
+				const replies = await Promise.all(range(40).map(() => read(host, identity.token())));
+				return [...new Set(replies.map(({ status }) => status))];
+			};
+			try {
+				await withHost(auth, async (host) => {
+					assert.deepEqual(await statuses(host), [200]);
+					assert.equal(identity.asked, 1);
+				});
+				identity.isDown = true;
+				identity.discovered = 0;
+				await withHost(auth, async (host) => {
+					assert.deepEqual([await statuses(host), await statuses(host)], [[503], [503]]);
+					assert.equal(identity.discovered, 1);
+				});
+			} finally {
+				await identity.stop();
+			}
+		});
+
+		test("that go by one name, or none, are told apart by the algorithm, and all that fit are tried", async () => {
+			const identity = await startIdentity();
+			const keys = ["RS256", "ES256", "ES256"].map((alg) => identity.makeKey(alg, "same"));
+			identity.keys = keys;
+			try {
+				await withHost({ mode: "oidc", issuer: identity.url, audience: "features" }, async (host) => {
+					for (const key of keys) {
+						for (const header of [{}, { kid: undefined }]) {
+							assert.equal((await read(host, identity.token({}, { key, header }))).status, 200, key.alg);
+						}
+					}
+					const stranger = identity.makeKey("ES256", "same");
+					assert.equal((await read(host, identity.token({}, { key: stranger }))).status, 401);
+				});
+			} finally {
+				await identity.stop();
+			}
+		});
+
+		test("of another site, or of another issuer, are not fetched", async () => {
 			const [identity, stranger] = [await startIdentity(), await startIdentity()];
 			const auth = { mode: "oidc", issuer: identity.url, audience: "features" };
 			try {
@@ -385,7 +433,7 @@ export function testAccess({ start, refuse }) {
 					assert.equal(reply.status, 503);
 					assert.ok(Number(reply.headers.get("retry-after")) > 0);
 					identity.isDown = false;
-					assert.equal((await read(host, identity.token())).status, 200);
+					await until(async () => (await read(host, identity.token())).status === 200);
 					identity.isDown = true;
 					await new Promise((resolve) => setTimeout(resolve, 1_100));
 					assert.equal((await read(host, identity.token())).status, 200);
