@@ -1,6 +1,9 @@
 // Who may do what, on workerd.
 
 import { testAccess } from "../gateway/access.mjs";
+import { testIssuer } from "../gateway/issuer.mjs";
 import { refuseWorker, startWorker } from "../support/worker.mjs";
 
-testAccess({ start: startWorker, refuse: refuseWorker });
+const hosts = { start: startWorker, refuse: refuseWorker };
+await testAccess(hosts);
+await testIssuer(hosts);
