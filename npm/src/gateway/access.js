@@ -229,7 +229,7 @@ export class Access {
 			return { name, rights: this.#open, caller: name, credentials: "caller", authorization: shown };
 		}
 		if (digest === undefined) unauthorized("the credentials are no bearer token", "invalid_request");
-		const known = mode === "oidc" ? await this.#signed(token, hex(digest)) : this.#listed(digest);
+		const known = mode === "oidc" ? await this.#signed(token, hex(digest), request) : this.#listed(digest);
 		return { ...known, credentials: "deployment" };
 	}
 
@@ -252,8 +252,8 @@ export class Access {
 	}
 
 	/** Whom the issuer's token is of. */
-	async #signed(token, digest) {
-		const { claims, fault, isOutage } = await this.#keys.verify(token, digest);
+	async #signed(token, digest, { waitUntil }) {
+		const { claims, fault, isOutage } = await this.#keys.verify(token, digest, waitUntil);
 		if (isOutage) refuse(503, "issuer-unreachable", "The issuer's keys cannot be had", fault, { "retry-after": "10" });
 		if (fault !== undefined) unauthorized(fault, "invalid_token");
 		// Whoever remembers a token gives the same claims for it.

@@ -120,11 +120,15 @@ export function issuerKeys(settings) {
 	/** The keys that a token may have been signed with: those of its algorithm, and of its key's name, where it says one. */
 	const fitting = ({ kid, alg }) => keys.filter((key) => key.name === alg && (kid === undefined || key.kid === kid));
 
-	async function keysFor(header) {
+	async function keysFor(header, waitUntil) {
 		const isDue = Date.now() - fetchedAt > ttlSeconds * 1000;
 		if (isDue || fitting(header).length === 0) {
-			if (Date.now() - triedAt >= retryMillis) await refresh();
-			else if (fitting(header).length === 0) await answered();
+			if (Date.now() - triedAt >= retryMillis) {
+				const refreshed = refresh();
+				// Others need the keys where this caller goes.
+				waitUntil?.(refreshed);
+				await refreshed;
+			} else if (fitting(header).length === 0) await answered();
 		}
 		const isBelieved = Date.now() - fetchedAt <= ttlSeconds * 1000 + GRACE_MILLIS;
 		return { fit: isBelieved ? fitting(header) : [], isOutage: !isBelieved || keys.length === 0 };
@@ -149,15 +153,16 @@ export function issuerKeys(settings) {
 		 *
 		 * @param {string} token
 		 * @param {string} digest of the token, which is known by it alone
+		 * @param {(done: Promise<void>) => void} [waitUntil]
 		 * @returns {Promise<{ claims?: Record<string, unknown>, fault?: string, isOutage?: boolean }>}
 		 */
-		async verify(token, digest) {
+		async verify(token, digest, waitUntil) {
 			const seen = known.get(digest);
 			if (seen !== undefined) {
 				const { header, claims, key } = seen;
 				const fault = faultOf(claims);
 				// Keys that were fetched anew are other ones, so a withdrawn key ends what it has signed.
-				if (fault === undefined && (await keysFor(header)).fit.includes(key)) {
+				if (fault === undefined && (await keysFor(header, waitUntil)).fit.includes(key)) {
 					remember(digest, token, seen);
 					return { claims };
 				}
@@ -181,7 +186,7 @@ export function issuerKeys(settings) {
 			// Before the issuer is asked for a key: most tokens that are refused are old ones.
 			const fault = faultOf(claims);
 			if (fault !== undefined) return { fault };
-			const { fit, isOutage } = await keysFor(header);
+			const { fit, isOutage } = await keysFor(header, waitUntil);
 			if (fit.length === 0) {
 				return isOutage
 					? { fault: "the issuer's keys cannot be had", isOutage }
