@@ -96,8 +96,10 @@ test("a reader who hangs up is asked for no longer, by its own path or by one th
 	const host = await startServe({ origin: `http://127.0.0.1:${origin.address().port}`, vars: { views: VIEWS } });
 	t.after(() => host.stop());
 	const body = JSON.stringify(ask(["a"], [1]));
+	const native = JSON.stringify({ entities: { driver_id: [2] }, feature_names: ["stats:a"] });
 	for (const [lines, sent] of [
 		[post(FEAST, body), body],
+		[post("/v1/features", native, "accept: application/x-ndjson"), native],
 		[["GET /registry HTTP/1.1", "host: x"], ""],
 	]) {
 		const came = new Promise((resolve) => {
