@@ -194,6 +194,34 @@ test("a body without an end that nobody wants ends its connection", async (t) =>
 	assert.deepEqual(origin.requests, []);
 });
 
+test("an answer that the origin gives before it has the body comes, and the connection goes on", async (t) => {
+	const origin = createServer((request, response) => {
+		if (request.url === "/health") return response.end();
+		response.writeHead(400, { connection: "close", "content-length": 2 }).end("no");
+	}).listen(0, "127.0.0.1");
+	await once(origin, "listening");
+	t.after(() => origin.close());
+	const operatorToken = "of-the-operator";
+	const host = await startServe({ origin: `http://127.0.0.1:${origin.address().port}`, operatorToken });
+	t.after(() => host.stop());
+	const raw = await openRaw(host.port);
+	t.after(() => raw.close());
+	const part = "x".repeat(100_000);
+	const head = [
+		"PUT /registry HTTP/1.1",
+		"host: x",
+		`authorization: Bearer ${operatorToken}`,
+		"content-length: 300000",
+	];
+	raw.send(head, part);
+	const { status, body } = await raw.answer();
+	assert.deepEqual([status, body], [400, "no"]);
+	raw.socket.write(part);
+	raw.socket.write(part);
+	raw.send(["GET /health HTTP/1.1", "host: x"]);
+	assert.equal((await raw.answer()).status, 200);
+});
+
 test("at its end it answers what is under way, and takes nothing new", async (t) => {
 	const held = gate();
 	const origin = await startOrigin(async (request) => {

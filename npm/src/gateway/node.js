@@ -140,7 +140,7 @@ function streamOf(incoming) {
 			cancel() {
 				incoming.off("data", onData);
 				onData = undefined;
-				incoming.resume();
+				drain(incoming);
 			},
 		},
 		new ByteLengthQueuingStrategy({ highWaterMark: BUFFERED_BYTES }),
@@ -154,6 +154,7 @@ function drain(incoming) {
 		length += chunk.length;
 		if (length > LINGER_BYTES) incoming.destroy();
 	});
+	incoming.resume();
 }
 
 /** Headers of many replies, names and values by turns. @type {WeakMap<import("./reply.js").HeaderPairs, string[]>} */
@@ -235,7 +236,8 @@ export function listenerOf(gateway) {
  */
 function sendReply({ status, headers, body }, incoming, outgoing, isListening) {
 	if (outgoing.destroyed) return void (body instanceof ReadableStream && body.cancel().catch(() => {}));
-	if (!incoming.complete && hasBody(incoming)) drain(incoming);
+	const isRead = incoming.complete || !hasBody(incoming) || incoming.listenerCount("data") > 0;
+	if (!isRead) drain(incoming);
 	const lines = flat(headers);
 	const head = isListening ? lines : lines.concat("connection", "close");
 	if (body instanceof ReadableStream) {
