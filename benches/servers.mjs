@@ -2,10 +2,15 @@
 
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { Log, LogLevel, Miniflare } from "miniflare";
+import { startProgram } from "../tests/support/program.mjs";
+import { paths } from "../tests/support/root.mjs";
 import { CONFIG_VARIABLE, overlay, readWranglerToml } from "../tests/support/settings.mjs";
 import { freePort, serve } from "../tests/support/workerd.mjs";
 
@@ -71,6 +76,28 @@ export async function serveOurs(origin, vars, entry, secrets = {}, services = {}
 	const { url, stop } = await serve({ vars: { ...secrets, [CONFIG_VARIABLE]: config }, port, entry, services });
 	return { port, url, stop };
 }
+
+/** Starts a program that prints where it serves, as JSON. */
+async function startServer(args) {
+	const program = startProgram(process.execPath, args);
+	const [, url] = await program.prints(/"url":"([^"]+)"/);
+	return { port: Number(new URL(url).port), url, stop: () => program.stop() };
+}
+
+/** Serves the built package's command line before `origin`. */
+export async function serveCli(origin) {
+	const folder = mkdtempSync(join(tmpdir(), "featheredge-bench-"));
+	const config = join(folder, "featheredge.json");
+	writeFileSync(config, JSON.stringify({ limits: { cells: 1_000_000 } }));
+	const args = ["serve", "--port", "0", "--json", "--origin", origin.url, "--config", config];
+	const server = await startServer([join(paths.package, "cli/featheredge.js"), ...args]);
+	rmSync(folder, { recursive: true });
+	return server;
+}
+
+/** Serves the peer on Node; with `constant`, the one that returns constant bytes. */
+export const serveNodePeer = (origin, ...kind) =>
+	startServer([fileURLToPath(new URL("peers/node-json.mjs", import.meta.url)), origin.url, ...kind]);
 
 /** The process that asks: `run` sends the bodies, and the tokens, by turns, over and over on so many connections, and tells how it went. */
 export function startLoad() {

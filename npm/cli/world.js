@@ -6,9 +6,15 @@ import { redisStore } from "../dist/redis.js";
 import { sealedStore } from "../dist/sealed.js";
 import { EXIT, Failure } from "./failure.js";
 
-/** Reads the table that docs/configuration.md describes from TOML or JSON, or from a wrangler file that has it. */
-export async function readConfig(file) {
-	if (file === undefined) return {};
+/**
+ * Reads the table that docs/configuration.md describes from TOML or JSON, or from a wrangler file that has it, and what stands beside it in
+ * either.
+ *
+ * @param {string} [file]
+ * @returns {Promise<{ config: Record<string, any>, rateLimits: { name: string, simple: { limit: number, period: number } }[] }>}
+ */
+export async function readSettings(file) {
+	if (file === undefined) return { config: {}, rateLimits: [] };
 	let table;
 	try {
 		const text = readFileSync(file, "utf8");
@@ -16,8 +22,12 @@ export async function readConfig(file) {
 	} catch (error) {
 		throw new Failure(`cannot read \`${file}\`: ${error.message.trim()}`, EXIT.configuration);
 	}
-	return table.vars?.FEATHEREDGE ?? table;
+	const { ratelimits: rateLimits = [], ...others } = table;
+	return { config: table.vars?.FEATHEREDGE ?? others, rateLimits };
 }
+
+/** The table alone. */
+export const readConfig = async (file) => (await readSettings(file)).config;
 
 /** A store as the environment has it sealed. */
 export function sealed(store) {
@@ -45,33 +55,48 @@ export function originOf({ origin: url }, settings) {
 }
 
 /**
+ * The store at the URL of Redis that the options name, where they name one.
+ *
+ * @param {string} [redis]
+ */
+export async function connectStore(redis) {
+	if (redis === undefined) return undefined;
+	const client = await (await import("./redis.js")).connectRedis(redis);
+	try {
+		return { l2: sealed(redisStore(client)), disconnect: () => client.disconnect() };
+	} catch (error) {
+		client.disconnect();
+		throw error;
+	}
+}
+
+/**
  * An engine as the options say it.
  *
  * @param {{ config?: string, origin?: string, redis?: string }} options
  * @param {import("../types/index.d.ts").EngineOptions} [more]
  */
 export async function makeEngine(options, more = {}) {
-	const { redis } = options;
 	const config = await readConfig(options.config);
 	const { origin: settings, ...rest } = config;
 	const origin = originOf(options, settings);
-	const client = redis === undefined ? undefined : await (await import("./redis.js")).connectRedis(redis);
+	const store = await connectStore(options.redis);
 	try {
 		const engine = await createEngine({
 			config: origin === undefined ? config : rest,
 			...(origin !== undefined && { origin }),
-			...(client !== undefined && { l2: sealed(redisStore(client)) }),
+			...(store !== undefined && { l2: store.l2 }),
 			...more,
 		});
 		return {
 			engine,
 			async close() {
 				await engine.close();
-				client?.disconnect();
+				store?.disconnect();
 			},
 		};
 	} catch (error) {
-		client?.disconnect();
+		store?.disconnect();
 		throw error;
 	}
 }

@@ -4,10 +4,12 @@ import { State } from "featheredge-core";
 import { steadyClock } from "./clock.js";
 import { readColumns } from "./columns.js";
 import { ConfigError, errorOf, FaultError } from "./errors.js";
-import { acceptsLines, notAllowed, originStatus, originUnreachable, problem, SESSION } from "./http.js";
+import { FEAST, Handler, NATIVE } from "./gateway/handler.js";
+import { ANYONE, OPERATOR } from "./gateway/pass.js";
+import { targetOf } from "./gateway/target.js";
+import { responseOf, WebRequest } from "./gateway/web.js";
 import { stringify } from "./json.js";
 import { originOf } from "./origins.js";
-import { cancel, readBytes, TooLargeError } from "./runtime/body.js";
 import { headerPairs } from "./runtime/headers.js";
 import { instantiate } from "./runtime/instance.js";
 import { Runtime } from "./runtime/runtime.js";
@@ -17,8 +19,6 @@ import { TELEMETRY_PATHS } from "./runtime/telemetry_paths.js";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-const NATIVE = "/v1/features";
-const FEAST = "/get-online-features";
 const WARM = "/v1/warm";
 const PREDICTIONS = "/v1/predictions";
 const LINES = "application/x-ndjson";
@@ -51,7 +51,9 @@ function settle({ config = {}, l2, l3, origin, clock = steadyClock(), operatorTo
 	}
 	// Silence here would let everybody in where the configuration says that nobody may.
 	if ((config.auth?.mode ?? "none") !== "none") {
-		throw new ConfigError("`auth.mode` is for the Worker: here, check callers before the engine is asked");
+		throw new ConfigError(
+			"`auth.mode` is for the Worker and `featheredge serve`: here, check callers before the engine is asked",
+		);
 	}
 	if (config.telemetry?.aggregate || config.telemetry?.analytics_binding !== undefined) {
 		throw new ConfigError(
@@ -82,10 +84,12 @@ function settle({ config = {}, l2, l3, origin, clock = steadyClock(), operatorTo
 class Engine {
 	#runtime;
 	#settings;
+	#handler;
 
 	constructor(options) {
 		this.#settings = settle(options);
 		this.#runtime = this.#settings.runtime;
+		this.#handler = new Handler(this.#runtime);
 		// A handler is mostly passed on by itself.
 		this.fetch = this.fetch.bind(this);
 	}
@@ -133,37 +137,22 @@ class Engine {
 	}
 
 	async fetch(request, ...context) {
-		const { basePath, operatorToken, origin } = this.#settings;
-		const url = new URL(request.url);
-		const path = url.pathname.startsWith(basePath) ? url.pathname.slice(basePath.length) || "/" : url.pathname;
-		const { method, headers } = request;
-		const core = this.#runtime.open();
-		const query = url.search.slice(1);
-		if (TELEMETRY_PATHS.has(path)) return this.#report(method, path, query);
-		const limit = core.body_limit(method, path);
-		let body;
-		if (limit > 0) body = await readBytes(request, limit).catch((error) => refused(error, request, limit));
+		const { basePath, operatorToken } = this.#settings;
+		const { pathname, search } = new URL(request.url);
+		const { path, query } = targetOf(pathname + search);
+		const target = { path: path.startsWith(basePath) ? path.slice(basePath.length) || "/" : path, query };
+		const host = context.find((item) => typeof item?.waitUntil === "function");
+		const waitUntil = host && ((done) => host.waitUntil(done));
+		const plain = new WebRequest(request, target, { mount: basePath, signal: request.signal, waitUntil });
+		if (TELEMETRY_PATHS.has(target.path)) {
+			this.#runtime.open();
+			return responseOf(await this.#handler.report(plain));
+		}
+		const limit = this.#handler.bodyLimit(plain);
+		const body = limit > 0 ? await plain.read(limit) : undefined;
 		const isOperator =
-			operatorToken !== undefined && (await areEqual(headers.get("authorization") ?? "", `Bearer ${operatorToken}`));
-		const hasAuthorization = headers.has("authorization") && origin?.isAuthorized !== true;
-		const length = this.#write(body ?? new Uint8Array(), {}, limit + 1);
-		const flags = [hasAuthorization, isOperator, acceptsLines(headers)];
-		const traceparent = headers.get("traceparent") ?? "";
-		const session = headers.get(SESSION) ?? undefined;
-		const begin = (core, now) => core.begin(method, path, query, length, ...flags, "", traceparent, session, now);
-		const pass = (base, signal) => {
-			if (base === undefined) return Promise.resolve(nothingAt(path));
-			const message = { method, path, search: url.search, headers, body: body ?? request.body ?? undefined };
-			return origin.pass(message, signal).then(passedBack, originUnreachable);
-		};
-		const waitUntil = context.find((item) => typeof item?.waitUntil === "function");
-		return this.#exchange(begin, {
-			take: () => this.#response(),
-			pass,
-			open: (body) => new Response(body, { status: 200, headers: this.#headers() }),
-			signal: request.signal,
-			...(waitUntil !== undefined && { waitUntil: (promise) => waitUntil.waitUntil(promise) }),
-		});
+			operatorToken !== undefined && (await areEqual(plain.header("authorization") ?? "", `Bearer ${operatorToken}`));
+		return responseOf(await this.#handler.serve(plain, isOperator ? OPERATOR : ANYONE, body));
 	}
 
 	async prefetch(request, options) {
@@ -214,12 +203,6 @@ class Engine {
 		return this.close();
 	}
 
-	async #report(method, path, query) {
-		if (method !== "GET" && method !== "HEAD") return notAllowed("GET, HEAD");
-		const report = await this.#runtime.telemetry.report(path, query, () => this.#response(method === "HEAD"));
-		return report ?? fault();
-	}
-
 	/** What a report says. */
 	async #reported(path) {
 		this.#runtime.open();
@@ -252,13 +235,6 @@ class Engine {
 		return errorOf({ status, headers: this.#headers(), body: this.#runtime.replyBody.slice() }, cause);
 	}
 
-	#response(isHead = false) {
-		const body = this.#runtime.replyBody;
-		const status = this.#runtime.core.reply_status();
-		if (!isPassable(status)) return originStatus(status);
-		return new Response(body.length > 0 && !isHead ? body.slice() : null, { status, headers: this.#headers() });
-	}
-
 	/** Serves a request whose reply is of use whatever its status is. */
 	#exchange(begin, handling) {
 		const state = this.#runtime.begin(begin);
@@ -272,13 +248,13 @@ class Engine {
 		if (state === State.Replied) return this.#taken(read);
 		// The caller may use its buffer again.
 		const body = asked?.slice();
-		const pass = async (_, signal) => {
-			const headers = new Headers({ "content-type": "application/json" });
-			const message = { method: "POST", path: FEAST, search: "", headers, body };
-			const response = await this.#settings.origin.pass(message, signal);
-			const bytes = new Uint8Array(await response.arrayBuffer());
-			if (response.status === 200) return read(bytes, [...response.headers]);
-			throw errorOf({ status: response.status, headers: [...response.headers], body: bytes });
+		const pass = async (base, signal) => {
+			const request = { method: "POST", path: FEAST, query: "", headers: [["content-type", "application/json"]] };
+			const reply = await this.#settings.origin.pass(base, request, body, ANYONE, signal);
+			const bytes = new Uint8Array(await responseOf(reply).arrayBuffer());
+			const { status, headers } = reply;
+			if (status === 200) return read(bytes, headers);
+			throw errorOf({ status, headers, body: bytes });
 		};
 		const handling = { ...options, take: (exchange) => this.#taken(read, exchange), pass };
 		return state === State.RepliedWithEffects ? runtime.attendBehind(handling) : runtime.attend(state, handling);
@@ -308,35 +284,6 @@ async function* linesOf(body) {
 }
 
 const copy = (bytes) => bytes.slice();
-
-/** In place of a body that is too long, one that the core refuses for its length. */
-function refused(error, request, limit) {
-	if (!(error instanceof TooLargeError)) throw error;
-	// One that was not begun is left to whoever made the request, as any that nobody reads.
-	if (error.isRead) cancel(request.body);
-	return new Uint8Array(limit + 1);
-}
-
-const fault = () => problem(500, "internal", "Internal error", "the request met a fault and was given up");
-
-const nothingAt = (path) => problem(404, "not-found", "There is nothing at this path", `no such path: ${path}`);
-/** What a `Response` may have; adapters replace that class by ones that do not look. */
-const isPassable = (status) => status >= 200 && status <= 599;
-
-/** An answer of the origin, whose body `fetch` has unpacked. */
-function passedBack(response) {
-	const headers = new Headers(response.headers);
-	if (headers.has("content-encoding")) {
-		headers.delete("content-encoding");
-		headers.delete("content-length");
-	}
-	const { status, body } = response;
-	if (!isPassable(status)) {
-		cancel(body);
-		return originStatus(status);
-	}
-	return new Response(body, { status, headers });
-}
 
 /**
  * @param {import("../types/index.d.ts").EngineOptions} options

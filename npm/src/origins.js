@@ -3,111 +3,55 @@
 // Each is asked in Feast's terms, by bytes, and answers in bytes; what it means is the core's to say.
 
 import { ConfigError } from "./errors.js";
-import { problem } from "./http.js";
+import { HttpOrigin } from "./gateway/origin.js";
+import { notFound } from "./gateway/reply.js";
 import { parse, stringify } from "./json.js";
-import { cancel, readBytes } from "./runtime/body.js";
-import { retryLostConnection } from "./runtime/retry.js";
 
 const JSON_TYPE = "application/json";
 const FEATURES = "/get-online-features";
 /** What stands as the URL of an origin that has none; nothing is ever sent there (RFC 6761). */
 const NOWHERE = "http://origin.invalid";
 
-/**
- * What the core is told of an answer.
- *
- * @param {Response} response
- * @param {number} maxBytes
- * @param {boolean} [isLengthTrue] whether the platform holds it to the length that it announces
- */
-export async function answerOf(response, maxBytes, isLengthTrue) {
-	try {
-		const body = await readBytes(response, maxBytes, isLengthTrue);
-		return { status: response.status, contentType: response.headers.get("content-type") ?? undefined, body };
-	} catch (error) {
-		cancel(response.body);
-		throw error;
+/** What is told of an origin's health, and of its registry, where it has neither. */
+const nothingToSay = () => ({ status: 200, body: new Uint8Array() });
+
+/** What the core is told of an origin over HTTP. */
+function configOf(url, { timeout, registry } = {}) {
+	const origin = { kind: "http", url, ...(timeout !== undefined && { timeout_ms: timeout }) };
+	return { origin, ...(registry !== undefined && { registry }) };
+}
+
+function checkUrl(url) {
+	if (!URL.canParse(url)) throw new ConfigError(`the origin's URL is none: \`${url}\``);
+}
+
+/** A Feast server, with all its paths. */
+class FeastOrigin extends HttpOrigin {
+	constructor(url, options) {
+		checkUrl(url);
+		super(url, options);
+		this.config = configOf(this.url, options);
 	}
 }
 
-/** Headers that belong to one connection, and are not passed on (RFC 9110, 7.6.1); `fetch` sees to length and encoding. */
-const HOP_BY_HOP = [
-	"connection",
-	"keep-alive",
-	"te",
-	"trailer",
-	"transfer-encoding",
-	"upgrade",
-	"host",
-	"content-length",
-];
-
-class HttpOrigin {
-	#headers;
-	#fetch;
-	#isWhole;
-
-	constructor(url, { headers = {}, timeout, registry, fetch = globalThis.fetch } = {}, isWhole) {
-		if (!URL.canParse(url)) throw new ConfigError(`the origin's URL is none: \`${url}\``);
-		this.#headers = headers;
-		this.#fetch = fetch;
-		this.#isWhole = isWhole;
-		/** What the core is told of it. */
-		this.config = {
-			origin: {
-				kind: "http",
-				url: isWhole ? NOWHERE : String(url),
-				...(timeout !== undefined && { timeout_ms: timeout }),
-			},
-			...(registry !== undefined && { registry }),
-		};
-		this.url = String(url);
+/** One URL that answers to `POST` as Feast's `/get-online-features` does. */
+class FeaturesOrigin extends HttpOrigin {
+	constructor(url, options) {
+		checkUrl(url);
+		super(url, options);
+		this.config = configOf(NOWHERE, options);
 	}
 
-	/** Whether it has credentials of its own, so that the caller's say nothing of what it may see. */
-	get isAuthorized() {
-		return typeof this.#headers === "function" || new Headers(this.#headers).has("authorization");
+	async ask(effect, signal, pass) {
+		if (!effect.url.startsWith(NOWHERE)) return super.ask(effect, signal, pass);
+		return effect.url.endsWith(FEATURES) ? super.ask({ ...effect, url: this.url }, signal, pass) : nothingToSay();
 	}
 
-	async #own() {
-		return new Headers(typeof this.#headers === "function" ? await this.#headers() : this.#headers);
-	}
-
-	async ask({ method, url, body, maxBytes, traceparent }, signal) {
-		const isForUs = url.startsWith(NOWHERE);
-		// Of an origin that is one URL, nothing but features is asked.
-		if (isForUs && !url.endsWith(FEATURES)) return { status: 200, body: new Uint8Array() };
-		const headers = await this.#own();
-		if (body.length > 0) headers.set("content-type", JSON_TYPE);
-		if (traceparent !== undefined) headers.set("traceparent", traceparent);
-		const sent = body.length > 0 ? body : undefined;
-		// A redirect would take the request to a place that nobody configured.
-		const init = { method, headers, body: sent, redirect: "manual", signal };
-		const call = () => this.#fetch.call(undefined, isForUs ? this.url : url, init);
-		const response = await retryLostConnection(call, signal);
-		return answerOf(response, maxBytes);
-	}
-
-	/** Passes a request on as it came. */
-	async pass({ method, path, search, headers, body }, signal) {
-		if (this.#isWhole && path !== FEATURES) return notFound(path);
-		const passed = new Headers(headers);
-		for (const name of HOP_BY_HOP) passed.delete(name);
-		for (const [name, value] of await this.#own()) if (!passed.has(name)) passed.set(name, value);
-		const url = this.#isWhole ? this.url : `${this.url.replace(/\/+$/, "")}${path}${search}`;
-		const isStream = body !== undefined && !(body instanceof Uint8Array);
-		return this.#fetch.call(undefined, url, {
-			method,
-			headers: passed,
-			body,
-			redirect: "manual",
-			signal,
-			...(isStream && { duplex: "half" }),
-		});
+	async pass(_, request, bytes, pass, signal) {
+		if (request.path !== FEATURES) return notFound(request.path);
+		return this.passTo(this.url, request, bytes, pass, signal);
 	}
 }
-
-const notFound = (path) => problem(404, "not-found", "There is nothing at this path", path);
 
 /** A function that computes features, as an origin. */
 class FunctionOrigin {
@@ -123,7 +67,7 @@ class FunctionOrigin {
 
 	async ask({ url, body }, signal) {
 		// Only its health is asked for else.
-		if (!url.endsWith(FEATURES)) return { status: 200, body: new Uint8Array() };
+		if (!url.endsWith(FEATURES)) return nothingToSay();
 		const request = parse(new TextDecoder().decode(body));
 		const { entities, features, feature_service: service, full_feature_names: isFull } = request;
 		const computed = await this.#compute(entities, features?.map((name) => this.#shown(name)) ?? [], {
@@ -150,11 +94,10 @@ class FunctionOrigin {
 		return reference.startsWith(this.#prefix) ? reference.slice(this.#prefix.length) : reference;
 	}
 
-	async pass({ path, body }, signal) {
+	async pass(_, { path }, bytes, __, signal) {
 		if (path !== FEATURES) return notFound(path);
-		const bytes = body instanceof Uint8Array ? body : new Uint8Array(await new Response(body).arrayBuffer());
-		const reply = await this.ask({ url: path, body: bytes }, signal);
-		return new Response(reply.body, { headers: { "content-type": JSON_TYPE } });
+		const { status, body } = await this.ask({ url: path, body: bytes }, signal);
+		return { status, headers: [["content-type", JSON_TYPE]], body };
 	}
 }
 
@@ -214,10 +157,10 @@ function time(value) {
 }
 
 /** A Feast server, with all its paths. */
-export const feastOrigin = (url, options) => new HttpOrigin(url, options, false);
+export const feastOrigin = (url, options) => new FeastOrigin(url, options);
 
 /** One URL that answers to `POST` as Feast's `/get-online-features` does. */
-export const httpOrigin = (url, options) => new HttpOrigin(url, options, true);
+export const httpOrigin = (url, options) => new FeaturesOrigin(url, options);
 
 /**
  * The origin that options and configuration name; `undefined` for the one that is built in.

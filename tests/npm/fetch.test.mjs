@@ -39,6 +39,58 @@ test("what the API does not know is the origin's to answer, streamed and with th
 	assert.deepEqual(origin.requests[0].json, { y: 2 });
 });
 
+test("a redirect of the origin leads to where its client finds it, or nowhere", async (t) => {
+	let location;
+	const origin = await startOrigin(() => ({ status: 307, headers: { location } }));
+	t.after(() => origin.stop());
+	const engine = await engineFor(t, { origin: feastOrigin(`${origin.url}/base`), basePath: "/api" });
+	for (const [given, mapped] of [
+		[`${origin.url}/base/x?y`, "/api/x?y"],
+		["/base/x", "/api/x"],
+		["/other", null],
+		[`${origin.url}/based`, null],
+		["https://id.example.com/login", "https://id.example.com/login"],
+	]) {
+		location = given;
+		const response = await engine.fetch(new Request("http://localhost/api/registry"));
+		assert.deepEqual([response.status, response.headers.get("location")], [307, mapped], given);
+	}
+	assert.equal(origin.requests[0].path, "/base/registry");
+	assert.equal(origin.requests[0].headers["x-forwarded-host"], "localhost");
+});
+
+test("an operator's token goes no further than the engine", async (t) => {
+	const origin = await startOrigin((request) =>
+		request.path === "/materialize" ? { json: null } : answerFeatures(request),
+	);
+	t.after(() => origin.stop());
+	const engine = await engineFor(t, { origin: feastOrigin(origin.url), operatorToken: "s3cret" });
+	const token = { authorization: "Bearer s3cret" };
+	await (await engine.fetch(post("/get-online-features", ask(["rate"], [7]), token))).text();
+	await (await engine.fetch(post("/materialize", {}, token))).text();
+	assert.deepEqual(
+		origin.requests.map(({ path, headers }) => [path, headers.authorization]),
+		[
+			["/get-online-features", undefined],
+			["/materialize", undefined],
+		],
+	);
+});
+
+test("credentials for the origin go to its own base URL alone", async (t) => {
+	const asked = [];
+	const fetch = async (url, { headers }) => {
+		asked.push([String(url), new Headers(headers).get("authorization")]);
+		return new Response("{}");
+	};
+	const options = { headers: { authorization: "Bearer ours" }, registry: { url: "http://registry.example" }, fetch };
+	const engine = await engineFor(t, { origin: feastOrigin("http://origin.example", options) });
+	await engine.fetch(post("/get-online-features", ask(["rate"], [7])));
+	for (const [url, shown] of asked)
+		assert.equal(shown, url.startsWith("http://origin.example/") ? "Bearer ours" : null, url);
+	assert.ok(asked.some(([url]) => url.startsWith("http://registry.example/")));
+});
+
 test("a write goes to the origin, and what it touched is fetched again", async (t) => {
 	const origin = await startOrigin((request) =>
 		request.path === "/push" ? { status: 200, json: {} } : answerFeatures(request),

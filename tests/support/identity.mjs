@@ -27,6 +27,7 @@ const ALGORITHMS = {
  * @property {string} url the issuer
  * @property {Key[]} keys those that are published
  * @property {number} asked how often the keys were asked for
+ * @property {number} discovered how often its discovery document was asked for
  * @property {object} [discovery] laid over its discovery document
  * @property {boolean} isDown whether it answers 500 to everything
  * @property {(alg: "RS256" | "ES256", kid?: string) => Key} makeKey a new key, not published yet
@@ -42,6 +43,7 @@ export async function startIdentity({ audience = "features", claims: extra = {} 
 			// What a client says of itself is not looked at: this is a double.
 		}
 		const answer = (body) => outgoing.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
+		if (incoming.url === "/.well-known/openid-configuration") identity.discovered += 1;
 		if (identity.isDown) return outgoing.writeHead(500).end();
 		if (incoming.url === "/.well-known/openid-configuration") {
 			const { url } = identity;
@@ -63,6 +65,7 @@ export async function startIdentity({ audience = "features", claims: extra = {} 
 		url: `http://127.0.0.1:${server.address().port}`,
 		keys: [],
 		asked: 0,
+		discovered: 0,
 		isDown: false,
 		makeKey(alg, kid = `key-${++made}`) {
 			const { privateKey, publicKey } = ALGORITHMS[alg].make();

@@ -30,12 +30,18 @@ import { freePort, serve } from "./workerd.mjs";
  *   comes up to `jitterMs` later
  * @property {{ text: string }} [value] what every stored value reads as
  *
- * @typedef {object} TestWorker
+ * @typedef {object} Host what serves the HTTP API
  * @property {string} url without a slash at the end
  * @property {number} port
+ * @property {(path: string, body: unknown, headers?: Record<string, string>) => Promise<Response>} post sends JSON (text and bytes as they are)
+ * @property {() => Promise<string[]>} storeKeys the keys in L2
+ * @property {() => Promise<unknown>} stop
+ *
+ * @typedef {Host & Workerd} TestWorker
+ *
+ * @typedef {object} Workerd
  * @property {{ url: string, post: TestWorker["post"] }[]} twins
  * @property {string[]} logs lines that the Worker and workerd printed
- * @property {(path: string, body: unknown, headers?: Record<string, string>) => Promise<Response>} post sends JSON (text and bytes as they are)
  * @property {() => Promise<KvCounts>} kvCounts needs `countKv`
  * @property {() => Promise<{ readShard: number[], writeShard: number[], tell: number[], shardsRead: string[], shardsWritten: string[] }>} shardCounts
  *   the number of entries of each call of the storage tier, and of bytes in each to the ledger, and the names of the shards; needs `countKv`
@@ -43,7 +49,8 @@ import { freePort, serve } from "./workerd.mjs";
  * @property {(faults: KvFaults) => Promise<void>} faultKv replaces the faults; needs `countKv`
  * @property {() => Promise<import("miniflare").KVNamespace>} kv the namespace itself, to look into or to spoil; its calls are not counted
  * @property {(binding: string) => Promise<DurableObjectNamespace>} objects the Durable Objects of a binding
- * @property {() => Promise<void>} stop
+ *
+ * @typedef {NonNullable<Parameters<typeof startWorker>[0]>} WorkerOptions
  */
 
 /**
@@ -125,7 +132,34 @@ export async function startWorker({
 		resetKv: () => control("DELETE"),
 		faultKv: (faults) => control("PUT", JSON.stringify(faults)),
 		kv: () => miniflare.getKVNamespace("FEATURES"),
+		async storeKeys() {
+			const { keys } = await (await miniflare.getKVNamespace("FEATURES")).list();
+			return keys.map(({ name }) => name);
+		},
 		objects: (binding) => miniflare.getDurableObjectNamespace(binding),
 		stop,
 	};
+}
+
+/**
+ * Starts one that cannot use its settings, and gives what it says of them, whoever reads or operates.
+ *
+ * @param {WorkerOptions} options
+ */
+export async function refuseWorker(options) {
+	const worker = await startWorker(options);
+	try {
+		const texts = [];
+		for (const [path, token] of [
+			["/get-online-features", "of-somebody"],
+			["/v1/invalidate", options.operatorToken],
+		]) {
+			const reply = await worker.post(path, {}, { authorization: `Bearer ${token}` });
+			texts.push(await reply.text());
+			if (reply.status !== 503) throw new Error(`${path} was answered ${reply.status}: ${texts.at(-1)}`);
+		}
+		return texts[0];
+	} finally {
+		await worker.stop();
+	}
 }

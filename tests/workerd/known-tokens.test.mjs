@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, afterEach, before, beforeEach, mock, test } from "node:test";
-import { issuerKeys } from "../../npm/src/worker/oidc.js";
+import { issuerKeys } from "../../npm/src/gateway/oidc.js";
 import { startIdentity } from "../support/identity.mjs";
 
 const JWKS_TTL_SECONDS = 300;
 const SKEW_SECONDS = 60;
-/** As many as are remembered; `npm/src/worker/oidc.js` has the same. */
+/** As many as are remembered; `npm/src/gateway/oidc.js` has the same. */
 const REMEMBERED = 1_000;
 
 /** @type {import("../support/identity.mjs").Identity} */

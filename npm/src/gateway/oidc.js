@@ -5,10 +5,10 @@
 
 import { readBytes } from "../runtime/body.js";
 
-/** How soon the keys are asked for again for the sake of a token that none of them signed, in milliseconds. */
+/** How soon the keys are asked for again, whoever asks for whatever reason, in milliseconds. */
 const RETRY_MILLIS = 10_000;
-/** How many requests ask for the keys at one time at the most, where none waits for another's answer. */
-const MAX_ASKING = 16;
+/** How often a request looks whether the keys have come that another has asked for, in milliseconds. */
+const LOOK_MILLIS = 10;
 /** How long keys are believed past their time while the issuer cannot be reached, in milliseconds. */
 const GRACE_MILLIS = 3_600_000;
 /** How long the issuer may take, in milliseconds. */
@@ -69,7 +69,7 @@ export function issuerKeys(settings) {
 	let keys = [];
 	let fetchedAt = Number.NEGATIVE_INFINITY;
 	let triedAt = Number.NEGATIVE_INFINITY;
-	let asking = 0;
+	let isAsking = false;
 	/**
 	 * What tokens say whose signature was right, with the key that it was right by; the one that was used last stands last.
 	 *
@@ -94,9 +94,10 @@ export function issuerKeys(settings) {
 		return found.jwks_uri;
 	}
 
-	/** Asks for the keys; the old ones stay where that fails. Each request asks for itself: the runtime lets none wait for another. */
+	/** Asks for the keys; the old ones stay where that fails. */
 	async function refresh() {
-		asking += 1;
+		triedAt = Date.now();
+		isAsking = true;
 		try {
 			const { keys: found } = await fetchJson(await place());
 			const imported = await Promise.all(found.slice(0, MAX_KEYS).map((jwk) => importKey(jwk).catch(() => undefined)));
@@ -105,26 +106,32 @@ export function issuerKeys(settings) {
 		} catch {
 			// Who needs a key finds that there is none.
 		} finally {
-			asking -= 1;
-			triedAt = Date.now();
+			isAsking = false;
 		}
 	}
 
-	/** The key that has signed, by its name, or else the only one of the algorithm. */
-	function find({ kid, alg }) {
-		if (kid !== undefined) return keys.find((key) => key.kid === kid);
-		const fitting = keys.filter((key) => key.name === alg);
-		return fitting.length === 1 ? fitting[0] : undefined;
+	/** Waits for the keys that another request asks for, by timers of its own: the Workers runtime lets none wait for another's promise. */
+	async function answered() {
+		for (let waited = 0; isAsking && waited < TIMEOUT_MILLIS; waited += LOOK_MILLIS) {
+			await new Promise((resolve) => setTimeout(resolve, LOOK_MILLIS));
+		}
 	}
 
-	async function keyFor(header) {
+	/** The keys that a token may have been signed with: those of its algorithm, and of its key's name, where it says one. */
+	const fitting = ({ kid, alg }) => keys.filter((key) => key.name === alg && (kid === undefined || key.kid === kid));
+
+	async function keysFor(header, waitUntil) {
 		const isDue = Date.now() - fetchedAt > ttlSeconds * 1000;
-		if (isDue || find(header) === undefined) {
-			const mayAsk = asking > 0 ? asking < MAX_ASKING : Date.now() - triedAt >= retryMillis;
-			if (mayAsk || keys.length === 0) await refresh();
+		if (isDue || fitting(header).length === 0) {
+			if (Date.now() - triedAt >= retryMillis) {
+				const refreshed = refresh();
+				// Others need the keys where this caller goes.
+				waitUntil?.(refreshed);
+				await refreshed;
+			} else if (fitting(header).length === 0) await answered();
 		}
 		const isBelieved = Date.now() - fetchedAt <= ttlSeconds * 1000 + GRACE_MILLIS;
-		return { key: isBelieved ? find(header) : undefined, isOutage: !isBelieved || keys.length === 0 };
+		return { fit: isBelieved ? fitting(header) : [], isOutage: !isBelieved || keys.length === 0 };
 	}
 
 	/** What is wrong with the claims, if anything is. */
@@ -146,15 +153,16 @@ export function issuerKeys(settings) {
 		 *
 		 * @param {string} token
 		 * @param {string} digest of the token, which is known by it alone
+		 * @param {(done: Promise<void>) => void} [waitUntil]
 		 * @returns {Promise<{ claims?: Record<string, unknown>, fault?: string, isOutage?: boolean }>}
 		 */
-		async verify(token, digest) {
+		async verify(token, digest, waitUntil) {
 			const seen = known.get(digest);
 			if (seen !== undefined) {
 				const { header, claims, key } = seen;
 				const fault = faultOf(claims);
 				// Keys that were fetched anew are other ones, so a withdrawn key ends what it has signed.
-				if (fault === undefined && (await keyFor(header)).key === key) {
+				if (fault === undefined && (await keysFor(header, waitUntil)).fit.includes(key)) {
 					remember(digest, token, seen);
 					return { claims };
 				}
@@ -178,18 +186,19 @@ export function issuerKeys(settings) {
 			// Before the issuer is asked for a key: most tokens that are refused are old ones.
 			const fault = faultOf(claims);
 			if (fault !== undefined) return { fault };
-			const { key, isOutage } = await keyFor(header);
-			if (key === undefined) {
+			const { fit, isOutage } = await keysFor(header, waitUntil);
+			if (fit.length === 0) {
 				return isOutage
 					? { fault: "the issuer's keys cannot be had", isOutage }
 					: { fault: "no key of the issuer has signed the token" };
 			}
-			if (header.alg !== key.name) return { fault: "the token's algorithm is not its key's" };
 			const signed = new TextEncoder().encode(`${parts[0]}.${parts[1]}`);
-			const isGenuine = await crypto.subtle.verify(key.algorithm, key.key, signature, signed);
-			if (!isGenuine) return { fault: "the token's signature is wrong" };
-			remember(digest, token, { header, claims, key });
-			return { claims };
+			for (const key of fit) {
+				if (!(await crypto.subtle.verify(key.algorithm, key.key, signature, signed))) continue;
+				remember(digest, token, { header, claims, key });
+				return { claims };
+			}
+			return { fault: "the token's signature is wrong" };
 		},
 	};
 }

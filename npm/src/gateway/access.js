@@ -4,11 +4,10 @@
 // It knows paths by the right that they need alone, which the core tells. Its invariants: a secret is compared by digest and in constant
 // time; an algorithm is chosen by the key and never by the token; whoever cannot be told apart from nobody has nobody's rights.
 
-import { problem } from "../http.js";
 import { issuerKeys } from "./oidc.js";
+import { ANYONE, OPERATOR } from "./pass.js";
+import { problem } from "./reply.js";
 
-/** The secret that holds the value of the `Authorization` header for the origin. */
-const ORIGIN_AUTHORIZATION = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
 /** The secret that an operator shows. */
 const OPERATOR_TOKEN = "FEATHEREDGE_OPERATOR_TOKEN";
 /** The tokens' digests, in JSON: `{name: {sha256, scopes, project}}`. */
@@ -39,29 +38,25 @@ const MAX_AUTHORIZATION = 16 * 1024;
 const PREFLIGHT_SECONDS = "7200";
 
 /**
- * A caller who was let in.
- *
- * @typedef {object} Pass
- * @property {string} caller whose rows it is served; empty where all callers share
- * @property {boolean} isOperator
- * @property {string} [authorization] what the origin is shown; nothing where it is empty. Where it is left out, what the caller
- *   sent, or else the deployment's own
+ * Who a caller is.
  *
  * @typedef {object} Identity
  * @property {string} name what the caller is counted under
  * @property {ReadonlySet<string>} rights
  * @property {string} caller
+ * @property {import("./pass.js").Pass["credentials"]} credentials
  * @property {string} [authorization]
+ * @property {boolean} [isNobody]
+ *
+ * @typedef {{ limit: (who: { key: string }) => Promise<{ success: boolean }> }} RateLimiter
  */
 
-/** The pass of a caller of whom nothing is asked. @type {Pass} */
-export const ANYONE = Object.freeze({ caller: "", isOperator: false });
-
-/** A refusal, as a response of `problem`. */
+/** A refusal, as a reply of `problem`. */
 class Refused extends Error {
-	constructor(response) {
+	/** @param {import("./reply.js").Reply} reply */
+	constructor(reply) {
 		super("refused");
-		this.response = response;
+		this.reply = reply;
 	}
 }
 
@@ -80,25 +75,29 @@ const sha256 = async (text) => new Uint8Array(await crypto.subtle.digest("SHA-25
 
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
+/** Whether two digests are one: how long it takes tells nothing of where they differ. */
+const areEqual = (left, right) => left.reduce((difference, byte, at) => difference | (byte ^ right[at]), 0) === 0;
+
 /** The digest that is written in 64 hexadecimal digits. */
 function digestOf(text) {
 	if (!/^[0-9a-f]{64}$/i.test(text)) throw new TypeError("`sha256` must be 64 hexadecimal digits");
 	return Uint8Array.from(text.match(/../g), (pair) => Number.parseInt(pair, 16));
 }
 
-/** The tokens that the secret tells of. */
+/** The tokens that the secret tells of, or why it cannot be used. */
 function readTokens(text) {
 	try {
-		return Object.entries(JSON.parse(text)).map(([name, { sha256, scopes, project = "" }]) => {
+		const tokens = Object.entries(JSON.parse(text)).map(([name, { sha256, scopes, project = "" }]) => {
 			const rights = new Set(scopes);
 			if (![...rights].every((right) => RIGHTS.includes(right))) throw new TypeError("`scopes` has an unknown one");
 			if (typeof project !== "string") throw new TypeError("`project` must be a text");
 			return { name, digest: digestOf(sha256), rights, caller: project && `project:${project}` };
 		});
+		return { tokens };
 	} catch (error) {
 		// What JSON's parser says quotes the text, which is a secret.
 		const why = error instanceof SyntaxError ? "it is not JSON" : error.message;
-		return unusable(`the secret \`${TOKENS}\` cannot be used: ${why}`);
+		return { fault: `the secret \`${TOKENS}\` cannot be used: ${why}` };
 	}
 }
 
@@ -109,64 +108,89 @@ const listOf = (value) => (Array.isArray(value) ? value : undefined);
 const words = (claim) => (Array.isArray(claim) ? claim : String(claim ?? "").split(" "));
 
 export class Access {
-	#env;
+	#secrets;
 	#settings;
 	/** What needs no credentials. */
 	#open;
 	#limiter;
 	#keys;
 	#tokens;
+	#operator;
 	/** Whom claims were found to be of. @type {WeakMap<object, Identity>} */
 	#subjects = new WeakMap();
 	/** Whether nothing is asked of those who read, and nothing is added to what they get. */
 	isOpen;
 
-	/** @param {Record<string, any>} env */
-	constructor(env) {
-		this.#env = env;
-		const given = Object.entries(env.FEATHEREDGE?.auth ?? {}).filter(([, value]) => value !== null);
+	/**
+	 * @param {Record<string, any> | undefined} auth the table `auth` of the configuration
+	 * @param {Record<string, any>} secrets by their names
+	 * @param {(name: string) => RateLimiter | undefined} limiterOf the host's rate limiters
+	 */
+	constructor(auth, secrets, limiterOf) {
+		this.#secrets = secrets;
+		const given = Object.entries(auth ?? {}).filter(([, value]) => value !== null);
 		this.#settings = { ...DEFAULTS, ...Object.fromEntries(given) };
 		this.#settings.cors_origins = listOf(this.#settings.cors_origins) ?? [];
 		const { mode, open, rate_limit_binding: binding } = this.#settings;
 		this.#open = new Set(listOf(open) ?? { none: ["read"], origin: ["read", "write"] }[mode] ?? []);
-		this.#limiter = binding;
+		this.#limiter = binding === undefined ? undefined : limiterOf(binding);
 		this.#keys = mode === "oidc" ? issuerKeys(this.#settings) : undefined;
+		this.#tokens = mode === "tokens" ? readTokens(secrets[TOKENS] ?? "{}") : {};
 		this.isOpen =
 			mode === "none" && this.#open.has("read") && binding === undefined && this.#settings.cors_origins.length === 0;
+	}
+
+	/** Why the secrets, or what the host is bound to, cannot be used; nothing where they can. */
+	get fault() {
+		const { rate_limit_binding: binding } = this.#settings;
+		if (binding !== undefined && this.#limiter === undefined) {
+			return `there is no binding \`${binding}\`, which \`auth.rate_limit_binding\` names`;
+		}
+		return this.#tokens.fault;
 	}
 
 	/**
 	 * Lets a request in that needs the right of this number, or says why not.
 	 *
-	 * @param {Request} request
+	 * @param {import("./handler.js").PlainRequest} request
 	 * @param {number} number
-	 * @returns {Promise<Pass | Response>}
+	 * @returns {Promise<{ pass: import("./pass.js").Pass, refusal?: undefined } | { pass?: undefined, refusal: import("./reply.js").Reply }>}
 	 */
 	async admit(request, number) {
 		const right = RIGHTS[number];
-		if (right === "nothing") return ANYONE;
+		if (right === "nothing") return { pass: ANYONE };
 		try {
-			const identity = (await this.#identify(request)) ?? this.#nobody(request);
+			if (this.fault !== undefined) unusable(this.fault);
+			const identity = (await this.#known(request)) ?? this.#nobody(request);
 			await this.#limit(identity.name);
 			if (!identity.rights.has(right)) this.#refuse(identity, right);
-			const isOperator = identity.rights.has("operate");
-			return { caller: identity.caller, authorization: identity.authorization, isOperator };
+			const { caller, credentials, authorization } = identity;
+			return { pass: { caller, credentials, authorization, isOperator: identity.rights.has("operate") } };
 		} catch (error) {
-			if (error instanceof Refused) return error.response;
+			if (error instanceof Refused) return { refusal: error.reply };
+			throw error;
+		}
+	}
+
+	/** Who the caller is. Whoever shows what is not good is counted as nobody, so that nobody tries one after another. */
+	async #known(request) {
+		try {
+			return await this.#identify(request);
+		} catch (error) {
+			if (error instanceof Refused && error.reply.status === 401) await this.#limit(this.#nobody(request).name);
 			throw error;
 		}
 	}
 
 	/** Whoever shows nothing. */
 	#nobody(request) {
-		const { mode } = this.#settings;
 		return {
-			name: `address:${request.headers.get("cf-connecting-ip") ?? ""}`,
+			name: `address:${request.address}`,
 			rights: this.#open,
 			caller: "",
 			isNobody: true,
 			// The deployment's own credentials are not for those whom the origin is to judge.
-			authorization: mode === "origin" ? "" : undefined,
+			credentials: this.#settings.mode === "origin" ? "none" : "caller",
 		};
 	}
 
@@ -184,44 +208,52 @@ export class Access {
 	/**
 	 * Who the caller is; nobody where it shows nothing.
 	 *
+	 * @param {import("./handler.js").PlainRequest} request
 	 * @returns {Promise<Identity | undefined>}
 	 */
 	async #identify(request) {
-		const shown = request.headers.get("authorization");
-		if (shown === null) return undefined;
+		const shown = request.header("authorization");
+		if (shown === undefined) return undefined;
 		if (shown.length > MAX_AUTHORIZATION) unauthorized("the credentials are too long", "invalid_request");
 		const token = /^bearer +([^ ]+) *$/i.exec(shown)?.[1];
-		const own = this.#env[ORIGIN_AUTHORIZATION] ?? "";
-		const secret = this.#env[OPERATOR_TOKEN];
 		const { mode } = this.#settings;
 		const digest = token === undefined ? undefined : await sha256(token);
-		if (digest && secret && crypto.subtle.timingSafeEqual(digest, await sha256(secret))) {
-			return { name: "operator", rights: ALL_RIGHTS, caller: "", authorization: own };
+		if (digest !== undefined && (await this.#isOperators(digest))) {
+			// What the origin shows the deployment is for nobody whom it judges.
+			const caller = mode === "origin" ? "operator" : "";
+			return { name: "operator", rights: ALL_RIGHTS, ...OPERATOR, caller };
 		}
 		if (mode === "none") return undefined;
 		if (mode === "origin") {
-			const name = hex(await sha256(shown));
-			return { name: `origin:${name}`, rights: this.#open, caller: `origin:${name}`, authorization: shown };
+			const name = `origin:${hex(await sha256(shown))}`;
+			return { name, rights: this.#open, caller: name, credentials: "caller", authorization: shown };
 		}
 		if (digest === undefined) unauthorized("the credentials are no bearer token", "invalid_request");
-		const known = mode === "oidc" ? await this.#signed(token, hex(digest)) : this.#listed(digest);
-		return { ...known, authorization: own };
+		const known = mode === "oidc" ? await this.#signed(token, hex(digest), request) : this.#listed(digest);
+		return { ...known, credentials: "deployment" };
+	}
+
+	/** Whether a digest is of the operator's token. */
+	async #isOperators(digest) {
+		const secret = this.#secrets[OPERATOR_TOKEN];
+		if (!secret) return false;
+		this.#operator ??= await sha256(secret);
+		return areEqual(digest, this.#operator);
 	}
 
 	/** Whose digest it is. All are compared, whichever it is. */
 	#listed(digest) {
-		this.#tokens ??= readTokens(this.#env[TOKENS] ?? "{}");
 		let found;
-		for (const token of this.#tokens) {
-			if (crypto.subtle.timingSafeEqual(token.digest, digest)) found = token;
+		for (const token of this.#tokens.tokens) {
+			if (areEqual(token.digest, digest)) found = token;
 		}
 		if (found === undefined) unauthorized("the token is not known", "invalid_token");
 		return { name: `token:${found.name}`, rights: found.rights, caller: found.caller };
 	}
 
 	/** Whom the issuer's token is of. */
-	async #signed(token, digest) {
-		const { claims, fault, isOutage } = await this.#keys.verify(token, digest);
+	async #signed(token, digest, { waitUntil }) {
+		const { claims, fault, isOutage } = await this.#keys.verify(token, digest, waitUntil);
 		if (isOutage) refuse(503, "issuer-unreachable", "The issuer's keys cannot be had", fault, { "retry-after": "10" });
 		if (fault !== undefined) unauthorized(fault, "invalid_token");
 		// Whoever remembers a token gives the same claims for it.
@@ -252,11 +284,8 @@ export class Access {
 	/** Counts the request, and refuses it where there were too many. */
 	async #limit(key) {
 		if (this.#limiter === undefined) return;
-		const limiter = this.#env[this.#limiter];
-		if (limiter === undefined)
-			unusable(`there is no binding \`${this.#limiter}\`, which \`auth.rate_limit_binding\` names`);
 		// A limiter that fails must not take the service with it.
-		const { success } = await limiter.limit({ key }).catch(() => ({ success: true }));
+		const { success } = await this.#limiter.limit({ key }).catch(() => ({ success: true }));
 		if (success) return;
 		const headers = { "retry-after": String(this.#settings.retry_after_seconds) };
 		refuse(429, "too-many-requests", "The caller asks too often", "the caller's rate limit is used up", headers);
@@ -264,43 +293,49 @@ export class Access {
 
 	#isAllowedSite(site) {
 		const { cors_origins: sites } = this.#settings;
-		return site !== null && (sites.includes("*") || sites.includes(site));
+		return site !== undefined && (sites.includes("*") || sites.includes(site));
 	}
 
-	/** Answers a browser that asks whether a page may call; nothing where it does not ask, or is not ours to answer. */
+	/**
+	 * Answers a browser that asks whether a page may call; nothing where it does not ask, or is not ours to answer.
+	 *
+	 * @param {import("./handler.js").PlainRequest} request
+	 * @returns {import("./reply.js").Reply | undefined}
+	 */
 	preflight(request) {
-		const { headers, method } = request;
-		if (method !== "OPTIONS" || !headers.has("access-control-request-method")) return undefined;
+		if (request.method !== "OPTIONS" || request.header("access-control-request-method") === undefined) return undefined;
 		if (this.#settings.cors_origins.length === 0) return undefined;
-		if (!this.#isAllowedSite(headers.get("origin"))) {
-			return problem(
-				403,
-				"forbidden",
-				"The caller may not do this",
-				"pages of this site may not call: see `auth.cors_origins`",
-			);
+		if (!this.#isAllowedSite(request.header("origin"))) {
+			const detail = "pages of this site may not call: see `auth.cors_origins`";
+			return problem(403, "forbidden", "The caller may not do this", detail);
 		}
-		return new Response(null, {
+		return {
 			status: 204,
-			headers: {
-				"access-control-allow-methods": "GET, HEAD, POST",
-				"access-control-allow-headers": "authorization, content-type",
-				"access-control-max-age": PREFLIGHT_SECONDS,
-			},
-		});
+			headers: [
+				["access-control-allow-methods", "GET, HEAD, POST"],
+				["access-control-allow-headers", "authorization, content-type"],
+				["access-control-max-age", PREFLIGHT_SECONDS],
+			],
+			body: null,
+		};
 	}
 
-	/** The response with what lets a page of an allowed site read it. */
-	shared(request, response) {
-		if (this.#settings.cors_origins.length === 0 || response.webSocket) return response;
-		const site = request.headers.get("origin");
-		const open = new Response(response.body, response);
-		open.headers.append("vary", "origin");
-		open.headers.delete("access-control-allow-origin");
+	/**
+	 * The reply with what lets a page of an allowed site read it.
+	 *
+	 * @param {import("./handler.js").PlainRequest} request
+	 * @param {import("./reply.js").Reply} reply
+	 * @returns {import("./reply.js").Reply}
+	 */
+	shared(request, reply) {
+		if (this.#settings.cors_origins.length === 0) return reply;
+		const site = request.header("origin");
+		const kept = reply.headers.filter(([name]) => name !== "access-control-allow-origin");
+		const headers = [...kept, ["vary", "origin"]];
 		if (this.#isAllowedSite(site)) {
-			open.headers.set("access-control-allow-origin", site);
-			open.headers.set("access-control-expose-headers", "age, cache-status, retry-after, server-timing");
+			headers.push(["access-control-allow-origin", site]);
+			headers.push(["access-control-expose-headers", "age, cache-status, retry-after, server-timing"]);
 		}
-		return open;
+		return { ...reply, headers };
 	}
 }

@@ -1,0 +1,173 @@
+// Serves requests that have been let in: their plain values in, a reply in plain values out.
+//
+// It knows neither credentials nor a host's classes. Its invariants: what memory has is answered by one call of the core, without a
+// promise; a read ends with its caller, and a write goes on without one, so that its mark has the time of the origin's answer.
+
+import { Core, State } from "featheredge-core";
+import { headerPairs } from "../runtime/headers.js";
+import { ANYONE } from "./pass.js";
+import { fault, isSendable, notAllowed, notFound, originStatus, originUnreachable } from "./reply.js";
+
+/** The path whose answers may go out line by line. */
+export const NATIVE = "/v1/features";
+export const FEAST = "/get-online-features";
+
+/** The header by which a client tells the requests of one session or user. */
+const SESSION = "featheredge-session";
+
+/** `Service::right` for what only reads. */
+const READ = 1;
+
+/** Headers that were made lately: most replies from memory have the same ones. More than there are common kinds of replies, times their ages. */
+const MAX_RECENT_HEADERS = 256;
+
+const NOTHING = new Uint8Array();
+
+/**
+ * A request in plain values.
+ *
+ * @typedef {object} PlainRequest
+ * @property {string} method
+ * @property {string} path in the normal form of `targetOf`
+ * @property {string} query without its question mark
+ * @property {Iterable<[string, string]>} headers
+ * @property {(name: string) => string | undefined} header a header by its name in small letters
+ * @property {(limit: number) => Promise<Uint8Array>} read its body; one that is longer becomes `limit + 1` bytes, which the core refuses
+ * @property {() => ReadableStream<Uint8Array> | Uint8Array | undefined} stream its body, unread
+ * @property {string} address where it came from
+ * @property {string} [scheme] by which its client has reached us, as the authority
+ * @property {string} [authority]
+ * @property {string} [mount] what stands before our paths for its client
+ * @property {boolean} isGone whether its caller has gone
+ * @property {AbortSignal} [signal] tells when its caller goes
+ * @property {(done: Promise<void>) => void} [waitUntil] told of what goes on behind the reply
+ */
+
+/** Whether an `Accept` names lines, and not with a weight of 0. */
+function acceptsLines(accept) {
+	const ranges = accept?.split(",") ?? [];
+	return ranges.some(
+		(range) => /^\s*application\/x-ndjson\s*(;|$)/i.test(range) && !/;\s*q=0(\.0*)?\s*(;|$)/i.test(range),
+	);
+}
+
+/** Whether a request is for features, so that anyone may make it where reading is open. */
+export const isForFeatures = ({ method, path }) => method === "POST" && (path === FEAST || path === NATIVE);
+
+/** Whether nothing of a request for features counts but its body: most are of this kind. */
+function isPlain(request) {
+	return (
+		isForFeatures(request) &&
+		request.header("authorization") === undefined &&
+		request.header(SESSION) === undefined &&
+		request.header("traceparent") === undefined &&
+		request.query === "" &&
+		(request.path !== NATIVE || !acceptsLines(request.header("accept")))
+	);
+}
+
+export class Handler {
+	#runtime;
+	#asset;
+	/** @type {Map<string, import("./reply.js").HeaderPairs>} */
+	#recent = new Map();
+
+	/**
+	 * @param {import("../runtime/runtime.js").Runtime} runtime
+	 * @param {(request: PlainRequest) => Promise<import("./reply.js").Reply>} [asset] answers for a file of the page
+	 */
+	constructor(runtime, asset = async ({ path }) => notFound(`no such path: ${path}`)) {
+		this.#runtime = runtime;
+		this.#asset = asset;
+	}
+
+	/** How many bytes of a request's body are to be read; 0 where it is not looked at here. */
+	bodyLimit({ method, path }) {
+		return this.#runtime.open().body_limit(method, path);
+	}
+
+	/**
+	 * Serves a request; throws, or rejects, where the core met a fault or the caller has gone.
+	 *
+	 * @param {PlainRequest} request
+	 * @param {import("./pass.js").Pass} pass
+	 * @param {Uint8Array} [body] what was read of its body
+	 * @returns {import("./reply.js").Reply | Promise<import("./reply.js").Reply>} at once where memory has it
+	 */
+	serve(request, pass, body) {
+		const runtime = this.#runtime;
+		const bytes = body ?? NOTHING;
+		const length = runtime.write(bytes, bytes.length);
+		const state = runtime.begin(
+			pass === ANYONE && isPlain(request) ? beginPlain(request.path, length) : this.#beginWith(request, length, pass),
+		);
+		if (state === State.Replied) return this.#reply((lines) => this.#sharedHeaders(lines));
+		const take = () => this.#reply(headerPairs);
+		const { waitUntil } = request;
+		if (state === State.RepliedWithEffects) return runtime.attendBehind({ take, context: pass, waitUntil });
+		return runtime.attend(state, {
+			take,
+			pass: (base, signal) => {
+				if (base === undefined) return this.#asset(request);
+				return runtime.origin.pass(base, request, body, pass, signal).catch(originUnreachable);
+			},
+			addHeaders: (reply, pairs) => ({ ...reply, headers: [...reply.headers, ...pairs] }),
+			open: (stream) => ({ status: 200, headers: headerPairs(runtime.core.reply_headers()), body: stream }),
+			context: pass,
+			signal: Core.right(request.method, request.path) <= READ ? request.signal : undefined,
+			waitUntil,
+		});
+	}
+
+	/**
+	 * What telemetry reports at a path.
+	 *
+	 * @param {PlainRequest} request
+	 * @returns {Promise<import("./reply.js").Reply>}
+	 */
+	async report({ method, path, query, waitUntil }) {
+		if (method !== "GET" && method !== "HEAD") return notAllowed("GET, HEAD");
+		const take = () => this.#reply(headerPairs);
+		const reply = (await this.#runtime.telemetry.report(path, query, take, waitUntil)) ?? fault();
+		return method === "HEAD" ? { ...reply, body: null } : reply;
+	}
+
+	/** Begins a request with all that is known of it. */
+	#beginWith(request, length, pass) {
+		const { method, path, query } = request;
+		const { caller, isOperator, credentials, authorization } = pass;
+		// Who shows the origin credentials that nobody here has judged is served by the origin alone.
+		const isCallers = credentials === "caller" && authorization === undefined && !this.#runtime.origin?.isAuthorized;
+		const flags = [
+			isCallers && request.header("authorization") !== undefined,
+			isOperator,
+			acceptsLines(request.header("accept")),
+		];
+		const traceparent = request.header("traceparent") ?? "";
+		const session = request.header(SESSION);
+		return (core, now) => core.begin(method, path, query, length, ...flags, caller, traceparent, session, now);
+	}
+
+	/** The reply that the core has. */
+	#reply(headersOf) {
+		const { core, replyBody } = this.#runtime;
+		const status = core.reply_status();
+		if (!isSendable(status)) return originStatus(status);
+		const body = replyBody.length > 0 ? replyBody.slice() : null;
+		return { status, headers: headersOf(core.reply_headers()), body };
+	}
+
+	/** The headers in lines, for many replies. Not for those that waited: hardly two of them have the same timings. */
+	#sharedHeaders(lines) {
+		let headers = this.#recent.get(lines);
+		if (headers === undefined) {
+			headers = Object.freeze(headerPairs(lines));
+			if (this.#recent.size >= MAX_RECENT_HEADERS) this.#recent.clear();
+			this.#recent.set(lines, headers);
+		}
+		return headers;
+	}
+}
+
+const beginPlain = (path, length) => (core, now) =>
+	path === NATIVE ? core.begin_native(length, false, now) : core.begin_feast(length, false, now);

@@ -1,0 +1,257 @@
+// Requests and replies of Node's HTTP server. It makes neither `Request` nor `Response`, and no promise for what memory answers.
+//
+// Its invariants: a body is read within a limit, whether anybody wants it or not, so that what follows on its connection is not harmed; a
+// reply in parts goes out at the pace at which it is read; what belongs to a caller who has gone ends with it.
+
+import { badTarget } from "./reply.js";
+import { targetOf } from "./target.js";
+
+/** How much of a body that nobody wants is read, so that its sender hears the answer before the connection ends, in bytes. */
+const LINGER_BYTES = 32 * 1024 * 1024;
+
+/** How much of a body waits to be passed on before its sender is held back, in bytes. */
+const BUFFERED_BYTES = 64 * 1024;
+
+/** @implements {import("./handler.js").PlainRequest} */
+class NodeRequest {
+	#incoming;
+	#outgoing;
+	#controller;
+
+	/**
+	 * @param {import("node:http").IncomingMessage} incoming
+	 * @param {import("node:http").ServerResponse} outgoing
+	 * @param {{ path: string, query: string }} target
+	 */
+	constructor(incoming, outgoing, { path, query }) {
+		this.#incoming = incoming;
+		this.#outgoing = outgoing;
+		this.path = path;
+		this.query = query;
+	}
+
+	get method() {
+		return this.#incoming.method;
+	}
+
+	get headers() {
+		const { rawHeaders } = this.#incoming;
+		return Array.from({ length: rawHeaders.length >> 1 }, (_, at) => [rawHeaders[at * 2], rawHeaders[at * 2 + 1]]);
+	}
+
+	get address() {
+		return this.#incoming.socket.remoteAddress ?? "";
+	}
+
+	/** Who has TLS has it before us. */
+	get scheme() {
+		return "http";
+	}
+
+	get authority() {
+		return this.#incoming.headers.host;
+	}
+
+	get isGone() {
+		return this.#outgoing.closed && !this.#outgoing.writableFinished;
+	}
+
+	get signal() {
+		if (this.#controller === undefined) {
+			this.#controller = new AbortController();
+			onceGone(this.#outgoing, () => this.#controller.abort());
+		}
+		return this.#controller.signal;
+	}
+
+	header(name) {
+		return this.#incoming.headers[name];
+	}
+
+	stream() {
+		return hasBody(this.#incoming) ? streamOf(this.#incoming) : undefined;
+	}
+
+	read(limit) {
+		return new Promise((resolve) => {
+			collect(this.#incoming, limit, resolve);
+		});
+	}
+}
+
+/** Calls back once, if the caller goes before it has the whole reply. */
+function onceGone(outgoing, act) {
+	const look = () => {
+		if (!outgoing.writableFinished) act();
+	};
+	if (outgoing.closed) look();
+	else outgoing.once("close", look);
+}
+
+const hasBody = ({ headers }) =>
+	headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+
+/** Gives a body to `take`; in place of one that is longer than `limit`, one byte more than that. */
+function collect(incoming, limit, take) {
+	const tooLong = () => take(new Uint8Array(limit + 1));
+	if (Number(incoming.headers["content-length"]) > limit) return tooLong();
+	let first;
+	let others;
+	let length = 0;
+	const onData = (chunk) => {
+		length += chunk.length;
+		if (length > limit) {
+			incoming.off("data", onData).off("end", onEnd);
+			return tooLong();
+		}
+		if (first === undefined) first = chunk;
+		else if (others === undefined) others = [first, chunk];
+		else others.push(chunk);
+	};
+	const onEnd = () => take(others === undefined ? (first ?? new Uint8Array()) : Buffer.concat(others, length));
+	incoming.on("data", onData).on("end", onEnd);
+}
+
+/** A body as a stream. Whoever cancels it lets go of the body alone: the connection is needed for the reply. */
+function streamOf(incoming) {
+	let onData;
+	return new ReadableStream(
+		{
+			start(controller) {
+				onData = (chunk) => {
+					controller.enqueue(chunk);
+					if (controller.desiredSize <= 0) incoming.pause();
+				};
+				const settle = (act) => () => {
+					if (onData !== undefined) act();
+					onData = undefined;
+				};
+				incoming.on(
+					"end",
+					settle(() => controller.close()),
+				);
+				incoming.on(
+					"close",
+					settle(() => controller.error(new Error("the caller has gone"))),
+				);
+				incoming.on("data", onData).pause();
+			},
+			pull: () => void incoming.resume(),
+			cancel() {
+				incoming.off("data", onData);
+				onData = undefined;
+				drain(incoming);
+			},
+		},
+		new ByteLengthQueuingStrategy({ highWaterMark: BUFFERED_BYTES }),
+	);
+}
+
+/** Reads the rest of a body, and ends the connection where it does not end. */
+function drain(incoming) {
+	let length = 0;
+	incoming.on("data", (chunk) => {
+		length += chunk.length;
+		if (length > LINGER_BYTES) incoming.destroy();
+	});
+	incoming.resume();
+}
+
+/** Headers of many replies, names and values by turns. @type {WeakMap<import("./reply.js").HeaderPairs, string[]>} */
+const sharedHeaders = new WeakMap();
+
+function flat(pairs) {
+	if (!Object.isFrozen(pairs)) return pairs.flat();
+	let headers = sharedHeaders.get(pairs);
+	if (headers === undefined) {
+		headers = pairs.flat();
+		sharedHeaders.set(pairs, headers);
+	}
+	return headers;
+}
+
+/** Sends a stream at the pace at which it is read. */
+async function pump(stream, outgoing) {
+	const reader = stream.getReader();
+	onceGone(outgoing, () => reader.cancel().catch(() => {}));
+	try {
+		for (;;) {
+			const { done, value } = await reader.read();
+			if (done || outgoing.destroyed) break;
+			if (!outgoing.write(value)) await roomIn(outgoing);
+		}
+		outgoing.end();
+	} catch {
+		// That it was not all is told by the connection's end.
+		outgoing.destroy();
+	}
+}
+
+/** Resolves once a reply takes more, or its caller has gone. */
+function roomIn(outgoing) {
+	return new Promise((resolve) => {
+		const end = () => {
+			outgoing.off("drain", end).off("close", end);
+			resolve();
+		};
+		outgoing.on("drain", end).on("close", end);
+	});
+}
+
+/**
+ * What serves the requests of a server.
+ *
+ * @param {import("./gateway.js").Gateway} gateway
+ * @returns {(this: import("node:http").Server, incoming: import("node:http").IncomingMessage, outgoing: import("node:http").ServerResponse) => void}
+ */
+export function listenerOf(gateway) {
+	return function serve(incoming, outgoing) {
+		const send = (reply) => {
+			try {
+				sendReply(reply, incoming, outgoing, this.listening);
+			} catch (error) {
+				// Such as a header of the origin's that HTTP does not have: nobody else is to be harmed by it.
+				console.error(error);
+				outgoing.destroy();
+			}
+		};
+		const target = targetOf(incoming.url);
+		if (target === undefined) return send(badTarget());
+		const request = new NodeRequest(incoming, outgoing, target);
+		const limit = gateway.openBodyLimit(request);
+		if (limit === undefined) return void gateway.handle(request).then(send);
+		collect(incoming, limit, (body) => {
+			const reply = gateway.serve(request, body);
+			if (reply instanceof Promise) reply.then(send);
+			else send(reply);
+		});
+	};
+}
+
+/**
+ * @param {import("./reply.js").Reply} reply
+ * @param {import("node:http").IncomingMessage} incoming
+ * @param {import("node:http").ServerResponse} outgoing
+ * @param {boolean} isListening whether the connection may serve further requests
+ */
+function sendReply({ status, headers, body }, incoming, outgoing, isListening) {
+	if (outgoing.destroyed) return void (body instanceof ReadableStream && body.cancel().catch(() => {}));
+	const isRead = incoming.complete || !hasBody(incoming) || incoming.listenerCount("data") > 0;
+	if (!isRead) drain(incoming);
+	const lines = flat(headers);
+	const head = isListening ? lines : lines.concat("connection", "close");
+	if (body instanceof ReadableStream) {
+		outgoing.writeHead(status, head);
+		outgoing.flushHeaders();
+		if (incoming.method !== "HEAD") return void pump(body, outgoing);
+		body.cancel().catch(() => {});
+		return outgoing.end();
+	}
+	if (body === null) {
+		const isAnnounced =
+			status === 204 || status === 304 || incoming.method === "HEAD" || lines.includes("content-length");
+		return outgoing.writeHead(status, isAnnounced ? head : head.concat("content-length", "0")).end();
+	}
+	outgoing.writeHead(status, head.concat("content-length", String(body.length)));
+	outgoing.end(body);
+}

@@ -1,0 +1,174 @@
+// The origin over HTTP, once for all hosts: asked for features, and for what is passed on as it came.
+//
+// It knows nothing of who may ask. Its invariants: no header of one connection goes to another, in either direction; the deployment's
+// credentials go to the origin's own base URL alone; no redirect is followed, since it may lead to a place that nobody configured.
+
+import { cancel, readBytes } from "../runtime/body.js";
+import { retryLostConnection } from "../runtime/retry.js";
+import { ANYONE } from "./pass.js";
+import { isBodyless, isSendable, originStatus } from "./reply.js";
+
+/** Headers of one connection (RFC 9110, 7.6.1 and 10.1.1); those of proxies begin with `proxy-`. */
+const HOP_BY_HOP = ["connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+
+/** Headers of a request that `fetch` sees to. */
+const FETCHS_OWN = ["content-length", "host"];
+
+/** The codings that `fetch` takes off a body by itself where it is not the Workers' (RFC 9110, 8.4.1). */
+const DECODED = /^(?:x-)?gzip$|^deflate$|^br$/i;
+
+/**
+ * The headers that belong to a message, and not to the connection that it came by.
+ *
+ * @param {Iterable<[string, string]>} headers
+ * @param {string[]} [without] further ones to leave out
+ * @returns {[string, string][]}
+ */
+export function endToEnd(headers, without = []) {
+	const all = Array.from(headers, ([name, value]) => [name.toLowerCase(), value]);
+	const named = all
+		.filter(([name]) => name === "connection")
+		.flatMap(([, value]) => value.toLowerCase().split(/[\s,]+/));
+	const dropped = new Set([...HOP_BY_HOP, ...without, ...named]);
+	return all.filter(([name]) => !dropped.has(name) && !name.startsWith("proxy-"));
+}
+
+/** Tells the origin by which name its client knows it (RFC 7239); what a proxy before us has told goes first. */
+function tellOf({ scheme, authority }, headers) {
+	if (authority === undefined) return;
+	headers.append("forwarded", `host="${authority.replaceAll(/["\\]/g, "")}";proto=${scheme}`);
+	if (!headers.has("x-forwarded-host")) headers.set("x-forwarded-host", authority);
+	if (!headers.has("x-forwarded-proto")) headers.set("x-forwarded-proto", scheme);
+}
+
+/**
+ * Where a redirect of the origin leads, as its client gets there.
+ *
+ * @param {string} location
+ * @param {string} url that was asked for
+ * @param {string | undefined} root the URL whose paths are ours
+ * @param {string} mount what stands before our paths
+ * @returns {string | undefined} `undefined` where only the origin's neighbours get there
+ */
+function locationOf(location, url, root, mount) {
+	if (!URL.canParse(location, url)) return location;
+	const place = new URL(location, url);
+	if (place.origin !== new URL(url).origin) return location;
+	const known = root === undefined ? undefined : new URL(`${root}/`).href;
+	return known !== undefined && place.href.startsWith(known) ? `${mount}/${place.href.slice(known.length)}` : undefined;
+}
+
+/**
+ * @typedef {object} OriginOptions
+ * @property {HeadersInit | (() => HeadersInit | Promise<HeadersInit>)} [headers] the deployment's own, credentials among them
+ * @property {typeof globalThis.fetch} [fetch]
+ * @property {boolean} [isPrivate] whether the origin's words about a request are left unread
+ * @property {boolean} [isWorker] whether `fetch` is the Workers': it holds bodies to the length that they announce, and undoes the coding of one
+ *   that is passed back as it came
+ */
+
+export class HttpOrigin {
+	#base;
+	#headers;
+	#fetch;
+	#isPrivate;
+	#isWorker;
+	/** Whether it has credentials of its own, so that the caller's say nothing of what it may see. */
+	isAuthorized;
+
+	/**
+	 * @param {string} [url] its base; left out where nothing is asked over HTTP
+	 * @param {OriginOptions} [options]
+	 */
+	constructor(url = "", { headers = {}, fetch = globalThis.fetch, isPrivate = false, isWorker = false } = {}) {
+		this.url = String(url);
+		this.#base = this.url.replace(/\/+$/, "");
+		this.#headers = headers;
+		this.isAuthorized = typeof headers === "function" || new Headers(headers).has("authorization");
+		this.#fetch = fetch;
+		this.#isPrivate = isPrivate;
+		this.#isWorker = isWorker;
+	}
+
+	/** Puts the deployment's headers beside a request's, which go first, and shows the origin the credentials that the pass says. */
+	async #authorize(headers, { credentials, authorization }) {
+		if (credentials !== "caller") headers.delete("authorization");
+		if (authorization !== undefined) headers.set("authorization", authorization);
+		const own = new Headers(typeof this.#headers === "function" ? await this.#headers() : this.#headers);
+		if (credentials === "none") own.delete("authorization");
+		for (const [name, value] of own) if (!headers.has(name)) headers.set(name, value);
+		return headers;
+	}
+
+	/** Whether a URL is the origin's, so that the deployment's credentials may go there. */
+	#isOwn(url) {
+		return url === this.url || url.startsWith(`${this.#base}/`);
+	}
+
+	/** Asks for features, and for what else the core needs to know. */
+	async ask({ method, url, body, maxBytes, traceparent }, signal, pass = ANYONE) {
+		const headers = this.#isOwn(url) ? await this.#authorize(new Headers(), pass) : new Headers();
+		if (traceparent !== undefined) headers.set("traceparent", traceparent);
+		if (body.length > 0) headers.set("content-type", "application/json");
+		const init = { method, headers, body: body.length > 0 ? body : undefined, redirect: "manual", signal };
+		const answer = await retryLostConnection(() => this.#fetch.call(undefined, url, init), signal);
+		// Redirects and refusals alike: whatever is no answer may quote what was asked. The runtime redacts it unread.
+		if (this.#isPrivate && answer.status !== 200) {
+			cancel(answer.body);
+			return { status: answer.status, body: new Uint8Array() };
+		}
+		try {
+			const bytes = await readBytes(answer, maxBytes, this.#isWorker);
+			return { status: answer.status, contentType: answer.headers.get("content-type") ?? undefined, body: bytes };
+		} catch (error) {
+			cancel(answer.body);
+			throw error;
+		}
+	}
+
+	/**
+	 * Passes a request on as it came, and its answer back.
+	 *
+	 * @param {string} base
+	 * @param {import("./handler.js").PlainRequest} request
+	 * @param {Uint8Array | undefined} bytes its body, where that was read
+	 * @param {import("./pass.js").Pass} pass
+	 * @param {AbortSignal} signal
+	 * @returns {Promise<import("./reply.js").Reply>}
+	 */
+	pass(base, request, bytes, pass, signal) {
+		const { path, query } = request;
+		const root = base.replace(/\/+$/, "");
+		return this.passTo(`${root}${path}${query && `?${query}`}`, request, bytes, pass, signal, root);
+	}
+
+	/** The same to a URL; of paths below `root` the client knows as of ours. */
+	async passTo(url, request, bytes, pass, signal, root) {
+		const { method, mount = "" } = request;
+		// What `fetch` is to unpack, it asks for itself.
+		const without = this.#isWorker ? FETCHS_OWN : [...FETCHS_OWN, "accept-encoding"];
+		const headers = await this.#authorize(new Headers(endToEnd(request.headers, without)), pass);
+		tellOf(request, headers);
+		const isBare = method === "GET" || method === "HEAD";
+		const body = isBare ? undefined : (bytes ?? request.stream());
+		const init = { method, headers, body, redirect: "manual", signal };
+		if (body instanceof ReadableStream) init.duplex = "half";
+		const call = () => this.#fetch.call(undefined, url, init);
+		const answer = isBare ? await retryLostConnection(call, signal) : await call();
+		return this.#passedBack(answer, (location) => locationOf(location, url, root, mount));
+	}
+
+	#passedBack(answer, mapped) {
+		const { status, headers } = answer;
+		if (!isSendable(status)) {
+			cancel(answer.body);
+			return originStatus(status);
+		}
+		const isDecoded = !this.#isWorker && DECODED.test(headers.get("content-encoding") ?? "");
+		const location = headers.get("location");
+		const kept = endToEnd(headers, ["location", ...(isDecoded ? ["content-encoding", "content-length"] : [])]);
+		const place = location === null ? undefined : mapped(location);
+		if (place !== undefined) kept.push(["location", place]);
+		return { status, headers: kept, body: isBodyless(status) ? null : answer.body };
+	}
+}

@@ -1,0 +1,48 @@
+// Replies over HTTP in plain values, and those that the gateway words itself.
+
+/**
+ * @typedef {readonly (readonly [name: string, value: string])[]} HeaderPairs
+ *
+ * @typedef {object} Reply
+ * @property {number} status
+ * @property {HeaderPairs} headers frozen where many replies share them
+ * @property {Uint8Array | ReadableStream<Uint8Array> | null} body
+ */
+
+const encoder = new TextEncoder();
+
+/** Whether a reply of this status can be sent: `Response` takes no other, and HTTP has no class for them. */
+export const isSendable = (status) => status >= 200 && status <= 599;
+
+/** Whether a reply of this status has no body, whoever words it (RFC 9110, 6.4.1). */
+export const isBodyless = (status) => status === 204 || status === 205 || status === 304;
+
+/**
+ * A problem (RFC 9457) of the native API.
+ *
+ * @returns {Reply}
+ */
+export function problem(status, name, title, detail, headers = {}) {
+	const body = { type: `urn:featheredge:problem:${name}`, title, status, detail };
+	return {
+		status,
+		headers: [["content-type", "application/problem+json"], ...Object.entries(headers)],
+		body: encoder.encode(JSON.stringify(body)),
+	};
+}
+
+export const notAllowed = (allow) =>
+	problem(405, "method-not-allowed", "The method is not allowed here", `this path answers ${allow}`, { allow });
+
+export const notFound = (detail) => problem(404, "not-found", "There is nothing at this path", detail);
+
+export const badTarget = () =>
+	problem(400, "invalid-request", "The request is malformed", "its target is neither a path nor a URL");
+
+export const originProblem = (detail) => problem(502, "origin-unreachable", "The origin could not answer", detail);
+export const originUnreachable = () => originProblem("the origin cannot be reached");
+export const originStatus = (status) => originProblem(`the origin's status ${status} cannot be passed on`);
+
+/** What is answered where the core met a fault. */
+export const fault = () =>
+	problem(500, "internal", "Internal error", "the request met a fault and was given up; the next is served");

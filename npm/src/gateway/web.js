@@ -1,0 +1,104 @@
+// Requests and replies of hosts that have `Request` and `Response`.
+
+import { cancel, discard, readBytes, TooLargeError } from "../runtime/body.js";
+import { isBodyless } from "./reply.js";
+
+/** @implements {import("./handler.js").PlainRequest} */
+export class WebRequest {
+	#request;
+	#isPlatforms;
+
+	/**
+	 * @param {Request} request
+	 * @param {{ path: string, query: string }} target
+	 * @param {object} [options]
+	 * @param {string} [options.address]
+	 * @param {string} [options.mount]
+	 * @param {AbortSignal} [options.signal]
+	 * @param {(done: Promise<void>) => void} [options.waitUntil]
+	 * @param {boolean} [options.isPlatforms] whether the platform made it, so that its length is true, and its body nobody's else
+	 */
+	constructor(request, { path, query }, { address = "", mount, signal, waitUntil, isPlatforms = false } = {}) {
+		this.#request = request;
+		this.#isPlatforms = isPlatforms;
+		this.path = path;
+		this.query = query;
+		this.address = address;
+		this.mount = mount;
+		this.signal = signal;
+		this.waitUntil = waitUntil;
+	}
+
+	get method() {
+		return this.#request.method;
+	}
+
+	get headers() {
+		return this.#request.headers;
+	}
+
+	get scheme() {
+		return new URL(this.#request.url).protocol.slice(0, -1);
+	}
+
+	get authority() {
+		return new URL(this.#request.url).host;
+	}
+
+	get isGone() {
+		return this.signal?.aborted === true;
+	}
+
+	header(name) {
+		return this.#request.headers.get(name) ?? undefined;
+	}
+
+	stream() {
+		return this.#request.body ?? undefined;
+	}
+
+	async read(limit) {
+		try {
+			return await readBytes(this.#request, limit, this.#isPlatforms);
+		} catch (error) {
+			if (!(error instanceof TooLargeError)) throw error;
+			if (this.#isPlatforms) await discard(this.#request.body);
+			// One that was not begun is left to whoever made the request, as any that nobody reads.
+			else if (error.isRead) cancel(this.#request.body);
+			return new Uint8Array(limit + 1);
+		}
+	}
+
+	/** Reads a body that nobody has read, before its sender is answered. */
+	async discard() {
+		const { bodyUsed, body } = this.#request;
+		if (!bodyUsed && body !== null) await discard(body);
+	}
+}
+
+/** Headers of many replies, as `Response` wants them. @type {WeakMap<import("./reply.js").HeaderPairs, Headers>} */
+const sharedHeaders = new WeakMap();
+
+/** The headers that are shared as such, to be changed by nobody; others as they are. */
+function headersOf(pairs) {
+	if (!Object.isFrozen(pairs)) return pairs;
+	let headers = sharedHeaders.get(pairs);
+	if (headers === undefined) {
+		headers = new Headers(pairs);
+		sharedHeaders.set(pairs, headers);
+	}
+	return headers;
+}
+
+/** @param {import("./reply.js").Reply} reply */
+export function responseOf({ status, headers, body }) {
+	return new Response(isBodyless(status) ? null : body, { status, headers: headersOf(headers) });
+}
+
+/**
+ * A response as a reply.
+ *
+ * @param {Response} response
+ * @returns {import("./reply.js").Reply}
+ */
+export const replyOf = ({ status, headers, body }) => ({ status, headers: [...headers], body });

@@ -1,0 +1,209 @@
+// What goes from a client to the origin, and back, byte by byte. The same for every host with a gateway.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import { openRaw, startRawOrigin } from "../support/raw.mjs";
+
+const OPERATOR = "of-the-operator";
+const PUSHED = JSON.stringify({ feature_view_name: "stats", df: { driver_id: [1], a: [1] } });
+
+/** An answer as bytes. */
+const answer = (status, headers, body) =>
+	[`HTTP/1.1 ${status} Whatever`, ...headers, `content-length: ${body.length}`, "", body].join("\r\n");
+
+/**
+ * @param {object} hosts
+ * @param {(options: import("../support/worker.mjs").WorkerOptions) => Promise<import("../support/worker.mjs").Host>} hosts.start
+ * @param {boolean} hosts.saysContinue whether the host can say `100 Continue`
+ */
+export function testProxy({ start, saysContinue }) {
+	describe("between a client and the origin", () => {
+		const plain = () => answer(200, ["content-type: application/json"], "{}");
+		let answering = plain;
+		let origin;
+		let host;
+		/** Connections that end with their test. */
+		const opened = [];
+		const open = async () => {
+			const raw = await openRaw(host.port);
+			opened.push(raw);
+			return raw;
+		};
+		before(async () => {
+			origin = await startRawOrigin((request) => answering(request));
+			const vars = { auth: { open: ["read", "write"] }, limits: { write_body_bytes: 10_000 } };
+			host = await start({ origin, operatorToken: OPERATOR, vars });
+		});
+		afterEach(() => {
+			for (const raw of opened.splice(0)) raw.close();
+			origin.requests.length = 0;
+			answering = plain;
+		});
+		after(async () => {
+			await host?.stop();
+			await origin?.stop();
+		});
+		const head = (method, path, ...headers) => [`${method} ${path} HTTP/1.1`, "host: features.example.com", ...headers];
+		const length = (body) => `content-length: ${body.length}`;
+
+		test("what belongs to the client's connection goes no further, and all else does", async () => {
+			const raw = await open();
+			const own = [
+				"connection: keep-alive, x-hop",
+				"keep-alive: timeout=77",
+				"x-hop: of-the-connection",
+				"proxy-authorization: Basic of-the-proxy",
+				"proxy-connection: keep-alive",
+				"te: trailers",
+				"trailer: x-late",
+				"upgrade: h2c",
+			];
+			raw.send(head("POST", "/push", ...own, "x-kept: yes", "traceparent: x", "baggage: a=b", length(PUSHED)), PUSHED);
+			assert.equal((await raw.answer()).status, 200);
+			const [{ headers, body }] = origin.requests;
+			assert.equal(body, PUSHED);
+			assert.deepEqual([headers["x-kept"], headers.traceparent, headers.baggage], ["yes", "x", "a=b"]);
+			const gone = ["x-hop", "proxy-authorization", "proxy-connection", "trailer", "upgrade", "expect"];
+			for (const name of gone) assert.equal(headers[name], undefined, name);
+			assert.doesNotMatch(JSON.stringify(headers), /timeout=77|x-hop|h2c|trailers/);
+			assert.notEqual(headers.host, "features.example.com");
+		});
+
+		test("what belongs to the origin's connection comes no further, and all else does", async () => {
+			const own = [
+				"connection: x-own, close",
+				"x-own: 1",
+				"keep-alive: timeout=77",
+				"proxy-authenticate: Basic",
+				"upgrade: h2c",
+			];
+			answering = () => answer(207, [...own, "x-kept: yes", "set-cookie: a=1", "set-cookie: b=2"], "kept");
+			const raw = await open();
+			raw.send(head("POST", "/push", length(PUSHED)), PUSHED);
+			const { status, headers, body } = await raw.answer();
+			assert.deepEqual([status, body, headers["x-kept"]], [207, "kept", "yes"]);
+			assert.deepEqual(headers["set-cookie"], "a=1, b=2");
+			for (const name of ["x-own", "proxy-authenticate", "upgrade"]) assert.equal(headers[name], undefined, name);
+			assert.doesNotMatch(JSON.stringify(headers), /timeout=77|x-own|h2c/);
+			answering = plain;
+			raw.send(head("GET", "/health"));
+			assert.equal((await raw.answer()).status, 200, "the client's connection goes on");
+		});
+
+		test("a client that expects to be told to continue is served once and whole", async () => {
+			const raw = await open();
+			raw.send(head("POST", "/push", "expect: 100-continue", length(PUSHED)));
+			if (saysContinue) assert.equal((await raw.next()).status, 100);
+			raw.socket.write(PUSHED);
+			assert.equal((await raw.answer()).status, 200);
+			assert.equal(origin.requests.length, 1);
+			assert.equal(origin.requests[0].body, PUSHED);
+			assert.equal(origin.requests[0].headers.expect, undefined);
+		});
+
+		test("a body that nobody reads harms no later request of its connection", async () => {
+			const raw = await open();
+			const large = "x".repeat(300_000);
+			for (const [method, path, status, ...more] of [
+				["POST", "/materialize", 403],
+				["GET", "/health", 200],
+				["POST", "/v1/stats", 403],
+				["POST", "/push", 413],
+				["DELETE", "/health", 405],
+				["PUT", "/registry", 200, `authorization: Bearer ${OPERATOR}`],
+			]) {
+				raw.send(head(method, path, length(large), ...more), large);
+				assert.equal((await raw.answer()).status, status, `${method} ${path}`);
+			}
+			raw.send(
+				head("POST", "/push", "transfer-encoding: chunked"),
+				`${large.length.toString(16)}\r\n${large}\r\n0\r\n\r\n`,
+			);
+			assert.equal((await raw.answer()).status, 413);
+			raw.send(head("POST", "/materialize", "transfer-encoding: chunked"), "3\r\nabc\r\n0\r\n\r\n");
+			assert.equal((await raw.answer()).status, 403);
+			raw.send(head("GET", "/health"));
+			assert.equal((await raw.answer()).status, 200);
+		});
+
+		test("a request for what the origin has is passed on without a body that it may not have", async () => {
+			const raw = await open();
+			raw.send(head("GET", "/registry?a=b", length("{}")), "{}");
+			assert.equal((await raw.answer()).body, "{}");
+			assert.match(origin.requests[0].start, /^GET \/registry\?a=b /);
+			assert.equal(origin.requests[0].body, "");
+		});
+
+		test("HEAD is answered by a head alone", async () => {
+			answering = () => "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 77\r\n\r\n";
+			const raw = await open();
+			for (const path of ["/health", "/registry", "/metrics"]) {
+				raw.send(head("HEAD", path));
+				const { status, headers } = await raw.answer({ isHead: true });
+				assert.equal(status, 200, path);
+				if (path === "/registry") assert.equal(headers["content-length"], "77");
+			}
+			assert.match(origin.requests[0].start, /^HEAD \/registry /);
+		});
+
+		test("an answer of any class that HTTP has comes as it is, and none is followed", async () => {
+			const raw = await open();
+			for (const [status, headers] of [
+				[204, []],
+				[206, ["content-range: bytes 0-0/2"]],
+				[307, [`location: ${origin.url}/elsewhere`]],
+				[304, []],
+				[404, []],
+				[503, ["retry-after: 7"]],
+			]) {
+				const bare = status === 204 || status === 304;
+				answering = () =>
+					bare
+						? `HTTP/1.1 ${status} Whatever\r\nx-kept: yes\r\n\r\n`
+						: answer(status, ["x-kept: yes", ...headers], "kept");
+				raw.send(head("GET", "/registry"));
+				const reply = await raw.answer();
+				assert.deepEqual([reply.status, reply.headers["x-kept"], reply.body], [status, "yes", bare ? "" : "kept"]);
+			}
+			assert.equal(origin.requests.length, 6);
+		});
+
+		test("the origin is told by which name its client knows it, and sends nobody to its own", async () => {
+			const raw = await open();
+			for (const [location, mapped] of [
+				[`${origin.url}/elsewhere?a=b`, "/elsewhere?a=b"],
+				["/elsewhere", "/elsewhere"],
+				["elsewhere", "/deep/elsewhere"],
+				["../..", "/"],
+				[origin.url, "/"],
+				["https://id.example.com/login", "https://id.example.com/login"],
+				["http://features.example.com/x", "http://features.example.com/x"],
+			]) {
+				answering = () => answer(307, [`location: ${location}`], "");
+				raw.send(head("GET", "/deep/registry"));
+				assert.equal((await raw.answer()).headers.location, mapped, location);
+			}
+			const [{ headers }] = origin.requests;
+			assert.equal(headers["x-forwarded-host"], "features.example.com");
+			assert.equal(headers["x-forwarded-proto"], "http");
+			assert.equal(headers.forwarded, 'host="features.example.com";proto=http');
+			origin.requests.length = 0;
+			raw.send(head("GET", "/registry", "x-forwarded-proto: https", "forwarded: for=10.0.0.1;proto=https"));
+			await raw.answer();
+			assert.equal(origin.requests[0].headers["x-forwarded-proto"], "https");
+			assert.match(origin.requests[0].headers.forwarded, /^for=10\.0\.0\.1;proto=https, host=/);
+		});
+
+		test("parts of a body that is passed on go as they come, both ways", async () => {
+			const raw = await open();
+			raw.send(head("PUT", "/registry", "transfer-encoding: chunked", `authorization: Bearer ${OPERATOR}`));
+			raw.socket.write("3\r\nabc\r\n");
+			raw.socket.write("3\r\ndef\r\n0\r\n\r\n");
+			assert.equal((await raw.answer()).status, 200);
+			assert.equal(origin.requests[0].body, "abcdef");
+			answering = () => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n";
+			raw.send(head("GET", "/registry"));
+			assert.equal((await raw.answer()).body, "abcdef");
+		});
+	});
+}

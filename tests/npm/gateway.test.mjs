@@ -1,0 +1,72 @@
+// What the gateway decides by plain values.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { DEFAULTS } from "../../npm/src/gateway/access.js";
+import { endToEnd } from "../../npm/src/gateway/origin.js";
+import { rateLimiter } from "../../npm/src/gateway/rate_limit.js";
+import { targetOf } from "../../npm/src/gateway/target.js";
+
+test("access takes the defaults that the documentation has", () => {
+	const rows = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8").split("\n");
+	const cells = rows.filter((row) => row.startsWith("| `auth.")).map((row) => row.split(" | "));
+	const documented = cells.map(([key, value]) => [key.slice("| `auth.".length, -1), value.replaceAll("`", "")]);
+	const set = documented.filter(([, value]) => value !== "-").map(([key, value]) => [key, JSON.parse(value)]);
+	assert.deepEqual(Object.fromEntries(set), DEFAULTS);
+});
+
+test("a target has one normal form", () => {
+	for (const [target, path, query = ""] of [
+		["/push", "/push"],
+		["/push/", "/push/"],
+		["/", "/"],
+		["/push?a=/../b", "/push", "a=/../b"],
+		["http://host/push", "/push"],
+		["HTTPS://user@host:1/push?x", "/push", "x"],
+		["http://host", "/"],
+		["//host/push", "/host/push"],
+		["/%70u%73h", "/push"],
+		["/a%2fb%c3%a9", "/a%2Fb%C3%A9"],
+		["/a%252e%252e/b", "/a%252e%252e/b"],
+		["/a/%2E%2e/b", "/b"],
+		["/..\\..\\b", "/b"],
+		["/a#b", "/a"],
+		["/é", "/%C3%A9"],
+	]) {
+		assert.deepEqual(targetOf(target), { path, query }, target);
+		assert.deepEqual(targetOf(path), { path, query: "" }, "what is in it already stays");
+	}
+	for (const target of ["*", "host:443", "push", "", "file:///push", "http://"])
+		assert.equal(targetOf(target), undefined);
+});
+
+test("a header of one connection belongs to no other", () => {
+	const kept = endToEnd([
+		["Connection", "close, X-Hop"],
+		["connection", "x-other"],
+		["X-Hop", "1"],
+		["x-other", "1"],
+		["Proxy-Authorization", "Basic x"],
+		["Expect", "100-continue"],
+		["Set-Cookie", "a=1"],
+		["Set-Cookie", "b=2"],
+	]);
+	assert.deepEqual(kept, [
+		["set-cookie", "a=1"],
+		["set-cookie", "b=2"],
+	]);
+});
+
+test("a rate limit counts each key for itself in each period, and keeps no more keys than it may", async () => {
+	let now = 0;
+	const limiter = rateLimiter({ limit: 2, period: 10 }, () => now);
+	const ask = async (key) => (await limiter.limit({ key })).success;
+	assert.deepEqual([await ask("a"), await ask("a"), await ask("a"), await ask("b")], [true, true, false, true]);
+	now = 10_000;
+	assert.equal(await ask("a"), true);
+	for (let number = 0; number < 20_000; number++) await ask(`many-${number}`);
+	assert.deepEqual([await ask("late-1"), await ask("late-2"), await ask("a")], [true, false, true], "counted together");
+	now = 20_000;
+	assert.equal(await ask("late-3"), true);
+});

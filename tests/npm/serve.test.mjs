@@ -1,0 +1,330 @@
+// `featheredge serve` as a server: callers who go, lines, slow readers, its end, and what it refuses to start with.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { answerFeatures, ask, column, valueFor } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
+import { startProgram } from "../support/program.mjs";
+import { openRaw, requestTarget } from "../support/raw.mjs";
+import { startRedis } from "../support/redis.mjs";
+import { paths } from "../support/root.mjs";
+import { refuseServe, startServe } from "../support/serve.mjs";
+import { until } from "./harness.mjs";
+
+const FEAST = "/get-online-features";
+const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
+const OPEN = { open: ["read", "write"] };
+const PUSHED = JSON.stringify({ feature_view_name: "stats", df: { driver_id: [1], a: [1] } });
+
+/** A promise that a test settles, and what tells that it is waited for. */
+function gate() {
+	let open;
+	let reach;
+	const opened = new Promise((resolve) => {
+		open = resolve;
+	});
+	const reached = new Promise((resolve) => {
+		reach = resolve;
+	});
+	const wait = () => {
+		reach();
+		return opened;
+	};
+	return { open, reached, wait };
+}
+
+/** A server before an origin that ends with its test. */
+async function serve(t, script, options = {}) {
+	const origin = await startOrigin(script);
+	t.after(() => origin.stop());
+	const host = await startServe({ origin, vars: { views: VIEWS, auth: OPEN }, ...options });
+	t.after(() => host.stop());
+	return { origin, host };
+}
+
+const post = (path, body, ...headers) => [
+	`POST ${path} HTTP/1.1`,
+	"host: features.example.com",
+	"content-type: application/json",
+	`content-length: ${body.length}`,
+	...headers,
+];
+
+test("a writer who hangs up before the origin has answered leaves no older value behind", async (t) => {
+	const written = gate();
+	let version = 0;
+	const { host } = await serve(t, async (request) => {
+		if (request.path === FEAST) {
+			const reply = answerFeatures(request);
+			for (const result of reply.json.results.slice(1)) result.values = result.values.map(() => version);
+			return reply;
+		}
+		await written.wait();
+		version += 1;
+		return { json: null };
+	});
+	const read = async () => column(await (await host.post(FEAST, ask(["a"], [1]))).json(), "a")[0];
+	assert.equal(await read(), 0);
+	const raw = await openRaw(host.port);
+	raw.send(post("/write-to-online-store", PUSHED), PUSHED);
+	await written.reached;
+	raw.close();
+	await once(raw.socket, "close");
+	// The server has seen what came before this.
+	await fetch(`${host.url}/health`);
+	assert.equal(await read(), 0);
+	written.open();
+	await until(async () => (await read()) === 1);
+});
+
+test("a reader who hangs up is asked for no longer, by its own path or by one that is passed on", async (t) => {
+	const asked = [];
+	let wake = () => {};
+	const origin = createServer((request, response) => {
+		if (request.url === "/health") return response.end();
+		asked.push(response);
+		wake();
+	}).listen(0, "127.0.0.1");
+	await once(origin, "listening");
+	t.after(() => origin.close());
+	const host = await startServe({ origin: `http://127.0.0.1:${origin.address().port}`, vars: { views: VIEWS } });
+	t.after(() => host.stop());
+	const body = JSON.stringify(ask(["a"], [1]));
+	const native = JSON.stringify({ entities: { driver_id: [2] }, feature_names: ["stats:a"] });
+	for (const [lines, sent] of [
+		[post(FEAST, body), body],
+		[post("/v1/features", native, "accept: application/x-ndjson"), native],
+		[["GET /registry HTTP/1.1", "host: x"], ""],
+	]) {
+		const came = new Promise((resolve) => {
+			wake = resolve;
+		});
+		const raw = await openRaw(host.port);
+		raw.send(lines, sent);
+		await came;
+		raw.close();
+		const response = asked.at(-1);
+		await once(response, "close");
+		assert.equal(response.writableFinished, false);
+	}
+	assert.equal((await fetch(`${host.url}/health`)).status, 200);
+});
+
+test("each line goes out as soon as it is complete", async (t) => {
+	const second = gate();
+	const { host } = await serve(t, async (request) => {
+		if (request.json.entities.driver_id.includes(2)) await second.wait();
+		return answerFeatures(request);
+	});
+	const request = (ids) => ({ entities: { driver_id: ids }, feature_names: ["stats:a"] });
+	await host.post("/v1/features", request([1]));
+	const reply = await host.post("/v1/features", request([1, 2]), { accept: "application/x-ndjson" });
+	const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+	let text = "";
+	const more = async () => {
+		const { done, value = "" } = await reader.read();
+		text += value;
+		return done;
+	};
+	while (!text.includes("\n")) assert.equal(await more(), false);
+	assert.equal(JSON.parse(text.split("\n")[0]).entity, 1);
+	await second.reached;
+	second.open();
+	while (!(await more()));
+	assert.ok(text.trim().split("\n").length >= 2, text);
+});
+
+test("a reader who is slow is waited for", async (t) => {
+	const total = 64 * 1024 * 1024;
+	const chunk = Buffer.alloc(64 * 1024);
+	let written = 0;
+	const origin = createServer(async (request, response) => {
+		if (request.url === "/health") return response.end();
+		response.writeHead(200, { "content-length": total });
+		while (written < total) {
+			written += chunk.length;
+			if (!response.write(chunk)) await once(response, "drain");
+		}
+		response.end();
+	}).listen(0, "127.0.0.1");
+	await once(origin, "listening");
+	t.after(() => origin.close());
+	const host = await startServe({ origin: `http://127.0.0.1:${origin.address().port}` });
+	t.after(() => host.stop());
+	const socket = connect(host.port, "127.0.0.1");
+	t.after(() => socket.destroy());
+	socket.write("GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+	await once(socket, "readable");
+	// Time enough to send all of it, were it not for the reader.
+	for (let number = 0; number < 300; number++) await (await fetch(`${host.url}/health`)).arrayBuffer();
+	assert.ok(written < total / 2, `${written} bytes were taken from the origin`);
+	let length = 0;
+	for await (const part of socket) length += part.length;
+	assert.ok(length > total, `${length} bytes came`);
+});
+
+test("a body without an end that nobody wants ends its connection", async (t) => {
+	const { host, origin } = await serve(t, { json: null });
+	const raw = await openRaw(host.port);
+	t.after(() => raw.close());
+	raw.send(["POST /materialize HTTP/1.1", "host: x", "transfer-encoding: chunked"]);
+	assert.equal((await raw.answer()).status, 403);
+	raw.socket.on("error", () => {});
+	// `once` would reject by the reset.
+	const happens = (name) => new Promise((resolve) => raw.socket.once(name, resolve));
+	const ended = happens("close");
+	const megabyte = Buffer.concat([Buffer.from("100000\r\n"), Buffer.alloc(1024 * 1024), Buffer.from("\r\n")]);
+	let isEnded = false;
+	ended.then(() => {
+		isEnded = true;
+	});
+	let sent = 0;
+	while (!isEnded && sent < 1_000) {
+		sent += 1;
+		if (!raw.socket.write(megabyte)) await Promise.race([happens("drain"), ended]);
+	}
+	await ended;
+	assert.ok(sent < 1_000, `${sent} megabytes were taken`);
+	assert.deepEqual(origin.requests, []);
+});
+
+test("an answer that the origin gives before it has the body comes, and the connection goes on", async (t) => {
+	const origin = createServer((request, response) => {
+		if (request.url === "/health") return response.end();
+		response.writeHead(400, { connection: "close", "content-length": 2 }).end("no");
+	}).listen(0, "127.0.0.1");
+	await once(origin, "listening");
+	t.after(() => origin.close());
+	const operatorToken = "of-the-operator";
+	const host = await startServe({ origin: `http://127.0.0.1:${origin.address().port}`, operatorToken });
+	t.after(() => host.stop());
+	const raw = await openRaw(host.port);
+	t.after(() => raw.close());
+	const part = "x".repeat(100_000);
+	const head = [
+		"PUT /registry HTTP/1.1",
+		"host: x",
+		`authorization: Bearer ${operatorToken}`,
+		"content-length: 300000",
+	];
+	raw.send(head, part);
+	const { status, body } = await raw.answer();
+	assert.deepEqual([status, body], [400, "no"]);
+	raw.socket.write(part);
+	raw.socket.write(part);
+	raw.send(["GET /health HTTP/1.1", "host: x"]);
+	assert.equal((await raw.answer()).status, 200);
+});
+
+test("at its end it answers what is under way, and takes nothing new", async (t) => {
+	const held = gate();
+	const origin = await startOrigin(async (request) => {
+		await held.wait();
+		return answerFeatures(request);
+	});
+	t.after(() => origin.stop());
+	const host = await startServe({ origin, vars: { views: VIEWS } });
+	const raw = await openRaw(host.port);
+	const body = JSON.stringify(ask(["a"], [1]));
+	raw.send(post(FEAST, body), body);
+	await held.reached;
+	const stopped = host.stop();
+	await until(() =>
+		fetch(`${host.url}/health`).then(
+			() => false,
+			() => true,
+		),
+	);
+	held.open();
+	const { status, headers } = await raw.answer();
+	assert.deepEqual([status, headers.connection], [200, "close"]);
+	await once(raw.socket, "close");
+	assert.equal(await stopped, 0);
+});
+
+test("a target may be a whole URL; one that is neither this nor a path is refused", async (t) => {
+	const { host, origin } = await serve(t, { json: null });
+	assert.equal(await requestTarget(host.port, "POST", `${host.url}/push`), 200);
+	assert.equal(await requestTarget(host.port, "POST", `${host.url}/materialize`), 403);
+	assert.deepEqual(
+		origin.requests.map(({ path }) => path),
+		["/push"],
+	);
+	for (const target of ["*", "ftp://x/push"])
+		assert.equal(await requestTarget(host.port, "OPTIONS", target), 400, target);
+});
+
+test("a wrangler file says the same as it says to the Worker, its rate limits too", async (t) => {
+	const folder = mkdtempSync(join(tmpdir(), "featheredge-wrangler-"));
+	t.after(() => rmSync(folder, { recursive: true, force: true }));
+	const file = join(folder, "wrangler.toml");
+	writeFileSync(
+		file,
+		`name = "features"
+[[ratelimits]]
+name = "LIMIT"
+namespace_id = "1001"
+simple = { limit = 2, period = 60 }
+[vars.FEATHEREDGE.origin]
+kind = "synthetic"
+timeout_ms = 1234
+[vars.FEATHEREDGE.auth]
+rate_limit_binding = "LIMIT"
+retry_after_seconds = 7
+`,
+	);
+	const origin = await startOrigin(answerFeatures);
+	t.after(() => origin.stop());
+	const program = startProgram(process.execPath, [
+		join(paths.package, "cli/featheredge.js"),
+		...["serve", "--port", "0", "--json", "--config", file, "--origin", origin.url],
+	]);
+	t.after(() => program.stop());
+	const [, url] = await program.prints(/"url":"([^"]+)"/);
+	const read = await fetch(`${url}${FEAST}`, { method: "POST", body: JSON.stringify(ask(["a"], [1])) });
+	assert.deepEqual(column(await read.json(), "a"), [valueFor("a", 1)], "from the origin that the option names");
+	const replies = [];
+	for (let number = 0; number < 6; number++) replies.push(await fetch(`${url}/v1/stats`));
+	const refused = replies.filter(({ status }) => status === 429);
+	// The period may end among them.
+	assert.ok(refused.length >= 2, replies.map(({ status }) => status).join());
+	assert.equal(refused[0].headers.get("retry-after"), "7");
+});
+
+describe("it refuses to start", () => {
+	const refused = (name, options, said) =>
+		test(`with ${name}`, async () => assert.match(await refuseServe(options), said));
+	refused("a storage tier", { vars: { l3: { enabled: true } } }, /`l3\.enabled`.*--redis/);
+	refused(
+		"windows of all isolates",
+		{ vars: { telemetry: { aggregate: true } } },
+		/`telemetry\.aggregate`.*GET \/metrics/,
+	);
+	refused(
+		"Analytics Engine",
+		{ vars: { telemetry: { analytics_binding: "POINTS" } } },
+		/`telemetry\.analytics_binding`/,
+	);
+	refused(
+		"a rate limit that the file lacks",
+		{ vars: { auth: { rate_limit_binding: "L" } } },
+		/`L`.*\[\[ratelimits\]\]/,
+	);
+	refused("a rate limit of nothing", { rateLimits: { L: { simple: { limit: 0, period: 60 } } } }, /`L` needs `simple`/);
+	refused("an unknown key", { vars: { auth: { user: "x" } } }, /auth\.user|`user`/);
+
+	test("where ids are to be hidden and there is no key for it", async (t) => {
+		const redis = await startRedis();
+		t.after(async () => {
+			await redis.stop();
+			redis.remove();
+		});
+		assert.match(await refuseServe({ redis, vars: { private_keys: true } }), /`private_keys`.*FEATHEREDGE_STORE_KEYS/);
+	});
+});
