@@ -79,8 +79,9 @@ export function steps() {
 			],
 		},
 		{ name: "fuzz", commands: [script("fuzz.mjs", "--seconds", "30")] },
-		{ name: "build", commands: [script("build.mjs")] },
+		// It builds the Worker twice, side by side, and one of them is what `build` goes on from.
 		{ name: "reproduce", commands: [nodeTests("reproduce")] },
+		{ name: "build", commands: [script("build.mjs")] },
 		{
 			name: "wasm",
 			commands: [cargo("test", "--locked", ...WASM, "--test", "wasm*")],
