@@ -4,7 +4,7 @@ import { State } from "featheredge-core";
 import { steadyClock } from "./clock.js";
 import { readColumns } from "./columns.js";
 import { ConfigError, errorOf, FaultError } from "./errors.js";
-import { FEAST, Handler, NATIVE } from "./gateway/handler.js";
+import { FEAST, Handler, NATIVE, withoutWords } from "./gateway/handler.js";
 import { ANYONE, OPERATOR } from "./gateway/pass.js";
 import { targetOf } from "./gateway/target.js";
 import { responseOf, WebRequest } from "./gateway/web.js";
@@ -250,7 +250,8 @@ class Engine {
 		const body = asked?.slice();
 		const pass = async (base, signal) => {
 			const request = { method: "POST", path: FEAST, query: "", headers: [["content-type", "application/json"]] };
-			const reply = await this.#settings.origin.pass(base, request, body, ANYONE, signal);
+			const passed = await this.#settings.origin.pass(base, request, body, ANYONE, signal);
+			const reply = runtime.isPrivate ? withoutWords(passed) : passed;
 			const bytes = new Uint8Array(await responseOf(reply).arrayBuffer());
 			const { status, headers } = reply;
 			if (status === 200) return read(bytes, headers);

@@ -194,6 +194,30 @@ export function testProxy({ start, saysContinue }) {
 			assert.match(origin.requests[0].headers.forwarded, /^for=10\.0\.0\.1;proto=https, host=/);
 		});
 
+		test("where ids are private, no word of the origin's errors comes through", async () => {
+			const key = Buffer.alloc(32, 7).toString("base64");
+			const secrets = { FEATHEREDGE_STORE_KEYS: JSON.stringify({ current: "k", keys: { k: key }, names: key }) };
+			const own = await start({ origin, secrets, vars: { private_keys: true, auth: { open: ["read", "write"] } } });
+			const raw = await openRaw(own.port);
+			try {
+				for (const [method, path] of [
+					["GET", "/registry"],
+					["POST", "/push"],
+					["POST", "/retrieve-online-documents"],
+				]) {
+					answering = () => answer(429, ["x-quote: driver 1001", "retry-after: 7"], "there is no driver 1001");
+					raw.send(head(method, path, length(method === "GET" ? "" : PUSHED)), method === "GET" ? "" : PUSHED);
+					const { status, headers, body } = await raw.answer();
+					assert.deepEqual([status, headers["retry-after"]], [429, "7"]);
+					assert.match(body, /private_keys/);
+					assert.doesNotMatch(JSON.stringify(headers) + body, /1001/);
+				}
+			} finally {
+				raw.close();
+				await own.stop();
+			}
+		});
+
 		test("parts of a body that is passed on go as they come, both ways", async () => {
 			const raw = await open();
 			raw.send(head("PUT", "/registry", "transfer-encoding: chunked", `authorization: Bearer ${OPERATOR}`));

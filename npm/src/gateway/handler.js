@@ -4,7 +4,9 @@
 // promise; a read ends with its caller, and a write goes on without one, so that its mark has the time of the origin's answer.
 
 import { Core, State } from "featheredge-core";
+import { cancel } from "../runtime/body.js";
 import { headerPairs } from "../runtime/headers.js";
+import { redacted } from "../runtime/redact.js";
 import { ANYONE } from "./pass.js";
 import { fault, isSendable, notAllowed, notFound, originStatus, originUnreachable } from "./reply.js";
 
@@ -109,7 +111,8 @@ export class Handler {
 			take,
 			pass: (base, signal) => {
 				if (base === undefined) return this.#asset(request);
-				return runtime.origin.pass(base, request, body, pass, signal).catch(originUnreachable);
+				const passed = runtime.origin.pass(base, request, body, pass, signal);
+				return passed.then((reply) => (runtime.isPrivate ? withoutWords(reply) : reply), originUnreachable);
 			},
 			addHeaders: (reply, pairs) => ({ ...reply, headers: [...reply.headers, ...pairs] }),
 			open: (stream) => ({ status: 200, headers: headerPairs(runtime.core.reply_headers()), body: stream }),
@@ -167,6 +170,20 @@ export class Handler {
 		}
 		return headers;
 	}
+}
+
+/** Headers of an error that say nothing of what was asked. */
+const WORDLESS = new Set(["allow", "retry-after", "www-authenticate"]);
+
+/** An answer of the origin, without its own words where it is an error: these may quote what was asked. */
+export function withoutWords(reply) {
+	const { status, headers, body } = reply;
+	// Our own words stand in bytes.
+	if (status < 400 || body instanceof Uint8Array) return reply;
+	cancel(body);
+	const { contentType, body: words } = redacted();
+	const kept = headers.filter(([name]) => WORDLESS.has(name));
+	return { status, headers: [["content-type", contentType], ...kept], body: body === null ? null : words };
 }
 
 const beginPlain = (path, length) => (core, now) =>
