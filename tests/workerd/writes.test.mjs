@@ -57,6 +57,31 @@ test("who reads after a write was answered reads what was written; other rows st
 	assert.equal(origin.requests.length - calls, 1);
 });
 
+test("a materialization is a write of the views that it names, or of all", async () => {
+	for (const path of ["/materialize", "/materialize-incremental"]) {
+		for (const [named, isOfStats] of [
+			[{ feature_views: ["stats"] }, true],
+			[{ feature_views: ["another"] }, false],
+			[{}, true],
+		]) {
+			const before = await read(1);
+			assert.equal((await worker.post(path, { end_ts: "2026-11-30T00:00:00", ...named })).status, 200);
+			assert.equal((await read(1)) !== before, isOfStats, `${path} ${JSON.stringify(named)}`);
+		}
+	}
+});
+
+test("what is posted to a path that nobody knows may have written anything; a search has not", async () => {
+	const post = (path, headers) => fetch(`${worker.url}${path}`, { method: "POST", body: "{}", headers });
+	const before = await read(1);
+	for (const path of ["/search", "/retrieve-online-documents", "/v1/vector_stores/documents/search"]) {
+		assert.equal((await post(path)).status, 200, path);
+	}
+	assert.equal(await read(1), before);
+	assert.equal((await post("/of-a-plug-in", { authorization: `Bearer ${TOKEN}` })).status, 200);
+	assert.notEqual(await read(1), before);
+});
+
 test("a caller who hangs up during a write leaves no old value behind", async () => {
 	await read(3);
 	origin.answer(async (request) => ({ ...answer(request), delayMs: request.path.startsWith(FEAST) ? 0 : 200 }));

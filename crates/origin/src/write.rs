@@ -1,9 +1,10 @@
-//! What a write to the origin changes: `POST /push` and `POST /write-to-online-store` of Feast's contract.
+//! What a write to the origin changes: `POST /push`, `/write-to-online-store`, `/materialize` and `/materialize-incremental` of Feast's
+//! contract.
 //!
 //! The write itself goes to the origin as it came. Here is only read which view's, or push source's, rows it has. What
 //! cannot be understood tells nothing, and then everything may have changed.
 
-use json::{Cursor, JsonError, Raw};
+use json::{Cursor, JsonError, Kind, Raw};
 use model::canonical_key_hash::canonical_key_hash;
 use model::key::EntityValue;
 use model::refusal::Refusal;
@@ -12,8 +13,8 @@ use protocol::call::Span;
 /// Where rows are written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A feature view.
-    View(String),
+    /// Feature views.
+    Views(Vec<String>),
     /// A push source, which feeds views.
     PushSource(String),
 }
@@ -23,7 +24,7 @@ pub enum Target {
 pub struct Write<'a> {
     /// Where to.
     pub target: Target,
-    /// The columns of its rows by name; an array each.
+    /// The columns of its rows by name, an array each; none where it does not say which rows.
     columns: Columns<'a>,
 }
 
@@ -38,11 +39,37 @@ const MAX_DEPTH: u16 = 64;
 pub fn read<'a>(path: &str, body: &'a [u8]) -> Option<Write<'a>> {
     let named: Named = match path {
         "/push" => ("push_source_name", Target::PushSource),
-        "/write-to-online-store" => ("feature_view_name", Target::View),
+        "/write-to-online-store" => ("feature_view_name", |view| Target::Views(vec![view])),
+        "/materialize" | "/materialize-incremental" => return read_materialization(body).ok()?,
         _ => return None,
     };
     let (target, columns) = read_fields(named.0, "df", body, &mut skip).ok()?;
     Some(Write { target: named.1(target?), columns: columns? })
+}
+
+/// A materialization by the views that it names; `None` where it names none, and is of all.
+fn read_materialization(body: &[u8]) -> Result<Option<Write<'_>>, JsonError> {
+    let mut cursor = Cursor::new(body, MAX_DEPTH)?;
+    let mut views = Vec::new();
+    let mut scratch = String::new();
+    cursor.enter_object()?;
+    while let Some(key) = cursor.next_key()? {
+        if key.decode(&mut scratch) != "feature_views" {
+            cursor.value()?;
+            continue;
+        }
+        views.clear();
+        if cursor.peek()? == Kind::Null {
+            cursor.null()?;
+            continue;
+        }
+        cursor.enter_array()?;
+        while cursor.next_element()? {
+            views.push(cursor.string()?.decode(&mut String::new()).to_owned());
+        }
+    }
+    cursor.finish()?;
+    Ok((!views.is_empty()).then(|| Write { target: Target::Views(views), columns: Vec::new() }))
 }
 
 /// What an operator's `POST /v1/invalidate` names.
@@ -205,6 +232,21 @@ mod tests {
         let both = [key(&[text("x"), text("1001")]), key(&[text("y"), text("1002")])];
         assert_eq!(write.rows(&names(&["driver_id", "city"])).unwrap(), both);
         assert_eq!(write.rows(&names(&["customer_id"])), None);
+    }
+
+    #[test]
+    fn a_materialization_names_views_and_no_rows() {
+        let body = br#"{"end_ts":"2026-11-30T00:00:00","feature_views":["a","b"]}"#;
+        for path in ["/materialize", "/materialize-incremental"] {
+            let write = read(path, body).unwrap();
+            assert_eq!(write.target, Target::Views(names(&["a", "b"])));
+            assert_eq!(write.rows(&names(&["driver_id"])), None);
+            for all in
+                ["{}", r#"{"feature_views":[]}"#, r#"{"feature_views":null}"#, r#"{"feature_views":"a"}"#, "", "["]
+            {
+                assert!(read(path, all.as_bytes()).is_none(), "{all}");
+            }
+        }
     }
 
     #[test]

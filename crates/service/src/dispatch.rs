@@ -73,7 +73,9 @@ impl Dispatcher {
                 let trace = self.trace(incoming.traceparent);
                 self.serve(Protocol::Native(Options::default().streamed(is_streamed)), incoming, trace, now)
             }
-            Endpoint::Write => writes::begin(&mut self.read_path, &mut self.requests, incoming, now),
+            Endpoint::Write | Endpoint::UnknownWrite => {
+                writes::begin(&mut self.read_path, &mut self.requests, incoming, now)
+            }
             Endpoint::Invalidate => self.invalidate(incoming, now),
             Endpoint::Warm => self.warm(incoming, now),
             Endpoint::Predictions => explain::explain(&mut self.read_path, incoming, now),

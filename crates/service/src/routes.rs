@@ -10,7 +10,10 @@ pub(super) enum Endpoint {
     Feast,
     /// Features in the native protocol.
     Native,
+    /// A write to the origin, by a path whose body is understood.
     Write,
+    /// Any other request that may write to the origin.
+    UnknownWrite,
     Invalidate,
     Warm,
     Predictions,
@@ -30,7 +33,10 @@ impl Endpoint {
         match (method, path) {
             ("POST", "/get-online-features") => Endpoint::Feast,
             ("POST", "/v1/features") => Endpoint::Native,
-            ("POST", "/push" | "/write-to-online-store") => Endpoint::Write,
+            ("POST", path) if is_search(path) => Endpoint::Origin,
+            ("POST", "/push" | "/write-to-online-store" | "/materialize" | "/materialize-incremental") => {
+                Endpoint::Write
+            }
             ("POST", "/v1/invalidate") => Endpoint::Invalidate,
             ("POST", "/v1/warm") => Endpoint::Warm,
             (_, "/v1/features" | "/v1/invalidate" | "/v1/warm") => Endpoint::NotAllowed("POST"),
@@ -40,7 +46,8 @@ impl Endpoint {
             (_, "/ready") if is_read => Endpoint::Ready,
             (_, path) if is_read && is_asset(path) => Endpoint::Asset,
             (_, "/health" | "/ready" | "/openapi.json") => Endpoint::NotAllowed("GET, HEAD"),
-            _ => Endpoint::Origin,
+            ("GET" | "HEAD" | "OPTIONS", _) => Endpoint::Origin,
+            _ => Endpoint::UnknownWrite,
         }
     }
 
@@ -54,20 +61,23 @@ impl Endpoint {
     }
 }
 
-/// What a request needs to be allowed. What is not known here only an operator may ask of the origin.
+/// What a request needs to be allowed. What may write, and is not known here, only an operator may ask of the origin.
 pub(super) fn right(method: &str, path: &str) -> Right {
     match Endpoint::of(method, path) {
         Endpoint::Health | Endpoint::Ready | Endpoint::Asset => Right::Nothing,
         // Refused for the method, whoever asks.
         Endpoint::NotAllowed(_) => Right::Nothing,
-        Endpoint::Feast | Endpoint::Native => Right::Read,
+        Endpoint::Feast | Endpoint::Native | Endpoint::Origin => Right::Read,
         Endpoint::Write => Right::Write,
-        Endpoint::Invalidate | Endpoint::Warm | Endpoint::Predictions => Right::Operate,
-        Endpoint::Origin => match (method, path) {
-            ("POST", "/retrieve-online-documents") | ("GET" | "HEAD" | "OPTIONS", _) => Right::Read,
-            _ => Right::Operate,
-        },
+        Endpoint::UnknownWrite | Endpoint::Invalidate | Endpoint::Warm | Endpoint::Predictions => Right::Operate,
     }
+}
+
+/// A search, which only reads though it is posted: Feast's for documents, and those of the SDK and of its vector stores.
+fn is_search(path: &str) -> bool {
+    let in_store = |rest: &str| rest.strip_suffix("/search").is_some_and(|id| !id.is_empty() && !id.contains('/'));
+    matches!(path, "/retrieve-online-documents" | "/search")
+        || path.strip_prefix("/v1/vector_stores/").is_some_and(in_store)
 }
 
 /// Files of the page: the root, and what its build puts beside it; the API's description is one.
@@ -91,16 +101,25 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_known_here_only_an_operator_may_ask_of_the_origin_unless_it_reads() {
-        for (method, path, expected) in [
-            ("POST", "/materialize", Right::Operate),
-            ("DELETE", "/get-online-features", Right::Operate),
-            ("POST", "/retrieve-online-documents", Right::Read),
-            ("GET", "/anything", Right::Read),
-            ("OPTIONS", "/push", Right::Read),
+    fn what_goes_to_the_origin_is_a_write_unless_it_is_known_to_read() {
+        for (method, path, endpoint, needed) in [
+            ("GET", "/anything", Endpoint::Origin, Right::Read),
+            ("OPTIONS", "/push", Endpoint::Origin, Right::Read),
+            ("POST", "/retrieve-online-documents", Endpoint::Origin, Right::Read),
+            ("POST", "/search", Endpoint::Origin, Right::Read),
+            ("POST", "/v1/vector_stores/documents/search", Endpoint::Origin, Right::Read),
+            ("POST", "/v1/vector_stores//search", Endpoint::UnknownWrite, Right::Operate),
+            ("POST", "/v1/vector_stores/a/b/search", Endpoint::UnknownWrite, Right::Operate),
+            ("PUT", "/search", Endpoint::UnknownWrite, Right::Operate),
+            ("POST", "/materialize", Endpoint::Write, Right::Write),
+            ("POST", "/materialize-incremental", Endpoint::Write, Right::Write),
+            ("DELETE", "/materialize", Endpoint::UnknownWrite, Right::Operate),
+            ("POST", "/anything", Endpoint::UnknownWrite, Right::Operate),
+            ("DELETE", "/get-online-features", Endpoint::UnknownWrite, Right::Operate),
+            ("BREW", "/anything", Endpoint::UnknownWrite, Right::Operate),
         ] {
-            assert_eq!(Endpoint::of(method, path), Endpoint::Origin, "{method} {path}");
-            assert_eq!(right(method, path), expected, "{method} {path}");
+            assert_eq!(Endpoint::of(method, path), endpoint, "{method} {path}");
+            assert_eq!(right(method, path), needed, "{method} {path}");
         }
     }
 }

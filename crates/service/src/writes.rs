@@ -79,7 +79,7 @@ fn change_of(config: &Config, planner: &Planner, incoming: Incoming<'_>) -> Chan
     }
     let Some(written) = write::read(incoming.path, incoming.body) else { return Change::Everything };
     let views = match &written.target {
-        Target::View(view) => vec![view.as_str()],
+        Target::Views(views) => views.iter().map(String::as_str).collect(),
         Target::PushSource(source) => planner.fed_by(source),
     };
     if views.is_empty() {
