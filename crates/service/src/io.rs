@@ -168,20 +168,10 @@ pub enum Task {
         /// The request.
         body: Vec<u8>,
     },
-    /// Tell the ledger of writes these marks, and ask what it has been told since.
+    /// Append marks to the invalidation log, or none, and ask what came after those that are known here.
     Ledger {
-        /// The number of the last mark that is known here.
-        after: u64,
-        /// The epoch of the ledger that it is of; 0 where none was heard. A ledger of another epoch gives all its marks.
-        epoch: u64,
-        /// The marks, or nothing.
-        marks: Vec<u8>,
-        /// The latest that the ledger's clock can show, where the epoch is its own.
-        at: Instant,
-        /// By how much that may be too late, in milliseconds: a mark is told at no more than this past the ledger's own time.
-        spread_millis: u64,
-        /// For how long it needs to keep any mark, in milliseconds.
-        keep_millis: u64,
+        /// An [`invalidation_log::Append`] in bytes, to be answered by an [`invalidation_log::Appended`].
+        request: Vec<u8>,
     },
     /// After as long as the order says, give what `Service::take_records` gives to the aggregator, though the request may be over;
     /// then tell [`Outcome::Waited`].

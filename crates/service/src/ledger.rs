@@ -23,6 +23,7 @@ use crate::{Pending, Protocol, Service, setup};
 use cache::marks::Marks;
 use config::Config;
 use engine::breaker::{Breaker, BreakerSettings};
+use invalidation_log::{Append, Appended};
 use model::time::Instant;
 use protocol::call::Call;
 use telemetry::trace::Context;
@@ -31,7 +32,6 @@ mod clock;
 mod wire;
 
 use clock::{ClockOffset, Correction, Reading};
-use wire::Head;
 
 /// What passed between an isolate and the ledger, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -222,28 +222,28 @@ impl Ledger {
         let Ledger { epoch, after, keep, .. } = *self;
         self.made += 1;
         self.counts.calls += 1;
-        self.calls.push(Told { ticket, round: self.made, made_at, epoch, after, marks: marks.clone(), attempt });
         let spread_millis = self.clock.spread();
+        let request = Append { after, epoch, marks: &marks, at: now.0, spread_millis, keep_millis: keep }.to_bytes();
+        self.calls.push(Told { ticket, round: self.made, made_at, epoch, after, marks, attempt });
         Order {
             id: OrderId { ticket, part: Part::Ledger },
-            task: Task::Ledger { after, epoch, marks, at: now, spread_millis, keep_millis: keep },
+            task: Task::Ledger { request },
             timeout_millis: self.timeout,
         }
     }
 
     /// Learns marks from what the ledger answered to `call`; `None` where it cannot be read.
     fn learn(&mut self, answer: &[u8], call: &Told, marks: &mut Marks) -> Option<Word> {
-        let mut rest = answer;
-        let Head { clock, last, dropped, dropped_at, epoch } = Head::take(&mut rest)?;
+        let Appended { clock, last, dropped, dropped_at, epoch, marks: news } = Appended::read(answer)?;
         // To a call of another epoch, a ledger answers with all that it has.
         let is_expected = call.epoch == epoch;
         let after = if is_expected { call.after } else { 0 };
         if after < dropped {
-            marks.mark_all(dropped_at);
+            marks.mark_all(Instant(dropped_at));
         }
-        while !rest.is_empty() {
-            wire::learn_next(&mut rest, marks)?;
-            self.counts.marks += 1;
+        self.counts.marks += news.len() as u64;
+        for (at, mark) in news {
+            wire::learn(mark, marks, Instant(at));
         }
         let who = if epoch == self.epoch {
             // One that has gone back to an earlier state of it would give the same numbers to other marks.
@@ -260,7 +260,7 @@ impl Ledger {
             Who::Same if after <= self.after => self.after = self.after.max(last),
             Who::Same | Who::Former => {}
         }
-        Some(Word { clock, who })
+        Some(Word { clock: Instant(clock), who })
     }
 }
 
@@ -517,12 +517,8 @@ mod tests {
 
     /// An answer whose marks, of everything, have these times.
     fn answer(epoch: u64, last: u64, dropped: (u64, u64), marks: &[u64]) -> Vec<u8> {
-        let mut answer = [900, last, dropped.0, dropped.1, epoch].map(u64::to_le_bytes).concat();
-        for at in marks {
-            answer.extend([*at, 2].map(u64::to_le_bytes).concat());
-            answer.extend(wire::EVERYTHING);
-        }
-        answer
+        let marks = marks.iter().map(|at| (*at, serde_bytes::Bytes::new(&wire::EVERYTHING))).collect();
+        Appended { clock: 900, last, dropped: dropped.0, dropped_at: dropped.1, epoch, marks }.to_bytes()
     }
 
     /// Of whom the answer to a call is, what is known then, and up to when all is marked.
@@ -588,10 +584,9 @@ mod tests {
         let call = call(&mut ledger);
         let whole = answer(5, 3, (1, 0), &[60]);
         for length in 0..whole.len() {
-            let word = ledger.learn(&whole[..length], &call, &mut Marks::default());
-            assert!(word.is_none() || length == 40, "{length} bytes");
-            ledger.epoch = 0;
-            ledger.after = 0;
+            let mut marks = Marks::default();
+            assert!(ledger.learn(&whole[..length], &call, &mut marks).is_none(), "{length} bytes");
+            assert_eq!((ledger.epoch, marks.floor(&Writes::Any).at(b"")), (0, Instant(0)), "{length} bytes");
         }
     }
 
@@ -601,10 +596,10 @@ mod tests {
         ledger.owe(|untold| untold.extend(wire::EVERYTHING));
         let order = ledger.call(Ticket(3), 0, Instant(5_000));
         assert_eq!((order.id, order.timeout_millis), (OrderId { ticket: Ticket(3), part: Part::Ledger }, 500));
-        let Task::Ledger { after: 0, epoch: 0, marks, at, spread_millis: 2_000, keep_millis } = order.task else {
-            panic!("{:?}", order.task)
-        };
-        assert_eq!((marks, at, keep_millis), (wire::EVERYTHING.to_vec(), Instant(5_000), ledger.keep));
+        let Task::Ledger { request } = order.task else { panic!("{:?}", order.task) };
+        let (marks, keep_millis) = (&wire::EVERYTHING[..], ledger.keep);
+        let expected = Append { after: 0, epoch: 0, marks, at: 5_000, spread_millis: 2_000, keep_millis };
+        assert_eq!(Append::read(&request), Some(expected));
         assert!(ledger.untold.is_empty() && ledger.keep > 300_000);
     }
 
@@ -628,7 +623,8 @@ mod tests {
             ledger.call(Ticket(1), 0, at(0));
             assert_eq!(ledger.under_way(at(later)).is_none(), is_lost, "after {later} ms");
             let order = ledger.call(Ticket(2), 0, at(later));
-            let Task::Ledger { marks, .. } = order.task else { panic!("{:?}", order.task) };
+            let Task::Ledger { request } = order.task else { panic!("{:?}", order.task) };
+            let marks = Append::read(&request).unwrap().marks;
             assert_eq!((marks.len(), ledger.calls.len()), if is_lost { (1, 1) } else { (0, 2) });
         }
     }

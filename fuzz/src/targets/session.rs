@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use config::{Config, OriginKind, View};
+use invalidation_log::{Append, Appended};
 use model::time::Instant;
 use origin::synthetic;
 use serde_json::Value;
@@ -309,10 +310,12 @@ impl World {
                 Outcome::Fetched(self.fetch(&body, how))
             }
             Task::Forward { .. } => Outcome::Forwarded,
-            Task::Ledger { after, .. } => Outcome::Heard(match how % 4 {
+            Task::Ledger { request } => Outcome::Heard(match how % 4 {
                 1 => None,
                 2 => Some(vec![how; 40]),
-                _ => Some([self.now, after, 0, 0, 1].iter().flat_map(|number| number.to_le_bytes()).collect()),
+                _ => Append::read(&request).map(|call| {
+                    Appended { clock: self.now, last: call.after, epoch: 1, ..Appended::default() }.to_bytes()
+                }),
             }),
             Task::Wait { .. } | Task::Records => Outcome::Waited,
         }

@@ -1,6 +1,6 @@
 // The Worker's entry: access control, the platform's stores, and HTTP around the runtime.
 //
-// It is JavaScript, and not what the `worker` crate's build makes: whatever that build exports becomes callable over RPC. Here the only
+// It is JavaScript, and not what the `worker` crate's own build makes: whatever that exports becomes callable over RPC. Here the only
 // exports are `fetch` and the Durable Objects' classes, which none but a Worker bound to them can call.
 
 import { Core, State } from "featheredge-core";
