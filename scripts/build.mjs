@@ -87,8 +87,15 @@ const QUICK = {
 	]),
 };
 
-/** What is compiled: the component, and the benchmark framework beside it. */
+/** What is compiled: the component, the same with the Durable Objects for the Worker, and the benchmark framework beside it. */
 const CORE = { target: ["--lib", "--crate-type", "cdylib"], file: "featheredge.wasm", name: "featheredge" };
+const WORKER = {
+	...CORE,
+	target: [...CORE.target, "--features", "durable-objects"],
+	name: "worker",
+	// cargo has one place for a library without a hash in its name, and would make each of the two again after the other.
+	folder: "worker",
+};
 const BENCHMARK = {
 	target: ["--package", "featheredge-benchmark-wasm"],
 	file: "featheredge_benchmark_wasm.wasm",
@@ -109,8 +116,9 @@ async function compile(what, { how = SHIPPED, tree = fromRoot(), target = paths.
 		// The texts of panics name files: of whoever built it, they would tell where their home is.
 		...["--config", `target.${TARGET}.rustflags=["--remap-path-prefix=${cargoHome}=cargo"]`],
 	];
-	await mustRun("cargo", args, { cwd: tree, env: { CARGO_TARGET_DIR: target } });
-	return join(target, TARGET, how.profile, what.file);
+	const folder = join(target, what.folder ?? "");
+	await mustRun("cargo", args, { cwd: tree, env: { CARGO_TARGET_DIR: folder } });
+	return join(folder, TARGET, how.profile, what.file);
 }
 
 /**
@@ -194,7 +202,7 @@ async function bundle(options, folder) {
 
 /** build/worker/index.js and index.wasm: all that a Worker needs. */
 export async function buildWorker() {
-	await fillWorker(paths.worker, await buildModule(CORE));
+	await fillWorker(paths.worker, await buildModule(WORKER));
 }
 
 async function fillWorker(folder, core, tree = fromRoot()) {
@@ -273,7 +281,7 @@ export async function buildPackage() {
  */
 async function buildQuickPackage(folder, { tree, target } = {}) {
 	const outDir = join(folder, "package");
-	await fillPackage(outDir, await buildQuickCore(folder, { tree, target }), [], tree);
+	await fillPackage(outDir, await buildQuickModule(CORE, folder, { tree, target }), [], tree);
 	return outDir;
 }
 
@@ -286,13 +294,13 @@ async function buildQuickPackage(folder, { tree, target } = {}) {
  */
 async function buildQuickWorker(folder, { tree, target } = {}) {
 	const outDir = join(folder, "worker");
-	await fillWorker(outDir, await buildQuickCore(folder, { tree, target }), tree);
+	await fillWorker(outDir, await buildQuickModule(WORKER, folder, { tree, target }), tree);
 	return outDir;
 }
 
-/** The core's module, not optimized. */
-async function buildQuickCore(folder, options) {
-	return bind(await compile(CORE, { how: QUICK, ...options }), CORE.name, join(folder, "core"));
+/** A module, not optimized. */
+async function buildQuickModule(what, folder, options) {
+	return bind(await compile(what, { how: QUICK, ...options }), what.name, join(folder, "core", what.name));
 }
 
 /** Fills a folder with the package: its JavaScript bundled around the modules. */

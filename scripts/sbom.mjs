@@ -21,9 +21,10 @@ function checksums() {
 	return new Map([...entries].map(([, name, version, checksum]) => [`${name}@${version}`, checksum]));
 }
 
-/** The crates in the modules that are made of these crates. */
-async function crates(...roots) {
+/** The crates in the modules that are made of these crates, with these features. */
+async function crates(roots, features = []) {
 	const args = ["--format-version", "1", "--locked", "--offline", "--filter-platform", "wasm32-unknown-unknown"];
+	args.push(...features.flatMap((feature) => ["--features", feature]));
 	const text = await mustRun("cargo", ["metadata", ...args], { capture: true });
 	// cargo's warnings stand before it.
 	const { packages, resolve } = JSON.parse(text.slice(text.indexOf("{")));
@@ -124,9 +125,9 @@ function document(name, parts) {
 await main(async () => {
 	mkdirSync(fromRoot("build/sbom"), { recursive: true });
 	const builds = {
-		worker: await crates(CORE),
-		npm: [...(await crates(CORE, BENCHMARK)), ...bundled("npm/cli")],
-		page: [...(await crates(CORE, BENCHMARK)), ...bundled("www/src")],
+		worker: await crates([CORE], ["durable-objects"]),
+		npm: [...(await crates([CORE, BENCHMARK])), ...bundled("npm/cli")],
+		page: [...(await crates([CORE, BENCHMARK])), ...bundled("www/src")],
 	};
 	for (const [name, parts] of Object.entries(builds)) {
 		const text = JSON.stringify(document(`featheredge-${name}`, parts), null, "\t");

@@ -7,7 +7,8 @@
 use aggregator::{PLACES, Report, Scope, Watch};
 use hashbrown::HashMap;
 use js_sys::Array;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use serde_bytes::Bytes;
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 
 use crate::wasm_memory::WasmMemory;
@@ -381,7 +382,7 @@ impl Core {
             kind: message.place.name(),
             number: message.number,
             to: &message.to,
-            body: Bytes(&message.body),
+            body: Bytes::new(&message.body),
             timeout: aggregator.config().alerts.webhook_timeout_ms,
         })
     }
@@ -474,15 +475,6 @@ impl Core {
     }
 }
 
-/// What is kept of all isolates' windows, empty at first, with what one of them sent added; nothing where that cannot be read.
-///
-/// # Errors
-/// Which key of the configuration cannot be used.
-#[wasm_bindgen]
-pub fn merge_windows(config: JsValue, kept: &[u8], news: &[u8], now: f64) -> Result<Option<Vec<u8>>, JsError> {
-    Ok(Watch::new(config_from_js(config)?).merge(kept, news, instant(now)))
-}
-
 /// The memory of this instance of the module.
 #[wasm_bindgen]
 pub fn instance_memory() -> JsValue {
@@ -490,7 +482,7 @@ pub fn instance_memory() -> JsValue {
 }
 
 /// The configuration that an object says; the default one where it is `undefined`.
-fn config_from_js(config: JsValue) -> Result<Config, ConfigError> {
+pub(crate) fn config_from_js(config: JsValue) -> Result<Config, ConfigError> {
     if config.is_undefined() {
         return Ok(Config::default());
     }
@@ -546,7 +538,7 @@ struct Outgoing<'a> {
     kind: &'static str,
     number: u64,
     to: &'a str,
-    body: Bytes<'a>,
+    body: &'a Bytes,
     timeout: u64,
 }
 
@@ -567,15 +559,15 @@ enum JsIoRequest<'a> {
     /// Read `count` keys of equal length, which stand behind each other in `keys`, from a shard of a tier.
     Read { tier: &'static str, shard: u32, count: usize, keys: String },
     /// Write to a shard of a tier, to be kept so many seconds.
-    Write { tier: &'static str, shard: u32, entries: Vec<(&'a str, Bytes<'a>)>, ttl: u64 },
+    Write { tier: &'static str, shard: u32, entries: Vec<(&'a str, &'a Bytes)>, ttl: u64 },
     /// Ask the origin or its registry.
-    Fetch { method: &'static str, url: &'a str, body: Bytes<'a>, max_bytes: usize, traceparent: Option<&'a str> },
+    Fetch { method: &'static str, url: &'a str, body: &'a Bytes, max_bytes: usize, traceparent: Option<&'a str> },
     /// Have the built-in origin answer after `delay` milliseconds.
-    Synthesize { delay: u64, body: Bytes<'a> },
+    Synthesize { delay: u64, body: &'a Bytes },
     /// Pass the request on to the origin at `base`, however long it takes.
     Pass { base: &'a str },
-    /// Append marks to the invalidation log, or none, and get what came after.
-    Log { after: u64, epoch: u64, marks: Bytes<'a>, at: u64, spread: u64, keep: u64 },
+    /// Append marks to the invalidation log, or none, and get what came after: an `Append`, to be answered by an `Appended`.
+    Log { request: &'a Bytes },
     /// [Ingest](Core::ingest_telemetry) after the `timeout`, whether or not the request lasts as long.
     Ingest,
     /// Do nothing for the `timeout`, whether or not the request lasts as long.
@@ -596,40 +588,24 @@ impl<'a> JsIoRequest<'a> {
             IoRequest::WriteStore { tier, shard, entries, ttl_seconds } => JsIoRequest::Write {
                 tier: tier.level(),
                 shard: *shard,
-                entries: entries.iter().map(|(key, value)| (key.as_str(), Bytes(value))).collect(),
+                entries: entries.iter().map(|(key, value)| (key.as_str(), Bytes::new(value))).collect(),
                 ttl: *ttl_seconds,
             },
             IoRequest::Fetch(request) => JsIoRequest::Fetch {
                 method: request.method,
                 url: &request.url,
-                body: Bytes(&request.body),
+                body: Bytes::new(&request.body),
                 max_bytes: request.max_bytes,
                 traceparent: request.traceparent.as_deref(),
             },
             IoRequest::Synthesize { delay_millis, body } => {
-                JsIoRequest::Synthesize { delay: *delay_millis, body: Bytes(body) }
+                JsIoRequest::Synthesize { delay: *delay_millis, body: Bytes::new(body) }
             }
             IoRequest::Forward { base } => JsIoRequest::Pass { base },
-            IoRequest::Log { after, epoch, marks, at, spread_millis, keep_millis } => JsIoRequest::Log {
-                after: *after,
-                epoch: *epoch,
-                marks: Bytes(marks),
-                at: at.0,
-                spread: *spread_millis,
-                keep: *keep_millis,
-            },
+            IoRequest::Log { request } => JsIoRequest::Log { request: Bytes::new(request) },
             IoRequest::Records => JsIoRequest::Ingest,
             IoRequest::Wait { outlives_request: true } => JsIoRequest::Rest,
             IoRequest::Wait { outlives_request: false } => JsIoRequest::Wait,
         }
-    }
-}
-
-/// Bytes that become a `Uint8Array`.
-struct Bytes<'a>(&'a [u8]);
-
-impl Serialize for Bytes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
     }
 }

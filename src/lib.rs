@@ -5,5 +5,7 @@
 //! crates under `crates/`; ARCHITECTURE.md says on which floor each stands.
 
 pub mod core;
+#[cfg(feature = "durable-objects")]
+pub mod durable;
 mod panics;
 mod wasm_memory;

@@ -62,6 +62,7 @@ export function steps() {
 					"featheredge",
 					"--package",
 					"featheredge-benchmark-wasm",
+					...["--features", "featheredge/durable-objects"],
 					...WASM,
 					...DENY_WARNINGS,
 				),

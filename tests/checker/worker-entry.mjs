@@ -21,9 +21,9 @@ const watchedLedger = (namespace) => ({
 		const { generation } = ledger;
 		const object = namespace.getByName(generation === 0 ? name : `${name}-${generation}`);
 		return {
-			async tell(...args) {
+			async append(request) {
 				await uneven();
-				const answer = await object.tell(...args);
+				const answer = await object.append(request);
 				await uneven();
 				return answer;
 			},

@@ -182,7 +182,7 @@ fn with_the_ledger_down_everything_is_served_and_writes_are_told_later() {
     world.ledger.is_down = false;
     // It is tried again behind the answer, without another request.
     world.run_for(20_000);
-    assert_eq!(world.ledger.marks.len(), 1);
+    assert_eq!(world.ledger.marks().len(), 1);
     assert_ne!(read(&mut world, other, 1), before);
 }
 
@@ -377,8 +377,8 @@ fn run_with_trouble(seed: u64) -> usize {
         config.breaker.open_ms = 1_000;
     });
     world.ledger.millis = chance.below(30);
-    world.ledger.max_marks = *chance.pick(&[3, 20, 10_000]);
-    world.ledger.sweep_every = *chance.pick(&[3, 100]);
+    world.ledger.limits.marks = *chance.pick(&[3, 20, 10_000]);
+    world.ledger.limits.sweep_every = *chance.pick(&[3, 100]);
     world.origin_millis = 1 + chance.below(30);
     world.store_millis = chance.below(8);
     let skew = |chance: &mut Chance| chance.below(1_900) as i64 - 950;
@@ -618,7 +618,7 @@ fn a_late_answer_of_a_ledger_that_was_replaced_changes_nothing_more() {
     world.run_for(5);
     world.start("POST", "/v1/invalidate", br#"{"view":"v","entities":{"id":[4]}}"#);
     world.run_for(30);
-    assert_eq!((world.ledger.marks.len(), world.requests[late].answer.is_none()), (1, true));
+    assert_eq!((world.ledger.marks().len(), world.requests[late].answer.is_none()), (1, true));
     let rows = [1, 2];
     for id in rows {
         world.start_feast(&ask(id));
@@ -769,7 +769,7 @@ fn a_mark_has_the_latest_time_that_its_writer_knows_where_the_ledgers_clock_runs
     world.ledger.skew = -15;
     world.ledger.late.push_back(20);
     // As where the object has been moved: it does not know what it has told.
-    world.ledger.forget_clock();
+    world.ledger.restart();
     assert!(write(&mut world, 0, 1));
     assert_ne!(read(&mut world, reader, 1), before);
 }
@@ -804,7 +804,7 @@ fn marks_of_a_call_whose_host_was_dropped_are_told_by_the_next() {
         world.lose(lost);
         world.run_for(1_000);
         world.ledger.is_down = false;
-        assert!(world.ledger.marks.is_empty());
+        assert!(world.ledger.marks().is_empty());
         if is_told_again {
             world.start("POST", "/write-to-online-store", br#"{"feature_view_name":"v","df":{"id":[3]}}"#);
         } else {
@@ -831,7 +831,7 @@ fn a_write_while_the_ledger_is_left_alone_is_told_behind_its_answer() {
     assert_eq!((counts.unacked, counts.errors), (2, 3));
     world.ledger.is_down = false;
     world.run_for(1_100);
-    assert_eq!((world.ledger.marks.len(), world.ledger.calls - calls), (1, 1), "one call tells of both");
+    assert_eq!((world.ledger.marks().len(), world.ledger.calls - calls), (1, 1), "one call tells of both");
     assert_ne!(read(&mut world, other, 1), before);
 }
 
@@ -867,7 +867,7 @@ fn writes_past_the_bound_of_what_is_kept_for_the_ledger_mean_everything() {
     world.run_for(20_000);
     let most = world.ledger.told.iter().copied().max().unwrap_or_default();
     assert!(most > 100 << 10 && most <= 256 << 10, "{most} bytes");
-    assert_eq!(world.ledger.marks.iter().map(|(.., mark)| mark.len()).collect::<Vec<_>>(), [2]);
+    assert_eq!(world.ledger.marks().iter().map(|mark| mark.bytes.len()).collect::<Vec<_>>(), [2]);
     for (id, before) in [1, 99_999].into_iter().zip(before) {
         assert_ne!(read(&mut world, other, id), before);
     }
@@ -893,7 +893,7 @@ fn a_write_of_more_rows_than_are_named_means_its_whole_view_and_one_of_as_many_j
 #[test]
 fn the_ledger_keeps_a_mark_for_as_long_as_a_row_may_be_served() {
     let mut world = world(0, |_| {});
-    world.ledger.sweep_every = 1;
+    world.ledger.limits.sweep_every = 1;
     let before = read(&mut world, 0, 1);
     let (ttl, grace) = {
         let freshness = &world.service.config().freshness;
@@ -903,7 +903,7 @@ fn the_ledger_keeps_a_mark_for_as_long_as_a_row_may_be_served() {
     write(&mut world, 0, 1);
     world.run_for((ttl + grace) * 1_000 - 2_000);
     write(&mut world, 0, 2);
-    assert_eq!(world.ledger.marks.len(), 2);
+    assert_eq!(world.ledger.marks().len(), 2);
     // The origin is down, and a row that is late is better than none, but not one from before a write.
     let new = world.add_isolate(0);
     world.go_to(new);
@@ -913,13 +913,13 @@ fn the_ledger_keeps_a_mark_for_as_long_as_a_row_may_be_served() {
     world.origin = Origin::Tells;
     world.run_for(5_000);
     write(&mut world, 0, 2);
-    assert_eq!(world.ledger.marks.len(), 2, "the first is of no use to anyone any more");
+    assert_eq!(world.ledger.marks().len(), 2, "the first is of no use to anyone any more");
 }
 
 #[test]
 fn a_full_ledger_costs_fetches_and_no_stale_value() {
     let mut world = world(0, |_| {});
-    world.ledger.max_marks = 8;
+    world.ledger.limits.marks = 8;
     let other = world.add_isolate(0);
     let before = [read(&mut world, other, 1), read(&mut world, other, 2)];
     world.run_for(100);
@@ -929,7 +929,7 @@ fn a_full_ledger_costs_fetches_and_no_stale_value() {
     for id in 10..30 {
         write(&mut world, 0, id);
     }
-    assert!(world.ledger.marks.len() <= 8);
+    assert!(world.ledger.marks().len() <= 8);
     assert_eq!(read(&mut world, 0, 2), before[1], "the writer has heard of each");
     for (id, before) in [1, 2].into_iter().zip(before) {
         assert_ne!(read(&mut world, other, id), before);

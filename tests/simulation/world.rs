@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use aggregator::{Message, Place, Report, Watch};
 use config::{Config, OriginKind};
+use invalidation_log::{Append, Change, InvalidationLog, Limits, Mark, Stored};
 use model::answer::Tier;
 use model::time::Instant;
 use origin::synthetic;
@@ -47,38 +48,20 @@ enum Event {
     /// A request is told by another that it may go on.
     Woken(RequestHandle),
     /// Something reaches the ledger, whose answer is waited for until a time.
-    Arrives(EffectId, RequestHandle, u64, Told),
+    Arrives(EffectId, RequestHandle, u64, Vec<u8>),
     /// The reader of a reply in parts has taken one.
     Taken(RequestHandle),
 }
 
-/// What the ledger is told.
-#[derive(Debug)]
-pub(crate) struct Told {
-    pub(crate) after: u64,
-    pub(crate) epoch: u64,
-    pub(crate) marks: Vec<u8>,
-    pub(crate) at: u64,
-    pub(crate) spread: u64,
-    pub(crate) keep: u64,
-}
-
-/// The ledger of writes, as `npm/src/worker/durable.js` has it.
+/// The invalidation log in its place, and the way to it: the very log that `src/durable/invalidation_log.rs` stores.
 #[derive(Debug)]
 pub(crate) struct Ledger {
+    log: InvalidationLog,
+    /// What is stored of it.
+    stored: Stored,
+    /// How many logs there were.
     epoch: u64,
-    /// The number, the time and the content of each mark.
-    pub(crate) marks: Vec<(u64, u64, Vec<u8>)>,
-    last: u64,
-    /// The number and the time of the last mark that it has no more.
-    dropped: (u64, u64),
-    /// The last time that it told.
-    clock: u64,
-    /// The latest mark.
-    latest: u64,
-    /// How many marks it keeps at the most, and after how many it looks for those that need not be kept.
-    pub(crate) max_marks: usize,
-    pub(crate) sweep_every: u64,
+    pub(crate) limits: Limits,
     /// By how much its clock is ahead of the world's.
     pub(crate) skew: i64,
     /// How many calls reached it, and the bytes of marks that each brought.
@@ -95,21 +78,14 @@ pub(crate) struct Ledger {
     pub(crate) late_back: VecDeque<u64>,
 }
 
-/// How long before it is first heard a ledger begins, and how far its clock may run back, in milliseconds.
-const BIRTH_MILLIS: u64 = 2;
-const MAX_SETBACK_MILLIS: u64 = 1_000;
-
 impl Default for Ledger {
     fn default() -> Ledger {
+        let (log, stored) = begin(1, START);
         Ledger {
+            log,
+            stored,
             epoch: 1,
-            marks: Vec::new(),
-            last: 1,
-            dropped: (1, START - BIRTH_MILLIS),
-            clock: 0,
-            latest: 0,
-            max_marks: 10_000,
-            sweep_every: 100,
+            limits: Limits::default(),
             skew: 0,
             calls: 0,
             told: Vec::new(),
@@ -122,85 +98,75 @@ impl Default for Ledger {
     }
 }
 
+/// A log that begins, and what is stored of it.
+fn begin(epoch: u64, now: u64) -> (InvalidationLog, Stored) {
+    let (log, change) = InvalidationLog::restore(None, epoch, now);
+    let Some(Change::Begin { epoch, dropped }) = change else { panic!("{change:?}") };
+    (log, Stored { epoch, dropped, marks: Vec::new() })
+}
+
 impl Ledger {
-    /// Puts another in its place, which knows nothing of what this one was told. None does so within the millisecond.
+    /// Puts another in its place, which knows nothing of what this one was told. None does so within the time that one begins before it is
+    /// first called.
     pub(crate) fn replace(&mut self, now: u64) {
-        self.clock = 0;
-        self.begin(now.checked_add_signed(self.skew).unwrap() + BIRTH_MILLIS);
+        self.epoch += 1;
+        (self.log, self.stored) = begin(self.epoch, now.checked_add_signed(self.skew).unwrap() + 2);
     }
 
-    fn begin(&mut self, now: u64) {
-        self.epoch += 1;
-        self.marks.clear();
-        self.last = 1;
-        self.dropped = (1, now - BIRTH_MILLIS);
-        self.latest = 0;
+    /// The marks that are stored.
+    pub(crate) fn marks(&self) -> &[Mark] {
+        &self.stored.marks
     }
 
     /// Has so many marks told by others, of a view that nobody reads.
     pub(crate) fn fill(&mut self, now: u64, marks: usize) {
-        let epoch = self.epoch;
         let mut mark = 5_u16.to_le_bytes().to_vec();
         mark.extend_from_slice(b"other\xff\xff\xff\xff");
+        let call = Append { epoch: self.epoch, marks: &mark, keep_millis: 3_600_000, ..Append::default() };
         for _ in 0..marks {
-            self.tell(now, Told { after: self.last, epoch, marks: mark.clone(), at: 0, spread: 0, keep: 3_600_000 });
+            self.append(now, &call.to_bytes());
         }
     }
 
-    pub(crate) fn tell(&mut self, now: u64, told: Told) -> Option<Vec<u8>> {
+    pub(crate) fn append(&mut self, now: u64, request: &[u8]) -> Option<Vec<u8>> {
         if self.is_down {
             return None;
         }
-        let Told { after, epoch, marks, at, spread, keep } = told;
+        let call = Append::read(request).unwrap();
         let now = now.checked_add_signed(self.skew).unwrap();
-        if now < self.clock.max(self.latest).saturating_sub(MAX_SETBACK_MILLIS) {
-            self.clock = now;
-            self.begin(now);
+        self.log.set_limits(self.limits);
+        let epoch = self.epoch + 1;
+        for change in self.log.append(&call, now, || epoch) {
+            self.store(change);
         }
-        self.clock = self.clock.max(now);
-        let now = self.clock;
-        let is_known = epoch == self.epoch;
-        if !marks.is_empty() {
-            let at = if is_known { at.min(now + spread.min(MAX_SETBACK_MILLIS)) } else { now };
-            self.append(at.max(now), marks, now.saturating_sub(keep));
-        }
-        let mut answer = Vec::new();
-        for number in [now, self.last, self.dropped.0, self.dropped.1, self.epoch] {
-            answer.extend_from_slice(&number.to_le_bytes());
-        }
-        let after = if is_known { after } else { 0 };
-        for (_, at, mark) in self.marks.iter().filter(|(number, ..)| *number > after) {
-            answer.extend_from_slice(&at.to_le_bytes());
-            answer.extend_from_slice(&(mark.len() as u64).to_le_bytes());
-            answer.extend_from_slice(mark);
-        }
-        Some(answer)
+        Some(self.log.answer(&call).to_bytes())
     }
 
-    fn append(&mut self, at: u64, mark: Vec<u8>, oldest: u64) {
-        self.last += 1;
-        self.latest = self.latest.max(at);
-        self.marks.push((self.last, at, mark));
-        if self.marks.len() <= self.max_marks && !self.last.is_multiple_of(self.sweep_every) {
-            return;
-        }
-        let last = self.last;
-        self.marks.retain(|(number, at, _)| *at >= oldest || *number == last);
-        if self.marks.len() > self.max_marks {
-            self.drop_up_to(self.last - self.marks.len().div_ceil(2) as u64);
+    fn store(&mut self, change: Change) {
+        let Stored { epoch, dropped, marks } = &mut self.stored;
+        match change {
+            Change::Begin { epoch: another, dropped: before } => {
+                (*epoch, *dropped, self.epoch) = (another, before, another);
+                marks.clear();
+            }
+            Change::Insert(mark) => marks.push(mark),
+            Change::Expire { at, number } => marks.retain(|mark| mark.at >= at || mark.number >= number),
+            Change::Drop(up_to) => {
+                *dropped = up_to;
+                marks.retain(|mark| mark.number > up_to.number);
+            }
         }
     }
 
     /// Begins in another place, from what it has stored.
-    pub(crate) fn forget_clock(&mut self) {
-        self.clock = 0;
+    pub(crate) fn restart(&mut self) {
+        self.log = InvalidationLog::restore(Some(self.stored.clone()), 0, 0).0;
     }
 
     /// Drops the marks up to a number before their time.
     pub(crate) fn drop_up_to(&mut self, number: u64) {
-        let dropped = self.marks.iter().filter(|(known, ..)| *known <= number).map(|(_, at, _)| *at).max();
-        self.dropped = (number, dropped.unwrap_or_default().max(self.dropped.1));
-        self.marks.retain(|(known, ..)| *known > number);
+        let change = self.log.drop_up_to(number);
+        self.store(change);
     }
 }
 
@@ -647,10 +613,10 @@ impl World {
                 }
                 self.service.complete(id, outcome, now)
             }
-            Event::Arrives(id, ticket, until, told) => {
+            Event::Arrives(id, ticket, until, request) => {
                 self.ledger.calls += 1;
-                self.ledger.told.push(told.marks.len());
-                let answer = self.ledger.tell(self.now, told);
+                self.ledger.told.push(Append::read(&request).unwrap().marks.len());
+                let answer = self.ledger.append(self.now, &request);
                 let back = self.now + self.ledger.millis + self.ledger.late_back.pop_front().unwrap_or_default();
                 let answer = answer.filter(|_| back <= until && !self.ledger.is_mute);
                 let at = if answer.is_some() { back } else { until };
@@ -798,10 +764,9 @@ impl World {
                 self.plan(self.now + self.origin_millis, Event::Done(id, ticket, IoResult::Forwarded));
                 return;
             }
-            IoRequest::Log { after, epoch, marks, at, spread_millis, keep_millis } => {
-                let told = Told { after, epoch, marks, at: at.0, spread: spread_millis, keep: keep_millis };
+            IoRequest::Log { request } => {
                 let arrives = self.now + self.ledger.millis + self.ledger.late.pop_front().unwrap_or_default();
-                self.plan(arrives, Event::Arrives(id, ticket, self.now + timeout_millis, told));
+                self.plan(arrives, Event::Arrives(id, ticket, self.now + timeout_millis, request));
                 return;
             }
             IoRequest::Wait { .. } if timeout_millis == 0 => (0, IoResult::Waited),

@@ -13,7 +13,7 @@ const FLOORS = [
 	["config"],
 	["model"],
 	["json"],
-	["cache", "prefetch", "row-codec", "telemetry"],
+	["cache", "invalidation-log", "prefetch", "row-codec", "storage-shard", "telemetry"],
 	["protocol"],
 	["columnar", "origin"],
 	["aggregator", "benchmark"],

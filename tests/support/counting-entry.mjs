@@ -12,8 +12,8 @@ export * from "./index.js";
 
 const noCounts = () => ({ get: 0, bulkGet: 0, keysRead: 0, put: 0, delete: 0, list: 0, putKeys: [], readKeys: [] });
 
-/** The number of entries of each call, and of bytes of each to the ledger; and which shards were called. */
-const noShardCounts = () => ({ readShard: [], writeShard: [], tell: [], shardsRead: [], shardsWritten: [] });
+/** The number of entries of each call, and how many there were to the invalidation log; and which shards were called. */
+const noShardCounts = () => ({ readShard: [], writeShard: [], appends: 0, shardsRead: [], shardsWritten: [] });
 
 let counts = noCounts();
 let shardCounts = noShardCounts();
@@ -69,22 +69,31 @@ function watched(kv) {
 	};
 }
 
+/** How many entries a message has: the number behind its version, as postcard writes it. */
+function entriesOf(message) {
+	let entries = 0;
+	for (let at = 1, shift = 0; ; at += 1, shift += 7) {
+		entries |= (message[at] & 0x7f) << shift;
+		if (message[at] < 0x80) return entries;
+	}
+}
+
 /** A namespace of the storage tier's shards, that counts, delays and fails. */
 const watchedShards = (namespace) => ({
 	getByName(name) {
 		const shard = namespace.getByName(name);
 		return {
-			async read(keys) {
-				shardCounts.readShard.push(keys.length);
+			async read(request) {
+				shardCounts.readShard.push(entriesOf(request));
 				shardCounts.shardsRead.push(name);
 				await suffer("shard");
-				return shard.read(keys);
+				return shard.read(request);
 			},
-			async write(keys, ...rest) {
-				shardCounts.writeShard.push(keys.length);
+			async write(request) {
+				shardCounts.writeShard.push(entriesOf(request));
 				shardCounts.shardsWritten.push(name);
 				await suffer("shard");
-				return shard.write(keys, ...rest);
+				return shard.write(request);
 			},
 		};
 	},
@@ -94,11 +103,11 @@ const watchedLedger = (namespace) => ({
 	getByName(name) {
 		const ledger = namespace.getByName(name);
 		return {
-			async tell(after, marks, ...rest) {
-				shardCounts.tell.push(marks.byteLength);
+			async append(request) {
+				shardCounts.appends += 1;
 				await suffer("ledger");
 				const { instead, jitterMs = 0 } = faults.ledger ?? {};
-				const answer = await (instead ? namespace.getByName(instead) : ledger).tell(after, marks, ...rest);
+				const answer = await (instead ? namespace.getByName(instead) : ledger).append(request);
 				// Answers to calls that are under way at one time come in any order.
 				if (jitterMs > 0) await scheduler.wait(jitterMs * Math.random());
 				return answer;

@@ -2,7 +2,7 @@
 //
 //   PUT /__test/clock  with milliseconds: by how much the isolate's clock is ahead from then on
 //   PUT /__test/trap   with `begin` or `resume`: the next request traps as it begins, or as it goes on after I/O; with `telemetry`: the core
-//   traps as it ingests telemetry
+//   traps as it ingests telemetry; with `shard`, `log` or `windows`: the next call of such a Durable Object traps
 
 let next = "";
 
@@ -12,11 +12,14 @@ Date.now = () => now() + ahead;
 
 const OUTSIDE = 0xff_ff_ff_00;
 
-/** The exports that trap when it is their turn: those that begin a request, that go on after I/O, and that ingest telemetry. */
+/** The exports that trap when it is their turn: those that begin a request, that go on after I/O, that ingest telemetry, and of objects. */
 const TRAPS = {
 	begin: /^core_begin(_native|_feast)?$/,
 	resume: /^core_complete_/,
 	telemetry: /^core_ingest_telemetry$/,
+	shard: /^storageshard_(read|write|sweep)$/,
+	log: /^invalidationlog_append$/,
+	windows: /^mergedwindows_merge$/,
 };
 
 const { Instance } = WebAssembly;
@@ -36,9 +39,27 @@ WebAssembly.Instance = function TrappingInstance(...args) {
 	return { exports: spoiled };
 };
 
-const { default: worker, Ledger, MergedWindows, StorageShard } = await import("./index.js");
+const { default: worker, ...classes } = await import("./index.js");
 
-export { Ledger, MergedWindows, StorageShard };
+/** A class of objects whose storage a test can reach into. */
+const open = (Class) =>
+	class extends Class {
+		query(statement, ...bindings) {
+			return [...this.ctx.storage.sql.exec(statement, ...bindings)];
+		}
+
+		ring() {
+			return this.ctx.storage.setAlarm(Date.now());
+		}
+
+		nextAlarm() {
+			return this.ctx.storage.getAlarm();
+		}
+	};
+
+export const Ledger = open(classes.Ledger);
+export const StorageShard = open(classes.StorageShard);
+export const { MergedWindows } = classes;
 
 export const direct = {
 	async fetch(request, env, ctx) {

@@ -43,8 +43,8 @@ import { freePort, serve } from "./workerd.mjs";
  * @property {{ url: string, post: TestWorker["post"] }[]} twins
  * @property {string[]} logs lines that the Worker and workerd printed
  * @property {() => Promise<KvCounts>} kvCounts needs `countKv`
- * @property {() => Promise<{ readShard: number[], writeShard: number[], tell: number[], shardsRead: string[], shardsWritten: string[] }>} shardCounts
- *   the number of entries of each call of the storage tier, and of bytes in each to the ledger, and the names of the shards; needs `countKv`
+ * @property {() => Promise<{ readShard: number[], writeShard: number[], appends: number, shardsRead: string[], shardsWritten: string[] }>} shardCounts
+ *   the number of entries of each call of the storage tier, of calls of the invalidation log, and the names of the shards; needs `countKv`
  * @property {() => Promise<void>} resetKv sets the counts to zero and ends all faults; needs `countKv`
  * @property {(faults: KvFaults) => Promise<void>} faultKv replaces the faults; needs `countKv`
  * @property {() => Promise<import("miniflare").KVNamespace>} kv the namespace itself, to look into or to spoil; its calls are not counted

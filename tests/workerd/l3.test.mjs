@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { answerFeatures, ask, range } from "../support/features.mjs";
+import { failedOf, readRequest, valuesOf, writeRequest } from "../support/messages.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
 
@@ -97,6 +98,9 @@ describe("a shard", () => {
 	let shard;
 	const bytes = (length, fill) => new Uint8Array(length).fill(fill);
 	const MANY = 2 ** 30;
+	const read = async (keys) => valuesOf(await shard.read(readRequest(keys)));
+	const write = async (keys, values, ttlMs = 60_000, maxBytes = MANY) =>
+		failedOf(await shard.write(writeRequest(keys, values, ttlMs, maxBytes)));
 	before(async () => {
 		worker = await startWorker({ origin, vars: VARS });
 		shard = (await worker.objects("STORAGE")).getByName("of-a-test");
@@ -105,18 +109,17 @@ describe("a shard", () => {
 
 	test("gives bytes as they were written, and nothing for keys that it has not", async () => {
 		const value = Uint8Array.from(range(256));
-		assert.equal(await shard.write(["a", "b"], [value, bytes(3, 1)], 60, MANY), 0);
-		const [missing, found] = await shard.read(["none", "a"]);
-		assert.equal(missing, undefined);
-		assert.deepEqual(new Uint8Array(found), value);
-		await shard.write(["a"], [bytes(2, 7)], 60, MANY);
-		assert.deepEqual(new Uint8Array((await shard.read(["a"]))[0]), bytes(2, 7));
+		assert.equal(await write(["a", "b"], [value, bytes(3, 1)]), 0);
+		assert.deepEqual(await read(["none", "a", "b", "a"]), [undefined, value, bytes(3, 1), value]);
+		await write(["a"], [bytes(2, 7)]);
+		assert.deepEqual(await read(["a"]), [bytes(2, 7)]);
+		assert.deepEqual(await read([]), []);
 	});
 
 	test("takes what it can of a batch", async () => {
 		const tooLong = bytes(3 * 2 ** 20, 1);
-		assert.equal(await shard.write(["x", "long", "y"], [bytes(1, 1), tooLong, bytes(1, 2)], 60, MANY), 1);
-		const found = await shard.read(["x", "long", "y"]);
+		assert.equal(await write(["x", "long", "y"], [bytes(1, 1), tooLong, bytes(1, 2)]), 1);
+		const found = await read(["x", "long", "y"]);
 		assert.deepEqual(
 			found.map((value) => value?.byteLength),
 			[1, undefined, 1],
@@ -124,9 +127,24 @@ describe("a shard", () => {
 	});
 
 	test("gives nothing past its time to live", async () => {
-		await shard.write(["brief"], [bytes(1, 1)], 0.05, MANY);
+		await write(["brief"], [bytes(1, 1)], 50);
 		await new Promise((resolve) => setTimeout(resolve, 100));
-		assert.deepEqual(await shard.read(["brief"]), [undefined]);
+		assert.deepEqual(await read(["brief"]), [undefined]);
+	});
+
+	test("refuses what it cannot read, and serves on", async () => {
+		await write(["kept"], [bytes(1, 1)]);
+		const whole = readRequest(["kept"]);
+		for (const garbled of [
+			new Uint8Array(),
+			whole.slice(0, -1),
+			Uint8Array.of(1, 255, 255, 255, 255, 15),
+			bytes(40, 255),
+		]) {
+			await assert.rejects(async () => shard.read(garbled));
+			await assert.rejects(async () => shard.write(garbled));
+		}
+		assert.deepEqual(await read(["kept"]), [bytes(1, 1)]);
 	});
 
 	test("stays within its bound: what expires first makes room", async () => {
@@ -134,9 +152,9 @@ describe("a shard", () => {
 		const names = (from) => range(100, from).map((number) => `n${number}`);
 		for (const from of range(20).map((step) => step * 100)) {
 			const values = names(from).map(() => bytes(10_000, 1));
-			assert.equal(await shard.write(names(from), values, 60 + from, bound), 0);
+			assert.equal(await write(names(from), values, (60 + from) * 1_000, bound), 0);
 		}
-		const has = async (from) => (await shard.read(names(from))).filter((value) => value !== undefined).length;
+		const has = async (from) => (await read(names(from))).filter((value) => value !== undefined).length;
 		assert.deepEqual([await has(0), await has(1_900)], [0, 100]);
 		const kept = total(await Promise.all(range(20).map((step) => has(step * 100))));
 		assert.ok(kept > 200 && kept < 450, `${kept} of 10 KB in 4 MiB`);

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { answerFeatures, ask, column, range } from "../support/features.mjs";
+import { appendedOf, appendRequest } from "../support/messages.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
 
@@ -100,8 +101,8 @@ test("concurrent readers share the ledger's word", async () => {
 	await read(one, 30);
 	await one.resetKv();
 	await Promise.all(range(40).map(() => read(one, 30)));
-	const { tell } = await one.shardCounts();
-	assert.ok(tell.length < 40, `${tell.length} calls for 40 requests`);
+	const { appends } = await one.shardCounts();
+	assert.ok(appends < 40, `${appends} calls for 40 requests`);
 });
 
 test("answers that come in any order cost no row that was not written", async () => {
@@ -128,7 +129,7 @@ test("another ledger in its place is found out, though its numbers are higher, a
 	await write(other, 50);
 	const namespace = await one.objects("LEDGER");
 	const another = namespace.getByName("another");
-	for (const _ of range(30)) await another.tell(0, mark("elsewhere"), 0, 3_600_000, 0, 0);
+	for (const _ of range(30)) await another.append(appendRequest({ marks: mark("elsewhere") }));
 	await one.faultKv({ ledger: { instead: "another" } });
 	const after = await Promise.all(drivers.map((driver) => read(one, driver)));
 	for (const [index, value] of after.entries()) assert.notEqual(value, before[index]);
@@ -162,32 +163,21 @@ describe("with the ledger failing", () => {
 
 describe("the ledger itself", () => {
 	const bytes = (text) => new TextEncoder().encode(text);
-	const KEEP = 3_600_000;
 	let namespace;
 	before(async () => {
 		namespace = await one.objects("LEDGER");
 	});
 
-	/** What it answers, in parts. */
-	function parts(answer) {
-		const view = new DataView(answer.buffer, answer.byteOffset);
-		const number = (at) => Number(view.getBigUint64(at, true));
-		const [now, last, dropped, droppedAt, epoch] = range(5).map((index) => number(8 * index));
-		const marks = [];
-		for (let at = 40; at < answer.byteLength; ) {
-			const length = number(at + 8);
-			marks.push([number(at), new TextDecoder().decode(answer.subarray(at + 16, at + 16 + length))]);
-			at += 16 + length;
-		}
-		return { now, last, dropped, droppedAt, epoch, marks };
-	}
-	const tell = async (ledger, { after = 0, mark = "", at = 0, keep = KEEP, epoch = 0, spread = 0 }) =>
-		parts(await ledger.tell(after, typeof mark === "string" ? bytes(mark) : mark, at, keep, epoch, spread));
+	const append = async (log, { mark = "", ...call }) => {
+		const marks = typeof mark === "string" ? bytes(mark) : mark;
+		const answer = appendedOf(await log.append(appendRequest({ marks, ...call })));
+		return { ...answer, marks: answer.marks.map(([at, mark]) => [at, new TextDecoder().decode(mark)]) };
+	};
 	const contents = ({ marks }) => marks.map(([, mark]) => mark);
 
 	test("numbers marks, and gives those that the caller does not know", async () => {
 		const ledger = namespace.getByName("numbers");
-		const first = await tell(ledger, { mark: "a" });
+		const first = await append(ledger, { mark: "a" });
 		assert.deepEqual(
 			[first.last, first.dropped, contents(first)],
 			[2, 1, ["a"]],
@@ -196,18 +186,18 @@ describe("the ledger itself", () => {
 		assert.ok(Math.abs(first.now - Date.now()) < 60_000 && first.marks[0][0] === first.now);
 		assert.ok(first.droppedAt < first.now && first.droppedAt > first.now - 10_000, "it knows of nothing from before");
 		const { epoch } = first;
-		assert.deepEqual(contents(await tell(ledger, { mark: "b", after: 2, epoch })), ["b"]);
-		assert.deepEqual(contents(await tell(ledger, { epoch })), ["a", "b"]);
-		assert.deepEqual(contents(await tell(ledger, { after: 3, epoch })), []);
+		assert.deepEqual(contents(await append(ledger, { mark: "b", after: 2, epoch })), ["b"]);
+		assert.deepEqual(contents(await append(ledger, { epoch })), ["a", "b"]);
+		assert.deepEqual(contents(await append(ledger, { after: 3, epoch })), []);
 	});
 
 	test("has a number of its own, and gives all marks to whoever has heard another", async () => {
 		const [ledger, another] = ["epoch", "another epoch"].map((name) => namespace.getByName(name));
-		const { epoch } = await tell(ledger, { mark: "a" });
+		const { epoch } = await append(ledger, { mark: "a" });
 		assert.ok(Number.isSafeInteger(epoch) && epoch > 0);
-		assert.notEqual((await tell(another, {})).epoch, epoch);
-		for (const heard of [0, epoch + 1, undefined]) {
-			const answer = await tell(ledger, { after: 2, epoch: heard });
+		assert.notEqual((await append(another, {})).epoch, epoch);
+		for (const heard of [0, epoch + 1]) {
+			const answer = await append(ledger, { after: 2, epoch: heard });
 			assert.deepEqual([answer.epoch, contents(answer)], [epoch, ["a"]], `${heard}`);
 		}
 	});
@@ -215,10 +205,10 @@ describe("the ledger itself", () => {
 	test("believes the clock of a writer that has heard it, as far as that knows it, and no other", async () => {
 		const ledger = namespace.getByName("clock");
 		const HOUR = 3_600_000;
-		const { epoch } = await tell(ledger, {});
+		const { epoch } = await append(ledger, {});
 		/** How much later than the ledger's own time the mark is. */
 		const ahead = async (clock) => {
-			const { now, marks } = await tell(ledger, { mark: "a", ...clock });
+			const { now, marks } = await append(ledger, { mark: "a", ...clock });
 			return marks.at(-1)[0] - now;
 		};
 		const at = Date.now() + HOUR;
@@ -228,14 +218,14 @@ describe("the ledger itself", () => {
 		assert.equal(await ahead({ at, spread: 0, epoch }), 0);
 		assert.equal(await ahead({ at, spread: HOUR, epoch }), 1_000, "none knows so little of it");
 		assert.equal(await ahead({ at: 5, spread: HOUR, epoch }), 0);
-		assert.ok((await tell(ledger, {})).now < Date.now() + 1_000, "and no mark sets the clock");
+		assert.ok((await append(ledger, {})).now < Date.now() + 1_000, "and no mark sets the clock");
 	});
 
 	test("stays within its bound, and tells up to when it has dropped marks", async () => {
 		const ledger = namespace.getByName("bound");
 		const long = new Uint8Array(20_000).fill(1);
-		for (const _ of range(60)) await tell(ledger, { mark: long });
-		const { last, dropped, droppedAt, marks, now } = await tell(ledger, {});
+		for (const _ of range(60)) await append(ledger, { mark: long });
+		const { last, dropped, droppedAt, marks, now } = await append(ledger, {});
 		assert.equal(last, 61);
 		assert.ok(dropped > 20 && marks.length === last - dropped && marks.length * 20_000 < 600_000, `${dropped}`);
 		assert.ok(droppedAt > now - 60_000 && droppedAt <= now);
@@ -243,9 +233,9 @@ describe("the ledger itself", () => {
 
 	test("lets go of marks that matter to no value any more", async () => {
 		const ledger = namespace.getByName("age");
-		for (const _ of range(98)) await tell(ledger, { mark: "old" });
+		for (const _ of range(98)) await append(ledger, { mark: "old" });
 		await new Promise((resolve) => setTimeout(resolve, 20));
-		const answer = await tell(ledger, { mark: "new", keep: 1 });
+		const answer = await append(ledger, { mark: "new", keep: 1 });
 		assert.deepEqual([answer.last, answer.dropped, contents(answer)], [100, 1, ["new"]]);
 	});
 });

@@ -22,6 +22,7 @@ use crate::change::Change;
 use crate::io::{Continuation, Effect, IoRequest, IoResult, RequestHandle};
 use crate::request::RequestContext;
 use crate::setup;
+use ::invalidation_log::Appended;
 use cache::marks::Marks;
 use config::Config;
 use engine::breaker::{Breaker, BreakerSettings};
@@ -34,7 +35,6 @@ mod tests;
 mod wire;
 
 use clock::{ClockOffset, Correction, Reading};
-use wire::Head;
 
 /// What passed between an isolate and the invalidation log, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -361,9 +361,12 @@ impl InvalidationLog {
         let InvalidationLog { epoch, after, keep, .. } = *self;
         self.made += 1;
         self.counts.calls += 1;
-        self.calls.push(LogCall { handle, round: self.made, made_at, epoch, after, marks: marks.clone(), attempt });
         let spread_millis = self.clock.spread();
-        let io_request = IoRequest::Log { after, epoch, marks, at: now, spread_millis, keep_millis: keep };
+        let request =
+            ::invalidation_log::Append { after, epoch, marks: &marks, at: now.0, spread_millis, keep_millis: keep }
+                .to_bytes();
+        self.calls.push(LogCall { handle, round: self.made, made_at, epoch, after, marks, attempt });
+        let io_request = IoRequest::Log { request };
         Effect::new(handle, Continuation::Log, io_request, self.timeout)
     }
 
@@ -423,17 +426,16 @@ impl InvalidationLog {
 
     /// Learns marks from what the log answered to `call`; `None` where it cannot be read.
     fn learn(&mut self, answer: &[u8], call: &LogCall, marks: &mut Marks) -> Option<Word> {
-        let mut rest = answer;
-        let Head { clock, last, dropped, dropped_at, epoch } = Head::take(&mut rest)?;
+        let Appended { clock, last, dropped, dropped_at, epoch, marks: news } = Appended::read(answer)?;
         // To a call of another epoch, a log answers with all that it has.
         let is_expected = call.epoch == epoch;
         let after = if is_expected { call.after } else { 0 };
         if after < dropped {
-            marks.mark_all(dropped_at);
+            marks.mark_all(Instant(dropped_at));
         }
-        while !rest.is_empty() {
-            wire::learn_next(&mut rest, marks)?;
-            self.counts.marks += 1;
+        self.counts.marks += news.len() as u64;
+        for (at, mark) in news {
+            wire::learn(mark, marks, Instant(at));
         }
         let who = if epoch == self.epoch {
             // One that has gone back to an earlier state of it would give the same numbers to other marks.
@@ -450,7 +452,7 @@ impl InvalidationLog {
             Who::Same if after <= self.after => self.after = self.after.max(last),
             Who::Same | Who::Former => {}
         }
-        Some(Word { clock, who })
+        Some(Word { clock: Instant(clock), who })
     }
 }
 

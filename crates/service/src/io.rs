@@ -176,20 +176,10 @@ pub enum IoRequest {
         /// The request.
         body: Vec<u8>,
     },
-    /// Append these marks to the invalidation log, and ask what was appended since.
+    /// Append marks to the invalidation log, or none, and ask what came after those that are known here.
     Log {
-        /// The number of the last mark that is known here.
-        after: u64,
-        /// The epoch of the log that it is of; 0 where none was heard. A log of another epoch gives all its marks.
-        epoch: u64,
-        /// The marks, or nothing.
-        marks: Vec<u8>,
-        /// The latest that the log's clock can show, where the epoch is its own.
-        at: Instant,
-        /// By how much that may be too late, in milliseconds: a mark is told at no more than this past the log's own time.
-        spread_millis: u64,
-        /// For how long it needs to keep any mark, in milliseconds.
-        keep_millis: u64,
+        /// An [`invalidation_log::Append`] in bytes, to be answered by an [`invalidation_log::Appended`].
+        request: Vec<u8>,
     },
     /// After as long as the effect says, give what `Service::take_records` gives to the aggregator, though the request may be over;
     /// then tell [`IoResult::Waited`].

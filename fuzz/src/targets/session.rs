@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use config::{Config, OriginKind, View};
+use invalidation_log::{Append, Appended};
 use model::time::Instant;
 use origin::synthetic;
 use serde_json::Value;
@@ -310,10 +311,12 @@ impl World {
                 IoResult::Fetched(self.fetch(&body, how))
             }
             IoRequest::Forward { .. } => IoResult::Forwarded,
-            IoRequest::Log { after, .. } => IoResult::Logged(match how % 4 {
+            IoRequest::Log { request } => IoResult::Logged(match how % 4 {
                 1 => None,
                 2 => Some(vec![how; 40]),
-                _ => Some([self.now, after, 0, 0, 1].iter().flat_map(|number| number.to_le_bytes()).collect()),
+                _ => Append::read(&request).map(|call| {
+                    Appended { clock: self.now, last: call.after, epoch: 1, ..Appended::default() }.to_bytes()
+                }),
             }),
             IoRequest::Wait { .. } | IoRequest::Records => IoResult::Waited,
         }

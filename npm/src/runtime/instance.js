@@ -43,6 +43,21 @@ export function replace() {
 }
 
 /**
+ * What a function of the module gives that belongs to no object. Through the module's frames, any error is as bad as a trap.
+ *
+ * @template T
+ * @param {() => T} call
+ */
+export function enter(call) {
+	try {
+		return call();
+	} catch (error) {
+		replace();
+		throw error;
+	}
+}
+
+/**
  * Makes the first instance, if there is none.
  *
  * @param {() => WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>} load

@@ -18,9 +18,6 @@ const NAME_BYTES = 16;
 
 /** The mark that everything was written, as the core reads it: what a mark may mean that cannot be opened. */
 const EVERYTHING = Uint8Array.of(0xff, 0xff);
-/** What stands before the marks that the ledger tells of, and before each of them: numbers of eight bytes. */
-const HEAD_BYTES = 40;
-const MARK_HEAD_BYTES = 16;
 
 const encoder = new TextEncoder();
 
@@ -131,29 +128,13 @@ export class Seal {
 }
 
 /**
- * What the ledger answered, with marks as they were before they were sealed for `place`; see `Ledger.tell` for its form.
+ * Marks as they were before they were sealed for `place`. One that cannot be opened may mean anything.
  *
  * @param {Seal} seal
  * @param {string} place
- * @param {Uint8Array} answer
+ * @param {Uint8Array[]} marks
+ * @returns {Promise<Uint8Array[]>}
  */
-export async function openMarks(seal, place, answer) {
-	const view = new DataView(answer.buffer, answer.byteOffset, answer.byteLength);
-	const parts = [answer.subarray(0, HEAD_BYTES)];
-	for (let at = HEAD_BYTES; at + MARK_HEAD_BYTES <= answer.byteLength; ) {
-		const length = Number(view.getBigUint64(at + 8, true));
-		const mark = answer.subarray(at + MARK_HEAD_BYTES, at + MARK_HEAD_BYTES + length);
-		const opened = (await seal.open(place, mark)) ?? EVERYTHING;
-		const head = new Uint8Array(answer.subarray(at, at + MARK_HEAD_BYTES));
-		new DataView(head.buffer).setBigUint64(8, BigInt(opened.byteLength), true);
-		parts.push(head, opened);
-		at += MARK_HEAD_BYTES + length;
-	}
-	const whole = new Uint8Array(parts.reduce((length, part) => length + part.byteLength, 0));
-	let end = 0;
-	for (const part of parts) {
-		whole.set(part, end);
-		end += part.byteLength;
-	}
-	return whole;
+export function openMarks(seal, place, marks) {
+	return Promise.all(marks.map(async (mark) => (await seal.open(place, mark)) ?? EVERYTHING));
 }

@@ -1,6 +1,6 @@
 // The Worker's entry: the gateway over the platform's requests, stores, rate limiters, objects and static files.
 //
-// It is JavaScript, and not what the `worker` crate's build makes: whatever that build exports becomes callable over RPC. Here the only
+// It is JavaScript, and not what the `worker` crate's own build makes: whatever that exports becomes callable over RPC. Here the only
 // exports are `fetch` and the Durable Objects' classes, which none but a Worker bound to them can call.
 
 import { ConfigError } from "../errors.js";

@@ -1,6 +1,8 @@
 // The platform's stores as the runtime reaches them: Workers KV, the shards of the storage tier, the invalidation log; sealed where the
 // deployment has keys for it.
 
+import * as core from "featheredge-core";
+import { enter } from "../runtime/instance.js";
 import { openMarks, parse, Seal, Unusable } from "../runtime/seal.js";
 import { kvStore } from "../stores/kv.js";
 import { sealedBy } from "../stores/sealed.js";
@@ -56,28 +58,38 @@ export function reachOf(env, bindings, seal) {
 	};
 }
 
+/** What the answer of an object says. */
+function understood(value) {
+	if (value === undefined) throw new Error("the object's answer cannot be read");
+	return value;
+}
+
 /** The storage tier. */
 function shardsOf(env, { l3, l3ShardBytes }) {
 	const shardOf = (shard) => env[l3].getByName(`shard-${shard}`);
 	return {
 		async getMany(keys, { shard }) {
-			const values = await shardOf(shard).read(keys);
-			return values.map((value) => value && new Uint8Array(value));
+			const answer = await shardOf(shard).read(enter(() => core.encode_read(keys)));
+			return understood(enter(() => core.decode_values(answer)));
 		},
-		setMany(entries, { ttl, shard }) {
+		async setMany(entries, { ttl, shard }) {
 			const [keys, values] = [0, 1].map((part) => entries.map((entry) => entry[part]));
-			return shardOf(shard).write(keys, values, ttl, l3ShardBytes);
+			const request = enter(() => core.encode_write(keys, values, ttl, l3ShardBytes));
+			const answer = await shardOf(shard).write(request);
+			return understood(enter(() => core.decode_written(answer)));
 		},
 	};
 }
 
-/** Appends marks to the invalidation log of a project, or none, and gives what came after number `after`: see `Ledger.tell`. */
-async function callLog(namespace, project, { after, marks, at, keep, epoch, spread }, seal) {
+/** Calls the invalidation log of a project with an `Append`, which an `Appended` answers. Marks are hashes of entities' keys. */
+async function callLog(namespace, project, { request }, seal) {
 	const log = namespace.getByName(project);
-	const rest = [at, keep, epoch, spread];
-	// Marks are hashes of entities' keys.
-	if (!seal?.hides) return log.tell(after, marks, ...rest);
+	if (!seal?.hides) return log.append(request);
 	const place = `ledger:${project}`;
+	const marks = enter(() => core.marks_of_append(request));
 	const sealed = marks.length > 0 ? await seal.seal(place, marks) : marks;
-	return openMarks(seal, place, await log.tell(after, sealed, ...rest));
+	const answer = await log.append(enter(() => core.append_with_marks(request, sealed)));
+	const told = understood(enter(() => core.marks_of_appended(answer)));
+	const opened = await openMarks(seal, place, told);
+	return enter(() => core.appended_with_marks(answer, opened));
 }

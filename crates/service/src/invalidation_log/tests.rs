@@ -17,12 +17,8 @@ fn call(ledger: &mut InvalidationLog) -> LogCall {
 
 /// An answer whose marks, of everything, have these times.
 fn answer(epoch: u64, last: u64, dropped: (u64, u64), marks: &[u64]) -> Vec<u8> {
-    let mut answer = [900, last, dropped.0, dropped.1, epoch].map(u64::to_le_bytes).concat();
-    for at in marks {
-        answer.extend([*at, 2].map(u64::to_le_bytes).concat());
-        answer.extend(wire::EVERYTHING);
-    }
-    answer
+    let marks = marks.iter().map(|at| (*at, serde_bytes::Bytes::new(&wire::EVERYTHING))).collect();
+    Appended { clock: 900, last, dropped: dropped.0, dropped_at: dropped.1, epoch, marks }.to_bytes()
 }
 
 /// Of whom the answer to a call is, what is known then, and up to when all is marked.
@@ -88,10 +84,9 @@ fn an_answer_that_is_cut_off_is_none() {
     let call = call(&mut ledger);
     let whole = answer(5, 3, (1, 0), &[60]);
     for length in 0..whole.len() {
-        let word = ledger.learn(&whole[..length], &call, &mut Marks::default());
-        assert!(word.is_none() || length == 40, "{length} bytes");
-        ledger.epoch = 0;
-        ledger.after = 0;
+        let mut marks = Marks::default();
+        assert!(ledger.learn(&whole[..length], &call, &mut marks).is_none(), "{length} bytes");
+        assert_eq!((ledger.epoch, marks.floor(&Writes::Any).at(b"")), (0, Instant(0)), "{length} bytes");
     }
 }
 
@@ -104,10 +99,11 @@ fn a_call_says_what_is_known_and_how_well() {
         (effect.id, effect.timeout_millis),
         (EffectId { handle: RequestHandle(3), continuation: Continuation::Log }, 500)
     );
-    let IoRequest::Log { after: 0, epoch: 0, marks, at, spread_millis: 2_000, keep_millis } = effect.request else {
-        panic!("{:?}", effect.request)
-    };
-    assert_eq!((marks, at, keep_millis), (wire::EVERYTHING.to_vec(), Instant(5_000), ledger.keep));
+    let IoRequest::Log { request } = effect.request else { panic!("{:?}", effect.request) };
+    let (marks, keep_millis) = (&wire::EVERYTHING[..], ledger.keep);
+    let expected =
+        ::invalidation_log::Append { after: 0, epoch: 0, marks, at: 5_000, spread_millis: 2_000, keep_millis };
+    assert_eq!(::invalidation_log::Append::read(&request), Some(expected));
     assert!(ledger.unacked.is_empty() && ledger.keep > 300_000);
 }
 
@@ -131,7 +127,8 @@ fn a_call_of_which_nothing_was_heard_is_lost_with_its_time_and_its_marks_are_owe
         ledger.call(RequestHandle(1), 0, at(0));
         assert_eq!(ledger.under_way(at(later)).is_none(), is_lost, "after {later} ms");
         let effect = ledger.call(RequestHandle(2), 0, at(later));
-        let IoRequest::Log { marks, .. } = effect.request else { panic!("{:?}", effect.request) };
+        let IoRequest::Log { request } = effect.request else { panic!("{:?}", effect.request) };
+        let marks = ::invalidation_log::Append::read(&request).unwrap().marks;
         assert_eq!((marks.len(), ledger.calls.len()), if is_lost { (1, 1) } else { (0, 2) });
     }
 }

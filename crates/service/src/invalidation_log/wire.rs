@@ -1,4 +1,4 @@
-//! Marks in bytes, as the log keeps them, and its answers. All numbers are little-endian.
+//! Marks in bytes, as the log keeps them without knowing what they mean. All numbers are little-endian.
 
 use crate::change::{Change, Changed};
 use cache::marks::Marks;
@@ -14,39 +14,12 @@ const ALL_ROWS: u32 = u32::MAX;
 /// The mark of everything.
 pub(super) const EVERYTHING: [u8; 2] = ALL_VIEWS.to_le_bytes();
 
-/// What stands before the marks of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    /// What the log's clock showed.
-    pub(super) clock: Instant,
-    /// The number of the last mark.
-    pub(super) last: u64,
-    /// The number and the time of the last mark that the log has no more, though it may matter.
-    pub(super) dropped: u64,
-    pub(super) dropped_at: Instant,
-    /// Which log it is; never 0.
-    pub(super) epoch: u64,
-}
-
-impl Head {
-    /// Takes the head off an answer; `None` where that is none.
-    pub(super) fn take(answer: &mut &[u8]) -> Option<Head> {
-        let mut next = || number(answer);
-        let [clock, last, dropped, dropped_at, epoch] = [next()?, next()?, next()?, next()?, next()?];
-        let [clock, dropped_at] = [clock, dropped_at].map(Instant);
-        (epoch != 0).then_some(Head { clock, last, dropped, dropped_at, epoch })
-    }
-}
-
-/// Takes the next mark off an answer, and learns it; `None` where the answer is cut off.
-pub(super) fn learn_next(answer: &mut &[u8], marks: &mut Marks) -> Option<()> {
-    let at = Instant(number(answer)?);
-    let length = usize::try_from(number(answer)?).ok()?;
-    if read(taken(answer, length)?, marks, at).is_none() {
+/// Learns a mark of an answer.
+pub(super) fn learn(mark: &[u8], marks: &mut Marks, at: Instant) {
+    if read(mark, marks, at).is_none() {
         // Another version may have written it, and nobody knows what it means.
         marks.mark_all(at);
     }
-    Some(())
 }
 
 /// Appends a change as marks: for each view its name's length in two bytes and its name, then the number of rows in four
@@ -119,10 +92,8 @@ mod tests {
     fn heard(change: &Change) -> [Instant; 3] {
         let mut mark = Vec::new();
         write(change, &mut mark);
-        let mut answer = [7, mark.len() as u64].map(u64::to_le_bytes).concat();
-        answer.extend_from_slice(&mark);
         let mut marks = Marks::default();
-        assert_eq!(learn_next(&mut &*answer, &mut marks), Some(()));
+        learn(&mark, &mut marks, Instant(7));
         let any =
             |views: &[&str]| Writes::To { views: views.iter().map(|&view| view.into()).collect(), is_by_row: false };
         [any(&["a"]), any(&["b"]), any(&["elsewhere"])].map(|writes| marks.floor(&writes).at(b""))
@@ -157,27 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_that_is_not_understood_means_everything_and_one_that_is_cut_off_nothing() {
+    fn a_mark_that_is_not_understood_means_everything() {
         for mark in [&[1][..], &[1, 0], &[1, 0, b'a', 1, 0, 0, 0], &[1, 0, 0xff, 0, 0, 0, 0]] {
-            let mut answer = [7, mark.len() as u64].map(u64::to_le_bytes).concat();
-            answer.extend_from_slice(mark);
             let mut marks = Marks::default();
-            assert_eq!(learn_next(&mut &*answer, &mut marks), Some(()));
-            let at =
-                |marks: &Marks| marks.floor(&Writes::To { views: [Box::from("z")].into(), is_by_row: false }).at(b"");
-            assert_eq!(at(&marks), Instant(7), "{mark:?}");
-            let mut marks = Marks::default();
-            assert_eq!(learn_next(&mut &answer[..answer.len() - 1], &mut marks), None);
-            assert_eq!(at(&marks), Instant(0));
+            learn(mark, &mut marks, Instant(7));
+            let floor = marks.floor(&Writes::To { views: [Box::from("z")].into(), is_by_row: false });
+            assert_eq!(floor.at(b""), Instant(7), "{mark:?}");
         }
-    }
-
-    #[test]
-    fn a_head_has_five_numbers_and_an_epoch() {
-        let head = |numbers: [u64; 5]| numbers.map(u64::to_le_bytes).concat();
-        let expected = Head { clock: Instant(1), last: 2, dropped: 3, dropped_at: Instant(4), epoch: 5 };
-        assert_eq!(Head::take(&mut &*head([1, 2, 3, 4, 5])), Some(expected));
-        assert_eq!(Head::take(&mut &*head([1, 2, 3, 4, 0])), None);
-        assert_eq!(Head::take(&mut &head([1, 2, 3, 4, 5])[..39]), None);
     }
 }
