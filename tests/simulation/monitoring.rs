@@ -295,6 +295,16 @@ fn a_request_that_waits_for_the_registry_keeps_its_trace() {
 }
 
 #[test]
+fn a_warm_up_tells_the_origin_of_its_trace() {
+    let mut world = World::with_http_origin(|_| ());
+    world.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let body = br#"{"entities":{"driver_id":[1,2]},"feature_names":["stats:score"]}"#;
+    assert_eq!(world.post("/v1/warm", body).status, 200);
+    let [trace] = &world.origin_traces[..] else { panic!("{:?}", world.origin_traces) };
+    assert!(trace.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{trace}");
+}
+
+#[test]
 fn analytics_engine_is_told_of_each_series_once_a_slot() {
     let mut world = World::with(|config| config.telemetry.analytics_binding = Some("ANALYTICS".to_owned()));
     ask_fresh(&mut world, 0..40);

@@ -6,7 +6,9 @@
 
 use std::rc::Rc;
 
+use crate::lru::Lru;
 use crate::policy::{Eviction, Policy};
+use crate::s3fifo::S3Fifo;
 use crate::table::Table;
 use model::key::Space;
 use model::row::{Row, RowLimits};
@@ -47,7 +49,10 @@ impl Memory {
     #[must_use]
     pub fn new(budget: Budget, eviction: Eviction) -> Memory {
         Memory {
-            policy: eviction.policy(),
+            policy: match eviction {
+                Eviction::Lru => Box::new(Lru::default()),
+                Eviction::S3Fifo => Box::new(S3Fifo::default()),
+            },
             cold: Table::default(),
             budget,
             bytes: 0,
@@ -64,14 +69,14 @@ impl Memory {
         if hashes.len() < 2 || self.bytes < NEAR_BYTES {
             return;
         }
-        let rows = hashes.iter().filter_map(|&hash| self.policy.peek(hash));
+        let rows = hashes.iter().filter_map(|&hash| self.policy.peek(hash).or_else(|| self.cold.peek(hash)));
         core::hint::black_box(rows.fold(0, |seen, row| seen ^ row.glance()));
     }
 
     /// The row of `entity` in `space`, whose hash is `hash`; it counts as used.
     #[inline]
     pub fn get(&mut self, hash: u64, space: &Rc<Space>, entity: &[u8]) -> Option<&Rc<Row>> {
-        if !self.cold.is_empty()
+        if self.cold.peek(hash).is_some_and(|row| row.is_of(space, entity))
             && let Some(row) = self.cold.pop(hash)
         {
             self.policy.admit(hash, row);
@@ -123,6 +128,8 @@ impl Memory {
             return;
         }
         if let Err(row) = self.replace(hash, row) {
+            // What is remembered of it says nothing of whether it will be asked for now.
+            self.policy.remove(hash);
             self.cold.push(hash, row);
         }
         while self.is_over() {
@@ -345,6 +352,19 @@ pub(crate) mod tests {
             let kept = [1, 3, 5, 6].map(|id: u8| memory.get(u64::from(id), &space(), &[b'0' + id]).is_some());
             assert_eq!((kept, memory.len()), ([true, true, true, false], 3), "{eviction:?}");
         }
+    }
+
+    #[test]
+    fn a_row_fetched_ahead_is_on_trial_whatever_became_of_it_before() {
+        let mut memory = Memory::new(Budget { entries: 2, bytes: 10_000, row: UNBOUNDED }, Eviction::S3Fifo);
+        (1..=3).for_each(|id: u8| memory.put(u64::from(id), row(&[b'0' + id], b"1")));
+        assert!(memory.peek(1, &space(), b"1").is_none(), "it failed its trial");
+        memory.remove(3);
+        memory.put_cold(1, row(b"1", b"1"));
+        assert!(memory.get(1, &space(), b"1").is_some());
+        memory.put(4, row(b"4", b"1"));
+        memory.put(5, row(b"5", b"1"));
+        assert!(memory.peek(1, &space(), b"1").is_none(), "it has no place among those that passed");
     }
 
     #[test]

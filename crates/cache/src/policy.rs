@@ -10,9 +10,6 @@ use std::rc::Rc;
 
 use model::row::Row;
 
-use crate::lru::Lru;
-use crate::s3fifo::S3Fifo;
-
 /// The policies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Eviction {
@@ -21,15 +18,6 @@ pub enum Eviction {
     Lru,
     /// Rows that were not used again soon after they came make room first.
     S3Fifo,
-}
-
-impl Eviction {
-    pub(crate) fn policy(self) -> Box<dyn Policy> {
-        match self {
-            Eviction::Lru => Box::new(Lru::default()),
-            Eviction::S3Fifo => Box::new(S3Fifo::default()),
-        }
-    }
 }
 
 /// Keeps rows by their hashes, and decides which of them makes room.

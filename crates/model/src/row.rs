@@ -165,9 +165,9 @@ impl Extent {
     }
 }
 
-/// What a row costs beyond its buffer, in bytes: itself and its counts 48, its place in the cache's list 24, in its map 5 to 12, and the
-/// allocator's own 8.
-pub const ROW_OVERHEAD: usize = 96;
+/// What a row costs beyond its buffer, in bytes: itself and its counts 48, its entry in L1's table 24, that in the table's index 10 to 21,
+/// and the allocator's own 8.
+pub const ROW_OVERHEAD: usize = 104;
 
 /// So many halves of it a row takes where rows of all sizes come and go, for what lies free between them counts too: a budget of memory
 /// is one of all memory. `npm run bench -- --only memory` measures whether that is enough.

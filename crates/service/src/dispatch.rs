@@ -21,7 +21,7 @@ use crate::registry::{self, AwaitingMetadata};
 use crate::reply::{self, Reply};
 use crate::request::{Protocol, RequestContext};
 use crate::routes::Endpoint;
-use crate::warm::{self, Times};
+use crate::warm;
 use crate::writes;
 use config::{Config, OriginKind};
 use model::request::Priority;
@@ -150,9 +150,7 @@ impl Dispatcher {
                 self.read_path.pool.rejoin(&mut request.call);
                 self.serve_once_heard(request, context, now)
             }
-            Some(Pending::WarmUnread { body, caller, began }) if is_timer => {
-                self.warm_unread(&body, &caller, began, now)
-            }
+            Some(Pending::WarmUnread { body, context }) if is_timer => self.warm_unread(&body, *context, now),
             Some(other) => {
                 self.requests.insert(handle, other);
                 Transition::default()
@@ -342,7 +340,7 @@ impl Dispatcher {
     fn after_log(&mut self, handle: RequestHandle, has_heard: bool, now: Instant) -> Transition {
         match self.requests.remove(handle) {
             Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(handle, waiting, false, now),
-            Some(Pending::WarmUnread { body, caller, began }) => self.warm_unread(&body, &caller, began, now),
+            Some(Pending::WarmUnread { body, context }) => self.warm_unread(&body, *context, now),
             Some(Pending::AwaitingLogAck { response, .. }) if has_heard => (*response).into(),
             Some(Pending::AwaitingLogAck { response, .. }) => {
                 if let Some(log) = &mut self.log {
@@ -464,26 +462,30 @@ impl Dispatcher {
             self.read_path.engine.note_shed();
             return reply::overloaded(false, Priority::Critical, 1).into();
         }
+        let trace = self.trace(incoming.traceparent);
+        let context =
+            RequestContext { trace, ..RequestContext::new(Protocol::Native(Options::default()), caller.into(), now) };
         // How views are keyed, and whose clock counts, must be known before rows are made.
         let planner = &mut self.read_path.planner;
         if planner.must_learn(now) && !planner.has_learned() {
-            let waiter = Pending::WarmUnread { body: body.to_vec(), caller: caller.to_owned(), began: now };
+            let waiter = Pending::WarmUnread { body: body.to_vec(), context: Box::new(context.into_owned()) };
             return self.await_registry(waiter, self.config.deadlines.warm_ms / 2, now);
         }
-        self.warm_unread(body, caller, now, now)
+        self.warm_unread(body, context, now)
     }
 
-    /// Warms what a body says that came at `began` and has not been read yet, once the invalidation log was heard.
-    fn warm_unread(&mut self, body: &[u8], caller: &str, began: Instant, now: Instant) -> Transition {
+    /// Warms what a body says that has not been read yet, once the invalidation log was heard.
+    fn warm_unread(&mut self, body: &[u8], context: RequestContext<'_>, now: Instant) -> Transition {
         let Dispatcher { config, log, requests, read_path, .. } = self;
         if let Some(log) = log.as_mut().filter(|log| log.is_unheard()) {
             let handle = requests.next();
-            let left = config.deadlines.warm_ms.saturating_sub(now.millis_since(began));
+            let left = config.deadlines.warm_ms.saturating_sub(now.millis_since(context.began));
             let call = log.call(handle, 0, now);
-            requests.insert(handle, Pending::WarmUnread { body: body.to_vec(), caller: caller.to_owned(), began });
+            let context = Box::new(context.into_owned());
+            requests.insert(handle, Pending::WarmUnread { body: body.to_vec(), context });
             return Transition::waiting(handle, vec![Effect::wait(handle, left / 2), call]);
         }
         let stamp = log.as_ref().map_or(now, |log| log.stamp(now));
-        warm::begin(read_path, requests, body, caller, Times { began, stamp, now })
+        warm::begin(read_path, requests, body, &context, stamp, now)
     }
 }

@@ -7,6 +7,7 @@ use crate::change::Change;
 use crate::invalidation_log::AwaitingLog;
 use crate::io::{Continuation, Effect, IoRequest, RequestHandle, Response};
 use crate::registry::AwaitingMetadata;
+use crate::request::RequestContext;
 use crate::row_request::RowRequest;
 use crate::warm_job::WarmJob;
 use ::prefetch::patterns::Predictions;
@@ -34,7 +35,7 @@ pub(super) enum Pending {
     /// For the invalidation log's word.
     AwaitingLog(Box<AwaitingLog>),
     /// For the registry or the invalidation log, before a body that warms is read.
-    WarmUnread { body: Vec<u8>, caller: String, began: Instant },
+    WarmUnread { body: Vec<u8>, context: Box<RequestContext<'static>> },
     /// For the stores to take what warms them.
     Warm(Box<WarmJob>),
 }
@@ -51,8 +52,8 @@ impl Pending {
             | Pending::Health { began }
             | Pending::Write { began, .. }
             | Pending::PrefetchScheduled { began, .. }
-            | Pending::AwaitingLogAck { began, .. }
-            | Pending::WarmUnread { began, .. } => began,
+            | Pending::AwaitingLogAck { began, .. } => began,
+            Pending::WarmUnread { context, .. } => &mut context.began,
         }
     }
 
@@ -76,7 +77,7 @@ impl Held for Pending {
         let held = match self {
             Pending::Rows(rows) => rows.held_bytes(),
             Pending::AwaitingMetadata(waiting) => waiting.held_bytes(),
-            Pending::WarmUnread { body, caller, .. } => body.capacity() + caller.capacity(),
+            Pending::WarmUnread { body, context } => body.capacity() + context.caller.len(),
             Pending::Write { change, .. } => change.held_bytes(),
             Pending::AwaitingLog(waiting) => waiting.held_bytes(),
             Pending::Warm(job) => job.held_bytes(),

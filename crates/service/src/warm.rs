@@ -11,7 +11,7 @@ use crate::io::{RequestHandle, Response, Transition};
 use crate::origin_requests::MALFORMED_FEATURE;
 use crate::read_path::{Advanced, ReadPath};
 use crate::reply;
-use crate::request::{Protocol, RequestContext};
+use crate::request::RequestContext;
 use crate::warm_job::{Load, WarmJob, Work};
 use ::origin::origin::{self, Table, Wanted};
 use ::origin::planner::Planner;
@@ -20,34 +20,25 @@ use model::answer::Tier;
 use model::refusal::Refusal;
 use model::request::{Ask, Columns};
 use model::time::Instant;
-use protocol::native::Options;
 use protocol::plan::{Naming, Plan, Planned};
 use protocol::request::ParsedRequest;
 
-/// When a body came, as seen by different clocks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    pub(super) began: Instant,
-    /// The time that what it brings counts as fetched.
-    pub(super) stamp: Instant,
-    pub(super) now: Instant,
-}
-
-/// Warms for `caller` what a body says.
+/// Warms for a request's caller what its body says; what that brings counts as fetched at `stamp`.
 #[inline(never)]
 pub(super) fn begin(
     read_path: &mut ReadPath,
     requests: &mut RequestsInProgress,
     body: &[u8],
-    caller: &str,
-    Times { began, stamp, now }: Times,
+    context: &RequestContext<'_>,
+    stamp: Instant,
+    now: Instant,
 ) -> Transition {
     let most = read_path.config.limits.warm_rows;
     let prepared = warm::read(body, most).and_then(|groups| {
         let mut rest = Vec::new();
         let mut rows = 0;
         for group in &groups {
-            let work = prepare(read_path, group, caller, stamp)?;
+            let work = prepare(read_path, group, context, stamp)?;
             rows += work.rows();
             rest.push(work);
         }
@@ -57,7 +48,7 @@ pub(super) fn begin(
     match prepared {
         Ok((rest, rows)) => {
             let handle = requests.next();
-            let job = Some(Box::new(WarmJob::new(rest, rows, began)));
+            let job = Some(Box::new(WarmJob::new(rest, rows, context.began)));
             advance(read_path, requests, handle, Advanced { transition: Transition::default(), job }, now)
         }
         Err(refusal) => reply::refused_plainly(&refusal).into(),
@@ -133,10 +124,15 @@ pub(super) fn on_written(
 }
 
 /// What a group means.
-fn prepare(read_path: &mut ReadPath, group: &Group<'_>, caller: &str, stamp: Instant) -> Result<Work, Refusal> {
-    let mut protocol = Protocol::Native(Options::default());
+fn prepare(
+    read_path: &mut ReadPath,
+    group: &Group<'_>,
+    context: &RequestContext<'_>,
+    stamp: Instant,
+) -> Result<Work, Refusal> {
+    let mut protocol = context.protocol;
     let mut request = read_path.parse(&mut protocol, group.request().into())?;
-    let planned = read_path.planner.plan(&request, caller, Naming::AsAsked);
+    let planned = read_path.planner.plan(&request, &context.caller, Naming::AsAsked);
     read_path.pool.part_from(&mut request.call);
     let Planned::Serve(plan) = planned else {
         return Err(Refusal::field(&["body", "feature_names"], "value_error", MALFORMED_FEATURE));
@@ -146,7 +142,7 @@ fn prepare(read_path: &mut ReadPath, group: &Group<'_>, caller: &str, stamp: Ins
     if !group.has_values() {
         let places = ask.keys.len();
         read_path.pool.give_ask(ask);
-        let context = RequestContext::new(protocol, caller.to_owned().into(), stamp);
+        let context = RequestContext { protocol, began: stamp, ..context.clone().into_owned() };
         return Ok(Work::Fetch { request, context, plan, places });
     }
     Ok(Work::Load(load(read_path, group, request, plan, ask, stamp)?))
