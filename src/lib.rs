@@ -7,5 +7,7 @@
 pub mod core;
 #[cfg(feature = "durable-objects")]
 pub mod durable;
+// The `worker` crate has every panic logged itself.
+#[cfg(not(feature = "durable-objects"))]
 mod panics;
 mod wasm_memory;

@@ -119,7 +119,7 @@ export class StorageShard extends DurableObject {
 	}
 }
 
-/** The invalidation log of a project. */
+/** The invalidation log of a project. Deployments know it by its class's name, in their migrations. */
 export class Ledger extends DurableObject {
 	#resident = new Resident(() => new InvalidationLog(this.ctx));
 
