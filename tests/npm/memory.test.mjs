@@ -7,8 +7,8 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { fromRoot } from "../support/root.mjs";
 
-/** What a row of 50 features may take beside its values, in bytes. */
-const BESIDE_VALUES = 150;
+/** What a row of 50 features may take beside its values, in bytes: 150, and what the `lru` crate's index has more than L1's own had (docs/adr/0034). */
+const BESIDE_VALUES = 155;
 /** What L1 may take in `benches/memory.mjs`, in bytes. */
 const BUDGET = 16 * 1_048_576;
 /** Memory grows by pages. */
