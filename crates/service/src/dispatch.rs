@@ -148,7 +148,7 @@ impl Dispatcher {
             Some(Pending::AwaitingMetadata(waiting)) if is_timer => {
                 let AwaitingMetadata { mut request, context } = *waiting;
                 self.read_path.pool.rejoin(&mut request.call);
-                self.serve_once_heard(request, context, now)
+                self.serve_once_heard(request, &context, now)
             }
             Some(Pending::WarmUnread { body, context }) if is_timer => self.warm_unread(&body, *context, now),
             Some(other) => {
@@ -173,7 +173,11 @@ impl Dispatcher {
     }
 
     /// Forgets the requests whose host has gone silent. Those who followed one see by their own timers that its leases have run out.
+    #[inline]
     pub(super) fn sweep(&mut self, now: Instant) {
+        if !self.requests.is_sweep_due() {
+            return;
+        }
         let host = self.log.as_ref().map_or(now, |log| log.host(now));
         for handle in self.requests.lost(&self.config, host, now) {
             self.abandon(handle, now);
@@ -219,9 +223,9 @@ impl Dispatcher {
             context.session = self.read_path.prefetch.session(&protocol, body, incoming.session);
         }
         if self.read_path.planner.must_learn(now) {
-            return self.serve_once_learned(request, context, now);
+            return self.serve_once_learned(request, &context, now);
         }
-        self.serve_once_heard(request, context, now)
+        self.serve_once_heard(request, &context, now)
     }
 
     /// Serves a request that comes when the registry is to be asked how views are keyed.
@@ -229,7 +233,7 @@ impl Dispatcher {
     fn serve_once_learned(
         &mut self,
         mut request: ParsedRequest<'_>,
-        context: RequestContext<'_>,
+        context: &RequestContext<'_>,
         now: Instant,
     ) -> Transition {
         // What the registry said last still counts while it is asked again behind this request; and who finds no room to wait is
@@ -244,7 +248,7 @@ impl Dispatcher {
         }
         self.read_path.pool.part_from(&mut request.call);
         let millis = context.protocol.half_of_deadline(&self.config, 0);
-        let waiting = AwaitingMetadata { request: request.into_owned(), context: context.into_owned() };
+        let waiting = AwaitingMetadata { request: request.into_owned(), context: context.to_owned() };
         self.await_registry(Pending::AwaitingMetadata(Box::new(waiting)), millis, now)
     }
 
@@ -252,7 +256,7 @@ impl Dispatcher {
     fn serve_once_heard(
         &mut self,
         mut request: ParsedRequest<'_>,
-        mut context: RequestContext<'_>,
+        context: &RequestContext<'_>,
         now: Instant,
     ) -> Transition {
         let Dispatcher { config, log, requests, read_path, .. } = self;
@@ -272,8 +276,8 @@ impl Dispatcher {
             return read_path.serve(requests, request, context, now);
         };
         read_path.pool.part_from(&mut request.call);
-        context.began = log.host(context.began);
-        let waiting = AwaitingLog { request: request.into_owned(), context: context.into_owned(), wait };
+        let context = RequestContext { began: log.host(context.began), ..context.to_owned() };
+        let waiting = AwaitingLog { request: request.into_owned(), context, wait };
         requests.insert(handle, Pending::AwaitingLog(Box::new(waiting)));
         let mut effects = vec![Effect::wait(handle, millis)];
         effects.extend(call);
@@ -293,7 +297,7 @@ impl Dispatcher {
             Waking::Serve { began } => {
                 let AwaitingLog { mut request, context, .. } = *waiting;
                 self.read_path.pool.rejoin(&mut request.call);
-                self.read_path.serve(&mut self.requests, request, RequestContext { began, ..context }, now)
+                self.read_path.serve(&mut self.requests, request, &RequestContext { began, ..context }, now)
             }
             Waking::Wait(call) => {
                 self.requests.insert(handle, Pending::AwaitingLog(waiting));

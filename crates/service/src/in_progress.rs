@@ -224,21 +224,19 @@ impl RequestsInProgress {
         self.suspected_at = self.suspected_at.minus(millis);
     }
 
+    /// Whether it is to be looked for those that are lost.
+    #[inline]
+    pub(super) fn is_sweep_due(&self) -> bool {
+        self.last >= self.sweep_at
+    }
+
     /// Those whose host has gone silent: a runtime drops the work of a caller who hangs up, and tells no one. `host` is what the host's
     /// clock shows.
     ///
     /// One that is overdue is only suspected at first. Where the clock has gone ahead, all that is under way is overdue at once, and its
     /// host still has its timers to tell of.
-    #[inline]
-    pub(super) fn lost(&mut self, config: &Config, host: Instant, now: Instant) -> Vec<RequestHandle> {
-        if self.last < self.sweep_at {
-            return Vec::new();
-        }
-        self.sweep(config, host, now)
-    }
-
     #[inline(never)]
-    fn sweep(&mut self, config: &Config, host: Instant, now: Instant) -> Vec<RequestHandle> {
+    pub(super) fn lost(&mut self, config: &Config, host: Instant, now: Instant) -> Vec<RequestHandle> {
         self.sweep_at = self.last + SWEEP_EVERY;
         if now.millis_since(self.suspected_at) < SLACK_MILLIS {
             return Vec::new();

@@ -115,7 +115,7 @@ impl ReadPath {
         &mut self,
         requests: &mut RequestsInProgress,
         request: ParsedRequest<'_>,
-        context: RequestContext<'_>,
+        context: &RequestContext<'_>,
         now: Instant,
     ) -> Transition {
         let planned = if request.call.is_beyond_us {
@@ -137,7 +137,7 @@ impl ReadPath {
         &mut self,
         requests: &mut RequestsInProgress,
         request: ParsedRequest<'_>,
-        context: RequestContext<'_>,
+        context: &RequestContext<'_>,
         plan: Rc<Plan>,
         job: Option<Box<WarmJob>>,
         now: Instant,
@@ -160,7 +160,7 @@ impl ReadPath {
         let model = self.prefetch.take_model(context.session, now);
         let model = model
             .map(|io_request| Effect::new(requests.next(), Continuation::Model, io_request, self.config.l2.timeout_ms));
-        let ahead = self.prefetch.learn(&mut self.engine, &mut self.pool, &context, &plan, &ask, now);
+        let ahead = self.prefetch.learn(&mut self.engine, &mut self.pool, context, &plan, &ask, now);
         let mut advanced = self.begin(requests, request, context, plan, ask, ahead, job, now);
         advanced.transition.effects.extend(model);
         advanced
@@ -171,7 +171,7 @@ impl ReadPath {
         &mut self,
         requests: &mut RequestsInProgress,
         mut request: ParsedRequest<'_>,
-        mut context: RequestContext<'_>,
+        context: &RequestContext<'_>,
         plan: Rc<Plan>,
         ask: Box<Ask>,
         ahead: Option<Box<Predictions>>,
@@ -189,8 +189,7 @@ impl ReadPath {
                     }
                     None => {
                         let timings = Timings::default();
-                        let answered =
-                            Answered { request: &request, context: &context, plan: &plan, answer: &answer, route };
+                        let answered = Answered { request: &request, context, plan: &plan, answer: &answer, route };
                         let reply = self.reply(requests, answered, &timings, now);
                         Some(Response::Reply(reply))
                     }
@@ -205,7 +204,7 @@ impl ReadPath {
                 self.pool.part_from(&mut request.call);
                 let progress = self.engine.refresh(handle.session(), ask, answer, route, now);
                 // What goes on behind an answer is in no trace.
-                context.trace = None;
+                let context = RequestContext { trace: None, ..context.to_owned() };
                 let mut rows = RowRequest::new(request, context, plan, route);
                 rows.is_answered = true;
                 rows.job = job;
@@ -216,7 +215,7 @@ impl ReadPath {
             }
             Begun::Waiting(route, progress) => {
                 self.pool.part_from(&mut request.call);
-                let mut rows = RowRequest::new(request, context, plan, route);
+                let mut rows = RowRequest::new(request, context.to_owned(), plan, route);
                 rows.prefetch = ahead;
                 rows.job = job;
                 self.advance(requests, handle, rows, progress, now)
@@ -230,11 +229,9 @@ impl ReadPath {
                     return skipped(job);
                 }
                 let reply = reply::overloaded(context.protocol.is_feast(), priority, retry_seconds);
-                context.began = now;
+                let context = &RequestContext { began: now, ..context.clone() };
                 let (status, timings) = (reply.status(), &Timings::default());
-                self.answers
-                    .recorder
-                    .request(&Ended { context: &context, asked, answered: None, status, timings }, now);
+                self.answers.recorder.request(&Ended { context, asked, answered: None, status, timings }, now);
                 Transition::from(reply.traced(context.traceparent())).into()
             }
         }

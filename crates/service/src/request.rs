@@ -90,8 +90,9 @@ impl<'a> RequestContext<'a> {
     }
 
     /// The same, to be kept past the transition that brought it.
-    pub(super) fn into_owned(self) -> RequestContext<'static> {
-        RequestContext { caller: Cow::Owned(self.caller.into_owned()), ..self }
+    pub(super) fn to_owned(&self) -> RequestContext<'static> {
+        let RequestContext { protocol, session, trace, began, .. } = *self;
+        RequestContext { protocol, caller: Cow::Owned(self.caller.to_string()), session, trace, began }
     }
 
     pub(super) fn priority(&self) -> Priority {

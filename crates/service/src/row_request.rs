@@ -59,13 +59,13 @@ const MAX_ERROR_BYTES: usize = 256 << 10;
 impl RowRequest {
     pub(super) fn new(
         request: ParsedRequest<'_>,
-        context: RequestContext<'_>,
+        context: RequestContext<'static>,
         plan: Rc<Plan>,
         route: Route,
     ) -> Box<RowRequest> {
         Box::new(RowRequest {
             request: request.into_owned(),
-            context: context.into_owned(),
+            context,
             plan,
             route,
             fetches: Vec::new(),

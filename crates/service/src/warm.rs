@@ -95,7 +95,7 @@ fn advance_job(
             Some(Work::Fetch { mut request, mut context, plan, .. }) => {
                 read_path.pool.rejoin(&mut request.call);
                 context.began = now;
-                read_path.serve_plan(requests, request, context, plan, Some(job), now)
+                read_path.serve_plan(requests, request, &context, plan, Some(job), now)
             }
         };
         // Its effects are told under the name of the session that gave them.
