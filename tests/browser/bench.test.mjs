@@ -7,7 +7,7 @@ import { brotliCompressSync, constants } from "node:zlib";
 import { answerFeatures } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { violations } from "./axe.mjs";
-import { DESK, PHONE, pagesOfWorker, skip } from "./pages.mjs";
+import { LOOKS, pagesOfWorker, skip } from "./pages.mjs";
 
 const SCENARIOS = ["low_latency_individual", "batch_processing", "mixed_workload", "stress_test"];
 /** What a first visit may load, compressed as Cloudflare compresses what it serves (Brotli, a middling quality); and the engine, with the first run. */
@@ -328,34 +328,32 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 		assert.ok(total <= FIRST_LOAD_LIMIT && engine <= ENGINE_LIMIT, JSON.stringify([...loaded, engine]));
 	});
 
-	for (const colorScheme of ["light", "dark"]) {
-		for (const viewport of [DESK, PHONE]) {
-			test(`axe finds nothing in ${colorScheme} at ${viewport.width} px, and nothing sticks out`, async () => {
-				await open({ colorScheme, viewport });
-				const look = async (what) => {
-					assert.deepEqual(await violations(page), [], what);
-					const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-					assert.ok(excess <= 0, `${what}: ${excess} px too wide`);
-				};
-				await page.getByLabel("composed", { exact: true }).check();
-				await look("Run, before");
-				for (const [name, repeats] of [
-					["first", 3],
-					["second", 3],
-				]) {
-					await measure({ only: ["mixed_workload", "composed"], repeats, scale: "0.1" });
-					await look(`Run, after the ${name}`);
-				}
-				await page.getByRole("link", { name: "See the results" }).click();
-				await page.getByRole("heading", { name: "mixed_workload" }).waitFor();
-				await look("Results");
-				await page.getByLabel("Compare with").selectOption({ index: 1 });
-				await page
-					.getByRole("table", { name: /Differences/ })
-					.first()
-					.waitFor();
-				await look("Results, compared");
-			});
-		}
+	for (const { colorScheme, viewport } of LOOKS) {
+		test(`axe finds nothing in ${colorScheme} at ${viewport.width} px, and nothing sticks out`, async () => {
+			await open({ colorScheme, viewport });
+			const look = async (what) => {
+				assert.deepEqual(await violations(page), [], what);
+				const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+				assert.ok(excess <= 0, `${what}: ${excess} px too wide`);
+			};
+			await page.getByLabel("composed", { exact: true }).check();
+			await look("Run, before");
+			for (const [name, repeats] of [
+				["first", 3],
+				["second", 3],
+			]) {
+				await measure({ only: ["mixed_workload", "composed"], repeats, scale: "0.1" });
+				await look(`Run, after the ${name}`);
+			}
+			await page.getByRole("link", { name: "See the results" }).click();
+			await page.getByRole("heading", { name: "mixed_workload" }).waitFor();
+			await look("Results");
+			await page.getByLabel("Compare with").selectOption({ index: 1 });
+			await page
+				.getByRole("table", { name: /Differences/ })
+				.first()
+				.waitFor();
+			await look("Results, compared");
+		});
 	}
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 import { violations } from "./axe.mjs";
-import { DESK, PHONE, pagesOfWorker, skip } from "./pages.mjs";
+import { LOOKS, pagesOfWorker, skip } from "./pages.mjs";
 
 /** The views of the answer that are looked at, by example. */
 const SCENES = { Native: ["JSON", "Headers", "Values"], "Feast, batch": ["Values"], Embedding: ["Values"] };
@@ -135,22 +135,20 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 		assert.doesNotMatch(markup, /<style|style=|<script(?![^>]*src=)| on[a-z]+=/);
 	});
 
-	for (const colorScheme of ["light", "dark"]) {
-		for (const viewport of [DESK, PHONE]) {
-			test(`axe finds nothing in ${colorScheme} at ${viewport.width} px, and nothing sticks out`, async () => {
-				await open({ colorScheme, viewport });
-				assert.deepEqual(await violations(page), []);
-				for (const [example, tabs] of Object.entries(SCENES)) {
-					await choose(example);
-					await send();
-					for (const tab of tabs) {
-						await page.getByRole("tab", { name: tab }).click();
-						assert.deepEqual(await violations(page), [], `${example}, ${tab}`);
-						const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-						assert.ok(excess <= 0, `${example}, ${tab}: ${excess} px too wide`);
-					}
+	for (const { colorScheme, viewport } of LOOKS) {
+		test(`axe finds nothing in ${colorScheme} at ${viewport.width} px, and nothing sticks out`, async () => {
+			await open({ colorScheme, viewport });
+			assert.deepEqual(await violations(page), []);
+			for (const [example, tabs] of Object.entries(SCENES)) {
+				await choose(example);
+				await send();
+				for (const tab of tabs) {
+					await page.getByRole("tab", { name: tab }).click();
+					assert.deepEqual(await violations(page), [], `${example}, ${tab}`);
+					const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+					assert.ok(excess <= 0, `${example}, ${tab}: ${excess} px too wide`);
 				}
-			});
-		}
+			}
+		});
 	}
 });

@@ -472,7 +472,7 @@ impl Dispatcher {
         // How views are keyed, and whose clock counts, must be known before rows are made.
         let planner = &mut self.read_path.planner;
         if planner.must_learn(now) && !planner.has_learned() {
-            let waiter = Pending::WarmUnread { body: body.to_vec(), context: Box::new(context.into_owned()) };
+            let waiter = Pending::WarmUnread { body: body.to_vec(), context: Box::new(context.to_owned()) };
             return self.await_registry(waiter, self.config.deadlines.warm_ms / 2, now);
         }
         self.warm_unread(body, context, now)
@@ -485,7 +485,7 @@ impl Dispatcher {
             let handle = requests.next();
             let left = config.deadlines.warm_ms.saturating_sub(now.millis_since(context.began));
             let call = log.call(handle, 0, now);
-            let context = Box::new(context.into_owned());
+            let context = Box::new(context.to_owned());
             requests.insert(handle, Pending::WarmUnread { body: body.to_vec(), context });
             return Transition::waiting(handle, vec![Effect::wait(handle, left / 2), call]);
         }

@@ -142,7 +142,7 @@ fn prepare(
     if !group.has_values() {
         let places = ask.keys.len();
         read_path.pool.give_ask(ask);
-        let context = RequestContext { protocol, began: stamp, ..context.clone().into_owned() };
+        let context = RequestContext { protocol, began: stamp, ..context.to_owned() };
         return Ok(Work::Fetch { request, context, plan, places });
     }
     Ok(Work::Load(load(read_path, group, request, plan, ask, stamp)?))
