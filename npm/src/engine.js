@@ -36,10 +36,23 @@ function checkStore(name, store) {
 	}
 }
 
+/** Requests are matched with it by their paths' normal form. */
+function checkBasePath(path) {
+	if (path === "" || (targetOf(path)?.path === path && !path.endsWith("/"))) return;
+	throw new ConfigError(`\`basePath\` is no path that begins with a slash and ends without one: \`${path}\``);
+}
+
+/** The path below a base path; one that is not below it as it is. */
+function pathBelow(base, path) {
+	if (path === base) return "/";
+	return path.startsWith(`${base}/`) ? path.slice(base.length) : path;
+}
+
 /** @param {import("../types/index.d.ts").EngineOptions} options */
 function settle({ config = {}, l2, l3, origin, clock = steadyClock(), operatorToken, basePath = "", authorizations }) {
 	checkStore("l2", l2);
 	checkStore("l3", l3);
+	checkBasePath(basePath);
 	for (const [name, store] of Object.entries({ l2, l3 })) {
 		if (config.private_keys && store !== undefined && !store.hidesKeys) {
 			throw new ConfigError(`\`private_keys\` needs \`${name}\` to be a \`sealedStore\` whose keys have \`names\``);
@@ -140,7 +153,7 @@ class Engine {
 		const { basePath, operatorToken } = this.#settings;
 		const { pathname, search } = new URL(request.url);
 		const { path, query } = targetOf(pathname + search);
-		const target = { path: path.startsWith(basePath) ? path.slice(basePath.length) || "/" : path, query };
+		const target = { path: pathBelow(basePath, path), query };
 		const host = context.find((item) => typeof item?.waitUntil === "function");
 		const waitUntil = host && ((done) => host.waitUntil(done));
 		const plain = new WebRequest(request, target, { mount: basePath, signal: request.signal, waitUntil });

@@ -110,7 +110,8 @@ export async function testAccess(hosts) {
 					"/..%5c../secret",
 					"/..\\..\\secret",
 				]) {
-					await send("GET", target);
+					assert.equal(await send("GET", target), 200, target);
+					assert.equal(origin.requests.length, 1, target);
 					for (const { path } of origin.requests) assert.ok(path.startsWith("/base/"), `${target}: ${path}`);
 					origin.reset();
 				}
@@ -262,12 +263,12 @@ export async function testAccess(hosts) {
 			await withHost(
 				auth,
 				async (host) => {
-					const statuses = [];
-					for (const _ of range(12)) statuses.push((await read(host, "one")).status);
+					const replies = [];
+					for (const _ of range(12)) replies.push(await read(host, "one"));
+					const statuses = replies.map(({ status }) => status);
 					assert.ok(statuses.filter((status) => status === 200).length >= 5, statuses.join());
-					assert.ok(statuses.includes(429), statuses.join());
-					const refused = await read(host, "one");
-					if (refused.status === 429) assert.equal(refused.headers.get("retry-after"), "10");
+					const refused = replies.find(({ status }) => status === 429);
+					assert.equal(refused?.headers.get("retry-after"), "10", statuses.join());
 					assert.equal((await read(host, "two")).status, 200);
 					assert.equal((await fetch(`${host.url}/health`)).status, 200);
 				},
@@ -288,6 +289,23 @@ export async function testAccess(hosts) {
 					assert.ok(statuses.includes(429), statuses.join());
 				},
 				{ rateLimits: { LIMIT: { simple: { limit: 5, period: 10 } } } },
+			);
+		});
+
+		test("where the origin judges, an address is counted whatever it shows, and so is who asks whether it is ready", async () => {
+			const limit = { rateLimits: { LIMIT: { simple: { limit: 5, period: 10 } } } };
+			await withHost(
+				{ mode: "origin", rate_limit_binding: "LIMIT" },
+				async (host) => {
+					const statuses = [];
+					for (const number of range(12)) statuses.push((await read(host, `made-up-${number}`)).status);
+					assert.equal(statuses[0], 200);
+					assert.ok(statuses.includes(429), statuses.join());
+					const ready = [];
+					for (const _ of range(12)) ready.push((await fetch(`${host.url}/ready`)).status);
+					assert.ok(ready.includes(429), ready.join());
+				},
+				limit,
 			);
 		});
 
@@ -328,6 +346,25 @@ export async function testAccess(hosts) {
 					[],
 				);
 			});
+		});
+
+		test("what the origin says of other sites goes no further", async () => {
+			origin.answer({
+				json: {},
+				headers: { "access-control-allow-credentials": "true", "access-control-allow-origin": "https://evil.example" },
+			});
+			for (const [sites, allowed] of [
+				[[SITE], SITE],
+				[["*"], "*"],
+			]) {
+				await withHost({ cors_origins: sites }, async (host) => {
+					const reply = await fetch(`${host.url}/registry`, { headers: { origin: SITE } });
+					assert.equal(reply.headers.get("access-control-allow-origin"), allowed);
+					assert.equal(reply.headers.get("access-control-allow-credentials"), null);
+					const asked = await preflight(host, SITE);
+					assert.match(asked.headers.get("access-control-allow-headers"), /featheredge-session, traceparent/);
+				});
+			}
 		});
 
 		test("without a list, nothing is added", async () => {

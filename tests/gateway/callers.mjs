@@ -21,7 +21,7 @@ const operate = (host, token) => host.post("/v1/invalidate", { everything: true 
 /** What a caller with this token gets from reading, writing, operating, and from a path that only the origin knows. */
 export async function rights(host, token) {
 	const replies = [await read(host, token), await write(host, token), await operate(host, token)];
-	replies.push(await host.post("/materialize", {}, bearer(token)));
+	replies.push(await host.post("/registry", {}, bearer(token)));
 	for (const reply of replies) {
 		const text = await reply.text();
 		if (reply.status < 400) continue;

@@ -105,11 +105,14 @@ export async function testIssuer(hosts) {
 					identity.keys = [identity.makeKey("ES256")];
 					await new Promise((resolve) => setTimeout(resolve, 1_100));
 					const asked = identity.asked;
+					const began = Date.now();
 					const unknown = identity.token({}, { key: identity.makeKey("RS256") });
 					assert.equal((await read(host, identity.token())).status, 200, "the new key");
 					assert.equal((await read(host, identity.token({}, { key: old }))).status, 401, "the old key");
 					for (const _ of range(20)) assert.equal((await read(host, unknown)).status, 401);
-					assert.ok(identity.asked - asked <= 2, `${identity.asked - asked} times`);
+					// Once for the keys' age, once for the unknown one, and once more for each second that this has taken.
+					const seconds = Math.floor((Date.now() - began) / 1_000);
+					assert.ok(identity.asked - asked <= 2 + seconds, `${identity.asked - asked} times in ${seconds} s`);
 				});
 			} finally {
 				await identity.stop();

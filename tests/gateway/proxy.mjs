@@ -105,7 +105,7 @@ export function testProxy({ start, saysContinue }) {
 			const raw = await open();
 			const large = "x".repeat(300_000);
 			for (const [method, path, status, ...more] of [
-				["POST", "/materialize", 403],
+				["POST", "/registry", 403],
 				["GET", "/health", 200],
 				["POST", "/v1/stats", 403],
 				["POST", "/push", 413],
@@ -120,7 +120,7 @@ export function testProxy({ start, saysContinue }) {
 				`${large.length.toString(16)}\r\n${large}\r\n0\r\n\r\n`,
 			);
 			assert.equal((await raw.answer()).status, 413);
-			raw.send(head("POST", "/materialize", "transfer-encoding: chunked"), "3\r\nabc\r\n0\r\n\r\n");
+			raw.send(head("POST", "/registry", "transfer-encoding: chunked"), "3\r\nabc\r\n0\r\n\r\n");
 			assert.equal((await raw.answer()).status, 403);
 			raw.send(head("GET", "/health"));
 			assert.equal((await raw.answer()).status, 200);
@@ -178,6 +178,9 @@ export function testProxy({ start, saysContinue }) {
 				[origin.url, "/"],
 				["https://id.example.com/login", "https://id.example.com/login"],
 				["http://features.example.com/x", "http://features.example.com/x"],
+				[`${origin.url}//evil.example/x`, "/evil.example/x"],
+				[`${origin.url}/.//evil.example/x`, "/evil.example/x"],
+				[`${origin.url}/\\evil.example`, "/evil.example"],
 			]) {
 				answering = () => answer(307, [`location: ${location}`], "");
 				raw.send(head("GET", "/deep/registry"));

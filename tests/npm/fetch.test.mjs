@@ -50,6 +50,7 @@ test("a redirect of the origin leads to where its client finds it, or nowhere", 
 		["/other", null],
 		[`${origin.url}/based`, null],
 		["https://id.example.com/login", "https://id.example.com/login"],
+		[`${origin.url}/base//evil.example/x`, "/api/evil.example/x"],
 	]) {
 		location = given;
 		const response = await engine.fetch(new Request("http://localhost/api/registry"));
@@ -138,6 +139,67 @@ test("a handler below the root sees its own part of the path", async (t) => {
 	const engine = await engineFor(t, { basePath: "/api/features" });
 	assert.equal((await engine.fetch(new Request("http://localhost/api/features/health"))).status, 200);
 	assert.equal((await engine.fetch(new Request("http://localhost/api/features/nowhere"))).status, 404);
+});
+
+test("a base path ends where a segment does, and no other host is asked", async (t) => {
+	const asked = [];
+	const fetch = async (url, { headers }) => {
+		asked.push([String(url), new Headers(headers).get("authorization")]);
+		return new Response("{}");
+	};
+	const origin = feastOrigin("https://feast.internal", { headers: { authorization: "Bearer ours" }, fetch });
+	const engine = await engineFor(t, { origin, basePath: "/api" });
+	for (const path of ["/api.evil.example/x", "/apiary", "/api@evil.example/x", "/api/x"]) {
+		await engine.fetch(new Request(`http://localhost${path}`));
+	}
+	assert.deepEqual(
+		asked.filter(([url]) => !url.endsWith("/health")),
+		["/api.evil.example/x", "/apiary", "/api@evil.example/x", "/x"].map((path) => [
+			`https://feast.internal${path}`,
+			"Bearer ours",
+		]),
+	);
+	for (const basePath of ["/", "/api/", "api", "/api?x", "/a/../b"]) {
+		await assert.rejects(engineFor(t, { basePath }), /`basePath`/, basePath);
+	}
+});
+
+test("credentials for the origin go nowhere else with what is passed on", async () => {
+	const asked = [];
+	const fetch = async (url, { headers }) => {
+		asked.push([String(url), headers.get("authorization")]);
+		return new Response("{}");
+	};
+	const origin = feastOrigin("https://feast.internal", { headers: { authorization: "Bearer ours" }, fetch });
+	const request = { method: "GET", path: "/x", query: "", headers: [] };
+	const anyone = { caller: "", isOperator: false, credentials: "caller" };
+	await origin.pass("https://feast.internal", request, undefined, anyone);
+	await origin.pass("https://feast.internal.evil.example", request, undefined, anyone);
+	const refused = await origin.pass(
+		"https://feast.internal",
+		{ ...request, path: ".evil.example/x" },
+		undefined,
+		anyone,
+	);
+	assert.equal(refused.status, 400);
+	assert.deepEqual(asked, [
+		["https://feast.internal/x", "Bearer ours"],
+		["https://feast.internal.evil.example/x", null],
+	]);
+});
+
+test("a length of what does not come is not passed back", async () => {
+	const headers = { "content-length": "4", "content-encoding": "x", "x-kept": "yes" };
+	const fetch = async () => new Response(null, { status: 205, headers });
+	const origin = feastOrigin("http://origin.example", { fetch });
+	const pass = { caller: "", isOperator: false, credentials: "caller" };
+	const reply = await origin.pass(
+		"http://origin.example",
+		{ method: "GET", path: "/x", query: "", headers: [] },
+		undefined,
+		pass,
+	);
+	assert.deepEqual(reply, { status: 205, headers: [["x-kept", "yes"]], body: null });
 });
 
 test("what goes on behind an answer is given to the host's waitUntil", async (t) => {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { DEFAULTS } from "../../npm/src/gateway/access.js";
+import { networkOf } from "../../npm/src/gateway/address.js";
 import { endToEnd } from "../../npm/src/gateway/origin.js";
 import { rateLimiter } from "../../npm/src/gateway/rate_limit.js";
 import { targetOf } from "../../npm/src/gateway/target.js";
@@ -58,6 +59,20 @@ test("a header of one connection belongs to no other", () => {
 	]);
 });
 
+test("a caller is told apart by the network that is its own", () => {
+	for (const [address, network] of [
+		["192.0.2.1", "192.0.2.1"],
+		["::ffff:192.0.2.1", "192.0.2.1"],
+		["2001:db8:0:1::5", "2001:db8:0:1::/64"],
+		["2001:DB8:0:1:a:b:c:d", "2001:db8:0:1::/64"],
+		["fe80::1%eth0", "fe80:0:0:0::/64"],
+		["::1", "0:0:0:0::/64"],
+		["", ""],
+	]) {
+		assert.equal(networkOf(address), network, address);
+	}
+});
+
 test("a rate limit counts each key for itself in each period, and keeps no more keys than it may", async () => {
 	let now = 0;
 	const limiter = rateLimiter({ limit: 2, period: 10 }, () => now);
@@ -65,8 +80,13 @@ test("a rate limit counts each key for itself in each period, and keeps no more 
 	assert.deepEqual([await ask("a"), await ask("a"), await ask("a"), await ask("b")], [true, true, false, true]);
 	now = 10_000;
 	assert.equal(await ask("a"), true);
-	for (let number = 0; number < 20_000; number++) await ask(`many-${number}`);
-	assert.deepEqual([await ask("late-1"), await ask("late-2"), await ask("a")], [true, false, true], "counted together");
+	for (let number = 0; number < 19_999; number++) await ask(`address:${number}`);
+	const late = [await ask("address:l1"), await ask("address:l2"), await ask("address:l3"), await ask("a")];
+	assert.deepEqual(late, [true, true, false, true], "counted together");
+	assert.equal(await ask("origin:l1"), true, "by kind");
+	for (const key of ["operator", "token:x", "subject:y"]) {
+		assert.deepEqual([await ask(key), await ask(key), await ask(key)], [true, true, false], key);
+	}
 	now = 20_000;
-	assert.equal(await ask("late-3"), true);
+	assert.equal(await ask("address:l4"), true);
 });

@@ -161,8 +161,11 @@ test("a reader who is slow is waited for", async (t) => {
 	t.after(() => socket.destroy());
 	socket.write("GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
 	await once(socket, "readable");
-	// Time enough to send all of it, were it not for the reader.
-	for (let number = 0; number < 300; number++) await (await fetch(`${host.url}/health`)).arrayBuffer();
+	// Once nothing more is taken, it is the reader who is waited for.
+	for (let before = -1; before !== written; ) {
+		before = written;
+		await new Promise((resolve) => setTimeout(resolve, 500));
+	}
 	assert.ok(written < total / 2, `${written} bytes were taken from the origin`);
 	let length = 0;
 	for await (const part of socket) length += part.length;
@@ -173,7 +176,7 @@ test("a body without an end that nobody wants ends its connection", async (t) =>
 	const { host, origin } = await serve(t, { json: null });
 	const raw = await openRaw(host.port);
 	t.after(() => raw.close());
-	raw.send(["POST /materialize HTTP/1.1", "host: x", "transfer-encoding: chunked"]);
+	raw.send(["POST /registry HTTP/1.1", "host: x", "transfer-encoding: chunked"]);
 	assert.equal((await raw.answer()).status, 403);
 	raw.socket.on("error", () => {});
 	// `once` would reject by the reset.
@@ -222,6 +225,45 @@ test("an answer that the origin gives before it has the body comes, and the conn
 	assert.equal((await raw.answer()).status, 200);
 });
 
+describe("a body that the origin does not take", () => {
+	const operatorToken = "of-the-operator";
+	/** On one connection a body, its answer, and what comes after it. */
+	async function follow(t, origin, length) {
+		const host = await startServe({ origin, operatorToken });
+		t.after(() => host.stop());
+		const raw = await openRaw(host.port);
+		t.after(() => raw.close());
+		const own = [`authorization: Bearer ${operatorToken}`, `content-length: ${length}`];
+		raw.send(["PUT /registry HTTP/1.1", "host: x", ...own], "x".repeat(length));
+		const { status } = await raw.answer();
+		raw.send(["GET /health HTTP/1.1", "host: x"]);
+		const next = await Promise.race([raw.answer(), new Promise((resolve) => setTimeout(resolve, 10_000))]);
+		return [status, next?.status];
+	}
+	for (const length of [300_000, 3_000_000]) {
+		test(`is no hindrance to its connection: unreachable, ${length} bytes`, async (t) => {
+			const closed = createServer().listen(0, "127.0.0.1");
+			await once(closed, "listening");
+			const { port } = closed.address();
+			closed.close();
+			assert.deepEqual(await follow(t, `http://127.0.0.1:${port}`, length), [502, 200]);
+		});
+	}
+
+	test("is no hindrance to its connection: answered unread", async (t) => {
+		const origin = createServer((request, response) => {
+			if (request.url === "/health") return response.end();
+			response.writeHead(401, { "content-length": 2 }).end("no");
+		}).listen(0, "127.0.0.1");
+		await once(origin, "listening");
+		t.after(() => {
+			origin.closeAllConnections();
+			origin.close();
+		});
+		assert.deepEqual(await follow(t, `http://127.0.0.1:${origin.address().port}`, 8_000_000), [401, 200]);
+	});
+});
+
 test("at its end it answers what is under way, and takes nothing new", async (t) => {
 	const held = gate();
 	const origin = await startOrigin(async (request) => {
@@ -251,7 +293,7 @@ test("at its end it answers what is under way, and takes nothing new", async (t)
 test("a target may be a whole URL; one that is neither this nor a path is refused", async (t) => {
 	const { host, origin } = await serve(t, { json: null });
 	assert.equal(await requestTarget(host.port, "POST", `${host.url}/push`), 200);
-	assert.equal(await requestTarget(host.port, "POST", `${host.url}/materialize`), 403);
+	assert.equal(await requestTarget(host.port, "POST", `${host.url}/registry`), 403);
 	assert.deepEqual(
 		origin.requests.map(({ path }) => path),
 		["/push"],

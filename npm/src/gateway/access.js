@@ -4,6 +4,7 @@
 // It knows paths by the right that they need alone, which the core tells. Its invariants: a secret is compared by digest and in constant
 // time; an algorithm is chosen by the key and never by the token; whoever cannot be told apart from nobody has nobody's rights.
 
+import { networkOf } from "./address.js";
 import { issuerKeys } from "./oidc.js";
 import { ANYONE, OPERATOR } from "./pass.js";
 import { problem } from "./reply.js";
@@ -12,6 +13,9 @@ import { problem } from "./reply.js";
 const OPERATOR_TOKEN = "FEATHEREDGE_OPERATOR_TOKEN";
 /** The tokens' digests, in JSON: `{name: {sha256, scopes, project}}`. */
 const TOKENS = "FEATHEREDGE_TOKENS";
+
+/** What needs no right, and has the origin asked all the same. */
+const READY = "/ready";
 
 /** The rights, by the number that the core gives them. */
 const RIGHTS = ["nothing", "read", "write", "operate"];
@@ -158,10 +162,18 @@ export class Access {
 	 */
 	async admit(request, number) {
 		const right = RIGHTS[number];
-		if (right === "nothing") return { pass: ANYONE };
+		const asksOrigin = request.path === READY;
+		if (right === "nothing" && !asksOrigin) return { pass: ANYONE };
 		try {
 			if (this.fault !== undefined) unusable(this.fault);
+			if (right === "nothing") {
+				const { name, credentials } = this.#nobody(request);
+				await this.#limit(`ready:${name}`);
+				return { pass: { ...ANYONE, credentials } };
+			}
 			const identity = (await this.#known(request)) ?? this.#nobody(request);
+			// What the origin is to judge, anyone makes up: the address alone tells such callers apart.
+			if (identity.name.startsWith("origin:")) await this.#limit(this.#nobody(request).name);
 			await this.#limit(identity.name);
 			if (!identity.rights.has(right)) this.#refuse(identity, right);
 			const { caller, credentials, authorization } = identity;
@@ -185,7 +197,7 @@ export class Access {
 	/** Whoever shows nothing. */
 	#nobody(request) {
 		return {
-			name: `address:${request.address}`,
+			name: `address:${networkOf(request.address)}`,
 			rights: this.#open,
 			caller: "",
 			isNobody: true,
@@ -313,7 +325,10 @@ export class Access {
 			status: 204,
 			headers: [
 				["access-control-allow-methods", "GET, HEAD, POST"],
-				["access-control-allow-headers", "authorization, content-type"],
+				[
+					"access-control-allow-headers",
+					"authorization, baggage, content-type, featheredge-session, traceparent, tracestate",
+				],
 				["access-control-max-age", PREFLIGHT_SECONDS],
 			],
 			body: null,
@@ -325,15 +340,17 @@ export class Access {
 	 *
 	 * @param {import("./handler.js").PlainRequest} request
 	 * @param {import("./reply.js").Reply} reply
+	 * @param {boolean} [isOwn] whether it is an answer of `preflight`
 	 * @returns {import("./reply.js").Reply}
 	 */
-	shared(request, reply) {
+	shared(request, reply, isOwn = false) {
 		if (this.#settings.cors_origins.length === 0) return reply;
 		const site = request.header("origin");
-		const kept = reply.headers.filter(([name]) => name !== "access-control-allow-origin");
+		// Whoever may call is said here alone: the origin's word would go beside it, for a site that it does not know.
+		const kept = reply.headers.filter(([name]) => !name.startsWith("access-control-") || isOwn);
 		const headers = [...kept, ["vary", "origin"]];
 		if (this.#isAllowedSite(site)) {
-			headers.push(["access-control-allow-origin", site]);
+			headers.push(["access-control-allow-origin", this.#settings.cors_origins.includes("*") ? "*" : site]);
 			headers.push(["access-control-expose-headers", "age, cache-status, retry-after, server-timing"]);
 		}
 		return { ...reply, headers };

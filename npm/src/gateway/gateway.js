@@ -80,9 +80,11 @@ export class Gateway {
 		const limit = this.openBodyLimit(request);
 		try {
 			if (limit !== undefined) return await this.serve(request, await request.read(limit));
-			return this.#access.shared(request, this.#access.preflight(request) ?? (await this.#guarded(request)));
+			const preflight = this.#access.preflight(request);
+			if (preflight !== undefined) return this.#access.shared(request, preflight, true);
+			return this.#access.shared(request, await this.#guarded(request));
 		} catch (error) {
-			return this.#failed(error, request);
+			return this.#access.shared(request, this.#failed(error, request));
 		}
 	}
 

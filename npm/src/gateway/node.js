@@ -12,11 +12,16 @@ const LINGER_BYTES = 32 * 1024 * 1024;
 /** How much of a body waits to be passed on before its sender is held back, in bytes. */
 const BUFFERED_BYTES = 64 * 1024;
 
+/** What stands for the target of a request that is refused for it. */
+const NOWHERE = { path: "", query: "" };
+
 /** @implements {import("./handler.js").PlainRequest} */
 class NodeRequest {
 	#incoming;
 	#outgoing;
 	#controller;
+	/** What lets go of the body, where it is a stream. */
+	#release;
 
 	/**
 	 * @param {import("node:http").IncomingMessage} incoming
@@ -69,7 +74,21 @@ class NodeRequest {
 	}
 
 	stream() {
-		return hasBody(this.#incoming) ? streamOf(this.#incoming) : undefined;
+		if (!hasBody(this.#incoming)) return undefined;
+		const { stream, release } = streamOf(this.#incoming);
+		this.#release = release;
+		return stream;
+	}
+
+	/** Whether somebody may read on its body until the reply is sent. */
+	get isStreamed() {
+		return this.#release !== undefined;
+	}
+
+	/** Reads what nobody has read of its body: what follows on the connection comes after it. */
+	release() {
+		if (this.#release !== undefined) this.#release();
+		else if (!this.#incoming.complete && hasBody(this.#incoming)) drain(this.#incoming);
 	}
 
 	read(limit) {
@@ -112,12 +131,22 @@ function collect(incoming, limit, take) {
 	incoming.on("data", onData).on("end", onEnd);
 }
 
-/** A body as a stream. Whoever cancels it lets go of the body alone: the connection is needed for the reply. */
+/**
+ * A body as a stream, and what ends it before the body does. Whoever does that, or cancels it, lets go of the body alone: the connection is
+ * needed for the reply.
+ */
 function streamOf(incoming) {
 	let onData;
-	return new ReadableStream(
+	let fail;
+	const letGo = () => {
+		incoming.off("data", onData);
+		onData = undefined;
+		drain(incoming);
+	};
+	const stream = new ReadableStream(
 		{
 			start(controller) {
+				fail = (why) => controller.error(new Error(why));
 				onData = (chunk) => {
 					controller.enqueue(chunk);
 					if (controller.desiredSize <= 0) incoming.pause();
@@ -132,19 +161,22 @@ function streamOf(incoming) {
 				);
 				incoming.on(
 					"close",
-					settle(() => controller.error(new Error("the caller has gone"))),
+					settle(() => fail("the caller has gone")),
 				);
 				incoming.on("data", onData).pause();
 			},
 			pull: () => void incoming.resume(),
-			cancel() {
-				incoming.off("data", onData);
-				onData = undefined;
-				drain(incoming);
-			},
+			cancel: letGo,
 		},
 		new ByteLengthQueuingStrategy({ highWaterMark: BUFFERED_BYTES }),
 	);
+	const release = () => {
+		if (onData === undefined) return;
+		// To end it would tell whoever reads on that this was all.
+		fail("nobody reads the rest");
+		letGo();
+	};
+	return { stream, release };
 }
 
 /** Reads the rest of a body, and ends the connection where it does not end. */
@@ -206,18 +238,18 @@ function roomIn(outgoing) {
  */
 export function listenerOf(gateway) {
 	return function serve(incoming, outgoing) {
+		const target = targetOf(incoming.url);
+		const request = new NodeRequest(incoming, outgoing, target ?? NOWHERE);
 		const send = (reply) => {
 			try {
-				sendReply(reply, incoming, outgoing, this.listening);
+				sendReply(reply, request, outgoing, this.listening);
 			} catch (error) {
 				// Such as a header of the origin's that HTTP does not have: nobody else is to be harmed by it.
 				console.error(error);
 				outgoing.destroy();
 			}
 		};
-		const target = targetOf(incoming.url);
 		if (target === undefined) return send(badTarget());
-		const request = new NodeRequest(incoming, outgoing, target);
 		const limit = gateway.openBodyLimit(request);
 		if (limit === undefined) return void gateway.handle(request).then(send);
 		collect(incoming, limit, (body) => {
@@ -230,26 +262,30 @@ export function listenerOf(gateway) {
 
 /**
  * @param {import("./reply.js").Reply} reply
- * @param {import("node:http").IncomingMessage} incoming
+ * @param {NodeRequest} request
  * @param {import("node:http").ServerResponse} outgoing
  * @param {boolean} isListening whether the connection may serve further requests
  */
-function sendReply({ status, headers, body }, incoming, outgoing, isListening) {
+function sendReply({ status, headers, body }, request, outgoing, isListening) {
 	if (outgoing.destroyed) return void (body instanceof ReadableStream && body.cancel().catch(() => {}));
-	const isRead = incoming.complete || !hasBody(incoming) || incoming.listenerCount("data") > 0;
-	if (!isRead) drain(incoming);
+	// Who was passed a body may go on with it until the reply has ended, and then does no more.
+	if (request.isStreamed) outgoing.once("finish", () => request.release());
+	else request.release();
 	const lines = flat(headers);
 	const head = isListening ? lines : lines.concat("connection", "close");
 	if (body instanceof ReadableStream) {
 		outgoing.writeHead(status, head);
 		outgoing.flushHeaders();
-		if (incoming.method !== "HEAD") return void pump(body, outgoing);
+		if (request.method !== "HEAD") return void pump(body, outgoing);
 		body.cancel().catch(() => {});
 		return outgoing.end();
 	}
 	if (body === null) {
 		const isAnnounced =
-			status === 204 || status === 304 || incoming.method === "HEAD" || lines.includes("content-length");
+			status === 204 ||
+			status === 304 ||
+			request.method === "HEAD" ||
+			lines.some((line, at) => at % 2 === 0 && line === "content-length");
 		return outgoing.writeHead(status, isAnnounced ? head : head.concat("content-length", "0")).end();
 	}
 	outgoing.writeHead(status, head.concat("content-length", String(body.length)));

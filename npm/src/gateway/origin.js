@@ -6,7 +6,7 @@
 import { cancel, readBytes } from "../runtime/body.js";
 import { retryLostConnection } from "../runtime/retry.js";
 import { ANYONE } from "./pass.js";
-import { isBodyless, isSendable, originStatus } from "./reply.js";
+import { badTarget, isBodyless, isSendable, originStatus } from "./reply.js";
 
 /** Headers of one connection (RFC 9110, 7.6.1 and 10.1.1); those of proxies begin with `proxy-`. */
 const HOP_BY_HOP = ["connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
@@ -55,7 +55,9 @@ function locationOf(location, url, root, mount) {
 	const place = new URL(location, url);
 	if (place.origin !== new URL(url).origin) return location;
 	const known = root === undefined ? undefined : new URL(`${root}/`).href;
-	return known !== undefined && place.href.startsWith(known) ? `${mount}/${place.href.slice(known.length)}` : undefined;
+	if (known === undefined || !place.href.startsWith(known)) return undefined;
+	// What begins with two slashes is no path, and leads to another host.
+	return `${mount}/${place.href.slice(known.length).replace(/^[/\\]+/, "")}`;
 }
 
 /**
@@ -90,9 +92,13 @@ export class HttpOrigin {
 		this.#isWorker = isWorker;
 	}
 
-	/** Puts the deployment's headers beside a request's, which go first, and shows the origin the credentials that the pass says. */
-	async #authorize(headers, { credentials, authorization }) {
+	/**
+	 * Puts the deployment's headers beside a request's, which go first, and shows the origin the credentials that the pass says; of both,
+	 * what is not the caller's own is for the origin alone.
+	 */
+	async #authorize(headers, url, { credentials, authorization }) {
 		if (credentials !== "caller") headers.delete("authorization");
+		if (!this.#isOwn(url)) return headers;
 		if (authorization !== undefined) headers.set("authorization", authorization);
 		const own = new Headers(typeof this.#headers === "function" ? await this.#headers() : this.#headers);
 		if (credentials === "none") own.delete("authorization");
@@ -107,7 +113,7 @@ export class HttpOrigin {
 
 	/** Asks for features, and for what else the core needs to know. */
 	async ask({ method, url, body, maxBytes, traceparent }, signal, pass = ANYONE) {
-		const headers = this.#isOwn(url) ? await this.#authorize(new Headers(), pass) : new Headers();
+		const headers = await this.#authorize(new Headers(), url, pass);
 		if (traceparent !== undefined) headers.set("traceparent", traceparent);
 		if (body.length > 0) headers.set("content-type", "application/json");
 		const init = { method, headers, body: body.length > 0 ? body : undefined, redirect: "manual", signal };
@@ -138,6 +144,8 @@ export class HttpOrigin {
 	 */
 	pass(base, request, bytes, pass, signal) {
 		const { path, query } = request;
+		// It would go on where the base URL ends, be that in the host's name.
+		if (!path.startsWith("/")) return Promise.resolve(badTarget());
 		const root = base.replace(/\/+$/, "");
 		return this.passTo(`${root}${path}${query && `?${query}`}`, request, bytes, pass, signal, root);
 	}
@@ -147,7 +155,7 @@ export class HttpOrigin {
 		const { method, mount = "" } = request;
 		// What `fetch` is to unpack, it asks for itself.
 		const without = this.#isWorker ? FETCHS_OWN : [...FETCHS_OWN, "accept-encoding"];
-		const headers = await this.#authorize(new Headers(endToEnd(request.headers, without)), pass);
+		const headers = await this.#authorize(new Headers(endToEnd(request.headers, without)), url, pass);
 		tellOf(request, headers);
 		const isBare = method === "GET" || method === "HEAD";
 		const body = isBare ? undefined : (bytes ?? request.stream());
@@ -166,9 +174,15 @@ export class HttpOrigin {
 		}
 		const isDecoded = !this.#isWorker && DECODED.test(headers.get("content-encoding") ?? "");
 		const location = headers.get("location");
-		const kept = endToEnd(headers, ["location", ...(isDecoded ? ["content-encoding", "content-length"] : [])]);
+		const isBare = isBodyless(status);
+		// A length of what does not come would be taken from the next reply.
+		if (isBare) cancel(answer.body);
+		const kept = endToEnd(headers, [
+			"location",
+			...(isBare || isDecoded ? ["content-encoding", "content-length"] : []),
+		]);
 		const place = location === null ? undefined : mapped(location);
 		if (place !== undefined) kept.push(["location", place]);
-		return { status, headers: kept, body: isBodyless(status) ? null : answer.body };
+		return { status, headers: kept, body: isBare ? null : answer.body };
 	}
 }
