@@ -209,15 +209,16 @@ class World {
 	async #clockWeather() {
 		if (this.#traits.clock !== "steps") return;
 		const chance = new Chance(`${this.#seed}/${this.#traits.name}/clock`);
-		let furthest = 0;
+		// A Worker has one clock, so each step ahead of what it showed last passes for time. Node's other clock tells such steps from time.
+		let shown = 0;
 		while (!this.#isOver) {
 			await wait(chance.between(500, 1_500));
 			const offset = chance.pick(STEPS_MS);
-			if (offset > furthest) {
+			if (offset > shown) {
 				// As after a sleep of the machine, the deadlines of what is under way are over then, and so is the origin's time.
 				this.#origin.faults.unshift({ from: performance.now(), to: performance.now() + SEEN_MS });
-				furthest = offset;
 			}
+			shown = this.#traits.isWorker ? offset : Math.max(shown, offset);
 			for (const instance of this.#instances) if (instance.ended === undefined) await instance.setClock(offset);
 			this.#counts.add("other", "steps of the clock");
 			this.#line(`the clock is set to ${offset} ms`);
