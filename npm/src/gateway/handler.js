@@ -112,7 +112,7 @@ export class Handler {
 			pass: (base, signal) => {
 				if (base === undefined) return this.#asset(request);
 				const passed = runtime.origin.pass(base, request, body, pass, signal);
-				return passed.then((reply) => (runtime.isPrivate ? withoutWords(reply) : reply), originUnreachable);
+				return passed.then((reply) => contained(runtime.isPrivate ? withoutWords(reply) : reply), originUnreachable);
 			},
 			addHeaders: (reply, pairs) => ({ ...reply, headers: [...reply.headers, ...pairs] }),
 			open: (stream) => ({ status: 200, headers: headerPairs(runtime.core.reply_headers()), body: stream }),
@@ -170,6 +170,21 @@ export class Handler {
 		}
 		return headers;
 	}
+}
+
+/** What is said of every answer that is passed on: nobody keeps it, and in a browser it is no page or script of this site. @type {import("./reply.js").HeaderPairs} */
+const CONTAINED = [
+	["cache-control", "no-store"],
+	["content-security-policy", "sandbox"],
+	["x-content-type-options", "nosniff"],
+];
+
+const CONTAINED_NAMES = new Set(CONTAINED.map(([name]) => name));
+
+/** An answer of the origin, which whoever reads it here trusts less than it trusts this site. */
+function contained(reply) {
+	const kept = reply.headers.filter(([name]) => !CONTAINED_NAMES.has(name));
+	return { ...reply, headers: [...kept, ...CONTAINED] };
 }
 
 /** Headers of an error that say nothing of what was asked. */
