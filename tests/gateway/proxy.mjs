@@ -202,6 +202,23 @@ export function testProxy({ start, saysContinue }) {
 			}
 		});
 
+		test("no report, and no problem, is kept", async () => {
+			const raw = await open();
+			for (const [method, path] of [
+				["GET", "/health"],
+				["GET", "/v1/stats"],
+				["GET", "/v1/sla"],
+				["GET", "/metrics"],
+				["POST", "/v1/invalidate"],
+				["POST", "/get-online-features"],
+				["POST", "/v1/features"],
+			]) {
+				raw.send(head(method, path, length("{")), "{");
+				const { headers } = await raw.answer();
+				assert.equal(headers["cache-control"], "no-store", path);
+			}
+		});
+
 		test("the origin is told by which name its client knows it, and sends nobody to its own", async () => {
 			const raw = await open();
 			for (const [location, mapped] of [

@@ -103,8 +103,8 @@ export class Handler {
 		const state = runtime.begin(
 			pass === ANYONE && isPlain(request) ? beginPlain(request.path, length) : this.#beginWith(request, length, pass),
 		);
-		if (state === State.Replied) return this.#reply((lines) => this.#sharedHeaders(lines));
-		const take = () => this.#reply(headerPairs);
+		if (state === State.Replied) return this.#reply(request, (lines) => this.#sharedHeaders(lines));
+		const take = () => this.#reply(request, headerPairs);
 		const { waitUntil } = request;
 		if (state === State.RepliedWithEffects) return runtime.attendBehind({ take, context: pass, waitUntil });
 		return runtime.attend(state, {
@@ -130,7 +130,7 @@ export class Handler {
 	 */
 	async report({ method, path, query, waitUntil }) {
 		if (method !== "GET" && method !== "HEAD") return notAllowed("GET, HEAD");
-		const take = () => this.#reply(headerPairs);
+		const take = () => this.#reply({ method, path }, headerPairs);
 		const reply = (await this.#runtime.telemetry.report(path, query, take, waitUntil)) ?? fault();
 		return method === "HEAD" ? { ...reply, body: null } : reply;
 	}
@@ -151,13 +151,15 @@ export class Handler {
 		return (core, now) => core.begin(method, path, query, length, ...flags, caller, traceparent, session, now);
 	}
 
-	/** The reply that the core has. */
-	#reply(headersOf) {
+	/** The reply that the core has. Nobody keeps any but features that were read. */
+	#reply(request, headersOf) {
 		const { core, replyBody } = this.#runtime;
 		const status = core.reply_status();
 		if (!isSendable(status)) return originStatus(status);
 		const body = replyBody.length > 0 ? replyBody.slice() : null;
-		return { status, headers: headersOf(core.reply_headers()), body };
+		const headers = headersOf(core.reply_headers());
+		const isKept = status === 200 && isForFeatures(request);
+		return { status, headers: isKept ? headers : [...headers, ["cache-control", "no-store"]], body };
 	}
 
 	/** The headers in lines, for many replies. Not for those that waited: hardly two of them have the same timings. */
