@@ -58,11 +58,24 @@ export function testProxy({ start, saysContinue }) {
 				"trailer: x-late",
 				"upgrade: h2c",
 			];
-			raw.send(head("POST", "/push", ...own, "x-kept: yes", "traceparent: x", "baggage: a=b", length(PUSHED)), PUSHED);
+			raw.send(
+				head(
+					"POST",
+					"/push",
+					...own,
+					"x-kept: yes",
+					"traceparent: x",
+					"tracestate: c=d",
+					"baggage: a=b",
+					length(PUSHED),
+				),
+				PUSHED,
+			);
 			assert.equal((await raw.answer()).status, 200);
 			const [{ headers, body }] = origin.requests;
 			assert.equal(body, PUSHED);
 			assert.deepEqual([headers["x-kept"], headers.traceparent, headers.baggage], ["yes", "x", "a=b"]);
+			assert.equal(headers.tracestate, "c=d");
 			const gone = ["x-hop", "proxy-authorization", "proxy-connection", "trailer", "upgrade", "expect"];
 			for (const name of gone) assert.equal(headers[name], undefined, name);
 			assert.doesNotMatch(JSON.stringify(headers), /timeout=77|x-hop|h2c|trailers/);
@@ -166,6 +179,44 @@ export function testProxy({ start, saysContinue }) {
 				assert.deepEqual([reply.status, reply.headers["x-kept"], reply.body], [status, "yes", bare ? "" : "kept"]);
 			}
 			assert.equal(origin.requests.length, 6);
+		});
+
+		test("what the origin answers is kept by nobody, and acts as no page of ours", async () => {
+			const own = [
+				"cache-control: public, max-age=60",
+				"content-security-policy: default-src *",
+				"content-type: text/html",
+			];
+			answering = () => answer(200, own, "<script>alert(1)</script>");
+			const raw = await open();
+			for (const [method, path, body] of [
+				["GET", "/ui", ""],
+				["POST", "/push", PUSHED],
+			]) {
+				raw.send(head(method, path, length(body)), body);
+				const { headers } = await raw.answer();
+				assert.equal(headers["cache-control"], "no-store");
+				assert.equal(headers["content-security-policy"], "sandbox");
+				assert.equal(headers["x-content-type-options"], "nosniff");
+				assert.equal(headers["content-type"], "text/html");
+			}
+		});
+
+		test("no report, and no problem, is kept", async () => {
+			const raw = await open();
+			for (const [method, path] of [
+				["GET", "/health"],
+				["GET", "/v1/stats"],
+				["GET", "/v1/sla"],
+				["GET", "/metrics"],
+				["POST", "/v1/invalidate"],
+				["POST", "/get-online-features"],
+				["POST", "/v1/features"],
+			]) {
+				raw.send(head(method, path, length("{")), "{");
+				const { headers } = await raw.answer();
+				assert.equal(headers["cache-control"], "no-store", path);
+			}
 		});
 
 		test("the origin is told by which name its client knows it, and sends nobody to its own", async () => {

@@ -8,6 +8,7 @@ import { networkOf } from "../../npm/src/gateway/address.js";
 import { endToEnd } from "../../npm/src/gateway/origin.js";
 import { rateLimiter } from "../../npm/src/gateway/rate_limit.js";
 import { targetOf } from "../../npm/src/gateway/target.js";
+import { retryLostConnection } from "../../npm/src/runtime/retry.js";
 
 test("access takes the defaults that the documentation has", () => {
 	const rows = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8").split("\n");
@@ -70,6 +71,23 @@ test("a caller is told apart by the network that is its own", () => {
 		["", ""],
 	]) {
 		assert.equal(networkOf(address), network, address);
+	}
+});
+
+test("a read that is lost with its connection is made again twice, and not a third time", async () => {
+	for (const [losses, calls] of [
+		[0, 1],
+		[2, 3],
+		[3, 3],
+	]) {
+		let asked = 0;
+		const call = async () => {
+			asked += 1;
+			if (asked <= losses) throw new TypeError("lost");
+			return "answer";
+		};
+		const answer = await retryLostConnection(call).catch(({ message }) => message);
+		assert.deepEqual([answer, asked], [losses === 3 ? "lost" : "answer", calls]);
 	}
 });
 

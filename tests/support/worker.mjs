@@ -158,6 +158,8 @@ export async function refuseWorker(options) {
 			texts.push(await reply.text());
 			if (reply.status !== 503) throw new Error(`${path} was answered ${reply.status}: ${texts.at(-1)}`);
 		}
+		const { status } = await fetch(`${worker.url}/health`);
+		if (status !== 503) throw new Error(`/health was answered ${status}`);
 		return texts[0];
 	} finally {
 		await worker.stop();

@@ -28,7 +28,7 @@ export class Gateway {
 	constructor({ access, handler, fault, onError = console.error }) {
 		this.#access = access;
 		this.#handler = handler;
-		this.#fault = fault;
+		this.#fault = fault ?? access.fault;
 		this.#onError = onError;
 		this.#bodyLimit = handler?.bodyLimit({ method: "POST", path: "/v1/features" });
 	}
@@ -80,7 +80,7 @@ export class Gateway {
 		const limit = this.openBodyLimit(request);
 		try {
 			if (limit !== undefined) return await this.serve(request, await request.read(limit));
-			const preflight = this.#access.preflight(request);
+			const preflight = this.#fault === undefined ? this.#access.preflight(request) : undefined;
 			if (preflight !== undefined) return this.#access.shared(request, preflight, true);
 			return this.#access.shared(request, await this.#guarded(request));
 		} catch (error) {

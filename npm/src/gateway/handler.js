@@ -103,8 +103,8 @@ export class Handler {
 		const state = runtime.begin(
 			pass === ANYONE && isPlain(request) ? beginPlain(request.path, length) : this.#beginWith(request, length, pass),
 		);
-		if (state === State.Replied) return this.#reply((lines) => this.#sharedHeaders(lines));
-		const take = () => this.#reply(headerPairs);
+		if (state === State.Replied) return this.#reply(request, (lines) => this.#sharedHeaders(lines));
+		const take = () => this.#reply(request, headerPairs);
 		const { waitUntil } = request;
 		if (state === State.RepliedWithEffects) return runtime.attendBehind({ take, context: pass, waitUntil });
 		return runtime.attend(state, {
@@ -112,7 +112,7 @@ export class Handler {
 			pass: (base, signal) => {
 				if (base === undefined) return this.#asset(request);
 				const passed = runtime.origin.pass(base, request, body, pass, signal);
-				return passed.then((reply) => (runtime.isPrivate ? withoutWords(reply) : reply), originUnreachable);
+				return passed.then((reply) => contained(runtime.isPrivate ? withoutWords(reply) : reply), originUnreachable);
 			},
 			addHeaders: (reply, pairs) => ({ ...reply, headers: [...reply.headers, ...pairs] }),
 			open: (stream) => ({ status: 200, headers: headerPairs(runtime.core.reply_headers()), body: stream }),
@@ -130,7 +130,7 @@ export class Handler {
 	 */
 	async report({ method, path, query, waitUntil }) {
 		if (method !== "GET" && method !== "HEAD") return notAllowed("GET, HEAD");
-		const take = () => this.#reply(headerPairs);
+		const take = () => this.#reply({ method, path }, headerPairs);
 		const reply = (await this.#runtime.telemetry.report(path, query, take, waitUntil)) ?? fault();
 		return method === "HEAD" ? { ...reply, body: null } : reply;
 	}
@@ -151,13 +151,15 @@ export class Handler {
 		return (core, now) => core.begin(method, path, query, length, ...flags, caller, traceparent, session, now);
 	}
 
-	/** The reply that the core has. */
-	#reply(headersOf) {
+	/** The reply that the core has. Nobody keeps any but features that were read. */
+	#reply(request, headersOf) {
 		const { core, replyBody } = this.#runtime;
 		const status = core.reply_status();
 		if (!isSendable(status)) return originStatus(status);
 		const body = replyBody.length > 0 ? replyBody.slice() : null;
-		return { status, headers: headersOf(core.reply_headers()), body };
+		const headers = headersOf(core.reply_headers());
+		const isKept = status === 200 && isForFeatures(request);
+		return { status, headers: isKept ? headers : [...headers, ["cache-control", "no-store"]], body };
 	}
 
 	/** The headers in lines, for many replies. Not for those that waited: hardly two of them have the same timings. */
@@ -170,6 +172,21 @@ export class Handler {
 		}
 		return headers;
 	}
+}
+
+/** What is said of every answer that is passed on: nobody keeps it, and in a browser it is no page or script of this site. @type {import("./reply.js").HeaderPairs} */
+const CONTAINED = [
+	["cache-control", "no-store"],
+	["content-security-policy", "sandbox"],
+	["x-content-type-options", "nosniff"],
+];
+
+const CONTAINED_NAMES = new Set(CONTAINED.map(([name]) => name));
+
+/** An answer of the origin, which whoever reads it here trusts less than it trusts this site. */
+function contained(reply) {
+	const kept = reply.headers.filter(([name]) => !CONTAINED_NAMES.has(name));
+	return { ...reply, headers: [...kept, ...CONTAINED] };
 }
 
 /** Headers of an error that say nothing of what was asked. */

@@ -26,7 +26,7 @@ export function problem(status, name, title, detail, headers = {}) {
 	const body = { type: `urn:featheredge:problem:${name}`, title, status, detail };
 	return {
 		status,
-		headers: [["content-type", "application/problem+json"], ...Object.entries(headers)],
+		headers: [["content-type", "application/problem+json"], ["cache-control", "no-store"], ...Object.entries(headers)],
 		body: encoder.encode(JSON.stringify(body)),
 	};
 }
