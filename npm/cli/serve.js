@@ -115,6 +115,7 @@ async function settingsOf(options) {
 			"`telemetry.aggregate` and `telemetry.analytics_binding` are for the Worker, which has these places; leave them out, and see `GET /metrics`",
 		);
 	}
+	if (!Array.isArray(rateLimits)) refuse("`ratelimits` is no list: write `[[ratelimits]]`, in double brackets");
 	const rateLimiters = new Map(rateLimits.map(({ name, simple }) => [name, limiterOf(name, simple)]));
 	const binding = auth?.rate_limit_binding ?? undefined;
 	if (binding !== undefined && !rateLimiters.has(binding)) {

@@ -298,6 +298,12 @@ test("a target may be a whole URL; one that is neither this nor a path is refuse
 		origin.requests.map(({ path }) => path),
 		["/push"],
 	);
+	assert.equal(origin.requests[0].headers["x-forwarded-host"], new URL(host.url).host);
+	const raw = await openRaw(host.port);
+	t.after(() => raw.close());
+	raw.send(["GET http://features.example.com/registry HTTP/1.1", "host: other.example.com"]);
+	await raw.answer();
+	assert.equal(origin.requests[1].headers["x-forwarded-host"], "features.example.com", "it goes before `Host`");
 	for (const target of ["*", "ftp://x/push"])
 		assert.equal(await requestTarget(host.port, "OPTIONS", target), 400, target);
 });
@@ -360,6 +366,17 @@ describe("it refuses to start", () => {
 	);
 	refused("a rate limit of nothing", { rateLimits: { L: { simple: { limit: 0, period: 60 } } } }, /`L` needs `simple`/);
 	refused("an unknown key", { vars: { auth: { user: "x" } } }, /auth\.user|`user`/);
+
+	test("with rate limits in single brackets", async (t) => {
+		const folder = mkdtempSync(join(tmpdir(), "featheredge-limits-"));
+		t.after(() => rmSync(folder, { recursive: true, force: true }));
+		const file = join(folder, "featheredge.toml");
+		writeFileSync(file, '[ratelimits]\nname = "LIMIT"\nsimple = { limit = 2, period = 60 }\n');
+		const command = [join(paths.package, "cli/featheredge.js"), "serve", "--port", "0", "--json", "--config", file];
+		const program = startProgram(process.execPath, command);
+		assert.equal(await program.ends(), 3);
+		assert.match(JSON.parse(program.output()).error, /`\[\[ratelimits\]\]`/);
+	});
 
 	test("where ids are to be hidden and there is no key for it", async (t) => {
 		const redis = await startRedis();

@@ -1,7 +1,7 @@
 // Serves requests that have been let in: their plain values in, a reply in plain values out.
 //
 // It knows neither credentials nor a host's classes. Its invariants: what memory has is answered by one call of the core, without a
-// promise; a read ends with its caller, and a write goes on without one, so that its mark has the time of the origin's answer.
+// promise; a read ends with its caller where the host tells that it has gone, and a write goes on without one, so that its mark has the time of the origin's answer.
 
 import { Core, State } from "featheredge-core";
 import { cancel } from "../runtime/body.js";

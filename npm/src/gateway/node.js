@@ -54,7 +54,9 @@ class NodeRequest {
 	}
 
 	get authority() {
-		return this.#incoming.headers.host;
+		const { url, headers } = this.#incoming;
+		// A target that is a whole URL goes before `Host` (RFC 9112, 3.2.2).
+		return url.startsWith("/") ? headers.host : new URL(url).host;
 	}
 
 	get isGone() {

@@ -33,10 +33,20 @@ export function endToEnd(headers, without = []) {
 	return all.filter(([name]) => !dropped.has(name) && !name.startsWith("proxy-"));
 }
 
-/** Tells the origin by which name its client knows it (RFC 7239); what a proxy before us has told goes first. */
-function tellOf({ scheme, authority }, headers) {
+/** The first of what proxies before us have told by a header. */
+const firstOf = (headers, name) => headers.get(name)?.split(",")[0].trim();
+
+/**
+ * Tells the origin by which name its client knows it, and where the request came from (RFC 7239). What a proxy before us has told goes first,
+ * and what we say agrees with it.
+ */
+function tellOf({ scheme, authority, address }, headers) {
 	if (authority === undefined) return;
-	headers.append("forwarded", `host="${authority.replaceAll(/["\\]/g, "")}";proto=${scheme}`);
+	const told = firstOf(headers, "x-forwarded-proto")?.toLowerCase();
+	const proto = told === "http" || told === "https" ? told : scheme;
+	const host = (firstOf(headers, "x-forwarded-host") ?? authority).replaceAll(/["\\]/g, "");
+	const from = address && `;for="${address.includes(":") ? `[${address}]` : address}"`;
+	headers.append("forwarded", `host="${host}";proto=${proto}${from ?? ""}`);
 	if (!headers.has("x-forwarded-host")) headers.set("x-forwarded-host", authority);
 	if (!headers.has("x-forwarded-proto")) headers.set("x-forwarded-proto", scheme);
 }
