@@ -8,6 +8,7 @@ import { networkOf } from "../../npm/src/gateway/address.js";
 import { endToEnd } from "../../npm/src/gateway/origin.js";
 import { rateLimiter } from "../../npm/src/gateway/rate_limit.js";
 import { targetOf } from "../../npm/src/gateway/target.js";
+import { WebRequest } from "../../npm/src/gateway/web.js";
 import { retryLostConnection } from "../../npm/src/runtime/retry.js";
 
 test("access takes the defaults that the documentation has", () => {
@@ -107,4 +108,13 @@ test("a rate limit counts each key for itself in each period, and keeps no more 
 	}
 	now = 20_000;
 	assert.equal(await ask("address:l4"), true);
+});
+
+test("a body that breaks off is its caller's going, and no fault of ours", async () => {
+	const body = new ReadableStream({ start: (controller) => controller.error(new Error("broken off")) });
+	const request = new Request("http://localhost/x", { method: "POST", body, duplex: "half" });
+	const plain = new WebRequest(request, { path: "/x", query: "" });
+	assert.equal(plain.isGone, false);
+	await assert.rejects(plain.read(10), /broken off/);
+	assert.equal(plain.isGone, true);
 });

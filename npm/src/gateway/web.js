@@ -7,6 +7,8 @@ import { isBodyless } from "./reply.js";
 export class WebRequest {
 	#request;
 	#isPlatforms;
+	/** Whether its body broke off, which only its caller's going does. */
+	#isBroken = false;
 
 	/**
 	 * @param {Request} request
@@ -46,7 +48,7 @@ export class WebRequest {
 	}
 
 	get isGone() {
-		return this.signal?.aborted === true;
+		return this.#isBroken || this.signal?.aborted === true;
 	}
 
 	header(name) {
@@ -61,7 +63,10 @@ export class WebRequest {
 		try {
 			return await readBytes(this.#request, limit, this.#isPlatforms);
 		} catch (error) {
-			if (!(error instanceof TooLargeError)) throw error;
+			if (!(error instanceof TooLargeError)) {
+				this.#isBroken = true;
+				throw error;
+			}
 			if (this.#isPlatforms) await discard(this.#request.body);
 			// One that was not begun is left to whoever made the request, as any that nobody reads.
 			else if (error.isRead) cancel(this.#request.body);
