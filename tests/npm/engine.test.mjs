@@ -201,7 +201,7 @@ test("a connection that the origin closes just as it is used again costs nobody 
 	assert.ok(origin.calls > 10, "connections were used again, and failed");
 	Object.assign(origin, { patience: 0, calls: 0 });
 	await assert.rejects(ask(1_000), { code: "origin-unreachable" });
-	assert.equal(origin.calls, 2);
+	assert.equal(origin.calls, 3);
 });
 
 test("an origin that is late is given up by its timeout", async (t) => {
