@@ -7,8 +7,11 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { fromRoot } from "../support/root.mjs";
 
-/** What a row of 50 features may take beside its values, in bytes: 150, and what the `lru` crate's index has more than L1's own had (docs/adr/0034). */
-const BESIDE_VALUES = 155;
+/**
+ * What a row of 50 features may take beside its values, in bytes: 150, and what the `lru` crate's index has more than L1's own had (docs/adr/0034).
+ * Of fewer than 10⁵ rows, the memory that comes in pages, and the holes between them, tell more than the rows.
+ */
+const BESIDE_VALUES = 156;
 /** What L1 may take in `benches/memory.mjs`, in bytes. */
 const BUDGET = 16 * 1_048_576;
 /** Memory grows by pages. */
@@ -23,10 +26,10 @@ async function measured(name, argument) {
 }
 
 test("a row takes little memory beside its values", async () => {
-	const rows = 10_000;
+	const rows = 100_000;
 	const [held] = await measured("heldBy", [rows]);
 	const beside = held - (await measured("valueBytes", null));
-	assert.ok(beside <= BESIDE_VALUES + PAGE / rows, `${beside} bytes`);
+	assert.ok(beside <= BESIDE_VALUES + (2 * PAGE) / rows, `${beside} bytes`);
 	assert.ok(beside > 0);
 });
 

@@ -1,5 +1,8 @@
 //! Which row makes room for another: one question, and a file for each way to answer it.
 //!
+//! A new one is a file, a variant of [`Eviction`] with its line in [`Memory::new`](crate::memory::Memory::new), and its name in the
+//! configuration.
+//!
 //! | policy | what it goes by | where |
 //! |---|---|---|
 //! | `lru` | when each row was used last | [`crate::lru`] |

@@ -76,7 +76,7 @@ impl Service {
         Endpoint::of(method, path).body_limit(self.config())
     }
 
-    /// What a request needs to be allowed. What is not known here only an operator may ask of the origin.
+    /// What a request needs to be allowed. What may write, and is not known here, only an operator may ask of the origin.
     #[must_use]
     pub fn right(method: &str, path: &str) -> Right {
         routes::right(method, path)
