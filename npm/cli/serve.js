@@ -61,6 +61,8 @@ export async function serve(options) {
 	});
 	await end();
 	clearTimeout(timer);
+	// Node's `fetch` keeps the process for a connection of the origin whose answer had a length and no body, as one of 304 may.
+	process.exit();
 }
 
 function refuse(what) {

@@ -11,7 +11,7 @@ import { describe, test } from "node:test";
 import { answerFeatures, ask, column, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startProgram } from "../support/program.mjs";
-import { openRaw, requestTarget } from "../support/raw.mjs";
+import { openRaw, requestTarget, startRawOrigin } from "../support/raw.mjs";
 import { startRedis } from "../support/redis.mjs";
 import { paths } from "../support/root.mjs";
 import { refuseServe, startServe } from "../support/serve.mjs";
@@ -288,6 +288,15 @@ test("at its end it answers what is under way, and takes nothing new", async (t)
 	assert.deepEqual([status, headers.connection], [200, "close"]);
 	await once(raw.socket, "close");
 	assert.equal(await stopped, 0);
+});
+
+test("it ends though the origin has told the length of a body that does not come", async (t) => {
+	const origin = await startRawOrigin(() => "HTTP/1.1 304 Not Modified\r\ncontent-length: 4\r\n\r\n");
+	t.after(() => origin.stop());
+	const host = await startServe({ origin });
+	const reply = await fetch(`${host.url}/registry`, { headers: { "if-none-match": '"1"' } });
+	assert.equal(reply.status, 304);
+	assert.equal(await host.stop(), 0);
 });
 
 test("a target may be a whole URL; one that is neither this nor a path is refused", async (t) => {
