@@ -3,12 +3,12 @@
 // Each is asked in Feast's terms, by bytes, and answers in bytes; what it means is the core's to say.
 
 import { ConfigError } from "./errors.js";
+import { FEAST } from "./gateway/handler.js";
 import { HttpOrigin } from "./gateway/origin.js";
 import { notFound } from "./gateway/reply.js";
 import { parse, stringify } from "./json.js";
 
 const JSON_TYPE = "application/json";
-const FEATURES = "/get-online-features";
 /** What stands as the URL of an origin that has none; nothing is ever sent there (RFC 6761). */
 const NOWHERE = "http://origin.invalid";
 
@@ -44,11 +44,11 @@ class FeaturesOrigin extends HttpOrigin {
 
 	async ask(effect, signal, pass) {
 		if (!effect.url.startsWith(NOWHERE)) return super.ask(effect, signal, pass);
-		return effect.url.endsWith(FEATURES) ? super.ask({ ...effect, url: this.url }, signal, pass) : nothingToSay();
+		return effect.url.endsWith(FEAST) ? super.ask({ ...effect, url: this.url }, signal, pass) : nothingToSay();
 	}
 
 	async pass(_, request, bytes, pass, signal) {
-		if (request.path !== FEATURES) return notFound(request.path);
+		if (request.path !== FEAST) return notFound(request.path);
 		return this.passTo(this.url, request, bytes, pass, signal);
 	}
 }
@@ -67,7 +67,7 @@ class FunctionOrigin {
 
 	async ask({ url, body }, signal) {
 		// Only its health is asked for else.
-		if (!url.endsWith(FEATURES)) return nothingToSay();
+		if (!url.endsWith(FEAST)) return nothingToSay();
 		const request = parse(new TextDecoder().decode(body));
 		const { entities, features, feature_service: service, full_feature_names: isFull } = request;
 		const computed = await this.#compute(entities, features?.map((name) => this.#shown(name)) ?? [], {
@@ -95,7 +95,7 @@ class FunctionOrigin {
 	}
 
 	async pass(_, { path }, bytes, __, signal) {
-		if (path !== FEATURES) return notFound(path);
+		if (path !== FEAST) return notFound(path);
 		const { status, body } = await this.ask({ url: path, body: bytes }, signal);
 		return { status, headers: [["content-type", JSON_TYPE]], body };
 	}

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { poster } from "./poster.mjs";
 import { startProgram } from "./program.mjs";
 import { paths } from "./root.mjs";
 import { AUTHORIZATION_SECRET, OPERATOR_SECRET, overlay } from "./settings.mjs";
@@ -38,14 +39,7 @@ export async function startServe(options = {}) {
 		url,
 		port: Number(new URL(url).port),
 		program,
-		post: (path, body, headers = {}) => {
-			const isRaw = typeof body === "string" || body instanceof Uint8Array;
-			return fetch(`${url}${path}`, {
-				method: "POST",
-				headers: { "content-type": "application/json", ...headers },
-				body: isRaw ? body : JSON.stringify(body),
-			});
-		},
+		post: poster(url),
 		storeKeys: () => redis.call("KEYS", "*"),
 		async stop() {
 			const code = await program.stop();

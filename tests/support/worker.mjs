@@ -1,6 +1,7 @@
 // Starts the built Worker on workerd for a test, on a free loopback port, with a KV of its own.
 
 import { readFileSync } from "node:fs";
+import { poster } from "./poster.mjs";
 import { AUTHORIZATION_SECRET, CONFIG_VARIABLE, OPERATOR_SECRET, overlay, readWranglerToml } from "./settings.mjs";
 import { freePort, serve } from "./workerd.mjs";
 
@@ -113,14 +114,7 @@ export async function startWorker({
 	};
 	const at = (url) => ({
 		url,
-		post: (path, body, headers = {}) => {
-			const isRaw = typeof body === "string" || body instanceof Uint8Array;
-			return fetch(`${url}${path}`, {
-				method: "POST",
-				headers: { "content-type": "application/json", ...headers },
-				body: isRaw ? body : JSON.stringify(body),
-			});
-		},
+		post: poster(url),
 	});
 	return {
 		...at(url),

@@ -5,6 +5,7 @@
 // time; an algorithm is chosen by the key and never by the token; whoever cannot be told apart from nobody has nobody's rights.
 
 import { networkOf } from "./address.js";
+import { areEqual, sha256 } from "./digest.js";
 import { issuerKeys } from "./oidc.js";
 import { ANYONE, OPERATOR } from "./pass.js";
 import { problem } from "./reply.js";
@@ -75,12 +76,7 @@ const unauthorized = (detail, error = "") =>
 
 const unusable = (detail) => refuse(503, "configuration", "The configuration cannot be used", detail);
 
-const sha256 = async (text) => new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-
-/** Whether two digests are one: how long it takes tells nothing of where they differ. */
-const areEqual = (left, right) => left.reduce((difference, byte, at) => difference | (byte ^ right[at]), 0) === 0;
 
 /** The digest that is written in 64 hexadecimal digits. */
 function digestOf(text) {
