@@ -10,11 +10,10 @@ import { startWorker } from "../support/worker.mjs";
 export const PHONE = { width: 320, height: 640 };
 export const DESK = { width: 1440, height: 900 };
 
-/** Each color scheme, and each width: colors do not depend on the width, nor does the layout on the colors. */
-export const LOOKS = [
-	{ colorScheme: "light", viewport: PHONE },
-	{ colorScheme: "dark", viewport: DESK },
-];
+/** Each color scheme at each width: what stands on a phone alone has colors, too. */
+export const LOOKS = ["light", "dark"].flatMap((colorScheme) =>
+	[DESK, PHONE].map((viewport) => ({ colorScheme, viewport })),
+);
 
 /** A missing browser is a fault where `npm test` can install one: as root, and so in CI. */
 export const skip = chromium() === undefined && process.getuid?.() !== 0 ? MISSING : false;
