@@ -7,6 +7,7 @@ import { checkNode, installPackages } from "../tests/support/prepare.mjs";
 import { fromRoot } from "../tests/support/root.mjs";
 import { Failure, main } from "../tests/support/run.mjs";
 import { examples, USAGE } from "./lib/serving.mjs";
+import { lockStores } from "./lib/stores_lock.mjs";
 
 function parseOptions() {
 	let values;
@@ -82,6 +83,8 @@ async function start() {
 	await buildPage();
 
 	const stores = resolve(fromRoot(), options.stores);
+	const unlock = lockStores(stores, `http://127.0.0.1:${options.port}`);
+	process.once("exit", unlock);
 	// Nothing else that may be in a folder of the person's choice.
 	if (options.fresh) for (const kind of STORES) rmSync(join(stores, kind), { recursive: true, force: true });
 	const worker = await serve({ vars, port: options.port, persist: stores });

@@ -104,6 +104,28 @@ test("what is stored outlives a restart, and --fresh begins without it", async (
 	assert.equal(await secondTier("--fresh"), "fwd");
 });
 
+test("a second start over the same stores says what to do, and takes nothing from the first", async () => {
+	const [port, other] = [await freePort(), await freePort()];
+	const first = npmStart("--port", String(port));
+	try {
+		await first.prints(/^ready on/m);
+		for (const more of [[], ["--fresh"]]) {
+			const second = npmStart("--port", String(other), ...more);
+			assert.equal(await second.ends(), 1);
+			assert.match(second.output(), new RegExp(`error: http://127\\.0\\.0\\.1:${port} is served.*--stores DIR`));
+			assert.doesNotMatch(second.output(), /SQLITE|^\s+at /m);
+		}
+		assert.equal((await fetch(`http://127.0.0.1:${port}/health`)).status, 200);
+	} finally {
+		await first.stop();
+	}
+	// As one leaves it that was killed.
+	writeFileSync(join(stores, "serving.json"), JSON.stringify({ pid: first.pid, url: "http://127.0.0.1:1" }));
+	const next = npmStart("--port", String(port));
+	await next.prints(/^ready on/m);
+	await next.stop();
+});
+
 test("a port that is taken is named", async () => {
 	const port = await freePort();
 	const server = createServer();
