@@ -82,6 +82,17 @@ test("what is pushed through Featheredge is in Feast's store", async () => {
 	}
 });
 
+test("what the edge's own description says of a write, Feast does", edgeOnly, async () => {
+	const { paths } = JSON.parse((await send(edge.url, "/openapi.json")).body);
+	const writes = Object.entries(paths).filter(([, { post: operation }]) => operation?.tags.includes("writes"));
+	assert.equal(writes.length, 4);
+	for (const [path, { post: operation }] of writes) {
+		const { example } = operation.requestBody.content["application/json"];
+		const { status, body } = await post(edge.url, path, example);
+		assert.equal(status, 200, `${path}: ${body}`);
+	}
+});
+
 test("Featheredge itself answers for its health and its own paths", edgeOnly, async () => {
 	const health = await send(edge.url, "/health");
 	assert.deepEqual([health.status, health.body], [200, ""]);

@@ -53,6 +53,13 @@ describe("the API's description", { timeout: MAX_MILLIS + 60_000 }, () => {
 		assert.match(openapi, /^3\.1\./);
 		assert.deepEqual(Object.keys(paths), [
 			"/get-online-features",
+			"/push",
+			"/write-to-online-store",
+			"/materialize",
+			"/materialize-incremental",
+			"/search",
+			"/retrieve-online-documents",
+			"/v1/vector_stores/{vector_store_id}/search",
 			"/v1/features",
 			"/v1/invalidate",
 			"/v1/predictions",
