@@ -58,6 +58,7 @@ pub struct Core {
     aggregator: Option<Box<Watch>>,
     memory: WasmMemory,
     forward_base: String,
+    forward_timeout: f64,
     notice: Option<(&'static str, &'static str)>,
     request: Option<RequestHandle>,
     chunk: Option<Chunk>,
@@ -96,6 +97,7 @@ impl Core {
             aggregator: None,
             memory: WasmMemory::default(),
             forward_base: String::new(),
+            forward_timeout: 0.0,
             notice: None,
             request: None,
             chunk: None,
@@ -256,6 +258,11 @@ impl Core {
     /// The base URL of the origin that the request is to be passed on to.
     pub fn forward_base(&self) -> String {
         self.forward_base.clone()
+    }
+
+    /// Within how many milliseconds it is to be answered whole.
+    pub fn forward_timeout(&self) -> f64 {
+        self.forward_timeout
     }
 
     /// A header to add to what the origin answered, in the form of [`Core::reply_headers`]; empty where there is none.
@@ -445,8 +452,9 @@ impl Core {
                 self.memory.put(Some(reply));
                 if is_more || self.request.is_some() { State::RepliedWithEffects } else { State::Replied }
             }
-            Some(Response::Forward { base }) => {
+            Some(Response::Forward { base, timeout_millis }) => {
                 self.forward_base = base;
+                self.forward_timeout = timeout_millis as f64;
                 State::Forward
             }
             Some(Response::Forwarded { notice }) => {
@@ -564,7 +572,7 @@ enum JsIoRequest<'a> {
     Fetch { method: &'static str, url: &'a str, body: &'a Bytes, max_bytes: usize, traceparent: Option<&'a str> },
     /// Have the built-in origin answer after `delay` milliseconds.
     Synthesize { delay: u64, body: &'a Bytes },
-    /// Pass the request on to the origin at `base`, however long it takes.
+    /// Pass the request on to the origin at `base`. Past the `timeout` its caller hears so, and its end is waited for still.
     Pass { base: &'a str },
     /// Append marks to the invalidation log, or none, and get what came after: an `Append`, to be answered by an `Appended`.
     Log { request: &'a Bytes },

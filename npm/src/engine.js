@@ -7,6 +7,7 @@ import { ConfigError, errorOf, FaultError } from "./errors.js";
 import { areEqual, sha256 } from "./gateway/digest.js";
 import { FEAST, Handler, NATIVE, withoutWords } from "./gateway/handler.js";
 import { ANYONE, OPERATOR } from "./gateway/pass.js";
+import { originLate } from "./gateway/reply.js";
 import { targetOf } from "./gateway/target.js";
 import { responseOf, WebRequest } from "./gateway/web.js";
 import { stringify } from "./json.js";
@@ -259,7 +260,10 @@ class Engine {
 		const body = asked?.slice();
 		const pass = async (base, signal) => {
 			const request = { method: "POST", path: FEAST, query: "", headers: [["content-type", "application/json"]] };
-			const passed = await this.#settings.origin.pass(base, request, body, ANYONE, signal);
+			const passed = await this.#settings.origin.pass(base, request, body, ANYONE, signal).catch((error) => {
+				if (!signal.aborted) throw error;
+				return originLate();
+			});
 			const reply = runtime.isPrivate ? withoutWords(passed) : passed;
 			const bytes = new Uint8Array(await responseOf(reply).arrayBuffer());
 			const { status, headers } = reply;

@@ -1,7 +1,8 @@
 // What goes from a client to the origin, and back, byte by byte. The same for every host with a gateway.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { once } from "node:events";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { openRaw, startRawOrigin } from "../support/raw.mjs";
 
 const OPERATOR = "of-the-operator";
@@ -273,6 +274,100 @@ export function testProxy({ start, saysContinue }) {
 				raw.close();
 				await own.stop();
 			}
+		});
+
+		describe("an origin that hangs", () => {
+			const DEADLINE_MS = 300;
+			let own;
+			let raw;
+			before(async () => {
+				const vars = {
+					auth: { open: ["read", "write"] },
+					deadlines: { default_ms: DEADLINE_MS },
+					origin: { timeout_ms: 60_000 },
+				};
+				own = await start({ origin, operatorToken: OPERATOR, vars });
+			});
+			beforeEach(async () => {
+				raw = await openRaw(own.port);
+				opened.push(raw);
+			});
+			after(async () => {
+				// What was answered too late is waited for still.
+				origin.hangUp();
+				await own?.stop();
+			});
+			const UNKNOWN = JSON.stringify({ features: ["stats:a"], entities: { driver_id: [1] }, unheard_of: 1 });
+			const FEATURES = JSON.stringify({ features: ["stats:a"], entities: { driver_id: [1] } });
+
+			for (const [name, method, path, body, ...more] of [
+				["a field that is not known", "POST", "/get-online-features", UNKNOWN],
+				["credentials of the caller's", "POST", "/get-online-features", FEATURES, "authorization: Bearer of-somebody"],
+				["a path that is not known", "GET", "/registry", ""],
+				["a search", "POST", "/retrieve-online-documents", "{}"],
+				["a write", "POST", "/push", PUSHED],
+				["a write by a path that is not known", "DELETE", "/registry/x", "", `authorization: Bearer ${OPERATOR}`],
+			]) {
+				test(`${name}: ends by the deadline`, async () => {
+					answering = () => "";
+					const began = performance.now();
+					raw.send(head(method, path, ...(body ? [length(body)] : []), ...more), body);
+					const { status, headers, body: problem } = await raw.answer();
+					assert.equal(status, 504);
+					assert.equal(headers["content-type"], "application/problem+json");
+					assert.match(problem, /deadlines\.default_ms/);
+					assert.ok(performance.now() - began >= DEADLINE_MS - 50, "not before it");
+					answering = plain;
+					raw.send(head("GET", "/registry"));
+					assert.equal((await raw.answer()).status, 200, "the connection goes on");
+				});
+			}
+
+			for (const [name, method, path, body] of [
+				["what is read", "GET", "/registry", ""],
+				["what a write is answered", "POST", "/push", PUSHED],
+			]) {
+				test(`in the middle of ${name}: the answer breaks off by the deadline`, async () => {
+					answering = () => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n";
+					raw.send(head(method, path, ...(body ? [length(body)] : [])), body);
+					// workerd ends the chunks of a body that breaks off as if it were whole, and then the connection.
+					if (saysContinue) await assert.rejects(raw.answer(), /the connection has ended/);
+					else await once(raw.socket, "close");
+				});
+			}
+
+			test("an answer to a write that comes too late for its caller counts as of the time when it came", async () => {
+				const read = async () => {
+					raw.send(head("POST", "/get-online-features", length(FEATURES)), FEATURES);
+					return JSON.parse((await raw.answer()).body).results[1].values[0];
+				};
+				let value = 1;
+				const features = () =>
+					answer(
+						200,
+						["content-type: application/json"],
+						JSON.stringify({
+							metadata: { feature_names: ["driver_id", "a"] },
+							results: [1, value].map((one) => ({
+								values: [one],
+								statuses: ["PRESENT"],
+								event_timestamps: ["2026-11-30T00:00:00Z"],
+							})),
+						}),
+					);
+				let end;
+				const late = new Promise((resolve) => {
+					end = () => resolve(plain());
+				});
+				answering = (request) => (request.start.startsWith("POST /push") ? late : features());
+				raw.send(head("POST", "/push", length(PUSHED)), PUSHED);
+				assert.equal((await raw.answer()).status, 504);
+				assert.equal(await read(), 1);
+				value = 2;
+				assert.equal(await read(), 1, "from memory");
+				end();
+				while ((await read()) !== 2);
+			});
 		});
 
 		test("parts of a body that is passed on go as they come, both ways", async () => {

@@ -676,7 +676,7 @@ impl World {
                 let text = request.chunks.iter().map(|(_, text)| text.as_str()).collect();
                 Answer { text, ..request.head.take().expect("a reply with a head") }
             }
-            Response::Forward { base } => {
+            Response::Forward { base, .. } => {
                 Answer { status: FORWARDED, text: base, headers: BTreeMap::new(), is_immediate }
             }
             Response::Forwarded { notice } => {

@@ -53,7 +53,7 @@ export async function requestTarget(port, method, target, headers = {}) {
 /**
  * A server that keeps each request as it came, and answers with bytes.
  *
- * @param {(request: Message) => string} answer
+ * @param {(request: Message) => string | Promise<string>} answer
  */
 export async function startRawOrigin(answer) {
 	/** @type {Message[]} */
@@ -67,7 +67,7 @@ export async function startRawOrigin(answer) {
 			for (;;) {
 				const request = await reader.message(false);
 				requests.push(request);
-				socket.write(answer(request));
+				socket.write(await answer(request));
 			}
 		} catch {
 			socket.destroy();
@@ -78,6 +78,11 @@ export async function startRawOrigin(answer) {
 	return {
 		url: `http://127.0.0.1:${server.address().port}`,
 		requests,
+		/** Closes all connections, be they in the middle of an answer. */
+		hangUp() {
+			for (const socket of sockets) socket.destroy();
+			sockets.clear();
+		},
 		async stop() {
 			for (const socket of sockets) socket.destroy();
 			server.close();

@@ -168,6 +168,11 @@ impl Dispatcher {
     pub(super) fn abandon(&mut self, handle: RequestHandle, now: Instant) -> Vec<RequestHandle> {
         match self.requests.remove(handle) {
             Some(Pending::Rows(_)) => self.read_path.abandon(handle, now),
+            Some(Pending::Write { change, .. }) => {
+                // Nobody will tell of the origin's answer any more, and it may have written.
+                change.apply(self.read_path.engine.marks(), now);
+                Vec::new()
+            }
             _ => Vec::new(),
         }
     }

@@ -163,8 +163,8 @@ pub enum IoRequest {
     },
     /// Make this HTTP request.
     Fetch(OriginRequest),
-    /// Pass the request to the origin as it came, and keep what it answers for [`Response::Forwarded`]. However long it takes, and
-    /// whether or not the caller waits for it, its end is to be told with [`IoResult::Forwarded`].
+    /// Pass the request to the origin as it came, and keep what it answers for [`Response::Forwarded`]. Its end is to be told with
+    /// [`IoResult::Forwarded`], though the effect's timeout is over, at which the caller is told so, or the caller has gone.
     Forward {
         /// The origin's base URL.
         base: String,
@@ -317,6 +317,8 @@ pub enum Response {
     Forward {
         /// The origin's base URL.
         base: String,
+        /// What is left until the request's deadline, in milliseconds: by then the last of the answer is out, or the request ends.
+        timeout_millis: u64,
     },
     /// With what came of [`IoRequest::Forward`].
     Forwarded {

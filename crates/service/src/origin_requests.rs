@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use crate::io::{Incoming, IoRequest, IoResult, OriginReply, OriginRequest, Response, Transition};
 use crate::reply::{self, Reply};
-use crate::request::Protocol;
+use crate::request::{Protocol, RequestContext};
 use crate::setup;
 use config::{Config, OriginKind};
 use model::refusal::Refusal;
@@ -46,18 +46,26 @@ pub(super) fn forward_base(config: &Config) -> Option<String> {
 /// A request that goes on to the origin as it came.
 pub(super) fn forward(config: &Config, incoming: Incoming<'_>, now: Instant) -> Transition {
     match forward_base(config) {
-        Some(base) => Response::Forward { base }.into(),
+        Some(base) => Response::Forward { base, timeout_millis: config.deadlines.default_ms }.into(),
         None if (incoming.method, incoming.path) == ("POST", "/get-online-features") => {
-            leave_to_origin(config, &Protocol::Feast, incoming.body, now)
+            let context = RequestContext::new(Protocol::Feast, incoming.caller.into(), now);
+            leave_to_origin(config, &context, incoming.body, now)
         }
         None => reply::not_found(incoming.path).into(),
     }
 }
 
 /// Lets the origin answer a feature request that only it may judge.
-pub(super) fn leave_to_origin(config: &Config, protocol: &Protocol, body: &[u8], now: Instant) -> Transition {
+pub(super) fn leave_to_origin(
+    config: &Config,
+    RequestContext { protocol, began, .. }: &RequestContext<'_>,
+    body: &[u8],
+    now: Instant,
+) -> Transition {
     match (protocol, forward_base(config)) {
-        (Protocol::Feast, Some(base)) => Response::Forward { base }.into(),
+        (Protocol::Feast, Some(base)) => {
+            Response::Forward { base, timeout_millis: time_left(config, *began, now) }.into()
+        }
         (Protocol::Feast, None) => {
             let OriginReply { status, body, .. } = synthesize(config, body, now);
             Reply::json(status, Cow::Owned(body)).into()
@@ -67,6 +75,11 @@ pub(super) fn leave_to_origin(config: &Config, protocol: &Protocol, body: &[u8],
             reply::refused(protocol, &refusal, body).into()
         }
     }
+}
+
+/// What is left of the deadline of a request that began at `began`, in milliseconds.
+pub(super) fn time_left(config: &Config, began: Instant, now: Instant) -> u64 {
+    config.deadlines.default_ms.saturating_sub(now.millis_since(began))
 }
 
 /// What the built-in origin answers.

@@ -127,7 +127,7 @@ impl ReadPath {
             Planned::Serve(plan) => self.serve_plan(requests, request, context, plan, None, now).transition,
             Planned::Forward => {
                 self.pool.give_call(request.call);
-                origin_requests::leave_to_origin(&self.config, &context.protocol, &request.body, now)
+                origin_requests::leave_to_origin(&self.config, context, &request.body, now)
             }
         }
     }

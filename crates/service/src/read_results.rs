@@ -6,6 +6,7 @@
 use crate::engine_effects;
 use crate::in_progress::RequestsInProgress;
 use crate::io::{Effect, FetchFailure, OriginReply, RequestHandle, Response, Transition, WriteBegun};
+use crate::origin_requests;
 use crate::read_path::{Advanced, ReadPath, handles};
 use crate::row_request::{OriginAnswer, RowRequest};
 use model::answer::Tier;
@@ -102,7 +103,8 @@ impl ReadPath {
     fn leave_to_origin(&mut self, handle: RequestHandle, rows: &RowRequest, base: String, now: Instant) -> Transition {
         self.planner.leave_to_origin(&rows.plan);
         let woken = self.abandon(handle, now);
-        let response = Some(Response::Forward { base }).filter(|_| !rows.is_answered);
+        let timeout_millis = origin_requests::time_left(&self.config, rows.context.began, now);
+        let response = Some(Response::Forward { base, timeout_millis }).filter(|_| !rows.is_answered);
         Transition { response, woken, ..Transition::default() }
     }
 

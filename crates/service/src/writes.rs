@@ -48,7 +48,7 @@ pub(super) fn begin(
     let has_room = read_path.has_room(requests, Priority::High, change.held_bytes());
     let change = if has_room { change } else { change.widened() };
     let pending = Pending::Write { change, began: now };
-    let timeout_millis = config.origin.timeout_ms;
+    let timeout_millis = config.deadlines.default_ms;
     Transition::waiting_for(requests.begin(pending, Continuation::Forward, IoRequest::Forward { base }, timeout_millis))
 }
 

@@ -8,7 +8,16 @@ import { cancel } from "../runtime/body.js";
 import { headerPairs } from "../runtime/headers.js";
 import { redacted } from "../runtime/redact.js";
 import { ANYONE } from "./pass.js";
-import { fault, isSendable, notAllowed, notFound, originStatus, originUnreachable } from "./reply.js";
+import {
+	fault,
+	isSendable,
+	notAllowed,
+	notFound,
+	originLate,
+	originStatus,
+	originUnreachable,
+	writeLate,
+} from "./reply.js";
 
 /** The path whose answers may go out line by line. */
 export const NATIVE = "/v1/features";
@@ -112,8 +121,12 @@ export class Handler {
 			pass: (base, signal) => {
 				if (base === undefined) return this.#asset(request);
 				const passed = runtime.origin.pass(base, request, body, pass, signal);
-				return passed.then((reply) => contained(runtime.isPrivate ? withoutWords(reply) : reply), originUnreachable);
+				return passed.then(
+					(reply) => contained(runtime.isPrivate ? withoutWords(reply) : reply),
+					() => (signal.aborted ? originLate() : originUnreachable()),
+				);
 			},
+			late: writeLate,
 			addHeaders: (reply, pairs) => ({ ...reply, headers: [...reply.headers, ...pairs] }),
 			open: (stream) => ({ status: 200, headers: headerPairs(runtime.core.reply_headers()), body: stream }),
 			context: pass,

@@ -71,6 +71,24 @@ function locationOf(location, url, root, mount) {
 }
 
 /**
+ * A reply whose body ends by the signal on workerd too, which looks at no timer once nothing but the body is left of a request.
+ *
+ * A pipe is looked after until it ends. It would undo the body's coding, so a coded body is left alone, and the request waits for the signal.
+ */
+function watched(reply, { waitUntil }, signal) {
+	const headers = new Headers(reply.headers);
+	if (headers.has("content-encoding")) {
+		waitUntil?.(new Promise((resolve) => signal.addEventListener("abort", resolve)));
+		return reply;
+	}
+	const length = headers.get("content-length");
+	const { readable, writable } =
+		length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
+	reply.body.pipeTo(writable, { signal }).catch(() => {});
+	return { ...reply, body: readable };
+}
+
+/**
  * @typedef {object} OriginOptions
  * @property {HeadersInit | (() => HeadersInit | Promise<HeadersInit>)} [headers] the deployment's own, credentials among them
  * @property {typeof globalThis.fetch} [fetch]
@@ -173,7 +191,8 @@ export class HttpOrigin {
 		if (body instanceof ReadableStream) init.duplex = "half";
 		const call = () => this.#fetch.call(undefined, url, init);
 		const answer = isBare ? await retryLostConnection(call, signal) : await call();
-		return this.#passedBack(answer, (location) => locationOf(location, url, root, mount));
+		const reply = this.#passedBack(answer, (location) => locationOf(location, url, root, mount));
+		return this.#isWorker && reply.body !== null ? watched(reply, request, signal) : reply;
 	}
 
 	#passedBack(answer, mapped) {

@@ -41,6 +41,11 @@ export const badTarget = () =>
 
 export const originProblem = (detail) => problem(502, "origin-unreachable", "The origin could not answer", detail);
 export const originUnreachable = () => originProblem("the origin cannot be reached");
+
+const originTimeout = (detail) => problem(504, "origin-timeout", "The origin did not answer in time", detail);
+export const originLate = () => originTimeout("the origin did not answer within `deadlines.default_ms`");
+export const writeLate = () =>
+	originTimeout("the origin did not answer within `deadlines.default_ms`; whether it has written is not known");
 export const originStatus = (status) => originProblem(`the origin's status ${status} cannot be passed on`);
 
 /** What is answered where the core met a fault. */

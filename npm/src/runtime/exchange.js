@@ -12,6 +12,7 @@ import { deferred } from "./deferred.js";
 import { headerPairs } from "./headers.js";
 import * as instance from "./instance.js";
 import { redacted } from "./redact.js";
+import { unref } from "./unref.js";
 
 /** In place of a value's length: there is no value. */
 const NOTHING = 0xffff_ffff;
@@ -21,6 +22,10 @@ const MAX_READ_BYTES = 64 * 1024 * 1024;
 
 /** How much of a reply in parts waits for its reader before the core is told to hold back, in bytes. */
 const BUFFERED_BYTES = 64 * 1024;
+
+/** How long the origin's answer to a write is waited for when its caller has been told that it is late, in milliseconds: less than the 30 s for
+ * which a Worker may go on behind a reply. */
+const LATE_MILLIS = 25_000;
 
 /** Bytes as the core takes them, or `undefined` for what is none: a store that answers rubbish costs its own share alone. */
 function bytesOf(value) {
@@ -159,9 +164,39 @@ export class Exchange {
 	#reply(state) {
 		const { take, pass } = this.#handling;
 		if (state === State.Replied || state === State.RepliedWithEffects) this.#answer(() => take(this));
-		else if (state === State.Forward) this.#answer(() => pass(this.#core.forward_base(), this.#abort.signal));
+		else if (state === State.Forward)
+			this.#answer(() => this.#pass(this.#core.forward_base(), this.#core.forward_timeout()));
 		else if (state === State.Forwarded) this.#answer(() => this.#forwarded());
 		else if (state === State.Asset) this.#answer(() => pass(undefined, this.#abort.signal));
+	}
+
+	/** Passes the request on; by the timeout the last of its answer has come, or it ends. */
+	#pass(base, timeout) {
+		this.#abortAfter(timeout);
+		return this.#handling.pass(base, this.#abort.signal);
+	}
+
+	/**
+	 * The same for what may write. That it was passed on cannot be taken back, so the origin's answer is waited for though it is too late for
+	 * the caller.
+	 */
+	async #passWrite(base, timeout) {
+		let isLate = false;
+		const timer = setTimeout(() => {
+			isLate = true;
+			this.#answer(this.#handling.late);
+			this.#abortAfter(LATE_MILLIS);
+		}, timeout);
+		const began = Date.now();
+		this.#passed = this.#handling.pass(base, this.#abort.signal);
+		await this.#passed.catch(() => {});
+		clearTimeout(timer);
+		// Nobody is there for the rest of it.
+		this.#abortAfter(isLate ? 0 : timeout - (Date.now() - began));
+	}
+
+	#abortAfter(millis) {
+		unref(setTimeout(() => this.#abort.abort(), millis));
 	}
 
 	#forwarded() {
@@ -306,9 +341,7 @@ export class Exchange {
 				return (core, now) => core.complete_fetch(number, 200, "application/json", core.synthesize(body, now), now);
 			}
 			case "pass":
-				// However long it takes: that it was passed on cannot be taken back.
-				this.#passed = this.#handling.pass(effect.base, this.#abort.signal);
-				await this.#passed.catch(() => {});
+				await this.#passWrite(effect.base, timeout);
 				return (core, now) => core.complete_pass(number, now);
 			case "log": {
 				const answer = await this.#within(timeout, () => this.#runtime.reach.log(effect));

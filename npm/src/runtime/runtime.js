@@ -9,14 +9,12 @@ import { ClosedError, ConfigError, FaultError } from "../errors.js";
 import { Exchange } from "./exchange.js";
 import * as instance from "./instance.js";
 import { Telemetry } from "./telemetry.js";
+import { unref } from "./unref.js";
 
 /** Bodies up to this length go in at one place, in bytes. The core gives back the memory of much longer ones. */
 const KEPT_BYTES = 64 * 1024;
 
 const OK = 200;
-
-/** Node lets a process end although this timer runs; elsewhere timers are numbers. */
-const unref = (timer) => timer.unref?.();
 
 function randomSeed() {
 	const [low, high] = crypto.getRandomValues(new Uint32Array(2));
@@ -55,6 +53,7 @@ function randomSeed() {
  * @property {(exchange?: Exchange) => unknown} take takes the reply, as soon as it is there
  * @property {(base: string | undefined, signal: AbortSignal) => Promise<Response>} [pass] passes the request on to the origin at `base`, or has
  *   a file answer it
+ * @property {() => unknown} [late] takes that the origin has not answered in time to a write that was passed on
  * @property {(answer: Response, pairs: [string, string][]) => Response} [addHeaders] to an answer that was passed on; needed where there is a log
  * @property {(body: ReadableStream<Uint8Array>) => unknown} [open] takes the head of a reply in parts, and its body
  * @property {unknown} [context] what the origin is to know of the request
