@@ -237,6 +237,33 @@ describe("a trap", () => {
 		});
 	}
 
+	test("costs each of those who wait a problem of its own, and cuts what goes out in parts", async () => {
+		await stillServes(fragile);
+		origin.reset();
+		// The first call of the stream is answered, its second as late as those of all others.
+		origin.answer((request, index) => ({ ...answerFeatures(request), delayMs: index === 0 ? 0 : 3_000 }));
+		const some = () => Math.floor(Math.random() * 1e9);
+		const rows = { entities: { driver_id: range(64).map(some) }, feature_names: ["stats:a"] };
+		const streamed = await fragile.post(NATIVE, rows, { accept: "application/x-ndjson" });
+		assert.equal(streamed.status, 200);
+		const waiting = range(5).map(() => fragile.post(FEAST, ask(["a"], [some()])));
+		const passed = fragile.post(FEAST, { ...ask(["a"], [some()]), unheard_of: 1 });
+		while (origin.requests.length < 8) await new Promise((resolve) => setTimeout(resolve, 10));
+		await fetch(`${fragile.url}/__test/trap`, { method: "PUT", body: "begin" });
+		const trapped = fragile.post(FEAST, ask(["a"], [some()]));
+		for (const lost of await Promise.all([...waiting, trapped])) {
+			assert.equal(lost.status, 500);
+			assert.equal(lost.headers.get("content-type"), "application/problem+json");
+			assert.equal((await lost.json()).type, "urn:featheredge:problem:internal");
+		}
+		// workerd closes the chunks of a body that breaks off: that it was not all shows by its last line, which is none of metadata.
+		const lines = (await streamed.text().catch(() => "")).trimEnd().split("\n");
+		assert.ok(!lines.some((line) => line.includes('"metadata"')), lines.at(-1));
+		assert.equal((await passed).status, 200, "what is passed on needs no core any more");
+		origin.answer(answerFeatures);
+		await stillServes(fragile);
+	});
+
 	test("as the core is asked what it has to tell costs no request, and a new instance begins to count", async () => {
 		await stillServes(fragile);
 		const rows = async () => (await (await fetch(`${fragile.url}/v1/stats`)).json()).isolate.l1_rows;
