@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { range } from "../support/features.mjs";
 import { openRaw, startRawOrigin } from "../support/raw.mjs";
 
 const OPERATOR = "of-the-operator";
@@ -180,6 +182,43 @@ export function testProxy({ start, saysContinue }) {
 				assert.deepEqual([reply.status, reply.headers["x-kept"], reply.body], [status, "yes", bare ? "" : "kept"]);
 			}
 			assert.equal(origin.requests.length, 6);
+		});
+
+		test("what the origin says before its answer is passed by", async () => {
+			const raw = await open();
+			const early = "HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n";
+			answering = () => `${early}HTTP/1.1 102 Processing\r\n\r\n${early}${plain()}`;
+			for (const [method, path, body] of [
+				["GET", "/registry", ""],
+				["POST", "/push", PUSHED],
+			]) {
+				raw.send(head(method, path, ...(body ? [length(body)] : [])), body);
+				assert.equal((await raw.answer()).status, 200, path);
+			}
+			answering = () =>
+				`${early}HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n3;x=y\r\ndef\r\n0\r\nx-late: 1\r\n\r\n`;
+			for (const _ of range(2)) {
+				raw.send(head("GET", "/registry"));
+				assert.equal((await raw.answer()).body, "abcdef");
+			}
+			const packed = gzipSync("abcdef");
+			answering = () =>
+				Buffer.concat([
+					Buffer.from(`${early}HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: ${packed.length}\r\n\r\n`),
+					packed,
+				]);
+			raw.send(head("GET", "/registry"));
+			assert.equal((await raw.answer()).body, "abcdef");
+			const features = JSON.stringify({ features: ["stats:a"], entities: { driver_id: [1] } });
+			const columns = [[1], ["x"]].map((values) => ({
+				values,
+				statuses: ["PRESENT"],
+				event_timestamps: ["2026-11-30T00:00:00Z"],
+			}));
+			const found = JSON.stringify({ metadata: { feature_names: ["driver_id", "a"] }, results: columns });
+			answering = () => `${early}${answer(200, ["content-type: application/json"], found)}`;
+			raw.send(head("POST", "/get-online-features", length(features)), features);
+			assert.equal((await raw.answer()).status, 200);
 		});
 
 		test("what the origin answers is kept by nobody, and acts as no page of ours", async () => {

@@ -53,7 +53,7 @@ export async function requestTarget(port, method, target, headers = {}) {
 /**
  * A server that keeps each request as it came, and answers with bytes.
  *
- * @param {(request: Message) => string | Promise<string>} answer
+ * @param {(request: Message) => string | Buffer | Promise<string | Buffer>} answer
  */
 export async function startRawOrigin(answer) {
 	/** @type {Message[]} */

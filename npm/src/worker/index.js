@@ -15,6 +15,7 @@ import * as instance from "../runtime/instance.js";
 import { Runtime } from "../runtime/runtime.js";
 import { post } from "../runtime/telemetry.js";
 import wasmModule from "./index.wasm";
+import { finalResponse } from "./interim.js";
 import { reachOf, sealingOf } from "./stores.js";
 
 export { Ledger, MergedWindows, StorageShard } from "./durable.js";
@@ -49,7 +50,7 @@ function begin(env) {
 			hasLog: true,
 			shardSecret: isPrivate ? sealing.names : undefined,
 			connect: (bindings) => reachOf(env, bindings, sealing.seal),
-			origin: new HttpOrigin(config?.origin?.url, { headers, isPrivate, isWorker: true }),
+			origin: new HttpOrigin(config?.origin?.url, { headers, isPrivate, isWorker: true, fetch: fetchFinal }),
 			clock: Date.now,
 			isPrivate,
 			send: (kind, to, body, signal) => send(env, kind, to, body, signal),
@@ -61,6 +62,8 @@ function begin(env) {
 		return new Gateway({ access, fault: error.message });
 	}
 }
+
+const fetchFinal = async (url, init) => finalResponse(await fetch(url, init));
 
 /** Sends telemetry to a place. */
 async function send(env, kind, to, body, signal) {
