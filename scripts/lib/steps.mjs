@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { pythonOf } from "../../tests/support/python.mjs";
 import { fromRoot, paths } from "../../tests/support/root.mjs";
 import { Failure } from "../../tests/support/run.mjs";
+import { boundaryFiles, HOSTS, readRules } from "./boundary.mjs";
 
 /**
  * @typedef {object} Step
@@ -30,7 +31,13 @@ function nodeTests(folder, concurrency = 2) {
 	const path = fromRoot("tests", folder);
 	const files = readdirSync(path).filter((name) => name.endsWith(".test.mjs"));
 	if (files.length === 0) throw new Failure(`tests/${folder} has no tests`);
-	const paths = files.sort().map((name) => join(path, name));
+	const rules = readRules();
+	// Those that `boundary` runs.
+	const others = new Set(HOSTS.flatMap((host) => boundaryFiles(rules, host)));
+	const paths = files
+		.sort()
+		.map((name) => join(path, name))
+		.filter((path) => !others.has(path));
 	return [process.execPath, "--test", "--test-reporter=spec", `--test-concurrency=${concurrency}`, ...paths];
 }
 
@@ -89,6 +96,7 @@ export function steps() {
 			env: { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: `${join(paths.target, "debug/featheredge-bindgen")} test` },
 		},
 		{ name: "npm", commands: [nodeTests("npm")] },
+		{ name: "boundary", commands: [script("boundary.mjs")] },
 		{ name: "checker", commands: [nodeTests("checker")] },
 		{ name: "workerd", commands: [nodeTests("workerd")] },
 		{ name: "load", commands: [nodeTests("load")] },

@@ -20,7 +20,6 @@ import { until } from "./harness.mjs";
 const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
 const OPEN = { open: ["read", "write"] };
-const PUSHED = JSON.stringify({ feature_view_name: "stats", df: { driver_id: [1], a: [1] } });
 
 /** A promise that a test settles, and what tells that it is waited for. */
 function gate() {
@@ -55,33 +54,6 @@ const post = (path, body, ...headers) => [
 	`content-length: ${body.length}`,
 	...headers,
 ];
-
-test("a writer who hangs up before the origin has answered leaves no older value behind", async (t) => {
-	const written = gate();
-	let version = 0;
-	const { host } = await serve(t, async (request) => {
-		if (request.path === FEAST) {
-			const reply = answerFeatures(request);
-			for (const result of reply.json.results.slice(1)) result.values = result.values.map(() => version);
-			return reply;
-		}
-		await written.wait();
-		version += 1;
-		return { json: null };
-	});
-	const read = async () => column(await (await host.post(FEAST, ask(["a"], [1]))).json(), "a")[0];
-	assert.equal(await read(), 0);
-	const raw = await openRaw(host.port);
-	raw.send(post("/write-to-online-store", PUSHED), PUSHED);
-	await written.reached;
-	raw.close();
-	await once(raw.socket, "close");
-	// The server has seen what came before this.
-	await fetch(`${host.url}/health`);
-	assert.equal(await read(), 0);
-	written.open();
-	await until(async () => (await read()) === 1);
-});
 
 test("a reader who hangs up is asked for no longer, by its own path or by one that is passed on", async (t) => {
 	const asked = [];

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+import { readRules } from "../../scripts/lib/boundary.mjs";
 import { pythonOf } from "../support/python.mjs";
 import { fromRoot } from "../support/root.mjs";
 import { mustRun } from "../support/run.mjs";
@@ -68,6 +69,15 @@ function testsIn(path) {
 		: /\b(?:test|describe)\(\s*(?<quote>["'`])(?<name>(?:\\.|(?!\k<quote>).)*)\k<quote>/gs;
 	return [...text.matchAll(pattern)].map(({ groups }) => groups.name);
 }
+
+test("every test that docs/boundary.md names for a rule is there, in its file", () => {
+	const rules = readRules();
+	assert.ok(rules.length >= 30);
+	for (const { rule, tests } of rules) {
+		assert.ok(tests.length > 0, `${rule} has a test`);
+		for (const { file, title } of tests) assert.ok(existsSync(fromRoot(file)), `${file} for ${title}`);
+	}
+});
 
 test("every test that SECURITY.md names for a threat is there, in its file", () => {
 	const threats = read("SECURITY.md").split("## Threats")[1].split("\n## ")[0];

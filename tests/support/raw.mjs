@@ -53,7 +53,7 @@ export async function requestTarget(port, method, target, headers = {}) {
 /**
  * A server that keeps each request as it came, and answers with bytes.
  *
- * @param {(request: Message) => string | Buffer | Promise<string | Buffer>} answer
+ * @param {(request: Message, socket: import("node:net").Socket) => string | Buffer | Promise<string | Buffer>} answer
  */
 export async function startRawOrigin(answer) {
 	/** @type {Message[]} */
@@ -67,7 +67,7 @@ export async function startRawOrigin(answer) {
 			for (;;) {
 				const request = await reader.message(false);
 				requests.push(request);
-				socket.write(await answer(request));
+				socket.write(await answer(request, socket));
 			}
 		} catch {
 			socket.destroy();

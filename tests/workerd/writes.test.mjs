@@ -47,54 +47,6 @@ const read = async (driver) => column(await (await worker.post(FEAST, ask(["a"],
 const write = (driver) =>
 	worker.post("/write-to-online-store", { feature_view_name: "stats", df: { driver_id: [driver], a: [1] } });
 
-test("who reads after a write was answered reads what was written; other rows stay", async () => {
-	const before = [await read(1), await read(2)];
-	const reply = await write("1");
-	assert.deepEqual([reply.status, await reply.text(), reply.headers.get("x-own")], [200, "null", "yes"]);
-	const calls = origin.requests.length;
-	assert.notEqual(await read(1), before[0]);
-	assert.equal(await read(2), before[1]);
-	assert.equal(origin.requests.length - calls, 1);
-});
-
-test("a materialization is a write of the views that it names, or of all", async () => {
-	for (const path of ["/materialize", "/materialize-incremental"]) {
-		for (const [named, isOfStats] of [
-			[{ feature_views: ["stats"] }, true],
-			[{ feature_views: ["another"] }, false],
-			[{}, true],
-		]) {
-			const before = await read(1);
-			assert.equal((await worker.post(path, { end_ts: "2026-11-30T00:00:00", ...named })).status, 200);
-			assert.equal((await read(1)) !== before, isOfStats, `${path} ${JSON.stringify(named)}`);
-		}
-	}
-});
-
-test("what is posted to a path that nobody knows may have written anything; a search has not", async () => {
-	const post = (path, headers) => fetch(`${worker.url}${path}`, { method: "POST", body: "{}", headers });
-	const before = await read(1);
-	for (const path of ["/search", "/retrieve-online-documents", "/v1/vector_stores/documents/search"]) {
-		assert.equal((await post(path)).status, 200, path);
-	}
-	assert.equal(await read(1), before);
-	assert.equal((await post("/of-a-plug-in", { authorization: `Bearer ${TOKEN}` })).status, 200);
-	assert.notEqual(await read(1), before);
-});
-
-test("a caller who hangs up during a write leaves no old value behind", async () => {
-	await read(3);
-	origin.answer(async (request) => ({ ...answer(request), delayMs: request.path.startsWith(FEAST) ? 0 : 200 }));
-	const caller = new AbortController();
-	const body = JSON.stringify({ feature_view_name: "stats", df: { driver_id: [3] } });
-	const written = fetch(`${worker.url}/write-to-online-store`, { method: "POST", body, signal: caller.signal });
-	await new Promise((resolve) => setTimeout(resolve, 50));
-	caller.abort();
-	await assert.rejects(written);
-	await new Promise((resolve) => setTimeout(resolve, 400));
-	assert.match(await read(3), new RegExp(`, ${version}$`));
-});
-
 test("writes in the midst of reads: no read that begins after a write is older than it", async () => {
 	for (const round of range(20)) {
 		const early = range(5).map(() => read(round % 3));
@@ -111,16 +63,6 @@ test("a write that is longer than the limit is refused, and not passed on", asyn
 	const reply = await worker.post("/push", { push_source_name: "p", df: { driver_id: ["x".repeat(200_000)] } });
 	assert.equal(reply.status, 413);
 	assert.deepEqual(origin.requests, []);
-});
-
-test("an origin that cannot be reached: 502, and what was cached may have changed", async () => {
-	await read(4);
-	origin.answer({ drop: true });
-	assert.equal((await write(4)).status, 502);
-	origin.answer(answer);
-	const calls = origin.requests.length;
-	await read(4);
-	assert.equal(origin.requests.length - calls, 1);
 });
 
 describe("invalidation", () => {

@@ -115,7 +115,8 @@ export class Handler {
 		if (state === State.Replied) return this.#reply(request, (lines) => this.#sharedHeaders(lines));
 		const take = () => this.#reply(request, headerPairs);
 		const { waitUntil } = request;
-		if (state === State.RepliedWithEffects) return runtime.attendBehind({ take, context: pass, waitUntil });
+		const context = traced(pass, request);
+		if (state === State.RepliedWithEffects) return runtime.attendBehind({ take, context, waitUntil });
 		return runtime.attend(state, {
 			take,
 			pass: (base, signal) => {
@@ -129,7 +130,7 @@ export class Handler {
 			late: writeLate,
 			addHeaders: (reply, pairs) => ({ ...reply, headers: [...reply.headers, ...pairs] }),
 			open: (stream) => ({ status: 200, headers: headerPairs(runtime.core.reply_headers()), body: stream }),
-			context: pass,
+			context,
 			signal: Core.right(request.method, request.path) <= READ ? request.signal : undefined,
 			waitUntil,
 		});
@@ -185,6 +186,15 @@ export class Handler {
 		}
 		return headers;
 	}
+}
+
+/** The headers that go on with a trace beside `traceparent`, which the core makes anew (W3C Trace Context and Baggage). */
+const TRACING = ["tracestate", "baggage"];
+
+/** What the origin is to know of a request: how it was let in, and what of its trace goes on as it came. */
+function traced(pass, request) {
+	const tracing = TRACING.map((name) => [name, request.header(name)]).filter(([, value]) => value !== undefined);
+	return tracing.length > 0 ? { ...pass, tracing } : pass;
 }
 
 /** What is said of every answer that is passed on: nobody keeps it, and in a browser it is no page or script of this site. @type {import("./reply.js").HeaderPairs} */

@@ -143,6 +143,10 @@ export class HttpOrigin {
 	async ask({ method, url, body, maxBytes, traceparent }, signal, pass = ANYONE) {
 		const headers = await this.#authorize(new Headers(), url, pass);
 		if (traceparent !== undefined) headers.set("traceparent", traceparent);
+		for (const [name, value] of this.#isOwn(url) ? (pass.tracing ?? []) : []) {
+			// It says more of a `traceparent`, and nothing without one.
+			if (name !== "tracestate" || traceparent !== undefined) headers.set(name, value);
+		}
 		if (body.length > 0) headers.set("content-type", "application/json");
 		const init = { method, headers, body: body.length > 0 ? body : undefined, redirect: "manual", signal };
 		const answer = await retryLostConnection(() => this.#fetch.call(undefined, url, init), signal);

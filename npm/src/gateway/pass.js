@@ -6,6 +6,7 @@
  * @property {boolean} isOperator
  * @property {"caller" | "deployment" | "none"} credentials what the origin is shown: what the caller sent, or else the deployment's own; these
  *   in any case; or none of both
+ * @property {[string, string][]} [tracing] headers of the request's trace that go on with a call for it
  * @property {string} [authorization] what the caller sent, where the origin judges by it whatever it is asked
  */
 
