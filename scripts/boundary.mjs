@@ -4,7 +4,7 @@
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import Table from "cli-table3";
-import { boundaryFiles, HOSTS, readRules } from "./lib/boundary.mjs";
+import { boundaryFiles, HOSTS, readRules } from "../tests/support/boundary.mjs";
 
 const TIMEOUT_MS = 10 * 60_000;
 

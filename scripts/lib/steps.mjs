@@ -2,10 +2,10 @@
 
 import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { boundaryFiles, HOSTS, readRules } from "../../tests/support/boundary.mjs";
 import { pythonOf } from "../../tests/support/python.mjs";
 import { fromRoot, paths } from "../../tests/support/root.mjs";
 import { Failure } from "../../tests/support/run.mjs";
-import { boundaryFiles, HOSTS, readRules } from "./boundary.mjs";
 
 /**
  * @typedef {object} Step

@@ -90,6 +90,9 @@ export async function testAccess(hosts) {
 					"/./push",
 					"/%70ush",
 					"//push",
+					"/push/",
+					"//push//",
+					"/x/../pus%68/",
 					"/x/..//push",
 					"/v1/..\\push",
 				]) {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { readRules } from "../../scripts/lib/boundary.mjs";
+import { readRules } from "../support/boundary.mjs";
 import { pythonOf } from "../support/python.mjs";
 import { fromRoot } from "../support/root.mjs";
 import { mustRun } from "../support/run.mjs";

@@ -4,12 +4,17 @@
 /** Targets, of either form, whose path is in the normal form: no segment begins with a dot, and nothing is encoded. */
 const NORMAL = /^(?:https?:\/\/[^/?#\\]+)?((?:\/[\w~-][\w~.-]*)+)$/;
 
+/** Paths of ours and of Feast's contract with a slash behind them, by which servers know the same thing. Elsewhere a slash may make a difference. */
+const SLASHED =
+	/^(\/(?:get-online-features|push|write-to-online-store|materialize|materialize-incremental|search|retrieve-online-documents|health|ready|metrics|v1\/.+))\/$/;
+
 const UNRESERVED = /[\w.~-]/;
 
 /**
  * The path and the query of a request's target: its origin form, absolute form, or a whole URL (RFC 9112, 3.2).
  *
- * Dot segments, encoded or not, are resolved, slashes that follow each other are one, and what need not be encoded is not (RFC 3986, 6.2.2).
+ * Dot segments, encoded or not, are resolved, slashes that follow each other are one, a last one is left out where it makes no difference, and
+ * what need not be encoded is not (RFC 3986, 6.2.2).
  *
  * @param {string} target
  * @returns {{ path: string, query: string } | undefined} `undefined` for what is no target of a request for something
@@ -26,8 +31,9 @@ export function targetOf(target) {
 
 /** The normal form of a path that a URL's parser has resolved. */
 function normalPath(path) {
-	return path.replaceAll(/\/{2,}/g, "/").replaceAll(/%([0-9a-f]{2})/gi, (encoded, digits) => {
+	const decoded = path.replaceAll(/\/{2,}/g, "/").replaceAll(/%([0-9a-f]{2})/gi, (encoded, digits) => {
 		const char = String.fromCharCode(Number.parseInt(digits, 16));
 		return UNRESERVED.test(char) ? char : encoded.toUpperCase();
 	});
+	return SLASHED.exec(decoded)?.[1] ?? decoded;
 }

@@ -1,7 +1,7 @@
 // The rules of docs/boundary.md, and the tests that they name.
 
 import { readFileSync } from "node:fs";
-import { fromRoot } from "../../tests/support/root.mjs";
+import { fromRoot } from "./root.mjs";
 
 /**
  * @typedef {object} Rule
