@@ -54,8 +54,10 @@ export async function requestTarget(port, method, target, headers = {}) {
  * A server that keeps each request as it came, and answers with bytes.
  *
  * @param {(request: Message) => string} answer
+ * @param {{ closesBehindErrorsMs?: number }} [options] it closes a connection so long after an error that it has answered, or once something
+ *   comes on it, of which it reads nothing
  */
-export async function startRawOrigin(answer) {
+export async function startRawOrigin(answer, { closesBehindErrorsMs } = {}) {
 	/** @type {Message[]} */
 	const requests = [];
 	const sockets = new Set();
@@ -67,7 +69,12 @@ export async function startRawOrigin(answer) {
 			for (;;) {
 				const request = await reader.message(false);
 				requests.push(request);
-				socket.write(answer(request));
+				const bytes = answer(request);
+				socket.write(bytes);
+				if (closesBehindErrorsMs !== undefined && /^HTTP\/1\.1 [45]/.test(bytes)) {
+					setTimeout(() => socket.destroy(), closesBehindErrorsMs);
+					return socket.once("data", () => socket.destroy());
+				}
 			}
 		} catch {
 			socket.destroy();
