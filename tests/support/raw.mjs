@@ -53,7 +53,7 @@ export async function requestTarget(port, method, target, headers = {}) {
 /**
  * A server that keeps each request as it came, and answers with bytes.
  *
- * @param {(request: Message) => string} answer
+ * @param {(request: Message) => string | { bytes: string, isLast: true }} answer `isLast`: the connection ends behind it
  * @param {{ closesBehindErrorsMs?: number }} [options] it closes a connection so long after an error that it has answered, or once something
  *   comes on it, of which it reads nothing
  */
@@ -69,9 +69,10 @@ export async function startRawOrigin(answer, { closesBehindErrorsMs } = {}) {
 			for (;;) {
 				const request = await reader.message(false);
 				requests.push(request);
-				const bytes = answer(request);
-				socket.write(bytes);
-				if (closesBehindErrorsMs !== undefined && /^HTTP\/1\.1 [45]/.test(bytes)) {
+				const answered = answer(request);
+				if (answered.isLast) return socket.end(answered.bytes, "latin1");
+				socket.write(answered, "latin1");
+				if (closesBehindErrorsMs !== undefined && /^HTTP\/1\.1 [45]/.test(answered)) {
 					setTimeout(() => socket.destroy(), closesBehindErrorsMs);
 					return socket.once("data", () => socket.destroy());
 				}

@@ -157,8 +157,9 @@ export class HttpOrigin {
 		if (body.length > 0) headers.set("content-type", "application/json");
 		const init = { method, headers, body: body.length > 0 ? body : undefined, redirect: "manual", signal };
 		const answer = await this.#call(url, init, true);
-		// Redirects and refusals alike: whatever is no answer may quote what was asked. The runtime redacts it unread.
-		if (this.#isPrivate && answer.status !== 200) {
+		// The Workers take a hint (1xx) for the answer, and what comes behind it for its body. And whatever is no answer, redirects and refusals
+		// alike, may quote what was asked: the runtime redacts it unread.
+		if (!isSendable(answer.status) || (this.#isPrivate && answer.status !== 200)) {
 			cancel(answer.body);
 			return { status: answer.status, body: new Uint8Array() };
 		}
