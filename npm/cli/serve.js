@@ -7,6 +7,7 @@ import { Access } from "../src/gateway/access.js";
 import { Gateway } from "../src/gateway/gateway.js";
 import { Handler } from "../src/gateway/handler.js";
 import { listenerOf } from "../src/gateway/node.js";
+import { nodeFetch } from "../src/gateway/node_fetch.js";
 import { HttpOrigin } from "../src/gateway/origin.js";
 import { rateLimiter } from "../src/gateway/rate_limit.js";
 import { instantiate } from "../src/runtime/instance.js";
@@ -61,7 +62,7 @@ export async function serve(options) {
 	});
 	await end();
 	clearTimeout(timer);
-	// Node's `fetch` keeps the process for a connection of the origin whose answer had a length and no body, as one of 304 may.
+	// Node's `fetch`, by which telemetry is sent, keeps the process for a connection whose answer had a length and no body, as one of 304 may.
 	process.exit();
 }
 
@@ -94,7 +95,7 @@ function runtimeOf(config, l2) {
 	return new Runtime({
 		config: { ...config, l2: { ...config.l2, ...(l2 === undefined && { enabled: false }) } },
 		connect: () => ({ stores: { l2_distributed: l2 } }),
-		origin: new HttpOrigin(config.origin?.url, { headers, isPrivate }),
+		origin: new HttpOrigin(config.origin?.url, { headers, isPrivate, fetch: nodeFetch }),
 		clock: steadyClock(),
 		isPrivate,
 		isHeard: config.alerts?.webhook_url !== undefined || config.telemetry?.traces_url !== undefined,

@@ -260,10 +260,12 @@ class Engine {
 		const body = asked?.slice();
 		const pass = async (base, signal) => {
 			const request = { method: "POST", path: FEAST, query: "", headers: [["content-type", "application/json"]] };
-			const passed = await this.#settings.origin.pass(base, request, body, ANYONE, signal).catch((error) => {
-				if (!signal.aborted) throw error;
-				return originLate();
-			});
+			const passed = await this.#settings.origin
+				.pass(base, request, body, ANYONE, { signal, isRead: true })
+				.catch((error) => {
+					if (!signal.aborted) throw error;
+					return originLate();
+				});
 			const reply = runtime.isPrivate ? withoutWords(passed) : passed;
 			const bytes = new Uint8Array(await responseOf(reply).arrayBuffer());
 			const { status, headers } = reply;

@@ -1,14 +1,18 @@
 // All that holds where Featheredge meets its clients, its origin and its stores, by each host that has a gateway: docs/boundary.md.
 
 import { testAccess } from "./access.mjs";
+import { testConnections } from "./connections.mjs";
+import { testHostile } from "./hostile.mjs";
 import { testIssuer } from "./issuer.mjs";
 import { testNeighbour } from "./neighbour.mjs";
 import { testProxy } from "./proxy.mjs";
 import { testWrites } from "./writes.mjs";
 
-/** @param {import("./callers.mjs").Hosts & { saysContinue: boolean }} hosts */
+/** @param {import("./callers.mjs").Hosts & { saysContinue: boolean, readsAnswersApart: boolean }} hosts */
 export async function testBoundary(hosts) {
 	testProxy(hosts);
+	testConnections(hosts);
+	testHostile(hosts);
 	await testAccess(hosts);
 	await testIssuer(hosts);
 	await testNeighbour(hosts);

@@ -12,7 +12,14 @@ const NATIVE = "/v1/features";
 const answer = (status, body, headers = ["content-type: application/json"]) =>
 	[`HTTP/1.1 ${status} Whatever`, ...headers, `content-length: ${Buffer.byteLength(body)}`, "", body].join("\r\n");
 
-const features = (request) => answer(200, JSON.stringify(answerFeatures({ json: JSON.parse(request.body) }).json));
+/** JSON in ASCII alone: what goes out by bytes has a length that is counted in letters. */
+const ascii = (value) =>
+	JSON.stringify(value).replaceAll(
+		/[^\x20-\x7e]/g,
+		(letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`,
+	);
+
+const features = (request) => answer(200, ascii(answerFeatures({ json: JSON.parse(request.body) }).json));
 
 /** @param {import("./callers.mjs").Hosts} hosts */
 export async function testNeighbour({ start }) {
@@ -80,7 +87,7 @@ export async function testNeighbour({ start }) {
 				const { json } = answerFeatures({ json: JSON.parse(request.body) });
 				json.results[1].statuses[1] = "NO_SUCH_STATUS";
 				json.results[1].event_timestamps[0] = "the day before";
-				return answer(200, JSON.stringify(json));
+				return answer(200, ascii(json));
 			};
 			const rows = range(3).map(fresh);
 			const reply = await host.post(FEAST, ask(["a"], rows));
@@ -96,7 +103,7 @@ export async function testNeighbour({ start }) {
 				const { json } = answerFeatures({ json: JSON.parse(request.body) });
 				json.results[1].values[0] = null;
 				for (const result of json.results) delete result.statuses;
-				return answer(200, JSON.stringify(json));
+				return answer(200, ascii(json));
 			};
 			const found = await (await read(fresh())).json();
 			assert.deepEqual([column(found, "a"), statuses(found, "a")], [[null], ["PRESENT"]]);
@@ -107,7 +114,7 @@ export async function testNeighbour({ start }) {
 				answering = (request) => {
 					const { json } = answerFeatures({ json: JSON.parse(request.body) });
 					json.results[0].values = [key];
-					return answer(200, JSON.stringify(json));
+					return answer(200, ascii(json));
 				};
 			};
 			for (const [asked, key] of [
@@ -152,28 +159,6 @@ export async function testNeighbour({ start }) {
 				const [again, passedAgain] = await Promise.all([read(fresh()), fetch(`${host.url}/registry`)]);
 				assert.deepEqual([again.status, passedAgain.status], [200, 200]);
 			}
-		});
-
-		test("has a read made again twice, and then it is 502", async () => {
-			answering = (_, socket) => {
-				socket.destroy();
-				return "";
-			};
-			assert.equal((await read(fresh())).status, 502);
-			assert.equal(origin.requests.length, 3);
-			origin.requests.length = 0;
-			assert.equal((await fetch(`${host.url}/registry`)).status, 502);
-			assert.equal(origin.requests.length, 3);
-		});
-
-		test("has no write made again that may have been sent", async () => {
-			answering = (_, socket) => {
-				socket.destroy();
-				return "";
-			};
-			const reply = await host.post("/push", { push_source_name: "p", df: { driver_id: [1] } });
-			assert.equal(reply.status, 502);
-			assert.equal(origin.requests.length, 1);
 		});
 	});
 

@@ -11,4 +11,9 @@ after(async () => {
 	redis.remove();
 });
 
-await testBoundary({ start: (options) => startServe({ redis, ...options }), refuse: refuseServe, saysContinue: true });
+await testBoundary({
+	start: (options) => startServe({ redis, ...options }),
+	refuse: refuseServe,
+	saysContinue: true,
+	readsAnswersApart: true,
+});

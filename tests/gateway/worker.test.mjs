@@ -3,4 +3,9 @@
 import { refuseWorker, startWorker } from "../support/worker.mjs";
 import { testBoundary } from "./boundary.mjs";
 
-await testBoundary({ start: startWorker, refuse: refuseWorker, saysContinue: false });
+await testBoundary({
+	start: startWorker,
+	refuse: refuseWorker,
+	saysContinue: false,
+	readsAnswersApart: false,
+});

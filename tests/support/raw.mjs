@@ -53,9 +53,12 @@ export async function requestTarget(port, method, target, headers = {}) {
 /**
  * A server that keeps each request as it came, and answers with bytes.
  *
- * @param {(request: Message, socket: import("node:net").Socket) => string | Buffer | Promise<string | Buffer>} answer
+ * @param {(request: Message, socket: import("node:net").Socket) => Answer | Promise<Answer>} answer
+ * @typedef {string | Buffer | { bytes: string, isLast: true }} Answer `isLast`: the connection ends behind it
+ * @param {{ closesBehindErrorsMs?: number }} [options] it closes a connection so long after an error that it has answered, or once something
+ *   comes on it, of which it reads nothing
  */
-export async function startRawOrigin(answer) {
+export async function startRawOrigin(answer, { closesBehindErrorsMs } = {}) {
 	/** @type {Message[]} */
 	const requests = [];
 	const sockets = new Set();
@@ -67,7 +70,13 @@ export async function startRawOrigin(answer) {
 			for (;;) {
 				const request = await reader.message(false);
 				requests.push(request);
-				socket.write(await answer(request, socket));
+				const answered = await answer(request, socket);
+				if (answered.isLast) return socket.end(answered.bytes, "latin1");
+				socket.write(answered, "latin1");
+				if (closesBehindErrorsMs !== undefined && /^HTTP\/1\.1 [45]/.test(answered)) {
+					setTimeout(() => socket.destroy(), closesBehindErrorsMs);
+					return socket.once("data", () => socket.destroy());
+				}
 			}
 		} catch {
 			socket.destroy();

@@ -9,7 +9,7 @@ import { FaultError } from "../errors.js";
 import { TELEMETRY_PATHS } from "../runtime/telemetry_paths.js";
 import { isForFeatures } from "./handler.js";
 import { ANYONE } from "./pass.js";
-import { fault, problem } from "./reply.js";
+import { brokenBody, fault, problem } from "./reply.js";
 
 export class Gateway {
 	#access;
@@ -65,8 +65,10 @@ export class Gateway {
 
 	/** In place of a reply that could not be made. */
 	#failed(error, request) {
-		// The runtime has told of what the core threw, and nobody hears that a caller has gone.
-		if (!(error instanceof FaultError || request.isGone)) this.#onError(error);
+		// Nobody hears this of a caller who has gone, but one may be there whose body cannot be read on.
+		if (request.isGone) return brokenBody();
+		// The runtime has told of what the core threw.
+		if (!(error instanceof FaultError)) this.#onError(error);
 		return fault();
 	}
 

@@ -23,16 +23,19 @@ import {
 export const NATIVE = "/v1/features";
 export const FEAST = "/get-online-features";
 
-/** The header by which a client tells the requests of one session or user. */
-const SESSION = "featheredge-session";
-
 /** `Service::right` for what only reads. */
 const READ = 1;
+
+/** The header by which a client tells the requests of one session or user. */
+const SESSION = "featheredge-session";
 
 /** Headers that were made lately: most replies from memory have the same ones. More than there are common kinds of replies, times their ages. */
 const MAX_RECENT_HEADERS = 256;
 
 const NOTHING = new Uint8Array();
+
+/** Whether a request changes nothing, whoever answers it: it may end with its caller, and be made again. */
+const onlyReads = ({ method, path }) => Core.right(method, path) <= READ;
 
 /**
  * A request in plain values.
@@ -121,7 +124,7 @@ export class Handler {
 			take,
 			pass: (base, signal) => {
 				if (base === undefined) return this.#asset(request);
-				const passed = runtime.origin.pass(base, request, body, pass, signal);
+				const passed = runtime.origin.pass(base, request, body, pass, { signal, isRead: onlyReads(request) });
 				return passed.then(
 					(reply) => contained(runtime.isPrivate ? withoutWords(reply) : reply),
 					() => (signal.aborted ? originLate() : originUnreachable()),
@@ -131,7 +134,7 @@ export class Handler {
 			addHeaders: (reply, pairs) => ({ ...reply, headers: [...reply.headers, ...pairs] }),
 			open: (stream) => ({ status: 200, headers: headerPairs(runtime.core.reply_headers()), body: stream }),
 			context,
-			signal: Core.right(request.method, request.path) <= READ ? request.signal : undefined,
+			signal: onlyReads(request) ? request.signal : undefined,
 			waitUntil,
 		});
 	}

@@ -3,7 +3,7 @@
 // Its invariants: a body is read within a limit, whether anybody wants it or not, so that what follows on its connection is not harmed; a
 // reply in parts goes out at the pace at which it is read; what belongs to a caller who has gone ends with it.
 
-import { badTarget } from "./reply.js";
+import { badTarget, unknownCoding } from "./reply.js";
 import { targetOf } from "./target.js";
 
 /** How much of a body that nobody wants is read, so that its sender hears the answer before the connection ends, in bytes. */
@@ -252,6 +252,9 @@ export function listenerOf(gateway) {
 			}
 		};
 		if (target === undefined) return send(badTarget());
+		// Node takes off `chunked` alone, and would give what is beneath for the body.
+		const { "transfer-encoding": coding = "chunked" } = incoming.headers;
+		if (coding.toLowerCase() !== "chunked") return send(unknownCoding());
 		const limit = gateway.openBodyLimit(request);
 		if (limit === undefined) return void gateway.handle(request).then(send);
 		collect(incoming, limit, (body) => {

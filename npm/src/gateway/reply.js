@@ -39,6 +39,17 @@ export const notFound = (detail) => problem(404, "not-found", "There is nothing 
 export const badTarget = () =>
 	problem(400, "invalid-request", "The request is malformed", "its target is neither a path nor a URL");
 
+export const brokenBody = () =>
+	problem(
+		400,
+		"invalid-request",
+		"The request is malformed",
+		"its body breaks off, or is not in the form that HTTP has",
+	);
+
+export const unknownCoding = () =>
+	problem(501, "invalid-request", "The request is malformed", "the only transfer coding that is read is `chunked`");
+
 export const originProblem = (detail) => problem(502, "origin-unreachable", "The origin could not answer", detail);
 export const originUnreachable = () => originProblem("the origin cannot be reached");
 
