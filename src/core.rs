@@ -58,6 +58,7 @@ pub struct Core {
     aggregator: Option<Box<Watch>>,
     memory: WasmMemory,
     forward_base: String,
+    cache_status: &'static str,
     notice: Option<(&'static str, &'static str)>,
     request: Option<RequestHandle>,
     chunk: Option<Chunk>,
@@ -96,6 +97,7 @@ impl Core {
             aggregator: None,
             memory: WasmMemory::default(),
             forward_base: String::new(),
+            cache_status: "",
             notice: None,
             request: None,
             chunk: None,
@@ -126,7 +128,7 @@ impl Core {
         self.memory.input(length)
     }
 
-    /// How many bytes of a request's body are to be read, and at most one more; 0 where the body is not looked at here.
+    /// How many bytes of a request's body are to be read; 0 where the body is not looked at here.
     pub fn body_limit(&self, method: &str, path: &str) -> usize {
         self.service.body_limit(method, path)
     }
@@ -136,14 +138,15 @@ impl Core {
         Service::right(method, path) as u8
     }
 
-    /// Begins a request, whose body of `length` bytes stands at [`Core::input`], at `now` in milliseconds.
+    /// Begins a request, whose body of `length` bytes stands at [`Core::input`], at `now` in milliseconds. Without a length it is longer than
+    /// [`Core::body_limit`] says.
     #[expect(clippy::too_many_arguments, reason = "one crossing brings all that is known of a request")]
     pub fn begin(
         &mut self,
         method: &str,
         path: &str,
         query: &str,
-        length: usize,
+        length: Option<usize>,
         has_authorization: bool,
         is_operator: bool,
         accepts_lines: bool,
@@ -152,13 +155,14 @@ impl Core {
         session: Option<String>,
         now: f64,
     ) -> State {
-        let body = self.memory.body(length);
+        let body = self.memory.body(length.unwrap_or_default());
         let session = session.as_deref();
         let incoming = Incoming {
             method,
             path,
             query,
             body,
+            is_over_limit: length.is_none(),
             has_authorization,
             traceparent,
             is_operator,
@@ -256,6 +260,11 @@ impl Core {
     /// The base URL of the origin that the request is to be passed on to.
     pub fn forward_base(&self) -> String {
         self.forward_base.clone()
+    }
+
+    /// What the answer to that request says of it in `Cache-Status`.
+    pub fn forward_cache_status(&self) -> String {
+        self.cache_status.to_owned()
     }
 
     /// A header to add to what the origin answered, in the form of [`Core::reply_headers`]; empty where there is none.
@@ -445,8 +454,9 @@ impl Core {
                 self.memory.put(Some(reply));
                 if is_more || self.request.is_some() { State::RepliedWithEffects } else { State::Replied }
             }
-            Some(Response::Forward { base }) => {
+            Some(Response::Forward { base, bypass }) => {
                 self.forward_base = base;
+                self.cache_status = bypass.cache_status();
                 State::Forward
             }
             Some(Response::Forwarded { notice }) => {
@@ -564,8 +574,8 @@ enum JsIoRequest<'a> {
     Fetch { method: &'static str, url: &'a str, body: &'a Bytes, max_bytes: usize, traceparent: Option<&'a str> },
     /// Have the built-in origin answer after `delay` milliseconds.
     Synthesize { delay: u64, body: &'a Bytes },
-    /// Pass the request on to the origin at `base`, however long it takes.
-    Pass { base: &'a str },
+    /// Pass the request on to the origin at `base`, however long it takes; its answer says `cache_status`.
+    Pass { base: &'a str, cache_status: &'static str },
     /// Append marks to the invalidation log, or none, and get what came after: an `Append`, to be answered by an `Appended`.
     Log { request: &'a Bytes },
     /// [Ingest](Core::ingest_telemetry) after the `timeout`, whether or not the request lasts as long.
@@ -601,7 +611,7 @@ impl<'a> JsIoRequest<'a> {
             IoRequest::Synthesize { delay_millis, body } => {
                 JsIoRequest::Synthesize { delay: *delay_millis, body: Bytes::new(body) }
             }
-            IoRequest::Forward { base } => JsIoRequest::Pass { base },
+            IoRequest::Forward { base, bypass } => JsIoRequest::Pass { base, cache_status: bypass.cache_status() },
             IoRequest::Log { request } => JsIoRequest::Log { request: Bytes::new(request) },
             IoRequest::Records => JsIoRequest::Ingest,
             IoRequest::Wait { outlives_request: true } => JsIoRequest::Rest,

@@ -676,8 +676,9 @@ impl World {
                 let text = request.chunks.iter().map(|(_, text)| text.as_str()).collect();
                 Answer { text, ..request.head.take().expect("a reply with a head") }
             }
-            Response::Forward { base } => {
-                Answer { status: FORWARDED, text: base, headers: BTreeMap::new(), is_immediate }
+            Response::Forward { base, bypass } => {
+                let headers = [("cache-status".to_owned(), bypass.cache_status().to_owned())].into();
+                Answer { status: FORWARDED, text: base, headers, is_immediate }
             }
             Response::Forwarded { notice } => {
                 let headers = notice.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();

@@ -4,6 +4,10 @@ use crate::world::{FORWARDED, Origin, World, request};
 
 /// A world whose origin tells when each value was computed, with what is known of its views.
 fn world() -> World {
+    world_with(|_| {})
+}
+
+fn world_with(change: impl FnOnce(&mut config::Config)) -> World {
     let mut world = World::with_http_origin(|config| {
         let view = |keys: &[&str], sources: Option<&[&str]>| config::View {
             join_keys: keys.iter().map(|&key| key.to_owned()).collect(),
@@ -16,6 +20,7 @@ fn world() -> World {
         config.views.insert("untold".to_owned(), view(&["driver_id"], None));
         config.push_sources.insert("pushed".to_owned(), vec!["stats".to_owned()]);
         config.freshness.early_refresh_percent = 0;
+        change(config);
     });
     world.origin = Origin::Tells;
     world
@@ -162,12 +167,23 @@ fn a_write_and_an_invalidation_may_be_just_as_long_as_is_allowed() {
     let invalidation = r#"{"view":"stats"}"#;
     for (more, statuses) in [(0, [FORWARDED, 200]), (1, [413, 413])] {
         let mut world = World::with_http_origin(|config| {
+            config.limits.refuse = true;
             config.limits.write_body_bytes = body.len() - more;
             config.limits.body_bytes = invalidation.len() - more;
         });
         let write = world.call("POST", "/write-to-online-store", body.as_bytes());
         let invalidated = world.call("POST", "/v1/invalidate", invalidation.as_bytes());
         assert_eq!([write.status, invalidated.status], statuses);
+    }
+}
+
+#[test]
+fn a_write_of_which_nobody_has_read_the_body_may_have_changed_anything() {
+    let body = r#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#;
+    for (limit, expected) in [(body.len(), [true, false, false, true, false, true]), (body.len() - 1, [true; 6])] {
+        let mut world = world_with(|config| config.limits.write_body_bytes = limit);
+        let anew = asked_anew(&mut world, &ROWS, |world| write(world, "/write-to-online-store", body));
+        assert_eq!(anew, expected);
     }
 }
 

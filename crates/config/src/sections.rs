@@ -242,10 +242,13 @@ pub struct Native {
     pub default_view: String,
 }
 
-/// `limits`: what is refused, and read no further. They are checked before memory is taken.
+/// `limits`: past which a request in Feast's terms goes to the origin as it came, and any other is refused. They are checked before memory is
+/// taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    /// Whether a request in Feast's terms is refused too.
+    pub refuse: bool,
     /// The longest request body, in bytes.
     pub body_bytes: usize,
     /// The most entities that one request names.
@@ -260,7 +263,7 @@ pub struct Limits {
     pub depth: u16,
     /// The longest answer that is taken from the origin, in bytes.
     pub origin_body_bytes: usize,
-    /// The longest body of a write that is passed to the origin, in bytes.
+    /// The longest body of a write that is read for what it changes, in bytes; a longer one is taken to change everything.
     pub write_body_bytes: usize,
     /// The most rows that one request warms.
     pub warm_rows: usize,
@@ -371,6 +374,7 @@ impl Default for Native {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
+            refuse: false,
             body_bytes: 1 << 20,
             entities: 10_000,
             features: 1_000,

@@ -118,7 +118,7 @@ fn sample() -> Value {
                      "holdout_percent": 8, "store_seconds": 9, "millisecond_nanodollars": 13},
         "native": {"entity_column": "user", "default_view": "profile"},
         "limits": {
-            "body_bytes": 11, "entities": 12, "features": 13, "cells": 14, "key_bytes": 15, "depth": 32, "origin_body_bytes": 17,
+            "refuse": true, "body_bytes": 11, "entities": 12, "features": 13, "cells": 14, "key_bytes": 15, "depth": 32, "origin_body_bytes": 17,
             "write_body_bytes": 18, "warm_rows": 19,
         },
         "sla": {"window_seconds": 1, "p50_ms": 2, "p95_ms": 3, "p99_ms": 4, "answered_per_million": 5, "errors_per_million": 6,

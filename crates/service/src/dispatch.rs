@@ -62,12 +62,13 @@ impl Dispatcher {
     /// Routes a request to who answers it.
     pub(super) fn begin(&mut self, incoming: Incoming<'_>, now: Instant) -> Transition {
         match Endpoint::of(incoming.method, incoming.path) {
-            // The origin decides by credentials that are not ours to judge, so its answers are not ours to share.
-            Endpoint::Feast if incoming.has_authorization => origin_requests::forward(&self.config, incoming, now),
-            Endpoint::Feast => {
-                let trace = self.trace(incoming.traceparent);
-                self.serve(Protocol::Feast, incoming, trace, now)
-            }
+            Endpoint::Feast => match origin_requests::bypass(&self.config, &incoming) {
+                Some(transition) => transition,
+                None => {
+                    let trace = self.trace(incoming.traceparent);
+                    self.serve(Protocol::Feast, incoming, trace, now)
+                }
+            },
             Endpoint::Native => {
                 let is_streamed = incoming.accepts_lines && self.config.routing.streaming;
                 let trace = self.trace(incoming.traceparent);
@@ -83,7 +84,7 @@ impl Dispatcher {
             Endpoint::Ready => self.ready(now),
             Endpoint::Asset => Response::Asset.into(),
             Endpoint::NotAllowed(allow) => reply::method_not_allowed(allow).into(),
-            Endpoint::Origin => origin_requests::forward(&self.config, incoming, now),
+            Endpoint::Origin => origin_requests::forward(&self.config, incoming),
         }
     }
 
@@ -213,9 +214,12 @@ impl Dispatcher {
         now: Instant,
     ) -> Transition {
         let Incoming { body, caller, .. } = incoming;
-        let request = match self.read_path.parse(&mut protocol, body.into()) {
+        let parsed = Endpoint::Feast
+            .check_size(&self.config, &incoming)
+            .and_then(|()| self.read_path.parse(&mut protocol, body.into()));
+        let request = match parsed {
             Ok(request) => request,
-            Err(refusal) => return reply::refused(&protocol, &refusal, body).into(),
+            Err(refusal) => return origin_requests::refuse(&self.config, &protocol, &refusal, body),
         };
         let mut context = RequestContext { trace, ..RequestContext::new(protocol, caller.into(), now) };
         // What is learned belongs to all callers, so who shares no rows with them teaches nothing.
@@ -418,7 +422,7 @@ impl Dispatcher {
         if !incoming.is_operator {
             return reply::forbidden().into();
         }
-        match writes::change_named(&self.config, &self.read_path.planner, incoming.body) {
+        match writes::change_named(&self.config, &self.read_path.planner, &incoming) {
             Ok(change) => {
                 change.apply(self.read_path.engine.marks(), now);
                 let reply = Reply::json(200, change.describe().into());
@@ -459,7 +463,7 @@ impl Dispatcher {
         if !incoming.is_operator {
             return reply::forbidden().into();
         }
-        if let Err(refusal) = writes::check_size(&self.config, body) {
+        if let Err(refusal) = Endpoint::Warm.check_size(&self.config, &incoming) {
             return reply::refused_plainly(&refusal).into();
         }
         if !self.read_path.has_room(&self.requests, Priority::Critical, body.len()) {

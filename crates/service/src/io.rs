@@ -2,6 +2,7 @@
 //!
 //! Each effect names the part of the service that its result goes to.
 
+use crate::bypass::Bypass;
 use crate::reply::Reply;
 use engine::{SessionId, WriteAllowance};
 use model::answer::Tier;
@@ -17,8 +18,10 @@ pub struct Incoming<'a> {
     pub path: &'a str,
     /// The query behind it, without the `?`.
     pub query: &'a str,
-    /// The whole body.
+    /// The whole body; empty where it is longer than [`Service::body_limit`](crate::Service::body_limit).
     pub body: &'a [u8],
+    /// Whether it is longer.
+    pub is_over_limit: bool,
     /// Whether the caller sent credentials of its own.
     pub has_authorization: bool,
     /// The caller's trace, as W3C's `traceparent` has it; empty where there is none.
@@ -168,6 +171,8 @@ pub enum IoRequest {
     Forward {
         /// The origin's base URL.
         base: String,
+        /// Why.
+        bypass: Bypass,
     },
     /// Wait this long, in milliseconds, then call [`Service::synthesize`] with the body and tell the result.
     Synthesize {
@@ -317,6 +322,8 @@ pub enum Response {
     Forward {
         /// The origin's base URL.
         base: String,
+        /// Why.
+        bypass: Bypass,
     },
     /// With what came of [`IoRequest::Forward`].
     Forwarded {

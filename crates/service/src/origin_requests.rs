@@ -4,9 +4,11 @@
 
 use std::borrow::Cow;
 
+use crate::bypass::Bypass;
 use crate::io::{Incoming, IoRequest, IoResult, OriginReply, OriginRequest, Response, Transition};
 use crate::reply::{self, Reply};
 use crate::request::Protocol;
+use crate::routes::Endpoint;
 use crate::setup;
 use config::{Config, OriginKind};
 use model::refusal::Refusal;
@@ -44,20 +46,43 @@ pub(super) fn forward_base(config: &Config) -> Option<String> {
 }
 
 /// A request that goes on to the origin as it came.
-pub(super) fn forward(config: &Config, incoming: Incoming<'_>, now: Instant) -> Transition {
+pub(super) fn forward(config: &Config, incoming: Incoming<'_>) -> Transition {
     match forward_base(config) {
-        Some(base) => Response::Forward { base }.into(),
-        None if (incoming.method, incoming.path) == ("POST", "/get-online-features") => {
-            leave_to_origin(config, &Protocol::Feast, incoming.body, now)
-        }
+        Some(base) => Response::Forward { base, bypass: Bypass::Path }.into(),
         None => reply::not_found(incoming.path).into(),
+    }
+}
+
+/// What becomes of a request in Feast's terms that the origin is to answer whatever its body is; `None` where it is answered here. The
+/// built-in origin knows neither callers nor queries.
+pub(super) fn bypass(config: &Config, incoming: &Incoming<'_>) -> Option<Transition> {
+    let bypass = match incoming {
+        // The origin decides by credentials that are not ours to judge, so its answers are not ours to share.
+        Incoming { has_authorization: true, .. } => Bypass::Authorization,
+        // Feast's Go server answers with statuses where the query asks for them.
+        Incoming { query: "", .. } => return None,
+        _ => Bypass::Query,
+    };
+    let base = forward_base(config)?;
+    match Endpoint::Feast.check_size(config, incoming) {
+        Err(refusal) if config.limits.refuse => Some(reply::refused(&Protocol::Feast, &refusal, b"").into()),
+        _ => Some(Response::Forward { base, bypass }.into()),
+    }
+}
+
+/// Refuses a request, or lets the origin judge it where all that is against it is a limit of ours.
+pub(super) fn refuse(config: &Config, protocol: &Protocol, refusal: &Refusal, body: &[u8]) -> Transition {
+    let is_limit = matches!(refusal, Refusal::Limit { .. });
+    match forward_base(config).filter(|_| is_limit && protocol.is_feast() && !config.limits.refuse) {
+        Some(base) => Response::Forward { base, bypass: Bypass::OverLimit }.into(),
+        None => reply::refused(protocol, refusal, body).into(),
     }
 }
 
 /// Lets the origin answer a feature request that only it may judge.
 pub(super) fn leave_to_origin(config: &Config, protocol: &Protocol, body: &[u8], now: Instant) -> Transition {
     match (protocol, forward_base(config)) {
-        (Protocol::Feast, Some(base)) => Response::Forward { base }.into(),
+        (Protocol::Feast, Some(base)) => Response::Forward { base, bypass: Bypass::Body }.into(),
         (Protocol::Feast, None) => {
             let OriginReply { status, body, .. } = synthesize(config, body, now);
             Reply::json(status, Cow::Owned(body)).into()

@@ -1,7 +1,8 @@
 //! Which endpoint a method and a path are, what right it needs, and how much of a body it reads.
 
-use crate::io::Right;
+use crate::io::{Incoming, Right};
 use config::Config;
+use model::refusal::Refusal;
 
 /// Who answers a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +54,26 @@ impl Endpoint {
 
     /// How many bytes of a body it reads; 0 where it does not look at it.
     pub(super) fn body_limit(self, config: &Config) -> usize {
+        self.size_limit(config).map_or(0, |(_, bytes)| bytes)
+    }
+
+    /// Refuses a body that is longer than it reads.
+    pub(super) fn check_size(self, config: &Config, incoming: &Incoming<'_>) -> Result<(), Refusal> {
+        let length = incoming.body.len();
+        match self.size_limit(config) {
+            Some((limit, allowed)) if incoming.is_over_limit || length > allowed => {
+                Err(Refusal::Limit { limit, allowed, found: length.max(allowed + 1) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The limit of the body that it reads: its key in `limits`, and the bytes.
+    fn size_limit(self, Config { limits, .. }: &Config) -> Option<(&'static str, usize)> {
         match self {
-            Endpoint::Feast | Endpoint::Native | Endpoint::Invalidate => config.limits.body_bytes,
-            Endpoint::Write | Endpoint::Warm => config.limits.write_body_bytes,
-            _ => 0,
+            Endpoint::Feast | Endpoint::Native | Endpoint::Invalidate => Some(("body_bytes", limits.body_bytes)),
+            Endpoint::Write | Endpoint::Warm => Some(("write_body_bytes", limits.write_body_bytes)),
+            _ => None,
         }
     }
 }

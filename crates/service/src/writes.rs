@@ -6,27 +6,20 @@
 
 use std::rc::Rc;
 
+use crate::bypass::Bypass;
 use crate::change::{Change, Changed};
 use crate::in_progress::{Pending, RequestsInProgress};
 use crate::io::{Continuation, Incoming, IoRequest, Transition};
 use crate::origin_requests;
 use crate::read_path::ReadPath;
 use crate::reply;
+use crate::routes::Endpoint;
 use config::Config;
 use model::refusal::Refusal;
 use model::request::Priority;
 use model::time::Instant;
 use origin::planner::{Planner, Reach};
 use origin::write::{self, Invalidation, Target};
-
-/// Refuses the body of a write that is too large.
-pub(super) fn check_size(config: &Config, body: &[u8]) -> Result<(), Refusal> {
-    let allowed = config.limits.write_body_bytes;
-    if body.len() > allowed {
-        return Err(Refusal::Limit { limit: "write_body_bytes", allowed, found: body.len() });
-    }
-    Ok(())
-}
 
 /// Sends a write on its way to the origin.
 #[inline(never)]
@@ -37,28 +30,35 @@ pub(super) fn begin(
     now: Instant,
 ) -> Transition {
     let config = Rc::clone(&read_path.config);
-    if let Err(refusal) = check_size(&config, incoming.body) {
-        return reply::refused_plainly(&refusal).into();
+    let size = Endpoint::Write.check_size(&config, &incoming);
+    if let Err(refusal) = &size
+        && config.limits.refuse
+    {
+        return reply::refused_plainly(refusal).into();
     }
     let Some(base) = origin_requests::forward_base(&config) else {
-        return origin_requests::forward(&config, incoming, now);
+        return origin_requests::forward(&config, incoming);
     };
-    let change = change_of(&config, &read_path.planner, incoming);
+    // Of one that is too long nobody reads what it writes.
+    let (bypass, body) = if size.is_ok() { (Bypass::Path, incoming.body) } else { (Bypass::OverLimit, &[][..]) };
+    let change = change_of(&config, &read_path.planner, Incoming { body, ..incoming });
     // A write is never refused for want of memory: what it changes is told of whole views then.
     let has_room = read_path.has_room(requests, Priority::High, change.held_bytes());
     let change = if has_room { change } else { change.widened() };
     let pending = Pending::Write { change, began: now };
     let timeout_millis = config.origin.timeout_ms;
-    Transition::waiting_for(requests.begin(pending, Continuation::Forward, IoRequest::Forward { base }, timeout_millis))
+    Transition::waiting_for(requests.begin(
+        pending,
+        Continuation::Forward,
+        IoRequest::Forward { base, bypass },
+        timeout_millis,
+    ))
 }
 
 /// What an operator says was written past this service.
-pub(super) fn change_named(config: &Config, planner: &Planner, body: &[u8]) -> Result<Change, Refusal> {
-    let allowed = config.limits.body_bytes;
-    if body.len() > allowed {
-        return Err(Refusal::Limit { limit: "body_bytes", allowed, found: body.len() });
-    }
-    match write::read_invalidation(body)? {
+pub(super) fn change_named(config: &Config, planner: &Planner, incoming: &Incoming<'_>) -> Result<Change, Refusal> {
+    Endpoint::Invalidate.check_size(config, incoming)?;
+    match write::read_invalidation(incoming.body, config.limits.depth)? {
         Invalidation::Everything => Ok(Change::Everything),
         Invalidation::View(view) => Ok(Change::Views(reach(planner, &view, |_| None))),
         Invalidation::Entities(view, columns) => {

@@ -159,9 +159,14 @@ export class Exchange {
 	#reply(state) {
 		const { take, pass } = this.#handling;
 		if (state === State.Replied || state === State.RepliedWithEffects) this.#answer(() => take(this));
-		else if (state === State.Forward) this.#answer(() => pass(this.#core.forward_base(), this.#abort.signal));
+		else if (state === State.Forward) this.#answer(() => this.#forward());
 		else if (state === State.Forwarded) this.#answer(() => this.#forwarded());
 		else if (state === State.Asset) this.#answer(() => pass(undefined, this.#abort.signal));
+	}
+
+	#forward() {
+		const core = this.#core;
+		return this.#handling.pass(core.forward_base(), this.#abort.signal, core.forward_cache_status());
 	}
 
 	#forwarded() {
@@ -307,7 +312,7 @@ export class Exchange {
 			}
 			case "pass":
 				// However long it takes: that it was passed on cannot be taken back.
-				this.#passed = this.#handling.pass(effect.base, this.#abort.signal);
+				this.#passed = this.#handling.pass(effect.base, this.#abort.signal, effect.cacheStatus);
 				await this.#passed.catch(() => {});
 				return (core, now) => core.complete_pass(number, now);
 			case "log": {

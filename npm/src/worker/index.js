@@ -98,7 +98,7 @@ export default {
 			isPlatforms: true,
 		});
 		const reply = await gateway.handle(plain);
-		await plain.discard();
+		await plain.release();
 		return responseOf(reply);
 	},
 };
