@@ -264,7 +264,7 @@ class Engine {
 		const body = asked?.slice();
 		const pass = async (base, signal, cacheStatus) => {
 			const request = { method: "POST", path: FEAST, query: "", headers: [["content-type", "application/json"]] };
-			const passed = await this.#settings.origin.pass(base, request, body, ANYONE, signal);
+			const passed = await this.#settings.origin.pass(base, request, body, ANYONE, signal, true);
 			const reply = runtime.isPrivate ? withoutWords(passed) : passed;
 			const bytes = new Uint8Array(await responseOf(reply).arrayBuffer());
 			const { status } = reply;

@@ -47,9 +47,9 @@ class FeaturesOrigin extends HttpOrigin {
 		return effect.url.endsWith(FEAST) ? super.ask({ ...effect, url: this.url }, signal, pass) : nothingToSay();
 	}
 
-	async pass(_, request, bytes, pass, signal) {
+	async pass(_, request, bytes, pass, signal, isRead) {
 		if (request.path !== FEAST) return notFound(request.path);
-		return this.passTo(this.url, request, bytes, pass, signal);
+		return this.passTo(this.url, request, bytes, pass, signal, isRead);
 	}
 }
 

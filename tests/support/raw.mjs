@@ -51,9 +51,9 @@ export async function requestTarget(port, method, target, headers = {}) {
 }
 
 /**
- * A server that keeps each request as it came, and answers with bytes.
+ * A server that keeps each request as it came, and answers with bytes; where there are none, it closes the connection.
  *
- * @param {(request: Message) => string} answer
+ * @param {(request: Message) => string | undefined} answer
  */
 export async function startRawOrigin(answer) {
 	/** @type {Message[]} */
@@ -67,7 +67,9 @@ export async function startRawOrigin(answer) {
 			for (;;) {
 				const request = await reader.message(false);
 				requests.push(request);
-				socket.write(answer(request));
+				const bytes = answer(request);
+				if (bytes === undefined) return socket.destroy();
+				socket.write(bytes);
 			}
 		} catch {
 			socket.destroy();

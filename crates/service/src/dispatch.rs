@@ -84,7 +84,7 @@ impl Dispatcher {
             Endpoint::Ready => self.ready(now),
             Endpoint::Asset => Response::Asset.into(),
             Endpoint::NotAllowed(allow) => reply::method_not_allowed(allow).into(),
-            Endpoint::Origin => origin_requests::forward(&self.config, incoming),
+            Endpoint::Search | Endpoint::Origin => origin_requests::forward(&self.config, incoming),
         }
     }
 

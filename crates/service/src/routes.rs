@@ -11,6 +11,8 @@ pub(super) enum Endpoint {
     Feast,
     /// Features in the native protocol.
     Native,
+    /// A search, which the origin answers.
+    Search,
     /// A write to the origin, by a path whose body is understood.
     Write,
     /// Any other request that may write to the origin.
@@ -34,7 +36,7 @@ impl Endpoint {
         match (method, path) {
             ("POST", "/get-online-features") => Endpoint::Feast,
             ("POST", "/v1/features") => Endpoint::Native,
-            ("POST", path) if is_search(path) => Endpoint::Origin,
+            ("POST", path) if is_search(path) => Endpoint::Search,
             ("POST", "/push" | "/write-to-online-store" | "/materialize" | "/materialize-incremental") => {
                 Endpoint::Write
             }
@@ -71,7 +73,10 @@ impl Endpoint {
     /// The limit of the body that it reads: its key in `limits`, and the bytes.
     fn size_limit(self, Config { limits, .. }: &Config) -> Option<(&'static str, usize)> {
         match self {
-            Endpoint::Feast | Endpoint::Native | Endpoint::Invalidate => Some(("body_bytes", limits.body_bytes)),
+            // A search is read whole so that it can be made again where it is lost.
+            Endpoint::Feast | Endpoint::Native | Endpoint::Invalidate | Endpoint::Search => {
+                Some(("body_bytes", limits.body_bytes))
+            }
             Endpoint::Write | Endpoint::Warm => Some(("write_body_bytes", limits.write_body_bytes)),
             _ => None,
         }
@@ -84,7 +89,7 @@ pub(super) fn right(method: &str, path: &str) -> Right {
         Endpoint::Health | Endpoint::Ready | Endpoint::Asset => Right::Nothing,
         // Refused for the method, whoever asks.
         Endpoint::NotAllowed(_) => Right::Nothing,
-        Endpoint::Feast | Endpoint::Native | Endpoint::Origin => Right::Read,
+        Endpoint::Feast | Endpoint::Native | Endpoint::Search | Endpoint::Origin => Right::Read,
         Endpoint::Write => Right::Write,
         Endpoint::UnknownWrite | Endpoint::Invalidate | Endpoint::Warm | Endpoint::Predictions => Right::Operate,
     }
@@ -122,9 +127,9 @@ mod tests {
         for (method, path, endpoint, needed) in [
             ("GET", "/anything", Endpoint::Origin, Right::Read),
             ("OPTIONS", "/push", Endpoint::Origin, Right::Read),
-            ("POST", "/retrieve-online-documents", Endpoint::Origin, Right::Read),
-            ("POST", "/search", Endpoint::Origin, Right::Read),
-            ("POST", "/v1/vector_stores/documents/search", Endpoint::Origin, Right::Read),
+            ("POST", "/retrieve-online-documents", Endpoint::Search, Right::Read),
+            ("POST", "/search", Endpoint::Search, Right::Read),
+            ("POST", "/v1/vector_stores/documents/search", Endpoint::Search, Right::Read),
             ("POST", "/v1/vector_stores//search", Endpoint::UnknownWrite, Right::Operate),
             ("POST", "/v1/vector_stores/a/b/search", Endpoint::UnknownWrite, Right::Operate),
             ("PUT", "/search", Endpoint::UnknownWrite, Right::Operate),

@@ -7,8 +7,9 @@ import { Core, State } from "featheredge-core";
 import { cancel } from "../runtime/body.js";
 import { headerPairs } from "../runtime/headers.js";
 import { redacted } from "../runtime/redact.js";
+import { isUnsent } from "../runtime/retry.js";
 import { ANYONE } from "./pass.js";
-import { fault, isSendable, notAllowed, notFound, originStatus, originUnreachable } from "./reply.js";
+import { fault, isSendable, notAllowed, notFound, originStatus, originUnreachable, writeLost } from "./reply.js";
 
 /** The path whose answers may go out line by line. */
 export const NATIVE = "/v1/features";
@@ -106,22 +107,23 @@ export class Handler {
 		if (state === State.Replied) return this.#reply(request, (lines) => this.#sharedHeaders(lines));
 		const take = () => this.#reply(request, headerPairs);
 		const { waitUntil } = request;
+		const isRead = Core.right(request.method, request.path) <= READ;
 		if (state === State.RepliedWithEffects) return runtime.attendBehind({ take, context: pass, waitUntil });
 		return runtime.attend(state, {
 			take,
 			pass: (base, signal, cacheStatus) => {
 				if (base === undefined) return this.#asset(request);
-				const passed = runtime.origin.pass(base, request, body, pass, signal);
+				const passed = runtime.origin.pass(base, request, body, pass, signal, isRead);
 				const answered = passed.then(
 					(reply) => contained(runtime.isPrivate ? withoutWords(reply) : reply),
-					originUnreachable,
+					(error) => (isRead ? originUnreachable() : writeLost(isUnsent(error))),
 				);
 				return answered.then((reply) => withHeaders(reply, [["cache-status", cacheStatus]]));
 			},
 			addHeaders: withHeaders,
 			open: (stream) => ({ status: 200, headers: headerPairs(runtime.core.reply_headers()), body: stream }),
 			context: pass,
-			signal: Core.right(request.method, request.path) <= READ ? request.signal : undefined,
+			signal: isRead ? request.signal : undefined,
 			waitUntil,
 		});
 	}

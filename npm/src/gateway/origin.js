@@ -4,7 +4,7 @@
 // credentials go to the origin's own base URL alone; no redirect is followed, since it may lead to a place that nobody configured.
 
 import { cancel, readBytes } from "../runtime/body.js";
-import { retryLostConnection } from "../runtime/retry.js";
+import { isUnsent, retryLostConnection } from "../runtime/retry.js";
 import { ANYONE } from "./pass.js";
 import { badTarget, isBodyless, isSendable, originStatus } from "./reply.js";
 
@@ -150,18 +150,19 @@ export class HttpOrigin {
 	 * @param {Uint8Array | undefined} bytes its body, where that was read
 	 * @param {import("./pass.js").Pass} pass
 	 * @param {AbortSignal} signal
+	 * @param {boolean} isRead whether it only reads, so that it may be made twice
 	 * @returns {Promise<import("./reply.js").Reply>}
 	 */
-	pass(base, request, bytes, pass, signal) {
+	pass(base, request, bytes, pass, signal, isRead) {
 		const { path, query } = request;
 		// It would go on where the base URL ends, be that in the host's name.
 		if (!path.startsWith("/")) return Promise.resolve(badTarget());
 		const root = base.replace(/\/+$/, "");
-		return this.passTo(`${root}${path}${query && `?${query}`}`, request, bytes, pass, signal, root);
+		return this.passTo(`${root}${path}${query && `?${query}`}`, request, bytes, pass, signal, isRead, root);
 	}
 
 	/** The same to a URL; of paths below `root` the client knows as of ours. */
-	async passTo(url, request, bytes, pass, signal, root) {
+	async passTo(url, request, bytes, pass, signal, isRead, root) {
 		const { method, mount = "" } = request;
 		// What `fetch` is to unpack, it asks for itself.
 		const without = this.#isWorker ? FETCHS_OWN : [...FETCHS_OWN, "accept-encoding"];
@@ -172,7 +173,9 @@ export class HttpOrigin {
 		const init = { method, headers, body, redirect: "manual", signal };
 		if (body instanceof ReadableStream) init.duplex = "half";
 		const call = () => this.#fetch.call(undefined, url, init);
-		const answer = isBare ? await retryLostConnection(call, signal) : await call();
+		// A stream is read once.
+		const mayRepeat = (error) => !(body instanceof ReadableStream) && (isRead || isUnsent(error));
+		const answer = await retryLostConnection(call, signal, mayRepeat);
 		return this.#passedBack(answer, (location) => locationOf(location, url, root, mount));
 	}
 

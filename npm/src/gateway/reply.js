@@ -7,6 +7,7 @@
  * @property {number} status
  * @property {HeaderPairs} headers frozen where many replies share them
  * @property {Uint8Array | ReadableStream<Uint8Array> | null} body
+ * @property {boolean} [isUnsent] whether the request that it stands for was certainly never sent
  */
 
 const encoder = new TextEncoder();
@@ -41,6 +42,22 @@ export const badTarget = () =>
 
 export const originProblem = (detail) => problem(502, "origin-unreachable", "The origin could not answer", detail);
 export const originUnreachable = () => originProblem("the origin cannot be reached");
+
+/**
+ * In place of the origin's answer to a write.
+ *
+ * @param {boolean} isUnsent whether the origin certainly never got it
+ * @returns {Reply}
+ */
+export const writeLost = (isUnsent) => ({
+	...originProblem(
+		isUnsent
+			? "the origin cannot be reached, and nothing was written"
+			: "the origin has not answered, and whether it has written is not known",
+	),
+	isUnsent,
+});
+
 export const originStatus = (status) => originProblem(`the origin's status ${status} cannot be passed on`);
 
 /** What is answered where the core met a fault. */
