@@ -343,9 +343,10 @@ impl Core {
         self.complete(number, IoResult::Logged(answer), now)
     }
 
-    /// Tells that the origin has begun to answer to a request that was passed on, or cannot.
-    pub fn complete_pass(&mut self, number: u32, now: f64) -> State {
-        self.complete(number, IoResult::Forwarded, now)
+    /// Tells with which status the origin has begun to answer to a request that was passed on; 502 where it cannot, and none where it
+    /// certainly never got the request.
+    pub fn complete_pass(&mut self, number: u32, status: Option<u16>, now: f64) -> State {
+        self.complete(number, IoResult::Forwarded(status), now)
     }
 
     /// Tells that a wait is over.

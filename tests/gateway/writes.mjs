@@ -40,7 +40,8 @@ export function testWrites({ start, knowsUnsent }) {
 		let host;
 		before(async () => {
 			origin = await startOrigin(answerFeatures);
-			host = await start({ origin, vars: { auth: OPEN, views: VIEWS } });
+			const writes = { visible_within_ms: 0, job_seconds: 60 };
+			host = await start({ origin, vars: { auth: OPEN, views: VIEWS, writes } });
 		});
 		afterEach(() => {
 			origin.reset();
@@ -88,6 +89,17 @@ export function testWrites({ start, knowsUnsent }) {
 				await isHit("5", "other");
 				assert.equal((await writeRow(written)).status, 200);
 				assert.deepEqual([await isHit("5"), await isHit("5", "other")], [false, true], written);
+			}
+		});
+
+		test("while a job goes on that was answered 202, nothing of its views is kept", async () => {
+			const job = { status: 202, json: { status: "accepted" } };
+			const body = { end_ts: "2026-11-30T00:00:00", feature_views: ["stats"] };
+			await isHit("6", "other");
+			assert.equal((await write("/materialize?async=true", body, job)).status, 202);
+			assert.equal(origin.requests.at(-1).path, "/materialize?async=true");
+			for (let time = 0; time < 3; time++) {
+				assert.deepEqual([await isHit("6"), await isHit("6", "other")], [false, true]);
 			}
 		});
 	});

@@ -198,6 +198,9 @@ pub struct Writes {
     pub ledger: bool,
     /// Within how long a write is seen by other isolates, in milliseconds; with 0 each request asks the ledger first.
     pub visible_within_ms: u64,
+    /// How long a write may go on that was answered before it was done, in seconds. For so long what it may write is served no older than
+    /// `visible_within_ms`.
+    pub job_seconds: u64,
     /// By how much the clocks of processes that share a store may differ, in milliseconds, where no ledger sets them. For so long
     /// after a write no store's copy of what it touched is taken for newer.
     pub clock_error_ms: u64,
@@ -391,7 +394,7 @@ impl Default for Limits {
 
 impl Default for Writes {
     fn default() -> Self {
-        Writes { invalidation: true, ledger: true, visible_within_ms: 1_000, clock_error_ms: 5_000 }
+        Writes { invalidation: true, ledger: true, visible_within_ms: 1_000, job_seconds: 600, clock_error_ms: 5_000 }
     }
 }
 

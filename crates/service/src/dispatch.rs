@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use crate::change::Change;
+use crate::change::{Affected, Change};
 use crate::clock::MonotonicClock;
 use crate::engine_effects;
 use crate::explain;
@@ -22,6 +22,7 @@ use crate::reply::{self, Reply};
 use crate::request::{Protocol, RequestContext};
 use crate::routes::Endpoint;
 use crate::warm;
+use crate::write_kind::WriteKind;
 use crate::writes;
 use config::{Config, OriginKind};
 use model::request::Priority;
@@ -56,7 +57,9 @@ impl Dispatcher {
     /// The time that counts: the host's as far as it never runs back, or the invalidation log's, where there is one.
     pub(super) fn now(&mut self, host: Instant) -> Instant {
         let host = self.clock.advance(host);
-        self.log.as_ref().map_or(host, |log| log.now(host))
+        let now = self.log.as_ref().map_or(host, |log| log.now(host));
+        self.read_path.engine.marks().advance(now);
+        now
     }
 
     /// Routes a request to who answers it.
@@ -123,7 +126,7 @@ impl Dispatcher {
                 read_path.prefetch.on_model(&mut read_path.engine, result, now);
                 Transition::default()
             }
-            (Continuation::Forward, _) => self.on_forwarded(handle, now),
+            (Continuation::Forward, IoResult::Forwarded(status)) => self.on_forwarded(handle, status, now),
             (Continuation::Log, result) => self.on_log(handle, &result, now),
             (Continuation::Retry(attempt), _) => {
                 let call = log.as_mut().and_then(|log| log.append_again(handle, attempt, now));
@@ -403,15 +406,17 @@ impl Dispatcher {
     }
 
     /// The origin has answered to a write, or cannot be reached.
-    fn on_forwarded(&mut self, handle: RequestHandle, now: Instant) -> Transition {
-        let change = match self.requests.remove(handle) {
-            Some(Pending::Write { change, began }) => {
+    fn on_forwarded(&mut self, handle: RequestHandle, status: Option<u16>, now: Instant) -> Transition {
+        let (affected, kind) = match self.requests.remove(handle) {
+            Some(Pending::Write { affected, kind, began }) => {
                 self.read_path.answers.recorder.write(began, now);
-                change
+                (affected, kind)
             }
             // It took so long that it was given up as lost.
-            _ => Change::Everything,
+            _ => (Affected::Everything, WriteKind::Unknown),
         };
+        let job_millis = if kind.goes_on(status) { self.config.writes.job_seconds * 1_000 } else { 0 };
+        let change = Change { affected, job_millis };
         change.apply(self.read_path.engine.marks(), now);
         self.acknowledge(handle, Response::Forwarded { notice: None }, &change, now)
     }
@@ -423,9 +428,10 @@ impl Dispatcher {
             return reply::forbidden().into();
         }
         match writes::change_named(&self.config, &self.read_path.planner, &incoming) {
-            Ok(change) => {
+            Ok(affected) => {
+                let change = Change::from(affected);
                 change.apply(self.read_path.engine.marks(), now);
-                let reply = Reply::json(200, change.describe().into());
+                let reply = Reply::json(200, change.affected.describe().into());
                 let handle = self.requests.next();
                 self.acknowledge(handle, Response::Reply(reply), &change, now)
             }
@@ -435,7 +441,9 @@ impl Dispatcher {
 
     /// Tells the invalidation log of a change, and only then ends the request with `end`.
     fn acknowledge(&mut self, handle: RequestHandle, response: Response, change: &Change, now: Instant) -> Transition {
-        let Some(log) = self.log.as_mut().filter(|_| *change != Change::Nothing) else { return response.into() };
+        let Some(log) = self.log.as_mut().filter(|_| change.affected != Affected::Nothing) else {
+            return response.into();
+        };
         match log.append(handle, change, now) {
             Append::Called(call) => {
                 self.requests.insert(handle, Pending::AwaitingLogAck { response: Box::new(response), began: now });

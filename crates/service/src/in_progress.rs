@@ -3,13 +3,14 @@
 //! Knows what none of them is about. Invariants: a name is never given twice, so that a late result finds its own request or none; and
 //! one whose host has gone silent is forgotten.
 
-use crate::change::Change;
+use crate::change::Affected;
 use crate::invalidation_log::AwaitingLog;
 use crate::io::{Continuation, Effect, IoRequest, RequestHandle, Response};
 use crate::registry::AwaitingMetadata;
 use crate::request::RequestContext;
 use crate::row_request::RowRequest;
 use crate::warm_job::WarmJob;
+use crate::write_kind::WriteKind;
 use ::prefetch::patterns::Predictions;
 use config::Config;
 use engine::slab::{Held, Slab};
@@ -29,7 +30,7 @@ pub(super) enum Pending {
     /// For the answer before it to be out, to fetch ahead of the next.
     PrefetchScheduled { predictions: Box<Predictions>, began: Instant },
     /// For the origin to take a write.
-    Write { change: Change, began: Instant },
+    Write { affected: Affected, kind: WriteKind, began: Instant },
     /// For the invalidation log to take a write, before the request ends so.
     AwaitingLogAck { response: Box<Response>, began: Instant },
     /// For the invalidation log's word.
@@ -78,7 +79,7 @@ impl Held for Pending {
             Pending::Rows(rows) => rows.held_bytes(),
             Pending::AwaitingMetadata(waiting) => waiting.held_bytes(),
             Pending::WarmUnread { body, context } => body.capacity() + context.caller.len(),
-            Pending::Write { change, .. } => change.held_bytes(),
+            Pending::Write { affected, .. } => affected.held_bytes(),
             Pending::AwaitingLog(waiting) => waiting.held_bytes(),
             Pending::Warm(job) => job.held_bytes(),
             Pending::Registry { .. }

@@ -220,8 +220,9 @@ pub enum IoResult {
     Written(usize),
     /// Of a request to the origin.
     Fetched(Result<OriginReply, FetchFailure>),
-    /// Of a request that was passed on: the origin has begun to answer, or cannot.
-    Forwarded,
+    /// Of a request that was passed on: the origin has begun to answer with this status; 502 where it cannot, and none where it certainly
+    /// never got the request.
+    Forwarded(Option<u16>),
     /// Of a call to the invalidation log: in numbers of eight bytes, little-endian, its clock in milliseconds, the number of its
     /// last mark, the number and the time of the last mark that it had to drop before its time, and its epoch, which is never 0;
     /// then for each mark its time, its length and itself.

@@ -41,6 +41,7 @@ mod stream;
 mod timings;
 mod warm;
 mod warm_job;
+mod write_kind;
 mod writes;
 
 pub use bypass::Bypass;

@@ -16,6 +16,9 @@ import { redacted } from "./redact.js";
 /** In place of a value's length: there is no value. */
 const NOTHING = 0xffff_ffff;
 
+/** The status that stands for no answer of the origin. */
+const LOST = 502;
+
 /** More than the rows of one read take, in bytes. */
 const MAX_READ_BYTES = 64 * 1024 * 1024;
 
@@ -313,8 +316,7 @@ export class Exchange {
 			case "pass":
 				// However long it takes: that it was passed on cannot be taken back.
 				this.#passed = this.#handling.pass(effect.base, this.#abort.signal, effect.cacheStatus);
-				await this.#passed.catch(() => {});
-				return (core, now) => core.complete_pass(number, now);
+				return this.#toldOf(number);
 			case "log": {
 				const answer = await this.#within(timeout, () => this.#runtime.reach.log(effect));
 				return (core, now) => core.complete_log(number, answer, now);
@@ -328,6 +330,12 @@ export class Exchange {
 			default:
 				return (await this.#wait(timeout)) ? waited : undefined;
 		}
+	}
+
+	/** Tells what came of the request that was passed on. */
+	async #toldOf(number) {
+		const { status, isUnsent } = await this.#passed.catch(() => ({ status: LOST }));
+		return (core, now) => core.complete_pass(number, isUnsent ? undefined : status, now);
 	}
 
 	async #read({ number, timeout, tier, shard, keys, count }) {
