@@ -59,6 +59,7 @@ pub struct Core {
     memory: WasmMemory,
     forward_base: String,
     forward_timeout: f64,
+    cache_status: &'static str,
     notice: Option<(&'static str, &'static str)>,
     request: Option<RequestHandle>,
     chunk: Option<Chunk>,
@@ -98,6 +99,7 @@ impl Core {
             memory: WasmMemory::default(),
             forward_base: String::new(),
             forward_timeout: 0.0,
+            cache_status: "",
             notice: None,
             request: None,
             chunk: None,
@@ -128,7 +130,7 @@ impl Core {
         self.memory.input(length)
     }
 
-    /// How many bytes of a request's body are to be read, and at most one more; 0 where the body is not looked at here.
+    /// How many bytes of a request's body are to be read; 0 where the body is not looked at here.
     pub fn body_limit(&self, method: &str, path: &str) -> usize {
         self.service.body_limit(method, path)
     }
@@ -138,14 +140,15 @@ impl Core {
         Service::right(method, path) as u8
     }
 
-    /// Begins a request, whose body of `length` bytes stands at [`Core::input`], at `now` in milliseconds.
+    /// Begins a request, whose body of `length` bytes stands at [`Core::input`], at `now` in milliseconds. Without a length it is longer than
+    /// [`Core::body_limit`] says.
     #[expect(clippy::too_many_arguments, reason = "one crossing brings all that is known of a request")]
     pub fn begin(
         &mut self,
         method: &str,
         path: &str,
         query: &str,
-        length: usize,
+        length: Option<usize>,
         has_authorization: bool,
         is_operator: bool,
         accepts_lines: bool,
@@ -154,13 +157,14 @@ impl Core {
         session: Option<String>,
         now: f64,
     ) -> State {
-        let body = self.memory.body(length);
+        let body = self.memory.body(length.unwrap_or_default());
         let session = session.as_deref();
         let incoming = Incoming {
             method,
             path,
             query,
             body,
+            is_over_limit: length.is_none(),
             has_authorization,
             traceparent,
             is_operator,
@@ -265,6 +269,11 @@ impl Core {
         self.forward_timeout
     }
 
+    /// What the answer to that request says of it in `Cache-Status`.
+    pub fn forward_cache_status(&self) -> String {
+        self.cache_status.to_owned()
+    }
+
     /// A header to add to what the origin answered, in the form of [`Core::reply_headers`]; empty where there is none.
     pub fn take_notice(&mut self) -> String {
         self.notice.take().map_or_else(String::new, |(name, value)| [name, "\n", value, "\n"].concat())
@@ -341,9 +350,10 @@ impl Core {
         self.complete(number, IoResult::Logged(answer), now)
     }
 
-    /// Tells that the origin has begun to answer to a request that was passed on, or cannot.
-    pub fn complete_pass(&mut self, number: u32, now: f64) -> State {
-        self.complete(number, IoResult::Forwarded, now)
+    /// Tells with which status the origin has begun to answer to a request that was passed on; 502 where it cannot, and none where it
+    /// certainly never got the request.
+    pub fn complete_pass(&mut self, number: u32, status: Option<u16>, now: f64) -> State {
+        self.complete(number, IoResult::Forwarded(status), now)
     }
 
     /// Tells that a wait is over.
@@ -452,8 +462,9 @@ impl Core {
                 self.memory.put(Some(reply));
                 if is_more || self.request.is_some() { State::RepliedWithEffects } else { State::Replied }
             }
-            Some(Response::Forward { base, timeout_millis }) => {
+            Some(Response::Forward { base, bypass, timeout_millis }) => {
                 self.forward_base = base;
+                self.cache_status = bypass.cache_status();
                 self.forward_timeout = timeout_millis as f64;
                 State::Forward
             }
@@ -572,8 +583,9 @@ enum JsIoRequest<'a> {
     Fetch { method: &'static str, url: &'a str, body: &'a Bytes, max_bytes: usize, traceparent: Option<&'a str> },
     /// Have the built-in origin answer after `delay` milliseconds.
     Synthesize { delay: u64, body: &'a Bytes },
-    /// Pass the request on to the origin at `base`. Past the `timeout` its caller hears so, and its end is waited for still.
-    Pass { base: &'a str },
+    /// Pass the request on to the origin at `base`, for an answer that says `cache_status`. Past the `timeout` its caller hears so, and its
+    /// end is waited for still.
+    Pass { base: &'a str, cache_status: &'static str },
     /// Append marks to the invalidation log, or none, and get what came after: an `Append`, to be answered by an `Appended`.
     Log { request: &'a Bytes },
     /// [Ingest](Core::ingest_telemetry) after the `timeout`, whether or not the request lasts as long.
@@ -609,7 +621,7 @@ impl<'a> JsIoRequest<'a> {
             IoRequest::Synthesize { delay_millis, body } => {
                 JsIoRequest::Synthesize { delay: *delay_millis, body: Bytes::new(body) }
             }
-            IoRequest::Forward { base } => JsIoRequest::Pass { base },
+            IoRequest::Forward { base, bypass } => JsIoRequest::Pass { base, cache_status: bypass.cache_status() },
             IoRequest::Log { request } => JsIoRequest::Log { request: Bytes::new(request) },
             IoRequest::Records => JsIoRequest::Ingest,
             IoRequest::Wait { outlives_request: true } => JsIoRequest::Rest,

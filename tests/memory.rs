@@ -192,7 +192,7 @@ impl Host {
                             let OriginReply { status, body, .. } = reply;
                             IoResult::Fetched(Ok(OriginReply { status, content_type: None, body }))
                         }
-                        Kind::Forwarded => IoResult::Forwarded,
+                        Kind::Forwarded => IoResult::Forwarded(Some(200)),
                         Kind::Waited => IoResult::Waited,
                     };
                     let freed = live();

@@ -166,7 +166,7 @@ impl Host {
                 IoRequest::Fetch(_) => {
                     self.plan(at, Event::Done(id, IoResult::Fetched(Err(FetchFailure::Unreachable))))
                 }
-                IoRequest::Forward { .. } => self.plan(at, Event::Done(id, IoResult::Forwarded)),
+                IoRequest::Forward { .. } => self.plan(at, Event::Done(id, IoResult::Forwarded(Some(200)))),
                 IoRequest::Log { .. } => self.plan(at, Event::Done(id, IoResult::Logged(None))),
                 IoRequest::Records => self.plan(at + timeout, Event::Watches(id)),
                 IoRequest::Wait { .. } => self.plan(at + timeout, Event::Done(id, IoResult::Waited)),

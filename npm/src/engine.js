@@ -73,6 +73,7 @@ function settle({ config = {}, l2, l3, origin, clock = steadyClock(), operatorTo
 		...config,
 		...chosen?.config,
 		origin: { ...config.origin, ...chosen?.config.origin },
+		limits: { ...config.limits, ...chosen?.config.limits },
 		l2: { ...config.l2, ...(l2 === undefined && { enabled: false }) },
 		// A store here is asked for all rows at once: how it spreads them is its own business.
 		...(l3 !== undefined && { l3: { enabled: true, shards: 1, ...config.l3 } }),
@@ -162,7 +163,11 @@ class Engine {
 		const isOperator =
 			operatorToken !== undefined &&
 			areEqual(await sha256(plain.header("authorization") ?? ""), await sha256(`Bearer ${operatorToken}`));
-		return responseOf(await this.#handler.serve(plain, isOperator ? OPERATOR : ANYONE, body));
+		try {
+			return responseOf(await this.#handler.serve(plain, isOperator ? OPERATOR : ANYONE, body));
+		} finally {
+			await plain.release();
+		}
 	}
 
 	async prefetch(request, options) {
@@ -258,7 +263,7 @@ class Engine {
 		if (state === State.Replied) return this.#taken(read);
 		// The caller may use its buffer again.
 		const body = asked?.slice();
-		const pass = async (base, signal) => {
+		const pass = async (base, signal, cacheStatus) => {
 			const request = { method: "POST", path: FEAST, query: "", headers: [["content-type", "application/json"]] };
 			const passed = await this.#settings.origin
 				.pass(base, request, body, ANYONE, { signal, isRead: true })
@@ -268,7 +273,8 @@ class Engine {
 				});
 			const reply = runtime.isPrivate ? withoutWords(passed) : passed;
 			const bytes = new Uint8Array(await responseOf(reply).arrayBuffer());
-			const { status, headers } = reply;
+			const { status } = reply;
+			const headers = [...reply.headers, ["cache-status", cacheStatus]];
 			if (status === 200) return read(bytes, headers);
 			throw errorOf({ status, headers, body: bytes });
 		};

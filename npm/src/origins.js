@@ -57,7 +57,8 @@ class FeaturesOrigin extends HttpOrigin {
 class FunctionOrigin {
 	#compute;
 	#prefix;
-	config = { origin: { kind: "http", url: NOWHERE } };
+	/** It is given what was parsed, so nothing is passed on that is too large to be. */
+	config = { origin: { kind: "http", url: NOWHERE }, limits: { refuse: true } };
 	isAuthorized = true;
 
 	constructor(compute, defaultView) {

@@ -33,6 +33,11 @@ const CALLS = [
 	["POST", "/write-to-online-store", { feature_view_name: "no_such_view", df: frame(1002, 6) }],
 	["POST", "/materialize", {}],
 	["POST", "/materialize-incremental", {}],
+	[
+		"POST",
+		"/get-online-features?status=true",
+		{ features: ["driver_hourly_stats:conv_rate"], entities: { driver_id: [1001] } },
+	],
 	["POST", "/search", {}],
 	["POST", "/retrieve-online-documents", {}],
 	["GET", "/docs"],

@@ -245,6 +245,20 @@ export const answered = [
 		body: { features: stats("acc_rate"), feature_service: null, entities: TWO },
 	},
 	{
+		name: "an empty feature service",
+		body: { features: stats("acc_rate"), feature_service: "", entities: TWO },
+	},
+	{
+		name: "a key longer than `limits.key_bytes`",
+		body: { features: stats("acc_rate"), entities: { driver_id: [`${" ".repeat(5_000)}1001`] } },
+		isPassedOn: true,
+	},
+	{
+		name: "a body longer than `limits.body_bytes`",
+		body: { features: stats("acc_rate"), entities: { ...TWO, unknown: Array(2).fill("x".repeat(600_000)) } },
+		isPassedOn: true,
+	},
+	{
 		name: "a view's version",
 		body: { features: ["versioned_stats@v1:trips", "versioned_stats@v1:score"], entities: TWO },
 	},
@@ -307,6 +321,11 @@ export const refusedByFeast = [
 	{ name: "a feature service that does not exist", body: { feature_service: "nope", entities: TWO } },
 	{ name: "no features", body: { features: [], entities: TWO } },
 	{ name: "neither features nor a service", body: { entities: TWO } },
+	{ name: "no features, and an empty feature service", body: { features: [], feature_service: "", entities: TWO } },
+	{
+		name: "brackets 10,000 deep",
+		body: `{"features":["a:b"],"entities":{"d":[${"[".repeat(10_000)}${"]".repeat(10_000)}]}}`,
+	},
 	{ name: "no columns", body: { features: stats("conv_rate"), entities: {} } },
 	{ name: "no rows", body: { features: stats("conv_rate"), entities: { driver_id: [] } } },
 	{ name: "a view none of whose keys is given", body: { features: ["customer_profile:tier"], entities: TWO } },
@@ -371,11 +390,6 @@ export const refusedByFeatheredge = [
 	{
 		name: "a column twice",
 		body: '{"features":["driver_hourly_stats:conv_rate"],"entities":{"driver_id":[1001],"driver_id":[1002]}}',
-	},
-	// Feast answers 400 here, without a place.
-	{
-		name: "brackets 10,000 deep",
-		body: `{"features":["a:b"],"entities":{"d":[${"[".repeat(10_000)}${"]".repeat(10_000)}]}}`,
 	},
 	{
 		name: "bytes that are no UTF-8",

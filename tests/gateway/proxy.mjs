@@ -34,7 +34,7 @@ export function testProxy({ start, saysContinue }) {
 		};
 		before(async () => {
 			origin = await startRawOrigin((request) => answering(request));
-			const vars = { auth: { open: ["read", "write"] }, limits: { write_body_bytes: 10_000 } };
+			const vars = { auth: { open: ["read", "write"] }, limits: { body_bytes: 10_000 } };
 			host = await start({ origin, operatorToken: OPERATOR, vars });
 		});
 		afterEach(() => {
@@ -124,7 +124,7 @@ export function testProxy({ start, saysContinue }) {
 				["POST", "/registry", 403],
 				["GET", "/health", 200],
 				["POST", "/v1/stats", 403],
-				["POST", "/push", 413],
+				["POST", "/v1/features", 413],
 				["DELETE", "/health", 405],
 				["PUT", "/registry", 200, `authorization: Bearer ${OPERATOR}`],
 			]) {
@@ -132,7 +132,7 @@ export function testProxy({ start, saysContinue }) {
 				assert.equal((await raw.answer()).status, status, `${method} ${path}`);
 			}
 			raw.send(
-				head("POST", "/push", "transfer-encoding: chunked"),
+				head("POST", "/v1/features", "transfer-encoding: chunked"),
 				`${large.length.toString(16)}\r\n${large}\r\n0\r\n\r\n`,
 			);
 			assert.equal((await raw.answer()).status, 413);

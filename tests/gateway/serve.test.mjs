@@ -16,4 +16,5 @@ await testBoundary({
 	refuse: refuseServe,
 	saysContinue: true,
 	readsAnswersApart: true,
+	knowsUnsent: true,
 });

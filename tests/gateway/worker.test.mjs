@@ -8,4 +8,5 @@ await testBoundary({
 	refuse: refuseWorker,
 	saysContinue: false,
 	readsAnswersApart: false,
+	knowsUnsent: false,
 });

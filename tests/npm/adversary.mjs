@@ -195,7 +195,7 @@ class Host {
 			case "read":
 				return this.#core.complete_read(number, undefined, now);
 			case "pass":
-				return this.#core.complete_pass(number, now);
+				return this.#core.complete_pass(number, 200, now);
 			case "ingest":
 				this.#core.ingest_telemetry(now, 0);
 		}

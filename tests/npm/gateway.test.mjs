@@ -1,11 +1,14 @@
 // What the gateway decides by plain values.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { test } from "node:test";
 import { DEFAULTS } from "../../npm/src/gateway/access.js";
 import { networkOf } from "../../npm/src/gateway/address.js";
-import { endToEnd } from "../../npm/src/gateway/origin.js";
+import { endToEnd, HttpOrigin } from "../../npm/src/gateway/origin.js";
+import { ANYONE } from "../../npm/src/gateway/pass.js";
 import { rateLimiter } from "../../npm/src/gateway/rate_limit.js";
 import { targetOf } from "../../npm/src/gateway/target.js";
 import { WebRequest } from "../../npm/src/gateway/web.js";
@@ -90,6 +93,69 @@ test("a read that is lost with its connection is made again twice, and not a thi
 		const answer = await retryLostConnection(call).catch(({ message }) => message);
 		assert.deepEqual([answer, asked], [losses === 3 ? "lost" : "answer", calls]);
 	}
+});
+
+test("a write is sent again where it certainly was not, and else is not", async () => {
+	const lost = (code, socket) =>
+		new TypeError("fetch failed", { cause: Object.assign(new Error(code), { code, socket }) });
+	const several = (...codes) =>
+		new TypeError("fetch failed", {
+			cause: new AggregateError(codes.map((code) => Object.assign(new Error(), { code }))),
+		});
+	for (const [error, isSentAgain] of [
+		[lost("ECONNREFUSED"), true],
+		[lost("ENOTFOUND"), true],
+		[several("ECONNREFUSED", "EHOSTUNREACH"), true],
+		[several("ECONNREFUSED", "ECONNRESET"), false],
+		[lost("UND_ERR_SOCKET", { bytesWritten: 0 }), true],
+		[lost("UND_ERR_SOCKET", { bytesWritten: 120 }), false],
+		[lost("ECONNRESET"), false],
+		[lost("UND_ERR_HEADERS_TIMEOUT"), false],
+		[new TypeError("Network connection lost."), false],
+	]) {
+		let calls = 0;
+		const fetch = async () => {
+			calls += 1;
+			if (calls === 1) throw error;
+			return new Response("{}");
+		};
+		const request = { method: "POST", path: "/push", query: "", headers: [] };
+		const passed = new HttpOrigin("http://origin.example", { fetch }).pass(
+			"http://origin.example",
+			request,
+			new Uint8Array(2),
+			ANYONE,
+			undefined,
+			false,
+		);
+		assert.equal((await passed.catch(() => ({ status: 502 }))).status, isSentAgain ? 200 : 502, error.cause?.message);
+		assert.equal(calls, isSentAgain ? 2 : 1);
+	}
+});
+
+test("a write that the origin's host refused at first is sent again by Node's own fetch", async (t) => {
+	const server = createServer((_, reply) => reply.end("{}"));
+	t.after(() => server.close());
+	server.listen(0, "127.0.0.1");
+	await once(server, "listening");
+	const { port } = server.address();
+	server.close();
+	await once(server, "close");
+	let calls = 0;
+	const fetch = async (...args) => {
+		calls += 1;
+		if (calls === 2) {
+			server.listen(port, "127.0.0.1");
+			await once(server, "listening");
+		}
+		return globalThis.fetch(...args);
+	};
+	const url = `http://127.0.0.1:${port}`;
+	const request = { method: "POST", path: "/push", query: "", headers: [] };
+	const reply = await new HttpOrigin(url, { fetch }).pass(url, request, new Uint8Array(2), ANYONE, undefined, false);
+	assert.deepEqual([reply.status, calls], [200, 2]);
+	await new Response(reply.body).text();
+	server.closeAllConnections();
 });
 
 test("a rate limit counts each key for itself in each period, and keeps no more keys than it may", async () => {

@@ -73,7 +73,8 @@ fn a_request_body_is_refused_as_no_json_just_where_the_suite_says_so() {
         let feast = world.post("/get-online-features", &text);
         let native = world.post("/v1/features", &text);
         // None of them is a request, so all that differs is the reason.
-        let is_json = feast.status != 422 || !feast.text.contains("json_invalid") && !text.is_empty();
+        let is_json = feast.status != 422
+            || !["json_invalid", "nested_too_deep"].iter().any(|kind| feast.text.contains(kind)) && !text.is_empty();
         assert_eq!(is_json, is_acceptable, "{name}: {} {}", feast.status, feast.text);
         assert_eq!(native.status, 422, "{name}");
         assert!(!(is_acceptable && native.text.contains("malformed-json")), "{name}: {}", native.text);

@@ -71,6 +71,33 @@ fn an_operators_word_reaches_all_isolates_too() {
 }
 
 #[test]
+fn a_job_that_goes_on_behind_its_answer_is_known_to_other_isolates_until_it_must_have_ended() {
+    let mut world = world(1_000, |config| config.writes.job_seconds = 60);
+    let other = world.add_isolate(7_000);
+    read(&mut world, other, 1);
+    world.go_to(0);
+    world.write_status = Some(202);
+    let answer = world.call("POST", "/materialize", br#"{"feature_views":["v"]}"#);
+    assert_eq!(answer.status, FORWARDED);
+    // One that begins later has heard it too.
+    world.run_for(2_000);
+    let late = world.add_isolate(0);
+    for isolate in [0, other, late] {
+        for pause in [1_100, 1_100] {
+            let before = read(&mut world, isolate, 1);
+            world.run_for(pause);
+            assert_ne!(read(&mut world, isolate, 1), before, "isolate {isolate}");
+        }
+    }
+    world.run_for(60_000);
+    for isolate in [0, other, late] {
+        let after = read(&mut world, isolate, 1);
+        world.run_for(1_100);
+        assert_eq!(read(&mut world, isolate, 1), after, "isolate {isolate}");
+    }
+}
+
+#[test]
 fn with_a_bound_it_is_seen_when_the_bound_is_over() {
     let mut world = world(1_000, |_| {});
     let other = world.add_isolate(0);
@@ -892,7 +919,7 @@ fn a_write_of_more_rows_than_are_named_means_its_whole_view_and_one_of_as_many_j
 
 #[test]
 fn the_ledger_keeps_a_mark_for_as_long_as_a_row_may_be_served() {
-    let mut world = world(0, |_| {});
+    let mut world = world(0, |config| config.writes.job_seconds = 0);
     world.ledger.limits.sweep_every = 1;
     let before = read(&mut world, 0, 1);
     let (ttl, grace) = {

@@ -227,6 +227,8 @@ pub(crate) struct World {
     pub(crate) writes: Vec<usize>,
     /// How long each call to the origin takes, in milliseconds.
     pub(crate) origin_millis: u64,
+    /// The status that it answers writes with.
+    pub(crate) write_status: Option<u16>,
     /// How long each read of the store takes, in milliseconds.
     pub(crate) store_millis: u64,
     /// How long the reader of a reply in parts takes for each, in milliseconds; without end where it is `None`.
@@ -344,6 +346,7 @@ impl World {
             reads: Vec::new(),
             writes: Vec::new(),
             origin_millis: 10,
+            write_status: Some(200),
             store_millis: 0,
             reader_millis: Some(0),
             timers_early: 0,
@@ -608,7 +611,7 @@ impl World {
         let unsure = self.unsure();
         let step = match event {
             Event::Done(id, _, outcome) => {
-                if matches!(outcome, IoResult::Forwarded) {
+                if matches!(outcome, IoResult::Forwarded(_)) {
                     self.requests[request].written = self.now;
                 }
                 self.service.complete(id, outcome, now)
@@ -676,8 +679,9 @@ impl World {
                 let text = request.chunks.iter().map(|(_, text)| text.as_str()).collect();
                 Answer { text, ..request.head.take().expect("a reply with a head") }
             }
-            Response::Forward { base, .. } => {
-                Answer { status: FORWARDED, text: base, headers: BTreeMap::new(), is_immediate }
+            Response::Forward { base, bypass, .. } => {
+                let headers = [("cache-status".to_owned(), bypass.cache_status().to_owned())].into();
+                Answer { status: FORWARDED, text: base, headers, is_immediate }
             }
             Response::Forwarded { notice } => {
                 let headers = notice.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -761,7 +765,10 @@ impl World {
             }
             IoRequest::Records => return self.plan(self.now + timeout_millis, Event::Watches(id, ticket)),
             IoRequest::Forward { .. } => {
-                self.plan(self.now + self.origin_millis, Event::Done(id, ticket, IoResult::Forwarded));
+                self.plan(
+                    self.now + self.origin_millis,
+                    Event::Done(id, ticket, IoResult::Forwarded(self.write_status)),
+                );
                 return;
             }
             IoRequest::Log { request } => {

@@ -4,6 +4,10 @@ use crate::world::{FORWARDED, Origin, World, request};
 
 /// A world whose origin tells when each value was computed, with what is known of its views.
 fn world() -> World {
+    world_with(|_| {})
+}
+
+fn world_with(change: impl FnOnce(&mut config::Config)) -> World {
     let mut world = World::with_http_origin(|config| {
         let view = |keys: &[&str], sources: Option<&[&str]>| config::View {
             join_keys: keys.iter().map(|&key| key.to_owned()).collect(),
@@ -16,6 +20,7 @@ fn world() -> World {
         config.views.insert("untold".to_owned(), view(&["driver_id"], None));
         config.push_sources.insert("pushed".to_owned(), vec!["stats".to_owned()]);
         config.freshness.early_refresh_percent = 0;
+        change(config);
     });
     world.origin = Origin::Tells;
     world
@@ -162,6 +167,7 @@ fn a_write_and_an_invalidation_may_be_just_as_long_as_is_allowed() {
     let invalidation = r#"{"view":"stats"}"#;
     for (more, statuses) in [(0, [FORWARDED, 200]), (1, [413, 413])] {
         let mut world = World::with_http_origin(|config| {
+            config.limits.refuse = true;
             config.limits.write_body_bytes = body.len() - more;
             config.limits.body_bytes = invalidation.len() - more;
         });
@@ -169,6 +175,80 @@ fn a_write_and_an_invalidation_may_be_just_as_long_as_is_allowed() {
         let invalidated = world.call("POST", "/v1/invalidate", invalidation.as_bytes());
         assert_eq!([write.status, invalidated.status], statuses);
     }
+}
+
+#[test]
+fn a_write_of_which_nobody_has_read_the_body_may_have_changed_anything() {
+    let body = r#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#;
+    for (limit, expected) in [(body.len(), [true, false, false, true, false, true]), (body.len() - 1, [true; 6])] {
+        let mut world = world_with(|config| config.limits.write_body_bytes = limit);
+        let anew = asked_anew(&mut world, &ROWS, |world| write(world, "/write-to-online-store", body));
+        assert_eq!(anew, expected);
+    }
+}
+
+const MATERIALIZATION: &str = r#"{"end_ts":"2026-11-30T00:00:00","feature_views":["stats"]}"#;
+
+/// Which of these requests, each made after so many milliseconds, are answered anew.
+fn asked_anew_after(world: &mut World, view: &str, pauses: &[u64]) -> Vec<bool> {
+    world.run_for(10);
+    let mut before = world.feast(&ask(view, 1)).text;
+    let anew = |pause: &u64| {
+        world.run_for(*pause);
+        let answer = world.feast(&ask(view, 1));
+        assert_eq!(answer.status, 200);
+        core::mem::replace(&mut before, answer.text.clone()) != answer.text
+    };
+    pauses.iter().map(anew).collect()
+}
+
+#[test]
+fn while_a_job_may_write_a_view_its_rows_are_served_for_a_moment_only() {
+    let mut world = world_with(|config| {
+        config.writes.job_seconds = 60;
+        config.writes.visible_within_ms = 500;
+    });
+    for view in ["stats", "other"] {
+        world.feast(&ask(view, 1));
+    }
+    world.write_status = Some(202);
+    write(&mut world, "/materialize", MATERIALIZATION);
+    // The last of them comes when the job must be over: what was fetched before its end is from before it.
+    let pauses = [1, 400, 600, 300, 30_000, 600, 40_000, 1_000, 20_000];
+    let expected = [false, false, true, false, true, true, true, false, false];
+    assert_eq!(asked_anew_after(&mut world, "stats", &pauses), expected);
+    write(&mut world, "/materialize", MATERIALIZATION);
+    assert_eq!(asked_anew_after(&mut world, "other", &[1, 600, 600]), [false; 3], "it names another view");
+    assert_eq!(asked_anew_after(&mut world, "computed", &[1, 600, 600]), [false, true, true], "it is made of it");
+}
+
+#[test]
+fn a_job_is_known_by_its_status() {
+    for (path, status, is_job) in [
+        ("/materialize", Some(200), false),
+        ("/materialize", Some(409), false),
+        ("/materialize", Some(202), true),
+        ("/materialize-incremental", Some(202), true),
+        // Nobody has waited for its end.
+        ("/materialize", Some(502), true),
+        ("/materialize", Some(504), true),
+        // It was never sent.
+        ("/materialize", None, false),
+        // The offline store's part goes on.
+        ("/push", Some(202), false),
+        ("/push", Some(504), false),
+        ("/anything", Some(202), true),
+        ("/anything", Some(504), false),
+    ] {
+        let mut world = world();
+        world.write_status = status;
+        write(&mut world, path, MATERIALIZATION);
+        assert_eq!(asked_anew_after(&mut world, "stats", &[2_000]), [is_job], "{path} {status:?}");
+    }
+    let mut world = world_with(|config| config.writes.job_seconds = 0);
+    world.write_status = Some(202);
+    write(&mut world, "/materialize", MATERIALIZATION);
+    assert_eq!(asked_anew_after(&mut world, "stats", &[2_000]), [false], "no job goes on");
 }
 
 #[test]

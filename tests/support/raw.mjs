@@ -51,10 +51,10 @@ export async function requestTarget(port, method, target, headers = {}) {
 }
 
 /**
- * A server that keeps each request as it came, and answers with bytes.
+ * A server that keeps each request as it came, and answers with bytes; where there are none, it closes the connection.
  *
  * @param {(request: Message, socket: import("node:net").Socket) => Answer | Promise<Answer>} answer
- * @typedef {string | Buffer | { bytes: string, isLast: true }} Answer `isLast`: the connection ends behind it
+ * @typedef {string | Buffer | { bytes: string, isLast: true } | undefined} Answer `isLast`: the connection ends behind it
  * @param {{ closesBehindErrorsMs?: number }} [options] it closes a connection so long after an error that it has answered, or once something
  *   comes on it, of which it reads nothing
  */
@@ -71,6 +71,7 @@ export async function startRawOrigin(answer, { closesBehindErrorsMs } = {}) {
 				const request = await reader.message(false);
 				requests.push(request);
 				const answered = await answer(request, socket);
+				if (answered === undefined) return socket.destroy();
 				if (answered.isLast) return socket.end(answered.bytes, "latin1");
 				socket.write(answered, "latin1");
 				if (closesBehindErrorsMs !== undefined && /^HTTP\/1\.1 [45]/.test(answered)) {

@@ -17,7 +17,7 @@ let origin;
 let worker;
 before(async () => {
 	origin = await startOrigin(answerFeatures);
-	worker = await startWorker({ origin, vars: { views: VIEWS } });
+	worker = await startWorker({ origin, vars: { views: VIEWS, limits: { refuse: true } } });
 });
 afterEach(() => {
 	origin.reset();

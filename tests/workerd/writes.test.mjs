@@ -31,7 +31,7 @@ before(async () => {
 	worker = await startWorker({
 		origin,
 		operatorToken: TOKEN,
-		vars: { views: VIEWS, auth: { open: ["read", "write"] }, limits: { write_body_bytes: 100_000 } },
+		vars: { views: VIEWS, auth: { open: ["read", "write"] } },
 	});
 });
 afterEach(() => {
@@ -57,12 +57,6 @@ test("writes in the midst of reads: no read that begins after a write is older t
 		}
 		await Promise.all(early);
 	}
-});
-
-test("a write that is longer than the limit is refused, and not passed on", async () => {
-	const reply = await worker.post("/push", { push_source_name: "p", df: { driver_id: ["x".repeat(200_000)] } });
-	assert.equal(reply.status, 413);
-	assert.deepEqual(origin.requests, []);
 });
 
 describe("invalidation", () => {

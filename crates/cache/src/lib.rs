@@ -4,6 +4,7 @@
 //! Knows neither requests nor protocols. Its invariant: what it hands out is the row of exactly the key asked for.
 
 pub mod freshness;
+pub mod hold;
 pub mod lookup;
 mod lru;
 pub mod marks;

@@ -6,6 +6,7 @@
 
 use hashbrown::HashMap;
 
+use crate::hold::{Hold, JobSettings};
 use model::canonical_key_hash::canonical_key_hash;
 use model::request::Writes;
 use model::row::ALLOCATION;
@@ -38,6 +39,8 @@ struct View {
     newest: Instant,
     /// Of single rows, by their [`canonical_key_hash`].
     rows: Rows,
+    /// Of all its rows, while jobs write some of them.
+    hold: Hold,
 }
 
 impl View {
@@ -62,6 +65,12 @@ pub struct Marks {
     names: usize,
     /// How often marks became one of more than they were.
     condensed: u64,
+    jobs: JobSettings,
+    /// Of everything, while jobs write nobody knows what; and of anything.
+    hold: Hold,
+    any_hold: Hold,
+    /// The time, for the marks that follow it.
+    now: Instant,
 }
 
 /// The marks that concern the rows of one view in a request.
@@ -90,13 +99,37 @@ impl Floor<'_> {
 }
 
 impl Marks {
+    /// No marks yet, where jobs are taken into account as `jobs` says.
+    #[must_use]
+    pub fn new(jobs: JobSettings) -> Marks {
+        Marks { jobs, ..Marks::default() }
+    }
+
+    /// Has the marks of jobs follow the time.
+    #[inline]
+    pub fn advance(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// Marks a view, or everything, that a job may write until then, beside what was marked when it was acknowledged at `at`.
+    pub fn hold(&mut self, view: Option<&str>, at: Instant, until: Instant) {
+        self.any_hold.extend(until);
+        match view {
+            Some(view) => match self.view(view, at) {
+                Some(view) => view.hold.extend(until),
+                None => self.hold.extend(until),
+            },
+            None => self.hold.extend(until),
+        }
+    }
+
     /// Marks everything at `at`.
     #[inline]
     pub fn mark_all(&mut self, at: Instant) {
         self.all = self.all.max(at);
         self.newest = self.newest.max(at);
         let all = self.all;
-        self.views.retain(|_, view| view.newest > all);
+        self.views.retain(|_, view| view.newest > all || view.hold.is_beyond(all));
         self.names = self.views.keys().map(String::len).sum();
         // What was taken for many marks is given back with them.
         self.views.shrink_to_fit();
@@ -134,12 +167,16 @@ impl Marks {
 
     /// Puts marks back to `latest` that are later: they were made by a clock that was ahead.
     pub fn limit(&mut self, latest: Instant) {
+        let latest_end = latest.plus(self.jobs.longest_millis);
+        self.hold.limit(latest_end);
+        self.any_hold.limit(latest_end);
         let limit = |at: &mut Instant| *at = latest.min(*at);
         limit(&mut self.all);
         limit(&mut self.newest);
         for view in self.views.values_mut() {
             limit(&mut view.whole);
             limit(&mut view.newest);
+            view.hold.limit(latest_end);
             view.rows.values_mut().for_each(limit);
         }
     }
@@ -167,14 +204,15 @@ impl Marks {
         if self.newest == Instant::default() {
             return Floor::default();
         }
+        let held = |hold: Hold| hold.mark(self.jobs.staleness_millis, self.now);
         match writes {
-            Writes::Any => Floor { all: self.newest, ..Floor::default() },
+            Writes::Any => Floor { all: self.newest.max(held(self.any_hold)), ..Floor::default() },
             Writes::To { views, is_by_row } => {
-                let mut floor = Floor { all: self.all, ..Floor::default() };
+                let mut floor = Floor { all: self.all.max(held(self.hold)), ..Floor::default() };
                 // The rows of more than one view have more than one mark each, of which no list tells the newest.
                 let is_by_row = *is_by_row && views.len() == 1;
                 for view in views.iter().filter_map(|view| self.views.get(&**view)) {
-                    floor.all = floor.all.max(if is_by_row { view.whole } else { view.newest });
+                    floor.all = floor.all.max(if is_by_row { view.whole } else { view.newest }).max(held(view.hold));
                     floor.newest = view.newest;
                     floor.rows = Some(&view.rows).filter(|rows| is_by_row && !rows.is_empty());
                 }
@@ -348,6 +386,34 @@ mod tests {
         assert_eq!((marks.rows(), marks.views.len()), (0, 1));
         marks.mark_all(Instant(7));
         assert_eq!(marks.views.len(), 0);
+    }
+
+    #[test]
+    fn while_a_job_may_write_a_view_what_was_fetched_just_now_is_served_and_after_it_nothing_from_before() {
+        let mut marks = Marks::new(JobSettings { longest_millis: 1_000, staleness_millis: 10 });
+        marks.mark_view("a", Instant(100));
+        marks.hold(Some("a"), Instant(100), Instant(1_100));
+        let at = |marks: &mut Marks, views: &[&str], now| {
+            marks.advance(Instant(now));
+            marks.floor(&to(views, true)).at(&key(1)).0
+        };
+        assert_eq!(
+            [100, 105, 500, 1_105, 1_110, 9_000].map(|now| at(&mut marks, &["a"], now)),
+            [100, 100, 490, 1_095, 1_100, 1_100]
+        );
+        assert_eq!(at(&mut marks, &["b"], 500), 0, "it writes no other view");
+        assert_eq!(at(&mut marks, &["b", "a"], 500), 490);
+        marks.mark_all(Instant(200));
+        assert_eq!(at(&mut marks, &["a"], 500), 490, "a mark of everything does not end it");
+        assert_eq!(marks.floor(&Writes::Any).at(b""), Instant(490));
+        marks.hold(None, Instant(300), Instant(1_300));
+        assert_eq!([500, 1_300, 9_000].map(|now| at(&mut marks, &["b"], now)), [490, 1_290, 1_300]);
+        marks.limit(Instant(50));
+        assert_eq!(at(&mut marks, &["b"], 9_000), 1_050, "it ends as late as one that is acknowledged now");
+        for view in 0..=MAX_VIEWS {
+            marks.hold(Some(&view.to_string()), Instant(400), Instant(2_000));
+        }
+        assert_eq!(at(&mut marks, &["elsewhere"], 1_500), 1_490, "too many views are all");
     }
 
     #[test]

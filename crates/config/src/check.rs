@@ -33,6 +33,9 @@ const MIN_SHARD_BYTES: u64 = 1 << 20;
 /// The 10 GB that Cloudflare gives one object.
 const MAX_SHARD_BYTES: u64 = 10_000_000_000;
 
+/// A day: a job that takes longer is none that somebody waits for.
+const MAX_JOB_SECONDS: u64 = 86_400;
+
 type Checked = Result<(), ConfigError>;
 
 pub(super) fn config(config: &Config) -> Checked {
@@ -193,6 +196,7 @@ fn numbers(config: &Config) -> Checked {
         ("load.max_waiting", load.max_waiting as u64, 1, 1_000_000),
         ("load.max_origin_calls", u64::from(load.max_origin_calls), 1, 10_000),
         ("writes.visible_within_ms", writes.visible_within_ms, 0, MAX_TIMEOUT_MILLIS),
+        ("writes.job_seconds", writes.job_seconds, 0, MAX_JOB_SECONDS),
         ("writes.clock_error_ms", writes.clock_error_ms, 0, MAX_TIMEOUT_MILLIS),
         ("services.membership_ttl_seconds", services.membership_ttl_seconds, 0, MAX_TTL_SECONDS),
         ("auth.jwks_ttl_seconds", auth.jwks_ttl_seconds, 1, MAX_KEYS_TTL_SECONDS),

@@ -80,7 +80,7 @@ pub struct Config {
     pub prefetch: Prefetch,
     /// What the native API leaves out of a request.
     pub native: Native,
-    /// What is refused, and read no further.
+    /// How large a request may be that is answered here.
     pub limits: Limits,
     /// What is promised.
     pub sla: Sla,

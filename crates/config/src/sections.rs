@@ -198,6 +198,9 @@ pub struct Writes {
     pub ledger: bool,
     /// Within how long a write is seen by other isolates, in milliseconds; with 0 each request asks the ledger first.
     pub visible_within_ms: u64,
+    /// How long a write may go on that was answered before it was done, in seconds. For so long what it may write is served no older than
+    /// `visible_within_ms`.
+    pub job_seconds: u64,
     /// By how much the clocks of processes that share a store may differ, in milliseconds, where no ledger sets them. For so long
     /// after a write no store's copy of what it touched is taken for newer.
     pub clock_error_ms: u64,
@@ -242,10 +245,13 @@ pub struct Native {
     pub default_view: String,
 }
 
-/// `limits`: what is refused, and read no further. They are checked before memory is taken.
+/// `limits`: past which a request in Feast's terms goes to the origin as it came, and any other is refused. They are checked before memory is
+/// taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    /// Whether a request in Feast's terms is refused too.
+    pub refuse: bool,
     /// The longest request body, in bytes.
     pub body_bytes: usize,
     /// The most entities that one request names.
@@ -260,7 +266,7 @@ pub struct Limits {
     pub depth: u16,
     /// The longest answer that is taken from the origin, in bytes.
     pub origin_body_bytes: usize,
-    /// The longest body of a write that is passed to the origin, in bytes.
+    /// The longest body of a write that is read for what it changes, in bytes; a longer one is taken to change everything.
     pub write_body_bytes: usize,
     /// The most rows that one request warms.
     pub warm_rows: usize,
@@ -371,6 +377,7 @@ impl Default for Native {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
+            refuse: false,
             body_bytes: 1 << 20,
             entities: 10_000,
             features: 1_000,
@@ -387,7 +394,7 @@ impl Default for Limits {
 
 impl Default for Writes {
     fn default() -> Self {
-        Writes { invalidation: true, ledger: true, visible_within_ms: 1_000, clock_error_ms: 5_000 }
+        Writes { invalidation: true, ledger: true, visible_within_ms: 1_000, job_seconds: 600, clock_error_ms: 5_000 }
     }
 }
 

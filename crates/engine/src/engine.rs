@@ -101,7 +101,7 @@ impl Engine {
         let stores = settings.stores.iter().take(MAX_STORES);
         Engine {
             memory: Memory::new(settings.l1, settings.eviction),
-            marks: Marks::default(),
+            marks: Marks::new(settings.jobs),
             interner: Interner::default(),
             stores: stores
                 .map(|store| {

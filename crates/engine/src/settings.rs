@@ -1,6 +1,7 @@
 //! What the engine is told once, when it is made.
 
 use ::prefetch::{patterns, prefetch};
+use cache::hold::JobSettings;
 use cache::memory::Budget;
 use cache::policy::Eviction;
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub learning: patterns::Settings,
     /// What is fetched ahead of them.
     pub prefetch: prefetch::Settings,
+    /// How writes are taken into account that go on after they were acknowledged.
+    pub jobs: JobSettings,
     /// By how much the clocks of those who share a store may differ, in milliseconds.
     pub clock_error_millis: u64,
     /// How many requests may wait at one time before some are refused.

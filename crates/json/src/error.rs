@@ -38,7 +38,10 @@ pub enum Reason {
     /// A number is too large for a double.
     NumberOutOfRange,
     /// Containers nest deeper than is allowed.
-    TooDeep,
+    TooDeep {
+        /// How deep they may.
+        allowed: u16,
+    },
     /// Something follows the document.
     TrailingCharacters,
     /// A value is of another kind than the one asked for.
@@ -80,7 +83,7 @@ impl Reason {
             Reason::InvalidEscape => "Invalid \\escape",
             Reason::LoneSurrogate => "Invalid \\uXXXX escape",
             Reason::NumberOutOfRange => "Number out of range",
-            Reason::TooDeep => "Too deeply nested",
+            Reason::TooDeep { .. } => "Too deeply nested",
             Reason::TrailingCharacters => "Extra data",
         }
     }
@@ -98,7 +101,7 @@ impl fmt::Display for Reason {
             Reason::LoneSurrogate => f.write_str("the `\\u` escape is half of a surrogate pair"),
             Reason::InvalidNumber => f.write_str("the number is malformed"),
             Reason::NumberOutOfRange => f.write_str("the number is too large for a double"),
-            Reason::TooDeep => f.write_str("objects and arrays nest too deep"),
+            Reason::TooDeep { .. } => f.write_str("objects and arrays nest too deep"),
             Reason::TrailingCharacters => f.write_str("something follows the document"),
             Reason::UnexpectedKind(kind) => write!(f, "{kind} must stand here"),
             Reason::Misplaced => f.write_str("what was asked for cannot come next"),
@@ -140,7 +143,12 @@ impl core::error::Error for JsonError {}
 
 impl From<JsonError> for Refusal {
     fn from(error: JsonError) -> Self {
-        Refusal::Json { at: error.at, reason: error.reason.to_string() }
+        match error.reason {
+            Reason::TooDeep { allowed } => {
+                Refusal::Limit { limit: "depth", allowed: usize::from(allowed), found: usize::from(allowed) + 1 }
+            }
+            reason => Refusal::Json { at: error.at, reason: reason.to_string() },
+        }
     }
 }
 

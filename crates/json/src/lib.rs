@@ -342,7 +342,7 @@ impl<'a> Cursor<'a> {
     fn enter(&mut self, is_object: bool) -> Result<(), JsonError> {
         let (word, bit) = (usize::from(self.depth / 64), self.depth % 64);
         let Some(word) = self.objects.get_mut(word).filter(|_| self.depth < self.max_depth) else {
-            return fail(self.at, Reason::TooDeep);
+            return fail(self.at, Reason::TooDeep { allowed: self.max_depth });
         };
         *word = *word & !(1 << bit) | u64::from(is_object) << bit;
         self.depth += 1;
@@ -731,12 +731,12 @@ mod tests {
         let nested = |depth| [b"[".repeat(depth), b"]".repeat(depth)].concat();
         for depth in [1, 2, 63, 64, 65, 1_000, usize::from(MAX_DEPTH)] {
             pass(&nested(depth), depth as u16).unwrap();
-            let error = JsonError { at: depth, reason: Reason::TooDeep };
+            let error = JsonError { at: depth, reason: Reason::TooDeep { allowed: depth as u16 } };
             assert_eq!(pass(&nested(depth + 1), depth as u16), Err(error));
         }
-        assert_eq!(pass(&nested(10_000), u16::MAX).unwrap_err().reason, Reason::TooDeep);
-        assert_eq!(pass(&b"[{\"a\":".repeat(100_000), 64).unwrap_err().reason, Reason::TooDeep);
-        assert_eq!(pass(b"[]", 0).unwrap_err().reason, Reason::TooDeep);
+        assert_eq!(pass(&nested(10_000), u16::MAX).unwrap_err().reason, Reason::TooDeep { allowed: MAX_DEPTH });
+        assert_eq!(pass(&b"[{\"a\":".repeat(100_000), 64).unwrap_err().reason, Reason::TooDeep { allowed: 64 });
+        assert_eq!(pass(b"[]", 0).unwrap_err().reason, Reason::TooDeep { allowed: 0 });
         pass(b"1", 0).unwrap();
     }
 
@@ -745,7 +745,10 @@ mod tests {
         let text = b"[".repeat(10_000);
         let thread = std::thread::Builder::new().stack_size(64 * 1_024);
         let result = thread.spawn(move || pass(&text, u16::MAX).map(|raw| raw.kind)).unwrap().join().unwrap();
-        assert_eq!(result, Err(JsonError { at: usize::from(MAX_DEPTH), reason: Reason::TooDeep }));
+        assert_eq!(
+            result,
+            Err(JsonError { at: usize::from(MAX_DEPTH), reason: Reason::TooDeep { allowed: MAX_DEPTH } })
+        );
     }
 
     #[test]
@@ -757,7 +760,7 @@ mod tests {
         assert!(cursor.next_element().unwrap());
         assert_eq!(cursor.value().unwrap().text, "[1]");
         assert!(cursor.next_element().unwrap());
-        assert_eq!(cursor.value(), Err(JsonError { at: 15, reason: Reason::TooDeep }));
+        assert_eq!(cursor.value(), Err(JsonError { at: 15, reason: Reason::TooDeep { allowed: 3 } }));
     }
 
     #[test]
@@ -862,7 +865,8 @@ mod tests {
         match (serde_json::from_slice::<&RawValue>(text), ours) {
             (Ok(theirs), Ok(ours)) => assert_eq!(theirs.get(), ours.text),
             (Ok(_), Err(error)) => {
-                let stricter = [Reason::NumberOutOfRange, Reason::LoneSurrogate, Reason::TooDeep];
+                let stricter =
+                    [Reason::NumberOutOfRange, Reason::LoneSurrogate, Reason::TooDeep { allowed: MAX_DEPTH }];
                 assert!(stricter.contains(&error.reason), "{error} in {:?}", String::from_utf8_lossy(text));
             }
             (Err(error), Ok(_)) => panic!("{error} in {:?}", String::from_utf8_lossy(text)),

@@ -43,7 +43,7 @@ pub fn read<'a>(path: &str, body: &'a [u8]) -> Option<Write<'a>> {
         "/materialize" | "/materialize-incremental" => return read_materialization(body).ok()?,
         _ => return None,
     };
-    let (target, columns) = read_fields(named.0, "df", body, &mut skip).ok()?;
+    let (target, columns) = read_fields(named.0, "df", body, MAX_DEPTH, &mut skip).ok()?;
     Some(Write { target: named.1(target?), columns: columns? })
 }
 
@@ -83,14 +83,15 @@ pub enum Invalidation<'a> {
     Entities(String, Columns<'a>),
 }
 
-/// Reads an invalidation: `{"everything": true}`, or `{"view": …}` and with it, maybe, `{"entities": {column: [values]}}`.
+/// Reads an invalidation, in which arrays and objects nest at most `max_depth` deep: `{"everything": true}`, or `{"view": …}` and with it, maybe,
+/// `{"entities": {column: [values]}}`.
 ///
 /// # Errors
 /// Where the body is no such request.
-pub fn read_invalidation(body: &[u8]) -> Result<Invalidation<'_>, Refusal> {
+pub fn read_invalidation(body: &[u8], max_depth: u16) -> Result<Invalidation<'_>, Refusal> {
     let mut is_everything = false;
     let mut unknown = None;
-    let (view, columns) = read_fields("view", "entities", body, &mut |cursor, field| {
+    let (view, columns) = read_fields("view", "entities", body, max_depth, &mut |cursor, field| {
         match field {
             "everything" => is_everything = cursor.boolean()?,
             _ => {
@@ -123,9 +124,10 @@ fn read_fields<'a>(
     name_field: &str,
     columns_field: &str,
     body: &'a [u8],
+    max_depth: u16,
     visit: &mut Visit<'_>,
 ) -> Result<(Option<String>, Option<Columns<'a>>), JsonError> {
-    let mut cursor = Cursor::new(body, MAX_DEPTH)?;
+    let mut cursor = Cursor::new(body, max_depth)?;
     let (mut name, mut columns) = (None, None);
     let mut scratch = String::new();
     cursor.enter_object()?;

@@ -46,12 +46,21 @@ pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal
             call.read_entities(&mut cursor, body, limits)?;
         } else if key.equals("features") {
             seen.once(1, "features")?;
-            call.read_features(&mut cursor, body, "features", limits)?;
+            match cursor.peek()? {
+                // Some versions of Feast take it for an empty list, some refuse it.
+                Kind::Null => {
+                    cursor.null()?;
+                    call.is_beyond_us = true;
+                }
+                _ => call.read_features(&mut cursor, body, "features", limits)?,
+            }
         } else if key.equals("feature_service") {
             seen.once(2, "feature_service")?;
             match cursor.peek()? {
                 Kind::Null => cursor.null()?,
-                Kind::String => call.service = Some(string_span(&mut cursor)?),
+                Kind::String => {
+                    call.service = Some(string_span(&mut cursor)?).filter(|name| name.bytes(body) != b"\"\"")
+                }
                 _ => {
                     return Err(Refusal::field(
                         &["body", "feature_service"],
@@ -174,6 +183,7 @@ fn limit_kind(limit: &str) -> &'static str {
         "entities" => "too_many_entities",
         "features" => "too_many_features",
         "key_bytes" => "key_too_large",
+        "depth" => "nested_too_deep",
         _ => "too_many_cells",
     }
 }

@@ -178,7 +178,7 @@ pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) 
     if call.columns.is_empty() || call.rows == 0 {
         return Err(Refusal::field(&["body", "entities"], "too_short", "the request must name at least one entity"));
     }
-    if call.service.is_none() && call.feature_count == 0 {
+    if call.service.is_none_or(|name| name.bytes(body) == b"\"\"") && call.feature_count == 0 {
         return Err(Refusal::field(
             &["body", "feature_names"],
             "too_short",

@@ -5,9 +5,18 @@
 use cache::marks::Marks;
 use model::time::Instant;
 
+/// A change of what is cached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    /// What is changed.
+    pub(super) affected: Affected,
+    /// How long the write may go on after it was acknowledged, in milliseconds.
+    pub(super) job_millis: u64,
+}
+
 /// What a write changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum Affected {
     /// Nothing that is cached.
     Nothing,
     /// Nobody knows.
@@ -24,31 +33,54 @@ pub(super) struct Changed {
     pub(super) rows: Option<Vec<u64>>,
 }
 
+impl From<Affected> for Change {
+    /// Of a write that is done.
+    fn from(affected: Affected) -> Change {
+        Change { affected, job_millis: 0 }
+    }
+}
+
 impl Change {
+    /// Marks what it changes as written at `now`, and for as long as the write goes on.
+    pub(super) fn apply(&self, marks: &mut Marks, now: Instant) {
+        self.affected.apply(marks, now);
+        if self.job_millis == 0 {
+            return;
+        }
+        let until = now.plus(self.job_millis);
+        match &self.affected {
+            Affected::Nothing => {}
+            Affected::Everything => marks.hold(None, now, until),
+            Affected::Views(views) => views.iter().for_each(|changed| marks.hold(Some(&changed.view), now, until)),
+        }
+    }
+}
+
+impl Affected {
     /// The memory that it takes, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
-        let Change::Views(views) = self else { return 0 };
+        let Affected::Views(views) = self else { return 0 };
         let of_view =
             |Changed { view, rows }: &Changed| view.capacity() + rows.as_ref().map_or(0, |rows| size_of_val(&**rows));
         views.iter().map(|changed| size_of::<Changed>() + of_view(changed)).sum()
     }
 
     /// The same of all rows of its views.
-    pub(super) fn widened(self) -> Change {
+    pub(super) fn widened(self) -> Affected {
         match self {
-            Change::Views(views) => {
-                Change::Views(views.into_iter().map(|changed| Changed { rows: None, ..changed }).collect())
+            Affected::Views(views) => {
+                Affected::Views(views.into_iter().map(|changed| Changed { rows: None, ..changed }).collect())
             }
             other => other,
         }
     }
 
-    /// Marks what it changes as written at `now`.
-    pub(super) fn apply(&self, marks: &mut Marks, now: Instant) {
+    /// Marks it as written at `now`.
+    fn apply(&self, marks: &mut Marks, now: Instant) {
         match self {
-            Change::Nothing => {}
-            Change::Everything => marks.mark_all(now),
-            Change::Views(views) => {
+            Affected::Nothing => {}
+            Affected::Everything => marks.mark_all(now),
+            Affected::Views(views) => {
                 for Changed { view, rows } in views {
                     match rows {
                         Some(rows) => marks.mark_rows(view, rows, now),
@@ -61,7 +93,7 @@ impl Change {
 
     /// What was invalidated, in JSON.
     pub(super) fn describe(&self) -> Vec<u8> {
-        let Change::Views(views) = self else { return br#"{"invalidated":"everything"}"#.to_vec() };
+        let Affected::Views(views) = self else { return br#"{"invalidated":"everything"}"#.to_vec() };
         let mut text = br#"{"invalidated":{"#.to_vec();
         for (number, Changed { view, rows }) in views.iter().enumerate() {
             if number > 0 {

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use crate::change::Change;
+use crate::change::{Affected, Change};
 use crate::clock::MonotonicClock;
 use crate::engine_effects;
 use crate::explain;
@@ -22,6 +22,7 @@ use crate::reply::{self, Reply};
 use crate::request::{Protocol, RequestContext};
 use crate::routes::Endpoint;
 use crate::warm;
+use crate::write_kind::WriteKind;
 use crate::writes;
 use config::{Config, OriginKind};
 use model::request::Priority;
@@ -56,18 +57,21 @@ impl Dispatcher {
     /// The time that counts: the host's as far as it never runs back, or the invalidation log's, where there is one.
     pub(super) fn now(&mut self, host: Instant) -> Instant {
         let host = self.clock.advance(host);
-        self.log.as_ref().map_or(host, |log| log.now(host))
+        let now = self.log.as_ref().map_or(host, |log| log.now(host));
+        self.read_path.engine.marks().advance(now);
+        now
     }
 
     /// Routes a request to who answers it.
     pub(super) fn begin(&mut self, incoming: Incoming<'_>, now: Instant) -> Transition {
         match Endpoint::of(incoming.method, incoming.path) {
-            // The origin decides by credentials that are not ours to judge, so its answers are not ours to share.
-            Endpoint::Feast if incoming.has_authorization => origin_requests::forward(&self.config, incoming, now),
-            Endpoint::Feast => {
-                let trace = self.trace(incoming.traceparent);
-                self.serve(Protocol::Feast, incoming, trace, now)
-            }
+            Endpoint::Feast => match origin_requests::bypass(&self.config, &incoming) {
+                Some(transition) => transition,
+                None => {
+                    let trace = self.trace(incoming.traceparent);
+                    self.serve(Protocol::Feast, incoming, trace, now)
+                }
+            },
             Endpoint::Native => {
                 let is_streamed = incoming.accepts_lines && self.config.routing.streaming;
                 let trace = self.trace(incoming.traceparent);
@@ -83,7 +87,7 @@ impl Dispatcher {
             Endpoint::Ready => self.ready(now),
             Endpoint::Asset => Response::Asset.into(),
             Endpoint::NotAllowed(allow) => reply::method_not_allowed(allow).into(),
-            Endpoint::Origin => origin_requests::forward(&self.config, incoming, now),
+            Endpoint::Search | Endpoint::Origin => origin_requests::forward(&self.config, incoming),
         }
     }
 
@@ -122,7 +126,7 @@ impl Dispatcher {
                 read_path.prefetch.on_model(&mut read_path.engine, result, now);
                 Transition::default()
             }
-            (Continuation::Forward, _) => self.on_forwarded(handle, now),
+            (Continuation::Forward, IoResult::Forwarded(status)) => self.on_forwarded(handle, status, now),
             (Continuation::Log, result) => self.on_log(handle, &result, now),
             (Continuation::Retry(attempt), _) => {
                 let call = log.as_mut().and_then(|log| log.append_again(handle, attempt, now));
@@ -168,9 +172,9 @@ impl Dispatcher {
     pub(super) fn abandon(&mut self, handle: RequestHandle, now: Instant) -> Vec<RequestHandle> {
         match self.requests.remove(handle) {
             Some(Pending::Rows(_)) => self.read_path.abandon(handle, now),
-            Some(Pending::Write { change, .. }) => {
+            Some(Pending::Write { affected, .. }) => {
                 // Nobody will tell of the origin's answer any more, and it may have written.
-                change.apply(self.read_path.engine.marks(), now);
+                Change::from(affected).apply(self.read_path.engine.marks(), now);
                 Vec::new()
             }
             _ => Vec::new(),
@@ -218,9 +222,12 @@ impl Dispatcher {
         now: Instant,
     ) -> Transition {
         let Incoming { body, caller, .. } = incoming;
-        let request = match self.read_path.parse(&mut protocol, body.into()) {
+        let parsed = Endpoint::Feast
+            .check_size(&self.config, &incoming)
+            .and_then(|()| self.read_path.parse(&mut protocol, body.into()));
+        let request = match parsed {
             Ok(request) => request,
-            Err(refusal) => return reply::refused(&protocol, &refusal, body).into(),
+            Err(refusal) => return origin_requests::refuse(&self.config, &protocol, &refusal, body),
         };
         let mut context = RequestContext { trace, ..RequestContext::new(protocol, caller.into(), now) };
         // What is learned belongs to all callers, so who shares no rows with them teaches nothing.
@@ -404,15 +411,17 @@ impl Dispatcher {
     }
 
     /// The origin has answered to a write, or cannot be reached.
-    fn on_forwarded(&mut self, handle: RequestHandle, now: Instant) -> Transition {
-        let change = match self.requests.remove(handle) {
-            Some(Pending::Write { change, began }) => {
+    fn on_forwarded(&mut self, handle: RequestHandle, status: Option<u16>, now: Instant) -> Transition {
+        let (affected, kind) = match self.requests.remove(handle) {
+            Some(Pending::Write { affected, kind, began }) => {
                 self.read_path.answers.recorder.write(began, now);
-                change
+                (affected, kind)
             }
             // It took so long that it was given up as lost.
-            _ => Change::Everything,
+            _ => (Affected::Everything, WriteKind::Unknown),
         };
+        let job_millis = if kind.goes_on(status) { self.config.writes.job_seconds * 1_000 } else { 0 };
+        let change = Change { affected, job_millis };
         change.apply(self.read_path.engine.marks(), now);
         self.acknowledge(handle, Response::Forwarded { notice: None }, &change, now)
     }
@@ -423,10 +432,11 @@ impl Dispatcher {
         if !incoming.is_operator {
             return reply::forbidden().into();
         }
-        match writes::change_named(&self.config, &self.read_path.planner, incoming.body) {
-            Ok(change) => {
+        match writes::change_named(&self.config, &self.read_path.planner, &incoming) {
+            Ok(affected) => {
+                let change = Change::from(affected);
                 change.apply(self.read_path.engine.marks(), now);
-                let reply = Reply::json(200, change.describe().into());
+                let reply = Reply::json(200, change.affected.describe().into());
                 let handle = self.requests.next();
                 self.acknowledge(handle, Response::Reply(reply), &change, now)
             }
@@ -436,7 +446,9 @@ impl Dispatcher {
 
     /// Tells the invalidation log of a change, and only then ends the request with `end`.
     fn acknowledge(&mut self, handle: RequestHandle, response: Response, change: &Change, now: Instant) -> Transition {
-        let Some(log) = self.log.as_mut().filter(|_| *change != Change::Nothing) else { return response.into() };
+        let Some(log) = self.log.as_mut().filter(|_| change.affected != Affected::Nothing) else {
+            return response.into();
+        };
         match log.append(handle, change, now) {
             Append::Called(call) => {
                 self.requests.insert(handle, Pending::AwaitingLogAck { response: Box::new(response), began: now });
@@ -464,7 +476,7 @@ impl Dispatcher {
         if !incoming.is_operator {
             return reply::forbidden().into();
         }
-        if let Err(refusal) = writes::check_size(&self.config, body) {
+        if let Err(refusal) = Endpoint::Warm.check_size(&self.config, &incoming) {
             return reply::refused_plainly(&refusal).into();
         }
         if !self.read_path.has_room(&self.requests, Priority::Critical, body.len()) {

@@ -3,13 +3,14 @@
 //! Knows what none of them is about. Invariants: a name is never given twice, so that a late result finds its own request or none; and
 //! one whose host has gone silent is forgotten.
 
-use crate::change::Change;
+use crate::change::Affected;
 use crate::invalidation_log::AwaitingLog;
 use crate::io::{Continuation, Effect, IoRequest, RequestHandle, Response};
 use crate::registry::AwaitingMetadata;
 use crate::request::RequestContext;
 use crate::row_request::RowRequest;
 use crate::warm_job::WarmJob;
+use crate::write_kind::WriteKind;
 use ::prefetch::patterns::Predictions;
 use config::Config;
 use engine::slab::{Held, Slab};
@@ -29,7 +30,7 @@ pub(super) enum Pending {
     /// For the answer before it to be out, to fetch ahead of the next.
     PrefetchScheduled { predictions: Box<Predictions>, began: Instant },
     /// For the origin to take a write.
-    Write { change: Change, began: Instant },
+    Write { affected: Affected, kind: WriteKind, began: Instant },
     /// For the invalidation log to take a write, before the request ends so.
     AwaitingLogAck { response: Box<Response>, began: Instant },
     /// For the invalidation log's word.
@@ -57,11 +58,14 @@ impl Pending {
         }
     }
 
-    fn is_warming(&self) -> bool {
+    /// How much longer than others it may take, in milliseconds.
+    fn extra_millis(&self, config: &Config) -> u64 {
         match self {
-            Pending::Rows(rows) => rows.job.is_some(),
-            Pending::Warm(_) => true,
-            _ => false,
+            Pending::Rows(rows) if rows.job.is_some() => config.deadlines.warm_ms,
+            Pending::Warm(_) => config.deadlines.warm_ms,
+            // Its end is waited for though its caller is told that it is late.
+            Pending::Write { kind, .. } => 2 * kind.timeout_millis(config),
+            _ => 0,
         }
     }
 }
@@ -78,7 +82,7 @@ impl Held for Pending {
             Pending::Rows(rows) => rows.held_bytes(),
             Pending::AwaitingMetadata(waiting) => waiting.held_bytes(),
             Pending::WarmUnread { body, context } => body.capacity() + context.caller.len(),
-            Pending::Write { change, .. } => change.held_bytes(),
+            Pending::Write { affected, .. } => affected.held_bytes(),
             Pending::AwaitingLog(waiting) => waiting.held_bytes(),
             Pending::Warm(job) => job.held_bytes(),
             Pending::Registry { .. }
@@ -241,10 +245,10 @@ impl RequestsInProgress {
         if now.millis_since(self.suspected_at) < SLACK_MILLIS {
             return Vec::new();
         }
-        let Config { l2, l3, origin, deadlines, .. } = config;
+        let Config { l2, l3, origin, .. } = config;
         let patience = 2 * (l2.timeout_ms + l3.timeout_ms + origin.timeout_ms) + SLACK_MILLIS;
         let is_overdue = |pending: &mut Pending| {
-            let patience = patience + if pending.is_warming() { deadlines.warm_ms } else { 0 };
+            let patience = patience + pending.extra_millis(config);
             let now = if matches!(pending, Pending::AwaitingLog(_)) { host } else { now };
             now.millis_since(*pending.began()) > patience
         };

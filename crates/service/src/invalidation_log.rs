@@ -59,7 +59,7 @@ pub(super) struct InvalidationLog {
     timeout: u64,
     /// How many requests may wait for it.
     max_waiting: usize,
-    /// How long a mark matters: no value is served that is older.
+    /// How long a mark matters: no value is served that is older, and no job goes on for longer.
     keep: u64,
     /// By the host's clock: what is known of the log's may change with every answer.
     breaker: Breaker,
@@ -188,7 +188,7 @@ impl InvalidationLog {
             bound: writes.visible_within_ms,
             max_waiting: load.max_waiting,
             timeout: l3.timeout_ms,
-            keep: setup::longest_life(config),
+            keep: setup::longest_life(config) + writes.job_seconds * 1_000,
             breaker: Breaker::new(breaker),
             clock: ClockOffset::new(),
             epoch: 0,
@@ -254,12 +254,9 @@ impl InvalidationLog {
 
     /// Keeps marks that the log does not have, for the next call.
     fn owe(&mut self, add: impl FnOnce(&mut Vec<u8>)) {
-        if self.unacked == wire::EVERYTHING {
-            return;
-        }
         add(&mut self.unacked);
-        if self.unacked.len() > MAX_UNACKED {
-            self.unacked = wire::EVERYTHING.to_vec();
+        if self.unacked.len() > MAX_UNACKED || self.unacked.starts_with(&wire::EVERYTHING) {
+            self.unacked = wire::widen(&self.unacked);
         }
     }
 

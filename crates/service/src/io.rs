@@ -2,6 +2,7 @@
 //!
 //! Each effect names the part of the service that its result goes to.
 
+use crate::bypass::Bypass;
 use crate::reply::Reply;
 use engine::{SessionId, WriteAllowance};
 use model::answer::Tier;
@@ -17,8 +18,10 @@ pub struct Incoming<'a> {
     pub path: &'a str,
     /// The query behind it, without the `?`.
     pub query: &'a str,
-    /// The whole body.
+    /// The whole body; empty where it is longer than [`Service::body_limit`](crate::Service::body_limit).
     pub body: &'a [u8],
+    /// Whether it is longer.
+    pub is_over_limit: bool,
     /// Whether the caller sent credentials of its own.
     pub has_authorization: bool,
     /// The caller's trace, as W3C's `traceparent` has it; empty where there is none.
@@ -168,6 +171,8 @@ pub enum IoRequest {
     Forward {
         /// The origin's base URL.
         base: String,
+        /// Why.
+        bypass: Bypass,
     },
     /// Wait this long, in milliseconds, then call [`Service::synthesize`] with the body and tell the result.
     Synthesize {
@@ -215,8 +220,9 @@ pub enum IoResult {
     Written(usize),
     /// Of a request to the origin.
     Fetched(Result<OriginReply, FetchFailure>),
-    /// Of a request that was passed on: the origin has begun to answer, or cannot.
-    Forwarded,
+    /// Of a request that was passed on: the origin has begun to answer with this status; 502 where it cannot, and none where it certainly
+    /// never got the request.
+    Forwarded(Option<u16>),
     /// Of a call to the invalidation log: in numbers of eight bytes, little-endian, its clock in milliseconds, the number of its
     /// last mark, the number and the time of the last mark that it had to drop before its time, and its epoch, which is never 0;
     /// then for each mark its time, its length and itself.
@@ -317,6 +323,8 @@ pub enum Response {
     Forward {
         /// The origin's base URL.
         base: String,
+        /// Why.
+        bypass: Bypass,
         /// What is left until the request's deadline, in milliseconds: by then the last of the answer is out, or the request ends.
         timeout_millis: u64,
     },

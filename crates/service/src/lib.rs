@@ -13,6 +13,7 @@ use telemetry::record::Batch;
 use telemetry::sla;
 
 mod answers;
+mod bypass;
 mod change;
 mod clock;
 mod dispatch;
@@ -40,8 +41,10 @@ mod stream;
 mod timings;
 mod warm;
 mod warm_job;
+mod write_kind;
 mod writes;
 
+pub use bypass::Bypass;
 pub use invalidation_log::InvalidationLogCounts;
 pub use io::{
     Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, RequestHandle,
@@ -69,8 +72,8 @@ impl Service {
         Service { dispatcher: Dispatcher::new(config, seed) }
     }
 
-    /// How many bytes of a request's body are to be read for [`Service::begin`], and at most one more, which it refuses; 0
-    /// where the body is not looked at here.
+    /// How many bytes of a request's body are to be read for [`Service::begin`]; of a longer one it is told
+    /// [that it is](Incoming::is_over_limit). 0 where the body is not looked at here.
     #[must_use]
     pub fn body_limit(&self, method: &str, path: &str) -> usize {
         Endpoint::of(method, path).body_limit(self.config())

@@ -4,9 +4,11 @@
 
 use std::borrow::Cow;
 
+use crate::bypass::Bypass;
 use crate::io::{Incoming, IoRequest, IoResult, OriginReply, OriginRequest, Response, Transition};
 use crate::reply::{self, Reply};
 use crate::request::{Protocol, RequestContext};
+use crate::routes::Endpoint;
 use crate::setup;
 use config::{Config, OriginKind};
 use model::refusal::Refusal;
@@ -44,14 +46,36 @@ pub(super) fn forward_base(config: &Config) -> Option<String> {
 }
 
 /// A request that goes on to the origin as it came.
-pub(super) fn forward(config: &Config, incoming: Incoming<'_>, now: Instant) -> Transition {
+pub(super) fn forward(config: &Config, incoming: Incoming<'_>) -> Transition {
     match forward_base(config) {
-        Some(base) => Response::Forward { base, timeout_millis: config.deadlines.default_ms }.into(),
-        None if (incoming.method, incoming.path) == ("POST", "/get-online-features") => {
-            let context = RequestContext::new(Protocol::Feast, incoming.caller.into(), now);
-            leave_to_origin(config, &context, incoming.body, now)
-        }
+        Some(base) => forwarded(config, base, Bypass::Path),
         None => reply::not_found(incoming.path).into(),
+    }
+}
+
+/// What becomes of a request in Feast's terms that the origin is to answer whatever its body is; `None` where it is answered here. The
+/// built-in origin knows neither callers nor queries.
+pub(super) fn bypass(config: &Config, incoming: &Incoming<'_>) -> Option<Transition> {
+    let bypass = match incoming {
+        // The origin decides by credentials that are not ours to judge, so its answers are not ours to share.
+        Incoming { has_authorization: true, .. } => Bypass::Authorization,
+        // Feast's Go server answers with statuses where the query asks for them.
+        Incoming { query: "", .. } => return None,
+        _ => Bypass::Query,
+    };
+    let base = forward_base(config)?;
+    match Endpoint::Feast.check_size(config, incoming) {
+        Err(refusal) if config.limits.refuse => Some(reply::refused(&Protocol::Feast, &refusal, b"").into()),
+        _ => Some(forwarded(config, base, bypass)),
+    }
+}
+
+/// Refuses a request, or lets the origin judge it where all that is against it is a limit of ours.
+pub(super) fn refuse(config: &Config, protocol: &Protocol, refusal: &Refusal, body: &[u8]) -> Transition {
+    let is_limit = matches!(refusal, Refusal::Limit { .. });
+    match forward_base(config).filter(|_| is_limit && protocol.is_feast() && !config.limits.refuse) {
+        Some(base) => forwarded(config, base, Bypass::OverLimit),
+        None => reply::refused(protocol, refusal, body).into(),
     }
 }
 
@@ -64,7 +88,8 @@ pub(super) fn leave_to_origin(
 ) -> Transition {
     match (protocol, forward_base(config)) {
         (Protocol::Feast, Some(base)) => {
-            Response::Forward { base, timeout_millis: time_left(config, *began, now) }.into()
+            let timeout_millis = time_left(config, *began, now);
+            Response::Forward { base, bypass: Bypass::Body, timeout_millis }.into()
         }
         (Protocol::Feast, None) => {
             let OriginReply { status, body, .. } = synthesize(config, body, now);
@@ -75,6 +100,11 @@ pub(super) fn leave_to_origin(
             reply::refused(protocol, &refusal, body).into()
         }
     }
+}
+
+/// A request that goes on before anything was waited for.
+fn forwarded(config: &Config, base: String, bypass: Bypass) -> Transition {
+    Response::Forward { base, bypass, timeout_millis: config.deadlines.default_ms }.into()
 }
 
 /// What is left of the deadline of a request that began at `began`, in milliseconds.

@@ -148,7 +148,7 @@ impl ReadPath {
                 self.pool.give_call(request.call);
                 return match job {
                     Some(job) => skipped(job),
-                    None => Transition::from(reply::refused(&context.protocol, &refusal, &request.body)).into(),
+                    None => origin_requests::refuse(&self.config, &context.protocol, &refusal, &request.body).into(),
                 };
             }
         };

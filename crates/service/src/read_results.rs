@@ -3,6 +3,7 @@
 //! Each is told to the engine, and the session's progress goes the way of all. Invariant: what comes for a request that is over changes
 //! nothing.
 
+use crate::bypass::Bypass;
 use crate::engine_effects;
 use crate::in_progress::RequestsInProgress;
 use crate::io::{Effect, FetchFailure, OriginReply, RequestHandle, Response, Transition, WriteBegun};
@@ -104,7 +105,8 @@ impl ReadPath {
         self.planner.leave_to_origin(&rows.plan);
         let woken = self.abandon(handle, now);
         let timeout_millis = origin_requests::time_left(&self.config, rows.context.began, now);
-        let response = Some(Response::Forward { base, timeout_millis }).filter(|_| !rows.is_answered);
+        let response =
+            Some(Response::Forward { base, bypass: Bypass::Body, timeout_millis }).filter(|_| !rows.is_answered);
         Transition { response, woken, ..Transition::default() }
     }
 

@@ -56,9 +56,6 @@ impl Protocol {
     /// Reads a body into `call`, and the options that only the body has.
     pub(super) fn read(&mut self, config: &Config, body: &[u8], call: &mut Call) -> Result<(), Refusal> {
         let limits = &config.limits;
-        if body.len() > limits.body_bytes {
-            return Err(Refusal::Limit { limit: "body_bytes", allowed: limits.body_bytes, found: body.len() });
-        }
         match self {
             Protocol::Feast => feast::read(body, limits, call),
             Protocol::Native(options) => {

@@ -1,7 +1,8 @@
 //! Which endpoint a method and a path are, what right it needs, and how much of a body it reads.
 
-use crate::io::Right;
+use crate::io::{Incoming, Right};
 use config::Config;
+use model::refusal::Refusal;
 
 /// Who answers a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +11,8 @@ pub(super) enum Endpoint {
     Feast,
     /// Features in the native protocol.
     Native,
+    /// A search, which the origin answers.
+    Search,
     /// A write to the origin, by a path whose body is understood.
     Write,
     /// Any other request that may write to the origin.
@@ -33,7 +36,7 @@ impl Endpoint {
         match (method, path) {
             ("POST", "/get-online-features") => Endpoint::Feast,
             ("POST", "/v1/features") => Endpoint::Native,
-            ("POST", path) if is_search(path) => Endpoint::Origin,
+            ("POST", path) if is_search(path) => Endpoint::Search,
             ("POST", "/push" | "/write-to-online-store" | "/materialize" | "/materialize-incremental") => {
                 Endpoint::Write
             }
@@ -53,10 +56,29 @@ impl Endpoint {
 
     /// How many bytes of a body it reads; 0 where it does not look at it.
     pub(super) fn body_limit(self, config: &Config) -> usize {
+        self.size_limit(config).map_or(0, |(_, bytes)| bytes)
+    }
+
+    /// Refuses a body that is longer than it reads.
+    pub(super) fn check_size(self, config: &Config, incoming: &Incoming<'_>) -> Result<(), Refusal> {
+        let length = incoming.body.len();
+        match self.size_limit(config) {
+            Some((limit, allowed)) if incoming.is_over_limit || length > allowed => {
+                Err(Refusal::Limit { limit, allowed, found: length.max(allowed + 1) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The limit of the body that it reads: its key in `limits`, and the bytes.
+    fn size_limit(self, Config { limits, .. }: &Config) -> Option<(&'static str, usize)> {
         match self {
-            Endpoint::Feast | Endpoint::Native | Endpoint::Invalidate => config.limits.body_bytes,
-            Endpoint::Write | Endpoint::Warm => config.limits.write_body_bytes,
-            _ => 0,
+            // A search is read whole so that it can be made again where it is lost.
+            Endpoint::Feast | Endpoint::Native | Endpoint::Invalidate | Endpoint::Search => {
+                Some(("body_bytes", limits.body_bytes))
+            }
+            Endpoint::Write | Endpoint::Warm => Some(("write_body_bytes", limits.write_body_bytes)),
+            _ => None,
         }
     }
 }
@@ -67,7 +89,7 @@ pub(super) fn right(method: &str, path: &str) -> Right {
         Endpoint::Health | Endpoint::Ready | Endpoint::Asset => Right::Nothing,
         // Refused for the method, whoever asks.
         Endpoint::NotAllowed(_) => Right::Nothing,
-        Endpoint::Feast | Endpoint::Native | Endpoint::Origin => Right::Read,
+        Endpoint::Feast | Endpoint::Native | Endpoint::Search | Endpoint::Origin => Right::Read,
         Endpoint::Write => Right::Write,
         Endpoint::UnknownWrite | Endpoint::Invalidate | Endpoint::Warm | Endpoint::Predictions => Right::Operate,
     }
@@ -105,9 +127,9 @@ mod tests {
         for (method, path, endpoint, needed) in [
             ("GET", "/anything", Endpoint::Origin, Right::Read),
             ("OPTIONS", "/push", Endpoint::Origin, Right::Read),
-            ("POST", "/retrieve-online-documents", Endpoint::Origin, Right::Read),
-            ("POST", "/search", Endpoint::Origin, Right::Read),
-            ("POST", "/v1/vector_stores/documents/search", Endpoint::Origin, Right::Read),
+            ("POST", "/retrieve-online-documents", Endpoint::Search, Right::Read),
+            ("POST", "/search", Endpoint::Search, Right::Read),
+            ("POST", "/v1/vector_stores/documents/search", Endpoint::Search, Right::Read),
             ("POST", "/v1/vector_stores//search", Endpoint::UnknownWrite, Right::Operate),
             ("POST", "/v1/vector_stores/a/b/search", Endpoint::UnknownWrite, Right::Operate),
             ("PUT", "/search", Endpoint::UnknownWrite, Right::Operate),

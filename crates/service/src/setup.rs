@@ -2,6 +2,7 @@
 
 use ::prefetch::patterns;
 use ::prefetch::prefetch::{self as governing, Prices};
+use cache::hold::JobSettings;
 use cache::memory::Budget;
 use cache::policy::Eviction;
 use config::{Breaker, Config, EvictionPolicy, L2Order, SortedMap, View};
@@ -114,6 +115,10 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
                 call: costs.origin_call_cents * NANODOLLARS,
                 millisecond: prefetch.millisecond_nanodollars,
             },
+        },
+        jobs: JobSettings {
+            longest_millis: config.writes.job_seconds * 1_000,
+            staleness_millis: config.writes.visible_within_ms,
         },
         // The invalidation log sets the clocks of all that keep to it.
         clock_error_millis: if has_ledger { 0 } else { config.writes.clock_error_ms },

@@ -2,31 +2,25 @@
 //! that was fetched before it is served by this isolate, nor, where there is an invalidation log, by any other within a bound.
 //!
 //! Rows are marked when the origin has answered and before the caller hears of it, whatever the answer was: a write that
-//! failed halfway may have written something. Here is read what a write changes; [`Change`] marks it.
+//! failed halfway may have written something. Here is read what a write changes; [`Change`](crate::change::Change) marks it.
 
 use std::rc::Rc;
 
-use crate::change::{Change, Changed};
+use crate::bypass::Bypass;
+use crate::change::{Affected, Changed};
 use crate::in_progress::{Pending, RequestsInProgress};
 use crate::io::{Continuation, Incoming, IoRequest, Transition};
 use crate::origin_requests;
 use crate::read_path::ReadPath;
 use crate::reply;
+use crate::routes::Endpoint;
+use crate::write_kind::WriteKind;
 use config::Config;
 use model::refusal::Refusal;
 use model::request::Priority;
 use model::time::Instant;
 use origin::planner::{Planner, Reach};
 use origin::write::{self, Invalidation, Target};
-
-/// Refuses the body of a write that is too large.
-pub(super) fn check_size(config: &Config, body: &[u8]) -> Result<(), Refusal> {
-    let allowed = config.limits.write_body_bytes;
-    if body.len() > allowed {
-        return Err(Refusal::Limit { limit: "write_body_bytes", allowed, found: body.len() });
-    }
-    Ok(())
-}
 
 /// Sends a write on its way to the origin.
 #[inline(never)]
@@ -37,55 +31,63 @@ pub(super) fn begin(
     now: Instant,
 ) -> Transition {
     let config = Rc::clone(&read_path.config);
-    if let Err(refusal) = check_size(&config, incoming.body) {
-        return reply::refused_plainly(&refusal).into();
+    let size = Endpoint::Write.check_size(&config, &incoming);
+    if let Err(refusal) = &size
+        && config.limits.refuse
+    {
+        return reply::refused_plainly(refusal).into();
     }
     let Some(base) = origin_requests::forward_base(&config) else {
-        return origin_requests::forward(&config, incoming, now);
+        return origin_requests::forward(&config, incoming);
     };
-    let change = change_of(&config, &read_path.planner, incoming);
+    // Of one that is too long nobody reads what it writes.
+    let (bypass, body) = if size.is_ok() { (Bypass::Path, incoming.body) } else { (Bypass::OverLimit, &[][..]) };
+    let affected = change_of(&config, &read_path.planner, Incoming { body, ..incoming });
     // A write is never refused for want of memory: what it changes is told of whole views then.
-    let has_room = read_path.has_room(requests, Priority::High, change.held_bytes());
-    let change = if has_room { change } else { change.widened() };
-    let pending = Pending::Write { change, began: now };
-    let timeout_millis = config.deadlines.default_ms;
-    Transition::waiting_for(requests.begin(pending, Continuation::Forward, IoRequest::Forward { base }, timeout_millis))
+    let has_room = read_path.has_room(requests, Priority::High, affected.held_bytes());
+    let affected = if has_room { affected } else { affected.widened() };
+    let kind = WriteKind::of(incoming.path);
+    let pending = Pending::Write { affected, kind, began: now };
+    let timeout_millis = kind.timeout_millis(&config);
+    Transition::waiting_for(requests.begin(
+        pending,
+        Continuation::Forward,
+        IoRequest::Forward { base, bypass },
+        timeout_millis,
+    ))
 }
 
 /// What an operator says was written past this service.
-pub(super) fn change_named(config: &Config, planner: &Planner, body: &[u8]) -> Result<Change, Refusal> {
-    let allowed = config.limits.body_bytes;
-    if body.len() > allowed {
-        return Err(Refusal::Limit { limit: "body_bytes", allowed, found: body.len() });
-    }
-    match write::read_invalidation(body)? {
-        Invalidation::Everything => Ok(Change::Everything),
-        Invalidation::View(view) => Ok(Change::Views(reach(planner, &view, |_| None))),
+pub(super) fn change_named(config: &Config, planner: &Planner, incoming: &Incoming<'_>) -> Result<Affected, Refusal> {
+    Endpoint::Invalidate.check_size(config, incoming)?;
+    match write::read_invalidation(incoming.body, config.limits.depth)? {
+        Invalidation::Everything => Ok(Affected::Everything),
+        Invalidation::View(view) => Ok(Affected::Views(reach(planner, &view, |_| None))),
         Invalidation::Entities(view, columns) => {
             if !planner.key_columns(&view).is_some_and(|keys| write::has_keys(&columns, keys)) {
                 let message = "the view's join keys must be known, and be equally long lists of strings or numbers";
                 return Err(Refusal::field(&["body", "entities"], "value_error", message));
             }
             // Of keys that cannot be told for certain, all of the view is meant.
-            Ok(Change::Views(reach(planner, &view, |keys| write::rows(&columns, keys))))
+            Ok(Affected::Views(reach(planner, &view, |keys| write::rows(&columns, keys))))
         }
     }
 }
 
 /// What a write changes.
-fn change_of(config: &Config, planner: &Planner, incoming: Incoming<'_>) -> Change {
+fn change_of(config: &Config, planner: &Planner, incoming: Incoming<'_>) -> Affected {
     if !config.writes.invalidation {
-        return Change::Nothing;
+        return Affected::Nothing;
     }
-    let Some(written) = write::read(incoming.path, incoming.body) else { return Change::Everything };
+    let Some(written) = write::read(incoming.path, incoming.body) else { return Affected::Everything };
     let views = match &written.target {
         Target::Views(views) => views.iter().map(String::as_str).collect(),
         Target::PushSource(source) => planner.fed_by(source),
     };
     if views.is_empty() {
-        return Change::Everything;
+        return Affected::Everything;
     }
-    Change::Views(views.iter().flat_map(|view| reach(planner, view, |keys| written.rows(keys))).collect())
+    Affected::Views(views.iter().flat_map(|view| reach(planner, view, |keys| written.rows(keys))).collect())
 }
 
 /// What a write to `view` changes, there first; `rows` tells its rows by the columns that key it.

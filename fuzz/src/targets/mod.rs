@@ -84,7 +84,7 @@ fn serve(
                 IoRequest::Fetch(OriginRequest { body, .. }) | IoRequest::Synthesize { body, .. } => {
                     IoResult::Fetched(origin(&body))
                 }
-                IoRequest::Forward { .. } => IoResult::Forwarded,
+                IoRequest::Forward { .. } => IoResult::Forwarded(Some(200)),
                 IoRequest::Log { .. } => IoResult::Logged(None),
                 IoRequest::Wait { .. } | IoRequest::Records => {
                     now += order.timeout_millis;

@@ -271,7 +271,7 @@ impl World {
                 IoRequest::WriteStore { entries, .. } => IoResult::Written(entries.len()),
                 IoRequest::Fetch(_) | IoRequest::Synthesize { .. } => IoResult::Fetched(Err(FetchFailure::TimedOut)),
                 IoRequest::Log { .. } => IoResult::Logged(None),
-                IoRequest::Forward { .. } => IoResult::Forwarded,
+                IoRequest::Forward { .. } => IoResult::Forwarded(Some(200)),
                 IoRequest::Wait { .. } | IoRequest::Records => IoResult::Waited,
             };
             self.tell(order.id, outcome);
@@ -310,7 +310,7 @@ impl World {
             IoRequest::Fetch(OriginRequest { body, .. }) | IoRequest::Synthesize { body, .. } => {
                 IoResult::Fetched(self.fetch(&body, how))
             }
-            IoRequest::Forward { .. } => IoResult::Forwarded,
+            IoRequest::Forward { .. } => IoResult::Forwarded(Some(200)),
             IoRequest::Log { request } => IoResult::Logged(match how % 4 {
                 1 => None,
                 2 => Some(vec![how; 40]),

@@ -7,6 +7,7 @@ import { Core, State } from "featheredge-core";
 import { cancel } from "../runtime/body.js";
 import { headerPairs } from "../runtime/headers.js";
 import { redacted } from "../runtime/redact.js";
+import { isUnsent } from "../runtime/retry.js";
 import { ANYONE } from "./pass.js";
 import {
 	fault,
@@ -17,6 +18,7 @@ import {
 	originStatus,
 	originUnreachable,
 	writeLate,
+	writeLost,
 } from "./reply.js";
 
 /** The path whose answers may go out line by line. */
@@ -46,8 +48,10 @@ const onlyReads = ({ method, path }) => Core.right(method, path) <= READ;
  * @property {string} query without its question mark
  * @property {Iterable<[string, string]>} headers
  * @property {(name: string) => string | undefined} header a header by its name in small letters
- * @property {(limit: number) => Promise<Uint8Array>} read its body; one that is longer becomes `limit + 1` bytes, which the core refuses
- * @property {() => ReadableStream<Uint8Array> | Uint8Array | undefined} stream its body, unread
+ * @property {(limit: number) => Promise<Uint8Array | undefined>} read its body; `undefined` where it is longer than `limit` bytes, of which no
+ *   more than the chunk that passes it is read
+ * @property {boolean} isOverLimit whether it was found to be longer
+ * @property {() => ReadableStream<Uint8Array> | undefined} stream its body, from its beginning, where it was not read or is longer than was to be read
  * @property {string} address where it came from
  * @property {string} [scheme] by which its client has reached us, as the authority
  * @property {string} [authority]
@@ -105,36 +109,39 @@ export class Handler {
 	 *
 	 * @param {PlainRequest} request
 	 * @param {import("./pass.js").Pass} pass
-	 * @param {Uint8Array} [body] what was read of its body
+	 * @param {Uint8Array} [body] its body, where it was read
 	 * @returns {import("./reply.js").Reply | Promise<import("./reply.js").Reply>} at once where memory has it
 	 */
 	serve(request, pass, body) {
 		const runtime = this.#runtime;
-		const bytes = body ?? NOTHING;
-		const length = runtime.write(bytes, bytes.length);
-		const state = runtime.begin(
-			pass === ANYONE && isPlain(request) ? beginPlain(request.path, length) : this.#beginWith(request, length, pass),
-		);
+		const length = request.isOverLimit ? undefined : runtime.write(body ?? NOTHING, body?.length);
+		const isBodyAll = pass === ANYONE && length !== undefined && isPlain(request);
+		const state = runtime.begin(isBodyAll ? beginPlain(request.path, length) : this.#beginWith(request, length, pass));
 		if (state === State.Replied) return this.#reply(request, (lines) => this.#sharedHeaders(lines));
 		const take = () => this.#reply(request, headerPairs);
 		const { waitUntil } = request;
+		const isRead = onlyReads(request);
 		const context = traced(pass, request);
 		if (state === State.RepliedWithEffects) return runtime.attendBehind({ take, context, waitUntil });
 		return runtime.attend(state, {
 			take,
-			pass: (base, signal) => {
+			pass: (base, signal, cacheStatus) => {
 				if (base === undefined) return this.#asset(request);
-				const passed = runtime.origin.pass(base, request, body, pass, { signal, isRead: onlyReads(request) });
-				return passed.then(
+				const passed = runtime.origin.pass(base, request, body, pass, { signal, isRead });
+				const answered = passed.then(
 					(reply) => contained(runtime.isPrivate ? withoutWords(reply) : reply),
-					() => (signal.aborted ? originLate() : originUnreachable()),
+					(error) => {
+						if (!isRead) return writeLost(isUnsent(error));
+						return signal.aborted ? originLate() : originUnreachable();
+					},
 				);
+				return answered.then((reply) => withHeaders(reply, [["cache-status", cacheStatus]]));
 			},
 			late: writeLate,
-			addHeaders: (reply, pairs) => ({ ...reply, headers: [...reply.headers, ...pairs] }),
+			addHeaders: withHeaders,
 			open: (stream) => ({ status: 200, headers: headerPairs(runtime.core.reply_headers()), body: stream }),
 			context,
-			signal: onlyReads(request) ? request.signal : undefined,
+			signal: isRead ? request.signal : undefined,
 			waitUntil,
 		});
 	}
@@ -208,6 +215,8 @@ const CONTAINED = [
 ];
 
 const CONTAINED_NAMES = new Set(CONTAINED.map(([name]) => name));
+
+const withHeaders = (reply, pairs) => ({ ...reply, headers: [...reply.headers, ...pairs] });
 
 /** An answer of the origin, which whoever reads it here trusts less than it trusts this site. */
 function contained(reply) {

@@ -22,6 +22,8 @@ class NodeRequest {
 	#controller;
 	/** What lets go of the body, where it is a stream. */
 	#release;
+	/** What was read of a body that is longer than was to be read. @type {Uint8Array[] | undefined} */
+	#chunks;
 
 	/**
 	 * @param {import("node:http").IncomingMessage} incoming
@@ -75,9 +77,13 @@ class NodeRequest {
 		return this.#incoming.headers[name];
 	}
 
+	get isOverLimit() {
+		return this.#chunks !== undefined;
+	}
+
 	stream() {
 		if (!hasBody(this.#incoming)) return undefined;
-		const { stream, release } = streamOf(this.#incoming);
+		const { stream, release } = streamOf(this.#incoming, this.#chunks);
 		this.#release = release;
 		return stream;
 	}
@@ -90,13 +96,34 @@ class NodeRequest {
 	/** Reads what nobody has read of its body: what follows on the connection comes after it. */
 	release() {
 		if (this.#release !== undefined) this.#release();
-		else if (!this.#incoming.complete && hasBody(this.#incoming)) drain(this.#incoming);
+		else if (this.isOverLimit || (!this.#incoming.complete && hasBody(this.#incoming))) drain(this.#incoming);
 	}
 
 	read(limit) {
 		return new Promise((resolve) => {
-			collect(this.#incoming, limit, resolve);
+			this.collect(limit, resolve);
 		});
+	}
+
+	/** Gives the body to `take`, as `read` does, and without a promise. */
+	collect(limit, take) {
+		const incoming = this.#incoming;
+		const chunks = [];
+		let length = 0;
+		const tooLong = () => {
+			this.#chunks = chunks;
+			take();
+		};
+		if (Number(incoming.headers["content-length"]) > limit) return tooLong();
+		const onData = (chunk) => {
+			chunks.push(chunk);
+			length += chunk.length;
+			if (length <= limit) return;
+			incoming.off("data", onData).off("end", onEnd).pause();
+			tooLong();
+		};
+		const onEnd = () => take(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length));
+		incoming.on("data", onData).on("end", onEnd);
 	}
 }
 
@@ -112,32 +139,11 @@ function onceGone(outgoing, act) {
 const hasBody = ({ headers }) =>
 	headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 
-/** Gives a body to `take`; in place of one that is longer than `limit`, one byte more than that. */
-function collect(incoming, limit, take) {
-	const tooLong = () => take(new Uint8Array(limit + 1));
-	if (Number(incoming.headers["content-length"]) > limit) return tooLong();
-	let first;
-	let others;
-	let length = 0;
-	const onData = (chunk) => {
-		length += chunk.length;
-		if (length > limit) {
-			incoming.off("data", onData).off("end", onEnd);
-			return tooLong();
-		}
-		if (first === undefined) first = chunk;
-		else if (others === undefined) others = [first, chunk];
-		else others.push(chunk);
-	};
-	const onEnd = () => take(others === undefined ? (first ?? new Uint8Array()) : Buffer.concat(others, length));
-	incoming.on("data", onData).on("end", onEnd);
-}
-
 /**
- * A body as a stream, and what ends it before the body does. Whoever does that, or cancels it, lets go of the body alone: the connection is
+ * A body as a stream, of which some chunks may have been read, and what ends it before the body does. Whoever does that, or cancels it, lets go of the body alone: the connection is
  * needed for the reply.
  */
-function streamOf(incoming) {
+function streamOf(incoming, chunks = []) {
 	let onData;
 	let fail;
 	const letGo = () => {
@@ -149,6 +155,9 @@ function streamOf(incoming) {
 		{
 			start(controller) {
 				fail = (why) => controller.error(new Error(why));
+				// Its end was told before anybody listened.
+				if (incoming.destroyed) return fail("the caller has gone");
+				for (const chunk of chunks) controller.enqueue(chunk);
 				onData = (chunk) => {
 					controller.enqueue(chunk);
 					if (controller.desiredSize <= 0) incoming.pause();
@@ -257,7 +266,7 @@ export function listenerOf(gateway) {
 		if (coding.toLowerCase() !== "chunked") return send(unknownCoding());
 		const limit = gateway.openBodyLimit(request);
 		if (limit === undefined) return void gateway.handle(request).then(send);
-		collect(incoming, limit, (body) => {
+		request.collect(limit, (body) => {
 			const reply = gateway.serve(request, body);
 			if (reply instanceof Promise) reply.then(send);
 			else send(reply);

@@ -4,8 +4,7 @@
 // credentials go to the origin's own base URL alone; no redirect is followed, since it may lead to a place that nobody configured.
 
 import { cancel, readBytes } from "../runtime/body.js";
-import { retryLostConnection } from "../runtime/retry.js";
-import { sendHeldBack } from "./held_write.js";
+import { isUnsent, retryLostConnection } from "../runtime/retry.js";
 import { ANYONE } from "./pass.js";
 import { badTarget, isBodyless, isSendable, originStatus } from "./reply.js";
 
@@ -14,15 +13,6 @@ const HOP_BY_HOP = ["connection", "expect", "keep-alive", "te", "trailer", "tran
 
 /** Headers of a request that `fetch` sees to. */
 const FETCHS_OWN = ["content-length", "host"];
-
-/**
- * A server that closes the connection behind an error (uvicorn does, and tells nobody) has mostly done so after this, in milliseconds. So long
- * the Workers leave an error's body unread: until it is read its connection serves nothing else, and then it is seen to be closed.
- */
-const MOSTLY_CLOSED_MILLIS = 20;
-
-/** The same, of nearly all: Feast 0.67 under more load than it can take was seen to close 99 of 100 within 71 ms, and all within 102. */
-const CLOSED_MILLIS = 100;
 
 /** The codings that `fetch` takes off a body by itself where it is not the Workers' (RFC 9110, 8.4.1). */
 const DECODED = /^(?:x-)?gzip$|^deflate$|^br$/i;
@@ -81,24 +71,6 @@ function locationOf(location, url, root, mount) {
 }
 
 /**
- * A reply whose body ends by the signal on workerd too, which looks at no timer once nothing but the body is left of a request.
- *
- * A pipe is looked after until it ends. It would undo the body's coding, so a coded body is left alone, and the request waits for the signal.
- */
-function watched(reply, { waitUntil }, signal) {
-	const headers = new Headers(reply.headers);
-	if (headers.has("content-encoding")) {
-		waitUntil?.(new Promise((resolve) => signal.addEventListener("abort", resolve)));
-		return reply;
-	}
-	const length = headers.get("content-length");
-	const { readable, writable } =
-		length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
-	reply.body.pipeTo(writable, { signal }).catch(() => {});
-	return { ...reply, body: readable };
-}
-
-/**
  * @typedef {object} OriginOptions
  * @property {HeadersInit | (() => HeadersInit | Promise<HeadersInit>)} [headers] the deployment's own, credentials among them
  * @property {typeof globalThis.fetch} [fetch]
@@ -113,8 +85,6 @@ export class HttpOrigin {
 	#fetch;
 	#isPrivate;
 	#isWorker;
-	/** Until when a connection to it may be one that it is about to close. */
-	#doubtfulUntil = 0;
 	/** Whether it has credentials of its own, so that the caller's say nothing of what it may see. */
 	isAuthorized;
 
@@ -151,21 +121,19 @@ export class HttpOrigin {
 		return url === this.url || url.startsWith(`${this.#base}/`);
 	}
 
-	/** @param {boolean} isRepeatable whether it may be made again: it only reads, and its body is there for another time */
-	async #call(url, init, isRepeatable) {
-		const call = (body) => this.#fetch.call(undefined, url, { ...init, body });
-		const { body, signal } = init;
-		if (!this.#isWorker) return isRepeatable ? retryLostConnection(() => call(body), signal) : call(body);
-		const doubtMillis = this.#doubtfulUntil - Date.now();
-		const isHeldBack = !isRepeatable && doubtMillis > 0 && body instanceof Uint8Array && body.length > 0;
-		let answer;
-		if (isHeldBack) answer = await sendHeldBack(call, body, doubtMillis, signal);
-		else answer = isRepeatable ? await retryLostConnection(() => call(body), signal) : await call(body);
-		if (answer.status >= 400) {
-			this.#doubtfulUntil = Date.now() + CLOSED_MILLIS;
-			await new Promise((resolve) => setTimeout(resolve, MOSTLY_CLOSED_MILLIS));
-		}
-		return answer;
+	/**
+	 * Makes a call of the fetch API; again, where it was lost and may be.
+	 *
+	 * @protected
+	 * @param {string} url
+	 * @param {RequestInit} init
+	 * @param {boolean} isRead whether it changes nothing, so that it may be made twice
+	 * @returns {Promise<Response>}
+	 */
+	call(url, init, isRead) {
+		// A stream is read once.
+		const mayRepeat = (error) => !(init.body instanceof ReadableStream) && (isRead || isUnsent(error));
+		return retryLostConnection(() => this.#fetch.call(undefined, url, init), init.signal, mayRepeat);
 	}
 
 	/** Asks for features, and for what else the core needs to know. */
@@ -178,7 +146,7 @@ export class HttpOrigin {
 		}
 		if (body.length > 0) headers.set("content-type", "application/json");
 		const init = { method, headers, body: body.length > 0 ? body : undefined, redirect: "manual", signal };
-		const answer = await this.#call(url, init, true);
+		const answer = await this.call(url, init, true);
 		// Redirects and refusals alike: whatever is no answer may quote what was asked. The runtime redacts it unread.
 		if (!isSendable(answer.status) || (this.#isPrivate && answer.status !== 200)) {
 			cancel(answer.body);
@@ -222,9 +190,8 @@ export class HttpOrigin {
 		const body = isBare ? undefined : (bytes ?? request.stream());
 		const init = { method, headers, body, redirect: "manual", signal };
 		if (body instanceof ReadableStream) init.duplex = "half";
-		const answer = await this.#call(url, init, isRead && !(body instanceof ReadableStream));
-		const reply = this.#passedBack(answer, (location) => locationOf(location, url, root, mount));
-		return this.#isWorker && reply.body !== null ? watched(reply, request, signal) : reply;
+		const answer = await this.call(url, init, isRead);
+		return this.#passedBack(answer, (location) => locationOf(location, url, root, mount));
 	}
 
 	#passedBack(answer, mapped) {

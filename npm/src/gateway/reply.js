@@ -7,6 +7,7 @@
  * @property {number} status
  * @property {HeaderPairs} headers frozen where many replies share them
  * @property {Uint8Array | ReadableStream<Uint8Array> | null} body
+ * @property {boolean} [isUnsent] whether the request that it stands for was certainly never sent
  */
 
 const encoder = new TextEncoder();
@@ -57,6 +58,21 @@ const originTimeout = (detail) => problem(504, "origin-timeout", "The origin did
 export const originLate = () => originTimeout("the origin did not answer within `deadlines.default_ms`");
 export const writeLate = () =>
 	originTimeout("the origin did not answer within `deadlines.default_ms`; whether it has written is not known");
+/**
+ * In place of the origin's answer to a write.
+ *
+ * @param {boolean} isUnsent whether the origin certainly never got it
+ * @returns {Reply}
+ */
+export const writeLost = (isUnsent) => ({
+	...originProblem(
+		isUnsent
+			? "the origin cannot be reached, and nothing was written"
+			: "the origin has not answered, and whether it has written is not known",
+	),
+	isUnsent,
+});
+
 export const originStatus = (status) => originProblem(`the origin's status ${status} cannot be passed on`);
 
 /** What is answered where the core met a fault. */

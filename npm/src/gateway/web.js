@@ -1,6 +1,6 @@
 // Requests and replies of hosts that have `Request` and `Response`.
 
-import { cancel, discard, readBytes, TooLargeError } from "../runtime/body.js";
+import { cancel, discard, readWithin, rejoin } from "../runtime/body.js";
 import { isBodyless } from "./reply.js";
 
 /** @implements {import("./handler.js").PlainRequest} */
@@ -9,6 +9,10 @@ export class WebRequest {
 	#isPlatforms;
 	/** Whether its body broke off, which only its caller's going does. */
 	#isBroken = false;
+	/** What was read of a body that is longer than was to be read. @type {Uint8Array[] | undefined} */
+	#chunks;
+	/** Whether somebody reads these, and the rest. */
+	#isTaken = false;
 
 	/**
 	 * @param {Request} request
@@ -55,29 +59,40 @@ export class WebRequest {
 		return this.#request.headers.get(name) ?? undefined;
 	}
 
+	get isOverLimit() {
+		return this.#chunks !== undefined;
+	}
+
 	stream() {
-		return this.#request.body ?? undefined;
+		const { body } = this.#request;
+		if (!this.#hasBegun) return body ?? undefined;
+		this.#isTaken = true;
+		return rejoin(this.#chunks, body);
 	}
 
 	async read(limit) {
 		try {
-			return await readBytes(this.#request, limit, this.#isPlatforms);
+			const { bytes, chunks } = await readWithin(this.#request, limit, this.#isPlatforms);
+			this.#chunks = chunks;
+			return bytes;
 		} catch (error) {
-			if (!(error instanceof TooLargeError)) {
-				this.#isBroken = true;
-				throw error;
-			}
-			if (this.#isPlatforms) await discard(this.#request.body);
-			// One that was not begun is left to whoever made the request, as any that nobody reads.
-			else if (error.isRead) cancel(this.#request.body);
-			return new Uint8Array(limit + 1);
+			this.#isBroken = true;
+			throw error;
 		}
 	}
 
-	/** Reads a body that nobody has read, before its sender is answered. */
-	async discard() {
+	/** Whether some of a body that is too long was read. */
+	get #hasBegun() {
+		return this.#chunks?.length > 0;
+	}
+
+	/** Lets go of a body that nobody has read to its end, before its sender is answered. */
+	async release() {
 		const { bodyUsed, body } = this.#request;
-		if (!bodyUsed && body !== null) await discard(body);
+		if (body === null || (this.#hasBegun ? this.#isTaken : bodyUsed)) return;
+		if (this.#isPlatforms) await discard(body);
+		// One that was not begun is left to whoever made the request.
+		else if (this.#hasBegun) cancel(body);
 	}
 }
 

@@ -5,10 +5,8 @@ const LINGER_BYTES = 32 * 1024 * 1024;
 
 /** A body is longer than its limit. */
 export class TooLargeError extends Error {
-	/** @param {boolean} isRead whether some of it was read, so that the rest is to be cancelled or read on */
-	constructor(isRead) {
+	constructor() {
 		super("the body is too long");
-		this.isRead = isRead;
 	}
 }
 
@@ -36,17 +34,32 @@ export async function discard(body) {
  *
  * @param {Request | Response} message
  * @param {number} limit
- * @param {boolean} [isLengthTrue] whether the platform holds the message to the length that it announces
+ * @param {boolean} [isLengthTrue] as of `readWithin`
  */
-export async function readBytes(message, limit, isLengthTrue = false) {
+export async function readBytes(message, limit, isLengthTrue) {
+	const { bytes } = await readWithin(message, limit, isLengthTrue);
+	if (bytes === undefined) throw new TooLargeError();
+	return bytes;
+}
+
+/**
+ * Reads a body within a limit, and no further than the chunk that passes it.
+ *
+ * @param {Request | Response} message
+ * @param {number} limit in bytes
+ * @param {boolean} [isLengthTrue] whether the platform holds the message to the length that it announces
+ * @returns {Promise<{ bytes: Uint8Array, chunks?: undefined } | { bytes?: undefined, chunks: Uint8Array[] }>} all of it, or the chunks that were
+ *   read of one that is longer; its rest can be read on or cancelled
+ */
+export async function readWithin(message, limit, isLengthTrue = false) {
 	const { headers } = message;
 	const announced = headers.get("content-length");
-	if (Number(announced) > limit) throw new TooLargeError(false);
+	if (Number(announced) > limit) return { chunks: [] };
 	// What is announced is the length before it is unpacked. Before `body` is looked at: that makes a stream of it.
 	if (isLengthTrue && announced !== null && !headers.has("content-encoding") && !headers.has("transfer-encoding")) {
-		return new Uint8Array(await message.arrayBuffer());
+		return { bytes: new Uint8Array(await message.arrayBuffer()) };
 	}
-	if (message.body === null) return new Uint8Array();
+	if (message.body === null) return { bytes: new Uint8Array() };
 	const chunks = [];
 	let length = 0;
 	// Not by `for await`, which Safari's streams lack.
@@ -54,19 +67,40 @@ export async function readBytes(message, limit, isLengthTrue = false) {
 	for (;;) {
 		const { done, value } = await reader.read();
 		if (done) break;
+		chunks.push(value);
 		length += value.length;
 		if (length > limit) {
 			reader.releaseLock();
-			throw new TooLargeError(true);
+			return { chunks };
 		}
-		chunks.push(value);
 	}
-	if (chunks.length === 1) return chunks[0];
+	if (chunks.length === 1) return { bytes: chunks[0] };
 	const bytes = new Uint8Array(length);
 	let at = 0;
 	for (const chunk of chunks) {
 		bytes.set(chunk, at);
 		at += chunk.length;
 	}
-	return bytes;
+	return { bytes };
+}
+
+/**
+ * A body of which some chunks were read, as one stream.
+ *
+ * @param {Uint8Array[]} chunks
+ * @param {ReadableStream<Uint8Array>} rest
+ */
+export function rejoin(chunks, rest) {
+	const reader = rest.getReader();
+	return new ReadableStream(
+		{
+			async pull(controller) {
+				const chunk = chunks.shift() ?? (await reader.read()).value;
+				if (chunk === undefined) controller.close();
+				else controller.enqueue(chunk);
+			},
+			cancel: (reason) => reader.cancel(reason),
+		},
+		{ highWaterMark: 0 },
+	);
 }

@@ -17,6 +17,9 @@ import { unref } from "./unref.js";
 /** In place of a value's length: there is no value. */
 const NOTHING = 0xffff_ffff;
 
+/** The status that stands for no answer of the origin. */
+const LOST = 502;
+
 /** More than the rows of one read take, in bytes. */
 const MAX_READ_BYTES = 64 * 1024 * 1024;
 
@@ -164,23 +167,23 @@ export class Exchange {
 	#reply(state) {
 		const { take, pass } = this.#handling;
 		if (state === State.Replied || state === State.RepliedWithEffects) this.#answer(() => take(this));
-		else if (state === State.Forward)
-			this.#answer(() => this.#pass(this.#core.forward_base(), this.#core.forward_timeout()));
+		else if (state === State.Forward) this.#answer(() => this.#forward());
 		else if (state === State.Forwarded) this.#answer(() => this.#forwarded());
 		else if (state === State.Asset) this.#answer(() => pass(undefined, this.#abort.signal));
 	}
 
 	/** Passes the request on; by the timeout the last of its answer has come, or it ends. */
-	#pass(base, timeout) {
-		this.#abortAfter(timeout);
-		return this.#handling.pass(base, this.#abort.signal);
+	#forward() {
+		const core = this.#core;
+		this.#abortAfter(core.forward_timeout());
+		return this.#handling.pass(core.forward_base(), this.#abort.signal, core.forward_cache_status());
 	}
 
 	/**
-	 * The same for what may write. That it was passed on cannot be taken back, so the origin's answer is waited for though it is too late for
-	 * the caller.
+	 * The same for what may write; resolves with how to tell the core what came of it. That it was passed on cannot be taken back, so the origin's
+	 * answer is waited for though it is too late for the caller.
 	 */
-	async #passWrite(base, timeout) {
+	async #forwardWrite({ number, timeout, base, cacheStatus }) {
 		let isLate = false;
 		const timer = setTimeout(() => {
 			isLate = true;
@@ -188,11 +191,12 @@ export class Exchange {
 			this.#abortAfter(LATE_MILLIS);
 		}, timeout);
 		const began = Date.now();
-		this.#passed = this.#handling.pass(base, this.#abort.signal);
-		await this.#passed.catch(() => {});
+		this.#passed = this.#handling.pass(base, this.#abort.signal, cacheStatus);
+		const { status, isUnsent } = await this.#passed.catch(() => ({ status: LOST }));
 		clearTimeout(timer);
-		// Nobody is there for the rest of it.
+		// Nobody is there for the rest of a late one.
 		this.#abortAfter(isLate ? 0 : timeout - (Date.now() - began));
+		return (core, now) => core.complete_pass(number, isUnsent ? undefined : status, now);
 	}
 
 	#abortAfter(millis) {
@@ -341,8 +345,7 @@ export class Exchange {
 				return (core, now) => core.complete_fetch(number, 200, "application/json", core.synthesize(body, now), now);
 			}
 			case "pass":
-				await this.#passWrite(effect.base, timeout);
-				return (core, now) => core.complete_pass(number, now);
+				return this.#forwardWrite(effect);
 			case "log": {
 				const answer = await this.#within(timeout, () => this.#runtime.reach.log(effect));
 				return (core, now) => core.complete_log(number, answer, now);

@@ -51,8 +51,8 @@ function randomSeed() {
  *
  * @typedef {object} Handling what becomes of a request that is not over at once
  * @property {(exchange?: Exchange) => unknown} take takes the reply, as soon as it is there
- * @property {(base: string | undefined, signal: AbortSignal) => Promise<Response>} [pass] passes the request on to the origin at `base`, or has
- *   a file answer it
+ * @property {(base: string | undefined, signal: AbortSignal, cacheStatus?: string) => Promise<Response>} [pass] passes the request on to the
+ *   origin at `base`, for an answer that says `cacheStatus`, or has a file answer it
  * @property {() => unknown} [late] takes that the origin has not answered in time to a write that was passed on
  * @property {(answer: Response, pairs: [string, string][]) => Response} [addHeaders] to an answer that was passed on; needed where there is a log
  * @property {(body: ReadableStream<Uint8Array>) => unknown} [open] takes the head of a reply in parts, and its body
@@ -174,7 +174,7 @@ export class Runtime {
 	 * @returns {State} `Replied` where the reply is there and nothing else is to be done; any other is to be attended to
 	 */
 	begin(begin) {
-		const { core } = this;
+		const core = this.open();
 		const state = this.enter(() => begin(core, this.now()));
 		if (state === undefined) throw new FaultError();
 		return state;

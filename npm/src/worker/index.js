@@ -7,7 +7,6 @@ import { ConfigError } from "../errors.js";
 import { Access } from "../gateway/access.js";
 import { Gateway } from "../gateway/gateway.js";
 import { Handler } from "../gateway/handler.js";
-import { HttpOrigin } from "../gateway/origin.js";
 import { badTarget, notFound } from "../gateway/reply.js";
 import { targetOf } from "../gateway/target.js";
 import { replyOf, responseOf, WebRequest } from "../gateway/web.js";
@@ -15,7 +14,7 @@ import * as instance from "../runtime/instance.js";
 import { Runtime } from "../runtime/runtime.js";
 import { post } from "../runtime/telemetry.js";
 import wasmModule from "./index.wasm";
-import { finalResponse } from "./interim.js";
+import { WorkerOrigin } from "./origin.js";
 import { reachOf, sealingOf } from "./stores.js";
 
 export { Ledger, MergedWindows, StorageShard } from "./durable.js";
@@ -50,7 +49,7 @@ function begin(env) {
 			hasLog: true,
 			shardSecret: isPrivate ? sealing.names : undefined,
 			connect: (bindings) => reachOf(env, bindings, sealing.seal),
-			origin: new HttpOrigin(config?.origin?.url, { headers, isPrivate, isWorker: true, fetch: fetchFinal }),
+			origin: new WorkerOrigin(config?.origin?.url, { headers, isPrivate }),
 			clock: Date.now,
 			isPrivate,
 			send: (kind, to, body, signal) => send(env, kind, to, body, signal),
@@ -62,8 +61,6 @@ function begin(env) {
 		return new Gateway({ access, fault: error.message });
 	}
 }
-
-const fetchFinal = async (url, init) => finalResponse(await fetch(url, init));
 
 /** Sends telemetry to a place. */
 async function send(env, kind, to, body, signal) {
@@ -101,7 +98,7 @@ export default {
 			isPlatforms: true,
 		});
 		const reply = await gateway.handle(plain);
-		await plain.discard();
+		await plain.release();
 		return responseOf(reply);
 	},
 };

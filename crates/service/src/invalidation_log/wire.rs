@@ -1,37 +1,73 @@
 //! Marks in bytes, as the log keeps them without knowing what they mean. All numbers are little-endian.
 
-use crate::change::{Change, Changed};
+use crate::change::{Affected, Change, Changed};
 use cache::marks::Marks;
 use model::time::Instant;
 
 /// The most rows of one write that are named; past it, all of its view are meant.
 pub(super) const MAX_ROWS: usize = 10_000;
 
-/// In place of a name's length, that everything is meant; in place of a number of rows, that all of them are.
+/// In place of a name's length, that everything is meant; that the next mark's write goes on for so many milliseconds, in eight bytes. In place
+/// of a number of rows, that all of them are meant.
 const ALL_VIEWS: u16 = u16::MAX;
+const JOB: u16 = u16::MAX - 1;
 const ALL_ROWS: u32 = u32::MAX;
 
 /// The mark of everything.
 pub(super) const EVERYTHING: [u8; 2] = ALL_VIEWS.to_le_bytes();
 
-/// Learns a mark of an answer.
-pub(super) fn learn(mark: &[u8], marks: &mut Marks, at: Instant) {
-    if read(mark, marks, at).is_none() {
-        // Another version may have written it, and nobody knows what it means.
-        marks.mark_all(at);
+/// What a mark says was written.
+#[derive(Debug, PartialEq, Eq)]
+struct Mark<'a> {
+    /// The view; `None` for everything.
+    view: Option<&'a str>,
+    /// The hashes of its rows; `None` for all.
+    rows: Option<Vec<u64>>,
+    /// How long the write goes on, in milliseconds.
+    job_millis: u64,
+}
+
+/// Learns marks of an answer.
+pub(super) fn learn(bytes: &[u8], marks: &mut Marks, at: Instant) {
+    for mark in read(bytes) {
+        // Where it is not understood, another version may have written it, and nobody knows what it means.
+        let Mark { view, rows, job_millis } = mark.unwrap_or(Mark { view: None, rows: None, job_millis: 0 });
+        match (view, rows) {
+            (Some(view), Some(rows)) => marks.mark_rows(view, &rows, at),
+            (Some(view), None) => marks.mark_view(view, at),
+            (None, _) => marks.mark_all(at),
+        }
+        if job_millis > 0 {
+            marks.hold(view, at, at.plus(job_millis));
+        }
     }
+}
+
+/// One mark of everything in place of these, for as long as the longest of their writes goes on.
+pub(super) fn widen(bytes: &[u8]) -> Vec<u8> {
+    let job_millis = read(bytes).flatten().map(|mark| mark.job_millis).max().unwrap_or_default();
+    let mut widened = Vec::new();
+    write(&Change { affected: Affected::Everything, job_millis }, &mut widened);
+    widened
 }
 
 /// Appends a change as marks: for each view its name's length in two bytes and its name, then the number of rows in four
 /// and the hashes of eight.
-pub(super) fn write(change: &Change, out: &mut Vec<u8>) {
-    match change {
-        Change::Nothing => {}
-        Change::Everything => out.extend_from_slice(&EVERYTHING),
-        Change::Views(views) => {
+pub(super) fn write(Change { affected, job_millis }: &Change, out: &mut Vec<u8>) {
+    let begin = |out: &mut Vec<u8>, length: u16| {
+        if *job_millis > 0 {
+            out.extend_from_slice(&JOB.to_le_bytes());
+            out.extend_from_slice(&job_millis.to_le_bytes());
+        }
+        out.extend_from_slice(&length.to_le_bytes());
+    };
+    match affected {
+        Affected::Nothing => {}
+        Affected::Everything => begin(out, ALL_VIEWS),
+        Affected::Views(views) => {
             for Changed { view, rows } in views {
-                let length = u16::try_from(view.len()).unwrap_or(ALL_VIEWS);
-                out.extend_from_slice(&length.to_le_bytes());
+                let length = u16::try_from(view.len()).ok().filter(|&length| length < JOB).unwrap_or(ALL_VIEWS);
+                begin(out, length);
                 if length == ALL_VIEWS {
                     continue;
                 }
@@ -46,27 +82,34 @@ pub(super) fn write(change: &Change, out: &mut Vec<u8>) {
     }
 }
 
-/// Makes marks of what [`write`] wrote; `None` where it is not understood.
-fn read(mut bytes: &[u8], marks: &mut Marks, at: Instant) -> Option<()> {
-    while !bytes.is_empty() {
-        let length = u16::from_le_bytes(*taken(&mut bytes, 2)?.first_chunk()?);
-        if length == ALL_VIEWS {
-            marks.mark_all(at);
-            continue;
+/// The marks that [`write`] wrote; `None` in place of the first that is not understood, and of all behind it.
+fn read(mut bytes: &[u8]) -> impl Iterator<Item = Option<Mark<'_>>> {
+    core::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
         }
-        let view = core::str::from_utf8(taken(&mut bytes, usize::from(length))?).ok()?;
-        let rows = u32::from_le_bytes(*taken(&mut bytes, 4)?.first_chunk()?);
-        if rows == ALL_ROWS {
-            marks.mark_view(view, at);
-            continue;
+        let mark = read_one(&mut bytes);
+        if mark.is_none() {
+            bytes = &[];
         }
-        let mut hashes = Vec::new();
-        for _ in 0..rows {
-            hashes.push(number(&mut bytes)?);
-        }
-        marks.mark_rows(view, &hashes, at);
+        Some(mark)
+    })
+}
+
+fn read_one<'a>(bytes: &mut &'a [u8]) -> Option<Mark<'a>> {
+    let mut length = u16::from_le_bytes(*taken(bytes, 2)?.first_chunk()?);
+    let mut job_millis = 0;
+    if length == JOB {
+        job_millis = number(bytes)?;
+        length = u16::from_le_bytes(*taken(bytes, 2)?.first_chunk()?);
     }
-    Some(())
+    if length == ALL_VIEWS {
+        return Some(Mark { view: None, rows: None, job_millis });
+    }
+    let view = core::str::from_utf8(taken(bytes, usize::from(length))?).ok();
+    let count = u32::from_le_bytes(*taken(bytes, 4)?.first_chunk()?);
+    let rows = if count == ALL_ROWS { None } else { Some((0..count).map(|_| number(bytes)).collect::<Option<_>>()?) };
+    Some(Mark { view: Some(view?), rows, job_millis })
 }
 
 fn taken<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
@@ -102,11 +145,14 @@ mod tests {
     #[test]
     fn a_change_is_heard_as_it_was_written_and_with_its_time() {
         let [none, at] = [Instant(0), Instant(7)];
-        assert_eq!(heard(&Change::Nothing), [none; 3]);
-        assert_eq!(heard(&Change::Everything), [at; 3]);
-        assert_eq!(heard(&Change::Views(vec![changed("a", None)])), [at, none, none]);
-        assert_eq!(heard(&Change::Views(vec![changed("a", Some(vec![1, 2])), changed("b", None)])), [at, at, none]);
-        assert_eq!(heard(&Change::Views(vec![changed(&"x".repeat(70_000), None)])), [at; 3]);
+        assert_eq!(heard(&Affected::Nothing.into()), [none; 3]);
+        assert_eq!(heard(&Affected::Everything.into()), [at; 3]);
+        assert_eq!(heard(&Affected::Views(vec![changed("a", None)]).into()), [at, none, none]);
+        assert_eq!(
+            heard(&Affected::Views(vec![changed("a", Some(vec![1, 2])), changed("b", None)]).into()),
+            [at, at, none]
+        );
+        assert_eq!(heard(&Affected::Views(vec![changed(&"x".repeat(70_000), None)]).into()), [at; 3]);
     }
 
     #[test]
@@ -115,16 +161,42 @@ mod tests {
         model::key::EntityValue::Number("1").encode(&mut key);
         let mut mark = Vec::new();
         write(
-            &Change::Views(vec![changed(
+            &Affected::Views(vec![changed(
                 "a",
                 Some(vec![model::canonical_key_hash::canonical_key_hash(&key).unwrap()]),
-            )]),
+            )])
+            .into(),
             &mut mark,
         );
         let mut marks = Marks::default();
-        read(&mark, &mut marks, Instant(7)).unwrap();
+        learn(&mark, &mut marks, Instant(7));
         let floor = marks.floor(&Writes::To { views: [Box::from("a")].into(), is_by_row: true });
         assert_eq!((floor.at(&key), floor.at(b"")), (Instant(7), Instant(0)));
+    }
+
+    #[test]
+    fn a_job_is_heard_for_as_long_as_it_goes_on() {
+        for (affected, expected) in [
+            (Affected::Everything, [60_007; 3]),
+            (Affected::Views(vec![changed("b", None)]), [7, 60_007, 0]),
+            (Affected::Views(vec![changed(&"x".repeat(usize::from(JOB)), None)]), [60_007; 3]),
+        ] {
+            let mut mark = Vec::new();
+            write(&Affected::Views(vec![changed("a", Some(vec![1]))]).into(), &mut mark);
+            write(&Change { affected, job_millis: 60_000 }, &mut mark);
+            let at = |mark: &[u8]| {
+                let mut marks = Marks::default();
+                learn(mark, &mut marks, Instant(7));
+                marks.advance(Instant(1_000_000));
+                ["a", "b", "c"].map(|view| {
+                    let writes = Writes::To { views: [Box::from(view)].into(), is_by_row: false };
+                    marks.floor(&writes).at(b"").0
+                })
+            };
+            assert_eq!(at(&mark), expected);
+            assert_eq!(at(&widen(&mark)), [60_007; 3]);
+        }
+        assert_eq!(widen(&EVERYTHING), EVERYTHING);
     }
 
     #[test]
