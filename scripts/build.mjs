@@ -141,6 +141,13 @@ async function bind(compiled, name, outDir) {
 }
 
 /**
+ * How wasm-opt optimizes what is shipped. LLVM has inlined what is worth it: a function with one caller that stays by itself is compiled
+ * when it is first called, and not with its caller. No address below 1,024 is in use, since the stack is first in memory and grows
+ * towards 0, so an offset can go into a load or a store.
+ */
+const OPTIMIZE = ["-O3", "--one-caller-inline-max-function-size", "0", "--low-memory-unused"];
+
+/**
  * A module as it is shipped, and its JavaScript side.
  *
  * @param {typeof CORE} what
@@ -150,11 +157,11 @@ async function buildModule(what) {
 	const folder = join(paths.cache, what.name);
 	const optimized = join(folder, "optimized.wasm");
 	const glue = join(folder, `${what.name}.js`);
-	const inputs = hashInputs([relative(root, compiled), "Cargo.lock", "package-lock.json"]);
+	const inputs = hashInputs([relative(root, compiled), "Cargo.lock", "package-lock.json"], OPTIMIZE);
 	await unlessUnchanged(what.name, inputs, [optimized, glue], async () => {
 		const { wasm } = await bind(compiled, what.name, folder);
 		const program = fromRoot("node_modules/binaryen/bin/wasm-opt");
-		await mustRun(process.execPath, [program, "-O3", wasm, "-o", optimized], { capture: true });
+		await mustRun(process.execPath, [program, ...OPTIMIZE, wasm, "-o", optimized], { capture: true });
 	});
 	return { wasm: optimized, glue };
 }

@@ -1,4 +1,4 @@
-//! The core as WebAssembly, in Node: what a host asks of it, it does there as it does natively.
+//! The core as WebAssembly, in Node and, by `tests/browser/wasm.test.mjs`, in Chromium: what a host asks of it, it does there as it does natively.
 
 #![cfg(target_arch = "wasm32")]
 #![allow(missing_docs, reason = "tests are named for what they show")]

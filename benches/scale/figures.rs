@@ -3,7 +3,7 @@
 use benchmark::distribution::Distribution;
 use config::Costs;
 use serde::Serialize;
-use telemetry::cost::{Operations, Prices, account};
+use telemetry::cost::{Cost, Prices};
 
 use crate::deployment::Kind;
 
@@ -144,13 +144,9 @@ impl Row {
             write_cents: costs.l2_write_cents,
             origin_cents: costs.origin_call_cents,
         };
-        let operations = Operations {
-            reads: figures.reads,
-            writes: figures.writes,
-            origin_calls: figures.calls,
-            ..Operations::default()
-        };
-        let dollars = |prices: &Prices| account(prices, &operations).spent as f64 / requests;
+        let operations =
+            Cost { l2_reads: figures.reads, l2_writes: figures.writes, origin_calls: figures.calls, ..Cost::default() };
+        let dollars = |prices: &Prices| operations.priced(prices).spent_usd.0 as f64 / requests;
         let store_dollars = dollars(&Prices { origin_cents: 0, ..prices });
         let offload = 1.0 - of_all(figures.calls);
         Row {

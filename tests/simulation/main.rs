@@ -34,6 +34,7 @@ mod memory;
 mod merging;
 mod monitoring;
 mod native;
+mod openapi;
 mod patterns;
 mod prefetch;
 mod queue;

@@ -4,9 +4,12 @@
 //! It stands apart from the core, which has none of it before the first answer, and is told behind answers. It knows no request, only
 //! records. Its invariant: whatever it is told, its memory is bounded.
 
+mod analytics;
 mod fold;
 mod look;
 pub mod report;
+mod sla_report;
+mod stats;
 
 use config::Config;
 use model::time::Instant;
@@ -156,7 +159,7 @@ impl Watch {
         let is_analysing = self.config.telemetry.analytics_binding.is_some();
         if is_analysing && now.millis_since(self.analysed_at) >= self.windows.slot_millis() {
             self.analysed_at = now;
-            let points = report::points(&self.windows);
+            let points = analytics::points(&self.windows);
             self.put(Place::Analytics, points, now);
         }
     }

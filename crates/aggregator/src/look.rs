@@ -1,16 +1,28 @@
 //! What is wrong: alerts that are opened and resolved by what the windows and the core's state say.
 
 use model::time::Instant;
+use serde::Serialize;
 use telemetry::histogram::{Count, Series, Summary};
-use telemetry::json::Json;
-use telemetry::monitor::{Finding, Severity, Subject};
+use telemetry::json::to_json;
+use telemetry::monitor::{Alert, Finding, Severity, Subject};
 use telemetry::record::Tier;
 use telemetry::sla::{self, BURNS, share};
 
-use crate::{Place, Watch};
+use crate::{Place, Scope, Watch};
 
 /// With fewer calls than this the origin's errors say nothing.
 const MIN_ORIGIN_CALLS: u64 = 10;
+
+/// What the webhook is told.
+#[derive(Serialize)]
+struct Notice<'a> {
+    service: &'static str,
+    project: &'a str,
+    scope: Scope,
+    /// Many isolates may say the same: whoever receives it tells by this.
+    key: String,
+    alert: Alert,
+}
 
 impl Watch {
     /// Looks at what was measured, and opens and resolves alerts.
@@ -49,14 +61,15 @@ impl Watch {
         let is_failing = calls >= MIN_ORIGIN_CALLS && errors >= most_errors;
         self.judge(Subject::OriginErrors, found(is_failing, Severity::High, errors, most_errors), 0, now);
 
-        let over_budget: u64 = [self.gauges.l2, self.gauges.l3].iter().flatten().map(|tier| tier.over_budget).sum();
+        let over_budget: u64 =
+            [self.gauges.l2, self.gauges.l3].iter().flatten().map(|tier| tier.store.over_budget).sum();
         // Less than before is another instance's.
         let more = over_budget.saturating_sub(core::mem::replace(&mut self.over_budget, over_budget));
         self.judge(Subject::WriteBudget, found(more > 0, Severity::Medium, over_budget, 0), rest_millis, now);
 
         let (status, checks) = sla::check(&self.targets, &window);
         self.status = status;
-        let missed = checks.iter().filter(|check| !check.is_met).count() as u64;
+        let missed = checks.missed() as u64;
         let is_violated = is_enough && status == sla::Status::Violation;
         self.judge(Subject::Sla, found(is_violated, Severity::High, missed, 0), 0, now);
         for (subject, burn) in [Subject::FastBurn, Subject::MediumBurn, Subject::SlowBurn].into_iter().zip(BURNS) {
@@ -75,15 +88,15 @@ impl Watch {
         let Some(alert) = self.monitor.judge(subject, finding, rest_millis, now) else { return };
         if self.config.alerts.webhook_url.is_some() {
             let project = self.config.project.as_str();
-            let mut json = Json::default();
-            json.open("");
-            json.text("service", "featheredge");
-            json.text("project", project);
-            json.text("scope", "isolate");
-            // Many isolates may say the same: whoever receives it tells by this.
-            json.text("key", &[project, "/", alert.name()].concat());
-            alert.write(&mut json, "alert");
-            self.put(Place::Webhook, json.into_vec(), now);
+            let notice = Notice {
+                service: "featheredge",
+                project,
+                scope: Scope::Isolate,
+                key: [project, "/", alert.name()].concat(),
+                alert,
+            };
+            let body = to_json(&notice);
+            self.put(Place::Webhook, body, now);
         }
     }
 }

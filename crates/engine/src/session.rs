@@ -248,7 +248,7 @@ impl Session {
                 missing.places += 1;
             }
         }
-        self.waiting.sort_unstable();
+        self.waiting = sorted(core::mem::take(&mut self.waiting));
     }
 
     /// Looks for anew what has grown too old for the answer since it was found: which of the missing rows these are. A bound
@@ -827,7 +827,7 @@ impl Session {
             self.waiting.push((place, self.missing.len()));
             self.missing.push(Missing { stage, places: 1, ..Missing::new(place, found.row) });
         }
-        self.waiting.sort_unstable();
+        self.waiting = sorted(core::mem::take(&mut self.waiting));
     }
 
     /// How fresh a row is for the missing row of number `index`.

@@ -7,7 +7,8 @@ use engine::breaker::{Breaker, BreakerState};
 use engine::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use engine::store::Store;
 use model::answer::Tier;
-use telemetry::snapshot::{GaugeSnapshot, L1Gauges, L2Choice, MemoryUse, PrefetchGauges, TierGauges};
+use telemetry::figures::Decimal;
+use telemetry::snapshot::{GaugeSnapshot, L1Gauges, L2Choice, MemoryUse, PrefetchFigures, StoreFigures, TierGauges};
 
 /// How the engine stands.
 pub(super) fn gauges(engine: &Engine, config: &Config, memory: MemoryUse) -> GaugeSnapshot {
@@ -36,7 +37,7 @@ pub(super) fn gauges(engine: &Engine, config: &Config, memory: MemoryUse) -> Gau
         l2: None,
         l3: None,
         origin: Some(tier_gauges(engine.origin_breaker(), None, timeout, most)),
-        prefetch: prefetch_gauges(engine.governor().measured()),
+        prefetch: prefetch_figures(engine.governor().measured()),
         memory,
     };
     for store in engine.stores() {
@@ -50,8 +51,9 @@ pub(super) fn gauges(engine: &Engine, config: &Config, memory: MemoryUse) -> Gau
     gauges
 }
 
-fn prefetch_gauges(measured: &Measured) -> PrefetchGauges {
-    PrefetchGauges {
+fn prefetch_figures(measured: &Measured) -> PrefetchFigures {
+    let share = |permille: Option<u64>| Decimal(permille.unwrap_or_default() * 1_000);
+    PrefetchFigures {
         issued: measured.issued,
         probes: measured.probes,
         used: measured.used,
@@ -62,15 +64,15 @@ fn prefetch_gauges(measured: &Measured) -> PrefetchGauges {
         declined: measured.declined,
         displaced: measured.displaced,
         missed: measured.missed,
-        reads: measured.reads,
-        calls: measured.calls,
-        writes: measured.writes,
-        // Money is told in millionths of a dollar.
-        spent: measured.spent / 1_000,
-        saved: measured.saved / 1_000,
-        precision: measured.precision_permille().unwrap_or_default(),
-        coverage: measured.coverage_permille().unwrap_or_default(),
-        timeliness: measured.timeliness_permille().unwrap_or_default(),
+        l2_reads: measured.reads,
+        origin_rows: measured.calls,
+        l2_writes: measured.writes,
+        // Billionths of a dollar are told in millionths.
+        spent_usd: Decimal(measured.spent / 1_000),
+        saved_usd: Decimal(measured.saved / 1_000),
+        precision: share(measured.precision_permille()),
+        coverage: share(measured.coverage_permille()),
+        timeliness: share(measured.timeliness_permille()),
         models: measured.models,
         models_ignored: measured.models_ignored,
     }
@@ -82,16 +84,18 @@ fn tier_gauges(breaker: &Breaker, store: Option<&Store>, timeout: u64, most: u64
     TierGauges {
         is_open: is_open(breaker),
         opened: breaker.times_opened(),
-        gets: counts.gets,
-        puts: counts.puts,
-        unchanged: counts.unchanged,
-        coalesced: counts.coalesced,
-        over_budget: counts.over_budget,
-        left_out: counts.left_out,
-        unusable: counts.foreign + counts.other_version + counts.damaged + counts.other_key,
-        shed: counts.shed,
-        unmerged: counts.unmerged,
-        are_writes_open: store.is_some_and(|store| is_open(store.write_breaker())),
+        store: StoreFigures {
+            keys_read: counts.gets,
+            keys_written: counts.puts,
+            unchanged: counts.unchanged,
+            coalesced: counts.coalesced,
+            over_budget: counts.over_budget,
+            left_out: counts.left_out,
+            unusable: counts.foreign + counts.other_version + counts.damaged + counts.other_key,
+            shed: counts.shed,
+            unmerged: counts.unmerged,
+            writes_stopped: store.is_some_and(|store| is_open(store.write_breaker())).into(),
+        },
         timeout_millis: timeout,
         max_timeout_millis: most,
     }

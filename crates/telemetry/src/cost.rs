@@ -1,5 +1,7 @@
 //! What the tiers save, in time and money.
 
+use crate::figures;
+use crate::figures::Decimal;
 use crate::histogram::{Count, Summary};
 use crate::sla::share;
 
@@ -14,78 +16,88 @@ pub struct Prices {
     pub origin_cents: u64,
 }
 
-/// What was done, and what need not be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Operations {
-    /// Keys read from L2.
-    pub reads: u64,
-    /// Keys that need not be read, since L1 had them.
-    pub reads_saved: u64,
-    /// Keys written to L2.
-    pub writes: u64,
-    /// Keys that need not be written.
-    pub writes_saved: u64,
-    /// Calls to the origin.
-    pub origin_calls: u64,
-    /// Requests that were answered without one.
-    pub origin_calls_saved: u64,
-}
+figures! {
+    /// What was done, what need not be, and what both cost.
+    Cost {
+        /// Keys read from L2.
+        l2_reads: Total,
+        /// Keys not read, since L1 had them.
+        l2_reads_saved: Total,
+        /// Keys written to L2.
+        l2_writes: Total,
+        /// Keys not written: unchanged, or coalesced.
+        l2_writes_saved: Total,
+        /// Calls to the origin.
+        origin_calls: Total,
+        /// Requests answered without one.
+        origin_calls_saved: Total,
+        /// What the operations cost.
+        spent_usd: MicroDollars,
+        /// What the others would have cost.
+        saved_usd: MicroDollars,
+    }
 
-/// Money, in millionths of a US dollar.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Account {
-    /// What the operations cost.
-    pub spent: u64,
-    /// What the others would have cost.
-    pub saved: u64,
-}
-
-/// What operations cost and save.
-#[must_use]
-pub fn account(prices: &Prices, done: &Operations) -> Account {
-    // Cents a million are hundredths of a millionth of a dollar each.
-    let money = |reads: u64, writes: u64, calls: u64| {
-        (reads * prices.read_cents + writes * prices.write_cents + calls * prices.origin_cents) / 100
-    };
-    Account {
-        spent: money(done.reads, done.writes, done.origin_calls),
-        saved: money(done.reads_saved, done.writes_saved, done.origin_calls_saved),
+    /// Where a window's time went, and the original specification's `Cost_Savings = H × (L_miss − L_hit) × rate`.
+    LatencyModel {
+        /// L_network, mean.
+        network_ms: Micros,
+        /// L_cache, mean.
+        cache_ms: Micros,
+        /// L_computation, mean.
+        computation_ms: Micros,
+        /// L_serialization, mean.
+        serialization_ms: Micros,
+        /// L_hit: mean of requests that needed no origin.
+        hit_ms: Micros,
+        /// L_miss: mean of the others.
+        miss_ms: Micros,
+        /// H: hits of all tiers, of rows asked for.
+        tiers_hit: Share,
+        /// H * (L_miss - L_hit) * rate, in each second.
+        saved_ms: Micros,
     }
 }
 
-/// The seed's `Cost_Savings = H × (L_miss − L_hit) × rate` of a window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Savings {
-    /// H: of the rows asked for, those that a tier had, in millionths.
-    pub hit_ratio: u64,
-    /// L_hit: how long requests took that needed no origin, on the average in microseconds.
-    pub hit_micros: u64,
-    /// L_miss: how long the others took.
-    pub miss_micros: u64,
-    /// How many requests came in a thousand seconds.
-    pub per_thousand_seconds: u64,
-    /// Microseconds of waiting that were saved in each second.
-    pub saved_micros: u64,
+impl Cost {
+    /// The same operations with their money.
+    #[must_use]
+    pub fn priced(self, prices: &Prices) -> Cost {
+        // Cents a million are hundredths of a millionth of a dollar each.
+        let money = |reads: u64, writes: u64, calls: u64| {
+            Decimal((reads * prices.read_cents + writes * prices.write_cents + calls * prices.origin_cents) / 100)
+        };
+        Cost {
+            spent_usd: money(self.l2_reads, self.l2_writes, self.origin_calls),
+            saved_usd: money(self.l2_reads_saved, self.l2_writes_saved, self.origin_calls_saved),
+            ..self
+        }
+    }
 }
 
-/// What a window of so many milliseconds saved. It says nothing where either kind of request was not seen.
-#[must_use]
-pub fn savings(window: &Summary, window_millis: u64) -> Savings {
-    let (requests, misses) = (window.of(Count::Requests), window.of(Count::MissRequests));
-    let rows = window.of(Count::L1Hits) + window.of(Count::L1Misses);
-    let had = window.of(Count::L1Hits) + window.of(Count::L2Hits) + window.of(Count::L3Hits);
-    let mean = |millis: u64, requests: u64| (millis * 1_000).checked_div(requests);
-    let hit_micros =
-        mean(window.of(Count::Millis).saturating_sub(window.of(Count::MissMillis)), requests.saturating_sub(misses));
-    let miss_micros = mean(window.of(Count::MissMillis), misses);
-    let hit_ratio = share(had.min(rows), rows);
-    let per_thousand_seconds = (requests * 1_000_000).checked_div(window_millis).unwrap_or_default();
-    let gained = hit_micros.zip(miss_micros).map_or(0, |(hit, miss)| miss.saturating_sub(hit));
-    Savings {
-        hit_ratio,
-        hit_micros: hit_micros.unwrap_or_default(),
-        miss_micros: miss_micros.unwrap_or_default(),
-        per_thousand_seconds,
-        saved_micros: gained.saturating_mul(hit_ratio) / 1_000 * per_thousand_seconds / 1_000_000,
+impl LatencyModel {
+    /// The model of a window of so many milliseconds. Nothing is saved where either kind of request was not seen.
+    #[must_use]
+    pub fn of(window: &Summary, window_millis: u64) -> LatencyModel {
+        let mean = |millis: Count| Decimal(share(window.of(millis), window.of(Count::Requests)) / 1_000);
+        let (requests, misses) = (window.of(Count::Requests), window.of(Count::MissRequests));
+        let rows = window.of(Count::L1Hits) + window.of(Count::L1Misses);
+        let had = window.of(Count::L1Hits) + window.of(Count::L2Hits) + window.of(Count::L3Hits);
+        let micros = |millis: u64, requests: u64| (millis * 1_000).checked_div(requests);
+        let hit_millis = window.of(Count::Millis).saturating_sub(window.of(Count::MissMillis));
+        let hit = micros(hit_millis, requests.saturating_sub(misses));
+        let miss = micros(window.of(Count::MissMillis), misses);
+        let hit_ratio = share(had.min(rows), rows);
+        let per_thousand_seconds = (requests * 1_000_000).checked_div(window_millis).unwrap_or_default();
+        let gained = hit.zip(miss).map_or(0, |(hit, miss)| miss.saturating_sub(hit));
+        LatencyModel {
+            network_ms: mean(Count::NetworkMillis),
+            cache_ms: mean(Count::CacheMillis),
+            computation_ms: mean(Count::ComputeMillis),
+            serialization_ms: mean(Count::SerializationMillis),
+            hit_ms: Decimal(hit.unwrap_or_default()),
+            miss_ms: Decimal(miss.unwrap_or_default()),
+            tiers_hit: Decimal(hit_ratio),
+            saved_ms: Decimal(gained.saturating_mul(hit_ratio) / 1_000 * per_thousand_seconds / 1_000_000),
+        }
     }
 }

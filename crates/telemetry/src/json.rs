@@ -1,113 +1,46 @@
-//! JSON and plain numbers for machines that watch: no floats, so that nothing has to be able to print them.
+//! JSON for machines that watch, by serde: times as RFC 3339 has them, numbers to six decimals.
+
+use std::io::{self, Write};
 
 use model::time::{EventTime, Instant};
+use serde::{Serialize, Serializer};
+use serde_json::ser::Formatter;
 
-/// An object that is being written.
-#[derive(Clone, Debug, Default)]
-pub struct Json {
-    out: Vec<u8>,
-    ends: Vec<u8>,
+/// A value as JSON.
+#[must_use]
+pub fn to_json(value: &impl Serialize) -> Vec<u8> {
+    let mut out = Vec::new();
+    append_json(&mut out, value);
+    out
 }
 
-impl Json {
-    /// What was written, all objects and lists closed.
-    #[must_use]
-    pub fn into_vec(mut self) -> Vec<u8> {
-        while !self.ends.is_empty() {
-            self.close();
-        }
-        self.out
-    }
+/// Appends a value as JSON.
+pub(crate) fn append_json(out: &mut Vec<u8>, value: &impl Serialize) {
+    // Memory takes all, and what is written here has texts as its keys: nothing can fail.
+    let _ = value.serialize(&mut serde_json::Serializer::with_formatter(out, SixDecimals));
+}
 
-    /// Begins an object under this key; an empty one stands for none, as in a list.
-    pub fn open(&mut self, key: &str) {
-        self.begin(key, b'{', b'}');
-    }
+/// A time, written as RFC 3339 has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timestamp(pub Instant);
 
-    /// Begins a list.
-    pub fn list(&mut self, key: &str) {
-        self.begin(key, b'[', b']');
-    }
-
-    /// Ends the object or list that was begun last.
-    pub fn close(&mut self) {
-        self.out.extend(self.ends.pop());
-    }
-
-    /// A text.
-    pub fn text(&mut self, key: &str, text: &str) {
-        self.key(key);
-        write_string(&mut self.out, text);
-    }
-
-    /// A number that is `number` divided by 10 to the power of `decimals`.
-    pub fn decimal(&mut self, key: &str, number: u64, decimals: u32) {
-        self.key(key);
-        write_decimal(&mut self.out, number, decimals);
-    }
-
-    /// A whole number.
-    pub fn number(&mut self, key: &str, number: u64) {
-        self.decimal(key, number, 0);
-    }
-
-    /// `true` or `false`.
-    pub fn boolean(&mut self, key: &str, is: bool) {
-        self.key(key);
-        self.out.extend_from_slice(if is { b"true" } else { b"false" });
-    }
-
-    /// A time, by RFC 3339.
-    pub fn time(&mut self, key: &str, at: Instant) {
-        self.key(key);
-        let time = EventTime(i64::try_from(at.0.saturating_mul(1_000)).unwrap_or(i64::MAX));
-        self.out.push(b'"');
-        self.out.extend_from_slice(time.text().as_bytes());
-        self.out.push(b'"');
-    }
-
-    /// A time in nanoseconds since 1970, as a text.
-    pub(crate) fn nanos(&mut self, key: &str, at: Instant) {
-        self.key(key);
-        self.out.push(b'"');
-        write_decimal(&mut self.out, at.0.saturating_mul(1_000_000), 0);
-        self.out.push(b'"');
-    }
-
-    /// What is JSON already.
-    pub(crate) fn raw(&mut self, json: &[u8]) {
-        self.out.extend_from_slice(json);
-    }
-
-    fn begin(&mut self, key: &str, begin: u8, end: u8) {
-        self.key(key);
-        self.out.push(begin);
-        self.ends.push(end);
-    }
-
-    fn key(&mut self, key: &str) {
-        if !matches!(self.out.last(), None | Some(b'{' | b'[')) {
-            self.out.push(b',');
-        }
-        if !key.is_empty() {
-            write_string(&mut self.out, key);
-            self.out.push(b':');
-        }
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let time = EventTime(i64::try_from(self.0.0.saturating_mul(1_000)).unwrap_or(i64::MAX));
+        serializer.serialize_str(str::from_utf8(time.text().as_bytes()).unwrap_or_default())
     }
 }
 
-/// Appends `text` as a string, as JSON and the labels of Prometheus both read it; control characters become spaces, since names have
-/// none.
-pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0..0x20 => out.push(b' '),
-            _ => out.push(byte),
-        }
+/// Writes numbers to six decimals, without zeros at their end: nothing that is measured here is finer than a millionth or below 0. So
+/// a share is written the same for Prometheus, and the module has no tables for printing any float.
+struct SixDecimals;
+
+impl Formatter for SixDecimals {
+    fn write_f64<W: ?Sized + Write>(&mut self, out: &mut W, value: f64) -> io::Result<()> {
+        let mut text = Vec::new();
+        write_decimal(&mut text, (value * 1e6).round() as u64, 6);
+        out.write_all(&text)
     }
-    out.push(b'"');
 }
 
 /// Appends `number` divided by 10 to the power of `decimals`, without zeros at its end.

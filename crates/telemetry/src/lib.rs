@@ -5,6 +5,7 @@
 //! [`series`](histogram::Windows::series), which is bounded itself, and never by the traffic.
 
 pub mod cost;
+pub mod figures;
 pub mod histogram;
 pub mod json;
 pub mod monitor;

@@ -2,7 +2,9 @@
 
 use model::time::Instant;
 
-use crate::json::Json;
+use serde::Serialize;
+
+use crate::json::Timestamp;
 
 /// What an alert is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,23 +53,13 @@ const NAMES: [&str; SUBJECTS] = [
 pub const SUBJECTS: usize = Subject::SlowBurn as usize + 1;
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// To be looked at.
     Medium,
     /// To be looked at now.
     High,
-}
-
-impl Severity {
-    /// The seed's name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Severity::Medium => "medium",
-            Severity::High => "high",
-        }
-    }
 }
 
 /// What is wrong now.
@@ -82,7 +74,8 @@ pub struct Finding {
 }
 
 /// Something that went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "AlertReport")]
 pub struct Alert {
     /// What it is about.
     pub subject: Subject,
@@ -102,25 +95,37 @@ impl Alert {
     pub fn name(&self) -> &'static str {
         NAMES.get(self.subject as usize).copied().unwrap_or_default()
     }
+}
 
-    /// Writes it as an object under `key`.
-    pub fn write(&self, json: &mut Json, key: &str) {
-        json.open(key);
-        json.text("type", self.name());
-        json.text("status", if self.resolved_at.is_some() { "resolved" } else { "open" });
-        json.text("severity", self.worst.severity.name());
-        let decimals = match self.subject {
-            Subject::LowHitRate | Subject::OriginErrors => 6,
-            Subject::FastBurn | Subject::MediumBurn | Subject::SlowBurn => 3,
-            _ => 0,
+/// An alert as reports and the webhook have it.
+#[derive(Serialize)]
+struct AlertReport {
+    r#type: &'static str,
+    status: &'static str,
+    severity: Severity,
+    value: f64,
+    threshold: f64,
+    opened_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved_at: Option<Timestamp>,
+}
+
+impl From<Alert> for AlertReport {
+    fn from(alert: Alert) -> AlertReport {
+        let unit = match alert.subject {
+            Subject::LowHitRate | Subject::OriginErrors => 1e6,
+            Subject::FastBurn | Subject::MediumBurn | Subject::SlowBurn => 1e3,
+            _ => 1.0,
         };
-        json.decimal("value", self.worst.value, decimals);
-        json.decimal("threshold", self.worst.threshold, decimals);
-        json.time("opened_at", self.opened_at);
-        if let Some(resolved_at) = self.resolved_at {
-            json.time("resolved_at", resolved_at);
+        AlertReport {
+            r#type: alert.name(),
+            status: if alert.resolved_at.is_some() { "resolved" } else { "open" },
+            severity: alert.worst.severity,
+            value: alert.worst.value as f64 / unit,
+            threshold: alert.worst.threshold as f64 / unit,
+            opened_at: Timestamp(alert.opened_at),
+            resolved_at: alert.resolved_at.map(Timestamp),
         }
-        json.close();
     }
 }
 

@@ -5,7 +5,9 @@
 //! on. Source: Beyer et al., "The Site Reliability Workbook", 2018, chapter 5, table 5-8.
 
 use model::time::Instant;
+use serde::{Serialize, Serializer};
 
+use crate::figures::{Decimal, Millis, Share};
 use crate::histogram::{Count, Summary, Windows};
 
 /// All of something, in millionths.
@@ -55,53 +57,76 @@ impl Status {
     }
 }
 
-/// One target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// The seed's name, which `_compliant` and `current_` are added to.
-    pub name: &'static str,
-    /// What was measured: milliseconds, or millionths.
-    pub current: u64,
-    /// What was promised.
-    pub target: u64,
-    /// Whether it is kept.
-    pub is_met: bool,
-    /// Whether it is a share and not a time.
-    pub is_share: bool,
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// Each target: whether it is met, what was measured, and what was promised, under the original specification's names. Percentiles
+/// are in milliseconds, the others shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the names say it, three by three")]
+pub struct Checks {
+    pub p50_compliant: bool,
+    pub current_p50: Millis,
+    pub target_p50: Millis,
+    pub p95_compliant: bool,
+    pub current_p95: Millis,
+    pub target_p95: Millis,
+    pub p99_compliant: bool,
+    pub current_p99: Millis,
+    pub target_p99: Millis,
+    pub availability_compliant: bool,
+    pub current_availability: Share,
+    pub target_availability: Share,
+    pub error_rate_compliant: bool,
+    pub current_error_rate: Share,
+    pub target_error_rate: Share,
+}
+
+impl Checks {
+    /// How many targets are missed.
+    #[must_use]
+    pub fn missed(&self) -> usize {
+        let met = [
+            self.p50_compliant,
+            self.p95_compliant,
+            self.p99_compliant,
+            self.availability_compliant,
+            self.error_rate_compliant,
+        ];
+        met.iter().filter(|is_met| !**is_met).count()
+    }
 }
 
 /// How the window of one series stands.
 #[must_use]
-pub fn check(targets: &Targets, window: &Summary) -> (Status, [Check; 5]) {
+pub fn check(targets: &Targets, window: &Summary) -> (Status, Checks) {
     let requests = window.of(Count::Requests);
     let availability = WHOLE - share(window.of(Count::Unavailable), requests);
     let error_rate = share(window.of(Count::Errors), requests);
-    let time = |name, current, target| Check { name, current, target, is_met: current <= target, is_share: false };
-    let checks = [
-        time("p50", window.p50, targets.p50_millis),
-        time("p95", window.p95, targets.p95_millis),
-        time("p99", window.p99, targets.p99_millis),
-        Check {
-            name: "availability",
-            current: availability,
-            target: targets.availability,
-            is_met: availability >= targets.availability,
-            is_share: true,
-        },
-        Check {
-            name: "error_rate",
-            current: error_rate,
-            target: targets.error_rate,
-            is_met: error_rate <= targets.error_rate,
-            is_share: true,
-        },
-    ];
-    let status = if requests == 0 {
-        Status::NoData
-    } else if checks.iter().all(|check| check.is_met) {
-        Status::Compliant
-    } else {
-        Status::Violation
+    let checks = Checks {
+        p50_compliant: window.p50 <= targets.p50_millis,
+        current_p50: window.p50,
+        target_p50: targets.p50_millis,
+        p95_compliant: window.p95 <= targets.p95_millis,
+        current_p95: window.p95,
+        target_p95: targets.p95_millis,
+        p99_compliant: window.p99 <= targets.p99_millis,
+        current_p99: window.p99,
+        target_p99: targets.p99_millis,
+        availability_compliant: availability >= targets.availability,
+        current_availability: Decimal(availability),
+        target_availability: Decimal(targets.availability),
+        error_rate_compliant: error_rate <= targets.error_rate,
+        current_error_rate: Decimal(error_rate),
+        target_error_rate: Decimal(targets.error_rate),
+    };
+    let status = match (requests, checks.missed()) {
+        (0, _) => Status::NoData,
+        (_, 0) => Status::Compliant,
+        _ => Status::Violation,
     };
     (status, checks)
 }

@@ -1,5 +1,8 @@
 //! How the core stands when it tells: figures that go up and down, or that it counts for itself, each by its name.
 
+use serde::Serialize;
+
+use crate::figures;
 use crate::record::Tier;
 
 /// How the core stands.
@@ -30,7 +33,7 @@ pub struct GaugeSnapshot {
     /// The origin.
     pub origin: Option<TierGauges>,
     /// What was fetched ahead.
-    pub prefetch: PrefetchGauges,
+    pub prefetch: PrefetchFigures,
     /// What the memory is taken by.
     pub memory: MemoryUse,
 }
@@ -63,7 +66,7 @@ pub struct L1Gauges {
 }
 
 /// How L2 is asked, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct L2Choice {
     /// Before the origin, together with it, or not at all.
     pub order: &'static str,
@@ -71,82 +74,89 @@ pub struct L2Choice {
     pub reason: &'static str,
 }
 
-/// What a tier says; the origin has no rows written and none unusable.
+/// What a tier says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TierGauges {
     /// Whether it is left alone.
     pub is_open: bool,
     /// How often that has begun.
     pub opened: u64,
-    /// Keys asked for.
-    pub gets: u64,
-    /// Rows written.
-    pub puts: u64,
-    /// Rows not written, since it has them.
-    pub unchanged: u64,
-    /// Writes given up for a later one.
-    pub coalesced: u64,
-    /// Rows not written, since the budget is spent.
-    pub over_budget: u64,
-    /// Operations left out while it was left alone.
-    pub left_out: u64,
-    /// Stored values that could not be used.
-    pub unusable: u64,
-    /// Rows not written, since their request had written as many as it may, or too many waited.
-    pub shed: u64,
-    /// Rows not written, since it could not be read what else it holds of them.
-    pub unmerged: u64,
-    /// Whether it is not written to, since too many writes failed.
-    pub are_writes_open: bool,
+    /// What a store did; the origin has none of it.
+    pub store: StoreFigures,
     /// What it is given now, in milliseconds.
     pub timeout_millis: u64,
     /// The most that it is given.
     pub max_timeout_millis: u64,
 }
 
-/// What prefetch says, all of it since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PrefetchGauges {
-    /// Rows fetched ahead.
-    pub issued: u64,
-    /// Of these, rows that probe a rule which rests.
-    pub probes: u64,
-    /// Rows that came before they were asked for, and were then.
-    pub used: u64,
-    /// Rows that were asked for while they were fetched.
-    pub late: u64,
-    /// Rows that were evicted or expired before they were asked for.
-    pub wasted: u64,
-    /// Rows that did not come.
-    pub failed: u64,
-    /// Rows not fetched, since the second's budget was spent.
-    pub over_budget: u64,
-    /// Rows not fetched, since all in memory is warmer.
-    pub declined: u64,
-    /// Rows that made room for those fetched ahead.
-    pub displaced: u64,
-    /// Of these, rows that were then asked for.
-    pub missed: u64,
-    /// Keys read from stores.
-    pub reads: u64,
-    /// Rows asked of the origin.
-    pub calls: u64,
-    /// Rows written.
-    pub writes: u64,
-    /// What these cost, in millionths of a dollar.
-    pub spent: u64,
-    /// What the used rows would have cost when asked for, in millionths of a dollar.
-    pub saved: u64,
-    /// Used in time, of those whose fate is known, in thousandths.
-    pub precision: u64,
-    /// Misses gone, compared with sessions that are held out, in thousandths.
-    pub coverage: u64,
-    /// In time, of those asked for after all, in thousandths.
-    pub timeliness: u64,
-    /// Models of other isolates taken over.
-    pub models: u64,
-    /// Models that could not be.
-    pub models_ignored: u64,
+figures! {
+    /// What a store did.
+    StoreFigures {
+        /// Keys asked for.
+        keys_read: Total,
+        /// Rows written.
+        keys_written: Total,
+        /// Rows not written, since the store has the same.
+        unchanged: Total,
+        /// Writes given up for a later one.
+        coalesced: Total,
+        /// Rows not written, since the budget is spent.
+        over_budget: Total,
+        /// Operations left out while the breaker was open.
+        left_out: Total,
+        /// Stored values that could not be used.
+        unusable: Total,
+        /// Rows not written, since their request may write no more, or too many wait.
+        shed: Total,
+        /// Rows not written, since what else the store holds of them could not be read.
+        unmerged: Total,
+        /// 1 while the breaker of writes is open.
+        writes_stopped: Gauge,
+    }
+
+    /// What prefetch did.
+    PrefetchFigures {
+        /// Rows fetched ahead.
+        issued: Total,
+        /// Of these, rows to see whether a rule that rests has become better.
+        probes: Total,
+        /// Rows that came before they were asked for, and were then.
+        used: Total,
+        /// Rows that were asked for while they were fetched.
+        late: Total,
+        /// Rows that were evicted or expired before they were asked for.
+        wasted: Total,
+        /// Rows that did not come, or that others fetched meanwhile.
+        failed: Total,
+        /// Rows not fetched, since the second's budget was spent.
+        over_budget: Total,
+        /// Rows not fetched, since all in memory is warmer.
+        declined: Total,
+        /// Rows that made room for those fetched ahead.
+        displaced: Total,
+        /// Of these, rows that were then asked for: pollution.
+        missed: Total,
+        /// Keys read to fetch ahead.
+        l2_reads: Total,
+        /// Rows asked of the origin to fetch ahead.
+        origin_rows: Total,
+        /// Rows written that were fetched ahead.
+        l2_writes: Total,
+        /// What these cost.
+        spent_usd: MicroDollars,
+        /// What the used rows would have cost when asked for.
+        saved_usd: MicroDollars,
+        /// Used in time, of those whose fate is known.
+        precision: Share,
+        /// Misses gone, compared with sessions that are held out.
+        coverage: Share,
+        /// In time, of those asked for after all.
+        timeliness: Share,
+        /// Models of other isolates taken over.
+        models: Total,
+        /// Models that could not be.
+        models_ignored: Total,
+    }
 }
 
 /// What a share of the memory takes.

@@ -6,7 +6,7 @@ use model::shape::fingerprint;
 use model::time::Instant;
 use serde::{Deserialize, Serialize};
 
-use crate::json::Json;
+use crate::json::append_json;
 
 /// Where in a trace a request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,10 +85,45 @@ pub struct Span<'a> {
     pub status: Option<u16>,
 }
 
+/// A span as OpenTelemetry has it in JSON: 64 bits are texts.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SpanData<'a> {
+    trace_id: &'a str,
+    span_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_span_id: Option<&'a str>,
+    name: &'a str,
+    kind: u64,
+    start_time_unix_nano: String,
+    end_time_unix_nano: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<[Attribute; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<SpanStatus>,
+}
+
+#[derive(Serialize)]
+struct Attribute {
+    key: &'static str,
+    value: AttributeValue,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AttributeValue {
+    int_value: u16,
+}
+
+#[derive(Serialize)]
+struct SpanStatus {
+    code: u64,
+}
+
 /// Writes the spans of requests and of their parts as one export.
 #[derive(Debug)]
 pub struct Export {
-    json: Json,
+    json: Vec<u8>,
     spans: usize,
 }
 
@@ -96,12 +131,9 @@ impl Export {
     /// An export without spans.
     #[must_use]
     pub fn new(project: &str) -> Export {
-        let mut json = Json::default();
-        json.raw(
-            br#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"featheredge"}},{"key":"service.namespace","value":{"#,
-        );
-        json.text("stringValue", project);
-        json.raw(br#"}}]},"scopeSpans":[{"scope":{"name":"featheredge"},"spans":["#);
+        let mut json = br#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"featheredge"}},{"key":"service.namespace","value":{"stringValue":"#.to_vec();
+        append_json(&mut json, &project);
+        json.extend_from_slice(br#"}}]},"scopeSpans":[{"scope":{"name":"featheredge"},"spans":["#);
         Export { json, spans: 0 }
     }
 
@@ -129,38 +161,36 @@ impl Export {
 
     /// The body of `POST /v1/traces`.
     #[must_use]
-    pub fn into_vec(self) -> Vec<u8> {
-        let mut json = self.json;
-        json.raw(b"]}]}]}");
-        json.into_vec()
+    pub fn into_vec(mut self) -> Vec<u8> {
+        self.json.extend_from_slice(b"]}]}]}");
+        self.json
     }
 
     fn write(&mut self, context: &Context, id: &[u8; 16], parent: Option<&[u8; 16]>, span: Span<'_>, kind: u64) {
+        if self.spans > 0 {
+            self.json.push(b',');
+        }
         self.spans += 1;
-        let json = &mut self.json;
-        json.open("");
-        json.text("traceId", text_of(&context.trace));
-        json.text("spanId", text_of(id));
-        if let Some(parent) = parent {
-            json.text("parentSpanId", text_of(parent));
-        }
-        json.text("name", span.name);
-        json.number("kind", kind);
-        for (key, at) in [("startTimeUnixNano", span.began), ("endTimeUnixNano", span.ended)] {
-            // 64 bits are texts in protobuf's JSON.
-            json.nanos(key, at);
-        }
-        if let Some(status) = span.status {
-            json.raw(br#","attributes":[{"key":"http.response.status_code","value":{"#);
-            json.number("intValue", u64::from(status));
-            json.raw(b"}}]");
-            if status >= 500 {
-                json.raw(br#","status":{"code":2}"#);
-            }
-        }
-        json.close();
+        let nanos = |at: Instant| at.0.saturating_mul(1_000_000).to_string();
+        let span = SpanData {
+            trace_id: text_of(&context.trace),
+            span_id: text_of(id),
+            parent_span_id: parent.map(|parent| text_of(parent)),
+            name: span.name,
+            kind,
+            start_time_unix_nano: nanos(span.began),
+            end_time_unix_nano: nanos(span.ended),
+            attributes: span.status.map(|status| {
+                [Attribute { key: "http.response.status_code", value: AttributeValue { int_value: status } }]
+            }),
+            status: span.status.filter(|status| *status >= 500).map(|_| SpanStatus { code: FAILED }),
+        };
+        append_json(&mut self.json, &span);
     }
 }
+
+/// OpenTelemetry's status of a span that failed.
+const FAILED: u64 = 2;
 
 /// OpenTelemetry's kinds of span.
 const SERVER: u64 = 2;

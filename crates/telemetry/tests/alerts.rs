@@ -1,11 +1,13 @@
 //! Alerts, what is sent until it is taken, traces, and how numbers are written.
 
-use featheredge_telemetry::cost::{self, Operations, Prices};
-use featheredge_telemetry::histogram::{ALL, Count, Summary, Windows};
-use featheredge_telemetry::json::Json;
+use featheredge_telemetry::cost::{Cost, LatencyModel, Prices};
+use featheredge_telemetry::figures;
+use featheredge_telemetry::figures::{Decimal, Rows};
+use featheredge_telemetry::histogram::{ALL, Count, Windows};
+use featheredge_telemetry::json::to_json;
 use featheredge_telemetry::monitor::{Finding, MAX_ALERTS, Monitor, Severity, Subject};
 use featheredge_telemetry::outbox::Outbox;
-use featheredge_telemetry::prometheus::{Column, Row, Source, Table, Unit, write_feast};
+use featheredge_telemetry::prometheus::{write_feast, write_figures};
 use featheredge_telemetry::trace::{Context, Export, Span};
 use model::time::Instant;
 use serde_json::{Value, json};
@@ -124,21 +126,26 @@ fn spans_are_written_as_open_telemetry_reads_them() {
     assert!(id.len() == 16 && id != "0000000000000003" && id.bytes().all(|digit| digit.is_ascii_hexdigit()), "{id}");
 }
 
+figures! {
+    /// Some figures.
+    Sample {
+        /// Requests.
+        requests: Total,
+        /// A percentile.
+        p99_ms: Millis,
+        /// Hits.
+        hit: Share,
+        /// Money.
+        spent_usd: MicroDollars,
+    }
+}
+
 #[test]
-fn a_table_is_the_same_for_prometheus_and_as_json() {
-    const COLUMNS: &[Column<[u64; 2]>] = &[
-        Column::new("requests", Unit::Total, Source::Given(|[requests, _]| *requests), "Requests."),
-        Column::new("p99", Unit::Millis, Source::P99, "A percentile."),
-        Column::new("hit", Unit::Share, Source::Given(|[_, hit]| *hit), "Hits."),
-    ];
-    let row = |label, requests, p99, hit| {
-        let window = Summary { p99, ..Summary::default() };
-        Row { label, window, given: [requests, hit], ..Row::default() }
-    };
-    let rows = [row("a\"b", 3, 1_250, 999_000), row("c", 0, 7, 1_000_000)];
-    let table = Table::new("view_", "views", "view", COLUMNS, &rows);
+fn figures_are_the_same_for_prometheus_and_as_json() {
+    let sample = |requests, p99_ms, hit| Sample { requests, p99_ms, hit: Decimal(hit), spent_usd: Decimal(20_001) };
+    let rows = Rows(vec![("a\"b", sample(3, 1_250, 999_000)), ("c", sample(0, 7, 1_000_000))]);
     let mut text = Vec::new();
-    table.write_prometheus(&mut text);
+    write_figures(&mut text, "view_", "view", &rows.0);
     let text = String::from_utf8(text).unwrap();
     assert_eq!(
         text,
@@ -153,13 +160,23 @@ fn a_table_is_the_same_for_prometheus_and_as_json() {
          # HELP featheredge_view_hit_ratio Hits.\n\
          # TYPE featheredge_view_hit_ratio gauge\n\
          featheredge_view_hit_ratio{view=\"a\\\"b\"} 0.999\n\
-         featheredge_view_hit_ratio{view=\"c\"} 1\n"
+         featheredge_view_hit_ratio{view=\"c\"} 1\n\
+         # HELP featheredge_view_spent_usd_total Money.\n\
+         # TYPE featheredge_view_spent_usd_total counter\n\
+         featheredge_view_spent_usd_total{view=\"a\\\"b\"} 0.020001\n\
+         featheredge_view_spent_usd_total{view=\"c\"} 0.020001\n"
     );
-    let mut json = Json::default();
-    json.open("");
-    table.write_json(&mut json);
-    let json: Value = serde_json::from_slice(&json.into_vec()).unwrap();
-    assert_eq!(json["views"]["a\"b"], json!({"requests": 3, "p99_ms": 1250, "hit": 0.999}));
+    assert_eq!(
+        String::from_utf8(to_json(&rows)).unwrap(),
+        r#"{"a\"b":{"requests":3,"p99_ms":1250,"hit":0.999,"spent_usd":0.020001},"c":{"requests":0,"p99_ms":7,"hit":1,"spent_usd":0.020001}}"#
+    );
+}
+
+#[test]
+fn the_largest_numbers_are_written_as_numbers() {
+    let json = String::from_utf8(to_json(&(Decimal::<6>(u64::MAX), u64::MAX, 0.0))).unwrap();
+    let numbers: Vec<f64> = serde_json::from_str(&json).unwrap();
+    assert_eq!(numbers, [u64::MAX as f64 / 1e6, u64::MAX as f64, 0.0], "{json}");
 }
 
 #[test]
@@ -174,7 +191,7 @@ fn feasts_histogram_is_cumulative_and_ends_with_all() {
     let totals = windows.all().unwrap().totals(&windows);
     let mut text = Vec::new();
     let all = totals.clone();
-    write_feast(&mut text, &[Row { label: "/get-online-features", totals, ..Row::default() }], Some(&all));
+    write_feast(&mut text, &[("/get-online-features", totals)], &all);
     let text = String::from_utf8(text).unwrap();
     for line in [
         "total{endpoint=\"/get-online-features\",status=\"success\"} 3\n",
@@ -204,13 +221,13 @@ fn savings_are_the_seeds_formula_and_money_is_counted_by_operation() {
     (0..10).for_each(|_| windows.record(ALL, 102));
     windows
         .add(ALL, &[(Count::MissRequests, 10), (Count::MissMillis, 1_020), (Count::L1Hits, 90), (Count::L1Misses, 10)]);
-    let savings = cost::savings(&windows.all().unwrap().summary(), 100_000);
-    assert_eq!((savings.hit_ratio, savings.hit_micros, savings.miss_micros), (900_000, 2_000, 102_000));
+    let model = LatencyModel::of(&windows.all().unwrap().summary(), 100_000);
+    assert_eq!((model.tiers_hit, model.hit_ms, model.miss_ms), (Decimal(900_000), Decimal(2_000), Decimal(102_000)));
     // 0.9 × 100 ms × 1 a second.
-    assert_eq!((savings.per_thousand_seconds, savings.saved_micros), (1_000, 90_000));
+    assert_eq!(model.saved_ms, Decimal(90_000));
 
     let prices = Prices { read_cents: 50, write_cents: 500, origin_cents: 100 };
-    let done = Operations { reads: 1_000_000, writes: 10_000, origin_calls_saved: 2_000_000, ..Operations::default() };
-    let account = cost::account(&prices, &done);
-    assert_eq!((account.spent, account.saved), (550_000, 2_000_000));
+    let done = Cost { l2_reads: 1_000_000, l2_writes: 10_000, origin_calls_saved: 2_000_000, ..Cost::default() };
+    let cost = done.priced(&prices);
+    assert_eq!((cost.spent_usd, cost.saved_usd), (Decimal(550_000), Decimal(2_000_000)));
 }

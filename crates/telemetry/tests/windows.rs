@@ -215,7 +215,7 @@ fn a_window_complies_violates_or_has_nothing_to_say() {
     (0..1_000).for_each(|_| windows.record(ALL, 30));
     let (status, checks) = sla::check(&TARGETS, &windows.all().unwrap().summary());
     assert_eq!(status, Status::Violation);
-    assert_eq!(checks.map(|check| check.is_met), [false, true, true, true, true]);
+    assert!(!checks.p50_compliant && checks.missed() == 1, "{checks:?}");
 }
 
 #[test]

@@ -1,0 +1,418 @@
+//! `GET /v1/stats` and `GET /metrics`: all figures, from the same structs.
+
+use model::time::Instant;
+use serde::Serialize;
+use telemetry::cost::{Cost, LatencyModel, Prices};
+use telemetry::figures;
+use telemetry::figures::{Decimal, Figures, Rows};
+use telemetry::histogram::{Count, Kind, SLOTS, Windows};
+use telemetry::json::Timestamp;
+use telemetry::prometheus::{write_feast, write_figures};
+use telemetry::record::Tier;
+use telemetry::sla::share;
+use telemetry::snapshot::{GaugeSnapshot, L2Choice, PrefetchFigures, Share as MemoryShare, StoreFigures, TierGauges};
+
+use crate::report::{CLOCK, Measured, Scope};
+use crate::sla_report::promises;
+use crate::{Place, Watch};
+
+figures! {
+    /// Requests of one series.
+    Requests {
+        /// Requests.
+        requests: Total,
+        /// Requests that failed or lacked a value.
+        errors: Total,
+        /// Requests that were not answered.
+        unavailable: Total,
+        /// Requests slower than the promised 99th percentile.
+        slow: Total,
+        /// Median latency in the window.
+        latency_p50_ms: Millis,
+        /// 95th percentile of latency in the window.
+        latency_p95_ms: Millis,
+        /// 99th percentile of latency in the window.
+        latency_p99_ms: Millis,
+    }
+
+    /// How much requests ask for.
+    Sizes {
+        /// Entities asked for.
+        entities: Total,
+        /// Features asked for, each as often as it is named.
+        features: Total,
+    }
+
+    /// What the served values are worth.
+    Quality {
+        /// Values asked for.
+        values_requested: Total,
+        /// Values served, of a permitted age.
+        values_served: Total,
+        /// Values that could not be had.
+        values_failed: Total,
+        /// Served of requested values.
+        completeness: Share,
+        /// 1 is new, 0 as old as permitted.
+        freshness: Share,
+        /// Failed of requested values.
+        value_errors: Share,
+    }
+
+    /// What a tier was asked for and had.
+    TierFigures {
+        /// Rows that the tier completed.
+        hits: Total,
+        /// Rows that it was asked for and did not complete.
+        misses: Total,
+        /// Hits of the rows asked for in the window.
+        hit: Share,
+        /// Bulk reads, or calls.
+        operations: Total,
+        /// Operations that failed.
+        operation_errors: Total,
+        /// Median latency of operations in the window.
+        latency_p50_ms: Millis,
+        /// 95th percentile of their latency.
+        latency_p95_ms: Millis,
+        /// 99th percentile of their latency.
+        latency_p99_ms: Millis,
+        /// 1 while the tier is left alone.
+        breaker_open: Gauge,
+        /// How often that has begun.
+        breaker_opened: Total,
+    }
+
+    /// A share of the memory.
+    MemoryFigures {
+        /// Bytes that a share of the memory takes.
+        bytes: Gauge,
+        /// Bytes that it may take.
+        max_bytes: Gauge,
+        /// What had to make room in it, or was refused for want of it.
+        evicted: Total,
+    }
+
+    /// What the isolate says of itself and of its alerts.
+    IsolateFigures {
+        /// Rows in memory.
+        l1_rows: Gauge,
+        /// Bytes that they take.
+        l1_bytes: Gauge,
+        /// Requests under way, or going on behind their answers.
+        waiting: Gauge,
+        /// Requests refused since too many waited.
+        refused: Total,
+        /// Calls to the origin made since a store was slow.
+        hedged: Total,
+        /// Calls to the origin now.
+        origin_calls_under_way: Gauge,
+        /// Calls that it may have.
+        origin_calls_limit: Gauge,
+        /// Open alerts.
+        alerts_open: Gauge,
+        /// Alerts opened.
+        alerts_opened: Total,
+        /// Messages that the webhook took.
+        alerts_delivered: Total,
+        /// Messages that it did not take.
+        alerts_given_up: Total,
+        /// Windows that were not merged.
+        windows_given_up: Total,
+        /// Records of requests that were not counted, since there was no room for them.
+        records_lost: Total,
+        /// Rows that memory may hold.
+        l1_max_rows: Gauge,
+        /// Bytes that they may take.
+        l1_max_bytes: Gauge,
+        /// Rows that made room for others.
+        l1_evictions: Total,
+    }
+}
+
+/// The body of `GET /v1/stats`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Stats<'a> {
+    scope: Scope,
+    project: &'a str,
+    at: Timestamp,
+    window_seconds: u64,
+    latencies_are: &'static str,
+    overall: Requests,
+    routes: Rows<'a, Requests>,
+    priorities: Rows<'a, Requests>,
+    views: Rows<'a, Requests>,
+    sizes: Sizes,
+    quality: Quality,
+    view_quality: Rows<'a, Quality>,
+    tiers: Rows<'a, TierFigures>,
+    latency_model: LatencyModel,
+    /// What one isolate alone can say.
+    #[serde(flatten)]
+    isolate: Option<IsolateStats>,
+}
+
+#[derive(Debug, Serialize)]
+struct IsolateStats {
+    /// Those that there are.
+    stores: Rows<'static, StoreFigures>,
+    cost: Cost,
+    prefetch: PrefetchFigures,
+    memory: Rows<'static, MemoryFigures>,
+    isolate: IsolateFigures,
+    optimizer: Optimizer,
+}
+
+/// What is decided by what was measured, and why.
+#[derive(Debug, Serialize)]
+struct Optimizer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    l2: Option<L2Choice>,
+    timeouts: Rows<'static, Timeout>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hedge: Option<Hedge>,
+    concurrency: Concurrency,
+}
+
+#[derive(Debug, Serialize)]
+struct Timeout {
+    timeout_ms: u64,
+    reason: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Hedge {
+    after_ms: u64,
+    reason: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Concurrency {
+    origin_calls: u64,
+    reason: &'static str,
+}
+
+impl Requests {
+    fn of(Measured { totals, window, .. }: &Measured<'_>) -> Requests {
+        Requests {
+            requests: totals.of(Count::Requests),
+            errors: totals.of(Count::Errors),
+            unavailable: totals.of(Count::Unavailable),
+            slow: totals.of(Count::Slow),
+            latency_p50_ms: window.p50,
+            latency_p95_ms: window.p95,
+            latency_p99_ms: window.p99,
+        }
+    }
+}
+
+impl Quality {
+    fn of(Measured { totals, window, .. }: &Measured<'_>) -> Quality {
+        let (requested, served) = (window.of(Count::Requested), window.of(Count::Served));
+        Quality {
+            values_requested: totals.of(Count::Requested),
+            values_served: totals.of(Count::Served),
+            values_failed: totals.of(Count::Failed),
+            completeness: Decimal(share(served, requested)),
+            // Counted in thousandths each.
+            freshness: Decimal(share(window.of(Count::Freshness), served) / 1_000),
+            value_errors: Decimal(share(window.of(Count::Failed), requested)),
+        }
+    }
+}
+
+impl Watch {
+    pub(crate) fn stats<'a>(&'a self, merged: Option<&'a Windows>, now: Instant) -> Stats<'a> {
+        let (windows, scope) = self.scoped(merged);
+        let rows = |kind| Rows(Measured::of_kind(windows, kind).map(|it| (it.name, Requests::of(&it))).collect());
+        let all = Measured::all(windows);
+        let gauges = merged.is_none().then_some(&self.gauges);
+        let tiers = tiers(windows, &all, gauges);
+        let origin_operations = tiers.0.last().map_or(0, |(_, origin)| origin.operations);
+        Stats {
+            scope,
+            project: &self.config.project,
+            at: Timestamp(now),
+            window_seconds: self.config.sla.window_seconds,
+            latencies_are: CLOCK,
+            overall: Requests::of(&all),
+            routes: rows(Kind::Route),
+            priorities: rows(Kind::Priority),
+            views: rows(Kind::View),
+            sizes: Sizes { entities: all.totals.of(Count::Entities), features: all.totals.of(Count::Features) },
+            quality: Quality::of(&all),
+            view_quality: Rows(Measured::of_kind(windows, Kind::View).map(|it| (it.name, Quality::of(&it))).collect()),
+            tiers,
+            latency_model: LatencyModel::of(&all.window, windows.slot_millis() * SLOTS as u64),
+            isolate: gauges.map(|gauges| self.isolate_stats(gauges, &all, origin_operations)),
+        }
+    }
+
+    fn isolate_stats(&self, gauges: &GaugeSnapshot, all: &Measured<'_>, origin_operations: u64) -> IsolateStats {
+        let stores = [("l2", gauges.l2), ("l3", gauges.l3)].into_iter();
+        let l2 = gauges.l2.unwrap_or_default().store;
+        let cost = Cost {
+            l2_reads: l2.keys_read,
+            l2_reads_saved: if gauges.l2.is_some() { all.totals.of(Count::L1Hits) } else { 0 },
+            l2_writes: l2.keys_written,
+            l2_writes_saved: l2.unchanged + l2.coalesced,
+            // Those made behind answers are among them.
+            origin_calls: origin_operations,
+            origin_calls_saved: all.totals.of(Count::CallsSaved),
+            ..Cost::default()
+        };
+        let costs = &self.config.costs;
+        let prices = Prices {
+            read_cents: costs.l2_read_cents,
+            write_cents: costs.l2_write_cents,
+            origin_cents: costs.origin_call_cents,
+        };
+        let memory = &gauges.memory;
+        let memory_of = |share: MemoryShare| MemoryFigures {
+            bytes: share.used as u64,
+            max_bytes: share.allowed as u64,
+            evicted: share.evicted,
+        };
+        let shares = [
+            ("all", memory.all),
+            ("rows", memory.rows),
+            ("plans", memory.plans),
+            ("learned", memory.learned),
+            ("marks", memory.marks),
+            ("records", memory.records),
+            ("waiting", memory.waiting),
+        ];
+        let told = |place: Place| {
+            self.outboxes.get(place as usize).map_or((0, 0), |outbox| (outbox.delivered, outbox.given_up))
+        };
+        let (alerts_delivered, alerts_given_up) = told(Place::Webhook);
+        IsolateStats {
+            stores: Rows(stores.filter_map(|(name, tier)| Some((name, tier?.store))).collect()),
+            cost: cost.priced(&prices),
+            prefetch: gauges.prefetch,
+            memory: Rows(shares.map(|(name, share)| (name, memory_of(share))).into()),
+            isolate: IsolateFigures {
+                l1_rows: gauges.l1.rows,
+                l1_bytes: gauges.l1.bytes,
+                waiting: gauges.waiting,
+                refused: gauges.refused,
+                hedged: gauges.hedged,
+                origin_calls_under_way: gauges.origin_under_way,
+                origin_calls_limit: gauges.origin_limit,
+                alerts_open: self.monitor.open().count() as u64,
+                alerts_opened: self.monitor.opened(),
+                alerts_delivered,
+                alerts_given_up,
+                windows_given_up: told(Place::Windows).1,
+                records_lost: self.lost,
+                l1_max_rows: gauges.l1.max_rows,
+                l1_max_bytes: gauges.l1.max_bytes,
+                l1_evictions: gauges.l1.evictions,
+            },
+            optimizer: Optimizer::of(gauges),
+        }
+    }
+
+    /// All figures in Prometheus' text format.
+    pub(crate) fn metrics(&self, merged: Option<&Windows>, now: Instant) -> Vec<u8> {
+        let (windows, _) = self.scoped(merged);
+        let mut out = Vec::with_capacity(16_384);
+        self.stats(merged, now).write_metrics(&mut out);
+        self.sla(merged, now).write_metrics(&mut out);
+        let mut endpoints = Vec::new();
+        for route in Measured::of_kind(windows, Kind::Route).filter(|route| promises(route.name)) {
+            endpoints.push((route.name, route.totals));
+        }
+        write_feast(&mut out, &endpoints, &Measured::all(windows).totals);
+        out
+    }
+}
+
+impl Stats<'_> {
+    fn write_metrics(&self, out: &mut Vec<u8>) {
+        write_one(out, "", self.overall);
+        write_figures(out, "route_", "route", &self.routes.0);
+        write_figures(out, "priority_", "priority", &self.priorities.0);
+        write_figures(out, "view_", "view", &self.views.0);
+        write_one(out, "request_", self.sizes);
+        write_one(out, "", self.quality);
+        write_figures(out, "view_", "view", &self.view_quality.0);
+        write_figures(out, "tier_", "tier", &self.tiers.0);
+        write_one(out, "latency_", self.latency_model);
+        let Some(own) = &self.isolate else { return };
+        write_figures(out, "store_", "tier", &own.stores.0);
+        write_one(out, "cost_", own.cost);
+        write_one(out, "prefetch_", own.prefetch);
+        write_figures(out, "memory_", "share", &own.memory.0);
+        write_one(out, "", own.isolate);
+    }
+}
+
+fn write_one<T: Figures>(out: &mut Vec<u8>, prefix: &str, figures: T) {
+    write_figures(out, prefix, "", &[("", figures)]);
+}
+
+impl Optimizer {
+    fn of(gauges: &GaugeSnapshot) -> Optimizer {
+        let mut timeouts = Vec::new();
+        for (name, tier) in [("l2", gauges.l2), ("l3", gauges.l3), ("origin", gauges.origin)] {
+            let Some(TierGauges { timeout_millis, max_timeout_millis, .. }) = tier else { continue };
+            let reason = if timeout_millis < max_timeout_millis {
+                "four times the 99th percentile, or the least that a tier is given"
+            } else {
+                "the configured one: too little was measured, or the tier is as slow"
+            };
+            timeouts.push((name, Timeout { timeout_ms: timeout_millis, reason }));
+        }
+        let reason = if gauges.is_origin_limit_adaptive {
+            "as many as the origin answers without making them wait"
+        } else {
+            "`load.max_origin_calls`, since `load.adaptive_concurrency` is off"
+        };
+        Optimizer {
+            l2: gauges.l2_choice,
+            timeouts: Rows(timeouts),
+            hedge: gauges.hedge_millis.map(|after_ms| Hedge { after_ms, reason: "the store's 95th percentile" }),
+            concurrency: Concurrency { origin_calls: gauges.origin_limit, reason },
+        }
+    }
+}
+
+/// What each tier was asked for and had, of all requests. The origin is asked for what no tier has.
+fn tiers<'a>(windows: &'a Windows, all: &Measured<'_>, gauges: Option<&GaugeSnapshot>) -> Rows<'a, TierFigures> {
+    use Count::{L1Hits, L1Misses, L2Hits, L2Misses, L3Hits, L3Misses};
+    let tiers = [
+        ("l1", None, L1Hits, L1Misses),
+        ("l2", Some(Tier::L2), L2Hits, L2Misses),
+        ("l3", Some(Tier::L3), L3Hits, L3Misses),
+        ("origin", Some(Tier::Origin), L1Misses, Count::RowsMissing),
+    ];
+    let rows = tiers.map(|(name, tier, hits, misses)| {
+        let counted = |of: &dyn Fn(Count) -> u64| {
+            let (mut had, lacked) = (of(hits), of(misses));
+            if tier == Some(Tier::Origin) {
+                had = had.saturating_sub(of(L2Hits) + of(L3Hits) + lacked);
+            }
+            (had, lacked)
+        };
+        let (hits, misses) = counted(&|count| all.totals.of(count));
+        let (had_now, lacked_now) = counted(&|count| all.window.of(count));
+        let gauges = gauges.zip(tier).and_then(|(gauges, tier)| gauges.tier(tier)).copied().unwrap_or_default();
+        let Measured { totals, window, .. } =
+            Measured::of_kind(windows, Kind::Tier).find(|it| it.name == name).unwrap_or_default();
+        let figures = TierFigures {
+            hits,
+            misses,
+            hit: Decimal(share(had_now, had_now + lacked_now)),
+            operations: totals.of(Count::Requests),
+            operation_errors: totals.of(Count::Errors),
+            latency_p50_ms: window.p50,
+            latency_p95_ms: window.p95,
+            latency_p99_ms: window.p99,
+            breaker_open: gauges.is_open.into(),
+            breaker_opened: gauges.opened,
+        };
+        (name, figures)
+    });
+    Rows(rows.into())
+}
