@@ -259,7 +259,7 @@ class Engine {
 		const body = asked?.slice();
 		const pass = async (base, signal) => {
 			const request = { method: "POST", path: FEAST, query: "", headers: [["content-type", "application/json"]] };
-			const passed = await this.#settings.origin.pass(base, request, body, ANYONE, { signal, isRead: true });
+			const passed = await this.#settings.origin.pass(base, request, body, ANYONE, signal, true);
 			const reply = runtime.isPrivate ? withoutWords(passed) : passed;
 			const bytes = new Uint8Array(await responseOf(reply).arrayBuffer());
 			const { status, headers } = reply;

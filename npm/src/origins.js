@@ -47,9 +47,9 @@ class FeaturesOrigin extends HttpOrigin {
 		return effect.url.endsWith(FEAST) ? super.ask({ ...effect, url: this.url }, signal, pass) : nothingToSay();
 	}
 
-	async pass(_, request, bytes, pass, options) {
+	async pass(_, request, bytes, pass, signal, isRead) {
 		if (request.path !== FEAST) return notFound(request.path);
-		return this.passTo(this.url, request, bytes, pass, options);
+		return this.passTo(this.url, request, bytes, pass, signal, isRead);
 	}
 }
 
@@ -94,7 +94,7 @@ class FunctionOrigin {
 		return reference.startsWith(this.#prefix) ? reference.slice(this.#prefix.length) : reference;
 	}
 
-	async pass(_, { path }, bytes, __, { signal }) {
+	async pass(_, { path }, bytes, __, signal) {
 		if (path !== FEAST) return notFound(path);
 		const { status, body } = await this.ask({ url: path, body: bytes }, signal);
 		return { status, headers: [["content-type", JSON_TYPE]], body };

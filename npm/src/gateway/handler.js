@@ -14,19 +14,16 @@ import { fault, isSendable, notAllowed, notFound, originStatus, originUnreachabl
 export const NATIVE = "/v1/features";
 export const FEAST = "/get-online-features";
 
-/** `Service::right` for what only reads. */
-const READ = 1;
-
 /** The header by which a client tells the requests of one session or user. */
 const SESSION = "featheredge-session";
+
+/** `Service::right` for what only reads. */
+const READ = 1;
 
 /** Headers that were made lately: most replies from memory have the same ones. More than there are common kinds of replies, times their ages. */
 const MAX_RECENT_HEADERS = 256;
 
 const NOTHING = new Uint8Array();
-
-/** Whether a request changes nothing, whoever answers it: it may end with its caller, and be made again. */
-const onlyReads = ({ method, path }) => Core.right(method, path) <= READ;
 
 /**
  * A request in plain values.
@@ -110,17 +107,19 @@ export class Handler {
 		const take = () => this.#reply(request, headerPairs);
 		const { waitUntil } = request;
 		if (state === State.RepliedWithEffects) return runtime.attendBehind({ take, context: pass, waitUntil });
+		// It may end with its caller, and be made again.
+		const isRead = Core.right(request.method, request.path) <= READ;
 		return runtime.attend(state, {
 			take,
 			pass: (base, signal) => {
 				if (base === undefined) return this.#asset(request);
-				const passed = runtime.origin.pass(base, request, body, pass, { signal, isRead: onlyReads(request) });
+				const passed = runtime.origin.pass(base, request, body, pass, signal, isRead);
 				return passed.then((reply) => contained(runtime.isPrivate ? withoutWords(reply) : reply), originUnreachable);
 			},
 			addHeaders: (reply, pairs) => ({ ...reply, headers: [...reply.headers, ...pairs] }),
 			open: (stream) => ({ status: 200, headers: headerPairs(runtime.core.reply_headers()), body: stream }),
 			context: pass,
-			signal: onlyReads(request) ? request.signal : undefined,
+			signal: isRead ? request.signal : undefined,
 			waitUntil,
 		});
 	}

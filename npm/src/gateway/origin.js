@@ -179,19 +179,20 @@ export class HttpOrigin {
 	 * @param {import("./handler.js").PlainRequest} request
 	 * @param {Uint8Array | undefined} bytes its body, where that was read
 	 * @param {import("./pass.js").Pass} pass
-	 * @param {{ signal: AbortSignal, isRead: boolean }} options `isRead`: it changes nothing, and may be made again
+	 * @param {AbortSignal} signal
+	 * @param {boolean} isRead whether it only reads, so that it may be made again
 	 * @returns {Promise<import("./reply.js").Reply>}
 	 */
-	pass(base, request, bytes, pass, options) {
+	pass(base, request, bytes, pass, signal, isRead) {
 		const { path, query } = request;
 		// It would go on where the base URL ends, be that in the host's name.
 		if (!path.startsWith("/")) return Promise.resolve(badTarget());
 		const root = base.replace(/\/+$/, "");
-		return this.passTo(`${root}${path}${query && `?${query}`}`, request, bytes, pass, { ...options, root });
+		return this.passTo(`${root}${path}${query && `?${query}`}`, request, bytes, pass, signal, isRead, root);
 	}
 
 	/** The same to a URL; of paths below `root` the client knows as of ours. */
-	async passTo(url, request, bytes, pass, { signal, isRead, root }) {
+	async passTo(url, request, bytes, pass, signal, isRead, root) {
 		const { method, mount = "" } = request;
 		// What `fetch` is to unpack, it asks for itself.
 		const without = this.#isWorker ? FETCHS_OWN : [...FETCHS_OWN, "accept-encoding"];
