@@ -1,6 +1,6 @@
-// Loads the Worker for long, then with five times what it can serve, then as before: docs/reliability.md has the figures.
+// Loads the Worker, or `featheredge serve`, for long, then with five times what it can serve, then as before: docs/reliability.md has the figures.
 //
-//   npm run load [-- --steady SECONDS] [--overload SECONDS] [--after SECONDS] [--settle SECONDS] [--entities N] [--rate N] [--json] [--save FILE.json] [--plot FILE.svg]
+//   npm run load [-- --host worker|serve] [--steady SECONDS] [--overload SECONDS] [--after SECONDS] [--settle SECONDS] [--entities N] [--rate N] [--json] [--save FILE.json] [--plot FILE.svg]
 //
 // Fifteen minutes unless told otherwise. Everything is on loopback and stops by itself. It fails where a promise was not kept.
 
@@ -10,11 +10,14 @@ import { build } from "../tests/support/build.mjs";
 import { checkNode, installPackages } from "../tests/support/prepare.mjs";
 import { Failure, main } from "../tests/support/run.mjs";
 
+const HOSTS = ["worker", "serve"];
+
 const number = (text) => Number(text);
 
 await main(async () => {
 	const { values } = parseArgs({
 		options: {
+			host: { type: "string", default: "worker" },
 			steady: { type: "string", default: "600" },
 			overload: { type: "string", default: "60" },
 			after: { type: "string", default: "30" },
@@ -30,10 +33,14 @@ await main(async () => {
 	});
 	checkNode();
 	await installPackages();
-	await build("worker");
+	if (!HOSTS.includes(values.host)) {
+		throw new Failure(`no host \`${values.host}\`: expected one of ${HOSTS.join(", ")}`);
+	}
+	await build(values.host === "serve" ? "package" : "worker");
 	const { measureLoad } = await import("./overload.mjs");
 	const { plotLoad } = await import("./plot.mjs");
 	const run = await measureLoad({
+		host: values.host,
 		steadySeconds: number(values.steady),
 		overloadSeconds: number(values.overload),
 		afterSeconds: number(values.after),
@@ -51,9 +58,9 @@ await main(async () => {
 	if (broken.length > 0) throw new Failure(`not so: ${broken.map(([promise]) => promise).join("; ")}`);
 });
 
-function print({ maximum, phases, memory, examples, recovery_seconds: recovery, grown_bytes: grown, promises }) {
+function print({ host, maximum, phases, memory, examples, recovery_seconds: recovery, grown_bytes: grown, promises }) {
 	const millis = (value) => Math.round(value * 10) / 10;
-	console.log(`the most that is served as promised: ${maximum} requests a second`);
+	console.log(`the most that ${host} serves as promised: ${maximum} requests a second`);
 	console.table(
 		phases.map(({ name, rate, seconds, total: { latencies: _, ...total } }) => ({
 			phase: name,
@@ -68,9 +75,14 @@ function print({ maximum, phases, memory, examples, recovery_seconds: recovery, 
 	);
 	const megabytes = (bytes) => `${(bytes / 1_048_576).toFixed(1)} MB`;
 	const most = (figure) => megabytes(Math.max(...memory.map((sample) => sample[figure] ?? 0)));
-	console.log(
-		`as before after ${recovery} s; memory grew by ${megabytes(grown.resident)} (wasm ${megabytes(grown.wasm)}); at the most ${most("resident_bytes")} (wasm ${most("wasm_bytes")})`,
+	const figures = [
+		["process", "resident"],
+		["wasm", "wasm"],
+	].filter(([, figure]) => memory.some((sample) => sample[`${figure}_bytes`] !== undefined));
+	const told = figures.map(
+		([name, figure]) => `${name} by ${megabytes(grown[figure])} to at the most ${most(`${figure}_bytes`)}`,
 	);
+	console.log(`as before after ${recovery} s; memory grew: ${told.join(", ")}`);
 	for (const text of examples) console.log(`of what went wrong: ${text}`);
 	console.table(Object.entries(promises).map(([promise, isKept]) => ({ promise, kept: isKept })));
 }

@@ -1,6 +1,6 @@
 // A mixed load for long, then five times what can be served for a while, then the first again: what became of the requests, and of memory.
 //
-// Three of four requests are answered from memory or KV; the others must ask an origin that serves a few calls at one time and no more, so
+// Three of four requests are answered from memory or L2 (KV before the Worker, Redis before `serve`); the others must ask an origin that serves a few calls at one time and no more, so
 // that there is a rate which cannot be served. That rate is searched for first: it is the highest at which the promise
 // of docs/monitoring.md is kept: 999 of 1,000 requests are answered whole, and 99 of 100 within 100 ms.
 
@@ -9,6 +9,8 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { startProgram } from "../tests/support/program.mjs";
+import { startRedis } from "../tests/support/redis.mjs";
+import { startServe } from "../tests/support/serve.mjs";
 import { freePort } from "../tests/support/workerd.mjs";
 import { serveKv } from "./kv-apart.mjs";
 import { median } from "./measure.mjs";
@@ -27,7 +29,7 @@ const ORIGIN_CALLS = 4;
 const ORIGIN_MILLIS = 25;
 /** As many requests may wait as the origin serves within the promise; more would be admitted and come too late. */
 const MAX_WAITING = 10;
-/** The share of all entities that memory has rows for: KV is read for the others. */
+/** The share of all entities that memory has rows for: L2 is read for the others. */
 const IN_MEMORY = 0.8;
 const WARM_ROWS = 100;
 const CONNECTIONS = 512;
@@ -93,19 +95,81 @@ function residentBytes(pid) {
 	return kilobytes && Number(kilobytes) * 1_024;
 }
 
-/** Notes once a second how much memory the Worker and its process have, until it is told to stop. */
-function watchMemory(worker, pid) {
+/**
+ * A host under load, with its L2 in another process.
+ *
+ * @typedef {object} LoadedHost
+ * @property {string} url
+ * @property {number} port
+ * @property {number} [pid] of its process, where that is known
+ * @property {() => Promise<number | undefined>} wasmBytes what its wasm instances have, where it tells
+ * @property {() => Promise<void>} stop
+ */
+
+/** The Worker on workerd. @returns {Promise<LoadedHost>} */
+async function startWorker(origin, vars) {
+	const kv = await serveKv();
+	try {
+		const others = runtimes();
+		const entry = { name: "memory-entry.mjs", contents: readFileSync(url("memory-entry.mjs"), "utf8") };
+		const secrets = { FEATHEREDGE_OPERATOR_TOKEN: OPERATOR_TOKEN };
+		const worker = await serveOurs(origin, vars, entry, secrets, { KV_APART: kv.address });
+		return {
+			...worker,
+			pid: runtimes().find((pid) => !others.includes(pid)),
+			wasmBytes: () =>
+				fetch(`${worker.url}/__load/memory`)
+					.then((response) => response.json())
+					.catch(() => undefined),
+			async stop() {
+				await worker.stop();
+				await kv.stop();
+			},
+		};
+	} catch (error) {
+		await kv.stop();
+		throw error;
+	}
+}
+
+/** `featheredge serve`. @returns {Promise<LoadedHost>} */
+async function startCli(origin, vars) {
+	const redis = await startRedis();
+	const remove = async () => {
+		await redis.stop();
+		redis.remove();
+	};
+	try {
+		const server = await startServe({ origin, vars, operatorToken: OPERATOR_TOKEN, redis });
+		return {
+			...server,
+			pid: server.program.pid,
+			wasmBytes: async () => undefined,
+			async stop() {
+				await server.stop();
+				await remove();
+			},
+		};
+	} catch (error) {
+		await remove();
+		throw error;
+	}
+}
+
+/** What can be loaded, by its name. */
+export const LOADED_HOSTS = { worker: startWorker, serve: startCli };
+
+/** Notes once a second how much memory a host and its process have, until it is told to stop. @param {LoadedHost} host */
+function watchMemory(host) {
 	const began = performance.now();
 	const samples = [];
 	let isOver = false;
 	const done = (async () => {
 		while (!isOver) {
-			const wasm = await fetch(`${worker.url}/__load/memory`)
-				.then((response) => response.json())
-				.catch(() => undefined);
+			const wasm = await host.wasmBytes();
 			samples.push({
 				second: (performance.now() - began) / 1_000,
-				resident_bytes: residentBytes(pid),
+				resident_bytes: residentBytes(host.pid),
 				wasm_bytes: wasm,
 			});
 			await wait(1_000);
@@ -155,6 +219,7 @@ async function findMaximum(send, { first, stepSeconds, steps }) {
 
 /**
  * @param {object} options
+ * @param {keyof typeof LOADED_HOSTS} options.host
  * @param {number} options.steadySeconds
  * @param {number} options.overloadSeconds
  * @param {number} options.afterSeconds
@@ -166,6 +231,7 @@ async function findMaximum(send, { first, stepSeconds, steps }) {
  */
 export async function measureLoad(options) {
 	const {
+		host: hostName,
 		steadySeconds,
 		overloadSeconds,
 		afterSeconds,
@@ -182,12 +248,8 @@ export async function measureLoad(options) {
 	]);
 	await origin.prints(/listening/);
 	const generator = fork(url("open-loop.mjs"));
-	let kv;
-	let worker;
+	let host;
 	try {
-		kv = await serveKv();
-		const others = runtimes();
-		const entry = { name: "memory-entry.mjs", contents: readFileSync(url("memory-entry.mjs"), "utf8") };
 		const vars = {
 			views: { stats: { join_keys: ["driver_id"], sources: [] } },
 			push_sources: { drivers: ["stats"] },
@@ -197,14 +259,12 @@ export async function measureLoad(options) {
 			load: { max_waiting: MAX_WAITING },
 			auth: { open: ["read", "write"] },
 		};
-		const secrets = { FEATHEREDGE_OPERATOR_TOKEN: OPERATOR_TOKEN };
-		worker = await serveOurs({ url: `http://127.0.0.1:${port}` }, vars, entry, secrets, { KV_APART: kv.address });
-		const pid = runtimes().find((pid) => !others.includes(pid));
-		await warm(worker, entities);
+		host = await LOADED_HOSTS[hostName]({ url: `http://127.0.0.1:${port}` }, vars);
+		await warm(host, entities);
 		const requests = mix(entities);
 		const examples = [];
 		const send = async (rate, seconds) => {
-			generator.send({ port: worker.port, requests, rate, seconds, connections: CONNECTIONS });
+			generator.send({ port: host.port, requests, rate, seconds, connections: CONNECTIONS });
 			const [told] = await once(generator, "message");
 			examples.push(...told.examples);
 			return told;
@@ -218,7 +278,7 @@ export async function measureLoad(options) {
 		if (settleSeconds > 0) {
 			for (const share of [OVERLOAD, STEADY_SHARE]) await send(Math.round(maximum * share), settleSeconds);
 		}
-		const memory = watchMemory(worker, pid);
+		const memory = watchMemory(host);
 		const phases = [];
 		for (const [name, share, seconds] of [
 			["steady", STEADY_SHARE, steadySeconds],
@@ -230,19 +290,26 @@ export async function measureLoad(options) {
 			phases.push({ name, rate: Math.round(maximum * share), from, seconds, ...told });
 		}
 		await memory.stop();
-		return { maximum, tried, phases, memory: memory.samples, examples, ...verdict(phases, memory.samples) };
+		return {
+			host: hostName,
+			maximum,
+			tried,
+			phases,
+			memory: memory.samples,
+			examples,
+			...verdict(phases, memory.samples),
+		};
 	} finally {
 		generator.disconnect();
-		await worker?.stop();
-		await kv?.stop();
+		await host?.stop();
 		await origin.stop("SIGKILL");
 	}
 }
 
-async function warm(worker, entities) {
+async function warm(host, entities) {
 	for (let first = 0; first < entities; first += WARM_ROWS) {
 		const ids = Array.from({ length: WARM_ROWS }, (_, row) => first + row);
-		const reply = await fetch(`${worker.url}/v1/warm`, {
+		const reply = await fetch(`${host.url}/v1/warm`, {
 			method: "POST",
 			headers: { "content-type": "application/json", authorization: `Bearer ${OPERATOR_TOKEN}` },
 			body: JSON.stringify({ feature_names: ["stats:a", "stats:b", "stats:c"], entities: { driver_id: ids } }),

@@ -69,7 +69,7 @@ export function plotLoad({ phases, memory }) {
 		{
 			title: "Memory, MB",
 			lines: [
-				{ name: "workerd, resident", kind: "a", points: megabytes("resident_bytes") },
+				{ name: "process, resident", kind: "a", points: megabytes("resident_bytes") },
 				{ name: "wasm", kind: "c", points: megabytes("wasm_bytes") },
 			].filter(({ points }) => points.length > 0),
 		},

@@ -1,9 +1,9 @@
 // Breaks real parts under load, and tells what became of the requests: docs/reliability.md has the table.
 //
-//   npm run faults [-- --json] [--seconds N] [--only PART_OF_A_NAME]
+//   npm run faults [-- --host worker|serve|engine] [--only PART_OF_A_NAME] [--seconds N] [--json]
 //
-// The Worker runs in workerd with an origin in a process of its own, or with a real Feast, and the npm package in Node with a real redis-server.
-// All on loopback; it stops by itself after some eight minutes. It fails where any value was another entity's, or a request for what was cached
+// The Worker runs in workerd and `featheredge serve` in Node, each with an origin in a process of its own, or with a real Feast; `serve` and the npm
+// package's engine have a real redis-server. All on loopback; it stops by itself after some fifteen minutes. It fails where any value was another entity's, or a request for what was cached
 // is lost. What cannot be broken on this machine is named and left out: a full disk needs the right to mount one, and Feast needs Linux.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -23,8 +23,11 @@ const DISK_MIB = 16;
 /** Between two requests of a caller that hangs up. */
 const HANG_UP_PAUSE_MS = 20;
 const HOUR_SECONDS = 3_600;
+const DISK_IS_FULL = "the disk of KV and of the storage tier is full";
 
-/** What a fault is tried on: `rows` are added to, and `isWanted` says which names. */
+const HOST_NAMES = ["worker", "serve", "engine"];
+
+/** What a fault is tried on: `rows` are added to, and `isWanted` says which hosts and names. */
 let lastsMs;
 let isWanted;
 const rows = [];
@@ -51,9 +54,9 @@ async function startOrigin() {
 	};
 }
 
-/** Asks the Worker for one feature of some entities, in Feast's form. */
-const asking = (worker) => async (ids) => {
-	const response = await worker.post("/get-online-features", {
+/** Asks a host for one feature of some entities, in Feast's form. */
+const asking = (host) => async (ids) => {
+	const response = await host.post("/get-online-features", {
 		features: ["stats:name"],
 		entities: { driver_id: ids },
 	});
@@ -63,33 +66,37 @@ const asking = (worker) => async (ids) => {
 
 const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
 
-/** Runs a fault against a Worker before the scripted origin. `prepare` gives options of the Worker. */
-async function onWorkerd(name, faultOf, { mayLose = false, prepare = async () => ({}) } = {}) {
-	if (!isWanted(name)) return;
-	const { startWorker } = await import("../support/worker.mjs");
+/**
+ * Runs a fault against a host before the scripted origin. `prepare` gives options of the host.
+ *
+ * @param {"worker" | "serve"} hostName
+ */
+async function onHost(hostName, name, faultOf, { mayLose = false, prepare = async () => ({}) } = {}) {
+	if (!isWanted(hostName, name)) return;
+	const { HOSTS } = await import("../support/hosts.mjs");
 	const { underFault } = await import("./load.mjs");
 	const origin = await startOrigin();
 	const { vars, ...options } = await prepare();
-	const worker = await startWorker({
+	const host = await HOSTS[hostName]({
 		origin,
-		canTrap: true,
 		...options,
 		vars: { views: VIEWS, origin: { timeout_ms: ORIGIN_TIMEOUT_MS }, ...vars },
 	});
 	try {
-		note("workerd", name, await underFault(asking(worker), { ...faultOf({ origin, worker }), lastsMs }), mayLose);
+		note(hostName, name, await underFault(asking(host), { ...faultOf({ origin, host }), lastsMs }), mayLose);
 	} finally {
-		await worker.stop();
+		await host.stop();
 		await origin.stop("SIGKILL");
 	}
 }
 
-async function inWorkerd() {
-	await onWorkerd("the origin is killed and started again", ({ origin }) => ({
+/** Faults of the origin and of callers, which no host is spared. */
+async function fromOutside(hostName) {
+	await onHost(hostName, "the origin is killed and started again", ({ origin }) => ({
 		begin: () => origin.stop("SIGKILL"),
 		end: () => origin.start(),
 	}));
-	await onWorkerd("the origin stands still (SIGSTOP)", ({ origin }) => ({
+	await onHost(hostName, "the origin stands still (SIGSTOP)", ({ origin }) => ({
 		begin: () => origin.signal("SIGSTOP"),
 		end: () => origin.signal("SIGCONT"),
 	}));
@@ -99,27 +106,35 @@ async function inWorkerd() {
 		["answers 200 with rubbish", "rubbish"],
 		["never answers", "hang"],
 	]) {
-		await onWorkerd(`the origin ${what}`, ({ origin }) => ({
+		await onHost(hostName, `the origin ${what}`, ({ origin }) => ({
 			begin: () => origin.answers(mode),
 			end: () => origin.answers("well"),
 		}));
 	}
-	await onWorkerd("callers hang up in the middle", ({ worker }) => hangUp(worker.port));
+	await onHost(hostName, "callers hang up in the middle", ({ host }) => hangUp(host.port));
+}
+
+/** Faults that the Worker alone can have, or that only it can be made to have from outside. */
+async function inWorkerd() {
 	const jump = (worker, seconds) =>
 		fetch(`${worker.url}/__test/clock`, { method: "PUT", body: String(seconds * 1_000) });
-	await onWorkerd("the clock jumps an hour ahead, then two back", ({ worker }) => ({
-		begin: () => jump(worker, HOUR_SECONDS),
-		end: () => jump(worker, -HOUR_SECONDS),
-	}));
-	await onWorkerd(
+	const prepare = async () => ({ canTrap: true });
+	await onHost(
+		"worker",
+		"the clock jumps an hour ahead, then two back",
+		({ host }) => ({ begin: () => jump(host, HOUR_SECONDS), end: () => jump(host, -HOUR_SECONDS) }),
+		{ prepare },
+	);
+	await onHost(
+		"worker",
 		"the core traps, once",
-		({ worker }) => ({
-			begin: () => fetch(`${worker.url}/__test/trap`, { method: "PUT", body: "begin" }),
+		({ host }) => ({
+			begin: () => fetch(`${host.url}/__test/trap`, { method: "PUT", body: "begin" }),
 			end: async () => {},
 		}),
-		{ mayLose: true },
+		{ mayLose: true, prepare },
 	);
-	if (isWanted("the disk of KV and of the storage tier is full")) await onFullDisk();
+	if (isWanted("worker", DISK_IS_FULL)) await onFullDisk();
 }
 
 /** Callers who send a request for what is not cached and close the connection, at the latest while the answer comes. */
@@ -156,8 +171,9 @@ async function onFullDisk() {
 	}).catch((error) => ({ code: 1, output: error.message }));
 	if (mounted.code !== 0) return console.error(`left out, a full disk: ${mounted.output.trim()}`);
 	const filler = join(persist, "filler");
-	await onWorkerd(
-		"the disk of KV and of the storage tier is full",
+	await onHost(
+		"worker",
+		DISK_IS_FULL,
 		() => ({
 			begin: async () => {
 				// In pieces that become smaller, so that not a page is left.
@@ -177,8 +193,8 @@ async function onFullDisk() {
 	rmSync(persist, { recursive: true, force: true });
 }
 
-/** A real Feast behind the Worker. What must ask it is a read that no tier may answer. */
-async function withFeast() {
+/** A real Feast behind a host. What must ask it is a read that no tier may answer. */
+async function withFeast(hostName) {
 	const faults = {
 		"Feast is killed and started again": {
 			begin: (feast) => feast.halt("SIGKILL"),
@@ -189,17 +205,18 @@ async function withFeast() {
 			end: async (feast) => feast.signal("SIGCONT"),
 		},
 	};
-	if (!Object.keys(faults).some(isWanted)) return;
+	const wanted = Object.entries(faults).filter(([name]) => isWanted(hostName, name));
+	if (wanted.length === 0) return;
 	if (process.platform !== "linux") return console.error("left out, Feast: its processes are found by /proc");
 	await installPython("feast");
 	process.env.FEATHEREDGE_FEAST_PYTHON ??= pythonOf("feast");
 	const { startFeast } = await import("../support/feast.mjs");
-	const { startWorker } = await import("../support/worker.mjs");
+	const { HOSTS } = await import("../support/hosts.mjs");
 	const { underFault } = await import("./load.mjs");
 	const feature = "driver_hourly_stats:conv_rate";
-	for (const [name, { begin, end }] of Object.entries(faults).filter(([name]) => isWanted(name))) {
+	for (const [name, { begin, end }] of wanted) {
 		const feast = await startFeast();
-		const worker = await startWorker({
+		const host = await HOSTS[hostName]({
 			origin: feast,
 			vars: {
 				origin: { timeout_ms: ORIGIN_TIMEOUT_MS },
@@ -215,7 +232,7 @@ async function withFeast() {
 					feature_names: [feature],
 					...(isCold && { consistency_level: "strong" }),
 				};
-				const response = await worker.post("/v1/features", body);
+				const response = await host.post("/v1/features", body);
 				const text = await response.text();
 				if (response.status !== 200) return undefined;
 				const { features } = JSON.parse(text);
@@ -230,22 +247,17 @@ async function withFeast() {
 			for (const [row, value] of results[1].values.entries()) known.set(ids[row], value);
 			const world = { warm: [ids, [ids[0]], [ids[2], ids[1]]], cold: () => [ids[1]], valueOf: (id) => known.get(id) };
 			const fault = { begin: () => begin(feast), end: () => end(feast), lastsMs };
-			note("workerd", name, await underFault(ask, fault, world));
+			note(hostName, name, await underFault(ask, fault, world));
 		} finally {
-			await worker.stop();
+			await host.stop();
 			await feast.stop();
 		}
 	}
 }
 
-async function inNode() {
-	const { createEngine } = await import("../../build/package/dist/node.js");
-	const { redisStore } = await import("../../build/package/dist/redis.js");
-	const { Redis } = await import("ioredis");
-	const { startRedis } = await import("../support/redis.mjs");
-	const { startRelay } = await import("./relay.mjs");
-	const { underFault } = await import("./load.mjs");
-	const broken =
+/** What Redis does while it is broken: a relay before it, or its own process, is told to. */
+function faultsOfRedis() {
+	const answers =
 		(mode) =>
 		({ relay }) => ({
 			begin: async () => {
@@ -255,7 +267,7 @@ async function inNode() {
 				relay.mode = "well";
 			},
 		});
-	const faults = {
+	return {
 		"Redis is killed and started again": ({ redis }) => ({
 			begin: () => redis.stop("SIGKILL"),
 			end: () => redis.start(),
@@ -264,9 +276,45 @@ async function inNode() {
 			begin: async () => redis.signal("SIGSTOP"),
 			end: async () => redis.signal("SIGCONT"),
 		}),
-		"Redis answers byte by byte": broken("drip"),
-		"Redis is cut off in the middle of its answers": broken("cut"),
-		"Redis answers rubbish": broken("rubbish"),
+		"Redis answers byte by byte": answers("drip"),
+		"Redis is cut off in the middle of its answers": answers("cut"),
+		"Redis answers rubbish": answers("rubbish"),
+	};
+}
+
+/** Runs what needs a Redis and a relay before it. */
+async function withRedis(run) {
+	const { startRedis } = await import("../support/redis.mjs");
+	const { startRelay } = await import("./relay.mjs");
+	const redis = await startRedis();
+	const relay = await startRelay(redis.port);
+	try {
+		await run({ redis, relay });
+	} finally {
+		relay.stop();
+		await redis.stop();
+		redis.remove();
+	}
+}
+
+async function serveWithRedis() {
+	for (const [name, faultOf] of Object.entries(faultsOfRedis())) {
+		if (!isWanted("serve", name)) continue;
+		await withRedis(({ redis, relay }) =>
+			onHost("serve", name, () => faultOf({ redis, relay }), {
+				prepare: async () => ({ redis: { port: relay.port, call: redis.call } }),
+			}),
+		);
+	}
+}
+
+async function inEngine() {
+	const { createEngine } = await import("../../build/package/dist/node.js");
+	const { redisStore } = await import("../../build/package/dist/redis.js");
+	const { Redis } = await import("ioredis");
+	const { underFault } = await import("./load.mjs");
+	const faults = {
+		...faultsOfRedis(),
 		"the engine's clock jumps an hour ahead, then two back": ({ clock }) => ({
 			begin: async () => {
 				clock.offset = HOUR_SECONDS * 1_000;
@@ -276,54 +324,59 @@ async function inNode() {
 			},
 		}),
 	};
+	const origin = (entities, features) => {
+		const [keys] = Object.values(entities);
+		return Object.fromEntries(features.map((feature) => [feature, keys.map((key) => `${feature} of ${key}`)]));
+	};
 	for (const [name, faultOf] of Object.entries(faults)) {
-		if (!isWanted(name)) continue;
-		const redis = await startRedis();
-		const relay = await startRelay(redis.port);
-		const client = new Redis({ port: relay.port, host: "127.0.0.1", maxRetriesPerRequest: 1 });
-		client.on("error", () => {});
-		const origin = (entities, features) => {
-			const [keys] = Object.values(entities);
-			return Object.fromEntries(features.map((feature) => [feature, keys.map((key) => `${feature} of ${key}`)]));
-		};
-		const clock = { offset: 0 };
-		const engine = await createEngine({ origin, l2: redisStore(client), clock: () => Date.now() + clock.offset });
-		const ask = async (ids) => {
-			const asked = engine.serve({ entities: { driver_id: ids }, feature_names: ["name"] });
-			// An error with a status is a refusal, as it is over HTTP.
-			const answer = await asked.catch((error) => {
-				if (error.status === undefined) throw error;
-			});
-			return answer && ids.map((id) => answer.features[id]?.name ?? null);
-		};
-		try {
-			note("Node", name, await underFault(ask, { ...faultOf({ redis, relay, clock }), lastsMs }));
-		} finally {
-			await engine.close();
-			client.disconnect();
-			relay.stop();
-			await redis.stop();
-			redis.remove();
-		}
+		if (!isWanted("engine", name)) continue;
+		await withRedis(async ({ redis, relay }) => {
+			const client = new Redis({ port: relay.port, host: "127.0.0.1", maxRetriesPerRequest: 1 });
+			client.on("error", () => {});
+			const clock = { offset: 0 };
+			const engine = await createEngine({ origin, l2: redisStore(client), clock: () => Date.now() + clock.offset });
+			const ask = async (ids) => {
+				const asked = engine.serve({ entities: { driver_id: ids }, feature_names: ["name"] });
+				// An error with a status is a refusal, as it is over HTTP.
+				const answer = await asked.catch((error) => {
+					if (error.status === undefined) throw error;
+				});
+				return answer && ids.map((id) => answer.features[id]?.name ?? null);
+			};
+			try {
+				note("engine", name, await underFault(ask, { ...faultOf({ redis, relay, clock }), lastsMs }));
+			} finally {
+				await engine.close();
+				client.disconnect();
+			}
+		});
 	}
 }
 
 await main(async () => {
 	const { values } = parseArgs({
 		options: {
+			host: { type: "string" },
 			json: { type: "boolean" },
 			seconds: { type: "string", default: "10" },
 			only: { type: "string", default: "" },
 		},
 	});
+	if (values.host !== undefined && !HOST_NAMES.includes(values.host)) {
+		throw new Failure(`no host \`${values.host}\`: expected one of ${HOST_NAMES.join(", ")}`);
+	}
 	await build("worker", "package");
 	lastsMs = Number(values.seconds) * 1_000;
-	isWanted = (name) => name.includes(values.only);
+	isWanted = (host, name) => (values.host ?? host) === host && name.includes(values.only);
+	await fromOutside("worker");
 	await inWorkerd();
-	await withFeast();
-	await inNode();
+	await withFeast("worker");
+	await fromOutside("serve");
+	await withFeast("serve");
+	await serveWithRedis();
+	await inEngine();
 	if (values.json) console.log(JSON.stringify(rows, null, "\t"));
 	else console.table(rows);
-	const broken = rows.filter(({ is_kept }) => !is_kept).map(({ fault }) => fault);
+	const broken = rows.filter(({ is_kept }) => !is_kept).map(({ host, fault }) => `${host}: ${fault}`);
 	if (broken.length > 0) throw new Failure(`lost or wrong: ${broken.join("; ")}`);
 });

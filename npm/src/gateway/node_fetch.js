@@ -48,16 +48,17 @@ export async function nodeFetch(url, { method, headers, body, signal }) {
 	else if (body !== undefined) fields["transfer-encoding"] = "chunked";
 	const outgoing = request(url, { method, agent, headers: fields, signal });
 	const answered = new Promise((resolve, reject) => {
-		outgoing.on("error", reject);
+		// As `fetch` words it: why there is no answer is the cause.
+		outgoing.on("error", (cause) => reject(new TypeError("fetch failed", { cause })));
+		// Of an answer that changes the protocol nothing else is heard.
 		outgoing.on("close", () => reject(new Error("the connection was closed without an answer")));
-		outgoing.on("response", (incoming) => {
-			if (incoming.statusCode >= 400) failed.add(incoming.socket);
-			resolve(answerOf(incoming));
-		});
+		outgoing.on("response", resolve);
 	});
 	if (body instanceof ReadableStream) pipeline(Readable.fromWeb(body), outgoing, () => {});
 	else outgoing.end(body);
-	return answered;
+	const incoming = await answered;
+	if (incoming.statusCode >= 400) failed.add(incoming.socket);
+	return answerOf(incoming);
 }
 
 function answerOf(incoming) {

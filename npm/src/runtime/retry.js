@@ -26,8 +26,7 @@ const NO_CONNECTION = new Set([
  * @param {any} error
  */
 export function isUnsent(error) {
-	// Node's HTTP client gives it itself.
-	const cause = error?.cause ?? error;
+	const cause = error?.cause;
 	// Of a host with several addresses, one error for each.
 	if (cause?.errors?.length > 0) return cause.errors.every(({ code }) => NO_CONNECTION.has(code));
 	return NO_CONNECTION.has(cause?.code) || (cause?.code === "UND_ERR_SOCKET" && cause.socket?.bytesWritten === 0);
