@@ -14,6 +14,15 @@ const HOP_BY_HOP = ["connection", "expect", "keep-alive", "te", "trailer", "tran
 /** Headers of a request that `fetch` sees to. */
 const FETCHS_OWN = ["content-length", "host"];
 
+/**
+ * Has Node's `fetch` not copy a body that goes as it comes, all of which it would hold until the end in case it had to be sent again. Its price
+ * is that a redirect is an error, whose answer nobody reads.
+ */
+const UNCOPIED = { redirect: "error", window: null };
+
+/** How long a body may be that is copied all the same, in bytes, so that a redirect is passed back. */
+const MAX_COPIED_BYTES = 1024 * 1024;
+
 /** The codings that `fetch` takes off a body by itself where it is not the Workers' (RFC 9110, 8.4.1). */
 const DECODED = /^(?:x-)?gzip$|^deflate$|^br$/i;
 
@@ -171,7 +180,11 @@ export class HttpOrigin {
 		const isBare = method === "GET" || method === "HEAD";
 		const body = isBare ? undefined : (bytes ?? request.stream());
 		const init = { method, headers, body, redirect: "manual", signal };
-		if (body instanceof ReadableStream) init.duplex = "half";
+		if (body instanceof ReadableStream) {
+			init.duplex = "half";
+			const isShort = Number(request.header("content-length")) <= MAX_COPIED_BYTES;
+			if (!isShort && !this.#isWorker) Object.assign(init, UNCOPIED);
+		}
 		const call = () => this.#fetch.call(undefined, url, init);
 		// A stream is read once.
 		const mayRepeat = (error) => !(body instanceof ReadableStream) && (isRead || isUnsent(error));
