@@ -16,9 +16,6 @@ import { redacted } from "./redact.js";
 /** In place of a value's length: there is no value. */
 const NOTHING = 0xffff_ffff;
 
-/** The status that stands for no answer of the origin. */
-const LOST = 502;
-
 /** More than the rows of one read take, in bytes. */
 const MAX_READ_BYTES = 64 * 1024 * 1024;
 
@@ -313,10 +310,12 @@ export class Exchange {
 				if (delay > timeout) return (core, now) => core.fail_fetch(number, true, false, now);
 				return (core, now) => core.complete_fetch(number, 200, "application/json", core.synthesize(body, now), now);
 			}
-			case "pass":
+			case "pass": {
 				// However long it takes: that it was passed on cannot be taken back.
 				this.#passed = this.#handling.pass(effect.base, this.#abort.signal, effect.cacheStatus);
-				return this.#toldOf(number);
+				const { status, isUnsent } = await this.#passed.catch(() => ({ status: 502 }));
+				return (core, now) => core.complete_pass(number, isUnsent ? undefined : status, now);
+			}
 			case "log": {
 				const answer = await this.#within(timeout, () => this.#runtime.reach.log(effect));
 				return (core, now) => core.complete_log(number, answer, now);
@@ -330,12 +329,6 @@ export class Exchange {
 			default:
 				return (await this.#wait(timeout)) ? waited : undefined;
 		}
-	}
-
-	/** Tells what came of the request that was passed on. */
-	async #toldOf(number) {
-		const { status, isUnsent } = await this.#passed.catch(() => ({ status: LOST }));
-		return (core, now) => core.complete_pass(number, isUnsent ? undefined : status, now);
 	}
 
 	async #read({ number, timeout, tier, shard, keys, count }) {
