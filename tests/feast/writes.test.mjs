@@ -173,3 +173,30 @@ test(
 		}
 	},
 );
+
+test("a materialization that goes on behind its answer keeps its view's rows from being kept", edgeOnly, async () => {
+	const views = Object.fromEntries(
+		["driver_hourly_stats", FRESH].map((view) => [view, { join_keys: ["driver_id"], sources: [] }]),
+	);
+	const edge = await world.startEdge({ views, writes: { visible_within_ms: 0 } });
+	try {
+		const read = async (view) => {
+			const { status, body, headers } = await getOnlineFeatures(edge.url, ask(view, 1001));
+			// Feast serves nothing of a view while it is written.
+			if (status !== 200) assert.match(body, /MATERIALIZING/);
+			return headers["cache-status"] ?? "refused";
+		};
+		for (const view of Object.keys(views)) await read(view);
+		const body = { end_ts: new Date().toISOString(), feature_views: ["driver_hourly_stats"] };
+		const begun = await post(edge.url, "/materialize-incremental?async=true", body);
+		assert.equal(begun.status, 202, begun.body);
+		for (let time = 0; time < 2; time++) {
+			assert.doesNotMatch(await read("driver_hourly_stats"), /^featheredge-l1; hit/);
+			assert.match(await read(FRESH), /^featheredge-l1; hit/, "it names another view");
+		}
+		// Feast ends once its job has.
+		while ((await getOnlineFeatures(world.feast.url, ask("driver_hourly_stats", 1001))).status !== 200);
+	} finally {
+		await edge.stop();
+	}
+});

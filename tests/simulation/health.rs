@@ -70,6 +70,20 @@ fn an_origin_that_fails_to_answer_what_it_answered_before_is_ill() {
 }
 
 #[test]
+fn an_origin_that_refuses_a_view_while_a_job_writes_it_is_not_ill() {
+    let mut world = world(|_| {});
+    (0..30).for_each(|id| _ = world.feast(&request(&["score"], [id])));
+    world.run_for(10);
+    world.write_status = Some(202);
+    world.call("POST", "/materialize", br#"{"feature_views":["stats"]}"#);
+    for id in 0..30 {
+        world.scripted.push_back((500, "\"the view is in state MATERIALIZING\"".to_owned()));
+        assert_eq!(world.feast(&request(&["score"], [id])).status, 500);
+    }
+    assert_eq!(world.service.engine().origin_breaker().state(), BreakerState::Closed);
+}
+
+#[test]
 fn an_origin_that_is_down_is_ill_though_the_same_row_is_asked_for_again_and_again() {
     let mut world = World::with_http_origin(|_| {});
     let body = crate::world::request(&["score"], [1]);

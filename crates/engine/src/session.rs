@@ -524,12 +524,14 @@ impl Session {
     }
 
     /// Whether each of these rows was answered before with all that is asked for, so that the request cannot be what makes the
-    /// origin fail.
+    /// origin fail. What was answered before a write says nothing: Feast refuses a view while a job writes it.
     pub(super) fn was_answered_before(&self, rows: &[usize]) -> bool {
         rows.iter().all(|&index| {
             let known = self.key_of(index).zip(self.known(index));
-            known.is_some_and(|((view, ..), row)| {
-                Inspector::new(view, self.rules(view, Instant::default())).is_complete(row)
+            known.is_some_and(|((view, _, hash), row)| {
+                // By no time of now is it too old.
+                let mut inspector = self.inspector(index, view, Instant::default());
+                inspector.is_complete(row) && inspector.judge(row, hash) != Freshness::Expired
             })
         })
     }

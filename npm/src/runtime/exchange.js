@@ -17,9 +17,6 @@ import { unref } from "./unref.js";
 /** In place of a value's length: there is no value. */
 const NOTHING = 0xffff_ffff;
 
-/** The status that stands for no answer of the origin. */
-const LOST = 502;
-
 /** More than the rows of one read take, in bytes. */
 const MAX_READ_BYTES = 64 * 1024 * 1024;
 
