@@ -18,8 +18,8 @@ use model::time::Instant;
 use protocol::native::Numbers;
 use protocol::problem;
 use service::{
-    Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, Reply, RequestHandle, Response,
-    Service, Transition,
+    Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, ReadFailure, Reply,
+    RequestHandle, Response, Service, Transition, WriteOutcome,
 };
 
 #[wasm_bindgen]
@@ -287,19 +287,22 @@ impl Core {
     }
 
     /// Tells what a read of `count` keys gave: at [`Core::input`] stands for each the length of its bytes as a little-endian number of
-    /// four bytes, all of whose bits are set where there is nothing, and behind all lengths the bytes. Without a count the read failed.
-    pub fn complete_read(&mut self, number: u32, count: Option<usize>, now: f64) -> State {
-        let values = count.map(|count| {
-            let (lengths, mut rest) =
-                self.memory.written().split_at_checked(count.saturating_mul(4)).unwrap_or_default();
-            let value = |length: &[u8; 4]| {
-                let (bytes, behind) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-                rest = behind;
-                Some(bytes.to_vec())
-            };
-            lengths.as_chunks().0.iter().map(value).collect()
-        });
-        self.complete(number, IoResult::Read(values), now)
+    /// four bytes, all of whose bits are set where there is nothing, and behind all lengths the bytes.
+    pub fn complete_read(&mut self, number: u32, count: usize, now: f64) -> State {
+        let (lengths, mut rest) = self.memory.written().split_at_checked(count.saturating_mul(4)).unwrap_or_default();
+        let value = |length: &[u8; 4]| {
+            let (bytes, behind) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            rest = behind;
+            Some(bytes.to_vec())
+        };
+        let values = lengths.as_chunks().0.iter().map(value).collect();
+        self.complete(number, IoResult::Read(Ok(values)), now)
+    }
+
+    /// Tells that a read gave nothing, or that it would have given too much.
+    pub fn fail_read(&mut self, number: u32, is_too_large: bool, now: f64) -> State {
+        let failure = if is_too_large { ReadFailure::TooLarge } else { ReadFailure::Failed };
+        self.complete(number, IoResult::Read(Err(failure)), now)
     }
 
     /// Tells what the origin answered.
@@ -324,9 +327,20 @@ impl Core {
         self.complete(number, IoResult::Fetched(Err(failure)), now)
     }
 
-    /// Tells how many rows of a write the store did not take.
-    pub fn complete_write(&mut self, number: u32, failed: usize, now: f64) -> State {
-        self.complete(number, IoResult::Written(failed), now)
+    /// Tells how many rows of a write the store did not take, and of these how many since their own keys are written too often; when a
+    /// quota of the store's is new that is used up; and whether the host lets the request make no further call.
+    pub fn complete_write(
+        &mut self,
+        number: u32,
+        failed: usize,
+        rate_limited: usize,
+        quota_resets_at: Option<f64>,
+        is_request_spent: bool,
+        now: f64,
+    ) -> State {
+        let quota_resets_at = quota_resets_at.map(instant);
+        let outcome = WriteOutcome { failed, rate_limited, quota_resets_at, is_request_spent };
+        self.complete(number, IoResult::Written(outcome), now)
     }
 
     /// Tells what the invalidation log answered; nothing where it did not.

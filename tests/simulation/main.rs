@@ -30,6 +30,7 @@ mod health;
 mod histories;
 mod input;
 mod isolates;
+mod large_reads;
 mod memory;
 mod merging;
 mod monitoring;

@@ -169,7 +169,19 @@ const STORES: &[Column<TierGauges>] = &[
     Column::new("keys_written", Total, Given(|it| it.puts), "Rows written."),
     Column::new("unchanged", Total, Given(|it| it.unchanged), "Rows not written, since the store has the same."),
     Column::new("coalesced", Total, Given(|it| it.coalesced), "Writes given up for a later one."),
-    Column::new("over_budget", Total, Given(|it| it.over_budget), "Rows not written, since the budget is spent."),
+    Column::new(
+        "over_budget",
+        Total,
+        Given(|it| it.over_budget),
+        "Rows not written, since a budget or quota is spent.",
+    ),
+    Column::new(
+        "rate_limited",
+        Total,
+        Given(|it| it.rate_limited),
+        "Rows refused, since their keys are written too often.",
+    ),
+    Column::new("halved", Total, Given(|it| it.halved), "Bulk reads made again by halves, since they were too large."),
     Column::new("left_out", Total, Given(|it| it.left_out), "Operations left out while the breaker was open."),
     Column::new("unusable", Total, Given(|it| it.unusable), "Stored values that could not be used."),
     Column::new(

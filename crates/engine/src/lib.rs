@@ -17,6 +17,7 @@ mod merge;
 pub mod optimizer;
 mod origin;
 mod prefetch;
+mod read_batch;
 pub mod router;
 mod session;
 mod settings;
@@ -27,7 +28,7 @@ mod write_queue;
 mod writes;
 
 pub use engine::{Begun, Engine, SPARE_BYTES};
-pub use io::{Fetch, Lines, MAX_STORES, Order, Progress, SessionId};
+pub use io::{Fetch, Lines, MAX_STORES, Order, Progress, ReadFailure, SessionId, WriteOutcome};
 pub use router::{Pattern, Route};
 pub use settings::Settings;
 pub use store::StoreSettings;

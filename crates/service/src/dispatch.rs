@@ -24,6 +24,7 @@ use crate::routes::Endpoint;
 use crate::warm;
 use crate::writes;
 use config::{Config, OriginKind};
+use engine::WriteOutcome;
 use model::request::Priority;
 use model::time::Instant;
 use protocol::native::Options;
@@ -107,7 +108,7 @@ impl Dispatcher {
                 warm::advance(read_path, requests, handle, advanced, now)
             }
             (Continuation::Wake, _) => self.wake(handle, true, now),
-            (Continuation::Write(write), IoResult::Written(failed)) => self.on_written(handle, write, failed, now),
+            (Continuation::Write(write), IoResult::Written(outcome)) => self.on_written(handle, write, outcome, now),
             (Continuation::Flush(tier, allowance), _) => {
                 let orders = read_path.engine.flush(tier, allowance, now);
                 Transition::behind(engine_effects::effects(handle, orders))
@@ -442,13 +443,19 @@ impl Dispatcher {
     }
 
     /// A store has answered to a write of rows.
-    fn on_written(&mut self, handle: RequestHandle, write: WriteBegun, failed: usize, now: Instant) -> Transition {
-        let effects = self.read_path.on_written(handle, write, failed, now);
+    fn on_written(
+        &mut self,
+        handle: RequestHandle,
+        write: WriteBegun,
+        outcome: WriteOutcome,
+        now: Instant,
+    ) -> Transition {
+        let effects = self.read_path.on_written(handle, write, outcome, now);
         if write.allowance.is_some() {
             return Transition::behind(effects);
         }
         let mut transition =
-            warm::on_written(&mut self.read_path, &mut self.requests, handle, (write.tier, failed), now);
+            warm::on_written(&mut self.read_path, &mut self.requests, handle, (write.tier, outcome.failed), now);
         transition.effects.extend(effects);
         transition
     }

@@ -3,7 +3,7 @@
 //! Each effect names the part of the service that its result goes to.
 
 use crate::reply::Reply;
-use engine::{SessionId, WriteAllowance};
+use engine::{ReadFailure, SessionId, WriteAllowance, WriteOutcome};
 use model::answer::Tier;
 use model::key::StoreKey;
 use model::time::Instant;
@@ -209,10 +209,10 @@ pub struct OriginRequest {
 /// The result of an effect.
 #[derive(Debug)]
 pub enum IoResult {
-    /// Of a read: for each key in order its bytes; `None` as a whole where the read failed.
-    Read(Option<Vec<Option<Vec<u8>>>>),
-    /// Of a write: how many of its rows the store did not take.
-    Written(usize),
+    /// Of a read: for each key in order its bytes; or why the read failed as a whole.
+    Read(Result<Vec<Option<Vec<u8>>>, ReadFailure>),
+    /// Of a write.
+    Written(WriteOutcome),
     /// Of a request to the origin.
     Fetched(Result<OriginReply, FetchFailure>),
     /// Of a request that was passed on: the origin has begun to answer, or cannot.

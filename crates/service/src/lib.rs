@@ -42,6 +42,7 @@ mod warm;
 mod warm_job;
 mod writes;
 
+pub use engine::{ReadFailure, WriteOutcome};
 pub use invalidation_log::InvalidationLogCounts;
 pub use io::{
     Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, RequestHandle,

@@ -86,8 +86,12 @@ pub struct TierGauges {
     pub unchanged: u64,
     /// Writes given up for a later one.
     pub coalesced: u64,
-    /// Rows not written, since the budget is spent.
+    /// Rows not written, since the budget, or the store's own quota, is spent.
     pub over_budget: u64,
+    /// Rows not taken, since their keys are written too often.
+    pub rate_limited: u64,
+    /// Bulk reads that were made again by halves, since their values were too large together.
+    pub halved: u64,
     /// Operations left out while it was left alone.
     pub left_out: u64,
     /// Stored values that could not be used.

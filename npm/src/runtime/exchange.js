@@ -16,8 +16,8 @@ import { redacted } from "./redact.js";
 /** In place of a value's length: there is no value. */
 const NOTHING = 0xffff_ffff;
 
-/** More than the rows of one read take, in bytes. */
-const MAX_READ_BYTES = 64 * 1024 * 1024;
+/** The most that one read may bring, in bytes: what is more is asked for by halves, so that it is not in memory all at once. */
+const MAX_READ_BYTES = 16 * 1024 * 1024;
 
 /** How much of a reply in parts waits for its reader before the core is told to hold back, in bytes. */
 const BUFFERED_BYTES = 64 * 1024;
@@ -27,6 +27,9 @@ function bytesOf(value) {
 	if (value instanceof Uint8Array) return value;
 	return value instanceof ArrayBuffer ? new Uint8Array(value) : undefined;
 }
+
+/** A number that a store tells, within what it can be. */
+const countOf = (value, most) => (Number.isInteger(value) && value > 0 ? Math.min(value, most) : 0);
 
 /** The `count` texts of equal length that `text` is made of: one text crosses from the core sooner than many. */
 function inParts(text, count) {
@@ -311,7 +314,7 @@ export class Exchange {
 				await this.#passed.catch(() => {});
 				return (core, now) => core.complete_pass(number, now);
 			case "log": {
-				const answer = await this.#within(timeout, () => this.#runtime.reach.log(effect));
+				const answer = await this.#reach("the invalidation log", timeout, () => this.#runtime.reach.log(effect));
 				return (core, now) => core.complete_log(number, answer, now);
 			}
 			case "ingest":
@@ -326,30 +329,56 @@ export class Exchange {
 	}
 
 	async #read({ number, timeout, tier, shard, keys, count }) {
-		const values = await this.#within(timeout, async (signal) => {
-			const names = inParts(keys, count);
-			const found = await this.#runtime.reach.stores[tier].getMany(names, { signal, shard });
-			return Array.isArray(found) && found.length === count ? found.map(bytesOf) : undefined;
+		let isTooLarge = false;
+		const read = async (signal) => {
+			const found = await this.#runtime.reach.stores[tier].getMany(inParts(keys, count), { signal, shard });
+			if (Array.isArray(found) && found.length === count) return found.map(bytesOf);
+			throw new TypeError(`the store gave no list of ${count} values`);
+		};
+		const values = await this.#reach(`reading from ${tier}`, timeout, read, (error) => {
+			isTooLarge = error?.isTooLarge === true;
 		});
 		return (core, now) => {
-			const isRead = values !== undefined && this.#enterValues(values);
-			return core.complete_read(number, isRead ? count : undefined, now);
+			if (values === undefined) return core.fail_read(number, isTooLarge, now);
+			return this.#enterValues(values) ? core.complete_read(number, count, now) : core.fail_read(number, true, now);
 		};
 	}
 
 	async #write({ number, timeout, tier, shard, entries, ttl }) {
 		const store = this.#runtime.reach.stores[tier];
-		const failed = await this.#within(store.writeTimeoutMs ?? timeout, async (signal) => {
-			const failed = await store.setMany(entries, { ttl, signal, shard });
-			return Number.isInteger(failed) ? failed : 0;
+		const most = entries.length;
+		const kind = `writing to ${tier}`;
+		const write = async (signal) => {
+			const written = await store.setMany(entries, { ttl, signal, shard });
+			return typeof written === "object" && written !== null ? written : { failed: written };
+		};
+		const written = await this.#reach(kind, store.writeTimeoutMs ?? timeout, write);
+		const failed = written === undefined ? most : countOf(written.failed, most);
+		if (written !== undefined && failed > 0) {
+			this.#runtime.errors.note(kind, written.error ?? `${failed} of ${most} entries were not taken`);
+		}
+		const { rateLimited, quotaResetsAt, isRequestSpent } = written ?? {};
+		const resetsAt = Number.isFinite(quotaResetsAt) ? quotaResetsAt : undefined;
+		return (core, now) =>
+			core.complete_write(number, failed, countOf(rateLimited, failed), resetsAt, isRequestSpent === true, now);
+	}
+
+	/** As `#within`, of a store or the invalidation log: whoever operates the engine is told of its errors. */
+	async #reach(kind, timeout, act, onError = () => {}) {
+		let thrown = `no answer within ${timeout} ms`;
+		const result = await this.#within(timeout, act, (error) => {
+			thrown = error;
+			onError(error);
 		});
-		return (core, now) => core.complete_write(number, failed ?? entries.length, now);
+		// What ended with its request is no error.
+		if (result === undefined && !this.#isStopped) this.#runtime.errors.note(kind, thrown);
+		return result;
 	}
 
 	/**
 	 * Writes what a read gave where the core reads it: the length of each value, and behind all lengths the values.
 	 *
-	 * @returns whether it did: what a store gives beyond all measure is as good as nothing
+	 * @returns whether it did: it may be more than one read may bring
 	 */
 	#enterValues(values) {
 		let length = values.length * 4;
