@@ -49,6 +49,22 @@ pub enum State {
     Streamed = 6,
 }
 
+/// Why the origin's answer could not be had, as a number.
+#[wasm_bindgen]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchFault {
+    /// It did not come in time.
+    TimedOut = 0,
+    /// No connection, or one that broke.
+    Unreachable = 1,
+    /// It is longer than it may be.
+    TooLarge = 2,
+    /// There is no memory for it.
+    NoRoom = 3,
+    /// It is in a content coding that cannot be undone.
+    Encoded = 4,
+}
+
 /// The serving core of one host, and its telemetry.
 #[wasm_bindgen]
 #[derive(Debug)]
@@ -305,24 +321,35 @@ impl Core {
         self.complete(number, IoResult::Read(Err(failure)), now)
     }
 
-    /// Tells what the origin answered.
+    /// Where the next `length` bytes of the origin's answer are to be written, as an address in the module's memory, before the core is
+    /// called again; 0 where there is no room for them. `expected` is how many are still to come, or 0 where that is not known.
+    pub fn extend_body(&mut self, number: u32, length: usize, expected: usize) -> usize {
+        let Some(&id) = self.effects.get(&number) else { return 0 };
+        self.service.extend_body(id, length, expected).map_or(0, |part| part.as_ptr() as usize)
+    }
+
+    /// Tells what the origin answered, with its `body` where it was not written [part by part](Core::extend_body).
     pub fn complete_fetch(
         &mut self,
         number: u32,
         status: u16,
         content_type: Option<String>,
-        body: Vec<u8>,
+        body: Option<Vec<u8>>,
         now: f64,
     ) -> State {
+        let Some(&id) = self.effects.get(&number) else { return State::Waiting };
+        let body = body.unwrap_or_else(|| self.service.take_body(id));
         self.complete(number, IoResult::Fetched(Ok(OriginReply { status, content_type, body })), now)
     }
 
-    /// Tells that the origin did not answer in time, or answered too much, or else nothing.
-    pub fn fail_fetch(&mut self, number: u32, is_timeout: bool, is_too_large: bool, now: f64) -> State {
-        let failure = match (is_timeout, is_too_large) {
-            (true, _) => FetchFailure::TimedOut,
-            (_, true) => FetchFailure::TooLarge,
-            _ => FetchFailure::Unreachable,
+    /// Tells why the origin's answer could not be had; `coding` is the one that it is in, where that cannot be undone.
+    pub fn fail_fetch(&mut self, number: u32, reason: FetchFault, coding: Option<String>, now: f64) -> State {
+        let failure = match reason {
+            FetchFault::TimedOut => FetchFailure::TimedOut,
+            FetchFault::Unreachable => FetchFailure::Unreachable,
+            FetchFault::TooLarge => FetchFailure::TooLarge,
+            FetchFault::NoRoom => FetchFailure::NoRoom,
+            FetchFault::Encoded => FetchFailure::Encoded { coding: coding.unwrap_or_default() },
         };
         self.complete(number, IoResult::Fetched(Err(failure)), now)
     }
@@ -360,7 +387,9 @@ impl Core {
 
     /// Tells that nothing is to be told of an effect, since its request is over.
     pub fn forget(&mut self, number: u32) {
-        self.effects.remove(&number);
+        if let Some(id) = self.effects.remove(&number) {
+            self.service.take_body(id);
+        }
     }
 
     /// What the built-in origin answers to `body`.

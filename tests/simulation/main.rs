@@ -35,6 +35,7 @@ mod memory;
 mod merging;
 mod monitoring;
 mod native;
+mod origin_bodies;
 mod patterns;
 mod prefetch;
 mod queue;

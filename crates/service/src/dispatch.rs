@@ -167,10 +167,18 @@ impl Dispatcher {
 
     /// Forgets a request whose caller is gone.
     pub(super) fn abandon(&mut self, handle: RequestHandle, now: Instant) -> Vec<RequestHandle> {
-        match self.requests.remove(handle) {
+        let pending = self.requests.remove(handle);
+        self.forget_bodies();
+        match pending {
             Some(Pending::Rows(_)) => self.read_path.abandon(handle, now),
             _ => Vec::new(),
         }
+    }
+
+    /// Forgets answers that are being read and that nobody waits for any more.
+    fn forget_bodies(&mut self) {
+        let requests = &self.requests;
+        self.read_path.bodies.retain(|handle| requests.is_under_way(handle));
     }
 
     /// Forgets the requests whose host has gone silent. Those who followed one see by their own timers that its leases have run out.
@@ -183,6 +191,22 @@ impl Dispatcher {
         for handle in self.requests.lost(&self.config, host, now) {
             self.abandon(handle, now);
         }
+        self.forget_bodies();
+    }
+
+    /// Makes the origin's answer to a call longer, where there is room for that and somebody waits.
+    pub(super) fn extend_body(&mut self, id: EffectId, length: usize, expected: usize) -> Option<&mut [u8]> {
+        let Dispatcher { requests, read_path, .. } = self;
+        if !requests.is_under_way(id.handle()) {
+            return None;
+        }
+        let growth = read_path.bodies.growth(id, length, expected);
+        // Whoever waits for it has been admitted, so it goes before all that is yet to come.
+        if growth > 0 && !read_path.has_room(requests, Priority::Critical, growth) {
+            read_path.engine.note_shed();
+            return None;
+        }
+        Some(read_path.bodies.extend(id, length, growth))
     }
 
     /// Ends a transition: lets go of memory that few requests need, and has, once in a while, what was told be taken.

@@ -237,7 +237,7 @@ pub struct OriginReply {
 }
 
 /// Why the origin answered nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FetchFailure {
     /// The effect's time ran out.
     TimedOut,
@@ -245,6 +245,13 @@ pub enum FetchFailure {
     Unreachable,
     /// More than `max_bytes`.
     TooLarge,
+    /// More than there was memory for, beside what else waits.
+    NoRoom,
+    /// In a content coding that cannot be undone here.
+    Encoded {
+        /// What its `Content-Encoding` says.
+        coding: String,
+    },
 }
 
 /// How a request goes on.

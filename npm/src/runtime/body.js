@@ -31,42 +31,107 @@ export async function discard(body) {
 	}
 }
 
+/** A body is in a content coding that cannot be undone here. */
+export class EncodedError extends Error {
+	/** @param {string} coding */
+	constructor(coding) {
+		super("the body is in a coding that cannot be undone");
+		this.coding = coding;
+	}
+}
+
+/** Bodies up to this length are read in one piece where that is known, in bytes: a promise for each part would be dearer. */
+const ONE_PIECE_BYTES = 256 * 1024;
+
+/** Codings that a `DecompressionStream` undoes, by their names in HTTP (RFC 9110, 8.4.1). */
+const STREAMS = { gzip: "gzip", "x-gzip": "gzip", deflate: "deflate" };
+
+/** The longest name of a coding that is quoted. */
+const MAX_CODING = 40;
+
 /**
- * A body's bytes, at most `limit` of them; where there are more, a `TooLargeError`, and the body can be read on or cancelled.
+ * A body without its content coding.
+ *
+ * @param {Response} message
+ * @param {string} coding
+ * @param {(coding: string) => boolean} isUndone whether the platform undoes a coding by itself
+ * @returns {ReadableStream<Uint8Array> | null}
+ */
+function decoded({ body }, coding, isUndone) {
+	if (body === null || coding === "" || coding === "identity" || isUndone(coding)) return body;
+	const format = STREAMS[coding.toLowerCase()];
+	if (format === undefined) throw new EncodedError(coding);
+	return body.pipeThrough(new DecompressionStream(format));
+}
+
+/** How long a body is, where its message tells; `undefined` where it is the length before a coding is undone, or none. */
+function announcedOf({ headers }) {
+	const length = headers.get("content-length");
+	const isKnown = length !== null && !headers.has("content-encoding") && !headers.has("transfer-encoding");
+	return isKnown ? Number(length) : undefined;
+}
+
+/**
+ * Reads a body part by part, at most `limit` bytes of it; where there are more, a `TooLargeError`, and the body can be read on or cancelled.
  *
  * @param {Request | Response} message
  * @param {number} limit
- * @param {boolean} [isLengthTrue] whether the platform holds the message to the length that it announces
+ * @param {(part: Uint8Array, expected: number) => void} take takes a part; `expected` is how many bytes are still to come with it, or 0 where that
+ *   is not known
+ * @param {object} [options]
+ * @param {boolean} [options.isLengthTrue] whether the platform holds the message to the length that it announces
+ * @param {(coding: string) => boolean} [options.isUndone] whether it undoes a coding by itself; without it, no coding is looked at
  */
-export async function readBytes(message, limit, isLengthTrue = false) {
-	const { headers } = message;
-	const announced = headers.get("content-length");
-	if (Number(announced) > limit) throw new TooLargeError(false);
-	// What is announced is the length before it is unpacked. Before `body` is looked at: that makes a stream of it.
-	if (isLengthTrue && announced !== null && !headers.has("content-encoding") && !headers.has("transfer-encoding")) {
-		return new Uint8Array(await message.arrayBuffer());
+export async function readParts(message, limit, take, { isLengthTrue = false, isUndone = () => true } = {}) {
+	if (Number(message.headers.get("content-length")) > limit) throw new TooLargeError(false);
+	const announced = announcedOf(message);
+	// Before `body` is looked at: that makes a stream of it.
+	if (isLengthTrue && announced <= ONE_PIECE_BYTES) {
+		return take(new Uint8Array(await message.arrayBuffer()), announced);
 	}
-	if (message.body === null) return new Uint8Array();
-	const chunks = [];
+	const coding = (message.headers.get("content-encoding") ?? "").trim().slice(0, MAX_CODING);
+	const body = decoded(message, coding, isUndone);
+	if (body === null) return;
+	const isOurs = body !== message.body;
 	let length = 0;
 	// Not by `for await`, which Safari's streams lack.
-	const reader = message.body.getReader();
+	const reader = body.getReader();
 	for (;;) {
-		const { done, value } = await reader.read();
-		if (done) break;
+		const { done, value } = await reader.read().catch((error) => {
+			throw isOurs ? new EncodedError(coding) : error;
+		});
+		if (done) return;
+		const expected = Math.max(0, (announced ?? 0) - length);
 		length += value.length;
 		if (length > limit) {
 			reader.releaseLock();
 			throw new TooLargeError(true);
 		}
-		chunks.push(value);
+		take(value, expected);
 	}
-	if (chunks.length === 1) return chunks[0];
+}
+
+/**
+ * A body's bytes, at most `limit` of them, as by `readParts`.
+ *
+ * @param {Request | Response} message
+ * @param {number} limit
+ * @param {boolean} [isLengthTrue]
+ */
+export async function readBytes(message, limit, isLengthTrue) {
+	const parts = [];
+	let length = 0;
+	const take = (part) => {
+		parts.push(part);
+		length += part.length;
+	};
+	await readParts(message, limit, take, { isLengthTrue });
+	if (parts.length === 1) return parts[0];
 	const bytes = new Uint8Array(length);
 	let at = 0;
-	for (const chunk of chunks) {
-		bytes.set(chunk, at);
-		at += chunk.length;
+	for (const part of parts) {
+		bytes.set(part, at);
+		at += part.length;
 	}
 	return bytes;
 }

@@ -5,9 +5,9 @@
 // request hangs on it; a request goes on in its own context alone: others wake it by a promise that it waits for itself, as
 // Cloudflare's runtime wants it.
 
-import { State } from "featheredge-core";
+import { FetchFault, State } from "featheredge-core";
 import { ClosedError, FeatheredgeError } from "../errors.js";
-import { TooLargeError } from "./body.js";
+import { EncodedError, TooLargeError } from "./body.js";
 import { deferred } from "./deferred.js";
 import { headerPairs } from "./headers.js";
 import * as instance from "./instance.js";
@@ -21,6 +21,17 @@ const MAX_READ_BYTES = 16 * 1024 * 1024;
 
 /** How much of a reply in parts waits for its reader before the core is told to hold back, in bytes. */
 const BUFFERED_BYTES = 64 * 1024;
+
+/** There is no room for more of the origin's answer. */
+class NoRoomError extends Error {}
+
+/** What an error of reading the origin's answer is to the core. */
+function faultOf(error) {
+	if (error === undefined) return FetchFault.TimedOut;
+	if (error instanceof TooLargeError) return FetchFault.TooLarge;
+	if (error instanceof NoRoomError) return FetchFault.NoRoom;
+	return error instanceof EncodedError ? FetchFault.Encoded : FetchFault.Unreachable;
+}
 
 /** Bytes as the core takes them, or `undefined` for what is none: a store that answers rubbish costs its own share alone. */
 function bytesOf(value) {
@@ -305,7 +316,7 @@ export class Exchange {
 			case "synthesize": {
 				const { delay, body } = effect;
 				await sleep(Math.min(delay, timeout));
-				if (delay > timeout) return (core, now) => core.fail_fetch(number, true, false, now);
+				if (delay > timeout) return (core, now) => core.fail_fetch(number, FetchFault.TimedOut, undefined, now);
 				return (core, now) => core.complete_fetch(number, 200, "application/json", core.synthesize(body, now), now);
 			}
 			case "pass":
@@ -403,18 +414,17 @@ export class Exchange {
 	async #fetch(effect) {
 		const { number, timeout } = effect;
 		const { origin, isPrivate } = this.#runtime;
-		let isTimeout = true;
-		let isTooLarge = false;
+		let thrown;
+		const take = (part, expected) => this.#extendBody(number, part, expected);
 		const reply = await this.#within(
 			timeout,
-			(signal) => origin.ask(effect, signal, this.#handling.context),
+			(signal) => origin.ask(effect, signal, this.#handling.context, take),
 			(error) => {
-				isTimeout = false;
-				isTooLarge = error instanceof TooLargeError;
+				thrown = error ?? new Error();
 				this.cause = isPrivate ? undefined : error;
 			},
 		);
-		const isOwnError = reply === undefined && !isTimeout && !isTooLarge && origin.url === undefined;
+		const isOwnError = reply === undefined && thrown !== undefined && origin.url === undefined;
 		// Redirects and refusals alike: whatever is no answer may quote what was asked.
 		if (isPrivate && (isOwnError || (reply !== undefined && reply.status !== 200))) {
 			const { contentType, body } = redacted();
@@ -425,8 +435,19 @@ export class Exchange {
 			const body = new TextEncoder().encode(this.cause?.message ?? String(this.cause));
 			return (core, now) => core.complete_fetch(number, 500, "text/plain", body, now);
 		}
-		if (reply === undefined) return (core, now) => core.fail_fetch(number, isTimeout, isTooLarge, now);
+		if (reply === undefined) {
+			const coding = thrown instanceof EncodedError ? thrown.coding : undefined;
+			return (core, now) => core.fail_fetch(number, faultOf(thrown), coding, now);
+		}
 		return (core, now) => core.complete_fetch(number, reply.status, reply.contentType, reply.body, now);
+	}
+
+	/** Writes a part of the origin's answer behind what the core has of it. */
+	#extendBody(number, part, expected) {
+		if (part.length === 0) return;
+		const at = this.#isPresent ? this.#runtime.enter(() => this.#core.extend_body(number, part.length, expected)) : 0;
+		if (!at) throw new NoRoomError();
+		instance.bytes().set(part, at);
 	}
 
 	/** What `act` gives, or `undefined` where it fails or takes longer than `timeout`. */

@@ -34,7 +34,8 @@ function randomSeed() {
  *
  * @typedef {object} Origin
  * @property {string} [url] of an origin that is no function
- * @property {(effect: object, signal: AbortSignal, context: unknown) => Promise<{ status: number, contentType?: string, body: Uint8Array }>} ask
+ * @property {(effect: object, signal: AbortSignal, context: unknown, take: (part: Uint8Array, expected: number) => void) =>
+ *   Promise<{ status: number, contentType?: string, body?: Uint8Array }>} ask gives the answer's body to `take` part by part, or as a whole
  *
  * @typedef {object} Reach what a core is connected to
  * @property {Record<string, Store | undefined>} stores by their tiers' names
