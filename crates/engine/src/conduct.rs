@@ -9,12 +9,13 @@ use hashbrown::HashMap;
 
 use crate::engine::{Engine, Waiter};
 use crate::flight::Role;
-use crate::io::{Order, Progress, ReadFailure, SessionId};
+use crate::io::{Order, Progress, SessionId};
 use crate::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use crate::limiter::CallOutcome;
 use crate::optimizer::{self, PROBE_EVERY};
 use crate::session::{HashSet, Read, Session, Stage};
 use crate::store::{Store, StoreCounts};
+use crate::store_results::ReadFailure;
 use model::answer::{Cause, OriginFailure, Tier};
 use model::key::StoreKey;
 use model::request::Consistency;

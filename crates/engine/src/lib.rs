@@ -23,13 +23,15 @@ mod session;
 mod settings;
 pub mod slab;
 pub mod store;
+mod store_results;
 mod write_allowance;
 mod write_queue;
 mod writes;
 
 pub use engine::{Begun, Engine, SPARE_BYTES};
-pub use io::{Fetch, Lines, MAX_STORES, Order, Progress, ReadFailure, SessionId, WriteOutcome};
+pub use io::{Fetch, Lines, MAX_STORES, Order, Progress, SessionId};
 pub use router::{Pattern, Route};
 pub use settings::Settings;
 pub use store::StoreSettings;
+pub use store_results::{ReadFailure, WriteOutcome};
 pub use write_allowance::WriteAllowance;

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use crate::breaker::{Breaker, BreakerSettings};
-use crate::io::{ReadFailure, WriteOutcome};
 use crate::latency::Latency;
 use crate::optimizer::Recent;
 use crate::read_batch::ReadBatch;
+use crate::store_results::{ReadFailure, WriteOutcome};
 use crate::write_queue::{Added, Change, QueueLimits, WriteQueue};
 use model::answer::Tier;
 use model::key::{ShardSecret, StoreKey};

@@ -5,10 +5,11 @@
 //! written as many rows as a request may. Invariant: a store has one batch under way, but for those of warm-ups, whose caller waits.
 
 use crate::engine::Engine;
-use crate::io::{Order, Progress, SessionId, WriteOutcome};
+use crate::io::{Order, Progress, SessionId};
 use crate::router::{self, Route};
 use crate::session::Session;
 use crate::store::{Store, StoreSettings};
+use crate::store_results::WriteOutcome;
 use crate::write_allowance::WriteAllowance;
 use crate::write_queue::Change;
 use model::answer::Tier;
