@@ -18,8 +18,8 @@ use model::time::Instant;
 use protocol::native::Numbers;
 use protocol::problem;
 use service::{
-    Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, Reply, RequestHandle, Response,
-    Service, Transition,
+    Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, ReadFailure, Reply,
+    RequestHandle, Response, Service, Transition, WriteOutcome,
 };
 
 #[wasm_bindgen]
@@ -47,6 +47,22 @@ pub enum State {
     RepliedWithEffects = 5,
     /// The last part of the reply is there to be [taken](Core::take_chunk), and effects are to be performed behind it.
     Streamed = 6,
+}
+
+/// Why the origin's answer could not be had, as a number.
+#[wasm_bindgen]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchFault {
+    /// It did not come in time.
+    TimedOut = 0,
+    /// No connection, or one that broke.
+    Unreachable = 1,
+    /// It is longer than it may be.
+    TooLarge = 2,
+    /// There is no memory for it.
+    NoRoom = 3,
+    /// It is in a content coding that cannot be undone.
+    Encoded = 4,
 }
 
 /// The serving core of one host, and its telemetry.
@@ -303,46 +319,71 @@ impl Core {
     }
 
     /// Tells what a read of `count` keys gave: at [`Core::input`] stands for each the length of its bytes as a little-endian number of
-    /// four bytes, all of whose bits are set where there is nothing, and behind all lengths the bytes. Without a count the read failed.
-    pub fn complete_read(&mut self, number: u32, count: Option<usize>, now: f64) -> State {
-        let values = count.map(|count| {
-            let (lengths, mut rest) =
-                self.memory.written().split_at_checked(count.saturating_mul(4)).unwrap_or_default();
-            let value = |length: &[u8; 4]| {
-                let (bytes, behind) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-                rest = behind;
-                Some(bytes.to_vec())
-            };
-            lengths.as_chunks().0.iter().map(value).collect()
-        });
-        self.complete(number, IoResult::Read(values), now)
+    /// four bytes, all of whose bits are set where there is nothing, and behind all lengths the bytes.
+    pub fn complete_read(&mut self, number: u32, count: usize, now: f64) -> State {
+        let (lengths, mut rest) = self.memory.written().split_at_checked(count.saturating_mul(4)).unwrap_or_default();
+        let value = |length: &[u8; 4]| {
+            let (bytes, behind) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            rest = behind;
+            Some(bytes.to_vec())
+        };
+        let values = lengths.as_chunks().0.iter().map(value).collect();
+        self.complete(number, IoResult::Read(Ok(values)), now)
     }
 
-    /// Tells what the origin answered.
+    /// Tells that a read gave nothing, or that it would have given too much.
+    pub fn fail_read(&mut self, number: u32, is_too_large: bool, now: f64) -> State {
+        let failure = if is_too_large { ReadFailure::TooLarge } else { ReadFailure::Failed };
+        self.complete(number, IoResult::Read(Err(failure)), now)
+    }
+
+    /// Where the next `length` bytes of the origin's answer are to be written, as an address in the module's memory, before the core is
+    /// called again; 0 where there is no room for them. `expected` is how many are still to come, or 0 where that is not known.
+    pub fn extend_body(&mut self, number: u32, length: usize, expected: usize) -> usize {
+        let Some(&id) = self.effects.get(&number) else { return 0 };
+        self.service.extend_body(id, length, expected).map_or(0, |part| part.as_ptr() as usize)
+    }
+
+    /// Tells what the origin answered, with its `body` where it was not written [part by part](Core::extend_body).
     pub fn complete_fetch(
         &mut self,
         number: u32,
         status: u16,
         content_type: Option<String>,
-        body: Vec<u8>,
+        body: Option<Vec<u8>>,
         now: f64,
     ) -> State {
+        let Some(&id) = self.effects.get(&number) else { return State::Waiting };
+        let body = body.unwrap_or_else(|| self.service.take_body(id));
         self.complete(number, IoResult::Fetched(Ok(OriginReply { status, content_type, body })), now)
     }
 
-    /// Tells that the origin did not answer in time, or answered too much, or else nothing.
-    pub fn fail_fetch(&mut self, number: u32, is_timeout: bool, is_too_large: bool, now: f64) -> State {
-        let failure = match (is_timeout, is_too_large) {
-            (true, _) => FetchFailure::TimedOut,
-            (_, true) => FetchFailure::TooLarge,
-            _ => FetchFailure::Unreachable,
+    /// Tells why the origin's answer could not be had; `coding` is the one that it is in, where that cannot be undone.
+    pub fn fail_fetch(&mut self, number: u32, reason: FetchFault, coding: Option<String>, now: f64) -> State {
+        let failure = match reason {
+            FetchFault::TimedOut => FetchFailure::TimedOut,
+            FetchFault::Unreachable => FetchFailure::Unreachable,
+            FetchFault::TooLarge => FetchFailure::TooLarge,
+            FetchFault::NoRoom => FetchFailure::NoRoom,
+            FetchFault::Encoded => FetchFailure::Encoded { coding: coding.unwrap_or_default() },
         };
         self.complete(number, IoResult::Fetched(Err(failure)), now)
     }
 
-    /// Tells how many rows of a write the store did not take.
-    pub fn complete_write(&mut self, number: u32, failed: usize, now: f64) -> State {
-        self.complete(number, IoResult::Written(failed), now)
+    /// Tells how many rows of a write the store did not take, and of these how many since their own keys are written too often; when a
+    /// quota of the store's is new that is used up; and whether the host lets the request make no further call.
+    pub fn complete_write(
+        &mut self,
+        number: u32,
+        failed: usize,
+        rate_limited: usize,
+        quota_resets_at: Option<f64>,
+        is_request_spent: bool,
+        now: f64,
+    ) -> State {
+        let quota_resets_at = quota_resets_at.map(instant);
+        let outcome = WriteOutcome { failed, rate_limited, quota_resets_at, is_request_spent };
+        self.complete(number, IoResult::Written(outcome), now)
     }
 
     /// Tells what the invalidation log answered; nothing where it did not.
@@ -363,7 +404,9 @@ impl Core {
 
     /// Tells that nothing is to be told of an effect, since its request is over.
     pub fn forget(&mut self, number: u32) {
-        self.effects.remove(&number);
+        if let Some(id) = self.effects.remove(&number) {
+            self.service.take_body(id);
+        }
     }
 
     /// What the built-in origin answers to `body`.

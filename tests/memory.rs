@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 
 use config::{Config, OriginKind, View};
 use model::time::Instant;
-use service::{Incoming, IoRequest, IoResult, OriginReply, Service, Transition};
+use service::{Incoming, IoRequest, IoResult, OriginReply, Service, Transition, WriteOutcome};
 
 #[path = "simulation/chance.rs"]
 mod chance;
@@ -185,8 +185,8 @@ impl Host {
             let step = match told {
                 Told::Done(id, body, kind) => {
                     let outcome = match kind {
-                        Kind::Read(count) => IoResult::Read(Some(vec![None; count])),
-                        Kind::Written => IoResult::Written(0),
+                        Kind::Read(count) => IoResult::Read(Ok(vec![None; count])),
+                        Kind::Written => IoResult::Written(WriteOutcome::default()),
                         Kind::Fetched => {
                             let reply = self.service.synthesize(&body, now);
                             let OriginReply { status, body, .. } = reply;

@@ -22,7 +22,7 @@ fn finish(service: &mut Service, mut step: Transition, now: Instant) -> Reply {
         let at = step.effects.iter().position(is_work).expect("a request that waits for nothing");
         let order = step.effects.swap_remove(at);
         let outcome = match order.request {
-            IoRequest::ReadStore { keys, .. } => IoResult::Read(Some(vec![None; keys.len()])),
+            IoRequest::ReadStore { keys, .. } => IoResult::Read(Ok(vec![None; keys.len()])),
             IoRequest::Synthesize { body, .. } => IoResult::Fetched(Ok(service.synthesize(&body, now))),
             IoRequest::WriteStore { .. }
             | IoRequest::Fetch(_)

@@ -10,7 +10,8 @@ use benchmark::random::Random;
 use config::Config;
 use model::time::Instant;
 use service::{
-    Effect, EffectId, Incoming, IoRequest, IoResult, OriginReply, RequestHandle, Response, Service, Transition,
+    Effect, EffectId, Incoming, IoRequest, IoResult, OriginReply, ReadFailure, RequestHandle, Response, Service,
+    Transition, WriteOutcome,
 };
 
 use crate::deployment::{Deployment, Kind};
@@ -361,7 +362,7 @@ impl<'d> Simulation<'d> {
                         self.figures.hot_reads += if read.is_hot { weight } else { 0 };
                     }
                 }
-                (takes, IoResult::Read(Some(values)))
+                (takes, IoResult::Read(Ok(values)))
             }
             IoRequest::WriteStore { entries, ttl_seconds, .. } => {
                 let mut failed = 0;
@@ -376,7 +377,7 @@ impl<'d> Simulation<'d> {
                         self.figures.refused += if is_taken { 0 } else { weight };
                     }
                 }
-                (kv_millis + KV_HOT_MILLIS, IoResult::Written(failed))
+                (kv_millis + KV_HOT_MILLIS, IoResult::Written(WriteOutcome::failed(failed)))
             }
             IoRequest::Fetch(request) => {
                 self.figures.calls += if counts { weight } else { 0 };
@@ -396,7 +397,7 @@ impl<'d> Simulation<'d> {
             _ => (0, IoResult::Waited),
         };
         let (takes, outcome) = match outcome {
-            IoResult::Read(_) if takes > timeout_millis => (timeout_millis, IoResult::Read(None)),
+            IoResult::Read(_) if takes > timeout_millis => (timeout_millis, IoResult::Read(Err(ReadFailure::Failed))),
             outcome => (takes, outcome),
         };
         self.plan(number, self.now + takes, true, What::Done(id, outcome));

@@ -13,7 +13,9 @@ use benchmark::runner::{self, Micros, Next, Runner};
 use benchmark::scenario::{Fault, Scenario};
 use config::Config;
 use model::time::Instant;
-use service::{EffectId, FetchFailure, Incoming, IoRequest, IoResult, RequestHandle, Response, Service, Transition};
+use service::{
+    EffectId, FetchFailure, Incoming, IoRequest, IoResult, RequestHandle, Response, Service, Transition, WriteOutcome,
+};
 
 /// Systems wake a thread late by about so much, so for the last of a wait this one does not sleep.
 const LATENESS: Duration = Duration::from_micros(150);
@@ -150,11 +152,11 @@ impl Host {
             match order.request {
                 IoRequest::ReadStore { keys, .. } => {
                     let values = keys.iter().map(|key| self.store.get(key.as_str()).cloned()).collect();
-                    self.plan(at, Event::Done(id, IoResult::Read(Some(values))));
+                    self.plan(at, Event::Done(id, IoResult::Read(Ok(values))));
                 }
                 IoRequest::WriteStore { entries, .. } => {
                     self.store.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
-                    self.plan(at, Event::Done(id, IoResult::Written(0)));
+                    self.plan(at, Event::Done(id, IoResult::Written(WriteOutcome::default())));
                 }
                 IoRequest::Synthesize { delay_millis, body } if delay_millis <= order.timeout_millis => {
                     self.plan(at + delay_millis * 1_000, Event::Answers(id, body));

@@ -34,17 +34,13 @@ class Counting {
 	getMany = async (keys) => keys.map(() => undefined);
 
 	setMany = async (entries, options) => {
-		const failed = await this.#store.setMany(entries, options).then(
-			(count) => (Number.isInteger(count) ? count : 0),
-			(error) => {
-				this.error = error;
-				return entries.length;
-			},
-		);
+		const written = await this.#store.setMany(entries, options).catch((error) => ({ failed: entries.length, error }));
+		const { failed = 0, error } = written ?? {};
+		this.error ??= error;
 		this.failed += failed;
 		this.rows += entries.length - failed;
 		this.bytes += entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
-		return failed;
+		return written;
 	};
 }
 
@@ -171,6 +167,7 @@ export async function openStore(options, settings, part) {
 			telemetry: { ...config.telemetry, enabled: false },
 			deadlines: { ...config.deadlines, default_ms: 300_000, soft_percent: 100 },
 			limits: { ...config.limits, ...LIMITS },
+			memory: { max_bytes: 3 << 29, waiting_bytes: 1 << 30 },
 			views: { ...config.views, [view]: { ...config.views?.[view], join_keys: keys } },
 		},
 	});

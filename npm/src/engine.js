@@ -45,7 +45,17 @@ function pathBelow(base, path) {
 }
 
 /** @param {import("../types/index.d.ts").EngineOptions} options */
-function settle({ config = {}, l2, l3, origin, clock = steadyClock(), operatorToken, basePath = "", authorizations }) {
+function settle({
+	config = {},
+	l2,
+	l3,
+	origin,
+	clock = steadyClock(),
+	operatorToken,
+	basePath = "",
+	authorizations,
+	onError,
+}) {
 	checkStore("l2", l2);
 	checkStore("l3", l3);
 	checkBasePath(basePath);
@@ -87,6 +97,7 @@ function settle({ config = {}, l2, l3, origin, clock = steadyClock(), operatorTo
 		isPrivate: table.private_keys === true,
 		isHeard: table.alerts?.webhook_url !== undefined || table.telemetry?.traces_url !== undefined,
 		send: (kind, to, body, signal) => post(to, body, authorizations?.[kind], signal),
+		onError,
 	});
 	return { runtime, origin: chosen, operatorToken, basePath };
 }

@@ -42,9 +42,9 @@ class FeaturesOrigin extends HttpOrigin {
 		this.config = configOf(NOWHERE, options);
 	}
 
-	async ask(effect, signal, pass) {
-		if (!effect.url.startsWith(NOWHERE)) return super.ask(effect, signal, pass);
-		return effect.url.endsWith(FEAST) ? super.ask({ ...effect, url: this.url }, signal, pass) : nothingToSay();
+	async ask(effect, signal, pass, take) {
+		if (!effect.url.startsWith(NOWHERE)) return super.ask(effect, signal, pass, take);
+		return effect.url.endsWith(FEAST) ? super.ask({ ...effect, url: this.url }, signal, pass, take) : nothingToSay();
 	}
 
 	async pass(_, request, bytes, pass, options) {

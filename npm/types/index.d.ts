@@ -215,16 +215,33 @@ export interface Warmed {
 	stores: Record<"l2_distributed" | "l3_storage", { rows: number; failed: number; bytes: number }>;
 }
 
+/** What became of a write to a {@link Store}. */
+export interface Written {
+	/** How many entries it did not take. */
+	failed: number;
+	/** How many of these are written too often by themselves: that says nothing of the store. */
+	rateLimited?: number;
+	/** Where a quota is used up, when it is new, in milliseconds since 1970: until then, a day at most, nothing is written, and all is read. */
+	quotaResetsAt?: number;
+	/** Whether the host lets the present request make no further call: the next one goes on. */
+	isRequestSpent?: boolean;
+	/** Why the first of the entries was not taken, for `onError`. */
+	error?: unknown;
+}
+
 /** A store of bytes by key. What it throws, leaves unanswered or answers wrongly counts as a miss. */
 export interface Store {
-	/** For each key in order its bytes, or nothing. At most 100 keys at a time. */
+	/**
+	 * For each key in order its bytes, or nothing. At most 100 keys at a time. Where what they hold is too much for one read, it throws an
+	 * error whose `isTooLarge` is `true`, and is asked again by halves.
+	 */
 	getMany(keys: string[], options: { signal: AbortSignal }): Promise<(Uint8Array | ArrayBuffer | null | undefined)[]>;
-	/** Keeps entries for `ttl` seconds. May resolve with how many it did not take. */
+	/** Keeps entries for `ttl` seconds. May resolve with how many it did not take, or with what became of them. */
 	setMany(
 		entries: [key: string, value: Uint8Array][],
 		options: { ttl: number; signal: AbortSignal },
 		// biome-ignore lint/suspicious/noConfusingVoidType: most stores resolve with nothing
-	): Promise<number | void>;
+	): Promise<Written | number | void>;
 	/** Whether it shows nobody an entity, by its keys or by its values: `private_keys` of the configuration wants that (see `featheredge/sealed`). */
 	readonly hidesKeys?: boolean;
 }
@@ -401,6 +418,8 @@ export interface EngineOptions {
 	authorizations?: { webhook?: string; traces?: string };
 	/** What stands before the API's paths where `fetch` is mounted below the root, such as `/api/features`. */
 	basePath?: string;
+	/** Told in words what stores fail with: one line for each kind of failure in a minute, without credentials. `console.error` without it. */
+	onError?: (line: string) => void;
 	/** The module, for hosts that must load it themselves. */
 	wasm?: WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>;
 }

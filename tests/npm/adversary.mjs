@@ -191,9 +191,9 @@ class Host {
 					now,
 				);
 			case "write":
-				return this.#core.complete_write(number, 0, now);
+				return this.#core.complete_write(number, 0, 0, undefined, false, now);
 			case "read":
-				return this.#core.complete_read(number, undefined, now);
+				return this.#core.fail_read(number, false, now);
 			case "pass":
 				return this.#core.complete_pass(number, 200, now);
 			case "ingest":

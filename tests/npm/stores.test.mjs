@@ -126,6 +126,23 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
 			assert.deepEqual([read.mget - written.mget, read.get - written.get], [1, 0]);
 		});
 
+		test("a server that is full says why, and is read on", async () => {
+			const store = redisStore(client);
+			const kept = entries(3);
+			await store.setMany(kept, { ttl: 60, signal });
+			await server.call("CONFIG", "SET", "maxmemory-policy", "noeviction");
+			await server.call("CONFIG", "SET", "maxmemory", "1");
+			try {
+				const { failed, error } = await store.setMany(entries(10), { ttl: 60, signal });
+				assert.equal(failed, 10);
+				assert.match(error.message, /OOM/);
+				const [value] = await store.getMany(["key:1"], { signal });
+				assert.deepEqual(new Uint8Array(value), kept[1][1]);
+			} finally {
+				await server.call("CONFIG", "SET", "maxmemory", "0");
+			}
+		});
+
 		test("a server that pauses or is gone costs its own share alone, and is used again when it is back", async () => {
 			const config = { l2: { timeout_ms: 100 }, breaker: { enabled: false }, l1: { max_entries: 1 } };
 			const engine = await createEngine({ l2: redisStore(client), origin: namingOrigin(), config });
@@ -196,6 +213,45 @@ describe("unstorage", () => {
 			await sharesRows(store);
 		});
 	}
+});
+
+describe("a store that takes entries one by one", () => {
+	/** A driver that counts what is under way, and does with each entry as it is told. */
+	const counting = (put) => {
+		const counts = { underWay: 0, most: 0, puts: 0 };
+		const driver = {
+			name: "counting",
+			hasItem: () => false,
+			getItem: () => null,
+			getKeys: () => [],
+			async setItemRaw(key) {
+				counts.puts += 1;
+				counts.underWay += 1;
+				counts.most = Math.max(counts.most, counts.underWay);
+				await new Promise((resolve) => setImmediate(resolve));
+				counts.underWay -= 1;
+				await put?.(key);
+			},
+		};
+		return { counts, store: unstorageStore(createStorage({ driver })) };
+	};
+
+	test("is given six at one time, and tells how many it did not take and why", async () => {
+		const { counts, store } = counting((key) => {
+			if (key.endsWith("7")) throw new Error(`no ${key}`);
+		});
+		const { failed, error } = await store.setMany(entries(100), { ttl: 60, signal });
+		assert.deepEqual(counts, { underWay: 0, most: 6, puts: 100 });
+		assert.deepEqual([failed, error.message], [10, "no key:7"]);
+	});
+
+	test("is given no more once nobody waits", async () => {
+		const controller = new AbortController();
+		const { counts, store } = counting((key) => key === "key:9" && controller.abort());
+		const { failed } = await store.setMany(entries(100), { ttl: 60, signal: controller.signal });
+		assert.ok(counts.puts < 20, `${counts.puts}`);
+		assert.equal(failed, 100 - counts.puts);
+	});
 });
 
 describe("in workerd", () => {

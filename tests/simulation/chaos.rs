@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use service::{FetchFailure, IoResult, OriginReply};
+use service::{FetchFailure, IoResult, OriginReply, ReadFailure, WriteOutcome};
 
 use crate::chance::Chance;
 
@@ -39,8 +39,11 @@ impl Chaos {
             false => takes + chance.below(30),
         };
         let outcome = match outcome {
-            IoResult::Read(_) if chance.happens(self.store_fails) => IoResult::Read(None),
-            IoResult::Read(Some(mut values)) => {
+            IoResult::Read(_) if chance.happens(self.store_fails) => {
+                let is_too_large = chance.happens(self.store_fails);
+                IoResult::Read(Err(if is_too_large { ReadFailure::TooLarge } else { ReadFailure::Failed }))
+            }
+            IoResult::Read(Ok(mut values)) => {
                 for value in &mut values {
                     if chance.happens(self.store_lies) {
                         lie(chance, value, store);
@@ -49,9 +52,9 @@ impl Chaos {
                 if chance.happens(self.store_lies / 10) {
                     values.truncate(chance.below(values.len() as u64 + 1) as usize);
                 }
-                IoResult::Read(Some(values))
+                IoResult::Read(Ok(values))
             }
-            IoResult::Written(_) if chance.happens(self.store_fails) => IoResult::Written(1),
+            IoResult::Written(_) if chance.happens(self.store_fails) => IoResult::Written(WriteOutcome::failed(1)),
             IoResult::Fetched(Ok(_)) if chance.happens(self.origin_fails) => match chance.below(4) {
                 0 => IoResult::Fetched(Err(FetchFailure::Unreachable)),
                 1 => IoResult::Fetched(Err(FetchFailure::TooLarge)),

@@ -60,7 +60,7 @@ fn what_a_host_tells_twice_counts_once() {
         step.effects.iter().filter(|order| is_meant(&order.request)).map(|order| order.id).collect()
     };
     let read = id(&begun, |task| matches!(task, IoRequest::ReadStore { .. }))[0];
-    let read_twice = [0, 1].map(|_| world.service.complete(read, IoResult::Read(Some(vec![None, None])), now));
+    let read_twice = [0, 1].map(|_| world.service.complete(read, IoResult::Read(Ok(vec![None, None])), now));
     let calls: Vec<(EffectId, Vec<u8>)> = read_twice
         .into_iter()
         .flat_map(|step| step.effects)

@@ -1,7 +1,9 @@
 //! Writes to a store: they fail apart from reads, and are begun no faster than the store takes them.
 
 use config::Config;
+use engine::WriteOutcome;
 use engine::breaker::BreakerState;
+use model::time::Instant;
 
 use crate::world::{Origin, World, request};
 
@@ -46,6 +48,67 @@ fn a_store_that_refuses_writes_is_read_on() {
     world.reset_counts();
     world.feast(&request(&["score"], 0..10));
     assert_eq!((world.origin_calls.len(), world.reads.len()), (0, 1), "what it has is read");
+}
+
+#[test]
+fn a_key_that_is_written_too_often_says_nothing_of_the_store() {
+    let mut world = World::new();
+    world.refusals.extend([WriteOutcome { rate_limited: 1, ..WriteOutcome::failed(1) }; 40]);
+    for id in 0..41 {
+        world.feast(&request(&["score"], [id]));
+    }
+    let store = &world.service.engine().stores()[0];
+    assert_eq!(store.write_breaker().state(), BreakerState::Closed);
+    assert_eq!((store.counts().errors, store.counts().rate_limited, world.store.len()), (40, 40, 1));
+}
+
+#[test]
+fn a_spent_quota_rests_writing_until_it_is_new_and_reading_goes_on() {
+    let mut world = World::with(|config| config.l1.max_entries = 20);
+    world.feast(&request(&["score"], 0..10));
+    let resets_at = world.now + 3_600_000;
+    let spent = WriteOutcome { quota_resets_at: Some(Instant(resets_at)), ..WriteOutcome::failed(1) };
+    world.refusals.push_back(spent);
+    world.feast(&request(&["score"], [100]));
+    world.reset_counts();
+    for id in 200..240 {
+        world.feast(&request(&["score"], [id]));
+    }
+    let store = &world.service.engine().stores()[0];
+    assert_eq!((world.writes.len(), store.counts().over_budget), (0, 40), "none is tried, and each is counted");
+    assert_eq!(store.write_breaker().state(), BreakerState::Closed);
+    world.feast(&request(&["score"], 0..10));
+    assert_eq!(world.origin_calls.len(), 40, "what it has is read");
+    world.run_for(resets_at - world.now - 1_000);
+    world.feast(&request(&["score"], [300]));
+    assert_eq!(world.writes.len(), 0);
+    world.run_for(1_000);
+    world.feast(&request(&["score"], [400]));
+    assert_eq!(world.writes.len(), 1);
+}
+
+#[test]
+fn a_quota_never_rests_for_longer_than_a_day() {
+    let mut world = World::new();
+    let spent = WriteOutcome { quota_resets_at: Some(Instant(u64::MAX)), ..WriteOutcome::failed(1) };
+    world.refusals.push_back(spent);
+    world.feast(&request(&["score"], [1]));
+    world.run_for(86_400_000);
+    world.reset_counts();
+    world.feast(&request(&["score"], [2]));
+    assert_eq!(world.writes.len(), 1);
+}
+
+#[test]
+fn a_request_that_may_make_no_further_call_writes_no_further_batch() {
+    let mut world = World::new();
+    world.refusals.push_back(WriteOutcome { is_request_spent: true, ..WriteOutcome::failed(60) });
+    world.feast(&request(&["score"], 0..300));
+    world.run_for(10_000);
+    assert_eq!(world.writes, [100]);
+    world.feast(&request(&["score"], [1_000]));
+    world.run_for(10_000);
+    assert_eq!(world.writes, [100, 100, 100, 1], "the next request goes on with what waits");
 }
 
 #[test]

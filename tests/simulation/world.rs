@@ -10,8 +10,8 @@ use model::time::Instant;
 use origin::synthetic;
 use serde_json::Value;
 use service::{
-    Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, Reply,
-    RequestHandle, Response, Service, Transition,
+    Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, ReadFailure,
+    Reply, RequestHandle, Response, Service, Transition, WriteOutcome,
 };
 
 use crate::chaos::Chaos;
@@ -199,6 +199,10 @@ pub(crate) struct World {
     pub(crate) is_store_down: bool,
     /// Whether the store refuses writes, as one does that is full, and is read all the same.
     pub(crate) is_store_full: bool,
+    /// How much one read of a store may give, in bytes.
+    pub(crate) max_read_bytes: usize,
+    /// What the store says of each of the next writes, and then takes nothing.
+    pub(crate) refusals: VecDeque<WriteOutcome>,
     /// How many timers were ordered.
     pub(crate) timers: usize,
     /// How many of them are to come back for what waits to be written.
@@ -331,6 +335,8 @@ impl World {
             store: BTreeMap::new(),
             is_store_down: false,
             is_store_full: false,
+            max_read_bytes: usize::MAX,
+            refusals: VecDeque::new(),
             timers: 0,
             returns: 0,
             writes_under_way: 0,
@@ -710,27 +716,27 @@ impl World {
                 is_l3 = true;
                 self.shard_reads.push((shard, keys.len()));
                 let values = keys.iter().map(|key| self.l3.get(key.as_str()).cloned()).collect();
-                (self.store_millis, IoResult::Read(Some(values).filter(|_| !self.broken_shards.contains(&shard))))
+                (self.store_millis, self.store_reply(values, self.broken_shards.contains(&shard)))
             }
             IoRequest::WriteStore { tier: Tier::L3, shard, entries, .. } => {
                 self.shard_writes.push((shard, entries.len()));
                 if self.broken_shards.contains(&shard) {
-                    (self.store_millis, IoResult::Written(entries.len()))
+                    (self.store_millis, IoResult::Written(WriteOutcome::failed(entries.len())))
                 } else {
                     self.l3.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
-                    (self.store_millis, IoResult::Written(0))
+                    (self.store_millis, IoResult::Written(WriteOutcome::default()))
                 }
             }
             IoRequest::ReadStore { keys, .. } => {
                 self.reads.push(keys.len());
                 let values = keys.iter().map(|key| self.store.get(key.as_str()).cloned()).collect();
-                (self.store_millis, IoResult::Read(Some(values).filter(|_| !self.is_store_down)))
+                (self.store_millis, self.store_reply(values, self.is_store_down))
             }
             IoRequest::WriteStore { entries, .. } => {
                 self.writes.push(entries.len());
-                let is_refused = self.is_store_down || self.is_store_full;
-                let failed = if is_refused { entries.len() } else { 0 };
-                if !is_refused {
+                let down = (self.is_store_down || self.is_store_full).then(|| WriteOutcome::failed(entries.len()));
+                let refused = down.or_else(|| self.refusals.pop_front());
+                if refused.is_none() {
                     for (key, _) in &entries {
                         let last = self.written.insert(key.to_string(), self.now);
                         let interval = self.service.config().l2.write_interval_ms;
@@ -741,7 +747,7 @@ impl World {
                     }
                     self.store.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
                 }
-                (self.store_millis, IoResult::Written(failed))
+                (self.store_millis, IoResult::Written(refused.unwrap_or_default()))
             }
             IoRequest::Fetch(OriginRequest { url, .. })
                 if self.registry.is_some() && url.contains("/feature_views") =>
@@ -790,7 +796,7 @@ impl World {
             None => (takes, outcome),
         };
         let (takes, outcome) = match outcome {
-            IoResult::Read(_) if takes > timeout_millis => (timeout_millis, IoResult::Read(None)),
+            IoResult::Read(_) if takes > timeout_millis => (timeout_millis, IoResult::Read(Err(ReadFailure::Failed))),
             IoResult::Fetched(Err(FetchFailure::TimedOut)) => (timeout_millis, outcome),
             IoResult::Fetched(_) if takes > timeout_millis => {
                 (timeout_millis, IoResult::Fetched(Err(FetchFailure::TimedOut)))
@@ -836,6 +842,16 @@ impl World {
         self.watch();
         let report = Report::at(path).unwrap_or_else(|| panic!("{path} is no report"));
         String::from_utf8(self.watch.report(report, Some(&self.merged), Instant(self.now))).unwrap()
+    }
+
+    /// What a store gives that has these values.
+    fn store_reply(&self, values: Vec<Option<Vec<u8>>>, is_down: bool) -> IoResult {
+        let bytes: usize = values.iter().flatten().map(Vec::len).sum();
+        IoResult::Read(match (is_down, bytes > self.max_read_bytes) {
+            (true, _) => Err(ReadFailure::Failed),
+            (_, true) => Err(ReadFailure::TooLarge),
+            _ => Ok(values),
+        })
     }
 
     fn fetch(&mut self, body: Vec<u8>) -> IoResult {

@@ -10,7 +10,18 @@ import worker from "./index.js";
 
 export * from "./index.js";
 
-const noCounts = () => ({ get: 0, bulkGet: 0, keysRead: 0, put: 0, delete: 0, list: 0, putKeys: [], readKeys: [] });
+const noCounts = () => ({
+	get: 0,
+	bulkGet: 0,
+	bulkKeys: [],
+	keysRead: 0,
+	put: 0,
+	mostPuts: 0,
+	delete: 0,
+	list: 0,
+	putKeys: [],
+	readKeys: [],
+});
 
 /** The number of entries of each call, and how many there were to the invalidation log; and which shards were called. */
 const noShardCounts = () => ({ readShard: [], writeShard: [], appends: 0, shardsRead: [], shardsWritten: [] });
@@ -18,6 +29,7 @@ const noShardCounts = () => ({ readShard: [], writeShard: [], appends: 0, shards
 let counts = noCounts();
 let shardCounts = noShardCounts();
 let faults = {};
+let putsUnderWay = 0;
 
 async function suffer(operation) {
 	const { delayMs = 0, error, hang = false } = faults[operation] ?? {};
@@ -42,6 +54,7 @@ function watched(kv) {
 		async (keys, ...rest) => {
 			const asked = Array.isArray(keys) ? keys : [keys];
 			counts[Array.isArray(keys) ? "bulkGet" : "get"] += 1;
+			if (Array.isArray(keys)) counts.bulkKeys.push(keys.length);
 			counts.keysRead += asked.length;
 			counts.readKeys.push(...asked);
 			await suffer("get");
@@ -53,8 +66,14 @@ function watched(kv) {
 		async put(key, ...rest) {
 			counts.put += 1;
 			counts.putKeys.push(key);
-			await suffer("put");
-			return kv.put(key, ...rest);
+			putsUnderWay += 1;
+			counts.mostPuts = Math.max(counts.mostPuts, putsUnderWay);
+			try {
+				await suffer("put");
+				return await kv.put(key, ...rest);
+			} finally {
+				putsUnderWay -= 1;
+			}
 		},
 		async delete(key) {
 			counts.delete += 1;

@@ -384,7 +384,9 @@ impl Default for Limits {
             cells: 100_000,
             key_bytes: 4_096,
             depth: 64,
-            origin_body_bytes: 64 << 20,
+            // A body waits in `memory.waiting_bytes` until it is whole, and what is read from it, and the reply, come on top. As much as 800
+            // vectors of 1,536 numbers.
+            origin_body_bytes: 16 << 20,
             write_body_bytes: 16 << 20,
             // Each is a write of KV's, of which a Worker may make 1,000 for one request.
             warm_rows: 800,

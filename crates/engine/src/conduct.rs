@@ -15,6 +15,7 @@ use crate::limiter::CallOutcome;
 use crate::optimizer::{self, PROBE_EVERY};
 use crate::session::{HashSet, Read, Session, Stage};
 use crate::store::{Store, StoreCounts};
+use crate::store_results::ReadFailure;
 use model::answer::{Cause, OriginFailure, Tier};
 use model::key::StoreKey;
 use model::request::Consistency;
@@ -22,11 +23,18 @@ use model::row::Row;
 use model::time::Instant;
 
 impl Engine {
-    /// Tells a session what a bulk read gave: for each key in order its bytes, or that the read failed as a whole.
+    /// Tells a session what a bulk read gave: for each key in order its bytes, or why the read failed as a whole. What was too large for
+    /// one read is read again by halves; a single row that is too large is a miss.
     ///
     /// A session that has ended, or a read that was told already, changes nothing.
     #[inline(never)]
-    pub fn read(&mut self, id: SessionId, batch: u32, values: Option<Vec<Option<Vec<u8>>>>, now: Instant) -> Progress {
+    pub fn read(
+        &mut self,
+        id: SessionId,
+        batch: u32,
+        values: Result<Vec<Option<Vec<u8>>>, ReadFailure>,
+        now: Instant,
+    ) -> Progress {
         let Some(mut session) = self.sessions.remove(id.0) else { return Progress::default() };
         let Some(read) = session.reads.get_mut(batch as usize).and_then(Option::take) else {
             self.sessions.insert(id.0, session);
@@ -37,8 +45,18 @@ impl Engine {
             if !read.is_merge {
                 store.latency.record(now.millis_since(read.began));
             }
-            store.breaker.record(values.is_some(), now);
-            store.counts.errors += u64::from(values.is_none());
+            store.note_read(read.rows.len(), &values, now);
+        }
+        if values == Err(ReadFailure::TooLarge) && read.rows.len() > 1 {
+            let is_open = |&index: &usize| {
+                read.is_merge || session.missing.get(index).is_some_and(|row| row.stage == Stage::Reading(read.store))
+            };
+            let rows = read.rows.iter().copied().filter(is_open).collect();
+            let mut orders = Vec::new();
+            self.order_reads(read.store, &mut session, rows, read.is_merge, now, &mut orders);
+            let mut progress = self.conduct(id, session, now);
+            progress.orders.append(&mut orders);
+            return progress;
         }
         for (&index, bytes) in read.rows.iter().zip(values.into_iter().flatten()) {
             let row = self.decode(&session, &read, index, bytes, now);
@@ -367,7 +385,7 @@ impl Engine {
         };
         let keys = rows.iter().filter_map(key).collect();
         for (shard, keys) in (0..).zip(store.by_shard(keys)) {
-            for batch in keys.chunks(store.settings.keys_per_read) {
+            for batch in keys.chunks(store.read_batch.keys()) {
                 let rows: Vec<usize> = batch.iter().map(|&(_, index)| index).collect();
                 if !store.breaker.admits(now) {
                     store.counts.left_out += rows.len() as u64;

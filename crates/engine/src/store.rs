@@ -5,6 +5,8 @@ use std::rc::Rc;
 use crate::breaker::{Breaker, BreakerSettings};
 use crate::latency::Latency;
 use crate::optimizer::Recent;
+use crate::read_batch::ReadBatch;
+use crate::store_results::{ReadFailure, WriteOutcome};
 use crate::write_queue::{Added, Change, QueueLimits, WriteQueue};
 use model::answer::Tier;
 use model::key::{ShardSecret, StoreKey};
@@ -51,11 +53,15 @@ pub struct StoreCounts {
     pub puts: u64,
     /// Bulk reads and single writes that failed.
     pub errors: u64,
+    /// Of these, bulk reads whose values were too large together, and that were made again by halves.
+    pub halved: u64,
+    /// Of these, writes of keys that were written too often, whoever else writes them.
+    pub rate_limited: u64,
     /// Rows not written, since the store says the same already.
     pub unchanged: u64,
     /// Rows whose write was put off, and given up for a later one, within a key's interval.
     pub coalesced: u64,
-    /// Rows not written, since the day's budget is spent.
+    /// Rows not written, since the day's budget or the store's own quota is spent.
     pub over_budget: u64,
     /// Rows not written, since it could not be read what else the store holds of them.
     pub unmerged: u64,
@@ -99,6 +105,8 @@ pub struct Store {
     pub(super) counts: StoreCounts,
     /// The keys asked for of late.
     pub(super) recent: Recent,
+    /// How many keys one bulk read asks for.
+    pub(super) read_batch: ReadBatch,
     /// The rows that wait to be written.
     pub(super) queue: WriteQueue,
     /// The batch that is being written.
@@ -177,6 +185,7 @@ impl Store {
             latency: Latency::default(),
             counts: StoreCounts::default(),
             recent: Recent::default(),
+            read_batch: ReadBatch::new(settings.keys_per_read),
             queue: WriteQueue::new(limits),
             writing: None,
             batches: 0,
@@ -347,17 +356,47 @@ impl Store {
         self.write_breaker.set_back(millis);
     }
 
+    /// Notes what a bulk read of so many keys gave. That it was too large says nothing of the store's health.
+    pub(super) fn note_read(&mut self, keys: usize, values: &Result<Vec<Option<Vec<u8>>>, ReadFailure>, now: Instant) {
+        self.counts.errors += u64::from(values.is_err());
+        match values {
+            Ok(values) => {
+                let sizes = values.iter().flatten().map(Vec::len);
+                self.read_batch.note_read(keys, sizes.clone().count(), sizes.sum());
+            }
+            Err(ReadFailure::TooLarge) => {
+                self.counts.halved += u64::from(keys > 1);
+                self.read_batch.note_too_large(keys);
+            }
+            Err(ReadFailure::Failed) => {}
+        }
+        self.breaker.record(*values != Err(ReadFailure::Failed), now);
+    }
+
+    /// Whether it would be written now: neither is it left alone, nor is its quota spent.
+    pub(super) fn would_write(&self, now: Instant) -> bool {
+        self.write_breaker.would_admit(now) && !self.queue.is_spent(now)
+    }
+
     /// How many of a session's rows are worth reading, to merge them with what is to be written.
     pub(super) fn writable(&self, now: Instant) -> usize {
-        let is_writable = self.is_read && self.write_breaker.would_admit(now) && !self.queue.is_spent(now);
+        let is_writable = self.is_read && self.would_write(now);
         if is_writable { self.settings.max_writes_per_request.unwrap_or(usize::MAX) } else { 0 }
     }
 
-    /// Notes how a write of `rows` rows went, of which so many `failed`. A few that are refused may be those keys' own matter: KV
-    /// takes one write per key and second, whoever else writes.
-    pub(super) fn record_write(&mut self, rows: usize, failed: usize, now: Instant) {
-        self.write_breaker.record(failed * 2 <= rows, now);
+    /// Notes how a write of `rows` rows went.
+    ///
+    /// Neither a key's own limit, nor a quota, nor what a host lets a request do says that the store is ill: a quota has a time at which
+    /// it ends, and until then nothing is written.
+    pub(super) fn record_write(&mut self, rows: usize, outcome: WriteOutcome, now: Instant) {
+        let WriteOutcome { failed, rate_limited, quota_resets_at, is_request_spent } = outcome;
         self.counts.errors += failed as u64;
+        self.counts.rate_limited += rate_limited as u64;
+        if let Some(at) = quota_resets_at {
+            self.queue.rest_until(at, now);
+        } else if !is_request_spent {
+            self.write_breaker.record(failed.saturating_sub(rate_limited) * 2 <= rows, now);
+        }
     }
 }
 
@@ -462,7 +501,7 @@ mod tests {
 
     fn with_open_breaker(now: Instant) -> Store {
         let mut store = store();
-        (0..20).for_each(|_| store.record_write(1, 1, now));
+        (0..20).for_each(|_| store.record_write(1, WriteOutcome::failed(1), now));
         assert_eq!(store.write_breaker.state(), BreakerState::Open);
         store
     }
@@ -532,18 +571,18 @@ mod tests {
     #[test]
     fn writes_that_fail_leave_reads_alone_and_those_of_a_key_leave_others_alone() {
         let mut store = store();
-        (0..100).for_each(|_| store.record_write(100, 1, Instant(0)));
+        (0..100).for_each(|_| store.record_write(100, WriteOutcome::failed(1), Instant(0)));
         assert_eq!(store.write_breaker.state(), BreakerState::Closed, "one key of a hundred is that key's matter");
-        (0..20).for_each(|_| store.record_write(100, 100, Instant(0)));
+        (0..20).for_each(|_| store.record_write(100, WriteOutcome::failed(100), Instant(0)));
         assert_eq!((store.write_breaker.state(), store.breaker.state()), (BreakerState::Open, BreakerState::Closed));
         store.enqueue(rows(3), usize::MAX, Instant(0));
         assert_eq!((store.next_batch(100, Instant(0)).len(), store.counts.left_out), (0, 3));
         assert_eq!(store.counts.errors, 100 + 2_000);
         let mut half = self::store();
-        (0..20).for_each(|_| half.record_write(2, 1, Instant(0)));
+        (0..20).for_each(|_| half.record_write(2, WriteOutcome::failed(1), Instant(0)));
         assert_eq!(half.write_breaker.state(), BreakerState::Closed);
         let mut single = self::store();
-        (0..20).for_each(|_| single.record_write(1, 1, Instant(0)));
+        (0..20).for_each(|_| single.record_write(1, WriteOutcome::failed(1), Instant(0)));
         assert_eq!(single.write_breaker.state(), BreakerState::Open);
     }
 

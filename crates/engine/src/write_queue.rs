@@ -66,6 +66,8 @@ pub(super) struct WriteQueue {
     rests: VecDeque<(Instant, StoreKey)>,
     day: u64,
     written_today: u64,
+    /// Until when the store takes nothing, since its own quota is spent.
+    rests_until: Instant,
 }
 
 impl WriteQueue {
@@ -80,6 +82,7 @@ impl WriteQueue {
             rests: VecDeque::new(),
             day: 0,
             written_today: 0,
+            rests_until: Instant::default(),
         }
     }
 
@@ -146,7 +149,7 @@ impl WriteQueue {
         let order = core::mem::take(&mut self.order);
         self.order = order.into_iter().map(|((at, number), key)| ((at.minus(millis), number), key)).collect();
         let rests = self.rests.iter_mut().map(|(at, _)| at);
-        self.written.values_mut().chain(rests).for_each(|at| *at = at.minus(millis));
+        self.written.values_mut().chain(rests).chain([&mut self.rests_until]).for_each(|at| *at = at.minus(millis));
     }
 
     /// When the first of the waiting rows may be written.
@@ -163,13 +166,23 @@ impl WriteQueue {
         Some((key, row))
     }
 
-    /// Whether the day's budget is spent.
+    /// Whether the day's budget, or the store's own quota, is spent.
     pub(super) fn is_spent(&self, now: Instant) -> bool {
-        self.limits.writes_per_day.is_some_and(|most| now.0 / DAY_MILLIS == self.day && self.written_today >= most)
+        let is_budget_spent =
+            self.limits.writes_per_day.is_some_and(|most| now.0 / DAY_MILLIS == self.day && self.written_today >= most);
+        is_budget_spent || now < self.rests_until
     }
 
-    /// Counts a write of `key` against the day's budget, and lets the key rest; `false` where the budget is spent.
+    /// Notes that the store takes nothing until then, or for a day at the most: its clock is another.
+    pub(super) fn rest_until(&mut self, at: Instant, now: Instant) {
+        self.rests_until = at.min(now.plus(DAY_MILLIS));
+    }
+
+    /// Counts a write of `key` against the day's budget, and lets the key rest; `false` where that or the store's own quota is spent.
     pub(super) fn spend(&mut self, key: &StoreKey, now: Instant) -> bool {
+        if now < self.rests_until {
+            return false;
+        }
         let day = now.0 / DAY_MILLIS;
         if day != self.day {
             self.day = day;

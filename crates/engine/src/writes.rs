@@ -9,6 +9,7 @@ use crate::io::{Order, Progress, SessionId};
 use crate::router::{self, Route};
 use crate::session::Session;
 use crate::store::{Store, StoreSettings};
+use crate::store_results::WriteOutcome;
 use crate::write_allowance::WriteAllowance;
 use crate::write_queue::Change;
 use model::answer::Tier;
@@ -49,27 +50,33 @@ impl Engine {
         }
     }
 
-    /// Tells how a write of `rows` rows to the store of `tier` went, and how many of them failed. The request that wrote them goes on
-    /// with what waits, as far as its allowance goes.
+    /// Tells how a write of `rows` rows to the store of `tier` went. The request that wrote them goes on with what waits, as far as its
+    /// allowance goes, and its host lets it.
     pub fn written(
         &mut self,
         tier: Tier,
-        (rows, failed): (usize, usize),
+        (rows, outcome): (usize, WriteOutcome),
         allowance: Option<WriteAllowance>,
         now: Instant,
     ) -> Vec<Order> {
         let mut orders = Vec::new();
         let Some(number) = self.stores.iter().position(|store| store.settings.tier == tier) else { return orders };
         if let Some(store) = self.stores.get_mut(number) {
-            store.record_write(rows, failed, now);
+            store.record_write(rows, outcome, now);
             if let Some(allowance) = allowance {
                 store.end_writing(allowance.batch);
             }
         }
-        if let Some(allowance) = allowance {
+        if let Some(allowance) = allowance.filter(|_| !outcome.is_request_spent) {
             self.write_next(number, allowance, now, &mut orders);
         }
         orders
+    }
+
+    /// Whether the store of `tier` would be written now.
+    #[must_use]
+    pub fn would_write(&self, tier: Tier, now: Instant) -> bool {
+        self.stores.iter().any(|store| store.settings.tier == tier && store.would_write(now))
     }
 
     /// Writes the rows whose keys have rested, as far as their time has come and the request may write.

@@ -118,6 +118,8 @@ pub enum OriginFailure {
     },
     /// It answered with something that is no answer to what was asked.
     Unintelligible(String),
+    /// There was no memory for its answer, beside what else waits.
+    NoRoom,
 }
 
 /// What a failure says of the origin's health.
@@ -139,7 +141,7 @@ impl OriginFailure {
             OriginFailure::TimedOut | OriginFailure::Unreachable | OriginFailure::LeftAlone { .. } => Cause::Origin,
             OriginFailure::Refused { status: 500, .. } | OriginFailure::Unintelligible(_) => Cause::Either,
             OriginFailure::Refused { status: 501.., .. } => Cause::Origin,
-            OriginFailure::Refused { .. } | OriginFailure::Unexpected { .. } => Cause::Request,
+            OriginFailure::Refused { .. } | OriginFailure::Unexpected { .. } | OriginFailure::NoRoom => Cause::Request,
         }
     }
 

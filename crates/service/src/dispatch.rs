@@ -25,6 +25,7 @@ use crate::warm;
 use crate::write_kind::WriteKind;
 use crate::writes;
 use config::{Config, OriginKind};
+use engine::WriteOutcome;
 use model::request::Priority;
 use model::time::Instant;
 use protocol::native::Options;
@@ -111,7 +112,7 @@ impl Dispatcher {
                 warm::advance(read_path, requests, handle, advanced, now)
             }
             (Continuation::Wake, _) => self.wake(handle, true, now),
-            (Continuation::Write(write), IoResult::Written(failed)) => self.on_written(handle, write, failed, now),
+            (Continuation::Write(write), IoResult::Written(outcome)) => self.on_written(handle, write, outcome, now),
             (Continuation::Flush(tier, allowance), _) => {
                 let orders = read_path.engine.flush(tier, allowance, now);
                 Transition::behind(engine_effects::effects(handle, orders))
@@ -170,7 +171,9 @@ impl Dispatcher {
 
     /// Forgets a request whose caller is gone.
     pub(super) fn abandon(&mut self, handle: RequestHandle, now: Instant) -> Vec<RequestHandle> {
-        match self.requests.remove(handle) {
+        let pending = self.requests.remove(handle);
+        self.forget_bodies();
+        match pending {
             Some(Pending::Rows(_)) => self.read_path.abandon(handle, now),
             Some(Pending::Write { affected, .. }) => {
                 // Nobody will tell of the origin's answer any more, and it may have written.
@@ -179,6 +182,12 @@ impl Dispatcher {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Forgets answers that are being read and that nobody waits for any more.
+    fn forget_bodies(&mut self) {
+        let requests = &self.requests;
+        self.read_path.bodies.retain(|handle| requests.is_under_way(handle));
     }
 
     /// Forgets the requests whose host has gone silent. Those who followed one see by their own timers that its leases have run out.
@@ -191,6 +200,22 @@ impl Dispatcher {
         for handle in self.requests.lost(&self.config, host, now) {
             self.abandon(handle, now);
         }
+        self.forget_bodies();
+    }
+
+    /// Makes the origin's answer to a call longer, where there is room for that and somebody waits.
+    pub(super) fn extend_body(&mut self, id: EffectId, length: usize, expected: usize) -> Option<&mut [u8]> {
+        let Dispatcher { requests, read_path, .. } = self;
+        if !requests.is_under_way(id.handle()) {
+            return None;
+        }
+        let growth = read_path.bodies.growth(id, length, expected);
+        // Whoever waits for it has been admitted, so it goes before all that is yet to come.
+        if growth > 0 && !read_path.has_room(requests, Priority::Critical, growth) {
+            read_path.engine.note_shed();
+            return None;
+        }
+        Some(read_path.bodies.extend(id, length, growth))
     }
 
     /// Ends a transition: lets go of memory that few requests need, and has, once in a while, what was told be taken.
@@ -459,13 +484,19 @@ impl Dispatcher {
     }
 
     /// A store has answered to a write of rows.
-    fn on_written(&mut self, handle: RequestHandle, write: WriteBegun, failed: usize, now: Instant) -> Transition {
-        let effects = self.read_path.on_written(handle, write, failed, now);
+    fn on_written(
+        &mut self,
+        handle: RequestHandle,
+        write: WriteBegun,
+        outcome: WriteOutcome,
+        now: Instant,
+    ) -> Transition {
+        let effects = self.read_path.on_written(handle, write, outcome, now);
         if write.allowance.is_some() {
             return Transition::behind(effects);
         }
         let mut transition =
-            warm::on_written(&mut self.read_path, &mut self.requests, handle, (write.tier, failed), now);
+            warm::on_written(&mut self.read_path, &mut self.requests, handle, (write.tier, outcome.failed), now);
         transition.effects.extend(effects);
         transition
     }

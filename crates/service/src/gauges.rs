@@ -90,6 +90,8 @@ fn tier_gauges(breaker: &Breaker, store: Option<&Store>, timeout: u64, most: u64
             unchanged: counts.unchanged,
             coalesced: counts.coalesced,
             over_budget: counts.over_budget,
+            rate_limited: counts.rate_limited,
+            halved: counts.halved,
             left_out: counts.left_out,
             unusable: counts.foreign + counts.other_version + counts.damaged + counts.other_key,
             shed: counts.shed,

@@ -4,7 +4,7 @@
 
 use crate::bypass::Bypass;
 use crate::reply::Reply;
-use engine::{SessionId, WriteAllowance};
+use engine::{ReadFailure, SessionId, WriteAllowance, WriteOutcome};
 use model::answer::Tier;
 use model::key::StoreKey;
 use model::time::Instant;
@@ -214,10 +214,10 @@ pub struct OriginRequest {
 /// The result of an effect.
 #[derive(Debug)]
 pub enum IoResult {
-    /// Of a read: for each key in order its bytes; `None` as a whole where the read failed.
-    Read(Option<Vec<Option<Vec<u8>>>>),
-    /// Of a write: how many of its rows the store did not take.
-    Written(usize),
+    /// Of a read: for each key in order its bytes; or why the read failed as a whole.
+    Read(Result<Vec<Option<Vec<u8>>>, ReadFailure>),
+    /// Of a write.
+    Written(WriteOutcome),
     /// Of a request to the origin.
     Fetched(Result<OriginReply, FetchFailure>),
     /// Of a request that was passed on: the origin has begun to answer with this status; 502 where it cannot, and none where it certainly
@@ -243,7 +243,7 @@ pub struct OriginReply {
 }
 
 /// Why the origin answered nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FetchFailure {
     /// The effect's time ran out.
     TimedOut,
@@ -251,6 +251,13 @@ pub enum FetchFailure {
     Unreachable,
     /// More than `max_bytes`.
     TooLarge,
+    /// More than there was memory for, beside what else waits.
+    NoRoom,
+    /// In a content coding that cannot be undone here.
+    Encoded {
+        /// What its `Content-Encoding` says.
+        coding: String,
+    },
 }
 
 /// How a request goes on.

@@ -24,6 +24,7 @@ mod in_progress;
 mod invalidation_log;
 mod io;
 mod memory;
+mod origin_bodies;
 mod origin_requests;
 mod pool;
 mod prefetch;
@@ -45,6 +46,7 @@ mod write_kind;
 mod writes;
 
 pub use bypass::Bypass;
+pub use engine::{ReadFailure, WriteOutcome};
 pub use invalidation_log::InvalidationLogCounts;
 pub use io::{
     Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, RequestHandle,
@@ -104,7 +106,20 @@ impl Service {
 
     /// Tells the result of an effect, at `now`. That of a request which has ended changes nothing.
     pub fn complete(&mut self, id: EffectId, result: IoResult, now: Instant) -> Transition {
+        // An answer that broke off is of no use.
+        self.take_body(id);
         self.transition(now, |dispatcher, now| dispatcher.on_io_result(id, result, now))
+    }
+
+    /// Makes the origin's answer to a call longer by `length` bytes, which are then to be written, of `expected` ones that are still to come
+    /// where that is known. Without room for them, or where nobody waits for the answer any more, there are none.
+    pub fn extend_body(&mut self, id: EffectId, length: usize, expected: usize) -> Option<&mut [u8]> {
+        self.dispatcher.extend_body(id, length, expected)
+    }
+
+    /// The origin's answer to a call as it was written, to be told of by [`Service::complete`].
+    pub fn take_body(&mut self, id: EffectId) -> Vec<u8> {
+        self.dispatcher.read_path.bodies.take(id)
     }
 
     /// Lets a request go on that an earlier transition named among the [`woken`](Transition::woken).

@@ -13,7 +13,7 @@ use telemetry::snapshot::{MemoryUse, Share};
 
 /// What each share of the memory takes now.
 pub(super) fn account(read_path: &ReadPath, requests: &RequestsInProgress) -> MemoryUse {
-    let ReadPath { config, engine, planner, pool, answers, .. } = read_path;
+    let ReadPath { config, engine, planner, pool, answers, bodies, .. } = read_path;
     let share = |used: usize, allowed: usize, evicted: u64| Share { used, allowed, evicted };
     let memory = engine.memory();
     let rows = share(memory.bytes(), config.l1.max_bytes, memory.evictions());
@@ -24,7 +24,7 @@ pub(super) fn account(read_path: &ReadPath, requests: &RequestsInProgress) -> Me
     let learned = share(patterns + measuring, allowed + measuring, 0);
     let marks = share(engine.read_marks().bytes(), marks::MAX_BYTES, engine.read_marks().condensed());
     let records = share(answers.recorder.bytes(), record::MAX_BYTES, 0);
-    let waiting = requests.bytes() + engine.session_bytes() + engine.put_off_bytes();
+    let waiting = requests.bytes() + bodies.bytes() + engine.session_bytes() + engine.put_off_bytes();
     let waiting = share(waiting, config.memory.waiting_bytes, engine.shed());
     let sum = [rows, plans, learned, marks, records, waiting];
     let all = share(

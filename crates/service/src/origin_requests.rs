@@ -33,11 +33,16 @@ pub(super) fn io_request(
             method,
             url: setup::join_url(base, path),
             body,
-            max_bytes: config.limits.origin_body_bytes,
+            max_bytes: max_answer_bytes(config, config.limits.origin_body_bytes),
             traceparent,
         }),
         _ => IoRequest::Synthesize { delay_millis: origin.delay_ms, body },
     }
+}
+
+/// The longest answer that is read where `most` bytes are allowed: it waits in memory until it is whole.
+pub(super) fn max_answer_bytes(config: &Config, most: usize) -> usize {
+    most.min(config.memory.waiting_bytes)
 }
 
 /// Where requests are passed on to, where there is an origin over HTTP.

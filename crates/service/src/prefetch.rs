@@ -150,6 +150,9 @@ impl PrefetchScheduler {
             return None;
         }
         self.model_at = Some(now.plus(self.config.prefetch.store_seconds * 1_000));
+        if !engine.would_write(Tier::L2, now) {
+            return None;
+        }
         let model = engine.patterns().store(&self.config.project);
         debug_assert!(model.len() <= MAX_MODEL);
         let ttl_seconds = self.config.l2.ttl_seconds;
@@ -162,7 +165,7 @@ impl PrefetchScheduler {
     /// What came of [`PrefetchScheduler::take_model`].
     #[inline(never)]
     pub(super) fn on_model(&self, engine: &mut Engine, result: IoResult, now: Instant) {
-        let IoResult::Read(Some(values)) = result else { return };
+        let IoResult::Read(Ok(values)) = result else { return };
         let Some(model) = values.into_iter().next().flatten() else { return };
         let is_restored = engine.patterns_mut().restore(&model, &self.config.project, now);
         let measured = engine.governor_mut().measured_mut();

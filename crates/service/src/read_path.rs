@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crate::answers::{Answered, Answers};
 use crate::in_progress::{Pending, RequestsInProgress};
 use crate::io::{Continuation, Effect, IoRequest, RequestHandle, Response, Transition};
+use crate::origin_bodies::OriginBodies;
 use crate::origin_requests;
 use crate::pool::Pool;
 use crate::prefetch::{PrefetchBatch, PrefetchScheduler};
@@ -42,6 +43,7 @@ pub(super) struct ReadPath {
     pub(super) pool: Pool,
     pub(super) prefetch: PrefetchScheduler,
     pub(super) answers: Answers,
+    pub(super) bodies: OriginBodies,
 }
 
 /// How far a request has come.
@@ -66,6 +68,7 @@ impl ReadPath {
             pool: Pool::default(),
             prefetch: PrefetchScheduler::new(Rc::clone(&config), seed),
             answers: Answers::new(Rc::clone(&config)),
+            bodies: OriginBodies::default(),
             config,
         }
     }
@@ -80,8 +83,13 @@ impl ReadPath {
 
     /// Whether so many bytes more may wait for a request of this priority.
     pub(super) fn has_room(&mut self, requests: &RequestsInProgress, priority: Priority, bytes: usize) -> bool {
-        self.engine.hold_outside(requests.bytes());
+        self.hold_outside(requests);
         self.engine.has_room(priority, bytes)
+    }
+
+    /// Tells the engine what requests that wait take beside it.
+    fn hold_outside(&mut self, requests: &RequestsInProgress) {
+        self.engine.hold_outside(requests.bytes() + self.bodies.bytes());
     }
 
     /// Reads a body as a request.
@@ -179,7 +187,7 @@ impl ReadPath {
         now: Instant,
     ) -> Advanced {
         let handle = requests.next();
-        self.engine.hold_outside(requests.bytes());
+        self.hold_outside(requests);
         match self.engine.begin(handle.session(), ask, now) {
             Begun::Answered { ask, answer, is_due, route } => {
                 let response = match &mut job {

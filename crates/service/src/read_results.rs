@@ -10,6 +10,7 @@ use crate::io::{Effect, FetchFailure, OriginReply, RequestHandle, Response, Tran
 use crate::origin_requests;
 use crate::read_path::{Advanced, ReadPath, handles};
 use crate::row_request::{OriginAnswer, RowRequest};
+use engine::{ReadFailure, WriteOutcome};
 use model::answer::Tier;
 use model::time::Instant;
 
@@ -20,13 +21,13 @@ impl ReadPath {
         requests: &mut RequestsInProgress,
         handle: RequestHandle,
         (tier, batch): (Tier, u32),
-        values: Option<Vec<Option<Vec<u8>>>>,
+        values: Result<Vec<Option<Vec<u8>>>, ReadFailure>,
         now: Instant,
     ) -> Advanced {
         let Some(mut rows) = requests.take_rows(handle) else { return Advanced::default() };
         rows.timings.of(tier).end(now);
         let began = self.engine.read_began(handle.session(), batch).unwrap_or(rows.context.began);
-        self.answers.recorder.operation(tier, began, values.is_none(), now);
+        self.answers.recorder.operation(tier, began, values.is_err(), now);
         let progress = self.engine.read(handle.session(), batch, values, now);
         self.advance(requests, handle, rows, progress, now)
     }
@@ -115,11 +116,11 @@ impl ReadPath {
         &mut self,
         handle: RequestHandle,
         write: WriteBegun,
-        failed: usize,
+        outcome: WriteOutcome,
         now: Instant,
     ) -> Vec<Effect> {
-        self.answers.recorder.operation(write.tier, write.began, failed > 0, now);
-        let orders = self.engine.written(write.tier, (write.rows, failed), write.allowance, now);
+        self.answers.recorder.operation(write.tier, write.began, outcome.failed > 0, now);
+        let orders = self.engine.written(write.tier, (write.rows, outcome), write.allowance, now);
         engine_effects::effects(handle, orders)
     }
 }

@@ -6,6 +6,7 @@
 //! an answer, the whole entity row is the key: always right, if less shared.
 
 use crate::io::{IoRequest, IoResult, OriginRequest};
+use crate::origin_requests::max_answer_bytes;
 use crate::request::RequestContext;
 use crate::setup;
 use config::Config;
@@ -36,7 +37,7 @@ pub(super) fn io_request(config: &Config) -> Option<IoRequest> {
         method: "GET",
         url: setup::join_url(&settings.url, &registry::path(project)),
         body: Vec::new(),
-        max_bytes: registry::MAX_BYTES,
+        max_bytes: max_answer_bytes(config, registry::MAX_BYTES),
         traceparent: None,
     }))
 }

@@ -300,6 +300,7 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
             }
             (*status, "origin-error", format!("the origin answered with status {status}: {}", quoted(body)))
         }
+        OriginFailure::NoRoom => return overloaded(is_feast, Priority::Critical, 1),
         OriginFailure::TimedOut => {
             (504, "origin-timeout", "the origin did not answer within `origin.timeout_ms`".to_owned())
         }

@@ -189,8 +189,13 @@ fn body_of(fetched: Result<OriginReply, FetchFailure>) -> Result<Vec<u8>, Origin
     let OriginReply { status, content_type, body } = fetched.map_err(|failure| match failure {
         FetchFailure::TimedOut => OriginFailure::TimedOut,
         FetchFailure::Unreachable => OriginFailure::Unreachable,
+        FetchFailure::NoRoom => OriginFailure::NoRoom,
         FetchFailure::TooLarge => {
-            OriginFailure::Unintelligible("an answer larger than `limits.origin_body_bytes`".to_owned())
+            let limit = "an answer larger than `limits.origin_body_bytes`, or than `memory.waiting_bytes`";
+            OriginFailure::Unintelligible(limit.to_owned())
+        }
+        FetchFailure::Encoded { coding } => {
+            OriginFailure::Unintelligible(format!("an answer in the coding `{coding}`, which cannot be undone here"))
         }
     })?;
     match status {

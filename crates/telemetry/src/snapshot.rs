@@ -102,6 +102,10 @@ figures! {
         coalesced: Total,
         /// Rows not written, since the budget is spent.
         over_budget: Total,
+        /// Rows refused, since their keys are written too often.
+        rate_limited: Total,
+        /// Bulk reads made again by halves, since they were too large.
+        halved: Total,
         /// Operations left out while the breaker was open.
         left_out: Total,
         /// Stored values that could not be used.

@@ -13,6 +13,7 @@ use model::time::Instant;
 use serde_json::Value;
 use service::{
     FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, Reply, Response, Service, Transition,
+    WriteOutcome,
 };
 
 /// 2026-11-23T08:10:00Z.
@@ -75,11 +76,11 @@ fn serve(
             now += 1;
             let outcome = match order.request {
                 IoRequest::ReadStore { keys, .. } => {
-                    IoResult::Read(Some(keys.iter().map(|key| stored.get(key.as_str()).cloned()).collect()))
+                    IoResult::Read(Ok(keys.iter().map(|key| stored.get(key.as_str()).cloned()).collect()))
                 }
                 IoRequest::WriteStore { entries, .. } => {
                     stored.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
-                    IoResult::Written(0)
+                    IoResult::Written(WriteOutcome::default())
                 }
                 IoRequest::Fetch(OriginRequest { body, .. }) | IoRequest::Synthesize { body, .. } => {
                     IoResult::Fetched(origin(&body))

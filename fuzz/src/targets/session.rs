@@ -9,8 +9,8 @@ use model::time::Instant;
 use origin::synthetic;
 use serde_json::Value;
 use service::{
-    Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, RequestHandle, Response,
-    Service, Transition,
+    Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, ReadFailure,
+    RequestHandle, Response, Service, Transition, WriteOutcome,
 };
 
 use super::{START, checked};
@@ -267,8 +267,8 @@ impl World {
             let (due, order) = self.open.swap_remove(at);
             self.now = self.now.max(due);
             let outcome = match order.request {
-                IoRequest::ReadStore { .. } => IoResult::Read(None),
-                IoRequest::WriteStore { entries, .. } => IoResult::Written(entries.len()),
+                IoRequest::ReadStore { .. } => IoResult::Read(Err(ReadFailure::Failed)),
+                IoRequest::WriteStore { entries, .. } => IoResult::Written(WriteOutcome::failed(entries.len())),
                 IoRequest::Fetch(_) | IoRequest::Synthesize { .. } => IoResult::Fetched(Err(FetchFailure::TimedOut)),
                 IoRequest::Log { .. } => IoResult::Logged(None),
                 IoRequest::Forward { .. } => IoResult::Forwarded(Some(200)),
@@ -291,7 +291,13 @@ impl World {
                 let stored = |key: &str| self.store.get(key).cloned();
                 let mut values: Vec<Option<Vec<u8>>> = keys.iter().map(|key| stored(key.as_str())).collect();
                 match how % 8 {
-                    1 => return IoResult::Read(None),
+                    1 => {
+                        return IoResult::Read(Err(if how >= 128 {
+                            ReadFailure::TooLarge
+                        } else {
+                            ReadFailure::Failed
+                        }));
+                    }
                     2 => values.reverse(),
                     3 => values.iter_mut().flatten().for_each(|bytes| bytes.truncate(bytes.len() / 2)),
                     4 => values.iter_mut().flatten().for_each(|bytes| bytes[20] ^= 1),
@@ -300,12 +306,14 @@ impl World {
                     7 => values.fill(self.store.values().next().cloned()),
                     _ => {}
                 }
-                IoResult::Read(Some(values))
+                IoResult::Read(Ok(values))
             }
-            IoRequest::WriteStore { entries, .. } if how % 4 == 1 => IoResult::Written(entries.len()),
+            IoRequest::WriteStore { entries, .. } if how % 4 == 1 => {
+                IoResult::Written(WriteOutcome::failed(entries.len()))
+            }
             IoRequest::WriteStore { entries, .. } => {
                 self.store.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
-                IoResult::Written(0)
+                IoResult::Written(WriteOutcome::default())
             }
             IoRequest::Fetch(OriginRequest { body, .. }) | IoRequest::Synthesize { body, .. } => {
                 IoResult::Fetched(self.fetch(&body, how))

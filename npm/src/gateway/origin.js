@@ -3,7 +3,7 @@
 // It knows nothing of who may ask. Its invariants: no header of one connection goes to another, in either direction; the deployment's
 // credentials go to the origin's own base URL alone; no redirect is followed, since it may lead to a place that nobody configured.
 
-import { cancel, readBytes } from "../runtime/body.js";
+import { cancel, readParts } from "../runtime/body.js";
 import { isUnsent, retryLostConnection } from "../runtime/retry.js";
 import { ANYONE } from "./pass.js";
 import { badTarget, isBodyless, isSendable, originStatus } from "./reply.js";
@@ -136,8 +136,15 @@ export class HttpOrigin {
 		return retryLostConnection(() => this.#fetch.call(undefined, url, init), init.signal, mayRepeat);
 	}
 
-	/** Asks for features, and for what else the core needs to know. */
-	async ask({ method, url, body, maxBytes, traceparent }, signal, pass = ANYONE) {
+	/** Whether the runtime's `fetch` undoes a content coding by itself. The Workers' knows two, by just these names. */
+	#isUndone = (coding) => (this.#isWorker ? coding === "gzip" || coding === "br" : DECODED.test(coding));
+
+	/**
+	 * Asks for features, and for what else the core needs to know.
+	 *
+	 * @param {(part: Uint8Array, expected: number) => void} take takes the answer's body part by part
+	 */
+	async ask({ method, url, body, maxBytes, traceparent }, signal, pass = ANYONE, take) {
 		const headers = await this.#authorize(new Headers(), url, pass);
 		if (traceparent !== undefined) headers.set("traceparent", traceparent);
 		for (const [name, value] of this.#isOwn(url) ? (pass.tracing ?? []) : []) {
@@ -150,11 +157,11 @@ export class HttpOrigin {
 		// Redirects and refusals alike: whatever is no answer may quote what was asked. The runtime redacts it unread.
 		if (!isSendable(answer.status) || (this.#isPrivate && answer.status !== 200)) {
 			cancel(answer.body);
-			return { status: answer.status, body: new Uint8Array() };
+			return { status: answer.status };
 		}
 		try {
-			const bytes = await readBytes(answer, maxBytes, this.#isWorker);
-			return { status: answer.status, contentType: answer.headers.get("content-type") ?? undefined, body: bytes };
+			await readParts(answer, maxBytes, take, { isLengthTrue: this.#isWorker, isUndone: this.#isUndone });
+			return { status: answer.status, contentType: answer.headers.get("content-type") ?? undefined };
 		} catch (error) {
 			cancel(answer.body);
 			throw error;

@@ -10,7 +10,7 @@ export class WebRequest {
 	/** Whether its body broke off, which only its caller's going does. */
 	#isBroken = false;
 	/** What was read of a body that is longer than was to be read. @type {Uint8Array[] | undefined} */
-	#chunks;
+	#parts;
 	/** Whether somebody reads these, and the rest. */
 	#isTaken = false;
 
@@ -60,20 +60,20 @@ export class WebRequest {
 	}
 
 	get isOverLimit() {
-		return this.#chunks !== undefined;
+		return this.#parts !== undefined;
 	}
 
 	stream() {
 		const { body } = this.#request;
 		if (!this.#hasBegun) return body ?? undefined;
 		this.#isTaken = true;
-		return rejoin(this.#chunks, body);
+		return rejoin(this.#parts, body);
 	}
 
 	async read(limit) {
 		try {
-			const { bytes, chunks } = await readWithin(this.#request, limit, this.#isPlatforms);
-			this.#chunks = chunks;
+			const { bytes, parts } = await readWithin(this.#request, limit, this.#isPlatforms);
+			this.#parts = parts;
 			return bytes;
 		} catch (error) {
 			this.#isBroken = true;
@@ -83,7 +83,7 @@ export class WebRequest {
 
 	/** Whether some of a body that is too long was read. */
 	get #hasBegun() {
-		return this.#chunks?.length > 0;
+		return this.#parts?.length > 0;
 	}
 
 	/** Lets go of a body that nobody has read to its end, before its sender is answered. */

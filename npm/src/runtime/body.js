@@ -5,8 +5,10 @@ const LINGER_BYTES = 32 * 1024 * 1024;
 
 /** A body is longer than its limit. */
 export class TooLargeError extends Error {
-	constructor() {
+	/** @param {Uint8Array} [part] the part that passes the limit, where one was read */
+	constructor(part) {
 		super("the body is too long");
+		this.part = part;
 	}
 }
 
@@ -29,12 +31,92 @@ export async function discard(body) {
 	}
 }
 
+/** A body is in a content coding that cannot be undone here. */
+export class EncodedError extends Error {
+	/** @param {string} coding */
+	constructor(coding) {
+		super("the body is in a coding that cannot be undone");
+		this.coding = coding;
+	}
+}
+
+/** Bodies up to this length are read in one piece where that is known, in bytes: a promise for each part would be dearer. */
+const ONE_PIECE_BYTES = 256 * 1024;
+
+/** Codings that a `DecompressionStream` undoes, by their names in HTTP (RFC 9110, 8.4.1). */
+const STREAMS = { gzip: "gzip", "x-gzip": "gzip", deflate: "deflate" };
+
+/** The longest name of a coding that is quoted. */
+const MAX_CODING = 40;
+
 /**
- * A body's bytes, at most `limit` of them; where there are more, a `TooLargeError`, and the body can be read on or cancelled.
+ * A body without its content coding.
+ *
+ * @param {Response} message
+ * @param {string} coding
+ * @param {(coding: string) => boolean} isUndone whether the platform undoes a coding by itself
+ * @returns {ReadableStream<Uint8Array> | null}
+ */
+function decoded({ body }, coding, isUndone) {
+	if (body === null || coding === "" || coding === "identity" || isUndone(coding)) return body;
+	const format = STREAMS[coding.toLowerCase()];
+	if (format === undefined) throw new EncodedError(coding);
+	return body.pipeThrough(new DecompressionStream(format));
+}
+
+/** How long a body is, where its message tells; `undefined` where it is the length before a coding is undone, or none. */
+function announcedOf({ headers }) {
+	const length = headers.get("content-length");
+	const isKnown = length !== null && !headers.has("content-encoding") && !headers.has("transfer-encoding");
+	return isKnown ? Number(length) : undefined;
+}
+
+/**
+ * Reads a body part by part, at most `limit` bytes of it; where there are more, a `TooLargeError`, and the body can be read on or cancelled.
  *
  * @param {Request | Response} message
  * @param {number} limit
- * @param {boolean} [isLengthTrue] as of `readWithin`
+ * @param {(part: Uint8Array, expected: number) => void} take takes a part; `expected` is how many bytes are still to come with it, or 0 where that
+ *   is not known
+ * @param {object} [options]
+ * @param {boolean} [options.isLengthTrue] whether the platform holds the message to the length that it announces
+ * @param {(coding: string) => boolean} [options.isUndone] whether it undoes a coding by itself; without it, no coding is looked at
+ */
+export async function readParts(message, limit, take, { isLengthTrue = false, isUndone = () => true } = {}) {
+	if (Number(message.headers.get("content-length")) > limit) throw new TooLargeError();
+	const announced = announcedOf(message);
+	// Before `body` is looked at: that makes a stream of it.
+	if (isLengthTrue && announced <= ONE_PIECE_BYTES) {
+		return take(new Uint8Array(await message.arrayBuffer()), announced);
+	}
+	const coding = (message.headers.get("content-encoding") ?? "").trim().slice(0, MAX_CODING);
+	const body = decoded(message, coding, isUndone);
+	if (body === null) return;
+	const isOurs = body !== message.body;
+	let length = 0;
+	// Not by `for await`, which Safari's streams lack.
+	const reader = body.getReader();
+	for (;;) {
+		const { done, value } = await reader.read().catch((error) => {
+			throw isOurs ? new EncodedError(coding) : error;
+		});
+		if (done) return;
+		const expected = Math.max(0, (announced ?? 0) - length);
+		length += value.length;
+		if (length > limit) {
+			reader.releaseLock();
+			throw new TooLargeError(value);
+		}
+		take(value, expected);
+	}
+}
+
+/**
+ * A body's bytes, at most `limit` of them, as by `readParts`.
+ *
+ * @param {Request | Response} message
+ * @param {number} limit
+ * @param {boolean} [isLengthTrue]
  */
 export async function readBytes(message, limit, isLengthTrue) {
 	const { bytes } = await readWithin(message, limit, isLengthTrue);
@@ -43,61 +125,51 @@ export async function readBytes(message, limit, isLengthTrue) {
 }
 
 /**
- * Reads a body within a limit, and no further than the chunk that passes it.
+ * Reads a body within a limit, and no further than the part that passes it.
  *
  * @param {Request | Response} message
  * @param {number} limit in bytes
- * @param {boolean} [isLengthTrue] whether the platform holds the message to the length that it announces
- * @returns {Promise<{ bytes: Uint8Array, chunks?: undefined } | { bytes?: undefined, chunks: Uint8Array[] }>} all of it, or the chunks that were
+ * @param {boolean} [isLengthTrue] as of `readParts`
+ * @returns {Promise<{ bytes: Uint8Array, parts?: undefined } | { bytes?: undefined, parts: Uint8Array[] }>} all of it, or the parts that were
  *   read of one that is longer; its rest can be read on or cancelled
  */
-export async function readWithin(message, limit, isLengthTrue = false) {
-	const { headers } = message;
-	const announced = headers.get("content-length");
-	if (Number(announced) > limit) return { chunks: [] };
-	// What is announced is the length before it is unpacked. Before `body` is looked at: that makes a stream of it.
-	if (isLengthTrue && announced !== null && !headers.has("content-encoding") && !headers.has("transfer-encoding")) {
-		return { bytes: new Uint8Array(await message.arrayBuffer()) };
+export async function readWithin(message, limit, isLengthTrue) {
+	const parts = [];
+	try {
+		await readParts(message, limit, (part) => parts.push(part), { isLengthTrue });
+	} catch (error) {
+		if (!(error instanceof TooLargeError)) throw error;
+		return { parts: error.part === undefined ? parts : [...parts, error.part] };
 	}
-	if (message.body === null) return { bytes: new Uint8Array() };
-	const chunks = [];
-	let length = 0;
-	// Not by `for await`, which Safari's streams lack.
-	const reader = message.body.getReader();
-	for (;;) {
-		const { done, value } = await reader.read();
-		if (done) break;
-		chunks.push(value);
-		length += value.length;
-		if (length > limit) {
-			reader.releaseLock();
-			return { chunks };
-		}
-	}
-	if (chunks.length === 1) return { bytes: chunks[0] };
-	const bytes = new Uint8Array(length);
+	return { bytes: joined(parts) };
+}
+
+/** @param {Uint8Array[]} parts */
+function joined(parts) {
+	if (parts.length === 1) return parts[0];
+	const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
 	let at = 0;
-	for (const chunk of chunks) {
-		bytes.set(chunk, at);
-		at += chunk.length;
+	for (const part of parts) {
+		bytes.set(part, at);
+		at += part.length;
 	}
-	return { bytes };
+	return bytes;
 }
 
 /**
- * A body of which some chunks were read, as one stream.
+ * A body of which some parts were read, as one stream.
  *
- * @param {Uint8Array[]} chunks
+ * @param {Uint8Array[]} parts
  * @param {ReadableStream<Uint8Array>} rest
  */
-export function rejoin(chunks, rest) {
+export function rejoin(parts, rest) {
 	const reader = rest.getReader();
 	return new ReadableStream(
 		{
 			async pull(controller) {
-				const chunk = chunks.shift() ?? (await reader.read()).value;
-				if (chunk === undefined) controller.close();
-				else controller.enqueue(chunk);
+				const part = parts.shift() ?? (await reader.read()).value;
+				if (part === undefined) controller.close();
+				else controller.enqueue(part);
 			},
 			cancel: (reason) => reader.cancel(reason),
 		},

@@ -5,9 +5,9 @@
 // request hangs on it; a request goes on in its own context alone: others wake it by a promise that it waits for itself, as
 // Cloudflare's runtime wants it.
 
-import { State } from "featheredge-core";
+import { FetchFault, State } from "featheredge-core";
 import { ClosedError, FeatheredgeError } from "../errors.js";
-import { TooLargeError } from "./body.js";
+import { EncodedError, TooLargeError } from "./body.js";
 import { deferred } from "./deferred.js";
 import { headerPairs } from "./headers.js";
 import * as instance from "./instance.js";
@@ -17,11 +17,22 @@ import { unref } from "./unref.js";
 /** In place of a value's length: there is no value. */
 const NOTHING = 0xffff_ffff;
 
-/** More than the rows of one read take, in bytes. */
-const MAX_READ_BYTES = 64 * 1024 * 1024;
+/** The most that one read may bring, in bytes: what is more is asked for by halves, so that it is not in memory all at once. */
+const MAX_READ_BYTES = 16 * 1024 * 1024;
 
 /** How much of a reply in parts waits for its reader before the core is told to hold back, in bytes. */
 const BUFFERED_BYTES = 64 * 1024;
+
+/** There is no room for more of the origin's answer. */
+class NoRoomError extends Error {}
+
+/** What an error of reading the origin's answer is to the core. */
+function faultOf(error) {
+	if (error === undefined) return FetchFault.TimedOut;
+	if (error instanceof TooLargeError) return FetchFault.TooLarge;
+	if (error instanceof NoRoomError) return FetchFault.NoRoom;
+	return error instanceof EncodedError ? FetchFault.Encoded : FetchFault.Unreachable;
+}
 
 /** How long the origin's answer to a write is waited for when its caller has been told that it is late, in milliseconds: less than the 30 s for
  * which a Worker may go on behind a reply. */
@@ -32,6 +43,9 @@ function bytesOf(value) {
 	if (value instanceof Uint8Array) return value;
 	return value instanceof ArrayBuffer ? new Uint8Array(value) : undefined;
 }
+
+/** A number that a store tells, within what it can be. */
+const countOf = (value, most) => (Number.isInteger(value) && value > 0 ? Math.min(value, most) : 0);
 
 /** The `count` texts of equal length that `text` is made of: one text crosses from the core sooner than many. */
 function inParts(text, count) {
@@ -338,13 +352,13 @@ export class Exchange {
 			case "synthesize": {
 				const { delay, body } = effect;
 				await sleep(Math.min(delay, timeout));
-				if (delay > timeout) return (core, now) => core.fail_fetch(number, true, false, now);
+				if (delay > timeout) return (core, now) => core.fail_fetch(number, FetchFault.TimedOut, undefined, now);
 				return (core, now) => core.complete_fetch(number, 200, "application/json", core.synthesize(body, now), now);
 			}
 			case "pass":
 				return this.#forwardWrite(effect);
 			case "log": {
-				const answer = await this.#within(timeout, () => this.#runtime.reach.log(effect));
+				const answer = await this.#reach("the invalidation log", timeout, () => this.#runtime.reach.log(effect));
 				return (core, now) => core.complete_log(number, answer, now);
 			}
 			case "ingest":
@@ -359,30 +373,56 @@ export class Exchange {
 	}
 
 	async #read({ number, timeout, tier, shard, keys, count }) {
-		const values = await this.#within(timeout, async (signal) => {
-			const names = inParts(keys, count);
-			const found = await this.#runtime.reach.stores[tier].getMany(names, { signal, shard });
-			return Array.isArray(found) && found.length === count ? found.map(bytesOf) : undefined;
+		let isTooLarge = false;
+		const read = async (signal) => {
+			const found = await this.#runtime.reach.stores[tier].getMany(inParts(keys, count), { signal, shard });
+			if (Array.isArray(found) && found.length === count) return found.map(bytesOf);
+			throw new TypeError(`the store gave no list of ${count} values`);
+		};
+		const values = await this.#reach(`reading from ${tier}`, timeout, read, (error) => {
+			isTooLarge = error?.isTooLarge === true;
 		});
 		return (core, now) => {
-			const isRead = values !== undefined && this.#enterValues(values);
-			return core.complete_read(number, isRead ? count : undefined, now);
+			if (values === undefined) return core.fail_read(number, isTooLarge, now);
+			return this.#enterValues(values) ? core.complete_read(number, count, now) : core.fail_read(number, true, now);
 		};
 	}
 
 	async #write({ number, timeout, tier, shard, entries, ttl }) {
 		const store = this.#runtime.reach.stores[tier];
-		const failed = await this.#within(store.writeTimeoutMs ?? timeout, async (signal) => {
-			const failed = await store.setMany(entries, { ttl, signal, shard });
-			return Number.isInteger(failed) ? failed : 0;
+		const most = entries.length;
+		const kind = `writing to ${tier}`;
+		const write = async (signal) => {
+			const written = await store.setMany(entries, { ttl, signal, shard });
+			return typeof written === "object" && written !== null ? written : { failed: written };
+		};
+		const written = await this.#reach(kind, store.writeTimeoutMs ?? timeout, write);
+		const failed = written === undefined ? most : countOf(written.failed, most);
+		if (written !== undefined && failed > 0) {
+			this.#runtime.errors.note(kind, written.error ?? `${failed} of ${most} entries were not taken`);
+		}
+		const { rateLimited, quotaResetsAt, isRequestSpent } = written ?? {};
+		const resetsAt = Number.isFinite(quotaResetsAt) ? quotaResetsAt : undefined;
+		return (core, now) =>
+			core.complete_write(number, failed, countOf(rateLimited, failed), resetsAt, isRequestSpent === true, now);
+	}
+
+	/** As `#within`, of a store or the invalidation log: whoever operates the engine is told of its errors. */
+	async #reach(kind, timeout, act, onError = () => {}) {
+		let thrown = `no answer within ${timeout} ms`;
+		const result = await this.#within(timeout, act, (error) => {
+			thrown = error;
+			onError(error);
 		});
-		return (core, now) => core.complete_write(number, failed ?? entries.length, now);
+		// What ended with its request is no error.
+		if (result === undefined && !this.#isStopped) this.#runtime.errors.note(kind, thrown);
+		return result;
 	}
 
 	/**
 	 * Writes what a read gave where the core reads it: the length of each value, and behind all lengths the values.
 	 *
-	 * @returns whether it did: what a store gives beyond all measure is as good as nothing
+	 * @returns whether it did: it may be more than one read may bring
 	 */
 	#enterValues(values) {
 		let length = values.length * 4;
@@ -407,18 +447,17 @@ export class Exchange {
 	async #fetch(effect) {
 		const { number, timeout } = effect;
 		const { origin, isPrivate } = this.#runtime;
-		let isTimeout = true;
-		let isTooLarge = false;
+		let thrown;
+		const take = (part, expected) => this.#extendBody(number, part, expected);
 		const reply = await this.#within(
 			timeout,
-			(signal) => origin.ask(effect, signal, this.#handling.context),
+			(signal) => origin.ask(effect, signal, this.#handling.context, take),
 			(error) => {
-				isTimeout = false;
-				isTooLarge = error instanceof TooLargeError;
+				thrown = error ?? new Error();
 				this.cause = isPrivate ? undefined : error;
 			},
 		);
-		const isOwnError = reply === undefined && !isTimeout && !isTooLarge && origin.url === undefined;
+		const isOwnError = reply === undefined && thrown !== undefined && origin.url === undefined;
 		// Redirects and refusals alike: whatever is no answer may quote what was asked.
 		if (isPrivate && (isOwnError || (reply !== undefined && reply.status !== 200))) {
 			const { contentType, body } = redacted();
@@ -429,8 +468,19 @@ export class Exchange {
 			const body = new TextEncoder().encode(this.cause?.message ?? String(this.cause));
 			return (core, now) => core.complete_fetch(number, 500, "text/plain", body, now);
 		}
-		if (reply === undefined) return (core, now) => core.fail_fetch(number, isTimeout, isTooLarge, now);
+		if (reply === undefined) {
+			const coding = thrown instanceof EncodedError ? thrown.coding : undefined;
+			return (core, now) => core.fail_fetch(number, faultOf(thrown), coding, now);
+		}
 		return (core, now) => core.complete_fetch(number, reply.status, reply.contentType, reply.body, now);
+	}
+
+	/** Writes a part of the origin's answer behind what the core has of it. */
+	#extendBody(number, part, expected) {
+		if (part.length === 0) return;
+		const at = this.#isPresent ? this.#runtime.enter(() => this.#core.extend_body(number, part.length, expected)) : 0;
+		if (!at) throw new NoRoomError();
+		instance.bytes().set(part, at);
 	}
 
 	/** What `act` gives, or `undefined` where it fails or takes longer than `timeout`. */

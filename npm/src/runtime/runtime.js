@@ -6,6 +6,7 @@
 
 import { Core, State } from "featheredge-core";
 import { ClosedError, ConfigError, FaultError } from "../errors.js";
+import { ErrorLog } from "./error_log.js";
 import { Exchange } from "./exchange.js";
 import * as instance from "./instance.js";
 import { Telemetry } from "./telemetry.js";
@@ -24,13 +25,15 @@ function randomSeed() {
 /**
  * @typedef {object} Store
  * @property {(keys: string[], options: { signal: AbortSignal, shard: number }) => Promise<(Uint8Array | undefined)[]>} getMany
- * @property {(entries: [string, Uint8Array][], options: { ttl: number, signal: AbortSignal, shard: number }) => Promise<number | void>} setMany
- *   gives how many entries it did not take
+ *   an error whose `isTooLarge` is set says that fewer keys may be read
+ * @property {(entries: [string, Uint8Array][], options: { ttl: number, signal: AbortSignal, shard: number }) =>
+ *   Promise<import("../../types/index.d.ts").Written | number | void>} setMany gives what became of the entries, or how many it did not take
  * @property {number} [writeTimeoutMs] how long a write may take; without it, as long as a read
  *
  * @typedef {object} Origin
  * @property {string} [url] of an origin that is no function
- * @property {(effect: object, signal: AbortSignal, context: unknown) => Promise<{ status: number, contentType?: string, body: Uint8Array }>} ask
+ * @property {(effect: object, signal: AbortSignal, context: unknown, take: (part: Uint8Array, expected: number) => void) =>
+ *   Promise<{ status: number, contentType?: string, body?: Uint8Array }>} ask gives the answer's body to `take` part by part, or as a whole
  *
  * @typedef {object} Reach what a core is connected to
  * @property {Record<string, Store | undefined>} stores by their tiers' names
@@ -48,6 +51,7 @@ function randomSeed() {
  * @property {import("./telemetry.js").Send} send
  * @property {boolean} [isHeard] whether telemetry goes anywhere by itself
  * @property {(error: unknown) => void} [onFault] told of what the core threw
+ * @property {(line: string) => void} [onError] told now and then of what stores and the invalidation log failed with; `console.error` without it
  *
  * @typedef {object} Handling what becomes of a request that is not over at once
  * @property {(exchange?: Exchange) => unknown} take takes the reply, as soon as it is there
@@ -74,6 +78,8 @@ export class Runtime {
 	/** @type {Reach} */
 	reach;
 	telemetry;
+	/** @type {ErrorLog} */
+	errors;
 	/** The requests under way. @type {Set<Exchange>} */
 	exchanges = new Set();
 	/** Those that others may wake. @type {Map<number, Exchange>} */
@@ -87,6 +93,7 @@ export class Runtime {
 	/** @param {RuntimeOptions} options */
 	constructor(options) {
 		this.#options = options;
+		this.errors = new ErrorLog(options.onError ?? console.error, options.clock);
 		this.telemetry = new Telemetry(this, options.send, options.isHeard ?? true);
 		this.#start();
 	}

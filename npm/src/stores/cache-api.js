@@ -1,5 +1,7 @@
 // The Cache API as a store, in browsers and Workers. It has no bulk read: keys are read at once, each by itself.
 
+import { writeEach } from "./writes.js";
+
 /** What entries stand under; nothing is ever sent there (RFC 6761). */
 const BASE = "https://featheredge.invalid/";
 /** Browsers keep entries whatever their `Cache-Control` says, so the end is written beside it. */
@@ -23,12 +25,10 @@ export function cacheApiStore({ name = "featheredge", cache, clock = Date.now } 
 			};
 			return Promise.all(keys.map(get));
 		},
-		async setMany(entries, { ttl }) {
+		async setMany(entries, { ttl, signal }) {
 			const rows = await opened();
 			const headers = { "cache-control": `max-age=${ttl}`, [EXPIRES]: String(clock() + ttl * 1_000) };
-			const puts = entries.map(([key, value]) => rows.put(url(key), new Response(value, { headers })));
-			const results = await Promise.allSettled(puts);
-			return results.filter(({ status }) => status === "rejected").length;
+			return writeEach(entries, ([key, value]) => rows.put(url(key), new Response(value, { headers })), { signal });
 		},
 	};
 }

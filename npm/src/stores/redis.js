@@ -3,16 +3,10 @@
 // One round trip for all keys: on one server MGET, and SETs in one pipeline; on a cluster, where one command may not name keys of several
 // slots, a GET or SET for each key, which the client sends to their servers at once. Reconnecting is the client's business.
 
+import { writtenOf } from "./writes.js";
+
 /** node-redis names a reply's types by their first byte: of a bulk string, `$`. */
 const BULK_STRING = "$".charCodeAt(0);
-
-/** How many have failed; if all did, why. */
-async function failures(writes) {
-	const results = await Promise.allSettled(writes);
-	const failed = results.filter(({ status }) => status === "rejected");
-	if (failed.length > 0 && failed.length === writes.length) throw failed[0].reason;
-	return failed.length;
-}
 
 const buffer = ({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength);
 
@@ -22,12 +16,13 @@ function overIoredis(client) {
 			client.isCluster ? Promise.all(keys.map((key) => client.getBuffer(key))) : client.mgetBuffer(keys),
 		async setMany(entries, { ttl }) {
 			if (client.isCluster) {
-				return failures(entries.map(([key, value]) => client.set(key, buffer(value), "EX", ttl)));
+				return writtenOf(entries.map(([key, value]) => client.set(key, buffer(value), "EX", ttl)));
 			}
 			const pipeline = client.pipeline();
 			for (const [key, value] of entries) pipeline.set(key, buffer(value), "EX", ttl);
 			const results = await pipeline.exec();
-			return results.filter(([error]) => error !== null).length;
+			const failed = results.filter(([error]) => error !== null);
+			return { failed: failed.length, error: failed[0]?.[0] };
 		},
 	};
 }
@@ -40,7 +35,7 @@ function overNodeRedis(client) {
 		getMany: (keys) => (isCluster ? Promise.all(keys.map((key) => binary.get(key))) : binary.mGet(keys)),
 		// Commands of one turn of the event loop go out in one pipeline.
 		setMany: (entries, { ttl }) =>
-			failures(
+			writtenOf(
 				entries.map(([key, value]) => binary.set(key, buffer(value), { expiration: { type: "EX", value: ttl } })),
 			),
 	};

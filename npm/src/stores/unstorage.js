@@ -1,14 +1,14 @@
 // Any driver of unstorage as a store.
 
+import { writeEach } from "./writes.js";
+
 /** A store over what unstorage's `createStorage` gives. */
 export function unstorageStore(storage) {
 	return {
 		getMany: (keys) => Promise.all(keys.map(async (key) => bytesOf(await storage.getItemRaw(key)))),
-		async setMany(entries, { ttl }) {
-			// Drivers that know no expiry keep what the core then takes for expired.
-			const results = await Promise.allSettled(entries.map(([key, value]) => storage.setItemRaw(key, value, { ttl })));
-			return results.filter(({ status }) => status === "rejected").length;
-		},
+		// Drivers that know no expiry keep what the core then takes for expired.
+		setMany: (entries, { ttl, signal }) =>
+			writeEach(entries, ([key, value]) => storage.setItemRaw(key, value, { ttl }), { signal }),
 	};
 }
 

@@ -45,10 +45,10 @@ export function reachOf(env, bindings, seal) {
 	const l2 = sealed({
 		getMany: (keys) => kvStore(env[bindings.l2]).getMany(keys),
 		async setMany(entries, options) {
-			const failed = await kvStore(env[bindings.l2]).setMany(entries, options);
+			const written = await kvStore(env[bindings.l2]).setMany(entries, options);
 			// What else the isolate has to do gets its turn before the next batch: writes that follow each other without a pause keep all else waiting.
 			await new Promise((resolve) => setTimeout(resolve, 1));
-			return failed;
+			return written;
 		},
 	});
 	const l3 = sealed(shardsOf(env, bindings));
@@ -64,12 +64,21 @@ function understood(value) {
 	return value;
 }
 
+/** What the runtime says of a call whose message or answer is larger than the 32 MiB that it allows. */
+const TOO_LARGE = /return values are limited to/;
+
 /** The storage tier. */
 function shardsOf(env, { l3, l3ShardBytes }) {
 	const shardOf = (shard) => env[l3].getByName(`shard-${shard}`);
 	return {
 		async getMany(keys, { shard }) {
-			const answer = await shardOf(shard).read(enter(() => core.encode_read(keys)));
+			const request = enter(() => core.encode_read(keys));
+			const answer = await shardOf(shard)
+				.read(request)
+				.catch((error) => {
+					if (TOO_LARGE.test(error.message)) error.isTooLarge = true;
+					throw error;
+				});
 			return understood(enter(() => core.decode_values(answer)));
 		},
 		async setMany(entries, { ttl, shard }) {

@@ -1,0 +1,145 @@
+//! Answers of the origin that are being read: the host makes them longer and writes them part by part, so that an answer is in memory once. One
+//! whose length is known has a place of just that length.
+//!
+//! Knows no request, and not what the bytes mean. Invariants: what is reserved counts among what waits, and is never more than that may
+//! take; a body is forgotten with its effect, or with a request whose host has gone silent.
+
+use crate::io::{EffectId, RequestHandle};
+
+/// The bodies by the calls that they answer, each in the pieces that it came in. They are few: as many as there are calls under way.
+#[derive(Debug, Default)]
+pub(super) struct OriginBodies {
+    bodies: Vec<(EffectId, Vec<Vec<u8>>)>,
+    bytes: usize,
+}
+
+/// How large the first piece of an answer of unknown length is, in bytes, and how large the later ones are at the most. Each is as large as all
+/// before it together: a piece that would grow in its place would leave a hole of its size behind each time.
+const FIRST_PIECE: usize = 16 << 10;
+const LARGEST_PIECE: usize = 1 << 20;
+
+impl OriginBodies {
+    /// The memory that they take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How large a piece a body needs to be longer by `length` bytes, of `expected` ones that are still to come where that is known; 0 where
+    /// its last piece has room for them.
+    pub(super) fn growth(&self, id: EffectId, length: usize, expected: usize) -> usize {
+        let body = self.place(id).and_then(|place| self.bodies.get(place));
+        let pieces = body.map(|(_, pieces)| &**pieces).unwrap_or_default();
+        if pieces.last().is_some_and(|last| last.capacity() - last.len() >= length) {
+            return 0;
+        }
+        if expected >= length {
+            return expected;
+        }
+        let before: usize = pieces.iter().map(Vec::len).sum();
+        length.max(before.clamp(FIRST_PIECE, LARGEST_PIECE))
+    }
+
+    /// Makes a body longer by `length` bytes, for which it `grows` by a piece of so many bytes; these bytes.
+    pub(super) fn extend(&mut self, id: EffectId, length: usize, grows: usize) -> &mut [u8] {
+        let place = self.place(id).unwrap_or_else(|| {
+            self.bodies.push((id, Vec::new()));
+            self.bodies.len() - 1
+        });
+        let Some((_, pieces)) = self.bodies.get_mut(place) else { return &mut [] };
+        if grows > 0 {
+            let piece = Vec::with_capacity(grows);
+            self.bytes += piece.capacity();
+            pieces.push(piece);
+        }
+        let Some(last) = pieces.last_mut() else { return &mut [] };
+        let start = last.len();
+        last.resize(start + length, 0);
+        last.get_mut(start..).unwrap_or_default()
+    }
+
+    /// A body that has been read, or as much of it as has.
+    pub(super) fn take(&mut self, id: EffectId) -> Vec<u8> {
+        let Some(place) = self.place(id) else { return Vec::new() };
+        let (_, mut pieces) = self.bodies.swap_remove(place);
+        self.bytes -= pieces.iter().map(Vec::capacity).sum::<usize>();
+        if pieces.len() <= 1 {
+            return pieces.pop().unwrap_or_default();
+        }
+        let mut whole = Vec::with_capacity(pieces.iter().map(Vec::len).sum());
+        // Each piece is given back once it is copied.
+        for piece in pieces {
+            whole.extend_from_slice(&piece);
+        }
+        whole
+    }
+
+    /// Forgets those of requests that are not `under_way`.
+    pub(super) fn retain(&mut self, is_under_way: impl Fn(RequestHandle) -> bool) {
+        self.bodies.retain(|(id, _)| is_under_way(id.handle()));
+        self.bytes = self.bodies.iter().flat_map(|(_, pieces)| pieces).map(Vec::capacity).sum();
+    }
+
+    fn place(&self, id: EffectId) -> Option<usize> {
+        self.bodies.iter().position(|(known, _)| *known == id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::Continuation;
+
+    fn id(request: u64) -> EffectId {
+        EffectId { handle: RequestHandle(request), continuation: Continuation::Call(0) }
+    }
+
+    fn write(bodies: &mut OriginBodies, id: EffectId, part: &[u8], expected: usize) -> usize {
+        let growth = bodies.growth(id, part.len(), expected);
+        bodies.extend(id, part.len(), growth).copy_from_slice(part);
+        growth
+    }
+
+    #[test]
+    fn a_body_whose_length_is_known_grows_once_and_to_that_length() {
+        let mut bodies = OriginBodies::default();
+        let growths = [(3, 7), (4, 4)].map(|(length, expected)| write(&mut bodies, id(1), &vec![1; length], expected));
+        assert_eq!((growths, bodies.bytes()), ([7, 0], 7));
+        assert_eq!((bodies.take(id(1)), bodies.bytes()), (vec![1; 7], 0));
+    }
+
+    #[test]
+    fn one_of_unknown_length_comes_in_pieces_that_stand_in_order() {
+        let mut bodies = OriginBodies::default();
+        let parts = [b"a", b"b", b"c", b"d"].map(|letter| letter.repeat(10_000));
+        let growths: Vec<usize> = parts.iter().map(|part| write(&mut bodies, id(1), part, 0)).collect();
+        assert_eq!(growths, [FIRST_PIECE, FIRST_PIECE, 20_000, 0]);
+        assert_eq!(bodies.bytes(), 2 * FIRST_PIECE + 20_000);
+        assert_eq!((bodies.take(id(1)), bodies.bytes()), (parts.concat(), 0));
+    }
+
+    #[test]
+    fn no_piece_is_larger_than_it_need_be() {
+        let mut bodies = OriginBodies::default();
+        let most = (0..200).map(|_| write(&mut bodies, id(1), &[b' '; 64 << 10], 0)).max();
+        assert_eq!(most, Some(LARGEST_PIECE));
+        assert!(bodies.bytes() < 200 * (64 << 10) + 2 * LARGEST_PIECE, "{} bytes", bodies.bytes());
+    }
+
+    #[test]
+    fn one_that_is_longer_than_it_was_to_be_grows_on() {
+        let mut bodies = OriginBodies::default();
+        write(&mut bodies, id(1), b"abc", 3);
+        write(&mut bodies, id(1), b"def", 0);
+        assert_eq!(bodies.take(id(1)), b"abcdef");
+    }
+
+    #[test]
+    fn what_a_silent_host_has_left_is_forgotten() {
+        let mut bodies = OriginBodies::default();
+        for request in [1, 2] {
+            write(&mut bodies, id(request), b"abc", 3);
+        }
+        bodies.retain(|handle| handle == RequestHandle(2));
+        assert_eq!((bodies.bytes(), bodies.take(id(1)).len(), bodies.take(id(2)).len()), (3, 0, 3));
+    }
+}
