@@ -407,6 +407,32 @@ export function testProxy({ start, saysContinue }) {
 				end();
 				while ((await read()) !== 2);
 			});
+		test("an answer of Feast's that has no column comes as it is, after one question, and is not kept", async () => {
+			const asked = JSON.stringify({ features: ["stats:a"], entities: { driver_id: [1] } });
+			const native = JSON.stringify({ feature_names: ["stats:a"], entity_ids: [1] });
+			const raw = await open();
+			const ask = async (path, body) => {
+				raw.send(head("POST", path, length(body)), body);
+				return raw.answer();
+			};
+			for (const empty of ['{"results":[]}', '{"metadata":{"feature_names":[]},"results":[]}']) {
+				answering = () => answer(200, ["content-type: application/json"], empty);
+				for (const asks of [1, 2]) {
+					const { status, body } = await ask("/get-online-features", asked);
+					assert.deepEqual([status, body], [200, '{"results":[]}']);
+					assert.equal(origin.requests.length, asks);
+				}
+				const refused = await ask("/v1/features", native);
+				assert.equal(refused.status, 502);
+				assert.match(refused.body, /no columns/);
+				origin.requests.length = 0;
+			}
+			const value = { values: [7], statuses: ["PRESENT"], event_timestamps: ["2026-01-01T00:00:00Z"] };
+			const whole = { metadata: { feature_names: ["driver_id", "a"] }, results: [{ ...value, values: [1] }, value] };
+			answering = () => answer(200, ["content-type: application/json"], JSON.stringify(whole));
+			assert.match((await ask("/get-online-features", asked)).body, /\[7\]/);
+			await ask("/get-online-features", asked);
+			assert.equal(origin.requests.length, 1, "what came after is kept");
 		});
 
 		test("parts of a body that is passed on go as they come, both ways", async () => {

@@ -7,20 +7,26 @@ import { installDebian } from "./prepare.mjs";
 import { paths } from "./root.mjs";
 import { Failure, mustRun, run } from "./run.mjs";
 
+/** What the configuration of Feast's tests imports, whichever stores are tested. */
+const SUITE_EXTRAS = "aws,duckdb,gcp,grpcio,ibis,postgres,redis,snowflake";
+/** The minor version from which Feast takes a protobuf that is not of version 4. */
+const FIRST_WITH_PROTOBUF_5 = 50;
+
 /** @param {string} tests the folder in tests/ */
 export const pythonOf = (tests) => join(paths.cache, `${tests}-venv`, "bin/python");
 
 /**
- * Makes the environment of these tests, unless it is there and up to date.
+ * Makes an environment, unless it is there and up to date.
  *
- * @param {string} tests the folder in tests/
+ * @param {string} name as `pythonOf` takes it
+ * @param {string} inputs what it depends on, from `hashInputs`
+ * @param {string[]} packages arguments of `pip install`
  */
-export async function installPython(tests) {
-	const requirements = `tests/${tests}/requirements.txt`;
-	const venv = join(paths.cache, `${tests}-venv`);
-	const python = pythonOf(tests);
-	const log = join(paths.logs, `install-${tests}.log`);
-	await unlessUnchanged(`${tests}-venv`, hashInputs([requirements]), [python], async () => {
+async function installVenv(name, inputs, packages) {
+	const venv = join(paths.cache, `${name}-venv`);
+	const python = pythonOf(name);
+	const log = join(paths.logs, `install-${name}.log`);
+	await unlessUnchanged(`${name}-venv`, inputs, [python], async () => {
 		await installDebian({ python3: "python3" });
 		rmSync(venv, { recursive: true, force: true });
 		const make = () => run("python3", ["-m", "venv", venv], { log });
@@ -33,7 +39,35 @@ export async function installPython(tests) {
 			}
 		}
 		const options = ["--disable-pip-version-check", "--no-input", "--only-binary", ":all:"];
-		await mustRun(python, ["-m", "pip", "install", ...options, "-r", requirements], { log });
+		await mustRun(python, ["-m", "pip", "install", ...options, ...packages], { log });
 	});
 	if (!existsSync(python)) throw new Failure(`${python} is missing`);
+	return python;
+}
+
+/**
+ * Makes the environment of these tests, of what their requirements.txt pins.
+ *
+ * @param {string} tests the folder in tests/
+ */
+export function installPython(tests) {
+	const requirements = `tests/${tests}/requirements.txt`;
+	return installVenv(tests, hashInputs([requirements]), ["-r", requirements]);
+}
+
+/**
+ * Makes an environment with a release of Feast and what Feast's own tests need.
+ *
+ * @param {string} version as PyPI has it
+ */
+export function installFeastSuite(version) {
+	if (!/^\d+\.\d+\.\d+$/.test(version)) throw new Failure(`\`${version}\` is no release of Feast, such as \`0.67.0\``);
+	const requirements = "tests/feast/suite/requirements.txt";
+	const isOld = Number(version.split(".")[1]) < FIRST_WITH_PROTOBUF_5;
+	const packages = [
+		`feast[${SUITE_EXTRAS}]==${version}`,
+		...(isOld ? ["fastapi<0.116", "protobuf<5"] : ["fastapi==0.138.2"]),
+	];
+	const args = ["--no-binary", "assertpy", "-r", requirements, ...packages];
+	return installVenv(`feast-suite-${version}`, hashInputs([requirements], args), args);
 }

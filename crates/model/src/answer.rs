@@ -116,6 +116,8 @@ pub enum OriginFailure {
         /// Its HTTP status.
         status: u16,
     },
+    /// It answered without a single column, which is how Feast says that it has nothing to say.
+    Empty,
     /// It answered with something that is no answer to what was asked.
     Unintelligible(String),
     /// There was no memory for its answer, beside what else waits.
@@ -139,7 +141,9 @@ impl OriginFailure {
     pub fn cause(&self) -> Cause {
         match self {
             OriginFailure::TimedOut | OriginFailure::Unreachable | OriginFailure::LeftAlone { .. } => Cause::Origin,
-            OriginFailure::Refused { status: 500, .. } | OriginFailure::Unintelligible(_) => Cause::Either,
+            OriginFailure::Refused { status: 500, .. } | OriginFailure::Empty | OriginFailure::Unintelligible(_) => {
+                Cause::Either
+            }
             OriginFailure::Refused { status: 501.., .. } => Cause::Origin,
             OriginFailure::Refused { .. } | OriginFailure::Unexpected { .. } | OriginFailure::NoRoom => Cause::Request,
         }

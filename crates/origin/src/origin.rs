@@ -153,7 +153,9 @@ impl<'a> Table<'a> {
                 cursor.value().map_err(text)?;
             }
         }
-        if has_results && has_names { Ok(()) } else { Err("no results, or no names of them".to_owned()) }
+        // Protobuf's JSON form leaves out what is empty.
+        let is_named = has_names || columns == 0;
+        if has_results && is_named { Ok(()) } else { Err("no results, or no names of them".to_owned()) }
     }
 
     fn read_names(&mut self, cursor: &mut Cursor<'a>, max_columns: usize) -> Result<(), String> {
@@ -300,6 +302,12 @@ impl<'a> Table<'a> {
             self.times.truncate(first);
         }
         Ok(())
+    }
+
+    /// Whether the answer has no column, not even one of keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
     }
 
     /// The first status of the answer that cannot be read.

@@ -287,7 +287,7 @@ pub(super) fn failed(protocol: &Protocol, answer: &Answer, has_anything: bool) -
     (is_refused || !has_anything).then(|| origin_failure(protocol.is_feast(), failure))
 }
 
-/// The origin's own error, or in its stead what went wrong with it.
+/// What the origin said itself, an error or that it has nothing to say, or in its stead what went wrong with it.
 pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
     let (status, code, detail) = match failure {
         OriginFailure::Refused { status, content_type, body } => {
@@ -320,6 +320,8 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
             let what = if (300..400).contains(status) { "a redirect, which is not followed" } else { "no features" };
             (502, "origin-unintelligible", format!("the origin answered with status {status}: {what}"))
         }
+        OriginFailure::Empty if is_feast => return Reply::json(200, Cow::Borrowed(b"{\"results\":[]}")),
+        OriginFailure::Empty => (502, "origin-unintelligible", "the origin's answer has no columns".to_owned()),
         OriginFailure::Unintelligible(reason) => {
             (502, "origin-unintelligible", format!("the origin's answer is not usable: {reason}"))
         }

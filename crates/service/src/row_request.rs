@@ -155,6 +155,9 @@ impl RowRequest {
         let columns = plan.columns.len() + if plan.service.is_some() { limits.features } else { plan.outputs.len() };
         let table =
             Table::read(&body, fetch.rows.len(), columns, limits.depth).map_err(OriginFailure::Unintelligible)?;
+        if table.is_empty() {
+            return Err(OriginFailure::Empty);
+        }
         let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
         let others = origin::rows_of_others(&table, request, plan, &wanted);
         if !others.is_empty() && others.len() == fetch.rows.len() {

@@ -17,6 +17,9 @@ import { unref } from "./unref.js";
 /** In place of a value's length: there is no value. */
 const NOTHING = 0xffff_ffff;
 
+/** The status that stands for no answer of the origin. */
+const LOST = 502;
+
 /** The most that one read may bring, in bytes: what is more is asked for by halves, so that it is not in memory all at once. */
 const MAX_READ_BYTES = 16 * 1024 * 1024;
 
