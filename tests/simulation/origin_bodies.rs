@@ -85,6 +85,30 @@ fn an_answer_that_there_is_no_room_for_is_shed_and_others_are_read_on() {
 }
 
 #[test]
+fn requests_that_fill_what_may_wait_are_answered_all_the_same() {
+    let mut service = service();
+    let mut calls = Vec::new();
+    for round in 0..1_000_u64 {
+        let ids: Vec<u64> = (round * 1_000..round * 1_000 + 1_000).collect();
+        let body = serde_json::json!({
+            "entities": {"driver_id": ids}, "feature_names": ["stats:x"], "priority": "critical", "deadline_ms": 5_000,
+        });
+        let body = body.to_string();
+        let incoming = Incoming { method: "POST", path: "/v1/features", body: body.as_bytes(), ..Incoming::default() };
+        let transition = service.begin(incoming, NOW);
+        if status(&transition) == Some(503) {
+            break;
+        }
+        let is_call = |effect: &Effect| matches!(effect.request, IoRequest::Fetch(_));
+        calls.extend(transition.effects.into_iter().find(is_call).map(|effect| effect.id));
+    }
+    assert!(service.memory().waiting.used > 3 * MIB);
+    let id = calls[0];
+    assert!(write(&mut service, id, &vec![b' '; MIB], 0), "half of what may wait is assured");
+    assert!(!write(&mut service, id, &vec![b' '; MIB + 1], 0), "and no more");
+}
+
+#[test]
 fn nothing_is_reserved_for_a_request_that_is_over() {
     let mut service = service();
     let transition = begin(&mut service, 1);

@@ -32,6 +32,9 @@ use protocol::native::Options;
 use protocol::request::ParsedRequest;
 use telemetry::trace::Context;
 
+/// Answers of the origin that are being read may take one in so many parts of `memory.waiting_bytes` on top, whatever else waits.
+const ASSURED_PART: usize = 2;
+
 /// The parts of the service.
 #[derive(Debug)]
 pub(super) struct Dispatcher {
@@ -210,8 +213,11 @@ impl Dispatcher {
             return None;
         }
         let growth = read_path.bodies.growth(id, length, expected);
-        // Whoever waits for it has been admitted, so it goes before all that is yet to come.
-        if growth > 0 && !read_path.has_room(requests, Priority::Critical, growth) {
+        // Whoever waits for it has been admitted, so it goes before all that is yet to come. And requests that have filled what may wait, such as
+        // streams that are read slowly, can only end if they are answered.
+        let assured = read_path.config.memory.waiting_bytes / ASSURED_PART;
+        let is_assured = read_path.bodies.bytes() + growth <= assured;
+        if growth > 0 && !is_assured && !read_path.has_room(requests, Priority::Critical, growth) {
             read_path.engine.note_shed();
             return None;
         }

@@ -1,8 +1,8 @@
 //! Answers of the origin that are being read: the host makes them longer and writes them part by part, so that an answer is in memory once. One
 //! whose length is known has a place of just that length.
 //!
-//! Knows no request, and not what the bytes mean. Invariants: what is reserved counts among what waits, and is never more than that may
-//! take; a body is forgotten with its effect, or with a request whose host has gone silent.
+//! Knows no request, and not what the bytes mean. Invariants: what is reserved counts among what waits; a body is forgotten with its effect, or
+//! with a request whose host has gone silent.
 
 use crate::io::{EffectId, RequestHandle};
 
