@@ -34,6 +34,8 @@ const untested = [];
 for (const { rule, tests } of rules) {
 	const cells = hosts.map(({ has }, index) => {
 		const titles = tests.filter(({ file }) => has(file)).map(({ title }) => title);
+		// A rule of stores that a host does not have.
+		if (titles.length === 0 && tests.length > 0) return "–";
 		const ended = titles.map((title) => results[index].get(title));
 		if (ended.length === 0 || ended.includes(undefined))
 			untested.push(`${rule}: ${titles.filter((_, at) => ended[at] === undefined)}`);

@@ -3,6 +3,7 @@
 import { testAccess } from "./access.mjs";
 import { testBypass } from "./bypass.mjs";
 import { testConnections } from "./connections.mjs";
+import { testEncodings } from "./encodings.mjs";
 import { testHostile } from "./hostile.mjs";
 import { testIssuer } from "./issuer.mjs";
 import { testNeighbour } from "./neighbour.mjs";
@@ -15,6 +16,7 @@ export async function testBoundary(hosts) {
 	testProxy(hosts);
 	testConnections(hosts);
 	testHostile(hosts);
+	testEncodings(hosts);
 	await testAccess(hosts);
 	await testIssuer(hosts);
 	await testNeighbour(hosts);

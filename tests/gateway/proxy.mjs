@@ -407,6 +407,8 @@ export function testProxy({ start, saysContinue }) {
 				end();
 				while ((await read()) !== 2);
 			});
+		});
+
 		test("an answer of Feast's that has no column comes as it is, after one question, and is not kept", async () => {
 			const asked = JSON.stringify({ features: ["stats:a"], entities: { driver_id: [1] } });
 			const native = JSON.stringify({ feature_names: ["stats:a"], entity_ids: [1] });
