@@ -86,7 +86,7 @@ async function runModules({ modules, args = [], env }, { folder, python, port, u
 	const { code } = await run(python, pytest, {
 		cwd: folder,
 		env: {
-			PYTHONPATH: PLUGIN_FOLDER,
+			PYTHONPATH: [PLUGIN_FOLDER, folder].join(delimiter),
 			PYTHONDONTWRITEBYTECODE: "1",
 			// Feast's tests run its command by the file, whose folder has modules named as Python's own.
 			PYTHONSAFEPATH: "1",
