@@ -69,7 +69,7 @@ test("what one isolate has fetched, another has too; and what is written through
 	const reply = await write(one, 1);
 	assert.deepEqual(
 		[reply.status, await reply.text(), reply.headers.get("x-own"), reply.headers.get("cache-status")],
-		[200, "null", "yes", null],
+		[200, "null", "yes", "featheredge; fwd=bypass"],
 	);
 	assert.notEqual(await read(other, 1), before);
 	assert.equal(await read(other, 2), unwritten);
@@ -148,7 +148,7 @@ describe("with the ledger failing", () => {
 		const reply = await write(one, 40);
 		assert.deepEqual(
 			[reply.status, await reply.text(), reply.headers.get("cache-status")],
-			[200, "null", "featheredge-ledger; detail=unreached"],
+			[200, "null", "featheredge; fwd=bypass, featheredge-ledger; detail=unreached"],
 		);
 		assert.notEqual(await read(one, 40), before);
 		await one.resetKv();
