@@ -23,7 +23,7 @@ export class Engine {
 	fill(body, origin) {
 		let state = this.#begin(body);
 		while (state === State.Waiting) {
-			const effects = this.#core.take_effects();
+			const effects = this.#core.take_effects(Date.now());
 			const calls = effects.filter(({ kind }) => kind === "fetch" || kind === "synthesize");
 			// Its timers, which it needs no more once the origin has answered.
 			for (const { number } of effects.filter(({ kind }) => kind === "wait")) this.#core.forget(number);
@@ -54,7 +54,7 @@ export class Engine {
 	/** Takes what the core tells of requests when it says so, as a host does. */
 	#settle(state) {
 		if (state !== State.RepliedWithEffects) return;
-		for (const { kind, timeout } of this.#core.take_effects()) {
+		for (const { kind, timeout } of this.#core.take_effects(Date.now())) {
 			if (kind === "ingest") setTimeout(() => this.#core.ingest_telemetry(Date.now(), 0), timeout).unref();
 		}
 	}

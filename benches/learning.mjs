@@ -52,12 +52,12 @@ class Learner {
 
 	#fill(body, origin) {
 		let state = this.#begin(body, undefined, FILLED_AT);
-		for (const { number, kind, body } of this.#core.take_effects()) {
+		for (const { number, kind, body } of this.#core.take_effects(Date.now())) {
 			if (kind === "fetch" || kind === "synthesize")
 				state = this.#core.complete_fetch(number, 200, "application/json", origin(body), FILLED_AT);
 		}
 		if (state === State.Waiting || this.#core.reply_status() !== 200) throw new Error("the core did not answer");
-		this.#core.take_effects();
+		this.#core.take_effects(Date.now());
 	}
 
 	serve() {
@@ -70,11 +70,11 @@ class Learner {
 
 	/** Does what is ordered behind an answer: looks into predictions, all of whose rows are in memory. */
 	#settle() {
-		for (const { number, timeout, kind } of this.#core.take_effects()) {
+		for (const { number, timeout, kind } of this.#core.take_effects(Date.now())) {
 			if (kind === "ingest") setTimeout(() => this.#core.ingest_telemetry(Date.now(), 0), timeout).unref();
 			else if (kind === "rest" && timeout === 0) this.#core.complete_wait(number, Date.now());
 		}
-		this.#core.take_effects();
+		this.#core.take_effects(Date.now());
 	}
 }
 

@@ -5,12 +5,12 @@
 //! next call: [`Core::take_effects`], [`Core::take_woken`], [`Core::request`].
 
 use aggregator::{PLACES, Report, Scope, Watch};
-use hashbrown::HashMap;
 use js_sys::Array;
 use serde::Serialize;
 use serde_bytes::Bytes;
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 
+use crate::effects_under_way::EffectsUnderWay;
 use crate::wasm_memory::WasmMemory;
 use config::{Config, ConfigError};
 use model::key::StoreKey;
@@ -81,8 +81,7 @@ pub struct Core {
     chunk: Option<Chunk>,
     new_effects: Vec<Effect>,
     woken: Vec<RequestHandle>,
-    effects: HashMap<u32, EffectId, foldhash::fast::FixedState>,
-    next_effect: u32,
+    effects: EffectsUnderWay<EffectId>,
 }
 
 #[wasm_bindgen]
@@ -121,8 +120,7 @@ impl Core {
             chunk: None,
             new_effects: Vec::new(),
             woken: Vec::new(),
-            effects: HashMap::default(),
-            next_effect: 0,
+            effects: EffectsUnderWay::default(),
         })
     }
 
@@ -305,14 +303,14 @@ impl Core {
     ///
     /// # Errors
     /// None that can happen.
-    pub fn take_effects(&mut self) -> Result<Array, JsError> {
+    pub fn take_effects(&mut self, now: f64) -> Result<Array, JsError> {
+        let Core { service, effects, .. } = self;
+        let mut lost = |id| drop(service.take_body(id));
         let orders = core::mem::take(&mut self.new_effects);
         orders
             .iter()
             .map(|order| {
-                let number = self.next_effect;
-                self.next_effect = number.wrapping_add(1);
-                self.effects.insert(number, order.id);
+                let number = effects.begin(order.id, order.timeout_millis, instant(now).0, &mut lost);
                 to_js(&JsEffect { number, timeout: order.timeout_millis, request: JsIoRequest::of(&order.request) })
             })
             .collect()
@@ -340,7 +338,7 @@ impl Core {
     /// Where the next `length` bytes of the origin's answer are to be written, as an address in the module's memory, before the core is
     /// called again; 0 where there is no room for them. `expected` is how many are still to come, or 0 where that is not known.
     pub fn extend_body(&mut self, number: u32, length: usize, expected: usize) -> usize {
-        let Some(&id) = self.effects.get(&number) else { return 0 };
+        let Some(&id) = self.effects.get(number) else { return 0 };
         self.service.extend_body(id, length, expected).map_or(0, |part| part.as_ptr() as usize)
     }
 
@@ -353,7 +351,7 @@ impl Core {
         body: Option<Vec<u8>>,
         now: f64,
     ) -> State {
-        let Some(&id) = self.effects.get(&number) else { return State::Waiting };
+        let Some(&id) = self.effects.get(number) else { return State::Waiting };
         let body = body.unwrap_or_else(|| self.service.take_body(id));
         self.complete(number, IoResult::Fetched(Ok(OriginReply { status, content_type, body })), now)
     }
@@ -404,7 +402,7 @@ impl Core {
 
     /// Tells that nothing is to be told of an effect, since its request is over.
     pub fn forget(&mut self, number: u32) {
-        if let Some(id) = self.effects.remove(&number) {
+        if let Some(id) = self.effects.end(number) {
             self.service.take_body(id);
         }
     }
@@ -484,7 +482,7 @@ impl Core {
     }
 
     fn complete(&mut self, number: u32, outcome: IoResult, now: f64) -> State {
-        let Some(id) = self.effects.remove(&number) else { return State::Waiting };
+        let Some(id) = self.effects.end(number) else { return State::Waiting };
         let step = self.service.complete(id, outcome, instant(now));
         self.take(step)
     }

@@ -7,6 +7,7 @@
 pub mod core;
 #[cfg(feature = "durable-objects")]
 pub mod durable;
+mod effects_under_way;
 // The `worker` crate has every panic logged itself.
 #[cfg(not(feature = "durable-objects"))]
 mod panics;

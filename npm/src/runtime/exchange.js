@@ -122,7 +122,7 @@ export class Exchange {
 		this.#put(taken.chunk, state);
 		const said = this.#runtime.enter(() => ({
 			handle: core.request(),
-			effects: core.take_effects(),
+			effects: core.take_effects(this.#runtime.now()),
 			woken: core.take_woken(),
 		}));
 		if (said === undefined) return this.#end();
