@@ -175,7 +175,7 @@ impl WriteQueue {
 
     /// Notes that the store takes nothing until then, or for a day at the most: its clock is another.
     pub(super) fn rest_until(&mut self, at: Instant, now: Instant) {
-        self.rests_until = at.min(now.plus(DAY_MILLIS));
+        self.rests_until = self.rests_until.max(at.min(now.plus(DAY_MILLIS)));
     }
 
     /// Counts a write of `key` against the day's budget, and lets the key rest; `false` where that or the store's own quota is spent.
