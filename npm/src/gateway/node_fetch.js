@@ -4,10 +4,11 @@
 // to nobody (uvicorn does, up to a tenth of a second later), and the request that is sent on it meanwhile is lost. Its invariant: a connection
 // that has answered an error is never used again. Redirects are never followed.
 
+import { once } from "node:events";
 import { Agent as PlainAgent, request as plainRequest } from "node:http";
 import { Agent as SecureAgent, request as secureRequest } from "node:https";
 import { pipeline, Readable } from "node:stream";
-import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from "node:zlib";
 
 /** How long a connection may rest, in milliseconds: less than servers let it, since one that is closed just as it is used loses a request. */
 const IDLE_MILLIS = 4_000;
@@ -15,7 +16,16 @@ const IDLE_MILLIS = 4_000;
 /** Methods that `fetch` refuses too: they are for the connection, or show the credentials that a request came with. */
 const FORBIDDEN = new Set(["CONNECT", "TRACE", "TRACK"]);
 
-const CODINGS = { gzip: createGunzip, "x-gzip": createGunzip, deflate: createInflate, br: createBrotliDecompress };
+const CODINGS = { gzip: createGunzip, "x-gzip": createGunzip, deflate: inflateOf, br: createBrotliDecompress };
+
+/** What undoes `deflate`: some servers leave out zlib's frame, which begins so. */
+async function inflateOf(incoming) {
+	if (incoming.readableLength === 0) await once(incoming, "readable");
+	const first = incoming.read();
+	if (first === null) return createInflate();
+	incoming.unshift(first);
+	return (first[0] & 0x0f) === 8 ? createInflate() : createInflateRaw();
+}
 
 /** Connections that have answered an error. @type {WeakSet<import("node:net").Socket>} */
 const failed = new WeakSet();
@@ -61,12 +71,13 @@ export async function nodeFetch(url, { method, headers, body, signal }) {
 	return answerOf(incoming);
 }
 
-function answerOf(incoming) {
+async function answerOf(incoming) {
 	const { statusCode: status, rawHeaders } = incoming;
 	const headers = new Headers();
 	for (let at = 0; at < rawHeaders.length; at += 2) headers.append(rawHeaders[at], rawHeaders[at + 1]);
 	const decode = CODINGS[headers.get("content-encoding")?.toLowerCase()];
+	const isEmpty = headers.get("content-length") === "0";
 	// Who stops reading it ends the connection, whose rest is of no use.
-	const body = decode === undefined ? incoming : pipeline(incoming, decode(), () => {});
+	const body = decode === undefined || isEmpty ? incoming : pipeline(incoming, await decode(incoming), () => {});
 	return { status, headers, body: Readable.toWeb(body) };
 }

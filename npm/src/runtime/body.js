@@ -64,6 +64,9 @@ function decoded({ body }, coding, isUndone) {
 	return body.pipeThrough(new DecompressionStream(format));
 }
 
+/** Whether zlib has failed, by which Node's streams undo a coding. */
+const isOfCoding = (error) => /^Z_/.test(error?.code ?? error?.cause?.code ?? "");
+
 /** How long a body is, where its message tells; `undefined` where it is the length before a coding is undone, or none. */
 function announcedOf({ headers }) {
 	const length = headers.get("content-length");
@@ -98,7 +101,7 @@ export async function readParts(message, limit, take, { isLengthTrue = false, is
 	const reader = body.getReader();
 	for (;;) {
 		const { done, value } = await reader.read().catch((error) => {
-			throw isOurs ? new EncodedError(coding) : error;
+			throw isOurs || isOfCoding(error) ? new EncodedError(coding) : error;
 		});
 		if (done) return;
 		const expected = Math.max(0, (announced ?? 0) - length);

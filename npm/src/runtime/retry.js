@@ -9,14 +9,19 @@ const MAX_RETRIES = 2;
 /** Within so many milliseconds a call fails whose connection was no longer one: what was sent and fails later tells of the server. */
 const SOON_MILLIS = 100;
 
-/** Why Node's `fetch` had no connection, be it for want of an address, of a route, of a listener or of trust. */
+/** Why Node had no connection, be it for want of an address, of a route, of a listener or of trust. */
 const NO_CONNECTION = new Set([
+	"CERT_HAS_EXPIRED",
+	"DEPTH_ZERO_SELF_SIGNED_CERT",
 	"EAI_AGAIN",
 	"ECONNREFUSED",
 	"EHOSTUNREACH",
 	"ENETUNREACH",
 	"ENOTFOUND",
 	"ERR_TLS_CERT_ALTNAME_INVALID",
+	"SELF_SIGNED_CERT_IN_CHAIN",
+	"UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+	"UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 	"UND_ERR_CONNECT_TIMEOUT",
 ]);
 

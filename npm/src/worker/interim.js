@@ -4,8 +4,10 @@
 // Its invariant: a body is as long as it was announced to be, or breaks off.
 
 import { isBodyless } from "../gateway/reply.js";
+import { EncodedError } from "../runtime/body.js";
 
-const decoder = new TextDecoder();
+/** One character for each byte, so that a place in the text is one in the bytes. */
+const latin1 = (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 
 /** How long the heads before an answer may be, in bytes. */
 const MAX_HEAD_BYTES = 64 * 1024;
@@ -43,8 +45,8 @@ class ByteReader {
 	/** The text before `end`, which is taken too. */
 	async until(end) {
 		for (;;) {
-			const at = decoder.decode(this.#bytes.subarray(0, MAX_HEAD_BYTES)).indexOf(end);
-			if (at >= 0) return decoder.decode(this.#take(at + end.length)).slice(0, -end.length);
+			const at = latin1(this.#bytes.subarray(0, MAX_HEAD_BYTES)).indexOf(end);
+			if (at >= 0) return latin1(this.#take(at + end.length)).slice(0, -end.length);
 			if (this.#bytes.length >= MAX_HEAD_BYTES || !(await this.#fill()))
 				throw new Error("the answer breaks off, or its head is too long");
 		}
@@ -80,6 +82,7 @@ async function* partsOf(reader, headers) {
 		}
 	}
 	const length = headers.get("content-length");
+	if (length !== null && !/^\d+$/.test(length)) throw new Error("the answer's length is none");
 	yield* exactly(reader, length === null ? Number.POSITIVE_INFINITY : Number(length));
 }
 
@@ -126,8 +129,11 @@ export async function finalResponse(response) {
 		const isBare = isBodyless(status);
 		const body = isBare ? null : streamOf(partsOf(reader, headers), reader);
 		if (isBare) await reader.cancel();
-		const format = DECODED.get(headers.get("content-encoding")?.toLowerCase());
-		if (body === null || format === undefined) return new Response(body, { status, headers, encodeBody: "manual" });
+		const coding = headers.get("content-encoding");
+		if (body === null || coding === null) return new Response(body, { status, headers });
+		const format = DECODED.get(coding.toLowerCase());
+		// What the platform has not read it cannot undo.
+		if (format === undefined) throw new EncodedError(coding);
 		headers.delete("content-encoding");
 		headers.delete("content-length");
 		return new Response(body.pipeThrough(new DecompressionStream(format)), { status, headers });

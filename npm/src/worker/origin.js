@@ -58,7 +58,11 @@ export class WorkerOrigin extends HttpOrigin {
 function watched(reply, { waitUntil }, signal) {
 	const headers = new Headers(reply.headers);
 	if (headers.has("content-encoding")) {
-		waitUntil?.(new Promise((resolve) => signal.addEventListener("abort", resolve)));
+		const ended = new Promise((resolve) => {
+			if (signal.aborted) resolve();
+			else signal.addEventListener("abort", resolve, { once: true });
+		});
+		waitUntil?.(ended);
 		return reply;
 	}
 	const length = headers.get("content-length");
