@@ -56,8 +56,7 @@ export const originUnreachable = () => originProblem("the origin cannot be reach
 
 const originTimeout = (detail) => problem(504, "origin-timeout", "The origin did not answer in time", detail);
 export const originLate = () => originTimeout("the origin did not answer within `deadlines.default_ms`");
-export const writeLate = () =>
-	originTimeout("the origin did not answer within `deadlines.default_ms`; whether it has written is not known");
+export const writeLate = () => originTimeout("the origin did not answer in time; whether it has written is not known");
 /**
  * In place of the origin's answer to a write.
  *

@@ -18,9 +18,18 @@ const CREDENTIALS = [
 	[/\b(password|passwd|secret|token|api[-_]?key|authorization)(["']?\s*[:=]\s*["']?)[^\s"',;&]+/gi, "$1$2[redacted]"],
 ];
 
+/** What was thrown, in words; anything can be, and not all of it becomes text. */
+export function wordsOf(error) {
+	try {
+		return String(error?.message ?? error);
+	} catch {
+		return "an error without a text";
+	}
+}
+
 /** The text of an error, fit for a log. */
 function textOf(error) {
-	let text = String(error?.message ?? error).slice(0, 2 * MAX_TEXT);
+	let text = wordsOf(error).slice(0, 2 * MAX_TEXT);
 	for (const [pattern, instead] of CREDENTIALS) text = text.replace(pattern, instead);
 	// biome-ignore lint/suspicious/noControlCharactersInRegex: just these must not come into a log
 	return text.replace(/[\u0000-\u001f\u007f]+/g, " ").slice(0, MAX_TEXT);
@@ -57,8 +66,11 @@ export class ErrorLog {
 			if (this.#told.size >= MAX_TOLD) return;
 		}
 		this.#told.set(shape, { at: now, untold: 0 });
-		this.#write(
-			`featheredge: ${line}${last?.untold > 0 ? ` (and ${last.untold} times since this was last told)` : ""}`,
-		);
+		const since = last?.untold > 0 ? ` (and ${last.untold} times since this was last told)` : "";
+		try {
+			this.#write(`featheredge: ${line}${since}`);
+		} catch {
+			// A log that fails is no request's failure.
+		}
 	}
 }

@@ -9,6 +9,7 @@ import { FetchFault, State } from "featheredge-core";
 import { ClosedError, FeatheredgeError } from "../errors.js";
 import { EncodedError, TooLargeError } from "./body.js";
 import { deferred } from "./deferred.js";
+import { wordsOf } from "./error_log.js";
 import { headerPairs } from "./headers.js";
 import * as instance from "./instance.js";
 import { redacted } from "./redact.js";
@@ -205,16 +206,22 @@ export class Exchange {
 			this.#abortAfter(LATE_MILLIS);
 		}, timeout);
 		const began = Date.now();
+		const abort = () => this.#abort.abort();
+		// Who closes waits for nobody.
+		this.#stops.add(abort);
 		this.#passed = this.#handling.pass(base, this.#abort.signal, cacheStatus);
 		const { status, isUnsent } = await this.#passed.catch(() => ({ status: LOST }));
 		clearTimeout(timer);
+		this.#stops.delete(abort);
 		// Nobody is there for the rest of a late one.
 		this.#abortAfter(isLate ? 0 : timeout - (Date.now() - began));
 		return (core, now) => core.complete_pass(number, isUnsent ? undefined : status, now);
 	}
 
+	/** The timer holds nothing else of the request, which it outlives. */
 	#abortAfter(millis) {
-		unref(setTimeout(() => this.#abort.abort(), millis));
+		const abort = this.#abort;
+		unref(setTimeout(() => abort.abort(), millis));
 	}
 
 	#forwarded() {
@@ -468,7 +475,7 @@ export class Exchange {
 		}
 		if (isOwnError) {
 			// A function's own error is no loss of a connection, and its text is worth more.
-			const body = new TextEncoder().encode(this.cause?.message ?? String(this.cause));
+			const body = new TextEncoder().encode(wordsOf(this.cause));
 			return (core, now) => core.complete_fetch(number, 500, "text/plain", body, now);
 		}
 		if (reply === undefined) {
