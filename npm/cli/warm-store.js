@@ -35,7 +35,7 @@ class Counting {
 
 	setMany = async (entries, options) => {
 		const written = await this.#store.setMany(entries, options).catch((error) => ({ failed: entries.length, error }));
-		const { failed = 0, error } = written ?? {};
+		const { failed = 0, error } = typeof written === "number" ? { failed: written } : (written ?? {});
 		this.error ??= error;
 		this.failed += failed;
 		this.rows += entries.length - failed;

@@ -39,13 +39,19 @@ function holderOf(path) {
 export function lockStores(stores, url) {
 	const path = join(stores, FILE);
 	mkdirSync(stores, { recursive: true });
-	const holder = holderOf(path);
-	if (holder !== undefined) {
-		throw new Failure(
-			`${holder.url} is served with the stores in ${stores} already, by process ${holder.pid}: stop that, or give this one stores of its own by \`--stores DIR\` (where no such process serves, remove ${path})`,
-		);
+	for (let isFirst = true; ; isFirst = false) {
+		try {
+			writeFileSync(path, JSON.stringify({ pid: process.pid, url }), { flag: "wx" });
+			return () => rmSync(path, { force: true });
+		} catch (error) {
+			if (error.code !== "EEXIST") throw error;
+			const holder = holderOf(path);
+			if (holder !== undefined || !isFirst) {
+				throw new Failure(
+					`${holder?.url ?? "a Worker"} is served with the stores in ${stores} already, by process ${holder?.pid}: stop that, or give this one stores of its own by \`--stores DIR\` (where no such process serves, remove ${path})`,
+				);
+			}
+			rmSync(path, { force: true });
+		}
 	}
-	rmSync(path, { force: true });
-	writeFileSync(path, JSON.stringify({ pid: process.pid, url }), { flag: "wx" });
-	return () => rmSync(path, { force: true });
 }
