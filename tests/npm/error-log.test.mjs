@@ -91,6 +91,27 @@ test("a store that is late, or answers something else, is told of", async (t) =>
 	}
 });
 
+test("whatever is thrown, and whatever the log throws, the request is answered and the engine ends", async (t) => {
+	const nothing = Object.create(null);
+	const throwing = () => {
+		throw nothing;
+	};
+	for (const l2 of [
+		{ getMany: throwing, setMany: async () => {} },
+		{ getMany: async (keys) => keys.map(() => undefined), setMany: async () => ({ failed: 1, error: nothing }) },
+	]) {
+		for (const onError of [() => {}, throwing]) {
+			const engine = await engineFor(t, { l2, onError, origin: namingOrigin() });
+			const { features } = await engine.serve({ entity_ids: ["e1"], feature_names: ["a"] });
+			assert.equal(features.e1.a, "a of e1");
+			await engine.close();
+		}
+	}
+	const engine = await engineFor(t, { origin: throwing });
+	await assert.rejects(engine.serve({ entity_ids: ["e1"], feature_names: ["a"] }));
+	await engine.close();
+});
+
 test("no line tells credentials, breaks, or grows without bound", async (t) => {
 	const world = await failing(t, {
 		read: () =>
