@@ -14,6 +14,8 @@ use config::{Config, OriginKind};
 use model::refusal::Refusal;
 use model::time::Instant;
 use origin::synthetic;
+use protocol::call::Call;
+use protocol::feast;
 
 /// What a feature is not named like, for whom it may concern.
 pub(super) const MALFORMED_FEATURE: &str =
@@ -69,9 +71,21 @@ pub(super) fn bypass(config: &Config, incoming: &Incoming<'_>) -> Option<Transit
         _ => Bypass::Query,
     };
     let base = forward_base(config)?;
-    match Endpoint::Feast.check_size(config, incoming) {
+    match check_limits(config, incoming) {
         Err(refusal) if config.limits.refuse => Some(reply::refused(&Protocol::Feast, &refusal, b"").into()),
         _ => Some(forwarded(config, base, bypass)),
+    }
+}
+
+/// Whether a request for features passes a limit; whatever else is wrong with its body is the origin's to say.
+fn check_limits(config: &Config, incoming: &Incoming<'_>) -> Result<(), Refusal> {
+    Endpoint::Feast.check_size(config, incoming)?;
+    if !config.limits.refuse {
+        return Ok(());
+    }
+    match feast::read(incoming.body, &config.limits, &mut Call::default()) {
+        Err(refusal @ Refusal::Limit { .. }) => Err(refusal),
+        _ => Ok(()),
     }
 }
 

@@ -301,9 +301,7 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
             (*status, "origin-error", format!("the origin answered with status {status}: {}", quoted(body)))
         }
         OriginFailure::NoRoom => return overloaded(is_feast, Priority::Critical, 1),
-        OriginFailure::TimedOut => {
-            (504, "origin-timeout", "the origin did not answer within `origin.timeout_ms`".to_owned())
-        }
+        OriginFailure::TimedOut => (504, "origin-timeout", "the origin did not answer in time".to_owned()),
         OriginFailure::Unreachable => (502, "origin-unreachable", "the origin cannot be reached".to_owned()),
         OriginFailure::LeftAlone { retry_millis } => {
             let detail = "the origin failed so often of late that it is left alone for a while";
