@@ -95,7 +95,7 @@ function runtimeOf(config, l2) {
 	return new Runtime({
 		config: { ...config, l2: { ...config.l2, ...(l2 === undefined && { enabled: false }) } },
 		connect: () => ({ stores: { l2_distributed: l2 } }),
-		origin: new HttpOrigin(config.origin?.url, { headers, isPrivate, fetch: nodeFetch }),
+		origin: new HttpOrigin(config.origin?.url, { headers, isPrivate, fetch: nodeFetch, passesCoded: true }),
 		clock: steadyClock(),
 		isPrivate,
 		isHeard: config.alerts?.webhook_url !== undefined || config.telemetry?.traces_url !== undefined,

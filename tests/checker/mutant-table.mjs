@@ -181,13 +181,13 @@ export const MUTANTS = [
 		changes: [
 			{
 				file: "crates/model/src/answer.rs",
-				from: "OriginFailure::Unintelligible(_) => Cause::Either,",
-				to: "OriginFailure::Unintelligible(_) => Cause::Origin,",
+				from: "                Cause::Either",
+				to: "                Cause::Origin",
 			},
 			{
 				file: "crates/model/src/answer.rs",
-				from: "OriginFailure::Unexpected { .. } => Cause::Request,",
-				to: "OriginFailure::Unexpected { .. } => Cause::Origin,",
+				from: "OriginFailure::Unexpected { .. } | OriginFailure::NoRoom => Cause::Request,",
+				to: "OriginFailure::Unexpected { .. } | OriginFailure::NoRoom => Cause::Origin,",
 			},
 		],
 		finds: ["5xx in health"],

@@ -66,6 +66,16 @@ export async function testAccess(hosts) {
 			});
 		});
 
+		test("an operator's token in another form goes nowhere", async () => {
+			await withCredentials({}, async (host) => {
+				for (const shown of [`Bearer\t${OPERATOR}`, `Bearer ${OPERATOR},`, `Bearer x, Bearer ${OPERATOR}`]) {
+					await host.post("/push", {}, { authorization: shown });
+					await host.post(FEAST, ask(["a"], [1]), { authorization: shown });
+				}
+				for (const { headers } of origin.requests) assert.ok(!headers.authorization?.includes(OPERATOR));
+			});
+		});
+
 		test("what an operator reads with them is nobody's whom the origin judges", async () => {
 			await withCredentials({ mode: "origin" }, async (host) => {
 				for (const token of [OPERATOR, undefined, "of-somebody"]) assert.equal((await read(host, token)).status, 200);
@@ -107,12 +117,16 @@ export async function testAccess(hosts) {
 					origin.reset();
 				}
 				for (const target of [
-					"/../secret",
-					"/%2e%2e/secret",
-					"/x/%2E./../../secret",
-					"/..%5c../secret",
-					"/..\\..\\secret",
+					"/..%2fsecret",
+					"/%2e%2e%2fsecret",
+					"/x/..%2f..%2fsecret",
+					"/..%5csecret",
+					"/..;/secret",
 				]) {
+					assert.equal(await send("GET", target), 400, target);
+					assert.deepEqual(origin.requests, [], target);
+				}
+				for (const target of ["/../secret", "/%2e%2e/secret", "/x/%2E./../../secret", "/..\\..\\secret"]) {
 					assert.equal(await send("GET", target), 200, target);
 					assert.equal(origin.requests.length, 1, target);
 					for (const { path } of origin.requests) assert.ok(path.startsWith("/base/"), `${target}: ${path}`);

@@ -25,7 +25,8 @@ test("access takes the defaults that the documentation has", () => {
 test("a target has one normal form", () => {
 	for (const [target, path, query = ""] of [
 		["/push", "/push"],
-		["/push/", "/push/"],
+		["/push/", "/push"],
+		["/docs/", "/docs/"],
 		["/", "/"],
 		["/push?a=/../b", "/push", "a=/../b"],
 		["http://host/push", "/push"],
@@ -43,6 +44,8 @@ test("a target has one normal form", () => {
 		assert.deepEqual(targetOf(target), { path, query }, target);
 		assert.deepEqual(targetOf(path), { path, query: "" }, "what is in it already stays");
 	}
+	for (const target of ["/..%2fb", "/%2e%2e%5Cb", "/a/..;x/b", "/.%2Fb"])
+		assert.equal(targetOf(target), undefined, target);
 	for (const target of ["*", "host:443", "push", "", "file:///push", "http://"])
 		assert.equal(targetOf(target), undefined);
 });

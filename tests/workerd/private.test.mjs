@@ -323,7 +323,11 @@ describe("the ledger, whose marks are sealed", () => {
 		const [other] = worker.twins;
 		try {
 			for (const driver of [1, 2]) await read(other, driver);
-			assert.equal((await write(worker, 1)).headers.get("cache-status"), null, "the ledger has it");
+			assert.equal(
+				(await write(worker, 1)).headers.get("cache-status"),
+				"featheredge; fwd=bypass",
+				"the ledger has it",
+			);
 			origin.reset();
 			for (const driver of [1, 2]) await read(other, driver);
 			assert.deepEqual(

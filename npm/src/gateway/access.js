@@ -224,6 +224,11 @@ export class Access {
 		if (shown === undefined) return undefined;
 		if (shown.length > MAX_AUTHORIZATION) unauthorized("the credentials are too long", "invalid_request");
 		const token = /^bearer +([^ ]+) *$/i.exec(shown)?.[1];
+		// In whatever form it comes, the operator's token is shown to nobody else.
+		for (const part of token === undefined ? shown.split(/[\s,]+/) : token.split(",")) {
+			if (part !== token && (await this.#isOperators(await sha256(part))))
+				unauthorized("the credentials are no bearer token", "invalid_request");
+		}
 		const { mode } = this.#settings;
 		const digest = token === undefined ? undefined : await sha256(token);
 		if (digest !== undefined && (await this.#isOperators(digest))) {

@@ -227,11 +227,11 @@ function contained(reply) {
 /** Headers of an error that say nothing of what was asked. */
 const WORDLESS = new Set(["allow", "retry-after", "www-authenticate"]);
 
-/** An answer of the origin, without its own words where it is an error: these may quote what was asked. */
+/** An answer of the origin, without its own words where it is an error or a redirect: these may quote what was asked. */
 export function withoutWords(reply) {
 	const { status, headers, body } = reply;
 	// Our own words stand in bytes.
-	if (status < 400 || body instanceof Uint8Array) return reply;
+	if (status < 300 || status === 304 || body instanceof Uint8Array) return reply;
 	cancel(body);
 	const { contentType, body: words } = redacted();
 	const kept = headers.filter(([name]) => WORDLESS.has(name));

@@ -221,7 +221,8 @@ async function pump(stream, outgoing) {
 		for (;;) {
 			const { done, value } = await reader.read();
 			if (done || outgoing.destroyed) break;
-			if (!outgoing.write(value)) await roomIn(outgoing);
+			// What fails meanwhile ends the reply, though its reader does not read.
+			if (!outgoing.write(value)) await Promise.race([roomIn(outgoing), reader.closed]);
 		}
 		outgoing.end();
 	} catch {

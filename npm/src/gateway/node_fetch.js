@@ -44,14 +44,15 @@ const CLIENTS = {
 
 /**
  * @param {string} url
- * @param {{ method: string, headers: Headers, body?: Uint8Array | ReadableStream<Uint8Array>, signal?: AbortSignal }} init
+ * @param {{ method: string, headers: Headers, body?: Uint8Array | ReadableStream<Uint8Array>, signal?: AbortSignal, isCoded?: boolean }} init
+ *   `isCoded`: the body of the answer is left in the coding that the headers ask for
  * @returns {Promise<{ status: number, headers: Headers, body: ReadableStream<Uint8Array> }>} rejects where there is no answer
  */
-export async function nodeFetch(url, { method, headers, body, signal }) {
+export async function nodeFetch(url, { method, headers, body, signal, isCoded = false }) {
 	const { protocol } = new URL(url);
 	if (FORBIDDEN.has(method)) throw new TypeError(`the method ${method} is not passed on`);
 	const { request, agent } = CLIENTS[protocol];
-	const fields = { "accept-encoding": "gzip, deflate, br" };
+	const fields = isCoded ? {} : { "accept-encoding": "gzip, deflate, br" };
 	for (const [name, value] of headers) fields[name] = value;
 	if (body instanceof Uint8Array) fields["content-length"] = body.length;
 	// Node frames no body of `DELETE` or `OPTIONS` by itself, and what it sends bare would be taken for the next request.
@@ -68,16 +69,16 @@ export async function nodeFetch(url, { method, headers, body, signal }) {
 	else outgoing.end(body);
 	const incoming = await answered;
 	if (incoming.statusCode >= 400) failed.add(incoming.socket);
-	return answerOf(incoming);
+	return answerOf(incoming, isCoded);
 }
 
-async function answerOf(incoming) {
+async function answerOf(incoming, isCoded) {
 	const { statusCode: status, rawHeaders } = incoming;
 	const headers = new Headers();
 	for (let at = 0; at < rawHeaders.length; at += 2) headers.append(rawHeaders[at], rawHeaders[at + 1]);
 	const decode = CODINGS[headers.get("content-encoding")?.toLowerCase()];
-	const isEmpty = headers.get("content-length") === "0";
+	const isLeft = isCoded || headers.get("content-length") === "0";
 	// Who stops reading it ends the connection, whose rest is of no use.
-	const body = decode === undefined || isEmpty ? incoming : pipeline(incoming, await decode(incoming), () => {});
+	const body = decode === undefined || isLeft ? incoming : pipeline(incoming, await decode(incoming), () => {});
 	return { status, headers, body: Readable.toWeb(body) };
 }

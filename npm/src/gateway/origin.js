@@ -14,6 +14,9 @@ const HOP_BY_HOP = ["connection", "expect", "keep-alive", "te", "trailer", "tran
 /** Headers of a request that `fetch` sees to. */
 const FETCHS_OWN = ["content-length", "host"];
 
+/** Headers that lead a client to a place, beside `Location`; they are left out where that is the origin's own host. */
+const LEADING = new Set(["content-location", "link", "refresh"]);
+
 /** The codings that `fetch` takes off a body by itself where it is not the Workers' (RFC 9110, 8.4.1). */
 const DECODED = /^(?:x-)?gzip$|^deflate$|^br$/i;
 
@@ -63,7 +66,7 @@ function tellOf({ scheme, authority, address }, headers) {
 function locationOf(location, url, root, mount) {
 	if (!URL.canParse(location, url)) return location;
 	const place = new URL(location, url);
-	if (place.origin !== new URL(url).origin) return location;
+	if (place.hostname !== new URL(url).hostname) return location;
 	const known = root === undefined ? undefined : new URL(`${root}/`).href;
 	if (known === undefined || !place.href.startsWith(known)) return undefined;
 	// What begins with two slashes is no path, and leads to another host.
@@ -75,8 +78,9 @@ function locationOf(location, url, root, mount) {
  * @property {HeadersInit | (() => HeadersInit | Promise<HeadersInit>)} [headers] the deployment's own, credentials among them
  * @property {typeof globalThis.fetch} [fetch]
  * @property {boolean} [isPrivate] whether the origin's words about a request are left unread
- * @property {boolean} [isWorker] whether `fetch` is the Workers': it holds bodies to the length that they announce, and undoes the coding of one
- *   that is passed back as it came
+ * @property {boolean} [isWorker] whether `fetch` is the Workers', which holds bodies to the length that they announce
+ * @property {boolean} [passesCoded] whether the body of an answer can be passed back in its coding: as the Workers' does by itself, and a `fetch`
+ *   that is told `isCoded`
  */
 
 export class HttpOrigin {
@@ -85,6 +89,7 @@ export class HttpOrigin {
 	#fetch;
 	#isPrivate;
 	#isWorker;
+	#passesCoded;
 	/** Whether it has credentials of its own, so that the caller's say nothing of what it may see. */
 	isAuthorized;
 
@@ -92,7 +97,10 @@ export class HttpOrigin {
 	 * @param {string} [url] its base; left out where nothing is asked over HTTP
 	 * @param {OriginOptions} [options]
 	 */
-	constructor(url = "", { headers = {}, fetch = globalThis.fetch, isPrivate = false, isWorker = false } = {}) {
+	constructor(
+		url = "",
+		{ headers = {}, fetch = globalThis.fetch, isPrivate = false, isWorker = false, passesCoded = isWorker } = {},
+	) {
 		this.url = String(url);
 		this.#base = this.url.replace(/\/+$/, "");
 		this.#headers = headers;
@@ -100,6 +108,7 @@ export class HttpOrigin {
 		this.#fetch = fetch;
 		this.#isPrivate = isPrivate;
 		this.#isWorker = isWorker;
+		this.#passesCoded = passesCoded;
 	}
 
 	/**
@@ -190,24 +199,30 @@ export class HttpOrigin {
 	async passTo(url, request, bytes, pass, { signal, isRead, root }) {
 		const { method, mount = "" } = request;
 		// What `fetch` is to unpack, it asks for itself.
-		const without = this.#isWorker ? FETCHS_OWN : [...FETCHS_OWN, "accept-encoding"];
-		const headers = await this.#authorize(new Headers(endToEnd(request.headers, without)), url, pass);
+		const without = this.#passesCoded ? FETCHS_OWN : [...FETCHS_OWN, "accept-encoding"];
+		const own = new Headers(endToEnd(request.headers, without));
+		// The line that was judged, of several.
+		if (own.has("authorization")) own.set("authorization", request.header("authorization"));
+		const headers = await this.#authorize(own, url, pass);
 		tellOf(request, headers);
 		const isBare = method === "GET" || method === "HEAD";
 		const body = isBare ? undefined : (bytes ?? request.stream());
-		const init = { method, headers, body, redirect: "manual", signal };
-		if (body instanceof ReadableStream) init.duplex = "half";
+		const init = { method, headers, body, redirect: "manual", signal, isCoded: this.#passesCoded };
+		if (body instanceof ReadableStream) {
+			init.duplex = "half";
+			init.isLengthUnknown = request.header("content-length") === undefined;
+		}
 		const answer = await this.call(url, init, isRead);
-		return this.#passedBack(answer, (location) => locationOf(location, url, root, mount));
+		return this.#passedBack(answer, url, (location) => locationOf(location, url, root, mount));
 	}
 
-	#passedBack(answer, mapped) {
+	#passedBack(answer, url, mapped) {
 		const { status, headers } = answer;
 		if (!isSendable(status)) {
 			cancel(answer.body);
 			return originStatus(status);
 		}
-		const isDecoded = !this.#isWorker && DECODED.test(headers.get("content-encoding") ?? "");
+		const isDecoded = !this.#passesCoded && DECODED.test(headers.get("content-encoding") ?? "");
 		const location = headers.get("location");
 		const isBare = isBodyless(status);
 		// A length of what does not come would be taken from the next reply.
@@ -216,8 +231,10 @@ export class HttpOrigin {
 			"location",
 			...(isBare || isDecoded ? ["content-encoding", "content-length"] : []),
 		]);
+		const { hostname } = new URL(url);
+		const told = kept.filter(([name, value]) => !(LEADING.has(name) && value.includes(hostname)));
 		const place = location === null ? undefined : mapped(location);
-		if (place !== undefined) kept.push(["location", place]);
-		return { status, headers: kept, body: isBare ? null : answer.body };
+		if (place !== undefined) told.push(["location", place]);
+		return { status, headers: told, body: isBare ? null : answer.body };
 	}
 }

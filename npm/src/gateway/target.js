@@ -8,6 +8,9 @@ const NORMAL = /^(?:https?:\/\/[^/?#\\]+)?((?:\/[\w~-][\w~.-]*)+)$/;
 const SLASHED =
 	/^(\/(?:get-online-features|push|write-to-online-store|materialize|materialize-incremental|search|retrieve-online-documents|health|ready|metrics|v1\/.+))\/$/;
 
+/** Paths that lead elsewhere for whoever takes an encoded slash for one, or leaves out what follows a semicolon. */
+const AMBIGUOUS = /(?:\/|%2F|%5C)\.{1,2}(?:;[^/]*)?(?=\/|%2F|%5C|$)/;
+
 const UNRESERVED = /[\w.~-]/;
 
 /**
@@ -26,7 +29,8 @@ export function targetOf(target) {
 	if (!URL.canParse(url)) return undefined;
 	const { protocol, pathname, search } = new URL(url);
 	if (protocol !== "http:" && protocol !== "https:") return undefined;
-	return { path: normalPath(pathname), query: search.slice(1) };
+	const path = normalPath(pathname);
+	return AMBIGUOUS.test(path) ? undefined : { path, query: search.slice(1) };
 }
 
 /** The normal form of a path that a URL's parser has resolved. */

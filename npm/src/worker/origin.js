@@ -4,6 +4,7 @@
 // what is passed back ends by its signal.
 
 import { HttpOrigin } from "../gateway/origin.js";
+import { cancel } from "../runtime/body.js";
 import { sendHeldBack } from "./held_write.js";
 import { finalResponse } from "./interim.js";
 
@@ -30,8 +31,15 @@ export class WorkerOrigin extends HttpOrigin {
 		super(url, { ...options, fetch: fetchFinal, isWorker: true });
 	}
 
-	async call(url, init, isRead) {
-		const { body, signal } = init;
+	async call(url, { ...init }, isRead) {
+		const { method, body, signal } = init;
+		// Of an interim answer to `HEAD` nothing is seen but that there was one, and the answer would be taken for the next request's.
+		if (method === "HEAD") {
+			const answer = await super.call(url, { ...init, method: "GET" }, isRead);
+			cancel(answer.body);
+			return new Response(null, answer);
+		}
+		if (init.isLengthUnknown) Object.assign(init, breakingOff(body, signal));
 		const doubtMillis = this.#doubtfulUntil - Date.now();
 		const isHeldBack = !isRead && doubtMillis > 0 && body instanceof Uint8Array && body.length > 0;
 		const answer = isHeldBack
@@ -48,6 +56,32 @@ export class WorkerOrigin extends HttpOrigin {
 		const reply = await super.passTo(url, request, bytes, pass, options);
 		return reply.body instanceof ReadableStream ? watched(reply, request, options.signal) : reply;
 	}
+}
+
+/**
+ * A body of unknown length whose request breaks off with it. workerd would end its chunks as if it had been whole.
+ *
+ * @param {ReadableStream<Uint8Array>} source
+ * @param {AbortSignal} signal of the request
+ */
+function breakingOff(source, signal) {
+	const broken = new AbortController();
+	const reader = source.getReader();
+	const body = new ReadableStream({
+		async pull(controller) {
+			try {
+				const { done, value } = await reader.read();
+				if (done) controller.close();
+				else controller.enqueue(value);
+			} catch {
+				broken.abort();
+				// Whatever ended it would be taken for its end.
+				await new Promise(() => {});
+			}
+		},
+		cancel: (reason) => reader.cancel(reason),
+	});
+	return { body, signal: AbortSignal.any([signal, broken.signal]) };
 }
 
 /**
