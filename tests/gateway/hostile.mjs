@@ -145,6 +145,22 @@ export function testHostile({ start, readsAnswersApart }) {
 			isRight(await raw.answer(), driver);
 		});
 
+		test("bodies that never end hold no more than there is room for, and who sends at once is served", async () => {
+			const part = "x".repeat(900_000);
+			const slow = await Promise.all(range(50).map(open));
+			for (const raw of slow) raw.send([`POST ${FEAST} HTTP/1.1`, HOST, "content-length: 1000000"], part);
+			const first = await Promise.any(slow.map((raw) => raw.answer()));
+			assert.equal(first.status, 503);
+			assert.equal(first.headers["retry-after"], "1");
+			await isWell();
+			for (const raw of slow) raw.close();
+			const raw = await open();
+			const { driver, body } = read();
+			const padded = body.replace("}", `,"ignored_column":["${part}"]}`);
+			raw.send([`POST ${FEAST} HTTP/1.1`, HOST, `content-length: ${padded.length}`], padded);
+			isRight(await raw.answer(), driver);
+		});
+
 		test("requests that are sent at once are answered in their order", async () => {
 			const raw = await open();
 			const reads = range(5).map(read);

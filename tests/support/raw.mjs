@@ -11,6 +11,8 @@ import { connect, createServer } from "node:net";
 export async function openRaw(port) {
 	const socket = connect(port, "127.0.0.1");
 	socket.setNoDelay(true);
+	// Whoever reads hears that the connection has ended.
+	socket.on("error", () => {});
 	await once(socket, "connect");
 	const reader = readerOf(socket);
 	return {

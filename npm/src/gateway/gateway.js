@@ -9,7 +9,7 @@ import { FaultError } from "../errors.js";
 import { TELEMETRY_PATHS } from "../runtime/telemetry_paths.js";
 import { isForFeatures } from "./handler.js";
 import { ANYONE } from "./pass.js";
-import { brokenBody, fault, problem } from "./reply.js";
+import { brokenBody, fault, noRoom, problem } from "./reply.js";
 
 export class Gateway {
 	#access;
@@ -55,6 +55,7 @@ export class Gateway {
 	 * @returns {import("./reply.js").Reply | Promise<import("./reply.js").Reply>}
 	 */
 	serve(request, body, pass = ANYONE) {
+		if (request.isShed) return noRoom();
 		try {
 			const reply = this.#handler.serve(request, pass, body);
 			return reply instanceof Promise ? reply.catch((error) => this.#failed(error, request)) : reply;

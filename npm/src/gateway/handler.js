@@ -51,6 +51,7 @@ const onlyReads = ({ method, path }) => Core.right(method, path) <= READ;
  * @property {(limit: number) => Promise<Uint8Array | undefined>} read its body; `undefined` where it is longer than `limit` bytes, of which no
  *   more than the chunk that passes it is read
  * @property {boolean} isOverLimit whether it was found to be longer
+ * @property {boolean} isShed whether there was no room to read it
  * @property {() => ReadableStream<Uint8Array> | undefined} stream its body, from its beginning, where it was not read or is longer than was to be read
  * @property {string} address where it came from
  * @property {string} [scheme] by which its client has reached us, as the authority

@@ -3,6 +3,7 @@
 // Its invariants: a body is read within a limit, whether anybody wants it or not, so that what follows on its connection is not harmed; a
 // reply in parts goes out at the pace at which it is read; what belongs to a caller who has gone ends with it.
 
+import { ReadingShare } from "./reading.js";
 import { badTarget, unknownCoding } from "./reply.js";
 import { targetOf } from "./target.js";
 
@@ -24,6 +25,7 @@ class NodeRequest {
 	#release;
 	/** What was read of a body that is longer than was to be read. @type {Uint8Array[] | undefined} */
 	#chunks;
+	isShed = false;
 
 	/**
 	 * @param {import("node:http").IncomingMessage} incoming
@@ -108,21 +110,41 @@ class NodeRequest {
 	/** Gives the body to `take`, as `read` does, and without a promise. */
 	collect(limit, take) {
 		const incoming = this.#incoming;
+		const announced = Number(incoming.headers["content-length"]);
 		const chunks = [];
 		let length = 0;
+		let share;
 		const tooLong = () => {
 			this.#chunks = chunks;
 			take();
 		};
-		if (Number(incoming.headers["content-length"]) > limit) return tooLong();
+		if (announced > limit) return tooLong();
+		const stop = () => {
+			share?.end();
+			incoming.off("data", onData).off("end", onEnd).pause();
+		};
 		const onData = (chunk) => {
 			chunks.push(chunk);
 			length += chunk.length;
-			if (length <= limit) return;
-			incoming.off("data", onData).off("end", onEnd).pause();
-			tooLong();
+			if (length > limit) {
+				stop();
+				return tooLong();
+			}
+			// Most come in one piece.
+			if (length === announced) return;
+			if (share === undefined) {
+				share = new ReadingShare();
+				incoming.once("close", () => share.end());
+			}
+			if (share.take(chunk.length)) return;
+			stop();
+			this.isShed = true;
+			take();
 		};
-		const onEnd = () => take(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length));
+		const onEnd = () => {
+			share?.end();
+			take(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length));
+		};
 		incoming.on("data", onData).on("end", onEnd);
 	}
 }

@@ -48,6 +48,11 @@ export const brokenBody = () =>
 		"its body breaks off, or is not in the form that HTTP has",
 	);
 
+export const noRoom = () =>
+	problem(503, "overloaded", "Too many requests wait", "more bodies are being read than there is room for", {
+		"retry-after": "1",
+	});
+
 export const unknownCoding = () =>
 	problem(501, "invalid-request", "The request is malformed", "the only transfer coding that is read is `chunked`");
 

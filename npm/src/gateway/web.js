@@ -1,12 +1,14 @@
 // Requests and replies of hosts that have `Request` and `Response`.
 
 import { cancel, discard, readWithin, rejoin } from "../runtime/body.js";
+import { ReadingShare } from "./reading.js";
 import { isBodyless } from "./reply.js";
 
 /** @implements {import("./handler.js").PlainRequest} */
 export class WebRequest {
 	#request;
 	#isPlatforms;
+	isShed = false;
 	/** Whether its body broke off, which only its caller's going does. */
 	#isBroken = false;
 	/** What was read of a body that is longer than was to be read. @type {Uint8Array[] | undefined} */
@@ -71,13 +73,21 @@ export class WebRequest {
 	}
 
 	async read(limit) {
+		const share = new ReadingShare();
+		const count = (length) => {
+			this.isShed = !share.take(length);
+			if (this.isShed) throw new Error("there is no room for the body");
+		};
 		try {
-			const { bytes, parts } = await readWithin(this.#request, limit, this.#isPlatforms);
+			const { bytes, parts } = await readWithin(this.#request, limit, this.#isPlatforms, count);
 			this.#parts = parts;
 			return bytes;
 		} catch (error) {
+			if (this.isShed) return undefined;
 			this.#isBroken = true;
 			throw error;
+		} finally {
+			share.end();
 		}
 	}
 
@@ -89,6 +99,8 @@ export class WebRequest {
 	/** Lets go of a body that nobody has read to its end, before its sender is answered. */
 	async release() {
 		const { bodyUsed, body } = this.#request;
+		// Its sender may take for ever, and is answered meanwhile.
+		if (this.isShed) return void this.waitUntil?.(discard(body));
 		if (body === null || (this.#hasBegun ? this.#isTaken : bodyUsed)) return;
 		if (this.#isPlatforms) await discard(body);
 		// One that was not begun is left to whoever made the request.

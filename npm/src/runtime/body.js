@@ -110,7 +110,12 @@ export async function readParts(message, limit, take, { isLengthTrue = false, is
 			reader.releaseLock();
 			throw new TooLargeError(value);
 		}
-		take(value, expected);
+		try {
+			take(value, expected);
+		} catch (error) {
+			reader.releaseLock();
+			throw error;
+		}
 	}
 }
 
@@ -133,13 +138,18 @@ export async function readBytes(message, limit, isLengthTrue) {
  * @param {Request | Response} message
  * @param {number} limit in bytes
  * @param {boolean} [isLengthTrue] as of `readParts`
+ * @param {(length: number) => void} [count] told of each part before it is kept; what it throws ends the reading
  * @returns {Promise<{ bytes: Uint8Array, parts?: undefined } | { bytes?: undefined, parts: Uint8Array[] }>} all of it, or the parts that were
  *   read of one that is longer; its rest can be read on or cancelled
  */
-export async function readWithin(message, limit, isLengthTrue) {
+export async function readWithin(message, limit, isLengthTrue, count) {
 	const parts = [];
+	const take = (part) => {
+		count?.(part.length);
+		parts.push(part);
+	};
 	try {
-		await readParts(message, limit, (part) => parts.push(part), { isLengthTrue });
+		await readParts(message, limit, take, { isLengthTrue });
 	} catch (error) {
 		if (!(error instanceof TooLargeError)) throw error;
 		return { parts: error.part === undefined ? parts : [...parts, error.part] };
