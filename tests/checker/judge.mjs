@@ -169,7 +169,9 @@ export class Judge {
 		return this.#origin.wasWell(sentAt - RECOVERY_MS, endAt);
 	}
 
-	#deadline({ deadline = Number.POSITIVE_INFINITY, priority }) {
+	#deadline({ protocol, deadline = Number.POSITIVE_INFINITY, priority }) {
+		// Feast's form has no place for one.
+		if (protocol === "feast") return this.#traits.config.deadlines.default_ms;
 		const own = priority === "critical" ? REAL_TIME_MS : this.#traits.config.deadlines.default_ms;
 		return Math.min(deadline, own);
 	}
