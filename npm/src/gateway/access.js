@@ -226,8 +226,13 @@ export class Access {
 		const token = /^bearer +([^ ]+) *$/i.exec(shown)?.[1];
 		// In whatever form it comes, the operator's token is shown to nobody else.
 		for (const part of token === undefined ? shown.split(/[\s,]+/) : token.split(",")) {
-			if (part !== token && (await this.#isOperators(await sha256(part))))
-				unauthorized("the credentials are no bearer token", "invalid_request");
+			if (part === token || !(await this.#isOperators(await sha256(part)))) continue;
+			refuse(
+				403,
+				"forbidden",
+				"The caller may not do this",
+				"an operator shows its token as `Authorization: Bearer`, and nothing else",
+			);
 		}
 		const { mode } = this.#settings;
 		const digest = token === undefined ? undefined : await sha256(token);
