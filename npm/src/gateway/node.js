@@ -3,12 +3,10 @@
 // Its invariants: a body is read within a limit, whether anybody wants it or not, so that what follows on its connection is not harmed; a
 // reply in parts goes out at the pace at which it is read; what belongs to a caller who has gone ends with it.
 
+import { LINGER_BYTES } from "../runtime/body.js";
 import { ReadingShare } from "./reading.js";
 import { badTarget, unknownCoding } from "./reply.js";
 import { targetOf } from "./target.js";
-
-/** How much of a body that nobody wants is read, so that its sender hears the answer before the connection ends, in bytes. */
-const LINGER_BYTES = 32 * 1024 * 1024;
 
 /** How much of a body waits to be passed on before its sender is held back, in bytes. */
 const BUFFERED_BYTES = 64 * 1024;

@@ -1,7 +1,7 @@
 // Bodies of requests and responses, read within a limit.
 
 /** How much of a body that nobody wants is read, so that its sender hears the answer before the connection ends, in bytes. */
-const LINGER_BYTES = 32 * 1024 * 1024;
+export const LINGER_BYTES = 32 * 1024 * 1024;
 
 /** A body is longer than its limit. */
 export class TooLargeError extends Error {
@@ -44,7 +44,7 @@ export class EncodedError extends Error {
 const ONE_PIECE_BYTES = 256 * 1024;
 
 /** Codings that a `DecompressionStream` undoes, by their names in HTTP (RFC 9110, 8.4.1). */
-const STREAMS = { gzip: "gzip", "x-gzip": "gzip", deflate: "deflate" };
+export const STREAMS = { gzip: "gzip", "x-gzip": "gzip", deflate: "deflate" };
 
 /** The longest name of a coding that is quoted. */
 const MAX_CODING = 40;

@@ -1,10 +1,10 @@
 // Waits past interim answers (RFC 9110, 15.2). workerd takes one for the answer, and what follows on the connection, the answer, for its body.
-// To `HEAD` it gives no body, so there the interim answer is all that can be seen, and is refused as one.
+// To `HEAD` it gives no body, so nothing can be seen behind the interim answer there: `WorkerOrigin` asks by `GET` in its place.
 //
 // Its invariant: a body is as long as it was announced to be, or breaks off.
 
 import { isBodyless } from "../gateway/reply.js";
-import { EncodedError } from "../runtime/body.js";
+import { EncodedError, STREAMS } from "../runtime/body.js";
 
 /** One character for each byte, so that a place in the text is one in the bytes. */
 const latin1 = (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
@@ -13,13 +13,6 @@ const latin1 = (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte))
 const MAX_HEAD_BYTES = 64 * 1024;
 
 const HEAD_END = "\r\n\r\n";
-
-/** The codings that the platform has a decoder for. */
-const DECODED = new Map([
-	["gzip", "gzip"],
-	["x-gzip", "gzip"],
-	["deflate", "deflate"],
-]);
 
 /** Reads a stream by lengths that are not those of its chunks. */
 class ByteReader {
@@ -131,7 +124,7 @@ export async function finalResponse(response) {
 		if (isBare) await reader.cancel();
 		const coding = headers.get("content-encoding");
 		if (body === null || coding === null) return new Response(body, { status, headers });
-		const format = DECODED.get(coding.toLowerCase());
+		const format = STREAMS[coding.toLowerCase()];
 		// What the platform has not read it cannot undo.
 		if (format === undefined) throw new EncodedError(coding);
 		headers.delete("content-encoding");
