@@ -136,6 +136,25 @@ export function testHostile({ start, readsAnswersApart }) {
 			assert.ok(origin.requests.every(({ body }) => !body.includes('{"a":')));
 		});
 
+		test("a body of unknown length that breaks off once it is passed on never reaches the origin whole", async () => {
+			const chunk = "x".repeat(1_500_000);
+			for (const path of [FEAST, "/get-online-features?status=true"]) {
+				const raw = await open();
+				const before = origin.received();
+				raw.send(
+					[`POST ${path} HTTP/1.1`, HOST, "transfer-encoding: chunked"],
+					`${chunk.length.toString(16)}\r\n${chunk}\r\n`,
+				);
+				while (origin.received() - before < chunk.length) await new Promise((resolve) => setTimeout(resolve, 10));
+				raw.close();
+				await isWell();
+				assert.ok(
+					origin.requests.every(({ body }) => !body.includes("xxx")),
+					path,
+				);
+			}
+		});
+
 		test("who sends byte by byte is answered, and holds up nobody", async () => {
 			const raw = await open();
 			const { driver, bytes } = read();

@@ -7,12 +7,14 @@ import { createServer } from "node:http";
 import { test } from "node:test";
 import { DEFAULTS } from "../../npm/src/gateway/access.js";
 import { networkOf } from "../../npm/src/gateway/address.js";
+import { listenerOf } from "../../npm/src/gateway/node.js";
 import { endToEnd, HttpOrigin } from "../../npm/src/gateway/origin.js";
 import { ANYONE } from "../../npm/src/gateway/pass.js";
 import { rateLimiter } from "../../npm/src/gateway/rate_limit.js";
 import { targetOf } from "../../npm/src/gateway/target.js";
 import { WebRequest } from "../../npm/src/gateway/web.js";
 import { retryLostConnection } from "../../npm/src/runtime/retry.js";
+import { openRaw } from "../support/raw.mjs";
 
 test("access takes the defaults that the documentation has", () => {
 	const rows = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8").split("\n");
@@ -20,6 +22,33 @@ test("access takes the defaults that the documentation has", () => {
 	const documented = cells.map(([key, value]) => [key.slice("| `auth.".length, -1), value.replaceAll("`", "")]);
 	const set = documented.filter(([, value]) => value !== "-").map(([key, value]) => [key, JSON.parse(value)]);
 	assert.deepEqual(Object.fromEntries(set), DEFAULTS);
+});
+
+test("a reply that fails ends its connection though its reader does not read", async (t) => {
+	let fail;
+	const body = new ReadableStream({
+		start(controller) {
+			fail = () => controller.error(new Error("the deadline"));
+		},
+		pull: (controller) => controller.enqueue(new Uint8Array(1 << 20)),
+	});
+	const gateway = { openBodyLimit: () => undefined, handle: async () => ({ status: 200, headers: [], body }) };
+	const server = createServer(listenerOf(gateway)).listen(0, "127.0.0.1");
+	t.after(() => {
+		server.closeAllConnections();
+		server.close();
+	});
+	await once(server, "listening");
+	const connected = once(server, "connection");
+	const raw = await openRaw(server.address().port);
+	t.after(() => raw.close());
+	raw.socket.pause();
+	raw.send(["GET / HTTP/1.1", "host: x"]);
+	const [held] = await connected;
+	while (held.writableLength === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+	const closed = once(held, "close");
+	fail();
+	await closed;
 });
 
 test("a target has one normal form", () => {

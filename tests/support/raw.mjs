@@ -64,8 +64,12 @@ export async function startRawOrigin(answer, { closesBehindErrorsMs } = {}) {
 	/** @type {Message[]} */
 	const requests = [];
 	const sockets = new Set();
+	let received = 0;
 	const server = createServer(async (socket) => {
 		sockets.add(socket);
+		socket.on("data", ({ length }) => {
+			received += length;
+		});
 		socket.on("error", () => {});
 		const reader = readerOf(socket);
 		try {
@@ -90,6 +94,8 @@ export async function startRawOrigin(answer, { closesBehindErrorsMs } = {}) {
 	return {
 		url: `http://127.0.0.1:${server.address().port}`,
 		requests,
+		/** How many bytes have come, of whole requests or not. */
+		received: () => received,
 		/** Closes all connections, be they in the middle of an answer. */
 		hangUp() {
 			for (const socket of sockets) socket.destroy();
