@@ -8,7 +8,7 @@
 //   npm run bench -- --only native [--json FILE] [--repeats N] [--scale SHARE]
 //
 // NAME is a part of a row's name, such as `l1` or `1 × 5`. `scenarios` are the seed's four, which have no peer, `native` the same without
-// WebAssembly, and `page` is what the page adds to their latencies: docs/benchmark.md. `package` are the figures of docs/npm.md, `access` those of docs/access.md.
+// WebAssembly, and `page` is what the page adds to their latencies: docs/guide/benchmark.md. `package` are the figures of docs/guide/npm.md, `access` those of docs/guide/access.md.
 // `--long` measures the memory of 10^6 rows too, and over 10^7 operations.
 
 import { writeFileSync } from "node:fs";
@@ -22,7 +22,7 @@ import { main, mustRun } from "../tests/support/run.mjs";
 
 const digits = (number) => number.toFixed(number < 10 ? 2 : 1);
 
-/** The rows as docs/performance.md has them. */
+/** The rows as docs/internals/performance.md has them. */
 function markdown(rows) {
 	const line = (cells) => `| ${cells.join(" | ")} |`;
 	const head = ["what", "ours", "peer", "beside", "times as good", "goal"];
@@ -81,14 +81,14 @@ async function runPage() {
 	return tabled(measurePage());
 }
 
-/** What the package's page quotes: docs/npm.md. */
+/** What the package's page quotes: docs/guide/npm.md. */
 async function runPackage() {
 	await build("package");
 	const { measurePackage } = await import("./package.mjs");
 	return tabled(measurePackage());
 }
 
-/** What callers' credentials cost: docs/access.md. */
+/** What callers' credentials cost: docs/guide/access.md. */
 async function runAccess() {
 	await build("worker");
 	const { measureAccess } = await import("./access.mjs");

@@ -1,4 +1,4 @@
-// Loads the Worker, or `featheredge serve`, for long, then with five times what it can serve, then as before: docs/reliability.md has the figures.
+// Loads the Worker, or `featheredge serve`, for long, then with five times what it can serve, then as before: docs/internals/reliability.md has the figures.
 //
 //   npm run load [-- --host worker|serve] [--steady SECONDS] [--overload SECONDS] [--after SECONDS] [--settle SECONDS] [--entities N] [--rate N] [--json] [--save FILE.json] [--plot FILE.svg]
 //

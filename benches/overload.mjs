@@ -2,7 +2,7 @@
 //
 // Three of four requests are answered from memory or L2 (KV before the Worker, Redis before `serve`); the others must ask an origin that serves a few calls at one time and no more, so
 // that there is a rate which cannot be served. That rate is searched for first: it is the highest at which the promise
-// of docs/monitoring.md is kept: 999 of 1,000 requests are answered whole, and 99 of 100 within 100 ms.
+// of docs/guide/monitoring.md is kept: 999 of 1,000 requests are answered whole, and 99 of 100 within 100 ms.
 
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -16,7 +16,7 @@ import { serveKv } from "./kv-apart.mjs";
 import { median } from "./measure.mjs";
 import { serveOurs } from "./servers.mjs";
 
-/** The promise of docs/monitoring.md, `sla.p99_ms`, in milliseconds. */
+/** The promise of docs/guide/monitoring.md, `sla.p99_ms`, in milliseconds. */
 export const P99_MS = 100;
 export const STEADY_SHARE = 0.8;
 export const OVERLOAD = 5;

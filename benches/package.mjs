@@ -73,7 +73,7 @@ async function vectors() {
 const milliseconds = (number) => `${number.toFixed(number < 1 ? 2 : 1)} ms`;
 const kilobytes = (bytes) => `${(bytes / 1_024).toFixed(1)} KB`;
 
-/** @returns {Promise<Record<string, string>>} what docs/npm.md quotes */
+/** @returns {Promise<Record<string, string>>} what docs/guide/npm.md quotes */
 export async function measurePackage() {
 	const { columns, first, parse, firstTimes, serveTimes, megabytes } = await vectors();
 	const { starts } = await measureStarts();

@@ -91,7 +91,7 @@ function growthPlots(rows) {
 
 const KINDS = { direct: "the origin directly", l1_alone: "L1 alone", tiers: "L1 and KV" };
 
-/** The four plots of docs/scale.md; from what `npm run scale` writes. */
+/** The four plots of docs/internals/scale.md; from what `npm run scale` writes. */
 function scalePlots({ rows }) {
 	const rates = [...new Set(rows.map(({ rate }) => rate))];
 	const categories = rates.map(power);

@@ -1,4 +1,4 @@
-// `npm test -- --only boundary`: runs the tests that docs/boundary.md names, on the Worker and on `featheredge serve`, and prints its rules
+// `npm test -- --only boundary`: runs the tests that docs/internals/boundary.md names, on the Worker and on `featheredge serve`, and prints its rules
 // with what came of each. Fails where a test does, or where a rule has none that has run on a host.
 
 import { run } from "node:test";

@@ -20,7 +20,7 @@ import { Failure, main, mustRun } from "../tests/support/run.mjs";
 
 /**
  * The most that the Worker's wasm may be, gzipped: what every host's may be, 360 KB, and what the Durable Objects with the `worker` crate take
- * besides (docs/adr/0032). A free Worker may have 3 MB; what users feel is the start.
+ * besides (docs/internals/adr/0032). A free Worker may have 3 MB; what users feel is the start.
  */
 const WORKER_WASM_LIMIT = 380 * 1024;
 

@@ -1,4 +1,4 @@
-// Runs Feast's own tests of its feature server and its remote online store, directly and through Featheredge: docs/feast-suite.md.
+// Runs Feast's own tests of its feature server and its remote online store, directly and through Featheredge: docs/internals/feast-suite.md.
 //
 //   npm run feast-suite -- --feast DIR [--version 0.67.0] [--host serve|worker ...] [--only PART_OF_A_PATH] [--python FILE]
 //     [--json FILE]

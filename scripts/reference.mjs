@@ -1,4 +1,4 @@
-// Writes docs/npm-api.md, the reference of the npm package, from its types. A test holds the two together.
+// Writes docs/reference/npm-api.md, the reference of the npm package, from its types. A test holds the two together.
 //
 //   node scripts/reference.mjs [--check]
 //
@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { fromRoot } from "../tests/support/root.mjs";
 import { Failure, main, mustRun } from "../tests/support/run.mjs";
 
-const REFERENCE = fromRoot("docs/npm-api.md");
+const REFERENCE = fromRoot("docs/reference/npm-api.md");
 
 const OPTIONS = {
 	plugin: ["typedoc-plugin-markdown"],
@@ -62,6 +62,6 @@ await main(async () => {
 	const reference = await renderReference();
 	if (!process.argv.includes("--check")) return writeFileSync(REFERENCE, reference);
 	if (readFileSync(REFERENCE, "utf8") !== reference) {
-		throw new Failure("docs/npm-api.md is not what the types say: run `node scripts/reference.mjs`");
+		throw new Failure("docs/reference/npm-api.md is not what the types say: run `node scripts/reference.mjs`");
 	}
 });

@@ -1,4 +1,4 @@
-// Simulates a deployment over many locations, with the real core in virtual time: docs/scale.md.
+// Simulates a deployment over many locations, with the real core in virtual time: docs/internals/scale.md.
 //
 //   npm run scale [-- --json FILE] [--markdown FILE] [--rates N,N,…] [--seed N] [--set NAME=NUMBER ...]
 //
@@ -23,7 +23,7 @@ function numberOf(text, what) {
 	return number;
 }
 
-/** The table as docs/scale.md has it. */
+/** The table as docs/internals/scale.md has it. */
 function cellsOf(row) {
 	const calls = row.worth_it_from_dollars;
 	const cheaper = calls === null ? "" : calls === 0 ? "any" : `$${calls.toFixed(2)}`;

@@ -86,7 +86,7 @@ pub struct Core {
 
 #[wasm_bindgen]
 impl Core {
-    /// A core with `config`, the table that `docs/configuration.md` describes.
+    /// A core with `config`, the table that `docs/reference/configuration.md` describes.
     ///
     /// `seed` is any random number. `max_l2_writes` is how many rows a request writes to L2 where the configuration does not say;
     /// `has_log` whether the host has an invalidation log; who does not know `shard_secret` does not foresee a row's shard.

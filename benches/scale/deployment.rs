@@ -1,4 +1,4 @@
-//! What is assumed of the platform and of the traffic. docs/scale.md has the sources.
+//! What is assumed of the platform and of the traffic. docs/internals/scale.md has the sources.
 
 use config::{Config, L2Order, OriginKind, View};
 use serde::{Deserialize, Serialize};

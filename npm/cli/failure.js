@@ -1,4 +1,4 @@
-// Ends of a command, and the exit codes that docs/npm-cli.md lists.
+// Ends of a command, and the exit codes that docs/reference/cli.md lists.
 
 export const EXIT = Object.freeze({ ok: 0, failed: 1, usage: 2, configuration: 3, refused: 4, interrupted: 130 });
 

@@ -40,7 +40,7 @@ const list = (text, before = []) => [...before, ...text.split(",")];
 const JSON_OPTION = ["--json", "print JSON, and nothing else"];
 const CONFIG = [
 	"--config <file>",
-	"settings (TOML or JSON): the table of docs/configuration.md, or a wrangler file that has it",
+	"settings (TOML or JSON): the table of docs/reference/configuration.md, or a wrangler file that has it",
 ];
 const ORIGIN = [
 	"--origin <url>",

@@ -7,7 +7,7 @@ import { sealedStore } from "../dist/sealed.js";
 import { EXIT, Failure } from "./failure.js";
 
 /**
- * Reads the table that docs/configuration.md describes from TOML or JSON, or from a wrangler file that has it, and what stands beside it in
+ * Reads the table that docs/reference/configuration.md describes from TOML or JSON, or from a wrangler file that has it, and what stands beside it in
  * either.
  *
  * @param {string} [file]

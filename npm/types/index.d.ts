@@ -329,7 +329,7 @@ export interface Predictions {
 	millisecond_nanodollars: number;
 }
 
-/** Numbers by name; `docs/monitoring.md` lists them. */
+/** Numbers by name; `docs/guide/monitoring.md` lists them. */
 export type Figures = Record<string, number>;
 
 /** What was measured, as `GET /v1/stats` gives it. */
@@ -402,7 +402,7 @@ export interface AlertsReport extends Report {
 }
 
 export interface EngineOptions {
-	/** The table that docs/configuration.md describes. */
+	/** The table that docs/reference/configuration.md describes. */
 	config?: Record<string, unknown>;
 	/** The distributed store. Without one there is none. */
 	l2?: Store;
@@ -488,7 +488,7 @@ export class ClosedError extends FeatheredgeError {}
 /** The core met a fault and was replaced; the next request is served by a new one, whose memory is empty: `internal`. */
 export class FaultError extends FeatheredgeError {}
 
-/** The engine answered with an error. `code` is the problem's type in docs/api.md, without its prefix. */
+/** The engine answered with an error. `code` is the problem's type in docs/reference/http-api.md, without its prefix. */
 export class ResponseError extends FeatheredgeError {
 	/** The status and body that the HTTP API would have sent. */
 	readonly status: number;

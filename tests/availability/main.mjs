@@ -1,4 +1,4 @@
-// One client makes mistakes all the time; what becomes of another's good requests? docs/reliability.md has the table.
+// One client makes mistakes all the time; what becomes of another's good requests? docs/internals/reliability.md has the table.
 //
 //   npm run availability [-- --seconds N] [--host worker|serve] [--origin closing|feast] [--json]
 //

@@ -1,4 +1,4 @@
-// Checks the promises of docs/consistency.md over real HTTP, by chance from a seed: docs/reliability.md says how.
+// Checks the promises of docs/guide/consistency.md over real HTTP, by chance from a seed: docs/internals/reliability.md says how.
 //
 //   npm run checker [-- --target serve|worker] [--seconds N] [--seed TEXT] [--only KIND,...] [--without PART,...] [--quick]
 //     [--patient] [--log FILE] [--json]

@@ -1,4 +1,4 @@
-// Breaks real parts under load, and tells what became of the requests: docs/reliability.md has the table.
+// Breaks real parts under load, and tells what became of the requests: docs/internals/reliability.md has the table.
 //
 //   npm run faults [-- --host worker|serve|engine] [--only PART_OF_A_NAME] [--seconds N] [--json]
 //

@@ -1,4 +1,4 @@
-// All that holds where Featheredge meets its clients, its origin and its stores, by each host that has a gateway: docs/boundary.md.
+// All that holds where Featheredge meets its clients, its origin and its stores, by each host that has a gateway: docs/internals/boundary.md.
 
 import { testAccess } from "./access.mjs";
 import { testBypass } from "./bypass.mjs";

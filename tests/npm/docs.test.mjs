@@ -20,12 +20,12 @@ test("every entry of the package is documented, and no other", () => {
 	const entries = Object.keys(exports)
 		.filter((name) => /^\.\/[a-z-]+$/.test(name))
 		.map((name) => `featheredge${name.slice(1)}`);
-	const documented = new Set(read("docs/npm.md").match(/featheredge\/[a-z-]+(?=")/g));
+	const documented = new Set(read("docs/guide/npm.md").match(/featheredge\/[a-z-]+(?=")/g));
 	assert.deepEqual([...documented].sort(), entries.sort());
 });
 
 test("every command, option and exit code is documented", async () => {
-	const text = read("docs/npm-cli.md");
+	const text = read("docs/reference/cli.md");
 	const help = async (...args) => {
 		const program = startProgram(process.execPath, [join(paths.package, "cli/featheredge.js"), ...args, "--help"]);
 		await program.ends();

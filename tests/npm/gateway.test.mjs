@@ -17,7 +17,7 @@ import { retryLostConnection } from "../../npm/src/runtime/retry.js";
 import { openRaw } from "../support/raw.mjs";
 
 test("access takes the defaults that the documentation has", () => {
-	const rows = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8").split("\n");
+	const rows = readFileSync(new URL("../../docs/reference/configuration.md", import.meta.url), "utf8").split("\n");
 	const cells = rows.filter((row) => row.startsWith("| `auth.")).map((row) => row.split(" | "));
 	const documented = cells.map(([key, value]) => [key.slice("| `auth.".length, -1), value.replaceAll("`", "")]);
 	const set = documented.filter(([, value]) => value !== "-").map(([key, value]) => [key, JSON.parse(value)]);

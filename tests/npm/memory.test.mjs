@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { fromRoot } from "../support/root.mjs";
 
 /**
- * What a row of 50 features may take beside its values, in bytes: 150, and what the `lru` crate's index has more than L1's own had (docs/adr/0034).
+ * What a row of 50 features may take beside its values, in bytes: 150, and what the `lru` crate's index has more than L1's own had (docs/internals/adr/0034).
  * Of fewer than 10⁵ rows, the memory that comes in pages, and the holes between them, tell more than the rows.
  */
 const BESIDE_VALUES = 156;

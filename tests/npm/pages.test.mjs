@@ -11,7 +11,7 @@ import { mustRun, run } from "../support/run.mjs";
 import { freePort } from "../support/workerd.mjs";
 import { project, tool } from "./project.mjs";
 
-const page = (name) => readFileSync(fromRoot("docs/npm", `${name}.md`), "utf8");
+const page = (name) => readFileSync(fromRoot("docs/guide/npm", `${name}.md`), "utf8");
 
 /** The programs of a page, in order. */
 const programs = (name) => [...page(name).matchAll(/^```js\n(.*?)^```/gms)].map(([, text]) => text);
@@ -97,11 +97,13 @@ test("the Map of from-a-map.md and the engine in its place give the same rows", 
 
 test("every key of the configuration that the pages name is one", () => {
 	const known = new Set(
-		[...readFileSync(fromRoot("docs/configuration.md"), "utf8").matchAll(/^\| `([\w.]+)`/gm)].map(([, key]) => key),
+		[...readFileSync(fromRoot("docs/reference/configuration.md"), "utf8").matchAll(/^\| `([\w.]+)`/gm)].map(
+			([, key]) => key,
+		),
 	);
 	const tables = new Set([...known].map((key) => key.split(".")[0]));
-	for (const name of readdirSync(fromRoot("docs/npm"))) {
-		const text = readFileSync(fromRoot("docs/npm", name), "utf8");
+	for (const name of readdirSync(fromRoot("docs/guide/npm"))) {
+		const text = readFileSync(fromRoot("docs/guide/npm", name), "utf8");
 		for (const [, key] of text.matchAll(/`([a-z]\w*\.[a-z_]+)(?: = \w+)?`/g)) {
 			if (tables.has(key.split(".")[0])) assert.ok(known.has(key), `${key} in ${name}`);
 		}
@@ -109,17 +111,20 @@ test("every key of the configuration that the pages name is one", () => {
 });
 
 test("every link in the documents leads to a file and a heading that are there", () => {
-	const markdown = (folder) =>
-		readdirSync(fromRoot(folder))
+	const markdown = readdirSync(fromRoot("docs"), { recursive: true }).filter((name) => name.endsWith(".md"));
+	const files = [
+		...markdown.map((name) => fromRoot("docs", name)),
+		...readdirSync(fromRoot("."))
 			.filter((name) => name.endsWith(".md"))
-			.map((name) => fromRoot(folder, name));
+			.map((name) => fromRoot(name)),
+	];
 	const anchor = (heading) =>
 		heading
 			.toLowerCase()
 			.replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
 			.trim()
 			.replaceAll(/\s/g, "-");
-	for (const file of [...markdown("."), ...markdown("docs"), ...markdown("docs/npm"), ...markdown("docs/adr")]) {
+	for (const file of files) {
 		for (const [, target] of readFileSync(file, "utf8").matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
 			const [path, fragment] = target.split("#");
 			const to = path === "" ? file : join(dirname(file), path);

@@ -70,7 +70,7 @@ function testsIn(path) {
 	return [...text.matchAll(pattern)].map(({ groups }) => groups.name);
 }
 
-test("every test that docs/boundary.md names for a rule is there, in its file", () => {
+test("every test that docs/internals/boundary.md names for a rule is there, in its file", () => {
 	const rules = readRules();
 	assert.ok(rules.length >= 30);
 	for (const { rule, tests } of rules) {

@@ -1,4 +1,4 @@
-// The rules of docs/boundary.md, and the tests that they name.
+// The rules of docs/internals/boundary.md, and the tests that they name.
 
 import { readFileSync } from "node:fs";
 import { fromRoot } from "./root.mjs";
@@ -19,7 +19,7 @@ const CITATION = /`(tests\/[\w/.-]+)`: ((?:\*[^*]+\*(?:, )?)+)/g;
 
 /** @returns {Rule[]} */
 export function readRules() {
-	const lines = readFileSync(fromRoot("docs/boundary.md"), "utf8").split("\n");
+	const lines = readFileSync(fromRoot("docs/internals/boundary.md"), "utf8").split("\n");
 	const rows = lines.filter((line) => line.startsWith("|") && line.includes("`tests/"));
 	return rows.map((row) => {
 		const cells = row

@@ -8,7 +8,7 @@ import { startWorker } from "../support/worker.mjs";
 
 const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"] } };
-/** How long the origin is down under load; the figure in docs/resilience.md is for 60. */
+/** How long the origin is down under load; the figure in docs/guide/resilience.md is for 60. */
 const OUTAGE_SECONDS = Number(process.env.FEATHEREDGE_OUTAGE_SECONDS ?? 3);
 
 let nextDriver = 0;

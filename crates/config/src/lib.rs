@@ -2,7 +2,7 @@
 //!
 //! It knows no file format and no host: any serde deserializer will do. Its invariant: a `Config` that [`Config::parse`]
 //! returns has every number in its range and every name in its form, so nothing that uses it checks again.
-//! `docs/configuration.md` has the same table for people, and a test holds the two together.
+//! `docs/reference/configuration.md` has the same table for people, and a test holds the two together.
 
 mod auth;
 mod check;

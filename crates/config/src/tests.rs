@@ -424,9 +424,9 @@ struct Row {
     range: String,
 }
 
-/// The rows of the table in `docs/configuration.md`.
+/// The rows of the table in `docs/reference/configuration.md`.
 fn documented() -> Vec<Row> {
-    let rows = include_str!("../../../docs/configuration.md").lines().filter(|line| line.starts_with("| `"));
+    let rows = include_str!("../../../docs/reference/configuration.md").lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| {
         let cells: Vec<&str> = row.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
         assert_eq!(cells.len(), 4, "{row}");

@@ -38,7 +38,7 @@ export function memoryStore() {
  *
  * @param {object} options
  * @param {typeof import("../../types/index.d.ts").createEngine} options.createEngine
- * @param {Record<string, any>} [options.config] as `docs/configuration.md` has it
+ * @param {Record<string, any>} [options.config] as `docs/reference/configuration.md` has it
  * @param {string} [options.origin] the URL of an origin of Feast's contract; without it, features are made up
  * @param {() => any} [options.openStore] makes an empty store for L2; without it there is none
  * @returns {Target}

@@ -40,7 +40,7 @@ function randomSeed() {
  * @property {(effect: object) => Promise<Uint8Array>} [log] calls the invalidation log
  *
  * @typedef {object} RuntimeOptions
- * @property {unknown} config the table that `docs/configuration.md` describes
+ * @property {unknown} config the table that `docs/reference/configuration.md` describes
  * @property {number} [maxL2Writes] how many rows a request writes to L2 where the configuration does not say
  * @property {boolean} [hasLog] whether there is an invalidation log
  * @property {string} [shardSecret] without it, nobody foresees a row's shard
