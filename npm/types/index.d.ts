@@ -203,13 +203,13 @@ export interface Warmed {
 	/** Some tier had them. */
 	fresh: number;
 	/** The origin does not know them. */
-	unknown: number;
+	not_found: number;
 	/** They brought their values. */
 	loaded: number;
 	/** They could not be had. */
 	failed: number;
 	/** They were not begun within `deadlines.warm_ms`: warm them again. */
-	left: number;
+	remaining: number;
 	origin_calls: number;
 	/** What was written to each store. */
 	stores: Record<"l2_distributed" | "l3_storage", { rows: number; failed: number; bytes: number }>;
@@ -242,7 +242,7 @@ export interface Store {
 		options: { ttl: number; signal: AbortSignal },
 		// biome-ignore lint/suspicious/noConfusingVoidType: most stores resolve with nothing
 	): Promise<Written | number | void>;
-	/** Whether it shows nobody an entity, by its keys or by its values: `private_keys` of the configuration wants that (see `featheredge/sealed`). */
+	/** Whether it shows nobody an entity, by its keys or by its values: `pseudonymize_keys` of the configuration wants that (see `featheredge/sealed`). */
 	readonly hidesKeys?: boolean;
 }
 
@@ -308,7 +308,7 @@ export interface Prediction {
 	/** What says so: the same entity in another shape of request, the entity that comes next, or features that are asked for together. */
 	source: "same_entity" | "next_entity" | "related_features";
 	/** What would be done about it, and why. */
-	decision: "prefetch" | "probe" | "below_precision_floor" | "costs_more_than_it_saves" | "in_memory" | "unknown_here";
+	decision: "prefetch" | "probe" | "below_min_precision" | "not_worth_cost" | "in_memory" | "unknown_view";
 	/** How probable it is by what was learned. */
 	probability: number;
 	/** How many of the rows that were fetched by predictions of its kind were used. */
@@ -320,13 +320,13 @@ export interface Predictions {
 	/** The most probable first. */
 	predictions: Prediction[];
 	/** Below it, predictions of a kind are left alone. */
-	precision_floor: number;
+	min_precision: number;
 	/** How long a request waits that misses a row. */
 	miss_microseconds: number;
 	/** What it costs to fetch a row. */
 	row_nanodollars: number;
 	/** What it is worth to wait a millisecond less. */
-	millisecond_nanodollars: number;
+	latency_value_nanodollars_per_ms: number;
 }
 
 /** Numbers by name; `docs/guide/monitoring.md` lists them. */
@@ -336,7 +336,7 @@ export type Figures = Record<string, number>;
 export interface Stats extends Report {
 	window_seconds: number;
 	/** What the latencies cover. */
-	latencies_are: string;
+	latency_clock: string;
 	overall: Figures;
 	routes: Record<string, Figures>;
 	priorities: Record<string, Figures>;
@@ -352,7 +352,7 @@ export interface Stats extends Report {
 	prefetch: Figures;
 	isolate: Figures;
 	/** `bytes`, `max_bytes` and `evicted` of each share of the memory; `all` is the whole. */
-	memory: Record<"all" | "rows" | "plans" | "learned" | "marks" | "records" | "waiting", Figures>;
+	memory: Record<"all" | "rows" | "plans" | "prefetch" | "invalidations" | "records" | "pending", Figures>;
 	/** What is decided by what was measured, and why. */
 	optimizer: Record<string, unknown>;
 }
@@ -368,12 +368,12 @@ export interface SlaStatus {
 /** Whether the promise is kept, as `GET /v1/sla` gives it. */
 export interface SlaReport extends Report, SlaStatus {
 	window_seconds: number;
-	latencies_are: string;
+	latency_clock: string;
 	routes: Record<string, SlaStatus>;
 	priorities: Record<string, SlaStatus>;
 	views: Record<string, SlaStatus>;
 	/** What is left of the error budget, as a share. */
-	error_budget_left: number;
+	error_budget_remaining: number;
 	burn_rates: {
 		long_window_seconds: number;
 		short_window_seconds: number;

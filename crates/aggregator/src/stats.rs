@@ -1,12 +1,12 @@
 //! `GET /v1/stats` and `GET /metrics`: all figures, from the same structs.
 
-use model::time::Instant;
+use model::time::Timestamp;
 use serde::Serialize;
 use telemetry::cost::{Cost, LatencyModel, Prices};
 use telemetry::figures;
 use telemetry::figures::{Decimal, Figures, Rows};
 use telemetry::histogram::{Count, Kind, SLOTS, Windows};
-use telemetry::json::Timestamp;
+use telemetry::json::Rfc3339;
 use telemetry::prometheus::{write_feast, write_figures};
 use telemetry::record::Tier;
 use telemetry::sla::share;
@@ -14,7 +14,7 @@ use telemetry::snapshot::{GaugeSnapshot, L2Choice, PrefetchFigures, Share as Mem
 
 use crate::report::{CLOCK, Measured, Scope};
 use crate::sla_report::promises;
-use crate::{Place, Watch};
+use crate::{Aggregator, Place};
 
 figures! {
     /// Requests of one series.
@@ -56,7 +56,7 @@ figures! {
         /// 1 is new, 0 as old as permitted.
         freshness: Share,
         /// Failed of requested values.
-        value_errors: Share,
+        value_error_ratio: Share,
     }
 
     /// What a tier was asked for and had.
@@ -66,7 +66,7 @@ figures! {
         /// Rows that it was asked for and did not complete.
         misses: Total,
         /// Hits of the rows asked for in the window.
-        hit: Share,
+        hit_ratio: Share,
         /// Bulk reads, or calls.
         operations: Total,
         /// Operations that failed.
@@ -100,9 +100,9 @@ figures! {
         /// Bytes that they take.
         l1_bytes: Gauge,
         /// Requests under way, or going on behind their answers.
-        waiting: Gauge,
+        pending_requests: Gauge,
         /// Requests refused since too many waited.
-        refused: Total,
+        shed: Total,
         /// Calls to the origin made since a store was slow.
         hedged: Total,
         /// Calls to the origin now.
@@ -116,11 +116,11 @@ figures! {
         /// Messages that the webhook took.
         alerts_delivered: Total,
         /// Messages that it did not take.
-        alerts_given_up: Total,
+        alerts_dropped: Total,
         /// Windows that were not merged.
-        windows_given_up: Total,
+        windows_dropped: Total,
         /// Records of requests that were not counted, since there was no room for them.
-        records_lost: Total,
+        records_dropped: Total,
         /// Rows that memory may hold.
         l1_max_rows: Gauge,
         /// Bytes that they may take.
@@ -135,9 +135,9 @@ figures! {
 pub(crate) struct Stats<'a> {
     scope: Scope,
     project: &'a str,
-    at: Timestamp,
+    at: Rfc3339,
     window_seconds: u64,
-    latencies_are: &'static str,
+    latency_clock: &'static str,
     overall: Requests,
     routes: Rows<'a, Requests>,
     priorities: Rows<'a, Requests>,
@@ -216,13 +216,13 @@ impl Quality {
             completeness: Decimal(share(served, requested)),
             // Counted in thousandths each.
             freshness: Decimal(share(window.of(Count::Freshness), served) / 1_000),
-            value_errors: Decimal(share(window.of(Count::Failed), requested)),
+            value_error_ratio: Decimal(share(window.of(Count::Failed), requested)),
         }
     }
 }
 
-impl Watch {
-    pub(crate) fn stats<'a>(&'a self, merged: Option<&'a Windows>, now: Instant) -> Stats<'a> {
+impl Aggregator {
+    pub(crate) fn stats<'a>(&'a self, merged: Option<&'a Windows>, now: Timestamp) -> Stats<'a> {
         let (windows, scope) = self.scoped(merged);
         let rows = |kind| Rows(Measured::of_kind(windows, kind).map(|it| (it.name, Requests::of(&it))).collect());
         let all = Measured::all(windows);
@@ -232,9 +232,9 @@ impl Watch {
         Stats {
             scope,
             project: &self.config.project,
-            at: Timestamp(now),
+            at: Rfc3339(now),
             window_seconds: self.config.sla.window_seconds,
-            latencies_are: CLOCK,
+            latency_clock: CLOCK,
             overall: Requests::of(&all),
             routes: rows(Kind::Route),
             priorities: rows(Kind::Priority),
@@ -263,9 +263,9 @@ impl Watch {
         };
         let costs = &self.config.costs;
         let prices = Prices {
-            read_cents: costs.l2_read_cents,
-            write_cents: costs.l2_write_cents,
-            origin_cents: costs.origin_call_cents,
+            read_cents: costs.l2_read_cents_per_million,
+            write_cents: costs.l2_write_cents_per_million,
+            origin_cents: costs.origin_call_cents_per_million,
         };
         let memory = &gauges.memory;
         let memory_of = |share: MemoryShare| MemoryFigures {
@@ -277,15 +277,15 @@ impl Watch {
             ("all", memory.all),
             ("rows", memory.rows),
             ("plans", memory.plans),
-            ("learned", memory.learned),
-            ("marks", memory.marks),
+            ("prefetch", memory.prefetch),
+            ("invalidations", memory.invalidations),
             ("records", memory.records),
-            ("waiting", memory.waiting),
+            ("pending", memory.pending),
         ];
         let told = |place: Place| {
-            self.outboxes.get(place as usize).map_or((0, 0), |outbox| (outbox.delivered, outbox.given_up))
+            self.outboxes.get(place as usize).map_or((0, 0), |outbox| (outbox.delivered, outbox.dropped))
         };
-        let (alerts_delivered, alerts_given_up) = told(Place::Webhook);
+        let (alerts_delivered, alerts_dropped) = told(Place::Webhook);
         IsolateStats {
             stores: Rows(stores.filter_map(|(name, tier)| Some((name, tier?.store))).collect()),
             cost: cost.priced(&prices),
@@ -294,17 +294,17 @@ impl Watch {
             isolate: IsolateFigures {
                 l1_rows: gauges.l1.rows,
                 l1_bytes: gauges.l1.bytes,
-                waiting: gauges.waiting,
-                refused: gauges.refused,
+                pending_requests: gauges.pending_requests,
+                shed: gauges.shed,
                 hedged: gauges.hedged,
                 origin_calls_under_way: gauges.origin_under_way,
                 origin_calls_limit: gauges.origin_limit,
                 alerts_open: self.monitor.open().count() as u64,
                 alerts_opened: self.monitor.opened(),
                 alerts_delivered,
-                alerts_given_up,
-                windows_given_up: told(Place::Windows).1,
-                records_lost: self.lost,
+                alerts_dropped,
+                windows_dropped: told(Place::Windows).1,
+                records_dropped: self.lost,
                 l1_max_rows: gauges.l1.max_rows,
                 l1_max_bytes: gauges.l1.max_bytes,
                 l1_evictions: gauges.l1.evictions,
@@ -314,7 +314,7 @@ impl Watch {
     }
 
     /// All figures in Prometheus' text format.
-    pub(crate) fn metrics(&self, merged: Option<&Windows>, now: Instant) -> Vec<u8> {
+    pub(crate) fn metrics(&self, merged: Option<&Windows>, now: Timestamp) -> Vec<u8> {
         let (windows, _) = self.scoped(merged);
         let mut out = Vec::with_capacity(16_384);
         self.stats(merged, now).write_metrics(&mut out);
@@ -403,7 +403,7 @@ fn tiers<'a>(windows: &'a Windows, all: &Measured<'_>, gauges: Option<&GaugeSnap
         let figures = TierFigures {
             hits,
             misses,
-            hit: Decimal(share(had_now, had_now + lacked_now)),
+            hit_ratio: Decimal(share(had_now, had_now + lacked_now)),
             operations: totals.of(Count::Requests),
             operation_errors: totals.of(Count::Errors),
             latency_p50_ms: window.p50,

@@ -52,7 +52,7 @@ figures! {
         /// L_miss: mean of the others.
         miss_ms: Micros,
         /// H: hits of all tiers, of rows asked for.
-        tiers_hit: Share,
+        hit_ratio: Share,
         /// H * (L_miss - L_hit) * rate, in each second.
         saved_ms: Micros,
     }
@@ -96,7 +96,7 @@ impl LatencyModel {
             serialization_ms: mean(Count::SerializationMillis),
             hit_ms: Decimal(hit.unwrap_or_default()),
             miss_ms: Decimal(miss.unwrap_or_default()),
-            tiers_hit: Decimal(hit_ratio),
+            hit_ratio: Decimal(hit_ratio),
             saved_ms: Decimal(gained.saturating_mul(hit_ratio) / 1_000 * per_thousand_seconds / 1_000_000),
         }
     }

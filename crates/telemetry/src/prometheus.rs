@@ -21,7 +21,8 @@ fn write_columns(out: &mut Vec<u8>, prefix: &str, label: &str, figures: &[Figure
             Unit::Gauge => ("", "", "gauge", 0),
             Unit::Millis => ("_ms", "_seconds", "gauge", 3),
             Unit::Micros => ("_ms", "_seconds", "gauge", 6),
-            Unit::Share => ("", "_ratio", "gauge", 6),
+            Unit::Share => ("_ratio", "_ratio", "gauge", 6),
+            Unit::Rate => ("", "", "gauge", 3),
             Unit::MicroDollars => ("", "_total", "counter", 6),
         };
         let name = ["featheredge_", prefix, name.strip_suffix(own).unwrap_or(name), suffix].concat();

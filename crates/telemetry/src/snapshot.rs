@@ -10,10 +10,10 @@ use crate::record::Tier;
 pub struct GaugeSnapshot {
     /// The rows in memory.
     pub l1: L1Gauges,
-    /// Requests under way.
-    pub waiting: u64,
+    /// Requests in progress.
+    pub pending_requests: u64,
     /// Requests refused since the start, since too many waited.
-    pub refused: u64,
+    pub shed: u64,
     /// Calls to the origin since the start that were made since a store was slow.
     pub hedged: u64,
     /// Milliseconds after which a slow store's reading is hedged, where it is.
@@ -69,7 +69,7 @@ pub struct L1Gauges {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct L2Choice {
     /// Before the origin, together with it, or not at all.
-    pub order: &'static str,
+    pub read_policy: &'static str,
     /// Why, for people.
     pub reason: &'static str,
 }
@@ -105,9 +105,9 @@ figures! {
         /// Rows refused, since their keys are written too often.
         rate_limited: Total,
         /// Bulk reads made again by halves, since they were too large.
-        halved: Total,
+        split_reads: Total,
         /// Operations left out while the breaker was open.
-        left_out: Total,
+        skipped_breaker_open: Total,
         /// Stored values that could not be used.
         unusable: Total,
         /// Rows not written, since their request may write no more, or too many wait.
@@ -115,7 +115,7 @@ figures! {
         /// Rows not written, since what else the store holds of them could not be read.
         unmerged: Total,
         /// 1 while the breaker of writes is open.
-        writes_stopped: Gauge,
+        write_breaker_open: Gauge,
     }
 
     /// What prefetch did.
@@ -135,11 +135,11 @@ figures! {
         /// Rows not fetched, since the second's budget was spent.
         over_budget: Total,
         /// Rows not fetched, since all in memory is warmer.
-        declined: Total,
+        admission_rejected: Total,
         /// Rows that made room for those fetched ahead.
-        displaced: Total,
+        evictions: Total,
         /// Of these, rows that were then asked for: pollution.
-        missed: Total,
+        polluting_evictions: Total,
         /// Keys read to fetch ahead.
         l2_reads: Total,
         /// Rows asked of the origin to fetch ahead.
@@ -157,7 +157,7 @@ figures! {
         /// In time, of those asked for after all.
         timeliness: Share,
         /// Models of other isolates taken over.
-        models: Total,
+        models_merged: Total,
         /// Models that could not be.
         models_ignored: Total,
     }
@@ -184,11 +184,11 @@ pub struct MemoryUse {
     /// Plans, lists of features, and what the registry said.
     pub plans: Share,
     /// What was learned from requests.
-    pub learned: Share,
+    pub prefetch: Share,
     /// Marks of writes.
-    pub marks: Share,
+    pub invalidations: Share,
     /// Records of requests that nobody has taken yet.
     pub records: Share,
     /// What waits; refused are requests for which there was no room.
-    pub waiting: Share,
+    pub pending: Share,
 }
