@@ -90,7 +90,7 @@ test("every test that SECURITY.md names for a threat is there, in its file", () 
 			const [path, ...names] = file
 				.trim()
 				.split(/\n {2}- /)
-				.map((item) => /^([`*])(.+)\1$/.exec(item)?.[2]);
+				.map((item) => /^([`*])(.+)\1$/.exec(item.replaceAll(/\s+/g, " "))?.[2]);
 			assert.ok(path !== undefined && existsSync(fromRoot(path)), `${threat}: ${file}`);
 			assert.ok(names.length > 0, `${path} for ${threat}`);
 			const known = testsIn(path);
