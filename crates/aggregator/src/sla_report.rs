@@ -52,15 +52,15 @@ struct BurnRate {
 figures! {
     /// Whether the promise is kept, for Prometheus.
     Compliance {
-        /// 1 while all targets are met.
+        /// 1 while all objectives are met in the window.
         compliant: Gauge,
-        /// What is left of the error budget.
+        /// Remaining share of the error budget.
         error_budget_left: Share,
     }
 
     /// How fast the error budget burns, for Prometheus.
     Burning {
-        /// How fast the budget burns; 1000 just uses it up.
+        /// Burn rate of the error budget, in thousandths; 1000 just uses it up.
         burn_rate_thousandths: Gauge,
     }
 }
