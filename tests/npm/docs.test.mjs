@@ -15,6 +15,19 @@ test("the reference is what the types say", async () => {
 	await mustRun(process.execPath, [fromRoot("scripts/reference.mjs"), "--check"], { capture: true });
 });
 
+test("the reference has every export of the types and every member", () => {
+	const types = read("npm/types/index.d.ts");
+	const reference = read("docs/reference/npm-api.md").replaceAll("\\_", "_");
+	const exports = [...types.matchAll(/^export (?:interface|type|class|function|const) (\w+)/gm)].map(
+		([, name]) => name,
+	);
+	const members = [...types.matchAll(/^\t+(?:readonly )?(\w+)\??[:(]/gm)].map(([, name]) => name);
+	assert.ok(exports.length > 30 && members.length > 100);
+	for (const name of exports) assert.match(reference, new RegExp(`^### ${name}(?:\\(\\))?$`, "m"));
+	for (const name of members)
+		assert.match(reference, new RegExp(`^#+ (?:\\w+\\.)?${name}(?:\\?|\\(\\))?$|\`${name}\\??\`:`, "m"));
+});
+
 test("every entry of the package is documented, and no other", () => {
 	const { exports } = JSON.parse(read("npm/package.json"));
 	const entries = Object.keys(exports)
