@@ -52,16 +52,16 @@ struct BurnRate {
 figures! {
     /// Whether the promise is kept, for Prometheus.
     Compliance {
-        /// 1 while all targets are met.
+        /// 1 while all objectives are met in the window.
         compliant: Gauge,
-        /// What is left of the error budget.
-        error_budget_remaining: Share,
+        /// Remaining share of the error budget.
+        error_budget_left: Share,
     }
 
     /// How fast the error budget burns, for Prometheus.
     Burning {
-        /// Error budget burn rate; 1 just uses the budget up.
-        burn_rate: Rate,
+        /// Burn rate of the error budget, in thousandths; 1000 just uses it up.
+        burn_rate_thousandths: Gauge,
     }
 }
 

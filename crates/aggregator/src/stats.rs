@@ -19,13 +19,13 @@ use crate::{Aggregator, Place};
 figures! {
     /// Requests of one series.
     Requests {
-        /// Requests.
+        /// Requests for features.
         requests: Total,
         /// Requests that failed or lacked a value.
         errors: Total,
-        /// Requests that were not answered.
+        /// Requests answered with 429 or a status from 500.
         unavailable: Total,
-        /// Requests slower than the promised 99th percentile.
+        /// Requests slower than the objective of the 99th percentile.
         slow: Total,
         /// Median latency in the window.
         latency_p50_ms: Millis,
@@ -37,59 +37,59 @@ figures! {
 
     /// How much requests ask for.
     Sizes {
-        /// Entities asked for.
+        /// Entities in requests.
         entities: Total,
-        /// Features asked for, each as often as it is named.
+        /// Features in requests; a repeated name counts each time.
         features: Total,
     }
 
     /// What the served values are worth.
     Quality {
-        /// Values asked for.
+        /// Values requested.
         values_requested: Total,
-        /// Values served, of a permitted age.
+        /// Values served within their permitted age.
         values_served: Total,
-        /// Values that could not be had.
+        /// Values answered as `INVALID`.
         values_failed: Total,
-        /// Served of requested values.
+        /// Share of the requested values that were served, in the window.
         completeness: Share,
-        /// 1 is new, 0 as old as permitted.
+        /// Freshness of served values in the window: 1 is new, 0 is as old as permitted.
         freshness: Share,
-        /// Failed of requested values.
-        value_error_ratio: Share,
+        /// Share of the requested values that failed, in the window.
+        value_errors: Share,
     }
 
     /// What a tier was asked for and had.
     TierFigures {
-        /// Rows that the tier completed.
+        /// Rows that the tier had.
         hits: Total,
-        /// Rows that it was asked for and did not complete.
+        /// Rows that were looked up in the tier and not found.
         misses: Total,
-        /// Hits of the rows asked for in the window.
-        hit_ratio: Share,
-        /// Bulk reads, or calls.
+        /// Share of the rows looked up in the tier that were hits, in the window.
+        hit: Share,
+        /// Bulk reads of a store, or origin calls.
         operations: Total,
-        /// Operations that failed.
+        /// Operations of the tier that failed.
         operation_errors: Total,
         /// Median latency of operations in the window.
         latency_p50_ms: Millis,
-        /// 95th percentile of their latency.
+        /// 95th percentile of the latency of operations in the window.
         latency_p95_ms: Millis,
-        /// 99th percentile of their latency.
+        /// 99th percentile of the latency of operations in the window.
         latency_p99_ms: Millis,
-        /// 1 while the tier is left alone.
+        /// 1 while the circuit breaker of the tier is open or half-open.
         breaker_open: Gauge,
-        /// How often that has begun.
+        /// Times that the circuit breaker opened.
         breaker_opened: Total,
     }
 
     /// A share of the memory.
     MemoryFigures {
-        /// Bytes that a share of the memory takes.
+        /// Bytes used by a share of the memory.
         bytes: Gauge,
-        /// Bytes that it may take.
+        /// Maximum bytes of the share.
         max_bytes: Gauge,
-        /// What had to make room in it, or was refused for want of it.
+        /// Entries of the share that were evicted, or refused for lack of room.
         evicted: Total,
     }
 
@@ -97,35 +97,35 @@ figures! {
     IsolateFigures {
         /// Rows in memory.
         l1_rows: Gauge,
-        /// Bytes that they take.
+        /// Bytes used by the rows in memory.
         l1_bytes: Gauge,
-        /// Requests under way, or going on behind their answers.
-        pending_requests: Gauge,
-        /// Requests refused since too many waited.
-        shed: Total,
-        /// Calls to the origin made since a store was slow.
+        /// Requests in progress, with those that continue in the background.
+        waiting: Gauge,
+        /// Requests shed.
+        refused: Total,
+        /// Hedged requests to the origin.
         hedged: Total,
-        /// Calls to the origin now.
+        /// Origin calls in progress.
         origin_calls_under_way: Gauge,
-        /// Calls that it may have.
+        /// Limit of concurrent origin calls.
         origin_calls_limit: Gauge,
         /// Open alerts.
         alerts_open: Gauge,
         /// Alerts opened.
         alerts_opened: Total,
-        /// Messages that the webhook took.
+        /// Alert messages that the webhook accepted.
         alerts_delivered: Total,
-        /// Messages that it did not take.
-        alerts_dropped: Total,
-        /// Windows that were not merged.
-        windows_dropped: Total,
-        /// Records of requests that were not counted, since there was no room for them.
-        records_dropped: Total,
-        /// Rows that memory may hold.
+        /// Alert messages dropped after their last attempt.
+        alerts_given_up: Total,
+        /// Windows dropped before they were merged into the deployment's.
+        windows_given_up: Total,
+        /// Requests not recorded, because the record buffer was full.
+        records_lost: Total,
+        /// Maximum rows in memory.
         l1_max_rows: Gauge,
-        /// Bytes that they may take.
+        /// Maximum bytes of the rows in memory.
         l1_max_bytes: Gauge,
-        /// Rows that made room for others.
+        /// Rows evicted from memory.
         l1_evictions: Total,
     }
 }

@@ -288,9 +288,9 @@ fn a_number_out_of_range_is_named_with_its_range() {
             let expected = format!("`{key}` must be a whole number from {least} to {most}, not `{value}`");
             assert_eq!(fault(&table_with(key, json!(value))), expected);
         }
-        let row = documented().into_iter().find(|row| row.key == key.replace(".v.", ".NAME."));
-        let range = row.unwrap_or_else(|| panic!("`{key}` is not documented")).range;
-        assert!(range.ends_with(&format!("{least} to {most}")), "`{key}` is documented as {range}");
+        let entry = documented().into_iter().find(|entry| entry.key == key.replace(".v.", ".NAME."));
+        let allowed = entry.unwrap_or_else(|| panic!("`{key}` is not documented")).allowed;
+        assert!(allowed.starts_with(&format!("Range: {least} to {most} ")), "`{key}` is documented as {allowed}");
     }
 }
 
@@ -435,25 +435,23 @@ fn a_table_that_cannot_be_read_says_why() {
     assert!(read(&"[".repeat(100)).contains("nests deeper than 16"));
 }
 
-struct Row {
-    key: String,
-    default: String,
-    range: String,
+/// A key's entry in `docs/reference/configuration.md`.
+struct Entry {
+    key: &'static str,
+    /// As JSON; `null` where the key is not set.
+    default: &'static str,
+    /// What follows the default, such as `Range: 1 to 64 operations.`
+    allowed: &'static str,
 }
 
-/// The rows of the table in `docs/reference/configuration.md`.
-fn documented() -> Vec<Row> {
-    let rows = include_str!("../../../docs/reference/configuration.md").lines().filter(|line| line.starts_with("| `"));
-    rows.map(|row| {
-        let cells: Vec<&str> = row.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
-        assert_eq!(cells.len(), 4, "{row}");
-        Row {
-            key: cells[0].trim_matches('`').to_owned(),
-            default: cells[1].trim_matches('`').to_owned(),
-            range: cells[2].to_owned(),
-        }
-    })
-    .collect()
+fn documented() -> Vec<Entry> {
+    let document = include_str!("../../../docs/reference/configuration.md");
+    let entries = document.split("\n### `").skip(1).map(|entry| {
+        let (key, rest) = entry.split_once("`\n\nDefault: ").unwrap_or_else(|| panic!("no default: {entry}"));
+        let (default, allowed) = rest.lines().next().and_then(|line| line.split_once(". ")).unwrap();
+        Entry { key, default: if default == "none" { "null" } else { default.trim_matches('`') }, allowed }
+    });
+    entries.collect()
 }
 
 /// The path of each value of a table, and the value's JSON.
@@ -477,11 +475,10 @@ fn the_documentation_has_every_key_and_its_default() {
     let with_registry = Config::parse(json!({"registry": {"url": "http://registry"}})).unwrap();
     leaves("", &serde_json::to_value(with_registry).unwrap(), &mut defaults);
     defaults.insert("registry.url".to_owned(), "null".to_owned());
-    let documented: BTreeMap<String, String> = documented().into_iter().map(|row| (row.key, row.default)).collect();
+    let documented: BTreeMap<_, _> = documented().into_iter().map(|entry| (entry.key, entry.default)).collect();
     assert_eq!(documented.keys().collect::<Vec<_>>(), keys.keys().collect::<Vec<_>>());
-    for (key, default) in &documented {
-        let actual = defaults.get(key).map_or("null", String::as_str);
-        assert_eq!(default, if actual == "null" { "-" } else { actual }, "the default of `{key}`");
+    for (key, default) in documented {
+        assert_eq!(default, defaults.get(key).map_or("null", String::as_str), "the default of `{key}`");
     }
 }
 
