@@ -223,13 +223,13 @@ export interface Warmed {
 	/** Present in a tier. */
 	fresh: number;
 	/** Unknown to the origin. */
-	unknown: number;
+	not_found: number;
 	/** Loaded with their values. */
 	loaded: number;
 	/** Not available. */
 	failed: number;
 	/** Not begun within `deadlines.warm_ms`. Warm them again. */
-	left: number;
+	remaining: number;
 	origin_calls: number;
 	/** What was written to each store. */
 	stores: Record<"l2_distributed" | "l3_storage", { rows: number; failed: number; bytes: number }>;
@@ -344,7 +344,7 @@ export interface Prediction {
 	 */
 	source: "same_entity" | "next_entity" | "related_features";
 	/** What prefetch would do, and why. */
-	decision: "prefetch" | "probe" | "below_precision_floor" | "costs_more_than_it_saves" | "in_memory" | "unknown_here";
+	decision: "prefetch" | "probe" | "below_min_precision" | "not_worth_cost" | "in_memory" | "unknown_view";
 	/** The probability by the model. */
 	probability: number;
 	/** The share of the prefetched rows of this kind that were used. */
@@ -356,13 +356,13 @@ export interface Predictions {
 	/** By falling probability. */
 	predictions: Prediction[];
 	/** The precision below which a kind of prediction is not acted on. */
-	precision_floor: number;
+	min_precision: number;
 	/** The latency of a request that misses a row. */
 	miss_microseconds: number;
 	/** The cost of fetching a row. */
 	row_nanodollars: number;
 	/** The value of a millisecond of saved latency. */
-	millisecond_nanodollars: number;
+	latency_value_nanodollars_per_ms: number;
 }
 
 /** Figures by name; `docs/reference/metrics.md` lists them. */
@@ -372,7 +372,7 @@ export type Figures = Record<string, number>;
 export interface Stats extends Report {
 	window_seconds: number;
 	/** What the latencies measure. */
-	latencies_are: string;
+	latency_clock: string;
 	overall: Figures;
 	routes: Record<string, Figures>;
 	priorities: Record<string, Figures>;
@@ -388,7 +388,7 @@ export interface Stats extends Report {
 	prefetch: Figures;
 	isolate: Figures;
 	/** `bytes`, `max_bytes` and `evicted` of each share of the memory; `all` is the total. */
-	memory: Record<"all" | "rows" | "plans" | "learned" | "marks" | "records" | "waiting", Figures>;
+	memory: Record<"all" | "rows" | "plans" | "prefetch" | "invalidations" | "records" | "pending", Figures>;
 	/** The decisions of the optimizer, with their reasons. */
 	optimizer: Record<string, unknown>;
 }
@@ -412,7 +412,7 @@ export interface SlaReport extends Report, SlaStatus {
 	priorities: Record<string, SlaStatus>;
 	views: Record<string, SlaStatus>;
 	/** The remaining share of the error budget. */
-	error_budget_left: number;
+	error_budget_remaining: number;
 	burn_rates: {
 		long_window_seconds: number;
 		short_window_seconds: number;

@@ -10,7 +10,7 @@ export interface StoreKeys {
 	 * The secret of the HMACs that replace the store's keys. Rows stored under another secret are
 	 * not found, so it is not rotated with the others.
 	 */
-	names?: string;
+	hmac_secret?: string;
 }
 
 /**

@@ -55,13 +55,13 @@ figures! {
         /// 1 while all objectives are met in the window.
         compliant: Gauge,
         /// Remaining share of the error budget.
-        error_budget_left: Share,
+        error_budget_remaining: Share,
     }
 
     /// How fast the error budget burns, for Prometheus.
     Burning {
-        /// Burn rate of the error budget, in thousandths; 1000 just uses it up.
-        burn_rate_thousandths: Gauge,
+        /// Burn rate of the error budget; 1 uses the budget up exactly.
+        burn_rate: Rate,
     }
 }
 

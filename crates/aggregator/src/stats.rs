@@ -56,7 +56,7 @@ figures! {
         /// Freshness of served values in the window: 1 is new, 0 is as old as permitted.
         freshness: Share,
         /// Share of the requested values that failed, in the window.
-        value_errors: Share,
+        value_error_ratio: Share,
     }
 
     /// What a tier was asked for and had.
@@ -66,7 +66,7 @@ figures! {
         /// Rows that were looked up in the tier and not found.
         misses: Total,
         /// Share of the rows looked up in the tier that were hits, in the window.
-        hit: Share,
+        hit_ratio: Share,
         /// Bulk reads of a store, or origin calls.
         operations: Total,
         /// Operations of the tier that failed.
@@ -100,9 +100,9 @@ figures! {
         /// Bytes used by the rows in memory.
         l1_bytes: Gauge,
         /// Requests in progress, with those that continue in the background.
-        waiting: Gauge,
+        pending_requests: Gauge,
         /// Requests shed.
-        refused: Total,
+        shed: Total,
         /// Hedged requests to the origin.
         hedged: Total,
         /// Origin calls in progress.
@@ -116,11 +116,11 @@ figures! {
         /// Alert messages that the webhook accepted.
         alerts_delivered: Total,
         /// Alert messages dropped after their last attempt.
-        alerts_given_up: Total,
+        alerts_dropped: Total,
         /// Windows dropped before they were merged into the deployment's.
-        windows_given_up: Total,
+        windows_dropped: Total,
         /// Requests not recorded, because the record buffer was full.
-        records_lost: Total,
+        records_dropped: Total,
         /// Maximum rows in memory.
         l1_max_rows: Gauge,
         /// Maximum bytes of the rows in memory.

@@ -52,7 +52,7 @@ figures! {
         /// Mean latency of requests with an origin call, in the window.
         miss_ms: Micros,
         /// Share of the requested rows that any tier had, in the window.
-        tiers_hit: Share,
+        hit_ratio: Share,
         /// Waiting time saved in each second: hit ratio x (miss latency - hit latency) x request rate.
         saved_ms: Micros,
     }

@@ -105,9 +105,9 @@ figures! {
         /// Rows that the store refused, because their keys are written too often.
         rate_limited: Total,
         /// Bulk reads repeated in halves, because they were too large.
-        halved: Total,
+        split_reads: Total,
         /// Operations skipped while the circuit breaker was open.
-        left_out: Total,
+        skipped_breaker_open: Total,
         /// Stored values that could not be used: foreign, damaged or of another version.
         unusable: Total,
         /// Rows not written, because of the write limit of their request or a full queue.
@@ -115,7 +115,7 @@ figures! {
         /// Rows not written, because their stored columns could not be read.
         unmerged: Total,
         /// 1 while the circuit breaker of writes is open or half-open.
-        writes_stopped: Gauge,
+        write_breaker_open: Gauge,
     }
 
     /// What prefetch did.
@@ -135,11 +135,11 @@ figures! {
         /// Rows not prefetched, because the budget of the second was spent.
         over_budget: Total,
         /// Rows not prefetched, because all rows in memory are used more.
-        declined: Total,
+        admission_rejected: Total,
         /// Rows evicted for prefetched ones.
-        displaced: Total,
+        evictions: Total,
         /// Rows evicted for prefetched ones and requested afterwards.
-        missed: Total,
+        polluting_evictions: Total,
         /// Keys read from L2 by prefetch.
         l2_reads: Total,
         /// Rows fetched from the origin by prefetch.
@@ -157,7 +157,7 @@ figures! {
         /// Share of the requested prefetched rows that arrived in time.
         timeliness: Share,
         /// Models of other isolates merged.
-        models: Total,
+        models_merged: Total,
         /// Models of other isolates that could not be merged.
         models_ignored: Total,
     }
