@@ -1,11 +1,11 @@
 // The repository's documents as tests read them.
 
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { lstatSync, readFileSync } from "node:fs";
 import { fromRoot, root } from "../support/root.mjs";
 
 /**
- * Files that git knows or would add.
+ * Files that are there and that git knows or would add; links to elsewhere are none.
  *
  * @param {string[]} patterns as `git ls-files` takes them
  */
@@ -18,7 +18,7 @@ export const files = (...patterns) =>
 				maxBuffer: 64 * 1024 * 1024,
 			}).split("\0"),
 		),
-	].filter((file) => file !== "");
+	].filter((file) => file !== "" && lstatSync(fromRoot(file), { throwIfNoEntry: false })?.isFile());
 
 /** @param {string} file relative to the repository */
 export const read = (file) => readFileSync(fromRoot(file), "utf8");

@@ -36,7 +36,7 @@ function* blocks(text) {
 		if (isRow) {
 			if (/^[|\s:-]+$/.test(bare)) continue;
 			for (const cell of bare.replaceAll("\\|", " ").split("|")) {
-				if (cell.trim() !== "") yield { line: index + 1, text: cell.trim() };
+				if (cell.trim() !== "") yield { line: index + 1, text: cell.trim(), isCell: true };
 			}
 			continue;
 		}
@@ -47,10 +47,11 @@ function* blocks(text) {
 }
 
 /**
- * The sentences of a document.
+ * The sentences of a document. What stands in a table, or ends like none, is `loose`: it may be no longer than others, but says nothing
+ * of how long they are.
  *
  * @param {string} text
- * @returns {{ line: number, text: string, words: number }[]} `line` is that of the paragraph
+ * @returns {{ line: number, text: string, words: number, loose: boolean }[]} `line` is that of the paragraph
  */
 export function sentences(text) {
 	const found = [];
@@ -59,7 +60,8 @@ export function sentences(text) {
 		const end = () => {
 			const text = rest.join(" ");
 			const words = rest.filter((word) => /[\p{L}\p{N}]/u.test(word)).length;
-			if (words > 0) found.push({ line: block.line, text, words });
+			if (words > 0)
+				found.push({ line: block.line, text, words, loose: block.isCell || !/[.!?:]["')\]]*$/.test(text) });
 			rest = [];
 		};
 		for (const word of asWords(block.text).split(/\s+/)) {
@@ -72,7 +74,10 @@ export function sentences(text) {
 }
 
 /** The middle of numbers, the greater of two. */
-export const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
+
+/** How long the sentence in the middle is. */
+export const medianLength = (sentences) => median(sentences.filter(({ loose }) => !loose).map(({ words }) => words));
 
 /** Lines that are too long, but those that are an address and nothing else. */
 export const longLines = (text, columns) =>
