@@ -50,6 +50,8 @@ function withPolicy(html) {
 	);
 }
 
+const parts = sidebar();
+
 export default defineConfig({
 	title: "Featheredge",
 	description: "Machine-learning features from the edge, in front of Feast or any feature server",
@@ -71,12 +73,14 @@ export default defineConfig({
 	themeConfig: {
 		logo: "/favicon.svg",
 		nav: [
-			{ text: "Guide", link: "/guide/npm.md", activeMatch: "^/guide/" },
-			{ text: "Reference", link: "/reference/configuration.md", activeMatch: "^/reference/" },
-			{ text: "Internals", link: "/internals/architecture.md", activeMatch: "^/internals/" },
+			...["Guide", "Reference", "Internals"].map((text) => ({
+				text,
+				link: parts.find((part) => part.text === text).items[0].link,
+				activeMatch: `^/${text.toLowerCase()}/`,
+			})),
 			{ text: "Benchmark", link: BENCHMARK },
 		],
-		sidebar: sidebar(),
+		sidebar: parts,
 		outline: [2, 3],
 		externalLinkIcon: true,
 		editLink: { pattern: `${REPOSITORY}/edit/main/:path`, text: "Edit this page" },
@@ -89,6 +93,8 @@ export default defineConfig({
 			},
 		},
 	},
+	// The search's index is one chunk, which is fetched when someone searches.
+	vite: { build: { chunkSizeWarningLimit: 2000 } },
 	transformHtml: withPolicy,
 	buildEnd: ({ outDir }) => copyFileSync(join(ROOT, "www/public/favicon.svg"), join(outDir, "favicon.svg")),
 });

@@ -84,7 +84,7 @@ function entries(folder) {
 		});
 }
 
-/** The sidebar, by kind of document. */
+/** The sidebar, by kind of document; the glossary stands by itself. */
 export function sidebar() {
 	const decisions = {
 		text: "Decisions",
@@ -96,6 +96,7 @@ export function sidebar() {
 		{ text: "Guide", items: entries("guide") },
 		{ text: "Reference", items: entries("reference") },
 		{ text: "Internals", items: [...entries("internals"), decisions] },
-		{ text: "Project", items: [...entries("."), ...entries("project")] },
+		...entries("."),
+		{ text: "Project", items: entries("project") },
 	];
 }
