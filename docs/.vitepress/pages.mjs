@@ -56,7 +56,8 @@ export function linkOnSite(file, href) {
 	if (/^([a-z]+:|[/#])/i.test(href)) return href;
 	const [path, fragment] = href.split("#");
 	const absolute = resolve(dirname(file), decodeURI(path));
-	const isFolder = existsSync(absolute) && statSync(absolute).isDirectory();
+	if (!existsSync(absolute)) throw new Error(`${file} has a link to ${href}, which is not there`);
+	const isFolder = statSync(absolute).isDirectory();
 	const target = slashed(relative(ROOT, absolute));
 	const page = rewrites[isFolder ? posix.join(target, "README.md") : target];
 	const to = page === undefined ? `${REPOSITORY}/${isFolder ? "tree" : "blob"}/main/${target}` : `/${page}`;

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { linkOnSite } from "../../docs/.vitepress/pages.mjs";
 import { slugify } from "../../docs/.vitepress/slug.mjs";
+import { REPOSITORY } from "../../docs/.vitepress/urls.mjs";
 import { fromRoot } from "../support/root.mjs";
 import { files, proseLines, read } from "./documents.mjs";
 
@@ -55,4 +57,15 @@ test("a link to a missing file or heading is found", () => {
 test("every link in the documents leads to a file and a heading that are there", () => {
 	const lost = files("*.md").flatMap((file) => lostLinks(file, read(file)).map((target) => `${file}: ${target}`));
 	assert.deepEqual(lost, []);
+});
+
+test("on the site a link leads to a page, or else to the repository, and one to nothing fails the build", () => {
+	const to = (href) => linkOnSite(fromRoot("docs/guide/npm.md"), href);
+	assert.equal(to("../reference/cli.md#x"), "/reference/cli.md#x");
+	assert.equal(to("../../ARCHITECTURE.md"), "/internals/architecture.md");
+	assert.equal(to("../internals/adr/"), "/internals/adr/index.md");
+	assert.equal(to("../../deny.toml"), `${REPOSITORY}/blob/main/deny.toml`);
+	assert.equal(to("../../examples/npm/"), `${REPOSITORY}/tree/main/examples/npm`);
+	for (const href of ["#x", "/guide/npm", "https://feast.dev", "mailto:a@b.c"]) assert.equal(to(href), href);
+	assert.throws(() => to("none.md"), /none\.md/);
 });
