@@ -28,7 +28,7 @@ const PAGES = {
 	reference: "/reference/configuration.html",
 	architecture: "/internals/architecture.html",
 };
-const KEY = "real_time_deadline_ms";
+const KEY = "stale_if_error_seconds";
 /**
  * What counts of axe's findings. Excepted is what VitePress' search box breaks by its markup: a result is a link within an option,
  * and its label has the path of headings where its text has icons, too.
