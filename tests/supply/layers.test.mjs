@@ -1,4 +1,4 @@
-// The floors that ARCHITECTURE.md describes hold: cargo tells which crate uses which, and the JavaScript files what they import.
+// The layers of ARCHITECTURE.md hold: cargo reports which crate uses which, and the JavaScript files what they import.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -8,28 +8,27 @@ import ts from "typescript";
 import { fromRoot, root } from "../support/root.mjs";
 import { mustRun } from "../support/run.mjs";
 
-/** The crates of the house, from the ground up: one uses only what stands on a floor below its own. */
-const FLOORS = [
-	["config"],
-	["model"],
-	["json"],
-	["cache", "invalidation-log", "prefetch", "row-codec", "storage-shard", "telemetry"],
-	["protocol"],
-	["columnar", "origin"],
-	["aggregator", "benchmark"],
-	["engine"],
-	["service"],
-	// What becomes wasm.
-	["featheredge", "benchmark-wasm"],
-];
+/** Names of the packages whose folders are not in `crates`, by folder. */
+const PACKAGES = { src: "featheredge", "src/benchmark": "benchmark-wasm" };
 
-/** Where those stand that do not stand in `crates`. */
+/** Each crate's layer, by the table in ARCHITECTURE.md. A crate uses only crates of lower layers. */
+const LAYERS = new Map(
+	[...readFileSync(fromRoot("ARCHITECTURE.md"), "utf8").matchAll(/^\| (\d+) \| (.+?) \|/gm)].flatMap(
+		([, layer, cell]) =>
+			[...cell.matchAll(/`(.+?)\/`/g)].map(([, folder]) => [
+				PACKAGES[folder] ?? folder.replace(/^crates\//, ""),
+				Number(layer),
+			]),
+	),
+);
+
+/** The folders of packages outside of `crates`. */
 const FOLDERS = { featheredge: "", "benchmark-wasm": "src/benchmark" };
 
-/** What stands around the house and uses any of it; nothing in it uses them. */
-const AROUND = ["bindgen", "fuzz", "scale"];
+/** Crates outside of the layers: they use any other, and none uses them. */
+const OUTSIDE = ["bindgen", "fuzz", "scale"];
 
-/** Where JavaScript stands, and the other folders from which its files may import; what is built lies in `build`. */
+/** Folders of JavaScript, and the other folders that their files may import from; build results are in `build`. */
 const IMPORTS = {
 	npm: [],
 	docs: [],
@@ -40,10 +39,10 @@ const IMPORTS = {
 	tests: ["build", "docs", "npm", "tests/support", "www"],
 };
 
-/** A package's name without what all of them begin with. */
+/** A package's name without the common prefix. */
 const short = (name) => name.replace(/^featheredge-/, "");
 
-/** The packages of this repository: their folders, and those of them that each uses, be it in its tests alone. */
+/** The packages of this repository: their folders, and which of them each uses, in its tests too. */
 async function crates() {
 	const args = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
 	const { packages } = JSON.parse(await mustRun("cargo", args, { cwd: root, capture: true }));
@@ -54,20 +53,19 @@ async function crates() {
 	}));
 }
 
-/** What is wrong with the crates: their places on the floors, and their folders. */
+/** What is wrong with the crates: their layers, and their folders. */
 function misplaced(crates) {
-	const floorOf = new Map(FLOORS.flatMap((names, floor) => names.map((name) => [name, floor])));
-	const isBelow = (used, user) => floorOf.has(used) && (AROUND.includes(user) || floorOf.get(used) < floorOf.get(user));
+	const isBelow = (used, user) => LAYERS.has(used) && (OUTSIDE.includes(user) || LAYERS.get(used) < LAYERS.get(user));
 	const faults = [];
 	for (const { name, folder, uses } of crates) {
-		if (!floorOf.has(name) && !AROUND.includes(name)) faults.push(`${name} stands on no floor`);
-		const place = FOLDERS[name] ?? `crates/${name}`;
-		if (floorOf.has(name) && folder !== place) faults.push(`${name} lies in ${folder}`);
+		if (!LAYERS.has(name) && !OUTSIDE.includes(name)) faults.push(`${name} is in no layer`);
+		const expected = FOLDERS[name] ?? `crates/${name}`;
+		if (LAYERS.has(name) && folder !== expected) faults.push(`${name} is in ${folder}`);
 		for (const used of uses.filter((used) => !isBelow(used, name))) faults.push(`${name} uses ${used}`);
-		const around = crates.filter((other) => other.folder !== "" && folder.startsWith(`${other.folder}/`));
-		for (const other of around) faults.push(`${name} lies inside ${other.name}`);
+		const outer = crates.filter((other) => other.folder !== "" && folder.startsWith(`${other.folder}/`));
+		for (const other of outer) faults.push(`${name} is inside ${other.name}`);
 	}
-	for (const name of floorOf.keys()) if (!crates.some((crate) => crate.name === name)) faults.push(`no crate ${name}`);
+	for (const name of LAYERS.keys()) if (!crates.some((crate) => crate.name === name)) faults.push(`no crate ${name}`);
 	return faults;
 }
 
@@ -90,16 +88,16 @@ function importsOf(files) {
 	return new Map(files.map((file) => [file, relativeImports(file)]));
 }
 
-/** Crates with a circle among their files, each with its reason. Whoever breaks it open takes it from here. */
-const CIRCLES = {
-	aggregator: "its root has the aggregator, and a report looks at it",
-	config: "its root has the configuration and its error, which the modules that read and check it use",
-	json: "its root has the kinds of values, of which errors tell",
-	model: "a row is in a key's space; what an allocation costs, and the slots of values, stand with the row",
+/** Crates with a cycle among their files, each with its reason. Remove the entry when you break the cycle. */
+const CYCLES = {
+	aggregator: "its root has the aggregator, and reports read it",
+	config: "its root has the configuration and its error, and the modules that read and check it use both",
+	json: "its root has the kinds of values, and errors name them",
+	model: "a row is in a key's space; the row's module has the cost of an allocation and the slots of values",
 	telemetry: "a batch of records has the gauges, which are of the records' tiers",
 };
 
-/** What stands in Rust without comments, and without tests within the file. */
+/** Rust code without comments, and without the tests in the file. */
 function codeOf(text) {
 	const [code] = text.split(/#\[cfg\(test\)\]\n(?:pub\(\w+\) )?mod tests \{/);
 	return code.replaceAll(/\/\/.*/g, "");
@@ -121,8 +119,8 @@ function pathsIn(tree) {
 }
 
 /**
- * Which files of a crate each of its files uses, by `use` or by a path of `crate::` or `super::`; `files` are the texts by their paths in
- * `src`. That a module is declared is no use of it.
+ * Which files of a crate each of its files uses, by `use` or by a path of `crate::` or `super::`; `files` are the texts
+ * by their paths in `src`. The declaration of a module is no use of it.
  */
 function usesOf(files) {
 	const nameOf = (path) => path.replace(/\.rs$/, "").replace(/^lib$/, "");
@@ -155,14 +153,14 @@ function rustFilesOf(crate) {
 	return new Map(paths.toSorted().map((path) => [path, readFileSync(join(folder, path), "utf8")]));
 }
 
-/** The first way that leads back to where it began; `undefined` where there is none. */
-function circle(imports) {
+/** The first cycle; `undefined` if there is none. */
+function findCycle(imports) {
 	const done = new Set();
-	const visit = (file, way) => {
-		if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
+	const visit = (file, path) => {
+		if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
 		if (done.has(file)) return undefined;
 		for (const imported of imports.get(file) ?? []) {
-			const found = visit(imported, [...way, file]);
+			const found = visit(imported, [...path, file]);
 			if (found !== undefined) return found;
 		}
 		done.add(file);
@@ -175,7 +173,7 @@ function circle(imports) {
 	return undefined;
 }
 
-/** The imports that leave a folder for another than those named for it. */
+/** The imports from folders that a folder may not import from. */
 function strays(imports) {
 	const isIn = (file, folder) => file.startsWith(`${folder}/`);
 	return [...imports].flatMap(([file, imported]) => {
@@ -185,11 +183,11 @@ function strays(imports) {
 	});
 }
 
-test("a crate uses only what stands below it, and lies in no other's folder", async () => {
+test("a crate uses only crates of lower layers, and is in no other's folder", async () => {
 	assert.deepEqual(misplaced(await crates()), []);
 });
 
-test("a crate that uses one above or beside it, lies in another or stands nowhere is found", async () => {
+test("a crate that uses one above or beside it, is inside another or in no layer is found", async () => {
 	const known = (await crates()).filter(({ name }) => !["cache", "json", "model"].includes(name));
 	const added = [
 		{ name: "cache", folder: "crates/cache", uses: ["model", "row-codec"] },
@@ -197,47 +195,47 @@ test("a crate that uses one above or beside it, lies in another or stands nowher
 		{ name: "attic", folder: "crates/attic", uses: [] },
 	];
 	assert.deepEqual(misplaced([...known, ...added]).toSorted(), [
-		"attic stands on no floor",
+		"attic is in no layer",
 		"cache uses row-codec",
-		"json lies in crates/cache/json",
-		"json lies inside cache",
+		"json is in crates/cache/json",
+		"json is inside cache",
 		"json uses service",
 		"no crate model",
 	]);
 });
 
-test("no JavaScript file leads back to itself by what it imports, and each folder imports from where it may", () => {
+test("JavaScript imports have no cycle, and each folder imports only from those named for it", () => {
 	const imports = importsOf(Object.keys(IMPORTS).flatMap(filesIn));
 	assert.ok(imports.size > 200 && [...imports.values()].flat().length > 400, "files and imports are found");
-	assert.equal(circle(imports)?.join(" -> "), undefined);
+	assert.equal(findCycle(imports)?.join(" -> "), undefined);
 	assert.deepEqual(strays(imports), []);
 });
 
-test("a circle of files is found, and an import from where none may come", () => {
-	const way = ["npm/src/a.js", "npm/src/b.js", "npm/src/c.js"];
-	const imports = new Map(way.map((file, number) => [file, [way[(number + 1) % way.length], "npm/src/d.js"]]));
-	assert.deepEqual(circle(imports), [...way, way[0]]);
-	assert.equal(circle(new Map([...imports].slice(1))), undefined);
+test("a cycle of imports is found, and an import from a folder that is not named", () => {
+	const cycle = ["npm/src/a.js", "npm/src/b.js", "npm/src/c.js"];
+	const imports = new Map(cycle.map((file, number) => [file, [cycle[(number + 1) % cycle.length], "npm/src/d.js"]]));
+	assert.deepEqual(findCycle(imports), [...cycle, cycle[0]]);
+	assert.equal(findCycle(new Map([...imports].slice(1))), undefined);
 	assert.deepEqual(strays(new Map([["npm/src/a.js", ["npm/src/b.js", "tests/b.mjs"]]])), [
 		"npm/src/a.js imports tests/b.mjs",
 	]);
 });
 
-test("no Rust file of a crate leads back to itself by what it uses, but in the crates that are named", () => {
+test("the Rust files of a crate have no cycle, except in the crates that are named", () => {
 	const crates = readdirSync(fromRoot("crates"));
-	const ways = crates.map((crate) => [crate, circle(usesOf(rustFilesOf(crate)))]);
+	const cycles = crates.map((crate) => [crate, findCycle(usesOf(rustFilesOf(crate)))]);
 	const uses = usesOf(rustFilesOf("service"));
 	assert.ok(uses.size > 25 && [...uses.values()].flat().length > 100, "files and uses are found");
-	const found = ways.filter(([, way]) => way !== undefined);
+	const found = cycles.filter(([, cycle]) => cycle !== undefined);
 	assert.deepEqual(
-		found.filter(([crate]) => !(crate in CIRCLES)).map(([crate, way]) => `${crate}: ${way.join(" -> ")}`),
+		found.filter(([crate]) => !(crate in CYCLES)).map(([crate, cycle]) => `${crate}: ${cycle.join(" -> ")}`),
 		[],
 	);
-	const open = Object.keys(CIRCLES).filter((crate) => !found.some(([name]) => name === crate));
-	assert.deepEqual(open, [], "these have no circle any more, and need no exception");
+	const unused = Object.keys(CYCLES).filter((crate) => !found.some(([name]) => name === crate));
+	assert.deepEqual(unused, [], "these have no cycle any more, and need no exception");
 });
 
-test("a circle of Rust files is found, by whatever it leads", () => {
+test("a cycle of Rust files is found, over any kind of use", () => {
 	const files = {
 		"lib.rs": "mod a;\nmod b;\nmod c;\nmod d;\npub use a::A;\n",
 		"a.rs": "use crate::{b::{B, Other as Another}, d::D};\n#[cfg(test)]\nmod tests {\n    use crate::c::C;\n}\n",
@@ -248,8 +246,8 @@ test("a circle of Rust files is found, by whatever it leads", () => {
 		"d.rs": "use std::rc::Rc;\n",
 	};
 	const usesWith = (changed) => usesOf(new Map(Object.entries({ ...files, ...changed })));
-	assert.equal(circle(usesWith({})), undefined);
-	assert.deepEqual(circle(usesWith({ "d.rs": "use crate::A;\n" })), [
+	assert.equal(findCycle(usesWith({})), undefined);
+	assert.deepEqual(findCycle(usesWith({ "d.rs": "use crate::A;\n" })), [
 		"lib.rs",
 		"a.rs",
 		"b.rs",
@@ -257,5 +255,5 @@ test("a circle of Rust files is found, by whatever it leads", () => {
 		"d.rs",
 		"lib.rs",
 	]);
-	assert.deepEqual(circle(usesWith({ "c.rs": "fn c() {\n    crate::b::b();\n}\n" })), ["b.rs", "c.rs", "b.rs"]);
+	assert.deepEqual(findCycle(usesWith({ "c.rs": "fn c() {\n    crate::b::b();\n}\n" })), ["b.rs", "c.rs", "b.rs"]);
 });
