@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import { answerFeatures, ask, column, range, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range, valueFor } from "../support/features.mjs";
 import { requestTarget } from "../support/raw.mjs";
-import { bearer, FEAST, OPERATOR, read, rights, VIEWS, worldOf } from "./callers.mjs";
+import { bearer, OPERATOR, read, rights, VIEWS, worldOf } from "./callers.mjs";
 
 /** @param {import("./callers.mjs").Hosts} hosts */
 export async function testAccess(hosts) {

@@ -2,10 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range, valueFor } from "../support/features.mjs";
 import { openRaw, startRawOrigin } from "../support/raw.mjs";
 
-const FEAST = "/get-online-features";
 const HOST = "host: features.example.com";
 const SETTLED_MS = 10_000;
 

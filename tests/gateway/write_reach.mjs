@@ -2,12 +2,11 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures } from "../support/features.mjs";
+import { answerFeatures, FEAST } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { openRaw, startRawOrigin } from "../support/raw.mjs";
 import { freePort } from "../support/workerd.mjs";
 
-const FEAST = "/get-online-features";
 const OPEN = { open: ["read", "write"] };
 const VIEWS = {
 	stats: { join_keys: ["driver_id"] },

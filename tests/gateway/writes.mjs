@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, beforeEach, describe, test } from "node:test";
-import { answerFeatures, ask, column } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { openRaw } from "../support/raw.mjs";
-import { bearer, FEAST, OPERATOR, VIEWS } from "./callers.mjs";
+import { bearer, OPERATOR, VIEWS } from "./callers.mjs";
 
 /** @param {import("./callers.mjs").Hosts} hosts */
 export async function testWrites({ start }) {

@@ -8,7 +8,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { answerFeatures, ask, column, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startProgram } from "../support/program.mjs";
 import { openRaw, requestTarget, startRawOrigin } from "../support/raw.mjs";
@@ -17,7 +17,6 @@ import { paths } from "../support/root.mjs";
 import { refuseServe, startServe } from "../support/serve.mjs";
 import { until } from "./harness.mjs";
 
-const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
 const OPEN = { open: ["read", "write"] };
 

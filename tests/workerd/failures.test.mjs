@@ -2,11 +2,10 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range, statuses, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range, statuses, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"] } };
 /** How long the origin is down under load; the figure in docs/guide/resilience.md is for 60. */
 const OUTAGE_SECONDS = Number(process.env.FEATHEREDGE_OUTAGE_SECONDS ?? 3);

@@ -3,11 +3,10 @@
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const NATIVE = "/v1/features";
 const VIEWS = { stats: { join_keys: ["driver_id"] } };
 

@@ -5,12 +5,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, range } from "../support/features.mjs";
+import { answerFeatures, ask, FEAST, range } from "../support/features.mjs";
 import { failedOf, readRequest, valuesOf, writeRequest } from "../support/messages.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const SHARDS = 4;
 const VARS = { views: { stats: { join_keys: ["driver_id"] } }, l3: { enabled: true, shards: SHARDS } };
 const WITHOUT_L2 = { ...VARS, l2: { enabled: false } };

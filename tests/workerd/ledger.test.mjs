@@ -5,12 +5,11 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range } from "../support/features.mjs";
 import { appendedOf, appendRequest } from "../support/messages.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const TOKEN = "of-the-operator";
 const VARS = {
 	views: { stats: { join_keys: ["driver_id"], sources: [] } },

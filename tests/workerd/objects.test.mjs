@@ -3,12 +3,10 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { answerFeatures, ask } from "../support/features.mjs";
+import { answerFeatures, ask, FEAST } from "../support/features.mjs";
 import { appendedOf, appendRequest, failedOf, readRequest, valuesOf, writeRequest } from "../support/messages.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
-
-const FEAST = "/get-online-features";
 
 /** @type {import("../support/origin.mjs").Origin} */
 let origin;

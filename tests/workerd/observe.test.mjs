@@ -3,11 +3,10 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { answerFeatures, ask, range } from "../support/features.mjs";
+import { answerFeatures, ask, FEAST, range } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"] } };
 /** Windows that are short enough for a test. */
 const SLA = { window_seconds: 5, burn_hour_seconds: 30, burn_min_requests: 5 };

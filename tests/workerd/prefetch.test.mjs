@@ -3,11 +3,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { answerFeatures, ask, range } from "../support/features.mjs";
+import { answerFeatures, ask, FEAST, range } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const TOKEN = "of-the-operator";
 
 /** @type {import("../support/origin.mjs").Origin} */

@@ -7,11 +7,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { answerFeatures, ask, column, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
 const ENTITY = "alice-4711";
 const TOKEN = "token-of-somebody";

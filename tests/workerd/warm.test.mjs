@@ -2,11 +2,10 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { answerFeatures, ask, column, range } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const TOKEN = "of-the-operator";
 const OPERATOR = { authorization: `Bearer ${TOKEN}` };
 const VARS = { views: { stats: { join_keys: ["driver_id"] } }, l3: { enabled: true, shards: 2, timeout_ms: 5_000 } };
