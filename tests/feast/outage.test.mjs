@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { until } from "../support/wait.mjs";
 import { assertSameReply } from "./exact.mjs";
 import { edgeOnly, getOnlineFeatures, isFeastAlone, send, startWorld } from "./world.mjs";
 
@@ -69,12 +70,13 @@ test("it is alive and says that it is not ready while Feast is down", edgeOnly, 
 
 test("it recovers when Feast is back", async () => {
 	await world.feast.restart();
-	const deadline = Date.now() + RECOVERY_MS;
-	let reply = await getOnlineFeatures(edge.url, COLD);
-	while (reply.status !== 200 && Date.now() < deadline) {
-		await new Promise((resolve) => setTimeout(resolve, 250));
-		reply = await getOnlineFeatures(edge.url, COLD);
-	}
+	const reply = await until(
+		async () => {
+			const reply = await getOnlineFeatures(edge.url, COLD);
+			return reply.status === 200 && reply;
+		},
+		{ what: "the cold key, from Feast that is back", withinMs: RECOVERY_MS, everyMs: 250 },
+	);
 	assertSameReply(reply, await getOnlineFeatures(world.feast.url, COLD), "the cold key");
 	if (!isFeastAlone) assert.equal((await send(edge.url, "/ready")).status, 200);
 });

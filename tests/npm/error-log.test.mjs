@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { engineFor, namingOrigin, TestStore, until } from "./harness.mjs";
+import { until } from "../support/wait.mjs";
+import { engineFor, namingOrigin, TestStore } from "./harness.mjs";
 
 /** An engine whose store fails with these errors, the lines that it tells, and a way to ask it for a row that nobody has. */
 async function failing(t, { read, write, ...store }) {

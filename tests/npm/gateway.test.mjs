@@ -15,6 +15,7 @@ import { targetOf } from "../../npm/src/gateway/target.js";
 import { WebRequest } from "../../npm/src/gateway/web.js";
 import { retryLostConnection } from "../../npm/src/runtime/retry.js";
 import { openRaw } from "../support/raw.mjs";
+import { until } from "../support/wait.mjs";
 
 test("access takes the defaults that the documentation has", () => {
 	const rows = readFileSync(new URL("../../docs/reference/configuration.md", import.meta.url), "utf8").split("\n");
@@ -45,7 +46,7 @@ test("a reply that fails ends its connection though its reader does not read", a
 	raw.socket.pause();
 	raw.send(["GET / HTTP/1.1", "host: x"]);
 	const [held] = await connected;
-	while (held.writableLength === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+	await until(() => held.writableLength > 0);
 	const closed = once(held, "close");
 	fail();
 	await closed;

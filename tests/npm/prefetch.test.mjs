@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { range } from "../support/features.mjs";
-import { bytes, engineFor, namingOrigin, TestStore, text, until } from "./harness.mjs";
+import { until } from "../support/wait.mjs";
+import { bytes, engineFor, namingOrigin, TestStore, text } from "./harness.mjs";
 
 const ALL = { prefetch: { holdout_percent: 0 } };
 

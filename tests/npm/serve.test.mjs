@@ -15,27 +15,10 @@ import { openRaw, requestTarget, startRawOrigin } from "../support/raw.mjs";
 import { startRedis } from "../support/redis.mjs";
 import { paths } from "../support/root.mjs";
 import { refuseServe, startServe } from "../support/serve.mjs";
-import { until } from "./harness.mjs";
+import { gate, until } from "../support/wait.mjs";
 
 const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
 const OPEN = { open: ["read", "write"] };
-
-/** A promise that a test settles, and what tells that it is waited for. */
-function gate() {
-	let open;
-	let reach;
-	const opened = new Promise((resolve) => {
-		open = resolve;
-	});
-	const reached = new Promise((resolve) => {
-		reach = resolve;
-	});
-	const wait = () => {
-		reach();
-		return opened;
-	};
-	return { open, reached, wait };
-}
 
 /** A server before an origin that ends with its test. */
 async function serve(t, script, options = {}) {

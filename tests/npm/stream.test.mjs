@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { range } from "../support/features.mjs";
-import { engineFor, namingOrigin, until } from "./harness.mjs";
+import { until } from "../support/wait.mjs";
+import { engineFor, namingOrigin } from "./harness.mjs";
 
 const request = (ids) => ({ entity_ids: ids, feature_names: ["score"] });
 
