@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
 import { answerFeatures, range, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
+import { until } from "../support/wait.mjs";
 import { startWorker } from "../support/worker.mjs";
 
 const PATH = "/v1/features";
@@ -20,15 +21,6 @@ const fresh = (count) => {
 };
 const ask = (drivers, more = {}) => ({ entities: { driver_id: drivers }, feature_names: ["stats:a"], ...more });
 const wait = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
-
-/** Waits, at most ten seconds, until something holds. */
-async function until(what, holds) {
-	const deadline = Date.now() + 10_000;
-	while (!(await holds())) {
-		assert.ok(Date.now() < deadline, `not within ten seconds: ${what}`);
-		await wait(20);
-	}
-}
 
 /** Gives each line of a reply as it arrives, parsed. */
 async function* linesOf(reply) {
@@ -220,7 +212,7 @@ describe("a reader", () => {
 		origin.answer(large);
 		const drivers = fresh(20_000);
 		const socket = await openSlowly(ask(drivers));
-		await until("a first call", () => origin.requests.length > 0);
+		await until(() => origin.requests.length > 0);
 		// Until it has made no call for a while: what is on the way has filled all buffers.
 		for (let calls = 0; calls < origin.requests.length; await wait(1_000)) calls = origin.requests.length;
 		const held = origin.requests.length;
@@ -244,7 +236,7 @@ describe("a reader", () => {
 		const drivers = fresh(20_000);
 		const socket = await openSlowly(ask(drivers));
 		socket.resume();
-		await until("some calls", () => origin.requests.length > 6);
+		await until(() => origin.requests.length > 6);
 		socket.destroy();
 		for (let calls = 0; calls < origin.requests.length; await wait(1_000)) calls = origin.requests.length;
 		context.diagnostic(`${origin.requests.length} calls of some ${drivers.length / ROWS} were made`);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { answerFeatures, ask, column, FEAST, range, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
+import { until } from "../support/wait.mjs";
 import { startWorker } from "../support/worker.mjs";
 
 const DRIVERS = range(40);
@@ -53,29 +54,30 @@ async function versions(worker) {
 	return texts.map((text) => Buffer.from(text, "base64")[2]);
 }
 
-async function isStored(worker, version) {
-	for (let tries = 0; tries < 400; tries += 1) {
-		const found = await versions(worker);
-		if (found.length === DRIVERS.length && found.every((each) => each === version)) return;
-		await new Promise((resolve) => setTimeout(resolve, 25));
-	}
-	assert.fail(`not all rows are of version ${version}`);
-}
+/** Waits until all rows in KV are of a version. */
+const allStored = (worker, version) =>
+	until(
+		async () => {
+			const found = await versions(worker);
+			return found.length === DRIVERS.length && found.every((each) => each === version);
+		},
+		{ what: `all rows of version ${version}` },
+	);
 
 test("each version passes over the other's rows and stores its own; a roll back is served what it stores", async () => {
 	await withWorkers(0, async (older) => {
 		assert.equal(await read(older), DRIVERS.length);
-		await isStored(older, 2);
+		await allStored(older, 2);
 	});
 	await withWorkers(1, async (older, newer) => {
 		assert.equal(await read(newer), DRIVERS.length, "of the newer one none is known");
-		await isStored(older, 3);
+		await allStored(older, 3);
 		assert.equal(await read(newer), 0);
 	});
 	await withWorkers(1, async (older, newer) => {
 		assert.equal(await read(newer), 0, "a new isolate of the newer one finds them");
 		assert.equal(await read(older), DRIVERS.length, "the older one passes over them");
-		await isStored(older, 2);
+		await allStored(older, 2);
 	});
 	await withWorkers(0, async (older) => assert.equal(await read(older), 0, "rolled back, it finds its own"));
 });
