@@ -107,7 +107,7 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 		assert.deepEqual(asked, [...new Set(asked)], "it has asked once, as it goes on");
 	});
 
-	test("a look takes neither the focus nor the place to which a table was scrolled", async () => {
+	test("a refresh keeps the focus, and the place to which a table was scrolled", async () => {
 		const page = await open({ viewport: { width: 320, height: 700 } });
 		const table = page.getByRole("region", { name: "Rows by tier" });
 		await table.focus();

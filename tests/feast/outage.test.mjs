@@ -57,18 +57,18 @@ test(
 	},
 );
 
-test("the rest of Feast's paths are a clear error too", edgeOnly, async () => {
+test("a path that is passed to Feast is a clear error while Feast is down", edgeOnly, async () => {
 	const reply = await send(edge.url, "/v1/vector_stores");
 	assert.ok([502, 504].includes(reply.status), `status ${reply.status}`);
 	assert.notEqual(reply.body, "");
 });
 
-test("it is alive and says that it is not ready while Feast is down", edgeOnly, async () => {
+test("/health succeeds and /ready fails while Feast is down", edgeOnly, async () => {
 	assert.equal((await send(edge.url, "/health")).status, 200);
 	assert.equal((await send(edge.url, "/ready")).status, 503);
 });
 
-test("it recovers when Feast is back", async () => {
+test("a cold key is served once Feast is back", async () => {
 	await world.feast.restart();
 	const reply = await until(
 		async () => {

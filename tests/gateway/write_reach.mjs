@@ -143,7 +143,7 @@ export function testWriteReach({ start, knowsUnsent }) {
 			});
 		}
 
-		test("a write is not, since it may have been made, and its caller hears so", async () => {
+		test("a write is not made again, since it may have been made, and its caller hears so", async () => {
 			losses = 1;
 			const reply = await host.post("/push", {});
 			assert.equal(reply.status, 502);
@@ -151,7 +151,7 @@ export function testWriteReach({ start, knowsUnsent }) {
 			assert.equal(origin.requests.length, 1);
 		});
 
-		test("a write that was never sent", async () => {
+		test("a write that was never sent is answered 502, with what is known of it", async () => {
 			const own = await start({ origin: `http://127.0.0.1:${await freePort()}`, vars: { auth: OPEN } });
 			const raw = await openRaw(own.port);
 			try {

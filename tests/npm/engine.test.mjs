@@ -120,7 +120,7 @@ test("a column of the wrong length is an error that names it", async (t) => {
 	});
 });
 
-test("what a function throws is the cause of the error that its caller gets", async (t) => {
+test("an error that an origin function throws is the cause of the caller's", async (t) => {
 	const fault = new Error("no model loaded");
 	const engine = await engineFor(t, {
 		origin: () => {
@@ -368,7 +368,7 @@ test("an engine that closes while a store is busy writes what waits for it, one 
 	assert.deepEqual([l2.entries.size, l2.writes.flatMap(({ keys }) => keys).length, most], [10, 10, 1]);
 });
 
-test("whoever closes an engine waits for all that is written, the second time too", async () => {
+test("each call of close waits for the writes that are under way, the second one too", async () => {
 	const l2 = new TestStore();
 	const held = gate();
 	const slow = {
@@ -396,7 +396,7 @@ test("the clock is the caller's", async (t) => {
 	assert.equal(features.a.score.age_ms, 7_000);
 });
 
-test("what is prefetched is there when it is asked for", async (t) => {
+test("a prefetched row is in memory when it is asked for", async (t) => {
 	const asked = [];
 	const engine = await createEngine({
 		origin(entities) {

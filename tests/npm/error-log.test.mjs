@@ -72,7 +72,7 @@ test("errors of reading and of writing are told apart, and so are different ones
 	);
 });
 
-test("what a store says of entries that it did not take is told", async (t) => {
+test("the reason why a store did not take entries is logged", async (t) => {
 	const world = await failing(t, { setMany: async () => ({ failed: 1, error: new Error("OOM") }) });
 	await world.ask();
 	await until(() => world.lines.length === 1);

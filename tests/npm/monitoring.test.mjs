@@ -27,7 +27,7 @@ async function engineOf(t, config = {}, more = {}) {
 	return engine;
 }
 
-test("what was measured is an object, whole at once", async (t) => {
+test("stats gives all figures as one object", async (t) => {
 	const engine = await engineOf(t);
 	for (const id of [1, 1, 2]) await engine.serve(ask(id));
 	const stats = await engine.stats();
@@ -112,7 +112,7 @@ for (const [name, clock] of [
 	});
 }
 
-test("a report waits for no place", async (t) => {
+test("a report does not wait for the webhook", async (t) => {
 	places.reset();
 	places.answer({ hang: true });
 	origin.answer(async (request) => ({ ...(await answerFeatures(request)), delayMs: 250 }));
@@ -126,7 +126,7 @@ test("a report waits for no place", async (t) => {
 	await until(() => places.requests.length > 0);
 });
 
-test("what the origin refuses is its caller's fault and breaks no promise", async (t) => {
+test("a request that the origin refuses as its caller's fault counts as no error", async (t) => {
 	origin.answer({ status: 404, json: { detail: "no such view" } });
 	t.after(() => origin.answer(answerFeatures));
 	const engine = await engineOf(t);
@@ -164,13 +164,13 @@ test("a service level that cannot be used is an error of the configuration, whic
 	await assert.rejects(createEngine({ config: { telemetry: { aggregate: true } } }), ConfigError);
 });
 
-test("without telemetry nothing is told", async (t) => {
+test("an engine without telemetry counts no request", async (t) => {
 	const engine = await engineOf(t, { telemetry: { enabled: false } });
 	await engine.serve(ask(1));
 	assert.equal((await engine.stats()).overall.requests, 0);
 });
 
-test("an engine that nobody asks closes at once, though it was told of requests", async () => {
+test("an idle engine closes at once, though requests were measured", async () => {
 	const engine = await createEngine({ origin: feastOrigin(origin.url) });
 	await engine.serve(ask(1));
 	await engine.serve(ask(1));

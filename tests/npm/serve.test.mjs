@@ -70,7 +70,7 @@ test("a reader who hangs up is asked for no longer, by its own path or by one th
 	assert.equal((await fetch(`${host.url}/health`)).status, 200);
 });
 
-test("each line goes out as soon as it is complete", async (t) => {
+test("a line of a stream is sent as soon as it is complete", async (t) => {
 	const second = gate();
 	const { host } = await serve(t, async (request) => {
 		if (request.json.entities.driver_id.includes(2)) await second.wait();
@@ -94,7 +94,7 @@ test("each line goes out as soon as it is complete", async (t) => {
 	assert.ok(text.trim().split("\n").length >= 2, text);
 });
 
-test("a reader who is slow is waited for", async (t) => {
+test("a slow reader holds back the origin, and gets everything", async (t) => {
 	const total = 64 * 1024 * 1024;
 	const chunk = Buffer.alloc(64 * 1024);
 	let written = 0;
@@ -218,7 +218,7 @@ describe("a body that the origin does not take", () => {
 	});
 });
 
-test("at its end it answers what is under way, and takes nothing new", async (t) => {
+test("serve that is stopped answers what is under way, and accepts nothing new", async (t) => {
 	const held = gate();
 	const origin = await startOrigin(async (request) => {
 		await held.wait();
@@ -244,7 +244,7 @@ test("at its end it answers what is under way, and takes nothing new", async (t)
 	assert.equal(await stopped, 0);
 });
 
-test("it ends though the origin has told the length of a body that does not come", async (t) => {
+test("serve that is stopped ends though a body of the origin does not come", async (t) => {
 	const origin = await startRawOrigin(() => "HTTP/1.1 304 Not Modified\r\ncontent-length: 4\r\n\r\n");
 	t.after(() => origin.stop());
 	const host = await startServe({ origin });

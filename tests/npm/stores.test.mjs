@@ -198,7 +198,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
 	});
 }
 
-test("what is no client of Redis is refused", () => {
+test("redisStore refuses an object that is no client of Redis", () => {
 	assert.throws(() => redisStore({}), TypeError);
 });
 

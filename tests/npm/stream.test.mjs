@@ -6,7 +6,7 @@ import { engineFor, namingOrigin } from "./harness.mjs";
 
 const request = (ids) => ({ entity_ids: ids, feature_names: ["score"] });
 
-test("each entity comes as soon as it is complete, and what is said of all comes last", async (t) => {
+test("an entity is streamed as soon as it is complete, and the metadata last", async (t) => {
 	const calls = [];
 	const naming = namingOrigin();
 	const origin = (entities, features) =>

@@ -76,7 +76,7 @@ describe("one Worker", () => {
 		assert.deepEqual([(await worker.kvCounts()).bulkGet, origin.requests.length], [3, 1]);
 	});
 
-	test("of {a, b} and then {b, c} only c is fetched", async () => {
+	test("a request for features b and c after one for a and b fetches c alone", async () => {
 		const [driver] = fresh(1);
 		await served(ask(["a", "b"], [driver]));
 		const answer = await (await served(ask(["b", "c"], [driver]))).json();
@@ -161,7 +161,7 @@ describe("one Worker", () => {
 		assert.ok(asksFor(shared) <= 2, `${asksFor(shared)} calls`);
 	});
 
-	test("every value keeps its text", async () => {
+	test("a value is served in the text that the origin sent, cold and warm", async () => {
 		const values = ["1.0", "1e300", "-0", "9007199254740993", "0.1000", '"\\u0041\\ud83d\\ude95"', "null", "[1.50,2]"];
 		const drivers = fresh(values.length);
 		const list = (items) => `[${items.join(",")}]`;
@@ -197,7 +197,7 @@ describe("one Worker", () => {
 	});
 });
 
-test("what is in KV is served by a Worker that has just started", async () => {
+test("a Worker that has just started serves rows of KV", async () => {
 	const persist = mkdtempSync(join(tmpdir(), "featheredge-kv-"));
 	const body = ask(["a", "b"], range(30));
 	try {

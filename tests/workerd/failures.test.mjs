@@ -105,7 +105,7 @@ describe("KV whose writes fail", () => {
 	}
 });
 
-test("a KV that keeps failing is left alone, and asked again later", async () => {
+test("the circuit of a KV that keeps failing opens, and closes once KV is back", async () => {
 	const worker = await startWorker({
 		origin,
 		countKv: true,

@@ -75,7 +75,7 @@ test("what one isolate has fetched, another has too; and what is written through
 	assert.equal(await read(other, 2), unwritten);
 });
 
-test("reads and writes through both at one time: no read that begins after a write is older than it", async () => {
+test("a read of either isolate that begins after a write of either is no older than the write", async () => {
 	for (const round of range(15)) {
 		const driver = 10 + (round % 3);
 		const early = range(4).map((number) => read(number % 2 ? one : other, driver));
@@ -88,7 +88,7 @@ test("reads and writes through both at one time: no read that begins after a wri
 	}
 });
 
-test("an operator's word reaches the other isolate", async () => {
+test("an operator's invalidation reaches the other isolate", async () => {
 	const before = await read(other, 20);
 	await write(one, 21);
 	const headers = { authorization: `Bearer ${TOKEN}` };
@@ -106,7 +106,7 @@ test("40 reads at once share two calls of the invalidation log", async () => {
 	assert.equal((await one.shardCounts()).appends, 2);
 });
 
-test("answers that come in any order cost no row that was not written", async () => {
+test("replies of the invalidation log in any order cost no row that was not written", async () => {
 	const rows = range(20).map((index) => 1_000 + index);
 	for (const worker of [one, other]) for (const driver of rows) await read(worker, driver);
 	origin.reset();

@@ -45,7 +45,7 @@ const predictions = async (driver, headers = OPERATOR, from = worker) => {
 	return fetch(`${from.url}/v1/predictions?${query}`, { headers });
 };
 
-test("what sessions ask next is prefetched after the response, and explained to operators", async () => {
+test("the next request of a session is prefetched after the response, and explained to operators", async () => {
 	await (await read("score", 1_000, "new")).text();
 	await until(() => callsFor(1_000) === 1);
 	await until(async () => {
@@ -75,7 +75,7 @@ test("a request without a session prefetches nothing, though one with a session 
 	assert.equal(callsFor(2_100), 0);
 });
 
-test("switched off, prefetch trains on nothing and issues nothing, though sessions repeat themselves", async (t) => {
+test("prefetch that is switched off trains on nothing and issues nothing, though sessions repeat themselves", async (t) => {
 	const off = await startWorker({ origin, operatorToken: TOKEN, vars: { prefetch: { enabled: false } } });
 	t.after(() => off.stop());
 	await train(off);

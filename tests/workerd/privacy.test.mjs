@@ -67,7 +67,7 @@ describe("with keys for the stores", () => {
 		});
 	});
 
-	test("without them, the keys of KV still tell nothing, and the values do", async () => {
+	test("KV's keys hold no id without encryption keys either, and its values do", async () => {
 		await withWorker({}, async (worker) => {
 			await read(worker);
 			const entries = await stored(worker);

@@ -162,7 +162,7 @@ describe("with `private_keys`", () => {
 		assert.deepEqual(found(await traces({})), []);
 	});
 
-	test("without it and without keys they do, where the same search finds them", async () => {
+	test("the same search finds ids and values where neither is switched on", async () => {
 		const told = found(await traces({ secrets: {}, vars: { private_keys: false } }));
 		assert.deepEqual(
 			told,
@@ -171,7 +171,7 @@ describe("with `private_keys`", () => {
 		);
 	});
 
-	test("without its secret nothing is served, and nothing is stored", async () => {
+	test("a deployment without the secret serves and stores nothing", async () => {
 		const withoutNames = JSON.stringify({ current: "k1", keys: { k1: newKey() } });
 		for (const secrets of [{}, { FEATHEREDGE_STORE_KEYS: withoutNames }]) {
 			const worker = await start({ secrets });
@@ -282,7 +282,7 @@ describe("with `private_keys`", () => {
 		assert.notDeepEqual(await shardsBy(keys()), hidden);
 	});
 
-	test("what one isolate has stored another is served, from KV and from the storage tier; other keys find nothing", async () => {
+	test("an isolate is served what another has stored in KV and in L3; one with other keys finds nothing", async () => {
 		for (const tier of [{ l3: { enabled: false } }, { l2: { enabled: false } }]) {
 			const persist = newFolder();
 			const secrets = keys();

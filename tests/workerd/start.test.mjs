@@ -29,7 +29,7 @@ before(() => build("worker"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 for (const signal of ["SIGINT", "SIGTERM"]) {
-	test(`it says when it is ready, answers there, and leaves nothing behind on ${signal}`, async () => {
+	test(`\`npm start\` says when it is ready, serves there, and leaves nothing behind on ${signal}`, async () => {
 		const port = await freePort();
 		const started = Date.now();
 		const program = npmStart("--port", String(port));
@@ -45,7 +45,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 	});
 }
 
-test("the requests that it shows are answered", async () => {
+test("the example requests that `npm start` prints succeed", async () => {
 	const port = await freePort();
 	const program = npmStart("--port", String(port));
 	try {
@@ -80,7 +80,7 @@ test("--origin puts a Feast server behind it", async () => {
 	}
 });
 
-test("what is stored outlives a restart, and --fresh begins without it", async () => {
+test("stored rows outlive a restart, and --fresh begins without them", async () => {
 	const port = await freePort();
 	/** Whether KV has a value, each of which miniflare keeps in a file. */
 	const isStored = () => readdirSync(join(stores, "kv"), { recursive: true }).some((name) => /\bblobs\W./.test(name));

@@ -109,7 +109,7 @@ describe("a Worker", () => {
 		assert.equal(quality_metrics.completeness, 1);
 	});
 
-	test("what is in memory comes as lines in one piece, and in plain JSON for who does not ask for lines", async () => {
+	test("rows of memory come as lines in one piece, and as JSON for callers that do not accept lines", async () => {
 		const drivers = fresh(30);
 		await (await streamed(ask(drivers))).arrayBuffer();
 		const { lines, last } = await all(await streamed(ask(drivers)));
@@ -126,7 +126,7 @@ describe("a Worker", () => {
 		await either.arrayBuffer();
 	});
 
-	test("rows of memory and of the origin stand in one answer, what is there first, and each entity once", async () => {
+	test("a stream has the rows of memory first and then those of the origin, each entity once", async () => {
 		const [warm, cold] = [fresh(120), fresh(300)];
 		await (await streamed(ask(warm))).arrayBuffer();
 		const more = { include: ["tier", "status"] };
@@ -137,7 +137,7 @@ describe("a Worker", () => {
 		assert.ok(tiers.slice(120).every((tier) => tier === "l4_compute"));
 	});
 
-	test("at the deadline the entities that are not there are written as invalid", async () => {
+	test("a stream ends at its deadline with INVALID for entities that have not come", async () => {
 		const warm = fresh(10);
 		await (await streamed(ask(warm))).arrayBuffer();
 		origin.answer({ hang: true });
@@ -148,7 +148,7 @@ describe("a Worker", () => {
 		assert.equal(last.problem.type, "urn:featheredge:problem:origin-timeout");
 	});
 
-	test("what is wrong before the first line is an ordinary problem", async () => {
+	test("an error before the first line is an ordinary problem", async () => {
 		const malformed = await streamed({ feature_names: ["stats:a"] });
 		assert.deepEqual([malformed.status, malformed.headers.get("content-type")], [422, "application/problem+json"]);
 		origin.answer({ status: 404, json: "no such view" });
@@ -208,7 +208,7 @@ describe("a reader", () => {
 		return socket;
 	}
 
-	test("who reads slowly holds back the calls to the origin, and gets everything", async (context) => {
+	test("that reads slowly holds back the calls to the origin, and gets everything", async (context) => {
 		origin.answer(large);
 		const drivers = fresh(20_000);
 		const socket = await openSlowly(ask(drivers));
@@ -231,7 +231,7 @@ describe("a reader", () => {
 		assert.match(text, /"completeness":1\.000000/);
 	});
 
-	test("who hangs up is forgotten: no more calls are made, and the next is served", async (context) => {
+	test("that hangs up ends the calls to the origin, and the next is served", async (context) => {
 		origin.answer((request) => ({ ...large(request), delayMs: 200 }));
 		const drivers = fresh(20_000);
 		const socket = await openSlowly(ask(drivers));
@@ -248,7 +248,7 @@ describe("a reader", () => {
 	});
 });
 
-test("switched off, lines are not had", async () => {
+test("a Worker with streaming switched off responds with JSON to callers that accept lines", async () => {
 	const worker = await startWorker({ origin, vars: { views: VIEWS, routing: { streaming: false } } });
 	try {
 		const reply = await worker.post(PATH, ask(fresh(2)), { accept: LINES });

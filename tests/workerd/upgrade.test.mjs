@@ -82,7 +82,7 @@ test("each version passes over the other's rows and stores its own; a roll back 
 	await withWorkers(0, async (older) => assert.equal(await read(older), 0, "rolled back, it finds its own"));
 });
 
-test("both at the same time, under load: no request fails, no value is wrong, and figures tell of the other's rows", async () => {
+test("two versions over one KV under load fail no request, serve no wrong value, and count the other's rows as unusable", async () => {
 	await withWorkers(1, async (older, newer) => {
 		const some = (first) => DRIVERS.map((driver) => (driver * 7 + first) % 60);
 		await Promise.all(range(6).map((number) => read(number % 2 ? older : newer, some(number * 11))));
