@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
-import { answerFeatures, ask, column, range, statuses, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range, statuses, valueFor } from "../support/features.mjs";
 import { startRawOrigin } from "../support/raw.mjs";
-import { FEAST, VIEWS } from "./callers.mjs";
+import { VIEWS } from "./callers.mjs";
 
 const NATIVE = "/v1/features";
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { answerFeatures, ask, range } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
+import { until } from "../support/wait.mjs";
 import { startWorker } from "../support/worker.mjs";
 
 /** What the Worker writes for one request where the configuration does not say. */
@@ -43,15 +44,14 @@ describe("Workers KV", () => {
 	};
 	const stats = async () => (await (await fetch(`${worker.url}/v1/stats`)).json()).stores.l2;
 	/** What KV was asked, once that is so. */
-	const counts = async (isSo) => {
-		const until = Date.now() + 60_000;
-		for (;;) {
-			const now = await worker.kvCounts();
-			if (isSo(now)) return now;
-			assert.ok(Date.now() < until, `${now.put} writes, ${now.bulkKeys} keys read`);
-			await new Promise((resolve) => setTimeout(resolve, 20));
-		}
-	};
+	const counts = (isSo) =>
+		until(
+			async () => {
+				const now = await worker.kvCounts();
+				return isSo(now) && now;
+			},
+			{ what: String(isSo), withinMs: 60_000 },
+		);
 
 	test("of 3,000 new entities 500 are written, six at a time, and the rest is shed and counted", async () => {
 		const before = await stats();
