@@ -165,7 +165,7 @@ fn an_origin_that_is_down_is_called_less() {
 
 #[test]
 fn requests_past_the_limit_are_shed() {
-    let limit = |config: &mut Config| config.load.max_waiting = 10;
+    let limit = |config: &mut Config| config.load.max_pending_requests = 10;
     assert_switch(
         limit,
         |config| config.load.max_pending_requests = 1_000_000,
@@ -281,7 +281,7 @@ fn a_missing_entity_is_cached() {
 
 #[test]
 fn a_value_of_an_old_event_is_outside_its_greatest_age() {
-    let hour = |config: &mut Config| config.freshness.max_age_seconds = Some(3_600);
+    let hour = |config: &mut Config| config.freshness.max_event_age_seconds = Some(3_600);
     assert_switch(
         hour,
         |config| config.freshness.max_event_age_seconds = None,
@@ -375,7 +375,7 @@ fn writes_of_a_key_within_the_interval_are_merged() {
 
 #[test]
 fn store_writes_end_with_the_daily_budget() {
-    let budget = |config: &mut Config| config.l2.writes_per_day = Some(5);
+    let budget = |config: &mut Config| config.l2.max_writes_per_day = Some(5);
     assert_switch(
         budget,
         |config| config.l2.max_writes_per_day = None,

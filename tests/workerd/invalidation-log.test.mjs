@@ -100,7 +100,7 @@ test("an operator's invalidation reaches the other isolate", async () => {
 test("40 reads at once share two calls of the invalidation log", async () => {
 	await read(one, 30);
 	await one.resetKv();
-	await one.faultKv({ ledger: { delayMs: 300 } });
+	await one.faultKv({ invalidationLog: { delayMs: 300 } });
 	await Promise.all(range(40).map(() => read(one, 30)));
 	// The first read makes a call, and those that come while it is under way share the one after it.
 	assert.equal((await one.shardCounts()).appends, 2);
@@ -230,11 +230,11 @@ describe("the invalidation log itself", () => {
 	});
 
 	test("lets go of marks that matter to no value any more", async () => {
-		const ledger = namespace.getByName("age");
-		for (const _ of range(97)) await append(ledger, { mark: "old" });
-		const { now } = await append(ledger, { mark: "old" });
-		await until(async () => (await append(ledger, {})).now > now + 1);
-		const answer = await append(ledger, { mark: "new", keep: 1 });
+		const invalidationLog = namespace.getByName("age");
+		for (const _ of range(97)) await append(invalidationLog, { mark: "old" });
+		const { now } = await append(invalidationLog, { mark: "old" });
+		await until(async () => (await append(invalidationLog, {})).now > now + 1);
+		const answer = await append(invalidationLog, { mark: "new", keep: 1 });
 		assert.deepEqual([answer.last, answer.dropped, contents(answer)], [100, 1, ["new"]]);
 	});
 });

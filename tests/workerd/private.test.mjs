@@ -163,7 +163,7 @@ describe("with `pseudonymize_keys`", () => {
 	});
 
 	test("the same search finds ids and values where neither is switched on", async () => {
-		const told = found(await traces({ secrets: {}, vars: { private_keys: false } }));
+		const told = found(await traces({ secrets: {}, vars: { pseudonymize_keys: false } }));
 		assert.deepEqual(
 			told,
 			[ENTITY, "alice", "a of "],
