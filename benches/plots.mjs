@@ -89,7 +89,7 @@ function growthPlots(rows) {
 	return plots;
 }
 
-const KINDS = { direct: "the origin directly", l1_alone: "L1 alone", tiers: "L1 and KV" };
+const KINDS = { direct: "origin alone", l1_alone: "L1 alone", tiers: "L1 and KV" };
 
 /** The four plots of docs/internals/scale.md; from what `npm run scale` writes. */
 function scalePlots({ rows }) {

@@ -199,7 +199,7 @@ export async function measureSizeAndStart(isWanted) {
 	}
 	if (isWanted("start")) {
 		const { instantiated } = await measureStarts();
-		const name = "start, module to first answer, Node";
+		const name = "start, module to first response, Node";
 		rows.push(allowed({ name, unit: "ms" }, instantiated, START_LIMIT_MILLIS));
 	}
 	return rows;
