@@ -22,7 +22,7 @@ import { fromRoot } from "../tests/support/root.mjs";
 import { Failure, main, mustRun } from "../tests/support/run.mjs";
 import { LIMIT } from "./measure.mjs";
 
-const digits = (number) => number.toFixed(number < 10 ? 2 : 1);
+const digits = (number) => number.toFixed(number < 10 ? 2 : number < 100 ? 1 : 0);
 
 /** A row as docs/internals/performance.md has it. */
 const cellsOf = (row) => ({

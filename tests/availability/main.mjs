@@ -23,6 +23,23 @@ function chosen(name, value, known) {
 
 const millis = (value) => Math.round(value * 10) / 10;
 
+/** A run as docs/internals/reliability.md has it. */
+const cellsOf = ({ host, origin, mistakes, good: { reads, pushes, passed }, failed }) => ({
+	host,
+	origin,
+	"A by status": Object.entries(mistakes)
+		.map(([status, count]) => `${status}: ${grouped(count)}`)
+		.join(", "),
+	reads: grouped(reads.sent),
+	pushes: grouped(pushes.sent),
+	passed: grouped(passed.sent),
+	failed: grouped(failed),
+	"read p50": millis(reads.p50_ms),
+	p99: millis(reads.p99_ms),
+	"push p50": millis(pushes.p50_ms),
+	"push p99": millis(pushes.p99_ms),
+});
+
 await main(async () => {
 	const { values } = parseArgs({
 		options: {
@@ -56,23 +73,6 @@ await main(async () => {
 	const failed = runs.filter(({ failed }) => failed > 0);
 	if (failed.length > 0)
 		throw new Failure(`good requests failed: ${failed.map(({ host, origin }) => `${host}, ${origin}`).join("; ")}`);
-});
-
-/** A run as docs/internals/reliability.md has it. */
-const cellsOf = ({ host, origin, mistakes, good: { reads, pushes, passed }, failed }) => ({
-	host,
-	origin,
-	"A by status": Object.entries(mistakes)
-		.map(([status, count]) => `${status}: ${grouped(count)}`)
-		.join(", "),
-	reads: grouped(reads.sent),
-	pushes: grouped(pushes.sent),
-	passed: grouped(passed.sent),
-	failed: grouped(failed),
-	"read p50": millis(reads.p50_ms),
-	p99: millis(reads.p99_ms),
-	"push p50": millis(pushes.p50_ms),
-	"push p99": millis(pushes.p99_ms),
 });
 
 function print(runs) {
