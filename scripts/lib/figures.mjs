@@ -64,7 +64,7 @@ function wrapped(text) {
 export function render({ title, date, machine, command, columns, rows }) {
 	const row = (cells) =>
 		`| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`.replaceAll("|  |", "| |");
-	const caption = wrapped(`**${title}.** ${date}. ${machine}. Made by \`${command}\`.`);
+	const caption = wrapped(`**${title}.** Measured ${date}; ${machine}. Command: \`${command}\`.`);
 	return [caption, "", row(columns), row(columns.map(() => "---")), ...rows.map(row)].join("\n");
 }
 

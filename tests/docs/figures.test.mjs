@@ -46,7 +46,7 @@ test("docs/figures.json is as `--record` writes it", (t) => {
 test("a table is written between its markers, with caption, and once", (t) => {
 	const root = folder(t, { "docs/page.md": MARKED });
 	assert.deepEqual(renew({ speed: TABLE }, root), { written: ["docs/page.md"], problems: [] });
-	const caption = "**Speed.** 2026-01-01. one core. Made by `npm run bench`.";
+	const caption = "**Speed.** Measured 2026-01-01; one core. Command: `npm run bench`.";
 	const table = "| what | time |\n| --- | --- |\n| all | 3 ms |";
 	const block = `<!-- figures:speed -->\n\n${caption}\n\n${table}\n\n<!-- /figures -->`;
 	assert.equal(readFileSync(join(root, "docs/page.md"), "utf8"), `# A page\n\n${block}\n\nThe end.\n`);
