@@ -26,7 +26,7 @@ export const FIGURES = fromRoot("docs/figures.json");
 const WIDTH = 100;
 /** A line that is longer is hard to read in an editor, and in a page. */
 const MAX_WIDTH = 110;
-const BLOCK = /^<!-- figures:([\w-]+) -->\n(?:[\s\S]*?\n)??<!-- \/figures -->$/gm;
+const BLOCK = /^<!-- figures:([\w-]+) -->\n(?:(?!<!-- figures:)[\s\S])*?^<!-- \/figures -->$/gm;
 /** A block with a marker that is missing or misspelt is no block, so that its lines would stay. */
 const MARKER = /<!-- (?:figures:\S* |\/figures )-->/g;
 /** Folders that hold no document of ours. */
@@ -62,8 +62,8 @@ function wrapped(text) {
 
 /** @param {Table} table */
 export function render({ title, date, machine, command, columns, rows }) {
-	const row = (cells) =>
-		`| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`.replaceAll("|  |", "| |");
+	const cell = (text) => (text === "" ? " " : ` ${text.replaceAll("|", "\\|")} `);
+	const row = (cells) => `|${cells.map(cell).join("|")}|`;
 	const caption = wrapped(`**${title}.** Measured ${date}; ${machine}. Command: \`${command}\`.`);
 	return [caption, "", row(columns), row(columns.map(() => "---")), ...rows.map(row)].join("\n");
 }

@@ -61,6 +61,14 @@ test("a document that differs from its table is found", (t) => {
 	assert.deepEqual([...rendered({ speed: TABLE }, root).changed.keys()], [path]);
 });
 
+test("text between a marker without an end and the next table stays", (t) => {
+	const page = MARKED.replace("<!-- /figures -->", "This stays.") + MARKED;
+	const root = folder(t, { "docs/page.md": page });
+	const { problems } = renew({ speed: TABLE }, root);
+	assert.deepEqual(problems, ["docs/page.md: a marker of figures has no other"]);
+	assert.match(readFileSync(join(root, "docs/page.md"), "utf8"), /This stays\./);
+});
+
 for (const [what, page, tables, problem] of [
 	["a document names a table that is not there", MARKED, {}, /page\.md: docs\/figures\.json has no table `speed`/],
 	["a table stands in no document", "# A page\n", { speed: TABLE }, /no document has the table `speed`/],
