@@ -10,9 +10,9 @@ WebAssembly.Instance = function CountedInstance(...args) {
 	return instance;
 };
 
-const { default: worker, Ledger, MergedWindows, StorageShard } = await import("./index.js");
+const { default: worker, InvalidationLog, MergedWindows, StorageShard } = await import("./index.js");
 
-export { Ledger, MergedWindows, StorageShard };
+export { InvalidationLog, MergedWindows, StorageShard };
 
 /** What the Worker calls of a namespace, each one call over HTTP as the runtime's own is. */
 const namespaceAt = (service) => ({

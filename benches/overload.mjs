@@ -256,7 +256,7 @@ export async function measureLoad(options) {
 			l1: { max_entries: entities * IN_MEMORY },
 			// Rows last for longer than the run, and time of its own changes nothing in what is asked of the origin.
 			freshness: { ttl_seconds: 86_400, early_refresh_percent: 0 },
-			load: { max_waiting: MAX_WAITING },
+			load: { max_pending_requests: MAX_WAITING },
 			auth: { open: ["read", "write"] },
 		};
 		host = await LOADED_HOSTS[hostName]({ url: `http://127.0.0.1:${port}` }, vars);

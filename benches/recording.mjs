@@ -48,7 +48,7 @@ export async function measureRecording(isWanted) {
 			for (const at of round % 2 === 0 ? [0, 1] : [1, 0]) times[at].push(await timed(engines[at], body, options));
 		}
 		const { isolate } = await engines[0].stats();
-		if (isolate.records_lost > 0) throw new Error(`${isolate.records_lost} records were lost`);
+		if (isolate.records_dropped > 0) throw new Error(`${isolate.records_dropped} records were lost`);
 		for (const engine of engines) await engine.close();
 		// The first two warm up.
 		const [ours, theirs] = times.map((rounds) => rounds.slice(2));

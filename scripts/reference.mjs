@@ -1,4 +1,4 @@
-// Writes docs/reference/npm-api.md, the reference of the npm package, from its types. A test holds the two together.
+// Writes docs/reference/npm-api.md, the reference of the npm package, from its types. A test compares the two.
 //
 //   node scripts/reference.mjs [--check]
 //
@@ -7,24 +7,35 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Application, Converter, ReflectionKind } from "typedoc";
 import { fromRoot } from "../tests/support/root.mjs";
-import { Failure, main, mustRun } from "../tests/support/run.mjs";
+import { Failure, main } from "../tests/support/run.mjs";
 
 const REFERENCE = fromRoot("docs/reference/npm-api.md");
+
+const HEAD = `<!-- Written by \`node scripts/reference.mjs\` from npm/types/index.d.ts. -->
+
+# npm API
+
+Every class, type and function of the package \`featheredge\`, from its type declarations.
+[The engine in your program](../guide/npm.md) shows how to use them.
+
+`;
+
+/** Columns at which lines break. */
+const WIDTH = 100;
 
 const OPTIONS = {
 	plugin: ["typedoc-plugin-markdown"],
 	outputFileStrategy: "modules",
 	entryFileName: "index",
 	readme: "none",
-	name: "featheredge: the API, by its types",
 	disableSources: true,
 	excludeExternals: true,
 	hideBreadcrumbs: true,
 	hidePageHeader: true,
-	parametersFormat: "table",
-	interfacePropertiesFormat: "table",
-	classPropertiesFormat: "table",
+	hidePageTitle: true,
+	expandParameters: true,
 	logLevel: "Warn",
 };
 
@@ -37,22 +48,54 @@ const COMPILER = {
 	noEmit: true,
 };
 
+/** Leaves out what a class or an interface has from the one that it extends, and the constructors of errors. */
+function withoutInherited({ project }) {
+	for (const reflection of project.getReflectionsByKind(ReflectionKind.All)) {
+		if (reflection.inheritedFrom || reflection.kindOf(ReflectionKind.Constructor)) project.removeReflection(reflection);
+	}
+}
+
+/** Leaves out the lists of parameters and results, which the signatures have. */
+function withoutParameters(lines) {
+	let level = 0;
+	return lines.filter((line) => {
+		const [, marks, heading] = /^(#+) (.+)$/.exec(line) ?? [];
+		if (heading === "Parameters" || heading === "Returns") level = marks.length;
+		else if (line === "***" || heading === "Call Signature" || marks?.length < level) level = 0;
+		return level === 0;
+	});
+}
+
+/** Breaks a line of prose or of a signature, never before a word that would begin a block there. */
+function wrapped(line) {
+	if (line.length <= WIDTH || /^(?:#|\|)/.test(line)) return line;
+	const next = line.startsWith("> ") ? "> " : line.startsWith("- ") ? "  " : "";
+	const lines = [];
+	let current = "";
+	for (const word of line.split(" ")) {
+		if (current.length + 1 + word.length > WIDTH && !/^(?:[-+*#>=|]|\d+[.)])/.test(word)) {
+			lines.push(current);
+			current = next + word;
+		} else current = current === "" ? word : `${current} ${word}`;
+	}
+	return [...lines, current].join("\n");
+}
+
 /** The reference as the types have it now. */
 async function renderReference() {
 	const folder = mkdtempSync(join(tmpdir(), "featheredge-reference-"));
 	try {
-		const write = (name, value) => {
-			writeFileSync(join(folder, name), JSON.stringify(value));
-			return join(folder, name);
-		};
+		const tsconfig = join(folder, "tsconfig.json");
 		const types = fromRoot("npm/types/index.d.ts");
-		const tsconfig = write("tsconfig.json", { compilerOptions: COMPILER, files: [types] });
-		const options = write("typedoc.json", { ...OPTIONS, entryPoints: [types], tsconfig, out: join(folder, "out") });
-		await mustRun(process.execPath, [fromRoot("node_modules/typedoc/bin/typedoc"), "--options", options], {
-			capture: true,
-		});
-		const note = "<!-- Written by `node scripts/reference.mjs` from npm/types/index.d.ts. -->\n\n";
-		return note + readFileSync(join(folder, "out/index.md"), "utf8");
+		writeFileSync(tsconfig, JSON.stringify({ compilerOptions: COMPILER, files: [types] }));
+		const out = join(folder, "out");
+		const app = await Application.bootstrapWithPlugins({ ...OPTIONS, entryPoints: [types], tsconfig, out });
+		app.converter.on(Converter.EVENT_RESOLVE_BEGIN, withoutInherited);
+		const project = await app.convert();
+		if (project === undefined || app.logger.hasErrors()) throw new Failure("the types cannot be documented");
+		await app.generateOutputs(project);
+		const text = readFileSync(join(out, "index.md"), "utf8");
+		return HEAD + withoutParameters(text.split("\n")).map(wrapped).join("\n");
 	} finally {
 		rmSync(folder, { recursive: true, force: true });
 	}

@@ -4,7 +4,7 @@
 //! [`Core::begin`], and reads the reply where [`Core::reply_at`] says. Whatever a call says beside its [`State`] is to be taken before the
 //! next call: [`Core::take_effects`], [`Core::take_woken`], [`Core::request`].
 
-use aggregator::{PLACES, Report, Scope, Watch};
+use aggregator::{Aggregator, PLACES, Report, Scope};
 use js_sys::Array;
 use serde::Serialize;
 use serde_bytes::Bytes;
@@ -14,7 +14,7 @@ use crate::effects_under_way::EffectsUnderWay;
 use crate::wasm_memory::WasmMemory;
 use config::{Config, ConfigError};
 use model::key::StoreKey;
-use model::time::Instant;
+use model::time::Timestamp;
 use protocol::native::Numbers;
 use protocol::problem;
 use service::{
@@ -71,7 +71,7 @@ pub enum FetchFault {
 pub struct Core {
     service: Service,
     /// Made when the first telemetry is ingested, behind the first answer.
-    aggregator: Option<Box<Watch>>,
+    aggregator: Option<Box<Aggregator>>,
     memory: WasmMemory,
     forward_base: String,
     forward_timeout: f64,
@@ -102,7 +102,7 @@ impl Core {
         shard_secret: Option<String>,
     ) -> Result<Core, JsError> {
         let mut config = config_from_js(config)?;
-        config.writes.ledger &= has_log;
+        config.writes.invalidation_log &= has_log;
         config.l2.max_writes_per_request = config.l2.max_writes_per_request.or(max_l2_writes);
         let mut service = Service::new(config, seed);
         if let Some(secret) = shard_secret {
@@ -134,8 +134,8 @@ impl Core {
             project,
             l2: &l2.binding,
             l3: &l3.binding,
-            l3_shard_bytes: l3.shard_bytes,
-            invalidation_log: &l3.ledger_binding,
+            l3_shard_bytes: l3.max_shard_bytes,
+            invalidation_log: &l3.invalidation_log_binding,
         })
     }
 
@@ -304,14 +304,14 @@ impl Core {
     /// # Errors
     /// None that can happen.
     pub fn take_effects(&mut self, now: f64) -> Result<Array, JsError> {
-        let Core { service, effects, .. } = self;
+        let Core { service, effects: under_way, .. } = self;
         let mut lost = |id| drop(service.take_body(id));
-        let orders = core::mem::take(&mut self.new_effects);
-        orders
+        let effects = core::mem::take(&mut self.new_effects);
+        effects
             .iter()
-            .map(|order| {
-                let number = effects.begin(order.id, order.timeout_millis, instant(now).0, &mut lost);
-                to_js(&JsEffect { number, timeout: order.timeout_millis, request: JsIoRequest::of(&order.request) })
+            .map(|effect| {
+                let number = under_way.begin(effect.id, effect.timeout_millis, instant(now).0, &mut lost);
+                to_js(&JsEffect { number, timeout: effect.timeout_millis, request: JsIoRequest::of(&effect.request) })
             })
             .collect()
     }
@@ -421,7 +421,7 @@ impl Core {
     pub fn ingest_telemetry(&mut self, now: f64, ahead: f64) {
         let batch = self.service.take_records(instant(now));
         let config = self.service.config();
-        let aggregator = self.aggregator.get_or_insert_with(|| Box::new(Watch::new(config.clone())));
+        let aggregator = self.aggregator.get_or_insert_with(|| Box::new(Aggregator::new(config.clone())));
         aggregator.take(&batch, instant(now + ahead));
         self.service.set_sla_status(aggregator.sla_status());
     }
@@ -519,10 +519,10 @@ impl Core {
         }
     }
 
-    fn reported(&self, path: &str, query: &str, merged: Option<&[u8]>, now: Instant) -> Reply {
+    fn reported(&self, path: &str, query: &str, merged: Option<&[u8]>, now: Timestamp) -> Reply {
         let problem = |status, kind, title, detail| Reply::problem(status, problem::body(status, kind, title, detail));
         let (Some(report), Some(_)) = (Report::at(path), Scope::of(query)) else {
-            return problem(400, "bad-scope", "There is no such scope", "`scope` is `isolate` or `deployment`");
+            return problem(400, "invalid-scope", "There is no such scope", "`scope` is `isolate` or `deployment`");
         };
         if needs_windows(path, query) && merged.is_none() {
             let detail = "`telemetry.aggregate` is off, or the object under `telemetry.binding` cannot be reached";
@@ -572,8 +572,8 @@ fn lines(reply: &Reply) -> String {
     lines
 }
 
-fn instant(now: f64) -> Instant {
-    Instant(now as u64)
+fn instant(now: f64) -> Timestamp {
+    Timestamp(now as u64)
 }
 
 fn ticket(request: f64) -> RequestHandle {
@@ -620,7 +620,7 @@ enum JsIoRequest<'a> {
     Read { tier: &'static str, shard: u32, count: usize, keys: String },
     /// Write to a shard of a tier, to be kept so many seconds.
     Write { tier: &'static str, shard: u32, entries: Vec<(&'a str, &'a Bytes)>, ttl: u64 },
-    /// Ask the origin or its registry.
+    /// RowQuery the origin or its registry.
     Fetch { method: &'static str, url: &'a str, body: &'a Bytes, max_bytes: usize, traceparent: Option<&'a str> },
     /// Have the built-in origin answer after `delay` milliseconds.
     Synthesize { delay: u64, body: &'a Bytes },

@@ -21,7 +21,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 
 use config::{Config, OriginKind, View};
-use model::time::Instant;
+use model::time::Timestamp;
 use service::{Incoming, IoRequest, IoResult, OriginReply, Service, Transition, WriteOutcome};
 
 #[path = "simulation/chance.rs"]
@@ -127,9 +127,9 @@ impl Host {
     }
 
     /// Lets the service do something, and notes what it has at the most while it does.
-    fn within(&mut self, run: impl FnOnce(&mut Service, Instant) -> Transition) -> Transition {
+    fn within(&mut self, run: impl FnOnce(&mut Service, Timestamp) -> Transition) -> Transition {
         PEAK.with(|peak| peak.set(live()));
-        let step = run(&mut self.service, Instant(self.now));
+        let step = run(&mut self.service, Timestamp(self.now));
         self.most_within = self.most_within.max(PEAK.with(Cell::get) - self.own);
         step
     }
@@ -175,7 +175,7 @@ impl Host {
     /// Lets so many milliseconds pass.
     fn pass(&mut self, chance: &mut Chance, millis: u64) {
         self.now += millis;
-        let now = Instant(self.now);
+        let now = Timestamp(self.now);
         for _ in 0..self.due.len() {
             let Some((at, told)) = self.due.pop_front() else { return };
             if at > self.now {
@@ -236,7 +236,7 @@ fn quartered(config: &mut Config) {
     config.memory.max_bytes = 24 * MIB;
     config.l1.max_bytes = 10 * MIB;
     config.memory.plan_bytes = 2 * MIB;
-    config.memory.waiting_bytes = 4 * MIB;
+    config.memory.pending_bytes = 4 * MIB;
     config.prefetch.memory_bytes = MIB;
 }
 
@@ -368,7 +368,7 @@ fn whatever_is_asked_the_core_takes_no_more_memory_than_it_may() {
         let host = run(seed, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], rounds, 40, config(quartered));
         assert!(host.statuses.contains_key(&200), "it serves all the same: {:?}", host.statuses);
         let memory = host.service.memory();
-        assert!(memory.waiting.evicted > 0 && memory.plans.evicted > 0 && memory.rows.evicted > 0, "{memory:?}");
+        assert!(memory.pending.evicted > 0 && memory.plans.evicted > 0 && memory.rows.evicted > 0, "{memory:?}");
     }
 }
 
@@ -382,7 +382,7 @@ fn requests_of_a_thousand_features_with_long_names_take_no_more_memory_than_they
 #[test]
 fn readers_of_streams_who_do_not_read_take_no_more_memory_than_they_may() {
     let host = run(2, &[3], 60, 40, config(|_| {}));
-    assert!(host.service.memory().waiting.evicted > 10, "{:?}", host.service.memory());
+    assert!(host.service.memory().pending.evicted > 10, "{:?}", host.service.memory());
 }
 
 /// How often the service allocates to answer this from memory, once it has been asked a few times.
@@ -393,7 +393,7 @@ fn allocations_of_a_hit(host: &mut Host, incoming: Incoming<'_>) -> usize {
         host.pass(&mut chance, 200);
     }
     let before = ALLOCATIONS.with(Cell::get);
-    let step = host.service.begin(incoming, Instant(host.now));
+    let step = host.service.begin(incoming, Timestamp(host.now));
     let allocations = ALLOCATIONS.with(Cell::get) - before;
     let Some(service::Response::Reply(reply)) = step.response else { panic!("{step:?}") };
     assert!(reply.headers().iter().any(|header| header.value.starts_with("featheredge-l1; hit")), "{reply:?}");

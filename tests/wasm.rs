@@ -5,14 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
 use config::Config;
-use model::time::Instant;
+use model::time::Timestamp;
 use service::{Effect, Incoming, IoRequest, IoResult, Reply, Response, Service, Transition};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const BODY: &str = r#"{"features":["v:score","v:count","v:embedding"],"entities":{"id":[1,"é",9007199254740993]}}"#;
 
 /// Performs orders at once: the store is empty, the origin is the built-in one.
-fn finish(service: &mut Service, mut step: Transition, now: Instant) -> Reply {
+fn finish(service: &mut Service, mut step: Transition, now: Timestamp) -> Reply {
     loop {
         if let Some(end) = step.response {
             let Response::Reply(reply) = end else { panic!("not answered here") };
@@ -51,7 +51,7 @@ fn incoming(body: &str) -> Incoming<'_> {
 #[wasm_bindgen_test]
 fn a_request_is_answered_cold_and_then_warm_by_one_synchronous_call() {
     let mut service = Service::new(Config::default(), 1);
-    let now = Instant(1_795_420_800_000);
+    let now = Timestamp(1_795_420_800_000);
     let step = service.begin(incoming(BODY), now);
     assert!(step.response.is_none());
     let cold = finish(&mut service, step, now);
@@ -66,7 +66,7 @@ fn a_request_is_answered_cold_and_then_warm_by_one_synchronous_call() {
 fn deep_nesting_is_refused_and_overflows_no_stack() {
     let mut service = Service::new(Config::default(), 1);
     for body in ["[".repeat(100_000), "{\"a\":".repeat(100_000)] {
-        let Some(Response::Reply(reply)) = service.begin(incoming(&body), Instant(0)).response else {
+        let Some(Response::Reply(reply)) = service.begin(incoming(&body), Timestamp(0)).response else {
             panic!("it waits")
         };
         assert_eq!(reply.status(), 422);
@@ -77,6 +77,8 @@ fn deep_nesting_is_refused_and_overflows_no_stack() {
 fn a_million_bytes_of_numbers_are_read_and_refused_within_the_limits() {
     let mut service = Service::new(Config::default(), 1);
     let body = format!(r#"{{"features":["v:a"],"entities":{{"id":[{}1]}}}}"#, "1,".repeat(500_000));
-    let Some(Response::Reply(reply)) = service.begin(incoming(&body), Instant(0)).response else { panic!("it waits") };
+    let Some(Response::Reply(reply)) = service.begin(incoming(&body), Timestamp(0)).response else {
+        panic!("it waits")
+    };
     assert_eq!(reply.status(), 422);
 }

@@ -12,10 +12,10 @@ use std::collections::{HashMap, VecDeque};
 
 use model::request::Cohort;
 use model::shape::{Shape, fingerprint, short};
-use model::time::Instant;
+use model::time::Timestamp;
 use prefetch::ledger::Operations;
 use prefetch::patterns::{self, Entity, Patterns, Prediction, is_of};
-use prefetch::prefetch::{Governor, Prices, Settings, Stakes, Verdict};
+use prefetch::prefetch::{CostModel, Governor, Prices, Settings, Verdict};
 
 const MISS_MILLIS: u64 = 12;
 const TTL_MILLIS: u64 = 300_000;
@@ -199,7 +199,7 @@ impl Ours {
                 related: 3,
             }),
             governor: Governor::new(Settings {
-                rows_per_second: 100,
+                max_rows_per_second: 100,
                 floor_permille: 500,
                 holdout_permille: 0,
                 rest_millis: 60_000,
@@ -213,7 +213,7 @@ impl Ours {
 
 impl Method for Ours {
     fn see(&mut self, request: &Request, is_hit: bool) -> Vec<Row> {
-        let now = Instant(request.at + 1_000_000_000_000);
+        let now = Timestamp(request.at + 1_000_000_000_000);
         self.governor.count(Cohort::Served, 1, u64::from(!is_hit));
         self.governor.settle(hash((request.shape, request.entity)), is_hit, now);
         let key = request.entity.to_le_bytes();
@@ -222,9 +222,10 @@ impl Method for Ours {
         let session = fingerprint(&request.session.to_le_bytes(), 3);
         self.patterns.observe(session, shape, &entities, now);
         let mut rows = Vec::new();
-        let stakes = Stakes { miss_micros: MISS_MILLIS * 1_000, cost: 5_800 };
+        let cost_model = CostModel { miss_micros: MISS_MILLIS * 1_000, cost: 5_800 };
         for prediction in self.patterns.predict(shape, &entities).as_slice() {
-            let is_meant = matches!(self.governor.judge(prediction, stakes, now), Verdict::Prefetch | Verdict::Probe);
+            let is_meant =
+                matches!(self.governor.judge(prediction, cost_model, now), Verdict::Prefetch | Verdict::Probe);
             let Some(key) = self.patterns.key(prediction.entity).filter(|_| is_meant) else { continue };
             let entity = u32::from_le_bytes(key.try_into().unwrap_or_default());
             let shape = self.shapes.iter().position(|shape| is_of(prediction.shape, shape.name)).unwrap_or_default();
@@ -235,9 +236,9 @@ impl Method for Ours {
     }
 
     fn fetches(&mut self, row: Row, at: u64) {
-        let now = Instant(at + 1_000_000_000_000);
+        let now = Timestamp(at + 1_000_000_000_000);
         let prediction = self.by_row[&row];
-        let is_probe = self.governor.judge(&prediction, Stakes::default(), now) == Verdict::Probe;
+        let is_probe = self.governor.judge(&prediction, CostModel::default(), now) == Verdict::Probe;
         self.governor.issue(hash(row), &prediction, is_probe, now);
         self.governor.land(hash(row), Operations { is_read: true, is_called: true });
     }

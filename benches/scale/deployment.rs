@@ -1,6 +1,6 @@
 //! What is assumed of the platform and of the traffic. docs/internals/scale.md has the sources.
 
-use config::{Config, L2Order, OriginKind, View};
+use config::{Config, L2ReadPolicy, OriginKind, View};
 use serde::{Deserialize, Serialize};
 
 /// The view whose rows are asked for, the column that keys it, and the features of a request.
@@ -117,7 +117,7 @@ impl Deployment {
         let view = View { join_keys: vec![COLUMN.to_owned()], ..View::default() };
         config.views.insert(VIEW.to_owned(), view);
         // Which order of tiers an isolate learns to prefer depends on how many requests it sees, and of a sample it sees few.
-        config.optimizer.l2 = L2Order::First;
+        config.l2.read_policy = L2ReadPolicy::First;
         // Nobody asks for reports here.
         config.telemetry.enabled = false;
         config

@@ -140,9 +140,9 @@ impl Row {
         let of_all = |count: u64| count as f64 / requests;
         let (l2, origin) = (figures.of(Answered::L2), figures.of(Answered::Origin));
         let prices = Prices {
-            read_cents: costs.l2_read_cents,
-            write_cents: costs.l2_write_cents,
-            origin_cents: costs.origin_call_cents,
+            read_cents: costs.l2_read_cents_per_million,
+            write_cents: costs.l2_write_cents_per_million,
+            origin_cents: costs.origin_call_cents_per_million,
         };
         let operations =
             Cost { l2_reads: figures.reads, l2_writes: figures.writes, origin_calls: figures.calls, ..Cost::default() };

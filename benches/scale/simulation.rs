@@ -8,7 +8,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use benchmark::random::Random;
 use config::Config;
-use model::time::Instant;
+use model::time::Timestamp;
 use service::{
     Effect, EffectId, Incoming, IoRequest, IoResult, OriginReply, ReadFailure, RequestHandle, Response, Service,
     Transition, WriteOutcome,
@@ -204,8 +204,8 @@ impl<'d> Simulation<'d> {
         let Some(service) = isolate.service.as_mut() else { return true };
         isolate.orders -= u32::from(keeps_alive);
         let (ticket, step) = match what {
-            What::Done(id, outcome) => (id.handle(), service.complete(id, outcome, Instant(self.now))),
-            What::Woken(ticket) => (ticket, service.wake(ticket, Instant(self.now))),
+            What::Done(id, outcome) => (id.handle(), service.complete(id, outcome, Timestamp(self.now))),
+            What::Woken(ticket) => (ticket, service.wake(ticket, Timestamp(self.now))),
         };
         let Some(asked) = isolate.requests.get_mut(&ticket.number()) else { return true };
         asked.orders -= 1;
@@ -276,7 +276,7 @@ impl<'d> Simulation<'d> {
             ..Incoming::default()
         };
         let Some(service) = isolate.service.as_mut() else { return };
-        let step = service.begin(incoming, Instant(self.now));
+        let step = service.begin(incoming, Timestamp(self.now));
         let asked = Asked { key, began: self.now, orders: 0, has_ended: false };
         self.waiting += 1;
         if let Some(ticket) = step.handle {

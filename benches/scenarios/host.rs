@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::thread;
 use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 
-use aggregator::Watch;
+use aggregator::Aggregator;
 use benchmark::report::Repeat;
 use benchmark::runner::{self, Micros, Next, Runner};
 use benchmark::scenario::{Fault, Scenario};
 use config::Config;
-use model::time::Instant;
+use model::time::Timestamp;
 use service::{
     EffectId, FetchFailure, Incoming, IoRequest, IoResult, RequestHandle, Response, Service, Transition, WriteOutcome,
 };
@@ -35,7 +35,7 @@ enum Event {
 /// What a repetition is measured with.
 pub(crate) struct Host {
     service: Service,
-    watch: Watch,
+    watch: Aggregator,
     began: Clock,
     /// The time at which it began, in milliseconds since 1970.
     epoch: u64,
@@ -61,7 +61,7 @@ pub(crate) fn measure(scenario: &Scenario, repeat: u64, has_store: bool) -> Resu
     config.l2.enabled = has_store;
     let mut runner = Runner::new(scenario.clone(), "", repeat)?;
     let mut host = Host {
-        watch: Watch::new(config.clone()),
+        watch: Aggregator::new(config.clone()),
         service: Service::new(config, repeat),
         began: Clock::now(),
         epoch: now(),
@@ -93,8 +93,8 @@ impl Host {
     }
 
     /// The same time as the core has it.
-    fn now(&self) -> Instant {
-        Instant(self.epoch + self.clock().0 / 1_000)
+    fn now(&self) -> Timestamp {
+        Timestamp(self.epoch + self.clock().0 / 1_000)
     }
 
     fn sleep_until(&self, at: Option<u64>) {

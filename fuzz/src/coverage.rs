@@ -129,7 +129,7 @@ fn names() -> BTreeMap<u64, String> {
                 String::from_utf8_lossy(name).into_owned(),
             );
         }
-        // Lists are padded.
+        // FeatureListCache are padded.
         while let [0, others @ ..] = rest {
             rest = others;
         }

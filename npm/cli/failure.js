@@ -13,6 +13,6 @@ export class Failure extends Error {
 /** The exit code of an error, whoever threw it. */
 export function exitCodeOf(error) {
 	if (error instanceof Failure) return error.exitCode;
-	if (error.code === "configuration") return EXIT.configuration;
+	if (error.code === "invalid-configuration") return EXIT.configuration;
 	return typeof error.status === "number" ? EXIT.refused : EXIT.failed;
 }

@@ -87,9 +87,9 @@ function runtimeOf(config, l2) {
 	const { FEATHEREDGE_ORIGIN_AUTHORIZATION: authorization } = process.env;
 	const { FEATHEREDGE_WEBHOOK_AUTHORIZATION: webhook, FEATHEREDGE_TRACES_AUTHORIZATION: traces } = process.env;
 	const authorizations = { webhook, traces };
-	const isPrivate = config.private_keys === true;
+	const isPrivate = config.pseudonymize_keys === true;
 	if (isPrivate && l2 !== undefined && !l2.hidesKeys) {
-		refuse("`private_keys` needs `FEATHEREDGE_STORE_KEYS`, with `names`");
+		refuse("`pseudonymize_keys` needs `FEATHEREDGE_STORE_ENCRYPTION_KEYS`, with `hmac_secret`");
 	}
 	const headers = authorization ? { authorization } : {};
 	return new Runtime({

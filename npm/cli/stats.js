@@ -46,7 +46,7 @@ function shown({ stats, sla, alerts }, before) {
 		tier,
 		figures.hits,
 		figures.misses,
-		percent(figures.hit),
+		percent(figures.hit_ratio),
 		...latencies(tier, figures).slice(1),
 	]);
 	const routes = [["all", stats.overall], ...Object.entries(stats.routes)].map(([name, figures]) =>
@@ -60,13 +60,13 @@ function shown({ stats, sla, alerts }, before) {
 		at,
 	]);
 	return [
-		`${stats.project}, ${stats.scope}, ${stats.at}: ${sla.status}, ${percent(sla.error_budget_left)} of the error budget left`,
+		`${stats.project}, ${stats.scope}, ${stats.at}: ${sla.status}, ${percent(sla.error_budget_remaining)} of the error budget left`,
 		`${stats.overall.requests} requests${rate(stats, before)}; completeness ${percent(stats.quality.completeness)}, freshness ${percent(stats.quality.freshness)}`,
 		tableOf(["promise", "now", "target", ""], ["p50", "p95", "p99", "availability", "error_rate"].map(check)),
 		tableOf(["tier", "hits", "misses", "hit ratio", "operations", "p50 ms", "p95 ms", "p99 ms"], tiers),
 		tableOf(["requests to", "count", "p50 ms", "p95 ms", "p99 ms"], routes),
 		open.length > 0 ? tableOf(["open alert", "severity", "value", "threshold", "since"], open) : "no open alerts",
-		`latencies are ${stats.latencies_are}`,
+		`latencies are ${stats.latency_clock}`,
 	].join("\n");
 }
 

@@ -43,7 +43,7 @@ const isTooLarge = (error) =>
  * @returns {Promise<import("./warm.js").Sink>}
  */
 export async function openServer(options) {
-	const total = { rows: 0, fetched: 0, fresh: 0, unknown: 0, loaded: 0, origin_calls: 0, stored: 0 };
+	const total = { rows: 0, fetched: 0, fresh: 0, not_found: 0, loaded: 0, origin_calls: 0, stored: 0 };
 
 	async function take(rows) {
 		let report;
@@ -56,13 +56,13 @@ export async function openServer(options) {
 			await take(rows.slice(0, middle));
 			return take(rows.slice(middle));
 		}
-		const { failed, left, stores } = report;
+		const { failed, remaining, stores } = report;
 		const refused = Object.values(stores).reduce((sum, store) => sum + store.failed, 0);
 		if (failed > 0) throw new Failure(`the origin could not give ${failed} rows`, EXIT.refused);
 		if (refused > 0) throw new Failure(`the server's stores did not take ${refused} rows`, EXIT.refused);
 		// There was no time for some: those that were done are fresh by now.
-		if (left === report.rows) throw new Failure("the server began none of the rows in time", EXIT.refused);
-		if (left > 0) return take(rows);
+		if (remaining === report.rows) throw new Failure("the server began none of the rows in time", EXIT.refused);
+		if (remaining > 0) return take(rows);
 		for (const name of Object.keys(total)) total[name] += report[name] ?? 0;
 		total.stored += Math.max(...Object.values(stores).map((store) => store.rows));
 	}
@@ -73,10 +73,10 @@ export async function openServer(options) {
 		part: () => 0,
 		async close() {},
 		summary: () => total,
-		*said({ loaded, fetched, fresh, unknown, origin_calls }) {
+		*said({ loaded, fetched, fresh, not_found, origin_calls }) {
 			yield options.fetch === undefined
 				? `${loaded} loaded`
-				: `${fetched} fetched by ${origin_calls} calls, ${fresh} were there, ${unknown} not known`;
+				: `${fetched} fetched by ${origin_calls} calls, ${fresh} were there, ${not_found} not found`;
 		},
 	};
 }

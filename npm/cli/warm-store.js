@@ -161,13 +161,13 @@ export async function openStore(options, settings, part) {
 			...config,
 			// Each batch is asked for once and never served, so memory need not hold it, nor anything be left alone or put off.
 			l1: { ...config.l1, max_entries: 1 },
-			l2: { ...config.l2, enabled: true, writes_per_day: undefined, timeout_ms: 60_000, write_interval_ms: 0 },
+			l2: { ...config.l2, enabled: true, max_writes_per_day: undefined, timeout_ms: 60_000, write_interval_ms: 0 },
 			breaker: { ...config.breaker, enabled: false },
 			// There is nothing to promise, and nobody to tell.
 			telemetry: { ...config.telemetry, enabled: false },
 			deadlines: { ...config.deadlines, default_ms: 300_000, soft_percent: 100 },
 			limits: { ...config.limits, ...LIMITS },
-			memory: { max_bytes: 3 << 29, waiting_bytes: 1 << 30 },
+			memory: { max_bytes: 3 << 29, pending_bytes: 1 << 30 },
 			views: { ...config.views, [view]: { ...config.views?.[view], join_keys: keys } },
 		},
 	});

@@ -99,7 +99,7 @@ export async function warm(asked) {
 	const to = options.redis ?? options.kvBulk ?? options.url;
 	const { fetch, origin, features, eventTime, text } = options;
 	// Of what was written otherwise, or sealed by other keys, none counts.
-	const sealing = process.env.FEATHEREDGE_STORE_KEYS;
+	const sealing = process.env.FEATHEREDGE_STORE_ENCRYPTION_KEYS;
 	const how = { view, keys, to, fetch, origin, features, eventTime, text, sealing, config };
 	const mark = from === undefined ? NO_MARK : new Mark(from, how);
 	const kept = options.restart ? undefined : mark.read();

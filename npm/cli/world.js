@@ -31,12 +31,15 @@ export const readConfig = async (file) => (await readSettings(file)).config;
 
 /** A store as the environment has it sealed. */
 export function sealed(store) {
-	const keys = process.env.FEATHEREDGE_STORE_KEYS;
+	if (process.env.FEATHEREDGE_STORE_KEYS !== undefined) {
+		throw new Failure("FEATHEREDGE_STORE_KEYS is now FEATHEREDGE_STORE_ENCRYPTION_KEYS", EXIT.configuration);
+	}
+	const keys = process.env.FEATHEREDGE_STORE_ENCRYPTION_KEYS;
 	if (keys === undefined) return store;
 	try {
 		return sealedStore(store, keys);
 	} catch (error) {
-		throw new Failure(`FEATHEREDGE_STORE_KEYS: ${error.message}`, EXIT.configuration);
+		throw new Failure(`FEATHEREDGE_STORE_ENCRYPTION_KEYS: ${error.message}`, EXIT.configuration);
 	}
 }
 

@@ -60,8 +60,10 @@ function settle({
 	checkStore("l3", l3);
 	checkBasePath(basePath);
 	for (const [name, store] of Object.entries({ l2, l3 })) {
-		if (config.private_keys && store !== undefined && !store.hidesKeys) {
-			throw new ConfigError(`\`private_keys\` needs \`${name}\` to be a \`sealedStore\` whose keys have \`names\``);
+		if (config.pseudonymize_keys && store !== undefined && !store.hidesKeys) {
+			throw new ConfigError(
+				`\`pseudonymize_keys\` needs \`${name}\` to be a \`sealedStore\` whose keys have \`names\``,
+			);
 		}
 	}
 	const chosen = originOf(origin, config);
@@ -94,7 +96,7 @@ function settle({
 		connect: () => ({ stores }),
 		origin: chosen,
 		clock,
-		isPrivate: table.private_keys === true,
+		isPrivate: table.pseudonymize_keys === true,
 		isHeard: table.alerts?.webhook_url !== undefined || table.telemetry?.traces_url !== undefined,
 		send: (kind, to, body, signal) => post(to, body, authorizations?.[kind], signal),
 		onError,

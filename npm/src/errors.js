@@ -12,7 +12,7 @@ export class FeatheredgeError extends Error {
 /** The configuration, or another option of `createEngine`, cannot be used. */
 export class ConfigError extends FeatheredgeError {
 	constructor(message, options) {
-		super("configuration", message, options);
+		super("invalid-configuration", message, options);
 	}
 }
 

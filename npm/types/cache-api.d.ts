@@ -1,6 +1,6 @@
 import type { Store } from "./index.js";
 
-/** What is used of a cache. */
+/** The part of a cache that is used. */
 export interface CacheLike {
 	match(request: string): Promise<Response | undefined>;
 	put(request: string, response: Response): Promise<void>;
@@ -9,10 +9,10 @@ export interface CacheLike {
 
 /** A store in the Cache API, for browsers and Workers. */
 export function cacheApiStore(options?: {
-	/** The cache's name; `featheredge` where it is left out. */
+	/** The cache's name; `featheredge` if omitted. */
 	name?: string;
-	/** A cache in place of one by name, such as a Worker's `caches.default`. */
+	/** A cache in place of a named one, such as a Worker's `caches.default`. */
 	cache?: CacheLike;
-	/** Milliseconds since 1970. */
+	/** The clock, in milliseconds since 1970. */
 	clock?: () => number;
 }): Store;

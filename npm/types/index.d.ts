@@ -1,57 +1,63 @@
-/** Serves machine-learning features from memory, from a store, or from where they come from: one engine for every JavaScript host. */
+/**
+ * Serves machine-learning features from memory, from stores or from their origin: one engine for
+ * every JavaScript host.
+ */
 
-/** A key of an entity. `bigint` carries whole numbers that a `number` does not hold. */
+/** A key of an entity. `bigint` carries integers that a `number` cannot hold. */
 export type EntityKey = string | number | bigint;
 
-/** Anything that JSON can hold: the value of a feature. */
+/** The value of a feature: anything that JSON can hold. */
 export type FeatureValue = null | boolean | number | string | FeatureValue[] | { [key: string]: FeatureValue };
 
-/** Entities by column, as in Feast's requests: all columns have the same length. */
+/** Entities by column, as in Feast's requests. All columns have the same length. */
 export type EntityColumns = Record<string, readonly (EntityKey | boolean | null | FeatureValue)[]>;
 
-/** Statuses of values, as Feast names them. */
+/** The status of a value, as Feast names it. */
 export type Status = "INVALID" | "PRESENT" | "NULL_VALUE" | "NOT_FOUND" | "OUTSIDE_MAX_AGE";
 
-/** Where a value came from. */
+/** The tier that had a value; `l4_compute` is the origin. */
 export type Tier = "l1_memory" | "l2_distributed" | "l3_storage" | "l4_compute";
 
-/** What is told of each value beside itself. */
+/** What is returned with each value. */
 export type Include = "status" | "age" | "tier" | "event_timestamp";
 
-/** What a request says beside what it asks for. */
+/** The optional fields of a request. */
 export interface ServingOptions {
-	/** Comes back in the answer; made up where it is left out. */
+	/** Returned in the response; generated if omitted. */
 	request_id?: string;
-	/** Comes back in the answer's `metadata`. */
+	/** The time of the request, returned in the response's `metadata`. */
 	timestamp?: string;
-	/** How much the caller insists on fresh values. */
+	/** How fresh values must be. See the consistency levels of the HTTP API. */
 	consistency_level?: "eventual" | "bounded" | "strong";
-	/** How old a value may be; 300 where it is left out. */
+	/** The maximum age of a value; 300 if omitted. */
 	max_staleness_seconds?: number;
-	/** Who goes first, and who is refused last. */
+	/** The priority. Requests of low priority are shed first. */
 	priority?: "low" | "normal" | "high" | "critical";
-	/** How long it may take. */
+	/** The deadline, at most `deadlines.default_ms`. */
 	deadline_ms?: number;
-	/** Which requests belong together, so that what comes next can be learned and fetched ahead: any text that those of one user or session share. */
+	/**
+	 * The session of the request, for prefetch: any string that the requests of one user or session
+	 * share.
+	 */
 	session_id?: string;
-	/** What is told of each value. */
+	/** What is returned with each value. */
 	include?: readonly Include[];
 }
 
-/** Which entities are asked for: values of the column `native.entity_column`, or columns. */
+/** The entities of a request: values of the column `native.entity_column`, or columns. */
 export type AskedEntities =
 	| { entity_ids: readonly EntityKey[]; entities?: never }
 	| { entities: EntityColumns; entity_ids?: never };
 
-/** Which features are asked for: by reference, `view:feature` or `feature`, or as a feature service. */
+/** The features of a request: references `view:feature` or `feature`, or a feature service. */
 export type AskedFeatures =
 	| { feature_names: readonly string[]; feature_service?: never }
 	| { feature_service: string; feature_names?: never };
 
-/** A request for features, as `POST /v1/features` takes it. */
+/** A request for features: the body of `POST /v1/features`. */
 export type ServingRequest = ServingOptions & AskedEntities & AskedFeatures;
 
-/** A value with what was asked by `include`. */
+/** A value with what `include` asks for. */
 export interface DescribedValue {
 	value: FeatureValue;
 	status?: Status;
@@ -60,20 +66,20 @@ export interface DescribedValue {
 	event_timestamp?: string;
 }
 
-/** An answer, as `POST /v1/features` gives it. */
+/** The response of `POST /v1/features`. */
 export interface ServingResponse {
 	request_id: string;
-	/** By entity and feature: values, or with `include` each a {@link DescribedValue}. */
+	/** By entity and feature: values, or with `include` a {@link DescribedValue} each. */
 	features: Record<string, Record<string, FeatureValue>>;
 	metadata: {
 		serving_strategy: "batch_serving" | "real_time_serving" | "streaming_serving" | "hybrid_serving";
-		/** Whether the engine kept its service level in the present window, as `sla()` last knew it. */
+		/** Whether the engine met its SLO in the current window; updated about once a second. */
 		sla_status: "compliant" | "violation" | "no_data";
-		/** By `latency_ms`: under 10, 50, 100 ms, and above. */
+		/** By `latency_ms`: under 10, 50 or 100, or above. */
 		performance_tier: "excellent" | "good" | "acceptable" | "poor";
 		consistency_level: "eventual" | "bounded" | "strong";
 		timestamp?: string;
-		/** The latency target of the request's priority, and whether this answer met it. */
+		/** The latency objective of the request's priority, and whether the response met it. */
 		slo: { target_ms: number; met: boolean };
 		entities: number;
 		features: number;
@@ -98,166 +104,193 @@ export interface ServingResponse {
 	};
 }
 
-/** What {@link Engine.stream} gives: a line for each entity as it becomes complete, and a last one about all of them. */
+/**
+ * A line of {@link Engine.stream}: one for each entity, when it is complete, and a last one about
+ * all of them.
+ */
 export type StreamedLine = StreamedEntity | StreamedSummary;
 
 export interface StreamedEntity {
-	/** The entity as the request has it; for several columns an object of them. */
+	/** The entity as in the request; an object for several columns. */
 	entity: FeatureValue;
-	/** By feature: values, or with `include` each a {@link DescribedValue}. */
+	/** By feature: values, or with `include` a {@link DescribedValue} each. */
 	features: Record<string, FeatureValue>;
 }
 
-/** The answer without its features, and what was wrong where some values could not be had. */
+/** The response without its features, with the problem if some values are missing. */
 export interface StreamedSummary extends Omit<ServingResponse, "features"> {
 	entity?: never;
 	features?: never;
 	problem?: { type: string; title: string; status: number; detail?: string };
 }
 
-/** How a call is made. */
+/** Options of a call. */
 export interface CallOptions {
-	/** Ends the call for its caller, with the signal's reason; what others wait for goes on. */
+	/** Cancels the call with the signal's reason. Work that other calls wait for continues. */
 	signal?: AbortSignal;
-	/** Takes what goes on behind the answer, such as writes to stores, on hosts that would end it: `(p) => ctx.waitUntil(p)`. */
+	/**
+	 * Receives work that continues after the response, such as writes to stores, for hosts that
+	 * would end it: `(p) => ctx.waitUntil(p)`.
+	 */
 	waitUntil?: (promise: Promise<unknown>) => void;
 }
 
 export interface BytesOptions extends CallOptions {
-	/** What the body is: a {@link ServingRequest} (`native`, the default), or a body of Feast's `/get-online-features` (`feast`). */
+	/**
+	 * The form of the body: a {@link ServingRequest} (`native`, the default), or a body of
+	 * `/get-online-features` (`feast`).
+	 */
 	protocol?: "native" | "feast";
-	/** Which requests belong together, as `session_id` of a {@link ServingRequest} says it; Feast's body has no place for it. */
+	/**
+	 * The session, as `session_id` of a {@link ServingRequest}. Feast's body has no field for it.
+	 */
 	session?: string;
-	/** Whether the reply's headers are wanted too: `Cache-Status`, `Age` and `Server-Timing` say where it came from and what it took. */
+	/** Returns the headers too: `Cache-Status`, `Age` and `Server-Timing`. */
 	headers?: boolean;
 }
 
-/** A reply with its headers, whose names are in lower case. */
+/** A response with its headers, whose names are in lower case. */
 export interface BytesReply {
 	body: Uint8Array;
 	headers: [name: string, value: string][];
 }
 
-/** The type of an array of numbers. */
+/** The element type of an array of numbers. */
 export type NumberType = "float32" | "float64";
 
 export interface ColumnsOptions extends CallOptions {
-	/** For numbers that stand alone; `float64` where it is left out. */
+	/** The type of single numbers; `float64` if omitted. */
 	scalars?: NumberType;
-	/** For the elements of vectors; `float64` where it is left out. */
+	/** The type of the elements of vectors; `float64` if omitted. */
 	vectors?: NumberType;
 }
 
-/** The values of one feature, entity by entity. */
+/** The values of one feature, in the order of the entities. */
 export interface Column {
 	/**
-	 * Numbers, or vectors of equal length one behind the other, as typed arrays, in which NaN stands for what is missing; anything else
-	 * as JavaScript has it.
+	 * Typed arrays of numbers, or of the concatenated elements of vectors of equal length, with NaN
+	 * for missing values. Other values are a JavaScript array.
 	 */
 	values: Float64Array | Float32Array | FeatureValue[];
-	/** How many numbers a vector has; 0 where values are no vectors. */
+	/** The length of a vector; 0 if the values are not vectors. */
 	dimension: number;
-	/** An index of {@link STATUSES} for each value. */
+	/** An index into {@link STATUSES} for each value. */
 	statuses: Uint8Array;
-	/** How long ago each was fetched from the origin, in milliseconds; NaN where nothing is known. */
+	/** The time since each value was fetched from the origin, in milliseconds; NaN if unknown. */
 	agesMs: Float64Array;
 }
 
-/** An answer in columns. */
+/** A response in columns. */
 export interface Columns {
-	/** How many entities, in the request's order. */
+	/** The number of entities, in the request's order. */
 	rows: number;
-	/** By feature, as it was asked for. */
+	/** By feature, under the name of the request. */
 	columns: Record<string, Column>;
 }
 
-/** What is to be fetched again: rows, all rows of a view, or all. */
+/** What to invalidate: rows, all rows of a view, or everything. */
 export type Invalidation = { view: string; entities?: EntityColumns } | { everything: true };
 
-/** What was reached, by view: how many rows, or `all`. */
+/** What was invalidated, by view: the number of rows, or `all`. */
 export interface Invalidated {
 	invalidated: "everything" | Record<string, number | "all">;
 }
 
-/** Values of rows, by feature: one for each row, of which `null` is the value null. */
+/** Values of rows by feature, one for each row; `null` is the value null. */
 export type RowValues = Record<string, readonly FeatureValue[]>;
 
-/** What is warmed: rows that are fetched where no tier has them, or rows that bring their values. */
+/** What to warm: rows to fetch if no tier has them, or rows with their values. */
 export type WarmRequest = AskedEntities &
 	(
 		| (AskedFeatures & { values?: never; event_timestamps?: never })
 		| {
 				values: RowValues;
-				/** When the event behind each row happened. */
+				/** The event time of each row. */
 				event_timestamps?: readonly string[];
 				feature_names?: never;
 				feature_service?: never;
 		  }
 	);
 
-/** What became of the rows of a {@link WarmRequest}, entities times views; the counts behind `rows` add up to it. */
+/**
+ * The result of a {@link WarmRequest}, in rows: entities times views. `rows` is the sum of the
+ * counts after it.
+ */
 export interface Warmed {
 	rows: number;
-	/** The origin gave them. */
+	/** Fetched from the origin. */
 	fetched: number;
-	/** Some tier had them. */
+	/** Present in a tier. */
 	fresh: number;
-	/** The origin does not know them. */
-	unknown: number;
-	/** They brought their values. */
+	/** Unknown to the origin. */
+	not_found: number;
+	/** Loaded with their values. */
 	loaded: number;
-	/** They could not be had. */
+	/** Not available. */
 	failed: number;
-	/** They were not begun within `deadlines.warm_ms`: warm them again. */
-	left: number;
+	/** Not begun within `deadlines.warm_ms`. Warm them again. */
+	remaining: number;
 	origin_calls: number;
 	/** What was written to each store. */
 	stores: Record<"l2_distributed" | "l3_storage", { rows: number; failed: number; bytes: number }>;
 }
 
-/** What became of a write to a {@link Store}. */
+/** The result of a write to a {@link Store}. */
 export interface Written {
-	/** How many entries it did not take. */
+	/** The number of entries that were not written. */
 	failed: number;
-	/** How many of these are written too often by themselves: that says nothing of the store. */
+	/**
+	 * Of these, the entries refused because their own keys are written too often. They do not count
+	 * as failures of the store.
+	 */
 	rateLimited?: number;
-	/** Where a quota is used up, when it is new, in milliseconds since 1970: until then, a day at most, nothing is written, and all is read. */
+	/**
+	 * The end of an exhausted quota, in milliseconds since 1970. Until then, at most a day, nothing
+	 * is written; reads continue.
+	 */
 	quotaResetsAt?: number;
-	/** Whether the host lets the present request make no further call: the next one goes on. */
+	/** The host allows the present request no further calls. The next request continues. */
 	isRequestSpent?: boolean;
-	/** Why the first of the entries was not taken, for `onError`. */
+	/** The reason of the first failed entry, for `onError`. */
 	error?: unknown;
 }
 
-/** A store of bytes by key. What it throws, leaves unanswered or answers wrongly counts as a miss. */
+/** A store of bytes by key. An exception, a timeout or an invalid result counts as a miss. */
 export interface Store {
 	/**
-	 * For each key in order its bytes, or nothing. At most 100 keys at a time. Where what they hold is too much for one read, it throws an
-	 * error whose `isTooLarge` is `true`, and is asked again by halves.
+	 * Returns the bytes of each key in order, or nothing for a missing one. At most 100 keys at a
+	 * time. If the result is too large for one read, throw an error whose `isTooLarge` is `true`;
+	 * the read is repeated in halves.
 	 */
 	getMany(keys: string[], options: { signal: AbortSignal }): Promise<(Uint8Array | ArrayBuffer | null | undefined)[]>;
-	/** Keeps entries for `ttl` seconds. May resolve with how many it did not take, or with what became of them. */
+	/**
+	 * Keeps entries for `ttl` seconds. May resolve with the number of failed entries, or with a
+	 * {@link Written}.
+	 */
 	setMany(
 		entries: [key: string, value: Uint8Array][],
 		options: { ttl: number; signal: AbortSignal },
 		// biome-ignore lint/suspicious/noConfusingVoidType: most stores resolve with nothing
 	): Promise<Written | number | void>;
-	/** Whether it shows nobody an entity, by its keys or by its values: `private_keys` of the configuration wants that (see `featheredge/sealed`). */
+	/**
+	 * Declares that the store reveals no entity, neither by keys nor by values. `pseudonymize_keys`
+	 * requires it (see `featheredge/sealed`).
+	 */
 	readonly hidesKeys?: boolean;
 }
 
-/** A column that a function has computed, with what is known of each value. */
+/** A computed column, with the status and event time of each value. */
 export interface ComputedColumn {
 	values: ArrayLike<unknown>;
 	statuses?: ArrayLike<Status>;
-	/** When the event behind each value happened. */
+	/** The event time of each value. */
 	eventTimestamps?: ArrayLike<string | number | Date | null | undefined>;
 }
 
 /**
- * Computes features. `features` are references as they were asked for: `view:feature`, or `feature` of the view `native.default_view`.
- * The result is keyed by these, or by the feature's name alone; in it `null` is a null and `undefined` an entity that is not known.
- * A feature that is left out is not found.
+ * Computes features. `features` are the references of the request: `view:feature`, or `feature` of
+ * the view `native.default_view`. The result has them, or the features' names alone, as keys. In it
+ * `null` is a null and `undefined` an unknown entity. An omitted feature is not found.
  */
 export type FeatureFunction = (
 	// biome-ignore lint/suspicious/noExplicitAny: the values are whatever the caller's requests hold
@@ -269,20 +302,20 @@ export type FeatureFunction = (
 export type ComputedColumns = Record<string, ArrayLike<unknown> | ComputedColumn>;
 
 export interface OriginOptions {
-	/** Sent with each request, such as `Authorization`; a function is asked each time. */
+	/** Headers of each request, such as `Authorization`. A function is called each time. */
 	headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
-	/** How long one call may take, in milliseconds. */
+	/** The timeout of one call, in milliseconds. */
 	timeout?: number;
-	/** In place of the global `fetch`. */
+	/** Replaces the global `fetch`. */
 	fetch?: typeof fetch;
 }
 
 export interface FeastOptions extends OriginOptions {
-	/** Feast's registry server with its REST API, which tells how views are keyed. */
+	/** Feast's registry server with its REST API, which provides the join keys of views. */
 	registry?: { url: string; project?: string; ttl_seconds?: number };
 }
 
-/** An HTTP server that features come from. */
+/** An HTTP origin. */
 export interface Origin {
 	readonly url: string;
 }
@@ -290,58 +323,61 @@ export interface Origin {
 /** A Feast server, with all its paths. */
 export function feastOrigin(url: string | URL, options?: FeastOptions): Origin;
 
-/** One URL that answers to `POST` as Feast's `/get-online-features` does. */
+/** One URL that answers `POST` requests as Feast's `/get-online-features` does. */
 export function httpOrigin(url: string | URL, options?: OriginOptions): Origin;
 
-/** What every report says of itself. */
+/** The fields of every report. */
 export interface Report {
 	scope: "isolate" | "deployment";
 	project: string;
-	/** When it was made, by RFC 3339. */
+	/** The time of the report, by RFC 3339. */
 	at: string;
 }
 
-/** A request that will probably come next. */
+/** A predicted next request. */
 export interface Prediction {
 	features: string[];
 	entities: EntityColumns;
-	/** What says so: the same entity in another shape of request, the entity that comes next, or features that are asked for together. */
+	/**
+	 * The kind of the prediction: the same entity in another request shape, the next entity, or
+	 * features that are requested together.
+	 */
 	source: "same_entity" | "next_entity" | "related_features";
-	/** What would be done about it, and why. */
-	decision: "prefetch" | "probe" | "below_precision_floor" | "costs_more_than_it_saves" | "in_memory" | "unknown_here";
-	/** How probable it is by what was learned. */
+	/** What prefetch would do, and why. */
+	decision: "prefetch" | "probe" | "below_min_precision" | "not_worth_cost" | "in_memory" | "unknown_view";
+	/** The probability by the model. */
 	probability: number;
-	/** How many of the rows that were fetched by predictions of its kind were used. */
+	/** The share of the prefetched rows of this kind that were used. */
 	precision: number;
 }
 
-/** What would be fetched ahead after a request, as `GET /v1/predictions` gives it. */
+/** The response of `GET /v1/predictions`: what prefetch would fetch after a request. */
 export interface Predictions {
-	/** The most probable first. */
+	/** By falling probability. */
 	predictions: Prediction[];
-	/** Below it, predictions of a kind are left alone. */
-	precision_floor: number;
-	/** How long a request waits that misses a row. */
+	/** The precision below which a kind of prediction is not acted on. */
+	min_precision: number;
+	/** The latency of a request that misses a row. */
 	miss_microseconds: number;
-	/** What it costs to fetch a row. */
+	/** The cost of fetching a row. */
 	row_nanodollars: number;
-	/** What it is worth to wait a millisecond less. */
-	millisecond_nanodollars: number;
+	/** The value of a millisecond of saved latency. */
+	latency_value_nanodollars_per_ms: number;
 }
 
-/** Numbers by name; `docs/guide/monitoring.md` lists them. */
+/** Figures by name; `docs/reference/metrics.md` lists them. */
 export type Figures = Record<string, number>;
 
-/** What was measured, as `GET /v1/stats` gives it. */
+/** The response of `GET /v1/stats`: all figures. */
 export interface Stats extends Report {
 	window_seconds: number;
-	/** What the latencies cover. */
-	latencies_are: string;
+	/** What the latencies measure. */
+	latency_clock: string;
 	overall: Figures;
 	routes: Record<string, Figures>;
 	priorities: Record<string, Figures>;
 	views: Record<string, Figures>;
-	/** The entities and the features that requests asked for. */
+	/** Entities and features in requests. */
 	sizes: Figures;
 	quality: Figures;
 	view_quality: Record<string, Figures>;
@@ -351,29 +387,32 @@ export interface Stats extends Report {
 	cost: Figures;
 	prefetch: Figures;
 	isolate: Figures;
-	/** `bytes`, `max_bytes` and `evicted` of each share of the memory; `all` is the whole. */
-	memory: Record<"all" | "rows" | "plans" | "learned" | "marks" | "records" | "waiting", Figures>;
-	/** What is decided by what was measured, and why. */
+	/** `bytes`, `max_bytes` and `evicted` of each share of the memory; `all` is the total. */
+	memory: Record<"all" | "rows" | "plans" | "prefetch" | "invalidations" | "records" | "pending", Figures>;
+	/** The decisions of the optimizer, with their reasons. */
 	optimizer: Record<string, unknown>;
 }
 
-/** How one series of requests stands. */
+/** The SLO of one series of requests. */
 export interface SlaStatus {
 	status: "no_data" | "compliant" | "violation";
 	requests: number;
-	/** `p50_compliant`, `current_p50`, `target_p50`, and the same of `p95`, `p99`, `availability` and `error_rate`. */
+	/**
+	 * `p50_compliant`, `current_p50`, `target_p50`, and the same of `p95`, `p99`, `availability`
+	 * and `error_rate`.
+	 */
 	details: Record<string, number | boolean>;
 }
 
-/** Whether the promise is kept, as `GET /v1/sla` gives it. */
+/** The response of `GET /v1/sla`: whether the SLO is met. */
 export interface SlaReport extends Report, SlaStatus {
 	window_seconds: number;
-	latencies_are: string;
+	latency_clock: string;
 	routes: Record<string, SlaStatus>;
 	priorities: Record<string, SlaStatus>;
 	views: Record<string, SlaStatus>;
-	/** What is left of the error budget, as a share. */
-	error_budget_left: number;
+	/** The remaining share of the error budget. */
+	error_budget_remaining: number;
 	burn_rates: {
 		long_window_seconds: number;
 		short_window_seconds: number;
@@ -383,7 +422,7 @@ export interface SlaReport extends Report, SlaStatus {
 	}[];
 }
 
-/** Something that went wrong. */
+/** An alert. */
 export interface Alert {
 	type: string;
 	status: "open" | "resolved";
@@ -394,7 +433,7 @@ export interface Alert {
 	resolved_at?: string;
 }
 
-/** What is wrong and what was, as `GET /v1/alerts` gives it. */
+/** The response of `GET /v1/alerts`: open alerts, and resolved ones. */
 export interface AlertsReport extends Report {
 	open: Alert[];
 	/** At most 100, the latest first. */
@@ -402,106 +441,143 @@ export interface AlertsReport extends Report {
 }
 
 export interface EngineOptions {
-	/** The table that docs/reference/configuration.md describes. */
+	/** The configuration, as `docs/reference/configuration.md` has it. */
 	config?: Record<string, unknown>;
-	/** The distributed store. Without one there is none. */
+	/** The distributed store. None if omitted. */
 	l2?: Store;
-	/** A second store behind the first: larger, slower, or one that keeps rows for longer. */
+	/** A second, larger or slower store behind the first. */
 	l3?: Store;
-	/** Where features come from; without one, and without `config.origin`, from the synthetic origin, which makes them up. */
+	/**
+	 * The origin. If omitted, that of `config.origin`, or else the synthetic one, which computes
+	 * features from their names.
+	 */
 	origin?: Origin | FeatureFunction;
-	/** Milliseconds since 1970; where it is left out, `Date.now` as far as that never runs back. */
+	/**
+	 * The clock, in milliseconds since 1970. If omitted, `Date.now`, held back from running
+	 * backwards.
+	 */
 	clock?: () => number;
-	/** What an operator shows to `fetch` as `Authorization: Bearer`; without one, no one may operate the engine over HTTP. */
+	/**
+	 * The operator's token for `fetch`, sent as `Authorization: Bearer`. Without it nobody has the
+	 * scope `admin` over HTTP.
+	 */
 	operatorToken?: string;
-	/** What goes to the places that `alerts.webhook_url` and `telemetry.traces_url` name, as `Authorization`. */
+	/** The `Authorization` of requests to `alerts.webhook_url` and `telemetry.traces_url`. */
 	authorizations?: { webhook?: string; traces?: string };
-	/** What stands before the API's paths where `fetch` is mounted below the root, such as `/api/features`. */
+	/**
+	 * The path before the API's paths, where `fetch` is mounted below the root, such as
+	 * `/api/features`.
+	 */
 	basePath?: string;
-	/** Told in words what stores fail with: one line for each kind of failure in a minute, without credentials. `console.error` without it. */
+	/**
+	 * Receives failures of stores as text without credentials: one line for each kind of failure in
+	 * a minute. `console.error` if omitted.
+	 */
 	onError?: (line: string) => void;
-	/** The module, for hosts that must load it themselves. */
+	/** The wasm module, for hosts that must load it themselves. */
 	wasm?: WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>;
 }
 
 export interface Engine extends AsyncDisposable {
 	/** Serves a request. */
 	serve(request: ServingRequest, options?: CallOptions): Promise<ServingResponse>;
-	/** Serves a request from bytes to bytes, values exactly as the origin wrote them: at once where memory has all of it, else by a promise. */
+	/**
+	 * Serves a request from bytes to bytes, with values exactly as the origin wrote them.
+	 * Synchronous if memory has all rows, else a promise.
+	 */
 	serveBytes(body: Uint8Array, options: BytesOptions & { headers: true }): BytesReply | Promise<BytesReply>;
 	serveBytes(body: Uint8Array, options?: BytesOptions): Uint8Array | Promise<Uint8Array>;
-	/** Serves a request in columns of numbers, with no JSON in between. */
+	/** Serves a request in columns of numbers, without JSON. */
 	columns(request: ServingRequest, options?: ColumnsOptions): Promise<Columns>;
 	/**
-	 * Serves a request entity by entity, each as soon as it is complete, and what is said of all of them last. Nothing more is begun until
-	 * what is there has been read.
+	 * Serves a request entity by entity, each as soon as it is complete, with a last line about all
+	 * of them. Backpressure: nothing more is begun until the lines have been read.
 	 */
 	stream(request: ServingRequest, options?: CallOptions): AsyncGenerator<StreamedLine, void, void>;
-	/** Serves the HTTP API. Further arguments are the host's; one that has `waitUntil` is used for what goes on behind the answer. */
+	/**
+	 * Serves the HTTP API. Further arguments are the host's; one with `waitUntil` receives the work
+	 * that continues after the response.
+	 */
 	fetch(request: Request, ...context: unknown[]): Promise<Response>;
 	/**
-	 * Brings what a request needs into memory ahead of it, for callers who know what comes next: it goes behind all others, and is the first
-	 * to be refused under load.
+	 * Fetches what a request needs into memory, for callers who know the next request. It has the
+	 * lowest priority and is shed first.
 	 */
 	prefetch(request: ServingRequest, options?: CallOptions): Promise<void>;
-	/** What would be fetched ahead after a request, and why. It asks for nothing and teaches nothing. */
+	/**
+	 * Explains what prefetch would fetch after a request. It fetches nothing and does not train the
+	 * model.
+	 */
 	predictions(request: ServingRequest): Promise<Predictions>;
-	/** Lets nothing be served any more that was fetched before. */
+	/** Invalidates what was fetched before. */
 	invalidate(what: Invalidation): Promise<Invalidated>;
 	/**
-	 * Brings rows into memory and stores before anybody asks for them, as `POST /v1/warm` does; resolves when the stores have answered. Of
-	 * several requests, those of one shape that follow each other are done together. All have at most `limits.warm_rows` rows.
+	 * Loads rows into memory and stores ahead of requests, as `POST /v1/warm` does, and resolves
+	 * when the stores have answered. Consecutive requests of one shape are processed together. All
+	 * together have at most `limits.warm_rows` rows.
 	 */
 	warm(what: WarmRequest | Iterable<WarmRequest>, options?: CallOptions): Promise<Warmed>;
-	/** What was measured, as `GET /v1/stats` gives it. */
+	/** All figures, as `GET /v1/stats` returns them. */
 	stats(): Promise<Stats>;
-	/** Whether the promise is kept, as `GET /v1/sla` gives it. */
+	/** Whether the SLO is met, as `GET /v1/sla` returns it. */
 	sla(): Promise<SlaReport>;
-	/** What is wrong and what was, as `GET /v1/alerts` gives it. */
+	/** Open and resolved alerts, as `GET /v1/alerts` returns them. */
 	alerts(): Promise<AlertsReport>;
-	/** All figures in Prometheus' text format, as `GET /metrics` gives them. */
+	/** All metrics in Prometheus' text format, as `GET /metrics` returns them. */
 	metrics(): Promise<string>;
-	/** Whether the origin can be reached; rejects where it cannot. */
+	/** Resolves if the origin can be reached, and rejects otherwise. */
 	ready(): Promise<{ ready: true }>;
-	/** Ends what is under way with {@link ClosedError}, writes what was put off, and frees the memory. */
+	/**
+	 * Ends calls in progress with {@link ClosedError}, writes pending rows to the stores, and frees
+	 * the memory.
+	 */
 	close(): Promise<void>;
 }
 
-/** Makes an engine, with a memory of its own. */
+/** Creates an engine with its own memory. */
 export function createEngine(options?: EngineOptions): Promise<Engine>;
 
-/** The names of statuses, by the numbers that {@link Column.statuses} holds. */
+/** The names of statuses, by the numbers in {@link Column.statuses}. */
 export const STATUSES: readonly ["INVALID", "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE"];
 
 /** Any error of this package. */
 export class FeatheredgeError extends Error {
-	/** Names the error for programs. */
+	/** The error's name for programs. */
 	readonly code: string;
 }
 
-/** The configuration, or another option, cannot be used: `configuration`. */
+/** The configuration or another option is invalid: `invalid-configuration`. */
 export class ConfigError extends FeatheredgeError {}
 
 /** The engine was closed: `closed`. */
 export class ClosedError extends FeatheredgeError {}
 
-/** The core met a fault and was replaced; the next request is served by a new one, whose memory is empty: `internal`. */
+/**
+ * The core failed and was replaced. The next request is served by a new one with empty memory:
+ * `internal`.
+ */
 export class FaultError extends FeatheredgeError {}
 
-/** The engine answered with an error. `code` is the problem's type in docs/reference/http-api.md, without its prefix. */
+/**
+ * An error response of the engine. `code` is the problem's type in `docs/reference/problems.md`,
+ * without its prefix.
+ */
 export class ResponseError extends FeatheredgeError {
 	/** The status and body that the HTTP API would have sent. */
 	readonly status: number;
 	readonly body: Uint8Array;
 }
 
-/** The request is at fault: `malformed-json`, `invalid-field`, `over-limit`, and the like. */
+/** The request is at fault: `malformed-json`, `invalid-field`, `over-limit` and others. */
 export class RequestError extends ResponseError {}
 
-/** The origin failed, and no tier could help: `origin-error`, `origin-timeout`, and the like. What a function threw is the `cause`. */
+/**
+ * The origin failed, and no tier had the values: `origin-error`, `origin-timeout` and others.
+ * `cause` is what a function threw.
+ */
 export class OriginError extends ResponseError {}
 
-/** Too many requests wait: `overloaded`. */
+/** The request was shed: `overloaded`. */
 export class OverloadedError extends ResponseError {
 	readonly retryAfterSeconds: number;
 }

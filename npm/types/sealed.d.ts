@@ -2,17 +2,21 @@ import type { Store } from "./index.js";
 
 /** The keys of a sealed store, each of 32 bytes in base64. */
 export interface StoreKeys {
-	/** The one of `keys` that is used for what is written. */
+	/** The name of the key in `keys` that encrypts new values. */
 	current: string;
-	/** By name: those that what is read may have been written with. */
+	/** By name: the keys that stored values may be encrypted with. */
 	keys: Record<string, string>;
-	/** What the store's keys are hidden by. It is not changed with the others: what it has named is not found under another. */
-	names?: string;
+	/**
+	 * The secret of the HMACs that replace the store's keys. Rows stored under another secret are
+	 * not found, so it is not rotated with the others.
+	 */
+	hmac_secret?: string;
 }
 
 /**
- * A store that sees nothing in clear: values are encrypted (AES-256-GCM), and with `names` its keys are HMACs, which tell nothing to one who can guess
- * ids. What was changed, moved or not written with one of the keys reads as if it were not there. A text is the JSON of {@link StoreKeys}, as the
- * Worker's secret `FEATHEREDGE_STORE_KEYS` has it.
+ * A store that contains no plaintext: values are encrypted (AES-256-GCM), and with `hmac_secret`
+ * its keys are HMACs, which reveal nothing to a reader who can guess ids. A value that was altered,
+ * moved or encrypted with an unknown key reads as missing. A string is the JSON of {@link
+ * StoreKeys}, as in the Worker's secret `FEATHEREDGE_STORE_ENCRYPTION_KEYS`.
  */
 export function sealedStore(store: Store, keys: StoreKeys | string): Store;

@@ -1,6 +1,6 @@
 import type { Store } from "./index.js";
 
-/** What is used of a storage of unstorage. */
+/** The part of an unstorage storage that is used. */
 export interface RawStorage {
 	// biome-ignore lint/suspicious/noExplicitAny: as unstorage has it
 	getItemRaw(key: string): Promise<any>;
@@ -8,5 +8,5 @@ export interface RawStorage {
 	setItemRaw(key: string, value: any, options?: any): Promise<void>;
 }
 
-/** A store over what unstorage's `createStorage` gives, whatever its driver. */
+/** A store over the result of unstorage's `createStorage`, with any driver. */
 export function unstorageStore(storage: RawStorage): Store;

@@ -1,8 +1,8 @@
 //! The windows of all isolates, merged.
 
-use aggregator::Watch;
+use aggregator::Aggregator;
 use js_sys::Promise;
-use model::time::Instant;
+use model::time::Timestamp;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{State, Storage, worker_sys::DurableObjectState};
 
@@ -17,7 +17,7 @@ const KEEP_AFTER_MILLIS: u64 = 5_000;
 #[derive(Debug)]
 pub struct MergedWindows {
     storage: Storage,
-    aggregator: Watch,
+    aggregator: Aggregator,
     alarm: Option<Promise>,
 }
 
@@ -31,7 +31,7 @@ impl MergedWindows {
     pub fn new(ctx: DurableObjectState, config: JsValue) -> Result<MergedWindows, Failure> {
         let storage = State::from(ctx).storage();
         let config = config_from_js(config).map_err(|_| "the configuration cannot be used".to_owned())?;
-        Ok(MergedWindows { storage, aggregator: Watch::new(config), alarm: None })
+        Ok(MergedWindows { storage, aggregator: Aggregator::new(config), alarm: None })
     }
 
     /// The windows that there are, empty at first, with what an isolate sends added. They are no longer those that are stored: where those
@@ -41,7 +41,7 @@ impl MergedWindows {
     /// Where they cannot be read, as in the middle of a deployment: the sender counts them as given up.
     pub fn merge(&mut self, merged: &[u8], news: &[u8], is_stored: bool) -> Result<Vec<u8>, Failure> {
         let now = now();
-        let merged = self.aggregator.merge(merged, news, Instant(now));
+        let merged = self.aggregator.merge(merged, news, Timestamp(now));
         let merged = merged.ok_or_else(|| "the windows are of another deployment".to_owned())?;
         if is_stored {
             self.alarm = Some(set_alarm(&self.storage, now.saturating_add(KEEP_AFTER_MILLIS))?);

@@ -70,7 +70,7 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 			vars: {
 				origin: { kind: "synthetic" },
 				telemetry: { aggregate: true },
-				sla: { window_seconds: 5, burn_hour_seconds: 30 },
+				sla: { window_seconds: 5, burn_rate_hour_seconds: 30 },
 			},
 		});
 		try {
@@ -133,7 +133,7 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 			if (of === "/v1/sla") {
 				report.status = "violation";
 				report.requests = 9;
-				report.error_budget_left = 0;
+				report.error_budget_remaining = 0;
 				Object.assign(report.details, { p99_compliant: false, current_p99: 480 });
 				Object.assign(report.burn_rates[0], { rate: 22.5, is_burning: true });
 			}

@@ -15,7 +15,7 @@ const LATE_MS = 2_500;
 /** How long after a fault of the origin what it did may still show: the breaker's rest, and its probes. */
 const RECOVERY_MS = BREAKER_OPEN_MS + 2_500;
 
-/** How exactly isolates know the ledger's clock: to within a call of it. */
+/** How exactly isolates know the invalidation log's clock: to within a call of it. */
 const HEARD_MS = 200;
 /** What a Worker, which has no other clock, may lose where that is set back: as long as it had not looked at it, on a busy machine. */
 const UNSEEN_MS = 2_000;
@@ -231,7 +231,7 @@ export class Judge {
 			return wrong("not strong", `${cell.value} was read ${ms(ageWhenSent)} before the request was sent`);
 		const isSkewed = this.#traits.clock === "skew";
 		const unseen = this.#traits.isWorker && this.#traits.clock === "steps" ? UNSEEN_MS : 0;
-		const skew = isSkewed ? (this.#traits.ledger === undefined ? SKEW_MS : HEARD_MS) : unseen;
+		const skew = isSkewed ? (this.#traits.invalidationLog === undefined ? SKEW_MS : HEARD_MS) : unseen;
 		// The product cannot have begun before the request was sent, so its answer is no older than this. Where its clock may have
 		// been set meanwhile, or nobody tells how long it took, the answer was made a little before it came.
 		const isTold = latencyMs >= 0 && this.#traits.clock !== "steps";
@@ -262,13 +262,13 @@ export class Judge {
 
 	/** Whether the other isolates are told of what was acknowledged so. */
 	#isEverywhere({ headers }) {
-		return this.#traits.ledger !== undefined && !/unreached/.test(headers["cache-status"] ?? "");
+		return this.#traits.invalidationLog !== undefined && !/unreachable/.test(headers["cache-status"] ?? "");
 	}
 
 	/** Whether a read that was sent then through this instance is to see a write or a word of an operator's. */
 	#isVisible({ instance, isEverywhere, ackAt }, reader, sentAt) {
 		if (instance === reader) return ackAt < sentAt;
-		return isEverywhere && ackAt + this.#traits.ledger.visibleWithinMs + TICK_MS < sentAt;
+		return isEverywhere && ackAt + this.#traits.invalidationLog.visibleWithinMs + TICK_MS < sentAt;
 	}
 
 	/** Nothing from before a write, or a word of an operator's, that was acknowledged through this instance before the read was sent. */
@@ -316,8 +316,9 @@ export class Judge {
 
 	/** Whether a read has brought the value, and nothing since can have made it invisible or old. */
 	#hasCopy(step, cell, sentAt) {
-		const { clock, keys, isLarge, freshness, ledger } = this.#traits;
-		const isCertain = clock === "steady" && keys === "config" && isLarge && freshness.ttl >= 60 && !ledger?.isReplaced;
+		const { clock, keys, isLarge, freshness, invalidationLog } = this.#traits;
+		const isCertain =
+			clock === "steady" && keys === "config" && isLarge && freshness.ttl >= 60 && !invalidationLog?.isReplaced;
 		const [view] = cell.reference.split(":");
 		const since = this.#shown.get(this.#rowKey(step, cell))?.[0].sentAt;
 		const isInvalidated = this.#invalidated.some(

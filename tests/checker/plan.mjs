@@ -16,7 +16,7 @@ import { COLUMNS, IDS, PUSH_SOURCES, SERVICES, VIEWS } from "./world.mjs";
  * @property {"config" | "none" | "registry"} keys who tells which columns key a view
  * @property {"steady" | "steps" | "skew"} clock
  * @property {boolean} hasFaults
- * @property {{ visibleWithinMs: number, isReplaced: boolean } | undefined} ledger
+ * @property {{ visibleWithinMs: number, isReplaced: boolean } | undefined} invalidationLog
  * @property {boolean} isLarge whether memory has room for all rows
  * @property {{ hasStatuses: boolean, times: string, slowPercent: number }} origin
  * @property {{ ttl: number, revalidate: number, grace: number }} freshness in seconds
@@ -41,11 +41,11 @@ export const KIND_NAMES = Object.keys(KINDS);
 const WORKER_KINDS = {
 	plain: {},
 	store: { hasStore: true },
-	ledger: { hasStore: true, instances: 2, ledger: {} },
+	invalidationLog: { hasStore: true, instances: 2, invalidationLog: {} },
 	clock: { clock: "steps", hasStore: true },
-	"ledger replaced": { hasStore: true, instances: 2, ledger: { isReplaced: true } },
+	"invalidation log replaced": { hasStore: true, instances: 2, invalidationLog: { isReplaced: true } },
 	twins: { hasStore: true, instances: 2 },
-	"ledger skew": { hasStore: true, instances: 2, clock: "skew", ledger: {} },
+	"invalidation log skew": { hasStore: true, instances: 2, clock: "skew", invalidationLog: {} },
 	skew: { hasStore: true, instances: 2, clock: "skew" },
 	faults: { hasFaults: true },
 };
@@ -106,21 +106,26 @@ export function traitsOf(seed, number, kind, { avoided = [], isWorker = false } 
 		},
 	};
 	const { ttl, revalidate, grace } = traits.freshness;
-	if (traits.ledger) traits.ledger = { visibleWithinMs: chance.pick([0, 0, 300]), isReplaced: false, ...traits.ledger };
+	if (traits.invalidationLog)
+		traits.invalidationLog = {
+			visibleWithinMs: chance.pick([0, 0, 300]),
+			isReplaced: false,
+			...traits.invalidationLog,
+		};
 	const views = Object.entries(VIEWS).map(([name, { keys, made_of: source }]) => [
 		name,
 		{ join_keys: keys, sources: source === undefined ? [] : [source] },
 	]);
 	traits.config = {
 		project: `checker-${seed}-${number}`,
-		freshness: { ttl_seconds: ttl, revalidate_seconds: revalidate, grace_seconds: grace },
+		freshness: { ttl_seconds: ttl, stale_while_revalidate_seconds: revalidate, stale_if_error_seconds: grace },
 		breaker: { open_ms: BREAKER_OPEN_MS },
 		deadlines: { default_ms: DEFAULT_DEADLINE_MS },
 		...(chance.happens(30) && { routing: { chunk_rows: 3 } }),
 		...(isWorker && { l2: { enabled: traits.hasStore } }),
-		...(traits.ledger && {
+		...(traits.invalidationLog && {
 			l3: { enabled: true, shards: 2 },
-			writes: { visible_within_ms: traits.ledger.visibleWithinMs },
+			writes: { visible_within_ms: traits.invalidationLog.visibleWithinMs },
 		}),
 		l1: { policy: chance.pick(["lru", "s3-fifo"]), ...(!traits.isLarge && { max_entries: 12 }) },
 		...(chance.happens(10) && { singleflight: { enabled: false } }),

@@ -19,8 +19,8 @@ export const OPERATOR_TOKEN = "checker";
  * @typedef {object} Instance
  * @property {string} url
  * @property {(offsetMs: number) => Promise<void>} setClock how far its clock is off from now on
- * @property {(jitterMs: number, generation: number) => Promise<void>} [setLedger] up to how long a call to the ledger waits before and
- *   after it, each by chance, and the how manieth ledger is called
+ * @property {(jitterMs: number, generation: number) => Promise<void>} [setInvalidationLog] up to how long a call to the invalidation log waits before and
+ *   after it, each by chance, and the how manieth invalidation log is called
  * @property {() => Promise<void>} stop
  * @property {string | undefined} ended how it ended, where it did by itself
  */
@@ -86,7 +86,7 @@ export async function startServe({ packageDir, config, originUrl, redisUrl, cloc
 }
 
 /**
- * Workers in workerd, each in an isolate of its own, over one KV, one storage tier and one ledger.
+ * Workers in workerd, each in an isolate of its own, over one KV, one storage tier and one invalidation log.
  *
  * @param {{ folder: string, config: object, originUrl: string, count: number, clockMs: (number: number) => number }} options
  * @returns {Promise<Instance[]>}
@@ -120,7 +120,7 @@ export async function startWorkers({ folder, config, originUrl, count, clockMs }
 			url,
 			ended: undefined,
 			setClock: (offset) => put("clock", offset),
-			setLedger: (jitterMs, generation) => put("ledger", { jitterMs, generation }),
+			setInvalidationLog: (jitterMs, generation) => put("invalidationLog", { jitterMs, generation }),
 			// The first takes the others along.
 			stop: () => (number === 0 ? stop() : Promise.resolve()),
 		};

@@ -258,19 +258,19 @@ class World {
 	}
 
 	async #ledgerWeather() {
-		const { ledger } = this.#traits;
-		if (ledger === undefined) return;
-		const chance = new Chance(`${this.#seed}/${this.#traits.name}/ledger`);
+		const { invalidationLog } = this.#traits;
+		if (invalidationLog === undefined) return;
+		const chance = new Chance(`${this.#seed}/${this.#traits.name}/invalidationLog`);
 		let generation = 0;
 		for (;;) {
 			const jitterMs = chance.pick([0, 3, 20]);
-			for (const instance of this.#instances) await instance.setLedger(jitterMs, generation);
-			this.#line(`calls to ledger ${generation} wait for up to ${jitterMs} ms`);
+			for (const instance of this.#instances) await instance.setInvalidationLog(jitterMs, generation);
+			this.#line(`calls to invalidation log ${generation} wait for up to ${jitterMs} ms`);
 			await wait(chance.between(500, 2_000));
 			if (this.#isOver) return;
-			if (ledger.isReplaced) {
+			if (invalidationLog.isReplaced) {
 				generation += 1;
-				this.#counts.add("other", "ledgers replaced");
+				this.#counts.add("other", "logs replaced");
 			}
 		}
 	}

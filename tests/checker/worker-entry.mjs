@@ -1,24 +1,24 @@
-// The checker's entry before the built Worker: a clock that can be set, and a way to the ledger that is uneven, or leads to a new one.
+// The checker's entry before the built Worker: a clock that can be set, and a way to the invalidation log that is uneven, or leads to a new one.
 //
 //   PUT /__test/clock   milliseconds: how far the isolate's clock is off from then on
-//   PUT /__test/ledger  { jitterMs, generation }: up to how long each call waits before it reaches the ledger, and after it has its answer, by
-//   chance; and which ledger it is, of those that there have been
+//   PUT /__test/invalidationLog  { jitterMs, generation }: up to how long each call waits before it reaches the invalidation log, and after it has its answer, by
+//   chance; and which invalidation log it is, of those that there have been
 
 let offset = 0;
 const { now } = Date;
 Date.now = () => now() + offset;
 
-let ledger = { jitterMs: 0, generation: 0 };
+let invalidationLog = { jitterMs: 0, generation: 0 };
 
-const { default: worker, Ledger, MergedWindows, StorageShard } = await import("./index.js");
+const { default: worker, InvalidationLog, MergedWindows, StorageShard } = await import("./index.js");
 
-export { Ledger, MergedWindows, StorageShard };
+export { InvalidationLog, MergedWindows, StorageShard };
 
-const uneven = () => scheduler.wait(Math.random() * ledger.jitterMs);
+const uneven = () => scheduler.wait(Math.random() * invalidationLog.jitterMs);
 
-const watchedLedger = (namespace) => ({
+const watchedInvalidationLog = (namespace) => ({
 	getByName(name) {
-		const { generation } = ledger;
+		const { generation } = invalidationLog;
 		const object = namespace.getByName(generation === 0 ? name : `${name}-${generation}`);
 		return {
 			async append(request) {
@@ -38,9 +38,9 @@ export const direct = {
 	async fetch(request, env, ctx) {
 		const { pathname } = new URL(request.url);
 		if (pathname === "/__test/clock") offset = Number(await request.text());
-		else if (pathname === "/__test/ledger") ledger = await request.json();
+		else if (pathname === "/__test/invalidationLog") invalidationLog = await request.json();
 		else {
-			watchedEnv ??= { ...env, LEDGER: watchedLedger(env.LEDGER) };
+			watchedEnv ??= { ...env, INVALIDATION_LOG: watchedInvalidationLog(env.INVALIDATION_LOG) };
 			return worker.fetch(request, watchedEnv, ctx);
 		}
 		return new Response(null, { status: 204 });

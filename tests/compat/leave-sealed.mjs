@@ -9,7 +9,7 @@ import { Seal } from "../../npm/src/runtime/seal.js";
 const [version] = process.argv.slice(2);
 const file = (name) => new URL(name, import.meta.url);
 const key = (name) => createHash("sha256").update(`for tests: ${name}`).digest("base64");
-const keys = { current: "k2", keys: { k1: key("k1"), k2: key("k2") }, names: key("names") };
+const keys = { current: "k2", keys: { k1: key("k1"), k2: key("k2") }, hmac_secret: key("names") };
 // The older half by the key that was the current one before.
 const seals = ["k1", "k2"].map((current) => new Seal({ ...keys, current }));
 

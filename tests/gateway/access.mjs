@@ -149,7 +149,7 @@ export async function testAccess(hosts) {
 			const table = {
 				reader: { sha256: digest("reads-only"), scopes: ["read"] },
 				writer: { sha256: digest("reads-and-writes").toUpperCase(), scopes: ["read", "write"] },
-				keeper: { sha256: digest("operates-only"), scopes: ["operate"] },
+				keeper: { sha256: digest("operates-only"), scopes: ["admin"] },
 			};
 			await withHost(
 				{ mode: "tokens" },

@@ -227,8 +227,10 @@ export function testBypass({ start }) {
 
 		test("where ids are private, the origin's words about it are kept from callers", async () => {
 			const key = Buffer.alloc(32, 7).toString("base64");
-			const secrets = { FEATHEREDGE_STORE_KEYS: JSON.stringify({ current: "k", keys: { k: key }, names: key }) };
-			const own = await start({ origin, secrets, vars: { private_keys: true, limits: LIMITS } });
+			const secrets = {
+				FEATHEREDGE_STORE_ENCRYPTION_KEYS: JSON.stringify({ current: "k", keys: { k: key }, hmac_secret: key }),
+			};
+			const own = await start({ origin, secrets, vars: { pseudonymize_keys: true, limits: LIMITS } });
 			try {
 				origin.answer({ status: 404, json: { detail: "there is no driver 1001" } });
 				const reply = await own.post(FEAST, OVER.key_bytes);

@@ -43,7 +43,7 @@ export async function testIssuer(hosts) {
 		test("its scopes say what else it may do", async () => {
 			assert.deepEqual(await rights(host, signed()), [200, 403, 403, 403]);
 			assert.deepEqual(await rights(host, signed({ scope: "openid featheredge:write" })), [200, 200, 403, 403]);
-			assert.deepEqual(await rights(host, signed({ scope: ["featheredge:operate"] })), [200, 403, 200, 200]);
+			assert.deepEqual(await rights(host, signed({ scope: ["featheredge:admin"] })), [200, 403, 200, 200]);
 			assert.deepEqual(await rights(host, signed({ scope: "write operate admin" })), [200, 403, 403, 403]);
 		});
 

@@ -306,8 +306,14 @@ export function testProxy({ start, saysContinue }) {
 
 		test("where ids are private, no word of the origin's errors comes through", async () => {
 			const key = Buffer.alloc(32, 7).toString("base64");
-			const secrets = { FEATHEREDGE_STORE_KEYS: JSON.stringify({ current: "k", keys: { k: key }, names: key }) };
-			const own = await start({ origin, secrets, vars: { private_keys: true, auth: { open: ["read", "write"] } } });
+			const secrets = {
+				FEATHEREDGE_STORE_ENCRYPTION_KEYS: JSON.stringify({ current: "k", keys: { k: key }, hmac_secret: key }),
+			};
+			const own = await start({
+				origin,
+				secrets,
+				vars: { pseudonymize_keys: true, auth: { open: ["read", "write"] } },
+			});
 			const raw = await openRaw(own.port);
 			try {
 				for (const [method, path] of [
@@ -324,7 +330,7 @@ export function testProxy({ start, saysContinue }) {
 					raw.send(head(method, path, length(method === "GET" ? "" : PUSHED)), method === "GET" ? "" : PUSHED);
 					const { status, headers, body } = await raw.answer();
 					assert.deepEqual([status, headers["retry-after"]], [429, "7"]);
-					assert.match(body, /private_keys/);
+					assert.match(body, /pseudonymize_keys/);
 					assert.doesNotMatch(JSON.stringify(headers) + body, /1001/);
 				}
 			} finally {

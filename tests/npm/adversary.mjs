@@ -12,7 +12,7 @@ const memoryBytes = () => memory.buffer.byteLength;
 const MIB = 1_048_576;
 const CONFIG = {
 	// Half of all that is usual, so that every bound is met soon.
-	memory: { max_bytes: 48 * MIB, plan_bytes: 4 * MIB, waiting_bytes: 12 * MIB },
+	memory: { max_bytes: 48 * MIB, plan_bytes: 4 * MIB, pending_bytes: 12 * MIB },
 	l1: { max_bytes: 24 * MIB },
 	prefetch: { memory_bytes: MIB },
 	origin: { kind: "http", url: "http://origin.example" },

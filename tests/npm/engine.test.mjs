@@ -327,8 +327,8 @@ test("a configuration that cannot be used is an error that names the key", async
 		return true;
 	});
 	await assert.rejects(createEngine({ config: { auth: { mode: "tokens" } } }), /`auth.mode` is for the Worker/);
-	await assert.rejects(createEngine({ l2: {} }), { code: "configuration" });
-	await assert.rejects(createEngine({ origin: {} }), { code: "configuration" });
+	await assert.rejects(createEngine({ l2: {} }), { code: "invalid-configuration" });
+	await assert.rejects(createEngine({ origin: {} }), { code: "invalid-configuration" });
 });
 
 test("a closed engine ends what is under way, writes what was put off, and serves no more", async () => {

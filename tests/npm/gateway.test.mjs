@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { test } from "node:test";
 import { DEFAULTS } from "../../npm/src/gateway/access.js";
@@ -14,14 +13,12 @@ import { rateLimiter } from "../../npm/src/gateway/rate_limit.js";
 import { targetOf } from "../../npm/src/gateway/target.js";
 import { WebRequest } from "../../npm/src/gateway/web.js";
 import { retryLostConnection } from "../../npm/src/runtime/retry.js";
+import { documentedKeys } from "../support/configuration.mjs";
 import { openRaw } from "../support/raw.mjs";
 
 test("access takes the defaults that the documentation has", () => {
-	const rows = readFileSync(new URL("../../docs/reference/configuration.md", import.meta.url), "utf8").split("\n");
-	const cells = rows.filter((row) => row.startsWith("| `auth.")).map((row) => row.split(" | "));
-	const documented = cells.map(([key, value]) => [key.slice("| `auth.".length, -1), value.replaceAll("`", "")]);
-	const set = documented.filter(([, value]) => value !== "-").map(([key, value]) => [key, JSON.parse(value)]);
-	assert.deepEqual(Object.fromEntries(set), DEFAULTS);
+	const set = [...documentedKeys()].filter(([key, value]) => key.startsWith("auth.") && value !== undefined);
+	assert.deepEqual(Object.fromEntries(set.map(([key, value]) => [key.slice("auth.".length), value])), DEFAULTS);
 });
 
 test("a reply that fails ends its connection though its reader does not read", async (t) => {

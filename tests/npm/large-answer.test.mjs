@@ -68,7 +68,7 @@ test("answers that are read at one time share what may wait: one for which there
 		});
 		return new Response(stream, { headers: { "content-length": String(bytes.length) } });
 	};
-	const config = { memory: { waiting_bytes: 10 * MIB }, singleflight: { enabled: false } };
+	const config = { memory: { pending_bytes: 10 * MIB }, singleflight: { enabled: false } };
 	const engine = await engineFor(t, { origin: feastOrigin("http://origin.example", { fetch }), config });
 	const serve = (ids) => engine.serve({ entity_ids: ids, feature_names: ["score"] });
 	const first = serve(["a"]);
@@ -78,5 +78,5 @@ test("answers that are read at one time share what may wait: one for which there
 	assert.equal((await first).features.a.score, "score of a");
 	assert.equal((await serve(["b"])).features.b.score, "score of b");
 	const { memory } = await engine.stats();
-	assert.ok(memory.waiting.bytes < MIB, "all is given back");
+	assert.ok(memory.pending.bytes < MIB, "all is given back");
 });

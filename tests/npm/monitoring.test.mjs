@@ -48,7 +48,7 @@ test("what was measured is an object, whole at once", async (t) => {
 		[3, 3, 3],
 	);
 	assert.deepEqual([stats.tiers.l1.hits, stats.tiers.l1.misses, stats.tiers.origin.hits], [1, 2, 2]);
-	assert.deepEqual([stats.quality.values_served, stats.isolate.l1_rows, stats.isolate.records_lost], [3, 2, 0]);
+	assert.deepEqual([stats.quality.values_served, stats.isolate.l1_rows, stats.isolate.records_dropped], [3, 2, 0]);
 	const sla = await engine.sla();
 	assert.equal(sla.requests, 3);
 	assert.ok(["compliant", "violation"].includes(sla.status));
@@ -63,7 +63,7 @@ test("an answer says how the engine's service level stands, and its own", async 
 	assert.deepEqual([status, strategy, slo], ["no_data", "real_time_serving", { target_ms: 60_000, met: true }]);
 	await engine.stats();
 	assert.equal((await metadata()).sla_status, "compliant");
-	const strict = await engineOf(t, { sla: { p50_ms: 1, answered_per_million: 1_000_000 } });
+	const strict = await engineOf(t, { sla: { p50_ms: 1, availability_per_million: 1_000_000 } });
 	const lost = { ...ask(1), deadline_ms: 1 };
 	origin.answer({ hang: true });
 	await assert.rejects(strict.serve(lost));
@@ -78,7 +78,7 @@ test("a flood of answers from memory is counted to the last", async (t) => {
 	await engine.serveBytes(body);
 	for (const _ of range(20_000)) engine.serveBytes(body);
 	const { overall, isolate } = await engine.stats();
-	assert.equal(overall.requests + isolate.records_lost, 20_001);
+	assert.equal(overall.requests + isolate.records_dropped, 20_001);
 	// Those that came after it had been told are not lost again.
 	await engine.serveBytes(body);
 	assert.equal((await engine.stats()).overall.requests, overall.requests + 1);
@@ -151,7 +151,7 @@ test("a caller's trace reaches the origin, comes back, and its spans are posted"
 	places.reset();
 	places.answer({ json: {} });
 	origin.reset();
-	const engine = await engineOf(t, { telemetry: { traces_url: `${places.url}/v1/traces`, traces_percent: 0 } });
+	const engine = await engineOf(t, { telemetry: { traces_url: `${places.url}/v1/traces`, trace_sampling_percent: 0 } });
 	const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 	const request = new Request("http://localhost/v1/features", {
 		method: "POST",

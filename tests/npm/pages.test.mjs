@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { Miniflare } from "miniflare";
+import { documentedKeys } from "../support/configuration.mjs";
 import { startProgram } from "../support/program.mjs";
 import { fromRoot } from "../support/root.mjs";
 import { mustRun, run } from "../support/run.mjs";
@@ -96,12 +97,8 @@ test("the Map of from-a-map.md and the engine in its place give the same rows", 
 });
 
 test("every key of the configuration that the pages name is one", () => {
-	const known = new Set(
-		[...readFileSync(fromRoot("docs/reference/configuration.md"), "utf8").matchAll(/^\| `([\w.]+)`/gm)].map(
-			([, key]) => key,
-		),
-	);
-	const tables = new Set([...known].map((key) => key.split(".")[0]));
+	const known = documentedKeys();
+	const tables = new Set([...known.keys()].map((key) => key.split(".")[0]));
 	for (const name of readdirSync(fromRoot("docs/guide/npm"))) {
 		const text = readFileSync(fromRoot("docs/guide/npm", name), "utf8");
 		for (const [, key] of text.matchAll(/`([a-z]\w*\.[a-z_]+)(?: = \w+)?`/g)) {

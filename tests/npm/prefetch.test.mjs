@@ -100,7 +100,7 @@ test("what was learned is left in the store, and a new engine begins with it", a
 	const options = {
 		l2,
 		clock: () => now,
-		config: { prefetch: { holdout_percent: 0, store_seconds: 60 }, l2: { write_interval_ms: 0 } },
+		config: { prefetch: { holdout_percent: 0, persist_interval_seconds: 60 }, l2: { write_interval_ms: 0 } },
 	};
 	const first = await engineFor(t, { ...options, origin: namingOrigin() });
 	await teach(first, 8);
@@ -113,7 +113,7 @@ test("what was learned is left in the store, and a new engine begins with it", a
 	const second = await engineFor(t, { ...options, origin });
 	// It has seen each shape once, and knows from the other which follows which.
 	await second.serve(request("history", 2_000, "other"));
-	await until(async () => (await prefetched(second)).models === 1);
+	await until(async () => (await prefetched(second)).models_merged === 1);
 	const before = callsFor(origin, "history");
 	await second.serve(request("profile", 3_000, "new"));
 	await until(() => callsFor(origin, "history") === before + 1);
@@ -127,5 +127,5 @@ test("what was learned is left in the store, and a new engine begins with it", a
 	const answer = await third.serve(request("profile", 4_000, "s1"));
 	assert.equal(answer.features[4_000].profile, "profile of 4000");
 	await until(async () => (await prefetched(third)).models_ignored === 1);
-	assert.equal((await prefetched(third)).models, 0);
+	assert.equal((await prefetched(third)).models_merged, 0);
 });

@@ -1,4 +1,4 @@
-// A store that sees nothing in clear, under an engine; and `private_keys`, which wants one.
+// A store that sees nothing in clear, under an engine; and `pseudonymize_keys`, which wants one.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -16,10 +16,10 @@ const ENTITY = "alice-4711";
 const REQUEST = { entity_ids: [ENTITY, "bob"], feature_names: ["score"] };
 
 const newKey = () => randomBytes(32).toString("base64");
-const keysOf = ({ k1 = newKey(), names = newKey(), ...others } = {}) => ({
+const keysOf = ({ k1 = newKey(), hmac_secret = newKey(), ...others } = {}) => ({
 	current: "k1",
 	keys: { k1, ...others },
-	names,
+	hmac_secret,
 });
 
 /** What the store under the sealed one holds, in one text. */
@@ -55,8 +55,12 @@ test("keys are changed without losing a row, as long as the one for names stays;
 	await serve(t, sealedStore(store, keys));
 	const newer = { ...keys, current: "k2", keys: { ...keys.keys, k2: newKey() } };
 	assert.equal(await serve(t, sealedStore(store, newer)), 0);
-	assert.equal(await serve(t, sealedStore(store, { ...keys, names: newKey() })), 1, "another key for names");
-	assert.equal(await serve(t, sealedStore(store, keysOf({ names: keys.names }))), 1, "another key for values");
+	assert.equal(await serve(t, sealedStore(store, { ...keys, hmac_secret: newKey() })), 1, "another key for names");
+	assert.equal(
+		await serve(t, sealedStore(store, keysOf({ hmac_secret: keys.hmac_secret }))),
+		1,
+		"another key for values",
+	);
 });
 
 test("a store beneath that fails or answers nonsense costs no request", async (t) => {
@@ -91,7 +95,8 @@ test("keys that cannot be used are an error that does not tell them", () => {
 		["{of-somebody", /not JSON/],
 		[{ current: "k1", keys: { k1: "of-somebody" } }, /32 bytes in base64/],
 		[{ current: "k2", keys: { k1: newKey() } }, /`current` names no key/],
-		[{ ...keysOf(), names: "of-somebody" }, /`names` must be 32 bytes/],
+		[{ ...keysOf(), names: newKey() }, /unknown field `names`: `current`, `keys`, `hmac_secret` are known/],
+		[{ ...keysOf(), hmac_secret: "of-somebody" }, /`hmac_secret` must be 32 bytes/],
 		[undefined, /`current` names no key/],
 	]) {
 		assert.throws(
@@ -101,17 +106,17 @@ test("keys that cannot be used are an error that does not tell them", () => {
 	}
 });
 
-test("`private_keys` wants stores that hide keys", async (t) => {
-	const config = { private_keys: true };
-	const { names: _, ...withoutNames } = keysOf();
+test("`pseudonymize_keys` wants stores that hide keys", async (t) => {
+	const config = { pseudonymize_keys: true };
+	const { hmac_secret: _, ...withoutHmac } = keysOf();
 	for (const options of [
 		{ l2: new TestStore() },
-		{ l2: sealedStore(new TestStore(), withoutNames) },
+		{ l2: sealedStore(new TestStore(), withoutHmac) },
 		{ l2: sealedStore(new TestStore(), keysOf()), l3: new TestStore() },
 	]) {
 		await assert.rejects(createEngine({ ...options, config }), {
 			name: "ConfigError",
-			message: /`private_keys` needs `l[23]`/,
+			message: /`pseudonymize_keys` needs `l[23]`/,
 		});
 	}
 	await serve(t, sealedStore(new TestStore(), keysOf()), config);
@@ -123,7 +128,7 @@ test("with it, an error tells nothing that the origin has said", async (t) => {
 		throw new Error(`no row for ${ENTITY}`);
 	};
 	for (const isPrivate of [false, true]) {
-		const engine = await engineFor(t, { origin: failing, config: { private_keys: isPrivate } });
+		const engine = await engineFor(t, { origin: failing, config: { pseudonymize_keys: isPrivate } });
 		const error = await engine.serve(REQUEST).then(assert.fail, (error) => error);
 		const told = `${error.message} ${error.stack} ${error.cause?.message}`;
 		assert.equal(told.includes(ENTITY), !isPrivate, told);
@@ -164,7 +169,7 @@ test("`featheredge warm` seals what it writes by the keys in the environment, fo
 			file("kv.json"),
 		];
 		return startProgram(process.execPath, [join(paths.package, "cli/featheredge.js"), ...args], {
-			env: { FEATHEREDGE_STORE_KEYS: secret },
+			env: { FEATHEREDGE_STORE_ENCRYPTION_KEYS: secret },
 		});
 	};
 	const program = warm(JSON.stringify(keys));
@@ -183,6 +188,6 @@ test("`featheredge warm` seals what it writes by the keys in the environment, fo
 	assert.equal(origin.calls.length, 0);
 	const refused = warm("{of-somebody");
 	assert.notEqual(await refused.ends(), 0);
-	assert.match(refused.output(), /FEATHEREDGE_STORE_KEYS: the keys cannot be used: it is not JSON/);
+	assert.match(refused.output(), /FEATHEREDGE_STORE_ENCRYPTION_KEYS: the keys cannot be used: it is not JSON/);
 	assert.ok(!refused.output().includes("of-somebody"));
 });

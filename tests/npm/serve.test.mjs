@@ -365,6 +365,9 @@ describe("it refuses to start", () => {
 			await redis.stop();
 			redis.remove();
 		});
-		assert.match(await refuseServe({ redis, vars: { private_keys: true } }), /`private_keys`.*FEATHEREDGE_STORE_KEYS/);
+		assert.match(
+			await refuseServe({ redis, vars: { pseudonymize_keys: true } }),
+			/`pseudonymize_keys`.*FEATHEREDGE_STORE_ENCRYPTION_KEYS/,
+		);
 	});
 });

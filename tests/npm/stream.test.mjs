@@ -50,7 +50,7 @@ test("a request that is at fault is refused before the first line", async (t) =>
 	const engine = await engineFor(t);
 	await assert.rejects(engine.stream(request([])).next(), { code: "invalid-field" });
 	const off = await engineFor(t, { config: { routing: { streaming: false } } });
-	await assert.rejects(off.stream(request(["a"])).next(), { code: "configuration" });
+	await assert.rejects(off.stream(request(["a"])).next(), { code: "invalid-configuration" });
 });
 
 test("the handler streams to whoever accepts lines", async (t) => {

@@ -12,7 +12,7 @@ test("rows are fetched once, and are in the store when warm resolves", async (t)
 	const engine = await engineFor(t, { origin, l2, config: CONFIG });
 	const what = { entities: { user_id: [1, 2] }, feature_names: ["users:age"] };
 	const { stores, ...report } = await engine.warm(what);
-	const none = { rows: 2, fetched: 0, fresh: 0, unknown: 0, loaded: 0, failed: 0, left: 0, origin_calls: 0 };
+	const none = { rows: 2, fetched: 0, fresh: 0, not_found: 0, loaded: 0, failed: 0, remaining: 0, origin_calls: 0 };
 	assert.deepEqual(report, { ...none, fetched: 2, origin_calls: 1 });
 	assert.deepEqual([stores.l2_distributed.rows, l2.entries.size], [2, 2]);
 	assert.equal((await engine.warm(what)).fresh, 2);

@@ -193,8 +193,8 @@ fn what_another_request_fetches_is_judged_at_the_answer_too() {
 fn without_grace_an_eventual_read_shows_nothing_past_its_time_to_live_either() {
     let mut world = world(|config| {
         config.freshness.ttl_seconds = 1;
-        config.freshness.grace_seconds = 0;
-        config.freshness.revalidate_seconds = 0;
+        config.freshness.stale_if_error_seconds = 0;
+        config.freshness.stale_while_revalidate_seconds = 0;
     });
     let body = |ids: &[&str]| serde_json::json!({"features": ["v:x"], "entities": {"id": ids}}).to_string();
     world.feast(&body(&["a"]));
@@ -410,8 +410,8 @@ fn what_is_waited_for_is_fetched_beside_once_its_call_is_older_than_the_bound() 
 fn what_grows_too_old_for_one_view_is_still_good_for_another() {
     let mut world = world(|config| {
         keyed(config);
-        config.freshness.grace_seconds = 0;
-        config.freshness.revalidate_seconds = 0;
+        config.freshness.stale_if_error_seconds = 0;
+        config.freshness.stale_while_revalidate_seconds = 0;
         let ttl_seconds = Some(1);
         config.views.insert("w".to_owned(), View { join_keys: vec!["id".to_owned()], ttl_seconds, ..View::default() });
     });

@@ -18,8 +18,8 @@ const SHAPES: [Shape; 6] = [
     Shape { column: "user_id", view: "profile", features: &["age"] },
     Shape { column: "user_id", view: "profile", features: &["age", "income"] },
     Shape { column: "user_id", view: "profile", features: &["income", "age"] },
-    Shape { column: "user_id", view: "orders", features: &["history"] },
-    Shape { column: "order_id", view: "orders", features: &["history"] },
+    Shape { column: "user_id", view: "effects", features: &["history"] },
+    Shape { column: "order_id", view: "effects", features: &["history"] },
     Shape { column: "order_id", view: "items", features: &["count", "total"] },
 ];
 

@@ -1,6 +1,6 @@
 //! What fails costs its own share: a store that is down, an origin that is down, slow or talks rubbish.
 
-use model::time::Instant;
+use model::time::Timestamp;
 use origin::synthetic;
 use service::{Effect, EffectId, Incoming, IoRequest, IoResult, OriginReply, Response, Transition};
 
@@ -54,7 +54,7 @@ fn what_a_host_tells_twice_counts_once() {
     let body = request(&["score"], [1, 2]);
     let incoming =
         Incoming { method: "POST", path: "/get-online-features", body: body.as_bytes(), ..Incoming::default() };
-    let now = Instant(world.now);
+    let now = Timestamp(world.now);
     let begun = world.service.begin(incoming, now);
     let id = |step: &Transition, is_meant: fn(&IoRequest) -> bool| -> Vec<EffectId> {
         step.effects.iter().filter(|order| is_meant(&order.request)).map(|order| order.id).collect()
@@ -246,7 +246,7 @@ fn an_answer_that_does_not_fit_is_refused_whole() {
 
 #[test]
 fn requests_whose_callers_hung_up_are_forgotten() {
-    use model::time::Instant;
+    use model::time::Timestamp;
     use service::Incoming;
     let mut world = World::new();
     for id in 0..1_000 {
@@ -259,7 +259,7 @@ fn requests_whose_callers_hung_up_are_forgotten() {
             is_operator: false,
             ..Incoming::default()
         };
-        world.service.begin(incoming, Instant(world.now));
+        world.service.begin(incoming, Timestamp(world.now));
         world.now += 100;
     }
     assert!(world.service.under_way() < 400, "{}", world.service.under_way());

@@ -273,7 +273,7 @@ fn unknown_paths_go_to_the_origin_and_ours_do_not() {
 
 #[test]
 fn a_callers_own_credentials_are_the_origins_to_judge() {
-    use model::time::Instant;
+    use model::time::Timestamp;
     use service::{Incoming, Response};
     let mut world = World::with_http_origin(|_| {});
     let body = request(&["score"], [1]);
@@ -286,7 +286,7 @@ fn a_callers_own_credentials_are_the_origins_to_judge() {
         is_operator: false,
         ..Incoming::default()
     };
-    let step = world.service.begin(incoming, Instant(world.now));
+    let step = world.service.begin(incoming, Timestamp(world.now));
     assert!(matches!(step.response, Some(Response::Forward { .. })));
 }
 

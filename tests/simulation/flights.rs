@@ -161,7 +161,7 @@ fn what_failed_for_one_who_hung_up_is_no_failure_of_what_it_never_heard_of() {
     let mut world = World::with_http_origin(|config| {
         config.l2.enabled = false;
         config.routing.chunk_rows = 1;
-        config.routing.max_calls = 1;
+        config.routing.max_concurrent_chunks = 1;
     });
     let body = |ids: &[u64]| serde_json::json!({"entity_ids": ids, "feature_names": ["score"]}).to_string();
     world.native(&body(&[0]));
@@ -174,7 +174,7 @@ fn what_failed_for_one_who_hung_up_is_no_failure_of_what_it_never_heard_of() {
     let follower = world.start_native(&body(&[2]));
     world.run_for(10);
     let ticket = world.ticket_of(leader);
-    for woken in world.service.abandon(ticket, model::time::Instant(world.now)) {
+    for woken in world.service.abandon(ticket, model::time::Timestamp(world.now)) {
         world.wake(woken);
     }
     world.lose(leader);

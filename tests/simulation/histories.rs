@@ -54,12 +54,12 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
         }
         config.l1.max_entries = max_entries;
         config.freshness.ttl_seconds = *chance.pick(&[1, 5, 60]);
-        config.freshness.grace_seconds = *chance.pick(&[0, 10, 600]);
+        config.freshness.stale_if_error_seconds = *chance.pick(&[0, 10, 600]);
         config.l2.enabled = chance.happens(80);
         config.l3.enabled = chance.happens(40);
         config.l3.shards = *chance.pick(&[1, 3]);
         config.routing.chunk_rows = *chance.pick(&[2, 500, 500]);
-        config.routing.max_calls = *chance.pick(&[1, 4]);
+        config.routing.max_concurrent_chunks = *chance.pick(&[1, 4]);
         for view in ["a", "b"].into_iter().filter(|_| is_keyed) {
             let keyed = config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
             config.views.insert(view.to_owned(), keyed);
@@ -113,7 +113,7 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
     }
     assert!(world.most_calls <= 64, "{} calls at one time", world.most_calls);
     let ttl = world.service.config().freshness.ttl_seconds * 1_000;
-    let grace = world.service.config().freshness.grace_seconds * 1_000;
+    let grace = world.service.config().freshness.stale_if_error_seconds * 1_000;
     for asked in &asked {
         states.insert(judge(&world, asked, &wrote, (ttl + grace).max(ttl + 60_000)));
     }

@@ -924,7 +924,7 @@ fn the_ledger_keeps_a_mark_for_as_long_as_a_row_may_be_served() {
     let before = read(&mut world, 0, 1);
     let (ttl, grace) = {
         let freshness = &world.service.config().freshness;
-        (freshness.ttl_seconds, freshness.grace_seconds.max(freshness.revalidate_seconds))
+        (freshness.ttl_seconds, freshness.stale_if_error_seconds.max(freshness.stale_while_revalidate_seconds))
     };
     world.run_for(100);
     write(&mut world, 0, 1);

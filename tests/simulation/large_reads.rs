@@ -21,7 +21,7 @@ fn a_read_that_is_too_large_is_made_again_by_halves_and_no_row_is_lost() {
     world.feast(&request(&["score"], 0..100));
     assert_eq!((&world.reads[..], world.origin_calls.len()), (&[100, 50, 50][..], 0));
     let store = &world.service.engine().stores()[0];
-    assert_eq!((store.counts().errors, store.counts().halved, store.counts().hits), (1, 1, 100));
+    assert_eq!((store.counts().errors, store.counts().split_reads, store.counts().hits), (1, 1, 100));
     assert_eq!(store.breaker().state(), BreakerState::Closed);
 }
 

@@ -33,6 +33,7 @@ mod isolates;
 mod large_reads;
 mod memory;
 mod merging;
+mod metrics;
 mod monitoring;
 mod native;
 mod openapi;

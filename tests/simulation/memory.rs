@@ -9,7 +9,7 @@ const MIB: usize = 1 << 20;
 /// A world in which little may wait.
 fn world(change: impl FnOnce(&mut Config)) -> World {
     let mut world = World::with_http_origin(|config| {
-        config.memory.waiting_bytes = 4 * MIB;
+        config.memory.pending_bytes = 4 * MIB;
         config.freshness.early_refresh_percent = 0;
         change(config);
     });
@@ -25,7 +25,7 @@ fn native(ids: core::ops::Range<u64>, priority: &str) -> String {
 }
 
 fn waiting(world: &World) -> usize {
-    let bytes = world.service.memory().waiting.used;
+    let bytes = world.service.memory().pending.used;
     assert!(bytes <= 4 * MIB, "{bytes} bytes wait");
     bytes
 }
@@ -54,7 +54,7 @@ fn who_finds_no_memory_to_wait_in_is_refused_the_least_urgent_first_and_what_mem
     }
     assert!(refused_at.is_sorted() && refused_at[0] > MIB && refused_at[3] > 3 * MIB, "{refused_at:?}");
     assert!(refused_at[0] <= 2 * MIB && refused_at[1] <= 4 * MIB * 80 / 100 + 1, "{refused_at:?}");
-    assert_eq!(world.service.memory().waiting.evicted, 4);
+    assert_eq!(world.service.memory().pending.evicted, 4);
     assert!(world.native(&native(0..1_000, "low")).is_immediate, "what memory has is never refused");
     world.run();
     for request in under_way {
@@ -140,7 +140,7 @@ fn each_share_is_told_with_what_it_may_take() {
     let told: serde_json::Value = serde_json::from_str(&world.report("/v1/stats")).unwrap();
     let memory = world.service.memory();
     for (name, share) in
-        [("all", memory.all), ("rows", memory.rows), ("plans", memory.plans), ("waiting", memory.waiting)]
+        [("all", memory.all), ("rows", memory.rows), ("plans", memory.plans), ("pending", memory.pending)]
     {
         assert_eq!(told["memory"][name]["max_bytes"], share.allowed, "{told}");
         assert!(share.used <= share.allowed);
@@ -148,7 +148,7 @@ fn each_share_is_told_with_what_it_may_take() {
     assert!(told["memory"]["rows"]["bytes"].as_u64() > Some(10_000), "{told}");
     let told = world.report("/metrics");
     for line in
-        ["featheredge_memory_max_bytes{share=\"all\"} 100663296", "featheredge_memory_bytes{share=\"waiting\"} 0"]
+        ["featheredge_memory_max_bytes{share=\"all\"} 100663296", "featheredge_memory_bytes{share=\"pending\"} 0"]
     {
         assert!(told.contains(line), "no {line} in {told}");
     }

@@ -12,7 +12,7 @@ fn watched(change: impl FnOnce(&mut config::Config)) -> World {
     World::with_http_origin(|config| {
         config.alerts.webhook_url = Some("http://hooks.example".to_owned());
         config.alerts.min_requests = 10;
-        config.sla.burn_min_requests = 10;
+        config.sla.burn_rate_min_requests = 10;
         change(config);
     })
 }
@@ -73,7 +73,7 @@ fn a_slow_origin_is_a_violation_burns_the_budget_is_told_and_is_resolved() {
     assert!(sla["details"]["current_p99"].as_u64().unwrap().abs_diff(SLOW) <= 6, "{sla}");
     assert_eq!(sla["routes"]["/get-online-features"]["status"], "violation");
     assert_eq!(sla["routes"]["/v1/features"]["status"], "no_data");
-    assert_eq!(sla["error_budget_left"], 0);
+    assert_eq!(sla["error_budget_remaining"], 0);
     assert_eq!(sla["burn_rates"][0]["is_burning"], true, "{sla}");
     world.run_for(2_000);
     let opened = alerts(&world);
@@ -147,7 +147,7 @@ fn an_origin_that_is_down_is_unavailable_and_its_breaker_and_errors_are_told() {
 
 #[test]
 fn a_write_budget_that_is_spent_is_told() {
-    let mut world = watched(|config| config.l2.writes_per_day = Some(1));
+    let mut world = watched(|config| config.l2.max_writes_per_day = Some(1));
     ask_fresh(&mut world, 0..3);
     world.run_for(2_000);
     ask_fresh(&mut world, 0..1);
@@ -167,8 +167,8 @@ fn the_hit_ratio_of_each_tier_has_what_that_tier_was_asked_for_below_it() {
     let of = |tier: &str| (tiers[tier]["hits"].as_u64().unwrap(), tiers[tier]["misses"].as_u64().unwrap());
     assert_eq!([of("l1"), of("l2"), of("l3")], [(10, 15), (10, 5), (0, 0)]);
     assert_eq!(tiers["origin"]["hits"], 5);
-    assert_eq!((&tiers["l1"]["hit"], &tiers["l2"]["hit"]), (&json!(0.4), &json!(0.666666)));
-    assert_eq!(stats["latency_model"]["tiers_hit"], 0.8);
+    assert_eq!((&tiers["l1"]["hit_ratio"], &tiers["l2"]["hit_ratio"]), (&json!(0.4), &json!(0.666666)));
+    assert_eq!(stats["latency_model"]["hit_ratio"], 0.8);
     assert_eq!((&stats["cost"]["l2_reads"], &stats["cost"]["origin_calls"]), (&json!(15), &json!(1)));
     assert_eq!(stats["cost"]["origin_calls_saved"], 1);
 }
@@ -351,16 +351,16 @@ fn l2_and_the_origin_are_asked_together_once_l2_is_the_slower_and_the_reason_is_
     let mut world = World::with_http_origin(|_| {});
     (world.store_millis, world.origin_millis) = (60, 5);
     let order = |world: &mut World| get(world, "/v1/stats")["optimizer"]["l2"].clone();
-    assert_eq!(order(&mut world)["order"], "first");
+    assert_eq!(order(&mut world)["read_policy"], "first");
     ask_fresh(&mut world, 0..25);
-    assert_eq!(order(&mut world)["order"], "together");
+    assert_eq!(order(&mut world)["read_policy"], "parallel");
     let began = world.now;
     let request_number = world.start_feast(&request(&["score"], [1_000]));
     world.run();
     assert_eq!(world.requests[request_number].ended - began, 5, "the origin answers while L2 is still read");
     ask_fresh(&mut world, 2_000..2_500);
     let decision = order(&mut world);
-    assert_eq!(decision["order"], "never");
+    assert_eq!(decision["read_policy"], "never");
     assert!(decision["reason"].as_str().unwrap().contains("few of the rows"), "{decision}");
     let before = world.reads.len();
     ask_fresh(&mut world, 3_000..3_064);
@@ -369,9 +369,9 @@ fn l2_and_the_origin_are_asked_together_once_l2_is_the_slower_and_the_reason_is_
 
 #[test]
 fn how_l2_is_asked_can_be_pinned() {
-    use config::L2Order;
-    for (pinned, reads) in [(L2Order::Never, 0), (L2Order::First, 40)] {
-        let mut world = World::with_http_origin(|config| config.optimizer.l2 = pinned);
+    use config::L2ReadPolicy;
+    for (pinned, reads) in [(L2ReadPolicy::Never, 0), (L2ReadPolicy::First, 40)] {
+        let mut world = World::with_http_origin(|config| config.l2.read_policy = pinned);
         (world.store_millis, world.origin_millis) = (60, 5);
         ask_fresh(&mut world, 0..40);
         assert_eq!(world.reads.len(), reads);
@@ -397,7 +397,7 @@ fn evictions_and_room_of_memory_are_told() {
 
 #[test]
 fn how_much_requests_ask_for_is_told() {
-    let mut world = watched(|config| config.load.max_waiting = 4);
+    let mut world = watched(|config| config.load.max_pending_requests = 4);
     // Memory answers the second of each.
     for _ in 0..2 {
         world.feast(&request(&["a", "b"], [1]));

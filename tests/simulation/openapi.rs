@@ -76,7 +76,7 @@ fn examples(api: &str) -> Vec<(String, String)> {
     }
 
     // A slow call to the origin opens alerts.
-    let mut world = World::with_http_origin(|config| config.sla.burn_min_requests = 1);
+    let mut world = World::with_http_origin(|config| config.sla.burn_rate_min_requests = 1);
     world.origin_millis = 700;
     for name in ["single", "batch", "batch"] {
         world.feast(request(api, "/get-online-features", name));

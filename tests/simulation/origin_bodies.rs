@@ -1,7 +1,7 @@
 //! Answers of the origin that are being read: they are in memory once, count among what waits, and are refused before memory is used up.
 
 use config::{Config, OriginKind};
-use model::time::Instant;
+use model::time::Timestamp;
 use service::{
     Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, Response, Service, Transition,
 };
@@ -9,12 +9,12 @@ use service::{
 use crate::world::{one_row, request};
 
 const MIB: usize = 1 << 20;
-const NOW: Instant = Instant(1_795_420_800_000);
+const NOW: Timestamp = Timestamp(1_795_420_800_000);
 
 /// One in which four mebibytes may wait, and whose origin is asked for whatever memory lacks.
 fn service() -> Service {
     let mut config = Config::default();
-    config.memory.waiting_bytes = 4 * MIB;
+    config.memory.pending_bytes = 4 * MIB;
     config.l2.enabled = false;
     config.origin.kind = OriginKind::Http;
     config.origin.url = Some("http://origin.invalid".to_owned());
@@ -55,7 +55,7 @@ fn an_answer_that_was_written_part_by_part_is_read_as_one() {
     let reply = OriginReply { status: 200, content_type: None, body };
     let transition = service.complete(id, IoResult::Fetched(Ok(reply)), NOW);
     assert_eq!(status(&transition), Some(200));
-    assert_eq!(service.memory().waiting.used, 0);
+    assert_eq!(service.memory().pending.used, 0);
 }
 
 #[test]
@@ -64,10 +64,10 @@ fn what_is_being_read_counts_and_new_requests_are_refused_before_memory_is_used_
     let id = call(&mut service, 1);
     let length = 4 * MIB * 85 / 100;
     assert!(write(&mut service, id, &vec![b' '; 1_000], length), "the whole is reserved with the first part");
-    assert!(service.memory().waiting.used >= length);
+    assert!(service.memory().pending.used >= length);
     assert_eq!(status(&begin(&mut service, 2)), Some(503));
     service.complete(id, IoResult::Fetched(Err(FetchFailure::TimedOut)), NOW);
-    assert!(service.memory().waiting.used < MIB, "an answer that broke off is given back");
+    assert!(service.memory().pending.used < MIB, "an answer that broke off is given back");
     assert_eq!(status(&begin(&mut service, 3)), None, "it waits for the origin");
 }
 
@@ -76,9 +76,9 @@ fn an_answer_that_there_is_no_room_for_is_shed_and_others_are_read_on() {
     let mut service = service();
     let [first, second] = [1, 2].map(|number| call(&mut service, number));
     assert!(write(&mut service, first, b"{", 3 * MIB));
-    let before = service.memory().waiting;
+    let before = service.memory().pending;
     assert!(!write(&mut service, second, b"{", 2 * MIB));
-    assert_eq!((service.memory().waiting.used, service.memory().waiting.evicted), (before.used, before.evicted + 1));
+    assert_eq!((service.memory().pending.used, service.memory().pending.evicted), (before.used, before.evicted + 1));
     let transition = service.complete(second, IoResult::Fetched(Err(FetchFailure::NoRoom)), NOW);
     assert_eq!(status(&transition), Some(503));
     assert!(write(&mut service, first, b"}", 3 * MIB - 1));
@@ -102,7 +102,7 @@ fn requests_that_fill_what_may_wait_are_answered_all_the_same() {
         let is_call = |effect: &Effect| matches!(effect.request, IoRequest::Fetch(_));
         calls.extend(transition.effects.into_iter().find(is_call).map(|effect| effect.id));
     }
-    assert!(service.memory().waiting.used > 3 * MIB);
+    assert!(service.memory().pending.used > 3 * MIB);
     let id = calls[0];
     assert!(write(&mut service, id, &vec![b' '; MIB], 0), "half of what may wait is assured");
     assert!(!write(&mut service, id, &vec![b' '; MIB + 1], 0), "and no more");
@@ -116,7 +116,7 @@ fn nothing_is_reserved_for_a_request_that_is_over() {
     assert!(write(&mut service, id, b"{", 1_000_000));
     service.abandon(transition.handle.expect("a handle"), NOW);
     assert!(!write(&mut service, id, b"}", 1_000_000));
-    assert_eq!(service.memory().waiting.used, 0, "nor kept");
+    assert_eq!(service.memory().pending.used, 0, "nor kept");
 }
 
 #[test]

@@ -223,6 +223,6 @@ fn when_too_many_wait_the_least_urgent_are_refused_first() {
     let (normal, high) = (start(&mut world, 5_001, "normal"), start(&mut world, 5_002, "high"));
     assert_eq!((status(&world, normal), status(&world, high)), (Some(503), None));
     world.run();
-    assert_eq!(world.service.engine().refused(), 2);
+    assert_eq!(world.service.engine().shed_requests(), 2);
     assert!(world.native(r#"{"entity_ids":[1],"feature_names":["score"],"priority":"low"}"#).is_immediate);
 }

@@ -145,8 +145,8 @@ fn a_row_that_another_looks_for_is_not_looked_for_twice() {
 
 #[test]
 fn the_second_and_the_request_have_their_budgets() {
-    for change in [(|config| config.prefetch.rows_per_second = 0) as fn(&mut Config), |config| {
-        config.prefetch.rows_per_request = 0
+    for change in [(|config| config.prefetch.max_rows_per_second = 0) as fn(&mut Config), |config| {
+        config.prefetch.max_rows_per_request = 0
     }] {
         let mut world = World::with_http_origin(|config| {
             KEYED(config);
@@ -161,7 +161,7 @@ fn the_second_and_the_request_have_their_budgets() {
 fn what_costs_more_than_it_saves_is_not_fetched_ahead() {
     let mut world = World::with_http_origin(|config| {
         KEYED(config);
-        config.prefetch.millisecond_nanodollars = 0;
+        config.prefetch.latency_value_nanodollars_per_ms = 0;
     });
     teach(&mut world, 8);
     assert_eq!(measured(&world).issued, 0);
@@ -182,7 +182,7 @@ fn rows_in_a_memory_that_is_full_of_warmer_ones_are_left_alone() {
         world.now += 50;
     }
     let measured = measured(&world);
-    assert!(measured.declined > 0 && measured.issued < 100, "{measured:?}");
+    assert!(measured.admission_rejected > 0 && measured.issued < 100, "{measured:?}");
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_new_isolate_knows_what_the_one_before_it_learned() {
     // It reads what was learned behind its first request, and learns of each shape with the first request for it.
     ask(&mut world, "first", "score", 500);
     ask(&mut world, "other", "count", 600);
-    assert_eq!(measured(&world).models, 1);
+    assert_eq!(measured(&world).models_merged, 1);
     ask(&mut world, "new", "score", 10);
     assert!(ask(&mut world, "new", "count", 10).is_immediate);
     assert!(ask(&mut world, "new", "score", 20).is_immediate);
@@ -211,7 +211,7 @@ fn a_model_that_is_damaged_or_foreign_is_ignored_and_counted() {
         let answer = ask(&mut world, "new", "score", 10);
         assert_eq!(answer.status, 200);
         let measured = measured(&world);
-        assert_eq!((measured.models, measured.models_ignored), (0, 1));
+        assert_eq!((measured.models_merged, measured.models_ignored), (0, 1));
     }
 }
 
@@ -229,7 +229,7 @@ fn what_would_be_fetched_ahead_is_told_with_the_reason() {
     let told = world.call("GET", &asked(10), b"").json();
     assert_eq!(told["predictions"][0]["decision"], "prefetch");
     assert!(told["predictions"][0]["probability"].as_f64() > Some(0.9));
-    assert!(told["precision_floor"] == 0.5 && told["row_nanodollars"].as_u64() > Some(5_000));
+    assert!(told["min_precision"] == 0.5 && told["row_nanodollars"].as_u64() > Some(5_000));
     assert_eq!(world.service.engine().patterns().observed(), before, "asking teaches nothing");
     ask(&mut world, "new", "score", 10);
     let told = world.call("GET", &asked(10), b"").json();

@@ -121,7 +121,7 @@ fn a_caller_who_hangs_up_leaves_nothing_behind() {
     let mut world = world(300, |_| {});
     let first = world.start_native(&native(200, "normal"));
     let ticket = world.ticket_of(first);
-    world.service.abandon(ticket, model::time::Instant(world.now));
+    world.service.abandon(ticket, model::time::Timestamp(world.now));
     world.lose(first);
     world.run_for(10_000);
     // The call for the registry is forgotten with its host, at the next sweep.
@@ -190,9 +190,9 @@ fn a_request_behind_which_the_registry_is_asked_again_is_still_its_callers() {
 
 #[test]
 fn who_finds_no_room_to_wait_is_refused_once_at_most() {
-    let mut world = world(FOR_EVER, |config| config.memory.waiting_bytes = 100_000);
+    let mut world = world(FOR_EVER, |config| config.memory.pending_bytes = 100_000);
     let body = native(200, "high") + &" ".repeat(120_000);
     let request = world.start_native(&body);
     world.run();
-    assert_eq!((world.answer(request).status, world.service.memory().waiting.evicted), (503, 1));
+    assert_eq!((world.answer(request).status, world.service.memory().pending.evicted), (503, 1));
 }

@@ -3,7 +3,7 @@
 use config::Config;
 use engine::WriteOutcome;
 use engine::breaker::BreakerState;
-use model::time::Instant;
+use model::time::Timestamp;
 
 use crate::world::{Origin, World, request};
 
@@ -67,7 +67,7 @@ fn a_spent_quota_rests_writing_until_it_is_new_and_reading_goes_on() {
     let mut world = World::with(|config| config.l1.max_entries = 20);
     world.feast(&request(&["score"], 0..10));
     let resets_at = world.now + 3_600_000;
-    let spent = WriteOutcome { quota_resets_at: Some(Instant(resets_at)), ..WriteOutcome::failed(1) };
+    let spent = WriteOutcome { quota_resets_at: Some(Timestamp(resets_at)), ..WriteOutcome::failed(1) };
     world.refusals.push_back(spent);
     world.feast(&request(&["score"], [100]));
     world.reset_counts();
@@ -90,7 +90,7 @@ fn a_spent_quota_rests_writing_until_it_is_new_and_reading_goes_on() {
 #[test]
 fn a_quota_never_rests_for_longer_than_a_day() {
     let mut world = World::new();
-    let spent = WriteOutcome { quota_resets_at: Some(Instant(u64::MAX)), ..WriteOutcome::failed(1) };
+    let spent = WriteOutcome { quota_resets_at: Some(Timestamp(u64::MAX)), ..WriteOutcome::failed(1) };
     world.refusals.push_back(spent);
     world.feast(&request(&["score"], [1]));
     world.run_for(86_400_000);
@@ -269,7 +269,7 @@ fn each_store_begins_its_next_batch_when_its_own_has_ended() {
 
 #[test]
 fn a_store_that_is_never_read_is_written_all_the_same() {
-    let mut world = World::with(|config| config.optimizer.l2 = config::L2Order::Never);
+    let mut world = World::with(|config| config.l2.read_policy = config::L2ReadPolicy::Never);
     fetch(&mut world, 1);
     world.run();
     assert_eq!((&world.reads[..], &world.writes[..]), (&[][..], &[1][..]));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use config::{Config, View};
-use model::time::Instant;
+use model::time::Timestamp;
 use serde_json::Value;
 
 use crate::world::{Answer, Origin, World, one_row};
@@ -62,7 +62,7 @@ fn statuses(lines: &[Value]) -> BTreeSet<&str> {
 
 const SMALL_CALLS: fn(&mut Config) = |config| {
     config.routing.chunk_rows = 50;
-    config.routing.max_calls = 2;
+    config.routing.max_concurrent_chunks = 2;
 };
 
 #[test]
@@ -200,7 +200,7 @@ fn while_nobody_reads_no_more_is_asked_of_the_origin_and_the_deadline_ends_it() 
     assert_eq!(world.requests[request].ended - world.requests[request].began, 1_000);
     let (lines, last) = lines(&world.answer(request));
     assert_eq!(entities(&lines).len(), 2_000);
-    assert_eq!(last["problem"]["type"], "urn:featheredge:problem:read-too-slowly");
+    assert_eq!(last["problem"]["type"], "urn:featheredge:problem:client-too-slow");
     assert_eq!((world.service.under_way(), world.service.engine().sessions()), (0, 0));
     world.run_for(10_000);
     assert_eq!(world.origin_calls.len(), held, "nor is it asked behind the answer");
@@ -229,7 +229,7 @@ fn a_reader_who_goes_away_leaves_nothing_behind() {
     let follower = world.start_native(&body(0..5));
     world.run_for(25);
     let ticket = world.ticket_of(request);
-    for woken in world.service.abandon(ticket, Instant(world.now)) {
+    for woken in world.service.abandon(ticket, Timestamp(world.now)) {
         world.wake(woken);
     }
     world.lose(request);
@@ -269,7 +269,7 @@ fn what_fails_behind_the_first_line_is_told_in_the_last() {
     let (lines, last) = lines(&world.answer(request));
     assert_eq!((entities(&lines).len(), statuses(&lines)), (1_000, BTreeSet::from(["INVALID", "PRESENT"])));
     let problem = last["problem"]["type"].as_str().unwrap();
-    assert!(problem.ends_with("origin-unreachable") || problem.ends_with("origin-left-alone"), "{problem}");
+    assert!(problem.ends_with("origin-unreachable") || problem.ends_with("origin-circuit-open"), "{problem}");
     assert!(world.origin_calls.len() < 20, "the breaker opens: {} calls", world.origin_calls.len());
     assert!(world.requests[request].ended - world.requests[request].began < 1_000);
 }
@@ -287,7 +287,7 @@ fn one_call_that_fails_costs_its_own_rows() {
     let (lines, last) = lines(&world.answer(request));
     let invalid = lines.iter().filter(|line| line["features"]["stats:score"]["status"] == "INVALID").count();
     assert_eq!((entities(&lines).len(), invalid), (300, 50));
-    assert_eq!(last["problem"]["type"], "urn:featheredge:problem:origin-unintelligible");
+    assert_eq!(last["problem"]["type"], "urn:featheredge:problem:origin-invalid-response");
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn a_stream_whose_first_rows_another_request_has_fetched_goes_on_to_the_rest() {
     let mut world = World::with(|config| {
         config.l2.enabled = false;
         config.routing.chunk_rows = 2;
-        config.routing.max_calls = 1;
+        config.routing.max_concurrent_chunks = 1;
     });
     world.start_native(&body(0..6));
     let request = world.start_lines(&within(3_000, 0..20));
@@ -396,7 +396,7 @@ fn what_is_of_an_event_too_long_ago_is_not_shown_in_any_line_and_of_no_other_vie
     let mut world = World::with_http_origin(|config| {
         SMALL_CALLS(config);
         let join_keys = || vec!["driver_id".to_owned()];
-        let view = |seconds| View { join_keys: join_keys(), max_age_seconds: Some(seconds), ..View::default() };
+        let view = |seconds| View { join_keys: join_keys(), max_event_age_seconds: Some(seconds), ..View::default() };
         config.views.insert("stats".to_owned(), view(300));
         config.views.insert("other".to_owned(), view(3_600));
     });
@@ -419,7 +419,7 @@ fn a_row_that_failed_does_not_keep_a_stream_from_ending_at_its_soft_deadline() {
         config.freshness.ttl_jitter_percent = 0;
         config.l2.enabled = false;
         config.routing.chunk_rows = 1;
-        config.routing.max_calls = 1;
+        config.routing.max_concurrent_chunks = 1;
     });
     world.native(&body([1]));
     world.pass_seconds(1_000);

@@ -165,10 +165,10 @@ fn the_circuit_breaker() {
 
 #[test]
 fn load_shedding() {
-    let limit = |config: &mut Config| config.load.max_waiting = 10;
+    let limit = |config: &mut Config| config.load.max_pending_requests = 10;
     assert_switch(
         limit,
-        |config| config.load.max_waiting = 1_000_000,
+        |config| config.load.max_pending_requests = 1_000_000,
         |mut world| {
             let requests: Vec<usize> = (0..50).map(|id| world.start_native(&native(id, "low", 5_000))).collect();
             world.run();
@@ -238,7 +238,7 @@ fn early_refresh() {
 fn revalidation_behind_the_answer() {
     assert_switch(
         PUNCTUAL,
-        |config| config.freshness.revalidate_seconds = 0,
+        |config| config.freshness.stale_while_revalidate_seconds = 0,
         |mut world| {
             world.feast(&request(&["score"], [1]));
             world.pass_seconds(330);
@@ -251,7 +251,7 @@ fn revalidation_behind_the_answer() {
 fn grace_where_the_origin_is_down() {
     assert_switch(
         PUNCTUAL,
-        |config| config.freshness.grace_seconds = 0,
+        |config| config.freshness.stale_if_error_seconds = 0,
         |mut world| {
             world.feast(&request(&["score"], [1]));
             world.pass_seconds(1_000);
@@ -281,10 +281,10 @@ fn negative_caching() {
 
 #[test]
 fn the_greatest_age_of_events() {
-    let hour = |config: &mut Config| config.freshness.max_age_seconds = Some(3_600);
+    let hour = |config: &mut Config| config.freshness.max_event_age_seconds = Some(3_600);
     assert_switch(
         hour,
-        |config| config.freshness.max_age_seconds = None,
+        |config| config.freshness.max_event_age_seconds = None,
         |mut world| {
             // Its event is of some hours ago.
             world.scripted.push_back((200, one_row("1", &[("score", "5")]).replace("2026-11-23T08", "2026-11-22T08")));
@@ -343,7 +343,7 @@ fn is_seen_elsewhere(mut world: World, millis: u64) -> bool {
 fn the_ledger_of_writes() {
     assert_switch(
         |config| (config.l3.enabled, config.writes.visible_within_ms) = (true, 0),
-        |config| config.writes.ledger = false,
+        |config| config.writes.invalidation_log = false,
         |world| is_seen_elsewhere(world, 0),
     );
 }
@@ -375,10 +375,10 @@ fn the_interval_between_two_writes_of_a_key() {
 
 #[test]
 fn the_daily_budget_of_writes() {
-    let budget = |config: &mut Config| config.l2.writes_per_day = Some(5);
+    let budget = |config: &mut Config| config.l2.max_writes_per_day = Some(5);
     assert_switch(
         budget,
-        |config| config.l2.writes_per_day = None,
+        |config| config.l2.max_writes_per_day = None,
         |mut world| {
             (0..10).for_each(|id| drop(world.feast(&request(&["score"], [id]))));
             let today = world.store.len();

@@ -39,7 +39,7 @@ fn what_is_missing_is_fetched_at_once_and_is_in_all_tiers_when_the_reply_comes()
     world.store_millis = 3;
     let report = warm(&mut world, &body(0..50));
     assert_eq!(
-        counts(&report, &["rows", "fetched", "fresh", "unknown", "loaded", "failed", "left", "origin_calls"]),
+        counts(&report, &["rows", "fetched", "fresh", "not_found", "loaded", "failed", "remaining", "origin_calls"]),
         [100, 100, 0, 0, 0, 0, 0, 1]
     );
     for (tier, store) in [("l2_distributed", &world.store), ("l3_storage", &world.l3)] {
@@ -100,7 +100,7 @@ fn groups_of_different_shapes_follow_one_another() {
 
 #[test]
 fn rows_that_bring_their_values_touch_no_origin_and_are_read_as_they_were_written() {
-    let mut world = world(|config| config.freshness.max_age_seconds = Some(86_400));
+    let mut world = world(|config| config.freshness.max_event_age_seconds = Some(86_400));
     let report = warm(
         &mut world,
         r#"{"entities":{"driver_id":[1,2,3]},
@@ -167,7 +167,7 @@ fn an_entity_that_the_origin_does_not_know_is_counted() {
         .replace(r#"[null],"statuses":["PRESENT"]"#, r#"[null],"statuses":["NOT_FOUND"]"#);
     world.scripted.push_back((200, unknown));
     let report = warm(&mut world, r#"{"entities":{"driver_id":[1]},"feature_names":["stats:x"]}"#);
-    assert_eq!(counts(&report, &["rows", "unknown", "fetched", "failed"]), [1, 1, 0, 0]);
+    assert_eq!(counts(&report, &["rows", "not_found", "fetched", "failed"]), [1, 1, 0, 0]);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn what_its_deadline_does_not_allow_is_left_and_told() {
     let took = world.requests[request].ended - world.requests[request].began;
     let report = world.answer(request).json();
     // The second one's time runs out while it is under way.
-    assert_eq!(counts(&report, &["rows", "fetched", "failed", "left"]), [8, 2, 2, 4]);
+    assert_eq!(counts(&report, &["rows", "fetched", "failed", "remaining"]), [8, 2, 2, 4]);
     assert!(took <= 2_001, "{took} ms");
 }
 

@@ -1,12 +1,12 @@
-//! The world: a host that performs the service's orders against a store and an origin in memory.
+//! The world: a host that performs the service's effects against a store and an origin in memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use aggregator::{Message, Place, Report, Watch};
+use aggregator::{Aggregator, Message, Place, Report};
 use config::{Config, OriginKind};
 use invalidation_log::{Append, Change, InvalidationLog, Limits, Mark, Stored};
 use model::answer::Tier;
-use model::time::Instant;
+use model::time::Timestamp;
 use origin::synthetic;
 use serde_json::Value;
 use service::{
@@ -186,8 +186,8 @@ pub(crate) struct Request {
     pub(crate) is_unsure: bool,
     /// Whether its host was dropped: nothing is done or told for it any more.
     pub(crate) is_lost: bool,
-    /// How many of its orders are under way.
-    orders: usize,
+    /// How many of its effects are under way.
+    effects: usize,
 }
 
 pub(crate) struct World {
@@ -254,7 +254,7 @@ pub(crate) struct World {
     pub(crate) sent: Vec<(Place, String)>,
     pub(crate) is_place_down: bool,
     /// Who watches the isolate, and when it looks again though no request may come.
-    watch: Watch,
+    watch: Aggregator,
     look_at: Option<u64>,
     /// The windows of all isolates.
     pub(crate) merged: Vec<u8>,
@@ -327,7 +327,7 @@ impl World {
         let mut config = Config::default();
         change(&mut config);
         World {
-            watch: Watch::new(config.clone()),
+            watch: Aggregator::new(config.clone()),
             look_at: None,
             caller: "",
             service: Service::new(config, 7),
@@ -408,8 +408,8 @@ impl World {
     }
 
     /// What the host's clock shows.
-    pub(crate) fn clock(&self) -> Instant {
-        Instant(self.now.checked_add_signed(self.skew).unwrap())
+    pub(crate) fn clock(&self) -> Timestamp {
+        Timestamp(self.now.checked_add_signed(self.skew).unwrap())
     }
 
     /// A world whose origin is an HTTP server.
@@ -424,7 +424,7 @@ impl World {
     /// Another isolate over the same store: its L1 is empty.
     pub(crate) fn restart(&mut self) {
         self.service = Service::new(self.service.config().clone(), 8);
-        self.watch = Watch::new(self.service.config().clone());
+        self.watch = Aggregator::new(self.service.config().clone());
         self.look_at = None;
         self.has_restarted = true;
         self.events.retain(|_, (isolate, _)| *isolate != self.isolate);
@@ -553,7 +553,7 @@ impl World {
     /// The name that the service gave to a request.
     pub(crate) fn ticket_of(&self, request: usize) -> RequestHandle {
         let is_its = |&(&(_, ticket), &known): &(&(usize, RequestHandle), &usize)| {
-            // What it orders behind it goes by other names.
+            // What it effects behind it goes by other names.
             known == request && self.service.is_under_way(ticket)
         };
         self.by_ticket.iter().find(is_its).expect("a request that waits").0.1
@@ -608,7 +608,7 @@ impl World {
             _ => {}
         }
         if matches!(&event, Event::Done(..) | Event::Timer(..) | Event::Watches(..)) {
-            self.requests[request].orders -= 1;
+            self.requests[request].effects -= 1;
         }
         if self.requests[request].is_lost && !matches!(event, Event::Arrives(..)) {
             return;
@@ -670,8 +670,8 @@ impl World {
             }
         }
         let Some(end) = step.response else {
-            let Request { answer, orders, .. } = &self.requests[request];
-            assert!(answer.is_some() || *orders > 0, "a request waits for nothing");
+            let Request { answer, effects, .. } = &self.requests[request];
+            assert!(answer.is_some() || *effects > 0, "a request waits for nothing");
             return;
         };
         let answer = match end {
@@ -709,7 +709,7 @@ impl World {
         }
         let ticket = id.handle();
         let request = *self.by_ticket.entry((self.isolate, ticket)).or_insert(request);
-        self.requests[request].orders += 1;
+        self.requests[request].effects += 1;
         let mut is_l3 = false;
         let (takes, outcome) = match task {
             IoRequest::ReadStore { tier: Tier::L3, shard, keys } => {
@@ -834,14 +834,14 @@ impl World {
     pub(crate) fn report(&mut self, path: &str) -> String {
         self.watch();
         let report = Report::at(path).unwrap_or_else(|| panic!("{path} is no report"));
-        String::from_utf8(self.watch.report(report, None, Instant(self.now))).unwrap()
+        String::from_utf8(self.watch.report(report, None, Timestamp(self.now))).unwrap()
     }
 
     /// The same of all isolates whose windows were merged.
     pub(crate) fn report_of_all(&mut self, path: &str) -> String {
         self.watch();
         let report = Report::at(path).unwrap_or_else(|| panic!("{path} is no report"));
-        String::from_utf8(self.watch.report(report, Some(&self.merged), Instant(self.now))).unwrap()
+        String::from_utf8(self.watch.report(report, Some(&self.merged), Timestamp(self.now))).unwrap()
     }
 
     /// What a store gives that has these values.
@@ -865,7 +865,7 @@ impl World {
         match &self.origin {
             Origin::Tells => reply(200, tell(&body, self.now)),
             Origin::Computes => {
-                let (status, body) = synthetic::answer(&body, &self.service.config().limits, Instant(self.now));
+                let (status, body) = synthetic::answer(&body, &self.service.config().limits, Timestamp(self.now));
                 reply(status, body)
             }
             Origin::Answers(status, text) => reply(*status, text.clone().into_bytes()),

@@ -415,7 +415,7 @@ fn a_write_whose_rows_find_no_memory_to_wait_in_is_one_to_the_whole_view() {
             config::View { join_keys: vec!["driver_id".to_owned()], sources: Some(Vec::new()), ..Default::default() };
         config.views.insert("stats".to_owned(), view.clone());
         config.views.insert("other".to_owned(), view);
-        config.memory.waiting_bytes = 100_000;
+        config.memory.pending_bytes = 100_000;
         config.freshness.early_refresh_percent = 0;
     });
     world.origin = Origin::Tells;

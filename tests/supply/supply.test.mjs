@@ -80,22 +80,23 @@ test("every test that docs/internals/boundary.md names for a rule is there, in i
 });
 
 test("every test that SECURITY.md names for a threat is there, in its file", () => {
-	const threats = read("SECURITY.md").split("## Threats")[1].split("\n## ")[0];
-	const rows = threats.split("\n").filter((line) => line.startsWith("| ") && !line.startsWith("| threat"));
-	assert.ok(rows.length >= 18);
-	for (const row of rows) {
-		const [, threat, , tests] = row.split("|").map((cell) => cell.trim());
-		const files = tests.split(/;? ?(?=`(?:tests|src|crates|fuzz)\/[\w./-]+`: )/).filter(Boolean);
+	const [, ...threats] = read("SECURITY.md").split("\n## Threats\n")[1].split("\n## ")[0].split("\n### ");
+	assert.ok(threats.length >= 18);
+	for (const text of threats) {
+		const [threat] = text.split("\n");
+		const [, ...files] = text.split("\n- ");
 		assert.ok(files.length > 0, `${threat} has a test`);
 		for (const file of files) {
-			const [, path, names] = /^`(.+?)`: (.+)$/.exec(file) ?? [];
+			const [path, ...names] = file
+				.trim()
+				.split(/\n {2}- /)
+				.map((item) => /^([`*])(.+)\1$/.exec(item.replaceAll(/\s+/g, " "))?.[2]);
 			assert.ok(path !== undefined && existsSync(fromRoot(path)), `${threat}: ${file}`);
-			const named = [...names.matchAll(path.endsWith(".rs") ? /`(.+?)`/g : /\*(.+?)\*/g)].map(([, name]) => name);
-			assert.ok(named.length > 0, `${path} for ${threat}`);
+			assert.ok(names.length > 0, `${path} for ${threat}`);
 			const known = testsIn(path);
 			// Of a name that is put together, the part that is always the same stands there.
 			const isKnown = (name) => known.some((other) => (path.endsWith(".rs") ? other === name : other.includes(name)));
-			for (const name of named) assert.ok(isKnown(name), `${path} has no test \`${name}\``);
+			for (const name of names) assert.ok(isKnown(name), `${path} has no test \`${name}\``);
 		}
 	}
 });

@@ -118,15 +118,15 @@ const watchedShards = (namespace) => ({
 	},
 });
 
-const watchedLedger = (namespace) => ({
+const watchedInvalidationLog = (namespace) => ({
 	getByName(name) {
-		const ledger = namespace.getByName(name);
+		const invalidationLog = namespace.getByName(name);
 		return {
 			async append(request) {
 				shardCounts.appends += 1;
-				await suffer("ledger");
-				const { instead, jitterMs = 0 } = faults.ledger ?? {};
-				const answer = await (instead ? namespace.getByName(instead) : ledger).append(request);
+				await suffer("invalidationLog");
+				const { instead, jitterMs = 0 } = faults.invalidationLog ?? {};
+				const answer = await (instead ? namespace.getByName(instead) : invalidationLog).append(request);
 				// Answers to calls that are under way at one time come in any order.
 				if (jitterMs > 0) await scheduler.wait(jitterMs * Math.random());
 				return answer;
@@ -155,7 +155,7 @@ export const direct = {
 			...env,
 			FEATURES: watched(env.FEATURES),
 			STORAGE: watchedShards(env.STORAGE),
-			LEDGER: watchedLedger(env.LEDGER),
+			INVALIDATION_LOG: watchedInvalidationLog(env.INVALIDATION_LOG),
 		};
 		return worker.fetch(request, watchedEnv, ctx);
 	},

@@ -16,7 +16,7 @@ export const OPERATOR_SECRET = "FEATHEREDGE_OPERATOR_TOKEN";
 /** The digests of the tokens of `auth.mode = "tokens"`. */
 export const TOKENS_SECRET = "FEATHEREDGE_TOKENS";
 /** The keys that stored rows are encrypted with. */
-export const STORE_KEYS_SECRET = "FEATHEREDGE_STORE_KEYS";
+export const STORE_KEYS_SECRET = "FEATHEREDGE_STORE_ENCRYPTION_KEYS";
 
 /** The secrets that stand in the environment, by name. */
 export function environmentSecrets() {

@@ -57,7 +57,7 @@ const open = (Class) =>
 		}
 	};
 
-export const Ledger = open(classes.Ledger);
+export const InvalidationLog = open(classes.InvalidationLog);
 export const StorageShard = open(classes.StorageShard);
 export const { MergedWindows } = classes;
 

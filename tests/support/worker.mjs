@@ -29,7 +29,7 @@ import { freePort, serve } from "./workerd.mjs";
  * @property {KvFault} [delete]
  * @property {KvFault} [list]
  * @property {KvFault} [shard] reads and writes of the storage tier
- * @property {KvFault & { instead?: string, jitterMs?: number }} [ledger] calls to the ledger; `instead` names an object that they go to, and each answer
+ * @property {KvFault & { instead?: string, jitterMs?: number }} [invalidationLog] calls to the invalidation log; `instead` names an object that they go to, and each answer
  *   comes up to `jitterMs` later
  * @property {{ text: string }} [value] what every stored value reads as
  *

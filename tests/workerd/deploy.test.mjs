@@ -84,7 +84,7 @@ test("it makes the KV namespace that is missing, and uploads the Worker bound to
 	assert.match(text, /"secret_text"[^}]*Bearer of-the-origin|Bearer of-the-origin[^}]*"secret_text"/);
 	assert.match(text, /application\/wasm/);
 	assert.match(text, /"type":"durable_object_namespace"[^}]*"class_name":"StorageShard"/);
-	assert.match(text, /"new_sqlite_classes":\["StorageShard","Ledger","MergedWindows"\]/);
+	assert.match(text, /"new_sqlite_classes":\["StorageShard","InvalidationLog","MergedWindows"\]/);
 });
 
 test("it uses the KV namespace that is there, and leaves no id or secret in a file of the repository", async () => {

@@ -204,7 +204,7 @@ describe("the origin", () => {
 test(`an origin that is down for ${OUTAGE_SECONDS} s under load fails no request for warm rows`, async (context) => {
 	const worker = await startWorker({
 		origin,
-		vars: { views: VIEWS, freshness: { ttl_seconds: 1, grace_seconds: 600 } },
+		vars: { views: VIEWS, freshness: { ttl_seconds: 1, stale_if_error_seconds: 600 } },
 	});
 	try {
 		const bodies = fresh(200).map((driver) => ask(["a", "b"], [driver]));

@@ -17,7 +17,7 @@ const VARS = {
 	l1: { max_entries: 1 },
 	l2: { timeout_ms: 60_000 },
 	deadlines: { default_ms: 60_000, soft_percent: 100, adaptive_timeouts: false, hedging: false },
-	freshness: { revalidate_seconds: 0 },
+	freshness: { stale_while_revalidate_seconds: 0 },
 	optimizer: { l2: "first" },
 };
 
@@ -67,7 +67,7 @@ describe("Workers KV", () => {
 		const before = await stats();
 		for (const id of range(25)) await read([10_000 + id]);
 		await counts(({ put }) => put === 25);
-		const { rate_limited: limited, writes_stopped: stopped } = await stats();
+		const { rate_limited: limited, write_breaker_open: stopped } = await stats();
 		assert.deepEqual([limited - before.rate_limited, stopped], [25, 0]);
 		assert.equal(
 			worker.logs.filter((line) => line.includes("429 Too Many Requests")).length,
@@ -86,7 +86,7 @@ describe("Workers KV", () => {
 		const { put, putKeys } = await counts(({ put }) => put >= CONNECTIONS + 201);
 		assert.equal(put, CONNECTIONS + 201);
 		assert.equal(new Set(putKeys).size, put);
-		assert.equal((await stats()).writes_stopped, 0);
+		assert.equal((await stats()).write_breaker_open, 0);
 	});
 
 	test("a read that is too large is made again by halves, and not asked for again", async () => {
@@ -132,7 +132,7 @@ describe("Workers KV", () => {
 		// Those that were under way together found out together.
 		assert.ok((await worker.kvCounts()).put <= 1 + CONNECTIONS, `${(await worker.kvCounts()).put}`);
 		assert.equal(after.over_budget - before.over_budget, 20);
-		assert.equal(after.writes_stopped, 0, "its breaker has nothing to do with it");
+		assert.equal(after.write_breaker_open, 0, "its breaker has nothing to do with it");
 		origin.reset();
 		await read([40_000]);
 		assert.equal(origin.requests.length, 0, "what it has is read");

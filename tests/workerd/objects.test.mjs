@@ -24,7 +24,7 @@ before(async () => {
 		vars: {
 			views: { stats: { join_keys: ["driver_id"] } },
 			telemetry,
-			sla: { window_seconds: 5, burn_hour_seconds: 30 },
+			sla: { window_seconds: 5, burn_rate_hour_seconds: 30 },
 		},
 	});
 });
@@ -123,7 +123,7 @@ describe("what earlier versions have stored", () => {
 	});
 
 	test("is the same log, with its marks and what it has dropped", async () => {
-		const log = (await worker.objects("LEDGER")).getByName("earlier");
+		const log = (await worker.objects("INVALIDATION_LOG")).getByName("earlier");
 		await log.query(
 			`CREATE TABLE marks (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, mark BLOB NOT NULL);
 			CREATE TABLE dropped (number INTEGER NOT NULL, at INTEGER NOT NULL);
@@ -153,7 +153,7 @@ describe("the invalidation log", () => {
 	const told = ({ marks }) => marks.map(([, mark]) => [...mark]);
 
 	test("loses a call that traps, and is the same log with the same marks after it", async () => {
-		const log = (await worker.objects("LEDGER")).getByName("traps");
+		const log = (await worker.objects("INVALIDATION_LOG")).getByName("traps");
 		const { epoch } = await append(log, [1]);
 		await trap("log");
 		await assert.rejects(() => append(log, [2]));
@@ -163,7 +163,7 @@ describe("the invalidation log", () => {
 	});
 
 	test("outlives the instance that another's trap replaces", async () => {
-		const log = (await worker.objects("LEDGER")).getByName("outlives");
+		const log = (await worker.objects("INVALIDATION_LOG")).getByName("outlives");
 		const { epoch } = await append(log, [1]);
 		await replaceInstance();
 		const after = await append(log, [2], { epoch, after: 2 });
@@ -171,7 +171,7 @@ describe("the invalidation log", () => {
 	});
 
 	test("refuses what it cannot read, and goes on", async () => {
-		const log = (await worker.objects("LEDGER")).getByName("garbled");
+		const log = (await worker.objects("INVALIDATION_LOG")).getByName("garbled");
 		const { epoch } = await append(log, [1]);
 		const whole = appendRequest({ marks: Uint8Array.of(7) });
 		for (const garbled of [

@@ -10,7 +10,7 @@ import { startWorker } from "../support/worker.mjs";
 const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"] } };
 /** Windows that are short enough for a test. */
-const SLA = { window_seconds: 5, burn_hour_seconds: 30, burn_min_requests: 5 };
+const SLA = { window_seconds: 5, burn_rate_hour_seconds: 30, burn_rate_min_requests: 5 };
 const PATIENCE_MS = 60_000;
 const wait = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 
@@ -48,8 +48,8 @@ before(async () => {
 		vars: {
 			views: VIEWS,
 			sla: SLA,
-			alerts: { webhook_url: `${hook.url}/alerts`, rest_seconds: 1, min_requests: 5 },
-			telemetry: { aggregate: true, traces_url: `${collector.url}/v1/traces`, traces_percent: 0 },
+			alerts: { webhook_url: `${hook.url}/alerts`, keep_firing_seconds: 1, min_requests: 5 },
+			telemetry: { aggregate: true, traces_url: `${collector.url}/v1/traces`, trace_sampling_percent: 0 },
 		},
 	});
 });

@@ -17,7 +17,7 @@ const ENTITY = "alice-4711";
 const TOKEN = "token-of-somebody";
 
 const newKey = () => randomBytes(32).toString("base64");
-const secret = (current, keys) => ({ FEATHEREDGE_STORE_KEYS: JSON.stringify({ current, keys }) });
+const secret = (current, keys) => ({ FEATHEREDGE_STORE_ENCRYPTION_KEYS: JSON.stringify({ current, keys }) });
 
 /** @type {import("../support/origin.mjs").Origin} */
 let origin;
@@ -164,15 +164,24 @@ describe("with keys for the stores", () => {
 		["with a short key", JSON.stringify({ current: "k1", keys: { k1: "c2hvcnQ=" } })],
 	]) {
 		test(`a secret that is ${what}: 503, and nothing is stored in clear`, async () => {
-			await withWorker({ secrets: { FEATHEREDGE_STORE_KEYS: text } }, async (worker) => {
+			await withWorker({ secrets: { FEATHEREDGE_STORE_ENCRYPTION_KEYS: text } }, async (worker) => {
 				const reply = await worker.post(FEAST, ask(["a"], [ENTITY]));
 				assert.equal(reply.status, 503);
-				assert.match(await reply.text(), /FEATHEREDGE_STORE_KEYS/);
+				assert.match(await reply.text(), /FEATHEREDGE_STORE_ENCRYPTION_KEYS/);
 				assert.deepEqual((await (await worker.kv()).list()).keys, []);
 				assert.deepEqual(origin.requests, []);
 			});
 		});
 	}
+
+	test("the secret under its old name: 503, which names the new one", async () => {
+		const text = JSON.stringify({ current: "k1", keys: { k1: newKey() } });
+		await withWorker({ secrets: { FEATHEREDGE_STORE_KEYS: text } }, async (worker) => {
+			const reply = await worker.post(FEAST, ask(["a"], [ENTITY]));
+			assert.equal(reply.status, 503);
+			assert.match(await reply.text(), /`FEATHEREDGE_STORE_KEYS` is now `FEATHEREDGE_STORE_ENCRYPTION_KEYS`/);
+		});
+	});
 });
 
 test("no id, value or token stands in a log, a header or an error of our own", async () => {

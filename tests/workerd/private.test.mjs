@@ -1,4 +1,4 @@
-// `private_keys`: whatever is stored, logged, measured, posted or answered as an error is looked through for an entity's id, a feature's value,
+// `pseudonymize_keys`: whatever is stored, logged, measured, posted or answered as an error is looked through for an entity's id, a feature's value,
 // a token and a session, and store keys for the hash that whoever guesses the id could make too.
 
 import assert from "node:assert/strict";
@@ -20,8 +20,8 @@ const SESSION = "session-of-alice";
 const SECRETS = [ENTITY, "alice", "a of ", TOKEN, ORIGIN_TOKEN, SESSION];
 
 const newKey = () => randomBytes(32).toString("base64");
-const keys = ({ key = newKey(), names = newKey() } = {}) => ({
-	FEATHEREDGE_STORE_KEYS: JSON.stringify({ current: "k1", keys: { k1: key }, names }),
+const keys = ({ key = newKey(), hmacSecret = newKey() } = {}) => ({
+	FEATHEREDGE_STORE_ENCRYPTION_KEYS: JSON.stringify({ current: "k1", keys: { k1: key }, hmac_secret: hmacSecret }),
 });
 
 const wait = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
@@ -73,11 +73,11 @@ const start = (options = {}) =>
 		secrets: keys(),
 		...options,
 		vars: {
-			private_keys: true,
+			pseudonymize_keys: true,
 			views: { stats: { join_keys: ["driver_id"], sources: [] } },
 			l3: { enabled: true, shards: 1, timeout_ms: 5_000 },
 			auth: { open: ["read", "write"] },
-			prefetch: { store_seconds: 1 },
+			prefetch: { persist_interval_seconds: 1 },
 			alerts: { webhook_url: `${outside.url}/alerts`, min_requests: 5 },
 			telemetry: { aggregate: true, traces_url: `${outside.url}/v1/traces` },
 			...options.vars,
@@ -167,13 +167,13 @@ async function traces(options) {
 	return [...seen, ...filesOf(persist)];
 }
 
-describe("with `private_keys`", () => {
+describe("with `pseudonymize_keys`", () => {
 	test("no id, value, token or session stands in a store, a log, a figure, a span, an alert or an error", async () => {
 		assert.deepEqual(found(await traces({})), []);
 	});
 
 	test("without it and without keys they do, where the same search finds them", async () => {
-		const told = found(await traces({ secrets: {}, vars: { private_keys: false } }));
+		const told = found(await traces({ secrets: {}, vars: { pseudonymize_keys: false } }));
 		assert.deepEqual(
 			told,
 			[ENTITY, "alice", "a of "],
@@ -183,12 +183,15 @@ describe("with `private_keys`", () => {
 
 	test("without its secret nothing is served, and nothing is stored", async () => {
 		const withoutNames = JSON.stringify({ current: "k1", keys: { k1: newKey() } });
-		for (const secrets of [{}, { FEATHEREDGE_STORE_KEYS: withoutNames }]) {
+		for (const secrets of [{}, { FEATHEREDGE_STORE_ENCRYPTION_KEYS: withoutNames }]) {
 			const worker = await start({ secrets });
 			try {
 				const reply = await worker.post(FEAST, ask(["a"], [ENTITY]));
 				assert.equal(reply.status, 503);
-				assert.match(await reply.text(), /`private_keys` needs the secret `FEATHEREDGE_STORE_KEYS`, with `names`/);
+				assert.match(
+					await reply.text(),
+					/`pseudonymize_keys` needs the secret `FEATHEREDGE_STORE_ENCRYPTION_KEYS`, with `hmac_secret`/,
+				);
 				assert.deepEqual((await (await worker.kv()).list()).keys, []);
 				assert.deepEqual(origin.requests, []);
 			} finally {
@@ -214,7 +217,7 @@ describe("with `private_keys`", () => {
 	});
 
 	test("the keys of KV are another deployment's for another secret, and none that an id can be turned into", async () => {
-		const names = newKey();
+		const hmacSecret = newKey();
 		const l2Only = { vars: { l3: { enabled: false }, prefetch: { enabled: false } } };
 		const namesIn = async (options) => {
 			const worker = await start({ ...l2Only, ...options, vars: { ...l2Only.vars, ...options.vars } });
@@ -229,14 +232,18 @@ describe("with `private_keys`", () => {
 				await worker.stop();
 			}
 		};
-		const [hidden] = await namesIn({ secrets: keys({ names }) });
-		const [plain] = await namesIn({ vars: { private_keys: false }, secrets: {} });
+		const [hidden] = await namesIn({ secrets: keys({ hmacSecret }) });
+		const [plain] = await namesIn({ vars: { pseudonymize_keys: false }, secrets: {} });
 		assert.match(hidden, /^features:[0-9a-f]{32}$/);
 		assert.match(plain, /^features:[0-9a-f]{32}$/);
 		assert.notEqual(hidden, plain);
 		const guess = createHash("sha256").update(plain).digest("hex").slice(0, 32);
 		assert.notEqual(hidden, `features:${guess}`, "the hash has a key");
-		assert.deepEqual(await namesIn({ secrets: keys({ names }) }), [hidden], "another key of values changes no name");
+		assert.deepEqual(
+			await namesIn({ secrets: keys({ hmacSecret }) }),
+			[hidden],
+			"another key of values changes no name",
+		);
 		assert.notDeepEqual(await namesIn({ secrets: keys() }), [hidden]);
 	});
 
@@ -244,7 +251,7 @@ describe("with `private_keys`", () => {
 		const SHARDS = 256;
 		const drivers = range(8);
 		const vars = { l2: { enabled: false }, l3: { enabled: true, shards: SHARDS }, prefetch: { enabled: false } };
-		const namesKey = newKey();
+		const hmacSecret = newKey();
 		/** The shards of the rows, as each of so many isolates writes or reads them. */
 		const shardsBy = async (secrets, { isPrivate = true, isolates = 1 } = {}) => {
 			const persist = newFolder();
@@ -254,7 +261,7 @@ describe("with `private_keys`", () => {
 					secrets,
 					persist,
 					countKv: true,
-					vars: { ...vars, private_keys: isPrivate },
+					vars: { ...vars, pseudonymize_keys: isPrivate },
 				});
 				try {
 					origin.reset();
@@ -282,10 +289,10 @@ describe("with `private_keys`", () => {
 			return seen[0];
 		};
 		const plain = await shardsBy({}, { isPrivate: false });
-		assert.deepEqual(await shardsBy(keys({ names: namesKey }), { isPrivate: false }), plain, "what is stored is found");
-		const hidden = await shardsBy(keys({ names: namesKey }), { isolates: 2 });
+		assert.deepEqual(await shardsBy(keys({ hmacSecret }), { isPrivate: false }), plain, "what is stored is found");
+		const hidden = await shardsBy(keys({ hmacSecret }), { isolates: 2 });
 		assert.notDeepEqual(hidden, plain);
-		assert.deepEqual(await shardsBy(keys({ names: namesKey })), hidden, "another key of values changes no shard");
+		assert.deepEqual(await shardsBy(keys({ hmacSecret })), hidden, "another key of values changes no shard");
 		assert.notDeepEqual(await shardsBy(keys()), hidden);
 	});
 
@@ -313,7 +320,7 @@ describe("with `private_keys`", () => {
 	});
 });
 
-describe("the ledger, whose marks are sealed", () => {
+describe("the invalidation log, whose marks are sealed", () => {
 	const VISIBLE = { writes: { visible_within_ms: 0 }, prefetch: { enabled: false } };
 	const write = (worker, driver) =>
 		worker.post("/write-to-online-store", { feature_view_name: "stats", df: { driver_id: [driver], a: [1] } });
@@ -326,7 +333,7 @@ describe("the ledger, whose marks are sealed", () => {
 			assert.equal(
 				(await write(worker, 1)).headers.get("cache-status"),
 				"featheredge; fwd=bypass",
-				"the ledger has it",
+				"the invalidation log has it",
 			);
 			origin.reset();
 			for (const driver of [1, 2]) await read(other, driver);
@@ -340,17 +347,23 @@ describe("the ledger, whose marks are sealed", () => {
 	});
 
 	test("marks of the same keys come back as they were; those of others, and in clear, mean everything", async () => {
-		const [own, others] = range(2).map(() => new Seal(JSON.parse(keys().FEATHEREDGE_STORE_KEYS)));
+		const [own, others] = range(2).map(() => new Seal(JSON.parse(keys().FEATHEREDGE_STORE_ENCRYPTION_KEYS)));
 		const mark = Uint8Array.of(5, 0, 1, 2, 3);
-		const sealed = await own.seal("ledger:a", mark);
-		const marks = [sealed, await others.seal("ledger:a", mark), await own.seal("ledger:b", mark), mark, sealed];
+		const sealed = await own.seal("invalidation-log:a", mark);
+		const marks = [
+			sealed,
+			await others.seal("invalidation-log:a", mark),
+			await own.seal("invalidation-log:b", mark),
+			mark,
+			sealed,
+		];
 		const everything = Uint8Array.of(0xff, 0xff);
-		const opened = await openMarks(own, "ledger:a", marks);
+		const opened = await openMarks(own, "invalidation-log:a", marks);
 		assert.deepEqual(opened, [mark, everything, everything, everything, mark]);
-		assert.deepEqual(await openMarks(own, "ledger:a", []), []);
+		assert.deepEqual(await openMarks(own, "invalidation-log:a", []), []);
 	});
 
-	test("what a mark in clear from before `private_keys` may mean is fetched anew", async () => {
+	test("what a mark in clear from before `pseudonymize_keys` may mean is fetched anew", async () => {
 		const persist = newFolder();
 		const secrets = keys();
 		const run = async (own, use) => {
@@ -372,7 +385,7 @@ describe("the ledger, whose marks are sealed", () => {
 			1,
 		);
 		assert.equal(await run({}, calls), 0);
-		await run({ vars: { private_keys: false }, secrets: {} }, (worker) => write(worker, 2));
+		await run({ vars: { pseudonymize_keys: false }, secrets: {} }, (worker) => write(worker, 2));
 		assert.equal(await run({}, calls), 1);
 	});
 });

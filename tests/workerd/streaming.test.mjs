@@ -71,7 +71,7 @@ describe("a Worker", () => {
 		const vars = {
 			views: VIEWS,
 			// Miniflare's KV takes thousands of writes in seconds during which the Worker stands still.
-			l2: { writes_per_day: 0 },
+			l2: { max_writes_per_day: 0 },
 			// Deadlines that a busy machine does not pass.
 			origin: { timeout_ms: 30_000 },
 			deadlines: { default_ms: 60_000 },

@@ -47,10 +47,10 @@ test("rows are fetched with one call and are in both stores when it answers, for
 		rows: 300,
 		fetched: 300,
 		fresh: 0,
-		unknown: 0,
+		not_found: 0,
 		loaded: 0,
 		failed: 0,
-		left: 0,
+		remaining: 0,
 		origin_calls: 1,
 	});
 	for (const { rows, failed, bytes } of Object.values(stores)) {

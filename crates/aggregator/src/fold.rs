@@ -1,12 +1,12 @@
 //! From records to windows: each request counts in the series of all, of its way, its priority and its views.
 
-use model::time::Instant;
+use model::time::Timestamp;
 use telemetry::histogram::{ALL, Count, Kind, OTHER};
 use telemetry::quality::Quality;
 use telemetry::record::{Batch, PATHS, Record, Request, SpanName};
 use telemetry::trace::{Export, Span};
 
-use crate::{LOOK_MILLIS, Watch};
+use crate::{Aggregator, LOOK_MILLIS};
 
 /// Spans past this number that wait to be exported are dropped.
 const MAX_SPANS: usize = 2_000;
@@ -17,13 +17,13 @@ const TIER_SPANS: [&str; 3] = ["l2 read", "l3 read", "origin"];
 /// What counts against the promise, of the request whose views are being read.
 type Outcome = [(Count, u64); 3];
 
-impl Watch {
+impl Aggregator {
     pub(crate) fn fold(&mut self, batch: &Batch) {
         self.gauges = batch.gauges;
         self.lost += batch.lost;
         let views = &batch.views;
         let mut series = vec![None; views.len() + 1];
-        let mut at = Instant::default();
+        let mut at = Timestamp::default();
         let mut seen = Vec::new();
         let (mut millis, mut times, mut outcome): (u64, u64, Option<Outcome>) = (0, 1, None);
         for record in batch.records() {
@@ -76,7 +76,7 @@ impl Watch {
     }
 
     /// The spans that are exported together, the first of which is told of at `at`; `None` where there are too many.
-    fn spans_from(&mut self, at: Instant) -> Option<&mut Export> {
+    fn spans_from(&mut self, at: Timestamp) -> Option<&mut Export> {
         let (project, spans_at) = (&self.config.project, &mut self.spans_at);
         let spans = self.spans.get_or_insert_with(|| {
             *spans_at = at.plus(LOOK_MILLIS);

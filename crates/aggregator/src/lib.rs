@@ -12,7 +12,7 @@ mod sla_report;
 mod stats;
 
 use config::Config;
-use model::time::Instant;
+use model::time::Timestamp;
 use telemetry::histogram::{Kind, Windows};
 use telemetry::monitor::Monitor;
 use telemetry::outbox::Outbox;
@@ -66,7 +66,7 @@ impl Place {
 pub struct Message {
     /// What kind of place it goes to.
     pub place: Place,
-    /// What to [tell](Watch::told) of it by.
+    /// What to [tell](Aggregator::told) of it by.
     pub number: u64,
     /// The place's URL, or the name under which the host has it.
     pub to: String,
@@ -76,7 +76,7 @@ pub struct Message {
 
 /// The watcher of one core.
 #[derive(Debug)]
-pub struct Watch {
+pub struct Aggregator {
     config: Config,
     windows: Windows,
     monitor: Monitor,
@@ -97,19 +97,19 @@ pub struct Watch {
     outboxes: [Outbox; PLACES.len()],
     spans: Option<Export>,
     /// When these are exported.
-    spans_at: Instant,
+    spans_at: Timestamp,
     /// When Analytics Engine was last told.
-    analysed_at: Instant,
+    analysed_at: Timestamp,
 }
 
-impl Watch {
+impl Aggregator {
     /// One for a core of this configuration.
     #[must_use]
-    pub fn new(config: Config) -> Watch {
+    pub fn new(config: Config) -> Aggregator {
         let Config { sla, alerts, .. } = &config;
-        let mut windows = Windows::new(sla.window_seconds * 1_000, sla.burn_hour_seconds * 1_000);
+        let mut windows = Windows::new(sla.window_seconds * 1_000, sla.burn_rate_hour_seconds * 1_000);
         let attempts = [alerts.webhook_attempts, TRACES_ATTEMPTS, ONCE, ONCE];
-        Watch {
+        Aggregator {
             routes: PATHS.map(|path| windows.series_of(Kind::Route, path)),
             priorities: PRIORITIES.map(|priority| windows.series_of(Kind::Priority, priority)),
             tiers: TIERS.map(|tier| windows.series_of(Kind::Tier, tier)),
@@ -119,9 +119,9 @@ impl Watch {
                 p50_millis: sla.p50_ms,
                 p95_millis: sla.p95_ms,
                 p99_millis: sla.p99_ms,
-                availability: sla.answered_per_million,
+                availability: sla.availability_per_million,
                 error_rate: sla.errors_per_million,
-                burn_min_requests: sla.burn_min_requests,
+                burn_rate_min_requests: sla.burn_rate_min_requests,
             },
             status: Status::default(),
             gauges: GaugeSnapshot::default(),
@@ -130,8 +130,8 @@ impl Watch {
             lost: 0,
             outboxes: attempts.map(|attempts| Outbox::new(attempts, alerts.webhook_timeout_ms)),
             spans: None,
-            spans_at: Instant::default(),
-            analysed_at: Instant::default(),
+            spans_at: Timestamp::default(),
+            analysed_at: Timestamp::default(),
             config,
         }
     }
@@ -142,8 +142,8 @@ impl Watch {
         &self.config
     }
 
-    /// Takes a batch of what the core tells, and looks at what there is now. Afterwards there may be [messages](Watch::next_message).
-    pub fn take(&mut self, batch: &Batch, now: Instant) {
+    /// Takes a batch of what the core tells, and looks at what there is now. Afterwards there may be [messages](Aggregator::next_message).
+    pub fn take(&mut self, batch: &Batch, now: Timestamp) {
         self.fold(batch);
         self.look(now);
         if now >= self.spans_at
@@ -170,14 +170,14 @@ impl Watch {
         self.status
     }
 
-    fn put(&mut self, place: Place, body: Vec<u8>, now: Instant) {
+    fn put(&mut self, place: Place, body: Vec<u8>, now: Timestamp) {
         if let Some(outbox) = self.outboxes.get_mut(place as usize) {
             outbox.push(body, now);
         }
     }
 
     /// The next message that is due.
-    pub fn next_message(&mut self, now: Instant) -> Option<Message> {
+    pub fn next_message(&mut self, now: Timestamp) -> Option<Message> {
         let Config { alerts, telemetry, .. } = &self.config;
         let binding = Some(&telemetry.binding);
         let places = [&alerts.webhook_url, &telemetry.traces_url].map(Option::as_ref).into_iter();
@@ -191,7 +191,7 @@ impl Watch {
     }
 
     /// Tells what became of a message.
-    pub fn told(&mut self, place: Place, number: u64, is_taken: bool, now: Instant) {
+    pub fn told(&mut self, place: Place, number: u64, is_taken: bool, now: Timestamp) {
         if let Some(outbox) = self.outboxes.get_mut(place as usize) {
             outbox.tell(number, is_taken, now);
         }
@@ -199,7 +199,7 @@ impl Watch {
 
     /// When there is something to do though no request may come: an alert may be over, a message is due, or a window is to be merged.
     #[must_use]
-    pub fn next_at(&self, now: Instant) -> Option<Instant> {
+    pub fn next_at(&self, now: Timestamp) -> Option<Timestamp> {
         let Config { alerts, telemetry, .. } = &self.config;
         let is_alerting = alerts.webhook_url.is_some() && self.monitor.open().next().is_some();
         let mut next = is_alerting.then_some(now.plus(LOOK_MILLIS.min(self.windows.slot_millis())));
@@ -214,15 +214,15 @@ impl Watch {
     /// What is kept where the windows of all isolates are merged, empty at first, with what one of them sent added; `None` where that is
     /// of another version or of other windows, as in the middle of a deployment.
     #[must_use]
-    pub fn merge(&self, kept: &[u8], news: &[u8], now: Instant) -> Option<Vec<u8>> {
+    pub fn merge(&self, kept: &[u8], news: &[u8], now: Timestamp) -> Option<Vec<u8>> {
         let mut windows = self.windows_of(&[kept], now);
         windows.read(news, now).then(|| windows.write())
     }
 
     /// The windows that all of these bytes tell of together.
-    fn windows_of(&self, all: &[&[u8]], now: Instant) -> Windows {
+    fn windows_of(&self, all: &[&[u8]], now: Timestamp) -> Windows {
         let sla = &self.config.sla;
-        let mut windows = Windows::merged(sla.window_seconds * 1_000, sla.burn_hour_seconds * 1_000);
+        let mut windows = Windows::merged(sla.window_seconds * 1_000, sla.burn_rate_hour_seconds * 1_000);
         for bytes in all {
             // What cannot be read is of another version or another window, and says nothing of this one.
             windows.read(bytes, now);

@@ -1,6 +1,6 @@
 //! What is wrong: alerts that are opened and resolved by what the windows and the core's state say.
 
-use model::time::Instant;
+use model::time::Timestamp;
 use serde::Serialize;
 use telemetry::histogram::{Count, Series, Summary};
 use telemetry::json::to_json;
@@ -8,7 +8,7 @@ use telemetry::monitor::{Alert, Finding, Severity, Subject};
 use telemetry::record::Tier;
 use telemetry::sla::{self, BURNS, share};
 
-use crate::{Place, Scope, Watch};
+use crate::{Aggregator, Place, Scope};
 
 /// With fewer calls than this the origin's errors say nothing.
 const MIN_ORIGIN_CALLS: u64 = 10;
@@ -24,16 +24,16 @@ struct Notice<'a> {
     alert: Alert,
 }
 
-impl Watch {
+impl Aggregator {
     /// Looks at what was measured, and opens and resolves alerts.
-    pub(crate) fn look(&mut self, now: Instant) {
+    pub(crate) fn look(&mut self, now: Timestamp) {
         self.windows.advance(now);
         let alerts = &self.config.alerts;
-        let rest_millis = alerts.rest_seconds * 1_000;
+        let rest_millis = alerts.keep_firing_seconds * 1_000;
         let (least_requests, latency_high, latency_medium) =
             (alerts.min_requests, alerts.latency_high_ms, alerts.latency_medium_ms);
-        let least = alerts.hit_rate_percent * sla::WHOLE / 100;
-        let most_errors = alerts.origin_errors_percent * sla::WHOLE / 100;
+        let least = alerts.min_hit_rate_percent * sla::WHOLE / 100;
+        let most_errors = alerts.max_origin_error_percent * sla::WHOLE / 100;
         let found = |is: bool, severity, value, threshold| is.then_some(Finding { severity, value, threshold });
 
         let slowest = core::mem::take(&mut self.slowest);
@@ -84,7 +84,7 @@ impl Watch {
         series.map(Series::summary).unwrap_or_default()
     }
 
-    fn judge(&mut self, subject: Subject, finding: Option<Finding>, rest_millis: u64, now: Instant) {
+    fn judge(&mut self, subject: Subject, finding: Option<Finding>, rest_millis: u64, now: Timestamp) {
         let Some(alert) = self.monitor.judge(subject, finding, rest_millis, now) else { return };
         if self.config.alerts.webhook_url.is_some() {
             let project = self.config.project.as_str();

@@ -4,13 +4,13 @@
 //! There are no ids, no values and no secrets in any of it, and a label has few values: paths, priorities, tiers, and a bounded number
 //! of views.
 
-use model::time::Instant;
+use model::time::Timestamp;
 use serde::Serialize;
 use telemetry::histogram::{Kind, Series, Summary, Totals, Windows};
-use telemetry::json::{Timestamp, to_json};
+use telemetry::json::{Rfc3339, to_json};
 use telemetry::monitor::Alert;
 
-use crate::Watch;
+use crate::Aggregator;
 
 /// The media type of Prometheus' text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -81,7 +81,7 @@ impl Scope {
 struct Alerts<'a> {
     scope: Scope,
     project: &'a str,
-    at: Timestamp,
+    at: Rfc3339,
     open: Vec<&'a Alert>,
     /// The latest first.
     resolved: Vec<&'a Alert>,
@@ -126,10 +126,10 @@ impl<'a> Measured<'a> {
     }
 }
 
-impl Watch {
+impl Aggregator {
     /// A report: of this isolate, or of all whose windows are `merged`. Alerts are this isolate's in any case.
     #[must_use]
-    pub fn report(&self, report: Report, merged: Option<&[u8]>, now: Instant) -> Vec<u8> {
+    pub fn report(&self, report: Report, merged: Option<&[u8]>, now: Timestamp) -> Vec<u8> {
         let merged = merged.filter(|_| report != Report::Alerts).map(|merged| self.windows_of(&[merged], now));
         match report {
             Report::Metrics => self.metrics(merged.as_ref(), now),
@@ -138,7 +138,7 @@ impl Watch {
             Report::Alerts => to_json(&Alerts {
                 scope: Scope::Isolate,
                 project: &self.config.project,
-                at: Timestamp(now),
+                at: Rfc3339(now),
                 open: self.monitor.open().collect(),
                 resolved: self.monitor.resolved().iter().rev().collect(),
             }),

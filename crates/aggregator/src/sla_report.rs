@@ -1,16 +1,16 @@
 //! `GET /v1/sla`: the window against its targets, the error budget, and how fast it burns.
 
-use model::time::Instant;
+use model::time::Timestamp;
 use serde::Serialize;
 use telemetry::figures;
 use telemetry::figures::{Decimal, Rows, Share};
 use telemetry::histogram::{Count, Kind, Windows};
-use telemetry::json::Timestamp;
+use telemetry::json::Rfc3339;
 use telemetry::prometheus::write_figures;
 use telemetry::record::{PATHS, Path};
 use telemetry::sla::{self, BURNS, Checks, Status};
 
-use crate::Watch;
+use crate::Aggregator;
 use crate::report::{CLOCK, Measured, Scope};
 
 /// The body of `GET /v1/sla`.
@@ -18,16 +18,16 @@ use crate::report::{CLOCK, Measured, Scope};
 pub(crate) struct Sla<'a> {
     scope: Scope,
     project: &'a str,
-    at: Timestamp,
+    at: Rfc3339,
     window_seconds: u64,
-    latencies_are: &'static str,
+    latency_clock: &'static str,
     status: Status,
     requests: u64,
     details: Checks,
     routes: Rows<'a, Standing>,
     priorities: Rows<'a, Standing>,
     views: Rows<'a, Standing>,
-    error_budget_left: Share,
+    error_budget_remaining: Share,
     burn_rates: [BurnRate; BURNS.len()],
 }
 
@@ -52,24 +52,24 @@ struct BurnRate {
 figures! {
     /// Whether the promise is kept, for Prometheus.
     Compliance {
-        /// 1 while all targets are met.
+        /// 1 while all objectives are met in the window.
         compliant: Gauge,
-        /// What is left of the error budget.
-        error_budget_left: Share,
+        /// Remaining share of the error budget.
+        error_budget_remaining: Share,
     }
 
     /// How fast the error budget burns, for Prometheus.
     Burning {
-        /// How fast the budget burns; 1000 just uses it up.
-        burn_rate_thousandths: Gauge,
+        /// Burn rate of the error budget; 1 uses the budget up exactly.
+        burn_rate: Rate,
     }
 }
 
 /// The long windows of the burn rates.
 const BURN_WINDOWS: [&str; BURNS.len()] = ["1h", "6h", "3d"];
 
-impl Watch {
-    pub(crate) fn sla<'a>(&'a self, merged: Option<&'a Windows>, now: Instant) -> Sla<'a> {
+impl Aggregator {
+    pub(crate) fn sla<'a>(&'a self, merged: Option<&'a Windows>, now: Timestamp) -> Sla<'a> {
         let (windows, scope) = self.scoped(merged);
         let standing = |series: &Measured<'_>| {
             let (status, details) = sla::check(&self.targets, &series.window);
@@ -80,20 +80,20 @@ impl Watch {
             Rows(series.map(|series| (series.name, standing(&series))).collect())
         };
         let Standing { status, requests, details } = standing(&Measured::all(windows));
-        let minute = self.config.sla.burn_hour_seconds;
+        let minute = self.config.sla.burn_rate_hour_seconds;
         Sla {
             scope,
             project: &self.config.project,
-            at: Timestamp(now),
+            at: Rfc3339(now),
             window_seconds: self.config.sla.window_seconds,
-            latencies_are: CLOCK,
+            latency_clock: CLOCK,
             status,
             requests,
             details,
             routes: rows(Kind::Route),
             priorities: rows(Kind::Priority),
             views: rows(Kind::View),
-            error_budget_left: Decimal(sla::budget_left(&self.targets, windows, now)),
+            error_budget_remaining: Decimal(sla::budget_left(&self.targets, windows, now)),
             burn_rates: BURNS.map(|burn| {
                 let rate = sla::burn_rate(&self.targets, windows, burn, now);
                 BurnRate {
@@ -112,10 +112,15 @@ impl Sla<'_> {
     /// Appends what Prometheus is told of it.
     pub(crate) fn write_metrics(&self, out: &mut Vec<u8>) {
         let compliant = (self.status != Status::Violation).into();
-        write_figures(out, "sla_", "", &[("", Compliance { compliant, error_budget_left: self.error_budget_left })]);
+        write_figures(
+            out,
+            "sla_",
+            "",
+            &[("", Compliance { compliant, error_budget_remaining: self.error_budget_remaining })],
+        );
         let mut rates = Vec::new();
         for (window, burn) in BURN_WINDOWS.into_iter().zip(&self.burn_rates) {
-            rates.push((window, Burning { burn_rate_thousandths: burn.rate.into() }));
+            rates.push((window, Burning { burn_rate: burn.rate }));
         }
         write_figures(out, "sla_", "window", &rates);
     }

@@ -1,12 +1,12 @@
 //! `GET /v1/stats` and `GET /metrics`: all figures, from the same structs.
 
-use model::time::Instant;
+use model::time::Timestamp;
 use serde::Serialize;
 use telemetry::cost::{Cost, LatencyModel, Prices};
 use telemetry::figures;
 use telemetry::figures::{Decimal, Figures, Rows};
 use telemetry::histogram::{Count, Kind, SLOTS, Windows};
-use telemetry::json::Timestamp;
+use telemetry::json::Rfc3339;
 use telemetry::prometheus::{write_feast, write_figures};
 use telemetry::record::Tier;
 use telemetry::sla::share;
@@ -14,18 +14,18 @@ use telemetry::snapshot::{GaugeSnapshot, L2Choice, PrefetchFigures, Share as Mem
 
 use crate::report::{CLOCK, Measured, Scope};
 use crate::sla_report::promises;
-use crate::{Place, Watch};
+use crate::{Aggregator, Place};
 
 figures! {
     /// Requests of one series.
     Requests {
-        /// Requests.
+        /// Requests for features.
         requests: Total,
         /// Requests that failed or lacked a value.
         errors: Total,
-        /// Requests that were not answered.
+        /// Requests answered with 429 or a status from 500.
         unavailable: Total,
-        /// Requests slower than the promised 99th percentile.
+        /// Requests slower than the objective of the 99th percentile.
         slow: Total,
         /// Median latency in the window.
         latency_p50_ms: Millis,
@@ -37,59 +37,59 @@ figures! {
 
     /// How much requests ask for.
     Sizes {
-        /// Entities asked for.
+        /// Entities in requests.
         entities: Total,
-        /// Features asked for, each as often as it is named.
+        /// Features in requests; a repeated name counts each time.
         features: Total,
     }
 
     /// What the served values are worth.
     Quality {
-        /// Values asked for.
+        /// Values requested.
         values_requested: Total,
-        /// Values served, of a permitted age.
+        /// Values served within their permitted age.
         values_served: Total,
-        /// Values that could not be had.
+        /// Values answered as `INVALID`.
         values_failed: Total,
-        /// Served of requested values.
+        /// Share of the requested values that were served, in the window.
         completeness: Share,
-        /// 1 is new, 0 as old as permitted.
+        /// Freshness of served values in the window: 1 is new, 0 is as old as permitted.
         freshness: Share,
-        /// Failed of requested values.
-        value_errors: Share,
+        /// Share of the requested values that failed, in the window.
+        value_error_ratio: Share,
     }
 
     /// What a tier was asked for and had.
     TierFigures {
-        /// Rows that the tier completed.
+        /// Rows that the tier had.
         hits: Total,
-        /// Rows that it was asked for and did not complete.
+        /// Rows that were looked up in the tier and not found.
         misses: Total,
-        /// Hits of the rows asked for in the window.
-        hit: Share,
-        /// Bulk reads, or calls.
+        /// Share of the rows looked up in the tier that were hits, in the window.
+        hit_ratio: Share,
+        /// Bulk reads of a store, or origin calls.
         operations: Total,
-        /// Operations that failed.
+        /// Operations of the tier that failed.
         operation_errors: Total,
         /// Median latency of operations in the window.
         latency_p50_ms: Millis,
-        /// 95th percentile of their latency.
+        /// 95th percentile of the latency of operations in the window.
         latency_p95_ms: Millis,
-        /// 99th percentile of their latency.
+        /// 99th percentile of the latency of operations in the window.
         latency_p99_ms: Millis,
-        /// 1 while the tier is left alone.
+        /// 1 while the circuit breaker of the tier is open or half-open.
         breaker_open: Gauge,
-        /// How often that has begun.
+        /// Times that the circuit breaker opened.
         breaker_opened: Total,
     }
 
     /// A share of the memory.
     MemoryFigures {
-        /// Bytes that a share of the memory takes.
+        /// Bytes used by a share of the memory.
         bytes: Gauge,
-        /// Bytes that it may take.
+        /// Maximum bytes of the share.
         max_bytes: Gauge,
-        /// What had to make room in it, or was refused for want of it.
+        /// Entries of the share that were evicted, or refused for lack of room.
         evicted: Total,
     }
 
@@ -97,35 +97,35 @@ figures! {
     IsolateFigures {
         /// Rows in memory.
         l1_rows: Gauge,
-        /// Bytes that they take.
+        /// Bytes used by the rows in memory.
         l1_bytes: Gauge,
-        /// Requests under way, or going on behind their answers.
-        waiting: Gauge,
-        /// Requests refused since too many waited.
-        refused: Total,
-        /// Calls to the origin made since a store was slow.
+        /// Requests in progress, with those that continue in the background.
+        pending_requests: Gauge,
+        /// Requests shed.
+        shed: Total,
+        /// Hedged requests to the origin.
         hedged: Total,
-        /// Calls to the origin now.
+        /// Origin calls in progress.
         origin_calls_under_way: Gauge,
-        /// Calls that it may have.
+        /// Limit of concurrent origin calls.
         origin_calls_limit: Gauge,
         /// Open alerts.
         alerts_open: Gauge,
         /// Alerts opened.
         alerts_opened: Total,
-        /// Messages that the webhook took.
+        /// Alert messages that the webhook accepted.
         alerts_delivered: Total,
-        /// Messages that it did not take.
-        alerts_given_up: Total,
-        /// Windows that were not merged.
-        windows_given_up: Total,
-        /// Records of requests that were not counted, since there was no room for them.
-        records_lost: Total,
-        /// Rows that memory may hold.
+        /// Alert messages dropped after their last attempt.
+        alerts_dropped: Total,
+        /// Windows dropped before they were merged into the deployment's.
+        windows_dropped: Total,
+        /// Requests not recorded, because the record buffer was full.
+        records_dropped: Total,
+        /// Maximum rows in memory.
         l1_max_rows: Gauge,
-        /// Bytes that they may take.
+        /// Maximum bytes of the rows in memory.
         l1_max_bytes: Gauge,
-        /// Rows that made room for others.
+        /// Rows evicted from memory.
         l1_evictions: Total,
     }
 }
@@ -135,9 +135,9 @@ figures! {
 pub(crate) struct Stats<'a> {
     scope: Scope,
     project: &'a str,
-    at: Timestamp,
+    at: Rfc3339,
     window_seconds: u64,
-    latencies_are: &'static str,
+    latency_clock: &'static str,
     overall: Requests,
     routes: Rows<'a, Requests>,
     priorities: Rows<'a, Requests>,
@@ -216,13 +216,13 @@ impl Quality {
             completeness: Decimal(share(served, requested)),
             // Counted in thousandths each.
             freshness: Decimal(share(window.of(Count::Freshness), served) / 1_000),
-            value_errors: Decimal(share(window.of(Count::Failed), requested)),
+            value_error_ratio: Decimal(share(window.of(Count::Failed), requested)),
         }
     }
 }
 
-impl Watch {
-    pub(crate) fn stats<'a>(&'a self, merged: Option<&'a Windows>, now: Instant) -> Stats<'a> {
+impl Aggregator {
+    pub(crate) fn stats<'a>(&'a self, merged: Option<&'a Windows>, now: Timestamp) -> Stats<'a> {
         let (windows, scope) = self.scoped(merged);
         let rows = |kind| Rows(Measured::of_kind(windows, kind).map(|it| (it.name, Requests::of(&it))).collect());
         let all = Measured::all(windows);
@@ -232,9 +232,9 @@ impl Watch {
         Stats {
             scope,
             project: &self.config.project,
-            at: Timestamp(now),
+            at: Rfc3339(now),
             window_seconds: self.config.sla.window_seconds,
-            latencies_are: CLOCK,
+            latency_clock: CLOCK,
             overall: Requests::of(&all),
             routes: rows(Kind::Route),
             priorities: rows(Kind::Priority),
@@ -263,9 +263,9 @@ impl Watch {
         };
         let costs = &self.config.costs;
         let prices = Prices {
-            read_cents: costs.l2_read_cents,
-            write_cents: costs.l2_write_cents,
-            origin_cents: costs.origin_call_cents,
+            read_cents: costs.l2_read_cents_per_million,
+            write_cents: costs.l2_write_cents_per_million,
+            origin_cents: costs.origin_call_cents_per_million,
         };
         let memory = &gauges.memory;
         let memory_of = |share: MemoryShare| MemoryFigures {
@@ -277,15 +277,15 @@ impl Watch {
             ("all", memory.all),
             ("rows", memory.rows),
             ("plans", memory.plans),
-            ("learned", memory.learned),
-            ("marks", memory.marks),
+            ("prefetch", memory.prefetch),
+            ("invalidations", memory.invalidations),
             ("records", memory.records),
-            ("waiting", memory.waiting),
+            ("pending", memory.pending),
         ];
         let told = |place: Place| {
-            self.outboxes.get(place as usize).map_or((0, 0), |outbox| (outbox.delivered, outbox.given_up))
+            self.outboxes.get(place as usize).map_or((0, 0), |outbox| (outbox.delivered, outbox.dropped))
         };
-        let (alerts_delivered, alerts_given_up) = told(Place::Webhook);
+        let (alerts_delivered, alerts_dropped) = told(Place::Webhook);
         IsolateStats {
             stores: Rows(stores.filter_map(|(name, tier)| Some((name, tier?.store))).collect()),
             cost: cost.priced(&prices),
@@ -294,17 +294,17 @@ impl Watch {
             isolate: IsolateFigures {
                 l1_rows: gauges.l1.rows,
                 l1_bytes: gauges.l1.bytes,
-                waiting: gauges.waiting,
-                refused: gauges.refused,
+                pending_requests: gauges.pending_requests,
+                shed: gauges.shed,
                 hedged: gauges.hedged,
                 origin_calls_under_way: gauges.origin_under_way,
                 origin_calls_limit: gauges.origin_limit,
                 alerts_open: self.monitor.open().count() as u64,
                 alerts_opened: self.monitor.opened(),
                 alerts_delivered,
-                alerts_given_up,
-                windows_given_up: told(Place::Windows).1,
-                records_lost: self.lost,
+                alerts_dropped,
+                windows_dropped: told(Place::Windows).1,
+                records_dropped: self.lost,
                 l1_max_rows: gauges.l1.max_rows,
                 l1_max_bytes: gauges.l1.max_bytes,
                 l1_evictions: gauges.l1.evictions,
@@ -314,7 +314,7 @@ impl Watch {
     }
 
     /// All figures in Prometheus' text format.
-    pub(crate) fn metrics(&self, merged: Option<&Windows>, now: Instant) -> Vec<u8> {
+    pub(crate) fn metrics(&self, merged: Option<&Windows>, now: Timestamp) -> Vec<u8> {
         let (windows, _) = self.scoped(merged);
         let mut out = Vec::with_capacity(16_384);
         self.stats(merged, now).write_metrics(&mut out);
@@ -403,7 +403,7 @@ fn tiers<'a>(windows: &'a Windows, all: &Measured<'_>, gauges: Option<&GaugeSnap
         let figures = TierFigures {
             hits,
             misses,
-            hit: Decimal(share(had_now, had_now + lacked_now)),
+            hit_ratio: Decimal(share(had_now, had_now + lacked_now)),
             operations: totals.of(Count::Requests),
             operation_errors: totals.of(Count::Errors),
             latency_p50_ms: window.p50,

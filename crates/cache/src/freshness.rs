@@ -1,7 +1,7 @@
 //! Fresh, stale but usable, or expired: decided for each value from when it was fetched.
 
 use model::request::{Consistency, Lifetimes};
-use model::time::Instant;
+use model::time::Timestamp;
 use model::value::{Cell, Status};
 
 /// Whether a value may be served.
@@ -10,9 +10,9 @@ pub enum Freshness {
     /// It may be served as it is.
     Fresh,
     /// It may be served at once, and is to be fetched anew behind the answer.
-    Due,
+    StaleWhileRevalidate,
     /// It may be served while nothing fresher can be had.
-    Late,
+    StaleIfError,
     /// It may not be served.
     Expired,
 }
@@ -21,7 +21,7 @@ impl Freshness {
     /// Whether nobody needs to wait for a fresher value.
     #[must_use]
     pub fn is_usable_at_once(self) -> bool {
-        self <= Freshness::Due
+        self <= Freshness::StaleWhileRevalidate
     }
 }
 
@@ -36,21 +36,21 @@ pub struct Rules {
     /// How long before its time to live ends a value counts as due.
     early: u64,
     /// What was fetched then or earlier was written past the caches since.
-    floor: Instant,
-    now: Instant,
+    floor: Timestamp,
+    now: Timestamp,
 }
 
 impl Rules {
     /// The rules at `now` for a view with `lifetimes`, in a request that allows `max_staleness` milliseconds, if it says.
     #[must_use]
-    pub fn new(lifetimes: Lifetimes, max_staleness: Option<u64>, consistency: Consistency, now: Instant) -> Rules {
+    pub fn new(lifetimes: Lifetimes, max_staleness: Option<u64>, consistency: Consistency, now: Timestamp) -> Rules {
         Rules {
             jitter: lifetimes.ttl / 1_000 * u64::from(lifetimes.jitter_permille),
             lifetimes,
             max_staleness: max_staleness.unwrap_or(u64::MAX),
             is_bound_hard: max_staleness.is_some() && consistency != Consistency::Eventual,
             early: 0,
-            floor: Instant::default(),
+            floor: Timestamp::default(),
             now,
         }
     }
@@ -64,7 +64,7 @@ impl Rules {
     /// The same rules for a row that was written at `floor`: what was fetched then or earlier is not to be served.
     #[inline]
     #[must_use]
-    pub fn since(self, floor: Instant) -> Rules {
+    pub fn since(self, floor: Timestamp) -> Rules {
         Rules { floor, ..self }
     }
 
@@ -72,21 +72,25 @@ impl Rules {
     #[inline]
     #[must_use]
     pub fn judge(&self, cell: &Cell, hash: u64) -> Freshness {
-        let fetched_at = cell.fetched_at.instant();
+        let fetched_at = cell.fetched_at.timestamp();
         // What the origin itself calls invalid is told to whoever asked for it, and never kept for anyone else.
-        if cell.status == Status::Invalid || (fetched_at <= self.floor && self.floor != Instant::default()) {
+        if cell.status == Status::Invalid || (fetched_at <= self.floor && self.floor != Timestamp::default()) {
             return Freshness::Expired;
         }
         let age = self.now.millis_since(fetched_at);
-        let (ttl, revalidate) = self.ttl_and_revalidate(cell, hash);
-        let grace = self.lifetimes.grace;
+        let (ttl, stale_while_revalidate) = self.ttl_and_revalidate(cell, hash);
+        let stale_if_error = self.lifetimes.stale_if_error;
         if age <= ttl.min(self.max_staleness) {
-            return if age.saturating_add(self.early) <= ttl { Freshness::Fresh } else { Freshness::Due };
+            return if age.saturating_add(self.early) <= ttl {
+                Freshness::Fresh
+            } else {
+                Freshness::StaleWhileRevalidate
+            };
         }
-        if age <= ttl.saturating_add(revalidate).min(self.max_staleness) {
-            Freshness::Due
-        } else if age <= ttl.saturating_add(grace) && !(self.is_bound_hard && age > self.max_staleness) {
-            Freshness::Late
+        if age <= ttl.saturating_add(stale_while_revalidate).min(self.max_staleness) {
+            Freshness::StaleWhileRevalidate
+        } else if age <= ttl.saturating_add(stale_if_error) && !(self.is_bound_hard && age > self.max_staleness) {
+            Freshness::StaleIfError
         } else {
             Freshness::Expired
         }
@@ -94,24 +98,24 @@ impl Rules {
 
     /// When a value that may be served now becomes [`Freshness::Expired`], should no write come before.
     #[must_use]
-    pub fn expires_at(&self, cell: &Cell, hash: u64) -> Instant {
-        let fetched_at = cell.fetched_at.instant();
-        let (ttl, revalidate) = self.ttl_and_revalidate(cell, hash);
-        let at_once = ttl.saturating_add(revalidate).min(self.max_staleness);
-        let late = ttl.saturating_add(self.lifetimes.grace);
+    pub fn expires_at(&self, cell: &Cell, hash: u64) -> Timestamp {
+        let fetched_at = cell.fetched_at.timestamp();
+        let (ttl, stale_while_revalidate) = self.ttl_and_revalidate(cell, hash);
+        let at_once = ttl.saturating_add(stale_while_revalidate).min(self.max_staleness);
+        let late = ttl.saturating_add(self.lifetimes.stale_if_error);
         let late = if self.is_bound_hard { late.min(self.max_staleness) } else { late };
         fetched_at.plus(at_once.max(late).saturating_add(1))
     }
 
     #[inline]
     fn ttl_and_revalidate(&self, cell: &Cell, hash: u64) -> (u64, u64) {
-        let Lifetimes { ttl, revalidate, negative_ttl, .. } = self.lifetimes;
+        let Lifetimes { ttl, stale_while_revalidate, negative_ttl, .. } = self.lifetimes;
         // The same row has the same time to live everywhere: its hash says which part of the jitter it gets.
         let ttl = ttl - ((self.jitter * (hash >> 40)) >> 24);
         let ttl = if cell.is_negative { ttl.min(negative_ttl) } else { ttl };
         // An entity that the origin now knows is not to be missed for longer than was said, and what has no time to live is
         // not wanted without asking.
-        (ttl, if cell.is_negative || ttl == 0 { 0 } else { revalidate })
+        (ttl, if cell.is_negative || ttl == 0 { 0 } else { stale_while_revalidate })
     }
 }
 
@@ -134,10 +138,16 @@ pub fn early_millis(fetch_millis: u64, beta_permille: u32, random: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::time::{EventTime, Stamp};
+    use model::time::{EventTime, PackedTimestamp};
 
-    const LIFETIMES: Lifetimes =
-        Lifetimes { ttl: 300, jitter_permille: 0, revalidate: 50, grace: 1_000, negative_ttl: 30, max_age: None };
+    const LIFETIMES: Lifetimes = Lifetimes {
+        ttl: 300,
+        jitter_permille: 0,
+        stale_while_revalidate: 50,
+        stale_if_error: 1_000,
+        negative_ttl: 30,
+        max_event_age: None,
+    };
 
     /// The hash of a row that gets all of the jitter, to within a 16-millionth.
     const HASH: u64 = u64::MAX;
@@ -147,9 +157,9 @@ mod tests {
             status,
             is_negative: status == Status::NotFound,
             event_time: EventTime::ZERO,
-            fetched_at: Instant(10_000).into(),
+            fetched_at: Timestamp(10_000).into(),
         };
-        Rules::new(LIFETIMES, max_staleness, consistency, Instant(10_000 + age)).judge(&cell, HASH)
+        Rules::new(LIFETIMES, max_staleness, consistency, Timestamp(10_000 + age)).judge(&cell, HASH)
     }
 
     #[test]
@@ -157,10 +167,10 @@ mod tests {
         for (age, expected) in [
             (0, Freshness::Fresh),
             (300, Freshness::Fresh),
-            (301, Freshness::Due),
-            (350, Freshness::Due),
-            (351, Freshness::Late),
-            (1_300, Freshness::Late),
+            (301, Freshness::StaleWhileRevalidate),
+            (350, Freshness::StaleWhileRevalidate),
+            (351, Freshness::StaleIfError),
+            (1_300, Freshness::StaleIfError),
             (1_301, Freshness::Expired),
         ] {
             assert_eq!(judge(age, Status::Present, None, Consistency::Eventual), expected, "{age}");
@@ -170,7 +180,7 @@ mod tests {
     #[test]
     fn an_unknown_entity_is_asked_for_again_sooner() {
         assert_eq!(judge(30, Status::NotFound, None, Consistency::Eventual), Freshness::Fresh);
-        assert_eq!(judge(31, Status::NotFound, None, Consistency::Eventual), Freshness::Late);
+        assert_eq!(judge(31, Status::NotFound, None, Consistency::Eventual), Freshness::StaleIfError);
         assert_eq!(judge(31, Status::NullValue, None, Consistency::Eventual), Freshness::Fresh);
     }
 
@@ -180,21 +190,21 @@ mod tests {
             status: Status::Present,
             is_negative: false,
             event_time: EventTime::ZERO,
-            fetched_at: Instant(10_000).into(),
+            fetched_at: Timestamp(10_000).into(),
         };
         let lifetimes = Lifetimes { ttl: 0, ..LIFETIMES };
-        let at = |now| Rules::new(lifetimes, None, Consistency::Eventual, Instant(now)).judge(&cell, HASH);
-        assert_eq!((at(10_000), at(10_001)), (Freshness::Fresh, Freshness::Late));
+        let at = |now| Rules::new(lifetimes, None, Consistency::Eventual, Timestamp(now)).judge(&cell, HASH);
+        assert_eq!((at(10_000), at(10_001)), (Freshness::Fresh, Freshness::StaleIfError));
     }
 
     #[test]
     fn the_callers_bound_is_soft_when_eventual_and_hard_when_bounded() {
-        assert_eq!(judge(101, Status::Present, Some(100), Consistency::Eventual), Freshness::Late);
+        assert_eq!(judge(101, Status::Present, Some(100), Consistency::Eventual), Freshness::StaleIfError);
         assert_eq!(judge(101, Status::Present, Some(100), Consistency::Bounded), Freshness::Expired);
         assert_eq!(judge(100, Status::Present, Some(100), Consistency::Bounded), Freshness::Fresh);
         assert_eq!(judge(0, Status::Present, Some(0), Consistency::Bounded), Freshness::Fresh);
         assert_eq!(judge(1, Status::Present, Some(0), Consistency::Bounded), Freshness::Expired);
-        assert_eq!(judge(400, Status::Present, Some(500), Consistency::Bounded), Freshness::Late);
+        assert_eq!(judge(400, Status::Present, Some(500), Consistency::Bounded), Freshness::StaleIfError);
     }
 
     #[test]
@@ -207,18 +217,18 @@ mod tests {
             (LIFETIMES, Some(0), Consistency::Bounded, Status::Present),
             (LIFETIMES, Some(10_000), Consistency::Bounded, Status::Present),
             (LIFETIMES, Some(500), Consistency::Bounded, Status::Present),
-            (Lifetimes { grace: 0, ..LIFETIMES }, None, Consistency::Eventual, Status::Present),
-            (Lifetimes { grace: 0, ..LIFETIMES }, Some(320), Consistency::Eventual, Status::Present),
+            (Lifetimes { stale_if_error: 0, ..LIFETIMES }, None, Consistency::Eventual, Status::Present),
+            (Lifetimes { stale_if_error: 0, ..LIFETIMES }, Some(320), Consistency::Eventual, Status::Present),
             (Lifetimes { ttl: 0, ..LIFETIMES }, None, Consistency::Eventual, Status::Present),
         ] {
             let cell = Cell {
                 status,
                 is_negative: status == Status::NotFound,
                 event_time: EventTime::ZERO,
-                fetched_at: Instant(10_000).into(),
+                fetched_at: Timestamp(10_000).into(),
             };
-            let at = |now: u64| Rules::new(lifetimes, max_staleness, consistency, Instant(now));
-            let Instant(expires_at) = at(10_000).expires_at(&cell, HASH);
+            let at = |now: u64| Rules::new(lifetimes, max_staleness, consistency, Timestamp(now));
+            let Timestamp(expires_at) = at(10_000).expires_at(&cell, HASH);
             assert_eq!(at(expires_at).judge(&cell, HASH), Freshness::Expired, "{lifetimes:?} {max_staleness:?}");
             assert_ne!(at(expires_at - 1).judge(&cell, HASH), Freshness::Expired, "{lifetimes:?} {max_staleness:?}");
         }
@@ -230,22 +240,26 @@ mod tests {
             status: Status::Present,
             is_negative: false,
             event_time: EventTime::ZERO,
-            fetched_at: Instant(10_000).into(),
+            fetched_at: Timestamp(10_000).into(),
         };
-        let rules = Rules::new(LIFETIMES, None, Consistency::Eventual, Instant(0));
+        let rules = Rules::new(LIFETIMES, None, Consistency::Eventual, Timestamp(0));
         assert_eq!(rules.judge(&cell, HASH), Freshness::Fresh);
     }
 
     #[test]
     fn jitter_shortens_each_rows_time_to_live_by_its_own_part() {
-        let lifetimes = Lifetimes { ttl: 10_000, jitter_permille: 100, revalidate: 0, ..LIFETIMES };
-        let fetched =
-            Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at: Stamp::ZERO };
+        let lifetimes = Lifetimes { ttl: 10_000, jitter_permille: 100, stale_while_revalidate: 0, ..LIFETIMES };
+        let fetched = Cell {
+            status: Status::Present,
+            is_negative: false,
+            event_time: EventTime::ZERO,
+            fetched_at: PackedTimestamp::ZERO,
+        };
         let last_fresh = |hash: u64| {
             (0..20_000)
                 .rev()
                 .find(|&age| {
-                    Rules::new(lifetimes, None, Consistency::Eventual, Instant(age)).judge(&fetched, hash)
+                    Rules::new(lifetimes, None, Consistency::Eventual, Timestamp(age)).judge(&fetched, hash)
                         == Freshness::Fresh
                 })
                 .unwrap()
@@ -273,11 +287,15 @@ mod tests {
 
     #[test]
     fn what_is_due_early_is_still_usable_at_once() {
-        let cell =
-            Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at: Stamp::ZERO };
-        let rules = Rules::new(LIFETIMES, None, Consistency::Eventual, Instant(250));
+        let cell = Cell {
+            status: Status::Present,
+            is_negative: false,
+            event_time: EventTime::ZERO,
+            fetched_at: PackedTimestamp::ZERO,
+        };
+        let rules = Rules::new(LIFETIMES, None, Consistency::Eventual, Timestamp(250));
         assert_eq!(rules.judge(&cell, HASH), Freshness::Fresh);
-        assert_eq!(rules.early_by(51).judge(&cell, HASH), Freshness::Due);
+        assert_eq!(rules.early_by(51).judge(&cell, HASH), Freshness::StaleWhileRevalidate);
         assert!(rules.early_by(51).judge(&cell, HASH).is_usable_at_once());
     }
 }

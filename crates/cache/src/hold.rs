@@ -4,7 +4,7 @@
 //! before that may be older than what the job has written, and the rest is older by no more than the distance. Invariant: from its end on,
 //! nothing that was fetched before is served.
 
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// How jobs are taken into account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,27 +18,27 @@ pub struct JobSettings {
 /// Until when jobs may write some rows; the first of all times where there are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hold {
-    until: Instant,
+    until: Timestamp,
 }
 
 impl Hold {
     /// Another job may write until then.
-    pub(crate) fn extend(&mut self, until: Instant) {
+    pub(crate) fn extend(&mut self, until: Timestamp) {
         self.until = self.until.max(until);
     }
 
     /// Puts the end back to `latest`, if it is later: it was told by a clock that was ahead.
-    pub(crate) fn limit(&mut self, latest: Instant) {
+    pub(crate) fn limit(&mut self, latest: Timestamp) {
         self.until = self.until.min(latest);
     }
 
     /// Whether it still marks what is fetched after `at`.
-    pub(crate) fn is_beyond(self, at: Instant) -> bool {
+    pub(crate) fn is_beyond(self, at: Timestamp) -> bool {
         self.until > at
     }
 
     /// The mark at `now`: what was fetched then or earlier is not to be served.
-    pub(crate) fn mark(self, staleness_millis: u64, now: Instant) -> Instant {
+    pub(crate) fn mark(self, staleness_millis: u64, now: Timestamp) -> Timestamp {
         self.until.min(now.minus(staleness_millis))
     }
 }
@@ -50,13 +50,13 @@ mod tests {
     #[test]
     fn the_mark_follows_the_time_to_the_end_of_the_job() {
         let mut hold = Hold::default();
-        assert_eq!(hold.mark(100, Instant(5_000)), Instant(0), "there is no job");
-        hold.extend(Instant(9_000));
-        hold.extend(Instant(8_000));
-        assert_eq!(hold.mark(100, Instant(5_000)), Instant(4_900));
-        assert_eq!(hold.mark(0, Instant(5_000)), Instant(5_000), "nothing is kept");
-        assert_eq!([9_000, 9_100, 20_000].map(|now| hold.mark(100, Instant(now)).0), [8_900, 9_000, 9_000]);
-        hold.limit(Instant(6_000));
-        assert_eq!(hold.mark(100, Instant(20_000)), Instant(6_000));
+        assert_eq!(hold.mark(100, Timestamp(5_000)), Timestamp(0), "there is no job");
+        hold.extend(Timestamp(9_000));
+        hold.extend(Timestamp(8_000));
+        assert_eq!(hold.mark(100, Timestamp(5_000)), Timestamp(4_900));
+        assert_eq!(hold.mark(0, Timestamp(5_000)), Timestamp(5_000), "nothing is kept");
+        assert_eq!([9_000, 9_100, 20_000].map(|now| hold.mark(100, Timestamp(now)).0), [8_900, 9_000, 9_000]);
+        hold.limit(Timestamp(6_000));
+        assert_eq!(hold.mark(100, Timestamp(20_000)), Timestamp(6_000));
     }
 }

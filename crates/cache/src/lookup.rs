@@ -8,10 +8,10 @@ use std::rc::Rc;
 use crate::freshness::{Freshness, Rules};
 use crate::marks::{Floor, Marks};
 use crate::memory::Memory;
-use model::answer::{Found, Need, Tier};
-use model::request::{Ask, Columns, Consistency, Slots, ViewAsk};
+use model::answer::{Action, LookupResult, Tier};
+use model::request::{Columns, Consistency, RowQuery, Slots, ViewQuery};
 use model::row::{Row, Schema};
-use model::time::{EventTime, Instant};
+use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
 
 /// What L1 left open.
@@ -31,10 +31,10 @@ pub struct Open {
 pub fn read_memory(
     memory: &mut Memory,
     marks: &Marks,
-    ask: &Ask,
-    now: Instant,
+    ask: &RowQuery,
+    now: Timestamp,
     early_millis: u64,
-    found: &mut Vec<Found>,
+    found: &mut Vec<LookupResult>,
 ) -> Open {
     found.reserve(ask.keys.len());
     let mut open = Open::default();
@@ -61,12 +61,12 @@ const AT_A_TIME: usize = 32;
 fn read_view(
     memory: &mut Memory,
     floor: Floor<'_>,
-    ask: &Ask,
-    view: &ViewAsk,
+    ask: &RowQuery,
+    view: &ViewQuery,
     first: usize,
-    now: Instant,
+    now: Timestamp,
     early_millis: u64,
-    found: &mut Vec<Found>,
+    found: &mut Vec<LookupResult>,
     open: &mut Open,
 ) {
     let rules = Rules::new(*view.lifetimes(), ask.max_staleness, ask.consistency, now);
@@ -80,14 +80,14 @@ fn read_view(
         let (key, hash) = ask.keys.at(place);
         let row = if is_passed_over { None } else { memory.get(hash, view.space(), key) };
         inspector.rules = inspector.rules.since(floor.at(key));
-        let need = match row.map_or(Freshness::Expired, |row| inspector.judge(row, hash)) {
-            Freshness::Fresh => Need::Nothing,
-            Freshness::Due => Need::Refresh,
-            Freshness::Late | Freshness::Expired => Need::Completion,
+        let action = match row.map_or(Freshness::Expired, |row| inspector.judge(row, hash)) {
+            Freshness::Fresh => Action::None,
+            Freshness::StaleWhileRevalidate => Action::Revalidate,
+            Freshness::StaleIfError | Freshness::Expired => Action::Fetch,
         };
-        open.missing += u32::from(need == Need::Completion);
-        open.due += u32::from(need == Need::Refresh);
-        found.push(Found { row: row.cloned(), tier: Tier::L1, is_stale: false, need });
+        open.missing += u32::from(action == Action::Fetch);
+        open.due += u32::from(action == Action::Revalidate);
+        found.push(LookupResult { row: row.cloned(), tier: Tier::L1, is_stale: false, action });
     }
     let places = found.get_mut(first..).unwrap_or_default();
     if matches!(view.columns(), Columns::All) {
@@ -100,10 +100,16 @@ fn read_view(
 
 /// A row that is due may be past its time to live, or be fetched a little early by chance; only the first is stale.
 #[cold]
-fn tell_stale_from_early(places: &mut [Found], ask: &Ask, view: &ViewAsk, first: usize, rules: Rules) -> u32 {
+fn tell_stale_from_early(
+    places: &mut [LookupResult],
+    ask: &RowQuery,
+    view: &ViewQuery,
+    first: usize,
+    rules: Rules,
+) -> u32 {
     let mut inspector = Inspector::new(view, rules);
     let mut stale = 0;
-    for (found, place) in places.iter_mut().zip(first..).filter(|(found, _)| found.need == Need::Refresh) {
+    for (found, place) in places.iter_mut().zip(first..).filter(|(found, _)| found.action == Action::Revalidate) {
         let (_, hash) = ask.keys.at(place);
         found.is_stale = found.row.as_ref().is_some_and(|row| inspector.judge(row, hash) != Freshness::Fresh);
         stale += u32::from(found.is_stale);
@@ -112,13 +118,13 @@ fn tell_stale_from_early(places: &mut [Found], ask: &Ask, view: &ViewAsk, first:
 }
 
 /// Of a feature service's rows, those that lack a member which a newer row has are no longer complete. How many.
-pub fn retire_former_members(found: &mut [Found]) -> u32 {
+pub fn retire_former_members(found: &mut [LookupResult]) -> u32 {
     let Some(members) = newest_schema(found) else { return 0 };
     let mut retired = 0;
-    for found in found.iter_mut().filter(|found| found.need == Need::Nothing) {
+    for found in found.iter_mut().filter(|found| found.action == Action::None) {
         let Some(row) = &found.row else { continue };
         if !Rc::ptr_eq(row.schema(), &members) && !has_all_features(row.schema(), &members) {
-            found.need = Need::Completion;
+            found.action = Action::Fetch;
             retired += 1;
         }
     }
@@ -126,7 +132,7 @@ pub fn retire_former_members(found: &mut [Found]) -> u32 {
 }
 
 /// The schema of the row that was fetched last: what the feature service has as members now.
-fn newest_schema(found: &[Found]) -> Option<Rc<Schema>> {
+fn newest_schema(found: &[LookupResult]) -> Option<Rc<Schema>> {
     let mut newest: Option<&Rc<Row>> = None;
     for row in found.iter().filter_map(|found| found.row.as_ref()) {
         let is_newer = newest
@@ -138,9 +144,10 @@ fn newest_schema(found: &[Found]) -> Option<Rc<Schema>> {
     newest.map(|row| Rc::clone(row.schema()))
 }
 
-fn fetched_at(row: &Row) -> Instant {
-    let times = || row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at.instant());
-    row.uniform_cell().map_or_else(|| times().max().unwrap_or_default(), |cell| cell.fetched_at.instant())
+fn fetched_at(row: &Row) -> Timestamp {
+    let times =
+        || row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at.timestamp());
+    row.uniform_cell().map_or_else(|| times().max().unwrap_or_default(), |cell| cell.fetched_at.timestamp())
 }
 
 fn has_all_features(schema: &Schema, members: &Schema) -> bool {
@@ -149,10 +156,10 @@ fn has_all_features(schema: &Schema, members: &Schema) -> bool {
 
 /// Marks the values whose event lies further back than their view allows, just before they are answered with: so many
 /// `rows` of each view.
-pub fn enforce_max_age(found: &mut [Found], ask: &Ask, rows: usize, now: Instant) {
+pub fn enforce_max_event_age(found: &mut [LookupResult], ask: &RowQuery, rows: usize, now: Timestamp) {
     for (number, view) in ask.views.iter().enumerate() {
-        let Some(max_age) = view.lifetimes().max_age else { continue };
-        let oldest = i64::try_from(now.0.saturating_sub(max_age)).unwrap_or(i64::MAX).saturating_mul(1_000);
+        let Some(max_event_age) = view.lifetimes().max_event_age else { continue };
+        let oldest = i64::try_from(now.0.saturating_sub(max_event_age)).unwrap_or(i64::MAX).saturating_mul(1_000);
         for found in found.iter_mut().skip(number * rows).take(rows) {
             let outside = found.row.as_ref().and_then(|row| row.without_events_before(EventTime(oldest)));
             if let Some(row) = outside {
@@ -164,24 +171,24 @@ pub fn enforce_max_age(found: &mut [Found], ask: &Ask, rows: usize, now: Instant
 
 /// Judges the rows of one view in one request, and remembers the last schema's columns.
 pub struct Inspector<'a> {
-    view: &'a ViewAsk,
+    view: &'a ViewQuery,
     rules: Rules,
     /// When the request itself has fetched something of the row, by the row's own times.
-    own_fetches: &'a [Instant],
+    own_fetches: &'a [Timestamp],
     last: Option<(Rc<Schema>, Rc<Slots>)>,
 }
 
 impl<'a> Inspector<'a> {
     /// A judge of the rows of `view` by `rules`.
     #[must_use]
-    pub fn new(view: &'a ViewAsk, rules: Rules) -> Inspector<'a> {
+    pub fn new(view: &'a ViewQuery, rules: Rules) -> Inspector<'a> {
         Inspector { view, rules, own_fetches: &[], last: None }
     }
 
     /// The same for a row of which the request itself fetched what was fetched at these times. However long the origin took, such a
     /// value is what it held after the request came, so it is never too old for that request.
     #[must_use]
-    pub fn with_own_fetches(self, own_fetches: &'a [Instant]) -> Inspector<'a> {
+    pub fn with_own_fetches(self, own_fetches: &'a [Timestamp]) -> Inspector<'a> {
         Inspector { own_fetches, ..self }
     }
 
@@ -189,14 +196,14 @@ impl<'a> Inspector<'a> {
     #[inline]
     #[must_use]
     pub fn judge_cell(&self, cell: &Cell, hash: u64) -> Freshness {
-        let is_own = !self.own_fetches.is_empty() && self.own_fetches.contains(&cell.fetched_at.instant());
+        let is_own = !self.own_fetches.is_empty() && self.own_fetches.contains(&cell.fetched_at.timestamp());
         if is_own && cell.status != Status::Invalid { Freshness::Fresh } else { self.rules.judge(cell, hash) }
     }
 
     /// When a value with `cell` expires.
-    fn cell_expires_at(&self, cell: &Cell, hash: u64) -> Instant {
-        let is_own = self.own_fetches.contains(&cell.fetched_at.instant());
-        if is_own { Instant::MAX } else { self.rules.expires_at(cell, hash) }
+    fn cell_expires_at(&self, cell: &Cell, hash: u64) -> Timestamp {
+        let is_own = self.own_fetches.contains(&cell.fetched_at.timestamp());
+        if is_own { Timestamp::MAX } else { self.rules.expires_at(cell, hash) }
     }
 
     /// How fresh the asked columns of `row` are: as the oldest of them, and expired where one is not there.
@@ -219,14 +226,14 @@ impl<'a> Inspector<'a> {
     }
 
     /// When the first of the asked columns that `row` has expires.
-    pub fn expires_at(&mut self, row: &Row, hash: u64) -> Instant {
+    pub fn expires_at(&mut self, row: &Row, hash: u64) -> Timestamp {
         if let Some(cell) = row.uniform_cell() {
             return self.cell_expires_at(cell, hash);
         }
         self.resolve(row);
         let slots = self.slots().map(Slots::as_slice).unwrap_or_default();
         let cells = slots.iter().filter_map(|slot| slot.and_then(|slot| row.cell(slot)));
-        cells.map(|cell| self.cell_expires_at(cell, hash)).min().unwrap_or(Instant::MAX)
+        cells.map(|cell| self.cell_expires_at(cell, hash)).min().unwrap_or(Timestamp::MAX)
     }
 
     /// Whether `row` has each asked column, however old.

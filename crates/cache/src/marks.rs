@@ -11,7 +11,7 @@ use model::canonical_key_hash::canonical_key_hash;
 use model::request::Writes;
 use model::row::ALLOCATION;
 use model::sort::sorted;
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// The most rows that are marked one by one: about 1.5 MiB.
 const MAX_ROWS: usize = 50_000;
@@ -27,16 +27,16 @@ pub const MAX_BYTES: usize = MAX_NAMES + MAX_VIEWS * (VIEW_BYTES + ALLOCATION) +
 
 /// What a view and a row take in their tables, in bytes, with what is free there.
 const VIEW_BYTES: usize = 2 * (size_of::<(String, View)>() + 1) + 64;
-const ROW_BYTES: usize = 2 * (size_of::<(u64, Instant)>() + 1);
+const ROW_BYTES: usize = 2 * (size_of::<(u64, Timestamp)>() + 1);
 
-type Rows = HashMap<u64, Instant, foldhash::fast::FixedState>;
+type Rows = HashMap<u64, Timestamp, foldhash::fast::FixedState>;
 
 #[derive(Debug, Default)]
 struct View {
     /// Of all its rows.
-    whole: Instant,
+    whole: Timestamp,
     /// Of any of its rows.
-    newest: Instant,
+    newest: Timestamp,
     /// Of single rows, by their [`canonical_key_hash`].
     rows: Rows,
     /// Of all its rows, while jobs write some of them.
@@ -57,9 +57,9 @@ impl View {
 #[derive(Debug, Default)]
 pub struct Marks {
     /// Of everything.
-    all: Instant,
+    all: Timestamp,
     /// Of anything.
-    newest: Instant,
+    newest: Timestamp,
     views: HashMap<String, View, foldhash::fast::FixedState>,
     /// What the views' names take, in bytes.
     names: usize,
@@ -70,15 +70,15 @@ pub struct Marks {
     hold: Hold,
     any_hold: Hold,
     /// The time, for the marks that follow it.
-    now: Instant,
+    now: Timestamp,
 }
 
 /// The marks that concern the rows of one view in a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Floor<'a> {
-    all: Instant,
+    all: Timestamp,
     /// Of any row of the view.
-    newest: Instant,
+    newest: Timestamp,
     rows: Option<&'a Rows>,
 }
 
@@ -86,13 +86,13 @@ impl Floor<'_> {
     /// The newest mark of the row with `key`: what was fetched then or earlier is not to be served.
     #[inline]
     #[must_use]
-    pub fn at(&self, key: &[u8]) -> Instant {
+    pub fn at(&self, key: &[u8]) -> Timestamp {
         let own = match self.rows {
             // A key that may equal any other was written when any was.
             Some(rows) => {
                 canonical_key_hash(key).map_or(self.newest, |hash| rows.get(&hash).copied().unwrap_or_default())
             }
-            None => Instant::default(),
+            None => Timestamp::default(),
         };
         own.max(self.all)
     }
@@ -107,12 +107,12 @@ impl Marks {
 
     /// Has the marks of jobs follow the time.
     #[inline]
-    pub fn advance(&mut self, now: Instant) {
+    pub fn advance(&mut self, now: Timestamp) {
         self.now = now;
     }
 
     /// Marks a view, or everything, that a job may write until then, beside what was marked when it was acknowledged at `at`.
-    pub fn hold(&mut self, view: Option<&str>, at: Instant, until: Instant) {
+    pub fn hold(&mut self, view: Option<&str>, at: Timestamp, until: Timestamp) {
         self.any_hold.extend(until);
         match view {
             Some(view) => match self.view(view, at) {
@@ -125,7 +125,7 @@ impl Marks {
 
     /// Marks everything at `at`.
     #[inline]
-    pub fn mark_all(&mut self, at: Instant) {
+    pub fn mark_all(&mut self, at: Timestamp) {
         self.all = self.all.max(at);
         self.newest = self.newest.max(at);
         let all = self.all;
@@ -137,7 +137,7 @@ impl Marks {
 
     /// Marks all rows of a view.
     #[inline]
-    pub fn mark_view(&mut self, view: &str, at: Instant) {
+    pub fn mark_view(&mut self, view: &str, at: Timestamp) {
         if let Some(view) = self.view(view, at) {
             view.whole = view.whole.max(at);
             let whole = view.whole;
@@ -148,7 +148,7 @@ impl Marks {
 
     /// Marks single rows of a view, by the [`canonical_key_hash`]es of their keys.
     #[inline]
-    pub fn mark_rows(&mut self, view: &str, hashes: &[u64], at: Instant) {
+    pub fn mark_rows(&mut self, view: &str, hashes: &[u64], at: Timestamp) {
         if hashes.len() > MAX_ROWS / 2 {
             return self.mark_view(view, at);
         }
@@ -166,11 +166,11 @@ impl Marks {
     }
 
     /// Puts marks back to `latest` that are later: they were made by a clock that was ahead.
-    pub fn limit(&mut self, latest: Instant) {
+    pub fn limit(&mut self, latest: Timestamp) {
         let latest_end = latest.plus(self.jobs.longest_millis);
         self.hold.limit(latest_end);
         self.any_hold.limit(latest_end);
-        let limit = |at: &mut Instant| *at = latest.min(*at);
+        let limit = |at: &mut Timestamp| *at = latest.min(*at);
         limit(&mut self.all);
         limit(&mut self.newest);
         for view in self.views.values_mut() {
@@ -182,7 +182,7 @@ impl Marks {
     }
 
     /// The marks of a view, and a note that something of it was written at `at`; `None` where all views were marked instead.
-    fn view(&mut self, view: &str, at: Instant) -> Option<&mut View> {
+    fn view(&mut self, view: &str, at: Timestamp) -> Option<&mut View> {
         self.newest = self.newest.max(at);
         if !self.views.contains_key(view) {
             if self.views.len() >= MAX_VIEWS || self.names + view.len() > MAX_NAMES {
@@ -201,7 +201,7 @@ impl Marks {
     #[inline]
     #[must_use]
     pub fn floor(&self, writes: &Writes) -> Floor<'_> {
-        if self.newest == Instant::default() {
+        if self.newest == Timestamp::default() {
             return Floor::default();
         }
         let held = |hold: Hold| hold.mark(self.jobs.staleness_millis, self.now);
@@ -263,8 +263,8 @@ mod tests {
     #[test]
     fn a_write_concerns_what_is_made_of_it_and_nothing_else() {
         let mut marks = Marks::default();
-        marks.mark_rows("a", &hashes(1..3), Instant(10));
-        marks.mark_view("b", Instant(20));
+        marks.mark_rows("a", &hashes(1..3), Timestamp(10));
+        marks.mark_view("b", Timestamp(20));
         for (writes, id, expected) in [
             (to(&["a"], true), 1, 10),
             (to(&["a"], true), 3, 0),
@@ -274,35 +274,35 @@ mod tests {
             (to(&["c"], true), 1, 0),
             (Writes::Any, 3, 20),
         ] {
-            assert_eq!(marks.floor(&writes).at(&key(id)), Instant(expected), "{writes:?}");
+            assert_eq!(marks.floor(&writes).at(&key(id)), Timestamp(expected), "{writes:?}");
         }
-        marks.mark_all(Instant(30));
-        assert_eq!(marks.floor(&to(&["c"], true)).at(&key(1)), Instant(30));
+        marks.mark_all(Timestamp(30));
+        assert_eq!(marks.floor(&to(&["c"], true)).at(&key(1)), Timestamp(30));
     }
 
     #[test]
     fn a_mark_that_comes_late_takes_nothing_back() {
         let mut marks = Marks::default();
-        marks.mark_rows("a", &hashes(1..2), Instant(30));
-        marks.mark_rows("a", &hashes(1..3), Instant(20));
+        marks.mark_rows("a", &hashes(1..2), Timestamp(30));
+        marks.mark_rows("a", &hashes(1..3), Timestamp(20));
         let floors = |marks: &Marks| [1, 2, 3].map(|id| marks.floor(&to(&["a"], true)).at(&key(id)).0);
         assert_eq!(floors(&marks), [30, 20, 0]);
-        marks.mark_view("a", Instant(25));
+        marks.mark_view("a", Timestamp(25));
         assert_eq!(floors(&marks), [30, 25, 25]);
-        marks.mark_all(Instant(10));
+        marks.mark_all(Timestamp(10));
         assert_eq!(floors(&marks), [30, 25, 25]);
-        marks.mark_all(Instant(28));
+        marks.mark_all(Timestamp(28));
         assert_eq!(floors(&marks), [30, 28, 28]);
-        assert_eq!(marks.floor(&Writes::Any).at(&key(9)), Instant(30));
+        assert_eq!(marks.floor(&Writes::Any).at(&key(9)), Timestamp(30));
     }
 
     /// What was written, and when: all there is to know, kept without bound.
     #[derive(Default)]
-    struct Written(Vec<(Option<&'static str>, Option<u64>, Instant)>);
+    struct Written(Vec<(Option<&'static str>, Option<u64>, Timestamp)>);
 
     impl Written {
         /// When anything was last written that `is_meant`, by view and row; `None` stands for all of them.
-        fn last(&self, is_meant: impl Fn(&str, u64) -> bool) -> Instant {
+        fn last(&self, is_meant: impl Fn(&str, u64) -> bool) -> Timestamp {
             let concerns = |view: Option<&str>, id: Option<u64>| {
                 let mut views = VIEWS.into_iter().filter(|one| view.is_none_or(|view| view == *one));
                 views.any(|view| {
@@ -333,7 +333,7 @@ mod tests {
         for _ in 0..300 {
             let (mut marks, mut written) = (Marks::default(), Written::default());
             for _ in 0..next(12) {
-                let (view, id, at) = (VIEWS[next(3) as usize], next(5), Instant(1 + next(30)));
+                let (view, id, at) = (VIEWS[next(3) as usize], next(5), Timestamp(1 + next(30)));
                 match next(8) {
                     0 => {
                         marks.mark_all(at);
@@ -377,24 +377,24 @@ mod tests {
     #[test]
     fn a_mark_of_all_rows_takes_the_place_of_older_ones() {
         let mut marks = Marks::default();
-        marks.mark_rows("a", &hashes(0..10), Instant(5));
-        marks.mark_rows("a", &hashes(10..12), Instant(6));
-        marks.mark_view("a", Instant(5));
+        marks.mark_rows("a", &hashes(0..10), Timestamp(5));
+        marks.mark_rows("a", &hashes(10..12), Timestamp(6));
+        marks.mark_view("a", Timestamp(5));
         assert_eq!(marks.rows(), 2);
-        marks.mark_view("b", Instant(7));
-        marks.mark_all(Instant(6));
+        marks.mark_view("b", Timestamp(7));
+        marks.mark_all(Timestamp(6));
         assert_eq!((marks.rows(), marks.views.len()), (0, 1));
-        marks.mark_all(Instant(7));
+        marks.mark_all(Timestamp(7));
         assert_eq!(marks.views.len(), 0);
     }
 
     #[test]
     fn while_a_job_may_write_a_view_what_was_fetched_just_now_is_served_and_after_it_nothing_from_before() {
         let mut marks = Marks::new(JobSettings { longest_millis: 1_000, staleness_millis: 10 });
-        marks.mark_view("a", Instant(100));
-        marks.hold(Some("a"), Instant(100), Instant(1_100));
+        marks.mark_view("a", Timestamp(100));
+        marks.hold(Some("a"), Timestamp(100), Timestamp(1_100));
         let at = |marks: &mut Marks, views: &[&str], now| {
-            marks.advance(Instant(now));
+            marks.advance(Timestamp(now));
             marks.floor(&to(views, true)).at(&key(1)).0
         };
         assert_eq!(
@@ -403,15 +403,15 @@ mod tests {
         );
         assert_eq!(at(&mut marks, &["b"], 500), 0, "it writes no other view");
         assert_eq!(at(&mut marks, &["b", "a"], 500), 490);
-        marks.mark_all(Instant(200));
+        marks.mark_all(Timestamp(200));
         assert_eq!(at(&mut marks, &["a"], 500), 490, "a mark of everything does not end it");
-        assert_eq!(marks.floor(&Writes::Any).at(b""), Instant(490));
-        marks.hold(None, Instant(300), Instant(1_300));
+        assert_eq!(marks.floor(&Writes::Any).at(b""), Timestamp(490));
+        marks.hold(None, Timestamp(300), Timestamp(1_300));
         assert_eq!([500, 1_300, 9_000].map(|now| at(&mut marks, &["b"], now)), [490, 1_290, 1_300]);
-        marks.limit(Instant(50));
+        marks.limit(Timestamp(50));
         assert_eq!(at(&mut marks, &["b"], 9_000), 1_050, "it ends as late as one that is acknowledged now");
         for view in 0..=MAX_VIEWS {
-            marks.hold(Some(&view.to_string()), Instant(400), Instant(2_000));
+            marks.hold(Some(&view.to_string()), Timestamp(400), Timestamp(2_000));
         }
         assert_eq!(at(&mut marks, &["elsewhere"], 1_500), 1_490, "too many views are all");
     }
@@ -419,16 +419,16 @@ mod tests {
     #[test]
     fn marks_of_a_clock_that_was_ahead_are_put_back() {
         let mut marks = Marks::default();
-        marks.mark_view("a", Instant(5));
-        marks.mark_rows("a", &hashes(1..2), Instant(30));
-        marks.mark_view("b", Instant(40));
-        marks.limit(Instant(20));
+        marks.mark_view("a", Timestamp(5));
+        marks.mark_rows("a", &hashes(1..2), Timestamp(30));
+        marks.mark_view("b", Timestamp(40));
+        marks.limit(Timestamp(20));
         let at = |view, is_by_row, id| marks.floor(&to(&[view], is_by_row)).at(&key(id)).0;
         assert_eq!([at("a", true, 1), at("a", true, 2), at("a", false, 2), at("b", true, 1)], [20, 5, 20, 20]);
-        assert_eq!(marks.floor(&Writes::Any).at(&key(1)), Instant(20));
-        marks.mark_all(Instant(50));
-        marks.limit(Instant(45));
-        assert_eq!(marks.floor(&to(&["c"], true)).at(&key(1)), Instant(45));
+        assert_eq!(marks.floor(&Writes::Any).at(&key(1)), Timestamp(20));
+        marks.mark_all(Timestamp(50));
+        marks.limit(Timestamp(45));
+        assert_eq!(marks.floor(&to(&["c"], true)).at(&key(1)), Timestamp(45));
     }
 
     #[test]
@@ -437,7 +437,7 @@ mod tests {
         let mut condensed = 0;
         for round in 1..=100 {
             let before = marks.rows();
-            marks.mark_rows("a", &hashes(round * 1_000..round * 1_000 + 1_000), Instant(round));
+            marks.mark_rows("a", &hashes(round * 1_000..round * 1_000 + 1_000), Timestamp(round));
             assert!(marks.rows() <= MAX_ROWS);
             if marks.rows() < before {
                 condensed += 1;
@@ -451,11 +451,11 @@ mod tests {
             let floor = |id| marks.floor(&to(&["a"], true)).at(&key(id));
             for written in 1..=round {
                 let at = floor(written * 1_000 + 500);
-                assert!(at >= Instant(written), "{round}: {at:?} {written}");
-                assert!(written <= round / 2 || condensed > 1 || at == Instant(written), "{round}: {at:?} {written}");
+                assert!(at >= Timestamp(written), "{round}: {at:?} {written}");
+                assert!(written <= round / 2 || condensed > 1 || at == Timestamp(written), "{round}: {at:?} {written}");
             }
-            assert_eq!(floor(round * 1_000), Instant(round));
-            assert!(floor(1_000_000) <= Instant(round - round / 4), "{round}: {:?}", floor(1_000_000));
+            assert_eq!(floor(round * 1_000), Timestamp(round));
+            assert!(floor(1_000_000) <= Timestamp(round - round / 4), "{round}: {:?}", floor(1_000_000));
         }
         assert!(condensed > 1);
     }
@@ -463,21 +463,21 @@ mod tests {
     #[test]
     fn making_room_takes_no_mark_of_the_view_back() {
         let mut marks = Marks::default();
-        marks.mark_view("a", Instant(50));
+        marks.mark_view("a", Timestamp(50));
         for ids in [0..25_000, 25_000..50_000, 50_000..51_000] {
-            marks.mark_rows("a", &hashes(ids), Instant(10));
+            marks.mark_rows("a", &hashes(ids), Timestamp(10));
         }
-        assert_eq!(marks.floor(&to(&["a"], true)).at(&key(99_999)), Instant(50));
+        assert_eq!(marks.floor(&to(&["a"], true)).at(&key(99_999)), Timestamp(50));
     }
 
     #[test]
     fn the_view_with_the_most_rows_makes_room() {
         let mut marks = Marks::default();
-        marks.mark_rows("small", &hashes(0..100), Instant(1));
-        marks.mark_rows("large", &hashes(0..25_000), Instant(2));
-        marks.mark_rows("large", &hashes(25_000..49_900), Instant(3));
+        marks.mark_rows("small", &hashes(0..100), Timestamp(1));
+        marks.mark_rows("large", &hashes(0..25_000), Timestamp(2));
+        marks.mark_rows("large", &hashes(25_000..49_900), Timestamp(3));
         assert_eq!(marks.rows(), MAX_ROWS);
-        marks.mark_rows("small", &hashes(100..200), Instant(4));
+        marks.mark_rows("small", &hashes(100..200), Timestamp(4));
         assert_eq!(marks.rows(), 200 + 24_900);
         for (view, id, expected) in [
             ("small", 50, 1),
@@ -487,7 +487,7 @@ mod tests {
             ("large", 30_000, 3),
             ("large", 99_999, 2),
         ] {
-            assert_eq!(marks.floor(&to(&[view], true)).at(&key(id)), Instant(expected), "{view} {id}");
+            assert_eq!(marks.floor(&to(&[view], true)).at(&key(id)), Timestamp(expected), "{view} {id}");
         }
     }
 
@@ -495,10 +495,10 @@ mod tests {
     fn a_write_of_more_rows_than_half_of_the_bound_is_one_to_the_view() {
         for (rows, kept) in [(MAX_ROWS / 2, MAX_ROWS / 2), (MAX_ROWS / 2 + 1, 0)] {
             let mut marks = Marks::default();
-            marks.mark_rows("a", &hashes(0..rows as u64), Instant(5));
-            let other = Instant(if kept == 0 { 5 } else { 0 });
+            marks.mark_rows("a", &hashes(0..rows as u64), Timestamp(5));
+            let other = Timestamp(if kept == 0 { 5 } else { 0 });
             assert_eq!((marks.rows(), marks.floor(&to(&["a"], true)).at(&key(99_999))), (kept, other));
-            assert_eq!(marks.floor(&to(&["a"], true)).at(&key(0)), Instant(5));
+            assert_eq!(marks.floor(&to(&["a"], true)).at(&key(0)), Timestamp(5));
         }
     }
 
@@ -506,32 +506,32 @@ mod tests {
     fn too_many_views_become_all() {
         let mut marks = Marks::default();
         for view in 0..=MAX_VIEWS {
-            marks.mark_view(&view.to_string(), Instant(3));
+            marks.mark_view(&view.to_string(), Timestamp(3));
         }
         assert_eq!(marks.views.len(), 0, "a mark of all takes the place of those of views");
         for view in 0..MAX_VIEWS {
-            marks.mark_view(&view.to_string(), Instant(4));
+            marks.mark_view(&view.to_string(), Timestamp(4));
         }
         assert_eq!(marks.views.len(), MAX_VIEWS);
-        marks.mark_view("0", Instant(5));
+        marks.mark_view("0", Timestamp(5));
         assert_eq!(marks.views.len(), MAX_VIEWS);
-        assert_eq!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)), Instant(3));
-        marks.mark_rows("one more", &hashes(0..1), Instant(5));
+        assert_eq!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)), Timestamp(3));
+        marks.mark_rows("one more", &hashes(0..1), Timestamp(5));
         assert_eq!((marks.views.len(), marks.rows()), (0, 0));
-        assert_eq!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)), Instant(5));
+        assert_eq!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)), Timestamp(5));
         let mut marks = Marks::default();
         for view in 0..=MAX_VIEWS {
-            marks.mark_rows(&view.to_string(), &hashes(0..1), Instant(3));
+            marks.mark_rows(&view.to_string(), &hashes(0..1), Timestamp(3));
         }
-        assert_eq!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)), Instant(3));
+        assert_eq!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)), Timestamp(3));
         let mut marks = Marks::default();
         for view in 0..100 {
-            marks.mark_view(&format!("{view}{}", "n".repeat(10_000)), Instant(view));
+            marks.mark_view(&format!("{view}{}", "n".repeat(10_000)), Timestamp(view));
             assert!(marks.bytes() <= MAX_BYTES && marks.names <= MAX_NAMES);
         }
-        assert!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)) > Instant(80));
-        marks.mark_view(&"n".repeat(16 << 20), Instant(200));
-        assert_eq!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)), Instant(200));
+        assert!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)) > Timestamp(80));
+        marks.mark_view(&"n".repeat(16 << 20), Timestamp(200));
+        assert_eq!(marks.floor(&to(&["elsewhere"], true)).at(&key(0)), Timestamp(200));
         assert!(marks.condensed() > 0);
     }
 }

@@ -248,7 +248,7 @@ pub(crate) mod tests {
     use super::*;
     use model::key::{Names, Scope, Subject};
     use model::row::{RowBuilder, Schema};
-    use model::time::{EventTime, Stamp};
+    use model::time::{EventTime, PackedTimestamp};
     use model::value::{Cell, Status};
 
     fn space() -> Rc<Space> {
@@ -260,7 +260,12 @@ pub(crate) mod tests {
         let mut builder = RowBuilder::new(schema, entity);
         builder.push_feature(
             value,
-            Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at: Stamp::ZERO },
+            Cell {
+                status: Status::Present,
+                is_negative: false,
+                event_time: EventTime::ZERO,
+                fetched_at: PackedTimestamp::ZERO,
+            },
         );
         Rc::new(builder.finish())
     }
@@ -422,7 +427,7 @@ pub(crate) mod tests {
         let mut memory = Memory::new(budget, Eviction::Lru);
         for name in 0..1_000_u64 {
             let schema = Schema::new(space(), Box::new([]), Box::new([name.to_string().into()])).unwrap();
-            let fetched_at = model::time::Instant(name).into();
+            let fetched_at = model::time::Timestamp(name).into();
             let cell = Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at };
             let mut builder = RowBuilder::new(Rc::new(schema), b"1");
             builder.push_feature(b"1", cell);

@@ -17,7 +17,7 @@ use hashbrown::HashMap;
 use model::row::{Row, Slot};
 use model::value::{Cell, Status};
 use protocol::native::{Numbers, Reply};
-use protocol::sheet::Sheet;
+use protocol::response_buffer::ResponseBuffer;
 
 mod decimal;
 
@@ -77,7 +77,7 @@ impl Vectors {
 
 /// Writes the answer.
 #[inline(never)]
-pub fn write(sheet: &mut Sheet, reply: &Reply<'_>, numbers: Numbers, vectors: &mut Vectors) {
+pub fn write(sheet: &mut ResponseBuffer, reply: &Reply<'_>, numbers: Numbers, vectors: &mut Vectors) {
     sheet.clear();
     let rows = reply.request.call.rows;
     let names = names(reply);
@@ -127,7 +127,7 @@ struct Column<'a> {
 }
 
 impl Column<'_> {
-    fn write(&self, sheet: &mut Sheet, name: &str, vectors: &mut Vectors) {
+    fn write(&self, sheet: &mut ResponseBuffer, name: &str, vectors: &mut Vectors) {
         let start = sheet.len();
         let first = self.texts().flatten().find(|text| *text != b"null").and_then(|text| text.first());
         let is_vector = first == Some(&b'[');
@@ -163,7 +163,7 @@ impl Column<'_> {
     }
 
     /// All before the values; what only they tell is filled in by [`finish`].
-    fn write_head(&self, sheet: &mut Sheet, name: &str, kind: usize) {
+    fn write_head(&self, sheet: &mut ResponseBuffer, name: &str, kind: usize) {
         for number in [kind, 0, name.len(), 0] {
             push_u32(sheet, number);
         }
@@ -171,7 +171,7 @@ impl Column<'_> {
         pad(sheet);
         for cell in &self.cells {
             let age =
-                cell.map_or(f64::NAN, |(_, _, cell)| self.reply.now.millis_since(cell.fetched_at.instant()) as f64);
+                cell.map_or(f64::NAN, |(_, _, cell)| self.reply.now.millis_since(cell.fetched_at.timestamp()) as f64);
             sheet.push(&age.to_le_bytes());
         }
         for cell in &self.cells {
@@ -181,7 +181,7 @@ impl Column<'_> {
     }
 
     /// Writes numbers that stand alone; whether all are.
-    fn write_scalars(&self, sheet: &mut Sheet, is_narrow: bool) -> bool {
+    fn write_scalars(&self, sheet: &mut ResponseBuffer, is_narrow: bool) -> bool {
         self.texts().all(|text| match text {
             None | Some(b"null") => {
                 push_nan(sheet, is_narrow);
@@ -192,7 +192,7 @@ impl Column<'_> {
     }
 
     /// Writes vectors and returns their length, if all are of numbers and have the same.
-    fn write_vectors(&self, sheet: &mut Sheet, is_narrow: bool, vectors: &mut Vectors) -> Option<usize> {
+    fn write_vectors(&self, sheet: &mut ResponseBuffer, is_narrow: bool, vectors: &mut Vectors) -> Option<usize> {
         let width = if is_narrow { 4 } else { 8 };
         // Where the first values are missing, only later ones tell how long they are.
         let mut missing = 0;
@@ -235,7 +235,7 @@ impl Column<'_> {
     }
 
     /// Writes a number that stands alone, if `text` is one.
-    fn push_number(&self, sheet: &mut Sheet, text: &[u8], is_narrow: bool) -> bool {
+    fn push_number(&self, sheet: &mut ResponseBuffer, text: &[u8], is_narrow: bool) -> bool {
         let Some(exact) = decimal::parse(text) else { return false };
         if is_narrow {
             sheet.push_fixed(&exact.to_f32().unwrap_or_else(|| self.long(text) as f32).to_le_bytes());
@@ -289,11 +289,11 @@ fn after_spaces(text: &[u8]) -> &[u8] {
     }
 }
 
-fn push_u32(sheet: &mut Sheet, number: usize) {
+fn push_u32(sheet: &mut ResponseBuffer, number: usize) {
     sheet.push(&(number as u32).to_le_bytes());
 }
 
-fn push_nan(sheet: &mut Sheet, is_narrow: bool) {
+fn push_nan(sheet: &mut ResponseBuffer, is_narrow: bool) {
     if is_narrow {
         sheet.push(&f32::NAN.to_le_bytes());
     } else {
@@ -301,7 +301,7 @@ fn push_nan(sheet: &mut Sheet, is_narrow: bool) {
     }
 }
 
-fn pad(sheet: &mut Sheet) {
+fn pad(sheet: &mut ResponseBuffer) {
     let excess = sheet.len() % 8;
     if excess > 0 {
         sheet.push([0; 8].get(excess..).unwrap_or_default());
@@ -309,7 +309,7 @@ fn pad(sheet: &mut Sheet) {
 }
 
 /// Writes into the head at `start` what the values from `values` on have told.
-fn finish(sheet: &mut Sheet, start: usize, dimension: usize, values: usize) {
+fn finish(sheet: &mut ResponseBuffer, start: usize, dimension: usize, values: usize) {
     let length = sheet.len() - values;
     sheet.put(start + 4, &(dimension as u32).to_le_bytes());
     sheet.put(start + 12, &(length as u32).to_le_bytes());

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What may be allowed.
-pub(super) const RIGHTS: [&str; 3] = ["read", "write", "operate"];
+pub(super) const RIGHTS: [&str; 3] = ["read", "write", "admin"];
 
 /// `auth`: who may do what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,8 +14,8 @@ pub(super) const RIGHTS: [&str; 3] = ["read", "write", "operate"];
 pub struct Auth {
     /// How callers show who they are.
     pub mode: AuthMode,
-    /// What needs no credentials: `read`, `write`, `operate`. Where it is left out, `read` in the mode `none`, else nothing.
-    pub open: Option<Vec<String>>,
+    /// What needs no credentials: `read`, `write`, `admin`. Where it is left out, `read` in the mode `none`, else nothing.
+    pub anonymous_scopes: Option<Vec<String>>,
     /// Who issues the tokens, as it stands in them.
     pub issuer: Option<String>,
     /// Whom the tokens are for, as it stands in them.
@@ -27,8 +27,8 @@ pub struct Auth {
     /// By how much the issuer's clock may be off, in seconds.
     pub clock_skew_seconds: u64,
     /// What every token of the issuer allows.
-    pub granted: Vec<String>,
-    /// The claim whose words `featheredge:read`, `featheredge:write` and `featheredge:operate` say what else it allows.
+    pub default_scopes: Vec<String>,
+    /// The claim whose words `featheredge:read`, `featheredge:write` and `featheredge:admin` say what else it allows.
     pub scope_claim: String,
     /// The claim that names the project of its token: its rows are shared with no other's.
     pub project_claim: Option<String>,
@@ -58,13 +58,13 @@ impl Default for Auth {
     fn default() -> Self {
         Auth {
             mode: AuthMode::None,
-            open: None,
+            anonymous_scopes: None,
             issuer: None,
             audience: None,
             jwks_url: None,
             jwks_ttl_seconds: 300,
             clock_skew_seconds: 60,
-            granted: vec!["read".to_owned()],
+            default_scopes: vec!["read".to_owned()],
             // RFC 8693, 4.2.
             scope_claim: "scope".to_owned(),
             project_claim: None,

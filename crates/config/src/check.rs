@@ -57,7 +57,7 @@ pub(super) fn config(config: &Config) -> Checked {
     for (path, name) in [
         ("l2.binding", &config.l2.binding),
         ("l3.binding", &config.l3.binding),
-        ("l3.ledger_binding", &config.l3.ledger_binding),
+        ("l3.invalidation_log_binding", &config.l3.invalidation_log_binding),
     ] {
         binding(path, name)?;
     }
@@ -93,9 +93,12 @@ const MAX_KEYS_TTL_SECONDS: u64 = 86_400;
 const MAX_SKEW_SECONDS: u64 = 300;
 
 fn auth(auth: &Auth) -> Checked {
-    for (path, rights) in [("auth.open", auth.open.as_deref().unwrap_or_default()), ("auth.granted", &auth.granted)] {
+    for (path, rights) in [
+        ("auth.anonymous_scopes", auth.anonymous_scopes.as_deref().unwrap_or_default()),
+        ("auth.default_scopes", &auth.default_scopes),
+    ] {
         for right in rights {
-            check(RIGHTS.contains(&right.as_str()), path, right, "a list of `read`, `write` and `operate`")?;
+            check(RIGHTS.contains(&right.as_str()), path, right, "a list of `read`, `write` and `admin`")?;
         }
     }
     let settings = [
@@ -154,9 +157,9 @@ fn numbers(config: &Config) -> Checked {
         ..
     } = config;
     for (path, value) in [
-        ("l2.writes_per_day", l2.writes_per_day),
+        ("l2.max_writes_per_day", l2.max_writes_per_day),
         ("l2.max_writes_per_request", l2.max_writes_per_request.map(|most| most as u64)),
-        ("freshness.max_age_seconds", freshness.max_age_seconds),
+        ("freshness.max_event_age_seconds", freshness.max_event_age_seconds),
     ] {
         let most = if path.ends_with("seconds") { MAX_EVENT_AGE_SECONDS } else { 1_000_000_000 };
         value.map_or(Ok(()), |value| range(path, value, 0, most))?;
@@ -171,13 +174,13 @@ fn numbers(config: &Config) -> Checked {
         ("l3.shards", u64::from(l3.shards), 1, MAX_SHARDS),
         ("l3.ttl_seconds", l3.ttl_seconds, 1, MAX_TTL_SECONDS),
         ("l3.timeout_ms", l3.timeout_ms, 1, MAX_TIMEOUT_MILLIS),
-        ("l3.shard_bytes", l3.shard_bytes, MIN_SHARD_BYTES, MAX_SHARD_BYTES),
+        ("l3.max_shard_bytes", l3.max_shard_bytes, MIN_SHARD_BYTES, MAX_SHARD_BYTES),
         ("freshness.ttl_seconds", freshness.ttl_seconds, 0, MAX_TTL_SECONDS),
-        ("freshness.grace_seconds", freshness.grace_seconds, 0, MAX_TTL_SECONDS),
+        ("freshness.stale_if_error_seconds", freshness.stale_if_error_seconds, 0, MAX_TTL_SECONDS),
         ("freshness.negative_ttl_seconds", freshness.negative_ttl_seconds, 0, MAX_TTL_SECONDS),
         ("l2.write_interval_ms", l2.write_interval_ms, 0, MAX_TIMEOUT_MILLIS),
         ("freshness.ttl_jitter_percent", freshness.ttl_jitter_percent, 0, 90),
-        ("freshness.revalidate_seconds", freshness.revalidate_seconds, 0, MAX_TTL_SECONDS),
+        ("freshness.stale_while_revalidate_seconds", freshness.stale_while_revalidate_seconds, 0, MAX_TTL_SECONDS),
         ("freshness.early_refresh_percent", freshness.early_refresh_percent, 0, 1_000),
         ("routing.real_time_max_entities", routing.real_time_max_entities as u64, 0, 10_000_000),
         ("routing.real_time_max_features", routing.real_time_max_features as u64, 0, 1_000_000),
@@ -185,19 +188,19 @@ fn numbers(config: &Config) -> Checked {
         ("routing.batch_min_entities", routing.batch_min_entities as u64, 1, 10_000_000),
         ("routing.batch_min_features", routing.batch_min_features as u64, 1, 1_000_000),
         ("routing.chunk_rows", routing.chunk_rows as u64, 1, 10_000_000),
-        ("routing.max_calls", routing.max_calls as u64, 1, 1_000),
+        ("routing.max_concurrent_chunks", routing.max_concurrent_chunks as u64, 1, 1_000),
         ("deadlines.default_ms", deadlines.default_ms, 1, MAX_TIMEOUT_MILLIS),
         ("deadlines.warm_ms", deadlines.warm_ms, 1, MAX_TIMEOUT_MILLIS),
         ("deadlines.soft_percent", deadlines.soft_percent, 1, 100),
-        ("breaker.window", u64::from(breaker.window), 10, 64),
+        ("breaker.window_operations", u64::from(breaker.window_operations), 10, 64),
         ("breaker.failure_percent", u64::from(breaker.failure_percent), 1, 100),
         ("breaker.open_ms", breaker.open_ms, 1, MAX_TIMEOUT_MILLIS),
-        ("breaker.probes", u64::from(breaker.probes), 1, 100),
-        ("load.max_waiting", load.max_waiting as u64, 1, 1_000_000),
+        ("breaker.half_open_probes", u64::from(breaker.half_open_probes), 1, 100),
+        ("load.max_pending_requests", load.max_pending_requests as u64, 1, 1_000_000),
         ("load.max_origin_calls", u64::from(load.max_origin_calls), 1, 10_000),
         ("writes.visible_within_ms", writes.visible_within_ms, 0, MAX_TIMEOUT_MILLIS),
         ("writes.job_seconds", writes.job_seconds, 0, MAX_JOB_SECONDS),
-        ("writes.clock_error_ms", writes.clock_error_ms, 0, MAX_TIMEOUT_MILLIS),
+        ("writes.max_clock_skew_ms", writes.max_clock_skew_ms, 0, MAX_TIMEOUT_MILLIS),
         ("services.membership_ttl_seconds", services.membership_ttl_seconds, 0, MAX_TTL_SECONDS),
         ("auth.jwks_ttl_seconds", auth.jwks_ttl_seconds, 1, MAX_KEYS_TTL_SECONDS),
         ("auth.clock_skew_seconds", auth.clock_skew_seconds, 0, MAX_SKEW_SECONDS),
@@ -258,12 +261,12 @@ fn view(path: &str, name: &str, view: &View) -> Checked {
     view_name(path, name)?;
     for (key, value, most) in [
         ("ttl_seconds", view.ttl_seconds, MAX_TTL_SECONDS),
-        ("max_age_seconds", view.max_age_seconds, MAX_EVENT_AGE_SECONDS),
+        ("max_event_age_seconds", view.max_event_age_seconds, MAX_EVENT_AGE_SECONDS),
     ] {
         value.map_or(Ok(()), |value| range(&path::join(path, key), value, 0, most))?;
     }
     view_names(&path::join(path, "sources"), view.sources.as_deref().unwrap_or_default())?;
-    let says_more = view.ttl_seconds.is_some() || view.max_age_seconds.is_some() || view.sources.is_some();
+    let says_more = view.ttl_seconds.is_some() || view.max_event_age_seconds.is_some() || view.sources.is_some();
     if view.join_keys.is_empty() && says_more { Ok(()) } else { join_keys(path, &view.join_keys) }
 }
 

@@ -36,6 +36,8 @@ pub enum ConfigError {
 pub enum Known {
     /// The one that is spelled most like it.
     Nearest(&'static str),
+    /// The one that has taken its place, with all tables that it stands in.
+    Renamed(&'static str),
     /// All of them, since none is spelled like it.
     All(&'static [&'static str]),
 }
@@ -107,7 +109,7 @@ impl de::Error for Box<ConfigError> {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConfigError::UnknownKey { path, known: Known::Nearest(nearest) } => {
+            ConfigError::UnknownKey { path, known: Known::Nearest(nearest) | Known::Renamed(nearest) } => {
                 write!(f, "unknown key `{path}`; did you mean `{nearest}`?")
             }
             ConfigError::UnknownKey { path, known: Known::All(known) } => {

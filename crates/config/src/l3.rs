@@ -11,7 +11,7 @@ pub struct L3 {
     /// The name under which the host has its shards.
     pub binding: String,
     /// The name under which the host has the ledger of writes.
-    pub ledger_binding: String,
+    pub invalidation_log_binding: String,
     /// Over how many objects the rows are spread, by the hash of their keys.
     pub shards: u32,
     /// How long a shard keeps a row, in seconds.
@@ -21,7 +21,7 @@ pub struct L3 {
     /// How long one read or write of a shard may take, in milliseconds.
     pub timeout_ms: u64,
     /// What one shard may take, in bytes.
-    pub shard_bytes: u64,
+    pub max_shard_bytes: u64,
 }
 
 impl Default for L3 {
@@ -29,14 +29,14 @@ impl Default for L3 {
         L3 {
             enabled: false,
             binding: "STORAGE".to_owned(),
-            ledger_binding: "LEDGER".to_owned(),
+            invalidation_log_binding: "INVALIDATION_LOG".to_owned(),
             // One object takes some thousand calls a second.
             shards: 8,
             ttl_seconds: 86_400,
             key_prefix: "features".to_owned(),
             timeout_ms: 500,
             // A tenth of the 10 GB that Cloudflare gives an object.
-            shard_bytes: 1 << 30,
+            max_shard_bytes: 1 << 30,
         }
     }
 }

@@ -12,6 +12,7 @@ mod memory;
 mod monitor;
 mod path;
 mod prefetch;
+mod renamed;
 mod sections;
 mod sorted_map;
 mod value;
@@ -24,11 +25,11 @@ pub use auth::{Auth, AuthMode};
 pub use error::{ConfigError, Known};
 pub use l3::L3;
 pub use memory::{Memory, OTHER_BYTES};
-pub use monitor::{Alerts, Costs, L2Order, Optimizer, Sla, Telemetry};
+pub use monitor::{Alerts, Costs, Sla, Telemetry};
 pub use prefetch::Prefetch;
 pub use sections::{
-    Breaker, Deadlines, EvictionPolicy, FeatureService, Freshness, L1, L2, Limits, Load, Native, Origin, OriginKind,
-    Registry, Routing, Services, Singleflight, View, Writes,
+    Breaker, Deadlines, EvictionPolicy, FeatureService, Freshness, L1, L2, L2ReadPolicy, Limits, Load, Native, Origin,
+    OriginKind, Registry, Routing, Services, Singleflight, View, Writes,
 };
 pub use sorted_map::SortedMap;
 
@@ -39,7 +40,7 @@ pub struct Config {
     /// The scope of all keys: deployments of different projects share a store and never a row.
     pub project: String,
     /// Whether nothing that stores, logs, figures and errors show tells of an entity, to one who can guess ids either. The host sees to it.
-    pub private_keys: bool,
+    pub pseudonymize_keys: bool,
     /// Where features come from that no tier holds.
     pub origin: Origin,
     /// The rows in memory.
@@ -88,8 +89,6 @@ pub struct Config {
     pub alerts: Alerts,
     /// What operations cost.
     pub costs: Costs,
-    /// What is decided by what was measured.
-    pub optimizer: Optimizer,
     /// Where what is measured goes.
     pub telemetry: Telemetry,
 }
@@ -98,7 +97,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             project: "default".to_owned(),
-            private_keys: false,
+            pseudonymize_keys: false,
             origin: Origin::default(),
             l1: L1::default(),
             l2: L2::default(),
@@ -123,7 +122,6 @@ impl Default for Config {
             sla: Sla::default(),
             alerts: Alerts::default(),
             costs: Costs::default(),
-            optimizer: Optimizer::default(),
             telemetry: Telemetry::default(),
         }
     }
@@ -139,7 +137,7 @@ impl Config {
         let value = ConfigValue::deserialize(deserializer);
         let value = value.map_err(|error| ConfigError::Unreadable(error.to_string()))?;
         let mut config = Config::default();
-        Config::deserialize_in_place(&value, &mut config).map_err(|error| *error)?;
+        Config::deserialize_in_place(&value, &mut config).map_err(|error| renamed::suggest(*error))?;
         config.validate()?;
         Ok(config)
     }

@@ -15,7 +15,7 @@ pub struct Memory {
     /// Of it, for plans of requests, with the lists of features and what the registry said, in bytes.
     pub plan_bytes: usize,
     /// Of it, for requests that wait: their bodies, what was found for them and what of their answers is not taken yet, in bytes.
-    pub waiting_bytes: usize,
+    pub pending_bytes: usize,
 }
 
 /// What is kept beside the shares that are set, in bytes: marks of writes, records of requests, and memory of requests that ended for the
@@ -25,7 +25,7 @@ pub const OTHER_BYTES: usize = 6 << 20;
 impl Default for Memory {
     fn default() -> Self {
         // Of the 128 MB that a Worker has, the module and its JavaScript take some 20.
-        Memory { max_bytes: 96 << 20, plan_bytes: 6 << 20, waiting_bytes: 18 << 20 }
+        Memory { max_bytes: 96 << 20, plan_bytes: 6 << 20, pending_bytes: 18 << 20 }
     }
 }
 
@@ -35,7 +35,7 @@ impl Memory {
         ranges![
             ("memory.max_bytes", self.max_bytes as u64, 8 << 20, 4_000_000_000),
             ("memory.plan_bytes", self.plan_bytes as u64, 1 << 20, 1 << 30),
-            ("memory.waiting_bytes", self.waiting_bytes as u64, 1 << 20, 1 << 30),
+            ("memory.pending_bytes", self.pending_bytes as u64, 1 << 20, 1 << 30),
         ]
     }
 }
@@ -44,13 +44,13 @@ impl Memory {
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let Config { memory, l1, prefetch, .. } = config;
     let learned = if prefetch.enabled { prefetch.memory_bytes } else { 0 };
-    let shares = [l1.max_bytes, memory.plan_bytes, memory.waiting_bytes, learned, OTHER_BYTES];
+    let shares = [l1.max_bytes, memory.plan_bytes, memory.pending_bytes, learned, OTHER_BYTES];
     let sum = shares.into_iter().map(|share| share as u64).sum::<u64>();
     if sum <= memory.max_bytes as u64 {
         return Ok(());
     }
     let allowed = format!(
-        "at least {sum}, the sum of `l1.max_bytes`, `memory.plan_bytes`, `memory.waiting_bytes`, `prefetch.memory_bytes` and {OTHER_BYTES} for all else"
+        "at least {sum}, the sum of `l1.max_bytes`, `memory.plan_bytes`, `memory.pending_bytes`, `prefetch.memory_bytes` and {OTHER_BYTES} for all else"
     );
     Err(ConfigError::not_allowed("memory.max_bytes", memory.max_bytes.to_string(), allowed))
 }

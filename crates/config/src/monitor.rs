@@ -1,4 +1,4 @@
-//! What is promised, when to alert, what operations cost, what the optimizer may do, and where what is measured goes.
+//! What is promised, when to alert, what operations cost, and where what is measured goes.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,13 +18,13 @@ pub struct Sla {
     /// The 99th percentile.
     pub p99_ms: u64,
     /// How many of a million requests are answered.
-    pub answered_per_million: u64,
+    pub availability_per_million: u64,
     /// How many of a million requests may fail, or be answered without some value.
     pub errors_per_million: u64,
     /// How long the hour of the burn rates is, in seconds: all their windows are multiples and parts of it.
-    pub burn_hour_seconds: u64,
+    pub burn_rate_hour_seconds: u64,
     /// With fewer requests in its long window a burn rate says nothing.
-    pub burn_min_requests: u64,
+    pub burn_rate_min_requests: u64,
 }
 
 /// `alerts`: when something is wrong, and who is told.
@@ -36,13 +36,13 @@ pub struct Alerts {
     /// From what latency it is a severe one.
     pub latency_high_ms: u64,
     /// Below what share of rows from the tiers there is one, in percent.
-    pub hit_rate_percent: u64,
+    pub min_hit_rate_percent: u64,
     /// From what share of failed calls to the origin there is one, in percent.
-    pub origin_errors_percent: u64,
+    pub max_origin_error_percent: u64,
     /// With fewer requests in the window, shares say nothing.
     pub min_requests: u64,
     /// How long after it was last seen what comes and goes is resolved, in seconds.
-    pub rest_seconds: u64,
+    pub keep_firing_seconds: u64,
     /// Where alerts are posted, if anywhere.
     pub webhook_url: Option<String>,
     /// How often one is posted at the most, until it is taken.
@@ -56,34 +56,11 @@ pub struct Alerts {
 #[serde(default, deny_unknown_fields)]
 pub struct Costs {
     /// Keys read from L2.
-    pub l2_read_cents: u64,
+    pub l2_read_cents_per_million: u64,
     /// Keys written to L2.
-    pub l2_write_cents: u64,
+    pub l2_write_cents_per_million: u64,
     /// Calls to the origin.
-    pub origin_call_cents: u64,
-}
-
-/// `optimizer`: what is decided by what was measured.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Optimizer {
-    /// How L2 is asked.
-    pub l2: L2Order,
-}
-
-/// How L2 is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum L2Order {
-    /// As the measurements say.
-    #[default]
-    Auto,
-    /// Before the origin, always.
-    First,
-    /// At the same time as the origin, always.
-    Together,
-    /// Not at all.
-    Never,
+    pub origin_call_cents_per_million: u64,
 }
 
 /// `telemetry`: where what is measured goes.
@@ -103,7 +80,7 @@ pub struct Telemetry {
     /// Where spans are posted, if anywhere: the whole URL of an OTLP/HTTP receiver for traces.
     pub traces_url: Option<String>,
     /// Of requests without a trace of their own, how many begin one, in percent.
-    pub traces_percent: u64,
+    pub trace_sampling_percent: u64,
 }
 
 impl Default for Sla {
@@ -114,10 +91,10 @@ impl Default for Sla {
             p50_ms: 20,
             p95_ms: 50,
             p99_ms: 100,
-            answered_per_million: 999_000,
+            availability_per_million: 999_000,
             errors_per_million: 1_000,
-            burn_hour_seconds: 3_600,
-            burn_min_requests: 100,
+            burn_rate_hour_seconds: 3_600,
+            burn_rate_min_requests: 100,
         }
     }
 }
@@ -128,10 +105,10 @@ impl Default for Alerts {
         Alerts {
             latency_medium_ms: 200,
             latency_high_ms: 500,
-            hit_rate_percent: 80,
-            origin_errors_percent: 10,
+            min_hit_rate_percent: 80,
+            max_origin_error_percent: 10,
             min_requests: 100,
-            rest_seconds: 60,
+            keep_firing_seconds: 60,
             webhook_url: None,
             webhook_attempts: 6,
             webhook_timeout_ms: 5_000,
@@ -142,7 +119,7 @@ impl Default for Alerts {
 impl Default for Costs {
     fn default() -> Self {
         // Workers KV's prices of 2026. A call of the origin is put at a Worker's request.
-        Costs { l2_read_cents: 50, l2_write_cents: 500, origin_call_cents: 30 }
+        Costs { l2_read_cents_per_million: 50, l2_write_cents_per_million: 500, origin_call_cents_per_million: 30 }
     }
 }
 
@@ -155,7 +132,7 @@ impl Default for Telemetry {
             binding: "WINDOWS".to_owned(),
             analytics_binding: None,
             traces_url: None,
-            traces_percent: 100,
+            trace_sampling_percent: 100,
         }
     }
 }
@@ -163,9 +140,9 @@ impl Default for Telemetry {
 /// The prices, each with its path and its range.
 pub(crate) fn prices(costs: &Costs) -> Ranges<3> {
     ranges![
-        ("costs.l2_read_cents", costs.l2_read_cents, 0, MILLION),
-        ("costs.l2_write_cents", costs.l2_write_cents, 0, MILLION),
-        ("costs.origin_call_cents", costs.origin_call_cents, 0, 1_000 * MILLION),
+        ("costs.l2_read_cents_per_million", costs.l2_read_cents_per_million, 0, MILLION),
+        ("costs.l2_write_cents_per_million", costs.l2_write_cents_per_million, 0, MILLION),
+        ("costs.origin_call_cents_per_million", costs.origin_call_cents_per_million, 0, 1_000 * MILLION),
     ]
 }
 
@@ -183,20 +160,20 @@ pub(crate) fn ranges(config: &Config) -> Ranges<18> {
         ("sla.p50_ms", sla.p50_ms, 1, MAX_LATENCY_MILLIS),
         ("sla.p95_ms", sla.p95_ms, 1, MAX_LATENCY_MILLIS),
         ("sla.p99_ms", sla.p99_ms, 1, MAX_LATENCY_MILLIS),
-        ("sla.answered_per_million", sla.answered_per_million, 0, MILLION),
+        ("sla.availability_per_million", sla.availability_per_million, 0, MILLION),
         ("sla.errors_per_million", sla.errors_per_million, 0, MILLION),
-        ("sla.burn_hour_seconds", sla.burn_hour_seconds, 1, MAX_WINDOW_SECONDS),
-        ("sla.burn_min_requests", sla.burn_min_requests, 1, MILLION),
+        ("sla.burn_rate_hour_seconds", sla.burn_rate_hour_seconds, 1, MAX_WINDOW_SECONDS),
+        ("sla.burn_rate_min_requests", sla.burn_rate_min_requests, 1, MILLION),
         ("alerts.latency_medium_ms", alerts.latency_medium_ms, 1, MAX_LATENCY_MILLIS),
         ("alerts.latency_high_ms", alerts.latency_high_ms, 1, MAX_LATENCY_MILLIS),
-        ("alerts.hit_rate_percent", alerts.hit_rate_percent, 0, 100),
-        ("alerts.origin_errors_percent", alerts.origin_errors_percent, 1, 100),
+        ("alerts.min_hit_rate_percent", alerts.min_hit_rate_percent, 0, 100),
+        ("alerts.max_origin_error_percent", alerts.max_origin_error_percent, 1, 100),
         ("alerts.min_requests", alerts.min_requests, 1, MILLION),
-        ("alerts.rest_seconds", alerts.rest_seconds, 0, 86_400),
+        ("alerts.keep_firing_seconds", alerts.keep_firing_seconds, 0, 86_400),
         ("alerts.webhook_attempts", u64::from(alerts.webhook_attempts), 1, 20),
         ("alerts.webhook_timeout_ms", alerts.webhook_timeout_ms, 1, 30_000),
         // Each takes 35 KB where it is asked for.
         ("telemetry.max_views", telemetry.max_views as u64, 0, 24),
-        ("telemetry.traces_percent", telemetry.traces_percent, 0, 100),
+        ("telemetry.trace_sampling_percent", telemetry.trace_sampling_percent, 0, 100),
     ]
 }

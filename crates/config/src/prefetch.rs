@@ -15,23 +15,23 @@ pub struct Prefetch {
     /// After how long an observation counts half, in seconds.
     pub half_life_seconds: u64,
     /// The most predictions that are considered for one request.
-    pub predictions: usize,
+    pub max_predictions: usize,
     /// The most of them that rest on features being asked for together.
-    pub related: usize,
+    pub max_related_predictions: usize,
     /// The most rows fetched ahead for one request.
-    pub rows_per_request: usize,
+    pub max_rows_per_request: usize,
     /// The most rows fetched ahead in a second.
-    pub rows_per_second: u32,
+    pub max_rows_per_second: u32,
     /// The precision below which a kind of prediction is no longer acted on, in percent.
-    pub precision_floor_percent: u32,
+    pub min_precision_percent: u32,
     /// How long it rests then before it is tried again, in seconds.
-    pub rest_seconds: u64,
+    pub cooldown_seconds: u64,
     /// The share of sessions for which nothing is fetched ahead, to compare with, in percent.
     pub holdout_percent: u32,
     /// How often what is learned is stored in L2 for new isolates, in seconds; 0 for never, nor is it read.
-    pub store_seconds: u64,
+    pub persist_interval_seconds: u64,
     /// What it is worth that a request waits a millisecond less, in nanodollars.
-    pub millisecond_nanodollars: u64,
+    pub latency_value_nanodollars_per_ms: u64,
 }
 
 impl Default for Prefetch {
@@ -41,15 +41,15 @@ impl Default for Prefetch {
             memory_bytes: 2 << 20,
             half_life_seconds: 3_600,
             // The seed's.
-            predictions: 5,
-            related: 3,
-            rows_per_request: 10,
-            rows_per_second: 100,
-            precision_floor_percent: 50,
-            rest_seconds: 60,
+            max_predictions: 5,
+            max_related_predictions: 3,
+            max_rows_per_request: 10,
+            max_rows_per_second: 100,
+            min_precision_percent: 50,
+            cooldown_seconds: 60,
             holdout_percent: 5,
-            store_seconds: 300,
-            millisecond_nanodollars: 1_000,
+            persist_interval_seconds: 300,
+            latency_value_nanodollars_per_ms: 1_000,
         }
     }
 }
@@ -60,15 +60,15 @@ impl Prefetch {
         ranges![
             ("prefetch.memory_bytes", self.memory_bytes as u64, 256 << 10, 256 << 20),
             ("prefetch.half_life_seconds", self.half_life_seconds, 1, 31_536_000),
-            ("prefetch.predictions", self.predictions as u64, 0, 16),
-            ("prefetch.related", self.related as u64, 0, 8),
-            ("prefetch.rows_per_request", self.rows_per_request as u64, 0, 100),
-            ("prefetch.rows_per_second", u64::from(self.rows_per_second), 0, 100_000),
-            ("prefetch.precision_floor_percent", u64::from(self.precision_floor_percent), 1, 100),
-            ("prefetch.rest_seconds", self.rest_seconds, 1, 86_400),
+            ("prefetch.max_predictions", self.max_predictions as u64, 0, 16),
+            ("prefetch.max_related_predictions", self.max_related_predictions as u64, 0, 8),
+            ("prefetch.max_rows_per_request", self.max_rows_per_request as u64, 0, 100),
+            ("prefetch.max_rows_per_second", u64::from(self.max_rows_per_second), 0, 100_000),
+            ("prefetch.min_precision_percent", u64::from(self.min_precision_percent), 1, 100),
+            ("prefetch.cooldown_seconds", self.cooldown_seconds, 1, 86_400),
             ("prefetch.holdout_percent", u64::from(self.holdout_percent), 0, 50),
-            ("prefetch.store_seconds", self.store_seconds, 0, 86_400),
-            ("prefetch.millisecond_nanodollars", self.millisecond_nanodollars, 0, MAX_PRICE),
+            ("prefetch.persist_interval_seconds", self.persist_interval_seconds, 0, 86_400),
+            ("prefetch.latency_value_nanodollars_per_ms", self.latency_value_nanodollars_per_ms, 0, MAX_PRICE),
         ]
     }
 }

@@ -62,15 +62,32 @@ pub struct L2 {
     pub key_prefix: String,
     /// The name under which the host has the store.
     pub binding: String,
+    /// When it is read.
+    pub read_policy: L2ReadPolicy,
     /// How long one bulk read or write may take, in milliseconds.
     pub timeout_ms: u64,
     /// How long after a key was written it is not written again, in milliseconds; what changes meanwhile is put off.
     pub write_interval_ms: u64,
     /// The most keys that one isolate writes in a day, where there is a limit.
-    pub writes_per_day: Option<u64>,
+    pub max_writes_per_day: Option<u64>,
     /// The most keys that one request writes; what it brings beyond is not written, and counted. Where it is left out, 500 in the
     /// Worker, which may make 1,000 calls for a request, and no limit elsewhere.
     pub max_writes_per_request: Option<usize>,
+}
+
+/// When L2 is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum L2ReadPolicy {
+    /// One of the others, by measured latencies and hits.
+    #[default]
+    Auto,
+    /// Before the origin.
+    First,
+    /// At the same time as the origin.
+    Parallel,
+    /// Never.
+    Never,
 }
 
 /// `freshness`: how long a row may be served after it was fetched.
@@ -83,15 +100,15 @@ pub struct Freshness {
     /// not due together.
     pub ttl_jitter_percent: u64,
     /// How long after that it is served at once while it is fetched anew behind the answer, in seconds.
-    pub revalidate_seconds: u64,
+    pub stale_while_revalidate_seconds: u64,
     /// How eagerly rows are fetched before their time ends: XFetch's β in percent, 0 for not at all.
     pub early_refresh_percent: u64,
     /// How long after its time a row may still be served while nothing fresher can be had, in seconds.
-    pub grace_seconds: u64,
+    pub stale_if_error_seconds: u64,
     /// How long it is believed that the origin does not know an entity, in seconds.
     pub negative_ttl_seconds: u64,
     /// How old an event may be, in seconds, before its value is `OUTSIDE_MAX_AGE`; where it is left out, of any age.
-    pub max_age_seconds: Option<u64>,
+    pub max_event_age_seconds: Option<u64>,
 }
 
 /// `routing`: which serving pattern a request gets, by its size and priority.
@@ -113,7 +130,7 @@ pub struct Routing {
     /// The most rows of one call to the origin.
     pub chunk_rows: usize,
     /// How many calls to the origin one batch, or one streamed request, has under way at the most.
-    pub max_calls: usize,
+    pub max_concurrent_chunks: usize,
     /// Whether a request that accepts lines is answered with a line for each entity as it becomes complete.
     pub streaming: bool,
 }
@@ -149,13 +166,13 @@ pub struct Breaker {
     /// Whether it ever is.
     pub enabled: bool,
     /// Over how many of the last operations failures are counted.
-    pub window: u32,
+    pub window_operations: u32,
     /// From what share of failures it is left alone, in percent.
     pub failure_percent: u32,
     /// For how long, in milliseconds.
     pub open_ms: u64,
     /// How many operations must then succeed before all are let through.
-    pub probes: u32,
+    pub half_open_probes: u32,
 }
 
 /// `load`: how much work is taken on at one time.
@@ -164,7 +181,7 @@ pub struct Breaker {
 pub struct Load {
     /// How many requests wait for a store or the origin at one time before all others are refused; those of low priority
     /// are at half of it.
-    pub max_waiting: usize,
+    pub max_pending_requests: usize,
     /// How many calls the origin gets at one time at the most.
     pub max_origin_calls: u32,
     /// Whether it gets fewer while it is slow.
@@ -181,8 +198,8 @@ pub struct View {
     pub join_keys: Vec<String>,
     /// How long its rows are fresh, in seconds, in place of `freshness.ttl_seconds`.
     pub ttl_seconds: Option<u64>,
-    /// How old an event may be, in seconds, in place of `freshness.max_age_seconds`: the view's own TTL in Feast.
-    pub max_age_seconds: Option<u64>,
+    /// How old an event may be, in seconds, in place of `freshness.max_event_age_seconds`: the view's own TTL in Feast.
+    pub max_event_age_seconds: Option<u64>,
     /// The views that an on-demand view is computed from; none for a view that is stored. Where it is left out, a write to
     /// any view whose key it contains is taken to change it.
     pub sources: Option<Vec<String>>,
@@ -195,7 +212,7 @@ pub struct Writes {
     /// Whether what was fetched before a write is not served after it.
     pub invalidation: bool,
     /// Whether all isolates tell each other of writes, by a ledger; with [`L3`](crate::L3) alone.
-    pub ledger: bool,
+    pub invalidation_log: bool,
     /// Within how long a write is seen by other isolates, in milliseconds; with 0 each request asks the ledger first.
     pub visible_within_ms: u64,
     /// How long a write may go on that was answered before it was done, in seconds. For so long what it may write is served no older than
@@ -203,7 +220,7 @@ pub struct Writes {
     pub job_seconds: u64,
     /// By how much the clocks of processes that share a store may differ, in milliseconds, where no ledger sets them. For so long
     /// after a write no store's copy of what it touched is taken for newer.
-    pub clock_error_ms: u64,
+    pub max_clock_skew_ms: u64,
 }
 
 /// `feature_services.NAME`: what is known of a feature service.
@@ -292,10 +309,11 @@ impl Default for L2 {
             ttl_seconds: 3_600,
             key_prefix: "features".to_owned(),
             binding: "FEATURES".to_owned(),
+            read_policy: L2ReadPolicy::Auto,
             timeout_ms: 500,
             // KV takes one write of a key each second.
             write_interval_ms: 1_000,
-            writes_per_day: None,
+            max_writes_per_day: None,
             max_writes_per_request: None,
         }
     }
@@ -306,11 +324,11 @@ impl Default for Freshness {
         Freshness {
             ttl_seconds: 300,
             ttl_jitter_percent: 10,
-            revalidate_seconds: 60,
+            stale_while_revalidate_seconds: 60,
             early_refresh_percent: 100,
-            grace_seconds: 3_600,
+            stale_if_error_seconds: 3_600,
             negative_ttl_seconds: 30,
-            max_age_seconds: None,
+            max_event_age_seconds: None,
         }
     }
 }
@@ -326,7 +344,7 @@ impl Default for Routing {
             batch_min_entities: 1_000,
             batch_min_features: 20,
             chunk_rows: 500,
-            max_calls: 4,
+            max_concurrent_chunks: 4,
             streaming: true,
         }
     }
@@ -346,13 +364,13 @@ impl Default for Singleflight {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Breaker { enabled: true, window: 20, failure_percent: 50, open_ms: 5_000, probes: 3 }
+        Breaker { enabled: true, window_operations: 20, failure_percent: 50, open_ms: 5_000, half_open_probes: 3 }
     }
 }
 
 impl Default for Load {
     fn default() -> Self {
-        Load { max_waiting: 1_000, max_origin_calls: 64, adaptive_concurrency: true }
+        Load { max_pending_requests: 1_000, max_origin_calls: 64, adaptive_concurrency: true }
     }
 }
 
@@ -384,7 +402,7 @@ impl Default for Limits {
             cells: 100_000,
             key_bytes: 4_096,
             depth: 64,
-            // A body waits in `memory.waiting_bytes` until it is whole, and what is read from it, and the reply, come on top. As much as 800
+            // A body waits in `memory.pending_bytes` until it is whole, and what is read from it, and the reply, come on top. As much as 800
             // vectors of 1,536 numbers.
             origin_body_bytes: 16 << 20,
             write_body_bytes: 16 << 20,
@@ -396,7 +414,13 @@ impl Default for Limits {
 
 impl Default for Writes {
     fn default() -> Self {
-        Writes { invalidation: true, ledger: true, visible_within_ms: 1_000, job_seconds: 600, clock_error_ms: 5_000 }
+        Writes {
+            invalidation: true,
+            invalidation_log: true,
+            visible_within_ms: 1_000,
+            job_seconds: 600,
+            max_clock_skew_ms: 5_000,
+        }
     }
 }
 

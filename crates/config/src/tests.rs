@@ -50,13 +50,13 @@ fn an_empty_table_is_the_default() {
 fn the_shares_of_memory_fit_into_the_whole() {
     assert_eq!(
         fault(&json!({"l1": {"max_bytes": 128 << 20}})),
-        "`memory.max_bytes` must be at least 167772160, the sum of `l1.max_bytes`, `memory.plan_bytes`, `memory.waiting_bytes`, \
+        "`memory.max_bytes` must be at least 167772160, the sum of `l1.max_bytes`, `memory.plan_bytes`, `memory.pending_bytes`, \
          `prefetch.memory_bytes` and 6291456 for all else, not `100663296`"
     );
     for table in [
         json!({"l1": {"max_bytes": 128 << 20}, "memory": {"max_bytes": 160 << 20}}),
         json!({"l1": {"max_bytes": 66 << 20}, "prefetch": {"enabled": false}}),
-        json!({"l1": {"max_bytes": 1 << 20}, "memory": {"max_bytes": 11 << 20, "plan_bytes": 1 << 20, "waiting_bytes": 1 << 20}}),
+        json!({"l1": {"max_bytes": 1 << 20}, "memory": {"max_bytes": 11 << 20, "plan_bytes": 1 << 20, "pending_bytes": 1 << 20}}),
     ] {
         assert!(parse(&table).is_ok(), "{table}");
     }
@@ -76,7 +76,7 @@ fn every_key_is_read() {
         Some(&View {
             join_keys: vec!["driver_id".to_owned()],
             ttl_seconds: Some(60),
-            max_age_seconds: Some(61),
+            max_event_age_seconds: Some(61),
             sources: Some(vec!["driver_trips".to_owned()])
         })
     );
@@ -86,50 +86,67 @@ fn every_key_is_read() {
 /// A table with every key, none at its default.
 fn sample() -> Value {
     json!({
-        "project": "rides", "private_keys": true,
+        "project": "rides", "pseudonymize_keys": true,
         "origin": {"kind": "http", "url": "https://feast.example.com:6566/api", "timeout_ms": 1, "delay_ms": 0},
         "l1": {"max_entries": 7, "max_bytes": 8, "policy": "s3-fifo"},
-        "l2": {"enabled": false, "ttl_seconds": 60, "key_prefix": "a/b:c", "binding": "KV_2", "timeout_ms": 9,
-               "write_interval_ms": 1, "writes_per_day": 2, "max_writes_per_request": 3},
-        "l3": {"enabled": true, "binding": "OBJECTS", "ledger_binding": "LOG", "shards": 3, "ttl_seconds": 61, "key_prefix": "c/d", "timeout_ms": 8,
-               "shard_bytes": 1048576},
-        "memory": {"max_bytes": 99_000_000, "plan_bytes": 1_100_000, "waiting_bytes": 1_200_000},
-        "freshness": {"ttl_seconds": 0, "ttl_jitter_percent": 1, "revalidate_seconds": 2, "early_refresh_percent": 3,
-                      "grace_seconds": 1, "negative_ttl_seconds": 2, "max_age_seconds": 4},
+        "l2": {"enabled": false, "ttl_seconds": 60, "key_prefix": "a/b:c", "binding": "KV_2", "read_policy": "never", "timeout_ms": 9,
+               "write_interval_ms": 1, "max_writes_per_day": 2, "max_writes_per_request": 3},
+        "l3": {"enabled": true, "binding": "OBJECTS", "invalidation_log_binding": "LOG", "shards": 3, "ttl_seconds": 61, "key_prefix": "c/d", "timeout_ms": 8,
+               "max_shard_bytes": 1048576},
+        "memory": {"max_bytes": 99_000_000, "plan_bytes": 1_100_000, "pending_bytes": 1_200_000},
+        "freshness": {"ttl_seconds": 0, "ttl_jitter_percent": 1, "stale_while_revalidate_seconds": 2, "early_refresh_percent": 3,
+                      "stale_if_error_seconds": 1, "negative_ttl_seconds": 2, "max_event_age_seconds": 4},
         "routing": {"enabled": false, "real_time_max_entities": 1, "real_time_max_features": 2, "real_time_deadline_ms": 3,
-                    "batch_min_entities": 4, "batch_min_features": 5, "chunk_rows": 6, "max_calls": 7, "streaming": false},
+                    "batch_min_entities": 4, "batch_min_features": 5, "chunk_rows": 6, "max_concurrent_chunks": 7, "streaming": false},
         "deadlines": {"default_ms": 1, "warm_ms": 2, "soft_percent": 2, "adaptive_timeouts": false, "hedging": false},
         "singleflight": {"enabled": false},
-        "breaker": {"enabled": false, "window": 10, "failure_percent": 2, "open_ms": 3, "probes": 4},
-        "load": {"max_waiting": 1, "max_origin_calls": 2, "adaptive_concurrency": false},
-        "views": {"driver_stats": {"join_keys": ["driver_id"], "ttl_seconds": 60, "max_age_seconds": 61,
+        "breaker": {"enabled": false, "window_operations": 10, "failure_percent": 2, "open_ms": 3, "half_open_probes": 4},
+        "load": {"max_pending_requests": 1, "max_origin_calls": 2, "adaptive_concurrency": false},
+        "views": {"driver_stats": {"join_keys": ["driver_id"], "ttl_seconds": 60, "max_event_age_seconds": 61,
                                    "sources": ["driver_trips"]}},
         "push_sources": {"trips": ["driver_trips"]},
         "feature_services": {"activity": {"join_keys": ["driver_id", "city"]}},
         "services": {"membership_ttl_seconds": 3},
         "registry": {"url": "http://[::1]:6572", "project": "demo", "ttl_seconds": 4},
-        "writes": {"invalidation": false, "ledger": false, "visible_within_ms": 1, "job_seconds": 3, "clock_error_ms": 2},
-        "auth": {"mode": "oidc", "open": [], "issuer": "https://id.example.com", "audience": "features",
-                 "jwks_url": "https://id.example.com/keys", "jwks_ttl_seconds": 1, "clock_skew_seconds": 2, "granted": ["write"],
+        "writes": {"invalidation": false, "invalidation_log": false, "visible_within_ms": 1, "job_seconds": 3, "max_clock_skew_ms": 2},
+        "auth": {"mode": "oidc", "anonymous_scopes": [], "issuer": "https://id.example.com", "audience": "features",
+                 "jwks_url": "https://id.example.com/keys", "jwks_ttl_seconds": 1, "clock_skew_seconds": 2, "default_scopes": ["write"],
                  "scope_claim": "scp", "project_claim": "tenant", "rate_limit_binding": "LIMIT", "retry_after_seconds": 3,
                  "cors_origins": ["https://app.example.com"]},
-        "prefetch": {"enabled": false, "memory_bytes": 300_000, "half_life_seconds": 1, "predictions": 2, "related": 1,
-                     "rows_per_request": 3, "rows_per_second": 4, "precision_floor_percent": 6, "rest_seconds": 7,
-                     "holdout_percent": 8, "store_seconds": 9, "millisecond_nanodollars": 13},
+        "prefetch": {"enabled": false, "memory_bytes": 300_000, "half_life_seconds": 1, "max_predictions": 2, "max_related_predictions": 1,
+                     "max_rows_per_request": 3, "max_rows_per_second": 4, "min_precision_percent": 6, "cooldown_seconds": 7,
+                     "holdout_percent": 8, "persist_interval_seconds": 9, "latency_value_nanodollars_per_ms": 13},
         "native": {"entity_column": "user", "default_view": "profile"},
         "limits": {
             "refuse": true, "body_bytes": 11, "entities": 12, "features": 13, "cells": 14, "key_bytes": 15, "depth": 32, "origin_body_bytes": 17,
             "write_body_bytes": 18, "warm_rows": 19,
         },
-        "sla": {"window_seconds": 1, "p50_ms": 2, "p95_ms": 3, "p99_ms": 4, "answered_per_million": 5, "errors_per_million": 6,
-                "burn_hour_seconds": 7, "burn_min_requests": 8},
-        "alerts": {"latency_medium_ms": 1, "latency_high_ms": 2, "hit_rate_percent": 3, "origin_errors_percent": 4, "min_requests": 5,
-                   "rest_seconds": 6, "webhook_url": "https://hooks.example.com/a", "webhook_attempts": 7, "webhook_timeout_ms": 8},
-        "costs": {"l2_read_cents": 1, "l2_write_cents": 2, "origin_call_cents": 3},
-        "optimizer": {"l2": "never"},
+        "sla": {"window_seconds": 1, "p50_ms": 2, "p95_ms": 3, "p99_ms": 4, "availability_per_million": 5, "errors_per_million": 6,
+                "burn_rate_hour_seconds": 7, "burn_rate_min_requests": 8},
+        "alerts": {"latency_medium_ms": 1, "latency_high_ms": 2, "min_hit_rate_percent": 3, "max_origin_error_percent": 4, "min_requests": 5,
+                   "keep_firing_seconds": 6, "webhook_url": "https://hooks.example.com/a", "webhook_attempts": 7, "webhook_timeout_ms": 8},
+        "costs": {"l2_read_cents_per_million": 1, "l2_write_cents_per_million": 2, "origin_call_cents_per_million": 3},
         "telemetry": {"enabled": false, "max_views": 1, "aggregate": true, "binding": "W", "analytics_binding": "A",
-                      "traces_url": "http://collector:4318/v1/traces", "traces_percent": 2},
+                      "traces_url": "http://collector:4318/v1/traces", "trace_sampling_percent": 2},
     })
+}
+
+#[test]
+fn an_old_key_is_unknown_and_its_error_names_the_new_one() {
+    for (table, expected) in [
+        (json!({"private_keys": true}), "unknown key `private_keys`; did you mean `pseudonymize_keys`?"),
+        (
+            json!({"freshness": {"grace_seconds": 1}}),
+            "unknown key `freshness.grace_seconds`; did you mean `freshness.stale_if_error_seconds`?",
+        ),
+        (json!({"optimizer": {"l2": "never"}}), "unknown key `optimizer`; did you mean `l2.read_policy`?"),
+        (
+            json!({"views": {"trips": {"max_age_seconds": 1}}}),
+            "unknown key `views.trips.max_age_seconds`; did you mean `views.NAME.max_event_age_seconds`?",
+        ),
+    ] {
+        assert_eq!(fault(&table), expected);
+    }
 }
 
 #[test]
@@ -149,9 +166,9 @@ fn an_unknown_key_is_named_with_the_nearest_right_one() {
         ),
         (
             json!({"": 1}),
-            "unknown key `\"\"`; known here are `project`, `private_keys`, `origin`, `l1`, `l2`, `l3`, `memory`, `freshness`, `routing`, `deadlines`, \
+            "unknown key `\"\"`; known here are `project`, `pseudonymize_keys`, `origin`, `l1`, `l2`, `l3`, `memory`, `freshness`, `routing`, `deadlines`, \
               `singleflight`, `breaker`, `load`, `views`, \
-              `push_sources`, `feature_services`, `services`, `registry`, `writes`, `auth`, `prefetch`, `native`, `limits`, `sla`, `alerts`, `costs`, `optimizer`, `telemetry`",
+              `push_sources`, `feature_services`, `services`, `registry`, `writes`, `auth`, `prefetch`, `native`, `limits`, `sla`, `alerts`, `costs`, `telemetry`",
         ),
     ] {
         assert_eq!(fault(&table), expected);
@@ -203,55 +220,55 @@ fn a_number_out_of_range_is_named_with_its_range() {
         ("auth.retry_after_seconds", 1, 3_600),
         ("l3.shards", 1, 256),
         ("writes.visible_within_ms", 0, 300_000),
-        ("writes.clock_error_ms", 0, 300_000),
+        ("writes.max_clock_skew_ms", 0, 300_000),
         ("l2.max_writes_per_request", 0, 1_000_000_000),
         ("l3.ttl_seconds", 1, 31_536_000),
         ("l3.timeout_ms", 1, 300_000),
-        ("l3.shard_bytes", 1_048_576, 10_000_000_000),
-        ("l2.writes_per_day", 0, 1_000_000_000),
+        ("l3.max_shard_bytes", 1_048_576, 10_000_000_000),
+        ("l2.max_writes_per_day", 0, 1_000_000_000),
         ("freshness.ttl_jitter_percent", 0, 90),
-        ("freshness.revalidate_seconds", 0, 31_536_000),
+        ("freshness.stale_while_revalidate_seconds", 0, 31_536_000),
         ("freshness.early_refresh_percent", 0, 1_000),
-        ("freshness.max_age_seconds", 0, 3_153_600_000),
+        ("freshness.max_event_age_seconds", 0, 3_153_600_000),
         ("routing.real_time_max_entities", 0, 10_000_000),
         ("routing.real_time_max_features", 0, 1_000_000),
         ("routing.real_time_deadline_ms", 1, 300_000),
         ("routing.batch_min_entities", 1, 10_000_000),
         ("routing.batch_min_features", 1, 1_000_000),
         ("routing.chunk_rows", 1, 10_000_000),
-        ("routing.max_calls", 1, 1_000),
+        ("routing.max_concurrent_chunks", 1, 1_000),
         ("deadlines.default_ms", 1, 300_000),
         ("deadlines.warm_ms", 1, 300_000),
         ("deadlines.soft_percent", 1, 100),
-        ("breaker.window", 10, 64),
+        ("breaker.window_operations", 10, 64),
         ("breaker.failure_percent", 1, 100),
         ("breaker.open_ms", 1, 300_000),
-        ("breaker.probes", 1, 100),
-        ("load.max_waiting", 1, 1_000_000),
+        ("breaker.half_open_probes", 1, 100),
+        ("load.max_pending_requests", 1, 1_000_000),
         ("load.max_origin_calls", 1, 10_000),
-        ("views.v.max_age_seconds", 0, 3_153_600_000),
-        ("freshness.grace_seconds", 0, 31_536_000),
+        ("views.v.max_event_age_seconds", 0, 3_153_600_000),
+        ("freshness.stale_if_error_seconds", 0, 31_536_000),
         ("freshness.negative_ttl_seconds", 0, 31_536_000),
         ("views.v.ttl_seconds", 0, 31_536_000),
         ("services.membership_ttl_seconds", 0, 31_536_000),
         ("registry.ttl_seconds", 1, 31_536_000),
         ("prefetch.memory_bytes", 262_144, 268_435_456),
         ("prefetch.half_life_seconds", 1, 31_536_000),
-        ("prefetch.predictions", 0, 16),
-        ("prefetch.related", 0, 8),
-        ("prefetch.rows_per_request", 0, 100),
-        ("prefetch.rows_per_second", 0, 100_000),
-        ("prefetch.precision_floor_percent", 1, 100),
-        ("prefetch.rest_seconds", 1, 86_400),
+        ("prefetch.max_predictions", 0, 16),
+        ("prefetch.max_related_predictions", 0, 8),
+        ("prefetch.max_rows_per_request", 0, 100),
+        ("prefetch.max_rows_per_second", 0, 100_000),
+        ("prefetch.min_precision_percent", 1, 100),
+        ("prefetch.cooldown_seconds", 1, 86_400),
         ("prefetch.holdout_percent", 0, 50),
-        ("prefetch.store_seconds", 0, 86_400),
-        ("prefetch.millisecond_nanodollars", 0, 1_000_000_000),
+        ("prefetch.persist_interval_seconds", 0, 86_400),
+        ("prefetch.latency_value_nanodollars_per_ms", 0, 1_000_000_000),
         ("sla.window_seconds", 1, 777_600),
         ("sla.p99_ms", 1, 300_000),
-        ("sla.answered_per_million", 0, 1_000_000),
-        ("alerts.origin_errors_percent", 1, 100),
+        ("sla.availability_per_million", 0, 1_000_000),
+        ("alerts.max_origin_error_percent", 1, 100),
         ("alerts.webhook_attempts", 1, 20),
-        ("costs.origin_call_cents", 0, 1_000_000_000),
+        ("costs.origin_call_cents_per_million", 0, 1_000_000_000),
         ("telemetry.max_views", 0, 24),
         ("writes.job_seconds", 0, 86_400),
         ("limits.body_bytes", 1, 1_073_741_824),
@@ -271,9 +288,9 @@ fn a_number_out_of_range_is_named_with_its_range() {
             let expected = format!("`{key}` must be a whole number from {least} to {most}, not `{value}`");
             assert_eq!(fault(&table_with(key, json!(value))), expected);
         }
-        let row = documented().into_iter().find(|row| row.key == key.replace(".v.", ".NAME."));
-        let range = row.unwrap_or_else(|| panic!("`{key}` is not documented")).range;
-        assert!(range.ends_with(&format!("{least} to {most}")), "`{key}` is documented as {range}");
+        let entry = documented().into_iter().find(|entry| entry.key == key.replace(".v.", ".NAME."));
+        let allowed = entry.unwrap_or_else(|| panic!("`{key}` is not documented")).allowed;
+        assert!(allowed.starts_with(&format!("Range: {least} to {most} ")), "`{key}` is documented as {allowed}");
     }
 }
 
@@ -290,7 +307,7 @@ fn a_name_has_its_form() {
         ("l2.binding", json!("")),
         ("l3.key_prefix", json!("a b")),
         ("l3.binding", json!("MY-OBJECTS")),
-        ("l3.ledger_binding", json!("MY-LOG")),
+        ("l3.invalidation_log_binding", json!("MY-LOG")),
         ("l2.binding", json!("1KV")),
         ("l2.binding", json!("MY-KV")),
         ("native.entity_column", json!("")),
@@ -300,8 +317,8 @@ fn a_name_has_its_form() {
         ("views.v.sources", json!(["a:b"])),
         ("push_sources.p", json!(["a", ""])),
         ("views.v.join_keys", json!(["id", "id"])),
-        ("auth.open", json!(["reads"])),
-        ("auth.granted", json!(["read", "admin"])),
+        ("auth.anonymous_scopes", json!(["reads"])),
+        ("auth.default_scopes", json!(["read", "operate"])),
         ("auth.issuer", json!("id.example.com")),
         ("auth.jwks_url", json!("https://user@id.example.com/keys")),
         ("auth.scope_claim", json!("")),
@@ -418,25 +435,23 @@ fn a_table_that_cannot_be_read_says_why() {
     assert!(read(&"[".repeat(100)).contains("nests deeper than 16"));
 }
 
-struct Row {
-    key: String,
-    default: String,
-    range: String,
+/// A key's entry in `docs/reference/configuration.md`.
+struct Entry {
+    key: &'static str,
+    /// As JSON; `null` where the key is not set.
+    default: &'static str,
+    /// What follows the default, such as `Range: 1 to 64 operations.`
+    allowed: &'static str,
 }
 
-/// The rows of the table in `docs/reference/configuration.md`.
-fn documented() -> Vec<Row> {
-    let rows = include_str!("../../../docs/reference/configuration.md").lines().filter(|line| line.starts_with("| `"));
-    rows.map(|row| {
-        let cells: Vec<&str> = row.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
-        assert_eq!(cells.len(), 4, "{row}");
-        Row {
-            key: cells[0].trim_matches('`').to_owned(),
-            default: cells[1].trim_matches('`').to_owned(),
-            range: cells[2].to_owned(),
-        }
-    })
-    .collect()
+fn documented() -> Vec<Entry> {
+    let document = include_str!("../../../docs/reference/configuration.md");
+    let entries = document.split("\n### `").skip(1).map(|entry| {
+        let (key, rest) = entry.split_once("`\n\nDefault: ").unwrap_or_else(|| panic!("no default: {entry}"));
+        let (default, allowed) = rest.lines().next().and_then(|line| line.split_once(". ")).unwrap();
+        Entry { key, default: if default == "none" { "null" } else { default.trim_matches('`') }, allowed }
+    });
+    entries.collect()
 }
 
 /// The path of each value of a table, and the value's JSON.
@@ -460,11 +475,10 @@ fn the_documentation_has_every_key_and_its_default() {
     let with_registry = Config::parse(json!({"registry": {"url": "http://registry"}})).unwrap();
     leaves("", &serde_json::to_value(with_registry).unwrap(), &mut defaults);
     defaults.insert("registry.url".to_owned(), "null".to_owned());
-    let documented: BTreeMap<String, String> = documented().into_iter().map(|row| (row.key, row.default)).collect();
+    let documented: BTreeMap<_, _> = documented().into_iter().map(|entry| (entry.key, entry.default)).collect();
     assert_eq!(documented.keys().collect::<Vec<_>>(), keys.keys().collect::<Vec<_>>());
-    for (key, default) in &documented {
-        let actual = defaults.get(key).map_or("null", String::as_str);
-        assert_eq!(default, if actual == "null" { "-" } else { actual }, "the default of `{key}`");
+    for (key, default) in documented {
+        assert_eq!(default, defaults.get(key).map_or("null", String::as_str), "the default of `{key}`");
     }
 }
 

@@ -4,7 +4,7 @@
 //! through; after a while it is half open, lets a few probes through, and closes or opens again by what became of them.
 //! Source: Michael Nygard, "Release It!", 2nd edition, 2018, chapter 5.
 
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// When a breaker opens, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Breaker {
     watched: u32,
     state: BreakerState,
     /// When an open breaker becomes half open, or when the probes of a half-open one count as lost.
-    until: Instant,
+    until: Timestamp,
     probes_out: u32,
     probes_passed: u32,
     opened: u64,
@@ -56,7 +56,7 @@ impl Breaker {
             outcomes: 0,
             watched: 0,
             state: BreakerState::Closed,
-            until: Instant(0),
+            until: Timestamp(0),
             probes_out: 0,
             probes_passed: 0,
             opened: 0,
@@ -64,7 +64,7 @@ impl Breaker {
     }
 
     /// Whether an operation may go out at `now`. Whoever is told so is taken to try it.
-    pub fn admits(&mut self, now: Instant) -> bool {
+    pub fn admits(&mut self, now: Timestamp) -> bool {
         if !self.settings.is_enabled {
             return true;
         }
@@ -93,12 +93,12 @@ impl Breaker {
 
     /// Whether an operation would be let through, should one be tried.
     #[must_use]
-    pub fn would_admit(&self, now: Instant) -> bool {
+    pub fn would_admit(&self, now: Timestamp) -> bool {
         !self.settings.is_enabled || self.state != BreakerState::Open || now >= self.until
     }
 
     /// Tells what became of an operation.
-    pub fn record(&mut self, has_succeeded: bool, now: Instant) {
+    pub fn record(&mut self, has_succeeded: bool, now: Timestamp) {
         if !self.settings.is_enabled {
             return;
         }
@@ -132,7 +132,7 @@ impl Breaker {
 
     /// How long an open breaker stays open from `now`, in milliseconds.
     #[must_use]
-    pub fn opens_in(&self, now: Instant) -> u64 {
+    pub fn opens_in(&self, now: Timestamp) -> u64 {
         if self.state == BreakerState::Closed { 0 } else { self.until.millis_since(now) }
     }
 
@@ -142,7 +142,7 @@ impl Breaker {
         self.opened
     }
 
-    fn open(&mut self, now: Instant) {
+    fn open(&mut self, now: Timestamp) {
         self.state = BreakerState::Open;
         self.until = now.plus(self.settings.open_millis);
         self.opened += 1;
@@ -166,8 +166,8 @@ mod tests {
     fn opened_at(now: u64) -> Breaker {
         let mut breaker = Breaker::new(SETTINGS);
         for _ in 0..10 {
-            assert!(breaker.admits(Instant(now)));
-            breaker.record(false, Instant(now));
+            assert!(breaker.admits(Timestamp(now)));
+            breaker.record(false, Timestamp(now));
         }
         assert_eq!(breaker.state(), BreakerState::Open);
         breaker
@@ -177,52 +177,52 @@ mod tests {
     fn it_opens_when_half_of_the_last_outcomes_failed_and_not_before() {
         let mut breaker = Breaker::new(SETTINGS);
         for round in 0..200 {
-            breaker.record(round % 5 < 3, Instant(0));
+            breaker.record(round % 5 < 3, Timestamp(0));
             assert_eq!(breaker.state(), BreakerState::Closed, "two of five failed");
         }
         for _ in 0..4 {
-            breaker.record(false, Instant(0));
+            breaker.record(false, Timestamp(0));
         }
         assert_eq!(breaker.state(), BreakerState::Open);
-        assert!(!breaker.admits(Instant(4_999)));
-        assert_eq!(breaker.opens_in(Instant(1_000)), 4_000);
+        assert!(!breaker.admits(Timestamp(4_999)));
+        assert_eq!(breaker.opens_in(Timestamp(1_000)), 4_000);
     }
 
     #[test]
     fn a_few_probes_close_it_again() {
         let mut breaker = opened_at(0);
-        let admitted = (0..10).filter(|_| breaker.admits(Instant(5_000))).count();
+        let admitted = (0..10).filter(|_| breaker.admits(Timestamp(5_000))).count();
         assert_eq!(admitted, 3);
-        breaker.record(true, Instant(5_001));
-        breaker.record(true, Instant(5_001));
+        breaker.record(true, Timestamp(5_001));
+        breaker.record(true, Timestamp(5_001));
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        breaker.record(true, Instant(5_001));
+        breaker.record(true, Timestamp(5_001));
         assert_eq!(breaker.state(), BreakerState::Closed);
-        assert!((0..100).all(|_| breaker.admits(Instant(5_002))));
+        assert!((0..100).all(|_| breaker.admits(Timestamp(5_002))));
     }
 
     #[test]
     fn one_failed_probe_opens_it_again() {
         let mut breaker = opened_at(0);
-        assert!(breaker.admits(Instant(6_000)));
-        breaker.record(false, Instant(6_010));
-        assert!(!breaker.admits(Instant(11_009)));
-        assert!(breaker.admits(Instant(11_010)));
+        assert!(breaker.admits(Timestamp(6_000)));
+        breaker.record(false, Timestamp(6_010));
+        assert!(!breaker.admits(Timestamp(11_009)));
+        assert!(breaker.admits(Timestamp(11_010)));
         assert_eq!(breaker.times_opened(), 2);
     }
 
     #[test]
     fn probes_whose_outcome_is_never_told_do_not_keep_it_shut() {
         let mut breaker = opened_at(0);
-        assert_eq!((0..10).filter(|_| breaker.admits(Instant(5_000))).count(), 3);
-        assert!(!breaker.admits(Instant(9_999)));
-        assert!(breaker.admits(Instant(10_000)));
+        assert_eq!((0..10).filter(|_| breaker.admits(Timestamp(5_000))).count(), 3);
+        assert!(!breaker.admits(Timestamp(9_999)));
+        assert!(breaker.admits(Timestamp(10_000)));
     }
 
     #[test]
     fn switched_off_it_lets_everything_through() {
         let mut breaker = Breaker::new(BreakerSettings { is_enabled: false, ..SETTINGS });
-        (0..100).for_each(|_| breaker.record(false, Instant(0)));
-        assert!(breaker.admits(Instant(0)));
+        (0..100).for_each(|_| breaker.record(false, Timestamp(0)));
+        assert!(breaker.admits(Timestamp(0)));
     }
 }

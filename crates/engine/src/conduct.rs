@@ -9,10 +9,10 @@ use hashbrown::HashMap;
 
 use crate::engine::{Engine, Waiter};
 use crate::flight::Role;
-use crate::io::{Order, Progress, SessionId};
+use crate::io::{EngineEffect, Progress, SessionId};
 use crate::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use crate::limiter::CallOutcome;
-use crate::optimizer::{self, PROBE_EVERY};
+use crate::read_policy::{self, PROBE_EVERY, ReadPolicy};
 use crate::session::{HashSet, Read, Session, Stage};
 use crate::store::{Store, StoreCounts};
 use crate::store_results::ReadFailure;
@@ -20,7 +20,7 @@ use model::answer::{Cause, OriginFailure, Tier};
 use model::key::StoreKey;
 use model::request::Consistency;
 use model::row::Row;
-use model::time::Instant;
+use model::time::Timestamp;
 
 impl Engine {
     /// Tells a session what a bulk read gave: for each key in order its bytes, or why the read failed as a whole. What was too large for
@@ -33,7 +33,7 @@ impl Engine {
         id: SessionId,
         batch: u32,
         values: Result<Vec<Option<Vec<u8>>>, ReadFailure>,
-        now: Instant,
+        now: Timestamp,
     ) -> Progress {
         let Some(mut session) = self.sessions.remove(id.0) else { return Progress::default() };
         let Some(read) = session.reads.get_mut(batch as usize).and_then(Option::take) else {
@@ -52,10 +52,10 @@ impl Engine {
                 read.is_merge || session.missing.get(index).is_some_and(|row| row.stage == Stage::Reading(read.store))
             };
             let rows = read.rows.iter().copied().filter(is_open).collect();
-            let mut orders = Vec::new();
-            self.order_reads(read.store, &mut session, rows, read.is_merge, now, &mut orders);
+            let mut effects = Vec::new();
+            self.begin_reads(read.store, &mut session, rows, read.is_merge, now, &mut effects);
             let mut progress = self.conduct(id, session, now);
-            progress.orders.append(&mut orders);
+            progress.effects.append(&mut effects);
             return progress;
         }
         for (&index, bytes) in read.rows.iter().zip(values.into_iter().flatten()) {
@@ -80,7 +80,7 @@ impl Engine {
         read: &Read,
         index: usize,
         bytes: Option<Vec<u8>>,
-        now: Instant,
+        now: Timestamp,
     ) -> Option<Row> {
         let (view, key, _) = session.key_of(index)?;
         let store = self.stores.get_mut(read.store)?;
@@ -116,7 +116,7 @@ impl Engine {
         id: SessionId,
         call: u32,
         rows: Result<Vec<(usize, Row)>, OriginFailure>,
-        now: Instant,
+        now: Timestamp,
     ) -> Progress {
         let Some(mut session) = self.sessions.remove(id.0) else { return Progress::default() };
         let Some(call) = session.calls.get_mut(call as usize).and_then(Option::take) else {
@@ -165,7 +165,7 @@ impl Engine {
     }
 
     /// Lets a session see what has changed since another session woke it.
-    pub fn wake(&mut self, id: SessionId, now: Instant) -> Progress {
+    pub fn wake(&mut self, id: SessionId, now: Timestamp) -> Progress {
         match self.sessions.remove(id.0) {
             Some(session) => self.conduct(id, session, now),
             None => Progress { is_over: true, ..Progress::default() },
@@ -174,14 +174,14 @@ impl Engine {
 
     /// Lets a session go on since a timer of its own has gone off. That is the host's to say: its timers run by another
     /// clock than `now`, and some go off a millisecond before it says so.
-    pub fn time_out(&mut self, id: SessionId, now: Instant) -> Progress {
+    pub fn time_out(&mut self, id: SessionId, now: Timestamp) -> Progress {
         let at = self.sessions.get_mut(id.0).and_then(|session| session.timers.pop()).unwrap_or_default();
         // A clock that was set back while the timer ran knows less than the timer.
         self.wake(id, if at.millis_since(now) > TIMER_SLACK_MILLIS { at } else { now })
     }
 
     /// Lets a session go on that was [held](Engine::hold): its reader wants more.
-    pub fn resume(&mut self, id: SessionId, now: Instant) -> Progress {
+    pub fn resume(&mut self, id: SessionId, now: Timestamp) -> Progress {
         if let Some(session) = self.sessions.get_mut(id.0) {
             session.is_held = false;
         }
@@ -189,7 +189,7 @@ impl Engine {
     }
 
     /// Forgets a session whose caller is gone; those who followed it are woken.
-    pub fn abandon(&mut self, id: SessionId, now: Instant) -> Vec<SessionId> {
+    pub fn abandon(&mut self, id: SessionId, now: Timestamp) -> Vec<SessionId> {
         let mut woken = Vec::new();
         if let Some(mut session) = self.sessions.remove(id.0) {
             for call in session.calls.iter_mut().filter_map(Option::take) {
@@ -209,16 +209,16 @@ impl Engine {
     }
 
     /// Takes a session as far as it can go now.
-    pub(super) fn conduct(&mut self, id: SessionId, mut session: Session, now: Instant) -> Progress {
+    pub(super) fn conduct(&mut self, id: SessionId, mut session: Session, now: Timestamp) -> Progress {
         let mut progress = Progress::default();
         let mut woken = Vec::new();
         loop {
             self.retire_expired(id, &mut session, now);
             session.begin_more();
             self.follow_or_lead(id, &mut session, now);
-            self.read_stores(&mut session, now, &mut progress.orders);
+            self.read_stores(&mut session, now, &mut progress.effects);
             session.settle_members(self.stores.len());
-            self.call_origin(id, &mut session, now, &mut progress.orders);
+            self.call_origin(id, &mut session, now, &mut progress.effects);
             if !session.is_queued {
                 self.leave_queue(id, &mut session);
             }
@@ -248,12 +248,12 @@ impl Engine {
                 self.flights.join(session.hash_of(index), id.0, now, lease);
             }
         }
-        if session.is_settled() && !self.begin_merge_reads(&mut session, now, &mut progress.orders) {
+        if session.is_settled() && !self.begin_merge_reads(&mut session, now, &mut progress.effects) {
             self.leave_queue(id, &mut session);
             self.end(session, now, &mut progress);
             progress.is_over = true;
         } else {
-            self.set_timer(&mut session, now, &mut progress.orders);
+            self.set_timer(&mut session, now, &mut progress.effects);
             self.sessions.insert(id.0, session);
         }
         self.let_next_call(&mut woken, now);
@@ -262,7 +262,7 @@ impl Engine {
     }
 
     /// Looks anew for what has grown too old since it was found, in a flight of this session's.
-    fn retire_expired(&mut self, id: SessionId, session: &mut Session, now: Instant) {
+    fn retire_expired(&mut self, id: SessionId, session: &mut Session, now: Timestamp) {
         let retired = session.retire_expired(self.stores.len(), &self.marks, now);
         for index in retired.into_iter().filter(|_| self.settings.is_singleflight) {
             let lease = self.lease_millis();
@@ -274,7 +274,7 @@ impl Engine {
 
     /// Reads from each store what it holds of the rows that it is to be written, where that is not known; whether any such read is
     /// under way.
-    fn begin_merge_reads(&mut self, session: &mut Session, now: Instant, orders: &mut Vec<Order>) -> bool {
+    fn begin_merge_reads(&mut self, session: &mut Session, now: Timestamp, effects: &mut Vec<EngineEffect>) -> bool {
         if session.is_reading() {
             return true;
         }
@@ -282,13 +282,13 @@ impl Engine {
             let Some(store) = self.stores.get(number) else { continue };
             let most = if session.is_warming() { usize::MAX } else { store.writable(now) };
             let rows = session.unmerged_for(store.settings.tier, most);
-            self.order_reads(number, session, rows, true, now, orders);
+            self.begin_reads(number, session, rows, true, now, effects);
         }
         session.is_reading()
     }
 
     /// For each row that nobody looks for yet: leads its flight, or follows another's.
-    fn follow_or_lead(&mut self, id: SessionId, session: &mut Session, now: Instant) {
+    fn follow_or_lead(&mut self, id: SessionId, session: &mut Session, now: Timestamp) {
         let is_shared = self.settings.is_singleflight && session.ask.consistency != Consistency::Strong;
         if !is_shared {
             return;
@@ -325,7 +325,7 @@ impl Engine {
     }
 
     /// Reads the rows that are next for a store; one whose breaker is open is passed over.
-    fn read_stores(&mut self, session: &mut Session, now: Instant, orders: &mut Vec<Order>) {
+    fn read_stores(&mut self, session: &mut Session, now: Timestamp, effects: &mut Vec<EngineEffect>) {
         for number in 0..self.stores.len() {
             let rows = session.at_stage(|stage| stage == Stage::Next(number));
             // What the store before it lacks is asked for in one operation, and not as its reads come in.
@@ -334,20 +334,21 @@ impl Engine {
             }
             let Some(store) = self.stores.get_mut(number) else { continue };
             let is_l2 = store.settings.tier == Tier::L2;
-            let decision = is_l2
-                .then(|| optimizer::decide(self.settings.l2_order, &store.latency, store.recent, &self.origin.latency));
+            let decision = is_l2.then(|| {
+                read_policy::decide(self.settings.l2_read_policy, &store.latency, store.recent, &self.origin.latency)
+            });
             self.asked_l2 += u64::from(is_l2);
-            let is_probe = self.settings.l2_order.is_none() && self.asked_l2.is_multiple_of(PROBE_EVERY);
-            let order = decision.filter(|_| !is_probe).map_or(optimizer::Order::First, |decision| decision.order);
-            let is_left_out = order == optimizer::Order::Never;
-            store.is_read = decision.is_none_or(|decision| decision.order != optimizer::Order::Never);
-            if session.ask.consistency == Consistency::Strong || is_left_out {
+            let is_probe = self.settings.l2_read_policy.is_none() && self.asked_l2.is_multiple_of(PROBE_EVERY);
+            let policy = decision.filter(|_| !is_probe).map_or(ReadPolicy::First, |decision| decision.policy);
+            let is_skipped = policy == ReadPolicy::Never;
+            store.is_read = decision.is_none_or(|decision| decision.policy != ReadPolicy::Never);
+            if session.ask.consistency == Consistency::Strong || is_skipped {
                 rows.iter().for_each(|&index| session.set_stage(index, Stage::Next(number + 1)));
                 continue;
             }
-            self.order_reads(number, session, rows, false, now, orders);
+            self.begin_reads(number, session, rows, false, now, effects);
             let Some(store) = self.stores.get_mut(number) else { continue };
-            if order == optimizer::Order::Together {
+            if policy == ReadPolicy::Parallel {
                 session.hedge_at = Some(now);
                 session.is_together = true;
             }
@@ -360,14 +361,14 @@ impl Engine {
     }
 
     /// Orders bulk reads of these missing rows; those that the store's breaker does not let through are passed over.
-    fn order_reads(
+    fn begin_reads(
         &mut self,
         number: usize,
         session: &mut Session,
         rows: Vec<usize>,
         is_merge: bool,
-        now: Instant,
-        orders: &mut Vec<Order>,
+        now: Timestamp,
+        effects: &mut Vec<EngineEffect>,
     ) {
         let Some(store) = self.stores.get_mut(number) else { return };
         // Nobody waits for what is read to be merged.
@@ -388,7 +389,7 @@ impl Engine {
             for batch in keys.chunks(store.read_batch.keys()) {
                 let rows: Vec<usize> = batch.iter().map(|&(_, index)| index).collect();
                 if !store.breaker.admits(now) {
-                    store.counts.left_out += rows.len() as u64;
+                    store.counts.skipped_breaker_open += rows.len() as u64;
                     if !is_merge {
                         rows.iter().for_each(|&index| session.set_stage(index, Stage::Next(number + 1)));
                     }
@@ -400,13 +401,13 @@ impl Engine {
                 let keys = batch.iter().map(|(key, _)| key.clone()).collect();
                 let begin = if is_merge { Session::begin_merge } else { Session::begin_read };
                 let batch = begin(session, (number, tier), rows, now);
-                orders.push(Order::Read { tier, shard, batch, keys, timeout_millis });
+                effects.push(EngineEffect::Read { tier, shard, batch, keys, timeout_millis });
             }
         }
     }
 
     /// Asks the origin for what no store has, or, where a store is slow, for what it may not have.
-    fn call_origin(&mut self, id: SessionId, session: &mut Session, now: Instant, orders: &mut Vec<Order>) {
+    fn call_origin(&mut self, id: SessionId, session: &mut Session, now: Timestamp, effects: &mut Vec<EngineEffect>) {
         let beyond = self.stores.len();
         session.is_queued = false;
         if session.is_held {
@@ -435,7 +436,7 @@ impl Engine {
             let most = session.route.rows_of_call(session.calls.len());
             let (chunk, others) = rest.split_at(most.min(rest.len()));
             rest = others;
-            if session.calls_under_way() >= session.route.max_calls {
+            if session.calls_under_way() >= session.route.max_concurrent_chunks {
                 break;
             }
             let timeout_millis = if self.settings.has_adaptive_timeouts {
@@ -460,14 +461,14 @@ impl Engine {
                 let until = now.plus(timeout_millis + LOST_AFTER_MILLIS);
                 self.flights.renew(session.hash_of(index), id.0, until);
             }
-            let fetch = session.rectangle(chunk, now);
+            let fetch = session.fetch_spec(chunk, now);
             let call = session.begin_call(permit, chunk.to_vec(), now);
-            orders.push(Order::Fetch { call, fetch, timeout_millis });
+            effects.push(EngineEffect::Fetch { call, fetch, timeout_millis });
         }
     }
 
     /// Waits for a place among the calls to the origin; what nobody waits for gives up instead.
-    fn wait_in_queue(&mut self, id: SessionId, session: &mut Session, rows: &[usize], now: Instant) {
+    fn wait_in_queue(&mut self, id: SessionId, session: &mut Session, rows: &[usize], now: Timestamp) {
         if session.is_behind() && session.calls_under_way() == 0 {
             for &index in rows {
                 session.set_stage(index, Stage::Failed);
@@ -492,13 +493,13 @@ impl Engine {
     }
 
     /// How many wait whose turn comes before that of a session.
-    fn waiting_before(&self, id: SessionId, session: &Session, now: Instant) -> usize {
+    fn waiting_before(&self, id: SessionId, session: &Session, now: Timestamp) -> usize {
         let is_before = |waiter: &&Waiter| waiter.session != id.0 && waiter.priority >= session.ask.priority;
         self.queue.iter().take_while(is_before).filter(|waiter| waiter.is_present(now)).count()
     }
 
     /// Wakes as many of those who wait for a call as there are places.
-    fn let_next_call(&mut self, woken: &mut Vec<u64>, now: Instant) {
+    fn let_next_call(&mut self, woken: &mut Vec<u64>, now: Timestamp) {
         let free = (self.origin.limiter.limit() as usize).saturating_sub(self.origin.limiter.under_way());
         for waiter in self.queue.iter_mut().filter(|waiter| waiter.is_present(now)).take(free) {
             if !core::mem::replace(&mut waiter.is_woken, true) && !woken.contains(&waiter.session) {
@@ -542,7 +543,7 @@ impl Engine {
     }
 
     /// Orders the next timer that the session needs, unless an earlier one runs.
-    fn set_timer(&mut self, session: &mut Session, now: Instant, orders: &mut Vec<Order>) {
+    fn set_timer(&mut self, session: &mut Session, now: Timestamp, effects: &mut Vec<EngineEffect>) {
         let mut next = session
             .missing
             .iter()
@@ -551,7 +552,7 @@ impl Engine {
                 _ => None,
             })
             .min();
-        let mut consider = |at: Instant| next = Some(next.map_or(at, |next: Instant| next.min(at)));
+        let mut consider = |at: Timestamp| next = Some(next.map_or(at, |next: Timestamp| next.min(at)));
         if !session.is_answered {
             consider(if session.soft_at > now { session.soft_at } else { session.hard_at });
             session.hedge_at.into_iter().for_each(&mut consider);
@@ -563,7 +564,7 @@ impl Engine {
         let Some(at) = next else { return };
         if session.timers.last().is_none_or(|&next| at < next) {
             session.timers.push(at);
-            orders.push(Order::Wake { millis: at.millis_since(now).max(1) });
+            effects.push(EngineEffect::Wake { millis: at.millis_since(now).max(1) });
         }
     }
 
@@ -577,7 +578,7 @@ impl Engine {
 
 impl Waiter {
     /// Whether it has looked for a place of late: one whose host has gone silent holds up nobody.
-    fn is_present(&self, now: Instant) -> bool {
+    fn is_present(&self, now: Timestamp) -> bool {
         now < self.looked_at.plus(2 * QUEUE_POLL_MILLIS)
     }
 }

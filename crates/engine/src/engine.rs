@@ -5,11 +5,11 @@ use ::prefetch::prefetch::Governor;
 use cache::lookup;
 use cache::marks::Marks;
 use cache::memory::Memory;
-use model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
+use model::answer::{Action, Answer, LookupResult, OriginFailure, Tier, TierCounts};
 use model::interner::Interner;
 use model::key::ShardSecret;
-use model::request::{Ask, Priority};
-use model::time::Instant;
+use model::request::{Priority, RowQuery};
+use model::time::Timestamp;
 
 use crate::breaker::Breaker;
 use crate::eviction_rate::EvictionRate;
@@ -17,8 +17,8 @@ use crate::flight::Flights;
 use crate::io::{MAX_STORES, Progress, SessionId};
 use crate::latency::Latency;
 use crate::limiter::Limiter;
-use crate::optimizer;
 use crate::origin::Origin;
+use crate::read_policy;
 use crate::router::{self, Route};
 use crate::session::{self, Session};
 use crate::settings::Settings;
@@ -31,7 +31,7 @@ pub enum Begun {
     /// L1 had all of it.
     Answered {
         /// The request.
-        ask: Box<Ask>,
+        ask: Box<RowQuery>,
         /// The answer.
         answer: Box<Answer>,
         /// Whether [`Engine::refresh`] is to be called behind the answer.
@@ -44,7 +44,7 @@ pub enum Begun {
     /// So many requests wait already that this one is refused.
     Refused {
         /// The request.
-        ask: Box<Ask>,
+        ask: Box<RowQuery>,
         /// When it is worth trying again, in seconds.
         retry_seconds: u64,
     },
@@ -68,7 +68,7 @@ pub struct Engine {
     /// What L1 had let go of while sessions still had it, when these were measured last.
     pub(super) measured_at: u64,
     pub(super) chance: u64,
-    pub(super) refused: u64,
+    pub(super) shed_requests: u64,
     /// Of these, those for which there was no memory.
     pub(super) shed: u64,
     /// Hedges that may be made, in thousandths.
@@ -89,7 +89,7 @@ pub(super) struct Waiter {
     pub(super) priority: Priority,
     pub(super) session: u64,
     /// When it last looked for a place.
-    pub(super) looked_at: Instant,
+    pub(super) looked_at: Timestamp,
     /// Whether it was woken since then.
     pub(super) is_woken: bool,
 }
@@ -109,7 +109,7 @@ impl Engine {
                         store.clone(),
                         settings.breaker,
                         settings.clock_error_millis,
-                        (settings.waiting_bytes / 2, settings.l1.row),
+                        (settings.pending_bytes / 2, settings.l1.row),
                     )
                 })
                 .collect(),
@@ -120,7 +120,7 @@ impl Engine {
             held_outside: 0,
             measured_at: 0,
             chance: settings.seed,
-            refused: 0,
+            shed_requests: 0,
             shed: 0,
             hedges: 0,
             hedged: 0,
@@ -133,8 +133,8 @@ impl Engine {
         }
     }
 
-    /// Begins a request at `now`: answers it from L1 where all is there, else orders what is missing.
-    pub fn begin(&mut self, id: SessionId, ask: Box<Ask>, now: Instant) -> Begun {
+    /// Begins a request at `now`: answers it from L1 where all is there, else effects what is missing.
+    pub fn begin(&mut self, id: SessionId, ask: Box<RowQuery>, now: Timestamp) -> Begun {
         let mut answer = self.spare.take().unwrap_or_default();
         let early_millis = self.early_millis();
         let open = lookup::read_memory(&mut self.memory, &self.marks, &ask, now, early_millis, &mut answer.found);
@@ -150,13 +150,14 @@ impl Engine {
         .within(ask.patience_millis)
         .after(ask.waited_millis);
         if open.missing == 0 {
-            answer.tally = Tally { l1_hits: answer.found.len() as u32, stale: open.stale, ..Tally::default() };
-            lookup::enforce_max_age(&mut answer.found, &ask, ask.rows, now);
+            answer.tier_counts =
+                TierCounts { l1_hits: answer.found.len() as u32, stale: open.stale, ..TierCounts::default() };
+            lookup::enforce_max_event_age(&mut answer.found, &ask, ask.rows, now);
             return Begun::Answered { ask, answer, is_due: open.due > 0, route };
         }
         let has_room = self.has_room_for(&ask, answer.found.len(), open.missing as usize);
         if !has_room || self.sessions.len() >= self.admitted(ask.priority) {
-            self.refused += 1;
+            self.shed_requests += 1;
             self.shed += u64::from(!has_room);
             self.recycle(answer);
             return Begun::Refused { ask, retry_seconds: RETRY_SECONDS };
@@ -168,13 +169,13 @@ impl Engine {
     pub fn refresh(
         &mut self,
         id: SessionId,
-        ask: Box<Ask>,
+        ask: Box<RowQuery>,
         answer: Box<Answer>,
         route: Route,
-        now: Instant,
+        now: Timestamp,
     ) -> Progress {
         // What makes way first when there is much to do is what nobody waits for.
-        let due = answer.found.iter().filter(|found| found.need == Need::Refresh).count();
+        let due = answer.found.iter().filter(|found| found.action == Action::Revalidate).count();
         let has_room = self.has_room(Priority::Low, session::expected_bytes(&ask, answer.found.len(), due));
         if !has_room || self.sessions.len() >= self.admitted(Priority::Low) {
             self.recycle(answer);
@@ -258,19 +259,19 @@ impl Engine {
 
     /// The request of a session.
     #[must_use]
-    pub fn ask(&self, id: SessionId) -> Option<&Ask> {
+    pub fn ask(&self, id: SessionId) -> Option<&RowQuery> {
         self.sessions.get(id.0).map(|session| &*session.ask)
     }
 
     /// When the call of that number began.
     #[must_use]
-    pub fn call_began(&self, id: SessionId, call: u32) -> Option<Instant> {
+    pub fn call_began(&self, id: SessionId, call: u32) -> Option<Timestamp> {
         self.sessions.get(id.0)?.calls.get(call as usize)?.as_ref().map(|call| call.began)
     }
 
     /// When the read of that number began.
     #[must_use]
-    pub fn read_began(&self, id: SessionId, batch: u32) -> Option<Instant> {
+    pub fn read_began(&self, id: SessionId, batch: u32) -> Option<Timestamp> {
         self.sessions.get(id.0)?.reads.get(batch as usize)?.as_ref().map(|read| read.began)
     }
 
@@ -319,15 +320,15 @@ impl Engine {
 
     /// How many requests were refused since the start.
     #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.refused
+    pub fn shed_requests(&self) -> u64 {
+        self.shed_requests
     }
 
     /// How L2 is asked now, where there is one, and why.
     #[must_use]
-    pub fn l2_decision(&self) -> Option<optimizer::Decision> {
+    pub fn l2_decision(&self) -> Option<read_policy::Decision> {
         let store = self.stores.iter().find(|store| store.tier() == Tier::L2)?;
-        Some(optimizer::decide(self.settings.l2_order, &store.latency, store.recent, &self.origin.latency))
+        Some(read_policy::decide(self.settings.l2_read_policy, &store.latency, store.recent, &self.origin.latency))
     }
 
     /// How long the origin takes.
@@ -354,7 +355,7 @@ impl Engine {
     }
 
     /// Whether a request of which so many places are missing may take the memory that it needs while it waits.
-    pub(super) fn has_room_for(&mut self, ask: &Ask, places: usize, missing: usize) -> bool {
+    pub(super) fn has_room_for(&mut self, ask: &RowQuery, places: usize, missing: usize) -> bool {
         self.has_room(ask.priority, ask.held_bytes + session::expected_bytes(ask, places, missing))
     }
 
@@ -366,7 +367,7 @@ impl Engine {
             self.measured_at = left;
             self.sessions.measure();
         }
-        self.waiting_bytes() + bytes <= admitted(self.settings.waiting_bytes, priority)
+        self.pending_bytes() + bytes <= admitted(self.settings.pending_bytes, priority)
     }
 
     /// Tells what requests that wait take elsewhere, in bytes.
@@ -375,7 +376,7 @@ impl Engine {
     }
 
     /// The memory that requests take which wait, and rows whose writes were put off, in bytes.
-    pub(super) fn waiting_bytes(&self) -> usize {
+    pub(super) fn pending_bytes(&self) -> usize {
         self.session_bytes() + self.held_outside + self.put_off_bytes()
     }
 
@@ -399,19 +400,19 @@ impl Engine {
 
     /// Notes that something was refused for want of memory.
     pub fn note_shed(&mut self) {
-        self.refused += 1;
+        self.shed_requests += 1;
         self.shed += 1;
     }
 
     pub(super) fn early_millis(&mut self) -> u64 {
         let beta = self.settings.early_beta_permille;
         let Some(fetch_millis) = self.origin.latency.quantile(500).filter(|_| beta > 0) else { return 0 };
-        cache::freshness::early_millis(fetch_millis, beta, self.next_chance())
+        cache::freshness::early_millis(fetch_millis, beta, self.next_u64())
     }
 
     /// Random bits, from the seed. Source: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators",
     /// OOPSLA 2014 (SplitMix64).
-    pub(super) fn next_chance(&mut self) -> u64 {
+    pub(super) fn next_u64(&mut self) -> u64 {
         self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.chance ^ self.chance >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -437,7 +438,7 @@ const MEASURED_EVERY_BYTES: u64 = 1 << 20;
 const MAX_SPARE_PLACES: usize = 20_000;
 
 /// That memory, in bytes.
-pub const SPARE_BYTES: usize = MAX_SPARE_PLACES * size_of::<Found>();
+pub const SPARE_BYTES: usize = MAX_SPARE_PLACES * size_of::<LookupResult>();
 
 /// How soon a refused request may try again: by then, what waits now has met its deadline.
 const RETRY_SECONDS: u64 = 1;

@@ -7,13 +7,13 @@
 
 use hashbrown::HashMap;
 
-use model::time::Instant;
+use model::time::Timestamp;
 
 #[derive(Debug)]
 struct Flight {
     leader: u64,
-    began: Instant,
-    lease_until: Instant,
+    began: Timestamp,
+    lease_until: Timestamp,
     followers: Vec<u64>,
 }
 
@@ -31,13 +31,13 @@ pub(super) enum Role {
     /// It waits for another's flight, and looks again when woken or when that lease has run out.
     Follows {
         /// When the lease runs out.
-        until: Instant,
+        until: Timestamp,
     },
 }
 
 impl Flights {
     /// Joins the flight of the row with `hash`, or begins one with a lease of `lease_millis`.
-    pub(super) fn join(&mut self, hash: u64, session: u64, now: Instant, lease_millis: u64) -> Role {
+    pub(super) fn join(&mut self, hash: u64, session: u64, now: Timestamp, lease_millis: u64) -> Role {
         let lease_until = now.plus(lease_millis);
         match self.by_row.get_mut(&hash) {
             Some(flight) if flight.leader != session && flight.lease_until > now => {
@@ -61,7 +61,7 @@ impl Flights {
     }
 
     /// Lengthens the lease of a flight that `session` leads.
-    pub(super) fn renew(&mut self, hash: u64, session: u64, until: Instant) {
+    pub(super) fn renew(&mut self, hash: u64, session: u64, until: Timestamp) {
         if let Some(flight) = self.by_row.get_mut(&hash).filter(|flight| flight.leader == session) {
             flight.lease_until = until;
         }
@@ -77,13 +77,13 @@ impl Flights {
 
     /// Whether what another session looks for will be older than so many milliseconds when it comes: nobody with such a bound need
     /// wait for it.
-    pub(super) fn is_older_than(&self, hash: u64, session: u64, millis: u64, now: Instant) -> bool {
+    pub(super) fn is_older_than(&self, hash: u64, session: u64, millis: u64, now: Timestamp) -> bool {
         let others = self.by_row.get(&hash).filter(|flight| flight.leader != session && flight.lease_until > now);
         others.is_some_and(|flight| now.millis_since(flight.began) > millis)
     }
 
     /// Whether another session than `session` looks for the row with `hash`.
-    pub(super) fn is_led_by_another(&self, hash: u64, session: u64, now: Instant) -> bool {
+    pub(super) fn is_led_by_another(&self, hash: u64, session: u64, now: Timestamp) -> bool {
         self.by_row.get(&hash).is_some_and(|flight| flight.leader != session && flight.lease_until > now)
     }
 
@@ -109,10 +109,10 @@ mod tests {
     #[test]
     fn one_leads_the_others_follow_and_are_woken_once() {
         let mut flights = Flights::default();
-        assert_eq!(flights.join(7, 1, Instant(0), 100), Role::Leads);
-        assert_eq!(flights.join(7, 2, Instant(10), 100), Role::Follows { until: Instant(100) });
-        assert_eq!(flights.join(7, 2, Instant(20), 100), Role::Follows { until: Instant(100) });
-        assert_eq!(flights.join(8, 2, Instant(20), 100), Role::Leads);
+        assert_eq!(flights.join(7, 1, Timestamp(0), 100), Role::Leads);
+        assert_eq!(flights.join(7, 2, Timestamp(10), 100), Role::Follows { until: Timestamp(100) });
+        assert_eq!(flights.join(7, 2, Timestamp(20), 100), Role::Follows { until: Timestamp(100) });
+        assert_eq!(flights.join(8, 2, Timestamp(20), 100), Role::Leads);
         assert!(flights.land(7, 2).is_empty(), "a follower cannot end the flight");
         assert_eq!((flights.land(7, 1), flights.len()), (vec![2], 1));
     }
@@ -120,21 +120,21 @@ mod tests {
     #[test]
     fn what_began_longer_ago_than_a_bound_is_not_worth_waiting_for() {
         let mut flights = Flights::default();
-        flights.join(7, 1, Instant(1_000), 5_000);
-        assert!(!flights.is_older_than(7, 2, 100, Instant(1_100)));
-        assert!(flights.is_older_than(7, 2, 100, Instant(1_101)));
-        assert!(!flights.is_older_than(7, 1, 100, Instant(1_101)), "it is its own");
-        assert!(!flights.is_older_than(7, 2, 100, Instant(6_000)), "its lease has run out");
+        flights.join(7, 1, Timestamp(1_000), 5_000);
+        assert!(!flights.is_older_than(7, 2, 100, Timestamp(1_100)));
+        assert!(flights.is_older_than(7, 2, 100, Timestamp(1_101)));
+        assert!(!flights.is_older_than(7, 1, 100, Timestamp(1_101)), "it is its own");
+        assert!(!flights.is_older_than(7, 2, 100, Timestamp(6_000)), "its lease has run out");
     }
 
     #[test]
     fn a_follower_takes_over_from_a_leader_that_has_gone_silent() {
         let mut flights = Flights::default();
-        flights.join(7, 1, Instant(0), 100);
-        flights.join(7, 2, Instant(10), 100);
-        flights.join(7, 3, Instant(10), 100);
-        assert_eq!(flights.join(7, 2, Instant(100), 100), Role::Leads);
-        assert_eq!(flights.join(7, 3, Instant(100), 100), Role::Follows { until: Instant(200) });
+        flights.join(7, 1, Timestamp(0), 100);
+        flights.join(7, 2, Timestamp(10), 100);
+        flights.join(7, 3, Timestamp(10), 100);
+        assert_eq!(flights.join(7, 2, Timestamp(100), 100), Role::Leads);
+        assert_eq!(flights.join(7, 3, Timestamp(100), 100), Role::Follows { until: Timestamp(200) });
         assert!(flights.land(7, 1).is_empty(), "the former leader has no flight to end");
         assert_eq!(flights.land(7, 2), [3]);
     }
@@ -142,12 +142,12 @@ mod tests {
     #[test]
     fn only_who_leads_a_flight_lengthens_its_lease() {
         let mut flights = Flights::default();
-        flights.join(7, 1, Instant(0), 100);
-        flights.renew(7, 2, Instant(900));
-        assert!(!flights.is_led_by_another(7, 2, Instant(100)), "the lease ends when it was to");
-        flights.renew(7, 1, Instant(500));
-        assert!(flights.is_led_by_another(7, 2, Instant(499)));
-        assert!(!flights.is_led_by_another(7, 1, Instant(499)), "its leader leads it itself");
-        assert_eq!(flights.join(7, 2, Instant(499), 100), Role::Follows { until: Instant(500) });
+        flights.join(7, 1, Timestamp(0), 100);
+        flights.renew(7, 2, Timestamp(900));
+        assert!(!flights.is_led_by_another(7, 2, Timestamp(100)), "the lease ends when it was to");
+        flights.renew(7, 1, Timestamp(500));
+        assert!(flights.is_led_by_another(7, 2, Timestamp(499)));
+        assert!(!flights.is_led_by_another(7, 1, Timestamp(499)), "its leader leads it itself");
+        assert_eq!(flights.join(7, 2, Timestamp(499), 100), Role::Follows { until: Timestamp(500) });
     }
 }

@@ -1,8 +1,9 @@
-//! What the engine orders and gives: effects for its host, and what a request has come to.
+//! What the engine effects and gives: effects for its host, and what a request has come to.
 
-use model::answer::{Answer, Found, Tally, Tier};
+use model::answer::{Answer, LookupResult, Tier, TierCounts};
+use model::fetch_spec::FetchSpec;
 use model::key::StoreKey;
-use model::time::Instant;
+use model::time::Timestamp;
 
 use crate::write_allowance::WriteAllowance;
 
@@ -15,7 +16,7 @@ pub struct SessionId(pub u64);
 
 /// Something for the host to do, and to tell the outcome of.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum EngineEffect {
     /// Read these keys from a store's shard, in one bulk operation, and call [`Engine::read`].
     Read {
         /// Which store.
@@ -29,12 +30,12 @@ pub enum Order {
         /// How long it may take, in milliseconds.
         timeout_millis: u64,
     },
-    /// Ask the origin for a rectangle of rows and columns, and call [`Engine::fetched`].
+    /// RowQuery the origin for a rectangle of rows and columns, and call [`Engine::fetched`].
     Fetch {
         /// The number of the call within its session.
         call: u32,
         /// What to ask.
-        fetch: Fetch,
+        fetch: FetchSpec,
         /// How long it may take, in milliseconds.
         timeout_millis: u64,
     },
@@ -53,7 +54,7 @@ pub enum Order {
         /// How many rows its request may write after these; `None` where it waits for the store, and begins no other batch.
         allowance: Option<WriteAllowance>,
         /// When it was ordered.
-        began: Instant,
+        began: Timestamp,
     },
     /// Call [`Engine::time_out`] when so many milliseconds have passed.
     Wake {
@@ -71,23 +72,11 @@ pub enum Order {
     },
 }
 
-/// What the origin is asked: the rows and columns that nothing else had, as one rectangle.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fetch {
-    /// Rows of the request, ascending, each entity once.
-    pub rows: Vec<usize>,
-    /// For each view of which something is missing: its number, and the numbers of the missing columns in the request's
-    /// order (none of them where the view is asked for as a whole).
-    pub views: Vec<(usize, Vec<usize>)>,
-    /// The places that wait for it: `view × rows of the request + row`.
-    pub places: Vec<usize>,
-}
-
 /// What a session gave when it was told something.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// What is to be done now, all at once.
-    pub orders: Vec<Order>,
+    pub effects: Vec<EngineEffect>,
     /// Of a request that is streamed, the entities that are complete now and were not given before.
     pub lines: Option<Lines>,
     /// The answer, once; of a request that is streamed, what is left to be said beside its entities.
@@ -106,7 +95,7 @@ pub struct Lines {
     /// Which of the request's rows, ascending.
     pub rows: Vec<usize>,
     /// One for each of them: view by view, and within a view row by row.
-    pub found: Vec<Found>,
+    pub found: Vec<LookupResult>,
     /// Where all that was given so far came from.
-    pub tally: Tally,
+    pub tier_counts: TierCounts,
 }

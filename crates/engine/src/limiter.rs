@@ -7,7 +7,7 @@
 //! Brakmo and Peterson, "TCP Vegas", IEEE JSAC 13(8), 1995; Netflix, "Performance Under Load", 2018. A call whose outcome
 //! is never told frees its place when its time is up.
 
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// The bounds of the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Limiter {
     settings: LimiterSettings,
     limit: u32,
     /// The calls under way, and when each counts as lost.
-    calls: Vec<(u64, Instant)>,
+    calls: Vec<(u64, Timestamp)>,
     next: u64,
     /// The fastest answer of late, in milliseconds, at least 1, and how many answers it has counted for.
     baseline: u64,
@@ -87,7 +87,7 @@ impl Limiter {
 
     /// A place for one more call at `now`, that counts as lost after `millis`, while `ahead` wait for one with more right to
     /// it; `None` where none is left.
-    pub fn acquire(&mut self, now: Instant, millis: u64, ahead: usize) -> Option<Permit> {
+    pub fn acquire(&mut self, now: Timestamp, millis: u64, ahead: usize) -> Option<Permit> {
         if self.calls.len() + ahead >= self.limit as usize {
             self.calls.retain(|&(_, lost_at)| lost_at > now);
         }
@@ -188,7 +188,7 @@ mod tests {
     /// Runs rounds of as many calls as may be, each answered in the time that `millis` gives for their number.
     fn run(limiter: &mut Limiter, rounds: usize, millis: impl Fn(u64) -> u64) {
         for _ in 0..rounds {
-            let permits: Vec<Permit> = core::iter::from_fn(|| limiter.acquire(Instant(0), 1_000, 0)).collect();
+            let permits: Vec<Permit> = core::iter::from_fn(|| limiter.acquire(Timestamp(0), 1_000, 0)).collect();
             let took = millis(permits.len() as u64);
             permits.into_iter().for_each(|permit| limiter.release(permit, CallOutcome::Answered(took)));
         }
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn the_limit_is_never_passed() {
         let mut limiter = limiter(1_000);
-        assert_eq!(core::iter::from_fn(|| limiter.acquire(Instant(0), 1_000, 0)).count(), 16);
+        assert_eq!(core::iter::from_fn(|| limiter.acquire(Timestamp(0), 1_000, 0)).count(), 16);
         assert_eq!(limiter.under_way(), 16);
     }
 
@@ -220,7 +220,7 @@ mod tests {
     fn run_unevenly(limiter: &mut Limiter, answers: usize, millis: &[u64]) {
         let mut permits = std::collections::VecDeque::new();
         for (_, &took) in (0..answers).zip(millis.iter().cycle()) {
-            permits.extend(core::iter::from_fn(|| limiter.acquire(Instant(0), 1_000, 0)));
+            permits.extend(core::iter::from_fn(|| limiter.acquire(Timestamp(0), 1_000, 0)));
             limiter.release(permits.pop_front().unwrap(), CallOutcome::Answered(took));
         }
         permits.into_iter().for_each(|permit| limiter.release(permit, CallOutcome::Answered(millis[0])));
@@ -253,7 +253,7 @@ mod tests {
     fn failures_cut_it_at_once_and_never_to_nothing() {
         let mut limiter = limiter(100);
         for _ in 0..50 {
-            let permit = limiter.acquire(Instant(0), 1_000, 0).unwrap();
+            let permit = limiter.acquire(Timestamp(0), 1_000, 0).unwrap();
             limiter.release(permit, CallOutcome::Failed);
         }
         assert_eq!(limiter.limit(), 1);
@@ -264,17 +264,17 @@ mod tests {
     #[test]
     fn a_call_that_was_lost_frees_its_place() {
         let mut limiter = Limiter::new(LimiterSettings { is_adaptive: false, max: 2 });
-        assert!(limiter.acquire(Instant(0), 100, 0).is_some());
-        assert!(limiter.acquire(Instant(0), 100, 0).is_some());
-        assert!(limiter.acquire(Instant(99), 100, 0).is_none());
-        assert!(limiter.acquire(Instant(100), 100, 0).is_some());
+        assert!(limiter.acquire(Timestamp(0), 100, 0).is_some());
+        assert!(limiter.acquire(Timestamp(0), 100, 0).is_some());
+        assert!(limiter.acquire(Timestamp(99), 100, 0).is_none());
+        assert!(limiter.acquire(Timestamp(100), 100, 0).is_some());
     }
     #[test]
     fn a_call_that_is_lost_by_a_clock_that_was_ahead_frees_its_place_in_time() {
         let mut limiter = Limiter::new(LimiterSettings { is_adaptive: false, max: 1 });
-        assert!(limiter.acquire(Instant(3_600_000), 100, 0).is_some());
+        assert!(limiter.acquire(Timestamp(3_600_000), 100, 0).is_some());
         limiter.set_back(3_600_000);
-        assert!(limiter.acquire(Instant(99), 100, 0).is_none());
-        assert!(limiter.acquire(Instant(100), 100, 0).is_some());
+        assert!(limiter.acquire(Timestamp(99), 100, 0).is_none());
+        assert!(limiter.acquire(Timestamp(100), 100, 0).is_some());
     }
 }

@@ -9,12 +9,12 @@ use crate::io::{Progress, SessionId};
 use crate::router::{self, Route};
 use crate::session::{self, Session};
 use ::prefetch::patterns::{Entity, Patterns, Prediction, Predictions};
-use ::prefetch::prefetch::{Governor, Stakes, Verdict};
+use ::prefetch::prefetch::{CostModel, Governor, Verdict};
 use cache::lookup;
-use model::answer::{Found, Need};
-use model::request::{Ask, Cohort, Consistency, Priority};
+use model::answer::{Action, LookupResult};
+use model::request::{Cohort, Consistency, Priority, RowQuery};
 use model::shape::Shape;
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// A row that is displaced must have been left alone for so many times as long as the new one is expected to lie.
 const TIMES_WARMER: u64 = 2;
@@ -43,7 +43,7 @@ impl Engine {
     }
 
     /// Learns from a request without a session, for so many entities.
-    pub fn count(&mut self, shape: &Shape, entities: usize, now: Instant) {
+    pub fn count(&mut self, shape: &Shape, entities: usize, now: Timestamp) {
         self.patterns.count(shape, entities, now);
     }
 
@@ -57,7 +57,7 @@ impl Engine {
         shape: &Shape,
         entities: usize,
         ends: [u32; 2],
-        now: Instant,
+        now: Timestamp,
     ) -> bool {
         (cohort != Cohort::Served || self.governor.was_looked_into(request_name(shape, ends), now))
             && self.patterns.observe_again(session, shape, entities, ends, now)
@@ -70,7 +70,7 @@ impl Engine {
         cohort: Cohort,
         shape: &Shape,
         entities: &[Entity<'_>],
-        now: Instant,
+        now: Timestamp,
     ) -> Predictions {
         self.patterns.observe(session, shape, entities, now);
         if cohort != Cohort::Served {
@@ -80,8 +80,8 @@ impl Engine {
         let name = request_name(shape, [name_of(entities.first()), name_of(entities.last())]);
         let mut predictions = self.patterns.predict(shape, entities);
         if !predictions.as_slice().is_empty() {
-            let stakes = self.stakes();
-            predictions.retain(|prediction| self.governor.look_into(prediction, stakes, now));
+            let cost_model = self.cost_model();
+            predictions.retain(|prediction| self.governor.look_into(prediction, cost_model, now));
             if predictions.as_slice().is_empty() {
                 self.governor.note_look(name, now);
             }
@@ -95,23 +95,23 @@ impl Engine {
     }
 
     /// Whether L1 could answer a request.
-    pub fn has_all(&mut self, ask: &Ask, now: Instant) -> bool {
+    pub fn has_all(&mut self, ask: &RowQuery, now: Timestamp) -> bool {
         lookup::read_memory(&mut self.memory, &self.marks, ask, now, 0, &mut Vec::new()).missing == 0
     }
 
     /// What a request loses that misses a row, and what it costs to fetch it ahead, by what became of those that missed.
     #[must_use]
-    pub fn stakes(&self) -> Stakes {
-        self.governor.stakes(self.stores.len() as u64)
+    pub fn cost_model(&self) -> CostModel {
+        self.governor.cost_model(self.stores.len() as u64)
     }
 
     /// Fetches rows ahead: those of `ask` that L1 lacks, as far as the budget goes. `predictions` has one for each entity.
     pub fn prefetch(
         &mut self,
         id: SessionId,
-        ask: Box<Ask>,
+        ask: Box<RowQuery>,
         predictions: &[Prediction],
-        now: Instant,
+        now: Timestamp,
     ) -> (Route, Progress) {
         let route = router::behind(&self.settings.router);
         let over = || (route, Progress { is_over: true, ..Progress::default() });
@@ -123,24 +123,24 @@ impl Engine {
             return over();
         }
         if self.memory.is_full() && !self.is_l1_cooler(now) {
-            self.governor.measured_mut().declined += u64::from(open.missing);
+            self.governor.measured_mut().admission_rejected += u64::from(open.missing);
             return over();
         }
-        let stakes = self.stakes();
+        let cost_model = self.cost_model();
         let mut left = self.governor.allowance(open.missing as usize, now);
-        for (place, found) in found.iter_mut().enumerate().filter(|(_, found)| found.need == Need::Completion) {
+        for (place, found) in found.iter_mut().enumerate().filter(|(_, found)| found.action == Action::Fetch) {
             let (_, hash) = ask.keys.at(place);
             let prediction = place.checked_rem(ask.rows).and_then(|row| predictions.get(row));
-            let is_probe = match prediction.map(|prediction| self.governor.judge(prediction, stakes, now)) {
+            let is_probe = match prediction.map(|prediction| self.governor.judge(prediction, cost_model, now)) {
                 Some(Verdict::Probe) => true,
                 Some(Verdict::Prefetch) => false,
                 _ => {
-                    found.need = Need::Nothing;
+                    found.action = Action::None;
                     continue;
                 }
             };
             if left == 0 || self.flights.is_led_by_another(hash, id.0, now) {
-                found.need = Need::Nothing;
+                found.action = Action::None;
                 continue;
             }
             left -= 1;
@@ -154,12 +154,12 @@ impl Engine {
 
     /// Measures what a request finds of what was fetched ahead.
     #[inline]
-    pub(super) fn watch(&mut self, ask: &Ask, found: &[Found], misses: u32, now: Instant) {
+    pub(super) fn watch(&mut self, ask: &RowQuery, found: &[LookupResult], misses: u32, now: Timestamp) {
         self.governor.count(ask.cohort, found.len() as u64, u64::from(misses));
         if self.governor.is_watching() && ask.consistency != Consistency::Strong {
             for (place, found) in found.iter().enumerate() {
                 let (_, hash) = ask.keys.at(place);
-                self.governor.settle(hash, found.need != Need::Completion, now);
+                self.governor.settle(hash, found.action != Action::Fetch, now);
             }
         }
     }
@@ -185,7 +185,7 @@ impl Engine {
     ///
     /// A row at the cold end was left alone for as long as it takes to replace all rows: the characteristic time of Che, Tung
     /// and Wang, "Hierarchical Web Caching Systems", IEEE JSAC 20(7), 2002.
-    fn is_l1_cooler(&mut self, now: Instant) -> bool {
+    fn is_l1_cooler(&mut self, now: Timestamp) -> bool {
         let (rows, evictions) = (self.memory.len() as u64, self.memory.evictions());
         let EvictionRate { since, evictions: before } = self.eviction_rate;
         let evicted = evictions.saturating_sub(before);

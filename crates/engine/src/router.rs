@@ -50,7 +50,7 @@ pub struct RouterSettings {
     /// The most rows of one call to the origin.
     pub chunk_rows: usize,
     /// How many calls to the origin one request has under way at the most.
-    pub max_calls: usize,
+    pub max_concurrent_chunks: usize,
     /// How long any other request may take, in milliseconds.
     pub deadline_millis: u64,
     /// After how much of its deadline a request is served what is stale, in percent. What is left is for the way back, and
@@ -74,7 +74,7 @@ pub struct Route {
     /// The most rows of one call to the origin.
     pub chunk_rows: usize,
     /// How many calls to the origin it has under way at the most.
-    pub max_calls: usize,
+    pub max_concurrent_chunks: usize,
 }
 
 impl Route {
@@ -111,7 +111,7 @@ impl Route {
     /// How many rows it may look for at one time: what is streamed, no more than its calls can carry.
     #[must_use]
     pub fn window_rows(&self) -> usize {
-        if self.is_streamed() { self.max_calls.saturating_mul(self.chunk_rows) } else { usize::MAX }
+        if self.is_streamed() { self.max_concurrent_chunks.saturating_mul(self.chunk_rows) } else { usize::MAX }
     }
 }
 
@@ -152,8 +152,8 @@ pub fn route(
         is_hedged: settings.does_hedge && pattern == Pattern::RealTime,
         chunk_rows: settings.chunk_rows,
         // Latency first: what is neither a batch nor streamed goes out whole.
-        max_calls: match pattern {
-            Pattern::Batch | Pattern::Streaming => settings.max_calls,
+        max_concurrent_chunks: match pattern {
+            Pattern::Batch | Pattern::Streaming => settings.max_concurrent_chunks,
             _ => usize::MAX,
         },
     }
@@ -164,7 +164,7 @@ pub fn route(
 pub fn behind(settings: &RouterSettings) -> Route {
     let route = route(settings, 0, 0, Priority::Low, None, false);
     // It may be one row or a hundred; it is one call.
-    Route { max_calls: usize::MAX, ..route }
+    Route { max_concurrent_chunks: usize::MAX, ..route }
 }
 
 #[cfg(test)]
@@ -180,7 +180,7 @@ mod tests {
         batch_min_entities: 1_000,
         batch_min_features: 20,
         chunk_rows: 500,
-        max_calls: 4,
+        max_concurrent_chunks: 4,
         deadline_millis: 5_000,
         does_hedge: true,
     };
@@ -216,8 +216,8 @@ mod tests {
     fn only_what_is_urgent_is_hedged_and_only_batches_are_throttled() {
         assert!(route(&SETTINGS, 1, 1, Priority::High, None, false).is_hedged);
         assert!(!route(&SETTINGS, 1, 1, Priority::Normal, None, false).is_hedged);
-        assert_eq!(route(&SETTINGS, 2_000, 1, Priority::Normal, None, false).max_calls, 4);
-        assert_eq!(route(&SETTINGS, 200, 1, Priority::Normal, None, false).max_calls, usize::MAX);
+        assert_eq!(route(&SETTINGS, 2_000, 1, Priority::Normal, None, false).max_concurrent_chunks, 4);
+        assert_eq!(route(&SETTINGS, 200, 1, Priority::Normal, None, false).max_concurrent_chunks, usize::MAX);
     }
 
     #[test]

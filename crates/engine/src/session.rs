@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use crate::io::{Fetch, Lines, MAX_STORES};
+use crate::io::{Lines, MAX_STORES};
 use crate::limiter::Permit;
 use crate::merge::merge;
 use crate::router::Route;
@@ -17,12 +17,13 @@ use ::prefetch::ledger::Operations;
 use cache::freshness::{Freshness, Rules};
 use cache::lookup::{self, Inspector};
 use cache::marks::Marks;
-use model::answer::{Answer, Found, Need, OriginFailure, Tally, Tier};
+use model::answer::{Action, Answer, LookupResult, OriginFailure, Tier, TierCounts};
+use model::fetch_spec::FetchSpec;
 use model::interner::Interner;
-use model::request::{Ask, Columns, ViewAsk};
+use model::request::{Columns, RowQuery, ViewQuery};
 use model::row::{ROW_OVERHEAD, Row};
 use model::sort::sorted;
-use model::time::Instant;
+use model::time::Timestamp;
 
 pub(super) type HashSet<T> = hashbrown::HashSet<T, foldhash::fast::FixedState>;
 
@@ -32,7 +33,7 @@ pub(super) enum Stage {
     /// Not looked for yet: as much as may be at one time is under way.
     Unbegun,
     /// Another request looks for it, under a lease until then.
-    Following(Instant),
+    Following(Timestamp),
     /// To be read from the store of this number; past the last store, to be asked of the origin.
     Next(usize),
     /// Being read from the store of this number.
@@ -52,9 +53,9 @@ pub(super) struct Missing {
     pub(super) place: usize,
     pub(super) stage: Stage,
     /// When it was last written before the request began: what was fetched then or earlier is not to be served.
-    floor: Instant,
+    floor: Timestamp,
     /// When this session fetched something of it, by the row's own times.
-    own_fetches: Vec<Instant>,
+    own_fetches: Vec<Timestamp>,
     /// What is known of it so far.
     known: Option<Rc<Row>>,
     /// What L2 and L3 hold of it, which of them were asked, and which have said what they hold.
@@ -79,7 +80,7 @@ pub(super) struct Missing {
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) store: usize,
-    pub(super) began: Instant,
+    pub(super) began: Timestamp,
     /// The missing rows that it is for.
     pub(super) rows: Vec<usize>,
     /// Whether it reads what is merged with rows that are to be written, and no answer waits for it.
@@ -102,7 +103,7 @@ const EXPIRY_SLACK_MILLIS: u64 = 10;
 /// A call to the origin under way.
 #[derive(Debug)]
 pub(super) struct Call {
-    pub(super) began: Instant,
+    pub(super) began: Timestamp,
     pub(super) permit: Permit,
     /// The missing rows that it is for.
     pub(super) rows: Vec<usize>,
@@ -111,24 +112,24 @@ pub(super) struct Call {
 /// A request that waits for I/O, or goes on behind its answer.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) ask: Box<Ask>,
+    pub(super) ask: Box<RowQuery>,
     pub(super) route: Route,
-    found: Vec<Found>,
+    found: Vec<LookupResult>,
     pub(super) missing: Vec<Missing>,
     /// For each place that L1 did not answer: the place, and which of the missing rows it waits for.
     waiting: Vec<(usize, usize)>,
     pub(super) reads: Vec<Option<Read>>,
     pub(super) calls: Vec<Option<Call>>,
-    tally: Tally,
+    tier_counts: TierCounts,
     pub(super) failure: Option<OriginFailure>,
     /// When a slow store is no longer waited for alone.
-    pub(super) hedge_at: Option<Instant>,
+    pub(super) hedge_at: Option<Timestamp>,
     /// When a stale answer is better than a late one.
-    pub(super) soft_at: Instant,
+    pub(super) soft_at: Timestamp,
     /// When the answer goes out, whatever is missing.
-    pub(super) hard_at: Instant,
+    pub(super) hard_at: Timestamp,
     /// When the first of the rows that are there grows too old for the answer.
-    pub(super) expires_at: Instant,
+    pub(super) expires_at: Timestamp,
     pub(super) is_answered: bool,
     /// Whether its reader has not taken yet what was given.
     pub(super) is_held: bool,
@@ -145,14 +146,20 @@ pub(super) struct Session {
     /// Whether it has a place in the queue for them.
     pub(super) has_place_in_queue: bool,
     /// When the timers go off that the host runs for it. One is ordered only to go off before all others, so the next is last.
-    pub(super) timers: Vec<Instant>,
+    pub(super) timers: Vec<Timestamp>,
     /// How long before its time to live ends a value is due.
     early_millis: u64,
 }
 
 impl Session {
     /// Begins with what L1 left open.
-    pub(super) fn new(ask: Box<Ask>, route: Route, found: Vec<Found>, marks: &Marks, now: Instant) -> Session {
+    pub(super) fn new(
+        ask: Box<RowQuery>,
+        route: Route,
+        found: Vec<LookupResult>,
+        marks: &Marks,
+        now: Timestamp,
+    ) -> Session {
         let mut session = Session {
             ask,
             route,
@@ -161,12 +168,12 @@ impl Session {
             waiting: Vec::new(),
             reads: Vec::new(),
             calls: Vec::new(),
-            tally: Tally::default(),
+            tier_counts: TierCounts::default(),
             failure: None,
             hedge_at: None,
             soft_at: now.plus(route.soft_millis),
             hard_at: now.plus(route.deadline_millis),
-            expires_at: Instant::MAX,
+            expires_at: Timestamp::MAX,
             is_answered: false,
             is_held: false,
             is_given: Vec::new(),
@@ -178,7 +185,7 @@ impl Session {
             timers: Vec::new(),
             early_millis: 0,
         };
-        session.collect(Need::Completion, marks);
+        session.collect(Action::Fetch, marks);
         if route.is_streamed() {
             session.is_given = vec![false; session.ask.rows];
             session.missing.iter_mut().for_each(|missing| missing.stage = Stage::Unbegun);
@@ -189,26 +196,32 @@ impl Session {
 
     /// Begins behind an answer that was all in L1, for the rows that are due.
     pub(super) fn refresh(
-        ask: Box<Ask>,
+        ask: Box<RowQuery>,
         route: Route,
-        found: Vec<Found>,
+        found: Vec<LookupResult>,
         marks: &Marks,
         early_millis: u64,
-        now: Instant,
+        now: Timestamp,
     ) -> Session {
         let mut session = Session { early_millis, is_answered: true, ..Session::new(ask, route, found, marks, now) };
-        session.collect(Need::Refresh, marks);
+        session.collect(Action::Revalidate, marks);
         session
     }
 
     /// Begins ahead of requests, for the rows that L1 lacks.
-    pub(super) fn prefetch(ask: Box<Ask>, route: Route, found: Vec<Found>, marks: &Marks, now: Instant) -> Session {
+    pub(super) fn prefetch(
+        ask: Box<RowQuery>,
+        route: Route,
+        found: Vec<LookupResult>,
+        marks: &Marks,
+        now: Timestamp,
+    ) -> Session {
         Session { is_answered: true, is_prefetch: true, ..Session::new(ask, route, found, marks, now) }
     }
 
     /// Begins behind no request, for rows that somebody brings.
-    pub(super) fn load(ask: Box<Ask>, route: Route, marks: &Marks, now: Instant) -> Session {
-        let nothing = Found { row: None, tier: Tier::L1, is_stale: false, need: Need::Completion };
+    pub(super) fn load(ask: Box<RowQuery>, route: Route, marks: &Marks, now: Timestamp) -> Session {
+        let nothing = LookupResult { row: None, tier: Tier::L1, is_stale: false, action: Action::Fetch };
         let found = vec![nothing; ask.keys.len()];
         Session { is_answered: true, ..Session::new(ask, route, found, marks, now) }
     }
@@ -221,11 +234,11 @@ impl Session {
     }
 
     /// What was written before the request began is marked for it here, once: what is written later it need not see.
-    fn collect(&mut self, need: Need, marks: &Marks) {
+    fn collect(&mut self, action: Action, marks: &Marks) {
         let mut known: HashMap<(u64, usize), usize, foldhash::fast::FixedState> = HashMap::default();
         let view_of = |place: usize, rows: usize| place.checked_div(rows).unwrap_or_default();
         let is_waiting: HashSet<usize> = self.waiting.iter().map(|&(place, _)| place).collect();
-        for (place, found) in self.found.iter().enumerate().filter(|(_, found)| found.need == need) {
+        for (place, found) in self.found.iter().enumerate().filter(|(_, found)| found.action == action) {
             if is_waiting.contains(&place) {
                 continue;
             }
@@ -238,7 +251,7 @@ impl Session {
                 .filter(|&index| missing.get(index).is_some_and(|missing| self.ask.keys.at(missing.place).0 == key));
             let index = same_row.unwrap_or_else(|| {
                 let floor =
-                    self.ask.views.get(view).map_or(Instant::default(), |view| marks.floor(view.writes()).at(key));
+                    self.ask.views.get(view).map_or(Timestamp::default(), |view| marks.floor(view.writes()).at(key));
                 missing.push(Missing { floor, ..Missing::new(place, found.row.clone()) });
                 known.insert((hash, view), missing.len() - 1);
                 missing.len() - 1
@@ -253,7 +266,7 @@ impl Session {
 
     /// Looks for anew what has grown too old for the answer since it was found: which of the missing rows these are. A bound
     /// holds when the answer is made, and not only when a tier was read.
-    pub(super) fn retire_expired(&mut self, stores: usize, marks: &Marks, now: Instant) -> Vec<usize> {
+    pub(super) fn retire_expired(&mut self, stores: usize, marks: &Marks, now: Timestamp) -> Vec<usize> {
         if self.is_answered || now < self.expires_at {
             return Vec::new();
         }
@@ -263,7 +276,7 @@ impl Session {
         let by = now.plus(EXPIRY_SLACK_MILLIS);
         for place in self.expired_places(by, now) {
             if let Some(found) = self.found.get_mut(place) {
-                found.need = Need::Completion;
+                found.action = Action::Fetch;
             }
         }
         for index in 0..first_new {
@@ -275,7 +288,7 @@ impl Session {
                 retired.push(index);
             }
         }
-        self.collect(Need::Completion, marks);
+        self.collect(Action::Fetch, marks);
         if self.route.is_streamed() {
             let new = self.missing.iter_mut().skip(first_new);
             new.for_each(|missing| missing.stage = Stage::Unbegun);
@@ -285,18 +298,18 @@ impl Session {
     }
 
     /// The places that L1 answered and whose rows have expired by then.
-    fn expired_places(&self, by: Instant, now: Instant) -> Vec<usize> {
+    fn expired_places(&self, by: Timestamp, now: Timestamp) -> Vec<usize> {
         self.l1_expiries(now).filter(|&(_, at)| at <= by).map(|(place, _)| place).collect()
     }
 
     /// For each place that L1 answered, when its row expires. Of what a stream has given the row is gone.
-    fn l1_expiries(&self, now: Instant) -> impl Iterator<Item = (usize, Instant)> {
+    fn l1_expiries(&self, now: Timestamp) -> impl Iterator<Item = (usize, Timestamp)> {
         let rows = self.ask.rows;
         self.ask.views.iter().enumerate().flat_map(move |(number, view)| {
             let mut inspector = Inspector::new(view, self.rules(view, now));
             let places = number * rows..(number + 1) * rows;
             let found = self.found.get(places.clone()).unwrap_or_default();
-            let open = places.zip(found).filter(|(_, found)| found.need != Need::Completion);
+            let open = places.zip(found).filter(|(_, found)| found.action != Action::Fetch);
             open.filter_map(move |(place, found)| {
                 Some((place, inspector.expires_at(found.row.as_ref()?, self.ask.keys.at(place).1)))
             })
@@ -304,7 +317,7 @@ impl Session {
     }
 
     /// When a missing row that was completed expires; `None` of one that is still looked for, or given up.
-    fn settled_expiry(&self, index: usize, now: Instant) -> Option<Instant> {
+    fn settled_expiry(&self, index: usize, now: Timestamp) -> Option<Timestamp> {
         let is_open = |missing: &&Missing| missing.stage == Stage::Done && !missing.is_given();
         let missing = self.missing.get(index).filter(is_open)?;
         let (view, _, hash) = self.key_of(index)?;
@@ -313,13 +326,13 @@ impl Session {
     }
 
     /// When the first of the rows that are there expires.
-    fn next_expiry(&self, now: Instant) -> Instant {
+    fn next_expiry(&self, now: Timestamp) -> Timestamp {
         let settled = (0..self.missing.len()).filter_map(|index| self.settled_expiry(index, now));
-        self.l1_expiries(now).map(|(_, at)| at).chain(settled).min().unwrap_or(Instant::MAX)
+        self.l1_expiries(now).map(|(_, at)| at).chain(settled).min().unwrap_or(Timestamp::MAX)
     }
 
     /// Takes note of when a row that was just completed expires.
-    fn note_expiry(&mut self, index: usize, now: Instant) {
+    fn note_expiry(&mut self, index: usize, now: Timestamp) {
         if let Some(at) = self.settled_expiry(index, now) {
             self.expires_at = self.expires_at.min(at);
         }
@@ -331,7 +344,7 @@ impl Session {
     }
 
     /// The view, key and hash of a missing row.
-    pub(super) fn key_of(&self, missing: usize) -> Option<(&ViewAsk, &[u8], u64)> {
+    pub(super) fn key_of(&self, missing: usize) -> Option<(&ViewQuery, &[u8], u64)> {
         self.ask.place(self.missing.get(missing)?.place)
     }
 
@@ -386,7 +399,7 @@ impl Session {
     }
 
     /// Begins a bulk read of these missing rows; its number.
-    pub(super) fn begin_read(&mut self, (store, tier): (usize, Tier), rows: Vec<usize>, now: Instant) -> u32 {
+    pub(super) fn begin_read(&mut self, (store, tier): (usize, Tier), rows: Vec<usize>, now: Timestamp) -> u32 {
         for &index in &rows {
             self.set_stage(index, Stage::Reading(store));
             let missing = self.missing.get_mut(index);
@@ -399,7 +412,7 @@ impl Session {
     }
 
     /// Begins a call to the origin for these missing rows; its number.
-    pub(super) fn begin_call(&mut self, permit: Permit, rows: Vec<usize>, now: Instant) -> u32 {
+    pub(super) fn begin_call(&mut self, permit: Permit, rows: Vec<usize>, now: Timestamp) -> u32 {
         for &index in &rows {
             if let Some(missing) = self.missing.get_mut(index) {
                 match missing.stage {
@@ -408,7 +421,7 @@ impl Session {
                 }
             }
         }
-        self.tally.compute_requests += 1;
+        self.tier_counts.compute_requests += 1;
         self.calls.push(Some(Call { began: now, permit, rows }));
         (self.calls.len() - 1) as u32
     }
@@ -427,7 +440,7 @@ impl Session {
     }
 
     /// Learns what L1 has by now of a row that another request looked for; whether that completes it.
-    pub(super) fn learn_shared(&mut self, index: usize, row: &Rc<Row>, now: Instant) -> bool {
+    pub(super) fn learn_shared(&mut self, index: usize, row: &Rc<Row>, now: Timestamp) -> bool {
         let freshness = self.judge(index, row, now);
         let is_enough = freshness.is_usable_at_once();
         if let Some(missing) = self.missing.get_mut(index) {
@@ -448,7 +461,7 @@ impl Session {
         store: Tier,
         row: Option<Row>,
         interner: &mut Interner,
-        now: Instant,
+        now: Timestamp,
     ) -> Option<Rc<Row>> {
         let is_whole = self.is_whole();
         let missing = self.missing.get_mut(index)?;
@@ -471,7 +484,7 @@ impl Session {
         if let Some(missing) = self.missing.get_mut(index).filter(|missing| is_enough && missing.stage != Stage::Done) {
             missing.stage = Stage::Done;
             missing.tier = Some(store);
-            missing.is_due = freshness == Freshness::Due;
+            missing.is_due = freshness == Freshness::StaleWhileRevalidate;
         }
         self.note_expiry(index, now);
         Some(known)
@@ -484,7 +497,7 @@ impl Session {
         row: Row,
         stores: usize,
         interner: &mut Interner,
-        now: Instant,
+        now: Timestamp,
     ) -> Option<usize> {
         if !self.ask.is_answered_by(place, &row) {
             return None;
@@ -530,15 +543,15 @@ impl Session {
             let known = self.key_of(index).zip(self.known(index));
             known.is_some_and(|((view, _, hash), row)| {
                 // By no time of now is it too old.
-                let mut inspector = self.inspector(index, view, Instant::default());
+                let mut inspector = self.inspector(index, view, Timestamp::default());
                 inspector.is_complete(row) && inspector.judge(row, hash) != Freshness::Expired
             })
         })
     }
 
     /// What the origin is to be asked for these missing rows.
-    pub(super) fn rectangle(&self, rows: &[usize], now: Instant) -> Fetch {
-        let mut fetch = Fetch::default();
+    pub(super) fn fetch_spec(&self, rows: &[usize], now: Timestamp) -> FetchSpec {
+        let mut fetch = FetchSpec::default();
         let mut columns: Vec<Vec<bool>> = self
             .ask
             .views
@@ -584,15 +597,15 @@ impl Session {
     }
 
     /// Whether what is known of every unsettled row may be served rather than be waited for.
-    pub(super) fn has_stale_of_all(&self, now: Instant) -> bool {
+    pub(super) fn has_stale_of_all(&self, now: Timestamp) -> bool {
         let is_lost = |missing: &Missing| missing.stage == Stage::Failed && !self.route.is_streamed();
         (0..).zip(&self.missing).all(|(index, missing)| {
             (missing.is_settled() && !is_lost(missing)) || self.has_stale_of(index, missing, now)
         })
     }
 
-    fn has_stale_of(&self, index: usize, missing: &Missing, now: Instant) -> bool {
-        missing.known.as_ref().is_some_and(|known| self.judge(index, known, now) <= Freshness::Late)
+    fn has_stale_of(&self, index: usize, missing: &Missing, now: Timestamp) -> bool {
+        missing.known.as_ref().is_some_and(|known| self.judge(index, known, now) <= Freshness::StaleIfError)
     }
 
     /// Gives up the rows with these hashes, which another request looked for and could not get.
@@ -606,8 +619,8 @@ impl Session {
     }
 
     /// The answer with what is there now; of a request that is streamed, without what was given of it.
-    pub(super) fn answer(&mut self, now: Instant) -> Answer {
-        let mut tally = self.tally(|_| true);
+    pub(super) fn answer(&mut self, now: Timestamp) -> Answer {
+        let mut tier_counts = self.tier_counts(|_| true);
         let mut found = Vec::new();
         if self.route.is_streamed() {
             self.give_up_what_is_not_under_way();
@@ -618,17 +631,17 @@ impl Session {
                     *found = self.served(index, now);
                 }
             }
-            tally.stale = count_stale(&found);
-            lookup::enforce_max_age(&mut found, &self.ask, self.ask.rows, now);
+            tier_counts.stale = count_stale(&found);
+            lookup::enforce_max_event_age(&mut found, &self.ask, self.ask.rows, now);
         }
         self.is_answered = true;
         self.waited_millis = Some(self.route.deadline_millis.saturating_sub(self.hard_at.millis_since(now)));
-        Answer { found, tally, failure: self.failure.clone() }
+        Answer { found, tier_counts, failure: self.failure.clone() }
     }
 
     /// The entities of which all is settled and that were not given yet; at last all that were not. Past the soft deadline
     /// what is stale counts as settled, entity by entity.
-    pub(super) fn lines(&mut self, are_last: bool, now: Instant) -> Option<Lines> {
+    pub(super) fn lines(&mut self, are_last: bool, now: Timestamp) -> Option<Lines> {
         if self.is_given.is_empty() {
             return None;
         }
@@ -656,7 +669,7 @@ impl Session {
         }
         for view in 0..self.ask.views.len() {
             // What was given is not needed again.
-            let take = |found: &mut Found| Found { row: found.row.take(), ..found.clone() };
+            let take = |found: &mut LookupResult| LookupResult { row: found.row.take(), ..found.clone() };
             found.extend(ready.iter().filter_map(|row| self.found.get_mut(view * rows + row).map(take)));
         }
         for &(place, index) in &self.waiting {
@@ -672,18 +685,18 @@ impl Session {
                 missing.given += 1;
             }
         }
-        self.tally.stale += count_stale(&found);
-        lookup::enforce_max_age(&mut found, &self.ask, ready.len(), now);
-        let tally = self.tally(Missing::is_settled);
-        Some(Lines { rows: ready, found, tally })
+        self.tier_counts.stale += count_stale(&found);
+        lookup::enforce_max_event_age(&mut found, &self.ask, ready.len(), now);
+        let tier_counts = self.tier_counts(Missing::is_settled);
+        Some(Lines { rows: ready, found, tier_counts })
     }
 
     /// What is served of a missing row as it is now.
-    fn served(&self, index: usize, now: Instant) -> Found {
-        let mut found = Found { row: None, tier: Tier::L1, is_stale: false, need: Need::Completion };
+    fn served(&self, index: usize, now: Timestamp) -> LookupResult {
+        let mut found = LookupResult { row: None, tier: Tier::L1, is_stale: false, action: Action::Fetch };
         let Some(missing) = self.missing.get(index) else { return found };
         if missing.stage == Stage::Done {
-            found.need = Need::Nothing;
+            found.action = Action::None;
         }
         if let Some(known) = &missing.known {
             (found.row, found.is_stale) = match missing.stage {
@@ -701,15 +714,16 @@ impl Session {
     }
 
     /// Where rows came from: all that L1 had, and of the missing ones those that `is_meant`.
-    fn tally(&self, is_meant: impl Fn(&Missing) -> bool) -> Tally {
+    fn tier_counts(&self, is_meant: impl Fn(&Missing) -> bool) -> TierCounts {
         let (places, waiting) = (self.found.len(), self.waiting.len());
-        let mut tally = Tally { l1_hits: (places - waiting) as u32, l1_misses: waiting as u32, ..self.tally };
+        let mut tier_counts =
+            TierCounts { l1_hits: (places - waiting) as u32, l1_misses: waiting as u32, ..self.tier_counts };
         for missing in self.waiting.iter().filter_map(|&(_, index)| self.missing.get(index)) {
             if is_meant(missing) {
-                missing.count(&mut tally);
+                missing.count(&mut tier_counts);
             }
         }
-        tally
+        tier_counts
     }
 
     /// What nobody is asked for yet when its request has its answer, nobody will be.
@@ -763,7 +777,7 @@ impl Session {
     }
 
     /// Begins to read these rows of a store to merge them with what is to be written; its number.
-    pub(super) fn begin_merge(&mut self, (store, tier): (usize, Tier), rows: Vec<usize>, now: Instant) -> u32 {
+    pub(super) fn begin_merge(&mut self, (store, tier): (usize, Tier), rows: Vec<usize>, now: Timestamp) -> u32 {
         for &index in &rows {
             let missing = self.missing.get_mut(index);
             if let Some(is_tried) = missing.and_then(|missing| missing.is_merge_tried.get_mut(slot(tier))) {
@@ -781,7 +795,7 @@ impl Session {
 
     /// What the store of `tier` should learn, of the `latest` that is known of each missing row. Where it `is_read` at all, it is
     /// written only what was merged with what it holds.
-    pub(super) fn changes_for(&self, tier: Tier, latest: &[Option<Rc<Row>>], is_read: bool, now: Instant) -> Changes {
+    pub(super) fn changes_for(&self, tier: Tier, latest: &[Option<Rc<Row>>], is_read: bool, now: Timestamp) -> Changes {
         let mut changes = Changes::default();
         for (index, (missing, latest)) in self.missing.iter().zip(latest).enumerate() {
             let Some(latest) = latest.as_ref().filter(|_| missing.is_for(tier)) else { continue };
@@ -811,14 +825,14 @@ impl Session {
         for &(place, index) in &self.waiting {
             if let Some((found, missing)) = rows.get_mut(place).zip(self.missing.get(index)) {
                 let row = missing.known.clone();
-                *found = Found { row, tier: Tier::L2, is_stale: false, need: Need::Nothing };
+                *found = LookupResult { row, tier: Tier::L2, is_stale: false, action: Action::None };
             }
         }
         if lookup::retire_former_members(&mut rows) == 0 {
             return;
         }
         let known: HashMap<usize, usize, foldhash::fast::FixedState> = self.waiting.iter().copied().collect();
-        for (place, found) in rows.into_iter().enumerate().filter(|(_, found)| found.need == Need::Completion) {
+        for (place, found) in rows.into_iter().enumerate().filter(|(_, found)| found.action == Action::Fetch) {
             let stage = Stage::Next(stores);
             if let Some(index) = known.get(&place) {
                 if let Some(missing) = self.missing.get_mut(*index).filter(|missing| missing.stage == Stage::Done) {
@@ -833,13 +847,13 @@ impl Session {
     }
 
     /// How fresh a row is for the missing row of number `index`.
-    fn judge(&self, index: usize, row: &Row, now: Instant) -> Freshness {
+    fn judge(&self, index: usize, row: &Row, now: Timestamp) -> Freshness {
         let Some((view, _, hash)) = self.key_of(index) else { return Freshness::Expired };
         self.inspector(index, view, now).judge(row, hash)
     }
 
     /// What may be served of a row that nobody completed, of the columns that are asked for, and whether some of that is stale.
-    fn reduce(&self, index: usize, known: &Rc<Row>, now: Instant) -> (Option<Rc<Row>>, bool) {
+    fn reduce(&self, index: usize, known: &Rc<Row>, now: Timestamp) -> (Option<Rc<Row>>, bool) {
         let Some((view, _, hash)) = self.key_of(index) else { return (None, false) };
         let inspector = self.inspector(index, view, now);
         let asked: Option<HashSet<&str>> = match view.columns() {
@@ -850,7 +864,7 @@ impl Session {
         let row = known.retain(|name, cell| {
             let freshness = inspector.judge_cell(cell, hash);
             let is_served = freshness != Freshness::Expired && asked.as_ref().is_none_or(|asked| asked.contains(name));
-            is_stale |= is_served && freshness == Freshness::Late;
+            is_stale |= is_served && freshness == Freshness::StaleIfError;
             is_served
         });
         let is_empty = row.schema().features().is_empty();
@@ -869,15 +883,15 @@ impl Session {
     }
 
     /// A judge of the missing row of number `index`, which is one of `view`.
-    fn inspector<'a>(&'a self, index: usize, view: &'a ViewAsk, now: Instant) -> Inspector<'a> {
+    fn inspector<'a>(&'a self, index: usize, view: &'a ViewQuery, now: Timestamp) -> Inspector<'a> {
         let inspector = |floor| Inspector::new(view, self.rules(view, now).since(floor));
         match self.missing.get(index) {
             Some(missing) => inspector(missing.floor).with_own_fetches(&missing.own_fetches),
-            None => inspector(Instant::default()),
+            None => inspector(Timestamp::default()),
         }
     }
 
-    fn rules(&self, view: &ViewAsk, now: Instant) -> Rules {
+    fn rules(&self, view: &ViewQuery, now: Timestamp) -> Rules {
         Rules::new(*view.lifetimes(), self.ask.max_staleness, self.ask.consistency, now).early_by(self.early_millis)
     }
 }
@@ -893,7 +907,7 @@ impl Held for Session {
         let failure = if let Some(OriginFailure::Refused { body, .. }) = &self.failure { body.len() } else { 0 };
         size_of::<Session>()
             + self.ask.keys.size()
-            + size_of::<Found>() * self.found.capacity()
+            + size_of::<LookupResult>() * self.found.capacity()
             + size_of::<Missing>() * self.missing.capacity()
             + size_of::<(usize, usize)>() * self.waiting.capacity()
             + size_of::<Option<Read>>() * self.reads.capacity()
@@ -907,13 +921,13 @@ impl Held for Session {
 }
 
 /// The memory that a session is taken to need for a request, in bytes, of which so many places are missing.
-pub(super) fn expected_bytes(ask: &Ask, places: usize, missing: usize) -> usize {
+pub(super) fn expected_bytes(ask: &RowQuery, places: usize, missing: usize) -> usize {
     let of_missing = size_of::<Missing>() + size_of::<(usize, usize)>() + size_of::<usize>() + expected_row_bytes(ask);
-    size_of::<Session>() + ask.keys.size() + size_of::<Found>() * places + of_missing * missing + ask.rows
+    size_of::<Session>() + ask.keys.size() + size_of::<LookupResult>() * places + of_missing * missing + ask.rows
 }
 
 /// What a row is taken to need that is not there yet, in bytes: a dozen digits for each feature, and its key.
-fn expected_row_bytes(ask: &Ask) -> usize {
+fn expected_row_bytes(ask: &RowQuery) -> usize {
     let features = ask.features().div_ceil(ask.views.len().max(1));
     (ROW_OVERHEAD + 16 * features) * 3 / 2 + ask.keys.size() / ask.keys.len().max(1)
 }
@@ -923,7 +937,7 @@ fn slot(store: Tier) -> usize {
     usize::from(store == Tier::L3)
 }
 
-fn count_stale(found: &[Found]) -> u32 {
+fn count_stale(found: &[LookupResult]) -> u32 {
     found.iter().filter(|found| found.is_stale).count() as u32
 }
 
@@ -932,7 +946,7 @@ impl Missing {
         Missing {
             place,
             stage: Stage::Next(0),
-            floor: Instant::default(),
+            floor: Timestamp::default(),
             own_fetches: Vec::new(),
             known,
             stored: [const { None }; MAX_STORES],
@@ -967,16 +981,16 @@ impl Missing {
     }
 
     /// Counts it for the stores that were asked for it.
-    fn count(&self, tally: &mut Tally) {
+    fn count(&self, tier_counts: &mut TierCounts) {
         for (store, _) in self.is_asked.iter().enumerate().filter(|(_, is_asked)| **is_asked) {
             let counter = match (store, self.tier) {
-                (0, Some(Tier::L2)) => &mut tally.l2_hits,
-                (0, _) => &mut tally.l2_misses,
-                (_, Some(Tier::L3)) => &mut tally.l3_hits,
-                _ => &mut tally.l3_misses,
+                (0, Some(Tier::L2)) => &mut tier_counts.l2_hits,
+                (0, _) => &mut tier_counts.l2_misses,
+                (_, Some(Tier::L3)) => &mut tier_counts.l3_hits,
+                _ => &mut tier_counts.l3_misses,
             };
             *counter += 1;
         }
-        tally.missing += u32::from(self.stage != Stage::Done);
+        tier_counts.missing += u32::from(self.stage != Stage::Done);
     }
 }

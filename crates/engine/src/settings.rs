@@ -7,7 +7,7 @@ use cache::policy::Eviction;
 
 use crate::breaker::BreakerSettings;
 use crate::limiter::LimiterSettings;
-use crate::optimizer;
+use crate::read_policy;
 use crate::router::RouterSettings;
 use crate::store::StoreSettings;
 
@@ -31,7 +31,7 @@ pub struct Settings {
     /// Whether timeouts follow what was measured; if not, they are as set.
     pub has_adaptive_timeouts: bool,
     /// How L2 is asked; `None` where that follows what was measured.
-    pub l2_order: Option<optimizer::Order>,
+    pub l2_read_policy: Option<read_policy::ReadPolicy>,
     /// Whether a row that one request looks for is waited for by the others.
     pub is_singleflight: bool,
     /// XFetch's β in thousandths: how eagerly rows are fetched before their time to live ends. 0 switches it off.
@@ -47,7 +47,7 @@ pub struct Settings {
     /// How many requests may wait at one time before some are refused.
     pub max_sessions: usize,
     /// How much memory those that wait may take before some are refused, in bytes.
-    pub waiting_bytes: usize,
+    pub pending_bytes: usize,
     /// Makes the engine's chances hard to foresee from outside.
     pub seed: u64,
 }

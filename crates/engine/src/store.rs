@@ -4,14 +4,14 @@ use std::rc::Rc;
 
 use crate::breaker::{Breaker, BreakerSettings};
 use crate::latency::Latency;
-use crate::optimizer::Recent;
 use crate::read_batch::ReadBatch;
+use crate::read_policy::Recent;
 use crate::store_results::{ReadFailure, WriteOutcome};
 use crate::write_queue::{Added, Change, QueueLimits, WriteQueue};
 use model::answer::Tier;
 use model::key::{ShardSecret, StoreKey};
 use model::row::{Row, RowLimits};
-use model::time::Instant;
+use model::time::Timestamp;
 use model::value::Cell;
 use row_codec::Unusable;
 
@@ -33,7 +33,7 @@ pub struct StoreSettings {
     /// How long a key rests between two writes, in milliseconds: KV takes one write per key and second.
     pub write_interval_millis: u64,
     /// The most rows written in a day (UTC) by this isolate; `None` without a bound.
-    pub writes_per_day: Option<u64>,
+    pub max_writes_per_day: Option<u64>,
     /// The most rows that one request writes; `None` without a bound.
     pub max_writes_per_request: Option<usize>,
 }
@@ -54,7 +54,7 @@ pub struct StoreCounts {
     /// Bulk reads and single writes that failed.
     pub errors: u64,
     /// Of these, bulk reads whose values were too large together, and that were made again by halves.
-    pub halved: u64,
+    pub split_reads: u64,
     /// Of these, writes of keys that were written too often, whoever else writes them.
     pub rate_limited: u64,
     /// Rows not written, since the store says the same already.
@@ -68,7 +68,7 @@ pub struct StoreCounts {
     /// Rows not written, since their request had written as many as it may, or too many waited.
     pub shed: u64,
     /// Reads and writes left out while the store's breaker was open.
-    pub left_out: u64,
+    pub skipped_breaker_open: u64,
     /// Stored values that are not ours.
     pub foreign: u64,
     /// Stored values of another version.
@@ -114,7 +114,7 @@ pub struct Store {
     batches: u64,
     /// How many rows requests have promised to come back for, and until when they are expected.
     pub(super) promised: usize,
-    pub(super) promised_until: Instant,
+    pub(super) promised_until: Timestamp,
     /// Whether its rows are read at all; the optimizer may have decided against it.
     pub(super) is_read: bool,
     /// How far the times of the rows that it holds are trusted.
@@ -125,10 +125,10 @@ pub struct Store {
 #[derive(Clone, Copy, Debug)]
 struct Batch {
     number: u64,
-    /// How many of its orders have not ended.
-    orders: usize,
+    /// How many of its effects have not ended.
+    effects: usize,
     /// When it counts as lost with its host.
-    lost_at: Instant,
+    lost_at: Timestamp,
 }
 
 /// How far the times of a store's rows can be trusted: other processes stamped them, by clocks of their own.
@@ -145,19 +145,20 @@ impl StoreClock {
     ///
     /// What was stamped later than now is as old as the store allows. What may have been fetched before the write at `written_at`
     /// by another's clock is gone.
-    pub(super) fn trust(&self, row: Row, written_at: Instant, now: Instant) -> Option<Row> {
-        let is_before_write =
-            |fetched_at: Instant| written_at != Instant::default() && fetched_at <= written_at.plus(self.error_millis);
+    pub(super) fn trust(&self, row: Row, written_at: Timestamp, now: Timestamp) -> Option<Row> {
+        let is_before_write = |fetched_at: Timestamp| {
+            written_at != Timestamp::default() && fetched_at <= written_at.plus(self.error_millis)
+        };
         let is_trusted = |cell: &Cell| {
-            let fetched_at = cell.fetched_at.instant();
+            let fetched_at = cell.fetched_at.timestamp();
             fetched_at <= now && !is_before_write(fetched_at)
         };
         if row.all_cells(is_trusted) {
             return Some(row);
         }
-        let oldest = Instant(now.0.saturating_sub(self.oldest_millis));
+        let oldest = Timestamp(now.0.saturating_sub(self.oldest_millis));
         let row = row.with_cells(|_, cell| {
-            let fetched_at = cell.fetched_at.instant();
+            let fetched_at = cell.fetched_at.timestamp();
             let fetched_at = if fetched_at > now { oldest } else { fetched_at };
             (!is_before_write(fetched_at)).then(|| Cell { fetched_at: fetched_at.into(), ..*cell })
         });
@@ -174,7 +175,7 @@ impl Store {
     ) -> Store {
         let limits = QueueLimits {
             interval_millis: settings.write_interval_millis,
-            writes_per_day: settings.writes_per_day,
+            max_writes_per_day: settings.max_writes_per_day,
             bytes,
             row,
         };
@@ -190,7 +191,7 @@ impl Store {
             writing: None,
             batches: 0,
             promised: 0,
-            promised_until: Instant::default(),
+            promised_until: Timestamp::default(),
             is_read: true,
             clock: StoreClock {
                 oldest_millis: settings.ttl_seconds.saturating_mul(1_000),
@@ -253,7 +254,7 @@ impl Store {
     }
 
     /// Lets rows wait to be written, `most` of them at the most; the rest is shed.
-    pub(super) fn enqueue(&mut self, changes: Vec<Change>, most: usize, now: Instant) {
+    pub(super) fn enqueue(&mut self, changes: Vec<Change>, most: usize, now: Timestamp) {
         let mut queued = 0;
         for change in changes {
             if queued >= most {
@@ -271,13 +272,13 @@ impl Store {
 
     /// The stored forms of the next rows that may be written, `most` at the most; none while a batch is being written, since a store
     /// is given no more than it takes.
-    pub(super) fn next_batch(&mut self, most: usize, now: Instant) -> Vec<(StoreKey, Vec<u8>)> {
+    pub(super) fn next_batch(&mut self, most: usize, now: Timestamp) -> Vec<(StoreKey, Vec<u8>)> {
         if self.is_writing(now) || most == 0 || self.queue.next_at().is_none_or(|at| at > now) {
             return Vec::new();
         }
         if !self.write_breaker.admits(now) {
             while self.queue.pop(now).is_some() {
-                self.counts.left_out += 1;
+                self.counts.skipped_breaker_open += 1;
             }
             return Vec::new();
         }
@@ -300,9 +301,9 @@ impl Store {
 
     /// The stored forms of rows that are written at once, whatever waits: their caller waits for the store. Those whose keys rest
     /// join the queue.
-    pub(super) fn encode_now(&mut self, changes: Vec<Change>, now: Instant) -> Vec<(StoreKey, Vec<u8>)> {
+    pub(super) fn encode_now(&mut self, changes: Vec<Change>, now: Timestamp) -> Vec<(StoreKey, Vec<u8>)> {
         if changes.is_empty() || !self.write_breaker.admits(now) {
-            self.counts.left_out += changes.len() as u64;
+            self.counts.skipped_breaker_open += changes.len() as u64;
             return Vec::new();
         }
         let mut batch = Vec::with_capacity(changes.len());
@@ -322,7 +323,7 @@ impl Store {
     }
 
     /// Whether a batch is being written.
-    pub(super) fn is_writing(&self, now: Instant) -> bool {
+    pub(super) fn is_writing(&self, now: Timestamp) -> bool {
         self.writing.is_some_and(|batch| batch.lost_at > now)
     }
 
@@ -332,16 +333,16 @@ impl Store {
         self.batches
     }
 
-    /// Notes that a batch is being written, by so many orders.
-    pub(super) fn begin_writing(&mut self, number: u64, orders: usize, now: Instant) {
+    /// Notes that a batch is being written, by so many effects.
+    pub(super) fn begin_writing(&mut self, number: u64, effects: usize, now: Timestamp) {
         let lost_at = now.plus(self.settings.timeout_millis + WRITE_LOST_AFTER_MILLIS);
-        self.writing = (orders > 0).then_some(Batch { number, orders, lost_at });
+        self.writing = (effects > 0).then_some(Batch { number, effects, lost_at });
     }
 
     /// Notes that an order of a batch has ended. One of a batch that was given up as lost changes nothing.
     pub(super) fn end_writing(&mut self, number: u64) {
         if let Some(batch) = self.writing.filter(|batch| batch.number == number) {
-            self.writing = (batch.orders > 1).then_some(Batch { orders: batch.orders - 1, ..batch });
+            self.writing = (batch.effects > 1).then_some(Batch { effects: batch.effects - 1, ..batch });
         }
     }
 
@@ -357,7 +358,12 @@ impl Store {
     }
 
     /// Notes what a bulk read of so many keys gave. That it was too large says nothing of the store's health.
-    pub(super) fn note_read(&mut self, keys: usize, values: &Result<Vec<Option<Vec<u8>>>, ReadFailure>, now: Instant) {
+    pub(super) fn note_read(
+        &mut self,
+        keys: usize,
+        values: &Result<Vec<Option<Vec<u8>>>, ReadFailure>,
+        now: Timestamp,
+    ) {
         self.counts.errors += u64::from(values.is_err());
         match values {
             Ok(values) => {
@@ -365,7 +371,7 @@ impl Store {
                 self.read_batch.note_read(keys, sizes.clone().count(), sizes.sum());
             }
             Err(ReadFailure::TooLarge) => {
-                self.counts.halved += u64::from(keys > 1);
+                self.counts.split_reads += u64::from(keys > 1);
                 self.read_batch.note_too_large(keys);
             }
             Err(ReadFailure::Failed) => {}
@@ -374,12 +380,12 @@ impl Store {
     }
 
     /// Whether it would be written now: neither is it left alone, nor is its quota spent.
-    pub(super) fn would_write(&self, now: Instant) -> bool {
+    pub(super) fn would_write(&self, now: Timestamp) -> bool {
         self.write_breaker.would_admit(now) && !self.queue.is_spent(now)
     }
 
     /// How many of a session's rows are worth reading, to merge them with what is to be written.
-    pub(super) fn writable(&self, now: Instant) -> usize {
+    pub(super) fn writable(&self, now: Timestamp) -> usize {
         let is_writable = self.is_read && self.would_write(now);
         if is_writable { self.settings.max_writes_per_request.unwrap_or(usize::MAX) } else { 0 }
     }
@@ -388,7 +394,7 @@ impl Store {
     ///
     /// Neither a key's own limit, nor a quota, nor what a host lets a request do says that the store is ill: a quota has a time at which
     /// it ends, and until then nothing is written.
-    pub(super) fn record_write(&mut self, rows: usize, outcome: WriteOutcome, now: Instant) {
+    pub(super) fn record_write(&mut self, rows: usize, outcome: WriteOutcome, now: Timestamp) {
         let WriteOutcome { failed, rate_limited, quota_resets_at, is_request_spent } = outcome;
         self.counts.errors += failed as u64;
         self.counts.rate_limited += rate_limited as u64;
@@ -427,7 +433,7 @@ mod tests {
         let entity = [entity];
         let mut builder = RowBuilder::new(schema, &entity);
         for &(_, fetched_at) in features {
-            let fetched_at = Instant(fetched_at).into();
+            let fetched_at = Timestamp(fetched_at).into();
             let cell = Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at };
             builder.push_feature(value, cell);
         }
@@ -451,7 +457,7 @@ mod tests {
             ttl_seconds: 3_600,
             timeout_millis: 500,
             write_interval_millis: 1_000,
-            writes_per_day: None,
+            max_writes_per_day: None,
             max_writes_per_request: None,
         };
         change(&mut settings);
@@ -463,22 +469,22 @@ mod tests {
     #[test]
     fn a_batch_is_begun_when_the_one_before_it_has_ended_or_is_lost() {
         let mut store = store();
-        store.enqueue(rows(5), usize::MAX, Instant(0));
-        assert_eq!(store.next_batch(2, Instant(0)).len(), 2);
-        store.begin_writing(1, 2, Instant(0));
-        assert!(store.next_batch(2, Instant(10)).is_empty());
+        store.enqueue(rows(5), usize::MAX, Timestamp(0));
+        assert_eq!(store.next_batch(2, Timestamp(0)).len(), 2);
+        store.begin_writing(1, 2, Timestamp(0));
+        assert!(store.next_batch(2, Timestamp(10)).is_empty());
         store.end_writing(1);
-        assert!(store.next_batch(2, Instant(20)).is_empty(), "one of its orders is under way");
+        assert!(store.next_batch(2, Timestamp(20)).is_empty(), "one of its effects is under way");
         store.end_writing(1);
-        assert_eq!(store.next_batch(2, Instant(30)).len(), 2);
-        store.begin_writing(2, 1, Instant(30));
-        assert!(store.next_batch(2, Instant(30_529)).is_empty());
-        assert_eq!(store.next_batch(2, Instant(30_530)).len(), 1, "its host has gone silent");
-        store.begin_writing(3, 1, Instant(30_530));
+        assert_eq!(store.next_batch(2, Timestamp(30)).len(), 2);
+        store.begin_writing(2, 1, Timestamp(30));
+        assert!(store.next_batch(2, Timestamp(30_529)).is_empty());
+        assert_eq!(store.next_batch(2, Timestamp(30_530)).len(), 1, "its host has gone silent");
+        store.begin_writing(3, 1, Timestamp(30_530));
         store.end_writing(2);
-        assert!(store.is_writing(Instant(30_540)), "the end of a batch that was given up ends no other");
-        store.begin_writing(4, 0, Instant(30_540));
-        assert!(!store.is_writing(Instant(30_540)), "nothing of it is under way");
+        assert!(store.is_writing(Timestamp(30_540)), "the end of a batch that was given up ends no other");
+        store.begin_writing(4, 0, Timestamp(30_540));
+        assert!(!store.is_writing(Timestamp(30_540)), "nothing of it is under way");
         assert_ne!(store.next_batch_number(), store.next_batch_number());
     }
 
@@ -487,19 +493,19 @@ mod tests {
         let mut store = store_with(64 << 20, |_| {});
         let long = "1".repeat(1 << 20);
         let large = |entity| Change { row: Rc::new(row_of(entity, &[("a", 1)], long.as_bytes())), is_whole: false };
-        store.enqueue((0..10).map(large).collect(), usize::MAX, Instant(0));
-        assert_eq!(store.next_batch(100, Instant(0)).len(), 4);
-        assert_eq!(store.next_batch(3, Instant(0)).len(), 3);
+        store.enqueue((0..10).map(large).collect(), usize::MAX, Timestamp(0));
+        assert_eq!(store.next_batch(100, Timestamp(0)).len(), 4);
+        assert_eq!(store.next_batch(3, Timestamp(0)).len(), 3);
     }
 
     #[test]
     fn what_finds_no_room_in_the_queue_is_shed() {
         let mut store = store_with(1, |_| {});
-        store.enqueue(rows(3), usize::MAX, Instant(0));
+        store.enqueue(rows(3), usize::MAX, Timestamp(0));
         assert_eq!((store.pending_bytes(), store.counts.shed), (0, 3));
     }
 
-    fn with_open_breaker(now: Instant) -> Store {
+    fn with_open_breaker(now: Timestamp) -> Store {
         let mut store = store();
         (0..20).for_each(|_| store.record_write(1, WriteOutcome::failed(1), now));
         assert_eq!(store.write_breaker.state(), BreakerState::Open);
@@ -508,102 +514,108 @@ mod tests {
 
     #[test]
     fn where_nothing_can_be_written_no_probe_is_spent() {
-        let mut store = with_open_breaker(Instant(0));
+        let mut store = with_open_breaker(Timestamp(0));
         for _ in 0..10 {
-            assert!(store.next_batch(100, Instant(5_000)).is_empty());
-            assert!(store.encode_now(Vec::new(), Instant(5_000)).is_empty());
+            assert!(store.next_batch(100, Timestamp(5_000)).is_empty());
+            assert!(store.encode_now(Vec::new(), Timestamp(5_000)).is_empty());
         }
-        store.enqueue(rows(2), usize::MAX, Instant(6_000));
+        store.enqueue(rows(2), usize::MAX, Timestamp(6_000));
         for _ in 0..10 {
-            assert!(store.next_batch(0, Instant(6_000)).is_empty() && store.next_batch(9, Instant(5_999)).is_empty());
+            assert!(
+                store.next_batch(0, Timestamp(6_000)).is_empty() && store.next_batch(9, Timestamp(5_999)).is_empty()
+            );
         }
-        assert_eq!(store.next_batch(100, Instant(6_000)).len(), 2);
+        assert_eq!(store.next_batch(100, Timestamp(6_000)).len(), 2);
     }
 
     #[test]
     fn what_is_written_at_once_keeps_to_the_breaker_the_rest_of_keys_and_the_budget() {
-        let mut store = with_open_breaker(Instant(0));
-        assert_eq!((store.encode_now(rows(2), Instant(10)).len(), store.counts.left_out), (0, 2));
-        let mut store = store_with(1 << 20, |settings| settings.writes_per_day = Some(3));
-        assert_eq!(store.encode_now(rows(2), Instant(0)).len(), 2);
-        assert_eq!((store.encode_now(rows(2), Instant(10)).len(), store.queue.len()), (0, 2), "they rest");
+        let mut store = with_open_breaker(Timestamp(0));
+        assert_eq!((store.encode_now(rows(2), Timestamp(10)).len(), store.counts.skipped_breaker_open), (0, 2));
+        let mut store = store_with(1 << 20, |settings| settings.max_writes_per_day = Some(3));
+        assert_eq!(store.encode_now(rows(2), Timestamp(0)).len(), 2);
+        assert_eq!((store.encode_now(rows(2), Timestamp(10)).len(), store.queue.len()), (0, 2), "they rest");
         let others = rows(5).split_off(2);
-        assert_eq!(store.encode_now(others, Instant(20)).len(), 1);
+        assert_eq!(store.encode_now(others, Timestamp(20)).len(), 1);
         assert_eq!((store.counts.puts, store.counts.over_budget), (3, 2));
     }
 
     #[test]
     fn rows_are_read_to_be_merged_as_far_as_they_may_be_written() {
         let bounded = |settings: &mut StoreSettings| {
-            (settings.writes_per_day, settings.max_writes_per_request) = (Some(1), Some(7));
+            (settings.max_writes_per_day, settings.max_writes_per_request) = (Some(1), Some(7));
         };
         let mut store = store_with(1 << 20, bounded);
-        assert_eq!((store.writable(Instant(0)), self::store().writable(Instant(0))), (7, usize::MAX));
-        assert_eq!(store.encode_now(rows(1), Instant(0)).len(), 1);
-        assert_eq!((store.writable(Instant(10)), store.writable(Instant(86_400_000))), (0, 7), "its budget is spent");
-        let mut store = with_open_breaker(Instant(0));
-        assert_eq!((store.writable(Instant(4_999)), store.writable(Instant(5_000))), (0, usize::MAX));
+        assert_eq!((store.writable(Timestamp(0)), self::store().writable(Timestamp(0))), (7, usize::MAX));
+        assert_eq!(store.encode_now(rows(1), Timestamp(0)).len(), 1);
+        assert_eq!(
+            (store.writable(Timestamp(10)), store.writable(Timestamp(86_400_000))),
+            (0, 7),
+            "its budget is spent"
+        );
+        let mut store = with_open_breaker(Timestamp(0));
+        assert_eq!((store.writable(Timestamp(4_999)), store.writable(Timestamp(5_000))), (0, usize::MAX));
         store.is_read = false;
-        assert_eq!(store.writable(Instant(5_000)), 0);
+        assert_eq!(store.writable(Timestamp(5_000)), 0);
     }
 
     #[test]
     fn all_times_of_a_clock_that_was_ahead_are_put_back() {
         let ahead = 3_600_000;
-        let mut store = with_open_breaker(Instant(ahead));
-        (0..20).for_each(|_| store.breaker.record(false, Instant(ahead)));
-        store.enqueue(rows(1), usize::MAX, Instant(ahead + 400));
-        store.promised_until = Instant(ahead + 1_000);
-        store.begin_writing(1, 1, Instant(ahead));
+        let mut store = with_open_breaker(Timestamp(ahead));
+        (0..20).for_each(|_| store.breaker.record(false, Timestamp(ahead)));
+        store.enqueue(rows(1), usize::MAX, Timestamp(ahead + 400));
+        store.promised_until = Timestamp(ahead + 1_000);
+        store.begin_writing(1, 1, Timestamp(ahead));
         store.set_back(ahead);
-        assert_eq!((store.queue.next_at(), store.promised_until), (Some(Instant(400)), Instant(1_000)));
-        assert!(store.is_writing(Instant(30_499)) && !store.is_writing(Instant(30_500)));
-        assert!(store.breaker.admits(Instant(5_000)) && store.write_breaker.admits(Instant(5_000)));
+        assert_eq!((store.queue.next_at(), store.promised_until), (Some(Timestamp(400)), Timestamp(1_000)));
+        assert!(store.is_writing(Timestamp(30_499)) && !store.is_writing(Timestamp(30_500)));
+        assert!(store.breaker.admits(Timestamp(5_000)) && store.write_breaker.admits(Timestamp(5_000)));
     }
 
     #[test]
     fn a_request_queues_as_many_rows_as_it_may_and_the_rest_is_shed() {
         let mut store = store();
-        store.enqueue(rows(10), 4, Instant(0));
-        assert_eq!((store.next_batch(100, Instant(0)).len(), store.counts.shed), (4, 6));
+        store.enqueue(rows(10), 4, Timestamp(0));
+        assert_eq!((store.next_batch(100, Timestamp(0)).len(), store.counts.shed), (4, 6));
     }
 
     #[test]
     fn writes_that_fail_leave_reads_alone_and_those_of_a_key_leave_others_alone() {
         let mut store = store();
-        (0..100).for_each(|_| store.record_write(100, WriteOutcome::failed(1), Instant(0)));
+        (0..100).for_each(|_| store.record_write(100, WriteOutcome::failed(1), Timestamp(0)));
         assert_eq!(store.write_breaker.state(), BreakerState::Closed, "one key of a hundred is that key's matter");
-        (0..20).for_each(|_| store.record_write(100, WriteOutcome::failed(100), Instant(0)));
+        (0..20).for_each(|_| store.record_write(100, WriteOutcome::failed(100), Timestamp(0)));
         assert_eq!((store.write_breaker.state(), store.breaker.state()), (BreakerState::Open, BreakerState::Closed));
-        store.enqueue(rows(3), usize::MAX, Instant(0));
-        assert_eq!((store.next_batch(100, Instant(0)).len(), store.counts.left_out), (0, 3));
+        store.enqueue(rows(3), usize::MAX, Timestamp(0));
+        assert_eq!((store.next_batch(100, Timestamp(0)).len(), store.counts.skipped_breaker_open), (0, 3));
         assert_eq!(store.counts.errors, 100 + 2_000);
         let mut half = self::store();
-        (0..20).for_each(|_| half.record_write(2, WriteOutcome::failed(1), Instant(0)));
+        (0..20).for_each(|_| half.record_write(2, WriteOutcome::failed(1), Timestamp(0)));
         assert_eq!(half.write_breaker.state(), BreakerState::Closed);
         let mut single = self::store();
-        (0..20).for_each(|_| single.record_write(1, WriteOutcome::failed(1), Instant(0)));
+        (0..20).for_each(|_| single.record_write(1, WriteOutcome::failed(1), Timestamp(0)));
         assert_eq!(single.write_breaker.state(), BreakerState::Open);
     }
 
     #[test]
     fn a_time_later_than_now_is_as_old_as_the_store_allows() {
         let clock = StoreClock { oldest_millis: 3_600_000, error_millis: 5_000 };
-        let now = Instant(10_000_000);
+        let now = Timestamp(10_000_000);
         let times = |row: &Row| {
             let slots = row.schema().feature_slots();
-            slots.map(|slot| row.cell(slot).unwrap().fetched_at.instant().0).collect::<Vec<_>>()
+            slots.map(|slot| row.cell(slot).unwrap().fetched_at.timestamp().0).collect::<Vec<_>>()
         };
-        let trusted = clock.trust(row(1, &[("a", 10_000_000), ("b", 10_000_001)]), Instant::default(), now).unwrap();
+        let trusted = clock.trust(row(1, &[("a", 10_000_000), ("b", 10_000_001)]), Timestamp::default(), now).unwrap();
         assert_eq!(times(&trusted), [10_000_000, 6_400_000]);
-        let early = clock.trust(row(1, &[("a", 3_000)]), Instant::default(), now).unwrap();
+        let early = clock.trust(row(1, &[("a", 3_000)]), Timestamp::default(), now).unwrap();
         assert_eq!(times(&early), [3_000], "nothing was written");
     }
 
     #[test]
     fn what_another_clock_may_have_stamped_before_a_write_is_gone() {
         let clock = StoreClock { oldest_millis: 3_600_000, error_millis: 5_000 };
-        let (written_at, now) = (Instant(1_000_000), Instant(1_010_000));
+        let (written_at, now) = (Timestamp(1_000_000), Timestamp(1_010_000));
         let features = [("before", 999_999), ("error", 1_005_000), ("after", 1_005_001), ("future", 1_010_001)];
         let trusted = clock.trust(row(1, &features), written_at, now).unwrap();
         let names: Vec<&str> = trusted.schema().features().iter().map(|name| &**name).collect();

@@ -1,6 +1,6 @@
 //! What comes of reading a store and of writing to it, as far as it tells the engine what to do next.
 
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// Why a bulk read of a store gave nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct WriteOutcome {
     /// Of these, rows whose own keys are written too often, whoever else writes them: that says nothing of the store.
     pub rate_limited: usize,
     /// When the store takes writes again, where a quota of its is used up.
-    pub quota_resets_at: Option<Instant>,
+    pub quota_resets_at: Option<Timestamp>,
     /// Whether its host lets the request that wrote them make no further call.
     pub is_request_spent: bool,
 }

@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use crate::merge::merge;
 use model::key::StoreKey;
 use model::row::{Row, RowLimits};
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// The most keys of which is remembered when they were written: some 5 MB. Past it the oldest may be written sooner than it should,
 /// which costs that one key a refusal.
@@ -45,7 +45,7 @@ pub(super) struct QueueLimits {
     /// How long a key rests between two writes, in milliseconds.
     pub(super) interval_millis: u64,
     /// The most rows written in a day (UTC); `None` without a bound.
-    pub(super) writes_per_day: Option<u64>,
+    pub(super) max_writes_per_day: Option<u64>,
     /// The most that the waiting rows take, in bytes.
     pub(super) bytes: usize,
     /// What a row may collect.
@@ -58,16 +58,16 @@ pub(super) struct WriteQueue {
     limits: QueueLimits,
     waiting: HashMap<StoreKey, (Rc<Row>, usize), foldhash::fast::FixedState>,
     /// By when a key may be written, and then as they came.
-    order: BTreeMap<(Instant, u64), StoreKey>,
+    order: BTreeMap<(Timestamp, u64), StoreKey>,
     added: u64,
     bytes: usize,
     /// When each key was last written, for as long as its interval lasts; and the keys in that order.
-    written: HashMap<StoreKey, Instant, foldhash::fast::FixedState>,
-    rests: VecDeque<(Instant, StoreKey)>,
+    written: HashMap<StoreKey, Timestamp, foldhash::fast::FixedState>,
+    rests: VecDeque<(Timestamp, StoreKey)>,
     day: u64,
     written_today: u64,
     /// Until when the store takes nothing, since its own quota is spent.
-    rests_until: Instant,
+    rests_until: Timestamp,
 }
 
 impl WriteQueue {
@@ -82,7 +82,7 @@ impl WriteQueue {
             rests: VecDeque::new(),
             day: 0,
             written_today: 0,
-            rests_until: Instant::default(),
+            rests_until: Timestamp::default(),
         }
     }
 
@@ -97,7 +97,7 @@ impl WriteQueue {
     }
 
     /// Lets a row wait until its key may be written, joined with what waits of the same key.
-    pub(super) fn push(&mut self, key: StoreKey, change: Change, now: Instant) -> Added {
+    pub(super) fn push(&mut self, key: StoreKey, change: Change, now: Timestamp) -> Added {
         let Change { row, is_whole } = change;
         if let Some(waiting) = self.waiting.get_mut(&key) {
             let (held, before) = &*waiting;
@@ -125,7 +125,7 @@ impl WriteQueue {
     }
 
     /// Whether a key waits here, or rests since it was written.
-    pub(super) fn must_wait(&self, key: &StoreKey, now: Instant) -> bool {
+    pub(super) fn must_wait(&self, key: &StoreKey, now: Timestamp) -> bool {
         self.waiting.contains_key(key)
             || self.written.get(key).is_some_and(|at| at.plus(self.limits.interval_millis) > now)
     }
@@ -141,7 +141,7 @@ impl WriteQueue {
     pub(super) fn rest_no_more(&mut self) {
         self.limits.interval_millis = 0;
         let order = core::mem::take(&mut self.order);
-        self.order = order.into_iter().map(|((_, number), key)| ((Instant::default(), number), key)).collect();
+        self.order = order.into_iter().map(|((_, number), key)| ((Timestamp::default(), number), key)).collect();
     }
 
     /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
@@ -153,12 +153,12 @@ impl WriteQueue {
     }
 
     /// When the first of the waiting rows may be written.
-    pub(super) fn next_at(&self) -> Option<Instant> {
+    pub(super) fn next_at(&self) -> Option<Timestamp> {
         self.order.first_key_value().map(|(&(at, _), _)| at)
     }
 
     /// The next row that may be written now.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<(StoreKey, Rc<Row>)> {
+    pub(super) fn pop(&mut self, now: Timestamp) -> Option<(StoreKey, Rc<Row>)> {
         let entry = self.order.first_entry().filter(|entry| entry.key().0 <= now)?;
         let key = entry.remove();
         let (row, size) = self.waiting.remove(&key)?;
@@ -167,19 +167,21 @@ impl WriteQueue {
     }
 
     /// Whether the day's budget, or the store's own quota, is spent.
-    pub(super) fn is_spent(&self, now: Instant) -> bool {
-        let is_budget_spent =
-            self.limits.writes_per_day.is_some_and(|most| now.0 / DAY_MILLIS == self.day && self.written_today >= most);
+    pub(super) fn is_spent(&self, now: Timestamp) -> bool {
+        let is_budget_spent = self
+            .limits
+            .max_writes_per_day
+            .is_some_and(|most| now.0 / DAY_MILLIS == self.day && self.written_today >= most);
         is_budget_spent || now < self.rests_until
     }
 
     /// Notes that the store takes nothing until then, or for a day at the most: its clock is another.
-    pub(super) fn rest_until(&mut self, at: Instant, now: Instant) {
+    pub(super) fn rest_until(&mut self, at: Timestamp, now: Timestamp) {
         self.rests_until = self.rests_until.max(at.min(now.plus(DAY_MILLIS)));
     }
 
     /// Counts a write of `key` against the day's budget, and lets the key rest; `false` where that or the store's own quota is spent.
-    pub(super) fn spend(&mut self, key: &StoreKey, now: Instant) -> bool {
+    pub(super) fn spend(&mut self, key: &StoreKey, now: Timestamp) -> bool {
         if now < self.rests_until {
             return false;
         }
@@ -188,7 +190,7 @@ impl WriteQueue {
             self.day = day;
             self.written_today = 0;
         }
-        if self.limits.writes_per_day.is_some_and(|most| self.written_today >= most) {
+        if self.limits.max_writes_per_day.is_some_and(|most| self.written_today >= most) {
             return false;
         }
         self.written_today += 1;
@@ -221,7 +223,7 @@ mod tests {
     const MAX_BYTES: usize = 1 << 20;
     const LIMITS: QueueLimits = QueueLimits {
         interval_millis: 1_000,
-        writes_per_day: None,
+        max_writes_per_day: None,
         bytes: MAX_BYTES,
         row: RowLimits { features: 1_000, bytes: MAX_BYTES },
     };
@@ -236,7 +238,7 @@ mod tests {
         let names = features.iter().map(|&(name, ..)| name.into()).collect();
         let mut builder = RowBuilder::new(Rc::new(Schema::new(space, Box::new([]), names).unwrap()), b"1");
         for &(_, value, fetched_at) in features {
-            let fetched_at = Instant(fetched_at).into();
+            let fetched_at = Timestamp(fetched_at).into();
             let cell = Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at };
             builder.push_feature(value.as_bytes(), cell);
         }
@@ -250,8 +252,8 @@ mod tests {
     /// Takes what may be written now, and lets it rest.
     fn take(queue: &mut WriteQueue, now: u64) -> Vec<Rc<Row>> {
         let mut taken = Vec::new();
-        while let Some((key, row)) = queue.pop(Instant(now)) {
-            if queue.spend(&key, Instant(now)) {
+        while let Some((key, row)) = queue.pop(Timestamp(now)) {
+            if queue.spend(&key, Timestamp(now)) {
                 taken.push(row);
             }
         }
@@ -261,14 +263,14 @@ mod tests {
     #[test]
     fn a_key_is_written_once_in_its_interval_and_then_with_all_that_came_meanwhile() {
         let mut queue = WriteQueue::new(LIMITS);
-        assert_eq!(queue.push(key(1), row(&[("a", "1", 1)]), Instant(0)), Added::Queued);
+        assert_eq!(queue.push(key(1), row(&[("a", "1", 1)]), Timestamp(0)), Added::Queued);
         assert_eq!(take(&mut queue, 0).len(), 1);
-        assert_eq!(queue.push(key(1), row(&[("a", "2", 300)]), Instant(300)), Added::Queued);
-        assert_eq!(queue.push(key(1), row(&[("b", "3", 600)]), Instant(600)), Added::Coalesced);
-        assert_eq!(queue.push(key(2), row(&[("a", "5", 600)]), Instant(600)), Added::Queued);
-        assert_eq!(queue.next_at(), Some(Instant(600)), "the other key has not rested");
+        assert_eq!(queue.push(key(1), row(&[("a", "2", 300)]), Timestamp(300)), Added::Queued);
+        assert_eq!(queue.push(key(1), row(&[("b", "3", 600)]), Timestamp(600)), Added::Coalesced);
+        assert_eq!(queue.push(key(2), row(&[("a", "5", 600)]), Timestamp(600)), Added::Queued);
+        assert_eq!(queue.next_at(), Some(Timestamp(600)), "the other key has not rested");
         assert_eq!(take(&mut queue, 999).len(), 1);
-        assert_eq!(queue.next_at(), Some(Instant(1_000)));
+        assert_eq!(queue.next_at(), Some(Timestamp(1_000)));
         let taken = take(&mut queue, 1_000);
         assert_eq!(taken.len(), 1);
         assert_eq!((value(&taken[0], "a"), value(&taken[0], "b")), ("2".to_owned(), "3".to_owned()));
@@ -278,8 +280,8 @@ mod tests {
     #[test]
     fn an_older_fetch_that_comes_later_replaces_nothing() {
         let mut queue = WriteQueue::new(LIMITS);
-        queue.push(key(1), row(&[("a", "new", 500)]), Instant(500));
-        queue.push(key(1), row(&[("a", "old", 100), ("b", "2", 100)]), Instant(600));
+        queue.push(key(1), row(&[("a", "new", 500)]), Timestamp(500));
+        queue.push(key(1), row(&[("a", "old", 100), ("b", "2", 100)]), Timestamp(600));
         let held = queue.bytes();
         let taken = take(&mut queue, 600);
         assert_eq!((held, queue.bytes()), (Row::part_of(&taken[0]), 0));
@@ -289,48 +291,48 @@ mod tests {
     #[test]
     fn a_key_rests_to_the_millisecond_and_is_forgotten_when_it_has() {
         let mut queue = WriteQueue::new(LIMITS);
-        assert!(!queue.must_wait(&key(1), Instant(0)));
-        queue.push(key(1), row(&[("a", "1", 1)]), Instant(0));
-        assert!(queue.must_wait(&key(1), Instant(0)), "it waits");
+        assert!(!queue.must_wait(&key(1), Timestamp(0)));
+        queue.push(key(1), row(&[("a", "1", 1)]), Timestamp(0));
+        assert!(queue.must_wait(&key(1), Timestamp(0)), "it waits");
         take(&mut queue, 0);
-        assert!(queue.must_wait(&key(1), Instant(999)));
-        assert!(!queue.must_wait(&key(1), Instant(1_000)) && !queue.must_wait(&key(2), Instant(999)));
-        queue.push(key(2), row(&[("a", "1", 1)]), Instant(5));
+        assert!(queue.must_wait(&key(1), Timestamp(999)));
+        assert!(!queue.must_wait(&key(1), Timestamp(1_000)) && !queue.must_wait(&key(2), Timestamp(999)));
+        queue.push(key(2), row(&[("a", "1", 1)]), Timestamp(5));
         queue.clear();
-        assert_eq!((queue.next_at(), queue.bytes(), queue.must_wait(&key(2), Instant(5))), (None, 0, false));
+        assert_eq!((queue.next_at(), queue.bytes(), queue.must_wait(&key(2), Timestamp(5))), (None, 0, false));
     }
 
     #[test]
     fn what_waits_and_rests_by_a_clock_that_was_ahead_is_put_back() {
         let mut queue = WriteQueue::new(LIMITS);
-        queue.push(key(1), row(&[("a", "1", 1)]), Instant(3_600_000));
-        queue.push(key(3), row(&[("a", "1", 1)]), Instant(3_600_000));
+        queue.push(key(1), row(&[("a", "1", 1)]), Timestamp(3_600_000));
+        queue.push(key(3), row(&[("a", "1", 1)]), Timestamp(3_600_000));
         take(&mut queue, 3_600_000);
-        queue.push(key(1), row(&[("a", "2", 2)]), Instant(3_600_500));
-        queue.push(key(2), row(&[("a", "2", 2)]), Instant(3_600_500));
+        queue.push(key(1), row(&[("a", "2", 2)]), Timestamp(3_600_500));
+        queue.push(key(2), row(&[("a", "2", 2)]), Timestamp(3_600_500));
         queue.set_back(3_600_000);
-        assert!(queue.must_wait(&key(3), Instant(999)) && !queue.must_wait(&key(3), Instant(1_000)));
-        assert_eq!(queue.next_at(), Some(Instant(500)));
+        assert!(queue.must_wait(&key(3), Timestamp(999)) && !queue.must_wait(&key(3), Timestamp(1_000)));
+        assert_eq!(queue.next_at(), Some(Timestamp(500)));
         assert_eq!(take(&mut queue, 500).len(), 1);
         assert_eq!(take(&mut queue, 999).len(), 0);
         assert_eq!(take(&mut queue, 1_000).len(), 1);
-        assert!(queue.must_wait(&key(2), Instant(1_499)) && !queue.must_wait(&key(2), Instant(1_500)));
+        assert!(queue.must_wait(&key(2), Timestamp(1_499)) && !queue.must_wait(&key(2), Timestamp(1_500)));
     }
 
     #[test]
     fn where_there_is_no_later_no_key_rests() {
         let mut queue = WriteQueue::new(LIMITS);
         for entity in [1, 2, 1] {
-            queue.push(key(entity), row(&[("a", "1", 1)]), Instant(500));
+            queue.push(key(entity), row(&[("a", "1", 1)]), Timestamp(500));
             take(&mut queue, 500 + u64::from(entity));
         }
-        queue.push(key(2), row(&[("a", "2", 600)]), Instant(600));
+        queue.push(key(2), row(&[("a", "2", 600)]), Timestamp(600));
         queue.rest_no_more();
         assert_eq!(take(&mut queue, 601).len(), 2);
-        queue.push(key(2), row(&[("a", "3", 602)]), Instant(602));
+        queue.push(key(2), row(&[("a", "3", 602)]), Timestamp(602));
         assert_eq!(take(&mut queue, 602).len(), 1);
         let mut queue = WriteQueue::new(QueueLimits { interval_millis: 0, ..LIMITS });
-        queue.spend(&key(1), Instant(0));
+        queue.spend(&key(1), Timestamp(0));
         assert!(queue.written.is_empty() && queue.rests.is_empty(), "nor is any remembered");
     }
 
@@ -340,29 +342,29 @@ mod tests {
         for number in 0..=MAX_REMEMBERED as u64 {
             let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
             let now = if number == 0 { 500 } else { number % 500 };
-            queue.spend(&StoreKey::new("f", &space, &number.to_le_bytes()), Instant(now));
+            queue.spend(&StoreKey::new("f", &space, &number.to_le_bytes()), Timestamp(now));
         }
         assert_eq!((queue.written.len(), queue.rests.len()), (MAX_REMEMBERED, MAX_REMEMBERED), "nor of too many");
-        queue.spend(&key(1), Instant(1_500));
+        queue.spend(&key(1), Timestamp(1_500));
         assert_eq!(queue.written.len(), 1, "what rests until now has rested");
-        queue.spend(&key(2), Instant(2_500));
+        queue.spend(&key(2), Timestamp(2_500));
         assert_eq!(queue.written.len(), 1, "to the millisecond");
     }
 
     #[test]
     fn a_days_budget_is_not_passed_and_is_new_the_next_day() {
-        let mut queue = WriteQueue::new(QueueLimits { writes_per_day: Some(3), ..LIMITS });
+        let mut queue = WriteQueue::new(QueueLimits { max_writes_per_day: Some(3), ..LIMITS });
         let fill = |queue: &mut WriteQueue, from: u8, now: u64| {
-            (from..from + 5).for_each(|entity| _ = queue.push(key(entity), row(&[("a", "1", 1)]), Instant(now)));
+            (from..from + 5).for_each(|entity| _ = queue.push(key(entity), row(&[("a", "1", 1)]), Timestamp(now)));
             take(queue, now).len()
         };
         assert_eq!(fill(&mut queue, 0, 0), 3);
         assert_eq!(fill(&mut queue, 10, DAY_MILLIS - 1), 0);
-        assert!(!queue.is_spent(Instant(DAY_MILLIS)), "of the new day");
+        assert!(!queue.is_spent(Timestamp(DAY_MILLIS)), "of the new day");
         assert_eq!(fill(&mut queue, 20, DAY_MILLIS), 3);
-        assert!(queue.is_spent(Instant(DAY_MILLIS)) && queue.is_spent(Instant(2 * DAY_MILLIS - 1)));
-        let mut queue = WriteQueue::new(QueueLimits { writes_per_day: Some(6), ..LIMITS });
-        assert_eq!((fill(&mut queue, 0, 0), queue.is_spent(Instant(0))), (5, false));
+        assert!(queue.is_spent(Timestamp(DAY_MILLIS)) && queue.is_spent(Timestamp(2 * DAY_MILLIS - 1)));
+        let mut queue = WriteQueue::new(QueueLimits { max_writes_per_day: Some(6), ..LIMITS });
+        assert_eq!((fill(&mut queue, 0, 0), queue.is_spent(Timestamp(0))), (5, false));
     }
 
     #[test]
@@ -370,18 +372,18 @@ mod tests {
         let mut queue = WriteQueue::new(LIMITS);
         let long = "1".repeat(MAX_BYTES / 8);
         let results: Vec<Added> =
-            (0..20).map(|entity| queue.push(key(entity), row(&[("a", &long, 1)]), Instant(0))).collect();
+            (0..20).map(|entity| queue.push(key(entity), row(&[("a", &long, 1)]), Timestamp(0))).collect();
         assert!(results.contains(&Added::Full) && results[0] == Added::Queued, "{results:?}");
         assert!(queue.bytes() <= MAX_BYTES);
         take(&mut queue, 0);
-        assert_eq!(queue.push(key(99), row(&[("a", &long, 1)]), Instant(0)), Added::Queued, "there is room again");
+        assert_eq!(queue.push(key(99), row(&[("a", &long, 1)]), Timestamp(0)), Added::Queued, "there is room again");
     }
 
     #[test]
     fn what_just_fits_waits_and_a_byte_more_does_not() {
         let fill = |bytes: usize, changes: &[&[(&str, &str, u64)]]| {
             let mut queue = WriteQueue::new(QueueLimits { bytes, ..LIMITS });
-            let added = changes.iter().map(|features| queue.push(key(1), row(features), Instant(0))).last();
+            let added = changes.iter().map(|features| queue.push(key(1), row(features), Timestamp(0))).last();
             (queue.bytes(), added)
         };
         let long = "2".repeat(1_000);

@@ -5,7 +5,7 @@
 //! written as many rows as a request may. Invariant: a store has one batch under way, but for those of warm-ups, whose caller waits.
 
 use crate::engine::Engine;
-use crate::io::{Order, Progress, SessionId};
+use crate::io::{EngineEffect, Progress, SessionId};
 use crate::router::{self, Route};
 use crate::session::Session;
 use crate::store::{Store, StoreSettings};
@@ -14,9 +14,9 @@ use crate::write_allowance::WriteAllowance;
 use crate::write_queue::Change;
 use model::answer::Tier;
 use model::key::StoreKey;
-use model::request::Ask;
+use model::request::RowQuery;
 use model::row::Row;
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// The rows of one batch. Workers KV takes each as a write of its own.
 const ROWS_PER_BATCH: usize = 100;
@@ -29,7 +29,7 @@ const FLUSH_LOST_AFTER_MILLIS: u64 = 1_000;
 
 impl Engine {
     /// What a session leaves to the stores when it is over.
-    pub(super) fn end(&mut self, session: Session, now: Instant, progress: &mut Progress) {
+    pub(super) fn end(&mut self, session: Session, now: Timestamp, progress: &mut Progress) {
         self.gather(&session);
         let latest = self.latest_of_all(&session, now);
         for number in 0..self.stores.len() {
@@ -39,13 +39,13 @@ impl Engine {
             store.counts.unchanged += changes.unchanged;
             store.counts.unmerged += changes.unmerged;
             progress.unmerged.push((store.settings.tier, changes.unmerged));
-            let orders = &mut progress.orders;
+            let effects = &mut progress.effects;
             if session.is_warming() {
-                self.write_now(number, changes.rows, now, orders);
+                self.write_now(number, changes.rows, now, effects);
             } else {
                 let allowance = WriteAllowance::of(&store.settings);
                 store.enqueue(changes.rows, allowance.rows as usize, now);
-                self.write_next(number, allowance, now, orders);
+                self.write_next(number, allowance, now, effects);
             }
         }
     }
@@ -57,10 +57,10 @@ impl Engine {
         tier: Tier,
         (rows, outcome): (usize, WriteOutcome),
         allowance: Option<WriteAllowance>,
-        now: Instant,
-    ) -> Vec<Order> {
-        let mut orders = Vec::new();
-        let Some(number) = self.stores.iter().position(|store| store.settings.tier == tier) else { return orders };
+        now: Timestamp,
+    ) -> Vec<EngineEffect> {
+        let mut effects = Vec::new();
+        let Some(number) = self.stores.iter().position(|store| store.settings.tier == tier) else { return effects };
         if let Some(store) = self.stores.get_mut(number) {
             store.record_write(rows, outcome, now);
             if let Some(allowance) = allowance {
@@ -68,32 +68,38 @@ impl Engine {
             }
         }
         if let Some(allowance) = allowance.filter(|_| !outcome.is_request_spent) {
-            self.write_next(number, allowance, now, &mut orders);
+            self.write_next(number, allowance, now, &mut effects);
         }
-        orders
+        effects
     }
 
     /// Whether the store of `tier` would be written now.
     #[must_use]
-    pub fn would_write(&self, tier: Tier, now: Instant) -> bool {
+    pub fn would_write(&self, tier: Tier, now: Timestamp) -> bool {
         self.stores.iter().any(|store| store.settings.tier == tier && store.would_write(now))
     }
 
     /// Writes the rows whose keys have rested, as far as their time has come and the request may write.
     #[inline(never)]
-    pub fn flush(&mut self, tier: Tier, allowance: WriteAllowance, now: Instant) -> Vec<Order> {
-        let mut orders = Vec::new();
+    pub fn flush(&mut self, tier: Tier, allowance: WriteAllowance, now: Timestamp) -> Vec<EngineEffect> {
+        let mut effects = Vec::new();
         if let Some(number) = self.stores.iter().position(|store| store.settings.tier == tier) {
             if let Some(store) = self.stores.get_mut(number) {
                 store.promised = store.promised.saturating_sub(allowance.rows as usize);
             }
-            self.write_next(number, allowance, now, &mut orders);
+            self.write_next(number, allowance, now, &mut effects);
         }
-        orders
+        effects
     }
 
     /// Keeps rows that somebody brings, at these places of `ask`, in L1 and in all stores, merged with what these have of them.
-    pub fn load(&mut self, id: SessionId, ask: Box<Ask>, rows: Vec<(usize, Row)>, now: Instant) -> (Route, Progress) {
+    pub fn load(
+        &mut self,
+        id: SessionId,
+        ask: Box<RowQuery>,
+        rows: Vec<(usize, Row)>,
+        now: Timestamp,
+    ) -> (Route, Progress) {
         let route = router::behind(&self.settings.router);
         let mut session = Session::load(ask, route, &self.marks, now);
         let stores = self.stores.len();
@@ -106,17 +112,23 @@ impl Engine {
         (route, self.conduct(id, session, now))
     }
 
-    /// Begins the next batch of a store, or orders to come back for it: when its keys have rested, or the batch under way may have
+    /// Begins the next batch of a store, or effects to come back for it: when its keys have rested, or the batch under way may have
     /// ended.
-    fn write_next(&mut self, number: usize, allowance: WriteAllowance, now: Instant, orders: &mut Vec<Order>) {
+    fn write_next(
+        &mut self,
+        number: usize,
+        allowance: WriteAllowance,
+        now: Timestamp,
+        effects: &mut Vec<EngineEffect>,
+    ) {
         let Some(store) = self.stores.get_mut(number) else { return };
         let batch = store.next_batch(ROWS_PER_BATCH.min(allowance.rows as usize), now);
         if !batch.is_empty() {
             let number = store.next_batch_number();
             let left = allowance.after(number, batch.len());
-            let before = orders.len();
-            write_batch(store, batch, Some(left), now, orders);
-            store.begin_writing(number, orders.len() - before, now);
+            let before = effects.len();
+            write_batch(store, batch, Some(left), now, effects);
+            store.begin_writing(number, effects.len() - before, now);
             return;
         }
         if now >= store.promised_until {
@@ -126,18 +138,18 @@ impl Engine {
             let millis = at.millis_since(now).max(if store.is_writing(now) { AWAIT_BATCH_MILLIS } else { 1 });
             store.promised = store.promised.saturating_add(allowance.rows as usize);
             store.promised_until = store.promised_until.max(now.plus(millis + FLUSH_LOST_AFTER_MILLIS));
-            orders.push(Order::Flush { tier: store.settings.tier, millis, allowance });
+            effects.push(EngineEffect::Flush { tier: store.settings.tier, millis, allowance });
         }
     }
 
     /// Writes rows whose caller waits for the store.
-    fn write_now(&mut self, number: usize, changes: Vec<Change>, now: Instant, orders: &mut Vec<Order>) {
+    fn write_now(&mut self, number: usize, changes: Vec<Change>, now: Timestamp, effects: &mut Vec<EngineEffect>) {
         let Some(store) = self.stores.get_mut(number) else { return };
         let batch = store.encode_now(changes, now);
-        write_batch(store, batch, None, now, orders);
+        write_batch(store, batch, None, now, effects);
         if store.queue.next_at().is_some_and(|at| at > now) {
             let allowance = WriteAllowance::of(&store.settings);
-            self.write_next(number, allowance, now, orders);
+            self.write_next(number, allowance, now, effects);
         }
     }
 }
@@ -147,11 +159,11 @@ fn write_batch(
     store: &Store,
     batch: Vec<(StoreKey, Vec<u8>)>,
     allowance: Option<WriteAllowance>,
-    now: Instant,
-    orders: &mut Vec<Order>,
+    now: Timestamp,
+    effects: &mut Vec<EngineEffect>,
 ) {
     let StoreSettings { tier, ttl_seconds, timeout_millis, .. } = store.settings;
     for (shard, entries) in (0..).zip(store.by_shard(batch)).filter(|(_, entries)| !entries.is_empty()) {
-        orders.push(Order::Write { tier, shard, entries, ttl_seconds, timeout_millis, allowance, began: now });
+        effects.push(EngineEffect::Write { tier, shard, entries, ttl_seconds, timeout_millis, allowance, began: now });
     }
 }

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::request::ViewAsk;
+use crate::request::ViewQuery;
 use crate::row::Row;
-use crate::time::Instant;
+use crate::time::Timestamp;
 
 /// Where a row came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,7 +34,7 @@ impl Tier {
 
 /// What was found for one place of a request.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct LookupResult {
     /// The row, reduced to what may be served; `None` where nothing may.
     pub row: Option<Rc<Row>>,
     /// Where it came from.
@@ -42,13 +42,13 @@ pub struct Found {
     /// Whether some of it is past its time to live.
     pub is_stale: bool,
     /// What is still to be done for it.
-    pub need: Need,
+    pub action: Action,
 }
 
-impl Found {
+impl LookupResult {
     /// Whether any value is there that `view` asks for. A row may hold others, which help nobody here.
     #[must_use]
-    pub fn has_any_of(&self, view: Option<&ViewAsk>) -> bool {
+    pub fn has_any_of(&self, view: Option<&ViewQuery>) -> bool {
         let Some((row, view)) = self.row.as_ref().zip(view) else { return false };
         view.slots(row.schema()).as_slice().iter().any(Option::is_some)
     }
@@ -56,20 +56,20 @@ impl Found {
 
 /// What is still to be done for a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Need {
+pub enum Action {
     /// Nothing: it is complete and fresh.
     #[default]
-    Nothing,
-    /// It is served as it is, and to be fetched anew behind the answer.
-    Refresh,
-    /// Some of it is missing or too old, and the answer waits for it.
-    Completion,
+    None,
+    /// It is served as it is, and revalidated in the background.
+    Revalidate,
+    /// Some of it is missing or too old, and the response waits for it.
+    Fetch,
 }
 
 /// How many rows each tier was asked for and had. An entity that a request repeats counts each time, so that hits and
 /// misses of a tier add up to what it was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct TierCounts {
     /// Rows that L1 had, complete and fresh.
     pub l1_hits: u32,
     /// Rows that L1 lacked, or had only in part or too old.
@@ -119,7 +119,7 @@ pub enum OriginFailure {
     /// It answered without a single column, which is how Feast says that it has nothing to say.
     Empty,
     /// It answered with something that is no answer to what was asked.
-    Unintelligible(String),
+    InvalidResponse(String),
     /// There was no memory for its answer, beside what else waits.
     NoRoom,
 }
@@ -141,7 +141,7 @@ impl OriginFailure {
     pub fn cause(&self) -> Cause {
         match self {
             OriginFailure::TimedOut | OriginFailure::Unreachable | OriginFailure::LeftAlone { .. } => Cause::Origin,
-            OriginFailure::Refused { status: 500, .. } | OriginFailure::Empty | OriginFailure::Unintelligible(_) => {
+            OriginFailure::Refused { status: 500, .. } | OriginFailure::Empty | OriginFailure::InvalidResponse(_) => {
                 Cause::Either
             }
             OriginFailure::Refused { status: 501.., .. } => Cause::Origin,
@@ -159,13 +159,13 @@ impl OriginFailure {
     }
 }
 
-/// The answer to an [`Ask`](crate::request::Ask).
+/// The answer to an [`RowQuery`](crate::request::RowQuery).
 #[derive(Debug, Default)]
 pub struct Answer {
     /// One for each place: view by view, and within a view row by row.
-    pub found: Vec<Found>,
+    pub found: Vec<LookupResult>,
     /// Where the rows came from.
-    pub tally: Tally,
+    pub tier_counts: TierCounts,
     /// Why the origin could not help, where it was asked and could not.
     pub failure: Option<OriginFailure>,
 }
@@ -173,7 +173,7 @@ pub struct Answer {
 impl Answer {
     /// Whether any value is there that was asked for: `rows` of each of `views`.
     #[must_use]
-    pub fn has_any_of(&self, views: &[ViewAsk], rows: usize) -> bool {
+    pub fn has_any_of(&self, views: &[ViewQuery], rows: usize) -> bool {
         self.found.iter().enumerate().any(|(place, found)| {
             let view = place.checked_div(rows).and_then(|view| views.get(view));
             found.has_any_of(view)
@@ -183,18 +183,18 @@ impl Answer {
     /// When the oldest of its values was fetched, of those that were asked for: `rows` of each of `views`.
     #[must_use]
     #[inline(never)]
-    pub fn oldest(&self, views: &[ViewAsk], rows: usize) -> Option<Instant> {
-        let mut oldest: Option<Instant> = None;
+    pub fn oldest(&self, views: &[ViewQuery], rows: usize) -> Option<Timestamp> {
+        let mut oldest: Option<Timestamp> = None;
         for (number, view) in views.iter().enumerate() {
             let found = self.found.get(number * rows..(number + 1) * rows).unwrap_or_default();
             for row in found.iter().filter_map(|found| found.row.as_ref()) {
                 let fetched_at = match row.uniform_cell() {
-                    Some(cell) => Some(cell.fetched_at.instant()),
+                    Some(cell) => Some(cell.fetched_at.timestamp()),
                     // A row may have columns that others asked for.
                     None => {
                         let slots = view.slots(row.schema());
                         let cells = slots.as_slice().iter().filter_map(|slot| slot.and_then(|slot| row.cell(slot)));
-                        cells.map(|cell| cell.fetched_at.instant()).min()
+                        cells.map(|cell| cell.fetched_at.timestamp()).min()
                     }
                 };
                 oldest = match (oldest, fetched_at) {

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod block;
 pub mod canonical_key_hash;
+pub mod fetch_spec;
 pub mod interner;
 pub mod key;
 pub mod refusal;

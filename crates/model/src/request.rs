@@ -18,13 +18,13 @@ pub struct Lifetimes {
     /// do not all expire together.
     pub jitter_permille: u32,
     /// How long after that it is still served at once, and fetched anew behind the answer.
-    pub revalidate: u64,
+    pub stale_while_revalidate: u64,
     /// How long after its time to live it may be served while nothing fresher can be had.
-    pub grace: u64,
+    pub stale_if_error: u64,
     /// How long the news that an entity is unknown counts as fresh.
     pub negative_ttl: u64,
     /// How far back the event behind a value may lie; what lies further back goes out as `OUTSIDE_MAX_AGE`.
-    pub max_age: Option<u64>,
+    pub max_event_age: Option<u64>,
 }
 
 impl Lifetimes {
@@ -34,10 +34,10 @@ impl Lifetimes {
         Lifetimes {
             ttl: self.ttl.min(other.ttl),
             jitter_permille: self.jitter_permille.max(other.jitter_permille),
-            revalidate: self.revalidate.min(other.revalidate),
-            grace: self.grace.min(other.grace),
+            stale_while_revalidate: self.stale_while_revalidate.min(other.stale_while_revalidate),
+            stale_if_error: self.stale_if_error.min(other.stale_if_error),
             negative_ttl: self.negative_ttl.min(other.negative_ttl),
-            max_age: match (self.max_age, other.max_age) {
+            max_event_age: match (self.max_event_age, other.max_event_age) {
                 (Some(one), Some(other)) => Some(one.min(other)),
                 (one, other) => one.or(other),
             },
@@ -109,7 +109,7 @@ pub enum Writes {
 
 /// The part of a request that concerns one view; made once for all requests of one shape.
 #[derive(Debug)]
-pub struct ViewAsk {
+pub struct ViewQuery {
     space: Rc<Space>,
     columns: Columns,
     lifetimes: Lifetimes,
@@ -161,20 +161,20 @@ impl Slots {
     }
 }
 
-impl ViewAsk {
+impl ViewQuery {
     /// Asks for `columns` of the rows in `space`; `seed` makes row hashes hard to foresee from outside.
     #[must_use]
-    pub fn new(space: Rc<Space>, columns: Columns, lifetimes: Lifetimes, seed: u64) -> ViewAsk {
+    pub fn new(space: Rc<Space>, columns: Columns, lifetimes: Lifetimes, seed: u64) -> ViewQuery {
         let mut hasher = FixedState::with_seed(seed).build_hasher();
         hasher.write(space.as_bytes());
         let hasher = FixedState::with_seed(hasher.finish());
-        ViewAsk { space, columns, lifetimes, writes: Writes::Any, hasher, resolved: RefCell::default() }
+        ViewQuery { space, columns, lifetimes, writes: Writes::Any, hasher, resolved: RefCell::default() }
     }
 
     /// The same, of rows that these writes alone change.
     #[must_use]
-    pub fn changed_by(self, writes: Writes) -> ViewAsk {
-        ViewAsk { writes, ..self }
+    pub fn changed_by(self, writes: Writes) -> ViewQuery {
+        ViewQuery { writes, ..self }
     }
 
     /// The memory that it takes and comes to take, in bytes.
@@ -188,7 +188,7 @@ impl ViewAsk {
         };
         let writes: usize = if let Writes::To { views, .. } = &self.writes { named(views) } else { 0 };
         let slots = RESOLVED_SCHEMAS * (size_of::<Option<Slot>>() * columns + size_of::<Slots>() + 3 * ALLOCATION);
-        size_of::<ViewAsk>() + self.space.size() + names + writes + slots
+        size_of::<ViewQuery>() + self.space.size() + names + writes + slots
     }
 
     /// The space of the rows.
@@ -264,7 +264,7 @@ impl Keys {
     ///
     /// The length of the key, in bytes.
     #[inline]
-    pub fn push(&mut self, view: &ViewAsk, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+    pub fn push(&mut self, view: &ViewQuery, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         let start = self.bytes.len();
         write(&mut self.bytes);
         let key = self.bytes.get(start..).unwrap_or_default();
@@ -321,9 +321,9 @@ impl Keys {
 
 /// One request: `rows` entities in each of some views.
 #[derive(Debug, Default)]
-pub struct Ask {
+pub struct RowQuery {
     /// The views, in the order in which their keys stand.
-    pub views: Rc<[ViewAsk]>,
+    pub views: Rc<[ViewQuery]>,
     /// How many entities are asked for; a repeated one counts each time.
     pub rows: usize,
     /// `views × rows` keys.
@@ -348,17 +348,17 @@ pub struct Ask {
     pub held_bytes: usize,
 }
 
-impl Ask {
+impl RowQuery {
     /// How many features are asked for of each entity; those of a feature service are not known here, and not counted.
     #[must_use]
     pub fn features(&self) -> usize {
-        let named = |view: &ViewAsk| if let Columns::Named(names) = &view.columns { names.len() } else { 0 };
+        let named = |view: &ViewQuery| if let Columns::Named(names) = &view.columns { names.len() } else { 0 };
         self.views.iter().map(named).sum()
     }
 
     /// The view and the key of place `index`.
     #[must_use]
-    pub fn place(&self, index: usize) -> Option<(&ViewAsk, &[u8], u64)> {
+    pub fn place(&self, index: usize) -> Option<(&ViewQuery, &[u8], u64)> {
         let view = self.views.get(index.checked_div(self.rows)?)?;
         let (key, hash) = self.keys.at(index);
         Some((view, key, hash))

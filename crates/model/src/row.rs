@@ -11,7 +11,7 @@ use crate::block;
 use crate::key::Space;
 use crate::sort::sorted;
 use crate::texts::{Places, Texts};
-use crate::time::{EventTime, Instant, Stamp};
+use crate::time::{EventTime, PackedTimestamp, Timestamp};
 use crate::value::{Cell, Status};
 
 /// The names of a row's columns, shared by all rows that have the same.
@@ -38,12 +38,12 @@ impl Schema {
     #[must_use]
     pub fn new(space: Rc<Space>, join_keys: Box<[Box<str>]>, features: Box<[Box<str>]>) -> Option<Schema> {
         let ordered = sorted(features.iter().zip(0_u32..));
-        let has_twins = ordered.array_windows().any(|[(left, _), (right, _)]| left == right);
+        let has_duplicates = ordered.array_windows().any(|[(left, _), (right, _)]| left == right);
         let by_name = ordered.into_iter().map(|(_, position)| position).collect();
         let names = join_keys.iter().chain(&features).map(|name| size_of::<Box<str>>() + ALLOCATION + name.len());
         let size = size_of::<Schema>() + 4 * ALLOCATION + size_of::<u32>() * features.len() + names.sum::<usize>();
         let size = (size + space.size()) * HALVES_TAKEN / 2;
-        (!has_twins).then_some(Schema { by_name, space, join_keys, features, size, rows: Counter::new(0) })
+        (!has_duplicates).then_some(Schema { by_name, space, join_keys, features, size, rows: Counter::new(0) })
     }
 
     /// The space that the rows live in.
@@ -126,8 +126,12 @@ enum Cells {
 }
 
 /// What is known of a feature that nothing is known of.
-const UNKNOWN: Cell =
-    Cell { status: Status::Invalid, is_negative: false, event_time: EventTime::ZERO, fetched_at: Stamp::ZERO };
+const UNKNOWN: Cell = Cell {
+    status: Status::Invalid,
+    is_negative: false,
+    event_time: EventTime::ZERO,
+    fetched_at: PackedTimestamp::ZERO,
+};
 
 impl From<Vec<Cell>> for Cells {
     fn from(cells: Vec<Cell>) -> Cells {
@@ -320,7 +324,7 @@ impl Row {
                 kept.push((slot, name));
                 continue;
             };
-            let is_later = |ours: &Cell, theirs: &Cell| ours.fetched_at.instant() > theirs.fetched_at.instant();
+            let is_later = |ours: &Cell, theirs: &Cell| ours.fetched_at.timestamp() > theirs.fetched_at.timestamp();
             if self.cell(slot).zip(newer.cell(theirs)).is_some_and(|(ours, theirs)| is_later(ours, theirs)) {
                 kept.push((slot, name));
                 let position = (theirs.0 as usize).saturating_sub(newer.schema.join_keys.len());
@@ -367,7 +371,7 @@ impl Row {
         for (slot, name) in self.schema.feature_slots().zip(self.schema.features.iter()) {
             let Some(ours) = self.cell(slot) else { continue };
             let theirs = newer.schema.feature_slot(name).and_then(|slot| Some((slot, newer.cell(slot)?)));
-            match theirs.filter(|(_, theirs)| ours.fetched_at.instant() <= theirs.fetched_at.instant()) {
+            match theirs.filter(|(_, theirs)| ours.fetched_at.timestamp() <= theirs.fetched_at.timestamp()) {
                 Some((slot, cell)) => builder.push_feature(newer.value(slot), *cell),
                 None => builder.push_feature(self.value(slot), *ours),
             }
@@ -395,7 +399,7 @@ impl Row {
             return None;
         }
         let fetched_at =
-            |position: &usize| self.cell(Slot((keys + position) as u32)).map(|cell| cell.fetched_at.instant());
+            |position: &usize| self.cell(Slot((keys + position) as u32)).map(|cell| cell.fetched_at.timestamp());
         let newest = (0..count).filter_map(|position| fetched_at(&position)).max();
         let by_time = sorted((0..count).map(|position| (core::cmp::Reverse(fetched_at(&position)), position)));
         let (mut is_kept, mut features, mut bytes) = (vec![false; count], 0, 0);
@@ -437,10 +441,10 @@ impl Row {
 
     /// When the latest of its features was fetched.
     #[must_use]
-    pub fn newest(&self) -> Option<Instant> {
+    pub fn newest(&self) -> Option<Timestamp> {
         match &self.cells {
-            Cells::Uniform(cell) => Some(cell.fetched_at.instant()),
-            Cells::Varied(cells) => cells.iter().map(|cell| cell.fetched_at.instant()).max(),
+            Cells::Uniform(cell) => Some(cell.fetched_at.timestamp()),
+            Cells::Varied(cells) => cells.iter().map(|cell| cell.fetched_at.timestamp()).max(),
         }
     }
 
@@ -595,7 +599,7 @@ mod tests {
             status: Status::Present,
             is_negative: false,
             event_time: EventTime(7),
-            fetched_at: Instant(fetched_at).into(),
+            fetched_at: Timestamp(fetched_at).into(),
         }
     }
 
@@ -661,7 +665,7 @@ mod tests {
 
     #[test]
     fn what_is_not_kept_is_gone() {
-        let kept = row(&[("a", "1", 5), ("b", "2", 9)]).retain(|_, cell| cell.fetched_at.instant().0 > 6);
+        let kept = row(&[("a", "1", 5), ("b", "2", 9)]).retain(|_, cell| cell.fetched_at.timestamp().0 > 6);
         assert_eq!((text(&kept, "a"), text(&kept, "b")), (None, Some("2".into())));
     }
 

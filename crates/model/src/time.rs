@@ -6,53 +6,53 @@ use serde::{Deserialize, Serialize};
 
 /// A point in time in milliseconds since 1970-01-01T00:00:00Z, as the host's clock gave it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Instant(pub u64);
+pub struct Timestamp(pub u64);
 
-impl Instant {
+impl Timestamp {
     /// Later than any clock shows.
-    pub const MAX: Instant = Instant(u64::MAX);
+    pub const MAX: Timestamp = Timestamp(u64::MAX);
 
     /// How many milliseconds lie between `earlier` and this point; 0 where the clock went backwards.
     #[must_use]
-    pub fn millis_since(self, earlier: Instant) -> u64 {
+    pub fn millis_since(self, earlier: Timestamp) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 
     /// This point moved forward by `millis`.
     #[must_use]
-    pub fn plus(self, millis: u64) -> Instant {
-        Instant(self.0.saturating_add(millis))
+    pub fn plus(self, millis: u64) -> Timestamp {
+        Timestamp(self.0.saturating_add(millis))
     }
 
     /// This point moved back by `millis`; no further than to the first of all.
     #[must_use]
-    pub fn minus(self, millis: u64) -> Instant {
-        Instant(self.0.saturating_sub(millis))
+    pub fn minus(self, millis: u64) -> Timestamp {
+        Timestamp(self.0.saturating_sub(millis))
     }
 }
 
-/// An [`Instant`] as a row keeps it, in six bytes instead of eight: they reach to the year 10889, and what lies behind is put there.
+/// An [`Timestamp`] as a row keeps it, in six bytes instead of eight: they reach to the year 10889, and what lies behind is put there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp([u8; 6]);
+pub struct PackedTimestamp([u8; 6]);
 
-impl Stamp {
+impl PackedTimestamp {
     /// The beginning of 1970.
-    pub const ZERO: Stamp = Stamp([0; 6]);
+    pub const ZERO: PackedTimestamp = PackedTimestamp([0; 6]);
 
     /// The point in time.
     #[inline]
     #[must_use]
-    pub fn instant(self) -> Instant {
+    pub fn timestamp(self) -> Timestamp {
         let [a, b, c, d, e, f] = self.0;
-        Instant(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
+        Timestamp(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
     }
 }
 
-impl From<Instant> for Stamp {
+impl From<Timestamp> for PackedTimestamp {
     #[inline]
-    fn from(Instant(millis): Instant) -> Stamp {
+    fn from(Timestamp(millis): Timestamp) -> PackedTimestamp {
         let [a, b, c, d, e, f, ..] = millis.min((1 << 48) - 1).to_le_bytes();
-        Stamp([a, b, c, d, e, f])
+        PackedTimestamp([a, b, c, d, e, f])
     }
 }
 

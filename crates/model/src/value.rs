@@ -1,6 +1,6 @@
 //! What is known of one feature of one entity, beside its value's text.
 
-use crate::time::{EventTime, Stamp};
+use crate::time::{EventTime, PackedTimestamp};
 
 /// Feast's field statuses, in the order of its protobuf enumeration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,5 +58,5 @@ pub struct Cell {
     /// When the event behind the value happened.
     pub event_time: EventTime,
     /// When Featheredge had it from the origin.
-    pub fetched_at: Stamp,
+    pub fetched_at: PackedTimestamp,
 }

@@ -6,11 +6,12 @@
 use std::rc::Rc;
 
 use json::{Cursor, JsonError, Kind, Raw};
+use model::fetch_spec::FetchSpec;
 use model::interner::Interner;
 use model::key::EntityValue;
-use model::request::{Ask, Columns};
+use model::request::{Columns, RowQuery};
 use model::row::{Row, RowBuilder, Schema};
-use model::time::{EventTime, Instant};
+use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
 use protocol::call::Span;
 use protocol::plan::{Output, Plan};
@@ -18,22 +19,11 @@ use protocol::request::ParsedRequest;
 
 use crate::echo::{self, Echo};
 
-/// The rectangle of rows and features that the origin is asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
-    /// Rows of the request, ascending.
-    pub rows: &'a [usize],
-    /// Numbers of views, and of their columns.
-    pub views: &'a [(usize, Vec<usize>)],
-    /// The places that wait for the answer.
-    pub places: &'a [usize],
-}
-
-/// The body that asks for `wanted` of a request.
+/// The body that asks for `spec` of a request.
 #[must_use]
-pub fn request(request: &ParsedRequest<'_>, plan: &Plan, wanted: &Wanted<'_>) -> Vec<u8> {
+pub fn request(request: &ParsedRequest<'_>, plan: &Plan, spec: &FetchSpec) -> Vec<u8> {
     let (call, body) = request.parts();
-    let mut out = Vec::with_capacity(256 + wanted.rows.len() * call.columns.len() * 12);
+    let mut out = Vec::with_capacity(256 + spec.rows.len() * call.columns.len() * 12);
     match &plan.service {
         Some(service) => {
             out.extend_from_slice(b"{\"feature_service\":");
@@ -42,7 +32,7 @@ pub fn request(request: &ParsedRequest<'_>, plan: &Plan, wanted: &Wanted<'_>) ->
         None => {
             out.extend_from_slice(b"{\"features\":[");
             let mut is_first = true;
-            for reference in references(plan, wanted) {
+            for reference in references(plan, spec) {
                 if !core::mem::take(&mut is_first) {
                     out.push(b',');
                 }
@@ -58,7 +48,7 @@ pub fn request(request: &ParsedRequest<'_>, plan: &Plan, wanted: &Wanted<'_>) ->
         }
         out.extend_from_slice(call.name(column, body));
         out.extend_from_slice(b":[");
-        for (position, &row) in wanted.rows.iter().enumerate() {
+        for (position, &row) in spec.rows.iter().enumerate() {
             if position > 0 {
                 out.push(b',');
             }
@@ -73,15 +63,15 @@ pub fn request(request: &ParsedRequest<'_>, plan: &Plan, wanted: &Wanted<'_>) ->
     out
 }
 
-/// The references of the wanted columns, each once.
-fn references<'a>(plan: &'a Plan, wanted: &'a Wanted<'_>) -> impl Iterator<Item = &'a str> {
+/// The references of the columns of `spec`, each once.
+fn references<'a>(plan: &'a Plan, spec: &'a FetchSpec) -> impl Iterator<Item = &'a str> {
     let mut seen = hashbrown::HashSet::with_hasher(foldhash::fast::FixedState::default());
-    let wanted: hashbrown::HashSet<(usize, usize), foldhash::fast::FixedState> =
-        wanted.views.iter().flat_map(|(view, columns)| columns.iter().map(|&column| (*view, column))).collect();
+    let columns: hashbrown::HashSet<(usize, usize), foldhash::fast::FixedState> =
+        spec.views.iter().flat_map(|(view, columns)| columns.iter().map(|&column| (*view, column))).collect();
     plan.outputs
         .iter()
         .filter(move |output| {
-            wanted.contains(&(output.view, output.column)) && seen.insert((output.view, output.column))
+            columns.contains(&(output.view, output.column)) && seen.insert((output.view, output.column))
         })
         .map(|output| &*output.reference)
 }
@@ -326,7 +316,7 @@ impl<'a> Table<'a> {
         self.values.get(column * self.rows + row).map_or(b"null", |raw| raw.text.as_bytes())
     }
 
-    fn cell(&self, column: usize, row: usize, now: Instant) -> Option<Cell> {
+    fn cell(&self, column: usize, row: usize, now: Timestamp) -> Option<Cell> {
         let at = column * self.rows + row;
         let (status, event_time) = (*self.statuses.get(at)?, *self.times.get(at)?);
         // Feast says of a stored null too that it is present.
@@ -360,10 +350,10 @@ fn plain<'a>(raw: &Raw<'a>, scratch: &'a mut String) -> &'a str {
 /// Feast leaves out those of on-demand views in Python mode under full names. How an answer without them looks is its
 /// own to say.
 #[must_use]
-pub fn is_whole(table: &Table<'_>, plan: &Plan, wanted: &Wanted<'_>) -> bool {
+pub fn is_whole(table: &Table<'_>, plan: &Plan, spec: &FetchSpec) -> bool {
     let features = feature_columns(table, plan);
     let is_wanted = |output: &Output| {
-        wanted.views.iter().any(|(view, columns)| *view == output.view && columns.contains(&output.column))
+        spec.views.iter().any(|(view, columns)| *view == output.view && columns.contains(&output.column))
     };
     plan.outputs.iter().zip(&features).all(|(output, found)| found.is_some() || !is_wanted(output))
 }
@@ -373,17 +363,17 @@ pub fn is_whole(table: &Table<'_>, plan: &Plan, wanted: &Wanted<'_>) -> bool {
 /// An origin may convert keys to the type of its join key. So the rows are taken by position, and a key that no conversion of
 /// the one asked for gives is another entity's.
 #[must_use]
-pub fn rows_of_others(table: &Table<'_>, request: &ParsedRequest<'_>, plan: &Plan, wanted: &Wanted<'_>) -> Vec<usize> {
+pub fn rows_of_others(table: &Table<'_>, request: &ParsedRequest<'_>, plan: &Plan, spec: &FetchSpec) -> Vec<usize> {
     let (call, body) = request.parts();
     let features = feature_columns(table, plan);
-    let mut are_others = vec![false; wanted.rows.len()];
+    let mut are_others = vec![false; spec.rows.len()];
     for (column, name) in table.names.iter().enumerate().filter(|(column, _)| !features.contains(&Some(*column))) {
         let Some(key) = plan.columns.iter().position(|known| **known == **name) else { continue };
         let echo = |row: usize| table.values.get(column * table.rows + row);
         let asked = |request_row: usize| call.value(key, request_row).map(|span| span.text(body));
         // Whether the row of each key is where it was asked for, made where it matters.
         let mut is_at_its_place: Option<hashbrown::HashMap<&str, bool, foldhash::fast::FixedState>> = None;
-        for (row, (&request_row, is_others)) in wanted.rows.iter().zip(&mut are_others).enumerate() {
+        for (row, (&request_row, is_others)) in spec.rows.iter().zip(&mut are_others).enumerate() {
             let Some(raw) = echo(row).filter(|raw| asked(request_row) != Some(raw.text)) else { continue };
             let compare = |column: usize| {
                 let span = call.value(column, request_row)?;
@@ -401,7 +391,7 @@ pub fn rows_of_others(table: &Table<'_>, request: &ParsedRequest<'_>, plan: &Pla
                 Echo::Other => true,
                 Echo::Similar => {
                     let places = is_at_its_place.get_or_insert_with(|| {
-                        let rows = wanted.rows.iter().enumerate();
+                        let rows = spec.rows.iter().enumerate();
                         rows.filter_map(|(row, &asked_row)| Some((asked(asked_row)?, echo(row)?.text)))
                             .map(|(asked, echoed)| (asked, asked == echoed))
                             .collect()
@@ -411,7 +401,7 @@ pub fn rows_of_others(table: &Table<'_>, request: &ParsedRequest<'_>, plan: &Pla
             };
         }
     }
-    let rows = wanted.rows.iter().zip(are_others);
+    let rows = spec.rows.iter().zip(are_others);
     rows.filter(|(_, is_others)| *is_others).map(|(&row, _)| row).collect()
 }
 
@@ -430,22 +420,22 @@ pub fn is_nothing_known(rows: &[(usize, Row)]) -> bool {
     cells.all(|cell| cell.status == Status::Invalid)
 }
 
-/// The rows that `table` has for the places that were wanted.
+/// The rows that `table` has for the places of `spec`.
 pub fn rows(
     table: &Table<'_>,
     plan: &Plan,
-    ask: &Ask,
-    wanted: &Wanted<'_>,
+    ask: &RowQuery,
+    spec: &FetchSpec,
     interner: &mut Interner,
-    now: Instant,
+    now: Timestamp,
 ) -> Vec<(usize, Row)> {
-    let mut rows = Vec::with_capacity(wanted.places.len());
+    let mut rows = Vec::with_capacity(spec.places.len());
     let features = feature_columns(table, plan);
-    for (view, columns) in wanted.views {
+    for (view, columns) in &spec.views {
         let Some(shape) = Shape::new(table, plan, ask, *view, columns, &features, interner) else { continue };
-        for &place in wanted.places.iter().filter(|&&place| place.checked_div(ask.rows) == Some(*view)) {
+        for &place in spec.places.iter().filter(|&&place| place.checked_div(ask.rows) == Some(*view)) {
             let request_row = place.checked_rem(ask.rows).unwrap_or_default();
-            let Some((row, (_, key, _))) = wanted.rows.binary_search(&request_row).ok().zip(ask.place(place)) else {
+            let Some((row, (_, key, _))) = spec.rows.binary_search(&request_row).ok().zip(ask.place(place)) else {
                 continue;
             };
             rows.push((place, shape.row(table, row, key, now)));
@@ -479,7 +469,7 @@ impl Shape {
     fn new(
         table: &Table<'_>,
         plan: &Plan,
-        ask: &Ask,
+        ask: &RowQuery,
         view: usize,
         columns: &[usize],
         features: &[Option<usize>],
@@ -518,7 +508,7 @@ impl Shape {
         Some(Shape { schema, join_keys, features })
     }
 
-    fn row(&self, table: &Table<'_>, row: usize, key: &[u8], now: Instant) -> Row {
+    fn row(&self, table: &Table<'_>, row: usize, key: &[u8], now: Timestamp) -> Row {
         let mut builder = RowBuilder::new(Rc::clone(&self.schema), key);
         for &column in &self.join_keys {
             builder.push_join_key(table.text(column, row));

@@ -16,13 +16,13 @@ use lru::LruCache;
 
 use model::block::is_same;
 use model::key::{Names, Scope, Space, Subject};
-use model::request::{Columns, Lifetimes, ViewAsk, Writes};
+use model::request::{Columns, Lifetimes, ViewQuery, Writes};
 use model::row::ALLOCATION;
 use model::shape::{MAX_SHAPE_FEATURES, Shape, fingerprint, short};
 use model::sort::sorted;
-use model::time::Instant;
+use model::time::Timestamp;
 use protocol::call;
-use protocol::lists;
+use protocol::feature_list_cache;
 use protocol::plan::{Naming, Output, Plan, Planned, RecentPlans};
 use protocol::request::ParsedRequest;
 
@@ -114,7 +114,7 @@ pub struct Planner {
     /// What the registry said of the views, once it said something.
     learned: Option<SortedMap<ViewFacts>>,
     /// When the registry is to be asked.
-    learn_at: Instant,
+    learn_at: Timestamp,
     plans: LruCache<u64, Known, FixedState>,
     /// What they take, and how many had to make room.
     bytes: usize,
@@ -143,7 +143,7 @@ impl Planner {
             recent: RecentPlans::new(project.plan_bytes / RECENT_PART),
             project,
             learned: None,
-            learn_at: Instant(0),
+            learn_at: Timestamp(0),
             plans: LruCache::with_hasher(MAX_PLANS, FixedState::default()),
             bytes: 0,
             evicted: 0,
@@ -153,7 +153,7 @@ impl Planner {
     }
 
     /// Whether the registry is to be asked now. Whoever asks this is taken to ask the registry, so that not all do at once.
-    pub fn must_learn(&mut self, now: Instant) -> bool {
+    pub fn must_learn(&mut self, now: Timestamp) -> bool {
         let is_due = self.project.registry_ttl.is_some() && now >= self.learn_at;
         if is_due {
             self.learn_at = now.plus(RETRY_MILLIS);
@@ -173,7 +173,7 @@ impl Planner {
     }
 
     /// Learns from the registry, at `now`, which columns key each view, and forgets the plans that were made without.
-    pub fn learn(&mut self, views: SortedMap<Registered>, now: Instant) {
+    pub fn learn(&mut self, views: SortedMap<Registered>, now: Timestamp) {
         let lifetimes =
             |view: &str| self.project.views.get(view).map_or(self.project.lifetimes, |facts| facts.lifetimes);
         let facts = |(view, entry): (String, Registered)| {
@@ -259,7 +259,7 @@ impl Planner {
     /// not kept.
     fn keep(&mut self, hash: u64, planned: Planned) {
         let size = size_of::<Known>() + PLAN_OVERHEAD + self.signature.len() + planned.size();
-        let others = self.recent.max_bytes() + lists::MAX_BYTES + self.learned_bytes;
+        let others = self.recent.max_bytes() + feature_list_cache::MAX_BYTES + self.learned_bytes;
         let room = self.project.plan_bytes.saturating_sub(others);
         if let Some(known) = self.plans.pop(&hash) {
             self.bytes -= known.size;
@@ -284,7 +284,7 @@ impl Planner {
         let (call, body) = request.parts();
         let mut scratch = String::new();
         let columns: Vec<Box<str>> = call.columns.iter().map(|column| call.plain_name(column, body)).collect();
-        if has_twins(columns.iter().map(|name| &**name)) {
+        if has_duplicates(columns.iter().map(|name| &**name)) {
             return Planned::Forward;
         }
         let mut plan = match (call.service, call.features) {
@@ -315,7 +315,7 @@ impl Planner {
         let key_columns = key_columns(known.map(|facts| facts.key_columns.as_slice()), &columns)?;
         let space =
             space(&self.project.scope, Subject::Service(service), full_feature_names.into(), &key_columns, &columns);
-        let ask = ViewAsk::new(space, Columns::All, lifetimes, self.project.seed);
+        let ask = ViewQuery::new(space, Columns::All, lifetimes, self.project.seed);
         Some(Plan {
             views: Rc::new([ask]),
             key_columns: vec![key_columns],
@@ -371,16 +371,16 @@ impl Planner {
             });
         }
         if naming == Naming::AsAsked {
-            join_twins(&mut outputs);
+            join_duplicates(&mut outputs);
         }
         // The native protocol has no short names to collide, so the origin is asked for full ones just where they would.
         let full_names = match naming {
             Naming::Feast => full_names,
-            Naming::AsAsked => has_twins(columns_of.keys().map(|(_, feature)| *feature)),
+            Naming::AsAsked => has_duplicates(columns_of.keys().map(|(_, feature)| *feature)),
         };
         // Two features under one name, or one asked for twice: Feast refuses some of these, and it is not ours to say which. What is named
         // twice in the native protocol has become one output before.
-        if references.is_empty() || has_twins(outputs.iter().map(|output| &*output.name)) {
+        if references.is_empty() || has_duplicates(outputs.iter().map(|output| &*output.name)) {
             return None;
         }
         let mut asks = Vec::with_capacity(groups);
@@ -397,7 +397,7 @@ impl Planner {
                 Some(facts) => facts.lifetimes,
                 None => self.strictest(&views),
             };
-            let ask = ViewAsk::new(space, Columns::Named(names.into()), lifetimes, self.project.seed);
+            let ask = ViewQuery::new(space, Columns::Named(names.into()), lifetimes, self.project.seed);
             asks.push(match views.get(group) {
                 Some(view) if is_attributed => {
                     // A write names rows by the keys of the view itself, and a version of it may be configured to have others.
@@ -620,7 +620,7 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 /// Makes outputs of one name the first of them.
-fn join_twins(outputs: &mut Vec<Output>) {
+fn join_duplicates(outputs: &mut Vec<Output>) {
     let mut firsts: hashbrown::HashMap<Box<str>, usize, FixedState> = hashbrown::HashMap::default();
     let mut joined: Vec<Output> = Vec::with_capacity(outputs.len());
     for output in outputs.drain(..) {
@@ -633,7 +633,7 @@ fn join_twins(outputs: &mut Vec<Output>) {
     *outputs = joined;
 }
 
-fn has_twins<'a>(names: impl Iterator<Item = &'a str>) -> bool {
+fn has_duplicates<'a>(names: impl Iterator<Item = &'a str>) -> bool {
     let mut seen = hashbrown::HashSet::with_hasher(FixedState::default());
     names.into_iter().any(|name| !seen.insert(name))
 }

@@ -9,11 +9,11 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use config::Limits;
 use model::refusal::Refusal;
 use model::sort::sorted;
-use model::time::{EventTime, Instant};
+use model::time::{EventTime, Timestamp};
 use protocol::call;
 use protocol::feast;
 use protocol::request::ParsedRequest;
-use protocol::sheet::Sheet;
+use protocol::response_buffer::ResponseBuffer;
 
 /// The length of an embedding, in floats.
 const EMBEDDING: usize = 128;
@@ -23,7 +23,7 @@ const MEMBERS: [&str; 4] = ["score", "count", "label", "embedding"];
 
 /// Answers a Feast request at `now`: status and body.
 #[must_use]
-pub fn answer(body: &[u8], limits: &Limits, now: Instant) -> (u16, Vec<u8>) {
+pub fn answer(body: &[u8], limits: &Limits, now: Timestamp) -> (u16, Vec<u8>) {
     let mut call = Box::default();
     match feast::read(body, limits, &mut call) {
         Ok(()) => compute(&ParsedRequest { call, body: body.into() }, now),
@@ -31,7 +31,7 @@ pub fn answer(body: &[u8], limits: &Limits, now: Instant) -> (u16, Vec<u8>) {
     }
 }
 
-fn compute(request: &ParsedRequest<'_>, now: Instant) -> (u16, Vec<u8>) {
+fn compute(request: &ParsedRequest<'_>, now: Timestamp) -> (u16, Vec<u8>) {
     let (call, body) = request.parts();
     let mut references = Vec::new();
     match (call.service, call.features) {
@@ -60,9 +60,9 @@ fn compute(request: &ParsedRequest<'_>, now: Instant) -> (u16, Vec<u8>) {
     (200, write(request, &references, now))
 }
 
-fn write(request: &ParsedRequest<'_>, references: &[(String, String)], now: Instant) -> Vec<u8> {
+fn write(request: &ParsedRequest<'_>, references: &[(String, String)], now: Timestamp) -> Vec<u8> {
     let (call, body) = request.parts();
-    let mut sheet = Sheet::default();
+    let mut sheet = ResponseBuffer::default();
     sheet.push(b"{\"results\":[");
     for column in 0..call.columns.len() {
         sheet.push(b"{\"values\":[");
@@ -103,7 +103,7 @@ fn write(request: &ParsedRequest<'_>, references: &[(String, String)], now: Inst
     sheet.into_vec()
 }
 
-fn finish_column(sheet: &mut Sheet, rows: usize, event_time: EventTime) {
+fn finish_column(sheet: &mut ResponseBuffer, rows: usize, event_time: EventTime) {
     sheet.drop_comma();
     sheet.push(b"],\"statuses\":[");
     for _ in 0..rows {
@@ -136,7 +136,7 @@ fn entity(request: &ParsedRequest<'_>, row: usize) -> String {
     sorted(parts).into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",")
 }
 
-fn push_value(sheet: &mut Sheet, view: &str, feature: &str, entity: &str) {
+fn push_value(sheet: &mut ResponseBuffer, view: &str, feature: &str, entity: &str) {
     let seed = xxh3_64_with_seed(
         entity.as_bytes(),
         xxh3_64_with_seed(feature.as_bytes(), xxh3_64_with_seed(view.as_bytes(), 0)),
@@ -188,7 +188,7 @@ impl SplitMix {
 const UNIT: i64 = 10_000_000_000_000_000;
 
 /// Writes a whole number of units as a decimal, which needs no code for floats.
-fn push_decimal(sheet: &mut Sheet, units: i64) {
+fn push_decimal(sheet: &mut ResponseBuffer, units: i64) {
     let sign = if units < 0 { "-" } else { "" };
     let (whole, fraction) = (units.unsigned_abs() / UNIT as u64, units.unsigned_abs() % UNIT as u64);
     sheet.push_display(format_args!("{sign}{whole}.{fraction:016}"));

@@ -3,7 +3,7 @@
 //! A table of fixed size, by the hashes that rows have in memory. A row that is pushed out of it counts as never used, so
 //! what is measured errs on the side of too little.
 
-use model::time::Instant;
+use model::time::Timestamp;
 
 const WAYS: usize = 4;
 const SETS: usize = 1_024;
@@ -44,7 +44,7 @@ pub struct Operations {
 
 /// What became of a row that is asked for, or of one that nobody asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum PrefetchOutcome {
     /// It was there in time.
     Used {
         /// By which rule it was prefetched.
@@ -77,12 +77,12 @@ pub struct Ledger {
 
 impl Ledger {
     /// Notes that a row is being fetched; what becomes of one whose place it takes.
-    pub fn issue(&mut self, hash: u64, rule: u8, now: Instant) -> Option<Fate> {
+    pub fn issue(&mut self, hash: u64, rule: u8, now: Timestamp) -> Option<PrefetchOutcome> {
         self.enter(hash, Entry { rule, state: State::Flying, ..Entry::default() }, now)
     }
 
     /// Notes that a row made room for one that was prefetched.
-    pub fn displace(&mut self, hash: u64, now: Instant) -> Option<Fate> {
+    pub fn displace(&mut self, hash: u64, now: Timestamp) -> Option<PrefetchOutcome> {
         self.enter(hash, Entry { state: State::Displaced, ..Entry::default() }, now)
     }
 
@@ -104,7 +104,7 @@ impl Ledger {
 
     /// Notes that a row is asked for, and whether memory has it; what that says of it, where it was prefetched or displaced.
     #[inline]
-    pub fn settle(&mut self, hash: u64, is_there: bool, now: Instant) -> Option<Fate> {
+    pub fn settle(&mut self, hash: u64, is_there: bool, now: Timestamp) -> Option<PrefetchOutcome> {
         if self.outstanding == 0 {
             return None;
         }
@@ -115,11 +115,11 @@ impl Ledger {
         match (state, is_there) {
             (State::Landed, true) => {
                 let after_millis = u64::from(tick(now).wrapping_sub(ticks)) * TICK_MILLIS;
-                Some(Fate::Used { rule, operations, after_millis })
+                Some(PrefetchOutcome::Used { rule, operations, after_millis })
             }
-            (State::Landed, false) => Some(Fate::Wasted { rule }),
-            (State::Flying, _) => Some(Fate::Late { rule }),
-            (State::Displaced, false) => Some(Fate::Missed),
+            (State::Landed, false) => Some(PrefetchOutcome::Wasted { rule }),
+            (State::Flying, _) => Some(PrefetchOutcome::Late { rule }),
+            (State::Displaced, false) => Some(PrefetchOutcome::Missed),
             (State::Displaced, true) | (State::Free, _) => None,
         }
     }
@@ -143,7 +143,7 @@ impl Ledger {
         set.iter_mut().find(|entry| entry.check == check && entry.state != State::Free)
     }
 
-    fn enter(&mut self, hash: u64, entry: Entry, now: Instant) -> Option<Fate> {
+    fn enter(&mut self, hash: u64, entry: Entry, now: Timestamp) -> Option<PrefetchOutcome> {
         if self.sets.is_empty() {
             self.sets = vec![Default::default(); SETS];
         }
@@ -165,11 +165,11 @@ impl Ledger {
         }
         let former = core::mem::replace(place?, Entry { check, ticks: tick(now), ..entry });
         self.outstanding += usize::from(former.state == State::Free);
-        matches!(former.state, State::Flying | State::Landed).then_some(Fate::Wasted { rule: former.rule })
+        matches!(former.state, State::Flying | State::Landed).then_some(PrefetchOutcome::Wasted { rule: former.rule })
     }
 }
 
-fn tick(now: Instant) -> u32 {
+fn tick(now: Timestamp) -> u32 {
     (now.0 / TICK_MILLIS) as u32
 }
 
@@ -182,31 +182,31 @@ mod tests {
     #[test]
     fn a_row_is_used_once_and_then_like_any_other() {
         let mut ledger = Ledger::default();
-        assert_eq!(ledger.issue(7, 3, Instant(0)), None);
+        assert_eq!(ledger.issue(7, 3, Timestamp(0)), None);
         ledger.land(7, READ);
-        let used = Fate::Used { rule: 3, operations: READ, after_millis: 1_600 };
-        assert_eq!(ledger.settle(7, true, Instant(1_600)), Some(used));
-        assert_eq!((ledger.settle(7, true, Instant(1_700)), ledger.outstanding()), (None, 0));
+        let used = PrefetchOutcome::Used { rule: 3, operations: READ, after_millis: 1_600 };
+        assert_eq!(ledger.settle(7, true, Timestamp(1_600)), Some(used));
+        assert_eq!((ledger.settle(7, true, Timestamp(1_700)), ledger.outstanding()), (None, 0));
     }
 
     #[test]
     fn what_is_asked_for_too_early_or_too_late_is_told_apart() {
         let mut ledger = Ledger::default();
-        ledger.issue(7, 3, Instant(0));
-        assert_eq!(ledger.settle(7, false, Instant(5)), Some(Fate::Late { rule: 3 }));
-        ledger.issue(7, 3, Instant(0));
+        ledger.issue(7, 3, Timestamp(0));
+        assert_eq!(ledger.settle(7, false, Timestamp(5)), Some(PrefetchOutcome::Late { rule: 3 }));
+        ledger.issue(7, 3, Timestamp(0));
         ledger.land(7, READ);
-        assert_eq!(ledger.settle(7, false, Instant(5)), Some(Fate::Wasted { rule: 3 }));
-        ledger.displace(8, Instant(0));
-        assert_eq!(ledger.settle(8, false, Instant(5)), Some(Fate::Missed));
-        ledger.issue(9, 1, Instant(0));
+        assert_eq!(ledger.settle(7, false, Timestamp(5)), Some(PrefetchOutcome::Wasted { rule: 3 }));
+        ledger.displace(8, Timestamp(0));
+        assert_eq!(ledger.settle(8, false, Timestamp(5)), Some(PrefetchOutcome::Missed));
+        ledger.issue(9, 1, Timestamp(0));
         assert_eq!((ledger.fail(9), ledger.fail(9), ledger.outstanding()), (Some(1), None, 0));
     }
 
     #[test]
     fn what_is_pushed_out_counts_as_wasted_and_memory_does_not_grow() {
         let mut ledger = Ledger::default();
-        let wasted = (0..10_000).filter(|&hash| ledger.issue(hash << 32, 0, Instant(hash)).is_some()).count();
+        let wasted = (0..10_000).filter(|&hash| ledger.issue(hash << 32, 0, Timestamp(hash)).is_some()).count();
         assert_eq!((wasted, ledger.outstanding()), (10_000 - WAYS, WAYS));
         assert!(ledger.bytes() <= 128 << 10);
     }

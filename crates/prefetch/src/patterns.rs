@@ -6,7 +6,7 @@
 //! teach what is asked together, and nothing of what is asked next: interleaved strangers have no order.
 
 use model::shape::{Shape, short};
-use model::time::Instant;
+use model::time::Timestamp;
 
 use crate::entities::Entities;
 use crate::shapes::Shapes;
@@ -180,7 +180,7 @@ impl Patterns {
     }
 
     /// Learns from a request without a session, for so many entities.
-    pub fn count(&mut self, shape: &Shape, entities: usize, now: Instant) {
+    pub fn count(&mut self, shape: &Shape, entities: usize, now: Timestamp) {
         let stamp = self.stamp(now);
         self.shapes.count(of_size(shape.name, entities), shape, None, stamp);
         self.observed += 1;
@@ -194,7 +194,7 @@ impl Patterns {
         shape: &Shape,
         entities: usize,
         [first, last]: [u32; 2],
-        now: Instant,
+        now: Timestamp,
     ) -> bool {
         let seconds = (now.0 / 1_000) as u32;
         let Some(known) = find_session(&mut self.sessions, session, seconds) else { return false };
@@ -211,7 +211,7 @@ impl Patterns {
     }
 
     /// Learns from a request of a session for `entities`, the first [`MAX_ENTITIES`] of it.
-    pub fn observe(&mut self, session: u64, shape: &Shape, entities: &[Entity<'_>], now: Instant) {
+    pub fn observe(&mut self, session: u64, shape: &Shape, entities: &[Entity<'_>], now: Timestamp) {
         let stamp = self.stamp(now);
         let name = of_size(shape.name, entities.len());
         self.observed += 1;
@@ -300,7 +300,7 @@ impl Patterns {
         self.observed
     }
 
-    pub(crate) fn stamp(&self, now: Instant) -> u8 {
+    pub(crate) fn stamp(&self, now: Timestamp) -> u8 {
         (now.0 / self.settings.half_life_millis.max(1)) as u8
     }
 
@@ -411,8 +411,8 @@ mod tests {
             let entities: Vec<Entity<'_>> =
                 ids.iter().zip(&keys).map(|(&id, key)| Entity { name: name(id), key }).collect();
             match session {
-                Some(session) => self.patterns.observe(session, &shape(of), &entities, Instant(self.now)),
-                None => self.patterns.count(&shape(of), entities.len(), Instant(self.now)),
+                Some(session) => self.patterns.observe(session, &shape(of), &entities, Timestamp(self.now)),
+                None => self.patterns.count(&shape(of), entities.len(), Timestamp(self.now)),
             }
         }
 
@@ -466,7 +466,7 @@ mod tests {
                 let (session, of, ids) = (round % 37, round / 37 % 3, [round / 90 % 50, round / 90 % 50 + 1]);
                 let key = fingerprint(&session.to_le_bytes(), 9);
                 let ends = [name(ids[0]), name(ids[1])];
-                if !is_short || !learner.patterns.observe_again(key, &shape(of), 2, ends, Instant(learner.now + 10)) {
+                if !is_short || !learner.patterns.observe_again(key, &shape(of), 2, ends, Timestamp(learner.now + 10)) {
                     learner.ask(Some(session), of, &ids);
                 } else {
                     learner.now += 10;

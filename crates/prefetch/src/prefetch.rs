@@ -6,16 +6,16 @@
 //! small part of what is missed.
 
 use model::request::Cohort;
-use model::time::Instant;
+use model::time::Timestamp;
 
-use crate::ledger::{Fate, Ledger, Operations};
+use crate::ledger::{Ledger, Operations, PrefetchOutcome};
 use crate::patterns::{Prediction, Source};
 
 /// What the governor is told once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The most rows in a second.
-    pub rows_per_second: u32,
+    pub max_rows_per_second: u32,
     /// The precision below which a rule rests, in thousandths.
     pub floor_permille: u32,
     /// The share of sessions for which nothing is prefetched, so that there is something to compare with, in thousandths.
@@ -41,7 +41,7 @@ pub struct Prices {
 
 /// What is at stake for one row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stakes {
+pub struct CostModel {
     /// How long a request waits that misses it, in microseconds.
     pub miss_micros: u64,
     /// What it costs to fetch it, in nanodollars.
@@ -68,8 +68,8 @@ impl Verdict {
         match self {
             Verdict::Prefetch => "prefetch",
             Verdict::Probe => "probe",
-            Verdict::BelowFloor => "below_precision_floor",
-            Verdict::TooDear => "costs_more_than_it_saves",
+            Verdict::BelowFloor => "below_min_precision",
+            Verdict::TooDear => "not_worth_cost",
         }
     }
 }
@@ -101,11 +101,11 @@ pub struct Measured {
     /// Rows that were not ordered since the second's budget was spent.
     pub over_budget: u64,
     /// Rows that were not kept since all in memory is warmer.
-    pub declined: u64,
+    pub admission_rejected: u64,
     /// Rows that made room for prefetched ones.
-    pub displaced: u64,
+    pub evictions: u64,
     /// Of these, rows that were then asked for: pollution.
-    pub missed: u64,
+    pub polluting_evictions: u64,
     /// Keys read from stores, rows asked of the origin and rows written, to prefetch.
     pub reads: u64,
     /// See `reads`.
@@ -121,7 +121,7 @@ pub struct Measured {
     /// Requests of sessions for which none are.
     pub held_out: Misses,
     /// Models of other isolates that were taken over.
-    pub models: u64,
+    pub models_merged: u64,
     /// Models that were not: damaged, of another version or of another project.
     pub models_ignored: u64,
 }
@@ -184,7 +184,7 @@ struct Rule {
     issued: u32,
     used: u32,
     /// When it may be probed, and how many probes it then still has.
-    probe_at: Instant,
+    probe_at: Timestamp,
     probes: u32,
 }
 
@@ -197,7 +197,7 @@ pub struct Governor {
     measured: Measured,
     /// Rows that may be ordered now, in thousandths, as of when.
     tokens: u64,
-    filled_at: Instant,
+    filled_at: Timestamp,
     /// Probes that may be made, in thousandths.
     probes: u64,
     gap_millis: u64,
@@ -218,7 +218,7 @@ impl Governor {
             ledger: Ledger::default(),
             measured: Measured::default(),
             tokens: 0,
-            filled_at: Instant::default(),
+            filled_at: Timestamp::default(),
             probes: 0,
             gap_millis: USUAL_GAP_MILLIS,
             miss_micros: USUAL_MISS_MICROS,
@@ -268,10 +268,10 @@ impl Governor {
 
     /// What is at stake for a row that passes through so many stores.
     #[must_use]
-    pub fn stakes(&self, stores: u64) -> Stakes {
+    pub fn cost_model(&self, stores: u64) -> CostModel {
         let Prices { read, write, call, .. } = self.settings.prices;
         let cost = stores * read + (call + stores * write) * self.called_permille / 1_000;
-        Stakes { miss_micros: self.miss_micros, cost }
+        CostModel { miss_micros: self.miss_micros, cost }
     }
 
     /// How probable it is, in thousandths, that a row of this prediction is used in time, by what its rule has shown.
@@ -283,7 +283,7 @@ impl Governor {
 
     /// What to do about a prediction.
     #[must_use]
-    pub fn judge(&self, prediction: &Prediction, stakes: Stakes, now: Instant) -> Verdict {
+    pub fn judge(&self, prediction: &Prediction, cost_model: CostModel, now: Timestamp) -> Verdict {
         let precision = self.precision(prediction);
         if precision < self.settings.floor_permille {
             let rule = self.rules.get(rule_of(prediction)).copied().unwrap_or_default();
@@ -291,8 +291,8 @@ impl Governor {
             return if may_probe { Verdict::Probe } else { Verdict::BelowFloor };
         }
         let precision = u64::from(precision);
-        let saves = precision * (stakes.miss_micros.saturating_mul(self.settings.prices.millisecond) / 1_000);
-        if saves > (1_000 - precision) * stakes.cost { Verdict::Prefetch } else { Verdict::TooDear }
+        let saves = precision * (cost_model.miss_micros.saturating_mul(self.settings.prices.millisecond) / 1_000);
+        if saves > (1_000 - precision) * cost_model.cost { Verdict::Prefetch } else { Verdict::TooDear }
     }
 
     /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
@@ -302,8 +302,8 @@ impl Governor {
     }
 
     /// How many of `wanted` rows may be ordered now.
-    pub fn allowance(&mut self, wanted: usize, now: Instant) -> usize {
-        let rate = u64::from(self.settings.rows_per_second);
+    pub fn allowance(&mut self, wanted: usize, now: Timestamp) -> usize {
+        let rate = u64::from(self.settings.max_rows_per_second);
         let earned = now.millis_since(self.filled_at).saturating_mul(rate);
         self.tokens = self.tokens.saturating_add(earned).min(rate * 1_000);
         self.filled_at = now;
@@ -313,7 +313,7 @@ impl Governor {
     }
 
     /// Notes that a row is ordered.
-    pub fn issue(&mut self, hash: u64, prediction: &Prediction, is_probe: bool, now: Instant) {
+    pub fn issue(&mut self, hash: u64, prediction: &Prediction, is_probe: bool, now: Timestamp) {
         let number = rule_of(prediction);
         if let Some(rule) = self.rules.get_mut(number) {
             rule.issued += 1;
@@ -358,15 +358,15 @@ impl Governor {
     }
 
     /// Notes that a row made room for one that was prefetched.
-    pub fn displace(&mut self, hash: u64, now: Instant) {
-        self.measured.displaced += 1;
+    pub fn displace(&mut self, hash: u64, now: Timestamp) {
+        self.measured.evictions += 1;
         let displaced = self.ledger.displace(hash, now);
         self.learn(displaced);
     }
 
     /// Notes that a row is asked for, and whether memory has it.
     #[inline]
-    pub fn settle(&mut self, hash: u64, is_there: bool, now: Instant) {
+    pub fn settle(&mut self, hash: u64, is_there: bool, now: Timestamp) {
         let fate = self.ledger.settle(hash, is_there, now);
         if fate.is_some() {
             self.learn(fate);
@@ -374,10 +374,10 @@ impl Governor {
     }
 
     /// Whether a prediction is to be looked into now, since it is worth it and was not a moment ago.
-    pub fn look_into(&mut self, prediction: &Prediction, stakes: Stakes, now: Instant) -> bool {
+    pub fn look_into(&mut self, prediction: &Prediction, cost_model: CostModel, now: Timestamp) -> bool {
         let name = prediction.shape.rotate_left(16) ^ prediction.entity;
         let is_due = !self.was_looked_into(name, now)
-            && matches!(self.judge(prediction, stakes, now), Verdict::Prefetch | Verdict::Probe);
+            && matches!(self.judge(prediction, cost_model, now), Verdict::Prefetch | Verdict::Probe);
         if is_due {
             self.note_look(name, now);
         }
@@ -387,14 +387,14 @@ impl Governor {
     /// Whether a prediction, or all that a request lets expect, was looked into a moment ago.
     #[inline]
     #[must_use]
-    pub fn was_looked_into(&self, name: u32, now: Instant) -> bool {
+    pub fn was_looked_into(&self, name: u32, now: Timestamp) -> bool {
         let seconds = (now.0 / 1_000) as u32;
         let is_it = |known: &(u32, u32)| known.0 == name && seconds.wrapping_sub(known.1) < LOOKED_INTO_SECONDS;
         self.looked_into.get(name as usize % LOOKED_INTO).is_some_and(is_it)
     }
 
     /// Notes that a prediction, or all that a request lets expect, has been looked into.
-    pub fn note_look(&mut self, name: u32, now: Instant) {
+    pub fn note_look(&mut self, name: u32, now: Timestamp) {
         if self.looked_into.is_empty() {
             self.looked_into = vec![(0, 0); LOOKED_INTO];
         }
@@ -435,10 +435,10 @@ impl Governor {
         self.ledger.bytes() + self.looked_into.capacity() * size_of::<(u32, u32)>()
     }
 
-    fn learn(&mut self, fate: Option<Fate>) {
+    fn learn(&mut self, fate: Option<PrefetchOutcome>) {
         match fate {
             None => {}
-            Some(Fate::Used { rule, operations, after_millis }) => {
+            Some(PrefetchOutcome::Used { rule, operations, after_millis }) => {
                 self.measured.used += 1;
                 self.measured.saved += cost(&self.settings.prices, operations);
                 self.gap_millis = (self.gap_millis * 15 + after_millis) / 16;
@@ -446,9 +446,9 @@ impl Governor {
                     rule.used += 1;
                 }
             }
-            Some(Fate::Late { .. }) => self.measured.late += 1,
-            Some(Fate::Wasted { .. }) => self.measured.wasted += 1,
-            Some(Fate::Missed) => self.measured.missed += 1,
+            Some(PrefetchOutcome::Late { .. }) => self.measured.late += 1,
+            Some(PrefetchOutcome::Wasted { .. }) => self.measured.wasted += 1,
+            Some(PrefetchOutcome::Missed) => self.measured.polluting_evictions += 1,
         }
     }
 }
@@ -473,11 +473,11 @@ mod tests {
     use super::*;
 
     const CALLED: Operations = Operations { is_read: true, is_called: true };
-    const STAKES: Stakes = Stakes { miss_micros: 20_000, cost: 6_000 };
+    const STAKES: CostModel = CostModel { miss_micros: 20_000, cost: 6_000 };
 
     fn governor() -> Governor {
         Governor::new(Settings {
-            rows_per_second: 100,
+            max_rows_per_second: 100,
             floor_permille: 500,
             holdout_permille: 50,
             rest_millis: 60_000,
@@ -494,7 +494,7 @@ mod tests {
     fn run(governor: &mut Governor, percent: u64, seconds: core::ops::Range<u64>) -> u64 {
         let before = governor.measured().issued;
         for second in seconds {
-            let now = Instant(second * 1_000);
+            let now = Timestamp(second * 1_000);
             governor.count(Cohort::Served, 10, 5);
             let verdict = governor.judge(&sure(800), STAKES, now);
             if matches!(verdict, Verdict::Prefetch | Verdict::Probe) && governor.allowance(1, now) == 1 {
@@ -529,12 +529,12 @@ mod tests {
     fn what_costs_more_than_it_saves_is_left_alone() {
         let governor = governor();
         let judge = |miss_millis: u64, cost| {
-            governor.judge(&sure(600), Stakes { miss_micros: miss_millis * 1_000, cost }, Instant(0))
+            governor.judge(&sure(600), CostModel { miss_micros: miss_millis * 1_000, cost }, Timestamp(0))
         };
         assert_eq!(judge(20, 6_000), Verdict::Prefetch);
         assert_eq!(judge(1, 6_000), Verdict::TooDear);
         assert_eq!(judge(20, 60_000), Verdict::TooDear);
-        assert_eq!(governor.judge(&sure(300), STAKES, Instant(0)), Verdict::BelowFloor);
+        assert_eq!(governor.judge(&sure(300), STAKES, Timestamp(0)), Verdict::BelowFloor);
     }
 
     #[test]
@@ -542,8 +542,8 @@ mod tests {
         let mut governor = governor();
         let mut issued = 0;
         for millis in 0..5_000 {
-            let allowed = governor.allowance(20, Instant(100_000 + millis));
-            (0..allowed).for_each(|row| governor.issue(row as u64, &sure(900), false, Instant(millis)));
+            let allowed = governor.allowance(20, Timestamp(100_000 + millis));
+            (0..allowed).for_each(|row| governor.issue(row as u64, &sure(900), false, Timestamp(millis)));
             issued += allowed;
         }
         assert!((500..=600).contains(&issued), "{issued}");
@@ -553,11 +553,11 @@ mod tests {
     #[test]
     fn precision_coverage_and_money_are_told() {
         let mut governor = governor();
-        (0..10).for_each(|row| governor.issue(row << 32 | row, &sure(900), false, Instant(0)));
+        (0..10).for_each(|row| governor.issue(row << 32 | row, &sure(900), false, Timestamp(0)));
         (0..9).for_each(|row| governor.land(row << 32 | row, CALLED));
         governor.fail(9 << 32 | 9);
-        (0..6).for_each(|row| governor.settle(row << 32 | row, true, Instant(100)));
-        governor.settle(6 << 32 | 6, false, Instant(100));
+        (0..6).for_each(|row| governor.settle(row << 32 | row, true, Timestamp(100)));
+        governor.settle(6 << 32 | 6, false, Timestamp(100));
         governor.count(Cohort::Served, 100, 20);
         governor.count(Cohort::HeldOut, 10, 5);
         governor.count(Cohort::Strangers, 1_000, 1_000);

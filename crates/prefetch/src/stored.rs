@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use model::shape::fingerprint;
-use model::time::Instant;
+use model::time::Timestamp;
 
 use crate::entities::{Entities, MAX_KEY, SUCCESSORS};
 use crate::patterns::Patterns;
@@ -103,11 +103,11 @@ impl Patterns {
     }
 
     /// Takes over what another isolate stored, where nothing is known here; whether it could be read.
-    pub fn restore(&mut self, bytes: &[u8], project: &str, now: Instant) -> bool {
+    pub fn restore(&mut self, bytes: &[u8], project: &str, now: Timestamp) -> bool {
         self.adopt(bytes, project, now).is_some()
     }
 
-    fn adopt(&mut self, bytes: &[u8], project: &str, now: Instant) -> Option<()> {
+    fn adopt(&mut self, bytes: &[u8], project: &str, now: Timestamp) -> Option<()> {
         let bytes = Some(bytes).filter(|bytes| bytes.len() <= MAX_MODEL)?;
         let (header, model) = postcard::take_from_bytes::<Header>(bytes).ok()?;
         if header != Header::of(project, model) {
@@ -157,7 +157,7 @@ mod tests {
     };
     use crate::patterns::{Entity, Patterns, Settings};
     use model::shape::{Shape, fingerprint, short};
-    use model::time::Instant;
+    use model::time::Timestamp;
 
     fn learner() -> Patterns {
         Patterns::new(Settings { memory_bytes: 2 << 20, half_life_millis: 3_600_000, predictions: 5, related: 3 })
@@ -176,14 +176,14 @@ mod tests {
         for round in 0..entities * 3 {
             let id = round % entities;
             let one = [Entity { name: entity(&id), key: &id.to_le_bytes() }];
-            patterns.observe(5, &shape(), &one, Instant(1_000_000));
+            patterns.observe(5, &shape(), &one, Timestamp(1_000_000));
         }
         patterns
     }
 
     fn successor(patterns: &mut Patterns, id: u32) -> Option<u32> {
         let one = [Entity { name: entity(&id), key: &id.to_le_bytes() }];
-        patterns.observe(99, &shape(), &one, Instant(1_000_000));
+        patterns.observe(99, &shape(), &one, Timestamp(1_000_000));
         patterns.predict(&shape(), &one).as_slice().first().map(|found| found.entity)
     }
 
@@ -191,7 +191,7 @@ mod tests {
     fn a_new_isolate_knows_what_another_has_learned() {
         let stored = taught(100).store("p");
         let mut fresh = learner();
-        assert!(fresh.restore(&stored, "p", Instant(1_000_000)));
+        assert!(fresh.restore(&stored, "p", Timestamp(1_000_000)));
         assert!((0..100).all(|id| successor(&mut fresh, id) == Some(entity(&((id + 1) % 100)))));
         assert!((0..100).all(|id| fresh.key(entity(&id)) == Some(&id.to_le_bytes())));
     }
@@ -200,20 +200,20 @@ mod tests {
     fn a_model_stays_within_its_bound() {
         let stored = taught(20_000).store("p");
         assert!((MAX_MODEL / 2..=MAX_MODEL).contains(&stored.len()), "{}", stored.len());
-        assert!(learner().restore(&stored, "p", Instant(1_000_000)));
+        assert!(learner().restore(&stored, "p", Timestamp(1_000_000)));
     }
 
     #[test]
     fn what_is_damaged_foreign_or_of_another_version_is_ignored() {
         let stored = taught(10).store("p");
         let mut fresh = learner();
-        assert!(!fresh.restore(&stored, "q", Instant(0)));
-        assert!(!fresh.restore(b"", "p", Instant(0)));
+        assert!(!fresh.restore(&stored, "q", Timestamp(0)));
+        assert!(!fresh.restore(b"", "p", Timestamp(0)));
         for at in 0..stored.len() {
             let mut damaged = stored.clone();
             damaged[at] ^= 1;
-            assert!(!fresh.restore(&damaged, "p", Instant(0)), "byte {at}");
-            assert!(!fresh.restore(&stored[..at], "p", Instant(0)), "cut at {at}");
+            assert!(!fresh.restore(&damaged, "p", Timestamp(0)), "byte {at}");
+            assert!(!fresh.restore(&stored[..at], "p", Timestamp(0)), "cut at {at}");
         }
         assert_eq!(fresh.key(entity(&1)), None);
     }
@@ -224,9 +224,9 @@ mod tests {
         let mut own = learner();
         for id in [1_u32, 9, 1, 9, 1, 9] {
             let one = [Entity { name: entity(&id), key: &id.to_le_bytes() }];
-            own.observe(5, &shape(), &one, Instant(1_000_000));
+            own.observe(5, &shape(), &one, Timestamp(1_000_000));
         }
-        assert!(own.restore(&stored, "p", Instant(1_000_000)));
+        assert!(own.restore(&stored, "p", Timestamp(1_000_000)));
         assert_eq!(successor(&mut own, 1), Some(entity(&9)));
         assert_eq!(successor(&mut own, 4), Some(entity(&5)));
     }
@@ -244,7 +244,7 @@ mod tests {
         let pairs = text.trim().as_bytes().chunks_exact(2);
         let stored: Vec<u8> = pairs.map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect();
         let mut fresh = learner();
-        assert!(stored.starts_with(b"FL\x01") && !fresh.restore(&stored, "p", Instant(1_000_000)));
+        assert!(stored.starts_with(b"FL\x01") && !fresh.restore(&stored, "p", Timestamp(1_000_000)));
         assert_eq!(fresh.key(entity(&1)), None);
     }
 
@@ -261,12 +261,12 @@ mod tests {
                 let mut forged = model.to_vec();
                 forged[at] = byte;
                 let mut fresh = learner();
-                fresh.restore(&sealed(&forged), "p", Instant(1_000_000));
+                fresh.restore(&sealed(&forged), "p", Timestamp(1_000_000));
                 (0..4).for_each(|id| _ = successor(&mut fresh, id));
             }
-            assert!(!learner().restore(&sealed(&model[..at]), "p", Instant(0)), "cut at {at}");
+            assert!(!learner().restore(&sealed(&model[..at]), "p", Timestamp(0)), "cut at {at}");
         }
-        assert!(!learner().restore(&sealed(&[model, &[0]].concat()), "p", Instant(0)));
+        assert!(!learner().restore(&sealed(&[model, &[0]].concat()), "p", Timestamp(0)));
     }
 
     #[test]
@@ -285,11 +285,15 @@ mod tests {
             weights: [u8::MAX; SUCCESSORS],
         };
         let mut fresh = learner();
-        assert!(fresh.restore(&sealed(&postcard::to_allocvec(&(shapes, [one].as_slice())).unwrap()), "p", Instant(0)));
+        assert!(fresh.restore(
+            &sealed(&postcard::to_allocvec(&(shapes, [one].as_slice())).unwrap()),
+            "p",
+            Timestamp(0)
+        ));
         for name in (1..=200).cycle().take(4_000) {
             let shape = Shape { name, columns: 7, features: vec![name, 1], carriers: vec![0] };
             let one = [Entity { name: entity(&1), key: &key }];
-            fresh.observe(5, &shape, &one, Instant(1_000_000));
+            fresh.observe(5, &shape, &one, Timestamp(1_000_000));
             fresh.predict(&shape, &one);
         }
     }

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use crate::lists::{List, Lists};
+use crate::feature_list_cache::{FeatureList, FeatureListCache};
 use config::Limits;
 use json::{Cursor, Kind, Raw, Text};
 use model::key::{EntityValue, write_number};
@@ -101,7 +101,7 @@ pub struct Call {
     /// How many references the array holds.
     pub feature_count: usize,
     /// The array's text, where it is remembered.
-    pub list: Option<Rc<List>>,
+    pub list: Option<Rc<FeatureList>>,
     /// The name of a feature service, where there is one.
     pub service: Option<Span>,
     /// The entity columns, in the body's order.
@@ -113,10 +113,10 @@ pub struct Call {
     /// Whether feature names come back with their view.
     pub full_feature_names: bool,
     /// Whether something stands in the body that only the origin may judge.
-    pub is_beyond_us: bool,
+    pub needs_passthrough: bool,
     /// The name, as a JSON string, of the column that the body does not name.
     pub implied_name: Vec<u8>,
-    lists: Lists,
+    lists: FeatureListCache,
 }
 
 impl Call {
@@ -130,7 +130,7 @@ impl Call {
         self.values.clear();
         self.rows = 0;
         self.full_feature_names = false;
-        self.is_beyond_us = false;
+        self.needs_passthrough = false;
     }
 
     /// The memory that it takes beside the lists, in bytes.

@@ -8,7 +8,7 @@ mod answer;
 pub use answer::write;
 
 use crate::call::{Call, Span};
-use crate::sheet::Sheet;
+use crate::response_buffer::ResponseBuffer;
 use config::Limits;
 use json::{Cursor, Kind};
 use model::refusal::Refusal;
@@ -50,7 +50,7 @@ pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal
                 // Some versions of Feast take it for an empty list, some refuse it.
                 Kind::Null => {
                     cursor.null()?;
-                    call.is_beyond_us = true;
+                    call.needs_passthrough = true;
                 }
                 _ => call.read_features(&mut cursor, body, "features", limits)?,
             }
@@ -76,17 +76,17 @@ pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal
                 // Feast's server reads "true", 1 and more as booleans.
                 _ => {
                     cursor.value()?;
-                    call.is_beyond_us = true;
+                    call.needs_passthrough = true;
                 }
             }
         } else if key.equals("include_feature_view_version_metadata") {
             seen.once(4, "include_feature_view_version_metadata")?;
-            call.is_beyond_us |= cursor.peek()? != Kind::False;
+            call.needs_passthrough |= cursor.peek()? != Kind::False;
             cursor.value()?;
         } else {
             // A later version of the contract may give it a meaning that changes the answer.
             cursor.value()?;
-            call.is_beyond_us = true;
+            call.needs_passthrough = true;
         }
     }
     cursor.finish()?;
@@ -94,7 +94,7 @@ pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal
         return Err(Refusal::field(&["body", "entities"], "missing", "Field required"));
     }
     // Neither features nor a service, or no rows at all: Feast decides what that means.
-    call.is_beyond_us |= call.rows == 0 || (call.service.is_none() && call.feature_count == 0);
+    call.needs_passthrough |= call.rows == 0 || (call.service.is_none() && call.feature_count == 0);
     call.check_cells(limits)
 }
 
@@ -135,46 +135,46 @@ impl Seen {
 #[must_use]
 #[inline]
 pub fn refusal(refusal: &Refusal, body: &[u8]) -> Vec<u8> {
-    let mut sheet = Sheet::default();
-    sheet.push(b"{\"detail\":[{\"type\":");
+    let mut buffer = ResponseBuffer::default();
+    buffer.push(b"{\"detail\":[{\"type\":");
     match refusal {
         Refusal::Json { at, reason } => {
-            sheet.push(b"\"json_invalid\",\"loc\":[\"body\",");
-            sheet.push_number(at);
-            sheet.push(b"],\"msg\":\"JSON decode error\",\"input\":{},\"ctx\":{\"error\":");
-            sheet.push_string(reason);
-            sheet.push(b"}");
+            buffer.push(b"\"json_invalid\",\"loc\":[\"body\",");
+            buffer.push_number(at);
+            buffer.push(b"],\"msg\":\"JSON decode error\",\"input\":{},\"ctx\":{\"error\":");
+            buffer.push_string(reason);
+            buffer.push(b"}");
         }
         Refusal::Field { path, kind, message } => {
-            sheet.push_string(kind);
-            sheet.push(b",\"loc\":[");
+            buffer.push_string(kind);
+            buffer.push(b",\"loc\":[");
             for part in path {
                 match part.parse::<usize>() {
-                    Ok(index) => sheet.push_number(index),
-                    Err(_) => sheet.push_string(part),
+                    Ok(index) => buffer.push_number(index),
+                    Err(_) => buffer.push_string(part),
                 }
-                sheet.push(b",");
+                buffer.push(b",");
             }
-            sheet.drop_comma();
-            sheet.push(b"],\"msg\":");
-            sheet.push_string(message);
+            buffer.drop_comma();
+            buffer.push(b"],\"msg\":");
+            buffer.push_string(message);
             if *kind == "missing" {
                 // The body has been read, so it is JSON and may stand here as it is.
-                sheet.push(b",\"input\":");
-                sheet.push(if body.is_empty() { b"null" } else { body });
+                buffer.push(b",\"input\":");
+                buffer.push(if body.is_empty() { b"null" } else { body });
             }
         }
         Refusal::Limit { limit, allowed, .. } => {
-            sheet.push_string(limit_kind(limit));
-            sheet.push(b",\"loc\":[\"body\"],\"msg\":");
-            sheet.push_string(&refusal.to_string());
-            sheet.push(b",\"ctx\":{\"limit\":");
-            sheet.push_number(allowed);
-            sheet.push(b"}");
+            buffer.push_string(limit_kind(limit));
+            buffer.push(b",\"loc\":[\"body\"],\"msg\":");
+            buffer.push_string(&refusal.to_string());
+            buffer.push(b",\"ctx\":{\"limit\":");
+            buffer.push_number(allowed);
+            buffer.push(b"}");
         }
     }
-    sheet.push(b"}]}");
-    sheet.into_vec()
+    buffer.push(b"}]}");
+    buffer.into_vec()
 }
 
 fn limit_kind(limit: &str) -> &'static str {

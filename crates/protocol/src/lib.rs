@@ -5,9 +5,9 @@
 
 pub mod call;
 pub mod feast;
-pub mod lists;
+pub mod feature_list_cache;
 pub mod native;
 pub mod plan;
 pub mod problem;
 pub mod request;
-pub mod sheet;
+pub mod response_buffer;

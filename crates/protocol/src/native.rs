@@ -6,14 +6,14 @@ use crate::call::{Call, Span};
 use crate::feast::{Seen, string_span};
 use crate::plan::Plan;
 use crate::request::ParsedRequest;
-use crate::sheet::Sheet;
+use crate::response_buffer::ResponseBuffer;
 use config::Limits;
 use json::{Cursor, Decimal, Kind};
-use model::answer::{Answer, Found, Tally};
+use model::answer::{Answer, LookupResult, TierCounts};
 use model::refusal::Refusal;
 use model::request::{Consistency, Priority};
 use model::row::{ALLOCATION, Row, Slot};
-use model::time::{EventTime, Instant};
+use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
 
 /// What is told of each value beside itself.
@@ -313,9 +313,9 @@ pub struct Reply<'a> {
     /// The request's name, where it gave none.
     pub request_id: &'a str,
     /// When the request came.
-    pub began: Instant,
+    pub began: Timestamp,
     /// When it is answered.
-    pub now: Instant,
+    pub now: Timestamp,
 }
 
 /// What lines of an answer were written so far.
@@ -347,106 +347,112 @@ struct Quality {
 
 impl Reply<'_> {
     /// Writes the answer.
-    pub fn write(&self, sheet: &mut Sheet) {
-        sheet.clear();
-        self.write_request_id(sheet);
-        sheet.push(b",\"features\":{");
-        let quality = self.write_features(sheet);
-        sheet.push(b"}");
-        self.write_rest(sheet, &quality);
-        sheet.push(b"}");
+    pub fn write(&self, buffer: &mut ResponseBuffer) {
+        buffer.clear();
+        self.write_request_id(buffer);
+        buffer.push(b",\"features\":{");
+        let quality = self.write_features(buffer);
+        buffer.push(b"}");
+        self.write_rest(buffer, &quality);
+        buffer.push(b"}");
     }
 
     /// Writes a line for each of these rows of the call, for which `found` has what was found: view by view, and within a view
     /// row by row. An entity that was written before is counted, and not written again.
-    pub fn write_lines(&self, sheet: &mut Sheet, rows: &[usize], found: &[Found], written: &mut Written) {
+    pub fn write_lines(
+        &self,
+        buffer: &mut ResponseBuffer,
+        rows: &[usize],
+        found: &[LookupResult],
+        written: &mut Written,
+    ) {
         for (index, &row) in rows.iter().enumerate() {
-            let start = sheet.len();
-            sheet.push(b"{\"entity\":");
+            let start = buffer.len();
+            buffer.push(b"{\"entity\":");
             match self.only_value(row) {
-                Some(value) => sheet.push(value.bytes(&self.request.body)),
-                _ => self.write_columns(sheet, row),
+                Some(value) => buffer.push(value.bytes(&self.request.body)),
+                _ => self.write_columns(buffer, row),
             }
-            let entity = sheet.as_slice().get(start..).unwrap_or_default();
+            let entity = buffer.as_slice().get(start..).unwrap_or_default();
             let is_new = written.entities.insert(entity.to_vec());
             written.bytes += if is_new { entity.len() + ALLOCATION } else { 0 };
-            sheet.push(b",\"features\":{");
-            self.write_row(sheet, found, rows.len(), index, &mut written.quality);
-            sheet.drop_comma();
-            sheet.push(b"}}");
-            sheet.join_lines(start);
-            sheet.push(b"\n");
+            buffer.push(b",\"features\":{");
+            self.write_row(buffer, found, rows.len(), index, &mut written.quality);
+            buffer.drop_comma();
+            buffer.push(b"}}");
+            buffer.join_lines(start);
+            buffer.push(b"\n");
             if !is_new {
-                sheet.truncate(start);
+                buffer.truncate(start);
             }
         }
     }
 
     /// Writes the last line: the answer without its features, and `problem`, the origin's, where it failed.
-    pub fn write_last_line(&self, sheet: &mut Sheet, written: &Written, problem: Option<&[u8]>) {
-        self.write_request_id(sheet);
-        self.write_rest(sheet, &written.quality);
+    pub fn write_last_line(&self, buffer: &mut ResponseBuffer, written: &Written, problem: Option<&[u8]>) {
+        self.write_request_id(buffer);
+        self.write_rest(buffer, &written.quality);
         if let Some(problem) = problem {
-            sheet.push(b",\"problem\":");
-            sheet.push(problem);
+            buffer.push(b",\"problem\":");
+            buffer.push(problem);
         }
-        sheet.push(b"}\n");
+        buffer.push(b"}\n");
     }
 
-    fn write_request_id(&self, sheet: &mut Sheet) {
-        sheet.push(b"{\"request_id\":");
+    fn write_request_id(&self, buffer: &mut ResponseBuffer) {
+        buffer.push(b"{\"request_id\":");
         match self.options.request_id {
-            Some(span) => sheet.push(span.bytes(&self.request.body)),
-            None => sheet.push_string(self.request_id),
+            Some(span) => buffer.push(span.bytes(&self.request.body)),
+            None => buffer.push_string(self.request_id),
         }
     }
 
-    fn write_rest(&self, sheet: &mut Sheet, quality: &Quality) {
+    fn write_rest(&self, buffer: &mut ResponseBuffer, quality: &Quality) {
         let latency = self.now.millis_since(self.began);
-        sheet.push(b",\"metadata\":{\"serving_strategy\":");
-        sheet.push_string(self.strategy);
-        sheet.push(b",\"sla_status\":");
-        sheet.push_string(self.sla_status);
-        sheet.push(b",\"performance_tier\":");
-        sheet.push_string(performance_tier(latency));
-        sheet.push(b",\"consistency_level\":");
-        sheet.push_string(match self.options.consistency {
+        buffer.push(b",\"metadata\":{\"serving_strategy\":");
+        buffer.push_string(self.strategy);
+        buffer.push(b",\"sla_status\":");
+        buffer.push_string(self.sla_status);
+        buffer.push(b",\"performance_tier\":");
+        buffer.push_string(performance_tier(latency));
+        buffer.push(b",\"consistency_level\":");
+        buffer.push_string(match self.options.consistency {
             Consistency::Eventual => "eventual",
             Consistency::Bounded => "bounded",
             Consistency::Strong => "strong",
         });
         if let Some(timestamp) = self.options.timestamp {
-            sheet.push(b",\"timestamp\":");
-            sheet.push(timestamp.bytes(&self.request.body));
+            buffer.push(b",\"timestamp\":");
+            buffer.push(timestamp.bytes(&self.request.body));
         }
         let features = if self.request.call.rows == 0 { 0 } else { quality.requested / self.request.call.rows as u64 };
-        sheet.push_display(format_args!(
+        buffer.push_display(format_args!(
             ",\"slo\":{{\"target_ms\":{},\"met\":{}}},\"entities\":{},\"features\":{features}}},\"latency_ms\":{latency}",
             self.target_millis,
             latency <= self.target_millis,
             self.request.call.rows
         ));
-        write_tally(sheet, &self.answer.tally);
-        write_quality(sheet, quality);
+        write_tier_counts(buffer, &self.answer.tier_counts);
+        write_quality(buffer, quality);
     }
 
-    fn write_features(&self, sheet: &mut Sheet) -> Quality {
+    fn write_features(&self, buffer: &mut ResponseBuffer) -> Quality {
         let mut quality = Quality::default();
         let mut written = hashbrown::HashSet::with_hasher(foldhash::fast::FixedState::default());
         for row in 0..self.request.call.rows {
-            let start = sheet.len();
-            self.write_entity(sheet, row);
+            let start = buffer.len();
+            self.write_entity(buffer, row);
             // An entity that the request repeats is counted, and written once.
-            let is_new = written.insert(sheet.as_slice().get(start..).unwrap_or_default().to_vec());
-            sheet.push(b":{");
-            self.write_row(sheet, &self.answer.found, self.request.call.rows, row, &mut quality);
-            sheet.drop_comma();
-            sheet.push(b"},");
+            let is_new = written.insert(buffer.as_slice().get(start..).unwrap_or_default().to_vec());
+            buffer.push(b":{");
+            self.write_row(buffer, &self.answer.found, self.request.call.rows, row, &mut quality);
+            buffer.drop_comma();
+            buffer.push(b"},");
             if !is_new {
-                sheet.truncate(start);
+                buffer.truncate(start);
             }
         }
-        sheet.drop_comma();
+        buffer.drop_comma();
         quality
     }
 
@@ -457,95 +463,102 @@ impl Reply<'_> {
     }
 
     /// The entity as the key of an object: a string as it is, anything else as the text of its JSON.
-    fn write_entity(&self, sheet: &mut Sheet, row: usize) {
+    fn write_entity(&self, buffer: &mut ResponseBuffer, row: usize) {
         match self.only_value(row) {
-            Some(value) if value.kind() == Kind::String => sheet.push(value.bytes(&self.request.body)),
-            Some(value) => sheet.push_string(value.text(&self.request.body)),
+            Some(value) if value.kind() == Kind::String => buffer.push(value.bytes(&self.request.body)),
+            Some(value) => buffer.push_string(value.text(&self.request.body)),
             _ => {
-                let mut text = Sheet::default();
+                let mut text = ResponseBuffer::default();
                 self.write_columns(&mut text, row);
-                sheet.push_string(str::from_utf8(text.as_slice()).unwrap_or_default());
+                buffer.push_string(str::from_utf8(text.as_slice()).unwrap_or_default());
             }
         }
     }
 
     /// The entity as an object of its columns.
-    fn write_columns(&self, sheet: &mut Sheet, row: usize) {
+    fn write_columns(&self, buffer: &mut ResponseBuffer, row: usize) {
         let (call, body) = self.request.parts();
-        sheet.push(b"{");
+        buffer.push(b"{");
         for (number, column) in call.columns.iter().enumerate() {
-            sheet.push(call.name(column, body));
-            sheet.push(b":");
-            sheet.push(call.value(number, row).map_or(b"null", |value| value.bytes(body)));
-            sheet.push(b",");
+            buffer.push(call.name(column, body));
+            buffer.push(b":");
+            buffer.push(call.value(number, row).map_or(b"null", |value| value.bytes(body)));
+            buffer.push(b",");
         }
-        sheet.drop_comma();
-        sheet.push(b"}");
+        buffer.drop_comma();
+        buffer.push(b"}");
     }
 
     /// Writes the features of the row at `index` among the `rows` of which `found` tells.
-    fn write_row(&self, sheet: &mut Sheet, found: &[Found], rows: usize, index: usize, quality: &mut Quality) {
+    fn write_row(
+        &self,
+        buffer: &mut ResponseBuffer,
+        found: &[LookupResult],
+        rows: usize,
+        index: usize,
+        quality: &mut Quality,
+    ) {
         let found = |view: usize| found.get(view * rows + index);
         if self.plan.service.is_some() {
             let Some(found) = found(0) else { return };
             let Some(known) = &found.row else { return };
             for (name, slot) in known.schema().features().iter().zip(known.schema().feature_slots()) {
-                self.write_value(sheet, name, 1, found, Some((known, slot)), quality);
+                self.write_value(buffer, name, 1, found, Some((known, slot)), quality);
             }
             return;
         }
         for output in &self.plan.outputs {
             let Some((found, view)) = found(output.view).zip(self.plan.views.get(output.view)) else { continue };
             let place = found.row.as_ref().and_then(|row| Some((&**row, view.slots(row.schema()).at(output.column)?)));
-            self.write_value(sheet, &output.name, output.times, found, place, quality);
+            self.write_value(buffer, &output.name, output.times, found, place, quality);
         }
     }
 
     fn write_value(
         &self,
-        sheet: &mut Sheet,
+        buffer: &mut ResponseBuffer,
         name: &str,
         times: u64,
-        found: &Found,
+        found: &LookupResult,
         place: Option<(&Row, Slot)>,
         quality: &mut Quality,
     ) {
         let known = place.and_then(|(row, slot)| Some((row.value(slot), row.cell(slot)?)));
         // A value is as old as it was when the request came: what was fetched for it is as fresh as can be.
         quality.count(known.map(|(_, cell)| cell), times, self.options.max_staleness, self.began);
-        sheet.push_string(name);
-        sheet.push(b":");
+        buffer.push_string(name);
+        buffer.push(b":");
         let text = known.map_or(b"null".as_slice(), |(text, _)| text);
         let include = self.options.include;
         if include == Include::default() {
-            sheet.push(text);
-            sheet.push(b",");
+            buffer.push(text);
+            buffer.push(b",");
             return;
         }
-        sheet.push(b"{\"value\":");
-        sheet.push(text);
+        buffer.push(b"{\"value\":");
+        buffer.push(text);
         if include.status {
-            sheet.push(b",\"status\":");
-            sheet.push_string(known.map_or(Status::Invalid, |(_, cell)| cell.status).name());
+            buffer.push(b",\"status\":");
+            buffer.push_string(known.map_or(Status::Invalid, |(_, cell)| cell.status).name());
         }
         if let Some((_, cell)) = known {
             if include.age {
-                sheet.push_display(format_args!(",\"age_ms\":{}", self.now.millis_since(cell.fetched_at.instant())));
+                buffer.push_display(format_args!(",\"age_ms\":{}", self.now.millis_since(cell.fetched_at.timestamp())));
             }
             if include.tier {
-                sheet.push(b",\"tier\":");
-                sheet.push_string(found.tier.level());
+                buffer.push(b",\"tier\":");
+                buffer.push_string(found.tier.level());
             }
             if include.event_timestamp {
-                sheet.push_display(format_args!(",\"event_timestamp\":\"{}\"", cell.event_time));
+                buffer.push_display(format_args!(",\"event_timestamp\":\"{}\"", cell.event_time));
             }
         }
-        sheet.push(b"},");
+        buffer.push(b"},");
     }
 }
 
 impl Quality {
-    fn count(&mut self, cell: Option<&Cell>, times: u64, max_staleness: u64, began: Instant) {
+    fn count(&mut self, cell: Option<&Cell>, times: u64, max_staleness: u64, began: Timestamp) {
         self.requested += times;
         let Some(cell) = cell.filter(|cell| cell.status != Status::Invalid) else {
             self.failed += times;
@@ -555,7 +568,7 @@ impl Quality {
             return;
         }
         self.served += times;
-        let age = began.millis_since(cell.fetched_at.instant());
+        let age = began.millis_since(cell.fetched_at.timestamp());
         // With no staleness allowed, a value is as fresh as can be or not at all.
         let staleness = if age == 0 { 0 } else { millionths(age, max_staleness).unwrap_or(MILLION) };
         self.freshness += MILLION.saturating_sub(staleness) * times;
@@ -572,25 +585,25 @@ fn performance_tier(latency_millis: u64) -> &'static str {
     }
 }
 
-fn write_tally(sheet: &mut Sheet, tally: &Tally) {
-    sheet.push_display(format_args!(
+fn write_tier_counts(buffer: &mut ResponseBuffer, tier_counts: &TierCounts) {
+    buffer.push_display(format_args!(
         ",\"cache_stats\":{{\"l1_hits\":{},\"l1_misses\":{},\"l2_hits\":{},\"l2_misses\":{},\"l3_hits\":{},\"l3_misses\":{},\"compute_requests\":{}}}",
-        tally.l1_hits, tally.l1_misses, tally.l2_hits, tally.l2_misses, tally.l3_hits, tally.l3_misses, tally.compute_requests
+        tier_counts.l1_hits, tier_counts.l1_misses, tier_counts.l2_hits, tier_counts.l2_misses, tier_counts.l3_hits, tier_counts.l3_misses, tier_counts.compute_requests
     ));
 }
 
-fn write_quality(sheet: &mut Sheet, quality: &Quality) {
-    sheet.push(b",\"quality_metrics\":{\"completeness\":");
-    push_millionths(sheet, millionths(quality.served, quality.requested).unwrap_or_default());
-    sheet.push(b",\"freshness_score\":");
-    push_millionths(sheet, quality.freshness.checked_div(quality.served).unwrap_or_default());
-    sheet.push_display(format_args!(
+fn write_quality(buffer: &mut ResponseBuffer, quality: &Quality) {
+    buffer.push(b",\"quality_metrics\":{\"completeness\":");
+    push_millionths(buffer, millionths(quality.served, quality.requested).unwrap_or_default());
+    buffer.push(b",\"freshness_score\":");
+    push_millionths(buffer, quality.freshness.checked_div(quality.served).unwrap_or_default());
+    buffer.push_display(format_args!(
         ",\"features_served\":{},\"features_requested\":{}",
         quality.served, quality.requested
     ));
-    sheet.push(b",\"error_rate\":");
-    push_millionths(sheet, millionths(quality.failed, quality.requested).unwrap_or_default());
-    sheet.push(b"}");
+    buffer.push(b",\"error_rate\":");
+    push_millionths(buffer, millionths(quality.failed, quality.requested).unwrap_or_default());
+    buffer.push(b"}");
 }
 
 const MILLION: u64 = 1_000_000;
@@ -601,6 +614,6 @@ fn millionths(part: u64, whole: u64) -> Option<u64> {
 }
 
 /// Writes a share from 0 to 1, which needs no code for floats.
-fn push_millionths(sheet: &mut Sheet, millionths: u64) {
-    sheet.push_display(format_args!("{}.{:06}", millionths / MILLION, millionths % MILLION));
+fn push_millionths(buffer: &mut ResponseBuffer, millionths: u64) {
+    buffer.push_display(format_args!("{}.{:06}", millionths / MILLION, millionths % MILLION));
 }

@@ -6,11 +6,11 @@
 use core::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
-use crate::lists::List;
+use crate::feature_list_cache::FeatureList;
 use crate::request::ParsedRequest;
 use model::block::is_same;
 use model::refusal::Refusal;
-use model::request::{Keys, ViewAsk};
+use model::request::{Keys, ViewQuery};
 use model::row::ALLOCATION;
 use model::shape::Shape;
 
@@ -33,7 +33,7 @@ pub struct Output {
 #[derive(Debug)]
 pub struct Plan {
     /// The views, as the engine is asked for them.
-    pub views: Rc<[ViewAsk]>,
+    pub views: Rc<[ViewQuery]>,
     /// For each view, the numbers of the request's columns that key it, in the order that they stand in its keys.
     pub key_columns: Vec<Vec<usize>>,
     /// What goes out, in the request's order; nothing for a feature service, whose members the origin names.
@@ -76,7 +76,7 @@ impl Plan {
         let Shape { features, carriers, .. } = &self.shape;
         size_of::<Plan>()
             + 8 * ALLOCATION
-            + self.views.iter().map(ViewAsk::size).sum::<usize>()
+            + self.views.iter().map(ViewQuery::size).sum::<usize>()
             + keys.sum::<usize>()
             + outputs.sum::<usize>()
             + self.names_text.capacity()
@@ -160,7 +160,7 @@ pub struct RecentPlans {
 /// address.
 #[derive(Debug)]
 struct Recent {
-    list: Rc<List>,
+    list: Rc<FeatureList>,
     naming: Naming,
     full_feature_names: bool,
     columns: Vec<Box<[u8]>>,

@@ -1,6 +1,6 @@
 //! Errors of the native API: `application/problem+json`, RFC 9457.
 
-use crate::sheet::Sheet;
+use crate::response_buffer::ResponseBuffer;
 use model::refusal::Refusal;
 
 /// The media type of a problem.
@@ -10,17 +10,17 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 /// special about this one.
 #[must_use]
 pub fn body(status: u16, code: &str, title: &str, detail: &str) -> Vec<u8> {
-    let mut sheet = Sheet::default();
-    sheet.push(b"{\"type\":");
-    sheet.push_string(&format!("urn:featheredge:problem:{code}"));
-    sheet.push(b",\"title\":");
-    sheet.push_string(title);
-    sheet.push(b",\"status\":");
-    sheet.push_number(status);
-    sheet.push(b",\"detail\":");
-    sheet.push_string(detail);
-    sheet.push(b"}");
-    sheet.into_vec()
+    let mut buffer = ResponseBuffer::default();
+    buffer.push(b"{\"type\":");
+    buffer.push_string(&format!("urn:featheredge:problem:{code}"));
+    buffer.push(b",\"title\":");
+    buffer.push_string(title);
+    buffer.push(b",\"status\":");
+    buffer.push_number(status);
+    buffer.push(b",\"detail\":");
+    buffer.push_string(detail);
+    buffer.push(b"}");
+    buffer.into_vec()
 }
 
 /// The body that tells why a request is refused.

@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use model::interner::Interner;
 use model::key::Space;
 use model::row::{Row, Schema, Slot};
-use model::time::{EventTime, Instant};
+use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
 
 const MAGIC: [u8; 2] = *b"FE";
@@ -93,7 +93,7 @@ impl Facts {
     fn of<'a>(mut cells: impl Iterator<Item = &'a Cell>) -> Facts {
         let (mut event_micros, mut fetched_millis) = (0, 0);
         let mut fact = |cell: &Cell| {
-            let (event, fetched) = (cell.event_time.0, cell.fetched_at.instant().0 as i64);
+            let (event, fetched) = (cell.event_time.0, cell.fetched_at.timestamp().0 as i64);
             let fact = Fact {
                 kind: (cell.status as u8) << 1 | u8::from(cell.is_negative),
                 event_micros: event.wrapping_sub(event_micros),
@@ -116,7 +116,7 @@ impl Facts {
                 status: Status::from_number(fact.kind >> 1)?,
                 is_negative: fact.kind & 1 == 1,
                 event_time: EventTime(event_micros),
-                fetched_at: Instant(fetched_millis as u64).into(),
+                fetched_at: Timestamp(fetched_millis as u64).into(),
             });
         }
         Some(cells)
@@ -258,7 +258,7 @@ mod tests {
             status: Status::Present,
             is_negative: false,
             event_time: EventTime(-5),
-            fetched_at: Instant(77).into(),
+            fetched_at: Timestamp(77).into(),
         };
         builder.push_feature(b"1.0", cell);
         builder.push_feature(
@@ -298,7 +298,7 @@ mod tests {
                     status: Status::from_number(status).unwrap(),
                     is_negative: time < 0,
                     event_time: EventTime(time),
-                    fetched_at: Instant(time as u64).into(),
+                    fetched_at: Timestamp(time as u64).into(),
                 },
             );
         }
@@ -329,7 +329,7 @@ mod tests {
                 status: Status::Present,
                 is_negative: false,
                 event_time: EventTime::ZERO,
-                fetched_at: Instant(0).into(),
+                fetched_at: Timestamp(0).into(),
             };
             builder.push_feature(b"1", cell);
             builder.finish()

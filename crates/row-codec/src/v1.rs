@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use model::time::{EventTime, Instant};
+use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
 
 pub(crate) const VERSION: u8 = 1;
@@ -23,7 +23,7 @@ pub(crate) fn cells(facts: Vec<Fact>) -> Option<Vec<Cell>> {
             status: Status::from_number(fact.status)?,
             is_negative: fact.is_negative,
             event_time: EventTime(fact.event_micros),
-            fetched_at: Instant(fact.fetched_millis).into(),
+            fetched_at: Timestamp(fact.fetched_millis).into(),
         })
     };
     facts.into_iter().map(cell).collect()

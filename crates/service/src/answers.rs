@@ -13,12 +13,12 @@ use columnar::Vectors;
 use config::Config;
 use engine::Route;
 use model::answer::Answer;
-use model::time::Instant;
+use model::time::Timestamp;
 use protocol::feast;
 use protocol::native::{self, Options};
 use protocol::plan::Plan;
 use protocol::request::ParsedRequest;
-use protocol::sheet::Sheet;
+use protocol::response_buffer::ResponseBuffer;
 use telemetry::sla;
 
 /// What writes answers.
@@ -58,7 +58,7 @@ impl Answers {
     }
 
     /// Tells of a request that waited and ends now. What the origin refuses (4xx) is its caller's fault and counts for nothing.
-    pub(super) fn record(&mut self, answered: Answered<'_>, timings: &Timings, status: u16, now: Instant) {
+    pub(super) fn record(&mut self, answered: Answered<'_>, timings: &Timings, status: u16, now: Timestamp) {
         if (400..500).contains(&status) {
             return;
         }
@@ -73,7 +73,7 @@ impl Answers {
         answered: Answered<'a>,
         options: &'a Options,
         request_id: &'a str,
-        now: Instant,
+        now: Timestamp,
     ) -> native::Reply<'a> {
         let Answered { request, context, plan, answer, route } = answered;
         native::Reply {
@@ -90,36 +90,36 @@ impl Answers {
         }
     }
 
-    /// The reply with an answer, written on `sheet`; one in the native protocol goes by `request_id` where it has no name.
+    /// The reply with an answer, written on `buffer`; one in the native protocol goes by `request_id` where it has no name.
     pub(super) fn reply(
         &mut self,
         answered: Answered<'_>,
         timings: &Timings,
-        mut sheet: Sheet,
+        mut buffer: ResponseBuffer,
         request_id: &str,
-        now: Instant,
+        now: Timestamp,
     ) -> Reply {
         self.record(answered, timings, 200, now);
         let Answered { request, context, plan, answer, route } = answered;
         let rows = request.call.rows;
         match &context.protocol {
-            Protocol::Feast => feast::write(&mut sheet, plan, answer, request),
+            Protocol::Feast => feast::write(&mut buffer, plan, answer, request),
             Protocol::Native(options) => {
                 let writer = self.writer(answered, options, request_id, now);
                 match options.columns {
-                    Some(numbers) => columnar::write(&mut sheet, &writer, numbers, &mut self.vectors),
+                    Some(numbers) => columnar::write(&mut buffer, &writer, numbers, &mut self.vectors),
                     _ if options.is_streamed => {
                         let (rows, mut written) = ((0..rows).collect::<Vec<_>>(), native::Written::default());
-                        sheet.clear();
-                        writer.write_lines(&mut sheet, &rows, &answer.found, &mut written);
-                        writer.write_last_line(&mut sheet, &written, None);
+                        buffer.clear();
+                        writer.write_lines(&mut buffer, &rows, &answer.found, &mut written);
+                        writer.write_last_line(&mut buffer, &written, None);
                     }
-                    _ => writer.write(&mut sheet),
+                    _ => writer.write(&mut buffer),
                 }
             }
         }
         let oldest = answer.oldest(&plan.views, rows);
         let took_millis = now.millis_since(context.began);
-        Reply::features(sheet, answer, oldest, route.pattern, took_millis, now, timings).traced(context.traceparent())
+        Reply::features(buffer, answer, oldest, route.pattern, took_millis, now, timings).traced(context.traceparent())
     }
 }

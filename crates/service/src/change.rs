@@ -3,7 +3,7 @@
 //! Knows neither how a write is read nor who else is told of it. Invariant: where it is not certain what is changed, it is more.
 
 use cache::marks::Marks;
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// A change of what is cached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl From<Affected> for Change {
 
 impl Change {
     /// Marks what it changes as written at `now`, and for as long as the write goes on.
-    pub(super) fn apply(&self, marks: &mut Marks, now: Instant) {
+    pub(super) fn apply(&self, marks: &mut Marks, now: Timestamp) {
         self.affected.apply(marks, now);
         if self.job_millis == 0 {
             return;
@@ -76,7 +76,7 @@ impl Affected {
     }
 
     /// Marks it as written at `now`.
-    fn apply(&self, marks: &mut Marks, now: Instant) {
+    fn apply(&self, marks: &mut Marks, now: Timestamp) {
         match self {
             Affected::Nothing => {}
             Affected::Everything => marks.mark_all(now),

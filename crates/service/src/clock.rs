@@ -6,7 +6,7 @@
 //! clock, but for jitter. So it stays ahead of a clock that was set back, for the process's life: to slow it until the host has caught
 //! up would show ages too short meanwhile.
 
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// By how much a reading may be earlier than the one before it although nobody has set the clock, in milliseconds: requests of one
 /// isolate may see it advance at different moments. Such steps back are waited out, or they would add up.
@@ -16,14 +16,14 @@ const JITTER_MILLIS: u64 = 20;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct MonotonicClock {
     /// The latest reading of the host's clock since it was last set.
-    host: Instant,
+    host: Timestamp,
     /// How far it is ahead of the host's, in milliseconds.
     ahead_millis: u64,
 }
 
 impl MonotonicClock {
     /// What it shows when the host's clock shows `host`.
-    pub(super) fn advance(&mut self, host: Instant) -> Instant {
+    pub(super) fn advance(&mut self, host: Timestamp) -> Timestamp {
         let back_millis = self.host.millis_since(host);
         if back_millis > JITTER_MILLIS {
             self.ahead_millis += back_millis;
@@ -42,16 +42,16 @@ mod tests {
     fn it_shows_what_the_host_shows_while_that_goes_on() {
         let mut clock = MonotonicClock::default();
         for millis in [5, 5, 1_000, 90_000] {
-            assert_eq!(clock.advance(Instant(millis)), Instant(millis));
+            assert_eq!(clock.advance(Timestamp(millis)), Timestamp(millis));
         }
     }
 
     #[test]
     fn a_clock_that_is_set_back_goes_on_from_where_it_was() {
         let mut clock = MonotonicClock::default();
-        clock.advance(Instant(100_000));
+        clock.advance(Timestamp(100_000));
         for (host, expected) in [(70_000, 100_000), (70_800, 100_800), (60_800, 100_800), (200_000, 240_000)] {
-            assert_eq!(clock.advance(Instant(host)), Instant(expected), "{host}");
+            assert_eq!(clock.advance(Timestamp(host)), Timestamp(expected), "{host}");
         }
     }
 
@@ -59,19 +59,19 @@ mod tests {
     fn a_step_back_of_twenty_milliseconds_is_waited_out() {
         let mut clock = MonotonicClock::default();
         for (host, expected) in [(1_000, 1_000), (980, 1_000), (1_010, 1_010), (989, 1_010), (1_010, 1_031)] {
-            assert_eq!(clock.advance(Instant(host)), Instant(expected), "{host}");
+            assert_eq!(clock.advance(Timestamp(host)), Timestamp(expected), "{host}");
         }
     }
 
     #[test]
     fn jitter_does_not_add_up() {
         let mut clock = MonotonicClock::default();
-        let mut last = Instant(0);
+        let mut last = Timestamp(0);
         for millis in 0..10_000 {
-            let shown = clock.advance(Instant(1_000 + millis - millis % 2 * 7));
+            let shown = clock.advance(Timestamp(1_000 + millis - millis % 2 * 7));
             assert!(shown >= last);
             last = shown;
         }
-        assert_eq!(clock.advance(Instant(20_000)), Instant(20_000));
+        assert_eq!(clock.advance(Timestamp(20_000)), Timestamp(20_000));
     }
 }

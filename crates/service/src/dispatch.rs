@@ -27,12 +27,12 @@ use crate::writes;
 use config::{Config, OriginKind};
 use engine::WriteOutcome;
 use model::request::Priority;
-use model::time::Instant;
+use model::time::Timestamp;
 use protocol::native::Options;
 use protocol::request::ParsedRequest;
 use telemetry::trace::Context;
 
-/// Answers of the origin that are being read may take one in so many parts of `memory.waiting_bytes` on top, whatever else waits.
+/// Answers of the origin that are being read may take one in so many parts of `memory.pending_bytes` on top, whatever else waits.
 const ASSURED_PART: usize = 2;
 
 /// The parts of the service.
@@ -59,7 +59,7 @@ impl Dispatcher {
     }
 
     /// The time that counts: the host's as far as it never runs back, or the invalidation log's, where there is one.
-    pub(super) fn now(&mut self, host: Instant) -> Instant {
+    pub(super) fn now(&mut self, host: Timestamp) -> Timestamp {
         let host = self.clock.advance(host);
         let now = self.log.as_ref().map_or(host, |log| log.now(host));
         self.read_path.engine.marks().advance(now);
@@ -67,7 +67,7 @@ impl Dispatcher {
     }
 
     /// Routes a request to who answers it.
-    pub(super) fn begin(&mut self, incoming: Incoming<'_>, now: Instant) -> Transition {
+    pub(super) fn begin(&mut self, incoming: Incoming<'_>, now: Timestamp) -> Transition {
         match Endpoint::of(incoming.method, incoming.path) {
             Endpoint::Feast => match origin_requests::bypass(&self.config, &incoming) {
                 Some(transition) => transition,
@@ -100,7 +100,7 @@ impl Dispatcher {
         &mut self,
         EffectId { handle, continuation }: EffectId,
         result: IoResult,
-        now: Instant,
+        now: Timestamp,
     ) -> Transition {
         let Dispatcher { log, requests, read_path, .. } = self;
         match (continuation, result) {
@@ -117,8 +117,8 @@ impl Dispatcher {
             (Continuation::Wake, _) => self.wake(handle, true, now),
             (Continuation::Write(write), IoResult::Written(outcome)) => self.on_written(handle, write, outcome, now),
             (Continuation::Flush(tier, allowance), _) => {
-                let orders = read_path.engine.flush(tier, allowance, now);
-                Transition::behind(engine_effects::effects(handle, orders))
+                let effects = read_path.engine.flush(tier, allowance, now);
+                Transition::behind(engine_effects::effects(handle, effects))
             }
             (Continuation::Prefetch, _) => match requests.remove(handle) {
                 Some(Pending::PrefetchScheduled { predictions, .. }) => {
@@ -146,7 +146,7 @@ impl Dispatcher {
     }
 
     /// Lets a request go on since another has woken it, or a timer of its own has gone off.
-    pub(super) fn wake(&mut self, handle: RequestHandle, is_timer: bool, now: Instant) -> Transition {
+    pub(super) fn wake(&mut self, handle: RequestHandle, is_timer: bool, now: Timestamp) -> Transition {
         match self.requests.remove(handle) {
             Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(handle, waiting, is_timer, now),
             Some(Pending::Rows(rows)) => {
@@ -168,12 +168,12 @@ impl Dispatcher {
     }
 
     /// Lets a reply in parts go on.
-    pub(super) fn resume(&mut self, handle: RequestHandle, now: Instant) -> Transition {
+    pub(super) fn resume(&mut self, handle: RequestHandle, now: Timestamp) -> Transition {
         self.read_path.resume(&mut self.requests, handle, now)
     }
 
     /// Forgets a request whose caller is gone.
-    pub(super) fn abandon(&mut self, handle: RequestHandle, now: Instant) -> Vec<RequestHandle> {
+    pub(super) fn abandon(&mut self, handle: RequestHandle, now: Timestamp) -> Vec<RequestHandle> {
         let pending = self.requests.remove(handle);
         self.forget_bodies();
         match pending {
@@ -195,7 +195,7 @@ impl Dispatcher {
 
     /// Forgets the requests whose host has gone silent. Those who followed one see by their own timers that its leases have run out.
     #[inline]
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(super) fn sweep(&mut self, now: Timestamp) {
         if !self.requests.is_sweep_due() {
             return;
         }
@@ -215,7 +215,7 @@ impl Dispatcher {
         let growth = read_path.bodies.growth(id, length, expected);
         // Whoever waits for it has been admitted, so it goes before all that is yet to come. And requests that have filled what may wait, such as
         // streams that are read slowly, can only end if they are answered.
-        let assured = read_path.config.memory.waiting_bytes / ASSURED_PART;
+        let assured = read_path.config.memory.pending_bytes / ASSURED_PART;
         let is_assured = read_path.bodies.bytes() + growth <= assured;
         if growth > 0 && !is_assured && !read_path.has_room(requests, Priority::Critical, growth) {
             read_path.engine.note_shed();
@@ -226,7 +226,7 @@ impl Dispatcher {
 
     /// Ends a transition: lets go of memory that few requests need, and has, once in a while, what was told be taken.
     #[inline]
-    pub(super) fn end_transition(&mut self, transition: &mut Transition, now: Instant) {
+    pub(super) fn end_transition(&mut self, transition: &mut Transition, now: Timestamp) {
         self.read_path.pool.trim();
         if let Some(delay) = self.read_path.answers.recorder.due(now) {
             transition.effects.push(Effect::new(
@@ -250,7 +250,7 @@ impl Dispatcher {
         mut protocol: Protocol,
         incoming: Incoming<'_>,
         trace: Option<Context>,
-        now: Instant,
+        now: Timestamp,
     ) -> Transition {
         let Incoming { body, caller, .. } = incoming;
         let parsed = Endpoint::Feast
@@ -277,7 +277,7 @@ impl Dispatcher {
         &mut self,
         mut request: ParsedRequest<'_>,
         context: &RequestContext<'_>,
-        now: Instant,
+        now: Timestamp,
     ) -> Transition {
         // What the registry said last still counts while it is asked again behind this request; and who finds no room to wait is
         // served with what is known, as where the registry does not answer.
@@ -300,7 +300,7 @@ impl Dispatcher {
         &mut self,
         mut request: ParsedRequest<'_>,
         context: &RequestContext<'_>,
-        now: Instant,
+        now: Timestamp,
     ) -> Transition {
         let Dispatcher { config, log, requests, read_path, .. } = self;
         let Some(log) = log else { return read_path.serve(requests, request, context, now) };
@@ -333,7 +333,7 @@ impl Dispatcher {
         handle: RequestHandle,
         waiting: Box<AwaitingLog>,
         is_timer: bool,
-        now: Instant,
+        now: Timestamp,
     ) -> Transition {
         let Some(log) = &mut self.log else { return Transition::default() };
         match log.wake(handle, &waiting, is_timer, now) {
@@ -350,7 +350,7 @@ impl Dispatcher {
     }
 
     /// What came of a call to the invalidation log.
-    fn on_log(&mut self, handle: RequestHandle, result: &IoResult, now: Instant) -> Transition {
+    fn on_log(&mut self, handle: RequestHandle, result: &IoResult, now: Timestamp) -> Transition {
         let engine = &mut self.read_path.engine;
         let is_idle = engine.sessions() == 0;
         let reply = self.log.as_mut().and_then(|log| log.on_reply(handle, result, engine.marks(), is_idle, now));
@@ -365,7 +365,7 @@ impl Dispatcher {
     }
 
     /// Corrects what an answer of the invalidation log has put in doubt.
-    fn relearn(&mut self, relearned: Relearned, now: Instant) {
+    fn relearn(&mut self, relearned: Relearned, now: Timestamp) {
         let Relearned { back_millis, limits_marks, marks_all, forgets_rows } = relearned;
         if back_millis > 0 {
             self.requests.set_back(back_millis);
@@ -384,7 +384,7 @@ impl Dispatcher {
     }
 
     /// Lets the request go on that made a call to the invalidation log.
-    fn after_log(&mut self, handle: RequestHandle, has_heard: bool, now: Instant) -> Transition {
+    fn after_log(&mut self, handle: RequestHandle, has_heard: bool, now: Timestamp) -> Transition {
         match self.requests.remove(handle) {
             Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(handle, waiting, false, now),
             Some(Pending::WarmUnread { body, context }) => self.warm_unread(&body, *context, now),
@@ -400,7 +400,7 @@ impl Dispatcher {
     }
 
     /// Asks the registry, and has `waiter` wait for it for so many milliseconds.
-    fn await_registry(&mut self, waiter: Pending, millis: u64, now: Instant) -> Transition {
+    fn await_registry(&mut self, waiter: Pending, millis: u64, now: Timestamp) -> Transition {
         let handle = self.requests.next();
         self.requests.insert(handle, waiter);
         let mut effects = vec![Effect::wait(handle, millis)];
@@ -409,14 +409,14 @@ impl Dispatcher {
     }
 
     /// A call to the registry, for which `waiter` waits, if anybody does.
-    fn ask_registry(&mut self, waiter: Option<RequestHandle>, now: Instant) -> Option<Effect> {
+    fn ask_registry(&mut self, waiter: Option<RequestHandle>, now: Timestamp) -> Option<Effect> {
         let io_request = registry::io_request(&self.config)?;
         let pending = Pending::Registry { waiter, began: now };
         Some(self.requests.begin(pending, Continuation::Registry, io_request, self.config.origin.timeout_ms))
     }
 
     /// Has the planner learn, and lets the request go on that still waits for the registry.
-    fn on_registry(&mut self, handle: RequestHandle, result: &IoResult, now: Instant) -> Transition {
+    fn on_registry(&mut self, handle: RequestHandle, result: &IoResult, now: Timestamp) -> Transition {
         let pending = self.requests.remove(handle);
         registry::learn(&mut self.read_path.planner, result, now);
         match pending {
@@ -427,7 +427,7 @@ impl Dispatcher {
     }
 
     /// Whether the service is ready, which is for the origin to say.
-    fn ready(&mut self, now: Instant) -> Transition {
+    fn ready(&mut self, now: Timestamp) -> Transition {
         if self.config.origin.kind == OriginKind::Synthetic {
             return reply::ready().into();
         }
@@ -442,7 +442,7 @@ impl Dispatcher {
     }
 
     /// The origin has answered to a write, or cannot be reached.
-    fn on_forwarded(&mut self, handle: RequestHandle, status: Option<u16>, now: Instant) -> Transition {
+    fn on_forwarded(&mut self, handle: RequestHandle, status: Option<u16>, now: Timestamp) -> Transition {
         let (affected, kind) = match self.requests.remove(handle) {
             Some(Pending::Write { affected, kind, began }) => {
                 self.read_path.answers.recorder.write(began, now);
@@ -459,7 +459,7 @@ impl Dispatcher {
 
     /// An operator's word that something was written past this service.
     #[inline(never)]
-    fn invalidate(&mut self, incoming: Incoming<'_>, now: Instant) -> Transition {
+    fn invalidate(&mut self, incoming: Incoming<'_>, now: Timestamp) -> Transition {
         if !incoming.is_operator {
             return reply::forbidden().into();
         }
@@ -476,7 +476,13 @@ impl Dispatcher {
     }
 
     /// Tells the invalidation log of a change, and only then ends the request with `end`.
-    fn acknowledge(&mut self, handle: RequestHandle, response: Response, change: &Change, now: Instant) -> Transition {
+    fn acknowledge(
+        &mut self,
+        handle: RequestHandle,
+        response: Response,
+        change: &Change,
+        now: Timestamp,
+    ) -> Transition {
         let Some(log) = self.log.as_mut().filter(|_| change.affected != Affected::Nothing) else {
             return response.into();
         };
@@ -495,7 +501,7 @@ impl Dispatcher {
         handle: RequestHandle,
         write: WriteBegun,
         outcome: WriteOutcome,
-        now: Instant,
+        now: Timestamp,
     ) -> Transition {
         let effects = self.read_path.on_written(handle, write, outcome, now);
         if write.allowance.is_some() {
@@ -508,7 +514,7 @@ impl Dispatcher {
     }
 
     /// Begins to warm what a body says.
-    fn warm(&mut self, incoming: Incoming<'_>, now: Instant) -> Transition {
+    fn warm(&mut self, incoming: Incoming<'_>, now: Timestamp) -> Transition {
         let Incoming { body, caller, .. } = incoming;
         if !incoming.is_operator {
             return reply::forbidden().into();
@@ -533,7 +539,7 @@ impl Dispatcher {
     }
 
     /// Warms what a body says that has not been read yet, once the invalidation log was heard.
-    fn warm_unread(&mut self, body: &[u8], context: RequestContext<'_>, now: Instant) -> Transition {
+    fn warm_unread(&mut self, body: &[u8], context: RequestContext<'_>, now: Timestamp) -> Transition {
         let Dispatcher { config, log, requests, read_path, .. } = self;
         if let Some(log) = log.as_mut().filter(|log| log.is_unheard()) {
             let handle = requests.next();

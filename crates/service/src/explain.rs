@@ -11,7 +11,7 @@ use crate::reply::{self, Reply};
 use crate::request::Protocol;
 use ::prefetch::patterns::{Entity, Prediction, is_of};
 use model::refusal::Refusal;
-use model::time::Instant;
+use model::time::Timestamp;
 use origin::replay;
 use protocol::native::Options;
 use protocol::plan::Planned;
@@ -19,7 +19,7 @@ use protocol::request::ParsedRequest;
 
 /// Replies to `GET /v1/predictions`.
 #[cold]
-pub(super) fn explain(read_path: &mut ReadPath, incoming: Incoming<'_>, now: Instant) -> Transition {
+pub(super) fn explain(read_path: &mut ReadPath, incoming: Incoming<'_>, now: Timestamp) -> Transition {
     if !incoming.is_operator {
         return reply::forbidden().into();
     }
@@ -29,7 +29,7 @@ pub(super) fn explain(read_path: &mut ReadPath, incoming: Incoming<'_>, now: Ins
     }
 }
 
-fn predictions(read_path: &mut ReadPath, query: &str, now: Instant) -> Result<Vec<u8>, Refusal> {
+fn predictions(read_path: &mut ReadPath, query: &str, now: Timestamp) -> Result<Vec<u8>, Refusal> {
     let refuse = |kind, message: &str| Refusal::field(&["query", "request"], kind, message.to_owned());
     let named = |name: &str| query.split('&').find_map(|parameter| parameter.strip_prefix(name));
     let (value, mut protocol) = match (named("request="), named("native=")) {
@@ -56,19 +56,25 @@ fn predictions(read_path: &mut ReadPath, query: &str, now: Instant) -> Result<Ve
         }
         describe(read_path, prediction, known, now, &mut out);
     }
-    let (stakes, settings) = (read_path.engine.stakes(), &read_path.config.prefetch);
-    put(&mut out, "],\"precision_floor\":", &share(settings.precision_floor_percent * 10));
-    put(&mut out, ",\"miss_microseconds\":", &stakes.miss_micros.to_string());
-    put(&mut out, ",\"row_nanodollars\":", &stakes.cost.to_string());
-    put(&mut out, ",\"millisecond_nanodollars\":", &settings.millisecond_nanodollars.to_string());
+    let (cost_model, settings) = (read_path.engine.cost_model(), &read_path.config.prefetch);
+    put(&mut out, "],\"min_precision\":", &share(settings.min_precision_percent * 10));
+    put(&mut out, ",\"miss_microseconds\":", &cost_model.miss_micros.to_string());
+    put(&mut out, ",\"row_nanodollars\":", &cost_model.cost.to_string());
+    put(&mut out, ",\"latency_value_nanodollars_per_ms\":", &settings.latency_value_nanodollars_per_ms.to_string());
     out.push(b'}');
     Ok(out)
 }
 
 /// A prediction: what would be asked for, how probable that is, and what is decided of it.
-fn describe(read_path: &mut ReadPath, prediction: &Prediction, known: &[Entity<'_>], now: Instant, out: &mut Vec<u8>) {
+fn describe(
+    read_path: &mut ReadPath,
+    prediction: &Prediction,
+    known: &[Entity<'_>],
+    now: Timestamp,
+    out: &mut Vec<u8>,
+) {
     let engine = &read_path.engine;
-    let mut decision = engine.governor().judge(prediction, engine.stakes(), now).name();
+    let mut decision = engine.governor().judge(prediction, engine.cost_model(), now).name();
     let plan = read_path.planner.shaped(|name| is_of(prediction.shape, name)).cloned();
     let asked = known.iter().find(|entity| entity.name == prediction.entity).map(|entity| entity.key);
     let key = asked.or_else(|| engine.patterns().key(prediction.entity));
@@ -96,7 +102,7 @@ fn describe(read_path: &mut ReadPath, prediction: &Prediction, known: &[Entity<'
         // Another isolate has told of it.
         None => {
             put(out, "{", "}");
-            decision = "unknown_here";
+            decision = "unknown_view";
         }
     }
     put(out, ",\"source\":\"", prediction.source.name());

@@ -14,7 +14,7 @@ use crate::write_kind::WriteKind;
 use ::prefetch::patterns::Predictions;
 use config::Config;
 use engine::slab::{Held, Slab};
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// For what a request waits.
 #[derive(Debug)]
@@ -22,17 +22,17 @@ pub(super) enum Pending {
     /// For rows.
     Rows(Box<RowRequest>),
     /// For the registry's answer, with the request that waits for it.
-    Registry { waiter: Option<RequestHandle>, began: Instant },
+    Registry { waiter: Option<RequestHandle>, began: Timestamp },
     /// For the registry to tell how views are keyed, or for its own patience to end.
     AwaitingMetadata(Box<AwaitingMetadata>),
     /// For the origin's health.
-    Health { began: Instant },
+    Health { began: Timestamp },
     /// For the answer before it to be out, to fetch ahead of the next.
-    PrefetchScheduled { predictions: Box<Predictions>, began: Instant },
+    PrefetchScheduled { predictions: Box<Predictions>, began: Timestamp },
     /// For the origin to take a write.
-    Write { affected: Affected, kind: WriteKind, began: Instant },
+    Write { affected: Affected, kind: WriteKind, began: Timestamp },
     /// For the invalidation log to take a write, before the request ends so.
-    AwaitingLogAck { response: Box<Response>, began: Instant },
+    AwaitingLogAck { response: Box<Response>, began: Timestamp },
     /// For the invalidation log's word.
     AwaitingLog(Box<AwaitingLog>),
     /// For the registry or the invalidation log, before a body that warms is read.
@@ -43,7 +43,7 @@ pub(super) enum Pending {
 
 impl Pending {
     /// When it began; of one that waits for the log's word, until when it waits, by the host's clock.
-    fn began(&mut self) -> &mut Instant {
+    fn began(&mut self) -> &mut Timestamp {
         match self {
             Pending::Rows(rows) => &mut rows.context.began,
             Pending::AwaitingMetadata(waiting) => &mut waiting.context.began,
@@ -123,7 +123,7 @@ pub(super) struct RequestsInProgress {
     sweep_at: u64,
     /// Those that were overdue when it was last looked, and when that was.
     suspects: Vec<u64>,
-    suspected_at: Instant,
+    suspected_at: Timestamp,
 }
 
 impl RequestsInProgress {
@@ -134,7 +134,7 @@ impl RequestsInProgress {
             seed,
             sweep_at: SWEEP_EVERY,
             suspects: Vec::new(),
-            suspected_at: Instant::default(),
+            suspected_at: Timestamp::default(),
         }
     }
 
@@ -240,7 +240,7 @@ impl RequestsInProgress {
     /// One that is overdue is only suspected at first. Where the clock has gone ahead, all that is under way is overdue at once, and its
     /// host still has its timers to tell of.
     #[inline(never)]
-    pub(super) fn lost(&mut self, config: &Config, host: Instant, now: Instant) -> Vec<RequestHandle> {
+    pub(super) fn lost(&mut self, config: &Config, host: Timestamp, now: Timestamp) -> Vec<RequestHandle> {
         self.sweep_at = self.last + SWEEP_EVERY;
         if now.millis_since(self.suspected_at) < SLACK_MILLIS {
             return Vec::new();
@@ -278,7 +278,7 @@ mod tests {
         for _ in 0..SWEEP_EVERY {
             requests.next();
         }
-        requests.lost(&Config::default(), Instant(now), Instant(now))
+        requests.lost(&Config::default(), Timestamp(now), Timestamp(now))
     }
 
     fn patience() -> u64 {
@@ -290,8 +290,8 @@ mod tests {
     fn a_request_is_lost_that_is_overdue_at_two_looks() {
         let mut requests = RequestsInProgress::new(1);
         let [silent, later] = [requests.next(), requests.next()];
-        requests.insert(silent, Pending::Health { began: Instant(0) });
-        requests.insert(later, Pending::Health { began: Instant(SLACK_MILLIS) });
+        requests.insert(silent, Pending::Health { began: Timestamp(0) });
+        requests.insert(later, Pending::Health { began: Timestamp(SLACK_MILLIS) });
         let overdue_at = patience() + 1;
         assert_eq!(lost(&mut requests, overdue_at), [], "it is suspected");
         assert_eq!(lost(&mut requests, overdue_at + SLACK_MILLIS - 1), [], "it is too soon for another look");
@@ -304,7 +304,7 @@ mod tests {
     fn what_warms_has_the_time_of_its_job_besides() {
         let mut requests = RequestsInProgress::new(1);
         let job = requests.next();
-        requests.insert(job, Pending::Warm(Box::new(WarmJob::new(Vec::new(), 0, Instant(0)))));
+        requests.insert(job, Pending::Warm(Box::new(WarmJob::new(Vec::new(), 0, Timestamp(0)))));
         let overdue_at = patience() + Config::default().deadlines.warm_ms + 1;
         assert_eq!(lost(&mut requests, overdue_at - 1), []);
         assert_eq!(lost(&mut requests, overdue_at - 1 + SLACK_MILLIS), []);
@@ -315,7 +315,7 @@ mod tests {
     fn a_clock_that_was_ahead_makes_nobody_overdue_once_it_is_put_back() {
         let mut requests = RequestsInProgress::new(1);
         let request = requests.next();
-        requests.insert(request, Pending::Health { began: Instant(1_000_000) });
+        requests.insert(request, Pending::Health { began: Timestamp(1_000_000) });
         requests.set_back(900_000);
         assert_eq!(lost(&mut requests, 100_000 + patience()), []);
         assert_eq!(lost(&mut requests, 100_000 + patience() + SLACK_MILLIS), []);

@@ -26,7 +26,7 @@ use ::invalidation_log::Appended;
 use cache::marks::Marks;
 use config::Config;
 use engine::breaker::{Breaker, BreakerSettings};
-use model::time::Instant;
+use model::time::Timestamp;
 use protocol::request::ParsedRequest;
 
 mod clock;
@@ -58,7 +58,7 @@ pub(super) struct InvalidationLog {
     bound: u64,
     timeout: u64,
     /// How many requests may wait for it.
-    max_waiting: usize,
+    max_pending_requests: usize,
     /// How long a mark matters: no value is served that is older, and no job goes on for longer.
     keep: u64,
     /// By the host's clock: what is known of the log's may change with every answer.
@@ -69,7 +69,7 @@ pub(super) struct InvalidationLog {
     /// The number of the last of its marks up to which all were heard.
     after: u64,
     /// When the last call that was answered was made, by the host's clock.
-    known_at: Option<Instant>,
+    known_at: Option<Timestamp>,
     /// The rounds: of the last call that was made, that ended, and that was answered.
     made: u64,
     ended: u64,
@@ -88,7 +88,7 @@ struct LogCall {
     handle: RequestHandle,
     round: u64,
     /// By the host's clock.
-    made_at: Instant,
+    made_at: Timestamp,
     /// What was known when it was made.
     epoch: u64,
     after: u64,
@@ -116,7 +116,7 @@ impl AwaitingLog {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait {
     /// Until when, by the host's clock.
-    pub(super) until: Instant,
+    pub(super) until: Timestamp,
     /// The first round whose word is late enough for it.
     needs: u64,
 }
@@ -125,7 +125,7 @@ pub(super) struct Wait {
 #[derive(Debug)]
 pub(super) enum Waking {
     /// It is served, and began at this time.
-    Serve { began: Instant },
+    Serve { began: Timestamp },
     /// It waits on, with a call where none is under way.
     Wait(Option<Effect>),
 }
@@ -146,7 +146,7 @@ pub(super) struct LogReply {
     /// What is to be corrected of all else.
     pub(super) relearned: Relearned,
     /// The time, by what is known of the log's clock since.
-    pub(super) now: Instant,
+    pub(super) now: Timestamp,
     pub(super) effects: Vec<Effect>,
     /// The requests that waited for a call to end.
     pub(super) woken: Vec<RequestHandle>,
@@ -177,16 +177,16 @@ const MAX_ATTEMPTS: u32 = 4;
 const MAX_UNACKED: usize = 256 << 10;
 
 /// What a caller is told whose write the log does not have yet, in the form of RFC 9211.
-pub(super) const UNREACHED: (&str, &str) = ("cache-status", "featheredge-ledger; detail=unreached");
+pub(super) const UNREACHED: (&str, &str) = ("cache-status", "featheredge-invalidation-log; detail=unreachable");
 
 impl InvalidationLog {
     /// Nothing known yet of the log, where the configuration has one.
     pub(super) fn new(config: &Config) -> Option<InvalidationLog> {
         let Config { l3, writes, breaker, load, .. } = config;
         let breaker = BreakerSettings { window: MAX_FAILURES, ..setup::breaker_settings(breaker) };
-        (l3.enabled && writes.ledger && writes.invalidation).then(|| InvalidationLog {
+        (l3.enabled && writes.invalidation_log && writes.invalidation).then(|| InvalidationLog {
             bound: writes.visible_within_ms,
-            max_waiting: load.max_waiting,
+            max_pending_requests: load.max_pending_requests,
             timeout: l3.timeout_ms,
             keep: setup::longest_life(config) + writes.job_seconds * 1_000,
             breaker: Breaker::new(breaker),
@@ -205,12 +205,12 @@ impl InvalidationLog {
     }
 
     /// The log's time when the host's clock shows `host`, or a little later.
-    pub(super) fn now(&self, host: Instant) -> Instant {
+    pub(super) fn now(&self, host: Timestamp) -> Timestamp {
         self.clock.latest(host)
     }
 
     /// The time that what is fetched at `now` counts as fetched: the least that it can be.
-    pub(super) fn stamp(&self, now: Instant) -> Instant {
+    pub(super) fn stamp(&self, now: Timestamp) -> Timestamp {
         self.clock.earliest(now)
     }
 
@@ -220,7 +220,7 @@ impl InvalidationLog {
     }
 
     /// What the host's clock shows at a time of the log's.
-    pub(super) fn host(&self, now: Instant) -> Instant {
+    pub(super) fn host(&self, now: Timestamp) -> Timestamp {
         self.clock.host(now)
     }
 
@@ -229,13 +229,13 @@ impl InvalidationLog {
     }
 
     /// Whether it is worth asking. Whoever is told so is taken to ask.
-    fn admits(&mut self, now: Instant) -> bool {
+    fn admits(&mut self, now: Timestamp) -> bool {
         let host = self.host(now);
         self.breaker.admits(host)
     }
 
     /// For how many milliseconds nothing was heard; `None` where nothing ever was, and where the clock was set back since.
-    fn silence(&self, now: Instant) -> Option<u64> {
+    fn silence(&self, now: Timestamp) -> Option<u64> {
         self.known_at.and_then(|known_at| age(known_at, self.host(now)))
     }
 
@@ -245,7 +245,7 @@ impl InvalidationLog {
     }
 
     /// The last call, if it is under way: its round, and for how many milliseconds.
-    fn under_way(&self, now: Instant) -> Option<(u64, u64)> {
+    fn under_way(&self, now: Timestamp) -> Option<(u64, u64)> {
         let host = self.host(now);
         let patience = self.patience();
         let ages = self.calls.iter().filter_map(|call| Some((call.round, age(call.made_at, host)?)));
@@ -261,13 +261,13 @@ impl InvalidationLog {
     }
 
     /// Whether it was heard late enough to serve a request at once.
-    pub(super) fn is_heard(&self, now: Instant) -> bool {
+    pub(super) fn is_heard(&self, now: Timestamp) -> bool {
         self.bound > 0 && self.silence(now).is_some_and(|silence| silence <= self.bound)
     }
 
     /// Whether it is to be asked behind a request that is served at once: while there is time, so that under steady traffic nobody
     /// waits. Whoever is told so is taken to ask.
-    pub(super) fn is_refresh_due(&mut self, now: Instant) -> bool {
+    pub(super) fn is_refresh_due(&mut self, now: Timestamp) -> bool {
         self.silence(now).is_some_and(|silence| silence > self.bound / 2)
             && self.under_way(now).is_none()
             && self.admits(now)
@@ -280,14 +280,14 @@ impl InvalidationLog {
         handle: RequestHandle,
         has_room: bool,
         millis: u64,
-        now: Instant,
+        now: Timestamp,
     ) -> Option<(Wait, Option<Effect>)> {
         let under_way = self.under_way(now);
         let needs = match under_way {
             Some((round, age)) if self.bound > 0 && age <= self.bound => round,
             _ => self.made + 1,
         };
-        let is_full = !has_room || self.waiting.len() >= self.max_waiting;
+        let is_full = !has_room || self.waiting.len() >= self.max_pending_requests;
         if is_full || (under_way.is_none() && !self.admits(now)) {
             self.counts.unsure += 1;
             return None;
@@ -306,7 +306,7 @@ impl InvalidationLog {
         handle: RequestHandle,
         waiting: &AwaitingLog,
         is_timer: bool,
-        now: Instant,
+        now: Timestamp,
     ) -> Waking {
         let Wait { until, needs } = waiting.wait;
         let has_ended = is_timer || self.ended >= needs || self.host(now) >= until;
@@ -326,7 +326,7 @@ impl InvalidationLog {
     }
 
     /// Tells it of a change.
-    pub(super) fn append(&mut self, handle: RequestHandle, change: &Change, now: Instant) -> Append {
+    pub(super) fn append(&mut self, handle: RequestHandle, change: &Change, now: Timestamp) -> Append {
         self.owe(|unacked| wire::write(change, unacked));
         if self.admits(now) {
             return Append::Called(self.call(handle, 0, now));
@@ -341,12 +341,12 @@ impl InvalidationLog {
     }
 
     /// Tells it again what it does not have yet.
-    pub(super) fn append_again(&mut self, handle: RequestHandle, attempt: u32, now: Instant) -> Option<Effect> {
+    pub(super) fn append_again(&mut self, handle: RequestHandle, attempt: u32, now: Timestamp) -> Option<Effect> {
         (!self.unacked.is_empty()).then(|| self.call(handle, attempt + 1, now))
     }
 
     /// A call that appends what is not acknowledged and asks what is new.
-    pub(super) fn call(&mut self, handle: RequestHandle, attempt: u32, now: Instant) -> Effect {
+    pub(super) fn call(&mut self, handle: RequestHandle, attempt: u32, now: Timestamp) -> Effect {
         let made_at = self.host(now);
         let patience = self.patience();
         let is_lost = |call: &mut LogCall| age(call.made_at, made_at).is_none_or(|age| age > patience);
@@ -375,7 +375,7 @@ impl InvalidationLog {
         result: &IoResult,
         marks: &mut Marks,
         is_idle: bool,
-        now: Instant,
+        now: Timestamp,
     ) -> Option<LogReply> {
         let position = self.calls.iter().position(|call| call.handle == handle)?;
         let call = self.calls.remove(position);
@@ -408,7 +408,14 @@ impl InvalidationLog {
     }
 
     /// Sets the time by what the log's clock showed.
-    fn set_clock(&mut self, word: Word, made_at: Instant, host: Instant, is_first: bool, is_idle: bool) -> Relearned {
+    fn set_clock(
+        &mut self,
+        word: Word,
+        made_at: Timestamp,
+        host: Timestamp,
+        is_first: bool,
+        is_idle: bool,
+    ) -> Relearned {
         let is_another = word.who == Who::Another;
         let reading = Reading { clock: word.clock, made_at, heard_at: host, patience: self.patience() };
         let Correction { back_millis, was_ahead } = self.clock.learn(reading, is_another, is_idle);
@@ -428,11 +435,11 @@ impl InvalidationLog {
         let is_expected = call.epoch == epoch;
         let after = if is_expected { call.after } else { 0 };
         if after < dropped {
-            marks.mark_all(Instant(dropped_at));
+            marks.mark_all(Timestamp(dropped_at));
         }
         self.counts.marks += news.len() as u64;
         for (at, mark) in news {
-            wire::learn(mark, marks, Instant(at));
+            wire::learn(mark, marks, Timestamp(at));
         }
         let who = if epoch == self.epoch {
             // One that has gone back to an earlier state of it would give the same numbers to other marks.
@@ -449,14 +456,14 @@ impl InvalidationLog {
             Who::Same if after <= self.after => self.after = self.after.max(last),
             Who::Same | Who::Former => {}
         }
-        Some(Word { clock: Instant(clock), who })
+        Some(Word { clock: Timestamp(clock), who })
     }
 }
 
 /// What an answer says beside its marks.
 #[derive(Clone, Copy, Debug)]
 struct Word {
-    clock: Instant,
+    clock: Timestamp,
     who: Who,
 }
 
@@ -471,7 +478,7 @@ enum Who {
 }
 
 /// For how many milliseconds something has been; `None` where it has not begun, by a clock that was set back.
-fn age(began: Instant, now: Instant) -> Option<u64> {
+fn age(began: Timestamp, now: Timestamp) -> Option<u64> {
     now.0.checked_sub(began.0)
 }
 

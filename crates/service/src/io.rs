@@ -7,7 +7,7 @@ use crate::reply::Reply;
 use engine::{ReadFailure, SessionId, WriteAllowance, WriteOutcome};
 use model::answer::Tier;
 use model::key::StoreKey;
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// A request as the host received it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +38,7 @@ pub struct Incoming<'a> {
 
 /// What a request needs to be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Right {
+pub enum AuthScope {
     /// Nothing.
     Nothing,
     /// To read features, and what the origin tells of itself.
@@ -46,7 +46,7 @@ pub enum Right {
     /// To write rows.
     Write,
     /// Everything else: to say what is cached, and whatever the origin does besides.
-    Operate,
+    Admin,
 }
 
 /// Something for the host to do. Effects of one transition are to be performed at the same time.
@@ -138,7 +138,7 @@ pub(super) struct WriteBegun {
     pub(super) rows: usize,
     /// How many rows its request may write after these; `None` where it begins no other batch.
     pub(super) allowance: Option<WriteAllowance>,
-    pub(super) began: Instant,
+    pub(super) began: Timestamp,
 }
 
 /// What a host can be told to do.

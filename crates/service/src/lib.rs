@@ -7,7 +7,7 @@
 
 use config::Config;
 use engine::Engine;
-use model::time::Instant;
+use model::time::Timestamp;
 use protocol::native::{Numbers, Options};
 use telemetry::record::Batch;
 use telemetry::sla;
@@ -49,8 +49,8 @@ pub use bypass::Bypass;
 pub use engine::{ReadFailure, WriteOutcome};
 pub use invalidation_log::InvalidationLogCounts;
 pub use io::{
-    Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, RequestHandle,
-    Response, Right, Transition,
+    AuthScope, Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest,
+    RequestHandle, Response, Transition,
 };
 pub use reply::{Header, Reply};
 pub use telemetry::snapshot::{MemoryUse, Share};
@@ -83,12 +83,12 @@ impl Service {
 
     /// What a request needs to be allowed. What may write, and is not known here, only an operator may ask of the origin.
     #[must_use]
-    pub fn right(method: &str, path: &str) -> Right {
+    pub fn right(method: &str, path: &str) -> AuthScope {
         routes::right(method, path)
     }
 
     /// Begins a request at `now`.
-    pub fn begin(&mut self, incoming: Incoming<'_>, now: Instant) -> Transition {
+    pub fn begin(&mut self, incoming: Incoming<'_>, now: Timestamp) -> Transition {
         self.transition(now, |dispatcher, now| {
             dispatcher.sweep(now);
             dispatcher.begin(incoming, now)
@@ -96,7 +96,7 @@ impl Service {
     }
 
     /// Begins a request of the native API at `now`, to be answered in [columns](columnar) of `numbers`.
-    pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Instant) -> Transition {
+    pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Timestamp) -> Transition {
         self.transition(now, |dispatcher, now| {
             dispatcher.sweep(now);
             let protocol = Protocol::Native(Options::default().in_columns(Some(numbers)));
@@ -105,7 +105,7 @@ impl Service {
     }
 
     /// Tells the result of an effect, at `now`. That of a request which has ended changes nothing.
-    pub fn complete(&mut self, id: EffectId, result: IoResult, now: Instant) -> Transition {
+    pub fn complete(&mut self, id: EffectId, result: IoResult, now: Timestamp) -> Transition {
         // An answer that broke off is of no use.
         self.take_body(id);
         self.transition(now, |dispatcher, now| dispatcher.on_io_result(id, result, now))
@@ -123,33 +123,33 @@ impl Service {
     }
 
     /// Lets a request go on that an earlier transition named among the [`woken`](Transition::woken).
-    pub fn wake(&mut self, handle: RequestHandle, now: Instant) -> Transition {
+    pub fn wake(&mut self, handle: RequestHandle, now: Timestamp) -> Transition {
         let now = self.dispatcher.now(now);
         self.dispatcher.wake(handle, false, now)
     }
 
     /// Lets a reply in parts go on: its reader has taken the last [`chunk`](Transition::chunk), or there is room for more.
-    pub fn resume(&mut self, handle: RequestHandle, now: Instant) -> Transition {
+    pub fn resume(&mut self, handle: RequestHandle, now: Timestamp) -> Transition {
         let now = self.dispatcher.now(now);
         self.dispatcher.resume(handle, now)
     }
 
     /// Forgets a request whose caller is gone, and does nothing more for it; others may go on in its place.
-    pub fn abandon(&mut self, handle: RequestHandle, now: Instant) -> Vec<RequestHandle> {
+    pub fn abandon(&mut self, handle: RequestHandle, now: Timestamp) -> Vec<RequestHandle> {
         let now = self.dispatcher.now(now);
         self.dispatcher.abandon(handle, now)
     }
 
     /// What the built-in origin answers to `body`.
     #[must_use]
-    pub fn synthesize(&self, body: &[u8], now: Instant) -> OriginReply {
+    pub fn synthesize(&self, body: &[u8], now: Timestamp) -> OriginReply {
         origin_requests::synthesize(self.config(), body, now)
     }
 
     /// Takes back the memory of a reply that was sent, for the next.
     pub fn recycle(&mut self, reply: Reply) {
-        if let Some(sheet) = reply.into_sheet() {
-            self.dispatcher.read_path.pool.give_sheet(sheet);
+        if let Some(buffer) = reply.into_buffer() {
+            self.dispatcher.read_path.pool.give_buffer(buffer);
         }
     }
 
@@ -160,7 +160,7 @@ impl Service {
     }
 
     #[inline]
-    fn transition(&mut self, now: Instant, run: impl FnOnce(&mut Dispatcher, Instant) -> Transition) -> Transition {
+    fn transition(&mut self, now: Timestamp, run: impl FnOnce(&mut Dispatcher, Timestamp) -> Transition) -> Transition {
         let now = self.dispatcher.now(now);
         let mut transition = run(&mut self.dispatcher, now);
         self.dispatcher.end_transition(&mut transition, now);
@@ -212,7 +212,7 @@ impl Service {
     }
 
     /// What was told since this was last called, and how the engine stands: a batch for the aggregator.
-    pub fn take_records(&mut self, now: Instant) -> Batch {
+    pub fn take_records(&mut self, now: Timestamp) -> Batch {
         let now = self.dispatcher.now(now);
         let gauges = gauges::gauges(self.engine(), self.config(), self.memory());
         self.dispatcher.read_path.answers.recorder.take(gauges, now)

@@ -21,18 +21,18 @@ pub(super) fn account(read_path: &ReadPath, requests: &RequestsInProgress) -> Me
     // What measures it takes a fixed size, which counts among all else.
     let (patterns, measuring) = (engine.patterns().bytes(), engine.governor().bytes());
     let allowed = if config.prefetch.enabled { config.prefetch.memory_bytes } else { 0 };
-    let learned = share(patterns + measuring, allowed + measuring, 0);
-    let marks = share(engine.read_marks().bytes(), marks::MAX_BYTES, engine.read_marks().condensed());
+    let prefetch = share(patterns + measuring, allowed + measuring, 0);
+    let invalidations = share(engine.read_marks().bytes(), marks::MAX_BYTES, engine.read_marks().condensed());
     let records = share(answers.recorder.bytes(), record::MAX_BYTES, 0);
-    let waiting = requests.bytes() + bodies.bytes() + engine.session_bytes() + engine.put_off_bytes();
-    let waiting = share(waiting, config.memory.waiting_bytes, engine.shed());
-    let sum = [rows, plans, learned, marks, records, waiting];
+    let pending = requests.bytes() + bodies.bytes() + engine.session_bytes() + engine.put_off_bytes();
+    let pending = share(pending, config.memory.pending_bytes, engine.shed());
+    let sum = [rows, plans, prefetch, invalidations, records, pending];
     let all = share(
         sum.iter().map(|share| share.used).sum::<usize>() + pool.bytes(),
         config.memory.max_bytes,
         sum.iter().map(|share| share.evicted).sum(),
     );
-    MemoryUse { all, rows, plans, learned, marks, records, waiting }
+    MemoryUse { all, rows, plans, prefetch, invalidations, records, pending }
 }
 
 /// What measures prefetch takes less.

@@ -12,7 +12,7 @@ use crate::routes::Endpoint;
 use crate::setup;
 use config::{Config, OriginKind};
 use model::refusal::Refusal;
-use model::time::Instant;
+use model::time::Timestamp;
 use origin::synthetic;
 use protocol::call::Call;
 use protocol::feast;
@@ -44,7 +44,7 @@ pub(super) fn io_request(
 
 /// The longest answer that is read where `most` bytes are allowed: it waits in memory until it is whole.
 pub(super) fn max_answer_bytes(config: &Config, most: usize) -> usize {
-    most.min(config.memory.waiting_bytes)
+    most.min(config.memory.pending_bytes)
 }
 
 /// Where requests are passed on to, where there is an origin over HTTP.
@@ -103,7 +103,7 @@ pub(super) fn leave_to_origin(
     config: &Config,
     RequestContext { protocol, began, .. }: &RequestContext<'_>,
     body: &[u8],
-    now: Instant,
+    now: Timestamp,
 ) -> Transition {
     match (protocol, forward_base(config)) {
         (Protocol::Feast, Some(base)) => {
@@ -127,12 +127,12 @@ fn forwarded(config: &Config, base: String, bypass: Bypass) -> Transition {
 }
 
 /// What is left of the deadline of a request that began at `began`, in milliseconds.
-pub(super) fn time_left(config: &Config, began: Instant, now: Instant) -> u64 {
+pub(super) fn time_left(config: &Config, began: Timestamp, now: Timestamp) -> u64 {
     config.deadlines.default_ms.saturating_sub(now.millis_since(began))
 }
 
 /// What the built-in origin answers.
-pub(super) fn synthesize(config: &Config, body: &[u8], now: Instant) -> OriginReply {
+pub(super) fn synthesize(config: &Config, body: &[u8], now: Timestamp) -> OriginReply {
     let (status, body) = synthetic::answer(body, &config.limits, now);
     OriginReply { status, content_type: Some("application/json".to_owned()), body }
 }

@@ -2,9 +2,9 @@
 //!
 //! Knows no request. Invariant: what is kept is bounded, by [`MAX_BYTES`] in all.
 
-use model::request::Ask;
+use model::request::RowQuery;
 use protocol::call::Call;
-use protocol::sheet::Sheet;
+use protocol::response_buffer::ResponseBuffer;
 
 /// The largest answer whose memory is kept for the next: 2 MiB, past which answers are rare and the memory is better free.
 const MAX_SHEET: usize = 2 << 20;
@@ -20,8 +20,8 @@ pub(super) const MAX_BYTES: usize = MAX_SHEET + 4 * MAX_OTHER;
 pub(super) struct Pool {
     /// It also has the lists of features that earlier requests named.
     call: Option<Box<Call>>,
-    ask: Option<Box<Ask>>,
-    sheet: Sheet,
+    ask: Option<Box<RowQuery>>,
+    buffer: ResponseBuffer,
     /// For strings whose escapes are resolved.
     pub(super) scratch: String,
     /// For keys of entities that stand in pieces.
@@ -56,22 +56,22 @@ impl Pool {
         }
     }
 
-    pub(super) fn take_ask(&mut self) -> Box<Ask> {
+    pub(super) fn take_ask(&mut self) -> Box<RowQuery> {
         self.ask.take().unwrap_or_default()
     }
 
-    pub(super) fn give_ask(&mut self, ask: Box<Ask>) {
+    pub(super) fn give_ask(&mut self, ask: Box<RowQuery>) {
         self.ask = Some(ask);
     }
 
-    pub(super) fn take_sheet(&mut self) -> Sheet {
-        core::mem::take(&mut self.sheet)
+    pub(super) fn take_buffer(&mut self) -> ResponseBuffer {
+        core::mem::take(&mut self.buffer)
     }
 
     /// Takes back the memory of an answer that was sent, where it is more than is there and not too much.
-    pub(super) fn give_sheet(&mut self, sheet: Sheet) {
-        if sheet.capacity() > self.sheet.capacity() && sheet.capacity() <= MAX_SHEET {
-            self.sheet = sheet;
+    pub(super) fn give_buffer(&mut self, buffer: ResponseBuffer) {
+        if buffer.capacity() > self.buffer.capacity() && buffer.capacity() <= MAX_SHEET {
+            self.buffer = buffer;
         }
     }
 
@@ -94,7 +94,7 @@ impl Pool {
 
     /// The memory that it takes beside the remembered lists, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.sheet.capacity()
+        self.buffer.capacity()
             + self.call.as_deref().map_or(0, Call::size)
             + self.ask.as_ref().map_or(0, |ask| ask.keys.size())
             + self.scratch.capacity()

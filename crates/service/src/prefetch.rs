@@ -15,9 +15,9 @@ use config::Config;
 use engine::Engine;
 use model::answer::Tier;
 use model::key::StoreKey;
-use model::request::Ask;
+use model::request::RowQuery;
 use model::shape::{Shape, fingerprint, short};
-use model::time::Instant;
+use model::time::Timestamp;
 use origin::planner::Planner;
 use origin::replay;
 use protocol::plan::Plan;
@@ -32,7 +32,7 @@ pub(super) struct PrefetchScheduler {
     config: Rc<Config>,
     seed: u64,
     /// When what is learned is left in the store; `None` before the first session.
-    model_at: Option<Instant>,
+    model_at: Option<Timestamp>,
 }
 
 /// Requests of one shape that are made ahead of their callers.
@@ -69,8 +69,8 @@ impl PrefetchScheduler {
         pool: &mut Pool,
         context: &RequestContext<'_>,
         plan: &Plan,
-        ask: &Ask,
-        now: Instant,
+        ask: &RowQuery,
+        now: Timestamp,
     ) -> Option<Box<Predictions>> {
         if !self.config.prefetch.enabled || !context.caller.is_empty() {
             return None;
@@ -105,7 +105,7 @@ impl PrefetchScheduler {
         planner: &Planner,
     ) -> Vec<PrefetchBatch> {
         let mut batches = Vec::new();
-        let mut left = self.config.prefetch.rows_per_request;
+        let mut left = self.config.prefetch.max_rows_per_request;
         while let Some(&Prediction { shape, .. }) = predictions.as_slice().first() {
             let of_shape: Vec<Prediction> =
                 predictions.as_slice().iter().filter(|prediction| prediction.shape == shape).copied().collect();
@@ -134,22 +134,26 @@ impl PrefetchScheduler {
     }
 
     /// With the first session, a read of what other isolates have learned.
-    pub(super) fn take_model(&mut self, session: Option<u64>, now: Instant) -> Option<IoRequest> {
+    pub(super) fn take_model(&mut self, session: Option<u64>, now: Timestamp) -> Option<IoRequest> {
         let prefetch = &self.config.prefetch;
-        if session.is_none() || self.model_at.is_some() || prefetch.store_seconds == 0 || !self.config.l2.enabled {
+        if session.is_none()
+            || self.model_at.is_some()
+            || prefetch.persist_interval_seconds == 0
+            || !self.config.l2.enabled
+        {
             return None;
         }
-        self.model_at = Some(now.plus(prefetch.store_seconds * 1_000));
+        self.model_at = Some(now.plus(prefetch.persist_interval_seconds * 1_000));
         Some(IoRequest::ReadStore { tier: Tier::L2, shard: 0, keys: vec![self.model_key()] })
     }
 
     /// Leaves what is learned to other isolates, when that is due.
     #[inline(never)]
-    pub(super) fn leave_model(&mut self, engine: &Engine, now: Instant) -> Option<(Continuation, IoRequest)> {
+    pub(super) fn leave_model(&mut self, engine: &Engine, now: Timestamp) -> Option<(Continuation, IoRequest)> {
         if self.model_at.is_none_or(|at| now < at) {
             return None;
         }
-        self.model_at = Some(now.plus(self.config.prefetch.store_seconds * 1_000));
+        self.model_at = Some(now.plus(self.config.prefetch.persist_interval_seconds * 1_000));
         if !engine.would_write(Tier::L2, now) {
             return None;
         }
@@ -164,12 +168,12 @@ impl PrefetchScheduler {
 
     /// What came of [`PrefetchScheduler::take_model`].
     #[inline(never)]
-    pub(super) fn on_model(&self, engine: &mut Engine, result: IoResult, now: Instant) {
+    pub(super) fn on_model(&self, engine: &mut Engine, result: IoResult, now: Timestamp) {
         let IoResult::Read(Ok(values)) = result else { return };
         let Some(model) = values.into_iter().next().flatten() else { return };
         let is_restored = engine.patterns_mut().restore(&model, &self.config.project, now);
         let measured = engine.governor_mut().measured_mut();
-        measured.models += u64::from(is_restored);
+        measured.models_merged += u64::from(is_restored);
         measured.models_ignored += u64::from(!is_restored);
     }
 
@@ -180,7 +184,7 @@ impl PrefetchScheduler {
 
 /// The entities of a request that are learned from, and how many they are; `buffer` takes those keys that stand in pieces.
 pub(super) fn entities<'a>(
-    ask: &'a Ask,
+    ask: &'a RowQuery,
     shape: &Shape,
     buffer: &'a mut Vec<u8>,
 ) -> ([Entity<'a>; MAX_ENTITIES], usize) {

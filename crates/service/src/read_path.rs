@@ -28,8 +28,8 @@ use config::Config;
 use engine::{Begun, Engine, Progress, SessionId};
 use model::answer::Answer;
 use model::refusal::Refusal;
-use model::request::{Ask, Priority};
-use model::time::Instant;
+use model::request::{Priority, RowQuery};
+use model::time::Timestamp;
 use origin::planner::Planner;
 use protocol::plan::{Plan, Planned};
 use protocol::request::ParsedRequest;
@@ -114,7 +114,7 @@ impl ReadPath {
         protocol: &Protocol,
         request: &ParsedRequest<'_>,
         plan: &Rc<Plan>,
-    ) -> Result<Box<Ask>, Refusal> {
+    ) -> Result<Box<RowQuery>, Refusal> {
         row_query(&mut self.pool, protocol, request, plan, self.config.limits.key_bytes)
     }
 
@@ -124,9 +124,9 @@ impl ReadPath {
         requests: &mut RequestsInProgress,
         request: ParsedRequest<'_>,
         context: &RequestContext<'_>,
-        now: Instant,
+        now: Timestamp,
     ) -> Transition {
-        let planned = if request.call.is_beyond_us {
+        let planned = if request.call.needs_passthrough {
             Planned::Forward
         } else {
             self.planner.plan(&request, &context.caller, context.protocol.naming())
@@ -148,7 +148,7 @@ impl ReadPath {
         context: &RequestContext<'_>,
         plan: Rc<Plan>,
         job: Option<Box<WarmJob>>,
-        now: Instant,
+        now: Timestamp,
     ) -> Advanced {
         let mut ask = match self.query(&context.protocol, &request, &plan) {
             Ok(ask) => ask,
@@ -181,10 +181,10 @@ impl ReadPath {
         mut request: ParsedRequest<'_>,
         context: &RequestContext<'_>,
         plan: Rc<Plan>,
-        ask: Box<Ask>,
+        ask: Box<RowQuery>,
         ahead: Option<Box<Predictions>>,
         mut job: Option<Box<WarmJob>>,
-        now: Instant,
+        now: Timestamp,
     ) -> Advanced {
         let handle = requests.next();
         self.hold_outside(requests);
@@ -251,7 +251,7 @@ impl ReadPath {
         requests: &mut RequestsInProgress,
         Load { ask, rows, request, plan }: Load,
         job: Box<WarmJob>,
-        now: Instant,
+        now: Timestamp,
     ) -> Advanced {
         let handle = requests.next();
         let (route, progress) = self.engine.load(handle.session(), ask, rows, now);
@@ -265,7 +265,7 @@ impl ReadPath {
         &mut self,
         requests: &mut RequestsInProgress,
         predictions: Predictions,
-        now: Instant,
+        now: Timestamp,
     ) -> Transition {
         let mut transition = Transition::default();
         for PrefetchBatch { request, plan, predictions } in
@@ -292,13 +292,13 @@ impl ReadPath {
         handle: RequestHandle,
         mut rows: Box<RowRequest>,
         progress: Progress,
-        now: Instant,
+        now: Timestamp,
     ) -> Advanced {
         if rows.route.is_streamed() && !rows.is_answered {
             return self.advance_stream(requests, handle, rows, progress, now).into();
         }
-        let Progress { orders, answer, is_over, woken, unmerged, .. } = progress;
-        let effects = rows.effects(handle, orders, &self.config, now);
+        let Progress { effects, answer, is_over, woken, unmerged, .. } = progress;
+        let effects = rows.effects(handle, effects, &self.config, now);
         if let Some(job) = &mut rows.job {
             job.count_unmerged(&unmerged);
             if let Some(answer) = answer {
@@ -342,15 +342,15 @@ impl ReadPath {
         handle: RequestHandle,
         mut rows: Box<RowRequest>,
         progress: Progress,
-        now: Instant,
+        now: Timestamp,
     ) -> Transition {
-        let Progress { orders, lines, answer, is_over, mut woken, .. } = progress;
-        let effects = rows.effects(handle, orders, &self.config, now);
+        let Progress { effects, lines, answer, is_over, mut woken, .. } = progress;
+        let effects = rows.effects(handle, effects, &self.config, now);
         let is_last = answer.is_some();
         let answer = answer.unwrap_or_else(|| {
             Box::new(Answer {
                 found: Vec::new(),
-                tally: lines.as_ref().map(|lines| lines.tally).unwrap_or_default(),
+                tier_counts: lines.as_ref().map(|lines| lines.tier_counts).unwrap_or_default(),
                 failure: self.engine.failure(handle.session()).cloned(),
             })
         });
@@ -400,11 +400,11 @@ impl ReadPath {
         requests: &mut RequestsInProgress,
         answered: Answered<'_>,
         timings: &Timings,
-        now: Instant,
+        now: Timestamp,
     ) -> Reply {
         let options = answered.context.protocol.options();
         let request_id = options.map_or_else(String::new, |_| requests.request_id());
-        let reply = self.answers.reply(answered, timings, self.pool.take_sheet(), &request_id, now);
+        let reply = self.answers.reply(answered, timings, self.pool.take_buffer(), &request_id, now);
         if options.is_some_and(|options| options.columns.is_some()) {
             self.engine.reserve(self.answers.vector_bytes());
         }
@@ -422,7 +422,7 @@ fn park(
     mut transition: Transition,
     is_over: bool,
     woken: Vec<SessionId>,
-    now: Instant,
+    now: Timestamp,
 ) -> Transition {
     rows.is_answered |= transition.response.is_some();
     if rows.is_answered {
@@ -437,7 +437,7 @@ fn park(
 }
 
 /// Has the host come back once the answer is out.
-fn schedule(requests: &mut RequestsInProgress, ahead: Option<Box<Predictions>>, now: Instant) -> Vec<Effect> {
+fn schedule(requests: &mut RequestsInProgress, ahead: Option<Box<Predictions>>, now: Timestamp) -> Vec<Effect> {
     let effect = ahead.map(|predictions| {
         let pending = Pending::PrefetchScheduled { predictions, began: now };
         requests.begin(pending, Continuation::Prefetch, IoRequest::Wait { outlives_request: true }, 0)

@@ -12,7 +12,7 @@ use crate::read_path::{Advanced, ReadPath, handles};
 use crate::row_request::{OriginAnswer, RowRequest};
 use engine::{ReadFailure, WriteOutcome};
 use model::answer::Tier;
-use model::time::Instant;
+use model::time::Timestamp;
 
 impl ReadPath {
     /// A store has answered to a read.
@@ -22,7 +22,7 @@ impl ReadPath {
         handle: RequestHandle,
         (tier, batch): (Tier, u32),
         values: Result<Vec<Option<Vec<u8>>>, ReadFailure>,
-        now: Instant,
+        now: Timestamp,
     ) -> Advanced {
         let Some(mut rows) = requests.take_rows(handle) else { return Advanced::default() };
         rows.timings.of(tier).end(now);
@@ -39,7 +39,7 @@ impl ReadPath {
         requests: &RequestsInProgress,
         handle: RequestHandle,
         call: u32,
-    ) -> Option<Instant> {
+    ) -> Option<Timestamp> {
         let rows = requests.rows(handle)?;
         Some(self.engine.call_began(handle.session(), call).unwrap_or(rows.context.began))
     }
@@ -51,8 +51,8 @@ impl ReadPath {
         handle: RequestHandle,
         call: u32,
         fetched: Result<OriginReply, FetchFailure>,
-        (began, stamp): (Instant, Instant),
-        now: Instant,
+        (began, stamp): (Timestamp, Timestamp),
+        now: Timestamp,
     ) -> Advanced {
         let Some(mut rows) = requests.take_rows(handle) else { return Advanced::default() };
         rows.timings.fetch.end(now);
@@ -76,7 +76,7 @@ impl ReadPath {
         handle: RequestHandle,
         rows: Box<RowRequest>,
         is_timer: bool,
-        now: Instant,
+        now: Timestamp,
     ) -> Advanced {
         let session = handle.session();
         let progress = if is_timer { self.engine.time_out(session, now) } else { self.engine.wake(session, now) };
@@ -88,7 +88,7 @@ impl ReadPath {
         &mut self,
         requests: &mut RequestsInProgress,
         handle: RequestHandle,
-        now: Instant,
+        now: Timestamp,
     ) -> Transition {
         let Some(mut rows) = requests.take_rows(handle) else { return Transition::default() };
         rows.stream.resume();
@@ -97,12 +97,18 @@ impl ReadPath {
     }
 
     /// Forgets a session whose request is forgotten; others may go on in its place.
-    pub(super) fn abandon(&mut self, handle: RequestHandle, now: Instant) -> Vec<RequestHandle> {
+    pub(super) fn abandon(&mut self, handle: RequestHandle, now: Timestamp) -> Vec<RequestHandle> {
         handles(self.engine.abandon(handle.session(), now))
     }
 
     /// Leaves a request and all of its shape to the origin, which answers it in a way of its own.
-    fn leave_to_origin(&mut self, handle: RequestHandle, rows: &RowRequest, base: String, now: Instant) -> Transition {
+    fn leave_to_origin(
+        &mut self,
+        handle: RequestHandle,
+        rows: &RowRequest,
+        base: String,
+        now: Timestamp,
+    ) -> Transition {
         self.planner.leave_to_origin(&rows.plan);
         let woken = self.abandon(handle, now);
         let timeout_millis = origin_requests::time_left(&self.config, rows.context.began, now);
@@ -117,10 +123,10 @@ impl ReadPath {
         handle: RequestHandle,
         write: WriteBegun,
         outcome: WriteOutcome,
-        now: Instant,
+        now: Timestamp,
     ) -> Vec<Effect> {
         self.answers.recorder.operation(write.tier, write.began, outcome.failed > 0, now);
-        let orders = self.engine.written(write.tier, (write.rows, outcome), write.allowance, now);
-        engine_effects::effects(handle, orders)
+        let effects = self.engine.written(write.tier, (write.rows, outcome), write.allowance, now);
+        engine_effects::effects(handle, effects)
     }
 }

@@ -8,8 +8,8 @@ use crate::request::RequestContext;
 use crate::timings::Timings;
 use config::Config;
 use model::answer::{Answer, Tier};
-use model::request::ViewAsk;
-use model::time::Instant;
+use model::request::ViewQuery;
+use model::time::Timestamp;
 use protocol::call::Call;
 use protocol::plan::Plan;
 use telemetry::quality::quality_of;
@@ -30,11 +30,11 @@ pub(super) struct Recorder {
     is_enabled: bool,
     max_views: usize,
     /// Of requests without a trace of their own, how many begin one, in percent; none where nobody collects them.
-    traces_percent: Option<u64>,
+    trace_sampling_percent: Option<u64>,
     /// When it was last taken.
-    taken_at: Instant,
+    taken_at: Timestamp,
     /// Until when it is on its way to be taken; and whether that is because there was much.
-    ordered_until: Instant,
+    ordered_until: Timestamp,
     is_pressed: bool,
 }
 
@@ -45,9 +45,9 @@ impl Recorder {
             records: Records::default(),
             is_enabled: telemetry.enabled,
             max_views: telemetry.max_views,
-            traces_percent: telemetry.traces_url.as_ref().map(|_| telemetry.traces_percent),
-            taken_at: Instant::default(),
-            ordered_until: Instant::default(),
+            trace_sampling_percent: telemetry.traces_url.as_ref().map(|_| telemetry.trace_sampling_percent),
+            taken_at: Timestamp::default(),
+            ordered_until: Timestamp::default(),
             is_pressed: false,
         }
     }
@@ -65,7 +65,7 @@ impl Recorder {
 
     /// In how many milliseconds what was told is to be taken, where no effect says so yet.
     #[inline]
-    pub(super) fn due(&mut self, now: Instant) -> Option<u64> {
+    pub(super) fn due(&mut self, now: Timestamp) -> Option<u64> {
         if self.records.is_empty() {
             return None;
         }
@@ -81,25 +81,25 @@ impl Recorder {
 
     /// Where in a trace a request stands that comes with this header, if with any; `None` where it is in none.
     pub(super) fn trace(&self, traceparent: &str, mut random: impl FnMut() -> u64) -> Option<Context> {
-        if !self.is_enabled || (traceparent.is_empty() && self.traces_percent.is_none()) {
+        if !self.is_enabled || (traceparent.is_empty() && self.trace_sampling_percent.is_none()) {
             return None;
         }
         let within = Context::within(traceparent, random());
         within.or_else(|| {
-            let is_sampled = random() % 100 < self.traces_percent?;
+            let is_sampled = random() % 100 < self.trace_sampling_percent?;
             is_sampled.then(|| Context::new([random(), random(), random()], is_sampled))
         })
     }
 
     /// Tells of an operation of a tier that began then and ends now.
-    pub(super) fn operation(&mut self, tier: Tier, began: Instant, has_failed: bool, now: Instant) {
+    pub(super) fn operation(&mut self, tier: Tier, began: Timestamp, has_failed: bool, now: Timestamp) {
         if let Some(tier) = told_tier(tier).filter(|_| self.is_enabled) {
             self.records.operation(tier, has_failed, now.millis_since(began), now);
         }
     }
 
     /// Tells of a write that has passed through since then.
-    pub(super) fn write(&mut self, began: Instant, now: Instant) {
+    pub(super) fn write(&mut self, began: Timestamp, now: Timestamp) {
         if self.is_enabled {
             let millis = now.millis_since(began);
             let request = Request { path: Path::Writes, status: 200, millis, ..Request::default() };
@@ -108,14 +108,14 @@ impl Recorder {
     }
 
     /// Takes what was told since this was last called, with how the engine stands: a batch for the aggregator.
-    pub(super) fn take(&mut self, gauges: GaugeSnapshot, now: Instant) -> Batch {
+    pub(super) fn take(&mut self, gauges: GaugeSnapshot, now: Timestamp) -> Batch {
         self.taken_at = now;
-        (self.ordered_until, self.is_pressed) = (Instant::default(), false);
+        (self.ordered_until, self.is_pressed) = (Timestamp::default(), false);
         self.records.take(gauges, now)
     }
 
     /// Tells of a request that ends now.
-    pub(super) fn request(&mut self, ended: &Ended<'_>, now: Instant) {
+    pub(super) fn request(&mut self, ended: &Ended<'_>, now: Timestamp) {
         if !self.is_enabled {
             return;
         }
@@ -127,7 +127,7 @@ impl Recorder {
     }
 
     #[inline]
-    fn note(&mut self, path: Path, ended: &Ended<'_>, now: Instant) {
+    fn note(&mut self, path: Path, ended: &Ended<'_>, now: Timestamp) {
         let Ended { context, status, timings, asked, .. } = *ended;
         let (began, max_staleness) = (context.began, context.protocol.options().map(|options| options.max_staleness));
         let millis = now.millis_since(began);
@@ -148,20 +148,20 @@ impl Recorder {
             let row = answer.found.iter().find_map(|found| found.row.as_ref());
             request.features = row.map_or(0, |row| row.schema().features().len() as u64);
         }
-        let tally = &answer.tally;
-        request.is_lacking = tally.missing > 0 && answer.failure.is_some();
-        request.rows = Rows { l1_hits: tally.l1_hits.into(), stale: tally.stale.into(), ..Rows::default() };
-        if tally.l1_misses > 0 {
+        let tier_counts = &answer.tier_counts;
+        request.is_lacking = tier_counts.missing > 0 && answer.failure.is_some();
+        request.rows = Rows { l1_hits: tier_counts.l1_hits.into(), stale: tier_counts.stale.into(), ..Rows::default() };
+        if tier_counts.l1_misses > 0 {
             let parts = timings.parts(millis);
             (request.cache_millis, request.origin_millis) = (parts.cache, parts.computation);
             request.rows = Rows {
-                l1_misses: tally.l1_misses.into(),
-                l2_hits: tally.l2_hits.into(),
-                l2_misses: tally.l2_misses.into(),
-                l3_hits: tally.l3_hits.into(),
-                l3_misses: tally.l3_misses.into(),
-                origin_calls: tally.compute_requests.into(),
-                missing: tally.missing.into(),
+                l1_misses: tier_counts.l1_misses.into(),
+                l2_hits: tier_counts.l2_hits.into(),
+                l2_misses: tier_counts.l2_misses.into(),
+                l3_hits: tier_counts.l3_hits.into(),
+                l3_misses: tier_counts.l3_misses.into(),
+                origin_calls: tier_counts.compute_requests.into(),
+                missing: tier_counts.missing.into(),
                 ..request.rows
             };
         }
@@ -170,7 +170,7 @@ impl Recorder {
         let is_known = plan.told.get().is_some() || (status == 200 && !request.is_lacking);
         let others: Vec<u8>;
         let numbers = if is_known {
-            let number = |view: &ViewAsk| records.number_of(view.space().name(), self.max_views);
+            let number = |view: &ViewQuery| records.number_of(view.space().name(), self.max_views);
             plan.told.get_or_init(|| plan.views.iter().map(number).collect())
         } else {
             others = vec![0; plan.views.len()];
@@ -184,8 +184,8 @@ impl Recorder {
     }
 
     /// Tells of the spans of a request that ends now.
-    fn spans(&mut self, trace: &Context, path: Path, ended: &Ended<'_>, now: Instant) {
-        if self.traces_percent.is_none() || !trace.is_sampled() {
+    fn spans(&mut self, trace: &Context, path: Path, ended: &Ended<'_>, now: Timestamp) {
+        if self.trace_sampling_percent.is_none() || !trace.is_sampled() {
             return;
         }
         let Ended { context, status, timings, .. } = *ended;

@@ -10,7 +10,7 @@ use crate::origin_requests::max_answer_bytes;
 use crate::request::RequestContext;
 use crate::setup;
 use config::Config;
-use model::time::Instant;
+use model::time::Timestamp;
 use origin::planner::Planner;
 use origin::registry;
 use protocol::request::ParsedRequest;
@@ -44,7 +44,7 @@ pub(super) fn io_request(config: &Config) -> Option<IoRequest> {
 
 /// Has the planner learn from the registry's answer.
 #[inline(never)]
-pub(super) fn learn(planner: &mut Planner, result: &IoResult, now: Instant) {
+pub(super) fn learn(planner: &mut Planner, result: &IoResult, now: Timestamp) {
     if let IoResult::Fetched(Ok(reply)) = result
         && reply.status == 200
         && let Some(views) = registry::views(&reply.body)

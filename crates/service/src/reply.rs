@@ -8,8 +8,8 @@ use engine::Pattern;
 use model::answer::{Answer, OriginFailure};
 use model::refusal::Refusal;
 use model::request::Priority;
-use model::time::Instant;
-use protocol::sheet::Sheet;
+use model::time::Timestamp;
+use protocol::response_buffer::ResponseBuffer;
 use protocol::{feast, problem};
 
 /// A reply to the caller.
@@ -42,7 +42,7 @@ pub struct Header {
 
 #[derive(Debug)]
 enum Body {
-    Sheet(Sheet),
+    ResponseBuffer(ResponseBuffer),
     Bytes(Cow<'static, [u8]>),
 }
 
@@ -80,12 +80,12 @@ impl Reply {
 
     /// An answer with features.
     pub(super) fn features(
-        sheet: Sheet,
+        buffer: ResponseBuffer,
         answer: &Answer,
-        oldest: Option<Instant>,
+        oldest: Option<Timestamp>,
         pattern: Pattern,
         took_millis: u64,
-        now: Instant,
+        now: Timestamp,
         timings: &Timings,
     ) -> Reply {
         let served = Served {
@@ -99,7 +99,7 @@ impl Reply {
             content_type: Some(content_type.into()),
             headers: Vec::new(),
             served: Some(served),
-            body: Body::Sheet(sheet),
+            body: Body::ResponseBuffer(buffer),
         }
     }
 
@@ -147,15 +147,15 @@ impl Reply {
     #[must_use]
     pub fn body(&self) -> &[u8] {
         match &self.body {
-            Body::Sheet(sheet) => sheet.as_slice(),
+            Body::ResponseBuffer(buffer) => buffer.as_slice(),
             Body::Bytes(bytes) => bytes,
         }
     }
 
     /// The memory of the body, where it can be used again.
-    pub(super) fn into_sheet(self) -> Option<Sheet> {
+    pub(super) fn into_buffer(self) -> Option<ResponseBuffer> {
         match self.body {
-            Body::Sheet(sheet) => Some(sheet),
+            Body::ResponseBuffer(buffer) => Some(buffer),
             Body::Bytes(_) => None,
         }
     }
@@ -163,9 +163,9 @@ impl Reply {
 
 /// One member for each tier that was asked, the one closest to the origin first, as RFC 9211 has it.
 fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
-    let tally = &answer.tally;
-    if tally.l1_misses == 0 {
-        return Cow::Borrowed(if tally.stale == 0 {
+    let tier_counts = &answer.tier_counts;
+    if tier_counts.l1_misses == 0 {
+        return Cow::Borrowed(if tier_counts.stale == 0 {
             "featheredge-l1; hit"
         } else {
             "featheredge-l1; hit; detail=stale"
@@ -177,19 +177,21 @@ fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
         _ => "fwd=partial",
     };
     let mut members = Vec::with_capacity(3);
-    for (tier, hits, misses) in
-        [(3, tally.l3_hits, tally.l3_misses), (2, tally.l2_hits, tally.l2_misses), (1, tally.l1_hits, tally.l1_misses)]
-    {
+    for (tier, hits, misses) in [
+        (3, tier_counts.l3_hits, tier_counts.l3_misses),
+        (2, tier_counts.l2_hits, tier_counts.l2_misses),
+        (1, tier_counts.l1_hits, tier_counts.l1_misses),
+    ] {
         if hits + misses > 0 {
             members.push(format!("featheredge-l{tier}; {}", result(hits, misses)));
         }
     }
     if let (Some(closest), Some(status)) =
-        (members.first_mut().filter(|_| tally.compute_requests > 0), timings.origin_status)
+        (members.first_mut().filter(|_| tier_counts.compute_requests > 0), timings.origin_status)
     {
         closest.push_str(&format!("; fwd-status={status}"));
     }
-    if let Some(closest) = members.first_mut().filter(|_| tally.stale > 0) {
+    if let Some(closest) = members.first_mut().filter(|_| tier_counts.stale > 0) {
         closest.push_str("; detail=stale");
     }
     members.join(", ").into()
@@ -224,7 +226,7 @@ fn server_timing(pattern: Pattern, took_millis: u64, timings: &Timings) -> Cow<'
 /// A request that is refused since too many wait already. What is not urgent is told to slow down, the rest that we cannot.
 pub(super) fn overloaded(is_feast: bool, priority: Priority, retry_seconds: u64) -> Reply {
     let status = if priority == Priority::Low { 429 } else { 503 };
-    let detail = "more requests wait than `load.max_waiting` and `memory.waiting_bytes` allow";
+    let detail = "more requests wait than `load.max_pending_requests` and `memory.pending_bytes` allow";
     let mut reply = if is_feast {
         Reply::json(status, Cow::Owned(feast::error_string(detail)))
     } else {
@@ -279,7 +281,7 @@ pub(super) fn refused_plainly(refusal: &Refusal) -> Reply {
 /// What the origin refused goes to the caller, who would have it of Feast too, and in the native protocol where the caller
 /// is at fault. An origin that is down costs its own share alone: what is there is served, and the rest is marked invalid.
 pub(super) fn failed(protocol: &Protocol, answer: &Answer, has_anything: bool) -> Option<Reply> {
-    let failure = answer.failure.as_ref().filter(|_| answer.tally.missing > 0)?;
+    let failure = answer.failure.as_ref().filter(|_| answer.tier_counts.missing > 0)?;
     let is_refused = match protocol {
         Protocol::Feast => matches!(failure, OriginFailure::Refused { .. }) && !failure.is_transient(),
         Protocol::Native(_) => matches!(failure, OriginFailure::Refused { status: 400..500, .. }),
@@ -308,7 +310,7 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
             let mut reply = if is_feast {
                 Reply::json(503, Cow::Owned(feast::error_string(detail)))
             } else {
-                Reply::problem(503, problem::body(503, "origin-left-alone", "The origin could not answer", detail))
+                Reply::problem(503, problem::body(503, "origin-circuit-open", "The origin could not answer", detail))
             };
             let seconds = retry_millis.div_ceil(1_000).max(1);
             reply.headers.push(Header { name: "retry-after", value: seconds.to_string().into() });
@@ -316,12 +318,12 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
         }
         OriginFailure::Unexpected { status } => {
             let what = if (300..400).contains(status) { "a redirect, which is not followed" } else { "no features" };
-            (502, "origin-unintelligible", format!("the origin answered with status {status}: {what}"))
+            (502, "origin-invalid-response", format!("the origin answered with status {status}: {what}"))
         }
         OriginFailure::Empty if is_feast => return Reply::json(200, Cow::Borrowed(b"{\"results\":[]}")),
-        OriginFailure::Empty => (502, "origin-unintelligible", "the origin's answer has no columns".to_owned()),
-        OriginFailure::Unintelligible(reason) => {
-            (502, "origin-unintelligible", format!("the origin's answer is not usable: {reason}"))
+        OriginFailure::Empty => (502, "origin-invalid-response", "the origin's answer has no columns".to_owned()),
+        OriginFailure::InvalidResponse(reason) => {
+            (502, "origin-invalid-response", format!("the origin's answer is not usable: {reason}"))
         }
     };
     if is_feast {

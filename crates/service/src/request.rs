@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use config::Config;
 use model::refusal::Refusal;
 use model::request::Priority;
-use model::time::Instant;
+use model::time::Timestamp;
 use protocol::call::Call;
 use protocol::feast;
 use protocol::native::{self, Options};
@@ -77,12 +77,12 @@ pub(super) struct RequestContext<'a> {
     pub(super) session: Option<u64>,
     /// Where in a trace it stands, where it is in one.
     pub(super) trace: Option<Context>,
-    pub(super) began: Instant,
+    pub(super) began: Timestamp,
 }
 
 impl<'a> RequestContext<'a> {
     /// Of a request that begins now, of no session and in no trace.
-    pub(super) fn new(protocol: Protocol, caller: Cow<'a, str>, now: Instant) -> RequestContext<'a> {
+    pub(super) fn new(protocol: Protocol, caller: Cow<'a, str>, now: Timestamp) -> RequestContext<'a> {
         RequestContext { protocol, caller, session: None, trace: None, began: now }
     }
 

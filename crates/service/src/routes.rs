@@ -1,6 +1,6 @@
 //! Which endpoint a method and a path are, what right it needs, and how much of a body it reads.
 
-use crate::io::{Incoming, Right};
+use crate::io::{AuthScope, Incoming};
 use config::Config;
 use model::refusal::Refusal;
 
@@ -84,14 +84,14 @@ impl Endpoint {
 }
 
 /// What a request needs to be allowed. What may write, and is not known here, only an operator may ask of the origin.
-pub(super) fn right(method: &str, path: &str) -> Right {
+pub(super) fn right(method: &str, path: &str) -> AuthScope {
     match Endpoint::of(method, path) {
-        Endpoint::Health | Endpoint::Ready | Endpoint::Asset => Right::Nothing,
+        Endpoint::Health | Endpoint::Ready | Endpoint::Asset => AuthScope::Nothing,
         // Refused for the method, whoever asks.
-        Endpoint::NotAllowed(_) => Right::Nothing,
-        Endpoint::Feast | Endpoint::Native | Endpoint::Search | Endpoint::Origin => Right::Read,
-        Endpoint::Write => Right::Write,
-        Endpoint::UnknownWrite | Endpoint::Invalidate | Endpoint::Warm | Endpoint::Predictions => Right::Operate,
+        Endpoint::NotAllowed(_) => AuthScope::Nothing,
+        Endpoint::Feast | Endpoint::Native | Endpoint::Search | Endpoint::Origin => AuthScope::Read,
+        Endpoint::Write => AuthScope::Write,
+        Endpoint::UnknownWrite | Endpoint::Invalidate | Endpoint::Warm | Endpoint::Predictions => AuthScope::Admin,
     }
 }
 
@@ -118,27 +118,27 @@ mod tests {
         for path in ["/v1/features", "/v1/invalidate", "/v1/warm", "/v1/predictions", "/health", "/ready"] {
             let endpoint = Endpoint::of("PUT", path);
             assert!(matches!(endpoint, Endpoint::NotAllowed(_)), "{path}");
-            assert_eq!((right("PUT", path), endpoint.body_limit(&config)), (Right::Nothing, 0), "{path}");
+            assert_eq!((right("PUT", path), endpoint.body_limit(&config)), (AuthScope::Nothing, 0), "{path}");
         }
     }
 
     #[test]
     fn what_goes_to_the_origin_is_a_write_unless_it_is_known_to_read() {
         for (method, path, endpoint, needed) in [
-            ("GET", "/anything", Endpoint::Origin, Right::Read),
-            ("OPTIONS", "/push", Endpoint::Origin, Right::Read),
-            ("POST", "/retrieve-online-documents", Endpoint::Search, Right::Read),
-            ("POST", "/search", Endpoint::Search, Right::Read),
-            ("POST", "/v1/vector_stores/documents/search", Endpoint::Search, Right::Read),
-            ("POST", "/v1/vector_stores//search", Endpoint::UnknownWrite, Right::Operate),
-            ("POST", "/v1/vector_stores/a/b/search", Endpoint::UnknownWrite, Right::Operate),
-            ("PUT", "/search", Endpoint::UnknownWrite, Right::Operate),
-            ("POST", "/materialize", Endpoint::Write, Right::Write),
-            ("POST", "/materialize-incremental", Endpoint::Write, Right::Write),
-            ("DELETE", "/materialize", Endpoint::UnknownWrite, Right::Operate),
-            ("POST", "/anything", Endpoint::UnknownWrite, Right::Operate),
-            ("DELETE", "/get-online-features", Endpoint::UnknownWrite, Right::Operate),
-            ("BREW", "/anything", Endpoint::UnknownWrite, Right::Operate),
+            ("GET", "/anything", Endpoint::Origin, AuthScope::Read),
+            ("OPTIONS", "/push", Endpoint::Origin, AuthScope::Read),
+            ("POST", "/retrieve-online-documents", Endpoint::Search, AuthScope::Read),
+            ("POST", "/search", Endpoint::Search, AuthScope::Read),
+            ("POST", "/v1/vector_stores/documents/search", Endpoint::Search, AuthScope::Read),
+            ("POST", "/v1/vector_stores//search", Endpoint::UnknownWrite, AuthScope::Admin),
+            ("POST", "/v1/vector_stores/a/b/search", Endpoint::UnknownWrite, AuthScope::Admin),
+            ("PUT", "/search", Endpoint::UnknownWrite, AuthScope::Admin),
+            ("POST", "/materialize", Endpoint::Write, AuthScope::Write),
+            ("POST", "/materialize-incremental", Endpoint::Write, AuthScope::Write),
+            ("DELETE", "/materialize", Endpoint::UnknownWrite, AuthScope::Admin),
+            ("POST", "/anything", Endpoint::UnknownWrite, AuthScope::Admin),
+            ("DELETE", "/get-online-features", Endpoint::UnknownWrite, AuthScope::Admin),
+            ("BREW", "/anything", Endpoint::UnknownWrite, AuthScope::Admin),
         ] {
             assert_eq!(Endpoint::of(method, path), endpoint, "{method} {path}");
             assert_eq!(right(method, path), needed, "{method} {path}");

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::pool::Pool;
 use crate::request::Protocol;
 use model::refusal::Refusal;
-use model::request::{Ask, Cohort, Consistency, Priority};
+use model::request::{Cohort, Consistency, Priority, RowQuery};
 use protocol::plan::Plan;
 use protocol::request::ParsedRequest;
 
@@ -16,7 +16,7 @@ pub(super) fn row_query(
     request: &ParsedRequest<'_>,
     plan: &Rc<Plan>,
     key_bytes: usize,
-) -> Result<Box<Ask>, Refusal> {
+) -> Result<Box<RowQuery>, Refusal> {
     let mut ask = pool.take_ask();
     ask.keys.clear();
     plan.write_keys(request, key_bytes, &mut pool.scratch, &mut ask.keys)?;

@@ -13,13 +13,14 @@ use crate::request::{Protocol, RequestContext};
 use crate::stream::Stream;
 use crate::timings::Timings;
 use crate::warm_job::WarmJob;
-use ::origin::origin::{self, Table, Wanted};
+use ::origin::origin::{self, Table};
 use ::prefetch::patterns::Predictions;
 use config::Config;
-use engine::{Engine, Fetch, Route};
+use engine::{Engine, Route};
 use model::answer::{Answer, OriginFailure};
+use model::fetch_spec::FetchSpec;
 use model::row::Row;
-use model::time::Instant;
+use model::time::Timestamp;
 use protocol::native::Options;
 use protocol::plan::Plan;
 use protocol::request::ParsedRequest;
@@ -32,7 +33,7 @@ pub(super) struct RowRequest {
     pub(super) plan: Rc<Plan>,
     pub(super) route: Route,
     /// The calls to the origin under way.
-    fetches: Vec<(u32, Fetch)>,
+    fetches: Vec<(u32, FetchSpec)>,
     pub(super) timings: Timings,
     /// Whether it has its reply, and goes on behind it.
     pub(super) is_answered: bool,
@@ -78,7 +79,7 @@ impl RowRequest {
     }
 
     /// One that begins behind an answer, for nobody.
-    pub(super) fn behind(request: ParsedRequest<'_>, plan: Rc<Plan>, route: Route, now: Instant) -> Box<RowRequest> {
+    pub(super) fn behind(request: ParsedRequest<'_>, plan: Rc<Plan>, route: Route, now: Timestamp) -> Box<RowRequest> {
         // An answer that lacks columns tells nothing of the requests whose shape it was asked in.
         let context = RequestContext::new(Protocol::Native(Options::default()), "".into(), now);
         Box::new(RowRequest { is_answered: true, ..*RowRequest::new(request, context, plan, route) })
@@ -86,10 +87,13 @@ impl RowRequest {
 
     /// The memory that it takes beside its session and its plan, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
-        let of_fetch = |(_, fetch): &(u32, Fetch)| {
+        let of_fetch = |(_, fetch): &(u32, FetchSpec)| {
             let columns =
                 fetch.views.iter().map(|(_, columns)| size_of::<(usize, Vec<usize>)>() + size_of_val(&**columns));
-            size_of::<(u32, Fetch)>() + size_of_val(&*fetch.rows) + size_of_val(&*fetch.places) + columns.sum::<usize>()
+            size_of::<(u32, FetchSpec)>()
+                + size_of_val(&*fetch.rows)
+                + size_of_val(&*fetch.places)
+                + columns.sum::<usize>()
         };
         size_of::<RowRequest>()
             + self.request.size()
@@ -105,21 +109,20 @@ impl RowRequest {
         Answered { request, context, plan, answer, route: *route }
     }
 
-    /// The engine's orders as the host's effects.
+    /// The engine's effects as the host's effects.
     pub(super) fn effects(
         &mut self,
         handle: RequestHandle,
-        orders: Vec<engine::Order>,
+        engine_effects: Vec<engine::EngineEffect>,
         config: &Config,
-        now: Instant,
+        now: Timestamp,
     ) -> Vec<Effect> {
-        let mut effects = Vec::with_capacity(orders.len());
-        for order in orders {
-            match order {
-                engine::Order::Fetch { call, fetch, timeout_millis } => {
+        let mut effects = Vec::with_capacity(engine_effects.len());
+        for engine_effect in engine_effects {
+            match engine_effect {
+                engine::EngineEffect::Fetch { call, fetch, timeout_millis } => {
                     self.timings.fetch.begin(now);
-                    let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
-                    let body = origin::request(&self.request, &self.plan, &wanted);
+                    let body = origin::request(&self.request, &self.plan, &fetch);
                     self.fetches.push((call, fetch));
                     let traceparent = self.context.traceparent();
                     let io_request =
@@ -127,7 +130,7 @@ impl RowRequest {
                     effects.push(Effect::new(handle, Continuation::Call(call), io_request, timeout_millis));
                 }
                 other => {
-                    if let engine::Order::Read { tier, .. } = other {
+                    if let engine::EngineEffect::Read { tier, .. } = other {
                         self.timings.of(tier).begin(now);
                     }
                     effects.extend(effect(handle, other));
@@ -143,7 +146,7 @@ impl RowRequest {
         handle: RequestHandle,
         call: u32,
         fetched: Result<OriginReply, FetchFailure>,
-        stamp: Instant,
+        stamp: Timestamp,
         engine: &mut Engine,
         config: &Config,
     ) -> Result<OriginAnswer, OriginFailure> {
@@ -154,18 +157,17 @@ impl RowRequest {
         let limits = &config.limits;
         let columns = plan.columns.len() + if plan.service.is_some() { limits.features } else { plan.outputs.len() };
         let table =
-            Table::read(&body, fetch.rows.len(), columns, limits.depth).map_err(OriginFailure::Unintelligible)?;
+            Table::read(&body, fetch.rows.len(), columns, limits.depth).map_err(OriginFailure::InvalidResponse)?;
         if table.is_empty() {
             return Err(OriginFailure::Empty);
         }
-        let wanted = Wanted { rows: &fetch.rows, views: &fetch.views, places: &fetch.places };
-        let others = origin::rows_of_others(&table, request, plan, &wanted);
+        let others = origin::rows_of_others(&table, request, plan, &fetch);
         if !others.is_empty() && others.len() == fetch.rows.len() {
-            return Err(OriginFailure::Unintelligible("it is of other entities than those asked for".to_owned()));
+            return Err(OriginFailure::InvalidResponse("it is of other entities than those asked for".to_owned()));
         }
         if self.context.protocol.is_feast()
             && let Some(base) = origin_requests::forward_base(config)
-            && !origin::is_whole(&table, plan, &wanted)
+            && !origin::is_whole(&table, plan, &fetch)
         {
             return Ok(OriginAnswer::Unlike { base });
         }
@@ -173,15 +175,15 @@ impl RowRequest {
         let is_others =
             |place: &usize| place.checked_rem(request.call.rows).is_some_and(|row| others.binary_search(&row).is_ok());
         let places: Vec<usize> = fetch.places.iter().filter(|place| !is_others(place)).copied().collect();
-        let wanted = Wanted { places: &places, ..wanted };
+        let fetch = FetchSpec { places, ..fetch };
         let mut interner = core::mem::take(engine.interner());
         let rows = match engine.ask(handle.session()) {
-            Some(ask) => origin::rows(&table, plan, ask, &wanted, &mut interner, stamp),
+            Some(ask) => origin::rows(&table, plan, ask, &fetch, &mut interner, stamp),
             None => Vec::new(),
         };
         *engine.interner() = interner;
         if let Some(status) = table.unknown_status().filter(|_| origin::is_nothing_known(&rows)) {
-            return Err(OriginFailure::Unintelligible(format!("no status that is known, but {status}")));
+            return Err(OriginFailure::InvalidResponse(format!("no status that is known, but {status}")));
         }
         Ok(OriginAnswer::Rows(rows))
     }
@@ -194,11 +196,11 @@ fn body_of(fetched: Result<OriginReply, FetchFailure>) -> Result<Vec<u8>, Origin
         FetchFailure::Unreachable => OriginFailure::Unreachable,
         FetchFailure::NoRoom => OriginFailure::NoRoom,
         FetchFailure::TooLarge => {
-            let limit = "an answer larger than `limits.origin_body_bytes`, or than `memory.waiting_bytes`";
-            OriginFailure::Unintelligible(limit.to_owned())
+            let limit = "an answer larger than `limits.origin_body_bytes`, or than `memory.pending_bytes`";
+            OriginFailure::InvalidResponse(limit.to_owned())
         }
         FetchFailure::Encoded { coding } => {
-            OriginFailure::Unintelligible(format!("an answer in the coding `{coding}`, which cannot be undone here"))
+            OriginFailure::InvalidResponse(format!("an answer in the coding `{coding}`, which cannot be undone here"))
         }
     })?;
     match status {
@@ -207,7 +209,7 @@ fn body_of(fetched: Result<OriginReply, FetchFailure>) -> Result<Vec<u8>, Origin
         ..400 => Err(OriginFailure::Unexpected { status }),
         _ if body.len() > MAX_ERROR_BYTES => {
             let reason = format!("an error ({status}) of {} bytes; {MAX_ERROR_BYTES} are passed on", body.len());
-            Err(OriginFailure::Unintelligible(reason))
+            Err(OriginFailure::InvalidResponse(reason))
         }
         _ => Err(OriginFailure::Refused { status, content_type, body: body.into() }),
     }

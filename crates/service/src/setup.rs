@@ -5,10 +5,10 @@ use ::prefetch::prefetch::{self as governing, Prices};
 use cache::hold::JobSettings;
 use cache::memory::Budget;
 use cache::policy::Eviction;
-use config::{Breaker, Config, EvictionPolicy, L2Order, SortedMap, View};
+use config::{Breaker, Config, EvictionPolicy, L2ReadPolicy, SortedMap, View};
 use engine::breaker::BreakerSettings;
 use engine::limiter::LimiterSettings;
-use engine::optimizer::Order;
+use engine::read_policy::ReadPolicy;
 use engine::router::RouterSettings;
 use engine::{Settings, StoreSettings};
 use model::answer::Tier;
@@ -43,7 +43,7 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
         ttl_seconds: config.l2.ttl_seconds,
         timeout_millis: config.l2.timeout_ms,
         write_interval_millis: config.l2.write_interval_ms,
-        writes_per_day: config.l2.writes_per_day,
+        max_writes_per_day: config.l2.max_writes_per_day,
         max_writes_per_request: config.l2.max_writes_per_request,
     };
     let l3 = StoreSettings {
@@ -54,7 +54,7 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
         ttl_seconds: config.l3.ttl_seconds,
         timeout_millis: config.l3.timeout_ms,
         write_interval_millis: 0,
-        writes_per_day: None,
+        max_writes_per_day: None,
         max_writes_per_request: None,
     };
     let stores = [(l2, config.l2.enabled), (l3, config.l3.enabled)];
@@ -82,7 +82,7 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
             batch_min_entities: routing.batch_min_entities,
             batch_min_features: routing.batch_min_features,
             chunk_rows: routing.chunk_rows,
-            max_calls: routing.max_calls,
+            max_concurrent_chunks: routing.max_concurrent_chunks,
             deadline_millis: deadlines.default_ms,
             soft_percent: deadlines.soft_percent,
             does_hedge: deadlines.hedging,
@@ -90,30 +90,30 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
         breaker: breaker_settings(breaker),
         limiter: LimiterSettings { is_adaptive: load.adaptive_concurrency, max: load.max_origin_calls },
         has_adaptive_timeouts: deadlines.adaptive_timeouts,
-        l2_order: match config.optimizer.l2 {
-            L2Order::Auto => None,
-            L2Order::First => Some(Order::First),
-            L2Order::Together => Some(Order::Together),
-            L2Order::Never => Some(Order::Never),
+        l2_read_policy: match config.l2.read_policy {
+            L2ReadPolicy::Auto => None,
+            L2ReadPolicy::First => Some(ReadPolicy::First),
+            L2ReadPolicy::Parallel => Some(ReadPolicy::Parallel),
+            L2ReadPolicy::Never => Some(ReadPolicy::Never),
         },
         is_singleflight: config.singleflight.enabled,
         early_beta_permille: permille(config.freshness.early_refresh_percent),
         learning: patterns::Settings {
             memory_bytes: prefetch.memory_bytes,
             half_life_millis: prefetch.half_life_seconds * 1_000,
-            predictions: prefetch.predictions,
-            related: prefetch.related,
+            predictions: prefetch.max_predictions,
+            related: prefetch.max_related_predictions,
         },
         prefetch: governing::Settings {
-            rows_per_second: prefetch.rows_per_second,
-            floor_permille: prefetch.precision_floor_percent * 10,
+            max_rows_per_second: prefetch.max_rows_per_second,
+            floor_permille: prefetch.min_precision_percent * 10,
             holdout_permille: prefetch.holdout_percent * 10,
-            rest_millis: prefetch.rest_seconds * 1_000,
+            rest_millis: prefetch.cooldown_seconds * 1_000,
             prices: Prices {
-                read: costs.l2_read_cents * NANODOLLARS,
-                write: costs.l2_write_cents * NANODOLLARS,
-                call: costs.origin_call_cents * NANODOLLARS,
-                millisecond: prefetch.millisecond_nanodollars,
+                read: costs.l2_read_cents_per_million * NANODOLLARS,
+                write: costs.l2_write_cents_per_million * NANODOLLARS,
+                call: costs.origin_call_cents_per_million * NANODOLLARS,
+                millisecond: prefetch.latency_value_nanodollars_per_ms,
             },
         },
         jobs: JobSettings {
@@ -121,9 +121,9 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
             staleness_millis: config.writes.visible_within_ms,
         },
         // The invalidation log sets the clocks of all that keep to it.
-        clock_error_millis: if has_ledger { 0 } else { config.writes.clock_error_ms },
-        max_sessions: load.max_waiting,
-        waiting_bytes: config.memory.waiting_bytes,
+        clock_error_millis: if has_ledger { 0 } else { config.writes.max_clock_skew_ms },
+        max_sessions: load.max_pending_requests,
+        pending_bytes: config.memory.pending_bytes,
         seed,
     }
 }
@@ -131,10 +131,10 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
 pub(super) fn breaker_settings(breaker: &Breaker) -> BreakerSettings {
     BreakerSettings {
         is_enabled: breaker.enabled,
-        window: breaker.window,
+        window: breaker.window_operations,
         failure_percent: breaker.failure_percent,
         open_millis: breaker.open_ms,
-        probes: breaker.probes,
+        probes: breaker.half_open_probes,
     }
 }
 
@@ -143,7 +143,7 @@ pub(super) fn longest_life(config: &Config) -> u64 {
     let freshness = &config.freshness;
     let views = config.views.iter().filter_map(|(_, view)| view.ttl_seconds);
     let ttl = views.max().unwrap_or_default().max(freshness.ttl_seconds);
-    (ttl + freshness.grace_seconds.max(freshness.revalidate_seconds)).saturating_mul(1_000)
+    (ttl + freshness.stale_if_error_seconds.max(freshness.stale_while_revalidate_seconds)).saturating_mul(1_000)
 }
 
 /// What the planner is told.
@@ -153,9 +153,9 @@ pub(super) fn project(config: &Config, seed: u64) -> Project {
     let lifetimes = |view: Option<&View>| Lifetimes {
         ttl: millis(view.and_then(|view| view.ttl_seconds).unwrap_or(freshness.ttl_seconds)),
         jitter_permille: permille(freshness.ttl_jitter_percent),
-        revalidate: millis(freshness.revalidate_seconds),
-        max_age: view.and_then(|view| view.max_age_seconds).or(freshness.max_age_seconds).map(millis),
-        grace: millis(freshness.grace_seconds),
+        stale_while_revalidate: millis(freshness.stale_while_revalidate_seconds),
+        max_event_age: view.and_then(|view| view.max_event_age_seconds).or(freshness.max_event_age_seconds).map(millis),
+        stale_if_error: millis(freshness.stale_if_error_seconds),
         negative_ttl: millis(freshness.negative_ttl_seconds),
     };
     let facts = |join_keys: &[String], view: Option<&View>| ViewFacts {

@@ -9,7 +9,7 @@ use crate::reply::{self, Reply};
 use crate::request::Protocol;
 use engine::Lines;
 use model::answer::Answer;
-use protocol::sheet::Sheet;
+use protocol::response_buffer::ResponseBuffer;
 use protocol::{native, problem};
 
 /// What went out so far of a reply in parts.
@@ -17,7 +17,7 @@ use protocol::{native, problem};
 pub(super) struct Stream {
     written: native::Written,
     /// What is written and did not go out.
-    unsent: Sheet,
+    unsent: ResponseBuffer,
     /// Whether anything is there of what was written.
     has_anything: bool,
     /// Whether the head has gone out.
@@ -70,7 +70,7 @@ impl Stream {
         protocol: &Protocol,
         answer: &Answer,
         is_last: bool,
-        head: impl Fn(Sheet) -> Reply,
+        head: impl Fn(ResponseBuffer) -> Reply,
     ) -> Emission {
         let failure = reply::failed(protocol, answer, self.has_anything || !is_last);
         if let Some(reply) = failure.filter(|_| !self.has_begun) {
@@ -85,7 +85,7 @@ impl Stream {
         if is_last && !has_begun {
             return Emission::Last(None, Response::Reply(head(body)));
         }
-        let chunk = Chunk { head: (!has_begun).then(|| head(Sheet::default())), bytes: body.into_vec() };
+        let chunk = Chunk { head: (!has_begun).then(|| head(ResponseBuffer::default())), bytes: body.into_vec() };
         if is_last { Emission::Last(Some(chunk), Response::Streamed) } else { Emission::Continuation(chunk) }
     }
 }
@@ -93,11 +93,11 @@ impl Stream {
 /// Why some of an answer is missing, where it is known.
 fn problem_of(answer: &Answer, is_held: bool) -> Option<Vec<u8>> {
     match &answer.failure {
-        _ if answer.tally.missing == 0 => None,
+        _ if answer.tier_counts.missing == 0 => None,
         Some(failure) => Some(reply::origin_failure(false, failure).body().to_vec()),
         None => is_held.then(|| {
             let detail = "its deadline came before its reader had taken what was there";
-            problem::body(408, "read-too-slowly", "The answer was read too slowly", detail)
+            problem::body(408, "client-too-slow", "The answer was read too slowly", detail)
         }),
     }
 }

@@ -1,7 +1,7 @@
 //! When the parts of a request began and ended, and where its time went.
 
 use model::answer::Tier;
-use model::time::Instant;
+use model::time::Timestamp;
 use telemetry::record;
 
 /// When the parts of a request began and ended.
@@ -15,7 +15,7 @@ pub(super) struct Timings {
 /// When something was first waited for, and for how long until it was last heard of.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Timing {
-    began: Option<Instant>,
+    began: Option<Timestamp>,
     millis: Option<u64>,
     /// How many operations have not ended.
     under_way: u32,
@@ -35,18 +35,18 @@ pub(super) struct Parts {
 }
 
 impl Timing {
-    pub(super) fn begin(&mut self, now: Instant) {
+    pub(super) fn begin(&mut self, now: Timestamp) {
         self.began.get_or_insert(now);
         self.under_way += 1;
     }
 
-    pub(super) fn end(&mut self, now: Instant) {
+    pub(super) fn end(&mut self, now: Timestamp) {
         self.millis = self.began.map(|began| now.millis_since(began));
         self.under_way = self.under_way.saturating_sub(1);
     }
 
     /// Counts what is still waited for up to now, since the answer goes out without it.
-    fn cut_off(&mut self, now: Instant) {
+    fn cut_off(&mut self, now: Timestamp) {
         if self.under_way > 0 {
             self.end(now);
         }
@@ -68,7 +68,7 @@ impl Timings {
     }
 
     /// The same as spans: what it was, when it began, how long it took, and to which HTTP status it came.
-    pub(super) fn spans(&self) -> impl Iterator<Item = (record::Tier, Instant, u64, u16)> {
+    pub(super) fn spans(&self) -> impl Iterator<Item = (record::Tier, Timestamp, u64, u16)> {
         let [l2, l3] = self.reads;
         let status = self.origin_status.unwrap_or_default();
         [(record::Tier::L2, l2, 0), (record::Tier::L3, l3, 0), (record::Tier::Origin, self.fetch, status)]
@@ -77,7 +77,7 @@ impl Timings {
     }
 
     /// Ends all that is still waited for: the answer goes out without it.
-    pub(super) fn cut_off(&mut self, now: Instant) {
+    pub(super) fn cut_off(&mut self, now: Timestamp) {
         let [l2, l3] = &mut self.reads;
         [l2, l3, &mut self.fetch].into_iter().for_each(|timing| timing.cut_off(now));
     }

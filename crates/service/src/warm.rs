@@ -13,13 +13,14 @@ use crate::read_path::{Advanced, ReadPath};
 use crate::reply;
 use crate::request::RequestContext;
 use crate::warm_job::{Load, WarmJob, Work};
-use ::origin::origin::{self, Table, Wanted};
+use ::origin::origin::{self, Table};
 use ::origin::planner::Planner;
 use ::origin::warm::{self, Group};
 use model::answer::Tier;
+use model::fetch_spec::FetchSpec;
 use model::refusal::Refusal;
-use model::request::{Ask, Columns};
-use model::time::Instant;
+use model::request::{Columns, RowQuery};
+use model::time::Timestamp;
 use protocol::plan::{Naming, Plan, Planned};
 use protocol::request::ParsedRequest;
 
@@ -30,8 +31,8 @@ pub(super) fn begin(
     requests: &mut RequestsInProgress,
     body: &[u8],
     context: &RequestContext<'_>,
-    stamp: Instant,
-    now: Instant,
+    stamp: Timestamp,
+    now: Timestamp,
 ) -> Transition {
     let most = read_path.config.limits.warm_rows;
     let prepared = warm::read(body, most).and_then(|groups| {
@@ -62,7 +63,7 @@ pub(super) fn advance(
     requests: &mut RequestsInProgress,
     handle: RequestHandle,
     Advanced { transition, job }: Advanced,
-    now: Instant,
+    now: Timestamp,
 ) -> Transition {
     match job {
         None => transition,
@@ -77,7 +78,7 @@ fn advance_job(
     mut handle: RequestHandle,
     mut transition: Transition,
     mut job: Box<WarmJob>,
-    now: Instant,
+    now: Timestamp,
 ) -> Transition {
     let deadline_millis = read_path.config.deadlines.warm_ms;
     loop {
@@ -116,7 +117,7 @@ pub(super) fn on_written(
     requests: &mut RequestsInProgress,
     handle: RequestHandle,
     (tier, failed): (Tier, usize),
-    now: Instant,
+    now: Timestamp,
 ) -> Transition {
     let Some(mut job) = requests.take_job(handle) else { return Transition::default() };
     job.on_written(tier, failed);
@@ -128,7 +129,7 @@ fn prepare(
     read_path: &mut ReadPath,
     group: &Group<'_>,
     context: &RequestContext<'_>,
-    stamp: Instant,
+    stamp: Timestamp,
 ) -> Result<Work, Refusal> {
     let mut protocol = context.protocol;
     let mut request = read_path.parse(&mut protocol, group.request().into())?;
@@ -154,8 +155,8 @@ fn load(
     group: &Group<'_>,
     request: ParsedRequest<'static>,
     plan: Rc<Plan>,
-    ask: Box<Ask>,
-    stamp: Instant,
+    ask: Box<RowQuery>,
+    stamp: Timestamp,
 ) -> Result<Load, Refusal> {
     let answer = group.answer(&plan);
     let columns = plan.columns.len() + plan.outputs.len();
@@ -168,9 +169,8 @@ fn load(
     let columns_of = |columns: &Columns| if let Columns::Named(names) = columns { names.len() } else { 0 };
     let views: Vec<(usize, Vec<usize>)> =
         (0..).zip(ask.views.iter()).map(|(view, asked)| (view, (0..columns_of(asked.columns())).collect())).collect();
-    let (rows, places): (Vec<usize>, Vec<usize>) = ((0..ask.rows).collect(), (0..ask.keys.len()).collect());
-    let wanted = Wanted { rows: &rows, views: &views, places: &places };
-    let rows = origin::rows(&table, &plan, &ask, &wanted, read_path.engine.interner(), stamp);
+    let everything = FetchSpec { rows: (0..ask.rows).collect(), views, places: (0..ask.keys.len()).collect() };
+    let rows = origin::rows(&table, &plan, &ask, &everything, read_path.engine.interner(), stamp);
     Ok(Load { ask, rows, request, plan })
 }
 

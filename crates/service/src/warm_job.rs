@@ -9,10 +9,10 @@ use std::rc::Rc;
 use crate::io::{Continuation, Effect, IoRequest, WriteBegun};
 use crate::reply::Reply;
 use crate::request::RequestContext;
-use model::answer::{Answer, Need, Tier};
-use model::request::{Ask, Priority};
+use model::answer::{Action, Answer, Tier};
+use model::request::{Priority, RowQuery};
 use model::row::Row;
-use model::time::Instant;
+use model::time::Timestamp;
 use protocol::plan::Plan;
 use protocol::request::ParsedRequest;
 
@@ -26,7 +26,7 @@ pub(super) struct WarmJob {
     writes: usize,
     /// How many rows are being fetched.
     places: usize,
-    pub(super) began: Instant,
+    pub(super) began: Timestamp,
 }
 
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(super) enum Work {
 /// Rows that came with their values.
 #[derive(Debug)]
 pub(super) struct Load {
-    pub(super) ask: Box<Ask>,
+    pub(super) ask: Box<RowQuery>,
     pub(super) rows: Vec<(usize, Row)>,
     pub(super) request: ParsedRequest<'static>,
     pub(super) plan: Rc<Plan>,
@@ -94,13 +94,13 @@ struct Written {
 
 impl WarmJob {
     /// Of all that is to be done, `rows` in all.
-    pub(super) fn new(mut rest: Vec<Work>, rows: usize, began: Instant) -> WarmJob {
+    pub(super) fn new(mut rest: Vec<Work>, rows: usize, began: Timestamp) -> WarmJob {
         rest.reverse();
         WarmJob { rest, report: Report { rows, ..Report::default() }, writes: 0, places: 0, began }
     }
 
     /// What is to be done next, where it is not too late; `None` where the job is done.
-    pub(super) fn next(&mut self, deadline_millis: u64, now: Instant) -> Option<Work> {
+    pub(super) fn next(&mut self, deadline_millis: u64, now: Timestamp) -> Option<Work> {
         let is_late = now.millis_since(self.began) >= deadline_millis;
         let work = self.rest.pop().filter(|_| !is_late)?;
         match &work {
@@ -160,7 +160,7 @@ impl WarmJob {
     }
 
     /// Asks as a job does: after all others, and for as long as the job may take.
-    pub(super) fn adapt(&self, ask: &mut Ask, deadline_millis: u64, now: Instant) {
+    pub(super) fn adapt(&self, ask: &mut RowQuery, deadline_millis: u64, now: Timestamp) {
         ask.priority = Priority::Low;
         ask.max_staleness = None;
         ask.patience_millis = Some(deadline_millis.saturating_sub(now.millis_since(self.began)));
@@ -169,10 +169,10 @@ impl WarmJob {
     /// Counts the rows of an answer.
     pub(super) fn count(&mut self, answer: &Answer) {
         let report = &mut self.report;
-        report.origin_calls += answer.tally.compute_requests;
+        report.origin_calls += answer.tier_counts.compute_requests;
         for found in &answer.found {
             let counter = match &found.row {
-                Some(row) if found.need != Need::Completion => {
+                Some(row) if found.action != Action::Fetch => {
                     let is_unknown = row.uniform_cell().is_some_and(|cell| cell.is_negative);
                     match found.tier {
                         _ if is_unknown => &mut report.unknown,
@@ -195,10 +195,10 @@ impl WarmJob {
             (r#"{"rows":"#, *rows),
             (r#","fetched":"#, *fetched),
             (r#","fresh":"#, *fresh),
-            (r#","unknown":"#, *unknown),
+            (r#","not_found":"#, *unknown),
             (r#","loaded":"#, *loaded),
             (r#","failed":"#, *failed),
-            (r#","left":"#, left),
+            (r#","remaining":"#, left),
             (r#","origin_calls":"#, *origin_calls as usize),
             (r#","stores":{"l2_distributed":{"rows":"#, l2.rows),
             (r#","failed":"#, l2.failed),

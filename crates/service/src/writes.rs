@@ -18,7 +18,7 @@ use crate::write_kind::WriteKind;
 use config::Config;
 use model::refusal::Refusal;
 use model::request::Priority;
-use model::time::Instant;
+use model::time::Timestamp;
 use origin::planner::{Planner, Reach};
 use origin::write::{self, Invalidation, Target};
 
@@ -28,7 +28,7 @@ pub(super) fn begin(
     read_path: &mut ReadPath,
     requests: &mut RequestsInProgress,
     incoming: Incoming<'_>,
-    now: Instant,
+    now: Timestamp,
 ) -> Transition {
     let config = Rc::clone(&read_path.config);
     let size = Endpoint::Write.check_size(&config, &incoming);

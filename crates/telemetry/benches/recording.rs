@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant as Clock;
 
 use featheredge_telemetry::histogram::{ALL, Count, Kind, Windows};
-use model::time::Instant;
+use model::time::Timestamp;
 
 const ROUNDS: u64 = 9;
 const REQUESTS: u64 = 2_000_000;
@@ -23,7 +23,7 @@ fn main() {
         .map(|round| {
             let began = Clock::now();
             for request in 0..REQUESTS {
-                windows.advance(Instant(1_795_420_800_000 + round * 1_000 + request / 2_000));
+                windows.advance(Timestamp(1_795_420_800_000 + round * 1_000 + request / 2_000));
                 for series in series {
                     windows.record(black_box(series), black_box(request % 300));
                 }

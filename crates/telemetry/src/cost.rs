@@ -21,39 +21,39 @@ figures! {
     Cost {
         /// Keys read from L2.
         l2_reads: Total,
-        /// Keys not read, since L1 had them.
+        /// Keys not read from L2, because L1 had their rows.
         l2_reads_saved: Total,
         /// Keys written to L2.
         l2_writes: Total,
-        /// Keys not written: unchanged, or coalesced.
+        /// Keys not written to L2: unchanged or coalesced.
         l2_writes_saved: Total,
-        /// Calls to the origin.
+        /// Origin calls.
         origin_calls: Total,
-        /// Requests answered without one.
+        /// Requests answered without an origin call.
         origin_calls_saved: Total,
-        /// What the operations cost.
+        /// Cost of the operations, in US dollars.
         spent_usd: MicroDollars,
-        /// What the others would have cost.
+        /// Cost of the saved operations, in US dollars.
         saved_usd: MicroDollars,
     }
 
     /// Where a window's time went, and the original specification's `Cost_Savings = H × (L_miss − L_hit) × rate`.
     LatencyModel {
-        /// L_network, mean.
+        /// Mean time of a request in queues and between host and core, in the window.
         network_ms: Micros,
-        /// L_cache, mean.
+        /// Mean time of a request waiting for L2 and L3, in the window.
         cache_ms: Micros,
-        /// L_computation, mean.
+        /// Mean time of a request waiting for the origin, in the window.
         computation_ms: Micros,
-        /// L_serialization, mean.
+        /// Mean time of serialization; 0, because the core has no clock.
         serialization_ms: Micros,
-        /// L_hit: mean of requests that needed no origin.
+        /// Mean latency of requests without an origin call, in the window.
         hit_ms: Micros,
-        /// L_miss: mean of the others.
+        /// Mean latency of requests with an origin call, in the window.
         miss_ms: Micros,
-        /// H: hits of all tiers, of rows asked for.
-        tiers_hit: Share,
-        /// H * (L_miss - L_hit) * rate, in each second.
+        /// Share of the requested rows that any tier had, in the window.
+        hit_ratio: Share,
+        /// Waiting time saved in each second: hit ratio x (miss latency - hit latency) x request rate.
         saved_ms: Micros,
     }
 }
@@ -96,7 +96,7 @@ impl LatencyModel {
             serialization_ms: mean(Count::SerializationMillis),
             hit_ms: Decimal(hit.unwrap_or_default()),
             miss_ms: Decimal(miss.unwrap_or_default()),
-            tiers_hit: Decimal(hit_ratio),
+            hit_ratio: Decimal(hit_ratio),
             saved_ms: Decimal(gained.saturating_mul(hit_ratio) / 1_000 * per_thousand_seconds / 1_000_000),
         }
     }

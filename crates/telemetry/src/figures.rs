@@ -16,8 +16,10 @@ pub enum Unit {
     Millis,
     /// Microseconds, written as milliseconds, in a field that ends in `_ms`.
     Micros,
-    /// Millionths of a whole, written as a share of 1.
+    /// Millionths of a whole, written as a share of 1; in a field that ends in `_ratio`, or that a metric adds it to.
     Share,
+    /// Thousandths, written as a number.
+    Rate,
     /// Millionths of a US dollar since the start, written as dollars, in a field that ends in `_usd`.
     MicroDollars,
 }
@@ -32,6 +34,8 @@ pub type Millis = u64;
 pub type Micros = Decimal<3>;
 /// See [`Unit::Share`].
 pub type Share = Decimal<6>;
+/// See [`Unit::Rate`].
+pub type Rate = Decimal<3>;
 /// See [`Unit::MicroDollars`].
 pub type MicroDollars = Decimal<6>;
 

@@ -6,7 +6,7 @@
 
 use ::histogram::{Config, Histogram32};
 
-use model::time::Instant;
+use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Slots of a window: it slides by a tenth of its length.
@@ -320,7 +320,7 @@ impl Ring {
         }
     }
 
-    fn last(&self, spans: u64, now: Instant) -> Kept {
+    fn last(&self, spans: u64, now: Timestamp) -> Kept {
         let number = now.0 / self.span_millis;
         let mut sum = Kept::default();
         for (_, kept) in self.spans.iter().filter(|(at, _)| *at <= number && at + spans > number) {
@@ -337,7 +337,7 @@ pub struct Windows {
     pub(crate) series: Vec<Series>,
     /// The number of the slot that is recorded in, and when it ends.
     current: u64,
-    ends_at: Instant,
+    ends_at: Timestamp,
     /// The slots before this one were sent to where windows are merged.
     sent: u64,
     /// Sixty spans of a minute, and 144 of half an hour; in units of the shortest alerting window where that is set otherwise.
@@ -358,7 +358,7 @@ impl Windows {
             slot_millis: (window_millis / SLOTS as u64).max(1),
             series: Vec::new(),
             current: 0,
-            ends_at: Instant(0),
+            ends_at: Timestamp(0),
             sent: 0,
             minutes: Ring::new(hour_millis / 60, 60),
             half_hours: Ring::new(hour_millis / 2, 144),
@@ -411,14 +411,14 @@ impl Windows {
 
     /// Goes on to `now`: slots that are past the window are emptied. To be called before recording and before reading.
     #[inline]
-    pub fn advance(&mut self, now: Instant) {
+    pub fn advance(&mut self, now: Timestamp) {
         if now >= self.ends_at {
             self.close(now);
         }
     }
 
     #[cold]
-    fn close(&mut self, now: Instant) {
+    fn close(&mut self, now: Timestamp) {
         let next = now.0 / self.slot_millis;
         let kept = self.kept_now();
         if !self.is_merged {
@@ -442,7 +442,7 @@ impl Windows {
             }
         }
         self.current = next;
-        self.ends_at = Instant((next + 1) * self.slot_millis);
+        self.ends_at = Timestamp((next + 1) * self.slot_millis);
     }
 
     fn place(&self, number: u64) -> usize {
@@ -500,7 +500,7 @@ impl Windows {
 
     /// How promises were kept in the last so many sixtieths of the shortest long window; past sixty of them, in whole halves of it.
     #[must_use]
-    pub fn kept(&self, sixtieths: u64, now: Instant) -> Kept {
+    pub fn kept(&self, sixtieths: u64, now: Timestamp) -> Kept {
         let mut sum =
             if sixtieths <= 60 { self.minutes.last(sixtieths, now) } else { self.half_hours.last(sixtieths / 30, now) };
         if !self.is_merged {
@@ -524,7 +524,7 @@ impl Windows {
 
     /// When the present slot ends, if it has something in it.
     #[must_use]
-    pub fn open_until(&self) -> Option<Instant> {
+    pub fn open_until(&self) -> Option<Timestamp> {
         self.slots_at(self.current).next().map(|_| self.ends_at)
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use model::time::{EventTime, Instant};
+use model::time::{EventTime, Timestamp};
 use serde::{Serialize, Serializer};
 use serde_json::ser::Formatter;
 
@@ -22,9 +22,9 @@ pub(crate) fn append_json(out: &mut Vec<u8>, value: &impl Serialize) {
 
 /// A time, written as RFC 3339 has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timestamp(pub Instant);
+pub struct Rfc3339(pub Timestamp);
 
-impl Serialize for Timestamp {
+impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let time = EventTime(i64::try_from(self.0.0.saturating_mul(1_000)).unwrap_or(i64::MAX));
         serializer.serialize_str(str::from_utf8(time.text().as_bytes()).unwrap_or_default())

@@ -1,10 +1,10 @@
 //! Alerts: opened once when something goes wrong, resolved once when it no longer does, and remembered.
 
-use model::time::Instant;
+use model::time::Timestamp;
 
 use serde::Serialize;
 
-use crate::json::Timestamp;
+use crate::json::Rfc3339;
 
 /// What an alert is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,11 +82,11 @@ pub struct Alert {
     /// The worst that was found.
     pub worst: Finding,
     /// When it was first found.
-    pub opened_at: Instant,
+    pub opened_at: Timestamp,
     /// When it was last found.
-    pub seen_at: Instant,
+    pub seen_at: Timestamp,
     /// When it was no longer.
-    pub resolved_at: Option<Instant>,
+    pub resolved_at: Option<Timestamp>,
 }
 
 impl Alert {
@@ -105,9 +105,9 @@ struct AlertReport {
     severity: Severity,
     value: f64,
     threshold: f64,
-    opened_at: Timestamp,
+    opened_at: Rfc3339,
     #[serde(skip_serializing_if = "Option::is_none")]
-    resolved_at: Option<Timestamp>,
+    resolved_at: Option<Rfc3339>,
 }
 
 impl From<Alert> for AlertReport {
@@ -123,8 +123,8 @@ impl From<Alert> for AlertReport {
             severity: alert.worst.severity,
             value: alert.worst.value as f64 / unit,
             threshold: alert.worst.threshold as f64 / unit,
-            opened_at: Timestamp(alert.opened_at),
-            resolved_at: alert.resolved_at.map(Timestamp),
+            opened_at: Rfc3339(alert.opened_at),
+            resolved_at: alert.resolved_at.map(Rfc3339),
         }
     }
 }
@@ -150,7 +150,7 @@ impl Monitor {
         subject: Subject,
         finding: Option<Finding>,
         rest_millis: u64,
-        now: Instant,
+        now: Timestamp,
     ) -> Option<Alert> {
         let open = self.open.get_mut(subject as usize)?;
         match (open.as_mut(), finding) {

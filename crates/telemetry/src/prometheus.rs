@@ -21,7 +21,8 @@ fn write_columns(out: &mut Vec<u8>, prefix: &str, label: &str, figures: &[Figure
             Unit::Gauge => ("", "", "gauge", 0),
             Unit::Millis => ("_ms", "_seconds", "gauge", 3),
             Unit::Micros => ("_ms", "_seconds", "gauge", 6),
-            Unit::Share => ("", "_ratio", "gauge", 6),
+            Unit::Share => ("_ratio", "_ratio", "gauge", 6),
+            Unit::Rate => ("", "", "gauge", 3),
             Unit::MicroDollars => ("", "_total", "counter", 6),
         };
         let name = ["featheredge_", prefix, name.strip_suffix(own).unwrap_or(name), suffix].concat();
@@ -38,7 +39,7 @@ fn write_columns(out: &mut Vec<u8>, prefix: &str, label: &str, figures: &[Figure
 /// them, so that its dashboards show them. Source of names and buckets: `sdk/python/feast/metrics.py`.
 pub fn write_feast(out: &mut Vec<u8>, endpoints: &[(&str, Totals)], all: &Totals) {
     let name = "feast_feature_server_request_total";
-    write_head(out, name, "Requests, by what became of them.", "counter");
+    write_head(out, name, "Requests by endpoint and result.", "counter");
     for (endpoint, totals) in endpoints {
         let (requests, failed) = (totals.of(Count::Requests), totals.of(Count::Unavailable));
         for (status, number) in [("success", requests - failed), ("error", failed)] {
@@ -46,7 +47,7 @@ pub fn write_feast(out: &mut Vec<u8>, endpoints: &[(&str, Totals)], all: &Totals
         }
     }
     let name = "feast_feature_server_request_latency_seconds";
-    write_head(out, name, "How long requests took.", "histogram");
+    write_head(out, name, "Latency of requests.", "histogram");
     let bucket = [name, "_bucket"].concat();
     for (endpoint, totals) in endpoints {
         let mut below = 0;

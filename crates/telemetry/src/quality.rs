@@ -1,8 +1,8 @@
 //! How good an answer is: what of it came, and how fresh.
 
-use model::answer::Found;
-use model::request::{Columns, ViewAsk};
-use model::time::Instant;
+use model::answer::LookupResult;
+use model::request::{Columns, ViewQuery};
+use model::time::Timestamp;
 use model::value::{Cell, Status};
 use serde::{Deserialize, Serialize};
 
@@ -31,14 +31,14 @@ impl Quality {
 /// What was had of one view. A value counts as served when it is present or known to be null; what has no value of a permitted age is
 /// not there by now.
 #[must_use]
-pub fn quality_of(view: &ViewAsk, found: &[Found], max_staleness: Option<u64>, began: Instant) -> Quality {
+pub fn quality_of(view: &ViewQuery, found: &[LookupResult], max_staleness: Option<u64>, began: Timestamp) -> Quality {
     let most = max_staleness.unwrap_or(view.lifetimes().ttl).max(1);
     let mut quality = Quality::default();
     // Ages of all served values together: one division for all.
     let mut age = 0;
     let mut count = |quality: &mut Quality, cell: &Cell, values: u64| match cell.status {
         Status::Present | Status::NullValue => {
-            age += began.millis_since(cell.fetched_at.instant()).min(most) * values;
+            age += began.millis_since(cell.fetched_at.timestamp()).min(most) * values;
             quality.served += values;
         }
         Status::Invalid => quality.failed += values,

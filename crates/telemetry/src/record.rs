@@ -6,7 +6,7 @@
 //! one record with their number. Invariant: telling a request allocates nothing once the buffer has grown, and what the buffer cannot
 //! take is lost and counted, never waited for. A batch says all that is needed to read it.
 
-use model::time::Instant;
+use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::entity_bucket;
@@ -111,7 +111,7 @@ pub struct Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
     /// When the records that follow were told.
-    At(Instant),
+    At(Timestamp),
     /// A request, or so many that are alike; then its rows, entities and features are those of all of them together.
     Request(Request, u64),
     /// What the request, or all of them, had of a view; follows it.
@@ -137,7 +137,7 @@ pub enum Record {
         /// What it is: the whole request, or a tier's part.
         name: SpanName,
         /// When it began.
-        began: Instant,
+        began: Timestamp,
         /// How long it took, in milliseconds.
         millis: u64,
         /// The HTTP status that it came to; 0 where it came to none.
@@ -217,7 +217,7 @@ enum Told {
 pub struct Records {
     bytes: Vec<u8>,
     /// The time of the last record.
-    at: Instant,
+    at: Timestamp,
     /// Records that there was no room for since the last were taken.
     lost: u64,
     views: Vec<Box<str>>,
@@ -266,7 +266,7 @@ impl Records {
 
     /// Makes room for a record and notes the time; `false` where there is none.
     #[inline]
-    fn begin(&mut self, records: u64, now: Instant) -> bool {
+    fn begin(&mut self, records: u64, now: Timestamp) -> bool {
         if self.bytes.len() >= CAPACITY {
             self.lost += records;
             return false;
@@ -280,7 +280,7 @@ impl Records {
     }
 
     /// Tells of a request for `views` that ends now; what it had of [each](Records::view) follows, in the same order.
-    pub fn request(&mut self, request: &Request, views: &[u8], now: Instant) {
+    pub fn request(&mut self, request: &Request, views: &[u8], now: Timestamp) {
         let is_hit = request.rows.l1_misses == 0 && request.status == 200 && !request.is_lacking;
         let bucket = entity_bucket(request.entities);
         let kind = request.path as usize ^ views.first().map_or(0, |&view| usize::from(view) << 1);
@@ -306,7 +306,7 @@ impl Records {
         self.write_run(&ended, now);
     }
 
-    fn write_run(&mut self, run: &Run, now: Instant) {
+    fn write_run(&mut self, run: &Run, now: Timestamp) {
         if run.times > 0 && self.write(&run.request, run.times, now) {
             for (&view, quality) in run.views.iter().zip(&run.qualities).take(run.view_count) {
                 self.write_view(view, quality);
@@ -315,7 +315,7 @@ impl Records {
     }
 
     /// Writes a request, or so many; whether there is room.
-    fn write(&mut self, request: &Request, times: u64, now: Instant) -> bool {
+    fn write(&mut self, request: &Request, times: u64, now: Timestamp) -> bool {
         let has_room = self.begin(times, now);
         if has_room {
             let Request { path, priority, status, is_lacking, millis, cache_millis, origin_millis, .. } = *request;
@@ -355,7 +355,7 @@ impl Records {
     }
 
     /// Tells of an operation of a tier that ends now.
-    pub fn operation(&mut self, tier: Tier, has_failed: bool, millis: u64, now: Instant) {
+    pub fn operation(&mut self, tier: Tier, has_failed: bool, millis: u64, now: Timestamp) {
         if self.begin(1, now) {
             self.bytes.extend_from_slice(&[OPERATION, tier as u8, u8::from(has_failed)]);
             write_numbers(&mut self.bytes, &[millis]);
@@ -363,7 +363,15 @@ impl Records {
     }
 
     /// Tells of a span that ends now.
-    pub fn span(&mut self, context: &Context, name: SpanName, began: Instant, millis: u64, status: u16, now: Instant) {
+    pub fn span(
+        &mut self,
+        context: &Context,
+        name: SpanName,
+        began: Timestamp,
+        millis: u64,
+        status: u16,
+        now: Timestamp,
+    ) {
         if self.begin(1, now) {
             // Few requests are traced.
             put(&mut self.bytes, &Record::Span { context: *context, name, began, millis, status });
@@ -371,7 +379,7 @@ impl Records {
     }
 
     /// Takes what has been told, as a batch, with how the core stands now.
-    pub fn take(&mut self, gauges: GaugeSnapshot, now: Instant) -> Batch {
+    pub fn take(&mut self, gauges: GaugeSnapshot, now: Timestamp) -> Batch {
         if core::mem::take(&mut self.has_runs) {
             for run in core::mem::take(&mut self.runs) {
                 self.write_run(&run, now);
@@ -385,7 +393,7 @@ impl Records {
         };
         self.bytes.clear();
         // Each batch says its times anew.
-        self.at = Instant::default();
+        self.at = Timestamp::default();
         batch
     }
 }

@@ -4,7 +4,7 @@
 //! Burn rates over two windows each are those of the SRE workbook: the long window says that it matters, the short one that it goes
 //! on. Source: Beyer et al., "The Site Reliability Workbook", 2018, chapter 5, table 5-8.
 
-use model::time::Instant;
+use model::time::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::figures::{Decimal, Millis, Share};
@@ -27,7 +27,7 @@ pub struct Targets {
     /// The share of requests that may fail, or be answered without some value, in millionths.
     pub error_rate: u64,
     /// With fewer requests in its long window a burn rate says nothing.
-    pub burn_min_requests: u64,
+    pub burn_rate_min_requests: u64,
 }
 
 /// The share of requests that may be slower than the 99th percentile's target, in millionths.
@@ -158,19 +158,19 @@ pub const BURNS: [Burn; 3] = [
 /// How fast the budget burns in a pair of windows, in thousandths of the rate that just uses it up: the slower of the two windows,
 /// and of latency and errors the faster. 0 where too little was asked.
 #[must_use]
-pub fn burn_rate(targets: &Targets, windows: &Windows, burn: Burn, now: Instant) -> u64 {
+pub fn burn_rate(targets: &Targets, windows: &Windows, burn: Burn, now: Timestamp) -> u64 {
     let rates = |sixtieths| {
         let kept = windows.kept(sixtieths, now);
         let rate = |bad, budget: u64| share(bad, kept.requests).saturating_mul(1_000) / budget.max(1);
         (kept.requests, rate(kept.slow, SLOW_BUDGET), rate(kept.errors, targets.error_rate))
     };
     let ((requests, slow, errors), (_, slow_now, errors_now)) = (rates(burn.long), rates(burn.short));
-    if requests < targets.burn_min_requests { 0 } else { slow.min(slow_now).max(errors.min(errors_now)) }
+    if requests < targets.burn_rate_min_requests { 0 } else { slow.min(slow_now).max(errors.min(errors_now)) }
 }
 
 /// What is left of the error budget of the longest window, in millionths: of the slow requests' and the failed requests' the less.
 #[must_use]
-pub fn budget_left(targets: &Targets, windows: &Windows, now: Instant) -> u64 {
+pub fn budget_left(targets: &Targets, windows: &Windows, now: Timestamp) -> u64 {
     let kept = windows.kept(BURNS.iter().map(|burn| burn.long).max().unwrap_or_default(), now);
     let left = |bad: u64, budget: u64| WHOLE.saturating_sub(share(share(bad, kept.requests), budget.max(1)));
     left(kept.slow, SLOW_BUDGET).min(left(kept.errors, targets.error_rate))

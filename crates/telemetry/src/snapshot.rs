@@ -10,10 +10,10 @@ use crate::record::Tier;
 pub struct GaugeSnapshot {
     /// The rows in memory.
     pub l1: L1Gauges,
-    /// Requests under way.
-    pub waiting: u64,
+    /// Requests in progress.
+    pub pending_requests: u64,
     /// Requests refused since the start, since too many waited.
-    pub refused: u64,
+    pub shed: u64,
     /// Calls to the origin since the start that were made since a store was slow.
     pub hedged: u64,
     /// Milliseconds after which a slow store's reading is hedged, where it is.
@@ -69,7 +69,7 @@ pub struct L1Gauges {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct L2Choice {
     /// Before the origin, together with it, or not at all.
-    pub order: &'static str,
+    pub read_policy: &'static str,
     /// Why, for people.
     pub reason: &'static str,
 }
@@ -92,73 +92,73 @@ pub struct TierGauges {
 figures! {
     /// What a store did.
     StoreFigures {
-        /// Keys asked for.
+        /// Keys read.
         keys_read: Total,
         /// Rows written.
         keys_written: Total,
-        /// Rows not written, since the store has the same.
+        /// Rows not written, because the store has the same.
         unchanged: Total,
-        /// Writes given up for a later one.
+        /// Writes replaced by a later one of the same key.
         coalesced: Total,
-        /// Rows not written, since the budget is spent.
+        /// Rows not written, because the write budget is spent.
         over_budget: Total,
-        /// Rows refused, since their keys are written too often.
+        /// Rows that the store refused, because their keys are written too often.
         rate_limited: Total,
-        /// Bulk reads made again by halves, since they were too large.
-        halved: Total,
-        /// Operations left out while the breaker was open.
-        left_out: Total,
-        /// Stored values that could not be used.
+        /// Bulk reads repeated in halves, because they were too large.
+        split_reads: Total,
+        /// Operations skipped while the circuit breaker was open.
+        skipped_breaker_open: Total,
+        /// Stored values that could not be used: foreign, damaged or of another version.
         unusable: Total,
-        /// Rows not written, since their request may write no more, or too many wait.
+        /// Rows not written, because of the write limit of their request or a full queue.
         shed: Total,
-        /// Rows not written, since what else the store holds of them could not be read.
+        /// Rows not written, because their stored columns could not be read.
         unmerged: Total,
-        /// 1 while the breaker of writes is open.
-        writes_stopped: Gauge,
+        /// 1 while the circuit breaker of writes is open or half-open.
+        write_breaker_open: Gauge,
     }
 
     /// What prefetch did.
     PrefetchFigures {
-        /// Rows fetched ahead.
+        /// Rows prefetched.
         issued: Total,
-        /// Of these, rows to see whether a rule that rests has become better.
+        /// Rows prefetched to probe a kind of prediction that cools down.
         probes: Total,
-        /// Rows that came before they were asked for, and were then.
+        /// Prefetched rows that arrived before a request for them.
         used: Total,
-        /// Rows that were asked for while they were fetched.
+        /// Prefetched rows that were requested before they arrived.
         late: Total,
-        /// Rows that were evicted or expired before they were asked for.
+        /// Prefetched rows that were evicted or expired before a request.
         wasted: Total,
-        /// Rows that did not come, or that others fetched meanwhile.
+        /// Prefetched rows that did not arrive, or that a request fetched meanwhile.
         failed: Total,
-        /// Rows not fetched, since the second's budget was spent.
+        /// Rows not prefetched, because the budget of the second was spent.
         over_budget: Total,
-        /// Rows not fetched, since all in memory is warmer.
-        declined: Total,
-        /// Rows that made room for those fetched ahead.
-        displaced: Total,
-        /// Of these, rows that were then asked for: pollution.
-        missed: Total,
-        /// Keys read to fetch ahead.
+        /// Rows not prefetched, because all rows in memory are used more.
+        admission_rejected: Total,
+        /// Rows evicted for prefetched ones.
+        evictions: Total,
+        /// Rows evicted for prefetched ones and requested afterwards.
+        polluting_evictions: Total,
+        /// Keys read from L2 by prefetch.
         l2_reads: Total,
-        /// Rows asked of the origin to fetch ahead.
+        /// Rows fetched from the origin by prefetch.
         origin_rows: Total,
-        /// Rows written that were fetched ahead.
+        /// Prefetched rows written to L2.
         l2_writes: Total,
-        /// What these cost.
+        /// Cost of prefetch, in US dollars.
         spent_usd: MicroDollars,
-        /// What the used rows would have cost when asked for.
+        /// Cost that the used rows would have had on request, in US dollars.
         saved_usd: MicroDollars,
-        /// Used in time, of those whose fate is known.
+        /// Share of the prefetched rows with a known outcome that were used in time.
         precision: Share,
-        /// Misses gone, compared with sessions that are held out.
+        /// Share of misses avoided, in comparison with holdout sessions.
         coverage: Share,
-        /// In time, of those asked for after all.
+        /// Share of the requested prefetched rows that arrived in time.
         timeliness: Share,
-        /// Models of other isolates taken over.
-        models: Total,
-        /// Models that could not be.
+        /// Models of other isolates merged.
+        models_merged: Total,
+        /// Models of other isolates that could not be merged.
         models_ignored: Total,
     }
 }
@@ -184,11 +184,11 @@ pub struct MemoryUse {
     /// Plans, lists of features, and what the registry said.
     pub plans: Share,
     /// What was learned from requests.
-    pub learned: Share,
+    pub prefetch: Share,
     /// Marks of writes.
-    pub marks: Share,
+    pub invalidations: Share,
     /// Records of requests that nobody has taken yet.
     pub records: Share,
     /// What waits; refused are requests for which there was no room.
-    pub waiting: Share,
+    pub pending: Share,
 }

@@ -3,7 +3,7 @@
 //! Sources: W3C Trace Context, 2021, "traceparent"; OpenTelemetry Protocol 1.x, JSON over HTTP.
 
 use model::shape::fingerprint;
-use model::time::Instant;
+use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::json::append_json;
@@ -78,9 +78,9 @@ pub struct Span<'a> {
     /// What it was.
     pub name: &'a str,
     /// When it began.
-    pub began: Instant,
+    pub began: Timestamp,
     /// When it ended.
-    pub ended: Instant,
+    pub ended: Timestamp,
     /// The HTTP status that it came to, where it did.
     pub status: Option<u16>,
 }
@@ -171,7 +171,7 @@ impl Export {
             self.json.push(b',');
         }
         self.spans += 1;
-        let nanos = |at: Instant| at.0.saturating_mul(1_000_000).to_string();
+        let nanos = |at: Timestamp| at.0.saturating_mul(1_000_000).to_string();
         let span = SpanData {
             trace_id: text_of(&context.trace),
             span_id: text_of(id),

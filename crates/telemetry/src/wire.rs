@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use model::time::Instant;
+use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::{BOUNDS, Kept, Kind, Series, Slot, Totals, Windows};
@@ -71,7 +71,7 @@ impl Windows {
     }
 
     /// Adds what [`Windows::take_news`] or [`Windows::write`] gave; whether it could be read to its end.
-    pub fn read(&mut self, bytes: &[u8], now: Instant) -> bool {
+    pub fn read(&mut self, bytes: &[u8], now: Timestamp) -> bool {
         self.advance(now);
         self.read_parts(bytes, now).is_some()
     }
@@ -98,7 +98,7 @@ impl Windows {
         out
     }
 
-    fn read_parts(&mut self, bytes: &[u8], now: Instant) -> Option<()> {
+    fn read_parts(&mut self, bytes: &[u8], now: Timestamp) -> Option<()> {
         let (head, mut rest): (Head, _) = postcard::take_from_bytes(bytes.strip_prefix(MAGIC)?).ok()?;
         // Spans are numbered by their length, so those of another hour would lie in another time.
         if (head.slot_millis, head.span_millis) != (self.slot_millis(), self.minutes.span_millis) {
@@ -115,8 +115,8 @@ impl Windows {
     }
 
     /// Adds a part, unless it is of a time that has not come at `latest`.
-    fn add_part(&mut self, part: Part<'_>, is_new: bool, latest: Instant) {
-        let time = |number: u64, millis: u64| number.checked_mul(millis).map(Instant).filter(|at| *at <= latest);
+    fn add_part(&mut self, part: Part<'_>, is_new: bool, latest: Timestamp) {
+        let time = |number: u64, millis: u64| number.checked_mul(millis).map(Timestamp).filter(|at| *at <= latest);
         match part {
             Part::Slot { number, kind, name, counts, latencies } => {
                 let Some(at) = time(number, self.slot_millis()) else { return };

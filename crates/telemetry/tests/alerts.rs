@@ -9,7 +9,7 @@ use featheredge_telemetry::monitor::{Finding, MAX_ALERTS, Monitor, Severity, Sub
 use featheredge_telemetry::outbox::Outbox;
 use featheredge_telemetry::prometheus::{write_feast, write_figures};
 use featheredge_telemetry::trace::{Context, Export, Span};
-use model::time::Instant;
+use model::time::Timestamp;
 use serde_json::{Value, json};
 
 fn found(severity: Severity, value: u64) -> Option<Finding> {
@@ -19,16 +19,16 @@ fn found(severity: Severity, value: u64) -> Option<Finding> {
 #[test]
 fn what_comes_and_goes_is_one_alert_with_its_worst_value_and_its_times() {
     let mut monitor = Monitor::default();
-    let mut judge = |finding, at| monitor.judge(Subject::HighLatency, finding, 60_000, Instant(at));
+    let mut judge = |finding, at| monitor.judge(Subject::HighLatency, finding, 60_000, Timestamp(at));
     assert!(judge(None, 0).is_none());
-    assert_eq!(judge(found(Severity::Medium, 250), 1_000).unwrap().opened_at, Instant(1_000));
+    assert_eq!(judge(found(Severity::Medium, 250), 1_000).unwrap().opened_at, Timestamp(1_000));
     assert!(judge(found(Severity::Medium, 300), 2_000).is_none(), "open already");
     assert_eq!(judge(found(Severity::High, 700), 3_000).unwrap().worst.value, 700, "worse is news");
     assert!(judge(found(Severity::Medium, 210), 4_000).is_none());
     assert!(judge(None, 63_999).is_none(), "not yet");
     let resolved = judge(None, 64_000).unwrap();
     assert_eq!((resolved.worst.severity, resolved.worst.value), (Severity::High, 700));
-    assert_eq!(resolved.resolved_at, Some(Instant(64_000)));
+    assert_eq!(resolved.resolved_at, Some(Timestamp(64_000)));
     assert_eq!((monitor.open().count(), monitor.resolved().len(), monitor.opened()), (0, 1, 1));
 }
 
@@ -36,8 +36,8 @@ fn what_comes_and_goes_is_one_alert_with_its_worst_value_and_its_times() {
 fn the_last_hundred_alerts_are_kept() {
     let mut monitor = Monitor::default();
     for round in 0..250 {
-        monitor.judge(Subject::OriginErrors, found(Severity::High, round), 0, Instant(round));
-        monitor.judge(Subject::OriginErrors, None, 0, Instant(round));
+        monitor.judge(Subject::OriginErrors, found(Severity::High, round), 0, Timestamp(round));
+        monitor.judge(Subject::OriginErrors, None, 0, Timestamp(round));
     }
     assert_eq!(monitor.resolved().len(), MAX_ALERTS);
     assert_eq!(monitor.resolved()[0].worst.value, 150);
@@ -46,41 +46,41 @@ fn the_last_hundred_alerts_are_kept() {
 #[test]
 fn a_message_is_sent_again_ever_later_and_then_given_up() {
     let mut outbox = Outbox::new(3, 5_000);
-    outbox.push(b"a".to_vec(), Instant(0));
+    outbox.push(b"a".to_vec(), Timestamp(0));
     for (at, failures) in [(0, 1), (1_000, 2), (3_000, 3)] {
-        assert!(failures == 1 || outbox.take_due(Instant(at - 1)).is_none(), "too early");
-        let (number, body) = outbox.take_due(Instant(at)).unwrap();
+        assert!(failures == 1 || outbox.take_due(Timestamp(at - 1)).is_none(), "too early");
+        let (number, body) = outbox.take_due(Timestamp(at)).unwrap();
         assert_eq!(body, b"a");
-        assert!(outbox.take_due(Instant(at)).is_none(), "it is under way");
-        outbox.tell(number, false, Instant(at));
+        assert!(outbox.take_due(Timestamp(at)).is_none(), "it is under way");
+        outbox.tell(number, false, Timestamp(at));
     }
-    assert_eq!((outbox.next_due(), outbox.given_up, outbox.delivered), (None, 1, 0));
+    assert_eq!((outbox.next_due(), outbox.dropped, outbox.delivered), (None, 1, 0));
 }
 
 #[test]
 fn a_message_of_which_nothing_is_heard_is_sent_again() {
     let mut outbox = Outbox::new(3, 5_000);
-    outbox.push(b"a".to_vec(), Instant(0));
-    let (number, _) = outbox.take_due(Instant(0)).unwrap();
-    assert!(outbox.take_due(Instant(9_999)).is_none());
-    assert!(outbox.take_due(Instant(10_000)).is_some());
-    outbox.tell(number, true, Instant(10_001));
-    outbox.tell(number, true, Instant(10_002));
+    outbox.push(b"a".to_vec(), Timestamp(0));
+    let (number, _) = outbox.take_due(Timestamp(0)).unwrap();
+    assert!(outbox.take_due(Timestamp(9_999)).is_none());
+    assert!(outbox.take_due(Timestamp(10_000)).is_some());
+    outbox.tell(number, true, Timestamp(10_001));
+    outbox.tell(number, true, Timestamp(10_002));
     assert_eq!((outbox.delivered, outbox.next_due()), (1, None));
-    (0..150).for_each(|_| outbox.push(Vec::new(), Instant(0)));
-    assert_eq!(outbox.given_up, 50, "what waits is bounded");
+    (0..150).for_each(|_| outbox.push(Vec::new(), Timestamp(0)));
+    assert_eq!(outbox.dropped, 50, "what waits is bounded");
     let mut large = Outbox::new(3, 5_000);
-    (0..5).for_each(|_| large.push(vec![0; 400_000], Instant(0)));
-    assert_eq!(large.given_up, 3, "in bytes too");
+    (0..5).for_each(|_| large.push(vec![0; 400_000], Timestamp(0)));
+    assert_eq!(large.dropped, 3, "in bytes too");
 }
 
 #[test]
 fn what_is_sent_once_is_not_sent_again_though_nothing_is_heard_of_it() {
     let mut outbox = Outbox::new(1, 5_000);
-    outbox.push(b"a".to_vec(), Instant(0));
-    assert!(outbox.take_due(Instant(0)).is_some());
-    assert!(outbox.take_due(Instant(10_000)).is_none());
-    assert_eq!((outbox.given_up, outbox.next_due()), (1, None));
+    outbox.push(b"a".to_vec(), Timestamp(0));
+    assert!(outbox.take_due(Timestamp(0)).is_some());
+    assert!(outbox.take_due(Timestamp(10_000)).is_none());
+    assert_eq!((outbox.dropped, outbox.next_due()), (1, None));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_callers_trace_goes_on_and_a_header_that_is_none_is_left_out() {
 #[test]
 fn spans_are_written_as_open_telemetry_reads_them() {
     let context = Context::new([1, 2, 3], true);
-    let span = |name, began, ended, status| Span { name, began: Instant(began), ended: Instant(ended), status };
+    let span = |name, began, ended, status| Span { name, began: Timestamp(began), ended: Timestamp(ended), status };
     let mut export = Export::new("rides");
     export.add(&context, span("POST /v1/features", 1_000, 1_030, Some(503)), true);
     export.add(&context, span("l2", 1_001, 1_009, None), false);
@@ -182,7 +182,7 @@ fn the_largest_numbers_are_written_as_numbers() {
 #[test]
 fn feasts_histogram_is_cumulative_and_ends_with_all() {
     let mut windows = Windows::new(300_000, 3_600_000);
-    windows.advance(Instant(1_000_000));
+    windows.advance(Timestamp(1_000_000));
     [3, 7, 7, 60_000].into_iter().for_each(|millis| windows.record(ALL, millis));
     windows.add(ALL, &[(Count::Unavailable, 1)]);
     for (entities, times) in [(1, 1), (5 * 5, 5), (90, 1), (5_000, 1)] {
@@ -216,13 +216,13 @@ fn feasts_histogram_is_cumulative_and_ends_with_all() {
 #[test]
 fn savings_are_the_seeds_formula_and_money_is_counted_by_operation() {
     let mut windows = Windows::new(100_000, 3_600_000);
-    windows.advance(Instant(1_000_000));
+    windows.advance(Timestamp(1_000_000));
     (0..90).for_each(|_| windows.record(ALL, 2));
     (0..10).for_each(|_| windows.record(ALL, 102));
     windows
         .add(ALL, &[(Count::MissRequests, 10), (Count::MissMillis, 1_020), (Count::L1Hits, 90), (Count::L1Misses, 10)]);
     let model = LatencyModel::of(&windows.all().unwrap().summary(), 100_000);
-    assert_eq!((model.tiers_hit, model.hit_ms, model.miss_ms), (Decimal(900_000), Decimal(2_000), Decimal(102_000)));
+    assert_eq!((model.hit_ratio, model.hit_ms, model.miss_ms), (Decimal(900_000), Decimal(2_000), Decimal(102_000)));
     // 0.9 × 100 ms × 1 a second.
     assert_eq!(model.saved_ms, Decimal(90_000));
 

@@ -6,13 +6,13 @@ use featheredge_telemetry::quality::Quality;
 use featheredge_telemetry::record::{Batch, MAX_BYTES, Path, Record, Records, Request, Rows, SpanName, Tier};
 use featheredge_telemetry::snapshot::{GaugeSnapshot, TierGauges};
 use featheredge_telemetry::trace::Context;
-use model::time::Instant;
+use model::time::Timestamp;
 
-const NOW: Instant = Instant(1_795_420_800_000);
+const NOW: Timestamp = Timestamp(1_795_420_800_000);
 
 /// The records of a batch, each with when it was told.
-fn read(batch: &Batch) -> Vec<(Instant, Record)> {
-    let mut at = Instant::default();
+fn read(batch: &Batch) -> Vec<(Timestamp, Record)> {
+    let mut at = Timestamp::default();
     let mut records = Vec::new();
     for record in batch.records() {
         match record {
@@ -71,7 +71,7 @@ fn told() -> (Records, Vec<Record>) {
 fn a_batch_says_what_was_told_and_when_and_how_the_core_stands() {
     let (mut records, expected) = told();
     let origin = TierGauges { timeout_millis: 3, ..TierGauges::default() };
-    let gauges = GaugeSnapshot { waiting: 11, origin: Some(origin), ..GaugeSnapshot::default() };
+    let gauges = GaugeSnapshot { pending_requests: 11, origin: Some(origin), ..GaugeSnapshot::default() };
     let batch = records.take(gauges, NOW.plus(9));
     assert_eq!((batch.lost, batch.views.as_slice(), batch.gauges), (0, ["stats".into()].as_slice(), gauges));
     assert_eq!((gauges.tier(Tier::Origin), gauges.tier(Tier::L3)), (Some(&origin), None));

@@ -2,7 +2,7 @@
 
 use featheredge_telemetry::histogram::{ALL, Count, Kind, MAX_ERROR_PERMILLE, OTHER, Windows};
 use featheredge_telemetry::sla::{self, BURNS, Status, Targets};
-use model::time::Instant;
+use model::time::Timestamp;
 
 const TARGETS: Targets = Targets {
     p50_millis: 20,
@@ -10,10 +10,10 @@ const TARGETS: Targets = Targets {
     p99_millis: 100,
     availability: 999_000,
     error_rate: 1_000,
-    burn_min_requests: 100,
+    burn_rate_min_requests: 100,
 };
 const MINUTE: u64 = 60_000;
-const START: Instant = Instant(1_795_420_800_000);
+const START: Timestamp = Timestamp(1_795_420_800_000);
 
 fn windows() -> Windows {
     let mut windows = Windows::new(300_000, 60 * MINUTE);
@@ -223,7 +223,7 @@ fn a_budget_burns_only_while_both_windows_do_and_enough_was_asked() {
     let mut windows = windows();
     let [fast, ..] = BURNS;
     let mut now = START;
-    let ask = |windows: &mut Windows, now: Instant, requests: u64, errors: u64| {
+    let ask = |windows: &mut Windows, now: Timestamp, requests: u64, errors: u64| {
         windows.advance(now);
         (0..requests).for_each(|_| windows.record(ALL, 5));
         windows.add(ALL, &[(Count::Errors, errors)]);
@@ -270,7 +270,7 @@ fn windows_of_another_hour_are_left_out() {
     let mut trial = Windows::merged(300_000, 600_000);
     let mut isolate = Windows::new(300_000, 600_000);
     isolate.record(ALL, 1);
-    isolate.advance(Instant(60_000));
-    assert!(trial.read(&isolate.take_news().unwrap(), Instant(60_000)));
-    assert!(!Windows::merged(300_000, 3_600_000).read(&trial.write(), Instant(60_000)));
+    isolate.advance(Timestamp(60_000));
+    assert!(trial.read(&isolate.take_news().unwrap(), Timestamp(60_000)));
+    assert!(!Windows::merged(300_000, 3_600_000).read(&trial.write(), Timestamp(60_000)));
 }

@@ -1,7 +1,7 @@
 //! The configuration, as JSON: what it takes, a service can be made of and serve with.
 
 use config::Config;
-use model::time::Instant;
+use model::time::Timestamp;
 use origin::synthetic;
 use service::{Incoming, OriginReply, Service};
 
@@ -29,7 +29,7 @@ fn run(input: &[u8]) {
     let body = br#"{"features":["stats:score"],"entities":{"driver_id":[1]}}"#;
     let incoming = Incoming { method: "POST", path: "/get-online-features", body, ..Incoming::default() };
     let mut origin = |body: &[u8]| {
-        let (status, body) = synthetic::answer(body, &limits, Instant(START));
+        let (status, body) = synthetic::answer(body, &limits, Timestamp(START));
         Ok(OriginReply { status, content_type: Some("application/json".to_owned()), body })
     };
     if let Some(reply) = serve(&mut service, incoming, &mut origin) {
@@ -43,7 +43,7 @@ fn seeds() -> Vec<Vec<u8>> {
         br#"{}"#,
         br#"{"origin":{"kind":"http","url":"http://[::1]:6566/api"},"views":{"stats":{"join_keys":["driver_id"],"ttl_seconds":60}}}"#,
         br#"{"registry":{"url":"http://registry:6572","project":"demo","ttl_seconds":4},"origin":{"kind":"http","url":"http://feast"}}"#,
-        br#"{"auth":{"mode":"oidc","issuer":"https://id.example.com","audience":"features","granted":["write"]},"l3":{"enabled":true,"shards":3}}"#,
+        br#"{"auth":{"mode":"oidc","issuer":"https://id.example.com","audience":"features","default_scopes":["write"]},"l3":{"enabled":true,"shards":3}}"#,
         br#"{"l1":{"policy":"s3-fifo","max_entries":1,"max_bytes":1},"limits":{"depth":2,"cells":1},"push_sources":{"trips":["stats"]}}"#,
         br#"{"freshness":{"ttl_second":1}}"#,
     ];

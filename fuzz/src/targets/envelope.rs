@@ -6,7 +6,7 @@ use std::rc::Rc;
 use model::interner::Interner;
 use model::key::{Names, Scope, Space, Subject};
 use model::row::{Row, RowBuilder, Schema};
-use model::time::{EventTime, Instant};
+use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
 use row_codec::{decode, encode};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -55,8 +55,12 @@ fn row(is_uniform: bool, features: &[(&str, &str)]) -> Row {
     let schema = Schema::new(space(), Box::new(["id".into()]), names).unwrap();
     let mut builder = RowBuilder::new(Rc::new(schema), ENTITY);
     builder.push_join_key(b"1001");
-    let cell =
-        Cell { status: Status::Present, is_negative: false, event_time: EventTime(-5), fetched_at: Instant(77).into() };
+    let cell = Cell {
+        status: Status::Present,
+        is_negative: false,
+        event_time: EventTime(-5),
+        fetched_at: Timestamp(77).into(),
+    };
     for (number, (_, value)) in features.iter().enumerate() {
         let is_null = !is_uniform && number == 1;
         builder.push_feature(value.as_bytes(), if is_null { Cell { status: Status::NullValue, ..cell } } else { cell });

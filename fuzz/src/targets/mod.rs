@@ -9,7 +9,7 @@ pub(crate) mod session;
 use std::collections::BTreeMap;
 
 use ::config::{Config, OriginKind};
-use model::time::Instant;
+use model::time::Timestamp;
 use serde_json::Value;
 use service::{
     FetchFailure, Incoming, IoRequest, IoResult, OriginReply, OriginRequest, Reply, Response, Service, Transition,
@@ -57,11 +57,11 @@ fn serve(
     origin: &mut dyn FnMut(&[u8]) -> Result<OriginReply, FetchFailure>,
 ) -> Option<Reply> {
     let mut now = START;
-    let mut steps = vec![service.begin(incoming, Instant(now))];
+    let mut steps = vec![service.begin(incoming, Timestamp(now))];
     let (mut reply, mut ends, mut stored) = (None, 0, BTreeMap::new());
     // As long as a request can go on: each order is done once, and those behind the reply count.
     for _ in 0..10_000 {
-        let Some(Transition { handle: ticket, effects: orders, chunk, response: end, woken }) = steps.pop() else {
+        let Some(Transition { handle: ticket, effects, chunk, response: end, woken }) = steps.pop() else {
             break;
         };
         match end {
@@ -72,7 +72,7 @@ fn serve(
             Some(_) => ends += 1,
             None => {}
         }
-        for order in orders {
+        for order in effects {
             now += 1;
             let outcome = match order.request {
                 IoRequest::ReadStore { keys, .. } => {
@@ -92,13 +92,13 @@ fn serve(
                     IoResult::Waited
                 }
             };
-            steps.push(service.complete(order.id, outcome, Instant(now)));
+            steps.push(service.complete(order.id, outcome, Timestamp(now)));
         }
         if let (Some(_), Some(ticket)) = (chunk, ticket) {
-            steps.push(service.resume(ticket, Instant(now)));
+            steps.push(service.resume(ticket, Timestamp(now)));
         }
         for ticket in woken {
-            steps.push(service.wake(ticket, Instant(now)));
+            steps.push(service.wake(ticket, Timestamp(now)));
         }
     }
     assert!(steps.is_empty(), "a request goes on without end");

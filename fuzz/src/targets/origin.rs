@@ -1,7 +1,7 @@
 //! What an origin answers: the first byte says its status, the rest is its body.
 
 use ::origin::origin::Table;
-use model::time::Instant;
+use model::time::Timestamp;
 use origin::synthetic;
 use serde_json::Value;
 use service::{Incoming, OriginReply, Service};
@@ -54,7 +54,7 @@ fn asking(body: &str) -> Incoming<'_> {
 }
 
 fn honest_answer(body: &[u8]) -> Vec<u8> {
-    synthetic::answer(body, &Default::default(), Instant(START)).1
+    synthetic::answer(body, &Default::default(), Timestamp(START)).1
 }
 
 fn truth(body: &[u8]) -> Value {

@@ -29,7 +29,7 @@ fn run(input: &[u8]) {
     let incoming = Incoming { method: "POST", path, body, accepts_lines, is_operator: true, ..Incoming::default() };
     let mut origin = |body: &[u8]| {
         assert!(is_json(body), "the origin is asked what is no JSON");
-        let (status, body) = synthetic::answer(body, &limits, model::time::Instant(START));
+        let (status, body) = synthetic::answer(body, &limits, model::time::Timestamp(START));
         Ok(service::OriginReply { status, content_type: Some("application/json".to_owned()), body })
     };
     let reply = serve(&mut service, incoming, &mut origin);

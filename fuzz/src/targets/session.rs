@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use config::{Config, OriginKind, View};
 use invalidation_log::{Append, Appended};
-use model::time::Instant;
+use model::time::Timestamp;
 use origin::synthetic;
 use serde_json::Value;
 use service::{
@@ -104,14 +104,14 @@ fn config(first: u8, second: u8) -> Config {
     config.origin.url = Some("http://origin.example".to_owned());
     config.l2.enabled = has(0);
     config.l3.enabled = has(1);
-    config.writes.ledger = has(1) && has(2);
+    config.writes.invalidation_log = has(1) && has(2);
     config.l1.max_entries = if has(3) { 2 } else { 1_000 };
     config.routing.chunk_rows = if has(4) { 2 } else { 500 };
     config.singleflight.enabled = !has(5);
     config.freshness.ttl_seconds = if has(6) { 1 } else { 60 };
-    config.freshness.grace_seconds = if has(7) { 0 } else { 60 };
+    config.freshness.stale_if_error_seconds = if has(7) { 0 } else { 60 };
     config.load.max_origin_calls = if second & 1 != 0 { 1 } else { 64 };
-    config.load.max_waiting = if second & 2 != 0 { 1 } else { 100 };
+    config.load.max_pending_requests = if second & 2 != 0 { 1 } else { 100 };
     config.l3.shards = if second & 4 != 0 { 3 } else { 1 };
     for view in ["a", "b"].into_iter().filter(|_| second & 8 != 0) {
         config.views.insert(view.to_owned(), View { join_keys: vec!["id".to_owned()], ..Default::default() });
@@ -169,18 +169,18 @@ impl World {
     fn begin(&mut self, incoming: Incoming<'_>, request: Request) {
         self.requests.push(request);
         let number = self.requests.len() - 1;
-        let step = self.service.begin(incoming, Instant(self.now));
+        let step = self.service.begin(incoming, Timestamp(self.now));
         self.take(Some(number), step);
     }
 
     fn take(&mut self, request: Option<usize>, step: Transition) {
-        let Transition { handle: ticket, effects: orders, chunk, response: end, woken } = step;
+        let Transition { handle: ticket, effects, chunk, response: end, woken } = step;
         let known = ticket.and_then(|ticket| self.by_ticket.get(&ticket.number()).copied());
         let request = request.or(known);
         if let (Some(ticket), Some(request)) = (ticket, request) {
             self.by_ticket.insert(ticket.number(), request);
         }
-        for order in orders {
+        for order in effects {
             if let Some(request) = request {
                 self.by_ticket.entry(order.id.handle().number()).or_insert(request);
             }
@@ -255,7 +255,7 @@ impl World {
 
     fn tell(&mut self, id: EffectId, outcome: IoResult) {
         let request = self.by_ticket.get(&id.handle().number()).copied();
-        let step = self.service.complete(id, outcome, Instant(self.now));
+        let step = self.service.complete(id, outcome, Timestamp(self.now));
         self.take(request, step);
     }
 
@@ -331,7 +331,7 @@ impl World {
     }
 
     fn fetch(&mut self, body: &[u8], how: u8) -> Result<OriginReply, FetchFailure> {
-        let (mut status, mut answer) = synthetic::answer(body, &self.service.config().limits, Instant(self.now));
+        let (mut status, mut answer) = synthetic::answer(body, &self.service.config().limits, Timestamp(self.now));
         let last = core::mem::replace(&mut self.last_answer, answer.clone());
         match how % 8 {
             1 => return Err(FetchFailure::TimedOut),
@@ -348,7 +348,7 @@ impl World {
 
     /// Lets a request go on that was woken, or whose reader took a part.
     fn resume(&mut self, with: u8) {
-        let now = Instant(self.now);
+        let now = Timestamp(self.now);
         if let Some(ticket) = self.woken.pop() {
             let step = self.service.wake(ticket, now);
             self.take(self.by_ticket.get(&ticket.number()).copied(), step);
@@ -359,13 +359,13 @@ impl World {
         }
     }
 
-    /// Drops the request of an order that is open, and its other orders with it.
+    /// Drops the request of an order that is open, and its other effects with it.
     fn abandon(&mut self, with: u8) -> bool {
         if self.open.is_empty() {
             return false;
         }
         let ticket = self.open[usize::from(with) % self.open.len()].1.id.handle();
-        let woken = self.service.abandon(ticket, Instant(self.now));
+        let woken = self.service.abandon(ticket, Timestamp(self.now));
         self.woken.extend(woken);
         self.woken.retain(|woken| *woken != ticket);
         self.parts.retain(|part| *part != ticket);

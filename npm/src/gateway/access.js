@@ -1,8 +1,8 @@
-// Who may do what: looks at a caller's credentials, and says which rights they give, whose rows the caller is served, and what the origin
+// Who may do what: looks at a caller's credentials, and says which scopes they give, whose rows the caller is served, and what the origin
 // is shown.
 //
-// It knows paths by the right that they need alone, which the core tells. Its invariants: a secret is compared by digest and in constant
-// time; an algorithm is chosen by the key and never by the token; whoever cannot be told apart from nobody has nobody's rights.
+// It knows paths by the scope that they need alone, which the core tells. Its invariants: a secret is compared by digest and in constant
+// time; an algorithm is chosen by the key and never by the token; whoever cannot be told apart from nobody has nobody's scopes.
 
 import { networkOf } from "./address.js";
 import { areEqual, sha256 } from "./digest.js";
@@ -15,19 +15,19 @@ const OPERATOR_TOKEN = "FEATHEREDGE_OPERATOR_TOKEN";
 /** The tokens' digests, in JSON: `{name: {sha256, scopes, project}}`. */
 const TOKENS = "FEATHEREDGE_TOKENS";
 
-/** What needs no right, and has the origin asked all the same. */
+/** What needs no scope, and has the origin asked all the same. */
 const READY = "/ready";
 
-/** The rights, by the number that the core gives them. */
-const RIGHTS = ["nothing", "read", "write", "operate"];
-const ALL_RIGHTS = new Set(RIGHTS);
+/** The scopes, by the number that the core gives them. */
+const SCOPES = ["nothing", "read", "write", "admin"];
+const ALL_SCOPES = new Set(SCOPES);
 
 /** What `[vars.FEATHEREDGE.auth]` is where it says nothing; `crates/config/src/auth.rs` has the same. */
 export const DEFAULTS = {
 	mode: "none",
 	jwks_ttl_seconds: 300,
 	clock_skew_seconds: 60,
-	granted: ["read"],
+	default_scopes: ["read"],
 	scope_claim: "scope",
 	retry_after_seconds: 60,
 	cors_origins: [],
@@ -50,7 +50,7 @@ const PREFLIGHT_SECONDS = "7200";
  *
  * @typedef {object} Identity
  * @property {string} name what the caller is counted under
- * @property {ReadonlySet<string>} rights
+ * @property {ReadonlySet<string>} scopes
  * @property {string} caller
  * @property {import("./pass.js").Pass["credentials"]} credentials
  * @property {string} [authorization]
@@ -77,7 +77,7 @@ const unauthorized = (detail, error = "") =>
 		"www-authenticate": `Bearer realm="featheredge"${error && `, error="${error}"`}`,
 	});
 
-const unusable = (detail) => refuse(503, "configuration", "The configuration cannot be used", detail);
+const unusable = (detail) => refuse(503, "invalid-configuration", "The configuration cannot be used", detail);
 
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -91,10 +91,10 @@ function digestOf(text) {
 function readTokens(text) {
 	try {
 		const tokens = Object.entries(JSON.parse(text)).map(([name, { sha256, scopes, project = "" }]) => {
-			const rights = new Set(scopes);
-			if (![...rights].every((right) => RIGHTS.includes(right))) throw new TypeError("`scopes` has an unknown one");
+			const granted = new Set(scopes);
+			if (![...granted].every((scope) => SCOPES.includes(scope))) throw new TypeError("`scopes` has an unknown one");
 			if (typeof project !== "string") throw new TypeError("`project` must be a text");
-			return { name, digest: digestOf(sha256), rights, caller: project && `project:${project}` };
+			return { name, digest: digestOf(sha256), scopes: granted, caller: project && `project:${project}` };
 		});
 		return { tokens };
 	} catch (error) {
@@ -114,7 +114,7 @@ export class Access {
 	#secrets;
 	#settings;
 	/** What needs no credentials. */
-	#open;
+	#anonymous;
 	#limiter;
 	#keys;
 	#tokens;
@@ -134,13 +134,16 @@ export class Access {
 		const given = Object.entries(auth ?? {}).filter(([, value]) => value !== null);
 		this.#settings = { ...DEFAULTS, ...Object.fromEntries(given) };
 		this.#settings.cors_origins = listOf(this.#settings.cors_origins) ?? [];
-		const { mode, open, rate_limit_binding: binding } = this.#settings;
-		this.#open = new Set(listOf(open) ?? { none: ["read"], origin: ["read", "write"] }[mode] ?? []);
+		const { mode, anonymous_scopes: open, rate_limit_binding: binding } = this.#settings;
+		this.#anonymous = new Set(listOf(open) ?? { none: ["read"], origin: ["read", "write"] }[mode] ?? []);
 		this.#limiter = binding === undefined ? undefined : limiterOf(binding);
 		this.#keys = mode === "oidc" ? issuerKeys(this.#settings) : undefined;
 		this.#tokens = mode === "tokens" ? readTokens(secrets[TOKENS] ?? "{}") : {};
 		this.isOpen =
-			mode === "none" && this.#open.has("read") && binding === undefined && this.#settings.cors_origins.length === 0;
+			mode === "none" &&
+			this.#anonymous.has("read") &&
+			binding === undefined &&
+			this.#settings.cors_origins.length === 0;
 	}
 
 	/** Why the secrets, or what the host is bound to, cannot be used; nothing where they can. */
@@ -153,19 +156,19 @@ export class Access {
 	}
 
 	/**
-	 * Lets a request in that needs the right of this number, or says why not.
+	 * Lets a request in that needs the scope of this number, or says why not.
 	 *
 	 * @param {import("./handler.js").PlainRequest} request
 	 * @param {number} number
 	 * @returns {Promise<{ pass: import("./pass.js").Pass, refusal?: undefined } | { pass?: undefined, refusal: import("./reply.js").Reply }>}
 	 */
 	async admit(request, number) {
-		const right = RIGHTS[number];
+		const scope = SCOPES[number];
 		const asksOrigin = request.path === READY;
-		if (right === "nothing" && !asksOrigin) return { pass: ANYONE };
+		if (scope === "nothing" && !asksOrigin) return { pass: ANYONE };
 		try {
 			if (this.fault !== undefined) unusable(this.fault);
-			if (right === "nothing") {
+			if (scope === "nothing") {
 				const { name, credentials } = this.#nobody(request);
 				await this.#limit(`ready:${name}`);
 				return { pass: { ...ANYONE, credentials } };
@@ -174,9 +177,9 @@ export class Access {
 			// What the origin is to judge, anyone makes up: the address alone tells such callers apart.
 			if (identity.name.startsWith("origin:")) await this.#limit(this.#nobody(request).name);
 			await this.#limit(identity.name);
-			if (!identity.rights.has(right)) this.#refuse(identity, right);
+			if (!identity.scopes.has(scope)) this.#refuse(identity, scope);
 			const { caller, credentials, authorization } = identity;
-			return { pass: { caller, credentials, authorization, isOperator: identity.rights.has("operate") } };
+			return { pass: { caller, credentials, authorization, isOperator: identity.scopes.has("admin") } };
 		} catch (error) {
 			if (error instanceof Refused) return { refusal: error.reply };
 			throw error;
@@ -197,7 +200,7 @@ export class Access {
 	#nobody(request) {
 		return {
 			name: `address:${networkOf(request.address)}`,
-			rights: this.#open,
+			scopes: this.#anonymous,
 			caller: "",
 			isNobody: true,
 			// The deployment's own credentials are not for those whom the origin is to judge.
@@ -205,14 +208,14 @@ export class Access {
 		};
 	}
 
-	#refuse({ isNobody }, right) {
+	#refuse({ isNobody }, scope) {
 		const { mode } = this.#settings;
 		if (isNobody && mode !== "none" && mode !== "origin") {
-			unauthorized(`the request needs \`Authorization: Bearer\` with a token that allows to ${right}`);
+			unauthorized(`the request needs \`Authorization: Bearer\` with a token that allows to ${scope}`);
 		}
 		const detail = isNobody
-			? `the request needs \`Authorization: Bearer\` with the secret \`${OPERATOR_TOKEN}\`, unless \`auth.open\` has \`${right}\``
-			: `the token does not allow to ${right}`;
+			? `the request needs \`Authorization: Bearer\` with the secret \`${OPERATOR_TOKEN}\`, unless \`auth.anonymous_scopes\` has \`${scope}\``
+			: `the token does not allow to ${scope}`;
 		refuse(403, "forbidden", "The caller may not do this", detail);
 	}
 
@@ -243,12 +246,12 @@ export class Access {
 		if (digest !== undefined && (await this.#isOperators(digest))) {
 			// What the origin shows the deployment is for nobody whom it judges.
 			const caller = mode === "origin" ? "operator" : "";
-			return { name: "operator", rights: ALL_RIGHTS, ...OPERATOR, caller };
+			return { name: "operator", scopes: ALL_SCOPES, ...OPERATOR, caller };
 		}
 		if (mode === "none") return undefined;
 		if (mode === "origin") {
 			const name = `origin:${hex(await sha256(shown))}`;
-			return { name, rights: this.#open, caller: name, credentials: "caller", authorization: shown };
+			return { name, scopes: this.#anonymous, caller: name, credentials: "caller", authorization: shown };
 		}
 		if (digest === undefined) unauthorized("the credentials are no bearer token", "invalid_request");
 		const known = mode === "oidc" ? await this.#signed(token, hex(digest), request) : this.#listed(digest);
@@ -270,7 +273,7 @@ export class Access {
 			if (areEqual(token.digest, digest)) found = token;
 		}
 		if (found === undefined) unauthorized("the token is not known", "invalid_token");
-		return { name: `token:${found.name}`, rights: found.rights, caller: found.caller };
+		return { name: `token:${found.name}`, scopes: found.scopes, caller: found.caller };
 	}
 
 	/** Whom the issuer's token is of. */
@@ -286,7 +289,7 @@ export class Access {
 
 	/** Who the claims are of, and what they allow. */
 	async #subject(claims) {
-		const { audience, granted, scope_claim: scopes, project_claim: claim } = this.#settings;
+		const { audience, default_scopes, scope_claim: scopeClaim, project_claim: claim } = this.#settings;
 		if (![claims.aud].flat().includes(audience)) {
 			unauthorized("the token is for another audience", "invalid_token");
 		}
@@ -294,11 +297,11 @@ export class Access {
 		if (typeof project !== "string" || (claim !== undefined && project === "")) {
 			unauthorized(`the token has no claim \`${claim}\``, "invalid_token");
 		}
-		const own = words(claims[scopes]).filter((word) => String(word).startsWith(SCOPE_PREFIX));
-		const rights = new Set([...granted, ...own.map((word) => word.slice(SCOPE_PREFIX.length))]);
+		const own = words(claims[scopeClaim]).filter((word) => String(word).startsWith(SCOPE_PREFIX));
+		const scopes = new Set([...default_scopes, ...own.map((word) => word.slice(SCOPE_PREFIX.length))]);
 		return {
 			name: `subject:${hex(await sha256(String(claims.sub)))}`,
-			rights,
+			scopes,
 			caller: project && `project:${project}`,
 		};
 	}

@@ -100,7 +100,7 @@ export class Gateway {
 		if (refusal !== undefined || this.#fault !== undefined || TELEMETRY_PATHS.has(path)) {
 			if (refusal !== undefined) return refusal;
 			if (this.#fault === undefined) return this.#handler.report(request);
-			return problem(503, "configuration", "The configuration cannot be used", this.#fault);
+			return problem(503, "invalid-configuration", "The configuration cannot be used", this.#fault);
 		}
 		const limit = this.#handler.bodyLimit(request);
 		return this.serve(request, limit > 0 ? await request.read(limit) : undefined, pass);

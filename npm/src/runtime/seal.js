@@ -28,7 +28,13 @@ export class Unusable extends Error {}
 
 const isKey = (text) => typeof text === "string" && /^[A-Za-z0-9+/]{43}=$/.test(text);
 
+/** The fields of the table. */
+const FIELDS = ["current", "keys", "hmac_secret"];
+
 function readKeys(table) {
+	const unknown = Object.keys(table ?? {}).find((field) => !FIELDS.includes(field));
+	// A field that is passed over would leave store keys as they are, which is seen by nobody.
+	if (unknown !== undefined) throw new Unusable(`unknown field \`${unknown}\`: \`${FIELDS.join("`, `")}\` are known`);
 	const keys = new Map();
 	for (const [name, key] of Object.entries(table?.keys ?? {})) {
 		if (!/^[\w-]{1,32}$/.test(name) || !isKey(key)) {
@@ -37,9 +43,10 @@ function readKeys(table) {
 		keys.set(name, bytesOf(key));
 	}
 	if (!keys.has(table?.current)) throw new Unusable("`current` names no key");
-	const { current, names } = table;
-	if (names !== undefined && !isKey(names)) throw new Unusable(`\`names\` must be ${KEY_BYTES} bytes in base64`);
-	return { current, keys, names: names && bytesOf(names) };
+	const { current, hmac_secret: hmacSecret } = table;
+	if (hmacSecret !== undefined && !isKey(hmacSecret))
+		throw new Unusable(`\`hmac_secret\` must be ${KEY_BYTES} bytes in base64`);
+	return { current, keys, hmacSecret: hmacSecret && bytesOf(hmacSecret) };
 }
 
 /** The table that a secret holds. */
@@ -58,22 +65,22 @@ export class Seal {
 	/** @type {Map<string, Promise<CryptoKey>>} */
 	#keys = new Map();
 	/** @type {Promise<CryptoKey> | undefined} */
-	#names;
+	#hmacKey;
 
-	/** @param {{ current: string, keys: Record<string, string>, names?: string }} table */
+	/** @param {{ current: string, keys: Record<string, string>, hmac_secret?: string }} table */
 	constructor(table) {
-		const { current, keys, names } = readKeys(table);
+		const { current, keys, hmacSecret } = readKeys(table);
 		this.#current = current;
 		for (const [name, bytes] of keys) {
 			this.#keys.set(name, crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]));
 		}
 		const algorithm = { name: "HMAC", hash: "SHA-256" };
-		this.#names = names && crypto.subtle.importKey("raw", names, algorithm, false, ["sign"]);
+		this.#hmacKey = hmacSecret && crypto.subtle.importKey("raw", hmacSecret, algorithm, false, ["sign"]);
 	}
 
 	/** Whether store keys are hidden. */
 	get hides() {
-		return this.#names !== undefined;
+		return this.#hmacKey !== undefined;
 	}
 
 	/**
@@ -82,7 +89,7 @@ export class Seal {
 	 * @param {string[]} storeKeys
 	 */
 	async hidden(storeKeys) {
-		const key = await this.#names;
+		const key = await this.#hmacKey;
 		if (key === undefined) return storeKeys;
 		return Promise.all(
 			storeKeys.map(async (storeKey) => {

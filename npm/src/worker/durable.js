@@ -7,7 +7,7 @@
 // Whatever is exported here, only a Worker that is bound to the class can call.
 
 import { DurableObject } from "cloudflare:workers";
-import { InvalidationLog, StorageShard as Shard, MergedWindows as Windows } from "featheredge-core";
+import { InvalidationLog as Log, StorageShard as Shard, MergedWindows as Windows } from "featheredge-core";
 import * as instance from "../runtime/instance.js";
 
 /** Rust's part of an object, made anew from its storage in each new instance. */
@@ -120,8 +120,8 @@ export class StorageShard extends DurableObject {
 }
 
 /** The invalidation log of a project. Deployments know it by its class's name, in their migrations. */
-export class Ledger extends DurableObject {
-	#resident = new Resident(() => new InvalidationLog(this.ctx));
+export class InvalidationLog extends DurableObject {
+	#resident = new Resident(() => new Log(this.ctx));
 
 	/** @param {Uint8Array} request an `Append`, which an `Appended` answers */
 	append(request) {

@@ -17,7 +17,7 @@ import wasmModule from "./index.wasm";
 import { WorkerOrigin } from "./origin.js";
 import { reachOf, sealingOf } from "./stores.js";
 
-export { Ledger, MergedWindows, StorageShard } from "./durable.js";
+export { InvalidationLog, MergedWindows, StorageShard } from "./durable.js";
 
 /** The secret that holds the value of the `Authorization` header for the origin. */
 const ORIGIN_AUTHORIZATION = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
@@ -47,7 +47,7 @@ function begin(env) {
 			config,
 			maxL2Writes: MAX_KV_WRITES,
 			hasLog: true,
-			shardSecret: isPrivate ? sealing.names : undefined,
+			shardSecret: isPrivate ? sealing.hmacSecret : undefined,
 			connect: (bindings) => reachOf(env, bindings, sealing.seal),
 			origin: new WorkerOrigin(config?.origin?.url, { headers, isPrivate }),
 			clock: Date.now,

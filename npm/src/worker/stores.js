@@ -7,8 +7,10 @@ import { openMarks, parse, Seal, Unusable } from "../runtime/seal.js";
 import { kvStore } from "../stores/kv.js";
 import { sealedBy } from "../stores/sealed.js";
 
-/** The keys, in JSON: `{"current": name, "keys": {name: 32 bytes in base64}, "names": 32 bytes in base64}`, of which the last may be left out. */
-const KEYS = "FEATHEREDGE_STORE_KEYS";
+/** The keys, in JSON: `{"current": name, "keys": {name: 32 bytes in base64}, "hmac_secret": 32 bytes in base64}`, of which the last may be left out. */
+const KEYS = "FEATHEREDGE_STORE_ENCRYPTION_KEYS";
+/** The secret\'s old name: read by nobody, so a deployment that still has it would store rows in clear. */
+const FORMER_KEYS = "FEATHEREDGE_STORE_KEYS";
 
 /** How long KV may take to write behind an answer, in milliseconds: nobody waits, and the platform lets nothing go on for longer. */
 const KV_WRITE_TIMEOUT_MS = 30_000;
@@ -17,17 +19,18 @@ const KV_WRITE_TIMEOUT_MS = 30_000;
  * How a deployment's stores are sealed, as its secret has it.
  *
  * @param {Record<string, any>} env
- * @returns {{ seal?: Seal, names?: string, isPrivate: boolean, fault?: string }}
+ * @returns {{ seal?: Seal, hmacSecret?: string, isPrivate: boolean, fault?: string }}
  */
 export function sealingOf(env) {
 	const secret = env[KEYS];
-	const isPrivate = env.FEATHEREDGE?.private_keys === true;
+	const isPrivate = env.FEATHEREDGE?.pseudonymize_keys === true;
+	if (env[FORMER_KEYS] !== undefined) return { isPrivate, fault: `the secret \`${FORMER_KEYS}\` is now \`${KEYS}\`` };
 	if (secret === undefined && !isPrivate) return { isPrivate };
 	try {
 		const table = secret === undefined ? undefined : parse(secret);
 		const seal = table === undefined ? undefined : new Seal(table);
-		if (!isPrivate || seal?.hides) return { seal, names: table?.names, isPrivate };
-		return { isPrivate, fault: `\`private_keys\` needs the secret \`${KEYS}\`, with \`names\`` };
+		if (!isPrivate || seal?.hides) return { seal, hmacSecret: table?.hmac_secret, isPrivate };
+		return { isPrivate, fault: `\`pseudonymize_keys\` needs the secret \`${KEYS}\`, with \`names\`` };
 	} catch (error) {
 		if (!(error instanceof Unusable)) throw error;
 		return { isPrivate, fault: `the secret \`${KEYS}\` cannot be used: ${error.message}` };
@@ -94,7 +97,7 @@ function shardsOf(env, { l3, l3ShardBytes }) {
 async function callLog(namespace, project, { request }, seal) {
 	const log = namespace.getByName(project);
 	if (!seal?.hides) return log.append(request);
-	const place = `ledger:${project}`;
+	const place = `invalidation-log:${project}`;
 	const marks = enter(() => core.marks_of_append(request));
 	const sealed = marks.length > 0 ? await seal.seal(place, marks) : marks;
 	const answer = await log.append(enter(() => core.append_with_marks(request, sealed)));

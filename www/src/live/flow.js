@@ -60,7 +60,7 @@ export function makeFlow() {
 	return {
 		element,
 		/**
-		 * @param {Record<string, { hits: number, misses: number, hit: number, breaker_open: number }>} reported by tier
+		 * @param {Record<string, { hits: number, misses: number, hit_ratio: number, breaker_open: number }>} reported by tier
 		 * @param {(id: string) => boolean} isUsed whether a tier is configured
 		 * @param {{ seconds: number, requests: number, rows: Record<string, number> } | undefined} more what came since the last look
 		 */
@@ -68,10 +68,10 @@ export function makeFlow() {
 			client.rate.textContent = more ? perSecond(more.requests / more.seconds) : "–";
 			client.state.replaceChildren(el("span.where-wide", {}, "requests"));
 			for (const [id, { element, rate, state }] of tiers) {
-				const { hits, misses, hit, breaker_open } = reported[id];
+				const { hits, misses, hit_ratio, breaker_open } = reported[id];
 				element.dataset.state = isUsed(id) ? (breaker_open > 0 ? "alone" : "used") : "absent";
 				rate.textContent = isUsed(id) ? (more ? perSecond(more.rows[id] / more.seconds) : "–") : "off";
-				const had = hits + misses > 0 ? [percent(hit), el("span.where-wide", {}, " hit")] : [];
+				const had = hits + misses > 0 ? [percent(hit_ratio), el("span.where-wide", {}, " hit")] : [];
 				state.replaceChildren(...(breaker_open > 0 ? ["left alone"] : had));
 				if (more?.rows[id] > 0 && !isStill.matches) travel(id, more.rows[id]);
 			}

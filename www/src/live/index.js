@@ -229,7 +229,7 @@ const STATUSES = { compliant: "kept", violation: "not kept", no_data: NOTHING };
 
 function headline(
 	{ overall, latency_model, window_seconds },
-	{ status, requests, error_budget_left },
+	{ status, requests, error_budget_remaining },
 	{ open },
 	isIdle,
 ) {
@@ -240,21 +240,21 @@ function headline(
 		"dl.headline",
 		{},
 		fact("Promise", STATUSES[status] ?? status, status === "violation"),
-		fact("Error budget left", percent(error_budget_left), error_budget_left <= 0),
+		fact("Error budget left", percent(error_budget_remaining), error_budget_remaining <= 0),
 		fact("Open alerts", count(open.length), open.length > 0),
 		fact(`Requests in ${span(window_seconds)}`, count(requests)),
 		fact("Median", measured(whole(overall.latency_p50_ms))),
 		fact("p99", measured(whole(overall.latency_p99_ms))),
-		fact("Hit ratio", measured(percent(latency_model.tiers_hit))),
+		fact("Hit ratio", measured(percent(latency_model.hit_ratio))),
 	);
 }
 
-function notes({ scope, window_seconds, latencies_are }, isIdle) {
+function notes({ scope, window_seconds, latency_clock }, isIdle) {
 	const whose =
 		scope === "deployment"
 			? "All isolates, a tenth of the window behind; alerts are those of the isolate that answers"
 			: "The isolate that answers";
-	const about = el("p.caption", {}, `${whose}, over ${span(window_seconds)}. Latencies: ${latencies_are}.`);
+	const about = el("p.caption", {}, `${whose}, over ${span(window_seconds)}. Latencies: ${latency_clock}.`);
 	if (!isIdle) return [about];
 	const link = (href, words) => el("a", { href }, words);
 	const invitation = el(
@@ -278,7 +278,7 @@ function tierTable(tiers, isUsed) {
 		return row(name, [
 			count(tier.hits),
 			count(tier.misses),
-			isUsed(id) ? (isAsked(tier) ? percent(tier.hit) : NOTHING) : "off",
+			isUsed(id) ? (isAsked(tier) ? percent(tier.hit_ratio) : NOTHING) : "off",
 			hasClock ? whole(tier.latency_p50_ms) : NOTHING,
 			hasClock ? whole(tier.latency_p99_ms) : NOTHING,
 			hasClock ? count(tier.operation_errors) : NOTHING,
@@ -324,20 +324,20 @@ const PARTS = [
 ];
 
 function time({ latency_model }) {
-	const { hit_ms, miss_ms, tiers_hit } = latency_model;
-	const isTold = hit_ms < miss_ms && tiers_hit > 0;
-	const saved_ms = isTold ? tiers_hit * (miss_ms - hit_ms) : undefined;
-	return model({ parts: latency_model, hit_ms, miss_ms, saved_ms, hit_ratio: tiers_hit }, PARTS);
+	const { hit_ms, miss_ms, hit_ratio } = latency_model;
+	const isTold = hit_ms < miss_ms && hit_ratio > 0;
+	const saved_ms = isTold ? hit_ratio * (miss_ms - hit_ms) : undefined;
+	return model({ parts: latency_model, hit_ms, miss_ms, saved_ms, hit_ratio: hit_ratio }, PARTS);
 }
 
-function ledger(...facts) {
+function figureList(...facts) {
 	const lines = facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd.figure", {}, value)));
 	return el("dl.costs", {}, ...lines);
 }
 
 function cost(done) {
 	const made = (name) => `${count(done[name])}, ${count(done[`${name}_saved`])} saved`;
-	return ledger(
+	return figureList(
 		["L2 keys read", made("l2_reads")],
 		["L2 keys written", made("l2_writes")],
 		["Origin calls", made("origin_calls")],
@@ -352,7 +352,7 @@ function prefetch(done) {
 	}
 	const wereAskedFor = done.used + done.late > 0;
 	const isKnown = wereAskedFor || done.wasted > 0;
-	return ledger(
+	return figureList(
 		["Precision", isKnown ? percent(done.precision) : NOTHING],
 		["Misses removed", done.coverage > 0 ? percent(done.coverage) : NOTHING],
 		["In time", wereAskedFor ? percent(done.timeliness) : NOTHING],
@@ -360,7 +360,7 @@ function prefetch(done) {
 		["Used in time", count(done.used)],
 		["Came too late", count(done.late)],
 		["Not asked for", count(done.wasted)],
-		["Made room, and missed", `${count(done.displaced)}, ${count(done.missed)}`],
+		["Made room, and missed", `${count(done.evictions)}, ${count(done.polluting_evictions)}`],
 		["Keys read, rows called, keys written", [done.l2_reads, done.origin_rows, done.l2_writes].map(count).join(", ")],
 		["Spent, saved", `${dollars(done.spent_usd)}, ${dollars(done.saved_usd)}`],
 	);
@@ -369,7 +369,7 @@ function prefetch(done) {
 /** What the optimizer has decided, with its reasons as the Worker words them. */
 function decisions({ l2, timeouts, hedge, concurrency }) {
 	const all = [];
-	if (l2) all.push(["L2 is asked", l2.order, l2.reason]);
+	if (l2) all.push(["L2 is asked", l2.read_policy, l2.reason]);
 	for (const [id, { timeout_ms, reason }] of Object.entries(timeouts)) {
 		all.push([`${TIERS[id]}’s timeout`, whole(timeout_ms), reason]);
 	}

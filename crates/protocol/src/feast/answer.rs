@@ -2,16 +2,16 @@
 //!
 //! Refuses to know where rows came from. The rows of a view mostly share one schema, are all present, and each has one event
 //! time for all its features: then what stands between two columns' values is the same block every time, and is written once
-//! and copied from there. Invariant: an answer of rows like these takes no memory but the sheet's.
+//! and copied from there. Invariant: an answer of rows like these takes no memory but the buffer's.
 
 use core::ops::Range;
 use std::rc::Rc;
 
 use crate::plan::Plan;
 use crate::request::ParsedRequest;
-use crate::sheet::Sheet;
-use model::answer::{Answer, Found};
-use model::request::{Columns, Slots, ViewAsk};
+use crate::response_buffer::ResponseBuffer;
+use model::answer::{Answer, LookupResult};
+use model::request::{Columns, Slots, ViewQuery};
 use model::row::{Row, Schema, Slot};
 use model::texts::Texts;
 use model::time::EventTime;
@@ -21,7 +21,7 @@ use model::value::Status;
 ///
 /// Join keys come first, in the order of the request's columns, then the features in the request's order.
 #[inline(never)]
-pub fn write(sheet: &mut Sheet, plan: &Plan, answer: &Answer, request: &ParsedRequest<'_>) {
+pub fn write(buffer: &mut ResponseBuffer, plan: &Plan, answer: &Answer, request: &ParsedRequest<'_>) {
     let rows = request.call.rows;
     let view =
         |(number, view)| View::new(view, answer.found.get(number * rows..(number + 1) * rows).unwrap_or_default());
@@ -36,40 +36,40 @@ pub fn write(sheet: &mut Sheet, plan: &Plan, answer: &Answer, request: &ParsedRe
             &several
         }
     };
-    sheet.clear();
-    sheet.push_fixed(b"{\"results\":[");
-    for_each_join_key(plan, views, &mut |name, view| view.write_join_key(sheet, plan, request, name));
+    buffer.clear();
+    buffer.push_fixed(b"{\"results\":[");
+    for_each_join_key(plan, views, &mut |name, view| view.write_join_key(buffer, plan, request, name));
     let members = if plan.service.is_some() { views.first().and_then(|view| view.members.clone()) } else { None };
     match (&members, views) {
         (Some(members), [view, ..]) => {
             let mut tail = None;
-            (0..members.features().len()).for_each(|column| view.write_feature(sheet, column, &mut tail));
+            (0..members.features().len()).for_each(|column| view.write_feature(buffer, column, &mut tail));
         }
-        _ => write_outputs(sheet, plan, views),
+        _ => write_outputs(buffer, plan, views),
     }
-    sheet.drop_comma();
-    sheet.push_fixed(b"],\"metadata\":{\"feature_names\":[");
+    buffer.drop_comma();
+    buffer.push_fixed(b"],\"metadata\":{\"feature_names\":[");
     for_each_join_key(plan, views, &mut |name, _| {
-        sheet.push_string(name);
-        sheet.push_fixed(b",");
+        buffer.push_string(name);
+        buffer.push_fixed(b",");
     });
-    sheet.push(&plan.names_text);
+    buffer.push(&plan.names_text);
     for name in members.iter().flat_map(|members| members.features()) {
-        sheet.push_string(name);
-        sheet.push_fixed(b",");
+        buffer.push_string(name);
+        buffer.push_fixed(b",");
     }
-    sheet.drop_comma();
-    sheet.push_fixed(b"]}}");
+    buffer.drop_comma();
+    buffer.push_fixed(b"]}}");
 }
 
-fn write_outputs(sheet: &mut Sheet, plan: &Plan, views: &[View<'_>]) {
+fn write_outputs(buffer: &mut ResponseBuffer, plan: &Plan, views: &[View<'_>]) {
     let (mut view, mut tail) = (0, None);
     for output in &plan.outputs {
         if output.view != view {
             (view, tail) = (output.view, None);
         }
         if let Some(view) = views.get(view) {
-            view.write_feature(sheet, output.column, &mut tail);
+            view.write_feature(buffer, output.column, &mut tail);
         }
     }
 }
@@ -102,7 +102,7 @@ fn for_each_join_key<'a>(plan: &Plan, views: &'a [View<'a>], visit: &mut dyn FnM
 
 /// The rows of one view in an answer, with all that is the same from column to column worked out once.
 struct View<'a> {
-    found: &'a [Found],
+    found: &'a [LookupResult],
     /// A feature service's members.
     members: Option<Rc<Schema>>,
     rows: Rows<'a>,
@@ -116,7 +116,7 @@ enum Rows<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(view: &ViewAsk, found: &'a [Found]) -> View<'a> {
+    fn new(view: &ViewQuery, found: &'a [LookupResult]) -> View<'a> {
         let members = match view.columns() {
             Columns::All => newest_schema(found),
             Columns::Named(_) => None,
@@ -145,58 +145,58 @@ impl<'a> View<'a> {
         self.found.iter().all(|found| found.row.is_none())
     }
 
-    fn write_join_key(&self, sheet: &mut Sheet, plan: &Plan, request: &ParsedRequest<'_>, name: &str) {
+    fn write_join_key(&self, buffer: &mut ResponseBuffer, plan: &Plan, request: &ParsedRequest<'_>, name: &str) {
         let (call, body) = request.parts();
-        sheet.push_fixed(b"{\"values\":[");
+        buffer.push_fixed(b"{\"values\":[");
         match &self.rows {
             Rows::Alike { first, others, .. } if let Some(slot) = first.schema().join_key_slot(name) => {
-                push_values(sheet, first, others, slot);
+                push_values(buffer, first, others, slot);
             }
             _ => {
                 let asked = plan.columns.iter().position(|column| **column == *name);
                 for (row, found) in self.found.iter().enumerate() {
                     match found.row.as_ref().and_then(|row| Some(row.value(row.schema().join_key_slot(name)?))) {
-                        Some(value) => sheet.push(value),
+                        Some(value) => buffer.push(value),
                         // Nobody has the row, so the key goes back as it came.
                         None => {
                             let value = asked.and_then(|column| call.value(column, row));
-                            sheet.push(value.map_or(b"null", |value| value.bytes(body)));
+                            buffer.push(value.map_or(b"null", |value| value.bytes(body)));
                         }
                     }
-                    sheet.push_fixed(b",");
+                    buffer.push_fixed(b",");
                 }
             }
         }
-        sheet.drop_comma();
-        sheet.push_fixed(STATUSES);
-        sheet.push_repeated(PRESENT, self.found.len());
-        sheet.drop_comma();
-        sheet.push_fixed(TIMES);
-        sheet.push_repeated(ZERO, self.found.len());
-        sheet.drop_comma();
-        sheet.push_fixed(END);
+        buffer.drop_comma();
+        buffer.push_fixed(STATUSES);
+        buffer.push_repeated(PRESENT, self.found.len());
+        buffer.drop_comma();
+        buffer.push_fixed(TIMES);
+        buffer.push_repeated(ZERO, self.found.len());
+        buffer.drop_comma();
+        buffer.push_fixed(END);
     }
 
-    /// Writes a column. `tail` is where the statuses and times of the view's column before stand in the sheet, where they are
+    /// Writes a column. `tail` is where the statuses and times of the view's column before stand in the buffer, where they are
     /// those of this one too.
-    fn write_feature(&self, sheet: &mut Sheet, column: usize, tail: &mut Option<Range<usize>>) {
-        sheet.push_fixed(b"{\"values\":[");
+    fn write_feature(&self, buffer: &mut ResponseBuffer, column: usize, tail: &mut Option<Range<usize>>) {
+        buffer.push_fixed(b"{\"values\":[");
         if let Rows::Alike { slots, first, others } = &self.rows
             && let Some(slot) = slots.at(column)
         {
-            push_values(sheet, first, others, slot);
-            sheet.drop_comma();
+            push_values(buffer, first, others, slot);
+            buffer.drop_comma();
             match tail {
-                Some(tail) => sheet.push_again(tail.clone()),
+                Some(tail) => buffer.push_again(tail.clone()),
                 None => {
-                    let start = sheet.len();
-                    self.write_present(sheet);
-                    *tail = Some(start..sheet.len());
+                    let start = buffer.len();
+                    self.write_present(buffer);
+                    *tail = Some(start..buffer.len());
                 }
             }
             return;
         }
-        let known = |row: usize, found: &'a Found| {
+        let known = |row: usize, found: &'a LookupResult| {
             let slot = match &self.rows {
                 Rows::Alike { slots, .. } => slots.at(column),
                 Rows::Each(slots) => slots.get(row)?.as_ref()?.at(column),
@@ -206,46 +206,46 @@ impl<'a> View<'a> {
         };
         let cells = || self.found.iter().enumerate().map(|(row, found)| known(row, found));
         for known in cells() {
-            sheet.push(known.map_or(b"null", |(value, _)| value));
-            sheet.push_fixed(b",");
+            buffer.push(known.map_or(b"null", |(value, _)| value));
+            buffer.push_fixed(b",");
         }
-        sheet.drop_comma();
-        sheet.push_fixed(STATUSES);
+        buffer.drop_comma();
+        buffer.push_fixed(STATUSES);
         for known in cells() {
-            sheet.push_fixed(b"\"");
-            sheet.push(known.map_or(Status::Invalid, |(_, cell)| cell.status).name().as_bytes());
-            sheet.push_fixed(b"\",");
+            buffer.push_fixed(b"\"");
+            buffer.push(known.map_or(Status::Invalid, |(_, cell)| cell.status).name().as_bytes());
+            buffer.push_fixed(b"\",");
         }
-        sheet.drop_comma();
-        sheet.push_fixed(TIMES);
-        self.write_times(sheet, cells().map(|known| known.map_or(EventTime::ZERO, |(_, cell)| cell.event_time)));
-        sheet.push_fixed(END);
+        buffer.drop_comma();
+        buffer.push_fixed(TIMES);
+        self.write_times(buffer, cells().map(|known| known.map_or(EventTime::ZERO, |(_, cell)| cell.event_time)));
+        buffer.push_fixed(END);
     }
 
     /// The statuses and times of a column of rows that are alike.
-    fn write_present(&self, sheet: &mut Sheet) {
-        sheet.push_fixed(STATUSES);
-        sheet.push_repeated(PRESENT, self.found.len());
-        sheet.drop_comma();
-        sheet.push_fixed(TIMES);
+    fn write_present(&self, buffer: &mut ResponseBuffer) {
+        buffer.push_fixed(STATUSES);
+        buffer.push_repeated(PRESENT, self.found.len());
+        buffer.drop_comma();
+        buffer.push_fixed(TIMES);
         let cells = self.found.iter().filter_map(|found| found.row.as_ref()?.uniform_cell());
-        self.write_times(sheet, cells.map(|cell| cell.event_time));
-        sheet.push_fixed(END);
+        self.write_times(buffer, cells.map(|cell| cell.event_time));
+        buffer.push_fixed(END);
     }
 
-    fn write_times(&self, sheet: &mut Sheet, times: impl Iterator<Item = EventTime>) {
+    fn write_times(&self, buffer: &mut ResponseBuffer, times: impl Iterator<Item = EventTime>) {
         let mut last: Option<(EventTime, Range<usize>)> = None;
         for time in times {
             match &last {
-                Some((known, place)) if *known == time => sheet.push_again(place.clone()),
+                Some((known, place)) if *known == time => buffer.push_again(place.clone()),
                 _ => {
-                    let start = sheet.len();
-                    push_time(sheet, time);
-                    last = Some((time, start..sheet.len()));
+                    let start = buffer.len();
+                    push_time(buffer, time);
+                    last = Some((time, start..buffer.len()));
                 }
             }
         }
-        sheet.drop_comma();
+        buffer.drop_comma();
     }
 }
 
@@ -256,7 +256,7 @@ const PRESENT: &[u8; 10] = b"\"PRESENT\",";
 const ZERO: &[u8; 23] = b"\"1970-01-01T00:00:00Z\",";
 
 /// The first row and the others, where all are of one schema, present, and have one event time for all features of each.
-fn alike(found: &[Found]) -> Option<(&Rc<Row>, Vec<Texts<'_>>)> {
+fn alike(found: &[LookupResult]) -> Option<(&Rc<Row>, Vec<Texts<'_>>)> {
     let is_present = |row: &Row| row.uniform_cell().is_some_and(|cell| cell.status == Status::Present);
     let (first, rest) = found.split_first()?;
     let first = first.row.as_ref().filter(|row| is_present(row))?;
@@ -268,37 +268,37 @@ fn alike(found: &[Found]) -> Option<(&Rc<Row>, Vec<Texts<'_>>)> {
     Some((first, others))
 }
 
-fn push_values(sheet: &mut Sheet, first: &Row, others: &[Texts<'_>], slot: Slot) {
-    push_each(sheet, core::slice::from_ref(&first.texts()), slot);
+fn push_values(buffer: &mut ResponseBuffer, first: &Row, others: &[Texts<'_>], slot: Slot) {
+    push_each(buffer, core::slice::from_ref(&first.texts()), slot);
     if !others.is_empty() {
-        push_each(sheet, others, slot);
+        push_each(buffer, others, slot);
     }
 }
 
-fn push_each(sheet: &mut Sheet, mut rows: &[Texts<'_>], slot: Slot) {
+fn push_each(buffer: &mut ResponseBuffer, mut rows: &[Texts<'_>], slot: Slot) {
     loop {
-        let count = sheet.push_blocks(rows.iter().map(|texts| texts.block(slot)));
+        let count = buffer.push_blocks(rows.iter().map(|texts| texts.block(slot)));
         let Some((texts, rest)) = rows.get(count..).and_then(<[_]>::split_first) else { return };
-        sheet.push(texts.value(slot));
-        sheet.push_fixed(b",");
+        buffer.push(texts.value(slot));
+        buffer.push_fixed(b",");
         rows = rest;
     }
 }
 
-fn push_time(sheet: &mut Sheet, time: EventTime) {
+fn push_time(buffer: &mut ResponseBuffer, time: EventTime) {
     if time == EventTime::ZERO {
-        sheet.push_fixed(ZERO);
+        buffer.push_fixed(ZERO);
         return;
     }
-    sheet.push_fixed(b"\"");
-    sheet.push(time.text().as_bytes());
-    sheet.push_fixed(b"\",");
+    buffer.push_fixed(b"\"");
+    buffer.push(time.text().as_bytes());
+    buffer.push_fixed(b"\",");
 }
 
 /// The schema of the row that was fetched last: what the feature service has as members now.
-fn newest_schema(found: &[Found]) -> Option<Rc<Schema>> {
+fn newest_schema(found: &[LookupResult]) -> Option<Rc<Schema>> {
     let fetched_at = |row: &Row| {
-        row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at.instant()).max()
+        row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at.timestamp()).max()
     };
     let rows = found.iter().filter_map(|found| found.row.as_ref());
     rows.max_by_key(|row| fetched_at(row)).map(|row| Rc::clone(row.schema()))

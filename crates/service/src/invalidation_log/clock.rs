@@ -6,7 +6,7 @@
 //! log's time is never before [`ClockOffset::earliest`] nor after [`ClockOffset::latest`], not even by the fraction of a millisecond
 //! that clocks of whole milliseconds leave out. Drift widens the bound on which no stale value may depend, the earliest time.
 
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// How far the two clocks may be apart before the log's has been heard, in milliseconds. Those that NTP keeps differ by
 /// far less.
@@ -27,17 +27,17 @@ pub(super) struct ClockOffset {
     /// By how much that may be too much.
     spread: u64,
     /// Up to when drift is counted in, by the host's clock; `None` before the first answer.
-    drifted_at: Option<Instant>,
+    drifted_at: Option<Timestamp>,
 }
 
 /// What an answer of the log tells of its clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     /// What the log's clock showed.
-    pub(super) clock: Instant,
+    pub(super) clock: Timestamp,
     /// When the call was made and when the answer came, by the host's clock.
-    pub(super) made_at: Instant,
-    pub(super) heard_at: Instant,
+    pub(super) made_at: Timestamp,
+    pub(super) heard_at: Timestamp,
     /// How long a call can have taken: where it took longer by the host's clock, that clock was set or stood still.
     pub(super) patience: u64,
 }
@@ -57,18 +57,18 @@ impl ClockOffset {
     }
 
     /// The latest that the log's clock can show when the host's shows `host`.
-    pub(super) fn latest(&self, host: Instant) -> Instant {
-        Instant(host.0.saturating_add_signed(self.most))
+    pub(super) fn latest(&self, host: Timestamp) -> Timestamp {
+        Timestamp(host.0.saturating_add_signed(self.most))
     }
 
     /// The earliest that the log's clock can have shown at [`latest`](ClockOffset::latest).
-    pub(super) fn earliest(&self, latest: Instant) -> Instant {
-        Instant(latest.0.saturating_sub(self.spread))
+    pub(super) fn earliest(&self, latest: Timestamp) -> Timestamp {
+        Timestamp(latest.0.saturating_sub(self.spread))
     }
 
     /// What the host's clock showed at [`latest`](ClockOffset::latest).
-    pub(super) fn host(&self, latest: Instant) -> Instant {
-        Instant(latest.0.saturating_add_signed(self.most.saturating_neg()))
+    pub(super) fn host(&self, latest: Timestamp) -> Timestamp {
+        Timestamp(latest.0.saturating_add_signed(self.most.saturating_neg()))
     }
 
     pub(super) fn spread(&self) -> u64 {
@@ -80,7 +80,7 @@ impl ClockOffset {
     /// `is_another`: the clock is not the one that was read before.
     pub(super) fn learn(&mut self, reading: Reading, is_another: bool, is_idle: bool) -> Correction {
         let Reading { clock, made_at, heard_at, patience } = reading;
-        let ahead_of = |host: Instant| clock.0.wrapping_sub(host.0).cast_signed();
+        let ahead_of = |host: Timestamp| clock.0.wrapping_sub(host.0).cast_signed();
         let least = ahead_of(heard_at).saturating_sub(RESOLUTION_MILLIS);
         let slowest = least.saturating_add_unsigned(patience);
         let most = if made_at > heard_at { slowest } else { ahead_of(made_at).min(slowest) };
@@ -110,7 +110,7 @@ mod tests {
     const PATIENCE: u64 = 600;
 
     fn reading(clock: u64, made_at: u64, heard_at: u64) -> Reading {
-        let [clock, made_at, heard_at] = [clock, made_at, heard_at].map(Instant);
+        let [clock, made_at, heard_at] = [clock, made_at, heard_at].map(Timestamp);
         Reading { clock, made_at, heard_at, patience: PATIENCE }
     }
 
@@ -129,8 +129,11 @@ mod tests {
     #[test]
     fn before_the_first_answer_the_time_may_be_a_second_off() {
         let clock = ClockOffset::new();
-        assert_eq!(clock.latest(Instant(10_000)), Instant(11_000));
-        assert_eq!((clock.earliest(Instant(11_000)), clock.host(Instant(11_000))), (Instant(9_000), Instant(10_000)));
+        assert_eq!(clock.latest(Timestamp(10_000)), Timestamp(11_000));
+        assert_eq!(
+            (clock.earliest(Timestamp(11_000)), clock.host(Timestamp(11_000))),
+            (Timestamp(9_000), Timestamp(10_000))
+        );
     }
 
     #[test]
@@ -230,8 +233,8 @@ mod tests {
                     clock.learn(reading(ledger(read) / 1_000, made / 1_000, heard / 1_000), round == 0, is_idle);
                 assert!(!correction.was_ahead);
                 host = heard + next(&mut state) % 3_000;
-                let latest = clock.latest(Instant(host / 1_000));
-                let shown = Instant(ledger(host) / 1_000);
+                let latest = clock.latest(Timestamp(host / 1_000));
+                let shown = Timestamp(ledger(host) / 1_000);
                 assert!(clock.earliest(latest) <= shown && shown <= latest, "{clock:?}");
             }
         }

@@ -11,7 +11,7 @@ fn ledger() -> InvalidationLog {
 }
 
 fn call(ledger: &mut InvalidationLog) -> LogCall {
-    ledger.call(RequestHandle(1), 0, Instant(1_000));
+    ledger.call(RequestHandle(1), 0, Timestamp(1_000));
     ledger.calls.pop().unwrap()
 }
 
@@ -86,7 +86,7 @@ fn an_answer_that_is_cut_off_is_none() {
     for length in 0..whole.len() {
         let mut marks = Marks::default();
         assert!(ledger.learn(&whole[..length], &call, &mut marks).is_none(), "{length} bytes");
-        assert_eq!((ledger.epoch, marks.floor(&Writes::Any).at(b"")), (0, Instant(0)), "{length} bytes");
+        assert_eq!((ledger.epoch, marks.floor(&Writes::Any).at(b"")), (0, Timestamp(0)), "{length} bytes");
     }
 }
 
@@ -94,7 +94,7 @@ fn an_answer_that_is_cut_off_is_none() {
 fn a_call_says_what_is_known_and_how_well() {
     let mut ledger = ledger();
     ledger.owe(|unacked| unacked.extend(wire::EVERYTHING));
-    let effect = ledger.call(RequestHandle(3), 0, Instant(5_000));
+    let effect = ledger.call(RequestHandle(3), 0, Timestamp(5_000));
     assert_eq!(
         (effect.id, effect.timeout_millis),
         (EffectId { handle: RequestHandle(3), continuation: Continuation::Log }, 500)
@@ -134,15 +134,15 @@ fn a_call_of_which_nothing_was_heard_is_lost_with_its_time_and_its_marks_are_owe
 }
 
 /// The time of a log that was never heard.
-fn ledger_time(host: i64) -> Instant {
-    ClockOffset::new().latest(Instant(host as u64))
+fn ledger_time(host: i64) -> Timestamp {
+    ClockOffset::new().latest(Timestamp(host as u64))
 }
 
 #[test]
 fn nothing_is_known_of_the_ledger_where_the_clock_was_set_back_since() {
     let mut ledger = ledger();
     assert_eq!(ledger.silence(ledger_time(10_000)), None);
-    ledger.known_at = Some(Instant(10_000));
+    ledger.known_at = Some(Timestamp(10_000));
     assert_eq!(ledger.silence(ledger_time(10_300)), Some(300));
     assert_eq!(ledger.silence(ledger_time(9_999)), None);
 }

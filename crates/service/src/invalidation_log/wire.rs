@@ -2,7 +2,7 @@
 
 use crate::change::{Affected, Change, Changed};
 use cache::marks::Marks;
-use model::time::Instant;
+use model::time::Timestamp;
 
 /// The most rows of one write that are named; past it, all of its view are meant.
 pub(super) const MAX_ROWS: usize = 10_000;
@@ -28,7 +28,7 @@ struct Mark<'a> {
 }
 
 /// Learns marks of an answer.
-pub(super) fn learn(bytes: &[u8], marks: &mut Marks, at: Instant) {
+pub(super) fn learn(bytes: &[u8], marks: &mut Marks, at: Timestamp) {
     for mark in read(bytes) {
         // Where it is not understood, another version may have written it, and nobody knows what it means.
         let Mark { view, rows, job_millis } = mark.unwrap_or(Mark { view: None, rows: None, job_millis: 0 });
@@ -132,11 +132,11 @@ mod tests {
     }
 
     /// What a change marks when it is heard with time 7: of views `a` and `b`, and of anything.
-    fn heard(change: &Change) -> [Instant; 3] {
+    fn heard(change: &Change) -> [Timestamp; 3] {
         let mut mark = Vec::new();
         write(change, &mut mark);
         let mut marks = Marks::default();
-        learn(&mark, &mut marks, Instant(7));
+        learn(&mark, &mut marks, Timestamp(7));
         let any =
             |views: &[&str]| Writes::To { views: views.iter().map(|&view| view.into()).collect(), is_by_row: false };
         [any(&["a"]), any(&["b"]), any(&["elsewhere"])].map(|writes| marks.floor(&writes).at(b""))
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_change_is_heard_as_it_was_written_and_with_its_time() {
-        let [none, at] = [Instant(0), Instant(7)];
+        let [none, at] = [Timestamp(0), Timestamp(7)];
         assert_eq!(heard(&Affected::Nothing.into()), [none; 3]);
         assert_eq!(heard(&Affected::Everything.into()), [at; 3]);
         assert_eq!(heard(&Affected::Views(vec![changed("a", None)]).into()), [at, none, none]);
@@ -169,9 +169,9 @@ mod tests {
             &mut mark,
         );
         let mut marks = Marks::default();
-        learn(&mark, &mut marks, Instant(7));
+        learn(&mark, &mut marks, Timestamp(7));
         let floor = marks.floor(&Writes::To { views: [Box::from("a")].into(), is_by_row: true });
-        assert_eq!((floor.at(&key), floor.at(b"")), (Instant(7), Instant(0)));
+        assert_eq!((floor.at(&key), floor.at(b"")), (Timestamp(7), Timestamp(0)));
     }
 
     #[test]
@@ -186,8 +186,8 @@ mod tests {
             write(&Change { affected, job_millis: 60_000 }, &mut mark);
             let at = |mark: &[u8]| {
                 let mut marks = Marks::default();
-                learn(mark, &mut marks, Instant(7));
-                marks.advance(Instant(1_000_000));
+                learn(mark, &mut marks, Timestamp(7));
+                marks.advance(Timestamp(1_000_000));
                 ["a", "b", "c"].map(|view| {
                     let writes = Writes::To { views: [Box::from(view)].into(), is_by_row: false };
                     marks.floor(&writes).at(b"").0
@@ -203,9 +203,9 @@ mod tests {
     fn a_mark_that_is_not_understood_means_everything() {
         for mark in [&[1][..], &[1, 0], &[1, 0, b'a', 1, 0, 0, 0], &[1, 0, 0xff, 0, 0, 0, 0]] {
             let mut marks = Marks::default();
-            learn(mark, &mut marks, Instant(7));
+            learn(mark, &mut marks, Timestamp(7));
             let floor = marks.floor(&Writes::To { views: [Box::from("z")].into(), is_by_row: false });
-            assert_eq!(floor.at(b""), Instant(7), "{mark:?}");
+            assert_eq!(floor.at(b""), Timestamp(7), "{mark:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-// Writes that become visible everywhere, on the real runtime: two Workers over one ledger and one storage tier.
+// Writes that become visible everywhere, on the real runtime: two Workers over one invalidation log and one storage tier.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -97,7 +97,7 @@ test("an operator's word reaches the other isolate", async () => {
 	assert.notEqual(await read(other, 20), before);
 });
 
-test("concurrent readers share the ledger's word", async () => {
+test("concurrent readers share the invalidation log's word", async () => {
 	await read(one, 30);
 	await one.resetKv();
 	await Promise.all(range(40).map(() => read(one, 30)));
@@ -109,7 +109,7 @@ test("answers that come in any order cost no row that was not written", async ()
 	const rows = range(20).map((index) => 1_000 + index);
 	for (const worker of [one, other]) for (const driver of rows) await read(worker, driver);
 	origin.reset();
-	await one.faultKv({ ledger: { jitterMs: 40 } });
+	await one.faultKv({ invalidationLog: { jitterMs: 40 } });
 	for (const round of range(10)) {
 		const writes = range(4).map((index) => write(one, 2_000 + 10 * round + index));
 		const reads = rows.map((driver) => read(one, driver));
@@ -122,15 +122,15 @@ test("answers that come in any order cost no row that was not written", async ()
 	);
 });
 
-test("another ledger in its place is found out, though its numbers are higher, and costs each row once", async () => {
+test("another invalidation log in its place is found out, though its numbers are higher, and costs each row once", async () => {
 	const drivers = [50, 51];
 	const before = await Promise.all(drivers.map((driver) => read(one, driver)));
 	// What the former was told, and the isolate has not heard.
 	await write(other, 50);
-	const namespace = await one.objects("LEDGER");
+	const namespace = await one.objects("INVALIDATION_LOG");
 	const another = namespace.getByName("another");
 	for (const _ of range(30)) await another.append(appendRequest({ marks: mark("elsewhere") }));
-	await one.faultKv({ ledger: { instead: "another" } });
+	await one.faultKv({ invalidationLog: { instead: "another" } });
 	const after = await Promise.all(drivers.map((driver) => read(one, driver)));
 	for (const [index, value] of after.entries()) assert.notEqual(value, before[index]);
 	await new Promise((resolve) => setTimeout(resolve, 50));
@@ -140,32 +140,32 @@ test("another ledger in its place is found out, though its numbers are higher, a
 	assert.equal(origin.requests.length, 0);
 });
 
-describe("with the ledger failing", () => {
-	test("a write is acknowledged and says so, the same isolate sees it, and the other does once the ledger has it", async () => {
+describe("with the invalidation log failing", () => {
+	test("a write is acknowledged and says so, the same isolate sees it, and the other does once the invalidation log has it", async () => {
 		const before = await read(one, 40);
 		assert.equal(await read(other, 40), before);
-		await one.faultKv({ ledger: { error: "gone" } });
+		await one.faultKv({ invalidationLog: { error: "gone" } });
 		const reply = await write(one, 40);
 		assert.deepEqual(
 			[reply.status, await reply.text(), reply.headers.get("cache-status")],
-			[200, "null", "featheredge; fwd=bypass, featheredge-ledger; detail=unreached"],
+			[200, "null", "featheredge; fwd=bypass, featheredge-invalidation-log; detail=unreachable"],
 		);
 		assert.notEqual(await read(one, 40), before);
 		await one.resetKv();
 		// It is told again behind the answer.
 		const deadline = Date.now() + 30_000;
 		while ((await read(other, 40)) === before) {
-			assert.ok(Date.now() < deadline, "the ledger was not told again");
+			assert.ok(Date.now() < deadline, "the invalidation log was not told again");
 			await new Promise((resolve) => setTimeout(resolve, 100));
 		}
 	});
 });
 
-describe("the ledger itself", () => {
+describe("the invalidation log itself", () => {
 	const bytes = (text) => new TextEncoder().encode(text);
 	let namespace;
 	before(async () => {
-		namespace = await one.objects("LEDGER");
+		namespace = await one.objects("INVALIDATION_LOG");
 	});
 
 	const append = async (log, { mark = "", ...call }) => {
@@ -176,8 +176,8 @@ describe("the ledger itself", () => {
 	const contents = ({ marks }) => marks.map(([, mark]) => mark);
 
 	test("numbers marks, and gives those that the caller does not know", async () => {
-		const ledger = namespace.getByName("numbers");
-		const first = await append(ledger, { mark: "a" });
+		const invalidationLog = namespace.getByName("numbers");
+		const first = await append(invalidationLog, { mark: "a" });
 		assert.deepEqual(
 			[first.last, first.dropped, contents(first)],
 			[2, 1, ["a"]],
@@ -186,29 +186,29 @@ describe("the ledger itself", () => {
 		assert.ok(Math.abs(first.now - Date.now()) < 60_000 && first.marks[0][0] === first.now);
 		assert.ok(first.droppedAt < first.now && first.droppedAt > first.now - 10_000, "it knows of nothing from before");
 		const { epoch } = first;
-		assert.deepEqual(contents(await append(ledger, { mark: "b", after: 2, epoch })), ["b"]);
-		assert.deepEqual(contents(await append(ledger, { epoch })), ["a", "b"]);
-		assert.deepEqual(contents(await append(ledger, { after: 3, epoch })), []);
+		assert.deepEqual(contents(await append(invalidationLog, { mark: "b", after: 2, epoch })), ["b"]);
+		assert.deepEqual(contents(await append(invalidationLog, { epoch })), ["a", "b"]);
+		assert.deepEqual(contents(await append(invalidationLog, { after: 3, epoch })), []);
 	});
 
 	test("has a number of its own, and gives all marks to whoever has heard another", async () => {
-		const [ledger, another] = ["epoch", "another epoch"].map((name) => namespace.getByName(name));
-		const { epoch } = await append(ledger, { mark: "a" });
+		const [invalidationLog, another] = ["epoch", "another epoch"].map((name) => namespace.getByName(name));
+		const { epoch } = await append(invalidationLog, { mark: "a" });
 		assert.ok(Number.isSafeInteger(epoch) && epoch > 0);
 		assert.notEqual((await append(another, {})).epoch, epoch);
 		for (const heard of [0, epoch + 1]) {
-			const answer = await append(ledger, { after: 2, epoch: heard });
+			const answer = await append(invalidationLog, { after: 2, epoch: heard });
 			assert.deepEqual([answer.epoch, contents(answer)], [epoch, ["a"]], `${heard}`);
 		}
 	});
 
 	test("believes the clock of a writer that has heard it, as far as that knows it, and no other", async () => {
-		const ledger = namespace.getByName("clock");
+		const invalidationLog = namespace.getByName("clock");
 		const HOUR = 3_600_000;
-		const { epoch } = await append(ledger, {});
-		/** How much later than the ledger's own time the mark is. */
+		const { epoch } = await append(invalidationLog, {});
+		/** How much later than the invalidation log's own time the mark is. */
 		const ahead = async (clock) => {
-			const { now, marks } = await append(ledger, { mark: "a", ...clock });
+			const { now, marks } = await append(invalidationLog, { mark: "a", ...clock });
 			return marks.at(-1)[0] - now;
 		};
 		const at = Date.now() + HOUR;
@@ -218,30 +218,30 @@ describe("the ledger itself", () => {
 		assert.equal(await ahead({ at, spread: 0, epoch }), 0);
 		assert.equal(await ahead({ at, spread: HOUR, epoch }), 1_000, "none knows so little of it");
 		assert.equal(await ahead({ at: 5, spread: HOUR, epoch }), 0);
-		assert.ok((await append(ledger, {})).now < Date.now() + 1_000, "and no mark sets the clock");
+		assert.ok((await append(invalidationLog, {})).now < Date.now() + 1_000, "and no mark sets the clock");
 	});
 
 	test("stays within its bound, and tells up to when it has dropped marks", async () => {
-		const ledger = namespace.getByName("bound");
+		const invalidationLog = namespace.getByName("bound");
 		const long = new Uint8Array(20_000).fill(1);
-		for (const _ of range(60)) await append(ledger, { mark: long });
-		const { last, dropped, droppedAt, marks, now } = await append(ledger, {});
+		for (const _ of range(60)) await append(invalidationLog, { mark: long });
+		const { last, dropped, droppedAt, marks, now } = await append(invalidationLog, {});
 		assert.equal(last, 61);
 		assert.ok(dropped > 20 && marks.length === last - dropped && marks.length * 20_000 < 600_000, `${dropped}`);
 		assert.ok(droppedAt > now - 60_000 && droppedAt <= now);
 	});
 
 	test("lets go of marks that matter to no value any more", async () => {
-		const ledger = namespace.getByName("age");
-		for (const _ of range(98)) await append(ledger, { mark: "old" });
+		const invalidationLog = namespace.getByName("age");
+		for (const _ of range(98)) await append(invalidationLog, { mark: "old" });
 		await new Promise((resolve) => setTimeout(resolve, 20));
-		const answer = await append(ledger, { mark: "new", keep: 1 });
+		const answer = await append(invalidationLog, { mark: "new", keep: 1 });
 		assert.deepEqual([answer.last, answer.dropped, contents(answer)], [100, 1, ["new"]]);
 	});
 });
 
-test("a ledger that begins anew under its name is another, and nothing from before it is served", async () => {
-	const persist = mkdtempSync(join(tmpdir(), "featheredge-ledger-"));
+test("an invalidation log that begins anew under its name is another, and nothing from before it is served", async () => {
+	const persist = mkdtempSync(join(tmpdir(), "featheredge-invalidation-log-"));
 	const run = async (use) => {
 		const worker = await startWorker({ origin, vars: VARS, persist, countKv: true });
 		try {
@@ -261,9 +261,9 @@ test("a ledger that begins anew under its name is another, and nothing from befo
 		await run((worker) => write(worker, 61));
 		assert.equal(await run((worker) => read(worker, 60)), before, "another row was written");
 		const folders = readdirSync(persist, { recursive: true }).map(String);
-		const ledgers = folders.filter((name) => /Ledger$/.test(name));
-		assert.equal(ledgers.length, 1, folders.join("\n"));
-		rmSync(join(persist, ledgers[0]), { recursive: true });
+		const logs = folders.filter((name) => /InvalidationLog$/.test(name));
+		assert.equal(logs.length, 1, folders.join("\n"));
+		rmSync(join(persist, logs[0]), { recursive: true });
 		assert.notEqual(await run((worker) => read(worker, 60)), before);
 	} finally {
 		rmSync(persist, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-//! How L2 is asked, by what was measured: before the origin, together with it, or not at all.
+//! How L2 is asked, by what was measured: before the origin, in parallel with it, or not at all.
 //!
 //! It knows latencies and hits, and nothing of requests. Its invariant: what it decides is told with its reason, and L2 is
 //! asked first now and then in any case, so that what has changed is noticed.
@@ -7,23 +7,23 @@ use crate::latency::Latency;
 
 /// How L2 is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum ReadPolicy {
     /// Before the origin, which is asked for what L2 lacks.
     First,
     /// At the same time as the origin, and whoever answers first is taken.
-    Together,
+    Parallel,
     /// Not at all.
     Never,
 }
 
-impl Order {
+impl ReadPolicy {
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Order::First => "first",
-            Order::Together => "together",
-            Order::Never => "never",
+            ReadPolicy::First => "first",
+            ReadPolicy::Parallel => "parallel",
+            ReadPolicy::Never => "never",
         }
     }
 }
@@ -32,7 +32,7 @@ impl Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// How L2 is asked.
-    pub order: Order,
+    pub policy: ReadPolicy,
     /// Why.
     pub reason: Reason,
 }
@@ -40,7 +40,7 @@ pub struct Decision {
 /// Why something was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// `optimizer.l2` says so.
+    /// `l2.read_policy` says so.
     Pinned,
     /// Too little was measured.
     Unmeasured,
@@ -57,7 +57,7 @@ impl Reason {
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
-            Reason::Pinned => "`optimizer.l2` says so",
+            Reason::Pinned => "`l2.read_policy` says so",
             Reason::Unmeasured => "too little was measured",
             Reason::FastEnough => "L2 is as fast as the origin, or fast enough",
             Reason::FewRows => "L2 is slower than the origin, and has few of the rows",
@@ -102,21 +102,21 @@ pub const PROBE_EVERY: u64 = 16;
 
 /// How L2 is to be asked now, by its latency, what it had of late and the origin's latency; `pinned` where the configuration says.
 #[must_use]
-pub fn decide(pinned: Option<Order>, store: &Latency, recent: Recent, origin: &Latency) -> Decision {
-    let decision = |order, reason| Decision { order, reason };
-    if let Some(order) = pinned {
-        return decision(order, Reason::Pinned);
+pub fn decide(pinned: Option<ReadPolicy>, store: &Latency, recent: Recent, origin: &Latency) -> Decision {
+    let decision = |policy, reason| Decision { policy, reason };
+    if let Some(policy) = pinned {
+        return decision(policy, Reason::Pinned);
     }
     let (Some(usual), Some(origins_slow)) = (store.quantile(500), origin.quantile(950)) else {
-        return decision(Order::First, Reason::Unmeasured);
+        return decision(ReadPolicy::First, Reason::Unmeasured);
     };
     if usual < FAST_MILLIS || usual <= origins_slow {
-        return decision(Order::First, Reason::FastEnough);
+        return decision(ReadPolicy::First, Reason::FastEnough);
     }
     if recent.keys >= MIN_KEYS && recent.hits * ONE_IN < recent.keys {
-        return decision(Order::Never, Reason::FewRows);
+        return decision(ReadPolicy::Never, Reason::FewRows);
     }
-    decision(Order::Together, Reason::Slower)
+    decision(ReadPolicy::Parallel, Reason::Slower)
 }
 
 #[cfg(test)]
@@ -137,18 +137,18 @@ mod tests {
 
     #[test]
     fn l2_is_asked_first_unless_it_is_slower_than_the_origin() {
-        let order = |store, origin| decide(None, &latency(store), recent(90, 100), &latency(origin)).order;
-        assert_eq!(order(3, 20), Order::First);
-        assert_eq!(order(6, 2), Order::First, "fast enough");
-        assert_eq!(order(40, 15), Order::Together);
-        assert_eq!(decide(None, &Latency::default(), Recent::default(), &latency(1)).order, Order::First);
+        let order = |store, origin| decide(None, &latency(store), recent(90, 100), &latency(origin)).policy;
+        assert_eq!(order(3, 20), ReadPolicy::First);
+        assert_eq!(order(6, 2), ReadPolicy::First, "fast enough");
+        assert_eq!(order(40, 15), ReadPolicy::Parallel);
+        assert_eq!(decide(None, &Latency::default(), Recent::default(), &latency(1)).policy, ReadPolicy::First);
     }
 
     #[test]
     fn a_slow_store_with_few_hits_is_left_out_and_a_decision_can_be_pinned() {
-        let order = |pinned, hits| decide(pinned, &latency(40), recent(hits, 1_000), &latency(15)).order;
-        assert_eq!(order(None, 20), Order::Never);
-        assert_eq!(order(None, 80), Order::Together);
-        assert_eq!(order(Some(Order::First), 20), Order::First);
+        let order = |pinned, hits| decide(pinned, &latency(40), recent(hits, 1_000), &latency(15)).policy;
+        assert_eq!(order(None, 20), ReadPolicy::Never);
+        assert_eq!(order(None, 80), ReadPolicy::Parallel);
+        assert_eq!(order(Some(ReadPolicy::First), 20), ReadPolicy::First);
     }
 }

@@ -15,40 +15,41 @@ const MAX_LISTS: usize = 8;
 /// The longest that is remembered, in bytes.
 const MAX_TEXT: usize = 64 * 1_024;
 
-/// Lists of features, as they were written.
+/// FeatureListCache of features, as they were written.
 #[derive(Debug, Default)]
-pub struct Lists {
-    lists: Vec<Rc<List>>,
+pub struct FeatureListCache {
+    lists: Vec<Rc<FeatureList>>,
     /// The place of the oldest, once there are many.
     oldest: usize,
 }
 
 /// A JSON array of features.
 #[derive(Debug)]
-pub struct List {
+pub struct FeatureList {
     /// How many features it holds.
     pub count: usize,
     /// The array, from bracket to bracket.
     pub text: Box<[u8]>,
 }
 
-impl List {
+impl FeatureList {
     /// The memory that it takes, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
-        size_of::<List>() + 2 * ALLOCATION + self.text.len()
+        size_of::<FeatureList>() + 2 * ALLOCATION + self.text.len()
     }
 }
 
 /// The most memory that the lists of one table take, in bytes.
-pub const MAX_BYTES: usize = MAX_LISTS * (MAX_TEXT + size_of::<List>() + 2 * ALLOCATION);
+pub const MAX_BYTES: usize = MAX_LISTS * (MAX_TEXT + size_of::<FeatureList>() + 2 * ALLOCATION);
 
-impl Lists {
+impl FeatureListCache {
     /// The list that `bytes` begin with.
     #[must_use]
-    pub fn at_start_of(&self, bytes: &[u8]) -> Option<&Rc<List>> {
-        let begins =
-            |list: &&Rc<List>| bytes.get(..list.text.len()).is_some_and(|start| block::is_same(start, &list.text));
+    pub fn at_start_of(&self, bytes: &[u8]) -> Option<&Rc<FeatureList>> {
+        let begins = |list: &&Rc<FeatureList>| {
+            bytes.get(..list.text.len()).is_some_and(|start| block::is_same(start, &list.text))
+        };
         self.lists.iter().find(begins)
     }
 
@@ -59,11 +60,11 @@ impl Lists {
     }
 
     /// Remembers a list that was read, in the place of the oldest where there are many; `None` where it is too long.
-    pub fn remember(&mut self, text: &[u8], count: usize) -> Option<Rc<List>> {
+    pub fn remember(&mut self, text: &[u8], count: usize) -> Option<Rc<FeatureList>> {
         if text.len() > MAX_TEXT {
             return None;
         }
-        let list = Rc::new(List { count, text: text.into() });
+        let list = Rc::new(FeatureList { count, text: text.into() });
         match self.lists.get_mut(self.oldest) {
             Some(oldest) => *oldest = Rc::clone(&list),
             None => self.lists.push(Rc::clone(&list)),
@@ -79,14 +80,14 @@ mod tests {
 
     #[test]
     fn a_list_is_known_by_its_whole_text_until_others_take_its_place() {
-        let mut lists = Lists::default();
+        let mut lists = FeatureListCache::default();
         assert!(lists.at_start_of(b"[\"a\"]").is_none());
         let list = lists.remember(b"[\"a\"]", 1).unwrap();
         let known = lists.at_start_of(b"[\"a\"],\"entities\"").unwrap();
         assert!(Rc::ptr_eq(known, &list) && known.count == 1);
         assert!(lists.at_start_of(b"[\"a\",\"b\"]").is_none());
         assert!(lists.at_start_of(b"[\"a\"").is_none());
-        let others: Vec<Rc<List>> =
+        let others: Vec<Rc<FeatureList>> =
             (0..MAX_LISTS).map(|count| lists.remember(format!("[{count}]").as_bytes(), 1).unwrap()).collect();
         assert!(lists.at_start_of(b"[\"a\"]").is_none());
         assert!(Rc::ptr_eq(lists.at_start_of(b"[3]]").unwrap(), &others[3]));
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn one_text_in_two_tables_is_two_lists() {
-        let [one, other] = [(); 2].map(|()| Lists::default().remember(b"[\"a\"]", 1).unwrap());
+        let [one, other] = [(); 2].map(|()| FeatureListCache::default().remember(b"[\"a\"]", 1).unwrap());
         assert!(!Rc::ptr_eq(&one, &other));
     }
 }

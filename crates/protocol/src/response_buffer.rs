@@ -9,7 +9,7 @@ use model::block::copy;
 /// Most values of an answer are shorter than [`BLOCK`] bytes and have as much memory behind them, so one block of fixed
 /// size is copied, which compiles to a few moves, and only the length of the value counts.
 #[derive(Debug, Default)]
-pub struct Sheet {
+pub struct ResponseBuffer {
     bytes: Vec<u8>,
     length: usize,
 }
@@ -17,7 +17,7 @@ pub struct Sheet {
 /// The size of the blocks, in bytes: the longest text of a 64-bit number (24) fits, with its comma.
 pub const BLOCK: usize = 32;
 
-impl Sheet {
+impl ResponseBuffer {
     /// What has been written.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
@@ -194,7 +194,7 @@ impl Sheet {
     }
 }
 
-impl core::fmt::Write for Sheet {
+impl core::fmt::Write for ResponseBuffer {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         self.push(text.as_bytes());
         Ok(())
@@ -208,35 +208,35 @@ mod tests {
     #[test]
     fn blocks_and_exact_copies_write_the_same() {
         let source: Vec<u8> = (0..=255).collect();
-        let mut sheet = Sheet::default();
+        let mut buffer = ResponseBuffer::default();
         let mut expected = Vec::new();
         for length in 0..150 {
             let block = source[length / 2..].first_chunk().map(|block| (block, length));
-            if sheet.push_blocks([block].into_iter()) == 0 {
-                sheet.push(&source[length / 2..length / 2 + length]);
-                sheet.push_fixed(b",");
+            if buffer.push_blocks([block].into_iter()) == 0 {
+                buffer.push(&source[length / 2..length / 2 + length]);
+                buffer.push_fixed(b",");
             }
             expected.extend_from_slice(&source[length / 2..length / 2 + length]);
             expected.push(b',');
-            sheet.push(&source[..length]);
+            buffer.push(&source[..length]);
             expected.extend_from_slice(&source[..length]);
         }
-        assert_eq!(sheet.as_slice(), expected);
+        assert_eq!(buffer.as_slice(), expected);
         for length in 0..150 {
-            sheet.push_again(length..length * 2);
+            buffer.push_again(length..length * 2);
             expected.extend_from_within(length..length * 2);
-            sheet.push_repeated(&source[..length / 7], length);
+            buffer.push_repeated(&source[..length / 7], length);
             expected.extend_from_slice(&source[..length / 7].repeat(length));
         }
-        sheet.push_fixed(b"fixed,");
+        buffer.push_fixed(b"fixed,");
         expected.extend_from_slice(b"fixed,");
-        assert_eq!(sheet.as_slice(), expected);
-        sheet.drop_comma();
-        sheet.drop_comma();
-        assert_eq!(sheet.len(), expected.len() - 1);
-        sheet.clear();
-        sheet.push_number(12);
-        sheet.push_string("a\"b");
-        assert_eq!(sheet.into_vec(), b"12\"a\\\"b\"");
+        assert_eq!(buffer.as_slice(), expected);
+        buffer.drop_comma();
+        buffer.drop_comma();
+        assert_eq!(buffer.len(), expected.len() - 1);
+        buffer.clear();
+        buffer.push_number(12);
+        buffer.push_string("a\"b");
+        assert_eq!(buffer.into_vec(), b"12\"a\\\"b\"");
     }
 }
