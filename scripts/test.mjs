@@ -33,7 +33,7 @@ async function install(names) {
 		const commands = {
 			unshare: "util-linux",
 			ip: "iproute2",
-			...((names.includes("browser") || names.includes("npm")) && { chromium: "chromium" }),
+			...(["browser", "docs", "npm"].some((name) => names.includes(name)) && { chromium: "chromium" }),
 			...((names.includes("npm") || names.includes("checker")) && { "redis-server": "redis-server" }),
 			...(names.includes("monitoring") && { prometheus: "prometheus", promtool: "prometheus" }),
 		};

@@ -111,6 +111,7 @@ export function steps() {
 			name: "browser", // One by one: what measures in a browser takes the machine from requests that must be answered within 100 ms.
 			commands: [nodeTests("browser", 1)],
 		},
+		{ name: "docs", commands: [nodeTests("docs")] },
 		{ name: "deploy", commands: [script("deploy.mjs", "--dry-run")] },
 	];
 }

@@ -9,9 +9,17 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
  * What axe finds in a page, a line for each rule that is broken.
  *
  * @param {import("playwright-core").Page} page
+ * @param {object} [options]
+ * @param {string[]} [options.impacts] how bad what counts is, in axe's words; all of it without
+ * @param {string[]} [options.except] rules that are not asked for
  */
-export async function violations(page) {
+export async function violations(page, { impacts, except = [] } = {}) {
 	await page.evaluate(AXE);
-	const { violations } = await page.evaluate(() => globalThis.axe.run());
-	return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(", ")}`);
+	const rules = Object.fromEntries(except.map((id) => [id, { enabled: false }]));
+	const { violations } = await page.evaluate(
+		(rules) => globalThis.axe.run({ rules, resultTypes: ["violations"] }),
+		rules,
+	);
+	const counted = violations.filter(({ impact }) => impacts?.includes(impact) ?? true);
+	return counted.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(", ")}`);
 }

@@ -1,8 +1,8 @@
 // The programs in the pages of hosts, and of the Map that becomes an engine, run as they stand.
 
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { Miniflare } from "miniflare";
 import { documentedKeys } from "../support/configuration.mjs";
@@ -103,40 +103,6 @@ test("every key of the configuration that the pages name is one", () => {
 		const text = readFileSync(fromRoot("docs/guide/npm", name), "utf8");
 		for (const [, key] of text.matchAll(/`([a-z]\w*\.[a-z_]+)(?: = \w+)?`/g)) {
 			if (tables.has(key.split(".")[0])) assert.ok(known.has(key), `${key} in ${name}`);
-		}
-	}
-});
-
-test("every link in the documents leads to a file and a heading that are there", () => {
-	const markdown = readdirSync(fromRoot("docs"), { recursive: true }).filter((name) => name.endsWith(".md"));
-	const files = [
-		...markdown.map((name) => fromRoot("docs", name)),
-		...readdirSync(fromRoot("."))
-			.filter((name) => name.endsWith(".md"))
-			.map((name) => fromRoot(name)),
-	];
-	const anchor = (heading) =>
-		heading
-			.toLowerCase()
-			.replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
-			.trim()
-			.replaceAll(/\s/g, "-");
-	for (const file of files) {
-		for (const [, target] of readFileSync(file, "utf8").matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
-			const [path, fragment] = target.split("#");
-			const to = path === "" ? file : join(dirname(file), path);
-			assert.ok(existsSync(to), `${target} in ${file}`);
-			if (fragment === undefined || !to.endsWith(".md")) continue;
-			// One that stands twice has a number the second time.
-			const headings = new Map();
-			const text = readFileSync(to, "utf8");
-			for (const [, heading] of text.matchAll(/^#+ (.+)$/gm)) {
-				headings.set(anchor(heading), (headings.get(anchor(heading)) ?? 0) + 1);
-			}
-			const [, name, number = "0"] = /^(.*?)(?:-(\d+))?$/.exec(fragment);
-			const isThere =
-				headings.has(fragment) || headings.get(name) > Number(number) || text.includes(`<a id="${fragment}">`);
-			assert.ok(isThere, `${target} in ${file}`);
 		}
 	}
 });

@@ -32,11 +32,12 @@ const AROUND = ["bindgen", "fuzz", "scale"];
 /** Where JavaScript stands, and the other folders from which its files may import; what is built lies in `build`. */
 const IMPORTS = {
 	npm: [],
+	docs: [],
 	www: ["build"],
 	scripts: ["build", "tests/support"],
 	benches: ["build", "tests/support"],
 	"tests/support": ["build"],
-	tests: ["build", "npm", "tests/support", "www"],
+	tests: ["build", "docs", "npm", "tests/support", "www"],
 };
 
 /** A package's name without what all of them begin with. */

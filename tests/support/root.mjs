@@ -16,6 +16,7 @@ export const paths = {
 	cache: fromRoot("build/cache"),
 	logs: fromRoot("build/logs"),
 	page: fromRoot("www/dist"),
+	docs: fromRoot("build/docs"),
 	wranglerToml: fromRoot("wrangler.toml"),
 	target: resolve(root, process.env.CARGO_TARGET_DIR ?? "target"),
 };

@@ -15,10 +15,9 @@ const VARS = {
 	views: { stats: { join_keys: ["driver_id"] } },
 	// What is asked for again comes from KV.
 	l1: { max_entries: 1 },
-	l2: { timeout_ms: 60_000 },
+	l2: { timeout_ms: 60_000, read_policy: "first" },
 	deadlines: { default_ms: 60_000, soft_percent: 100, adaptive_timeouts: false, hedging: false },
 	freshness: { stale_while_revalidate_seconds: 0 },
-	optimizer: { l2: "first" },
 };
 
 describe("Workers KV", () => {
@@ -115,7 +114,7 @@ describe("Workers KV", () => {
 		await read(ids);
 		assert.deepEqual((await worker.kvCounts()).bulkKeys.slice(4), [50, 50]);
 		assert.equal(origin.requests.length, 0);
-		assert.equal((await stats()).halved, 1);
+		assert.equal((await stats()).split_reads, 1);
 		assert.equal(worker.logs.filter((line) => line.includes("KV GET_BULK failed: 413")).length, 1);
 		origin.answer(answerFeatures);
 	});

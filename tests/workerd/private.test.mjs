@@ -76,7 +76,7 @@ const start = (options = {}) =>
 			pseudonymize_keys: true,
 			views: { stats: { join_keys: ["driver_id"], sources: [] } },
 			l3: { enabled: true, shards: 1, timeout_ms: 5_000 },
-			auth: { open: ["read", "write"] },
+			auth: { anonymous_scopes: ["read", "write"] },
 			prefetch: { persist_interval_seconds: 1 },
 			alerts: { webhook_url: `${outside.url}/alerts`, min_requests: 5 },
 			telemetry: { aggregate: true, traces_url: `${outside.url}/v1/traces` },
