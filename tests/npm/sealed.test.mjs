@@ -96,7 +96,7 @@ test("keys that cannot be used are an error that does not tell them", () => {
 		["{of-somebody", /not JSON/],
 		[{ current: "k1", keys: { k1: "of-somebody" } }, /32 bytes in base64/],
 		[{ current: "k2", keys: { k1: newKey() } }, /`current` names no key/],
-		[{ ...keysOf(), names: newKey() }, /unknown field `hmac_secret`: `current`, `keys`, `hmac_secret` are known/],
+		[{ ...keysOf(), names: newKey() }, /unknown field `names`: `current`, `keys`, `hmac_secret` are known/],
 		[{ ...keysOf(), hmac_secret: "of-somebody" }, /`hmac_secret` must be 32 bytes/],
 		[undefined, /`current` names no key/],
 	]) {

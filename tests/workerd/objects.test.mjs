@@ -115,10 +115,10 @@ describe("what earlier versions have stored", () => {
 		await log.query(
 			`CREATE TABLE marks (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, mark BLOB NOT NULL);
 			CREATE TABLE dropped (number INTEGER NOT NULL, at INTEGER NOT NULL);
-			CREATE TABLE invalidationLog (epoch INTEGER NOT NULL)`,
+			CREATE TABLE ledger (epoch INTEGER NOT NULL)`,
 		);
 		const at = Date.now() - 5_000;
-		await log.query("INSERT INTO invalidationLog VALUES (?)", 2 ** 53 - 1);
+		await log.query("INSERT INTO ledger VALUES (?)", 2 ** 53 - 1);
 		await log.query("INSERT INTO dropped VALUES (?, ?)", 7, at - 1);
 		for (const number of [8, 9]) await log.query("INSERT INTO marks VALUES (?, ?, ?)", number, at, value);
 		const known = { after: 8, epoch: 2 ** 53 - 1 };
