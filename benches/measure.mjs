@@ -92,6 +92,9 @@ export function counted(row, ours, peer) {
 	return compare({ ...row, goal: 1 }, [ours], [peer]);
 }
 
+/** The peer of what is only to be no more than that. */
+export const LIMIT = "the limit";
+
 /**
  * A row of what is used beside what is allowed, which it is to be no more than.
  *
@@ -101,7 +104,7 @@ export function counted(row, ours, peer) {
  */
 export function allowed(row, ours, limit) {
 	return compare(
-		{ ...row, peerName: "the limit", goal: 1 },
+		{ ...row, peerName: LIMIT, goal: 1 },
 		ours,
 		ours.map(() => limit),
 	);

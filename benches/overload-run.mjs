@@ -1,11 +1,12 @@
 // Loads the Worker, or `featheredge serve`, for long, then with five times what it can serve, then as before: docs/internals/reliability.md has the figures.
 //
-//   npm run load [-- --host worker|serve] [--steady SECONDS] [--overload SECONDS] [--after SECONDS] [--settle SECONDS] [--entities N] [--rate N] [--json] [--save FILE.json] [--plot FILE.svg]
+//   npm run load [-- --host worker|serve] [--steady SECONDS] [--overload SECONDS] [--after SECONDS] [--settle SECONDS] [--entities N] [--rate N] [--json] [--record] [--save FILE.json] [--plot FILE.svg]
 //
 // Fifteen minutes unless told otherwise. Everything is on loopback and stops by itself. It fails where a promise was not kept.
 
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { grouped, RECORDING, record } from "../scripts/lib/figures.mjs";
 import { build } from "../tests/support/build.mjs";
 import { checkNode, installPackages } from "../tests/support/prepare.mjs";
 import { Failure, main } from "../tests/support/run.mjs";
@@ -29,6 +30,7 @@ await main(async () => {
 			json: { type: "boolean" },
 			save: { type: "string" },
 			plot: { type: "string" },
+			...RECORDING,
 		},
 	});
 	checkNode();
@@ -54,9 +56,30 @@ await main(async () => {
 	if (values.plot !== undefined) writeFileSync(values.plot, plotLoad(run));
 	if (values.json) console.log(JSON.stringify(run, null, "\t"));
 	else print(run);
+	record(values, { [`load-${values.host}`]: rowsOf(run) });
 	const broken = Object.entries(run.promises).filter(([, isKept]) => !isKept);
 	if (broken.length > 0) throw new Failure(`not so: ${broken.map(([promise]) => promise).join("; ")}`);
 });
+
+/** The phases as docs/internals/reliability.md has them. */
+function rowsOf({ host, phases, memory }) {
+	const resident = memory.flatMap(({ resident_bytes: bytes }) => bytes ?? []);
+	return phases.map(({ name, rate, seconds, total }, at) => ({
+		host,
+		phase: name,
+		rate: grouped(rate),
+		seconds: seconds.length,
+		served: grouped(total.served),
+		shed: grouped(total.shed),
+		failed: grouped(total.failed),
+		wrong: grouped(total.wrong),
+		"p50, ms": grouped(total.p50),
+		"p95, ms": grouped(total.p95),
+		"p99, ms": grouped(total.p99),
+		// The most that its process took, over all phases.
+		"memory, MB": at === phases.length - 1 && resident.length > 0 ? grouped(Math.max(...resident) / 1_048_576) : "",
+	}));
+}
 
 function print({ host, maximum, phases, memory, examples, recovery_seconds: recovery, grown_bytes: grown, promises }) {
 	const millis = (value) => Math.round(value * 10) / 10;

@@ -116,11 +116,11 @@ export async function measurePage() {
 			const overNode = added(inNode[at], inPage[at]);
 			return {
 				scenario,
-				"median in Node": millis(inNode),
-				"in a worker, unseen": millis(unseen),
-				"in the page": millis(inPage),
-				"the page adds to Node's": overNode.words,
-				"to the worker's": added(unseen[at], inPage[at]).words,
+				Node: millis(inNode),
+				"Web Worker": millis(unseen),
+				page: millis(inPage),
+				"page over Node": overNode.words,
+				"page over Web Worker": added(unseen[at], inPage[at]).words,
 				goal: `≤ ${GOAL * 100} %: ${overNode.middle <= GOAL ? "met" : "not met"}`,
 			};
 		});

@@ -89,7 +89,7 @@ function growthPlots(rows) {
 	return plots;
 }
 
-const KINDS = { direct: "the origin directly", l1_alone: "L1 alone", tiers: "L1 and KV" };
+const KINDS = { direct: "origin alone", l1_alone: "L1 alone", tiers: "L1 and KV" };
 
 /** The four plots of docs/internals/scale.md; from what `npm run scale` writes. */
 function scalePlots({ rows }) {
@@ -114,7 +114,7 @@ function scalePlots({ rows }) {
 	const faint = { opacity: 0.45 };
 	return {
 		"scale-hits": draw({
-			title: "Who answers: L1 and KV on the left, L1 alone on the right",
+			title: "Which tier serves requests: L1 and KV left, L1 alone right",
 			x,
 			y: "percent of requests",
 			max: 100,
@@ -128,7 +128,7 @@ function scalePlots({ rows }) {
 			],
 		}),
 		"scale-offload": draw({
-			title: "Requests that cost the origin no call, refreshes counted in",
+			title: "Requests without an origin call, revalidations included",
 			x,
 			y: "percent of requests",
 			max: 100,
@@ -136,7 +136,7 @@ function scalePlots({ rows }) {
 			series: ["tiers", "l1_alone", "direct"].map((kind) => line(KINDS[kind], of(kind, percent("offload")))),
 		}),
 		"scale-staleness": draw({
-			title: "How old what is served is",
+			title: "Age of served values",
 			x,
 			y: "seconds since the origin read it",
 			categories,
@@ -155,7 +155,7 @@ function scalePlots({ rows }) {
 			),
 		}),
 		"scale-cost": draw({
-			title: "What a million requests cost at the default prices",
+			title: "Cost of a million requests at the default prices",
 			x,
 			y: "US dollars",
 			categories,

@@ -1,4 +1,4 @@
-// The seed's four scenarios, or those of a file, in this process: the run that the page makes too.
+// The original specification's four scenarios, or those of a file, in this process: the run that the page makes too.
 
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -7,7 +7,7 @@ import { createEngine } from "../build/package/dist/node.js";
 
 /**
  * @param {object} [options]
- * @param {any[]} [options.scenarios] by default the seed's four
+ * @param {any[]} [options.scenarios] by default the original specification's four
  * @param {number} [options.repeats]
  * @param {number} [options.scale] a share of the requests, for a quick look
  * @param {string} [options.url] a deployment in place of an engine in this process
@@ -37,29 +37,22 @@ export async function measureScenarios({ scenarios, repeats = 5, scale = 1, url,
 const digits = (number) =>
 	number < 10 ? number.toFixed(2) : number < 1_000 ? number.toFixed(1) : Math.round(number).toString();
 
-/** A run as a table in Markdown, with where and when it was made. */
-export function scenarioTable(run) {
-	const columns = [
-		["scenario", ({ scenario }) => `\`${scenario.name}\``],
-		["requests", ({ summary }) => summary.succeeded],
-		["failed", ({ summary }) => summary.failed],
-		["mean ms", ({ summary }) => digits(summary.mean_ms)],
-		["median", ({ summary }) => digits(summary.median_ms)],
-		["p95", ({ summary }) => digits(summary.p95_ms)],
-		["p99", ({ summary }) => digits(summary.p99_ms)],
-		["p99.9", ({ summary }) => digits(summary.p999_ms)],
-		["per second", ({ summary }) => digits(summary.throughput)],
-		["targets", ({ summary }) => (summary.verdicts.every(({ is_met }) => is_met) ? "met" : unmet(summary))],
-	];
-	const row = (cells) => `| ${cells.join(" | ")} |`;
-	const lines = [
-		row(columns.map(([name]) => name)),
-		row(columns.map(() => "---")),
-		...run.scenarios.map((measured) => row(columns.map(([, cell]) => cell(measured)))),
-	];
-	const { host, machine, cores, target, settings } = run.environment;
-	const chosen = settings.map(({ name, value }) => `, ${name} ${value}`).join("");
-	return `${lines.join("\n")}\n\n${run.started_at.slice(0, 10)}, ${host}, ${cores} cores (${machine}), ${target}${chosen}, ${run.scenarios[0]?.repeats.length ?? 0} repetitions`;
+const number = (value) => Math.round(value).toLocaleString("en");
+
+/** A run as docs/guide/benchmark.md has it. */
+export function scenarioRows(run) {
+	return run.scenarios.map(({ scenario, summary }) => ({
+		scenario: scenario.name,
+		requests: number(summary.succeeded),
+		failed: number(summary.failed),
+		"mean ms": digits(summary.mean_ms),
+		median: digits(summary.median_ms),
+		p95: digits(summary.p95_ms),
+		p99: digits(summary.p99_ms),
+		"p99.9": digits(summary.p999_ms),
+		"per second": digits(summary.throughput),
+		targets: summary.verdicts.every(({ is_met }) => is_met) ? "met" : unmet(summary),
+	}));
 }
 
 const unmet = ({ verdicts }) =>

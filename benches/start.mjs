@@ -184,7 +184,7 @@ export function measureSizes() {
 
 const KILOBYTE = 1_024;
 /** What the Worker's and the package's modules may have, and the package's JavaScript, gzipped, in bytes. */
-const LIMITS = { worker: 360 * KILOBYTE, wasm: 360 * KILOBYTE, javascript: 20 * KILOBYTE };
+const LIMITS = { worker: 380 * KILOBYTE, wasm: 360 * KILOBYTE, javascript: 20 * KILOBYTE };
 const START_LIMIT_MILLIS = 10;
 
 /** @returns rows of size and start that `isWanted`: what is used beside what is allowed */
@@ -199,7 +199,7 @@ export async function measureSizeAndStart(isWanted) {
 	}
 	if (isWanted("start")) {
 		const { instantiated } = await measureStarts();
-		const name = "start, module to first answer, Node";
+		const name = "start, module to first response, Node";
 		rows.push(allowed({ name, unit: "ms" }, instantiated, START_LIMIT_MILLIS));
 	}
 	return rows;

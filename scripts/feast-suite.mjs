@@ -1,7 +1,7 @@
 // Runs Feast's own tests of its feature server and its remote online store, directly and through Featheredge: docs/internals/feast-suite.md.
 //
 //   npm run feast-suite -- --feast DIR [--version 0.67.0] [--host serve|worker ...] [--only PART_OF_A_PATH] [--python FILE]
-//     [--json FILE]
+//     [--json FILE] [--record]
 //
 // DIR is a checkout of Feast's sources, outside of this project. `--version` is the release that is tested, from PyPI, in an environment of its own;
 // with `--python` it is the one of that interpreter. It fails where a test passes directly and not through Featheredge, and where none passes.
@@ -15,6 +15,7 @@ import { checkNode, installPackages } from "../tests/support/prepare.mjs";
 import { installFeastSuite } from "../tests/support/python.mjs";
 import { fromRoot, paths } from "../tests/support/root.mjs";
 import { Failure, main, run } from "../tests/support/run.mjs";
+import { RECORDING, record, recordedRows, today } from "./lib/figures.mjs";
 
 const PLUGIN_FOLDER = fromRoot("tests/feast/suite");
 const ONLINE_STORES = "tests/integration/online_store";
@@ -22,6 +23,7 @@ const ONLINE_STORES = "tests/integration/online_store";
 /** Feast's modules that ask a feature server something, by what the plug-in hands their tests. Each release has some of them. */
 const GROUPS = {
 	app: {
+		title: "the application",
 		modules: [
 			"tests/unit/test_feature_server.py",
 			"tests/unit/test_feature_server_async.py",
@@ -29,8 +31,13 @@ const GROUPS = {
 			"tests/unit/test_metrics.py",
 		],
 	},
-	environment: { modules: [`${ONLINE_STORES}/test_python_feature_server.py`], args: ["--integration"] },
+	environment: {
+		title: "the application",
+		modules: [`${ONLINE_STORES}/test_python_feature_server.py`],
+		args: ["--integration"],
+	},
 	"remote-store": {
+		title: "the remote store",
 		modules: [
 			`${ONLINE_STORES}/test_universal_online.py`,
 			`${ONLINE_STORES}/test_universal_online_types.py`,
@@ -41,7 +48,11 @@ const GROUPS = {
 		args: ["--integration"],
 		env: { REMOTE_STORE: "1" },
 	},
-	"feast-serve": { modules: [`${ONLINE_STORES}/test_remote_online_store.py`], args: ["--integration"] },
+	"feast-serve": {
+		title: "`feast serve`",
+		modules: [`${ONLINE_STORES}/test_remote_online_store.py`],
+		args: ["--integration"],
+	},
 };
 
 /** What is built for each host. */
@@ -49,7 +60,7 @@ const TARGETS = { serve: "package", worker: "worker" };
 const OPERATOR = "of-the-operator";
 /** Whoever may call Feast may do everything, and Feast takes its time: these tests compare the two. */
 const VARS = {
-	auth: { open: ["read", "write", "operate"] },
+	auth: { anonymous_scopes: ["read", "write", "operate"] },
 	origin: { timeout_ms: 60_000 },
 	routing: { real_time_deadline_ms: 60_000 },
 	deadlines: { default_ms: 60_000, adaptive_timeouts: false },
@@ -159,6 +170,28 @@ function print(rows, hosts) {
 	}
 }
 
+/** Puts a release's rows in place of those that docs/internals/feast-suite.md has of it. */
+function recordRelease(values, rows) {
+	if (!values.record) return;
+	const count = (tests) => String(tests.length);
+	const through = (tests, host) => count(tests.filter((row) => passes(row, "direct") && passes(row, host)));
+	const groups = [...new Set(rows.map(({ group }) => group))];
+	const measured = groups.map((group) => {
+		const tests = rows.filter((row) => row.group === group);
+		return {
+			release: values.version,
+			date: today(),
+			tests: group,
+			asked: count(tests),
+			"pass directly": count(tests.filter((row) => passes(row, "direct"))),
+			"through serve": through(tests, "serve"),
+			"through worker": through(tests, "worker"),
+		};
+	});
+	const others = recordedRows(values, "feast-suite").filter(({ release }) => release !== values.version);
+	record(values, { "feast-suite": [...measured, ...others] });
+}
+
 await main(async () => {
 	const { values } = parseArgs({
 		options: {
@@ -168,11 +201,14 @@ await main(async () => {
 			only: { type: "string", default: "" },
 			python: { type: "string" },
 			json: { type: "string" },
+			...RECORDING,
 		},
 	});
 	const { feast, version, host: hosts, only } = values;
 	if (feast === undefined) throw new Failure("`--feast` is missing: a checkout of Feast's sources");
 	if (!hosts.every((host) => Object.hasOwn(TARGETS, host))) throw new Failure("`--host` is `serve` or `worker`");
+	if (values.record && (only !== "" || !Object.keys(TARGETS).every((host) => hosts.includes(host))))
+		throw new Failure("`--record` needs all tests through each host: leave out `--only`, and give both hosts");
 	checkNode();
 	await installPackages();
 	const folder = copyTests(feast);
@@ -188,7 +224,8 @@ await main(async () => {
 
 		const rows = [];
 		for (const [name, group] of groups) {
-			rows.push(...(await compare(name, group, { hosts, label: version, folder, python })));
+			const compared = await compare(name, group, { hosts, label: version, folder, python });
+			rows.push(...compared.map((row) => ({ group: group.title, ...row })));
 		}
 		print(rows, hosts);
 		if (values.json !== undefined) writeFileSync(fromCaller(values.json), JSON.stringify(rows, null, "\t"));
@@ -200,6 +237,7 @@ await main(async () => {
 			if (different > 0) process.exitCode = 1;
 		}
 		if (passed.length === 0) process.exitCode = 1;
+		else recordRelease(values, rows);
 	} finally {
 		rmSync(folder, { recursive: true, force: true });
 	}

@@ -1,6 +1,6 @@
 // Fuzzes what reads hostile bytes, guided by coverage, on the stable toolchain: fuzz/src/lib.rs says how.
 //
-//   npm run fuzz [-- --seconds N] [--only TARGET ...] [--keep] [--json]
+//   npm run fuzz [-- --seconds N] [--only TARGET ...] [--keep] [--json] [--record]
 //
 // Each target runs for N seconds (300 of them unless told otherwise), two at one time. An input of which something does not hold is left in
 // build/fuzz/, and ends the run with code 1. `--keep` leaves in fuzz/corpus/ the fewest inputs that reach all that was reached.
@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fromRoot, paths } from "../tests/support/root.mjs";
 import { Failure, main, mustRun, run } from "../tests/support/run.mjs";
+import { grouped, RECORDING, record } from "./lib/figures.mjs";
 
 const TARGETS = ["session", "request", "origin", "envelope", "config"];
 const AT_ONE_TIME = 2;
@@ -46,13 +47,15 @@ async function fuzz(program, target, { seconds, keep }) {
 	return JSON.parse(output.trim().split("\n").at(-1));
 }
 
+const regionsOf = (row) => `${grouped(row.regions_ran)} of ${grouped(row.regions)} (${row.coverage_percent} %)`;
+
 function print(rows) {
 	console.table(
 		rows.map((row) => ({
 			target: row.target,
 			executions: row.executions,
 			"per second": row.executions_per_second,
-			"regions reached": `${row.regions_ran} of ${row.regions} (${row.coverage_percent} %)`,
+			"regions reached": regionsOf(row),
 			"of them by the corpus": row.regions_ran_by_corpus,
 			"slowest, ms": row.slowest_ms,
 		})),
@@ -66,10 +69,12 @@ await main(async () => {
 			only: { type: "string", multiple: true },
 			keep: { type: "boolean" },
 			json: { type: "boolean" },
+			...RECORDING,
 		},
 	});
 	const unknown = values.only?.find((target) => !TARGETS.includes(target));
 	if (unknown !== undefined) throw new Failure(`no target \`${unknown}\`: expected one of ${TARGETS.join(", ")}`);
+	if (values.record && values.only !== undefined) throw new Failure("`--record` needs all targets: leave out `--only`");
 	const program = await build();
 	const waiting = [...(values.only ?? TARGETS)];
 	const rows = [];
@@ -81,4 +86,11 @@ await main(async () => {
 	await Promise.all(Array.from({ length: AT_ONE_TIME }, work));
 	if (values.json) console.log(JSON.stringify(rows, null, "\t"));
 	else print(rows);
+	record(values, {
+		fuzz: rows.map((row) => ({
+			target: row.target,
+			executions: grouped(row.executions),
+			"regions reached": regionsOf(row),
+		})),
+	});
 });

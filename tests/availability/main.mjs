@@ -1,10 +1,11 @@
 // One client makes mistakes all the time; what becomes of another's good requests? docs/internals/reliability.md has the table.
 //
-//   npm run availability [-- --seconds N] [--host worker|serve] [--origin closing|feast] [--json]
+//   npm run availability [-- --seconds N] [--host worker|serve] [--origin closing|feast] [--json] [--record]
 //
 // On both hosts, and before both origins, unless told otherwise: a minute each. All on loopback. It fails where a good request does.
 
 import { parseArgs } from "node:util";
+import { grouped, RECORDING, record } from "../../scripts/lib/figures.mjs";
 import { build } from "../support/build.mjs";
 import { checkNode, installPackages } from "../support/prepare.mjs";
 import { installPython, pythonOf } from "../support/python.mjs";
@@ -22,6 +23,23 @@ function chosen(name, value, known) {
 
 const millis = (value) => Math.round(value * 10) / 10;
 
+/** A run as docs/internals/reliability.md has it. */
+const cellsOf = ({ host, origin, mistakes, good: { reads, pushes, passed }, failed }) => ({
+	host,
+	origin,
+	"A by status": Object.entries(mistakes)
+		.map(([status, count]) => `${status}: ${grouped(count)}`)
+		.join(", "),
+	reads: grouped(reads.sent),
+	pushes: grouped(pushes.sent),
+	passed: grouped(passed.sent),
+	failed: grouped(failed),
+	"read p50": millis(reads.p50_ms),
+	p99: millis(reads.p99_ms),
+	"push p50": millis(pushes.p50_ms),
+	"push p99": millis(pushes.p99_ms),
+});
+
 await main(async () => {
 	const { values } = parseArgs({
 		options: {
@@ -29,10 +47,13 @@ await main(async () => {
 			host: { type: "string" },
 			origin: { type: "string" },
 			json: { type: "boolean" },
+			...RECORDING,
 		},
 	});
 	const hosts = chosen("host", values.host, HOST_NAMES);
 	const origins = chosen("origin", values.origin, ORIGIN_NAMES);
+	if (values.record && hosts.length * origins.length < HOST_NAMES.length * ORIGIN_NAMES.length)
+		throw new Failure("`--record` needs all hosts and origins: leave out `--host` and `--origin`");
 	checkNode();
 	await installPackages();
 	await build("worker", "package");
@@ -48,30 +69,14 @@ await main(async () => {
 	}
 	if (values.json) console.log(JSON.stringify(runs, null, "\t"));
 	else print(runs);
+	record(values, { availability: runs.map(cellsOf) });
 	const failed = runs.filter(({ failed }) => failed > 0);
 	if (failed.length > 0)
 		throw new Failure(`good requests failed: ${failed.map(({ host, origin }) => `${host}, ${origin}`).join("; ")}`);
 });
 
 function print(runs) {
-	console.table(
-		runs.map(({ host, origin, mistakes, good: { reads, pushes, passed }, failed, breaker_opened: opened }) => ({
-			host,
-			origin,
-			"A, by status": Object.entries(mistakes)
-				.map(([status, count]) => `${status}: ${count}`)
-				.join(", "),
-			"B: reads": reads.sent,
-			pushes: pushes.sent,
-			"passed on": passed.sent,
-			failed,
-			"read p50, ms": millis(reads.p50_ms),
-			"p99, ms": millis(reads.p99_ms),
-			"push p50, ms": millis(pushes.p50_ms),
-			"push p99, ms": millis(pushes.p99_ms),
-			"breaker opened": opened,
-		})),
-	);
+	console.table(runs.map((run) => ({ ...cellsOf(run), "breaker opened": run.breaker_opened })));
 	for (const { host, origin, examples } of runs) {
 		for (const text of examples) console.log(`${host}, ${origin}: ${text}`);
 	}

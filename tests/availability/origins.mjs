@@ -6,7 +6,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { startFeast } from "../support/feast.mjs";
-import { answerFeatures } from "../support/features.mjs";
+import { answerFeatures, FEAST } from "../support/features.mjs";
 
 /** For how long at the most after an error the connection is open, in milliseconds: Feast 0.67 was seen to take from 0.1 to 8.4. */
 const CLOSES_WITHIN_MS = 9;
@@ -27,7 +27,6 @@ const FIRST_NEW_ID = 1_000_000;
  * @property {() => Promise<unknown>} stop
  */
 
-const FEAST = "/get-online-features";
 const post = (path, body) => ({ method: "POST", path, body });
 
 const newIds = () => {

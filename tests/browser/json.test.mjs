@@ -25,7 +25,7 @@ test("the tokens of any text are the whole text", () => {
 	}
 });
 
-test("what JSON.parse takes is taken, and what it refuses is refused", () => {
+test("the page's JSON parser accepts what JSON.parse accepts, and refuses what it refuses", () => {
 	const right = ["1", "[]", "{}", ' [ {"a":[{}]} , null,true] ', '"\\ud800"', "-0.5E-3"];
 	const wrong = [
 		"",

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { until } from "../support/wait.mjs";
 import { startWorker } from "../support/worker.mjs";
 import { violations } from "./axe.mjs";
 import { pagesOfWorker, skip } from "./pages.mjs";
@@ -82,32 +83,31 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 				assert.ok(await page.getByRole("heading", { name }).isHidden(), name);
 			}
 			// A slot is sent when the next one has begun, behind an answer.
-			const deadline = Date.now() + 30_000;
-			while (Number(await cell(page, "Rows by tier", /^Origin/, 1)) < 3) {
-				assert.ok(Date.now() < deadline, "what isolates measured arrives in the sum");
+			const isSummed = async () => {
 				await summed.post("/v1/features", { ...REQUEST, entity_ids: ["a", "b", `${Date.now()}`] });
-				await page.waitForTimeout(300);
-			}
+				return Number(await cell(page, "Rows by tier", /^Origin/, 1)) >= 3;
+			};
+			await until(isSummed, { what: "what isolates measured, in the sum", withinMs: 30_000, everyMs: 300 });
 			assert.deepEqual(await violations(page), []);
 		} finally {
 			await summed.stop();
 		}
 	});
 
-	test("who pauses it is asked for nothing, until it goes on", async () => {
-		const page = await open();
-		await page.getByRole("button", { name: "Pause" }).click();
-		let asked = 0;
-		await page.waitForTimeout(500);
-		page.on("request", () => asked++);
-		await page.waitForTimeout(3_000);
-		assert.equal(asked, 0);
-		const next = page.waitForRequest("**/v1/stats*");
-		await page.getByRole("button", { name: "Pause" }).click();
-		await next;
+	test("a page that is paused asks for nothing, until it goes on", async () => {
+		const page = await open({}, { prepare: (page) => page.clock.install() });
+		const pause = page.getByRole("button", { name: "Pause" });
+		await pause.click();
+		const asked = [];
+		page.on("request", (request) => asked.push(request.url()));
+		await page.clock.fastForward(60_000);
+		const goesOn = page.waitForResponse("**/v1/alerts*");
+		await pause.click();
+		await goesOn;
+		assert.deepEqual(asked, [...new Set(asked)], "it has asked once, as it goes on");
 	});
 
-	test("a look takes neither the focus nor the place to which a table was scrolled", async () => {
+	test("a refresh keeps the focus, and the place to which a table was scrolled", async () => {
 		const page = await open({ viewport: { width: 320, height: 700 } });
 		const table = page.getByRole("region", { name: "Rows by tier" });
 		await table.focus();

@@ -20,7 +20,7 @@ describe("prefetch in the Live page", { skip, timeout: 180_000 }, () => {
 	test("rows that sessions let expect are seen to be fetched, used, compared and paid for", async () => {
 		for (const session of range(SESSIONS)) {
 			await ask("profile", session);
-			// Read like a page: what comes next has time to be there.
+			// Real time, as where people read a page: what was prefetched is used only if it is there before it is asked for.
 			await new Promise((resolve) => setTimeout(resolve, 40));
 			await ask("history", session);
 		}

@@ -29,7 +29,7 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 		return page;
 	}
 
-	test("who may not read is told so, and led to where a token is entered", async () => {
+	test("a reader without the right is told so, and led to where a token is entered", async () => {
 		const page = await opened();
 		assert.ok(await page.getByRole("heading", { name: "Promise" }).isHidden(), "there is nothing to show");
 		assert.deepEqual(await violations(page), []);
@@ -49,7 +49,7 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 		world.forgiveAnswers();
 	});
 
-	test("what no header takes is no token, and the scheme before one is left out", async () => {
+	test("a token that no header takes is refused, and the scheme before one is left out", async () => {
 		const page = await opened();
 		await page.getByRole("button", { name: "Enter a token" }).click();
 		await enter(page, "of-the-reader…");
@@ -79,7 +79,7 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 		world.forgiveAnswers();
 	});
 
-	test("it is sent by Try, and by a run against this deployment, of whose export it is no part", async () => {
+	test("a token is sent by Try and by a run against this deployment, and is no part of the run's export", async () => {
 		const page = await world.open({}, "#try");
 		await page.locator("#readiness[data-state=ready]").waitFor();
 		await page.getByRole("button", { name: /^Send/ }).click();

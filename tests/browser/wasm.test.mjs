@@ -26,7 +26,7 @@ async function testModule() {
 	return messages.map((line) => JSON.parse(line).executable).findLast((path) => path?.endsWith(".wasm"));
 }
 
-test("what runs as wasm in Node runs in Chromium", { timeout: TIMEOUT_MS, skip }, async () => {
+test("the tests of the wasm module pass in Chromium as in Node", { timeout: TIMEOUT_MS, skip }, async () => {
 	await mustRun(
 		"cargo",
 		["build", "--locked", "--package", "featheredge-bindgen", "--config", "profile.dev.debug=false"],

@@ -1,13 +1,14 @@
 // Checks the promises of docs/guide/consistency.md over real HTTP, by chance from a seed: docs/internals/reliability.md says how.
 //
 //   npm run checker [-- --target serve|worker] [--seconds N] [--seed TEXT] [--only KIND,...] [--without PART,...] [--quick]
-//     [--patient] [--log FILE] [--json]
-//   npm run checker -- --mutants [--mutant PART_OF_A_NAME] [--seconds N]
+//     [--patient] [--log FILE] [--json] [--record]
+//   npm run checker -- --mutants [--mutant PART_OF_A_NAME] [--seconds N] [--record]
 //
 // Five minutes unless told otherwise. It fails at the first violation, with the operations that led to it; `--patient` goes on to the end.
 // `--target` is `npx featheredge serve`, with Redis, or the Worker in workerd. `--quick` builds it without optimization. `--mutants` switches each mend off, and fails where that is not found within a minute.
 
 import { parseArgs } from "node:util";
+import { RECORDING, record } from "../../scripts/lib/figures.mjs";
 import { build, buildQuick } from "../support/build.mjs";
 import { checkNode, installPackages } from "../support/prepare.mjs";
 import { fromRoot, paths } from "../support/root.mjs";
@@ -28,6 +29,7 @@ await main(async () => {
 			mutants: { type: "boolean" },
 			mutant: { type: "string" },
 			json: { type: "boolean" },
+			...RECORDING,
 		},
 	});
 	checkNode();
@@ -55,7 +57,9 @@ async function productOf({ target, built, quick }) {
 }
 
 async function checkProduct(values, product) {
-	const { check, reportOf } = await import("./run.mjs");
+	if (values.record && (values.only ?? values.without) !== undefined)
+		throw new Failure("`--record` needs all kinds: leave out `--only` and `--without`");
+	const { check, reportOf, rowsOf } = await import("./run.mjs");
 	const { AVOIDABLE, KIND_NAMES, WORKER_KIND_NAMES } = await import("./plan.mjs");
 	const kinds = named(values.only, product.workerDir === undefined ? KIND_NAMES : WORKER_KIND_NAMES);
 	const avoided = named(values.without, AVOIDABLE);
@@ -63,14 +67,25 @@ async function checkProduct(values, product) {
 	const { seed, log, patient: isPatient } = values;
 	const result = await check({ ...product, log, seconds, seed, kinds, avoided, isPatient });
 	console.log(values.json ? JSON.stringify(result, null, "\t") : reportOf(result));
+	record(values, { [`checker-${values.target}`]: rowsOf(result) });
 	if (result.violations.length > 0) process.exitCode = 1;
 }
 
-async function checkMutants({ seconds = "60", seed, mutant, json }, redisUrl) {
+async function checkMutants(values, redisUrl) {
+	const { seconds = "60", seed, mutant, json } = values;
+	if (values.record && mutant !== undefined) throw new Failure("`--record` needs all mutants: leave out `--mutant`");
 	const { checkMutants } = await import("./mutants.mjs");
 	const rows = await checkMutants({ redisUrl, seconds: Number(seconds), seed, only: mutant });
 	if (json) console.log(JSON.stringify(rows, null, "\t"));
 	else console.table(rows);
+	const found = rows.filter(({ is_found: isFound }) => isFound);
+	record(values, {
+		"checker-mutants": found.map(({ off, violation, after_s: after }) => ({
+			disabled: off,
+			violation,
+			"after, s": after,
+		})),
+	});
 	const unlike = rows.filter(({ as_expected: isExpected }) => !isExpected).map(({ off }) => off);
 	if (unlike.length > 0) throw new Failure(`not as expected: ${unlike.join("; ")}`);
 }

@@ -13,7 +13,7 @@
 export const MUTANTS = [
 	// In an order in which little is built anew for each.
 	{
-		name: "the bound is judged when the answer is made",
+		name: "bounds are checked when the response is made",
 		changes: [
 			{
 				file: "crates/engine/src/session.rs",
@@ -26,7 +26,7 @@ export const MUTANTS = [
 		scripts: ["grown old", "read"],
 	},
 	{
-		name: "a strong read leaves the other columns in memory",
+		name: "a strong read keeps the other columns in memory",
 		changes: [
 			{
 				file: "crates/engine/src/l1.rs",
@@ -39,7 +39,7 @@ export const MUTANTS = [
 		scripts: ["column by column"],
 	},
 	{
-		name: "a clock never runs back",
+		name: "clocks never run backwards",
 		changes: [
 			{
 				file: "crates/service/src/clock.rs",
@@ -56,7 +56,7 @@ export const MUTANTS = [
 		kinds: ["clock", "clock", "clock"],
 	},
 	{
-		name: "another's clock is not trusted to a write's time",
+		name: "write times of other clocks are corrected",
 		changes: [
 			{
 				file: "crates/engine/src/store.rs",
@@ -69,7 +69,7 @@ export const MUTANTS = [
 		scripts: ["read", "write and read"],
 	},
 	{
-		name: "nobody waits for a registry past their deadline",
+		name: "registry lookups end at the request's deadline",
 		changes: [
 			{
 				file: "crates/service/src/dispatch.rs",
@@ -82,7 +82,7 @@ export const MUTANTS = [
 		scripts: ["read", "in a hurry"],
 	},
 	{
-		name: "a row that no request would read is not warmed",
+		name: "warming rejects rows that no request reads",
 		changes: [
 			{
 				file: "crates/service/src/warm.rs",
@@ -95,7 +95,7 @@ export const MUTANTS = [
 		scripts: ["read", "warm"],
 	},
 	{
-		name: "a plan is found by the very list that it was made for",
+		name: "a cached plan belongs to one feature list",
 		changes: [
 			{
 				file: "crates/protocol/src/plan.rs",
@@ -108,7 +108,7 @@ export const MUTANTS = [
 		scripts: ["read", "explain"],
 	},
 	{
-		name: "keys that the origin converts are its answer's",
+		name: "keys that the origin converts are matched by position",
 		changes: [
 			{
 				file: "crates/origin/src/echo.rs",
@@ -121,7 +121,7 @@ export const MUTANTS = [
 		scripts: ["odd keys", "coerced keys", "other spellings"],
 	},
 	{
-		name: "a null without a status is null, and present",
+		name: "a null without a status is present",
 		changes: [
 			{
 				file: "crates/origin/src/origin.rs",
@@ -133,7 +133,7 @@ export const MUTANTS = [
 		scripts: ["read", "no statuses"],
 	},
 	{
-		name: "an event time that cannot be read costs itself alone",
+		name: "an unreadable event time affects one value",
 		changes: [
 			{
 				file: "crates/origin/src/origin.rs",
@@ -146,7 +146,7 @@ export const MUTANTS = [
 		scripts: ["read", "odd times"],
 	},
 	{
-		name: "of two fetches the later one wins",
+		name: "the later of two fetches wins",
 		changes: [
 			{
 				file: "crates/model/src/row.rs",
@@ -164,7 +164,7 @@ export const MUTANTS = [
 		scripts: ["race"],
 	},
 	{
-		name: "a write marks every spelling of its keys",
+		name: "a write invalidates every spelling of its keys",
 		changes: [
 			{
 				file: "crates/model/src/canonical_key_hash.rs",
@@ -177,7 +177,7 @@ export const MUTANTS = [
 		scripts: ["read", "write and read", "other spellings"],
 	},
 	{
-		name: "health is judged by its cause",
+		name: "client errors leave the circuit closed",
 		changes: [
 			{
 				file: "crates/model/src/answer.rs",
@@ -195,7 +195,7 @@ export const MUTANTS = [
 		scripts: ["read", "sick callers"],
 	},
 	{
-		name: "an answer that has nothing is no success",
+		name: "an empty origin response is an error",
 		changes: [
 			{
 				file: "crates/model/src/answer.rs",
@@ -213,7 +213,7 @@ export const MUTANTS = [
 		scripts: ["other features only"],
 	},
 	{
-		name: "`strong` passes memory over",
+		name: "`strong` skips memory",
 		changes: [
 			{
 				file: "crates/cache/src/lookup.rs",
@@ -226,7 +226,7 @@ export const MUTANTS = [
 		scripts: ["read"],
 	},
 	{
-		name: "a write that was answered marks what it touched",
+		name: "an acknowledged write invalidates its rows",
 		changes: [
 			{
 				file: "crates/service/src/dispatch.rs",
@@ -239,7 +239,7 @@ export const MUTANTS = [
 		scripts: ["read", "write and read"],
 	},
 	{
-		name: "an operator's word marks what it names",
+		name: "an operator's invalidation takes effect",
 		changes: [
 			{
 				file: "crates/service/src/dispatch.rs",
@@ -252,7 +252,7 @@ export const MUTANTS = [
 		scripts: ["read", "invalidate"],
 	},
 	{
-		name: "the bound of `bounded` is looked at",
+		name: "`bounded` checks its bound",
 		changes: [
 			{
 				file: "crates/cache/src/freshness.rs",

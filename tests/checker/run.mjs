@@ -372,6 +372,23 @@ export async function check({
 	return { seed, seconds: (performance.now() - began) / 1_000, counts: counts.table, violations };
 }
 
+/** What was done and found, as docs/internals/reliability.md has it. */
+export function rowsOf({ counts, violations }) {
+	const row = (what, count) => ({ what, count: count.toLocaleString("en") });
+	const sum = (group) => Object.values(counts[group] ?? {}).reduce((total, count) => total + count, 0);
+	const each = (group, prefix) =>
+		Object.entries(counts[group] ?? {}).map(([name, count]) => row(`${prefix}${name}`, count));
+	return [
+		...each("judged", "judged: "),
+		...each("reads", "reads: "),
+		...each("ends of reads", "responses: "),
+		row("writes by key spelling", sum("writes by spelling")),
+		...each("other", ""),
+		row("origin faults", sum("faults of the origin")),
+		row("violations", violations.length),
+	];
+}
+
 /** What was done and found, as a person reads it. */
 export function reportOf({ seed, seconds, counts, violations }) {
 	const lines = [`seed ${seed}, ${seconds.toFixed(0)} s`];

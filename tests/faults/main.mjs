@@ -1,6 +1,6 @@
 // Breaks real parts under load, and tells what became of the requests: docs/internals/reliability.md has the table.
 //
-//   npm run faults [-- --host worker|serve|engine] [--only PART_OF_A_NAME] [--seconds N] [--json]
+//   npm run faults [-- --host worker|serve|engine] [--only PART_OF_A_NAME] [--seconds N] [--json] [--record]
 //
 // The Worker runs in workerd and `featheredge serve` in Node, each with an origin in a process of its own, or with a real Feast; `serve` and the npm
 // package's engine have a real redis-server. All on loopback; it stops by itself after some fifteen minutes. It fails where any value was another entity's, or a request for what was cached
@@ -11,6 +11,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { grouped, RECORDING, record } from "../../scripts/lib/figures.mjs";
 import { build } from "../support/build.mjs";
 import { installPython, pythonOf } from "../support/python.mjs";
 import { fromRoot } from "../support/root.mjs";
@@ -92,26 +93,26 @@ async function onHost(hostName, name, faultOf, { mayLose = false, prepare = asyn
 
 /** Faults of the origin and of callers, which no host is spared. */
 async function fromOutside(hostName) {
-	await onHost(hostName, "the origin is killed and started again", ({ origin }) => ({
+	await onHost(hostName, "the origin is killed and restarted", ({ origin }) => ({
 		begin: () => origin.stop("SIGKILL"),
 		end: () => origin.start(),
 	}));
-	await onHost(hostName, "the origin stands still (SIGSTOP)", ({ origin }) => ({
+	await onHost(hostName, "the origin is stopped (SIGSTOP)", ({ origin }) => ({
 		begin: () => origin.signal("SIGSTOP"),
 		end: () => origin.signal("SIGCONT"),
 	}));
 	for (const [what, mode] of [
-		["answers byte by byte", "drip"],
-		["cuts its answers", "cut"],
-		["answers 200 with rubbish", "rubbish"],
-		["never answers", "hang"],
+		["responds byte by byte", "drip"],
+		["cuts its responses", "cut"],
+		["returns 200 with garbage", "rubbish"],
+		["never responds", "hang"],
 	]) {
 		await onHost(hostName, `the origin ${what}`, ({ origin }) => ({
 			begin: () => origin.answers(mode),
 			end: () => origin.answers("well"),
 		}));
 	}
-	await onHost(hostName, "callers hang up in the middle", ({ host }) => hangUp(host.port));
+	await onHost(hostName, "clients abort their requests", ({ host }) => hangUp(host.port));
 }
 
 /** Faults that the Worker alone can have, or that only it can be made to have from outside. */
@@ -196,11 +197,11 @@ async function onFullDisk() {
 /** A real Feast behind a host. What must ask it is a read that no tier may answer. */
 async function withFeast(hostName) {
 	const faults = {
-		"Feast is killed and started again": {
+		"Feast is killed and restarted": {
 			begin: (feast) => feast.halt("SIGKILL"),
 			end: (feast) => feast.restart(),
 		},
-		"Feast stands still (SIGSTOP)": {
+		"Feast is stopped (SIGSTOP)": {
 			begin: async (feast) => feast.signal("SIGSTOP"),
 			end: async (feast) => feast.signal("SIGCONT"),
 		},
@@ -268,17 +269,17 @@ function faultsOfRedis() {
 			},
 		});
 	return {
-		"Redis is killed and started again": ({ redis }) => ({
+		"Redis is killed and restarted": ({ redis }) => ({
 			begin: () => redis.stop("SIGKILL"),
 			end: () => redis.start(),
 		}),
-		"Redis stands still (SIGSTOP)": ({ redis }) => ({
+		"Redis is stopped (SIGSTOP)": ({ redis }) => ({
 			begin: async () => redis.signal("SIGSTOP"),
 			end: async () => redis.signal("SIGCONT"),
 		}),
-		"Redis answers byte by byte": answers("drip"),
-		"Redis is cut off in the middle of its answers": answers("cut"),
-		"Redis answers rubbish": answers("rubbish"),
+		"Redis responds byte by byte": answers("drip"),
+		"Redis is cut off in the middle of a response": answers("cut"),
+		"Redis returns garbage": answers("rubbish"),
 	};
 }
 
@@ -353,6 +354,19 @@ async function inEngine() {
 	}
 }
 
+/** A row as docs/internals/reliability.md has it. */
+const cellsOf = ({ host, fault, lasted_ms, requests, lost, unserved, wrong, longest_ms, recovery_ms }) => ({
+	host,
+	fault,
+	s: grouped(lasted_ms / 1_000),
+	requests: grouped(requests),
+	lost: grouped(lost),
+	unserved: grouped(unserved),
+	wrong: grouped(wrong),
+	"longest, ms": grouped(longest_ms),
+	"recovered, ms": grouped(recovery_ms),
+});
+
 await main(async () => {
 	const { values } = parseArgs({
 		options: {
@@ -360,11 +374,14 @@ await main(async () => {
 			json: { type: "boolean" },
 			seconds: { type: "string", default: "10" },
 			only: { type: "string", default: "" },
+			...RECORDING,
 		},
 	});
 	if (values.host !== undefined && !HOST_NAMES.includes(values.host)) {
 		throw new Failure(`no host \`${values.host}\`: expected one of ${HOST_NAMES.join(", ")}`);
 	}
+	if (values.record && (values.host !== undefined || values.only !== ""))
+		throw new Failure("`--record` needs all faults: leave out `--host` and `--only`");
 	await build("worker", "package");
 	lastsMs = Number(values.seconds) * 1_000;
 	isWanted = (host, name) => (values.host ?? host) === host && name.includes(values.only);
@@ -377,6 +394,7 @@ await main(async () => {
 	await inEngine();
 	if (values.json) console.log(JSON.stringify(rows, null, "\t"));
 	else console.table(rows);
+	record(values, { faults: rows.map(cellsOf) });
 	const broken = rows.filter(({ is_kept }) => !is_kept).map(({ host, fault }) => `${host}: ${fault}`);
 	if (broken.length > 0) throw new Failure(`lost or wrong: ${broken.join("; ")}`);
 });

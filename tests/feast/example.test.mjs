@@ -65,7 +65,7 @@ test("the README has its commands where they are looked for", () => {
 	);
 });
 
-test("its curl command gets Feast's answer, and from memory the second time", async () => {
+test("the README's curl command gets Feast's response, from memory the second time", async () => {
 	const body = /-d '(?<body>[\s\S]+)'/.exec(commands[2]).groups.body;
 	const expected = (await post(feastUrl, "/get-online-features", body)).body;
 	const answers = [await curl(), await curl()];
@@ -73,7 +73,7 @@ test("its curl command gets Feast's answer, and from memory the second time", as
 	if (!isFeastAlone) assert.match(answers[1], /^cache-status: featheredge-l1; *hit/im);
 });
 
-test("its Python client reads through Featheredge", async () => {
+test("the README's Python client reads through Featheredge", async () => {
 	const repo = join(dir, "demo/feature_repo");
 	const printed = await run(python, [example("read.py"), edge.url, repo], feastEnvironment(dir));
 	assert.match(printed, /^driver_id: \[1001, 1002\]$/m);

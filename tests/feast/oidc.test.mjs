@@ -32,7 +32,7 @@ async function readWith(auth, sources) {
 	return JSON.parse((await world.feast.python("read_with_sdk.py", [file])).trim().split("\n").at(-1)).read;
 }
 
-test("it gets a token, shows it, and reads what Feast itself gives", async () => {
+test("the SDK with OIDC gets a token, shows it, and reads what Feast itself gives", async () => {
 	const client = { client_id: "trainer", client_secret: "secret" };
 	const auth = { type: "oidc", auth_discovery_url: `${identity.url}/.well-known/openid-configuration`, ...client };
 	const { edge: got, direct } = await readWith(auth, { edge: edge.url, direct: world.feast.url });
@@ -41,7 +41,7 @@ test("it gets a token, shows it, and reads what Feast itself gives", async () =>
 	assert.ok(identity.asked > 0, "the keys were fetched");
 });
 
-test("without a token, or with one for another audience, it is refused", async () => {
+test("a caller without a token, or with one for another audience, is refused", async () => {
 	const body = { features: READ.features, entities: READ.entity_rows };
 	assert.equal((await getOnlineFeatures(edge.url, body)).status, 401);
 	const token = identity.token({ aud: "others" });

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { until } from "../support/wait.mjs";
 import { assertSameReply, readAnswer } from "./exact.mjs";
 import { edgeOnly, getOnlineFeatures, isFeastAlone, post, startWorld } from "./world.mjs";
 
@@ -195,7 +196,8 @@ test("a materialization that goes on behind its answer keeps its view's rows fro
 			assert.match(await read(FRESH), /^featheredge-l1; hit/, "it names another view");
 		}
 		// Feast ends once its job has.
-		while ((await getOnlineFeatures(world.feast.url, ask("driver_hourly_stats", 1001))).status !== 200);
+		const ofFeast = () => getOnlineFeatures(world.feast.url, ask("driver_hourly_stats", 1001));
+		await until(async () => (await ofFeast()).status === 200);
 	} finally {
 		await edge.stop();
 	}

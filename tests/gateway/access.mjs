@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import { answerFeatures, ask, column, range, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range, valueFor } from "../support/features.mjs";
 import { requestTarget } from "../support/raw.mjs";
-import { bearer, FEAST, OPERATOR, read, rights, VIEWS, worldOf } from "./callers.mjs";
+import { bearer, OPERATOR, read, rights, VIEWS, worldOf } from "./callers.mjs";
 
 /** @param {import("./callers.mjs").Hosts} hosts */
 export async function testAccess(hosts) {
@@ -251,7 +251,7 @@ export async function testAccess(hosts) {
 			assert.ok(!shown.has("Bearer of-the-deployment"), "the deployment's own credentials are for nobody who asks");
 		});
 
-		test("at the same time, too: no flight is shared between bearers", async () => {
+		test("no flight is shared between bearers who read at the same time", async () => {
 			await withHost({ mode: "origin" }, async (host) => {
 				origin.answer((request) => ({ ...personal(request), delayMs: 50 }));
 				const callers = range(40).map((number) => `caller-${number % 8}`);

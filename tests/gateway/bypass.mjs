@@ -4,11 +4,10 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { openRaw } from "../support/raw.mjs";
 
-const FEAST = "/get-online-features";
 const OPEN = { open: ["read", "write"] };
 const VIEWS = { stats: { join_keys: ["driver_id"] } };
 

@@ -2,10 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach } from "node:test";
-import { answerFeatures, ask } from "../support/features.mjs";
+import { answerFeatures, ask, FEAST } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 
-export const FEAST = "/get-online-features";
 export const OPERATOR = "of-the-operator";
 export const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
 const PUSH = { feature_view_name: "stats", df: { driver_id: [1], a: [1] } };

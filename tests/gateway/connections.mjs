@@ -2,13 +2,12 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range, valueFor } from "../support/features.mjs";
 import { startMortalOrigin } from "../support/mortal-origin.mjs";
 import { startRawOrigin } from "../support/raw.mjs";
 
-const FEAST = "/get-online-features";
 const VARS = {
-	auth: { open: ["read", "write"] },
+	auth: { anonymous_scopes: ["read", "write"] },
 	views: { stats: { join_keys: ["driver_id"], sources: [] } },
 	breaker: { enabled: false },
 	l2: { enabled: false },

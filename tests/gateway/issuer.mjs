@@ -4,13 +4,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { range } from "../support/features.mjs";
 import { forgeries, startIdentity } from "../support/identity.mjs";
+import { until } from "../support/wait.mjs";
 import { read, rights, VIEWS, worldOf } from "./callers.mjs";
-
-/** Waits until `look` gives something true, never longer than ten seconds. */
-async function until(look) {
-	const deadline = Date.now() + 10_000;
-	while (!(await look())) assert.ok(Date.now() < deadline, `in vain: ${look}`);
-}
 
 /** @param {import("./callers.mjs").Hosts} hosts */
 export async function testIssuer(hosts) {
@@ -103,13 +98,14 @@ export async function testIssuer(hosts) {
 					const [old] = identity.keys;
 					assert.equal((await read(host, identity.token())).status, 200);
 					identity.keys = [identity.makeKey("ES256")];
-					await new Promise((resolve) => setTimeout(resolve, 1_100));
+					const statusOf = async (token) => (await read(host, token)).status;
+					await until(async () => (await statusOf(identity.token())) === 200, { what: "the new key is known" });
+					const withdrawn = identity.token({}, { key: old });
+					await until(async () => (await statusOf(withdrawn)) === 401, { what: "the old key is forgotten" });
 					const asked = identity.asked;
 					const began = Date.now();
 					const unknown = identity.token({}, { key: identity.makeKey("RS256") });
-					assert.equal((await read(host, identity.token())).status, 200, "the new key");
-					assert.equal((await read(host, identity.token({}, { key: old }))).status, 401, "the old key");
-					for (const _ of range(20)) assert.equal((await read(host, unknown)).status, 401);
+					for (const _ of range(20)) assert.equal(await statusOf(unknown), 401);
 					// Once for the keys' age, once for the unknown one, and once more for each second that this has taken.
 					const seconds = Math.floor((Date.now() - began) / 1_000);
 					assert.ok(identity.asked - asked <= 2 + seconds, `${identity.asked - asked} times in ${seconds} s`);
@@ -193,7 +189,12 @@ export async function testIssuer(hosts) {
 					identity.isDown = false;
 					await until(async () => (await read(host, identity.token())).status === 200);
 					identity.isDown = true;
-					await new Promise((resolve) => setTimeout(resolve, 1_100));
+					identity.discovered = 0;
+					const isAskedAnew = async () => {
+						assert.equal((await read(host, identity.token())).status, 200);
+						return identity.discovered > 0;
+					};
+					await until(isAskedAnew, { what: "a question for the keys, whose time is over" });
 					assert.equal((await read(host, identity.token())).status, 200);
 				});
 			} finally {

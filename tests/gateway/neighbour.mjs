@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
-import { answerFeatures, ask, column, range, statuses, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range, statuses, valueFor } from "../support/features.mjs";
 import { startRawOrigin } from "../support/raw.mjs";
-import { FEAST, VIEWS } from "./callers.mjs";
+import { VIEWS } from "./callers.mjs";
 
 const NATIVE = "/v1/features";
 
@@ -29,7 +29,7 @@ export async function testNeighbour({ start }) {
 	);
 	const host = await start({
 		origin,
-		vars: { views: VIEWS, auth: { open: ["read", "write"] }, breaker: { enabled: false } },
+		vars: { views: VIEWS, auth: { anonymous_scopes: ["read", "write"] }, breaker: { enabled: false } },
 	});
 	const other = await start({ origin, vars: { views: VIEWS, breaker: { window: 10, open_ms: 60_000 } } });
 	beforeEach(() => {

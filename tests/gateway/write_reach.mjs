@@ -2,12 +2,11 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures } from "../support/features.mjs";
+import { answerFeatures, FEAST } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { openRaw, startRawOrigin } from "../support/raw.mjs";
 import { freePort } from "../support/workerd.mjs";
 
-const FEAST = "/get-online-features";
 const OPEN = { open: ["read", "write"] };
 const VIEWS = {
 	stats: { join_keys: ["driver_id"] },
@@ -144,7 +143,7 @@ export function testWriteReach({ start, knowsUnsent }) {
 			});
 		}
 
-		test("a write is not, since it may have been made, and its caller hears so", async () => {
+		test("a write is not made again, since it may have been made, and its caller hears so", async () => {
 			losses = 1;
 			const reply = await host.post("/push", {});
 			assert.equal(reply.status, 502);
@@ -152,7 +151,7 @@ export function testWriteReach({ start, knowsUnsent }) {
 			assert.equal(origin.requests.length, 1);
 		});
 
-		test("a write that was never sent", async () => {
+		test("a write that was never sent is answered 502, with what is known of it", async () => {
 			const own = await start({ origin: `http://127.0.0.1:${await freePort()}`, vars: { auth: OPEN } });
 			const raw = await openRaw(own.port);
 			try {

@@ -3,10 +3,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, beforeEach, describe, test } from "node:test";
-import { answerFeatures, ask, column } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { openRaw } from "../support/raw.mjs";
-import { bearer, FEAST, OPERATOR, VIEWS } from "./callers.mjs";
+import { gate, until } from "../support/wait.mjs";
+import { bearer, OPERATOR, VIEWS } from "./callers.mjs";
 
 /** @param {import("./callers.mjs").Hosts} hosts */
 export async function testWrites({ start }) {
@@ -22,7 +23,7 @@ export async function testWrites({ start }) {
 		return reply;
 	};
 	const origin = await startOrigin(answer);
-	const vars = { views: VIEWS, auth: { open: ["read", "write"] } };
+	const vars = { views: VIEWS, auth: { anonymous_scopes: ["read", "write"] } };
 	const host = await start({ origin, operatorToken: OPERATOR, vars });
 	beforeEach(() => {
 		origin.reset();
@@ -80,30 +81,22 @@ export async function testWrites({ start }) {
 		});
 
 		test("counts as of the origin's answer, though the writer has hung up before", async () => {
-			let end;
-			let reach;
-			const ended = new Promise((resolve) => {
-				end = resolve;
-			});
-			const reached = new Promise((resolve) => {
-				reach = resolve;
-			});
+			const held = gate();
 			origin.answer(async (request) => {
 				if (request.path === FEAST) return answer(request);
-				reach();
-				await ended;
+				await held.wait();
 				return answer(request);
 			});
 			const before = await read(3);
 			const body = JSON.stringify({ feature_view_name: "stats", df: { driver_id: [3] } });
 			const raw = await openRaw(host.port);
 			raw.send(["POST /write-to-online-store HTTP/1.1", "host: x", `content-length: ${body.length}`], body);
-			await reached;
+			await held.reached;
 			raw.close();
 			await once(raw.socket, "close");
 			assert.equal(await read(3), before, "what is read meanwhile is kept");
-			end();
-			while ((await read(3)) === before);
+			held.open();
+			await until(async () => (await read(3)) !== before);
 		});
 
 		test("that fails, or cannot be sent, may have written", async () => {

@@ -10,6 +10,7 @@ import { after, before, test } from "node:test";
 import { answerFeatures, ask, range } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { fromRoot } from "../support/root.mjs";
+import { until } from "../support/wait.mjs";
 import { startWorker } from "../support/worker.mjs";
 import { freePort } from "../support/workerd.mjs";
 
@@ -25,15 +26,9 @@ let folder;
 let prometheus;
 let url;
 
-async function eventually(what, act) {
-	const deadline = Date.now() + PATIENCE_MS;
-	for (;;) {
-		const found = await act().catch(() => undefined);
-		if (found) return found;
-		assert.ok(Date.now() < deadline, `${what}: not within ${PATIENCE_MS} ms`);
-		await new Promise((resolve) => setTimeout(resolve, 200));
-	}
-}
+/** Waits until `look` sees something; one that throws has seen nothing yet. */
+const eventually = (what, look) =>
+	until(() => look().catch(() => undefined), { what, withinMs: PATIENCE_MS, everyMs: 200 });
 
 const query = async (expression) => {
 	const reply = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(expression)}`);

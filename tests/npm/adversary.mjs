@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { Core, initSync, State } from "../../build/npm/featheredge.js";
+import { FEAST } from "../support/features.mjs";
 
 const { memory } = initSync({
 	module: readFileSync(new URL("../../build/npm/featheredge.wasm", import.meta.url)),
@@ -31,7 +32,6 @@ function generator(seed) {
 }
 
 const range = (count, of) => Array.from({ length: count }, (_, at) => of(at));
-const FEAST = "/get-online-features";
 const NATIVE = "/v1/features";
 
 /** What each kind of request asks, by its number and a source of chance. */

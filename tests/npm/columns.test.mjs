@@ -40,7 +40,7 @@ test("a vector that is missing first is as long as those that follow", async (t)
 	assert.deepEqual(Array.from(columns.v.values), [Number.NaN, Number.NaN, Number.NaN, 1, 2, 3, 4, 5, 6]);
 });
 
-test("what is not all numbers comes as JavaScript has it", async (t) => {
+test("a column that is not all numbers comes as an array of JavaScript values", async (t) => {
 	const given = {
 		text: ["x", "é", null],
 		mixed: [1, "1", true],

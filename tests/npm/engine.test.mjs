@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import {
 	ClosedError,
 	ConfigError,
@@ -13,7 +14,8 @@ import {
 import { answerFeatures, range } from "../support/features.mjs";
 import { startMortalOrigin } from "../support/mortal-origin.mjs";
 import { startOrigin } from "../support/origin.mjs";
-import { bytes, engineFor, namingOrigin, TestStore, text, until } from "./harness.mjs";
+import { gate, until } from "../support/wait.mjs";
+import { bytes, engineFor, namingOrigin, TestStore, text } from "./harness.mjs";
 
 const REQUEST = { entity_ids: ["a", "b"], feature_names: ["score", "v:count"] };
 
@@ -118,7 +120,7 @@ test("a column of the wrong length is an error that names it", async (t) => {
 	});
 });
 
-test("what a function throws is the cause of the error that its caller gets", async (t) => {
+test("an error that an origin function throws is the cause of the caller's", async (t) => {
 	const fault = new Error("no model loaded");
 	const engine = await engineFor(t, {
 		origin: () => {
@@ -274,16 +276,18 @@ for (const fault of ["fail", "hang", "rubbish", "short", "text", "transferred", 
 
 test("two hundred callers for one cold row are one call of the origin", async (t) => {
 	let calls = 0;
+	const held = gate();
 	const engine = await engineFor(t, {
 		origin: async () => {
 			calls += 1;
-			await new Promise((resolve) => setTimeout(resolve, 20));
+			await held.wait();
 			return { score: [1] };
 		},
 	});
-	const answers = await Promise.all(
-		range(200).map(() => engine.serve({ entity_ids: ["x"], feature_names: ["score"] })),
-	);
+	const waiting = range(200).map(() => engine.serve({ entity_ids: ["x"], feature_names: ["score"] }));
+	await held.reached;
+	held.open();
+	const answers = await Promise.all(waiting);
 	assert.ok(answers.every((answer) => answer.features.x.score === 1));
 	assert.equal(calls, 1);
 });
@@ -350,7 +354,7 @@ test("an engine that closes while a store is busy writes what waits for it, one 
 		getMany: (keys, options) => l2.getMany(keys, options),
 		async setMany(entries, options) {
 			most = Math.max(most, ++underWay);
-			await new Promise((resolve) => setTimeout(resolve, 20));
+			await setImmediate();
 			await l2.setMany(entries, options);
 			underWay -= 1;
 		},
@@ -364,18 +368,23 @@ test("an engine that closes while a store is busy writes what waits for it, one 
 	assert.deepEqual([l2.entries.size, l2.writes.flatMap(({ keys }) => keys).length, most], [10, 10, 1]);
 });
 
-test("whoever closes an engine waits for all that is written, the second time too", async () => {
+test("each call of close waits for the writes that are under way, the second one too", async () => {
 	const l2 = new TestStore();
-	const write = l2.setMany.bind(l2);
-	l2.setMany = async (entries, options) => {
-		await new Promise((resolve) => setTimeout(resolve, 50));
-		return write(entries, options);
+	const held = gate();
+	const slow = {
+		getMany: (keys, options) => l2.getMany(keys, options),
+		async setMany(entries, options) {
+			await held.wait();
+			await l2.setMany(entries, options);
+		},
 	};
-	const engine = await createEngine({ l2, origin: namingOrigin() });
+	const engine = await createEngine({ l2: slow, origin: namingOrigin() });
 	await engine.serve(REQUEST);
-	engine.close();
-	await engine.close();
-	assert.equal(l2.entries.size, 2);
+	const written = () => l2.entries.size;
+	const closings = [engine.close().then(written), engine.close().then(written)];
+	await held.reached;
+	held.open();
+	assert.deepEqual(await Promise.all(closings), [2, 2]);
 });
 
 test("the clock is the caller's", async (t) => {
@@ -387,7 +396,7 @@ test("the clock is the caller's", async (t) => {
 	assert.equal(features.a.score.age_ms, 7_000);
 });
 
-test("what is prefetched is there when it is asked for", async (t) => {
+test("a prefetched row is in memory when it is asked for", async (t) => {
 	const asked = [];
 	const engine = await createEngine({
 		origin(entities) {

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { engineFor, namingOrigin, TestStore, until } from "./harness.mjs";
+import { until } from "../support/wait.mjs";
+import { engineFor, namingOrigin, TestStore } from "./harness.mjs";
 
 /** An engine whose store fails with these errors, the lines that it tells, and a way to ask it for a row that nobody has. */
 async function failing(t, { read, write, ...store }) {
@@ -71,7 +72,7 @@ test("errors of reading and of writing are told apart, and so are different ones
 	);
 });
 
-test("what a store says of entries that it did not take is told", async (t) => {
+test("the reason why a store did not take entries is logged", async (t) => {
 	const world = await failing(t, { setMany: async () => ({ failed: 1, error: new Error("OOM") }) });
 	await world.ask();
 	await until(() => world.lines.length === 1);

@@ -26,7 +26,7 @@ test("the handler serves both APIs with their headers", async (t) => {
 	assert.deepEqual(column(await feast.json(), "rate"), ["stats:rate of 7"]);
 });
 
-test("what the API does not know is the origin's to answer, streamed and with the caller's headers", async (t) => {
+test("a path that the API does not know is passed to the origin, streamed and with the caller's headers", async (t) => {
 	const origin = await startOrigin(() => ({ status: 418, headers: { "x-of": "origin" }, chunks: ["a", "b"] }));
 	t.after(() => origin.stop());
 	const engine = await engineFor(t, { origin: feastOrigin(origin.url) });
@@ -202,7 +202,7 @@ test("a length of what does not come is not passed back", async () => {
 	assert.deepEqual(reply, { status: 205, headers: [["x-kept", "yes"]], body: null });
 });
 
-test("what goes on behind an answer is given to the host's waitUntil", async (t) => {
+test("work after a response is given to the host's waitUntil", async (t) => {
 	const l2 = { getMany: async (keys) => keys.map(() => undefined), setMany: async () => {} };
 	const engine = await engineFor(t, { l2 });
 	const waits = [];

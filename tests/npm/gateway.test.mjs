@@ -15,6 +15,7 @@ import { WebRequest } from "../../npm/src/gateway/web.js";
 import { retryLostConnection } from "../../npm/src/runtime/retry.js";
 import { documentedKeys } from "../support/configuration.mjs";
 import { openRaw } from "../support/raw.mjs";
+import { until } from "../support/wait.mjs";
 
 test("access takes the defaults that the documentation has", () => {
 	const set = [...documentedKeys()].filter(([key, value]) => key.startsWith("auth.") && value !== undefined);
@@ -42,7 +43,7 @@ test("a reply that fails ends its connection though its reader does not read", a
 	raw.socket.pause();
 	raw.send(["GET / HTTP/1.1", "host: x"]);
 	const [held] = await connected;
-	while (held.writableLength === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+	await until(() => held.writableLength > 0);
 	const closed = once(held, "close");
 	fail();
 	await closed;

@@ -69,12 +69,3 @@ export function namingOrigin() {
 export const bytes = (value) => new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
 
 export const text = (array) => new TextDecoder().decode(array);
-
-/** Waits until `look` gives something true, never longer than ten seconds. */
-export async function until(look) {
-	const deadline = Date.now() + 10_000;
-	while (!(await look())) {
-		if (Date.now() > deadline) throw new Error(`in vain: ${look}`);
-		await new Promise((resolve) => setTimeout(resolve, 5));
-	}
-}

@@ -6,8 +6,8 @@ import { after, before, test } from "node:test";
 import { ConfigError, createEngine, feastOrigin } from "../../build/package/dist/node.js";
 import { answerFeatures, range } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
+import { until } from "../support/wait.mjs";
 
-const PATIENCE_MS = 30_000;
 const ask = (...ids) => ({ entities: { driver_id: ids }, feature_names: ["stats:rate"] });
 
 /** @type {import("../support/origin.mjs").Origin} */
@@ -21,24 +21,13 @@ after(() => Promise.all([origin, places].map((server) => server?.stop())));
 
 const BEGAN = Date.now();
 
-/** Repeats `act` until it gives something. */
-async function eventually(what, act) {
-	const deadline = Date.now() + PATIENCE_MS;
-	for (;;) {
-		const found = await act();
-		if (found) return found;
-		assert.ok(Date.now() < deadline, `${what}: not within ${PATIENCE_MS} ms`);
-		await new Promise((resolve) => setTimeout(resolve, 50));
-	}
-}
-
 async function engineOf(t, config = {}, more = {}) {
 	const engine = await createEngine({ origin: feastOrigin(origin.url), config, ...more });
 	t.after(() => engine.close());
 	return engine;
 }
 
-test("what was measured is an object, whole at once", async (t) => {
+test("stats gives all figures as one object", async (t) => {
 	const engine = await engineOf(t);
 	for (const id of [1, 1, 2]) await engine.serve(ask(id));
 	const stats = await engine.stats();
@@ -114,16 +103,16 @@ for (const [name, clock] of [
 		const began = performance.now();
 		await engine.serve(ask(1));
 		assert.ok(performance.now() - began < 200);
-		await eventually("tried", () => places.requests.length > 0);
+		await until(() => places.requests.length > 0);
 		places.answer({ json: {} });
-		const [{ path, headers, json }] = await eventually("told", () => places.requests.length > 1 && places.requests);
+		const [{ path, headers, json }] = await until(() => places.requests.length > 1 && places.requests);
 		assert.deepEqual([path, headers.authorization], ["/alerts", "Bearer of-the-hook"]);
 		assert.deepEqual([json.alert.type, json.alert.status], ["high_latency", "open"]);
 		assert.equal((await engine.alerts()).open[0].type, "high_latency");
 	});
 }
 
-test("a report waits for no place", async (t) => {
+test("a report does not wait for the webhook", async (t) => {
 	places.reset();
 	places.answer({ hang: true });
 	origin.answer(async (request) => ({ ...(await answerFeatures(request)), delayMs: 250 }));
@@ -134,10 +123,10 @@ test("a report waits for no place", async (t) => {
 	const began = performance.now();
 	assert.equal((await engine.alerts()).open[0].type, "high_latency");
 	assert.ok(performance.now() - began < 1_000);
-	await eventually("tried", () => places.requests.length > 0);
+	await until(() => places.requests.length > 0);
 });
 
-test("what the origin refuses is its caller's fault and breaks no promise", async (t) => {
+test("a request that the origin refuses as its caller's fault counts as no error", async (t) => {
 	origin.answer({ status: 404, json: { detail: "no such view" } });
 	t.after(() => origin.answer(answerFeatures));
 	const engine = await engineOf(t);
@@ -163,7 +152,7 @@ test("a caller's trace reaches the origin, comes back, and its spans are posted"
 	assert.equal(origin.requests[0].headers.traceparent, own);
 	await engine.close();
 	// What was told is posted before the engine is gone.
-	const { spans } = (await eventually("spans", () => places.requests[0]))?.json.resourceSpans[0].scopeSpans[0] ?? {};
+	const { spans } = places.requests[0].json.resourceSpans[0].scopeSpans[0];
 	assert.deepEqual(
 		spans.map(({ name }) => name),
 		["/v1/features", "origin"],
@@ -175,13 +164,13 @@ test("a service level that cannot be used is an error of the configuration, whic
 	await assert.rejects(createEngine({ config: { telemetry: { aggregate: true } } }), ConfigError);
 });
 
-test("without telemetry nothing is told", async (t) => {
+test("an engine without telemetry counts no request", async (t) => {
 	const engine = await engineOf(t, { telemetry: { enabled: false } });
 	await engine.serve(ask(1));
 	assert.equal((await engine.stats()).overall.requests, 0);
 });
 
-test("an engine that nobody asks closes at once, though it was told of requests", async () => {
+test("an idle engine closes at once, though requests were measured", async () => {
 	const engine = await createEngine({ origin: feastOrigin(origin.url) });
 	await engine.serve(ask(1));
 	await engine.serve(ask(1));

@@ -81,7 +81,7 @@ test("a connection serves request after request, until it has answered an error"
 	}
 });
 
-test("its signal ends it, before there is an answer and within", async () => {
+test("an abort signal ends a request, before its response and within it", async () => {
 	for (const begin of [() => {}, (response) => response.write("x")]) {
 		let isClosed;
 		answering = (request, response) => {

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { range } from "../support/features.mjs";
-import { bytes, engineFor, namingOrigin, TestStore, text, until } from "./harness.mjs";
+import { until } from "../support/wait.mjs";
+import { bytes, engineFor, namingOrigin, TestStore, text } from "./harness.mjs";
 
 const ALL = { prefetch: { holdout_percent: 0 } };
 
@@ -26,7 +27,7 @@ async function teach(engine, sessions, first = 0) {
 
 const prefetched = async (engine) => (await engine.stats()).prefetch;
 
-test("what sessions ask next is fetched behind the answer, is there when it is asked for, and is told by the figures", async (t) => {
+test("the next request of a session is prefetched after the response, served from memory, and counted", async (t) => {
 	const origin = namingOrigin();
 	const engine = await engineFor(t, { origin, config: ALL });
 	await teach(engine, 8);
@@ -74,7 +75,7 @@ test("bytes of Feast's form say their session beside them, and what memory holds
 	assert.match(text(known), /profile of 1000/);
 });
 
-test("strangers teach nothing of what comes next, and nothing is fetched for them", async (t) => {
+test("requests without a session neither train prefetch nor cause any", async (t) => {
 	const origin = namingOrigin();
 	const engine = await engineFor(t, { origin, config: ALL });
 	for (const entity of range(20)) {
@@ -87,14 +88,14 @@ test("strangers teach nothing of what comes next, and nothing is fetched for the
 	assert.equal(callsFor(origin, "history"), before);
 });
 
-test("switched off, nothing is learned though sessions repeat themselves", async (t) => {
+test("prefetch that is switched off trains on nothing, though sessions repeat themselves", async (t) => {
 	const engine = await engineFor(t, { origin: namingOrigin(), config: { prefetch: { enabled: false } } });
 	await teach(engine, 8);
 	assert.deepEqual((await engine.predictions(request("profile", 1_000))).predictions, []);
 	assert.equal((await prefetched(engine)).issued, 0);
 });
 
-test("what was learned is left in the store, and a new engine begins with it", async (t) => {
+test("a trained model is stored, and a new engine begins with it", async (t) => {
 	const l2 = new TestStore();
 	let now = Date.now();
 	const options = {

@@ -10,7 +10,8 @@ import { createEngine } from "../../build/package/dist/node.js";
 import { sealedStore } from "../../build/package/dist/sealed.js";
 import { startProgram } from "../support/program.mjs";
 import { fromRoot, paths } from "../support/root.mjs";
-import { engineFor, namingOrigin, TestStore, until } from "./harness.mjs";
+import { until } from "../support/wait.mjs";
+import { engineFor, namingOrigin, TestStore } from "./harness.mjs";
 
 const ENTITY = "alice-4711";
 const REQUEST = { entity_ids: [ENTITY, "bob"], feature_names: ["score"] };

@@ -8,35 +8,17 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { answerFeatures, ask, column, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startProgram } from "../support/program.mjs";
 import { openRaw, requestTarget, startRawOrigin } from "../support/raw.mjs";
 import { startRedis } from "../support/redis.mjs";
 import { paths } from "../support/root.mjs";
 import { refuseServe, startServe } from "../support/serve.mjs";
-import { until } from "./harness.mjs";
+import { gate, until } from "../support/wait.mjs";
 
-const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
 const OPEN = { open: ["read", "write"] };
-
-/** A promise that a test settles, and what tells that it is waited for. */
-function gate() {
-	let open;
-	let reach;
-	const opened = new Promise((resolve) => {
-		open = resolve;
-	});
-	const reached = new Promise((resolve) => {
-		reach = resolve;
-	});
-	const wait = () => {
-		reach();
-		return opened;
-	};
-	return { open, reached, wait };
-}
 
 /** A server before an origin that ends with its test. */
 async function serve(t, script, options = {}) {
@@ -88,7 +70,7 @@ test("a reader who hangs up is asked for no longer, by its own path or by one th
 	assert.equal((await fetch(`${host.url}/health`)).status, 200);
 });
 
-test("each line goes out as soon as it is complete", async (t) => {
+test("a line of a stream is sent as soon as it is complete", async (t) => {
 	const second = gate();
 	const { host } = await serve(t, async (request) => {
 		if (request.json.entities.driver_id.includes(2)) await second.wait();
@@ -112,7 +94,7 @@ test("each line goes out as soon as it is complete", async (t) => {
 	assert.ok(text.trim().split("\n").length >= 2, text);
 });
 
-test("a reader who is slow is waited for", async (t) => {
+test("a slow reader holds back the origin, and gets everything", async (t) => {
 	const total = 64 * 1024 * 1024;
 	const chunk = Buffer.alloc(64 * 1024);
 	let written = 0;
@@ -236,7 +218,7 @@ describe("a body that the origin does not take", () => {
 	});
 });
 
-test("at its end it answers what is under way, and takes nothing new", async (t) => {
+test("serve that is stopped answers what is under way, and accepts nothing new", async (t) => {
 	const held = gate();
 	const origin = await startOrigin(async (request) => {
 		await held.wait();
@@ -262,7 +244,7 @@ test("at its end it answers what is under way, and takes nothing new", async (t)
 	assert.equal(await stopped, 0);
 });
 
-test("it ends though the origin has told the length of a body that does not come", async (t) => {
+test("serve that is stopped ends though a body of the origin does not come", async (t) => {
 	const origin = await startRawOrigin(() => "HTTP/1.1 304 Not Modified\r\ncontent-length: 4\r\n\r\n");
 	t.after(() => origin.stop());
 	const host = await startServe({ origin });

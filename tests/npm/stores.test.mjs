@@ -18,7 +18,8 @@ import { redisStore } from "../../build/package/dist/redis.js";
 import { unstorageStore } from "../../build/package/dist/unstorage.js";
 import { range } from "../support/features.mjs";
 import { startCluster, startRedis } from "../support/redis.mjs";
-import { namingOrigin, until } from "./harness.mjs";
+import { until } from "../support/wait.mjs";
+import { namingOrigin } from "./harness.mjs";
 
 const signal = new AbortController().signal;
 const entries = (count) => range(count).map((number) => [`key:${number}`, Uint8Array.of(number % 256, 0, 255, 10)]);
@@ -197,7 +198,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
 	});
 }
 
-test("what is no client of Redis is refused", () => {
+test("redisStore refuses an object that is no client of Redis", () => {
 	assert.throws(() => redisStore({}), TypeError);
 });
 

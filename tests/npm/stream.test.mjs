@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { range } from "../support/features.mjs";
-import { engineFor, namingOrigin, until } from "./harness.mjs";
+import { until } from "../support/wait.mjs";
+import { engineFor, namingOrigin } from "./harness.mjs";
 
 const request = (ids) => ({ entity_ids: ids, feature_names: ["score"] });
 
-test("each entity comes as soon as it is complete, and what is said of all comes last", async (t) => {
+test("an entity is streamed as soon as it is complete, and the metadata last", async (t) => {
 	const calls = [];
 	const naming = namingOrigin();
 	const origin = (entities, features) =>

@@ -42,7 +42,7 @@ test("lines bring their values, exactly as they are, and the origin is not asked
 	assert.equal(origin.calls.length, 0);
 });
 
-test("what cannot be warmed is refused by its line, as over HTTP, and nothing is done", async (t) => {
+test("a row that cannot be warmed is refused by its line, as over HTTP, and nothing is written", async (t) => {
 	const l2 = new TestStore();
 	const engine = await engineFor(t, { l2, config: CONFIG });
 	const good = { entity_ids: ["a"], values: { score: [1] } };

@@ -74,7 +74,7 @@ describe("the API's description", { timeout: MAX_MILLIS + 60_000 }, () => {
 		]);
 	});
 
-	test("its own examples are answered with 200", async () => {
+	test("the description's own examples are answered with 200", async () => {
 		const { paths } = await (await fetch(`${worker.url}/openapi.json`)).json();
 		for (const path of ["/get-online-features", "/v1/features"]) {
 			const { examples } = paths[path].post.requestBody.content["application/json"];

@@ -47,7 +47,7 @@ fn fetched_again(mut world: World, seconds: u64) -> usize {
 }
 
 #[test]
-fn routing() {
+fn urgent_requests_are_served_in_real_time() {
     assert_switch(
         AS_IT_IS,
         |config| config.routing.enabled = false,
@@ -58,7 +58,7 @@ fn routing() {
 }
 
 #[test]
-fn streaming() {
+fn lines_are_streamed_to_callers_that_accept_them() {
     assert_switch(
         AS_IT_IS,
         |config| config.routing.streaming = false,
@@ -73,7 +73,7 @@ fn streaming() {
 }
 
 #[test]
-fn the_soft_deadline() {
+fn a_stale_row_is_served_at_the_soft_deadline() {
     assert_switch(
         PUNCTUAL,
         |config| config.deadlines.soft_percent = 100,
@@ -87,7 +87,7 @@ fn the_soft_deadline() {
 }
 
 #[test]
-fn hedging() {
+fn a_slow_store_is_hedged() {
     assert_switch(
         AS_IT_IS,
         |config| config.deadlines.hedging = false,
@@ -103,7 +103,7 @@ fn hedging() {
 }
 
 #[test]
-fn adaptive_timeouts() {
+fn a_store_slower_than_usual_is_waited_for_less() {
     assert_switch(
         AS_IT_IS,
         |config| config.deadlines.adaptive_timeouts = false,
@@ -119,7 +119,7 @@ fn adaptive_timeouts() {
 }
 
 #[test]
-fn adaptive_timeouts_of_the_origin() {
+fn an_origin_slower_than_usual_is_waited_for_less() {
     assert_switch(
         AS_IT_IS,
         |config| config.deadlines.adaptive_timeouts = false,
@@ -134,7 +134,7 @@ fn adaptive_timeouts_of_the_origin() {
 }
 
 #[test]
-fn singleflight() {
+fn concurrent_requests_for_a_row_share_one_origin_call() {
     assert_switch(
         AS_IT_IS,
         |config| config.singleflight.enabled = false,
@@ -149,7 +149,7 @@ fn singleflight() {
 }
 
 #[test]
-fn the_circuit_breaker() {
+fn an_origin_that_is_down_is_called_less() {
     assert_switch(
         AS_IT_IS,
         |config| config.breaker.enabled = false,
@@ -164,7 +164,7 @@ fn the_circuit_breaker() {
 }
 
 #[test]
-fn load_shedding() {
+fn requests_past_the_limit_are_shed() {
     let limit = |config: &mut Config| config.load.max_pending_requests = 10;
     assert_switch(
         limit,
@@ -178,7 +178,7 @@ fn load_shedding() {
 }
 
 #[test]
-fn adaptive_concurrency() {
+fn a_saturated_origin_gets_fewer_calls_at_once() {
     assert_switch(
         |config| config.deadlines.adaptive_timeouts = false,
         |config| config.load.adaptive_concurrency = false,
@@ -203,7 +203,7 @@ fn adaptive_concurrency() {
 }
 
 #[test]
-fn jitter_of_the_time_to_live() {
+fn rows_fetched_together_expire_apart() {
     let without_chance = |config: &mut Config| config.freshness.early_refresh_percent = 0;
     assert_switch(
         without_chance,
@@ -213,7 +213,7 @@ fn jitter_of_the_time_to_live() {
 }
 
 #[test]
-fn early_refresh() {
+fn some_rows_are_refreshed_before_they_expire() {
     let eager = |config: &mut Config| {
         config.freshness.ttl_jitter_percent = 0;
         config.freshness.early_refresh_percent = 1_000;
@@ -235,7 +235,7 @@ fn early_refresh() {
 }
 
 #[test]
-fn revalidation_behind_the_answer() {
+fn a_stale_row_is_served_while_it_is_revalidated() {
     assert_switch(
         PUNCTUAL,
         |config| config.freshness.stale_while_revalidate_seconds = 0,
@@ -248,7 +248,7 @@ fn revalidation_behind_the_answer() {
 }
 
 #[test]
-fn grace_where_the_origin_is_down() {
+fn a_stale_row_is_served_while_the_origin_is_down() {
     assert_switch(
         PUNCTUAL,
         |config| config.freshness.stale_if_error_seconds = 0,
@@ -262,7 +262,7 @@ fn grace_where_the_origin_is_down() {
 }
 
 #[test]
-fn negative_caching() {
+fn a_missing_entity_is_cached() {
     assert_switch(
         PUNCTUAL,
         |config| config.freshness.negative_ttl_seconds = 0,
@@ -280,7 +280,7 @@ fn negative_caching() {
 }
 
 #[test]
-fn the_greatest_age_of_events() {
+fn a_value_of_an_old_event_is_outside_its_greatest_age() {
     let hour = |config: &mut Config| config.freshness.max_event_age_seconds = Some(3_600);
     assert_switch(
         hour,
@@ -296,7 +296,7 @@ fn the_greatest_age_of_events() {
 }
 
 #[test]
-fn the_distributed_store() {
+fn a_row_outlives_its_isolate_in_l2() {
     assert_switch(
         AS_IT_IS,
         |config| config.l2.enabled = false,
@@ -311,7 +311,7 @@ fn the_distributed_store() {
 }
 
 #[test]
-fn the_storage_tier() {
+fn a_row_outlives_its_isolate_in_l3() {
     assert_switch(
         |config| (config.l2.enabled, config.l3.enabled) = (false, true),
         |config| config.l3.enabled = false,
@@ -340,7 +340,7 @@ fn is_seen_elsewhere(mut world: World, millis: u64) -> bool {
 }
 
 #[test]
-fn the_ledger_of_writes() {
+fn a_write_is_seen_by_other_isolates_at_once() {
     assert_switch(
         |config| (config.l3.enabled, config.writes.visible_within_ms) = (true, 0),
         |config| config.writes.invalidation_log = false,
@@ -349,7 +349,7 @@ fn the_ledger_of_writes() {
 }
 
 #[test]
-fn the_bound_within_which_writes_are_seen() {
+fn a_write_is_seen_within_its_bound() {
     assert_switch(
         |config| (config.l3.enabled, config.writes.visible_within_ms) = (true, 100),
         |config| config.writes.visible_within_ms = 10_000,
@@ -358,7 +358,7 @@ fn the_bound_within_which_writes_are_seen() {
 }
 
 #[test]
-fn the_interval_between_two_writes_of_a_key() {
+fn writes_of_a_key_within_the_interval_are_merged() {
     assert_switch(
         AS_IT_IS,
         |config| config.l2.write_interval_ms = 0,
@@ -374,7 +374,7 @@ fn the_interval_between_two_writes_of_a_key() {
 }
 
 #[test]
-fn the_daily_budget_of_writes() {
+fn store_writes_end_with_the_daily_budget() {
     let budget = |config: &mut Config| config.l2.max_writes_per_day = Some(5);
     assert_switch(
         budget,
@@ -390,7 +390,7 @@ fn the_daily_budget_of_writes() {
 }
 
 #[test]
-fn known_join_keys() {
+fn views_with_known_join_keys_are_cached_apart() {
     let known = |config: &mut Config| {
         for view in ["stats", "trips"] {
             let view =

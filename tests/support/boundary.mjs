@@ -15,21 +15,22 @@ export const HOSTS = [
 	{ name: "serve", shared: "tests/gateway/serve.test.mjs", own: "tests/npm/" },
 ].map((host) => ({ ...host, has: (file) => file.startsWith("tests/gateway/") || file.startsWith(host.own) }));
 
-const CITATION = /`(tests\/[\w/.-]+)`: ((?:\*[^*]+\*(?:, )?)+)/g;
+/** A file of tests, and below it their titles: `- \`tests/…\`` with `  - *title*`, which may go on in the next line. */
+const FILE = /^- `(tests\/[\w/.-]+)`\n((?: {2,}.*\n?)+)/gm;
+const TITLE = /\*([^*]+)\*/g;
 
-/** @returns {Rule[]} */
-export function readRules() {
-	const lines = readFileSync(fromRoot("docs/internals/boundary.md"), "utf8").split("\n");
-	const rows = lines.filter((line) => line.startsWith("|") && line.includes("`tests/"));
-	return rows.map((row) => {
-		const cells = row
-			.slice(1, -1)
-			.split(" | ")
-			.map((cell) => cell.trim());
-		const tests = [...cells.at(-1).matchAll(CITATION)].flatMap(([, file, titles]) =>
-			[...titles.matchAll(/\*([^*]+)\*/g)].map(([, title]) => ({ file, title })),
+/**
+ * @param {string} [text] a document with a rule below each heading of the third level
+ * @returns {Rule[]}
+ */
+export function readRules(text = readFileSync(fromRoot("docs/internals/boundary.md"), "utf8")) {
+	const [, ...sections] = text.split(/^### /m);
+	return sections.map((section) => {
+		const [rule] = section.split("\n", 1);
+		const tests = [...section.matchAll(FILE)].flatMap(([, file, titles]) =>
+			[...titles.matchAll(TITLE)].map(([, title]) => ({ file, title: title.replace(/\s+/g, " ") })),
 		);
-		return { rule: cells.slice(0, -1).join(": "), tests };
+		return { rule, tests };
 	});
 }
 

@@ -1,5 +1,8 @@
 // What a scripted origin answers where a real Feast would: a value for each feature and row, made of both names, so that a mix-up shows.
 
+/** The path of Feast's own API for online features. */
+export const FEAST = "/get-online-features";
+
 /** The value of a feature of an entity, as the scripted origin has it. */
 export const valueFor = (feature, entity) => `${feature} of ${entity}`;
 

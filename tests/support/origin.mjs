@@ -16,7 +16,7 @@ import { createServer } from "node:http";
  * @property {Record<string, string>} [headers]
  * @property {unknown} [json] sent as JSON
  * @property {string | Uint8Array} [body] sent as it is
- * @property {(string | Uint8Array)[]} [chunks] sent one by one, `chunkDelayMs` apart
+ * @property {Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>} [chunks] sent one by one, `chunkDelayMs` apart
  * @property {number} [chunkDelayMs]
  * @property {number} [delayMs] wait before answering
  * @property {boolean} [drop] close the connection without an answer; after `chunks`, in the middle of one
@@ -79,7 +79,7 @@ export async function startOrigin(script = { json: {} }, { port = 0 } = {}) {
 			...((isJson || answer.body !== undefined) && { "content-type": "application/json" }),
 			...answer.headers,
 		});
-		for (const chunk of answer.chunks ?? []) {
+		for await (const chunk of answer.chunks ?? []) {
 			outgoing.write(chunk);
 			await wait(answer.chunkDelayMs ?? 0);
 		}

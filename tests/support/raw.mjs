@@ -52,6 +52,9 @@ export async function requestTarget(port, method, target, headers = {}) {
 	}
 }
 
+/** How many of the last bytes that have come a server has. */
+const KEPT_BYTES = 1_000;
+
 /**
  * A server that keeps each request as it came, and answers with bytes; where there are none, it closes the connection.
  *
@@ -65,10 +68,12 @@ export async function startRawOrigin(answer, { closesBehindErrorsMs } = {}) {
 	const requests = [];
 	const sockets = new Set();
 	let received = 0;
+	let lastBytes = "";
 	const server = createServer(async (socket) => {
 		sockets.add(socket);
-		socket.on("data", ({ length }) => {
-			received += length;
+		socket.on("data", (bytes) => {
+			received += bytes.length;
+			lastBytes = `${lastBytes}${bytes.toString("latin1")}`.slice(-KEPT_BYTES);
 		});
 		socket.on("error", () => {});
 		const reader = readerOf(socket);
@@ -96,6 +101,8 @@ export async function startRawOrigin(answer, { closesBehindErrorsMs } = {}) {
 		requests,
 		/** How many bytes have come, of whole requests or not. */
 		received: () => received,
+		/** The last of them, as text. */
+		lastBytes: () => lastBytes,
 		/** Closes all connections, be they in the middle of an answer. */
 		hangUp() {
 			for (const socket of sockets) socket.destroy();

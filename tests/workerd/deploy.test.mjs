@@ -68,7 +68,7 @@ async function deploy(account, env = {}, ...options) {
 	return account.requests.find(({ method, path }) => method === "PUT" && path.includes("/workers/scripts/featheredge"));
 }
 
-test("it makes the KV namespace that is missing, and uploads the Worker bound to it, with its settings and secret", async () => {
+test("`npm run deploy` creates a missing KV namespace, and uploads the Worker bound to it, with its settings and secret", async () => {
 	const namespaces = [{ id: "another", title: "another" }];
 	const account = await startAccount(namespaces);
 	const upload = await deploy(
@@ -87,7 +87,7 @@ test("it makes the KV namespace that is missing, and uploads the Worker bound to
 	assert.match(text, /"new_sqlite_classes":\["StorageShard","InvalidationLog","MergedWindows"\]/);
 });
 
-test("it uses the KV namespace that is there, and leaves no id or secret in a file of the repository", async () => {
+test("`npm run deploy` uses an existing KV namespace, and writes no id or secret to the repository", async () => {
 	const account = await startAccount([{ id: NAMESPACE, title: "featheredge-FEATURES" }]);
 	const upload = await deploy(account);
 	assert.match(upload.body.toString("latin1"), new RegExp(NAMESPACE));

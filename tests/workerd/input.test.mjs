@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
+import { gate, until } from "../support/wait.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const NATIVE = "/v1/features";
 const VIEWS = { stats: { join_keys: ["driver_id"] } };
 
@@ -218,7 +218,8 @@ describe("credentials", () => {
 describe("a trap", () => {
 	let fragile;
 	before(async () => {
-		fragile = await startWorker({ origin, canTrap: true, vars: { views: VIEWS } });
+		// Without KV: a write behind an earlier response would take the trap that is set for the next request.
+		fragile = await startWorker({ origin, canTrap: true, vars: { views: VIEWS, l2: { enabled: false } } });
 	});
 	after(() => fragile?.stop());
 
@@ -240,18 +241,23 @@ describe("a trap", () => {
 	test("costs each of those who wait a problem of its own, and cuts what goes out in parts", async () => {
 		await stillServes(fragile);
 		origin.reset();
-		// The first call of the stream is answered, its second as late as those of all others.
-		origin.answer((request, index) => ({ ...answerFeatures(request), delayMs: index === 0 ? 0 : 3_000 }));
+		// The first call of the stream is answered; its second waits, as those of all others do.
+		const held = gate();
+		origin.answer(async (request, index) => {
+			if (index > 0) await held.wait();
+			return answerFeatures(request);
+		});
 		const some = () => Math.floor(Math.random() * 1e9);
 		const rows = { entities: { driver_id: range(64).map(some) }, feature_names: ["stats:a"] };
 		const streamed = await fragile.post(NATIVE, rows, { accept: "application/x-ndjson" });
 		assert.equal(streamed.status, 200);
 		const waiting = range(5).map(() => fragile.post(FEAST, ask(["a"], [some()])));
 		const passed = fragile.post(FEAST, { ...ask(["a"], [some()]), unheard_of: 1 });
-		while (origin.requests.length < 8) await new Promise((resolve) => setTimeout(resolve, 10));
+		await until(() => origin.requests.length >= 8);
 		await fetch(`${fragile.url}/__test/trap`, { method: "PUT", body: "begin" });
-		const trapped = fragile.post(FEAST, ask(["a"], [some()]));
-		for (const lost of await Promise.all([...waiting, trapped])) {
+		const trapped = await fragile.post(FEAST, ask(["a"], [some()]));
+		held.open();
+		for (const lost of [trapped, ...(await Promise.all(waiting))]) {
 			assert.equal(lost.status, 500);
 			assert.equal(lost.headers.get("content-type"), "application/problem+json");
 			assert.equal((await lost.json()).type, "urn:featheredge:problem:internal");

@@ -49,7 +49,7 @@ test("a token that is shown again is not checked again, by either algorithm", as
 	}
 });
 
-test("one whose signature is wrong is checked each time, and refused each time", async () => {
+test("a token with a wrong signature is checked and refused each time", async () => {
 	const [head, claims, signature] = identity.token().split(".");
 	const forged = `${head}.${claims}.${signature.slice(4)}AAAA`;
 	for (let time = 0; time < 3; time += 1) {
@@ -58,7 +58,7 @@ test("one whose signature is wrong is checked each time, and refused each time",
 	}
 });
 
-test("it ends when its time does, and not later since it is known", async () => {
+test("a known token expires at its `exp`, as an unknown one does", async () => {
 	const exp = Math.floor(Date.now() / 1000) + 100;
 	const token = identity.token({ exp });
 	await isGood(token);
@@ -68,7 +68,7 @@ test("it ends when its time does, and not later since it is known", async () => 
 	assert.match((await verify(token)).fault, /has expired/);
 });
 
-test("when the keys are fetched anew it is checked anew, and a withdrawn key ends what it has signed", async () => {
+test("a known token is checked anew when the issuer's keys are fetched anew, and refused when its key is withdrawn", async () => {
 	const token = identity.token({ exp: Math.floor(Date.now() / 1000) + 10 * JWKS_TTL_SECONDS });
 	await isGood(token);
 	mock.timers.tick((JWKS_TTL_SECONDS + 1) * 1000);
@@ -84,7 +84,7 @@ test("when the keys are fetched anew it is checked anew, and a withdrawn key end
 	}
 });
 
-test("while the issuer is down, what is known stays known for as long as its keys are believed", async () => {
+test("a known token is accepted while the issuer is down, for as long as its keys are", async () => {
 	const token = identity.token({ exp: Math.floor(Date.now() / 1000) + 100_000 });
 	await isGood(token);
 	identity.isDown = true;
@@ -98,7 +98,7 @@ test("while the issuer is down, what is known stays known for as long as its key
 	}
 });
 
-test("so many are remembered and no more: those that were used lately; long ones are not", async () => {
+test("a thousand tokens are remembered, the most recently used ones, and no long ones", async () => {
 	const [, key] = identity.keys;
 	const tokens = Array.from({ length: REMEMBERED + 1 }, (_, number) => identity.token({ jti: number }, { key }));
 	const [first, second, ...others] = tokens;

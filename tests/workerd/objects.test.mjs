@@ -3,12 +3,14 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { answerFeatures, ask } from "../support/features.mjs";
+import { answerFeatures, ask, FEAST } from "../support/features.mjs";
 import { appendedOf, appendRequest, failedOf, readRequest, valuesOf, writeRequest } from "../support/messages.mjs";
 import { startOrigin } from "../support/origin.mjs";
+import { until } from "../support/wait.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
+/** Windows are sent whenever a part of them is over. */
+const VARS = { views: { stats: { join_keys: ["driver_id"] } }, sla: { window_seconds: 5, burn_rate_hour_seconds: 30 } };
 
 /** @type {import("../support/origin.mjs").Origin} */
 let origin;
@@ -16,32 +18,22 @@ let origin;
 let worker;
 before(async () => {
 	origin = await startOrigin(answerFeatures);
-	const telemetry = { aggregate: true };
-	worker = await startWorker({
-		origin,
-		canTrap: true,
-		// Windows are sent whenever a part of them is over.
-		vars: {
-			views: { stats: { join_keys: ["driver_id"] } },
-			telemetry,
-			sla: { window_seconds: 5, burn_rate_hour_seconds: 30 },
-		},
-	});
+	worker = await startWorker({ origin, canTrap: true, vars: { ...VARS, telemetry: { aggregate: true } } });
 });
 after(async () => {
 	await worker?.stop();
 	await origin?.stop();
 });
 
-const trap = (when) => fetch(`${worker.url}/__test/trap`, { method: "PUT", body: when });
-const serve = async (driver) => assert.equal((await worker.post(FEAST, ask(["a"], [driver]))).status, 200);
+const trap = (when, { url } = worker) => fetch(`${url}/__test/trap`, { method: "PUT", body: when });
+const serve = async (driver, { post } = worker) => assert.equal((await post(FEAST, ask(["a"], [driver]))).status, 200);
 const value = Uint8Array.of(1, 2, 3);
 
 /** Has a request of the Worker trap, so that another instance takes the present one's place. */
-async function replaceInstance() {
-	await trap("begin");
-	assert.equal((await worker.post(FEAST, ask(["a"], [1]))).status, 500);
-	await serve(1);
+async function replaceInstance(of = worker) {
+	await trap("begin", of);
+	assert.equal((await of.post(FEAST, ask(["a"], [1]))).status, 500);
+	await serve(1, of);
 }
 
 describe("a shard", () => {
@@ -74,11 +66,7 @@ describe("a shard", () => {
 describe("a shard's alarm", () => {
 	const keys = async (shard) => (await shard.query("SELECT key FROM entries ORDER BY key")).map(({ key }) => key);
 	const isSwept = async (shard, left) => {
-		const deadline = Date.now() + 30_000;
-		while ((await keys(shard)).length > left) {
-			assert.ok(Date.now() < deadline, "what has expired is still there");
-			await new Promise((resolve) => setTimeout(resolve, 50));
-		}
+		await until(async () => (await keys(shard)).length <= left, { withinMs: 30_000, everyMs: 50 });
 	};
 
 	test("lets go of what has expired, though a trap takes its first attempt, and looks again where something is left", async () => {
@@ -188,29 +176,31 @@ describe("the invalidation log", () => {
 });
 
 describe("the merged windows", () => {
+	/** A Worker that sends no windows of its own, whose call would be the one that traps. */
+	let silent;
+	before(async () => {
+		silent = await startWorker({ origin, canTrap: true, vars: { ...VARS, telemetry: { aggregate: false } } });
+	});
+	after(() => silent?.stop());
+
 	test("lose a call that traps, and keep what was merged before", async () => {
-		const namespace = await worker.objects("WINDOWS");
-		const [all, own] = ["all", "own"].map((name) => namespace.getByName(name));
 		const nothing = new Uint8Array();
-		const deadline = Date.now() + 20_000;
-		let sent = nothing;
-		while (sent.length === 0) {
-			assert.ok(Date.now() < deadline, "no windows came");
+		const all = (await worker.objects("WINDOWS")).getByName("all");
+		const sent = await until(async () => {
 			await serve(4);
-			await new Promise((resolve) => setTimeout(resolve, 100));
-			sent = await all.merge(nothing);
-		}
-		// Until the isolate has nothing more to send, whose call would be the one that traps.
-		await new Promise((resolve) => setTimeout(resolve, 2_000));
+			const windows = await all.merge(nothing);
+			return windows.length > 0 && windows;
+		});
+		const own = (await silent.objects("WINDOWS")).getByName("own");
 		assert.equal((await own.merge(sent)).length, 0);
 		const kept = await own.merge(nothing);
 		assert.ok(kept.length > 0);
-		await trap("windows");
+		await trap("windows", silent);
 		await assert.rejects(async () => own.merge(sent));
 		assert.deepEqual(await own.merge(nothing), kept);
 		assert.equal((await own.merge(sent)).length, 0, "the next call is served by a new instance");
 		assert.notDeepEqual(await own.merge(nothing), kept);
-		await replaceInstance();
+		await replaceInstance(silent);
 		assert.equal((await own.merge(sent)).length, 0);
 		await assert.rejects(async () => own.merge(Uint8Array.of(255, 1)));
 	});

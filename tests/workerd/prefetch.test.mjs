@@ -1,14 +1,14 @@
-// Fetching ahead on the real runtime: behind the answer, from the same isolate, into memory and KV.
+// Prefetch on the real runtime: after the response, from the same isolate, into memory and KV.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import { answerFeatures, ask, range } from "../support/features.mjs";
+import { answerFeatures, ask, FEAST, range } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
+import { until } from "../support/wait.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const TOKEN = "of-the-operator";
+const OPERATOR = { authorization: `Bearer ${TOKEN}` };
 
 /** @type {import("../support/origin.mjs").Origin} */
 let origin;
@@ -17,6 +17,7 @@ let worker;
 before(async () => {
 	origin = await startOrigin(answerFeatures);
 	worker = await startWorker({ origin, operatorToken: TOKEN, vars: { prefetch: { holdout_percent: 0 } } });
+	await train();
 });
 after(async () => {
 	await worker?.stop();
@@ -26,38 +27,36 @@ after(async () => {
 const read = (feature, driver, session, from = worker) =>
 	from.post(FEAST, ask([feature], [driver]), session && { "featheredge-session": session });
 
-/** How often the origin was asked for a feature. */
-const callsFor = (feature) => origin.requests.filter(({ json }) => json?.features?.includes(`stats:${feature}`)).length;
-
-/** Waits until `is` holds, as long as a loaded machine may need. */
-async function until(is) {
-	for (let tries = 0; !is() && tries < 500; tries++) await sleep(20);
-	assert.ok(is(), "it did not come about");
+/** Sessions that read a driver's score, and then its count. */
+async function train(from = worker) {
+	for (const session of range(8)) {
+		for (const feature of ["score", "count"]) await (await read(feature, session, `s${session}`, from)).text();
+	}
 }
 
-test("what sessions ask next is fetched behind the answer, and explained to operators", async () => {
-	for (const session of range(8)) {
-		await (await read("score", session, `s${session}`)).text();
-		await (await read("count", session, `s${session}`)).text();
-	}
-	const before = callsFor("count");
+/** How often the origin was asked for the count of a driver. */
+const callsFor = (driver) =>
+	origin.requests.filter(
+		({ json }) => json.features.includes("stats:count") && json.entities.driver_id.includes(driver),
+	).length;
+
+const predictions = async (driver, headers = OPERATOR, from = worker) => {
+	const query = new URLSearchParams({ request: JSON.stringify(ask(["score"], [driver])) });
+	return fetch(`${from.url}/v1/predictions?${query}`, { headers });
+};
+
+test("the next request of a session is prefetched after the response, and explained to operators", async () => {
 	await (await read("score", 1_000, "new")).text();
-	await until(() => callsFor("count") === before + 1);
-	let status;
-	for (let tries = 0; tries < 100 && status !== "featheredge-l1; hit"; tries++) {
-		await sleep(20);
+	await until(() => callsFor(1_000) === 1);
+	await until(async () => {
 		const reply = await read("count", 1_000, "new");
 		await reply.text();
-		status = reply.headers.get("cache-status");
-	}
-	assert.equal(status, "featheredge-l1; hit");
-	assert.equal(callsFor("count"), before + 1, "it is asked for once");
+		return reply.headers.get("cache-status") === "featheredge-l1; hit";
+	});
+	assert.equal(callsFor(1_000), 1, "it is asked for once");
 
-	const query = new URLSearchParams({ request: JSON.stringify(ask(["score"], [1_000])) });
-	const explain = (headers) => fetch(`${worker.url}/v1/predictions?${query}`, { headers });
-	assert.equal((await explain({})).status, 403);
-	const told = await (await explain({ authorization: `Bearer ${TOKEN}` })).json();
-	const [{ features, entities, source, decision }] = told.predictions;
+	assert.equal((await predictions(1_000, {})).status, 403);
+	const [{ features, entities, source, decision }] = (await (await predictions(1_000)).json()).predictions;
 	assert.deepEqual(
 		{ features, entities, source, decision },
 		{
@@ -69,25 +68,19 @@ test("what sessions ask next is fetched behind the answer, and explained to oper
 	);
 });
 
-test("without a session nothing is fetched ahead", async () => {
-	const before = callsFor("count");
-	await (await read("score", 2_000)).text();
-	await sleep(200);
-	assert.equal(callsFor("count"), before);
+test("a request without a session prefetches nothing, though one with a session does", async () => {
+	await (await read("score", 2_100)).text();
+	await (await read("score", 2_200, "another")).text();
+	await until(() => callsFor(2_200) === 1);
+	assert.equal(callsFor(2_100), 0);
 });
 
-test("switched off, nothing is learned and nothing is fetched ahead, though sessions repeat themselves", async (t) => {
+test("prefetch that is switched off trains on nothing and issues nothing, though sessions repeat themselves", async (t) => {
 	const off = await startWorker({ origin, operatorToken: TOKEN, vars: { prefetch: { enabled: false } } });
 	t.after(() => off.stop());
-	for (const session of range(8, 3_000)) {
-		await (await read("score", session, `s${session}`, off)).text();
-		await (await read("count", session, `s${session}`, off)).text();
-	}
-	const before = callsFor("count");
+	await train(off);
 	await (await read("score", 4_000, "new", off)).text();
-	await sleep(200);
-	assert.equal(callsFor("count"), before);
-	const query = new URLSearchParams({ request: JSON.stringify(ask(["score"], [4_000])) });
-	const told = await fetch(`${off.url}/v1/predictions?${query}`, { headers: { authorization: `Bearer ${TOKEN}` } });
-	assert.deepEqual((await told.json()).predictions, []);
+	assert.deepEqual((await (await predictions(4_000, OPERATOR, off)).json()).predictions, []);
+	assert.equal((await (await fetch(`${off.url}/v1/stats`)).json()).prefetch.issued, 0);
+	assert.equal(callsFor(4_000), 0);
 });

@@ -7,11 +7,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { answerFeatures, ask, column, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
+import { until } from "../support/wait.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
 const ENTITY = "alice-4711";
 const TOKEN = "token-of-somebody";
@@ -39,14 +39,11 @@ const read = async (worker, entity = ENTITY) => {
 /** Everything in KV, once there is something: keys, and values as text and as the bytes that the text means. */
 async function stored(worker) {
 	const kv = await worker.kv();
-	for (let tries = 0; tries < 200; tries += 1) {
-		const { keys } = await kv.list();
-		if (keys.length > 0) {
-			return Promise.all(keys.map(async ({ name }) => ({ name, text: await kv.get(name) })));
-		}
-		await new Promise((resolve) => setTimeout(resolve, 25));
-	}
-	throw new Error("nothing was stored");
+	const keys = await until(async () => {
+		const list = await kv.list();
+		return list.keys.length > 0 && list.keys;
+	});
+	return Promise.all(keys.map(async ({ name }) => ({ name, text: await kv.get(name) })));
 }
 
 const plain = (entries) => entries.map(({ name, text }) => `${name} ${text} ${Buffer.from(text, "base64")}`).join("\n");
@@ -70,7 +67,7 @@ describe("with keys for the stores", () => {
 		});
 	});
 
-	test("without them, the keys of KV still tell nothing, and the values do", async () => {
+	test("KV's keys hold no id without encryption keys either, and its values do", async () => {
 		await withWorker({}, async (worker) => {
 			await read(worker);
 			const entries = await stored(worker);
@@ -141,9 +138,7 @@ describe("with keys for the stores", () => {
 		try {
 			await withWorker({ secrets: secret("k1", { k1: one }), vars, persist, countKv: true }, async (worker) => {
 				await read(worker);
-				for (let tries = 0; (await worker.shardCounts()).writeShard.length === 0 && tries < 400; tries += 1) {
-					await new Promise((resolve) => setTimeout(resolve, 25));
-				}
+				await until(async () => (await worker.shardCounts()).writeShard.length > 0);
 			});
 			for (const [keys, calls] of [
 				[secret("k2", { k1: one, k2: newKey() }), 0],

@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
 import { answerFeatures, range, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
+import { until } from "../support/wait.mjs";
 import { startWorker } from "../support/worker.mjs";
 
 const PATH = "/v1/features";
@@ -20,15 +21,6 @@ const fresh = (count) => {
 };
 const ask = (drivers, more = {}) => ({ entities: { driver_id: drivers }, feature_names: ["stats:a"], ...more });
 const wait = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
-
-/** Waits, at most ten seconds, until something holds. */
-async function until(what, holds) {
-	const deadline = Date.now() + 10_000;
-	while (!(await holds())) {
-		assert.ok(Date.now() < deadline, `not within ten seconds: ${what}`);
-		await wait(20);
-	}
-}
 
 /** Gives each line of a reply as it arrives, parsed. */
 async function* linesOf(reply) {
@@ -117,7 +109,7 @@ describe("a Worker", () => {
 		assert.equal(quality_metrics.completeness, 1);
 	});
 
-	test("what is in memory comes as lines in one piece, and in plain JSON for who does not ask for lines", async () => {
+	test("rows of memory come as lines in one piece, and as JSON for callers that do not accept lines", async () => {
 		const drivers = fresh(30);
 		await (await streamed(ask(drivers))).arrayBuffer();
 		const { lines, last } = await all(await streamed(ask(drivers)));
@@ -134,7 +126,7 @@ describe("a Worker", () => {
 		await either.arrayBuffer();
 	});
 
-	test("rows of memory and of the origin stand in one answer, what is there first, and each entity once", async () => {
+	test("a stream has the rows of memory first and then those of the origin, each entity once", async () => {
 		const [warm, cold] = [fresh(120), fresh(300)];
 		await (await streamed(ask(warm))).arrayBuffer();
 		const more = { include: ["tier", "status"] };
@@ -145,7 +137,7 @@ describe("a Worker", () => {
 		assert.ok(tiers.slice(120).every((tier) => tier === "l4_compute"));
 	});
 
-	test("at the deadline the entities that are not there are written as invalid", async () => {
+	test("a stream ends at its deadline with INVALID for entities that have not come", async () => {
 		const warm = fresh(10);
 		await (await streamed(ask(warm))).arrayBuffer();
 		origin.answer({ hang: true });
@@ -156,7 +148,7 @@ describe("a Worker", () => {
 		assert.equal(last.problem.type, "urn:featheredge:problem:origin-timeout");
 	});
 
-	test("what is wrong before the first line is an ordinary problem", async () => {
+	test("an error before the first line is an ordinary problem", async () => {
 		const malformed = await streamed({ feature_names: ["stats:a"] });
 		assert.deepEqual([malformed.status, malformed.headers.get("content-type")], [422, "application/problem+json"]);
 		origin.answer({ status: 404, json: "no such view" });
@@ -216,11 +208,11 @@ describe("a reader", () => {
 		return socket;
 	}
 
-	test("who reads slowly holds back the calls to the origin, and gets everything", async (context) => {
+	test("that reads slowly holds back the calls to the origin, and gets everything", async (context) => {
 		origin.answer(large);
 		const drivers = fresh(20_000);
 		const socket = await openSlowly(ask(drivers));
-		await until("a first call", () => origin.requests.length > 0);
+		await until(() => origin.requests.length > 0);
 		// Until it has made no call for a while: what is on the way has filled all buffers.
 		for (let calls = 0; calls < origin.requests.length; await wait(1_000)) calls = origin.requests.length;
 		const held = origin.requests.length;
@@ -239,24 +231,26 @@ describe("a reader", () => {
 		assert.match(text, /"completeness":1\.000000/);
 	});
 
-	test("who hangs up is forgotten: no more calls are made, and the next is served", async (context) => {
+	test("that hangs up ends the calls to the origin, and the next is served", async (context) => {
 		origin.answer((request) => ({ ...large(request), delayMs: 200 }));
 		const drivers = fresh(20_000);
 		const socket = await openSlowly(ask(drivers));
 		socket.resume();
-		await until("some calls", () => origin.requests.length > 6);
+		await until(() => origin.requests.length > 6);
 		socket.destroy();
 		for (let calls = 0; calls < origin.requests.length; await wait(1_000)) calls = origin.requests.length;
 		context.diagnostic(`${origin.requests.length} calls of some ${drivers.length / ROWS} were made`);
 		assert.ok(origin.requests.length < 40, `${origin.requests.length} calls`);
-		const started = Date.now();
+		const began = performance.now();
 		const { lines } = await all(await worker.post(PATH, ask(drivers.slice(-200)), { accept: LINES }));
 		assert.equal(lines.length, 200);
-		assert.ok(Date.now() - started < 10_000);
+		// A call to the origin that is under way for nobody would hold its permit for 5 s.
+		const waited = performance.now() - began;
+		assert.ok(waited < 4_000, `${waited} ms`);
 	});
 });
 
-test("switched off, lines are not had", async () => {
+test("a Worker with streaming switched off responds with JSON to callers that accept lines", async () => {
 	const worker = await startWorker({ origin, vars: { views: VIEWS, routing: { streaming: false } } });
 	try {
 		const reply = await worker.post(PATH, ask(fresh(2)), { accept: LINES });

@@ -5,11 +5,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { answerFeatures, ask, column, range, valueFor } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
+import { until } from "../support/wait.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const DRIVERS = range(40);
 const PROJECT = { views: { stats: { join_keys: ["driver_id"], sources: [] } }, l3: { enabled: false } };
 
@@ -54,34 +54,35 @@ async function versions(worker) {
 	return texts.map((text) => Buffer.from(text, "base64")[2]);
 }
 
-async function isStored(worker, version) {
-	for (let tries = 0; tries < 400; tries += 1) {
-		const found = await versions(worker);
-		if (found.length === DRIVERS.length && found.every((each) => each === version)) return;
-		await new Promise((resolve) => setTimeout(resolve, 25));
-	}
-	assert.fail(`not all rows are of version ${version}`);
-}
+/** Waits until all rows in KV are of a version. */
+const allStored = (worker, version) =>
+	until(
+		async () => {
+			const found = await versions(worker);
+			return found.length === DRIVERS.length && found.every((each) => each === version);
+		},
+		{ what: `all rows of version ${version}` },
+	);
 
 test("each version passes over the other's rows and stores its own; a roll back is served what it stores", async () => {
 	await withWorkers(0, async (older) => {
 		assert.equal(await read(older), DRIVERS.length);
-		await isStored(older, 2);
+		await allStored(older, 2);
 	});
 	await withWorkers(1, async (older, newer) => {
 		assert.equal(await read(newer), DRIVERS.length, "of the newer one none is known");
-		await isStored(older, 3);
+		await allStored(older, 3);
 		assert.equal(await read(newer), 0);
 	});
 	await withWorkers(1, async (older, newer) => {
 		assert.equal(await read(newer), 0, "a new isolate of the newer one finds them");
 		assert.equal(await read(older), DRIVERS.length, "the older one passes over them");
-		await isStored(older, 2);
+		await allStored(older, 2);
 	});
 	await withWorkers(0, async (older) => assert.equal(await read(older), 0, "rolled back, it finds its own"));
 });
 
-test("both at the same time, under load: no request fails, no value is wrong, and figures tell of the other's rows", async () => {
+test("two versions over one KV under load fail no request, serve no wrong value, and count the other's rows as unusable", async () => {
 	await withWorkers(1, async (older, newer) => {
 		const some = (first) => DRIVERS.map((driver) => (driver * 7 + first) % 60);
 		await Promise.all(range(6).map((number) => read(number % 2 ? older : newer, some(number * 11))));

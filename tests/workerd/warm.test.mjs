@@ -2,11 +2,10 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { answerFeatures, ask, column, range } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const TOKEN = "of-the-operator";
 const OPERATOR = { authorization: `Bearer ${TOKEN}` };
 const VARS = { views: { stats: { join_keys: ["driver_id"] } }, l3: { enabled: true, shards: 2, timeout_ms: 5_000 } };
@@ -31,7 +30,7 @@ after(async () => {
 const warm = (body, headers = OPERATOR) => worker.post("/v1/warm", body, headers);
 const total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 
-test("it needs the operator's token", async () => {
+test("POST /v1/warm needs the operator's token", async () => {
 	for (const headers of [{}, { authorization: TOKEN }, { authorization: "Bearer of-somebody" }]) {
 		const reply = await warm({ entity_ids: [1], feature_names: ["stats:a"] }, headers);
 		assert.equal(reply.status, 403);
@@ -39,7 +38,7 @@ test("it needs the operator's token", async () => {
 	}
 });
 
-test("rows are fetched with one call and are in both stores when it answers, for every isolate", async () => {
+test("POST /v1/warm fetches rows with one call, and has them in both stores when it responds", async () => {
 	const reply = await warm({ entities: { driver_id: range(300) }, feature_names: ["stats:a", "stats:b"] });
 	assert.equal(reply.status, 200);
 	const { stores, ...report } = await reply.json();
@@ -68,7 +67,7 @@ test("rows are fetched with one call and are in both stores when it answers, for
 	assert.deepEqual([again.fresh, again.fetched, again.stores.l2_distributed.rows], [300, 0, 0]);
 });
 
-test("a file's rows, a line each, are loaded without the origin and read as they were written", async () => {
+test("POST /v1/warm loads a file's rows without the origin, and they are read as they were written", async () => {
 	const line = (id) =>
 		`{"entities":{"driver_id":[${id}]},"values":{"stats:a":[${id}.0],"stats:b":[[0.1,1e3]]},"event_timestamps":["2026-01-02T03:04:05Z"]}`;
 	const reply = await warm(range(500, 1_000).map(line).join("\n"), {
@@ -86,14 +85,14 @@ test("a file's rows, a line each, are loaded without the origin and read as they
 	assert.deepEqual(origin.requests, []);
 });
 
-test("a store that fails is told, and the other has the rows", async () => {
+test("POST /v1/warm reports a store that fails, and writes to the other", async () => {
 	await worker.faultKv({ put: { error: "gone" } });
 	const report = await (await warm({ entities: { driver_id: [2_000] }, values: { "stats:a": [1] } })).json();
 	assert.deepEqual(report.stores.l2_distributed.failed, 1);
 	assert.deepEqual([report.stores.l3_storage.rows, report.stores.l3_storage.failed], [1, 0]);
 });
 
-test("more rows than the limit, or a line that is not understood: nothing is done", async () => {
+test("POST /v1/warm does nothing for too many rows or a malformed line", async () => {
 	const many = await warm({ entities: { driver_id: range(801) }, feature_names: ["stats:a"] });
 	assert.deepEqual([many.status, (await many.json()).type], [422, "urn:featheredge:problem:over-limit"]);
 	const good = '{"entities":{"driver_id":[1]},"feature_names":["stats:z"]}';

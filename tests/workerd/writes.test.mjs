@@ -2,11 +2,10 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, range } from "../support/features.mjs";
+import { answerFeatures, ask, column, FEAST, range } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
 
-const FEAST = "/get-online-features";
 const TOKEN = "of-the-operator";
 const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
 
@@ -31,7 +30,7 @@ before(async () => {
 	worker = await startWorker({
 		origin,
 		operatorToken: TOKEN,
-		vars: { views: VIEWS, auth: { open: ["read", "write"] } },
+		vars: { views: VIEWS, auth: { anonymous_scopes: ["read", "write"] } },
 	});
 });
 afterEach(() => {
@@ -47,7 +46,7 @@ const read = async (driver) => column(await (await worker.post(FEAST, ask(["a"],
 const write = (driver) =>
 	worker.post("/write-to-online-store", { feature_view_name: "stats", df: { driver_id: [driver], a: [1] } });
 
-test("writes in the midst of reads: no read that begins after a write is older than it", async () => {
+test("a read that begins after a write is no older than the write, among reads and writes at one time", async () => {
 	for (const round of range(20)) {
 		const early = range(5).map(() => read(round % 3));
 		await write(round % 3);
@@ -63,7 +62,7 @@ describe("invalidation", () => {
 	const invalidate = (body, authorization) =>
 		worker.post("/v1/invalidate", body, authorization === undefined ? {} : { authorization });
 
-	test("it needs the operator's token", async () => {
+	test("needs the operator's token", async () => {
 		for (const authorization of [undefined, "Bearer of-somebody", TOKEN, `Basic ${TOKEN}`, "Bearer "]) {
 			const reply = await invalidate({ everything: true }, authorization);
 			assert.equal(reply.status, 403, authorization);
@@ -80,7 +79,7 @@ describe("invalidation", () => {
 		}
 	});
 
-	test("it makes entities, a view or everything invisible", async () => {
+	test("makes entities, a view or everything invisible", async () => {
 		for (const [body, expected] of [
 			[{ view: "stats", entities: { driver_id: [5] } }, { stats: 1 }],
 			[{ view: "stats" }, { stats: "all" }],
