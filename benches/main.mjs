@@ -14,8 +14,8 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { environment, RECORDING, record } from "../scripts/lib/figures.mjs";
 import { build } from "../tests/support/build.mjs";
+import { environment, RECORDING, record } from "../tests/support/figures.mjs";
 import { checkNode, installDebian, installPackages, installRust } from "../tests/support/prepare.mjs";
 import { installPython } from "../tests/support/python.mjs";
 import { fromRoot } from "../tests/support/root.mjs";

@@ -6,8 +6,8 @@
 
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { grouped, RECORDING, record } from "../scripts/lib/figures.mjs";
 import { build } from "../tests/support/build.mjs";
+import { grouped, RECORDING, record } from "../tests/support/figures.mjs";
 import { checkNode, installPackages } from "../tests/support/prepare.mjs";
 import { Failure, main } from "../tests/support/run.mjs";
 

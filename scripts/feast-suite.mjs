@@ -11,11 +11,11 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "../tests/support/build.mjs";
+import { RECORDING, record, recordedRows, today } from "../tests/support/figures.mjs";
 import { checkNode, installPackages } from "../tests/support/prepare.mjs";
 import { installFeastSuite } from "../tests/support/python.mjs";
 import { fromRoot, paths } from "../tests/support/root.mjs";
 import { Failure, main, run } from "../tests/support/run.mjs";
-import { RECORDING, record, recordedRows, today } from "./lib/figures.mjs";
 
 const PLUGIN_FOLDER = fromRoot("tests/feast/suite");
 const ONLINE_STORES = "tests/integration/online_store";

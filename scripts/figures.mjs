@@ -5,8 +5,8 @@
 // `--check` writes nothing, and fails where a document differs, or names a table that is not there, or a table stands in no document.
 
 import { parseArgs } from "node:util";
+import { readTables, rendered, renew } from "../tests/support/figures.mjs";
 import { Failure, main } from "../tests/support/run.mjs";
-import { readTables, rendered, renew } from "./lib/figures.mjs";
 
 await main(async () => {
 	const { values } = parseArgs({ options: { check: { type: "boolean" } } });

@@ -7,9 +7,9 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { grouped, RECORDING, record } from "../tests/support/figures.mjs";
 import { fromRoot, paths } from "../tests/support/root.mjs";
 import { Failure, main, mustRun, run } from "../tests/support/run.mjs";
-import { grouped, RECORDING, record } from "./lib/figures.mjs";
 
 const TARGETS = ["session", "request", "origin", "envelope", "config"];
 const AT_ONE_TIME = 2;

@@ -9,10 +9,10 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { grouped, RECORDING, record } from "../tests/support/figures.mjs";
 import { checkNode, installRust } from "../tests/support/prepare.mjs";
 import { fromRoot } from "../tests/support/root.mjs";
 import { Failure, main, mustRun } from "../tests/support/run.mjs";
-import { grouped, RECORDING, record } from "./lib/figures.mjs";
 
 /** The simulator, compiled for speed: the release profile is for the size of the modules. */
 const SIMULATOR = ["run", "--locked", "--quiet", "--profile", "bench", "--package", "featheredge-scale", "--"];

@@ -5,8 +5,8 @@
 // On both hosts, and before both origins, unless told otherwise: a minute each. All on loopback. It fails where a good request does.
 
 import { parseArgs } from "node:util";
-import { grouped, RECORDING, record } from "../../scripts/lib/figures.mjs";
 import { build } from "../support/build.mjs";
+import { grouped, RECORDING, record } from "../support/figures.mjs";
 import { checkNode, installPackages } from "../support/prepare.mjs";
 import { installPython, pythonOf } from "../support/python.mjs";
 import { Failure, main } from "../support/run.mjs";

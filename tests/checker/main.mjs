@@ -8,8 +8,8 @@
 // `--target` is `npx featheredge serve`, with Redis, or the Worker in workerd. `--quick` builds it without optimization. `--mutants` switches each mend off, and fails where that is not found within a minute.
 
 import { parseArgs } from "node:util";
-import { RECORDING, record } from "../../scripts/lib/figures.mjs";
 import { build, buildQuick } from "../support/build.mjs";
+import { RECORDING, record } from "../support/figures.mjs";
 import { checkNode, installPackages } from "../support/prepare.mjs";
 import { fromRoot, paths } from "../support/root.mjs";
 import { Failure, main } from "../support/run.mjs";

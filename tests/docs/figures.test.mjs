@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { FIGURES, readTables, record, rendered, renew, writeTables } from "../../scripts/lib/figures.mjs";
+import { FIGURES, readTables, record, rendered, renew, writeTables } from "../support/figures.mjs";
 import { fromRoot } from "../support/root.mjs";
 import { figuresIn, problemsIn, proseOf, readDocuments } from "./measured.mjs";
 

@@ -7,8 +7,8 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join, relative, resolve } from "node:path";
-import { fromRoot } from "../../tests/support/root.mjs";
-import { Failure } from "../../tests/support/run.mjs";
+import { fromRoot } from "./root.mjs";
+import { Failure } from "./run.mjs";
 
 /**
  * @typedef {object} Table
