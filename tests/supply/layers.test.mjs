@@ -1,7 +1,7 @@
 // The layers of ARCHITECTURE.md hold: cargo reports which crate uses which, and the JavaScript files what they import.
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
 import ts from "typescript";
@@ -38,6 +38,18 @@ const IMPORTS = {
 	"tests/support": ["build"],
 	tests: ["build", "docs", "npm", "tests/support", "www"],
 };
+
+/** The files and folders of the index in ARCHITECTURE.md, from the root. */
+function indexedPaths() {
+	const [, index] = readFileSync(fromRoot("ARCHITECTURE.md"), "utf8").split("## Where things are");
+	const list = index.slice(index.indexOf("\n- "));
+	const isCrate = (folder) => LAYERS.has(folder) && FOLDERS[folder] === undefined;
+	return [...list.matchAll(/`([\w./-]+\/[\w./-]*)`/g)].map(([, path]) => {
+		const [folder, ...rest] = path.split("/");
+		if (isCrate(folder)) return join("crates", folder, "src", ...rest);
+		return existsSync(fromRoot("npm/src", folder)) ? join("npm/src", path) : path;
+	});
+}
 
 /** A package's name without the common prefix. */
 const short = (name) => name.replace(/^featheredge-/, "");
@@ -202,6 +214,15 @@ test("a crate that uses one above or beside it, is inside another or in no layer
 		"json uses service",
 		"no crate model",
 	]);
+});
+
+test("every file in the index of the sources exists", () => {
+	const paths = indexedPaths();
+	assert.ok(paths.length > 80, `${paths.length} are found`);
+	assert.deepEqual(
+		paths.filter((path) => !existsSync(fromRoot(path))),
+		[],
+	);
 });
 
 test("JavaScript imports have no cycle, and each folder imports only from those named for it", () => {
