@@ -15,6 +15,7 @@ import { Failure } from "../../tests/support/run.mjs";
  */
 
 const WASM = ["--target", "wasm32-unknown-unknown"];
+const PICTURES = fromRoot("tests/browser/screenshots.test.mjs");
 const DENY_WARNINGS = ["--", "-D", "warnings"];
 
 /** @param {string} name of a folder or file in scripts or node_modules */
@@ -32,8 +33,8 @@ function nodeTests(folder, concurrency = 2) {
 	const files = readdirSync(path).filter((name) => name.endsWith(".test.mjs"));
 	if (files.length === 0) throw new Failure(`tests/${folder} has no tests`);
 	const rules = readRules();
-	// Those that `boundary` runs.
-	const others = new Set(HOSTS.flatMap((host) => boundaryFiles(rules, host)));
+	// Those that `boundary` and `docs` run.
+	const others = new Set([PICTURES, ...HOSTS.flatMap((host) => boundaryFiles(rules, host))]);
 	const paths = files
 		.sort()
 		.map((name) => join(path, name))
@@ -111,7 +112,8 @@ export function steps() {
 			name: "browser", // One by one: what measures in a browser takes the machine from requests that must be answered within 100 ms.
 			commands: [nodeTests("browser", 1)],
 		},
-		{ name: "docs", commands: [nodeTests("docs")] },
+		// The pictures measure nothing that is judged, so they are taken while the site is looked at.
+		{ name: "docs", commands: [[...nodeTests("docs"), PICTURES]] },
 		{ name: "deploy", commands: [script("deploy.mjs", "--dry-run")] },
 	];
 }
