@@ -95,7 +95,7 @@ impl Engine {
             Some(Ok(row)) => {
                 counts.hits += 1;
                 // A write that was acknowledged since the request began counts too: L1 keeps the row for others.
-                let written_at = self.marks.floor(view.writes()).at(key);
+                let written_at = self.marks.affecting(view.writes()).invalidated_at(key);
                 store.clock.trust(row, written_at, now)
             }
             Some(Err(reason)) => {

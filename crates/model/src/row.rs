@@ -242,7 +242,7 @@ impl Row {
     /// Looks at where an answer reads the row, and makes nothing of it but a number: so that the processor has it near then.
     #[inline]
     #[must_use]
-    pub fn glance(&self) -> u8 {
+    pub fn touch(&self) -> u8 {
         let at = |at: usize| self.buffer.get(at).copied().unwrap_or_default();
         at(0) ^ at(self.extent.length()) ^ at(self.buffer.len().wrapping_sub(1))
     }

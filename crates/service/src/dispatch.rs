@@ -373,10 +373,10 @@ impl Dispatcher {
         }
         let engine = &mut self.read_path.engine;
         if limits_marks {
-            engine.marks().limit(now);
+            engine.marks().clamp(now);
         }
         if marks_all {
-            engine.marks().mark_all(now);
+            engine.marks().invalidate_all(now);
         }
         if forgets_rows {
             engine.forget();

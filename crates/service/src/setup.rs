@@ -2,7 +2,7 @@
 
 use ::prefetch::patterns;
 use ::prefetch::prefetch::{self as governing, Prices};
-use cache::hold::JobSettings;
+use cache::job_window::JobSettings;
 use cache::memory::Budget;
 use cache::policy::Eviction;
 use config::{Breaker, Config, EvictionPolicy, L2ReadPolicy, SortedMap, View};

@@ -23,9 +23,9 @@ fn answer(epoch: u64, last: u64, dropped: (u64, u64), marks: &[u64]) -> Vec<u8> 
 
 /// Of whom the answer to a call is, what is known then, and up to when all is marked.
 fn learn(ledger: &mut InvalidationLog, answer: &[u8], call: &LogCall) -> (Option<Who>, u64, u64, u64) {
-    let mut marks = Marks::default();
+    let mut marks = Invalidations::default();
     let word = ledger.learn(answer, call, &mut marks);
-    let at = marks.floor(&Writes::Any).at(b"");
+    let at = marks.affecting(&Writes::Any).invalidated_at(b"");
     (word.map(|word| word.who), ledger.epoch, ledger.after, at.0)
 }
 
@@ -84,9 +84,13 @@ fn an_answer_that_is_cut_off_is_none() {
     let call = call(&mut ledger);
     let whole = answer(5, 3, (1, 0), &[60]);
     for length in 0..whole.len() {
-        let mut marks = Marks::default();
+        let mut marks = Invalidations::default();
         assert!(ledger.learn(&whole[..length], &call, &mut marks).is_none(), "{length} bytes");
-        assert_eq!((ledger.epoch, marks.floor(&Writes::Any).at(b"")), (0, Timestamp(0)), "{length} bytes");
+        assert_eq!(
+            (ledger.epoch, marks.affecting(&Writes::Any).invalidated_at(b"")),
+            (0, Timestamp(0)),
+            "{length} bytes"
+        );
     }
 }
 
