@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use crate::job_window::{JobSettings, JobWindow};
 use model::canonical_key_hash::canonical_key_hash;
-use model::request::Writes;
+use model::request::WriteDependencies;
 use model::row::ALLOCATION;
 use model::sort::sorted;
 use model::time::Timestamp;
@@ -206,16 +206,16 @@ impl Invalidations {
     /// The invalidations that affect rows which `writes` change.
     #[inline]
     #[must_use]
-    pub fn affecting(&self, writes: &Writes) -> ViewInvalidations<'_> {
+    pub fn affecting(&self, writes: &WriteDependencies) -> ViewInvalidations<'_> {
         if self.newest == Timestamp::default() {
             return ViewInvalidations::default();
         }
         let by_job = |job: JobWindow| job.invalidated_at(self.jobs.staleness_millis, self.now);
         match writes {
-            Writes::Any => {
+            WriteDependencies::Any => {
                 ViewInvalidations { all: self.newest.max(by_job(self.any_job)), ..ViewInvalidations::default() }
             }
-            Writes::To { views, is_by_row } => {
+            WriteDependencies::Views { views, is_by_row } => {
                 let mut found =
                     ViewInvalidations { all: self.all.max(by_job(self.job)), ..ViewInvalidations::default() };
                 // A row of several views has a tombstone in each of them, so the newest of each view counts.
@@ -255,8 +255,8 @@ mod tests {
     use super::*;
     use model::key::EntityValue;
 
-    fn to(views: &[&str], is_by_row: bool) -> Writes {
-        Writes::To { views: views.iter().map(|&view| view.into()).collect(), is_by_row }
+    fn to(views: &[&str], is_by_row: bool) -> WriteDependencies {
+        WriteDependencies::Views { views: views.iter().map(|&view| view.into()).collect(), is_by_row }
     }
 
     fn key(id: u64) -> Vec<u8> {
@@ -281,7 +281,7 @@ mod tests {
             (to(&["b"], true), 3, 20),
             (to(&["a", "b"], false), 3, 20),
             (to(&["c"], true), 1, 0),
-            (Writes::Any, 3, 20),
+            (WriteDependencies::Any, 3, 20),
         ] {
             assert_eq!(invalidations.affecting(&writes).invalidated_at(&key(id)), Timestamp(expected), "{writes:?}");
         }
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(times(&invalidations), [30, 25, 25]);
         invalidations.invalidate_all(Timestamp(28));
         assert_eq!(times(&invalidations), [30, 28, 28]);
-        assert_eq!(invalidations.affecting(&Writes::Any).invalidated_at(&key(9)), Timestamp(30));
+        assert_eq!(invalidations.affecting(&WriteDependencies::Any).invalidated_at(&key(9)), Timestamp(30));
     }
 
     /// All writes and their times, without bound.
@@ -382,7 +382,10 @@ mod tests {
                 let of_two = written.last(|theirs, _| theirs != "b");
                 assert_eq!(invalidations.affecting(&to(&["a", "c"], false)).invalidated_at(&key(1)), of_two);
                 assert_eq!(invalidations.affecting(&to(&["c", "a"], true)).invalidated_at(&key(1)), of_two);
-                assert_eq!(invalidations.affecting(&Writes::Any).invalidated_at(&key(1)), written.last(|_, _| true));
+                assert_eq!(
+                    invalidations.affecting(&WriteDependencies::Any).invalidated_at(&key(1)),
+                    written.last(|_, _| true)
+                );
                 let all = written.0.iter().filter(|(view, ..)| view.is_none()).map(|&(.., at)| at).max();
                 assert_eq!(invalidations.affecting(&to(&["d"], true)).invalidated_at(&key(1)), all.unwrap_or_default());
             }
@@ -420,7 +423,7 @@ mod tests {
         assert_eq!(at(&mut invalidations, &["b", "a"], 500), 490);
         invalidations.invalidate_all(Timestamp(200));
         assert_eq!(at(&mut invalidations, &["a"], 500), 490, "an invalidation of everything does not end it");
-        assert_eq!(invalidations.affecting(&Writes::Any).invalidated_at(b""), Timestamp(490));
+        assert_eq!(invalidations.affecting(&WriteDependencies::Any).invalidated_at(b""), Timestamp(490));
         invalidations.add_job(None, Timestamp(300), Timestamp(1_300));
         assert_eq!([500, 1_300, 9_000].map(|now| at(&mut invalidations, &["b"], now)), [490, 1_290, 1_300]);
         invalidations.clamp(Timestamp(50));
@@ -440,7 +443,7 @@ mod tests {
         invalidations.clamp(Timestamp(20));
         let at = |view, is_by_row, id| invalidations.affecting(&to(&[view], is_by_row)).invalidated_at(&key(id)).0;
         assert_eq!([at("a", true, 1), at("a", true, 2), at("a", false, 2), at("b", true, 1)], [20, 5, 20, 20]);
-        assert_eq!(invalidations.affecting(&Writes::Any).invalidated_at(&key(1)), Timestamp(20));
+        assert_eq!(invalidations.affecting(&WriteDependencies::Any).invalidated_at(&key(1)), Timestamp(20));
         invalidations.invalidate_all(Timestamp(50));
         invalidations.clamp(Timestamp(45));
         assert_eq!(invalidations.affecting(&to(&["c"], true)).invalidated_at(&key(1)), Timestamp(45));

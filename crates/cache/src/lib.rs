@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use featheredge_cache::{freshness::{Freshness, Rules}, invalidations::Invalidations};
-//! use model::request::{Consistency, Lifetimes, Writes};
+//! use model::request::{Consistency, Lifetimes, WriteDependencies};
 //! use model::time::{EventTime, Timestamp};
 //! use model::value::{Cell, Status};
 //!
@@ -33,7 +33,7 @@
 //!
 //! let mut invalidations = Invalidations::default();
 //! invalidations.invalidate_view("driver_stats", Timestamp(10_100));
-//! let writes = Writes::To { views: ["driver_stats".into()].into(), is_by_row: true };
+//! let writes = WriteDependencies::Views { views: ["driver_stats".into()].into(), is_by_row: true };
 //! let invalidated_at = invalidations.affecting(&writes).invalidated_at(b"n\x041001");
 //! assert_eq!(at(10_200).invalidated_at(invalidated_at).judge(&cell, 0), Freshness::Expired);
 //! ```

@@ -42,7 +42,7 @@ pub fn read_memory(
     for (number, view) in ask.views.iter().enumerate() {
         read_view(
             memory,
-            invalidations.affecting(view.writes()),
+            invalidations.affecting(view.write_dependencies()),
             ask,
             view,
             number * ask.rows,

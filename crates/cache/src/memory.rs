@@ -10,7 +10,7 @@ use crate::lru::Lru;
 use crate::policy::{Eviction, Policy};
 use crate::s3fifo::S3Fifo;
 use crate::table::LruTable;
-use model::key::Space;
+use model::key::KeySpace;
 use model::row::{Row, RowLimits};
 
 /// The most that L1 may hold.
@@ -75,7 +75,7 @@ impl Memory {
 
     /// The row of `entity` in `space`, whose hash is `hash`; it counts as used.
     #[inline]
-    pub fn get(&mut self, hash: u64, space: &Rc<Space>, entity: &[u8]) -> Option<&Rc<Row>> {
+    pub fn get(&mut self, hash: u64, space: &Rc<KeySpace>, entity: &[u8]) -> Option<&Rc<Row>> {
         if self.unrequested.peek(hash).is_some_and(|row| row.is_of(space, entity))
             && let Some(row) = self.unrequested.pop(hash)
         {
@@ -86,7 +86,7 @@ impl Memory {
 
     /// The row of `entity` in `space`, whose hash is `hash`; it does not count as used.
     #[must_use]
-    pub fn peek(&self, hash: u64, space: &Rc<Space>, entity: &[u8]) -> Option<&Rc<Row>> {
+    pub fn peek(&self, hash: u64, space: &Rc<KeySpace>, entity: &[u8]) -> Option<&Rc<Row>> {
         let row = self.policy.peek(hash).or_else(|| self.unrequested.peek(hash));
         row.filter(|row| row.is_of(space, entity))
     }
@@ -205,7 +205,7 @@ impl Memory {
     fn replace(&mut self, hash: u64, row: Rc<Row>) -> Result<(), Rc<Row>> {
         self.bytes += row.size();
         // Before the older row is uncounted, so that a schema of both is not counted twice.
-        if row.schema().enter_memory() {
+        if row.schema().enter_l1() {
             self.bytes += row.schema().size();
         }
         let Some(held) = self.policy.peek_mut(hash).or_else(|| self.unrequested.peek_mut(hash)) else {
@@ -219,7 +219,7 @@ impl Memory {
     /// Uncounts a removed row.
     fn uncount(&mut self, row: &Rc<Row>) {
         let size = row.size();
-        let schema_size = if row.schema().leave_memory() { row.schema().size() } else { 0 };
+        let schema_size = if row.schema().leave_l1() { row.schema().size() } else { 0 };
         self.bytes = self.bytes.saturating_sub(size + schema_size);
         let left = |is_left: bool, size: usize| if is_left { size as u64 } else { 0 };
         self.removed_while_shared += left(Rc::strong_count(row) > 1, size);
@@ -241,20 +241,20 @@ impl Memory {
 impl Drop for Memory {
     /// Schemas may outlive it in rows that are used elsewhere, and enter another L1.
     fn drop(&mut self) {
-        self.for_each(&mut |row| _ = row.schema().leave_memory());
+        self.for_each(&mut |row| _ = row.schema().leave_l1());
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use model::key::{Names, Scope, Subject};
+    use model::key::{FeatureSource, NameStyle, Namespace};
     use model::row::{RowBuilder, Schema};
     use model::time::{EventTime, PackedTimestamp};
     use model::value::{Cell, Status};
 
-    fn space() -> Rc<Space> {
-        Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]))
+    fn space() -> Rc<KeySpace> {
+        Rc::new(KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]))
     }
 
     pub(crate) fn row(entity: &[u8], value: &[u8]) -> Rc<Row> {
@@ -446,7 +446,8 @@ pub(crate) mod tests {
         let mut memory = memory(10, 10_000);
         memory.put(1, row(b"1", b"1"));
         assert!(memory.get(1, &space(), b"other").is_none());
-        let other = Rc::new(Space::new(&Scope::project("q"), Subject::View("v"), Names::Short, &["id"]));
+        let other =
+            Rc::new(KeySpace::new(&Namespace::project("q"), FeatureSource::View("v"), NameStyle::Short, &["id"]));
         assert!(memory.get(1, &other, b"1").is_none());
         assert!(memory.get(1, &space(), b"1").is_some());
     }

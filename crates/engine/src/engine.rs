@@ -147,7 +147,7 @@ impl Engine {
             ask.deadline_millis,
             ask.is_streamed,
         )
-        .within(ask.patience_millis)
+        .within(ask.background_timeout_millis)
         .after(ask.waited_millis);
         if open.missing == 0 {
             answer.tier_counts =
@@ -356,7 +356,7 @@ impl Engine {
 
     /// Whether a request of which so many places are missing may take the memory that it needs while it waits.
     pub(super) fn has_room_for(&mut self, ask: &RowQuery, places: usize, missing: usize) -> bool {
-        self.has_room(ask.priority, ask.held_bytes + session::expected_bytes(ask, places, missing))
+        self.has_room(ask.priority, ask.request_bytes + session::expected_bytes(ask, places, missing))
     }
 
     /// Whether so many bytes more may wait for a request of this priority.

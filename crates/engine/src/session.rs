@@ -250,11 +250,9 @@ impl Session {
                 .copied()
                 .filter(|&index| missing.get(index).is_some_and(|missing| self.ask.keys.at(missing.place).0 == key));
             let index = same_row.unwrap_or_else(|| {
-                let invalidated_at = self
-                    .ask
-                    .views
-                    .get(view)
-                    .map_or(Timestamp::default(), |view| marks.affecting(view.writes()).invalidated_at(key));
+                let invalidated_at = self.ask.views.get(view).map_or(Timestamp::default(), |view| {
+                    marks.affecting(view.write_dependencies()).invalidated_at(key)
+                });
                 missing.push(Missing { invalidated_at, ..Missing::new(place, found.row.clone()) });
                 known.insert((hash, view), missing.len() - 1);
                 missing.len() - 1
@@ -348,7 +346,7 @@ impl Session {
 
     /// The view, key and hash of a missing row.
     pub(super) fn key_of(&self, missing: usize) -> Option<(&ViewQuery, &[u8], u64)> {
-        self.ask.place(self.missing.get(missing)?.place)
+        self.ask.lookup(self.missing.get(missing)?.place)
     }
 
     pub(super) fn hash_of(&self, missing: usize) -> u64 {
@@ -503,10 +501,10 @@ impl Session {
         interner: &mut Interner,
         now: Timestamp,
     ) -> Option<usize> {
-        if !self.ask.is_answered_by(place, &row) {
+        if !self.ask.is_row_of_lookup(place, &row) {
             return None;
         }
-        let (view, _, hash) = self.ask.place(place)?;
+        let (view, _, hash) = self.ask.lookup(place)?;
         let is_whole = matches!(view.columns(), Columns::All);
         let rules = self.rules(view, now);
         let at = self.waiting.binary_search_by_key(&place, |&(place, _)| place).ok()?;
@@ -585,7 +583,7 @@ impl Session {
                 *is_missing = true;
             }
             fetch.rows.push(missing.place.checked_rem(self.ask.rows).unwrap_or_default());
-            fetch.places.push(missing.place);
+            fetch.indices.push(missing.place);
         }
         fetch.rows = sorted(fetch.rows);
         fetch.rows.dedup();
@@ -756,7 +754,7 @@ impl Session {
 
     /// Whether it warms the tiers, and its caller waits for the stores.
     pub(super) fn is_warming(&self) -> bool {
-        self.ask.patience_millis.is_some()
+        self.ask.background_timeout_millis.is_some()
     }
 
     /// Of the rows that the store of `tier` is to be written, those of which is not known what else it holds. A store is written what
@@ -909,7 +907,7 @@ impl Held for Session {
         let reads = self.reads.iter().flatten().map(|read| &read.rows);
         let calls = self.calls.iter().flatten().map(|call| &call.rows);
         let coming = self.missing.iter().filter(|missing| missing.known.is_none() && !missing.is_settled()).count();
-        let failure = if let Some(OriginFailure::Refused { body, .. }) = &self.failure { body.len() } else { 0 };
+        let failure = if let Some(OriginFailure::ErrorResponse { body, .. }) = &self.failure { body.len() } else { 0 };
         size_of::<Session>()
             + self.ask.keys.size()
             + size_of::<LookupResult>() * self.found.capacity()
@@ -919,7 +917,7 @@ impl Held for Session {
             + size_of::<Option<Call>>() * self.calls.capacity()
             + size_of::<usize>() * reads.chain(calls).map(Vec::capacity).sum::<usize>()
             + self.is_given.capacity()
-            + rows.chain(known).map(Row::part_of).sum::<usize>()
+            + rows.chain(known).map(Row::share_of).sum::<usize>()
             + coming * expected_row_bytes(&self.ask)
             + failure
     }

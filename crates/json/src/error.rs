@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 
 use super::Kind;
 
@@ -141,13 +141,15 @@ impl fmt::Display for JsonError {
 
 impl core::error::Error for JsonError {}
 
-impl From<JsonError> for Refusal {
+impl From<JsonError> for RequestError {
     fn from(error: JsonError) -> Self {
         match error.reason {
-            Reason::TooDeep { allowed } => {
-                Refusal::Limit { limit: "depth", allowed: usize::from(allowed), found: usize::from(allowed) + 1 }
-            }
-            reason => Refusal::Json { at: error.at, reason: reason.to_string() },
+            Reason::TooDeep { allowed } => RequestError::LimitExceeded {
+                limit: "depth",
+                allowed: usize::from(allowed),
+                found: usize::from(allowed) + 1,
+            },
+            reason => RequestError::InvalidJson { at: error.at, reason: reason.to_string() },
         }
     }
 }

@@ -429,13 +429,13 @@ pub fn rows(
     interner: &mut Interner,
     now: Timestamp,
 ) -> Vec<(usize, Row)> {
-    let mut rows = Vec::with_capacity(spec.places.len());
+    let mut rows = Vec::with_capacity(spec.indices.len());
     let features = feature_columns(table, plan);
     for (view, columns) in &spec.views {
         let Some(shape) = Shape::new(table, plan, ask, *view, columns, &features, interner) else { continue };
-        for &place in spec.places.iter().filter(|&&place| place.checked_div(ask.rows) == Some(*view)) {
+        for &place in spec.indices.iter().filter(|&&place| place.checked_div(ask.rows) == Some(*view)) {
             let request_row = place.checked_rem(ask.rows).unwrap_or_default();
-            let Some((row, (_, key, _))) = spec.rows.binary_search(&request_row).ok().zip(ask.place(place)) else {
+            let Some((row, (_, key, _))) = spec.rows.binary_search(&request_row).ok().zip(ask.lookup(place)) else {
                 continue;
             };
             rows.push((place, shape.row(table, row, key, now)));

@@ -14,11 +14,11 @@ use config::SortedMap;
 use foldhash::fast::FixedState;
 use lru::LruCache;
 
-use model::block::is_same;
-use model::key::{Names, Scope, Space, Subject};
-use model::request::{Columns, Lifetimes, ViewQuery, Writes};
+use model::key::{FeatureSource, KeySpace, NameStyle, Namespace};
+use model::request::{Columns, Lifetimes, ViewQuery, WriteDependencies};
 use model::row::ALLOCATION;
-use model::shape::{MAX_SHAPE_FEATURES, Shape, fingerprint, short};
+use model::shape::{MAX_SHAPE_FEATURES, RequestShape, fingerprint, short_fingerprint};
+use model::short_copy::is_same;
 use model::sort::sorted;
 use model::time::Timestamp;
 use protocol::call;
@@ -78,7 +78,7 @@ pub enum Reach {
 #[derive(Clone, Debug)]
 pub struct Project {
     /// Whose rows they are.
-    pub scope: Scope,
+    pub namespace: Namespace,
     /// The views whose key columns are known.
     pub views: SortedMap<ViewFacts>,
     /// The feature services whose key columns are known.
@@ -249,7 +249,7 @@ impl Planner {
         {
             return known.planned.clone();
         }
-        self.project.scope = self.project.scope.of_caller(caller);
+        self.project.namespace = self.project.namespace.of_caller(caller);
         let planned = self.make(request, caller, naming);
         self.keep(hash, planned.clone());
         planned
@@ -313,8 +313,13 @@ impl Planner {
         // The rows of a service carry its members, so knowing the members and having fresh rows is one thing.
         lifetimes.ttl = lifetimes.ttl.min(self.project.membership_ttl);
         let key_columns = key_columns(known.map(|facts| facts.key_columns.as_slice()), &columns)?;
-        let space =
-            space(&self.project.scope, Subject::Service(service), full_feature_names.into(), &key_columns, &columns);
+        let space = space(
+            &self.project.namespace,
+            FeatureSource::Service(service),
+            full_feature_names.into(),
+            &key_columns,
+            &columns,
+        );
         let ask = ViewQuery::new(space, Columns::All, lifetimes, self.project.seed);
         Some(Plan {
             views: Rc::new([ask]),
@@ -325,7 +330,7 @@ impl Planner {
             service: Some(service.into()),
             is_attributed: false,
             full_feature_names,
-            shape: Shape::default(),
+            shape: RequestShape::default(),
             told: OnceCell::new(),
             waiting: Cell::new(0),
             size: OnceCell::new(),
@@ -389,10 +394,10 @@ impl Planner {
             let facts = facts.as_ref().and_then(|facts| facts.get(group));
             let key_columns = key_columns(facts.map(|facts| facts.key_columns.as_slice()), &columns)?;
             let subject = match views.get(group) {
-                Some(view) if groups == views.len() => Subject::View(view),
-                _ => Subject::Views(&views),
+                Some(view) if groups == views.len() => FeatureSource::View(view),
+                _ => FeatureSource::Views(&views),
             };
-            let space = space(&self.project.scope, subject, full_names.into(), &key_columns, &columns);
+            let space = space(&self.project.namespace, subject, full_names.into(), &key_columns, &columns);
             let lifetimes = match facts {
                 Some(facts) => facts.lifetimes,
                 None => self.strictest(&views),
@@ -403,7 +408,10 @@ impl Planner {
                     // A write names rows by the keys of the view itself, and a version of it may be configured to have others.
                     let written = self.key_columns(unversioned(view)).unwrap_or_default();
                     let is_by_row = facts.is_some_and(|facts| has_same_columns(&facts.key_columns, written));
-                    ask.changed_by(Writes::To { views: [unversioned(view).into()].into(), is_by_row })
+                    ask.with_write_dependencies(WriteDependencies::Views {
+                        views: [unversioned(view).into()].into(),
+                        is_by_row,
+                    })
                 }
                 // Of what one of these is made is not known, or not how its rows are keyed.
                 _ => ask,
@@ -424,7 +432,7 @@ impl Planner {
             service: None,
             is_attributed,
             full_feature_names: full_names,
-            shape: Shape::default(),
+            shape: RequestShape::default(),
             told: OnceCell::new(),
             waiting: Cell::new(0),
             size: OnceCell::new(),
@@ -525,20 +533,20 @@ impl Planner {
     }
 }
 
-/// What those who learn know a plan by. The carriers are the views whose keys together have all columns, the first ones first.
+/// What those who learn know a plan by. The key_views are the views whose keys together have all columns, the first ones first.
 #[cold]
 #[inline(never)]
-fn shape(plan: &Plan, signature: &[u8]) -> Shape {
+fn shape(plan: &Plan, signature: &[u8]) -> RequestShape {
     let mut features = Vec::new();
     for name in plan.service.iter().chain(plan.outputs.iter().map(|output| &output.reference)).take(MAX_SHAPE_FEATURES)
     {
-        features.push(short(fingerprint(name.as_bytes(), 0)));
+        features.push(short_fingerprint(fingerprint(name.as_bytes(), 0)));
     }
     let mut columns = 0;
     for column in &plan.columns {
         columns = fingerprint(column.as_bytes(), columns);
     }
-    let mut carriers = Vec::new();
+    let mut key_views = Vec::new();
     let mut carried: Vec<usize> = Vec::new();
     for (view, columns) in plan.key_columns.iter().enumerate() {
         let before = carried.len();
@@ -548,10 +556,15 @@ fn shape(plan: &Plan, signature: &[u8]) -> Shape {
             }
         }
         if carried.len() > before {
-            carriers.push(view);
+            key_views.push(view);
         }
     }
-    Shape { name: short(fingerprint(signature, 0)), columns: short(columns), features, carriers }
+    RequestShape {
+        name: short_fingerprint(fingerprint(signature, 0)),
+        columns: short_fingerprint(columns),
+        features,
+        key_views,
+    }
 }
 
 /// Whether the columns of a request are just those that key these views.
@@ -609,9 +622,15 @@ fn key_columns(known: Option<&[String]>, columns: &[Box<str>]) -> Option<Vec<usi
     Some(numbers)
 }
 
-fn space(scope: &Scope, subject: Subject<'_>, form: Names, key_columns: &[usize], columns: &[Box<str>]) -> Rc<Space> {
+fn space(
+    namespace: &Namespace,
+    subject: FeatureSource<'_>,
+    form: NameStyle,
+    key_columns: &[usize],
+    columns: &[Box<str>],
+) -> Rc<KeySpace> {
     let names: Vec<&str> = key_columns.iter().filter_map(|&number| columns.get(number)).map(|name| &**name).collect();
-    Rc::new(Space::new(scope, subject, form, &names))
+    Rc::new(KeySpace::new(namespace, subject, form, &names))
 }
 
 fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {

@@ -11,13 +11,13 @@ use protocol::plan::Plan;
 use protocol::request::ParsedRequest;
 
 /// A request for the entities of these keys, whose body is a JSON object of their columns. Each key is that of the plan's
-/// carriers, one behind the other; `None` where one is none.
+/// key_views, one behind the other; `None` where one is none.
 #[must_use]
 pub fn request(plan: &Plan, keys: &[&[u8]], limits: &Limits) -> Option<ParsedRequest<'static>> {
     let mut columns: Vec<(Vec<u8>, usize)> = Vec::new();
     columns.resize_with(plan.columns.len(), Default::default);
     for (row, &(mut key)) in keys.iter().enumerate() {
-        for &column in plan.shape.carriers.iter().filter_map(|&view| plan.key_columns.get(view)).flatten() {
+        for &column in plan.shape.key_views.iter().filter_map(|&view| plan.key_columns.get(view)).flatten() {
             let value = EntityValue::decode(&mut key)?;
             // A column that two views are keyed by stands in both keys.
             let (text, rows) = columns.get_mut(column)?;

@@ -7,7 +7,7 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use config::Limits;
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 use model::sort::sorted;
 use model::time::{EventTime, Timestamp};
 use protocol::call;
@@ -27,7 +27,7 @@ pub fn answer(body: &[u8], limits: &Limits, now: Timestamp) -> (u16, Vec<u8>) {
     let mut call = Box::default();
     match feast::read(body, limits, &mut call) {
         Ok(()) => compute(&ParsedRequest { call, body: body.into() }, now),
-        Err(refusal) => (refusal.status(), feast::refusal(&refusal, body)),
+        Err(error) => (error.status(), feast::request_error(&error, body)),
     }
 }
 
@@ -48,13 +48,13 @@ fn compute(request: &ParsedRequest<'_>, now: Timestamp) -> (u16, Vec<u8>) {
             });
             if let Some(reference) = malformed {
                 let message = format!("`{reference}` is no feature reference; one is written `view:feature`");
-                let refusal = Refusal::field(&["body", "features"], "value_error", message);
-                return (refusal.status(), feast::refusal(&refusal, body));
+                let error = RequestError::field(&["body", "features"], "value_error", message);
+                return (error.status(), feast::request_error(&error, body));
             }
         }
         (None, None) => {
-            let refusal = Refusal::field(&["body", "features"], "missing", "Field required");
-            return (refusal.status(), feast::refusal(&refusal, body));
+            let error = RequestError::field(&["body", "features"], "missing", "Field required");
+            return (error.status(), feast::request_error(&error, body));
         }
     }
     (200, write(request, &references, now))

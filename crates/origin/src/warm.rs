@@ -7,7 +7,7 @@
 
 use crate::origin;
 use json::{Cursor, JsonError};
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 use model::time::EventTime;
 use protocol::plan::Plan;
 
@@ -38,7 +38,7 @@ const MAX_DEPTH: u16 = 64;
 ///
 /// # Errors
 /// The first line that is not acceptable; nothing of the body is to be done then.
-pub fn read(body: &[u8], max_rows: usize) -> Result<Vec<Group<'_>>, Refusal> {
+pub fn read(body: &[u8], max_rows: usize) -> Result<Vec<Group<'_>>, RequestError> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut rows = 0;
     let whole = line(body);
@@ -49,13 +49,13 @@ pub fn read(body: &[u8], max_rows: usize) -> Result<Vec<Group<'_>>, Refusal> {
         if has_lines && text.trim_ascii().is_empty() {
             continue;
         }
-        let group = whole.take().unwrap_or_else(|| line(text)).map_err(|refusal| {
-            let message = refusal.to_string();
-            Refusal::field(&["body", &number.to_string()], "value_error", message)
+        let group = whole.take().unwrap_or_else(|| line(text)).map_err(|error| {
+            let message = error.to_string();
+            RequestError::field(&["body", &number.to_string()], "value_error", message)
         })?;
         rows += group.rows;
         if rows > max_rows {
-            return Err(Refusal::Limit { limit: "warm_rows", allowed: max_rows, found: rows });
+            return Err(RequestError::LimitExceeded { limit: "warm_rows", allowed: max_rows, found: rows });
         }
         match groups.last_mut().filter(|last| last.is_alike(&group)) {
             Some(last) => last.append(group),
@@ -65,7 +65,7 @@ pub fn read(body: &[u8], max_rows: usize) -> Result<Vec<Group<'_>>, Refusal> {
     Ok(groups)
 }
 
-fn line(text: &[u8]) -> Result<Group<'_>, Refusal> {
+fn line(text: &[u8]) -> Result<Group<'_>, RequestError> {
     let mut group = Group::default();
     let mut cursor = Cursor::new(text, MAX_DEPTH)?;
     cursor.enter_object()?;
@@ -73,7 +73,7 @@ fn line(text: &[u8]) -> Result<Group<'_>, Refusal> {
     while let Some(key) = cursor.next_key()? {
         let field = key.decode(&mut String::new()).to_owned();
         if seen.contains(&field) {
-            return Err(Refusal::field(&[&field], "duplicate_key", "the field may stand once"));
+            return Err(RequestError::field(&[&field], "duplicate_key", "the field may stand once"));
         }
         seen.push(field);
         match seen.last().map(String::as_str).unwrap_or_default() {
@@ -86,28 +86,28 @@ fn line(text: &[u8]) -> Result<Group<'_>, Refusal> {
             "feature_service" => group.service = cursor.value()?.text,
             "values" => columns(&mut cursor, &mut group.values)?,
             "event_timestamps" => group.times = Some(elements(&mut cursor)?),
-            field => return Err(Refusal::field(&[field], "extra_forbidden", "the field is not known")),
+            field => return Err(RequestError::field(&[field], "extra_forbidden", "the field is not known")),
         }
     }
     cursor.finish()?;
     if group.columns.len() > 1 && group.columns.iter().any(|(name, _)| name.is_none()) {
         let message = "the line has both `entity_ids` and `entities`";
-        return Err(Refusal::field(&["entity_ids"], "value_error", message));
+        return Err(RequestError::field(&["entity_ids"], "value_error", message));
     }
     if let Some(time) = group.times.iter().flatten().find(|time| !is_time(time)) {
-        return Err(Refusal::field(&["event_timestamps"], "datetime_parsing", format!("`{time}` is no time")));
+        return Err(RequestError::field(&["event_timestamps"], "datetime_parsing", format!("`{time}` is no time")));
     }
     group.rows = group.columns.first().map_or(0, |(_, values)| values.len());
     let wanted = [!group.features.is_empty(), !group.service.is_empty(), !group.values.is_empty()];
     if wanted.iter().filter(|is_there| **is_there).count() != 1 {
         let message = "one of `feature_names`, `feature_service` and `values` is needed";
-        return Err(Refusal::field(&["values"], "missing", message));
+        return Err(RequestError::field(&["values"], "missing", message));
     }
     let is_even = |(_, values): &(_, Vec<&str>)| values.len() == group.rows;
     let is_timed = group.times.as_ref().is_none_or(|times| times.len() == group.rows && !group.values.is_empty());
     if group.rows == 0 || !group.columns.iter().chain(&group.values).all(is_even) || !is_timed {
         let message = "all columns must be equally long, and have a row at least; event times belong to values";
-        return Err(Refusal::field(&["entities"], "ragged_columns", message));
+        return Err(RequestError::field(&["entities"], "ragged_columns", message));
     }
     Ok(group)
 }
@@ -117,12 +117,12 @@ fn is_time(text: &str) -> bool {
     EventTime::parse(text.trim_matches('"')).is_some()
 }
 
-fn columns<'a>(cursor: &mut Cursor<'a>, columns: &mut Columns<'a>) -> Result<(), Refusal> {
+fn columns<'a>(cursor: &mut Cursor<'a>, columns: &mut Columns<'a>) -> Result<(), RequestError> {
     cursor.enter_object()?;
     while let Some(name) = cursor.next_key()? {
         let name = name.decode(&mut String::new()).to_owned();
         if columns.iter().any(|(known, _)| known.as_deref() == Some(name.as_str())) {
-            return Err(Refusal::field(&[&name], "duplicate_key", "the column may stand once"));
+            return Err(RequestError::field(&[&name], "duplicate_key", "the column may stand once"));
         }
         columns.push((Some(name), elements(cursor)?));
     }
@@ -293,10 +293,10 @@ mod tests {
             ),
             ("{\"entity_ids\":[1],\"feature_names\":[\"a\"]}\n\nrubbish", "body.3"),
         ] {
-            let refusal = read(body.as_bytes(), 100).unwrap_err();
-            assert!(refusal.to_string().starts_with(&format!("`{line}`")), "{body}: {refusal}");
+            let error = read(body.as_bytes(), 100).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("`{line}`")), "{body}: {error}");
         }
-        let refusal = read(br#"{"entity_ids":[1,2,3],"feature_names":["a"]}"#, 2).unwrap_err();
-        assert_eq!(refusal, Refusal::Limit { limit: "warm_rows", allowed: 2, found: 3 });
+        let error = read(br#"{"entity_ids":[1,2,3],"feature_names":["a"]}"#, 2).unwrap_err();
+        assert_eq!(error, RequestError::LimitExceeded { limit: "warm_rows", allowed: 2, found: 3 });
     }
 }

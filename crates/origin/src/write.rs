@@ -7,7 +7,7 @@
 use json::{Cursor, JsonError, Kind, Raw};
 use model::canonical_key_hash::canonical_key_hash;
 use model::key::EntityValue;
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 use protocol::call::Span;
 
 /// Where rows are written to.
@@ -88,7 +88,7 @@ pub enum Invalidation<'a> {
 ///
 /// # Errors
 /// Where the body is no such request.
-pub fn read_invalidation(body: &[u8], max_depth: u16) -> Result<Invalidation<'_>, Refusal> {
+pub fn read_invalidation(body: &[u8], max_depth: u16) -> Result<Invalidation<'_>, RequestError> {
     let mut is_everything = false;
     let mut unknown = None;
     let (view, columns) = read_fields("view", "entities", body, max_depth, &mut |cursor, field| {
@@ -102,11 +102,11 @@ pub fn read_invalidation(body: &[u8], max_depth: u16) -> Result<Invalidation<'_>
         Ok(())
     })?;
     match (unknown, is_everything, view, columns) {
-        (Some(field), ..) => Err(Refusal::field(&["body", &field], "extra_forbidden", "the field is not known")),
+        (Some(field), ..) => Err(RequestError::field(&["body", &field], "extra_forbidden", "the field is not known")),
         (None, true, None, None) => Ok(Invalidation::Everything),
         (None, false, Some(view), None) => Ok(Invalidation::View(view)),
         (None, false, Some(view), Some(columns)) => Ok(Invalidation::Entities(view, columns)),
-        _ => Err(Refusal::field(&["body", "view"], "missing", "either `view` or `everything` is needed")),
+        _ => Err(RequestError::field(&["body", "view"], "missing", "either `view` or `everything` is needed")),
     }
 }
 

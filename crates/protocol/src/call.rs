@@ -8,7 +8,7 @@ use crate::feature_list_cache::{FeatureList, FeatureListCache};
 use config::Limits;
 use json::{Cursor, Kind, Raw, Text};
 use model::key::{EntityValue, write_number};
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 
 /// A piece of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,9 +201,9 @@ impl Call {
     ///
     /// # Errors
     /// Where it is no object of arrays, where the arrays differ in length, or where a limit is passed.
-    pub fn read_entities(&mut self, cursor: &mut Cursor<'_>, body: &[u8], limits: &Limits) -> Result<(), Refusal> {
+    pub fn read_entities(&mut self, cursor: &mut Cursor<'_>, body: &[u8], limits: &Limits) -> Result<(), RequestError> {
         if cursor.peek()? != Kind::Object {
-            return Err(Refusal::field(&["body", "entities"], "dict_type", "Input should be a valid dictionary"));
+            return Err(RequestError::field(&["body", "entities"], "dict_type", "Input should be a valid dictionary"));
         }
         cursor.enter_object()?;
         while let Some(name) = cursor.next_key()? {
@@ -223,11 +223,11 @@ impl Call {
         body: &[u8],
         name: Option<Span>,
         limits: &Limits,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         let column = Column { name, first: self.values.len() as u32 };
         let refuse = |call: &Call, kind, message: &str| {
             let name = call.plain_name(&Column { name, first: 0 }, body);
-            Err(Refusal::field(&["body", "entities", &name], kind, message))
+            Err(RequestError::field(&["body", "entities", &name], kind, message))
         };
         if self.columns.iter().any(|known| self.is_same_name(known, &column, body)) {
             return refuse(self, "duplicate_key", "a column may stand in the entities once");
@@ -243,7 +243,7 @@ impl Call {
             self.values.push(span);
             let rows = self.values.len() - first;
             if rows > limits.entities {
-                return Err(Refusal::Limit { limit: "entities", allowed: limits.entities, found: rows });
+                return Err(RequestError::LimitExceeded { limit: "entities", allowed: limits.entities, found: rows });
             }
         }
         let rows = self.values.len() - first;
@@ -256,7 +256,11 @@ impl Call {
         }
         self.columns.push(column);
         if self.columns.len() > limits.features {
-            return Err(Refusal::Limit { limit: "features", allowed: limits.features, found: self.columns.len() });
+            return Err(RequestError::LimitExceeded {
+                limit: "features",
+                allowed: limits.features,
+                found: self.columns.len(),
+            });
         }
         Ok(())
     }
@@ -271,9 +275,9 @@ impl Call {
         body: &[u8],
         field: &str,
         limits: &Limits,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         if cursor.peek()? != Kind::Array {
-            return Err(Refusal::field(&["body", field], "list_type", "Input should be a valid list"));
+            return Err(RequestError::field(&["body", field], "list_type", "Input should be a valid list"));
         }
         let start = cursor.offset();
         if let Some(list) = self.lists.at_start_of(body.get(start..).unwrap_or_default()) {
@@ -287,12 +291,16 @@ impl Call {
         while cursor.next_element()? {
             if cursor.peek()? != Kind::String {
                 let index = count.to_string();
-                return Err(Refusal::field(&["body", field, &index], "string_type", "Input should be a valid string"));
+                return Err(RequestError::field(
+                    &["body", field, &index],
+                    "string_type",
+                    "Input should be a valid string",
+                ));
             }
             cursor.string()?;
             count += 1;
             if count > limits.features {
-                return Err(Refusal::Limit { limit: "features", allowed: limits.features, found: count });
+                return Err(RequestError::LimitExceeded { limit: "features", allowed: limits.features, found: count });
             }
         }
         let span = Span { start: start as u32, end: cursor.offset() as u32, kind: Kind::Array };
@@ -306,10 +314,10 @@ impl Call {
     ///
     /// # Errors
     /// Where rows times features pass the limit.
-    pub fn check_cells(&self, limits: &Limits) -> Result<(), Refusal> {
+    pub fn check_cells(&self, limits: &Limits) -> Result<(), RequestError> {
         let cells = self.rows.saturating_mul(self.feature_count.max(1));
         if cells > limits.cells {
-            return Err(Refusal::Limit { limit: "cells", allowed: limits.cells, found: cells });
+            return Err(RequestError::LimitExceeded { limit: "cells", allowed: limits.cells, found: cells });
         }
         Ok(())
     }

@@ -11,16 +11,16 @@ use crate::call::{Call, Span};
 use crate::response_buffer::ResponseBuffer;
 use config::Limits;
 use json::{Cursor, Kind};
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 
 /// Reads a request.
 ///
 /// # Errors
 /// Why it is refused.
 #[inline(never)]
-pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal> {
+pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), RequestError> {
     call.clear();
-    let missing = || Refusal::field(&["body"], "missing", "Field required");
+    let missing = || RequestError::field(&["body"], "missing", "Field required");
     if body.is_empty() {
         return Err(missing());
     }
@@ -32,7 +32,7 @@ pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal
         if kind == Kind::Null {
             return Err(missing());
         }
-        return Err(Refusal::field(
+        return Err(RequestError::field(
             &["body"],
             "model_attributes_type",
             "Input should be a valid dictionary or object to extract fields from",
@@ -62,7 +62,7 @@ pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal
                     call.service = Some(string_span(&mut cursor)?).filter(|name| name.bytes(body) != b"\"\"")
                 }
                 _ => {
-                    return Err(Refusal::field(
+                    return Err(RequestError::field(
                         &["body", "feature_service"],
                         "string_type",
                         "Input should be a valid string",
@@ -91,7 +91,7 @@ pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal
     }
     cursor.finish()?;
     if !seen.has(0) {
-        return Err(Refusal::field(&["body", "entities"], "missing", "Field required"));
+        return Err(RequestError::field(&["body", "entities"], "missing", "Field required"));
     }
     // Neither features nor a service, or no rows at all: Feast decides what that means.
     call.needs_passthrough |= call.rows == 0 || (call.service.is_none() && call.feature_count == 0);
@@ -102,7 +102,7 @@ pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal
 ///
 /// # Errors
 /// Where it is no acceptable string.
-pub fn string_span(cursor: &mut Cursor<'_>) -> Result<Span, Refusal> {
+pub fn string_span(cursor: &mut Cursor<'_>) -> Result<Span, RequestError> {
     let raw = cursor.value()?;
     Ok(Span::behind(cursor, &raw))
 }
@@ -116,9 +116,9 @@ impl Seen {
     ///
     /// # Errors
     /// Where it was seen before.
-    pub fn once(&mut self, field: u32, name: &str) -> Result<(), Refusal> {
+    pub fn once(&mut self, field: u32, name: &str) -> Result<(), RequestError> {
         if self.has(field) {
-            return Err(Refusal::field(&["body", name], "duplicate_key", "a field may stand in the body once"));
+            return Err(RequestError::field(&["body", name], "duplicate_key", "a field may stand in the body once"));
         }
         self.0 |= 1 << field;
         Ok(())
@@ -134,18 +134,18 @@ impl Seen {
 /// An error in the form of FastAPI, as Feast's server refuses a body.
 #[must_use]
 #[inline]
-pub fn refusal(refusal: &Refusal, body: &[u8]) -> Vec<u8> {
+pub fn request_error(error: &RequestError, body: &[u8]) -> Vec<u8> {
     let mut buffer = ResponseBuffer::default();
     buffer.push(b"{\"detail\":[{\"type\":");
-    match refusal {
-        Refusal::Json { at, reason } => {
+    match error {
+        RequestError::InvalidJson { at, reason } => {
             buffer.push(b"\"json_invalid\",\"loc\":[\"body\",");
             buffer.push_number(at);
             buffer.push(b"],\"msg\":\"JSON decode error\",\"input\":{},\"ctx\":{\"error\":");
             buffer.push_string(reason);
             buffer.push(b"}");
         }
-        Refusal::Field { path, kind, message } => {
+        RequestError::InvalidField { path, kind, message } => {
             buffer.push_string(kind);
             buffer.push(b",\"loc\":[");
             for part in path {
@@ -164,10 +164,10 @@ pub fn refusal(refusal: &Refusal, body: &[u8]) -> Vec<u8> {
                 buffer.push(if body.is_empty() { b"null" } else { body });
             }
         }
-        Refusal::Limit { limit, allowed, .. } => {
+        RequestError::LimitExceeded { limit, allowed, .. } => {
             buffer.push_string(limit_kind(limit));
             buffer.push(b",\"loc\":[\"body\"],\"msg\":");
-            buffer.push_string(&refusal.to_string());
+            buffer.push_string(&error.to_string());
             buffer.push(b",\"ctx\":{\"limit\":");
             buffer.push_number(allowed);
             buffer.push(b"}");

@@ -6,8 +6,8 @@
 
 use std::rc::Rc;
 
-use model::block;
 use model::row::ALLOCATION;
+use model::short_copy;
 
 /// How many are remembered; each that is not the one costs a comparison up to where it differs.
 const MAX_LISTS: usize = 8;
@@ -48,7 +48,7 @@ impl FeatureListCache {
     #[must_use]
     pub fn at_start_of(&self, bytes: &[u8]) -> Option<&Rc<FeatureList>> {
         let begins = |list: &&Rc<FeatureList>| {
-            bytes.get(..list.text.len()).is_some_and(|start| block::is_same(start, &list.text))
+            bytes.get(..list.text.len()).is_some_and(|start| short_copy::is_same(start, &list.text))
         };
         self.lists.iter().find(begins)
     }

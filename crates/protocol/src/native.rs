@@ -10,8 +10,8 @@ use crate::response_buffer::ResponseBuffer;
 use config::Limits;
 use json::{Cursor, Decimal, Kind};
 use model::answer::{Answer, LookupResult, TierCounts};
-use model::refusal::Refusal;
 use model::request::{Consistency, Priority};
+use model::request_error::RequestError;
 use model::row::{ALLOCATION, Row, Slot};
 use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
@@ -112,14 +112,14 @@ const FIELDS: [&str; 12] = [
 ///
 /// # Errors
 /// Why it is refused.
-pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) -> Result<Options, Refusal> {
+pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) -> Result<Options, RequestError> {
     call.clear();
     call.implied_name.clear();
     json::write_string(&mut call.implied_name, entity_column);
     let mut options = Options::default();
     let mut cursor = Cursor::new(body, limits.depth)?;
     if cursor.peek()? != Kind::Object {
-        return Err(Refusal::field(&["body"], "dict_type", "the body must be an object"));
+        return Err(RequestError::field(&["body"], "dict_type", "the body must be an object"));
     }
     cursor.enter_object()?;
     let mut seen = Seen::default();
@@ -127,7 +127,7 @@ pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) 
         let Some((number, field)) = (0..).zip(FIELDS).find(|(_, field)| key.equals(field)) else {
             let known = FIELDS.join("`, `");
             let message = format!("the request has no field of this name; it has `{known}`");
-            return Err(Refusal::field(&["body", key.raw()], "unknown_field", message));
+            return Err(RequestError::field(&["body", key.raw()], "unknown_field", message));
         };
         seen.once(number, field)?;
         match field {
@@ -162,24 +162,28 @@ pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) 
     }
     cursor.finish()?;
     if seen.has(0) == seen.has(1) {
-        return Err(Refusal::field(
+        return Err(RequestError::field(
             &["body", "entity_ids"],
             "missing",
             "the request needs either `entity_ids` or `entities`",
         ));
     }
     if seen.has(2) == seen.has(3) {
-        return Err(Refusal::field(
+        return Err(RequestError::field(
             &["body", "feature_names"],
             "missing",
             "the request needs either `feature_names` or `feature_service`",
         ));
     }
     if call.columns.is_empty() || call.rows == 0 {
-        return Err(Refusal::field(&["body", "entities"], "too_short", "the request must name at least one entity"));
+        return Err(RequestError::field(
+            &["body", "entities"],
+            "too_short",
+            "the request must name at least one entity",
+        ));
     }
     if call.service.is_none_or(|name| name.bytes(body) == b"\"\"") && call.feature_count == 0 {
-        return Err(Refusal::field(
+        return Err(RequestError::field(
             &["body", "feature_names"],
             "too_short",
             "the request must name at least one feature",
@@ -191,14 +195,14 @@ pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) 
 }
 
 /// `entity_ids` are strings or numbers, and no number may be written like one of the strings: the answer is keyed by both.
-fn check_entities(call: &Call, is_by_id: bool) -> Result<(), Refusal> {
+fn check_entities(call: &Call, is_by_id: bool) -> Result<(), RequestError> {
     if call.columns.len() != 1 {
         return Ok(());
     }
     let field = if is_by_id { "entity_ids" } else { "entities" };
     let is_scalar = |kind| matches!(kind, Kind::String | Kind::Number);
     if is_by_id && let Some(at) = call.values.iter().position(|value| !is_scalar(value.kind())) {
-        return Err(Refusal::field(
+        return Err(RequestError::field(
             &["body", field, &at.to_string()],
             "string_type",
             "an entity id is a string or a number",
@@ -207,21 +211,21 @@ fn check_entities(call: &Call, is_by_id: bool) -> Result<(), Refusal> {
     let strings = call.values.iter().filter(|value| value.kind() == Kind::String).count();
     if strings != 0 && strings != call.values.len() {
         let message = "the answer is keyed by entity, so ids must be all strings or all of other types";
-        return Err(Refusal::field(&["body", field], "mixed_types", message));
+        return Err(RequestError::field(&["body", field], "mixed_types", message));
     }
     Ok(())
 }
 
-fn string(cursor: &mut Cursor<'_>, field: &str) -> Result<Span, Refusal> {
+fn string(cursor: &mut Cursor<'_>, field: &str) -> Result<Span, RequestError> {
     if cursor.peek()? == Kind::String {
         string_span(cursor)
     } else {
-        Err(Refusal::field(&["body", field], "string_type", "the field must be a string"))
+        Err(RequestError::field(&["body", field], "string_type", "the field must be a string"))
     }
 }
 
 /// A time as RFC 3339 has it.
-fn timestamp(cursor: &mut Cursor<'_>, body: &[u8], field: &str) -> Result<Span, Refusal> {
+fn timestamp(cursor: &mut Cursor<'_>, body: &[u8], field: &str) -> Result<Span, RequestError> {
     let span = string(cursor, field)?;
     let mut scratch = String::new();
     let text = span.string(body, &mut scratch);
@@ -229,16 +233,21 @@ fn timestamp(cursor: &mut Cursor<'_>, body: &[u8], field: &str) -> Result<Span, 
         return Ok(span);
     }
     let message = format!("`{text}` is no time of RFC 3339, such as `2026-11-23T08:00:00Z`");
-    Err(Refusal::field(&["body", field], "datetime_parsing", message))
+    Err(RequestError::field(&["body", field], "datetime_parsing", message))
 }
 
-fn choice<T: Copy>(cursor: &mut Cursor<'_>, body: &[u8], field: &str, choices: &[(&str, T)]) -> Result<T, Refusal> {
+fn choice<T: Copy>(
+    cursor: &mut Cursor<'_>,
+    body: &[u8],
+    field: &str,
+    choices: &[(&str, T)],
+) -> Result<T, RequestError> {
     let span = string(cursor, field)?;
     let mut scratch = String::new();
     let name = span.string(body, &mut scratch);
     choices.iter().find(|(known, _)| *known == name).map(|&(_, choice)| choice).ok_or_else(|| {
         let known: Vec<String> = choices.iter().map(|(known, _)| format!("`{known}`")).collect();
-        Refusal::field(&["body", field], "literal_error", format!("`{name}` is none of {}", known.join(", ")))
+        RequestError::field(&["body", field], "literal_error", format!("`{name}` is none of {}", known.join(", ")))
     })
 }
 
@@ -246,11 +255,11 @@ fn choice<T: Copy>(cursor: &mut Cursor<'_>, body: &[u8], field: &str, choices: &
 const MAX_MILLIS: u64 = 1_000_000_000_000_000;
 
 /// A number of seconds, as milliseconds.
-fn seconds(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
+fn seconds(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, RequestError> {
     let millis =
         if cursor.peek()? == Kind::Number { Decimal::new(cursor.number()?).thousandfold(MAX_MILLIS) } else { None };
     millis.ok_or_else(|| {
-        Refusal::field(&["body", field], "greater_than_equal", "the field must be a number of seconds, 0 or more")
+        RequestError::field(&["body", field], "greater_than_equal", "the field must be a number of seconds, 0 or more")
     })
 }
 
@@ -258,7 +267,7 @@ fn seconds(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
 const MAX_DEADLINE_MILLIS: u64 = 1_000_000_000_000;
 
 /// A number of whole milliseconds, 1 or more, in whatever form: `1000.0` and `1e3` are whole too, as JSON Schema has it.
-fn millis(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
+fn millis(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, RequestError> {
     let thousandfold = match cursor.peek()? {
         Kind::Number => Decimal::new(cursor.number()?).thousandfold(1_000 * MAX_DEADLINE_MILLIS),
         _ => None,
@@ -267,7 +276,7 @@ fn millis(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
     if (1..=MAX_DEADLINE_MILLIS).contains(&millis) {
         Ok(millis)
     } else {
-        Err(Refusal::field(
+        Err(RequestError::field(
             &["body", field],
             "greater_than",
             "the field must be a whole number of milliseconds, from 1 to 1000000000000",
@@ -275,10 +284,10 @@ fn millis(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
     }
 }
 
-fn include(cursor: &mut Cursor<'_>, body: &[u8]) -> Result<Include, Refusal> {
+fn include(cursor: &mut Cursor<'_>, body: &[u8]) -> Result<Include, RequestError> {
     let mut include = Include::default();
     if cursor.peek()? != Kind::Array {
-        return Err(Refusal::field(&["body", "include"], "list_type", "the field must be a list"));
+        return Err(RequestError::field(&["body", "include"], "list_type", "the field must be a list"));
     }
     cursor.enter_array()?;
     while cursor.next_element()? {

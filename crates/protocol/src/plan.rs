@@ -8,11 +8,11 @@ use std::rc::Rc;
 
 use crate::feature_list_cache::FeatureList;
 use crate::request::ParsedRequest;
-use model::block::is_same;
-use model::refusal::Refusal;
 use model::request::{Keys, ViewQuery};
+use model::request_error::RequestError;
 use model::row::ALLOCATION;
-use model::shape::Shape;
+use model::shape::RequestShape;
+use model::short_copy::is_same;
 
 /// One feature that goes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub struct Plan {
     /// Whether names go out with their view.
     pub full_feature_names: bool,
     /// What those who learn from requests know it by.
-    pub shape: Shape,
+    pub shape: RequestShape,
     /// The numbers under which its views are told of to the aggregator, once they are.
     pub told: OnceCell<Box<[u8]>>,
     /// How many requests wait that are served by it.
@@ -73,7 +73,7 @@ impl Plan {
             .iter()
             .map(|output| size_of::<Output>() + 2 * ALLOCATION + output.reference.len() + output.name.len());
         let keys = self.key_columns.iter().map(|keys| size_of::<Vec<usize>>() + ALLOCATION + size_of_val(&**keys));
-        let Shape { features, carriers, .. } = &self.shape;
+        let RequestShape { features, key_views, .. } = &self.shape;
         size_of::<Plan>()
             + 8 * ALLOCATION
             + self.views.iter().map(ViewQuery::size).sum::<usize>()
@@ -83,7 +83,7 @@ impl Plan {
             + self.columns.iter().map(|name| text(name)).sum::<usize>()
             + self.service.as_deref().map_or(0, text)
             + size_of_val(&**features)
-            + size_of_val(&**carriers)
+            + size_of_val(&**key_views)
             + self.views.len()
     }
 
@@ -98,7 +98,7 @@ impl Plan {
         limit: usize,
         scratch: &mut String,
         keys: &mut Keys,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         let (call, body) = request.parts();
         for (view, columns) in self.views.iter().zip(&self.key_columns) {
             for row in 0..call.rows {
@@ -110,7 +110,7 @@ impl Plan {
                     }
                 });
                 if length > limit {
-                    return Err(Refusal::Limit { limit: "key_bytes", allowed: limit, found: length });
+                    return Err(RequestError::LimitExceeded { limit: "key_bytes", allowed: limit, found: length });
                 }
             }
         }

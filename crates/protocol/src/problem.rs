@@ -1,7 +1,7 @@
 //! Errors of the native API: `application/problem+json`, RFC 9457.
 
 use crate::response_buffer::ResponseBuffer;
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 
 /// The media type of a problem.
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -25,11 +25,11 @@ pub fn body(status: u16, code: &str, title: &str, detail: &str) -> Vec<u8> {
 
 /// The body that tells why a request is refused.
 #[must_use]
-pub fn refusal(refusal: &Refusal) -> Vec<u8> {
-    let (code, title) = match refusal {
-        Refusal::Json { .. } => ("malformed-json", "The body is not acceptable JSON"),
-        Refusal::Field { .. } => ("invalid-field", "A field of the request is not acceptable"),
-        Refusal::Limit { .. } => ("over-limit", "The request passes a limit"),
+pub fn request_error(error: &RequestError) -> Vec<u8> {
+    let (code, title) = match error {
+        RequestError::InvalidJson { .. } => ("malformed-json", "The body is not acceptable JSON"),
+        RequestError::InvalidField { .. } => ("invalid-field", "A field of the request is not acceptable"),
+        RequestError::LimitExceeded { .. } => ("over-limit", "The request passes a limit"),
     };
-    body(refusal.status(), code, title, &refusal.to_string())
+    body(error.status(), code, title, &error.to_string())
 }

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use model::block::copy;
+use model::short_copy::copy;
 
 /// A growing buffer whose memory is initialised once and reused.
 ///

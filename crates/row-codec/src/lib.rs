@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use model::interner::Interner;
-use model::key::Space;
+use model::key::KeySpace;
 use model::row::{Row, Schema, Slot};
 use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
@@ -178,7 +178,7 @@ fn written(what: &impl Serialize, out: Vec<u8>) -> Vec<u8> {
 ///
 /// # Errors
 /// Why the bytes cannot be used.
-pub fn decode(bytes: &[u8], space: &Rc<Space>, entity: &[u8], interner: &mut Interner) -> Result<Row, Unusable> {
+pub fn decode(bytes: &[u8], space: &Rc<KeySpace>, entity: &[u8], interner: &mut Interner) -> Result<Row, Unusable> {
     let (header, payload) = bytes.split_at_checked(HEADER).ok_or(Unusable::Foreign)?;
     let [m0, m1, version, checksum @ ..] = header else { return Err(Unusable::Foreign) };
     if [*m0, *m1] != MAGIC || bytes.len() > MAX_STORED {
@@ -204,7 +204,7 @@ pub fn decode(bytes: &[u8], space: &Rc<Space>, entity: &[u8], interner: &mut Int
 
 /// The schema that the names make, and what stands behind them. Rows of one view mostly have the same one after the other, which is
 /// told by their bytes.
-fn schema<'a>(row: &'a [u8], space: &Rc<Space>, interner: &mut Interner) -> Option<(Rc<Schema>, &'a [u8])> {
+fn schema<'a>(row: &'a [u8], space: &Rc<KeySpace>, interner: &mut Interner) -> Option<(Rc<Schema>, &'a [u8])> {
     if let Some((schema, length)) = interner.recall(space, row) {
         return Some((schema, row.get(length..)?));
     }
@@ -222,7 +222,7 @@ fn read<'a, F: Deserialize<'a>>(
     cells: fn(F) -> Option<Vec<Cell>>,
 ) -> Option<Row> {
     let (Body { values, lengths, facts }, rest) = postcard::take_from_bytes(body).ok()?;
-    Row::of_parts(schema, entity, values, lengths, cells(facts)?).filter(|_| rest.is_empty())
+    Row::from_parts(schema, entity, values, lengths, cells(facts)?).filter(|_| rest.is_empty())
 }
 
 /// With a seed of 0 it is plain xxh3-64; the built-in origin hashes with seeds, and one of the two forms is enough to ship.
@@ -233,7 +233,7 @@ fn checksum(payload: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::key::{Names, Scope, Subject};
+    use model::key::{FeatureSource, NameStyle, Namespace};
     use model::row::RowBuilder;
 
     const ENTITY: &[u8] = b"n\x041001";
@@ -246,8 +246,8 @@ mod tests {
           \x03\x04\x03\x04\x02\x01\x00\tM\x02\x00\tM",
     ];
 
-    fn space(view: &str) -> Rc<Space> {
-        Rc::new(Space::new(&Scope::project("p"), Subject::View(view), Names::Short, &["id"]))
+    fn space(view: &str) -> Rc<KeySpace> {
+        Rc::new(KeySpace::new(&Namespace::project("p"), FeatureSource::View(view), NameStyle::Short, &["id"]))
     }
 
     fn sample(is_uniform: bool) -> Row {

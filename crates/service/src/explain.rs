@@ -10,7 +10,7 @@ use crate::read_path::ReadPath;
 use crate::reply::{self, Reply};
 use crate::request::Protocol;
 use ::prefetch::patterns::{Entity, Prediction, is_of};
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 use model::time::Timestamp;
 use origin::replay;
 use protocol::native::Options;
@@ -29,8 +29,8 @@ pub(super) fn explain(read_path: &mut ReadPath, incoming: Incoming<'_>, now: Tim
     }
 }
 
-fn predictions(read_path: &mut ReadPath, query: &str, now: Timestamp) -> Result<Vec<u8>, Refusal> {
-    let refuse = |kind, message: &str| Refusal::field(&["query", "request"], kind, message.to_owned());
+fn predictions(read_path: &mut ReadPath, query: &str, now: Timestamp) -> Result<Vec<u8>, RequestError> {
+    let refuse = |kind, message: &str| RequestError::field(&["query", "request"], kind, message.to_owned());
     let named = |name: &str| query.split('&').find_map(|parameter| parameter.strip_prefix(name));
     let (value, mut protocol) = match (named("request="), named("native=")) {
         (Some(value), _) => (value, Protocol::Feast),

@@ -27,8 +27,8 @@ use ::prefetch::patterns::Predictions;
 use config::Config;
 use engine::{Begun, Engine, Progress, SessionId};
 use model::answer::Answer;
-use model::refusal::Refusal;
 use model::request::{Priority, RowQuery};
+use model::request_error::RequestError;
 use model::time::Timestamp;
 use origin::planner::Planner;
 use protocol::plan::{Plan, Planned};
@@ -97,7 +97,7 @@ impl ReadPath {
         &mut self,
         protocol: &mut Protocol,
         body: Cow<'b, [u8]>,
-    ) -> Result<ParsedRequest<'b>, Refusal> {
+    ) -> Result<ParsedRequest<'b>, RequestError> {
         let mut call = self.pool.take_call();
         match protocol.read(&self.config, &body, &mut call) {
             Ok(()) => Ok(ParsedRequest { call, body }),
@@ -114,7 +114,7 @@ impl ReadPath {
         protocol: &Protocol,
         request: &ParsedRequest<'_>,
         plan: &Rc<Plan>,
-    ) -> Result<Box<RowQuery>, Refusal> {
+    ) -> Result<Box<RowQuery>, RequestError> {
         row_query(&mut self.pool, protocol, request, plan, self.config.limits.key_bytes)
     }
 

@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use config::Config;
-use model::refusal::Refusal;
 use model::request::Priority;
+use model::request_error::RequestError;
 use model::time::Timestamp;
 use protocol::call::Call;
 use protocol::feast;
@@ -54,7 +54,7 @@ impl Protocol {
     }
 
     /// Reads a body into `call`, and the options that only the body has.
-    pub(super) fn read(&mut self, config: &Config, body: &[u8], call: &mut Call) -> Result<(), Refusal> {
+    pub(super) fn read(&mut self, config: &Config, body: &[u8], call: &mut Call) -> Result<(), RequestError> {
         let limits = &config.limits;
         match self {
             Protocol::Feast => feast::read(body, limits, call),

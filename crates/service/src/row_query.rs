@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use crate::pool::Pool;
 use crate::request::Protocol;
-use model::refusal::Refusal;
 use model::request::{Cohort, Consistency, Priority, RowQuery};
+use model::request_error::RequestError;
 use protocol::plan::Plan;
 use protocol::request::ParsedRequest;
 
@@ -16,7 +16,7 @@ pub(super) fn row_query(
     request: &ParsedRequest<'_>,
     plan: &Rc<Plan>,
     key_bytes: usize,
-) -> Result<Box<RowQuery>, Refusal> {
+) -> Result<Box<RowQuery>, RequestError> {
     let mut ask = pool.take_ask();
     ask.keys.clear();
     plan.write_keys(request, key_bytes, &mut pool.scratch, &mut ask.keys)?;
@@ -31,7 +31,7 @@ pub(super) fn row_query(
     ask.deadline_millis = options.and_then(|options| options.deadline_millis);
     ask.is_streamed = options.is_some_and(|options| options.is_streamed);
     ask.cohort = Cohort::default();
-    ask.patience_millis = None;
-    ask.held_bytes = request.size() + if plan.waiting.get() == 0 { plan.size() } else { 0 };
+    ask.background_timeout_millis = None;
+    ask.request_bytes = request.size() + if plan.waiting.get() == 0 { plan.size() } else { 0 };
     Ok(ask)
 }

@@ -92,7 +92,7 @@ impl RowRequest {
                 fetch.views.iter().map(|(_, columns)| size_of::<(usize, Vec<usize>)>() + size_of_val(&**columns));
             size_of::<(u32, FetchSpec)>()
                 + size_of_val(&*fetch.rows)
-                + size_of_val(&*fetch.places)
+                + size_of_val(&*fetch.indices)
                 + columns.sum::<usize>()
         };
         size_of::<RowRequest>()
@@ -173,9 +173,9 @@ impl RowRequest {
         }
         // A row of another entity costs itself alone.
         let is_others =
-            |place: &usize| place.checked_rem(request.call.rows).is_some_and(|row| others.binary_search(&row).is_ok());
-        let places: Vec<usize> = fetch.places.iter().filter(|place| !is_others(place)).copied().collect();
-        let fetch = FetchSpec { places, ..fetch };
+            |index: &usize| index.checked_rem(request.call.rows).is_some_and(|row| others.binary_search(&row).is_ok());
+        let indices: Vec<usize> = fetch.indices.iter().filter(|index| !is_others(index)).copied().collect();
+        let fetch = FetchSpec { indices, ..fetch };
         let mut interner = core::mem::take(engine.interner());
         let rows = match engine.ask(handle.session()) {
             Some(ask) => origin::rows(&table, plan, ask, &fetch, &mut interner, stamp),
@@ -194,7 +194,7 @@ fn body_of(fetched: Result<OriginReply, FetchFailure>) -> Result<Vec<u8>, Origin
     let OriginReply { status, content_type, body } = fetched.map_err(|failure| match failure {
         FetchFailure::TimedOut => OriginFailure::TimedOut,
         FetchFailure::Unreachable => OriginFailure::Unreachable,
-        FetchFailure::NoRoom => OriginFailure::NoRoom,
+        FetchFailure::NoRoom => OriginFailure::OutOfMemory,
         FetchFailure::TooLarge => {
             let limit = "an answer larger than `limits.origin_body_bytes`, or than `memory.pending_bytes`";
             OriginFailure::InvalidResponse(limit.to_owned())
@@ -206,11 +206,11 @@ fn body_of(fetched: Result<OriginReply, FetchFailure>) -> Result<Vec<u8>, Origin
     match status {
         200 => Ok(body),
         // A redirect is a matter of this service's configuration, and no answer for its caller.
-        ..400 => Err(OriginFailure::Unexpected { status }),
+        ..400 => Err(OriginFailure::UnexpectedStatus { status }),
         _ if body.len() > MAX_ERROR_BYTES => {
             let reason = format!("an error ({status}) of {} bytes; {MAX_ERROR_BYTES} are passed on", body.len());
             Err(OriginFailure::InvalidResponse(reason))
         }
-        _ => Err(OriginFailure::Refused { status, content_type, body: body.into() }),
+        _ => Err(OriginFailure::ErrorResponse { status, content_type, body: body.into() }),
     }
 }

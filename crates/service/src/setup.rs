@@ -12,7 +12,7 @@ use engine::read_policy::ReadPolicy;
 use engine::router::RouterSettings;
 use engine::{Settings, StoreSettings};
 use model::answer::Tier;
-use model::key::Scope;
+use model::key::Namespace;
 use model::request::{Lifetimes, Priority};
 use model::row::RowLimits;
 use origin::planner::{Project, ViewFacts};
@@ -172,7 +172,7 @@ pub(super) fn project(config: &Config, seed: u64) -> Project {
         services.insert(name.to_owned(), facts(&service.join_keys, None));
     }
     Project {
-        scope: Scope::project(&config.project),
+        namespace: Namespace::project(&config.project),
         views,
         services,
         lifetimes: lifetimes(None),

@@ -16,8 +16,8 @@ use crate::reply;
 use crate::routes::Endpoint;
 use crate::write_kind::WriteKind;
 use config::Config;
-use model::refusal::Refusal;
 use model::request::Priority;
+use model::request_error::RequestError;
 use model::time::Timestamp;
 use origin::planner::{Planner, Reach};
 use origin::write::{self, Invalidation, Target};
@@ -58,7 +58,11 @@ pub(super) fn begin(
 }
 
 /// What an operator says was written past this service.
-pub(super) fn change_named(config: &Config, planner: &Planner, incoming: &Incoming<'_>) -> Result<Affected, Refusal> {
+pub(super) fn change_named(
+    config: &Config,
+    planner: &Planner,
+    incoming: &Incoming<'_>,
+) -> Result<Affected, RequestError> {
     Endpoint::Invalidate.check_size(config, incoming)?;
     match write::read_invalidation(incoming.body, config.limits.depth)? {
         Invalidation::Everything => Ok(Affected::Everything),
@@ -66,7 +70,7 @@ pub(super) fn change_named(config: &Config, planner: &Planner, incoming: &Incomi
         Invalidation::Entities(view, columns) => {
             if !planner.key_columns(&view).is_some_and(|keys| write::has_keys(&columns, keys)) {
                 let message = "the view's join keys must be known, and be equally long lists of strings or numbers";
-                return Err(Refusal::field(&["body", "entities"], "value_error", message));
+                return Err(RequestError::field(&["body", "entities"], "value_error", message));
             }
             // Of keys that cannot be told for certain, all of the view is meant.
             Ok(Affected::Views(reach(planner, &view, |keys| write::rows(&columns, keys))))

@@ -13,9 +13,9 @@ use crate::response_buffer::ResponseBuffer;
 use model::answer::{Answer, LookupResult};
 use model::request::{Columns, Slots, ViewQuery};
 use model::row::{Row, Schema, Slot};
-use model::texts::Texts;
 use model::time::EventTime;
 use model::value::Status;
+use model::value_offsets::ValueReader;
 
 /// Writes the answer to a request.
 ///
@@ -110,7 +110,7 @@ struct View<'a> {
 
 enum Rows<'a> {
     /// All present, each with one event time, and their columns stand in the same places.
-    Alike { slots: Rc<Slots>, first: &'a Rc<Row>, others: Vec<Texts<'a>> },
+    Alike { slots: Rc<Slots>, first: &'a Rc<Row>, others: Vec<ValueReader<'a>> },
     /// Where the columns of each row stand.
     Each(Vec<Option<Rc<Slots>>>),
 }
@@ -256,26 +256,26 @@ const PRESENT: &[u8; 10] = b"\"PRESENT\",";
 const ZERO: &[u8; 23] = b"\"1970-01-01T00:00:00Z\",";
 
 /// The first row and the others, where all are of one schema, present, and have one event time for all features of each.
-fn alike(found: &[LookupResult]) -> Option<(&Rc<Row>, Vec<Texts<'_>>)> {
+fn alike(found: &[LookupResult]) -> Option<(&Rc<Row>, Vec<ValueReader<'_>>)> {
     let is_present = |row: &Row| row.uniform_cell().is_some_and(|cell| cell.status == Status::Present);
     let (first, rest) = found.split_first()?;
     let first = first.row.as_ref().filter(|row| is_present(row))?;
     let mut others = Vec::with_capacity(rest.len());
     for found in rest {
         let row = found.row.as_ref().filter(|row| Rc::ptr_eq(row.schema(), first.schema()) && is_present(row))?;
-        others.push(row.texts());
+        others.push(row.value_reader());
     }
     Some((first, others))
 }
 
-fn push_values(buffer: &mut ResponseBuffer, first: &Row, others: &[Texts<'_>], slot: Slot) {
-    push_each(buffer, core::slice::from_ref(&first.texts()), slot);
+fn push_values(buffer: &mut ResponseBuffer, first: &Row, others: &[ValueReader<'_>], slot: Slot) {
+    push_each(buffer, core::slice::from_ref(&first.value_reader()), slot);
     if !others.is_empty() {
         push_each(buffer, others, slot);
     }
 }
 
-fn push_each(buffer: &mut ResponseBuffer, mut rows: &[Texts<'_>], slot: Slot) {
+fn push_each(buffer: &mut ResponseBuffer, mut rows: &[ValueReader<'_>], slot: Slot) {
     loop {
         let count = buffer.push_blocks(rows.iter().map(|texts| texts.block(slot)));
         let Some((texts, rest)) = rows.get(count..).and_then(<[_]>::split_first) else { return };
@@ -291,7 +291,7 @@ fn push_time(buffer: &mut ResponseBuffer, time: EventTime) {
         return;
     }
     buffer.push_fixed(b"\"");
-    buffer.push(time.text().as_bytes());
+    buffer.push(time.formatted().as_bytes());
     buffer.push_fixed(b"\",");
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::io::EffectId;
-use model::request::Writes;
+use model::request::WriteDependencies;
 
 fn ledger() -> InvalidationLog {
     let mut config = Config::default();
@@ -25,7 +25,7 @@ fn answer(epoch: u64, last: u64, dropped: (u64, u64), marks: &[u64]) -> Vec<u8> 
 fn learn(ledger: &mut InvalidationLog, answer: &[u8], call: &LogCall) -> (Option<Who>, u64, u64, u64) {
     let mut marks = Invalidations::default();
     let word = ledger.learn(answer, call, &mut marks);
-    let at = marks.affecting(&Writes::Any).invalidated_at(b"");
+    let at = marks.affecting(&WriteDependencies::Any).invalidated_at(b"");
     (word.map(|word| word.who), ledger.epoch, ledger.after, at.0)
 }
 
@@ -87,7 +87,7 @@ fn an_answer_that_is_cut_off_is_none() {
         let mut marks = Invalidations::default();
         assert!(ledger.learn(&whole[..length], &call, &mut marks).is_none(), "{length} bytes");
         assert_eq!(
-            (ledger.epoch, marks.affecting(&Writes::Any).invalidated_at(b"")),
+            (ledger.epoch, marks.affecting(&WriteDependencies::Any).invalidated_at(b"")),
             (0, Timestamp(0)),
             "{length} bytes"
         );

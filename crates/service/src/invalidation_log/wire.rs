@@ -125,7 +125,7 @@ fn number(bytes: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::request::Writes;
+    use model::request::WriteDependencies;
 
     fn changed(view: &str, rows: Option<Vec<u64>>) -> Changed {
         Changed { view: view.to_owned(), rows }
@@ -137,8 +137,10 @@ mod tests {
         write(change, &mut mark);
         let mut marks = Invalidations::default();
         learn(&mark, &mut marks, Timestamp(7));
-        let any =
-            |views: &[&str]| Writes::To { views: views.iter().map(|&view| view.into()).collect(), is_by_row: false };
+        let any = |views: &[&str]| WriteDependencies::Views {
+            views: views.iter().map(|&view| view.into()).collect(),
+            is_by_row: false,
+        };
         [any(&["a"]), any(&["b"]), any(&["elsewhere"])].map(|writes| marks.affecting(&writes).invalidated_at(b""))
     }
 
@@ -170,7 +172,8 @@ mod tests {
         );
         let mut marks = Invalidations::default();
         learn(&mark, &mut marks, Timestamp(7));
-        let invalidated_at = marks.affecting(&Writes::To { views: [Box::from("a")].into(), is_by_row: true });
+        let invalidated_at =
+            marks.affecting(&WriteDependencies::Views { views: [Box::from("a")].into(), is_by_row: true });
         assert_eq!(
             (invalidated_at.invalidated_at(&key), invalidated_at.invalidated_at(b"")),
             (Timestamp(7), Timestamp(0))
@@ -192,7 +195,7 @@ mod tests {
                 learn(mark, &mut marks, Timestamp(7));
                 marks.advance(Timestamp(1_000_000));
                 ["a", "b", "c"].map(|view| {
-                    let writes = Writes::To { views: [Box::from(view)].into(), is_by_row: false };
+                    let writes = WriteDependencies::Views { views: [Box::from(view)].into(), is_by_row: false };
                     marks.affecting(&writes).invalidated_at(b"").0
                 })
             };
@@ -207,7 +210,8 @@ mod tests {
         for mark in [&[1][..], &[1, 0], &[1, 0, b'a', 1, 0, 0, 0], &[1, 0, 0xff, 0, 0, 0, 0]] {
             let mut marks = Invalidations::default();
             learn(mark, &mut marks, Timestamp(7));
-            let invalidated_at = marks.affecting(&Writes::To { views: [Box::from("z")].into(), is_by_row: false });
+            let invalidated_at =
+                marks.affecting(&WriteDependencies::Views { views: [Box::from("z")].into(), is_by_row: false });
             assert_eq!(invalidated_at.invalidated_at(b""), Timestamp(7), "{mark:?}");
         }
     }
