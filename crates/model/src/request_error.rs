@@ -56,7 +56,7 @@ impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RequestError::InvalidJson { at, reason } => {
-                write!(f, "the body is not acceptable JSON: {reason} at byte {at}")
+                write!(f, "the body is not valid JSON: {reason} at byte {at}")
             }
             RequestError::InvalidField { path, message, .. } => write!(f, "`{}`: {message}", path.join(".")),
             RequestError::LimitExceeded { limit, allowed, found } => {

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use json::{Cursor, JsonError, Kind, Raw};
+use json::{Cursor, JsonError, Kind, RawJson};
 use model::fetch_spec::FetchSpec;
 use model::interner::Interner;
 use model::key::EntityValue;
@@ -13,17 +13,17 @@ use model::request::{Columns, RowQuery};
 use model::row::{Row, RowBuilder, Schema};
 use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
-use protocol::call::Span;
+use protocol::feature_request::Span;
+use protocol::parsed_request::ParsedRequest;
 use protocol::plan::{Output, Plan};
-use protocol::request::ParsedRequest;
 
 use crate::echo::{self, Echo};
 
 /// The body that asks for `spec` of a request.
 #[must_use]
 pub fn request(request: &ParsedRequest<'_>, plan: &Plan, spec: &FetchSpec) -> Vec<u8> {
-    let (call, body) = request.parts();
-    let mut out = Vec::with_capacity(256 + spec.rows.len() * call.columns.len() * 12);
+    let (fields, body) = request.parts();
+    let mut out = Vec::with_capacity(256 + spec.rows.len() * fields.columns.len() * 12);
     match &plan.service {
         Some(service) => {
             out.extend_from_slice(b"{\"feature_service\":");
@@ -42,17 +42,17 @@ pub fn request(request: &ParsedRequest<'_>, plan: &Plan, spec: &FetchSpec) -> Ve
         }
     }
     out.extend_from_slice(b",\"entities\":{");
-    for (number, column) in call.columns.iter().enumerate() {
+    for (number, column) in fields.columns.iter().enumerate() {
         if number > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(call.name(column, body));
+        out.extend_from_slice(fields.name(column, body));
         out.extend_from_slice(b":[");
         for (position, &row) in spec.rows.iter().enumerate() {
             if position > 0 {
                 out.push(b',');
             }
-            out.extend_from_slice(call.value(number, row).map_or(b"null".as_slice(), |value| value.bytes(body)));
+            out.extend_from_slice(fields.value(number, row).map_or(b"null".as_slice(), |value| value.bytes(body)));
         }
         out.push(b']');
     }
@@ -82,7 +82,7 @@ pub struct Table<'a> {
     names: Vec<String>,
     rows: usize,
     /// `names × rows` of each, column by column.
-    values: Vec<Raw<'a>>,
+    values: Vec<RawJson<'a>>,
     /// `None` where the origin does not say.
     statuses: Vec<Option<Status>>,
     times: Vec<Option<EventTime>>,
@@ -338,10 +338,10 @@ impl<'a> Table<'a> {
 }
 
 /// What stands for a value that is not known.
-const NULL: Raw<'static> = Raw { text: "null", kind: Kind::Null };
+const NULL: RawJson<'static> = RawJson { text: "null", kind: Kind::Null };
 
 /// A JSON string's text, its escapes resolved: some servers write a `+` as `\u002b`.
-fn plain<'a>(raw: &Raw<'a>, scratch: &'a mut String) -> &'a str {
+fn plain<'a>(raw: &RawJson<'a>, scratch: &'a mut String) -> &'a str {
     Span::whole(raw).string(raw.text.as_bytes(), scratch)
 }
 
@@ -364,25 +364,25 @@ pub fn is_whole(table: &Table<'_>, plan: &Plan, spec: &FetchSpec) -> bool {
 /// the one asked for gives is another entity's.
 #[must_use]
 pub fn rows_of_others(table: &Table<'_>, request: &ParsedRequest<'_>, plan: &Plan, spec: &FetchSpec) -> Vec<usize> {
-    let (call, body) = request.parts();
+    let (fields, body) = request.parts();
     let features = feature_columns(table, plan);
     let mut are_others = vec![false; spec.rows.len()];
     for (column, name) in table.names.iter().enumerate().filter(|(column, _)| !features.contains(&Some(*column))) {
         let Some(key) = plan.columns.iter().position(|known| **known == **name) else { continue };
         let echo = |row: usize| table.values.get(column * table.rows + row);
-        let asked = |request_row: usize| call.value(key, request_row).map(|span| span.text(body));
+        let asked = |request_row: usize| fields.value(key, request_row).map(|span| span.text(body));
         // Whether the row of each key is where it was asked for, made where it matters.
         let mut is_at_its_place: Option<hashbrown::HashMap<&str, bool, foldhash::fast::FixedState>> = None;
         for (row, (&request_row, is_others)) in spec.rows.iter().zip(&mut are_others).enumerate() {
             let Some(raw) = echo(row).filter(|raw| asked(request_row) != Some(raw.text)) else { continue };
             let compare = |column: usize| {
-                let span = call.value(column, request_row)?;
+                let span = fields.value(column, request_row)?;
                 Some(with_value(span, body, |asked| {
                     with_value(Span::whole(raw), raw.text.as_bytes(), |echoed| echo::compare(asked, echoed))
                 }))
             };
             let mut found = compare(key).unwrap_or(Echo::Same);
-            if found == Echo::Other && !plan.is_attributed {
+            if found == Echo::Other && !plan.has_known_keys {
                 // Feast takes an entity's own name for its join key too, and answers with what stands under either.
                 found = (0..plan.columns.len()).filter_map(compare).min().unwrap_or(found);
             }
@@ -486,7 +486,7 @@ impl Shape {
         };
         let join_keys: Vec<usize> = (0..table.names.len())
             .filter(|&column| !is_feature(column))
-            .filter(|&column| !plan.is_attributed || table.names.get(column).is_some_and(|name| keys_view(name)))
+            .filter(|&column| !plan.has_known_keys || table.names.get(column).is_some_and(|name| keys_view(name)))
             .collect();
         let (names, features): (Vec<&str>, Vec<usize>) = match view_ask.columns() {
             Columns::Named(names) => columns

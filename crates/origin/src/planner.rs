@@ -21,10 +21,10 @@ use model::shape::{MAX_SHAPE_FEATURES, RequestShape, fingerprint, short_fingerpr
 use model::short_copy::is_same;
 use model::sort::sorted;
 use model::time::Timestamp;
-use protocol::call;
 use protocol::feature_list_cache;
-use protocol::plan::{Naming, Output, Plan, Planned, RecentPlans};
-use protocol::request::ParsedRequest;
+use protocol::feature_request;
+use protocol::parsed_request::ParsedRequest;
+use protocol::plan::{FeatureNaming, Output, Plan, PlanOutcome, RecentPlans};
 
 /// How many shapes are remembered. Each is a few kilobytes; services ask in tens of shapes, not in thousands.
 const MAX_PLANS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
@@ -103,7 +103,7 @@ pub struct Project {
 #[derive(Debug)]
 struct Known {
     signature: Box<[u8]>,
-    planned: Planned,
+    outcome: PlanOutcome,
     size: usize,
 }
 
@@ -161,7 +161,7 @@ impl Planner {
         is_due
     }
 
-    /// Puts the next call to the registry back by so many milliseconds: the clock that it was set by was ahead.
+    /// Puts the next fields to the registry back by so many milliseconds: the clock that it was set by was ahead.
     pub fn set_back(&mut self, millis: u64) {
         self.learn_at = self.learn_at.minus(millis);
     }
@@ -212,26 +212,26 @@ impl Planner {
     }
 
     /// The plan for a request of `caller`, whose rows are its own; all callers share theirs where it is empty.
-    pub fn plan(&mut self, request: &ParsedRequest<'_>, caller: &str, naming: Naming) -> Planned {
-        let call = &request.call;
-        if call.list.is_none() || call.service.is_some() || !caller.is_empty() {
+    pub fn plan(&mut self, request: &ParsedRequest<'_>, caller: &str, naming: FeatureNaming) -> PlanOutcome {
+        let fields = &request.fields;
+        if fields.list.is_none() || fields.service.is_some() || !caller.is_empty() {
             return self.plan_by_signature(request, caller, naming);
         }
-        if let Some(planned) = self.recent.find(request, naming) {
-            return planned;
+        if let Some(outcome) = self.recent.find(request, naming) {
+            return outcome;
         }
-        let planned = self.plan_by_signature(request, caller, naming);
-        self.recent.remember(request, naming, planned.clone());
-        planned
+        let outcome = self.plan_by_signature(request, caller, naming);
+        self.recent.remember(request, naming, outcome.clone());
+        outcome
     }
 
-    fn plan_by_signature(&mut self, request: &ParsedRequest<'_>, caller: &str, naming: Naming) -> Planned {
-        let (call, body) = request.parts();
+    fn plan_by_signature(&mut self, request: &ParsedRequest<'_>, caller: &str, naming: FeatureNaming) -> PlanOutcome {
+        let (fields, body) = request.parts();
         self.signature.clear();
-        self.signature.push(u8::from(naming == Naming::Feast) << 1 | u8::from(call.full_feature_names));
-        let features = call.features.filter(|_| call.service.is_none());
-        let asked = call.service.iter().chain(features.iter()).map(|span| span.bytes(body));
-        for part in asked.chain(call.columns.iter().map(|column| call.name(column, body))) {
+        self.signature.push(u8::from(naming == FeatureNaming::Feast) << 1 | u8::from(fields.full_feature_names));
+        let features = fields.features.filter(|_| fields.service.is_none());
+        let asked = fields.service.iter().chain(features.iter()).map(|span| span.bytes(body));
+        for part in asked.chain(fields.columns.iter().map(|column| fields.name(column, body))) {
             self.signature.extend_from_slice(part);
             // No JSON text has a NUL in it, so the parts keep apart.
             self.signature.push(0);
@@ -247,18 +247,18 @@ impl Planner {
         if let Some(known) = self.plans.get(&hash)
             && is_same(&known.signature, &self.signature)
         {
-            return known.planned.clone();
+            return known.outcome.clone();
         }
         self.project.namespace = self.project.namespace.of_caller(caller);
-        let planned = self.make(request, caller, naming);
-        self.keep(hash, planned.clone());
-        planned
+        let outcome = self.make(request, caller, naming);
+        self.keep(hash, outcome.clone());
+        outcome
     }
 
     /// Keeps a plan of what the signature says; those that were not used for longest make room. One that is larger than all the room is
     /// not kept.
-    fn keep(&mut self, hash: u64, planned: Planned) {
-        let size = size_of::<Known>() + PLAN_OVERHEAD + self.signature.len() + planned.size();
+    fn keep(&mut self, hash: u64, outcome: PlanOutcome) {
+        let size = size_of::<Known>() + PLAN_OVERHEAD + self.signature.len() + outcome.size();
         let others = self.recent.max_bytes() + feature_list_cache::MAX_BYTES + self.learned_bytes;
         let room = self.project.plan_bytes.saturating_sub(others);
         if let Some(known) = self.plans.pop(&hash) {
@@ -273,28 +273,28 @@ impl Planner {
                 self.evicted += 1;
             }
             self.bytes += size;
-            self.plans.put(hash, Known { signature: self.signature.as_slice().into(), planned, size });
+            self.plans.put(hash, Known { signature: self.signature.as_slice().into(), outcome, size });
         }
         if self.signature.capacity() > MAX_SPARE_SIGNATURE {
             self.signature = Vec::new();
         }
     }
 
-    fn make(&self, request: &ParsedRequest<'_>, caller: &str, naming: Naming) -> Planned {
-        let (call, body) = request.parts();
+    fn make(&self, request: &ParsedRequest<'_>, caller: &str, naming: FeatureNaming) -> PlanOutcome {
+        let (fields, body) = request.parts();
         let mut scratch = String::new();
-        let columns: Vec<Box<str>> = call.columns.iter().map(|column| call.plain_name(column, body)).collect();
+        let columns: Vec<Box<str>> = fields.columns.iter().map(|column| fields.plain_name(column, body)).collect();
         if has_duplicates(columns.iter().map(|name| &**name)) {
-            return Planned::Forward;
+            return PlanOutcome::Passthrough;
         }
-        let mut plan = match (call.service, call.features) {
+        let mut plan = match (fields.service, fields.features) {
             (Some(service), _) => {
-                self.service_plan(service.string(body, &mut scratch), columns, call.full_feature_names)
+                self.service_plan(service.string(body, &mut scratch), columns, fields.full_feature_names)
             }
             (None, Some(features)) => {
-                let mut references = Vec::with_capacity(call.feature_count);
-                call::for_each_string(features, body, |reference| references.push(reference.to_owned()));
-                self.feature_plan(&references, columns, naming, call.full_feature_names)
+                let mut references = Vec::with_capacity(fields.feature_count);
+                feature_request::for_each_string(features, body, |reference| references.push(reference.to_owned()));
+                self.feature_plan(&references, columns, naming, fields.full_feature_names)
             }
             (None, None) => None,
         };
@@ -302,7 +302,7 @@ impl Planner {
         if let Some(plan) = plan.as_mut().filter(|_| caller.is_empty()) {
             plan.shape = shape(plan, &self.signature);
         }
-        plan.map_or(Planned::Forward, |plan| Planned::Serve(Rc::new(plan)))
+        plan.map_or(PlanOutcome::Passthrough, |plan| PlanOutcome::Serve(Rc::new(plan)))
     }
 
     /// `None` where the origin must judge.
@@ -328,25 +328,31 @@ impl Planner {
             names_text: Vec::new(),
             columns,
             service: Some(service.into()),
-            is_attributed: false,
+            has_known_keys: false,
             full_feature_names,
             shape: RequestShape::default(),
-            told: OnceCell::new(),
-            waiting: Cell::new(0),
+            view_numbers: OnceCell::new(),
+            pending: Cell::new(0),
             size: OnceCell::new(),
         })
     }
 
     /// `None` where the origin must judge.
-    fn feature_plan(&self, asked: &[String], columns: Vec<Box<str>>, naming: Naming, full_names: bool) -> Option<Plan> {
+    fn feature_plan(
+        &self,
+        asked: &[String],
+        columns: Vec<Box<str>>,
+        naming: FeatureNaming,
+        full_names: bool,
+    ) -> Option<Plan> {
         let references: Vec<(String, String)> =
             asked.iter().map(|reference| self.split(reference, naming)).collect::<Option<_>>()?;
         let views = distinct(references.iter().map(|(view, _)| view.as_str()));
         let facts: Option<Vec<&ViewFacts>> = views.iter().map(|view| self.facts(view)).collect();
         let facts = facts.filter(|facts| is_keyed_by(facts, &columns));
-        let is_attributed = facts.is_some();
+        let has_known_keys = facts.is_some();
         // Views that are not all known are one group, keyed by the whole entity row; its columns are full references.
-        let groups = if is_attributed || views.len() == 1 { views.len() } else { 1 };
+        let groups = if has_known_keys || views.len() == 1 { views.len() } else { 1 };
         let group_of = |view: &str| if groups == 1 { Some(0) } else { views.iter().position(|known| *known == view) };
         let mut names: Vec<Vec<Box<str>>> = vec![Vec::new(); groups];
         let mut outputs = Vec::with_capacity(references.len());
@@ -363,9 +369,9 @@ impl Planner {
                 names.len() - 1
             });
             let name = match naming {
-                Naming::Feast if full_names => format!("{view}__{feature}"),
-                Naming::Feast => feature.clone(),
-                Naming::AsAsked => asked.clone(),
+                FeatureNaming::Feast if full_names => format!("{view}__{feature}"),
+                FeatureNaming::Feast => feature.clone(),
+                FeatureNaming::AsRequested => asked.clone(),
             };
             outputs.push(Output {
                 view: group,
@@ -375,13 +381,13 @@ impl Planner {
                 times: 1,
             });
         }
-        if naming == Naming::AsAsked {
+        if naming == FeatureNaming::AsRequested {
             join_duplicates(&mut outputs);
         }
         // The native protocol has no short names to collide, so the origin is asked for full ones just where they would.
         let full_names = match naming {
-            Naming::Feast => full_names,
-            Naming::AsAsked => has_duplicates(columns_of.keys().map(|(_, feature)| *feature)),
+            FeatureNaming::Feast => full_names,
+            FeatureNaming::AsRequested => has_duplicates(columns_of.keys().map(|(_, feature)| *feature)),
         };
         // Two features under one name, or one asked for twice: Feast refuses some of these, and it is not ours to say which. What is named
         // twice in the native protocol has become one output before.
@@ -404,7 +410,7 @@ impl Planner {
             };
             let ask = ViewQuery::new(space, Columns::Named(names.into()), lifetimes, self.project.seed);
             asks.push(match views.get(group) {
-                Some(view) if is_attributed => {
+                Some(view) if has_known_keys => {
                     // A write names rows by the keys of the view itself, and a version of it may be configured to have others.
                     let written = self.key_columns(unversioned(view)).unwrap_or_default();
                     let is_by_row = facts.is_some_and(|facts| has_same_columns(&facts.key_columns, written));
@@ -430,11 +436,11 @@ impl Planner {
             outputs,
             columns,
             service: None,
-            is_attributed,
+            has_known_keys,
             full_feature_names: full_names,
             shape: RequestShape::default(),
-            told: OnceCell::new(),
-            waiting: Cell::new(0),
+            view_numbers: OnceCell::new(),
+            pending: Cell::new(0),
             size: OnceCell::new(),
         })
     }
@@ -443,27 +449,27 @@ impl Planner {
     pub fn leave_to_origin(&mut self, plan: &Rc<Plan>) {
         self.recent.clear();
         for (_, known) in self.plans.iter_mut() {
-            if matches!(&known.planned, Planned::Serve(known) if Rc::ptr_eq(known, plan)) {
-                known.planned = Planned::Forward;
+            if matches!(&known.outcome, PlanOutcome::Serve(known) if Rc::ptr_eq(known, plan)) {
+                known.outcome = PlanOutcome::Passthrough;
             }
         }
     }
 
     /// The plan of a shape that is in use, by whether its name is meant.
     pub fn shaped(&self, mut is_meant: impl FnMut(u32) -> bool) -> Option<&Rc<Plan>> {
-        let mut plans = self.plans.iter().filter_map(|(_, known)| match &known.planned {
-            Planned::Serve(plan) => Some(plan),
-            Planned::Forward => None,
+        let mut plans = self.plans.iter().filter_map(|(_, known)| match &known.outcome {
+            PlanOutcome::Serve(plan) => Some(plan),
+            PlanOutcome::Passthrough => None,
         });
         plans.find(|plan| is_meant(plan.shape.name))
     }
 
     /// A reference's view and feature; `None` where it is no reference.
-    fn split(&self, reference: &str, naming: Naming) -> Option<(String, String)> {
+    fn split(&self, reference: &str, naming: FeatureNaming) -> Option<(String, String)> {
         let (view, feature) = match (reference.split_once(':'), naming) {
             (Some(parts), _) => parts,
-            (None, Naming::AsAsked) => (self.project.default_view.as_str(), reference),
-            (None, Naming::Feast) => return None,
+            (None, FeatureNaming::AsRequested) => (self.project.default_view.as_str(), reference),
+            (None, FeatureNaming::Feast) => return None,
         };
         let is_plain = !view.is_empty() && !feature.is_empty() && !feature.contains(':');
         is_plain.then(|| (canonical(view), feature.to_owned()))

@@ -1,6 +1,6 @@
 //! How views are keyed and what feeds them, as Feast's registry tells it: `GET /api/v1/feature_views?project=…` of `feast serve_registry`.
 //!
-//! One call names every view. A feature view is keyed by its entity columns; an on-demand view by its request data and
+//! One fields names every view. A feature view is keyed by its entity columns; an on-demand view by its request data and
 //! by the keys of the views it reads. What cannot be understood of a view leaves that view unknown, and no other.
 
 use crate::planner::Registered;

@@ -6,9 +6,9 @@
 use config::Limits;
 use json::Cursor;
 use model::key::EntityValue;
-use protocol::call::Call;
+use protocol::feature_request::FeatureRequest;
+use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
-use protocol::request::ParsedRequest;
 
 /// A request for the entities of these keys, whose body is a JSON object of their columns. Each key is that of the plan's
 /// key_views, one behind the other; `None` where one is none.
@@ -44,11 +44,11 @@ pub fn request(plan: &Plan, keys: &[&[u8]], limits: &Limits) -> Option<ParsedReq
         body.push(b']');
     }
     body.push(b'}');
-    let mut call = Box::<Call>::default();
-    call.full_feature_names = plan.full_feature_names;
+    let mut fields = Box::<FeatureRequest>::default();
+    fields.full_feature_names = plan.full_feature_names;
     let mut cursor = Cursor::new(&body, limits.depth).ok()?;
-    call.read_entities(&mut cursor, &body, limits).ok()?;
-    Some(ParsedRequest { call, body: body.into() })
+    fields.read_entities(&mut cursor, &body, limits).ok()?;
+    Some(ParsedRequest { fields, body: body.into() })
 }
 
 fn write(out: &mut Vec<u8>, value: EntityValue<'_>) {

@@ -73,7 +73,7 @@ fn line(text: &[u8]) -> Result<Group<'_>, RequestError> {
     while let Some(key) = cursor.next_key()? {
         let field = key.decode(&mut String::new()).to_owned();
         if seen.contains(&field) {
-            return Err(RequestError::field(&[&field], "duplicate_key", "the field may stand once"));
+            return Err(RequestError::field(&[&field], "duplicate_key", "the field is repeated"));
         }
         seen.push(field);
         match seen.last().map(String::as_str).unwrap_or_default() {
@@ -122,7 +122,7 @@ fn columns<'a>(cursor: &mut Cursor<'a>, columns: &mut Columns<'a>) -> Result<(),
     while let Some(name) = cursor.next_key()? {
         let name = name.decode(&mut String::new()).to_owned();
         if columns.iter().any(|(known, _)| known.as_deref() == Some(name.as_str())) {
-            return Err(RequestError::field(&[&name], "duplicate_key", "the column may stand once"));
+            return Err(RequestError::field(&[&name], "duplicate_key", "the column is repeated"));
         }
         columns.push((Some(name), elements(cursor)?));
     }

@@ -4,11 +4,11 @@
 //! The write itself goes to the origin as it came. Here is only read which view's, or push source's, rows it has. What
 //! cannot be understood tells nothing, and then everything may have changed.
 
-use json::{Cursor, JsonError, Kind, Raw};
+use json::{Cursor, JsonError, Kind, RawJson};
 use model::canonical_key_hash::canonical_key_hash;
 use model::key::EntityValue;
 use model::request_error::RequestError;
-use protocol::call::Span;
+use protocol::feature_request::Span;
 
 /// Where rows are written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub fn read_invalidation(body: &[u8], max_depth: u16) -> Result<Invalidation<'_>
 }
 
 /// Columns by name, an array each.
-pub type Columns<'a> = Vec<(String, Raw<'a>)>;
+pub type Columns<'a> = Vec<(String, RawJson<'a>)>;
 
 /// Visits a field that is neither of the two.
 type Visit<'v> = dyn FnMut(&mut Cursor<'_>, &str) -> Result<(), JsonError> + 'v;

@@ -29,7 +29,7 @@ use engine::WriteOutcome;
 use model::request::Priority;
 use model::time::Timestamp;
 use protocol::native::Options;
-use protocol::request::ParsedRequest;
+use protocol::parsed_request::ParsedRequest;
 use telemetry::trace::Context;
 
 /// Answers of the origin that are being read may take one in so many parts of `memory.pending_bytes` on top, whatever else waits.
@@ -155,7 +155,7 @@ impl Dispatcher {
             }
             Some(Pending::AwaitingMetadata(waiting)) if is_timer => {
                 let AwaitingMetadata { mut request, context } = *waiting;
-                self.read_path.pool.rejoin(&mut request.call);
+                self.read_path.pool.rejoin(&mut request.fields);
                 self.serve_once_heard(request, &context, now)
             }
             Some(Pending::WarmUnread { body, context }) if is_timer => self.warm_unread(&body, *context, now),
@@ -289,7 +289,7 @@ impl Dispatcher {
             transition.effects.extend(refresh);
             return transition;
         }
-        self.read_path.pool.part_from(&mut request.call);
+        self.read_path.pool.part_from(&mut request.fields);
         let millis = context.protocol.half_of_deadline(&self.config, 0);
         let waiting = AwaitingMetadata { request: request.into_owned(), context: context.to_owned() };
         self.await_registry(Pending::AwaitingMetadata(Box::new(waiting)), millis, now)
@@ -318,7 +318,7 @@ impl Dispatcher {
         let Some((wait, call)) = log.enqueue(handle, has_room, millis, now) else {
             return read_path.serve(requests, request, context, now);
         };
-        read_path.pool.part_from(&mut request.call);
+        read_path.pool.part_from(&mut request.fields);
         let context = RequestContext { began: log.host(context.began), ..context.to_owned() };
         let waiting = AwaitingLog { request: request.into_owned(), context, wait };
         requests.insert(handle, Pending::AwaitingLog(Box::new(waiting)));
@@ -339,7 +339,7 @@ impl Dispatcher {
         match log.wake(handle, &waiting, is_timer, now) {
             Waking::Serve { began } => {
                 let AwaitingLog { mut request, context, .. } = *waiting;
-                self.read_path.pool.rejoin(&mut request.call);
+                self.read_path.pool.rejoin(&mut request.fields);
                 self.read_path.serve(&mut self.requests, request, &RequestContext { began, ..context }, now)
             }
             Waking::Wait(call) => {

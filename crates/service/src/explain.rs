@@ -14,8 +14,8 @@ use model::request_error::RequestError;
 use model::time::Timestamp;
 use origin::replay;
 use protocol::native::Options;
-use protocol::plan::Planned;
-use protocol::request::ParsedRequest;
+use protocol::parsed_request::ParsedRequest;
+use protocol::plan::PlanOutcome;
 
 /// Replies to `GET /v1/predictions`.
 #[cold]
@@ -40,8 +40,8 @@ fn predictions(read_path: &mut ReadPath, query: &str, now: Timestamp) -> Result<
     let body = decoded(value);
     let mut call = Box::default();
     protocol.read(&read_path.config, &body, &mut call)?;
-    let request = ParsedRequest { call, body: body.into() };
-    let Planned::Serve(plan) = read_path.planner.plan(&request, "", protocol.naming()) else {
+    let request = ParsedRequest { fields: call, body: body.into() };
+    let PlanOutcome::Serve(plan) = read_path.planner.plan(&request, "", protocol.naming()) else {
         return Err(refuse("value_error", "such a request is the origin's to answer, and nothing is learned from it"));
     };
     let ask = read_path.query(&protocol, &request, &plan)?;

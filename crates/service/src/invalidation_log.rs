@@ -27,7 +27,7 @@ use cache::invalidations::Invalidations;
 use config::Config;
 use engine::breaker::{Breaker, BreakerSettings};
 use model::time::Timestamp;
-use protocol::request::ParsedRequest;
+use protocol::parsed_request::ParsedRequest;
 
 mod clock;
 #[cfg(test)]

@@ -14,8 +14,8 @@ use config::{Config, OriginKind};
 use model::request_error::RequestError;
 use model::time::Timestamp;
 use origin::synthetic;
-use protocol::call::Call;
 use protocol::feast;
+use protocol::feature_request::FeatureRequest;
 
 /// What a feature is not named like, for whom it may concern.
 pub(super) const MALFORMED_FEATURE: &str =
@@ -83,7 +83,7 @@ fn check_limits(config: &Config, incoming: &Incoming<'_>) -> Result<(), RequestE
     if !config.limits.refuse {
         return Ok(());
     }
-    match feast::read(incoming.body, &config.limits, &mut Call::default()) {
+    match feast::read(incoming.body, &config.limits, &mut FeatureRequest::default()) {
         Err(refusal @ RequestError::LimitExceeded { .. }) => Err(refusal),
         _ => Ok(()),
     }

@@ -20,8 +20,8 @@ use model::shape::{RequestShape, fingerprint, short_fingerprint};
 use model::time::Timestamp;
 use origin::planner::Planner;
 use origin::replay;
+use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
-use protocol::request::ParsedRequest;
 
 /// What is kept for a project beside its rows.
 const MODEL: &str = "learned";
@@ -129,7 +129,7 @@ impl PrefetchScheduler {
         predictions.truncate(*left / plan.views.len().max(1));
         *left = left.saturating_sub(predictions.len() * plan.views.len());
         let keys: Vec<&[u8]> = predictions.iter().filter_map(|prediction| patterns.key(prediction.entity)).collect();
-        let request = replay::request(&plan, &keys, &self.config.limits).filter(|request| request.call.rows > 0)?;
+        let request = replay::request(&plan, &keys, &self.config.limits).filter(|request| request.fields.rows > 0)?;
         Some(PrefetchBatch { request, plan, predictions })
     }
 

@@ -13,7 +13,7 @@ use config::Config;
 use model::time::Timestamp;
 use origin::planner::Planner;
 use origin::registry;
-use protocol::request::ParsedRequest;
+use protocol::parsed_request::ParsedRequest;
 
 /// A request for features that waits for the registry.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use crate::pool::Pool;
 use crate::request::Protocol;
 use model::request::{Cohort, Consistency, Priority, RowQuery};
 use model::request_error::RequestError;
+use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
-use protocol::request::ParsedRequest;
 
 /// The engine's view of a request; a key may be `key_bytes` long.
 pub(super) fn row_query(
@@ -23,7 +23,7 @@ pub(super) fn row_query(
     if !Rc::ptr_eq(&ask.views, &plan.views) {
         ask.views = Rc::clone(&plan.views);
     }
-    ask.rows = request.call.rows;
+    ask.rows = request.fields.rows;
     let options = protocol.options();
     ask.max_staleness = options.map(|options| options.max_staleness);
     ask.consistency = options.map_or(Consistency::Eventual, |options| options.consistency);
@@ -32,6 +32,6 @@ pub(super) fn row_query(
     ask.is_streamed = options.is_some_and(|options| options.is_streamed);
     ask.cohort = Cohort::default();
     ask.background_timeout_millis = None;
-    ask.request_bytes = request.size() + if plan.waiting.get() == 0 { plan.size() } else { 0 };
+    ask.request_bytes = request.size() + if plan.pending.get() == 0 { plan.size() } else { 0 };
     Ok(ask)
 }

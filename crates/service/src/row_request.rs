@@ -22,8 +22,8 @@ use model::fetch_spec::FetchSpec;
 use model::row::Row;
 use model::time::Timestamp;
 use protocol::native::Options;
+use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
-use protocol::request::ParsedRequest;
 
 /// A request under way.
 #[derive(Debug)]
@@ -172,8 +172,9 @@ impl RowRequest {
             return Ok(OriginAnswer::Unlike { base });
         }
         // A row of another entity costs itself alone.
-        let is_others =
-            |index: &usize| index.checked_rem(request.call.rows).is_some_and(|row| others.binary_search(&row).is_ok());
+        let is_others = |index: &usize| {
+            index.checked_rem(request.fields.rows).is_some_and(|row| others.binary_search(&row).is_ok())
+        };
         let indices: Vec<usize> = fetch.indices.iter().filter(|index| !is_others(index)).copied().collect();
         let fetch = FetchSpec { indices, ..fetch };
         let mut interner = core::mem::take(engine.interner());

@@ -21,8 +21,8 @@ use model::fetch_spec::FetchSpec;
 use model::request::{Columns, RowQuery};
 use model::request_error::RequestError;
 use model::time::Timestamp;
-use protocol::plan::{Naming, Plan, Planned};
-use protocol::request::ParsedRequest;
+use protocol::parsed_request::ParsedRequest;
+use protocol::plan::{FeatureNaming, Plan, PlanOutcome};
 
 /// Warms for a request's caller what its body says; what that brings counts as fetched at `stamp`.
 #[inline(never)]
@@ -94,7 +94,7 @@ fn advance_job(
                 read_path.load(requests, load, job, now)
             }
             Some(Work::Fetch { mut request, mut context, plan, .. }) => {
-                read_path.pool.rejoin(&mut request.call);
+                read_path.pool.rejoin(&mut request.fields);
                 context.began = now;
                 read_path.serve_plan(requests, request, &context, plan, Some(job), now)
             }
@@ -133,9 +133,9 @@ fn prepare(
 ) -> Result<Work, RequestError> {
     let mut protocol = context.protocol;
     let mut request = read_path.parse(&mut protocol, group.request().into())?;
-    let planned = read_path.planner.plan(&request, &context.caller, Naming::AsAsked);
-    read_path.pool.part_from(&mut request.call);
-    let Planned::Serve(plan) = planned else {
+    let planned = read_path.planner.plan(&request, &context.caller, FeatureNaming::AsRequested);
+    read_path.pool.part_from(&mut request.fields);
+    let PlanOutcome::Serve(plan) = planned else {
         return Err(RequestError::field(&["body", "feature_names"], "value_error", MALFORMED_FEATURE));
     };
     check_keys(&read_path.planner, &plan, group)?;

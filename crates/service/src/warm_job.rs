@@ -13,8 +13,8 @@ use model::answer::{Action, Answer, Tier};
 use model::request::{Priority, RowQuery};
 use model::row::Row;
 use model::time::Timestamp;
+use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
-use protocol::request::ParsedRequest;
 
 /// A body under way.
 #[derive(Debug)]
