@@ -1,5 +1,5 @@
-//! The built-in origin: features computed by name as the seed document does, so that everything can be tried with no
-//! backend, and the same for the same entity and feature every time.
+//! The synthetic origin: computes features from their names, as the original specification does, so that everything can be tried
+//! without a backend. Invariant: the same entity and feature always have the same value.
 //!
 //! `…embedding…` gives 128 floats, `…score…` a float from 0 to 1, `…count…` an integer below 1,000, anything else a text.
 //! Every feature service `s` has the members `s__score`, `s__count`, `s__label` and `s__embedding`.
@@ -143,7 +143,7 @@ fn push_value(buffer: &mut ResponseBuffer, view: &str, feature: &str, entity: &s
     );
     let mut random = SplitMix(seed);
     let lower = feature.to_ascii_lowercase();
-    // Not `str::contains`, whose search is made for long texts and weighs more than this file.
+    // Not `str::contains`, whose search for long texts compiles to more code than this file.
     let is_named = |word: &str| lower.as_bytes().windows(word.len()).any(|part| part == word.as_bytes());
     if is_named("embedding") {
         buffer.push(b"[");

@@ -1,9 +1,9 @@
-//! What an operator has fetched, or loaded, ahead of time: the body of `POST /v1/warm`.
+//! The body of `POST /v1/warm`: rows to fetch, or to load with their values, before traffic arrives.
 //!
-//! One JSON object, or one on each line: entities and features as in `POST /v1/features`, to be fetched; or entities and the
-//! values of their features, to be kept as they are. Lines of one shape are read together, so that a line for each row costs
-//! no more than a column for each feature. Refuses to know which views and keys they mean: each group becomes a request of
-//! the native API, and its values an answer of Feast's form, so both are judged where all others are.
+//! One JSON object, or one on each line: entities and features as in `POST /v1/features`, to be fetched; or entities and the values of
+//! their features, to be loaded. Consecutive lines with the same columns are one group, so that a line for each row costs no more than
+//! a column for each feature. Knows neither views nor keys: a group becomes a request of the native API, and its values an
+//! origin response in Feast's format, so both are checked like all others. Invariant: a body is read in full, or rejected.
 
 use crate::origin;
 use json::{Cursor, JsonError};
@@ -11,18 +11,18 @@ use model::request_error::RequestError;
 use model::time::EventTime;
 use protocol::plan::Plan;
 
-/// Lines of one shape.
+/// Consecutive lines with the same columns.
 #[derive(Debug, Default)]
-pub struct Group<'a> {
+pub struct WarmGroup<'a> {
     /// The entities' columns by name; none where they are `entity_ids`.
     columns: Columns<'a>,
-    /// The array of features, as it was written, where they are to be fetched.
+    /// The array of features, as it was written, where they are fetched.
     features: &'a str,
-    /// The name of a feature service, as it was written, in their place.
+    /// The name of a feature service, as it was written, instead of features.
     service: &'a str,
-    /// The features' columns by name, where they are to be kept.
+    /// The features' columns by name, where they are loaded.
     values: Columns<'a>,
-    /// The time of each row's event.
+    /// The event time of each row.
     times: Option<Vec<&'a str>>,
     /// How many rows there are.
     pub rows: usize,
@@ -37,9 +37,9 @@ const MAX_DEPTH: u16 = 64;
 /// Reads a body of `max_rows` rows at the most.
 ///
 /// # Errors
-/// The first line that is not acceptable; nothing of the body is to be done then.
-pub fn read(body: &[u8], max_rows: usize) -> Result<Vec<Group<'_>>, RequestError> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+/// The first line that is invalid; nothing of the body is applied then.
+pub fn read(body: &[u8], max_rows: usize) -> Result<Vec<WarmGroup<'_>>, RequestError> {
+    let mut groups: Vec<WarmGroup<'_>> = Vec::new();
     let mut rows = 0;
     let whole = line(body);
     let has_lines = whole.is_err() && body.contains(&b'\n');
@@ -57,7 +57,7 @@ pub fn read(body: &[u8], max_rows: usize) -> Result<Vec<Group<'_>>, RequestError
         if rows > max_rows {
             return Err(RequestError::LimitExceeded { limit: "warm_rows", allowed: max_rows, found: rows });
         }
-        match groups.last_mut().filter(|last| last.is_alike(&group)) {
+        match groups.last_mut().filter(|last| last.has_same_columns(&group)) {
             Some(last) => last.append(group),
             None => groups.push(group),
         }
@@ -65,8 +65,8 @@ pub fn read(body: &[u8], max_rows: usize) -> Result<Vec<Group<'_>>, RequestError
     Ok(groups)
 }
 
-fn line(text: &[u8]) -> Result<Group<'_>, RequestError> {
-    let mut group = Group::default();
+fn line(text: &[u8]) -> Result<WarmGroup<'_>, RequestError> {
+    let mut group = WarmGroup::default();
     let mut cursor = Cursor::new(text, MAX_DEPTH)?;
     cursor.enter_object()?;
     let mut seen: Vec<String> = Vec::new();
@@ -86,7 +86,7 @@ fn line(text: &[u8]) -> Result<Group<'_>, RequestError> {
             "feature_service" => group.service = cursor.value()?.text,
             "values" => columns(&mut cursor, &mut group.values)?,
             "event_timestamps" => group.times = Some(elements(&mut cursor)?),
-            field => return Err(RequestError::field(&[field], "extra_forbidden", "the field is not known")),
+            field => return Err(RequestError::field(&[field], "extra_forbidden", "unknown field")),
         }
     }
     cursor.finish()?;
@@ -98,8 +98,8 @@ fn line(text: &[u8]) -> Result<Group<'_>, RequestError> {
         return Err(RequestError::field(&["event_timestamps"], "datetime_parsing", format!("`{time}` is no time")));
     }
     group.rows = group.columns.first().map_or(0, |(_, values)| values.len());
-    let wanted = [!group.features.is_empty(), !group.service.is_empty(), !group.values.is_empty()];
-    if wanted.iter().filter(|is_there| **is_there).count() != 1 {
+    let given = [!group.features.is_empty(), !group.service.is_empty(), !group.values.is_empty()];
+    if given.iter().filter(|is_there| **is_there).count() != 1 {
         let message = "one of `feature_names`, `feature_service` and `values` is needed";
         return Err(RequestError::field(&["values"], "missing", message));
     }
@@ -112,7 +112,7 @@ fn line(text: &[u8]) -> Result<Group<'_>, RequestError> {
     Ok(group)
 }
 
-/// Whether what an event happened at can be read: what an operator writes wrong is refused, and never taken for unknown.
+/// Whether an event time can be read: an invalid one is an error, and never counts as unknown.
 fn is_time(text: &str) -> bool {
     EventTime::parse(text.trim_matches('"')).is_some()
 }
@@ -138,8 +138,8 @@ fn elements<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<&'a str>, JsonError> {
     Ok(elements)
 }
 
-impl<'a> Group<'a> {
-    fn is_alike(&self, other: &Group<'_>) -> bool {
+impl<'a> WarmGroup<'a> {
+    fn has_same_columns(&self, other: &WarmGroup<'_>) -> bool {
         let have_same_names = |ours: &Columns<'_>, theirs: &Columns<'_>| {
             ours.len() == theirs.len() && ours.iter().zip(theirs).all(|((ours, _), (theirs, _))| ours == theirs)
         };
@@ -149,7 +149,7 @@ impl<'a> Group<'a> {
             && self.times.is_some() == other.times.is_some()
     }
 
-    fn append(&mut self, other: Group<'a>) {
+    fn append(&mut self, other: WarmGroup<'a>) {
         let theirs = other.columns.into_iter().chain(other.values);
         for ((_, ours), (_, theirs)) in self.columns.iter_mut().chain(&mut self.values).zip(theirs) {
             ours.extend(theirs);
@@ -160,7 +160,7 @@ impl<'a> Group<'a> {
         self.rows += other.rows;
     }
 
-    /// Whether the rows bring their values.
+    /// Whether the rows are loaded with their values.
     #[must_use]
     pub fn has_values(&self) -> bool {
         !self.values.is_empty()
@@ -172,7 +172,7 @@ impl<'a> Group<'a> {
         if self.columns.iter().any(|(name, _)| name.is_none()) { "entity_ids" } else { "entities" }
     }
 
-    /// The same as a body of `POST /v1/features`.
+    /// The same as the body of `POST /v1/features`.
     #[must_use]
     pub fn request(&self) -> Vec<u8> {
         let mut out = b"{\"entities\":{".to_vec();
@@ -205,14 +205,14 @@ impl<'a> Group<'a> {
         out
     }
 
-    /// The values as an origin's answer to what `plan` asks it; the plan is that of [`Group::request`].
+    /// The values as the origin's response to a request by `plan`, which must be the plan of [`WarmGroup::request`].
     #[must_use]
-    pub fn answer(&self, plan: &Plan) -> Vec<u8> {
+    pub fn origin_response(&self, plan: &Plan) -> Vec<u8> {
         let mut out = b"{\"results\":[".to_vec();
         for (number, (_, values)) in self.columns.iter().chain(&self.values).enumerate() {
             out.extend_from_slice(if number > 0 { b",{\"values\":" } else { b"{\"values\":" });
             write_list(&mut out, &mut values.iter().copied(), false);
-            // What a file says is null is known to be.
+            // A null in the body is a known null.
             let status = |value: &&str| if *value == "null" { "NULL_VALUE" } else { "PRESENT" };
             out.extend_from_slice(b",\"statuses\":");
             write_list(&mut out, &mut values.iter().map(status), true);
@@ -231,7 +231,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Appends an array of JSON values as they are, or of what becomes strings.
+/// Appends an array of JSON values as they are, or of texts as strings.
 fn write_list(out: &mut Vec<u8>, values: &mut dyn Iterator<Item = &str>, are_strings: bool) {
     out.push(b'[');
     for (number, value) in values.enumerate() {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_one_shape_become_one_request() {
+    fn lines_with_the_same_columns_become_one_request() {
         let line = |id: u32, feature: &str| {
             format!(r#"{{"entities":{{"id":[{id}],"at":[0]}},"feature_names":["{feature}"]}}"#)
         };
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_refused_with_its_line() {
+    fn an_invalid_line_is_rejected_with_its_number() {
         for (body, line) in [
             ("", "body.1"),
             ("[]", "body.1"),

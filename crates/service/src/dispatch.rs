@@ -265,7 +265,7 @@ impl Dispatcher {
         if caller.is_empty() {
             context.session = self.read_path.prefetch.session(&protocol, body, incoming.session);
         }
-        if self.read_path.planner.must_learn(now) {
+        if self.read_path.planner.should_fetch_registry(now) {
             return self.serve_once_learned(request, &context, now);
         }
         self.serve_once_heard(request, &context, now)
@@ -281,7 +281,7 @@ impl Dispatcher {
     ) -> Transition {
         // What the registry said last still counts while it is asked again behind this request; and who finds no room to wait is
         // served with what is known, as where the registry does not answer.
-        if self.read_path.planner.has_learned()
+        if self.read_path.planner.has_registry()
             || !self.read_path.has_room(&self.requests, context.priority(), request.size())
         {
             let refresh = self.ask_registry(None, now);
@@ -531,7 +531,7 @@ impl Dispatcher {
             RequestContext { trace, ..RequestContext::new(Protocol::Native(Options::default()), caller.into(), now) };
         // How views are keyed, and whose clock counts, must be known before rows are made.
         let planner = &mut self.read_path.planner;
-        if planner.must_learn(now) && !planner.has_learned() {
+        if planner.should_fetch_registry(now) && !planner.has_registry() {
             let waiter = Pending::WarmUnread { body: body.to_vec(), context: Box::new(context.to_owned()) };
             return self.await_registry(waiter, self.config.deadlines.warm_ms / 2, now);
         }

@@ -12,7 +12,7 @@ use crate::request::Protocol;
 use ::prefetch::patterns::{Entity, Prediction, is_of};
 use model::request_error::RequestError;
 use model::time::Timestamp;
-use origin::replay;
+use origin::prefetch_request;
 use protocol::native::Options;
 use protocol::parsed_request::ParsedRequest;
 use protocol::plan::PlanOutcome;
@@ -75,11 +75,12 @@ fn describe(
 ) {
     let engine = &read_path.engine;
     let mut decision = engine.governor().judge(prediction, engine.cost_model(), now).name();
-    let plan = read_path.planner.shaped(|name| is_of(prediction.shape, name)).cloned();
+    let plan = read_path.planner.find_by_shape(|name| is_of(prediction.shape, name)).cloned();
     let asked = known.iter().find(|entity| entity.name == prediction.entity).map(|entity| entity.key);
     let key = asked.or_else(|| engine.patterns().key(prediction.entity));
-    let made =
-        plan.zip(key).and_then(|(plan, key)| replay::request(&plan, &[key], &read_path.config.limits).zip(Some(plan)));
+    let made = plan
+        .zip(key)
+        .and_then(|(plan, key)| prefetch_request::request(&plan, &[key], &read_path.config.limits).zip(Some(plan)));
     put(out, "{\"features\":", "[");
     if let Some((_, plan)) = &made {
         let names = plan.service.iter().chain(plan.outputs.iter().map(|output| &output.reference));

@@ -99,7 +99,7 @@ pub(super) fn refuse(config: &Config, protocol: &Protocol, refusal: &RequestErro
 }
 
 /// Lets the origin answer a feature request that only it may judge.
-pub(super) fn leave_to_origin(
+pub(super) fn always_pass_through(
     config: &Config,
     RequestContext { protocol, began, .. }: &RequestContext<'_>,
     body: &[u8],

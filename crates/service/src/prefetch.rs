@@ -19,7 +19,7 @@ use model::request::RowQuery;
 use model::shape::{RequestShape, fingerprint, short_fingerprint};
 use model::time::Timestamp;
 use origin::planner::Planner;
-use origin::replay;
+use origin::prefetch_request;
 use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
 
@@ -123,13 +123,14 @@ impl PrefetchScheduler {
         engine: &Engine,
         planner: &Planner,
     ) -> Option<PrefetchBatch> {
-        let plan = planner.shaped(|name| is_of(shape, name)).cloned()?;
+        let plan = planner.find_by_shape(|name| is_of(shape, name)).cloned()?;
         let patterns = engine.patterns();
         predictions.retain(|prediction| patterns.key(prediction.entity).is_some());
         predictions.truncate(*left / plan.views.len().max(1));
         *left = left.saturating_sub(predictions.len() * plan.views.len());
         let keys: Vec<&[u8]> = predictions.iter().filter_map(|prediction| patterns.key(prediction.entity)).collect();
-        let request = replay::request(&plan, &keys, &self.config.limits).filter(|request| request.fields.rows > 0)?;
+        let request =
+            prefetch_request::request(&plan, &keys, &self.config.limits).filter(|request| request.fields.rows > 0)?;
         Some(PrefetchBatch { request, plan, predictions })
     }
 

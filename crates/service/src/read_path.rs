@@ -76,7 +76,7 @@ impl ReadPath {
     /// Puts what is under way back by so many milliseconds, and what is to be done at some time: the clock that it went by was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
         self.engine.set_back(millis);
-        self.planner.set_back(millis);
+        self.planner.rewind_clock(millis);
         self.prefetch.set_back(millis);
         self.answers.recorder.set_back(millis);
     }
@@ -135,7 +135,7 @@ impl ReadPath {
             PlanOutcome::Serve(plan) => self.serve_plan(requests, request, context, plan, None, now).transition,
             PlanOutcome::Passthrough => {
                 self.pool.give_call(request.fields);
-                origin_requests::leave_to_origin(&self.config, context, &request.body, now)
+                origin_requests::always_pass_through(&self.config, context, &request.body, now)
             }
         }
     }

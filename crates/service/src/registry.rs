@@ -49,6 +49,6 @@ pub(super) fn learn(planner: &mut Planner, result: &IoResult, now: Timestamp) {
         && reply.status == 200
         && let Some(views) = registry::views(&reply.body)
     {
-        planner.learn(views, now);
+        planner.apply_registry(views, now);
     }
 }

@@ -13,7 +13,7 @@ use crate::request::{Protocol, RequestContext};
 use crate::stream::Stream;
 use crate::timings::Timings;
 use crate::warm_job::WarmJob;
-use ::origin::origin::{self, Table};
+use ::origin::origin::{self, OriginResponse};
 use ::prefetch::patterns::Predictions;
 use config::Config;
 use engine::{Engine, Route};
@@ -156,18 +156,18 @@ impl RowRequest {
         let (plan, request) = (&self.plan, &self.request);
         let limits = &config.limits;
         let columns = plan.columns.len() + if plan.service.is_some() { limits.features } else { plan.outputs.len() };
-        let table =
-            Table::read(&body, fetch.rows.len(), columns, limits.depth).map_err(OriginFailure::InvalidResponse)?;
+        let table = OriginResponse::read(&body, fetch.rows.len(), columns, limits.depth)
+            .map_err(OriginFailure::InvalidResponse)?;
         if table.is_empty() {
             return Err(OriginFailure::Empty);
         }
-        let others = origin::rows_of_others(&table, request, plan, &fetch);
+        let others = origin::rows_of_other_entities(&table, request, plan, &fetch);
         if !others.is_empty() && others.len() == fetch.rows.len() {
             return Err(OriginFailure::InvalidResponse("it is of other entities than those asked for".to_owned()));
         }
         if self.context.protocol.is_feast()
             && let Some(base) = origin_requests::forward_base(config)
-            && !origin::is_whole(&table, plan, &fetch)
+            && !origin::has_all_features(&table, plan, &fetch)
         {
             return Ok(OriginAnswer::Unlike { base });
         }
@@ -183,7 +183,7 @@ impl RowRequest {
             None => Vec::new(),
         };
         *engine.interner() = interner;
-        if let Some(status) = table.unknown_status().filter(|_| origin::is_nothing_known(&rows)) {
+        if let Some(status) = table.unknown_status().filter(|_| origin::has_no_values(&rows)) {
             return Err(OriginFailure::InvalidResponse(format!("no status that is known, but {status}")));
         }
         Ok(OriginAnswer::Rows(rows))

@@ -13,9 +13,9 @@ use crate::read_path::{Advanced, ReadPath};
 use crate::reply;
 use crate::request::RequestContext;
 use crate::warm_job::{Load, WarmJob, Work};
-use ::origin::origin::{self, Table};
+use ::origin::origin::{self, OriginResponse};
 use ::origin::planner::Planner;
-use ::origin::warm::{self, Group};
+use ::origin::warm::{self, WarmGroup};
 use model::answer::Tier;
 use model::fetch_spec::FetchSpec;
 use model::request::{Columns, RowQuery};
@@ -127,7 +127,7 @@ pub(super) fn on_written(
 /// What a group means.
 fn prepare(
     read_path: &mut ReadPath,
-    group: &Group<'_>,
+    group: &WarmGroup<'_>,
     context: &RequestContext<'_>,
     stamp: Timestamp,
 ) -> Result<Work, RequestError> {
@@ -152,15 +152,15 @@ fn prepare(
 /// The rows of a group that brings their values.
 fn load(
     read_path: &mut ReadPath,
-    group: &Group<'_>,
+    group: &WarmGroup<'_>,
     request: ParsedRequest<'static>,
     plan: Rc<Plan>,
     ask: Box<RowQuery>,
     stamp: Timestamp,
 ) -> Result<Load, RequestError> {
-    let answer = group.answer(&plan);
+    let answer = group.origin_response(&plan);
     let columns = plan.columns.len() + plan.outputs.len();
-    let table = Table::read(&answer, ask.rows, columns, read_path.config.limits.depth)
+    let table = OriginResponse::read(&answer, ask.rows, columns, read_path.config.limits.depth)
         .map_err(|reason| RequestError::field(&["body", "values"], "value_error", reason))?;
     if let Some(time) = table.unknown_time() {
         let message = format!("the event time {time} cannot be read");
@@ -175,7 +175,7 @@ fn load(
 }
 
 /// Refuses entities whose columns are not the keys of the views, as far as these are known: no request would read the rows.
-fn check_keys(planner: &Planner, plan: &Plan, group: &Group<'_>) -> Result<(), RequestError> {
+fn check_keys(planner: &Planner, plan: &Plan, group: &WarmGroup<'_>) -> Result<(), RequestError> {
     let has_column = |key: &String| plan.columns.iter().any(|column| **column == **key);
     let mut views: Vec<(&str, Option<&[String]>)> = Vec::new();
     if let Some(service) = plan.service.as_deref() {

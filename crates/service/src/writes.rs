@@ -19,8 +19,8 @@ use config::Config;
 use model::request::Priority;
 use model::request_error::RequestError;
 use model::time::Timestamp;
-use origin::planner::{Planner, Reach};
-use origin::write::{self, Invalidation, Target};
+use origin::planner::{Planner, WriteEffect};
+use origin::write::{self, Invalidation, WriteTarget};
 
 /// Sends a write on its way to the origin.
 #[inline(never)]
@@ -85,8 +85,8 @@ fn change_of(config: &Config, planner: &Planner, incoming: Incoming<'_>) -> Affe
     }
     let Some(written) = write::read(incoming.path, incoming.body) else { return Affected::Everything };
     let views = match &written.target {
-        Target::Views(views) => views.iter().map(String::as_str).collect(),
-        Target::PushSource(source) => planner.fed_by(source),
+        WriteTarget::Views(views) => views.iter().map(String::as_str).collect(),
+        WriteTarget::PushSource(source) => planner.fed_by(source),
     };
     if views.is_empty() {
         return Affected::Everything;
@@ -97,9 +97,9 @@ fn change_of(config: &Config, planner: &Planner, incoming: Incoming<'_>) -> Affe
 /// What a write to `view` changes, there first; `rows` tells its rows by the columns that key it.
 fn reach(planner: &Planner, view: &str, rows: impl Fn(&[String]) -> Option<Vec<u64>>) -> Vec<Changed> {
     let rows = planner.key_columns(view).and_then(rows);
-    let others = planner.made_of(view).into_iter().map(|(other, reach)| Changed {
+    let others = planner.affected_by(view).into_iter().map(|(other, reach)| Changed {
         view: other.to_owned(),
-        rows: rows.clone().filter(|_| reach == Reach::SameRows),
+        rows: rows.clone().filter(|_| reach == WriteEffect::SameRows),
     });
     let others: Vec<Changed> = others.collect();
     core::iter::once(Changed { view: view.to_owned(), rows }).chain(others).collect()

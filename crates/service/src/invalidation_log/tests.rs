@@ -18,7 +18,7 @@ fn call(ledger: &mut InvalidationLog) -> LogCall {
 /// An answer whose marks, of everything, have these times.
 fn answer(epoch: u64, last: u64, dropped: (u64, u64), marks: &[u64]) -> Vec<u8> {
     let marks = marks.iter().map(|at| (*at, serde_bytes::Bytes::new(&wire::EVERYTHING))).collect();
-    Appended { clock: 900, last, dropped: dropped.0, dropped_at: dropped.1, epoch, marks }.to_bytes()
+    Appended { clock: 900, last, dropped: dropped.0, dropped_at: dropped.1, epoch, entries: marks }.to_bytes()
 }
 
 /// Of whom the answer to a call is, what is known then, and up to when all is marked.
@@ -106,7 +106,7 @@ fn a_call_says_what_is_known_and_how_well() {
     let IoRequest::Log { request } = effect.request else { panic!("{:?}", effect.request) };
     let (marks, keep_millis) = (&wire::EVERYTHING[..], ledger.keep);
     let expected =
-        ::invalidation_log::Append { after: 0, epoch: 0, marks, at: 5_000, spread_millis: 2_000, keep_millis };
+        ::invalidation_log::Append { after: 0, epoch: 0, entry: marks, at: 5_000, spread_millis: 2_000, keep_millis };
     assert_eq!(::invalidation_log::Append::read(&request), Some(expected));
     assert!(ledger.unacked.is_empty() && ledger.keep > 300_000);
 }
@@ -132,7 +132,7 @@ fn a_call_of_which_nothing_was_heard_is_lost_with_its_time_and_its_marks_are_owe
         assert_eq!(ledger.under_way(at(later)).is_none(), is_lost, "after {later} ms");
         let effect = ledger.call(RequestHandle(2), 0, at(later));
         let IoRequest::Log { request } = effect.request else { panic!("{:?}", effect.request) };
-        let marks = ::invalidation_log::Append::read(&request).unwrap().marks;
+        let marks = ::invalidation_log::Append::read(&request).unwrap().entry;
         assert_eq!((marks.len(), ledger.calls.len()), if is_lost { (1, 1) } else { (0, 2) });
     }
 }

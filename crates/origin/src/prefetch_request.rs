@@ -1,7 +1,6 @@
-//! A request made anew from keys: what was asked for once, for entities that nobody has asked for yet.
+//! Builds the request of a prefetch from a plan and predicted keys.
 //!
-//! Knows how a plan's keys are made, and nothing of why they are wanted. Its invariant: a request that it gives has the
-//! very keys that it was given.
+//! Knows how a plan's keys are made, and nothing of predictions. Invariant: the request has exactly the given keys.
 
 use config::Limits;
 use json::Cursor;
@@ -10,8 +9,8 @@ use protocol::feature_request::FeatureRequest;
 use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
 
-/// A request for the entities of these keys, whose body is a JSON object of their columns. Each key is that of the plan's
-/// key_views, one behind the other; `None` where one is none.
+/// A request for the entities of these keys, whose body is a JSON object of their columns. Each key is the concatenation of the keys of
+/// the shape's `key_views`; `None` where one is malformed.
 #[must_use]
 pub fn request(plan: &Plan, keys: &[&[u8]], limits: &Limits) -> Option<ParsedRequest<'static>> {
     let mut columns: Vec<(Vec<u8>, usize)> = Vec::new();
@@ -19,7 +18,7 @@ pub fn request(plan: &Plan, keys: &[&[u8]], limits: &Limits) -> Option<ParsedReq
     for (row, &(mut key)) in keys.iter().enumerate() {
         for &column in plan.shape.key_views.iter().filter_map(|&view| plan.key_columns.get(view)).flatten() {
             let value = EntityValue::decode(&mut key)?;
-            // A column that two views are keyed by stands in both keys.
+            // A key column of two views is in both keys.
             let (text, rows) = columns.get_mut(column)?;
             if *rows == row {
                 *rows += 1;
