@@ -15,7 +15,7 @@ use crate::wasm_memory::WasmMemory;
 use config::{Config, ConfigError};
 use model::key::StoreKey;
 use model::time::Timestamp;
-use protocol::native::Numbers;
+use protocol::native::NumberEncoding;
 use protocol::problem;
 use service::{
     Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, ReadFailure, Reply,
@@ -201,15 +201,9 @@ impl Core {
     }
 
     /// Begins a request of the native API that is to be answered in columns of numbers.
-    pub fn begin_columns(
-        &mut self,
-        length: usize,
-        are_scalars_narrow: bool,
-        are_vectors_narrow: bool,
-        now: f64,
-    ) -> State {
+    pub fn begin_columns(&mut self, length: usize, are_scalars_f32: bool, are_vectors_f32: bool, now: f64) -> State {
         let body = self.memory.body(length);
-        let numbers = Numbers { are_scalars_narrow, are_vectors_narrow, read_long: read_number };
+        let numbers = NumberEncoding { are_scalars_f32, are_vectors_f32, read_long: read_number };
         let step = self.service.begin_columns(body, numbers, instant(now));
         self.take(step)
     }

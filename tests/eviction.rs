@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use cache::memory::{Budget, Memory};
 use cache::policy::Eviction;
-use model::key::{Names, Scope, Space, Subject};
+use model::key::{FeatureSource, KeySpace, NameStyle, Namespace};
 use model::row::{Row, RowBuilder, RowLimits, Schema};
 
 /// Entries, and the hit ratios that others have measured at that size: least recently used, and S3-FIFO.
@@ -39,13 +39,13 @@ fn pages() -> Vec<u64> {
 }
 
 /// A row that may stand for any: what counts here is its hash.
-fn row(space: &Rc<Space>) -> Rc<Row> {
+fn row(space: &Rc<KeySpace>) -> Rc<Row> {
     let schema = Rc::new(Schema::new(Rc::clone(space), Box::new([]), Box::new([])).unwrap());
     Rc::new(RowBuilder::new(schema, b"key").finish())
 }
 
 fn hit_ratio(pages: &[u64], entries: usize, eviction: Eviction) -> f64 {
-    let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
+    let space = Rc::new(KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]));
     let row = row(&space);
     let mut memory = Memory::new(
         Budget { entries, bytes: usize::MAX, row: RowLimits { features: usize::MAX, bytes: usize::MAX } },

@@ -19,7 +19,7 @@ pub struct StorageShard {
 
 #[wasm_bindgen]
 impl StorageShard {
-    /// The shard that an object stores.
+    /// The shard of an object.
     ///
     /// # Errors
     /// What the storage fails with.
@@ -27,15 +27,15 @@ impl StorageShard {
     pub fn new(ctx: DurableObjectState) -> Result<StorageShard, Failure> {
         let storage = State::from(ctx).storage();
         let sql = storage.sql();
-        // In the order of the key and without further index, an entry costs one row written. `expires_at` stands before the value, so
-        // that looking through all of them passes over what long values take.
+        // Without rowid and further index, an entry costs one row written. `expires_at` precedes the value, so that a scan for expired
+        // entries skips the pages of long values.
         let entries = "CREATE TABLE IF NOT EXISTS entries \
             (key TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID";
         query(&sql, entries, Vec::new())?;
         Ok(StorageShard { storage, sql, alarm: None })
     }
 
-    /// Answers a `Read` with `Values`.
+    /// Replies to a `Read` with `Values`.
     ///
     /// # Errors
     /// What the storage fails with.
@@ -43,23 +43,23 @@ impl StorageShard {
         let Read { keys } = storage_shard::read(request).ok_or_else(unreadable)?;
         let names: Array = keys.iter().copied().map(JsValue::from).collect();
         let names = JSON::stringify(&names).map(JsValue::from).unwrap_or_default();
-        // A cross join looks each key up, and never goes through all entries.
-        let statement = "SELECT asked.key, entries.value FROM json_each(?) AS asked CROSS JOIN entries \
-            ON entries.key = asked.value WHERE expires_at > ?";
+        // A cross join looks up each key, and never scans all entries.
+        let statement = "SELECT requested.key, entries.value FROM json_each(?) AS requested CROSS JOIN entries \
+            ON entries.key = requested.value WHERE expires_at > ?";
         let rows = query(&self.sql, statement, vec![names, number(now())])?;
         let mut values = vec![None; keys.len()];
         for row in &rows {
-            if let [place, SqlStorageValue::Blob(value)] = &row[..]
-                && let Some(place) = read_number(place).and_then(|place| values.get_mut(place as usize))
+            if let [index, SqlStorageValue::Blob(value)] = &row[..]
+                && let Some(index) = read_number(index).and_then(|index| values.get_mut(index as usize))
             {
-                *place = Some(Bytes::new(value));
+                *index = Some(Bytes::new(value));
             }
         }
         Ok(storage_shard::to_bytes(&Values { values }))
     }
 
-    /// Answers a `Write` with `Written`; all that is stored of it is stored in one transaction. There may be an alarm to
-    /// [take](StorageShard::take_alarm), where none was set before.
+    /// Replies to a `Write` with `Written`; the write is one transaction. Where no alarm was set, there is one to
+    /// [take](StorageShard::take_alarm).
     ///
     /// # Errors
     /// What the storage fails with.
@@ -69,7 +69,7 @@ impl StorageShard {
         let mut failed = 0;
         for (key, value) in &write.entries {
             let entry = vec![JsValue::from_str(key), number(write.expires_at(now)), blob(value)];
-            // SQLite here takes no value past 2 MB. The others are as good without it.
+            // SQLite rejects values past 2 MB here. The other entries are stored all the same.
             failed += u64::from(query(&self.sql, "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", entry).is_err());
         }
         let size = self.sql.database_size() as u64;
@@ -84,7 +84,7 @@ impl StorageShard {
         Ok(storage_shard::to_bytes(&Written { failed }))
     }
 
-    /// Lets go of what has expired. Where something is left, there is an alarm to [take](StorageShard::take_alarm).
+    /// Removes expired entries. Where some are left, there is an alarm to [take](StorageShard::take_alarm).
     ///
     /// # Errors
     /// What the storage fails with.
@@ -97,14 +97,14 @@ impl StorageShard {
         Ok(())
     }
 
-    /// The setting of an alarm, to be awaited.
+    /// The promise of setting an alarm, to be awaited.
     pub fn take_alarm(&mut self) -> Option<Promise> {
         self.alarm.take()
     }
 }
 
 impl StorageShard {
-    /// The one number that a statement finds.
+    /// The number that a statement returns.
     fn number(&self, statement: &str) -> Result<Option<u64>, Failure> {
         let rows = query(&self.sql, statement, Vec::new())?;
         Ok(rows.first().and_then(|row| row.first()).and_then(read_number))

@@ -1,7 +1,7 @@
 //! Clocks that are set, and clocks that differ: no value looks newer than a write that came after it, nor younger than it is.
 
 use config::{Config, View};
-use protocol::native::Numbers;
+use protocol::native::NumberEncoding;
 
 use crate::world::{FORWARDED, Origin, World};
 
@@ -134,7 +134,7 @@ fn an_answer_in_columns_goes_by_the_same_clock() {
     read(&mut world, "eventual", 300.0);
     world.step_clock_seen(-3_600_000);
     world.run_for(1_100);
-    let numbers = Numbers { are_scalars_narrow: false, are_vectors_narrow: false, read_long: |_| 0.0 };
+    let numbers = NumberEncoding { are_scalars_f32: false, are_vectors_f32: false, read_long: |_| 0.0 };
     let now = world.clock();
     let step = world.service.begin_columns(ask("bounded", 1.0).as_bytes(), numbers, now);
     assert!(step.response.is_none(), "what is 1.1 s old is fetched anew");

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use ::origin::origin::Table;
+use ::origin::origin::OriginResponse;
 use json::{Cursor, JsonError};
 
 use crate::world::World;
@@ -95,7 +95,7 @@ fn an_entity_value_is_taken_just_where_the_suite_says_so() {
 fn a_value_of_the_origin_is_taken_just_where_the_suite_says_so() {
     for Case { name, text, is_acceptable } in values() {
         let body = around(r#"{"metadata":{"feature_names":["a"]},"results":[{"values":["#, &text, "]}]}");
-        let read = Table::read(&body, 1, 1, DEPTH);
+        let read = OriginResponse::read(&body, 1, 1, DEPTH);
         assert_eq!(read.is_ok(), is_acceptable, "{name}: {read:?}");
     }
 }
@@ -105,7 +105,7 @@ fn an_answer_of_the_origin_that_says_a_thing_twice_is_not_taken() {
     let column = r#"{"values":[1],"statuses":["PRESENT"],"event_timestamps":["1970-01-01T00:00:00Z"]}"#;
     let names = r#"{"feature_names":["a"]}"#;
     let good = format!(r#"{{"metadata":{names},"results":[{column}]}}"#);
-    assert!(Table::read(good.as_bytes(), 1, 1, DEPTH).is_ok());
+    assert!(OriginResponse::read(good.as_bytes(), 1, 1, DEPTH).is_ok());
     for twice in [
         format!(r#"{{"metadata":{names},"metadata":{names},"results":[{column}]}}"#),
         format!(r#"{{"metadata":{names},"results":[{column}],"results":[{column}]}}"#),
@@ -114,6 +114,6 @@ fn an_answer_of_the_origin_that_says_a_thing_twice_is_not_taken() {
         good.replace(r#""statuses":["PRESENT"]"#, r#""statuses":["PRESENT"],"status\u0065s":["NULL_VALUE"]"#),
         good.replace(r#"}]}"#, r#","event_timestamps":["1970-01-01T00:00:01Z"]}]}"#),
     ] {
-        assert!(Table::read(twice.as_bytes(), 1, 1, DEPTH).is_err(), "{twice}");
+        assert!(OriginResponse::read(twice.as_bytes(), 1, 1, DEPTH).is_err(), "{twice}");
     }
 }

@@ -404,7 +404,7 @@ fn run_with_trouble(seed: u64) -> usize {
         config.breaker.open_ms = 1_000;
     });
     world.ledger.millis = chance.below(30);
-    world.ledger.limits.marks = *chance.pick(&[3, 20, 10_000]);
+    world.ledger.limits.entries = *chance.pick(&[3, 20, 10_000]);
     world.ledger.limits.sweep_every = *chance.pick(&[3, 100]);
     world.origin_millis = 1 + chance.below(30);
     world.store_millis = chance.below(8);
@@ -946,7 +946,7 @@ fn the_ledger_keeps_a_mark_for_as_long_as_a_row_may_be_served() {
 #[test]
 fn a_full_ledger_costs_fetches_and_no_stale_value() {
     let mut world = world(0, |_| {});
-    world.ledger.limits.marks = 8;
+    world.ledger.limits.entries = 8;
     let other = world.add_isolate(0);
     let before = [read(&mut world, other, 1), read(&mut world, other, 2)];
     world.run_for(100);

@@ -150,7 +150,7 @@ fn what_is_not_understood_is_refused_with_the_reason() {
         (r#"{"entity_ids":["a"],"feature_names":["score"],"timestamp":1795420800}"#, "`body.timestamp`"),
         (r#"{"entity_ids":["a"],"feature_names":["score"],"timestamp":null}"#, "`body.timestamp`"),
         (r#"{"entity_ids":["a"],"feature_names":["a:b:c"]}"#, "malformed"),
-        (r#"{"entity_ids":["a"],"entity_ids":["b"],"feature_names":["score"]}"#, "once"),
+        (r#"{"entity_ids":["a"],"entity_ids":["b"],"feature_names":["score"]}"#, "repeated"),
         (r#"[]"#, "object"),
     ] {
         let answer = world.native(body);

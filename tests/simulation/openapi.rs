@@ -106,7 +106,8 @@ fn write_the_examples() {
         let found = find(&api, &pointer);
         let start = found.as_ptr() as usize - api.as_ptr() as usize;
         let place = start..start + found.len();
-        api.replace_range(place, &example);
+        // An object that begins on a line of its own stays so when `npm run format` has run.
+        api.replace_range(place, &example.replace("{\"", "{\n\""));
     }
     std::fs::write(FILE, api).unwrap();
 }

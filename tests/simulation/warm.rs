@@ -259,7 +259,7 @@ fn rows_that_no_request_would_read_are_refused_with_the_keys_of_their_views() {
             r#""values":{"stats:driver_id":[1]}"#,
             "`driver_id` is a key of `stats` and no feature",
         ),
-        (r#"{"driver_id":[1]}"#, r#""values":{"stats:x":[1],"stats:x":[2]}"#, "the column may stand once"),
+        (r#"{"driver_id":[1]}"#, r#""values":{"stats:x":[1],"stats:x":[2]}"#, "the column is repeated"),
         (r#"{"driver_id":[1]}"#, r#""feature_names":[]"#, "at least one feature"),
         (r#"{"driver_id":[]}"#, r#""feature_names":["stats:x"]"#, "have a row at least"),
         (r#"{}"#, r#""feature_names":["stats:x"]"#, "have a row at least"),

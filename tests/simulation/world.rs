@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use aggregator::{Aggregator, Message, Place, Report};
 use config::{Config, OriginKind};
-use invalidation_log::{Append, Change, InvalidationLog, Limits, Mark, Stored};
+use invalidation_log::{Append, Change, InvalidationLog, Limits, LogEntry, Stored};
 use model::answer::Tier;
 use model::time::Timestamp;
 use origin::synthetic;
@@ -102,7 +102,7 @@ impl Default for Ledger {
 fn begin(epoch: u64, now: u64) -> (InvalidationLog, Stored) {
     let (log, change) = InvalidationLog::restore(None, epoch, now);
     let Some(Change::Begin { epoch, dropped }) = change else { panic!("{change:?}") };
-    (log, Stored { epoch, dropped, marks: Vec::new() })
+    (log, Stored { epoch, dropped, entries: Vec::new() })
 }
 
 impl Ledger {
@@ -114,15 +114,15 @@ impl Ledger {
     }
 
     /// The marks that are stored.
-    pub(crate) fn marks(&self) -> &[Mark] {
-        &self.stored.marks
+    pub(crate) fn marks(&self) -> &[LogEntry] {
+        &self.stored.entries
     }
 
     /// Has so many marks told by others, of a view that nobody reads.
     pub(crate) fn fill(&mut self, now: u64, marks: usize) {
         let mut mark = 5_u16.to_le_bytes().to_vec();
         mark.extend_from_slice(b"other\xff\xff\xff\xff");
-        let call = Append { epoch: self.epoch, marks: &mark, keep_millis: 3_600_000, ..Append::default() };
+        let call = Append { epoch: self.epoch, entry: &mark, keep_millis: 3_600_000, ..Append::default() };
         for _ in 0..marks {
             self.append(now, &call.to_bytes());
         }
@@ -139,11 +139,11 @@ impl Ledger {
         for change in self.log.append(&call, now, || epoch) {
             self.store(change);
         }
-        Some(self.log.answer(&call).to_bytes())
+        Some(self.log.reply(&call).to_bytes())
     }
 
     fn store(&mut self, change: Change) {
-        let Stored { epoch, dropped, marks } = &mut self.stored;
+        let Stored { epoch, dropped, entries: marks } = &mut self.stored;
         match change {
             Change::Begin { epoch: another, dropped: before } => {
                 (*epoch, *dropped, self.epoch) = (another, before, another);
@@ -624,7 +624,7 @@ impl World {
             }
             Event::Arrives(id, ticket, until, request) => {
                 self.ledger.calls += 1;
-                self.ledger.told.push(Append::read(&request).unwrap().marks.len());
+                self.ledger.told.push(Append::read(&request).unwrap().entry.len());
                 let answer = self.ledger.append(self.now, &request);
                 let back = self.now + self.ledger.millis + self.ledger.late_back.pop_front().unwrap_or_default();
                 let answer = answer.filter(|_| back <= until && !self.ledger.is_mute);

@@ -113,21 +113,21 @@ describe("what earlier versions have stored", () => {
 	test("is the same log, with its marks and what it has dropped", async () => {
 		const log = (await worker.objects("INVALIDATION_LOG")).getByName("earlier");
 		await log.query(
-			`CREATE TABLE marks (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, mark BLOB NOT NULL);
+			`CREATE TABLE invalidations (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, entry BLOB NOT NULL);
 			CREATE TABLE dropped (number INTEGER NOT NULL, at INTEGER NOT NULL);
-			CREATE TABLE ledger (epoch INTEGER NOT NULL)`,
+			CREATE TABLE epoch (epoch INTEGER NOT NULL)`,
 		);
 		const at = Date.now() - 5_000;
-		await log.query("INSERT INTO ledger VALUES (?)", 2 ** 53 - 1);
+		await log.query("INSERT INTO epoch VALUES (?)", 2 ** 53 - 1);
 		await log.query("INSERT INTO dropped VALUES (?, ?)", 7, at - 1);
-		for (const number of [8, 9]) await log.query("INSERT INTO marks VALUES (?, ?, ?)", number, at, value);
+		for (const number of [8, 9]) await log.query("INSERT INTO invalidations VALUES (?, ?, ?)", number, at, value);
 		const known = { after: 8, epoch: 2 ** 53 - 1 };
 		const { now, ...told } = appendedOf(await log.append(appendRequest(known)));
 		const expected = { last: 9, dropped: 7, droppedAt: at - 1, epoch: 2 ** 53 - 1, marks: [[at, value]] };
 		assert.deepEqual(told, expected);
 		assert.ok(now > at);
 		assert.equal(appendedOf(await log.append(appendRequest({ ...known, marks: value }))).last, 10);
-		assert.deepEqual(await log.query("SELECT number FROM marks ORDER BY number"), [
+		assert.deepEqual(await log.query("SELECT number FROM invalidations ORDER BY number"), [
 			{ number: 8 },
 			{ number: 9 },
 			{ number: 10 },

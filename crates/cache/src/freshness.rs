@@ -1,4 +1,6 @@
-//! Fresh, stale but usable, or expired: decided for each value from when it was fetched.
+//! Fresh, stale but servable, or expired: decided for each value from when it was fetched.
+//!
+//! Knows neither rows nor tiers. Invariant: a value that was fetched when its row was invalidated, or earlier, is expired.
 
 use model::request::{Consistency, Lifetimes};
 use model::time::Timestamp;
@@ -7,41 +9,41 @@ use model::value::{Cell, Status};
 /// Whether a value may be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Freshness {
-    /// It may be served as it is.
+    /// It is served as it is.
     Fresh,
-    /// It may be served at once, and is to be fetched anew behind the answer.
+    /// It is served at once, and revalidated in the background (RFC 5861).
     StaleWhileRevalidate,
-    /// It may be served while nothing fresher can be had.
+    /// It is served only where nothing fresher is available in time (RFC 5861).
     StaleIfError,
-    /// It may not be served.
+    /// It is never served.
     Expired,
 }
 
 impl Freshness {
-    /// Whether nobody needs to wait for a fresher value.
+    /// Whether it is served without waiting for a fresher value.
     #[must_use]
-    pub fn is_usable_at_once(self) -> bool {
+    pub fn is_servable_immediately(self) -> bool {
         self <= Freshness::StaleWhileRevalidate
     }
 }
 
-/// What one request allows of one view's values.
+/// The freshness rules of one view in one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     lifetimes: Lifetimes,
-    /// The most by which jitter shortens the time to live.
+    /// The most by which jitter shortens the TTL, in milliseconds.
     jitter: u64,
     max_staleness: u64,
     is_bound_hard: bool,
-    /// How long before its time to live ends a value counts as due.
+    /// How long before its TTL ends a value is revalidated, in milliseconds.
     early: u64,
-    /// What was fetched then or earlier was written past the caches since.
-    floor: Timestamp,
+    /// When the row was last invalidated: what was fetched then or earlier is expired.
+    invalidated_at: Timestamp,
     now: Timestamp,
 }
 
 impl Rules {
-    /// The rules at `now` for a view with `lifetimes`, in a request that allows `max_staleness` milliseconds, if it says.
+    /// The rules at `now` for a view with `lifetimes`, in a request that may bound staleness to `max_staleness` milliseconds.
     #[must_use]
     pub fn new(lifetimes: Lifetimes, max_staleness: Option<u64>, consistency: Consistency, now: Timestamp) -> Rules {
         Rules {
@@ -50,22 +52,22 @@ impl Rules {
             max_staleness: max_staleness.unwrap_or(u64::MAX),
             is_bound_hard: max_staleness.is_some() && consistency != Consistency::Eventual,
             early: 0,
-            floor: Timestamp::default(),
+            invalidated_at: Timestamp::default(),
             now,
         }
     }
 
-    /// The same rules, by which a value is due `millis` before its time to live ends.
+    /// The same rules, by which a value is revalidated `millis` before its TTL ends.
     #[must_use]
     pub fn early_by(self, millis: u64) -> Rules {
         Rules { early: millis, ..self }
     }
 
-    /// The same rules for a row that was written at `floor`: what was fetched then or earlier is not to be served.
+    /// The same rules for a row that was last invalidated at this time: what was fetched then or earlier is expired.
     #[inline]
     #[must_use]
-    pub fn since(self, floor: Timestamp) -> Rules {
-        Rules { floor, ..self }
+    pub fn invalidated_at(self, invalidated_at: Timestamp) -> Rules {
+        Rules { invalidated_at, ..self }
     }
 
     /// Whether a value with `cell` of the row with `hash` may be served.
@@ -73,8 +75,10 @@ impl Rules {
     #[must_use]
     pub fn judge(&self, cell: &Cell, hash: u64) -> Freshness {
         let fetched_at = cell.fetched_at.timestamp();
-        // What the origin itself calls invalid is told to whoever asked for it, and never kept for anyone else.
-        if cell.status == Status::Invalid || (fetched_at <= self.floor && self.floor != Timestamp::default()) {
+        // An invalid value is returned to the request that fetched it, and never served from a cache.
+        if cell.status == Status::Invalid
+            || (fetched_at <= self.invalidated_at && self.invalidated_at != Timestamp::default())
+        {
             return Freshness::Expired;
         }
         let age = self.now.millis_since(fetched_at);
@@ -96,7 +100,7 @@ impl Rules {
         }
     }
 
-    /// When a value that may be served now becomes [`Freshness::Expired`], should no write come before.
+    /// When a servable value becomes [`Freshness::Expired`], unless its row is invalidated before.
     #[must_use]
     pub fn expires_at(&self, cell: &Cell, hash: u64) -> Timestamp {
         let fetched_at = cell.fetched_at.timestamp();
@@ -110,24 +114,23 @@ impl Rules {
     #[inline]
     fn ttl_and_revalidate(&self, cell: &Cell, hash: u64) -> (u64, u64) {
         let Lifetimes { ttl, stale_while_revalidate, negative_ttl, .. } = self.lifetimes;
-        // The same row has the same time to live everywhere: its hash says which part of the jitter it gets.
+        // A row's hash decides its share of the jitter, so its TTL is the same for every request.
         let ttl = ttl - ((self.jitter * (hash >> 40)) >> 24);
         let ttl = if cell.is_negative { ttl.min(negative_ttl) } else { ttl };
-        // An entity that the origin now knows is not to be missed for longer than was said, and what has no time to live is
-        // not wanted without asking.
+        // A negative entry is not served past its TTL, since the entity may exist by now. Without a TTL nothing is served unchecked.
         (ttl, if cell.is_negative || ttl == 0 { 0 } else { stale_while_revalidate })
     }
 }
 
-/// How long before its time to live ends a value is fetched anew, by chance: XFetch, so that of many readers of a popular
-/// row one fetches it a little early, and not all of them when it has expired.
+/// How long before its TTL ends a value is revalidated, at random (XFetch): of many readers of a popular row, one fetches it a
+/// little early, instead of all of them when it expires.
 ///
 /// `fetch_millis × β × −ln(u)` with `u` uniform in (0, 1]. Source: Vattani, Chierichetti and Lowenstein, "Optimal
 /// Probabilistic Cache Stampede Prevention", PVLDB 8(8), 2015. `random` is any 64 random bits.
 #[must_use]
 pub fn early_millis(fetch_millis: u64, beta_permille: u32, random: u64) -> u64 {
-    // −log₂(u) for u with these bits: the leading zeros, and for the rest of the octave a straight line, whose error
-    // of 0.09 at the most does not matter for a random number.
+    // −log₂(u): the leading zeros, and within the octave a straight line. Its error is 0.09 at most, which does not matter for a
+    // random number.
     let zeros = random.leading_zeros();
     let fraction = random.checked_shl(zeros + 1).unwrap_or(0) >> 54;
     let log2_thousandths = u64::from(zeros) * 1_000 + (1_024 - fraction) * 1_000 / 1_024;
@@ -163,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_fresh_then_due_then_late_then_expired() {
+    fn a_value_is_fresh_then_stale_while_revalidate_then_stale_if_error_then_expired() {
         for (age, expected) in [
             (0, Freshness::Fresh),
             (300, Freshness::Fresh),
@@ -178,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_entity_is_asked_for_again_sooner() {
+    fn a_negative_entry_has_its_own_shorter_ttl() {
         assert_eq!(judge(30, Status::NotFound, None, Consistency::Eventual), Freshness::Fresh);
         assert_eq!(judge(31, Status::NotFound, None, Consistency::Eventual), Freshness::StaleIfError);
         assert_eq!(judge(31, Status::NullValue, None, Consistency::Eventual), Freshness::Fresh);
     }
 
     #[test]
-    fn without_a_time_to_live_a_value_is_late_as_soon_as_it_ages() {
+    fn without_a_ttl_a_value_is_stale_if_error_as_soon_as_it_ages() {
         let cell = Cell {
             status: Status::Present,
             is_negative: false,
@@ -208,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_expires_at_the_first_moment_at_which_it_is_judged_so() {
+    fn expires_at_is_the_first_moment_at_which_a_value_is_expired() {
         for (lifetimes, max_staleness, consistency, status) in [
             (LIFETIMES, None, Consistency::Eventual, Status::Present),
             (LIFETIMES, None, Consistency::Eventual, Status::NotFound),
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_shortens_each_rows_time_to_live_by_its_own_part() {
+    fn jitter_shortens_each_rows_ttl_by_its_own_share() {
         let lifetimes = Lifetimes { ttl: 10_000, jitter_permille: 100, stale_while_revalidate: 0, ..LIFETIMES };
         let fetched = Cell {
             status: Status::Present,
@@ -268,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_fetched_early_by_a_chance_that_grows_towards_its_end() {
+    fn early_refresh_becomes_more_likely_towards_the_end_of_the_ttl() {
         let mut random = 1_u64;
         let samples: Vec<u64> = (0..100_000)
             .map(|_| {
@@ -286,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_early_is_still_usable_at_once() {
+    fn a_value_that_is_refreshed_early_is_served_at_once() {
         let cell = Cell {
             status: Status::Present,
             is_negative: false,
@@ -296,6 +299,6 @@ mod tests {
         let rules = Rules::new(LIFETIMES, None, Consistency::Eventual, Timestamp(250));
         assert_eq!(rules.judge(&cell, HASH), Freshness::Fresh);
         assert_eq!(rules.early_by(51).judge(&cell, HASH), Freshness::StaleWhileRevalidate);
-        assert!(rules.early_by(51).judge(&cell, HASH).is_usable_at_once());
+        assert!(rules.early_by(51).judge(&cell, HASH).is_servable_immediately());
     }
 }

@@ -1,12 +1,13 @@
-//! One pass over L1, which for most requests is all there is.
+//! Looks up the rows of a query in L1, in one pass.
 //!
-//! Columns are resolved once for each schema and freshness is judged once for each row where all its features came
-//! together, so that the cost of a row does not grow with its columns.
+//! Columns are resolved once for each schema, and freshness is judged once for each row whose features were fetched together.
+//! So the cost of a row does not grow with its columns. Knows neither stores nor the origin. Invariant: one result for each lookup
+//! of the query, in its order.
 
 use std::rc::Rc;
 
 use crate::freshness::{Freshness, Rules};
-use crate::marks::{Floor, Marks};
+use crate::invalidations::{Invalidations, ViewInvalidations};
 use crate::memory::Memory;
 use model::answer::{Action, LookupResult, Tier};
 use model::request::{Columns, Consistency, RowQuery, Slots, ViewQuery};
@@ -14,99 +15,93 @@ use model::row::{Row, Schema};
 use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
 
-/// What L1 left open.
+/// How many rows of a query L1 does not finally answer.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Open {
-    /// Places whose answer waits for more.
+pub struct LookupCounts {
+    /// Rows that are missing, incomplete or too old: the response waits for them.
     pub missing: u32,
-    /// Places whose row is to be fetched anew behind the answer.
-    pub due: u32,
-    /// Of these, places whose row is past its time to live.
+    /// Rows that are served, and revalidated in the background.
+    pub revalidating: u32,
+    /// Of these, rows past their TTL.
     pub stale: u32,
 }
 
-/// Fills `found` with what L1 has for each place, and says for each what is still to be done. A row that is too old, or
-/// lacks a column, is there all the same, so that what is read next may complete it.
+/// Appends to `found` one result for each lookup of the query, with the action that is still required. A row that is too old, or
+/// lacks a column, is included all the same, so that the next tier may complete it.
 #[inline(never)]
 pub fn read_memory(
     memory: &mut Memory,
-    marks: &Marks,
+    invalidations: &Invalidations,
     ask: &RowQuery,
     now: Timestamp,
     early_millis: u64,
     found: &mut Vec<LookupResult>,
-) -> Open {
+) -> LookupCounts {
     found.reserve(ask.keys.len());
-    let mut open = Open::default();
+    let mut counts = LookupCounts::default();
     for (number, view) in ask.views.iter().enumerate() {
         read_view(
             memory,
-            marks.floor(view.writes()),
+            invalidations.affecting(view.write_dependencies()),
             ask,
             view,
             number * ask.rows,
             now,
             early_millis,
             found,
-            &mut open,
+            &mut counts,
         );
     }
-    open
+    counts
 }
 
-/// How many rows are brought near at a time: they fit in the first of the processor's caches.
-const AT_A_TIME: usize = 32;
+/// How many rows are loaded into the CPU's caches at a time: they fit in the first of them.
+const WARM_BATCH_ROWS: usize = 32;
 
 #[expect(clippy::too_many_arguments, reason = "the inner loop of the hottest path takes what it needs as it is")]
 fn read_view(
     memory: &mut Memory,
-    floor: Floor<'_>,
+    invalidations: ViewInvalidations<'_>,
     ask: &RowQuery,
     view: &ViewQuery,
     first: usize,
     now: Timestamp,
     early_millis: u64,
     found: &mut Vec<LookupResult>,
-    open: &mut Open,
+    counts: &mut LookupCounts,
 ) {
     let rules = Rules::new(*view.lifetimes(), ask.max_staleness, ask.consistency, now);
     let is_passed_over = ask.consistency == Consistency::Strong;
     let mut inspector = Inspector::new(view, rules.early_by(early_millis));
     for place in first..first + ask.rows {
-        if (place - first).is_multiple_of(AT_A_TIME) && !is_passed_over {
-            let last = (place + AT_A_TIME).min(first + ask.rows);
-            memory.approach(ask.keys.hashes().get(place..last).unwrap_or_default());
+        if (place - first).is_multiple_of(WARM_BATCH_ROWS) && !is_passed_over {
+            let last = (place + WARM_BATCH_ROWS).min(first + ask.rows);
+            memory.warm_cpu_cache(ask.keys.hashes().get(place..last).unwrap_or_default());
         }
         let (key, hash) = ask.keys.at(place);
         let row = if is_passed_over { None } else { memory.get(hash, view.space(), key) };
-        inspector.rules = inspector.rules.since(floor.at(key));
+        inspector.rules = inspector.rules.invalidated_at(invalidations.invalidated_at(key));
         let action = match row.map_or(Freshness::Expired, |row| inspector.judge(row, hash)) {
             Freshness::Fresh => Action::None,
             Freshness::StaleWhileRevalidate => Action::Revalidate,
             Freshness::StaleIfError | Freshness::Expired => Action::Fetch,
         };
-        open.missing += u32::from(action == Action::Fetch);
-        open.due += u32::from(action == Action::Revalidate);
+        counts.missing += u32::from(action == Action::Fetch);
+        counts.revalidating += u32::from(action == Action::Revalidate);
         found.push(LookupResult { row: row.cloned(), tier: Tier::L1, is_stale: false, action });
     }
     let places = found.get_mut(first..).unwrap_or_default();
     if matches!(view.columns(), Columns::All) {
-        open.missing += retire_former_members(places);
+        counts.missing += refetch_rows_lacking_members(places);
     }
-    if open.due > 0 {
-        open.stale += tell_stale_from_early(places, ask, view, first, rules);
+    if counts.revalidating > 0 {
+        counts.stale += flag_stale_rows(places, ask, view, first, rules);
     }
 }
 
-/// A row that is due may be past its time to live, or be fetched a little early by chance; only the first is stale.
+/// Flags the rows to revalidate that are past their TTL; the others are refreshed early, and not stale. Returns how many.
 #[cold]
-fn tell_stale_from_early(
-    places: &mut [LookupResult],
-    ask: &RowQuery,
-    view: &ViewQuery,
-    first: usize,
-    rules: Rules,
-) -> u32 {
+fn flag_stale_rows(places: &mut [LookupResult], ask: &RowQuery, view: &ViewQuery, first: usize, rules: Rules) -> u32 {
     let mut inspector = Inspector::new(view, rules);
     let mut stale = 0;
     for (found, place) in places.iter_mut().zip(first..).filter(|(found, _)| found.action == Action::Revalidate) {
@@ -117,8 +112,8 @@ fn tell_stale_from_early(
     stale
 }
 
-/// Of a feature service's rows, those that lack a member which a newer row has are no longer complete. How many.
-pub fn retire_former_members(found: &mut [LookupResult]) -> u32 {
+/// Has those rows of a feature service fetched that lack a member which a newer row has: they are no longer complete. Returns how many.
+pub fn refetch_rows_lacking_members(found: &mut [LookupResult]) -> u32 {
     let Some(members) = newest_schema(found) else { return 0 };
     let mut retired = 0;
     for found in found.iter_mut().filter(|found| found.action == Action::None) {
@@ -131,7 +126,7 @@ pub fn retire_former_members(found: &mut [LookupResult]) -> u32 {
     retired
 }
 
-/// The schema of the row that was fetched last: what the feature service has as members now.
+/// The schema of the row that was fetched last: the feature service's current members.
 fn newest_schema(found: &[LookupResult]) -> Option<Rc<Schema>> {
     let mut newest: Option<&Rc<Row>> = None;
     for row in found.iter().filter_map(|found| found.row.as_ref()) {
@@ -154,8 +149,7 @@ fn has_all_features(schema: &Schema, members: &Schema) -> bool {
     members.features().iter().all(|name| schema.feature_slot(name).is_some())
 }
 
-/// Marks the values whose event lies further back than their view allows, just before they are answered with: so many
-/// `rows` of each view.
+/// Replaces values whose event is older than their view allows, just before they are served; there are `rows` rows of each view.
 pub fn enforce_max_event_age(found: &mut [LookupResult], ask: &RowQuery, rows: usize, now: Timestamp) {
     for (number, view) in ask.views.iter().enumerate() {
         let Some(max_event_age) = view.lifetimes().max_event_age else { continue };
@@ -169,24 +163,24 @@ pub fn enforce_max_event_age(found: &mut [LookupResult], ask: &RowQuery, rows: u
     }
 }
 
-/// Judges the rows of one view in one request, and remembers the last schema's columns.
+/// Judges the freshness of rows of one view in one request, and remembers the last schema's columns.
 pub struct Inspector<'a> {
     view: &'a ViewQuery,
     rules: Rules,
-    /// When the request itself has fetched something of the row, by the row's own times.
+    /// The fetch times of those of the row's values that this request itself fetched.
     own_fetches: &'a [Timestamp],
     last: Option<(Rc<Schema>, Rc<Slots>)>,
 }
 
 impl<'a> Inspector<'a> {
-    /// A judge of the rows of `view` by `rules`.
+    /// Judges the rows of `view` by `rules`.
     #[must_use]
     pub fn new(view: &'a ViewQuery, rules: Rules) -> Inspector<'a> {
         Inspector { view, rules, own_fetches: &[], last: None }
     }
 
-    /// The same for a row of which the request itself fetched what was fetched at these times. However long the origin took, such a
-    /// value is what it held after the request came, so it is never too old for that request.
+    /// The same for a row of which the request itself fetched values, at these times. However long the origin took, such a value is
+    /// newer than the request, so it is never too old for that request.
     #[must_use]
     pub fn with_own_fetches(self, own_fetches: &'a [Timestamp]) -> Inspector<'a> {
         Inspector { own_fetches, ..self }
@@ -206,7 +200,7 @@ impl<'a> Inspector<'a> {
         if is_own { Timestamp::MAX } else { self.rules.expires_at(cell, hash) }
     }
 
-    /// How fresh the asked columns of `row` are: as the oldest of them, and expired where one is not there.
+    /// The freshness of the requested columns of `row`: that of the oldest, and expired where a column is missing.
     #[inline]
     pub fn judge(&mut self, row: &Row, hash: u64) -> Freshness {
         self.resolve(row);
@@ -225,7 +219,7 @@ impl<'a> Inspector<'a> {
             .unwrap_or(Freshness::Fresh)
     }
 
-    /// When the first of the asked columns that `row` has expires.
+    /// When the first of the requested columns that `row` has expires.
     pub fn expires_at(&mut self, row: &Row, hash: u64) -> Timestamp {
         if let Some(cell) = row.uniform_cell() {
             return self.cell_expires_at(cell, hash);
@@ -236,13 +230,13 @@ impl<'a> Inspector<'a> {
         cells.map(|cell| self.cell_expires_at(cell, hash)).min().unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether `row` has each asked column, however old.
+    /// Whether `row` has each requested column, however old.
     pub fn is_complete(&mut self, row: &Row) -> bool {
         self.resolve(row);
         self.slots().is_some_and(Slots::is_complete)
     }
 
-    /// The freshness of each asked column, in the request's order.
+    /// The freshness of each requested column, in the request's order.
     pub fn judge_columns(&mut self, row: &Row, hash: u64) -> Vec<Freshness> {
         self.resolve(row);
         let judge = |slot: &Option<_>| {
@@ -251,7 +245,7 @@ impl<'a> Inspector<'a> {
         self.slots().map(Slots::as_slice).unwrap_or_default().iter().map(judge).collect()
     }
 
-    /// Finds where the asked columns stand in `row`.
+    /// Resolves the requested columns' slots in `row`.
     #[inline]
     fn resolve(&mut self, row: &Row) {
         let is_known = self.last.as_ref().is_some_and(|(schema, _)| Rc::ptr_eq(schema, row.schema()));
@@ -260,7 +254,7 @@ impl<'a> Inspector<'a> {
         }
     }
 
-    /// Where the asked columns stand in the row that was resolved last.
+    /// The requested columns' slots in the row that was resolved last.
     #[inline]
     fn slots(&self) -> Option<&Slots> {
         self.last.as_ref().map(|(_, slots)| &**slots)

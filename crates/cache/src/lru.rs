@@ -1,18 +1,18 @@
-//! Least recently used: what was used last stays longest.
+//! LRU: the least recently used row is evicted.
 //!
-//! Good where what was used of late is used again; a scan of more rows than there is room for takes everything with it.
+//! Good where recently used rows are used again. A scan of more rows than L1 holds evicts everything.
 
 use std::rc::Rc;
 
 use model::row::Row;
 
 use crate::policy::Policy;
-use crate::table::Table;
+use crate::table::LruTable;
 
 /// The policy.
 #[derive(Debug, Default)]
 pub(crate) struct Lru {
-    rows: Table<Rc<Row>>,
+    rows: LruTable<Rc<Row>>,
 }
 
 impl Policy for Lru {

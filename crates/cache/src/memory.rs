@@ -1,16 +1,16 @@
-//! L1: the rows in this isolate's or process's memory, within a budget of rows and bytes; which of them make room is a policy's to
-//! say.
+//! L1: the rows in the memory of this isolate or process, within a budget of rows and bytes. An eviction policy decides which row
+//! makes room.
 //!
-//! A row is found by one 64-bit hash, and its full key is compared before it is handed out: two keys with one hash
-//! displace, and never answer for, one another.
+//! A row is found by one 64-bit hash, and its full key is compared before it is returned. Two keys with one hash may evict one
+//! another. Invariant: neither is returned for the other.
 
 use std::rc::Rc;
 
 use crate::lru::Lru;
 use crate::policy::{Eviction, Policy};
 use crate::s3fifo::S3Fifo;
-use crate::table::Table;
-use model::key::Space;
+use crate::table::LruTable;
+use model::key::KeySpace;
 use model::row::{Row, RowLimits};
 
 /// The most that L1 may hold.
@@ -28,21 +28,21 @@ pub struct Budget {
 #[derive(Debug)]
 pub struct Memory {
     policy: Box<dyn Policy>,
-    /// Rows that nobody has asked for yet, the oldest first: they make room before all others.
-    cold: Table<Rc<Row>>,
+    /// Rows that were not requested yet, the oldest first: they are evicted before all others.
+    unrequested: LruTable<Rc<Row>>,
     budget: Budget,
-    /// What the rows take, and each schema once that any of them has.
+    /// The bytes of the rows, and of each of their schemas once.
     bytes: usize,
-    /// What is kept of the rows elsewhere, in bytes.
+    /// The bytes that rows take outside of L1.
     reserved: usize,
-    /// What was let go of while others still had it, in bytes.
-    left_to_others: u64,
+    /// The bytes of removed rows that were still in use elsewhere.
+    removed_while_shared: u64,
     evictions: u64,
     last_evicted: u64,
 }
 
-/// What the processor has near by itself, in bytes of rows: the half of a common L2 cache.
-const NEAR_BYTES: usize = 512 << 10;
+/// Rows of so many bytes stay in the CPU's caches by themselves: half of a common second-level cache.
+const CPU_CACHE_BYTES: usize = 512 << 10;
 
 impl Memory {
     /// An empty cache.
@@ -53,31 +53,31 @@ impl Memory {
                 Eviction::Lru => Box::new(Lru::default()),
                 Eviction::S3Fifo => Box::new(S3Fifo::default()),
             },
-            cold: Table::default(),
+            unrequested: LruTable::default(),
             budget,
             bytes: 0,
             reserved: 0,
-            left_to_others: 0,
+            removed_while_shared: 0,
             evictions: 0,
             last_evicted: 0,
         }
     }
 
-    /// Brings near what is about to be read of the rows with these hashes, all at a time: in a large memory each lies far away, and
-    /// read one after the other each would be waited for by itself.
-    pub fn approach(&self, hashes: &[u64]) {
-        if hashes.len() < 2 || self.bytes < NEAR_BYTES {
+    /// Loads what is about to be read of these rows into the CPU's caches, all at once: in a large memory each read would else wait
+    /// for main memory by itself.
+    pub fn warm_cpu_cache(&self, hashes: &[u64]) {
+        if hashes.len() < 2 || self.bytes < CPU_CACHE_BYTES {
             return;
         }
-        let rows = hashes.iter().filter_map(|&hash| self.policy.peek(hash).or_else(|| self.cold.peek(hash)));
-        core::hint::black_box(rows.fold(0, |seen, row| seen ^ row.glance()));
+        let rows = hashes.iter().filter_map(|&hash| self.policy.peek(hash).or_else(|| self.unrequested.peek(hash)));
+        core::hint::black_box(rows.fold(0, |seen, row| seen ^ row.touch()));
     }
 
     /// The row of `entity` in `space`, whose hash is `hash`; it counts as used.
     #[inline]
-    pub fn get(&mut self, hash: u64, space: &Rc<Space>, entity: &[u8]) -> Option<&Rc<Row>> {
-        if self.cold.peek(hash).is_some_and(|row| row.is_of(space, entity))
-            && let Some(row) = self.cold.pop(hash)
+    pub fn get(&mut self, hash: u64, space: &Rc<KeySpace>, entity: &[u8]) -> Option<&Rc<Row>> {
+        if self.unrequested.peek(hash).is_some_and(|row| row.is_of(space, entity))
+            && let Some(row) = self.unrequested.pop(hash)
         {
             self.policy.admit(hash, row);
         }
@@ -86,81 +86,81 @@ impl Memory {
 
     /// The row of `entity` in `space`, whose hash is `hash`; it does not count as used.
     #[must_use]
-    pub fn peek(&self, hash: u64, space: &Rc<Space>, entity: &[u8]) -> Option<&Rc<Row>> {
-        let row = self.policy.peek(hash).or_else(|| self.cold.peek(hash));
+    pub fn peek(&self, hash: u64, space: &Rc<KeySpace>, entity: &[u8]) -> Option<&Rc<Row>> {
+        let row = self.policy.peek(hash).or_else(|| self.unrequested.peek(hash));
         row.filter(|row| row.is_of(space, entity))
     }
 
-    /// Keeps `row`, in the place of an older one of its key; others make room where they must.
+    /// Inserts `row`, replacing an older one of its key, and evicts others where they exceed the budget.
     ///
-    /// A row that is larger than the whole budget is not kept.
+    /// A row that is larger than the whole budget is not inserted.
     #[inline]
     pub fn put(&mut self, hash: u64, row: Rc<Row>) {
         let row = row.within(self.budget.row);
-        if !self.can_hold(&row) {
+        if !self.fits(&row) {
             self.remove(hash);
             return;
         }
         if let Err(row) = self.replace(hash, row) {
             self.policy.admit(hash, row);
         }
-        self.make_room();
+        self.evict_over_budget();
     }
 
-    /// Notes how many bytes are kept of the rows elsewhere, such as their vectors: rows make room for it.
+    /// Sets how many bytes rows take outside of L1, such as their vectors: they count towards the budget.
     pub fn reserve(&mut self, bytes: usize) {
         self.reserved = bytes;
-        self.make_room();
+        self.evict_over_budget();
     }
 
-    fn make_room(&mut self) {
-        while self.is_over() {
-            let Some(evicted) = self.cold.pop_lru().or_else(|| self.policy.evict()) else { break };
-            self.note_eviction(evicted);
+    fn evict_over_budget(&mut self) {
+        while self.exceeds_budget() {
+            let Some(evicted) = self.unrequested.pop_lru().or_else(|| self.policy.evict()) else { break };
+            self.count_eviction(evicted);
         }
     }
 
-    /// Keeps `row`, which nobody has asked for yet, where there is room beside those that somebody has; of its kind, the oldest make
-    /// room. It takes the place of an older one of its key.
-    pub fn put_cold(&mut self, hash: u64, row: Rc<Row>) {
+    /// Inserts `row`, which was not requested yet, as far as there is room beside requested rows; of its kind, the oldest are
+    /// evicted. It replaces an older one of its key.
+    pub fn put_unrequested(&mut self, hash: u64, row: Rc<Row>) {
         let row = row.within(self.budget.row);
-        if !self.can_hold(&row) {
+        if !self.fits(&row) {
             return;
         }
         if let Err(row) = self.replace(hash, row) {
-            // What is remembered of it says nothing of whether it will be asked for now.
+            // What the policy remembers of it does not predict whether it will be requested now.
             self.policy.remove(hash);
-            self.cold.push(hash, row);
+            self.unrequested.push(hash, row);
         }
-        while self.is_over() {
-            let Some(evicted) = self.cold.pop_lru() else { break };
-            self.note_eviction(evicted);
+        while self.exceeds_budget() {
+            let Some(evicted) = self.unrequested.pop_lru() else { break };
+            self.count_eviction(evicted);
         }
     }
 
-    /// Whether another row has to make room for the next, if that is as large as most.
+    /// Whether inserting a row of average size would evict another.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() >= self.budget.entries || self.bytes() + self.bytes / self.len().max(1) > self.budget.bytes
     }
 
-    /// The hash of the row that made room last.
+    /// The hash of the row that was evicted last.
     #[must_use]
     pub fn last_evicted(&self) -> u64 {
         self.last_evicted
     }
 
-    /// Lets go of the row with that hash.
+    /// Removes the row with that hash.
     pub fn remove(&mut self, hash: u64) {
-        if let Some(row) = self.policy.remove(hash).or_else(|| self.cold.pop(hash)) {
-            self.leave(&row);
+        if let Some(row) = self.policy.remove(hash).or_else(|| self.unrequested.pop(hash)) {
+            self.uncount(&row);
         }
     }
 
     /// How many rows are held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.policy.len() + self.cold.len()
+        self.policy.len() + self.unrequested.len()
     }
 
     /// Whether no row is held.
@@ -169,90 +169,92 @@ impl Memory {
         self.len() == 0
     }
 
-    /// How many bytes the rows hold, with their schemas and what is kept of them elsewhere.
+    /// The bytes of the rows, with their schemas and what they take outside of L1.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes + self.reserved
     }
 
-    /// How many bytes are kept of the rows elsewhere.
+    /// The bytes that rows take outside of L1.
     #[must_use]
     pub fn reserved(&self) -> usize {
         self.reserved
     }
 
-    /// How many bytes of rows were let go of since the start while others still had them.
+    /// The bytes of removed rows that were still in use elsewhere, since the start.
     #[must_use]
-    pub fn left_to_others(&self) -> u64 {
-        self.left_to_others
+    pub fn removed_while_shared(&self) -> u64 {
+        self.removed_while_shared
     }
 
-    /// How many rows had to make room since the start.
+    /// How many rows were evicted since the start.
     #[must_use]
     pub fn evictions(&self) -> u64 {
         self.evictions
     }
 
-    fn can_hold(&self, row: &Row) -> bool {
+    fn fits(&self, row: &Row) -> bool {
         row.size() + row.schema().size() <= self.budget.bytes && self.budget.entries > 0
     }
 
-    fn is_over(&self) -> bool {
+    fn exceeds_budget(&self) -> bool {
         self.bytes() > self.budget.bytes || self.len() > self.budget.entries
     }
 
-    /// Counts `row`, and puts it in the place of the one with that hash; gives it back where there is none.
+    /// Counts `row`, and puts it in the place of the one with that hash; returns it where there is none.
     fn replace(&mut self, hash: u64, row: Rc<Row>) -> Result<(), Rc<Row>> {
         self.bytes += row.size();
-        // Before the older row leaves, so that a schema which both have is not counted anew.
-        if row.schema().enter_memory() {
+        // Before the older row is uncounted, so that a schema of both is not counted twice.
+        if row.schema().enter_l1() {
             self.bytes += row.schema().size();
         }
-        let Some(held) = self.policy.peek_mut(hash).or_else(|| self.cold.peek_mut(hash)) else { return Err(row) };
+        let Some(held) = self.policy.peek_mut(hash).or_else(|| self.unrequested.peek_mut(hash)) else {
+            return Err(row);
+        };
         let older = core::mem::replace(held, row);
-        self.leave(&older);
+        self.uncount(&older);
         Ok(())
     }
 
-    /// Counts a row no more.
-    fn leave(&mut self, row: &Rc<Row>) {
+    /// Uncounts a removed row.
+    fn uncount(&mut self, row: &Rc<Row>) {
         let size = row.size();
-        let schema_size = if row.schema().leave_memory() { row.schema().size() } else { 0 };
+        let schema_size = if row.schema().leave_l1() { row.schema().size() } else { 0 };
         self.bytes = self.bytes.saturating_sub(size + schema_size);
         let left = |is_left: bool, size: usize| if is_left { size as u64 } else { 0 };
-        self.left_to_others += left(Rc::strong_count(row) > 1, size);
-        self.left_to_others += left(Rc::strong_count(row.schema()) > 1, schema_size);
+        self.removed_while_shared += left(Rc::strong_count(row) > 1, size);
+        self.removed_while_shared += left(Rc::strong_count(row.schema()) > 1, schema_size);
     }
 
-    fn note_eviction(&mut self, (hash, row): (u64, Rc<Row>)) {
-        self.leave(&row);
+    fn count_eviction(&mut self, (hash, row): (u64, Rc<Row>)) {
+        self.uncount(&row);
         self.evictions += 1;
         self.last_evicted = hash;
     }
 
     fn for_each(&self, visit: &mut dyn FnMut(&Rc<Row>)) {
         self.policy.for_each(visit);
-        self.cold.values().for_each(visit);
+        self.unrequested.values().for_each(visit);
     }
 }
 
 impl Drop for Memory {
-    /// Schemas may outlive it, in rows that others have, and come into another.
+    /// Schemas may outlive it in rows that are used elsewhere, and enter another L1.
     fn drop(&mut self) {
-        self.for_each(&mut |row| _ = row.schema().leave_memory());
+        self.for_each(&mut |row| _ = row.schema().leave_l1());
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use model::key::{Names, Scope, Subject};
+    use model::key::{FeatureSource, NameStyle, Namespace};
     use model::row::{RowBuilder, Schema};
     use model::time::{EventTime, PackedTimestamp};
     use model::value::{Cell, Status};
 
-    fn space() -> Rc<Space> {
-        Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]))
+    fn space() -> Rc<KeySpace> {
+        Rc::new(KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]))
     }
 
     pub(crate) fn row(entity: &[u8], value: &[u8]) -> Rc<Row> {
@@ -288,7 +290,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_least_recently_used_row_makes_room() {
+    fn the_least_recently_used_row_is_evicted() {
         let mut memory = memory(2, 10_000);
         memory.put(1, row(b"1", b"1"));
         memory.put(2, row(b"2", b"2"));
@@ -300,14 +302,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn to_approach_rows_is_not_to_use_them() {
+    fn warming_the_cpu_cache_does_not_count_as_use() {
         let mut memory = memory(3, 10_000_000);
         for number in 1..=3 {
-            memory.put(number, row(&[number as u8], &vec![b'1'; NEAR_BYTES / 2]));
+            memory.put(number, row(&[number as u8], &vec![b'1'; CPU_CACHE_BYTES / 2]));
         }
-        memory.approach(&[1, 2, 99]);
+        memory.warm_cpu_cache(&[1, 2, 99]);
         memory.put(4, row(b"4", b"4"));
-        assert!(memory.get(1, &space(), &[1]).is_none(), "the least recently used row made room all the same");
+        assert!(memory.get(1, &space(), &[1]).is_none(), "the least recently used row was evicted all the same");
     }
 
     #[test]
@@ -332,7 +334,7 @@ pub(crate) mod tests {
                 match random >> 60 {
                     0..6 => _ = memory.get(hash, &space(), &entity),
                     6..13 => memory.put(hash, row(&entity, &vec![b'1'; (random >> 40 & 255) as usize])),
-                    13..15 => memory.put_cold(hash, row(&entity, b"1")),
+                    13..15 => memory.put_unrequested(hash, row(&entity, b"1")),
                     _ => memory.remove(hash),
                 }
                 assert!(memory.len() <= 50 && memory.bytes() <= 12_000);
@@ -342,38 +344,38 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_row_that_nobody_asked_for_displaces_none_that_somebody_did() {
+    fn an_unrequested_row_evicts_no_requested_one() {
         for eviction in [Eviction::Lru, Eviction::S3Fifo] {
             let mut memory = Memory::new(Budget { entries: 3, bytes: 10_000, row: UNBOUNDED }, eviction);
             memory.put(1, row(b"1", b"1"));
-            memory.put_cold(2, row(b"2", b"1"));
-            memory.put_cold(3, row(b"3", b"1"));
-            memory.put_cold(4, row(b"4", b"1"));
-            assert!(memory.get(2, &space(), b"2").is_none(), "the oldest of its kind made room");
+            memory.put_unrequested(2, row(b"2", b"1"));
+            memory.put_unrequested(3, row(b"3", b"1"));
+            memory.put_unrequested(4, row(b"4", b"1"));
+            assert!(memory.get(2, &space(), b"2").is_none(), "the oldest of its kind was evicted");
             assert!(memory.get(3, &space(), b"3").is_some());
             memory.put(5, row(b"5", b"1"));
-            assert!(memory.get(4, &space(), b"4").is_none(), "nobody asked for it");
-            memory.put_cold(6, row(b"6", b"1"));
+            assert!(memory.get(4, &space(), b"4").is_none(), "it was not requested");
+            memory.put_unrequested(6, row(b"6", b"1"));
             let kept = [1, 3, 5, 6].map(|id: u8| memory.get(u64::from(id), &space(), &[b'0' + id]).is_some());
             assert_eq!((kept, memory.len()), ([true, true, true, false], 3), "{eviction:?}");
         }
     }
 
     #[test]
-    fn a_row_fetched_ahead_is_on_trial_whatever_became_of_it_before() {
+    fn an_unrequested_row_starts_in_the_small_queue_whatever_became_of_it_before() {
         let mut memory = Memory::new(Budget { entries: 2, bytes: 10_000, row: UNBOUNDED }, Eviction::S3Fifo);
         (1..=3).for_each(|id: u8| memory.put(u64::from(id), row(&[b'0' + id], b"1")));
-        assert!(memory.peek(1, &space(), b"1").is_none(), "it failed its trial");
+        assert!(memory.peek(1, &space(), b"1").is_none(), "it is in the ghost queue");
         memory.remove(3);
-        memory.put_cold(1, row(b"1", b"1"));
+        memory.put_unrequested(1, row(b"1", b"1"));
         assert!(memory.get(1, &space(), b"1").is_some());
         memory.put(4, row(b"4", b"1"));
         memory.put(5, row(b"5", b"1"));
-        assert!(memory.peek(1, &space(), b"1").is_none(), "it has no place among those that passed");
+        assert!(memory.peek(1, &space(), b"1").is_none(), "it is not in the main queue");
     }
 
     #[test]
-    fn a_row_that_no_budget_can_hold_is_not_kept_and_displaces_only_itself() {
+    fn a_row_larger_than_the_budget_is_not_inserted_and_evicts_only_itself() {
         let mut memory = memory(10, 1_000);
         memory.put(1, row(b"1", b"1"));
         memory.put(2, row(b"2", b"1"));
@@ -383,7 +385,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_schema_is_counted_with_the_first_row_that_has_it_and_given_back_with_the_last() {
+    fn a_schema_is_counted_with_its_first_row_and_uncounted_with_its_last() {
         let schema = Rc::new(Schema::new(space(), Box::new([]), Box::new(["x".repeat(1_000).into()])).unwrap());
         let row = |entity: &[u8]| Rc::new(RowBuilder::new(Rc::clone(&schema), entity).finish());
         let mut one = memory(10, 100_000);
@@ -410,7 +412,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn rows_make_room_for_what_is_kept_of_them_elsewhere() {
+    fn rows_are_evicted_for_what_they_take_outside_of_l1() {
         let mut memory = memory(1_000, 10_000);
         for entity in 0..20_u8 {
             memory.put(u64::from(entity), row(&[entity], &[b'1'; 100]));
@@ -422,7 +424,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_a_row_collects_is_bounded() {
+    fn the_features_that_a_row_collects_are_bounded() {
         let budget = Budget { entries: 10, bytes: 1 << 20, row: RowLimits { features: 50, bytes: 1 << 20 } };
         let mut memory = Memory::new(budget, Eviction::Lru);
         for name in 0..1_000_u64 {
@@ -440,11 +442,12 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn two_keys_with_one_hash_never_answer_for_one_another() {
+    fn two_keys_with_one_hash_are_never_returned_for_one_another() {
         let mut memory = memory(10, 10_000);
         memory.put(1, row(b"1", b"1"));
         assert!(memory.get(1, &space(), b"other").is_none());
-        let other = Rc::new(Space::new(&Scope::project("q"), Subject::View("v"), Names::Short, &["id"]));
+        let other =
+            Rc::new(KeySpace::new(&Namespace::project("q"), FeatureSource::View("v"), NameStyle::Short, &["id"]));
         assert!(memory.get(1, &other, b"1").is_none());
         assert!(memory.get(1, &space(), b"1").is_some());
     }

@@ -1,12 +1,12 @@
-//! Which row makes room for another: one question, and a file for each way to answer it.
+//! Eviction policies: which row makes room for another. One file for each policy.
 //!
-//! A new one is a file, a variant of [`Eviction`] with its line in [`Memory::new`](crate::memory::Memory::new), and its name in the
-//! configuration.
+//! To add a policy: write a file, add a variant to [`Eviction`] with its line in [`Memory::new`](crate::memory::Memory::new), and its
+//! name to the configuration.
 //!
-//! | policy | what it goes by | where |
+//! | policy | evicts by | file |
 //! |---|---|---|
-//! | `lru` | when each row was used last | [`crate::lru`] |
-//! | `s3-fifo` | whether a row was used again soon after it came | [`crate::s3fifo`] |
+//! | `lru` | the time of the last use | [`crate::lru`] |
+//! | `s3-fifo` | whether a row was used again soon after it was inserted | [`crate::s3fifo`] |
 
 use core::fmt;
 use std::rc::Rc;
@@ -16,14 +16,14 @@ use model::row::Row;
 /// The policies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Eviction {
-    /// The least recently used row makes room.
+    /// The least recently used row is evicted.
     #[default]
     Lru,
-    /// Rows that were not used again soon after they came make room first.
+    /// Rows that were not used again soon after they were inserted are evicted first.
     S3Fifo,
 }
 
-/// Keeps rows by their hashes, and decides which of them makes room.
+/// Stores rows by their hashes, and decides which of them is evicted.
 pub(crate) trait Policy {
     /// The row with that hash, which counts as used.
     fn get(&mut self, hash: u64) -> Option<&Rc<Row>>;
@@ -34,19 +34,19 @@ pub(crate) trait Policy {
     /// The same, to be replaced.
     fn peek_mut(&mut self, hash: u64) -> Option<&mut Rc<Row>>;
 
-    /// Takes in a row whose hash no other has.
+    /// Inserts a row whose hash no other has.
     fn admit(&mut self, hash: u64, row: Rc<Row>);
 
-    /// Takes the row out, and forgets what is remembered of it.
+    /// Removes the row, and forgets its history.
     fn remove(&mut self, hash: u64) -> Option<Rc<Row>>;
 
-    /// Takes out the row that makes room.
+    /// Removes the row that makes room for another.
     fn evict(&mut self) -> Option<(u64, Rc<Row>)>;
 
     /// How many rows there are.
     fn len(&self) -> usize;
 
-    /// Shows each row.
+    /// Visits each row.
     fn for_each(&self, visit: &mut dyn FnMut(&Rc<Row>));
 }
 

@@ -1,4 +1,4 @@
-//! Values by 64-bit hashes, in the order of their use: the `lru` crate's table.
+//! Values by 64-bit hashes, in the order of their use: the `lru` crate's map.
 
 use core::hash::{BuildHasherDefault, Hash, Hasher};
 
@@ -6,9 +6,9 @@ use lru::LruCache;
 
 /// A table without a bound of its own: [`crate::memory`] keeps to a budget of bytes.
 #[derive(Debug)]
-pub(crate) struct Table<V>(LruCache<Key, V, BuildHasherDefault<Identity>>);
+pub(crate) struct LruTable<V>(LruCache<Key, V, BuildHasherDefault<Identity>>);
 
-/// A hash in halves: so aligned, an entry with a pointer takes 24 bytes of a 32-bit memory with what the allocator adds, and else 32.
+/// A hash in two halves. With this alignment, an entry with a pointer takes 24 bytes on wasm32 with the allocator's overhead, instead of 32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key([u32; 2]);
 
@@ -29,7 +29,7 @@ impl Hash for Key {
     }
 }
 
-/// Takes a hash as it is: it is seeded and mixed already.
+/// Uses a hash as it is: it is seeded and mixed already.
 #[derive(Debug, Default)]
 struct Identity(u64);
 
@@ -47,13 +47,13 @@ impl Hasher for Identity {
     }
 }
 
-impl<V> Default for Table<V> {
+impl<V> Default for LruTable<V> {
     fn default() -> Self {
-        Table(LruCache::unbounded_with_hasher(BuildHasherDefault::default()))
+        LruTable(LruCache::unbounded_with_hasher(BuildHasherDefault::default()))
     }
 }
 
-impl<V> Table<V> {
+impl<V> LruTable<V> {
     /// The value, which counts as used.
     #[inline]
     pub(crate) fn get(&mut self, hash: u64) -> Option<&V> {
@@ -66,23 +66,23 @@ impl<V> Table<V> {
         self.0.peek(&Key::of(hash))
     }
 
-    /// The same, to be changed.
+    /// The same, mutable.
     #[inline]
     pub(crate) fn peek_mut(&mut self, hash: u64) -> Option<&mut V> {
         self.0.peek_mut(&Key::of(hash))
     }
 
-    /// Puts in a value as the one that was used last.
+    /// Inserts a value as the most recently used.
     pub(crate) fn push(&mut self, hash: u64, value: V) {
         self.0.push(Key::of(hash), value);
     }
 
-    /// Takes a value out.
+    /// Removes a value.
     pub(crate) fn pop(&mut self, hash: u64) -> Option<V> {
         self.0.pop(&Key::of(hash))
     }
 
-    /// Takes out the value that was not used for longest, with its hash.
+    /// Removes the least recently used value, with its hash.
     pub(crate) fn pop_lru(&mut self) -> Option<(u64, V)> {
         self.0.pop_lru().map(|(key, value)| (key.hash(), value))
     }

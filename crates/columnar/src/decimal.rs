@@ -1,9 +1,9 @@
-//! Decimal texts as the nearest binary numbers, exactly and in few instructions.
+//! Parses decimal texts to the nearest binary numbers, exactly and in few instructions.
 //!
-//! The standard library's parser brings a table of 10 KB, which does not compress. Values of features have at most 19 digits
-//! and exponents near 0, for which a table of 55 powers will do: eight digits are read at a time, and one product of whole numbers
-//! tells nearly always where a number rounds to (Eisel and Lemire); where it does not, an exact quotient does. Its invariant: a
-//! text that this cannot round exactly gets no number here.
+//! The standard library's parser has a table of 10 KB, which does not compress. Feature values have at most 19 digits and exponents
+//! near 0, for which a table of 55 powers suffices. Eight digits are read at a time. One product of integers nearly always decides
+//! the rounding (Eisel and Lemire); otherwise an exact quotient does. Invariant: a text that cannot be rounded exactly here gets no
+//! number.
 
 /// The most digits that fit 64 bits whatever they are.
 const MAX_DIGITS: usize = 19;
@@ -24,10 +24,10 @@ pub(crate) fn parse(text: &[u8]) -> Option<Decimal> {
     read(text).filter(|(_, rest)| rest.is_empty()).map(|(decimal, _)| decimal)
 }
 
-/// Reads the number that `text` begins with, and what stands behind it, where it is as nearly all of a vector are: one digit, a point, one
-/// to sixteen digits, and then the next number or the end. Of any other it knows nothing.
+/// Reads the number that `text` begins with, and returns it with the rest, if it has the form of nearly all numbers of vectors: one
+/// digit, a point, and one to sixteen digits. `None` for any other form.
 ///
-/// It is written for a processor that guesses: what differs from number to number, as signs do, decides no branch.
+/// Nothing that differs from number to number, such as the sign, decides a branch, so that the CPU predicts all of them.
 #[inline(always)]
 #[must_use]
 pub(crate) fn read_plain(text: &[u8]) -> Option<(Decimal, &[u8])> {
@@ -69,7 +69,7 @@ fn last_digits(word: u64, count: usize) -> u64 {
     word.wrapping_shl(64 - count as u32 * 8) | ZEROS.wrapping_shr(count as u32 * 8)
 }
 
-/// Reads the JSON number that `text` begins with, and what stands behind it; `None` where there is none.
+/// Reads the JSON number that `text` begins with, and returns it with the rest; `None` where there is none.
 #[inline]
 #[must_use]
 pub(crate) fn read(text: &[u8]) -> Option<(Decimal, &[u8])> {
@@ -110,7 +110,7 @@ pub(crate) fn read(text: &[u8]) -> Option<(Decimal, &[u8])> {
     Some((Decimal { is_negative, digits: (count <= MAX_DIGITS).then_some(digits), power }, rest))
 }
 
-/// Appends the digits that `text` begins with to `digits`, and returns what stands behind them.
+/// Appends the digits that `text` begins with to `digits`, and returns the rest.
 #[inline]
 fn read_digits<'a>(mut text: &'a [u8], digits: &mut u64) -> &'a [u8] {
     while let Some((eight, rest)) = text.split_first_chunk::<8>() {
@@ -145,7 +145,7 @@ fn number_of(word: u64) -> u64 {
     low.wrapping_add(high) >> 32
 }
 
-/// Reads what stands behind an `e`.
+/// Reads the exponent after an `e`.
 fn read_exponent(text: &[u8]) -> Option<(&[u8], i64)> {
     let (is_negative, mut rest) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -283,8 +283,8 @@ impl Decimal {
     }
 }
 
-/// `dividend × 2^63` by `divisor`, both of which have their highest bit, and whether something is left: bit by bit, since the
-/// quotient of 128 bits is a kilobyte of code that nothing else asks for.
+/// `dividend × 2^63` by `divisor`, both with their highest bit set, and whether there is a remainder. Bit by bit, since a 128-bit
+/// division is a kilobyte of code that nothing else uses.
 #[cold]
 fn long_quotient(dividend: u64, divisor: u64) -> (u64, bool) {
     let (mut quotient, mut rest, mut carry) = (0, dividend, false);

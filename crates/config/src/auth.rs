@@ -1,56 +1,56 @@
-//! `auth`: who may do what.
+//! `auth`: authentication and scopes.
 //!
-//! Credentials are looked at where they are, in the host; here is only what an operator says of them. No secret stands in the
-//! table.
+//! The host checks credentials; here are only its settings. Invariant: the table has no
+//! secret.
 
 use serde::{Deserialize, Serialize};
 
-/// What may be allowed.
-pub(super) const RIGHTS: [&str; 3] = ["read", "write", "admin"];
+/// The scopes.
+pub(super) const SCOPES: [&str; 3] = ["read", "write", "admin"];
 
-/// `auth`: who may do what.
+/// `auth`: authentication and scopes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
-    /// How callers show who they are.
+    /// How callers authenticate.
     pub mode: AuthMode,
-    /// What needs no credentials: `read`, `write`, `admin`. Where it is left out, `read` in the mode `none`, else nothing.
+    /// The scopes of callers without credentials: `read`, `write`, `admin`. By default `read` in the mode `none`, else none.
     pub anonymous_scopes: Option<Vec<String>>,
-    /// Who issues the tokens, as it stands in them.
+    /// The issuer of tokens (claim `iss`).
     pub issuer: Option<String>,
-    /// Whom the tokens are for, as it stands in them.
+    /// The audience of tokens (claim `aud`).
     pub audience: Option<String>,
-    /// Where the issuer's keys are; where it is left out, its discovery document tells.
+    /// The URL of the issuer's keys; by default that of its discovery document.
     pub jwks_url: Option<String>,
-    /// How long these keys are believed, in seconds.
+    /// The TTL of these keys, in seconds.
     pub jwks_ttl_seconds: u64,
-    /// By how much the issuer's clock may be off, in seconds.
+    /// The most skew of the issuer's clock, in seconds.
     pub clock_skew_seconds: u64,
-    /// What every token of the issuer allows.
+    /// The scopes of every token of the issuer.
     pub default_scopes: Vec<String>,
-    /// The claim whose words `featheredge:read`, `featheredge:write` and `featheredge:admin` say what else it allows.
+    /// The claim with further scopes: `featheredge:read`, `featheredge:write` and `featheredge:admin`.
     pub scope_claim: String,
-    /// The claim that names the project of its token: its rows are shared with no other's.
+    /// The claim with the project of a token; projects share no rows.
     pub project_claim: Option<String>,
-    /// The name under which the host has its rate limiter.
+    /// The host's binding of the rate limiter.
     pub rate_limit_binding: Option<String>,
-    /// When a caller who asked too often may come back, in seconds: the limiter's period.
+    /// `Retry-After` of a rate-limited caller, in seconds: the limiter's period.
     pub retry_after_seconds: u64,
-    /// The sites whose pages may call; `*` for all.
+    /// The sites that may call (CORS); `*` for all.
     pub cors_origins: Vec<String>,
 }
 
-/// How callers show who they are.
+/// How callers authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthMode {
-    /// They do not.
+    /// They do not authenticate.
     None,
-    /// By a token whose digest is in a secret.
+    /// By a bearer token whose digest is in a secret.
     Tokens,
-    /// By a token that an identity provider has signed.
+    /// By a token that an identity provider signed (OpenID Connect).
     Oidc,
-    /// To the origin, which decides; what it answers is kept for that caller alone.
+    /// To the origin, which decides. Its rows are cached for that caller only.
     Origin,
 }
 

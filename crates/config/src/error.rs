@@ -1,4 +1,4 @@
-//! What is wrong with a table, in the words of whoever wrote it.
+//! Errors of the configuration, in the terms of its file.
 
 use core::fmt;
 
@@ -6,39 +6,39 @@ use serde::de::{self, Expected, Unexpected};
 
 use crate::path::{segment, shown};
 
-/// What is wrong with a table.
+/// An error of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigError {
-    /// A key that means nothing here.
+    /// An unknown key.
     UnknownKey {
-        /// The key with all tables that it stands in.
+        /// The path of the key.
         path: String,
-        /// What was probably meant, or else every key that has a meaning here.
-        known: Known,
+        /// The suggested key, or all known keys.
+        known: Suggestion,
     },
-    /// A key that must be set is not.
+    /// A required key is missing.
     MissingKey(String),
     /// A value that is not allowed.
     NotAllowed {
-        /// The value's key with all tables that it stands in.
+        /// The path of the value.
         path: String,
-        /// The value; none where it may hold a secret, since errors are shown to others than the operator.
+        /// The value; none where it may contain a secret, since others than the operator see errors.
         found: Option<String>,
         /// What is allowed.
         allowed: String,
     },
-    /// The table itself could not be read; the format's own words.
+    /// The table cannot be parsed; the message of its format.
     Unreadable(String),
 }
 
-/// The keys that have a meaning where an unknown one stands.
+/// What an unknown key may stand for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// The one that is spelled most like it.
+pub enum Suggestion {
+    /// The known key with the most similar spelling.
     Nearest(&'static str),
-    /// The one that has taken its place, with all tables that it stands in.
+    /// The path of the key that replaced it.
     Renamed(&'static str),
-    /// All of them, since none is spelled like it.
+    /// All known keys, since none has a similar spelling.
     All(&'static [&'static str]),
 }
 
@@ -48,18 +48,18 @@ impl ConfigError {
         found: impl Into<String>,
         allowed: impl Into<String>,
     ) -> ConfigError {
-        // What stands before an `@` in a URL is a password, under whatever key the URL was put.
+        // Before an `@` in a URL is a password, whatever the key.
         let found = Some(found.into()).filter(|found| !found.contains('@'));
         ConfigError::NotAllowed { path: path.into(), found, allowed: allowed.into() }
     }
 
-    /// The same error, seen from the table that has the value at fault under `key`.
+    /// The same error, with `key` prepended to its path.
     #[cold]
     pub(super) fn within_key(self: Box<Self>, key: &str) -> Box<Self> {
         self.within(&segment(key))
     }
 
-    /// The same error, seen from the table or list that has the value at fault as its `segment`.
+    /// The same error, with `segment` prepended to its path.
     pub(super) fn within(mut self: Box<Self>, segment: &str) -> Box<Self> {
         match &mut *self {
             ConfigError::UnknownKey { path, .. }
@@ -74,14 +74,14 @@ impl ConfigError {
     }
 }
 
-/// What the derived code finds wrong, seen from the value at fault.
+/// Errors of serde's derived code, with paths relative to the value.
 impl de::Error for Box<ConfigError> {
     #[cold]
     fn custom<T: fmt::Display>(message: T) -> Self {
         Box::new(ConfigError::Unreadable(message.to_string()))
     }
 
-    /// A `usize` alone says this, where it is narrower than the 64 bits that it asks for.
+    /// Only a `usize` of 32 bits reports this.
     #[cold]
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let Unexpected::Unsigned(found) = found else { return Self::invalid_type(found, expected) };
@@ -101,7 +101,7 @@ impl de::Error for Box<ConfigError> {
 
     #[cold]
     fn unknown_field(key: &str, known: &'static [&'static str]) -> Self {
-        let known = nearest(key, known).map_or(Known::All(known), Known::Nearest);
+        let known = nearest(key, known).map_or(Suggestion::All(known), Suggestion::Nearest);
         Box::new(ConfigError::UnknownKey { path: segment(key), known })
     }
 }
@@ -109,10 +109,10 @@ impl de::Error for Box<ConfigError> {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConfigError::UnknownKey { path, known: Known::Nearest(nearest) | Known::Renamed(nearest) } => {
+            ConfigError::UnknownKey { path, known: Suggestion::Nearest(nearest) | Suggestion::Renamed(nearest) } => {
                 write!(f, "unknown key `{path}`; did you mean `{nearest}`?")
             }
-            ConfigError::UnknownKey { path, known: Known::All(known) } => {
+            ConfigError::UnknownKey { path, known: Suggestion::All(known) } => {
                 write!(f, "unknown key `{path}`; known here are `{}`", known.join("`, `"))
             }
             ConfigError::MissingKey(path) => write!(f, "missing key `{path}`"),
@@ -131,14 +131,14 @@ impl fmt::Display for ConfigError {
 
 impl core::error::Error for ConfigError {}
 
-/// The known key that was probably meant: one that begins with the same word (`ttl` for `ttl_seconds`), or that differs by
-/// few slips for its length; of several the one with the fewest slips.
+/// The known key that was probably meant: it begins with the same word (`ttl` for `ttl_seconds`), or its edit distance is small
+/// for its length; of several the nearest.
 fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
     let key = key.to_ascii_lowercase();
     let candidates = known.iter().filter_map(|&known| {
-        let slips = strsim::osa_distance(&key, known);
-        let begins_alike = key.split('_').next() == known.split('_').next();
-        (begins_alike || slips * 3 <= key.len().max(known.len())).then_some((slips, known))
+        let distance = strsim::osa_distance(&key, known);
+        let has_same_first_word = key.split('_').next() == known.split('_').next();
+        (has_same_first_word || distance * 3 <= key.len().max(known.len())).then_some((distance, known))
     });
     candidates.min().map(|(_, known)| known)
 }

@@ -1,11 +1,22 @@
-//! What an operator sets: one table, parsed once into one [`Config`], with a default for every key.
+//! The configuration: one table, parsed once into one [`Config`], with a default for every key.
 //!
-//! It knows no file format and no host: any serde deserializer will do. Its invariant: a `Config` that [`Config::parse`]
-//! returns has every number in its range and every name in its form, so nothing that uses it checks again.
-//! `docs/reference/configuration.md` has the same table for people, and a test holds the two together.
+//! It knows no file format and no host: any serde deserializer works. Invariant: in a `Config` that [`Config::parse`] returns,
+//! every number is in its range and every name is valid, so that its users need no checks.
+//! `docs/reference/configuration.md` documents every key, and a test compares the two.
+//!
+//! ```
+//! use featheredge_config::Config;
+//!
+//! let table = serde_json::json!({ "freshness": { "ttl_seconds": 60 } });
+//! let config = Config::parse(&table).expect("it is valid");
+//! assert_eq!((config.freshness.ttl_seconds, config.project.as_str()), (60, "default"));
+//!
+//! let table = serde_json::json!({ "freshness": { "ttl": 60 } });
+//! let error = Config::parse(&table).unwrap_err().to_string();
+//! assert_eq!(error, "unknown key `freshness.ttl`; did you mean `ttl_seconds`?");
+//! ```
 
 mod auth;
-mod check;
 mod error;
 mod l3;
 mod memory;
@@ -15,6 +26,7 @@ mod prefetch;
 mod renamed;
 mod sections;
 mod sorted_map;
+mod validation;
 mod value;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -22,7 +34,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use value::ConfigValue;
 
 pub use auth::{Auth, AuthMode};
-pub use error::{ConfigError, Known};
+pub use error::{ConfigError, Suggestion};
 pub use l3::L3;
 pub use memory::{Memory, OTHER_BYTES};
 pub use monitor::{Alerts, Costs, Sla, Telemetry};
@@ -33,63 +45,63 @@ pub use sections::{
 };
 pub use sorted_map::SortedMap;
 
-/// The whole table.
+/// The configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The scope of all keys: deployments of different projects share a store and never a row.
+    /// The project of all keys: projects share stores, and never rows.
     pub project: String,
-    /// Whether nothing that stores, logs, figures and errors show tells of an entity, to one who can guess ids either. The host sees to it.
+    /// Whether stores, logs, metrics and errors contain no key of an entity, not even one that can be guessed. The host pseudonymizes them.
     pub pseudonymize_keys: bool,
-    /// Where features come from that no tier holds.
+    /// The origin of features.
     pub origin: Origin,
-    /// The rows in memory.
+    /// Memory (L1).
     pub l1: L1,
-    /// The rows in the distributed store.
+    /// The distributed store (L2).
     pub l2: L2,
-    /// The rows in the storage tier.
+    /// The storage tier (L3).
     pub l3: L3,
-    /// How much memory all of it takes together.
+    /// The memory budget.
     pub memory: Memory,
-    /// How long a row may be served.
+    /// Lifetimes of rows.
     pub freshness: Freshness,
-    /// Which serving pattern a request gets.
+    /// The serving pattern of a request.
     pub routing: Routing,
-    /// How long a request may take, and what is done to keep to it.
+    /// Deadlines of requests.
     pub deadlines: Deadlines,
-    /// Whether requests wait for what others are looking for.
+    /// Whether requests share fetches.
     pub singleflight: Singleflight,
-    /// When a store or the origin is left alone.
+    /// Circuit breakers.
     pub breaker: Breaker,
-    /// How much work is taken on at one time.
+    /// Load shedding.
     pub load: Load,
-    /// What is known of feature views, by name.
+    /// The metadata of feature views, by name.
     pub views: SortedMap<View>,
     /// The views that push sources feed, by name.
     pub push_sources: SortedMap<Vec<String>>,
-    /// What is known of feature services, by name.
+    /// The metadata of feature services, by name.
     pub feature_services: SortedMap<FeatureService>,
-    /// How feature services are treated in general.
+    /// All feature services.
     pub services: Services,
-    /// Feast's registry server, which is asked for the join keys of views that `views` does not tell.
+    /// Feast's registry server, for the join keys of views that are not in `views`.
     pub registry: Option<Registry>,
-    /// What becomes of what is cached when rows are written through this service.
+    /// How writes invalidate cached rows.
     pub writes: Writes,
-    /// Who may do what.
+    /// Authentication and scopes.
     pub auth: Auth,
-    /// What is learned from requests, and what is fetched ahead of them.
+    /// Prefetch.
     pub prefetch: Prefetch,
-    /// What the native API leaves out of a request.
+    /// Defaults of the native API.
     pub native: Native,
-    /// How large a request may be that is answered here.
+    /// Limits of requests.
     pub limits: Limits,
-    /// What is promised.
+    /// The SLO.
     pub sla: Sla,
-    /// When something is wrong, and who is told.
+    /// Alerts.
     pub alerts: Alerts,
-    /// What operations cost.
+    /// Prices of operations.
     pub costs: Costs,
-    /// Where what is measured goes.
+    /// Telemetry.
     pub telemetry: Telemetry,
 }
 
@@ -128,12 +140,12 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the table and checks it.
+    /// Parses and validates a configuration.
     ///
     /// # Errors
-    /// The first thing that is wrong: a key that is unknown or missing, a value of the wrong type or out of range.
+    /// The first error: an unknown or missing key, a value of the wrong type or out of range.
     pub fn parse<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Config, ConfigError> {
-        // By way of a value, since some deserializers show a struct only the keys that it knows.
+        // By way of a value, since some deserializers hide unknown keys from a struct.
         let value = ConfigValue::deserialize(deserializer);
         let value = value.map_err(|error| ConfigError::Unreadable(error.to_string()))?;
         let mut config = Config::default();
@@ -142,12 +154,12 @@ impl Config {
         Ok(config)
     }
 
-    /// Checks what the types cannot say.
+    /// Checks what types cannot express.
     ///
     /// # Errors
     /// The first value that is not allowed.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        check::config(self)
+        validation::config(self)
     }
 }
 

@@ -1,36 +1,36 @@
-//! `memory`: one account of all that the core keeps, and of what waits in it.
+//! `memory`: the budget of all tables and pending requests.
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{Ranges, ranges};
+use crate::validation::{Ranges, ranges};
 use crate::{Config, ConfigError};
 
-/// How much memory the core takes in all, and some of its shares; others are [`L1::max_bytes`](crate::L1::max_bytes) and
+/// The memory of the core, and some of its shares; others are [`L1::max_bytes`](crate::L1::max_bytes) and
 /// [`Prefetch::memory_bytes`](crate::Prefetch::memory_bytes).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Memory {
-    /// The most memory that all tables take together with what waits, in bytes.
+    /// The most memory of all tables and pending requests, in bytes.
     pub max_bytes: usize,
-    /// Of it, for plans of requests, with the lists of features and what the registry said, in bytes.
+    /// Its share for plans, with feature lists and the registry's metadata, in bytes.
     pub plan_bytes: usize,
-    /// Of it, for requests that wait: their bodies, what was found for them and what of their answers is not taken yet, in bytes.
+    /// Its share for pending requests: their bodies, results and unread responses, in bytes.
     pub pending_bytes: usize,
 }
 
-/// What is kept beside the shares that are set, in bytes: marks of writes, records of requests, and memory of requests that ended for the
-/// next.
+/// The memory beside the configured shares, in bytes: invalidations, records of requests, and memory that is reused for the
+/// next request.
 pub const OTHER_BYTES: usize = 6 << 20;
 
 impl Default for Memory {
     fn default() -> Self {
-        // Of the 128 MB that a Worker has, the module and its JavaScript take some 20.
+        // Of the 128 MB of a Worker, the module and its JavaScript take some 20.
         Memory { max_bytes: 96 << 20, plan_bytes: 6 << 20, pending_bytes: 18 << 20 }
     }
 }
 
 impl Memory {
-    /// The numbers that have a range: each with its key, its value, the least and the most.
+    /// The numbers with their ranges.
     pub(super) fn ranges(&self) -> Ranges<3> {
         ranges![
             ("memory.max_bytes", self.max_bytes as u64, 8 << 20, 4_000_000_000),
@@ -40,7 +40,7 @@ impl Memory {
     }
 }
 
-/// Checks that the shares fit into the whole.
+/// Checks that the shares fit into the budget.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let Config { memory, l1, prefetch, .. } = config;
     let learned = if prefetch.enabled { prefetch.memory_bytes } else { 0 };

@@ -1,57 +1,57 @@
-//! What is promised, when to alert, what operations cost, and where what is measured goes.
+//! The SLO, alerts, prices and telemetry.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Config;
-use crate::check::{Ranges, ranges};
+use crate::validation::{Ranges, ranges};
 
-/// `sla`: what is promised, and the windows in which it is looked at.
+/// `sla`: the SLO, and the windows over which it is evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sla {
-    /// How long the window is, in seconds.
+    /// The window, in seconds.
     pub window_seconds: u64,
-    /// The median latency, in milliseconds.
+    /// The target of the median latency, in milliseconds.
     pub p50_ms: u64,
-    /// The 95th percentile.
+    /// The target of the 95th percentile.
     pub p95_ms: u64,
-    /// The 99th percentile.
+    /// The target of the 99th percentile.
     pub p99_ms: u64,
-    /// How many of a million requests are answered.
+    /// The availability: how many of a million requests are served.
     pub availability_per_million: u64,
-    /// How many of a million requests may fail, or be answered without some value.
+    /// The error rate: how many of a million requests may fail, or lack a value.
     pub errors_per_million: u64,
-    /// How long the hour of the burn rates is, in seconds: all their windows are multiples and parts of it.
+    /// The hour of burn rates, in seconds: all their windows are multiples and fractions of it.
     pub burn_rate_hour_seconds: u64,
-    /// With fewer requests in its long window a burn rate says nothing.
+    /// A burn rate needs so many requests in its long window.
     pub burn_rate_min_requests: u64,
 }
 
-/// `alerts`: when something is wrong, and who is told.
+/// `alerts`: thresholds and the webhook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Alerts {
-    /// From what latency of one request there is an alert, in milliseconds.
+    /// The latency of one request from which there is an alert, in milliseconds.
     pub latency_medium_ms: u64,
-    /// From what latency it is a severe one.
+    /// The latency from which it is severe.
     pub latency_high_ms: u64,
-    /// Below what share of rows from the tiers there is one, in percent.
+    /// The hit ratio of the tiers below which there is an alert, in percent.
     pub min_hit_rate_percent: u64,
-    /// From what share of failed calls to the origin there is one, in percent.
+    /// The share of failed origin calls from which there is an alert, in percent.
     pub max_origin_error_percent: u64,
-    /// With fewer requests in the window, shares say nothing.
+    /// Shares need so many requests in the window.
     pub min_requests: u64,
-    /// How long after it was last seen what comes and goes is resolved, in seconds.
+    /// How long after its last occurrence an alert is resolved, in seconds.
     pub keep_firing_seconds: u64,
-    /// Where alerts are posted, if anywhere.
+    /// The webhook that alerts are posted to, if any.
     pub webhook_url: Option<String>,
-    /// How often one is posted at the most, until it is taken.
+    /// The most attempts to post an alert.
     pub webhook_attempts: u32,
-    /// How long that may take, in milliseconds.
+    /// The timeout of an attempt, in milliseconds.
     pub webhook_timeout_ms: u64,
 }
 
-/// `costs`: what a million operations cost, in US cents.
+/// `costs`: prices of a million operations, in US cents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Costs {
@@ -59,33 +59,33 @@ pub struct Costs {
     pub l2_read_cents_per_million: u64,
     /// Keys written to L2.
     pub l2_write_cents_per_million: u64,
-    /// Calls to the origin.
+    /// Origin calls.
     pub origin_call_cents_per_million: u64,
 }
 
-/// `telemetry`: where what is measured goes.
+/// `telemetry`: what is measured and where it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Telemetry {
-    /// Whether anything is measured at all.
+    /// Whether telemetry is enabled.
     pub enabled: bool,
-    /// How many views are measured by their names; all others together are `other`.
+    /// How many views are measured by name; all others together are `other`.
     pub max_views: usize,
     /// Whether the windows of all isolates are merged.
     pub aggregate: bool,
-    /// The name under which the host has the object that merges them.
+    /// The host's binding of the object that merges them.
     pub binding: String,
-    /// The name under which the host has a data set of Analytics Engine, where what is measured is to be written to one.
+    /// The host's binding of an Analytics Engine data set, if telemetry is written to one.
     pub analytics_binding: Option<String>,
-    /// Where spans are posted, if anywhere: the whole URL of an OTLP/HTTP receiver for traces.
+    /// The URL that spans are posted to, if any: an OTLP/HTTP receiver for traces.
     pub traces_url: Option<String>,
-    /// Of requests without a trace of their own, how many begin one, in percent.
+    /// The share of requests without a trace context that begin a trace, in percent.
     pub trace_sampling_percent: u64,
 }
 
 impl Default for Sla {
     fn default() -> Self {
-        // The seed's targets and window; the burn rates' hour is the SRE workbook's.
+        // Targets and window of the original specification; the burn rates' hour of the SRE workbook.
         Sla {
             window_seconds: 300,
             p50_ms: 20,
@@ -101,7 +101,7 @@ impl Default for Sla {
 
 impl Default for Alerts {
     fn default() -> Self {
-        // The first three are the seed's.
+        // The first three are those of the original specification.
         Alerts {
             latency_medium_ms: 200,
             latency_high_ms: 500,
@@ -118,7 +118,7 @@ impl Default for Alerts {
 
 impl Default for Costs {
     fn default() -> Self {
-        // Workers KV's prices of 2026. A call of the origin is put at a Worker's request.
+        // Workers KV's prices of 2026. An origin call costs as much as a Worker's request.
         Costs { l2_read_cents_per_million: 50, l2_write_cents_per_million: 500, origin_call_cents_per_million: 30 }
     }
 }
@@ -137,7 +137,7 @@ impl Default for Telemetry {
     }
 }
 
-/// The prices, each with its path and its range.
+/// The prices with their ranges.
 pub(crate) fn prices(costs: &Costs) -> Ranges<3> {
     ranges![
         ("costs.l2_read_cents_per_million", costs.l2_read_cents_per_million, 0, MILLION),
@@ -146,13 +146,13 @@ pub(crate) fn prices(costs: &Costs) -> Ranges<3> {
     ]
 }
 
-/// Nine days: past it the windows of a deployment that is asked little say nothing new.
+/// Nine days; a longer window adds nothing for a deployment with few requests.
 const MAX_WINDOW_SECONDS: u64 = 777_600;
-/// Five minutes, past which no request takes.
+/// Five minutes; no request takes longer.
 const MAX_LATENCY_MILLIS: u64 = 300_000;
 const MILLION: u64 = 1_000_000;
 
-/// Each number with its path and its range.
+/// The numbers with their ranges.
 pub(crate) fn ranges(config: &Config) -> Ranges<18> {
     let Config { sla, alerts, telemetry, .. } = config;
     ranges![
@@ -172,7 +172,7 @@ pub(crate) fn ranges(config: &Config) -> Ranges<18> {
         ("alerts.keep_firing_seconds", alerts.keep_firing_seconds, 0, 86_400),
         ("alerts.webhook_attempts", u64::from(alerts.webhook_attempts), 1, 20),
         ("alerts.webhook_timeout_ms", alerts.webhook_timeout_ms, 1, 30_000),
-        // Each takes 35 KB where it is asked for.
+        // Each takes 35 KB once it is used.
         ("telemetry.max_views", telemetry.max_views as u64, 0, 24),
         ("telemetry.trace_sampling_percent", telemetry.trace_sampling_percent, 0, 100),
     ]

@@ -1,36 +1,36 @@
-//! `prefetch`: what is learned from requests, and what is fetched ahead of them.
+//! `prefetch`: training, prediction and their bounds.
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{Ranges, ranges};
+use crate::validation::{Ranges, ranges};
 
-/// What may be learned, and what acting on it may cost.
+/// `prefetch`: training, prediction and their bounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Prefetch {
-    /// Whether anything is learned and prefetched. It is for requests with a session alone; others are as without.
+    /// Whether requests train the model and rows are prefetched. It affects only requests with a session.
     pub enabled: bool,
-    /// The memory that what is learned takes, in bytes.
+    /// The memory of the model, in bytes.
     pub memory_bytes: usize,
-    /// After how long an observation counts half, in seconds.
+    /// The half-life of an observation, in seconds.
     pub half_life_seconds: u64,
     /// The most predictions that are considered for one request.
     pub max_predictions: usize,
-    /// The most of them that rest on features being asked for together.
+    /// The most of them that follow from features being requested together.
     pub max_related_predictions: usize,
-    /// The most rows fetched ahead for one request.
+    /// The most rows prefetched for one request.
     pub max_rows_per_request: usize,
-    /// The most rows fetched ahead in a second.
+    /// The most rows prefetched in a second.
     pub max_rows_per_second: u32,
-    /// The precision below which a kind of prediction is no longer acted on, in percent.
+    /// The precision below which a kind of prediction cools down, in percent.
     pub min_precision_percent: u32,
-    /// How long it rests then before it is tried again, in seconds.
+    /// How long it cools down before a probe, in seconds.
     pub cooldown_seconds: u64,
-    /// The share of sessions for which nothing is fetched ahead, to compare with, in percent.
+    /// The share of sessions without prefetch, as a control group, in percent.
     pub holdout_percent: u32,
-    /// How often what is learned is stored in L2 for new isolates, in seconds; 0 for never, nor is it read.
+    /// How often the model is stored in L2 for new isolates, in seconds; with 0 it is neither stored nor read.
     pub persist_interval_seconds: u64,
-    /// What it is worth that a request waits a millisecond less, in nanodollars.
+    /// The value of a millisecond less latency, in nanodollars.
     pub latency_value_nanodollars_per_ms: u64,
 }
 
@@ -40,7 +40,7 @@ impl Default for Prefetch {
             enabled: true,
             memory_bytes: 2 << 20,
             half_life_seconds: 3_600,
-            // The seed's.
+            // Those of the original specification.
             max_predictions: 5,
             max_related_predictions: 3,
             max_rows_per_request: 10,
@@ -55,7 +55,7 @@ impl Default for Prefetch {
 }
 
 impl Prefetch {
-    /// The numbers that have a range: each with its key, its value, the least and the most.
+    /// The numbers with their ranges.
     pub(super) fn ranges(&self) -> Ranges<11> {
         ranges![
             ("prefetch.memory_bytes", self.memory_bytes as u64, 256 << 10, 256 << 20),
@@ -73,5 +73,5 @@ impl Prefetch {
     }
 }
 
-/// A dollar for one operation, past which a price is a slip of units.
+/// A dollar for one operation; a higher price is a mistake of units.
 const MAX_PRICE: u64 = 1_000_000_000;

@@ -1,10 +1,10 @@
-//! The keys that had another name before the first release, so that the error for an old key names the new one.
+//! Keys that were renamed before the first release, so that the error for an old key suggests the new one.
 //!
-//! Old keys are unknown keys: nothing is read under them.
+//! Invariant: an old key is an unknown key, and never read.
 
-use crate::error::{ConfigError, Known};
+use crate::error::{ConfigError, Suggestion};
 
-/// Old and new keys, with the tables that they stand in.
+/// Old and new keys, with their tables.
 const RENAMED: [(&str, &str); 36] = [
     ("private_keys", "pseudonymize_keys"),
     ("l2.writes_per_day", "l2.max_writes_per_day"),
@@ -44,17 +44,17 @@ const RENAMED: [(&str, &str); 36] = [
     ("views.NAME.max_age_seconds", "views.NAME.max_event_age_seconds"),
 ];
 
-/// The same error, which names the new key where `error` is about an old one.
+/// The same error, with the new key as its suggestion where `error` is about an old one.
 pub(super) fn suggest(mut error: ConfigError) -> ConfigError {
     if let ConfigError::UnknownKey { path, known } = &mut error
         && let Some((_, new)) = RENAMED.iter().find(|(old, _)| is_same(old, path))
     {
-        *known = Known::Renamed(new);
+        *known = Suggestion::Renamed(new);
     }
     error
 }
 
-/// Whether `path` is this key; the name of a view stands for any.
+/// Whether `path` is this key, in which the name of a view matches any.
 fn is_same(old: &str, path: &str) -> bool {
     match old.split_once("NAME") {
         Some((before, after)) => path.starts_with(before) && path.ends_with(after),

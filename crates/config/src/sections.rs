@@ -1,77 +1,77 @@
-//! The sections of the table, each with a default for every key.
+//! The sections of the configuration, each with a default for every key.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// `origin`: where features come from that no tier holds. Its `Authorization` is a secret and stands in no table.
+/// `origin`: the origin of features. Its `Authorization` is a secret, and no key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Origin {
-    /// What answers.
+    /// The kind of origin.
     pub kind: OriginKind,
     /// The base URL of an HTTP origin; paths are appended to it.
     pub url: Option<String>,
-    /// How long one call may take, in milliseconds.
+    /// The timeout of an origin call, in milliseconds.
     pub timeout_ms: u64,
-    /// How long the synthetic origin takes for a call, in milliseconds.
+    /// The latency of the synthetic origin, in milliseconds.
     pub delay_ms: u64,
 }
 
-/// What answers as the origin.
+/// The kinds of origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OriginKind {
-    /// The built-in origin, which computes features by name so that everything can be tried with no backend.
+    /// The synthetic origin, which computes features from their names, so that everything can be tried without a backend.
     Synthetic,
-    /// A Feast server, or any origin of its contract.
+    /// A Feast server, or another with its HTTP API.
     Http,
 }
 
-/// `l1`: the rows in memory. Whichever bound is met first evicts.
+/// `l1`: memory. The bound that is reached first evicts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct L1 {
-    /// The most rows held.
+    /// The most rows.
     pub max_entries: usize,
-    /// The most memory they take, in bytes.
+    /// The most memory of rows, in bytes.
     pub max_bytes: usize,
-    /// Which of them make room for others.
+    /// The eviction policy.
     pub policy: EvictionPolicy,
 }
 
-/// Which rows make room for others.
+/// Eviction policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvictionPolicy {
-    /// Those that were not used for longest.
+    /// LRU: the least recently used row is evicted.
     Lru,
-    /// Those that were not used again soon after they came; a scan displaces nothing that is in use.
+    /// S3-FIFO: rows that are not used again soon are evicted first, so a scan evicts no row in use.
     #[serde(rename = "s3-fifo")]
     S3Fifo,
 }
 
-/// `l2`: the rows in the distributed store.
+/// `l2`: the distributed store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct L2 {
-    /// Whether there is one.
+    /// Whether it is used.
     pub enabled: bool,
-    /// How long the store keeps a row, in seconds. How long it is fresh is another matter: [`Freshness`].
+    /// How long the store keeps a row, in seconds. How long a row is fresh is in [`Freshness`].
     pub ttl_seconds: u64,
-    /// What every key in the store begins with.
+    /// The prefix of every key.
     pub key_prefix: String,
-    /// The name under which the host has the store.
+    /// The host's binding of the store.
     pub binding: String,
     /// When it is read.
     pub read_policy: L2ReadPolicy,
-    /// How long one bulk read or write may take, in milliseconds.
+    /// The timeout of a bulk read or write, in milliseconds.
     pub timeout_ms: u64,
-    /// How long after a key was written it is not written again, in milliseconds; what changes meanwhile is put off.
+    /// The least interval between two writes of a key, in milliseconds; changes in between are delayed.
     pub write_interval_ms: u64,
-    /// The most keys that one isolate writes in a day, where there is a limit.
+    /// The most keys that one isolate writes in a day, if limited.
     pub max_writes_per_day: Option<u64>,
-    /// The most keys that one request writes; what it brings beyond is not written, and counted. Where it is left out, 500 in the
-    /// Worker, which may make 1,000 calls for a request, and no limit elsewhere.
+    /// The most keys that one request writes; further ones are not written, but counted. By default 500 in the
+    /// Worker, which may make 1,000 calls for a request, and unlimited elsewhere.
     pub max_writes_per_request: Option<usize>,
 }
 
@@ -79,7 +79,7 @@ pub struct L2 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum L2ReadPolicy {
-    /// One of the others, by measured latencies and hits.
+    /// One of the others, by measured latencies and hit ratios.
     #[default]
     Auto,
     /// Before the origin.
@@ -94,149 +94,149 @@ pub enum L2ReadPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Freshness {
-    /// How long a row is fresh, in seconds. With 0 it never is, and the origin is asked each time.
+    /// The TTL, in seconds. With 0 each request fetches from the origin.
     pub ttl_seconds: u64,
-    /// By how much of that a row is due sooner at the most, in percent, each by its own part: rows that came together are
-    /// not due together.
+    /// By how much of the TTL jitter shortens it at most, in percent, so that rows which were fetched together do not
+    /// expire together.
     pub ttl_jitter_percent: u64,
-    /// How long after that it is served at once while it is fetched anew behind the answer, in seconds.
+    /// How long after its TTL a row is served while it is revalidated in the background, in seconds.
     pub stale_while_revalidate_seconds: u64,
-    /// How eagerly rows are fetched before their time ends: XFetch's β in percent, 0 for not at all.
+    /// How eagerly rows are revalidated before their TTL ends: XFetch's β in percent; 0 for never.
     pub early_refresh_percent: u64,
-    /// How long after its time a row may still be served while nothing fresher can be had, in seconds.
+    /// How long after its TTL a row may be served where the origin fails or is late, in seconds.
     pub stale_if_error_seconds: u64,
-    /// How long it is believed that the origin does not know an entity, in seconds.
+    /// The TTL of negative entries, in seconds.
     pub negative_ttl_seconds: u64,
-    /// How old an event may be, in seconds, before its value is `OUTSIDE_MAX_AGE`; where it is left out, of any age.
+    /// The event age past which a value is `OUTSIDE_MAX_AGE`, in seconds; unlimited by default.
     pub max_event_age_seconds: Option<u64>,
 }
 
-/// `routing`: which serving pattern a request gets, by its size and priority.
+/// `routing`: the serving pattern of a request, by its size and priority.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Routing {
-    /// Whether requests are told apart; if not, all are hybrid.
+    /// Whether requests are classified; if not, all are hybrid.
     pub enabled: bool,
     /// The most entities of a real-time request.
     pub real_time_max_entities: usize,
     /// The most features of a real-time request.
     pub real_time_max_features: usize,
-    /// How long a real-time request may take, in milliseconds.
+    /// The deadline of a real-time request, in milliseconds.
     pub real_time_deadline_ms: u64,
     /// The fewest entities of a batch.
     pub batch_min_entities: usize,
     /// The fewest features of a batch.
     pub batch_min_features: usize,
-    /// The most rows of one call to the origin.
+    /// The most rows of a chunk: one origin call.
     pub chunk_rows: usize,
-    /// How many calls to the origin one batch, or one streamed request, has under way at the most.
+    /// The most concurrent origin calls of a batch or streamed request.
     pub max_concurrent_chunks: usize,
-    /// Whether a request that accepts lines is answered with a line for each entity as it becomes complete.
+    /// Whether a request that accepts NDJSON receives a line for each entity as soon as it is complete.
     pub streaming: bool,
 }
 
-/// `deadlines`: how long a request may take, and what is done to keep to it.
+/// `deadlines`: deadlines of requests, and how they are met.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deadlines {
-    /// How long a request may take that is not served in real time, in milliseconds; the most that a caller may ask for.
+    /// The deadline of other requests, in milliseconds; the most that a caller may request.
     pub default_ms: u64,
-    /// How long a request may take that warms the tiers, in milliseconds.
+    /// The deadline of warming, in milliseconds.
     pub warm_ms: u64,
-    /// After how much of it what is stale is served and the rest goes on behind, in percent; 100 for never.
+    /// The soft deadline, in percent of the deadline: stale rows are then served, and fetches continue in the background; 100 for never.
     pub soft_percent: u64,
-    /// Whether timeouts of stores and origin follow what was measured.
+    /// Whether timeouts of stores and origin adapt to measured latencies.
     pub adaptive_timeouts: bool,
-    /// Whether a real-time request asks the origin too when a store is slower than usual.
+    /// Whether a real-time request is hedged: it also calls the origin while a store is slow.
     pub hedging: bool,
 }
 
-/// `singleflight`: whether requests wait for what others are looking for.
+/// `singleflight`: whether requests share fetches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Singleflight {
-    /// Whether they do.
+    /// Whether it is enabled.
     pub enabled: bool,
 }
 
-/// `breaker`: when a store or the origin is left alone.
+/// `breaker`: circuit breakers of stores and the origin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Breaker {
-    /// Whether it ever is.
+    /// Whether they are enabled.
     pub enabled: bool,
-    /// Over how many of the last operations failures are counted.
+    /// The window: the number of last operations whose failures count.
     pub window_operations: u32,
-    /// From what share of failures it is left alone, in percent.
+    /// The share of failures that opens a circuit, in percent.
     pub failure_percent: u32,
-    /// For how long, in milliseconds.
+    /// How long it stays open, in milliseconds.
     pub open_ms: u64,
-    /// How many operations must then succeed before all are let through.
+    /// How many probes must then succeed to close it.
     pub half_open_probes: u32,
 }
 
-/// `load`: how much work is taken on at one time.
+/// `load`: load shedding and the concurrency of origin calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Load {
-    /// How many requests wait for a store or the origin at one time before all others are refused; those of low priority
-    /// are at half of it.
+    /// The most pending requests, past which others are shed; those of low priority
+    /// are shed at half of it.
     pub max_pending_requests: usize,
-    /// How many calls the origin gets at one time at the most.
+    /// The most concurrent origin calls.
     pub max_origin_calls: u32,
-    /// Whether it gets fewer while it is slow.
+    /// Whether that limit adapts while the origin is slow.
     pub adaptive_concurrency: bool,
 }
 
-/// `views.NAME`: what is known of a feature view.
+/// `views.NAME`: the metadata of a feature view.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct View {
-    /// The request columns that its rows are keyed by; request data too, for an on-demand view. Where it is left out, the
-    /// registry tells, or the whole entity row is the key.
+    /// Its key columns in requests; for an on-demand view with request data. By default those of the
+    /// registry, or the whole entity row.
     #[serde(deserialize_with = "at_least_one_column", skip_serializing_if = "Vec::is_empty")]
     pub join_keys: Vec<String>,
-    /// How long its rows are fresh, in seconds, in place of `freshness.ttl_seconds`.
+    /// Its TTL, in seconds, instead of `freshness.ttl_seconds`.
     pub ttl_seconds: Option<u64>,
-    /// How old an event may be, in seconds, in place of `freshness.max_event_age_seconds`: the view's own TTL in Feast.
+    /// Its most event age, in seconds, instead of `freshness.max_event_age_seconds`: the view's TTL in Feast.
     pub max_event_age_seconds: Option<u64>,
-    /// The views that an on-demand view is computed from; none for a view that is stored. Where it is left out, a write to
-    /// any view whose key it contains is taken to change it.
+    /// The views that an on-demand view is computed from; empty for a stored view. By default, a write to
+    /// any view whose key it contains invalidates it.
     pub sources: Option<Vec<String>>,
 }
 
-/// `writes`: what becomes of what is cached when rows are written through this service.
+/// `writes`: how writes invalidate cached rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Writes {
-    /// Whether what was fetched before a write is not served after it.
+    /// Whether writes invalidate.
     pub invalidation: bool,
-    /// Whether all isolates tell each other of writes, by a ledger; with [`L3`](crate::L3) alone.
+    /// Whether isolates share invalidations through the invalidation log; it needs [`L3`](crate::L3).
     pub invalidation_log: bool,
-    /// Within how long a write is seen by other isolates, in milliseconds; with 0 each request asks the ledger first.
+    /// Within how long a write is visible in other isolates, in milliseconds; with 0 each request reads the log first.
     pub visible_within_ms: u64,
-    /// How long a write may go on that was answered before it was done, in seconds. For so long what it may write is served no older than
+    /// How long an asynchronous write may run, in seconds. Meanwhile, rows that it may write are served no older than
     /// `visible_within_ms`.
     pub job_seconds: u64,
-    /// By how much the clocks of processes that share a store may differ, in milliseconds, where no ledger sets them. For so long
-    /// after a write no store's copy of what it touched is taken for newer.
+    /// The most skew of the clocks of processes that share a store without an invalidation log, in milliseconds. For so long
+    /// after a write, no store's copy of the written rows counts as newer.
     pub max_clock_skew_ms: u64,
 }
 
-/// `feature_services.NAME`: what is known of a feature service.
+/// `feature_services.NAME`: the metadata of a feature service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FeatureService {
-    /// The request columns that all of its views together are keyed by.
+    /// The key columns of all of its views together.
     #[serde(deserialize_with = "at_least_one_column")]
     pub join_keys: Vec<String>,
 }
 
-/// `services`: how feature services are treated in general.
+/// `services`: all feature services.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Services {
-    /// How long it is believed which features a service has, in seconds.
+    /// The TTL of a service's members, in seconds.
     pub membership_ttl_seconds: u64,
 }
 
@@ -246,28 +246,28 @@ pub struct Services {
 pub struct Registry {
     /// Its base URL.
     pub url: String,
-    /// The project asked for, where Feast has it under another name than `project`.
+    /// The project in the registry, where its name differs from `project`.
     pub project: Option<String>,
-    /// How long what it says of join keys is believed, in seconds.
+    /// The TTL of its metadata, in seconds.
     pub ttl_seconds: u64,
 }
 
-/// `native`: what the native API leaves out of a request.
+/// `native`: defaults of the native API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Native {
-    /// The column that `entity_ids` are values of.
+    /// The column of `entity_ids`.
     pub entity_column: String,
-    /// The view that a feature name without one belongs to.
+    /// The view of feature names without one.
     pub default_view: String,
 }
 
-/// `limits`: past which a request in Feast's terms goes to the origin as it came, and any other is refused. They are checked before memory is
-/// taken.
+/// `limits`: a request of Feast's API past a limit is passed through to the origin, and any other is rejected. They are checked before memory is
+/// allocated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Whether a request in Feast's terms is refused too.
+    /// Whether a request of Feast's API is rejected too.
     pub refuse: bool,
     /// The longest request body, in bytes.
     pub body_bytes: usize,
@@ -275,15 +275,15 @@ pub struct Limits {
     pub entities: usize,
     /// The most features that one request names.
     pub features: usize,
-    /// The most values that one answer has: entities times features.
+    /// The most values of one response: entities times features.
     pub cells: usize,
     /// The longest key of one row, in bytes: its entity's values with their column names.
     pub key_bytes: usize,
-    /// The deepest that objects and arrays nest, in requests and in the origin's answers.
+    /// The deepest nesting of objects and arrays, in requests and in the origin's responses.
     pub depth: u16,
-    /// The longest answer that is taken from the origin, in bytes.
+    /// The longest response of the origin, in bytes.
     pub origin_body_bytes: usize,
-    /// The longest body of a write that is read for what it changes, in bytes; a longer one is taken to change everything.
+    /// The longest body of a write that is parsed, in bytes; a longer one invalidates everything.
     pub write_body_bytes: usize,
     /// The most rows that one request warms.
     pub warm_rows: usize,
@@ -297,7 +297,7 @@ impl Default for Origin {
 
 impl Default for L1 {
     fn default() -> Self {
-        // The entries are the seed's; the bytes are half of the 128 MB that a Worker has in all.
+        // The entries are those of the original specification; the bytes are half of a Worker's 128 MB.
         L1 { max_entries: 10_000, max_bytes: 64 << 20, policy: EvictionPolicy::Lru }
     }
 }
@@ -311,7 +311,7 @@ impl Default for L2 {
             binding: "FEATURES".to_owned(),
             read_policy: L2ReadPolicy::Auto,
             timeout_ms: 500,
-            // KV takes one write of a key each second.
+            // KV accepts one write of a key each second.
             write_interval_ms: 1_000,
             max_writes_per_day: None,
             max_writes_per_request: None,
@@ -335,7 +335,7 @@ impl Default for Freshness {
 
 impl Default for Routing {
     fn default() -> Self {
-        // The seed's thresholds.
+        // The thresholds of the original specification.
         Routing {
             enabled: true,
             real_time_max_entities: 100,
@@ -402,11 +402,11 @@ impl Default for Limits {
             cells: 100_000,
             key_bytes: 4_096,
             depth: 64,
-            // A body waits in `memory.pending_bytes` until it is whole, and what is read from it, and the reply, come on top. As much as 800
+            // A body counts towards `memory.pending_bytes` until it is complete, and its parsed rows and the response come on top. As much as 800
             // vectors of 1,536 numbers.
             origin_body_bytes: 16 << 20,
             write_body_bytes: 16 << 20,
-            // Each is a write of KV's, of which a Worker may make 1,000 for one request.
+            // Each is a KV write, and a Worker may make 1,000 calls for one request.
             warm_rows: 800,
         }
     }
@@ -424,7 +424,7 @@ impl Default for Writes {
     }
 }
 
-/// A list that is there and yet empty is a mistake: leaving it out means something else.
+/// An empty list is a mistake: omitting it has another meaning.
 fn at_least_one_column<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let columns = Vec::deserialize(deserializer)?;
     if columns.is_empty() { Err(D::Error::invalid_length(0, &"a list of at least one column")) } else { Ok(columns) }

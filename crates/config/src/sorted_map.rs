@@ -1,6 +1,6 @@
-//! Things by name, in the order of their names.
+//! A map by name, sorted.
 //!
-//! A sorted list, since there are tens of them and they are set once; a B-tree is compiled for each kind of thing anew.
+//! A sorted list, since maps have tens of entries and are filled once. A B-tree is compiled anew for each type.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -8,7 +8,7 @@ use core::marker::PhantomData;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Things by name; each name stands once.
+/// Values by name; each name occurs once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SortedMap<T> {
     entries: Vec<(String, T)>,
@@ -21,47 +21,47 @@ impl<T> Default for SortedMap<T> {
 }
 
 impl<T> SortedMap<T> {
-    /// Where `name` stands, or else belongs.
+    /// The index of `name`, or where it would be inserted.
     fn place(&self, name: &str) -> Result<usize, usize> {
         self.entries.binary_search_by(|(known, _)| known.as_str().cmp(name))
     }
 
-    /// What has that name.
+    /// The value of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&T> {
-        self.place(name).ok().and_then(|at| self.entries.get(at)).map(|(_, thing)| thing)
+        self.place(name).ok().and_then(|at| self.entries.get(at)).map(|(_, value)| value)
     }
 
-    /// Puts `thing` in, in the place of an earlier one of that name.
-    pub fn insert(&mut self, name: String, thing: T) {
+    /// Inserts `value`, replacing an earlier one of that name.
+    pub fn insert(&mut self, name: String, value: T) {
         match self.place(&name) {
             Ok(at) => {
                 if let Some((_, earlier)) = self.entries.get_mut(at) {
-                    *earlier = thing;
+                    *earlier = value;
                 }
             }
-            Err(at) => self.entries.insert(at, (name, thing)),
+            Err(at) => self.entries.insert(at, (name, value)),
         }
     }
 
-    /// All names and things, in the order of the names.
+    /// All names and values, in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
-        self.entries.iter().map(|(name, thing)| (name.as_str(), thing))
+        self.entries.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// How many there are.
+    /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Forgets all.
+    /// Removes all entries.
     pub fn clear(&mut self) {
         self.entries.clear();
     }
@@ -69,8 +69,8 @@ impl<T> SortedMap<T> {
 
 impl<T> Extend<(String, T)> for SortedMap<T> {
     fn extend<I: IntoIterator<Item = (String, T)>>(&mut self, entries: I) {
-        for (name, thing) in entries {
-            self.insert(name, thing);
+        for (name, value) in entries {
+            self.insert(name, value);
         }
     }
 }
@@ -100,13 +100,13 @@ impl<T: Serialize> Serialize for SortedMap<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for SortedMap<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Reader(PhantomData))
+        deserializer.deserialize_map(MapVisitor(PhantomData))
     }
 }
 
-struct Reader<T>(PhantomData<T>);
+struct MapVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for MapVisitor<T> {
     type Value = SortedMap<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,8 +115,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<SortedMap<T>, A::Error> {
         let mut map = SortedMap::default();
-        while let Some((name, thing)) = access.next_entry()? {
-            map.insert(name, thing);
+        while let Some((name, value)) = access.next_entry()? {
+            map.insert(name, value);
         }
         Ok(map)
     }

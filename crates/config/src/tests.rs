@@ -29,7 +29,7 @@ fn table_with(key: &str, value: Value) -> Value {
 }
 
 #[test]
-fn the_built_in_origin_takes_no_url() {
+fn the_synthetic_origin_takes_no_url() {
     assert_eq!(
         fault(&json!({"origin": {"url": "http://feast:6566"}})),
         "`origin.kind` must be `http` where `origin.url` is set, not `synthetic`"
@@ -37,7 +37,7 @@ fn the_built_in_origin_takes_no_url() {
 }
 
 #[test]
-fn an_empty_table_is_the_default() {
+fn an_empty_table_has_the_defaults() {
     assert_eq!(parse(&json!({})), Ok(Config::default()));
     assert_eq!(Config::default().validate(), Ok(()));
     assert_eq!(
@@ -150,7 +150,7 @@ fn an_old_key_is_unknown_and_its_error_names_the_new_one() {
 }
 
 #[test]
-fn an_unknown_key_is_named_with_the_nearest_right_one() {
+fn an_unknown_key_is_named_with_the_nearest_known_one() {
     for (table, expected) in [
         (json!({"freshness": {"ttl_second": 1}}), "unknown key `freshness.ttl_second`; did you mean `ttl_seconds`?"),
         (json!({"freshness": {"ttl": 1}}), "unknown key `freshness.ttl`; did you mean `ttl_seconds`?"),
@@ -295,7 +295,7 @@ fn a_number_out_of_range_is_named_with_its_range() {
 }
 
 #[test]
-fn a_name_has_its_form() {
+fn an_invalid_name_is_rejected() {
     for (key, value) in [
         ("project", json!("")),
         ("project", json!("a\nb")),
@@ -338,7 +338,7 @@ fn a_name_has_its_form() {
 }
 
 #[test]
-fn a_table_without_what_it_needs_names_it() {
+fn a_missing_key_is_named() {
     assert_eq!(fault(&json!({"registry": {}})), "missing key `registry.url`");
     assert_eq!(fault(&json!({"feature_services": {"s": {}}})), "missing key `feature_services.s.join_keys`");
     assert_eq!(fault(&json!({"views": {"v": {}}})), "missing key `views.v.join_keys`");
@@ -390,7 +390,7 @@ fn an_origin_has_a_plain_base_url() {
 }
 
 #[test]
-fn credentials_in_a_url_are_refused_and_not_repeated() {
+fn credentials_in_a_url_are_rejected_and_not_repeated() {
     for key in ["origin.url", "registry.url", "alerts.webhook_url", "telemetry.traces_url"] {
         for url in ["https://user:hunter2@feast", "user:hunter2@feast", "https://feast/hunter2@"] {
             let message = fault(&table_with(key, json!(url)));
@@ -401,7 +401,7 @@ fn credentials_in_a_url_are_refused_and_not_repeated() {
 }
 
 #[test]
-fn a_format_that_shows_a_struct_only_the_keys_it_knows_hides_no_unknown_key() {
+fn a_format_that_hides_unknown_keys_from_a_struct_hides_none() {
     /// As serde-wasm-bindgen does it.
     struct Hiding(Value);
     impl<'de> Deserializer<'de> for Hiding {

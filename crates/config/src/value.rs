@@ -1,6 +1,6 @@
-//! A configuration of any format, read whole, and taken apart again by serde.
+//! A configuration value of any format: read in full, and then deserialized by serde.
 //!
-//! It knows no key. Its invariant: every error names the full path of what is wrong, in the words of a configuration
+//! It knows no key. Invariant: every error has the full path of its value, in the terms of a configuration
 //! file and not of Rust.
 
 use core::fmt;
@@ -16,19 +16,19 @@ use crate::path::shown;
 
 /// A value of any format.
 pub(super) enum ConfigValue {
-    /// Nothing, as where the key is left out.
+    /// Null, like an omitted key.
     Null,
     /// `true` or `false`.
     Boolean(bool),
-    /// A whole number.
+    /// An integer.
     Integer(i64),
-    /// A number that is not whole, or passes 63 bits and so every range of the configuration; as text, to be shown.
+    /// A number that is no integer, or exceeds 63 bits and so every range; as text, for display.
     Other(String),
     /// A text.
     Text(String),
     /// A list.
     List(Vec<ConfigValue>),
-    /// A table; each key stands once.
+    /// A table; each key occurs once.
     Table(Vec<(String, ConfigValue)>),
 }
 
@@ -38,28 +38,28 @@ const MAX_DEPTH: u8 = 16;
 
 impl<'de> Deserialize<'de> for ConfigValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ConfigValue, D::Error> {
-        Reader { depth: 0 }.deserialize(deserializer)
+        ValueVisitor { depth: 0 }.deserialize(deserializer)
     }
 }
 
-/// Reads the values that stand `depth` deep.
+/// Reads values at nesting `depth`.
 #[derive(Clone, Copy)]
-struct Reader {
+struct ValueVisitor {
     depth: u8,
 }
 
-impl Reader {
-    fn next<E: de::Error>(self) -> Result<Reader, E> {
+impl ValueVisitor {
+    fn next<E: de::Error>(self) -> Result<ValueVisitor, E> {
         let depth = self.depth + 1;
         if depth > MAX_DEPTH {
             Err(E::custom(format_args!("it nests deeper than {MAX_DEPTH}")))
         } else {
-            Ok(Reader { depth })
+            Ok(ValueVisitor { depth })
         }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Reader {
+impl<'de> DeserializeSeed<'de> for ValueVisitor {
     type Value = ConfigValue;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<ConfigValue, D::Error> {
@@ -67,7 +67,7 @@ impl<'de> DeserializeSeed<'de> for Reader {
     }
 }
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for ValueVisitor {
     type Value = ConfigValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -175,7 +175,7 @@ impl ConfigValue {
     }
 }
 
-/// Gives each type what it asks for, or says in words what that is.
+/// Deserializes each type, or reports what it expects.
 impl<'de> Deserializer<'de> for &'de ConfigValue {
     type Error = Box<ConfigError>;
 
@@ -275,7 +275,7 @@ impl<'de> SeqAccess<'de> for Fields<'de> {
     }
 }
 
-/// Once for each type of value, and apart: V8 compiles what it calls, and most tables have few of their keys.
+/// One function for each type of value: V8 compiles only functions that are called, and most tables have few of their keys.
 #[inline(never)]
 fn of_field<'de, T: DeserializeSeed<'de>>(seed: T, key: &str, value: &'de ConfigValue) -> Result<T::Value> {
     seed.deserialize(value).map_err(|error| error.within_key(key))

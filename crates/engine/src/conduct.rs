@@ -95,7 +95,7 @@ impl Engine {
             Some(Ok(row)) => {
                 counts.hits += 1;
                 // A write that was acknowledged since the request began counts too: L1 keeps the row for others.
-                let written_at = self.marks.floor(view.writes()).at(key);
+                let written_at = self.marks.affecting(view.write_dependencies()).invalidated_at(key);
                 store.clock.trust(row, written_at, now)
             }
             Some(Err(reason)) => {
@@ -451,7 +451,7 @@ impl Engine {
             if !self.origin.breaker.admits(now) {
                 self.origin.limiter.release(permit, CallOutcome::Answered(0));
                 let retry_millis = self.origin.breaker.opens_in(now);
-                session.failure = Some(OriginFailure::LeftAlone { retry_millis });
+                session.failure = Some(OriginFailure::CircuitOpen { retry_millis });
                 for index in session.at_stage(|stage| stage == Stage::Next(beyond)) {
                     session.set_stage(index, Stage::Failed);
                 }

@@ -2,8 +2,8 @@
 
 use ::prefetch::patterns::Patterns;
 use ::prefetch::prefetch::Governor;
+use cache::invalidations::Invalidations;
 use cache::lookup;
-use cache::marks::Marks;
 use cache::memory::Memory;
 use model::answer::{Action, Answer, LookupResult, OriginFailure, Tier, TierCounts};
 use model::interner::Interner;
@@ -55,7 +55,7 @@ pub enum Begun {
 pub struct Engine {
     pub(super) settings: Settings,
     pub(super) memory: Memory,
-    pub(super) marks: Marks,
+    pub(super) marks: Invalidations,
     pub(super) interner: Interner,
     pub(super) stores: Vec<Store>,
     pub(super) origin: Origin,
@@ -101,7 +101,7 @@ impl Engine {
         let stores = settings.stores.iter().take(MAX_STORES);
         Engine {
             memory: Memory::new(settings.l1, settings.eviction),
-            marks: Marks::new(settings.jobs),
+            marks: Invalidations::new(settings.jobs),
             interner: Interner::default(),
             stores: stores
                 .map(|store| {
@@ -147,13 +147,13 @@ impl Engine {
             ask.deadline_millis,
             ask.is_streamed,
         )
-        .within(ask.patience_millis)
+        .within(ask.background_timeout_millis)
         .after(ask.waited_millis);
         if open.missing == 0 {
             answer.tier_counts =
                 TierCounts { l1_hits: answer.found.len() as u32, stale: open.stale, ..TierCounts::default() };
             lookup::enforce_max_event_age(&mut answer.found, &ask, ask.rows, now);
-            return Begun::Answered { ask, answer, is_due: open.due > 0, route };
+            return Begun::Answered { ask, answer, is_due: open.revalidating > 0, route };
         }
         let has_room = self.has_room_for(&ask, answer.found.len(), open.missing as usize);
         if !has_room || self.sessions.len() >= self.admitted(ask.priority) {
@@ -228,13 +228,13 @@ impl Engine {
     }
 
     /// What was written past the caches, to be marked.
-    pub fn marks(&mut self) -> &mut Marks {
+    pub fn marks(&mut self) -> &mut Invalidations {
         &mut self.marks
     }
 
     /// The same, to look at.
     #[must_use]
-    pub fn read_marks(&self) -> &Marks {
+    pub fn read_marks(&self) -> &Invalidations {
         &self.marks
     }
 
@@ -356,13 +356,13 @@ impl Engine {
 
     /// Whether a request of which so many places are missing may take the memory that it needs while it waits.
     pub(super) fn has_room_for(&mut self, ask: &RowQuery, places: usize, missing: usize) -> bool {
-        self.has_room(ask.priority, ask.held_bytes + session::expected_bytes(ask, places, missing))
+        self.has_room(ask.priority, ask.request_bytes + session::expected_bytes(ask, places, missing))
     }
 
     /// Whether so many bytes more may wait for a request of this priority.
     pub fn has_room(&mut self, priority: Priority, bytes: usize) -> bool {
         // Rows count in L1 for as long as it has them, and then where they are still in use.
-        let left = self.memory.left_to_others();
+        let left = self.memory.removed_while_shared();
         if left.abs_diff(self.measured_at) > MEASURED_EVERY_BYTES {
             self.measured_at = left;
             self.sessions.measure();

@@ -30,7 +30,7 @@ impl Engine {
                 self.governor.displace(self.memory.last_evicted(), now);
             }
         } else {
-            self.memory.put_cold(hash, Rc::clone(&row));
+            self.memory.put_unrequested(hash, Rc::clone(&row));
         }
         Some(row)
     }
@@ -39,8 +39,8 @@ impl Engine {
     pub(super) fn latest(&mut self, session: &Session, index: usize, now: Timestamp) -> Option<Rc<Row>> {
         let (view, key, hash) = session.key_of(index)?;
         let row = session.known(index)?;
-        let floor = self.marks.floor(view.writes()).at(key);
-        let rules = Rules::new(*view.lifetimes(), None, Consistency::Eventual, now).since(floor);
+        let invalidated_at = self.marks.affecting(view.write_dependencies()).invalidated_at(key);
+        let rules = Rules::new(*view.lifetimes(), None, Consistency::Eventual, now).invalidated_at(invalidated_at);
         // What is stamped later than now was stamped by a clock that has been put back since.
         let is_kept = |cell: &Cell| rules.judge(cell, hash) != Freshness::Expired && cell.fetched_at.timestamp() <= now;
         let merged = match self.memory.peek(hash, view.space(), key) {

@@ -13,7 +13,7 @@ use ::prefetch::prefetch::{CostModel, Governor, Verdict};
 use cache::lookup;
 use model::answer::{Action, LookupResult};
 use model::request::{Cohort, Consistency, Priority, RowQuery};
-use model::shape::Shape;
+use model::shape::RequestShape;
 use model::time::Timestamp;
 
 /// A row that is displaced must have been left alone for so many times as long as the new one is expected to lie.
@@ -43,7 +43,7 @@ impl Engine {
     }
 
     /// Learns from a request without a session, for so many entities.
-    pub fn count(&mut self, shape: &Shape, entities: usize, now: Timestamp) {
+    pub fn count(&mut self, shape: &RequestShape, entities: usize, now: Timestamp) {
         self.patterns.count(shape, entities, now);
     }
 
@@ -54,12 +54,12 @@ impl Engine {
         &mut self,
         session: u64,
         cohort: Cohort,
-        shape: &Shape,
+        shape: &RequestShape,
         entities: usize,
         ends: [u32; 2],
         now: Timestamp,
     ) -> bool {
-        (cohort != Cohort::Served || self.governor.was_looked_into(request_name(shape, ends), now))
+        (cohort != Cohort::Prefetch || self.governor.was_looked_into(request_name(shape, ends), now))
             && self.patterns.observe_again(session, shape, entities, ends, now)
     }
 
@@ -68,12 +68,12 @@ impl Engine {
         &mut self,
         session: u64,
         cohort: Cohort,
-        shape: &Shape,
+        shape: &RequestShape,
         entities: &[Entity<'_>],
         now: Timestamp,
     ) -> Predictions {
         self.patterns.observe(session, shape, entities, now);
-        if cohort != Cohort::Served {
+        if cohort != Cohort::Prefetch {
             return Predictions::default();
         }
         let name_of = |entity: Option<&Entity<'_>>| entity.map_or(0, |entity| entity.name);
@@ -90,7 +90,7 @@ impl Engine {
     }
 
     /// What will probably be asked for after a request.
-    pub fn predict(&mut self, shape: &Shape, entities: &[Entity<'_>]) -> Predictions {
+    pub fn predict(&mut self, shape: &RequestShape, entities: &[Entity<'_>]) -> Predictions {
         self.patterns.predict(shape, entities)
     }
 
@@ -118,7 +118,7 @@ impl Engine {
         let mut found = Vec::new();
         let open = lookup::read_memory(&mut self.memory, &self.marks, &ask, now, 0, &mut found);
         let needed = session::expected_bytes(&ask, found.len(), open.missing as usize);
-        let has_room = self.has_room(Priority::Low, ask.held_bytes + needed);
+        let has_room = self.has_room(Priority::Low, ask.request_bytes + needed);
         if open.missing == 0 || !has_room || self.sessions.len() >= self.admitted(Priority::Low) {
             return over();
         }
@@ -199,6 +199,6 @@ impl Engine {
 }
 
 /// A name for a request, by its shape and the names of its first and last entity.
-fn request_name(shape: &Shape, [first, last]: [u32; 2]) -> u32 {
+fn request_name(shape: &RequestShape, [first, last]: [u32; 2]) -> u32 {
     shape.name.rotate_left(8) ^ first.rotate_left(1) ^ last
 }

@@ -15,8 +15,8 @@ use crate::slab::Held;
 use crate::write_queue::Change;
 use ::prefetch::ledger::Operations;
 use cache::freshness::{Freshness, Rules};
+use cache::invalidations::Invalidations;
 use cache::lookup::{self, Inspector};
-use cache::marks::Marks;
 use model::answer::{Action, Answer, LookupResult, OriginFailure, Tier, TierCounts};
 use model::fetch_spec::FetchSpec;
 use model::interner::Interner;
@@ -53,7 +53,7 @@ pub(super) struct Missing {
     pub(super) place: usize,
     pub(super) stage: Stage,
     /// When it was last written before the request began: what was fetched then or earlier is not to be served.
-    floor: Timestamp,
+    invalidated_at: Timestamp,
     /// When this session fetched something of it, by the row's own times.
     own_fetches: Vec<Timestamp>,
     /// What is known of it so far.
@@ -157,7 +157,7 @@ impl Session {
         ask: Box<RowQuery>,
         route: Route,
         found: Vec<LookupResult>,
-        marks: &Marks,
+        marks: &Invalidations,
         now: Timestamp,
     ) -> Session {
         let mut session = Session {
@@ -199,7 +199,7 @@ impl Session {
         ask: Box<RowQuery>,
         route: Route,
         found: Vec<LookupResult>,
-        marks: &Marks,
+        marks: &Invalidations,
         early_millis: u64,
         now: Timestamp,
     ) -> Session {
@@ -213,14 +213,14 @@ impl Session {
         ask: Box<RowQuery>,
         route: Route,
         found: Vec<LookupResult>,
-        marks: &Marks,
+        marks: &Invalidations,
         now: Timestamp,
     ) -> Session {
         Session { is_answered: true, is_prefetch: true, ..Session::new(ask, route, found, marks, now) }
     }
 
     /// Begins behind no request, for rows that somebody brings.
-    pub(super) fn load(ask: Box<RowQuery>, route: Route, marks: &Marks, now: Timestamp) -> Session {
+    pub(super) fn load(ask: Box<RowQuery>, route: Route, marks: &Invalidations, now: Timestamp) -> Session {
         let nothing = LookupResult { row: None, tier: Tier::L1, is_stale: false, action: Action::Fetch };
         let found = vec![nothing; ask.keys.len()];
         Session { is_answered: true, ..Session::new(ask, route, found, marks, now) }
@@ -234,7 +234,7 @@ impl Session {
     }
 
     /// What was written before the request began is marked for it here, once: what is written later it need not see.
-    fn collect(&mut self, action: Action, marks: &Marks) {
+    fn collect(&mut self, action: Action, marks: &Invalidations) {
         let mut known: HashMap<(u64, usize), usize, foldhash::fast::FixedState> = HashMap::default();
         let view_of = |place: usize, rows: usize| place.checked_div(rows).unwrap_or_default();
         let is_waiting: HashSet<usize> = self.waiting.iter().map(|&(place, _)| place).collect();
@@ -250,9 +250,10 @@ impl Session {
                 .copied()
                 .filter(|&index| missing.get(index).is_some_and(|missing| self.ask.keys.at(missing.place).0 == key));
             let index = same_row.unwrap_or_else(|| {
-                let floor =
-                    self.ask.views.get(view).map_or(Timestamp::default(), |view| marks.floor(view.writes()).at(key));
-                missing.push(Missing { floor, ..Missing::new(place, found.row.clone()) });
+                let invalidated_at = self.ask.views.get(view).map_or(Timestamp::default(), |view| {
+                    marks.affecting(view.write_dependencies()).invalidated_at(key)
+                });
+                missing.push(Missing { invalidated_at, ..Missing::new(place, found.row.clone()) });
                 known.insert((hash, view), missing.len() - 1);
                 missing.len() - 1
             });
@@ -266,7 +267,7 @@ impl Session {
 
     /// Looks for anew what has grown too old for the answer since it was found: which of the missing rows these are. A bound
     /// holds when the answer is made, and not only when a tier was read.
-    pub(super) fn retire_expired(&mut self, stores: usize, marks: &Marks, now: Timestamp) -> Vec<usize> {
+    pub(super) fn retire_expired(&mut self, stores: usize, marks: &Invalidations, now: Timestamp) -> Vec<usize> {
         if self.is_answered || now < self.expires_at {
             return Vec::new();
         }
@@ -345,7 +346,7 @@ impl Session {
 
     /// The view, key and hash of a missing row.
     pub(super) fn key_of(&self, missing: usize) -> Option<(&ViewQuery, &[u8], u64)> {
-        self.ask.place(self.missing.get(missing)?.place)
+        self.ask.lookup(self.missing.get(missing)?.place)
     }
 
     pub(super) fn hash_of(&self, missing: usize) -> u64 {
@@ -442,7 +443,7 @@ impl Session {
     /// Learns what L1 has by now of a row that another request looked for; whether that completes it.
     pub(super) fn learn_shared(&mut self, index: usize, row: &Rc<Row>, now: Timestamp) -> bool {
         let freshness = self.judge(index, row, now);
-        let is_enough = freshness.is_usable_at_once();
+        let is_enough = freshness.is_servable_immediately();
         if let Some(missing) = self.missing.get_mut(index) {
             missing.known = Some(Rc::clone(row));
             if is_enough {
@@ -480,7 +481,8 @@ impl Session {
         missing.known = Some(Rc::clone(&known));
         let freshness = self.judge(index, &known, now);
         // Behind an answer a row is looked for because it is due, so another that is due will not do.
-        let is_enough = if self.is_answered { freshness == Freshness::Fresh } else { freshness.is_usable_at_once() };
+        let is_enough =
+            if self.is_answered { freshness == Freshness::Fresh } else { freshness.is_servable_immediately() };
         if let Some(missing) = self.missing.get_mut(index).filter(|missing| is_enough && missing.stage != Stage::Done) {
             missing.stage = Stage::Done;
             missing.tier = Some(store);
@@ -499,17 +501,18 @@ impl Session {
         interner: &mut Interner,
         now: Timestamp,
     ) -> Option<usize> {
-        if !self.ask.is_answered_by(place, &row) {
+        if !self.ask.is_row_of_lookup(place, &row) {
             return None;
         }
-        let (view, _, hash) = self.ask.place(place)?;
+        let (view, _, hash) = self.ask.lookup(place)?;
         let is_whole = matches!(view.columns(), Columns::All);
         let rules = self.rules(view, now);
         let at = self.waiting.binary_search_by_key(&place, |&(place, _)| place).ok()?;
         let index = self.waiting.get(at)?.1;
         let missing = self.missing.get_mut(index)?;
         missing.own_fetches.extend(row.newest());
-        let mut inspector = Inspector::new(view, rules.since(missing.floor)).with_own_fetches(&missing.own_fetches);
+        let mut inspector =
+            Inspector::new(view, rules.invalidated_at(missing.invalidated_at)).with_own_fetches(&missing.own_fetches);
         let mut has_lost_some = false;
         let known = match &missing.known {
             // A feature service is fetched as a whole, so nothing of an older row is worth keeping.
@@ -568,7 +571,7 @@ impl Session {
             let (_, hash) = self.ask.keys.at(missing.place);
             match &missing.known {
                 Some(known) => {
-                    let inspector = Inspector::new(ask, self.rules(ask, now).since(missing.floor));
+                    let inspector = Inspector::new(ask, self.rules(ask, now).invalidated_at(missing.invalidated_at));
                     let judged = inspector.with_own_fetches(&missing.own_fetches).judge_columns(known, hash);
                     for (is_missing, freshness) in columns.iter_mut().zip(judged) {
                         *is_missing |= freshness != Freshness::Fresh;
@@ -580,7 +583,7 @@ impl Session {
                 *is_missing = true;
             }
             fetch.rows.push(missing.place.checked_rem(self.ask.rows).unwrap_or_default());
-            fetch.places.push(missing.place);
+            fetch.indices.push(missing.place);
         }
         fetch.rows = sorted(fetch.rows);
         fetch.rows.dedup();
@@ -751,7 +754,7 @@ impl Session {
 
     /// Whether it warms the tiers, and its caller waits for the stores.
     pub(super) fn is_warming(&self) -> bool {
-        self.ask.patience_millis.is_some()
+        self.ask.background_timeout_millis.is_some()
     }
 
     /// Of the rows that the store of `tier` is to be written, those of which is not known what else it holds. A store is written what
@@ -828,7 +831,7 @@ impl Session {
                 *found = LookupResult { row, tier: Tier::L2, is_stale: false, action: Action::None };
             }
         }
-        if lookup::retire_former_members(&mut rows) == 0 {
+        if lookup::refetch_rows_lacking_members(&mut rows) == 0 {
             return;
         }
         let known: HashMap<usize, usize, foldhash::fast::FixedState> = self.waiting.iter().copied().collect();
@@ -884,9 +887,9 @@ impl Session {
 
     /// A judge of the missing row of number `index`, which is one of `view`.
     fn inspector<'a>(&'a self, index: usize, view: &'a ViewQuery, now: Timestamp) -> Inspector<'a> {
-        let inspector = |floor| Inspector::new(view, self.rules(view, now).since(floor));
+        let inspector = |invalidated_at| Inspector::new(view, self.rules(view, now).invalidated_at(invalidated_at));
         match self.missing.get(index) {
-            Some(missing) => inspector(missing.floor).with_own_fetches(&missing.own_fetches),
+            Some(missing) => inspector(missing.invalidated_at).with_own_fetches(&missing.own_fetches),
             None => inspector(Timestamp::default()),
         }
     }
@@ -904,7 +907,7 @@ impl Held for Session {
         let reads = self.reads.iter().flatten().map(|read| &read.rows);
         let calls = self.calls.iter().flatten().map(|call| &call.rows);
         let coming = self.missing.iter().filter(|missing| missing.known.is_none() && !missing.is_settled()).count();
-        let failure = if let Some(OriginFailure::Refused { body, .. }) = &self.failure { body.len() } else { 0 };
+        let failure = if let Some(OriginFailure::ErrorResponse { body, .. }) = &self.failure { body.len() } else { 0 };
         size_of::<Session>()
             + self.ask.keys.size()
             + size_of::<LookupResult>() * self.found.capacity()
@@ -914,7 +917,7 @@ impl Held for Session {
             + size_of::<Option<Call>>() * self.calls.capacity()
             + size_of::<usize>() * reads.chain(calls).map(Vec::capacity).sum::<usize>()
             + self.is_given.capacity()
-            + rows.chain(known).map(Row::part_of).sum::<usize>()
+            + rows.chain(known).map(Row::share_of).sum::<usize>()
             + coming * expected_row_bytes(&self.ask)
             + failure
     }
@@ -946,7 +949,7 @@ impl Missing {
         Missing {
             place,
             stage: Stage::Next(0),
-            floor: Timestamp::default(),
+            invalidated_at: Timestamp::default(),
             own_fetches: Vec::new(),
             known,
             stored: [const { None }; MAX_STORES],

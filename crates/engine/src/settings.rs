@@ -1,7 +1,7 @@
 //! What the engine is told once, when it is made.
 
 use ::prefetch::{patterns, prefetch};
-use cache::hold::JobSettings;
+use cache::job_window::JobSettings;
 use cache::memory::Budget;
 use cache::policy::Eviction;
 

@@ -417,7 +417,7 @@ const MAX_BATCH_BYTES: usize = 4 << 20;
 mod tests {
     use super::*;
     use crate::breaker::BreakerState;
-    use model::key::{Names, Scope, Space, Subject};
+    use model::key::{FeatureSource, KeySpace, NameStyle, Namespace};
     use model::row::{RowBuilder, Schema};
     use model::time::EventTime;
     use model::value::Status;
@@ -427,7 +427,8 @@ mod tests {
     }
 
     fn row_of(entity: u8, features: &[(&str, u64)], value: &[u8]) -> Row {
-        let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
+        let space =
+            Rc::new(KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]));
         let names = features.iter().map(|&(name, _)| name.into()).collect();
         let schema = Rc::new(Schema::new(space, Box::new([]), names).unwrap());
         let entity = [entity];

@@ -103,7 +103,7 @@ impl WriteQueue {
             let (held, before) = &*waiting;
             let before = *before;
             let merged = merge(held, &row, is_whole).within(self.limits.row);
-            let after = Row::part_of(&merged);
+            let after = Row::share_of(&merged);
             if self.bytes.saturating_sub(before) + after > self.limits.bytes {
                 return Added::Full;
             }
@@ -111,7 +111,7 @@ impl WriteQueue {
             *waiting = (merged, after);
             return Added::Coalesced;
         }
-        let size = Row::part_of(&row);
+        let size = Row::share_of(&row);
         if self.bytes + size > self.limits.bytes {
             return Added::Full;
         }
@@ -215,7 +215,7 @@ impl WriteQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::key::{Names, Scope, Space, Subject};
+    use model::key::{FeatureSource, KeySpace, NameStyle, Namespace};
     use model::row::{RowBuilder, Schema};
     use model::time::EventTime;
     use model::value::{Cell, Status};
@@ -229,12 +229,13 @@ mod tests {
     };
 
     fn key(entity: u8) -> StoreKey {
-        let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
+        let space = KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]);
         StoreKey::new("f", &space, &[entity])
     }
 
     fn row(features: &[(&str, &str, u64)]) -> Change {
-        let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
+        let space =
+            Rc::new(KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]));
         let names = features.iter().map(|&(name, ..)| name.into()).collect();
         let mut builder = RowBuilder::new(Rc::new(Schema::new(space, Box::new([]), names).unwrap()), b"1");
         for &(_, value, fetched_at) in features {
@@ -284,7 +285,7 @@ mod tests {
         queue.push(key(1), row(&[("a", "old", 100), ("b", "2", 100)]), Timestamp(600));
         let held = queue.bytes();
         let taken = take(&mut queue, 600);
-        assert_eq!((held, queue.bytes()), (Row::part_of(&taken[0]), 0));
+        assert_eq!((held, queue.bytes()), (Row::share_of(&taken[0]), 0));
         assert_eq!((value(&taken[0], "a"), value(&taken[0], "b")), ("new".to_owned(), "2".to_owned()));
     }
 
@@ -340,7 +341,7 @@ mod tests {
     fn of_keys_that_have_rested_nothing_is_remembered() {
         let mut queue = WriteQueue::new(LIMITS);
         for number in 0..=MAX_REMEMBERED as u64 {
-            let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
+            let space = KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]);
             let now = if number == 0 { 500 } else { number % 500 };
             queue.spend(&StoreKey::new("f", &space, &number.to_le_bytes()), Timestamp(now));
         }

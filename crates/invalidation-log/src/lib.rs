@@ -1,44 +1,58 @@
-//! The invalidation log: the marks of all writes in their order, each with a number and a time. One place keeps it, and isolates tell each
-//! other of writes through it.
+//! The invalidation log: the invalidations of all writes in their order, each with a number and a time. One object has it, and
+//! isolates share invalidations through it.
 //!
-//! It knows neither what a mark means nor where the log is stored: it says what to store as [`Change`]s, in the order in which they are to be
-//! made. Invariants: a mark that was answered for is answered for again until it is dropped, and what was dropped before its time is known by
-//! its number and its time. The clock never runs back under one epoch. Whoever stores no more than the first of the changes of a call gets,
-//! from [`InvalidationLog::restore`], a log that is no less strict than the one before.
+//! It has_epoch_of neither what an entry means nor where the log is stored: it returns what to store as [`Change`]s, to be made in their
+//! order. Invariants: an acknowledged entry is sent to every caller that lacks it, until it is dropped; what was dropped early is known
+//! by its number and time. The clock never runs back within one epoch. If only the first changes of a request are stored,
+//! [`InvalidationLog::restore`] returns a log that is no less strict than the one before.
+//!
+//! One isolate appends, and another reads from the last entry that it has_epoch_of:
+//!
+//! ```
+//! use featheredge_invalidation_log::{Append, InvalidationLog};
+//!
+//! let (mut log, _begin) = InvalidationLog::restore(None, 7, 10_000);
+//! let write = Append { epoch: 7, entry: b"driver_stats", keep_millis: 60_000, ..Append::default() };
+//! let changes = log.append(&write, 10_005, || unreachable!("the clock did not run back"));
+//! assert_eq!(changes.len(), 1, "one entry is stored");
+//!
+//! let reply = log.reply(&Append { epoch: 7, after: 1, ..Append::default() });
+//! assert_eq!((reply.last, reply.entries.len(), reply.entries[0].0), (2, 1, 10_005));
+//! ```
 
 mod message;
 
 pub use message::{Append, Appended};
 
-/// How many marks are kept at the most. An isolate that begins reads all of them.
-pub const MAX_MARKS: usize = 10_000;
+/// The most entries. An isolate that starts reads all of them.
+pub const MAX_ENTRIES: usize = 10_000;
 
-/// And in how many bytes.
-pub const MAX_MARK_BYTES: usize = 512 << 10;
+/// The most bytes of all entries.
+pub const MAX_BYTES: usize = 512 << 10;
 
-/// How many marks come between two looks for those that need not be kept.
+/// Expired entries are removed after so many appends.
 pub const SWEEP_EVERY: u64 = 100;
 
-/// How long before its first call a log begins, in milliseconds: what is fetched right after that call is not from before. None takes
-/// another's place so fast.
-const BIRTH_MILLIS: u64 = 2;
+/// How long before its first request a log begins, in milliseconds, so that what is fetched right after that request counts as later. No
+/// log replaces another so fast.
+const BEGIN_MARGIN_MILLIS: u64 = 2;
 
-/// How far the clock may run back, in milliseconds, and how far a mark may be ahead of it: where it runs back by more, the times that were
-/// told are no times to go by.
+/// How far the clock may run back, and an entry may be ahead of it, in milliseconds. Where it runs back further, earlier times are
+/// unreliable, and a new epoch begins.
 const MAX_SETBACK_MILLIS: u64 = 1_000;
 
-/// A mark as it is kept.
+/// An entry of the log: one invalidation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// Its place in the order of all.
+pub struct LogEntry {
+    /// Its number in the order of all entries.
     pub number: u64,
-    /// When it was written, by the log's clock, in milliseconds.
+    /// When it was appended, by the log's clock, in milliseconds.
     pub at: u64,
     /// Its content.
     pub bytes: Vec<u8>,
 }
 
-/// Up to which mark all are gone, though they may matter, and the latest of their times.
+/// Entries that were dropped although they may still matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dropped {
     /// The number of the last of them.
@@ -47,55 +61,54 @@ pub struct Dropped {
     pub at: u64,
 }
 
-/// What is stored of a log.
+/// The stored state of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Its identity.
     pub epoch: u64,
-    /// Which marks it has no more.
+    /// Which entries it has dropped.
     pub dropped: Dropped,
-    /// All marks, in the order of their numbers.
-    pub marks: Vec<Mark>,
+    /// All entries, in the order of their numbers.
+    pub entries: Vec<LogEntry>,
 }
 
-/// What is to be stored.
+/// A change of the stored state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing of what was stored holds any more; the epoch is to be stored last, since a log without one begins anew.
+    /// A new epoch begins, and all that was stored is removed. The epoch must be stored last, since a log without one begins anew.
     Begin {
         /// Its identity.
         epoch: u64,
-        /// What was written before.
+        /// All that was written before.
         dropped: Dropped,
     },
-    /// A mark is to be kept.
-    Insert(Mark),
-    /// Marks that are older than `at` and have a number below `number` matter to no value any more.
+    /// An entry is appended.
+    Insert(LogEntry),
+    /// Entries older than `at` with a number below `number` no longer affect any copy, and are removed.
     Expire {
         /// In milliseconds.
         at: u64,
-        /// The number of the last mark.
+        /// The number of the last entry.
         number: u64,
     },
-    /// Marks are dropped up to a number. That they are is to be stored before they are removed: who does not know it would take older
-    /// values for valid.
+    /// Entries are dropped up to a number. This must be stored before they are removed: else older copies would recompute as valid.
     Drop(Dropped),
 }
 
-/// How much a log keeps.
+/// The bounds of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How many marks.
-    pub marks: usize,
-    /// And in how many bytes.
+    /// The most entries.
+    pub entries: usize,
+    /// The most bytes of all entries.
     pub bytes: usize,
-    /// How many marks come between two looks for those that need not be kept.
+    /// Expired entries are removed after so many appends.
     pub sweep_every: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { marks: MAX_MARKS, bytes: MAX_MARK_BYTES, sweep_every: SWEEP_EVERY }
+        Limits { entries: MAX_ENTRIES, bytes: MAX_BYTES, sweep_every: SWEEP_EVERY }
     }
 }
 
@@ -103,22 +116,21 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub struct InvalidationLog {
     limits: Limits,
-    /// Which log this is. Another in its place, even under its name, has another number; never 0.
+    /// The epoch: the log's identity. A log that replaces it has another; never 0.
     epoch: u64,
-    /// The last time that was told.
+    /// The last time that was reported.
     clock: u64,
-    /// The number of the last mark, and the latest time of any.
+    /// The number of the last entry, and the latest time of any.
     last: u64,
     latest: u64,
     dropped: Dropped,
-    marks: Vec<Mark>,
-    /// The marks' bytes in all.
+    entries: Vec<LogEntry>,
+    /// The bytes of all entries.
     bytes: usize,
 }
 
 impl InvalidationLog {
-    /// The log that is stored, or one that begins now, as a log that nobody has heard: what was written before is known to none. `epoch` is
-    /// a number that no other log has.
+    /// The stored log, or one that begins now, which has_epoch_of nothing of earlier writes. `epoch` is a number that no other log has.
     #[must_use]
     pub fn restore(stored: Option<Stored>, epoch: u64, now: u64) -> (InvalidationLog, Option<Change>) {
         let mut log = InvalidationLog {
@@ -128,126 +140,126 @@ impl InvalidationLog {
             last: 0,
             latest: 0,
             dropped: Dropped { number: 0, at: 0 },
-            marks: Vec::new(),
+            entries: Vec::new(),
             bytes: 0,
         };
-        let Some(Stored { epoch, dropped, marks }) = stored else {
+        let Some(Stored { epoch, dropped, entries }) = stored else {
             let begin = log.begin(epoch, now);
             return (log, Some(begin));
         };
-        (log.epoch, log.dropped, log.marks) = (epoch, dropped, marks);
-        log.count();
+        (log.epoch, log.dropped, log.entries) = (epoch, dropped, entries);
+        log.recompute();
         (log, None)
     }
 
-    /// Sets other limits than the usual ones.
+    /// Replaces the default limits.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
-    /// The marks that are kept.
-    pub fn marks(&self) -> impl ExactSizeIterator<Item = &Mark> {
-        self.marks.iter()
+    /// All entries.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = &LogEntry> {
+        self.entries.iter()
     }
 
-    /// Keeps the marks of a call, where there are any, and says what is to be stored, in this order. `epoch` gives a number that no other
-    /// log has, where another begins.
-    pub fn append(&mut self, call: &Append<'_>, now: u64, epoch: impl FnOnce() -> u64) -> Vec<Change> {
+    /// Appends the entry of a request, where there is one, and returns what to store, in this order. `epoch` returns a number that no other
+    /// log has, where a new epoch begins.
+    pub fn append(&mut self, request: &Append<'_>, now: u64, epoch: impl FnOnce() -> u64) -> Vec<Change> {
         let mut changes = Vec::new();
-        // Time never runs back: where the clock does, it stands still, or another log begins.
+        // Time never runs back: where the clock does, time stands still, or a new epoch begins.
         if now < self.clock.max(self.latest).saturating_sub(MAX_SETBACK_MILLIS) {
             self.clock = now;
             changes.push(self.begin(epoch(), now));
         }
         self.clock = self.clock.max(now);
-        if call.marks.is_empty() {
+        if request.entry.is_empty() {
             return changes;
         }
-        let latest = if self.knows(call) {
-            call.at.min(self.clock.saturating_add(call.spread_millis.min(MAX_SETBACK_MILLIS)))
+        let latest = if self.has_epoch_of(request) {
+            request.at.min(self.clock.saturating_add(request.spread_millis.min(MAX_SETBACK_MILLIS)))
         } else {
             self.clock
         };
-        self.insert(call.marks, latest.max(self.clock), &mut changes);
-        self.compact(self.clock.saturating_sub(call.keep_millis), &mut changes);
+        self.insert(request.entry, latest.max(self.clock), &mut changes);
+        self.compact(self.clock.saturating_sub(request.keep_millis), &mut changes);
         changes
     }
 
-    /// What is answered to a call: what came after the last mark that the caller knows.
+    /// The reply to a request: all entries after the last one that the caller has_epoch_of.
     #[must_use]
-    pub fn answer(&self, call: &Append<'_>) -> Appended<'_> {
-        let after = if self.knows(call) { call.after } else { 0 };
-        let unknown = self.marks.iter().filter(|mark| mark.number > after);
+    pub fn reply(&self, request: &Append<'_>) -> Appended<'_> {
+        let after = if self.has_epoch_of(request) { request.after } else { 0 };
+        let unknown = self.entries.iter().filter(|entry| entry.number > after);
         Appended {
             clock: self.clock,
             last: self.last,
             dropped: self.dropped.number,
             dropped_at: self.dropped.at,
             epoch: self.epoch,
-            marks: unknown.map(|mark| (mark.at, serde_bytes::Bytes::new(&mark.bytes))).collect(),
+            entries: unknown.map(|entry| (entry.at, serde_bytes::Bytes::new(&entry.bytes))).collect(),
         }
     }
 
-    /// Drops the marks up to a number before their time.
+    /// Drops the entries up to a number, although they may still matter.
     pub fn drop_up_to(&mut self, number: u64) -> Change {
-        let gone = self.marks.iter().filter(|mark| mark.number <= number).map(|mark| mark.at);
+        let gone = self.entries.iter().filter(|entry| entry.number <= number).map(|entry| entry.at);
         let at = gone.max().unwrap_or_default().max(self.dropped.at);
         self.dropped = Dropped { number, at };
-        self.marks.retain(|mark| mark.number > number);
-        self.count();
+        self.entries.retain(|entry| entry.number > number);
+        self.recompute();
         Change::Drop(self.dropped)
     }
 
-    /// Begins without marks.
+    /// Begins a new epoch without entries.
     fn begin(&mut self, epoch: u64, now: u64) -> Change {
         self.epoch = epoch;
-        // The first number is of all that was written before.
-        self.dropped = Dropped { number: 1, at: now.saturating_sub(BIRTH_MILLIS) };
-        self.marks.clear();
-        self.count();
+        // The first number stands for all that was written before.
+        self.dropped = Dropped { number: 1, at: now.saturating_sub(BEGIN_MARGIN_MILLIS) };
+        self.entries.clear();
+        self.recompute();
         Change::Begin { epoch, dropped: self.dropped }
     }
 
-    /// Whether a caller has heard this very log. Who has not knows neither its marks nor its clock.
-    fn knows(&self, call: &Append<'_>) -> bool {
-        call.epoch == self.epoch
+    /// Whether a caller has_epoch_of this epoch. Another has_epoch_of neither its entries nor its clock.
+    fn has_epoch_of(&self, request: &Append<'_>) -> bool {
+        request.epoch == self.epoch
     }
 
     fn insert(&mut self, bytes: &[u8], at: u64, changes: &mut Vec<Change>) {
         self.last += 1;
         self.latest = self.latest.max(at);
         self.bytes += bytes.len();
-        let mark = Mark { number: self.last, at, bytes: bytes.to_vec() };
-        self.marks.push(mark.clone());
-        changes.push(Change::Insert(mark));
+        let entry = LogEntry { number: self.last, at, bytes: bytes.to_vec() };
+        self.entries.push(entry.clone());
+        changes.push(Change::Insert(entry));
     }
 
-    /// Lets go of marks that matter no more, once in a while or where there are too many, and, where these are not enough, of the older half.
+    /// Removes expired entries, periodically or where the log is full; where it is still full, it drops the older half.
     fn compact(&mut self, oldest: u64, changes: &mut Vec<Change>) {
         if !self.is_full() && !self.last.is_multiple_of(self.limits.sweep_every) {
             return;
         }
-        // The last one stays, since its number is what the next one's follows.
+        // The last entry stays, since its number determines the next.
         let last = self.last;
-        self.marks.retain(|mark| mark.at >= oldest || mark.number >= last);
-        self.count();
+        self.entries.retain(|entry| entry.at >= oldest || entry.number >= last);
+        self.recompute();
         changes.push(Change::Expire { at: oldest, number: last });
         if self.is_full() {
-            // Of the older half only the time is kept: whoever does not know these marks takes all that was fetched before for changed.
-            let half = self.last.saturating_sub(self.marks.len().div_ceil(2) as u64);
+            // Only the time of the older half remains: a caller that lacks these entries treats all that was fetched before as invalidated.
+            let half = self.last.saturating_sub(self.entries.len().div_ceil(2) as u64);
             changes.push(self.drop_up_to(half));
         }
     }
 
     fn is_full(&self) -> bool {
-        self.marks.len() > self.limits.marks || self.bytes > self.limits.bytes
+        self.entries.len() > self.limits.entries || self.bytes > self.limits.bytes
     }
 
-    /// What follows from the marks and from what was dropped.
-    fn count(&mut self) {
-        self.last = self.marks.last().map_or(self.dropped.number, |mark| mark.number);
-        self.latest = self.marks.iter().map(|mark| mark.at).max().unwrap_or(self.dropped.at);
-        self.bytes = self.marks.iter().map(|mark| mark.bytes.len()).sum();
+    /// Recomputes what follows from the entries and from what was dropped.
+    fn recompute(&mut self) {
+        self.last = self.entries.last().map_or(self.dropped.number, |entry| entry.number);
+        self.latest = self.entries.iter().map(|entry| entry.at).max().unwrap_or(self.dropped.at);
+        self.bytes = self.entries.iter().map(|entry| entry.bytes.len()).sum();
     }
 }
 

@@ -1,5 +1,5 @@
-//! What is told to the log and what it answers, in bytes: a version, and behind it postcard. Invariant: bytes that are not whole, or of
-//! another version, as in the middle of a deployment, are no message.
+//! The messages of the log in bytes: a version, then postcard. Knows nothing of what an entry means. Invariant: truncated bytes, and
+//! those of another version, as during a deployment, are no message.
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
@@ -7,21 +7,21 @@ use serde_bytes::Bytes;
 /// The version of both messages. It changes with either.
 const VERSION: u8 = 1;
 
-/// A call: marks to keep, where there are any, and from where on others are to be told.
+/// A request: an entry to append, where there is one, and the last entry that the caller knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Append<'a> {
-    /// The number of the last mark that the caller knows.
+    /// The number of the last entry that the caller knows.
     pub after: u64,
-    /// Which log the caller has heard that from; where that is not this one, it knows neither marks nor the clock.
+    /// The epoch that the caller knows. Where it is another, the caller knows neither entries nor the clock.
     pub epoch: u64,
-    /// What to keep; empty for nothing.
+    /// The entry to append; empty for none.
     #[serde(with = "serde_bytes")]
-    pub marks: &'a [u8],
-    /// The latest that the log's clock can show, as the caller knows it, in milliseconds.
+    pub entry: &'a [u8],
+    /// The caller's latest estimate of the log's clock, in milliseconds.
     pub at: u64,
-    /// By how much that may be too late.
+    /// By how much that estimate may be ahead, in milliseconds.
     pub spread_millis: u64,
-    /// How long any mark needs to be kept.
+    /// How long any entry affects copies, in milliseconds.
     pub keep_millis: u64,
 }
 
@@ -32,29 +32,29 @@ impl<'a> Append<'a> {
         write(self)
     }
 
-    /// The message that these bytes are; `None` where they are none.
+    /// Parses a message; `None` where the bytes are none.
     #[must_use]
     pub fn read(bytes: &'a [u8]) -> Option<Append<'a>> {
         read(bytes)
     }
 }
 
-/// The answer.
+/// The reply.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Appended<'a> {
-    /// What the log's clock showed, in milliseconds.
+    /// The log's clock, in milliseconds.
     pub clock: u64,
-    /// The number of the last mark.
+    /// The number of the last entry.
     pub last: u64,
-    /// The number and the time of the last mark that the log has no more, though it may matter.
+    /// The number of the last entry that was dropped although it may still matter.
     pub dropped: u64,
-    /// See `dropped`.
+    /// The latest time of dropped entries, in milliseconds.
     pub dropped_at: u64,
-    /// Which log it is; never 0.
+    /// The epoch; never 0.
     pub epoch: u64,
-    /// The marks that the caller does not know: when each was written, and itself.
+    /// The entries that the caller does not know, each with its time.
     #[serde(borrow)]
-    pub marks: Vec<(u64, &'a Bytes)>,
+    pub entries: Vec<(u64, &'a Bytes)>,
 }
 
 impl<'a> Appended<'a> {
@@ -64,15 +64,15 @@ impl<'a> Appended<'a> {
         write(self)
     }
 
-    /// The message that these bytes are; `None` where they are none.
+    /// Parses a message; `None` where the bytes are none.
     #[must_use]
     pub fn read(bytes: &'a [u8]) -> Option<Appended<'a>> {
-        read(bytes).filter(|answer: &Appended<'_>| answer.epoch != 0)
+        read(bytes).filter(|reply: &Appended<'_>| reply.epoch != 0)
     }
 }
 
 fn write<T: Serialize>(message: &T) -> Vec<u8> {
-    // Nothing in a message can fail to be written; were it so, nobody would understand what is empty.
+    // Writing a message cannot fail; an empty one would be no message to its reader.
     postcard::to_extend(message, vec![VERSION]).unwrap_or_default()
 }
 

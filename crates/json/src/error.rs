@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 
 use super::Kind;
 
@@ -92,19 +92,19 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::UnexpectedEnd(expected) => write!(f, "the text ends where {expected} must stand"),
-            Reason::UnexpectedByte(expected) => write!(f, "{expected} must stand here"),
-            Reason::UnterminatedString => f.write_str("the string does not end"),
+            Reason::UnexpectedEnd(expected) => write!(f, "unexpected end of the text, expected {expected}"),
+            Reason::UnexpectedByte(expected) => write!(f, "expected {expected}"),
+            Reason::UnterminatedString => f.write_str("unterminated string"),
             Reason::InvalidUtf8 => f.write_str("the text is not UTF-8"),
             Reason::ControlCharacter => f.write_str("a control character in a string must be escaped"),
-            Reason::InvalidEscape => f.write_str("the escape is none of JSON's"),
+            Reason::InvalidEscape => f.write_str("invalid escape"),
             Reason::LoneSurrogate => f.write_str("the `\\u` escape is half of a surrogate pair"),
             Reason::InvalidNumber => f.write_str("the number is malformed"),
             Reason::NumberOutOfRange => f.write_str("the number is too large for a double"),
-            Reason::TooDeep { .. } => f.write_str("objects and arrays nest too deep"),
-            Reason::TrailingCharacters => f.write_str("something follows the document"),
-            Reason::UnexpectedKind(kind) => write!(f, "{kind} must stand here"),
-            Reason::Misplaced => f.write_str("what was asked for cannot come next"),
+            Reason::TooDeep { .. } => f.write_str("objects and arrays are nested too deeply"),
+            Reason::TrailingCharacters => f.write_str("unexpected characters after the document"),
+            Reason::UnexpectedKind(kind) => write!(f, "expected {kind}"),
+            Reason::Misplaced => f.write_str("the reader expected something else here"),
         }
     }
 }
@@ -141,13 +141,15 @@ impl fmt::Display for JsonError {
 
 impl core::error::Error for JsonError {}
 
-impl From<JsonError> for Refusal {
+impl From<JsonError> for RequestError {
     fn from(error: JsonError) -> Self {
         match error.reason {
-            Reason::TooDeep { allowed } => {
-                Refusal::Limit { limit: "depth", allowed: usize::from(allowed), found: usize::from(allowed) + 1 }
-            }
-            reason => Refusal::Json { at: error.at, reason: reason.to_string() },
+            Reason::TooDeep { allowed } => RequestError::LimitExceeded {
+                limit: "depth",
+                allowed: usize::from(allowed),
+                found: usize::from(allowed) + 1,
+            },
+            reason => RequestError::InvalidJson { at: error.at, reason: reason.to_string() },
         }
     }
 }

@@ -1,9 +1,22 @@
-//! Reads and writes JSON text: a cursor that is pulled over a document and hands out its values as they are written.
+//! Reads and writes JSON: a pull parser that returns values as they are written.
 //!
-//! It knows no schema and makes no tree: numbers stay text, so nothing is rounded, and nothing is allocated. Its
-//! invariant: whatever it has passed without an error is the beginning of a document that RFC 8259 allows, in whatever
-//! order its methods were called. It is stricter than the RFC asks in three places: a number must fit a double, a `\u`
-//! escape must not be half of a surrogate pair, and nesting is limited. Duplicate keys are for the caller to judge.
+//! It knows no schema and builds no tree. Numbers stay text, so nothing is rounded, and nothing is allocated. Invariant: what it has
+//! read without an error is the beginning of a document that RFC 8259 allows, in whatever order its methods are called. It is
+//! stricter than the RFC in three points: a number must fit a double, a `\u` escape must not be half of a surrogate pair, and
+//! nesting is limited. Duplicate keys are the caller's to check.
+//!
+//! ```
+//! use featheredge_json::Cursor;
+//!
+//! let mut cursor = Cursor::new(br#"{"rating": 4.50}"#, 8)?;
+//! cursor.enter_object()?;
+//! let key = cursor.next_key()?.expect("there is a member");
+//! assert!(key.equals("rating"));
+//! assert_eq!(cursor.number()?, "4.50", "as it is written");
+//! assert!(cursor.next_key()?.is_none());
+//! cursor.finish()?;
+//! # Ok::<(), featheredge_json::JsonError>(())
+//! ```
 
 mod decimal;
 mod error;
@@ -12,11 +25,11 @@ mod text;
 
 pub use decimal::Decimal;
 pub use error::{Expected, JsonError, Reason};
-pub use text::{Text, is_plain, write_string};
+pub use text::{JsonString, is_plain, write_string};
 
 use error::{fail, fail_expecting};
 
-/// What kind of value stands in the text.
+/// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `{…}`
@@ -37,33 +50,33 @@ pub enum Kind {
 
 /// A value as it is written, from its first byte to its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Raw<'a> {
+pub struct RawJson<'a> {
     /// The text, checked in full: quotes, brackets and inner whitespace included.
     pub text: &'a str,
     /// What kind of value it is.
     pub kind: Kind,
 }
 
-/// The deepest nesting that any cursor follows: what its bits of bracket memory hold.
+/// The deepest nesting that a cursor supports: it has one bit for each open container.
 pub const MAX_DEPTH: u16 = 1_024;
 
-/// A position in a JSON document, pulled forward by asking for what stands there.
+/// A position in a JSON document, which advances by reading what follows.
 ///
-/// A method that fails leaves the cursor before what it could not pass; [`Cursor::value`] leaves it inside the value.
+/// A method that fails leaves the cursor before what it could not read; [`Cursor::value`] leaves it inside the value.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
     text: &'a str,
     at: usize,
-    place: Place,
+    position: Position,
     depth: u16,
     max_depth: u16,
     /// One bit for each open container, set for an object.
     objects: [u64; MAX_DEPTH as usize / 64],
 }
 
-/// What may stand at the cursor.
+/// What may follow the cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// A value.
     Value,
     /// The first member of a container, or its end.
@@ -83,7 +96,7 @@ impl<'a> Cursor<'a> {
             Ok(text) => Ok(Cursor {
                 text,
                 at: 0,
-                place: Place::Value,
+                position: Position::Value,
                 depth: 0,
                 max_depth: max_depth.min(MAX_DEPTH),
                 objects: [0; MAX_DEPTH as usize / 64],
@@ -92,7 +105,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The number of bytes passed. Right after a value, the value ends here; after [`Cursor::peek`],
+    /// The number of bytes read. Right after a value, the value ends here; after [`Cursor::peek`],
     /// [`Cursor::next_key`] and [`Cursor::next_element`], the next one begins here.
     #[inline]
     #[must_use]
@@ -100,13 +113,13 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
-    /// What kind of value stands at the cursor, told by its first byte alone.
+    /// The kind of the value at the cursor, by its first byte alone.
     ///
     /// # Errors
     /// Where no value begins here.
     #[inline]
     pub fn peek(&mut self) -> Result<Kind, JsonError> {
-        if self.place != Place::Value {
+        if self.position != Position::Value {
             return fail(self.at, Reason::Misplaced);
         }
         let at = scan::skip_whitespace(self.bytes(), self.at);
@@ -137,9 +150,9 @@ impl<'a> Cursor<'a> {
     /// and returns `None`.
     ///
     /// # Errors
-    /// Where neither stands here, or where the cursor is not between the members of an object.
+    /// Where neither follows, or where the cursor is not between the members of an object.
     #[inline]
-    pub fn next_key(&mut self) -> Result<Option<Text<'a>>, JsonError> {
+    pub fn next_key(&mut self) -> Result<Option<JsonString<'a>>, JsonError> {
         if !self.is_between_members(true) {
             return fail(self.at, Reason::Misplaced);
         }
@@ -150,21 +163,21 @@ impl<'a> Cursor<'a> {
                 self.leave(at);
                 return Ok(None);
             }
-            Some(b',') if self.place == Place::After => at = scan::skip_whitespace(bytes, at + 1),
-            _ if self.place == Place::Start => {}
+            Some(b',') if self.position == Position::After => at = scan::skip_whitespace(bytes, at + 1),
+            _ if self.position == Position::Start => {}
             found => return fail_expecting(found, at, Expected::Comma),
         }
         if bytes.get(at) != Some(&b'"') {
             return fail_expecting(bytes.get(at), at, Expected::Key);
         }
         let (end, is_escaped) = scan::string(bytes, at)?;
-        let key = Text::new(self.slice(at + 1, end - 1), is_escaped);
+        let key = JsonString::new(self.slice(at + 1, end - 1), is_escaped);
         let at = scan::skip_whitespace(bytes, end);
         if bytes.get(at) != Some(&b':') {
             return fail_expecting(bytes.get(at), at, Expected::Colon);
         }
         self.at = scan::skip_whitespace(bytes, at + 1);
-        self.place = Place::Value;
+        self.position = Position::Value;
         Ok(Some(key))
     }
 
@@ -181,7 +194,7 @@ impl<'a> Cursor<'a> {
     /// Whether the array has another element, to which it moves; otherwise it passes the `]`.
     ///
     /// # Errors
-    /// Where neither stands here, or where the cursor is not between the elements of an array.
+    /// Where neither follows, or where the cursor is not between the elements of an array.
     #[inline]
     pub fn next_element(&mut self) -> Result<bool, JsonError> {
         if !self.is_between_members(false) {
@@ -194,11 +207,11 @@ impl<'a> Cursor<'a> {
                 self.leave(at);
                 return Ok(false);
             }
-            Some(b',') if self.place == Place::After => self.at = scan::skip_whitespace(bytes, at + 1),
-            _ if self.place == Place::Start => self.at = at,
+            Some(b',') if self.position == Position::After => self.at = scan::skip_whitespace(bytes, at + 1),
+            _ if self.position == Position::Start => self.at = at,
             found => return fail_expecting(found, at, Expected::Comma),
         }
-        self.place = Place::Value;
+        self.position = Position::Value;
         Ok(true)
     }
 
@@ -207,12 +220,12 @@ impl<'a> Cursor<'a> {
     /// # Errors
     /// Where no string, or a malformed one, stands here.
     #[inline]
-    pub fn string(&mut self) -> Result<Text<'a>, JsonError> {
+    pub fn string(&mut self) -> Result<JsonString<'a>, JsonError> {
         self.expect(Kind::String)?;
         let start = self.at;
         let (end, is_escaped) = scan::string(self.bytes(), start)?;
         self.pass_to(end);
-        Ok(Text::new(self.slice(start + 1, end - 1), is_escaped))
+        Ok(JsonString::new(self.slice(start + 1, end - 1), is_escaped))
     }
 
     /// Passes a number and returns it as it is written.
@@ -255,21 +268,21 @@ impl<'a> Cursor<'a> {
     /// # Errors
     /// Where no value or a malformed one stands here.
     #[inline]
-    pub fn value(&mut self) -> Result<Raw<'a>, JsonError> {
+    pub fn value(&mut self) -> Result<RawJson<'a>, JsonError> {
         let kind = self.peek()?;
         let start = self.at;
         match kind {
             Kind::Object | Kind::Array => self.container(kind)?,
             _ => self.scalar(kind)?,
         }
-        Ok(Raw { text: self.slice(start, self.at), kind })
+        Ok(RawJson { text: self.slice(start, self.at), kind })
     }
 
-    /// Passes the object or array that begins here and is, byte for byte, one that was passed before, to be checked no more. It must
-    /// have been passed at no lesser depth.
+    /// Passes an object or array that is, byte for byte, one that was read before, without checking it again. It must have been read at
+    /// the same depth or deeper.
     pub fn pass_known(&mut self, known: &[u8]) {
         debug_assert!(
-            self.place == Place::Value && self.bytes().get(self.at..).is_some_and(|rest| rest.starts_with(known))
+            self.position == Position::Value && self.bytes().get(self.at..).is_some_and(|rest| rest.starts_with(known))
         );
         self.pass_to(self.at + known.len());
     }
@@ -279,15 +292,14 @@ impl<'a> Cursor<'a> {
     /// # Errors
     /// Where its value has not been passed, or something other than whitespace follows it.
     pub fn finish(self) -> Result<(), JsonError> {
-        if self.depth > 0 || self.place != Place::After {
+        if self.depth > 0 || self.position != Position::After {
             return fail(self.at, Reason::Misplaced);
         }
         let at = scan::skip_whitespace(self.bytes(), self.at);
         if at == self.text.len() { Ok(()) } else { fail(at, Reason::TrailingCharacters) }
     }
 
-    /// Passes the object or array that begins here. The bits of `objects` remember what is open, so that nesting costs
-    /// no call stack.
+    /// Passes the object or array that begins here. The bits of `objects` record open containers, so that nesting needs no call stack.
     fn container(&mut self, kind: Kind) -> Result<(), JsonError> {
         let outside = self.depth;
         self.enter(kind == Kind::Object)?;
@@ -347,7 +359,7 @@ impl<'a> Cursor<'a> {
         *word = *word & !(1 << bit) | u64::from(is_object) << bit;
         self.depth += 1;
         self.at += 1;
-        self.place = Place::Start;
+        self.position = Position::Start;
         Ok(())
     }
 
@@ -361,12 +373,12 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn pass_to(&mut self, end: usize) {
         self.at = end;
-        self.place = Place::After;
+        self.position = Position::After;
     }
 
     #[inline]
     fn is_between_members(&self, of_object: bool) -> bool {
-        self.place != Place::Value && self.depth > 0 && self.is_in_object() == of_object
+        self.position != Position::Value && self.depth > 0 && self.is_in_object() == of_object
     }
 
     #[inline]
@@ -396,7 +408,7 @@ mod tests {
     use super::*;
 
     /// Passes a document as one value.
-    fn pass(text: &[u8], max_depth: u16) -> Result<Raw<'_>, JsonError> {
+    fn pass(text: &[u8], max_depth: u16) -> Result<RawJson<'_>, JsonError> {
         let mut cursor = Cursor::new(text, max_depth)?;
         let raw = cursor.value()?;
         cursor.finish()?;
@@ -722,7 +734,7 @@ mod tests {
             assert_eq!(reason(text), (expected, at), "{}", String::from_utf8_lossy(text));
         }
         let error = pass(b"[1 2]", 1).unwrap_err();
-        assert_eq!(error.to_string(), "`,` or a closing bracket must stand here at byte 3");
+        assert_eq!(error.to_string(), "expected `,` or a closing bracket at byte 3");
         assert_eq!(error.reason.in_python(), "Expecting ',' delimiter");
     }
 

@@ -1,7 +1,6 @@
-//! The tokens of JSON, found in bytes: whitespace, strings and numbers.
+//! The tokens of JSON: whitespace, strings and numbers.
 //!
-//! It knows no structure. Its invariant: where a function returns a place, everything before it is as the grammar of
-//! RFC 8259 has it.
+//! Knows no structure. Invariant: everything before a returned offset is valid by the grammar of RFC 8259.
 
 use super::decimal::Decimal;
 use super::error::{JsonError, Reason, fail};

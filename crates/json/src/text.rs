@@ -1,36 +1,36 @@
-//! Strings: as they stand in a JSON text, and as they are meant.
+//! JSON strings: as they are written, and with their escapes resolved.
 
 use super::scan::{code_unit, find_special};
 
-/// A string as it is written between its quotes, its escapes checked and not yet resolved.
+/// A string as it is written, its escapes checked and not yet resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Text<'a> {
+pub struct JsonString<'a> {
     raw: &'a str,
     is_escaped: bool,
 }
 
-impl<'a> Text<'a> {
+impl<'a> JsonString<'a> {
     /// The string whose checked text between the quotes is `raw`.
     #[inline]
-    pub(super) fn new(raw: &'a str, is_escaped: bool) -> Text<'a> {
-        Text { raw, is_escaped }
+    pub(super) fn new(raw: &'a str, is_escaped: bool) -> JsonString<'a> {
+        JsonString { raw, is_escaped }
     }
 
-    /// What stands between the quotes.
+    /// The text between the quotes.
     #[inline]
     #[must_use]
     pub fn raw(&self) -> &'a str {
         self.raw
     }
 
-    /// Whether the raw text holds an escape, and so is not the string that it means.
+    /// Whether the raw text has an escape, and so differs from the string.
     #[inline]
     #[must_use]
     pub fn is_escaped(&self) -> bool {
         self.is_escaped
     }
 
-    /// The string that is meant: the raw text itself, or `scratch` with the escapes resolved.
+    /// The string: the raw text itself, or `scratch` with the escapes resolved.
     #[must_use]
     pub fn decode<'b>(&self, scratch: &'b mut String) -> &'b str
     where
@@ -50,7 +50,7 @@ impl<'a> Text<'a> {
         scratch
     }
 
-    /// Whether the string that is meant is `plain`.
+    /// Whether the string is `plain`.
     #[inline]
     #[must_use]
     pub fn equals(&self, plain: &str) -> bool {

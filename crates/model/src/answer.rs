@@ -1,4 +1,4 @@
-//! What is answered: for each row that was asked for, what was found and where.
+//! The answer to a query: for each lookup its row and the tier that it came from; and why the origin failed, where it did.
 
 use std::rc::Rc;
 
@@ -20,7 +20,7 @@ pub enum Tier {
 }
 
 impl Tier {
-    /// The seed's name of the cache level.
+    /// The name of the cache level in the original specification.
     #[must_use]
     pub const fn level(self) -> &'static str {
         match self {
@@ -32,21 +32,21 @@ impl Tier {
     }
 }
 
-/// What was found for one place of a request.
+/// The result for one row of one view in a query.
 #[derive(Clone, Debug)]
 pub struct LookupResult {
-    /// The row, reduced to what may be served; `None` where nothing may.
+    /// The row, with what may be served of it; `None` where nothing may.
     pub row: Option<Rc<Row>>,
     /// Where it came from.
     pub tier: Tier,
-    /// Whether some of it is past its time to live.
+    /// Whether a value of it is past its TTL.
     pub is_stale: bool,
-    /// What is still to be done for it.
+    /// What is still required for it.
     pub action: Action,
 }
 
 impl LookupResult {
-    /// Whether any value is there that `view` asks for. A row may hold others, which help nobody here.
+    /// Whether it has any value that `view` asks for. A row may have values of other columns.
     #[must_use]
     pub fn has_any_of(&self, view: Option<&ViewQuery>) -> bool {
         let Some((row, view)) = self.row.as_ref().zip(view) else { return false };
@@ -54,7 +54,7 @@ impl LookupResult {
     }
 }
 
-/// What is still to be done for a row.
+/// What is still required for a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Action {
     /// Nothing: it is complete and fresh.
@@ -66,13 +66,13 @@ pub enum Action {
     Fetch,
 }
 
-/// How many rows each tier was asked for and had. An entity that a request repeats counts each time, so that hits and
-/// misses of a tier add up to what it was asked for.
+/// Hits and misses of each tier. An entity that a request repeats counts each time, so hits and misses of a tier add up to the rows
+/// that it was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TierCounts {
     /// Rows that L1 had, complete and fresh.
     pub l1_hits: u32,
-    /// Rows that L1 lacked, or had only in part or too old.
+    /// Rows that L1 lacked, or had only in part, or too old.
     pub l1_misses: u32,
     /// Of these, rows that L2 completed.
     pub l2_hits: u32,
@@ -80,107 +80,109 @@ pub struct TierCounts {
     pub l2_misses: u32,
     /// Rows that L3 completed.
     pub l3_hits: u32,
-    /// Rows that L3 was asked for and did not complete.
+    /// Rows that L3 did not complete.
     pub l3_misses: u32,
     /// Calls to the origin.
     pub compute_requests: u32,
     /// Rows, or parts of rows, that nothing could supply.
     pub missing: u32,
-    /// Rows of which some is past its time to live, and served all the same.
+    /// Rows that were served stale.
     pub stale: u32,
 }
 
-/// Why the origin gave no answer that could be used.
+/// Why an origin call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OriginFailure {
-    /// It did not answer in time.
+    /// No response in time.
     TimedOut,
-    /// It could not be reached.
+    /// No connection.
     Unreachable,
-    /// It failed so often of late that it is left alone for a while.
-    LeftAlone {
-        /// When it is tried again, in milliseconds from now.
+    /// The origin's circuit breaker is open.
+    CircuitOpen {
+        /// When the next probe may be sent, in milliseconds from now.
         retry_millis: u64,
     },
-    /// It answered with an error, which is the caller's to see.
-    Refused {
+    /// An error response, which is passed to the caller.
+    ErrorResponse {
         /// Its HTTP status.
         status: u16,
         /// Its content type.
         content_type: Option<String>,
-        /// Its body, which all who followed the call share.
+        /// Its body, shared by all requests that joined the flight.
         body: Rc<[u8]>,
     },
-    /// It answered with a status that is neither a success with features nor an error, such as a redirect.
-    Unexpected {
+    /// A status that is neither success nor error, such as a redirect.
+    UnexpectedStatus {
         /// Its HTTP status.
         status: u16,
     },
-    /// It answered without a single column, which is how Feast says that it has nothing to say.
+    /// A response without any column, as Feast sends where it knows none of the features.
     Empty,
-    /// It answered with something that is no answer to what was asked.
+    /// A response that does not fit the request.
     InvalidResponse(String),
-    /// There was no memory for its answer, beside what else waits.
-    NoRoom,
+    /// The response did not fit in the memory for pending requests.
+    OutOfMemory,
 }
 
-/// What a failure says of the origin's health.
+/// What a failure tells about the origin's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The origin is ill: others may expect the same of it.
+    /// The origin is unhealthy: other requests may fail likewise.
     Origin,
-    /// The request itself may have caused it: an odd key, a feature that does not exist, one caller's quota.
+    /// The request may be the cause: an invalid key, an unknown feature, one caller's quota.
     Request,
     /// Either: Feast answers most mistakes of its clients with 500, and so does a Feast whose store is down.
     Either,
 }
 
 impl OriginFailure {
-    /// Who caused it, as far as the failure alone can tell.
+    /// The cause, as far as the failure alone tells.
     #[must_use]
     pub fn cause(&self) -> Cause {
         match self {
-            OriginFailure::TimedOut | OriginFailure::Unreachable | OriginFailure::LeftAlone { .. } => Cause::Origin,
-            OriginFailure::Refused { status: 500, .. } | OriginFailure::Empty | OriginFailure::InvalidResponse(_) => {
-                Cause::Either
-            }
-            OriginFailure::Refused { status: 501.., .. } => Cause::Origin,
-            OriginFailure::Refused { .. } | OriginFailure::Unexpected { .. } | OriginFailure::NoRoom => Cause::Request,
+            OriginFailure::TimedOut | OriginFailure::Unreachable | OriginFailure::CircuitOpen { .. } => Cause::Origin,
+            OriginFailure::ErrorResponse { status: 500, .. }
+            | OriginFailure::Empty
+            | OriginFailure::InvalidResponse(_) => Cause::Either,
+            OriginFailure::ErrorResponse { status: 501.., .. } => Cause::Origin,
+            OriginFailure::ErrorResponse { .. }
+            | OriginFailure::UnexpectedStatus { .. }
+            | OriginFailure::OutOfMemory => Cause::Request,
         }
     }
 
-    /// Whether the same request may fare better a moment later, so that what is there is served without the rest.
+    /// Whether a retry may succeed soon, so that available rows are served without the others.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            OriginFailure::Refused { status, .. } => matches!(status, 429 | 502..=504),
+            OriginFailure::ErrorResponse { status, .. } => matches!(status, 429 | 502..=504),
             _ => true,
         }
     }
 }
 
-/// The answer to an [`RowQuery`](crate::request::RowQuery).
+/// The answer to a [`RowQuery`](crate::request::RowQuery).
 #[derive(Debug, Default)]
 pub struct Answer {
-    /// One for each place: view by view, and within a view row by row.
+    /// One for each lookup: view by view, and within a view row by row.
     pub found: Vec<LookupResult>,
     /// Where the rows came from.
     pub tier_counts: TierCounts,
-    /// Why the origin could not help, where it was asked and could not.
+    /// Why the origin failed, where it was called and did.
     pub failure: Option<OriginFailure>,
 }
 
 impl Answer {
-    /// Whether any value is there that was asked for: `rows` of each of `views`.
+    /// Whether any requested value is available: `rows` of each of `views`.
     #[must_use]
     pub fn has_any_of(&self, views: &[ViewQuery], rows: usize) -> bool {
-        self.found.iter().enumerate().any(|(place, found)| {
-            let view = place.checked_div(rows).and_then(|view| views.get(view));
+        self.found.iter().enumerate().any(|(index, found)| {
+            let view = index.checked_div(rows).and_then(|view| views.get(view));
             found.has_any_of(view)
         })
     }
 
-    /// When the oldest of its values was fetched, of those that were asked for: `rows` of each of `views`.
+    /// When the oldest of the requested values was fetched: `rows` of each of `views`.
     #[must_use]
     #[inline(never)]
     pub fn oldest(&self, views: &[ViewQuery], rows: usize) -> Option<Timestamp> {
@@ -190,7 +192,7 @@ impl Answer {
             for row in found.iter().filter_map(|found| found.row.as_ref()) {
                 let fetched_at = match row.uniform_cell() {
                     Some(cell) => Some(cell.fetched_at.timestamp()),
-                    // A row may have columns that others asked for.
+                    // A row may have columns that only other requests asked for.
                     None => {
                         let slots = view.slots(row.schema());
                         let cells = slots.as_slice().iter().filter_map(|slot| slot.and_then(|slot| row.cell(slot)));

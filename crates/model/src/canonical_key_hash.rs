@@ -1,8 +1,7 @@
-//! One hash for all spellings of an entity's key that an origin may take for the same entity.
+//! One hash for all equivalent keys: spellings that an origin may convert to one entity's key.
 //!
-//! Rows are cached by the exact text of their keys: `1`, `1.0` and `"1"` are three rows. A write names its rows in its own
-//! spelling and must invalidate all of them, whatever the type of the join key, which is not known here. Invariant: two keys
-//! of one entity share a hash. False positives cost an extra fetch; false negatives cannot occur.
+//! Rows are cached by the exact text of their keys: `1`, `1.0` and `"1"` are three rows. A write spells its keys in its own way, and
+//! must invalidate all of these rows. The type of the join key is not known here. Invariant: equivalent keys share a hash. False positives cost an extra fetch; false negatives cannot occur.
 //!
 //! # The equivalence
 //!
@@ -23,8 +22,8 @@
 //!
 //! - what `int()` or `float()` can read, and booleans: the integer part of its 64-bit float;
 //! - any other text: in lower case, without white space and underscores; a UUID by its digits;
-//! - dates, `null`, arrays and objects, and texts that may be a number in a later version of Unicode: none, since nobody can
-//!   tell what else they equal.
+//! - dates, `null`, arrays and objects, and texts that may be a number in a later version of Unicode: none, since what else they
+//!   equal is unknown.
 //!
 //! Three conversions are left out, since each would make nearly all numbers one: rounding to a 32-bit float; `bool(x)` of
 //! numbers other than 0 and 1; and a UNIX_TIMESTAMP key written as a JSON float, of which Feast makes the null time whatever
@@ -37,14 +36,14 @@ use foldhash::fast::FixedState;
 
 use crate::key::EntityValue;
 
-/// What all spellings of one value of a key share.
+/// The canonical form of one value of a key, shared by all equivalent spellings.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Canonical {
     /// The integer part of a number.
     Number(f64),
     /// A text, in its [`compact`] form.
     Text(String),
-    /// Nobody can tell which other values the origin takes for the same.
+    /// Which other values are equivalent is unknown.
     Uncertain,
 }
 
@@ -110,7 +109,7 @@ pub fn canonical_key_hash(key: &[u8]) -> Option<u64> {
 }
 
 /// A text in lower case, with ASCII digits, without white space and underscores; and whether a character of it may be a digit
-/// that this version does not know, which then stands as `0`.
+/// that this version of Unicode does not know, which is then written as `0`.
 #[must_use]
 pub fn compact(text: &str) -> (String, bool) {
     let mut compact = String::with_capacity(text.len());
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_a_uuid_may_be_read_from_by_its_value_is_uncertain() {
+    fn a_text_that_may_be_read_as_another_uuid_is_uncertain() {
         assert_ne!(Canonical::of(Text("123e4567e89b12d3a456426614174000")), Canonical::Uncertain);
         for start in ["0x", "+1", "1_"] {
             let text = format!("{start}3e4567e89b12d3a456426614174000");
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn all_spellings_of_one_key_are_one() {
+    fn equivalent_keys_share_a_hash() {
         for same in [
             &[
                 Number("1001"),
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn different_keys_stay_apart() {
+    fn different_keys_have_different_hashes() {
         let long = "x".repeat(300);
         let all = [
             &[Number("1")][..],
@@ -328,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_tell_has_no_hash() {
+    fn an_uncertain_value_has_no_hash() {
         for value in [
             Null,
             Json("[1]"),

@@ -1,23 +1,23 @@
-//! One shared [`Schema`] for all rows that have the same columns, so that a request resolves them once.
+//! Shares one [`Schema`] among all rows with the same columns, so that a request resolves its columns once.
 //!
-//! Invariant: it keeps no schema alive. A schema goes with the last row that has it, so its memory is counted where rows are.
+//! Invariant: the interner keeps no schema alive. A schema is dropped with its last row, so its memory is counted with rows.
 
 use std::rc::{Rc, Weak};
 
 use hashbrown::HashMap;
 
-use crate::block;
-use crate::key::Space;
+use crate::key::KeySpace;
 use crate::row::{Row, Schema};
+use crate::short_copy;
 
-/// Beyond this many schemas, those that no row has any more are forgotten; where most are in use, the table starts anew: rows keep
-/// theirs, and only sharing is lost for a while.
+/// Beyond this many schemas, unused ones are removed. Where most are in use, the table is cleared: rows keep their schemas, and only
+/// sharing is lost for a while.
 ///
-/// A deployment has one or a few schemas for each view; more come from clients that ask for ever new sets of features.
+/// A deployment has one or a few schemas for each view; more come from clients that request ever new sets of features.
 const MAX_SCHEMAS: usize = 4_096;
 
-/// The longest form that is remembered, in bytes: names of a thousand features.
-const MAX_FORM: usize = 64 << 10;
+/// The longest encoded schema that is remembered, in bytes: names of a thousand features.
+const MAX_ENCODED: usize = 64 << 10;
 
 /// The schemas in use, found by their hash.
 #[derive(Debug, Default)]
@@ -27,8 +27,8 @@ pub struct Interner {
 }
 
 impl Interner {
-    /// The shared schema of these columns; `None` where a feature's name stands twice.
-    pub fn schema(&mut self, space: &Rc<Space>, join_keys: &[&str], features: &[&str]) -> Option<Rc<Schema>> {
+    /// The shared schema of these columns; `None` where a feature's name occurs twice.
+    pub fn schema(&mut self, space: &Rc<KeySpace>, join_keys: &[&str], features: &[&str]) -> Option<Rc<Schema>> {
         let hash = hash(space, join_keys, features);
         if let Some(known) = self.schemas.get(&hash).and_then(Weak::upgrade) {
             let is_same = *known.space() == *space
@@ -49,19 +49,19 @@ impl Interner {
         Some(schema)
     }
 
-    /// The schema that was remembered last, and the length of its form, where it is of `space` and `ahead` begins with that form.
+    /// The schema that was remembered last, and its encoded length, if it is of `space` and `bytes` begin with its encoded form.
     #[must_use]
-    pub fn recall(&self, space: &Rc<Space>, ahead: &[u8]) -> Option<(Rc<Schema>, usize)> {
-        let (form, schema) = self.last.as_ref()?;
+    pub fn recall(&self, space: &Rc<KeySpace>, bytes: &[u8]) -> Option<(Rc<Schema>, usize)> {
+        let (encoded, schema) = self.last.as_ref()?;
         let schema = schema.upgrade()?;
         let is_of = Rc::ptr_eq(schema.space(), space) || *schema.space() == *space;
-        let is_same = is_of && block::is_same(ahead.get(..form.len())?, form);
-        is_same.then_some((schema, form.len()))
+        let is_same = is_of && short_copy::is_same(bytes.get(..encoded.len())?, encoded);
+        is_same.then_some((schema, encoded.len()))
     }
 
-    /// Remembers `schema` by the form that its columns have somewhere else, such as in a store: one that names its own end.
-    pub fn remember(&mut self, form: &[u8], schema: &Rc<Schema>) {
-        self.last = (form.len() <= MAX_FORM).then(|| (form.into(), Rc::downgrade(schema)));
+    /// Remembers `schema` by an encoded form of its columns, such as that of a store. The form must be self-delimiting.
+    pub fn remember(&mut self, encoded: &[u8], schema: &Rc<Schema>) {
+        self.last = (encoded.len() <= MAX_ENCODED).then(|| (encoded.into(), Rc::downgrade(schema)));
     }
 }
 
@@ -90,7 +90,7 @@ fn are_same(known: &[Box<str>], names: &[&str]) -> bool {
     known.iter().map(|name| &**name).eq(names.iter().copied())
 }
 
-fn hash(space: &Space, join_keys: &[&str], features: &[&str]) -> u64 {
+fn hash(space: &KeySpace, join_keys: &[&str], features: &[&str]) -> u64 {
     use core::hash::{BuildHasher, Hasher};
     let mut hasher = foldhash::fast::FixedState::default().build_hasher();
     hasher.write(space.as_bytes());
@@ -104,11 +104,12 @@ fn hash(space: &Space, join_keys: &[&str], features: &[&str]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::{Names, Scope, Subject};
+    use crate::key::{FeatureSource, NameStyle, Namespace};
 
     #[test]
     fn the_same_columns_share_one_schema() {
-        let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
+        let space =
+            Rc::new(KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]));
         let mut interner = Interner::default();
         let mut schema = |keys: &[&'static str], features: &[&'static str]| interner.schema(&space, keys, features);
         let first = schema(&["id"], &["a", "b"]).unwrap();
@@ -119,8 +120,9 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_goes_with_the_last_that_has_it_and_the_table_stays_small() {
-        let space = Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]));
+    fn a_schema_is_dropped_with_its_last_row_and_the_table_is_bounded() {
+        let space =
+            Rc::new(KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]));
         let mut interner = Interner::default();
         let first = interner.schema(&space, &["id"], &["a"]).unwrap();
         interner.remember(b"form", &first);

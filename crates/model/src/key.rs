@@ -1,6 +1,6 @@
-//! Canonical keys: which row of which view, in whose scope, so that no two things ever share one.
+//! Canonical keys: namespace, view and entity of a row. Invariant: two different rows never share a key.
 //!
-//! A key is a [`Space`] (scope, view, names of the key columns) followed by the entity's values. Every part is written
+//! A key is a [`KeySpace`] (namespace, view, names of the key columns) followed by the entity's values. Every part is written
 //! with its kind and its length, so no separator inside a value can forge another key, and `1`, `"1"` and `true` differ.
 
 use core::fmt;
@@ -8,116 +8,115 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use crate::block;
 use crate::row::ALLOCATION;
+use crate::short_copy;
 use crate::sort::sorted;
 
-/// Whose rows: a project, and the caller's authorisation where the origin decides by it.
+/// Whose rows: those of a project, or of one caller, where the origin answers callers differently.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Scope {
+pub struct Namespace {
     project: Rc<str>,
-    authorisation: Option<Rc<str>>,
+    caller: Option<Rc<str>>,
 }
 
-impl Scope {
-    /// The scope of `project`, shared by all its callers.
+impl Namespace {
+    /// The namespace of `project`, shared by all its callers.
     #[must_use]
-    pub fn project(project: &str) -> Scope {
-        Scope { project: project.into(), authorisation: None }
+    pub fn project(project: &str) -> Namespace {
+        Namespace { project: project.into(), caller: None }
     }
 
-    /// The same project's, but `caller`'s alone; all callers' where it is empty.
+    /// The namespace of one caller in the same project; of all callers where `caller` is empty.
     #[must_use]
-    pub fn of_caller(&self, caller: &str) -> Scope {
-        Scope { project: Rc::clone(&self.project), authorisation: Some(caller.into()).filter(|_| !caller.is_empty()) }
+    pub fn of_caller(&self, caller: &str) -> Namespace {
+        Namespace { project: Rc::clone(&self.project), caller: Some(caller.into()).filter(|_| !caller.is_empty()) }
     }
 }
 
-/// What the rows of a space hold.
+/// What the rows of a key space contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject<'a> {
+pub enum FeatureSource<'a> {
     /// Features of one view; the reference may carry a version, as in `stats@v2`.
     View(&'a str),
-    /// Features of several views that are only known together, each column a full reference.
+    /// Features of several views with unknown join keys; each column is a full reference.
     Views(&'a [&'a str]),
     /// Features of a feature service, each column named as the origin names it.
     Service(&'a str),
 }
 
-/// How the origin is asked to name features. Some come back under one form only: Feast leaves those of on-demand views
-/// in Python mode out of full names, and under short names nobody can tell the view of a service's member. So rows of the
-/// two forms keep apart.
+/// How the origin is asked to name features. Rows of the two styles are kept apart, since some features exist in one only: Feast
+/// omits those of on-demand views in Python mode from full names, and short names do not tell the view of a service's member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Names {
+pub enum NameStyle {
     /// `feature`.
     Short,
     /// `view__feature`.
     Full,
 }
 
-impl From<bool> for Names {
-    fn from(is_full: bool) -> Names {
-        if is_full { Names::Full } else { Names::Short }
+impl From<bool> for NameStyle {
+    fn from(is_full: bool) -> NameStyle {
+        if is_full { NameStyle::Full } else { NameStyle::Short }
     }
 }
 
 /// The part of a key that all entities of one view share.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Space {
+pub struct KeySpace {
     bytes: Box<[u8]>,
     name: Box<str>,
 }
 
-impl Space {
-    /// The space of `subject` in `scope`, keyed by `columns` in the order in which their values stand in its keys.
+impl KeySpace {
+    /// The key space of `source` in `namespace`, keyed by `columns` in the order of their values in its keys.
     #[must_use]
-    pub fn new(scope: &Scope, subject: Subject<'_>, names: Names, columns: &[&str]) -> Space {
+    pub fn new(namespace: &Namespace, source: FeatureSource<'_>, names: NameStyle, columns: &[&str]) -> KeySpace {
         let mut bytes = Vec::with_capacity(64);
-        write_part(&mut bytes, b'p', scope.project.as_bytes());
-        if let Some(authorisation) = &scope.authorisation {
-            write_part(&mut bytes, b'a', authorisation.as_bytes());
+        write_part(&mut bytes, b'p', namespace.project.as_bytes());
+        if let Some(caller) = &namespace.caller {
+            write_part(&mut bytes, b'a', caller.as_bytes());
         }
-        let name = match subject {
-            Subject::View(view) => {
+        let name = match source {
+            FeatureSource::View(view) => {
                 write_part(&mut bytes, b'v', view.as_bytes());
                 view.to_owned()
             }
-            Subject::Views(views) => {
+            FeatureSource::Views(views) => {
                 let sorted = sorted(views.iter().copied());
                 for view in &sorted {
                     write_part(&mut bytes, b'g', view.as_bytes());
                 }
                 sorted.join("+")
             }
-            Subject::Service(name) => {
+            FeatureSource::Service(name) => {
                 write_part(&mut bytes, b's', name.as_bytes());
                 name.to_owned()
             }
         };
-        if names == Names::Full {
+        if names == NameStyle::Full {
             bytes.push(b'f');
         }
         for column in columns {
             write_part(&mut bytes, b'c', column.as_bytes());
         }
-        // Closes the list of columns, so that no first value can be read as one more of them.
+        // Ends the list of columns, so that no first value can be read as another column.
         bytes.push(b'.');
-        Space { bytes: bytes.into(), name: name.into() }
+        KeySpace { bytes: bytes.into(), name: name.into() }
     }
 
-    /// The canonical bytes, which begin every key of this space.
+    /// The canonical bytes, which every key of this space begins with.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The memory that it takes, in bytes.
+    /// Its memory, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
-        size_of::<Space>() + 3 * ALLOCATION + self.bytes.len() + self.name.len()
+        size_of::<KeySpace>() + 3 * ALLOCATION + self.bytes.len() + self.name.len()
     }
 
-    /// The view's, or the service's, name, for people.
+    /// The name of the view or service, for display.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -153,20 +152,20 @@ impl EntityValue<'_> {
     }
 }
 
-/// Appends a JSON number, as it was written, to an entity key, as [`EntityValue::encode`] does; `ahead` begins with the text and may
-/// go on behind it.
+/// Appends a JSON number, as it was written, to an entity key, as [`EntityValue::encode`] does; `following` begins with the text and
+/// may continue after it.
 #[inline]
-pub fn write_number(key: &mut Vec<u8>, text: &[u8], ahead: &[u8]) {
+pub fn write_number(key: &mut Vec<u8>, text: &[u8], following: &[u8]) {
     if text.len() < 0x80 {
         key.extend_from_slice(&[b'n', text.len() as u8]);
-        block::append(key, text, ahead);
+        short_copy::append(key, text, following);
     } else {
         write_part(key, b'n', text);
     }
 }
 
 impl<'a> EntityValue<'a> {
-    /// Reads the first value of an entity key, and leaves what stands behind it; `None` where no value stands there.
+    /// Reads the first value of an entity key and advances past it; `None` where there is none.
     pub fn decode(key: &mut &'a [u8]) -> Option<EntityValue<'a>> {
         let (&kind, rest) = key.split_first()?;
         *key = rest;
@@ -187,7 +186,7 @@ impl<'a> EntityValue<'a> {
     }
 }
 
-/// The bytes that [`write_part`] wrote behind their kind.
+/// The bytes that [`write_part`] wrote after their kind.
 fn read_part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let mut length = 0_usize;
     let mut shift = 0;
@@ -218,10 +217,10 @@ fn write_part(out: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// What shards are chosen by where nobody is to know which rows are in one. All secrets of a deployment are of one length.
-pub struct ShardSecret(Space);
+/// A secret that shards are chosen by, so that a shard does not reveal which rows it has. All secrets of a deployment have one length.
+pub struct ShardSecret(KeySpace);
 
-/// It tells nothing of itself, wherever it may be written.
+/// Redacted, wherever it may be logged.
 impl fmt::Debug for ShardSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ShardSecret")
@@ -229,24 +228,24 @@ impl fmt::Debug for ShardSecret {
 }
 
 impl ShardSecret {
-    /// The secret as its text has it.
+    /// The secret of this text.
     #[must_use]
     pub fn new(text: &str) -> ShardSecret {
-        ShardSecret(Space { bytes: text.as_bytes().into(), name: Box::default() })
+        ShardSecret(KeySpace { bytes: text.as_bytes().into(), name: Box::default() })
     }
 }
 
 /// The name of a row in L2 and L3: a prefix and a 128-bit hash, within KV's 512 bytes.
 ///
-/// The hash is the first half of SHA-256, since whoever may choose entity ids must not be able to choose collisions;
-/// the row itself carries its full key, which is compared on every read.
+/// The hash is the first half of SHA-256, so that a client that chooses entity ids cannot choose collisions. The row itself carries
+/// its full key, which is compared on every read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StoreKey(Rc<str>);
 
 impl StoreKey {
-    /// The store's key of `entity` in `space`, as `prefix:` and 32 hexadecimal digits.
+    /// The store key of `entity` in `space`: `prefix:` and 32 hexadecimal digits.
     #[must_use]
-    pub fn new(prefix: &str, space: &Space, entity: &[u8]) -> StoreKey {
+    pub fn new(prefix: &str, space: &KeySpace, entity: &[u8]) -> StoreKey {
         let digest = Sha256::new().chain_update(space.as_bytes()).chain_update(entity).finalize();
         let mut text = String::with_capacity(prefix.len() + 33);
         text.push_str(prefix);
@@ -259,8 +258,8 @@ impl StoreKey {
         StoreKey(text.into())
     }
 
-    /// Which of so many shards holds the key: by its hash, so that they are filled alike; or, with a secret, by a hash of both, so that it tells
-    /// nothing of the key to whoever does not know the secret.
+    /// The shard of the key, by its hash, so that shards are filled evenly. With a secret, by a hash of both, which reveals nothing of
+    /// the key to those who do not know the secret.
     #[must_use]
     pub fn shard(&self, shards: u32, secret: Option<&ShardSecret>) -> u32 {
         if let Some(ShardSecret(secret)) = secret {
@@ -272,13 +271,13 @@ impl StoreKey {
         ((u64::from(hash) * u64::from(shards)) >> 32) as u32
     }
 
-    /// The store's key of what is kept for a project beside its rows.
+    /// The store key of something that is stored for a project beside its rows.
     #[must_use]
-    pub fn beside_rows(prefix: &str, project: &str, what: &str) -> StoreKey {
-        // Every space begins with its project, and none with what this does, so no row has this key.
+    pub fn of_project(prefix: &str, project: &str, what: &str) -> StoreKey {
+        // Every key space begins with the kind of a project, and this one does not, so no row has this key.
         let mut bytes = Vec::new();
         write_part(&mut bytes, b'b', what.as_bytes());
-        StoreKey::new(prefix, &Space { bytes: bytes.into(), name: Box::default() }, project.as_bytes())
+        StoreKey::new(prefix, &KeySpace { bytes: bytes.into(), name: Box::default() }, project.as_bytes())
     }
 
     /// The key's text.
@@ -301,7 +300,9 @@ mod tests {
     use super::*;
 
     fn full_key(view: &str, columns: &[&str], values: &[EntityValue<'_>]) -> Vec<u8> {
-        let mut key = Space::new(&Scope::project("p"), Subject::View(view), Names::Short, columns).as_bytes().to_vec();
+        let mut key = KeySpace::new(&Namespace::project("p"), FeatureSource::View(view), NameStyle::Short, columns)
+            .as_bytes()
+            .to_vec();
         for value in values {
             value.encode(&mut key);
         }
@@ -340,17 +341,17 @@ mod tests {
     }
 
     #[test]
-    fn projects_views_versions_and_services_keep_apart() {
-        let (one, two) = (Scope::project("one"), Scope::project("two"));
+    fn projects_views_versions_and_services_have_separate_key_spaces() {
+        let (one, two) = (Namespace::project("one"), Namespace::project("two"));
         let spaces = [
-            Space::new(&one, Subject::View("v"), Names::Short, &["id"]),
-            Space::new(&two, Subject::View("v"), Names::Short, &["id"]),
-            Space::new(&one, Subject::View("v@v2"), Names::Short, &["id"]),
-            Space::new(&one, Subject::Service("v"), Names::Full, &["id"]),
-            Space::new(&one, Subject::Service("v"), Names::Short, &["id"]),
-            Space::new(&one, Subject::Views(&["v"]), Names::Short, &["id"]),
-            Space::new(&one, Subject::View("v"), Names::Short, &["i", "d"]),
-            Space::new(&one, Subject::View("v"), Names::Short, &["d", "i"]),
+            KeySpace::new(&one, FeatureSource::View("v"), NameStyle::Short, &["id"]),
+            KeySpace::new(&two, FeatureSource::View("v"), NameStyle::Short, &["id"]),
+            KeySpace::new(&one, FeatureSource::View("v@v2"), NameStyle::Short, &["id"]),
+            KeySpace::new(&one, FeatureSource::Service("v"), NameStyle::Full, &["id"]),
+            KeySpace::new(&one, FeatureSource::Service("v"), NameStyle::Short, &["id"]),
+            KeySpace::new(&one, FeatureSource::Views(&["v"]), NameStyle::Short, &["id"]),
+            KeySpace::new(&one, FeatureSource::View("v"), NameStyle::Short, &["i", "d"]),
+            KeySpace::new(&one, FeatureSource::View("v"), NameStyle::Short, &["d", "i"]),
         ];
         for (index, left) in spaces.iter().enumerate() {
             for right in spaces.iter().skip(index + 1) {
@@ -361,7 +362,7 @@ mod tests {
 
     #[test]
     fn keys_are_spread_evenly_over_shards() {
-        let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
+        let space = KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]);
         for shards in [1, 8, 10] {
             let mut counts = vec![0; shards as usize];
             for id in 0..1_000_u32 {
@@ -373,10 +374,10 @@ mod tests {
     }
 
     #[test]
-    fn with_a_secret_the_shard_of_a_key_tells_nothing_of_it() {
+    fn with_a_secret_the_shard_of_a_key_reveals_nothing_of_it() {
         const SHARDS: u32 = 8;
         const KEYS: u32 = 8_000;
-        let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
+        let space = KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]);
         let [one, other] = ["one", "two"].map(ShardSecret::new);
         let mut pairs = HashMap::new();
         for id in 0..KEYS {
@@ -415,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_store_key_stays_short_whatever_the_entity() {
-        let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
+        let space = KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]);
         let mut entity = Vec::new();
         EntityValue::Text(&"x".repeat(100_000)).encode(&mut entity);
         let key = StoreKey::new("features", &space, &entity);

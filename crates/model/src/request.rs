@@ -1,4 +1,6 @@
-//! What is asked: rows of one or more views, as the engine sees a request once its protocol is read.
+//! Queries: rows of one or more views, as the engine sees a request once it is parsed.
+//!
+//! Knows neither protocols nor tiers. Invariant: a query has one key for each view and row.
 
 use core::cell::RefCell;
 use core::hash::{BuildHasher, Hasher};
@@ -6,7 +8,7 @@ use std::rc::{Rc, Weak};
 
 use foldhash::fast::FixedState;
 
-use crate::key::Space;
+use crate::key::KeySpace;
 use crate::row::{ALLOCATION, Row, Schema, Slot};
 
 /// How long a value may be used, in milliseconds from when it was fetched.
@@ -14,21 +16,20 @@ use crate::row::{ALLOCATION, Row, Schema, Slot};
 pub struct Lifetimes {
     /// How long a value counts as fresh.
     pub ttl: u64,
-    /// By how many thousandths of it the time to live of some rows is shorter, so that rows which were fetched together
-    /// do not all expire together.
+    /// By how many thousandths jitter shortens the TTL at most, so that rows which were fetched together do not expire together.
     pub jitter_permille: u32,
-    /// How long after that it is still served at once, and fetched anew behind the answer.
+    /// How long after its TTL it is still served at once, and revalidated in the background.
     pub stale_while_revalidate: u64,
-    /// How long after its time to live it may be served while nothing fresher can be had.
+    /// How long after its TTL it may be served where nothing fresher is available.
     pub stale_if_error: u64,
-    /// How long the news that an entity is unknown counts as fresh.
+    /// How long a negative entry counts as fresh.
     pub negative_ttl: u64,
-    /// How far back the event behind a value may lie; what lies further back goes out as `OUTSIDE_MAX_AGE`.
+    /// The oldest that a value's event may be; an older one is served as `OUTSIDE_MAX_AGE`.
     pub max_event_age: Option<u64>,
 }
 
 impl Lifetimes {
-    /// The shorter of each of the two.
+    /// The stricter of each of the two.
     #[must_use]
     pub fn strictest(self, other: Lifetimes) -> Lifetimes {
         Lifetimes {
@@ -48,85 +49,85 @@ impl Lifetimes {
 /// How urgent a request is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// May wait, and is the first to be refused under load.
+    /// It may wait, and is shed first under load.
     Low,
     /// The default.
     #[default]
     Normal,
-    /// Wants an answer in real time.
+    /// It needs a response in real time.
     High,
-    /// As high, and the last to be refused.
+    /// Like high, and shed last.
     Critical,
 }
 
-/// What a caller insists on, where copies may lag behind the origin.
+/// What a request requires of a value's age.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Consistency {
-    /// Any copy within its lifetimes will do.
+    /// Any copy within its lifetimes.
     #[default]
     Eventual,
-    /// No value may be older than the request's `max_staleness`, whatever happens to the origin.
+    /// No value older than the request's `max_staleness`, even while the origin is down.
     Bounded,
-    /// The origin must be asked, whatever the tiers hold.
+    /// Always from the origin.
     Strong,
 }
 
-/// To which part of the traffic a request belongs.
+/// The group of traffic that a request belongs to, by which prefetch is measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cohort {
-    /// It has no session, so nothing is prefetched for it.
+    /// No session, so nothing is prefetched.
     #[default]
-    Strangers,
+    NoSession,
     /// Rows are prefetched for it.
-    Served,
-    /// None are, to compare with.
-    HeldOut,
+    Prefetch,
+    /// Nothing is prefetched: the control group.
+    Holdout,
 }
 
-/// Which columns of a view are asked for.
+/// The requested columns of a view.
 #[derive(Debug)]
 pub enum Columns {
-    /// These features, by the names that the rows' schemas use.
+    /// These features, by their names in the rows' schemas.
     Named(Box<[Box<str>]>),
-    /// Whatever the rows have: a feature service, whose members its origin decides.
+    /// All columns of the rows: a feature service, whose members the origin decides.
     All,
 }
 
-/// Which writes change a view's rows.
+/// Which writes change the rows of a view or service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Writes {
-    /// Any may: what the rows are made of is not known.
+pub enum WriteDependencies {
+    /// Any write, since the sources of the rows are unknown.
     #[default]
     Any,
-    /// Those to these views.
-    To {
+    /// Writes to these views.
+    Views {
         /// The views.
         views: Box<[Box<str>]>,
-        /// Whether the rows are keyed as what is written, so that a write can name those that it changes.
+        /// Whether the rows have the same keys as the written rows, so that a write identifies the rows that it changes.
         is_by_row: bool,
     },
 }
 
-/// The part of a request that concerns one view; made once for all requests of one shape.
+/// The part of a query that concerns one view; created once for all requests of one shape.
 #[derive(Debug)]
 pub struct ViewQuery {
-    space: Rc<Space>,
+    space: Rc<KeySpace>,
     columns: Columns,
     lifetimes: Lifetimes,
-    writes: Writes,
+    writes: WriteDependencies,
     hasher: FixedState,
-    /// Where the asked columns stand in the schemas seen last, since nearly all rows of a view share one. They are not kept alive by it,
-    /// and none is taken for another: an allocation is not given away while somebody has a weak hold of it.
+    /// The requested columns' slots in the schemas of the last rows; nearly all rows of a view share one schema. Weak references keep no
+    /// schema alive, and prevent that another gets its address.
     resolved: RefCell<Vec<(Weak<Schema>, Rc<Slots>)>>,
 }
 
-/// How many schemas a view's request remembers. Rows that were merged from partial fetches make a few more than one.
+/// How many schemas a view's query remembers. Rows that were merged from partial fetches have a few more than one.
 const RESOLVED_SCHEMAS: usize = 8;
 
-/// As many columns a feature service is taken to have: they are not known before they came.
+/// The assumed columns of a feature service, which are unknown before its first response.
 const ALL_COLUMNS: usize = 100;
 
-/// Where the columns that a request asks for stand in the rows of one schema.
+/// The slots of the requested columns in the rows of one schema.
 #[derive(Debug)]
 pub struct Slots {
     slots: Box<[Option<Slot>]>,
@@ -134,27 +135,27 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// Where the features of these names stand in rows of `schema`.
+    /// The slots of the features of these names in rows of `schema`.
     #[must_use]
     pub fn resolve<'a>(names: impl Iterator<Item = &'a str>, schema: &Schema) -> Slots {
         let slots: Box<[Option<Slot>]> = names.map(|name| schema.feature_slot(name)).collect();
         Slots { is_complete: slots.iter().all(Option::is_some), slots }
     }
 
-    /// The slot of column number `column` of the request.
+    /// The slot of the request's column number `column`.
     #[inline]
     #[must_use]
     pub fn at(&self, column: usize) -> Option<Slot> {
         self.slots.get(column).copied().flatten()
     }
 
-    /// One slot for each asked column, in the order of the request; `None` where the schema lacks the column.
+    /// One slot for each requested column, in the order of the request; `None` where the schema lacks the column.
     #[must_use]
     pub fn as_slice(&self) -> &[Option<Slot>] {
         &self.slots
     }
 
-    /// Whether the schema has all columns that are asked for.
+    /// Whether the schema has all requested columns.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.is_complete
@@ -162,22 +163,22 @@ impl Slots {
 }
 
 impl ViewQuery {
-    /// Asks for `columns` of the rows in `space`; `seed` makes row hashes hard to foresee from outside.
+    /// A query for `columns` of the rows in `space`; `seed` makes row hashes unpredictable from outside.
     #[must_use]
-    pub fn new(space: Rc<Space>, columns: Columns, lifetimes: Lifetimes, seed: u64) -> ViewQuery {
+    pub fn new(space: Rc<KeySpace>, columns: Columns, lifetimes: Lifetimes, seed: u64) -> ViewQuery {
         let mut hasher = FixedState::with_seed(seed).build_hasher();
         hasher.write(space.as_bytes());
         let hasher = FixedState::with_seed(hasher.finish());
-        ViewQuery { space, columns, lifetimes, writes: Writes::Any, hasher, resolved: RefCell::default() }
+        ViewQuery { space, columns, lifetimes, writes: WriteDependencies::Any, hasher, resolved: RefCell::default() }
     }
 
-    /// The same, of rows that these writes alone change.
+    /// The same, of rows that only these writes change.
     #[must_use]
-    pub fn changed_by(self, writes: Writes) -> ViewQuery {
+    pub fn with_write_dependencies(self, writes: WriteDependencies) -> ViewQuery {
         ViewQuery { writes, ..self }
     }
 
-    /// The memory that it takes and comes to take, in bytes.
+    /// Its memory, resolved slots included, in bytes.
     #[must_use]
     #[inline]
     pub fn size(&self) -> usize {
@@ -186,18 +187,18 @@ impl ViewQuery {
             Columns::Named(names) => (named(names), names.len()),
             Columns::All => (0, ALL_COLUMNS),
         };
-        let writes: usize = if let Writes::To { views, .. } = &self.writes { named(views) } else { 0 };
+        let writes: usize = if let WriteDependencies::Views { views, .. } = &self.writes { named(views) } else { 0 };
         let slots = RESOLVED_SCHEMAS * (size_of::<Option<Slot>>() * columns + size_of::<Slots>() + 3 * ALLOCATION);
         size_of::<ViewQuery>() + self.space.size() + names + writes + slots
     }
 
-    /// The space of the rows.
+    /// The key space of the rows.
     #[must_use]
-    pub fn space(&self) -> &Rc<Space> {
+    pub fn space(&self) -> &Rc<KeySpace> {
         &self.space
     }
 
-    /// The columns asked for.
+    /// The requested columns.
     #[must_use]
     pub fn columns(&self) -> &Columns {
         &self.columns
@@ -211,11 +212,11 @@ impl ViewQuery {
 
     /// Which writes change the rows.
     #[must_use]
-    pub fn writes(&self) -> &Writes {
+    pub fn write_dependencies(&self) -> &WriteDependencies {
         &self.writes
     }
 
-    /// The hash of the row of `entity`, the one hash that its way through L1 takes.
+    /// The hash of the row of `entity`, by which L1 finds it.
     #[inline]
     #[must_use]
     pub fn hash(&self, entity: &[u8]) -> u64 {
@@ -224,7 +225,7 @@ impl ViewQuery {
         hasher.finish()
     }
 
-    /// Where the asked columns stand in rows of `schema`.
+    /// The slots of the requested columns in rows of `schema`.
     #[must_use]
     pub fn slots(&self, schema: &Rc<Schema>) -> Rc<Slots> {
         let mut resolved = self.resolved.borrow_mut();
@@ -244,7 +245,7 @@ impl ViewQuery {
     }
 }
 
-/// The entity keys of a request, view by view and within a view row by row, in one buffer.
+/// The entity keys of a query, view by view and within a view row by row, in one buffer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Keys {
     bytes: Vec<u8>,
@@ -253,16 +254,14 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Forgets all keys and keeps the memory.
+    /// Removes all keys and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
         self.hashes.clear();
     }
 
-    /// Adds the next key, which `write` appends to the buffer, for a row of `view`.
-    ///
-    /// The length of the key, in bytes.
+    /// Adds the next key, of a row of `view`, which `write` appends to the buffer. Returns its length in bytes.
     #[inline]
     pub fn push(&mut self, view: &ViewQuery, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         let start = self.bytes.len();
@@ -303,7 +302,7 @@ impl Keys {
 }
 
 impl Keys {
-    /// Lets go of memory that few requests need, more than so many bytes.
+    /// Frees the memory where it exceeds `max_bytes`, since few requests need more.
     #[inline]
     pub fn trim(&mut self, max_bytes: usize) {
         if self.size() > max_bytes {
@@ -311,7 +310,7 @@ impl Keys {
         }
     }
 
-    /// The memory that they take, in bytes.
+    /// Their memory, in bytes.
     #[must_use]
     #[inline]
     pub fn size(&self) -> usize {
@@ -319,54 +318,54 @@ impl Keys {
     }
 }
 
-/// One request: `rows` entities in each of some views.
+/// One query: `rows` entities in each of some views. A lookup is one row of one view; its index is `view × rows + row`.
 #[derive(Debug, Default)]
 pub struct RowQuery {
-    /// The views, in the order in which their keys stand.
+    /// The views, in the order of their keys.
     pub views: Rc<[ViewQuery]>,
-    /// How many entities are asked for; a repeated one counts each time.
+    /// How many entities are requested; a repeated one counts each time.
     pub rows: usize,
     /// `views × rows` keys.
     pub keys: Keys,
-    /// How old a value may be at the most, in milliseconds, where the caller says so.
+    /// The most age of a value in milliseconds, where the caller bounds it.
     pub max_staleness: Option<u64>,
-    /// What the caller insists on.
+    /// The consistency level.
     pub consistency: Consistency,
     /// How urgent it is.
     pub priority: Priority,
-    /// How long it may take, in milliseconds, where the caller says so.
+    /// The caller's deadline, in milliseconds, where there is one.
     pub deadline_millis: Option<u64>,
-    /// How long it may take whatever else is usual, in milliseconds, where no caller of features waits for it.
-    pub patience_millis: Option<u64>,
-    /// How much of that is over already, in milliseconds.
+    /// The timeout of background work, which replaces the usual deadlines, in milliseconds.
+    pub background_timeout_millis: Option<u64>,
+    /// How much of its time has passed already, in milliseconds.
     pub waited_millis: u64,
-    /// Whether the caller takes each entity as soon as it is complete.
+    /// Whether each entity is sent as soon as it is complete.
     pub is_streamed: bool,
-    /// To which part of the traffic it belongs.
+    /// Its group of traffic.
     pub cohort: Cohort,
-    /// The memory that its caller's request takes beside it for as long as it waits, in bytes.
-    pub held_bytes: usize,
+    /// The memory of the request that it serves, for as long as that waits, in bytes.
+    pub request_bytes: usize,
 }
 
 impl RowQuery {
-    /// How many features are asked for of each entity; those of a feature service are not known here, and not counted.
+    /// How many features are requested of each entity; those of a feature service are unknown, and not counted.
     #[must_use]
     pub fn features(&self) -> usize {
         let named = |view: &ViewQuery| if let Columns::Named(names) = &view.columns { names.len() } else { 0 };
         self.views.iter().map(named).sum()
     }
 
-    /// The view and the key of place `index`.
+    /// The view, the key and the key's hash of lookup `index`.
     #[must_use]
-    pub fn place(&self, index: usize) -> Option<(&ViewQuery, &[u8], u64)> {
+    pub fn lookup(&self, index: usize) -> Option<(&ViewQuery, &[u8], u64)> {
         let view = self.views.get(index.checked_div(self.rows)?)?;
         let (key, hash) = self.keys.at(index);
         Some((view, key, hash))
     }
 
-    /// Whether `row` is the row that place `index` asks for.
+    /// Whether `row` is the row of lookup `index`.
     #[must_use]
-    pub fn is_answered_by(&self, index: usize, row: &Row) -> bool {
-        self.place(index).is_some_and(|(view, key, _)| row.is_of(&view.space, key))
+    pub fn is_row_of_lookup(&self, index: usize, row: &Row) -> bool {
+        self.lookup(index).is_some_and(|(view, key, _)| row.is_of(&view.space, key))
     }
 }

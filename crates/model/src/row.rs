@@ -1,54 +1,54 @@
-//! A row: all that is known of one entity in one view, in one buffer, so that an answer is assembled by copying slices.
+//! A row: the features of one entity in one view, in one buffer, so that a response is assembled by copying slices.
 //!
-//! Layout of the buffer: the values' texts one after the other, where each begins and the last ends ([`Places`]), then the
-//! entity's key. Columns are the join keys as the origin echoed them, then the features. Rows of one view mostly share one
-//! [`Schema`], so that a request resolves its columns once. Invariant: a row has exactly one place more than its schema has columns, and they never fall.
+//! Layout of the buffer: the values' JSON texts, their offsets ([`OffsetEncoding`]), then the entity's key. Columns are the join keys
+//! as the origin echoed them, then the features. Rows of one view mostly share one [`Schema`], so that a request resolves its
+//! columns once. Invariant: a row has exactly one offset more than its schema has columns, and offsets never decrease.
 
 use core::cell::Cell as Counter;
 use std::rc::Rc;
 
-use crate::block;
-use crate::key::Space;
+use crate::key::KeySpace;
+use crate::short_copy;
 use crate::sort::sorted;
-use crate::texts::{Places, Texts};
 use crate::time::{EventTime, PackedTimestamp, Timestamp};
 use crate::value::{Cell, Status};
+use crate::value_offsets::{OffsetEncoding, ValueReader};
 
 /// The names of a row's columns, shared by all rows that have the same.
 #[derive(Debug)]
 pub struct Schema {
-    space: Rc<Space>,
+    space: Rc<KeySpace>,
     join_keys: Box<[Box<str>]>,
     features: Box<[Box<str>]>,
     /// Positions in `features`, ordered by name.
     by_name: Box<[u32]>,
-    /// The memory that it takes, in bytes.
+    /// Its memory, in bytes.
     size: usize,
     /// How many rows of L1 have it.
     rows: Counter<u32>,
 }
 
-/// What the allocator takes for each allocation beside what is asked for, in bytes.
+/// The allocator's overhead for each allocation, in bytes.
 pub const ALLOCATION: usize = 16;
 
 impl Schema {
     /// A schema of `features`, whose names must differ, keyed by columns that the origin echoes as `join_keys`.
     ///
-    /// `None` where a name stands twice.
+    /// `None` where a name occurs twice.
     #[must_use]
-    pub fn new(space: Rc<Space>, join_keys: Box<[Box<str>]>, features: Box<[Box<str>]>) -> Option<Schema> {
+    pub fn new(space: Rc<KeySpace>, join_keys: Box<[Box<str>]>, features: Box<[Box<str>]>) -> Option<Schema> {
         let ordered = sorted(features.iter().zip(0_u32..));
         let has_duplicates = ordered.array_windows().any(|[(left, _), (right, _)]| left == right);
         let by_name = ordered.into_iter().map(|(_, position)| position).collect();
         let names = join_keys.iter().chain(&features).map(|name| size_of::<Box<str>>() + ALLOCATION + name.len());
         let size = size_of::<Schema>() + 4 * ALLOCATION + size_of::<u32>() * features.len() + names.sum::<usize>();
-        let size = (size + space.size()) * HALVES_TAKEN / 2;
+        let size = (size + space.size()) * FRAGMENTATION_HALVES / 2;
         (!has_duplicates).then_some(Schema { by_name, space, join_keys, features, size, rows: Counter::new(0) })
     }
 
-    /// The space that the rows live in.
+    /// The key space of the rows.
     #[must_use]
-    pub fn space(&self) -> &Rc<Space> {
+    pub fn space(&self) -> &Rc<KeySpace> {
         &self.space
     }
 
@@ -84,20 +84,20 @@ impl Schema {
         (first..).take(self.features.len()).map(Slot)
     }
 
-    /// The memory that the schema takes with its space, in bytes, and with what lies free around them.
+    /// The memory of the schema with its key space, in bytes, fragmentation included.
     #[must_use]
     #[inline]
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Notes that L1 has one more row of it; whether that is the first.
-    pub fn enter_memory(&self) -> bool {
+    /// Counts one more row of it in L1; returns whether it is the first.
+    pub fn enter_l1(&self) -> bool {
         self.rows.replace(self.rows.get() + 1) == 0
     }
 
-    /// Notes that L1 has one row of it less; whether that was the last.
-    pub fn leave_memory(&self) -> bool {
+    /// Counts one row of it in L1 less; returns whether it was the last.
+    pub fn leave_l1(&self) -> bool {
         self.rows.replace(self.rows.get().saturating_sub(1)) == 1
     }
 
@@ -112,20 +112,20 @@ impl Schema {
     }
 }
 
-/// A column's place in the rows of one schema.
+/// The number of a column in the rows of one schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(pub u32);
 
-/// What is known of the row's features beside their texts.
+/// The metadata of the row's features.
 #[derive(Clone, Debug, PartialEq)]
 enum Cells {
-    /// The same of all: they came with one answer and share one event, as the features of a view mostly do.
+    /// The same for all, as mostly in a view: they were fetched together, and share one event.
     Uniform(Cell),
     /// One for each feature, in the schema's order.
     Varied(Box<[Cell]>),
 }
 
-/// What is known of a feature that nothing is known of.
+/// The metadata of a feature of which nothing is known.
 const UNKNOWN: Cell = Cell {
     status: Status::Invalid,
     is_negative: false,
@@ -143,66 +143,68 @@ impl From<Vec<Cell>> for Cells {
     }
 }
 
-/// How many bytes of texts a row has, and in its two highest bits the form of their places.
+/// The bytes of a row's values, and in the two highest bits the encoding of their offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Extent(u32);
+struct ValueLayout(u32);
 
-impl Extent {
+impl ValueLayout {
     const LENGTH_BITS: u32 = 30;
 
-    fn new(length: usize, form: Places) -> Extent {
-        Extent(length as u32 & ((1 << Extent::LENGTH_BITS) - 1) | (form as u32) << Extent::LENGTH_BITS)
+    fn new(length: usize, encoding: OffsetEncoding) -> ValueLayout {
+        ValueLayout(
+            length as u32 & ((1 << ValueLayout::LENGTH_BITS) - 1) | (encoding as u32) << ValueLayout::LENGTH_BITS,
+        )
     }
 
     #[inline]
     fn length(self) -> usize {
-        (self.0 & ((1 << Extent::LENGTH_BITS) - 1)) as usize
+        (self.0 & ((1 << ValueLayout::LENGTH_BITS) - 1)) as usize
     }
 
     #[inline]
-    fn form(self) -> Places {
-        match self.0 >> Extent::LENGTH_BITS {
-            0 => Places::Line,
-            1 => Places::Narrow,
-            _ => Places::Wide,
+    fn encoding(self) -> OffsetEncoding {
+        match self.0 >> ValueLayout::LENGTH_BITS {
+            0 => OffsetEncoding::Linear,
+            1 => OffsetEncoding::U16,
+            _ => OffsetEncoding::U32,
         }
     }
 }
 
-/// What a row costs beyond its buffer, in bytes: itself and its counts 48, its entry in L1's table 24, that in the table's index 10 to 21,
-/// and the allocator's own 8.
+/// The overhead of a row beyond its buffer, in bytes: itself and its reference counts 48, its entry in L1's table 24, its entry in the
+/// table's index 10 to 21, the allocator's 8.
 pub const ROW_OVERHEAD: usize = 104;
 
-/// So many halves of it a row takes where rows of all sizes come and go, for what lies free between them counts too: a budget of memory
-/// is one of all memory. `npm run bench -- --only memory` measures whether that is enough.
-const HALVES_TAKEN: usize = 3;
+/// A row counts as this many halves of its size: fragmentation by rows of all sizes is part of the memory budget.
+/// `npm run bench -- --only memory` measures whether that is enough.
+const FRAGMENTATION_HALVES: usize = 3;
 
-/// How much one row may keep. A row collects what is asked for of its entity, and somebody may ask for ever other features.
+/// How much one row may store. A row collects all requested features of its entity, and a client may request ever new ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowLimits {
     /// The most features.
     pub features: usize,
-    /// The most bytes of them, their names and what is known of each counted.
+    /// The most bytes of them, with their names and metadata.
     pub bytes: usize,
 }
 
-/// What a feature takes beside its name and its value, in bytes: its cell, and its name's place in the schema.
+/// The bytes of a feature beside its name and value: its cell, and its entry in the schema.
 const FEATURE_OVERHEAD: usize = size_of::<Cell>() + size_of::<Box<str>>() + ALLOCATION + 8;
 
-/// All that is known of one entity in one view.
+/// The features of one entity in one view.
 #[derive(Debug)]
 pub struct Row {
     schema: Rc<Schema>,
     buffer: Box<[u8]>,
-    extent: Extent,
+    layout: ValueLayout,
     cells: Cells,
 }
 
 impl Row {
-    /// The row of `entity` whose columns' texts stand in `values` one after the other and have these lengths, with a cell for all
-    /// features or one for each; `None` where these do not fit the texts or the schema.
+    /// The row of `entity` with these columns' concatenated texts and their lengths, and a cell for all features or one for each; `None`
+    /// where these do not fit together or with the schema.
     #[must_use]
-    pub fn of_parts(
+    pub fn from_parts(
         schema: Rc<Schema>,
         entity: &[u8],
         values: &[u8],
@@ -213,7 +215,7 @@ impl Row {
         let is_fit = lengths.len() == schema.columns() && end as usize == values.len();
         let has_cells = cells.len() == 1 || cells.len() == schema.features.len();
         (is_fit && has_cells).then(|| {
-            let size = values.len() + Places::usual_size(lengths.len()) + entity.len();
+            let size = values.len() + OffsetEncoding::expected_size(lengths.len()) + entity.len();
             let mut buffer = Vec::with_capacity(size);
             buffer.extend_from_slice(values);
             RowBuilder { schema, entity, values: buffer, lengths, cells }.assemble()
@@ -226,47 +228,48 @@ impl Row {
         &self.schema
     }
 
-    /// The canonical key of the entity, without its space.
+    /// The canonical key of the entity, without its key space.
     #[must_use]
     pub fn entity(&self) -> &[u8] {
-        self.buffer.get(self.extent.length() + self.places_size()..).unwrap_or_default()
+        self.buffer.get(self.layout.length() + self.offsets_size()..).unwrap_or_default()
     }
 
     /// Whether this is the row of `entity` in `space`.
     #[inline]
     #[must_use]
-    pub fn is_of(&self, space: &Rc<Space>, entity: &[u8]) -> bool {
-        (Rc::ptr_eq(&self.schema.space, space) || self.schema.space == *space) && block::is_same(self.entity(), entity)
+    pub fn is_of(&self, space: &Rc<KeySpace>, entity: &[u8]) -> bool {
+        (Rc::ptr_eq(&self.schema.space, space) || self.schema.space == *space)
+            && short_copy::is_same(self.entity(), entity)
     }
 
-    /// Looks at where an answer reads the row, and makes nothing of it but a number: so that the processor has it near then.
+    /// Reads a byte where a response will read the row, to load it into the CPU's caches.
     #[inline]
     #[must_use]
-    pub fn glance(&self) -> u8 {
+    pub fn touch(&self) -> u8 {
         let at = |at: usize| self.buffer.get(at).copied().unwrap_or_default();
-        at(0) ^ at(self.extent.length()) ^ at(self.buffer.len().wrapping_sub(1))
+        at(0) ^ at(self.layout.length()) ^ at(self.buffer.len().wrapping_sub(1))
     }
 
-    /// The texts of the values, to be read many at a time.
+    /// Reads the values, of many columns at a time.
     #[inline]
     #[must_use]
-    pub fn texts(&self) -> Texts<'_> {
-        Texts::new(&self.buffer, self.extent.length(), self.extent.form())
+    pub fn value_reader(&self) -> ValueReader<'_> {
+        ValueReader::new(&self.buffer, self.layout.length(), self.layout.encoding())
     }
 
-    /// The JSON texts of all values, one after the other.
+    /// The concatenated JSON texts of all values.
     #[must_use]
     pub fn values(&self) -> &[u8] {
-        self.buffer.get(..self.extent.length()).unwrap_or_default()
+        self.buffer.get(..self.layout.length()).unwrap_or_default()
     }
 
     /// The JSON text of the value in `slot`.
     #[must_use]
     pub fn value(&self, slot: Slot) -> &[u8] {
-        self.texts().value(slot)
+        self.value_reader().value(slot)
     }
 
-    /// What all features have in common, where they do.
+    /// The cell of all features, where they share one.
     #[inline]
     #[must_use]
     pub fn uniform_cell(&self) -> Option<&Cell> {
@@ -276,7 +279,7 @@ impl Row {
         }
     }
 
-    /// What is known of the feature in `slot`.
+    /// The cell of the feature in `slot`.
     #[inline]
     #[must_use]
     pub fn cell(&self, slot: Slot) -> Option<&Cell> {
@@ -286,33 +289,32 @@ impl Row {
         }
     }
 
-    /// The memory that the row takes, in bytes, its share of what lies free between rows included.
+    /// The memory of the row, in bytes, fragmentation included.
     #[must_use]
     pub fn size(&self) -> usize {
         let cells = match &self.cells {
             Cells::Uniform(_) => 0,
             Cells::Varied(cells) => size_of_val::<[Cell]>(cells),
         };
-        (ROW_OVERHEAD + self.buffer.len() + cells) * HALVES_TAKEN / 2
+        (ROW_OVERHEAD + self.buffer.len() + cells) * FRAGMENTATION_HALVES / 2
     }
 
-    /// The part of the memory that this row and its schema take which falls to one of those who share them, in bytes.
+    /// One owner's share of the memory of this row and its schema, in bytes.
     #[must_use]
     #[inline]
-    pub fn part_of(row: &Rc<Row>) -> usize {
+    pub fn share_of(row: &Rc<Row>) -> usize {
         let schema = row.schema.size() / Rc::strong_count(&row.schema).max(1);
         (row.size() + schema) / Rc::strong_count(row).max(1)
     }
 
-    /// This row with the columns of `newer` put over its own; both must be of one entity.
-    ///
-    /// Of a column that both have, the value that was fetched later stays.
+    /// Merges the columns of `newer`, which must be of the same entity. Of a column that both have, the value that was fetched later
+    /// wins.
     #[must_use]
     #[inline]
     pub fn merge(&self, newer: &Row) -> Row {
         let keys_of = if newer.schema.join_keys.is_empty() { self } else { newer };
         let join_keys = &keys_of.schema.join_keys;
-        // A row that learns nothing new keeps its schema, so that rows which are fetched in parts do not take ever new ones.
+        // Without new features the row keeps its schema, so that rows which are fetched in parts do not create ever new ones.
         let is_known = |name: &str| self.schema.feature_slot(name).is_some();
         if *join_keys == self.schema.join_keys && newer.schema.features.iter().all(|name| is_known(name)) {
             return self.updated(newer, keys_of);
@@ -346,7 +348,7 @@ impl Row {
         } else {
             Schema::new(Rc::clone(&self.schema.space), join_keys.clone(), features).map(Rc::new)
         };
-        // The names were made to differ just above, so a schema is always there; should it not be, the newer row is right.
+        // The names differ by construction, so there is always a schema; the newer row's is right otherwise.
         let schema = schema.unwrap_or_else(|| Rc::clone(&newer.schema));
         let mut builder = RowBuilder::new(schema, newer.entity());
         for slot in (0..join_keys.len() as u32).map(Slot) {
@@ -379,22 +381,22 @@ impl Row {
         builder.finish()
     }
 
-    /// This row as far as it may be kept within `limits`.
+    /// This row, truncated to `limits`.
     #[inline]
     #[must_use]
     pub fn within(self: Rc<Row>, limits: RowLimits) -> Rc<Row> {
         self.bounded(limits).map_or(self, Rc::new)
     }
 
-    /// What of this row may be kept within `limits`; `None` where all of it may.
+    /// This row, truncated to `limits`; `None` where it is within them.
     ///
-    /// The features that were fetched longest ago go first, and those that were fetched last stay whatever they take: they are what is
-    /// asked for now.
+    /// The features that were fetched longest ago are dropped first. Those that were fetched last are never dropped: they are being
+    /// requested.
     #[must_use]
     #[inline(never)]
     fn bounded(&self, limits: RowLimits) -> Option<Row> {
         let (keys, count) = (self.schema.join_keys.len(), self.schema.features.len());
-        // Most rows are far from it, so what is sure to fit is not looked at.
+        // Most rows are far below the limits, and return here.
         if count <= limits.features && self.schema.size() + self.size() <= limits.bytes {
             return None;
         }
@@ -421,7 +423,7 @@ impl Row {
         Some(self.retain(|_, _| is_kept.next().unwrap_or_default()))
     }
 
-    /// This row with `schema`, which must be the same as its own; else the row stays as it is.
+    /// This row with `schema`, if it equals its own; else the row is unchanged.
     #[must_use]
     pub fn with_schema(mut self, schema: Rc<Schema>) -> Row {
         if self.schema.is_same(&schema) {
@@ -430,7 +432,7 @@ impl Row {
         self
     }
 
-    /// Whether something holds of what is known of each feature.
+    /// Whether `holds` is true for the cell of each feature.
     #[must_use]
     pub fn all_cells(&self, holds: impl Fn(&Cell) -> bool) -> bool {
         match &self.cells {
@@ -439,7 +441,7 @@ impl Row {
         }
     }
 
-    /// When the latest of its features was fetched.
+    /// When the feature that was fetched last was fetched.
     #[must_use]
     pub fn newest(&self) -> Option<Timestamp> {
         match &self.cells {
@@ -448,13 +450,13 @@ impl Row {
         }
     }
 
-    /// This row without the features for which `is_kept` says no.
+    /// This row with the features for which `is_kept` returns true.
     #[must_use]
     pub fn retain(&self, mut is_kept: impl FnMut(&str, &Cell) -> bool) -> Row {
         self.with_cells(|name, cell| is_kept(name, cell).then_some(*cell))
     }
 
-    /// This row with what `change` makes of what is known of each feature, and without those of which it makes nothing.
+    /// This row with the cells that `change` returns, and without the features for which it returns none.
     #[must_use]
     pub fn with_cells(&self, mut change: impl FnMut(&str, &Cell) -> Option<Cell>) -> Row {
         let kept: Vec<(Slot, &Box<str>, Cell)> = self
@@ -481,7 +483,7 @@ impl Row {
     }
 
     /// This row with `null` and `OUTSIDE_MAX_AGE` for the values whose event happened before `oldest`; `None` where there
-    /// are none. A value of which no event is known stays.
+    /// are none. A value without a known event is unchanged.
     #[must_use]
     pub fn without_events_before(&self, oldest: EventTime) -> Option<Row> {
         let is_outside = |cell: &Cell| {
@@ -504,13 +506,13 @@ impl Row {
         Some(builder.finish())
     }
 
-    /// Whether both rows say the same of the same columns, whenever each was fetched.
+    /// Whether both rows have the same columns and values, whenever each was fetched.
     #[must_use]
     pub fn has_same_content(&self, other: &Row) -> bool {
-        if !self.schema.is_same(&other.schema) || self.extent != other.extent {
+        if !self.schema.is_same(&other.schema) || self.layout != other.layout {
             return false;
         }
-        let end = self.extent.length() + self.places_size();
+        let end = self.layout.length() + self.offsets_size();
         self.buffer.get(..end) == other.buffer.get(..end)
             && self.schema.feature_slots().all(|slot| match (self.cell(slot), other.cell(slot)) {
                 (Some(ours), Some(theirs)) => ours.status == theirs.status && ours.event_time == theirs.event_time,
@@ -519,8 +521,8 @@ impl Row {
     }
 
     #[inline]
-    fn places_size(&self) -> usize {
-        self.extent.form().size(self.schema.columns())
+    fn offsets_size(&self) -> usize {
+        self.layout.encoding().size(self.schema.columns())
     }
 }
 
@@ -560,7 +562,7 @@ impl<'a> RowBuilder<'a> {
         self.cells.push(cell);
     }
 
-    /// The row. Columns that were not pushed are `null` and invalid; columns too many are left out.
+    /// The row. Columns that were not pushed are `null` and invalid; excess columns are ignored.
     #[must_use]
     pub fn finish(mut self) -> Row {
         let columns = self.schema.columns();
@@ -573,25 +575,25 @@ impl<'a> RowBuilder<'a> {
         self.assemble()
     }
 
-    /// The row, of texts, lengths and cells that fit one another.
+    /// The row, of values, lengths and cells that fit together.
     #[inline(never)]
     fn assemble(self) -> Row {
         let RowBuilder { schema, entity, values: mut buffer, lengths, cells } = self;
         let length = buffer.len();
-        buffer.reserve_exact(Places::usual_size(lengths.len()) + entity.len());
-        let form = Places::push(&mut buffer, &lengths);
+        buffer.reserve_exact(OffsetEncoding::expected_size(lengths.len()) + entity.len());
+        let encoding = OffsetEncoding::write(&mut buffer, &lengths);
         buffer.extend_from_slice(entity);
-        Row { schema, buffer: buffer.into(), extent: Extent::new(length, form), cells: cells.into() }
+        Row { schema, buffer: buffer.into(), layout: ValueLayout::new(length, encoding), cells: cells.into() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::{EntityValue, Names, Scope, Subject};
+    use crate::key::{EntityValue, FeatureSource, NameStyle, Namespace};
 
-    fn space() -> Rc<Space> {
-        Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]))
+    fn space() -> Rc<KeySpace> {
+        Rc::new(KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]))
     }
 
     fn cell(fetched_at: u64) -> Cell {
@@ -633,7 +635,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_long_values_has_wide_places() {
+    fn a_row_of_long_values_has_four_byte_offsets() {
         let long = format!("\"{}\"", "x".repeat(70_000));
         let row = row(&[("a", &long, 5), ("b", "2", 5)]);
         assert_eq!(text(&row, "a").unwrap(), long);
@@ -654,7 +656,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_learns_no_new_feature_keeps_its_schema_and_the_later_values() {
+    fn a_merge_without_new_features_keeps_the_schema_and_the_later_values() {
         let known = row(&[("a", "1", 5), ("b", "2", 9), ("c", "3", 5)]);
         let merged = known.merge(&row(&[("c", "30", 7), ("b", "20", 7)]));
         assert!(Rc::ptr_eq(merged.schema(), known.schema()));
@@ -664,13 +666,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_kept_is_gone() {
+    fn retain_drops_the_other_features() {
         let kept = row(&[("a", "1", 5), ("b", "2", 9)]).retain(|_, cell| cell.fetched_at.timestamp().0 > 6);
         assert_eq!((text(&kept, "a"), text(&kept, "b")), (None, Some("2".into())));
     }
 
     #[test]
-    fn of_a_row_that_collects_features_those_fetched_longest_ago_go_first() {
+    fn a_row_over_its_limit_drops_the_features_fetched_longest_ago() {
         let limits = RowLimits { features: 3, bytes: 100_000 };
         let one = row(&[("a", "1", 5), ("b", "2", 9)]);
         assert!(one.bounded(limits).is_none());
@@ -688,7 +690,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_bound_a_row_too_but_never_what_was_fetched_last() {
+    fn a_row_over_its_bytes_never_drops_what_was_fetched_last() {
         let long = format!("\"{}\"", "x".repeat(5_000));
         let limits = RowLimits { features: 1_000, bytes: 12_000 };
         let merged = row(&[("a", &long, 5), ("b", &long, 6)]).merge(&row(&[("c", &long, 7)]));
@@ -707,7 +709,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_stands_twice_makes_no_schema() {
+    fn a_repeated_name_makes_no_schema() {
         assert!(Schema::new(space(), Box::new([]), Box::new(["a".into(), "a".into()])).is_none());
     }
 }

@@ -1,29 +1,29 @@
-//! What a request's shape is to those who learn from requests: short names that are the same in every isolate.
+//! Request shapes, as the prefetch model knows them: by fingerprints that are the same in every isolate.
 //!
-//! The hashes that find rows are seeded in each isolate, so that nobody outside can foresee them; what is learned travels
-//! from one isolate to the next, so its names are not. Two things of one name cost a wrong guess, and nothing else.
+//! Hashes of rows are seeded in each isolate, so that they cannot be predicted from outside. The prefetch model is shared among
+//! isolates, so its fingerprints are not seeded. A collision costs a wrong prediction, and nothing else.
 
-/// The names of a shape and of what it asks for.
+/// The fingerprints of a request shape and of what it requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shape {
-    /// The name of the shape as a whole.
+pub struct RequestShape {
+    /// The fingerprint of the whole shape.
     pub name: u32,
-    /// The name of its entity columns.
+    /// The fingerprint of its entity columns.
     pub columns: u32,
-    /// The names of its features, [`MAX_SHAPE_FEATURES`] at most.
+    /// The fingerprints of its features, [`MAX_SHAPE_FEATURES`] at most.
     pub features: Vec<u32>,
-    /// The numbers of the views whose keys together hold all entity columns.
-    pub carriers: Vec<usize>,
+    /// The numbers of views whose keys together contain all entity columns.
+    pub key_views: Vec<usize>,
 }
 
-/// How many features of a shape are told apart; more of them say no more of what is asked together.
+/// The most features of a shape that are distinguished; more of them add nothing to a prediction.
 pub const MAX_SHAPE_FEATURES: usize = 64;
 
 /// Source of the constants: the fractional bits of the golden ratio, and SplitMix64's multiplier.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 const MIX: u64 = 0xbf58_476d_1ce4_e5b9;
 
-/// A name for `bytes` within what `seed` names.
+/// A fingerprint of `bytes`, under `seed`.
 #[must_use]
 pub fn fingerprint(bytes: &[u8], seed: u64) -> u64 {
     let mut hash = seed ^ GOLDEN.wrapping_mul(bytes.len() as u64 + 1);
@@ -41,10 +41,10 @@ const fn mixed(hash: u64) -> u64 {
     hash ^ hash >> 29
 }
 
-/// A name in 32 bits, none of which is 0: that stands for nothing.
+/// A fingerprint in 32 bits, which is never 0: 0 stands for none.
 #[inline]
 #[must_use]
-pub fn short(hash: u64) -> u32 {
+pub fn short_fingerprint(hash: u64) -> u32 {
     ((hash >> 32) as u32).max(1)
 }
 
@@ -53,8 +53,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_spread_and_tell_lengths_and_seeds_apart() {
-        let mut names: Vec<u32> = (0..20_000_u32).map(|id| short(fingerprint(id.to_string().as_bytes(), 7))).collect();
+    fn fingerprints_are_spread_and_depend_on_length_and_seed() {
+        let mut names: Vec<u32> =
+            (0..20_000_u32).map(|id| short_fingerprint(fingerprint(id.to_string().as_bytes(), 7))).collect();
         names.sort_unstable();
         names.dedup();
         assert!(names.len() >= 19_998, "{} of 20,000 are told apart", names.len());
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn names_stay_as_they_are_since_they_are_stored() {
+    fn fingerprints_never_change_since_they_are_stored() {
         assert_eq!(fingerprint(b"n\x041001", 0), 16_893_766_175_386_952_006);
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// Later than any clock shows.
+    /// Later than any clock.
     pub const MAX: Timestamp = Timestamp(u64::MAX);
 
     /// How many milliseconds lie between `earlier` and this point; 0 where the clock went backwards.
@@ -31,7 +31,7 @@ impl Timestamp {
     }
 }
 
-/// An [`Timestamp`] as a row keeps it, in six bytes instead of eight: they reach to the year 10889, and what lies behind is put there.
+/// A [`Timestamp`] as a row stores it, in six bytes instead of eight. They reach to the year 10889, and later times are clamped to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackedTimestamp([u8; 6]);
 
@@ -129,9 +129,9 @@ impl EventTime {
 impl EventTime {
     /// RFC 3339 with `Z` and 0, 3 or 6 digits of fraction, as protobuf's JSON form has it.
     ///
-    /// Digit by digit and in place, since each answer has one of these and formatting is five times as slow.
+    /// Written digit by digit, since every response has such times, and `format!` is five times as slow.
     #[must_use]
-    pub fn text(self) -> Text {
+    pub fn formatted(self) -> FormattedTime {
         let micros = self.0.clamp(EARLIEST, LATEST);
         let (seconds, fraction) = (micros.div_euclid(MICROS), micros.rem_euclid(MICROS) as u32);
         let (days, clock) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) as u32);
@@ -152,18 +152,18 @@ impl EventTime {
         if let Some(last) = bytes.get_mut(length - 1) {
             *last = b'Z';
         }
-        Text { bytes, length }
+        FormattedTime { bytes, length }
     }
 }
 
-/// A time as text.
+/// A time as RFC 3339.
 #[derive(Clone, Copy, Debug)]
-pub struct Text {
+pub struct FormattedTime {
     bytes: [u8; 27],
     length: usize,
 }
 
-impl Text {
+impl FormattedTime {
     /// Its bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -173,7 +173,7 @@ impl Text {
 
 impl fmt::Display for EventTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(str::from_utf8(self.text().as_bytes()).unwrap_or_default())
+        f.write_str(str::from_utf8(self.formatted().as_bytes()).unwrap_or_default())
     }
 }
 
@@ -189,7 +189,7 @@ fn digits(bytes: &[u8], from: usize, count: usize) -> Option<i64> {
     })
 }
 
-/// Splits `2026-11-23T…` into days since 1970 and what stands behind them.
+/// Splits `2026-11-23T…` into days since 1970 and the rest.
 fn split_date(text: &[u8]) -> Option<(i64, &[u8])> {
     let (date, rest) = text.split_at_checked(10)?;
     let is_separated = (date.get(4), date.get(7)) == (Some(&b'-'), Some(&b'-'));
@@ -243,7 +243,7 @@ fn split_fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     Some((micros, after.get(count..)?))
 }
 
-/// How many seconds a zone is ahead of UTC, which it is where none stands; a name behind the offset says nothing more.
+/// A zone's offset from UTC in seconds; no zone means UTC. A name after the offset is ignored.
 fn zone_offset_seconds(zone: &[u8]) -> Option<i64> {
     let zone = zone.trim_ascii();
     let (sign, clock) = match zone {

@@ -1,4 +1,4 @@
-//! What is known of one feature of one entity, beside its value's text.
+//! The metadata of one value: its status and its times.
 
 use crate::time::{EventTime, PackedTimestamp};
 
@@ -6,15 +6,15 @@ use crate::time::{EventTime, PackedTimestamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Status {
-    /// The value could not be had: its store or origin failed, or did not answer in time.
+    /// The value is unavailable: its store or origin failed, or did not respond in time.
     Invalid = 0,
-    /// A value is there. Feast's Python server says so of a stored null too.
+    /// There is a value. Feast's Python server also reports a stored null so.
     Present = 1,
     /// The entity is known and the value is null.
     NullValue = 2,
     /// The origin does not know this entity.
     NotFound = 3,
-    /// The value's event lies further back than its view allows.
+    /// The value's event is older than its view allows.
     OutsideMaxAge = 4,
 }
 
@@ -47,16 +47,16 @@ impl Status {
         [Status::Invalid, Status::Present, Status::NullValue, Status::NotFound, Status::OutsideMaxAge];
 }
 
-/// What is known of one value beside its text.
+/// The metadata of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
-    /// Whether and how the value is there, in the origin's words.
+    /// The status that the origin reports.
     pub status: Status,
-    /// Whether the origin knows nothing of the entity, which may change sooner than a value does. Its Redis store says
-    /// `PRESENT` even then, so this is not the same as `NOT_FOUND`.
+    /// Whether the origin does not know the entity, which is cached for a shorter time. With its Redis store Feast reports `PRESENT`
+    /// even then, so this is not the same as `NOT_FOUND`.
     pub is_negative: bool,
     /// When the event behind the value happened.
     pub event_time: EventTime,
-    /// When Featheredge had it from the origin.
+    /// When Featheredge fetched it from the origin.
     pub fetched_at: PackedTimestamp,
 }

@@ -1,11 +1,12 @@
-//! What the origin is asked, and what its answer means.
+//! Origin calls: writes the request for missing rows, and reads the response into rows.
 //!
-//! The origin is asked in Feast's form for the rows and features that nothing else had. Its answer is as hostile as a client's: columns are found by name, every length is checked against what was asked. What an
-//! answer does not say, or says in a way that nobody can read, is not known: it costs the value, time or row concerned, and no other.
+//! Knows Feast's format, and neither HTTP nor tiers. A response is as untrusted as a client's request: columns are found by name, and
+//! every length is checked against the request. What a response omits, or what cannot be read, is unknown: that costs the
+//! value, time or row concerned, and no other. Invariant: a row is only taken from a response that echoes an equivalent key.
 
 use std::rc::Rc;
 
-use json::{Cursor, JsonError, Kind, Raw};
+use json::{Cursor, JsonError, Kind, RawJson};
 use model::fetch_spec::FetchSpec;
 use model::interner::Interner;
 use model::key::EntityValue;
@@ -13,17 +14,17 @@ use model::request::{Columns, RowQuery};
 use model::row::{Row, RowBuilder, Schema};
 use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
-use protocol::call::Span;
+use protocol::feature_request::Span;
+use protocol::parsed_request::ParsedRequest;
 use protocol::plan::{Output, Plan};
-use protocol::request::ParsedRequest;
 
-use crate::echo::{self, Echo};
+use crate::echoed_key::{self, KeyMatch};
 
 /// The body that asks for `spec` of a request.
 #[must_use]
 pub fn request(request: &ParsedRequest<'_>, plan: &Plan, spec: &FetchSpec) -> Vec<u8> {
-    let (call, body) = request.parts();
-    let mut out = Vec::with_capacity(256 + spec.rows.len() * call.columns.len() * 12);
+    let (fields, body) = request.parts();
+    let mut out = Vec::with_capacity(256 + spec.rows.len() * fields.columns.len() * 12);
     match &plan.service {
         Some(service) => {
             out.extend_from_slice(b"{\"feature_service\":");
@@ -42,22 +43,22 @@ pub fn request(request: &ParsedRequest<'_>, plan: &Plan, spec: &FetchSpec) -> Ve
         }
     }
     out.extend_from_slice(b",\"entities\":{");
-    for (number, column) in call.columns.iter().enumerate() {
+    for (number, column) in fields.columns.iter().enumerate() {
         if number > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(call.name(column, body));
+        out.extend_from_slice(fields.name(column, body));
         out.extend_from_slice(b":[");
         for (position, &row) in spec.rows.iter().enumerate() {
             if position > 0 {
                 out.push(b',');
             }
-            out.extend_from_slice(call.value(number, row).map_or(b"null".as_slice(), |value| value.bytes(body)));
+            out.extend_from_slice(fields.value(number, row).map_or(b"null".as_slice(), |value| value.bytes(body)));
         }
         out.push(b']');
     }
-    // The names are asked for as the caller wants them: on-demand views in Python mode have no columns under full names,
-    // and short names that would collide never come here.
+    // The names are requested in the caller's style: on-demand views in Python mode have no columns under full names. Short names that
+    // would collide are passed through before.
     out.extend_from_slice(b"},\"full_feature_names\":");
     out.extend_from_slice(if plan.full_feature_names { b"true}" } else { b"false}" });
     out
@@ -76,14 +77,14 @@ fn references<'a>(plan: &'a Plan, spec: &'a FetchSpec) -> impl Iterator<Item = &
         .map(|output| &*output.reference)
 }
 
-/// An answer of the origin, column by column.
+/// A response of the origin, column by column.
 #[derive(Debug, Default)]
-pub struct Table<'a> {
+pub struct OriginResponse<'a> {
     names: Vec<String>,
     rows: usize,
     /// `names × rows` of each, column by column.
-    values: Vec<Raw<'a>>,
-    /// `None` where the origin does not say.
+    values: Vec<RawJson<'a>>,
+    /// `None` where the response omits it.
     statuses: Vec<Option<Status>>,
     times: Vec<Option<EventTime>>,
     /// The first status and the first event time that cannot be read.
@@ -91,33 +92,33 @@ pub struct Table<'a> {
     unknown_time: Option<&'a str>,
 }
 
-/// The most columns that an answer may have beyond those asked for: join keys that the request named by entity.
+/// The most columns of a response beyond the requested ones: join keys that the request named by entity.
 const SPARE_COLUMNS: usize = 16;
 
-impl<'a> Table<'a> {
-    /// Reads an answer to a request for `rows` rows and at most `columns` columns.
+impl<'a> OriginResponse<'a> {
+    /// Reads the response to a request for `rows` rows and at most `columns` columns.
     ///
     /// # Errors
-    /// What does not fit, in words.
-    pub fn read(body: &'a [u8], rows: usize, columns: usize, max_depth: u16) -> Result<Table<'a>, String> {
-        let mut table = Table { rows, ..Table::default() };
+    /// What does not fit.
+    pub fn read(body: &'a [u8], rows: usize, columns: usize, max_depth: u16) -> Result<OriginResponse<'a>, String> {
+        let mut response = OriginResponse { rows, ..OriginResponse::default() };
         let mut cursor = Cursor::new(body, max_depth).map_err(|error| error.to_string())?;
-        table.read_body(&mut cursor, columns + SPARE_COLUMNS)?;
+        response.read_body(&mut cursor, columns + SPARE_COLUMNS)?;
         cursor.finish().map_err(|error| error.to_string())?;
-        if table.names.len().checked_mul(rows) != Some(table.values.len()) {
+        if response.names.len().checked_mul(rows) != Some(response.values.len()) {
             return Err(format!(
                 "{} feature names and {} values for {rows} rows",
-                table.names.len(),
-                table.values.len()
+                response.names.len(),
+                response.values.len()
             ));
         }
-        Ok(table)
+        Ok(response)
     }
 
     fn read_body(&mut self, cursor: &mut Cursor<'a>, max_columns: usize) -> Result<(), String> {
         let text = |error: JsonError| error.to_string();
         if cursor.peek().map_err(text)? != Kind::Object {
-            return Err("the answer is no object".to_owned());
+            return Err("the response is no object".to_owned());
         }
         cursor.enter_object().map_err(text)?;
         let (mut columns, mut has_results, mut has_names) = (0, false, false);
@@ -143,7 +144,7 @@ impl<'a> Table<'a> {
                 cursor.value().map_err(text)?;
             }
         }
-        // Protobuf's JSON form leaves out what is empty.
+        // Protobuf's JSON format omits empty fields.
         let is_named = has_names || columns == 0;
         if has_results && is_named { Ok(()) } else { Err("no results, or no names of them".to_owned()) }
     }
@@ -207,10 +208,10 @@ impl<'a> Table<'a> {
         if self.values.len() != last {
             return Err(format!("a column of {} values for {} rows", self.values.len() - first, self.rows));
         }
-        // Origins may leave out what they do not know: Feast's Go server does unless it is asked for statuses.
+        // Origins may omit statuses and times: Feast's Go server does unless statuses are requested.
         self.statuses.resize(last, None);
         self.times.resize(last, None);
-        // A value whose status nobody understands is no value to rely on.
+        // A value with an unknown status is invalid.
         for at in unknown {
             if let Some((value, status)) = self.values.get_mut(at).zip(self.statuses.get_mut(at)) {
                 (*value, *status) = (NULL, Some(Status::Invalid));
@@ -231,8 +232,8 @@ impl<'a> Table<'a> {
         Ok(())
     }
 
-    /// Reads the statuses of a column that ends at `last`; where those stand that nobody understands. Where there are not
-    /// just as many as rows, these are all: nobody can tell which is whose.
+    /// Reads the statuses of a column that ends at `last`, and returns the indices of unknown ones. These are all, where there are not
+    /// exactly as many as rows.
     fn read_statuses(&mut self, cursor: &mut Cursor<'a>, last: usize) -> Result<Vec<usize>, String> {
         let text = |error: JsonError| error.to_string();
         let first = self.statuses.len();
@@ -242,7 +243,7 @@ impl<'a> Table<'a> {
             let raw = cursor.value().map_err(text)?;
             let status = match raw.kind {
                 Kind::Null => None,
-                // Protobuf's JSON form may have an enumeration's numbers.
+                // Protobuf's JSON format may have numbers of an enumeration.
                 Kind::Number => Some(raw.text.parse().ok().and_then(Status::from_number)),
                 _ => Some(Status::parse(plain(&raw, &mut scratch))),
             };
@@ -262,13 +263,13 @@ impl<'a> Table<'a> {
         Ok(unknown)
     }
 
-    /// Reads the event times of a column that ends at `last`; none is known where there are not just as many as rows.
+    /// Reads the event times of a column that ends at `last`; all are unknown where there are not exactly as many as rows.
     fn read_times(&mut self, cursor: &mut Cursor<'a>, last: usize) -> Result<(), String> {
         let text = |error: JsonError| error.to_string();
         let first = self.times.len();
         let (mut at, mut scratch) = (first, String::new());
         cursor.enter_array().map_err(text)?;
-        // The rows of a view mostly share a few event times, so the last one is worth remembering.
+        // The rows of a view mostly share a few event times, so the last one is cached.
         let mut latest = ("\"1970-01-01T00:00:00Z\"", Some(EventTime::ZERO));
         while cursor.next_element().map_err(text)? {
             let raw = cursor.value().map_err(text)?;
@@ -294,19 +295,19 @@ impl<'a> Table<'a> {
         Ok(())
     }
 
-    /// Whether the answer has no column, not even one of keys.
+    /// Whether the response has no column, not even of keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// The first status of the answer that cannot be read.
+    /// The first status that cannot be read.
     #[must_use]
     pub fn unknown_status(&self) -> Option<&'a str> {
         self.unknown_status
     }
 
-    /// The first event time of the answer that cannot be read.
+    /// The first event time that cannot be read.
     #[must_use]
     pub fn unknown_time(&self) -> Option<&'a str> {
         self.unknown_time
@@ -319,14 +320,14 @@ impl<'a> Table<'a> {
     fn cell(&self, column: usize, row: usize, now: Timestamp) -> Option<Cell> {
         let at = column * self.rows + row;
         let (status, event_time) = (*self.statuses.get(at)?, *self.times.get(at)?);
-        // Feast says of a stored null too that it is present.
+        // Feast also reports a stored null as present.
         let status = status.unwrap_or(Status::Present);
         let event_time = event_time.unwrap_or(EventTime::ZERO);
         Some(Cell { status, is_negative: status == Status::NotFound, event_time, fetched_at: now.into() })
     }
 
-    /// Whether the origin's store knows nothing of the entity although it says `PRESENT`, as Feast's Redis store does:
-    /// all null, and no event behind any. What the origin does not say proves nothing.
+    /// Whether the entity is unknown although its status is `PRESENT`, as with Feast's Redis store: all values are null, without an event
+    /// time. An omitted status or time proves nothing.
     fn is_blank(&self, columns: &[usize], row: usize) -> bool {
         columns.iter().all(|column| {
             let at = column * self.rows + row;
@@ -337,75 +338,79 @@ impl<'a> Table<'a> {
     }
 }
 
-/// What stands for a value that is not known.
-const NULL: Raw<'static> = Raw { text: "null", kind: Kind::Null };
+/// The text of an unknown value.
+const NULL: RawJson<'static> = RawJson { text: "null", kind: Kind::Null };
 
 /// A JSON string's text, its escapes resolved: some servers write a `+` as `\u002b`.
-fn plain<'a>(raw: &Raw<'a>, scratch: &'a mut String) -> &'a str {
+fn plain<'a>(raw: &RawJson<'a>, scratch: &'a mut String) -> &'a str {
     Span::whole(raw).string(raw.text.as_bytes(), scratch)
 }
 
-/// Whether the answer has a column for each feature that was asked for.
+/// Whether the response has a column for each requested feature.
 ///
-/// Feast leaves out those of on-demand views in Python mode under full names. How an answer without them looks is its
-/// own to say.
+/// Feast omits those of on-demand views in Python mode under full names. Such a response is passed through.
 #[must_use]
-pub fn is_whole(table: &Table<'_>, plan: &Plan, spec: &FetchSpec) -> bool {
-    let features = feature_columns(table, plan);
-    let is_wanted = |output: &Output| {
+pub fn has_all_features(response: &OriginResponse<'_>, plan: &Plan, spec: &FetchSpec) -> bool {
+    let features = feature_columns(response, plan);
+    let is_requested = |output: &Output| {
         spec.views.iter().any(|(view, columns)| *view == output.view && columns.contains(&output.column))
     };
-    plan.outputs.iter().zip(&features).all(|(output, found)| found.is_some() || !is_wanted(output))
+    plan.outputs.iter().zip(&features).all(|(output, found)| found.is_some() || !is_requested(output))
 }
 
-/// The rows of the request, ascending, that the answer has of other entities than those asked for, as far as it repeats their keys.
+/// The request's rows, ascending, for which the response echoes another entity's key.
 ///
-/// An origin may convert keys to the type of its join key. So the rows are taken by position, and a key that no conversion of
-/// the one asked for gives is another entity's.
+/// An origin may convert keys to the type of its join key. So rows are matched by position, and a key is another entity's if no
+/// conversion of the requested key gives it.
 #[must_use]
-pub fn rows_of_others(table: &Table<'_>, request: &ParsedRequest<'_>, plan: &Plan, spec: &FetchSpec) -> Vec<usize> {
-    let (call, body) = request.parts();
-    let features = feature_columns(table, plan);
-    let mut are_others = vec![false; spec.rows.len()];
-    for (column, name) in table.names.iter().enumerate().filter(|(column, _)| !features.contains(&Some(*column))) {
+pub fn rows_of_other_entities(
+    response: &OriginResponse<'_>,
+    request: &ParsedRequest<'_>,
+    plan: &Plan,
+    spec: &FetchSpec,
+) -> Vec<usize> {
+    let (fields, body) = request.parts();
+    let features = feature_columns(response, plan);
+    let mut of_other_entity = vec![false; spec.rows.len()];
+    for (column, name) in response.names.iter().enumerate().filter(|(column, _)| !features.contains(&Some(*column))) {
         let Some(key) = plan.columns.iter().position(|known| **known == **name) else { continue };
-        let echo = |row: usize| table.values.get(column * table.rows + row);
-        let asked = |request_row: usize| call.value(key, request_row).map(|span| span.text(body));
-        // Whether the row of each key is where it was asked for, made where it matters.
-        let mut is_at_its_place: Option<hashbrown::HashMap<&str, bool, foldhash::fast::FixedState>> = None;
-        for (row, (&request_row, is_others)) in spec.rows.iter().zip(&mut are_others).enumerate() {
-            let Some(raw) = echo(row).filter(|raw| asked(request_row) != Some(raw.text)) else { continue };
+        let echo = |row: usize| response.values.get(column * response.rows + row);
+        let requested = |request_row: usize| fields.value(key, request_row).map(|span| span.text(body));
+        // Whether the row of each key is at its own position; computed where needed.
+        let mut is_echoed_in_place: Option<hashbrown::HashMap<&str, bool, foldhash::fast::FixedState>> = None;
+        for (row, (&request_row, is_of_other_entity)) in spec.rows.iter().zip(&mut of_other_entity).enumerate() {
+            let Some(raw) = echo(row).filter(|raw| requested(request_row) != Some(raw.text)) else { continue };
             let compare = |column: usize| {
-                let span = call.value(column, request_row)?;
-                Some(with_value(span, body, |asked| {
-                    with_value(Span::whole(raw), raw.text.as_bytes(), |echoed| echo::compare(asked, echoed))
+                let span = fields.value(column, request_row)?;
+                Some(with_value(span, body, |requested| {
+                    with_value(Span::whole(raw), raw.text.as_bytes(), |echoed| echoed_key::compare(requested, echoed))
                 }))
             };
-            let mut found = compare(key).unwrap_or(Echo::Same);
-            if found == Echo::Other && !plan.is_attributed {
-                // Feast takes an entity's own name for its join key too, and answers with what stands under either.
+            let mut found = compare(key).unwrap_or(KeyMatch::Same);
+            if found == KeyMatch::Other && !plan.has_known_keys {
+                // Feast also accepts an entity's name for its join key, and answers with the values of either.
                 found = (0..plan.columns.len()).filter_map(compare).min().unwrap_or(found);
             }
-            *is_others |= match found {
-                Echo::Same => false,
-                Echo::Other => true,
-                Echo::Similar => {
-                    let places = is_at_its_place.get_or_insert_with(|| {
+            *is_of_other_entity |= match found {
+                KeyMatch::Same => false,
+                KeyMatch::Other => true,
+                KeyMatch::Similar => {
+                    let in_place = is_echoed_in_place.get_or_insert_with(|| {
                         let rows = spec.rows.iter().enumerate();
-                        rows.filter_map(|(row, &asked_row)| Some((asked(asked_row)?, echo(row)?.text)))
-                            .map(|(asked, echoed)| (asked, asked == echoed))
+                        rows.filter_map(|(row, &asked_row)| Some((requested(asked_row)?, echo(row)?.text)))
+                            .map(|(requested, echoed)| (requested, requested == echoed))
                             .collect()
                     });
-                    places.get(raw.text) == Some(&false)
+                    in_place.get(raw.text) == Some(&false)
                 }
             };
         }
     }
-    let rows = spec.rows.iter().zip(are_others);
-    rows.filter(|(_, is_others)| *is_others).map(|(&row, _)| row).collect()
+    let rows = spec.rows.iter().zip(of_other_entity);
+    rows.filter(|(_, is_of_other_entity)| *is_of_other_entity).map(|(&row, _)| row).collect()
 }
 
-/// Reads the value at `span` for as long as `read` takes.
+/// Calls `read` with the value of `span`.
 #[inline(never)]
 fn with_value<T>(span: Span, body: &[u8], read: impl FnOnce(EntityValue<'_>) -> T) -> T {
     let mut key = Vec::new();
@@ -413,82 +418,84 @@ fn with_value<T>(span: Span, body: &[u8], read: impl FnOnce(EntityValue<'_>) -> 
     read(EntityValue::decode(&mut key.as_slice()).unwrap_or(EntityValue::Null))
 }
 
-/// Whether no value of these rows is known: none has a status other than `INVALID`.
+/// Whether all values of these rows have the status `INVALID`.
 #[must_use]
-pub fn is_nothing_known(rows: &[(usize, Row)]) -> bool {
+pub fn has_no_values(rows: &[(usize, Row)]) -> bool {
     let mut cells = rows.iter().flat_map(|(_, row)| row.schema().feature_slots().filter_map(|slot| row.cell(slot)));
     cells.all(|cell| cell.status == Status::Invalid)
 }
 
-/// The rows that `table` has for the places of `spec`.
+/// The rows of `response` for the lookups of `spec`, each with its index.
 pub fn rows(
-    table: &Table<'_>,
+    response: &OriginResponse<'_>,
     plan: &Plan,
-    ask: &RowQuery,
+    query: &RowQuery,
     spec: &FetchSpec,
     interner: &mut Interner,
     now: Timestamp,
 ) -> Vec<(usize, Row)> {
-    let mut rows = Vec::with_capacity(spec.places.len());
-    let features = feature_columns(table, plan);
+    let mut rows = Vec::with_capacity(spec.indices.len());
+    let features = feature_columns(response, plan);
     for (view, columns) in &spec.views {
-        let Some(shape) = Shape::new(table, plan, ask, *view, columns, &features, interner) else { continue };
-        for &place in spec.places.iter().filter(|&&place| place.checked_div(ask.rows) == Some(*view)) {
-            let request_row = place.checked_rem(ask.rows).unwrap_or_default();
-            let Some((row, (_, key, _))) = spec.rows.binary_search(&request_row).ok().zip(ask.place(place)) else {
+        let Some(assembler) = RowAssembler::new(response, plan, query, *view, columns, &features, interner) else {
+            continue;
+        };
+        for &index in spec.indices.iter().filter(|&&index| index.checked_div(query.rows) == Some(*view)) {
+            let request_row = index.checked_rem(query.rows).unwrap_or_default();
+            let Some((row, (_, key, _))) = spec.rows.binary_search(&request_row).ok().zip(query.lookup(index)) else {
                 continue;
             };
-            rows.push((place, shape.row(table, row, key, now)));
+            rows.push((index, assembler.row(response, row, key, now)));
         }
     }
     rows
 }
 
-/// What the origin calls a feature in its answer.
+/// The name of a feature in the origin's response.
 pub(crate) fn name_of(output: &Output, plan: &Plan) -> Option<String> {
     let (view, feature) = output.reference.split_once(':')?;
     Some(if plan.full_feature_names { [view, "__", feature].concat() } else { feature.to_owned() })
 }
 
-/// For each of the plan's outputs, the table's column that holds it; for a service, every column that is no join key.
-fn feature_columns(table: &Table<'_>, plan: &Plan) -> Vec<Option<usize>> {
+/// For each output of the plan, the response's column that has it.
+fn feature_columns(response: &OriginResponse<'_>, plan: &Plan) -> Vec<Option<usize>> {
     let by_name: hashbrown::HashMap<&str, usize, foldhash::fast::FixedState> =
-        table.names.iter().enumerate().rev().map(|(column, name)| (name.as_str(), column)).collect();
+        response.names.iter().enumerate().rev().map(|(column, name)| (name.as_str(), column)).collect();
     let position = |name: &str| by_name.get(name).copied();
     plan.outputs.iter().map(|output| position(&name_of(output, plan)?)).collect()
 }
 
-/// How the rows of one view stand in a table.
-struct Shape {
+/// Assembles the rows of one view from the columns of a response.
+struct RowAssembler {
     schema: Rc<Schema>,
     join_keys: Vec<usize>,
     features: Vec<usize>,
 }
 
-impl Shape {
+impl RowAssembler {
     fn new(
-        table: &Table<'_>,
+        response: &OriginResponse<'_>,
         plan: &Plan,
-        ask: &RowQuery,
+        query: &RowQuery,
         view: usize,
         columns: &[usize],
         features: &[Option<usize>],
         interner: &mut Interner,
-    ) -> Option<Shape> {
-        let view_ask = ask.views.get(view)?;
-        let is_feature = |column: usize| match view_ask.columns() {
+    ) -> Option<RowAssembler> {
+        let view_query = query.views.get(view)?;
+        let is_feature = |column: usize| match view_query.columns() {
             Columns::Named(_) => features.contains(&Some(column)),
-            Columns::All => !is_echo(table, plan, column),
+            Columns::All => !is_join_key(response, plan, column),
         };
         let keys_view = |name: &str| {
             let keys = plan.key_columns.get(view).map(Vec::as_slice).unwrap_or_default();
             keys.iter().filter_map(|&key| plan.columns.get(key)).any(|key| **key == *name)
         };
-        let join_keys: Vec<usize> = (0..table.names.len())
+        let join_keys: Vec<usize> = (0..response.names.len())
             .filter(|&column| !is_feature(column))
-            .filter(|&column| !plan.is_attributed || table.names.get(column).is_some_and(|name| keys_view(name)))
+            .filter(|&column| !plan.has_known_keys || response.names.get(column).is_some_and(|name| keys_view(name)))
             .collect();
-        let (names, features): (Vec<&str>, Vec<usize>) = match view_ask.columns() {
+        let (names, features): (Vec<&str>, Vec<usize>) = match view_query.columns() {
             Columns::Named(names) => columns
                 .iter()
                 .filter_map(|&column| {
@@ -497,36 +504,38 @@ impl Shape {
                     Some((&**names.get(column)?, (*features.get(output)?)?))
                 })
                 .unzip(),
-            Columns::All => (0..table.names.len())
+            Columns::All => (0..response.names.len())
                 .filter(|&column| is_feature(column))
-                .filter_map(|column| Some((table.names.get(column)?.as_str(), column)))
+                .filter_map(|column| Some((response.names.get(column)?.as_str(), column)))
                 .unzip(),
         };
         let key_names =
-            join_keys.iter().filter_map(|&column| table.names.get(column)).map(String::as_str).collect::<Vec<_>>();
-        let schema = interner.schema(view_ask.space(), &key_names, &names)?;
-        Some(Shape { schema, join_keys, features })
+            join_keys.iter().filter_map(|&column| response.names.get(column)).map(String::as_str).collect::<Vec<_>>();
+        let schema = interner.schema(view_query.space(), &key_names, &names)?;
+        Some(RowAssembler { schema, join_keys, features })
     }
 
-    fn row(&self, table: &Table<'_>, row: usize, key: &[u8], now: Timestamp) -> Row {
+    fn row(&self, response: &OriginResponse<'_>, row: usize, key: &[u8], now: Timestamp) -> Row {
         let mut builder = RowBuilder::new(Rc::clone(&self.schema), key);
         for &column in &self.join_keys {
-            builder.push_join_key(table.text(column, row));
+            builder.push_join_key(response.text(column, row));
         }
-        let is_blank = table.is_blank(&self.features, row);
+        let is_blank = response.is_blank(&self.features, row);
         for &column in &self.features {
-            if let Some(cell) = table.cell(column, row, now) {
-                builder
-                    .push_feature(table.text(column, row), Cell { is_negative: cell.is_negative || is_blank, ..cell });
+            if let Some(cell) = response.cell(column, row, now) {
+                builder.push_feature(
+                    response.text(column, row),
+                    Cell { is_negative: cell.is_negative || is_blank, ..cell },
+                );
             }
         }
         builder.finish()
     }
 }
 
-/// Whether a column of a feature service's answer is a join key: it is among the request's columns.
+/// Whether a column of a feature service's response is a join key: it is among the request's columns.
 ///
-/// A key that the request named by its entity comes back under another name, and counts as a member: it keeps its place.
-fn is_echo(table: &Table<'_>, plan: &Plan, column: usize) -> bool {
-    table.names.get(column).is_some_and(|name| plan.columns.iter().any(|known| **known == **name))
+/// A key that the request named by its entity is returned under another name, and counts as a member: it keeps its position.
+fn is_join_key(response: &OriginResponse<'_>, plan: &Plan, column: usize) -> bool {
+    response.names.get(column).is_some_and(|name| plan.columns.iter().any(|known| **known == **name))
 }

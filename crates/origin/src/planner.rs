@@ -1,9 +1,9 @@
-//! What a set of features means: which views, keyed by which columns, and under which names the values go out.
+//! Makes the plan of a request: its views, their key columns, and the names of the values in the response.
 //!
-//! A plan depends on the shape of a request alone, its features and the names of its entity columns, so one plan serves
-//! all requests of a shape and is made once. Which columns key a view comes from the configuration or the origin's
-//! registry. Where these do not know all views of a request, the views are treated as one, keyed by the whole entity row:
-//! always right, if less shared.
+//! A plan depends on the request shape alone: the features and the names of the entity columns. So it is made once and serves all
+//! requests of the shape. The key columns of a view come from the configuration or the origin's registry. Where a view of a
+//! request is unknown to both, all its views are treated as one, keyed by the whole entity row: always correct, if less shared.
+//! Knows neither tiers nor values.
 
 use core::cell::{Cell, OnceCell};
 use core::hash::{BuildHasher, Hasher};
@@ -14,125 +14,125 @@ use config::SortedMap;
 use foldhash::fast::FixedState;
 use lru::LruCache;
 
-use model::block::is_same;
-use model::key::{Names, Scope, Space, Subject};
-use model::request::{Columns, Lifetimes, ViewQuery, Writes};
+use model::key::{FeatureSource, KeySpace, NameStyle, Namespace};
+use model::request::{Columns, Lifetimes, ViewQuery, WriteDependencies};
 use model::row::ALLOCATION;
-use model::shape::{MAX_SHAPE_FEATURES, Shape, fingerprint, short};
+use model::shape::{MAX_SHAPE_FEATURES, RequestShape, fingerprint, short_fingerprint};
+use model::short_copy::is_same;
 use model::sort::sorted;
 use model::time::Timestamp;
-use protocol::call;
 use protocol::feature_list_cache;
-use protocol::plan::{Naming, Output, Plan, Planned, RecentPlans};
-use protocol::request::ParsedRequest;
+use protocol::feature_request;
+use protocol::parsed_request::ParsedRequest;
+use protocol::plan::{FeatureNaming, Output, Plan, PlanOutcome, RecentPlans};
 
-/// How many shapes are remembered. Each is a few kilobytes; services ask in tens of shapes, not in thousands.
+/// The most plans. Each has a few kilobytes; services use tens of request shapes, not thousands.
 const MAX_PLANS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
 
-/// The part of the memory for plans that those may take which are found without their whole signature.
+/// One part of so many of the memory for plans is for those that are found without their whole signature.
 const RECENT_PART: usize = 4;
 
-/// What is known of a view or feature service beside its name.
+/// The metadata of a view or feature service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ViewFacts {
+pub struct ViewMetadata {
     /// The columns that key its rows; request data of an on-demand view belongs to them.
     pub key_columns: Vec<String>,
     /// How long its values may be used.
     pub lifetimes: Lifetimes,
-    /// The views that it is computed from; none for one that is stored. `None` where that is not known.
+    /// The views that it is computed from; empty for a stored view. `None` where that is unknown.
     pub sources: Option<Vec<String>>,
-    /// The push source or stream that feeds it, where one is known.
+    /// The push source or stream that feeds it, where known.
     pub stream_source: Option<String>,
 }
 
-impl ViewFacts {
-    /// The memory that it takes, in bytes.
+impl ViewMetadata {
+    /// Its memory, in bytes.
     fn size(&self) -> usize {
         let names = self.key_columns.iter().chain(self.sources.iter().flatten()).chain(&self.stream_source);
-        size_of::<(String, ViewFacts)>()
+        size_of::<(String, ViewMetadata)>()
             + names.map(|name| size_of::<String>() + ALLOCATION + name.len()).sum::<usize>()
     }
 }
 
-/// What the registry says of a view.
+/// A view in the registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Registered {
+pub struct RegisteredView {
     /// The columns that key its rows.
     pub key_columns: Vec<String>,
     /// The views that an on-demand view reads.
     pub sources: Vec<String>,
-    /// The source that feeds it beside its batches: a push source, or a stream.
+    /// The push source or stream that feeds it beside its batch source.
     pub stream_source: Option<String>,
 }
 
-/// What a write to one view makes of another.
+/// How a write to one view affects another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// The rows of the same keys are changed.
+pub enum WriteEffect {
+    /// It changes the rows of the same keys.
     SameRows,
-    /// Any of its rows may be.
+    /// It may change any row.
     AllRows,
 }
 
-/// What is known of the project, from the configuration and the registry.
+/// The configuration of a project.
 #[derive(Clone, Debug)]
 pub struct Project {
-    /// Whose rows they are.
-    pub scope: Scope,
-    /// The views whose key columns are known.
-    pub views: SortedMap<ViewFacts>,
-    /// The feature services whose key columns are known.
-    pub services: SortedMap<ViewFacts>,
-    /// For all others.
+    /// The namespace of the rows.
+    pub namespace: Namespace,
+    /// The configured views.
+    pub views: SortedMap<ViewMetadata>,
+    /// The configured feature services.
+    pub services: SortedMap<ViewMetadata>,
+    /// The lifetimes of all others.
     pub lifetimes: Lifetimes,
-    /// The views that push sources feed, as far as they are configured.
+    /// The views that push sources feed, where configured.
     pub push_sources: SortedMap<Vec<String>>,
-    /// For feature services: how long their members count as known, in milliseconds.
+    /// The TTL of a feature service's members, in milliseconds.
     pub membership_ttl: u64,
-    /// The view that names without a colon belong to, in the native protocol.
+    /// The view of names without a colon, in the native API.
     pub default_view: String,
-    /// How long the registry's word about a view counts, in milliseconds; `None` where there is no registry to ask.
+    /// The TTL of the registry's metadata, in milliseconds; `None` where there is no registry.
     pub registry_ttl: Option<u64>,
-    /// The most memory that plans take, with their signatures and the lists by which they are found, in bytes.
+    /// The most memory of plans, with their signatures and feature lists, in bytes.
     pub plan_bytes: usize,
-    /// Makes row hashes hard to foresee from outside.
+    /// Makes row hashes unpredictable from outside.
     pub seed: u64,
 }
 
-/// A plan, and what it is the plan of.
+/// A plan, and the signature of its requests.
 #[derive(Debug)]
-struct Known {
+struct CachedPlan {
     signature: Box<[u8]>,
-    planned: Planned,
+    outcome: PlanOutcome,
     size: usize,
 }
 
-/// The plans in use.
+/// Makes plans, and caches them.
 #[derive(Debug)]
 pub struct Planner {
     project: Project,
-    /// What the registry said of the views, once it said something.
-    learned: Option<SortedMap<ViewFacts>>,
-    /// When the registry is to be asked.
-    learn_at: Timestamp,
-    plans: LruCache<u64, Known, FixedState>,
-    /// What they take, and how many had to make room.
+    /// The registry's metadata of views, once it was fetched.
+    registered: Option<SortedMap<ViewMetadata>>,
+    /// When the registry is fetched next.
+    registry_due_at: Timestamp,
+    plans: LruCache<u64, CachedPlan, FixedState>,
+    /// The memory of the plans, and how many were evicted.
     bytes: usize,
     evicted: u64,
-    /// What the registry's word takes.
-    learned_bytes: usize,
+    /// The memory of the registry's metadata.
+    registered_bytes: usize,
     signature: Vec<u8>,
-    /// Those of the calls whose lists of features are remembered.
+    /// The plans of requests with cached feature lists.
     recent: RecentPlans,
 }
 
-/// What a plan takes in the table beside itself, in bytes.
+/// The overhead of a plan in the cache, in bytes.
 const PLAN_OVERHEAD: usize = 96;
 
-/// The longest signature whose memory is kept for the next, in bytes.
+/// The longest signature whose memory is reused for the next, in bytes.
 const MAX_SPARE_SIGNATURE: usize = 64 << 10;
 
-/// How soon the registry is asked again where it said nothing, in milliseconds.
+/// After how long a failed fetch of the registry is retried, in milliseconds.
 const RETRY_MILLIS: u64 = 30_000;
 
 impl Planner {
@@ -142,102 +142,103 @@ impl Planner {
         Planner {
             recent: RecentPlans::new(project.plan_bytes / RECENT_PART),
             project,
-            learned: None,
-            learn_at: Timestamp(0),
+            registered: None,
+            registry_due_at: Timestamp(0),
             plans: LruCache::with_hasher(MAX_PLANS, FixedState::default()),
             bytes: 0,
             evicted: 0,
-            learned_bytes: 0,
+            registered_bytes: 0,
             signature: Vec::new(),
         }
     }
 
-    /// Whether the registry is to be asked now. Whoever asks this is taken to ask the registry, so that not all do at once.
-    pub fn must_learn(&mut self, now: Timestamp) -> bool {
-        let is_due = self.project.registry_ttl.is_some() && now >= self.learn_at;
+    /// Whether the registry must be fetched now. The caller is expected to fetch it, so later callers get `false` for a while.
+    pub fn should_fetch_registry(&mut self, now: Timestamp) -> bool {
+        let is_due = self.project.registry_ttl.is_some() && now >= self.registry_due_at;
         if is_due {
-            self.learn_at = now.plus(RETRY_MILLIS);
+            self.registry_due_at = now.plus(RETRY_MILLIS);
         }
         is_due
     }
 
-    /// Puts the next call to the registry back by so many milliseconds: the clock that it was set by was ahead.
-    pub fn set_back(&mut self, millis: u64) {
-        self.learn_at = self.learn_at.minus(millis);
+    /// Moves the next fetch of the registry back by so many milliseconds: a clock that was ahead set it.
+    pub fn rewind_clock(&mut self, millis: u64) {
+        self.registry_due_at = self.registry_due_at.minus(millis);
     }
 
-    /// Whether the registry has told anything yet.
+    /// Whether the registry was fetched.
     #[must_use]
-    pub fn has_learned(&self) -> bool {
-        self.learned.is_some()
+    pub fn has_registry(&self) -> bool {
+        self.registered.is_some()
     }
 
-    /// Learns from the registry, at `now`, which columns key each view, and forgets the plans that were made without.
-    pub fn learn(&mut self, views: SortedMap<Registered>, now: Timestamp) {
+    /// Applies the registry's metadata, fetched at `now`. Where it changed, all plans are dropped.
+    pub fn apply_registry(&mut self, views: SortedMap<RegisteredView>, now: Timestamp) {
         let lifetimes =
-            |view: &str| self.project.views.get(view).map_or(self.project.lifetimes, |facts| facts.lifetimes);
-        let facts = |(view, entry): (String, Registered)| {
-            let Registered { key_columns, sources, stream_source } = entry;
-            let facts = ViewFacts { key_columns, lifetimes: lifetimes(&view), sources: Some(sources), stream_source };
-            (view, facts)
+            |view: &str| self.project.views.get(view).map_or(self.project.lifetimes, |metadata| metadata.lifetimes);
+        let metadata = |(view, entry): (String, RegisteredView)| {
+            let RegisteredView { key_columns, sources, stream_source } = entry;
+            let metadata =
+                ViewMetadata { key_columns, lifetimes: lifetimes(&view), sources: Some(sources), stream_source };
+            (view, metadata)
         };
-        let mut learned = SortedMap::default();
-        learned.extend(views.into_iter().map(facts));
-        if self.learned.as_ref() != Some(&learned) {
-            self.learned_bytes = learned.iter().map(|(name, facts)| name.len() + facts.size()).sum();
-            self.learned = Some(learned);
+        let mut registered = SortedMap::default();
+        registered.extend(views.into_iter().map(metadata));
+        if self.registered.as_ref() != Some(&registered) {
+            self.registered_bytes = registered.iter().map(|(name, metadata)| name.len() + metadata.size()).sum();
+            self.registered = Some(registered);
             self.plans.clear();
             self.bytes = 0;
             self.recent.clear();
         }
-        self.learn_at = now.plus(self.project.registry_ttl.unwrap_or(RETRY_MILLIS));
+        self.registry_due_at = now.plus(self.project.registry_ttl.unwrap_or(RETRY_MILLIS));
     }
 
-    /// The memory that plans take and what the registry said, in bytes.
+    /// The memory of plans and of the registry's metadata, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes + self.recent.bytes() + self.learned_bytes
+        self.bytes + self.recent.bytes() + self.registered_bytes
     }
 
-    /// How many plans had to make room since the start, or were larger than all the room.
+    /// How many plans were evicted since the start, or were too large to cache.
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.evicted
     }
 
-    /// What is known of the project.
+    /// The project's configuration.
     #[must_use]
     pub fn project(&self) -> &Project {
         &self.project
     }
 
-    /// The plan for a request of `caller`, whose rows are its own; all callers share theirs where it is empty.
-    pub fn plan(&mut self, request: &ParsedRequest<'_>, caller: &str, naming: Naming) -> Planned {
-        let call = &request.call;
-        if call.list.is_none() || call.service.is_some() || !caller.is_empty() {
+    /// The plan for a request of `caller`, whose rows are isolated; all callers share rows where it is empty.
+    pub fn plan(&mut self, request: &ParsedRequest<'_>, caller: &str, naming: FeatureNaming) -> PlanOutcome {
+        let fields = &request.fields;
+        if fields.list.is_none() || fields.service.is_some() || !caller.is_empty() {
             return self.plan_by_signature(request, caller, naming);
         }
-        if let Some(planned) = self.recent.find(request, naming) {
-            return planned;
+        if let Some(outcome) = self.recent.find(request, naming) {
+            return outcome;
         }
-        let planned = self.plan_by_signature(request, caller, naming);
-        self.recent.remember(request, naming, planned.clone());
-        planned
+        let outcome = self.plan_by_signature(request, caller, naming);
+        self.recent.remember(request, naming, outcome.clone());
+        outcome
     }
 
-    fn plan_by_signature(&mut self, request: &ParsedRequest<'_>, caller: &str, naming: Naming) -> Planned {
-        let (call, body) = request.parts();
+    fn plan_by_signature(&mut self, request: &ParsedRequest<'_>, caller: &str, naming: FeatureNaming) -> PlanOutcome {
+        let (fields, body) = request.parts();
         self.signature.clear();
-        self.signature.push(u8::from(naming == Naming::Feast) << 1 | u8::from(call.full_feature_names));
-        let features = call.features.filter(|_| call.service.is_none());
-        let asked = call.service.iter().chain(features.iter()).map(|span| span.bytes(body));
-        for part in asked.chain(call.columns.iter().map(|column| call.name(column, body))) {
+        self.signature.push(u8::from(naming == FeatureNaming::Feast) << 1 | u8::from(fields.full_feature_names));
+        let features = fields.features.filter(|_| fields.service.is_none());
+        let requested = fields.service.iter().chain(features.iter()).map(|span| span.bytes(body));
+        for part in requested.chain(fields.columns.iter().map(|column| fields.name(column, body))) {
             self.signature.extend_from_slice(part);
-            // No JSON text has a NUL in it, so the parts keep apart.
+            // JSON text has no NUL, so the parts are separated.
             self.signature.push(0);
         }
         if !caller.is_empty() {
-            // Whatever bytes a caller's name has, its length says where it begins: two NULs stand nowhere before it.
+            // A caller's name may have any bytes. Its length, after it, tells where it begins.
             self.signature.extend_from_slice(caller.as_bytes());
             self.signature.extend_from_slice(&(caller.len() as u64).to_le_bytes());
         }
@@ -247,19 +248,18 @@ impl Planner {
         if let Some(known) = self.plans.get(&hash)
             && is_same(&known.signature, &self.signature)
         {
-            return known.planned.clone();
+            return known.outcome.clone();
         }
-        self.project.scope = self.project.scope.of_caller(caller);
-        let planned = self.make(request, caller, naming);
-        self.keep(hash, planned.clone());
-        planned
+        self.project.namespace = self.project.namespace.of_caller(caller);
+        let outcome = self.make(request, caller, naming);
+        self.insert_plan(hash, outcome.clone());
+        outcome
     }
 
-    /// Keeps a plan of what the signature says; those that were not used for longest make room. One that is larger than all the room is
-    /// not kept.
-    fn keep(&mut self, hash: u64, planned: Planned) {
-        let size = size_of::<Known>() + PLAN_OVERHEAD + self.signature.len() + planned.size();
-        let others = self.recent.max_bytes() + feature_list_cache::MAX_BYTES + self.learned_bytes;
+    /// Caches the plan of the current signature, and evicts the least recently used. A plan larger than the bound is not cached.
+    fn insert_plan(&mut self, hash: u64, outcome: PlanOutcome) {
+        let size = size_of::<CachedPlan>() + PLAN_OVERHEAD + self.signature.len() + outcome.size();
+        let others = self.recent.max_bytes() + feature_list_cache::MAX_BYTES + self.registered_bytes;
         let room = self.project.plan_bytes.saturating_sub(others);
         if let Some(known) = self.plans.pop(&hash) {
             self.bytes -= known.size;
@@ -273,80 +273,91 @@ impl Planner {
                 self.evicted += 1;
             }
             self.bytes += size;
-            self.plans.put(hash, Known { signature: self.signature.as_slice().into(), planned, size });
+            self.plans.put(hash, CachedPlan { signature: self.signature.as_slice().into(), outcome, size });
         }
         if self.signature.capacity() > MAX_SPARE_SIGNATURE {
             self.signature = Vec::new();
         }
     }
 
-    fn make(&self, request: &ParsedRequest<'_>, caller: &str, naming: Naming) -> Planned {
-        let (call, body) = request.parts();
+    fn make(&self, request: &ParsedRequest<'_>, caller: &str, naming: FeatureNaming) -> PlanOutcome {
+        let (fields, body) = request.parts();
         let mut scratch = String::new();
-        let columns: Vec<Box<str>> = call.columns.iter().map(|column| call.plain_name(column, body)).collect();
+        let columns: Vec<Box<str>> = fields.columns.iter().map(|column| fields.plain_name(column, body)).collect();
         if has_duplicates(columns.iter().map(|name| &**name)) {
-            return Planned::Forward;
+            return PlanOutcome::Passthrough;
         }
-        let mut plan = match (call.service, call.features) {
+        let mut plan = match (fields.service, fields.features) {
             (Some(service), _) => {
-                self.service_plan(service.string(body, &mut scratch), columns, call.full_feature_names)
+                self.service_plan(service.string(body, &mut scratch), columns, fields.full_feature_names)
             }
             (None, Some(features)) => {
-                let mut references = Vec::with_capacity(call.feature_count);
-                call::for_each_string(features, body, |reference| references.push(reference.to_owned()));
-                self.feature_plan(&references, columns, naming, call.full_feature_names)
+                let mut references = Vec::with_capacity(fields.feature_count);
+                feature_request::for_each_string(features, body, |reference| references.push(reference.to_owned()));
+                self.feature_plan(&references, columns, naming, fields.full_feature_names)
             }
             (None, None) => None,
         };
-        // What is one caller's alone is nothing to learn from, nor to fetch for others.
+        // Requests isolated per caller neither train nor use prefetch.
         if let Some(plan) = plan.as_mut().filter(|_| caller.is_empty()) {
             plan.shape = shape(plan, &self.signature);
         }
-        plan.map_or(Planned::Forward, |plan| Planned::Serve(Rc::new(plan)))
+        plan.map_or(PlanOutcome::Passthrough, |plan| PlanOutcome::Serve(Rc::new(plan)))
     }
 
-    /// `None` where the origin must judge.
+    /// `None` where the origin must decide.
     #[inline(never)]
     fn service_plan(&self, service: &str, columns: Vec<Box<str>>, full_feature_names: bool) -> Option<Plan> {
-        let known = self.project.services.get(service).filter(|facts| is_keyed_by(&[facts], &columns));
-        let mut lifetimes = known.map_or(self.project.lifetimes, |facts| facts.lifetimes);
-        // The rows of a service carry its members, so knowing the members and having fresh rows is one thing.
+        let known = self.project.services.get(service).filter(|metadata| is_keyed_by(&[metadata], &columns));
+        let mut lifetimes = known.map_or(self.project.lifetimes, |metadata| metadata.lifetimes);
+        // The rows of a service define its members, so its rows are fresh no longer than its members.
         lifetimes.ttl = lifetimes.ttl.min(self.project.membership_ttl);
-        let key_columns = key_columns(known.map(|facts| facts.key_columns.as_slice()), &columns)?;
-        let space =
-            space(&self.project.scope, Subject::Service(service), full_feature_names.into(), &key_columns, &columns);
-        let ask = ViewQuery::new(space, Columns::All, lifetimes, self.project.seed);
+        let key_columns = key_columns(known.map(|metadata| metadata.key_columns.as_slice()), &columns)?;
+        let space = space(
+            &self.project.namespace,
+            FeatureSource::Service(service),
+            full_feature_names.into(),
+            &key_columns,
+            &columns,
+        );
+        let query = ViewQuery::new(space, Columns::All, lifetimes, self.project.seed);
         Some(Plan {
-            views: Rc::new([ask]),
+            views: Rc::new([query]),
             key_columns: vec![key_columns],
             outputs: Vec::new(),
             names_text: Vec::new(),
             columns,
             service: Some(service.into()),
-            is_attributed: false,
+            has_known_keys: false,
             full_feature_names,
-            shape: Shape::default(),
-            told: OnceCell::new(),
-            waiting: Cell::new(0),
+            shape: RequestShape::default(),
+            view_numbers: OnceCell::new(),
+            pending: Cell::new(0),
             size: OnceCell::new(),
         })
     }
 
-    /// `None` where the origin must judge.
-    fn feature_plan(&self, asked: &[String], columns: Vec<Box<str>>, naming: Naming, full_names: bool) -> Option<Plan> {
+    /// `None` where the origin must decide.
+    fn feature_plan(
+        &self,
+        requested: &[String],
+        columns: Vec<Box<str>>,
+        naming: FeatureNaming,
+        full_names: bool,
+    ) -> Option<Plan> {
         let references: Vec<(String, String)> =
-            asked.iter().map(|reference| self.split(reference, naming)).collect::<Option<_>>()?;
+            requested.iter().map(|reference| self.split(reference, naming)).collect::<Option<_>>()?;
         let views = distinct(references.iter().map(|(view, _)| view.as_str()));
-        let facts: Option<Vec<&ViewFacts>> = views.iter().map(|view| self.facts(view)).collect();
-        let facts = facts.filter(|facts| is_keyed_by(facts, &columns));
-        let is_attributed = facts.is_some();
-        // Views that are not all known are one group, keyed by the whole entity row; its columns are full references.
-        let groups = if is_attributed || views.len() == 1 { views.len() } else { 1 };
+        let metadata: Option<Vec<&ViewMetadata>> = views.iter().map(|view| self.metadata(view)).collect();
+        let metadata = metadata.filter(|metadata| is_keyed_by(metadata, &columns));
+        let has_known_keys = metadata.is_some();
+        // Where a view is unknown, all views are one group, keyed by the whole entity row; its columns are full references.
+        let groups = if has_known_keys || views.len() == 1 { views.len() } else { 1 };
         let group_of = |view: &str| if groups == 1 { Some(0) } else { views.iter().position(|known| *known == view) };
         let mut names: Vec<Vec<Box<str>>> = vec![Vec::new(); groups];
         let mut outputs = Vec::with_capacity(references.len());
         let mut columns_of: hashbrown::HashMap<(&str, &str), usize, FixedState> = hashbrown::HashMap::default();
-        for (asked, (view, feature)) in asked.iter().zip(&references) {
+        for (requested, (view, feature)) in requested.iter().zip(&references) {
             let group = group_of(view)?;
             let names = names.get_mut(group)?;
             let column = *columns_of.entry((view, feature)).or_insert_with(|| {
@@ -358,9 +369,9 @@ impl Planner {
                 names.len() - 1
             });
             let name = match naming {
-                Naming::Feast if full_names => format!("{view}__{feature}"),
-                Naming::Feast => feature.clone(),
-                Naming::AsAsked => asked.clone(),
+                FeatureNaming::Feast if full_names => format!("{view}__{feature}"),
+                FeatureNaming::Feast => feature.clone(),
+                FeatureNaming::AsRequested => requested.clone(),
             };
             outputs.push(Output {
                 view: group,
@@ -370,43 +381,46 @@ impl Planner {
                 times: 1,
             });
         }
-        if naming == Naming::AsAsked {
+        if naming == FeatureNaming::AsRequested {
             join_duplicates(&mut outputs);
         }
-        // The native protocol has no short names to collide, so the origin is asked for full ones just where they would.
+        // The native API has no short names, so the origin is asked for full names only where short ones would collide.
         let full_names = match naming {
-            Naming::Feast => full_names,
-            Naming::AsAsked => has_duplicates(columns_of.keys().map(|(_, feature)| *feature)),
+            FeatureNaming::Feast => full_names,
+            FeatureNaming::AsRequested => has_duplicates(columns_of.keys().map(|(_, feature)| *feature)),
         };
-        // Two features under one name, or one asked for twice: Feast refuses some of these, and it is not ours to say which. What is named
-        // twice in the native protocol has become one output before.
+        // Two features of one name, or a repeated feature: Feast rejects some of these, so it decides. A repeated feature of the native
+        // API was merged into one output before.
         if references.is_empty() || has_duplicates(outputs.iter().map(|output| &*output.name)) {
             return None;
         }
-        let mut asks = Vec::with_capacity(groups);
+        let mut queries = Vec::with_capacity(groups);
         let mut keys = Vec::with_capacity(groups);
         for (group, names) in names.into_iter().enumerate() {
-            let facts = facts.as_ref().and_then(|facts| facts.get(group));
-            let key_columns = key_columns(facts.map(|facts| facts.key_columns.as_slice()), &columns)?;
+            let metadata = metadata.as_ref().and_then(|metadata| metadata.get(group));
+            let key_columns = key_columns(metadata.map(|metadata| metadata.key_columns.as_slice()), &columns)?;
             let subject = match views.get(group) {
-                Some(view) if groups == views.len() => Subject::View(view),
-                _ => Subject::Views(&views),
+                Some(view) if groups == views.len() => FeatureSource::View(view),
+                _ => FeatureSource::Views(&views),
             };
-            let space = space(&self.project.scope, subject, full_names.into(), &key_columns, &columns);
-            let lifetimes = match facts {
-                Some(facts) => facts.lifetimes,
+            let space = space(&self.project.namespace, subject, full_names.into(), &key_columns, &columns);
+            let lifetimes = match metadata {
+                Some(metadata) => metadata.lifetimes,
                 None => self.strictest(&views),
             };
-            let ask = ViewQuery::new(space, Columns::Named(names.into()), lifetimes, self.project.seed);
-            asks.push(match views.get(group) {
-                Some(view) if is_attributed => {
-                    // A write names rows by the keys of the view itself, and a version of it may be configured to have others.
+            let query = ViewQuery::new(space, Columns::Named(names.into()), lifetimes, self.project.seed);
+            queries.push(match views.get(group) {
+                Some(view) if has_known_keys => {
+                    // A write identifies rows by the view's own keys, and a version of the view may be configured with others.
                     let written = self.key_columns(unversioned(view)).unwrap_or_default();
-                    let is_by_row = facts.is_some_and(|facts| has_same_columns(&facts.key_columns, written));
-                    ask.changed_by(Writes::To { views: [unversioned(view).into()].into(), is_by_row })
+                    let is_by_row = metadata.is_some_and(|metadata| has_same_columns(&metadata.key_columns, written));
+                    query.with_write_dependencies(WriteDependencies::Views {
+                        views: [unversioned(view).into()].into(),
+                        is_by_row,
+                    })
                 }
-                // Of what one of these is made is not known, or not how its rows are keyed.
-                _ => ask,
+                // The sources or the keys of one of these views are unknown.
+                _ => query,
             });
             keys.push(key_columns);
         }
@@ -416,93 +430,99 @@ impl Planner {
             names_text.push(b',');
         }
         Some(Plan {
-            views: asks.into(),
+            views: queries.into(),
             key_columns: keys,
             names_text,
             outputs,
             columns,
             service: None,
-            is_attributed,
+            has_known_keys,
             full_feature_names: full_names,
-            shape: Shape::default(),
-            told: OnceCell::new(),
-            waiting: Cell::new(0),
+            shape: RequestShape::default(),
+            view_numbers: OnceCell::new(),
+            pending: Cell::new(0),
             size: OnceCell::new(),
         })
     }
 
-    /// Leaves requests of a plan's shape to the origin from now on: its answer was not as the plan says.
-    pub fn leave_to_origin(&mut self, plan: &Rc<Plan>) {
+    /// Passes all requests of a plan's shape through to the origin from now on: its response did not fit the plan.
+    pub fn always_pass_through(&mut self, plan: &Rc<Plan>) {
         self.recent.clear();
         for (_, known) in self.plans.iter_mut() {
-            if matches!(&known.planned, Planned::Serve(known) if Rc::ptr_eq(known, plan)) {
-                known.planned = Planned::Forward;
+            if matches!(&known.outcome, PlanOutcome::Serve(known) if Rc::ptr_eq(known, plan)) {
+                known.outcome = PlanOutcome::Passthrough;
             }
         }
     }
 
-    /// The plan of a shape that is in use, by whether its name is meant.
-    pub fn shaped(&self, mut is_meant: impl FnMut(u32) -> bool) -> Option<&Rc<Plan>> {
-        let mut plans = self.plans.iter().filter_map(|(_, known)| match &known.planned {
-            Planned::Serve(plan) => Some(plan),
-            Planned::Forward => None,
+    /// The first cached plan whose shape's fingerprint `matches`.
+    pub fn find_by_shape(&self, mut matches: impl FnMut(u32) -> bool) -> Option<&Rc<Plan>> {
+        let mut plans = self.plans.iter().filter_map(|(_, known)| match &known.outcome {
+            PlanOutcome::Serve(plan) => Some(plan),
+            PlanOutcome::Passthrough => None,
         });
-        plans.find(|plan| is_meant(plan.shape.name))
+        plans.find(|plan| matches(plan.shape.name))
     }
 
-    /// A reference's view and feature; `None` where it is no reference.
-    fn split(&self, reference: &str, naming: Naming) -> Option<(String, String)> {
+    /// The view and the feature of a reference; `None` where it is no reference.
+    fn split(&self, reference: &str, naming: FeatureNaming) -> Option<(String, String)> {
         let (view, feature) = match (reference.split_once(':'), naming) {
             (Some(parts), _) => parts,
-            (None, Naming::AsAsked) => (self.project.default_view.as_str(), reference),
-            (None, Naming::Feast) => return None,
+            (None, FeatureNaming::AsRequested) => (self.project.default_view.as_str(), reference),
+            (None, FeatureNaming::Feast) => return None,
         };
         let is_plain = !view.is_empty() && !feature.is_empty() && !feature.contains(':');
         is_plain.then(|| (canonical(view), feature.to_owned()))
     }
 
-    /// What is known of a view; a version in the reference shares its view's facts unless it has its own.
-    fn facts(&self, view: &str) -> Option<&ViewFacts> {
+    /// The metadata of a view. A version has its view's metadata unless it has its own.
+    fn metadata(&self, view: &str) -> Option<&ViewMetadata> {
         let configured = [view, unversioned(view)].into_iter().filter_map(|view| self.project.views.get(view));
-        let learned = self.learned.as_ref().and_then(|learned| learned.get(unversioned(view)));
-        configured.chain(learned).find(|facts| !facts.key_columns.is_empty())
+        let registered = self.registered.as_ref().and_then(|registered| registered.get(unversioned(view)));
+        configured.chain(registered).find(|metadata| !metadata.key_columns.is_empty())
     }
 
-    /// The views that a push source feeds, as far as is known.
+    /// The views that a push source feeds, as far as known.
     #[must_use]
     pub fn fed_by(&self, source: &str) -> Vec<&str> {
         if let Some(views) = self.project.push_sources.get(source) {
             return views.iter().map(|view| unversioned(view)).collect();
         }
-        let is_fed = |facts: &ViewFacts| facts.stream_source.as_deref() == Some(source);
-        self.learned.iter().flat_map(SortedMap::iter).filter(|(_, facts)| is_fed(facts)).map(|(view, _)| view).collect()
+        let is_fed = |metadata: &ViewMetadata| metadata.stream_source.as_deref() == Some(source);
+        self.registered
+            .iter()
+            .flat_map(SortedMap::iter)
+            .filter(|(_, metadata)| is_fed(metadata))
+            .map(|(view, _)| view)
+            .collect()
     }
 
-    /// The columns that key a view, where they are known.
+    /// The key columns of a view, where known.
     #[must_use]
     pub fn key_columns(&self, view: &str) -> Option<&[String]> {
-        self.facts(view).map(|facts| facts.key_columns.as_slice())
+        self.metadata(view).map(|metadata| metadata.key_columns.as_slice())
     }
 
-    /// The other views, of those that are known, that may be computed from `view`, and how far a write to it reaches there.
+    /// The known views that may be computed from `view`, and how a write to it affects them.
     ///
-    /// A view of which nobody said what it is made of is taken to be made of every view whose key it contains.
+    /// A view of unknown sources is assumed to depend on every view whose key it contains.
     #[must_use]
-    pub fn made_of(&self, view: &str) -> Vec<(&str, Reach)> {
+    pub fn affected_by(&self, view: &str) -> Vec<(&str, WriteEffect)> {
         let written = self.key_columns(view);
         let names = self
             .project
             .views
             .iter()
             .map(|(view, _)| view)
-            .chain(self.learned.iter().flat_map(SortedMap::iter).map(|(view, _)| view));
-        let mut reached = Vec::new();
+            .chain(self.registered.iter().flat_map(SortedMap::iter).map(|(view, _)| view));
+        let mut affected = Vec::new();
         for name in names.map(unversioned).filter(|name| *name != view) {
-            let Some(facts) = self.facts(name).filter(|_| !reached.iter().any(|(known, _)| *known == name)) else {
+            let Some(metadata) = self.metadata(name).filter(|_| !affected.iter().any(|(known, _)| *known == name))
+            else {
                 continue;
             };
-            let told = self.learned.as_ref().and_then(|learned| learned.get(name)?.sources.as_ref());
-            let (keys, sources) = (&facts.key_columns, facts.sources.as_ref().or(told));
+            let registered = self.registered.as_ref().and_then(|registered| registered.get(name)?.sources.as_ref());
+            let (keys, sources) = (&metadata.key_columns, metadata.sources.as_ref().or(registered));
             let is_made_of_it = match (sources, written) {
                 (Some(sources), _) => sources.iter().any(|source| unversioned(source) == view),
                 (None, Some(written)) => has_all(keys, written),
@@ -510,56 +530,61 @@ impl Planner {
             };
             if is_made_of_it {
                 let is_by_row = written.is_some_and(|written| has_same_columns(keys, written));
-                reached.push((name, if is_by_row { Reach::SameRows } else { Reach::AllRows }));
+                affected.push((name, if is_by_row { WriteEffect::SameRows } else { WriteEffect::AllRows }));
             }
         }
-        reached
+        affected
     }
 
     /// The shortest lifetimes of a group of views.
     fn strictest(&self, views: &[&str]) -> Lifetimes {
         let lifetimes = views
             .iter()
-            .map(|view| self.project.views.get(view).map_or(self.project.lifetimes, |facts| facts.lifetimes));
+            .map(|view| self.project.views.get(view).map_or(self.project.lifetimes, |metadata| metadata.lifetimes));
         lifetimes.reduce(Lifetimes::strictest).unwrap_or(self.project.lifetimes)
     }
 }
 
-/// What those who learn know a plan by. The carriers are the views whose keys together have all columns, the first ones first.
+/// The request shape of a plan. Its `key_views` are the first views whose keys together contain all columns.
 #[cold]
 #[inline(never)]
-fn shape(plan: &Plan, signature: &[u8]) -> Shape {
+fn shape(plan: &Plan, signature: &[u8]) -> RequestShape {
     let mut features = Vec::new();
     for name in plan.service.iter().chain(plan.outputs.iter().map(|output| &output.reference)).take(MAX_SHAPE_FEATURES)
     {
-        features.push(short(fingerprint(name.as_bytes(), 0)));
+        features.push(short_fingerprint(fingerprint(name.as_bytes(), 0)));
     }
     let mut columns = 0;
     for column in &plan.columns {
         columns = fingerprint(column.as_bytes(), columns);
     }
-    let mut carriers = Vec::new();
-    let mut carried: Vec<usize> = Vec::new();
+    let mut key_views = Vec::new();
+    let mut covered: Vec<usize> = Vec::new();
     for (view, columns) in plan.key_columns.iter().enumerate() {
-        let before = carried.len();
+        let before = covered.len();
         for &column in columns {
-            if !carried.contains(&column) {
-                carried.push(column);
+            if !covered.contains(&column) {
+                covered.push(column);
             }
         }
-        if carried.len() > before {
-            carriers.push(view);
+        if covered.len() > before {
+            key_views.push(view);
         }
     }
-    Shape { name: short(fingerprint(signature, 0)), columns: short(columns), features, carriers }
+    RequestShape {
+        name: short_fingerprint(fingerprint(signature, 0)),
+        columns: short_fingerprint(columns),
+        features,
+        key_views,
+    }
 }
 
-/// Whether the columns of a request are just those that key these views.
+/// Whether the columns of a request are exactly the key columns of these views.
 ///
-/// Where one is missing, or one is there that keys none of them, the origin has its own rules of what it answers and which
-/// columns it echoes; the whole entity row as the key is right whatever they are.
-fn is_keyed_by(facts: &[&ViewFacts], columns: &[Box<str>]) -> bool {
-    let keys = || facts.iter().flat_map(|facts| &facts.key_columns);
+/// Where a column is missing or additional, the origin has its own rules of what it answers and which columns it echoes. Then the
+/// whole entity row is the key, which is always correct.
+fn is_keyed_by(metadata: &[&ViewMetadata], columns: &[Box<str>]) -> bool {
+    let keys = || metadata.iter().flat_map(|metadata| &metadata.key_columns);
     keys().all(|key| columns.iter().any(|column| **column == **key))
         && columns.iter().all(|column| keys().any(|key| **column == **key))
 }
@@ -569,12 +594,12 @@ fn has_all(keys: &[String], of: &[String]) -> bool {
     of.iter().all(|column| keys.contains(column))
 }
 
-/// Whether two views are keyed by the same columns, so that a key of the one is a key of the other.
+/// Whether two views have the same key columns, so that a key of one is a key of the other.
 fn has_same_columns(one: &[String], other: &[String]) -> bool {
     has_all(one, other) && has_all(other, one)
 }
 
-/// A view as Feast names it in its answers: `view@` and `view@latest` are `view`, `view@V01` is `view@v1`.
+/// A view as Feast names it in its responses: `view@` and `view@latest` are `view`, `view@V01` is `view@v1`.
 fn canonical(view: &str) -> String {
     let Some((name, version)) = view.split_once('@') else { return view.to_owned() };
     if version.is_empty() || version.eq_ignore_ascii_case("latest") {
@@ -589,16 +614,15 @@ fn canonical(view: &str) -> String {
     }
 }
 
-/// A view's name without the version that a reference may give.
+/// A view's name without a version.
 fn unversioned(view: &str) -> &str {
     view.split_once('@').map_or(view, |(view, _)| view)
 }
 
-/// The numbers of the columns that key a view: those named, ordered by name, or all as they stand. `None` where a named
-/// one is not there.
+/// The numbers of a view's key columns, ordered by name; where they are unknown, all columns in their own order. `None` where one is
+/// missing.
 ///
-/// The order of all columns has a meaning to Feast: join keys are echoed in it, and of an entity's name and its join key
-/// the last counts.
+/// The order of columns matters to Feast: join keys are echoed in it, and of an entity's name and its join key the last counts.
 fn key_columns(known: Option<&[String]>, columns: &[Box<str>]) -> Option<Vec<usize>> {
     let Some(names) = known else { return Some((0..columns.len()).collect()) };
     let numbers: Vec<usize> =
@@ -609,9 +633,15 @@ fn key_columns(known: Option<&[String]>, columns: &[Box<str>]) -> Option<Vec<usi
     Some(numbers)
 }
 
-fn space(scope: &Scope, subject: Subject<'_>, form: Names, key_columns: &[usize], columns: &[Box<str>]) -> Rc<Space> {
+fn space(
+    namespace: &Namespace,
+    subject: FeatureSource<'_>,
+    form: NameStyle,
+    key_columns: &[usize],
+    columns: &[Box<str>],
+) -> Rc<KeySpace> {
     let names: Vec<&str> = key_columns.iter().filter_map(|&number| columns.get(number)).map(|name| &**name).collect();
-    Rc::new(Space::new(scope, subject, form, &names))
+    Rc::new(KeySpace::new(namespace, subject, form, &names))
 }
 
 fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
@@ -619,7 +649,7 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     names.filter(|name| seen.insert(*name)).collect()
 }
 
-/// Makes outputs of one name the first of them.
+/// Merges outputs of one name into the first of them.
 fn join_duplicates(outputs: &mut Vec<Output>) {
     let mut firsts: hashbrown::HashMap<Box<str>, usize, FixedState> = hashbrown::HashMap::default();
     let mut joined: Vec<Output> = Vec::with_capacity(outputs.len());

@@ -1,17 +1,18 @@
-//! How views are keyed and what feeds them, as Feast's registry tells it: `GET /api/v1/feature_views?project=…` of `feast serve_registry`.
+//! The metadata of views in Feast's registry: `GET /api/v1/feature_views?project=…` of `feast serve_registry`.
 //!
-//! One call names every view. A feature view is keyed by its entity columns; an on-demand view by its request data and
-//! by the keys of the views it reads. What cannot be understood of a view leaves that view unknown, and no other.
+//! One response has all views. A feature view is keyed by its entity columns; an on-demand view by its request data and
+//! by the keys of the views it reads. A view that cannot be understood is unknown, and affects no other. Invariant: a view
+//! is known only if all of its key columns are.
 
-use crate::planner::Registered;
+use crate::planner::RegisteredView;
 use config::SortedMap;
 use json::{Cursor, JsonError, Kind};
 use model::sort::sorted;
 
-/// The most that is read of the registry's answer, in bytes: transformations stand in it as pickled code.
+/// The longest response that is read, in bytes: it contains transformations as pickled code.
 pub const MAX_BYTES: usize = 64 << 20;
 
-/// The column that Feast gives to views without an entity. Nobody sends it.
+/// The key column that Feast gives to views without an entity. No request has it.
 const DUMMY: &str = "__dummy_id";
 
 /// How deep the registry nests.
@@ -40,9 +41,9 @@ struct View {
     is_understood: bool,
 }
 
-/// What the registry's answer tells of each view that is understood; `None` where it is no such answer.
+/// The views in the registry's response that are understood; `None` where the response is not of this format.
 #[must_use]
-pub fn views(body: &[u8]) -> Option<SortedMap<Registered>> {
+pub fn views(body: &[u8]) -> Option<SortedMap<RegisteredView>> {
     let mut cursor = Cursor::new(body, MAX_DEPTH).ok()?;
     let mut views = Vec::new();
     read_fields(&mut cursor, &mut |cursor, key| match key {
@@ -59,13 +60,13 @@ pub fn views(body: &[u8]) -> Option<SortedMap<Registered>> {
     for view in &views {
         if let Some(key_columns) = keys(view, &by_name) {
             let (sources, stream_source) = (view.sources.clone(), view.stream_source.clone());
-            known.insert(view.name.clone(), Registered { key_columns, sources, stream_source });
+            known.insert(view.name.clone(), RegisteredView { key_columns, sources, stream_source });
         }
     }
     Some(known)
 }
 
-/// What keys a view: its own columns, and those of the views that it reads.
+/// The key columns of a view: its own, and those of the views that it reads.
 fn keys(view: &View, by_name: &SortedMap<&View>) -> Option<Vec<String>> {
     let mut keys = view.keys.clone();
     for source in &view.sources {
@@ -118,7 +119,7 @@ fn read_sources(cursor: &mut Cursor<'_>, view: &mut View) -> Result<(), JsonErro
                     view.sources.push(read_string(cursor)?);
                     Ok(())
                 }
-                // Renamed join keys: which column then keys the view is not told plainly.
+                // Join keys are renamed, so the key columns are unknown.
                 "joinKeyMap" => {
                     view.is_understood &= cursor.value()?.text == "{}";
                     Ok(())
@@ -143,10 +144,10 @@ fn read_columns(cursor: &mut Cursor<'_>, names: &mut Vec<String>) -> Result<(), 
     })
 }
 
-/// What is done at a field. Behind a pointer, since each closure would else bring a walk of its own.
+/// Visits a field. A trait object, since the code is else compiled anew for each closure.
 type Visit<'v, 'a> = dyn FnMut(&mut Cursor<'a>, &str) -> Result<(), JsonError> + 'v;
 
-/// Visits the fields of an object; anything else is passed over.
+/// Visits the fields of an object; anything else is skipped.
 fn read_fields<'a>(cursor: &mut Cursor<'a>, visit: &mut Visit<'_, 'a>) -> Result<(), JsonError> {
     if cursor.peek()? != Kind::Object {
         return skip(cursor);
@@ -159,7 +160,7 @@ fn read_fields<'a>(cursor: &mut Cursor<'a>, visit: &mut Visit<'_, 'a>) -> Result
     Ok(())
 }
 
-/// Visits the items of an array; anything else is passed over.
+/// Visits the items of an array; anything else is skipped.
 fn read_items<'a>(
     cursor: &mut Cursor<'a>,
     mut visit: impl FnMut(&mut Cursor<'a>) -> Result<(), JsonError>,
@@ -174,7 +175,7 @@ fn read_items<'a>(
     Ok(())
 }
 
-/// A string; an empty one where something else stands.
+/// A string; an empty one for anything else.
 fn read_string(cursor: &mut Cursor<'_>) -> Result<String, JsonError> {
     if cursor.peek()? == Kind::String {
         Ok(cursor.string()?.decode(&mut String::new()).to_owned())
@@ -208,7 +209,7 @@ mod tests {
       ],"pagination":{"totalCount":5}}"#;
 
     #[test]
-    fn every_view_is_keyed_as_the_registry_says() {
+    fn every_view_has_its_key_columns_of_the_registry() {
         let known = views(ANSWER.as_bytes()).unwrap();
         let keys = |view: &str| known.get(view).map(|entry| entry.key_columns.join(","));
         assert_eq!(keys("driver_customer_affinity").unwrap(), "customer_id,driver_id");
@@ -224,14 +225,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_another_kind_tells_nothing() {
+    fn a_response_of_another_format_has_no_views() {
         assert_eq!(views(b"<html>"), None);
         assert_eq!(views(b"{\"detail\":1}"), Some(SortedMap::default()));
         assert_eq!(views(b"{\"featureViews\":[1,{\"spec\":2}]}"), Some(SortedMap::default()));
     }
 
     #[test]
-    fn a_project_cannot_leave_its_place_in_the_path() {
+    fn a_projects_name_is_escaped_in_the_path() {
         assert_eq!(path("demo&x=/../é"), "/api/v1/feature_views?project=demo%26x%3D%2F..%2F%C3%A9");
     }
 }

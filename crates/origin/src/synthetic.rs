@@ -1,5 +1,5 @@
-//! The built-in origin: features computed by name as the seed document does, so that everything can be tried with no
-//! backend, and the same for the same entity and feature every time.
+//! The synthetic origin: computes features from their names, as the original specification does, so that everything can be tried
+//! without a backend. Invariant: the same entity and feature always have the same value.
 //!
 //! `…embedding…` gives 128 floats, `…score…` a float from 0 to 1, `…count…` an integer below 1,000, anything else a text.
 //! Every feature service `s` has the members `s__score`, `s__count`, `s__label` and `s__embedding`.
@@ -7,12 +7,12 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use config::Limits;
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 use model::sort::sorted;
 use model::time::{EventTime, Timestamp};
-use protocol::call;
 use protocol::feast;
-use protocol::request::ParsedRequest;
+use protocol::feature_request;
+use protocol::parsed_request::ParsedRequest;
 use protocol::response_buffer::ResponseBuffer;
 
 /// The length of an embedding, in floats.
@@ -24,17 +24,17 @@ const MEMBERS: [&str; 4] = ["score", "count", "label", "embedding"];
 /// Answers a Feast request at `now`: status and body.
 #[must_use]
 pub fn answer(body: &[u8], limits: &Limits, now: Timestamp) -> (u16, Vec<u8>) {
-    let mut call = Box::default();
-    match feast::read(body, limits, &mut call) {
-        Ok(()) => compute(&ParsedRequest { call, body: body.into() }, now),
-        Err(refusal) => (refusal.status(), feast::refusal(&refusal, body)),
+    let mut fields = Box::default();
+    match feast::read(body, limits, &mut fields) {
+        Ok(()) => compute(&ParsedRequest { fields, body: body.into() }, now),
+        Err(error) => (error.status(), feast::request_error(&error, body)),
     }
 }
 
 fn compute(request: &ParsedRequest<'_>, now: Timestamp) -> (u16, Vec<u8>) {
-    let (call, body) = request.parts();
+    let (fields, body) = request.parts();
     let mut references = Vec::new();
-    match (call.service, call.features) {
+    match (fields.service, fields.features) {
         (Some(service), _) => {
             let mut scratch = String::new();
             let service = service.string(body, &mut scratch);
@@ -42,123 +42,123 @@ fn compute(request: &ParsedRequest<'_>, now: Timestamp) -> (u16, Vec<u8>) {
         }
         (None, Some(features)) => {
             let mut malformed = None;
-            call::for_each_string(features, body, |reference| match reference.split_once(':') {
+            feature_request::for_each_string(features, body, |reference| match reference.split_once(':') {
                 Some((view, feature)) => references.push((view.to_owned(), feature.to_owned())),
                 None => malformed = Some(reference.to_owned()),
             });
             if let Some(reference) = malformed {
                 let message = format!("`{reference}` is no feature reference; one is written `view:feature`");
-                let refusal = Refusal::field(&["body", "features"], "value_error", message);
-                return (refusal.status(), feast::refusal(&refusal, body));
+                let error = RequestError::field(&["body", "features"], "value_error", message);
+                return (error.status(), feast::request_error(&error, body));
             }
         }
         (None, None) => {
-            let refusal = Refusal::field(&["body", "features"], "missing", "Field required");
-            return (refusal.status(), feast::refusal(&refusal, body));
+            let error = RequestError::field(&["body", "features"], "missing", "Field required");
+            return (error.status(), feast::request_error(&error, body));
         }
     }
     (200, write(request, &references, now))
 }
 
 fn write(request: &ParsedRequest<'_>, references: &[(String, String)], now: Timestamp) -> Vec<u8> {
-    let (call, body) = request.parts();
-    let mut sheet = ResponseBuffer::default();
-    sheet.push(b"{\"results\":[");
-    for column in 0..call.columns.len() {
-        sheet.push(b"{\"values\":[");
-        for row in 0..call.rows {
-            sheet.push(call.value(column, row).map_or(b"null", |value| value.bytes(body)));
-            sheet.push(b",");
+    let (fields, body) = request.parts();
+    let mut buffer = ResponseBuffer::default();
+    buffer.push(b"{\"results\":[");
+    for column in 0..fields.columns.len() {
+        buffer.push(b"{\"values\":[");
+        for row in 0..fields.rows {
+            buffer.push(fields.value(column, row).map_or(b"null", |value| value.bytes(body)));
+            buffer.push(b",");
         }
-        finish_column(&mut sheet, call.rows, EventTime::ZERO);
+        finish_column(&mut buffer, fields.rows, EventTime::ZERO);
     }
     // Features are materialised once an hour, on the hour, as a batch job would.
     let hour = i64::try_from(now.0 / 3_600_000).unwrap_or_default();
     let event_time = EventTime(hour.saturating_mul(3_600_000_000));
-    let entities: Vec<String> = (0..call.rows).map(|row| entity(request, row)).collect();
+    let entities: Vec<String> = (0..fields.rows).map(|row| entity(request, row)).collect();
     for (view, feature) in references {
-        sheet.push(b"{\"values\":[");
+        buffer.push(b"{\"values\":[");
         for entity in &entities {
-            push_value(&mut sheet, view, feature, entity);
-            sheet.push(b",");
+            push_value(&mut buffer, view, feature, entity);
+            buffer.push(b",");
         }
-        finish_column(&mut sheet, call.rows, event_time);
+        finish_column(&mut buffer, fields.rows, event_time);
     }
-    sheet.drop_comma();
-    sheet.push(b"],\"metadata\":{\"feature_names\":[");
-    for column in &call.columns {
-        sheet.push(call.name(column, body));
-        sheet.push(b",");
+    buffer.pop_comma();
+    buffer.push(b"],\"metadata\":{\"feature_names\":[");
+    for column in &fields.columns {
+        buffer.push(fields.name(column, body));
+        buffer.push(b",");
     }
     for (view, feature) in references {
-        if call.full_feature_names {
-            sheet.push_string(&format!("{view}__{feature}"));
+        if fields.full_feature_names {
+            buffer.push_json_string(&format!("{view}__{feature}"));
         } else {
-            sheet.push_string(feature);
+            buffer.push_json_string(feature);
         }
-        sheet.push(b",");
+        buffer.push(b",");
     }
-    sheet.drop_comma();
-    sheet.push(b"]}}");
-    sheet.into_vec()
+    buffer.pop_comma();
+    buffer.push(b"]}}");
+    buffer.into_vec()
 }
 
-fn finish_column(sheet: &mut ResponseBuffer, rows: usize, event_time: EventTime) {
-    sheet.drop_comma();
-    sheet.push(b"],\"statuses\":[");
+fn finish_column(buffer: &mut ResponseBuffer, rows: usize, event_time: EventTime) {
+    buffer.pop_comma();
+    buffer.push(b"],\"statuses\":[");
     for _ in 0..rows {
-        sheet.push(b"\"PRESENT\",");
+        buffer.push(b"\"PRESENT\",");
     }
-    sheet.drop_comma();
-    sheet.push(b"],\"event_timestamps\":[");
+    buffer.pop_comma();
+    buffer.push(b"],\"event_timestamps\":[");
     for _ in 0..rows {
-        sheet.push_display(format_args!("\"{event_time}\","));
+        buffer.push_display(format_args!("\"{event_time}\","));
     }
-    sheet.drop_comma();
-    sheet.push(b"]},");
+    buffer.pop_comma();
+    buffer.push(b"]},");
 }
 
 /// The entity of a row, as text: its columns' values in the order of the columns' names.
 fn entity(request: &ParsedRequest<'_>, row: usize) -> String {
-    let (call, body) = request.parts();
-    let parts: Vec<(&[u8], String)> = call
+    let (fields, body) = request.parts();
+    let parts: Vec<(&[u8], String)> = fields
         .columns
         .iter()
         .enumerate()
         .filter_map(|(number, column)| {
-            let value = call.value(number, row)?;
+            let value = fields.value(number, row)?;
             let mut scratch = String::new();
             let plain = value.string(body, &mut scratch);
             let text = if value.text(body).starts_with('"') { plain } else { value.text(body) };
-            Some((call.name(column, body), text.to_owned()))
+            Some((fields.name(column, body), text.to_owned()))
         })
         .collect();
     sorted(parts).into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",")
 }
 
-fn push_value(sheet: &mut ResponseBuffer, view: &str, feature: &str, entity: &str) {
+fn push_value(buffer: &mut ResponseBuffer, view: &str, feature: &str, entity: &str) {
     let seed = xxh3_64_with_seed(
         entity.as_bytes(),
         xxh3_64_with_seed(feature.as_bytes(), xxh3_64_with_seed(view.as_bytes(), 0)),
     );
     let mut random = SplitMix(seed);
     let lower = feature.to_ascii_lowercase();
-    // Not `str::contains`, whose search is made for long texts and weighs more than this file.
+    // Not `str::contains`, whose search for long texts compiles to more code than this file.
     let is_named = |word: &str| lower.as_bytes().windows(word.len()).any(|part| part == word.as_bytes());
     if is_named("embedding") {
-        sheet.push(b"[");
+        buffer.push(b"[");
         for _ in 0..EMBEDDING {
-            push_decimal(sheet, random.normal());
-            sheet.push(b",");
+            push_decimal(buffer, random.normal());
+            buffer.push(b",");
         }
-        sheet.drop_comma();
-        sheet.push(b"]");
+        buffer.pop_comma();
+        buffer.push(b"]");
     } else if is_named("score") {
-        push_decimal(sheet, random.uniform());
+        push_decimal(buffer, random.uniform());
     } else if is_named("count") {
-        sheet.push_number(random.next() % 1_000);
+        buffer.push_number(random.next() % 1_000);
     } else {
-        sheet.push_string(&format!("value_{entity}_{feature}"));
+        buffer.push_json_string(&format!("value_{entity}_{feature}"));
     }
 }
 
@@ -188,8 +188,8 @@ impl SplitMix {
 const UNIT: i64 = 10_000_000_000_000_000;
 
 /// Writes a whole number of units as a decimal, which needs no code for floats.
-fn push_decimal(sheet: &mut ResponseBuffer, units: i64) {
+fn push_decimal(buffer: &mut ResponseBuffer, units: i64) {
     let sign = if units < 0 { "-" } else { "" };
     let (whole, fraction) = (units.unsigned_abs() / UNIT as u64, units.unsigned_abs() % UNIT as u64);
-    sheet.push_display(format_args!("{sign}{whole}.{fraction:016}"));
+    buffer.push_display(format_args!("{sign}{whole}.{fraction:016}"));
 }

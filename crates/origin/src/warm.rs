@@ -1,28 +1,28 @@
-//! What an operator has fetched, or loaded, ahead of time: the body of `POST /v1/warm`.
+//! The body of `POST /v1/warm`: rows to fetch, or to load with their values, before traffic arrives.
 //!
-//! One JSON object, or one on each line: entities and features as in `POST /v1/features`, to be fetched; or entities and the
-//! values of their features, to be kept as they are. Lines of one shape are read together, so that a line for each row costs
-//! no more than a column for each feature. Refuses to know which views and keys they mean: each group becomes a request of
-//! the native API, and its values an answer of Feast's form, so both are judged where all others are.
+//! One JSON object, or one on each line: entities and features as in `POST /v1/features`, to be fetched; or entities and the values of
+//! their features, to be loaded. Consecutive lines with the same columns are one group, so that a line for each row costs no more than
+//! a column for each feature. Knows neither views nor keys: a group becomes a request of the native API, and its values an
+//! origin response in Feast's format, so both are checked like all others. Invariant: a body is read in full, or rejected.
 
 use crate::origin;
 use json::{Cursor, JsonError};
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 use model::time::EventTime;
 use protocol::plan::Plan;
 
-/// Lines of one shape.
+/// Consecutive lines with the same columns.
 #[derive(Debug, Default)]
-pub struct Group<'a> {
+pub struct WarmGroup<'a> {
     /// The entities' columns by name; none where they are `entity_ids`.
     columns: Columns<'a>,
-    /// The array of features, as it was written, where they are to be fetched.
+    /// The array of features, as it was written, where they are fetched.
     features: &'a str,
-    /// The name of a feature service, as it was written, in their place.
+    /// The name of a feature service, as it was written, instead of features.
     service: &'a str,
-    /// The features' columns by name, where they are to be kept.
+    /// The features' columns by name, where they are loaded.
     values: Columns<'a>,
-    /// The time of each row's event.
+    /// The event time of each row.
     times: Option<Vec<&'a str>>,
     /// How many rows there are.
     pub rows: usize,
@@ -37,9 +37,9 @@ const MAX_DEPTH: u16 = 64;
 /// Reads a body of `max_rows` rows at the most.
 ///
 /// # Errors
-/// The first line that is not acceptable; nothing of the body is to be done then.
-pub fn read(body: &[u8], max_rows: usize) -> Result<Vec<Group<'_>>, Refusal> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+/// The first line that is invalid; nothing of the body is applied then.
+pub fn read(body: &[u8], max_rows: usize) -> Result<Vec<WarmGroup<'_>>, RequestError> {
+    let mut groups: Vec<WarmGroup<'_>> = Vec::new();
     let mut rows = 0;
     let whole = line(body);
     let has_lines = whole.is_err() && body.contains(&b'\n');
@@ -49,15 +49,15 @@ pub fn read(body: &[u8], max_rows: usize) -> Result<Vec<Group<'_>>, Refusal> {
         if has_lines && text.trim_ascii().is_empty() {
             continue;
         }
-        let group = whole.take().unwrap_or_else(|| line(text)).map_err(|refusal| {
-            let message = refusal.to_string();
-            Refusal::field(&["body", &number.to_string()], "value_error", message)
+        let group = whole.take().unwrap_or_else(|| line(text)).map_err(|error| {
+            let message = error.to_string();
+            RequestError::field(&["body", &number.to_string()], "value_error", message)
         })?;
         rows += group.rows;
         if rows > max_rows {
-            return Err(Refusal::Limit { limit: "warm_rows", allowed: max_rows, found: rows });
+            return Err(RequestError::LimitExceeded { limit: "warm_rows", allowed: max_rows, found: rows });
         }
-        match groups.last_mut().filter(|last| last.is_alike(&group)) {
+        match groups.last_mut().filter(|last| last.has_same_columns(&group)) {
             Some(last) => last.append(group),
             None => groups.push(group),
         }
@@ -65,15 +65,15 @@ pub fn read(body: &[u8], max_rows: usize) -> Result<Vec<Group<'_>>, Refusal> {
     Ok(groups)
 }
 
-fn line(text: &[u8]) -> Result<Group<'_>, Refusal> {
-    let mut group = Group::default();
+fn line(text: &[u8]) -> Result<WarmGroup<'_>, RequestError> {
+    let mut group = WarmGroup::default();
     let mut cursor = Cursor::new(text, MAX_DEPTH)?;
     cursor.enter_object()?;
     let mut seen: Vec<String> = Vec::new();
     while let Some(key) = cursor.next_key()? {
         let field = key.decode(&mut String::new()).to_owned();
         if seen.contains(&field) {
-            return Err(Refusal::field(&[&field], "duplicate_key", "the field may stand once"));
+            return Err(RequestError::field(&[&field], "duplicate_key", "the field is repeated"));
         }
         seen.push(field);
         match seen.last().map(String::as_str).unwrap_or_default() {
@@ -86,43 +86,43 @@ fn line(text: &[u8]) -> Result<Group<'_>, Refusal> {
             "feature_service" => group.service = cursor.value()?.text,
             "values" => columns(&mut cursor, &mut group.values)?,
             "event_timestamps" => group.times = Some(elements(&mut cursor)?),
-            field => return Err(Refusal::field(&[field], "extra_forbidden", "the field is not known")),
+            field => return Err(RequestError::field(&[field], "extra_forbidden", "unknown field")),
         }
     }
     cursor.finish()?;
     if group.columns.len() > 1 && group.columns.iter().any(|(name, _)| name.is_none()) {
         let message = "the line has both `entity_ids` and `entities`";
-        return Err(Refusal::field(&["entity_ids"], "value_error", message));
+        return Err(RequestError::field(&["entity_ids"], "value_error", message));
     }
     if let Some(time) = group.times.iter().flatten().find(|time| !is_time(time)) {
-        return Err(Refusal::field(&["event_timestamps"], "datetime_parsing", format!("`{time}` is no time")));
+        return Err(RequestError::field(&["event_timestamps"], "datetime_parsing", format!("`{time}` is no time")));
     }
     group.rows = group.columns.first().map_or(0, |(_, values)| values.len());
-    let wanted = [!group.features.is_empty(), !group.service.is_empty(), !group.values.is_empty()];
-    if wanted.iter().filter(|is_there| **is_there).count() != 1 {
+    let given = [!group.features.is_empty(), !group.service.is_empty(), !group.values.is_empty()];
+    if given.iter().filter(|is_there| **is_there).count() != 1 {
         let message = "one of `feature_names`, `feature_service` and `values` is needed";
-        return Err(Refusal::field(&["values"], "missing", message));
+        return Err(RequestError::field(&["values"], "missing", message));
     }
     let is_even = |(_, values): &(_, Vec<&str>)| values.len() == group.rows;
     let is_timed = group.times.as_ref().is_none_or(|times| times.len() == group.rows && !group.values.is_empty());
     if group.rows == 0 || !group.columns.iter().chain(&group.values).all(is_even) || !is_timed {
         let message = "all columns must be equally long, and have a row at least; event times belong to values";
-        return Err(Refusal::field(&["entities"], "ragged_columns", message));
+        return Err(RequestError::field(&["entities"], "ragged_columns", message));
     }
     Ok(group)
 }
 
-/// Whether what an event happened at can be read: what an operator writes wrong is refused, and never taken for unknown.
+/// Whether an event time can be read: an invalid one is an error, and never counts as unknown.
 fn is_time(text: &str) -> bool {
     EventTime::parse(text.trim_matches('"')).is_some()
 }
 
-fn columns<'a>(cursor: &mut Cursor<'a>, columns: &mut Columns<'a>) -> Result<(), Refusal> {
+fn columns<'a>(cursor: &mut Cursor<'a>, columns: &mut Columns<'a>) -> Result<(), RequestError> {
     cursor.enter_object()?;
     while let Some(name) = cursor.next_key()? {
         let name = name.decode(&mut String::new()).to_owned();
         if columns.iter().any(|(known, _)| known.as_deref() == Some(name.as_str())) {
-            return Err(Refusal::field(&[&name], "duplicate_key", "the column may stand once"));
+            return Err(RequestError::field(&[&name], "duplicate_key", "the column is repeated"));
         }
         columns.push((Some(name), elements(cursor)?));
     }
@@ -138,8 +138,8 @@ fn elements<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<&'a str>, JsonError> {
     Ok(elements)
 }
 
-impl<'a> Group<'a> {
-    fn is_alike(&self, other: &Group<'_>) -> bool {
+impl<'a> WarmGroup<'a> {
+    fn has_same_columns(&self, other: &WarmGroup<'_>) -> bool {
         let have_same_names = |ours: &Columns<'_>, theirs: &Columns<'_>| {
             ours.len() == theirs.len() && ours.iter().zip(theirs).all(|((ours, _), (theirs, _))| ours == theirs)
         };
@@ -149,7 +149,7 @@ impl<'a> Group<'a> {
             && self.times.is_some() == other.times.is_some()
     }
 
-    fn append(&mut self, other: Group<'a>) {
+    fn append(&mut self, other: WarmGroup<'a>) {
         let theirs = other.columns.into_iter().chain(other.values);
         for ((_, ours), (_, theirs)) in self.columns.iter_mut().chain(&mut self.values).zip(theirs) {
             ours.extend(theirs);
@@ -160,7 +160,7 @@ impl<'a> Group<'a> {
         self.rows += other.rows;
     }
 
-    /// Whether the rows bring their values.
+    /// Whether the rows are loaded with their values.
     #[must_use]
     pub fn has_values(&self) -> bool {
         !self.values.is_empty()
@@ -172,7 +172,7 @@ impl<'a> Group<'a> {
         if self.columns.iter().any(|(name, _)| name.is_none()) { "entity_ids" } else { "entities" }
     }
 
-    /// The same as a body of `POST /v1/features`.
+    /// The same as the body of `POST /v1/features`.
     #[must_use]
     pub fn request(&self) -> Vec<u8> {
         let mut out = b"{\"entities\":{".to_vec();
@@ -205,14 +205,14 @@ impl<'a> Group<'a> {
         out
     }
 
-    /// The values as an origin's answer to what `plan` asks it; the plan is that of [`Group::request`].
+    /// The values as the origin's response to a request by `plan`, which must be the plan of [`WarmGroup::request`].
     #[must_use]
-    pub fn answer(&self, plan: &Plan) -> Vec<u8> {
+    pub fn origin_response(&self, plan: &Plan) -> Vec<u8> {
         let mut out = b"{\"results\":[".to_vec();
         for (number, (_, values)) in self.columns.iter().chain(&self.values).enumerate() {
             out.extend_from_slice(if number > 0 { b",{\"values\":" } else { b"{\"values\":" });
             write_list(&mut out, &mut values.iter().copied(), false);
-            // What a file says is null is known to be.
+            // A null in the body is a known null.
             let status = |value: &&str| if *value == "null" { "NULL_VALUE" } else { "PRESENT" };
             out.extend_from_slice(b",\"statuses\":");
             write_list(&mut out, &mut values.iter().map(status), true);
@@ -231,7 +231,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Appends an array of JSON values as they are, or of what becomes strings.
+/// Appends an array of JSON values as they are, or of texts as strings.
 fn write_list(out: &mut Vec<u8>, values: &mut dyn Iterator<Item = &str>, are_strings: bool) {
     out.push(b'[');
     for (number, value) in values.enumerate() {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_one_shape_become_one_request() {
+    fn lines_with_the_same_columns_become_one_request() {
         let line = |id: u32, feature: &str| {
             format!(r#"{{"entities":{{"id":[{id}],"at":[0]}},"feature_names":["{feature}"]}}"#)
         };
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_refused_with_its_line() {
+    fn an_invalid_line_is_rejected_with_its_number() {
         for (body, line) in [
             ("", "body.1"),
             ("[]", "body.1"),
@@ -293,10 +293,10 @@ mod tests {
             ),
             ("{\"entity_ids\":[1],\"feature_names\":[\"a\"]}\n\nrubbish", "body.3"),
         ] {
-            let refusal = read(body.as_bytes(), 100).unwrap_err();
-            assert!(refusal.to_string().starts_with(&format!("`{line}`")), "{body}: {refusal}");
+            let error = read(body.as_bytes(), 100).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("`{line}`")), "{body}: {error}");
         }
-        let refusal = read(br#"{"entity_ids":[1,2,3],"feature_names":["a"]}"#, 2).unwrap_err();
-        assert_eq!(refusal, Refusal::Limit { limit: "warm_rows", allowed: 2, found: 3 });
+        let error = read(br#"{"entity_ids":[1,2,3],"feature_names":["a"]}"#, 2).unwrap_err();
+        assert_eq!(error, RequestError::LimitExceeded { limit: "warm_rows", allowed: 2, found: 3 });
     }
 }

@@ -1,45 +1,45 @@
-//! What a write to the origin changes: `POST /push`, `/write-to-online-store`, `/materialize` and `/materialize-incremental` of Feast's
-//! contract.
+//! The rows that a write to the origin changes: `POST /push`, `/write-to-online-store`, `/materialize` and
+//! `/materialize-incremental` of Feast's protocol; and the body of `POST /v1/invalidate`.
 //!
-//! The write itself goes to the origin as it came. Here is only read which view's, or push source's, rows it has. What
-//! cannot be understood tells nothing, and then everything may have changed.
+//! The write itself is passed through unchanged. Here only its view or push source and its rows are read. Invariant: a write that
+//! cannot be understood counts as one to everything.
 
-use json::{Cursor, JsonError, Kind, Raw};
+use json::{Cursor, JsonError, Kind, RawJson};
 use model::canonical_key_hash::canonical_key_hash;
 use model::key::EntityValue;
-use model::refusal::Refusal;
-use protocol::call::Span;
+use model::request_error::RequestError;
+use protocol::feature_request::Span;
 
-/// Where rows are written to.
+/// What rows are written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum WriteTarget {
     /// Feature views.
     Views(Vec<String>),
     /// A push source, which feeds views.
     PushSource(String),
 }
 
-/// A write as it stands in a body.
+/// A write.
 #[derive(Clone, Debug)]
 pub struct Write<'a> {
-    /// Where to.
-    pub target: Target,
-    /// The columns of its rows by name, an array each; none where it does not say which rows.
+    /// What it writes to.
+    pub target: WriteTarget,
+    /// The columns of its rows by name, an array each; none where the rows are unknown.
     columns: Columns<'a>,
 }
 
-/// The field that names the target, and what it names.
-type Named = (&'static str, fn(String) -> Target);
+/// The field that names the target, and the target's kind.
+type Named = (&'static str, fn(String) -> WriteTarget);
 
-/// The columns of a data frame may be nested features; deeper than this nobody writes.
+/// The deepest nesting of a data frame's columns.
 const MAX_DEPTH: u16 = 64;
 
-/// A write's body by its path; `None` where it is none, or not understood.
+/// Reads the body of a write to `path`; `None` where it is no write, or not understood.
 #[must_use]
 pub fn read<'a>(path: &str, body: &'a [u8]) -> Option<Write<'a>> {
     let named: Named = match path {
-        "/push" => ("push_source_name", Target::PushSource),
-        "/write-to-online-store" => ("feature_view_name", |view| Target::Views(vec![view])),
+        "/push" => ("push_source_name", WriteTarget::PushSource),
+        "/write-to-online-store" => ("feature_view_name", |view| WriteTarget::Views(vec![view])),
         "/materialize" | "/materialize-incremental" => return read_materialization(body).ok()?,
         _ => return None,
     };
@@ -47,7 +47,7 @@ pub fn read<'a>(path: &str, body: &'a [u8]) -> Option<Write<'a>> {
     Some(Write { target: named.1(target?), columns: columns? })
 }
 
-/// A materialization by the views that it names; `None` where it names none, and is of all.
+/// Reads a materialization; `None` where it names no views, and is of all.
 fn read_materialization(body: &[u8]) -> Result<Option<Write<'_>>, JsonError> {
     let mut cursor = Cursor::new(body, MAX_DEPTH)?;
     let mut views = Vec::new();
@@ -69,10 +69,10 @@ fn read_materialization(body: &[u8]) -> Result<Option<Write<'_>>, JsonError> {
         }
     }
     cursor.finish()?;
-    Ok((!views.is_empty()).then(|| Write { target: Target::Views(views), columns: Vec::new() }))
+    Ok((!views.is_empty()).then(|| Write { target: WriteTarget::Views(views), columns: Vec::new() }))
 }
 
-/// What an operator's `POST /v1/invalidate` names.
+/// The body of `POST /v1/invalidate`.
 #[derive(Clone, Debug)]
 pub enum Invalidation<'a> {
     /// All that is cached.
@@ -83,12 +83,12 @@ pub enum Invalidation<'a> {
     Entities(String, Columns<'a>),
 }
 
-/// Reads an invalidation, in which arrays and objects nest at most `max_depth` deep: `{"everything": true}`, or `{"view": …}` and with it, maybe,
-/// `{"entities": {column: [values]}}`.
+/// Reads an invalidation: `{"everything": true}`, or `{"view": …}`, with or without `{"entities": {column: [values]}}`. It nests at
+/// most `max_depth` deep.
 ///
 /// # Errors
 /// Where the body is no such request.
-pub fn read_invalidation(body: &[u8], max_depth: u16) -> Result<Invalidation<'_>, Refusal> {
+pub fn read_invalidation(body: &[u8], max_depth: u16) -> Result<Invalidation<'_>, RequestError> {
     let mut is_everything = false;
     let mut unknown = None;
     let (view, columns) = read_fields("view", "entities", body, max_depth, &mut |cursor, field| {
@@ -102,16 +102,16 @@ pub fn read_invalidation(body: &[u8], max_depth: u16) -> Result<Invalidation<'_>
         Ok(())
     })?;
     match (unknown, is_everything, view, columns) {
-        (Some(field), ..) => Err(Refusal::field(&["body", &field], "extra_forbidden", "the field is not known")),
+        (Some(field), ..) => Err(RequestError::field(&["body", &field], "extra_forbidden", "unknown field")),
         (None, true, None, None) => Ok(Invalidation::Everything),
         (None, false, Some(view), None) => Ok(Invalidation::View(view)),
         (None, false, Some(view), Some(columns)) => Ok(Invalidation::Entities(view, columns)),
-        _ => Err(Refusal::field(&["body", "view"], "missing", "either `view` or `everything` is needed")),
+        _ => Err(RequestError::field(&["body", "view"], "missing", "either `view` or `everything` is needed")),
     }
 }
 
 /// Columns by name, an array each.
-pub type Columns<'a> = Vec<(String, Raw<'a>)>;
+pub type Columns<'a> = Vec<(String, RawJson<'a>)>;
 
 /// Visits a field that is neither of the two.
 type Visit<'v> = dyn FnMut(&mut Cursor<'_>, &str) -> Result<(), JsonError> + 'v;
@@ -132,7 +132,7 @@ fn read_fields<'a>(
     let mut scratch = String::new();
     cursor.enter_object()?;
     while let Some(key) = cursor.next_key()? {
-        // Of a field that stands twice the last counts, as in Python.
+        // Of a repeated field the last counts, as in Python.
         match key.decode(&mut scratch) {
             field if field == name_field => name = Some(cursor.string()?.decode(&mut String::new()).to_owned()),
             field if field == columns_field => {
@@ -152,22 +152,21 @@ fn read_fields<'a>(
 }
 
 impl Write<'_> {
-    /// The rows, as the [`canonical_key_hash`]es of their keys, of a view keyed by these columns; `None` where they cannot be
-    /// told, and any row of the view may be meant.
+    /// The [`canonical_key_hash`]es of the written rows' keys, for a view with these key columns; `None` where they are unknown, and any
+    /// row of the view may be written.
     #[must_use]
     pub fn rows(&self, key_columns: &[String]) -> Option<Vec<u64>> {
         rows(&self.columns, key_columns)
     }
 }
 
-/// The [`canonical_key_hash`]es of the keys that stand in `columns`, for a view keyed by `key_columns`; `None` where they
-/// cannot be told.
+/// The [`canonical_key_hash`]es of the keys in `columns`, for a view with these key columns; `None` where they are unknown.
 #[must_use]
 pub fn rows(columns: &Columns<'_>, key_columns: &[String]) -> Option<Vec<u64>> {
     keys(columns, key_columns)?.iter().map(|key| canonical_key_hash(key)).collect()
 }
 
-/// Whether `columns` have a value for each of `key_columns` in each row, and none that is no key: `null`, an array, an object.
+/// Whether `columns` have a value for each key column in each row, and none is `null`, an array or an object.
 #[must_use]
 pub fn has_keys(columns: &Columns<'_>, key_columns: &[String]) -> bool {
     fn is_key(mut key: &[u8]) -> bool {
@@ -177,9 +176,9 @@ pub fn has_keys(columns: &Columns<'_>, key_columns: &[String]) -> bool {
     keys(columns, key_columns).is_some_and(|keys| keys.iter().all(|key| is_key(key)))
 }
 
-/// The keys that stand in `columns`, as [`EntityValue::encode`] writes them; `None` where they are not there for each row.
+/// The keys in `columns`, as [`EntityValue::encode`] writes them; `None` where one is missing in a row.
 fn keys(columns: &Columns<'_>, key_columns: &[String]) -> Option<Vec<Vec<u8>>> {
-    // A key's values stand in the order of their columns' names, each once.
+    // A key's values are in the order of their columns' names, each once.
     let mut names = model::sort::sorted(key_columns.iter());
     names.dedup();
     let mut keys: Vec<Vec<u8>> = Vec::new();
@@ -193,7 +192,7 @@ fn keys(columns: &Columns<'_>, key_columns: &[String]) -> Option<Vec<Vec<u8>>> {
     Some(keys)
 }
 
-/// Appends a column's values to the keys of their rows, which it begins where it is the first; gives how many there are.
+/// Appends a column's values to the keys of their rows, which the first column creates; returns how many there are.
 fn append(column: &str, is_first: bool, keys: &mut Vec<Vec<u8>>) -> Option<usize> {
     let mut cursor = Cursor::new(column.as_bytes(), MAX_DEPTH).ok()?;
     let mut scratch = String::new();
@@ -228,7 +227,7 @@ mod tests {
     fn a_push_names_its_source_and_its_rows() {
         let body = br#"{"to":"online","df":{"driver_id":[1001,"1002"],"city":["x","y"],"rate":[{},[1]]},"push_source_name":"p"}"#;
         let write = read("/push", body).unwrap();
-        assert_eq!(write.target, Target::PushSource("p".to_owned()));
+        assert_eq!(write.target, WriteTarget::PushSource("p".to_owned()));
         let text = EntityValue::Text;
         assert_eq!(write.rows(&names(&["driver_id"])).unwrap(), [key(&[text("1001")]), key(&[text("1002")])]);
         let both = [key(&[text("x"), text("1001")]), key(&[text("y"), text("1002")])];
@@ -241,7 +240,7 @@ mod tests {
         let body = br#"{"end_ts":"2026-11-30T00:00:00","feature_views":["a","b"]}"#;
         for path in ["/materialize", "/materialize-incremental"] {
             let write = read(path, body).unwrap();
-            assert_eq!(write.target, Target::Views(names(&["a", "b"])));
+            assert_eq!(write.target, WriteTarget::Views(names(&["a", "b"])));
             assert_eq!(write.rows(&names(&["driver_id"])), None);
             for all in
                 ["{}", r#"{"feature_views":[]}"#, r#"{"feature_views":null}"#, r#"{"feature_views":"a"}"#, "", "["]
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_tells_nothing() {
+    fn a_write_that_is_not_understood_names_no_rows() {
         for body in
             ["", "[]", "{", r#"{"df":{"a":[1]}}"#, r#"{"push_source_name":"p"}"#, r#"{"push_source_name":"p","df":[]}"#]
         {

@@ -5,7 +5,7 @@
 //! entities is known for one that was never seen. Sessions are told apart by a key of the client's; requests without one
 //! teach what is asked together, and nothing of what is asked next: interleaved strangers have no order.
 
-use model::shape::{Shape, short};
+use model::shape::{RequestShape, short_fingerprint};
 use model::time::Timestamp;
 
 use crate::entities::Entities;
@@ -180,7 +180,7 @@ impl Patterns {
     }
 
     /// Learns from a request without a session, for so many entities.
-    pub fn count(&mut self, shape: &Shape, entities: usize, now: Timestamp) {
+    pub fn count(&mut self, shape: &RequestShape, entities: usize, now: Timestamp) {
         let stamp = self.stamp(now);
         self.shapes.count(of_size(shape.name, entities), shape, None, stamp);
         self.observed += 1;
@@ -191,7 +191,7 @@ impl Patterns {
     pub fn observe_again(
         &mut self,
         session: u64,
-        shape: &Shape,
+        shape: &RequestShape,
         entities: usize,
         [first, last]: [u32; 2],
         now: Timestamp,
@@ -211,7 +211,7 @@ impl Patterns {
     }
 
     /// Learns from a request of a session for `entities`, the first [`MAX_ENTITIES`] of it.
-    pub fn observe(&mut self, session: u64, shape: &Shape, entities: &[Entity<'_>], now: Timestamp) {
+    pub fn observe(&mut self, session: u64, shape: &RequestShape, entities: &[Entity<'_>], now: Timestamp) {
         let stamp = self.stamp(now);
         let name = of_size(shape.name, entities.len());
         self.observed += 1;
@@ -245,7 +245,7 @@ impl Patterns {
     }
 
     /// What will probably be asked for after a request of `shape` for these entities.
-    pub fn predict(&mut self, shape: &Shape, entities: &[Entity<'_>]) -> Predictions {
+    pub fn predict(&mut self, shape: &RequestShape, entities: &[Entity<'_>]) -> Predictions {
         let mut found = Predictions::default();
         let most = self.settings.predictions;
         let name = of_size(shape.name, entities.len());
@@ -359,7 +359,7 @@ const STRONG: u32 = 500;
 
 /// A session's place; that of the one not seen for longest where it is new.
 fn find_session(sessions: &mut [[Session; WAYS]], key: u64, seconds: u32) -> Option<&mut Session> {
-    let check = short(key);
+    let check = short_fingerprint(key);
     let set = (((key & 0xffff_ffff) * sessions.len() as u64) >> 32) as usize;
     let set = sessions.get_mut(set)?;
     let mut place = None;
@@ -386,12 +386,12 @@ mod tests {
     const SETTINGS: Settings =
         Settings { memory_bytes: 2 << 20, half_life_millis: 3_600_000, predictions: 5, related: 3 };
 
-    fn shape(name: u32) -> Shape {
-        Shape { name: name << 8, columns: 1, features: vec![name], carriers: vec![0] }
+    fn shape(name: u32) -> RequestShape {
+        RequestShape { name: name << 8, columns: 1, features: vec![name], key_views: vec![0] }
     }
 
     fn name(id: u32) -> u32 {
-        short(fingerprint(&id.to_le_bytes(), 0))
+        short_fingerprint(fingerprint(&id.to_le_bytes(), 0))
     }
 
     struct Learner {

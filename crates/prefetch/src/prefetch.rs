@@ -248,10 +248,10 @@ impl Governor {
     #[must_use]
     pub fn cohort(&self, session: Option<u64>) -> Cohort {
         match session {
-            None => Cohort::Strangers,
+            None => Cohort::NoSession,
             // The high half, since the low one chooses the session's place.
-            Some(key) if (key >> 32) % 1_000 < u64::from(self.settings.holdout_permille) => Cohort::HeldOut,
-            Some(_) => Cohort::Served,
+            Some(key) if (key >> 32) % 1_000 < u64::from(self.settings.holdout_permille) => Cohort::Holdout,
+            Some(_) => Cohort::Prefetch,
         }
     }
 
@@ -414,9 +414,9 @@ impl Governor {
     #[inline]
     pub fn count(&mut self, cohort: Cohort, rows: u64, misses: u64) {
         let counted = match cohort {
-            Cohort::Strangers => return,
-            Cohort::Served => &mut self.measured.served,
-            Cohort::HeldOut => &mut self.measured.held_out,
+            Cohort::NoSession => return,
+            Cohort::Prefetch => &mut self.measured.served,
+            Cohort::Holdout => &mut self.measured.held_out,
         };
         counted.rows += rows;
         counted.misses += misses;
@@ -495,7 +495,7 @@ mod tests {
         let before = governor.measured().issued;
         for second in seconds {
             let now = Timestamp(second * 1_000);
-            governor.count(Cohort::Served, 10, 5);
+            governor.count(Cohort::Prefetch, 10, 5);
             let verdict = governor.judge(&sure(800), STAKES, now);
             if matches!(verdict, Verdict::Prefetch | Verdict::Probe) && governor.allowance(1, now) == 1 {
                 governor.issue(second << 32 | second, &sure(800), verdict == Verdict::Probe, now);
@@ -558,9 +558,9 @@ mod tests {
         governor.fail(9 << 32 | 9);
         (0..6).for_each(|row| governor.settle(row << 32 | row, true, Timestamp(100)));
         governor.settle(6 << 32 | 6, false, Timestamp(100));
-        governor.count(Cohort::Served, 100, 20);
-        governor.count(Cohort::HeldOut, 10, 5);
-        governor.count(Cohort::Strangers, 1_000, 1_000);
+        governor.count(Cohort::Prefetch, 100, 20);
+        governor.count(Cohort::Holdout, 10, 5);
+        governor.count(Cohort::NoSession, 1_000, 1_000);
         let measured = governor.measured();
         assert_eq!((measured.used, measured.wasted, measured.failed), (6, 1, 1));
         assert_eq!(measured.precision_permille(), Some(857));
@@ -571,9 +571,9 @@ mod tests {
     #[test]
     fn a_share_of_sessions_is_held_out_and_always_the_same() {
         let governor = governor();
-        let held_out = |key: u64| governor.cohort(Some(key.wrapping_mul(0x9e37_79b9_7f4a_7c15))) == Cohort::HeldOut;
+        let held_out = |key: u64| governor.cohort(Some(key.wrapping_mul(0x9e37_79b9_7f4a_7c15))) == Cohort::Holdout;
         let share = (0..10_000).filter(|&key| held_out(key)).count();
         assert!((400..600).contains(&share), "{share}");
-        assert_eq!(governor.cohort(None), Cohort::Strangers);
+        assert_eq!(governor.cohort(None), Cohort::NoSession);
     }
 }

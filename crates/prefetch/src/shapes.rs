@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use model::shape::Shape;
+use model::shape::RequestShape;
 
 /// The most shapes that are kept.
 const MAX_SHAPES: usize = 128;
@@ -108,7 +108,7 @@ pub(crate) struct Shapes {
 impl Shapes {
     /// Counts a request, and notes what it came after: a shape, and whether for the same entity.
     #[inline]
-    pub(crate) fn count(&mut self, name: u32, shape: &Shape, after: Option<(u32, bool)>, stamp: u8) {
+    pub(crate) fn count(&mut self, name: u32, shape: &RequestShape, after: Option<(u32, bool)>, stamp: u8) {
         match self.position(name).and_then(|at| self.known.get_mut(at)) {
             Some(known) => {
                 if known.stamp != stamp {
@@ -262,8 +262,8 @@ fn insert(found: &mut [Related; RELATED], mut new: Related) {
 mod tests {
     use super::*;
 
-    fn shape(name: u32, features: &[u32]) -> Shape {
-        Shape { name, columns: 1, features: features.to_vec(), carriers: vec![0] }
+    fn shape(name: u32, features: &[u32]) -> RequestShape {
+        RequestShape { name, columns: 1, features: features.to_vec(), key_views: vec![0] }
     }
 
     #[test]
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn features_that_are_asked_for_together_are_related_by_how_often() {
         let mut shapes = Shapes::default();
-        let count = |shapes: &mut Shapes, shape: &Shape, times: u32| {
+        let count = |shapes: &mut Shapes, shape: &RequestShape, times: u32| {
             (0..times).for_each(|_| shapes.count(shape.name, shape, None, 0));
         };
         count(&mut shapes, &shape(1, &[1]), 10);

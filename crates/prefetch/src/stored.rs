@@ -156,7 +156,7 @@ mod tests {
         Entity as StoredEntity, HEADER, Header, MAX_MODEL, Name, STEPS, SUCCESSORS, Shape as StoredShape, Step,
     };
     use crate::patterns::{Entity, Patterns, Settings};
-    use model::shape::{Shape, fingerprint, short};
+    use model::shape::{RequestShape, fingerprint, short_fingerprint};
     use model::time::Timestamp;
 
     fn learner() -> Patterns {
@@ -164,11 +164,11 @@ mod tests {
     }
 
     fn entity(id: &u32) -> u32 {
-        short(fingerprint(&id.to_le_bytes(), 0))
+        short_fingerprint(fingerprint(&id.to_le_bytes(), 0))
     }
 
-    fn shape() -> Shape {
-        Shape { name: 512, columns: 7, features: vec![1], carriers: vec![0] }
+    fn shape() -> RequestShape {
+        RequestShape { name: 512, columns: 7, features: vec![1], key_views: vec![0] }
     }
 
     fn taught(entities: u32) -> Patterns {
@@ -291,7 +291,7 @@ mod tests {
             Timestamp(0)
         ));
         for name in (1..=200).cycle().take(4_000) {
-            let shape = Shape { name, columns: 7, features: vec![name, 1], carriers: vec![0] };
+            let shape = RequestShape { name, columns: 7, features: vec![name, 1], key_views: vec![0] };
             let one = [Entity { name: entity(&1), key: &key }];
             fresh.observe(5, &shape, &one, Timestamp(1_000_000));
             fresh.predict(&shape, &one);

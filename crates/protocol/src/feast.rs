@@ -1,26 +1,26 @@
-//! Feast's HTTP contract, `POST /get-online-features`: its requests read, its answers written.
+//! Feast's protocol, `POST /get-online-features`: reads requests and writes responses.
 //!
-//! Source: Feast 0.67, `feast/feature_server.py` and the answers of a running server. A body that is JSON but not as
-//! the contract has it, in a way that Feast itself may or may not accept, is left to the origin.
+//! Source: Feast 0.67, `feast/feature_server.py` and the responses of a running server. A JSON body that differs from the contract,
+//! in a way that Feast may accept, is passed through to the origin.
 
-mod answer;
+mod response;
 
-pub use answer::write;
+pub use response::write;
 
-use crate::call::{Call, Span};
+use crate::feature_request::{FeatureRequest, Span};
 use crate::response_buffer::ResponseBuffer;
 use config::Limits;
 use json::{Cursor, Kind};
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 
 /// Reads a request.
 ///
 /// # Errors
-/// Why it is refused.
+/// Why it is invalid.
 #[inline(never)]
-pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal> {
-    call.clear();
-    let missing = || Refusal::field(&["body"], "missing", "Field required");
+pub fn read(body: &[u8], limits: &Limits, fields: &mut FeatureRequest) -> Result<(), RequestError> {
+    fields.clear();
+    let missing = || RequestError::field(&["body"], "missing", "Field required");
     if body.is_empty() {
         return Err(missing());
     }
@@ -32,37 +32,37 @@ pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal
         if kind == Kind::Null {
             return Err(missing());
         }
-        return Err(Refusal::field(
+        return Err(RequestError::field(
             &["body"],
             "model_attributes_type",
             "Input should be a valid dictionary or object to extract fields from",
         ));
     }
     cursor.enter_object()?;
-    let mut seen = Seen::default();
+    let mut seen = SeenFields::default();
     while let Some(key) = cursor.next_key()? {
         if key.equals("entities") {
             seen.once(0, "entities")?;
-            call.read_entities(&mut cursor, body, limits)?;
+            fields.read_entities(&mut cursor, body, limits)?;
         } else if key.equals("features") {
             seen.once(1, "features")?;
             match cursor.peek()? {
-                // Some versions of Feast take it for an empty list, some refuse it.
+                // Some versions of Feast read it as an empty list, others reject it.
                 Kind::Null => {
                     cursor.null()?;
-                    call.needs_passthrough = true;
+                    fields.needs_passthrough = true;
                 }
-                _ => call.read_features(&mut cursor, body, "features", limits)?,
+                _ => fields.read_features(&mut cursor, body, "features", limits)?,
             }
         } else if key.equals("feature_service") {
             seen.once(2, "feature_service")?;
             match cursor.peek()? {
                 Kind::Null => cursor.null()?,
                 Kind::String => {
-                    call.service = Some(string_span(&mut cursor)?).filter(|name| name.bytes(body) != b"\"\"")
+                    fields.service = Some(string_span(&mut cursor)?).filter(|name| name.bytes(body) != b"\"\"")
                 }
                 _ => {
-                    return Err(Refusal::field(
+                    return Err(RequestError::field(
                         &["body", "feature_service"],
                         "string_type",
                         "Input should be a valid string",
@@ -72,102 +72,102 @@ pub fn read(body: &[u8], limits: &Limits, call: &mut Call) -> Result<(), Refusal
         } else if key.equals("full_feature_names") {
             seen.once(3, "full_feature_names")?;
             match cursor.peek()? {
-                Kind::True | Kind::False => call.full_feature_names = cursor.boolean()?,
+                Kind::True | Kind::False => fields.full_feature_names = cursor.boolean()?,
                 // Feast's server reads "true", 1 and more as booleans.
                 _ => {
                     cursor.value()?;
-                    call.needs_passthrough = true;
+                    fields.needs_passthrough = true;
                 }
             }
         } else if key.equals("include_feature_view_version_metadata") {
             seen.once(4, "include_feature_view_version_metadata")?;
-            call.needs_passthrough |= cursor.peek()? != Kind::False;
+            fields.needs_passthrough |= cursor.peek()? != Kind::False;
             cursor.value()?;
         } else {
-            // A later version of the contract may give it a meaning that changes the answer.
+            // A later version of the contract may give it a meaning that changes the response.
             cursor.value()?;
-            call.needs_passthrough = true;
+            fields.needs_passthrough = true;
         }
     }
     cursor.finish()?;
     if !seen.has(0) {
-        return Err(Refusal::field(&["body", "entities"], "missing", "Field required"));
+        return Err(RequestError::field(&["body", "entities"], "missing", "Field required"));
     }
-    // Neither features nor a service, or no rows at all: Feast decides what that means.
-    call.needs_passthrough |= call.rows == 0 || (call.service.is_none() && call.feature_count == 0);
-    call.check_cells(limits)
+    // Neither features nor a service, or no rows: Feast decides what that means.
+    fields.needs_passthrough |= fields.rows == 0 || (fields.service.is_none() && fields.feature_count == 0);
+    fields.check_cells(limits)
 }
 
-/// Passes a string and returns where it stands, quotes included.
+/// Reads a string and returns its span, quotes included.
 ///
 /// # Errors
-/// Where it is no acceptable string.
-pub fn string_span(cursor: &mut Cursor<'_>) -> Result<Span, Refusal> {
+/// Where it is no valid string.
+pub fn string_span(cursor: &mut Cursor<'_>) -> Result<Span, RequestError> {
     let raw = cursor.value()?;
-    Ok(Span::behind(cursor, &raw))
+    Ok(Span::just_read(cursor, &raw))
 }
 
-/// Which fields of a body have been seen. A field that stands twice is refused, since parsers differ on which one counts.
+/// Which fields of a body have been read. A repeated field is an error, since parsers differ on which one counts.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Seen(u32);
+pub struct SeenFields(u32);
 
-impl Seen {
-    /// Notes field number `field`.
+impl SeenFields {
+    /// Marks field number `field` as read.
     ///
     /// # Errors
-    /// Where it was seen before.
-    pub fn once(&mut self, field: u32, name: &str) -> Result<(), Refusal> {
+    /// Where it was read before.
+    pub fn once(&mut self, field: u32, name: &str) -> Result<(), RequestError> {
         if self.has(field) {
-            return Err(Refusal::field(&["body", name], "duplicate_key", "a field may stand in the body once"));
+            return Err(RequestError::field(&["body", name], "duplicate_key", "the field is repeated"));
         }
         self.0 |= 1 << field;
         Ok(())
     }
 
-    /// Whether field number `field` was seen.
+    /// Whether field number `field` was read.
     #[must_use]
     pub fn has(self, field: u32) -> bool {
         self.0 & (1 << field) != 0
     }
 }
 
-/// An error in the form of FastAPI, as Feast's server refuses a body.
+/// An error in the format of FastAPI, with which Feast's server rejects a body.
 #[must_use]
 #[inline]
-pub fn refusal(refusal: &Refusal, body: &[u8]) -> Vec<u8> {
+pub fn request_error(error: &RequestError, body: &[u8]) -> Vec<u8> {
     let mut buffer = ResponseBuffer::default();
     buffer.push(b"{\"detail\":[{\"type\":");
-    match refusal {
-        Refusal::Json { at, reason } => {
+    match error {
+        RequestError::InvalidJson { at, reason } => {
             buffer.push(b"\"json_invalid\",\"loc\":[\"body\",");
             buffer.push_number(at);
             buffer.push(b"],\"msg\":\"JSON decode error\",\"input\":{},\"ctx\":{\"error\":");
-            buffer.push_string(reason);
+            buffer.push_json_string(reason);
             buffer.push(b"}");
         }
-        Refusal::Field { path, kind, message } => {
-            buffer.push_string(kind);
+        RequestError::InvalidField { path, kind, message } => {
+            buffer.push_json_string(kind);
             buffer.push(b",\"loc\":[");
             for part in path {
                 match part.parse::<usize>() {
                     Ok(index) => buffer.push_number(index),
-                    Err(_) => buffer.push_string(part),
+                    Err(_) => buffer.push_json_string(part),
                 }
                 buffer.push(b",");
             }
-            buffer.drop_comma();
+            buffer.pop_comma();
             buffer.push(b"],\"msg\":");
-            buffer.push_string(message);
+            buffer.push_json_string(message);
             if *kind == "missing" {
-                // The body has been read, so it is JSON and may stand here as it is.
+                // The body was parsed, so it is JSON and is inserted as it is.
                 buffer.push(b",\"input\":");
                 buffer.push(if body.is_empty() { b"null" } else { body });
             }
         }
-        Refusal::Limit { limit, allowed, .. } => {
-            buffer.push_string(limit_kind(limit));
+        RequestError::LimitExceeded { limit, allowed, .. } => {
+            buffer.push_json_string(limit_kind(limit));
             buffer.push(b",\"loc\":[\"body\"],\"msg\":");
-            buffer.push_string(&refusal.to_string());
+            buffer.push_json_string(&error.to_string());
             buffer.push(b",\"ctx\":{\"limit\":");
             buffer.push_number(allowed);
             buffer.push(b"}");

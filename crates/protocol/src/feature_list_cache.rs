@@ -1,25 +1,25 @@
-//! The lists of features that were asked for lately: a service asks for the same ones again and again, so the next of the same
-//! text is known by comparing it, and is not read.
+//! Caches the texts of recent lists of features. Services request the same list again and again, so the next one of the same text is
+//! compared, and not parsed.
 //!
-//! Knows nothing of what the features mean. Invariants: a list is known by the allocation that holds its text, which no other has for
-//! as long as anybody holds it; and only what was read without an error is kept.
+//! Knows nothing of what the features mean. Invariants: a list is identified by its allocation, which no other list has while it is
+//! referenced; and only a list that was parsed without an error is cached.
 
 use std::rc::Rc;
 
-use model::block;
 use model::row::ALLOCATION;
+use model::short_copy;
 
-/// How many are remembered; each that is not the one costs a comparison up to where it differs.
+/// How many are cached; each other one costs a comparison up to its first difference.
 const MAX_LISTS: usize = 8;
 
-/// The longest that is remembered, in bytes.
+/// The longest that is cached, in bytes.
 const MAX_TEXT: usize = 64 * 1_024;
 
-/// FeatureListCache of features, as they were written.
+/// Recent lists of features, as they were written.
 #[derive(Debug, Default)]
 pub struct FeatureListCache {
     lists: Vec<Rc<FeatureList>>,
-    /// The place of the oldest, once there are many.
+    /// The index of the oldest, once it is full.
     oldest: usize,
 }
 
@@ -33,14 +33,14 @@ pub struct FeatureList {
 }
 
 impl FeatureList {
-    /// The memory that it takes, in bytes.
+    /// Its memory, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         size_of::<FeatureList>() + 2 * ALLOCATION + self.text.len()
     }
 }
 
-/// The most memory that the lists of one table take, in bytes.
+/// The most memory of one cache, in bytes.
 pub const MAX_BYTES: usize = MAX_LISTS * (MAX_TEXT + size_of::<FeatureList>() + 2 * ALLOCATION);
 
 impl FeatureListCache {
@@ -48,18 +48,18 @@ impl FeatureListCache {
     #[must_use]
     pub fn at_start_of(&self, bytes: &[u8]) -> Option<&Rc<FeatureList>> {
         let begins = |list: &&Rc<FeatureList>| {
-            bytes.get(..list.text.len()).is_some_and(|start| block::is_same(start, &list.text))
+            bytes.get(..list.text.len()).is_some_and(|start| short_copy::is_same(start, &list.text))
         };
         self.lists.iter().find(begins)
     }
 
-    /// The memory that they take, in bytes.
+    /// The memory of all lists, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.lists.iter().map(|list| list.size()).sum()
     }
 
-    /// Remembers a list that was read, in the place of the oldest where there are many; `None` where it is too long.
+    /// Caches a list that was parsed, replacing the oldest where the cache is full; `None` where it is too long.
     pub fn remember(&mut self, text: &[u8], count: usize) -> Option<Rc<FeatureList>> {
         if text.len() > MAX_TEXT {
             return None;
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_known_by_its_whole_text_until_others_take_its_place() {
+    fn a_list_is_found_by_its_whole_text_until_others_replace_it() {
         let mut lists = FeatureListCache::default();
         assert!(lists.at_start_of(b"[\"a\"]").is_none());
         let list = lists.remember(b"[\"a\"]", 1).unwrap();
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn one_text_in_two_tables_is_two_lists() {
+    fn one_text_in_two_caches_is_two_lists() {
         let [one, other] = [(); 2].map(|()| FeatureListCache::default().remember(b"[\"a\"]", 1).unwrap());
         assert!(!Rc::ptr_eq(&one, &other));
     }

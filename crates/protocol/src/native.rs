@@ -1,22 +1,22 @@
-//! The native API, `POST /v1/features`: the seed's ServingRequest and ServingResponse.
+//! The native API, `POST /v1/features`: ServingRequest and ServingResponse of the original specification.
 //!
-//! Unlike Feast's contract it is ours alone, so what it does not know it refuses.
+//! Unlike Feast's protocol it has no other implementation, so an unknown field is an error.
 
-use crate::call::{Call, Span};
-use crate::feast::{Seen, string_span};
+use crate::feast::{SeenFields, string_span};
+use crate::feature_request::{FeatureRequest, Span};
+use crate::parsed_request::ParsedRequest;
 use crate::plan::Plan;
-use crate::request::ParsedRequest;
 use crate::response_buffer::ResponseBuffer;
 use config::Limits;
 use json::{Cursor, Decimal, Kind};
 use model::answer::{Answer, LookupResult, TierCounts};
-use model::refusal::Refusal;
 use model::request::{Consistency, Priority};
+use model::request_error::RequestError;
 use model::row::{ALLOCATION, Row, Slot};
 use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
 
-/// What is told of each value beside itself.
+/// The requested metadata of each value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Include {
     status: bool,
@@ -25,41 +25,41 @@ pub struct Include {
     event_timestamp: bool,
 }
 
-/// How numbers are wanted.
+/// How a columnar response encodes numbers.
 #[derive(Clone, Copy, Debug)]
-pub struct Numbers {
-    /// Whether numbers that stand alone are `f32`.
-    pub are_scalars_narrow: bool,
+pub struct NumberEncoding {
+    /// Whether scalars are `f32`.
+    pub are_scalars_f32: bool,
     /// Whether the elements of vectors are `f32`.
-    pub are_vectors_narrow: bool,
-    /// Reads a number that is too long for exact arithmetic on 64 bits.
+    pub are_vectors_f32: bool,
+    /// Parses a number with too many digits for exact 64-bit arithmetic.
     pub read_long: fn(&str) -> f64,
 }
 
-/// What a native request says beside what it asks for.
+/// The options of a native request.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     request_id: Option<Span>,
     timestamp: Option<Span>,
-    /// What the caller calls its session.
+    /// The caller's session.
     pub session: Option<Span>,
-    /// What the caller insists on.
+    /// The consistency level.
     pub consistency: Consistency,
-    /// How old a value may be, in milliseconds.
+    /// The most age of a value, in milliseconds.
     pub max_staleness: u64,
     /// How urgent the request is.
     pub priority: Priority,
-    /// How long it may take, in milliseconds, where it says so.
+    /// The deadline, in milliseconds, where there is one.
     pub deadline_millis: Option<u64>,
-    /// What is told of each value.
+    /// The requested metadata of each value.
     pub include: Include,
-    /// How the numbers are wanted, where the answer is to be in columns and not in JSON.
-    pub columns: Option<Numbers>,
-    /// Whether the answer is a line for each entity as soon as it is complete. The body does not say so.
+    /// The encoding of numbers, where the response is columnar and not JSON.
+    pub columns: Option<NumberEncoding>,
+    /// Whether the response is streamed, a line for each entity as soon as it is complete. The URL decides it, not the body.
     pub is_streamed: bool,
 }
 
-/// The seed's default, 300 s.
+/// The original specification's default, 300 s.
 const MAX_STALENESS_MILLIS: u64 = 300_000;
 
 impl Default for Options {
@@ -80,13 +80,13 @@ impl Default for Options {
 }
 
 impl Options {
-    /// These options, with the answer in columns where they are given.
+    /// These options with a columnar response, where `columns` are given.
     #[must_use]
-    pub fn in_columns(self, columns: Option<Numbers>) -> Options {
+    pub fn in_columns(self, columns: Option<NumberEncoding>) -> Options {
         Options { columns, ..self }
     }
 
-    /// These options, with the answer line by line or not.
+    /// These options with a streamed response, or not.
     #[must_use]
     pub fn streamed(self, is_streamed: bool) -> Options {
         Options { is_streamed, ..self }
@@ -112,29 +112,34 @@ const FIELDS: [&str; 12] = [
 ///
 /// # Errors
 /// Why it is refused.
-pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) -> Result<Options, Refusal> {
-    call.clear();
-    call.implied_name.clear();
-    json::write_string(&mut call.implied_name, entity_column);
+pub fn read(
+    body: &[u8],
+    limits: &Limits,
+    entity_column: &str,
+    fields: &mut FeatureRequest,
+) -> Result<Options, RequestError> {
+    fields.clear();
+    fields.implied_name.clear();
+    json::write_string(&mut fields.implied_name, entity_column);
     let mut options = Options::default();
     let mut cursor = Cursor::new(body, limits.depth)?;
     if cursor.peek()? != Kind::Object {
-        return Err(Refusal::field(&["body"], "dict_type", "the body must be an object"));
+        return Err(RequestError::field(&["body"], "dict_type", "the body must be an object"));
     }
     cursor.enter_object()?;
-    let mut seen = Seen::default();
+    let mut seen = SeenFields::default();
     while let Some(key) = cursor.next_key()? {
         let Some((number, field)) = (0..).zip(FIELDS).find(|(_, field)| key.equals(field)) else {
             let known = FIELDS.join("`, `");
             let message = format!("the request has no field of this name; it has `{known}`");
-            return Err(Refusal::field(&["body", key.raw()], "unknown_field", message));
+            return Err(RequestError::field(&["body", key.raw()], "unknown_field", message));
         };
         seen.once(number, field)?;
         match field {
-            "entity_ids" => call.read_column(&mut cursor, body, None, limits)?,
-            "entities" => call.read_entities(&mut cursor, body, limits)?,
-            "feature_names" => call.read_features(&mut cursor, body, field, limits)?,
-            "feature_service" => call.service = Some(string(&mut cursor, field)?),
+            "entity_ids" => fields.read_column(&mut cursor, body, None, limits)?,
+            "entities" => fields.read_entities(&mut cursor, body, limits)?,
+            "feature_names" => fields.read_features(&mut cursor, body, field, limits)?,
+            "feature_service" => fields.service = Some(string(&mut cursor, field)?),
             "request_id" => options.request_id = Some(string(&mut cursor, field)?),
             "timestamp" => options.timestamp = Some(timestamp(&mut cursor, body, field)?),
             "consistency_level" => {
@@ -162,95 +167,104 @@ pub fn read(body: &[u8], limits: &Limits, entity_column: &str, call: &mut Call) 
     }
     cursor.finish()?;
     if seen.has(0) == seen.has(1) {
-        return Err(Refusal::field(
+        return Err(RequestError::field(
             &["body", "entity_ids"],
             "missing",
             "the request needs either `entity_ids` or `entities`",
         ));
     }
     if seen.has(2) == seen.has(3) {
-        return Err(Refusal::field(
+        return Err(RequestError::field(
             &["body", "feature_names"],
             "missing",
             "the request needs either `feature_names` or `feature_service`",
         ));
     }
-    if call.columns.is_empty() || call.rows == 0 {
-        return Err(Refusal::field(&["body", "entities"], "too_short", "the request must name at least one entity"));
+    if fields.columns.is_empty() || fields.rows == 0 {
+        return Err(RequestError::field(
+            &["body", "entities"],
+            "too_short",
+            "the request must name at least one entity",
+        ));
     }
-    if call.service.is_none_or(|name| name.bytes(body) == b"\"\"") && call.feature_count == 0 {
-        return Err(Refusal::field(
+    if fields.service.is_none_or(|name| name.bytes(body) == b"\"\"") && fields.feature_count == 0 {
+        return Err(RequestError::field(
             &["body", "feature_names"],
             "too_short",
             "the request must name at least one feature",
         ));
     }
-    check_entities(call, seen.has(0))?;
-    call.check_cells(limits)?;
+    check_entities(fields, seen.has(0))?;
+    fields.check_cells(limits)?;
     Ok(options)
 }
 
-/// `entity_ids` are strings or numbers, and no number may be written like one of the strings: the answer is keyed by both.
-fn check_entities(call: &Call, is_by_id: bool) -> Result<(), Refusal> {
-    if call.columns.len() != 1 {
+/// Checks that `entity_ids` are strings or numbers, and not both: the response is keyed by their text.
+fn check_entities(fields: &FeatureRequest, is_by_id: bool) -> Result<(), RequestError> {
+    if fields.columns.len() != 1 {
         return Ok(());
     }
     let field = if is_by_id { "entity_ids" } else { "entities" };
     let is_scalar = |kind| matches!(kind, Kind::String | Kind::Number);
-    if is_by_id && let Some(at) = call.values.iter().position(|value| !is_scalar(value.kind())) {
-        return Err(Refusal::field(
+    if is_by_id && let Some(at) = fields.values.iter().position(|value| !is_scalar(value.kind())) {
+        return Err(RequestError::field(
             &["body", field, &at.to_string()],
             "string_type",
             "an entity id is a string or a number",
         ));
     }
-    let strings = call.values.iter().filter(|value| value.kind() == Kind::String).count();
-    if strings != 0 && strings != call.values.len() {
+    let strings = fields.values.iter().filter(|value| value.kind() == Kind::String).count();
+    if strings != 0 && strings != fields.values.len() {
         let message = "the answer is keyed by entity, so ids must be all strings or all of other types";
-        return Err(Refusal::field(&["body", field], "mixed_types", message));
+        return Err(RequestError::field(&["body", field], "mixed_types", message));
     }
     Ok(())
 }
 
-fn string(cursor: &mut Cursor<'_>, field: &str) -> Result<Span, Refusal> {
+fn string(cursor: &mut Cursor<'_>, field: &str) -> Result<Span, RequestError> {
     if cursor.peek()? == Kind::String {
         string_span(cursor)
     } else {
-        Err(Refusal::field(&["body", field], "string_type", "the field must be a string"))
+        Err(RequestError::field(&["body", field], "string_type", "the field must be a string"))
     }
 }
 
 /// A time as RFC 3339 has it.
-fn timestamp(cursor: &mut Cursor<'_>, body: &[u8], field: &str) -> Result<Span, Refusal> {
+fn timestamp(cursor: &mut Cursor<'_>, body: &[u8], field: &str) -> Result<Span, RequestError> {
     let span = string(cursor, field)?;
     let mut scratch = String::new();
     let text = span.string(body, &mut scratch);
     if EventTime::parse(text).is_some() {
         return Ok(span);
     }
-    let message = format!("`{text}` is no time of RFC 3339, such as `2026-11-23T08:00:00Z`");
-    Err(Refusal::field(&["body", field], "datetime_parsing", message))
+    let message = format!("`{text}` is not an RFC 3339 time, such as `2026-11-23T08:00:00Z`");
+    Err(RequestError::field(&["body", field], "datetime_parsing", message))
 }
 
-fn choice<T: Copy>(cursor: &mut Cursor<'_>, body: &[u8], field: &str, choices: &[(&str, T)]) -> Result<T, Refusal> {
+fn choice<T: Copy>(
+    cursor: &mut Cursor<'_>,
+    body: &[u8],
+    field: &str,
+    choices: &[(&str, T)],
+) -> Result<T, RequestError> {
     let span = string(cursor, field)?;
     let mut scratch = String::new();
     let name = span.string(body, &mut scratch);
     choices.iter().find(|(known, _)| *known == name).map(|&(_, choice)| choice).ok_or_else(|| {
         let known: Vec<String> = choices.iter().map(|(known, _)| format!("`{known}`")).collect();
-        Refusal::field(&["body", field], "literal_error", format!("`{name}` is none of {}", known.join(", ")))
+        RequestError::field(&["body", field], "literal_error", format!("`{name}` is none of {}", known.join(", ")))
     })
 }
 
-/// Some thirty thousand years, past which a staleness is a slip.
+/// Some thirty thousand years, past which a staleness is a mistake.
 const MAX_MILLIS: u64 = 1_000_000_000_000_000;
 
 /// A number of seconds, as milliseconds.
-fn seconds(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
+fn seconds(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, RequestError> {
     let millis =
         if cursor.peek()? == Kind::Number { Decimal::new(cursor.number()?).thousandfold(MAX_MILLIS) } else { None };
     millis.ok_or_else(|| {
-        Refusal::field(&["body", field], "greater_than_equal", "the field must be a number of seconds, 0 or more")
+        RequestError::field(&["body", field], "greater_than_equal", "the field must be a number of seconds, 0 or more")
     })
 }
 
@@ -258,7 +272,7 @@ fn seconds(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
 const MAX_DEADLINE_MILLIS: u64 = 1_000_000_000_000;
 
 /// A number of whole milliseconds, 1 or more, in whatever form: `1000.0` and `1e3` are whole too, as JSON Schema has it.
-fn millis(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
+fn millis(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, RequestError> {
     let thousandfold = match cursor.peek()? {
         Kind::Number => Decimal::new(cursor.number()?).thousandfold(1_000 * MAX_DEADLINE_MILLIS),
         _ => None,
@@ -267,7 +281,7 @@ fn millis(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
     if (1..=MAX_DEADLINE_MILLIS).contains(&millis) {
         Ok(millis)
     } else {
-        Err(Refusal::field(
+        Err(RequestError::field(
             &["body", field],
             "greater_than",
             "the field must be a whole number of milliseconds, from 1 to 1000000000000",
@@ -275,10 +289,10 @@ fn millis(cursor: &mut Cursor<'_>, field: &str) -> Result<u64, Refusal> {
     }
 }
 
-fn include(cursor: &mut Cursor<'_>, body: &[u8]) -> Result<Include, Refusal> {
+fn include(cursor: &mut Cursor<'_>, body: &[u8]) -> Result<Include, RequestError> {
     let mut include = Include::default();
     if cursor.peek()? != Kind::Array {
-        return Err(Refusal::field(&["body", "include"], "list_type", "the field must be a list"));
+        return Err(RequestError::field(&["body", "include"], "list_type", "the field must be a list"));
     }
     cursor.enter_array()?;
     while cursor.next_element()? {
@@ -293,49 +307,49 @@ fn include(cursor: &mut Cursor<'_>, body: &[u8]) -> Result<Include, Refusal> {
     Ok(include)
 }
 
-/// What an answer is written from.
+/// What a response is written from.
 #[derive(Debug)]
-pub struct Reply<'a> {
-    /// How the request was served.
+pub struct NativeResponse<'a> {
+    /// The plan of the request.
     pub plan: &'a Plan,
-    /// What was found.
+    /// The result of the query.
     pub answer: &'a Answer,
-    /// What was asked.
+    /// The request.
     pub request: &'a ParsedRequest<'a>,
-    /// What it said beside.
+    /// Its options.
     pub options: &'a Options,
-    /// The name of the serving pattern that it was served by.
+    /// The name of the serving pattern.
     pub strategy: &'a str,
-    /// Whether the isolate keeps its service level.
+    /// Whether the isolate meets its SLO.
     pub sla_status: &'a str,
-    /// Within how many milliseconds a request of this priority is to be answered.
+    /// The latency target of this priority, in milliseconds.
     pub target_millis: u64,
-    /// The request's name, where it gave none.
+    /// The generated id, for a request without one.
     pub request_id: &'a str,
-    /// When the request came.
+    /// When the request was received.
     pub began: Timestamp,
-    /// When it is answered.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// What lines of an answer were written so far.
+/// The lines of a streamed response that were written so far.
 #[derive(Debug, Default)]
-pub struct Written {
+pub struct WrittenLines {
     quality: Quality,
     entities: hashbrown::HashSet<Vec<u8>, foldhash::fast::FixedState>,
-    /// What the entities' names take, in bytes.
+    /// The bytes of the entities.
     bytes: usize,
 }
 
-impl Written {
-    /// The memory that it takes, in bytes.
+impl WrittenLines {
+    /// Its memory, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.bytes + self.entities.allocation_size()
     }
 }
 
-/// How many values were asked for, came, came fresh, and could not be had.
+/// How many values were requested, served and unavailable, and how fresh they were.
 #[derive(Debug, Default)]
 struct Quality {
     requested: u64,
@@ -345,8 +359,8 @@ struct Quality {
     freshness: u64,
 }
 
-impl Reply<'_> {
-    /// Writes the answer.
+impl NativeResponse<'_> {
+    /// Writes the response.
     pub fn write(&self, buffer: &mut ResponseBuffer) {
         buffer.clear();
         self.write_request_id(buffer);
@@ -357,14 +371,14 @@ impl Reply<'_> {
         buffer.push(b"}");
     }
 
-    /// Writes a line for each of these rows of the call, for which `found` has what was found: view by view, and within a view
-    /// row by row. An entity that was written before is counted, and not written again.
+    /// Writes a line for each of these rows of the request; `found` has their results, view by view, and within a view row by row.
+    /// An entity that was written before is counted, and not written again.
     pub fn write_lines(
         &self,
         buffer: &mut ResponseBuffer,
         rows: &[usize],
         found: &[LookupResult],
-        written: &mut Written,
+        written: &mut WrittenLines,
     ) {
         for (index, &row) in rows.iter().enumerate() {
             let start = buffer.len();
@@ -378,9 +392,9 @@ impl Reply<'_> {
             written.bytes += if is_new { entity.len() + ALLOCATION } else { 0 };
             buffer.push(b",\"features\":{");
             self.write_row(buffer, found, rows.len(), index, &mut written.quality);
-            buffer.drop_comma();
+            buffer.pop_comma();
             buffer.push(b"}}");
-            buffer.join_lines(start);
+            buffer.replace_newlines(start);
             buffer.push(b"\n");
             if !is_new {
                 buffer.truncate(start);
@@ -388,8 +402,8 @@ impl Reply<'_> {
         }
     }
 
-    /// Writes the last line: the answer without its features, and `problem`, the origin's, where it failed.
-    pub fn write_last_line(&self, buffer: &mut ResponseBuffer, written: &Written, problem: Option<&[u8]>) {
+    /// Writes the last line: the response without its features, and the origin's `problem`, where it failed.
+    pub fn write_last_line(&self, buffer: &mut ResponseBuffer, written: &WrittenLines, problem: Option<&[u8]>) {
         self.write_request_id(buffer);
         self.write_rest(buffer, &written.quality);
         if let Some(problem) = problem {
@@ -403,20 +417,20 @@ impl Reply<'_> {
         buffer.push(b"{\"request_id\":");
         match self.options.request_id {
             Some(span) => buffer.push(span.bytes(&self.request.body)),
-            None => buffer.push_string(self.request_id),
+            None => buffer.push_json_string(self.request_id),
         }
     }
 
     fn write_rest(&self, buffer: &mut ResponseBuffer, quality: &Quality) {
         let latency = self.now.millis_since(self.began);
         buffer.push(b",\"metadata\":{\"serving_strategy\":");
-        buffer.push_string(self.strategy);
+        buffer.push_json_string(self.strategy);
         buffer.push(b",\"sla_status\":");
-        buffer.push_string(self.sla_status);
+        buffer.push_json_string(self.sla_status);
         buffer.push(b",\"performance_tier\":");
-        buffer.push_string(performance_tier(latency));
+        buffer.push_json_string(performance_tier(latency));
         buffer.push(b",\"consistency_level\":");
-        buffer.push_string(match self.options.consistency {
+        buffer.push_json_string(match self.options.consistency {
             Consistency::Eventual => "eventual",
             Consistency::Bounded => "bounded",
             Consistency::Strong => "strong",
@@ -425,12 +439,13 @@ impl Reply<'_> {
             buffer.push(b",\"timestamp\":");
             buffer.push(timestamp.bytes(&self.request.body));
         }
-        let features = if self.request.call.rows == 0 { 0 } else { quality.requested / self.request.call.rows as u64 };
+        let features =
+            if self.request.fields.rows == 0 { 0 } else { quality.requested / self.request.fields.rows as u64 };
         buffer.push_display(format_args!(
             ",\"slo\":{{\"target_ms\":{},\"met\":{}}},\"entities\":{},\"features\":{features}}},\"latency_ms\":{latency}",
             self.target_millis,
             latency <= self.target_millis,
-            self.request.call.rows
+            self.request.fields.rows
         ));
         write_tier_counts(buffer, &self.answer.tier_counts);
         write_quality(buffer, quality);
@@ -439,57 +454,57 @@ impl Reply<'_> {
     fn write_features(&self, buffer: &mut ResponseBuffer) -> Quality {
         let mut quality = Quality::default();
         let mut written = hashbrown::HashSet::with_hasher(foldhash::fast::FixedState::default());
-        for row in 0..self.request.call.rows {
+        for row in 0..self.request.fields.rows {
             let start = buffer.len();
             self.write_entity(buffer, row);
-            // An entity that the request repeats is counted, and written once.
+            // A repeated entity is counted each time, and written once.
             let is_new = written.insert(buffer.as_slice().get(start..).unwrap_or_default().to_vec());
             buffer.push(b":{");
-            self.write_row(buffer, &self.answer.found, self.request.call.rows, row, &mut quality);
-            buffer.drop_comma();
+            self.write_row(buffer, &self.answer.found, self.request.fields.rows, row, &mut quality);
+            buffer.pop_comma();
             buffer.push(b"},");
             if !is_new {
                 buffer.truncate(start);
             }
         }
-        buffer.drop_comma();
+        buffer.pop_comma();
         quality
     }
 
-    /// The value of a row's entity, where it has one column.
+    /// The value of a row's entity, where entities have one column.
     fn only_value(&self, row: usize) -> Option<Span> {
-        let call = &self.request.call;
-        if let [_] = call.columns.as_slice() { call.value(0, row) } else { None }
+        let fields = &self.request.fields;
+        if let [_] = fields.columns.as_slice() { fields.value(0, row) } else { None }
     }
 
     /// The entity as the key of an object: a string as it is, anything else as the text of its JSON.
     fn write_entity(&self, buffer: &mut ResponseBuffer, row: usize) {
         match self.only_value(row) {
             Some(value) if value.kind() == Kind::String => buffer.push(value.bytes(&self.request.body)),
-            Some(value) => buffer.push_string(value.text(&self.request.body)),
+            Some(value) => buffer.push_json_string(value.text(&self.request.body)),
             _ => {
                 let mut text = ResponseBuffer::default();
                 self.write_columns(&mut text, row);
-                buffer.push_string(str::from_utf8(text.as_slice()).unwrap_or_default());
+                buffer.push_json_string(str::from_utf8(text.as_slice()).unwrap_or_default());
             }
         }
     }
 
     /// The entity as an object of its columns.
     fn write_columns(&self, buffer: &mut ResponseBuffer, row: usize) {
-        let (call, body) = self.request.parts();
+        let (fields, body) = self.request.parts();
         buffer.push(b"{");
-        for (number, column) in call.columns.iter().enumerate() {
-            buffer.push(call.name(column, body));
+        for (number, column) in fields.columns.iter().enumerate() {
+            buffer.push(fields.name(column, body));
             buffer.push(b":");
-            buffer.push(call.value(number, row).map_or(b"null", |value| value.bytes(body)));
+            buffer.push(fields.value(number, row).map_or(b"null", |value| value.bytes(body)));
             buffer.push(b",");
         }
-        buffer.drop_comma();
+        buffer.pop_comma();
         buffer.push(b"}");
     }
 
-    /// Writes the features of the row at `index` among the `rows` of which `found` tells.
+    /// Writes the features of row `index` of the `rows` rows in `found`.
     fn write_row(
         &self,
         buffer: &mut ResponseBuffer,
@@ -524,9 +539,9 @@ impl Reply<'_> {
         quality: &mut Quality,
     ) {
         let known = place.and_then(|(row, slot)| Some((row.value(slot), row.cell(slot)?)));
-        // A value is as old as it was when the request came: what was fetched for it is as fresh as can be.
+        // A value's age counts when the request was received: what was fetched for it has age 0.
         quality.count(known.map(|(_, cell)| cell), times, self.options.max_staleness, self.began);
-        buffer.push_string(name);
+        buffer.push_json_string(name);
         buffer.push(b":");
         let text = known.map_or(b"null".as_slice(), |(text, _)| text);
         let include = self.options.include;
@@ -539,7 +554,7 @@ impl Reply<'_> {
         buffer.push(text);
         if include.status {
             buffer.push(b",\"status\":");
-            buffer.push_string(known.map_or(Status::Invalid, |(_, cell)| cell.status).name());
+            buffer.push_json_string(known.map_or(Status::Invalid, |(_, cell)| cell.status).name());
         }
         if let Some((_, cell)) = known {
             if include.age {
@@ -547,7 +562,7 @@ impl Reply<'_> {
             }
             if include.tier {
                 buffer.push(b",\"tier\":");
-                buffer.push_string(found.tier.level());
+                buffer.push_json_string(found.tier.level());
             }
             if include.event_timestamp {
                 buffer.push_display(format_args!(",\"event_timestamp\":\"{}\"", cell.event_time));
@@ -569,13 +584,13 @@ impl Quality {
         }
         self.served += times;
         let age = began.millis_since(cell.fetched_at.timestamp());
-        // With no staleness allowed, a value is as fresh as can be or not at all.
+        // Where no staleness is allowed, only age 0 is fresh.
         let staleness = if age == 0 { 0 } else { millionths(age, max_staleness).unwrap_or(MILLION) };
         self.freshness += MILLION.saturating_sub(staleness) * times;
     }
 }
 
-/// The seed's classes: under 10, 50 and 100 ms.
+/// The original specification's classes: under 10, 50 and 100 ms.
 fn performance_tier(latency_millis: u64) -> &'static str {
     match latency_millis {
         0..10 => "excellent",

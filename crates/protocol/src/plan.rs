@@ -1,65 +1,65 @@
-//! How requests of one shape are served: which views, keyed by which columns, and under which names the values go out.
+//! Plans: for requests of one shape, the views to read, their key columns, and the names of the values in the response.
 //!
-//! Knows neither the configuration nor the registry, by which plans are made elsewhere. Its invariant: a plan that is found
-//! again is of a call with the same features, columns and naming.
+//! Knows neither the configuration nor the registry, from which plans are made elsewhere. Invariant: a plan that is found for a
+//! request was made for the same features, columns and naming.
 
 use core::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use crate::feature_list_cache::FeatureList;
-use crate::request::ParsedRequest;
-use model::block::is_same;
-use model::refusal::Refusal;
+use crate::parsed_request::ParsedRequest;
 use model::request::{Keys, ViewQuery};
+use model::request_error::RequestError;
 use model::row::ALLOCATION;
-use model::shape::Shape;
+use model::shape::RequestShape;
+use model::short_copy::is_same;
 
-/// One feature that goes out.
+/// One feature of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     /// The number of its view among the plan's.
     pub view: usize,
     /// The number of its column among the view's.
     pub column: usize,
-    /// The reference that the origin is asked by: `view:feature`.
+    /// The reference by which it is requested from the origin: `view:feature`.
     pub reference: Box<str>,
-    /// The name under which the value goes out.
+    /// Its name in the response.
     pub name: Box<str>,
-    /// How often the request names it: the value goes out once, and counts as often.
+    /// How often the request names it: the value is written once, and counts as often.
     pub times: u64,
 }
 
 /// How requests of one shape are served.
 #[derive(Debug)]
 pub struct Plan {
-    /// The views, as the engine is asked for them.
+    /// The views of the query.
     pub views: Rc<[ViewQuery]>,
-    /// For each view, the numbers of the request's columns that key it, in the order that they stand in its keys.
+    /// For each view, the numbers of the request's columns that key it, in the order of its keys.
     pub key_columns: Vec<Vec<usize>>,
-    /// What goes out, in the request's order; nothing for a feature service, whose members the origin names.
+    /// The features of the response, in the request's order; none for a feature service, whose members the origin names.
     pub outputs: Vec<Output>,
-    /// The names of the outputs as the answer lists them, each a JSON string with a comma behind it.
+    /// The names of the outputs as the response lists them, each a JSON string with a comma after it.
     pub names_text: Vec<u8>,
     /// The names of the request's entity columns.
     pub columns: Vec<Box<str>>,
-    /// The feature service that is asked for, where one is.
+    /// The requested feature service, where there is one.
     pub service: Option<Box<str>>,
-    /// Whether the key columns are known for each view, so that a join key can be told from request data.
-    pub is_attributed: bool,
-    /// Whether names go out with their view.
+    /// Whether the key columns of each view are known, so that join keys are distinguished from request data.
+    pub has_known_keys: bool,
+    /// Whether names are returned with their view.
     pub full_feature_names: bool,
-    /// What those who learn from requests know it by.
-    pub shape: Shape,
-    /// The numbers under which its views are told of to the aggregator, once they are.
-    pub told: OnceCell<Box<[u8]>>,
-    /// How many requests wait that are served by it.
-    pub waiting: Cell<u32>,
-    /// The memory that it takes, in bytes, once that was asked for.
+    /// The request shape by which the prefetch model knows it.
+    pub shape: RequestShape,
+    /// The numbers of its views in telemetry, once they are assigned.
+    pub view_numbers: OnceCell<Box<[u8]>>,
+    /// How many pending requests use it.
+    pub pending: Cell<u32>,
+    /// Its memory, in bytes, once it was measured.
     pub size: OnceCell<usize>,
 }
 
 impl Plan {
-    /// The memory that it takes, in bytes.
+    /// Its memory, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         *self.size.get_or_init(|| self.measure())
@@ -73,7 +73,7 @@ impl Plan {
             .iter()
             .map(|output| size_of::<Output>() + 2 * ALLOCATION + output.reference.len() + output.name.len());
         let keys = self.key_columns.iter().map(|keys| size_of::<Vec<usize>>() + ALLOCATION + size_of_val(&**keys));
-        let Shape { features, carriers, .. } = &self.shape;
+        let RequestShape { features, key_views, .. } = &self.shape;
         size_of::<Plan>()
             + 8 * ALLOCATION
             + self.views.iter().map(ViewQuery::size).sum::<usize>()
@@ -83,14 +83,14 @@ impl Plan {
             + self.columns.iter().map(|name| text(name)).sum::<usize>()
             + self.service.as_deref().map_or(0, text)
             + size_of_val(&**features)
-            + size_of_val(&**carriers)
+            + size_of_val(&**key_views)
             + self.views.len()
     }
 
-    /// Writes the key of each place of a request, view by view; one may be `limit` bytes long.
+    /// Writes the key of each lookup of a request, view by view.
     ///
     /// # Errors
-    /// A key that is longer.
+    /// A key that is longer than `limit` bytes.
     #[inline(never)]
     pub fn write_keys(
         &self,
@@ -98,19 +98,19 @@ impl Plan {
         limit: usize,
         scratch: &mut String,
         keys: &mut Keys,
-    ) -> Result<(), Refusal> {
-        let (call, body) = request.parts();
+    ) -> Result<(), RequestError> {
+        let (fields, body) = request.parts();
         for (view, columns) in self.views.iter().zip(&self.key_columns) {
-            for row in 0..call.rows {
+            for row in 0..fields.rows {
                 let length = keys.push(view, |key| {
                     for &column in columns {
-                        if let Some(value) = call.value(column, row) {
+                        if let Some(value) = fields.value(column, row) {
                             value.encode(body, key, scratch);
                         }
                     }
                 });
                 if length > limit {
-                    return Err(Refusal::Limit { limit: "key_bytes", allowed: limit, found: length });
+                    return Err(RequestError::LimitExceeded { limit: "key_bytes", allowed: limit, found: length });
                 }
             }
         }
@@ -118,84 +118,84 @@ impl Plan {
     }
 }
 
-/// How to go on with a request.
+/// How a request is served.
 #[derive(Clone, Debug)]
-pub enum Planned {
-    /// As this plan says.
+pub enum PlanOutcome {
+    /// By this plan.
     Serve(Rc<Plan>),
-    /// The origin must judge: it comes back with an error mostly, or with something that is not ours to keep.
-    Forward,
+    /// By the origin, which mostly rejects it, or whose response cannot be cached.
+    Passthrough,
 }
 
-impl Planned {
-    /// The memory that it takes, in bytes.
+impl PlanOutcome {
+    /// Its memory, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         match self {
-            Planned::Serve(plan) => plan.size(),
-            Planned::Forward => 0,
+            PlanOutcome::Serve(plan) => plan.size(),
+            PlanOutcome::Passthrough => 0,
         }
     }
 }
 
-/// Which protocol's naming holds.
+/// Which names features have in the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Naming {
+pub enum FeatureNaming {
     /// `feature`, or `view__feature` with full names.
     Feast,
-    /// As the request has them.
-    AsAsked,
+    /// As in the request.
+    AsRequested,
 }
 
-/// The plans of the calls whose lists of features are remembered, found without reading the features again.
+/// The plans of requests with cached feature lists, found without parsing the features again.
 #[derive(Debug)]
 pub struct RecentPlans {
     plans: Vec<Recent>,
-    /// What they take with their plans and lists, which others may have too, and the most that they may take.
+    /// Their memory with plans and lists, which may be shared, and its bound.
     bytes: usize,
     max_bytes: usize,
 }
 
-/// The plan of calls for a list of features, keyed by columns of these names. It holds the list, so that no other comes to lie at its
+/// The plan of requests for a list of features, keyed by columns of these names. It references the list, so that no other gets its
 /// address.
 #[derive(Debug)]
 struct Recent {
     list: Rc<FeatureList>,
-    naming: Naming,
+    naming: FeatureNaming,
     full_feature_names: bool,
     columns: Vec<Box<[u8]>>,
-    planned: Planned,
+    outcome: PlanOutcome,
     size: usize,
 }
 
 impl Recent {
-    fn is_of(&self, request: &ParsedRequest<'_>, naming: Naming) -> bool {
-        let (call, body) = request.parts();
-        call.list.as_ref().is_some_and(|list| Rc::ptr_eq(list, &self.list))
+    fn is_of(&self, request: &ParsedRequest<'_>, naming: FeatureNaming) -> bool {
+        let (fields, body) = request.parts();
+        fields.list.as_ref().is_some_and(|list| Rc::ptr_eq(list, &self.list))
             && self.naming == naming
-            && self.full_feature_names == call.full_feature_names
-            && self.columns.len() == call.columns.len()
-            && self.columns.iter().zip(&call.columns).all(|(name, column)| is_same(name, call.name(column, body)))
+            && self.full_feature_names == fields.full_feature_names
+            && self.columns.len() == fields.columns.len()
+            && self.columns.iter().zip(&fields.columns).all(|(name, column)| is_same(name, fields.name(column, body)))
     }
 }
 
-/// How many plans are found without their whole signature.
+/// The most plans that are found without their whole signature.
 const MAX_RECENT: usize = 8;
 
 impl RecentPlans {
-    /// None yet, and at most `max_bytes` of them.
+    /// No plans yet, of at most `max_bytes`.
     #[must_use]
     pub fn new(max_bytes: usize) -> RecentPlans {
         RecentPlans { plans: Vec::new(), bytes: 0, max_bytes }
     }
 
-    /// The most memory that they may take, in bytes.
+    /// The bound of their memory, in bytes.
     #[must_use]
     pub fn max_bytes(&self) -> usize {
         self.max_bytes
     }
 
-    /// The memory that they take with their plans and lists, in bytes.
+    /// Their memory with plans and lists, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -204,18 +204,18 @@ impl RecentPlans {
     /// The plan for a request.
     #[must_use]
     #[inline(never)]
-    pub fn find(&self, request: &ParsedRequest<'_>, naming: Naming) -> Option<Planned> {
-        self.plans.iter().find(|recent| recent.is_of(request, naming)).map(|recent| recent.planned.clone())
+    pub fn find(&self, request: &ParsedRequest<'_>, naming: FeatureNaming) -> Option<PlanOutcome> {
+        self.plans.iter().find(|recent| recent.is_of(request, naming)).map(|recent| recent.outcome.clone())
     }
 
-    /// Remembers the plan for a request, and forgets the oldest where there are too many; one that alone is too much is not remembered.
+    /// Remembers the plan for a request, and removes the oldest where there are too many. A plan larger than the bound is not remembered.
     #[cold]
-    pub fn remember(&mut self, request: &ParsedRequest<'_>, naming: Naming, planned: Planned) {
-        let (call, body) = request.parts();
-        let Some(list) = &call.list else { return };
-        let columns: Vec<Box<[u8]>> = call.columns.iter().map(|column| call.name(column, body).into()).collect();
+    pub fn remember(&mut self, request: &ParsedRequest<'_>, naming: FeatureNaming, outcome: PlanOutcome) {
+        let (fields, body) = request.parts();
+        let Some(list) = &fields.list else { return };
+        let columns: Vec<Box<[u8]>> = fields.columns.iter().map(|column| fields.name(column, body).into()).collect();
         let names = columns.iter().map(|name| size_of::<Box<[u8]>>() + ALLOCATION + name.len());
-        let size = size_of::<Recent>() + ALLOCATION + names.sum::<usize>() + list.size() + planned.size();
+        let size = size_of::<Recent>() + ALLOCATION + names.sum::<usize>() + list.size() + outcome.size();
         if size > self.max_bytes {
             return;
         }
@@ -223,11 +223,11 @@ impl RecentPlans {
             self.bytes -= self.plans.remove(0).size;
         }
         self.bytes += size;
-        let (list, full_feature_names) = (Rc::clone(list), call.full_feature_names);
-        self.plans.push(Recent { list, naming, full_feature_names, columns, planned, size });
+        let (list, full_feature_names) = (Rc::clone(list), fields.full_feature_names);
+        self.plans.push(Recent { list, naming, full_feature_names, columns, outcome, size });
     }
 
-    /// Forgets all.
+    /// Removes all.
     pub fn clear(&mut self) {
         self.plans.clear();
         self.bytes = 0;

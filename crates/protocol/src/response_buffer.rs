@@ -1,13 +1,15 @@
-//! The buffer that an answer is written on: kept between answers, and written in blocks where that is faster.
+//! The buffer of a response: reused between responses, and written in blocks where that is faster.
+//!
+//! Knows JSON strings and commas, and nothing of what they mean. Invariant: bytes past its length are initialised, and never read.
 
 use core::ops::Range;
 
-use model::block::copy;
+use model::short_copy::copy;
 
 /// A growing buffer whose memory is initialised once and reused.
 ///
-/// Most values of an answer are shorter than [`BLOCK`] bytes and have as much memory behind them, so one block of fixed
-/// size is copied, which compiles to a few moves, and only the length of the value counts.
+/// Most values are shorter than [`BLOCK`] bytes. So a block of fixed size is copied, which compiles to a few moves, and the length
+/// advances by the value's length only.
 #[derive(Debug, Default)]
 pub struct ResponseBuffer {
     bytes: Vec<u8>,
@@ -18,36 +20,36 @@ pub struct ResponseBuffer {
 pub const BLOCK: usize = 32;
 
 impl ResponseBuffer {
-    /// What has been written.
+    /// The written bytes.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
-    /// How much has been written, in bytes.
+    /// The length, in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// How much memory is held, in bytes.
+    /// Its memory, in bytes.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether nothing has been written.
+    /// Whether nothing was written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// Forgets what was written and keeps the memory.
+    /// Removes what was written and keeps the memory.
     pub fn clear(&mut self) {
         self.length = 0;
     }
 
-    /// What has been written, as a vector of its own.
+    /// The written bytes as a vector.
     #[must_use]
     pub fn into_vec(mut self) -> Vec<u8> {
         self.bytes.truncate(self.length);
@@ -63,9 +65,9 @@ impl ResponseBuffer {
         }
     }
 
-    /// Appends text of a length that is known when this is compiled: a few moves, and no call.
+    /// Appends text of a length that is known at compile time: a few moves, and no call.
     #[inline]
-    pub fn push_fixed<const N: usize>(&mut self, text: &[u8; N]) {
+    pub fn push_array<const N: usize>(&mut self, text: &[u8; N]) {
         self.reserve(N);
         if let Some(place) = self.bytes.get_mut(self.length..).and_then(|free| free.first_chunk_mut::<N>()) {
             *place = *text;
@@ -73,14 +75,14 @@ impl ResponseBuffer {
         }
     }
 
-    /// Appends `length` bytes to be written by the caller, who finds anything in them.
-    pub fn push_unwritten(&mut self, length: usize) -> &mut [u8] {
+    /// Appends `length` bytes of any content, to be overwritten by the caller.
+    pub fn push_space(&mut self, length: usize) -> &mut [u8] {
         self.reserve(length);
         self.length += length;
         self.bytes.get_mut(self.length - length..self.length).unwrap_or_default()
     }
 
-    /// Appends `bytes` so many times.
+    /// Appends `bytes` `count` times.
     pub fn push_repeated(&mut self, bytes: &[u8], count: usize) {
         let (start, length) = (self.length, bytes.len() * count);
         if count > 0 {
@@ -88,12 +90,12 @@ impl ResponseBuffer {
         }
         while self.length < start + length {
             let written = self.length - start;
-            self.push_again(start..start + written.min(length - written));
+            self.repeat(start..start + written.min(length - written));
         }
     }
 
-    /// Appends once more what was written there.
-    pub fn push_again(&mut self, written: Range<usize>) {
+    /// Appends once more what was written in this range.
+    pub fn repeat(&mut self, written: Range<usize>) {
         self.reserve(written.len());
         let Some((before, free)) = self.bytes.split_at_mut_checked(self.length) else { return };
         if let (Some(source), Some(place)) = (before.get(written.clone()), free.get_mut(..written.len())) {
@@ -102,8 +104,8 @@ impl ResponseBuffer {
         }
     }
 
-    /// Appends texts with a comma behind each: the first bytes of blocks, as many as stand beside them. It ends at the first that has no
-    /// block, or is longer, or for which there is no room; how many came before.
+    /// Appends texts, each with a comma. A text is a block and its length. Stops at the first that has no block, is longer than one, or
+    /// does not fit, and returns how many were appended.
     #[inline]
     pub fn push_blocks<'a>(&mut self, texts: impl Iterator<Item = Option<(&'a [u8; BLOCK], usize)>>) -> usize {
         let mut free = self.bytes.get_mut(self.length..).unwrap_or_default();
@@ -133,18 +135,18 @@ impl ResponseBuffer {
         self.push_display(number);
     }
 
-    /// Appends anything that can be displayed, as it displays itself.
+    /// Appends anything that can be displayed.
     pub fn push_display(&mut self, thing: impl core::fmt::Display) {
-        // Writing to memory has no way to fail.
+        // Writing to memory cannot fail.
         let _ = core::fmt::Write::write_fmt(self, format_args!("{thing}"));
     }
 
     /// Appends `plain` as a JSON string.
-    pub fn push_string(&mut self, plain: &str) {
+    pub fn push_json_string(&mut self, plain: &str) {
         if json::is_plain(plain) {
-            self.push_fixed(b"\"");
+            self.push_array(b"\"");
             self.push(plain.as_bytes());
-            self.push_fixed(b"\"");
+            self.push_array(b"\"");
         } else {
             let mut text = Vec::with_capacity(plain.len() + 2);
             json::write_string(&mut text, plain);
@@ -152,15 +154,15 @@ impl ResponseBuffer {
         }
     }
 
-    /// Puts `bytes` in the place of as many that were written from `at` on.
-    pub fn put(&mut self, at: usize, bytes: &[u8]) {
+    /// Overwrites written bytes from `at` on.
+    pub fn overwrite(&mut self, at: usize, bytes: &[u8]) {
         if let Some(place) = self.bytes.get_mut(at..at + bytes.len()).filter(|_| at + bytes.len() <= self.length) {
             place.copy_from_slice(bytes);
         }
     }
 
-    /// Puts all that was written from `start` on into one line: in JSON a line ends only where a space would do as well.
-    pub fn join_lines(&mut self, start: usize) {
+    /// Replaces line breaks from `start` on by spaces: in JSON, line breaks occur only between tokens.
+    pub fn replace_newlines(&mut self, start: usize) {
         for byte in self.bytes.get_mut(start..self.length).unwrap_or_default() {
             if matches!(byte, b'\n' | b'\r') {
                 *byte = b' ';
@@ -168,13 +170,13 @@ impl ResponseBuffer {
         }
     }
 
-    /// Takes back all but the first `length` bytes.
+    /// Removes all but the first `length` bytes.
     pub fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
     }
 
-    /// Takes back a comma at the end, if there is one.
-    pub fn drop_comma(&mut self) {
+    /// Removes a trailing comma, if there is one.
+    pub fn pop_comma(&mut self) {
         if self.as_slice().last() == Some(&b',') {
             self.length -= 1;
         }
@@ -214,7 +216,7 @@ mod tests {
             let block = source[length / 2..].first_chunk().map(|block| (block, length));
             if buffer.push_blocks([block].into_iter()) == 0 {
                 buffer.push(&source[length / 2..length / 2 + length]);
-                buffer.push_fixed(b",");
+                buffer.push_array(b",");
             }
             expected.extend_from_slice(&source[length / 2..length / 2 + length]);
             expected.push(b',');
@@ -223,20 +225,20 @@ mod tests {
         }
         assert_eq!(buffer.as_slice(), expected);
         for length in 0..150 {
-            buffer.push_again(length..length * 2);
+            buffer.repeat(length..length * 2);
             expected.extend_from_within(length..length * 2);
             buffer.push_repeated(&source[..length / 7], length);
             expected.extend_from_slice(&source[..length / 7].repeat(length));
         }
-        buffer.push_fixed(b"fixed,");
+        buffer.push_array(b"fixed,");
         expected.extend_from_slice(b"fixed,");
         assert_eq!(buffer.as_slice(), expected);
-        buffer.drop_comma();
-        buffer.drop_comma();
+        buffer.pop_comma();
+        buffer.pop_comma();
         assert_eq!(buffer.len(), expected.len() - 1);
         buffer.clear();
         buffer.push_number(12);
-        buffer.push_string("a\"b");
+        buffer.push_json_string("a\"b");
         assert_eq!(buffer.into_vec(), b"12\"a\\\"b\"");
     }
 }

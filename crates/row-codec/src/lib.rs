@@ -9,8 +9,30 @@
 //!
 //! Rows of version 1 are read too (`v1.rs`).
 //!
-//! What cannot be decoded is a miss with a reason to count it by, and never an error of the request. The checksum finds
-//! accidents, not forgers: whoever may write to the store may write a checksum too.
+//! What cannot be decoded is a miss with a reason, and never an error of the request. The checksum detects damage, not forgery:
+//! who can write to the store can write a checksum too.
+//!
+//! ```
+//! use std::rc::Rc;
+//! use featheredge_row_codec::{Unusable, decode, encode};
+//! use model::interner::Interner;
+//! use model::key::{EntityValue, FeatureSource, KeySpace, NameStyle, Namespace};
+//! use model::row::{RowBuilder, Schema};
+//!
+//! let source = FeatureSource::View("driver_stats");
+//! let space = Rc::new(KeySpace::new(&Namespace::project("ride"), source, NameStyle::Short, &["driver_id"]));
+//! let mut key = Vec::new();
+//! EntityValue::Number("1001").encode(&mut key);
+//! let schema = Schema::new(Rc::clone(&space), Box::new([]), Box::new(["rating".into()])).expect("names differ");
+//! let row = RowBuilder::new(Rc::new(schema), &key).finish();
+//!
+//! let mut bytes = encode(&row);
+//! let mut interner = Interner::default();
+//! assert!(decode(&bytes, &space, &key, &mut interner).is_ok_and(|read| read.has_same_content(&row)));
+//! assert_eq!(decode(&bytes, &space, b"n\x041002", &mut interner).unwrap_err(), Unusable::OtherKey);
+//! bytes.pop();
+//! assert_eq!(decode(&bytes, &space, &key, &mut interner).unwrap_err(), Unusable::Damaged);
+//! ```
 
 mod v1;
 
@@ -21,7 +43,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use model::interner::Interner;
-use model::key::Space;
+use model::key::KeySpace;
 use model::row::{Row, Schema, Slot};
 use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
@@ -36,22 +58,22 @@ const MAX_STORED: usize = 25 << 20;
 /// Why stored bytes were not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unusable {
-    /// Not an envelope of ours, or larger than any that is written.
+    /// No envelope of this format, or larger than any that is append.
     Foreign,
-    /// Of a version that this build does not read.
+    /// A version that this build does not read.
     Version,
-    /// Damaged: the checksum or the content does not hold.
+    /// Damaged: the checksum or the content is wrong.
     Damaged,
     /// Another key's row: two keys share one hash, or the store mixed them up.
     OtherKey,
 }
 
-/// Whose row it is.
+/// The key of the row.
 #[derive(Debug, Serialize, Deserialize)]
 struct Key<'a> {
-    #[serde(serialize_with = "at_once")]
+    #[serde(serialize_with = "as_bytes")]
     space: &'a [u8],
-    #[serde(serialize_with = "at_once")]
+    #[serde(serialize_with = "as_bytes")]
     entity: &'a [u8],
 }
 
@@ -65,56 +87,56 @@ struct Columns<N> {
 /// The rest of the row.
 #[derive(Debug, Serialize, Deserialize)]
 struct Body<'a, F> {
-    /// The texts of all columns, one after the other, and the length of each.
-    #[serde(serialize_with = "at_once")]
+    /// The concatenated texts of all columns, and the length of each.
+    #[serde(serialize_with = "as_bytes")]
     values: &'a [u8],
     lengths: Vec<u32>,
-    /// What is known of the features beside their texts.
-    facts: F,
+    /// The cells of the features.
+    deltas: F,
 }
 
-/// A fact for all features, or one for each.
+/// One cell for all features, or one for each.
 #[derive(Debug, Serialize, Deserialize)]
-struct Facts {
-    first: Fact,
-    others: Vec<Fact>,
+struct CellDeltas {
+    first: CellDelta,
+    others: Vec<CellDelta>,
 }
 
-/// A cell, by how far its times lie from those of the one before; the first's from zero. Most features share theirs with others.
+/// A cell, its times as differences from those of the previous cell; the first's from zero. Most features share their times.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Fact {
+struct CellDelta {
     /// The status, and in the lowest bit whether it is negative.
     kind: u8,
     event_micros: i64,
     fetched_millis: i64,
 }
 
-impl Facts {
-    fn of<'a>(mut cells: impl Iterator<Item = &'a Cell>) -> Facts {
+impl CellDeltas {
+    fn of<'a>(mut cells: impl Iterator<Item = &'a Cell>) -> CellDeltas {
         let (mut event_micros, mut fetched_millis) = (0, 0);
-        let mut fact = |cell: &Cell| {
+        let mut delta = |cell: &Cell| {
             let (event, fetched) = (cell.event_time.0, cell.fetched_at.timestamp().0 as i64);
-            let fact = Fact {
+            let delta = CellDelta {
                 kind: (cell.status as u8) << 1 | u8::from(cell.is_negative),
                 event_micros: event.wrapping_sub(event_micros),
                 fetched_millis: fetched.wrapping_sub(fetched_millis),
             };
             (event_micros, fetched_millis) = (event, fetched);
-            fact
+            delta
         };
-        let first = cells.next().map(&mut fact).unwrap_or_default();
-        Facts { first, others: cells.map(fact).collect() }
+        let first = cells.next().map(&mut delta).unwrap_or_default();
+        CellDeltas { first, others: cells.map(delta).collect() }
     }
 
     fn cells(self) -> Option<Vec<Cell>> {
         let mut cells = Vec::with_capacity(1 + self.others.len());
         let (mut event_micros, mut fetched_millis) = (0_i64, 0_i64);
-        for fact in [self.first].iter().chain(&self.others) {
-            event_micros = event_micros.wrapping_add(fact.event_micros);
-            fetched_millis = fetched_millis.wrapping_add(fact.fetched_millis);
+        for delta in [self.first].iter().chain(&self.others) {
+            event_micros = event_micros.wrapping_add(delta.event_micros);
+            fetched_millis = fetched_millis.wrapping_add(delta.fetched_millis);
             cells.push(Cell {
-                status: Status::from_number(fact.kind >> 1)?,
-                is_negative: fact.kind & 1 == 1,
+                status: Status::from_number(delta.kind >> 1)?,
+                is_negative: delta.kind & 1 == 1,
                 event_time: EventTime(event_micros),
                 fetched_at: Timestamp(fetched_millis as u64).into(),
             });
@@ -123,8 +145,8 @@ impl Facts {
     }
 }
 
-/// Serde has bytes one by one unless told otherwise.
-fn at_once<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
+/// Serde writes bytes one by one by default.
+fn as_bytes<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(bytes)
 }
 
@@ -136,13 +158,13 @@ pub fn encode(row: &Row) -> Vec<u8> {
     let columns = Columns { join_keys: schema.join_keys(), features: schema.features() };
     let slots = (0..(columns.join_keys.len() + columns.features.len()) as u32).map(Slot);
     let lengths = slots.map(|slot| row.value(slot).len() as u32).collect();
-    let facts = match row.uniform_cell() {
-        Some(cell) => Facts::of([cell].into_iter()),
-        None => Facts::of(schema.feature_slots().filter_map(|slot| row.cell(slot))),
+    let deltas = match row.uniform_cell() {
+        Some(cell) => CellDeltas::of([cell].into_iter()),
+        None => CellDeltas::of(schema.feature_slots().filter_map(|slot| row.cell(slot))),
     };
     let out = Vec::with_capacity(HEADER + row.size() + 512);
     let header = (MAGIC, VERSION, [0_u8; 8]);
-    let mut out = written(&(header, Key { space, entity }, columns, Body { values, lengths, facts }), out);
+    let mut out = append(&(header, Key { space, entity }, columns, Body { values, lengths, deltas }), out);
     let checksum = checksum(out.get(HEADER..).unwrap_or_default());
     if let Some(place) = out.get_mut(3..HEADER) {
         place.copy_from_slice(&checksum.to_le_bytes());
@@ -150,8 +172,8 @@ pub fn encode(row: &Row) -> Vec<u8> {
     out
 }
 
-/// `what` behind what `out` has. Postcard writes to a new `Vec`, which grows, or to whatever takes bytes one by one.
-fn written(what: &impl Serialize, out: Vec<u8>) -> Vec<u8> {
+/// Appends `what` to `out`. Postcard writes to a new `Vec`, which grows, or to a flavor that takes bytes.
+fn append(what: &impl Serialize, out: Vec<u8>) -> Vec<u8> {
     struct Out(Vec<u8>);
 
     impl Flavor for Out {
@@ -178,7 +200,7 @@ fn written(what: &impl Serialize, out: Vec<u8>) -> Vec<u8> {
 ///
 /// # Errors
 /// Why the bytes cannot be used.
-pub fn decode(bytes: &[u8], space: &Rc<Space>, entity: &[u8], interner: &mut Interner) -> Result<Row, Unusable> {
+pub fn decode(bytes: &[u8], space: &Rc<KeySpace>, entity: &[u8], interner: &mut Interner) -> Result<Row, Unusable> {
     let (header, payload) = bytes.split_at_checked(HEADER).ok_or(Unusable::Foreign)?;
     let [m0, m1, version, checksum @ ..] = header else { return Err(Unusable::Foreign) };
     if [*m0, *m1] != MAGIC || bytes.len() > MAX_STORED {
@@ -196,15 +218,15 @@ pub fn decode(bytes: &[u8], space: &Rc<Space>, entity: &[u8], interner: &mut Int
     }
     let columns = schema(row, space, interner);
     let row = columns.and_then(|(schema, body)| match *version {
-        VERSION => read(body, schema, entity, Facts::cells),
+        VERSION => read(body, schema, entity, CellDeltas::cells),
         _ => read(body, schema, entity, v1::cells),
     });
     row.ok_or(Unusable::Damaged)
 }
 
-/// The schema that the names make, and what stands behind them. Rows of one view mostly have the same one after the other, which is
-/// told by their bytes.
-fn schema<'a>(row: &'a [u8], space: &Rc<Space>, interner: &mut Interner) -> Option<(Rc<Schema>, &'a [u8])> {
+/// The schema of the names, and the bytes after them. Consecutive rows of one view mostly have the same schema, which is recognised by
+/// its bytes.
+fn schema<'a>(row: &'a [u8], space: &Rc<KeySpace>, interner: &mut Interner) -> Option<(Rc<Schema>, &'a [u8])> {
     if let Some((schema, length)) = interner.recall(space, row) {
         return Some((schema, row.get(length..)?));
     }
@@ -214,15 +236,15 @@ fn schema<'a>(row: &'a [u8], space: &Rc<Space>, interner: &mut Interner) -> Opti
     Some((schema, body))
 }
 
-/// The row, where its parts fit one another and nothing stands behind them.
+/// The row, where its parts fit together and nothing follows them.
 fn read<'a, F: Deserialize<'a>>(
     body: &'a [u8],
     schema: Rc<Schema>,
     entity: &[u8],
     cells: fn(F) -> Option<Vec<Cell>>,
 ) -> Option<Row> {
-    let (Body { values, lengths, facts }, rest) = postcard::take_from_bytes(body).ok()?;
-    Row::of_parts(schema, entity, values, lengths, cells(facts)?).filter(|_| rest.is_empty())
+    let (Body { values, lengths, deltas }, rest) = postcard::take_from_bytes(body).ok()?;
+    Row::from_parts(schema, entity, values, lengths, cells(deltas)?).filter(|_| rest.is_empty())
 }
 
 /// With a seed of 0 it is plain xxh3-64; the built-in origin hashes with seeds, and one of the two forms is enough to ship.
@@ -233,7 +255,7 @@ fn checksum(payload: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::key::{Names, Scope, Subject};
+    use model::key::{FeatureSource, NameStyle, Namespace};
     use model::row::RowBuilder;
 
     const ENTITY: &[u8] = b"n\x041001";
@@ -246,8 +268,8 @@ mod tests {
           \x03\x04\x03\x04\x02\x01\x00\tM\x02\x00\tM",
     ];
 
-    fn space(view: &str) -> Rc<Space> {
-        Rc::new(Space::new(&Scope::project("p"), Subject::View(view), Names::Short, &["id"]))
+    fn space(view: &str) -> Rc<KeySpace> {
+        Rc::new(KeySpace::new(&Namespace::project("p"), FeatureSource::View(view), NameStyle::Short, &["id"]))
     }
 
     fn sample(is_uniform: bool) -> Row {
@@ -314,7 +336,7 @@ mod tests {
             assert!(row.has_same_content(&meant) && row.uniform_cell() == meant.uniform_cell());
             assert!(row.schema().feature_slots().all(|slot| row.cell(slot) == meant.cell(slot)));
             assert_eq!(open(stored, "w", ENTITY).unwrap_err(), Unusable::OtherKey);
-            assert_eq!(encode(&row), encode(&meant), "it is written as version 2");
+            assert_eq!(encode(&row), encode(&meant), "it is append as version 2");
         }
     }
 
@@ -371,7 +393,7 @@ mod tests {
 
     #[test]
     fn content_that_contradicts_itself_is_damage_even_with_a_right_checksum() {
-        type Parts<'a> = (Key<'a>, Columns<Vec<&'a str>>, Body<'a, Facts>);
+        type Parts<'a> = (Key<'a>, Columns<Vec<&'a str>>, Body<'a, CellDeltas>);
         let good = encode(&sample(false));
         let forge = |change: &dyn Fn(&mut Parts<'_>)| {
             let mut parts: Parts<'_> = postcard::from_bytes(&good[HEADER..]).unwrap();
@@ -384,8 +406,8 @@ mod tests {
             &|(.., body)| body.lengths.push(0),
             &|(.., body)| body.lengths[1] -= 1,
             &|(.., body)| body.lengths[1] += 1,
-            &|(.., body)| body.facts.first.kind = 9 << 1,
-            &|(.., body)| body.facts.others.push(body.facts.first),
+            &|(.., body)| body.deltas.first.kind = 9 << 1,
+            &|(.., body)| body.deltas.others.push(body.deltas.first),
             &|(.., body)| body.values = &body.values[1..],
             &|(_, columns, _)| columns.features[1] = columns.features[0],
             &|(_, columns, _)| columns.features.truncate(1),

@@ -9,7 +9,7 @@ pub(crate) const VERSION: u8 = 1;
 
 /// A cell.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Fact {
+pub(crate) struct StoredCell {
     status: u8,
     is_negative: bool,
     event_micros: i64,
@@ -17,14 +17,14 @@ pub(crate) struct Fact {
 }
 
 /// The cells: one for all features, or one for each.
-pub(crate) fn cells(facts: Vec<Fact>) -> Option<Vec<Cell>> {
-    let cell = |fact: Fact| {
+pub(crate) fn cells(cells: Vec<StoredCell>) -> Option<Vec<Cell>> {
+    let cell = |delta: StoredCell| {
         Some(Cell {
-            status: Status::from_number(fact.status)?,
-            is_negative: fact.is_negative,
-            event_time: EventTime(fact.event_micros),
-            fetched_at: Timestamp(fact.fetched_millis).into(),
+            status: Status::from_number(delta.status)?,
+            is_negative: delta.is_negative,
+            event_time: EventTime(delta.event_micros),
+            fetched_at: Timestamp(delta.fetched_millis).into(),
         })
     };
-    facts.into_iter().map(cell).collect()
+    cells.into_iter().map(cell).collect()
 }

@@ -16,8 +16,8 @@ use model::answer::Answer;
 use model::time::Timestamp;
 use protocol::feast;
 use protocol::native::{self, Options};
+use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
-use protocol::request::ParsedRequest;
 use protocol::response_buffer::ResponseBuffer;
 use telemetry::sla;
 
@@ -63,7 +63,7 @@ impl Answers {
             return;
         }
         let Answered { request, context, plan, answer, .. } = answered;
-        let (asked, answered) = (Asked::of(&request.call), Some((plan, answer)));
+        let (asked, answered) = (Asked::of(&request.fields), Some((plan, answer)));
         self.recorder.request(&Ended { context, asked, answered, status, timings }, now);
     }
 
@@ -74,9 +74,9 @@ impl Answers {
         options: &'a Options,
         request_id: &'a str,
         now: Timestamp,
-    ) -> native::Reply<'a> {
+    ) -> native::NativeResponse<'a> {
         let Answered { request, context, plan, answer, route } = answered;
-        native::Reply {
+        native::NativeResponse {
             plan,
             answer,
             request,
@@ -101,7 +101,7 @@ impl Answers {
     ) -> Reply {
         self.record(answered, timings, 200, now);
         let Answered { request, context, plan, answer, route } = answered;
-        let rows = request.call.rows;
+        let rows = request.fields.rows;
         match &context.protocol {
             Protocol::Feast => feast::write(&mut buffer, plan, answer, request),
             Protocol::Native(options) => {
@@ -109,7 +109,7 @@ impl Answers {
                 match options.columns {
                     Some(numbers) => columnar::write(&mut buffer, &writer, numbers, &mut self.vectors),
                     _ if options.is_streamed => {
-                        let (rows, mut written) = ((0..rows).collect::<Vec<_>>(), native::Written::default());
+                        let (rows, mut written) = ((0..rows).collect::<Vec<_>>(), native::WrittenLines::default());
                         buffer.clear();
                         writer.write_lines(&mut buffer, &rows, &answer.found, &mut written);
                         writer.write_last_line(&mut buffer, &written, None);

@@ -2,7 +2,7 @@
 //!
 //! Knows neither how a write is read nor who else is told of it. Invariant: where it is not certain what is changed, it is more.
 
-use cache::marks::Marks;
+use cache::invalidations::Invalidations;
 use model::time::Timestamp;
 
 /// A change of what is cached.
@@ -42,7 +42,7 @@ impl From<Affected> for Change {
 
 impl Change {
     /// Marks what it changes as written at `now`, and for as long as the write goes on.
-    pub(super) fn apply(&self, marks: &mut Marks, now: Timestamp) {
+    pub(super) fn apply(&self, marks: &mut Invalidations, now: Timestamp) {
         self.affected.apply(marks, now);
         if self.job_millis == 0 {
             return;
@@ -50,8 +50,8 @@ impl Change {
         let until = now.plus(self.job_millis);
         match &self.affected {
             Affected::Nothing => {}
-            Affected::Everything => marks.hold(None, now, until),
-            Affected::Views(views) => views.iter().for_each(|changed| marks.hold(Some(&changed.view), now, until)),
+            Affected::Everything => marks.add_job(None, now, until),
+            Affected::Views(views) => views.iter().for_each(|changed| marks.add_job(Some(&changed.view), now, until)),
         }
     }
 }
@@ -76,15 +76,15 @@ impl Affected {
     }
 
     /// Marks it as written at `now`.
-    fn apply(&self, marks: &mut Marks, now: Timestamp) {
+    fn apply(&self, marks: &mut Invalidations, now: Timestamp) {
         match self {
             Affected::Nothing => {}
-            Affected::Everything => marks.mark_all(now),
+            Affected::Everything => marks.invalidate_all(now),
             Affected::Views(views) => {
                 for Changed { view, rows } in views {
                     match rows {
-                        Some(rows) => marks.mark_rows(view, rows, now),
-                        None => marks.mark_view(view, now),
+                        Some(rows) => marks.invalidate_rows(view, rows, now),
+                        None => marks.invalidate_view(view, now),
                     }
                 }
             }

@@ -29,7 +29,7 @@ use engine::WriteOutcome;
 use model::request::Priority;
 use model::time::Timestamp;
 use protocol::native::Options;
-use protocol::request::ParsedRequest;
+use protocol::parsed_request::ParsedRequest;
 use telemetry::trace::Context;
 
 /// Answers of the origin that are being read may take one in so many parts of `memory.pending_bytes` on top, whatever else waits.
@@ -155,7 +155,7 @@ impl Dispatcher {
             }
             Some(Pending::AwaitingMetadata(waiting)) if is_timer => {
                 let AwaitingMetadata { mut request, context } = *waiting;
-                self.read_path.pool.rejoin(&mut request.call);
+                self.read_path.pool.rejoin(&mut request.fields);
                 self.serve_once_heard(request, &context, now)
             }
             Some(Pending::WarmUnread { body, context }) if is_timer => self.warm_unread(&body, *context, now),
@@ -265,7 +265,7 @@ impl Dispatcher {
         if caller.is_empty() {
             context.session = self.read_path.prefetch.session(&protocol, body, incoming.session);
         }
-        if self.read_path.planner.must_learn(now) {
+        if self.read_path.planner.should_fetch_registry(now) {
             return self.serve_once_learned(request, &context, now);
         }
         self.serve_once_heard(request, &context, now)
@@ -281,7 +281,7 @@ impl Dispatcher {
     ) -> Transition {
         // What the registry said last still counts while it is asked again behind this request; and who finds no room to wait is
         // served with what is known, as where the registry does not answer.
-        if self.read_path.planner.has_learned()
+        if self.read_path.planner.has_registry()
             || !self.read_path.has_room(&self.requests, context.priority(), request.size())
         {
             let refresh = self.ask_registry(None, now);
@@ -289,7 +289,7 @@ impl Dispatcher {
             transition.effects.extend(refresh);
             return transition;
         }
-        self.read_path.pool.part_from(&mut request.call);
+        self.read_path.pool.part_from(&mut request.fields);
         let millis = context.protocol.half_of_deadline(&self.config, 0);
         let waiting = AwaitingMetadata { request: request.into_owned(), context: context.to_owned() };
         self.await_registry(Pending::AwaitingMetadata(Box::new(waiting)), millis, now)
@@ -318,7 +318,7 @@ impl Dispatcher {
         let Some((wait, call)) = log.enqueue(handle, has_room, millis, now) else {
             return read_path.serve(requests, request, context, now);
         };
-        read_path.pool.part_from(&mut request.call);
+        read_path.pool.part_from(&mut request.fields);
         let context = RequestContext { began: log.host(context.began), ..context.to_owned() };
         let waiting = AwaitingLog { request: request.into_owned(), context, wait };
         requests.insert(handle, Pending::AwaitingLog(Box::new(waiting)));
@@ -339,7 +339,7 @@ impl Dispatcher {
         match log.wake(handle, &waiting, is_timer, now) {
             Waking::Serve { began } => {
                 let AwaitingLog { mut request, context, .. } = *waiting;
-                self.read_path.pool.rejoin(&mut request.call);
+                self.read_path.pool.rejoin(&mut request.fields);
                 self.read_path.serve(&mut self.requests, request, &RequestContext { began, ..context }, now)
             }
             Waking::Wait(call) => {
@@ -373,10 +373,10 @@ impl Dispatcher {
         }
         let engine = &mut self.read_path.engine;
         if limits_marks {
-            engine.marks().limit(now);
+            engine.marks().clamp(now);
         }
         if marks_all {
-            engine.marks().mark_all(now);
+            engine.marks().invalidate_all(now);
         }
         if forgets_rows {
             engine.forget();
@@ -531,7 +531,7 @@ impl Dispatcher {
             RequestContext { trace, ..RequestContext::new(Protocol::Native(Options::default()), caller.into(), now) };
         // How views are keyed, and whose clock counts, must be known before rows are made.
         let planner = &mut self.read_path.planner;
-        if planner.must_learn(now) && !planner.has_learned() {
+        if planner.should_fetch_registry(now) && !planner.has_registry() {
             let waiter = Pending::WarmUnread { body: body.to_vec(), context: Box::new(context.to_owned()) };
             return self.await_registry(waiter, self.config.deadlines.warm_ms / 2, now);
         }

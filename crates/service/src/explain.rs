@@ -10,12 +10,12 @@ use crate::read_path::ReadPath;
 use crate::reply::{self, Reply};
 use crate::request::Protocol;
 use ::prefetch::patterns::{Entity, Prediction, is_of};
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 use model::time::Timestamp;
-use origin::replay;
+use origin::prefetch_request;
 use protocol::native::Options;
-use protocol::plan::Planned;
-use protocol::request::ParsedRequest;
+use protocol::parsed_request::ParsedRequest;
+use protocol::plan::PlanOutcome;
 
 /// Replies to `GET /v1/predictions`.
 #[cold]
@@ -29,8 +29,8 @@ pub(super) fn explain(read_path: &mut ReadPath, incoming: Incoming<'_>, now: Tim
     }
 }
 
-fn predictions(read_path: &mut ReadPath, query: &str, now: Timestamp) -> Result<Vec<u8>, Refusal> {
-    let refuse = |kind, message: &str| Refusal::field(&["query", "request"], kind, message.to_owned());
+fn predictions(read_path: &mut ReadPath, query: &str, now: Timestamp) -> Result<Vec<u8>, RequestError> {
+    let refuse = |kind, message: &str| RequestError::field(&["query", "request"], kind, message.to_owned());
     let named = |name: &str| query.split('&').find_map(|parameter| parameter.strip_prefix(name));
     let (value, mut protocol) = match (named("request="), named("native=")) {
         (Some(value), _) => (value, Protocol::Feast),
@@ -40,8 +40,8 @@ fn predictions(read_path: &mut ReadPath, query: &str, now: Timestamp) -> Result<
     let body = decoded(value);
     let mut call = Box::default();
     protocol.read(&read_path.config, &body, &mut call)?;
-    let request = ParsedRequest { call, body: body.into() };
-    let Planned::Serve(plan) = read_path.planner.plan(&request, "", protocol.naming()) else {
+    let request = ParsedRequest { fields: call, body: body.into() };
+    let PlanOutcome::Serve(plan) = read_path.planner.plan(&request, "", protocol.naming()) else {
         return Err(refuse("value_error", "such a request is the origin's to answer, and nothing is learned from it"));
     };
     let ask = read_path.query(&protocol, &request, &plan)?;
@@ -75,11 +75,12 @@ fn describe(
 ) {
     let engine = &read_path.engine;
     let mut decision = engine.governor().judge(prediction, engine.cost_model(), now).name();
-    let plan = read_path.planner.shaped(|name| is_of(prediction.shape, name)).cloned();
+    let plan = read_path.planner.find_by_shape(|name| is_of(prediction.shape, name)).cloned();
     let asked = known.iter().find(|entity| entity.name == prediction.entity).map(|entity| entity.key);
     let key = asked.or_else(|| engine.patterns().key(prediction.entity));
-    let made =
-        plan.zip(key).and_then(|(plan, key)| replay::request(&plan, &[key], &read_path.config.limits).zip(Some(plan)));
+    let made = plan
+        .zip(key)
+        .and_then(|(plan, key)| prefetch_request::request(&plan, &[key], &read_path.config.limits).zip(Some(plan)));
     put(out, "{\"features\":", "[");
     if let Some((_, plan)) = &made {
         let names = plan.service.iter().chain(plan.outputs.iter().map(|output| &output.reference));

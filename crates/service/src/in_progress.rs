@@ -96,13 +96,13 @@ impl Held for Pending {
     fn enter(&self) -> usize {
         let Pending::Rows(rows) = self else { return 0 };
         let plan = &rows.plan;
-        if plan.waiting.replace(plan.waiting.get() + 1) == 0 { plan.size() } else { 0 }
+        if plan.pending.replace(plan.pending.get() + 1) == 0 { plan.size() } else { 0 }
     }
 
     fn leave(&self) -> usize {
         let Pending::Rows(rows) = self else { return 0 };
         let plan = &rows.plan;
-        if plan.waiting.replace(plan.waiting.get().saturating_sub(1)) == 1 { plan.size() } else { 0 }
+        if plan.pending.replace(plan.pending.get().saturating_sub(1)) == 1 { plan.size() } else { 0 }
     }
 }
 

@@ -23,11 +23,11 @@ use crate::io::{Continuation, Effect, IoRequest, IoResult, RequestHandle};
 use crate::request::RequestContext;
 use crate::setup;
 use ::invalidation_log::Appended;
-use cache::marks::Marks;
+use cache::invalidations::Invalidations;
 use config::Config;
 use engine::breaker::{Breaker, BreakerSettings};
 use model::time::Timestamp;
-use protocol::request::ParsedRequest;
+use protocol::parsed_request::ParsedRequest;
 
 mod clock;
 #[cfg(test)]
@@ -360,7 +360,7 @@ impl InvalidationLog {
         self.counts.calls += 1;
         let spread_millis = self.clock.spread();
         let request =
-            ::invalidation_log::Append { after, epoch, marks: &marks, at: now.0, spread_millis, keep_millis: keep }
+            ::invalidation_log::Append { after, epoch, entry: &marks, at: now.0, spread_millis, keep_millis: keep }
                 .to_bytes();
         self.calls.push(LogCall { handle, round: self.made, made_at, epoch, after, marks, attempt });
         let io_request = IoRequest::Log { request };
@@ -373,7 +373,7 @@ impl InvalidationLog {
         &mut self,
         handle: RequestHandle,
         result: &IoResult,
-        marks: &mut Marks,
+        marks: &mut Invalidations,
         is_idle: bool,
         now: Timestamp,
     ) -> Option<LogReply> {
@@ -429,13 +429,13 @@ impl InvalidationLog {
     }
 
     /// Learns marks from what the log answered to `call`; `None` where it cannot be read.
-    fn learn(&mut self, answer: &[u8], call: &LogCall, marks: &mut Marks) -> Option<Word> {
-        let Appended { clock, last, dropped, dropped_at, epoch, marks: news } = Appended::read(answer)?;
+    fn learn(&mut self, answer: &[u8], call: &LogCall, marks: &mut Invalidations) -> Option<Word> {
+        let Appended { clock, last, dropped, dropped_at, epoch, entries: news } = Appended::read(answer)?;
         // To a call of another epoch, a log answers with all that it has.
         let is_expected = call.epoch == epoch;
         let after = if is_expected { call.after } else { 0 };
         if after < dropped {
-            marks.mark_all(Timestamp(dropped_at));
+            marks.invalidate_all(Timestamp(dropped_at));
         }
         self.counts.marks += news.len() as u64;
         for (at, mark) in news {

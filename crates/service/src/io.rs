@@ -295,7 +295,7 @@ impl Transition {
 
     /// Whether there is nothing to do but what its end says.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
+    pub fn has_all_features(&self) -> bool {
         self.handle.is_none() && self.effects.is_empty() && self.woken.is_empty() && self.chunk.is_none()
     }
 }

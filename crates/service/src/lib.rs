@@ -8,7 +8,7 @@
 use config::Config;
 use engine::Engine;
 use model::time::Timestamp;
-use protocol::native::{Numbers, Options};
+use protocol::native::{NumberEncoding, Options};
 use telemetry::record::Batch;
 use telemetry::sla;
 
@@ -96,7 +96,7 @@ impl Service {
     }
 
     /// Begins a request of the native API at `now`, to be answered in [columns](columnar) of `numbers`.
-    pub fn begin_columns(&mut self, body: &[u8], numbers: Numbers, now: Timestamp) -> Transition {
+    pub fn begin_columns(&mut self, body: &[u8], numbers: NumberEncoding, now: Timestamp) -> Transition {
         self.transition(now, |dispatcher, now| {
             dispatcher.sweep(now);
             let protocol = Protocol::Native(Options::default().in_columns(Some(numbers)));

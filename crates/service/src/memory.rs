@@ -6,7 +6,7 @@
 use crate::in_progress::RequestsInProgress;
 use crate::pool;
 use crate::read_path::ReadPath;
-use cache::marks;
+use cache::invalidations;
 use config::OTHER_BYTES;
 use telemetry::record;
 use telemetry::snapshot::{MemoryUse, Share};
@@ -22,7 +22,7 @@ pub(super) fn account(read_path: &ReadPath, requests: &RequestsInProgress) -> Me
     let (patterns, measuring) = (engine.patterns().bytes(), engine.governor().bytes());
     let allowed = if config.prefetch.enabled { config.prefetch.memory_bytes } else { 0 };
     let prefetch = share(patterns + measuring, allowed + measuring, 0);
-    let invalidations = share(engine.read_marks().bytes(), marks::MAX_BYTES, engine.read_marks().condensed());
+    let invalidations = share(engine.read_marks().bytes(), invalidations::MAX_BYTES, engine.read_marks().coarsened());
     let records = share(answers.recorder.bytes(), record::MAX_BYTES, 0);
     let pending = requests.bytes() + bodies.bytes() + engine.session_bytes() + engine.put_off_bytes();
     let pending = share(pending, config.memory.pending_bytes, engine.shed());
@@ -38,4 +38,4 @@ pub(super) fn account(read_path: &ReadPath, requests: &RequestsInProgress) -> Me
 /// What measures prefetch takes less.
 const MEASURING_BYTES: usize = 128 << 10;
 const SPARE_BYTES: usize = pool::MAX_BYTES + engine::SPARE_BYTES;
-const _: () = assert!(marks::MAX_BYTES + record::MAX_BYTES + MEASURING_BYTES + SPARE_BYTES <= OTHER_BYTES);
+const _: () = assert!(invalidations::MAX_BYTES + record::MAX_BYTES + MEASURING_BYTES + SPARE_BYTES <= OTHER_BYTES);

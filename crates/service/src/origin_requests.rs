@@ -11,11 +11,11 @@ use crate::request::{Protocol, RequestContext};
 use crate::routes::Endpoint;
 use crate::setup;
 use config::{Config, OriginKind};
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 use model::time::Timestamp;
 use origin::synthetic;
-use protocol::call::Call;
 use protocol::feast;
+use protocol::feature_request::FeatureRequest;
 
 /// What a feature is not named like, for whom it may concern.
 pub(super) const MALFORMED_FEATURE: &str =
@@ -78,20 +78,20 @@ pub(super) fn bypass(config: &Config, incoming: &Incoming<'_>) -> Option<Transit
 }
 
 /// Whether a request for features passes a limit; whatever else is wrong with its body is the origin's to say.
-fn check_limits(config: &Config, incoming: &Incoming<'_>) -> Result<(), Refusal> {
+fn check_limits(config: &Config, incoming: &Incoming<'_>) -> Result<(), RequestError> {
     Endpoint::Feast.check_size(config, incoming)?;
     if !config.limits.refuse {
         return Ok(());
     }
-    match feast::read(incoming.body, &config.limits, &mut Call::default()) {
-        Err(refusal @ Refusal::Limit { .. }) => Err(refusal),
+    match feast::read(incoming.body, &config.limits, &mut FeatureRequest::default()) {
+        Err(refusal @ RequestError::LimitExceeded { .. }) => Err(refusal),
         _ => Ok(()),
     }
 }
 
 /// Refuses a request, or lets the origin judge it where all that is against it is a limit of ours.
-pub(super) fn refuse(config: &Config, protocol: &Protocol, refusal: &Refusal, body: &[u8]) -> Transition {
-    let is_limit = matches!(refusal, Refusal::Limit { .. });
+pub(super) fn refuse(config: &Config, protocol: &Protocol, refusal: &RequestError, body: &[u8]) -> Transition {
+    let is_limit = matches!(refusal, RequestError::LimitExceeded { .. });
     match forward_base(config).filter(|_| is_limit && protocol.is_feast() && !config.limits.refuse) {
         Some(base) => forwarded(config, base, Bypass::OverLimit),
         None => reply::refused(protocol, refusal, body).into(),
@@ -99,7 +99,7 @@ pub(super) fn refuse(config: &Config, protocol: &Protocol, refusal: &Refusal, bo
 }
 
 /// Lets the origin answer a feature request that only it may judge.
-pub(super) fn leave_to_origin(
+pub(super) fn always_pass_through(
     config: &Config,
     RequestContext { protocol, began, .. }: &RequestContext<'_>,
     body: &[u8],
@@ -115,7 +115,7 @@ pub(super) fn leave_to_origin(
             Reply::json(status, Cow::Owned(body)).into()
         }
         (Protocol::Native(_), _) => {
-            let refusal = Refusal::field(&["body", "feature_names"], "value_error", MALFORMED_FEATURE);
+            let refusal = RequestError::field(&["body", "feature_names"], "value_error", MALFORMED_FEATURE);
             reply::refused(protocol, &refusal, body).into()
         }
     }

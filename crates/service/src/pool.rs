@@ -3,7 +3,7 @@
 //! Knows no request. Invariant: what is kept is bounded, by [`MAX_BYTES`] in all.
 
 use model::request::RowQuery;
-use protocol::call::Call;
+use protocol::feature_request::FeatureRequest;
 use protocol::response_buffer::ResponseBuffer;
 
 /// The largest answer whose memory is kept for the next: 2 MiB, past which answers are rare and the memory is better free.
@@ -19,7 +19,7 @@ pub(super) const MAX_BYTES: usize = MAX_SHEET + 4 * MAX_OTHER;
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     /// It also has the lists of features that earlier requests named.
-    call: Option<Box<Call>>,
+    call: Option<Box<FeatureRequest>>,
     ask: Option<Box<RowQuery>>,
     buffer: ResponseBuffer,
     /// For strings whose escapes are resolved.
@@ -30,29 +30,29 @@ pub(super) struct Pool {
 
 impl Pool {
     /// A call to read a request into.
-    pub(super) fn take_call(&mut self) -> Box<Call> {
+    pub(super) fn take_call(&mut self) -> Box<FeatureRequest> {
         self.call.take().unwrap_or_default()
     }
 
     /// Takes back the call of a request that ended.
-    pub(super) fn give_call(&mut self, call: Box<Call>) {
+    pub(super) fn give_call(&mut self, call: Box<FeatureRequest>) {
         self.call = Some(call);
     }
 
     /// Takes back the call of a request that waited, if the next has none yet.
-    pub(super) fn offer_call(&mut self, call: Box<Call>) {
+    pub(super) fn offer_call(&mut self, call: Box<FeatureRequest>) {
         self.call.get_or_insert(call);
     }
 
     /// Keeps for the next request what the call of one remembers that is going to wait.
-    pub(super) fn part_from(&mut self, call: &mut Call) {
-        self.call = Some(Box::new(call.successor()));
+    pub(super) fn part_from(&mut self, call: &mut FeatureRequest) {
+        self.call = Some(Box::new(call.take_for_next()));
     }
 
     /// Has the call of a request that waited take over what is remembered of others.
-    pub(super) fn rejoin(&mut self, call: &mut Call) {
+    pub(super) fn rejoin(&mut self, call: &mut FeatureRequest) {
         if let Some(mut spare) = self.call.take() {
-            call.succeed(&mut spare);
+            call.adopt_cache(&mut spare);
         }
     }
 
@@ -95,7 +95,7 @@ impl Pool {
     /// The memory that it takes beside the remembered lists, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.buffer.capacity()
-            + self.call.as_deref().map_or(0, Call::size)
+            + self.call.as_deref().map_or(0, FeatureRequest::size)
             + self.ask.as_ref().map_or(0, |ask| ask.keys.size())
             + self.scratch.capacity()
             + self.entities.capacity()
@@ -103,6 +103,6 @@ impl Pool {
 
     /// The memory that the remembered lists take, in bytes.
     pub(super) fn lists_bytes(&self) -> usize {
-        self.call.as_deref().map_or(0, Call::lists_size)
+        self.call.as_deref().map_or(0, FeatureRequest::list_cache_size)
     }
 }

@@ -16,12 +16,12 @@ use engine::Engine;
 use model::answer::Tier;
 use model::key::StoreKey;
 use model::request::RowQuery;
-use model::shape::{Shape, fingerprint, short};
+use model::shape::{RequestShape, fingerprint, short_fingerprint};
 use model::time::Timestamp;
 use origin::planner::Planner;
-use origin::replay;
+use origin::prefetch_request;
+use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
-use protocol::request::ParsedRequest;
 
 /// What is kept for a project beside its rows.
 const MODEL: &str = "learned";
@@ -81,7 +81,7 @@ impl PrefetchScheduler {
         };
         let is_due = self.model_at.is_some_and(|at| now >= at);
         let count = ask.rows.min(MAX_ENTITIES);
-        if let [carrier] = *plan.shape.carriers.as_slice()
+        if let [carrier] = *plan.shape.key_views.as_slice()
             && !is_due
         {
             let name = |row: usize| name_of(ask.keys.at(carrier * ask.rows + row).0, &plan.shape);
@@ -123,13 +123,14 @@ impl PrefetchScheduler {
         engine: &Engine,
         planner: &Planner,
     ) -> Option<PrefetchBatch> {
-        let plan = planner.shaped(|name| is_of(shape, name)).cloned()?;
+        let plan = planner.find_by_shape(|name| is_of(shape, name)).cloned()?;
         let patterns = engine.patterns();
         predictions.retain(|prediction| patterns.key(prediction.entity).is_some());
         predictions.truncate(*left / plan.views.len().max(1));
         *left = left.saturating_sub(predictions.len() * plan.views.len());
         let keys: Vec<&[u8]> = predictions.iter().filter_map(|prediction| patterns.key(prediction.entity)).collect();
-        let request = replay::request(&plan, &keys, &self.config.limits).filter(|request| request.call.rows > 0)?;
+        let request =
+            prefetch_request::request(&plan, &keys, &self.config.limits).filter(|request| request.fields.rows > 0)?;
         Some(PrefetchBatch { request, plan, predictions })
     }
 
@@ -178,14 +179,14 @@ impl PrefetchScheduler {
     }
 
     fn model_key(&self) -> StoreKey {
-        StoreKey::beside_rows(&self.config.l2.key_prefix, &self.config.project, MODEL)
+        StoreKey::of_project(&self.config.l2.key_prefix, &self.config.project, MODEL)
     }
 }
 
 /// The entities of a request that are learned from, and how many they are; `buffer` takes those keys that stand in pieces.
 pub(super) fn entities<'a>(
     ask: &'a RowQuery,
-    shape: &Shape,
+    shape: &RequestShape,
     buffer: &'a mut Vec<u8>,
 ) -> ([Entity<'a>; MAX_ENTITIES], usize) {
     let mut entities = [Entity::default(); MAX_ENTITIES];
@@ -193,15 +194,15 @@ pub(super) fn entities<'a>(
     let key_of = |carrier: usize, row: usize| ask.keys.at(carrier * ask.rows + row).0;
     let mut ends = [0; MAX_ENTITIES];
     buffer.clear();
-    if shape.carriers.len() > 1 {
+    if shape.key_views.len() > 1 {
         for (row, end) in ends.iter_mut().enumerate().take(count) {
-            shape.carriers.iter().for_each(|&carrier| buffer.extend_from_slice(key_of(carrier, row)));
+            shape.key_views.iter().for_each(|&carrier| buffer.extend_from_slice(key_of(carrier, row)));
             *end = buffer.len();
         }
     }
     let mut start = 0;
     for (row, (entity, end)) in entities.iter_mut().zip(ends).enumerate().take(count) {
-        let key = match *shape.carriers.as_slice() {
+        let key = match *shape.key_views.as_slice() {
             [carrier] => key_of(carrier, row),
             _ => buffer.get(start..end).unwrap_or_default(),
         };
@@ -212,6 +213,6 @@ pub(super) fn entities<'a>(
 }
 
 /// What an entity of a shape is known by.
-fn name_of(key: &[u8], shape: &Shape) -> u32 {
-    short(fingerprint(key, u64::from(shape.columns)))
+fn name_of(key: &[u8], shape: &RequestShape) -> u32 {
+    short_fingerprint(fingerprint(key, u64::from(shape.columns)))
 }

@@ -27,12 +27,12 @@ use ::prefetch::patterns::Predictions;
 use config::Config;
 use engine::{Begun, Engine, Progress, SessionId};
 use model::answer::Answer;
-use model::refusal::Refusal;
 use model::request::{Priority, RowQuery};
+use model::request_error::RequestError;
 use model::time::Timestamp;
 use origin::planner::Planner;
-use protocol::plan::{Plan, Planned};
-use protocol::request::ParsedRequest;
+use protocol::parsed_request::ParsedRequest;
+use protocol::plan::{Plan, PlanOutcome};
 
 /// What rows are served by.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl ReadPath {
     /// Puts what is under way back by so many milliseconds, and what is to be done at some time: the clock that it went by was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
         self.engine.set_back(millis);
-        self.planner.set_back(millis);
+        self.planner.rewind_clock(millis);
         self.prefetch.set_back(millis);
         self.answers.recorder.set_back(millis);
     }
@@ -97,10 +97,10 @@ impl ReadPath {
         &mut self,
         protocol: &mut Protocol,
         body: Cow<'b, [u8]>,
-    ) -> Result<ParsedRequest<'b>, Refusal> {
+    ) -> Result<ParsedRequest<'b>, RequestError> {
         let mut call = self.pool.take_call();
         match protocol.read(&self.config, &body, &mut call) {
-            Ok(()) => Ok(ParsedRequest { call, body }),
+            Ok(()) => Ok(ParsedRequest { fields: call, body }),
             Err(refusal) => {
                 self.pool.give_call(call);
                 Err(refusal)
@@ -114,7 +114,7 @@ impl ReadPath {
         protocol: &Protocol,
         request: &ParsedRequest<'_>,
         plan: &Rc<Plan>,
-    ) -> Result<Box<RowQuery>, Refusal> {
+    ) -> Result<Box<RowQuery>, RequestError> {
         row_query(&mut self.pool, protocol, request, plan, self.config.limits.key_bytes)
     }
 
@@ -126,16 +126,16 @@ impl ReadPath {
         context: &RequestContext<'_>,
         now: Timestamp,
     ) -> Transition {
-        let planned = if request.call.needs_passthrough {
-            Planned::Forward
+        let planned = if request.fields.needs_passthrough {
+            PlanOutcome::Passthrough
         } else {
             self.planner.plan(&request, &context.caller, context.protocol.naming())
         };
         match planned {
-            Planned::Serve(plan) => self.serve_plan(requests, request, context, plan, None, now).transition,
-            Planned::Forward => {
-                self.pool.give_call(request.call);
-                origin_requests::leave_to_origin(&self.config, context, &request.body, now)
+            PlanOutcome::Serve(plan) => self.serve_plan(requests, request, context, plan, None, now).transition,
+            PlanOutcome::Passthrough => {
+                self.pool.give_call(request.fields);
+                origin_requests::always_pass_through(&self.config, context, &request.body, now)
             }
         }
     }
@@ -153,7 +153,7 @@ impl ReadPath {
         let mut ask = match self.query(&context.protocol, &request, &plan) {
             Ok(ask) => ask,
             Err(refusal) => {
-                self.pool.give_call(request.call);
+                self.pool.give_call(request.fields);
                 return match job {
                     Some(job) => skipped(job),
                     None => origin_requests::refuse(&self.config, &context.protocol, &refusal, &request.body).into(),
@@ -205,11 +205,11 @@ impl ReadPath {
                 if !is_due {
                     self.pool.give_ask(ask);
                     self.engine.recycle(answer);
-                    self.pool.give_call(request.call);
+                    self.pool.give_call(request.fields);
                     let effects = schedule(requests, ahead, now);
                     return Advanced { transition: Transition { response, effects, ..Transition::default() }, job };
                 }
-                self.pool.part_from(&mut request.call);
+                self.pool.part_from(&mut request.fields);
                 let progress = self.engine.refresh(handle.session(), ask, answer, route, now);
                 // What goes on behind an answer is in no trace.
                 let context = RequestContext { trace: None, ..context.to_owned() };
@@ -222,7 +222,7 @@ impl ReadPath {
                 advanced
             }
             Begun::Waiting(route, progress) => {
-                self.pool.part_from(&mut request.call);
+                self.pool.part_from(&mut request.fields);
                 let mut rows = RowRequest::new(request, context.to_owned(), plan, route);
                 rows.prefetch = ahead;
                 rows.job = job;
@@ -231,8 +231,8 @@ impl ReadPath {
             Begun::Refused { ask, retry_seconds } => {
                 let priority = ask.priority;
                 self.pool.give_ask(ask);
-                let asked = Asked::of(&request.call);
-                self.pool.give_call(request.call);
+                let asked = Asked::of(&request.fields);
+                self.pool.give_call(request.fields);
                 if let Some(job) = job {
                     return skipped(job);
                 }
@@ -319,7 +319,7 @@ impl ReadPath {
         }
         let response = answer.map(|answer| {
             let RowRequest { request, context, plan, timings, .. } = &*rows;
-            let has_anything = answer.has_any_of(&plan.views, request.call.rows);
+            let has_anything = answer.has_any_of(&plan.views, request.fields.rows);
             let reply = match reply::failed(&context.protocol, &answer, has_anything) {
                 Some(reply) => {
                     self.answers.record(rows.answered(&answer), timings, reply.status(), now);
@@ -429,7 +429,7 @@ fn park(
         transition.effects.extend(schedule(requests, rows.prefetch.take(), now));
     }
     if is_over {
-        pool.offer_call(rows.request.call);
+        pool.offer_call(rows.request.fields);
     } else {
         requests.insert(handle, Pending::Rows(rows));
     }

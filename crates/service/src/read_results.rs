@@ -61,7 +61,7 @@ impl ReadPath {
         rows.timings.origin_status = fetched.as_ref().ok().map(|reply| reply.status);
         let understood = rows.understand(handle, call, fetched, stamp, &mut self.engine, &self.config);
         let fetched = match understood {
-            Ok(OriginAnswer::Unlike { base }) => return self.leave_to_origin(handle, &rows, base, now).into(),
+            Ok(OriginAnswer::Unlike { base }) => return self.always_pass_through(handle, &rows, base, now).into(),
             Ok(OriginAnswer::Rows(rows)) => Ok(rows),
             Err(failure) => Err(failure),
         };
@@ -102,14 +102,14 @@ impl ReadPath {
     }
 
     /// Leaves a request and all of its shape to the origin, which answers it in a way of its own.
-    fn leave_to_origin(
+    fn always_pass_through(
         &mut self,
         handle: RequestHandle,
         rows: &RowRequest,
         base: String,
         now: Timestamp,
     ) -> Transition {
-        self.planner.leave_to_origin(&rows.plan);
+        self.planner.always_pass_through(&rows.plan);
         let woken = self.abandon(handle, now);
         let timeout_millis = origin_requests::time_left(&self.config, rows.context.began, now);
         let response =

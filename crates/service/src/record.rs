@@ -10,7 +10,7 @@ use config::Config;
 use model::answer::{Answer, Tier};
 use model::request::ViewQuery;
 use model::time::Timestamp;
-use protocol::call::Call;
+use protocol::feature_request::FeatureRequest;
 use protocol::plan::Plan;
 use telemetry::quality::quality_of;
 use telemetry::record::{self, Batch, Path, Records, Request, Rows, SpanName};
@@ -167,11 +167,11 @@ impl Recorder {
         }
         let records = &mut self.records;
         // A name that nobody has answered to is a caller's own, and no label.
-        let is_known = plan.told.get().is_some() || (status == 200 && !request.is_lacking);
+        let is_known = plan.view_numbers.get().is_some() || (status == 200 && !request.is_lacking);
         let others: Vec<u8>;
         let numbers = if is_known {
             let number = |view: &ViewQuery| records.number_of(view.space().name(), self.max_views);
-            plan.told.get_or_init(|| plan.views.iter().map(number).collect())
+            plan.view_numbers.get_or_init(|| plan.views.iter().map(number).collect())
         } else {
             others = vec![0; plan.views.len()];
             others.as_slice()
@@ -207,7 +207,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn of(call: &Call) -> Asked {
+    pub(super) fn of(call: &FeatureRequest) -> Asked {
         Asked { entities: call.rows, features: call.feature_count }
     }
 }

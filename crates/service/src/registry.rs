@@ -13,7 +13,7 @@ use config::Config;
 use model::time::Timestamp;
 use origin::planner::Planner;
 use origin::registry;
-use protocol::request::ParsedRequest;
+use protocol::parsed_request::ParsedRequest;
 
 /// A request for features that waits for the registry.
 #[derive(Debug)]
@@ -49,6 +49,6 @@ pub(super) fn learn(planner: &mut Planner, result: &IoResult, now: Timestamp) {
         && reply.status == 200
         && let Some(views) = registry::views(&reply.body)
     {
-        planner.learn(views, now);
+        planner.apply_registry(views, now);
     }
 }

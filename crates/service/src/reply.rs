@@ -6,8 +6,8 @@ use crate::request::Protocol;
 use crate::timings::Timings;
 use engine::Pattern;
 use model::answer::{Answer, OriginFailure};
-use model::refusal::Refusal;
 use model::request::Priority;
+use model::request_error::RequestError;
 use model::time::Timestamp;
 use protocol::response_buffer::ResponseBuffer;
 use protocol::{feast, problem};
@@ -264,16 +264,16 @@ pub(super) fn not_ready(reason: &str) -> Reply {
 }
 
 /// What its protocol says of a request that is refused.
-pub(super) fn refused(protocol: &Protocol, refusal: &Refusal, body: &[u8]) -> Reply {
+pub(super) fn refused(protocol: &Protocol, refusal: &RequestError, body: &[u8]) -> Reply {
     match protocol {
-        Protocol::Feast => Reply::json(refusal.status(), Cow::Owned(feast::refusal(refusal, body))),
+        Protocol::Feast => Reply::json(refusal.status(), Cow::Owned(feast::request_error(refusal, body))),
         Protocol::Native(_) => refused_plainly(refusal),
     }
 }
 
 /// The same where no protocol of features is spoken.
-pub(super) fn refused_plainly(refusal: &Refusal) -> Reply {
-    Reply::problem(refusal.status(), problem::refusal(refusal))
+pub(super) fn refused_plainly(refusal: &RequestError) -> Reply {
+    Reply::problem(refusal.status(), problem::request_error(refusal))
 }
 
 /// The reply where the origin failed and too little is there without it.
@@ -283,8 +283,8 @@ pub(super) fn refused_plainly(refusal: &Refusal) -> Reply {
 pub(super) fn failed(protocol: &Protocol, answer: &Answer, has_anything: bool) -> Option<Reply> {
     let failure = answer.failure.as_ref().filter(|_| answer.tier_counts.missing > 0)?;
     let is_refused = match protocol {
-        Protocol::Feast => matches!(failure, OriginFailure::Refused { .. }) && !failure.is_transient(),
-        Protocol::Native(_) => matches!(failure, OriginFailure::Refused { status: 400..500, .. }),
+        Protocol::Feast => matches!(failure, OriginFailure::ErrorResponse { .. }) && !failure.is_transient(),
+        Protocol::Native(_) => matches!(failure, OriginFailure::ErrorResponse { status: 400..500, .. }),
     };
     (is_refused || !has_anything).then(|| origin_failure(protocol.is_feast(), failure))
 }
@@ -292,7 +292,7 @@ pub(super) fn failed(protocol: &Protocol, answer: &Answer, has_anything: bool) -
 /// What the origin said itself, an error or that it has nothing to say, or in its stead what went wrong with it.
 pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
     let (status, code, detail) = match failure {
-        OriginFailure::Refused { status, content_type, body } => {
+        OriginFailure::ErrorResponse { status, content_type, body } => {
             if is_feast {
                 return Reply {
                     content_type: content_type.clone().map(Cow::Owned),
@@ -302,10 +302,10 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
             }
             (*status, "origin-error", format!("the origin answered with status {status}: {}", quoted(body)))
         }
-        OriginFailure::NoRoom => return overloaded(is_feast, Priority::Critical, 1),
+        OriginFailure::OutOfMemory => return overloaded(is_feast, Priority::Critical, 1),
         OriginFailure::TimedOut => (504, "origin-timeout", "the origin did not answer in time".to_owned()),
         OriginFailure::Unreachable => (502, "origin-unreachable", "the origin cannot be reached".to_owned()),
-        OriginFailure::LeftAlone { retry_millis } => {
+        OriginFailure::CircuitOpen { retry_millis } => {
             let detail = "the origin failed so often of late that it is left alone for a while";
             let mut reply = if is_feast {
                 Reply::json(503, Cow::Owned(feast::error_string(detail)))
@@ -316,7 +316,7 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
             reply.headers.push(Header { name: "retry-after", value: seconds.to_string().into() });
             return reply;
         }
-        OriginFailure::Unexpected { status } => {
+        OriginFailure::UnexpectedStatus { status } => {
             let what = if (300..400).contains(status) { "a redirect, which is not followed" } else { "no features" };
             (502, "origin-invalid-response", format!("the origin answered with status {status}: {what}"))
         }

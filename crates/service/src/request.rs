@@ -5,13 +5,13 @@
 use std::borrow::Cow;
 
 use config::Config;
-use model::refusal::Refusal;
 use model::request::Priority;
+use model::request_error::RequestError;
 use model::time::Timestamp;
-use protocol::call::Call;
 use protocol::feast;
+use protocol::feature_request::FeatureRequest;
 use protocol::native::{self, Options};
-use protocol::plan::Naming;
+use protocol::plan::FeatureNaming;
 use telemetry::trace::Context;
 
 /// The protocol that a request came in, with what only that one can say.
@@ -39,8 +39,8 @@ impl Protocol {
     }
 
     /// Under which names values go out.
-    pub(super) fn naming(&self) -> Naming {
-        if self.is_feast() { Naming::Feast } else { Naming::AsAsked }
+    pub(super) fn naming(&self) -> FeatureNaming {
+        if self.is_feast() { FeatureNaming::Feast } else { FeatureNaming::AsRequested }
     }
 
     /// Half of what is left of a request's deadline after `waited` milliseconds: how long it waits, at most, for one that only
@@ -54,7 +54,7 @@ impl Protocol {
     }
 
     /// Reads a body into `call`, and the options that only the body has.
-    pub(super) fn read(&mut self, config: &Config, body: &[u8], call: &mut Call) -> Result<(), Refusal> {
+    pub(super) fn read(&mut self, config: &Config, body: &[u8], call: &mut FeatureRequest) -> Result<(), RequestError> {
         let limits = &config.limits;
         match self {
             Protocol::Feast => feast::read(body, limits, call),

@@ -2,7 +2,7 @@
 
 use crate::io::{AuthScope, Incoming};
 use config::Config;
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 
 /// Who answers a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +60,11 @@ impl Endpoint {
     }
 
     /// Refuses a body that is longer than it reads.
-    pub(super) fn check_size(self, config: &Config, incoming: &Incoming<'_>) -> Result<(), Refusal> {
+    pub(super) fn check_size(self, config: &Config, incoming: &Incoming<'_>) -> Result<(), RequestError> {
         let length = incoming.body.len();
         match self.size_limit(config) {
             Some((limit, allowed)) if incoming.is_over_limit || length > allowed => {
-                Err(Refusal::Limit { limit, allowed, found: length.max(allowed + 1) })
+                Err(RequestError::LimitExceeded { limit, allowed, found: length.max(allowed + 1) })
             }
             _ => Ok(()),
         }

@@ -13,7 +13,7 @@ use crate::request::{Protocol, RequestContext};
 use crate::stream::Stream;
 use crate::timings::Timings;
 use crate::warm_job::WarmJob;
-use ::origin::origin::{self, Table};
+use ::origin::origin::{self, OriginResponse};
 use ::prefetch::patterns::Predictions;
 use config::Config;
 use engine::{Engine, Route};
@@ -22,8 +22,8 @@ use model::fetch_spec::FetchSpec;
 use model::row::Row;
 use model::time::Timestamp;
 use protocol::native::Options;
+use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
-use protocol::request::ParsedRequest;
 
 /// A request under way.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl RowRequest {
                 fetch.views.iter().map(|(_, columns)| size_of::<(usize, Vec<usize>)>() + size_of_val(&**columns));
             size_of::<(u32, FetchSpec)>()
                 + size_of_val(&*fetch.rows)
-                + size_of_val(&*fetch.places)
+                + size_of_val(&*fetch.indices)
                 + columns.sum::<usize>()
         };
         size_of::<RowRequest>()
@@ -156,33 +156,34 @@ impl RowRequest {
         let (plan, request) = (&self.plan, &self.request);
         let limits = &config.limits;
         let columns = plan.columns.len() + if plan.service.is_some() { limits.features } else { plan.outputs.len() };
-        let table =
-            Table::read(&body, fetch.rows.len(), columns, limits.depth).map_err(OriginFailure::InvalidResponse)?;
+        let table = OriginResponse::read(&body, fetch.rows.len(), columns, limits.depth)
+            .map_err(OriginFailure::InvalidResponse)?;
         if table.is_empty() {
             return Err(OriginFailure::Empty);
         }
-        let others = origin::rows_of_others(&table, request, plan, &fetch);
+        let others = origin::rows_of_other_entities(&table, request, plan, &fetch);
         if !others.is_empty() && others.len() == fetch.rows.len() {
             return Err(OriginFailure::InvalidResponse("it is of other entities than those asked for".to_owned()));
         }
         if self.context.protocol.is_feast()
             && let Some(base) = origin_requests::forward_base(config)
-            && !origin::is_whole(&table, plan, &fetch)
+            && !origin::has_all_features(&table, plan, &fetch)
         {
             return Ok(OriginAnswer::Unlike { base });
         }
         // A row of another entity costs itself alone.
-        let is_others =
-            |place: &usize| place.checked_rem(request.call.rows).is_some_and(|row| others.binary_search(&row).is_ok());
-        let places: Vec<usize> = fetch.places.iter().filter(|place| !is_others(place)).copied().collect();
-        let fetch = FetchSpec { places, ..fetch };
+        let is_others = |index: &usize| {
+            index.checked_rem(request.fields.rows).is_some_and(|row| others.binary_search(&row).is_ok())
+        };
+        let indices: Vec<usize> = fetch.indices.iter().filter(|index| !is_others(index)).copied().collect();
+        let fetch = FetchSpec { indices, ..fetch };
         let mut interner = core::mem::take(engine.interner());
         let rows = match engine.ask(handle.session()) {
             Some(ask) => origin::rows(&table, plan, ask, &fetch, &mut interner, stamp),
             None => Vec::new(),
         };
         *engine.interner() = interner;
-        if let Some(status) = table.unknown_status().filter(|_| origin::is_nothing_known(&rows)) {
+        if let Some(status) = table.unknown_status().filter(|_| origin::has_no_values(&rows)) {
             return Err(OriginFailure::InvalidResponse(format!("no status that is known, but {status}")));
         }
         Ok(OriginAnswer::Rows(rows))
@@ -194,7 +195,7 @@ fn body_of(fetched: Result<OriginReply, FetchFailure>) -> Result<Vec<u8>, Origin
     let OriginReply { status, content_type, body } = fetched.map_err(|failure| match failure {
         FetchFailure::TimedOut => OriginFailure::TimedOut,
         FetchFailure::Unreachable => OriginFailure::Unreachable,
-        FetchFailure::NoRoom => OriginFailure::NoRoom,
+        FetchFailure::NoRoom => OriginFailure::OutOfMemory,
         FetchFailure::TooLarge => {
             let limit = "an answer larger than `limits.origin_body_bytes`, or than `memory.pending_bytes`";
             OriginFailure::InvalidResponse(limit.to_owned())
@@ -206,11 +207,11 @@ fn body_of(fetched: Result<OriginReply, FetchFailure>) -> Result<Vec<u8>, Origin
     match status {
         200 => Ok(body),
         // A redirect is a matter of this service's configuration, and no answer for its caller.
-        ..400 => Err(OriginFailure::Unexpected { status }),
+        ..400 => Err(OriginFailure::UnexpectedStatus { status }),
         _ if body.len() > MAX_ERROR_BYTES => {
             let reason = format!("an error ({status}) of {} bytes; {MAX_ERROR_BYTES} are passed on", body.len());
             Err(OriginFailure::InvalidResponse(reason))
         }
-        _ => Err(OriginFailure::Refused { status, content_type, body: body.into() }),
+        _ => Err(OriginFailure::ErrorResponse { status, content_type, body: body.into() }),
     }
 }

@@ -2,7 +2,7 @@
 
 use ::prefetch::patterns;
 use ::prefetch::prefetch::{self as governing, Prices};
-use cache::hold::JobSettings;
+use cache::job_window::JobSettings;
 use cache::memory::Budget;
 use cache::policy::Eviction;
 use config::{Breaker, Config, EvictionPolicy, L2ReadPolicy, SortedMap, View};
@@ -12,10 +12,10 @@ use engine::read_policy::ReadPolicy;
 use engine::router::RouterSettings;
 use engine::{Settings, StoreSettings};
 use model::answer::Tier;
-use model::key::Scope;
+use model::key::Namespace;
 use model::request::{Lifetimes, Priority};
 use model::row::RowLimits;
-use origin::planner::{Project, ViewFacts};
+use origin::planner::{Project, ViewMetadata};
 use protocol::native::Options;
 
 /// KV's limit of keys in one bulk read.
@@ -158,7 +158,7 @@ pub(super) fn project(config: &Config, seed: u64) -> Project {
         stale_if_error: millis(freshness.stale_if_error_seconds),
         negative_ttl: millis(freshness.negative_ttl_seconds),
     };
-    let facts = |join_keys: &[String], view: Option<&View>| ViewFacts {
+    let metadata = |join_keys: &[String], view: Option<&View>| ViewMetadata {
         key_columns: join_keys.to_vec(),
         lifetimes: lifetimes(view),
         sources: view.and_then(|view| view.sources.clone()),
@@ -166,13 +166,13 @@ pub(super) fn project(config: &Config, seed: u64) -> Project {
     };
     let (mut views, mut services) = (SortedMap::default(), SortedMap::default());
     for (name, view) in config.views.iter() {
-        views.insert(name.to_owned(), facts(&view.join_keys, Some(view)));
+        views.insert(name.to_owned(), metadata(&view.join_keys, Some(view)));
     }
     for (name, service) in config.feature_services.iter() {
-        services.insert(name.to_owned(), facts(&service.join_keys, None));
+        services.insert(name.to_owned(), metadata(&service.join_keys, None));
     }
     Project {
-        scope: Scope::project(&config.project),
+        namespace: Namespace::project(&config.project),
         views,
         services,
         lifetimes: lifetimes(None),

@@ -15,7 +15,7 @@ use protocol::{native, problem};
 /// What went out so far of a reply in parts.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
-    written: native::Written,
+    written: native::WrittenLines,
     /// What is written and did not go out.
     unsent: ResponseBuffer,
     /// Whether anything is there of what was written.
@@ -51,7 +51,7 @@ impl Stream {
     }
 
     /// Writes the lines of entities that are complete, and the last line if `is_last`.
-    pub(super) fn write(&mut self, writer: &native::Reply<'_>, lines: Option<Lines>, is_last: bool) {
+    pub(super) fn write(&mut self, writer: &native::NativeResponse<'_>, lines: Option<Lines>, is_last: bool) {
         if let Some(Lines { rows, found, .. }) = lines {
             let views = &writer.plan.views;
             let view_of = |place: usize| place.checked_div(rows.len()).and_then(|view| views.get(view));

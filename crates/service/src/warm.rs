@@ -13,16 +13,16 @@ use crate::read_path::{Advanced, ReadPath};
 use crate::reply;
 use crate::request::RequestContext;
 use crate::warm_job::{Load, WarmJob, Work};
-use ::origin::origin::{self, Table};
+use ::origin::origin::{self, OriginResponse};
 use ::origin::planner::Planner;
-use ::origin::warm::{self, Group};
+use ::origin::warm::{self, WarmGroup};
 use model::answer::Tier;
 use model::fetch_spec::FetchSpec;
-use model::refusal::Refusal;
 use model::request::{Columns, RowQuery};
+use model::request_error::RequestError;
 use model::time::Timestamp;
-use protocol::plan::{Naming, Plan, Planned};
-use protocol::request::ParsedRequest;
+use protocol::parsed_request::ParsedRequest;
+use protocol::plan::{FeatureNaming, Plan, PlanOutcome};
 
 /// Warms for a request's caller what its body says; what that brings counts as fetched at `stamp`.
 #[inline(never)]
@@ -43,7 +43,7 @@ pub(super) fn begin(
             rows += work.rows();
             rest.push(work);
         }
-        let refusal = Refusal::Limit { limit: "warm_rows", allowed: most, found: rows };
+        let refusal = RequestError::LimitExceeded { limit: "warm_rows", allowed: most, found: rows };
         if rows > most { Err(refusal) } else { Ok((rest, rows)) }
     });
     match prepared {
@@ -94,7 +94,7 @@ fn advance_job(
                 read_path.load(requests, load, job, now)
             }
             Some(Work::Fetch { mut request, mut context, plan, .. }) => {
-                read_path.pool.rejoin(&mut request.call);
+                read_path.pool.rejoin(&mut request.fields);
                 context.began = now;
                 read_path.serve_plan(requests, request, &context, plan, Some(job), now)
             }
@@ -127,16 +127,16 @@ pub(super) fn on_written(
 /// What a group means.
 fn prepare(
     read_path: &mut ReadPath,
-    group: &Group<'_>,
+    group: &WarmGroup<'_>,
     context: &RequestContext<'_>,
     stamp: Timestamp,
-) -> Result<Work, Refusal> {
+) -> Result<Work, RequestError> {
     let mut protocol = context.protocol;
     let mut request = read_path.parse(&mut protocol, group.request().into())?;
-    let planned = read_path.planner.plan(&request, &context.caller, Naming::AsAsked);
-    read_path.pool.part_from(&mut request.call);
-    let Planned::Serve(plan) = planned else {
-        return Err(Refusal::field(&["body", "feature_names"], "value_error", MALFORMED_FEATURE));
+    let planned = read_path.planner.plan(&request, &context.caller, FeatureNaming::AsRequested);
+    read_path.pool.part_from(&mut request.fields);
+    let PlanOutcome::Serve(plan) = planned else {
+        return Err(RequestError::field(&["body", "feature_names"], "value_error", MALFORMED_FEATURE));
     };
     check_keys(&read_path.planner, &plan, group)?;
     let ask = read_path.query(&protocol, &request, &plan)?;
@@ -152,30 +152,30 @@ fn prepare(
 /// The rows of a group that brings their values.
 fn load(
     read_path: &mut ReadPath,
-    group: &Group<'_>,
+    group: &WarmGroup<'_>,
     request: ParsedRequest<'static>,
     plan: Rc<Plan>,
     ask: Box<RowQuery>,
     stamp: Timestamp,
-) -> Result<Load, Refusal> {
-    let answer = group.answer(&plan);
+) -> Result<Load, RequestError> {
+    let answer = group.origin_response(&plan);
     let columns = plan.columns.len() + plan.outputs.len();
-    let table = Table::read(&answer, ask.rows, columns, read_path.config.limits.depth)
-        .map_err(|reason| Refusal::field(&["body", "values"], "value_error", reason))?;
+    let table = OriginResponse::read(&answer, ask.rows, columns, read_path.config.limits.depth)
+        .map_err(|reason| RequestError::field(&["body", "values"], "value_error", reason))?;
     if let Some(time) = table.unknown_time() {
         let message = format!("the event time {time} cannot be read");
-        return Err(Refusal::field(&["body", "event_timestamps"], "value_error", message));
+        return Err(RequestError::field(&["body", "event_timestamps"], "value_error", message));
     }
     let columns_of = |columns: &Columns| if let Columns::Named(names) = columns { names.len() } else { 0 };
     let views: Vec<(usize, Vec<usize>)> =
         (0..).zip(ask.views.iter()).map(|(view, asked)| (view, (0..columns_of(asked.columns())).collect())).collect();
-    let everything = FetchSpec { rows: (0..ask.rows).collect(), views, places: (0..ask.keys.len()).collect() };
+    let everything = FetchSpec { rows: (0..ask.rows).collect(), views, indices: (0..ask.keys.len()).collect() };
     let rows = origin::rows(&table, &plan, &ask, &everything, read_path.engine.interner(), stamp);
     Ok(Load { ask, rows, request, plan })
 }
 
 /// Refuses entities whose columns are not the keys of the views, as far as these are known: no request would read the rows.
-fn check_keys(planner: &Planner, plan: &Plan, group: &Group<'_>) -> Result<(), Refusal> {
+fn check_keys(planner: &Planner, plan: &Plan, group: &WarmGroup<'_>) -> Result<(), RequestError> {
     let has_column = |key: &String| plan.columns.iter().any(|column| **column == **key);
     let mut views: Vec<(&str, Option<&[String]>)> = Vec::new();
     if let Some(service) = plan.service.as_deref() {
@@ -188,7 +188,7 @@ fn check_keys(planner: &Planner, plan: &Plan, group: &Group<'_>) -> Result<(), R
         let is_key = |key: &String| key == feature;
         if group.has_values() && (known.is_some_and(|keys| keys.iter().any(is_key)) || has_column(&feature.into())) {
             let message = format!("`{feature}` is a key of `{view}` and no feature");
-            return Err(Refusal::field(&["body", "values", &output.name], "value_error", message));
+            return Err(RequestError::field(&["body", "values", &output.name], "value_error", message));
         }
         if !views.iter().any(|(other, _)| *other == view) {
             views.push((view, known));
@@ -208,5 +208,5 @@ fn check_keys(planner: &Planner, plan: &Plan, group: &Group<'_>) -> Result<(), R
             message += &format!("; `{view}` is keyed by {}", names(&mut keys.iter().map(String::as_str)));
         }
     }
-    Err(Refusal::field(&["body", group.entities_field()], "value_error", message))
+    Err(RequestError::field(&["body", group.entities_field()], "value_error", message))
 }

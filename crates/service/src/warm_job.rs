@@ -13,8 +13,8 @@ use model::answer::{Action, Answer, Tier};
 use model::request::{Priority, RowQuery};
 use model::row::Row;
 use model::time::Timestamp;
+use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
-use protocol::request::ParsedRequest;
 
 /// A body under way.
 #[derive(Debug)]
@@ -163,7 +163,7 @@ impl WarmJob {
     pub(super) fn adapt(&self, ask: &mut RowQuery, deadline_millis: u64, now: Timestamp) {
         ask.priority = Priority::Low;
         ask.max_staleness = None;
-        ask.patience_millis = Some(deadline_millis.saturating_sub(now.millis_since(self.began)));
+        ask.background_timeout_millis = Some(deadline_millis.saturating_sub(now.millis_since(self.began)));
     }
 
     /// Counts the rows of an answer.

@@ -16,11 +16,11 @@ use crate::reply;
 use crate::routes::Endpoint;
 use crate::write_kind::WriteKind;
 use config::Config;
-use model::refusal::Refusal;
 use model::request::Priority;
+use model::request_error::RequestError;
 use model::time::Timestamp;
-use origin::planner::{Planner, Reach};
-use origin::write::{self, Invalidation, Target};
+use origin::planner::{Planner, WriteEffect};
+use origin::write::{self, Invalidation, WriteTarget};
 
 /// Sends a write on its way to the origin.
 #[inline(never)]
@@ -58,7 +58,11 @@ pub(super) fn begin(
 }
 
 /// What an operator says was written past this service.
-pub(super) fn change_named(config: &Config, planner: &Planner, incoming: &Incoming<'_>) -> Result<Affected, Refusal> {
+pub(super) fn change_named(
+    config: &Config,
+    planner: &Planner,
+    incoming: &Incoming<'_>,
+) -> Result<Affected, RequestError> {
     Endpoint::Invalidate.check_size(config, incoming)?;
     match write::read_invalidation(incoming.body, config.limits.depth)? {
         Invalidation::Everything => Ok(Affected::Everything),
@@ -66,7 +70,7 @@ pub(super) fn change_named(config: &Config, planner: &Planner, incoming: &Incomi
         Invalidation::Entities(view, columns) => {
             if !planner.key_columns(&view).is_some_and(|keys| write::has_keys(&columns, keys)) {
                 let message = "the view's join keys must be known, and be equally long lists of strings or numbers";
-                return Err(Refusal::field(&["body", "entities"], "value_error", message));
+                return Err(RequestError::field(&["body", "entities"], "value_error", message));
             }
             // Of keys that cannot be told for certain, all of the view is meant.
             Ok(Affected::Views(reach(planner, &view, |keys| write::rows(&columns, keys))))
@@ -81,8 +85,8 @@ fn change_of(config: &Config, planner: &Planner, incoming: Incoming<'_>) -> Affe
     }
     let Some(written) = write::read(incoming.path, incoming.body) else { return Affected::Everything };
     let views = match &written.target {
-        Target::Views(views) => views.iter().map(String::as_str).collect(),
-        Target::PushSource(source) => planner.fed_by(source),
+        WriteTarget::Views(views) => views.iter().map(String::as_str).collect(),
+        WriteTarget::PushSource(source) => planner.fed_by(source),
     };
     if views.is_empty() {
         return Affected::Everything;
@@ -93,9 +97,9 @@ fn change_of(config: &Config, planner: &Planner, incoming: Incoming<'_>) -> Affe
 /// What a write to `view` changes, there first; `rows` tells its rows by the columns that key it.
 fn reach(planner: &Planner, view: &str, rows: impl Fn(&[String]) -> Option<Vec<u64>>) -> Vec<Changed> {
     let rows = planner.key_columns(view).and_then(rows);
-    let others = planner.made_of(view).into_iter().map(|(other, reach)| Changed {
+    let others = planner.affected_by(view).into_iter().map(|(other, reach)| Changed {
         view: other.to_owned(),
-        rows: rows.clone().filter(|_| reach == Reach::SameRows),
+        rows: rows.clone().filter(|_| reach == WriteEffect::SameRows),
     });
     let others: Vec<Changed> = others.collect();
     core::iter::once(Changed { view: view.to_owned(), rows }).chain(others).collect()

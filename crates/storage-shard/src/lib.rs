@@ -1,51 +1,63 @@
-//! A shard of the storage tier (L3): what it is asked and answers, and what it decides: until when an entry lives, when it is looked for what
-//! has expired, and how much makes room.
+//! A shard of the storage tier (L3): its messages, and its decisions: when an entry expires, when expired entries are removed, and how
+//! many are evicted.
 //!
-//! It knows neither what a value means nor where entries are stored. Invariants: what has expired is not served, be it swept or not; a shard
-//! past its bound is emptied by what expires first. In bytes, a message is a version, and behind it postcard; bytes that are not whole, or of
-//! another version, as in the middle of a deployment, are no message.
+//! It knows neither what a value means nor where entries are stored. Invariants: an expired entry is never served, removed or not; a
+//! shard past its bound evicts what expires first. A message is a version, then postcard; truncated bytes, and those of another
+//! version, as during a deployment, are no message.
+//!
+//! ```
+//! use featheredge_storage_shard::{Read, Write, read, to_bytes};
+//!
+//! let bytes = to_bytes(&Read { keys: vec!["features:1001"] });
+//! assert_eq!(read::<Read>(&bytes).map(|read| read.keys), Some(vec!["features:1001"]));
+//! assert_eq!(read::<Read>(&bytes[1..]), None);
+//!
+//! let write = Write { entries: Vec::new(), ttl_millis: 300_000, max_bytes: 1 << 30 };
+//! assert_eq!(write.expires_at(1_000), 301_000);
+//! assert!(!write.is_full(1 << 20));
+//! ```
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
 
-/// The least time between two looks for what has expired, in milliseconds: each look reads every row's head.
+/// The least time between two sweeps, in milliseconds: each reads the head of every row.
 const MIN_SWEEP_MILLIS: u64 = 600_000;
 
-/// How far a shard that is full is emptied, so that the next write does not find it full again.
+/// To which share of its bound a full shard is emptied, so that it is not full again at the next write.
 const FILL: f64 = 0.9;
 
-/// The version of all messages. It changes with any of them.
+/// The version of all messages. It changes with each of them.
 const VERSION: u8 = 1;
 
-/// Asks for values.
+/// A request for values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Read<'a> {
-    /// Under which keys.
+    /// Their keys.
     #[serde(borrow)]
     pub keys: Vec<&'a str>,
 }
 
-/// What a read gives.
+/// The reply to a [`Read`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Values<'a> {
-    /// For each key its value, where there is one.
+    /// The value of each key, where there is one.
     #[serde(borrow)]
     pub values: Vec<Option<&'a Bytes>>,
 }
 
-/// Has values written under keys.
+/// A request to write values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Write<'a> {
     /// Each key with its value.
     #[serde(borrow)]
     pub entries: Vec<(&'a str, &'a Bytes)>,
-    /// How long they live, in milliseconds.
+    /// Their TTL, in milliseconds.
     pub ttl_millis: u64,
-    /// What the shard may take in all; past it, what expires first makes room.
+    /// The bound of the shard; past it, what expires first is evicted.
     pub max_bytes: u64,
 }
 
-/// What a write gives.
+/// The reply to a [`Write`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
     /// How many entries could not be written.
@@ -53,26 +65,25 @@ pub struct Written {
 }
 
 impl Write<'_> {
-    /// Until when what is written at `now` lives.
+    /// When an entry that is written at `now` expires.
     #[must_use]
     pub fn expires_at(&self, now: u64) -> u64 {
         now.saturating_add(self.ttl_millis)
     }
 
-    /// When it is first looked for what has expired, after a write at `now`.
+    /// When the first sweep is due, after a write at `now`.
     #[must_use]
     pub fn sweep_at(&self, now: u64) -> u64 {
         now.saturating_add(self.ttl_millis.max(MIN_SWEEP_MILLIS))
     }
 
-    /// Whether a shard that takes `size` bytes in all is past its bound.
+    /// Whether a shard of `size` bytes exceeds its bound.
     #[must_use]
     pub fn is_full(&self, size: u64) -> bool {
         size > self.max_bytes
     }
 
-    /// How many of a shard's entries make room where it is full: as large a part of them as of the bytes, since nobody knows how many bytes
-    /// each has.
+    /// How many entries of a full shard are evicted: the same share as of the bytes, since the size of each is unknown.
     #[must_use]
     pub fn evicted(&self, entries: u64, size: u64) -> u64 {
         let kept = FILL * self.max_bytes as f64 / size as f64;
@@ -80,7 +91,7 @@ impl Write<'_> {
     }
 }
 
-/// When it is looked next, after a look at `now` that has left entries of which the first expires at `next`.
+/// When the next sweep is due, after one at `now`; `next` is when the next entry expires.
 #[must_use]
 pub fn next_sweep_at(next: u64, now: u64) -> u64 {
     next.max(now.saturating_add(MIN_SWEEP_MILLIS))
@@ -89,11 +100,11 @@ pub fn next_sweep_at(next: u64, now: u64) -> u64 {
 /// A message in bytes.
 #[must_use]
 pub fn to_bytes<T: Serialize>(message: &T) -> Vec<u8> {
-    // Nothing in a message can fail to be written; were it so, nobody would understand what is empty.
+    // Writing a message cannot fail; an empty one would be no message to its reader.
     postcard::to_extend(message, vec![VERSION]).unwrap_or_default()
 }
 
-/// The message that these bytes are; `None` where they are none.
+/// Parses a message; `None` where the bytes are none.
 #[must_use]
 pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
     let (_, message) = bytes.split_first().filter(|(version, _)| **version == VERSION)?;
@@ -110,13 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_lives_as_long_as_it_is_told_and_no_time_is_too_long() {
+    fn an_entry_expires_after_its_ttl_however_long() {
         assert_eq!(write(50, 0).expires_at(1_000), 1_050);
         assert_eq!(write(u64::MAX, 0).expires_at(1_000), u64::MAX);
     }
 
     #[test]
-    fn it_is_looked_for_what_has_expired_once_something_has_and_not_too_often() {
+    fn sweeps_are_due_once_something_has_expired_and_not_too_often() {
         assert_eq!(write(50, 0).sweep_at(1_000), 601_000);
         assert_eq!(write(86_400_000, 0).sweep_at(1_000), 86_401_000);
         assert_eq!(write(u64::MAX, 0).sweep_at(1_000), u64::MAX);
@@ -138,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_read_as_they_were_written_and_in_no_part() {
+    fn messages_round_trip_and_truncated_ones_are_rejected() {
         fn check<'a, T: Serialize + Deserialize<'a> + PartialEq + core::fmt::Debug>(bytes: &'a [u8], message: &T) {
             assert_eq!(read::<T>(bytes).as_ref(), Some(message));
             for length in 0..bytes.len() {
@@ -146,15 +157,15 @@ mod tests {
             }
         }
         let value = Bytes::new(&[7, 0, 255]);
-        let asked = Read { keys: vec!["features:a", ""] };
+        let request = Read { keys: vec!["features:a", ""] };
         let values = Values { values: vec![Some(value), None, Some(Bytes::new(b""))] };
         let written =
             Write { entries: vec![("a", value), ("b", Bytes::new(b""))], ttl_millis: 300, max_bytes: 1 << 30 };
-        check(&to_bytes(&asked), &asked);
+        check(&to_bytes(&request), &request);
         check(&to_bytes(&values), &values);
         check(&to_bytes(&written), &written);
         check(&to_bytes(&Written { failed: 3 }), &Written { failed: 3 });
-        let bytes = to_bytes(&asked);
+        let bytes = to_bytes(&request);
         assert_eq!(read::<Read<'_>>(&[&bytes[..], &[0]].concat()), None);
         assert_eq!(read::<Read<'_>>(&[&[2], &bytes[1..]].concat()), None, "another version");
         assert_eq!(bytes, b"\x01\x02\x0afeatures:a\x00");
@@ -162,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bytes_are_too_much_for_who_reads_them() {
+    fn any_bytes_are_read_without_a_panic() {
         let mut state = 1_u64;
         for round in 0..20_000 {
             state ^= state << 13;

@@ -27,7 +27,7 @@ pub struct Rfc3339(pub Timestamp);
 impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let time = EventTime(i64::try_from(self.0.0.saturating_mul(1_000)).unwrap_or(i64::MAX));
-        serializer.serialize_str(str::from_utf8(time.text().as_bytes()).unwrap_or_default())
+        serializer.serialize_str(str::from_utf8(time.formatted().as_bytes()).unwrap_or_default())
     }
 }
 

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use model::interner::Interner;
-use model::key::{Names, Scope, Space, Subject};
+use model::key::{FeatureSource, KeySpace, NameStyle, Namespace};
 use model::row::{Row, RowBuilder, Schema};
 use model::time::{EventTime, Timestamp};
 use model::value::{Cell, Status};
@@ -23,8 +23,8 @@ pub(crate) const TARGET: Target = Target {
 
 const ENTITY: &[u8] = b"n\x041001";
 
-fn space() -> Rc<Space> {
-    Rc::new(Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]))
+fn space() -> Rc<KeySpace> {
+    Rc::new(KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]))
 }
 
 fn run(input: &[u8]) {

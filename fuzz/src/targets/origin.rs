@@ -1,6 +1,6 @@
 //! What an origin answers: the first byte says its status, the rest is its body.
 
-use ::origin::origin::Table;
+use ::origin::origin::OriginResponse;
 use model::time::Timestamp;
 use origin::synthetic;
 use serde_json::Value;
@@ -17,7 +17,7 @@ const OTHERS: &str = r#"{"features":["stats:score","stats:label"],"entities":{"d
 
 fn run(input: &[u8]) {
     let Some((&first, body)) = input.split_first() else { return };
-    let is_read = Table::read(body, 2, 3, 64).is_ok();
+    let is_read = OriginResponse::read(body, 2, 3, 64).is_ok();
     assert!(!is_read || is_json(body), "read as an answer, and no JSON");
 
     let mut service = Service::new(config(), 7);

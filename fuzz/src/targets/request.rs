@@ -2,7 +2,7 @@
 
 use ::config::Limits;
 use origin::synthetic;
-use protocol::call::Call;
+use protocol::feature_request::FeatureRequest;
 use protocol::{feast, native};
 use service::{Incoming, Service};
 
@@ -19,8 +19,8 @@ const PATHS: [&str; 5] =
 fn run(input: &[u8]) {
     let Some((&first, body)) = input.split_first() else { return };
     let limits = Limits::default();
-    let is_read = feast::read(body, &limits, &mut Call::default()).is_ok()
-        | native::read(body, &limits, "entity_id", &mut Call::default()).is_ok();
+    let is_read = feast::read(body, &limits, &mut FeatureRequest::default()).is_ok()
+        | native::read(body, &limits, "entity_id", &mut FeatureRequest::default()).is_ok();
     assert!(!is_read || is_json(body), "read as a request, and no JSON");
 
     let mut service = Service::new(config(), 7);

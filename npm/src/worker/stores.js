@@ -98,10 +98,10 @@ async function callLog(namespace, project, { request }, seal) {
 	const log = namespace.getByName(project);
 	if (!seal?.hides) return log.append(request);
 	const place = `invalidation-log:${project}`;
-	const marks = enter(() => core.marks_of_append(request));
+	const marks = enter(() => core.entry_of_append(request));
 	const sealed = marks.length > 0 ? await seal.seal(place, marks) : marks;
-	const answer = await log.append(enter(() => core.append_with_marks(request, sealed)));
-	const told = understood(enter(() => core.marks_of_appended(answer)));
+	const answer = await log.append(enter(() => core.append_with_entry(request, sealed)));
+	const told = understood(enter(() => core.entries_of_appended(answer)));
 	const opened = await openMarks(seal, place, told);
-	return enter(() => core.appended_with_marks(answer, opened));
+	return enter(() => core.appended_with_entries(answer, opened));
 }

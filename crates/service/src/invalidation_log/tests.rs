@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::io::EffectId;
-use model::request::Writes;
+use model::request::WriteDependencies;
 
 fn ledger() -> InvalidationLog {
     let mut config = Config::default();
@@ -18,14 +18,14 @@ fn call(ledger: &mut InvalidationLog) -> LogCall {
 /// An answer whose marks, of everything, have these times.
 fn answer(epoch: u64, last: u64, dropped: (u64, u64), marks: &[u64]) -> Vec<u8> {
     let marks = marks.iter().map(|at| (*at, serde_bytes::Bytes::new(&wire::EVERYTHING))).collect();
-    Appended { clock: 900, last, dropped: dropped.0, dropped_at: dropped.1, epoch, marks }.to_bytes()
+    Appended { clock: 900, last, dropped: dropped.0, dropped_at: dropped.1, epoch, entries: marks }.to_bytes()
 }
 
 /// Of whom the answer to a call is, what is known then, and up to when all is marked.
 fn learn(ledger: &mut InvalidationLog, answer: &[u8], call: &LogCall) -> (Option<Who>, u64, u64, u64) {
-    let mut marks = Marks::default();
+    let mut marks = Invalidations::default();
     let word = ledger.learn(answer, call, &mut marks);
-    let at = marks.floor(&Writes::Any).at(b"");
+    let at = marks.affecting(&WriteDependencies::Any).invalidated_at(b"");
     (word.map(|word| word.who), ledger.epoch, ledger.after, at.0)
 }
 
@@ -84,9 +84,13 @@ fn an_answer_that_is_cut_off_is_none() {
     let call = call(&mut ledger);
     let whole = answer(5, 3, (1, 0), &[60]);
     for length in 0..whole.len() {
-        let mut marks = Marks::default();
+        let mut marks = Invalidations::default();
         assert!(ledger.learn(&whole[..length], &call, &mut marks).is_none(), "{length} bytes");
-        assert_eq!((ledger.epoch, marks.floor(&Writes::Any).at(b"")), (0, Timestamp(0)), "{length} bytes");
+        assert_eq!(
+            (ledger.epoch, marks.affecting(&WriteDependencies::Any).invalidated_at(b"")),
+            (0, Timestamp(0)),
+            "{length} bytes"
+        );
     }
 }
 
@@ -102,7 +106,7 @@ fn a_call_says_what_is_known_and_how_well() {
     let IoRequest::Log { request } = effect.request else { panic!("{:?}", effect.request) };
     let (marks, keep_millis) = (&wire::EVERYTHING[..], ledger.keep);
     let expected =
-        ::invalidation_log::Append { after: 0, epoch: 0, marks, at: 5_000, spread_millis: 2_000, keep_millis };
+        ::invalidation_log::Append { after: 0, epoch: 0, entry: marks, at: 5_000, spread_millis: 2_000, keep_millis };
     assert_eq!(::invalidation_log::Append::read(&request), Some(expected));
     assert!(ledger.unacked.is_empty() && ledger.keep > 300_000);
 }
@@ -128,7 +132,7 @@ fn a_call_of_which_nothing_was_heard_is_lost_with_its_time_and_its_marks_are_owe
         assert_eq!(ledger.under_way(at(later)).is_none(), is_lost, "after {later} ms");
         let effect = ledger.call(RequestHandle(2), 0, at(later));
         let IoRequest::Log { request } = effect.request else { panic!("{:?}", effect.request) };
-        let marks = ::invalidation_log::Append::read(&request).unwrap().marks;
+        let marks = ::invalidation_log::Append::read(&request).unwrap().entry;
         assert_eq!((marks.len(), ledger.calls.len()), if is_lost { (1, 1) } else { (0, 2) });
     }
 }

@@ -1,7 +1,7 @@
 //! Marks in bytes, as the log keeps them without knowing what they mean. All numbers are little-endian.
 
 use crate::change::{Affected, Change, Changed};
-use cache::marks::Marks;
+use cache::invalidations::Invalidations;
 use model::time::Timestamp;
 
 /// The most rows of one write that are named; past it, all of its view are meant.
@@ -28,17 +28,17 @@ struct Mark<'a> {
 }
 
 /// Learns marks of an answer.
-pub(super) fn learn(bytes: &[u8], marks: &mut Marks, at: Timestamp) {
+pub(super) fn learn(bytes: &[u8], marks: &mut Invalidations, at: Timestamp) {
     for mark in read(bytes) {
         // Where it is not understood, another version may have written it, and nobody knows what it means.
         let Mark { view, rows, job_millis } = mark.unwrap_or(Mark { view: None, rows: None, job_millis: 0 });
         match (view, rows) {
-            (Some(view), Some(rows)) => marks.mark_rows(view, &rows, at),
-            (Some(view), None) => marks.mark_view(view, at),
-            (None, _) => marks.mark_all(at),
+            (Some(view), Some(rows)) => marks.invalidate_rows(view, &rows, at),
+            (Some(view), None) => marks.invalidate_view(view, at),
+            (None, _) => marks.invalidate_all(at),
         }
         if job_millis > 0 {
-            marks.hold(view, at, at.plus(job_millis));
+            marks.add_job(view, at, at.plus(job_millis));
         }
     }
 }
@@ -125,7 +125,7 @@ fn number(bytes: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::request::Writes;
+    use model::request::WriteDependencies;
 
     fn changed(view: &str, rows: Option<Vec<u64>>) -> Changed {
         Changed { view: view.to_owned(), rows }
@@ -135,11 +135,13 @@ mod tests {
     fn heard(change: &Change) -> [Timestamp; 3] {
         let mut mark = Vec::new();
         write(change, &mut mark);
-        let mut marks = Marks::default();
+        let mut marks = Invalidations::default();
         learn(&mark, &mut marks, Timestamp(7));
-        let any =
-            |views: &[&str]| Writes::To { views: views.iter().map(|&view| view.into()).collect(), is_by_row: false };
-        [any(&["a"]), any(&["b"]), any(&["elsewhere"])].map(|writes| marks.floor(&writes).at(b""))
+        let any = |views: &[&str]| WriteDependencies::Views {
+            views: views.iter().map(|&view| view.into()).collect(),
+            is_by_row: false,
+        };
+        [any(&["a"]), any(&["b"]), any(&["elsewhere"])].map(|writes| marks.affecting(&writes).invalidated_at(b""))
     }
 
     #[test]
@@ -168,10 +170,14 @@ mod tests {
             .into(),
             &mut mark,
         );
-        let mut marks = Marks::default();
+        let mut marks = Invalidations::default();
         learn(&mark, &mut marks, Timestamp(7));
-        let floor = marks.floor(&Writes::To { views: [Box::from("a")].into(), is_by_row: true });
-        assert_eq!((floor.at(&key), floor.at(b"")), (Timestamp(7), Timestamp(0)));
+        let invalidated_at =
+            marks.affecting(&WriteDependencies::Views { views: [Box::from("a")].into(), is_by_row: true });
+        assert_eq!(
+            (invalidated_at.invalidated_at(&key), invalidated_at.invalidated_at(b"")),
+            (Timestamp(7), Timestamp(0))
+        );
     }
 
     #[test]
@@ -185,12 +191,12 @@ mod tests {
             write(&Affected::Views(vec![changed("a", Some(vec![1]))]).into(), &mut mark);
             write(&Change { affected, job_millis: 60_000 }, &mut mark);
             let at = |mark: &[u8]| {
-                let mut marks = Marks::default();
+                let mut marks = Invalidations::default();
                 learn(mark, &mut marks, Timestamp(7));
                 marks.advance(Timestamp(1_000_000));
                 ["a", "b", "c"].map(|view| {
-                    let writes = Writes::To { views: [Box::from(view)].into(), is_by_row: false };
-                    marks.floor(&writes).at(b"").0
+                    let writes = WriteDependencies::Views { views: [Box::from(view)].into(), is_by_row: false };
+                    marks.affecting(&writes).invalidated_at(b"").0
                 })
             };
             assert_eq!(at(&mark), expected);
@@ -202,10 +208,11 @@ mod tests {
     #[test]
     fn a_mark_that_is_not_understood_means_everything() {
         for mark in [&[1][..], &[1, 0], &[1, 0, b'a', 1, 0, 0, 0], &[1, 0, 0xff, 0, 0, 0, 0]] {
-            let mut marks = Marks::default();
+            let mut marks = Invalidations::default();
             learn(mark, &mut marks, Timestamp(7));
-            let floor = marks.floor(&Writes::To { views: [Box::from("z")].into(), is_by_row: false });
-            assert_eq!(floor.at(b""), Timestamp(7), "{mark:?}");
+            let invalidated_at =
+                marks.affecting(&WriteDependencies::Views { views: [Box::from("z")].into(), is_by_row: false });
+            assert_eq!(invalidated_at.invalidated_at(b""), Timestamp(7), "{mark:?}");
         }
     }
 }

@@ -1,14 +1,15 @@
-//! A request's body, read once: where its features, its entity columns and their values stand in the bytes.
+//! The fields of a feature request: the spans of its features, entity columns and their values in the body.
 //!
-//! Nothing is copied or decoded here, and the vectors are kept between requests, so that reading allocates nothing.
+//! Nothing is copied or decoded, and the vectors are reused between requests, so parsing allocates nothing. Knows neither views
+//! nor keys. Invariant: spans are of the body that was read last.
 
 use std::rc::Rc;
 
 use crate::feature_list_cache::{FeatureList, FeatureListCache};
 use config::Limits;
-use json::{Cursor, Kind, Raw, Text};
+use json::{Cursor, JsonString, Kind, RawJson};
 use model::key::{EntityValue, write_number};
-use model::refusal::Refusal;
+use model::request_error::RequestError;
 
 /// A piece of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,41 +20,41 @@ pub struct Span {
 }
 
 impl Span {
-    /// The span of `raw`, which the cursor has just passed.
+    /// The span of `raw`, which the cursor has just read.
     #[must_use]
-    pub fn behind(cursor: &Cursor<'_>, raw: &Raw<'_>) -> Span {
+    pub fn just_read(cursor: &Cursor<'_>, raw: &RawJson<'_>) -> Span {
         let end = cursor.offset();
         Span { start: end.saturating_sub(raw.text.len()) as u32, end: end as u32, kind: raw.kind }
     }
 
     /// The span of `raw` in its own text.
     #[must_use]
-    pub fn whole(raw: &Raw<'_>) -> Span {
+    pub fn whole(raw: &RawJson<'_>) -> Span {
         Span { start: 0, end: raw.text.len() as u32, kind: raw.kind }
     }
 
-    /// What kind of JSON value stands there.
+    /// The kind of the JSON value.
     #[must_use]
     pub fn kind(self) -> Kind {
         self.kind
     }
 
-    /// The bytes of `body` there, as they were written.
+    /// The span's bytes in `body`.
     #[inline]
     #[must_use]
     pub fn bytes(self, body: &[u8]) -> &[u8] {
         body.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
-    /// The text of `body` there, as it was written.
+    /// The span's text in `body`.
     #[inline]
     #[must_use]
     pub fn text(self, body: &[u8]) -> &str {
-        // The cursor has found the body to be UTF-8, and a value begins and ends at ASCII.
+        // The cursor has checked that the body is UTF-8, and a value begins and ends with ASCII.
         core::str::from_utf8(self.bytes(body)).unwrap_or_default()
     }
 
-    /// The string that stands there, its escapes resolved into `scratch`; empty where there is none.
+    /// The string in the span, its escapes resolved into `scratch`; empty where it is no string.
     #[must_use]
     pub fn string<'a>(self, body: &'a [u8], scratch: &'a mut String) -> &'a str {
         let inner = self.text(body).strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
@@ -87,20 +88,20 @@ impl Span {
 /// A column of the entities: a join key, or request data of on-demand views.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// Its name, as it stands in the body, with quotes; `None` where the configuration names it.
+    /// Its name in the body, with quotes; `None` where the configuration names it.
     pub name: Option<Span>,
-    /// The position of its first value among the call's values.
+    /// The index of its first value in [`FeatureRequest::values`].
     pub first: u32,
 }
 
-/// A request for features, as both protocols have it.
+/// The fields of a feature request of either protocol.
 #[derive(Debug, Default)]
-pub struct Call {
+pub struct FeatureRequest {
     /// The array of feature references, where there is one.
     pub features: Option<Span>,
-    /// How many references the array holds.
+    /// How many references the array has.
     pub feature_count: usize,
-    /// The array's text, where it is remembered.
+    /// The array, where it is cached.
     pub list: Option<Rc<FeatureList>>,
     /// The name of a feature service, where there is one.
     pub service: Option<Span>,
@@ -110,17 +111,17 @@ pub struct Call {
     pub values: Vec<Span>,
     /// How many values each column has.
     pub rows: usize,
-    /// Whether feature names come back with their view.
+    /// Whether feature names are returned with their view.
     pub full_feature_names: bool,
-    /// Whether something stands in the body that only the origin may judge.
+    /// Whether the body has something that only the origin understands.
     pub needs_passthrough: bool,
-    /// The name, as a JSON string, of the column that the body does not name.
+    /// The configured name, as a JSON string, of a column that the body does not name.
     pub implied_name: Vec<u8>,
-    lists: FeatureListCache,
+    list_cache: FeatureListCache,
 }
 
-impl Call {
-    /// Forgets the request and keeps the memory.
+impl FeatureRequest {
+    /// Clears the request and keeps the memory.
     pub fn clear(&mut self) {
         self.features = None;
         self.feature_count = 0;
@@ -133,22 +134,22 @@ impl Call {
         self.needs_passthrough = false;
     }
 
-    /// The memory that it takes beside the lists, in bytes.
+    /// Its memory without the cache of feature lists, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
-        size_of::<Call>()
+        size_of::<FeatureRequest>()
             + size_of::<Column>() * self.columns.capacity()
             + size_of::<Span>() * self.values.capacity()
             + self.implied_name.capacity()
     }
 
-    /// The memory that the remembered lists take, in bytes.
+    /// The memory of the cached feature lists, in bytes.
     #[must_use]
-    pub fn lists_size(&self) -> usize {
-        self.lists.size()
+    pub fn list_cache_size(&self) -> usize {
+        self.list_cache.size()
     }
 
-    /// Lets go of memory that few requests need, more than so many bytes.
+    /// Frees memory past `max_bytes`, which few requests need.
     pub fn trim(&mut self, max_bytes: usize) {
         if self.size() > max_bytes {
             self.clear();
@@ -157,15 +158,15 @@ impl Call {
         }
     }
 
-    /// A call for the next request, which takes over what this one remembers of earlier ones.
+    /// An empty request for the next body, which takes over the cache of feature lists.
     #[must_use]
-    pub fn successor(&mut self) -> Call {
-        Call { lists: core::mem::take(&mut self.lists), ..Call::default() }
+    pub fn take_for_next(&mut self) -> FeatureRequest {
+        FeatureRequest { list_cache: core::mem::take(&mut self.list_cache), ..FeatureRequest::default() }
     }
 
-    /// Takes over what `other` remembers of earlier requests.
-    pub fn succeed(&mut self, other: &mut Call) {
-        self.lists = core::mem::take(&mut other.lists);
+    /// Takes over the cache of feature lists of `other`.
+    pub fn adopt_cache(&mut self, other: &mut FeatureRequest) {
+        self.list_cache = core::mem::take(&mut other.list_cache);
     }
 
     /// The name of a column as a JSON string.
@@ -200,10 +201,10 @@ impl Call {
     /// Reads the object of entity columns at the cursor.
     ///
     /// # Errors
-    /// Where it is no object of arrays, where the arrays differ in length, or where a limit is passed.
-    pub fn read_entities(&mut self, cursor: &mut Cursor<'_>, body: &[u8], limits: &Limits) -> Result<(), Refusal> {
+    /// Where it is no object of arrays, where the arrays differ in length, or where a limit is exceeded.
+    pub fn read_entities(&mut self, cursor: &mut Cursor<'_>, body: &[u8], limits: &Limits) -> Result<(), RequestError> {
         if cursor.peek()? != Kind::Object {
-            return Err(Refusal::field(&["body", "entities"], "dict_type", "Input should be a valid dictionary"));
+            return Err(RequestError::field(&["body", "entities"], "dict_type", "Input should be a valid dictionary"));
         }
         cursor.enter_object()?;
         while let Some(name) = cursor.next_key()? {
@@ -216,21 +217,21 @@ impl Call {
     /// Reads the array of values at the cursor as the column `name`.
     ///
     /// # Errors
-    /// As [`Call::read_entities`].
+    /// As [`FeatureRequest::read_entities`].
     pub fn read_column(
         &mut self,
         cursor: &mut Cursor<'_>,
         body: &[u8],
         name: Option<Span>,
         limits: &Limits,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         let column = Column { name, first: self.values.len() as u32 };
-        let refuse = |call: &Call, kind, message: &str| {
-            let name = call.plain_name(&Column { name, first: 0 }, body);
-            Err(Refusal::field(&["body", "entities", &name], kind, message))
+        let refuse = |fields: &FeatureRequest, kind, message: &str| {
+            let name = fields.plain_name(&Column { name, first: 0 }, body);
+            Err(RequestError::field(&["body", "entities", &name], kind, message))
         };
         if self.columns.iter().any(|known| self.is_same_name(known, &column, body)) {
-            return refuse(self, "duplicate_key", "a column may stand in the entities once");
+            return refuse(self, "duplicate_key", "the column is repeated");
         }
         if cursor.peek()? != Kind::Array {
             return refuse(self, "list_type", "Input should be a valid list");
@@ -239,11 +240,11 @@ impl Call {
         let first = self.values.len();
         while cursor.next_element()? {
             let raw = cursor.value()?;
-            let span = Span::behind(cursor, &raw);
+            let span = Span::just_read(cursor, &raw);
             self.values.push(span);
             let rows = self.values.len() - first;
             if rows > limits.entities {
-                return Err(Refusal::Limit { limit: "entities", allowed: limits.entities, found: rows });
+                return Err(RequestError::LimitExceeded { limit: "entities", allowed: limits.entities, found: rows });
             }
         }
         let rows = self.values.len() - first;
@@ -256,7 +257,11 @@ impl Call {
         }
         self.columns.push(column);
         if self.columns.len() > limits.features {
-            return Err(Refusal::Limit { limit: "features", allowed: limits.features, found: self.columns.len() });
+            return Err(RequestError::LimitExceeded {
+                limit: "features",
+                allowed: limits.features,
+                found: self.columns.len(),
+            });
         }
         Ok(())
     }
@@ -271,12 +276,12 @@ impl Call {
         body: &[u8],
         field: &str,
         limits: &Limits,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         if cursor.peek()? != Kind::Array {
-            return Err(Refusal::field(&["body", field], "list_type", "Input should be a valid list"));
+            return Err(RequestError::field(&["body", field], "list_type", "Input should be a valid list"));
         }
         let start = cursor.offset();
-        if let Some(list) = self.lists.at_start_of(body.get(start..).unwrap_or_default()) {
+        if let Some(list) = self.list_cache.at_start_of(body.get(start..).unwrap_or_default()) {
             cursor.pass_known(&list.text);
             (self.list, self.feature_count) = (Some(Rc::clone(list)), list.count);
             self.features = Some(Span { start: start as u32, end: cursor.offset() as u32, kind: Kind::Array });
@@ -287,44 +292,48 @@ impl Call {
         while cursor.next_element()? {
             if cursor.peek()? != Kind::String {
                 let index = count.to_string();
-                return Err(Refusal::field(&["body", field, &index], "string_type", "Input should be a valid string"));
+                return Err(RequestError::field(
+                    &["body", field, &index],
+                    "string_type",
+                    "Input should be a valid string",
+                ));
             }
             cursor.string()?;
             count += 1;
             if count > limits.features {
-                return Err(Refusal::Limit { limit: "features", allowed: limits.features, found: count });
+                return Err(RequestError::LimitExceeded { limit: "features", allowed: limits.features, found: count });
             }
         }
         let span = Span { start: start as u32, end: cursor.offset() as u32, kind: Kind::Array };
-        self.list = self.lists.remember(span.bytes(body), count);
+        self.list = self.list_cache.remember(span.bytes(body), count);
         self.features = Some(span);
         self.feature_count = count;
         Ok(())
     }
 
-    /// Checks what only the whole body can tell.
+    /// Checks the limit of rows × features, once the whole body is read.
     ///
     /// # Errors
-    /// Where rows times features pass the limit.
-    pub fn check_cells(&self, limits: &Limits) -> Result<(), Refusal> {
+    /// Where it is exceeded.
+    pub fn check_cells(&self, limits: &Limits) -> Result<(), RequestError> {
         let cells = self.rows.saturating_mul(self.feature_count.max(1));
         if cells > limits.cells {
-            return Err(Refusal::Limit { limit: "cells", allowed: limits.cells, found: cells });
+            return Err(RequestError::LimitExceeded { limit: "cells", allowed: limits.cells, found: cells });
         }
         Ok(())
     }
 }
 
-/// The span of a key that the cursor has passed, colon included.
-fn name_span(cursor: &Cursor<'_>, body: &[u8], name: &Text<'_>) -> Span {
-    // The key's text is a part of the body, so its distance from the body's start is its place.
+/// The span of a key that the cursor has read, colon included.
+fn name_span(cursor: &Cursor<'_>, body: &[u8], name: &JsonString<'_>) -> Span {
+    // The key's text is a slice of the body, so the distance from the body's start is its offset.
     let start = (name.raw().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
     let end = start + name.raw().len();
     debug_assert!(end <= cursor.offset());
     Span { start: start.saturating_sub(1) as u32, end: end as u32 + 1, kind: Kind::String }
 }
 
-/// Each string of the array that `span` is, escapes resolved.
+/// Visits each string of the array in `span`, escapes resolved.
 pub fn for_each_string(span: Span, body: &[u8], mut visit: impl FnMut(&str)) {
     let mut scratch = String::new();
     let Ok(mut cursor) = Cursor::new(span.bytes(body), 2) else { return };

@@ -1,32 +1,32 @@
-//! The answer of Feast's contract: a column of values for each join key and feature, with a status and a time beside each value.
+//! The response of Feast's protocol: a column of values for each join key and feature, with a status and an event time of each value.
 //!
-//! Refuses to know where rows came from. The rows of a view mostly share one schema, are all present, and each has one event
-//! time for all its features: then what stands between two columns' values is the same block every time, and is written once
-//! and copied from there. Invariant: an answer of rows like these takes no memory but the buffer's.
+//! Knows nothing of tiers. The rows of a view mostly share one schema, are all present, and each has one event time for all its
+//! features. Then statuses and times are the same for all columns, and are copied from the first. Invariant: the response of such
+//! rows allocates no memory but the buffer's.
 
 use core::ops::Range;
 use std::rc::Rc;
 
+use crate::parsed_request::ParsedRequest;
 use crate::plan::Plan;
-use crate::request::ParsedRequest;
 use crate::response_buffer::ResponseBuffer;
 use model::answer::{Answer, LookupResult};
 use model::request::{Columns, Slots, ViewQuery};
 use model::row::{Row, Schema, Slot};
-use model::texts::Texts;
 use model::time::EventTime;
 use model::value::Status;
+use model::value_offsets::ValueReader;
 
-/// Writes the answer to a request.
+/// Writes the response to a request.
 ///
 /// Join keys come first, in the order of the request's columns, then the features in the request's order.
 #[inline(never)]
 pub fn write(buffer: &mut ResponseBuffer, plan: &Plan, answer: &Answer, request: &ParsedRequest<'_>) {
-    let rows = request.call.rows;
+    let rows = request.fields.rows;
     let view =
-        |(number, view)| View::new(view, answer.found.get(number * rows..(number + 1) * rows).unwrap_or_default());
+        |(number, view)| ViewRows::new(view, answer.found.get(number * rows..(number + 1) * rows).unwrap_or_default());
     let (one, several);
-    let views: &[View<'_>] = match &*plan.views {
+    let views: &[ViewRows<'_>] = match &*plan.views {
         [single] => {
             one = view((0, single));
             core::slice::from_ref(&one)
@@ -37,7 +37,7 @@ pub fn write(buffer: &mut ResponseBuffer, plan: &Plan, answer: &Answer, request:
         }
     };
     buffer.clear();
-    buffer.push_fixed(b"{\"results\":[");
+    buffer.push_array(b"{\"results\":[");
     for_each_join_key(plan, views, &mut |name, view| view.write_join_key(buffer, plan, request, name));
     let members = if plan.service.is_some() { views.first().and_then(|view| view.members.clone()) } else { None };
     match (&members, views) {
@@ -47,22 +47,22 @@ pub fn write(buffer: &mut ResponseBuffer, plan: &Plan, answer: &Answer, request:
         }
         _ => write_outputs(buffer, plan, views),
     }
-    buffer.drop_comma();
-    buffer.push_fixed(b"],\"metadata\":{\"feature_names\":[");
+    buffer.pop_comma();
+    buffer.push_array(b"],\"metadata\":{\"feature_names\":[");
     for_each_join_key(plan, views, &mut |name, _| {
-        buffer.push_string(name);
-        buffer.push_fixed(b",");
+        buffer.push_json_string(name);
+        buffer.push_array(b",");
     });
     buffer.push(&plan.names_text);
     for name in members.iter().flat_map(|members| members.features()) {
-        buffer.push_string(name);
-        buffer.push_fixed(b",");
+        buffer.push_json_string(name);
+        buffer.push_array(b",");
     }
-    buffer.drop_comma();
-    buffer.push_fixed(b"]}}");
+    buffer.pop_comma();
+    buffer.push_array(b"]}}");
 }
 
-fn write_outputs(buffer: &mut ResponseBuffer, plan: &Plan, views: &[View<'_>]) {
+fn write_outputs(buffer: &mut ResponseBuffer, plan: &Plan, views: &[ViewRows<'_>]) {
     let (mut view, mut tail) = (0, None);
     for output in &plan.outputs {
         if output.view != view {
@@ -74,12 +74,12 @@ fn write_outputs(buffer: &mut ResponseBuffer, plan: &Plan, views: &[View<'_>]) {
     }
 }
 
-/// The join keys that the origin echoed, in the order of the request's columns, each with the rows that hold it. Of a view that nobody
-/// has a row of, these are the columns that it is keyed by: an answer has one form, whatever could be had.
-fn for_each_join_key<'a>(plan: &Plan, views: &'a [View<'a>], visit: &mut dyn FnMut(&str, &View<'a>)) {
-    let has = |view: &View<'_>, name: &str| view.join_keys().iter().any(|known| **known == *name);
-    if plan.is_attributed {
-        // Each view has its own, which are the request's columns.
+/// Visits the join keys that the origin echoed, in the order of the request's columns, each with the rows that have it. Of a view
+/// without any row, these are its key columns, so that a response has one form, whatever is available.
+fn for_each_join_key<'a>(plan: &Plan, views: &'a [ViewRows<'a>], visit: &mut dyn FnMut(&str, &ViewRows<'a>)) {
+    let has = |view: &ViewRows<'_>, name: &str| view.join_keys().iter().any(|known| **known == *name);
+    if plan.has_known_keys {
+        // Each view has its own join keys, which are columns of the request.
         for (column, name) in plan.columns.iter().enumerate() {
             let is_keyed = |keys: &Vec<usize>| keys.contains(&column);
             let mut missing =
@@ -100,23 +100,23 @@ fn for_each_join_key<'a>(plan: &Plan, views: &'a [View<'a>], visit: &mut dyn FnM
     }
 }
 
-/// The rows of one view in an answer, with all that is the same from column to column worked out once.
-struct View<'a> {
+/// The rows of one view in a response, with what all columns share computed once.
+struct ViewRows<'a> {
     found: &'a [LookupResult],
     /// A feature service's members.
     members: Option<Rc<Schema>>,
-    rows: Rows<'a>,
+    rows: ColumnSource<'a>,
 }
 
-enum Rows<'a> {
-    /// All present, each with one event time, and their columns stand in the same places.
-    Alike { slots: Rc<Slots>, first: &'a Rc<Row>, others: Vec<Texts<'a>> },
-    /// Where the columns of each row stand.
-    Each(Vec<Option<Rc<Slots>>>),
+enum ColumnSource<'a> {
+    /// All present, of one schema, each with one event time.
+    Uniform { slots: Rc<Slots>, first: &'a Rc<Row>, others: Vec<ValueReader<'a>> },
+    /// The slots of the columns in each row.
+    Mixed(Vec<Option<Rc<Slots>>>),
 }
 
-impl<'a> View<'a> {
-    fn new(view: &ViewQuery, found: &'a [LookupResult]) -> View<'a> {
+impl<'a> ViewRows<'a> {
+    fn new(view: &ViewQuery, found: &'a [LookupResult]) -> ViewRows<'a> {
         let members = match view.columns() {
             Columns::All => newest_schema(found),
             Columns::Named(_) => None,
@@ -127,11 +127,13 @@ impl<'a> View<'a> {
             }
             _ => view.slots(schema),
         };
-        let rows = match alike(found) {
-            Some((first, others)) => Rows::Alike { slots: resolve(first.schema()), first, others },
-            None => Rows::Each(found.iter().map(|found| found.row.as_ref().map(|row| resolve(row.schema()))).collect()),
+        let rows = match uniform_rows(found) {
+            Some((first, others)) => ColumnSource::Uniform { slots: resolve(first.schema()), first, others },
+            None => ColumnSource::Mixed(
+                found.iter().map(|found| found.row.as_ref().map(|row| resolve(row.schema()))).collect(),
+            ),
         };
-        View { found, members, rows }
+        ViewRows { found, members, rows }
     }
 
     /// The join keys that the origin echoed with the rows.
@@ -140,54 +142,54 @@ impl<'a> View<'a> {
         row.map_or(&[], |row| row.schema().join_keys())
     }
 
-    /// Whether nobody has any row of it.
+    /// Whether no row of it is available.
     fn is_empty(&self) -> bool {
         self.found.iter().all(|found| found.row.is_none())
     }
 
     fn write_join_key(&self, buffer: &mut ResponseBuffer, plan: &Plan, request: &ParsedRequest<'_>, name: &str) {
-        let (call, body) = request.parts();
-        buffer.push_fixed(b"{\"values\":[");
+        let (fields, body) = request.parts();
+        buffer.push_array(b"{\"values\":[");
         match &self.rows {
-            Rows::Alike { first, others, .. } if let Some(slot) = first.schema().join_key_slot(name) => {
+            ColumnSource::Uniform { first, others, .. } if let Some(slot) = first.schema().join_key_slot(name) => {
                 push_values(buffer, first, others, slot);
             }
             _ => {
-                let asked = plan.columns.iter().position(|column| **column == *name);
+                let requested = plan.columns.iter().position(|column| **column == *name);
                 for (row, found) in self.found.iter().enumerate() {
                     match found.row.as_ref().and_then(|row| Some(row.value(row.schema().join_key_slot(name)?))) {
                         Some(value) => buffer.push(value),
-                        // Nobody has the row, so the key goes back as it came.
+                        // The row is unavailable, so the key is returned as it was requested.
                         None => {
-                            let value = asked.and_then(|column| call.value(column, row));
+                            let value = requested.and_then(|column| fields.value(column, row));
                             buffer.push(value.map_or(b"null", |value| value.bytes(body)));
                         }
                     }
-                    buffer.push_fixed(b",");
+                    buffer.push_array(b",");
                 }
             }
         }
-        buffer.drop_comma();
-        buffer.push_fixed(STATUSES);
+        buffer.pop_comma();
+        buffer.push_array(STATUSES);
         buffer.push_repeated(PRESENT, self.found.len());
-        buffer.drop_comma();
-        buffer.push_fixed(TIMES);
+        buffer.pop_comma();
+        buffer.push_array(TIMES);
         buffer.push_repeated(ZERO, self.found.len());
-        buffer.drop_comma();
-        buffer.push_fixed(END);
+        buffer.pop_comma();
+        buffer.push_array(END);
     }
 
-    /// Writes a column. `tail` is where the statuses and times of the view's column before stand in the buffer, where they are
-    /// those of this one too.
+    /// Writes a column. `tail` is the buffer's range with the statuses and times of the view's previous column, where they are the
+    /// same.
     fn write_feature(&self, buffer: &mut ResponseBuffer, column: usize, tail: &mut Option<Range<usize>>) {
-        buffer.push_fixed(b"{\"values\":[");
-        if let Rows::Alike { slots, first, others } = &self.rows
+        buffer.push_array(b"{\"values\":[");
+        if let ColumnSource::Uniform { slots, first, others } = &self.rows
             && let Some(slot) = slots.at(column)
         {
             push_values(buffer, first, others, slot);
-            buffer.drop_comma();
+            buffer.pop_comma();
             match tail {
-                Some(tail) => buffer.push_again(tail.clone()),
+                Some(tail) => buffer.repeat(tail.clone()),
                 None => {
                     let start = buffer.len();
                     self.write_present(buffer);
@@ -198,8 +200,8 @@ impl<'a> View<'a> {
         }
         let known = |row: usize, found: &'a LookupResult| {
             let slot = match &self.rows {
-                Rows::Alike { slots, .. } => slots.at(column),
-                Rows::Each(slots) => slots.get(row)?.as_ref()?.at(column),
+                ColumnSource::Uniform { slots, .. } => slots.at(column),
+                ColumnSource::Mixed(slots) => slots.get(row)?.as_ref()?.at(column),
             }?;
             let row = found.row.as_ref()?;
             Some((row.value(slot), row.cell(slot)?))
@@ -207,37 +209,37 @@ impl<'a> View<'a> {
         let cells = || self.found.iter().enumerate().map(|(row, found)| known(row, found));
         for known in cells() {
             buffer.push(known.map_or(b"null", |(value, _)| value));
-            buffer.push_fixed(b",");
+            buffer.push_array(b",");
         }
-        buffer.drop_comma();
-        buffer.push_fixed(STATUSES);
+        buffer.pop_comma();
+        buffer.push_array(STATUSES);
         for known in cells() {
-            buffer.push_fixed(b"\"");
+            buffer.push_array(b"\"");
             buffer.push(known.map_or(Status::Invalid, |(_, cell)| cell.status).name().as_bytes());
-            buffer.push_fixed(b"\",");
+            buffer.push_array(b"\",");
         }
-        buffer.drop_comma();
-        buffer.push_fixed(TIMES);
+        buffer.pop_comma();
+        buffer.push_array(TIMES);
         self.write_times(buffer, cells().map(|known| known.map_or(EventTime::ZERO, |(_, cell)| cell.event_time)));
-        buffer.push_fixed(END);
+        buffer.push_array(END);
     }
 
-    /// The statuses and times of a column of rows that are alike.
+    /// Writes the statuses and times of a column of uniform rows.
     fn write_present(&self, buffer: &mut ResponseBuffer) {
-        buffer.push_fixed(STATUSES);
+        buffer.push_array(STATUSES);
         buffer.push_repeated(PRESENT, self.found.len());
-        buffer.drop_comma();
-        buffer.push_fixed(TIMES);
+        buffer.pop_comma();
+        buffer.push_array(TIMES);
         let cells = self.found.iter().filter_map(|found| found.row.as_ref()?.uniform_cell());
         self.write_times(buffer, cells.map(|cell| cell.event_time));
-        buffer.push_fixed(END);
+        buffer.push_array(END);
     }
 
     fn write_times(&self, buffer: &mut ResponseBuffer, times: impl Iterator<Item = EventTime>) {
         let mut last: Option<(EventTime, Range<usize>)> = None;
         for time in times {
             match &last {
-                Some((known, place)) if *known == time => buffer.push_again(place.clone()),
+                Some((known, place)) if *known == time => buffer.repeat(place.clone()),
                 _ => {
                     let start = buffer.len();
                     push_time(buffer, time);
@@ -245,7 +247,7 @@ impl<'a> View<'a> {
                 }
             }
         }
-        buffer.drop_comma();
+        buffer.pop_comma();
     }
 }
 
@@ -256,46 +258,46 @@ const PRESENT: &[u8; 10] = b"\"PRESENT\",";
 const ZERO: &[u8; 23] = b"\"1970-01-01T00:00:00Z\",";
 
 /// The first row and the others, where all are of one schema, present, and have one event time for all features of each.
-fn alike(found: &[LookupResult]) -> Option<(&Rc<Row>, Vec<Texts<'_>>)> {
+fn uniform_rows(found: &[LookupResult]) -> Option<(&Rc<Row>, Vec<ValueReader<'_>>)> {
     let is_present = |row: &Row| row.uniform_cell().is_some_and(|cell| cell.status == Status::Present);
     let (first, rest) = found.split_first()?;
     let first = first.row.as_ref().filter(|row| is_present(row))?;
     let mut others = Vec::with_capacity(rest.len());
     for found in rest {
         let row = found.row.as_ref().filter(|row| Rc::ptr_eq(row.schema(), first.schema()) && is_present(row))?;
-        others.push(row.texts());
+        others.push(row.value_reader());
     }
     Some((first, others))
 }
 
-fn push_values(buffer: &mut ResponseBuffer, first: &Row, others: &[Texts<'_>], slot: Slot) {
-    push_each(buffer, core::slice::from_ref(&first.texts()), slot);
+fn push_values(buffer: &mut ResponseBuffer, first: &Row, others: &[ValueReader<'_>], slot: Slot) {
+    push_each(buffer, core::slice::from_ref(&first.value_reader()), slot);
     if !others.is_empty() {
         push_each(buffer, others, slot);
     }
 }
 
-fn push_each(buffer: &mut ResponseBuffer, mut rows: &[Texts<'_>], slot: Slot) {
+fn push_each(buffer: &mut ResponseBuffer, mut rows: &[ValueReader<'_>], slot: Slot) {
     loop {
         let count = buffer.push_blocks(rows.iter().map(|texts| texts.block(slot)));
         let Some((texts, rest)) = rows.get(count..).and_then(<[_]>::split_first) else { return };
         buffer.push(texts.value(slot));
-        buffer.push_fixed(b",");
+        buffer.push_array(b",");
         rows = rest;
     }
 }
 
 fn push_time(buffer: &mut ResponseBuffer, time: EventTime) {
     if time == EventTime::ZERO {
-        buffer.push_fixed(ZERO);
+        buffer.push_array(ZERO);
         return;
     }
-    buffer.push_fixed(b"\"");
-    buffer.push(time.text().as_bytes());
-    buffer.push_fixed(b"\",");
+    buffer.push_array(b"\"");
+    buffer.push(time.formatted().as_bytes());
+    buffer.push_array(b"\",");
 }
 
-/// The schema of the row that was fetched last: what the feature service has as members now.
+/// The schema of the row that was fetched last: the feature service's current members.
 fn newest_schema(found: &[LookupResult]) -> Option<Rc<Schema>> {
     let fetched_at = |row: &Row| {
         row.schema().feature_slots().filter_map(|slot| row.cell(slot)).map(|cell| cell.fetched_at.timestamp()).max()

@@ -1,25 +1,24 @@
-//! A request made anew from keys: what was asked for once, for entities that nobody has asked for yet.
+//! Builds the request of a prefetch from a plan and predicted keys.
 //!
-//! Knows how a plan's keys are made, and nothing of why they are wanted. Its invariant: a request that it gives has the
-//! very keys that it was given.
+//! Knows how a plan's keys are made, and nothing of predictions. Invariant: the request has exactly the given keys.
 
 use config::Limits;
 use json::Cursor;
 use model::key::EntityValue;
-use protocol::call::Call;
+use protocol::feature_request::FeatureRequest;
+use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
-use protocol::request::ParsedRequest;
 
-/// A request for the entities of these keys, whose body is a JSON object of their columns. Each key is that of the plan's
-/// carriers, one behind the other; `None` where one is none.
+/// A request for the entities of these keys, whose body is a JSON object of their columns. Each key is the concatenation of the keys of
+/// the shape's `key_views`; `None` where one is malformed.
 #[must_use]
 pub fn request(plan: &Plan, keys: &[&[u8]], limits: &Limits) -> Option<ParsedRequest<'static>> {
     let mut columns: Vec<(Vec<u8>, usize)> = Vec::new();
     columns.resize_with(plan.columns.len(), Default::default);
     for (row, &(mut key)) in keys.iter().enumerate() {
-        for &column in plan.shape.carriers.iter().filter_map(|&view| plan.key_columns.get(view)).flatten() {
+        for &column in plan.shape.key_views.iter().filter_map(|&view| plan.key_columns.get(view)).flatten() {
             let value = EntityValue::decode(&mut key)?;
-            // A column that two views are keyed by stands in both keys.
+            // A key column of two views is in both keys.
             let (text, rows) = columns.get_mut(column)?;
             if *rows == row {
                 *rows += 1;
@@ -44,11 +43,11 @@ pub fn request(plan: &Plan, keys: &[&[u8]], limits: &Limits) -> Option<ParsedReq
         body.push(b']');
     }
     body.push(b'}');
-    let mut call = Box::<Call>::default();
-    call.full_feature_names = plan.full_feature_names;
+    let mut fields = Box::<FeatureRequest>::default();
+    fields.full_feature_names = plan.full_feature_names;
     let mut cursor = Cursor::new(&body, limits.depth).ok()?;
-    call.read_entities(&mut cursor, &body, limits).ok()?;
-    Some(ParsedRequest { call, body: body.into() })
+    fields.read_entities(&mut cursor, &body, limits).ok()?;
+    Some(ParsedRequest { fields, body: body.into() })
 }
 
 fn write(out: &mut Vec<u8>, value: EntityValue<'_>) {

@@ -1,50 +1,50 @@
-//! What the types of the configuration cannot say: ranges, and the forms of names and URLs.
+//! Validates what the types of the configuration cannot express: ranges, names and URLs.
 
 use core::fmt;
 
-use super::auth::{Auth, AuthMode, RIGHTS};
+use super::auth::{Auth, AuthMode, SCOPES};
 use super::{Config, ConfigError, OriginKind, View, memory, monitor, path};
 
-/// Workers KV refuses an expiration of less.
+/// Workers KV rejects a shorter expiration.
 const MIN_STORE_TTL_SECONDS: u64 = 60;
-/// A year, past which a time to live is a slip of units.
+/// A year; a longer TTL is a mistake of units.
 const MAX_TTL_SECONDS: u64 = 31_536_000;
-/// A century: features of slow matters carry events of years ago.
+/// A century: slowly changing features have events of years ago.
 const MAX_EVENT_AGE_SECONDS: u64 = 100 * MAX_TTL_SECONDS;
-/// Five minutes, past which no client waits.
+/// Five minutes; no client waits longer.
 const MAX_TIMEOUT_MILLIS: u64 = 300_000;
-/// 3 GiB: a wasm memory ends at 4.
+/// 3 GiB: a wasm memory ends at 4 GiB.
 const MAX_MEMORY_BYTES: u64 = 3 << 30;
-/// 1 GiB: places in a body are kept in 32 bits, and there are copies of it.
+/// 1 GiB: offsets in a body have 32 bits, and a body may be copied.
 const MAX_BODY_BYTES: u64 = 1 << 30;
-/// An answer of Feast nests four deep, and values that are lists of lists two more.
+/// A response of Feast nests four deep, and lists of lists as values two more.
 const MIN_DEPTH: u64 = 8;
-/// The deepest that the JSON reader follows.
+/// The deepest that the JSON reader supports.
 const MAX_DEPTH: u64 = 1_024;
 /// The longest name of anything, in bytes. Names are part of every key.
 const MAX_NAME_BYTES: usize = 256;
-/// With the hash behind it a store's key stays well within KV's 512 bytes.
+/// With the hash after it, a store key is well within KV's 512 bytes.
 const MAX_KEY_PREFIX_BYTES: usize = 64;
 
-/// A request asks each shard in a call of its own, and a Worker may make 1,000 for one request.
+/// A request calls each shard, and a Worker may make 1,000 calls for one request.
 const MAX_SHARDS: u64 = 256;
-/// 1 MiB: an empty database of SQLite has some pages.
+/// 1 MiB: an empty SQLite database has some pages.
 const MIN_SHARD_BYTES: u64 = 1 << 20;
-/// The 10 GB that Cloudflare gives one object.
+/// Cloudflare's limit of 10 GB for one object.
 const MAX_SHARD_BYTES: u64 = 10_000_000_000;
 
-/// A day: a job that takes longer is none that somebody waits for.
+/// A day; no materialization takes longer.
 const MAX_JOB_SECONDS: u64 = 86_400;
 
-type Checked = Result<(), ConfigError>;
+type Validation = Result<(), ConfigError>;
 
-pub(super) fn config(config: &Config) -> Checked {
+pub(super) fn config(config: &Config) -> Validation {
     numbers(config)?;
     name("project", &config.project)?;
     match (&config.origin.url, config.origin.kind) {
         (Some(text), OriginKind::Http) => url("origin.url", text)?,
         (Some(_), OriginKind::Synthetic) => {
-            // Whoever sets a URL wants its features, and the built-in origin's look real and are not.
+            // Who sets a URL expects its features, and those of the synthetic origin look real.
             let allowed = "`http` where `origin.url` is set";
             return Err(ConfigError::not_allowed("origin.kind", "synthetic", allowed));
         }
@@ -87,18 +87,18 @@ pub(super) fn config(config: &Config) -> Checked {
     view_name("native.default_view", &config.native.default_view)
 }
 
-/// A day, past which a key that was withdrawn would count for too long.
+/// A day: a revoked key must not be accepted longer.
 const MAX_KEYS_TTL_SECONDS: u64 = 86_400;
-/// Five minutes, past which a clock is wrong and not off.
+/// Five minutes; a clock with more skew is wrong.
 const MAX_SKEW_SECONDS: u64 = 300;
 
-fn auth(auth: &Auth) -> Checked {
-    for (path, rights) in [
+fn auth(auth: &Auth) -> Validation {
+    for (path, scopes) in [
         ("auth.anonymous_scopes", auth.anonymous_scopes.as_deref().unwrap_or_default()),
         ("auth.default_scopes", &auth.default_scopes),
     ] {
-        for right in rights {
-            check(RIGHTS.contains(&right.as_str()), path, right, "a list of `read`, `write` and `admin`")?;
+        for scope in scopes {
+            check(SCOPES.contains(&scope.as_str()), path, scope, "a list of `read`, `write` and `admin`")?;
         }
     }
     let settings = [
@@ -125,12 +125,12 @@ fn auth(auth: &Auth) -> Checked {
     Ok(())
 }
 
-/// Numbers, and to each its path and the least and the most that it may be.
+/// Numbers, each with its path, minimum and maximum.
 ///
-/// These do not change, so they are data apart from the numbers, where a list of all four would be built by code.
+/// Paths and bounds are constant data. A list of all four would be built by code at run time.
 pub(crate) type Ranges<const N: usize> = ([u64; N], &'static [(&'static str, u64, u64); N]);
 
-/// Makes [`Ranges`] of lines with a path, a number, the least and the most.
+/// Builds [`Ranges`] from lines of path, number, minimum and maximum.
 macro_rules! ranges {
     [$(($path:expr, $value:expr, $least:expr, $most:expr)),* $(,)?] => {
         ([$($value),*], &[$(($path, $least, $most)),*])
@@ -138,7 +138,7 @@ macro_rules! ranges {
 }
 pub(crate) use ranges;
 
-fn numbers(config: &Config) -> Checked {
+fn numbers(config: &Config) -> Validation {
     let Config {
         origin,
         l1,
@@ -222,8 +222,8 @@ fn numbers(config: &Config) -> Checked {
     registry.as_ref().map_or(Ok(()), |registry| range("registry.ttl_seconds", registry.ttl_seconds, 1, MAX_TTL_SECONDS))
 }
 
-/// The service level and where it is told of.
-fn telemetry(config: &Config) -> Checked {
+/// Validates the SLO, alerts and telemetry.
+fn telemetry(config: &Config) -> Validation {
     let Config { alerts, telemetry, .. } = config;
     all_in_range(&monitor::ranges(config))?;
     binding("telemetry.binding", &telemetry.binding)?;
@@ -236,28 +236,28 @@ fn telemetry(config: &Config) -> Checked {
     Ok(())
 }
 
-fn all_in_range<const N: usize>((values, limits): &Ranges<N>) -> Checked {
+fn all_in_range<const N: usize>((values, limits): &Ranges<N>) -> Validation {
     let mut lines = values.iter().zip(limits.iter());
     lines.try_for_each(|(&value, &(path, least, most))| range(path, value, least, most))
 }
 
-fn range(path: &str, value: u64, least: u64, most: u64) -> Checked {
+fn range(path: &str, value: u64, least: u64, most: u64) -> Validation {
     let is_allowed = (least..=most).contains(&value);
     check(is_allowed, path, value, format_args!("a whole number from {least} to {most}"))
 }
 
-fn name(path: &str, name: &str) -> Checked {
+fn name(path: &str, name: &str) -> Validation {
     let is_allowed = (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
     let allowed = format_args!("a name of 1 to {MAX_NAME_BYTES} bytes without control characters");
     check(is_allowed, path, path::shown(name), allowed)
 }
 
-fn view_name(path: &str, view: &str) -> Checked {
+fn view_name(path: &str, view: &str) -> Validation {
     name(path, view)?;
     check(!view.contains(':'), path, view, "a view's name, which has no `:`")
 }
 
-fn view(path: &str, name: &str, view: &View) -> Checked {
+fn view(path: &str, name: &str, view: &View) -> Validation {
     view_name(path, name)?;
     for (key, value, most) in [
         ("ttl_seconds", view.ttl_seconds, MAX_TTL_SECONDS),
@@ -270,11 +270,11 @@ fn view(path: &str, name: &str, view: &View) -> Checked {
     if view.join_keys.is_empty() && says_more { Ok(()) } else { join_keys(path, &view.join_keys) }
 }
 
-fn view_names(path: &str, views: &[String]) -> Checked {
+fn view_names(path: &str, views: &[String]) -> Validation {
     views.iter().enumerate().try_for_each(|(index, view)| view_name(&format!("{path}[{index}]"), view))
 }
 
-fn join_keys(path: &str, columns: &[String]) -> Checked {
+fn join_keys(path: &str, columns: &[String]) -> Validation {
     let path = path::join(path, "join_keys");
     if columns.is_empty() {
         return Err(ConfigError::MissingKey(path));
@@ -288,7 +288,7 @@ fn join_keys(path: &str, columns: &[String]) -> Checked {
     Ok(())
 }
 
-fn key_prefix(path: &str, prefix: &str) -> Checked {
+fn key_prefix(path: &str, prefix: &str) -> Validation {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:/".contains(&byte);
     let is_allowed = (1..=MAX_KEY_PREFIX_BYTES).contains(&prefix.len()) && prefix.bytes().all(is_plain);
     let allowed = format_args!("1 to {MAX_KEY_PREFIX_BYTES} letters, digits, `_`, `-`, `.`, `:` or `/`");
@@ -296,16 +296,16 @@ fn key_prefix(path: &str, prefix: &str) -> Checked {
 }
 
 /// A binding is a JavaScript identifier.
-fn binding(path: &str, binding: &str) -> Checked {
+fn binding(path: &str, binding: &str) -> Validation {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let begins_well = binding.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
     let is_allowed = begins_well && binding.len() <= MAX_NAME_BYTES && binding.bytes().all(is_plain);
     check(is_allowed, path, path::shown(binding), "letters, digits and `_`, not beginning with a digit")
 }
 
-/// A base URL in the terms of RFC 3986: `http` or `https`, a host, maybe a port and a path; nothing that would be lost or
+/// Validates a base URL (RFC 3986): `http` or `https`, a host, optionally a port and a path; nothing that would be lost or
 /// would leak when a path is appended. A parser of all URLs would add a third to the size of the Worker.
-fn url(path: &str, url: &str) -> Checked {
+fn url(path: &str, url: &str) -> Validation {
     let check = |is_allowed, allowed: &str| check(is_allowed, path, path::shown(url), allowed);
     check(!url.contains('@'), "a URL without credentials, which belong in a secret")?;
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
@@ -314,7 +314,7 @@ fn url(path: &str, url: &str) -> Checked {
     check(url.bytes().all(is_plain), "a URL without query, fragment and spaces")?;
     let authority = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
     let (host, port) = match authority.rsplit_once(':') {
-        // The colons of an IPv6 address stand in brackets.
+        // The colons of an IPv6 address are in brackets.
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
     };
@@ -328,6 +328,6 @@ fn url(path: &str, url: &str) -> Checked {
     check(is_host && port.is_none_or(is_port), "a URL with a host, and a port from 1 to 65535 if any")
 }
 
-fn check(is_allowed: bool, path: &str, found: impl fmt::Display, allowed: impl fmt::Display) -> Checked {
+fn check(is_allowed: bool, path: &str, found: impl fmt::Display, allowed: impl fmt::Display) -> Validation {
     if is_allowed { Ok(()) } else { Err(ConfigError::not_allowed(path, found.to_string(), allowed.to_string())) }
 }

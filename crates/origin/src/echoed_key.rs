@@ -1,41 +1,41 @@
-//! Whether a join key in the origin's answer can be the one that was asked for, converted to the join key's type.
+//! Whether a join key in the origin's response can be the requested one, converted to the join key's type.
 //!
-//! Feast repeats the keys of a request as its store has them: `1001.7` comes back as `1001`, `"１００２"` as `1002`, `true` as
-//! `1`. This is stricter than [`canonical_key_hash`](model::canonical_key_hash), which joins keys that any conversion could
-//! make equal: here the asked key is converted, and the result compared to the last digit. Invariant: a key that no
-//! conversion of the asked one gives is another entity's.
+//! Feast echoes the keys of a request as its store has them: `1001.7` comes back as `1001`, `"１００２"` as `1002`, `true` as
+//! `1`. This is stricter than [`canonical_key_hash`](model::canonical_key_hash), which equates keys that any conversion could
+//! make equal: here the requested key is converted, and the result is compared exactly. Invariant: a key that no conversion of the
+//! requested one gives is another entity's.
 
 use model::canonical_key_hash::{Canonical, compact, uuid_digits};
 use model::key::EntityValue;
 
-/// How an echoed key compares to the one that was asked for.
+/// How an echoed key compares to the requested one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Echo {
-    /// It is the same, converted to some type, or tells nothing.
+pub(super) enum KeyMatch {
+    /// Equal after a conversion, or unknown.
     Same,
-    /// It is the same but for case and white space, in which another key may differ from it too.
+    /// Equal but for case and white space, in which another key may differ from it too.
     Similar,
-    /// It is of another entity.
+    /// Another entity's key.
     Other,
 }
 
-/// Compares a key in the origin's answer to the one that was asked for.
-pub(super) fn compare(asked: EntityValue<'_>, echoed: EntityValue<'_>) -> Echo {
-    let is_same = match (asked, echoed) {
-        // What null, an array or an object may become is the origin's own to know, and an origin that echoes null tells nothing.
+/// Compares a key in the origin's response to the requested one.
+pub(super) fn compare(requested: EntityValue<'_>, echoed: EntityValue<'_>) -> KeyMatch {
+    let is_same = match (requested, echoed) {
+        // How an origin converts null, arrays and objects is unknown, and an echoed null tells nothing.
         (EntityValue::Null | EntityValue::Json(_), _) | (_, EntityValue::Null) => true,
         (_, EntityValue::Json(_)) => false,
-        (EntityValue::Text(asked), EntityValue::Text(echoed)) if asked == echoed => true,
-        _ => is_same_number(asked, echoed) || is_same_uuid(asked, echoed),
+        (EntityValue::Text(requested), EntityValue::Text(echoed)) if requested == echoed => true,
+        _ => is_same_number(requested, echoed) || is_same_uuid(requested, echoed),
     };
     if is_same {
-        return Echo::Same;
+        return KeyMatch::Same;
     }
-    match (Canonical::of(asked), Canonical::of(echoed)) {
+    match (Canonical::of(requested), Canonical::of(echoed)) {
         // A date may become another spelling of it, in another time zone, or a number of seconds.
-        (Canonical::Uncertain, Canonical::Uncertain | Canonical::Number(_)) => Echo::Same,
-        (Canonical::Text(asked), Canonical::Text(echoed)) if asked == echoed => Echo::Similar,
-        _ => Echo::Other,
+        (Canonical::Uncertain, Canonical::Uncertain | Canonical::Number(_)) => KeyMatch::Same,
+        (Canonical::Text(requested), Canonical::Text(echoed)) if requested == echoed => KeyMatch::Similar,
+        _ => KeyMatch::Other,
     }
 }
 
@@ -71,8 +71,8 @@ impl Numeral {
 }
 
 #[expect(clippy::float_cmp, reason = "the result of a conversion is compared to the last bit")]
-fn is_same_number(asked: EntityValue<'_>, echoed: EntityValue<'_>) -> bool {
-    let Some((ours, theirs)) = Numeral::of(asked).zip(Numeral::of(echoed)) else { return false };
+fn is_same_number(requested: EntityValue<'_>, echoed: EntityValue<'_>) -> bool {
+    let Some((ours, theirs)) = Numeral::of(requested).zip(Numeral::of(echoed)) else { return false };
     if let EntityValue::Boolean(echoed) = echoed {
         return (ours.float != 0.0) == echoed;
     }
@@ -88,9 +88,9 @@ fn is_same_number(asked: EntityValue<'_>, echoed: EntityValue<'_>) -> bool {
     }
 }
 
-fn is_same_uuid(asked: EntityValue<'_>, echoed: EntityValue<'_>) -> bool {
+fn is_same_uuid(requested: EntityValue<'_>, echoed: EntityValue<'_>) -> bool {
     let digits = |value| if let EntityValue::Text(text) = value { uuid_digits(&compact(text).0) } else { None };
-    digits(asked).is_some_and(|ours| digits(echoed) == Some(ours))
+    digits(requested).is_some_and(|ours| digits(echoed) == Some(ours))
 }
 
 #[cfg(test)]
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_key_that_the_origin_converted_is_the_same() {
-        for (asked, echoed) in [
+        for (requested, echoed) in [
             (Number("1"), Number("1")),
             (Number("1001.7"), Number("1001")),
             (Number("-1001.7"), Number("-1001")),
@@ -136,16 +136,16 @@ mod tests {
             (Json("[1]"), Number("5")),
             (Number("5"), Null),
         ] {
-            assert_eq!(compare(asked, echoed), Echo::Same, "{asked:?} {echoed:?}");
+            assert_eq!(compare(requested, echoed), KeyMatch::Same, "{requested:?} {echoed:?}");
         }
-        for (asked, echoed) in [(Text("A"), Text("a")), (Text(" a"), Text("a")), (Text("zoë"), Text("ZOË"))] {
-            assert_eq!(compare(asked, echoed), Echo::Similar, "{asked:?} {echoed:?}");
+        for (requested, echoed) in [(Text("A"), Text("a")), (Text(" a"), Text("a")), (Text("zoë"), Text("ZOË"))] {
+            assert_eq!(compare(requested, echoed), KeyMatch::Similar, "{requested:?} {echoed:?}");
         }
     }
 
     #[test]
     fn a_key_that_no_conversion_gives_is_another_entitys() {
-        for (asked, echoed) in [
+        for (requested, echoed) in [
             (Number("1"), Number("2")),
             (Number("1"), Number("-1")),
             (Number("1"), Text("2")),
@@ -169,7 +169,7 @@ mod tests {
             (Text("2026-11-23"), Text("b")),
             (Text("123e4567-e89b-12d3-a456-426614174000"), Text("123e4567-e89b-12d3-a456-426614174001")),
         ] {
-            assert_eq!(compare(asked, echoed), Echo::Other, "{asked:?} {echoed:?}");
+            assert_eq!(compare(requested, echoed), KeyMatch::Other, "{requested:?} {echoed:?}");
         }
     }
 }
