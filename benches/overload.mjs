@@ -257,7 +257,7 @@ export async function measureLoad(options) {
 			// Rows last for longer than the run, and time of its own changes nothing in what is asked of the origin.
 			freshness: { ttl_seconds: 86_400, early_refresh_percent: 0 },
 			load: { max_pending_requests: MAX_WAITING },
-			auth: { open: ["read", "write"] },
+			auth: { anonymous_scopes: ["read", "write"] },
 		};
 		host = await LOADED_HOSTS[hostName]({ url: `http://127.0.0.1:${port}` }, vars);
 		await warm(host, entities);

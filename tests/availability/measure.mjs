@@ -57,7 +57,10 @@ const percentile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.fl
 export async function availabilityOf(hostName, originName, seconds) {
 	const origin = await ORIGINS[originName]();
 	try {
-		const host = await HOSTS[hostName]({ origin, vars: { ...origin.vars, auth: { open: ["read", "write"] } } });
+		const host = await HOSTS[hostName]({
+			origin,
+			vars: { ...origin.vars, auth: { anonymous_scopes: ["read", "write"] } },
+		});
 		try {
 			return await measure(host.url, origin, seconds);
 		} finally {

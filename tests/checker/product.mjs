@@ -101,7 +101,7 @@ export async function startWorkers({ folder, config, originUrl, count, clockMs }
 		vars: {
 			[CONFIG_VARIABLE]: overlay(config, {
 				origin: { kind: "http", url: originUrl },
-				auth: { open: ["read"] },
+				auth: { anonymous_scopes: ["read"] },
 			}),
 			[OPERATOR_SECRET]: OPERATOR_TOKEN,
 		},

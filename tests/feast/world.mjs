@@ -113,7 +113,7 @@ export async function startWorld(options) {
 			? async () => ({ url: relay.url, stop: async () => {} })
 			: (await import("../support/worker.mjs")).startWorker;
 		// Whoever may call Feast may do everything, and these tests compare the two.
-		const auth = { open: ["read", "write", "admin"] };
+		const auth = { anonymous_scopes: ["read", "write", "admin"] };
 		const worker = await startWorker({ vars: { auth, ...vars }, origin: relay.url });
 		const edge = {
 			url: worker.url,

@@ -9,7 +9,7 @@ import { startOrigin } from "../support/origin.mjs";
 import { openRaw } from "../support/raw.mjs";
 
 const FEAST = "/get-online-features";
-const OPEN = { open: ["read", "write"] };
+const OPEN = { anonymous_scopes: ["read", "write"] };
 const VIEWS = { stats: { join_keys: ["driver_id"] } };
 
 /** Each is passed by just one of the requests below. */

@@ -8,7 +8,7 @@ import { startRawOrigin } from "../support/raw.mjs";
 
 const FEAST = "/get-online-features";
 const VARS = {
-	auth: { open: ["read", "write"] },
+	auth: { anonymous_scopes: ["read", "write"] },
 	views: { stats: { join_keys: ["driver_id"], sources: [] } },
 	breaker: { enabled: false },
 	l2: { enabled: false },

@@ -63,7 +63,7 @@ export function testHostile({ start, readsAnswersApart }) {
 		before(async () => {
 			origin = await startRawOrigin((request) => answering(request));
 			const vars = {
-				auth: { open: ["read", "write"] },
+				auth: { anonymous_scopes: ["read", "write"] },
 				views: { stats: { join_keys: ["driver_id"], sources: [] } },
 				breaker: { enabled: false },
 				l2: { enabled: false },

@@ -29,7 +29,7 @@ export async function testNeighbour({ start }) {
 	);
 	const host = await start({
 		origin,
-		vars: { views: VIEWS, auth: { open: ["read", "write"] }, breaker: { enabled: false } },
+		vars: { views: VIEWS, auth: { anonymous_scopes: ["read", "write"] }, breaker: { enabled: false } },
 	});
 	const other = await start({ origin, vars: { views: VIEWS, breaker: { window: 10, open_ms: 60_000 } } });
 	beforeEach(() => {

@@ -34,7 +34,7 @@ export function testProxy({ start, saysContinue }) {
 		};
 		before(async () => {
 			origin = await startRawOrigin((request) => answering(request));
-			const vars = { auth: { open: ["read", "write"] }, limits: { body_bytes: 10_000 } };
+			const vars = { auth: { anonymous_scopes: ["read", "write"] }, limits: { body_bytes: 10_000 } };
 			host = await start({ origin, operatorToken: OPERATOR, vars });
 		});
 		afterEach(() => {
@@ -312,7 +312,7 @@ export function testProxy({ start, saysContinue }) {
 			const own = await start({
 				origin,
 				secrets,
-				vars: { pseudonymize_keys: true, auth: { open: ["read", "write"] } },
+				vars: { pseudonymize_keys: true, auth: { anonymous_scopes: ["read", "write"] } },
 			});
 			const raw = await openRaw(own.port);
 			try {
@@ -345,7 +345,7 @@ export function testProxy({ start, saysContinue }) {
 			let raw;
 			before(async () => {
 				const vars = {
-					auth: { open: ["read", "write"] },
+					auth: { anonymous_scopes: ["read", "write"] },
 					deadlines: { default_ms: DEADLINE_MS },
 					origin: { timeout_ms: 60_000 },
 				};

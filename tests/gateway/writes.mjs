@@ -22,7 +22,7 @@ export async function testWrites({ start }) {
 		return reply;
 	};
 	const origin = await startOrigin(answer);
-	const vars = { views: VIEWS, auth: { open: ["read", "write"] } };
+	const vars = { views: VIEWS, auth: { anonymous_scopes: ["read", "write"] } };
 	const host = await start({ origin, operatorToken: OPERATOR, vars });
 	beforeEach(() => {
 		origin.reset();

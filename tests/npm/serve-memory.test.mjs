@@ -21,7 +21,7 @@ test("a body that goes on to the origin is not held in memory", async (t) => {
 	});
 	await once(origin, "listening");
 	const url = `http://127.0.0.1:${origin.address().port}`;
-	const host = await startServe({ origin: url, vars: { auth: { open: ["read", "write", "admin"] } } });
+	const host = await startServe({ origin: url, vars: { auth: { anonymous_scopes: ["read", "write", "admin"] } } });
 	t.after(() => host.stop());
 	/** The most memory that the process has had, in bytes. */
 	const peak = () => {

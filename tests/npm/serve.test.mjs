@@ -19,7 +19,7 @@ import { until } from "./harness.mjs";
 
 const FEAST = "/get-online-features";
 const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
-const OPEN = { open: ["read", "write"] };
+const OPEN = { anonymous_scopes: ["read", "write"] };
 
 /** A promise that a test settles, and what tells that it is waited for. */
 function gate() {

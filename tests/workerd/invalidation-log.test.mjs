@@ -16,7 +16,7 @@ const VARS = {
 	views: { stats: { join_keys: ["driver_id"], sources: [] } },
 	l3: { enabled: true, shards: 2, timeout_ms: 5_000 },
 	writes: { visible_within_ms: 0 },
-	auth: { open: ["read", "write"] },
+	auth: { anonymous_scopes: ["read", "write"] },
 };
 
 /** @type {import("../support/origin.mjs").Origin} */

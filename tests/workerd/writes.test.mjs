@@ -31,7 +31,7 @@ before(async () => {
 	worker = await startWorker({
 		origin,
 		operatorToken: TOKEN,
-		vars: { views: VIEWS, auth: { open: ["read", "write"] } },
+		vars: { views: VIEWS, auth: { anonymous_scopes: ["read", "write"] } },
 	});
 });
 afterEach(() => {
