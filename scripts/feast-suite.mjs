@@ -60,7 +60,7 @@ const TARGETS = { serve: "package", worker: "worker" };
 const OPERATOR = "of-the-operator";
 /** Whoever may call Feast may do everything, and Feast takes its time: these tests compare the two. */
 const VARS = {
-	auth: { anonymous_scopes: ["read", "write", "operate"] },
+	auth: { anonymous_scopes: ["read", "write", "admin"] },
 	origin: { timeout_ms: 60_000 },
 	routing: { real_time_deadline_ms: 60_000 },
 	deadlines: { default_ms: 60_000, adaptive_timeouts: false },

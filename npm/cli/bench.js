@@ -1,4 +1,4 @@
-// `featheredge bench`: the benchmark's scenarios, on an engine in this process or on a server, beside an earlier run.
+// `featheredge bench`: runs the benchmark's scenarios on an engine in this process or on a server, and compares an earlier run.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -27,7 +27,7 @@ const COLUMNS = [
 	["targets", ({ summary }) => (summary.verdicts.every(({ is_met: isMet }) => isMet) ? "met" : "missed")],
 ];
 
-/** What draws are of a comparison: any number does, and the same one tells the same of the same runs. */
+/** The seed of a comparison's resampling, fixed so that the same runs give the same result. */
 const COMPARISON_SEED = 1;
 
 function readJson(file) {
@@ -38,8 +38,8 @@ function readJson(file) {
 	}
 }
 
-/** What the framework refuses is in its own words. */
-function refusing(what, act) {
+/** Turns the framework's errors into failures. */
+function withUsageErrors(what, act) {
 	try {
 		return act();
 	} catch (error) {
@@ -61,17 +61,20 @@ function popularityOf(text) {
 		throw new Failure("expected `sequential`, `uniform:POPULATION` or `zipf:POPULATION:EXPONENT`", EXIT.usage);
 	}
 	const entities = readJson(text);
-	if (!Array.isArray(entities)) throw new Failure(`\`${text}\` is no array of ids`, EXIT.usage);
+	if (!Array.isArray(entities)) throw new Failure(`\`${text}\` is not an array of ids`, EXIT.usage);
 	return { recorded: { entities: entities.map(String) } };
 }
 
-/** The scenarios that are run, with what the options say in place of theirs. */
+/** The scenarios to run, with the options' changes. */
 function scenariosOf(options) {
 	const read = options.scenarios === undefined ? framework.framework().scenarios : readJson(options.scenarios);
 	const all = Array.isArray(read) ? read : [read];
 	const unknown = options.only?.find((name) => !all.some((scenario) => scenario.name === name));
 	if (unknown !== undefined) {
-		throw new Failure(`no scenario \`${unknown}\`: there are ${all.map(({ name }) => name).join(", ")}`, EXIT.usage);
+		throw new Failure(
+			`unknown scenario \`${unknown}\`: the known ones are ${all.map(({ name }) => name).join(", ")}`,
+			EXIT.usage,
+		);
 	}
 	const chosen = all.filter(({ name }) => options.only?.includes(name) ?? true);
 	if (chosen.length === 0) throw new Failure("there are no scenarios", EXIT.usage);
@@ -92,7 +95,7 @@ function scenariosOf(options) {
 	return chosen.map((scenario) => {
 		const changed = { ...scenario, ...changes };
 		if (duration !== undefined && requests === undefined) delete changed.request_count;
-		return refusing(scenario.name, () => framework.scaledScenario(changed, options.scale));
+		return withUsageErrors(scenario.name, () => framework.scaledScenario(changed, options.scale));
 	});
 }
 
@@ -116,22 +119,23 @@ function printComparison(compared, { started_at: when }) {
 	const rows = [];
 	for (const { name, is_same_scenario: isSame, metrics } of compared) {
 		for (const { name: figure, left, right, difference, interval, verdict } of metrics) {
-			const said = verdict === "unknown" ? "too few repetitions" : verdict;
+			const label = verdict === "unknown" ? "too few repetitions" : verdict;
 			const within = interval === null || interval === undefined ? "" : interval.map(digits).join(" to ");
-			rows.push([isSame ? name : `${name} (changed)`, figure, ...[left, right, difference].map(digits), within, said]);
+			rows.push([isSame ? name : `${name} (changed)`, figure, ...[left, right, difference].map(digits), within, label]);
 		}
 	}
 	console.log(tableOf(head, rows));
-	console.log(`beside the run of ${when}`);
+	console.log(`compared with the run of ${when}`);
 }
 
 export async function bench(options) {
 	const { url, repeats, l2, json } = options;
 	await framework.load(() => readFileSync(new URL("./benchmark/benchmark.wasm", import.meta.url)));
 	const scenarios = scenariosOf(options);
-	// Before all is measured: a file that is none is told at once.
+	// Before the run, so that an invalid file fails at once.
 	const read = options.compare && readJson(options.compare);
-	const earlier = read && refusing(`\`${options.compare}\` is no run`, () => framework.summarize(read.run ?? read));
+	const earlier =
+		read && withUsageErrors(`\`${options.compare}\` is not a run`, () => framework.summarize(read.run ?? read));
 	const hasLine = !json && process.stderr.isTTY;
 	const run = await framework.runSuite({
 		scenarios,
@@ -162,6 +166,6 @@ export async function bench(options) {
 	}
 	const { succeeded, failures } = run.overall;
 	if (succeeded === 0) {
-		throw new Failure(`no request was answered: ${failures.map(({ kind, count }) => `${count} × ${kind}`).join(", ")}`);
+		throw new Failure(`no request succeeded: ${failures.map(({ kind, count }) => `${count} × ${kind}`).join(", ")}`);
 	}
 }

@@ -1,9 +1,9 @@
-// What `--entities` says: ids, or columns of keys.
+// The option `--entities`: ids, or columns of keys.
 
 import { parse } from "../src/json.js";
 import { EXIT, Failure } from "./failure.js";
 
-/** A value as a person types it: a number is one, `"1"` in quotes is a text, anything else too. */
+/** A typed value: `1` is a number, `"1"` in quotes is a text, and so is anything else. */
 function typed(text) {
 	try {
 		return parse(text);
@@ -33,7 +33,7 @@ export function entitiesOf(texts) {
 }
 
 /**
- * The rows that columns of keys stand for, in batches, as rows of a file come.
+ * The rows of key columns in batches, like those of a file.
  *
  * @param {Record<string, unknown[]>} columns
  * @param {number} batch

@@ -1,8 +1,8 @@
-// Ends of a command, and the exit codes that docs/reference/cli.md lists.
+// Errors of a command, and the exit codes in docs/reference/cli.md.
 
 export const EXIT = Object.freeze({ ok: 0, failed: 1, usage: 2, configuration: 3, refused: 4, interrupted: 130 });
 
-/** An error that the person at the keyboard can do something about: shown without a stack. */
+/** An error that the user can correct; printed without a stack. */
 export class Failure extends Error {
 	constructor(message, exitCode = EXIT.failed) {
 		super(message);
@@ -10,7 +10,7 @@ export class Failure extends Error {
 	}
 }
 
-/** The exit code of an error, whoever threw it. */
+/** The exit code of any error. */
 export function exitCodeOf(error) {
 	if (error instanceof Failure) return error.exitCode;
 	if (error.code === "invalid-configuration") return EXIT.configuration;

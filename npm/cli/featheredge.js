@@ -7,23 +7,23 @@ import { EXIT, exitCodeOf, Failure } from "./failure.js";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
 
-function whole(text) {
+function wholeNumber(text) {
 	if (!/^\d+$/.test(text)) throw new InvalidArgumentError("expected a whole number.");
 	return Number(text);
 }
 
 function port(text) {
-	const number = whole(text);
+	const number = wholeNumber(text);
 	if (number > 65_535) throw new InvalidArgumentError("expected a number up to 65535.");
 	return number;
 }
 
-function positive(text) {
+function positiveInteger(text) {
 	if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("expected a whole number above 0.");
 	return Number(text);
 }
 
-function above0(text) {
+function positiveNumber(text) {
 	const number = Number(text);
 	if (!(number > 0 && number < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError("expected a number above 0.");
 	return number;
@@ -37,25 +37,25 @@ function share(text) {
 
 const list = (text, before = []) => [...before, ...text.split(",")];
 
-const JSON_OPTION = ["--json", "print JSON, and nothing else"];
+const JSON_OPTION = ["--json", "print JSON only"];
 const CONFIG = [
 	"--config <file>",
-	"settings (TOML or JSON): the table of docs/reference/configuration.md, or a wrangler file that has it",
+	"the configuration (TOML or JSON): the table of docs/reference/configuration.md, or a wrangler file with it",
 ];
 const ORIGIN = [
 	"--origin <url>",
-	"take features from a Feast server, or any origin of its contract, instead of the synthetic one",
+	"fetch features from a Feast server, or another origin with its contract, instead of the synthetic one",
 ];
-const REDIS = ["--redis <url>", "keep rows in Redis: redis://HOST:PORT; several of a cluster separated by commas"];
+const REDIS = ["--redis <url>", "store rows in Redis: redis://HOST:PORT; servers of a cluster separated by commas"];
 
-/** Commands are loaded when they are called for, since each has libraries of its own. */
+/** Loads a command when it runs, since each has its own libraries. */
 const act = (load) => async (options) => {
 	const command = await load();
 	await command(options);
 };
 
 const program = new Command("featheredge")
-	.description("Serves machine-learning features from memory, from Redis, or from where they come from.")
+	.description("Serves machine-learning features from memory, from Redis, or from their origin.")
 	.version(version)
 	.showHelpAfterError("(add --help for the options)")
 	.exitOverride();
@@ -63,6 +63,20 @@ const program = new Command("featheredge")
 program
 	.command("serve")
 	.description("serve the HTTP API on Node")
+	.addHelpText(
+		"after",
+		`
+Environment:
+  FEATHEREDGE_OPERATOR_TOKEN             the bearer token of operators, who have all scopes; without it,
+                                         nobody has the scope \`admin\`
+  FEATHEREDGE_TOKENS                     the callers' tokens, for \`auth.mode = "tokens"\`
+  FEATHEREDGE_ORIGIN_AUTHORIZATION       the \`Authorization\` of requests to the origin
+  FEATHEREDGE_WEBHOOK_AUTHORIZATION      the \`Authorization\` of requests to \`alerts.webhook_url\`
+  FEATHEREDGE_TRACES_AUTHORIZATION       the \`Authorization\` of requests to \`telemetry.traces_url\`
+  FEATHEREDGE_STORE_ENCRYPTION_KEYS      the keys that encrypt rows in Redis
+
+docs/reference/configuration.md describes the configuration.`,
+	)
 	.option("--port <n>", "the port; 0 for a free one", port, 8787)
 	.option("--host <address>", "the address to listen on", "127.0.0.1")
 	.option(...CONFIG)
@@ -73,17 +87,17 @@ program
 
 program
 	.command("get")
-	.description("make one request, and show the answer as a table")
+	.description("send one request, and print the response as a table")
 	.requiredOption(
 		"-e, --entities <ids...>",
-		"ids separated by commas, or COLUMN=VALUES; a number is one, and in double quotes a text",
+		"ids separated by commas, or COLUMN=VALUES; digits are a number, in double quotes a text",
 	)
-	.option("-f, --features <names...>", "references separated by commas: view:feature, or feature")
-	.option("-s, --service <name>", "a feature service in place of features")
-	.addOption(new Option("--priority <level>", "who goes first").choices(["low", "normal", "high", "critical"]))
-	.addOption(new Option("--consistency <level>", "how fresh").choices(["eventual", "bounded", "strong"]))
-	.option("--max-staleness <seconds>", "how old a value may be", whole)
-	.option("--url <url>", "ask this server, in place of an engine in this process")
+	.option("-f, --features <names...>", "references separated by commas: view:feature, or feature of the default view")
+	.option("-s, --service <name>", "a feature service instead of features")
+	.addOption(new Option("--priority <level>", "the priority under load").choices(["low", "normal", "high", "critical"]))
+	.addOption(new Option("--consistency <level>", "the consistency level").choices(["eventual", "bounded", "strong"]))
+	.option("--max-staleness <seconds>", "the maximum age of a value", wholeNumber)
+	.option("--url <url>", "send to this server, instead of an engine in this process")
 	.option(...CONFIG)
 	.option(...ORIGIN)
 	.option(...REDIS)
@@ -92,24 +106,28 @@ program
 
 program
 	.command("warm")
-	.description("bring rows into a store, or to a server, ahead of the first request")
+	.description("load rows into a store or a server before the first request")
 	.option("--from <file>", "a file of rows: .parquet, .csv or .ndjson")
-	.option("-e, --entities <columns...>", "in place of a file, the rows of these: COLUMN=VALUES")
-	.requiredOption("--view <name>", "the feature view that they are rows of")
-	.option("--keys <columns>", "the columns of the file that key it, separated by commas", list)
-	.option("--features <columns>", "the columns that are features; all others without it", list)
-	.option("--event-time <column>", "the column with the time of the event behind each row")
-	.option("--text <columns>", "columns of a CSV whose values are texts, even where they look like numbers", list)
-	.option("--batch <rows>", "rows at a time; by default 1000 to Redis, 10000 to a file, 800 to a server", positive)
-	.option("--restart", "begin anew, although an earlier run got part of the way")
+	.option("-e, --entities <columns...>", "the rows of these entities, instead of a file: COLUMN=VALUES")
+	.requiredOption("--view <name>", "the feature view of the rows")
+	.option("--keys <columns>", "the key columns of the file, separated by commas", list)
+	.option("--features <columns>", "the feature columns (default: all others)", list)
+	.option("--event-time <column>", "the column with the event time of each row")
+	.option("--text <columns>", "columns of a CSV whose values are texts, even if they look like numbers", list)
+	.option(
+		"--batch <rows>",
+		"rows at a time (default: 1000 to Redis, 10000 to a file, 800 to a server)",
+		positiveInteger,
+	)
+	.option("--restart", "start over, even if an earlier run was interrupted")
 	.option("--kv-bulk <file>", "write files for `wrangler kv bulk put`")
-	.option("--url <url>", "send the rows to this server, which keeps them in its memory and stores")
+	.option("--url <url>", "send the rows to this server, for its memory and stores")
 	.option(
 		"--fetch <features>",
-		"have these fetched, in place of the file's values: by the server, or from --origin",
+		"fetch these features instead of reading the file's values: by the server, or from --origin",
 		list,
 	)
-	.option("--origin <url>", "what a store's rows are fetched from: a Feast server, or any origin of its contract")
+	.option("--origin <url>", "the origin of --fetch into a store: a Feast server, or another origin with its contract")
 	.option(...REDIS)
 	.option(...CONFIG)
 	.option(...JSON_OPTION)
@@ -117,57 +135,58 @@ program
 
 program
 	.command("bench")
-	.description("run the benchmark's scenarios, in this process or on a server")
-	.option("--url <url>", "measure this server, in place of an engine in this process")
-	.option("--repeats <n>", "how often each scenario is run", positive, 5)
-	.option("--scale <share>", "a share of the requests, for a quick look", share, 1)
-	.option("--scenarios <file>", "scenarios (JSON) in place of the built-in ones")
+	.description("run the benchmark's scenarios in this process or on a server")
+	.option("--url <url>", "measure this server, instead of an engine in this process")
+	.option("--repeats <n>", "repetitions of each scenario", positiveInteger, 5)
+	.option("--scale <share>", "a share of the requests, for a quick run", share, 1)
+	.option("--scenarios <file>", "scenarios (JSON) instead of the built-in ones")
 	.option("--only <names>", "only these scenarios, separated by commas", list)
-	.option("--entities <n>", "in place of what the scenarios say: entities of a request", positive)
-	.option("--features <n>", "features of a request", positive)
-	.option("--concurrency <n>", "how many requests are under way at the most", positive)
-	.option("--rate <per second>", "begin requests at this rate, whether or not others have ended (open loop)", above0)
-	.option("--requests <n>", "how many requests", positive)
+	.option("--entities <n>", "entities per request, instead of the scenarios' value", positiveInteger)
+	.option("--features <n>", "features per request", positiveInteger)
+	.option("--concurrency <n>", "the maximum of concurrent requests", positiveInteger)
+	.option(
+		"--rate <per second>",
+		"begin requests at this rate, whether or not others are complete (open loop)",
+		positiveNumber,
+	)
+	.option("--requests <n>", "the number of requests", positiveInteger)
 	.option(
 		"--duration <seconds>",
-		"for how long requests are begun; without --requests as many as there is time for",
-		above0,
+		"how long to begin requests; without --requests their number is not limited",
+		positiveNumber,
 	)
-	.option("--warm-up <n>", "requests that come first and are not measured", whole)
+	.option("--warm-up <n>", "unmeasured requests before the measured ones", wholeNumber)
 	.option("--popularity <kind>", "sequential, uniform:POPULATION, zipf:POPULATION:EXPONENT, or a file of ids (JSON)")
-	.option("--seed <n>", "what all draws follow from", whole)
-	.option(
-		"--compare <file>",
-		"tell how the run differs from an earlier one: what --json or --save gave, or the page's export",
-	)
-	.option("--save <file>", "keep the run (JSON), for a later --compare or the page")
+	.option("--seed <n>", "the seed of the random numbers", wholeNumber)
+	.option("--compare <file>", "compare with an earlier run: the output of --json or --save, or the page's export")
+	.option("--save <file>", "write the run (JSON), for a later --compare or the page")
 	.addOption(
 		new Option("--l2 <store>", "the store of the engine in this process").choices(["memory", "none"]).default("memory"),
 	)
 	.option(...JSON_OPTION)
 	.action(act(async () => (await import("./bench.js")).bench));
 
-const WATCHED = ["--url <url>", "the server that is looked at", "http://127.0.0.1:8787"];
+const SERVER = ["--url <url>", "the server", "http://127.0.0.1:8787"];
 const scope = () =>
-	new Option("--scope <scope>", "of whom: the isolate that answers, or all of a Worker's")
+	new Option("--scope <scope>", "the isolate that responds, or all isolates of a Worker")
 		.choices(["isolate", "deployment"])
 		.default("isolate");
 
 program
 	.command("stats")
-	.description("show what a server measured: its promise, its tiers, its latencies, its alerts")
-	.option(...WATCHED)
+	.description("show a server's telemetry: its SLO, tiers, latencies and alerts")
+	.option(...SERVER)
 	.addOption(scope())
 	.option(...JSON_OPTION)
 	.action(act(async () => (await import("./stats.js")).stats));
 
 program
 	.command("top")
-	.description("show the same again and again")
-	.option(...WATCHED)
+	.description("show the same, refreshed")
+	.option(...SERVER)
 	.addOption(scope())
-	.option("--interval <seconds>", "how often", whole, 2)
-	.option("--count <n>", "how many times, before it ends", whole)
+	.option("--interval <seconds>", "the time between refreshes", wholeNumber, 2)
+	.option("--count <n>", "the number of refreshes", wholeNumber)
 	.option(...JSON_OPTION)
 	.action(act(async () => (await import("./stats.js")).top));
 
@@ -177,7 +196,7 @@ try {
 	if (error instanceof CommanderError) {
 		process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
 	} else {
-		// What bears no code is a fault of ours, and its stack tells where.
+		// An error without a code is a bug, so its stack is printed.
 		const isForPeople = error instanceof Failure || error.code !== undefined;
 		process.exitCode = exitCodeOf(error);
 		const { message } = error;

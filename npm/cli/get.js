@@ -1,15 +1,16 @@
-// `featheredge get`: one request, and a table of what came.
+// `featheredge get`: sends one request, and prints its response as a table.
 
 import { parse, stringify } from "../src/json.js";
+import { send } from "./client.js";
+import { connectEngine } from "./connections.js";
 import { entitiesOf } from "./entities.js";
 import { EXIT, Failure } from "./failure.js";
 import { tableOf } from "./table.js";
-import { ask, makeEngine } from "./world.js";
 
-/** How much of a value a table shows: an embedding is longer than any screen. */
-const SHOWN = 40;
+/** The longest value in a table, in characters: an embedding is longer than any screen. */
+const MAX_VALUE_LENGTH = 40;
 
-/** What is asked for, from `--entities a,b` or `--entities user_id=1,2`, and `--features` or `--service`. */
+/** The request of `--entities a,b` or `--entities user_id=1,2`, and `--features` or `--service`. */
 export function requestOf({ entities, features, service, priority, maxStaleness, consistency }) {
 	const { ids, columns } = entitiesOf(entities);
 	if ((features === undefined) === (service === undefined)) {
@@ -27,9 +28,9 @@ export function requestOf({ entities, features, service, priority, maxStaleness,
 	};
 }
 
-function shown(value) {
+function shortened(value) {
 	const text = typeof value === "string" ? value : stringify(value);
-	return text.length > SHOWN ? `${text.slice(0, SHOWN - 1)}…` : text;
+	return text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH - 1)}…` : text;
 }
 
 const age = (millis) =>
@@ -39,24 +40,24 @@ export async function get(options) {
 	const request = stringify(requestOf(options));
 	let text;
 	if (options.url !== undefined) {
-		text = await ask(options.url, "/v1/features", request);
+		text = await send(options.url, "/v1/features", request);
 	} else {
-		const world = await makeEngine(options);
+		const connection = await connectEngine(options);
 		try {
-			text = new TextDecoder().decode(await world.engine.serveBytes(new TextEncoder().encode(request)));
+			text = new TextDecoder().decode(await connection.engine.serveBytes(new TextEncoder().encode(request)));
 		} finally {
-			await world.close();
+			await connection.close();
 		}
 	}
 	if (options.json) return console.log(text);
-	const answer = parse(text);
+	const response = parse(text);
 	const rows = [];
-	for (const [entity, features] of Object.entries(answer.features)) {
+	for (const [entity, features] of Object.entries(response.features)) {
 		for (const [feature, { value, status, age_ms: millis, tier }] of Object.entries(features)) {
-			rows.push([entity, feature, shown(value), status, age(millis), tier ?? ""]);
+			rows.push([entity, feature, shortened(value), status, age(millis), tier ?? ""]);
 		}
 	}
 	console.log(tableOf(["entity", "feature", "value", "status", "age", "tier"], rows));
-	const { latency_ms: latency, quality_metrics: quality, metadata } = answer;
+	const { latency_ms: latency, quality_metrics: quality, metadata } = response;
 	console.log(`${latency} ms, ${metadata.serving_strategy}, ${Math.round(quality.completeness * 100)} % complete`);
 }

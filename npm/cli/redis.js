@@ -1,4 +1,4 @@
-// Redis for commands. A file of its own, since the client is large and most commands need none.
+// The connection of commands to Redis. It is a file of its own because the client is large and most commands need none.
 
 import { Cluster, Redis } from "ioredis";
 import { EXIT, Failure } from "./failure.js";
@@ -14,7 +14,7 @@ export async function connectRedis(urls) {
 	const single = { lazyConnect: true, maxRetriesPerRequest: 1 };
 	let client = new Redis(nodes[0], single);
 	let fault;
-	// Why it cannot connect, which what it rejects with does not say.
+	// The event has the cause, which the rejection lacks.
 	client.on("error", (error) => (fault = error));
 	try {
 		await client.connect();
@@ -31,7 +31,7 @@ export async function connectRedis(urls) {
 			`cannot reach Redis at ${nodes.map((url) => new URL(url).host).join(", ")}: ${(fault ?? error).message}`,
 		);
 	}
-	// It reconnects by itself, and the engine does without it meanwhile.
+	// The client reconnects by itself, and the engine works without it meanwhile.
 	client.on("error", () => {});
 	return client;
 }

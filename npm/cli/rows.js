@@ -1,7 +1,7 @@
-// Rows of a file, batch by batch, from any row on: Parquet, CSV or newline-delimited JSON, told by the file's ending.
+// Rows of a file, batch by batch, from any row on: Parquet, CSV or newline-delimited JSON, by the file's extension.
 //
-// Knows nothing of features. A row is an object by column name; a CSV's texts that look like numbers are numbers, but for the columns that
-// are said to be texts.
+// It knows nothing of features. A row is an object by column name. A CSV's text that looks like a number is one, except in columns that are
+// declared as texts.
 
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
@@ -16,13 +16,13 @@ const FORMATS = { parquet: readParquet, csv: readCsv, ndjson: readNdjson, jsonl:
 /**
  * @param {string} file
  * @param {{ batch: number, from?: number, texts?: string[] }} options `from` is the number of the first row
- * @returns {Promise<{ total?: number, batches: AsyncIterable<Record<string, unknown>[]> }>} `total` where the file says how many there are
+ * @returns {Promise<{ total?: number, batches: AsyncIterable<Record<string, unknown>[]> }>} `total` if the file states it
  */
 export async function openRows(file, { batch, from = 0, texts = [] }) {
 	const format = FORMATS[file.split(".").at(-1).toLowerCase()];
 	if (format === undefined) {
 		throw new Failure(
-			`\`${file}\` is none of ${Object.keys(FORMATS)
+			`\`${file}\` must be one of ${Object.keys(FORMATS)
 				.map((name) => `.${name}`)
 				.join(", ")}`,
 			EXIT.usage,
@@ -38,7 +38,7 @@ async function readParquet(file, { batch, from }) {
 	try {
 		metadata = await parquetMetadataAsync(buffer);
 	} catch (error) {
-		throw new Failure(`\`${file}\` is no Parquet file: ${error.message}`);
+		throw new Failure(`\`${file}\` is not a Parquet file: ${error.message}`);
 	}
 	const total = Number(metadata.num_rows);
 	async function* batches() {
@@ -77,7 +77,7 @@ function value(text, isText) {
 
 async function readNdjson(file, { batch, from }) {
 	async function* filled() {
-		// Made when it is read: lines that come before are lost.
+		// Created when it is read: earlier lines would be lost.
 		const lines = createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
 		for await (const line of lines) if (line.trim() !== "") yield line;
 	}
@@ -104,7 +104,7 @@ async function* batched(file, source, read, size, from) {
 }
 
 /**
- * The columns of rows: of the keys, of the features (all others, where none are named), and of the events' times, if there is one.
+ * The columns of rows: the keys, the features (by default all others), and the event times, if they are named.
  *
  * @param {object[]} rows
  * @param {{ keys: string[], features?: string[], eventTime?: string }} options
@@ -117,7 +117,7 @@ export function columnsOf(rows, { keys, features, eventTime }) {
 	}
 	for (const key of keys) {
 		if (column(key).some((value) => value === null || value === undefined)) {
-			throw new Failure(`a row has nothing in its key column \`${key}\``);
+			throw new Failure(`a row has no value in its key column \`${key}\``);
 		}
 	}
 	return {
@@ -127,8 +127,8 @@ export function columnsOf(rows, { keys, features, eventTime }) {
 	};
 }
 
-/** References of features of a view, which need not be told with it. */
+/** Adds a view to references of features that lack one. */
 export const qualifiedBy = (view) => (name) => (name.includes(":") ? name : `${view}:${name}`);
 
-/** A vector may come as a typed array, which JSON would write as an object. */
+/** A vector may be a typed array, which JSON would write as an object. */
 const plain = (value) => (ArrayBuffer.isView(value) ? Array.from(value) : (value ?? null));

@@ -1,4 +1,4 @@
-// `featheredge serve`: the gateway over Node's server, with Redis as L2. What of the configuration it cannot do, it refuses to start with.
+// `featheredge serve`: the gateway over Node's HTTP server, with Redis as L2. It refuses a configuration that only the Worker supports.
 
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -13,16 +13,17 @@ import { rateLimiter } from "../src/gateway/rate_limit.js";
 import { instantiate } from "../src/runtime/instance.js";
 import { Runtime } from "../src/runtime/runtime.js";
 import { post } from "../src/runtime/telemetry.js";
+import { connectStore } from "./connections.js";
 import { EXIT, Failure } from "./failure.js";
-import { connectStore, readSettings } from "./world.js";
+import { readSettings } from "./settings.js";
 
-/** How long requests may go on after a signal, in milliseconds. */
-const LAST_MILLIS = 10_000;
+/** How long requests may continue after a signal, in milliseconds. */
+const GRACE_PERIOD_MS = 10_000;
 
-/** How long after that what they have left to write may take, in milliseconds. */
-const CLOSING_MILLIS = 1_000;
+/** How long pending writes may take after that, in milliseconds. */
+const CLOSING_MS = 1_000;
 
-/** How long a request's head may be, in bytes: credentials that are too long are refused in words, as by the Worker. */
+/** The longest head of a request, in bytes: longer credentials than allowed get a problem, as from the Worker. */
 const MAX_HEAD_BYTES = 64 * 1024;
 
 export async function serve(options) {
@@ -53,16 +54,16 @@ export async function serve(options) {
 	});
 	const timer = setTimeout(() => {
 		server.closeAllConnections();
-		// A write that the origin has not answered to by now is not waited for.
-		setTimeout(() => process.exit(), CLOSING_MILLIS).unref();
-	}, LAST_MILLIS);
+		// The process does not wait longer for the origin's response to a write.
+		setTimeout(() => process.exit(), CLOSING_MS).unref();
+	}, GRACE_PERIOD_MS);
 	await new Promise((resolve) => {
 		server.close(resolve);
 		server.closeIdleConnections();
 	});
 	await end();
 	clearTimeout(timer);
-	// Node's `fetch`, by which telemetry is sent, keeps the process for a connection whose answer had a length and no body, as one of 304 may.
+	// Telemetry uses Node's `fetch`. After a 304 with a length its connection would keep the process alive.
 	process.exit();
 }
 
@@ -77,8 +78,8 @@ async function listen(server, { port, host }) {
 			server.listen(port, host, resolve);
 		});
 	} catch (error) {
-		const isTaken = error.code === "EADDRINUSE";
-		throw new Failure(isTaken ? `port ${port} is taken: choose another with \`--port\`` : error.message, EXIT.failed);
+		const isInUse = error.code === "EADDRINUSE";
+		throw new Failure(isInUse ? `port ${port} is in use: choose another with \`--port\`` : error.message, EXIT.failed);
 	}
 }
 
@@ -87,43 +88,48 @@ function runtimeOf(config, l2) {
 	const { FEATHEREDGE_ORIGIN_AUTHORIZATION: authorization } = process.env;
 	const { FEATHEREDGE_WEBHOOK_AUTHORIZATION: webhook, FEATHEREDGE_TRACES_AUTHORIZATION: traces } = process.env;
 	const authorizations = { webhook, traces };
-	const isPrivate = config.pseudonymize_keys === true;
-	if (isPrivate && l2 !== undefined && !l2.hidesKeys) {
+	const pseudonymizesKeys = config.pseudonymize_keys === true;
+	if (pseudonymizesKeys && l2 !== undefined && !l2.pseudonymizesKeys) {
 		refuse("`pseudonymize_keys` needs `FEATHEREDGE_STORE_ENCRYPTION_KEYS`, with `hmac_secret`");
 	}
 	const headers = authorization ? { authorization } : {};
 	return new Runtime({
 		config: { ...config, l2: { ...config.l2, ...(l2 === undefined && { enabled: false }) } },
 		connect: () => ({ stores: { l2_distributed: l2 } }),
-		origin: new HttpOrigin(config.origin?.url, { headers, isPrivate, fetch: nodeFetch, passesCoded: true }),
+		origin: new HttpOrigin(config.origin?.url, {
+			headers,
+			redactsErrors: pseudonymizesKeys,
+			fetch: nodeFetch,
+			preservesCoding: true,
+		}),
 		clock: steadyClock(),
-		isPrivate,
-		isHeard: config.alerts?.webhook_url !== undefined || config.telemetry?.traces_url !== undefined,
+		redactsErrors: pseudonymizesKeys,
+		exportsTelemetry: config.alerts?.webhook_url !== undefined || config.telemetry?.traces_url !== undefined,
 		send: (kind, to, body, signal) => post(to, body, authorizations[kind], signal),
 		onFault: console.error,
 	});
 }
 
-/** What the options, and the file that they name, say; fails where this server cannot do it. */
+/** The configuration of the options and their file; fails if this server does not support it. */
 async function settingsOf(options) {
 	const { config, rateLimits } = await readSettings(options.config);
 	const { auth, l3, telemetry } = config;
 	if (l3?.enabled) {
 		refuse(
-			"`l3.enabled`: the Worker alone has the storage tier, which is of Durable Objects; leave it out, and see `--redis`",
+			"`l3.enabled`: only the Worker has the storage tier, which consists of Durable Objects; remove it, and see `--redis`",
 		);
 	}
 	if (telemetry?.aggregate || telemetry?.analytics_binding !== undefined) {
 		refuse(
-			"`telemetry.aggregate` and `telemetry.analytics_binding` are for the Worker, which has these places; leave them out, and see `GET /metrics`",
+			"`telemetry.aggregate` and `telemetry.analytics_binding` need the Worker's bindings; remove them, and see `GET /metrics`",
 		);
 	}
-	if (!Array.isArray(rateLimits)) refuse("`ratelimits` is no list: write `[[ratelimits]]`, in double brackets");
+	if (!Array.isArray(rateLimits)) refuse("`ratelimits` must be a list: write `[[ratelimits]]`, in double brackets");
 	const rateLimiters = new Map(rateLimits.map(({ name, simple }) => [name, limiterOf(name, simple)]));
 	const binding = auth?.rate_limit_binding ?? undefined;
 	if (binding !== undefined && !rateLimiters.has(binding)) {
 		refuse(
-			`\`auth.rate_limit_binding\` names \`${binding}\`, which the file has not: add \`[[ratelimits]]\` with \`name = "${binding}"\` and \`simple = { limit = 1000, period = 60 }\``,
+			`\`auth.rate_limit_binding\` names \`${binding}\`, which the file does not have: add \`[[ratelimits]]\` with \`name = "${binding}"\` and \`simple = { limit = 1000, period = 60 }\``,
 		);
 	}
 	const url = options.origin ?? config.origin?.url;

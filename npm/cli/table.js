@@ -1,8 +1,8 @@
-// How commands show tables: a line for each row, and a rule below the head alone.
+// Tables of commands: a line for each row, and a rule below the head only.
 
 import Table from "cli-table3";
 
-/** What a rule between rows begins with; a row begins with a border. */
+/** The first character of a rule; a row begins with a border. */
 const RULE = "├";
 
 /**

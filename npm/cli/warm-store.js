@@ -1,26 +1,25 @@
-// Where `featheredge warm` puts rows when it is a store: Redis, or files for `wrangler kv bulk put`.
+// The sink of `featheredge warm` for a store: Redis, or files for `wrangler kv bulk put`.
 //
-// The file takes the origin's place: an engine asks for the rows of each batch, the file answers, and the engine writes them as it writes
-// all rows. So the keys and the stored form are those that servers of the same configuration read. Where features are to be fetched, the
-// origin keeps its place.
+// The file of rows is the origin of an engine, which fetches each batch from it and writes it to the store as usual. So keys and values have
+// the form that servers with the same configuration read. With `--fetch`, the origin stays the origin.
 
 import { closeSync, openSync, writeSync } from "node:fs";
 import { createEngine } from "../dist/node.js";
 import { redisStore } from "../dist/redis.js";
 import { stringify } from "../src/json.js";
+import { encrypted, originOf } from "./connections.js";
 import { EXIT, Failure } from "./failure.js";
 import { columnsOf, qualifiedBy } from "./rows.js";
-import { originOf, sealed } from "./world.js";
 
-/** Workers KV's price of a million writes, in dollars. */
+/** Workers KV's price for a million writes, in dollars. */
 const KV_DOLLARS_PER_MILLION = 5;
-/** The most pairs that one call of `wrangler kv bulk put` takes. */
+/** The most pairs for one call of `wrangler kv bulk put`. */
 const KV_BULK_PAIRS = 10_000;
-/** How many rows go to Redis at a time, by default: enough to keep it busy, few enough to see how it goes. */
+/** The default batch for Redis: large enough to keep it busy, small enough to show progress. */
 const REDIS_BATCH = 1_000;
 
-/** A store that counts what it takes. */
-class Counting {
+/** A store that counts the rows it accepts. */
+class CountingStore {
 	rows = 0;
 	bytes = 0;
 	failed = 0;
@@ -30,7 +29,7 @@ class Counting {
 		this.#store = store;
 	}
 
-	// Nothing is read: what the file says replaces what is there.
+	// Nothing is read: the file's rows replace those of the store.
 	getMany = async (keys) => keys.map(() => undefined);
 
 	setMany = async (entries, options) => {
@@ -45,7 +44,7 @@ class Counting {
 }
 
 /** Files for `wrangler kv bulk put`, in the form that the Worker reads: each an array of at most 10,000 pairs. */
-class KvBulk {
+class KvBulkFiles {
 	files = [];
 	#base;
 	#part;
@@ -74,7 +73,7 @@ class KvBulk {
 		this.files.push(name);
 	}
 
-	/** Ends the present file, so that each that is there is whole. */
+	/** Completes the current file, so that every file is valid. */
 	close() {
 		if (this.#file === undefined) return;
 		writeSync(this.#file, "\n]\n");
@@ -88,7 +87,7 @@ class KvBulk {
 	}
 }
 
-/** The engine's view of one batch: who is asked for, and how the file answers. */
+/** The engine's request for one batch, and the origin's response from the file. */
 function batchOf(rows, { view, keys, eventTime, features, fetch }) {
 	const request = { consistency_level: "strong", priority: "low" };
 	if (fetch !== undefined) {
@@ -97,15 +96,15 @@ function batchOf(rows, { view, keys, eventTime, features, fetch }) {
 		return { request: { ...request, entities: columns, feature_names: names, include: ["status"] } };
 	}
 	const { columns, values, eventTimestamps } = columnsOf(rows, { keys, eventTime, features });
-	const place = new Map(rows.map((row, at) => [keyOf(keys.map((key) => row[key])), at]));
+	const rowOf = new Map(rows.map((row, at) => [keyOf(keys.map((key) => row[key])), at]));
 	return {
 		request: { ...request, entities: columns, feature_names: Object.keys(values).map(qualifiedBy(view)) },
-		// Calls come in parts of a batch, so rows are found by their keys.
-		answer(entities, asked) {
+		// The engine fetches parts of a batch, so rows are found by their keys.
+		respond(entities, requested) {
 			const count = entities[keys[0]].length;
-			const at = Array.from({ length: count }, (_, row) => place.get(keyOf(keys.map((key) => entities[key][row]))));
+			const at = Array.from({ length: count }, (_, row) => rowOf.get(keyOf(keys.map((key) => entities[key][row]))));
 			return Object.fromEntries(
-				asked.map((reference) => {
+				requested.map((reference) => {
 					const column = values[reference.slice(reference.indexOf(":") + 1)];
 					return [
 						reference,
@@ -120,12 +119,12 @@ function batchOf(rows, { view, keys, eventTime, features, fetch }) {
 	};
 }
 
-/** In an answer with statuses: a value that nobody gave. In a value the quotes would be escaped. */
+/** The status of a value that the origin did not return. In a value the quotes would be escaped. */
 const UNKNOWN = '"status":"INVALID"';
 
 const keyOf = (values) => stringify(values);
 
-/** Servers of this configuration would look for no row that is keyed by other columns. */
+/** Refuses keys other than the configuration's: servers would look the rows up under other keys. */
 function refuseOtherKeys(view, keys, known) {
 	if (known === undefined || (known.length === keys.length && keys.every((key) => known.includes(key)))) return;
 	const named = (columns) => columns.map((column) => `\`${column}\``).join(", ");
@@ -146,24 +145,24 @@ export async function openStore(options, settings, part) {
 	if (fetch !== undefined && origin === undefined) {
 		throw new Failure("`--fetch` into a store needs an origin: `--origin URL`", EXIT.usage);
 	}
-	// A file is the origin itself, whatever the configuration names.
+	// The file replaces the configuration's origin.
 	const config = fetch === undefined ? rest : { ...rest, ...(registry && { registry }) };
 	const client =
 		options.redis === undefined ? undefined : await (await import("./redis.js")).connectRedis(options.redis);
-	const target = client === undefined ? new KvBulk(options.kvBulk, part) : redisStore(client);
-	const counting = new Counting(target);
-	const store = sealed(counting);
+	const target = client === undefined ? new KvBulkFiles(options.kvBulk, part) : redisStore(client);
+	const counting = new CountingStore(target);
+	const store = encrypted(counting);
 	let current;
 	const engine = await createEngine({
 		l2: store,
-		origin: origin ?? ((entities, features) => current.answer(entities, features)),
+		origin: origin ?? ((entities, features) => current.respond(entities, features)),
 		config: {
 			...config,
-			// Each batch is asked for once and never served, so memory need not hold it, nor anything be left alone or put off.
+			// Each batch is fetched once and never served: no cache, no circuit breaker, no delayed writes.
 			l1: { ...config.l1, max_entries: 1 },
 			l2: { ...config.l2, enabled: true, max_writes_per_day: undefined, timeout_ms: 60_000, write_interval_ms: 0 },
 			breaker: { ...config.breaker, enabled: false },
-			// There is nothing to promise, and nobody to tell.
+			// There are no requests to measure.
 			telemetry: { ...config.telemetry, enabled: false },
 			deadlines: { ...config.deadlines, default_ms: 300_000, soft_percent: 100 },
 			limits: { ...config.limits, ...LIMITS },
@@ -173,20 +172,20 @@ export async function openStore(options, settings, part) {
 	});
 	return {
 		batch: client === undefined ? KV_BULK_PAIRS : REDIS_BATCH,
-		async take(rows) {
+		async write(rows) {
 			current = batchOf(rows, options);
-			let behind;
+			let background;
 			const body = new TextEncoder().encode(stringify(current.request));
-			const answer = await engine.serveBytes(body, {
+			const response = await engine.serveBytes(body, {
 				waitUntil: (promise) => {
-					behind = promise;
+					background = promise;
 				},
 			});
-			await behind;
-			if (Buffer.from(answer).includes(UNKNOWN)) throw new Failure("the origin did not give all rows");
+			await background;
+			if (Buffer.from(response).includes(UNKNOWN)) throw new Failure("the origin did not return all rows");
 			if (counting.failed > 0) {
 				throw new Failure(
-					`the store did not take ${counting.failed} rows: ${counting.error?.message ?? "no reason given"}`,
+					`the store did not accept ${counting.failed} rows: ${counting.error?.message ?? "no reason given"}`,
 				);
 			}
 			if (client === undefined) target.close();
@@ -202,7 +201,7 @@ export async function openStore(options, settings, part) {
 			kv_dollars: (counting.rows * KV_DOLLARS_PER_MILLION) / 1_000_000,
 			...(client === undefined && { files: target.files }),
 		}),
-		*said({ bytes, kv_dollars, files = [] }) {
+		*describe({ bytes, kv_dollars, files = [] }) {
 			yield `${(bytes / 1_048_576).toFixed(1)} MB; as writes to Workers KV ${kv_dollars.toFixed(4)} $`;
 			if (files.length > 0) {
 				yield `now run, for each file: wrangler kv bulk put FILE --binding ${config.l2?.binding ?? "FEATURES"} --remote`;
@@ -212,7 +211,7 @@ export async function openStore(options, settings, part) {
 	};
 }
 
-/** A batch is as large as the person says, not as a stranger's request may be. */
+/** The limits for requests protect servers; the batch is the operator's choice. */
 const LIMITS = {
 	entities: 1_000_000,
 	cells: 100_000_000,

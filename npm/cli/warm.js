@@ -1,6 +1,6 @@
-// `featheredge warm`: brings rows where servers find them, ahead of the first request: those of a file, or those of a few entities.
+// `featheredge warm`: loads the rows of a file, or of a few entities, into a store or a server before the first request.
 //
-// Knows where rows come from and how far it has come, and not where they go: that is a sink's.
+// It knows the source of rows and the progress. A sink knows the destination.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -8,18 +8,18 @@ import Progress from "cli-progress";
 import { entitiesOf, rowsOf } from "./entities.js";
 import { EXIT, Failure } from "./failure.js";
 import { openRows } from "./rows.js";
-import { readConfig } from "./world.js";
+import { readConfig } from "./settings.js";
 
 /**
- * Where rows go.
+ * The destination of rows.
  *
  * @typedef {object} Sink
- * @property {number} batch how many rows it takes at a time, by default
- * @property {(rows: object[]) => Promise<void>} take rejects where some were not taken
- * @property {() => number} part what it must be told when it goes on
+ * @property {number} batch the default number of rows at a time
+ * @property {(rows: object[]) => Promise<void>} write rejects if some rows were not accepted
+ * @property {() => number} part its position, to resume from
  * @property {() => Promise<void>} close
- * @property {() => object} summary what came of all, `rows` among it
- * @property {(summary: object) => Iterable<string>} said the same for people: what follows how many and how long, and further lines
+ * @property {() => object} summary the totals, including `rows`
+ * @property {(summary: object) => Iterable<string>} describe the summary for people: the end of its first line, and further lines
  */
 
 function statOf(file) {
@@ -30,8 +30,8 @@ function statOf(file) {
 	}
 }
 
-/** How far a file has come, kept beside it until it is done. */
-class Mark {
+/** The progress of a file, stored beside it until it is complete. */
+class Checkpoint {
 	#path;
 	#of;
 
@@ -43,7 +43,7 @@ class Mark {
 			.digest("hex");
 	}
 
-	/** What was kept of the same file and options. */
+	/** The stored progress, if it is of the same file and options. */
 	read() {
 		if (!existsSync(this.#path)) return undefined;
 		try {
@@ -63,48 +63,47 @@ class Mark {
 	}
 }
 
-/** @returns {Promise<Sink>} where the options say that rows go */
+/** @returns {Promise<Sink>} the destination that the options name */
 async function openSink(options, config, part) {
-	const places = [options.redis, options.kvBulk, options.url].filter((place) => place !== undefined);
-	if (places.length !== 1)
-		throw new Failure("say where to: `--redis URL`, `--kv-bulk FILE` or `--url URL`", EXIT.usage);
+	const targets = [options.redis, options.kvBulk, options.url].filter((target) => target !== undefined);
+	if (targets.length !== 1)
+		throw new Failure("give one destination: `--redis URL`, `--kv-bulk FILE` or `--url URL`", EXIT.usage);
 	if (options.url !== undefined) return (await import("./warm-server.js")).openServer(options);
 	return (await import("./warm-store.js")).openStore(options, config, part);
 }
 
-/** Of rows that nobody needs to go on with: there is no file, and they are few. */
-const NO_MARK = { read: () => undefined, write() {}, remove() {} };
+/** In place of a checkpoint: without a file there are few rows. */
+const NO_CHECKPOINT = { read: () => undefined, write() {}, remove() {} };
 
-/** The options with whose rows they are of: of a file that names its keys, or of entities whose columns are the keys. */
+/** The options with the columns of the keys: those of a file, or of the entities. */
 function sourceOf(options) {
 	const { from, entities, keys, fetch } = options;
 	if ((from === undefined) === (entities === undefined)) {
-		throw new Failure("say whose rows: `--from FILE` or `--entities COLUMN=VALUES`", EXIT.usage);
+		throw new Failure("give the rows: `--from FILE` or `--entities COLUMN=VALUES`", EXIT.usage);
 	}
 	if (from !== undefined) {
-		if (keys === undefined)
-			throw new Failure("say which columns of the file are its keys: `--keys COLUMNS`", EXIT.usage);
+		if (keys === undefined) throw new Failure("give the file's key columns: `--keys COLUMNS`", EXIT.usage);
 		return options;
 	}
 	const { columns } = entitiesOf(entities);
-	if (columns === undefined) throw new Failure("give the key's column: `--entities COLUMN=VALUES`", EXIT.usage);
-	if (fetch === undefined) throw new Failure("say which features are fetched for them: `--fetch FEATURES`", EXIT.usage);
+	if (columns === undefined) throw new Failure("give the key columns: `--entities COLUMN=VALUES`", EXIT.usage);
+	if (fetch === undefined) throw new Failure("give the features to fetch: `--fetch FEATURES`", EXIT.usage);
 	return { ...options, columns, keys: Object.keys(columns) };
 }
 
-export async function warm(asked) {
-	const options = sourceOf(asked);
+export async function warm(given) {
+	const options = sourceOf(given);
 	const { from, view, keys, columns, json } = options;
 	const config = await readConfig(options.config);
 	const to = options.redis ?? options.kvBulk ?? options.url;
 	const { fetch, origin, features, eventTime, text } = options;
-	// Of what was written otherwise, or sealed by other keys, none counts.
-	const sealing = process.env.FEATHEREDGE_STORE_ENCRYPTION_KEYS;
-	const how = { view, keys, to, fetch, origin, features, eventTime, text, sealing, config };
-	const mark = from === undefined ? NO_MARK : new Mark(from, how);
-	const kept = options.restart ? undefined : mark.read();
-	const started = kept?.rows ?? 0;
-	const sink = await openSink(options, config, kept?.part ?? 0);
+	// Progress with other options, or under other encryption keys, does not count.
+	const encryption = process.env.FEATHEREDGE_STORE_ENCRYPTION_KEYS;
+	const how = { view, keys, to, fetch, origin, features, eventTime, text, encryption, config };
+	const checkpoint = from === undefined ? NO_CHECKPOINT : new Checkpoint(from, how);
+	const progress = options.restart ? undefined : checkpoint.read();
+	const started = progress?.rows ?? 0;
+	const sink = await openSink(options, config, progress?.part ?? 0);
 	const began = Date.now();
 	const bar = new Progress.SingleBar({
 		format: "{bar} {percentage} % | {value} of {total} rows | {duration_formatted}, {eta_formatted} left",
@@ -127,15 +126,15 @@ export async function warm(asked) {
 				: rowsOf(columns, batch);
 		if (hasBar) bar.start(total ?? 0, started);
 		for await (const rows of batches) {
-			await sink.take(rows);
+			await sink.write(rows);
 			done += rows.length;
-			mark.write({ rows: done, part: sink.part() });
+			checkpoint.write({ rows: done, part: sink.part() });
 			if (hasBar) {
 				if (total === undefined) bar.setTotal(done);
 				bar.update(done);
 			}
 			if (isInterrupted) {
-				const hint = from === undefined ? "" : ": run the same command again to go on";
+				const hint = from === undefined ? "" : ": run the same command again to resume";
 				throw new Failure(`stopped after ${done} rows${hint}`, EXIT.interrupted);
 			}
 		}
@@ -144,12 +143,12 @@ export async function warm(asked) {
 		process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
 		await sink.close();
 	}
-	mark.remove();
+	checkpoint.remove();
 	const summary = { ...sink.summary(), skipped: started, seconds: (Date.now() - began) / 1_000 };
 	if (json) return console.log(JSON.stringify(summary));
 	const rate = Math.round(summary.rows / Math.max(summary.seconds, 0.001));
-	const [first, ...lines] = sink.said(summary);
-	const before = started > 0 ? `; ${started} rows were there before` : "";
-	console.log(`${summary.rows} rows in ${summary.seconds.toFixed(1)} s (${rate} a second), ${first}${before}`);
+	const [first, ...lines] = sink.describe(summary);
+	const before = started > 0 ? `; ${started} rows were loaded before` : "";
+	console.log(`${summary.rows} rows in ${summary.seconds.toFixed(1)} s (${rate} per second), ${first}${before}`);
 	for (const line of lines) console.log(line);
 }

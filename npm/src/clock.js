@@ -1,10 +1,10 @@
-// The engine's default clock: milliseconds since 1970 that never run back.
+// The engine's default clock: milliseconds since 1970. Invariant: it never runs backwards.
 //
-// `Date.now` is the host's wall clock, which NTP or a person may set back; ages and deadlines are differences of its readings. So time
-// goes on by `performance.now`, which nobody sets, and the wall clock is looked at now and then, to follow where that has gone ahead.
+// `Date.now` is the host's wall clock, which NTP or a person may set back, and ages and deadlines are differences of its values. So this
+// clock advances by the monotonic `performance.now`, and follows the wall clock only forwards.
 
-/** How often the wall clock is looked at, in milliseconds: a machine that slept is found to have done so this late at the most. */
-const RESYNC_MILLIS = 1_000;
+/** The interval between two readings of the wall clock, in milliseconds: the delay after which a machine's sleep is noticed. */
+const RESYNC_MS = 1_000;
 
 /** @returns {() => number} */
 export function steadyClock() {
@@ -14,7 +14,7 @@ export function steadyClock() {
 		const passed = performance.now();
 		if (passed >= resyncAt) {
 			origin = Math.max(origin, Date.now() - passed);
-			resyncAt = passed + RESYNC_MILLIS;
+			resyncAt = passed + RESYNC_MS;
 		}
 		return origin + passed;
 	};

@@ -1,4 +1,4 @@
-// Reads an answer in columns, whose layout `crates/columnar/src/lib.rs` describes: typed arrays over the one copy of it.
+// Decodes a response in columns (the layout is in `crates/columnar/src/lib.rs`) as typed arrays over one copy of it.
 
 /** The names of statuses, by their numbers. */
 export const STATUSES = Object.freeze(["INVALID", "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE"]);
@@ -9,7 +9,7 @@ const FLOAT32 = 1;
 const decoder = new TextDecoder();
 const padded = (length) => (length + 7) & ~7;
 
-/** @param {Uint8Array} bytes of a buffer of their own */
+/** @param {Uint8Array} bytes the whole of their buffer */
 export function readColumns({ buffer }) {
 	const heads = new Uint32Array(buffer, 0, buffer.byteLength >> 2);
 	const [rows, count] = heads;

@@ -1,13 +1,15 @@
-// The engine as JavaScript has it: objects, bytes, columns, streams and HTTP around the runtime.
+// The engine's JavaScript API: objects, bytes, columns, streams and HTTP over the runtime.
+//
+// It knows no host. Invariant: a request that memory can serve needs no promise inside.
 
 import { State } from "featheredge-core";
 import { steadyClock } from "./clock.js";
 import { readColumns } from "./columns.js";
 import { ConfigError, errorOf, FaultError } from "./errors.js";
 import { areEqual, sha256 } from "./gateway/digest.js";
-import { FEAST, Handler, NATIVE, withoutWords } from "./gateway/handler.js";
-import { ANYONE, OPERATOR } from "./gateway/pass.js";
-import { originLate } from "./gateway/reply.js";
+import { ANONYMOUS, OPERATOR } from "./gateway/grant.js";
+import { FEAST_PATH, Handler, NATIVE_PATH, redactReply } from "./gateway/handler.js";
+import { originTimedOut } from "./gateway/reply.js";
 import { targetOf } from "./gateway/target.js";
 import { responseOf, WebRequest } from "./gateway/web.js";
 import { stringify } from "./json.js";
@@ -23,29 +25,29 @@ const decoder = new TextDecoder();
 
 const WARM = "/v1/warm";
 const PREDICTIONS = "/v1/predictions";
-const LINES = "application/x-ndjson";
+const NDJSON = "application/x-ndjson";
 
 function checkStore(name, store) {
 	if (store === undefined) return;
 	if (typeof store.getMany !== "function" || typeof store.setMany !== "function") {
-		throw new ConfigError(`\`${name}\` is no store: it needs \`getMany\` and \`setMany\``);
+		throw new ConfigError(`\`${name}\` is not a store: it needs \`getMany\` and \`setMany\``);
 	}
 }
 
-/** Requests are matched with it by their paths' normal form. */
+/** Checks a base path, which is compared with paths in their normal form. */
 function checkBasePath(path) {
 	if (path === "" || (targetOf(path)?.path === path && !path.endsWith("/"))) return;
-	throw new ConfigError(`\`basePath\` is no path that begins with a slash and ends without one: \`${path}\``);
+	throw new ConfigError(`\`basePath\` must begin with a slash and end without one, found \`${path}\``);
 }
 
-/** The path below a base path; one that is not below it as it is. */
+/** A path without the base path, or the path itself if it is not below it. */
 function pathBelow(base, path) {
 	if (path === base) return "/";
 	return path.startsWith(`${base}/`) ? path.slice(base.length) : path;
 }
 
 /** @param {import("../types/index.d.ts").EngineOptions} options */
-function settle({
+function configure({
 	config = {},
 	l2,
 	l3,
@@ -60,26 +62,24 @@ function settle({
 	checkStore("l3", l3);
 	checkBasePath(basePath);
 	for (const [name, store] of Object.entries({ l2, l3 })) {
-		if (config.pseudonymize_keys && store !== undefined && !store.hidesKeys) {
+		if (config.pseudonymize_keys && store !== undefined && !store.pseudonymizesKeys) {
 			throw new ConfigError(
-				`\`pseudonymize_keys\` needs \`${name}\` to be a \`sealedStore\` whose keys have \`names\``,
+				`\`pseudonymize_keys\` needs \`${name}\` to be a \`sealedStore\` whose keys have an \`hmac_secret\``,
 			);
 		}
 	}
 	const chosen = originOf(origin, config);
 	if (origin !== undefined && config.origin?.url !== undefined) {
-		throw new ConfigError("the origin is given twice: as `origin`, and as `config.origin.url`");
+		throw new ConfigError("the origin is set twice: by `origin` and by `config.origin.url`");
 	}
-	// Silence here would let everybody in where the configuration says that nobody may.
+	// Ignoring it would admit callers whom the configuration excludes.
 	if ((config.auth?.mode ?? "none") !== "none") {
 		throw new ConfigError(
-			"`auth.mode` is for the Worker and `featheredge serve`: here, check callers before the engine is asked",
+			"`auth.mode` is for the Worker and `featheredge serve`: in an application, check callers before you call the engine",
 		);
 	}
 	if (config.telemetry?.aggregate || config.telemetry?.analytics_binding !== undefined) {
-		throw new ConfigError(
-			"`telemetry.aggregate` and `telemetry.analytics_binding` are for the Worker, which has these places",
-		);
+		throw new ConfigError("`telemetry.aggregate` and `telemetry.analytics_binding` need the Worker's bindings");
 	}
 	const table = {
 		...config,
@@ -87,7 +87,7 @@ function settle({
 		origin: { ...config.origin, ...chosen?.config.origin },
 		limits: { ...config.limits, ...chosen?.config.limits },
 		l2: { ...config.l2, ...(l2 === undefined && { enabled: false }) },
-		// A store here is asked for all rows at once: how it spreads them is its own business.
+		// A store of the package receives all keys at once, and may distribute them itself.
 		...(l3 !== undefined && { l3: { enabled: true, shards: 1, ...config.l3 } }),
 	};
 	const stores = { l2_distributed: l2, l3_storage: l3 };
@@ -96,8 +96,8 @@ function settle({
 		connect: () => ({ stores }),
 		origin: chosen,
 		clock,
-		isPrivate: table.pseudonymize_keys === true,
-		isHeard: table.alerts?.webhook_url !== undefined || table.telemetry?.traces_url !== undefined,
+		redactsErrors: table.pseudonymize_keys === true,
+		exportsTelemetry: table.alerts?.webhook_url !== undefined || table.telemetry?.traces_url !== undefined,
 		send: (kind, to, body, signal) => post(to, body, authorizations?.[kind], signal),
 		onError,
 	});
@@ -110,10 +110,10 @@ class Engine {
 	#handler;
 
 	constructor(options) {
-		this.#settings = settle(options);
+		this.#settings = configure(options);
 		this.#runtime = this.#settings.runtime;
 		this.#handler = new Handler(this.#runtime);
-		// A handler is mostly passed on by itself.
+		// `fetch` is mostly passed as a function.
 		this.fetch = this.fetch.bind(this);
 	}
 
@@ -133,7 +133,19 @@ class Engine {
 		let begin = (core, now) => (isFeast ? core.begin_feast(length, true, now) : core.begin_native(length, true, now));
 		if (session !== undefined) {
 			begin = (core, now) =>
-				core.begin("POST", isFeast ? FEAST : NATIVE, "", length, false, true, false, "", "", String(session), now);
+				core.begin(
+					"POST",
+					isFeast ? FEAST_PATH : NATIVE_PATH,
+					"",
+					length,
+					false,
+					true,
+					false,
+					"",
+					"",
+					String(session),
+					now,
+				);
 		}
 		return this.#run(begin, options, read, isFeast ? body : undefined);
 	}
@@ -147,16 +159,16 @@ class Engine {
 
 	async *stream(request, options) {
 		const length = this.#write(encoder.encode(stringify(request)), options);
-		const begin = (core, now) => core.begin("POST", NATIVE, "", length, false, true, true, "", "", undefined, now);
-		const take = (exchange) => {
+		const begin = (core, now) => core.begin("POST", NATIVE_PATH, "", length, false, true, true, "", "", undefined, now);
+		const onReply = (exchange) => {
 			if (!this.#runtime.isOk) throw this.#error(exchange?.cause);
-			// What memory has all of comes at once.
-			const isLines = this.#headers().some(([name, value]) => name === "content-type" && value.startsWith(LINES));
+			// Rows that are all in memory arrive at once.
+			const isLines = this.#headers().some(([name, value]) => name === "content-type" && value.startsWith(NDJSON));
 			if (isLines) return new Response(this.#runtime.replyBody.slice()).body;
-			throw new ConfigError("`stream` needs `routing.streaming`, which the configuration switches off");
+			throw new ConfigError("`stream` needs `routing.streaming`, which the configuration disables");
 		};
-		const body = await this.#exchange(begin, { take, open: (body) => body, ...options });
-		yield* linesOf(body);
+		const body = await this.#exchange(begin, { onReply, onStream: (body) => body, ...options });
+		yield* parsedLines(body);
 	}
 
 	async fetch(request, ...context) {
@@ -177,7 +189,7 @@ class Engine {
 			operatorToken !== undefined &&
 			areEqual(await sha256(plain.header("authorization") ?? ""), await sha256(`Bearer ${operatorToken}`));
 		try {
-			return responseOf(await this.#handler.serve(plain, isOperator ? OPERATOR : ANYONE, body));
+			return responseOf(await this.#handler.serve(plain, isOperator ? OPERATOR : ANONYMOUS, body));
 		} finally {
 			await plain.release();
 		}
@@ -191,36 +203,36 @@ class Engine {
 
 	async predictions(request) {
 		const query = `native=${encodeURIComponent(stringify(request))}`;
-		return this.#operate("GET", PREDICTIONS, "", {}, query);
+		return this.#requestAsOperator("GET", PREDICTIONS, "", {}, query);
 	}
 
 	async invalidate(request) {
-		return this.#operate("POST", "/v1/invalidate", stringify(request));
+		return this.#requestAsOperator("POST", "/v1/invalidate", stringify(request));
 	}
 
 	async warm(what, options) {
 		const lines = Symbol.iterator in what ? [...what] : [what];
-		return this.#operate("POST", WARM, lines.map(stringify).join("\n"), options);
+		return this.#requestAsOperator("POST", WARM, lines.map(stringify).join("\n"), options);
 	}
 
 	async ready() {
-		return this.#operate("GET", "/ready");
+		return this.#requestAsOperator("GET", "/ready");
 	}
 
 	async stats() {
-		return JSON.parse(await this.#reported("/v1/stats"));
+		return JSON.parse(await this.#report("/v1/stats"));
 	}
 
 	async sla() {
-		return JSON.parse(await this.#reported("/v1/sla"));
+		return JSON.parse(await this.#report("/v1/sla"));
 	}
 
 	async alerts() {
-		return JSON.parse(await this.#reported("/v1/alerts"));
+		return JSON.parse(await this.#report("/v1/alerts"));
 	}
 
 	metrics() {
-		return this.#reported("/metrics");
+		return this.#report("/metrics");
 	}
 
 	close() {
@@ -231,18 +243,18 @@ class Engine {
 		return this.close();
 	}
 
-	/** What a report says. */
-	async #reported(path) {
+	/** The body of a telemetry report. */
+	async #report(path) {
 		this.#runtime.open();
-		const take = () => (this.#runtime.isOk ? decoder.decode(this.#runtime.replyBody) : this.#error());
-		const report = await this.#runtime.telemetry.report(path, "", take);
+		const onReply = () => (this.#runtime.isOk ? decoder.decode(this.#runtime.replyBody) : this.#error());
+		const report = await this.#runtime.telemetry.report(path, "", onReply);
 		if (report === undefined) throw new FaultError();
 		if (report instanceof Error) throw report;
 		return report;
 	}
 
-	/** A request of the HTTP API by a caller who needs no secret, for it is this process. */
-	async #operate(method, path, body = "", options = {}, query = "") {
+	/** A request to the HTTP API with all scopes, which this process has. */
+	async #requestAsOperator(method, path, body = "", options = {}, query = "") {
 		const limit = this.#runtime.open().body_limit(method, path) + 1;
 		const length = this.#write(encoder.encode(body), options, limit);
 		const begin = (core, now) => core.begin(method, path, query, length, false, true, false, "", "", undefined, now);
@@ -263,46 +275,46 @@ class Engine {
 		return errorOf({ status, headers: this.#headers(), body: this.#runtime.replyBody.slice() }, cause);
 	}
 
-	/** Serves a request whose reply is of use whatever its status is. */
-	#exchange(begin, handling) {
+	/** Serves a request whose reply may have any status. */
+	#exchange(begin, options) {
 		const state = this.#runtime.begin(begin);
-		return state === State.Replied ? handling.take() : this.#runtime.attend(state, handling);
+		return state === State.Replied ? options.onReply() : this.#runtime.finish(state, options);
 	}
 
-	/** Serves a request whose reply is of use with status 200 alone: at once where memory has it, else by a promise. */
+	/** Serves a request that succeeds with status 200: synchronously from memory, else by a promise. */
 	#run(begin, options, read, asked) {
 		const runtime = this.#runtime;
 		const state = runtime.begin(begin);
-		if (state === State.Replied) return this.#taken(read);
-		// The caller may use its buffer again.
+		if (state === State.Replied) return this.#resultOf(read);
+		// The caller may reuse its buffer.
 		const body = asked?.slice();
-		const pass = async (base, signal, cacheStatus) => {
-			const request = { method: "POST", path: FEAST, query: "", headers: [["content-type", "application/json"]] };
-			const passed = await this.#settings.origin
-				.pass(base, request, body, ANYONE, { signal, isRead: true })
+		const forward = async (base, signal, cacheStatus) => {
+			const request = { method: "POST", path: FEAST_PATH, query: "", headers: [["content-type", "application/json"]] };
+			const forwarded = await this.#settings.origin
+				.forward(base, request, body, ANONYMOUS, { signal, isRead: true })
 				.catch((error) => {
 					if (!signal.aborted) throw error;
-					return originLate();
+					return originTimedOut();
 				});
-			const reply = runtime.isPrivate ? withoutWords(passed) : passed;
+			const reply = runtime.redactsErrors ? redactReply(forwarded) : forwarded;
 			const bytes = new Uint8Array(await responseOf(reply).arrayBuffer());
 			const { status } = reply;
 			const headers = [...reply.headers, ["cache-status", cacheStatus]];
 			if (status === 200) return read(bytes, headers);
 			throw errorOf({ status, headers, body: bytes });
 		};
-		const handling = { ...options, take: (exchange) => this.#taken(read, exchange), pass };
-		return state === State.RepliedWithEffects ? runtime.attendBehind(handling) : runtime.attend(state, handling);
+		const handlers = { ...options, onReply: (exchange) => this.#resultOf(read, exchange), forward };
+		return state === State.RepliedWithEffects ? runtime.finishInBackground(handlers) : runtime.finish(state, handlers);
 	}
 
-	#taken(read, exchange) {
+	#resultOf(read, exchange) {
 		if (!this.#runtime.isOk) throw this.#error(exchange?.cause);
 		return read(this.#runtime.replyBody);
 	}
 }
 
-/** The objects of a body of lines, each as soon as it is whole; ends the reading when its own reader stops. */
-async function* linesOf(body) {
+/** Parses newline-delimited JSON line by line; cancels the body when its consumer stops. */
+async function* parsedLines(body) {
 	const reader = body.pipeThrough(new TextDecoderStream()).getReader();
 	let rest = "";
 	try {
@@ -322,7 +334,7 @@ const copy = (bytes) => bytes.slice();
 
 /**
  * @param {import("../types/index.d.ts").EngineOptions} options
- * @param {() => WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>} load the host's way to the module
+ * @param {() => WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>} load loads the module on this host
  */
 export async function start(options = {}, load) {
 	const { wasm } = options;

@@ -1,4 +1,4 @@
-// The errors that a caller can do something about, each a class with a code.
+// The package's errors: a class and a code for each that a caller can handle.
 
 /** Any error of this package. Its `code` names it for programs. */
 export class FeatheredgeError extends Error {
@@ -9,7 +9,7 @@ export class FeatheredgeError extends Error {
 	}
 }
 
-/** The configuration, or another option of `createEngine`, cannot be used. */
+/** The configuration, or another option of `createEngine`, is invalid. */
 export class ConfigError extends FeatheredgeError {
 	constructor(message, options) {
 		super("invalid-configuration", message, options);
@@ -23,14 +23,14 @@ export class ClosedError extends FeatheredgeError {
 	}
 }
 
-/** The core met a fault and was replaced; the next request is served by a new one, whose L1 is empty. */
+/** The core failed and was replaced; the next request is served by a new one, whose L1 is empty. */
 export class FaultError extends FeatheredgeError {
 	constructor(options) {
-		super("internal", "the core met a fault and was replaced: the request was given up", options);
+		super("internal", "the core failed and was replaced; the request was aborted", options);
 	}
 }
 
-/** The engine answered with a status other than 200; `status` and `body` are what its HTTP API would have sent. */
+/** The response has a status other than 200; `status` and `body` are those of the HTTP API. */
 export class ResponseError extends FeatheredgeError {
 	constructor(code, message, status, body, options) {
 		super(code, message, options);
@@ -42,20 +42,20 @@ export class ResponseError extends FeatheredgeError {
 /** The request is at fault. */
 export class RequestError extends ResponseError {}
 
-/** The origin failed, and no tier could help; where it was a function that threw, that is the `cause`. */
+/** The origin failed, and no tier had the values; `cause` is the exception of an origin that is a function. */
 export class OriginError extends ResponseError {}
 
-/** Too many requests wait: `retryAfterSeconds` says when to come back. */
+/** The request was shed; `retryAfterSeconds` says when to retry. */
 export class OverloadedError extends ResponseError {}
 
 const PROBLEM = "urn:featheredge:problem:";
 const decoder = new TextDecoder();
 
 /**
- * The error that a reply is.
+ * The error of a reply.
  *
  * @param {{ status: number, headers: [string, string][], body: Uint8Array }} reply
- * @param {unknown} [cause] what an origin of ours has thrown
+ * @param {unknown} [cause] the exception of an origin that is a function
  */
 export function errorOf({ status, headers, body }, cause) {
 	const text = decoder.decode(body);
@@ -63,7 +63,7 @@ export function errorOf({ status, headers, body }, cause) {
 	try {
 		problem = JSON.parse(text);
 	} catch {
-		// Some origins answer in plain text.
+		// Some origins respond in plain text.
 	}
 	const header = (name) => headers.find(([known]) => known === name)?.[1];
 	const isProblem = typeof problem?.type === "string" && problem.type.startsWith(PROBLEM);
@@ -80,7 +80,7 @@ export function errorOf({ status, headers, body }, cause) {
 	return new Class(code, message, status, body, options);
 }
 
-/** What Feast's own forms of errors, which bear no code, are called here. */
+/** The codes for Feast's forms of errors, which have none. */
 function codeOf(status) {
 	if (status === 429) return "overloaded";
 	if (status === 502) return "origin-unreachable";

@@ -1,38 +1,41 @@
-// JSON with whole numbers of any size: JavaScript's own reads 9007199254740993 as ...992.
+// JSON with integers of any size: JavaScript's own parser reads 9007199254740993 as ...992.
 
-/** Strings, in which nothing is a number, and numbers. */
+/** Strings, whose digits are skipped, and numbers. */
 const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
-/** A whole number that a float may not hold. */
+/** An integer that a float may not represent. */
 const LONG = /^-?\d{16,}$/;
 
-/** What stands before a whole number while it travels as a string. */
-const MARK = "\u0000featheredge:integer:";
-const NAME = MARK.slice(1);
-const MARKED = /"\\u0000featheredge:integer:(-?\d+)"/g;
+/** The prefix of an integer that is parsed or written as a string. */
+const PREFIX = "\u0000featheredge:integer:";
+const PREFIX_TEXT = PREFIX.slice(1);
+const PREFIXED = /"\\u0000featheredge:integer:(-?\d+)"/g;
 
-/** Parses `text`; whole numbers that a float does not hold become `bigint`. */
+/** Parses `text`; integers that a float cannot represent become `bigint`. */
 export function parse(text) {
-	// A text that has the mark of its own accord is read as JavaScript reads it.
-	if (!/\d{16}/.test(text) || text.includes(NAME)) return JSON.parse(text);
-	const marked = text.replace(STRING_OR_NUMBER, (found) => (LONG.test(found) ? `"\\u0000${NAME}${found}"` : found));
-	return JSON.parse(marked, (_, value) => {
-		if (typeof value !== "string" || !value.startsWith(MARK)) return value;
-		const digits = value.slice(MARK.length);
+	// A text that contains the prefix itself is parsed as JavaScript does.
+	if (!/\d{16}/.test(text) || text.includes(PREFIX_TEXT)) return JSON.parse(text);
+	const prefixed = text.replace(STRING_OR_NUMBER, (found) =>
+		LONG.test(found) ? `"\\u0000${PREFIX_TEXT}${found}"` : found,
+	);
+	return JSON.parse(prefixed, (_, value) => {
+		if (typeof value !== "string" || !value.startsWith(PREFIX)) return value;
+		const digits = value.slice(PREFIX.length);
 		return Number.isSafeInteger(Number(digits)) ? Number(digits) : BigInt(digits);
 	});
 }
 
-/** The JSON of `value`, in which a `bigint` is a whole number. */
+/** The JSON of `value`; a `bigint` becomes an integer. */
 export function stringify(value) {
 	try {
 		return JSON.stringify(value);
 	} catch (error) {
-		// A `bigint` brings us here, or a circle, which fails once more.
+		// The cause is a `bigint`, or a cycle, which fails again below.
 		if (!(error instanceof TypeError)) throw error;
 	}
 	const text = JSON.stringify(value, (_, item) => {
-		if (typeof item === "string" && item.includes(NAME)) throw new TypeError(`a string may not hold \`${NAME}\``);
-		return typeof item === "bigint" ? `${MARK}${item}` : item;
+		if (typeof item === "string" && item.includes(PREFIX_TEXT))
+			throw new TypeError(`a string must not contain \`${PREFIX_TEXT}\``);
+		return typeof item === "bigint" ? `${PREFIX}${item}` : item;
 	});
-	return text.replace(MARKED, "$1");
+	return text.replace(PREFIXED, "$1");
 }

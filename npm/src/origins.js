@@ -1,28 +1,28 @@
-// Where features come from: a Feast server, another HTTP server, or a function.
+// Origins of features: a Feast server, another HTTP server, or a function.
 //
-// Each is asked in Feast's terms, by bytes, and answers in bytes; what it means is the core's to say.
+// Requests and responses are bytes in Feast's format, which the core interprets. An origin knows nothing of caches.
 
 import { ConfigError } from "./errors.js";
-import { FEAST } from "./gateway/handler.js";
+import { FEAST_PATH } from "./gateway/handler.js";
 import { HttpOrigin } from "./gateway/origin.js";
 import { notFound } from "./gateway/reply.js";
 import { parse, stringify } from "./json.js";
 
 const JSON_TYPE = "application/json";
-/** What stands as the URL of an origin that has none; nothing is ever sent there (RFC 6761). */
-const NOWHERE = "http://origin.invalid";
+/** In place of the URL of an origin that has none; nothing is ever sent there (RFC 6761). */
+const PLACEHOLDER_URL = "http://origin.invalid";
 
-/** What is told of an origin's health, and of its registry, where it has neither. */
-const nothingToSay = () => ({ status: 200, body: new Uint8Array() });
+/** The response about health and registry of an origin that has neither. */
+const emptyResponse = () => ({ status: 200, body: new Uint8Array() });
 
-/** What the core is told of an origin over HTTP. */
+/** The core's configuration of an HTTP origin. */
 function configOf(url, { timeout, registry } = {}) {
 	const origin = { kind: "http", url, ...(timeout !== undefined && { timeout_ms: timeout }) };
 	return { origin, ...(registry !== undefined && { registry }) };
 }
 
 function checkUrl(url) {
-	if (!URL.canParse(url)) throw new ConfigError(`the origin's URL is none: \`${url}\``);
+	if (!URL.canParse(url)) throw new ConfigError(`the origin's URL is invalid: \`${url}\``);
 }
 
 /** A Feast server, with all its paths. */
@@ -34,22 +34,24 @@ class FeastOrigin extends HttpOrigin {
 	}
 }
 
-/** One URL that answers to `POST` as Feast's `/get-online-features` does. */
+/** One URL that responds to `POST` as Feast's `/get-online-features` does. */
 class FeaturesOrigin extends HttpOrigin {
 	constructor(url, options) {
 		checkUrl(url);
 		super(url, options);
-		this.config = configOf(NOWHERE, options);
+		this.config = configOf(PLACEHOLDER_URL, options);
 	}
 
-	async ask(effect, signal, pass, take) {
-		if (!effect.url.startsWith(NOWHERE)) return super.ask(effect, signal, pass, take);
-		return effect.url.endsWith(FEAST) ? super.ask({ ...effect, url: this.url }, signal, pass, take) : nothingToSay();
+	async fetch(effect, signal, grant, onPart) {
+		if (!effect.url.startsWith(PLACEHOLDER_URL)) return super.fetch(effect, signal, grant, onPart);
+		return effect.url.endsWith(FEAST_PATH)
+			? super.fetch({ ...effect, url: this.url }, signal, grant, onPart)
+			: emptyResponse();
 	}
 
-	async pass(_, request, bytes, pass, options) {
-		if (request.path !== FEAST) return notFound(request.path);
-		return this.passTo(this.url, request, bytes, pass, options);
+	async forward(_, request, bytes, grant, options) {
+		if (request.path !== FEAST_PATH) return notFound(request.path);
+		return this.forwardTo(this.url, request, bytes, grant, options);
 	}
 }
 
@@ -57,59 +59,59 @@ class FeaturesOrigin extends HttpOrigin {
 class FunctionOrigin {
 	#compute;
 	#prefix;
-	/** It is given what was parsed, so nothing is passed on that is too large to be. */
-	config = { origin: { kind: "http", url: NOWHERE }, limits: { refuse: true } };
-	isAuthorized = true;
+	/** A function takes parsed requests, so one that exceeds a limit is refused instead of forwarded. */
+	config = { origin: { kind: "http", url: PLACEHOLDER_URL }, limits: { refuse: true } };
+	hasCredentials = true;
 
 	constructor(compute, defaultView) {
 		this.#compute = compute;
 		this.#prefix = `${defaultView}:`;
 	}
 
-	async ask({ url, body }, signal) {
-		// Only its health is asked for else.
-		if (!url.endsWith(FEAST)) return nothingToSay();
+	async fetch({ url, body }, signal) {
+		// The core's only other request is for its health.
+		if (!url.endsWith(FEAST_PATH)) return emptyResponse();
 		const request = parse(new TextDecoder().decode(body));
 		const { entities, features, feature_service: service, full_feature_names: isFull } = request;
-		const computed = await this.#compute(entities, features?.map((name) => this.#shown(name)) ?? [], {
+		const computed = await this.#compute(entities, features?.map((name) => this.#withoutDefaultView(name)) ?? [], {
 			signal,
 			...(service !== undefined && { service }),
 		});
 		if (typeof computed !== "object" || computed === null) {
-			throw new TypeError("the origin's function gave no object of columns");
+			throw new TypeError("the origin's function returned no object of columns");
 		}
 		const columns = (features ?? Object.keys(computed)).map((reference) => {
-			const shown = this.#shown(reference);
+			const shown = this.#withoutDefaultView(reference);
 			return {
 				name: isFull ? reference.replace(":", "__") : shortName(reference),
 				shown,
 				column: computed[shown] ?? computed[shortName(reference)],
 			};
 		});
-		const text = answer(entities, columns);
+		const text = feastResponse(entities, columns);
 		return { status: 200, contentType: JSON_TYPE, body: new TextEncoder().encode(text) };
 	}
 
-	/** A reference as the function sees it: one of the default view without the view. */
-	#shown(reference) {
+	/** A reference as the function receives it: without the default view. */
+	#withoutDefaultView(reference) {
 		return reference.startsWith(this.#prefix) ? reference.slice(this.#prefix.length) : reference;
 	}
 
-	async pass(_, { path }, bytes, __, { signal }) {
-		if (path !== FEAST) return notFound(path);
-		const { status, body } = await this.ask({ url: path, body: bytes }, signal);
+	async forward(_, { path }, bytes, __, { signal }) {
+		if (path !== FEAST_PATH) return notFound(path);
+		const { status, body } = await this.fetch({ url: path, body: bytes }, signal);
 		return { status, headers: [["content-type", JSON_TYPE]], body };
 	}
 }
 
 const shortName = (name) => name.slice(name.indexOf(":") + 1);
 
-/** The answer of Feast's form that is made of what a function computed. */
-function answer(entities, columns) {
+/** The columns of a function as a response in Feast's format. */
+function feastResponse(entities, columns) {
 	const rows = Object.values(entities)[0]?.length ?? 0;
 	const keys = Object.values(entities).map((values) => ({ values, statuses: values.map(() => "PRESENT") }));
 	const features = columns.map(({ shown, column }) =>
-		column === undefined ? leftOut(rows) : columnOf(shown, column, rows),
+		column === undefined ? missingColumn(rows) : columnOf(shown, column, rows),
 	);
 	const results = [...keys, ...features].map((result) => ({
 		event_timestamps: result.values.map(() => EPOCH),
@@ -123,7 +125,7 @@ function answer(entities, columns) {
 
 const EPOCH = "1970-01-01T00:00:00Z";
 
-const leftOut = (rows) => ({ values: Array(rows).fill(null), statuses: Array(rows).fill("NOT_FOUND") });
+const missingColumn = (rows) => ({ values: Array(rows).fill(null), statuses: Array(rows).fill("NOT_FOUND") });
 
 function columnOf(feature, column, rows) {
 	const { values, statuses, eventTimestamps } = isList(column) ? { values: column } : column;
@@ -133,17 +135,17 @@ function columnOf(feature, column, rows) {
 		[eventTimestamps, "event timestamps"],
 	]) {
 		if (list === undefined && what !== "values") continue;
-		if (!isList(list)) throw new TypeError(`the origin's function gave no list of ${what} for \`${feature}\``);
+		if (!isList(list)) throw new TypeError(`the origin's function returned no list of ${what} for \`${feature}\``);
 		if (list.length !== rows) {
 			throw new RangeError(
-				`the origin's function gave ${list.length} ${what} for \`${feature}\`, and ${rows} entities`,
+				`the origin's function returned ${list.length} ${what} for \`${feature}\` and ${rows} entities`,
 			);
 		}
 	}
 	const items = Array.from(values);
 	const statusOf = (value) => (value === undefined ? "NOT_FOUND" : value === null ? "NULL_VALUE" : "PRESENT");
 	return {
-		// Typed arrays are vectors, which JSON would write as objects.
+		// A vector may be a typed array, which JSON would write as an object.
 		values: items.map((value) => (ArrayBuffer.isView(value) ? Array.from(value) : (value ?? null))),
 		statuses: statuses === undefined ? items.map(statusOf) : Array.from(statuses),
 		...(eventTimestamps !== undefined && { event_timestamps: Array.from(eventTimestamps, time) }),
@@ -160,11 +162,11 @@ function time(value) {
 /** A Feast server, with all its paths. */
 export const feastOrigin = (url, options) => new FeastOrigin(url, options);
 
-/** One URL that answers to `POST` as Feast's `/get-online-features` does. */
+/** One URL that responds to `POST` as Feast's `/get-online-features` does. */
 export const httpOrigin = (url, options) => new FeaturesOrigin(url, options);
 
 /**
- * The origin that options and configuration name; `undefined` for the one that is built in.
+ * The origin of the options or the configuration; `undefined` for the synthetic one.
  *
  * @param {unknown} origin
  * @param {Record<string, any>} config

@@ -276,7 +276,7 @@ export interface Store {
 	 * Declares that the store reveals no entity, neither by keys nor by values. `pseudonymize_keys`
 	 * requires it (see `featheredge/sealed`).
 	 */
-	readonly hidesKeys?: boolean;
+	readonly pseudonymizesKeys?: boolean;
 }
 
 /** A computed column, with the status and event time of each value. */

@@ -1,20 +1,25 @@
-// What `npm start` says: its options, and the requests to try.
+// The texts of `npm start`: its options, and requests to try.
 
 export const USAGE = `usage: npm start -- [options]
 
-Builds the Worker where it has changed and serves it on workerd, with a local KV that is kept.
+Builds the Worker if its sources have changed, and serves it on workerd with local stores that persist.
 
   --port N        the port on 127.0.0.1 (8787)
-  --origin URL    take features from a Feast server, or any origin of that contract, instead of the synthetic one
-  --config FILE   settings (TOML or JSON) laid over [vars.FEATHEREDGE] of wrangler.toml
-  --stores DIR    where the local stores are kept (.featheredge)
-  --fresh         begin with empty stores
-  --help          show this
+  --origin URL    fetch features from a Feast server, or another origin with its contract, instead of the synthetic one
+  --config FILE   a configuration (TOML or JSON) that overrides [vars.FEATHEREDGE] of wrangler.toml
+  --stores DIR    the folder of the local stores (.featheredge)
+  --fresh         start with empty stores
+  --help          show this help
 
-In the environment, FEATHEREDGE_ORIGIN_AUTHORIZATION is what is sent to the origin as its Authorization, and FEATHEREDGE_OPERATOR_TOKEN
-what an operator shows who calls POST /v1/invalidate or /v1/warm.`;
+Environment:
 
-/** Two requests that the synthetic origin can answer, one for each API. */
+  FEATHEREDGE_OPERATOR_TOKEN         the bearer token of operators, who have all scopes. Without it nobody has the scope admin,
+                                     which POST /v1/invalidate, POST /v1/warm and GET /v1/predictions need
+  FEATHEREDGE_ORIGIN_AUTHORIZATION   the Authorization of requests to the origin
+
+docs/reference/configuration.md describes the configuration.`;
+
+/** Two requests to the synthetic origin, one for each API. */
 export const examples = (url) => `try it:
 
   curl ${url}/v1/features -H 'content-type: application/json' \\

@@ -20,7 +20,7 @@ const lines = readFileSync(file(`${version}.txt`), "utf8")
 for (const [number, line] of lines.entries()) {
 	const [storeKey, digits] = line.split(" ");
 	const seal = seals[number < lines.length / 2 ? 0 : 1];
-	const [name] = await seal.hidden([storeKey]);
+	const [name] = await seal.pseudonyms([storeKey]);
 	entries[name] = Buffer.from(await seal.seal(name, Buffer.from(digits, "hex"))).toString("base64");
 }
 writeFileSync(file(`${version}-sealed.json`), `${JSON.stringify({ keys, entries }, null, "\t")}\n`);

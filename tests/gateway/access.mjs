@@ -25,7 +25,7 @@ export async function testAccess(hosts) {
 		});
 
 		test("what is open needs nothing, and nothing else is", async () => {
-			await withHost({ open: ["write"] }, async (host) => {
+			await withHost({ anonymous_scopes: ["write"] }, async (host) => {
 				assert.deepEqual(await rights(host, undefined), [403, 200, 403, 403]);
 				assert.equal((await fetch(`${host.url}/health`)).status, 200);
 				assert.equal((await fetch(`${host.url}/ready`)).status, 200);

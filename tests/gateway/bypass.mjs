@@ -8,7 +8,7 @@ import { answerFeatures, ask, column, FEAST, range } from "../support/features.m
 import { startOrigin } from "../support/origin.mjs";
 import { openRaw } from "../support/raw.mjs";
 
-const OPEN = { open: ["read", "write"] };
+const OPEN = { anonymous_scopes: ["read", "write"] };
 const VIEWS = { stats: { join_keys: ["driver_id"] } };
 
 /** Each is passed by just one of the requests below. */

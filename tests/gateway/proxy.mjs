@@ -35,7 +35,7 @@ export function testProxy({ start, saysContinue }) {
 		};
 		before(async () => {
 			origin = await startRawOrigin((request, socket) => answering(request, socket));
-			const vars = { auth: { open: ["read", "write"] }, limits: { body_bytes: 10_000 } };
+			const vars = { auth: { anonymous_scopes: ["read", "write"] }, limits: { body_bytes: 10_000 } };
 			host = await start({ origin, operatorToken: OPERATOR, vars });
 		});
 		afterEach(() => {

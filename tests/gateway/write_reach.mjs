@@ -7,7 +7,7 @@ import { startOrigin } from "../support/origin.mjs";
 import { openRaw, startRawOrigin } from "../support/raw.mjs";
 import { freePort } from "../support/workerd.mjs";
 
-const OPEN = { open: ["read", "write"] };
+const OPEN = { anonymous_scopes: ["read", "write"] };
 const VIEWS = {
 	stats: { join_keys: ["driver_id"] },
 	other: { join_keys: ["driver_id"], sources: [] },
@@ -147,7 +147,7 @@ export function testWriteReach({ start, knowsUnsent }) {
 			losses = 1;
 			const reply = await host.post("/push", {});
 			assert.equal(reply.status, 502);
-			assert.match((await reply.json()).detail, /whether it has written is not known/);
+			assert.match((await reply.json()).detail, /it is unknown whether it wrote/);
 			assert.equal(origin.requests.length, 1);
 		});
 
@@ -160,7 +160,7 @@ export function testWriteReach({ start, knowsUnsent }) {
 					raw.send(["POST /push HTTP/1.1", "host: features", ...framing], body);
 					const reply = await raw.answer();
 					assert.equal(reply.status, 502);
-					assert.match(reply.body, knowsUnsent ? /nothing was written/ : /whether it has written is not known/);
+					assert.match(reply.body, knowsUnsent ? /nothing was written/ : /it is unknown whether it wrote/);
 				}
 			} finally {
 				raw.close();

@@ -320,7 +320,7 @@ describe("with Redis", () => {
 		const how = ["--from", from, "--view", "stats", "--keys", "driver_id", "--fetch", "rate", "--config", config];
 		const { code, output } = await run("warm", ...how, "--redis", url(), "--origin", origin.url);
 		assert.equal(code, 1, output);
-		assert.match(output, /did not give all rows/);
+		assert.match(output, /did not return all rows/);
 		assert.equal(existsSync(join(folder, "some.ndjson.featheredge-warm")), false, "it begins anew");
 	});
 
@@ -411,7 +411,7 @@ test("bench takes a scenario's figures from its options, and tells how a run dif
 test("bench fails where no request is answered, and tells why", async () => {
 	const { code, output } = await run("bench", "--url", "http://127.0.0.1:9", "--scale", "0.01", "--repeats", 1);
 	assert.equal(code, 1);
-	assert.match(output, /no request was answered: \d+ × unreachable/);
+	assert.match(output, /no request succeeded: \d+ × unreachable/);
 });
 
 test("bench begins requests at a rate for a while", async () => {

@@ -114,7 +114,7 @@ test("a column of the wrong length is an error that names it", async (t) => {
 	const failed = engine.serve({ entity_ids: [1, 2], feature_names: ["short"] });
 	await assert.rejects(failed, (error) => {
 		assert.ok(error instanceof OriginError);
-		assert.match(error.message, /1 values for `short`, and 2 entities/);
+		assert.match(error.message, /1 values for `short` and 2 entities/);
 		assert.ok(error.cause instanceof RangeError);
 		return true;
 	});

@@ -44,7 +44,7 @@ test("an error is told once in a minute, with how often it came since", async (t
 	world.now += 60_000;
 	await world.ask();
 	assert.equal(world.lines.length, 2);
-	const [, number, times] = /connection (\d+) is gone \(and (\d+) times since this was last told\)$/.exec(
+	const [, number, times] = /connection (\d+) is gone \(repeated (\d+) times since this was last logged\)$/.exec(
 		world.lines[1],
 	);
 	assert.ok(number >= 5);
@@ -81,8 +81,8 @@ test("the reason why a store did not take entries is logged", async (t) => {
 
 test("a store that is late, or answers something else, is told of", async (t) => {
 	for (const [fault, told] of [
-		["hang", /no answer within \d+ ms/],
-		["short", /the store gave no list of 1 values/],
+		["hang", /no response within \d+ ms/],
+		["short", /the store returned no list of 1 values/],
 	]) {
 		const store = new TestStore();
 		store.fault = fault;

@@ -173,9 +173,9 @@ test("credentials for the origin go nowhere else with what is passed on", async 
 	const origin = feastOrigin("https://feast.internal", { headers: { authorization: "Bearer ours" }, fetch });
 	const request = { method: "GET", path: "/x", query: "", headers: [] };
 	const anyone = { caller: "", isOperator: false, credentials: "caller" };
-	await origin.pass("https://feast.internal", request, undefined, anyone);
-	await origin.pass("https://feast.internal.evil.example", request, undefined, anyone);
-	const refused = await origin.pass(
+	await origin.forward("https://feast.internal", request, undefined, anyone);
+	await origin.forward("https://feast.internal.evil.example", request, undefined, anyone);
+	const refused = await origin.forward(
 		"https://feast.internal",
 		{ ...request, path: ".evil.example/x" },
 		undefined,
@@ -193,7 +193,7 @@ test("a length of what does not come is not passed back", async () => {
 	const fetch = async () => new Response(null, { status: 205, headers });
 	const origin = feastOrigin("http://origin.example", { fetch });
 	const pass = { caller: "", isOperator: false, credentials: "caller" };
-	const reply = await origin.pass(
+	const reply = await origin.forward(
 		"http://origin.example",
 		{ method: "GET", path: "/x", query: "", headers: [] },
 		undefined,

@@ -6,9 +6,9 @@ import { createServer } from "node:http";
 import { test } from "node:test";
 import { DEFAULTS } from "../../npm/src/gateway/access.js";
 import { networkOf } from "../../npm/src/gateway/address.js";
+import { ANONYMOUS } from "../../npm/src/gateway/grant.js";
 import { listenerOf } from "../../npm/src/gateway/node.js";
 import { endToEnd, HttpOrigin } from "../../npm/src/gateway/origin.js";
-import { ANYONE } from "../../npm/src/gateway/pass.js";
 import { rateLimiter } from "../../npm/src/gateway/rate_limit.js";
 import { targetOf } from "../../npm/src/gateway/target.js";
 import { WebRequest } from "../../npm/src/gateway/web.js";
@@ -30,7 +30,7 @@ test("a reply that fails ends its connection though its reader does not read", a
 		},
 		pull: (controller) => controller.enqueue(new Uint8Array(1 << 20)),
 	});
-	const gateway = { openBodyLimit: () => undefined, handle: async () => ({ status: 200, headers: [], body }) };
+	const gateway = { uncheckedBodyLimit: () => undefined, handle: async () => ({ status: 200, headers: [], body }) };
 	const server = createServer(listenerOf(gateway)).listen(0, "127.0.0.1");
 	t.after(() => {
 		server.closeAllConnections();
@@ -150,11 +150,11 @@ test("a write is sent again where it certainly was not, and else is not", async 
 			return new Response("{}");
 		};
 		const request = { method: "POST", path: "/push", query: "", headers: [] };
-		const passed = new HttpOrigin("http://origin.example", { fetch }).pass(
+		const passed = new HttpOrigin("http://origin.example", { fetch }).forward(
 			"http://origin.example",
 			request,
 			new Uint8Array(2),
-			ANYONE,
+			ANONYMOUS,
 			undefined,
 			false,
 		);
@@ -182,7 +182,14 @@ test("a write that the origin's host refused at first is sent again by Node's ow
 	};
 	const url = `http://127.0.0.1:${port}`;
 	const request = { method: "POST", path: "/push", query: "", headers: [] };
-	const reply = await new HttpOrigin(url, { fetch }).pass(url, request, new Uint8Array(2), ANYONE, undefined, false);
+	const reply = await new HttpOrigin(url, { fetch }).forward(
+		url,
+		request,
+		new Uint8Array(2),
+		ANONYMOUS,
+		undefined,
+		false,
+	);
 	assert.deepEqual([reply.status, calls], [200, 2]);
 	await new Response(reply.body).text();
 	server.closeAllConnections();
@@ -210,7 +217,7 @@ test("a body that breaks off is its caller's going, and no fault of ours", async
 	const body = new ReadableStream({ start: (controller) => controller.error(new Error("broken off")) });
 	const request = new Request("http://localhost/x", { method: "POST", body, duplex: "half" });
 	const plain = new WebRequest(request, { path: "/x", query: "" });
-	assert.equal(plain.isGone, false);
+	assert.equal(plain.isDisconnected, false);
 	await assert.rejects(plain.read(10), /broken off/);
-	assert.equal(plain.isGone, true);
+	assert.equal(plain.isDisconnected, true);
 });

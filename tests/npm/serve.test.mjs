@@ -18,7 +18,7 @@ import { refuseServe, startServe } from "../support/serve.mjs";
 import { gate, until } from "../support/wait.mjs";
 
 const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
-const OPEN = { open: ["read", "write"] };
+const OPEN = { anonymous_scopes: ["read", "write"] };
 
 /** A server before an origin that ends with its test. */
 async function serve(t, script, options = {}) {

@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { openMarks, Seal } from "../../npm/src/runtime/seal.js";
+import { openInvalidations, Seal } from "../../npm/src/runtime/seal.js";
 import { answerFeatures, ask, column, FEAST, range, valueFor } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { gate, until } from "../support/wait.mjs";
@@ -351,9 +351,9 @@ describe("the invalidation log, whose marks are sealed", () => {
 			sealed,
 		];
 		const everything = Uint8Array.of(0xff, 0xff);
-		const opened = await openMarks(own, "invalidation-log:a", marks);
+		const opened = await openInvalidations(own, "invalidation-log:a", marks);
 		assert.deepEqual(opened, [mark, everything, everything, everything, mark]);
-		assert.deepEqual(await openMarks(own, "invalidation-log:a", []), []);
+		assert.deepEqual(await openInvalidations(own, "invalidation-log:a", []), []);
 	});
 
 	test("what a mark in clear from before `pseudonymize_keys` may mean is fetched anew", async () => {

@@ -1,4 +1,4 @@
-// Charts, by uPlot. Colours are the page's own, and change with it.
+// Charts by uPlot, in the page's colours.
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
@@ -15,7 +15,7 @@ function redrawAll() {
 	for (const chart of all) chart.redraw();
 }
 scheme.addEventListener("change", redrawAll);
-// A canvas is printed as it was drawn, and paper is white.
+// A canvas is printed as drawn, and paper is white.
 addEventListener("beforeprint", () => {
 	document.documentElement.style.colorScheme = "light";
 	redrawAll();
@@ -37,7 +37,7 @@ function colour(name) {
 
 const faded = (value, percent) => `color-mix(in srgb, ${value} ${percent}%, transparent)`;
 
-/** A chart in a figure, with its title and the words for who does not see it. */
+/** A chart in a figure, with its title and a description for screen readers. */
 export class Chart {
 	/** @type {HTMLElement} */
 	element;
@@ -73,8 +73,8 @@ export class Chart {
 
 	/**
 	 * @param {any[]} data by uPlot's order: x, then each series
-	 * @param {string} words what it shows
-	 * @param {any} [key] given to `make`; the chart is made anew where it changes
+	 * @param {string} words a description for screen readers
+	 * @param {any} [key] passed to `make`; a change recreates the chart
 	 */
 	show(data, words, key = "") {
 		this.#data = data;
@@ -166,7 +166,7 @@ export function percentileData(timeline) {
 	return [answered.map(({ at_ms }) => at_ms / 1000), column("p50_ms"), column("p95_ms"), column("p99_ms")];
 }
 
-export function throughputChart(title = "Answers per second") {
+export function throughputChart(title = "Responses per second") {
 	const make = (colours) =>
 		frame(colours, {
 			x: time,
@@ -190,8 +190,8 @@ const TIER_LEGEND = [
 	{ label: "Failed", colour: "bad" },
 ];
 
-/** Where each answer came from, in percent of all of its time, one upon the other. */
-export function tierChart(title = "Where answers came from") {
+/** The tiers of responses in percent of each interval, stacked. */
+export function tierChart(title = "Responses by tier") {
 	const make = (colours) =>
 		frame(colours, {
 			x: time,
@@ -228,7 +228,7 @@ export function tierData(timeline) {
 /** Whether a number is a power of ten, which rounding may have moved by a little. */
 const isPower = (value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9;
 
-/** Latencies by how many requests took so long, on a logarithmic scale; one run, or two over each other. */
+/** The distribution of latencies on a logarithmic scale, of one run or two overlaid. */
 export function histogramChart(labels = []) {
 	const legend = labels.map((label, index) => ({ label, colour: index === 0 ? "l1" : "origin" }));
 	const make = (colours, { bounds }) => {

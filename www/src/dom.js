@@ -1,4 +1,4 @@
-// Makes elements. Text goes in as text, so that nothing an answer holds can become markup.
+// Creates elements. Text stays text, so that no response can become markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 

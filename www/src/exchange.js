@@ -1,8 +1,8 @@
-// Sends a request and keeps what came back: the exact text, the headers, and the time it took here.
+// Sends a request; returns the response's exact text, its headers, and the latency in this browser.
 
 import { credentials } from "./token.js";
 
-/** Longer than any deadline of the Worker's. */
+/** Longer than the Worker's deadlines. */
 const TIMEOUT_MS = 30_000;
 
 /**
@@ -17,14 +17,14 @@ const TIMEOUT_MS = 30_000;
  * @property {number} elapsedMs from the send to the last byte, in this browser
  */
 
-/** No answer came. */
-export class NoAnswer extends Error {}
+/** There was no response. */
+export class NoResponseError extends Error {}
 
 /**
  * @param {string} endpoint a path of this origin
  * @param {string} requestText
  * @returns {Promise<Exchange>}
- * @throws {NoAnswer}
+ * @throws {NoResponseError}
  */
 export async function exchange(endpoint, requestText) {
 	const sentAt = performance.now();
@@ -45,8 +45,8 @@ export async function exchange(endpoint, requestText) {
 	} catch (error) {
 		const reason =
 			error.name === "TimeoutError"
-				? `No answer within ${TIMEOUT_MS / 1000} seconds.`
-				: "The Worker could not be reached. Is it still running?";
-		throw new NoAnswer(reason, { cause: error });
+				? `No response within ${TIMEOUT_MS / 1000} seconds.`
+				: "The Worker could not be reached. Is it running?";
+		throw new NoResponseError(reason, { cause: error });
 	}
 }

@@ -1,4 +1,4 @@
-// What the answer's headers say, in words: Cache-Status (RFC 9211), Age (RFC 9111), Server-Timing (W3C).
+// Descriptions of the response's headers: Cache-Status (RFC 9211), Age (RFC 9111), Server-Timing (W3C).
 
 /** The tiers, nearest first: the name in `Cache-Status`, in the native API, and for people. */
 export const TIERS = [
@@ -31,14 +31,14 @@ export const TIERS = [
 
 /** RFC 9211, section 2.2. */
 const FORWARD_REASONS = {
-	bypass: "was told to pass requests on",
-	method: "does not answer this method",
-	"uri-miss": "had nothing",
-	"vary-miss": "had nothing that fits",
-	miss: "had nothing usable",
-	request: "was passed over, as the request asks",
-	stale: "had values, but too old ones",
-	partial: "had a part",
+	bypass: "was bypassed",
+	method: "does not serve this method",
+	"uri-miss": "missed",
+	"vary-miss": "missed",
+	miss: "missed",
+	request: "was bypassed, as the request demands",
+	stale: "had only values that are too old",
+	partial: "hit in part",
 };
 
 /**
@@ -65,7 +65,7 @@ function parameter(text) {
 
 const unquote = (text) => (text.startsWith('"') ? text.slice(1, -1).replace(/\\(.)/g, "$1") : text);
 
-/** Splits at a separator that does not stand in quotes. */
+/** Splits at a separator outside quotes. */
 function split(text, separator) {
 	const parts = text.match(new RegExp(`(?:"(?:[^"\\\\]|\\\\.)*"|[^${separator}"])+`, "g")) ?? [];
 	return parts.map((part) => part.trim()).filter((part) => part !== "");
@@ -74,15 +74,15 @@ function split(text, separator) {
 /**
  * @typedef {object} Stop
  * @property {typeof TIERS[number]} tier
- * @property {"hit" | "part" | "passed" | "answered" | "failed"} outcome
+ * @property {"hit" | "partial" | "miss" | "computed" | "failed"} outcome
  * @property {string} words
  * @property {number | undefined} durationMs
  */
 
 /**
- * The tiers that took part in an answer, nearest first.
+ * The tiers of a response, nearest first.
  *
- * The header has them the other way round, and names caches alone: that the origin was asked shows in `fwd-status`, or in the time
+ * The header lists caches only, farthest first. A request to the origin shows in `fwd-status`, or in the time spent waiting for it.
  * spent waiting for it.
  *
  * @param {Headers} headers
@@ -94,29 +94,29 @@ export function stops(headers) {
 	const statuses = [...caches.values()]
 		.map((parameters) => parameters.get("fwd-status"))
 		.filter((status) => status !== undefined);
-	const isOriginAsked = statuses.length > 0 || durations.has("origin");
+	const wasOriginCalled = statuses.length > 0 || durations.has("origin");
 	return TIERS.flatMap((tier) => {
 		const durationMs = durations.get(tier.id);
 		if (tier.id === "origin")
-			return isOriginAsked ? [{ tier, ...originOutcome(Number(statuses[0] ?? 0)), durationMs }] : [];
+			return wasOriginCalled ? [{ tier, ...originOutcome(Number(statuses[0] ?? 0)), durationMs }] : [];
 		const parameters = caches.get(tier.cache);
 		return parameters ? [{ tier, ...cacheOutcome(parameters), durationMs }] : [];
 	});
 }
 
 function originOutcome(status) {
-	if (status === 0) return { outcome: "failed", words: "did not answer" };
-	if (status >= 400) return { outcome: "failed", words: `answered with status ${status}` };
-	return { outcome: "answered", words: "computed the rest" };
+	if (status === 0) return { outcome: "failed", words: "did not respond" };
+	if (status >= 400) return { outcome: "failed", words: `responded with status ${status}` };
+	return { outcome: "computed", words: "computed the rest" };
 }
 
 function cacheOutcome(parameters) {
-	const stale = parameters.get("detail") === "stale" ? ", some of it past its time to live" : "";
-	if (parameters.has("hit")) return { outcome: "hit", words: `had everything${stale}` };
+	const stale = parameters.get("detail") === "stale" ? ", in part stale" : "";
+	if (parameters.has("hit")) return { outcome: "hit", words: `hit${stale}` };
 	const reason = parameters.get("fwd");
 	return {
-		outcome: reason === "partial" ? "part" : "passed",
-		words: `${FORWARD_REASONS[reason] ?? "passed the request on"}${stale}`,
+		outcome: reason === "partial" ? "partial" : "miss",
+		words: `${FORWARD_REASONS[reason] ?? "forwarded the request"}${stale}`,
 	};
 }
 
@@ -133,7 +133,7 @@ export function timings(headers) {
 }
 
 /**
- * The headers worth a word, in the order in which to read them.
+ * The headers that are described, in reading order.
  *
  * @param {Headers} headers
  * @returns {{ name: string, value: string, words: string }[]}
@@ -147,32 +147,32 @@ export function explained(headers) {
 	return Object.entries(words).map(([name, text]) => {
 		const value = headers.get(name);
 		return value === null
-			? { name, value: "", words: ABSENT[name] ?? "Not sent with this answer." }
+			? { name, value: "", words: ABSENT[name] ?? "Not sent with this response." }
 			: { name, value, words: text };
 	});
 }
 
 const ABSENT = {
-	age: "Not sent: this answer holds no value.",
-	"cache-status": "Not sent: no tier took part in this answer.",
+	age: "Not sent: this response has no values.",
+	"cache-status": "Not sent: this response used no tier.",
 };
 
 function cacheStatusWords(headers) {
 	const sentences = stops(headers).map(({ tier, words }) => `${capital(tier.inText)} ${words}.`);
-	return sentences.join(" ") || "Which caches took part.";
+	return sentences.join(" ") || "The caches of this response.";
 }
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 function ageWords(value) {
 	const seconds = Number(value);
-	if (seconds === 0) return "Every value was fetched from the origin within the last second.";
+	if (seconds === 0) return "All values were fetched from the origin within the last second.";
 	return `The oldest value was fetched from the origin ${seconds} ${seconds === 1 ? "second" : "seconds"} ago.`;
 }
 
 function timingWords(headers) {
 	const named = {
-		total: "in all",
+		total: "in total",
 		l1: "in L1",
 		l2: "waiting for L2",
 		l3: "waiting for L3",
@@ -181,7 +181,7 @@ function timingWords(headers) {
 	const parts = [...timings(headers)].map(
 		([name, duration]) => `${milliseconds(duration)} ${named[name] ?? `in ${name}`}`,
 	);
-	const clock = "A deployed Worker's clock stands still between I/O, so work in memory reads as 0 there.";
+	const clock = "A deployed Worker's clock advances only with I/O, so work in memory is measured as 0 there.";
 	return `Measured in the Worker: ${parts.join(", ")}. ${clock}`;
 }
 
@@ -194,7 +194,7 @@ export function milliseconds(value) {
 	return `${value.toFixed(2).replace(/\.?0+$/, "") || "0"} ms`;
 }
 
-/** An age in milliseconds, as a person says it. */
+/** An age in milliseconds, in readable units. */
 export function age(value) {
 	if (value < 1000) return `${Math.round(value)} ms`;
 	if (value < 60_000) return `${(value / 1000).toFixed(1)} s`;

@@ -1,6 +1,6 @@
-// What this browser tells of itself and its machine, for a run's record.
+// The browser and its machine, for a run's record.
 
-/** The browser's name and version, from what it says of itself. */
+/** The browser's name and version. */
 function browser() {
 	const agent = navigator.userAgent;
 	const known = [/(Firefox)\/([\d.]+)/, /(Edg)\/([\d.]+)/, /(Chrome)\/([\d.]+)/, /Version\/([\d.]+).*(Safari)/];

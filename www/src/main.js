@@ -1,4 +1,4 @@
-// Starts the page: says whether the Worker is ready, and opens what the address names. A page is loaded when it is first opened.
+// Starts the page: shows the Worker's readiness, and opens the tab of the address. A tab's module is loaded when it is first opened.
 
 import { byId } from "./dom.js";
 import { showReadiness } from "./readiness.js";

@@ -1,4 +1,4 @@
-// Says whether the Worker can serve: what `GET /ready` answers.
+// Shows whether the Worker can serve, by `GET /ready`.
 
 /** @param {HTMLElement} element */
 export async function showReadiness(element) {

@@ -9,7 +9,7 @@
 
 /**
  * @param {HTMLElement} tablist
- * @param {(id: string) => void} [onSelect] told of each tab that is chosen
+ * @param {(id: string) => void} [onSelect] called with each chosen tab
  * @returns {Tabs}
  */
 export function makeTabs(tablist, onSelect = () => {}) {

@@ -1,11 +1,10 @@
-// The token that this deployment wants of those who ask it, where it wants one: entered once, kept for this tab alone, and shown to
-// nobody but the Worker that served the page.
+// The deployment's bearer token, if it needs one: stored for this tab only, and sent only to the Worker that served the page.
 
 import { byId, el } from "./dom.js";
 
 const KEY = "featheredge-token";
 
-/** Of a browser that stores nothing: as long as the page. */
+/** In a browser without storage: as long as the page is open. */
 let unsaved = "";
 
 function read() {
@@ -22,26 +21,26 @@ function write(text) {
 		if (text === "") sessionStorage.removeItem(KEY);
 		else sessionStorage.setItem(KEY, text);
 	} catch {
-		// It lasts as long as the page then.
+		// The token then lasts as long as the page.
 	}
 }
 
-/** The token; empty where none was entered. */
+/** The token; empty if none was entered. */
 export const token = read;
 
-/** The headers that show it. */
+/** The headers with the token. */
 export const credentials = () => (read() === "" ? {} : { authorization: `Bearer ${read()}` });
 
-/** Whether a status says that credentials are missing, or are not good. */
-export const wantsToken = (status) => status === 401 || status === 403;
+/** Whether a status means that credentials are missing or invalid. */
+export const needsToken = (status) => status === 401 || status === 403;
 
 /** @type {Set<() => void>} */
 const listeners = new Set();
 
-/** Calls `listener` whenever another token is entered, or it is forgotten. */
+/** Calls `listener` whenever the token changes. */
 export const onToken = (listener) => listeners.add(listener);
 
-/** A button that leads to the field. */
+/** A button that opens the field. */
 export const tokenButton = () => el("button.quiet", { type: "button", onclick: open }, "Enter a token");
 
 function open() {
@@ -49,30 +48,28 @@ function open() {
 	byId("token-field").focus();
 }
 
-/** Makes the field behind the masthead's *Token* work. */
+/** Connects the field of the masthead's *Token*. */
 export function openToken() {
 	const disclosure = byId("token");
 	const field = byId("token-field");
 	const show = () => {
 		field.value = read();
 		byId("token-forget").hidden = read() === "";
-		disclosure.dataset.state = read() === "" ? "none" : "kept";
+		disclosure.dataset.state = read() === "" ? "none" : "set";
 	};
 	const set = (text) => {
 		write(text);
 		show();
 		disclosure.open = false;
 		disclosure.querySelector("summary").focus();
-		byId("token-announcement").textContent = text === "" ? "The token is forgotten." : "The token is sent from now on.";
+		byId("token-announcement").textContent = text === "" ? "The token is removed." : "The token is set.";
 		for (const listener of listeners) listener();
 	};
 	byId("token-form").addEventListener("submit", (event) => {
 		event.preventDefault();
 		const text = field.value.trim().replace(/^Bearer\s+/i, "");
-		// A header takes no other, and would fail each request in words that tell nothing.
-		field.setCustomValidity(
-			/^[\x21-\x7e]*$/.test(text) ? "" : "A token has letters, digits and signs of ASCII, and no spaces.",
-		);
+		// A header allows no other characters; the browser's error would not explain it.
+		field.setCustomValidity(/^[\x21-\x7e]*$/.test(text) ? "" : "A token consists of ASCII characters without spaces.");
 		if (field.reportValidity()) set(text);
 	});
 	field.addEventListener("input", () => field.setCustomValidity(""));

@@ -1,7 +1,7 @@
 // The benchmark framework on any JavaScript host: in a browser's Web Worker, in Node and its like.
 //
-// Moves bytes between the framework, which says what to ask when, and what answers. It is a module beside the engine's, which runs as it ships,
-// so that a run in the page, on the command line and in a test is the same.
+// Passes requests and responses between the framework, which schedules them, and the target. The framework is a module of its own beside the
+// shipped engine, so that a run is the same in the page, on the command line and in a test.
 
 import { compare, framework, initSync, scaledScenario, summarize } from "featheredge-benchmark";
 
@@ -12,7 +12,7 @@ export { compare, framework, scaledScenario, summarize };
 let isLoaded = false;
 
 /**
- * Makes the module ready. Everything else comes after.
+ * Loads the module. Everything else needs it.
  *
  * @param {() => WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>} load
  */

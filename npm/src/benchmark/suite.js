@@ -1,24 +1,24 @@
-// Runs scenarios one after the other, each repetition on empty caches of its own, and gives a run with all that it shows.
+// Runs scenarios one after the other, each repetition on its own empty caches, and returns the run.
 //
-// Repetitions take turns (A B C A B C, not A A B B C C), so that a machine that slows down slows all scenarios alike.
+// Repetitions alternate (A B C A B C, not A A B B C C), so that a machine that slows down slows all scenarios equally.
 
 import { Benchmark, framework, summarize } from "featheredge-benchmark";
 import { pause } from "./pause.js";
 
-/** What `Benchmark.next` says. */
-const NOTHING_NOW = -1;
+/** The result of `Benchmark.next` while no request is due. */
+const NOTHING_DUE = -1;
 
-/** How often what is known so far is told, in milliseconds: often enough to be seen to move, and seldom enough to cost no percentile. */
+/** The interval of progress reports, in milliseconds: short enough to appear live, too long to cost a percentile. */
 const LIVE_MS = 250;
 
-/** How long answers may come from memory with no look at anything else, in milliseconds. */
-const BREATH_MS = 10;
+/** The longest time without a yield to the event loop, in milliseconds. */
+const MAX_BLOCKING_MS = 10;
 
 /**
  * @typedef {object} Step
  * @property {number} scenario which scenario, from 0
  * @property {number} repeat which repetition, from 0
- * @property {any} live what is known of it
+ * @property {any} live its intermediate result
  *
  * @param {object} options
  * @param {any[]} options.scenarios
@@ -36,7 +36,7 @@ export async function runSuite({ scenarios, repeats, target, environment, signal
 	for (let repeat = 0; repeat < repeats; repeat++) {
 		for (const [index, { scenario, repeats: done }] of measured.entries()) {
 			signal?.throwIfAborted();
-			// Where caches cannot be emptied, entities that nobody has asked for are as good.
+			// Unused entity names replace empty caches where caches cannot be emptied.
 			const namespace = target.isShared ? `${randomName()}_` : "";
 			await target.open();
 			const benchmark = new Benchmark(scenario, namespace, repeat);
@@ -68,14 +68,14 @@ const clock = () => performance.now();
 
 async function drive(benchmark, target, signal, onLive) {
 	let wake;
-	/** Whether nobody asks any more: what is under way goes on behind a run that was cancelled. */
+	/** Whether the run is over: requests under way outlive a cancelled run. */
 	let isOver = false;
-	let breathedAt = clock();
-	let toldAt = clock();
-	const tell = (number, { status, serverTiming, body }, at) => {
+	let yieldedAt = clock();
+	let reportedAt = clock();
+	const recordReply = (number, { status, serverTiming, body }, at) => {
 		if (!isOver) benchmark.answered(number, status, serverTiming, body, at);
 	};
-	const fail = (number, error, at) => {
+	const recordFailure = (number, error, at) => {
 		if (!isOver) benchmark.failed(number, target.kindOf(error), at);
 	};
 	const begin = (number, body) => {
@@ -84,13 +84,13 @@ async function drive(benchmark, target, signal, onLive) {
 		try {
 			reply = target.send(body);
 		} catch (error) {
-			return fail(number, error, clock());
+			return recordFailure(number, error, clock());
 		}
-		if (!(reply instanceof Promise)) return tell(number, reply, clock());
+		if (!(reply instanceof Promise)) return recordReply(number, reply, clock());
 		reply
 			.then(
-				(reply) => tell(number, reply, clock()),
-				(error) => fail(number, error, clock()),
+				(reply) => recordReply(number, reply, clock()),
+				(error) => recordFailure(number, error, clock()),
 			)
 			.then(() => wake?.());
 	};
@@ -98,21 +98,21 @@ async function drive(benchmark, target, signal, onLive) {
 		for (;;) {
 			signal?.throwIfAborted();
 			const now = clock();
-			if (now - toldAt > LIVE_MS) {
-				toldAt = now;
+			if (now - reportedAt > LIVE_MS) {
+				reportedAt = now;
 				onLive(benchmark.live(now));
 			}
 			const number = benchmark.next(now);
 			if (number >= 0) {
 				begin(number, benchmark.body());
-				// Memory answers at once: without a pause nothing else would ever be heard, a cancelling least of all.
-				if (clock() - breathedAt > BREATH_MS) {
+				// Responses from memory are synchronous: without a yield nothing else would run, cancellation included.
+				if (clock() - yieldedAt > MAX_BLOCKING_MS) {
 					await pause(0);
-					breathedAt = clock();
+					yieldedAt = clock();
 				}
 				continue;
 			}
-			if (number !== NOTHING_NOW) return onLive(benchmark.live(clock()));
+			if (number !== NOTHING_DUE) return onLive(benchmark.live(clock()));
 			const due = benchmark.due();
 			await new Promise((resolve, reject) => {
 				const abort = () => reject(signal.reason);
@@ -124,7 +124,7 @@ async function drive(benchmark, target, signal, onLive) {
 				if (due !== undefined) pause(due - clock()).then(wake);
 			});
 			wake = undefined;
-			breathedAt = clock();
+			yieldedAt = clock();
 		}
 	} finally {
 		isOver = true;

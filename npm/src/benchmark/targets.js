@@ -1,10 +1,10 @@
-// What a scenario is run against: an engine in this process, or a URL.
+// The targets of scenarios: an engine in this process, or a URL.
 
 import { framework } from "featheredge-benchmark";
 
 const PATH = "/v1/features";
 
-/** Longer than any deadline of the Worker's. */
+/** Longer than the Worker's deadlines. */
 const TIMEOUT_MS = 30_000;
 
 /**
@@ -16,10 +16,10 @@ const TIMEOUT_MS = 30_000;
  * @typedef {object} Target
  * @property {string} name
  * @property {boolean} isShared whether its caches outlive a repetition
- * @property {() => Promise<void>} open makes it ready for a repetition, with empty caches where it can
+ * @property {() => Promise<void>} open prepares a repetition, with empty caches if possible
  * @property {() => Promise<void>} close
  * @property {(body: Uint8Array) => Reply | Promise<Reply>} send
- * @property {(error: any) => string} kindOf what kind of failure an error of `send` is
+ * @property {(error: any) => string} kindOf the kind of an error of `send`
  */
 
 /** A store in memory, of one repetition. */
@@ -34,12 +34,12 @@ export function memoryStore() {
 }
 
 /**
- * An engine of this process, new for each repetition.
+ * An engine in this process, new for each repetition.
  *
  * @param {object} options
  * @param {typeof import("../../types/index.d.ts").createEngine} options.createEngine
  * @param {Record<string, any>} [options.config] as `docs/reference/configuration.md` has it
- * @param {string} [options.origin] the URL of an origin of Feast's contract; without it, features are made up
+ * @param {string} [options.origin] the URL of an origin with Feast's contract; the synthetic origin if omitted
  * @param {() => any} [options.openStore] makes an empty store for L2; without it there is none
  * @returns {Target}
  */
@@ -57,7 +57,7 @@ export function engineTarget({ createEngine, config = {}, origin, openStore = ()
 		async open() {
 			const l2 = await openStore();
 			const own = origin === undefined ? config : { ...config, origin: { ...config.origin, url: origin } };
-			// A store that is late on a busy machine shows in what is measured.
+			// Timeouts of a store on a busy machine show in the results.
 			engine = await createEngine({ config: own, l2, onError: () => {} });
 		},
 		async close() {
@@ -72,11 +72,11 @@ export function engineTarget({ createEngine, config = {}, origin, openStore = ()
 }
 
 /**
- * A deployment, at its base URL.
+ * A deployment at a base URL.
  *
  * @param {string} url
  * @param {object} [options]
- * @param {string} [options.token] what it wants of callers, where it wants something
+ * @param {string} [options.token] the bearer token, if the deployment needs one
  * @returns {Target}
  */
 export function urlTarget(url, { token = "" } = {}) {

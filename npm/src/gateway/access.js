@@ -1,28 +1,27 @@
-// Who may do what: looks at a caller's credentials, and says which scopes they give, whose rows the caller is served, and what the origin
-// is shown.
+// Access control: authenticates callers, and grants each request its scopes, its cache partition and the credentials for the origin.
 //
-// It knows paths by the scope that they need alone, which the core tells. Its invariants: a secret is compared by digest and in constant
-// time; an algorithm is chosen by the key and never by the token; whoever cannot be told apart from nobody has nobody's scopes.
+// It knows a path only by the scope that the core requires for it. Invariants: secrets are compared by digest and in constant time; the key
+// decides the algorithm, never the token; a caller without valid credentials has the anonymous scopes.
 
 import { networkOf } from "./address.js";
 import { areEqual, sha256 } from "./digest.js";
+import { ANONYMOUS, OPERATOR } from "./grant.js";
 import { issuerKeys } from "./oidc.js";
-import { ANYONE, OPERATOR } from "./pass.js";
 import { problem } from "./reply.js";
 
-/** The secret that an operator shows. */
+/** The operator's bearer token. */
 const OPERATOR_TOKEN = "FEATHEREDGE_OPERATOR_TOKEN";
-/** The tokens' digests, in JSON: `{name: {sha256, scopes, project}}`. */
+/** The digests of callers' tokens, in JSON: `{name: {sha256, scopes, project}}`. */
 const TOKENS = "FEATHEREDGE_TOKENS";
 
-/** What needs no scope, and has the origin asked all the same. */
+/** A path that needs no scope but sends a request to the origin, so it is rate-limited. */
 const READY = "/ready";
 
-/** The scopes, by the number that the core gives them. */
+/** The scopes, by the core's numbers. */
 const SCOPES = ["nothing", "read", "write", "admin"];
 const ALL_SCOPES = new Set(SCOPES);
 
-/** What `[vars.FEATHEREDGE.auth]` is where it says nothing; `crates/config/src/auth.rs` has the same. */
+/** The defaults of `[vars.FEATHEREDGE.auth]`; `crates/config/src/auth.rs` has the same. */
 export const DEFAULTS = {
 	mode: "none",
 	jwks_ttl_seconds: 300,
@@ -33,34 +32,34 @@ export const DEFAULTS = {
 	cors_origins: [],
 };
 
-/** What begins a word of the scope claim that means this service. */
+/** The prefix of this service's scopes in the scope claim. */
 const SCOPE_PREFIX = "featheredge:";
 
-/** The longest that a header with a token may be: what an issuer signs is a few kilobytes. */
+/** The longest `Authorization`: issuers' tokens have a few kilobytes. */
 const MAX_AUTHORIZATION = 16 * 1024;
 
-/** How many parts of credentials are looked at: a digest of each is taken. */
+/** The most parts of an `Authorization` that are hashed and compared. */
 const MAX_PARTS = 16;
 
-/** How long a browser need not ask again whether a page may call, in seconds: the most that browsers heed. */
+/** How long browsers may cache a preflight, in seconds: the most that they honour. */
 const PREFLIGHT_SECONDS = "7200";
 
 /**
- * Who a caller is.
+ * An authenticated or anonymous caller.
  *
  * @typedef {object} Identity
- * @property {string} name what the caller is counted under
+ * @property {string} name the key of its rate limit
  * @property {ReadonlySet<string>} scopes
- * @property {string} caller
- * @property {import("./pass.js").Pass["credentials"]} credentials
+ * @property {string} partition
+ * @property {import("./grant.js").Grant["credentials"]} credentials
  * @property {string} [authorization]
- * @property {boolean} [isNobody]
+ * @property {boolean} [isAnonymous]
  *
  * @typedef {{ limit: (who: { key: string }) => Promise<{ success: boolean }> }} RateLimiter
  */
 
-/** A refusal, as a reply of `problem`. */
-class Refused extends Error {
+/** A refusal, with its reply. */
+class Refusal extends Error {
 	/** @param {import("./reply.js").Reply} reply */
 	constructor(reply) {
 		super("refused");
@@ -69,7 +68,7 @@ class Refused extends Error {
 }
 
 function refuse(...args) {
-	throw new Refused(problem(...args));
+	throw new Refusal(problem(...args));
 }
 
 const unauthorized = (detail, error = "") =>
@@ -77,52 +76,53 @@ const unauthorized = (detail, error = "") =>
 		"www-authenticate": `Bearer realm="featheredge"${error && `, error="${error}"`}`,
 	});
 
-const unusable = (detail) => refuse(503, "invalid-configuration", "The configuration cannot be used", detail);
+const invalidConfiguration = (detail) =>
+	refuse(503, "invalid-configuration", "The configuration cannot be used", detail);
 
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** The digest that is written in 64 hexadecimal digits. */
+/** The bytes of a digest in 64 hexadecimal digits. */
 function digestOf(text) {
 	if (!/^[0-9a-f]{64}$/i.test(text)) throw new TypeError("`sha256` must be 64 hexadecimal digits");
 	return Uint8Array.from(text.match(/../g), (pair) => Number.parseInt(pair, 16));
 }
 
-/** The tokens that the secret tells of, or why it cannot be used. */
+/** The tokens of the secret, or why it is invalid. */
 function readTokens(text) {
 	try {
 		const tokens = Object.entries(JSON.parse(text)).map(([name, { sha256, scopes, project = "" }]) => {
 			const granted = new Set(scopes);
 			if (![...granted].every((scope) => SCOPES.includes(scope))) throw new TypeError("`scopes` has an unknown one");
 			if (typeof project !== "string") throw new TypeError("`project` must be a text");
-			return { name, digest: digestOf(sha256), scopes: granted, caller: project && `project:${project}` };
+			return { name, digest: digestOf(sha256), scopes: granted, partition: project && `project:${project}` };
 		});
 		return { tokens };
 	} catch (error) {
-		// What JSON's parser says quotes the text, which is a secret.
+		// The parser's message would quote the secret.
 		const why = error instanceof SyntaxError ? "it is not JSON" : error.message;
 		return { fault: `the secret \`${TOKENS}\` cannot be used: ${why}` };
 	}
 }
 
-/** A list; the core tells of what is none. */
+/** A list, or `undefined`; the core reports a value of another type. */
 const listOf = (value) => (Array.isArray(value) ? value : undefined);
 
-/** The claim's words, be it a text or a list. */
-const words = (claim) => (Array.isArray(claim) ? claim : String(claim ?? "").split(" "));
+/** The words of a claim, which is a text or a list. */
+const wordsOf = (claim) => (Array.isArray(claim) ? claim : String(claim ?? "").split(" "));
 
 export class Access {
 	#secrets;
 	#settings;
-	/** What needs no credentials. */
-	#anonymous;
+	/** The scopes of callers without credentials. */
+	#anonymousScopes;
 	#limiter;
 	#keys;
 	#tokens;
 	#operator;
-	/** Whom claims were found to be of. @type {WeakMap<object, Identity>} */
-	#subjects = new WeakMap();
-	/** Whether nothing is asked of those who read, and nothing is added to what they get. */
-	isOpen;
+	/** Identities by the claims that they were derived from. @type {WeakMap<object, Identity>} */
+	#identities = new WeakMap();
+	/** Whether reads without credentials need no check, and their replies no further headers. */
+	isReadUnchecked;
 
 	/**
 	 * @param {Record<string, any> | undefined} auth the table `auth` of the configuration
@@ -135,18 +135,18 @@ export class Access {
 		this.#settings = { ...DEFAULTS, ...Object.fromEntries(given) };
 		this.#settings.cors_origins = listOf(this.#settings.cors_origins) ?? [];
 		const { mode, anonymous_scopes: open, rate_limit_binding: binding } = this.#settings;
-		this.#anonymous = new Set(listOf(open) ?? { none: ["read"], origin: ["read", "write"] }[mode] ?? []);
+		this.#anonymousScopes = new Set(listOf(open) ?? { none: ["read"], origin: ["read", "write"] }[mode] ?? []);
 		this.#limiter = binding === undefined ? undefined : limiterOf(binding);
 		this.#keys = mode === "oidc" ? issuerKeys(this.#settings) : undefined;
 		this.#tokens = mode === "tokens" ? readTokens(secrets[TOKENS] ?? "{}") : {};
-		this.isOpen =
+		this.isReadUnchecked =
 			mode === "none" &&
-			this.#anonymous.has("read") &&
+			this.#anonymousScopes.has("read") &&
 			binding === undefined &&
 			this.#settings.cors_origins.length === 0;
 	}
 
-	/** Why the secrets, or what the host is bound to, cannot be used; nothing where they can. */
+	/** Why a secret or a binding is invalid; `undefined` if all are valid. */
 	get fault() {
 		const { rate_limit_binding: binding } = this.#settings;
 		if (binding !== undefined && this.#limiter === undefined) {
@@ -156,139 +156,147 @@ export class Access {
 	}
 
 	/**
-	 * Lets a request in that needs the scope of this number, or says why not.
+	 * Admits a request that needs the scope of this number, or refuses it.
 	 *
 	 * @param {import("./handler.js").PlainRequest} request
-	 * @param {number} number
-	 * @returns {Promise<{ pass: import("./pass.js").Pass, refusal?: undefined } | { pass?: undefined, refusal: import("./reply.js").Reply }>}
+	 * @param {scopeNumber} scopeNumber
+	 * @returns {Promise<{ grant: import("./grant.js").Grant, refusal?: undefined } | { grant?: undefined, refusal: import("./reply.js").Reply }>}
 	 */
-	async admit(request, number) {
-		const scope = SCOPES[number];
-		const asksOrigin = request.path === READY;
-		if (scope === "nothing" && !asksOrigin) return { pass: ANYONE };
+	async admit(request, scopeNumber) {
+		const scope = SCOPES[scopeNumber];
+		const isReadinessCheck = request.path === READY;
+		if (scope === "nothing" && !isReadinessCheck) return { grant: ANONYMOUS };
 		try {
-			if (this.fault !== undefined) unusable(this.fault);
+			if (this.fault !== undefined) invalidConfiguration(this.fault);
 			if (scope === "nothing") {
-				const { name, credentials } = this.#nobody(request);
+				const { name, credentials } = this.#anonymousIdentity(request);
 				await this.#limit(`ready:${name}`);
-				return { pass: { ...ANYONE, credentials } };
+				return { grant: { ...ANONYMOUS, credentials } };
 			}
-			const identity = (await this.#known(request)) ?? this.#nobody(request);
-			// What the origin is to judge, anyone makes up: the address alone tells such callers apart.
-			if (identity.name.startsWith("origin:")) await this.#limit(this.#nobody(request).name);
+			const identity = (await this.#identifyOrCount(request)) ?? this.#anonymousIdentity(request);
+			// Anyone can invent credentials that only the origin checks, so such callers are limited by address too.
+			if (identity.name.startsWith("origin:")) await this.#limit(this.#anonymousIdentity(request).name);
 			await this.#limit(identity.name);
 			if (!identity.scopes.has(scope)) this.#refuse(identity, scope);
-			const { caller, credentials, authorization } = identity;
-			return { pass: { caller, credentials, authorization, isOperator: identity.scopes.has("admin") } };
+			const { partition, credentials, authorization } = identity;
+			return { grant: { partition, credentials, authorization, isOperator: identity.scopes.has("admin") } };
 		} catch (error) {
-			if (error instanceof Refused) return { refusal: error.reply };
+			if (error instanceof Refusal) return { refusal: error.reply };
 			throw error;
 		}
 	}
 
-	/** Who the caller is. Whoever shows what is not good is counted as nobody, so that nobody tries one after another. */
-	async #known(request) {
+	/** The caller's identity. Invalid credentials count against the address's rate limit, so that nobody can guess them quickly. */
+	async #identifyOrCount(request) {
 		try {
 			return await this.#identify(request);
 		} catch (error) {
-			if (error instanceof Refused && error.reply.status === 401) await this.#limit(this.#nobody(request).name);
+			if (error instanceof Refusal && error.reply.status === 401)
+				await this.#limit(this.#anonymousIdentity(request).name);
 			throw error;
 		}
 	}
 
-	/** Whoever shows nothing. */
-	#nobody(request) {
+	/** The identity of a caller without credentials. */
+	#anonymousIdentity(request) {
 		return {
 			name: `address:${networkOf(request.address)}`,
-			scopes: this.#anonymous,
-			caller: "",
-			isNobody: true,
-			// The deployment's own credentials are not for those whom the origin is to judge.
+			scopes: this.#anonymousScopes,
+			partition: "",
+			isAnonymous: true,
+			// The deployment's credentials must not serve callers whom the origin authorizes.
 			credentials: this.#settings.mode === "origin" ? "none" : "caller",
 		};
 	}
 
-	#refuse({ isNobody }, scope) {
+	#refuse({ isAnonymous }, scope) {
 		const { mode } = this.#settings;
-		if (isNobody && mode !== "none" && mode !== "origin") {
+		if (isAnonymous && mode !== "none" && mode !== "origin") {
 			unauthorized(`the request needs \`Authorization: Bearer\` with a token that allows to ${scope}`);
 		}
-		const detail = isNobody
+		const detail = isAnonymous
 			? `the request needs \`Authorization: Bearer\` with the secret \`${OPERATOR_TOKEN}\`, unless \`auth.anonymous_scopes\` has \`${scope}\``
 			: `the token does not allow to ${scope}`;
 		refuse(403, "forbidden", "The caller may not do this", detail);
 	}
 
 	/**
-	 * Who the caller is; nobody where it shows nothing.
+	 * The caller's identity; `undefined` without credentials.
 	 *
 	 * @param {import("./handler.js").PlainRequest} request
 	 * @returns {Promise<Identity | undefined>}
 	 */
 	async #identify(request) {
-		const shown = request.header("authorization");
-		if (shown === undefined) return undefined;
-		if (shown.length > MAX_AUTHORIZATION) unauthorized("the credentials are too long", "invalid_request");
-		const token = /^bearer +([^ ]+) *$/i.exec(shown)?.[1];
-		// In whatever form it comes, the operator's token is shown to nobody else.
-		const parts = shown.split(/[\s,]+/, MAX_PARTS);
+		const authorization = request.header("authorization");
+		if (authorization === undefined) return undefined;
+		if (authorization.length > MAX_AUTHORIZATION) unauthorized("the credentials are too long", "invalid_request");
+		const token = /^bearer +([^ ]+) *$/i.exec(authorization)?.[1];
+		// The operator's token must not reach the origin, in whatever form it was sent.
+		const parts = authorization.split(/[\s,]+/, MAX_PARTS);
 		for (const part of token?.includes(",") === false ? [] : parts) {
-			if (!(await this.#isOperators(await sha256(part)))) continue;
+			if (!(await this.#isOperatorDigest(await sha256(part)))) continue;
 			refuse(
 				403,
 				"forbidden",
 				"The caller may not do this",
-				"an operator shows its token as `Authorization: Bearer`, and nothing else",
+				"an operator sends exactly `Authorization: Bearer` and its token",
 			);
 		}
 		const { mode } = this.#settings;
 		const digest = token === undefined ? undefined : await sha256(token);
-		if (digest !== undefined && (await this.#isOperators(digest))) {
-			// What the origin shows the deployment is for nobody whom it judges.
-			const caller = mode === "origin" ? "operator" : "";
-			return { name: "operator", scopes: ALL_SCOPES, ...OPERATOR, caller };
+		if (digest !== undefined && (await this.#isOperatorDigest(digest))) {
+			// Rows that the origin returned to the deployment must not be served to callers whom it authorizes.
+			const partition = mode === "origin" ? "operator" : "";
+			return { name: "operator", scopes: ALL_SCOPES, ...OPERATOR, partition };
 		}
 		if (mode === "none") return undefined;
 		if (mode === "origin") {
-			const name = `origin:${hex(await sha256(shown))}`;
-			return { name, scopes: this.#anonymous, caller: name, credentials: "caller", authorization: shown };
+			const name = `origin:${hex(await sha256(authorization))}`;
+			return {
+				name,
+				scopes: this.#anonymousScopes,
+				partition: name,
+				credentials: "caller",
+				authorization: authorization,
+			};
 		}
-		if (digest === undefined) unauthorized("the credentials are no bearer token", "invalid_request");
-		const known = mode === "oidc" ? await this.#signed(token, hex(digest), request) : this.#listed(digest);
+		if (digest === undefined) unauthorized("the credentials are not a bearer token", "invalid_request");
+		const known = mode === "oidc" ? await this.#jwtIdentity(token, hex(digest), request) : this.#tokenIdentity(digest);
 		return { ...known, credentials: "deployment" };
 	}
 
-	/** Whether a digest is of the operator's token. */
-	async #isOperators(digest) {
+	/** Whether a digest is that of the operator's token. */
+	async #isOperatorDigest(digest) {
 		const secret = this.#secrets[OPERATOR_TOKEN];
 		if (!secret) return false;
 		this.#operator ??= await sha256(secret);
 		return areEqual(digest, this.#operator);
 	}
 
-	/** Whose digest it is. All are compared, whichever it is. */
-	#listed(digest) {
+	/** The identity of a token's digest. All digests are compared, so that the time reveals nothing. */
+	#tokenIdentity(digest) {
 		let found;
 		for (const token of this.#tokens.tokens) {
 			if (areEqual(token.digest, digest)) found = token;
 		}
 		if (found === undefined) unauthorized("the token is not known", "invalid_token");
-		return { name: `token:${found.name}`, scopes: found.scopes, caller: found.caller };
+		return { name: `token:${found.name}`, scopes: found.scopes, partition: found.partition };
 	}
 
-	/** Whom the issuer's token is of. */
-	async #signed(token, digest, { waitUntil }) {
+	/** The identity of a signed token. */
+	async #jwtIdentity(token, digest, { waitUntil }) {
 		const { claims, fault, isOutage } = await this.#keys.verify(token, digest, waitUntil);
-		if (isOutage) refuse(503, "issuer-unreachable", "The issuer's keys cannot be had", fault, { "retry-after": "10" });
+		if (isOutage)
+			refuse(503, "issuer-unreachable", "The issuer's keys are unavailable", fault, { "retry-after": "10" });
 		if (fault !== undefined) unauthorized(fault, "invalid_token");
-		// Whoever remembers a token gives the same claims for it.
-		const known = this.#subjects.get(claims) ?? (await this.#subject(claims));
-		this.#subjects.set(claims, known);
+		// A remembered token has the same claims object.
+		const known = this.#identities.get(claims) ?? (await this.#identityOf(claims));
+		this.#identities.set(claims, known);
 		return known;
 	}
 
-	/** Who the claims are of, and what they allow. */
-	async #subject(claims) {
+	/** The identity that claims describe. */
+	async #identityOf(claims) {
 		const { audience, default_scopes, scope_claim: scopeClaim, project_claim: claim } = this.#settings;
 		if (![claims.aud].flat().includes(audience)) {
 			unauthorized("the token is for another audience", "invalid_token");
@@ -297,32 +305,32 @@ export class Access {
 		if (typeof project !== "string" || (claim !== undefined && project === "")) {
 			unauthorized(`the token has no claim \`${claim}\``, "invalid_token");
 		}
-		const own = words(claims[scopeClaim]).filter((word) => String(word).startsWith(SCOPE_PREFIX));
+		const own = wordsOf(claims[scopeClaim]).filter((word) => String(word).startsWith(SCOPE_PREFIX));
 		const scopes = new Set([...default_scopes, ...own.map((word) => word.slice(SCOPE_PREFIX.length))]);
 		return {
 			name: `subject:${hex(await sha256(String(claims.sub)))}`,
 			scopes,
-			caller: project && `project:${project}`,
+			partition: project && `project:${project}`,
 		};
 	}
 
-	/** Counts the request, and refuses it where there were too many. */
+	/** Counts a request against a rate limit, and refuses it if the limit is exceeded. */
 	async #limit(key) {
 		if (this.#limiter === undefined) return;
-		// A limiter that fails must not take the service with it.
+		// A failing limiter must not fail the service.
 		const { success } = await this.#limiter.limit({ key }).catch(() => ({ success: true }));
 		if (success) return;
 		const headers = { "retry-after": String(this.#settings.retry_after_seconds) };
-		refuse(429, "too-many-requests", "The caller asks too often", "the caller's rate limit is used up", headers);
+		refuse(429, "too-many-requests", "Too many requests", "the caller's rate limit is exceeded", headers);
 	}
 
-	#isAllowedSite(site) {
-		const { cors_origins: sites } = this.#settings;
-		return site !== undefined && (sites.includes("*") || sites.includes(site));
+	#isAllowedOrigin(origin) {
+		const { cors_origins: allowed } = this.#settings;
+		return origin !== undefined && (allowed.includes("*") || allowed.includes(origin));
 	}
 
 	/**
-	 * Answers a browser that asks whether a page may call; nothing where it does not ask, or is not ours to answer.
+	 * The reply to a CORS preflight; `undefined` for any other request, or if CORS is not configured.
 	 *
 	 * @param {import("./handler.js").PlainRequest} request
 	 * @returns {import("./reply.js").Reply | undefined}
@@ -330,8 +338,8 @@ export class Access {
 	preflight(request) {
 		if (request.method !== "OPTIONS" || request.header("access-control-request-method") === undefined) return undefined;
 		if (this.#settings.cors_origins.length === 0) return undefined;
-		if (!this.#isAllowedSite(request.header("origin"))) {
-			const detail = "pages of this site may not call: see `auth.cors_origins`";
+		if (!this.#isAllowedOrigin(request.header("origin"))) {
+			const detail = "`auth.cors_origins` does not list this origin";
 			return problem(403, "forbidden", "The caller may not do this", detail);
 		}
 		return {
@@ -349,21 +357,21 @@ export class Access {
 	}
 
 	/**
-	 * The reply with what lets a page of an allowed site read it.
+	 * The reply with the CORS headers that let a page of an allowed origin read it.
 	 *
 	 * @param {import("./handler.js").PlainRequest} request
 	 * @param {import("./reply.js").Reply} reply
-	 * @param {boolean} [isOwn] whether it is an answer of `preflight`
+	 * @param {boolean} [isOwn] whether it is a reply of `preflight`
 	 * @returns {import("./reply.js").Reply}
 	 */
-	shared(request, reply, isOwn = false) {
+	withCors(request, reply, isOwn = false) {
 		if (this.#settings.cors_origins.length === 0) return reply;
-		const site = request.header("origin");
-		// Whoever may call is said here alone: the origin's word would go beside it, for a site that it does not know.
+		const origin = request.header("origin");
+		// The feature origin's CORS headers are dropped: it does not know the deployment's allowed origins.
 		const kept = reply.headers.filter(([name]) => !name.startsWith("access-control-") || isOwn);
 		const headers = [...kept, ["vary", "origin"]];
-		if (this.#isAllowedSite(site)) {
-			headers.push(["access-control-allow-origin", this.#settings.cors_origins.includes("*") ? "*" : site]);
+		if (this.#isAllowedOrigin(origin)) {
+			headers.push(["access-control-allow-origin", this.#settings.cors_origins.includes("*") ? "*" : origin]);
 			headers.push(["access-control-expose-headers", "age, cache-status, retry-after, server-timing"]);
 		}
 		return { ...reply, headers };

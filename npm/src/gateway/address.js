@@ -1,8 +1,8 @@
-// Where a caller comes from, as far as it can be told apart from others.
+// The network that a caller's address belongs to, for rate limits.
 
 /**
- * The network that a caller has for itself: an IPv4 address, be it written as one of IPv6, or the first 64 bits of one of IPv6, whose rest
- * anybody chooses anew (RFC 4291, 2.5.4).
+ * The smallest network that a caller cannot choose: an IPv4 address, also when it is mapped to IPv6, or the first 64 bits of an IPv6 address,
+ * whose rest its holder may change at will (RFC 4291, 2.5.4).
  *
  * @param {string} address
  */

@@ -1,15 +1,15 @@
-// The way of a request through a server: looks at its caller, then serves it, reports, or passes it on. The same for the Worker and for
-// `featheredge serve`, over plain values.
+// The pipeline of a request through a server, over plain values: checks its caller, then serves it, reports telemetry, or forwards it. The
+// Worker and `featheredge serve` share it.
 //
-// Its invariants: whatever a request may do is decided by the same path that is served and passed on; an error's own text is for whoever
-// operates the server, and no caller's.
+// It knows no host. Invariants: access is decided by the same normalized path that is served and forwarded; an exception's message reaches
+// the operator's log, and no caller.
 
 import { Core } from "featheredge-core";
 import { FaultError } from "../errors.js";
 import { TELEMETRY_PATHS } from "../runtime/telemetry_paths.js";
-import { isForFeatures } from "./handler.js";
-import { ANYONE } from "./pass.js";
-import { brokenBody, fault, noRoom, problem } from "./reply.js";
+import { ANONYMOUS } from "./grant.js";
+import { isFeatureRequest } from "./handler.js";
+import { internalError, malformedBody, problem, tooManyPendingBodies } from "./reply.js";
 
 export class Gateway {
 	#access;
@@ -21,8 +21,8 @@ export class Gateway {
 	/**
 	 * @param {object} parts
 	 * @param {import("./access.js").Access} parts.access
-	 * @param {import("./handler.js").Handler} [parts.handler] left out where there is a fault
-	 * @param {string} [parts.fault] why the configuration cannot be used
+	 * @param {import("./handler.js").Handler} [parts.handler] omitted if there is a fault
+	 * @param {string} [parts.fault] why the configuration is invalid
 	 * @param {(error: unknown) => void} [parts.onError]
 	 */
 	constructor({ access, handler, fault, onError = console.error }) {
@@ -34,43 +34,43 @@ export class Gateway {
 	}
 
 	/**
-	 * How much of its body is to be read of a request that needs no look at its caller, and whose reply needs nothing added; `undefined` for
-	 * any other. Most requests are of this kind where reading is open, and a host that has the body may call `serve` at once.
+	 * The body limit of a request that needs no check of its caller, and whose reply needs no further headers; `undefined` for any other. Most
+	 * requests are of this kind where anonymous callers may read. Once a host has the body it may call `serve` directly.
 	 *
 	 * @param {import("./handler.js").PlainRequest} request
 	 */
-	openBodyLimit(request) {
-		const isOpen = this.#fault === undefined && this.#access.isOpen;
-		return isOpen && isForFeatures(request) && request.header("authorization") === undefined
+	uncheckedBodyLimit(request) {
+		const isReadUnchecked = this.#fault === undefined && this.#access.isReadUnchecked;
+		return isReadUnchecked && isFeatureRequest(request) && request.header("authorization") === undefined
 			? this.#bodyLimit
 			: undefined;
 	}
 
 	/**
-	 * Serves a request that has been let in, at once where memory has its answer.
+	 * Serves an admitted request, synchronously if memory has its response.
 	 *
 	 * @param {import("./handler.js").PlainRequest} request
 	 * @param {Uint8Array} [body]
-	 * @param {import("./pass.js").Pass} [pass]
+	 * @param {import("./grant.js").Grant} [grant]
 	 * @returns {import("./reply.js").Reply | Promise<import("./reply.js").Reply>}
 	 */
-	serve(request, body, pass = ANYONE) {
-		if (request.isShed) return noRoom();
+	serve(request, body, grant = ANONYMOUS) {
+		if (request.isShed) return tooManyPendingBodies();
 		try {
-			const reply = this.#handler.serve(request, pass, body);
+			const reply = this.#handler.serve(request, grant, body);
 			return reply instanceof Promise ? reply.catch((error) => this.#failed(error, request)) : reply;
 		} catch (error) {
 			return this.#failed(error, request);
 		}
 	}
 
-	/** In place of a reply that could not be made. */
+	/** The reply in place of one that failed. */
 	#failed(error, request) {
-		// Nobody hears this of a caller who has gone, but one may be there whose body cannot be read on.
-		if (request.isGone) return brokenBody();
-		// The runtime has told of what the core threw.
+		// A disconnected caller receives nothing, but a caller whose body is malformed may still be there.
+		if (request.isDisconnected) return malformedBody();
+		// The runtime has logged the core's exceptions.
 		if (!(error instanceof FaultError)) this.#onError(error);
-		return fault();
+		return internalError();
 	}
 
 	/**
@@ -80,29 +80,29 @@ export class Gateway {
 	 * @returns {Promise<import("./reply.js").Reply>}
 	 */
 	async handle(request) {
-		const limit = this.openBodyLimit(request);
+		const limit = this.uncheckedBodyLimit(request);
 		try {
 			if (limit !== undefined) return await this.serve(request, await request.read(limit));
 			const preflight = this.#fault === undefined ? this.#access.preflight(request) : undefined;
-			if (preflight !== undefined) return this.#access.shared(request, preflight, true);
-			return this.#access.shared(request, await this.#guarded(request));
+			if (preflight !== undefined) return this.#access.withCors(request, preflight, true);
+			return this.#access.withCors(request, await this.#authorizeAndServe(request));
 		} catch (error) {
-			return this.#access.shared(request, this.#failed(error, request));
+			return this.#access.withCors(request, this.#failed(error, request));
 		}
 	}
 
-	/** Serves a request if its caller may make it. */
-	async #guarded(request) {
+	/** Serves a request whose caller has the scope for it. */
+	async #authorizeAndServe(request) {
 		const { method, path } = request;
-		// Everyone is told that the configuration cannot be used.
+		// Any caller learns that the configuration is invalid.
 		const right = this.#fault === undefined ? Core.right(method, path) : 0;
-		const { pass, refusal } = await this.#access.admit(request, right);
+		const { grant, refusal } = await this.#access.admit(request, right);
 		if (refusal !== undefined || this.#fault !== undefined || TELEMETRY_PATHS.has(path)) {
 			if (refusal !== undefined) return refusal;
 			if (this.#fault === undefined) return this.#handler.report(request);
 			return problem(503, "invalid-configuration", "The configuration cannot be used", this.#fault);
 		}
 		const limit = this.#handler.bodyLimit(request);
-		return this.serve(request, limit > 0 ? await request.read(limit) : undefined, pass);
+		return this.serve(request, limit > 0 ? await request.read(limit) : undefined, grant);
 	}
 }

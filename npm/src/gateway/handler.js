@@ -1,43 +1,43 @@
-// Serves requests that have been let in: their plain values in, a reply in plain values out.
+// Serves admitted requests: takes a request in plain values, and returns a reply in plain values.
 //
-// It knows neither credentials nor a host's classes. Its invariants: what memory has is answered by one call of the core, without a
-// promise; a read ends with its caller where the host tells that it has gone, and a write goes on without one, so that its mark has the time of the origin's answer.
+// It knows neither credentials nor a host's classes. Invariants: one call of the core without a promise serves a request from memory; a read
+// ends when its caller disconnects; a write continues, so that its invalidation has the time of the origin's response.
 
 import { Core, State } from "featheredge-core";
 import { cancel } from "../runtime/body.js";
 import { headerPairs } from "../runtime/headers.js";
 import { redacted } from "../runtime/redact.js";
 import { isUnsent } from "../runtime/retry.js";
-import { ANYONE } from "./pass.js";
+import { ANONYMOUS } from "./grant.js";
 import {
-	fault,
+	internalError,
+	invalidOriginStatus,
 	isSendable,
 	notAllowed,
 	notFound,
-	originLate,
-	originStatus,
+	originTimedOut,
 	originUnreachable,
-	writeLate,
-	writeLost,
+	writeFailed,
+	writeTimedOut,
 } from "./reply.js";
 
-/** The path whose answers may go out line by line. */
-export const NATIVE = "/v1/features";
-export const FEAST = "/get-online-features";
+/** The path of the native API, whose responses may be streamed. */
+export const NATIVE_PATH = "/v1/features";
+export const FEAST_PATH = "/get-online-features";
 
-/** `Service::right` for what only reads. */
+/** The core's number of the scope `read`. */
 const READ = 1;
 
-/** The header by which a client tells the requests of one session or user. */
+/** The header that identifies a client's session or user, for prefetch. */
 const SESSION = "featheredge-session";
 
-/** Headers that were made lately: most replies from memory have the same ones. More than there are common kinds of replies, times their ages. */
+/** The size of the cache of parsed headers: more than the common kinds of replies from memory, times their ages. */
 const MAX_RECENT_HEADERS = 256;
 
-const NOTHING = new Uint8Array();
+const EMPTY = new Uint8Array();
 
-/** Whether a request changes nothing, whoever answers it: it may end with its caller, and be made again. */
-const onlyReads = ({ method, path }) => Core.right(method, path) <= READ;
+/** Whether a request only reads, so that it may be aborted and repeated. */
+const isReadOnly = ({ method, path }) => Core.right(method, path) <= READ;
 
 /**
  * A request in plain values.
@@ -48,40 +48,41 @@ const onlyReads = ({ method, path }) => Core.right(method, path) <= READ;
  * @property {string} query without its question mark
  * @property {Iterable<[string, string]>} headers
  * @property {(name: string) => string | undefined} header a header by its name in small letters
- * @property {(limit: number) => Promise<Uint8Array | undefined>} read its body; `undefined` where it is longer than `limit` bytes, of which no
- *   more than the chunk that passes it is read
- * @property {boolean} isOverLimit whether it was found to be longer
- * @property {boolean} isShed whether there was no room to read it
- * @property {() => ReadableStream<Uint8Array> | undefined} stream its body, from its beginning, where it was not read or is longer than was to be read
- * @property {string} address where it came from
- * @property {string} [scheme] by which its client has reached us, as the authority
- * @property {string} [authority]
- * @property {string} [mount] what stands before our paths for its client
- * @property {boolean} isGone whether its caller has gone
- * @property {AbortSignal} [signal] tells when its caller goes
- * @property {(done: Promise<void>) => void} [waitUntil] told of what goes on behind the reply
+ * @property {(limit: number) => Promise<Uint8Array | undefined>} read its body; `undefined` if it is longer than `limit` bytes; then
+ *   only the chunk that exceeds the limit is read
+ * @property {boolean} isOverLimit whether its body is longer than the limit
+ * @property {boolean} isShed whether it was shed for lack of memory for its body
+ * @property {() => ReadableStream<Uint8Array> | undefined} stream its whole body, if it was not read or exceeds the limit
+ * @property {string} address the client's address
+ * @property {string} [scheme] of the URL that its client requested
+ * @property {string} [authority] of the same URL
+ * @property {string} [mount] the prefix of the API's paths in the same URL
+ * @property {boolean} isDisconnected whether its caller has disconnected
+ * @property {AbortSignal} [signal] aborts when its caller disconnects
+ * @property {(done: Promise<void>) => void} [waitUntil] receives the work that continues after the reply
  */
 
-/** Whether an `Accept` names lines, and not with a weight of 0. */
-function acceptsLines(accept) {
+/** Whether an `Accept` allows newline-delimited JSON, explicitly and with a weight above 0. */
+function acceptsNdjson(accept) {
 	const ranges = accept?.split(",") ?? [];
 	return ranges.some(
 		(range) => /^\s*application\/x-ndjson\s*(;|$)/i.test(range) && !/;\s*q=0(\.0*)?\s*(;|$)/i.test(range),
 	);
 }
 
-/** Whether a request is for features, so that anyone may make it where reading is open. */
-export const isForFeatures = ({ method, path }) => method === "POST" && (path === FEAST || path === NATIVE);
+/** Whether a request reads features. */
+export const isFeatureRequest = ({ method, path }) =>
+	method === "POST" && (path === FEAST_PATH || path === NATIVE_PATH);
 
-/** Whether nothing of a request for features counts but its body: most are of this kind. */
-function isPlain(request) {
+/** Whether a request reads features and nothing but its body matters, as for most requests. */
+function isBodyOnly(request) {
 	return (
-		isForFeatures(request) &&
+		isFeatureRequest(request) &&
 		request.header("authorization") === undefined &&
 		request.header(SESSION) === undefined &&
 		request.header("traceparent") === undefined &&
 		request.query === "" &&
-		(request.path !== NATIVE || !acceptsLines(request.header("accept")))
+		(request.path !== NATIVE_PATH || !acceptsNdjson(request.header("accept")))
 	);
 }
 
@@ -93,54 +94,56 @@ export class Handler {
 
 	/**
 	 * @param {import("../runtime/runtime.js").Runtime} runtime
-	 * @param {(request: PlainRequest) => Promise<import("./reply.js").Reply>} [asset] answers for a file of the page
+	 * @param {(request: PlainRequest) => Promise<import("./reply.js").Reply>} [asset] serves a static file
 	 */
 	constructor(runtime, asset = async ({ path }) => notFound(`no such path: ${path}`)) {
 		this.#runtime = runtime;
 		this.#asset = asset;
 	}
 
-	/** How many bytes of a request's body are to be read; 0 where it is not looked at here. */
+	/** The limit of a request's body in bytes; 0 if the body is only forwarded. */
 	bodyLimit({ method, path }) {
 		return this.#runtime.open().body_limit(method, path);
 	}
 
 	/**
-	 * Serves a request; throws, or rejects, where the core met a fault or the caller has gone.
+	 * Serves a request; throws or rejects if the core failed or the caller has disconnected.
 	 *
 	 * @param {PlainRequest} request
-	 * @param {import("./pass.js").Pass} pass
-	 * @param {Uint8Array} [body] its body, where it was read
-	 * @returns {import("./reply.js").Reply | Promise<import("./reply.js").Reply>} at once where memory has it
+	 * @param {import("./grant.js").Grant} grant
+	 * @param {Uint8Array} [body] its body, if it was read
+	 * @returns {import("./reply.js").Reply | Promise<import("./reply.js").Reply>} synchronous if memory has it
 	 */
-	serve(request, pass, body) {
+	serve(request, grant, body) {
 		const runtime = this.#runtime;
-		const length = request.isOverLimit ? undefined : runtime.write(body ?? NOTHING, body?.length);
-		const isBodyAll = pass === ANYONE && length !== undefined && isPlain(request);
-		const state = runtime.begin(isBodyAll ? beginPlain(request.path, length) : this.#beginWith(request, length, pass));
+		const length = request.isOverLimit ? undefined : runtime.write(body ?? EMPTY, body?.length);
+		const isBodyAlone = grant === ANONYMOUS && length !== undefined && isBodyOnly(request);
+		const state = runtime.begin(
+			isBodyAlone ? beginBodyOnly(request.path, length) : this.#beginFull(request, length, grant),
+		);
 		if (state === State.Replied) return this.#reply(request, (lines) => this.#sharedHeaders(lines));
-		const take = () => this.#reply(request, headerPairs);
+		const onReply = () => this.#reply(request, headerPairs);
 		const { waitUntil } = request;
-		const isRead = onlyReads(request);
-		const context = traced(pass, request);
-		if (state === State.RepliedWithEffects) return runtime.attendBehind({ take, context, waitUntil });
-		return runtime.attend(state, {
-			take,
-			pass: (base, signal, cacheStatus) => {
+		const isRead = isReadOnly(request);
+		const context = withTracing(grant, request);
+		if (state === State.RepliedWithEffects) return runtime.finishInBackground({ onReply, context, waitUntil });
+		return runtime.finish(state, {
+			onReply,
+			forward: (base, signal, cacheStatus) => {
 				if (base === undefined) return this.#asset(request);
-				const passed = runtime.origin.pass(base, request, body, pass, { signal, isRead });
-				const answered = passed.then(
-					(reply) => contained(runtime.isPrivate ? withoutWords(reply) : reply),
+				const forwarded = runtime.origin.forward(base, request, body, grant, { signal, isRead });
+				const answered = forwarded.then(
+					(reply) => isolated(runtime.redactsErrors ? redactReply(reply) : reply),
 					(error) => {
-						if (!isRead) return writeLost(isUnsent(error));
-						return signal.aborted ? originLate() : originUnreachable();
+						if (!isRead) return writeFailed(isUnsent(error));
+						return signal.aborted ? originTimedOut() : originUnreachable();
 					},
 				);
 				return answered.then((reply) => withHeaders(reply, [["cache-status", cacheStatus]]));
 			},
-			late: writeLate,
+			onWriteTimeout: writeTimedOut,
 			addHeaders: withHeaders,
-			open: (stream) => ({ status: 200, headers: headerPairs(runtime.core.reply_headers()), body: stream }),
+			onStream: (stream) => ({ status: 200, headers: headerPairs(runtime.core.reply_headers()), body: stream }),
 			context,
 			signal: isRead ? request.signal : undefined,
 			waitUntil,
@@ -148,46 +151,47 @@ export class Handler {
 	}
 
 	/**
-	 * What telemetry reports at a path.
+	 * Serves a telemetry report.
 	 *
 	 * @param {PlainRequest} request
 	 * @returns {Promise<import("./reply.js").Reply>}
 	 */
 	async report({ method, path, query, waitUntil }) {
 		if (method !== "GET" && method !== "HEAD") return notAllowed("GET, HEAD");
-		const take = () => this.#reply({ method, path }, headerPairs);
-		const reply = (await this.#runtime.telemetry.report(path, query, take, waitUntil)) ?? fault();
+		const onReply = () => this.#reply({ method, path }, headerPairs);
+		const reply = (await this.#runtime.telemetry.report(path, query, onReply, waitUntil)) ?? internalError();
 		return method === "HEAD" ? { ...reply, body: null } : reply;
 	}
 
-	/** Begins a request with all that is known of it. */
-	#beginWith(request, length, pass) {
+	/** Begins a request with everything that the core can use of it. */
+	#beginFull(request, length, grant) {
 		const { method, path, query } = request;
-		const { caller, isOperator, credentials, authorization } = pass;
-		// Who shows the origin credentials that nobody here has judged is served by the origin alone.
-		const isCallers = credentials === "caller" && authorization === undefined && !this.#runtime.origin?.isAuthorized;
+		const { partition, isOperator, credentials, authorization } = grant;
+		// The origin alone serves a caller whose credentials were not checked here.
+		const hasUncheckedCredentials =
+			credentials === "caller" && authorization === undefined && !this.#runtime.origin?.hasCredentials;
 		const flags = [
-			isCallers && request.header("authorization") !== undefined,
+			hasUncheckedCredentials && request.header("authorization") !== undefined,
 			isOperator,
-			acceptsLines(request.header("accept")),
+			acceptsNdjson(request.header("accept")),
 		];
 		const traceparent = request.header("traceparent") ?? "";
 		const session = request.header(SESSION);
-		return (core, now) => core.begin(method, path, query, length, ...flags, caller, traceparent, session, now);
+		return (core, now) => core.begin(method, path, query, length, ...flags, partition, traceparent, session, now);
 	}
 
-	/** The reply that the core has. Nobody keeps any but features that were read. */
+	/** The core's reply. Only features may be cached by clients. */
 	#reply(request, headersOf) {
 		const { core, replyBody } = this.#runtime;
 		const status = core.reply_status();
-		if (!isSendable(status)) return originStatus(status);
+		if (!isSendable(status)) return invalidOriginStatus(status);
 		const body = replyBody.length > 0 ? replyBody.slice() : null;
 		const headers = headersOf(core.reply_headers());
-		const isKept = status === 200 && isForFeatures(request);
+		const isKept = status === 200 && isFeatureRequest(request);
 		return { status, headers: isKept ? headers : [...headers, ["cache-control", "no-store"]], body };
 	}
 
-	/** The headers in lines, for many replies. Not for those that waited: hardly two of them have the same timings. */
+	/** The parsed headers, shared by many replies. Replies that awaited something are excluded: their timings differ. */
 	#sharedHeaders(lines) {
 		let headers = this.#recent.get(lines);
 		if (headers === undefined) {
@@ -199,45 +203,49 @@ export class Handler {
 	}
 }
 
-/** The headers that go on with a trace beside `traceparent`, which the core makes anew (W3C Trace Context and Baggage). */
+/** The headers of a trace that are forwarded unchanged; the core replaces `traceparent` (W3C Trace Context and Baggage). */
 const TRACING = ["tracestate", "baggage"];
 
-/** What the origin is to know of a request: how it was let in, and what of its trace goes on as it came. */
-function traced(pass, request) {
+/** The grant of a request, with the headers of its trace for the origin. */
+function withTracing(grant, request) {
 	const tracing = TRACING.map((name) => [name, request.header(name)]).filter(([, value]) => value !== undefined);
-	return tracing.length > 0 ? { ...pass, tracing } : pass;
+	return tracing.length > 0 ? { ...grant, tracing } : grant;
 }
 
-/** What is said of every answer that is passed on: nobody keeps it, and in a browser it is no page or script of this site. @type {import("./reply.js").HeaderPairs} */
-const CONTAINED = [
+/**
+ * Headers of every forwarded response: it is not cached, and a browser treats it as no page or script of this site.
+ *
+ * @type {import("./reply.js").HeaderPairs}
+ */
+const ISOLATION_HEADERS = [
 	["cache-control", "no-store"],
 	["content-security-policy", "sandbox"],
 	["x-content-type-options", "nosniff"],
 ];
 
-const CONTAINED_NAMES = new Set(CONTAINED.map(([name]) => name));
+const ISOLATION_HEADER_NAMES = new Set(ISOLATION_HEADERS.map(([name]) => name));
 
 const withHeaders = (reply, pairs) => ({ ...reply, headers: [...reply.headers, ...pairs] });
 
-/** An answer of the origin, which whoever reads it here trusts less than it trusts this site. */
-function contained(reply) {
-	const kept = reply.headers.filter(([name]) => !CONTAINED_NAMES.has(name));
-	return { ...reply, headers: [...kept, ...CONTAINED] };
+/** A response of the origin, with headers that deny it this site's trust. */
+function isolated(reply) {
+	const kept = reply.headers.filter(([name]) => !ISOLATION_HEADER_NAMES.has(name));
+	return { ...reply, headers: [...kept, ...ISOLATION_HEADERS] };
 }
 
-/** Headers of an error that say nothing of what was asked. */
-const WORDLESS = new Set(["allow", "retry-after", "www-authenticate"]);
+/** Headers of an error that cannot quote the request. */
+const SAFE_ERROR_HEADERS = new Set(["allow", "retry-after", "www-authenticate"]);
 
-/** An answer of the origin, without its own words where it is an error or a redirect: these may quote what was asked. */
-export function withoutWords(reply) {
+/** A response of the origin, redacted if it is an error or a redirect, which may quote the request. */
+export function redactReply(reply) {
 	const { status, headers, body } = reply;
-	// Our own words stand in bytes.
+	// A body in bytes is Featheredge's own.
 	if (status < 300 || status === 304 || body instanceof Uint8Array) return reply;
 	cancel(body);
-	const { contentType, body: words } = redacted();
-	const kept = headers.filter(([name]) => WORDLESS.has(name));
-	return { status, headers: [["content-type", contentType], ...kept], body: body === null ? null : words };
+	const { contentType, body: text } = redacted();
+	const kept = headers.filter(([name]) => SAFE_ERROR_HEADERS.has(name));
+	return { status, headers: [["content-type", contentType], ...kept], body: body === null ? null : text };
 }
 
-const beginPlain = (path, length) => (core, now) =>
-	path === NATIVE ? core.begin_native(length, false, now) : core.begin_feast(length, false, now);
+const beginBodyOnly = (path, length) => (core, now) =>
+	path === NATIVE_PATH ? core.begin_native(length, false, now) : core.begin_feast(length, false, now);

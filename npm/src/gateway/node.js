@@ -1,27 +1,28 @@
-// Requests and replies of Node's HTTP server. It makes neither `Request` nor `Response`, and no promise for what memory answers.
+// Requests and replies of Node's HTTP server, as plain values.
 //
-// Its invariants: a body is read within a limit, whether anybody wants it or not, so that what follows on its connection is not harmed; a
-// reply in parts goes out at the pace at which it is read; what belongs to a caller who has gone ends with it.
+// It creates neither `Request` nor `Response`, and no promise for a reply from memory. Invariants: every body is read to its end within a
+// limit, so that the next request on its connection is intact; a streamed reply goes out at its reader's pace; the work for a caller ends
+// when it disconnects.
 
-import { LINGER_BYTES } from "../runtime/body.js";
-import { ReadingShare } from "./reading.js";
+import { MAX_DISCARDED_BYTES } from "../runtime/body.js";
+import { BodyReservation } from "./body_memory.js";
 import { badTarget, unknownCoding } from "./reply.js";
 import { targetOf } from "./target.js";
 
-/** How much of a body waits to be passed on before its sender is held back, in bytes. */
+/** How much of a forwarded body is buffered before its sender is paused, in bytes. */
 const BUFFERED_BYTES = 64 * 1024;
 
-/** What stands for the target of a request that is refused for it. */
-const NOWHERE = { path: "", query: "" };
+/** In place of a malformed target. */
+const EMPTY_TARGET = { path: "", query: "" };
 
 /** @implements {import("./handler.js").PlainRequest} */
 class NodeRequest {
 	#incoming;
 	#outgoing;
 	#controller;
-	/** What lets go of the body, where it is a stream. */
+	/** Detaches the body's stream from its connection, if there is a stream. */
 	#release;
-	/** What was read of a body that is longer than was to be read. @type {Uint8Array[] | undefined} */
+	/** The chunks that were read of a body over its limit. @type {Uint8Array[] | undefined} */
 	#chunks;
 	isShed = false;
 
@@ -50,25 +51,25 @@ class NodeRequest {
 		return this.#incoming.socket.remoteAddress ?? "";
 	}
 
-	/** Who has TLS has it before us. */
+	/** TLS ends at a proxy. */
 	get scheme() {
 		return "http";
 	}
 
 	get authority() {
 		const { url, headers } = this.#incoming;
-		// A target that is a whole URL goes before `Host` (RFC 9112, 3.2.2).
+		// A target in absolute form has priority over `Host` (RFC 9112, 3.2.2).
 		return url.startsWith("/") ? headers.host : new URL(url).host;
 	}
 
-	get isGone() {
+	get isDisconnected() {
 		return this.#outgoing.closed && !this.#outgoing.writableFinished;
 	}
 
 	get signal() {
 		if (this.#controller === undefined) {
 			this.#controller = new AbortController();
-			onceGone(this.#outgoing, () => this.#controller.abort());
+			onDisconnect(this.#outgoing, () => this.#controller.abort());
 		}
 		return this.#controller.signal;
 	}
@@ -88,12 +89,12 @@ class NodeRequest {
 		return stream;
 	}
 
-	/** Whether somebody may read on its body until the reply is sent. */
+	/** Whether the body may be read until the reply is sent. */
 	get isStreamed() {
 		return this.#release !== undefined;
 	}
 
-	/** Reads what nobody has read of its body: what follows on the connection comes after it. */
+	/** Reads the rest of the body, so that the next request on the connection can be read. */
 	release() {
 		if (this.#release !== undefined) this.#release();
 		else if (this.isOverLimit || (!this.#incoming.complete && hasBody(this.#incoming))) drain(this.#incoming);
@@ -105,20 +106,20 @@ class NodeRequest {
 		});
 	}
 
-	/** Gives the body to `take`, as `read` does, and without a promise. */
-	collect(limit, take) {
+	/** Passes the body to `onBody`, as `read` does, without a promise. */
+	collect(limit, onBody) {
 		const incoming = this.#incoming;
-		const announced = Number(incoming.headers["content-length"]);
+		const declared = Number(incoming.headers["content-length"]);
 		const chunks = [];
 		let length = 0;
-		let share;
-		const tooLong = () => {
+		let reservation;
+		const passLimit = () => {
 			this.#chunks = chunks;
-			take();
+			onBody();
 		};
-		if (announced > limit) return tooLong();
+		if (declared > limit) return passLimit();
 		const stop = () => {
-			share?.end();
+			reservation?.release();
 			incoming.off("data", onData).off("end", onEnd).pause();
 		};
 		const onData = (chunk) => {
@@ -126,47 +127,47 @@ class NodeRequest {
 			length += chunk.length;
 			if (length > limit) {
 				stop();
-				return tooLong();
+				return passLimit();
 			}
-			// Most come in one piece.
-			if (length === announced) return;
-			if (share === undefined) {
-				share = new ReadingShare();
-				incoming.once("close", () => share.end());
+			// Most bodies have one chunk.
+			if (length === declared) return;
+			if (reservation === undefined) {
+				reservation = new BodyReservation();
+				incoming.once("close", () => reservation.release());
 			}
-			if (share.take(chunk.length)) return;
+			if (reservation.reserve(chunk.length)) return;
 			stop();
 			this.isShed = true;
-			take();
+			onBody();
 		};
 		const onEnd = () => {
-			share?.end();
-			take(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length));
+			reservation?.release();
+			onBody(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length));
 		};
 		incoming.on("data", onData).on("end", onEnd);
 	}
 }
 
-/** Calls back once, if the caller goes before it has the whole reply. */
-function onceGone(outgoing, act) {
-	const look = () => {
+/** Calls `act` once if the caller disconnects before it has the whole reply. */
+function onDisconnect(outgoing, act) {
+	const notify = () => {
 		if (!outgoing.writableFinished) act();
 	};
-	if (outgoing.closed) look();
-	else outgoing.once("close", look);
+	if (outgoing.closed) notify();
+	else outgoing.once("close", notify);
 }
 
 const hasBody = ({ headers }) =>
 	headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 
 /**
- * A body as a stream, of which some chunks may have been read, and what ends it before the body does. Whoever does that, or cancels it, lets go of the body alone: the connection is
- * needed for the reply.
+ * A body as a stream, of which some chunks may have been read, and a function that ends it early. Both that and a cancellation detach the body
+ * only: the connection is needed for the reply.
  */
 function streamOf(incoming, chunks = []) {
 	let onData;
 	let fail;
-	const letGo = () => {
+	const detach = () => {
 		incoming.off("data", onData);
 		onData = undefined;
 		drain(incoming);
@@ -175,8 +176,8 @@ function streamOf(incoming, chunks = []) {
 		{
 			start(controller) {
 				fail = (why) => controller.error(new Error(why));
-				// Its end was told before anybody listened.
-				if (incoming.destroyed) return fail("the caller has gone");
+				// The event came before this listener.
+				if (incoming.destroyed) return fail("the caller has disconnected");
 				for (const chunk of chunks) controller.enqueue(chunk);
 				onData = (chunk) => {
 					controller.enqueue(chunk);
@@ -192,35 +193,35 @@ function streamOf(incoming, chunks = []) {
 				);
 				incoming.on(
 					"close",
-					settle(() => fail("the caller has gone")),
+					settle(() => fail("the caller has disconnected")),
 				);
 				incoming.on("data", onData).pause();
 			},
 			pull: () => void incoming.resume(),
-			cancel: letGo,
+			cancel: detach,
 		},
 		new ByteLengthQueuingStrategy({ highWaterMark: BUFFERED_BYTES }),
 	);
 	const release = () => {
 		if (onData === undefined) return;
-		// To end it would tell whoever reads on that this was all.
-		fail("nobody reads the rest");
-		letGo();
+		// A regular end would look like a complete body.
+		fail("the reply was sent before the body was read");
+		detach();
 	};
 	return { stream, release };
 }
 
-/** Reads the rest of a body, and ends the connection where it does not end. */
+/** Discards the rest of a body, and closes the connection if the body is too long. */
 function drain(incoming) {
 	let length = 0;
 	incoming.on("data", (chunk) => {
 		length += chunk.length;
-		if (length > LINGER_BYTES) incoming.destroy();
+		if (length > MAX_DISCARDED_BYTES) incoming.destroy();
 	});
 	incoming.resume();
 }
 
-/** Headers of many replies, names and values by turns. @type {WeakMap<import("./reply.js").HeaderPairs, string[]>} */
+/** Shared headers in Node's form, names and values alternating. @type {WeakMap<import("./reply.js").HeaderPairs, string[]>} */
 const sharedHeaders = new WeakMap();
 
 function flat(pairs) {
@@ -233,26 +234,26 @@ function flat(pairs) {
 	return headers;
 }
 
-/** Sends a stream at the pace at which it is read. */
+/** Sends a stream with backpressure. */
 async function pump(stream, outgoing) {
 	const reader = stream.getReader();
-	onceGone(outgoing, () => reader.cancel().catch(() => {}));
+	onDisconnect(outgoing, () => reader.cancel().catch(() => {}));
 	try {
 		for (;;) {
 			const { done, value } = await reader.read();
 			if (done || outgoing.destroyed) break;
-			// What fails meanwhile ends the reply, though its reader does not read.
-			if (!outgoing.write(value)) await Promise.race([roomIn(outgoing), reader.closed]);
+			// An error of the stream must end the reply even while its client does not read.
+			if (!outgoing.write(value)) await Promise.race([drained(outgoing), reader.closed]);
 		}
 		outgoing.end();
 	} catch {
-		// That it was not all is told by the connection's end.
+		// Only the connection's end shows that the reply is incomplete.
 		outgoing.destroy();
 	}
 }
 
-/** Resolves once a reply takes more, or its caller has gone. */
-function roomIn(outgoing) {
+/** Resolves when the reply can be written to again, or its caller has disconnected. */
+function drained(outgoing) {
 	return new Promise((resolve) => {
 		const end = () => {
 			outgoing.off("drain", end).off("close", end);
@@ -263,7 +264,7 @@ function roomIn(outgoing) {
 }
 
 /**
- * What serves the requests of a server.
+ * The request listener of a server.
  *
  * @param {import("./gateway.js").Gateway} gateway
  * @returns {(this: import("node:http").Server, incoming: import("node:http").IncomingMessage, outgoing: import("node:http").ServerResponse) => void}
@@ -271,21 +272,21 @@ function roomIn(outgoing) {
 export function listenerOf(gateway) {
 	return function serve(incoming, outgoing) {
 		const target = targetOf(incoming.url);
-		const request = new NodeRequest(incoming, outgoing, target ?? NOWHERE);
+		const request = new NodeRequest(incoming, outgoing, target ?? EMPTY_TARGET);
 		const send = (reply) => {
 			try {
 				sendReply(reply, request, outgoing, this.listening);
 			} catch (error) {
-				// Such as a header of the origin's that HTTP does not have: nobody else is to be harmed by it.
+				// Such as an invalid header of the origin's response, which must not harm other requests.
 				console.error(error);
 				outgoing.destroy();
 			}
 		};
 		if (target === undefined) return send(badTarget());
-		// Node takes off `chunked` alone, and would give what is beneath for the body.
+		// Node decodes `chunked` only, and would pass other codings on as the body.
 		const { "transfer-encoding": coding = "chunked" } = incoming.headers;
 		if (coding.toLowerCase() !== "chunked") return send(unknownCoding());
-		const limit = gateway.openBodyLimit(request);
+		const limit = gateway.uncheckedBodyLimit(request);
 		if (limit === undefined) return void gateway.handle(request).then(send);
 		request.collect(limit, (body) => {
 			const reply = gateway.serve(request, body);
@@ -303,7 +304,7 @@ export function listenerOf(gateway) {
  */
 function sendReply({ status, headers, body }, request, outgoing, isListening) {
 	if (outgoing.destroyed) return void (body instanceof ReadableStream && body.cancel().catch(() => {}));
-	// Who was passed a body may go on with it until the reply has ended, and then does no more.
+	// A forwarded body may be read until the reply ends.
 	if (request.isStreamed) outgoing.once("finish", () => request.release());
 	else request.release();
 	const lines = flat(headers);
@@ -316,12 +317,12 @@ function sendReply({ status, headers, body }, request, outgoing, isListening) {
 		return outgoing.end();
 	}
 	if (body === null) {
-		const isAnnounced =
+		const needsNoLength =
 			status === 204 ||
 			status === 304 ||
 			request.method === "HEAD" ||
 			lines.some((line, at) => at % 2 === 0 && line === "content-length");
-		return outgoing.writeHead(status, isAnnounced ? head : head.concat("content-length", "0")).end();
+		return outgoing.writeHead(status, needsNoLength ? head : head.concat("content-length", "0")).end();
 	}
 	outgoing.writeHead(status, head.concat("content-length", String(body.length)));
 	outgoing.end(body);

@@ -1,26 +1,26 @@
-// Tokens that an identity provider has signed: its keys, fetched, kept and rotated; and what a token of theirs says.
+// Verification of an identity provider's signed tokens (JWT), with its keys (JWKS) fetched, cached and rotated.
 //
-// It knows no right and no path. Its invariants: the algorithm is the key's, whatever the token says; and nothing is asked of a place
-// that is neither configured nor the issuer's own.
+// It knows neither scopes nor paths. Invariants: the key decides the algorithm, whatever the token says; requests go only to the configured
+// URL or to the issuer's own host.
 
 import { readBytes } from "../runtime/body.js";
 
-/** How soon the keys are asked for again, whoever asks for whatever reason, in milliseconds. */
-const RETRY_MILLIS = 10_000;
-/** How often a request looks whether the keys have come that another has asked for, in milliseconds. */
-const LOOK_MILLIS = 10;
-/** How long keys are believed past their time while the issuer cannot be reached, in milliseconds. */
-const GRACE_MILLIS = 3_600_000;
-/** How long the issuer may take, in milliseconds. */
-const TIMEOUT_MILLIS = 5_000;
-/** The longest that a document of the issuer may be, in bytes: keys are a kilobyte each. */
+/** The shortest time between two fetches of the keys, in milliseconds. */
+const RETRY_MS = 10_000;
+/** How often a request polls for the keys that another request fetches, in milliseconds. */
+const POLL_MS = 10;
+/** How long keys are used past their TTL while the issuer is unreachable, in milliseconds. */
+const MAX_STALE_MS = 3_600_000;
+/** The timeout of a request to the issuer, in milliseconds. */
+const TIMEOUT_MS = 5_000;
+/** The longest document of the issuer, in bytes: a key has about a kilobyte. */
 const MAX_BYTES = 256 * 1024;
-/** The most keys that are looked at. */
+/** The most keys that are imported. */
 const MAX_KEYS = 64;
-/** How many tokens that were found genuine are remembered, and how long they may be: some megabytes of an isolate's 128. */
-const MAX_KNOWN = 1_000;
-const MAX_KNOWN_LENGTH = 4_096;
-/** The shortest modulus that is trusted, in bytes: RFC 7518, 3.3. */
+/** The most verified tokens that are remembered, and their longest length: some megabytes of an isolate's 128. */
+const MAX_REMEMBERED = 1_000;
+const MAX_REMEMBERED_LENGTH = 4_096;
+/** The shortest RSA modulus that is accepted, in bytes (RFC 7518, 3.3). */
 const MIN_MODULUS = 256;
 
 const RS256 = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
@@ -39,7 +39,7 @@ const objectOf = (base64url) => {
 	return object;
 };
 
-/** A key for signatures of one algorithm; nothing where it is none. */
+/** The verification key of a JWK; `undefined` if it is of another kind. */
 async function importKey(jwk) {
 	const { kty, crv, n, e, x, y, use, alg, kid } = jwk;
 	if (use !== undefined && use !== "sig") return undefined;
@@ -52,7 +52,7 @@ async function importKey(jwk) {
 }
 
 async function fetchJson(url) {
-	const answer = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MILLIS) });
+	const answer = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MS) });
 	try {
 		if (answer.status !== 200) throw new Error(`status ${answer.status}`);
 		return JSON.parse(decoder.decode(await readBytes(answer, MAX_BYTES, true)));
@@ -65,28 +65,28 @@ async function fetchJson(url) {
 /** @param {{ issuer: string, jwks_url?: string, jwks_ttl_seconds: number, clock_skew_seconds: number }} settings */
 export function issuerKeys(settings) {
 	const { issuer, jwks_url: jwksUrl, jwks_ttl_seconds: ttlSeconds, clock_skew_seconds: skewSeconds } = settings;
-	const retryMillis = Math.min(RETRY_MILLIS, ttlSeconds * 1000);
+	const retryMillis = Math.min(RETRY_MS, ttlSeconds * 1000);
 	let keys = [];
 	let fetchedAt = Number.NEGATIVE_INFINITY;
 	let triedAt = Number.NEGATIVE_INFINITY;
-	let isAsking = false;
+	let isFetching = false;
 	/**
-	 * What tokens say whose signature was right, with the key that it was right by; the one that was used last stands last.
+	 * The contents of tokens with a valid signature, and the key that verified it; the most recently used token is last.
 	 *
 	 * @type {Map<string, { header: object, claims: object, key: object }>}
 	 */
-	const known = new Map();
+	const verified = new Map();
 
 	/** Remembers a token, by its digest. */
 	function remember(digest, token, entry) {
-		if (token.length > MAX_KNOWN_LENGTH) return;
-		known.delete(digest);
-		known.set(digest, entry);
-		if (known.size > MAX_KNOWN) known.delete(known.keys().next().value);
+		if (token.length > MAX_REMEMBERED_LENGTH) return;
+		verified.delete(digest);
+		verified.set(digest, entry);
+		if (verified.size > MAX_REMEMBERED) verified.delete(verified.keys().next().value);
 	}
 
-	/** Where the keys are. */
-	async function place() {
+	/** The URL of the keys. */
+	async function jwksEndpoint() {
 		if (jwksUrl !== undefined) return jwksUrl;
 		const found = await fetchJson(`${issuer.replace(/\/+$/, "")}/.well-known/openid-configuration`);
 		if (found.issuer !== issuer) throw new Error("another issuer");
@@ -94,50 +94,50 @@ export function issuerKeys(settings) {
 		return found.jwks_uri;
 	}
 
-	/** Asks for the keys; the old ones stay where that fails. */
+	/** Fetches the keys; the old ones stay if that fails. */
 	async function refresh() {
 		triedAt = Date.now();
-		isAsking = true;
+		isFetching = true;
 		try {
-			const { keys: found } = await fetchJson(await place());
+			const { keys: found } = await fetchJson(await jwksEndpoint());
 			const imported = await Promise.all(found.slice(0, MAX_KEYS).map((jwk) => importKey(jwk).catch(() => undefined)));
 			keys = imported.filter((key) => key !== undefined);
 			fetchedAt = Date.now();
 		} catch {
-			// Who needs a key finds that there is none.
+			// Verification fails later for want of a key.
 		} finally {
-			isAsking = false;
+			isFetching = false;
 		}
 	}
 
-	/** Waits for the keys that another request asks for, by timers of its own: the Workers runtime lets none wait for another's promise. */
-	async function answered() {
-		for (let waited = 0; isAsking && waited < TIMEOUT_MILLIS; waited += LOOK_MILLIS) {
-			await new Promise((resolve) => setTimeout(resolve, LOOK_MILLIS));
+	/** Polls for the keys that another request fetches: workerd lets no request await another's promise. */
+	async function fetched() {
+		for (let waited = 0; isFetching && waited < TIMEOUT_MS; waited += POLL_MS) {
+			await new Promise((resolve) => setTimeout(resolve, POLL_MS));
 		}
 	}
 
-	/** The keys that a token may have been signed with: those of its algorithm, and of its key's name, where it says one. */
-	const fitting = ({ kid, alg }) => keys.filter((key) => key.name === alg && (kid === undefined || key.kid === kid));
+	/** The keys that may have signed a token: those of its algorithm, and of its key id, if it has one. */
+	const matching = ({ kid, alg }) => keys.filter((key) => key.name === alg && (kid === undefined || key.kid === kid));
 
 	async function keysFor(header, waitUntil) {
 		const isDue = Date.now() - fetchedAt > ttlSeconds * 1000;
-		if (isDue || fitting(header).length === 0) {
+		if (isDue || matching(header).length === 0) {
 			if (Date.now() - triedAt >= retryMillis) {
 				const refreshed = refresh();
-				// Others need the keys where this caller goes.
+				// The fetch continues for other requests when this caller disconnects.
 				waitUntil?.(refreshed);
 				await refreshed;
-			} else if (fitting(header).length === 0) await answered();
+			} else if (matching(header).length === 0) await fetched();
 		}
-		const isBelieved = Date.now() - fetchedAt <= ttlSeconds * 1000 + GRACE_MILLIS;
-		return { fit: isBelieved ? fitting(header) : [], isOutage: !isBelieved || keys.length === 0 };
+		const areUsable = Date.now() - fetchedAt <= ttlSeconds * 1000 + MAX_STALE_MS;
+		return { candidates: areUsable ? matching(header) : [], isOutage: !areUsable || keys.length === 0 };
 	}
 
-	/** What is wrong with the claims, if anything is. */
+	/** Why the claims are invalid; `undefined` if they are valid. */
 	function faultOf({ iss, exp, nbf }) {
 		const now = Date.now() / 1000;
-		if (iss !== issuer) return "the token is of another issuer";
+		if (iss !== issuer) return "the token is from another issuer";
 		if (typeof exp !== "number" || now >= exp + skewSeconds) return "the token has expired";
 		if (nbf !== undefined && !(typeof nbf === "number" && now >= nbf - skewSeconds))
 			return "the token is not valid yet";
@@ -146,27 +146,26 @@ export function issuerKeys(settings) {
 
 	return {
 		/**
-		 * What a token says, where the issuer has signed it and it is of this time.
+		 * Verifies a token's signature and times; returns its claims.
 		 *
-		 * Its signature is checked once for as long as the key is believed that it was made with: of a token that is shown again, only the
-		 * time is looked at.
+		 * A signature is verified once for as long as its key is valid. For a remembered token only the times are checked.
 		 *
 		 * @param {string} token
-		 * @param {string} digest of the token, which is known by it alone
+		 * @param {string} digest of the token, by which it is remembered
 		 * @param {(done: Promise<void>) => void} [waitUntil]
 		 * @returns {Promise<{ claims?: Record<string, unknown>, fault?: string, isOutage?: boolean }>}
 		 */
 		async verify(token, digest, waitUntil) {
-			const seen = known.get(digest);
+			const seen = verified.get(digest);
 			if (seen !== undefined) {
 				const { header, claims, key } = seen;
 				const fault = faultOf(claims);
-				// Keys that were fetched anew are other ones, so a withdrawn key ends what it has signed.
-				if (fault === undefined && (await keysFor(header, waitUntil)).fit.includes(key)) {
+				// Every fetch creates new key objects, so a withdrawn key invalidates its tokens.
+				if (fault === undefined && (await keysFor(header, waitUntil)).candidates.includes(key)) {
 					remember(digest, token, seen);
 					return { claims };
 				}
-				known.delete(digest);
+				verified.delete(digest);
 				if (fault !== undefined) return { fault };
 			}
 			const parts = token.split(".");
@@ -181,19 +180,19 @@ export function issuerKeys(settings) {
 			} catch {
 				return malformed;
 			}
-			// RFC 7515, 4.1.11: what a token declares critical must be understood, and nothing is.
+			// No critical extension is understood, so a token that declares one is refused (RFC 7515, 4.1.11).
 			if (header.crit !== undefined) return malformed;
-			// Before the issuer is asked for a key: most tokens that are refused are old ones.
+			// The times come before a fetch of keys: most refused tokens have expired.
 			const fault = faultOf(claims);
 			if (fault !== undefined) return { fault };
-			const { fit, isOutage } = await keysFor(header, waitUntil);
-			if (fit.length === 0) {
+			const { candidates, isOutage } = await keysFor(header, waitUntil);
+			if (candidates.length === 0) {
 				return isOutage
-					? { fault: "the issuer's keys cannot be had", isOutage }
+					? { fault: "the issuer's keys are unavailable", isOutage }
 					: { fault: "no key of the issuer has signed the token" };
 			}
 			const signed = new TextEncoder().encode(`${parts[0]}.${parts[1]}`);
-			for (const key of fit) {
+			for (const key of candidates) {
 				if (!(await crypto.subtle.verify(key.algorithm, key.key, signature, signed))) continue;
 				remember(digest, token, { header, claims, key });
 				return { claims };

@@ -1,30 +1,28 @@
-// The origin over HTTP, once for all hosts: asked for features, and for what is passed on as it came.
+// The origin over HTTP, for all hosts: fetches features, and forwards requests.
 //
-// It knows nothing of who may ask. Its invariants: no header of one connection goes to another, in either direction; the deployment's
-// credentials go to the origin's own base URL alone; no redirect is followed, since it may lead to a place that nobody configured.
+// It does not decide access. Invariants: no hop-by-hop header is forwarded, in either direction; the deployment's credentials go only to the
+// origin's base URL; no redirect is followed, since it may lead to a host that nobody configured.
 
 import { cancel, readParts } from "../runtime/body.js";
+import { codingOf, FETCH_CODINGS, WORKERS_FETCH_CODINGS } from "../runtime/content_codings.js";
 import { isUnsent, retryLostConnection } from "../runtime/retry.js";
-import { ANYONE } from "./pass.js";
-import { badTarget, isBodyless, isSendable, originStatus } from "./reply.js";
+import { ANONYMOUS } from "./grant.js";
+import { badTarget, hasNoBody, invalidOriginStatus, isSendable } from "./reply.js";
 
-/** Headers of one connection (RFC 9110, 7.6.1 and 10.1.1); those of proxies begin with `proxy-`. */
+/** Hop-by-hop headers (RFC 9110, 7.6.1 and 10.1.1); also those that begin with `proxy-`. */
 const HOP_BY_HOP = ["connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
-/** Headers of a request that `fetch` sees to. */
-const FETCHS_OWN = ["content-length", "host"];
+/** Request headers that `fetch` sets itself. */
+const FETCH_MANAGED = ["content-length", "host"];
 
-/** Headers that lead a client to a place, beside `Location`; they are left out where that is the origin's own host. */
-const LEADING = new Set(["content-location", "link", "refresh"]);
-
-/** The codings that `fetch` takes off a body by itself where it is not the Workers' (RFC 9110, 8.4.1). */
-const DECODED = /^(?:x-)?gzip$|^deflate$|^br$/i;
+/** Response headers with URLs, beside `Location`; they are dropped if they name the origin's host. */
+const URL_HEADERS = new Set(["content-location", "link", "refresh"]);
 
 /**
- * The headers that belong to a message, and not to the connection that it came by.
+ * The end-to-end headers of a message, in lower case.
  *
  * @param {Iterable<[string, string]>} headers
- * @param {string[]} [without] further ones to leave out
+ * @param {string[]} [without] further headers to drop
  * @returns {[string, string][]}
  */
 export function endToEnd(headers, without = []) {
@@ -36,18 +34,18 @@ export function endToEnd(headers, without = []) {
 	return all.filter(([name]) => !dropped.has(name) && !name.startsWith("proxy-"));
 }
 
-/** The first of what proxies before us have told by a header. */
-const firstOf = (headers, name) => headers.get(name)?.split(",")[0].trim();
+/** The first value of a header that proxies append to. */
+const firstValue = (headers, name) => headers.get(name)?.split(",")[0].trim();
 
 /**
- * Tells the origin by which name its client knows it, and where the request came from (RFC 7239). What a proxy before us has told goes first,
- * and what we say agrees with it.
+ * Adds `Forwarded` and `X-Forwarded-*` headers: the authority and scheme that the client requested, and its address (RFC 7239). The values of
+ * an earlier proxy have priority, and the added ones agree with them.
  */
-function tellOf({ scheme, authority, address }, headers) {
+function addForwarded({ scheme, authority, address }, headers) {
 	if (authority === undefined) return;
-	const told = firstOf(headers, "x-forwarded-proto")?.toLowerCase();
-	const proto = told === "http" || told === "https" ? told : scheme;
-	const host = (firstOf(headers, "x-forwarded-host") ?? authority).replaceAll(/["\\]/g, "");
+	const earlier = firstValue(headers, "x-forwarded-proto")?.toLowerCase();
+	const proto = earlier === "http" || earlier === "https" ? earlier : scheme;
+	const host = (firstValue(headers, "x-forwarded-host") ?? authority).replaceAll(/["\\]/g, "");
 	const from = address && `;for="${address.includes(":") ? `[${address}]` : address}"`;
 	headers.append("forwarded", `host="${host}";proto=${proto}${from ?? ""}`);
 	if (!headers.has("x-forwarded-host")) headers.set("x-forwarded-host", authority);
@@ -55,69 +53,75 @@ function tellOf({ scheme, authority, address }, headers) {
 }
 
 /**
- * Where a redirect of the origin leads, as its client gets there.
+ * The `Location` of an origin's redirect, as its client can reach it.
  *
  * @param {string} location
- * @param {string} url that was asked for
- * @param {string | undefined} root the URL whose paths are ours
- * @param {string} mount what stands before our paths
- * @returns {string | undefined} `undefined` where only the origin's neighbours get there
+ * @param {string} url of the request
+ * @param {string | undefined} root the URL whose paths the client reaches through Featheredge
+ * @param {string} mount the prefix of the API's paths
+ * @returns {string | undefined} `undefined` if the client cannot reach it
  */
-function locationOf(location, url, root, mount) {
+function clientLocation(location, url, root, mount) {
 	if (!URL.canParse(location, url)) return location;
-	const place = new URL(location, url);
-	if (place.hostname !== new URL(url).hostname) return location;
-	const known = root === undefined ? undefined : new URL(`${root}/`).href;
-	if (known === undefined || !place.href.startsWith(known)) return undefined;
-	// What begins with two slashes is no path, and leads to another host.
-	return `${mount}/${place.href.slice(known.length).replace(/^[/\\]+/, "")}`;
+	const target = new URL(location, url);
+	if (target.hostname !== new URL(url).hostname) return location;
+	const base = root === undefined ? undefined : new URL(`${root}/`).href;
+	if (base === undefined || !target.href.startsWith(base)) return undefined;
+	// A location that begins with two slashes would name another host.
+	return `${mount}/${target.href.slice(base.length).replace(/^[/\\]+/, "")}`;
 }
 
 /**
  * @typedef {object} OriginOptions
- * @property {HeadersInit | (() => HeadersInit | Promise<HeadersInit>)} [headers] the deployment's own, credentials among them
+ * @property {HeadersInit | (() => HeadersInit | Promise<HeadersInit>)} [headers] the deployment's own headers, credentials included
  * @property {typeof globalThis.fetch} [fetch]
- * @property {boolean} [isPrivate] whether the origin's words about a request are left unread
- * @property {boolean} [isWorker] whether `fetch` is the Workers', which holds bodies to the length that they announce
- * @property {boolean} [passesCoded] whether the body of an answer can be passed back in its coding: as the Workers' does by itself, and a `fetch`
- *   that is told `isCoded`
+ * @property {boolean} [redactsErrors] whether the bodies of errors are left unread
+ * @property {boolean} [isWorker] whether `fetch` is the Workers', which enforces the declared length of bodies
+ * @property {boolean} [preservesCoding] whether `fetch` can return a body without decoding it: the Workers' does for unchanged bodies, others
+ *   by the option `keepsCoding`
  */
 
 export class HttpOrigin {
 	#base;
 	#headers;
-	#fetch;
-	#isPrivate;
+	#fetchImpl;
+	#redactsErrors;
 	#isWorker;
-	#passesCoded;
-	/** Whether it has credentials of its own, so that the caller's say nothing of what it may see. */
-	isAuthorized;
+	#preservesCoding;
+	/** Whether the deployment has credentials, so that the caller's do not decide what the origin returns. */
+	hasCredentials;
 
 	/**
-	 * @param {string} [url] its base; left out where nothing is asked over HTTP
+	 * @param {string} [url] its base URL; omitted if there are no HTTP requests
 	 * @param {OriginOptions} [options]
 	 */
 	constructor(
 		url = "",
-		{ headers = {}, fetch = globalThis.fetch, isPrivate = false, isWorker = false, passesCoded = isWorker } = {},
+		{
+			headers = {},
+			fetch = globalThis.fetch,
+			redactsErrors = false,
+			isWorker = false,
+			preservesCoding = isWorker,
+		} = {},
 	) {
 		this.url = String(url);
 		this.#base = this.url.replace(/\/+$/, "");
 		this.#headers = headers;
-		this.isAuthorized = typeof headers === "function" || new Headers(headers).has("authorization");
-		this.#fetch = fetch;
-		this.#isPrivate = isPrivate;
+		this.hasCredentials = typeof headers === "function" || new Headers(headers).has("authorization");
+		this.#fetchImpl = fetch;
+		this.#redactsErrors = redactsErrors;
 		this.#isWorker = isWorker;
-		this.#passesCoded = passesCoded;
+		this.#preservesCoding = preservesCoding;
 	}
 
 	/**
-	 * Puts the deployment's headers beside a request's, which go first, and shows the origin the credentials that the pass says; of both,
-	 * what is not the caller's own is for the origin alone.
+	 * Adds the deployment's headers to a request's, which have priority, and sets the credentials that the grant allows. Headers that are not
+	 * the caller's go only to the origin's base URL.
 	 */
 	async #authorize(headers, url, { credentials, authorization }) {
 		if (credentials !== "caller") headers.delete("authorization");
-		if (!this.#isOwn(url)) return headers;
+		if (!this.#isBelowBase(url)) return headers;
 		if (authorization !== undefined) headers.set("authorization", authorization);
 		const own = new Headers(typeof this.#headers === "function" ? await this.#headers() : this.#headers);
 		if (credentials === "none") own.delete("authorization");
@@ -125,116 +129,120 @@ export class HttpOrigin {
 		return headers;
 	}
 
-	/** Whether a URL is the origin's, so that the deployment's credentials may go there. */
-	#isOwn(url) {
+	/** Whether a URL belongs to the origin, so that it may receive the deployment's credentials. */
+	#isBelowBase(url) {
 		return url === this.url || url.startsWith(`${this.#base}/`);
 	}
 
 	/**
-	 * Makes a call of the fetch API; again, where it was lost and may be.
+	 * Sends a request, and again if it was lost with its connection and may be repeated.
 	 *
 	 * @protected
 	 * @param {string} url
 	 * @param {RequestInit} init
-	 * @param {boolean} isRead whether it changes nothing, so that it may be made twice
+	 * @param {boolean} isRead whether it only reads, so that it may be repeated
 	 * @returns {Promise<Response>}
 	 */
-	call(url, init, isRead) {
-		// A stream is read once.
-		const mayRepeat = (error) => !(init.body instanceof ReadableStream) && (isRead || isUnsent(error));
-		return retryLostConnection(() => this.#fetch.call(undefined, url, init), init.signal, mayRepeat);
+	send(url, init, isRead) {
+		// A stream can be read only once.
+		const mayRetry = (error) => !(init.body instanceof ReadableStream) && (isRead || isUnsent(error));
+		return retryLostConnection(() => this.#fetchImpl.call(undefined, url, init), init.signal, mayRetry);
 	}
 
-	/** Whether the runtime's `fetch` undoes a content coding by itself. The Workers' knows two, by just these names. */
-	#isUndone = (coding) => (this.#isWorker ? coding === "gzip" || coding === "br" : DECODED.test(coding));
+	/** Whether `fetch` has decoded a content coding. */
+	#isDecodedByFetch = (coding) =>
+		this.#isWorker ? WORKERS_FETCH_CODINGS.has(coding) : FETCH_CODINGS.has(codingOf(coding));
 
 	/**
-	 * Asks for features, and for what else the core needs to know.
+	 * Performs a fetch effect of the core: for features, the registry or the origin's health.
 	 *
-	 * @param {(part: Uint8Array, expected: number) => void} take takes the answer's body part by part
+	 * @param {(part: Uint8Array, expected: number) => void} onPart receives the response's body part by part
 	 */
-	async ask({ method, url, body, maxBytes, traceparent }, signal, pass = ANYONE, take) {
-		const headers = await this.#authorize(new Headers(), url, pass);
+	async fetch({ method, url, body, maxBytes, traceparent }, signal, grant = ANONYMOUS, onPart) {
+		const headers = await this.#authorize(new Headers(), url, grant);
 		if (traceparent !== undefined) headers.set("traceparent", traceparent);
-		for (const [name, value] of this.#isOwn(url) ? (pass.tracing ?? []) : []) {
-			// It says more of a `traceparent`, and nothing without one.
+		for (const [name, value] of this.#isBelowBase(url) ? (grant.tracing ?? []) : []) {
+			// `tracestate` is meaningless without a `traceparent`.
 			if (name !== "tracestate" || traceparent !== undefined) headers.set(name, value);
 		}
 		if (body.length > 0) headers.set("content-type", "application/json");
 		const init = { method, headers, body: body.length > 0 ? body : undefined, redirect: "manual", signal };
-		const answer = await this.call(url, init, true);
-		// Redirects and refusals alike: whatever is no answer may quote what was asked. The runtime redacts it unread.
-		if (!isSendable(answer.status) || (this.#isPrivate && answer.status !== 200)) {
-			cancel(answer.body);
-			return { status: answer.status };
+		const response = await this.send(url, init, true);
+		// Any other response, redirects included, may quote the request, so the runtime redacts it unread.
+		if (!isSendable(response.status) || (this.#redactsErrors && response.status !== 200)) {
+			cancel(response.body);
+			return { status: response.status };
 		}
 		try {
-			await readParts(answer, maxBytes, take, { isLengthTrue: this.#isWorker, isUndone: this.#isUndone });
-			return { status: answer.status, contentType: answer.headers.get("content-type") ?? undefined };
+			await readParts(response, maxBytes, onPart, {
+				isLengthEnforced: this.#isWorker,
+				isDecodedByFetch: this.#isDecodedByFetch,
+			});
+			return { status: response.status, contentType: response.headers.get("content-type") ?? undefined };
 		} catch (error) {
-			cancel(answer.body);
+			cancel(response.body);
 			throw error;
 		}
 	}
 
 	/**
-	 * Passes a request on as it came, and its answer back.
+	 * Forwards a request, and returns the response.
 	 *
 	 * @param {string} base
 	 * @param {import("./handler.js").PlainRequest} request
-	 * @param {Uint8Array | undefined} bytes its body, where that was read
-	 * @param {import("./pass.js").Pass} pass
-	 * @param {{ signal: AbortSignal, isRead: boolean }} options `isRead`: it changes nothing, and may be made again
+	 * @param {Uint8Array | undefined} bytes its body, if it was read
+	 * @param {import("./grant.js").Grant} grant
+	 * @param {{ signal: AbortSignal, isRead: boolean }} options `isRead`: it only reads, and may be repeated
 	 * @returns {Promise<import("./reply.js").Reply>}
 	 */
-	pass(base, request, bytes, pass, options) {
+	forward(base, request, bytes, grant, options) {
 		const { path, query } = request;
-		// It would go on where the base URL ends, be that in the host's name.
+		// Any other path would continue the base URL, perhaps its host name.
 		if (!path.startsWith("/")) return Promise.resolve(badTarget());
 		const root = base.replace(/\/+$/, "");
-		return this.passTo(`${root}${path}${query && `?${query}`}`, request, bytes, pass, { ...options, root });
+		return this.forwardTo(`${root}${path}${query && `?${query}`}`, request, bytes, grant, { ...options, root });
 	}
 
-	/** The same to a URL; of paths below `root` the client knows as of ours. */
-	async passTo(url, request, bytes, pass, { signal, isRead, root }) {
+	/** Forwards a request to a URL; the client reaches paths below `root` through Featheredge. */
+	async forwardTo(url, request, bytes, grant, { signal, isRead, root }) {
 		const { method, mount = "" } = request;
-		// What `fetch` is to unpack, it asks for itself.
-		const without = this.#passesCoded ? FETCHS_OWN : [...FETCHS_OWN, "accept-encoding"];
+		// A `fetch` that decodes bodies sets `Accept-Encoding` itself.
+		const without = this.#preservesCoding ? FETCH_MANAGED : [...FETCH_MANAGED, "accept-encoding"];
 		const own = new Headers(endToEnd(request.headers, without));
-		// The line that was judged, of several.
+		// Of several lines, the one that was checked.
 		if (own.has("authorization")) own.set("authorization", request.header("authorization"));
-		const headers = await this.#authorize(own, url, pass);
-		tellOf(request, headers);
+		const headers = await this.#authorize(own, url, grant);
+		addForwarded(request, headers);
 		const isBare = method === "GET" || method === "HEAD";
 		const body = isBare ? undefined : (bytes ?? request.stream());
-		const init = { method, headers, body, redirect: "manual", signal, isCoded: this.#passesCoded };
+		const init = { method, headers, body, redirect: "manual", signal, keepsCoding: this.#preservesCoding };
 		if (body instanceof ReadableStream) {
 			init.duplex = "half";
 			init.isLengthUnknown = request.header("content-length") === undefined;
 		}
-		const answer = await this.call(url, init, isRead);
-		return this.#passedBack(answer, url, (location) => locationOf(location, url, root, mount));
+		const response = await this.send(url, init, isRead);
+		return this.#replyTo(response, url, (location) => clientLocation(location, url, root, mount));
 	}
 
-	#passedBack(answer, url, mapped) {
-		const { status, headers } = answer;
+	#replyTo(response, url, rewrite) {
+		const { status, headers } = response;
 		if (!isSendable(status)) {
-			cancel(answer.body);
-			return originStatus(status);
+			cancel(response.body);
+			return invalidOriginStatus(status);
 		}
-		const isDecoded = !this.#passesCoded && DECODED.test(headers.get("content-encoding") ?? "");
+		const isDecoded = !this.#preservesCoding && FETCH_CODINGS.has(codingOf(headers.get("content-encoding") ?? ""));
 		const location = headers.get("location");
-		const isBare = isBodyless(status);
-		// A length of what does not come would be taken from the next reply.
-		if (isBare) cancel(answer.body);
+		const isBare = hasNoBody(status);
+		// A declared length without a body would consume the next reply.
+		if (isBare) cancel(response.body);
 		const kept = endToEnd(headers, [
 			"location",
 			...(isBare || isDecoded ? ["content-encoding", "content-length"] : []),
 		]);
 		const { hostname } = new URL(url);
-		const told = kept.filter(([name, value]) => !(LEADING.has(name) && value.includes(hostname)));
-		const place = location === null ? undefined : mapped(location);
-		if (place !== undefined) told.push(["location", place]);
-		return { status, headers: told, body: isBare ? null : answer.body };
+		const forwarded = kept.filter(([name, value]) => !(URL_HEADERS.has(name) && value.includes(hostname)));
+		const target = location === null ? undefined : rewrite(location);
+		if (target !== undefined) forwarded.push(["location", target]);
+		return { status, headers: forwarded, body: isBare ? null : response.body };
 	}
 }

@@ -1,10 +1,10 @@
-// A rate limit in this process, as Cloudflare's binding has it: so many requests of one key in a period.
+// A rate limiter in this process with the interface of Cloudflare's binding: a number of requests for each key and period.
 
-/** How many keys of callers whom nobody has judged are counted one by one: some megabytes. All further ones of a kind are counted together. */
+/** The most unverified keys that are counted separately, some megabytes. Further ones share a count for each kind. */
 const MAX_KEYS = 20_000;
 
-/** Callers who have shown what they cannot make up, so that there are no more of them than there are: they are always counted one by one. */
-const GENUINE = /^(?:operator$|token:|subject:)/;
+/** Keys of authenticated callers, whose number is limited. They are always counted separately. */
+const VERIFIED = /^(?:operator$|token:|subject:)/;
 
 /**
  * @param {{ limit: number, period: number }} settings `period` in seconds
@@ -13,20 +13,20 @@ const GENUINE = /^(?:operator$|token:|subject:)/;
  */
 export function rateLimiter({ limit, period }, now = Date.now) {
 	const counts = new Map();
-	let strangers = 0;
+	let unverified = 0;
 	let current;
 	return {
 		async limit({ key }) {
 			const window = Math.floor(now() / (period * 1000));
 			if (window !== current) {
 				counts.clear();
-				strangers = 0;
+				unverified = 0;
 			}
 			current = window;
-			const isKnown = counts.has(key) || GENUINE.test(key);
-			// No caller has a kind alone for its key.
-			const counted = isKnown || strangers < MAX_KEYS ? key : key.slice(0, key.indexOf(":") + 1);
-			if (!isKnown && counted === key) strangers += 1;
+			const isKnown = counts.has(key) || VERIFIED.test(key);
+			// No key is a bare kind, so the shared counts are separate.
+			const counted = isKnown || unverified < MAX_KEYS ? key : key.slice(0, key.indexOf(":") + 1);
+			if (!isKnown && counted === key) unverified += 1;
 			const count = (counts.get(counted) ?? 0) + 1;
 			counts.set(counted, count);
 			return { success: count <= limit };

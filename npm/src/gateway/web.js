@@ -1,20 +1,20 @@
-// Requests and replies of hosts that have `Request` and `Response`.
+// Requests and replies of hosts that have `Request` and `Response`, as plain values.
 
 import { cancel, discard, readWithin, rejoin } from "../runtime/body.js";
-import { ReadingShare } from "./reading.js";
-import { isBodyless } from "./reply.js";
+import { BodyReservation } from "./body_memory.js";
+import { hasNoBody } from "./reply.js";
 
 /** @implements {import("./handler.js").PlainRequest} */
 export class WebRequest {
 	#request;
-	#isPlatforms;
+	#isFromPlatform;
 	isShed = false;
-	/** Whether its body broke off, which only its caller's going does. */
+	/** Whether its body broke off, which happens only when its caller disconnects. */
 	#isBroken = false;
-	/** What was read of a body that is longer than was to be read. @type {Uint8Array[] | undefined} */
+	/** The parts that were read of a body over its limit. @type {Uint8Array[] | undefined} */
 	#parts;
-	/** Whether somebody reads these, and the rest. */
-	#isTaken = false;
+	/** Whether the body is read as a stream. */
+	#isStreamed = false;
 
 	/**
 	 * @param {Request} request
@@ -24,11 +24,11 @@ export class WebRequest {
 	 * @param {string} [options.mount]
 	 * @param {AbortSignal} [options.signal]
 	 * @param {(done: Promise<void>) => void} [options.waitUntil]
-	 * @param {boolean} [options.isPlatforms] whether the platform made it, so that its length is true, and its body nobody's else
+	 * @param {boolean} [options.isFromPlatform] whether the platform created it, so that its declared length is enforced and its body is unshared
 	 */
-	constructor(request, { path, query }, { address = "", mount, signal, waitUntil, isPlatforms = false } = {}) {
+	constructor(request, { path, query }, { address = "", mount, signal, waitUntil, isFromPlatform = false } = {}) {
 		this.#request = request;
-		this.#isPlatforms = isPlatforms;
+		this.#isFromPlatform = isFromPlatform;
 		this.path = path;
 		this.query = query;
 		this.address = address;
@@ -53,7 +53,7 @@ export class WebRequest {
 		return new URL(this.#request.url).host;
 	}
 
-	get isGone() {
+	get isDisconnected() {
 		return this.#isBroken || this.signal?.aborted === true;
 	}
 
@@ -67,19 +67,19 @@ export class WebRequest {
 
 	stream() {
 		const { body } = this.#request;
-		if (!this.#hasBegun) return body ?? undefined;
-		this.#isTaken = true;
+		if (!this.#isPartlyRead) return body ?? undefined;
+		this.#isStreamed = true;
 		return rejoin(this.#parts, body);
 	}
 
 	async read(limit) {
-		const share = new ReadingShare();
+		const reservation = new BodyReservation();
 		const count = (length) => {
-			this.isShed = !share.take(length);
-			if (this.isShed) throw new Error("there is no room for the body");
+			this.isShed = !reservation.reserve(length);
+			if (this.isShed) throw new Error("there is no memory for the body");
 		};
 		try {
-			const { bytes, parts } = await readWithin(this.#request, limit, this.#isPlatforms, count);
+			const { bytes, parts } = await readWithin(this.#request, limit, this.#isFromPlatform, count);
 			this.#parts = parts;
 			return bytes;
 		} catch (error) {
@@ -87,31 +87,31 @@ export class WebRequest {
 			this.#isBroken = true;
 			throw error;
 		} finally {
-			share.end();
+			reservation.release();
 		}
 	}
 
-	/** Whether some of a body that is too long was read. */
-	get #hasBegun() {
+	/** Whether some of a body over its limit was read. */
+	get #isPartlyRead() {
 		return this.#parts?.length > 0;
 	}
 
-	/** Lets go of a body that nobody has read to its end, before its sender is answered. */
+	/** Discards or cancels an unread body, before the reply is sent. */
 	async release() {
 		const { bodyUsed, body } = this.#request;
-		// Its sender may take for ever, and is answered meanwhile.
+		// Its sender may be slow, so the reply does not wait.
 		if (this.isShed) return void this.waitUntil?.(discard(body));
-		if (body === null || (this.#hasBegun ? this.#isTaken : bodyUsed)) return;
-		if (this.#isPlatforms) await discard(body);
-		// One that was not begun is left to whoever made the request.
-		else if (this.#hasBegun) cancel(body);
+		if (body === null || (this.#isPartlyRead ? this.#isStreamed : bodyUsed)) return;
+		if (this.#isFromPlatform) await discard(body);
+		// An untouched body stays with whoever created the request.
+		else if (this.#isPartlyRead) cancel(body);
 	}
 }
 
-/** Headers of many replies, as `Response` wants them. @type {WeakMap<import("./reply.js").HeaderPairs, Headers>} */
+/** Shared headers as `Headers`. @type {WeakMap<import("./reply.js").HeaderPairs, Headers>} */
 const sharedHeaders = new WeakMap();
 
-/** The headers that are shared as such, to be changed by nobody; others as they are. */
+/** Shared pairs become shared `Headers`, which must not be changed; others stay pairs. */
 function headersOf(pairs) {
 	if (!Object.isFrozen(pairs)) return pairs;
 	let headers = sharedHeaders.get(pairs);
@@ -124,7 +124,7 @@ function headersOf(pairs) {
 
 /** @param {import("./reply.js").Reply} reply */
 export function responseOf({ status, headers, body }) {
-	return new Response(isBodyless(status) ? null : body, { status, headers: headersOf(headers) });
+	return new Response(hasNoBody(status) ? null : body, { status, headers: headersOf(headers) });
 }
 
 /**

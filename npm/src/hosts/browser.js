@@ -7,7 +7,7 @@ export * from "../public.js";
 async function fetched(url) {
 	const response = await fetch(url);
 	if (!response.ok) throw new Error(`${response.url} answered ${response.status}`);
-	// Compiling while it comes needs the right content type, which not every server sends.
+	// Streaming compilation needs the right content type, which not every server sends.
 	const isWasm = response.headers.get("content-type")?.startsWith("application/wasm");
 	return isWasm ? WebAssembly.compileStreaming(response) : response.arrayBuffer();
 }

@@ -1,4 +1,4 @@
-// Cloudflare Workers: modules are compiled by the platform alone, so the wasm is imported.
+// Cloudflare Workers: only the platform compiles modules, so the wasm is imported.
 
 import { start } from "../public.js";
 import module from "./featheredge.wasm";

@@ -1,117 +1,127 @@
 // Bodies of requests and responses, read within a limit.
 
-/** How much of a body that nobody wants is read, so that its sender hears the answer before the connection ends, in bytes. */
-export const LINGER_BYTES = 32 * 1024 * 1024;
+import { codingOf, STREAM_CODINGS } from "./content_codings.js";
+
+/** The most of an unwanted body that is read and discarded, in bytes, so that its sender receives the response (RFC 9112, 9.6). */
+export const MAX_DISCARDED_BYTES = 32 * 1024 * 1024;
 
 /** A body is longer than its limit. */
 export class TooLargeError extends Error {
-	/** @param {Uint8Array} [part] the part that passes the limit, where one was read */
+	/** @param {Uint8Array} [part] the part that exceeds the limit, if one was read */
 	constructor(part) {
 		super("the body is too long");
 		this.part = part;
 	}
 }
 
-/** Lets go of a body, whatever its source makes of that; nobody waits for it. */
+/** Cancels a body in the background, and ignores its errors. */
 export function cancel(body) {
 	body?.cancel().catch(() => {});
 }
 
-/** Reads on and keeps nothing: a connection that is closed on a client that still sends loses the answer (RFC 9112, 9.6). */
+/** Reads the rest of a body: closing a connection whose client still sends loses the response (RFC 9112, 9.6). */
 export async function discard(body) {
 	let length = 0;
 	try {
-		// Ends, and so cancels the body, past the bound.
+		// Leaving the loop cancels the body.
 		for await (const chunk of body) {
 			length += chunk.length;
-			if (length > LINGER_BYTES) return;
+			if (length > MAX_DISCARDED_BYTES) return;
 		}
 	} catch {
-		// It is gone already.
+		// The client has disconnected.
 	}
 }
 
-/** A body is in a content coding that cannot be undone here. */
-export class EncodedError extends Error {
+/** A body has a content coding that cannot be decoded. */
+export class UnsupportedCodingError extends Error {
 	/** @param {string} coding */
 	constructor(coding) {
-		super("the body is in a coding that cannot be undone");
+		super("the body has an unsupported content coding");
 		this.coding = coding;
 	}
 }
 
-/** Bodies up to this length are read in one piece where that is known, in bytes: a promise for each part would be dearer. */
-const ONE_PIECE_BYTES = 256 * 1024;
+/** Bodies of a known length up to this one are read at once, in bytes: a promise for each part would cost more. */
+const MAX_SINGLE_READ_BYTES = 256 * 1024;
 
-/** Codings that a `DecompressionStream` undoes, by their names in HTTP (RFC 9110, 8.4.1). */
-export const STREAMS = { gzip: "gzip", "x-gzip": "gzip", deflate: "deflate" };
-
-/** The longest name of a coding that is quoted. */
-const MAX_CODING = 40;
+/** The longest name of a coding that an error quotes. */
+const MAX_CODING_LENGTH = 40;
 
 /**
- * A body without its content coding.
+ * A body, decoded.
  *
  * @param {Response} message
  * @param {string} coding
- * @param {(coding: string) => boolean} isUndone whether the platform undoes a coding by itself
+ * @param {(coding: string) => boolean} isDecodedByFetch whether `fetch` has decoded a coding
  * @returns {ReadableStream<Uint8Array> | null}
  */
-function decoded({ body }, coding, isUndone) {
-	if (body === null || coding === "" || coding === "identity" || isUndone(coding)) return body;
-	const format = STREAMS[coding.toLowerCase()];
-	if (format === undefined) throw new EncodedError(coding);
-	return body.pipeThrough(new DecompressionStream(format));
+function withoutCoding({ body }, coding, isDecodedByFetch) {
+	if (body === null || coding === "" || coding === "identity" || isDecodedByFetch(coding)) return body;
+	return body.pipeThrough(decompressionStream(coding));
 }
 
-/** Whether zlib has failed, by which Node's streams undo a coding. */
-const isOfCoding = (error) => /^Z_/.test(error?.code ?? error?.cause?.code ?? "");
+/** A stream that decodes a content coding. */
+export function decompressionStream(name) {
+	const coding = codingOf(name);
+	if (!STREAM_CODINGS.has(coding)) throw new UnsupportedCodingError(name);
+	return new DecompressionStream(coding);
+}
 
-/** How long a body is, where its message tells; `undefined` where it is the length before a coding is undone, or none. */
-function announcedOf({ headers }) {
+/** Whether an error is zlib's, which decodes for Node's streams. */
+const isZlibError = (error) => /^Z_/.test(error?.code ?? error?.cause?.code ?? "");
+
+/** The length of a decoded body, if its message declares it. */
+function declaredLength({ headers }) {
 	const length = headers.get("content-length");
 	const isKnown = length !== null && !headers.has("content-encoding") && !headers.has("transfer-encoding");
 	return isKnown ? Number(length) : undefined;
 }
 
 /**
- * Reads a body part by part, at most `limit` bytes of it; where there are more, a `TooLargeError`, and the body can be read on or cancelled.
+ * Reads a body part by part, at most `limit` bytes of it. If there are more it throws a `TooLargeError`, after which the body can be read
+ * on or cancelled.
  *
  * @param {Request | Response} message
  * @param {number} limit
- * @param {(part: Uint8Array, expected: number) => void} take takes a part; `expected` is how many bytes are still to come with it, or 0 where that
- *   is not known
+ * @param {(part: Uint8Array, expected: number) => void} onPart receives a part; `expected` is how many bytes are still to come with
+ *   it, or 0 if unknown
  * @param {object} [options]
- * @param {boolean} [options.isLengthTrue] whether the platform holds the message to the length that it announces
- * @param {(coding: string) => boolean} [options.isUndone] whether it undoes a coding by itself; without it, no coding is looked at
+ * @param {boolean} [options.isLengthEnforced] whether the platform enforces the declared length
+ * @param {(coding: string) => boolean} [options.isDecodedByFetch] whether `fetch` has decoded a coding; if omitted, nothing is decoded here
  */
-export async function readParts(message, limit, take, { isLengthTrue = false, isUndone = () => true } = {}) {
+export async function readParts(
+	message,
+	limit,
+	onPart,
+	{ isLengthEnforced = false, isDecodedByFetch = () => true } = {},
+) {
 	if (Number(message.headers.get("content-length")) > limit) throw new TooLargeError();
-	const announced = announcedOf(message);
-	// Before `body` is looked at: that makes a stream of it.
-	if (isLengthTrue && announced <= ONE_PIECE_BYTES) {
-		return take(new Uint8Array(await message.arrayBuffer()), announced);
+	const declared = declaredLength(message);
+	// Before `body` is accessed, which would create its stream.
+	if (isLengthEnforced && declared <= MAX_SINGLE_READ_BYTES) {
+		return onPart(new Uint8Array(await message.arrayBuffer()), declared);
 	}
-	const coding = (message.headers.get("content-encoding") ?? "").trim().slice(0, MAX_CODING);
-	const body = decoded(message, coding, isUndone);
+	const coding = (message.headers.get("content-encoding") ?? "").trim().slice(0, MAX_CODING_LENGTH);
+	const body = withoutCoding(message, coding, isDecodedByFetch);
 	if (body === null) return;
-	const isOurs = body !== message.body;
+	const isDecodedHere = body !== message.body;
 	let length = 0;
-	// Not by `for await`, which Safari's streams lack.
+	// Safari's streams have no `for await`.
 	const reader = body.getReader();
 	for (;;) {
 		const { done, value } = await reader.read().catch((error) => {
-			throw isOurs || isOfCoding(error) ? new EncodedError(coding) : error;
+			throw isDecodedHere || isZlibError(error) ? new UnsupportedCodingError(coding) : error;
 		});
 		if (done) return;
-		const expected = Math.max(0, (announced ?? 0) - length);
+		const expected = Math.max(0, (declared ?? 0) - length);
 		length += value.length;
 		if (length > limit) {
 			reader.releaseLock();
 			throw new TooLargeError(value);
 		}
 		try {
-			take(value, expected);
+			onPart(value, expected);
 		} catch (error) {
 			reader.releaseLock();
 			throw error;
@@ -120,36 +130,36 @@ export async function readParts(message, limit, take, { isLengthTrue = false, is
 }
 
 /**
- * A body's bytes, at most `limit` of them, as by `readParts`.
+ * Reads a body of at most `limit` bytes; throws a `TooLargeError` if it is longer.
  *
  * @param {Request | Response} message
  * @param {number} limit
- * @param {boolean} [isLengthTrue]
+ * @param {boolean} [isLengthEnforced]
  */
-export async function readBytes(message, limit, isLengthTrue) {
-	const { bytes } = await readWithin(message, limit, isLengthTrue);
+export async function readBytes(message, limit, isLengthEnforced) {
+	const { bytes } = await readWithin(message, limit, isLengthEnforced);
 	if (bytes === undefined) throw new TooLargeError();
 	return bytes;
 }
 
 /**
- * Reads a body within a limit, and no further than the part that passes it.
+ * Reads a body within a limit, and no further than the part that exceeds it.
  *
  * @param {Request | Response} message
  * @param {number} limit in bytes
- * @param {boolean} [isLengthTrue] as of `readParts`
- * @param {(length: number) => void} [count] told of each part before it is kept; what it throws ends the reading
- * @returns {Promise<{ bytes: Uint8Array, parts?: undefined } | { bytes?: undefined, parts: Uint8Array[] }>} all of it, or the parts that were
- *   read of one that is longer; its rest can be read on or cancelled
+ * @param {boolean} [isLengthEnforced] as of `readParts`
+ * @param {(length: number) => void} [count] receives each part's length before it is kept; an exception ends the reading
+ * @returns {Promise<{ bytes: Uint8Array, parts?: undefined } | { bytes?: undefined, parts: Uint8Array[] }>} the body, or the parts that were
+ *   read of a longer one, whose rest can be read on or cancelled
  */
-export async function readWithin(message, limit, isLengthTrue, count) {
+export async function readWithin(message, limit, isLengthEnforced, count) {
 	const parts = [];
-	const take = (part) => {
+	const onPart = (part) => {
 		count?.(part.length);
 		parts.push(part);
 	};
 	try {
-		await readParts(message, limit, take, { isLengthTrue });
+		await readParts(message, limit, onPart, { isLengthEnforced });
 	} catch (error) {
 		if (!(error instanceof TooLargeError)) throw error;
 		return { parts: error.part === undefined ? parts : [...parts, error.part] };
@@ -170,7 +180,7 @@ function joined(parts) {
 }
 
 /**
- * A body of which some parts were read, as one stream.
+ * A body whose first parts were read, as one stream again.
  *
  * @param {Uint8Array[]} parts
  * @param {ReadableStream<Uint8Array>} rest

@@ -1,9 +1,8 @@
-// A promise that somebody else settles.
+// Promises that other code settles.
 
 /**
- * Whoever waits goes on in the context of the request that made it, as workerd needs it. Optimised `new Promise` calls lose that context, so
- * that the code behind them ran in another request's and could not answer there; `Promise.withResolvers` keeps it. Node 20 lacks that, and has
- * no contexts.
+ * workerd resumes a continuation in the I/O context that created its promise. Optimised `new Promise` calls lose that context, so the
+ * continuation ran in another request's and failed. `Promise.withResolvers` keeps it. Node 20 lacks the function, and has no contexts.
  *
  * @template T
  * @returns {{ promise: Promise<T>, resolve: (value: T | PromiseLike<T>) => void, reject: (reason: unknown) => void }}

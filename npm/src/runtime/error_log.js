@@ -1,45 +1,46 @@
-// Errors of stores and of the invalidation log in words, for whoever operates the engine: each once in a while, and how often it came since.
+// The log of errors of stores and of the invalidation log, for operators: a repeated error is logged once a minute, with its count.
 //
-// The texts are others'. Invariants: a line is one line, is bounded and names no credentials; the lines of a minute are bounded too.
+// It does not know where texts come from. Invariants: an entry is one line of bounded length without credentials; the entries of a minute
+// are bounded.
 
-/** How long after an error the same is told again, in milliseconds. */
-const INTERVAL_MILLIS = 60_000;
+/** How long repetitions of an error are suppressed, in milliseconds. */
+const INTERVAL_MS = 60_000;
 
-/** How many different errors are told in that time. */
-const MAX_TOLD = 16;
+/** The most distinct errors in that time. */
+const MAX_DISTINCT = 16;
 
 /** The longest text of an error, in characters. */
 const MAX_TEXT = 500;
 
-/** Where texts hold credentials: in URLs, in headers, and behind the names of such. */
+/** Credentials in texts: in URLs, in headers, and after names such as `token`. */
 const CREDENTIALS = [
 	[/\/\/[^/\s@]*@/g, "//[redacted]@"],
 	[/\b(bearer|basic)\s+[^\s"',;]+/gi, "$1 [redacted]"],
 	[/\b(password|passwd|secret|token|api[-_]?key|authorization)(["']?\s*[:=]\s*["']?)[^\s"',;&]+/gi, "$1$2[redacted]"],
 ];
 
-/** What was thrown, in words; anything can be, and not all of it becomes text. */
-export function wordsOf(error) {
+/** The message of anything that was thrown. */
+export function messageOf(error) {
 	try {
 		return String(error?.message ?? error);
 	} catch {
-		return "an error without a text";
+		return "an error without a message";
 	}
 }
 
-/** The text of an error, fit for a log. */
+/** The text of an error for the log: redacted, bounded, one line. */
 function textOf(error) {
-	let text = wordsOf(error).slice(0, 2 * MAX_TEXT);
-	for (const [pattern, instead] of CREDENTIALS) text = text.replace(pattern, instead);
-	// biome-ignore lint/suspicious/noControlCharactersInRegex: just these must not come into a log
+	let text = messageOf(error).slice(0, 2 * MAX_TEXT);
+	for (const [pattern, replacement] of CREDENTIALS) text = text.replace(pattern, replacement);
+	// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters must not reach a log
 	return text.replace(/[\u0000-\u001f\u007f]+/g, " ").slice(0, MAX_TEXT);
 }
 
 export class ErrorLog {
 	#write;
 	#clock;
-	/** What was told of late, but for its numbers. @type {Map<string, { at: number, untold: number }>} */
-	#told = new Map();
+	/** The last time of each error, by its line without numbers. @type {Map<string, { at: number, suppressed: number }>} */
+	#recent = new Map();
 
 	/**
 	 * @param {(line: string) => void} write
@@ -50,27 +51,27 @@ export class ErrorLog {
 		this.#clock = clock;
 	}
 
-	/** Tells that something failed with an error, unless the same was told of late. */
-	note(what, error) {
+	/** Logs an error of `what`, unless the same was logged recently. */
+	log(what, error) {
 		const now = this.#clock();
-		const isRecent = ({ at }) => Math.abs(now - at) < INTERVAL_MILLIS;
+		const isRecent = ({ at }) => Math.abs(now - at) < INTERVAL_MS;
 		const line = `${what} failed: ${textOf(error)}`;
-		const shape = line.replace(/\d+/g, "0");
-		const last = this.#told.get(shape);
+		const key = line.replace(/\d+/g, "0");
+		const last = this.#recent.get(key);
 		if (last !== undefined && isRecent(last)) {
-			last.untold += 1;
+			last.suppressed += 1;
 			return;
 		}
-		if (last === undefined && this.#told.size >= MAX_TOLD) {
-			for (const [known, told] of this.#told) if (!isRecent(told)) this.#told.delete(known);
-			if (this.#told.size >= MAX_TOLD) return;
+		if (last === undefined && this.#recent.size >= MAX_DISTINCT) {
+			for (const [other, entry] of this.#recent) if (!isRecent(entry)) this.#recent.delete(other);
+			if (this.#recent.size >= MAX_DISTINCT) return;
 		}
-		this.#told.set(shape, { at: now, untold: 0 });
-		const since = last?.untold > 0 ? ` (and ${last.untold} times since this was last told)` : "";
+		this.#recent.set(key, { at: now, suppressed: 0 });
+		const since = last?.suppressed > 0 ? ` (repeated ${last.suppressed} times since this was last logged)` : "";
 		try {
 			this.#write(`featheredge: ${line}${since}`);
 		} catch {
-			// A log that fails is no request's failure.
+			// An exception of the log must not fail a request.
 		}
 	}
 }

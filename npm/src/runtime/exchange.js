@@ -1,58 +1,59 @@
-// One request that needs more than memory: performs the core's effects and tells it what came of them, until it has replied and all is
-// done behind the reply.
+// A request that needs more than memory: performs the core's effects and passes it their results, until the reply is out and the background
+// work is done.
 //
-// Decides nothing. Invariants: whatever a store or an origin does, its effect ends by its timeout and its result is told, so that no
-// request hangs on it; a request goes on in its own context alone: others wake it by a promise that it waits for itself, as
-// Cloudflare's runtime wants it.
+// It makes no decisions. Invariants: every effect ends by its timeout and its result reaches the core, so that no store or origin can hang a
+// request. A request continues only in its own I/O context, as workerd requires: others wake it through a promise that it awaits itself.
 
 import { FetchFault, State } from "featheredge-core";
 import { ClosedError, FeatheredgeError } from "../errors.js";
-import { EncodedError, TooLargeError } from "./body.js";
+import { TooLargeError, UnsupportedCodingError } from "./body.js";
 import { deferred } from "./deferred.js";
-import { wordsOf } from "./error_log.js";
+import { messageOf } from "./error_log.js";
 import { headerPairs } from "./headers.js";
 import * as instance from "./instance.js";
 import { redacted } from "./redact.js";
 import { unref } from "./unref.js";
 
-/** In place of a value's length: there is no value. */
-const NOTHING = 0xffff_ffff;
+/** In place of a value's length: the value is missing. */
+const NO_VALUE = 0xffff_ffff;
 
-/** The status that stands for no answer of the origin. */
-const LOST = 502;
+/** The status in place of a missing response of the origin. */
+const NO_RESPONSE = 502;
 
-/** The most that one read may bring, in bytes: what is more is asked for by halves, so that it is not in memory all at once. */
+/** The largest result of one read, in bytes. The core splits a larger read in halves, so that it is never in memory as a whole. */
 const MAX_READ_BYTES = 16 * 1024 * 1024;
 
-/** How much of a reply in parts waits for its reader before the core is told to hold back, in bytes. */
+/** How much of a streamed reply is buffered before the core pauses, in bytes. */
 const BUFFERED_BYTES = 64 * 1024;
 
-/** There is no room for more of the origin's answer. */
-class NoRoomError extends Error {}
+/** The core has no memory for more of the origin's response. */
+class OutOfMemoryError extends Error {}
 
-/** What an error of reading the origin's answer is to the core. */
+/** The core's name for an error of a fetch; without an error it timed out. */
 function faultOf(error) {
 	if (error === undefined) return FetchFault.TimedOut;
 	if (error instanceof TooLargeError) return FetchFault.TooLarge;
-	if (error instanceof NoRoomError) return FetchFault.NoRoom;
-	return error instanceof EncodedError ? FetchFault.Encoded : FetchFault.Unreachable;
+	if (error instanceof OutOfMemoryError) return FetchFault.NoRoom;
+	return error instanceof UnsupportedCodingError ? FetchFault.Encoded : FetchFault.Unreachable;
 }
 
-/** How long the origin's answer to a write is waited for when its caller has been told that it is late, in milliseconds: less than the 30 s for
- * which a Worker may go on behind a reply. */
-const LATE_MILLIS = 25_000;
+/**
+ * How long the exchange waits for the origin's response to a write after its caller got a timeout, in milliseconds: less than the 30 s for
+ * which a Worker may continue after a reply.
+ */
+const LATE_WRITE_TIMEOUT_MS = 25_000;
 
-/** Bytes as the core takes them, or `undefined` for what is none: a store that answers rubbish costs its own share alone. */
+/** A store's value as bytes; `undefined` for anything else, so that an invalid value counts as missing. */
 function bytesOf(value) {
 	if (value instanceof Uint8Array) return value;
 	return value instanceof ArrayBuffer ? new Uint8Array(value) : undefined;
 }
 
-/** A number that a store tells, within what it can be. */
+/** A number that a store tells, abortable what it can be. */
 const countOf = (value, most) => (Number.isInteger(value) && value > 0 ? Math.min(value, most) : 0);
 
-/** The `count` texts of equal length that `text` is made of: one text crosses from the core sooner than many. */
-function inParts(text, count) {
+/** Splits `text` into `count` texts of equal length: one text crosses from the core faster than many. */
+function splitEqually(text, count) {
 	const length = text.length / count;
 	return Array.from({ length: count }, (_, index) => text.slice(index * length, (index + 1) * length));
 }
@@ -60,295 +61,298 @@ function inParts(text, count) {
 const sleep = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 
 export class Exchange {
-	/** Resolves with what the reply was taken as. */
+	/** Resolves with the result of `onReply`. */
 	reply;
-	/** Resolves once nothing is done for the request any more. */
+	/** Resolves when nothing is under way for the request. */
 	done;
 	#runtime;
 	#core;
-	#handling;
+	#options;
 	/** The core's handle of the request, while it is under way. */
 	#handle = 0;
 	#running = 0;
 	#hasReplied = false;
-	#passed;
+	#forwardedReply;
 	#resolve;
 	#reject;
 	#finish;
-	/** What ends the waits that are of no use once the request is over. @type {Set<() => void>} */
-	#waits = new Set();
-	/** What stops the effects under way. A signal with a listener for each would be dearer, and Node warns of it. @type {Set<() => void>} */
-	#stops = new Set();
-	/** What tells a request that is passed on to stop. */
-	#abort = new AbortController();
-	#isStopped = false;
+	/** Ends the timers that the request no longer needs once it is over. @type {Set<() => void>} */
+	#timers = new Set();
+	/** Cancels each effect under way. A listener for each on one signal would cost more, and Node warns about it. @type {Set<() => void>} */
+	#cancellations = new Set();
+	/** Aborts the forwarded request. */
+	#forwarding = new AbortController();
+	#isCancelled = false;
 	#wake;
 	#isWoken = false;
-	/** The body of a reply that goes out in parts. @type {ReadableStreamDefaultController | undefined} */
-	#parts;
-	/** Whether the core waits for the reader of the parts. */
+	/** Controls the body of a streamed reply. @type {ReadableStreamDefaultController | undefined} */
+	#streamController;
+	/** Whether the core is paused until the reader wants more. */
 	#isPaused = false;
-	/** Whether it goes on since the reader wants more. */
+	/** Whether the next wake resumes a paused core. */
 	#isResumed = false;
-	/** Whether nobody reads the parts any more, or the last is out. */
-	#hasGone = false;
-	/** Why the reader of the parts has gone before the last, where it has. */
-	#gone;
-	/** Why the core is gone, where it is. */
-	#lost;
-	/** What an origin that is a function has thrown last, which no JSON can hold. */
+	/** Whether the stream is closed, cancelled or failed. */
+	#isStreamOver = false;
+	/** The reader's cancellation, with its reason. */
+	#streamCancellation;
+	/** Why the core was replaced, if it was. */
+	#coreFailure;
+	/** The last exception of an origin that is a function; JSON cannot represent it. */
 	cause;
 
 	/**
 	 * @param {import("./runtime.js").Runtime} runtime
-	 * @param {import("./runtime.js").Handling} handling
+	 * @param {import("./runtime.js").ExchangeOptions} options
 	 */
-	constructor(runtime, handling) {
+	constructor(runtime, options) {
 		this.#runtime = runtime;
 		this.#core = runtime.core;
-		this.#handling = handling;
+		this.#options = options;
 		({ promise: this.reply, resolve: this.#resolve, reject: this.#reject } = deferred());
-		// A caller who got the reply at once does not wait for it here.
+		// A caller with a synchronous reply does not await this promise.
 		this.reply.catch(() => {});
 		({ promise: this.done, resolve: this.#finish } = deferred());
 		runtime.exchanges.add(this);
 	}
 
-	/** Goes on from what the last call of the core has said. */
-	take(state) {
+	/** Handles the state that the last call of the core returned, and performs its effects. */
+	advance(state) {
 		const core = this.#core;
 		if (!this.#hasReplied) this.#reply(state);
-		const taken = this.#runtime.enter(() => ({ chunk: core.take_chunk() }));
-		if (taken === undefined) return this.#end();
-		this.#put(taken.chunk, state);
-		const said = this.#runtime.enter(() => ({
+		const next = this.#runtime.enter(() => ({ chunk: core.take_chunk() }));
+		if (next === undefined) return this.#abortWithoutCore();
+		this.#enqueueChunk(next.chunk, state);
+		const result = this.#runtime.enter(() => ({
 			handle: core.request(),
 			effects: core.take_effects(this.#runtime.now()),
 			woken: core.take_woken(),
 		}));
-		if (said === undefined) return this.#end();
-		const { handle, effects, woken } = said;
-		const { byHandle } = this.#runtime;
+		if (result === undefined) return this.#abortWithoutCore();
+		const { handle, effects, woken } = result;
+		const { exchangesByHandle } = this.#runtime;
 		if (handle > 0 && handle !== this.#handle) {
-			// What waited for something else before it looked for rows goes on under another handle.
-			if (this.#handle > 0) byHandle.delete(this.#handle);
+			// A request that awaited something else before its lookup continues under another handle.
+			if (this.#handle > 0) exchangesByHandle.delete(this.#handle);
 			this.#handle = handle;
-			byHandle.set(handle, this);
-			if (this.#wake === undefined) this.#listen();
+			exchangesByHandle.set(handle, this);
+			if (this.#wake === undefined) this.#wakeInContext();
 		}
-		for (const effect of effects) this.#run(effect);
-		for (const handle of woken) byHandle.get(handle)?.wake();
-		if (this.#handle > 0 && !core.is_under_way(this.#handle)) this.#leave();
-		this.#settle();
+		for (const effect of effects) this.#start(effect);
+		for (const handle of woken) exchangesByHandle.get(handle)?.wake();
+		if (this.#handle > 0 && !core.is_under_way(this.#handle)) this.#unregister();
+		this.#finishIfIdle();
 	}
 
-	/** Gives the next part of a reply in parts to its reader, and closes it behind the last. */
-	#put(chunk, state) {
+	/** Passes the next chunk of a streamed reply to its reader, and closes the stream after the last. */
+	#enqueueChunk(chunk, state) {
 		if (chunk !== undefined) {
 			this.#isPaused = true;
-			if (this.#parts === undefined) this.#open();
-			if (!this.#hasGone) this.#parts.enqueue(chunk);
+			if (this.#streamController === undefined) this.#openStream();
+			if (!this.#isStreamOver) this.#streamController.enqueue(chunk);
 		}
-		if (state === State.Streamed && !this.#hasGone) this.#parts.close();
-		if (state === State.Streamed) this.#hasGone = true;
+		if (state === State.Streamed && !this.#isStreamOver) this.#streamController.close();
+		if (state === State.Streamed) this.#isStreamOver = true;
 	}
 
-	#open() {
+	#openStream() {
 		const body = new ReadableStream(
 			{
 				start: (controller) => {
-					this.#parts = controller;
+					this.#streamController = controller;
 				},
 				pull: () => this.#resume(),
 				cancel: (reason) => {
-					this.#hasGone = true;
-					this.#gone = { reason };
+					this.#isStreamOver = true;
+					this.#streamCancellation = { reason };
 					this.wake();
 				},
 			},
 			new ByteLengthQueuingStrategy({ highWaterMark: BUFFERED_BYTES }),
 		);
-		this.#answer(() => this.#handling.open(body));
+		this.#resolveReply(() => this.#options.onStream(body));
 	}
 
-	/** The reader wants more. In its own context the request goes on. */
+	/** The reader wants more, so the core resumes. */
 	#resume() {
-		if (!this.#isPaused || this.#hasGone) return;
+		if (!this.#isPaused || this.#isStreamOver) return;
 		this.#isPaused = false;
 		this.#isResumed = true;
 		this.wake();
 	}
 
 	#reply(state) {
-		const { take, pass } = this.#handling;
-		if (state === State.Replied || state === State.RepliedWithEffects) this.#answer(() => take(this));
-		else if (state === State.Forward) this.#answer(() => this.#forward());
-		else if (state === State.Forwarded) this.#answer(() => this.#forwarded());
-		else if (state === State.Asset) this.#answer(() => pass(undefined, this.#abort.signal));
+		const { onReply, forward } = this.#options;
+		if (state === State.Replied || state === State.RepliedWithEffects) this.#resolveReply(() => onReply(this));
+		else if (state === State.Forward) this.#resolveReply(() => this.#forward());
+		else if (state === State.Forwarded) this.#resolveReply(() => this.#forwarded());
+		else if (state === State.Asset) this.#resolveReply(() => forward(undefined, this.#forwarding.signal));
 	}
 
-	/** Passes the request on; by the timeout the last of its answer has come, or it ends. */
+	/** Forwards the request. The response is complete by the timeout, or is aborted. */
 	#forward() {
 		const core = this.#core;
 		this.#abortAfter(core.forward_timeout());
-		return this.#handling.pass(core.forward_base(), this.#abort.signal, core.forward_cache_status());
+		return this.#options.forward(core.forward_base(), this.#forwarding.signal, core.forward_cache_status());
 	}
 
 	/**
-	 * The same for what may write; resolves with how to tell the core what came of it. That it was passed on cannot be taken back, so the origin's
-	 * answer is waited for though it is too late for the caller.
+	 * Forwards a request that may write; resolves with a function that passes the result to the core. A write that was sent cannot be undone,
+	 * so the exchange awaits the origin's response even when it is too late for the caller.
 	 */
 	async #forwardWrite({ number, timeout, base, cacheStatus }) {
 		let isLate = false;
 		const timer = setTimeout(() => {
 			isLate = true;
-			this.#answer(this.#handling.late);
-			this.#abortAfter(LATE_MILLIS);
+			this.#resolveReply(this.#options.onWriteTimeout);
+			this.#abortAfter(LATE_WRITE_TIMEOUT_MS);
 		}, timeout);
 		const began = Date.now();
-		const abort = () => this.#abort.abort();
-		// Who closes waits for nobody.
-		this.#stops.add(abort);
-		this.#passed = this.#handling.pass(base, this.#abort.signal, cacheStatus);
-		const { status, isUnsent } = await this.#passed.catch(() => ({ status: LOST }));
+		const abort = () => this.#forwarding.abort();
+		// Closing aborts it at once.
+		this.#cancellations.add(abort);
+		this.#forwardedReply = this.#options.forward(base, this.#forwarding.signal, cacheStatus);
+		const { status, isUnsent } = await this.#forwardedReply.catch(() => ({ status: NO_RESPONSE }));
 		clearTimeout(timer);
-		this.#stops.delete(abort);
-		// Nobody is there for the rest of a late one.
+		this.#cancellations.delete(abort);
+		// A late response has no reader, so its rest is aborted.
 		this.#abortAfter(isLate ? 0 : timeout - (Date.now() - began));
 		return (core, now) => core.complete_pass(number, isUnsent ? undefined : status, now);
 	}
 
-	/** The timer holds nothing else of the request, which it outlives. */
+	/** The timer outlives the request, so it refers to nothing else of it. */
 	#abortAfter(millis) {
-		const abort = this.#abort;
+		const abort = this.#forwarding;
 		unref(setTimeout(() => abort.abort(), millis));
 	}
 
 	#forwarded() {
 		const notice = this.#core.take_notice();
-		if (notice === "") return this.#passed;
-		return this.#passed.then((answer) => this.#handling.addHeaders(answer, headerPairs(notice)));
+		if (notice === "") return this.#forwardedReply;
+		return this.#forwardedReply.then((answer) => this.#options.addHeaders(answer, headerPairs(notice)));
 	}
 
-	#answer(give) {
+	#resolveReply(produce) {
 		this.#hasReplied = true;
 		try {
-			this.#resolve(give());
+			this.#resolve(produce());
 		} catch (error) {
 			this.#reject(error);
 		}
 	}
 
-	/** Ends the request for its caller with an error; what is under way for others goes on. */
+	/** Fails the request for its caller; effects that others wait for continue. */
 	fail(error) {
 		this.#hasReplied = true;
-		// Where a part is out already, all that can be said is that it was not all.
-		if (this.#parts !== undefined && !this.#hasGone) this.#parts.error(error);
-		this.#hasGone = true;
+		// A stream that has begun can only break off.
+		if (this.#streamController !== undefined && !this.#isStreamOver) this.#streamController.error(error);
+		this.#isStreamOver = true;
 		this.#reject(error);
 	}
 
-	/** The caller is gone: nothing more is done for the request, and others go on in its place. */
+	/** Ends the request because its caller has disconnected; requests that wait for it are woken to fetch for themselves. */
 	abandon(reason) {
 		this.fail(reason);
-		this.#stop(reason);
-		if (this.#handle > 0 && this.#isPresent) {
+		this.#cancel(reason);
+		if (this.#handle > 0 && this.#isCoreCurrent) {
 			const woken = this.#runtime.enter(() => {
 				this.#core.abandon(this.#handle, this.#runtime.now());
 				return this.#core.take_woken();
 			});
-			for (const handle of woken ?? []) this.#runtime.byHandle.get(handle)?.wake();
+			for (const handle of woken ?? []) this.#runtime.exchangesByHandle.get(handle)?.wake();
 		}
-		this.#leave();
-		this.#settle();
+		this.#unregister();
+		this.#finishIfIdle();
 	}
 
-	/** The core is gone, and nothing can be told to it any more. Whoever says so may be another request, so what is the request's own ends in its own context. */
-	giveUp(error) {
-		this.#lost = error;
+	/**
+	 * Fails the request because its core was replaced. The call may come from another request, so the effects end in the exchange's own
+	 * context.
+	 */
+	failWithCore(error) {
+		this.#coreFailure = error;
 		this.#hasReplied = true;
 		this.#reject(error);
 		this.wake();
 	}
 
-	/** Ends all that is under way: there is no core any more that could be told of it. */
-	#end() {
-		const error = this.#lost ?? new ClosedError();
+	/** Ends everything under way, since its core no longer exists. */
+	#abortWithoutCore() {
+		const error = this.#coreFailure ?? new ClosedError();
 		this.fail(error);
-		this.#stop(error);
-		this.#leave();
+		this.#cancel(error);
+		this.#unregister();
 		this.#running = 0;
-		this.#settle();
+		this.#finishIfIdle();
 	}
 
-	/** Stops the effects under way. */
-	#stop(reason) {
-		this.#isStopped = true;
-		for (const stop of this.#stops) stop();
-		this.#abort.abort(reason);
+	/** Cancels the effects under way. */
+	#cancel(reason) {
+		this.#isCancelled = true;
+		for (const stop of this.#cancellations) stop();
+		this.#forwarding.abort(reason);
 	}
 
-	/** Whether the core that it began with is still the runtime's. */
-	get #isPresent() {
+	/** Whether the request's core is still the runtime's. */
+	get #isCoreCurrent() {
 		return this.#runtime.core === this.#core;
 	}
 
-	/** Lets it go on, in its own context. */
+	/** Makes the request continue, in its own I/O context. */
 	wake() {
 		this.#isWoken = true;
 		this.#wake?.(true);
 	}
 
-	async #listen() {
+	async #wakeInContext() {
 		for (;;) {
 			const { promise, resolve } = deferred();
 			this.#wake = resolve;
 			const isWoken = this.#isWoken || (await promise);
 			this.#isWoken = false;
-			if (this.#lost !== undefined) return this.#end();
+			if (this.#coreFailure !== undefined) return this.#abortWithoutCore();
 			if (!isWoken || this.#handle === 0) return;
-			if (this.#gone !== undefined) return this.abandon(this.#gone.reason);
+			if (this.#streamCancellation !== undefined) return this.abandon(this.#streamCancellation.reason);
 			const isResumed = this.#isResumed;
 			this.#isResumed = false;
-			this.#tell((core, now) => (isResumed ? core.resume(this.#handle, now) : core.wake(this.#handle, now)));
+			this.#complete((core, now) => (isResumed ? core.resume(this.#handle, now) : core.wake(this.#handle, now)));
 		}
 	}
 
-	/** The core knows the request no more: what waits for its sake need not. */
-	#leave() {
-		if (this.#handle > 0) this.#runtime.byHandle.delete(this.#handle);
+	/** Drops the request's handle and its timers, since the core has finished with it. */
+	#unregister() {
+		if (this.#handle > 0) this.#runtime.exchangesByHandle.delete(this.#handle);
 		this.#handle = 0;
-		for (const end of this.#waits) end();
-		this.#waits.clear();
+		for (const end of this.#timers) end();
+		this.#timers.clear();
 		this.#wake?.(false);
 	}
 
-	#settle() {
+	#finishIfIdle() {
 		if (this.#running > 0) return;
-		if (!this.#hasReplied) this.fail(new FeatheredgeError("internal", "the request was lost"));
+		if (!this.#hasReplied) this.fail(new FeatheredgeError("internal", "the core lost the request"));
 		if (this.#handle > 0) return;
 		this.#runtime.exchanges.delete(this);
 		this.#finish();
 	}
 
-	#tell(result) {
-		if (!this.#isPresent) return this.#end();
+	#complete(result) {
+		if (!this.#isCoreCurrent) return this.#abortWithoutCore();
 		const state = this.#runtime.enter(() => result(this.#core, this.#runtime.now()));
-		if (state === undefined) return this.#end();
-		this.take(state);
+		if (state === undefined) return this.#abortWithoutCore();
+		this.advance(state);
 	}
 
-	async #run(effect) {
+	async #start(effect) {
 		this.#running += 1;
 		const result = await this.#perform(effect);
 		if (this.#running === 0) return;
 		this.#running -= 1;
-		if (result !== undefined) return this.#tell(result);
-		if (this.#isPresent) this.#runtime.enter(() => this.#core.forget(effect.number));
-		this.#settle();
+		if (result !== undefined) return this.#complete(result);
+		if (this.#isCoreCurrent) this.#runtime.enter(() => this.#core.forget(effect.number));
+		this.#finishIfIdle();
 	}
 
-	/** Performs an effect; resolves with how to tell the core, or with nothing where it need not be told. */
+	/** Performs an effect; resolves with a function that passes its result to the core, or with `undefined` if the core needs none. */
 	async #perform(effect) {
 		const { number, kind, timeout } = effect;
 		const waited = (core, now) => core.complete_wait(number, now);
@@ -368,14 +372,16 @@ export class Exchange {
 			case "pass":
 				return this.#forwardWrite(effect);
 			case "log": {
-				const answer = await this.#reach("the invalidation log", timeout, () => this.#runtime.reach.log(effect));
+				const answer = await this.#callBackend("the invalidation log", timeout, () =>
+					this.#runtime.backends.log(effect),
+				);
 				return (core, now) => core.complete_log(number, answer, now);
 			}
 			case "ingest":
-				await this.#runtime.telemetry.behind(timeout);
+				await this.#runtime.telemetry.ingestInBackground(timeout);
 				return waited;
 			case "rest":
-				await this.#runtime.rest(timeout);
+				await this.#runtime.delay(timeout);
 				return waited;
 			default:
 				return (await this.#wait(timeout)) ? waited : undefined;
@@ -385,31 +391,31 @@ export class Exchange {
 	async #read({ number, timeout, tier, shard, keys, count }) {
 		let isTooLarge = false;
 		const read = async (signal) => {
-			const found = await this.#runtime.reach.stores[tier].getMany(inParts(keys, count), { signal, shard });
+			const found = await this.#runtime.backends.stores[tier].getMany(splitEqually(keys, count), { signal, shard });
 			if (Array.isArray(found) && found.length === count) return found.map(bytesOf);
-			throw new TypeError(`the store gave no list of ${count} values`);
+			throw new TypeError(`the store returned no list of ${count} values`);
 		};
-		const values = await this.#reach(`reading from ${tier}`, timeout, read, (error) => {
+		const values = await this.#callBackend(`reading from ${tier}`, timeout, read, (error) => {
 			isTooLarge = error?.isTooLarge === true;
 		});
 		return (core, now) => {
 			if (values === undefined) return core.fail_read(number, isTooLarge, now);
-			return this.#enterValues(values) ? core.complete_read(number, count, now) : core.fail_read(number, true, now);
+			return this.#writeValues(values) ? core.complete_read(number, count, now) : core.fail_read(number, true, now);
 		};
 	}
 
 	async #write({ number, timeout, tier, shard, entries, ttl }) {
-		const store = this.#runtime.reach.stores[tier];
+		const store = this.#runtime.backends.stores[tier];
 		const most = entries.length;
 		const kind = `writing to ${tier}`;
 		const write = async (signal) => {
 			const written = await store.setMany(entries, { ttl, signal, shard });
 			return typeof written === "object" && written !== null ? written : { failed: written };
 		};
-		const written = await this.#reach(kind, store.writeTimeoutMs ?? timeout, write);
+		const written = await this.#callBackend(kind, store.writeTimeoutMs ?? timeout, write);
 		const failed = written === undefined ? most : countOf(written.failed, most);
 		if (written !== undefined && failed > 0) {
-			this.#runtime.errors.note(kind, written.error ?? `${failed} of ${most} entries were not taken`);
+			this.#runtime.errors.log(kind, written.error ?? `${failed} of ${most} entries were not stored`);
 		}
 		const { rateLimited, quotaResetsAt, isRequestSpent } = written ?? {};
 		const resetsAt = Number.isFinite(quotaResetsAt) ? quotaResetsAt : undefined;
@@ -417,37 +423,37 @@ export class Exchange {
 			core.complete_write(number, failed, countOf(rateLimited, failed), resetsAt, isRequestSpent === true, now);
 	}
 
-	/** As `#within`, of a store or the invalidation log: whoever operates the engine is told of its errors. */
-	async #reach(kind, timeout, act, onError = () => {}) {
-		let thrown = `no answer within ${timeout} ms`;
-		const result = await this.#within(timeout, act, (error) => {
+	/** As `#withTimeout`, for a store or the invalidation log, whose errors are logged. */
+	async #callBackend(kind, timeout, act, onError = () => {}) {
+		let thrown = `no response within ${timeout} ms`;
+		const result = await this.#withTimeout(timeout, act, (error) => {
 			thrown = error;
 			onError(error);
 		});
-		// What ended with its request is no error.
-		if (result === undefined && !this.#isStopped) this.#runtime.errors.note(kind, thrown);
+		// A cancelled effect is no error.
+		if (result === undefined && !this.#isCancelled) this.#runtime.errors.log(kind, thrown);
 		return result;
 	}
 
 	/**
-	 * Writes what a read gave where the core reads it: the length of each value, and behind all lengths the values.
+	 * Writes values to the core's input buffer: the length of each, then the values.
 	 *
-	 * @returns whether it did: it may be more than one read may bring
+	 * @returns whether they were within the limit of one read
 	 */
-	#enterValues(values) {
+	#writeValues(values) {
 		let length = values.length * 4;
 		for (const value of values) length += value?.length ?? 0;
 		if (length > MAX_READ_BYTES) return false;
-		const start = this.#runtime.room(length);
+		const start = this.#runtime.inputBuffer(length);
 		const memory = instance.bytes();
 		const lengths = new DataView(memory.buffer, start, values.length * 4);
 		let at = start + values.length * 4;
 		for (let index = 0; index < values.length; index++) {
 			const value = values[index];
-			// No row is empty; what is has been transferred to another thread meanwhile, and cannot be read.
-			const isThere = value?.length > 0;
-			lengths.setUint32(index * 4, isThere ? value.length : NOTHING, true);
-			if (!isThere) continue;
+			// No row is empty. An empty value was transferred to another thread meanwhile, and cannot be read.
+			const isPresent = value?.length > 0;
+			lengths.setUint32(index * 4, isPresent ? value.length : NO_VALUE, true);
+			if (!isPresent) continue;
 			memory.set(value, at);
 			at += value.length;
 		}
@@ -456,64 +462,66 @@ export class Exchange {
 
 	async #fetch(effect) {
 		const { number, timeout } = effect;
-		const { origin, isPrivate } = this.#runtime;
+		const { origin, redactsErrors } = this.#runtime;
 		let thrown;
-		const take = (part, expected) => this.#extendBody(number, part, expected);
-		const reply = await this.#within(
+		const onPart = (part, expected) => this.#extendBody(number, part, expected);
+		const reply = await this.#withTimeout(
 			timeout,
-			(signal) => origin.ask(effect, signal, this.#handling.context, take),
+			(signal) => origin.fetch(effect, signal, this.#options.context, onPart),
 			(error) => {
 				thrown = error ?? new Error();
-				this.cause = isPrivate ? undefined : error;
+				this.cause = redactsErrors ? undefined : error;
 			},
 		);
 		const isOwnError = reply === undefined && thrown !== undefined && origin.url === undefined;
-		// Redirects and refusals alike: whatever is no answer may quote what was asked.
-		if (isPrivate && (isOwnError || (reply !== undefined && reply.status !== 200))) {
+		// Any other response, redirects included, may quote the request.
+		if (redactsErrors && (isOwnError || (reply !== undefined && reply.status !== 200))) {
 			const { contentType, body } = redacted();
 			return (core, now) => core.complete_fetch(number, reply?.status ?? 500, contentType, body, now);
 		}
 		if (isOwnError) {
-			// A function's own error is no loss of a connection, and its text is worth more.
-			const body = new TextEncoder().encode(wordsOf(this.cause));
+			// An exception of the origin's function is not an unreachable origin, and its message helps the caller.
+			const body = new TextEncoder().encode(messageOf(this.cause));
 			return (core, now) => core.complete_fetch(number, 500, "text/plain", body, now);
 		}
 		if (reply === undefined) {
-			const coding = thrown instanceof EncodedError ? thrown.coding : undefined;
+			const coding = thrown instanceof UnsupportedCodingError ? thrown.coding : undefined;
 			return (core, now) => core.fail_fetch(number, faultOf(thrown), coding, now);
 		}
 		return (core, now) => core.complete_fetch(number, reply.status, reply.contentType, reply.body, now);
 	}
 
-	/** Writes a part of the origin's answer behind what the core has of it. */
+	/** Appends a part of the origin's response to the core's copy. */
 	#extendBody(number, part, expected) {
 		if (part.length === 0) return;
-		const at = this.#isPresent ? this.#runtime.enter(() => this.#core.extend_body(number, part.length, expected)) : 0;
-		if (!at) throw new NoRoomError();
+		const at = this.#isCoreCurrent
+			? this.#runtime.enter(() => this.#core.extend_body(number, part.length, expected))
+			: 0;
+		if (!at) throw new OutOfMemoryError();
 		instance.bytes().set(part, at);
 	}
 
-	/** What `act` gives, or `undefined` where it fails or takes longer than `timeout`. */
-	#within(timeout, act, onError = () => {}) {
+	/** The result of `act`; `undefined` if it fails, is cancelled, or takes longer than `timeout`. */
+	#withTimeout(timeout, act, onError = () => {}) {
 		const controller = new AbortController();
 		const { promise, resolve } = deferred();
 		const end = (value) => {
 			clearTimeout(timer);
-			this.#stops.delete(stop);
+			this.#cancellations.delete(stop);
 			resolve(value);
 		};
-		// Only what did not end well has something left to stop; an abort makes an error with its stack, which costs more than a read.
+		// A success needs no abort, which creates an error with a stack and costs more than a read.
 		const stop = () => {
 			end(undefined);
 			controller.abort();
 		};
 		const timer = setTimeout(stop, timeout);
-		if (this.#isStopped) {
+		if (this.#isCancelled) {
 			stop();
 			return promise;
 		}
-		this.#stops.add(stop);
-		// A function that throws before its first wait is as good as one that rejects.
+		this.#cancellations.add(stop);
+		// An exception before the first await counts as a rejection.
 		(async () => act(controller.signal))().then(end, (error) => {
 			if (!controller.signal.aborted) onError(error);
 			stop();
@@ -521,17 +529,17 @@ export class Exchange {
 		return promise;
 	}
 
-	/** Resolves with `true` after so many milliseconds, or with `false` once the request is over. */
+	/** Resolves with `true` after a time in milliseconds, or with `false` as soon as the request is over. */
 	#wait(millis) {
 		const { promise, resolve } = deferred();
 		const end = (isDue) => {
 			clearTimeout(timer);
-			this.#waits.delete(drop);
+			this.#timers.delete(cancel);
 			resolve(isDue);
 		};
-		const drop = () => end(false);
+		const cancel = () => end(false);
 		const timer = setTimeout(end, millis, true);
-		this.#waits.add(drop);
+		this.#timers.add(cancel);
 		return promise;
 	}
 }

@@ -1,20 +1,20 @@
-// The module's one instance in this process or isolate, and its replacement after a trap.
+// The wasm module's single instance in this process or isolate, and its replacement after a trap.
 //
-// It knows no request. Its invariant: a trapped instance has half-finished state, and once it is replaced nothing leads to it any more. A
-// core belongs to the present instance, or its runtime makes itself a new one before it enters.
+// It knows no requests. Invariant: a trapped instance may have inconsistent state, so nothing calls it once it is replaced. A runtime whose
+// core belongs to an older instance creates a new core before its next call.
 
 import { __wbg_reset_state, initSync, instance_memory } from "featheredge-core";
 import { ConfigError } from "../errors.js";
 
-/** How many instances there have been. */
+/** The number of instances so far. */
 export let generation = 0;
 
 /** @type {WebAssembly.Memory} */
 let memory;
-/** The memory as it stands; of no length once it has grown. */
+/** A view of the memory; its length is 0 once the memory has grown. */
 let view = new Uint8Array();
 
-/** The memory of the present instance. */
+/** The memory of the current instance. */
 export function bytes() {
 	if (view.length === 0) view = new Uint8Array(memory.buffer);
 	return view;
@@ -27,7 +27,7 @@ function begin() {
 }
 
 /**
- * Makes the first instance.
+ * Creates the first instance.
  *
  * @param {WebAssembly.Module} module
  */
@@ -43,7 +43,7 @@ export function replace() {
 }
 
 /**
- * What a function of the module gives that belongs to no object. Through the module's frames, any error is as bad as a trap.
+ * Calls a function of the module that belongs to no object. An exception that unwinds the module's frames counts as a trap.
  *
  * @template T
  * @param {() => T} call
@@ -58,7 +58,7 @@ export function enter(call) {
 }
 
 /**
- * Makes the first instance, if there is none.
+ * Creates the first instance, if there is none.
  *
  * @param {() => WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>} load
  */
@@ -74,6 +74,6 @@ export async function instantiate(load) {
 			{ cause: error },
 		);
 	}
-	// Another call may have been faster meanwhile.
+	// Another call may have created it meanwhile.
 	if (generation === 0) start(module);
 }

@@ -1,8 +1,8 @@
-// What a caller is told in place of the origin's own words about a request, where the configuration says `pseudonymize_keys`: they may quote ids and
-// values, and errors end in logs.
+// What callers receive in place of the origin's error texts, where `pseudonymize_keys` is set: these may quote ids and values, and errors end
+// in logs.
 
-/** An answer's body and its type, as the core takes them. */
+/** The body of a redacted response, and its type. */
 export const redacted = () => ({
 	contentType: "application/json",
-	body: new TextEncoder().encode('"the words of the origin are withheld: `pseudonymize_keys` is set"'),
+	body: new TextEncoder().encode('"the origin\'s error is redacted: `pseudonymize_keys` is set"'),
 });

@@ -1,15 +1,15 @@
-// A call that is made again where it was lost with its connection.
+// Retries of requests that were lost with their connection.
 //
-// It knows nothing of what is asked. Servers close connections that rest, some just as one is used again, and the call on it is lost. Several
-// may rest, and the next call may get another of them.
+// It knows nothing of a request's content. Servers close idle connections, some just as one is used again, and the request on it is lost.
+// Several may be idle, so a retry may meet another closed one.
 
-/** How often a call is made again. */
+/** The most retries of a request. */
 const MAX_RETRIES = 2;
 
-/** Within so many milliseconds a call fails whose connection was no longer one: what was sent and fails later tells of the server. */
-const SOON_MILLIS = 100;
+/** A request on a closed connection fails within this time, in milliseconds. A later failure says something about the server. */
+const CLOSED_CONNECTION_MS = 100;
 
-/** Why Node had no connection, be it for want of an address, of a route, of a listener or of trust. */
+/** Node's error codes for a connection that was never made: no address, route or listener, or an untrusted certificate. */
 const NO_CONNECTION = new Set([
 	"CERT_HAS_EXPIRED",
 	"DEPTH_ZERO_SELF_SIGNED_CERT",
@@ -26,30 +26,50 @@ const NO_CONNECTION = new Set([
 ]);
 
 /**
- * Whether a call has failed before anything of it was sent, so that it is certainly not done. Only Node's `fetch` tells: of others, `false`.
+ * Whether a request failed before any of it was sent, so that it certainly had no effect. Only Node's clients show it; otherwise `false`.
  *
  * @param {any} error
  */
 export function isUnsent(error) {
 	const cause = error?.cause;
-	// Of a host with several addresses, one error for each.
+	// A host with several addresses has one error for each.
 	if (cause?.errors?.length > 0) return cause.errors.every(({ code }) => NO_CONNECTION.has(code));
 	return NO_CONNECTION.has(cause?.code) || (cause?.code === "UND_ERR_SOCKET" && cause.socket?.bytesWritten === 0);
 }
 
 /**
- * @param {() => Promise<Response>} call
- * @param {AbortSignal} [signal] what the call is given up by
- * @param {(error: unknown) => boolean} [mayRepeat] whether it may be made again after this error; in any case, where it only reads
+ * Repeats an attempt that fails, while it may be repeated.
+ *
+ * @template T
+ * @param {() => Promise<T>} attempt
+ * @param {object} options
+ * @param {number} options.maxRetries
+ * @param {AbortSignal} [options.signal] ends the retries
+ * @param {(error: unknown, elapsedMs: number) => boolean} options.mayRetry
+ * @returns {Promise<T>}
  */
-export async function retryLostConnection(call, signal, mayRepeat = () => true) {
+export async function retry(attempt, { maxRetries, signal, mayRetry }) {
 	for (let retries = 0; ; retries++) {
 		const began = Date.now();
 		try {
-			return await call();
+			return await attempt();
 		} catch (error) {
-			const isLate = Date.now() - began > SOON_MILLIS && !isUnsent(error);
-			if (retries === MAX_RETRIES || signal?.aborted || isLate || !mayRepeat(error)) throw error;
+			if (retries === maxRetries || signal?.aborted || !mayRetry(error, Date.now() - began)) throw error;
 		}
 	}
+}
+
+/**
+ * Sends a request, and again if it was lost with its connection.
+ *
+ * @param {() => Promise<Response>} send
+ * @param {AbortSignal} [signal]
+ * @param {(error: unknown) => boolean} [mayRetry] whether the request may be repeated after this error; always, if it only reads
+ */
+export function retryLostConnection(send, signal, mayRetry = () => true) {
+	return retry(send, {
+		maxRetries: MAX_RETRIES,
+		signal,
+		mayRetry: (error, elapsedMs) => (elapsedMs <= CLOSED_CONNECTION_MS || isUnsent(error)) && mayRetry(error),
+	});
 }

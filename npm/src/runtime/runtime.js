@@ -1,8 +1,8 @@
-// A core and what it reaches: bodies in and replies out through the module's memory, effects by exchanges, telemetry behind answers. The
-// same on every host.
+// A core and its surroundings, the same on every host: copies bodies and replies through the module's memory, performs effects by exchanges,
+// and runs telemetry in the background.
 //
-// It takes and gives plain values, and makes neither `Request` nor `Response`. Invariants: between a body's way in and the core's call nothing
-// is awaited; a trap costs the requests under way and no later one.
+// It knows plain values only, neither `Request` nor `Response`. Invariants: nothing is awaited between the copy of a body and the core's call
+// for it; a trap fails the requests under way, and no later one.
 
 import { Core, State } from "featheredge-core";
 import { ClosedError, ConfigError, FaultError } from "../errors.js";
@@ -12,8 +12,8 @@ import * as instance from "./instance.js";
 import { Telemetry } from "./telemetry.js";
 import { unref } from "./unref.js";
 
-/** Bodies up to this length go in at one place, in bytes. The core gives back the memory of much longer ones. */
-const KEPT_BYTES = 64 * 1024;
+/** The size of the reused input buffer, in bytes. A longer body gets memory of its own, which the core frees. */
+const INPUT_BUFFER_BYTES = 64 * 1024;
 
 const OK = 200;
 
@@ -25,44 +25,47 @@ function randomSeed() {
 /**
  * @typedef {object} Store
  * @property {(keys: string[], options: { signal: AbortSignal, shard: number }) => Promise<(Uint8Array | undefined)[]>} getMany
- *   an error whose `isTooLarge` is set says that fewer keys may be read
+ *   an error with `isTooLarge` set means that fewer keys can be read at once
  * @property {(entries: [string, Uint8Array][], options: { ttl: number, signal: AbortSignal, shard: number }) =>
- *   Promise<import("../../types/index.d.ts").Written | number | void>} setMany gives what became of the entries, or how many it did not take
- * @property {number} [writeTimeoutMs] how long a write may take; without it, as long as a read
+ *   Promise<import("../../types/index.d.ts").Written | number | void>} setMany returns what became of the entries, or how many failed
+ * @property {number} [writeTimeoutMs] the timeout of a write; if omitted, that of a read
  *
  * @typedef {object} Origin
- * @property {string} [url] of an origin that is no function
- * @property {(effect: object, signal: AbortSignal, context: unknown, take: (part: Uint8Array, expected: number) => void) =>
- *   Promise<{ status: number, contentType?: string, body?: Uint8Array }>} ask gives the answer's body to `take` part by part, or as a whole
+ * @property {string} [url] for an HTTP origin
+ * @property {(effect: object, signal: AbortSignal, context: unknown, onPart: (part: Uint8Array, expected: number) => void) =>
+ *   Promise<{ status: number, contentType?: string, body?: Uint8Array }>} fetch passes the response's body to `onPart` part by part, or returns it as a
+ *   whole
  *
- * @typedef {object} Reach what a core is connected to
- * @property {Record<string, Store | undefined>} stores by their tiers' names
+ * @typedef {object} Backends the stores and the invalidation log of a core
+ * @property {Record<string, Store | undefined>} stores by the names of their tiers
  * @property {(effect: object) => Promise<Uint8Array>} [log] calls the invalidation log
  *
  * @typedef {object} RuntimeOptions
  * @property {unknown} config the table that `docs/reference/configuration.md` describes
- * @property {number} [maxL2Writes] how many rows a request writes to L2 where the configuration does not say
+ * @property {number} [maxL2Writes] the default limit of rows that a request writes to L2
  * @property {boolean} [hasLog] whether there is an invalidation log
- * @property {string} [shardSecret] without it, nobody foresees a row's shard
- * @property {(bindings: { project: string, l2: string, l3: string, l3ShardBytes: number, invalidationLog: string }) => Reach} connect
+ * @property {string} [shardSecret] makes a row's shard unpredictable
+ * @property {(bindings: { project: string, l2: string, l3: string, l3ShardBytes: number, invalidationLog: string }) => Backends} connect
  * @property {Origin} [origin]
  * @property {() => number} clock the time in milliseconds
- * @property {boolean} [isPrivate] whether the origin's own words are kept from callers
+ * @property {boolean} [redactsErrors] whether the origin's error texts are redacted
  * @property {import("./telemetry.js").Send} send
- * @property {boolean} [isHeard] whether telemetry goes anywhere by itself
- * @property {(error: unknown) => void} [onFault] told of what the core threw
- * @property {(line: string) => void} [onError] told now and then of what stores and the invalidation log failed with; `console.error` without it
+ * @property {boolean} [exportsTelemetry] whether telemetry is sent anywhere without a request for it
+ * @property {(error: unknown) => void} [onFault] receives the core's exceptions
+ * @property {(line: string) => void} [onError] receives lines about errors of stores and of the invalidation log; `console.error` if
+ *   omitted
  *
- * @typedef {object} Handling what becomes of a request that is not over at once
- * @property {(exchange?: Exchange) => unknown} take takes the reply, as soon as it is there
- * @property {(base: string | undefined, signal: AbortSignal, cacheStatus?: string) => Promise<Response>} [pass] passes the request on to the
- *   origin at `base`, for an answer that says `cacheStatus`, or has a file answer it
- * @property {() => unknown} [late] takes that the origin has not answered in time to a write that was passed on
- * @property {(answer: Response, pairs: [string, string][]) => Response} [addHeaders] to an answer that was passed on; needed where there is a log
- * @property {(body: ReadableStream<Uint8Array>) => unknown} [open] takes the head of a reply in parts, and its body
- * @property {unknown} [context] what the origin is to know of the request
+ * @typedef {object} ExchangeOptions the callbacks of a request that is not complete at once
+ * @property {(exchange?: Exchange) => unknown} onReply reads the reply from the core, as soon as it is complete
+ * @property {(base: string | undefined, signal: AbortSignal, cacheStatus?: string) => Promise<Response>} [forward] forwards the request
+ *   to the origin at `base`, and adds `cacheStatus` to the response; without a base, serves a static file
+ * @property {() => unknown} [onWriteTimeout] replies when the origin has not responded to a forwarded write in time
+ * @property {(answer: Response, pairs: [string, string][]) => Response} [addHeaders] adds headers to a forwarded response; needed with
+ *   an invalidation log
+ * @property {(body: ReadableStream<Uint8Array>) => unknown} [onStream] replies with a streamed body
+ * @property {unknown} [context] passed to the origin's `fetch`
  * @property {AbortSignal} [signal] ends the request
- * @property {(done: Promise<void>) => void} [waitUntil] told of what goes on behind the reply
+ * @property {(done: Promise<void>) => void} [waitUntil] receives the work that continues after the reply
  */
 
 export class Runtime {
@@ -73,19 +76,19 @@ export class Runtime {
 	#generation = 0;
 	#input = 0;
 	#capacity = 0;
-	/** How much of a body for features is written: one byte more than is allowed shows that it is refused. */
+	/** How much of a body for features is copied: its limit and one byte, by which the core sees that it is too long. */
 	#featuresLimit = 0;
-	/** @type {Reach} */
-	reach;
+	/** @type {Backends} */
+	backends;
 	telemetry;
 	/** @type {ErrorLog} */
 	errors;
 	/** The requests under way. @type {Set<Exchange>} */
 	exchanges = new Set();
-	/** Those that others may wake. @type {Map<number, Exchange>} */
-	byHandle = new Map();
-	/** What ends the rests behind replies. @type {Set<() => void>} */
-	#rests = new Set();
+	/** The requests that others may wake. @type {Map<number, Exchange>} */
+	exchangesByHandle = new Map();
+	/** Ends each delay in the background. @type {Set<() => void>} */
+	#delays = new Set();
 	isClosing = false;
 	/** @type {Promise<void> | undefined} */
 	#closed;
@@ -94,7 +97,7 @@ export class Runtime {
 	constructor(options) {
 		this.#options = options;
 		this.errors = new ErrorLog(options.onError ?? console.error, options.clock);
-		this.telemetry = new Telemetry(this, options.send, options.isHeard ?? true);
+		this.telemetry = new Telemetry(this, options.send, options.exportsTelemetry ?? true);
 		this.#start();
 	}
 
@@ -102,17 +105,17 @@ export class Runtime {
 		return this.#options.origin;
 	}
 
-	get isPrivate() {
-		return this.#options.isPrivate === true;
+	get redactsErrors() {
+		return this.#options.redactsErrors === true;
 	}
 
 	now() {
 		return this.#options.clock();
 	}
 
-	/** Makes a core, and gives up what waits for the one before it. */
+	/** Creates a core, and fails the requests of the one before it. */
 	#start(cause) {
-		for (const exchange of [...this.exchanges]) exchange.giveUp(new FaultError({ cause }));
+		for (const exchange of [...this.exchanges]) exchange.failWithCore(new FaultError({ cause }));
 		const { config, maxL2Writes, hasLog = false, shardSecret, connect } = this.#options;
 		try {
 			this.core = new Core(config, randomSeed(), maxL2Writes, hasLog, shardSecret);
@@ -122,10 +125,10 @@ export class Runtime {
 		this.#generation = instance.generation;
 		this.#capacity = 0;
 		this.#featuresLimit = this.core.body_limit("POST", "/v1/features") + 1;
-		this.reach = connect(this.core.bindings());
+		this.backends = connect(this.core.bindings());
 	}
 
-	/** The core, of the present instance. */
+	/** The core, which belongs to the current instance. */
 	open() {
 		if (this.isClosing) throw new ClosedError();
 		// Another runtime's trap has replaced the instance that the core belongs to.
@@ -133,9 +136,9 @@ export class Runtime {
 		return this.core;
 	}
 
-	/** What a call of the core gives; `undefined` where it throws: through the core's frames, any error is as bad as a trap. */
+	/** Calls the core; `undefined` if it throws. An exception that unwinds the core's frames counts as a trap. */
 	enter(call) {
-		// It is closed.
+		// The runtime is closed.
 		if (this.core === undefined) return undefined;
 		if (this.#generation !== instance.generation) return this.#start();
 		try {
@@ -147,28 +150,28 @@ export class Runtime {
 		}
 	}
 
-	/** Writes a body where the core reads the next request's, at most `limit` bytes of it, or as much as shows that it is too long for features; gives how many. */
+	/** Copies at most `limit` bytes of a body into the core's input buffer; returns how many. */
 	write(body, limit = this.#featuresLimit) {
 		this.open();
 		const length = Math.min(body.length, limit);
-		const at = this.room(length);
+		const at = this.inputBuffer(length);
 		instance.bytes().set(length < body.length ? body.subarray(0, length) : body, at);
 		return length;
 	}
 
-	/** Where the core reads up to `length` bytes that are written there just before it is called. */
-	room(length) {
+	/** The address of an input buffer of at least `length` bytes, which the core's next call reads. */
+	inputBuffer(length) {
 		if (length <= this.#capacity) return this.#input;
-		const at = this.enter(() => this.core.input(Math.max(length, KEPT_BYTES)));
-		// There is no memory for it.
+		const at = this.enter(() => this.core.input(Math.max(length, INPUT_BUFFER_BYTES)));
+		// The memory is exhausted.
 		if (at === undefined) throw new FaultError();
-		// A longer one's place is given back.
-		this.#capacity = length > KEPT_BYTES ? 0 : KEPT_BYTES;
+		// The core frees a longer buffer after its call.
+		this.#capacity = length > INPUT_BUFFER_BYTES ? 0 : INPUT_BUFFER_BYTES;
 		this.#input = at;
 		return at;
 	}
 
-	/** The reply's body where it stands, until the core is called again. */
+	/** The reply's body in the module's memory, valid until the core's next call. */
 	get replyBody() {
 		const at = this.core.reply_at();
 		return instance.bytes().subarray(at, at + this.core.reply_length());
@@ -178,7 +181,7 @@ export class Runtime {
 	 * Begins a request.
 	 *
 	 * @param {(core: Core, now: number) => State} begin
-	 * @returns {State} `Replied` where the reply is there and nothing else is to be done; any other is to be attended to
+	 * @returns {State} `Replied` if the reply is complete and no effect is left; any other must be passed to `finish`
 	 */
 	begin(begin) {
 		const core = this.open();
@@ -188,69 +191,69 @@ export class Runtime {
 	}
 
 	/**
-	 * Attends to a request that is not over at once; resolves with what `take` makes of its reply.
+	 * Finishes a request that is not complete at once; resolves with the result of `onReply`.
 	 *
 	 * @param {State} state
-	 * @param {Handling} handling
+	 * @param {ExchangeOptions} options
 	 * @returns {Promise<any>}
 	 */
-	attend(state, handling) {
-		return this.#exchange(state, handling).reply;
+	finish(state, options) {
+		return this.#exchange(state, options).reply;
 	}
 
 	/**
-	 * Attends to what is to be done behind a reply that is there; gives what `take` makes of it.
+	 * Performs the remaining effects of a complete reply in the background; returns the result of `onReply`.
 	 *
-	 * @param {Handling} handling
+	 * @param {ExchangeOptions} options
 	 */
-	attendBehind(handling) {
-		// An error is the caller's, who is told once all is under way.
-		let give;
-		const take = (exchange) => {
+	finishInBackground(options) {
+		// An exception reaches the caller after the effects have begun.
+		let result;
+		const onReply = (exchange) => {
 			try {
-				const reply = handling.take(exchange);
-				give = () => reply;
+				const reply = options.onReply(exchange);
+				result = () => reply;
 			} catch (error) {
-				give = () => {
+				result = () => {
 					throw error;
 				};
 			}
 		};
-		this.#exchange(State.RepliedWithEffects, { ...handling, take });
-		return give();
+		this.#exchange(State.RepliedWithEffects, { ...options, onReply });
+		return result();
 	}
 
-	#exchange(state, handling) {
-		const { signal, waitUntil } = handling;
-		const exchange = new Exchange(this, handling);
+	#exchange(state, options) {
+		const { signal, waitUntil } = options;
+		const exchange = new Exchange(this, options);
 		if (signal !== undefined) {
 			const abandon = () => exchange.abandon(signal.reason);
 			signal.addEventListener("abort", abandon);
 			const forget = () => signal.removeEventListener("abort", abandon);
 			exchange.reply.then(forget, forget);
 		}
-		exchange.take(state);
+		exchange.advance(state);
 		if (signal?.aborted) exchange.abandon(signal.reason);
 		waitUntil?.(exchange.done);
 		return exchange;
 	}
 
-	/** Resolves after so many milliseconds, or when all is to end, or something has ended that it waits for then. */
-	rest(millis) {
+	/** Resolves after a time in milliseconds, or earlier whenever the closing runtime ends all delays. */
+	delay(millis) {
 		return new Promise((resolve) => {
 			const end = () => {
 				clearTimeout(timer);
-				this.#rests.delete(end);
+				this.#delays.delete(end);
 				resolve();
 			};
 			const timer = setTimeout(end, millis);
-			// Who closes waits for it.
+			// A closing runtime waits for it.
 			if (!this.isClosing) unref(timer);
-			this.#rests.add(end);
+			this.#delays.add(end);
 		});
 	}
 
-	/** Ends what is under way, writes what was put off, and serves no more. */
+	/** Fails the requests under way, writes pending rows, and serves no more. */
 	close() {
 		this.#closed ??= this.#close();
 		return this.#closed;
@@ -261,14 +264,14 @@ export class Runtime {
 		for (const exchange of this.exchanges) exchange.fail(new ClosedError());
 		this.enter(() => this.core.close());
 		while (this.exchanges.size > 0 || this.telemetry.sending.size > 0) {
-			for (const end of [...this.#rests]) end();
+			for (const end of [...this.#delays]) end();
 			await Promise.race([...[...this.exchanges].map(({ done }) => done), ...this.telemetry.sending]);
 		}
 		if (this.#generation === instance.generation) this.core.free();
 		this.core = undefined;
 	}
 
-	/** Whether the reply is an answer, and no error. */
+	/** Whether the reply has the status 200. */
 	get isOk() {
 		return this.core.reply_status() === OK;
 	}

@@ -1,65 +1,66 @@
-// Stores that tell whoever can read them nothing: what KV, the storage tier or Redis holds is another's to read, and to change.
+// Encryption of stored values and pseudonyms of store keys: others may read and alter KV, the storage tier or Redis.
 //
-// It knows neither rows nor tiers. Its invariant: what is opened was sealed with a key of the secret's under the same store key; anything
-// else reads as if it were not there, so that it is a counted miss like every other loss.
+// It knows neither rows nor tiers. Invariant: only a value that was sealed with a key of the secret under the same store key opens; any other
+// reads as missing, so that it is a counted miss.
 //
-// A sealed value is `FX`, a version, the length of the key's name, the name, the nonce of 12 bytes, and what AES-256-GCM makes of the value
-// with the store key as additional data (NIST SP 800-38D). A nonce is drawn for each value: of 2³² values under one key, two share one with
-// a chance of 2⁻³² (8.3 there), so keys are to be changed before that.
+// A sealed value is `FX`, a version, the length of the key's name, the name, a nonce of 12 bytes, and the AES-256-GCM ciphertext of the value
+// with the store key as additional data (NIST SP 800-38D). Nonces are random: among 2³² values under one key, two share a nonce with
+// probability 2⁻³² (8.3 there), so keys must be rotated before that.
 //
-// A store key is a hash of an entity's key, so whoever can guess ids can tell which are there. A hidden one is half of an HMAC-SHA-256 of it
-// (RFC 2104) under a key of its own, which is not changed with the others: what it has named would not be found again.
+// A store key is a hash of an entity's key, so a reader who guesses ids can tell which are stored. A pseudonym is half of its HMAC-SHA-256
+// (RFC 2104) under a separate key. That key is not rotated: rows under other pseudonyms would not be found.
 
 const MAGIC = [0x46, 0x58, 1];
 const NONCE_BYTES = 12;
 const KEY_BYTES = 32;
-/** How much of a hash a hidden store key has: as much as one that is not hidden. */
-const NAME_BYTES = 16;
+/** The bytes of a pseudonym, as many as those of a store key's hash. */
+const PSEUDONYM_BYTES = 16;
 
-/** The mark that everything was written, as the core reads it: what a mark may mean that cannot be opened. */
-const EVERYTHING = Uint8Array.of(0xff, 0xff);
+/** An invalidation of everything, in the core's encoding. */
+const INVALIDATE_ALL = Uint8Array.of(0xff, 0xff);
 
 const encoder = new TextEncoder();
 
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 
-/** Why the keys cannot be used; it says nothing of what they are. */
-export class Unusable extends Error {}
+/** The keys are invalid; the message does not quote them. */
+export class InvalidKeysError extends Error {}
 
 const isKey = (text) => typeof text === "string" && /^[A-Za-z0-9+/]{43}=$/.test(text);
 
-/** The fields of the table. */
+/** The fields of the secret. */
 const FIELDS = ["current", "keys", "hmac_secret"];
 
 function readKeys(table) {
 	const unknown = Object.keys(table ?? {}).find((field) => !FIELDS.includes(field));
-	// A field that is passed over would leave store keys as they are, which is seen by nobody.
-	if (unknown !== undefined) throw new Unusable(`unknown field \`${unknown}\`: \`${FIELDS.join("`, `")}\` are known`);
+	// A misspelled field must not leave store keys in clear silently.
+	if (unknown !== undefined)
+		throw new InvalidKeysError(`unknown field \`${unknown}\`: \`${FIELDS.join("`, `")}\` are known`);
 	const keys = new Map();
 	for (const [name, key] of Object.entries(table?.keys ?? {})) {
 		if (!/^[\w-]{1,32}$/.test(name) || !isKey(key)) {
-			throw new Unusable(`a key must be ${KEY_BYTES} bytes in base64, under a name of letters`);
+			throw new InvalidKeysError(`a key must be ${KEY_BYTES} bytes in base64, under a name of letters`);
 		}
 		keys.set(name, bytesOf(key));
 	}
-	if (!keys.has(table?.current)) throw new Unusable("`current` names no key");
+	if (!keys.has(table?.current)) throw new InvalidKeysError("`current` names no key");
 	const { current, hmac_secret: hmacSecret } = table;
 	if (hmacSecret !== undefined && !isKey(hmacSecret))
-		throw new Unusable(`\`hmac_secret\` must be ${KEY_BYTES} bytes in base64`);
+		throw new InvalidKeysError(`\`hmac_secret\` must be ${KEY_BYTES} bytes in base64`);
 	return { current, keys, hmacSecret: hmacSecret && bytesOf(hmacSecret) };
 }
 
-/** The table that a secret holds. */
+/** The keys of a secret in JSON. */
 export function parse(secret) {
 	try {
 		return JSON.parse(secret);
 	} catch {
-		// What JSON's parser says quotes the text.
-		throw new Unusable("it is not JSON");
+		// The parser's message would quote the secret.
+		throw new InvalidKeysError("it is not JSON");
 	}
 }
 
-/** Seals and opens values with the keys of a table, and hides store keys where it has a key for that. */
+/** Encrypts and decrypts values, and pseudonymizes store keys if the secret has an HMAC key. */
 export class Seal {
 	#current;
 	/** @type {Map<string, Promise<CryptoKey>>} */
@@ -78,23 +79,23 @@ export class Seal {
 		this.#hmacKey = hmacSecret && crypto.subtle.importKey("raw", hmacSecret, algorithm, false, ["sign"]);
 	}
 
-	/** Whether store keys are hidden. */
-	get hides() {
+	/** Whether store keys are replaced by pseudonyms. */
+	get pseudonymizesKeys() {
 		return this.#hmacKey !== undefined;
 	}
 
 	/**
-	 * The keys that a store sees in place of these: each keeps its prefix and its length.
+	 * The pseudonyms of store keys, or the keys themselves without an HMAC key. A pseudonym has its key's prefix and length.
 	 *
 	 * @param {string[]} storeKeys
 	 */
-	async hidden(storeKeys) {
+	async pseudonyms(storeKeys) {
 		const key = await this.#hmacKey;
 		if (key === undefined) return storeKeys;
 		return Promise.all(
 			storeKeys.map(async (storeKey) => {
 				const digest = new Uint8Array(await crypto.subtle.sign("HMAC", key, encoder.encode(storeKey)));
-				const digits = Array.from(digest.subarray(0, NAME_BYTES), (byte) => byte.toString(16).padStart(2, "0"));
+				const digits = Array.from(digest.subarray(0, PSEUDONYM_BYTES), (byte) => byte.toString(16).padStart(2, "0"));
 				return storeKey.slice(0, storeKey.lastIndexOf(":") + 1) + digits.join("");
 			}),
 		);
@@ -113,7 +114,7 @@ export class Seal {
 	}
 
 	/**
-	 * The value, or `undefined` where it was not sealed here for this store key.
+	 * The value, or `undefined` if it was not sealed by these keys for this store key.
 	 *
 	 * @param {string} storeKey
 	 * @param {Uint8Array} sealed
@@ -135,13 +136,15 @@ export class Seal {
 }
 
 /**
- * Marks as they were before they were sealed for `place`. One that cannot be opened may mean anything.
+ * Decrypts invalidations that were sealed for `context`. One that cannot be decrypted may mean anything, so it invalidates everything.
  *
  * @param {Seal} seal
- * @param {string} place
- * @param {Uint8Array[]} marks
+ * @param {string} context
+ * @param {Uint8Array[]} invalidations
  * @returns {Promise<Uint8Array[]>}
  */
-export function openMarks(seal, place, marks) {
-	return Promise.all(marks.map(async (mark) => (await seal.open(place, mark)) ?? EVERYTHING));
+export function openInvalidations(seal, context, invalidations) {
+	return Promise.all(
+		invalidations.map(async (invalidation) => (await seal.open(context, invalidation)) ?? INVALIDATE_ALL),
+	);
 }

@@ -1,83 +1,83 @@
-// Telemetry behind answers: has the core ingest what it noted, sends what there is to send, and asks for reports.
+// Telemetry in the background: has the core ingest its records, sends the messages that are due, and serves reports.
 //
-// Invariant: no answer waits for it.
+// It does not know what records mean. Invariant: no response waits for it.
 
-/** How long what is sent together waits for more at the most, in milliseconds. */
+/** The longest that the core collects a batch, in milliseconds. */
 const BATCHED_MS = 1_000;
 
 /**
- * @callback Send sends to a place of that kind; fails where it is not taken. From `windows`, no bytes bring all that was sent there.
+ * @callback Send sends a message to a sink; rejects if the sink does not accept it. An empty message to `windows` returns all that was sent there.
  * @param {string} kind `webhook`, `traces`, `windows` or `analytics`
- * @param {string} to its URL, or the name under which the host has it
+ * @param {string} to its URL, or the name of its binding
  * @param {Uint8Array} body
  * @param {AbortSignal} signal
  * @returns {Promise<any>}
  */
 
-/** How long the windows of all isolates may take to come, in milliseconds. */
+/** The timeout for the merged windows of all isolates, in milliseconds. */
 const WINDOWS_TIMEOUT_MS = 5_000;
 
 export class Telemetry {
 	#runtime;
 	#send;
-	/** Whether telemetry goes anywhere by itself. */
-	#isHeard;
-	/** Whether anybody has asked for a report. */
-	#isAsked = false;
-	/** Until when somebody rests to look again. */
-	#restingUntil = 0;
-	/** What is sent with no request to wait for it. @type {Set<Promise<void>>} */
+	/** Whether telemetry is sent anywhere without a request for it. */
+	#exports;
+	/** Whether a report was ever requested. */
+	#wasQueried = false;
+	/** When the waiting flush runs, so that there is one at a time. */
+	#nextFlushAt = 0;
+	/** Flushes that belong to no exchange. @type {Set<Promise<void>>} */
 	sending = new Set();
 
 	/**
 	 * @param {import("./runtime.js").Runtime} runtime
 	 * @param {Send} send
-	 * @param {boolean} isHeard
+	 * @param {boolean} exportsTelemetry
 	 */
-	constructor(runtime, send, isHeard) {
+	constructor(runtime, send, exportsTelemetry) {
 		this.#runtime = runtime;
 		this.#send = send;
-		this.#isHeard = isHeard;
+		this.#exports = exportsTelemetry;
 	}
 
-	/** Has what was noted ingested after so many milliseconds, and sends what there is to send, for as long as there is. */
-	async behind(millis) {
+	/** After a delay in milliseconds, ingests records and sends messages, until none are due. */
+	async ingestInBackground(millis) {
 		const runtime = this.#runtime;
-		// A moment in any case: the answer goes first.
-		await this.#rest(millis);
+		// A short delay in any case: the response goes first.
+		await this.#delay(millis);
 		for (;;) {
-			const isLast = runtime.isClosing;
-			// Nobody will ask for a report of a host that ends.
-			if (isLast && !this.#isAsked && !this.#isHeard) return;
-			const at = await this.#look(isLast);
-			if (isLast) return;
+			const isFinal = runtime.isClosing;
+			// A process that ends serves no report.
+			if (isFinal && !this.#wasQueried && !this.#exports) return;
+			const at = await this.#flush(isFinal);
+			if (isFinal) return;
 			const now = runtime.now();
-			// Somebody else looks sooner.
-			if (at === 0 || (now < this.#restingUntil && at >= this.#restingUntil)) return;
-			this.#restingUntil = at;
-			await this.#rest(at - now);
-			// Whoever wakes a moment before the time, as timers do, is nobody to leave it to.
-			if (this.#restingUntil === at) this.#restingUntil = 0;
+			// Another flush runs sooner.
+			if (at === 0 || (now < this.#nextFlushAt && at >= this.#nextFlushAt)) return;
+			this.#nextFlushAt = at;
+			await this.#delay(at - now);
+			// Timers may fire a moment early, so this flush must not leave its work to itself.
+			if (this.#nextFlushAt === at) this.#nextFlushAt = 0;
 		}
 	}
 
-	async #rest(millis) {
-		if (!this.#runtime.isClosing) await this.#runtime.rest(Math.max(millis, 1));
+	async #delay(millis) {
+		if (!this.#runtime.isClosing) await this.#runtime.delay(Math.max(millis, 1));
 	}
 
 	/**
-	 * Has the core reply to who asks for a report, and takes the reply. It waits for no place: what there is to send is sent behind it.
+	 * Serves a report. It waits for no sink: messages are sent in the background.
 	 *
 	 * @template T
 	 * @param {string} path
 	 * @param {string} query
-	 * @param {() => T} take must not throw
+	 * @param {() => T} onReply reads the reply from the core; must not throw
 	 * @param {(done: Promise<void>) => void} [waitUntil]
-	 * @returns {Promise<T | undefined>} `undefined` where the core met a fault
+	 * @returns {Promise<T | undefined>} `undefined` if the core failed
 	 */
-	async report(path, query, take, waitUntil) {
+	async report(path, query, onReply, waitUntil) {
 		const runtime = this.#runtime;
-		this.#isAsked = true;
+		this.#wasQueried = true;
 		const needed = this.#enter((core) => {
 			core.ingest_telemetry(runtime.now(), 0);
 			return { to: core.windows_needed(path, query) };
@@ -87,23 +87,23 @@ export class Telemetry {
 		let merged;
 		if (to !== undefined) {
 			const signal = AbortSignal.timeout(WINDOWS_TIMEOUT_MS);
-			merged = await within(signal, this.#send("windows", to, new Uint8Array(), signal)).catch(() => undefined);
+			merged = await abortable(signal, this.#send("windows", to, new Uint8Array(), signal)).catch(() => undefined);
 		}
 		const reply = this.#enter((core) => {
 			core.report(path, query, merged, runtime.now());
-			return take();
+			return onReply();
 		});
-		const sent = this.behind(0).finally(() => this.sending.delete(sent));
+		const sent = this.ingestInBackground(0).finally(() => this.sending.delete(sent));
 		this.sending.add(sent);
 		waitUntil?.(sent);
 		return reply;
 	}
 
-	/** Ingests, and sends what there is to send; gives when to look again, 0 for not before there is more. */
-	async #look(isLast) {
+	/** Ingests records and sends due messages; returns the time of the next flush, or 0 if new records come first. */
+	async #flush(isFinal) {
 		const runtime = this.#runtime;
-		// What would be sent a little later goes now where there is no later.
-		const ahead = isLast ? BATCHED_MS : 0;
+		// The last flush sends incomplete batches too.
+		const ahead = isFinal ? BATCHED_MS : 0;
 		const now = runtime.now();
 		const at = now + ahead;
 		const due = this.#enter((core) => {
@@ -118,12 +118,12 @@ export class Telemetry {
 
 	async #deliver({ place, number, kind, to, timeout, body }) {
 		const signal = AbortSignal.timeout(timeout);
-		const sent = (async () => within(signal, this.#send(kind, to, body, signal)))();
-		const isTaken = await sent.then(
+		const sent = (async () => abortable(signal, this.#send(kind, to, body, signal)))();
+		const isAccepted = await sent.then(
 			() => true,
 			() => false,
 		);
-		this.#enter((core) => core.acknowledge(place, number, isTaken, this.#runtime.now()));
+		this.#enter((core) => core.acknowledge(place, number, isAccepted, this.#runtime.now()));
 	}
 
 	#enter(act) {
@@ -132,8 +132,8 @@ export class Telemetry {
 	}
 }
 
-/** The promise's value, or the signal's reason where that is sooner. */
-function within(signal, promise) {
+/** Settles as `promise`, or rejects with the signal's reason if that comes first. */
+function abortable(signal, promise) {
 	return Promise.race([
 		promise,
 		new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
@@ -141,7 +141,7 @@ function within(signal, promise) {
 }
 
 /**
- * Posts JSON to a place outside; fails where it is not taken. A redirect would take it to a place that nobody configured.
+ * Posts JSON to a URL; rejects if it is not accepted. Redirects are not followed, since they may lead to a host that nobody configured.
  *
  * @param {string} to
  * @param {Uint8Array} body
@@ -151,7 +151,7 @@ function within(signal, promise) {
 export async function post(to, body, authorization, signal) {
 	const headers = new Headers({ "content-type": "application/json" });
 	if (authorization !== undefined) headers.set("authorization", authorization);
-	const answer = await fetch(to, { method: "POST", headers, body, redirect: "manual", signal });
-	await answer.body?.cancel();
-	if (!answer.ok) throw new Error(`${answer.status}`);
+	const response = await fetch(to, { method: "POST", headers, body, redirect: "manual", signal });
+	await response.body?.cancel();
+	if (!response.ok) throw new Error(`${response.status}`);
 }

@@ -1,2 +1,2 @@
-/** Lets a process end although this timer runs, on Node; elsewhere timers are numbers. */
+/** Allows a Node process to exit while this timer runs. On other hosts timers are numbers. */
 export const unref = (timer) => timer.unref?.();

@@ -1,13 +1,13 @@
-// The Cache API as a store, in browsers and Workers. It has no bulk read: keys are read at once, each by itself.
+// A store in the Cache API, for browsers and Workers. The API has no bulk read, so keys are read concurrently.
 
 import { writeEach } from "./writes.js";
 
-/** What entries stand under; nothing is ever sent there (RFC 6761). */
+/** The prefix of entries' URLs; nothing is ever sent there (RFC 6761). */
 const BASE = "https://featheredge.invalid/";
-/** Browsers keep entries whatever their `Cache-Control` says, so the end is written beside it. */
+/** The expiry of an entry: browsers ignore its `Cache-Control`. */
 const EXPIRES = "featheredge-expires";
 
-/** A store in the cache `name`, or in one that is given, such as a Worker's `caches.default`. */
+/** A store in the cache `name`, or in `cache`, such as a Worker's `caches.default`. */
 export function cacheApiStore({ name = "featheredge", cache, clock = Date.now } = {}) {
 	const opened = async () => cache ?? caches.open(name);
 	const url = (key) => BASE + encodeURIComponent(key);

@@ -1,11 +1,11 @@
-// IndexedDB as a store, for browsers and their workers: one transaction for all keys.
+// A store in IndexedDB, for browsers and their workers: one transaction for all keys.
 
 const ROWS = "rows";
 const BY_EXPIRY = "expires";
-/** How often what has expired is deleted, in milliseconds. */
-const SWEEP_MILLIS = 60_000;
-/** How many rows may wait for a transaction that takes its time. */
-const MAX_GATHERED = 20_000;
+/** The interval of the deletion of expired rows, in milliseconds. */
+const SWEEP_MS = 60_000;
+/** The most rows that may wait for the next transaction. */
+const MAX_PENDING_ROWS = 20_000;
 
 const result = (request) =>
 	new Promise((resolve, reject) => {
@@ -48,12 +48,12 @@ export function indexedDbStore({ name = "featheredge", clock = Date.now } = {}) 
 	};
 	const rows = async (mode) => (await database()).transaction(ROWS, mode, { durability: "relaxed" }).objectStore(ROWS);
 
-	/** Writes entries in one transaction, and deletes what has expired where it is time. */
+	/** Writes entries in one transaction, and deletes expired rows if the interval has passed. */
 	async function write(entries) {
 		const store = await rows("readwrite");
 		const now = clock();
 		for (const [key, entry] of entries) store.put(entry, key);
-		if (now - sweptAt > SWEEP_MILLIS) {
+		if (now - sweptAt > SWEEP_MS) {
 			sweptAt = now;
 			const cursor = store.index(BY_EXPIRY).openKeyCursor(IDBKeyRange.upperBound(now));
 			cursor.onsuccess = () => {
@@ -65,8 +65,12 @@ export function indexedDbStore({ name = "featheredge", clock = Date.now } = {}) 
 		await committed(store.transaction);
 	}
 
-	/** What the next transaction is to write, call by call, and its end. @type {{ calls: [string, object][][], length: number, done: Promise<void> } | undefined} */
-	let gathered;
+	/**
+	 * The rows of the next transaction, call by call, and its end.
+	 *
+	 * @type {{ calls: [string, object][][], length: number, done: Promise<void> } | undefined}
+	 */
+	let pending;
 	let last = Promise.resolve();
 	return {
 		async getMany(keys) {
@@ -75,27 +79,27 @@ export function indexedDbStore({ name = "featheredge", clock = Date.now } = {}) 
 			const found = await Promise.all(keys.map((key) => result(store.get(key))));
 			return found.map((entry) => (entry?.expires > now ? entry.value : undefined));
 		},
-		// A transaction that writes holds up all that read, so what comes while one is written goes into the next together.
+		// A write transaction blocks all reads, so the writes that arrive during one share the next.
 		async setMany(entries, { ttl }) {
 			const expires = clock() + ttl * 1_000;
-			if (gathered === undefined) {
+			if (pending === undefined) {
 				const batch = { calls: [], length: 0, done: undefined };
 				batch.done = last.then(() => {
-					gathered = undefined;
+					pending = undefined;
 					return write(batch.calls.flat());
 				});
 				last = batch.done.catch(() => {});
-				gathered = batch;
+				pending = batch;
 			}
-			const batch = gathered;
-			if (batch.length > 0 && batch.length + entries.length > MAX_GATHERED) {
-				throw new Error("too many rows wait to be written");
+			const batch = pending;
+			if (batch.length > 0 && batch.length + entries.length > MAX_PENDING_ROWS) {
+				throw new Error("too many rows are pending");
 			}
 			const own = entries.map(([key, value]) => [key, { value, expires }]);
 			batch.calls.push(own);
 			batch.length += own.length;
 			await batch.done.catch((error) => {
-				// What another call has brought may be at fault.
+				// Rows of another call may have failed the batch.
 				if (batch.calls.length === 1) throw error;
 				return write(own);
 			});

@@ -1,11 +1,11 @@
-// Redis as a store, by ioredis or node-redis, one server or a cluster.
+// A store in Redis through ioredis or node-redis, on one server or a cluster.
 //
-// One round trip for all keys: on one server MGET, and SETs in one pipeline; on a cluster, where one command may not name keys of several
-// slots, a GET or SET for each key, which the client sends to their servers at once. Reconnecting is the client's business.
+// All keys take one round trip: on one server MGET, and SETs in one pipeline; on a cluster, whose commands cannot name keys of several slots,
+// a GET or SET for each key, which the client sends concurrently. The client reconnects by itself.
 
 import { writtenOf } from "./writes.js";
 
-/** node-redis names a reply's types by their first byte: of a bulk string, `$`. */
+/** node-redis identifies a reply's type by its first byte: `$` for a bulk string. */
 const BULK_STRING = "$".charCodeAt(0);
 
 const buffer = ({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength);
@@ -29,11 +29,11 @@ function overIoredis(client) {
 
 function overNodeRedis(client) {
 	const binary = client.withTypeMapping({ [BULK_STRING]: Buffer });
-	// A cluster has no MGET that spans its servers, and `masters` tells one.
+	// A cluster has no MGET over several servers; it is recognized by `masters`.
 	const isCluster = "masters" in client;
 	return {
 		getMany: (keys) => (isCluster ? Promise.all(keys.map((key) => binary.get(key))) : binary.mGet(keys)),
-		// Commands of one turn of the event loop go out in one pipeline.
+		// The client pipelines the commands of one turn of the event loop.
 		setMany: (entries, { ttl }) =>
 			writtenOf(
 				entries.map(([key, value]) => binary.set(key, buffer(value), { expiration: { type: "EX", value: ttl } })),
@@ -45,5 +45,5 @@ function overNodeRedis(client) {
 export function redisStore(client) {
 	if (typeof client?.withTypeMapping === "function") return overNodeRedis(client);
 	if (typeof client?.getBuffer === "function") return overIoredis(client);
-	throw new TypeError("redisStore takes a client of `ioredis`, or of `redis` 5 or later");
+	throw new TypeError("redisStore needs a client of `ioredis`, or of `redis` 5 or later");
 }

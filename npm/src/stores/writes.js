@@ -1,37 +1,37 @@
-// Entries that a store takes one by one: a few at a time, and what became of all of them.
+// Bulk writes to stores that accept one entry at a time, and their combined result.
 //
-// It knows no store: each says what an error of its means. Its invariant: once the store takes nothing more, nothing more is begun.
+// It knows no store: each interprets its own errors. Invariant: no write begins once the store accepts no more.
 
-/** How many entries are written at one time: so many connections a Worker has open for a request. */
-const AT_ONCE = 6;
+/** The most concurrent writes: as many connections as a Worker may open for a request. */
+const MAX_CONCURRENT_WRITES = 6;
 
 /** @typedef {import("../../types/index.d.ts").Written} Written */
 
 /**
- * Writes entries, and tells what became of them.
+ * Writes entries a few at a time; resolves with the combined result.
  *
  * @param {[string, Uint8Array][]} entries
  * @param {(entry: [string, Uint8Array]) => Promise<unknown>} write
  * @param {object} [options]
  * @param {AbortSignal} [options.signal]
- * @param {(error: unknown) => Partial<Written>} [options.meaning] what an error says beside that its entry was not taken
+ * @param {(error: unknown) => Partial<Written>} [options.detailsOf] what an error means beside the failure of its entry
  * @returns {Promise<Written>}
  */
-export async function writeEach(entries, write, { signal, meaning = () => ({}) } = {}) {
+export async function writeEach(entries, write, { signal, detailsOf = () => ({}) } = {}) {
 	/** @type {Written} */
 	const written = { failed: 0, rateLimited: 0 };
-	const takesNoMore = () => signal?.aborted || written.isRequestSpent || written.quotaResetsAt !== undefined;
+	const isStopped = () => signal?.aborted || written.isRequestSpent || written.quotaResetsAt !== undefined;
 	const rest = entries.values();
-	const writeOn = async () => {
+	const writeNext = async () => {
 		for (const entry of rest) {
-			if (takesNoMore()) {
+			if (isStopped()) {
 				written.failed += 1;
 				continue;
 			}
 			try {
 				await write(entry);
 			} catch (error) {
-				const { rateLimited = 0, ...others } = meaning(error);
+				const { rateLimited = 0, ...others } = detailsOf(error);
 				Object.assign(written, others);
 				written.failed += 1;
 				written.rateLimited += rateLimited;
@@ -39,12 +39,12 @@ export async function writeEach(entries, write, { signal, meaning = () => ({}) }
 			}
 		}
 	};
-	await Promise.all(Array.from({ length: Math.min(AT_ONCE, entries.length) }, writeOn));
+	await Promise.all(Array.from({ length: Math.min(MAX_CONCURRENT_WRITES, entries.length) }, writeNext));
 	return written;
 }
 
 /**
- * What became of writes that are under way all at once.
+ * The combined result of concurrent writes.
  *
  * @param {Promise<unknown>[]} writes
  * @returns {Promise<Written>}

@@ -1,7 +1,7 @@
-// The Worker's entry: the gateway over the platform's requests, stores, rate limiters, objects and static files.
+// The Worker's entry: connects the gateway to the platform's requests, stores, rate limiters, Durable Objects and static files.
 //
-// It is JavaScript, and not what the `worker` crate's own build makes: whatever that exports becomes callable over RPC. Here the only
-// exports are `fetch` and the Durable Objects' classes, which none but a Worker bound to them can call.
+// It is JavaScript because every export of the `worker` crate's own build becomes callable over RPC. Invariant: the only exports are `fetch`
+// and the Durable Object classes, which only a Worker with a binding to them can call.
 
 import { ConfigError } from "../errors.js";
 import { Access } from "../gateway/access.js";
@@ -15,31 +15,31 @@ import { Runtime } from "../runtime/runtime.js";
 import { post } from "../runtime/telemetry.js";
 import wasmModule from "./index.wasm";
 import { WorkerOrigin } from "./origin.js";
-import { reachOf, sealingOf } from "./stores.js";
+import { backendsOf, sealFromEnv } from "./stores.js";
 
-export { InvalidationLog, MergedWindows, StorageShard } from "./durable.js";
+export { InvalidationLog, MergedWindows, StorageShard } from "./durable_objects.js";
 
-/** The secret that holds the value of the `Authorization` header for the origin. */
+/** The secret with the `Authorization` of requests to the origin. */
 const ORIGIN_AUTHORIZATION = "FEATHEREDGE_ORIGIN_AUTHORIZATION";
-/** The secrets that go along to the places of telemetry, by the kind of place. */
+/** The secrets with the `Authorization` of telemetry, by the kind of sink. */
 const AUTHORIZATIONS = { webhook: "FEATHEREDGE_WEBHOOK_AUTHORIZATION", traces: "FEATHEREDGE_TRACES_AUTHORIZATION" };
 
-/** How many rows one request writes to KV, of the 1,000 calls of all kinds that a Worker may make for it. */
+/** The most rows that one request writes to KV: a Worker may make 1,000 calls of all kinds for it. */
 const MAX_KV_WRITES = 500;
 
 instance.start(wasmModule);
 
-/** What serves this isolate, once a first request has brought its bindings. @type {Gateway | undefined} */
+/** This isolate's gateway, created by its first request, which brings the bindings. @type {Gateway | undefined} */
 let gateway;
 
 /** @param {Record<string, any>} env */
 function begin(env) {
 	const config = env.FEATHEREDGE;
 	const access = new Access(config?.auth, env, (name) => env[name]);
-	const sealing = sealingOf(env);
-	// Nothing may be stored in clear for want of a key.
+	const sealing = sealFromEnv(env);
+	// Without a valid key nothing may be stored in clear.
 	if (sealing.fault !== undefined) return new Gateway({ access, fault: sealing.fault });
-	const { isPrivate } = sealing;
+	const { pseudonymizesKeys } = sealing;
 	const authorization = env[ORIGIN_AUTHORIZATION];
 	const headers = authorization ? { authorization } : {};
 	try {
@@ -47,11 +47,11 @@ function begin(env) {
 			config,
 			maxL2Writes: MAX_KV_WRITES,
 			hasLog: true,
-			shardSecret: isPrivate ? sealing.hmacSecret : undefined,
-			connect: (bindings) => reachOf(env, bindings, sealing.seal),
-			origin: new WorkerOrigin(config?.origin?.url, { headers, isPrivate }),
+			shardSecret: pseudonymizesKeys ? sealing.hmacSecret : undefined,
+			connect: (bindings) => backendsOf(env, bindings, sealing.seal),
+			origin: new WorkerOrigin(config?.origin?.url, { headers, redactsErrors: pseudonymizesKeys }),
 			clock: Date.now,
-			isPrivate,
+			redactsErrors: pseudonymizesKeys,
 			send: (kind, to, body, signal) => send(env, kind, to, body, signal),
 			onFault: console.error,
 		});
@@ -62,7 +62,7 @@ function begin(env) {
 	}
 }
 
-/** Sends telemetry to a place. */
+/** Sends telemetry to a sink. */
 async function send(env, kind, to, body, signal) {
 	switch (kind) {
 		case "windows":
@@ -75,7 +75,7 @@ async function send(env, kind, to, body, signal) {
 	}
 }
 
-/** A file of the page. */
+/** Serves a static file. */
 async function asset({ method, path, headers }, env) {
 	if (env.ASSETS === undefined) return notFound("the Worker has no static files");
 	return replyOf(await env.ASSETS.fetch(new Request(`http://assets.invalid${path}`, { method, headers })));
@@ -95,7 +95,7 @@ export default {
 		const plain = new WebRequest(request, target, {
 			address: request.headers.get("cf-connecting-ip") ?? "",
 			waitUntil: (done) => ctx.waitUntil(done),
-			isPlatforms: true,
+			isFromPlatform: true,
 		});
 		const reply = await gateway.handle(plain);
 		await plain.release();

@@ -1,70 +1,70 @@
-// The origin as workerd's `fetch` reaches it: with what that does not do by itself.
+// The origin through workerd's `fetch`, with workarounds for it.
 //
-// Its invariants: no request is lost on a connection that the origin closes behind another's error; no interim answer is taken for the answer;
-// what is passed back ends by its signal.
+// It knows nothing of features. Invariants: no request is lost on a connection that the origin closes after an error response; no interim
+// response is taken for the final one; a forwarded body ends by its signal.
 
 import { HttpOrigin } from "../gateway/origin.js";
 import { cancel } from "../runtime/body.js";
-import { sendHeldBack } from "./held_write.js";
-import { finalResponse } from "./interim.js";
+import { finalResponse } from "./interim_responses.js";
+import { sendRetryableWrite } from "./retryable_write.js";
 
 /**
- * A server that closes the connection behind an error (uvicorn does, and tells nobody) has mostly done so after this, in milliseconds. So long
- * an error's body is left unread: until it is read its connection serves nothing else, and then it is seen to be closed.
+ * How long the body of an error response is left unread, in milliseconds. Some servers close the connection after an error without announcing
+ * it (uvicorn does), mostly within this time. An unread body keeps the connection from reuse until the close is noticed.
  */
-const MOSTLY_CLOSED_MILLIS = 20;
+const ERROR_BODY_DELAY_MS = 20;
 
-/** The same, of nearly all: Feast 0.67 under more load than it can take was seen to close 99 of 100 within 71 ms, and all within 102. */
-const CLOSED_MILLIS = 100;
+/** The time within which nearly all such connections are closed: of overloaded Feast 0.67, 99 of 100 within 71 ms and all within 102. */
+const CLOSING_MS = 100;
 
 const fetchFinal = async (url, init) => finalResponse(await fetch(url, init));
 
 export class WorkerOrigin extends HttpOrigin {
-	/** Until when a connection to it may be one that it is about to close. */
-	#doubtfulUntil = 0;
+	/** Until when the origin may be closing a connection. */
+	#mayBeClosingUntil = 0;
 
 	/**
 	 * @param {string | undefined} url
-	 * @param {Pick<import("../gateway/origin.js").OriginOptions, "headers" | "isPrivate">} options
+	 * @param {Pick<import("../gateway/origin.js").OriginOptions, "headers" | "redactsErrors">} options
 	 */
 	constructor(url, options) {
 		super(url, { ...options, fetch: fetchFinal, isWorker: true });
 	}
 
-	async call(url, { ...init }, isRead) {
+	async send(url, { ...init }, isRead) {
 		const { method, body, signal } = init;
-		// Of an interim answer to `HEAD` nothing is seen but that there was one, and the answer would be taken for the next request's.
+		// After an interim response to `HEAD`, the final one would be taken for the next request's.
 		if (method === "HEAD") {
-			const answer = await super.call(url, { ...init, method: "GET" }, isRead);
-			cancel(answer.body);
-			return new Response(null, answer);
+			const response = await super.send(url, { ...init, method: "GET" }, isRead);
+			cancel(response.body);
+			return new Response(null, response);
 		}
-		if (init.isLengthUnknown) Object.assign(init, breakingOff(body, signal));
-		const doubtMillis = this.#doubtfulUntil - Date.now();
-		const isHeldBack = !isRead && doubtMillis > 0 && body instanceof Uint8Array && body.length > 0;
-		const answer = isHeldBack
-			? await sendHeldBack((body) => super.call(url, { ...init, body }, false), body, doubtMillis, signal)
-			: await super.call(url, init, isRead);
-		if (answer.status >= 400) {
-			this.#doubtfulUntil = Date.now() + CLOSED_MILLIS;
-			await new Promise((resolve) => setTimeout(resolve, MOSTLY_CLOSED_MILLIS));
+		if (init.isLengthUnknown) Object.assign(init, abortingOnError(body, signal));
+		const closingMs = this.#mayBeClosingUntil - Date.now();
+		const isRetryable = !isRead && closingMs > 0 && body instanceof Uint8Array && body.length > 0;
+		const response = isRetryable
+			? await sendRetryableWrite((body) => super.send(url, { ...init, body }, false), body, closingMs, signal)
+			: await super.send(url, init, isRead);
+		if (response.status >= 400) {
+			this.#mayBeClosingUntil = Date.now() + CLOSING_MS;
+			await new Promise((resolve) => setTimeout(resolve, ERROR_BODY_DELAY_MS));
 		}
-		return answer;
+		return response;
 	}
 
-	async passTo(url, request, bytes, pass, options) {
-		const reply = await super.passTo(url, request, bytes, pass, options);
-		return reply.body instanceof ReadableStream ? watched(reply, request, options.signal) : reply;
+	async forwardTo(url, request, bytes, grant, options) {
+		const reply = await super.forwardTo(url, request, bytes, grant, options);
+		return reply.body instanceof ReadableStream ? endingBySignal(reply, request, options.signal) : reply;
 	}
 }
 
 /**
- * A body of unknown length whose request breaks off with it. workerd would end its chunks as if it had been whole.
+ * A body of unknown length that aborts its request on an error. workerd would end the chunks as if the body were complete.
  *
  * @param {ReadableStream<Uint8Array>} source
  * @param {AbortSignal} signal of the request
  */
-function breakingOff(source, signal) {
+function abortingOnError(source, signal) {
 	const broken = new AbortController();
 	const reader = source.getReader();
 	const body = new ReadableStream({
@@ -75,7 +75,7 @@ function breakingOff(source, signal) {
 				else controller.enqueue(value);
 			} catch {
 				broken.abort();
-				// Whatever ended it would be taken for its end.
+				// Closing or failing the stream would end the chunks.
 				await new Promise(() => {});
 			}
 		},
@@ -85,11 +85,10 @@ function breakingOff(source, signal) {
 }
 
 /**
- * A reply whose body ends by the signal, though workerd looks at no timer once nothing but the body is left of a request.
- *
- * A pipe is looked after until it ends. It would undo the body's coding, so a coded body is left alone, and the request waits for the signal.
+ * A reply whose body ends by the signal. workerd runs no timer of a request of which only the body is left, but it watches a pipe to its end.
+ * A pipe would decode an encoded body, so the request waits for the signal in place of a pipe.
  */
-function watched(reply, { waitUntil }, signal) {
+function endingBySignal(reply, { waitUntil }, signal) {
 	const headers = new Headers(reply.headers);
 	if (headers.has("content-encoding")) {
 		const ended = new Promise((resolve) => {

@@ -1,4 +1,4 @@
-// What the page asks of its worker. The worker starts with the first question, since not every visitor has one.
+// Tasks of the page for its Web Worker, which starts with the first task.
 
 /** A task was cancelled. */
 export class Cancelled extends Error {}
@@ -41,7 +41,7 @@ export function ask(task, options, onLive) {
 
 let known;
 
-/** What the framework knows by itself. */
+/** The framework's constants. */
 export const framework = () => {
 	known ??= ask("framework");
 	return known;

@@ -1,11 +1,11 @@
-// The runs that are kept, in IndexedDB, newest first. Who forbids a page to store gets a history that lasts as long as the page.
+// Saved runs in IndexedDB, newest first. Without storage they last as long as the page.
 
 import { framework } from "./client.js";
 
 const DATABASE = "featheredge-benchmark";
 const RUNS = "runs";
 
-/** Of a browser that stores nothing. @type {Map<string, any>} */
+/** In a browser without storage. @type {Map<string, any>} */
 const unsaved = new Map();
 
 const result = (request) =>
@@ -33,18 +33,18 @@ const newestFirst = (runs) => runs.sort((left, right) => (left.started_at < righ
 
 /** All runs, newest first. */
 export async function runs() {
-	const kept = await store("readonly");
-	return newestFirst(kept === undefined ? [...unsaved.values()] : await result(kept.getAll()));
+	const stored = await store("readonly");
+	return newestFirst(stored === undefined ? [...unsaved.values()] : await result(stored.getAll()));
 }
 
-/** Keeps a run, and forgets the oldest of too many. */
+/** Saves a run, and deletes the oldest of too many. */
 export async function keep(run) {
 	const { history } = await framework();
-	const kept = await store("readwrite");
-	if (kept === undefined) {
+	const stored = await store("readwrite");
+	if (stored === undefined) {
 		unsaved.set(run.id, run);
 	} else {
-		await result(kept.put(run));
+		await result(stored.put(run));
 	}
 	for (const { id } of (await runs()).slice(history)) await forget(id);
 }
@@ -52,6 +52,6 @@ export async function keep(run) {
 /** @param {string} id */
 export async function forget(id) {
 	unsaved.delete(id);
-	const kept = await store("readwrite");
-	if (kept !== undefined) await result(kept.delete(id));
+	const stored = await store("readwrite");
+	if (stored !== undefined) await result(stored.delete(id));
 }

@@ -1,16 +1,16 @@
-// The engine and the benchmark framework, beside the page's own thread, so that neither waits for the other.
+// The engine and the benchmark framework in a Web Worker, so that they and the page do not block each other.
 
 import * as bench from "../../../build/benchmark/benchmark.js";
 import { createEngine } from "../../../build/package/dist/browser.js";
 import { indexedDbStore } from "../../../build/package/dist/indexeddb.js";
 
-/** The database of L2, of this page's benchmarks alone. */
+/** The database of the benchmarks' L2. */
 const DATABASE = "featheredge-benchmark-l2";
 
 const WASM = new URL("../../../build/benchmark/benchmark.wasm", import.meta.url);
 const ready = bench.load(() => WebAssembly.compileStreaming(fetch(WASM)));
 
-/** Empties a database that an earlier repetition has filled, and gives a store in it. */
+/** Deletes the database of an earlier repetition, and returns a store in a new one. */
 async function emptyStore() {
 	await new Promise((resolve, reject) => {
 		const request = indexedDB.deleteDatabase(DATABASE);

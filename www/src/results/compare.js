@@ -1,4 +1,4 @@
-// Two runs side by side, with what differs beyond the noise.
+// The comparison of two runs: differences beyond the noise.
 
 import { ask } from "../bench/client.js";
 import { histogramChart, histogramData } from "../charts.js";
@@ -21,7 +21,7 @@ const VERDICTS = {
 	better: "better",
 	worse: "worse",
 	noise: "within the noise",
-	unknown: "too few repetitions to tell",
+	unknown: "too few repetitions",
 };
 
 /** A difference with its sign. */
@@ -30,7 +30,7 @@ const signed = (value, words) => `${value < 0 ? "−" : "+"}${words(Math.abs(val
 /**
  * @param {any} left
  * @param {any} right
- * @param {import("../charts.js").Chart[]} charts takes the charts that were made
+ * @param {import("../charts.js").Chart[]} charts receives the new charts
  */
 export async function comparison(left, right, charts) {
 	const compared = await ask("compare", { left, right });
@@ -40,7 +40,7 @@ export async function comparison(left, right, charts) {
 		"div.compared",
 		{},
 		...compared.map(({ name, is_same_scenario, metrics }) => {
-			const chart = histogramChart(["This run", "The other"]);
+			const chart = histogramChart(["This run", "Other run"]);
 			charts.push(chart);
 			queueMicrotask(() => {
 				const [bars, key] = histogramData([find(left, name).latencies, find(right, name).latencies]);
@@ -72,7 +72,7 @@ function metricsTable(name, metrics) {
 	});
 	return tableOf(
 		`Differences of ${name}`,
-		["Figure", "This run", "The other", "The other is", "Difference", "95 % interval"],
+		["Figure", "This run", "Other run", "Result", "Difference", "95 % interval"],
 		rows,
 	);
 }

@@ -1,16 +1,16 @@
-// One scenario of a run, taken apart: promises, where the time went, tiers, cost, failures, the distribution.
+// The details of one scenario of a run: its SLO, latency breakdown, tiers, cost, failures and distribution.
 
 import { histogramChart, histogramData, percentileChart, percentileData } from "../charts.js";
 import { el } from "../dom.js";
 import { milliseconds } from "../headers.js";
-import { model, promises } from "./parts.js";
+import { model, targetList } from "./parts.js";
 import { count, many, percent, row, tableOf } from "./tables.js";
 
 const TIERS = ["L1 memory", "L2 store", "L3 storage", "Origin"];
 
 /**
  * @param {any} measured a scenario of a run, with its summary
- * @param {import("../charts.js").Chart[]} charts takes the charts that were made
+ * @param {import("../charts.js").Chart[]} charts receives the new charts
  */
 export function details({ scenario, summary, repeats }, charts) {
 	const histogram = histogramChart();
@@ -30,16 +30,16 @@ export function details({ scenario, summary, repeats }, charts) {
 		el(
 			"div.parts",
 			{},
-			el("div", {}, el("h4", {}, "Promises"), promises(summary.verdicts)),
-			el("div", {}, el("h4", {}, "Where the time went"), model(summary.model)),
+			el("div", {}, el("h4", {}, "SLO"), targetList(summary.verdicts)),
+			el("div", {}, el("h4", {}, "Latency breakdown"), model(summary.model)),
 			el("div", {}, el("h4", {}, "Tiers"), tiers(scenario.name, summary)),
-			el("div", {}, el("h4", {}, "Cost of a million requests"), cost(summary)),
+			el("div", {}, el("h4", {}, "Cost per million requests"), cost(summary)),
 		),
 		el("div.charts", {}, histogram.element, timeline.element),
 	);
 }
 
-/** A scenario in words. */
+/** A description of a scenario. */
 function described(scenario, repeats) {
 	const { request_count, duration_ms, entities_per_request, features_per_request, concurrency, rate_per_second } =
 		scenario;
@@ -48,8 +48,8 @@ function described(scenario, repeats) {
 	const length = request_count === undefined ? `${duration_ms} ms` : `${count(request_count)} requests`;
 	const loop =
 		rate_per_second === undefined
-			? `${concurrency} at a time`
-			: `${rate_per_second} a second, at most ${concurrency} at a time`;
+			? `${concurrency} concurrent`
+			: `${rate_per_second} per second, at most ${concurrency} concurrent`;
 	const asked = `${many(entities_per_request, "entity", "entities")} × ${many(features_per_request, "feature")}`;
 	return `${length} of ${asked}, ${loop}, ${popularity} entities, ${many(repeats, "repetition")}`;
 }
@@ -58,11 +58,11 @@ function tiers(name, { rows, answers }) {
 	const lines = TIERS.map((title, tier) => {
 		const { hits, misses } = rows[tier];
 		const asked = hits + misses;
-		return row(title, [count(answers[tier]), asked > 0 ? percent(hits / asked) : "not asked"]);
+		return row(title, [count(answers[tier]), asked > 0 ? percent(hits / asked) : "no lookups"]);
 	});
 	return tableOf(
-		`Answers and hit ratio by tier of ${name}`,
-		["Tier", "Answers", "Rows it had"],
+		`Responses and hit ratio by tier of ${name}`,
+		["Tier", "Responses", "Hit ratio"],
 		lines,
 		"figures small",
 	);

@@ -1,4 +1,4 @@
-// The runs that are kept, one of them in full, and two beside each other.
+// The saved runs: one in full, or two compared.
 
 import { ask } from "../bench/client.js";
 import { forget, keep, runs } from "../bench/history.js";
@@ -16,11 +16,11 @@ export function openResults() {
 	/** @type {import("../charts.js").Chart[]} */
 	let charts = [];
 	let shown;
-	/** A run of a link, which is not kept until its reader wants it. */
+	/** The run of a link, which is saved only on request. */
 	let visitor;
 	let latest = 0;
 
-	/** What the address names: a run's id, or a whole run. */
+	/** The address's run: an id, or a whole run. */
 	const fragment = () =>
 		location.hash.startsWith("#results=") ? decodeURIComponent(location.hash.slice("#results=".length)) : "";
 
@@ -42,19 +42,19 @@ export function openResults() {
 			try {
 				visitor = await ask("summarize", { run: await opened(wanted.slice(SHARED.length)) });
 			} catch (error) {
-				fault = `This link holds no run that can be read: ${error.message}`;
+				fault = `This link has no valid run: ${error.message}`;
 			}
 		}
-		const kept = await runs();
+		const stored = await runs();
 		if (turn !== latest) return;
-		const known = visitor === undefined || kept.some(({ id }) => id === visitor.id) ? kept : [visitor, ...kept];
+		const known = visitor === undefined || stored.some(({ id }) => id === visitor.id) ? stored : [visitor, ...stored];
 		shown = known.find(({ id }) => id === wanted) ?? (wanted.startsWith(SHARED) && visitor) ?? known[0];
 		shown ||= known[0];
-		draw(known, kept);
+		draw(known, stored);
 		if (fault !== undefined) fail(fault);
 	}
 
-	function draw(known, kept) {
+	function draw(known, stored) {
 		for (const chart of charts) chart.remove();
 		charts = [];
 		const importer = el("input.hidden", {
@@ -71,14 +71,14 @@ export function openResults() {
 			known.length > 0 && picker("chosen-run", "Run", known, shown, (id) => go(id)),
 			el("button.quiet", { type: "button", onclick: () => importer.click() }, "Import"),
 			importer,
-			...(shown === undefined ? [] : tools(kept)),
+			...(shown === undefined ? [] : tools(stored)),
 		);
 		const message = el("div", { id: "results-message" });
 		if (shown === undefined) {
 			host.replaceChildren(
 				bar,
 				message,
-				el("p.note", {}, "No run is kept yet. ", el("a", { href: "#run" }, "Measure something"), ", or import a run."),
+				el("p.note", {}, "No runs yet. ", el("a", { href: "#run" }, "Measure something"), ", or import a run."),
 			);
 			return;
 		}
@@ -113,15 +113,15 @@ export function openResults() {
 		host.dataset.run = shown.id;
 	}
 
-	function tools(kept) {
-		const isKept = kept.some(({ id }) => id === shown.id);
+	function tools(stored) {
+		const isStored = stored.some(({ id }) => id === shown.id);
 		return [
 			el("button.quiet", { type: "button", onclick: () => save(shown) }, "Export"),
 			el("button.quiet", { type: "button", id: "share", onclick: share }, "Share link"),
 			el("button.quiet", { type: "button", onclick: () => print() }, "Print"),
-			isKept
+			isStored
 				? el("button.quiet", { type: "button", onclick: remove }, "Delete")
-				: el("button.quiet", { type: "button", onclick: adopt }, "Keep"),
+				: el("button.quiet", { type: "button", onclick: adopt }, "Save"),
 		];
 	}
 
@@ -147,7 +147,7 @@ export function openResults() {
 			go(run.id);
 			announce("Imported.");
 		} catch (error) {
-			fail(`${file.name} holds no run that can be read: ${error.message}`);
+			fail(`${file.name} has no valid run: ${error.message}`);
 		}
 	}
 
@@ -158,12 +158,12 @@ export function openResults() {
 			() => false,
 		);
 		history.replaceState(null, "", address);
-		announce(isCopied ? "The link is copied, and in the address bar." : "The link is in the address bar.");
+		announce(isCopied ? "The link is copied, and is in the address bar." : "The link is in the address bar.");
 		byId("results-message").replaceChildren(
 			el(
 				"p.note",
 				{},
-				`${isCopied ? "The link is copied, and" : "The link is"} in the address bar: all of the run is in it, ${count(address.length)} characters.`,
+				`${isCopied ? "The link is copied, and is" : "The link is"} in the address bar. It contains the whole run, ${count(address.length)} characters.`,
 			),
 		);
 	}
@@ -179,7 +179,7 @@ export function openResults() {
 	async function adopt() {
 		await keep(shown);
 		go(shown.id);
-		announce("Kept.");
+		announce("Saved.");
 	}
 
 	addEventListener("hashchange", () => location.hash.startsWith("#results") && show());
@@ -217,11 +217,11 @@ function picker(id, label, all, chosen, onChoose) {
 	return el("label.picker", { for: id }, el("span", {}, label), select);
 }
 
-/** Hands a run to the reader as a file. */
+/** Downloads a run as a file. */
 function save(run) {
 	const url = URL.createObjectURL(new Blob([`${JSON.stringify(run, null, "\t")}\n`], { type: "application/json" }));
 	const anchor = el("a", { href: url, download: `featheredge-${run.id}.json` });
 	anchor.click();
-	// The browser has begun to read it by then.
+	// The browser has started the download by then.
 	setTimeout(() => URL.revokeObjectURL(url), 1_000);
 }

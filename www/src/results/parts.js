@@ -1,34 +1,34 @@
-// What Results and Live have in common: promises, and where the time went.
+// Parts that Results and Live share: the SLO's targets, and the latency breakdown.
 
 import { el } from "../dom.js";
 import { milliseconds } from "../headers.js";
 import { percent, TARGETS } from "./tables.js";
 
-/** The parts of a latency as the client sees them, with what each is for who does not see the bar. */
+/** The parts of a latency as the client measures it, described for screen readers. */
 const PARTS = [
-	["network_ms", "Network", "on the way, and in the client’s queue"],
+	["network_ms", "Network", "in transit, and in the client’s queue"],
 	["cache_ms", "Caches", "waiting for stores"],
 	["computation_ms", "Computation", "waiting for the origin"],
 	["serialization_ms", "Serialization", "reading, writing, and queues in the engine"],
 ];
 
-/** Targets, each with what was measured and whether that keeps it. */
-export function promises(verdicts) {
+/** Targets, each with the measured value and whether it is met. */
+export function targetList(verdicts) {
 	const items = verdicts.map(({ name, target, actual, is_met }) => {
 		const { name: title, words, sign } = TARGETS[name];
 		return el(
 			"li",
 			{ "data-verdict": is_met ? "met" : "missed" },
-			el("span.promise", {}, title),
+			el("span.target", {}, title),
 			el("span.figure", {}, words(actual)),
 			el("span.caption", {}, `${sign} ${words(target)}`),
-			el("span.hidden", {}, is_met ? "kept" : "not kept"),
+			el("span.hidden", {}, is_met ? "met" : "violated"),
 		);
 	});
-	return el("ul.promises", {}, ...items);
+	return el("ul.targets", {}, ...items);
 }
 
-/** The latency model as a bar and in figures, and what the caches save by it. */
+/** The latency model as a bar and in figures, and the saving by the caches. */
 export function model({ parts, hit_ms, miss_ms, saved_ms, hit_ratio }, names = PARTS) {
 	const total = names.reduce((sum, [name]) => sum + parts[name], 0) || 1;
 	const segments = names.map(([name]) => {
@@ -47,8 +47,8 @@ export function model({ parts, hit_ms, miss_ms, saved_ms, hit_ratio }, names = P
 	);
 	const saved =
 		saved_ms === null || saved_ms === undefined
-			? "No saving can be told: answers came all from the caches, or none did."
-			: `The caches save ${milliseconds(Math.max(0, saved_ms))} a request: hit ratio ${percent(hit_ratio)} × (miss ${milliseconds(miss_ms)} − hit ${milliseconds(hit_ms)}).`;
+			? "The saving is unknown: all responses came from the caches, or none."
+			: `The caches save ${milliseconds(Math.max(0, saved_ms))} per request: hit ratio ${percent(hit_ratio)} × (miss ${milliseconds(miss_ms)} − hit ${milliseconds(hit_ms)}).`;
 	return el(
 		"div",
 		{},

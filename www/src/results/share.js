@@ -1,6 +1,6 @@
 // A run as a link: all of it is in the fragment, which browsers send to nobody.
 
-/** What is left of a run in a link: what it shows is computed again, and what it was over time is for charts alone. */
+/** A run without what a link does not need: its results are computed again, and timelines are for charts only. */
 function trimmed({ overall, ...run }) {
 	const scenarios = run.scenarios.map(({ scenario, repeats }) => ({
 		scenario,

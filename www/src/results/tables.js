@@ -3,15 +3,15 @@
 import { breakable, el } from "../dom.js";
 import { milliseconds } from "../headers.js";
 
-/** A number as a person reads it. */
+/** A number with separators. */
 export const count = (value) => value.toLocaleString("en-GB");
-/** So many of something. */
+/** A count with its noun. */
 export const many = (value, one, all = `${one}s`) => `${count(value)} ${value === 1 ? one : all}`;
-/** Three digits, and more where they would round up to all: 99.995 % is not 100 %. */
+/** Three digits, or six near 100 %, so that 99.995 % is not rounded up. */
 export const percent = (value) => `${Number((value * 100).toPrecision(value > 0.99 && value < 1 ? 6 : 3))} %`;
 export const rate = (value) => `${Number(value.toPrecision(3)).toLocaleString("en-GB")}/s`;
 
-/** A table in a region that scrolls by keyboard too. */
+/** A table in a region that can be scrolled by keyboard. */
 export function tableOf(caption, heads, rows, name = "figures") {
 	const head = el("tr", {}, ...heads.map((text) => el("th", { scope: "col" }, text)));
 	const table = el(
@@ -42,28 +42,28 @@ const FIGURES = [
 	["Max", ({ max_ms }) => milliseconds(max_ms)],
 	["Deviation", ({ std_ms }) => milliseconds(std_ms)],
 	["Throughput", ({ throughput }) => rate(throughput)],
-	["Answered", ({ succeeded }) => count(succeeded)],
+	["Succeeded", ({ succeeded }) => count(succeeded)],
 	["Failed", ({ failed }) => (failed > 0 ? el("span.failed", {}, count(failed)) : "0")],
 	["Hit ratio", ({ model }) => percent(model.hit_ratio)],
 	["Targets", ({ verdicts }) => verdict(verdicts)],
 ];
 
-/** All scenarios of a run, and all of them together. */
+/** All scenarios of a run, and their total. */
 export function summaryTable(run) {
 	const cells = (summary) => FIGURES.map(([, figure]) => figure(summary));
 	const rows = run.scenarios.map(({ scenario, summary }) => row(scenario.name, cells(summary)));
-	if (rows.length > 1) rows.push(row("all together", cells(run.overall)));
+	if (rows.length > 1) rows.push(row("total", cells(run.overall)));
 	return tableOf("Scenarios and their figures", ["Scenario", ...FIGURES.map(([name]) => name)], rows);
 }
 
-/** Whether all promises were kept, in a word. */
+/** Whether all targets were met. */
 function verdict(verdicts) {
 	const missed = verdicts.filter(({ is_met }) => !is_met);
 	if (missed.length === 0) return el("span.verdict", { "data-verdict": "met" }, "met");
-	return el("span.verdict", { "data-verdict": "missed" }, `${missed.length} missed`);
+	return el("span.verdict", { "data-verdict": "missed" }, `${missed.length} violated`);
 }
 
-/** The promises, by name. */
+/** The SLO's targets by name. */
 export const TARGETS = {
 	p50_ms: { name: "Median", words: milliseconds, sign: "≤" },
 	p95_ms: { name: "p95", words: milliseconds, sign: "≤" },

@@ -1,9 +1,9 @@
-// What is measured, and against what: the form, and the choice that it stands for.
+// The form of a run: scenarios and target.
 
 import { breakable, el } from "../dom.js";
 import { token } from "../token.js";
 
-/** What a composed scenario begins as: a skewed load, which the seed's four are not. */
+/** The defaults of a composed scenario: a skewed load, unlike the original specification's four. */
 const COMPOSED = {
 	name: "composed",
 	request_count: 2_000,
@@ -21,7 +21,7 @@ const COMPOSED = {
 const POPULARITIES = [
 	["zipf", "Zipf"],
 	["uniform", "Uniform"],
-	["sequential", "Sequential, none twice"],
+	["sequential", "Sequential, without repeats"],
 	["recorded", "Recorded file"],
 ];
 const LOOPS = [
@@ -38,9 +38,9 @@ const SCALES = [
 	["0.1", "A tenth"],
 ];
 const TARGETS = [
-	["engine", "This page’s engine", "in a Web Worker, with an L1 and L2 of its own"],
+	["engine", "This page’s engine", "in a Web Worker, with its own L1 and L2"],
 	["deployment", "This deployment", "the Worker that served this page"],
-	["url", "Another URL", "a deployment that lets this page in (CORS)"],
+	["url", "Another URL", "a deployment that allows this page (CORS)"],
 ];
 const STORES = [
 	["indexeddb", "IndexedDB"],
@@ -48,7 +48,7 @@ const STORES = [
 	["none", "None"],
 ];
 const ORIGINS = [
-	["synthetic", "Built in"],
+	["synthetic", "Synthetic"],
 	["url", "A URL"],
 ];
 const PRIORITIES = ["normal", "low", "high", "critical"].map((name) => [name, name]);
@@ -63,7 +63,7 @@ const field = (label, control, hint) =>
 const number = (name, value, attributes = {}) =>
 	el("input", { type: "number", name, value, min: 1, step: 1, required: true, inputmode: "numeric", ...attributes });
 
-/** Shows what belongs to a choice, and takes the rest out of the form. */
+/** Shows the fields of a choice, and disables the others. */
 function offer(fields, isOffered) {
 	fields.hidden = !isOffered;
 	for (const control of fields.querySelectorAll("input, select")) control.disabled = !isOffered;
@@ -89,11 +89,11 @@ export function makeForm(form, scenarios) {
 		el(
 			"fieldset",
 			{},
-			el("legend", {}, "How much"),
+			el("legend", {}, "Amount"),
 			el(
 				"div.row",
 				{},
-				field("Repetitions", number("repeats", 5, { max: 50 }), "3 or more tell noise"),
+				field("Repetitions", number("repeats", 5, { max: 50 }), "3 or more estimate the noise"),
 				field("Scale", select("scale", SCALES), "share of requests"),
 			),
 		),
@@ -108,7 +108,7 @@ export function makeForm(form, scenarios) {
 	const follow = () => {
 		const isComposed = new FormData(form).getAll("scenario").includes(COMPOSED.name);
 		offer(composer.element, isComposed);
-		// What was just let into the form is read anew.
+		// Read again, with the enabled fields.
 		if (isComposed) composer.follow(new FormData(form));
 		target.follow(form);
 	};
@@ -123,7 +123,7 @@ function card(
 	const size =
 		name === COMPOSED.name
 			? "any popularity, closed or open loop"
-			: `${request_count} × ${entities_per_request} × ${features_per_request}, ${concurrency} at a time`;
+			: `${request_count} × ${entities_per_request} × ${features_per_request}, ${concurrency} concurrent`;
 	const id = `scenario-${name}`;
 	const words = `${id}-words`;
 	return el(
@@ -142,7 +142,7 @@ function compose() {
 		number("exponent", COMPOSED.exponent, { min: 0.01, max: 10, step: "any", inputmode: "decimal" }),
 	);
 	const file = el("input", { type: "file", name: "recorded", accept: ".txt,.csv,text/plain", required: true });
-	const recorded = field("File", file, "an entity id a line");
+	const recorded = field("File", file, "one entity id per line");
 	const rate = field("Per second", number("rate_per_second", COMPOSED.rate_per_second, { max: 100_000 }));
 	const count = field("Requests", number("request_count", COMPOSED.request_count, { max: 1_000_000 }));
 	const duration = field("Milliseconds", number("duration_ms", COMPOSED.duration_ms, { max: 3_600_000 }));
@@ -155,7 +155,7 @@ function compose() {
 		recorded,
 		field("Loop", select("loop", LOOPS), "open: at a rate"),
 		rate,
-		field("At a time", number("concurrency", COMPOSED.concurrency, { max: 1_000 })),
+		field("Concurrency", number("concurrency", COMPOSED.concurrency, { max: 1_000 })),
 		field("Length", select("length", LENGTHS)),
 		count,
 		duration,
@@ -193,17 +193,13 @@ function targetFields() {
 		"div.row.wide",
 		{},
 		field("URL", el("input", { type: "url", name: "url", required: true, placeholder: "https://" })),
-		field(
-			"Its token",
-			el("input", { type: "password", name: "url_token", autocomplete: "off" }),
-			"if it wants one; not kept",
-		),
+		field("Token", el("input", { type: "password", name: "url_token", autocomplete: "off" }), "if needed; not stored"),
 	);
 	const origin = field(
-		"Its URL",
+		"Origin URL",
 		el("input", { type: "url", name: "origin_url", required: true, placeholder: "https://" }),
 	);
-	const delay = field("Delay", number("delay_ms", 10, { min: 0, max: 10_000 }), "ms a call");
+	const delay = field("Delay", number("delay_ms", 10, { min: 0, max: 10_000 }), "ms per request");
 	const engine = el(
 		"div.row",
 		{},
@@ -264,7 +260,7 @@ function targetOf(data) {
 }
 
 /**
- * What the form says.
+ * The run that the form describes.
  *
  * @param {HTMLFormElement} form
  * @param {any[]} scenarios the default ones
@@ -273,7 +269,7 @@ export async function chosen(form, scenarios) {
 	const data = new FormData(form);
 	const names = data.getAll("scenario");
 	const known = scenarios.filter(({ name }) => names.includes(name));
-	// What is recorded goes out with an export, and a token must not.
+	// Settings are exported with a run, and must not contain a token.
 	const { kind, url, token, ...settings } = targetOf(data);
 	return {
 		scenarios: names.includes(COMPOSED.name) ? [...known, await composed(data)] : known,

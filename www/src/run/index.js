@@ -1,4 +1,4 @@
-// Runs scenarios and shows what comes while it comes.
+// Runs scenarios, and shows the intermediate results.
 
 import { ask, Cancelled, framework } from "../bench/client.js";
 import { keep } from "../bench/history.js";
@@ -32,9 +32,7 @@ export async function openRun() {
 			await keep(run);
 			view.end(run);
 		} catch (error) {
-			view.stop(
-				error instanceof Cancelled ? "Cancelled. Nothing was kept." : `This could not be measured: ${error.message}`,
-			);
+			view.stop(error instanceof Cancelled ? "Cancelled. Nothing was saved." : `The run failed: ${error.message}`);
 		} finally {
 			running = undefined;
 			setRunning(false);
@@ -60,7 +58,7 @@ function makeView() {
 		el(
 			"p.empty",
 			{},
-			"Nothing is measured yet. Start takes the seed’s four scenarios on cold caches, five times each.",
+			"No measurement yet. Start runs the original specification’s four scenarios on cold caches, five times each.",
 		),
 		expected(),
 	);
@@ -69,7 +67,7 @@ function makeView() {
 	return {
 		async begin(next) {
 			choice = next;
-			// A first visit loads no charts, for there is nothing yet to show in them.
+			// Charts are loaded with the first run.
 			charts ??= await makeCharts();
 			startedAt = performance.now();
 			what.textContent = "Starting";
@@ -78,7 +76,7 @@ function makeView() {
 			state.replaceChildren(progress);
 			byId("run-outcome").replaceChildren();
 			byId("run-view").scrollIntoView({ block: "nearest" });
-			byId("run-announcement").textContent = "The measurement has begun.";
+			byId("run-announcement").textContent = "The measurement has started.";
 		},
 		show({ scenario, repeat, live }) {
 			const { scenarios, repeats } = choice;
@@ -86,13 +84,13 @@ function makeView() {
 			bar.value = share;
 			what.textContent = `${scenarios[scenario].name}, repetition ${repeat + 1} of ${repeats}`;
 			const elapsed = performance.now() - startedAt;
-			// The first hundredth says little of the pace.
+			// The first hundredth is no basis for an estimate.
 			if (share > 0.01) left.textContent = `${duration((elapsed * (1 - share)) / share)} left`;
 			if (live.timeline.length > 0) showCharts(charts, live);
 		},
 		end(run) {
 			const { succeeded, failed, p99_ms } = run.overall;
-			const words = `${succeeded} answered, ${failed} failed, p99 ${milliseconds(p99_ms)}`;
+			const words = `${succeeded} succeeded, ${failed} failed, p99 ${milliseconds(p99_ms)}`;
 			const link = el("a", { href: `#results=${run.id}`, id: "see-results" }, "See the results");
 			const took = duration(performance.now() - startedAt);
 			state.replaceChildren(el("p.done", {}, el("strong", {}, "Measured"), ` in ${took}: ${words}. `, link));
@@ -106,20 +104,20 @@ function makeView() {
 	};
 }
 
-/** What stands in the charts' places before there is anything to see. */
+/** The charts' descriptions before there is data. */
 function expected() {
 	const places = [
-		["Latency over time", "Within what time half, 95 % and 99 % of the requests were answered"],
-		["Latencies", "How many took how long"],
-		["Where answers came from", "Memory, the store or the origin: the furthest that an answer had to go"],
-		["Answers per second", "What failed is not among them"],
+		["Latency over time", "The median, p95 and p99 of the requests’ latencies"],
+		["Latencies", "The distribution of latencies"],
+		["Responses by tier", "Memory, the store or the origin: the furthest tier of each response"],
+		["Responses per second", "Failures excluded"],
 	];
 	const chart = ([title, words]) =>
 		el("div.chart", {}, el("p.expected-title", {}, title), el("p.plot-area.plot-expected", {}, words));
 	return el("div.charts.expected", {}, ...places.map(chart));
 }
 
-/** The charts, each with how it shows what is known. */
+/** The charts, each with its update function. */
 async function makeCharts() {
 	const kit = await import("../charts.js");
 	const percentiles = kit.percentileChart();
@@ -134,19 +132,16 @@ function showCharts({ kit, ...charts }, { timeline, latencies, progress }) {
 	byId("run-charts").hidden = false;
 	const last = timeline.at(-1);
 	const percentiles = `p50 ${milliseconds(last.p50_ms)}, p95 ${milliseconds(last.p95_ms)}, p99 ${milliseconds(last.p99_ms)}`;
-	charts.percentiles.show(kit.percentileData(timeline), `${percentiles} at the last.`);
+	charts.percentiles.show(kit.percentileData(timeline), `${percentiles} at last.`);
 	const [bars, key] = kit.histogramData([latencies]);
 	charts.histogram.show(bars, `${progress.succeeded} latencies.`, key);
 	const tiers = timeline.reduce((sums, { tiers }) => sums.map((sum, tier) => sum + tiers[tier]), [0, 0, 0, 0]);
 	const [l1, l2, l3, origin] = tiers;
 	charts.tiers.show(
 		kit.tierData(timeline),
-		`Answers by the furthest tier: L1 ${l1}, L2 ${l2}, L3 ${l3}, origin ${origin}, failed ${progress.failed}.`,
+		`Responses by the furthest tier: L1 ${l1}, L2 ${l2}, L3 ${l3}, origin ${origin}, failed ${progress.failed}.`,
 	);
-	charts.throughput.show(
-		kit.throughputData(timeline),
-		`${Math.round(last.throughput)} answers per second at the last.`,
-	);
+	charts.throughput.show(kit.throughputData(timeline), `${Math.round(last.throughput)} responses per second at last.`);
 }
 
 function duration(millis) {

@@ -1,24 +1,24 @@
-// Shows what came back: a summary, the tiers it passed, and three views of it.
+// Shows a response: a summary, its tiers, and three views.
 
 import { byId, el } from "../dom.js";
 import { bytes, explained, milliseconds, stops, TIERS, timings } from "../headers.js";
 import { paint, unpaint } from "../highlight.js";
 import { indent, member, parse, textOf } from "../json.js";
-import { tokenButton, wantsToken } from "../token.js";
+import { needsToken, tokenButton } from "../token.js";
 import { failureOf } from "./failure.js";
 import { NATIVE } from "./presets.js";
 import { values } from "./values.js";
 
 /** @typedef {import("../tabs.js").Tabs} Tabs */
 
-/** The tiers that the path always shows; others appear when they take part. */
+/** The tiers that are always shown; others appear if the response used them. */
 const ALWAYS_SHOWN = ["l1", "l2", "origin"];
 
 let isIndented = true;
 
 export function showNothing() {
 	byId("answer").dataset.state = "empty";
-	byId("summary").replaceChildren(el("p.empty", {}, "Nothing sent yet. Send the example, then send it again."));
+	byId("summary").replaceChildren(el("p.empty", {}, "No request yet. Send the example, then send it again."));
 	showPath([]);
 }
 
@@ -28,7 +28,7 @@ export function showFailure(message) {
 	byId("summary").replaceChildren();
 	byId("views").hidden = true;
 	showPath([]);
-	byId("failure").replaceChildren(callout("No answer", [message]));
+	byId("failure").replaceChildren(callout("No response", [message]));
 }
 
 /**
@@ -38,12 +38,12 @@ export function showFailure(message) {
 export function showAnswer(exchange, tabs) {
 	const isGood = exchange.status < 400;
 	const root = parsed(exchange.text);
-	byId("answer").dataset.state = isGood ? "answered" : "failed";
+	byId("answer").dataset.state = isGood ? "succeeded" : "failed";
 	byId("summary").replaceChildren(summary(exchange, root));
 	showPath(stops(exchange.headers));
 	const failure = isGood ? undefined : failureOf(exchange);
 	byId("failure").replaceChildren(
-		...(failure ? [callout(failure.title, failure.lines, wantsToken(exchange.status) && tokenButton())] : []),
+		...(failure ? [callout(failure.title, failure.lines, needsToken(exchange.status) && tokenButton())] : []),
 	);
 	byId("view-values").replaceChildren(isGood ? values(exchange, root) : "");
 	showJson(exchange.text, root !== undefined);
@@ -95,7 +95,7 @@ function summary({ endpoint, status, statusText, headers, text, size, elapsedMs 
 	);
 }
 
-/** Where the rows came from: `2 from L1`. */
+/** The number of rows by tier: `2 from L1`. */
 function rowCounts(text, stats) {
 	if (stats === undefined) return undefined;
 	const count = (name) => Number(member(stats, name) ? textOf(text, member(stats, name)) : 0);
@@ -117,26 +117,26 @@ function rowCounts(text, stats) {
 }
 
 function showPath(passed) {
-	// A request that was refused at the door passed no tier.
+	// A request that was refused used no tier.
 	byId("path").hidden = passed.length === 0 && byId("answer").dataset.state === "failed";
 	const shown = TIERS.filter(({ id }) => ALWAYS_SHOWN.includes(id) || passed.some(({ tier }) => tier.id === id));
 	byId("path").replaceChildren(
 		...shown.map((tier) => {
 			const stop = passed.find((candidate) => candidate.tier === tier);
-			const outcome = stop?.outcome ?? (passed.length > 0 ? "unasked" : "idle");
+			const outcome = stop?.outcome ?? (passed.length > 0 ? "skipped" : "idle");
 			return el(
 				"li",
 				{ "data-tier": tier.id, "data-outcome": outcome },
 				el("span.node", { "aria-hidden": "true" }),
 				el("span.stop-name", {}, tier.label),
-				el("span.stop-words", {}, stop ? OUTCOMES[stop.outcome] : outcome === "unasked" ? "not asked" : tier.place),
+				el("span.stop-words", {}, stop ? OUTCOMES[stop.outcome] : outcome === "skipped" ? "skipped" : tier.place),
 				stop?.durationMs !== undefined && el("span.stop-time", {}, milliseconds(stop.durationMs)),
 			);
 		}),
 	);
 }
 
-const OUTCOMES = { hit: "hit", part: "hit in part", passed: "miss", answered: "computed", failed: "failed" };
+const OUTCOMES = { hit: "hit", partial: "partial hit", miss: "miss", computed: "computed", failed: "failed" };
 
 function showJson(text, isJson) {
 	const view = byId("view-json");
@@ -162,13 +162,13 @@ function showJson(text, isJson) {
 						{},
 						toggle,
 						el("label", { for: "indent" }, "Indent"),
-						el("span.caption", {}, "Every value is shown as it was sent."),
+						el("span.caption", {}, "Values are shown exactly as they were sent."),
 					),
 				]
 			: []),
 		text === ""
 			? el("p.note", {}, "The body is empty.")
-			: el("pre.json", { tabindex: 0, role: "region", "aria-label": "Body of the answer" }, code),
+			: el("pre.json", { tabindex: 0, role: "region", "aria-label": "Response body" }, code),
 	);
 }
 

@@ -1,4 +1,4 @@
-// What an error answer says, in the three forms that the API has: RFC 9457 problems, FastAPI's `detail`, and Feast's JSON in a string.
+// Error responses in the API's three formats: RFC 9457 problems, FastAPI's `detail`, and Feast's JSON in a string.
 
 import { lineAndColumn, member, parse, stringOf, textOf } from "../json.js";
 
@@ -12,7 +12,7 @@ export function failureOf({ status, statusText, text, requestText }) {
 	try {
 		root = parse(text);
 	} catch {
-		return { title, lines: [text.trim() || "The answer has no body."] };
+		return { title, lines: [text.trim() || "The response has no body."] };
 	}
 	const inner = stringOf(text, root);
 	if (inner !== undefined) return { title, lines: feastError(inner) };
@@ -24,7 +24,7 @@ export function failureOf({ status, statusText, text, requestText }) {
 	return { title: problemTitle ? `${status} ${problemTitle}` : title, lines: [words ?? text] };
 }
 
-/** `{"module":…,"class":…,"message":…}` inside a string, or plain words. */
+/** `{"module":…,"class":…,"message":…}` inside a string, or plain text. */
 function feastError(inner) {
 	try {
 		const root = parse(inner);

@@ -1,7 +1,7 @@
-// The request editor and the answer to what it sends.
+// The request editor and its response.
 
 import { byId, el } from "../dom.js";
-import { exchange, NoAnswer } from "../exchange.js";
+import { exchange, NoResponseError } from "../exchange.js";
 import { milliseconds } from "../headers.js";
 import { paint } from "../highlight.js";
 import { JsonError, lineAndColumn, parse } from "../json.js";
@@ -11,7 +11,7 @@ import { showAnswer, showFailure, showNothing } from "./answer.js";
 import { ENDPOINTS, PRESETS } from "./presets.js";
 import { Sends } from "./sends.js";
 
-/** Long enough not to speak of every keystroke. */
+/** Longer than the time between keystrokes. */
 const HINT_DELAY_MS = 400;
 
 export function openTry() {
@@ -39,7 +39,7 @@ export function openTry() {
 	}
 
 	function onEdit() {
-		// A line break at the very end takes up room only when something follows it.
+		// A final line break has a height only if something follows it.
 		paint(byId("body-paint"), `${body.value}\n`);
 		byId("restore").hidden = body.value === preset.body && endpoint.value === preset.endpoint;
 		const isRepeat = lastSent !== undefined && lastSent.path === endpoint.value && lastSent.text === body.value;
@@ -66,7 +66,7 @@ export function openTry() {
 			byId("announcement").textContent =
 				`${sends.count}: status ${answer.status} in ${milliseconds(answer.elapsedMs)}. ${sends.lastWords}`;
 		} catch (error) {
-			if (!(error instanceof NoAnswer)) throw error;
+			if (!(error instanceof NoResponseError)) throw error;
 			showFailure(error.message);
 			byId("announcement").textContent = error.message;
 		} finally {
@@ -94,7 +94,7 @@ export function openTry() {
 	body.addEventListener("input", onEdit);
 	endpoint.addEventListener("change", () => {
 		if (body.value !== preset.body) return onEdit();
-		// An untouched example gives way to one that suits the endpoint.
+		// An unchanged example is replaced by one for the endpoint.
 		const fitting = PRESETS.find((choice) => choice.endpoint === endpoint.value);
 		byId(`preset-${fitting.id}`).checked = true;
 		load(fitting);
@@ -105,7 +105,7 @@ export function openTry() {
 			() => true,
 			() => false,
 		);
-		byId("copied").textContent = isCopied ? "Copied" : "This browser does not allow copying here";
+		byId("copied").textContent = isCopied ? "Copied" : "This browser does not allow copying";
 		setTimeout(() => (byId("copied").textContent = ""), 2_500);
 	});
 }
@@ -115,7 +115,7 @@ function chip({ id, name }, isChecked) {
 	return el("span.chip", {}, input, el("label", { for: `preset-${id}` }, name));
 }
 
-/** What is wrong with a body, before it is sent; the Worker has the last word. */
+/** The syntax error of a body before it is sent. */
 function fault(text) {
 	try {
 		parse(text);
@@ -123,13 +123,13 @@ function fault(text) {
 	} catch (error) {
 		if (!(error instanceof JsonError)) throw error;
 		const { line, column } = lineAndColumn(text, error.at);
-		return `Not JSON yet: ${error.message}, at line ${line}, column ${column}.`;
+		return `Invalid JSON: ${error.message}, at line ${line}, column ${column}.`;
 	}
 }
 
 function curl(path, text) {
 	const quoted = text.replaceAll("'", "'\\''");
-	// Whoever pastes it has the token at hand, and it belongs in nobody's shell history.
+	// The token must not end up in a shell's history.
 	const shown = token() === "" ? "" : ' -H "authorization: Bearer $TOKEN"';
 	return `curl -i ${location.origin}${path} -H 'content-type: application/json'${shown} -d '${quoted}'`;
 }

@@ -1,4 +1,4 @@
-// The last sends as bars, so that the way from a miss to a hit is seen.
+// The last requests as bars, which show the difference between a miss and a hit.
 
 import { el } from "../dom.js";
 import { milliseconds, stops } from "../headers.js";
@@ -15,9 +15,9 @@ export class Sends {
 		this.#host = host;
 	}
 
-	/** What the last send was, for an announcement. */
+	/** The last request, for an announcement. */
 	get count() {
-		return `Send ${this.#count}`;
+		return `Request ${this.#count}`;
 	}
 
 	get lastWords() {
@@ -29,7 +29,7 @@ export class Sends {
 		this.#count += 1;
 		const last = stops(headers).at(-1);
 		const isGood = status < 400;
-		const words = isGood ? (last ? `Answered by ${last.tier.inText}` : "Answered") : `Status ${status}`;
+		const words = isGood ? (last ? `Served by ${last.tier.inText}` : "Served") : `Status ${status}`;
 		this.#all.unshift({
 			number: this.#count,
 			endpoint,
@@ -56,7 +56,7 @@ export class Sends {
 			);
 		});
 		this.#host.replaceChildren(
-			el("h3", { id: "sends-title" }, "Sends"),
+			el("h3", { id: "sends-title" }, "Requests"),
 			el("ol.sends", { "aria-labelledby": "sends-title" }, ...rows),
 		);
 	}

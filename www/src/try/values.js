@@ -1,11 +1,11 @@
-// The answer as a table: one line per value for the native API, one column per feature for Feast's.
+// A response as a table: one line per value for the native API, one column per feature for Feast's.
 
 import { el, svg } from "../dom.js";
 import { age, TIERS } from "../headers.js";
 import { member, numberOf, parse, stringOf, textOf } from "../json.js";
 import { NATIVE } from "./presets.js";
 
-/** Rows drawn at once; the rest on demand, so that a batch of thousands does not stop the page. */
+/** The rows that are drawn at once; the rest on demand, so that large batches do not block the page. */
 const FIRST_ROWS = 200;
 /** Characters of a value that a cell shows before it is cut. */
 const LONG = 120;
@@ -19,7 +19,7 @@ const VECTOR = 8;
 export function values(exchange, root) {
 	const { endpoint, text } = exchange;
 	const table = endpoint === NATIVE ? nativeTable(exchange, root) : feastTable(text, root);
-	return table ?? el("p.note", {}, "This answer has no table. See its JSON.");
+	return table ?? el("p.note", {}, "This response has no table. See its JSON.");
 }
 
 function nativeTable({ text, requestText }, root) {
@@ -27,7 +27,7 @@ function nativeTable({ text, requestText }, root) {
 	if (features?.kind !== "object") return undefined;
 	const asked = included(requestText);
 	const columns = NATIVE_COLUMNS.filter(({ include }) => include === undefined || asked.has(include));
-	// Where there is little room, an entity stands above its features, not beside them.
+	// On a narrow screen an entity is above its features, not beside them.
 	const isNarrow = matchMedia("(max-width: 40rem)").matches;
 	const groups = features.members.map(({ key: entity, value: row }) => {
 		const members = row.members ?? [];
@@ -66,7 +66,7 @@ const NATIVE_COLUMNS = [
 	},
 ];
 
-/** What the request's `include` names. */
+/** The names in the request's `include`. */
 function included(requestText) {
 	try {
 		const include = member(parse(requestText), "include");
@@ -107,7 +107,7 @@ function feastCell(text, value, statusNode, time) {
 	);
 }
 
-/** A table in a region that scrolls by keyboard too. */
+/** A table in a region that can be scrolled by keyboard. */
 function tableOf(caption, kind, head, groups) {
 	const count = groups.reduce((sum, group) => sum + group.length, 0);
 	const table = el("table", { class: kind }, el("caption.hidden", {}, caption), el("thead", {}, head));
@@ -184,6 +184,6 @@ function tier(name) {
 
 const ageOf = (value) => (value === undefined ? "" : age(value));
 
-/** Time zero stands for "none" in Feast's form. */
+/** Feast uses time zero for a missing time. */
 const eventTime = (text) =>
 	text === undefined || text.startsWith("1970-01-01T00:00:00") ? "" : text.replace("T", " ").replace("Z", " UTC");

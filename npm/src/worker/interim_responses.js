@@ -1,20 +1,20 @@
-// Waits past interim answers (RFC 9110, 15.2). workerd takes one for the answer, and what follows on the connection, the answer, for its body.
-// To `HEAD` it gives no body, so nothing can be seen behind the interim answer there: `WorkerOrigin` asks by `GET` in its place.
+// Skips interim responses (RFC 9110, 15.2). workerd takes an interim response for the final one, and the final one for its body. For `HEAD` it
+// has no body, so the final response is lost: `WorkerOrigin` sends `GET` instead.
 //
-// Its invariant: a body is as long as it was announced to be, or breaks off.
+// It knows nothing of the origin. Invariant: a body has its declared length, or breaks off.
 
-import { isBodyless } from "../gateway/reply.js";
-import { EncodedError, STREAMS } from "../runtime/body.js";
+import { hasNoBody } from "../gateway/reply.js";
+import { decompressionStream } from "../runtime/body.js";
 
-/** One character for each byte, so that a place in the text is one in the bytes. */
+/** Bytes as a text of one character each, so that offsets are equal in both. */
 const latin1 = (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 
-/** How long the heads before an answer may be, in bytes. */
+/** The longest head of a response, in bytes. */
 const MAX_HEAD_BYTES = 64 * 1024;
 
 const HEAD_END = "\r\n\r\n";
 
-/** Reads a stream by lengths that are not those of its chunks. */
+/** Reads a stream by lengths that are independent of its chunks. */
 class ByteReader {
 	#reader;
 	#bytes = new Uint8Array();
@@ -24,7 +24,7 @@ class ByteReader {
 		this.#reader = stream.getReader();
 	}
 
-	/** Waits for more; gives whether there is any. */
+	/** Reads the next chunk; returns whether there was one. */
 	async #fill() {
 		const { done, value } = await this.#reader.read();
 		if (done) return false;
@@ -35,13 +35,13 @@ class ByteReader {
 		return true;
 	}
 
-	/** The text before `end`, which is taken too. */
+	/** The text before `end`, which is consumed too. */
 	async until(end) {
 		for (;;) {
 			const at = latin1(this.#bytes.subarray(0, MAX_HEAD_BYTES)).indexOf(end);
 			if (at >= 0) return latin1(this.#take(at + end.length)).slice(0, -end.length);
 			if (this.#bytes.length >= MAX_HEAD_BYTES || !(await this.#fill()))
-				throw new Error("the answer breaks off, or its head is too long");
+				throw new Error("the response breaks off, or its head is too long");
 		}
 	}
 
@@ -62,20 +62,20 @@ class ByteReader {
 	}
 }
 
-/** The parts of a body, as its head announces it (RFC 9112, 6.3). */
-async function* partsOf(reader, headers) {
+/** The chunks of a body, as its head frames it (RFC 9112, 6.3). */
+async function* bodyChunks(reader, headers) {
 	if (/chunked\s*$/i.test(headers.get("transfer-encoding") ?? "")) {
 		for (;;) {
 			const length = Number.parseInt(await reader.until("\r\n"), 16);
 			if (!(length >= 0)) throw new Error("a chunk has no length");
 			yield* exactly(reader, length);
-			// Behind the last, trailers may stand, which nobody reads.
+			// Trailers may follow the last chunk; they are ignored.
 			if (length === 0) return;
 			await reader.until("\r\n");
 		}
 	}
 	const length = headers.get("content-length");
-	if (length !== null && !/^\d+$/.test(length)) throw new Error("the answer's length is none");
+	if (length !== null && !/^\d+$/.test(length)) throw new Error("the response's length is invalid");
 	yield* exactly(reader, length === null ? Number.POSITIVE_INFINITY : Number(length));
 }
 
@@ -83,7 +83,7 @@ async function* exactly(reader, length) {
 	for (let left = length; left > 0; ) {
 		const part = await reader.some(left);
 		if (part === undefined && left === Number.POSITIVE_INFINITY) return;
-		if (part === undefined) throw new Error("the answer breaks off");
+		if (part === undefined) throw new Error("the response breaks off");
 		left -= part.length;
 		yield part;
 	}
@@ -95,7 +95,7 @@ function streamOf(parts, reader) {
 		async pull(controller) {
 			const { done, value } = await parts.next();
 			if (!done) return controller.enqueue(value);
-			// The connection is in the middle of this answer for the platform, and of no use to another.
+			// To the platform the connection is in the middle of a response, so it cannot be reused.
 			await reader.cancel();
 			controller.close();
 		},
@@ -104,7 +104,7 @@ function streamOf(parts, reader) {
 }
 
 /**
- * The answer behind interim ones.
+ * The final response after interim ones.
  *
  * @param {Response} response
  * @returns {Promise<Response>}
@@ -119,16 +119,15 @@ export async function finalResponse(response) {
 		const headers = new Headers();
 		for (const line of lines)
 			headers.append(line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim());
-		const isBare = isBodyless(status);
-		const body = isBare ? null : streamOf(partsOf(reader, headers), reader);
+		const isBare = hasNoBody(status);
+		const body = isBare ? null : streamOf(bodyChunks(reader, headers), reader);
 		if (isBare) await reader.cancel();
 		const coding = headers.get("content-encoding");
 		if (body === null || coding === null) return new Response(body, { status, headers });
-		const format = STREAMS[coding.toLowerCase()];
-		// What the platform has not read it cannot undo.
-		if (format === undefined) throw new EncodedError(coding);
+		// The platform has not parsed this head, so it has not decoded the body.
+		const decoder = decompressionStream(coding);
 		headers.delete("content-encoding");
 		headers.delete("content-length");
-		return new Response(body.pipeThrough(new DecompressionStream(format)), { status, headers });
+		return new Response(body.pipeThrough(decoder), { status, headers });
 	}
 }
