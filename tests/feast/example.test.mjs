@@ -16,7 +16,7 @@ import { edgeOnly, isFeastAlone, post, send } from "./world.mjs";
 /** Four Feast commands, each of which takes seconds to import Feast. */
 const FEAST_READY_MS = 120_000;
 const example = (name) => fromRoot("examples/feast", name);
-const readme = readFileSync(example("README.md"), "utf8");
+const readme = readFileSync(fromRoot("examples/feast/README.md"), "utf8");
 const commands = [...readme.matchAll(/^```sh\n([\s\S]*?)\n```$/gm)].map(([, command]) => command);
 
 const dir = mkdtempSync(join(tmpdir(), "feast-example-"));

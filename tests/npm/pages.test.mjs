@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { Miniflare } from "miniflare";
 import { documentedKeys } from "../support/configuration.mjs";
 import { startProgram } from "../support/program.mjs";
@@ -12,10 +13,12 @@ import { mustRun, run } from "../support/run.mjs";
 import { freePort } from "../support/workerd.mjs";
 import { project, tool } from "./project.mjs";
 
-const page = (name) => readFileSync(fromRoot("docs/guide/npm", `${name}.md`), "utf8");
-
-/** The programs of a page, in order. */
-const programs = (name) => [...page(name).matchAll(/^```js\n(.*?)^```/gms)].map(([, text]) => text);
+/** The blocks of a page in a language, in order. */
+const blocks = (page, language) =>
+	[...readFileSync(fromRoot(page), "utf8").matchAll(/^```(\w+)\n(.*?)^```/gms)]
+		.filter(([, name]) => name === language)
+		.map(([, , text]) => text);
+const programs = (page) => blocks(page, "js");
 
 const REQUEST = JSON.stringify({ entity_ids: ["ada"], feature_names: ["score"] });
 
@@ -25,14 +28,18 @@ async function check(ask) {
 	assert.equal(typeof (await response.json()).features.ada.score, "number");
 }
 
-for (const [name, binary, args] of [
-	["node", process.execPath, []],
+/** The arguments that a page runs `main.js` with. */
+const runs = (page) => /^\w+ (run .*)main\.js$/m.exec(blocks(page, "sh").join(""))[1].trim().split(" ");
+
+for (const [name, page, binary, args] of [
+	["node", "docs/guide/npm/node.md", process.execPath, []],
 	[
 		"deno",
+		"docs/guide/npm/deno.md",
 		"@deno/linux-x64-glibc/deno",
-		["run", "--allow-read", "--allow-net", "--allow-env", "--no-remote", "--node-modules-dir=manual"],
+		[...runs("docs/guide/npm/deno.md"), "--no-remote", "--node-modules-dir=manual"],
 	],
-	["bun", "@oven/bun-linux-x64/bin/bun", ["run"]],
+	["bun", "docs/guide/npm/bun.md", "@oven/bun-linux-x64/bin/bun", runs("docs/guide/npm/bun.md")],
 ]) {
 	test(`the server in ${name}.md answers`, async (t) => {
 		const command = name === "node" ? binary : fromRoot("node_modules", binary);
@@ -41,7 +48,7 @@ for (const [name, binary, args] of [
 		const root = await project(`page-${name}`, {
 			manifest: { type: "module" },
 			packages: ["@hono/node-server"],
-			files: { "main.js": programs(name)[0] },
+			files: { "main.js": programs(page)[0] },
 		});
 		const env = { PORT: String(await freePort()), DENO_DIR: join(root, ".deno"), DENO_NO_UPDATE_CHECK: "1" };
 		const program = startProgram(command, [...args, "main.js"], { cwd: root, env });
@@ -51,10 +58,55 @@ for (const [name, binary, args] of [
 	});
 }
 
+/** Runs a program until it listens, and gives its URL. */
+async function listening(t, code, packages) {
+	const root = await project(`page-${packages.at(-1)}`, {
+		manifest: { type: "module" },
+		packages,
+		files: { "main.js": code },
+	});
+	const program = startProgram(process.execPath, ["main.js"], { cwd: root });
+	t.after(() => program.stop());
+	return (await program.prints(/ready on (\S+)/))[1];
+}
+
+const listen = "({ port }) => console.log('ready on http://127.0.0.1:' + port)";
+const mounted = programs("docs/guide/npm/node.md");
+
+test("the routes for Express in node.md serve the API and a row's features", async (t) => {
+	const code = `import { getRequestListener } from "@hono/node-server";
+		import { createEngine } from "featheredge";
+		const engine = await createEngine();
+		${mounted[1]}
+		const server = app.listen(0, "127.0.0.1", () => (${listen})(server.address()));`;
+	const url = await listening(t, code, ["@hono/node-server", "express"]);
+	await check((path, init) => fetch(`${url}/features${path}`, init));
+	assert.equal(typeof (await (await fetch(`${url}/score/ada`)).json()).score, "number");
+});
+
+test("the route for Hono in node.md serves the API", async (t) => {
+	const code = `import { serve } from "@hono/node-server";
+		import { createEngine } from "featheredge";
+		import { Hono } from "hono";
+		const app = new Hono();
+		${mounted[2]}
+		serve({ fetch: app.fetch, port: 0 }, ${listen});`;
+	const url = await listening(t, code, ["@hono/node-server", "hono"]);
+	await check((path, init) => fetch(`${url}/features${path}`, init));
+});
+
+test("the route handler for Next.js in node.md serves the API", async () => {
+	const code = `import { createEngine } from "featheredge";\n${mounted[3]}`;
+	const root = await project("page-route", { manifest: { type: "module" }, files: { "route.js": code } });
+	const { GET, POST } = await import(pathToFileURL(join(root, "route.js")));
+	await check((path, init) => POST(new Request(`http://localhost/api/features${path}`, init)));
+	assert.equal((await GET(new Request("http://localhost/api/features/health"))).status, 200);
+});
+
 test("the Worker in workers.md answers, with a KV and without", async (t) => {
 	const root = await project("page-workers", {
 		manifest: { type: "module" },
-		files: { "main.js": programs("workers")[0] },
+		files: { "main.js": programs("docs/guide/npm/workers.md")[0] },
 	});
 	const how = ["--bundle", "--format=esm", "--conditions=workerd", "--outfile=out/index.js", "--external:./*.wasm"];
 	await tool(root, "esbuild/bin/esbuild", "main.js", ...how);
@@ -74,7 +126,7 @@ test("the Worker in workers.md answers, with a KV and without", async (t) => {
 });
 
 test("the Map of from-a-map.md and the engine in its place give the same rows", async () => {
-	const [byMap, engine, byEngine] = programs("from-a-map");
+	const [byMap, engine, byEngine] = programs("docs/guide/npm/from-a-map.md");
 	const table = { 1: { age: 30, embedding: [1, 0.5] }, 2: { age: 40, embedding: [2, 0.5] } };
 	const load = `let calls = 0;
 		const table = ${JSON.stringify(table)};

@@ -1,4 +1,5 @@
-// The programs of docs/guide/npm.md and of the pages on stores and browsers run as they stand: each store keeps rows for another engine.
+// The programs of docs/guide/npm.md, of the pages on stores, browsers and prefetch and of the package's README run as they stand: each store
+// keeps rows for another engine.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -10,15 +11,16 @@ import { Miniflare } from "miniflare";
 import { chromium as playwright } from "playwright-core";
 import { ARGUMENTS, chromium, MISSING } from "../support/chromium.mjs";
 import { answerFeatures } from "../support/features.mjs";
+import { startOrigin } from "../support/origin.mjs";
 import { startRedis } from "../support/redis.mjs";
 import { fromRoot } from "../support/root.mjs";
 import { mustRun } from "../support/run.mjs";
 import { project, tool } from "./project.mjs";
 
-/** The first program below a heading of a page. */
+/** The first program below a heading of a document. */
 function program(page, heading) {
-	const text = readFileSync(fromRoot("docs/guide", page), "utf8");
-	const section = text.slice(text.indexOf(`\n${heading}\n`) + 1).split(/\n#+ /)[0];
+	const text = readFileSync(fromRoot(page), "utf8");
+	const section = text.slice(`\n${text}`.indexOf(`\n${heading}\n`)).split(/\n#+ /)[0];
 	const [, code] = /^```js\n(.*?)^```/ms.exec(section) ?? [];
 	assert.ok(code, `${page} has a program below ${heading}`);
 	return code;
@@ -78,12 +80,12 @@ async function redisFor(t) {
 
 test("the program for Redis keeps rows", async (t) => {
 	const imports = 'import { createEngine } from "featheredge";\nimport { Redis } from "ioredis";';
-	const code = `${imports}\nconst url = process.env.REDIS_URL;\n${program("npm/stores.md", "## Redis")}`;
+	const code = `${imports}\nconst url = process.env.REDIS_URL;\n${program("docs/guide/npm/stores.md", "## Redis")}`;
 	await keepsRowsForTheNextProcess(code, await redisFor(t));
 });
 
 test("the program for unstorage keeps rows", async () => {
-	const code = `import { createEngine } from "featheredge";\n${program("npm/stores.md", "## Anything else")}`;
+	const code = `import { createEngine } from "featheredge";\n${program("docs/guide/npm/stores.md", "## Anything else")}`;
 	await keepsRowsForTheNextProcess(code);
 });
 
@@ -95,7 +97,7 @@ test("the store that the page writes keeps rows", async () => {
 		};`;
 	const printed = await run(`import { createEngine } from "featheredge";
 		${database}
-		${program("npm/stores.md", "## Your own")}
+		${program("docs/guide/npm/stores.md", "## Your own")}
 		for (let time = 0; time < 2; time += 1) {
 			const engine = await createEngine({ l2: store });
 			${SERVE}
@@ -109,7 +111,7 @@ for (const [folder, heading, kvNamespaces] of [
 	["cache-api", "## The Cache API", []],
 ]) {
 	test(`the program for ${heading.slice(3)} keeps rows in a Worker`, async (t) => {
-		const [imports, code] = parts(program("npm/stores.md", heading));
+		const [imports, code] = parts(program("docs/guide/npm/stores.md", heading));
 		const worker = `import { createEngine } from "featheredge";\n${imports}
 			export default { async fetch(request, env) {
 				${code}
@@ -158,7 +160,7 @@ async function onPage(t, name, code, origin) {
 }
 
 test("the program for IndexedDB keeps rows in Chromium", inChromium, async (t) => {
-	const [imports, code] = parts(program("npm/stores.md", "## IndexedDB"));
+	const [imports, code] = parts(program("docs/guide/npm/stores.md", "## IndexedDB"));
 	const hits = await onPage(
 		t,
 		"indexeddb",
@@ -171,7 +173,7 @@ test("the program for IndexedDB keeps rows in Chromium", inChromium, async (t) =
 });
 
 test("the program for browsers reads from its origin in Chromium", inChromium, async (t) => {
-	const code = `${program("npm/browsers.md", "# Run in browsers")}\nglobalThis.result = features;`;
+	const code = `${program("docs/guide/npm/browsers.md", "# Run in browsers")}\nglobalThis.result = features;`;
 	const features = await onPage(t, "browser", code, async (route) => {
 		const answer = answerFeatures({ json: route.request().postDataJSON() });
 		await route.fulfill({ headers: { "access-control-allow-origin": "*" }, json: answer.json });
@@ -179,11 +181,11 @@ test("the program for browsers reads from its origin in Chromium", inChromium, a
 	assert.deepEqual(features, { ada: { "users:score": "score of ada" } });
 });
 
-/** Runs a program of npm.md after `before`, and gives `result`, an expression. */
-async function runs(heading, { before = "", result, env }) {
+/** Runs a program of npm.md, or of another page, after `before`, and gives `result`, an expression. */
+async function runs(heading, { page = "docs/guide/npm.md", before = "", result, env }) {
 	const code = `import { createEngine } from "featheredge";
 		${before}
-		${program("npm.md", heading)}
+		${program(page, heading)}
 		console.log(JSON.stringify(${result}));
 		await engine.close();
 		process.exit();`;
@@ -250,3 +252,48 @@ test("the program that monitors reads the service level, the figures, alerts and
 	assert.deepEqual(found.slice(0, 5), ["object", "object", "object", "object", []]);
 	assert.match(found[5], /^# TYPE featheredge_/m);
 });
+
+test("the program for prefetch trains, and says what it would fetch", async () => {
+	const before = `const origin = ({ entity_id }, references) =>
+			Object.fromEntries(references.map((reference) => [reference, entity_id.map(() => 1)]));
+		const stored = new Map();
+		const l2 = {
+			getMany: (keys) => keys.map((key) => stored.get(key)),
+			setMany: (entries) => { for (const [key, value] of entries) stored.set(key, value); },
+		};
+		const feastBody = new TextEncoder().encode('{"features": ["features:orders"], "entities": {"entity_id": [42]}}');`;
+	const after = '{ entity_ids: [43], feature_names: ["profile:age"] }';
+	const result = `[(await engine.stats()).prefetch, (await engine.predictions(${after})).predictions]`;
+	const [figures, predictions] = await runs("## In the npm package", {
+		page: "docs/guide/prefetch.md",
+		before,
+		result,
+	});
+	for (const name of ["issued", "used", "precision", "coverage", "spent_usd"]) assert.ok(name in figures, name);
+	// Of one user the session taught what comes next of another.
+	assert.deepEqual(
+		predictions.map(({ features, entities }) => [features, entities]),
+		[[["features:orders"], { entity_id: [43] }]],
+	);
+});
+
+for (const [page, heading] of [
+	["docs/guide/npm.md", "## Create an engine"],
+	["npm/README.md", "# featheredge"],
+]) {
+	test(`the first program of ${page} serves rows of Feast, which Redis keeps`, async (t) => {
+		const feast = await startOrigin(answerFeatures);
+		t.after(() => feast.stop());
+		const { REDIS_URL } = await redisFor(t);
+		const code = program(page, heading)
+			.replace("http://feast:6566", feast.url)
+			.replace("new Redis()", `new Redis("${REDIS_URL}")`);
+		const request = '{ entities: { driver_id: [1001] }, feature_names: ["driver_hourly_stats:conv_rate"] }';
+		const served = `const { features: rows, cache_stats } = await engine.serve(${request});
+			await engine.close();
+			console.log(JSON.stringify([rows[1001]["driver_hourly_stats:conv_rate"], cache_stats.compute_requests]));
+			process.exit();`;
+		assert.equal((await run(`${code}\n${served}`)).startsWith('["conv_rate of 1001",'), true);
+		assert.equal(await run(`${code}\n${served}`), '["conv_rate of 1001",0]\n');
+	});
+}
