@@ -5,9 +5,9 @@ use serde::Serialize;
 use telemetry::cost::{Cost, LatencyModel, Prices};
 use telemetry::figures;
 use telemetry::figures::{Decimal, Figures, Rows};
-use telemetry::histogram::{Count, Kind, SLOTS, Windows};
+use telemetry::histogram::{Count, Kind, SLOTS, Totals, Windows};
 use telemetry::json::Rfc3339;
-use telemetry::prometheus::{write_feast, write_figures};
+use telemetry::prometheus::{write_feast, write_figures, write_histogram};
 use telemetry::record::Tier;
 use telemetry::sla::share;
 use telemetry::snapshot::{GaugeSnapshot, L2Choice, PrefetchFigures, Share as MemoryShare, StoreFigures, TierGauges};
@@ -28,11 +28,11 @@ figures! {
         /// Requests slower than the objective of the 99th percentile.
         slow: Total,
         /// Median latency in the window.
-        latency_p50_ms: Millis,
+        latency_p50_ms: QuantileMillis,
         /// 95th percentile of latency in the window.
-        latency_p95_ms: Millis,
+        latency_p95_ms: QuantileMillis,
         /// 99th percentile of latency in the window.
-        latency_p99_ms: Millis,
+        latency_p99_ms: QuantileMillis,
     }
 
     /// How much requests ask for.
@@ -72,11 +72,15 @@ figures! {
         /// Operations of the tier that failed.
         operation_errors: Total,
         /// Median latency of operations in the window.
-        latency_p50_ms: Millis,
+        latency_p50_ms: QuantileMillis,
         /// 95th percentile of the latency of operations in the window.
-        latency_p95_ms: Millis,
+        latency_p95_ms: QuantileMillis,
         /// 99th percentile of the latency of operations in the window.
-        latency_p99_ms: Millis,
+        latency_p99_ms: QuantileMillis,
+    }
+
+    /// The circuit breaker of a tier.
+    BreakerFigures {
         /// 1 while the circuit breaker of the tier is open or half-open.
         breaker_open: Gauge,
         /// Times that the circuit breaker opened.
@@ -145,11 +149,20 @@ pub(crate) struct Stats<'a> {
     sizes: Sizes,
     quality: Quality,
     view_quality: Rows<'a, Quality>,
-    tiers: Rows<'a, TierFigures>,
+    tiers: Rows<'a, TierStats>,
     latency_model: LatencyModel,
     /// What one isolate alone can say.
     #[serde(flatten)]
     isolate: Option<IsolateStats>,
+}
+
+#[derive(Debug, Serialize)]
+struct TierStats {
+    #[serde(flatten)]
+    figures: TierFigures,
+    /// `None` for a tier without a breaker, or whose breaker this report does not know: each isolate has its own.
+    #[serde(flatten)]
+    breaker: Option<BreakerFigures>,
 }
 
 #[derive(Debug, Serialize)]
@@ -228,7 +241,7 @@ impl Aggregator {
         let all = Measured::all(windows);
         let gauges = merged.is_none().then_some(&self.gauges);
         let tiers = tiers(windows, &all, gauges);
-        let origin_operations = tiers.0.last().map_or(0, |(_, origin)| origin.operations);
+        let origin_operations = tiers.0.last().map_or(0, |(_, origin)| origin.figures.operations);
         Stats {
             scope,
             project: &self.config.project,
@@ -316,16 +329,37 @@ impl Aggregator {
     /// All figures in Prometheus' text format.
     pub(crate) fn metrics(&self, merged: Option<&Windows>, now: Timestamp) -> Vec<u8> {
         let (windows, _) = self.scoped(merged);
-        let mut out = Vec::with_capacity(16_384);
+        let mut out = Vec::with_capacity(65_536);
         self.stats(merged, now).write_metrics(&mut out);
         self.sla(merged, now).write_metrics(&mut out);
-        let mut endpoints = Vec::new();
-        for route in Measured::of_kind(windows, Kind::Route).filter(|route| promises(route.name)) {
-            endpoints.push((route.name, route.totals));
+        for (name, kind, label, help) in HISTOGRAMS {
+            write_histogram(&mut out, name, help, label, &totals_of(windows, kind));
         }
+        let mut endpoints = totals_of(windows, Kind::Route);
+        endpoints.retain(|(route, _)| promises(route));
         write_feast(&mut out, &endpoints, &Measured::all(windows).totals);
         out
     }
+}
+
+/// The histograms of latencies: each metric, the series that it has, the label that tells them apart, and its help.
+const HISTOGRAMS: [(&str, Kind, &str, &str); 5] = [
+    ("featheredge_request_duration_seconds", Kind::All, "", "Latency of requests for features."),
+    ("featheredge_route_request_duration_seconds", Kind::Route, "route", "Latency of requests by route."),
+    ("featheredge_priority_request_duration_seconds", Kind::Priority, "priority", "Latency of requests by priority."),
+    ("featheredge_view_request_duration_seconds", Kind::View, "view", "Latency of the requests that name a view."),
+    (
+        "featheredge_tier_operation_duration_seconds",
+        Kind::Tier,
+        "tier",
+        "Latency of bulk reads of a store, and of origin calls.",
+    ),
+];
+
+/// The series of a kind, with what was counted since the start.
+fn totals_of(windows: &Windows, kind: Kind) -> Vec<(&str, Totals)> {
+    let series = windows.series().iter().filter(|series| series.kind == kind);
+    series.map(|series| (&*series.name, series.totals(windows))).collect()
 }
 
 impl Stats<'_> {
@@ -337,9 +371,12 @@ impl Stats<'_> {
         write_one(out, "request_", self.sizes);
         write_one(out, "", self.quality);
         write_figures(out, "view_", "view", &self.view_quality.0);
-        write_figures(out, "tier_", "tier", &self.tiers.0);
+        let tiers: Vec<_> = self.tiers.0.iter().map(|(name, tier)| (*name, tier.figures)).collect();
+        write_figures(out, "tier_", "tier", &tiers);
         write_one(out, "latency_", self.latency_model);
         let Some(own) = &self.isolate else { return };
+        let breakers = self.tiers.0.iter().filter_map(|(name, tier)| Some((*name, tier.breaker?)));
+        write_figures(out, "tier_", "tier", &breakers.collect::<Vec<_>>());
         write_figures(out, "store_", "tier", &own.stores.0);
         write_one(out, "cost_", own.cost);
         write_one(out, "prefetch_", own.prefetch);
@@ -379,7 +416,7 @@ impl Optimizer {
 }
 
 /// What each tier was asked for and had, of all requests. The origin is asked for what no tier has.
-fn tiers<'a>(windows: &'a Windows, all: &Measured<'_>, gauges: Option<&GaugeSnapshot>) -> Rows<'a, TierFigures> {
+fn tiers<'a>(windows: &'a Windows, all: &Measured<'_>, gauges: Option<&GaugeSnapshot>) -> Rows<'a, TierStats> {
     use Count::{L1Hits, L1Misses, L2Hits, L2Misses, L3Hits, L3Misses};
     let tiers = [
         ("l1", None, L1Hits, L1Misses),
@@ -397,7 +434,7 @@ fn tiers<'a>(windows: &'a Windows, all: &Measured<'_>, gauges: Option<&GaugeSnap
         };
         let (hits, misses) = counted(&|count| all.totals.of(count));
         let (had_now, lacked_now) = counted(&|count| all.window.of(count));
-        let gauges = gauges.zip(tier).and_then(|(gauges, tier)| gauges.tier(tier)).copied().unwrap_or_default();
+        let breaker = gauges.zip(tier).and_then(|(gauges, tier)| gauges.tier(tier));
         let Measured { totals, window, .. } =
             Measured::of_kind(windows, Kind::Tier).find(|it| it.name == name).unwrap_or_default();
         let figures = TierFigures {
@@ -409,10 +446,10 @@ fn tiers<'a>(windows: &'a Windows, all: &Measured<'_>, gauges: Option<&GaugeSnap
             latency_p50_ms: window.p50,
             latency_p95_ms: window.p95,
             latency_p99_ms: window.p99,
-            breaker_open: gauges.is_open.into(),
-            breaker_opened: gauges.opened,
         };
-        (name, figures)
+        let breaker =
+            breaker.map(|gauges| BreakerFigures { breaker_open: gauges.is_open.into(), breaker_opened: gauges.opened });
+        (name, TierStats { figures, breaker })
     });
     Rows(rows.into())
 }

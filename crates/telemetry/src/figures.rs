@@ -1,7 +1,7 @@
 //! Figures: named numbers with a unit, declared once for JSON, for Prometheus and for people.
 //!
-//! Invariant: what a [`figures!`](crate::figures) struct declares is in `/v1/stats` and in `/metrics`, under names that follow from
-//! its own.
+//! Invariant: what a [`figures!`](crate::figures) struct declares is in `/v1/stats`, and but for quantiles in `/metrics`, under names
+//! that follow from its own.
 
 use serde::{Serialize, Serializer};
 
@@ -12,8 +12,9 @@ pub enum Unit {
     Total,
     /// A number that goes up and down.
     Gauge,
-    /// Milliseconds, in a field that ends in `_ms`.
-    Millis,
+    /// Milliseconds of a quantile in a window. JSON has it and Prometheus does not: quantiles cannot be aggregated, so a
+    /// [histogram](crate::prometheus::write_histogram) takes its place.
+    QuantileMillis,
     /// Microseconds, written as milliseconds, in a field that ends in `_ms`.
     Micros,
     /// Millionths of a whole, written as a share of 1; in a field that ends in `_ratio`, or that a metric adds it to.
@@ -28,8 +29,8 @@ pub enum Unit {
 pub type Total = u64;
 /// See [`Unit::Gauge`].
 pub type Gauge = u64;
-/// See [`Unit::Millis`].
-pub type Millis = u64;
+/// See [`Unit::QuantileMillis`].
+pub type QuantileMillis = u64;
 /// See [`Unit::Micros`].
 pub type Micros = Decimal<3>;
 /// See [`Unit::Share`].

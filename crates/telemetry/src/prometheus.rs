@@ -19,7 +19,7 @@ fn write_columns(out: &mut Vec<u8>, prefix: &str, label: &str, figures: &[Figure
         let (own, suffix, kind, decimals) = match unit {
             Unit::Total => ("", "_total", "counter", 0),
             Unit::Gauge => ("", "", "gauge", 0),
-            Unit::Millis => ("_ms", "_seconds", "gauge", 3),
+            Unit::QuantileMillis => continue,
             Unit::Micros => ("_ms", "_seconds", "gauge", 6),
             Unit::Share => ("_ratio", "_ratio", "gauge", 6),
             Unit::Rate => ("", "", "gauge", 3),
@@ -35,6 +35,31 @@ fn write_columns(out: &mut Vec<u8>, prefix: &str, label: &str, figures: &[Figure
     }
 }
 
+/// Appends a histogram of latencies in seconds, one of each row: cumulative buckets, sum and count since the start. `label` tells the
+/// rows apart, and is empty where there is one row.
+pub fn write_histogram(out: &mut Vec<u8>, name: &str, help: &str, label: &str, rows: &[(&str, Totals)]) {
+    write_head(out, name, help, "histogram");
+    let [bucket, sum, count] = ["_bucket", "_sum", "_count"].map(|suffix| [name, suffix].concat());
+    for (value, totals) in rows {
+        let own: &[(&str, &str)] = if label.is_empty() { &[] } else { &[(label, value)] };
+        let mut write_bucket = |le: &str, below: u64| match own {
+            [own] => write_sample(out, &bucket, &[*own, ("le", le)], below, 0),
+            _ => write_sample(out, &bucket, &[("le", le)], below, 0),
+        };
+        let mut below = 0;
+        for (bound, count) in BOUNDS.iter().zip(totals.bounds) {
+            below += count;
+            let mut le = Vec::new();
+            write_decimal(&mut le, *bound, 3);
+            write_bucket(str::from_utf8(&le).unwrap_or_default(), below);
+        }
+        let requests = totals.of(Count::Requests);
+        write_bucket("+Inf", requests);
+        write_sample(out, &sum, own, totals.of(Count::Millis), 3);
+        write_sample(out, &count, own, requests, 0);
+    }
+}
+
 /// Appends the latencies of all requests, how many there were, and for how many entities, under the names that Feast's server has for
 /// them, so that its dashboards show them. Source of names and buckets: `sdk/python/feast/metrics.py`.
 pub fn write_feast(out: &mut Vec<u8>, endpoints: &[(&str, Totals)], all: &Totals) {
@@ -47,22 +72,7 @@ pub fn write_feast(out: &mut Vec<u8>, endpoints: &[(&str, Totals)], all: &Totals
         }
     }
     let name = "feast_feature_server_request_latency_seconds";
-    write_head(out, name, "Latency of requests.", "histogram");
-    let bucket = [name, "_bucket"].concat();
-    for (endpoint, totals) in endpoints {
-        let mut below = 0;
-        for (bound, count) in BOUNDS.iter().zip(totals.bounds) {
-            below += count;
-            let mut le = Vec::new();
-            write_decimal(&mut le, *bound, 3);
-            let le = str::from_utf8(&le).unwrap_or_default();
-            write_sample(out, &bucket, &[("endpoint", endpoint), ("le", le)], below, 0);
-        }
-        let requests = totals.of(Count::Requests);
-        write_sample(out, &bucket, &[("endpoint", endpoint), ("le", "+Inf")], requests, 0);
-        write_sample(out, &[name, "_sum"].concat(), &[("endpoint", endpoint)], totals.of(Count::Millis), 3);
-        write_sample(out, &[name, "_count"].concat(), &[("endpoint", endpoint)], requests, 0);
-    }
+    write_histogram(out, name, "Latency of requests.", "endpoint", endpoints);
     let name = "feast_online_features_entity_count";
     write_head(out, name, "Entities in a request for features.", "histogram");
     let bucket = [name, "_bucket"].concat();

@@ -7,7 +7,7 @@
 use model::time::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::figures::{Decimal, Millis, Share};
+use crate::figures::{Decimal, QuantileMillis, Share};
 use crate::histogram::{Count, Summary, Windows};
 
 /// All of something, in millionths.
@@ -69,14 +69,14 @@ impl Serialize for Status {
 #[allow(missing_docs, reason = "the names say it, three by three")]
 pub struct Checks {
     pub p50_compliant: bool,
-    pub current_p50: Millis,
-    pub target_p50: Millis,
+    pub current_p50: QuantileMillis,
+    pub target_p50: QuantileMillis,
     pub p95_compliant: bool,
-    pub current_p95: Millis,
-    pub target_p95: Millis,
+    pub current_p95: QuantileMillis,
+    pub target_p95: QuantileMillis,
     pub p99_compliant: bool,
-    pub current_p99: Millis,
-    pub target_p99: Millis,
+    pub current_p99: QuantileMillis,
+    pub target_p99: QuantileMillis,
     pub availability_compliant: bool,
     pub current_availability: Share,
     pub target_availability: Share,

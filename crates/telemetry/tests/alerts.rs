@@ -132,7 +132,7 @@ figures! {
         /// Requests.
         requests: Total,
         /// A percentile.
-        p99_ms: Millis,
+        p99_ms: QuantileMillis,
         /// Hits.
         hit: Share,
         /// Money.
@@ -153,10 +153,6 @@ fn figures_are_the_same_for_prometheus_and_as_json() {
          # TYPE featheredge_view_requests_total counter\n\
          featheredge_view_requests_total{view=\"a\\\"b\"} 3\n\
          featheredge_view_requests_total{view=\"c\"} 0\n\
-         # HELP featheredge_view_p99_seconds A percentile.\n\
-         # TYPE featheredge_view_p99_seconds gauge\n\
-         featheredge_view_p99_seconds{view=\"a\\\"b\"} 1.25\n\
-         featheredge_view_p99_seconds{view=\"c\"} 0.007\n\
          # HELP featheredge_view_hit_ratio Hits.\n\
          # TYPE featheredge_view_hit_ratio gauge\n\
          featheredge_view_hit_ratio{view=\"a\\\"b\"} 0.999\n\
