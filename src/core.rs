@@ -4,7 +4,7 @@
 //! [`Core::begin`], and reads the reply where [`Core::reply_at`] says. Whatever a call says beside its [`State`] is to be taken before the
 //! next call: [`Core::take_effects`], [`Core::take_woken`], [`Core::request`].
 
-use aggregator::{Aggregator, PLACES, Report, Scope};
+use aggregator::{Aggregator, Report, ReportScope, SINKS};
 use js_sys::Array;
 use serde::Serialize;
 use serde_bytes::Bytes;
@@ -422,7 +422,7 @@ impl Core {
         let batch = self.service.take_records(instant(now));
         let config = self.service.config();
         let aggregator = self.aggregator.get_or_insert_with(|| Box::new(Aggregator::new(config.clone())));
-        aggregator.take(&batch, instant(now + ahead));
+        aggregator.ingest(&batch, instant(now + ahead));
         self.service.set_sla_status(aggregator.sla_status());
     }
 
@@ -436,8 +436,8 @@ impl Core {
         let Some(aggregator) = &mut self.aggregator else { return Ok(JsValue::UNDEFINED) };
         let Some(message) = aggregator.next_message(instant(now)) else { return Ok(JsValue::UNDEFINED) };
         to_js(&Outgoing {
-            place: message.place as usize,
-            kind: message.place.name(),
+            sink: message.sink as usize,
+            kind: message.sink.name(),
             number: message.number,
             to: &message.to,
             body: Bytes::new(&message.body),
@@ -446,9 +446,9 @@ impl Core {
     }
 
     /// Tells whether a message was taken.
-    pub fn acknowledge(&mut self, place: usize, number: f64, is_taken: bool, now: f64) {
-        if let (Some(aggregator), Some(&place)) = (&mut self.aggregator, PLACES.get(place)) {
-            aggregator.told(place, number as u64, is_taken, instant(now));
+    pub fn acknowledge(&mut self, sink: usize, number: f64, is_taken: bool, now: f64) {
+        if let (Some(aggregator), Some(&sink)) = (&mut self.aggregator, SINKS.get(sink)) {
+            aggregator.ack(sink, number as u64, is_taken, instant(now));
         }
     }
 
@@ -521,7 +521,7 @@ impl Core {
 
     fn reported(&self, path: &str, query: &str, merged: Option<&[u8]>, now: Timestamp) -> Reply {
         let problem = |status, kind, title, detail| Reply::problem(status, problem::body(status, kind, title, detail));
-        let (Some(report), Some(_)) = (Report::at(path), Scope::of(query)) else {
+        let (Some(report), Some(_)) = (Report::at(path), ReportScope::of(query)) else {
             return problem(400, "invalid-scope", "There is no such scope", "`scope` is `isolate` or `deployment`");
         };
         if needs_windows(path, query) && merged.is_none() {
@@ -557,7 +557,8 @@ fn to_js<T: Serialize>(value: &T) -> Result<JsValue, JsError> {
 
 /// Whether a report is of all isolates, so that the windows that they sent are needed to write it.
 fn needs_windows(path: &str, query: &str) -> bool {
-    Report::at(path).is_some_and(|report| report != Report::Alerts) && Scope::of(query) == Some(Scope::Deployment)
+    Report::at(path).is_some_and(|report| report != Report::Alerts)
+        && ReportScope::of(query) == Some(ReportScope::Deployment)
 }
 
 fn lines(reply: &Reply) -> String {
@@ -594,7 +595,7 @@ struct Bindings<'a> {
 /// See [`Core::next_message`].
 #[derive(Serialize)]
 struct Outgoing<'a> {
-    place: usize,
+    sink: usize,
     kind: &'static str,
     number: u64,
     to: &'a str,

@@ -131,7 +131,7 @@ impl Host {
                 }
                 Event::Watches(id) => {
                     let batch = self.service.take_records(now);
-                    self.watch.take(&batch, now);
+                    self.watch.ingest(&batch, now);
                     (id.handle(), self.service.complete(id, IoResult::Waited, now))
                 }
                 Event::Woken(ticket) => (ticket, self.service.wake(ticket, now)),

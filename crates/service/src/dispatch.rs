@@ -30,7 +30,7 @@ use model::request::Priority;
 use model::time::Timestamp;
 use protocol::native::Options;
 use protocol::request::ParsedRequest;
-use telemetry::trace::Context;
+use telemetry::trace::TraceContext;
 
 /// Answers of the origin that are being read may take one in so many parts of `memory.pending_bytes` on top, whatever else waits.
 const ASSURED_PART: usize = 2;
@@ -239,7 +239,7 @@ impl Dispatcher {
     }
 
     /// Where in a trace a request stands that has just come.
-    fn trace(&mut self, traceparent: &str) -> Option<Context> {
+    fn trace(&mut self, traceparent: &str) -> Option<TraceContext> {
         let requests = &mut self.requests;
         self.read_path.answers.recorder.trace(traceparent, || requests.random())
     }
@@ -249,7 +249,7 @@ impl Dispatcher {
         &mut self,
         mut protocol: Protocol,
         incoming: Incoming<'_>,
-        trace: Option<Context>,
+        trace: Option<TraceContext>,
         now: Timestamp,
     ) -> Transition {
         let Incoming { body, caller, .. } = incoming;

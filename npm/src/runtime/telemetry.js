@@ -116,14 +116,14 @@ export class Telemetry {
 		return this.#enter((core) => core.telemetry_due_at(runtime.now())) ?? 0;
 	}
 
-	async #deliver({ place, number, kind, to, timeout, body }) {
+	async #deliver({ sink, number, kind, to, timeout, body }) {
 		const signal = AbortSignal.timeout(timeout);
 		const sent = (async () => within(signal, this.#send(kind, to, body, signal)))();
 		const isTaken = await sent.then(
 			() => true,
 			() => false,
 		);
-		this.#enter((core) => core.acknowledge(place, number, isTaken, this.#runtime.now()));
+		this.#enter((core) => core.acknowledge(sink, number, isTaken, this.#runtime.now()));
 	}
 
 	#enter(act) {
