@@ -74,7 +74,7 @@ fn describe(
     out: &mut Vec<u8>,
 ) {
     let engine = &read_path.engine;
-    let mut decision = engine.governor().judge(prediction, engine.cost_model(), now).name();
+    let mut decision = engine.governor().decide(prediction, engine.cost_model(), now).name();
     let plan = read_path.planner.shaped(|name| is_of(prediction.shape, name)).cloned();
     let asked = known.iter().find(|entity| entity.name == prediction.entity).map(|entity| entity.key);
     let key = asked.or_else(|| engine.patterns().key(prediction.entity));
