@@ -1,6 +1,6 @@
 // The engine as JavaScript has it: objects, bytes, columns, streams and HTTP around the runtime.
 
-import { State } from "featheredge-core";
+import { CoreState } from "featheredge-core";
 import { steadyClock } from "./clock.js";
 import { readColumns } from "./columns.js";
 import { ConfigError, errorOf, FaultError } from "./errors.js";
@@ -266,14 +266,14 @@ class Engine {
 	/** Serves a request whose reply is of use whatever its status is. */
 	#exchange(begin, handling) {
 		const state = this.#runtime.begin(begin);
-		return state === State.Replied ? handling.take() : this.#runtime.attend(state, handling);
+		return state === CoreState.Replied ? handling.take() : this.#runtime.attend(state, handling);
 	}
 
 	/** Serves a request whose reply is of use with status 200 alone: at once where memory has it, else by a promise. */
 	#run(begin, options, read, asked) {
 		const runtime = this.#runtime;
 		const state = runtime.begin(begin);
-		if (state === State.Replied) return this.#taken(read);
+		if (state === CoreState.Replied) return this.#taken(read);
 		// The caller may use its buffer again.
 		const body = asked?.slice();
 		const pass = async (base, signal, cacheStatus) => {
@@ -292,7 +292,7 @@ class Engine {
 			throw errorOf({ status, headers, body: bytes });
 		};
 		const handling = { ...options, take: (exchange) => this.#taken(read, exchange), pass };
-		return state === State.RepliedWithEffects ? runtime.attendBehind(handling) : runtime.attend(state, handling);
+		return state === CoreState.RepliedWithEffects ? runtime.attendBehind(handling) : runtime.attend(state, handling);
 	}
 
 	#taken(read, exchange) {

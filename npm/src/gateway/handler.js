@@ -3,7 +3,7 @@
 // It knows neither credentials nor a host's classes. Its invariants: what memory has is answered by one call of the core, without a
 // promise; a read ends with its caller where the host tells that it has gone, and a write goes on without one, so that its mark has the time of the origin's answer.
 
-import { Core, State } from "featheredge-core";
+import { Core, CoreState } from "featheredge-core";
 import { cancel } from "../runtime/body.js";
 import { headerPairs } from "../runtime/headers.js";
 import { redacted } from "../runtime/redact.js";
@@ -118,12 +118,12 @@ export class Handler {
 		const length = request.isOverLimit ? undefined : runtime.write(body ?? NOTHING, body?.length);
 		const isBodyAll = pass === ANYONE && length !== undefined && isPlain(request);
 		const state = runtime.begin(isBodyAll ? beginPlain(request.path, length) : this.#beginWith(request, length, pass));
-		if (state === State.Replied) return this.#reply(request, (lines) => this.#sharedHeaders(lines));
+		if (state === CoreState.Replied) return this.#reply(request, (lines) => this.#sharedHeaders(lines));
 		const take = () => this.#reply(request, headerPairs);
 		const { waitUntil } = request;
 		const isRead = onlyReads(request);
 		const context = traced(pass, request);
-		if (state === State.RepliedWithEffects) return runtime.attendBehind({ take, context, waitUntil });
+		if (state === CoreState.RepliedWithEffects) return runtime.attendBehind({ take, context, waitUntil });
 		return runtime.attend(state, {
 			take,
 			pass: (base, signal, cacheStatus) => {

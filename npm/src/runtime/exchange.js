@@ -5,7 +5,7 @@
 // request hangs on it; a request goes on in its own context alone: others wake it by a promise that it waits for itself, as
 // Cloudflare's runtime wants it.
 
-import { FetchFault, State } from "featheredge-core";
+import { FetchFault, CoreState } from "featheredge-core";
 import { ClosedError, FeatheredgeError } from "../errors.js";
 import { EncodedError, TooLargeError } from "./body.js";
 import { deferred } from "./deferred.js";
@@ -149,8 +149,8 @@ export class Exchange {
 			if (this.#parts === undefined) this.#open();
 			if (!this.#hasGone) this.#parts.enqueue(chunk);
 		}
-		if (state === State.Streamed && !this.#hasGone) this.#parts.close();
-		if (state === State.Streamed) this.#hasGone = true;
+		if (state === CoreState.Streamed && !this.#hasGone) this.#parts.close();
+		if (state === CoreState.Streamed) this.#hasGone = true;
 	}
 
 	#open() {
@@ -181,10 +181,10 @@ export class Exchange {
 
 	#reply(state) {
 		const { take, pass } = this.#handling;
-		if (state === State.Replied || state === State.RepliedWithEffects) this.#answer(() => take(this));
-		else if (state === State.Forward) this.#answer(() => this.#forward());
-		else if (state === State.Forwarded) this.#answer(() => this.#forwarded());
-		else if (state === State.Asset) this.#answer(() => pass(undefined, this.#abort.signal));
+		if (state === CoreState.Replied || state === CoreState.RepliedWithEffects) this.#answer(() => take(this));
+		else if (state === CoreState.Forward) this.#answer(() => this.#forward());
+		else if (state === CoreState.Forwarded) this.#answer(() => this.#forwarded());
+		else if (state === CoreState.Asset) this.#answer(() => pass(undefined, this.#abort.signal));
 	}
 
 	/** Passes the request on; by the timeout the last of its answer has come, or it ends. */

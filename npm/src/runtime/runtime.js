@@ -4,7 +4,7 @@
 // It takes and gives plain values, and makes neither `Request` nor `Response`. Invariants: between a body's way in and the core's call nothing
 // is awaited; a trap costs the requests under way and no later one.
 
-import { Core, State } from "featheredge-core";
+import { Core, CoreState } from "featheredge-core";
 import { ClosedError, ConfigError, FaultError } from "../errors.js";
 import { ErrorLog } from "./error_log.js";
 import { Exchange } from "./exchange.js";
@@ -177,8 +177,8 @@ export class Runtime {
 	/**
 	 * Begins a request.
 	 *
-	 * @param {(core: Core, now: number) => State} begin
-	 * @returns {State} `Replied` where the reply is there and nothing else is to be done; any other is to be attended to
+	 * @param {(core: Core, now: number) => CoreState} begin
+	 * @returns {CoreState} `Replied` where the reply is there and nothing else is to be done; any other is to be attended to
 	 */
 	begin(begin) {
 		const core = this.open();
@@ -190,7 +190,7 @@ export class Runtime {
 	/**
 	 * Attends to a request that is not over at once; resolves with what `take` makes of its reply.
 	 *
-	 * @param {State} state
+	 * @param {CoreState} state
 	 * @param {Handling} handling
 	 * @returns {Promise<any>}
 	 */
@@ -216,7 +216,7 @@ export class Runtime {
 				};
 			}
 		};
-		this.#exchange(State.RepliedWithEffects, { ...handling, take });
+		this.#exchange(CoreState.RepliedWithEffects, { ...handling, take });
 		return give();
 	}
 
