@@ -1,7 +1,7 @@
 // The core in this process, over the module that `node scripts/build.mjs npm` builds.
 
 import { readFileSync } from "node:fs";
-import { Core, initSync, CoreState } from "../build/npm/featheredge.js";
+import { Core, CoreState, initSync } from "../build/npm/featheredge.js";
 
 const { memory } = initSync({ module: readFileSync(new URL("../build/npm/featheredge.wasm", import.meta.url)) });
 

@@ -2,7 +2,7 @@
 // each asks now for one shape of features and then for another, so that there is something to learn and something to predict.
 
 import { readFileSync } from "node:fs";
-import { Core, initSync, CoreState } from "../build/npm/featheredge.js";
+import { Core, CoreState, initSync } from "../build/npm/featheredge.js";
 import { compare, race } from "./measure.mjs";
 import { originOf, workload } from "./workload.mjs";
 

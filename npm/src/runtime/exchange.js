@@ -5,7 +5,7 @@
 // request hangs on it; a request goes on in its own context alone: others wake it by a promise that it waits for itself, as
 // Cloudflare's runtime wants it.
 
-import { FetchFault, CoreState } from "featheredge-core";
+import { CoreState, FetchFault } from "featheredge-core";
 import { ClosedError, FeatheredgeError } from "../errors.js";
 import { EncodedError, TooLargeError } from "./body.js";
 import { deferred } from "./deferred.js";
