@@ -1,7 +1,7 @@
 // The core in this process, over the module that `node scripts/build.mjs npm` builds.
 
 import { readFileSync } from "node:fs";
-import { Core, initSync, State } from "../build/npm/featheredge.js";
+import { Core, CoreState, initSync } from "../build/npm/featheredge.js";
 
 const { memory } = initSync({ module: readFileSync(new URL("../build/npm/featheredge.wasm", import.meta.url)) });
 
@@ -22,7 +22,7 @@ export class Engine {
 	/** Fills L1 by letting `origin` answer what the core asks it. */
 	fill(body, origin) {
 		let state = this.#begin(body);
-		while (state === State.Waiting) {
+		while (state === CoreState.Waiting) {
 			const effects = this.#core.take_effects(Date.now());
 			const calls = effects.filter(({ kind }) => kind === "fetch" || kind === "synthesize");
 			// Its timers, which it needs no more once the origin has answered.
@@ -32,7 +32,7 @@ export class Engine {
 				state = this.#core.complete_fetch(number, 200, "application/json", origin(body), Date.now());
 			}
 		}
-		const hasReplied = state === State.Replied || state === State.RepliedWithEffects;
+		const hasReplied = state === CoreState.Replied || state === CoreState.RepliedWithEffects;
 		if (!hasReplied || this.#core.reply_status() !== 200) throw new Error("the core did not answer");
 		this.#settle(state);
 	}
@@ -43,7 +43,7 @@ export class Engine {
 	 */
 	serve(body) {
 		const state = this.#begin(body);
-		if (state !== State.Replied && state !== State.RepliedWithEffects) return undefined;
+		if (state !== CoreState.Replied && state !== CoreState.RepliedWithEffects) return undefined;
 		const at = this.#core.reply_at();
 		const length = this.#core.reply_length();
 		const answer = this.#bytes().slice(at, at + length);
@@ -53,7 +53,7 @@ export class Engine {
 
 	/** Takes what the core tells of requests when it says so, as a host does. */
 	#settle(state) {
-		if (state !== State.RepliedWithEffects) return;
+		if (state !== CoreState.RepliedWithEffects) return;
 		for (const { kind, timeout } of this.#core.take_effects(Date.now())) {
 			if (kind === "ingest") setTimeout(() => this.#core.ingest_telemetry(Date.now(), 0), timeout).unref();
 		}

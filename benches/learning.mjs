@@ -2,7 +2,7 @@
 // each asks now for one shape of features and then for another, so that there is something to learn and something to predict.
 
 import { readFileSync } from "node:fs";
-import { Core, initSync, State } from "../build/npm/featheredge.js";
+import { Core, CoreState, initSync } from "../build/npm/featheredge.js";
 import { compare, race } from "./measure.mjs";
 import { originOf, workload } from "./workload.mjs";
 
@@ -56,7 +56,7 @@ class Learner {
 			if (kind === "fetch" || kind === "synthesize")
 				state = this.#core.complete_fetch(number, 200, "application/json", origin(body), FILLED_AT);
 		}
-		if (state === State.Waiting || this.#core.reply_status() !== 200) throw new Error("the core did not answer");
+		if (state === CoreState.Waiting || this.#core.reply_status() !== 200) throw new Error("the core did not answer");
 		this.#core.take_effects(Date.now());
 	}
 
@@ -64,8 +64,8 @@ class Learner {
 		const number = this.#served++;
 		const body = this.#bodies[Math.floor(number / SESSIONS) % this.#bodies.length];
 		const state = this.#begin(body, this.#sessions[number % SESSIONS]);
-		if (state === State.RepliedWithEffects) this.#settle();
-		else if (state !== State.Replied) throw new Error("memory had not all of it");
+		if (state === CoreState.RepliedWithEffects) this.#settle();
+		else if (state !== CoreState.Replied) throw new Error("memory had not all of it");
 	}
 
 	/** Does what is ordered behind an answer: looks into predictions, all of whose rows are in memory. */

@@ -1,4 +1,4 @@
-//! What a panic says, in the host's log: the instance traps right behind it, and can tell nobody why.
+//! Logs panics: the instance traps right after one and cannot report the cause otherwise.
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -8,7 +8,7 @@ extern "C" {
     fn log(text: &str);
 }
 
-/// Has every panic of this instance logged.
+/// Logs every panic of this instance.
 #[wasm_bindgen(start)]
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| log(&panic.to_string())));

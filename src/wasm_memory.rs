@@ -1,11 +1,11 @@
-//! What passes between JavaScript and the core through the module's memory: a request's body in, its reply out.
+//! Bodies in the module's memory, between JavaScript and the core: a request's body in, its reply out.
 //!
-//! Knows no request. Invariant: where a body is to be written stays good until the next longer one is announced, and a reply until
-//! the next one takes its place.
+//! It knows no request. Invariant: the address for a body is valid until a longer one is announced, and that of a reply until the next
+//! reply.
 
 use service::Reply;
 
-/// The longest body whose memory is kept for the next: 256 KiB, which most fit in.
+/// The longest body whose memory is reused: most are shorter than 256 KiB.
 const MAX_KEPT_INPUT: usize = 256 << 10;
 
 /// One body, and one reply.
@@ -24,24 +24,24 @@ impl WasmMemory {
         self.input.as_ptr() as usize
     }
 
-    /// What was written.
+    /// The written bytes.
     pub(crate) fn written(&self) -> &[u8] {
         &self.input
     }
 
-    /// The first `length` bytes of it.
+    /// The first `length` written bytes.
     pub(crate) fn body(&self, length: usize) -> &[u8] {
         self.input.get(..length).unwrap_or_default()
     }
 
-    /// Gives back the memory of a body that was longer than most.
+    /// Frees the memory of an unusually long body.
     pub(crate) fn shrink(&mut self) {
         if self.input.len() > MAX_KEPT_INPUT {
             self.input = Vec::new();
         }
     }
 
-    /// Puts a reply in the place of the last, which it gives.
+    /// Replaces the last reply, and returns it.
     pub(crate) fn put(&mut self, reply: Option<Reply>) -> Option<Reply> {
         core::mem::replace(&mut self.reply, reply)
     }
@@ -51,12 +51,12 @@ impl WasmMemory {
         self.reply.as_ref()
     }
 
-    /// Where the reply's body stands, as an address in the module's memory.
+    /// The address of the reply's body in the module's memory.
     pub(crate) fn reply_at(&self) -> usize {
         self.reply().map_or(0, |reply| reply.body().as_ptr() as usize)
     }
 
-    /// How long the reply's body is, in bytes.
+    /// The length of the reply's body, in bytes.
     pub(crate) fn reply_length(&self) -> usize {
         self.reply().map_or(0, |reply| reply.body().len())
     }

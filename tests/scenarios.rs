@@ -12,7 +12,7 @@ use benchmark::report::Repeat;
 use benchmark::scenario::Scenario;
 
 fn measure(scenario: &Scenario) -> Repeat {
-    host::measure(scenario, 0, true).unwrap_or_else(|fault| panic!("{}: {fault}", scenario.name))
+    host::measure(scenario, 0, true).unwrap_or_else(|error| panic!("{}: {error}", scenario.name))
 }
 
 /// Requests of no hurry, which a busy machine too answers in time.

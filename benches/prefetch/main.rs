@@ -11,11 +11,11 @@
 use std::collections::{HashMap, VecDeque};
 
 use model::request::Cohort;
-use model::shape::{RequestShape, fingerprint, short_fingerprint};
+use model::shape::{Shape, fingerprint, short};
 use model::time::Timestamp;
-use prefetch::ledger::Operations;
+use prefetch::governor::{CostModel, Governor, GovernorSettings, NanodollarPrices, PrefetchDecision};
+use prefetch::outstanding::Operations;
 use prefetch::patterns::{self, Entity, Patterns, Prediction, is_of};
-use prefetch::prefetch::{CostModel, Governor, Prices, Settings, Verdict};
 
 const MISS_MILLIS: u64 = 12;
 const TTL_MILLIS: u64 = 300_000;
@@ -171,7 +171,7 @@ impl Method for Graph {
 struct Ours {
     patterns: Patterns,
     governor: Governor,
-    shapes: Vec<RequestShape>,
+    shapes: Vec<Shape>,
     by_row: HashMap<Row, Prediction>,
 }
 
@@ -180,30 +180,30 @@ fn hash(row: Row) -> u64 {
 }
 
 fn name(entity: u32) -> u32 {
-    short_fingerprint(fingerprint(&entity.to_le_bytes(), 0))
+    short(fingerprint(&entity.to_le_bytes(), 0))
 }
 
 impl Ours {
     fn new() -> Ours {
-        let shape = |number: u32| RequestShape {
-            name: short_fingerprint(fingerprint(&number.to_le_bytes(), 5)),
+        let shape = |number: u32| Shape {
+            name: short(fingerprint(&number.to_le_bytes(), 5)),
             columns: 1,
             features: vec![number],
-            key_views: vec![0],
+            carriers: vec![0],
         };
         Ours {
-            patterns: Patterns::new(patterns::Settings {
+            patterns: Patterns::new(patterns::TrainingSettings {
                 memory_bytes: 2 << 20,
                 half_life_millis: 3_600_000,
                 predictions: 5,
                 related: 3,
             }),
-            governor: Governor::new(Settings {
+            governor: Governor::new(GovernorSettings {
                 max_rows_per_second: 100,
-                floor_permille: 500,
+                min_precision_permille: 500,
                 holdout_permille: 0,
-                rest_millis: 60_000,
-                prices: Prices { read: 500, write: 5_000, call: 300, millisecond: 1_000 },
+                cooldown_millis: 60_000,
+                prices: NanodollarPrices { read: 500, write: 5_000, call: 300, millisecond: 1_000 },
             }),
             shapes: (0..3).map(shape).collect(),
             by_row: HashMap::new(),
@@ -214,8 +214,8 @@ impl Ours {
 impl Method for Ours {
     fn see(&mut self, request: &Request, is_hit: bool) -> Vec<Row> {
         let now = Timestamp(request.at + 1_000_000_000_000);
-        self.governor.count(Cohort::Prefetch, 1, u64::from(!is_hit));
-        self.governor.settle(hash((request.shape, request.entity)), is_hit, now);
+        self.governor.record_lookups(Cohort::Served, 1, u64::from(!is_hit));
+        self.governor.record_request(hash((request.shape, request.entity)), is_hit, now);
         let key = request.entity.to_le_bytes();
         let entities = [Entity { name: name(request.entity), key: &key }];
         let shape = &self.shapes[request.shape as usize];
@@ -224,8 +224,10 @@ impl Method for Ours {
         let mut rows = Vec::new();
         let cost_model = CostModel { miss_micros: MISS_MILLIS * 1_000, cost: 5_800 };
         for prediction in self.patterns.predict(shape, &entities).as_slice() {
-            let is_meant =
-                matches!(self.governor.judge(prediction, cost_model, now), Verdict::Prefetch | Verdict::Probe);
+            let is_meant = matches!(
+                self.governor.decide(prediction, cost_model, now),
+                PrefetchDecision::Prefetch | PrefetchDecision::Probe
+            );
             let Some(key) = self.patterns.key(prediction.entity).filter(|_| is_meant) else { continue };
             let entity = u32::from_le_bytes(key.try_into().unwrap_or_default());
             let shape = self.shapes.iter().position(|shape| is_of(prediction.shape, shape.name)).unwrap_or_default();
@@ -238,9 +240,9 @@ impl Method for Ours {
     fn fetches(&mut self, row: Row, at: u64) {
         let now = Timestamp(at + 1_000_000_000_000);
         let prediction = self.by_row[&row];
-        let is_probe = self.governor.judge(&prediction, CostModel::default(), now) == Verdict::Probe;
-        self.governor.issue(hash(row), &prediction, is_probe, now);
-        self.governor.land(hash(row), Operations { is_read: true, is_called: true });
+        let is_probe = self.governor.decide(&prediction, CostModel::default(), now) == PrefetchDecision::Probe;
+        self.governor.record_issue(hash(row), &prediction, is_probe, now);
+        self.governor.record_arrival(hash(row), Operations { is_read: true, is_called: true });
     }
 }
 

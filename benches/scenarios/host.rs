@@ -10,7 +10,7 @@ use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 use aggregator::Aggregator;
 use benchmark::report::Repeat;
 use benchmark::runner::{self, Micros, Next, Runner};
-use benchmark::scenario::{Fault, Scenario};
+use benchmark::scenario::{BenchmarkError, Scenario};
 use config::Config;
 use model::time::Timestamp;
 use service::{
@@ -44,7 +44,7 @@ pub(crate) struct Host {
     events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
     /// The framework's names of the requests under way.
-    requests: HashMap<RequestHandle, runner::Ticket>,
+    requests: HashMap<RequestHandle, runner::RequestSlot>,
 }
 
 /// Milliseconds since 1970.
@@ -56,7 +56,7 @@ pub(crate) fn now() -> u64 {
 ///
 /// # Errors
 /// Why the scenario cannot be run.
-pub(crate) fn measure(scenario: &Scenario, repeat: u64, has_store: bool) -> Result<Repeat, Fault> {
+pub(crate) fn measure(scenario: &Scenario, repeat: u64, has_store: bool) -> Result<Repeat, BenchmarkError> {
     let mut config = Config::default();
     config.l2.enabled = has_store;
     let mut runner = Runner::new(scenario.clone(), "", repeat)?;
@@ -108,7 +108,7 @@ impl Host {
         }
     }
 
-    fn begin(&mut self, runner: &mut Runner, request: runner::Ticket) {
+    fn begin(&mut self, runner: &mut Runner, request: runner::RequestSlot) {
         runner.begun(request, self.clock());
         let incoming = Incoming { method: "POST", path: "/v1/features", body: runner.body(), ..Incoming::default() };
         let step = self.service.begin(incoming, self.now());
@@ -131,7 +131,7 @@ impl Host {
                 }
                 Event::Watches(id) => {
                     let batch = self.service.take_records(now);
-                    self.watch.take(&batch, now);
+                    self.watch.ingest(&batch, now);
                     (id.handle(), self.service.complete(id, IoResult::Waited, now))
                 }
                 Event::Woken(ticket) => (ticket, self.service.wake(ticket, now)),
@@ -141,7 +141,7 @@ impl Host {
         }
     }
 
-    fn take(&mut self, runner: &mut Runner, request: Option<runner::Ticket>, step: Transition) {
+    fn take(&mut self, runner: &mut Runner, request: Option<runner::RequestSlot>, step: Transition) {
         let at = self.clock().0;
         for ticket in step.woken {
             self.plan(at, Event::Woken(ticket));

@@ -12,8 +12,8 @@ use std::process::ExitCode;
 use std::{env, fs, thread};
 
 use benchmark::compare::{Compared, compare};
-use benchmark::report::{Environment, Measured, Run, SCHEMA, Setting, Summary, Targets, VERSION};
-use benchmark::scenario::{Fault, Scenario};
+use benchmark::report::{Environment, Run, SCHEMA, ScenarioResult, Setting, Summary, Targets, VERSION};
+use benchmark::scenario::{BenchmarkError, Scenario};
 use model::time::EventTime;
 
 const HELP: &str = "\
@@ -66,7 +66,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options
     let (mut only, mut scale, mut repeats, mut has_store) = (None, 1.0, 5, true);
     let (mut json, mut earlier) = (None, None);
     while let Some(name) = arguments.next() {
-        let mut value = || arguments.next().ok_or_else(|| Fault(format!("`{name}` needs a value")));
+        let mut value = || arguments.next().ok_or_else(|| BenchmarkError(format!("`{name}` needs a value")));
         match name.as_str() {
             // Cargo says so to every benchmark.
             "--bench" => {}
@@ -79,21 +79,23 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options
                 has_store = match value()?.as_str() {
                     "none" => false,
                     "memory" => true,
-                    other => return Err(Fault(format!("`--l2` is `memory` or `none`, and not `{other}`")).into()),
+                    other => {
+                        return Err(BenchmarkError(format!("`--l2` is `memory` or `none`, and not `{other}`")).into());
+                    }
                 };
             }
             "--json" => json = Some(value()?),
             "--compare" => earlier = Some(serde_json::from_str::<Run>(&read(&value()?)?)?.summarized()?),
-            other => return Err(Fault(format!("no option `{other}`")).into()),
+            other => return Err(BenchmarkError(format!("no option `{other}`")).into()),
         }
     }
     if !(scale > 0.0 && scale <= 1.0) {
-        return Err(Fault("`--scale` is above 0, up to 1".to_owned()).into());
+        return Err(BenchmarkError("`--scale` is above 0, up to 1".to_owned()).into());
     }
     if let Some(names) = only {
         let names: Vec<&str> = names.split(',').collect();
         if let Some(unknown) = names.iter().find(|name| !all.iter().any(|scenario| scenario.name == **name)) {
-            return Err(Fault(format!("no scenario `{unknown}`")).into());
+            return Err(BenchmarkError(format!("no scenario `{unknown}`")).into());
         }
         all.retain(|scenario| names.contains(&scenario.name.as_str()));
     }
@@ -102,17 +104,18 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options
     Ok(Some(Options { scenarios, repeats, has_store, json, earlier }))
 }
 
-fn read(file: &str) -> Result<String, Fault> {
-    fs::read_to_string(file).map_err(|error| Fault(format!("cannot read `{file}`: {error}")))
+fn read(file: &str) -> Result<String, BenchmarkError> {
+    fs::read_to_string(file).map_err(|error| BenchmarkError(format!("cannot read `{file}`: {error}")))
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let started = host::now();
-    let measured = |scenario: &Scenario| Measured { scenario: scenario.clone(), repeats: Vec::new(), summary: None };
-    let mut scenarios: Vec<Measured> = options.scenarios.iter().map(measured).collect();
+    let measured =
+        |scenario: &Scenario| ScenarioResult { scenario: scenario.clone(), repeats: Vec::new(), summary: None };
+    let mut scenarios: Vec<ScenarioResult> = options.scenarios.iter().map(measured).collect();
     // Repetitions take turns, so that a machine that slows down slows all scenarios alike.
     for repeat in 0..options.repeats {
-        for Measured { scenario, repeats, .. } in &mut scenarios {
+        for ScenarioResult { scenario, repeats, .. } in &mut scenarios {
             repeats.push(host::measure(scenario, repeat, options.has_store)?);
         }
     }
@@ -167,7 +170,7 @@ fn digits(number: f64) -> String {
 fn print(run: &Run, repeats: u64) {
     println!("| scenario | requests | failed | mean ms | median | p95 | p99 | p99.9 | per second |");
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    for Measured { scenario, summary, .. } in &run.scenarios {
+    for ScenarioResult { scenario, summary, .. } in &run.scenarios {
         let Some(Summary { succeeded, failed, mean_ms, median_ms, p95_ms, p99_ms, p999_ms, throughput, .. }) = summary
         else {
             continue;

@@ -2,7 +2,7 @@
 //
 // It knows no host. Invariant: a request that memory can serve needs no promise inside.
 
-import { State } from "featheredge-core";
+import { CoreState } from "featheredge-core";
 import { steadyClock } from "./clock.js";
 import { readColumns } from "./columns.js";
 import { ConfigError, errorOf, FaultError } from "./errors.js";
@@ -278,14 +278,14 @@ class Engine {
 	/** Serves a request whose reply may have any status. */
 	#exchange(begin, options) {
 		const state = this.#runtime.begin(begin);
-		return state === State.Replied ? options.onReply() : this.#runtime.finish(state, options);
+		return state === CoreState.Replied ? options.onReply() : this.#runtime.finish(state, options);
 	}
 
 	/** Serves a request that succeeds with status 200: synchronously from memory, else by a promise. */
 	#run(begin, options, read, asked) {
 		const runtime = this.#runtime;
 		const state = runtime.begin(begin);
-		if (state === State.Replied) return this.#resultOf(read);
+		if (state === CoreState.Replied) return this.#resultOf(read);
 		// The caller may reuse its buffer.
 		const body = asked?.slice();
 		const forward = async (base, signal, cacheStatus) => {
@@ -304,7 +304,7 @@ class Engine {
 			throw errorOf({ status, headers, body: bytes });
 		};
 		const handlers = { ...options, onReply: (exchange) => this.#resultOf(read, exchange), forward };
-		return state === State.RepliedWithEffects ? runtime.finishInBackground(handlers) : runtime.finish(state, handlers);
+		return state === CoreState.RepliedWithEffects ? runtime.finishInBackground(handlers) : runtime.finish(state, handlers);
 	}
 
 	#resultOf(read, exchange) {

@@ -1,16 +1,16 @@
 //! The benchmark framework for JavaScript hosts: runs, reports and comparisons as plain objects, whose shapes are those of `benchmark`'s types.
 //!
-//! Decides nothing. Time comes as the milliseconds of the host's monotonic clock, with fractions.
+//! It decides nothing. Times are milliseconds of the host's monotonic clock, with fractions.
 
 use benchmark::compare;
-use benchmark::report::{HISTORY, Repeat, Run, SCHEMA, VERSION};
-use benchmark::runner::{Micros, Next, Runner, Ticket};
-use benchmark::scenario::{Fault, Scenario};
+use benchmark::report::{MAX_RUNS, Repeat, Run, SCHEMA, VERSION};
+use benchmark::runner::{Micros, Next, RequestSlot, Runner};
+use benchmark::scenario::{BenchmarkError, Scenario};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
 
-/// What [`Benchmark::next`] gives where there is no request to begin now.
+/// The result of [`Benchmark::next`] if no request is due, and after the last one.
 const NOTHING_NOW: f64 = -1.0;
 const DONE: f64 = -2.0;
 
@@ -24,21 +24,21 @@ pub struct Benchmark {
 
 #[wasm_bindgen]
 impl Benchmark {
-    /// A run of `scenario`, whose entities' ids begin with `namespace`; `repeat` is which repetition it is.
+    /// A run of `scenario`. Entities' ids begin with `namespace`; `repeat` is the number of the repetition.
     ///
     /// # Errors
-    /// Why the scenario cannot be run.
+    /// Why the scenario is invalid.
     #[wasm_bindgen(constructor)]
     pub fn new(scenario: JsValue, namespace: &str, repeat: u32) -> Result<Benchmark, JsError> {
         let scenario: Scenario = read(scenario)?;
         Ok(Benchmark { runner: Runner::new(scenario, namespace, u64::from(repeat))?, due: None })
     }
 
-    /// The number of a request to begin, −1 where there is none now, −2 where all have ended.
+    /// The number of a request to begin; −1 if none is due, −2 after the last one.
     pub fn next(&mut self, now: f64) -> f64 {
         self.due = None;
         match self.runner.next(micros(now)) {
-            Next::Begin(ticket) => f64::from(ticket.0),
+            Next::Begin(slot) => f64::from(slot.0),
             Next::Wait(due) => {
                 self.due = due;
                 NOTHING_NOW
@@ -47,7 +47,7 @@ impl Benchmark {
         }
     }
 
-    /// When the next request is due, where time alone is waited for.
+    /// When the next request is due, unless it waits for another to end.
     pub fn due(&self) -> Option<f64> {
         self.due.map(|due| due.0 as f64 / 1_000.0)
     }
@@ -57,22 +57,22 @@ impl Benchmark {
         self.runner.body().to_vec()
     }
 
-    /// Tells that a request is begun.
+    /// Reports that a request has begun.
     pub fn begun(&mut self, number: u32, now: f64) {
-        self.runner.begun(Ticket(number), micros(now));
+        self.runner.begun(RequestSlot(number), micros(now));
     }
 
-    /// Tells a request's answer; of a body with status 200 the end will do, of others the beginning.
+    /// Reports the response of a request. The end of a body with status 200 suffices, and the beginning of others.
     pub fn answered(&mut self, number: u32, status: u16, server_timing: &str, body: &[u8], now: f64) {
-        self.runner.answered(Ticket(number), status, server_timing, body, micros(now));
+        self.runner.answered(RequestSlot(number), status, server_timing, body, micros(now));
     }
 
-    /// Tells that a request has no answer.
+    /// Reports the failure of a request.
     pub fn failed(&mut self, number: u32, kind: &str, now: f64) {
-        self.runner.failed(Ticket(number), kind, micros(now));
+        self.runner.failed(RequestSlot(number), kind, micros(now));
     }
 
-    /// What is known so far.
+    /// The results so far.
     ///
     /// # Errors
     /// None that can happen.
@@ -80,7 +80,7 @@ impl Benchmark {
         write(&self.runner.live(micros(now)))
     }
 
-    /// What was measured, as a repetition of a run.
+    /// The results, as a repetition of a run.
     ///
     /// # Errors
     /// None that can happen.
@@ -89,7 +89,7 @@ impl Benchmark {
     }
 }
 
-/// What the framework knows by itself: the default scenarios, the form of an export, and how many runs are kept.
+/// The constants of the framework: the default scenarios, the schema of an export, and how many runs are kept.
 ///
 /// # Errors
 /// None that can happen.
@@ -108,16 +108,16 @@ pub fn framework() -> Result<JsValue, JsError> {
         scenarios: Scenario::defaults(),
         schema: SCHEMA,
         version: VERSION,
-        history: HISTORY,
+        history: MAX_RUNS,
         product_version: env!("CARGO_PKG_VERSION"),
-        tail_bytes: benchmark::outcome::TAIL,
+        tail_bytes: benchmark::response::TAIL,
     })
 }
 
-/// A scenario with `share` of its requests, or why it cannot be run.
+/// A scenario with `share` of its requests.
 ///
 /// # Errors
-/// Why it cannot.
+/// Why it is invalid.
 #[wasm_bindgen(js_name = scaledScenario)]
 pub fn scaled_scenario(scenario: JsValue, share: f64) -> Result<JsValue, JsError> {
     let scenario = read::<Scenario>(scenario)?.scaled(share);
@@ -125,31 +125,31 @@ pub fn scaled_scenario(scenario: JsValue, share: f64) -> Result<JsValue, JsError
     write(&scenario)
 }
 
-/// A run with all that it shows.
+/// Computes the summaries of a run.
 ///
 /// # Errors
-/// Why it is none that can be read.
+/// Why it is not a valid export.
 #[wasm_bindgen]
 pub fn summarize(run: JsValue) -> Result<JsValue, JsError> {
     write(&read::<Run>(run)?.summarized()?)
 }
 
-/// Two runs beside each other.
+/// Compares two runs.
 ///
 /// # Errors
-/// Why one of them cannot be read.
+/// Why one of them is not a valid export.
 #[wasm_bindgen]
 pub fn compare(left: JsValue, right: JsValue, seed: u32) -> Result<JsValue, JsError> {
     write(&compare::compare(&read(left)?, &read(right)?, u64::from(seed)))
 }
 
-fn read<T: DeserializeOwned>(value: JsValue) -> Result<T, Fault> {
-    serde_wasm_bindgen::from_value(value).map_err(|error| Fault(error.to_string()))
+fn read<T: DeserializeOwned>(value: JsValue) -> Result<T, BenchmarkError> {
+    serde_wasm_bindgen::from_value(value).map_err(|error| BenchmarkError(error.to_string()))
 }
 
 fn write<T: Serialize>(value: &T) -> Result<JsValue, JsError> {
     let serializer = serde_wasm_bindgen::Serializer::json_compatible();
-    Ok(value.serialize(&serializer).map_err(|error| Fault(error.to_string()))?)
+    Ok(value.serialize(&serializer).map_err(|error| BenchmarkError(error.to_string()))?)
 }
 
 fn micros(now: f64) -> Micros {

@@ -2,7 +2,7 @@
 // really takes, fragmentation included. It is run as a process of its own: `node adversary.mjs REQUESTS` prints what it found as JSON.
 
 import { readFileSync } from "node:fs";
-import { Core, initSync, State } from "../../build/npm/featheredge.js";
+import { Core, initSync, CoreState } from "../../build/npm/featheredge.js";
 import { FEAST } from "../support/features.mjs";
 
 const { memory } = initSync({
@@ -138,11 +138,11 @@ class Host {
 
 	#take(state) {
 		const request = this.#core.request();
-		if (state === State.Replied || state === State.RepliedWithEffects) {
+		if (state === CoreState.Replied || state === CoreState.RepliedWithEffects) {
 			const status = this.#core.reply_status();
 			this.statuses[status] = (this.statuses[status] ?? 0) + 1;
 		}
-		if (this.#core.take_chunk() && state !== State.Streamed) {
+		if (this.#core.take_chunk() && state !== CoreState.Streamed) {
 			// One reader in three reads; the others wait for a minute.
 			const reads = request % 3 === 0;
 			this.#plan(reads ? 1 : 60_000, { request });

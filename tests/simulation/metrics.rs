@@ -152,6 +152,46 @@ fn every_metric_has_a_type_a_help_and_samples() {
 }
 
 #[test]
+fn latencies_are_histograms_and_not_quantiles() {
+    let mut world = World::with_http_origin(|config| config.l3.enabled = true);
+    world.feast(&request(&["score"], [1]));
+    world.run_for(2_000);
+    let text = world.report("/metrics");
+    let value = |sample: String| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&sample)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{sample} in {text}")).parse::<f64>().unwrap()
+    };
+    for (metric, label) in [
+        ("request_duration_seconds", ""),
+        ("route_request_duration_seconds", "route=\"/get-online-features\""),
+        ("priority_request_duration_seconds", "priority=\"normal\""),
+        ("view_request_duration_seconds", "view=\"stats\""),
+        ("tier_operation_duration_seconds", "tier=\"origin\""),
+    ] {
+        let (labels, comma) = if label.is_empty() { (String::new(), "") } else { (format!("{{{label}}}"), ",") };
+        let bucket = |le: &str| value(format!("featheredge_{metric}_bucket{{{label}{comma}le=\"{le}\"}}"));
+        assert_eq!(value(format!("featheredge_{metric}_count{labels}")), 1.0, "{metric}");
+        assert_eq!((bucket("0.005"), bucket("10"), bucket("+Inf")), (0.0, 1.0, 1.0), "{metric}");
+        assert!(value(format!("featheredge_{metric}_sum{labels}")) > 0.005, "{metric}");
+    }
+    assert!(!text.contains("_p50_") && !text.contains("_p99_"), "{text}");
+}
+
+#[test]
+fn circuit_breakers_are_those_of_an_isolates_own_tiers() {
+    let [own, deployment] = scrapes();
+    for name in ["featheredge_tier_breaker_open", "featheredge_tier_breaker_opened_total"] {
+        assert!(own.metrics.contains_key(name) && !deployment.metrics.contains_key(name), "{name}");
+    }
+    let mut world = World::with_http_origin(|config| config.l3.enabled = true);
+    world.feast(&request(&["score"], [1]));
+    let text = world.report("/metrics");
+    let breakers: Vec<&str> = text.lines().filter(|line| line.starts_with("featheredge_tier_breaker_open{")).collect();
+    assert!(!breakers.iter().any(|line| line.contains("\"l1\"")), "{breakers:?}");
+    assert!(breakers.iter().any(|line| line.contains("\"origin\"")), "{breakers:?}");
+}
+
+#[test]
 #[ignore = "writes docs/reference/metrics.md"]
 fn write_the_metrics() {
     let document = std::fs::read_to_string(FILE).unwrap();

@@ -1,6 +1,6 @@
 //! What is measured and told: promises, alerts, windows of many isolates, traces, and the figures that watchers read.
 
-use aggregator::Place;
+use aggregator::Sink;
 use config::View;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn alerts(world: &World) -> Vec<(String, String)> {
         let part = |key: &str| body["alert"][key].as_str().unwrap().to_owned();
         (part("type"), part("status"))
     };
-    world.sent.iter().filter(|(place, _)| *place == Place::Webhook).map(|(_, text)| of(text)).collect()
+    world.sent.iter().filter(|(sink, _)| *sink == Sink::Webhook).map(|(_, text)| of(text)).collect()
 }
 
 fn ask_fresh(world: &mut World, ids: std::ops::Range<u64>) {
@@ -115,13 +115,13 @@ fn an_alert_is_resolved_and_told_though_no_request_comes() {
 #[test]
 fn a_webhook_that_is_down_costs_no_answer_and_hears_of_it_later() {
     let mut world = watched(|_| {});
-    world.is_place_down = true;
+    world.is_sink_down = true;
     world.origin_millis = SLOW;
     let answer = world.feast(&request(&["score"], [1]));
     assert_eq!(answer.status, 200);
     world.run_for(5_000);
     assert!(world.sent.is_empty());
-    world.is_place_down = false;
+    world.is_sink_down = false;
     world.run_for(10_000);
     assert_eq!(alerts(&world)[0], ("high_latency".to_owned(), "open".to_owned()));
     assert!(world.feast(&request(&["score"], [1])).is_immediate);
@@ -312,7 +312,7 @@ fn analytics_engine_is_told_of_each_series_once_a_slot() {
     ask_fresh(&mut world, 0..1);
     world.run_for(2_000);
     let told: Vec<Value> = world.sent.iter().map(|(_, text)| serde_json::from_str(text).unwrap()).collect();
-    assert!(world.sent.iter().all(|(place, _)| *place == Place::Analytics));
+    assert!(world.sent.iter().all(|(sink, _)| *sink == Sink::Analytics));
     assert_eq!(told.len(), 2, "one for each slot of 30 seconds");
     let point = |points: &Value, kind: &str, name: &str| {
         let points = points.as_array().unwrap().iter();

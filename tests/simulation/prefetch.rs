@@ -1,7 +1,7 @@
 //! Learning and fetching ahead: what sessions teach, what is fetched for them, and what is not.
 
 use config::Config;
-use prefetch::prefetch::Measured;
+use prefetch::governor::PrefetchStats;
 
 use crate::world::{Answer, World, request};
 
@@ -35,8 +35,8 @@ fn teach(world: &mut World, sessions: u64) {
     }
 }
 
-fn measured(world: &World) -> Measured {
-    *world.service.engine().governor().measured()
+fn stats(world: &World) -> PrefetchStats {
+    *world.service.engine().governor().stats()
 }
 
 #[test]
@@ -47,8 +47,8 @@ fn what_a_session_asks_next_is_there_before_it_asks() {
     for (feature, id) in [("count", 10), ("score", 20), ("count", 20), ("score", 30), ("count", 30)] {
         assert!(ask(&mut world, "new", feature, id).is_immediate, "{feature} of {id}");
     }
-    let measured = measured(&world);
-    assert!(measured.used >= 5 && measured.precision_permille() > Some(800), "{measured:?}");
+    let stats = stats(&world);
+    assert!(stats.used >= 5 && stats.precision_permille() > Some(800), "{stats:?}");
 }
 
 #[test]
@@ -81,8 +81,8 @@ fn requests_without_a_session_are_as_they_were() {
         world.feast(&request(&["count"], [round % 3]));
         world.pass_seconds(400);
     }
-    let measured = measured(&world);
-    assert_eq!((measured.issued, world.reads.len(), world.origin_calls.len()), (0, 60, 60));
+    let stats = stats(&world);
+    assert_eq!((stats.issued, world.reads.len(), world.origin_calls.len()), (0, 60, 60));
 }
 
 #[test]
@@ -107,9 +107,9 @@ fn nothing_is_fetched_ahead_for_sessions_that_are_held_out_and_coverage_is_told(
         config.prefetch.holdout_percent = 50;
     });
     teach(&mut world, 60);
-    let measured = measured(&world);
-    assert!(measured.held_out.rows > 0 && measured.held_out.misses == measured.held_out.rows, "{measured:?}");
-    assert!(measured.coverage_permille() > Some(600), "{measured:?}");
+    let stats = stats(&world);
+    assert!(stats.held_out.rows > 0 && stats.held_out.misses == stats.held_out.rows, "{stats:?}");
+    assert!(stats.coverage_permille() > Some(600), "{stats:?}");
 }
 
 #[test]
@@ -123,8 +123,8 @@ fn where_nothing_follows_from_anything_next_to_nothing_is_fetched_ahead() {
         world.feast(&request(&[feature], [(state >> 33) % 300]));
         world.now += 300;
     }
-    let measured = measured(&world);
-    assert!(measured.issued <= measured.served.misses / 100, "under 1 % of what is fetched anyway: {measured:?}");
+    let stats = stats(&world);
+    assert!(stats.issued <= stats.served.misses / 100, "under 1 % of what is fetched anyway: {stats:?}");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn the_second_and_the_request_have_their_budgets() {
             change(config);
         });
         teach(&mut world, 8);
-        assert_eq!(measured(&world).issued, 0);
+        assert_eq!(stats(&world).issued, 0);
     }
 }
 
@@ -164,7 +164,7 @@ fn what_costs_more_than_it_saves_is_not_fetched_ahead() {
         config.prefetch.latency_value_nanodollars_per_ms = 0;
     });
     teach(&mut world, 8);
-    assert_eq!(measured(&world).issued, 0);
+    assert_eq!(stats(&world).issued, 0);
 }
 
 #[test]
@@ -181,8 +181,8 @@ fn rows_in_a_memory_that_is_full_of_warmer_ones_are_left_alone() {
         world.feast(&request(&[["score", "count"][round as usize % 2]], [10 + round / 2 % 30]));
         world.now += 50;
     }
-    let measured = measured(&world);
-    assert!(measured.admission_rejected > 0 && measured.issued < 100, "{measured:?}");
+    let stats = stats(&world);
+    assert!(stats.admission_rejected > 0 && stats.issued < 100, "{stats:?}");
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_new_isolate_knows_what_the_one_before_it_learned() {
     // It reads what was learned behind its first request, and learns of each shape with the first request for it.
     ask(&mut world, "first", "score", 500);
     ask(&mut world, "other", "count", 600);
-    assert_eq!(measured(&world).models_merged, 1);
+    assert_eq!(stats(&world).models_merged, 1);
     ask(&mut world, "new", "score", 10);
     assert!(ask(&mut world, "new", "count", 10).is_immediate);
     assert!(ask(&mut world, "new", "score", 20).is_immediate);
@@ -210,8 +210,8 @@ fn a_model_that_is_damaged_or_foreign_is_ignored_and_counted() {
         world.restart();
         let answer = ask(&mut world, "new", "score", 10);
         assert_eq!(answer.status, 200);
-        let measured = measured(&world);
-        assert_eq!((measured.models_merged, measured.models_ignored), (0, 1));
+        let stats = stats(&world);
+        assert_eq!((stats.models_merged, stats.models_ignored), (0, 1));
     }
 }
 
@@ -220,7 +220,7 @@ fn what_would_be_fetched_ahead_is_told_with_the_reason() {
     let mut world = world();
     teach(&mut world, 8);
     let asked = |id: u64| format!("/v1/predictions?request={}", request(&["score"], [id]).replace('"', "%22"));
-    let before = world.service.engine().patterns().observed();
+    let before = world.service.engine().patterns().observed_requests();
     let told = world.call("GET", &asked(777), b"").json();
     assert_eq!(told["predictions"][0]["features"], serde_json::json!(["stats:count"]));
     assert_eq!(told["predictions"][0]["entities"], serde_json::json!({"driver_id": [777]}));
@@ -230,7 +230,7 @@ fn what_would_be_fetched_ahead_is_told_with_the_reason() {
     assert_eq!(told["predictions"][0]["decision"], "prefetch");
     assert!(told["predictions"][0]["probability"].as_f64() > Some(0.9));
     assert!(told["min_precision"] == 0.5 && told["row_nanodollars"].as_u64() > Some(5_000));
-    assert_eq!(world.service.engine().patterns().observed(), before, "asking teaches nothing");
+    assert_eq!(world.service.engine().patterns().observed_requests(), before, "asking teaches nothing");
     ask(&mut world, "new", "score", 10);
     let told = world.call("GET", &asked(10), b"").json();
     assert_eq!(told["predictions"][0]["decision"], "in_memory");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use aggregator::{Aggregator, Message, Place, Report};
+use aggregator::{Aggregator, Message, Report, Sink};
 use config::{Config, OriginKind};
 use invalidation_log::{Append, Change, InvalidationLog, Limits, LogEntry, Stored};
 use model::answer::Tier;
@@ -251,8 +251,8 @@ pub(crate) struct World {
     /// The session that requests are of.
     pub(crate) session: Option<String>,
     /// What was sent to the places for what is measured, and whether they take it.
-    pub(crate) sent: Vec<(Place, String)>,
-    pub(crate) is_place_down: bool,
+    pub(crate) sent: Vec<(Sink, String)>,
+    pub(crate) is_sink_down: bool,
     /// Who watches the isolate, and when it looks again though no request may come.
     watch: Aggregator,
     look_at: Option<u64>,
@@ -364,7 +364,7 @@ impl World {
             next_event: 0,
             session: None,
             sent: Vec::new(),
-            is_place_down: false,
+            is_sink_down: false,
             merged: Vec::new(),
             traceparent: "",
             origin_traces: Vec::new(),
@@ -813,15 +813,15 @@ impl World {
         if self.isolate > 0 {
             return;
         }
-        self.watch.take(&batch, now);
+        self.watch.ingest(&batch, now);
         self.service.set_sla_status(self.watch.sla_status());
-        while let Some(Message { place, number, body, .. }) = self.watch.next_message(now) {
-            if !self.is_place_down && place == Place::Windows {
+        while let Some(Message { sink, number, body, .. }) = self.watch.next_message(now) {
+            if !self.is_sink_down && sink == Sink::Windows {
                 self.merged = self.watch.merge(&self.merged, &body, now).expect("windows of this deployment");
-            } else if !self.is_place_down {
-                self.sent.push((place, String::from_utf8(body).unwrap()));
+            } else if !self.is_sink_down {
+                self.sent.push((sink, String::from_utf8(body).unwrap()));
             }
-            self.watch.told(place, number, !self.is_place_down, now);
+            self.watch.ack(sink, number, !self.is_sink_down, now);
         }
         let next = self.watch.next_at(now).map(|next| next.0.max(self.now + 1));
         if let Some(next) = next.filter(|&next| self.look_at.is_none_or(|at| at <= self.now || next < at)) {

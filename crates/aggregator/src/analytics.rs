@@ -1,14 +1,14 @@
-//! What Analytics Engine is told of a window.
+//! Data points of a window for Analytics Engine.
 
 use serde::Serialize;
-use telemetry::histogram::{Count, Kind, Windows};
+use telemetry::histogram::{Count, SeriesKind, Windows};
 use telemetry::json::to_json;
 
-use crate::report::{Measured, REQUEST_KINDS, key_of};
+use crate::report::{REQUEST_KINDS, SeriesReport, report_key};
 
 /// A data point, as `writeDataPoint` takes it.
 #[derive(Serialize)]
-struct Point<'a> {
+struct DataPoint<'a> {
     /// The kind and the name of a series.
     blobs: [&'a str; 2],
     /// Requests, errors, unavailable, slow, and the percentiles 50, 95 and 99 in milliseconds.
@@ -16,19 +16,19 @@ struct Point<'a> {
     indexes: [&'a str; 1],
 }
 
-/// A point for each series in which something was counted, as a JSON array.
-pub(crate) fn points(windows: &Windows) -> Vec<u8> {
-    let mut points = Vec::new();
-    for kind in REQUEST_KINDS.into_iter().chain([Kind::Tier]) {
-        let key = key_of(kind);
-        for Measured { name, window, .. } in Measured::of_kind(windows, kind) {
+/// A JSON array with a data point for each series that is not empty.
+pub(crate) fn data_points(windows: &Windows) -> Vec<u8> {
+    let mut data_points = Vec::new();
+    for kind in REQUEST_KINDS.into_iter().chain([SeriesKind::Tier]) {
+        let key = report_key(kind);
+        for SeriesReport { name, window, .. } in SeriesReport::of_kind(windows, kind) {
             let [requests, errors, unavailable, slow] =
                 [Count::Requests, Count::Errors, Count::Unavailable, Count::Slow].map(|count| window.of(count));
             if requests > 0 {
                 let doubles = [requests, errors, unavailable, slow, window.p50, window.p95, window.p99];
-                points.push(Point { blobs: [key, name], doubles, indexes: [key] });
+                data_points.push(DataPoint { blobs: [key, name], doubles, indexes: [key] });
             }
         }
     }
-    to_json(&points)
+    to_json(&data_points)
 }

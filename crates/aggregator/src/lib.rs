@@ -1,62 +1,78 @@
-//! Who watches: takes what the serving core tells of requests, keeps it in windows, judges it, answers those who ask, and has
-//! things to send to where the configuration says.
+//! The telemetry of one core: ingests its records into windows, evaluates alerts, writes reports, and has messages for the configured
+//! [sinks](Sink).
 //!
-//! It stands apart from the core, which has none of it before the first answer, and is told behind answers. It knows no request, only
-//! records. Its invariant: whatever it is told, its memory is bounded.
+//! It is apart from the serving core, which sends it batches in the background. It knows no request, only records, and does no I/O: the
+//! host sends its messages. Invariant: its memory is bounded, whatever the batches are.
+//!
+//! ```
+//! use featheredge_aggregator::{Aggregator, Report};
+//! use model::time::Timestamp;
+//! use telemetry::record::{RecordBuffer, Request};
+//! use telemetry::snapshot::GaugeSnapshot;
+//!
+//! let now = Timestamp(1_000_000);
+//! let mut records = RecordBuffer::default();
+//! records.request(&Request { status: 200, millis: 12, ..Request::default() }, &[], now);
+//!
+//! let mut aggregator = Aggregator::new(config::Config::default());
+//! aggregator.ingest(&records.take(GaugeSnapshot::default(), now), now);
+//! let metrics = String::from_utf8(aggregator.report(Report::Metrics, None, now)).unwrap();
+//! assert!(metrics.contains("featheredge_requests_total 1\n"));
+//! ```
 
+mod alerts;
 mod analytics;
-mod fold;
-mod look;
+mod ingest;
 pub mod report;
 mod sla_report;
 mod stats;
 
 use config::Config;
 use model::time::Timestamp;
-use telemetry::histogram::{Kind, Windows};
+use telemetry::histogram::{SeriesKind, Windows};
 use telemetry::monitor::Monitor;
 use telemetry::outbox::Outbox;
-use telemetry::record::{Batch, PATHS, TIERS};
+use telemetry::record::{Batch, ROUTES, TIERS};
 use telemetry::sla::{Status, Targets};
 use telemetry::snapshot::GaugeSnapshot;
-use telemetry::trace::Export;
+use telemetry::trace::TraceExport;
 
-pub use report::{Report, Scope};
+pub use report::{Report, ReportScope};
 
 const PRIORITIES: [&str; 4] = ["low", "normal", "high", "critical"];
 
-/// How long spans wait for others before they are exported, in milliseconds; and how often what is open is looked at.
-const LOOK_MILLIS: u64 = 1_000;
+/// How often open alerts are evaluated without a request, and how long spans wait to be exported together, in milliseconds.
+const EVALUATION_INTERVAL_MILLIS: u64 = 1_000;
 
-/// How often spans are posted, and windows and points sent: those once, since what was taken though nobody heard so would count twice.
+/// Attempts to send spans, and to send windows and data points. The latter have one: a repeated message would count twice.
 const TRACES_ATTEMPTS: u32 = 3;
 const ONCE: u32 = 1;
 
-/// A place for what is measured.
+/// Where messages go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum Sink {
     /// Alerts, posted as JSON.
     Webhook,
     /// Spans, posted as JSON.
     Traces,
-    /// Windows, to where those of all isolates are merged.
+    /// Windows, for the object that merges those of all isolates.
     Windows,
-    /// Points for Analytics Engine: a JSON array.
+    /// Data points for Analytics Engine: a JSON array.
     Analytics,
 }
 
-/// All places.
-pub const PLACES: [Place; 4] = [Place::Webhook, Place::Traces, Place::Windows, Place::Analytics];
+/// All sinks.
+pub const SINKS: [Sink; 4] = [Sink::Webhook, Sink::Traces, Sink::Windows, Sink::Analytics];
 
-impl Place {
-    /// Its name, which a host tells its secrets by.
+impl Sink {
+    /// Its name, by which a host finds its secrets.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Place::Webhook => "webhook",
-            Place::Traces => "traces",
-            Place::Windows => "windows",
-            Place::Analytics => "analytics",
+            Sink::Webhook => "webhook",
+            Sink::Traces => "traces",
+            Sink::Windows => "windows",
+            Sink::Analytics => "analytics",
         }
     }
 }
@@ -64,42 +80,42 @@ impl Place {
 /// Something to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// What kind of place it goes to.
-    pub place: Place,
-    /// What to [tell](Aggregator::told) of it by.
+    /// The sink.
+    pub sink: Sink,
+    /// Identifies it for [`Aggregator::ack`].
     pub number: u64,
-    /// The place's URL, or the name under which the host has it.
+    /// The sink's URL, or the name of its binding.
     pub to: String,
-    /// What to send.
+    /// The bytes to send.
     pub body: Vec<u8>,
 }
 
-/// The watcher of one core.
+/// The telemetry of one core.
 #[derive(Debug)]
 pub struct Aggregator {
     config: Config,
     windows: Windows,
     monitor: Monitor,
     targets: Targets,
-    /// How the window stood at the last look.
+    /// The SLO of the window when alerts were last evaluated.
     status: Status,
-    /// How the core stood when it was last heard of.
+    /// The gauges of the last batch.
     gauges: GaugeSnapshot,
-    routes: [usize; PATHS.len()],
+    routes: [usize; ROUTES.len()],
     priorities: [usize; PRIORITIES.len()],
     tiers: [usize; TIERS.len()],
-    /// The slowest request since the last look.
-    slowest: u64,
-    /// Rows that L2's budget had no room for, up to the last look.
+    /// The latency of the slowest request since alerts were last evaluated.
+    slowest_millis: u64,
+    /// Rows not written for lack of budget, when alerts were last evaluated.
     over_budget: u64,
-    /// Records that the core had no room for.
-    lost: u64,
-    outboxes: [Outbox; PLACES.len()],
-    spans: Option<Export>,
+    /// Records that the core's buffer had no room for.
+    records_dropped: u64,
+    outboxes: [Outbox; SINKS.len()],
+    spans: Option<TraceExport>,
     /// When these are exported.
     spans_at: Timestamp,
-    /// When Analytics Engine was last told.
-    analysed_at: Timestamp,
+    /// When data points were last sent.
+    points_sent_at: Timestamp,
 }
 
 impl Aggregator {
@@ -110,9 +126,9 @@ impl Aggregator {
         let mut windows = Windows::new(sla.window_seconds * 1_000, sla.burn_rate_hour_seconds * 1_000);
         let attempts = [alerts.webhook_attempts, TRACES_ATTEMPTS, ONCE, ONCE];
         Aggregator {
-            routes: PATHS.map(|path| windows.series_of(Kind::Route, path)),
-            priorities: PRIORITIES.map(|priority| windows.series_of(Kind::Priority, priority)),
-            tiers: TIERS.map(|tier| windows.series_of(Kind::Tier, tier)),
+            routes: ROUTES.map(|path| windows.series_of(SeriesKind::Route, path)),
+            priorities: PRIORITIES.map(|priority| windows.series_of(SeriesKind::Priority, priority)),
+            tiers: TIERS.map(|tier| windows.series_of(SeriesKind::Tier, tier)),
             windows,
             monitor: Monitor::default(),
             targets: Targets {
@@ -125,13 +141,13 @@ impl Aggregator {
             },
             status: Status::default(),
             gauges: GaugeSnapshot::default(),
-            slowest: 0,
+            slowest_millis: 0,
             over_budget: 0,
-            lost: 0,
+            records_dropped: 0,
             outboxes: attempts.map(|attempts| Outbox::new(attempts, alerts.webhook_timeout_ms)),
             spans: None,
             spans_at: Timestamp::default(),
-            analysed_at: Timestamp::default(),
+            points_sent_at: Timestamp::default(),
             config,
         }
     }
@@ -142,36 +158,36 @@ impl Aggregator {
         &self.config
     }
 
-    /// Takes a batch of what the core tells, and looks at what there is now. Afterwards there may be [messages](Aggregator::next_message).
-    pub fn take(&mut self, batch: &Batch, now: Timestamp) {
-        self.fold(batch);
-        self.look(now);
+    /// Ingests a batch, and evaluates alerts. Afterwards there may be [messages](Aggregator::next_message).
+    pub fn ingest(&mut self, batch: &Batch, now: Timestamp) {
+        self.ingest_records(batch);
+        self.evaluate_alerts(now);
         if now >= self.spans_at
             && let Some(spans) = self.spans.take()
         {
-            self.put(Place::Traces, spans.into_vec(), now);
+            self.enqueue(Sink::Traces, spans.into_vec(), now);
         }
         if self.config.telemetry.aggregate
-            && let Some(news) = self.windows.take_news()
+            && let Some(slots) = self.windows.take_closed_slots()
         {
-            self.put(Place::Windows, news, now);
+            self.enqueue(Sink::Windows, slots, now);
         }
         let is_analysing = self.config.telemetry.analytics_binding.is_some();
-        if is_analysing && now.millis_since(self.analysed_at) >= self.windows.slot_millis() {
-            self.analysed_at = now;
-            let points = analytics::points(&self.windows);
-            self.put(Place::Analytics, points, now);
+        if is_analysing && now.millis_since(self.points_sent_at) >= self.windows.slot_millis() {
+            self.points_sent_at = now;
+            let data_points = analytics::data_points(&self.windows);
+            self.enqueue(Sink::Analytics, data_points, now);
         }
     }
 
-    /// Whether the isolate kept its service level in the window that the last batch ended: the core says so in its answers.
+    /// The SLO in the window of the last batch, for the core's responses.
     #[must_use]
     pub fn sla_status(&self) -> Status {
         self.status
     }
 
-    fn put(&mut self, place: Place, body: Vec<u8>, now: Timestamp) {
-        if let Some(outbox) = self.outboxes.get_mut(place as usize) {
+    fn enqueue(&mut self, sink: Sink, body: Vec<u8>, now: Timestamp) {
+        if let Some(outbox) = self.outboxes.get_mut(sink as usize) {
             outbox.push(body, now);
         }
     }
@@ -180,29 +196,29 @@ impl Aggregator {
     pub fn next_message(&mut self, now: Timestamp) -> Option<Message> {
         let Config { alerts, telemetry, .. } = &self.config;
         let binding = Some(&telemetry.binding);
-        let places = [&alerts.webhook_url, &telemetry.traces_url].map(Option::as_ref).into_iter();
-        let places = places.chain([binding, telemetry.analytics_binding.as_ref()]);
-        for ((place, outbox), to) in PLACES.into_iter().zip(&mut self.outboxes).zip(places) {
+        let targets = [&alerts.webhook_url, &telemetry.traces_url].map(Option::as_ref).into_iter();
+        let targets = targets.chain([binding, telemetry.analytics_binding.as_ref()]);
+        for ((sink, outbox), to) in SINKS.into_iter().zip(&mut self.outboxes).zip(targets) {
             if let (Some(to), Some((number, body))) = (to, outbox.take_due(now)) {
-                return Some(Message { place, number, to: to.clone(), body });
+                return Some(Message { sink, number, to: to.clone(), body });
             }
         }
         None
     }
 
-    /// Tells what became of a message.
-    pub fn told(&mut self, place: Place, number: u64, is_taken: bool, now: Timestamp) {
-        if let Some(outbox) = self.outboxes.get_mut(place as usize) {
-            outbox.tell(number, is_taken, now);
+    /// Reports whether a message was delivered.
+    pub fn ack(&mut self, sink: Sink, number: u64, is_delivered: bool, now: Timestamp) {
+        if let Some(outbox) = self.outboxes.get_mut(sink as usize) {
+            outbox.ack(number, is_delivered, now);
         }
     }
 
-    /// When there is something to do though no request may come: an alert may be over, a message is due, or a window is to be merged.
+    /// When there is work without a request: an alert may resolve, a message is due, or a window is to be merged.
     #[must_use]
     pub fn next_at(&self, now: Timestamp) -> Option<Timestamp> {
         let Config { alerts, telemetry, .. } = &self.config;
         let is_alerting = alerts.webhook_url.is_some() && self.monitor.open().next().is_some();
-        let mut next = is_alerting.then_some(now.plus(LOOK_MILLIS.min(self.windows.slot_millis())));
+        let mut next = is_alerting.then_some(now.plus(EVALUATION_INTERVAL_MILLIS.min(self.windows.slot_millis())));
         let open_until = self.windows.open_until().filter(|_| telemetry.aggregate);
         let spans_at = self.spans.as_ref().map(|_| self.spans_at);
         for due in self.outboxes.iter().map(Outbox::next_due).chain([open_until, spans_at]).flatten() {
@@ -211,21 +227,21 @@ impl Aggregator {
         next
     }
 
-    /// What is kept where the windows of all isolates are merged, empty at first, with what one of them sent added; `None` where that is
-    /// of another version or of other windows, as in the middle of a deployment.
+    /// The merged windows of all isolates, at first empty, with the slots that one isolate sent. `None` if those have another version or
+    /// other windows, as during a deployment.
     #[must_use]
-    pub fn merge(&self, kept: &[u8], news: &[u8], now: Timestamp) -> Option<Vec<u8>> {
-        let mut windows = self.windows_of(&[kept], now);
-        windows.read(news, now).then(|| windows.write())
+    pub fn merge(&self, merged: &[u8], slots: &[u8], now: Timestamp) -> Option<Vec<u8>> {
+        let mut windows = self.merge_windows(&[merged], now);
+        windows.merge_encoded(slots, now).then(|| windows.encode())
     }
 
-    /// The windows that all of these bytes tell of together.
-    fn windows_of(&self, all: &[&[u8]], now: Timestamp) -> Windows {
+    /// Decodes and merges windows.
+    fn merge_windows(&self, all: &[&[u8]], now: Timestamp) -> Windows {
         let sla = &self.config.sla;
         let mut windows = Windows::merged(sla.window_seconds * 1_000, sla.burn_rate_hour_seconds * 1_000);
         for bytes in all {
-            // What cannot be read is of another version or another window, and says nothing of this one.
-            windows.read(bytes, now);
+            // Bytes of another version or of other windows are left out.
+            windows.merge_encoded(bytes, now);
         }
         windows
     }

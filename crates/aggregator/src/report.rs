@@ -1,12 +1,12 @@
-//! What was measured, for people and machines: `/metrics`, `/v1/stats`, `/v1/sla` and `/v1/alerts`, of this isolate or of all whose
-//! windows were merged. Each is a struct, and its JSON is serde's.
+//! The reports `/metrics`, `/v1/stats`, `/v1/sla` and `/v1/alerts`, of this isolate or of all isolates whose windows were merged. Each is
+//! a struct, and its JSON is serde's.
 //!
-//! There are no ids, no values and no secrets in any of it, and a label has few values: paths, priorities, tiers, and a bounded number
-//! of views.
+//! Invariant: no report has an entity's id, a value or a secret. A label has few values: routes, priorities, tiers, and a bounded number of
+//! views.
 
 use model::time::Timestamp;
 use serde::Serialize;
-use telemetry::histogram::{Kind, Series, Summary, Totals, Windows};
+use telemetry::histogram::{Series, SeriesKind, Summary, Totals, Windows};
 use telemetry::json::{Rfc3339, to_json};
 use telemetry::monitor::Alert;
 
@@ -15,24 +15,24 @@ use crate::Aggregator;
 /// The media type of Prometheus' text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What latencies cover, which is said wherever they are.
-pub(crate) const CLOCK: &str = "whole milliseconds of the host's clock; in a deployed Worker it stands still between I/O, so that what memory answers reads as 0";
+/// What latencies are measured with; every report that has latencies says so.
+pub(crate) const LATENCY_CLOCK: &str = "whole milliseconds of the host's clock; in a deployed Worker it stands still between I/O, so that what memory answers reads as 0";
 
-/// What is asked for.
+/// A report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// All figures, in Prometheus' text format.
+    /// All metrics, in Prometheus' text format.
     Metrics,
     /// All figures, as JSON.
     Stats,
-    /// Whether the promise is kept.
+    /// The state of the SLO.
     Sla,
-    /// What is wrong, and what was.
+    /// Open and resolved alerts.
     Alerts,
 }
 
 impl Report {
-    /// The report that this path asks for.
+    /// The report at this path.
     #[must_use]
     pub fn at(path: &str) -> Option<Report> {
         match path {
@@ -54,23 +54,23 @@ impl Report {
     }
 }
 
-/// Of whom a report is.
+/// Which isolates a report covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// The isolate that answers.
+pub enum ReportScope {
+    /// The isolate that responds.
     Isolate,
     /// All isolates whose windows were merged.
     Deployment,
 }
 
-impl Scope {
-    /// The scope that a query asks for, that of the isolate where it says nothing; `None` where there is no such scope.
+impl ReportScope {
+    /// The scope in a query string, the isolate by default; `None` for an unknown one.
     #[must_use]
-    pub fn of(query: &str) -> Option<Scope> {
+    pub fn of(query: &str) -> Option<ReportScope> {
         match query.split('&').find_map(|part| part.strip_prefix("scope=")) {
-            None | Some("isolate") => Some(Scope::Isolate),
-            Some("deployment") => Some(Scope::Deployment),
+            None | Some("isolate") => Some(ReportScope::Isolate),
+            Some("deployment") => Some(ReportScope::Deployment),
             Some(_) => None,
         }
     }
@@ -79,7 +79,7 @@ impl Scope {
 /// The body of `GET /v1/alerts`.
 #[derive(Debug, Serialize)]
 struct Alerts<'a> {
-    scope: Scope,
+    scope: ReportScope,
     project: &'a str,
     at: Rfc3339,
     open: Vec<&'a Alert>,
@@ -88,55 +88,56 @@ struct Alerts<'a> {
 }
 
 /// The kinds of series that requests for features have.
-pub(crate) const REQUEST_KINDS: [Kind; 4] = [Kind::All, Kind::Route, Kind::Priority, Kind::View];
+pub(crate) const REQUEST_KINDS: [SeriesKind; 4] =
+    [SeriesKind::All, SeriesKind::Route, SeriesKind::Priority, SeriesKind::View];
 
 /// The key of a kind in reports.
-pub(crate) const fn key_of(kind: Kind) -> &'static str {
+pub(crate) const fn report_key(kind: SeriesKind) -> &'static str {
     match kind {
-        Kind::All => "overall",
-        Kind::Route => "routes",
-        Kind::Priority => "priorities",
-        Kind::View => "views",
-        Kind::Tier => "tiers",
+        SeriesKind::All => "overall",
+        SeriesKind::Route => "routes",
+        SeriesKind::Priority => "priorities",
+        SeriesKind::View => "views",
+        SeriesKind::Tier => "tiers",
     }
 }
 
-/// What a series says: its name, its counts since the start, and its window.
+/// A series: its name, its counts since the start, and its window.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Measured<'a> {
+pub(crate) struct SeriesReport<'a> {
     pub(crate) name: &'a str,
     pub(crate) totals: Totals,
     pub(crate) window: Summary,
 }
 
-impl<'a> Measured<'a> {
-    fn new(series: &'a Series, windows: &Windows) -> Measured<'a> {
-        Measured { name: &series.name, totals: series.totals(windows), window: series.summary() }
+impl<'a> SeriesReport<'a> {
+    fn new(series: &'a Series, windows: &Windows) -> SeriesReport<'a> {
+        SeriesReport { name: &series.name, totals: series.totals(windows), window: series.summary() }
     }
 
     /// All series of a kind.
-    pub(crate) fn of_kind(windows: &'a Windows, kind: Kind) -> impl Iterator<Item = Measured<'a>> {
+    pub(crate) fn of_kind(windows: &'a Windows, kind: SeriesKind) -> impl Iterator<Item = SeriesReport<'a>> {
         let series = windows.series().iter().filter(move |series| series.kind == kind);
-        series.map(|series| Measured::new(series, windows))
+        series.map(|series| SeriesReport::new(series, windows))
     }
 
     /// All requests.
-    pub(crate) fn all(windows: &'a Windows) -> Measured<'a> {
-        windows.all().map(|all| Measured::new(all, windows)).unwrap_or_default()
+    pub(crate) fn all(windows: &'a Windows) -> SeriesReport<'a> {
+        windows.all().map(|all| SeriesReport::new(all, windows)).unwrap_or_default()
     }
 }
 
 impl Aggregator {
-    /// A report: of this isolate, or of all whose windows are `merged`. Alerts are this isolate's in any case.
+    /// Writes a report of this isolate, or of all isolates whose windows are `merged`. Alerts are always this isolate's.
     #[must_use]
     pub fn report(&self, report: Report, merged: Option<&[u8]>, now: Timestamp) -> Vec<u8> {
-        let merged = merged.filter(|_| report != Report::Alerts).map(|merged| self.windows_of(&[merged], now));
+        let merged = merged.filter(|_| report != Report::Alerts).map(|merged| self.merge_windows(&[merged], now));
         match report {
             Report::Metrics => self.metrics(merged.as_ref(), now),
             Report::Stats => to_json(&self.stats(merged.as_ref(), now)),
             Report::Sla => to_json(&self.sla(merged.as_ref(), now)),
             Report::Alerts => to_json(&Alerts {
-                scope: Scope::Isolate,
+                scope: ReportScope::Isolate,
                 project: &self.config.project,
                 at: Rfc3339(now),
                 open: self.monitor.open().collect(),
@@ -145,8 +146,8 @@ impl Aggregator {
         }
     }
 
-    /// The windows that a report is of, and whose they are.
-    pub(crate) fn scoped<'a>(&'a self, merged: Option<&'a Windows>) -> (&'a Windows, Scope) {
-        merged.map_or((&self.windows, Scope::Isolate), |windows| (windows, Scope::Deployment))
+    /// The windows that a report covers, and their scope.
+    pub(crate) fn scoped<'a>(&'a self, merged: Option<&'a Windows>) -> (&'a Windows, ReportScope) {
+        merged.map_or((&self.windows, ReportScope::Isolate), |windows| (windows, ReportScope::Deployment))
     }
 }

@@ -3,20 +3,20 @@
 use model::time::Timestamp;
 use serde::Serialize;
 use telemetry::figures;
-use telemetry::figures::{Decimal, Rows, Share};
-use telemetry::histogram::{Count, Kind, Windows};
+use telemetry::figures::{ByLabel, Decimal, Ratio};
+use telemetry::histogram::{Count, SeriesKind, Windows};
 use telemetry::json::Rfc3339;
 use telemetry::prometheus::write_figures;
-use telemetry::record::{PATHS, Path};
-use telemetry::sla::{self, BURNS, Checks, Status};
+use telemetry::record::{ROUTES, Route};
+use telemetry::sla::{self, BURN_WINDOWS, Checks, Status};
 
 use crate::Aggregator;
-use crate::report::{CLOCK, Measured, Scope};
+use crate::report::{LATENCY_CLOCK, ReportScope, SeriesReport};
 
 /// The body of `GET /v1/sla`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Sla<'a> {
-    scope: Scope,
+    scope: ReportScope,
     project: &'a str,
     at: Rfc3339,
     window_seconds: u64,
@@ -24,22 +24,22 @@ pub(crate) struct Sla<'a> {
     status: Status,
     requests: u64,
     details: Checks,
-    routes: Rows<'a, Standing>,
-    priorities: Rows<'a, Standing>,
-    views: Rows<'a, Standing>,
-    error_budget_remaining: Share,
-    burn_rates: [BurnRate; BURNS.len()],
+    routes: ByLabel<'a, SeriesSla>,
+    priorities: ByLabel<'a, SeriesSla>,
+    views: ByLabel<'a, SeriesSla>,
+    error_budget_remaining: Ratio,
+    burn_rates: [BurnRate; BURN_WINDOWS.len()],
 }
 
-/// How one series of requests stands.
+/// The SLO of one series of requests.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct Standing {
+struct SeriesSla {
     status: Status,
     requests: u64,
     details: Checks,
 }
 
-/// How fast the error budget burns in a pair of windows: 1 just uses it up.
+/// The burn rate of the error budget in a pair of windows: 1 uses the budget up exactly.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct BurnRate {
     long_window_seconds: u64,
@@ -50,51 +50,51 @@ struct BurnRate {
 }
 
 figures! {
-    /// Whether the promise is kept, for Prometheus.
+    /// The state of the SLO, for Prometheus.
     Compliance {
         /// 1 while all objectives are met in the window.
         compliant: Gauge,
         /// Remaining share of the error budget.
-        error_budget_remaining: Share,
+        error_budget_remaining: Ratio,
     }
 
-    /// How fast the error budget burns, for Prometheus.
-    Burning {
+    /// Burn rates, for Prometheus.
+    BurnRateFigures {
         /// Burn rate of the error budget; 1 uses the budget up exactly.
         burn_rate: Rate,
     }
 }
 
 /// The long windows of the burn rates.
-const BURN_WINDOWS: [&str; BURNS.len()] = ["1h", "6h", "3d"];
+const BURN_WINDOW_NAMES: [&str; BURN_WINDOWS.len()] = ["1h", "6h", "3d"];
 
 impl Aggregator {
     pub(crate) fn sla<'a>(&'a self, merged: Option<&'a Windows>, now: Timestamp) -> Sla<'a> {
         let (windows, scope) = self.scoped(merged);
-        let standing = |series: &Measured<'_>| {
+        let sla_of = |series: &SeriesReport<'_>| {
             let (status, details) = sla::check(&self.targets, &series.window);
-            Standing { status, requests: series.window.of(Count::Requests), details }
+            SeriesSla { status, requests: series.window.of(Count::Requests), details }
         };
         let rows = |kind| {
-            let series = Measured::of_kind(windows, kind).filter(|series| promises(series.name));
-            Rows(series.map(|series| (series.name, standing(&series))).collect())
+            let series = SeriesReport::of_kind(windows, kind).filter(|series| has_slo(series.name));
+            ByLabel(series.map(|series| (series.name, sla_of(&series))).collect())
         };
-        let Standing { status, requests, details } = standing(&Measured::all(windows));
+        let SeriesSla { status, requests, details } = sla_of(&SeriesReport::all(windows));
         let minute = self.config.sla.burn_rate_hour_seconds;
         Sla {
             scope,
             project: &self.config.project,
             at: Rfc3339(now),
             window_seconds: self.config.sla.window_seconds,
-            latency_clock: CLOCK,
+            latency_clock: LATENCY_CLOCK,
             status,
             requests,
             details,
-            routes: rows(Kind::Route),
-            priorities: rows(Kind::Priority),
-            views: rows(Kind::View),
-            error_budget_remaining: Decimal(sla::budget_left(&self.targets, windows, now)),
-            burn_rates: BURNS.map(|burn| {
+            routes: rows(SeriesKind::Route),
+            priorities: rows(SeriesKind::Priority),
+            views: rows(SeriesKind::View),
+            error_budget_remaining: Decimal(sla::error_budget_remaining(&self.targets, windows, now)),
+            burn_rates: BURN_WINDOWS.map(|burn| {
                 let rate = sla::burn_rate(&self.targets, windows, burn, now);
                 BurnRate {
                     long_window_seconds: burn.long * minute / 60,
@@ -109,7 +109,7 @@ impl Aggregator {
 }
 
 impl Sla<'_> {
-    /// Appends what Prometheus is told of it.
+    /// Appends its metrics.
     pub(crate) fn write_metrics(&self, out: &mut Vec<u8>) {
         let compliant = (self.status != Status::Violation).into();
         write_figures(
@@ -119,14 +119,14 @@ impl Sla<'_> {
             &[("", Compliance { compliant, error_budget_remaining: self.error_budget_remaining })],
         );
         let mut rates = Vec::new();
-        for (window, burn) in BURN_WINDOWS.into_iter().zip(&self.burn_rates) {
-            rates.push((window, Burning { burn_rate: burn.rate }));
+        for (window, burn) in BURN_WINDOW_NAMES.into_iter().zip(&self.burn_rates) {
+            rates.push((window, BurnRateFigures { burn_rate: burn.rate }));
         }
         write_figures(out, "sla_", "window", &rates);
     }
 }
 
-/// Whether requests in this series have a promise: what becomes of a write that is passed on is not known here.
-pub(crate) fn promises(series: &str) -> bool {
-    PATHS.get(Path::Writes as usize) != Some(&series)
+/// Whether requests of this series have an SLO. A write that passes through has none, since its result is not known here.
+pub(crate) fn has_slo(series: &str) -> bool {
+    ROUTES.get(Route::Writes as usize) != Some(&series)
 }

@@ -1,20 +1,20 @@
-//! `GET /v1/stats` and `GET /metrics`: all figures, from the same structs.
+//! `GET /v1/stats` and `GET /metrics`: the same structs as JSON and as metrics.
 
 use model::time::Timestamp;
 use serde::Serialize;
 use telemetry::cost::{Cost, LatencyModel, Prices};
 use telemetry::figures;
-use telemetry::figures::{Decimal, Figures, Rows};
-use telemetry::histogram::{Count, Kind, SLOTS, Windows};
+use telemetry::figures::{ByLabel, Decimal, Figures};
+use telemetry::histogram::{Count, SLOTS, SeriesKind, Totals, Windows};
 use telemetry::json::Rfc3339;
-use telemetry::prometheus::{write_feast, write_figures};
-use telemetry::record::Tier;
-use telemetry::sla::share;
-use telemetry::snapshot::{GaugeSnapshot, L2Choice, PrefetchFigures, Share as MemoryShare, StoreFigures, TierGauges};
+use telemetry::prometheus::{write_feast, write_figures, write_histogram};
+use telemetry::record::RemoteTier;
+use telemetry::sla::per_million;
+use telemetry::snapshot::{GaugeSnapshot, L2Choice, MemoryShare, PrefetchFigures, StoreFigures, TierGauges};
 
-use crate::report::{CLOCK, Measured, Scope};
-use crate::sla_report::promises;
-use crate::{Aggregator, Place};
+use crate::report::{LATENCY_CLOCK, ReportScope, SeriesReport};
+use crate::sla_report::has_slo;
+use crate::{Aggregator, Sink};
 
 figures! {
     /// Requests of one series.
@@ -28,14 +28,14 @@ figures! {
         /// Requests slower than the objective of the 99th percentile.
         slow: Total,
         /// Median latency in the window.
-        latency_p50_ms: Millis,
+        latency_p50_ms: QuantileMillis,
         /// 95th percentile of latency in the window.
-        latency_p95_ms: Millis,
+        latency_p95_ms: QuantileMillis,
         /// 99th percentile of latency in the window.
-        latency_p99_ms: Millis,
+        latency_p99_ms: QuantileMillis,
     }
 
-    /// How much requests ask for.
+    /// The sizes of requests.
     Sizes {
         /// Entities in requests.
         entities: Total,
@@ -43,7 +43,7 @@ figures! {
         features: Total,
     }
 
-    /// What the served values are worth.
+    /// The quality of served values.
     Quality {
         /// Values requested.
         values_requested: Total,
@@ -52,31 +52,35 @@ figures! {
         /// Values answered as `INVALID`.
         values_failed: Total,
         /// Share of the requested values that were served, in the window.
-        completeness: Share,
+        completeness: Ratio,
         /// Freshness of served values in the window: 1 is new, 0 is as old as permitted.
-        freshness: Share,
+        freshness: Ratio,
         /// Share of the requested values that failed, in the window.
-        value_error_ratio: Share,
+        value_error_ratio: Ratio,
     }
 
-    /// What a tier was asked for and had.
+    /// Hits, misses and operations of a tier.
     TierFigures {
         /// Rows that the tier had.
         hits: Total,
         /// Rows that were looked up in the tier and not found.
         misses: Total,
         /// Share of the rows looked up in the tier that were hits, in the window.
-        hit_ratio: Share,
+        hit_ratio: Ratio,
         /// Bulk reads of a store, or origin calls.
         operations: Total,
         /// Operations of the tier that failed.
         operation_errors: Total,
         /// Median latency of operations in the window.
-        latency_p50_ms: Millis,
+        latency_p50_ms: QuantileMillis,
         /// 95th percentile of the latency of operations in the window.
-        latency_p95_ms: Millis,
+        latency_p95_ms: QuantileMillis,
         /// 99th percentile of the latency of operations in the window.
-        latency_p99_ms: Millis,
+        latency_p99_ms: QuantileMillis,
+    }
+
+    /// The circuit breaker of a tier.
+    BreakerFigures {
         /// 1 while the circuit breaker of the tier is open or half-open.
         breaker_open: Gauge,
         /// Times that the circuit breaker opened.
@@ -93,7 +97,7 @@ figures! {
         evicted: Total,
     }
 
-    /// What the isolate says of itself and of its alerts.
+    /// Figures of the isolate and of its alerts.
     IsolateFigures {
         /// Rows in memory.
         l1_rows: Gauge,
@@ -133,42 +137,51 @@ figures! {
 /// The body of `GET /v1/stats`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Stats<'a> {
-    scope: Scope,
+    scope: ReportScope,
     project: &'a str,
     at: Rfc3339,
     window_seconds: u64,
     latency_clock: &'static str,
     overall: Requests,
-    routes: Rows<'a, Requests>,
-    priorities: Rows<'a, Requests>,
-    views: Rows<'a, Requests>,
+    routes: ByLabel<'a, Requests>,
+    priorities: ByLabel<'a, Requests>,
+    views: ByLabel<'a, Requests>,
     sizes: Sizes,
     quality: Quality,
-    view_quality: Rows<'a, Quality>,
-    tiers: Rows<'a, TierFigures>,
+    view_quality: ByLabel<'a, Quality>,
+    tiers: ByLabel<'a, TierStats>,
     latency_model: LatencyModel,
-    /// What one isolate alone can say.
+    /// Only an isolate's own report has these.
     #[serde(flatten)]
     isolate: Option<IsolateStats>,
 }
 
 #[derive(Debug, Serialize)]
+struct TierStats {
+    #[serde(flatten)]
+    figures: TierFigures,
+    /// `None` for a tier without a breaker, or whose breaker this report does not know: each isolate has its own.
+    #[serde(flatten)]
+    breaker: Option<BreakerFigures>,
+}
+
+#[derive(Debug, Serialize)]
 struct IsolateStats {
-    /// Those that there are.
-    stores: Rows<'static, StoreFigures>,
+    /// The stores that are configured.
+    stores: ByLabel<'static, StoreFigures>,
     cost: Cost,
     prefetch: PrefetchFigures,
-    memory: Rows<'static, MemoryFigures>,
+    memory: ByLabel<'static, MemoryFigures>,
     isolate: IsolateFigures,
     optimizer: Optimizer,
 }
 
-/// What is decided by what was measured, and why.
+/// Automatic decisions, and their reasons.
 #[derive(Debug, Serialize)]
 struct Optimizer {
     #[serde(skip_serializing_if = "Option::is_none")]
     l2: Option<L2Choice>,
-    timeouts: Rows<'static, Timeout>,
+    timeouts: ByLabel<'static, Timeout>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hedge: Option<Hedge>,
     concurrency: Concurrency,
@@ -193,7 +206,7 @@ struct Concurrency {
 }
 
 impl Requests {
-    fn of(Measured { totals, window, .. }: &Measured<'_>) -> Requests {
+    fn of(SeriesReport { totals, window, .. }: &SeriesReport<'_>) -> Requests {
         Requests {
             requests: totals.of(Count::Requests),
             errors: totals.of(Count::Errors),
@@ -207,16 +220,16 @@ impl Requests {
 }
 
 impl Quality {
-    fn of(Measured { totals, window, .. }: &Measured<'_>) -> Quality {
+    fn of(SeriesReport { totals, window, .. }: &SeriesReport<'_>) -> Quality {
         let (requested, served) = (window.of(Count::Requested), window.of(Count::Served));
         Quality {
             values_requested: totals.of(Count::Requested),
             values_served: totals.of(Count::Served),
             values_failed: totals.of(Count::Failed),
-            completeness: Decimal(share(served, requested)),
+            completeness: Decimal(per_million(served, requested)),
             // Counted in thousandths each.
-            freshness: Decimal(share(window.of(Count::Freshness), served) / 1_000),
-            value_error_ratio: Decimal(share(window.of(Count::Failed), requested)),
+            freshness: Decimal(per_million(window.of(Count::Freshness), served) / 1_000),
+            value_error_ratio: Decimal(per_million(window.of(Count::Failed), requested)),
         }
     }
 }
@@ -224,31 +237,34 @@ impl Quality {
 impl Aggregator {
     pub(crate) fn stats<'a>(&'a self, merged: Option<&'a Windows>, now: Timestamp) -> Stats<'a> {
         let (windows, scope) = self.scoped(merged);
-        let rows = |kind| Rows(Measured::of_kind(windows, kind).map(|it| (it.name, Requests::of(&it))).collect());
-        let all = Measured::all(windows);
+        let rows =
+            |kind| ByLabel(SeriesReport::of_kind(windows, kind).map(|it| (it.name, Requests::of(&it))).collect());
+        let all = SeriesReport::all(windows);
         let gauges = merged.is_none().then_some(&self.gauges);
         let tiers = tiers(windows, &all, gauges);
-        let origin_operations = tiers.0.last().map_or(0, |(_, origin)| origin.operations);
+        let origin_operations = tiers.0.last().map_or(0, |(_, origin)| origin.figures.operations);
         Stats {
             scope,
             project: &self.config.project,
             at: Rfc3339(now),
             window_seconds: self.config.sla.window_seconds,
-            latency_clock: CLOCK,
+            latency_clock: LATENCY_CLOCK,
             overall: Requests::of(&all),
-            routes: rows(Kind::Route),
-            priorities: rows(Kind::Priority),
-            views: rows(Kind::View),
+            routes: rows(SeriesKind::Route),
+            priorities: rows(SeriesKind::Priority),
+            views: rows(SeriesKind::View),
             sizes: Sizes { entities: all.totals.of(Count::Entities), features: all.totals.of(Count::Features) },
             quality: Quality::of(&all),
-            view_quality: Rows(Measured::of_kind(windows, Kind::View).map(|it| (it.name, Quality::of(&it))).collect()),
+            view_quality: ByLabel(
+                SeriesReport::of_kind(windows, SeriesKind::View).map(|it| (it.name, Quality::of(&it))).collect(),
+            ),
             tiers,
             latency_model: LatencyModel::of(&all.window, windows.slot_millis() * SLOTS as u64),
             isolate: gauges.map(|gauges| self.isolate_stats(gauges, &all, origin_operations)),
         }
     }
 
-    fn isolate_stats(&self, gauges: &GaugeSnapshot, all: &Measured<'_>, origin_operations: u64) -> IsolateStats {
+    fn isolate_stats(&self, gauges: &GaugeSnapshot, all: &SeriesReport<'_>, origin_operations: u64) -> IsolateStats {
         let stores = [("l2", gauges.l2), ("l3", gauges.l3)].into_iter();
         let l2 = gauges.l2.unwrap_or_default().store;
         let cost = Cost {
@@ -256,7 +272,7 @@ impl Aggregator {
             l2_reads_saved: if gauges.l2.is_some() { all.totals.of(Count::L1Hits) } else { 0 },
             l2_writes: l2.keys_written,
             l2_writes_saved: l2.unchanged + l2.coalesced,
-            // Those made behind answers are among them.
+            // Including those in the background.
             origin_calls: origin_operations,
             origin_calls_saved: all.totals.of(Count::CallsSaved),
             ..Cost::default()
@@ -282,15 +298,14 @@ impl Aggregator {
             ("records", memory.records),
             ("pending", memory.pending),
         ];
-        let told = |place: Place| {
-            self.outboxes.get(place as usize).map_or((0, 0), |outbox| (outbox.delivered, outbox.dropped))
-        };
-        let (alerts_delivered, alerts_dropped) = told(Place::Webhook);
+        let deliveries =
+            |sink: Sink| self.outboxes.get(sink as usize).map_or((0, 0), |outbox| (outbox.delivered, outbox.dropped));
+        let (alerts_delivered, alerts_dropped) = deliveries(Sink::Webhook);
         IsolateStats {
-            stores: Rows(stores.filter_map(|(name, tier)| Some((name, tier?.store))).collect()),
+            stores: ByLabel(stores.filter_map(|(name, tier)| Some((name, tier?.store))).collect()),
             cost: cost.priced(&prices),
             prefetch: gauges.prefetch,
-            memory: Rows(shares.map(|(name, share)| (name, memory_of(share))).into()),
+            memory: ByLabel(shares.map(|(name, share)| (name, memory_of(share))).into()),
             isolate: IsolateFigures {
                 l1_rows: gauges.l1.rows,
                 l1_bytes: gauges.l1.bytes,
@@ -303,8 +318,8 @@ impl Aggregator {
                 alerts_opened: self.monitor.opened(),
                 alerts_delivered,
                 alerts_dropped,
-                windows_dropped: told(Place::Windows).1,
-                records_dropped: self.lost,
+                windows_dropped: deliveries(Sink::Windows).1,
+                records_dropped: self.records_dropped,
                 l1_max_rows: gauges.l1.max_rows,
                 l1_max_bytes: gauges.l1.max_bytes,
                 l1_evictions: gauges.l1.evictions,
@@ -313,19 +328,50 @@ impl Aggregator {
         }
     }
 
-    /// All figures in Prometheus' text format.
+    /// All metrics in Prometheus' text format.
     pub(crate) fn metrics(&self, merged: Option<&Windows>, now: Timestamp) -> Vec<u8> {
         let (windows, _) = self.scoped(merged);
-        let mut out = Vec::with_capacity(16_384);
+        let mut out = Vec::with_capacity(65_536);
         self.stats(merged, now).write_metrics(&mut out);
         self.sla(merged, now).write_metrics(&mut out);
-        let mut endpoints = Vec::new();
-        for route in Measured::of_kind(windows, Kind::Route).filter(|route| promises(route.name)) {
-            endpoints.push((route.name, route.totals));
+        for (name, kind, label, help) in HISTOGRAMS {
+            write_histogram(&mut out, name, help, label, &totals_of(windows, kind));
         }
-        write_feast(&mut out, &endpoints, &Measured::all(windows).totals);
+        let mut endpoints = totals_of(windows, SeriesKind::Route);
+        endpoints.retain(|(route, _)| has_slo(route));
+        write_feast(&mut out, &endpoints, &SeriesReport::all(windows).totals);
         out
     }
+}
+
+/// The histograms of latencies: each metric, the series that it has, the label that tells them apart, and its help.
+const HISTOGRAMS: [(&str, SeriesKind, &str, &str); 5] = [
+    ("featheredge_request_duration_seconds", SeriesKind::All, "", "Latency of requests for features."),
+    ("featheredge_route_request_duration_seconds", SeriesKind::Route, "route", "Latency of requests by route."),
+    (
+        "featheredge_priority_request_duration_seconds",
+        SeriesKind::Priority,
+        "priority",
+        "Latency of requests by priority.",
+    ),
+    (
+        "featheredge_view_request_duration_seconds",
+        SeriesKind::View,
+        "view",
+        "Latency of the requests that name a view.",
+    ),
+    (
+        "featheredge_tier_operation_duration_seconds",
+        SeriesKind::Tier,
+        "tier",
+        "Latency of bulk reads of a store, and of origin calls.",
+    ),
+];
+
+/// The series of a kind, with what was counted since the start.
+fn totals_of(windows: &Windows, kind: SeriesKind) -> Vec<(&str, Totals)> {
+    let series = windows.series().iter().filter(|series| series.kind == kind);
+    series.map(|series| (&*series.name, series.totals(windows))).collect()
 }
 
 impl Stats<'_> {
@@ -337,9 +383,12 @@ impl Stats<'_> {
         write_one(out, "request_", self.sizes);
         write_one(out, "", self.quality);
         write_figures(out, "view_", "view", &self.view_quality.0);
-        write_figures(out, "tier_", "tier", &self.tiers.0);
+        let tiers: Vec<_> = self.tiers.0.iter().map(|(name, tier)| (*name, tier.figures)).collect();
+        write_figures(out, "tier_", "tier", &tiers);
         write_one(out, "latency_", self.latency_model);
         let Some(own) = &self.isolate else { return };
+        let breakers = self.tiers.0.iter().filter_map(|(name, tier)| Some((*name, tier.breaker?)));
+        write_figures(out, "tier_", "tier", &breakers.collect::<Vec<_>>());
         write_figures(out, "store_", "tier", &own.stores.0);
         write_one(out, "cost_", own.cost);
         write_one(out, "prefetch_", own.prefetch);
@@ -371,48 +420,48 @@ impl Optimizer {
         };
         Optimizer {
             l2: gauges.l2_choice,
-            timeouts: Rows(timeouts),
+            timeouts: ByLabel(timeouts),
             hedge: gauges.hedge_millis.map(|after_ms| Hedge { after_ms, reason: "the store's 95th percentile" }),
             concurrency: Concurrency { origin_calls: gauges.origin_limit, reason },
         }
     }
 }
 
-/// What each tier was asked for and had, of all requests. The origin is asked for what no tier has.
-fn tiers<'a>(windows: &'a Windows, all: &Measured<'_>, gauges: Option<&GaugeSnapshot>) -> Rows<'a, TierFigures> {
+/// The hits and misses of each tier. The origin is asked for the rows that no tier has.
+fn tiers<'a>(windows: &'a Windows, all: &SeriesReport<'_>, gauges: Option<&GaugeSnapshot>) -> ByLabel<'a, TierStats> {
     use Count::{L1Hits, L1Misses, L2Hits, L2Misses, L3Hits, L3Misses};
     let tiers = [
         ("l1", None, L1Hits, L1Misses),
-        ("l2", Some(Tier::L2), L2Hits, L2Misses),
-        ("l3", Some(Tier::L3), L3Hits, L3Misses),
-        ("origin", Some(Tier::Origin), L1Misses, Count::RowsMissing),
+        ("l2", Some(RemoteTier::L2), L2Hits, L2Misses),
+        ("l3", Some(RemoteTier::L3), L3Hits, L3Misses),
+        ("origin", Some(RemoteTier::Origin), L1Misses, Count::RowsMissing),
     ];
     let rows = tiers.map(|(name, tier, hits, misses)| {
-        let counted = |of: &dyn Fn(Count) -> u64| {
-            let (mut had, lacked) = (of(hits), of(misses));
-            if tier == Some(Tier::Origin) {
-                had = had.saturating_sub(of(L2Hits) + of(L3Hits) + lacked);
+        let hits_and_misses = |of: &dyn Fn(Count) -> u64| {
+            let (mut found, missing) = (of(hits), of(misses));
+            if tier == Some(RemoteTier::Origin) {
+                found = found.saturating_sub(of(L2Hits) + of(L3Hits) + missing);
             }
-            (had, lacked)
+            (found, missing)
         };
-        let (hits, misses) = counted(&|count| all.totals.of(count));
-        let (had_now, lacked_now) = counted(&|count| all.window.of(count));
-        let gauges = gauges.zip(tier).and_then(|(gauges, tier)| gauges.tier(tier)).copied().unwrap_or_default();
-        let Measured { totals, window, .. } =
-            Measured::of_kind(windows, Kind::Tier).find(|it| it.name == name).unwrap_or_default();
+        let (hits, misses) = hits_and_misses(&|count| all.totals.of(count));
+        let (window_hits, window_misses) = hits_and_misses(&|count| all.window.of(count));
+        let breaker = gauges.zip(tier).and_then(|(gauges, tier)| gauges.tier(tier));
+        let SeriesReport { totals, window, .. } =
+            SeriesReport::of_kind(windows, SeriesKind::Tier).find(|it| it.name == name).unwrap_or_default();
         let figures = TierFigures {
             hits,
             misses,
-            hit_ratio: Decimal(share(had_now, had_now + lacked_now)),
+            hit_ratio: Decimal(per_million(window_hits, window_hits + window_misses)),
             operations: totals.of(Count::Requests),
             operation_errors: totals.of(Count::Errors),
             latency_p50_ms: window.p50,
             latency_p95_ms: window.p95,
             latency_p99_ms: window.p99,
-            breaker_open: gauges.is_open.into(),
-            breaker_opened: gauges.opened,
         };
-        (name, figures)
+        let breaker =
+            breaker.map(|gauges| BreakerFigures { breaker_open: gauges.is_open.into(), breaker_opened: gauges.opened });
+        (name, TierStats { figures, breaker })
     });
-    Rows(rows.into())
+    ByLabel(rows.into())
 }

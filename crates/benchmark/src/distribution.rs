@@ -1,17 +1,17 @@
-//! Latencies of many requests, in microseconds.
+//! A distribution of latencies, in microseconds.
 //!
-//! Distributions merge exactly: percentiles of several are percentiles of all their latencies, never means of percentiles. A
-//! percentile is wrong by at most [`MAX_ERROR_PERMILLE`]; count, mean, deviation, least and most are exact.
+//! Distributions merge exactly: percentiles of several are percentiles of all their latencies, never means of percentiles. The error of a
+//! percentile is at most [`MAX_ERROR_PERMILLE`]; count, mean, standard deviation, minimum and maximum are exact.
 
 use histogram::{Config, Histogram32};
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::Fault;
+use crate::scenario::BenchmarkError;
 
-/// How wrong a percentile may be, in thousandths: half of a bucket, whose width is 1/128 of where it begins.
+/// The largest error of a percentile, in thousandths: half of a bucket, whose width is 1/128 of its lower bound.
 pub const MAX_ERROR_PERMILLE: u64 = 4;
 
-/// Up to 255 µs one bucket a number, above that 128 in an octave, up to 2³² µs, 71 minutes. Source: <https://h2histogram.org>.
+/// One bucket for each number up to 255 µs, then 128 in each octave, up to 2³² µs, 71 minutes. Source: <https://h2histogram.org>.
 const BUCKETS: Config = match Config::new(7, 32) {
     Ok(buckets) => buckets,
     Err(_) => panic!(),
@@ -21,7 +21,7 @@ const MAX_MICROS: u64 = u32::MAX as u64;
 
 /// Latencies of many requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Form", into = "Form")]
+#[serde(try_from = "EncodedDistribution", into = "EncodedDistribution")]
 pub struct Distribution {
     buckets: Histogram32,
     count: u64,
@@ -32,10 +32,10 @@ pub struct Distribution {
     max: u64,
 }
 
-/// How a distribution is written: only the buckets that hold something.
+/// The serialized form of a distribution, with the buckets that are not empty.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Form {
+struct EncodedDistribution {
     sum_us: u64,
     sum_of_squares: f64,
     min_us: u64,
@@ -59,33 +59,38 @@ impl Default for Distribution {
     }
 }
 
-impl From<Distribution> for Form {
-    fn from(from: Distribution) -> Form {
+impl From<Distribution> for EncodedDistribution {
+    fn from(from: Distribution) -> EncodedDistribution {
         let (bucket, count) = from.sparse().unzip();
         let min_us = if from.count == 0 { 0 } else { from.min };
-        Form { sum_us: from.sum, sum_of_squares: from.squares, min_us, max_us: from.max, bucket, count }
+        EncodedDistribution { sum_us: from.sum, sum_of_squares: from.squares, min_us, max_us: from.max, bucket, count }
     }
 }
 
-impl TryFrom<Form> for Distribution {
-    type Error = Fault;
+impl TryFrom<EncodedDistribution> for Distribution {
+    type Error = BenchmarkError;
 
-    fn try_from(form: Form) -> Result<Distribution, Fault> {
-        let mut read =
-            Distribution { sum: form.sum_us, squares: form.sum_of_squares, max: form.max_us, ..Self::default() };
-        let fault =
-            || Fault("a distribution's buckets are not those of an H2 histogram of grouping power 7".to_owned());
-        if form.bucket.len() != form.count.len() {
-            return Err(fault());
+    fn try_from(encoded: EncodedDistribution) -> Result<Distribution, BenchmarkError> {
+        let mut read = Distribution {
+            sum: encoded.sum_us,
+            squares: encoded.sum_of_squares,
+            max: encoded.max_us,
+            ..Self::default()
+        };
+        let error = || {
+            BenchmarkError("a distribution's buckets are not those of an H2 histogram of grouping power 7".to_owned())
+        };
+        if encoded.bucket.len() != encoded.count.len() {
+            return Err(error());
         }
-        for (bucket, count) in form.bucket.into_iter().zip(form.count) {
-            let place =
-                read.buckets.as_mut_slice().get_mut(bucket as usize).filter(|place| **place == 0).ok_or_else(fault)?;
-            *place = count;
+        for (bucket, count) in encoded.bucket.into_iter().zip(encoded.count) {
+            let own =
+                read.buckets.as_mut_slice().get_mut(bucket as usize).filter(|own| **own == 0).ok_or_else(error)?;
+            *own = count;
             read.count += u64::from(count);
         }
         if read.count > 0 {
-            read.min = form.min_us;
+            read.min = encoded.min_us;
         }
         Ok(read)
     }
@@ -97,10 +102,10 @@ impl Distribution {
         self.record_many(micros, 1);
     }
 
-    /// Adds a latency so many times.
+    /// Adds a latency `times` times.
     pub fn record_many(&mut self, micros: u64, times: u32) {
         let micros = micros.min(MAX_MICROS);
-        // Within the bounds there is a bucket for every value.
+        // Every value up to the maximum has a bucket.
         let _ = self.buckets.add(micros, times);
         self.count += u64::from(times);
         self.sum += micros * u64::from(times);
@@ -111,8 +116,8 @@ impl Distribution {
 
     /// Adds all latencies of another.
     pub fn merge(&mut self, other: &Distribution) {
-        for (place, count) in self.buckets.as_mut_slice().iter_mut().zip(other.buckets.as_slice()) {
-            *place += count;
+        for (own, count) in self.buckets.as_mut_slice().iter_mut().zip(other.buckets.as_slice()) {
+            *own += count;
         }
         self.count += other.count;
         self.sum += other.sum;
@@ -142,7 +147,7 @@ impl Distribution {
         if self.count == 0 { 0.0 } else { self.sum as f64 / self.count as f64 / 1_000.0 }
     }
 
-    /// Their standard deviation, in milliseconds: that of all of them, as the seed's is, not of a sample.
+    /// Their standard deviation, in milliseconds: of the population, as in the original specification, not of a sample.
     #[must_use]
     pub fn std_ms(&self) -> f64 {
         if self.count == 0 {
@@ -153,19 +158,19 @@ impl Distribution {
         (self.squares / count - mean * mean).max(0.0).sqrt() / 1_000.0
     }
 
-    /// The least, in milliseconds.
+    /// The minimum, in milliseconds.
     #[must_use]
     pub fn min_ms(&self) -> f64 {
         if self.count == 0 { 0.0 } else { self.min as f64 / 1_000.0 }
     }
 
-    /// The most, in milliseconds.
+    /// The maximum, in milliseconds.
     #[must_use]
     pub fn max_ms(&self) -> f64 {
         self.max as f64 / 1_000.0
     }
 
-    /// The latency that `share` of all do not pass, in milliseconds; 0 of none.
+    /// The quantile at `share`, in milliseconds; 0 of none.
     #[must_use]
     pub fn percentile_ms(&self, share: f64) -> f64 {
         let rank = (self.count as f64 * share).ceil().max(1.0) as u64;
@@ -180,12 +185,12 @@ impl Distribution {
         0.0
     }
 
-    /// The numbers of the buckets that hold something, with how many.
+    /// The indices and counts of the buckets that are not empty.
     pub fn sparse(&self) -> impl Iterator<Item = (u32, u32)> {
         (0..).zip(self.buckets.as_slice().iter().copied()).filter(|(_, count)| *count > 0)
     }
 
-    /// The latencies for a chart: the middle of each bucket that holds something in milliseconds, and how many it has.
+    /// The latencies for a chart: the middle of each bucket that is not empty, in milliseconds, and its count.
     #[must_use]
     pub fn bars(&self) -> Vec<(f64, u64)> {
         let filled = self.buckets.iter().filter(|bucket| bucket.count() > 0);
@@ -235,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_measured_reads_as_zero() {
+    fn an_empty_distribution_is_zero() {
         let none = Distribution::default();
         assert_eq!(
             (none.mean_ms(), none.std_ms(), none.min_ms(), none.max_ms(), none.percentile_ms(0.99)),
@@ -246,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again_and_what_is_not_ours_is_refused() {
+    fn an_encoded_distribution_is_decoded_and_an_invalid_one_is_refused() {
         let distribution = of(&[7, 7, 3_000, 250_000]);
         let text = serde_json::to_string(&distribution).unwrap();
         assert_eq!(serde_json::from_str::<Distribution>(&text).unwrap(), distribution);

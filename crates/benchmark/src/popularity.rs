@@ -1,86 +1,86 @@
-//! Which entities are asked for.
+//! The popularity of entities: which ones a request names.
 
 use serde::{Deserialize, Serialize};
 
 use crate::random::Random;
 
-/// How often each entity is asked for.
+/// How often each entity is requested.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Popularity {
-    /// One after the other and none twice, as the seed document does: no request can be answered from a cache.
+    /// Each entity once, in order, as in the original specification: no request can be answered from a cache.
     #[default]
     Sequential,
-    /// All of `population` alike.
+    /// All entities of `population` with equal probability.
     Uniform {
         /// How many entities there are.
         population: u64,
     },
-    /// The one of rank k as often as k to the power of minus `exponent` says.
+    /// The entity of rank k with a probability proportional to k to the power of −`exponent`.
     Zipf {
         /// How many entities there are.
         population: u64,
-        /// How uneven it is: 0.99 is YCSB's, and past 1 few entities get most requests.
+        /// The skew: 0.99 is YCSB's, and above 1 few entities get most requests.
         exponent: f64,
     },
-    /// As they were recorded, from the first to the last and again.
+    /// A recording, replayed from its start after its end.
     Recorded {
         /// The entities' ids.
         entities: Vec<String>,
     },
 }
 
-/// The largest exponent: past it, nearly every request would be for the first entity.
+/// The largest exponent: above it, nearly every request would be for the first entity.
 pub const MAX_EXPONENT: u8 = 10;
 
-/// Takes entities by their popularity.
+/// Samples entities by their popularity.
 #[derive(Clone, Debug)]
-pub struct Picker {
+pub struct EntitySampler {
     popularity: Popularity,
     zipf: Option<Zipf>,
     random: Random,
     next: u64,
 }
 
-impl Picker {
-    /// A picker that begins with `seed`.
+impl EntitySampler {
+    /// A sampler that begins with `seed`.
     #[must_use]
-    pub fn new(popularity: Popularity, seed: u64) -> Picker {
+    pub fn new(popularity: Popularity, seed: u64) -> EntitySampler {
         let zipf = match popularity {
             Popularity::Zipf { population, exponent } => Some(Zipf::new(population, exponent)),
             _ => None,
         };
-        Picker { popularity, zipf, random: Random::new(seed), next: 0 }
+        EntitySampler { popularity, zipf, random: Random::new(seed), next: 0 }
     }
 
-    /// Puts `count` different entities into `picked`, by their numbers; fewer where there are not so many.
-    pub fn pick(&mut self, count: u64, picked: &mut Vec<u64>) {
-        picked.clear();
+    /// Puts the numbers of `count` different entities into `sampled`; fewer if there are not so many.
+    pub fn sample(&mut self, count: u64, sampled: &mut Vec<u64>) {
+        sampled.clear();
         match &self.popularity {
             Popularity::Sequential => {
-                picked.extend(self.next..self.next + count);
+                sampled.extend(self.next..self.next + count);
                 self.next += count;
             }
             Popularity::Recorded { entities } => {
                 let length = (entities.len() as u64).max(1);
-                picked.extend((self.next..self.next + count.min(length)).map(|number| number % length));
+                sampled.extend((self.next..self.next + count.min(length)).map(|number| number % length));
                 self.next = (self.next + count) % length;
             }
             Popularity::Uniform { population } | Popularity::Zipf { population, .. } => {
                 let population = *population;
                 for _ in 0..count.min(population) {
                     let mut number = self.draw(population);
-                    // A request asks for an entity once; who is drawn again gives way to the next one.
-                    while picked.contains(&number) {
+                    // A request names an entity once: a repeated one is replaced by the next.
+                    while sampled.contains(&number) {
                         number = (number + 1) % population;
                     }
-                    picked.push(number);
+                    sampled.push(number);
                 }
             }
         }
     }
 
-    /// The recorded id of an entity; the others are named by their numbers.
+    /// The recorded id of an entity, if there is a recording.
     #[must_use]
     pub fn recorded(&self, number: u64) -> Option<&str> {
         match &self.popularity {
@@ -97,7 +97,7 @@ impl Picker {
     }
 }
 
-/// Zipf's distribution by rejection and inversion, in constant time and memory for any population and exponent.
+/// Zipf's distribution by rejection-inversion, in constant time and memory for any population and exponent.
 ///
 /// Source: Hörmann and Derflinger, "Rejection-inversion to generate variates from monotone discrete distributions", ACM TOMACS 6 (3), 1996.
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +145,7 @@ fn integral(x: f64, exponent: f64) -> f64 {
 }
 
 fn inverse(value: f64, exponent: f64) -> f64 {
-    // Rounding may carry the argument below −1, where the logarithm ends.
+    // Rounding may push the argument below −1, outside of the logarithm's domain.
     let part = (value * (1.0 - exponent)).max(-1.0);
     (near_one(part, f64::ln_1p) * value).exp()
 }
@@ -160,12 +160,12 @@ mod tests {
     use super::*;
 
     fn picks(popularity: Popularity, count: u64, times: usize) -> Vec<Vec<u64>> {
-        let mut picker = Picker::new(popularity, 7);
-        let mut picked = Vec::new();
+        let mut sampler = EntitySampler::new(popularity, 7);
+        let mut sampled = Vec::new();
         (0..times)
             .map(|_| {
-                picker.pick(count, &mut picked);
-                picked.clone()
+                sampler.sample(count, &mut sampled);
+                sampled.clone()
             })
             .collect()
     }
@@ -176,27 +176,28 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_is_played_again_from_its_start() {
+    fn a_recording_is_replayed_from_its_start() {
         let entities = ["a", "b", "c"].map(String::from).to_vec();
         assert_eq!(picks(Popularity::Recorded { entities: entities.clone() }, 2, 3), [[0, 1], [2, 0], [1, 2]]);
-        assert_eq!(Picker::new(Popularity::Recorded { entities }, 1).recorded(2), Some("c"));
+        assert_eq!(EntitySampler::new(Popularity::Recorded { entities }, 1).recorded(2), Some("c"));
     }
 
     #[test]
-    fn a_request_asks_for_no_entity_twice() {
+    fn a_request_names_no_entity_twice() {
         let zipf = Popularity::Zipf { population: 12, exponent: 1.5 };
-        for mut picked in picks(zipf, 10, 100).into_iter().chain(picks(Popularity::Uniform { population: 10 }, 10, 100))
+        for mut sampled in
+            picks(zipf, 10, 100).into_iter().chain(picks(Popularity::Uniform { population: 10 }, 10, 100))
         {
-            assert_eq!(picked.len(), 10);
-            picked.sort_unstable();
-            picked.dedup();
-            assert_eq!(picked.len(), 10);
+            assert_eq!(sampled.len(), 10);
+            sampled.sort_unstable();
+            sampled.dedup();
+            assert_eq!(sampled.len(), 10);
         }
         assert_eq!(picks(Popularity::Uniform { population: 3 }, 10, 1)[0].len(), 3);
     }
 
     #[test]
-    fn the_same_seed_asks_for_the_same_entities() {
+    fn the_same_seed_samples_the_same_entities() {
         let zipf = Popularity::Zipf { population: 1_000, exponent: 0.99 };
         assert_eq!(picks(zipf.clone(), 5, 20), picks(zipf, 5, 20));
     }

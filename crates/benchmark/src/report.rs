@@ -1,78 +1,69 @@
-//! What was measured: of one repetition, of a scenario, of a run; as it is exported, and what it shows.
+//! The results of a repetition, of a scenario and of a run, their export, and their summaries.
 //!
-//! What is exported holds what was counted, so that runs can be merged and compared later; what it shows is computed again from
-//! that whenever it is read. The form has a version, and one that is not known is refused.
+//! An export has counts, so that runs can be merged and compared later. Summaries are computed from these on each import. The format has a
+//! version, and an unknown one is refused.
 
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::Distribution;
-use crate::outcome::Served;
-use crate::scenario::{Fault, Scenario};
-use crate::timeline::Point;
+use crate::response::{RowCounts, ServedResponse};
+use crate::scenario::{BenchmarkError, Scenario};
+use crate::timeline::TimelinePoint;
 
-/// What an export says that it is.
+/// The schema of an export.
 pub const SCHEMA: &str = "featheredge-benchmark";
 
-/// The version of its form.
+/// The version of its format.
 pub const VERSION: u32 = 1;
 
-/// How many runs are kept, as in the seed.
-pub const HISTORY: usize = 100;
+/// How many runs are kept, as in the original specification.
+pub const MAX_RUNS: usize = 100;
 
-/// Rows of a tier.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rows {
-    /// That it had.
-    pub hits: u64,
-    /// That it was asked for and had not.
-    pub misses: u64,
-}
-
-/// Requests that failed alike.
+/// Failed requests of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failures {
-    /// How: a problem's type, a status, or what else was wrong.
+    /// The kind: a problem's type, a status, or another reason.
     pub kind: String,
     /// How many.
     pub count: u64,
 }
 
-/// Where the time of all requests together went, by the server's account, in milliseconds.
+/// The parts of latency of all requests together, by `Server-Timing`, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Parts {
-    /// On the way and in queues: what the client waited beyond what the server says.
+pub struct LatencyParts {
+    /// In the network and in queues: the client's latency beyond the server's.
     pub network_ms: f64,
     /// Waiting for stores.
     pub cache_ms: f64,
     /// Waiting for the origin.
     pub computation_ms: f64,
-    /// Reading requests and writing answers, and all else in the server.
+    /// Serialization, and all else in the server.
     pub serialization_ms: f64,
 }
 
-/// What one repetition of a scenario measured.
+/// The results of one repetition of a scenario.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Repeat {
-    /// From the first measured request's beginning to the last one's end.
+    /// From the begin of the first measured request to the end of the last, in microseconds.
     pub elapsed_us: u64,
-    /// The latencies of what was answered.
+    /// The latencies of successful requests.
     pub latencies: Distribution,
-    /// What failed, by kind.
+    /// Failures by kind.
     pub failures: Vec<Failures>,
     /// Rows by tier: L1, L2, L3, origin.
-    pub rows: [Rows; 4],
-    /// Calls to the origin.
+    pub rows: [RowCounts; 4],
+    /// Origin calls.
     pub origin_calls: u64,
-    /// Answers by the furthest tier that they needed.
+    /// Responses by the furthest tier that served them.
     pub answers: [u64; 4],
-    /// The latencies of these together, in microseconds.
+    /// The sums of their latencies, in microseconds.
     pub answer_us: [u64; 4],
-    /// Where the time went.
-    pub parts: Parts,
-    /// Over time.
-    pub timeline: Vec<Point>,
+    /// The parts of latency.
+    pub parts: LatencyParts,
+    /// The results over time.
+    pub timeline: Vec<TimelinePoint>,
 }
 
 impl Repeat {
@@ -89,18 +80,18 @@ impl Repeat {
         }
     }
 
-    pub(crate) fn add(&mut self, micros: u64, served: &Served, tier: usize) {
+    pub(crate) fn add(&mut self, micros: u64, served: &ServedResponse, tier: usize) {
         self.latencies.record(micros);
-        for (rows, asked) in self.rows.iter_mut().zip(served.rows) {
-            rows.hits += asked.hits;
-            rows.misses += asked.misses;
+        for (rows, more) in self.rows.iter_mut().zip(served.rows) {
+            rows.hits += more.hits;
+            rows.misses += more.misses;
         }
         self.origin_calls += served.origin_calls;
         if let (Some(answers), Some(sum)) = (self.answers.get_mut(tier), self.answer_us.get_mut(tier)) {
             *answers += 1;
             *sum += micros;
         }
-        // The server tells whole milliseconds, so that its account may exceed what was measured.
+        // The server reports whole milliseconds, so its sum may exceed the measured latency.
         let took = micros as f64 / 1_000.0;
         let timing = served.timing;
         let cache = timing.cache.min(took);
@@ -135,7 +126,7 @@ impl Repeat {
         self.parts.serialization_ms += other.parts.serialization_ms;
     }
 
-    /// All of several, but for what they were over time.
+    /// Merges repetitions, without their timelines.
     pub(crate) fn merged<'r>(repeats: impl IntoIterator<Item = &'r Repeat>) -> Repeat {
         let mut all = Repeat::default();
         for repeat in repeats {
@@ -144,7 +135,7 @@ impl Repeat {
         all
     }
 
-    /// The share of rows that no tier had to ask the origin for; 0 where none were asked for.
+    /// The share of rows that did not come from the origin; 0 without rows.
     #[must_use]
     pub fn hit_ratio(&self) -> f64 {
         let [l1, _, _, origin] = self.rows;
@@ -157,7 +148,7 @@ impl Repeat {
         share(self.failed(), self.failed() + self.latencies.count())
     }
 
-    /// Answers a second; what failed is none.
+    /// Responses a second, without failures.
     #[must_use]
     pub fn throughput(&self) -> f64 {
         if self.elapsed_us == 0 { 0.0 } else { self.latencies.count() as f64 * 1_000_000.0 / self.elapsed_us as f64 }
@@ -168,15 +159,15 @@ fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// What is promised; the seed's by default.
+/// The objectives; those of the original specification by default.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Targets {
-    /// What the median must not pass, in milliseconds.
+    /// The objective of the median, in milliseconds.
     pub p50_ms: f64,
-    /// What the 95th percentile must not pass.
+    /// The objective of the 95th percentile.
     pub p95_ms: f64,
-    /// What the 99th percentile must not pass.
+    /// The objective of the 99th percentile.
     pub p99_ms: f64,
     /// The least share of requests that are answered.
     pub availability: f64,
@@ -190,55 +181,55 @@ impl Default for Targets {
     }
 }
 
-/// One promise, and whether it was kept.
+/// One objective, and whether it was met.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Verdict {
-    /// Which.
+pub struct SloCheck {
+    /// Its name.
     pub name: &'static str,
-    /// What was promised.
+    /// The objective.
     pub target: f64,
-    /// What was measured.
+    /// The measured value.
     pub actual: f64,
-    /// Whether it was kept.
+    /// Whether it was met.
     pub is_met: bool,
 }
 
-/// The seed's latency model: where the time goes, and what the caches save.
+/// The latency model of the original specification: the parts of latency, and what caching saves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Model {
+pub struct LatencyModel {
     /// Means of a request.
-    pub parts: Parts,
+    pub parts: LatencyParts,
     /// H: the share of rows that the caches had.
     pub hit_ratio: f64,
-    /// The mean latency of answers that did not need the origin, in milliseconds, where there were any.
+    /// The mean latency of responses without the origin, in milliseconds, if there were any.
     pub hit_ms: Option<f64>,
-    /// The mean latency of those that did.
+    /// The mean latency of responses with the origin.
     pub miss_ms: Option<f64>,
-    /// H × (miss − hit): what a request is answered sooner by for the caches, where both are known.
+    /// H × (miss − hit): the mean latency that caching saves, if both are known.
     pub saved_ms: Option<f64>,
     /// Milliseconds saved in each second: that times the rate.
     pub saved_ms_per_second: Option<f64>,
 }
 
-/// What a million such requests cost in Workers KV, in US dollars, and what the origin is spared.
+/// The cost of a million such requests in Workers KV, in US dollars, and the load on the origin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Cost {
-    /// Reads of L2; a miss and each key of a bulk read are billed.
+    /// Reads of L2; misses and each key of a bulk read are billed.
     pub store_reads_usd: f64,
-    /// Writes of what came from the origin.
+    /// Writes of rows from the origin.
     pub store_writes_usd: f64,
-    /// Calls to the origin for each thousand requests.
+    /// Origin calls for each thousand requests.
     pub origin_calls_per_thousand: f64,
 }
 
-/// Workers KV, dollars for each operation. Source: <https://developers.cloudflare.com/kv/platform/pricing/>.
+/// Prices of Workers KV, in US dollars for each operation. Source: <https://developers.cloudflare.com/kv/platform/pricing/>.
 const READ_USD: f64 = 0.5e-6;
 const WRITE_USD: f64 = 5e-6;
 
-/// What the repetitions of a scenario, or all of a run, show together.
+/// The summary of a scenario's repetitions, or of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// Requests that were answered.
+    /// Requests that succeeded.
     pub succeeded: u64,
     /// Requests that failed.
     pub failed: u64,
@@ -252,9 +243,9 @@ pub struct Summary {
     pub p99_ms: f64,
     /// The 99.9th percentile.
     pub p999_ms: f64,
-    /// The least.
+    /// The minimum.
     pub min_ms: f64,
-    /// The most.
+    /// The maximum.
     pub max_ms: f64,
     /// The standard deviation.
     pub std_ms: f64,
@@ -262,19 +253,19 @@ pub struct Summary {
     pub throughput: f64,
     /// The share of requests that failed.
     pub error_rate: f64,
-    /// What failed, by kind.
+    /// Failures by kind.
     pub failures: Vec<Failures>,
     /// Rows by tier: L1, L2, L3, origin.
-    pub rows: [Rows; 4],
-    /// Answers by the furthest tier that they needed.
+    pub rows: [RowCounts; 4],
+    /// Responses by the furthest tier that served them.
     pub answers: [u64; 4],
-    /// Promises.
-    pub verdicts: Vec<Verdict>,
-    /// Where the time went.
-    pub model: Model,
-    /// What it costs.
+    /// The objectives.
+    pub verdicts: Vec<SloCheck>,
+    /// The parts of latency.
+    pub model: LatencyModel,
+    /// The cost.
     pub cost: Cost,
-    /// The latencies: the middle of a bucket in milliseconds, and how many are in it.
+    /// The latencies: the middle of each bucket in milliseconds, and its count.
     pub latencies: Vec<(f64, u64)>,
 }
 
@@ -285,7 +276,7 @@ impl Summary {
         let per = |sum: f64, count: u64| if count == 0 { 0.0 } else { sum / count as f64 };
         let mean_of = |sum: u64, count: u64| (count > 0).then(|| per(sum as f64 / 1_000.0, count));
         let count = latencies.count();
-        let Parts { network_ms, cache_ms, computation_ms, serialization_ms } = all.parts;
+        let LatencyParts { network_ms, cache_ms, computation_ms, serialization_ms } = all.parts;
         let [l1, l2, l3, origin] = all.answers;
         let [l1_us, l2_us, l3_us, origin_us] = all.answer_us;
         let hit_ms = mean_of(l1_us + l2_us + l3_us, l1 + l2 + l3);
@@ -295,7 +286,7 @@ impl Summary {
         let million = |operations: u64, usd: f64| per(operations as f64 * usd * 1e6, requests);
         let [median_ms, p95_ms, p99_ms, p999_ms] = [0.5, 0.95, 0.99, 0.999].map(|share| latencies.percentile_ms(share));
         let availability = if requests == 0 { 0.0 } else { 1.0 - all.error_rate() };
-        let at_most = |name, target, actual| Verdict { name, target, actual, is_met: count > 0 && actual <= target };
+        let at_most = |name, target, actual| SloCheck { name, target, actual, is_met: count > 0 && actual <= target };
         Summary {
             succeeded: count,
             failed: all.failed(),
@@ -316,7 +307,7 @@ impl Summary {
                 at_most("p50_ms", targets.p50_ms, median_ms),
                 at_most("p95_ms", targets.p95_ms, p95_ms),
                 at_most("p99_ms", targets.p99_ms, p99_ms),
-                Verdict {
+                SloCheck {
                     name: "availability",
                     target: targets.availability,
                     actual: availability,
@@ -324,8 +315,8 @@ impl Summary {
                 },
                 at_most("error_rate", targets.error_rate, all.error_rate()),
             ],
-            model: Model {
-                parts: Parts {
+            model: LatencyModel {
+                parts: LatencyParts {
                     network_ms: per(network_ms, count),
                     cache_ms: per(cache_ms, count),
                     computation_ms: per(computation_ms, count),
@@ -339,7 +330,7 @@ impl Summary {
             },
             cost: Cost {
                 store_reads_usd: million(stored.hits + stored.misses, READ_USD),
-                // Rows are written where there is a store to be asked.
+                // Rows are written only if there is a store.
                 store_writes_usd: million(computed.hits.min(stored.misses), WRITE_USD),
                 origin_calls_per_thousand: per(all.origin_calls as f64 * 1_000.0, requests),
             },
@@ -350,77 +341,77 @@ impl Summary {
 
 /// A scenario and its repetitions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
-    /// What was run.
+pub struct ScenarioResult {
+    /// The scenario.
     pub scenario: Scenario,
-    /// What each repetition measured, on empty caches of its own.
+    /// The results of each repetition, which begins with empty caches.
     pub repeats: Vec<Repeat>,
-    /// What they show together; an export has it, and it is computed again.
+    /// Their summary; an export has it, and an import computes it again.
     #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
 }
 
-/// Where a run was made.
+/// The environment of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
-    /// What ran it: the browser or the runtime, with its version.
+    /// The browser or runtime, with its version.
     pub host: String,
-    /// The machine's kind, as far as the host tells.
+    /// The machine, as far as the host knows.
     pub machine: String,
-    /// How many processors it has; 0 where that is not known.
+    /// The number of processors; 0 if unknown.
     pub cores: u32,
-    /// What answered: this engine, or a URL.
+    /// The target: this engine, or a URL.
     pub target: String,
-    /// What else was chosen.
+    /// Further settings.
     #[serde(default)]
     pub settings: Vec<Setting>,
 }
 
-/// Something that was chosen for a run.
+/// A setting of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
-    /// What.
+    /// Its name.
     pub name: String,
-    /// As what.
+    /// Its value.
     pub value: String,
 }
 
-/// Scenarios that were run one after the other.
+/// A run of several scenarios.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// [`SCHEMA`].
     pub schema: String,
     /// [`VERSION`].
     pub version: u32,
-    /// What it is found by.
+    /// Its identifier.
     pub id: String,
     /// When it began, by RFC 3339.
     pub started_at: String,
     /// The version of Featheredge.
     pub product_version: String,
-    /// Where it was made.
+    /// Its environment.
     pub environment: Environment,
-    /// What was promised.
+    /// The objectives.
     #[serde(default)]
     pub targets: Targets,
-    /// What was run.
-    pub scenarios: Vec<Measured>,
-    /// What all of it shows together, from merged latencies.
+    /// The scenarios with their results.
+    pub scenarios: Vec<ScenarioResult>,
+    /// The summary of all, from merged latencies.
     #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub overall: Option<Summary>,
 }
 
 impl Run {
-    /// The run with all that it shows.
+    /// Computes all summaries.
     ///
     /// # Errors
-    /// Why it is none that can be read.
-    pub fn summarized(mut self) -> Result<Run, Fault> {
+    /// Why it is not a valid export.
+    pub fn summarized(mut self) -> Result<Run, BenchmarkError> {
         if self.schema != SCHEMA {
-            return Err(Fault(format!("`schema` is `{}` and not `{SCHEMA}`", self.schema)));
+            return Err(BenchmarkError(format!("`schema` is `{}` and not `{SCHEMA}`", self.schema)));
         }
         if self.version != VERSION {
-            return Err(Fault(format!("`version` is {}, and {VERSION} can be read", self.version)));
+            return Err(BenchmarkError(format!("`version` is {}, and {VERSION} can be read", self.version)));
         }
         for measured in &mut self.scenarios {
             measured.scenario.check()?;
@@ -435,20 +426,20 @@ impl Run {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::outcome::{Asked, Timing};
+    use crate::response::ServerTiming;
 
     /// A repetition whose answers took so many microseconds, each from the origin.
     pub(crate) fn repeat(micros: &[u64]) -> Repeat {
         let mut repeat = Repeat { elapsed_us: micros.iter().sum(), ..Repeat::default() };
         for &micros in micros {
             let rows = [
-                Asked { hits: 0, misses: 2 },
-                Asked { hits: 0, misses: 2 },
-                Asked::default(),
-                Asked { hits: 2, misses: 0 },
+                RowCounts { hits: 0, misses: 2 },
+                RowCounts { hits: 0, misses: 2 },
+                RowCounts::default(),
+                RowCounts { hits: 2, misses: 0 },
             ];
-            let timing = Timing { total: 8.0, cache: 1.0, computation: 6.0 };
-            repeat.add(micros, &Served { rows, origin_calls: 1, timing }, 3);
+            let timing = ServerTiming { total: 8.0, cache: 1.0, computation: 6.0 };
+            repeat.add(micros, &ServedResponse { rows, origin_calls: 1, timing }, 3);
         }
         repeat
     }
@@ -463,7 +454,7 @@ pub(crate) mod tests {
             product_version: "0.1.0".to_owned(),
             environment: Environment::default(),
             targets: Targets::default(),
-            scenarios: vec![Measured { scenario, repeats, summary: None }],
+            scenarios: vec![ScenarioResult { scenario, repeats, summary: None }],
             overall: None,
         }
     }
@@ -481,7 +472,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_verdict_holds_each_promise_against_what_was_measured() {
+    fn each_objective_is_checked() {
         let mut slow = repeat(&[30_000; 100]);
         slow.fail("timeout", 1);
         let summarized = run(vec![slow]).summarized().unwrap();
@@ -494,7 +485,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn nothing_that_was_answered_keeps_no_promise() {
+    fn without_responses_no_objective_is_met() {
         let mut failed = Repeat::default();
         failed.fail("unreachable", 10);
         let summary = run(vec![failed]).summarized().unwrap().overall.unwrap();
@@ -503,12 +494,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_model_takes_a_request_apart_and_tells_what_the_caches_save() {
+    fn the_latency_model_has_the_parts_and_the_savings() {
         let mut both = repeat(&[10_000; 10]);
-        let hit = Asked { hits: 2, misses: 0 };
+        let hit = RowCounts { hits: 2, misses: 0 };
         for _ in 0..10 {
-            let served =
-                Served { rows: [hit, Asked::default(), Asked::default(), Asked::default()], ..Served::default() };
+            let served = ServedResponse {
+                rows: [hit, RowCounts::default(), RowCounts::default(), RowCounts::default()],
+                ..ServedResponse::default()
+            };
             both.add(1_000, &served, 0);
         }
         let summary = run(vec![both]).summarized().unwrap().overall.unwrap();
@@ -520,13 +513,13 @@ pub(crate) mod tests {
             (0.5, Some(1.0), Some(10.0))
         );
         assert_eq!(summary.model.saved_ms, Some(4.5));
-        // 20 rows in 20 requests were asked of L2, and as many written.
+        // 20 requests read 20 rows from L2, and wrote as many.
         assert_eq!((summary.cost.store_reads_usd, summary.cost.store_writes_usd), (0.5, 5.0));
         assert_eq!(summary.cost.origin_calls_per_thousand, 500.0);
     }
 
     #[test]
-    fn an_export_is_read_again_and_shows_the_same() {
+    fn an_import_computes_the_same_summary() {
         let summarized = run(vec![repeat(&[1_000, 2_000]), repeat(&[3_000])]).summarized().unwrap();
         let text = serde_json::to_string(&summarized).unwrap();
         let read = serde_json::from_str::<Run>(&text).unwrap().summarized().unwrap();
@@ -534,7 +527,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_export_of_another_form_is_refused() {
+    fn an_export_of_another_version_is_refused() {
         let mut other = run(vec![]);
         other.version = 2;
         assert_eq!(other.summarized().unwrap_err().to_string(), "`version` is 2, and 1 can be read");

@@ -1,67 +1,67 @@
-//! One run of a scenario: says which requests to begin now, is told how each ended, and measures.
+//! Runs a scenario once: schedules its requests, and measures their responses.
 //!
-//! In a closed loop a latency counts from when the request was begun. In an open loop it counts from when the request should have
-//! been begun, so that what waits behind a slow answer is not left out (coordinated omission). What failed counts neither as
-//! latency nor as throughput. Invariant: every request that was begun ends exactly once, and only then is another in its place.
+//! In a closed loop a latency begins when the request is sent. In an open loop it begins when the request was due, so that a slow response
+//! does not hide the delay of the next requests (coordinated omission). Failures count neither as latency nor as throughput. Invariant:
+//! every request ends exactly once, and its slot is reused only then.
 
 use core::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::outcome::{self, Served};
-use crate::popularity::Picker;
+use crate::popularity::EntitySampler;
 use crate::report::Repeat;
-use crate::scenario::{Fault, Scenario};
-use crate::timeline::{Point, Timeline};
+use crate::response::{self, ServedResponse};
+use crate::scenario::{BenchmarkError, Scenario};
+use crate::timeline::{Timeline, TimelinePoint};
 
 /// A point in time, in microseconds on the host's monotonic clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Micros(pub u64);
 
-/// A request under way.
+/// The slot of a request in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket(pub u32);
+pub struct RequestSlot(pub u32);
 
-/// What is to be done.
+/// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Begin the request whose body is [`Runner::body`], and tell when by [`Runner::begun`].
-    Begin(Ticket),
-    /// Nothing before that time, or, where there is none, before a request ends.
+    /// Begin the request with the body [`Runner::body`], and report it by [`Runner::begun`].
+    Begin(RequestSlot),
+    /// Wait until that time; without one, until a request ends.
     Wait(Option<Micros>),
-    /// All have ended.
+    /// All requests have ended.
     Done,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Flight {
+struct InFlight {
     number: u64,
     started: Micros,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Progress {
     /// From 0 to 1.
     pub share: f64,
-    /// Milliseconds that are left at this pace; unknown at first.
+    /// The estimated remaining milliseconds; unknown at first.
     pub left_ms: Option<f64>,
-    /// Measured requests that were answered.
+    /// Measured requests that succeeded.
     pub succeeded: u64,
     /// Measured requests that failed.
     pub failed: u64,
 }
 
-/// What is known so far.
+/// The results so far.
 #[derive(Clone, Debug, Serialize)]
 pub struct Live {
-    /// How far it is.
+    /// The progress.
     pub progress: Progress,
     /// Percentiles, tiers and throughput over time.
-    pub timeline: Vec<Point>,
-    /// The latencies: the middle of a bucket in milliseconds, and how many are in it.
+    pub timeline: Vec<TimelinePoint>,
+    /// The latencies: the middle of each bucket in milliseconds, and its count.
     pub latencies: Vec<(f64, u64)>,
-    /// How many answers each tier was the furthest for.
+    /// Responses by the furthest tier that served them.
     pub tiers: [u64; 4],
 }
 
@@ -70,11 +70,11 @@ pub struct Live {
 pub struct Runner {
     scenario: Scenario,
     namespace: String,
-    picker: Picker,
-    picked: Vec<u64>,
+    sampler: EntitySampler,
+    entities: Vec<u64>,
     feature_names: String,
     body: String,
-    flights: Vec<Option<Flight>>,
+    in_flight: Vec<Option<InFlight>>,
     free: Vec<u32>,
     /// The number of the next request, warm-up included.
     next: u64,
@@ -86,22 +86,22 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// A run of `scenario`; entities' ids begin with `namespace`, which sets those of one run apart where caches cannot be emptied.
-    /// `repeat` is which repetition it is: each draws differently from the scenario's seed.
+    /// A run of `scenario`. Entities' ids begin with `namespace`, so that runs do not share entities in caches that cannot be emptied.
+    /// `repeat` is the number of the repetition: each draws differently from the scenario's seed.
     ///
     /// # Errors
-    /// Why the scenario cannot be run.
-    pub fn new(scenario: Scenario, namespace: &str, repeat: u64) -> Result<Runner, Fault> {
+    /// Why the scenario is invalid.
+    pub fn new(scenario: Scenario, namespace: &str, repeat: u64) -> Result<Runner, BenchmarkError> {
         scenario.check()?;
         let feature_names: Vec<String> =
             (0..scenario.features_per_request).map(|number| format!("\"feature_{number}\"")).collect();
         Ok(Runner {
             namespace: namespace.to_owned(),
-            picker: Picker::new(scenario.popularity.clone(), scenario.seed.wrapping_add(repeat)),
-            picked: Vec::new(),
+            sampler: EntitySampler::new(scenario.popularity.clone(), scenario.seed.wrapping_add(repeat)),
+            entities: Vec::new(),
             feature_names: feature_names.join(","),
             body: String::new(),
-            flights: vec![None; scenario.concurrency as usize],
+            in_flight: vec![None; scenario.concurrency as usize],
             free: (0..scenario.concurrency).rev().collect(),
             next: 0,
             began_at: None,
@@ -113,23 +113,23 @@ impl Runner {
         })
     }
 
-    /// What to do at `now`.
+    /// What to do next, at `now`.
     pub fn next(&mut self, now: Micros) -> Next {
         let began_at = *self.began_at.get_or_insert(now);
         let due = self.intended(self.next, began_at);
         if self.is_over(due, now) {
-            return if self.free.len() == self.flights.len() { Next::Done } else { Next::Wait(None) };
+            return if self.free.len() == self.in_flight.len() { Next::Done } else { Next::Wait(None) };
         }
         if let Some(due) = due.filter(|due| *due > now) {
             return Next::Wait(Some(due));
         }
         let Some(slot) = self.free.pop() else { return Next::Wait(None) };
-        if let Some(flight) = self.flights.get_mut(slot as usize) {
-            *flight = Some(Flight { number: self.next, started: due.unwrap_or(now) });
+        if let Some(in_flight) = self.in_flight.get_mut(slot as usize) {
+            *in_flight = Some(InFlight { number: self.next, started: due.unwrap_or(now) });
         }
         self.write_body();
         self.next += 1;
-        Next::Begin(Ticket(slot))
+        Next::Begin(RequestSlot(slot))
     }
 
     /// The body of the request to begin, for `POST /v1/features`.
@@ -138,50 +138,49 @@ impl Runner {
         self.body.as_bytes()
     }
 
-    /// Tells that a request is begun at `now`.
-    pub fn begun(&mut self, ticket: Ticket, now: Micros) {
+    /// Reports that a request has begun.
+    pub fn begun(&mut self, slot: RequestSlot, now: Micros) {
         let is_open = self.scenario.rate_per_second.is_some();
-        let Some(flight) = self.flights.get_mut(ticket.0 as usize).and_then(Option::as_mut) else { return };
+        let Some(in_flight) = self.in_flight.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
         if !is_open {
-            flight.started = now;
+            in_flight.started = now;
         }
-        if flight.number == self.scenario.warm_up_requests {
-            self.measured_from = Some(flight.started);
-        }
-    }
-
-    /// Tells that a request is answered with that status, `Server-Timing` and body, of which the first and last
-    /// [`outcome::TAIL`] bytes will do.
-    pub fn answered(&mut self, ticket: Ticket, status: u16, server_timing: &str, body: &[u8], now: Micros) {
-        match outcome::read(status, server_timing, body) {
-            Ok(served) => self.served(ticket, &served, now),
-            Err(kind) => self.failed(ticket, &kind, now),
+        if in_flight.number == self.scenario.warm_up_requests {
+            self.measured_from = Some(in_flight.started);
         }
     }
 
-    /// Tells that a request has no answer, and of what kind the failure is.
-    pub fn failed(&mut self, ticket: Ticket, kind: &str, now: Micros) {
-        if let Some((_, at)) = self.end(ticket, now) {
+    /// Reports the response of a request. The first and last [`response::TAIL`] bytes of the body suffice.
+    pub fn answered(&mut self, slot: RequestSlot, status: u16, server_timing: &str, body: &[u8], now: Micros) {
+        match response::parse(status, server_timing, body) {
+            Ok(served) => self.served(slot, &served, now),
+            Err(kind) => self.failed(slot, &kind, now),
+        }
+    }
+
+    /// Reports the failure of a request, and its kind.
+    pub fn failed(&mut self, slot: RequestSlot, kind: &str, now: Micros) {
+        if let Some((_, at)) = self.end(slot, now) {
             self.repeat.fail(kind, 1);
             self.timeline.failed(at);
         }
     }
 
-    /// How far it is at `now`.
+    /// The progress at `now`.
     #[must_use]
     pub fn progress(&self, now: Micros) -> Progress {
         let elapsed = |since: Option<Micros>| since.map_or(0, |since| now.0.saturating_sub(since.0)) as f64;
-        let ended = self.next - (self.flights.len() - self.free.len()) as u64;
+        let ended = self.next - (self.in_flight.len() - self.free.len()) as u64;
         let by_count =
             self.scenario.request_count.map(|count| ended as f64 / (count + self.scenario.warm_up_requests) as f64);
         let by_time = self.scenario.duration_ms.map(|millis| elapsed(self.measured_from) / (millis as f64 * 1_000.0));
         let share = by_count.unwrap_or_default().max(by_time.unwrap_or_default()).min(1.0);
-        // The first hundredth says little of the pace.
+        // The first hundredth is too little for an estimate.
         let left_ms = (share > 0.01).then(|| elapsed(self.began_at) * (1.0 - share) / share / 1_000.0);
         Progress { share, left_ms, succeeded: self.repeat.latencies.count(), failed: self.repeat.failed() }
     }
 
-    /// What is known at `now`.
+    /// The results at `now`.
     #[must_use]
     pub fn live(&self, now: Micros) -> Live {
         Live {
@@ -192,7 +191,7 @@ impl Runner {
         }
     }
 
-    /// What was measured.
+    /// The results of the repetition.
     #[must_use]
     pub fn finish(mut self) -> Repeat {
         let elapsed = self.elapsed(self.last_end);
@@ -205,7 +204,7 @@ impl Runner {
         self.measured_from.map_or(0, |from| now.0.saturating_sub(from.0))
     }
 
-    /// When a request should begin in an open loop.
+    /// When a request is due in an open loop.
     fn intended(&self, number: u64, began_at: Micros) -> Option<Micros> {
         let rate = self.scenario.rate_per_second?;
         Some(Micros(began_at.0.saturating_add((number as f64 * 1_000_000.0 / rate) as u64)))
@@ -216,39 +215,39 @@ impl Runner {
             .scenario
             .request_count
             .is_some_and(|count| self.next >= count.saturating_add(self.scenario.warm_up_requests));
-        // In an open loop all requests are begun that should have been begun by then, however late.
+        // An open loop begins all requests that were due by the end, however late.
         let at = due.unwrap_or(now);
         let is_timed_out = self.scenario.duration_ms.is_some_and(|millis| self.elapsed(at) >= millis * 1_000);
         is_counted_out || (is_timed_out && self.measured_from.is_some())
     }
 
-    /// Ends a request; for one that is measured, its latency and when it ended, both in microseconds.
-    fn end(&mut self, ticket: Ticket, now: Micros) -> Option<(u64, u64)> {
-        let flight = self.flights.get_mut(ticket.0 as usize)?.take()?;
-        self.free.push(ticket.0);
-        if flight.number < self.scenario.warm_up_requests {
+    /// Ends a request. Returns its latency and its end in microseconds, if it is measured.
+    fn end(&mut self, slot: RequestSlot, now: Micros) -> Option<(u64, u64)> {
+        let in_flight = self.in_flight.get_mut(slot.0 as usize)?.take()?;
+        self.free.push(slot.0);
+        if in_flight.number < self.scenario.warm_up_requests {
             return None;
         }
         self.last_end = self.last_end.max(now);
-        Some((now.0.saturating_sub(flight.started.0), self.elapsed(now)))
+        Some((now.0.saturating_sub(in_flight.started.0), self.elapsed(now)))
     }
 
-    fn served(&mut self, ticket: Ticket, served: &Served, now: Micros) {
-        let Some((micros, at)) = self.end(ticket, now) else { return };
+    fn served(&mut self, slot: RequestSlot, served: &ServedResponse, now: Micros) {
+        let Some((micros, at)) = self.end(slot, now) else { return };
         let tier = served.tier();
         self.repeat.add(micros, served, tier);
         self.timeline.served(at, micros, tier);
     }
 
     fn write_body(&mut self) {
-        self.picker.pick(self.scenario.entities_per_request, &mut self.picked);
+        self.sampler.sample(self.scenario.entities_per_request, &mut self.entities);
         self.body.clear();
         let number = self.next;
         // Writing to a string does not fail.
         let _ = write!(self.body, "{{\"request_id\":\"benchmark_request_{number}\",\"entity_ids\":[");
-        for (place, &entity) in self.picked.iter().enumerate() {
-            let comma = if place == 0 { "" } else { "," };
-            let _ = match self.picker.recorded(entity) {
+        for (index, &entity) in self.entities.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            let _ = match self.sampler.recorded(entity) {
                 Some(id) => write!(self.body, "{comma}\"{}{}\"", self.namespace, Escaped(id)),
                 None => write!(self.body, "{comma}\"{}entity_{entity}\"", self.namespace),
             };
@@ -258,7 +257,7 @@ impl Runner {
     }
 }
 
-/// A text as the inside of a JSON string.
+/// A text escaped for a JSON string.
 struct Escaped<'t>(&'t str);
 
 impl core::fmt::Display for Escaped<'_> {
@@ -286,18 +285,18 @@ mod tests {
         Scenario { request_count: Some(count), concurrency, ..scenario }
     }
 
-    fn begin(runner: &mut Runner, now: u64) -> Ticket {
-        let Next::Begin(ticket) = runner.next(Micros(now)) else { panic!("nothing to begin at {now}") };
-        runner.begun(ticket, Micros(now));
-        ticket
+    fn begin(runner: &mut Runner, now: u64) -> RequestSlot {
+        let Next::Begin(slot) = runner.next(Micros(now)) else { panic!("nothing to begin at {now}") };
+        runner.begun(slot, Micros(now));
+        slot
     }
 
-    fn answer(runner: &mut Runner, ticket: Ticket, now: u64) {
-        runner.answered(ticket, 200, "total;dur=1", ANSWER.as_bytes(), Micros(now));
+    fn answer(runner: &mut Runner, slot: RequestSlot, now: u64) {
+        runner.answered(slot, 200, "total;dur=1", ANSWER.as_bytes(), Micros(now));
     }
 
     #[test]
-    fn the_bodies_are_the_seeds_requests() {
+    fn the_bodies_are_requests_of_the_original_specification() {
         let [_, _, mixed, _] = Scenario::defaults();
         let mut runner =
             Runner::new(Scenario { entities_per_request: 2, features_per_request: 2, ..mixed }, "", 0).unwrap();
@@ -333,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_loop_counts_the_wait_behind_a_slow_answer() {
+    fn an_open_loop_counts_the_delay_by_a_slow_response() {
         let mut runner = Runner::new(Scenario { rate_per_second: Some(1_000.0), ..scenario(3, 1) }, "", 0).unwrap();
         let first = begin(&mut runner, 0);
         assert_eq!(runner.next(Micros(500)), Next::Wait(Some(Micros(1_000))));
@@ -349,12 +348,12 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_ends_the_beginning_and_what_is_under_way_ends() {
+    fn after_the_duration_requests_in_flight_still_end() {
         let scenario = Scenario { request_count: None, duration_ms: Some(10), ..scenario(1, 1) };
         let mut runner = Runner::new(scenario, "", 0).unwrap();
         for now in [0, 4_000, 8_000] {
-            let ticket = begin(&mut runner, now);
-            answer(&mut runner, ticket, now + 4_000);
+            let slot = begin(&mut runner, now);
+            answer(&mut runner, slot, now + 4_000);
         }
         assert_eq!(runner.next(Micros(12_000)), Next::Done);
         assert_eq!(runner.finish().latencies.count(), 3);
@@ -364,8 +363,8 @@ mod tests {
     fn the_warm_up_is_not_measured() {
         let mut runner = Runner::new(Scenario { warm_up_requests: 2, ..scenario(1, 1) }, "", 0).unwrap();
         for (now, took) in [(0, 50_000), (50_000, 50_000), (100_000, 1_000)] {
-            let ticket = begin(&mut runner, now);
-            answer(&mut runner, ticket, now + took);
+            let slot = begin(&mut runner, now);
+            answer(&mut runner, slot, now + took);
         }
         assert_eq!(runner.next(Micros(101_000)), Next::Done);
         let repeat = runner.finish();
@@ -389,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_tells_the_time_that_is_left() {
+    fn progress_estimates_the_remaining_time() {
         let mut runner = Runner::new(scenario(4, 1), "", 0).unwrap();
         assert_eq!(runner.progress(Micros(0)).left_ms, None);
         let first = begin(&mut runner, 0);
@@ -399,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_ends_once() {
+    fn a_request_ends_once() {
         let mut runner = Runner::new(scenario(2, 1), "", 0).unwrap();
         let first = begin(&mut runner, 0);
         answer(&mut runner, first, 1_000);

@@ -1,4 +1,4 @@
-//! What is asked, how often, and by how many at a time.
+//! Scenarios: requests, their rate and their concurrency.
 
 use core::fmt;
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::popularity::{MAX_EXPONENT, Popularity};
 
-/// How urgent requests are, in the native API's words.
+/// The priority of requests, as in the native API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
-    /// First to be refused.
+    /// Shed first.
     Low,
-    /// As most are.
+    /// The default.
     #[default]
     Normal,
-    /// Before others.
+    /// Shed last.
     High,
-    /// Never refused for others.
+    /// Never shed.
     Critical,
 }
 
@@ -34,60 +34,60 @@ impl Priority {
     }
 }
 
-/// A load on a feature server. The names are the seed document's.
+/// A load on a feature server. The names are the original specification's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// What it is meant to show.
+    /// Its purpose.
     #[serde(default)]
     pub description: String,
-    /// How many requests are measured; without it, as many as `duration_ms` gives time for.
+    /// How many requests are measured; without it, as many as fit in `duration_ms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_count: Option<u64>,
-    /// For how long requests are begun and measured, in milliseconds.
+    /// How long requests are begun and measured, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
     /// The entities of a request.
     pub entities_per_request: u64,
     /// The features of a request.
     pub features_per_request: u64,
-    /// How many requests are under way at the most.
+    /// The most concurrent requests.
     pub concurrency: u32,
-    /// How many requests are begun a second, whether or not others have ended (open loop); without it, the next begins when one
-    /// ends (closed loop).
+    /// Requests a second, begun whether or not others have ended (open loop). Without it, a request begins when another ends (closed
+    /// loop).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per_second: Option<f64>,
-    /// How urgent they are.
+    /// Their priority.
     #[serde(default)]
     pub priority: Priority,
-    /// Which entities are asked for.
+    /// The popularity of entities.
     #[serde(default)]
     pub popularity: Popularity,
-    /// How many requests come first and are not measured.
+    /// Requests of the warm-up, which are not measured.
     #[serde(default)]
     pub warm_up_requests: u64,
-    /// What all randomness follows from.
+    /// The seed of all randomness.
     #[serde(default)]
     pub seed: u64,
 }
 
-/// Why a scenario, or what was imported, cannot be used.
+/// Why a scenario or an import is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault(pub String);
+pub struct BenchmarkError(pub String);
 
-impl fmt::Display for Fault {
+impl fmt::Display for BenchmarkError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
 }
 
-impl core::error::Error for Fault {}
+impl core::error::Error for BenchmarkError {}
 
-/// The most requests of a scenario, open loops included: past it a run is a load test of hours, which this is not.
+/// The most requests of a scenario: more are a load test of hours, which this is not.
 const MAX_REQUESTS: u64 = 10_000_000;
-/// The longest duration, an hour: latencies past 71 minutes are not told apart.
+/// The longest duration, an hour: latencies above 71 minutes have one bucket.
 const MAX_DURATION_MS: u64 = 3_600_000;
 
 impl Scenario {
@@ -108,7 +108,7 @@ impl Scenario {
         }
     }
 
-    /// The seed document's four.
+    /// The four scenarios of the original specification.
     #[must_use]
     pub fn defaults() -> [Scenario; 4] {
         let low_latency = "Single entity, few features, optimized for latency";
@@ -124,23 +124,23 @@ impl Scenario {
         ]
     }
 
-    /// The same with `share` of its requests and duration, and at least one request for each that may be under way. For a quick
-    /// look: the more there are, the less chance there is in the tail.
+    /// The scenario with `share` of its requests and duration, but at least one request for each concurrent one. It is for a quick check:
+    /// fewer requests mean more noise in the tail.
     #[must_use]
     pub fn scaled(mut self, share: f64) -> Scenario {
         let scaled = |number: u64| (number as f64 * share).ceil() as u64;
-        let least = u64::from(self.concurrency);
-        self.request_count = self.request_count.map(|count| scaled(count).max(least.min(count)));
+        let min = u64::from(self.concurrency);
+        self.request_count = self.request_count.map(|count| scaled(count).max(min.min(count)));
         self.duration_ms = self.duration_ms.map(|millis| scaled(millis).max(1));
         self.warm_up_requests = scaled(self.warm_up_requests);
         self
     }
 
-    /// Whether it can be run.
+    /// Checks it.
     ///
     /// # Errors
-    /// Which field cannot be used, and why.
-    pub fn check(&self) -> Result<(), Fault> {
+    /// Which field is invalid, and why.
+    pub fn check(&self) -> Result<(), BenchmarkError> {
         let positive = [
             ("entities_per_request", self.entities_per_request),
             ("features_per_request", self.features_per_request),
@@ -149,38 +149,41 @@ impl Scenario {
             ("duration_ms", self.duration_ms.unwrap_or(1)),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(Fault(format!("`{name}` is 0")));
+            return Err(BenchmarkError(format!("`{name}` is 0")));
         }
         if self.name.is_empty() {
-            return Err(Fault("`name` is empty".to_owned()));
+            return Err(BenchmarkError("`name` is empty".to_owned()));
         }
         if self.request_count.is_none() && self.duration_ms.is_none() {
-            return Err(Fault("neither `request_count` nor `duration_ms` is given".to_owned()));
+            return Err(BenchmarkError("neither `request_count` nor `duration_ms` is given".to_owned()));
         }
         if self.duration_ms.is_some_and(|millis| millis > MAX_DURATION_MS) {
-            return Err(Fault(format!("`duration_ms` is more than {MAX_DURATION_MS}")));
+            return Err(BenchmarkError(format!("`duration_ms` is more than {MAX_DURATION_MS}")));
         }
         let by_rate = match (self.rate_per_second, self.duration_ms) {
             (Some(rate), _) if !rate.is_finite() || rate <= 0.0 => {
-                return Err(Fault("`rate_per_second` is not positive".to_owned()));
+                return Err(BenchmarkError("`rate_per_second` is not positive".to_owned()));
             }
             (Some(rate), Some(millis)) => rate * millis as f64 / 1_000.0,
             _ => 0.0,
         };
         if by_rate.max(self.request_count.unwrap_or(0) as f64) > MAX_REQUESTS as f64 {
-            return Err(Fault(format!("there are more than {MAX_REQUESTS} requests")));
+            return Err(BenchmarkError(format!("there are more than {MAX_REQUESTS} requests")));
         }
         match &self.popularity {
             Popularity::Uniform { population } | Popularity::Zipf { population, .. }
                 if *population < self.entities_per_request =>
             {
-                Err(Fault(format!("`population` is less than the {} entities of a request", self.entities_per_request)))
+                Err(BenchmarkError(format!(
+                    "`population` is less than the {} entities of a request",
+                    self.entities_per_request
+                )))
             }
             Popularity::Zipf { exponent, .. } if !(*exponent > 0.0 && *exponent <= f64::from(MAX_EXPONENT)) => {
-                Err(Fault(format!("`exponent` is not between 0 and {MAX_EXPONENT}")))
+                Err(BenchmarkError(format!("`exponent` is not between 0 and {MAX_EXPONENT}")))
             }
             Popularity::Recorded { entities } if (entities.len() as u64) < self.entities_per_request => {
-                Err(Fault(format!("the recording has {} entities, fewer than a request", entities.len())))
+                Err(BenchmarkError(format!("the recording has {} entities, fewer than a request", entities.len())))
             }
             _ => Ok(()),
         }
@@ -192,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_the_seeds() {
+    fn the_defaults_are_those_of_the_original_specification() {
         let rows = Scenario::defaults().map(|scenario| {
             scenario.check().unwrap();
             let Scenario {
@@ -214,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scenario_is_written_with_the_seeds_names_and_read_again() {
+    fn a_scenario_is_serialized_with_the_original_names_and_read_again() {
         let [first, ..] = Scenario::defaults();
         let text = serde_json::to_string(&first).unwrap();
         assert!(
@@ -229,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_run_is_refused_by_name() {
+    fn an_invalid_field_is_named() {
         let change = |change: fn(&mut Scenario)| {
             let [mut scenario, ..] = Scenario::defaults();
             change(&mut scenario);

@@ -1,30 +1,30 @@
-//! A run over its time, in slices that widen as it goes on, so that memory is bounded.
+//! A run over time, in slices that widen during the run, so that memory is bounded.
 
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::Distribution;
 
-/// The most slices. Half as many are enough for a chart, and it has at least that many past the first moments.
+/// The most slices. After the first moments there are always at least half as many, which is enough for a chart.
 const SLICES: usize = 64;
 
 /// The first width of a slice, in microseconds.
 const FIRST_WIDTH: u64 = 25_000;
 
-/// What a chart needs of one slice.
+/// One slice, for a chart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Point {
+pub struct TimelinePoint {
     /// When it ends, in milliseconds since the measured requests began.
     pub at_ms: f64,
-    /// The median of the answers that came in it, in milliseconds.
+    /// The median latency of its responses, in milliseconds.
     pub p50_ms: f64,
     /// The 95th percentile.
     pub p95_ms: f64,
     /// The 99th percentile.
     pub p99_ms: f64,
-    /// Answers a second.
+    /// Responses a second.
     pub throughput: f64,
-    /// How many answers each tier was the furthest for.
+    /// Responses by the furthest tier that served them.
     pub tiers: [u64; 4],
     /// How many requests failed.
     pub failed: u64,
@@ -51,7 +51,7 @@ impl Default for Timeline {
 }
 
 impl Timeline {
-    /// Records an answer that came at `at` microseconds and needed the tier of that number.
+    /// Records a response at `at` microseconds, whose furthest tier has that index.
     pub(crate) fn served(&mut self, at: u64, micros: u64, tier: usize) {
         let Some(slice) = self.slice(at) else { return };
         slice.latencies.record(micros);
@@ -78,7 +78,7 @@ impl Timeline {
         self.slices.get_mut(number)
     }
 
-    /// Makes one slice of each two.
+    /// Merges each two slices into one.
     fn widen(&mut self) {
         self.width *= 2;
         let mut slices = core::mem::take(&mut self.slices).into_iter();
@@ -94,12 +94,12 @@ impl Timeline {
         }
     }
 
-    /// What a chart shows of the first `elapsed` microseconds; the last slice may be shorter.
-    pub(crate) fn points(&self, elapsed: u64) -> Vec<Point> {
+    /// The slices of the first `elapsed` microseconds; the last may be shorter.
+    pub(crate) fn points(&self, elapsed: u64) -> Vec<TimelinePoint> {
         let point = |(number, slice): (u64, &Slice)| {
             let ends = ((number + 1) * self.width).min(elapsed.max(number * self.width + 1));
             let width = ends - number * self.width;
-            Point {
+            TimelinePoint {
                 at_ms: ends as f64 / 1_000.0,
                 p50_ms: slice.latencies.percentile_ms(0.5),
                 p95_ms: slice.latencies.percentile_ms(0.95),

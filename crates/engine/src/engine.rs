@@ -1,5 +1,6 @@
 //! The engine's state, how a request begins, and what there is to look at.
 
+use ::prefetch::governor::Governor;
 use ::prefetch::patterns::Patterns;
 use ::prefetch::prefetch::Governor;
 use cache::invalidations::Invalidations;
@@ -216,7 +217,7 @@ impl Engine {
         self.origin.breaker.set_back(millis);
         self.origin.limiter.set_back(millis);
         self.flights.set_back(millis);
-        self.governor.set_back(millis);
+        self.governor.turn_clock_back(millis);
         for waiter in &mut self.queue {
             waiter.looked_at = waiter.looked_at.minus(millis);
         }

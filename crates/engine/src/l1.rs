@@ -27,7 +27,7 @@ impl Engine {
             let before = self.memory.evictions();
             self.memory.put(hash, Rc::clone(&row));
             if self.memory.evictions() > before {
-                self.governor.displace(self.memory.last_evicted(), now);
+                self.governor.record_eviction(self.memory.last_evicted(), now);
             }
         } else {
             self.memory.put_unrequested(hash, Rc::clone(&row));

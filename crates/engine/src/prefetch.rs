@@ -8,8 +8,8 @@ use crate::eviction_rate::EvictionRate;
 use crate::io::{Progress, SessionId};
 use crate::router::{self, Route};
 use crate::session::{self, Session};
+use ::prefetch::governor::{CostModel, Governor, PrefetchDecision};
 use ::prefetch::patterns::{Entity, Patterns, Prediction, Predictions};
-use ::prefetch::prefetch::{CostModel, Governor, Verdict};
 use cache::lookup;
 use model::answer::{Action, LookupResult};
 use model::request::{Cohort, Consistency, Priority, RowQuery};
@@ -81,9 +81,9 @@ impl Engine {
         let mut predictions = self.patterns.predict(shape, entities);
         if !predictions.as_slice().is_empty() {
             let cost_model = self.cost_model();
-            predictions.retain(|prediction| self.governor.look_into(prediction, cost_model, now));
+            predictions.retain(|prediction| self.governor.begin_check(prediction, cost_model, now));
             if predictions.as_slice().is_empty() {
-                self.governor.note_look(name, now);
+                self.governor.record_check(name, now);
             }
         }
         predictions
@@ -123,7 +123,7 @@ impl Engine {
             return over();
         }
         if self.memory.is_full() && !self.is_l1_cooler(now) {
-            self.governor.measured_mut().admission_rejected += u64::from(open.missing);
+            self.governor.stats_mut().admission_rejected += u64::from(open.missing);
             return over();
         }
         let cost_model = self.cost_model();
@@ -131,9 +131,9 @@ impl Engine {
         for (place, found) in found.iter_mut().enumerate().filter(|(_, found)| found.action == Action::Fetch) {
             let (_, hash) = ask.keys.at(place);
             let prediction = place.checked_rem(ask.rows).and_then(|row| predictions.get(row));
-            let is_probe = match prediction.map(|prediction| self.governor.judge(prediction, cost_model, now)) {
-                Some(Verdict::Probe) => true,
-                Some(Verdict::Prefetch) => false,
+            let is_probe = match prediction.map(|prediction| self.governor.decide(prediction, cost_model, now)) {
+                Some(PrefetchDecision::Probe) => true,
+                Some(PrefetchDecision::Prefetch) => false,
                 _ => {
                     found.action = Action::None;
                     continue;
@@ -145,7 +145,7 @@ impl Engine {
             }
             left -= 1;
             if let Some(prediction) = prediction {
-                self.governor.issue(hash, prediction, is_probe, now);
+                self.governor.record_issue(hash, prediction, is_probe, now);
             }
         }
         let session = Session::prefetch(ask, route, found, &self.marks, now);
@@ -155,11 +155,11 @@ impl Engine {
     /// Measures what a request finds of what was fetched ahead.
     #[inline]
     pub(super) fn watch(&mut self, ask: &RowQuery, found: &[LookupResult], misses: u32, now: Timestamp) {
-        self.governor.count(ask.cohort, found.len() as u64, u64::from(misses));
-        if self.governor.is_watching() && ask.consistency != Consistency::Strong {
+        self.governor.record_lookups(ask.cohort, found.len() as u64, u64::from(misses));
+        if self.governor.has_outstanding() && ask.consistency != Consistency::Strong {
             for (place, found) in found.iter().enumerate() {
                 let (_, hash) = ask.keys.at(place);
-                self.governor.settle(hash, found.action != Action::Fetch, now);
+                self.governor.record_request(hash, found.action != Action::Fetch, now);
             }
         }
     }
@@ -170,13 +170,13 @@ impl Engine {
             let came = session.gathered().filter_map(|(_, operations)| operations);
             let (rows, called) =
                 came.fold((0, 0), |(rows, called), operations| (rows + 1, called + u64::from(operations.is_called)));
-            self.governor.learn_miss(session.waited_millis, rows, called);
+            self.governor.record_miss_latency(session.waited_millis, rows, called);
             return;
         }
         for (hash, operations) in session.gathered() {
             match operations {
-                Some(operations) => self.governor.land(hash, operations),
-                None => self.governor.fail(hash),
+                Some(operations) => self.governor.record_arrival(hash, operations),
+                None => self.governor.record_failure(hash),
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::merge::merge;
 use crate::router::Route;
 use crate::slab::Held;
 use crate::write_queue::Change;
-use ::prefetch::ledger::Operations;
+use ::prefetch::outstanding::Operations;
 use cache::freshness::{Freshness, Rules};
 use cache::invalidations::Invalidations;
 use cache::lookup::{self, Inspector};

@@ -37,9 +37,9 @@ pub struct Settings {
     /// XFetch's β in thousandths: how eagerly rows are fetched before their time to live ends. 0 switches it off.
     pub early_beta_permille: u32,
     /// What is learned from requests.
-    pub learning: patterns::Settings,
+    pub learning: patterns::TrainingSettings,
     /// What is fetched ahead of them.
-    pub prefetch: prefetch::Settings,
+    pub prefetch: governor::GovernorSettings,
     /// How writes are taken into account that go on after they were acknowledged.
     pub jobs: JobSettings,
     /// By how much the clocks of those who share a store may differ, in milliseconds.

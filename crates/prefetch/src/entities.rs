@@ -1,45 +1,44 @@
-//! Which entity is asked after which: a graph with a few outgoing edges for each of a fixed number of entities.
+//! Which entity is requested after which: a graph with a few outgoing edges for each of a fixed number of entities.
 //!
 //! The edges are those of the probability graph: an entity's successors within a short window, each with how often it
 //! followed. Source: Griffioen and Appleton, "Reducing File System Latency using a Predictive Approach", USENIX Summer
-//! 1994. Of a graph that grows without end only the heavy part is kept: each entity's successors in a few slots, which a
-//! newcomer wins by wearing the lightest down (Misra and Gries, "Finding Repeated Elements", Science of Computer
-//! Programming 2, 1982), and the entities themselves in sets of eight, where the one that was left least often makes way.
-//! A table of fixed size whose rows hold associations and age is Mithril's too (Yang et al., "Mithril: Mining Sporadic
+//! 1994. The graph keeps its heavy part only. An entity has a few slots for successors; a new one takes the slot of the lightest when its
+//! weight has been used up (Misra and Gries, "Finding Repeated Elements", Science of Computer Programming 2, 1982). Entities are in
+//! sets of eight, which evict the entity with the fewest transitions. Mithril too has a table of fixed size with associations that age (Yang et al., "Mithril: Mining Sporadic
 //! Associations for Cache Prefetching", SoCC 2017).
 
-/// Places of a set.
+/// Entities of a set.
 const WAYS: usize = 8;
 
-/// Successors that are kept of an entity.
+/// Successors of an entity.
 pub(crate) const SUCCESSORS: usize = 5;
 
-/// The longest entity key that can be kept, in bytes: a UUID's text takes 38.
+/// The longest entity key, in bytes: that of a UUID's text has 38.
 pub const MAX_KEY: usize = 43;
 
-/// What one observation weighs, so that there is something left to halve.
-const UNIT: u8 = 4;
+/// The weight of one observation; more than 1, so that it can be halved.
+const OBSERVATION: u8 = 4;
 
-/// Where all weights of an entity are halved, lest they overflow.
-const FULL: u8 = u8::MAX - UNIT;
+/// Above this total all weights of an entity are halved, so that they do not overflow.
+const HALVE_ABOVE: u8 = u8::MAX - OBSERVATION;
 
-/// An entity, in 72 bytes; its name stands apart, so that a set's names share a cache line.
+/// An entity, in 72 bytes. Names are stored separately, so that those of a set share a cache line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entity {
-    next: [u32; SUCCESSORS],
+    successors: [u32; SUCCESSORS],
     weight: [u8; SUCCESSORS],
-    /// How often another entity followed.
+    /// The weight of all successors.
     total: u8,
     /// The half-life in which it was last aged, modulo 256.
     stamp: u8,
-    /// Tells which columns the key is of.
+    /// Identifies the columns of the key.
     kind: u8,
     length: u8,
     key: [u8; MAX_KEY],
 }
 
-const NOBODY: Entity = Entity {
-    next: [0; SUCCESSORS],
+const EMPTY: Entity = Entity {
+    successors: [0; SUCCESSORS],
     weight: [0; SUCCESSORS],
     total: 0,
     stamp: 0,
@@ -59,15 +58,15 @@ impl Entity {
 
     /// The successors with their probabilities, in thousandths.
     pub(crate) fn successors(&self) -> impl Iterator<Item = (u32, u32)> {
-        // One observation says less than several that agree.
-        let total = u32::from(self.total) + u32::from(UNIT);
-        let each = self.next.iter().zip(&self.weight);
+        // One more observation in the denominator: a single one is weak evidence.
+        let total = u32::from(self.total) + u32::from(OBSERVATION);
+        let each = self.successors.iter().zip(&self.weight);
         each.map(move |(&name, &weight)| (name, u32::from(weight) * 1_000 / total))
     }
 
     /// The successors and their weights.
     pub(crate) fn edges(&self) -> (&[u32; SUCCESSORS], &[u8; SUCCESSORS]) {
-        (&self.next, &self.weight)
+        (&self.successors, &self.weight)
     }
 
     pub(crate) fn total(&self) -> u8 {
@@ -89,29 +88,29 @@ impl Entity {
     }
 
     #[inline]
-    fn follow(&mut self, name: u32) {
+    fn record_successor(&mut self, name: u32) {
         let mut lightest = 0;
         let mut least = u8::MAX;
-        for (slot, (&known, weight)) in self.next.iter().zip(&mut self.weight).enumerate() {
+        for (slot, (&known, weight)) in self.successors.iter().zip(&mut self.weight).enumerate() {
             if known == name && *weight > 0 {
-                *weight = weight.saturating_add(UNIT);
+                *weight = weight.saturating_add(OBSERVATION);
                 return;
             }
             if *weight < least {
                 (lightest, least) = (slot, *weight);
             }
         }
-        if let (Some(next), Some(weight)) = (self.next.get_mut(lightest), self.weight.get_mut(lightest)) {
-            if *weight <= UNIT {
-                (*next, *weight) = (name, UNIT);
+        if let (Some(successor), Some(weight)) = (self.successors.get_mut(lightest), self.weight.get_mut(lightest)) {
+            if *weight <= OBSERVATION {
+                (*successor, *weight) = (name, OBSERVATION);
             } else {
-                *weight -= UNIT;
+                *weight -= OBSERVATION;
             }
         }
     }
 }
 
-/// The entities that are kept, by name.
+/// The entities, by name.
 #[derive(Debug)]
 pub(crate) struct Entities {
     names: Vec<[u32; WAYS]>,
@@ -119,10 +118,10 @@ pub(crate) struct Entities {
 }
 
 impl Entities {
-    /// As many as `bytes` hold.
+    /// As many as fit in `bytes`.
     pub(crate) fn new(bytes: usize) -> Entities {
         let sets = (bytes / (WAYS * (size_of::<Entity>() + size_of::<u32>()))).max(1);
-        Entities { names: vec![[0; WAYS]; sets], entities: vec![[NOBODY; WAYS]; sets] }
+        Entities { names: vec![[0; WAYS]; sets], entities: vec![[EMPTY; WAYS]; sets] }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -147,44 +146,44 @@ impl Entities {
         self.entities.get(set)?.get(way)
     }
 
-    /// Sees to it that the entity is kept, unless its key is too long.
+    /// Inserts the entity if it is new, unless its key is too long.
     #[inline]
-    pub(crate) fn enter(&mut self, name: u32, kind: u8, key: &[u8], stamp: u8) {
+    pub(crate) fn insert(&mut self, name: u32, kind: u8, key: &[u8], stamp: u8) {
         let set = self.set(name);
         let Some((names, entities)) = self.names.get_mut(set).zip(self.entities.get_mut(set)) else { return };
         if names.contains(&name) || key.len() > MAX_KEY {
             return;
         }
-        let mut place = 0;
+        let mut slot = 0;
         let mut least = u8::MAX;
         for (way, (known, entity)) in names.iter().zip(entities.iter_mut()).enumerate() {
             entity.age(stamp);
             let worth = if *known == 0 { 0 } else { entity.total.saturating_add(1) };
             if worth < least {
-                (place, least) = (way, worth);
+                (slot, least) = (way, worth);
             }
         }
-        if let (Some(known), Some(entity)) = (names.get_mut(place), entities.get_mut(place)) {
+        if let (Some(known), Some(entity)) = (names.get_mut(slot), entities.get_mut(slot)) {
             *known = name;
-            *entity = Entity { kind, stamp, length: key.len() as u8, ..NOBODY };
-            if let Some(place) = entity.key.get_mut(..key.len()) {
-                place.copy_from_slice(key);
+            *entity = Entity { kind, stamp, length: key.len() as u8, ..EMPTY };
+            if let Some(own) = entity.key.get_mut(..key.len()) {
+                own.copy_from_slice(key);
             }
         }
     }
 
-    /// That `to` was asked for after `from`; at once after it, or with something between.
+    /// Records that `to` was requested after `from`, directly or with one request between them.
     #[inline]
-    pub(crate) fn link(&mut self, from: u32, to: u32, is_at_once: bool, stamp: u8) {
+    pub(crate) fn link(&mut self, from: u32, to: u32, is_direct: bool, stamp: u8) {
         let Some(entity) = self.find(from) else { return };
         entity.age(stamp);
-        if entity.total > FULL {
+        if entity.total > HALVE_ABOVE {
             entity.halve(1);
         }
-        if is_at_once {
-            entity.total += UNIT;
+        if is_direct {
+            entity.total += OBSERVATION;
         }
-        entity.follow(to);
+        entity.record_successor(to);
     }
 
     /// All entities that have successors.
@@ -193,8 +192,8 @@ impl Entities {
         all.map(|(&name, entity)| (name, entity)).filter(|(name, entity)| *name != 0 && entity.total > 0)
     }
 
-    /// Takes over what another isolate knows of an entity, unless something is known of it here.
-    pub(crate) fn adopt(
+    /// Merges an entity of another isolate's model, unless it has successors here.
+    pub(crate) fn merge(
         &mut self,
         name: u32,
         kind: u8,
@@ -203,10 +202,10 @@ impl Entities {
         edges: ([u32; SUCCESSORS], [u8; SUCCESSORS]),
         stamp: u8,
     ) {
-        self.enter(name, kind, key, stamp);
+        self.insert(name, kind, key, stamp);
         if let Some(entity) = self.find(name).filter(|entity| entity.total == 0) {
             entity.total = total;
-            (entity.next, entity.weight) = edges;
+            (entity.successors, entity.weight) = edges;
         }
     }
 }
@@ -217,7 +216,7 @@ mod tests {
 
     fn entities() -> Entities {
         let mut entities = Entities::new(100_000);
-        (1..=40).for_each(|name| entities.enter(name << 24, 1, &[name as u8], 0));
+        (1..=40).for_each(|name| entities.insert(name << 24, 1, &[name as u8], 0));
         entities
     }
 
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_often_is_known_with_its_share() {
+    fn a_frequent_successor_has_its_probability() {
         let mut entities = entities();
         for round in 0..40 {
             entities.link(1 << 24, if round % 4 == 0 { 3 } else { 2 } << 24, true, 0);
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_longer_so_fades_by_half_lives() {
+    fn an_old_successor_decays_by_half_lives() {
         let mut entities = entities();
         (0..20).for_each(|_| entities.link(1 << 24, 2 << 24, true, 0));
         (0..8).for_each(|_| entities.link(1 << 24, 3 << 24, true, 5));
@@ -254,20 +253,20 @@ mod tests {
     }
 
     #[test]
-    fn an_entity_that_is_often_left_stays_while_strangers_pass_through() {
+    fn an_entity_with_transitions_stays_among_those_without() {
         let mut entities = Entities::new(0);
-        entities.enter(1, 0, b"1", 0);
+        entities.insert(1, 0, b"1", 0);
         entities.link(1, 2, true, 0);
-        (10..10_000).for_each(|name| entities.enter(name, 0, b"x", 0));
+        (10..10_000).for_each(|name| entities.insert(name, 0, b"x", 0));
         assert_eq!(entities.get(1).map(Entity::key), Some(b"1".as_slice()));
     }
 
     #[test]
     fn a_key_that_is_too_long_is_not_kept() {
         let mut entities = entities();
-        entities.enter(77, 0, &[0; MAX_KEY + 1], 0);
+        entities.insert(77, 0, &[0; MAX_KEY + 1], 0);
         assert!(entities.get(77).is_none());
-        entities.enter(77, 0, &[0; MAX_KEY], 0);
+        entities.insert(77, 0, &[0; MAX_KEY], 0);
         assert!(entities.get(77).is_some());
     }
 }

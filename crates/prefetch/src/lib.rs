@@ -1,11 +1,28 @@
-//! Learning: what is asked together and what is asked next, and whether acting on that pays.
+//! Prefetch: predicts the next requests and the related features, and decides whether a prefetch pays.
 //!
-//! Knows names and keys in place of requests: neither JSON, nor tiers, nor a clock, and it draws no random numbers, so that
-//! it does the same at the same times for the same requests. Its invariant: memory is taken once, and no request takes more.
+//! It knows names and keys and no requests: neither JSON, nor tiers, nor a clock. It draws no random numbers, so the same requests at the
+//! same times have the same result. Invariant: memory is allocated once, and no request adds to it.
+//!
+//! ```
+//! use featheredge_prefetch::patterns::{Entity, Patterns, TrainingSettings};
+//! use model::shape::Shape;
+//! use model::time::Timestamp;
+//!
+//! let settings = TrainingSettings { memory_bytes: 1 << 20, half_life_millis: 3_600_000, predictions: 5, related: 0 };
+//! let mut patterns = Patterns::new(settings);
+//! let shape = Shape { name: 512, columns: 1, features: vec![1], carriers: vec![0] };
+//! let [first, second] = [Entity { name: 11, key: b"11" }, Entity { name: 12, key: b"12" }];
+//! for session in 1..=20 {
+//!     patterns.observe(session << 32 | session, &shape, &[first], Timestamp(1_000));
+//!     patterns.observe(session << 32 | session, &shape, &[second], Timestamp(2_000));
+//! }
+//! let predictions = patterns.predict(&shape, &[first]);
+//! assert_eq!(predictions.as_slice()[0].entity, second.name);
+//! ```
 
 mod entities;
-pub mod ledger;
+pub mod governor;
+pub mod model_codec;
+pub mod outstanding;
 pub mod patterns;
-pub mod prefetch;
-mod shapes;
-pub mod stored;
+mod request_shapes;

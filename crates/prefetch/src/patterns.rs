@@ -1,54 +1,54 @@
-//! The learner: what each session asked, what usually comes next, and what goes together.
+//! Predictions from the requests of sessions: the next request, and related features.
 //!
-//! A prediction is a shape and an entity, and its probability the product of two that are learned apart: how often the shape
-//! comes next, for the same entity or for another, and how often that other follows this one. So what holds for all
-//! entities is known for one that was never seen. Sessions are told apart by a key of the client's; requests without one
-//! teach what is asked together, and nothing of what is asked next: interleaved strangers have no order.
+//! A prediction is a request shape and an entity. Its probability is the product of two that are trained separately: how often the shape comes
+//! next, for the same entity or for another, and how often that entity follows this one. So a pattern of all entities holds for a new
+//! one. The client gives the key of a session. Requests without a key train related features only, since interleaved clients have no
+//! order.
 
-use model::shape::{RequestShape, short_fingerprint};
+use model::shape::{Shape, short};
 use model::time::Timestamp;
 
 use crate::entities::Entities;
-use crate::shapes::Shapes;
+use crate::request_shapes::RequestShapes;
 
 pub use crate::entities::MAX_KEY;
 
-/// What the learner is told once.
+/// The settings of training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The most memory that it takes, in bytes.
+pub struct TrainingSettings {
+    /// The most memory, in bytes.
     pub memory_bytes: usize,
-    /// After how long an observation counts half, in milliseconds.
+    /// The half-life of an observation, in milliseconds.
     pub half_life_millis: u64,
-    /// The most predictions made for one request, [`MAX_PREDICTIONS`] at most.
+    /// The most predictions for one request, up to [`MAX_PREDICTIONS`].
     pub predictions: usize,
-    /// The most shapes with related features that are considered for one request.
+    /// The most shapes with related features for one request.
     pub related: usize,
 }
 
 /// The most predictions for one request.
 pub const MAX_PREDICTIONS: usize = 16;
 
-/// How many of a request's entities are learned from: past them, a batch says nothing that these do not.
+/// How many of a request's entities are trained on: more of a batch add nothing.
 pub const MAX_ENTITIES: usize = 8;
 
-/// For how many entities before it an entity counts as a successor.
+/// An entity is a successor of so many entities before it.
 const WINDOW: usize = 2;
 
-/// Places of a set of sessions, and the part of the memory that sessions take.
+/// Sessions of a set, and the fraction of the memory that sessions use.
 const WAYS: usize = 4;
 const SESSIONS_SHARE: usize = 8;
 
 /// After so many seconds without a request a session has ended, and its key begins another: the half hour of web analytics.
 const SESSION_SECONDS: u32 = 1_800;
 
-/// Predictions below this are not worth a look, in thousandths.
+/// Predictions below this probability are dropped, in thousandths.
 const MIN_PERMILLE: u32 = 50;
 
-/// How many links of a chain of entities are followed: what is asked next, and what after that.
+/// How many transitions between entities a prediction may follow.
 const MAX_LINKS: usize = 3;
 
-/// An entity of a request, by the name of its key among those of its columns.
+/// An entity of a request, named by the hash of its key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Entity<'a> {
     /// Its name.
@@ -57,7 +57,7 @@ pub struct Entity<'a> {
     pub key: &'a [u8],
 }
 
-/// What brought a prediction about.
+/// The source of a prediction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Source {
     /// This shape comes next for the same entity.
@@ -65,12 +65,12 @@ pub enum Source {
     SameEntity,
     /// This entity comes next.
     NextEntity,
-    /// These features are asked for together.
+    /// These features are requested together.
     Related,
 }
 
 impl Source {
-    /// Its name in answers and metrics.
+    /// Its name in responses and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl Source {
     }
 }
 
-/// What will probably be asked for.
+/// A predicted request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prediction {
     /// The name of the request's shape.
@@ -90,7 +90,7 @@ pub struct Prediction {
     pub entity: u32,
     /// How probable it is, in thousandths.
     pub permille: u32,
-    /// What says so.
+    /// Its source.
     pub source: Source,
 }
 
@@ -108,11 +108,11 @@ impl Predictions {
         self.items.get(..self.length).unwrap_or_default()
     }
 
-    /// Keeps those that `is_meant`.
-    pub fn retain(&mut self, mut is_meant: impl FnMut(&Prediction) -> bool) {
+    /// Keeps those for which `keeps` is true.
+    pub fn retain(&mut self, mut keeps: impl FnMut(&Prediction) -> bool) {
         let mut kept = 0;
         for at in 0..self.length {
-            if self.items.get(at).is_some_and(&mut is_meant) {
+            if self.items.get(at).is_some_and(&mut keeps) {
                 self.items.swap(kept, at);
                 kept += 1;
             }
@@ -120,9 +120,9 @@ impl Predictions {
         self.length = kept;
     }
 
-    /// Puts a prediction at its place among the `most` most probable; of two for the same, the more probable counts.
-    fn insert(&mut self, mut new: Prediction, most: usize) {
-        let is_full = self.length >= most.min(MAX_PREDICTIONS);
+    /// Inserts a prediction among the `max` most probable; of two for the same request, the more probable counts.
+    fn insert(&mut self, mut new: Prediction, max: usize) {
+        let is_full = self.length >= max.min(MAX_PREDICTIONS);
         if is_full && self.as_slice().last().is_none_or(|least| least.permille >= new.permille) {
             return;
         }
@@ -139,16 +139,16 @@ impl Predictions {
                 core::mem::swap(known, &mut new);
             }
         }
-        if self.length < most.min(MAX_PREDICTIONS)
-            && let Some(place) = self.items.get_mut(self.length)
+        if self.length < max.min(MAX_PREDICTIONS)
+            && let Some(next) = self.items.get_mut(self.length)
         {
-            *place = new;
+            *next = new;
             self.length += 1;
         }
     }
 }
 
-/// What is known of a session, in 28 bytes.
+/// A session, in 28 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Session {
     check: u32,
@@ -161,37 +161,43 @@ struct Session {
     seen: u32,
 }
 
-/// What is learned.
+/// The patterns of requests.
 #[derive(Debug)]
 pub struct Patterns {
-    settings: Settings,
-    pub(crate) shapes: Shapes,
-    /// Taken with the first session, so that who gives none pays nothing.
+    settings: TrainingSettings,
+    pub(crate) shapes: RequestShapes,
+    /// Allocated at the first session, so that deployments without sessions do not pay for it.
     pub(crate) entities: Option<Entities>,
     sessions: Vec<[Session; WAYS]>,
-    observed: u64,
+    observed_requests: u64,
 }
 
 impl Patterns {
-    /// A learner that knows nothing.
+    /// Untrained patterns.
     #[must_use]
-    pub fn new(settings: Settings) -> Patterns {
-        Patterns { settings, shapes: Shapes::default(), entities: None, sessions: Vec::new(), observed: 0 }
+    pub fn new(settings: TrainingSettings) -> Patterns {
+        Patterns {
+            settings,
+            shapes: RequestShapes::default(),
+            entities: None,
+            sessions: Vec::new(),
+            observed_requests: 0,
+        }
     }
 
-    /// Learns from a request without a session, for so many entities.
-    pub fn count(&mut self, shape: &RequestShape, entities: usize, now: Timestamp) {
+    /// Trains on a request without a session, for so many entities.
+    pub fn count(&mut self, shape: &Shape, entities: usize, now: Timestamp) {
         let stamp = self.stamp(now);
-        self.shapes.count(of_size(shape.name, entities), shape, None, stamp);
-        self.observed += 1;
+        self.shapes.record(of_size(shape.name, entities), shape, None, stamp);
+        self.observed_requests += 1;
     }
 
-    /// Learns from a request of a session for so many entities, where it is for those of the session's last request, as far as the names
-    /// of the first and the last tell; whether it is. Of them there is nothing to learn but the shape.
-    pub fn observe_again(
+    /// Trains on a request of a session if it is for the entities of the session's last request, by the names of the first and the last;
+    /// whether it is. Then only its shape is new.
+    pub fn observe_repeat(
         &mut self,
         session: u64,
-        shape: &RequestShape,
+        shape: &Shape,
         entities: usize,
         [first, last]: [u32; 2],
         now: Timestamp,
@@ -204,21 +210,23 @@ impl Patterns {
             let after = Some((known.shape, true));
             (known.shape, known.seen) = (name, seconds);
             let stamp = self.stamp(now);
-            self.shapes.count(name, shape, after, stamp);
-            self.observed += 1;
+            self.shapes.record(name, shape, after, stamp);
+            self.observed_requests += 1;
         }
         is_same
     }
 
-    /// Learns from a request of a session for `entities`, the first [`MAX_ENTITIES`] of it.
-    pub fn observe(&mut self, session: u64, shape: &RequestShape, entities: &[Entity<'_>], now: Timestamp) {
+    /// Trains on a request of a session for `entities`, the first [`MAX_ENTITIES`] of it.
+    pub fn observe(&mut self, session: u64, shape: &Shape, entities: &[Entity<'_>], now: Timestamp) {
         let stamp = self.stamp(now);
         let name = of_size(shape.name, entities.len());
-        self.observed += 1;
-        self.settle_in();
+        self.observed_requests += 1;
+        self.allocate();
         let kind = shape.columns as u8;
         let seconds = (now.0 / 1_000) as u32;
-        let (Some(kept), Some(known)) = (&mut self.entities, find_session(&mut self.sessions, session, seconds)) else {
+        let (Some(known_entities), Some(known)) =
+            (&mut self.entities, find_session(&mut self.sessions, session, seconds))
+        else {
             return;
         };
         let [mut last, mut before] = known.recent;
@@ -230,29 +238,29 @@ impl Patterns {
                 if entity.name == last {
                     continue;
                 }
-                kept.enter(entity.name, kind, entity.key, stamp);
+                known_entities.insert(entity.name, kind, entity.key, stamp);
                 if last != 0 {
-                    kept.link(last, entity.name, true, stamp);
+                    known_entities.link(last, entity.name, true, stamp);
                 }
                 if before != 0 && before != entity.name {
-                    kept.link(before, entity.name, false, stamp);
+                    known_entities.link(before, entity.name, false, stamp);
                 }
                 (last, before) = (entity.name, last);
             }
         }
         *known = Session { check: known.check, shape: name, first, recent: [last, before], seen: seconds };
-        self.shapes.count(name, shape, after, stamp);
+        self.shapes.record(name, shape, after, stamp);
     }
 
-    /// What will probably be asked for after a request of `shape` for these entities.
-    pub fn predict(&mut self, shape: &RequestShape, entities: &[Entity<'_>]) -> Predictions {
+    /// Predicts the requests after one of `shape` for these entities.
+    pub fn predict(&mut self, shape: &Shape, entities: &[Entity<'_>]) -> Predictions {
         let mut found = Predictions::default();
         let most = self.settings.predictions;
         let name = of_size(shape.name, entities.len());
-        let Some(kept) = &self.entities else { return found };
+        let Some(known_entities) = &self.entities else { return found };
         if let Some(known) = self.shapes.get(name) {
             let last = entities.last().map_or(0, |entity| entity.name);
-            for (to, is_same, permille) in known.steps() {
+            for (to, is_same, permille) in known.next_shapes() {
                 if permille < MIN_PERMILLE {
                     continue;
                 }
@@ -262,8 +270,8 @@ impl Patterns {
                         found.insert(Prediction { shape: to, entity: entity.name, permille, source }, most);
                     }
                 } else if !is_same && let Some(next) = self.shapes.get(to) {
-                    let step = Step { shape: to, kind: next.columns as u8, from: last };
-                    follow(kept, step, last, permille, MAX_LINKS, most, &mut found);
+                    let target = Target { shape: to, kind: next.columns as u8, from: last };
+                    add_successors(known_entities, target, last, permille, MAX_LINKS, most, &mut found);
                 }
             }
         }
@@ -281,31 +289,31 @@ impl Patterns {
         found
     }
 
-    /// The key of an entity, where it is kept.
+    /// The key of a known entity.
     #[must_use]
     pub fn key(&self, entity: u32) -> Option<&[u8]> {
         self.entities.as_ref()?.get(entity).map(crate::entities::Entity::key)
     }
 
-    /// How much memory is taken, in bytes.
+    /// The memory in use, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let entities = self.entities.as_ref().map_or(0, Entities::bytes);
         self.shapes.bytes() + entities + self.sessions.capacity() * size_of::<[Session; WAYS]>()
     }
 
-    /// How many requests were learned from.
+    /// How many requests it was trained on.
     #[must_use]
-    pub fn observed(&self) -> u64 {
-        self.observed
+    pub fn observed_requests(&self) -> u64 {
+        self.observed_requests
     }
 
     pub(crate) fn stamp(&self, now: Timestamp) -> u8 {
         (now.0 / self.settings.half_life_millis.max(1)) as u8
     }
 
-    /// Takes the memory for sessions and entities.
-    pub(crate) fn settle_in(&mut self) {
+    /// Allocates sessions and entities.
+    pub(crate) fn allocate(&mut self) {
         if self.entities.is_none() {
             let (all, sessions) = (self.settings.memory_bytes, self.settings.memory_bytes / SESSIONS_SHARE);
             self.sessions = vec![Default::default(); (sessions / size_of::<[Session; WAYS]>()).max(1)];
@@ -314,13 +322,13 @@ impl Patterns {
     }
 }
 
-/// What shapes may take in all.
+/// The most bytes of all shapes.
 const SHAPES_BYTES: usize = 64 << 10;
 
-/// The name of a shape of one entity, or of several: a batch is another pattern than a single request for the same features.
+/// The name of a shape for one entity, or for several: a batch is another pattern than a single request for the same features.
 #[must_use]
 pub fn of_size(shape: u32, entities: usize) -> u32 {
-    // Both names tell the shape's, and neither is 0.
+    // Both names determine the shape, and neither is 0.
     if entities > 1 { shape | 1 } else { (shape & !1).max(2) }
 }
 
@@ -330,48 +338,58 @@ pub fn is_of(pattern: u32, shape: u32) -> bool {
     of_size(pattern, 1) == of_size(shape, 1)
 }
 
-/// To another shape, of another entity than the one asked for.
+/// A predicted shape, for another entity than the requested one.
 #[derive(Clone, Copy)]
-struct Step {
+struct Target {
     shape: u32,
     kind: u8,
     from: u32,
 }
 
-/// Adds the entities that follow `link`, and those that follow them, as far as they can be asked for in the shape.
-fn follow(kept: &Entities, step: Step, link: u32, permille: u32, links: usize, most: usize, found: &mut Predictions) {
-    let Some(entity) = kept.get(link) else { return };
+/// Adds the successors of the entity `link`, and theirs, if their keys fit the shape.
+fn add_successors(
+    known_entities: &Entities,
+    target: Target,
+    link: u32,
+    permille: u32,
+    links: usize,
+    most: usize,
+    found: &mut Predictions,
+) {
+    let Some(entity) = known_entities.get(link) else { return };
     for (name, share) in entity.successors() {
         let permille = permille * share.min(1_000) / 1_000;
-        let Some(next) = kept.get(name).filter(|_| permille >= MIN_PERMILLE && name != step.from) else { continue };
-        if next.kind() == step.kind {
-            let prediction = Prediction { shape: step.shape, entity: name, permille, source: Source::NextEntity };
+        let Some(next) = known_entities.get(name).filter(|_| permille >= MIN_PERMILLE && name != target.from) else {
+            continue;
+        };
+        if next.kind() == target.kind {
+            let prediction = Prediction { shape: target.shape, entity: name, permille, source: Source::NextEntity };
             found.insert(prediction, most);
         }
-        if links > 1 && share >= STRONG {
-            follow(kept, step, name, permille, links - 1, most, found);
+        if links > 1 && share >= FOLLOW_PERMILLE {
+            add_successors(known_entities, target, name, permille, links - 1, most, found);
         }
     }
 }
 
-/// From this share on, in thousandths, what follows a successor is looked at too.
-const STRONG: u32 = 500;
+/// From this probability on, in thousandths, the successors of a successor are predicted too.
+const FOLLOW_PERMILLE: u32 = 500;
 
-/// A session's place; that of the one not seen for longest where it is new.
+/// The session with that key; a new one replaces the least recently seen.
 fn find_session(sessions: &mut [[Session; WAYS]], key: u64, seconds: u32) -> Option<&mut Session> {
-    let check = short_fingerprint(key);
+    let check = short(key);
     let set = (((key & 0xffff_ffff) * sessions.len() as u64) >> 32) as usize;
     let set = sessions.get_mut(set)?;
-    let mut place = None;
+    let mut found = None;
     let mut oldest = u32::MAX;
     for known in set {
         let seen = if known.check == check { 0 } else { known.seen.max(1) };
         if seen < oldest {
             oldest = seen;
-            place = Some(known);
+            found = Some(known);
         }
     }
-    let known = place?;
+    let known = found?;
     if known.check != check || seconds.saturating_sub(known.seen) > SESSION_SECONDS {
         *known = Session { check, ..Session::default() };
     }
@@ -383,25 +401,25 @@ mod tests {
     use super::*;
     use model::shape::fingerprint;
 
-    const SETTINGS: Settings =
-        Settings { memory_bytes: 2 << 20, half_life_millis: 3_600_000, predictions: 5, related: 3 };
+    const SETTINGS: TrainingSettings =
+        TrainingSettings { memory_bytes: 2 << 20, half_life_millis: 3_600_000, predictions: 5, related: 3 };
 
-    fn shape(name: u32) -> RequestShape {
-        RequestShape { name: name << 8, columns: 1, features: vec![name], key_views: vec![0] }
+    fn shape(name: u32) -> Shape {
+        Shape { name: name << 8, columns: 1, features: vec![name], carriers: vec![0] }
     }
 
     fn name(id: u32) -> u32 {
-        short_fingerprint(fingerprint(&id.to_le_bytes(), 0))
+        short(fingerprint(&id.to_le_bytes(), 0))
     }
 
-    struct Learner {
+    struct Trainer {
         patterns: Patterns,
         now: u64,
     }
 
-    impl Learner {
-        fn new() -> Learner {
-            Learner { patterns: Patterns::new(SETTINGS), now: 1_000_000 }
+    impl Trainer {
+        fn new() -> Trainer {
+            Trainer { patterns: Patterns::new(SETTINGS), now: 1_000_000 }
         }
 
         fn ask(&mut self, session: Option<u32>, of: u32, ids: &[u32]) {
@@ -416,7 +434,7 @@ mod tests {
             }
         }
 
-        fn guess(&mut self, of: u32, id: u32) -> Vec<(u32, u32)> {
+        fn predict(&mut self, of: u32, id: u32) -> Vec<(u32, u32)> {
             let key = id.to_le_bytes();
             let found = self.patterns.predict(&shape(of), &[Entity { name: name(id), key: &key }]);
             let id_of = |entity| self.patterns.key(entity).map(|key| u32::from_le_bytes(key.try_into().unwrap()));
@@ -425,112 +443,113 @@ mod tests {
     }
 
     #[test]
-    fn the_next_entity_of_sessions_is_foreseen_though_they_interleave() {
-        let mut learner = Learner::new();
+    fn the_next_entity_of_interleaved_sessions_is_predicted() {
+        let mut trainer = Trainer::new();
         for round in 0..20 {
             for session in 0..50 {
-                learner.ask(Some(session), 1, &[session * 100 + round % 5]);
+                trainer.ask(Some(session), 1, &[session * 100 + round % 5]);
             }
         }
         for session in 0..50 {
-            assert_eq!(learner.guess(1, session * 100)[0], (1, session * 100 + 1));
+            assert_eq!(trainer.predict(1, session * 100)[0], (1, session * 100 + 1));
         }
     }
 
     #[test]
-    fn strangers_without_a_key_teach_nothing_of_what_comes_next() {
-        let mut learner = Learner::new();
-        learner.ask(Some(1), 9, &[1]);
+    fn requests_without_a_session_train_no_next_entity() {
+        let mut trainer = Trainer::new();
+        trainer.ask(Some(1), 9, &[1]);
         for round in 0..1_000 {
-            learner.ask(None, 1, &[round % 5]);
+            trainer.ask(None, 1, &[round % 5]);
         }
-        assert!((0..5).all(|id| learner.guess(1, id).is_empty()));
+        assert!((0..5).all(|id| trainer.predict(1, id).is_empty()));
     }
 
     #[test]
-    fn what_is_asked_next_of_any_entity_is_foreseen_for_one_that_is_new() {
-        let mut learner = Learner::new();
+    fn a_next_shape_of_all_entities_is_predicted_for_a_new_one() {
+        let mut trainer = Trainer::new();
         for id in 0..30 {
-            learner.ask(Some(id), 1, &[id]);
-            learner.ask(Some(id), 2, &[id]);
+            trainer.ask(Some(id), 1, &[id]);
+            trainer.ask(Some(id), 2, &[id]);
         }
-        learner.ask(Some(7_777), 1, &[7_777]);
-        assert_eq!(learner.guess(1, 7_777)[0], (2, 7_777));
+        trainer.ask(Some(7_777), 1, &[7_777]);
+        assert_eq!(trainer.predict(1, 7_777)[0], (2, 7_777));
     }
 
     #[test]
-    fn the_same_entities_asked_for_again_teach_the_same_by_the_short_way() {
+    fn the_short_path_for_repeated_entities_trains_the_same() {
         let run = |is_short: bool| {
-            let mut learner = Learner::new();
+            let mut trainer = Trainer::new();
             for round in 0_u32..3_000 {
                 let (session, of, ids) = (round % 37, round / 37 % 3, [round / 90 % 50, round / 90 % 50 + 1]);
                 let key = fingerprint(&session.to_le_bytes(), 9);
                 let ends = [name(ids[0]), name(ids[1])];
-                if !is_short || !learner.patterns.observe_again(key, &shape(of), 2, ends, Timestamp(learner.now + 10)) {
-                    learner.ask(Some(session), of, &ids);
+                if !is_short || !trainer.patterns.observe_repeat(key, &shape(of), 2, ends, Timestamp(trainer.now + 10))
+                {
+                    trainer.ask(Some(session), of, &ids);
                 } else {
-                    learner.now += 10;
+                    trainer.now += 10;
                 }
             }
-            assert_eq!(learner.patterns.observed(), 3_000);
-            (0..50).map(|id| (0..3).map(|of| learner.guess(of, id)).collect()).collect::<Vec<Vec<_>>>()
+            assert_eq!(trainer.patterns.observed_requests(), 3_000);
+            (0..50).map(|id| (0..3).map(|of| trainer.predict(of, id)).collect()).collect::<Vec<Vec<_>>>()
         };
         assert_eq!(run(true), run(false));
     }
 
     #[test]
-    fn a_batch_that_follows_is_foreseen_row_by_row() {
-        let mut learner = Learner::new();
+    fn a_batch_that_follows_is_predicted_row_by_row() {
+        let mut trainer = Trainer::new();
         for _ in 0..10 {
-            learner.ask(Some(1), 1, &[1]);
-            learner.ask(Some(1), 2, &[50, 51, 52]);
+            trainer.ask(Some(1), 1, &[1]);
+            trainer.ask(Some(1), 2, &[50, 51, 52]);
         }
-        let mut found: Vec<u32> = learner.guess(1, 1).into_iter().map(|(_, id)| id).collect();
+        let mut found: Vec<u32> = trainer.predict(1, 1).into_iter().map(|(_, id)| id).collect();
         found.sort_unstable();
         assert_eq!(found, [50, 51, 52]);
     }
 
     #[test]
-    fn a_session_that_rested_for_long_begins_anew() {
-        let mut learner = Learner::new();
+    fn a_session_expires_after_half_an_hour() {
+        let mut trainer = Trainer::new();
         for id in 0..20 {
-            learner.ask(Some(1), 1, &[id]);
-            learner.now += 3_600_000;
+            trainer.ask(Some(1), 1, &[id]);
+            trainer.now += 3_600_000;
         }
-        assert!((0..20).all(|id| learner.guess(1, id).is_empty()));
+        assert!((0..20).all(|id| trainer.predict(1, id).is_empty()));
     }
 
     #[test]
-    fn the_same_requests_at_the_same_times_teach_the_same() {
+    fn training_is_deterministic() {
         let run = || {
-            let mut learner = Learner::new();
+            let mut trainer = Trainer::new();
             for round in 0_u32..5_000 {
-                learner.ask(Some(round % 37), round % 3, &[round.wrapping_mul(2_654_435_761) % 500]);
+                trainer.ask(Some(round % 37), round % 3, &[round.wrapping_mul(2_654_435_761) % 500]);
             }
-            (0..500).map(|id| learner.guess(1, id)).collect::<Vec<_>>()
+            (0..500).map(|id| trainer.predict(1, id)).collect::<Vec<_>>()
         };
         assert_eq!(run(), run());
     }
 
     #[test]
-    fn memory_stays_within_its_bound_whatever_is_asked() {
-        let mut learner = Learner::new();
+    fn memory_stays_within_its_bound_whatever_is_requested() {
+        let mut trainer = Trainer::new();
         for round in 0_u32..200_000 {
             let id = round.wrapping_mul(2_654_435_761);
-            learner.ask(Some(id >> 8), id % 1_000, &[id, id ^ 1, id ^ 2]);
+            trainer.ask(Some(id >> 8), id % 1_000, &[id, id ^ 1, id ^ 2]);
         }
-        assert!(learner.patterns.bytes() <= SETTINGS.memory_bytes, "{}", learner.patterns.bytes());
+        assert!(trainer.patterns.bytes() <= SETTINGS.memory_bytes, "{}", trainer.patterns.bytes());
     }
 
     /// Takes minutes unless built for speed: `cargo test --release -p featheredge-prefetch -- --ignored`.
     #[test]
     #[ignore = "ten million requests"]
     fn memory_stays_within_its_bound_after_ten_million_requests() {
-        let mut learner = Learner::new();
+        let mut trainer = Trainer::new();
         for round in 0_u32..10_000_000 {
             let id = round.wrapping_mul(2_654_435_761);
-            learner.ask(Some(id >> 8), id % 1_000, &[id]);
+            trainer.ask(Some(id >> 8), id % 1_000, &[id]);
         }
-        assert!(learner.patterns.bytes() <= SETTINGS.memory_bytes, "{}", learner.patterns.bytes());
+        assert!(trainer.patterns.bytes() <= SETTINGS.memory_bytes, "{}", trainer.patterns.bytes());
     }
 }

@@ -239,7 +239,7 @@ impl Dispatcher {
     }
 
     /// Where in a trace a request stands that has just come.
-    fn trace(&mut self, traceparent: &str) -> Option<Context> {
+    fn trace(&mut self, traceparent: &str) -> Option<TraceContext> {
         let requests = &mut self.requests;
         self.read_path.answers.recorder.trace(traceparent, || requests.random())
     }
@@ -249,7 +249,7 @@ impl Dispatcher {
         &mut self,
         mut protocol: Protocol,
         incoming: Incoming<'_>,
-        trace: Option<Context>,
+        trace: Option<TraceContext>,
         now: Timestamp,
     ) -> Transition {
         let Incoming { body, caller, .. } = incoming;

@@ -1,6 +1,6 @@
 //! How the engine stands, as telemetry has it.
 
-use ::prefetch::prefetch::Measured;
+use ::prefetch::governor::PrefetchStats;
 use config::Config;
 use engine::Engine;
 use engine::breaker::{Breaker, BreakerState};
@@ -37,7 +37,7 @@ pub(super) fn gauges(engine: &Engine, config: &Config, memory: MemoryUse) -> Gau
         l2: None,
         l3: None,
         origin: Some(tier_gauges(engine.origin_breaker(), None, timeout, most)),
-        prefetch: prefetch_figures(engine.governor().measured()),
+        prefetch: prefetch_figures(engine.governor().stats()),
         memory,
     };
     for store in engine.stores() {
@@ -51,30 +51,30 @@ pub(super) fn gauges(engine: &Engine, config: &Config, memory: MemoryUse) -> Gau
     gauges
 }
 
-fn prefetch_figures(measured: &Measured) -> PrefetchFigures {
+fn prefetch_figures(stats: &PrefetchStats) -> PrefetchFigures {
     let share = |permille: Option<u64>| Decimal(permille.unwrap_or_default() * 1_000);
     PrefetchFigures {
-        issued: measured.issued,
-        probes: measured.probes,
-        used: measured.used,
-        late: measured.late,
-        wasted: measured.wasted,
-        failed: measured.failed,
-        over_budget: measured.over_budget,
-        admission_rejected: measured.admission_rejected,
-        evictions: measured.evictions,
-        polluting_evictions: measured.polluting_evictions,
-        l2_reads: measured.reads,
-        origin_rows: measured.calls,
-        l2_writes: measured.writes,
+        issued: stats.issued,
+        probes: stats.probes,
+        used: stats.used,
+        late: stats.late,
+        wasted: stats.wasted,
+        failed: stats.failed,
+        over_budget: stats.over_budget,
+        admission_rejected: stats.admission_rejected,
+        evictions: stats.evictions,
+        polluting_evictions: stats.polluting_evictions,
+        l2_reads: stats.reads,
+        origin_rows: stats.calls,
+        l2_writes: stats.writes,
         // Billionths of a dollar are told in millionths.
-        spent_usd: Decimal(measured.spent / 1_000),
-        saved_usd: Decimal(measured.saved / 1_000),
-        precision: share(measured.precision_permille()),
-        coverage: share(measured.coverage_permille()),
-        timeliness: share(measured.timeliness_permille()),
-        models_merged: measured.models_merged,
-        models_ignored: measured.models_ignored,
+        spent_usd: Decimal(stats.spent / 1_000),
+        saved_usd: Decimal(stats.saved / 1_000),
+        precision: share(stats.precision_permille()),
+        coverage: share(stats.coverage_permille()),
+        timeliness: share(stats.timeliness_permille()),
+        models_merged: stats.models_merged,
+        models_ignored: stats.models_ignored,
     }
 }
 

@@ -53,7 +53,7 @@ pub use io::{
     RequestHandle, Response, Transition,
 };
 pub use reply::{Header, Reply};
-pub use telemetry::snapshot::{MemoryUse, Share};
+pub use telemetry::snapshot::{MemoryShare, MemoryUse};
 
 use dispatch::Dispatcher;
 use invalidation_log::InvalidationLog;

@@ -9,12 +9,12 @@ use crate::read_path::ReadPath;
 use cache::invalidations;
 use config::OTHER_BYTES;
 use telemetry::record;
-use telemetry::snapshot::{MemoryUse, Share};
+use telemetry::snapshot::{MemoryShare, MemoryUse};
 
 /// What each share of the memory takes now.
 pub(super) fn account(read_path: &ReadPath, requests: &RequestsInProgress) -> MemoryUse {
     let ReadPath { config, engine, planner, pool, answers, bodies, .. } = read_path;
-    let share = |used: usize, allowed: usize, evicted: u64| Share { used, allowed, evicted };
+    let share = |used: usize, allowed: usize, evicted: u64| MemoryShare { used, allowed, evicted };
     let memory = engine.memory();
     let rows = share(memory.bytes(), config.l1.max_bytes, memory.evictions());
     let plans = share(planner.bytes() + pool.lists_bytes(), config.memory.plan_bytes, planner.evicted());

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use crate::io::{Continuation, IoRequest, IoResult, WriteBegun};
 use crate::pool::Pool;
 use crate::request::{Protocol, RequestContext};
+use ::prefetch::model_codec::MAX_MODEL;
 use ::prefetch::patterns::{Entity, MAX_ENTITIES, Prediction, Predictions, is_of};
-use ::prefetch::stored::MAX_MODEL;
 use config::Config;
 use engine::Engine;
 use model::answer::Tier;
@@ -158,7 +158,7 @@ impl PrefetchScheduler {
         if !engine.would_write(Tier::L2, now) {
             return None;
         }
-        let model = engine.patterns().store(&self.config.project);
+        let model = engine.patterns().encode(&self.config.project);
         debug_assert!(model.len() <= MAX_MODEL);
         let ttl_seconds = self.config.l2.ttl_seconds;
         let write = WriteBegun { tier: Tier::L2, rows: 1, allowance: None, began: now };
@@ -172,10 +172,10 @@ impl PrefetchScheduler {
     pub(super) fn on_model(&self, engine: &mut Engine, result: IoResult, now: Timestamp) {
         let IoResult::Read(Ok(values)) = result else { return };
         let Some(model) = values.into_iter().next().flatten() else { return };
-        let is_restored = engine.patterns_mut().restore(&model, &self.config.project, now);
-        let measured = engine.governor_mut().measured_mut();
-        measured.models_merged += u64::from(is_restored);
-        measured.models_ignored += u64::from(!is_restored);
+        let is_restored = engine.patterns_mut().merge_encoded(&model, &self.config.project, now);
+        let stats = engine.governor_mut().stats_mut();
+        stats.models_merged += u64::from(is_restored);
+        stats.models_ignored += u64::from(!is_restored);
     }
 
     fn model_key(&self) -> StoreKey {

@@ -13,9 +13,9 @@ use model::time::Timestamp;
 use protocol::feature_request::FeatureRequest;
 use protocol::plan::Plan;
 use telemetry::quality::quality_of;
-use telemetry::record::{self, Batch, Path, Records, Request, Rows, SpanName};
+use telemetry::record::{self, Batch, RecordBuffer, Request, Route, RowCounts, SpanName};
 use telemetry::snapshot::GaugeSnapshot;
-use telemetry::trace::Context;
+use telemetry::trace::TraceContext;
 
 /// How long what was told waits for more, in milliseconds.
 const EVERY_MILLIS: u64 = 1_000;
@@ -26,7 +26,7 @@ const PATIENCE_MILLIS: u64 = 30_000;
 /// What was told and not taken yet, and what of requests is to be told.
 #[derive(Debug)]
 pub(super) struct Recorder {
-    records: Records,
+    records: RecordBuffer,
     is_enabled: bool,
     max_views: usize,
     /// Of requests without a trace of their own, how many begin one, in percent; none where nobody collects them.
@@ -42,7 +42,7 @@ impl Recorder {
     pub(super) fn new(config: &Config) -> Recorder {
         let telemetry = &config.telemetry;
         Recorder {
-            records: Records::default(),
+            records: RecordBuffer::default(),
             is_enabled: telemetry.enabled,
             max_views: telemetry.max_views,
             trace_sampling_percent: telemetry.traces_url.as_ref().map(|_| telemetry.trace_sampling_percent),
@@ -69,25 +69,25 @@ impl Recorder {
         if self.records.is_empty() {
             return None;
         }
-        let is_pressing = self.records.is_pressing();
-        if now < self.ordered_until && (self.is_pressed || !is_pressing) {
+        let is_flush_due = self.records.is_flush_due();
+        if now < self.ordered_until && (self.is_pressed || !is_flush_due) {
             return None;
         }
-        self.is_pressed = is_pressing;
-        let delay = if is_pressing { 0 } else { EVERY_MILLIS.saturating_sub(now.millis_since(self.taken_at)) };
+        self.is_pressed = is_flush_due;
+        let delay = if is_flush_due { 0 } else { EVERY_MILLIS.saturating_sub(now.millis_since(self.taken_at)) };
         self.ordered_until = now.plus(delay + PATIENCE_MILLIS);
         Some(delay)
     }
 
     /// Where in a trace a request stands that comes with this header, if with any; `None` where it is in none.
-    pub(super) fn trace(&self, traceparent: &str, mut random: impl FnMut() -> u64) -> Option<Context> {
+    pub(super) fn trace(&self, traceparent: &str, mut random: impl FnMut() -> u64) -> Option<TraceContext> {
         if !self.is_enabled || (traceparent.is_empty() && self.trace_sampling_percent.is_none()) {
             return None;
         }
-        let within = Context::within(traceparent, random());
+        let within = TraceContext::from_traceparent(traceparent, random());
         within.or_else(|| {
             let is_sampled = random() % 100 < self.trace_sampling_percent?;
-            is_sampled.then(|| Context::new([random(), random(), random()], is_sampled))
+            is_sampled.then(|| TraceContext::new([random(), random(), random()], is_sampled))
         })
     }
 
@@ -102,7 +102,7 @@ impl Recorder {
     pub(super) fn write(&mut self, began: Timestamp, now: Timestamp) {
         if self.is_enabled {
             let millis = now.millis_since(began);
-            let request = Request { path: Path::Writes, status: 200, millis, ..Request::default() };
+            let request = Request { route: Route::Writes, status: 200, millis, ..Request::default() };
             self.records.request(&request, &[], now);
         }
     }
@@ -119,20 +119,20 @@ impl Recorder {
         if !self.is_enabled {
             return;
         }
-        let path = if ended.context.protocol.is_feast() { Path::Feast } else { Path::Native };
-        self.note(path, ended, now);
+        let route = if ended.context.protocol.is_feast() { Route::Feast } else { Route::Native };
+        self.note(route, ended, now);
         if let Some(trace) = &ended.context.trace {
-            self.spans(trace, path, ended, now);
+            self.spans(trace, route, ended, now);
         }
     }
 
     #[inline]
-    fn note(&mut self, path: Path, ended: &Ended<'_>, now: Timestamp) {
+    fn note(&mut self, route: Route, ended: &Ended<'_>, now: Timestamp) {
         let Ended { context, status, timings, asked, .. } = *ended;
         let (began, max_staleness) = (context.began, context.protocol.options().map(|options| options.max_staleness));
         let millis = now.millis_since(began);
         let mut request = Request {
-            path,
+            route,
             priority: context.priority() as u8,
             status,
             millis,
@@ -149,12 +149,13 @@ impl Recorder {
             request.features = row.map_or(0, |row| row.schema().features().len() as u64);
         }
         let tier_counts = &answer.tier_counts;
-        request.is_lacking = tier_counts.missing > 0 && answer.failure.is_some();
-        request.rows = Rows { l1_hits: tier_counts.l1_hits.into(), stale: tier_counts.stale.into(), ..Rows::default() };
+        request.is_incomplete = tier_counts.missing > 0 && answer.failure.is_some();
+        request.rows =
+            RowCounts { l1_hits: tier_counts.l1_hits.into(), stale: tier_counts.stale.into(), ..RowCounts::default() };
         if tier_counts.l1_misses > 0 {
             let parts = timings.parts(millis);
             (request.cache_millis, request.origin_millis) = (parts.cache, parts.computation);
-            request.rows = Rows {
+            request.rows = RowCounts {
                 l1_misses: tier_counts.l1_misses.into(),
                 l2_hits: tier_counts.l2_hits.into(),
                 l2_misses: tier_counts.l2_misses.into(),
@@ -184,14 +185,14 @@ impl Recorder {
     }
 
     /// Tells of the spans of a request that ends now.
-    fn spans(&mut self, trace: &Context, path: Path, ended: &Ended<'_>, now: Timestamp) {
+    fn spans(&mut self, trace: &TraceContext, route: Route, ended: &Ended<'_>, now: Timestamp) {
         if self.trace_sampling_percent.is_none() || !trace.is_sampled() {
             return;
         }
         let Ended { context, status, timings, .. } = *ended;
         let began = context.began;
         let millis = now.millis_since(began);
-        self.records.span(trace, SpanName::Request(path), began, millis, status, now);
+        self.records.span(trace, SpanName::Request(route), began, millis, status, now);
         for (tier, began, millis, status) in timings.spans() {
             self.records.span(trace, SpanName::Tier(tier), began, millis, status, now);
         }
@@ -222,11 +223,11 @@ pub(super) struct Ended<'a> {
     pub(super) timings: &'a Timings,
 }
 
-fn told_tier(tier: Tier) -> Option<record::Tier> {
+fn told_tier(tier: Tier) -> Option<record::RemoteTier> {
     match tier {
         Tier::L1 => None,
-        Tier::L2 => Some(record::Tier::L2),
-        Tier::L3 => Some(record::Tier::L3),
-        Tier::Origin => Some(record::Tier::Origin),
+        Tier::L2 => Some(record::RemoteTier::L2),
+        Tier::L3 => Some(record::RemoteTier::L3),
+        Tier::Origin => Some(record::RemoteTier::Origin),
     }
 }

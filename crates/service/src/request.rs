@@ -76,7 +76,7 @@ pub(super) struct RequestContext<'a> {
     /// What the engine knows the caller's session by, where it tells one.
     pub(super) session: Option<u64>,
     /// Where in a trace it stands, where it is in one.
-    pub(super) trace: Option<Context>,
+    pub(super) trace: Option<TraceContext>,
     pub(super) began: Timestamp,
 }
 
@@ -98,6 +98,6 @@ impl<'a> RequestContext<'a> {
 
     /// How the request tells others of the trace that it is in.
     pub(super) fn traceparent(&self) -> Option<String> {
-        self.trace.map(|trace| trace.header())
+        self.trace.map(|trace| trace.traceparent())
     }
 }

@@ -1,5 +1,6 @@
 //! What the configuration means to the engine and the planner.
 
+use ::prefetch::governor::{self, NanodollarPrices};
 use ::prefetch::patterns;
 use ::prefetch::prefetch::{self as governing, Prices};
 use cache::job_window::JobSettings;
@@ -98,18 +99,18 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
         },
         is_singleflight: config.singleflight.enabled,
         early_beta_permille: permille(config.freshness.early_refresh_percent),
-        learning: patterns::Settings {
+        learning: patterns::TrainingSettings {
             memory_bytes: prefetch.memory_bytes,
             half_life_millis: prefetch.half_life_seconds * 1_000,
             predictions: prefetch.max_predictions,
             related: prefetch.max_related_predictions,
         },
-        prefetch: governing::Settings {
+        prefetch: governor::GovernorSettings {
             max_rows_per_second: prefetch.max_rows_per_second,
-            floor_permille: prefetch.min_precision_percent * 10,
+            min_precision_permille: prefetch.min_precision_percent * 10,
             holdout_permille: prefetch.holdout_percent * 10,
-            rest_millis: prefetch.cooldown_seconds * 1_000,
-            prices: Prices {
+            cooldown_millis: prefetch.cooldown_seconds * 1_000,
+            prices: NanodollarPrices {
                 read: costs.l2_read_cents_per_million * NANODOLLARS,
                 write: costs.l2_write_cents_per_million * NANODOLLARS,
                 call: costs.origin_call_cents_per_million * NANODOLLARS,

@@ -68,12 +68,16 @@ impl Timings {
     }
 
     /// The same as spans: what it was, when it began, how long it took, and to which HTTP status it came.
-    pub(super) fn spans(&self) -> impl Iterator<Item = (record::Tier, Timestamp, u64, u16)> {
+    pub(super) fn spans(&self) -> impl Iterator<Item = (record::RemoteTier, Timestamp, u64, u16)> {
         let [l2, l3] = self.reads;
         let status = self.origin_status.unwrap_or_default();
-        [(record::Tier::L2, l2, 0), (record::Tier::L3, l3, 0), (record::Tier::Origin, self.fetch, status)]
-            .into_iter()
-            .filter_map(|(tier, timing, status)| Some((tier, timing.began?, timing.millis?, status)))
+        [
+            (record::RemoteTier::L2, l2, 0),
+            (record::RemoteTier::L3, l3, 0),
+            (record::RemoteTier::Origin, self.fetch, status),
+        ]
+        .into_iter()
+        .filter_map(|(tier, timing, status)| Some((tier, timing.began?, timing.millis?, status)))
     }
 
     /// Ends all that is still waited for: the answer goes out without it.

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant as Clock;
 
-use featheredge_telemetry::histogram::{ALL, Count, Kind, Windows};
+use featheredge_telemetry::histogram::{ALL, Count, SeriesKind, Windows};
 use model::time::Timestamp;
 
 const ROUNDS: u64 = 9;
@@ -15,9 +15,9 @@ fn main() {
     let mut windows = Windows::new(300_000, 3_600_000);
     let series = [
         ALL,
-        windows.series_of(Kind::Route, "/r"),
-        windows.series_of(Kind::Priority, "p"),
-        windows.series_of(Kind::View, "v"),
+        windows.series_of(SeriesKind::Route, "/r"),
+        windows.series_of(SeriesKind::Priority, "p"),
+        windows.series_of(SeriesKind::View, "v"),
     ];
     let mut nanos: Vec<f64> = (0..ROUNDS)
         .map(|round| {

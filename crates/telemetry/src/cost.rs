@@ -3,21 +3,21 @@
 use crate::figures;
 use crate::figures::Decimal;
 use crate::histogram::{Count, Summary};
-use crate::sla::share;
+use crate::sla::per_million;
 
-/// What a million operations cost, in US cents.
+/// Prices of a million operations, in US cents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prices {
     /// Keys read from L2.
     pub read_cents: u64,
     /// Keys written to L2.
     pub write_cents: u64,
-    /// Calls to the origin.
+    /// Origin calls.
     pub origin_cents: u64,
 }
 
 figures! {
-    /// What was done, what need not be, and what both cost.
+    /// Operations done and saved, and their cost.
     Cost {
         /// Keys read from L2.
         l2_reads: Total,
@@ -52,14 +52,14 @@ figures! {
         /// Mean latency of requests with an origin call, in the window.
         miss_ms: Micros,
         /// Share of the requested rows that any tier had, in the window.
-        hit_ratio: Share,
+        hit_ratio: Ratio,
         /// Waiting time saved in each second: hit ratio x (miss latency - hit latency) x request rate.
         saved_ms: Micros,
     }
 }
 
 impl Cost {
-    /// The same operations with their money.
+    /// The same operations with their cost.
     #[must_use]
     pub fn priced(self, prices: &Prices) -> Cost {
         // Cents a million are hundredths of a millionth of a dollar each.
@@ -75,18 +75,18 @@ impl Cost {
 }
 
 impl LatencyModel {
-    /// The model of a window of so many milliseconds. Nothing is saved where either kind of request was not seen.
+    /// The model of a window of `window_millis`. Nothing is saved unless the window has both hits and misses.
     #[must_use]
     pub fn of(window: &Summary, window_millis: u64) -> LatencyModel {
-        let mean = |millis: Count| Decimal(share(window.of(millis), window.of(Count::Requests)) / 1_000);
+        let mean = |millis: Count| Decimal(per_million(window.of(millis), window.of(Count::Requests)) / 1_000);
         let (requests, misses) = (window.of(Count::Requests), window.of(Count::MissRequests));
         let rows = window.of(Count::L1Hits) + window.of(Count::L1Misses);
-        let had = window.of(Count::L1Hits) + window.of(Count::L2Hits) + window.of(Count::L3Hits);
+        let hits = window.of(Count::L1Hits) + window.of(Count::L2Hits) + window.of(Count::L3Hits);
         let micros = |millis: u64, requests: u64| (millis * 1_000).checked_div(requests);
         let hit_millis = window.of(Count::Millis).saturating_sub(window.of(Count::MissMillis));
         let hit = micros(hit_millis, requests.saturating_sub(misses));
         let miss = micros(window.of(Count::MissMillis), misses);
-        let hit_ratio = share(had.min(rows), rows);
+        let hit_ratio = per_million(hits.min(rows), rows);
         let per_thousand_seconds = (requests * 1_000_000).checked_div(window_millis).unwrap_or_default();
         let gained = hit.zip(miss).map_or(0, |(hit, miss)| miss.saturating_sub(hit));
         LatencyModel {

@@ -1,23 +1,24 @@
-//! Figures: named numbers with a unit, declared once for JSON, for Prometheus and for people.
+//! Figures: named numbers with a unit and a help text, declared once for JSON and for Prometheus.
 //!
-//! Invariant: what a [`figures!`](crate::figures) struct declares is in `/v1/stats` and in `/metrics`, under names that follow from
-//! its own.
+//! Invariant: what a [`figures!`](crate::figures) struct declares is in `/v1/stats`, and but for quantiles in `/metrics`, under names
+//! that follow from its own.
 
 use serde::{Serialize, Serializer};
 
-/// What a number is. As JSON its name is the field's; for Prometheus the base unit stands in place of the field's own.
+/// The kind and unit of a number. JSON has the field's name; Prometheus has the base unit in place of the field's unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// A count since the start.
     Total,
-    /// A number that goes up and down.
+    /// A number that rises and falls.
     Gauge,
-    /// Milliseconds, in a field that ends in `_ms`.
-    Millis,
+    /// Milliseconds of a quantile in a window. JSON has it and Prometheus does not: quantiles cannot be aggregated, so a
+    /// [histogram](crate::prometheus::write_histogram) takes its place.
+    QuantileMillis,
     /// Microseconds, written as milliseconds, in a field that ends in `_ms`.
     Micros,
-    /// Millionths of a whole, written as a share of 1; in a field that ends in `_ratio`, or that a metric adds it to.
-    Share,
+    /// Millionths, written as a ratio from 0 to 1. The metric's name ends in `_ratio`.
+    Ratio,
     /// Thousandths, written as a number.
     Rate,
     /// Millionths of a US dollar since the start, written as dollars, in a field that ends in `_usd`.
@@ -28,12 +29,12 @@ pub enum Unit {
 pub type Total = u64;
 /// See [`Unit::Gauge`].
 pub type Gauge = u64;
-/// See [`Unit::Millis`].
-pub type Millis = u64;
+/// See [`Unit::QuantileMillis`].
+pub type QuantileMillis = u64;
 /// See [`Unit::Micros`].
 pub type Micros = Decimal<3>;
-/// See [`Unit::Share`].
-pub type Share = Decimal<6>;
+/// See [`Unit::Ratio`].
+pub type Ratio = Decimal<6>;
 /// See [`Unit::Rate`].
 pub type Rate = Decimal<3>;
 /// See [`Unit::MicroDollars`].
@@ -60,7 +61,7 @@ impl<const DECIMALS: u32> Serialize for Decimal<DECIMALS> {
 pub struct Figure {
     /// The field's name.
     pub name: &'static str,
-    /// What it is.
+    /// Its kind and unit.
     pub unit: Unit,
     /// The field's documentation, which is the metric's help.
     pub help: &'static str,
@@ -71,8 +72,8 @@ pub trait Figures {
     /// Its figures, in the order of its fields.
     const FIGURES: &'static [Figure];
 
-    /// Their numbers, each in the unit that [`Unit`] names.
-    fn numbers(&self) -> Vec<u64>;
+    /// Their values, each in the unit that [`Unit`] describes.
+    fn values(&self) -> Vec<u64>;
 }
 
 /// Declares structs of figures: `field: Unit` with one line of documentation each.
@@ -92,18 +93,18 @@ macro_rules! figures {
                 help: $help,
             }),+];
 
-            fn numbers(&self) -> Vec<u64> {
+            fn values(&self) -> Vec<u64> {
                 vec![$(self.$field.into()),+]
             }
         }
     )+};
 }
 
-/// Values by label, written as an object in this order.
+/// Values by label, serialized as an object in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rows<'a, T>(pub Vec<(&'a str, T)>);
+pub struct ByLabel<'a, T>(pub Vec<(&'a str, T)>);
 
-impl<T: Serialize> Serialize for Rows<'_, T> {
+impl<T: Serialize> Serialize for ByLabel<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(label, value)| (label, value)))
     }

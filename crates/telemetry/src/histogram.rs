@@ -1,81 +1,81 @@
 //! Latencies and counts over a sliding window, as a ring of slots for each series.
 //!
-//! A percentile is wrong by at most [`MAX_ERROR_PERMILLE`] thousandths. Recording finds a bucket by a few shifts, adds, and allocates
-//! nothing after a series' first time. Slots are numbered by absolute time and have the same buckets everywhere, so the windows of
-//! many isolates merge exactly. Source of the buckets: the crate `histogram` (H2 histogram, <https://h2histogram.org>).
+//! The error of a percentile is at most [`MAX_ERROR_PERMILLE`] thousandths. Recording finds the bucket by a few shifts, and allocates only at
+//! a series' first record. Slots are numbered by absolute time and have the same buckets everywhere, so the windows of many isolates
+//! merge exactly. Source of the buckets: the crate `histogram` (H2 histogram, <https://h2histogram.org>).
 
 use ::histogram::{Config, Histogram32};
 
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Slots of a window: it slides by a tenth of its length.
+/// Slots of a window, which slides by a tenth of its length.
 pub const SLOTS: usize = 10;
 
-/// How wrong a percentile may be, in thousandths: half of a bucket, whose width is 1/64 of where it begins.
+/// The largest error of a percentile, in thousandths: half of a bucket, whose width is 1/64 of its lower bound.
 pub const MAX_ERROR_PERMILLE: u64 = 8;
 
-/// Up to 127 one bucket a number, above that 64 in an octave, up to 2¹⁸: in milliseconds, past four minutes.
+/// One bucket for each number up to 127, then 64 in each octave, up to 2¹⁸: more than four minutes in milliseconds.
 const BUCKETS: Config = match Config::new(6, 18) {
     Ok(buckets) => buckets,
     // Evaluated by the compiler.
     Err(_) => panic!(),
 };
 
-/// The largest number that is told from larger ones.
+/// The largest value that has a bucket; larger ones count as this.
 const MAX_VALUE: u64 = (1 << 18) - 1;
 
-/// The bounds of the histogram that is exported, in milliseconds: those of Feast's server.
+/// The bounds of exported histograms of latency, in milliseconds: those of Feast's server.
 pub const BOUNDS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
 
 /// The bounds of the histogram of entities in a request: those of Feast's server.
 pub const ENTITY_BOUNDS: [u64; 9] = [1, 5, 10, 25, 50, 100, 250, 500, 1_000];
 
-/// The bucket of a request for so many entities: the place of its bound, or one past the last.
+/// The bucket of a request for so many entities: the index of its bound, or one past the last.
 #[must_use]
 pub fn entity_bucket(entities: u64) -> usize {
     ENTITY_BOUNDS.iter().position(|&bound| entities <= bound).unwrap_or(ENTITY_BOUNDS.len())
 }
 
-/// What is counted beside latencies. Not every series counts all of it.
+/// What is counted besides latencies. Not every series has every count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Count {
     /// Requests, or operations of a tier.
     Requests,
-    /// Requests that failed, or were answered without some value that exists: the error rate's.
+    /// Requests that failed or lacked a value, for the error rate.
     Errors,
-    /// Requests that were not answered: the availability's.
+    /// Requests that were not answered, for the availability.
     Unavailable,
-    /// Requests that took longer than the 99th percentile may.
+    /// Requests slower than the objective of the 99th percentile.
     Slow,
     /// Milliseconds of all requests together.
     Millis,
     /// Rows that L1 had.
     L1Hits,
-    /// Rows that it had not.
+    /// Rows that L1 did not have.
     L1Misses,
     /// Rows that L2 completed.
     L2Hits,
-    /// Rows that it was asked for and did not complete.
+    /// Rows that L2 was read for and did not complete.
     L2Misses,
     /// Rows that L3 completed.
     L3Hits,
-    /// Rows that it was asked for and did not complete.
+    /// Rows that L3 was read for and did not complete.
     L3Misses,
-    /// Rows, or parts of rows, that nothing could supply.
+    /// Rows that no tier could complete.
     RowsMissing,
     /// Rows that were served past their time to live.
     RowsStale,
-    /// Values that were asked for.
+    /// Values requested.
     Requested,
-    /// Values that were served: present, or known to be null, and of a permitted age.
+    /// Values served: present or known to be null, and of a permitted age.
     Served,
-    /// Values that could not be had.
+    /// Values that failed.
     Failed,
     /// The freshness of the served values, in thousandths each.
     Freshness,
-    /// Requests for which the origin was called.
+    /// Requests with an origin call.
     MissRequests,
     /// Their milliseconds.
     MissMillis,
@@ -83,39 +83,39 @@ pub enum Count {
     CacheMillis,
     /// Milliseconds in which requests waited for the origin to compute.
     ComputeMillis,
-    /// Milliseconds in which requests waited for neither: on their way, or in a queue.
+    /// Milliseconds in which requests waited for neither: in queues, and between host and core.
     NetworkMillis,
-    /// Milliseconds in which answers were read and written.
+    /// Milliseconds of serialization.
     SerializationMillis,
-    /// Requests that were answered without a call to the origin.
+    /// Requests that were answered without an origin call.
     CallsSaved,
     /// Entities of all requests together.
     Entities,
-    /// Features of all requests together, each as often as it is named.
+    /// Features of all requests together; a repeated name counts each time.
     Features,
-    /// Requests by how many entities they are for: the first [bucket](entity_bucket); the others follow it.
+    /// Requests by their number of entities: the first [bucket](entity_bucket), which the others follow.
     EntityBuckets,
 }
 
 /// How many counts there are.
 pub const COUNTS: usize = Count::EntityBuckets as usize + ENTITY_BOUNDS.len() + 1;
 
-/// Which requests, or operations, a series is of.
+/// What a series measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
+pub enum SeriesKind {
     /// All requests for features.
     All,
-    /// Requests to one path.
+    /// Requests of one route.
     Route,
     /// Requests of one priority.
     Priority,
-    /// Requests that ask for one view.
+    /// Requests that name one view.
     View,
     /// Operations of one tier.
     Tier,
 }
 
-/// The name of the series that takes what there is no series for.
+/// The name of the series for all views without their own.
 pub const OTHER: &str = "other";
 
 /// The most series of all kinds.
@@ -180,8 +180,8 @@ impl Totals {
     fn add(&mut self, slot: &Slot) {
         add_all(&mut self.counts, &slot.counts);
         for bucket in slot.latencies.iter().filter(|bucket| bucket.count() > 0) {
-            let place = BOUNDS.iter().position(|&bound| bucket.start() <= bound);
-            if let Some(total) = place.and_then(|place| self.bounds.get_mut(place)) {
+            let index = BOUNDS.iter().position(|&bound| bucket.start() <= bound);
+            if let Some(total) = index.and_then(|index| self.bounds.get_mut(index)) {
                 *total = total.saturating_add(bucket.count());
             }
         }
@@ -191,16 +191,16 @@ impl Totals {
 /// Requests, or operations, that are measured together.
 #[derive(Clone, Debug)]
 pub struct Series {
-    /// Which they are.
-    pub kind: Kind,
-    /// The path, priority, view or tier.
+    /// What it measures.
+    pub kind: SeriesKind,
+    /// The route, priority, view or tier.
     pub name: Box<str>,
-    /// The ring; none before the first is recorded.
+    /// The ring; empty before the first record.
     slots: Vec<Slot>,
     pub(crate) totals: Totals,
 }
 
-/// What a series says of the present window.
+/// The present window of a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// By [`Count`].
@@ -228,7 +228,7 @@ impl Summary {
 }
 
 impl Series {
-    /// What the window says.
+    /// Summarizes the window.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
@@ -239,7 +239,7 @@ impl Series {
         summary
     }
 
-    /// The values that these thousandths of all recorded ones do not pass, ascending; 0 where there are none.
+    /// The quantiles at these thousandths, which ascend; 0 for an empty window.
     fn percentiles<const N: usize>(&self, permilles: [u64; N]) -> [u64; N] {
         let total: u64 =
             self.slots.iter().flat_map(|slot| slot.latencies.as_slice()).map(|&count| u64::from(count)).sum();
@@ -253,11 +253,11 @@ impl Series {
                 .filter_map(|slot| slot.latencies.as_slice().get(index))
                 .map(|&count| u64::from(count))
                 .sum::<u64>();
-            while let (Some(&permille), Some(place)) = (permilles.get(next), found.get_mut(next)) {
+            while let (Some(&permille), Some(index)) = (permilles.get(next), found.get_mut(next)) {
                 if below * 1_000 < total * permille {
                     break;
                 }
-                *place = (bucket.start() + bucket.end()).div_ceil(2);
+                *index = (bucket.start() + bucket.end()).div_ceil(2);
                 next += 1;
             }
         }
@@ -269,7 +269,7 @@ impl Series {
     pub fn totals(&self, windows: &Windows) -> Totals {
         let mut totals = self.totals.clone();
         if !windows.is_merged
-            && let Some(slot) = self.slots.get(windows.place(windows.current))
+            && let Some(slot) = self.slots.get(windows.slot_index(windows.current))
         {
             totals.add(slot);
         }
@@ -277,54 +277,54 @@ impl Series {
     }
 }
 
-/// Requests of one time span, as far as promises go.
+/// Requests of one time span, counted against the SLO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct SloCounts {
     /// All of them.
     pub requests: u64,
-    /// Those that were slower than promised.
+    /// Slow requests.
     pub slow: u64,
-    /// Those that failed.
+    /// Failed requests.
     pub errors: u64,
 }
 
-impl Kept {
-    fn add(&mut self, other: Kept) {
+impl SloCounts {
+    fn add(&mut self, other: SloCounts) {
         self.requests = self.requests.saturating_add(other.requests);
         self.slow = self.slow.saturating_add(other.slow);
         self.errors = self.errors.saturating_add(other.errors);
     }
 }
 
-/// A ring over a long time, of which only few numbers are kept.
+/// A ring over a long time, with few numbers for each span.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ring {
     pub(crate) span_millis: u64,
-    pub(crate) spans: Vec<(u64, Kept)>,
+    pub(crate) spans: Vec<(u64, SloCounts)>,
 }
 
 impl Ring {
     fn new(span_millis: u64, spans: usize) -> Ring {
-        Ring { span_millis: span_millis.max(1), spans: vec![(0, Kept::default()); spans] }
+        Ring { span_millis: span_millis.max(1), spans: vec![(0, SloCounts::default()); spans] }
     }
 
-    pub(crate) fn add(&mut self, at: u64, kept: Kept) {
+    pub(crate) fn add(&mut self, at: u64, slo_counts: SloCounts) {
         let number = at / self.span_millis;
         let length = self.spans.len() as u64;
         let Some(span) = self.spans.get_mut((number % length.max(1)) as usize) else { return };
         if span.0 < number {
-            *span = (number, Kept::default());
+            *span = (number, SloCounts::default());
         }
         if span.0 == number {
-            span.1.add(kept);
+            span.1.add(slo_counts);
         }
     }
 
-    fn last(&self, spans: u64, now: Timestamp) -> Kept {
+    fn sum_of_last(&self, spans: u64, now: Timestamp) -> SloCounts {
         let number = now.0 / self.span_millis;
-        let mut sum = Kept::default();
-        for (_, kept) in self.spans.iter().filter(|(at, _)| *at <= number && at + spans > number) {
-            sum.add(*kept);
+        let mut sum = SloCounts::default();
+        for (_, slo_counts) in self.spans.iter().filter(|(at, _)| *at <= number && at + spans > number) {
+            sum.add(*slo_counts);
         }
         sum
     }
@@ -335,15 +335,15 @@ impl Ring {
 pub struct Windows {
     slot_millis: u64,
     pub(crate) series: Vec<Series>,
-    /// The number of the slot that is recorded in, and when it ends.
+    /// The number of the present slot, and when it ends.
     current: u64,
     ends_at: Timestamp,
-    /// The slots before this one were sent to where windows are merged.
+    /// The slots before this one were sent to be merged.
     sent: u64,
     /// Sixty spans of a minute, and 144 of half an hour; in units of the shortest alerting window where that is set otherwise.
     pub(crate) minutes: Ring,
     pub(crate) half_hours: Ring,
-    /// Whether it is fed by others' windows and not by requests.
+    /// Whether it consists of other isolates' windows.
     is_merged: bool,
 }
 
@@ -364,24 +364,23 @@ impl Windows {
             half_hours: Ring::new(hour_millis / 2, 144),
             is_merged: false,
         };
-        windows.series_of(Kind::All, "");
+        windows.series_of(SeriesKind::All, "");
         windows
     }
 
-    /// Windows that others' are merged into.
+    /// Windows to merge those of other isolates into.
     #[must_use]
     pub fn merged(window_millis: u64, hour_millis: u64) -> Windows {
         Windows { is_merged: true, ..Windows::new(window_millis, hour_millis) }
     }
 
-    /// The number of a series, which is made at the first time. Past [`MAX_SERIES`] it is one that no series has, and what is recorded
-    /// under it is dropped.
-    pub fn series_of(&mut self, kind: Kind, name: &str) -> usize {
+    /// The index of a series, which is added if it is new. Past [`MAX_SERIES`] the index is of no series, and its records are dropped.
+    pub fn series_of(&mut self, kind: SeriesKind, name: &str) -> usize {
         let known = self.series.iter().position(|series| series.kind == kind && *series.name == *name);
         known.unwrap_or_else(|| {
-            if kind == Kind::View && name != OTHER && self.series.len() >= MAX_SERIES - 1 {
-                // The last place is theirs whom there is none for.
-                return self.series_of(Kind::View, OTHER);
+            if kind == SeriesKind::View && name != OTHER && self.series.len() >= MAX_SERIES - 1 {
+                // The last series is for all views without their own.
+                return self.series_of(SeriesKind::View, OTHER);
             }
             if self.series.len() >= MAX_SERIES {
                 return usize::MAX;
@@ -409,7 +408,7 @@ impl Windows {
         self.slot_millis
     }
 
-    /// Goes on to `now`: slots that are past the window are emptied. To be called before recording and before reading.
+    /// Advances to `now` and empties slots that have left the window. Call it before recording and before reading.
     #[inline]
     pub fn advance(&mut self, now: Timestamp) {
         if now >= self.ends_at {
@@ -420,12 +419,12 @@ impl Windows {
     #[cold]
     fn close(&mut self, now: Timestamp) {
         let next = now.0 / self.slot_millis;
-        let kept = self.kept_now();
+        let slo_counts = self.current_slo_counts();
         if !self.is_merged {
-            self.minutes.add(self.current * self.slot_millis, kept);
-            self.half_hours.add(self.current * self.slot_millis, kept);
+            self.minutes.add(self.current * self.slot_millis, slo_counts);
+            self.half_hours.add(self.current * self.slot_millis, slo_counts);
         }
-        let (closed, emptied) = (self.place(self.current), (next - self.current).min(SLOTS as u64));
+        let (closed, emptied) = (self.slot_index(self.current), (next - self.current).min(SLOTS as u64));
         for series in &mut self.series {
             if !self.is_merged
                 && let Some(slot) = series.slots.get(closed).filter(|slot| !slot.is_empty())
@@ -445,25 +444,25 @@ impl Windows {
         self.ends_at = Timestamp((next + 1) * self.slot_millis);
     }
 
-    fn place(&self, number: u64) -> usize {
+    fn slot_index(&self, number: u64) -> usize {
         (number % SLOTS as u64) as usize
     }
 
-    /// Records a request, or an operation, that took so long.
+    /// Records the latency of a request, or of an operation.
     #[inline]
     pub fn record(&mut self, series: usize, millis: u64) {
         self.record_many(series, millis, 1);
     }
 
-    /// Records so many of them.
+    /// Records `times` requests of equal latency.
     pub fn record_many(&mut self, series: usize, millis: u64, times: u64) {
-        let place = self.place(self.current);
+        let index = self.slot_index(self.current);
         let Some(series) = self.series.get_mut(series) else { return };
         if series.slots.is_empty() {
             series.slots = vec![Slot::new(); SLOTS];
         }
-        let Some(slot) = series.slots.get_mut(place) else { return };
-        // Within the bounds there is a bucket for every value.
+        let Some(slot) = series.slots.get_mut(index) else { return };
+        // Every value up to the maximum has a bucket.
         let _ = slot.latencies.add(millis.min(MAX_VALUE), u32::try_from(times).unwrap_or(u32::MAX));
         slot.add(Count::Requests, times);
         slot.add(Count::Millis, millis.saturating_mul(times));
@@ -472,68 +471,71 @@ impl Windows {
     /// Adds to counts of a series that has been recorded in.
     #[inline]
     pub fn add(&mut self, series: usize, counts: &[(Count, u64)]) {
-        let place = self.place(self.current);
-        let Some(slot) = self.series.get_mut(series).and_then(|series| series.slots.get_mut(place)) else { return };
+        let index = self.slot_index(self.current);
+        let Some(slot) = self.series.get_mut(series).and_then(|series| series.slots.get_mut(index)) else { return };
         for &(count, more) in counts {
             slot.add(count, more);
         }
     }
 
-    /// Adds so many requests for `entities` and `features` in all, whose entities are all in one [bucket](entity_bucket), to a series
-    /// that has been recorded in.
+    /// Adds the sizes of `times` requests to a series that has been recorded in: their sums of entities and features. The requests share a
+    /// [bucket](entity_bucket) of entities.
     pub fn add_sizes(&mut self, series: usize, entities: u64, features: u64, times: u64) {
-        let place = self.place(self.current);
-        let Some(slot) = self.series.get_mut(series).and_then(|series| series.slots.get_mut(place)) else { return };
+        let index = self.slot_index(self.current);
+        let Some(slot) = self.series.get_mut(series).and_then(|series| series.slots.get_mut(index)) else { return };
         slot.add(Count::Entities, entities);
         slot.add(Count::Features, features);
-        // Their mean is in the bucket that each of them is in.
+        // They share a bucket, so their mean is in it too.
         let bucket = entity_bucket(entities.checked_div(times).unwrap_or_default());
         if let Some(count) = slot.counts.get_mut(Count::EntityBuckets as usize + bucket) {
             *count += times;
         }
     }
 
-    fn kept_now(&self) -> Kept {
-        let slot = self.all().and_then(|series| series.slots.get(self.place(self.current)));
-        slot.map_or(Kept::default(), kept)
+    fn current_slo_counts(&self) -> SloCounts {
+        let slot = self.all().and_then(|series| series.slots.get(self.slot_index(self.current)));
+        slot.map_or(SloCounts::default(), slo_counts)
     }
 
-    /// How promises were kept in the last so many sixtieths of the shortest long window; past sixty of them, in whole halves of it.
+    /// Counts against the SLO of the last sixtieths of the shortest long window; past sixty of them, in whole halves of it.
     #[must_use]
-    pub fn kept(&self, sixtieths: u64, now: Timestamp) -> Kept {
-        let mut sum =
-            if sixtieths <= 60 { self.minutes.last(sixtieths, now) } else { self.half_hours.last(sixtieths / 30, now) };
+    pub fn slo_counts(&self, sixtieths: u64, now: Timestamp) -> SloCounts {
+        let mut sum = if sixtieths <= 60 {
+            self.minutes.sum_of_last(sixtieths, now)
+        } else {
+            self.half_hours.sum_of_last(sixtieths / 30, now)
+        };
         if !self.is_merged {
-            sum.add(self.kept_now());
+            sum.add(self.current_slo_counts());
         }
         sum
     }
 
-    /// The numbers of the slots that have ended and were not sent, as far as they are there still; they count as sent.
+    /// The numbers of the closed slots that were not sent and still exist; they count as sent from now on.
     pub(crate) fn take_unsent(&mut self) -> core::ops::Range<u64> {
         let from = self.sent.max((self.current + 1).saturating_sub(SLOTS as u64));
         self.sent = self.current;
         from..self.current
     }
 
-    /// Whether a slot has ended that was not sent.
+    /// Whether a closed slot was not sent.
     #[must_use]
     pub fn has_unsent(&self) -> bool {
         self.sent < self.current
     }
 
-    /// When the present slot ends, if it has something in it.
+    /// When the present slot ends, unless it is empty.
     #[must_use]
     pub fn open_until(&self) -> Option<Timestamp> {
         self.slots_at(self.current).next().map(|_| self.ends_at)
     }
 
-    /// The slots of that number that have something in them.
+    /// The slots of that number that are not empty.
     pub(crate) fn slots_at(&self, number: u64) -> impl Iterator<Item = (&Series, &Slot)> {
-        let place = self.place(number);
+        let index = self.slot_index(number);
         self.series
             .iter()
-            .filter_map(move |series| Some((series, series.slots.get(place)?)))
+            .filter_map(move |series| Some((series, series.slots.get(index)?)))
             .filter(|(_, slot)| !slot.is_empty())
     }
 
@@ -542,13 +544,13 @@ impl Windows {
         (self.current + 1).saturating_sub(SLOTS as u64)..=self.current
     }
 
-    /// Adds another's slot; one that is past the window still counts for what is kept longer.
-    pub(crate) fn absorb(&mut self, series: usize, number: u64, slot: &Slot, is_new: bool) {
-        let (place, is_in_window) = (self.place(number), self.numbers().contains(&number));
+    /// Merges another isolate's slot. One that has left the window still counts in totals and burn rates.
+    pub(crate) fn merge_slot(&mut self, series: usize, number: u64, slot: &Slot, is_new: bool) {
+        let (index, is_in_window) = (self.slot_index(number), self.numbers().contains(&number));
         let at = number * self.slot_millis;
         if series == ALL && is_new {
-            self.minutes.add(at, kept(slot));
-            self.half_hours.add(at, kept(slot));
+            self.minutes.add(at, slo_counts(slot));
+            self.half_hours.add(at, slo_counts(slot));
         }
         let Some(series) = self.series.get_mut(series) else { return };
         if is_new {
@@ -560,25 +562,25 @@ impl Windows {
         if series.slots.is_empty() {
             series.slots = vec![Slot::new(); SLOTS];
         }
-        let Some(own) = series.slots.get_mut(place) else { return };
+        let Some(own) = series.slots.get_mut(index) else { return };
         add_all(&mut own.counts, &slot.counts);
         for (own, &other) in own.latencies.as_mut_slice().iter_mut().zip(slot.latencies.as_slice()) {
             *own = own.saturating_add(other);
         }
     }
 
-    pub(crate) fn absorb_totals(&mut self, series: usize, totals: &Totals) {
+    pub(crate) fn merge_totals(&mut self, series: usize, totals: &Totals) {
         let Some(own) = self.series.get_mut(series).map(|series| &mut series.totals) else { return };
         add_all(&mut own.counts, &totals.counts);
         add_all(&mut own.bounds, &totals.bounds);
     }
 }
 
-/// Adds counts to others. What another isolate sent may be any number.
+/// Adds counts. Those of another isolate may be any number, so the sums saturate.
 fn add_all(own: &mut [u64], other: &[u64]) {
     own.iter_mut().zip(other).for_each(|(own, other)| *own = own.saturating_add(*other));
 }
 
-fn kept(slot: &Slot) -> Kept {
-    Kept { requests: slot.of(Count::Requests), slow: slot.of(Count::Slow), errors: slot.of(Count::Errors) }
+fn slo_counts(slot: &Slot) -> SloCounts {
+    SloCounts { requests: slot.of(Count::Requests), slow: slot.of(Count::Slow), errors: slot.of(Count::Errors) }
 }

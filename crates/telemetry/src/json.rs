@@ -1,4 +1,4 @@
-//! JSON for machines that watch, by serde: times as RFC 3339 has them, numbers to six decimals.
+//! JSON of reports, by serde: times in RFC 3339, numbers to six decimals.
 
 use std::io::{self, Write};
 
@@ -16,11 +16,11 @@ pub fn to_json(value: &impl Serialize) -> Vec<u8> {
 
 /// Appends a value as JSON.
 pub(crate) fn append_json(out: &mut Vec<u8>, value: &impl Serialize) {
-    // Memory takes all, and what is written here has texts as its keys: nothing can fail.
+    // It cannot fail: writes to memory do not, and all keys are strings.
     let _ = value.serialize(&mut serde_json::Serializer::with_formatter(out, SixDecimals));
 }
 
-/// A time, written as RFC 3339 has it.
+/// A time, serialized in RFC 3339.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rfc3339(pub Timestamp);
 
@@ -31,8 +31,8 @@ impl Serialize for Rfc3339 {
     }
 }
 
-/// Writes numbers to six decimals, without zeros at their end: nothing that is measured here is finer than a millionth or below 0. So
-/// a share is written the same for Prometheus, and the module has no tables for printing any float.
+/// Writes numbers to six decimals, without trailing zeros: no figure is finer than a millionth or negative. So JSON and Prometheus have the
+/// same digits, and the wasm module has no tables for printing floats.
 struct SixDecimals;
 
 impl Formatter for SixDecimals {
@@ -43,7 +43,7 @@ impl Formatter for SixDecimals {
     }
 }
 
-/// Appends `number` divided by 10 to the power of `decimals`, without zeros at its end.
+/// Appends `number` divided by 10 to the power of `decimals`, without trailing zeros.
 pub(crate) fn write_decimal(out: &mut Vec<u8>, number: u64, decimals: u32) {
     let unit = 10_u64.pow(decimals);
     let start = out.len();
@@ -58,13 +58,13 @@ pub(crate) fn write_decimal(out: &mut Vec<u8>, number: u64, decimals: u32) {
     if let Some(digits) = out.get_mut(start..) {
         digits.reverse();
     }
-    let mut place = unit;
+    let mut digit = unit;
     if fraction > 0 {
         out.push(b'.');
     }
     while fraction > 0 {
-        place /= 10;
-        out.push(b'0' + (fraction / place) as u8);
-        fraction %= place;
+        digit /= 10;
+        out.push(b'0' + (fraction / digit) as u8);
+        fraction %= digit;
     }
 }

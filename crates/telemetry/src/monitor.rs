@@ -1,4 +1,4 @@
-//! Alerts: opened once when something goes wrong, resolved once when it no longer does, and remembered.
+//! Alerts: each opens once, resolves once, and is kept for reports.
 
 use model::time::Timestamp;
 
@@ -6,36 +6,36 @@ use serde::Serialize;
 
 use crate::json::Rfc3339;
 
-/// What an alert is about.
+/// The kind of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
-pub enum Subject {
+pub enum AlertKind {
     /// A request was slow, in milliseconds.
     HighLatency,
     /// Too few rows came from the tiers, in millionths.
     LowHitRate,
-    /// L2 is left alone since it kept failing; how often that has happened.
+    /// The circuit breaker of L2 is open; how often it has opened.
     L2Breaker,
-    /// L3 is.
+    /// The circuit breaker of L3 is open.
     L3Breaker,
-    /// The origin is.
+    /// The circuit breaker of the origin is open.
     OriginBreaker,
-    /// Calls to the origin failed, in millionths of all.
+    /// Origin calls failed, in millionths of all.
     OriginErrors,
-    /// Rows were not written to L2, since the day's budget is spent; how many.
+    /// Rows were not written to L2, because the day's write budget is spent; how many.
     WriteBudget,
-    /// The promise is not kept in the present window; how many targets are missed.
+    /// The SLO is violated in the present window; how many targets are missed.
     Sla,
-    /// The budget burns fast; how many times as fast as it may, in thousandths.
+    /// The error budget burns fast; the burn rate in thousandths.
     FastBurn,
-    /// It burns.
+    /// The burn rate of the medium window.
     MediumBurn,
-    /// It burns slowly.
+    /// The burn rate of the longest window.
     SlowBurn,
 }
 
-/// The names, by subject.
-const NAMES: [&str; SUBJECTS] = [
+/// The names, by kind.
+const NAMES: [&str; ALERT_KINDS] = [
     "high_latency",
     "low_cache_hit_rate",
     "l2_breaker_open",
@@ -49,55 +49,55 @@ const NAMES: [&str; SUBJECTS] = [
     "sla_burn_3d",
 ];
 
-/// How many subjects there are.
-pub const SUBJECTS: usize = Subject::SlowBurn as usize + 1;
+/// How many kinds there are.
+pub const ALERT_KINDS: usize = AlertKind::SlowBurn as usize + 1;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// To be looked at.
+    /// Worth a look.
     Medium,
-    /// To be looked at now.
+    /// Urgent.
     High,
 }
 
-/// What is wrong now.
+/// A value past its threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// What was measured, in the subject's unit.
+    /// The measured value, in the kind's unit.
     pub value: u64,
-    /// What it should not have passed.
+    /// The threshold that it has passed.
     pub threshold: u64,
 }
 
-/// Something that went wrong.
+/// An alert, open or resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "AlertReport")]
 pub struct Alert {
-    /// What it is about.
-    pub subject: Subject,
-    /// The worst that was found.
+    /// Its kind.
+    pub kind: AlertKind,
+    /// The worst finding.
     pub worst: Finding,
-    /// When it was first found.
+    /// The time of the first finding.
     pub opened_at: Timestamp,
-    /// When it was last found.
-    pub seen_at: Timestamp,
-    /// When it was no longer.
+    /// The time of the last finding.
+    pub last_found_at: Timestamp,
+    /// When it resolved.
     pub resolved_at: Option<Timestamp>,
 }
 
 impl Alert {
-    /// The name of what it is about.
+    /// The name of its kind.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        NAMES.get(self.subject as usize).copied().unwrap_or_default()
+        NAMES.get(self.kind as usize).copied().unwrap_or_default()
     }
 }
 
-/// An alert as reports and the webhook have it.
+/// The JSON of an alert, in reports and for the webhook.
 #[derive(Serialize)]
 struct AlertReport {
     r#type: &'static str,
@@ -112,9 +112,9 @@ struct AlertReport {
 
 impl From<Alert> for AlertReport {
     fn from(alert: Alert) -> AlertReport {
-        let unit = match alert.subject {
-            Subject::LowHitRate | Subject::OriginErrors => 1e6,
-            Subject::FastBurn | Subject::MediumBurn | Subject::SlowBurn => 1e3,
+        let unit = match alert.kind {
+            AlertKind::LowHitRate | AlertKind::OriginErrors => 1e6,
+            AlertKind::FastBurn | AlertKind::MediumBurn | AlertKind::SlowBurn => 1e3,
             _ => 1.0,
         };
         AlertReport {
@@ -132,35 +132,35 @@ impl From<Alert> for AlertReport {
 /// The alerts of one isolate.
 #[derive(Clone, Debug, Default)]
 pub struct Monitor {
-    open: [Option<Alert>; SUBJECTS],
-    /// Those that were resolved, the latest last.
+    open: [Option<Alert>; ALERT_KINDS],
+    /// Resolved alerts, the latest last.
     resolved: Vec<Alert>,
     opened: u64,
 }
 
-/// How many alerts are remembered.
+/// How many resolved alerts are kept.
 pub const MAX_ALERTS: usize = 100;
 
 impl Monitor {
-    /// Tells what is found of a subject now; the alert, where that opens, worsens or resolves it.
+    /// Evaluates an alert; returns it if the finding opens, worsens or resolves it.
     ///
-    /// It is resolved when nothing was found for `rest_millis`: what comes and goes is one alert.
-    pub fn judge(
+    /// It resolves after `keep_firing_millis` without a finding, so that a flapping condition is one alert.
+    pub fn evaluate(
         &mut self,
-        subject: Subject,
+        kind: AlertKind,
         finding: Option<Finding>,
-        rest_millis: u64,
+        keep_firing_millis: u64,
         now: Timestamp,
     ) -> Option<Alert> {
-        let open = self.open.get_mut(subject as usize)?;
+        let open = self.open.get_mut(kind as usize)?;
         match (open.as_mut(), finding) {
             (None, Some(worst)) => {
                 self.opened += 1;
-                *open = Some(Alert { subject, worst, opened_at: now, seen_at: now, resolved_at: None });
+                *open = Some(Alert { kind, worst, opened_at: now, last_found_at: now, resolved_at: None });
                 *open
             }
             (Some(alert), Some(finding)) => {
-                alert.seen_at = now;
+                alert.last_found_at = now;
                 let is_worse = finding.severity > alert.worst.severity;
                 let is_further =
                     finding.value.abs_diff(finding.threshold) > alert.worst.value.abs_diff(alert.worst.threshold);
@@ -169,7 +169,7 @@ impl Monitor {
                 }
                 is_worse.then_some(*alert)
             }
-            (Some(alert), None) if now.millis_since(alert.seen_at) >= rest_millis => {
+            (Some(alert), None) if now.millis_since(alert.last_found_at) >= keep_firing_millis => {
                 let resolved = Alert { resolved_at: Some(now), ..*alert };
                 *open = None;
                 self.resolved.push(resolved);
@@ -182,18 +182,18 @@ impl Monitor {
         }
     }
 
-    /// The alerts that are open.
+    /// The open alerts.
     pub fn open(&self) -> impl Iterator<Item = &Alert> {
         self.open.iter().flatten()
     }
 
-    /// The alerts that were resolved, the latest last.
+    /// The resolved alerts, the latest last.
     #[must_use]
     pub fn resolved(&self) -> &[Alert] {
         &self.resolved
     }
 
-    /// How many were opened since the start.
+    /// How many have opened since the start.
     #[must_use]
     pub fn opened(&self) -> u64 {
         self.opened

@@ -1,16 +1,16 @@
 //! Prometheus' text format.
 //!
-//! Rows are the values of one label, whose number is bounded by whoever gives them. Source of the form and of the names' suffixes:
-//! Prometheus, "Exposition formats" and "Metric and label naming".
+//! A row is one value of a label; the caller bounds their number. Source of the format and of the names' suffixes: Prometheus,
+//! "Exposition formats" and "Metric and label naming".
 
 use crate::figures::{Figure, Figures, Unit};
 use crate::histogram::{BOUNDS, Count, ENTITY_BOUNDS, Totals};
 use crate::json::write_decimal;
 
-/// Appends figures as samples, one of each row: names begin with `prefix` behind `featheredge_`, and `label` tells the rows apart. It is
-/// empty where there is one row.
+/// Appends figures, with one sample of each row. Names begin with `featheredge_` and `prefix`. `label` distinguishes the rows, and is empty
+/// if there is only one.
 pub fn write_figures<T: Figures>(out: &mut Vec<u8>, prefix: &str, label: &str, rows: &[(&str, T)]) {
-    let rows: Vec<_> = rows.iter().map(|(value, figures)| (*value, figures.numbers())).collect();
+    let rows: Vec<_> = rows.iter().map(|(value, figures)| (*value, figures.values())).collect();
     write_columns(out, prefix, label, T::FIGURES, &rows);
 }
 
@@ -19,50 +19,59 @@ fn write_columns(out: &mut Vec<u8>, prefix: &str, label: &str, figures: &[Figure
         let (own, suffix, kind, decimals) = match unit {
             Unit::Total => ("", "_total", "counter", 0),
             Unit::Gauge => ("", "", "gauge", 0),
-            Unit::Millis => ("_ms", "_seconds", "gauge", 3),
+            Unit::QuantileMillis => continue,
             Unit::Micros => ("_ms", "_seconds", "gauge", 6),
-            Unit::Share => ("_ratio", "_ratio", "gauge", 6),
+            Unit::Ratio => ("_ratio", "_ratio", "gauge", 6),
             Unit::Rate => ("", "", "gauge", 3),
             Unit::MicroDollars => ("", "_total", "counter", 6),
         };
         let name = ["featheredge_", prefix, name.strip_suffix(own).unwrap_or(name), suffix].concat();
-        // A line of documentation begins with a space.
+        // A doc comment begins with a space.
         write_head(out, &name, help.trim_start(), kind);
-        for (value, numbers) in rows {
+        for (value, values) in rows {
             let labels: &[(&str, &str)] = if label.is_empty() { &[] } else { &[(label, value)] };
-            write_sample(out, &name, labels, numbers.get(column).copied().unwrap_or_default(), decimals);
+            write_sample(out, &name, labels, values.get(column).copied().unwrap_or_default(), decimals);
         }
     }
 }
 
-/// Appends the latencies of all requests, how many there were, and for how many entities, under the names that Feast's server has for
-/// them, so that its dashboards show them. Source of names and buckets: `sdk/python/feast/metrics.py`.
-pub fn write_feast(out: &mut Vec<u8>, endpoints: &[(&str, Totals)], all: &Totals) {
-    let name = "feast_feature_server_request_total";
-    write_head(out, name, "Requests by endpoint and result.", "counter");
-    for (endpoint, totals) in endpoints {
-        let (requests, failed) = (totals.of(Count::Requests), totals.of(Count::Unavailable));
-        for (status, number) in [("success", requests - failed), ("error", failed)] {
-            write_sample(out, name, &[("endpoint", endpoint), ("status", status)], number, 0);
-        }
-    }
-    let name = "feast_feature_server_request_latency_seconds";
-    write_head(out, name, "Latency of requests.", "histogram");
-    let bucket = [name, "_bucket"].concat();
-    for (endpoint, totals) in endpoints {
+/// Appends a histogram of latencies in seconds of each row: cumulative buckets, sum and count since the start. `label` distinguishes the
+/// rows, and is empty if there is only one.
+pub fn write_histogram(out: &mut Vec<u8>, name: &str, help: &str, label: &str, rows: &[(&str, Totals)]) {
+    write_head(out, name, help, "histogram");
+    let [bucket, sum, count] = ["_bucket", "_sum", "_count"].map(|suffix| [name, suffix].concat());
+    for (value, totals) in rows {
+        let own: &[(&str, &str)] = if label.is_empty() { &[] } else { &[(label, value)] };
+        let mut write_bucket = |le: &str, below: u64| match own {
+            [own] => write_sample(out, &bucket, &[*own, ("le", le)], below, 0),
+            _ => write_sample(out, &bucket, &[("le", le)], below, 0),
+        };
         let mut below = 0;
         for (bound, count) in BOUNDS.iter().zip(totals.bounds) {
             below += count;
             let mut le = Vec::new();
             write_decimal(&mut le, *bound, 3);
-            let le = str::from_utf8(&le).unwrap_or_default();
-            write_sample(out, &bucket, &[("endpoint", endpoint), ("le", le)], below, 0);
+            write_bucket(str::from_utf8(&le).unwrap_or_default(), below);
         }
         let requests = totals.of(Count::Requests);
-        write_sample(out, &bucket, &[("endpoint", endpoint), ("le", "+Inf")], requests, 0);
-        write_sample(out, &[name, "_sum"].concat(), &[("endpoint", endpoint)], totals.of(Count::Millis), 3);
-        write_sample(out, &[name, "_count"].concat(), &[("endpoint", endpoint)], requests, 0);
+        write_bucket("+Inf", requests);
+        write_sample(out, &sum, own, totals.of(Count::Millis), 3);
+        write_sample(out, &count, own, requests, 0);
     }
+}
+
+/// Appends requests, latencies and entities under the names of Feast's server, so that its dashboards show them. Source of names and buckets: `sdk/python/feast/metrics.py`.
+pub fn write_feast(out: &mut Vec<u8>, endpoints: &[(&str, Totals)], all: &Totals) {
+    let name = "feast_feature_server_request_total";
+    write_head(out, name, "Requests by endpoint and result.", "counter");
+    for (endpoint, totals) in endpoints {
+        let (requests, failed) = (totals.of(Count::Requests), totals.of(Count::Unavailable));
+        for (status, value) in [("success", requests - failed), ("error", failed)] {
+            write_sample(out, name, &[("endpoint", endpoint), ("status", status)], value, 0);
+        }
+    }
+    let name = "feast_feature_server_request_latency_seconds";
+    write_histogram(out, name, "Latency of requests.", "endpoint", endpoints);
     let name = "feast_online_features_entity_count";
     write_head(out, name, "Entities in a request for features.", "histogram");
     let bucket = [name, "_bucket"].concat();
@@ -82,17 +91,17 @@ fn write_head(out: &mut Vec<u8>, name: &str, help: &str, kind: &str) {
     }
 }
 
-fn write_sample(out: &mut Vec<u8>, name: &str, labels: &[(&str, &str)], number: u64, decimals: u32) {
+fn write_sample(out: &mut Vec<u8>, name: &str, labels: &[(&str, &str)], value: u64, decimals: u32) {
     out.extend_from_slice(name.as_bytes());
-    for (place, (label, value)) in labels.iter().enumerate() {
-        out.push(if place == 0 { b'{' } else { b',' });
+    for (index, (label, value)) in labels.iter().enumerate() {
+        out.push(if index == 0 { b'{' } else { b',' });
         out.extend_from_slice(label.as_bytes());
         out.push(b'=');
         out.push(b'"');
         for byte in value.bytes() {
             match byte {
                 b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-                // Names have no control characters.
+                // Control characters have no escape.
                 0..0x20 => out.push(b' '),
                 _ => out.push(byte),
             }
@@ -103,6 +112,6 @@ fn write_sample(out: &mut Vec<u8>, name: &str, labels: &[(&str, &str)], number: 
         out.push(b'}');
     }
     out.push(b' ');
-    write_decimal(out, number, decimals);
+    write_decimal(out, value, decimals);
     out.push(b'\n');
 }

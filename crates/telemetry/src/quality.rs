@@ -1,4 +1,4 @@
-//! How good an answer is: what of it came, and how fresh.
+//! The quality of a response: how many of its values were served, and how fresh they were.
 
 use model::answer::LookupResult;
 use model::request::{Columns, ViewQuery};
@@ -6,14 +6,14 @@ use model::time::Timestamp;
 use model::value::{Cell, Status};
 use serde::{Deserialize, Serialize};
 
-/// How many values of a view were asked for, came, could not be had, and how fresh they were.
+/// Requested, served and failed values of a view, and the freshness of the served ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quality {
-    /// Values asked for.
+    /// Values requested.
     pub requested: u64,
     /// Values that were present, or known to be null, and of a permitted age.
     pub served: u64,
-    /// Values that could not be had.
+    /// Values that failed.
     pub failed: u64,
     /// The sum of the served values' freshness, in thousandths each.
     pub freshness: u64,
@@ -28,17 +28,17 @@ impl Quality {
     }
 }
 
-/// What was had of one view. A value counts as served when it is present or known to be null; what has no value of a permitted age is
-/// not there by now.
+/// The quality of one view's results. A value is served if it is present or known to be null. Values older than permitted are no longer in
+/// the results.
 #[must_use]
 pub fn quality_of(view: &ViewQuery, found: &[LookupResult], max_staleness: Option<u64>, began: Timestamp) -> Quality {
-    let most = max_staleness.unwrap_or(view.lifetimes().ttl).max(1);
+    let max_age = max_staleness.unwrap_or(view.lifetimes().ttl).max(1);
     let mut quality = Quality::default();
     // Ages of all served values together: one division for all.
     let mut age = 0;
     let mut count = |quality: &mut Quality, cell: &Cell, values: u64| match cell.status {
         Status::Present | Status::NullValue => {
-            age += began.millis_since(cell.fetched_at.timestamp()).min(most) * values;
+            age += began.millis_since(cell.fetched_at.timestamp()).min(max_age) * values;
             quality.served += values;
         }
         Status::Invalid => quality.failed += values,
@@ -46,19 +46,19 @@ pub fn quality_of(view: &ViewQuery, found: &[LookupResult], max_staleness: Optio
     };
     for found in found {
         let Some(row) = &found.row else {
-            let asked = match view.columns() {
+            let requested = match view.columns() {
                 Columns::Named(names) => names.len() as u64,
                 Columns::All => 1,
             };
-            quality.requested += asked;
-            quality.failed += asked;
+            quality.requested += requested;
+            quality.failed += requested;
             continue;
         };
         let slots = view.slots(row.schema());
-        let asked = slots.as_slice().len() as u64;
-        quality.requested += asked;
+        let requested = slots.as_slice().len() as u64;
+        quality.requested += requested;
         match row.uniform_cell() {
-            Some(cell) if slots.is_complete() => count(&mut quality, cell, asked),
+            Some(cell) if slots.is_complete() => count(&mut quality, cell, requested),
             _ => {
                 for slot in slots.as_slice() {
                     match slot.and_then(|slot| row.cell(slot)) {
@@ -69,6 +69,6 @@ pub fn quality_of(view: &ViewQuery, found: &[LookupResult], max_staleness: Optio
             }
         }
     }
-    quality.freshness = (quality.served * 1_000).saturating_sub(age.saturating_mul(1_000) / most);
+    quality.freshness = (quality.served * 1_000).saturating_sub(age.saturating_mul(1_000) / max_age);
     quality
 }

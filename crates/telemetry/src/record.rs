@@ -1,10 +1,9 @@
-//! What the serving core tells of requests as they end, for the aggregator.
+//! Records of ended requests, from the serving core to the aggregator.
 //!
-//! The two are apart: the core writes a few bytes to a buffer of fixed size and goes on; the aggregator reads them behind answers, a
-//! batch at a time, and has all the histograms. A record is a [`Record`] in postcard's wire format. Those that answers pay for are
-//! written by hand, since postcard takes some five times as long. Requests that memory answered and that are alike are told together, as
-//! one record with their number. Invariant: telling a request allocates nothing once the buffer has grown, and what the buffer cannot
-//! take is lost and counted, never waited for. A batch says all that is needed to read it.
+//! The core appends a few bytes to a buffer of fixed size. The aggregator, which has the histograms, reads them in batches in the background.
+//! A record is a [`Record`] in postcard's wire format. Those on the request path are encoded by hand, since postcard takes some five times
+//! as long. Similar requests that L1 answered are run-length encoded: one record with their number. A batch is self-describing.
+//! Invariant: recording allocates nothing once the buffer has grown. Records for which the buffer has no room are dropped and counted.
 
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,42 +11,42 @@ use serde::{Deserialize, Serialize};
 use crate::histogram::entity_bucket;
 use crate::quality::Quality;
 use crate::snapshot::GaugeSnapshot;
-use crate::trace::Context;
-use crate::wire::put;
+use crate::trace::TraceContext;
+use crate::windows_codec::append_postcard;
 
-/// The most bytes of records that wait to be taken.
+/// The most bytes of records in the buffer.
 const CAPACITY: usize = 64 * 1024;
 
-/// The most memory that records take, in bytes, with what their buffer has free and the names of views.
+/// The most memory of the buffer, in bytes, with its free capacity and the names of views.
 pub const MAX_BYTES: usize = 2 * CAPACITY + MAX_VIEWS * (MAX_NAME + 64);
 
-/// From how many bytes on they are to be taken at once.
-const PRESSING: usize = CAPACITY / 2;
+/// From this many bytes on the buffer is to be flushed at once.
+const FLUSH_BYTES: usize = CAPACITY / 2;
 
-/// Views past this number are told together, as view 0.
+/// The most views with their own number; further ones are view 0.
 pub const MAX_VIEWS: usize = 24;
 
-/// The longest name of a view that is told, in bytes.
+/// The longest name of a view with its own number, in bytes.
 const MAX_NAME: usize = 128;
 
-/// Which way a request came.
+/// The route of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Path {
+pub enum Route {
     /// `POST /get-online-features`.
     #[default]
     Feast,
     /// `POST /v1/features`.
     Native,
-    /// A write that was passed on.
+    /// A write that passed through.
     Writes,
 }
 
-/// The names of the paths.
-pub const PATHS: [&str; 3] = ["/get-online-features", "/v1/features", "writes"];
+/// The names of the routes.
+pub const ROUTES: [&str; 3] = ["/get-online-features", "/v1/features", "writes"];
 
-/// A tier that takes time.
+/// A tier outside the core's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Tier {
+pub enum RemoteTier {
     /// The distributed store.
     L2,
     /// The storage tier.
@@ -61,37 +60,37 @@ pub const TIERS: [&str; 3] = ["l2", "l3", "origin"];
 
 /// Where the rows of a request came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rows {
+pub struct RowCounts {
     /// Rows that L1 had.
     pub l1_hits: u64,
-    /// Rows that are served past their time to live.
+    /// Rows that were served past their time to live.
     pub stale: u64,
-    /// Rows that L1 had not; where there is none, what follows is 0.
+    /// Rows that L1 did not have. If there are none, the fields below are 0.
     pub l1_misses: u64,
     /// Of these, rows that L2 completed.
     pub l2_hits: u64,
-    /// Rows that it did not.
+    /// Rows that L2 did not complete.
     pub l2_misses: u64,
     /// Rows that L3 completed.
     pub l3_hits: u64,
-    /// Rows that it did not.
+    /// Rows that L3 did not complete.
     pub l3_misses: u64,
-    /// Calls to the origin.
+    /// Origin calls.
     pub origin_calls: u64,
-    /// Rows that nothing could supply.
+    /// Rows that no tier could complete.
     pub missing: u64,
 }
 
 /// A request that has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// The way it came.
-    pub path: Path,
+    /// Its route.
+    pub route: Route,
     /// Its priority, from 0, the lowest, to 3.
     pub priority: u8,
-    /// Whether its answer lacks a value that exists.
-    pub is_lacking: bool,
-    /// The HTTP status of its answer.
+    /// Whether its response lacks a value that exists.
+    pub is_incomplete: bool,
+    /// The HTTP status of its response.
     pub status: u16,
     /// How long it took, in milliseconds.
     pub millis: u64,
@@ -104,27 +103,27 @@ pub struct Request {
     /// How many features it names.
     pub features: u64,
     /// Where its rows came from.
-    pub rows: Rows,
+    pub rows: RowCounts,
 }
 
-/// Something that is told.
+/// A record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
-    /// When the records that follow were told.
+    /// The time of the records that follow.
     At(Timestamp),
-    /// A request, or so many that are alike; then its rows, entities and features are those of all of them together.
+    /// A request, or so many similar ones; then its rows, entities and features are the sums of all.
     Request(Request, u64),
-    /// What the request, or all of them, had of a view; follows it.
+    /// The quality of a view of the last request, or of all of them.
     View {
-        /// The view's number among the [names](Batch::views), from 1; 0 is all others together.
+        /// The view's number among the [names](Batch::views), from 1; 0 is all others.
         number: u8,
-        /// What was had.
+        /// The quality.
         quality: Quality,
     },
     /// An operation of a tier.
     Operation {
         /// The tier.
-        tier: Tier,
+        tier: RemoteTier,
         /// Whether it failed.
         has_failed: bool,
         /// How long it took.
@@ -132,15 +131,15 @@ pub enum Record {
     },
     /// A span of a trace.
     Span {
-        /// Where in its trace the request stands.
-        context: Context,
-        /// What it is: the whole request, or a tier's part.
+        /// The request's trace context.
+        context: TraceContext,
+        /// Its name: the request, or an operation of a tier.
         name: SpanName,
         /// When it began.
         began: Timestamp,
         /// How long it took, in milliseconds.
         millis: u64,
-        /// The HTTP status that it came to; 0 where it came to none.
+        /// The HTTP status; 0 if there is none.
         status: u16,
     },
 }
@@ -149,20 +148,20 @@ pub enum Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SpanName {
     /// The request itself.
-    Request(Path),
-    /// Its reading from a store, or its waiting for the origin.
-    Tier(Tier),
+    Request(Route),
+    /// A read of a store, or the wait for the origin.
+    Tier(RemoteTier),
 }
 
-// What a record begins with in postcard's format: its place in `Record`.
+// The tags of records in postcard's format: their indices in `Record`.
 const AT: u8 = 0;
 const REQUEST: u8 = 1;
 const VIEW: u8 = 2;
 const OPERATION: u8 = 3;
 
-/// Appends numbers as postcard has them: little-endian in base 128.
+/// Appends numbers in postcard's varint encoding: little-endian, base 128.
 #[inline]
-fn write_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
+fn write_varints(out: &mut Vec<u8>, numbers: &[u64]) {
     for &number in numbers {
         let mut number = number;
         while number >= 0x80 {
@@ -173,11 +172,11 @@ fn write_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
     }
 }
 
-/// How many kinds of requests are told together at one time, and of how many views each may be.
+/// How many runs are open at a time, and the most views of a run's requests.
 const RUNS: usize = 8;
 const RUN_VIEWS: usize = 4;
 
-/// Requests that are alike: memory answered all of each.
+/// A run of similar requests, all answered by L1.
 #[derive(Clone, Copy, Debug, Default)]
 struct Run {
     request: Request,
@@ -191,108 +190,107 @@ struct Run {
 }
 
 impl Run {
-    fn is_of(&self, request: &Request, bucket: usize, views: &[u8]) -> bool {
+    fn matches(&self, request: &Request, bucket: usize, views: &[u8]) -> bool {
         self.bucket == bucket
-            && self.request.path == request.path
+            && self.request.route == request.route
             && self.request.priority == request.priority
             && self.request.millis == request.millis
             && self.views.get(..self.view_count) == Some(views)
     }
 }
 
-/// What the views belong to that are told next.
+/// Where the qualities of the last request's views go.
 #[derive(Clone, Copy, Debug, Default)]
-enum Told {
-    /// To a request there was no room for.
+enum ViewTarget {
+    /// Nowhere: the request was dropped.
     #[default]
-    Nothing,
-    /// To the last record.
+    Dropped,
+    /// After the request's own record.
     Record,
-    /// To a run, of which so many views have been told.
+    /// To a run; and the index of the next view.
     Run(usize, usize),
 }
 
-/// What has been told and not yet taken.
+/// The records that were not taken yet.
 #[derive(Clone, Debug, Default)]
-pub struct Records {
+pub struct RecordBuffer {
     bytes: Vec<u8>,
     /// The time of the last record.
     at: Timestamp,
-    /// Records that there was no room for since the last were taken.
-    lost: u64,
+    /// Records dropped since the last batch.
+    dropped: u64,
     views: Vec<Box<str>>,
     runs: [Run; RUNS],
     has_runs: bool,
-    told: Told,
+    view_target: ViewTarget,
 }
 
-impl Records {
-    /// Whether nothing was told.
+impl RecordBuffer {
+    /// Whether there are no records.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty() && !self.has_runs
     }
 
-    /// The memory that it takes, in bytes.
+    /// The memory that it uses, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.bytes.capacity() + self.views.iter().map(|name| name.len() + 64).sum::<usize>()
     }
 
-    /// Whether there is so much that it should be taken at once.
+    /// Whether a batch should be taken at once.
     #[must_use]
     #[inline]
-    pub fn is_pressing(&self) -> bool {
-        self.bytes.len() >= PRESSING
+    pub fn is_flush_due(&self) -> bool {
+        self.bytes.len() >= FLUSH_BYTES
     }
 
-    /// The number by which a view is told: that of `name`, and at most `max_views` of them. Who has no name, or a long one, is one
-    /// of the others.
-    pub fn number_of(&mut self, name: &str, max_views: usize) -> u8 {
+    /// The number of a view; `max_views` names have their own. Empty and long names have none.
+    pub fn view_number(&mut self, name: &str, max_views: usize) -> u8 {
         if name.is_empty() || name.len() > MAX_NAME {
             return 0;
         }
         let known = self.views.iter().position(|known| **known == *name);
-        let place = known.or_else(|| {
+        let index = known.or_else(|| {
             let has_room = self.views.len() < max_views.min(MAX_VIEWS);
             has_room.then(|| {
                 self.views.push(name.into());
                 self.views.len() - 1
             })
         });
-        place.map_or(0, |place| place as u8 + 1)
+        index.map_or(0, |index| index as u8 + 1)
     }
 
-    /// Makes room for a record and notes the time; `false` where there is none.
+    /// Records the time if it has changed; `false` if the buffer is full.
     #[inline]
     fn begin(&mut self, records: u64, now: Timestamp) -> bool {
         if self.bytes.len() >= CAPACITY {
-            self.lost += records;
+            self.dropped += records;
             return false;
         }
         if now != self.at {
             self.bytes.push(AT);
-            write_numbers(&mut self.bytes, &[now.0]);
+            write_varints(&mut self.bytes, &[now.0]);
             self.at = now;
         }
         true
     }
 
-    /// Tells of a request for `views` that ends now; what it had of [each](Records::view) follows, in the same order.
+    /// Records a request for `views` that ends now. The quality of [each](RecordBuffer::view) follows, in the same order.
     pub fn request(&mut self, request: &Request, views: &[u8], now: Timestamp) {
-        let is_hit = request.rows.l1_misses == 0 && request.status == 200 && !request.is_lacking;
+        let is_hit = request.rows.l1_misses == 0 && request.status == 200 && !request.is_incomplete;
         let bucket = entity_bucket(request.entities);
-        let kind = request.path as usize ^ views.first().map_or(0, |&view| usize::from(view) << 1);
-        let place = (kind + bucket * 3) % RUNS;
-        let Some(run) = self.runs.get_mut(place).filter(|_| is_hit && views.len() <= RUN_VIEWS) else {
+        let kind = request.route as usize ^ views.first().map_or(0, |&view| usize::from(view) << 1);
+        let index = (kind + bucket * 3) % RUNS;
+        let Some(run) = self.runs.get_mut(index).filter(|_| is_hit && views.len() <= RUN_VIEWS) else {
             let has_room = self.write(request, 1, now);
-            self.told = if has_room { Told::Record } else { Told::Nothing };
+            self.view_target = if has_room { ViewTarget::Record } else { ViewTarget::Dropped };
             return;
         };
-        self.told = Told::Run(place, 0);
+        self.view_target = ViewTarget::Run(index, 0);
         self.has_runs = true;
-        if run.times > 0 && run.is_of(request, bucket, views) {
+        if run.times > 0 && run.matches(request, bucket, views) {
             run.times += 1;
             run.request.rows.l1_hits += request.rows.l1_hits;
             run.request.rows.stale += request.rows.stale;
@@ -301,7 +299,7 @@ impl Records {
             return;
         }
         let mut next = Run { request: *request, times: 1, bucket, view_count: views.len(), ..Run::default() };
-        next.views.iter_mut().zip(views).for_each(|(place, &view)| *place = view);
+        next.views.iter_mut().zip(views).for_each(|(own, &view)| *own = view);
         let ended = core::mem::replace(run, next);
         self.write_run(&ended, now);
     }
@@ -314,31 +312,31 @@ impl Records {
         }
     }
 
-    /// Writes a request, or so many; whether there is room.
+    /// Writes a request, or so many; whether there was room.
     fn write(&mut self, request: &Request, times: u64, now: Timestamp) -> bool {
         let has_room = self.begin(times, now);
         if has_room {
-            let Request { path, priority, status, is_lacking, millis, cache_millis, origin_millis, .. } = *request;
+            let Request { route, priority, status, is_incomplete, millis, cache_millis, origin_millis, .. } = *request;
             let Request { entities, features, rows, .. } = *request;
-            let Rows { l1_hits, stale, l1_misses, l2_hits, l2_misses, l3_hits, l3_misses, origin_calls, missing } =
+            let RowCounts { l1_hits, stale, l1_misses, l2_hits, l2_misses, l3_hits, l3_misses, origin_calls, missing } =
                 rows;
             let out = &mut self.bytes;
-            out.extend_from_slice(&[REQUEST, path as u8, priority, u8::from(is_lacking)]);
-            write_numbers(out, &[status.into(), millis, cache_millis, origin_millis, entities, features]);
-            write_numbers(out, &[l1_hits, stale, l1_misses, l2_hits, l2_misses, l3_hits, l3_misses]);
-            write_numbers(out, &[origin_calls, missing, times]);
+            out.extend_from_slice(&[REQUEST, route as u8, priority, u8::from(is_incomplete)]);
+            write_varints(out, &[status.into(), millis, cache_millis, origin_millis, entities, features]);
+            write_varints(out, &[l1_hits, stale, l1_misses, l2_hits, l2_misses, l3_hits, l3_misses]);
+            write_varints(out, &[origin_calls, missing, times]);
         }
         has_room
     }
 
-    /// Tells what the request that was told last had of its next view.
+    /// Records the quality of the next view of the last request.
     pub fn view(&mut self, number: u8, quality: &Quality) {
-        match &mut self.told {
-            Told::Nothing => {}
-            Told::Record => self.write_view(number, quality),
-            Told::Run(run, view) => {
-                let place = self.runs.get_mut(*run).and_then(|run| run.qualities.get_mut(*view));
-                place.into_iter().for_each(|place| place.add(quality));
+        match &mut self.view_target {
+            ViewTarget::Dropped => {}
+            ViewTarget::Record => self.write_view(number, quality),
+            ViewTarget::Run(run, view) => {
+                let sum = self.runs.get_mut(*run).and_then(|run| run.qualities.get_mut(*view));
+                sum.into_iter().for_each(|sum| sum.add(quality));
                 *view += 1;
             }
         }
@@ -346,26 +344,26 @@ impl Records {
 
     fn write_view(&mut self, number: u8, quality: &Quality) {
         if self.bytes.len() >= CAPACITY {
-            self.lost += 1;
+            self.dropped += 1;
             return;
         }
         let Quality { requested, served, failed, freshness } = *quality;
         self.bytes.extend_from_slice(&[VIEW, number]);
-        write_numbers(&mut self.bytes, &[requested, served, failed, freshness]);
+        write_varints(&mut self.bytes, &[requested, served, failed, freshness]);
     }
 
-    /// Tells of an operation of a tier that ends now.
-    pub fn operation(&mut self, tier: Tier, has_failed: bool, millis: u64, now: Timestamp) {
+    /// Records an operation of a tier that ends now.
+    pub fn operation(&mut self, tier: RemoteTier, has_failed: bool, millis: u64, now: Timestamp) {
         if self.begin(1, now) {
             self.bytes.extend_from_slice(&[OPERATION, tier as u8, u8::from(has_failed)]);
-            write_numbers(&mut self.bytes, &[millis]);
+            write_varints(&mut self.bytes, &[millis]);
         }
     }
 
-    /// Tells of a span that ends now.
+    /// Records a span that ends now.
     pub fn span(
         &mut self,
-        context: &Context,
+        context: &TraceContext,
         name: SpanName,
         began: Timestamp,
         millis: u64,
@@ -373,12 +371,12 @@ impl Records {
         now: Timestamp,
     ) {
         if self.begin(1, now) {
-            // Few requests are traced.
-            put(&mut self.bytes, &Record::Span { context: *context, name, began, millis, status });
+            // Traced requests are few, so postcard's speed does.
+            append_postcard(&mut self.bytes, &Record::Span { context: *context, name, began, millis, status });
         }
     }
 
-    /// Takes what has been told, as a batch, with how the core stands now.
+    /// Takes all records as a batch, with the core's gauges.
     pub fn take(&mut self, gauges: GaugeSnapshot, now: Timestamp) -> Batch {
         if core::mem::take(&mut self.has_runs) {
             for run in core::mem::take(&mut self.runs) {
@@ -386,13 +384,13 @@ impl Records {
             }
         }
         let batch = Batch {
-            lost: core::mem::take(&mut self.lost),
+            dropped: core::mem::take(&mut self.dropped),
             views: self.views.clone(),
             gauges,
             bytes: self.bytes.clone(),
         };
         self.bytes.clear();
-        // Each batch says its times anew.
+        // Each batch begins with its own time.
         self.at = Timestamp::default();
         batch
     }
@@ -401,13 +399,13 @@ impl Records {
 /// A batch of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// Records that were lost before it.
-    pub lost: u64,
+    /// Records dropped before it.
+    pub dropped: u64,
     /// The names of views, by the numbers of [`Record::View`] less 1.
     pub views: Vec<Box<str>>,
-    /// How the core stood.
+    /// The core's gauges.
     pub gauges: GaugeSnapshot,
-    /// The records, one behind the other.
+    /// The encoded records.
     bytes: Vec<u8>,
 }
 
@@ -416,8 +414,8 @@ impl Batch {
     pub fn records(&self) -> impl Iterator<Item = Record> {
         let mut rest = self.bytes.as_slice();
         core::iter::from_fn(move || {
-            let (record, behind) = postcard::take_from_bytes(rest).ok()?;
-            rest = behind;
+            let (record, tail) = postcard::take_from_bytes(rest).ok()?;
+            rest = tail;
             Some(record)
         })
     }

@@ -1,19 +1,18 @@
-//! Whether the promise is kept: latency, availability and errors of a window against their targets, what is left of the error
-//! budget, and how fast it burns.
+//! The SLO: latency, availability and errors of a window against their targets, the error budget, and its burn rates.
 //!
-//! Burn rates over two windows each are those of the SRE workbook: the long window says that it matters, the short one that it goes
-//! on. Source: Beyer et al., "The Site Reliability Workbook", 2018, chapter 5, table 5-8.
+//! Burn rates over two windows each are those of the SRE workbook: the long window shows that the loss matters, the short one that it
+//! goes on. Source: Beyer et al., "The Site Reliability Workbook", 2018, chapter 5, table 5-8.
 
 use model::time::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::figures::{Decimal, Millis, Share};
+use crate::figures::{Decimal, QuantileMillis, Ratio};
 use crate::histogram::{Count, Summary, Windows};
 
-/// All of something, in millionths.
-pub const WHOLE: u64 = 1_000_000;
+/// The whole, in millionths.
+pub const MILLION: u64 = 1_000_000;
 
-/// What is promised.
+/// The objectives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Targets {
     /// The median, in milliseconds.
@@ -22,21 +21,21 @@ pub struct Targets {
     pub p95_millis: u64,
     /// The 99th percentile.
     pub p99_millis: u64,
-    /// The share of requests that are answered, in millionths.
+    /// The least share of requests that are answered, in millionths.
     pub availability: u64,
-    /// The share of requests that may fail, or be answered without some value, in millionths.
+    /// The largest share of requests that fail or lack a value, in millionths.
     pub error_rate: u64,
-    /// With fewer requests in its long window a burn rate says nothing.
+    /// With fewer requests in its long window, a burn rate is 0.
     pub burn_rate_min_requests: u64,
 }
 
 /// The share of requests that may be slower than the 99th percentile's target, in millionths.
-const SLOW_BUDGET: u64 = WHOLE / 100;
+const SLOW_BUDGET: u64 = MILLION / 100;
 
-/// How a window stands.
+/// The SLO of a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
-    /// Nothing was asked.
+    /// There were no requests.
     #[default]
     NoData,
     /// All targets are met.
@@ -63,26 +62,26 @@ impl Serialize for Status {
     }
 }
 
-/// Each target: whether it is met, what was measured, and what was promised, under the original specification's names. Percentiles
-/// are in milliseconds, the others shares.
+/// Each target: whether it is met, the measured value and the objective, under the original specification's names. Percentiles
+/// are in milliseconds, the others are ratios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "the names say it, three by three")]
 pub struct Checks {
     pub p50_compliant: bool,
-    pub current_p50: Millis,
-    pub target_p50: Millis,
+    pub current_p50: QuantileMillis,
+    pub target_p50: QuantileMillis,
     pub p95_compliant: bool,
-    pub current_p95: Millis,
-    pub target_p95: Millis,
+    pub current_p95: QuantileMillis,
+    pub target_p95: QuantileMillis,
     pub p99_compliant: bool,
-    pub current_p99: Millis,
-    pub target_p99: Millis,
+    pub current_p99: QuantileMillis,
+    pub target_p99: QuantileMillis,
     pub availability_compliant: bool,
-    pub current_availability: Share,
-    pub target_availability: Share,
+    pub current_availability: Ratio,
+    pub target_availability: Ratio,
     pub error_rate_compliant: bool,
-    pub current_error_rate: Share,
-    pub target_error_rate: Share,
+    pub current_error_rate: Ratio,
+    pub target_error_rate: Ratio,
 }
 
 impl Checks {
@@ -100,12 +99,12 @@ impl Checks {
     }
 }
 
-/// How the window of one series stands.
+/// Checks the window of one series.
 #[must_use]
 pub fn check(targets: &Targets, window: &Summary) -> (Status, Checks) {
     let requests = window.of(Count::Requests);
-    let availability = WHOLE - share(window.of(Count::Unavailable), requests);
-    let error_rate = share(window.of(Count::Errors), requests);
+    let availability = MILLION - per_million(window.of(Count::Unavailable), requests);
+    let error_rate = per_million(window.of(Count::Errors), requests);
     let checks = Checks {
         p50_compliant: window.p50 <= targets.p50_millis,
         current_p50: window.p50,
@@ -133,45 +132,47 @@ pub fn check(targets: &Targets, window: &Summary) -> (Status, Checks) {
 
 /// `part` of `whole` in millionths; 0 of nothing.
 #[must_use]
-pub fn share(part: u64, whole: u64) -> u64 {
-    part.saturating_mul(WHOLE).checked_div(whole).unwrap_or_default()
+pub fn per_million(part: u64, whole: u64) -> u64 {
+    part.saturating_mul(MILLION).checked_div(whole).unwrap_or_default()
 }
 
 /// A pair of windows and the rate at which it alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Burn {
+pub struct BurnWindow {
     /// The long window, in minutes where the shortest long window is an hour.
     pub long: u64,
     /// The short window.
     pub short: u64,
-    /// How many times as fast as the budget allows, in thousandths.
+    /// The burn rate, in thousandths.
     pub rate: u64,
 }
 
 /// The pairs, the fastest first.
-pub const BURNS: [Burn; 3] = [
-    Burn { long: 60, short: 5, rate: 14_400 },
-    Burn { long: 360, short: 30, rate: 6_000 },
-    Burn { long: 4_320, short: 360, rate: 1_000 },
+pub const BURN_WINDOWS: [BurnWindow; 3] = [
+    BurnWindow { long: 60, short: 5, rate: 14_400 },
+    BurnWindow { long: 360, short: 30, rate: 6_000 },
+    BurnWindow { long: 4_320, short: 360, rate: 1_000 },
 ];
 
-/// How fast the budget burns in a pair of windows, in thousandths of the rate that just uses it up: the slower of the two windows,
-/// and of latency and errors the faster. 0 where too little was asked.
+/// The burn rate of a pair of windows, in thousandths: 1,000 uses the budget up exactly. It is the lower rate of the two windows, and of
+/// latency and errors the higher. 0 with too few requests.
 #[must_use]
-pub fn burn_rate(targets: &Targets, windows: &Windows, burn: Burn, now: Timestamp) -> u64 {
+pub fn burn_rate(targets: &Targets, windows: &Windows, burn: BurnWindow, now: Timestamp) -> u64 {
     let rates = |sixtieths| {
-        let kept = windows.kept(sixtieths, now);
-        let rate = |bad, budget: u64| share(bad, kept.requests).saturating_mul(1_000) / budget.max(1);
-        (kept.requests, rate(kept.slow, SLOW_BUDGET), rate(kept.errors, targets.error_rate))
+        let slo_counts = windows.slo_counts(sixtieths, now);
+        let rate = |bad, budget: u64| per_million(bad, slo_counts.requests).saturating_mul(1_000) / budget.max(1);
+        (slo_counts.requests, rate(slo_counts.slow, SLOW_BUDGET), rate(slo_counts.errors, targets.error_rate))
     };
     let ((requests, slow, errors), (_, slow_now, errors_now)) = (rates(burn.long), rates(burn.short));
     if requests < targets.burn_rate_min_requests { 0 } else { slow.min(slow_now).max(errors.min(errors_now)) }
 }
 
-/// What is left of the error budget of the longest window, in millionths: of the slow requests' and the failed requests' the less.
+/// The remaining error budget of the longest window, in millionths: the smaller of those for slow and for failed requests.
 #[must_use]
-pub fn budget_left(targets: &Targets, windows: &Windows, now: Timestamp) -> u64 {
-    let kept = windows.kept(BURNS.iter().map(|burn| burn.long).max().unwrap_or_default(), now);
-    let left = |bad: u64, budget: u64| WHOLE.saturating_sub(share(share(bad, kept.requests), budget.max(1)));
-    left(kept.slow, SLOW_BUDGET).min(left(kept.errors, targets.error_rate))
+pub fn error_budget_remaining(targets: &Targets, windows: &Windows, now: Timestamp) -> u64 {
+    let slo_counts = windows.slo_counts(BURN_WINDOWS.iter().map(|burn| burn.long).max().unwrap_or_default(), now);
+    let left = |bad: u64, budget: u64| {
+        MILLION.saturating_sub(per_million(per_million(bad, slo_counts.requests), budget.max(1)))
+    };
+    left(slo_counts.slow, SLOW_BUDGET).min(left(slo_counts.errors, targets.error_rate))
 }

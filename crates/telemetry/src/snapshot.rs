@@ -1,96 +1,96 @@
-//! How the core stands when it tells: figures that go up and down, or that it counts for itself, each by its name.
+//! The gauges and counters of the core that come with each batch of records.
 
 use serde::Serialize;
 
 use crate::figures;
-use crate::record::Tier;
+use crate::record::RemoteTier;
 
-/// How the core stands.
+/// A snapshot of the core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GaugeSnapshot {
     /// The rows in memory.
     pub l1: L1Gauges,
     /// Requests in progress.
     pub pending_requests: u64,
-    /// Requests refused since the start, since too many waited.
+    /// Requests shed since the start.
     pub shed: u64,
-    /// Calls to the origin since the start that were made since a store was slow.
+    /// Hedged origin calls since the start.
     pub hedged: u64,
-    /// Milliseconds after which a slow store's reading is hedged, where it is.
+    /// Milliseconds after which a slow read of a store is hedged, if hedging is on.
     pub hedge_millis: Option<u64>,
-    /// Calls to the origin that are under way.
+    /// Origin calls in progress.
     pub origin_under_way: u64,
-    /// Calls that it may have.
+    /// The limit of concurrent origin calls.
     pub origin_limit: u64,
-    /// Whether that limit follows what is measured.
+    /// Whether that limit adapts to measurements.
     pub is_origin_limit_adaptive: bool,
-    /// How L2 is asked, where there is one.
+    /// How L2 is read, if there is one.
     pub l2_choice: Option<L2Choice>,
-    /// The distributed store, where there is one.
+    /// The distributed store, if there is one.
     pub l2: Option<TierGauges>,
-    /// The storage tier, where there is one.
+    /// The storage tier, if there is one.
     pub l3: Option<TierGauges>,
     /// The origin.
     pub origin: Option<TierGauges>,
-    /// What was fetched ahead.
+    /// Prefetch.
     pub prefetch: PrefetchFigures,
-    /// What the memory is taken by.
+    /// Memory by its shares.
     pub memory: MemoryUse,
 }
 
 impl GaugeSnapshot {
-    /// What is said of a tier, where there is such a one.
+    /// The gauges of a tier, if there is one.
     #[must_use]
-    pub fn tier(&self, tier: Tier) -> Option<&TierGauges> {
+    pub fn tier(&self, tier: RemoteTier) -> Option<&TierGauges> {
         match tier {
-            Tier::L2 => self.l2.as_ref(),
-            Tier::L3 => self.l3.as_ref(),
-            Tier::Origin => self.origin.as_ref(),
+            RemoteTier::L2 => self.l2.as_ref(),
+            RemoteTier::L3 => self.l3.as_ref(),
+            RemoteTier::Origin => self.origin.as_ref(),
         }
     }
 }
 
-/// What L1 says.
+/// The gauges of L1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct L1Gauges {
     /// Rows in it.
     pub rows: u64,
-    /// Bytes that they take.
+    /// Bytes of these rows.
     pub bytes: u64,
-    /// The most rows that it may hold.
+    /// The maximum of rows.
     pub max_rows: u64,
-    /// The most bytes that they may take.
+    /// The maximum of bytes.
     pub max_bytes: u64,
-    /// Rows that made room for others since the start.
+    /// Rows evicted since the start.
     pub evictions: u64,
 }
 
-/// How L2 is asked, and why.
+/// How L2 is read, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct L2Choice {
-    /// Before the origin, together with it, or not at all.
+    /// The read policy: before the origin, parallel to it, or never.
     pub read_policy: &'static str,
     /// Why, for people.
     pub reason: &'static str,
 }
 
-/// What a tier says.
+/// The gauges of a tier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TierGauges {
-    /// Whether it is left alone.
+    /// Whether its circuit breaker is open.
     pub is_open: bool,
-    /// How often that has begun.
+    /// How often the breaker has opened.
     pub opened: u64,
-    /// What a store did; the origin has none of it.
+    /// The figures of a store; the origin has none.
     pub store: StoreFigures,
-    /// What it is given now, in milliseconds.
+    /// Its present timeout, in milliseconds.
     pub timeout_millis: u64,
-    /// The most that it is given.
+    /// The longest timeout.
     pub max_timeout_millis: u64,
 }
 
 figures! {
-    /// What a store did.
+    /// The figures of a store.
     StoreFigures {
         /// Keys read.
         keys_read: Total,
@@ -118,7 +118,7 @@ figures! {
         write_breaker_open: Gauge,
     }
 
-    /// What prefetch did.
+    /// The figures of prefetch.
     PrefetchFigures {
         /// Rows prefetched.
         issued: Total,
@@ -151,11 +151,11 @@ figures! {
         /// Cost that the used rows would have had on request, in US dollars.
         saved_usd: MicroDollars,
         /// Share of the prefetched rows with a known outcome that were used in time.
-        precision: Share,
+        precision: Ratio,
         /// Share of misses avoided, in comparison with holdout sessions.
-        coverage: Share,
+        coverage: Ratio,
         /// Share of the requested prefetched rows that arrived in time.
-        timeliness: Share,
+        timeliness: Ratio,
         /// Models of other isolates merged.
         models_merged: Total,
         /// Models of other isolates that could not be merged.
@@ -163,32 +163,32 @@ figures! {
     }
 }
 
-/// What a share of the memory takes.
+/// A share of the memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Share {
-    /// Bytes that it takes.
+pub struct MemoryShare {
+    /// Bytes in use.
     pub used: usize,
-    /// Bytes that it may take.
+    /// The maximum of bytes.
     pub allowed: usize,
-    /// How many of its things had to make room since the start, or were refused for want of it.
+    /// Entries evicted since the start, or refused for lack of room.
     pub evicted: u64,
 }
 
-/// What all shares of the memory take.
+/// All shares of the memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryUse {
-    /// All of it.
-    pub all: Share,
+    /// The total.
+    pub all: MemoryShare,
     /// Rows, their schemas and their vectors.
-    pub rows: Share,
-    /// Plans, lists of features, and what the registry said.
-    pub plans: Share,
-    /// What was learned from requests.
-    pub prefetch: Share,
-    /// Marks of writes.
-    pub invalidations: Share,
-    /// Records of requests that nobody has taken yet.
-    pub records: Share,
-    /// What waits; refused are requests for which there was no room.
-    pub pending: Share,
+    pub rows: MemoryShare,
+    /// Plans, feature lists and registry metadata.
+    pub plans: MemoryShare,
+    /// Prefetch models.
+    pub prefetch: MemoryShare,
+    /// Invalidations.
+    pub invalidations: MemoryShare,
+    /// Records that were not ingested yet.
+    pub records: MemoryShare,
+    /// Pending requests. `evicted` counts those that were shed for lack of room.
+    pub pending: MemoryShare,
 }

@@ -1,4 +1,4 @@
-//! Traces: the caller's context read and passed on, and spans as OpenTelemetry has them in JSON.
+//! Traces: reads and propagates the caller's trace context, and writes spans in OpenTelemetry's JSON.
 //!
 //! Sources: W3C Trace Context, 2021, "traceparent"; OpenTelemetry Protocol 1.x, JSON over HTTP.
 
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::append_json;
 
-/// Where in a trace a request stands.
+/// The trace context of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Context {
+pub struct TraceContext {
     trace: [u8; 32],
     parent: Option<[u8; 16]>,
     /// The request's own span.
@@ -18,10 +18,10 @@ pub struct Context {
     is_sampled: bool,
 }
 
-impl Context {
-    /// The context of a request within its caller's trace; `None` where the header is not one.
+impl TraceContext {
+    /// The context of a request within its caller's trace; `None` for an invalid header.
     #[must_use]
-    pub fn within(traceparent: &str, random: u64) -> Option<Context> {
+    pub fn from_traceparent(traceparent: &str, random: u64) -> Option<TraceContext> {
         let bytes = traceparent.as_bytes();
         let trace: [u8; 32] = bytes.get(3..35)?.try_into().ok()?;
         let parent: [u8; 16] = bytes.get(36..52)?.try_into().ok()?;
@@ -40,29 +40,29 @@ impl Context {
             && parent != [b'0'; 16];
         let low = flags.get(1).copied().unwrap_or_default();
         let is_sampled = matches!(low, b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f');
-        is_one.then_some(Context { trace, parent: Some(parent), span: hex(random), is_sampled })
+        is_one.then_some(TraceContext { trace, parent: Some(parent), span: hex(random), is_sampled })
     }
 
-    /// The context of a request whose caller has none.
+    /// The context of a request that begins a trace.
     #[must_use]
-    pub fn new(random: [u64; 3], is_sampled: bool) -> Context {
+    pub fn new(random: [u64; 3], is_sampled: bool) -> TraceContext {
         let [high, low, span] = random;
         let mut trace = [0; 32];
-        for (place, digit) in trace.iter_mut().zip(hex(high).into_iter().chain(hex(low))) {
-            *place = digit;
+        for (own, digit) in trace.iter_mut().zip(hex(high).into_iter().chain(hex(low))) {
+            *own = digit;
         }
-        Context { trace, parent: None, span: hex(span), is_sampled }
+        TraceContext { trace, parent: None, span: hex(span), is_sampled }
     }
 
-    /// Whether its spans are wanted.
+    /// Whether its spans are recorded.
     #[must_use]
     pub fn is_sampled(&self) -> bool {
         self.is_sampled
     }
 
-    /// The header that tells of this context, to the origin and back to the caller.
+    /// The header `traceparent` of this context, for the origin and for the caller.
     #[must_use]
-    pub fn header(&self) -> String {
+    pub fn traceparent(&self) -> String {
         let mut text = String::with_capacity(55);
         for part in ["00-", text_of(&self.trace), "-", text_of(&self.span), if self.is_sampled { "-01" } else { "-00" }]
         {
@@ -72,20 +72,20 @@ impl Context {
     }
 }
 
-/// Something that took time, within a request or as the whole of it.
+/// A request, or an operation within one.
 #[derive(Clone, Copy, Debug)]
 pub struct Span<'a> {
-    /// What it was.
+    /// Its name.
     pub name: &'a str,
     /// When it began.
     pub began: Timestamp,
     /// When it ended.
     pub ended: Timestamp,
-    /// The HTTP status that it came to, where it did.
+    /// The HTTP status, if there is one.
     pub status: Option<u16>,
 }
 
-/// A span as OpenTelemetry has it in JSON: 64 bits are texts.
+/// A span in OpenTelemetry's JSON: 64-bit integers are strings.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SpanData<'a> {
@@ -120,29 +120,29 @@ struct SpanStatus {
     code: u64,
 }
 
-/// Writes the spans of requests and of their parts as one export.
+/// Writes the spans of requests and of their operations as one export.
 #[derive(Debug)]
-pub struct Export {
+pub struct TraceExport {
     json: Vec<u8>,
     spans: usize,
 }
 
-impl Export {
+impl TraceExport {
     /// An export without spans.
     #[must_use]
-    pub fn new(project: &str) -> Export {
+    pub fn new(project: &str) -> TraceExport {
         let mut json = br#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"featheredge"}},{"key":"service.namespace","value":{"stringValue":"#.to_vec();
         append_json(&mut json, &project);
         json.extend_from_slice(br#"}}]},"scopeSpans":[{"scope":{"name":"featheredge"},"spans":["#);
-        Export { json, spans: 0 }
+        TraceExport { json, spans: 0 }
     }
 
-    /// Adds a request, or a part of one.
-    pub fn add(&mut self, context: &Context, span: Span<'_>, is_request: bool) {
+    /// Adds the span of a request, or of an operation within it.
+    pub fn add(&mut self, context: &TraceContext, span: Span<'_>, is_request: bool) {
         if is_request {
             return self.write(context, &context.span, context.parent.as_ref(), span, SERVER);
         }
-        // Told apart by the request's own and by how many there are: nobody else has either.
+        // The request's span id and the position in the export make it unique.
         let id = hex(fingerprint(&context.span, self.spans as u64 + 1));
         self.write(context, &id, Some(&context.span), span, CLIENT);
     }
@@ -166,7 +166,7 @@ impl Export {
         self.json
     }
 
-    fn write(&mut self, context: &Context, id: &[u8; 16], parent: Option<&[u8; 16]>, span: Span<'_>, kind: u64) {
+    fn write(&mut self, context: &TraceContext, id: &[u8; 16], parent: Option<&[u8; 16]>, span: Span<'_>, kind: u64) {
         if self.spans > 0 {
             self.json.push(b',');
         }
@@ -198,8 +198,8 @@ const CLIENT: u64 = 3;
 
 fn hex(number: u64) -> [u8; 16] {
     let mut digits = [b'0'; 16];
-    for (place, digit) in digits.iter_mut().enumerate() {
-        let nibble = (number >> (60 - 4 * place) & 15) as u8;
+    for (index, digit) in digits.iter_mut().enumerate() {
+        let nibble = (number >> (60 - 4 * index) & 15) as u8;
         *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
     }
     digits

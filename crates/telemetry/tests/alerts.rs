@@ -1,14 +1,14 @@
-//! Alerts, what is sent until it is taken, traces, and how numbers are written.
+//! Alerts, outboxes, traces, metrics and the format of numbers.
 
 use featheredge_telemetry::cost::{Cost, LatencyModel, Prices};
 use featheredge_telemetry::figures;
-use featheredge_telemetry::figures::{Decimal, Rows};
+use featheredge_telemetry::figures::{ByLabel, Decimal};
 use featheredge_telemetry::histogram::{ALL, Count, Windows};
 use featheredge_telemetry::json::to_json;
-use featheredge_telemetry::monitor::{Finding, MAX_ALERTS, Monitor, Severity, Subject};
+use featheredge_telemetry::monitor::{AlertKind, Finding, MAX_ALERTS, Monitor, Severity};
 use featheredge_telemetry::outbox::Outbox;
 use featheredge_telemetry::prometheus::{write_feast, write_figures};
-use featheredge_telemetry::trace::{Context, Export, Span};
+use featheredge_telemetry::trace::{Span, TraceContext, TraceExport};
 use model::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -17,16 +17,16 @@ fn found(severity: Severity, value: u64) -> Option<Finding> {
 }
 
 #[test]
-fn what_comes_and_goes_is_one_alert_with_its_worst_value_and_its_times() {
+fn a_flapping_condition_is_one_alert_with_its_worst_value_and_its_times() {
     let mut monitor = Monitor::default();
-    let mut judge = |finding, at| monitor.judge(Subject::HighLatency, finding, 60_000, Timestamp(at));
-    assert!(judge(None, 0).is_none());
-    assert_eq!(judge(found(Severity::Medium, 250), 1_000).unwrap().opened_at, Timestamp(1_000));
-    assert!(judge(found(Severity::Medium, 300), 2_000).is_none(), "open already");
-    assert_eq!(judge(found(Severity::High, 700), 3_000).unwrap().worst.value, 700, "worse is news");
-    assert!(judge(found(Severity::Medium, 210), 4_000).is_none());
-    assert!(judge(None, 63_999).is_none(), "not yet");
-    let resolved = judge(None, 64_000).unwrap();
+    let mut evaluate = |finding, at| monitor.evaluate(AlertKind::HighLatency, finding, 60_000, Timestamp(at));
+    assert!(evaluate(None, 0).is_none());
+    assert_eq!(evaluate(found(Severity::Medium, 250), 1_000).unwrap().opened_at, Timestamp(1_000));
+    assert!(evaluate(found(Severity::Medium, 300), 2_000).is_none(), "open already");
+    assert_eq!(evaluate(found(Severity::High, 700), 3_000).unwrap().worst.value, 700, "worse is news");
+    assert!(evaluate(found(Severity::Medium, 210), 4_000).is_none());
+    assert!(evaluate(None, 63_999).is_none(), "not yet");
+    let resolved = evaluate(None, 64_000).unwrap();
     assert_eq!((resolved.worst.severity, resolved.worst.value), (Severity::High, 700));
     assert_eq!(resolved.resolved_at, Some(Timestamp(64_000)));
     assert_eq!((monitor.open().count(), monitor.resolved().len(), monitor.opened()), (0, 1, 1));
@@ -36,8 +36,8 @@ fn what_comes_and_goes_is_one_alert_with_its_worst_value_and_its_times() {
 fn the_last_hundred_alerts_are_kept() {
     let mut monitor = Monitor::default();
     for round in 0..250 {
-        monitor.judge(Subject::OriginErrors, found(Severity::High, round), 0, Timestamp(round));
-        monitor.judge(Subject::OriginErrors, None, 0, Timestamp(round));
+        monitor.evaluate(AlertKind::OriginErrors, found(Severity::High, round), 0, Timestamp(round));
+        monitor.evaluate(AlertKind::OriginErrors, None, 0, Timestamp(round));
     }
     assert_eq!(monitor.resolved().len(), MAX_ALERTS);
     assert_eq!(monitor.resolved()[0].worst.value, 150);
@@ -52,20 +52,20 @@ fn a_message_is_sent_again_ever_later_and_then_given_up() {
         let (number, body) = outbox.take_due(Timestamp(at)).unwrap();
         assert_eq!(body, b"a");
         assert!(outbox.take_due(Timestamp(at)).is_none(), "it is under way");
-        outbox.tell(number, false, Timestamp(at));
+        outbox.ack(number, false, Timestamp(at));
     }
     assert_eq!((outbox.next_due(), outbox.dropped, outbox.delivered), (None, 1, 0));
 }
 
 #[test]
-fn a_message_of_which_nothing_is_heard_is_sent_again() {
+fn a_message_without_an_acknowledgement_is_sent_again() {
     let mut outbox = Outbox::new(3, 5_000);
     outbox.push(b"a".to_vec(), Timestamp(0));
     let (number, _) = outbox.take_due(Timestamp(0)).unwrap();
     assert!(outbox.take_due(Timestamp(9_999)).is_none());
     assert!(outbox.take_due(Timestamp(10_000)).is_some());
-    outbox.tell(number, true, Timestamp(10_001));
-    outbox.tell(number, true, Timestamp(10_002));
+    outbox.ack(number, true, Timestamp(10_001));
+    outbox.ack(number, true, Timestamp(10_002));
     assert_eq!((outbox.delivered, outbox.next_due()), (1, None));
     (0..150).for_each(|_| outbox.push(Vec::new(), Timestamp(0)));
     assert_eq!(outbox.dropped, 50, "what waits is bounded");
@@ -75,7 +75,7 @@ fn a_message_of_which_nothing_is_heard_is_sent_again() {
 }
 
 #[test]
-fn what_is_sent_once_is_not_sent_again_though_nothing_is_heard_of_it() {
+fn a_message_with_one_attempt_is_not_sent_again_without_an_acknowledgement() {
     let mut outbox = Outbox::new(1, 5_000);
     outbox.push(b"a".to_vec(), Timestamp(0));
     assert!(outbox.take_due(Timestamp(0)).is_some());
@@ -86,10 +86,12 @@ fn what_is_sent_once_is_not_sent_again_though_nothing_is_heard_of_it() {
 #[test]
 fn a_callers_trace_goes_on_and_a_header_that_is_none_is_left_out() {
     let sampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let context = Context::within(sampled, 0xabc).unwrap();
-    assert_eq!(context.header(), "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000abc-01");
-    assert!(!Context::within(&sampled.replace("-01", "-00"), 1).unwrap().is_sampled());
-    assert!(Context::within(&sampled.replacen("00-", "cc-", 1).replace("-01", "-01-later"), 1).is_some());
+    let context = TraceContext::from_traceparent(sampled, 0xabc).unwrap();
+    assert_eq!(context.traceparent(), "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000abc-01");
+    assert!(!TraceContext::from_traceparent(&sampled.replace("-01", "-00"), 1).unwrap().is_sampled());
+    assert!(
+        TraceContext::from_traceparent(&sampled.replacen("00-", "cc-", 1).replace("-01", "-01-later"), 1).is_some()
+    );
     for wrong in [
         "",
         "00",
@@ -101,15 +103,15 @@ fn a_callers_trace_goes_on_and_a_header_that_is_none_is_left_out() {
         &sampled.replace("00f067aa0ba902b7", &"0".repeat(16)),
         &sampled.replace("-01", "-é"),
     ] {
-        assert_eq!(Context::within(wrong, 1), None, "{wrong}");
+        assert_eq!(TraceContext::from_traceparent(wrong, 1), None, "{wrong}");
     }
 }
 
 #[test]
 fn spans_are_written_as_open_telemetry_reads_them() {
-    let context = Context::new([1, 2, 3], true);
+    let context = TraceContext::new([1, 2, 3], true);
     let span = |name, began, ended, status| Span { name, began: Timestamp(began), ended: Timestamp(ended), status };
-    let mut export = Export::new("rides");
+    let mut export = TraceExport::new("rides");
     export.add(&context, span("POST /v1/features", 1_000, 1_030, Some(503)), true);
     export.add(&context, span("l2", 1_001, 1_009, None), false);
     assert_eq!(export.len(), 2);
@@ -132,9 +134,9 @@ figures! {
         /// Requests.
         requests: Total,
         /// A percentile.
-        p99_ms: Millis,
+        p99_ms: QuantileMillis,
         /// Hits.
-        hit: Share,
+        hit: Ratio,
         /// Money.
         spent_usd: MicroDollars,
     }
@@ -143,7 +145,7 @@ figures! {
 #[test]
 fn figures_are_the_same_for_prometheus_and_as_json() {
     let sample = |requests, p99_ms, hit| Sample { requests, p99_ms, hit: Decimal(hit), spent_usd: Decimal(20_001) };
-    let rows = Rows(vec![("a\"b", sample(3, 1_250, 999_000)), ("c", sample(0, 7, 1_000_000))]);
+    let rows = ByLabel(vec![("a\"b", sample(3, 1_250, 999_000)), ("c", sample(0, 7, 1_000_000))]);
     let mut text = Vec::new();
     write_figures(&mut text, "view_", "view", &rows.0);
     let text = String::from_utf8(text).unwrap();
@@ -153,10 +155,6 @@ fn figures_are_the_same_for_prometheus_and_as_json() {
          # TYPE featheredge_view_requests_total counter\n\
          featheredge_view_requests_total{view=\"a\\\"b\"} 3\n\
          featheredge_view_requests_total{view=\"c\"} 0\n\
-         # HELP featheredge_view_p99_seconds A percentile.\n\
-         # TYPE featheredge_view_p99_seconds gauge\n\
-         featheredge_view_p99_seconds{view=\"a\\\"b\"} 1.25\n\
-         featheredge_view_p99_seconds{view=\"c\"} 0.007\n\
          # HELP featheredge_view_hit_ratio Hits.\n\
          # TYPE featheredge_view_hit_ratio gauge\n\
          featheredge_view_hit_ratio{view=\"a\\\"b\"} 0.999\n\

@@ -1,7 +1,7 @@
 //! Percentiles against exact ones, windows that slide, and isolates that merge.
 
-use featheredge_telemetry::histogram::{ALL, Count, Kind, MAX_ERROR_PERMILLE, OTHER, Windows};
-use featheredge_telemetry::sla::{self, BURNS, Status, Targets};
+use featheredge_telemetry::histogram::{ALL, Count, MAX_ERROR_PERMILLE, OTHER, SeriesKind, Windows};
+use featheredge_telemetry::sla::{self, BURN_WINDOWS, Status, Targets};
 use model::time::Timestamp;
 
 const TARGETS: Targets = Targets {
@@ -99,7 +99,7 @@ fn the_windows_of_many_isolates_merge_into_those_of_one_that_saw_all() {
     let mut one = windows();
     let mut isolates: Vec<Windows> = (0..7).map(|_| windows()).collect();
     let mut merged = Windows::merged(300_000, 60 * MINUTE);
-    let mut stored = merged.write();
+    let mut stored = merged.encode();
     let mut last = START;
     for step in 0..200_000_u64 {
         let now = START.plus(step * 2);
@@ -107,30 +107,30 @@ fn the_windows_of_many_isolates_merge_into_those_of_one_that_saw_all() {
         let chosen = (random.next() % 7) as usize;
         for windows in [&mut one, &mut isolates[chosen]] {
             windows.advance(now);
-            let view = windows.series_of(Kind::View, if millis.is_multiple_of(2) { "even" } else { "odd" });
+            let view = windows.series_of(SeriesKind::View, if millis.is_multiple_of(2) { "even" } else { "odd" });
             for series in [ALL, view] {
                 windows.record(series, millis);
                 windows.add(series, &[(Count::Errors, u64::from(millis > 300)), (Count::Served, 5)]);
             }
         }
         if isolates[chosen].has_unsent()
-            && let Some(news) = isolates[chosen].take_news()
+            && let Some(slots) = isolates[chosen].take_closed_slots()
         {
             // The object that merges is put to sleep and woken between any two of them.
             let mut woken = Windows::merged(300_000, 60 * MINUTE);
-            assert!(woken.read(&stored, now) && woken.read(&news, now));
-            stored = woken.write();
+            assert!(woken.merge_encoded(&stored, now) && woken.merge_encoded(&slots, now));
+            stored = woken.encode();
         }
         last = now;
     }
     let end = last.plus(30_000);
     one.advance(end);
-    merged.read(&stored, end);
+    merged.merge_encoded(&stored, end);
     for isolate in &mut isolates {
         isolate.advance(end);
-        let news = isolate.take_news().unwrap();
-        assert!(merged.read(&news, end));
-        assert_eq!(isolate.take_news(), None, "nothing is sent twice");
+        let slots = isolate.take_closed_slots().unwrap();
+        assert!(merged.merge_encoded(&slots, end));
+        assert_eq!(isolate.take_closed_slots(), None, "nothing is sent twice");
     }
     assert_eq!(one.series().len(), merged.series().len());
     for series in one.series() {
@@ -141,7 +141,7 @@ fn the_windows_of_many_isolates_merge_into_those_of_one_that_saw_all() {
         assert_eq!(series.totals(&one), other.totals(&merged));
     }
     for sixtieths in [5, 30, 60, 360, 4_320] {
-        assert_eq!(one.kept(sixtieths, end), merged.kept(sixtieths, end), "{sixtieths}");
+        assert_eq!(one.slo_counts(sixtieths, end), merged.slo_counts(sixtieths, end), "{sixtieths}");
     }
 }
 
@@ -150,37 +150,41 @@ fn bytes_that_are_no_windows_change_nothing_they_should_not_and_never_fail() {
     let mut windows = windows();
     windows.record(ALL, 5);
     windows.advance(START.plus(MINUTE));
-    let news = windows.take_news().unwrap();
+    let slots = windows.take_closed_slots().unwrap();
     let mut random = Random(3);
-    for length in 0..news.len() {
+    for length in 0..slots.len() {
         let mut merged = Windows::merged(300_000, 60 * MINUTE);
-        assert!(!merged.read(&news[..length], START.plus(MINUTE)));
-        let mut damaged = news.clone();
+        assert!(!merged.merge_encoded(&slots[..length], START.plus(MINUTE)));
+        let mut damaged = slots.clone();
         damaged[length] ^= (random.next() as u8) | 1;
-        merged.read(&damaged, START.plus(MINUTE));
+        merged.merge_encoded(&damaged, START.plus(MINUTE));
     }
     let mut other = Windows::merged(10_000, 60 * MINUTE);
-    assert!(!other.read(&news, START), "windows of another length do not mix");
-    let mut earlier = news.clone();
+    assert!(!other.merge_encoded(&slots, START), "windows of another length do not mix");
+    let mut earlier = slots.clone();
     earlier[2] -= 1;
     assert!(
-        !Windows::merged(300_000, 60 * MINUTE).read(&earlier, START.plus(MINUTE)),
+        !Windows::merged(300_000, 60 * MINUTE).merge_encoded(&earlier, START.plus(MINUTE)),
         "nor do those of another version"
     );
 }
 
 #[test]
-fn numbers_as_large_as_can_be_sent_are_kept_and_told() {
+fn the_largest_encodable_numbers_saturate() {
     let mut windows = windows();
     windows.record_many(ALL, u64::MAX, u64::MAX);
     windows.add(ALL, &[(Count::Served, u64::MAX)]);
     let later = START.plus(MINUTE);
     windows.advance(later);
-    let news = windows.take_news().unwrap();
+    let slots = windows.take_closed_slots().unwrap();
     let mut merged = Windows::merged(300_000, 60 * MINUTE);
-    assert!(merged.read(&news, later) && merged.read(&news, later) && merged.read(&merged.clone().write(), later));
+    assert!(
+        merged.merge_encoded(&slots, later)
+            && merged.merge_encoded(&slots, later)
+            && merged.merge_encoded(&merged.clone().encode(), later)
+    );
     assert_eq!(merged.all().unwrap().summary().of(Count::Served), u64::MAX);
-    assert_eq!(merged.kept(60, later).requests, u64::MAX);
+    assert_eq!(merged.slo_counts(60, later).requests, u64::MAX);
 }
 
 #[test]
@@ -192,10 +196,10 @@ fn what_comes_from_a_clock_that_is_hours_ahead_is_left_out() {
         isolate.advance(START.plus(minutes * MINUTE));
         isolate.record(ALL, 1);
         isolate.advance(START.plus(minutes * MINUTE + MINUTE));
-        assert!(merged.read(&isolate.take_news().unwrap(), START.plus(MINUTE)));
-        let stored = merged.write();
+        assert!(merged.merge_encoded(&isolate.take_closed_slots().unwrap(), START.plus(MINUTE)));
+        let stored = merged.encode();
         merged = Windows::merged(300_000, 60 * MINUTE);
-        assert!(merged.read(&stored, START.plus(MINUTE)));
+        assert!(merged.merge_encoded(&stored, START.plus(MINUTE)));
         counted.push(merged.all().unwrap().totals(&merged).of(Count::Requests));
     }
     assert_eq!(counted, [1, 2, 2, 2]);
@@ -221,7 +225,7 @@ fn a_window_complies_violates_or_has_nothing_to_say() {
 #[test]
 fn a_budget_burns_only_while_both_windows_do_and_enough_was_asked() {
     let mut windows = windows();
-    let [fast, ..] = BURNS;
+    let [fast, ..] = BURN_WINDOWS;
     let mut now = START;
     let ask = |windows: &mut Windows, now: Timestamp, requests: u64, errors: u64| {
         windows.advance(now);
@@ -238,7 +242,7 @@ fn a_budget_burns_only_while_both_windows_do_and_enough_was_asked() {
     let rate = sla::burn_rate(&TARGETS, &windows, fast, now);
     assert_eq!(rate, 20_000);
     assert!(rate > fast.rate);
-    assert_eq!(sla::budget_left(&TARGETS, &windows, now), 0);
+    assert_eq!(sla::error_budget_remaining(&TARGETS, &windows, now), 0);
     for _ in 0..5 {
         now = now.plus(MINUTE);
         ask(&mut windows, now, 100, 0);
@@ -252,14 +256,14 @@ fn views_that_there_is_no_room_for_are_together() {
     for isolate in 0..6 {
         let mut windows = windows();
         for view in 0..16 {
-            let series = windows.series_of(Kind::View, &format!("v{isolate}-{view}"));
+            let series = windows.series_of(SeriesKind::View, &format!("v{isolate}-{view}"));
             windows.record(series, 1);
         }
         let later = START.plus(MINUTE);
         windows.advance(later);
-        assert!(merged.read(&windows.take_news().unwrap(), later));
+        assert!(merged.merge_encoded(&windows.take_closed_slots().unwrap(), later));
     }
-    let views = merged.series().iter().filter(|series| series.kind == Kind::View);
+    let views = merged.series().iter().filter(|series| series.kind == SeriesKind::View);
     let requests: u64 = views.clone().map(|series| series.totals(&merged).of(Count::Requests)).sum();
     assert_eq!(requests, 96);
     assert!(views.clone().any(|series| &*series.name == OTHER));
@@ -271,6 +275,6 @@ fn windows_of_another_hour_are_left_out() {
     let mut isolate = Windows::new(300_000, 600_000);
     isolate.record(ALL, 1);
     isolate.advance(Timestamp(60_000));
-    assert!(trial.read(&isolate.take_news().unwrap(), Timestamp(60_000)));
-    assert!(!Windows::merged(300_000, 3_600_000).read(&trial.write(), Timestamp(60_000)));
+    assert!(trial.merge_encoded(&isolate.take_closed_slots().unwrap(), Timestamp(60_000)));
+    assert!(!Windows::merged(300_000, 3_600_000).merge_encoded(&trial.encode(), Timestamp(60_000)));
 }

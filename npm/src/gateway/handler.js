@@ -3,7 +3,7 @@
 // It knows neither credentials nor a host's classes. Invariants: one call of the core without a promise serves a request from memory; a read
 // ends when its caller disconnects; a write continues, so that its invalidation has the time of the origin's response.
 
-import { Core, State } from "featheredge-core";
+import { Core, CoreState } from "featheredge-core";
 import { cancel } from "../runtime/body.js";
 import { headerPairs } from "../runtime/headers.js";
 import { redacted } from "../runtime/redact.js";
@@ -121,12 +121,12 @@ export class Handler {
 		const state = runtime.begin(
 			isBodyAlone ? beginBodyOnly(request.path, length) : this.#beginFull(request, length, grant),
 		);
-		if (state === State.Replied) return this.#reply(request, (lines) => this.#sharedHeaders(lines));
+		if (state === CoreState.Replied) return this.#reply(request, (lines) => this.#sharedHeaders(lines));
 		const onReply = () => this.#reply(request, headerPairs);
 		const { waitUntil } = request;
 		const isRead = isReadOnly(request);
 		const context = withTracing(grant, request);
-		if (state === State.RepliedWithEffects) return runtime.finishInBackground({ onReply, context, waitUntil });
+		if (state === CoreState.RepliedWithEffects) return runtime.finishInBackground({ onReply, context, waitUntil });
 		return runtime.finish(state, {
 			onReply,
 			forward: (base, signal, cacheStatus) => {

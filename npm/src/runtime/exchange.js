@@ -4,7 +4,7 @@
 // It makes no decisions. Invariants: every effect ends by its timeout and its result reaches the core, so that no store or origin can hang a
 // request. A request continues only in its own I/O context, as workerd requires: others wake it through a promise that it awaits itself.
 
-import { FetchFault, State } from "featheredge-core";
+import { CoreState, FetchFault } from "featheredge-core";
 import { ClosedError, FeatheredgeError } from "../errors.js";
 import { TooLargeError, UnsupportedCodingError } from "./body.js";
 import { deferred } from "./deferred.js";
@@ -150,8 +150,8 @@ export class Exchange {
 			if (this.#streamController === undefined) this.#openStream();
 			if (!this.#isStreamOver) this.#streamController.enqueue(chunk);
 		}
-		if (state === State.Streamed && !this.#isStreamOver) this.#streamController.close();
-		if (state === State.Streamed) this.#isStreamOver = true;
+		if (state === CoreState.Streamed && !this.#isStreamOver) this.#streamController.close();
+		if (state === CoreState.Streamed) this.#isStreamOver = true;
 	}
 
 	#openStream() {
@@ -182,10 +182,10 @@ export class Exchange {
 
 	#reply(state) {
 		const { onReply, forward } = this.#options;
-		if (state === State.Replied || state === State.RepliedWithEffects) this.#resolveReply(() => onReply(this));
-		else if (state === State.Forward) this.#resolveReply(() => this.#forward());
-		else if (state === State.Forwarded) this.#resolveReply(() => this.#forwarded());
-		else if (state === State.Asset) this.#resolveReply(() => forward(undefined, this.#forwarding.signal));
+		if (state === CoreState.Replied || state === CoreState.RepliedWithEffects) this.#resolveReply(() => onReply(this));
+		else if (state === CoreState.Forward) this.#resolveReply(() => this.#forward());
+		else if (state === CoreState.Forwarded) this.#resolveReply(() => this.#forwarded());
+		else if (state === CoreState.Asset) this.#resolveReply(() => forward(undefined, this.#forwarding.signal));
 	}
 
 	/** Forwards the request. The response is complete by the timeout, or is aborted. */

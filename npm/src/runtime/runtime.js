@@ -4,7 +4,7 @@
 // It knows plain values only, neither `Request` nor `Response`. Invariants: nothing is awaited between the copy of a body and the core's call
 // for it; a trap fails the requests under way, and no later one.
 
-import { Core, State } from "featheredge-core";
+import { Core, CoreState } from "featheredge-core";
 import { ClosedError, ConfigError, FaultError } from "../errors.js";
 import { ErrorLog } from "./error_log.js";
 import { Exchange } from "./exchange.js";
@@ -181,7 +181,7 @@ export class Runtime {
 	 * Begins a request.
 	 *
 	 * @param {(core: Core, now: number) => State} begin
-	 * @returns {State} `Replied` if the reply is complete and no effect is left; any other must be passed to `finish`
+	 * @returns {CoreState} `Replied` if the reply is complete and no effect is left; any other must be passed to `finish`
 	 */
 	begin(begin) {
 		const core = this.open();
@@ -193,7 +193,7 @@ export class Runtime {
 	/**
 	 * Finishes a request that is not complete at once; resolves with the result of `onReply`.
 	 *
-	 * @param {State} state
+	 * @param {CoreState} state
 	 * @param {ExchangeOptions} options
 	 * @returns {Promise<any>}
 	 */
@@ -219,7 +219,7 @@ export class Runtime {
 				};
 			}
 		};
-		this.#exchange(State.RepliedWithEffects, { ...options, onReply });
+		this.#exchange(CoreState.RepliedWithEffects, { ...options, onReply });
 		return result();
 	}
 

@@ -116,7 +116,7 @@ export class Telemetry {
 		return this.#enter((core) => core.telemetry_due_at(runtime.now())) ?? 0;
 	}
 
-	async #deliver({ place, number, kind, to, timeout, body }) {
+	async #deliver({ sink, number, kind, to, timeout, body }) {
 		const signal = AbortSignal.timeout(timeout);
 		const sent = (async () => abortable(signal, this.#send(kind, to, body, signal)))();
 		const isAccepted = await sent.then(

@@ -1,26 +1,28 @@
-//! What an answer of the native API says of itself: from which tiers it came, or why it is none.
+//! Parses responses of the native API: the tiers that served them, or the kind of the failure.
 //!
-//! Reads the end of the body alone, where the counts stand: whoever measures must not spend on 266 KB of values what it measures.
+//! It reads only the end of the body, which has the counts: parsing 266 KB of values would distort the measured latency.
+
+use serde::{Deserialize, Serialize};
 
 /// The tiers, nearest first; the last is the origin.
 pub const TIERS: [&str; 4] = ["l1", "l2", "l3", "origin"];
 
-/// How many bytes of a body's end are enough.
+/// How many bytes of a body's end are read.
 pub const TAIL: usize = 640;
 
-/// Rows that a tier had, and that it was asked for and had not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// Had.
+/// Hits and misses of a tier, in rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowCounts {
+    /// Rows that it had.
     pub hits: u64,
-    /// Had not.
+    /// Rows that it was asked for and did not have.
     pub misses: u64,
 }
 
-/// How long parts of a request took by the server's own account, in milliseconds.
+/// `Server-Timing` of a response, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Timing {
-    /// From first to last, where it is said.
+pub struct ServerTiming {
+    /// The total, if the server reports it.
     pub total: f64,
     /// Waiting for stores.
     pub cache: f64,
@@ -28,30 +30,30 @@ pub struct Timing {
     pub computation: f64,
 }
 
-/// An answer with every value.
+/// A complete response.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Served {
-    /// By the tiers L1, L2, L3; the origin's hits are rows that no tier had.
-    pub rows: [Asked; 4],
-    /// Calls to the origin.
+pub struct ServedResponse {
+    /// Of L1, L2, L3 and the origin, whose hits are the rows that no tier had.
+    pub rows: [RowCounts; 4],
+    /// Origin calls.
     pub origin_calls: u64,
-    /// Where its time went.
-    pub timing: Timing,
+    /// Where its latency was spent.
+    pub timing: ServerTiming,
 }
 
-impl Served {
-    /// The furthest tier that was needed, as an index of [`TIERS`].
+impl ServedResponse {
+    /// The furthest tier that served a row, as an index of [`TIERS`].
     #[must_use]
     pub fn tier(&self) -> usize {
-        self.rows.iter().rposition(|asked| asked.hits > 0).unwrap_or_default()
+        self.rows.iter().rposition(|rows| rows.hits > 0).unwrap_or_default()
     }
 }
 
-/// Reads an answer with this status and `Server-Timing`.
+/// Parses a response by its status, `Server-Timing` and body.
 ///
 /// # Errors
-/// The kind of the failure: the problem's type, the status, or what else is wrong with the answer.
-pub fn read(status: u16, server_timing: &str, body: &[u8]) -> Result<Served, String> {
+/// The kind of the failure: the problem's type, the status, or what else is wrong with the response.
+pub fn parse(status: u16, server_timing: &str, body: &[u8]) -> Result<ServedResponse, String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if status != 200 {
         let start = text(body.get(..TAIL).unwrap_or(body));
@@ -61,21 +63,24 @@ pub fn read(status: u16, server_timing: &str, body: &[u8]) -> Result<Served, Str
     let tail = text(body.get(body.len().saturating_sub(TAIL)..).unwrap_or(body));
     let count = |name: &str| number_after(&tail, &format!("\"{name}\":"));
     let tier = |name: &str| {
-        Some(Asked { hits: count(&format!("{name}_hits"))? as u64, misses: count(&format!("{name}_misses"))? as u64 })
+        Some(RowCounts {
+            hits: count(&format!("{name}_hits"))? as u64,
+            misses: count(&format!("{name}_misses"))? as u64,
+        })
     };
     let (Some(l1), Some(l2), Some(l3), Some(calls)) = (tier("l1"), tier("l2"), tier("l3"), count("compute_requests"))
     else {
-        return Err("unintelligible".to_owned());
+        return Err("invalid-response".to_owned());
     };
     if count("error_rate").is_some_and(|rate| rate > 0.0) {
         return Err("incomplete".to_owned());
     }
-    let origin = Asked { hits: l1.misses.saturating_sub(l2.hits + l3.hits), misses: 0 };
-    Ok(Served { rows: [l1, l2, l3, origin], origin_calls: calls as u64, timing: timing(server_timing) })
+    let origin = RowCounts { hits: l1.misses.saturating_sub(l2.hits + l3.hits), misses: 0 };
+    Ok(ServedResponse { rows: [l1, l2, l3, origin], origin_calls: calls as u64, timing: timing(server_timing) })
 }
 
-fn timing(header: &str) -> Timing {
-    let mut timing = Timing::default();
+fn timing(header: &str) -> ServerTiming {
+    let mut timing = ServerTiming::default();
     for member in header.split(',') {
         let mut parts = member.trim().split(';');
         let name = parts.next();
@@ -94,7 +99,7 @@ fn number_after(text: &str, name: &str) -> Option<f64> {
     decimal(text.rsplit_once(name)?.1)
 }
 
-/// The plain decimal number that a text begins with. The standard library's reader of floats is larger than all else here.
+/// Parses the decimal number that a text begins with. The standard library's parser of floats would be larger than this module.
 fn decimal(text: &str) -> Option<f64> {
     let mut value = None;
     let mut scale = 0.0;
@@ -119,29 +124,29 @@ mod tests {
     const TAIL_OF_ANSWER: &str = r#"..."},"latency_ms":12,"cache_stats":{"l1_hits":3,"l1_misses":7,"l2_hits":2,"l2_misses":5,"l3_hits":0,"l3_misses":0,"compute_requests":1},"quality_metrics":{"completeness":1,"freshness_score":1,"features_served":50,"features_requested":50,"error_rate":0}}"#;
 
     #[test]
-    fn an_answer_tells_its_tiers_and_times() {
+    fn a_response_has_its_tiers_and_times() {
         let served =
-            read(200, "total;dur=13.25;desc=batch_serving, l2;dur=2, origin;dur=11", TAIL_OF_ANSWER.as_bytes())
+            parse(200, "total;dur=13.25;desc=batch_serving, l2;dur=2, origin;dur=11", TAIL_OF_ANSWER.as_bytes())
                 .unwrap();
-        assert_eq!(served.rows.map(|asked| (asked.hits, asked.misses)), [(3, 7), (2, 5), (0, 0), (5, 0)]);
+        assert_eq!(served.rows.map(|rows| (rows.hits, rows.misses)), [(3, 7), (2, 5), (0, 0), (5, 0)]);
         assert_eq!(served.tier(), 3);
-        assert_eq!(served.timing, Timing { total: 13.25, cache: 2.0, computation: 11.0 });
+        assert_eq!(served.timing, ServerTiming { total: 13.25, cache: 2.0, computation: 11.0 });
     }
 
     #[test]
-    fn the_furthest_tier_that_gave_a_row_counts() {
+    fn the_furthest_tier_that_served_a_row_counts() {
         let from_l1 = TAIL_OF_ANSWER.replace("misses\":7", "misses\":0").replace("l2_hits\":2", "l2_hits\":0");
-        assert_eq!(read(200, "", from_l1.as_bytes()).unwrap().tier(), 0);
+        assert_eq!(parse(200, "", from_l1.as_bytes()).unwrap().tier(), 0);
         let from_l2 = TAIL_OF_ANSWER.replace("l2_hits\":2", "l2_hits\":7");
-        assert_eq!(read(200, "", from_l2.as_bytes()).unwrap().tier(), 1);
+        assert_eq!(parse(200, "", from_l2.as_bytes()).unwrap().tier(), 1);
     }
 
     #[test]
-    fn failures_are_told_by_kind() {
-        let failure = |status, body: &str| read(status, "", body.as_bytes()).unwrap_err();
+    fn failures_have_a_kind() {
+        let failure = |status, body: &str| parse(status, "", body.as_bytes()).unwrap_err();
         assert_eq!(failure(503, r#"{"type":"urn:featheredge:problem:overloaded","title":"…"}"#), "overloaded");
         assert_eq!(failure(502, "<html>"), "status-502");
-        assert_eq!(failure(200, "{}"), "unintelligible");
+        assert_eq!(failure(200, "{}"), "invalid-response");
         assert_eq!(failure(200, &TAIL_OF_ANSWER.replace("error_rate\":0", "error_rate\":0.02")), "incomplete");
     }
 }

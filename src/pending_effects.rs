@@ -1,38 +1,38 @@
-//! The effects that a host performs, by the numbers that it knows them by.
+//! The pending effects, by the numbers that the host has for them.
 //!
-//! Invariant: one that its host never tells of, such as a Worker whose caller has gone, is forgotten some time after its timeout.
+//! Invariant: an effect without a result, as of a Worker whose client has gone, is forgotten some time after its timeout.
 
 use hashbrown::HashMap;
 
-/// How long after its timeout an effect may be told of, in milliseconds: a late answer to a write is waited for, and clocks differ.
+/// How long after its timeout an effect may have a result, in milliseconds: a late response to a write counts, and clocks differ.
 const SLACK_MILLIS: u64 = 120_000;
 
-/// How many are under way before it is looked which of them were lost.
-const MIN_LOOK: usize = 1_024;
+/// The least number of pending effects at which lost ones are removed.
+const MIN_SWEEP: usize = 1_024;
 
-/// Effects named by `T`.
+/// Pending effects, identified by `T`.
 #[derive(Debug)]
-pub(crate) struct EffectsUnderWay<T> {
+pub(crate) struct PendingEffects<T> {
     by_number: HashMap<u32, (T, u64), foldhash::fast::FixedState>,
     next: u32,
-    /// How many there are when it is looked again which were lost.
-    look_at: usize,
+    /// The number of pending effects at which lost ones are removed next.
+    sweep_at: usize,
 }
 
-impl<T> Default for EffectsUnderWay<T> {
+impl<T> Default for PendingEffects<T> {
     fn default() -> Self {
-        EffectsUnderWay { by_number: HashMap::default(), next: 0, look_at: MIN_LOOK }
+        PendingEffects { by_number: HashMap::default(), next: 0, sweep_at: MIN_SWEEP }
     }
 }
 
-impl<T> EffectsUnderWay<T> {
-    /// Numbers an effect that begins at `now` and ends within `timeout_millis`; `lost` is told of those that nobody has told of.
+impl<T> PendingEffects<T> {
+    /// Numbers an effect that begins at `now` and ends within `timeout_millis`. Calls `lost` with effects that got no result.
     pub(crate) fn begin(&mut self, id: T, timeout_millis: u64, now: u64, lost: &mut impl FnMut(T)) -> u32 {
-        if self.by_number.len() >= self.look_at {
+        if self.by_number.len() >= self.sweep_at {
             for (_, (id, _)) in self.by_number.extract_if(|_, (_, lost_at)| *lost_at < now) {
                 lost(id);
             }
-            self.look_at = MIN_LOOK.max(2 * self.by_number.len());
+            self.sweep_at = MIN_SWEEP.max(2 * self.by_number.len());
         }
         let number = self.next;
         self.next = number.wrapping_add(1);
@@ -45,7 +45,7 @@ impl<T> EffectsUnderWay<T> {
         self.by_number.get(&number).map(|(id, _)| id)
     }
 
-    /// Ends one.
+    /// Removes an effect.
     pub(crate) fn end(&mut self, number: u32) -> Option<T> {
         self.by_number.remove(&number).map(|(id, _)| id)
     }
@@ -56,8 +56,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_tells_of_is_forgotten_after_its_time() {
-        let mut effects = EffectsUnderWay::default();
+    fn an_effect_without_a_result_is_forgotten_after_its_timeout() {
+        let mut effects = PendingEffects::default();
         let mut lost = 0;
         for now in 0..1_000_000 {
             let number = effects.begin(now, 10, now, &mut |id| {

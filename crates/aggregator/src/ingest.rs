@@ -1,36 +1,36 @@
-//! From records to windows: each request counts in the series of all, of its way, its priority and its views.
+//! From records to windows. A request counts in the series of all requests, of its route, of its priority and of its views.
 
 use model::time::Timestamp;
-use telemetry::histogram::{ALL, Count, Kind, OTHER};
+use telemetry::histogram::{ALL, Count, OTHER, SeriesKind};
 use telemetry::quality::Quality;
-use telemetry::record::{Batch, PATHS, Record, Request, SpanName};
-use telemetry::trace::{Export, Span};
+use telemetry::record::{Batch, ROUTES, Record, Request, SpanName};
+use telemetry::trace::{Span, TraceExport};
 
-use crate::{Aggregator, LOOK_MILLIS};
+use crate::{Aggregator, EVALUATION_INTERVAL_MILLIS};
 
-/// Spans past this number that wait to be exported are dropped.
+/// The most spans that wait for an export. Further ones are dropped.
 const MAX_SPANS: usize = 2_000;
 
-/// What the spans of tiers are called.
+/// The names of the tiers' spans.
 const TIER_SPANS: [&str; 3] = ["l2 read", "l3 read", "origin"];
 
-/// What counts against the promise, of the request whose views are being read.
-type Outcome = [(Count, u64); 3];
+/// What a request, whose views are being read, counts against the SLO.
+type SloOutcome = [(Count, u64); 3];
 
 impl Aggregator {
-    pub(crate) fn fold(&mut self, batch: &Batch) {
+    pub(crate) fn ingest_records(&mut self, batch: &Batch) {
         self.gauges = batch.gauges;
-        self.lost += batch.lost;
+        self.records_dropped += batch.dropped;
         let views = &batch.views;
         let mut series = vec![None; views.len() + 1];
         let mut at = Timestamp::default();
         let mut seen = Vec::new();
-        let (mut millis, mut times, mut outcome): (u64, u64, Option<Outcome>) = (0, 1, None);
+        let (mut millis, mut times, mut outcome): (u64, u64, Option<SloOutcome>) = (0, 1, None);
         for record in batch.records() {
             match record {
                 Record::At(time) => {
                     at = time;
-                    // What is told late counts from when it is heard of.
+                    // A record that arrives late counts from when it arrives.
                     self.windows.advance(at);
                 }
                 Record::Request(request, count) => {
@@ -41,10 +41,10 @@ impl Aggregator {
                 }
                 Record::View { number, quality } => {
                     let number = usize::from(number);
-                    let Some(place) = series.get_mut(number) else { continue };
+                    let Some(known) = series.get_mut(number) else { continue };
                     let name = number.checked_sub(1).and_then(|number| views.get(number)).map_or(OTHER, |name| name);
-                    let series = *place.get_or_insert_with(|| self.windows.series_of(Kind::View, name));
-                    // Two views of one request may be in one series, that of the others.
+                    let series = *known.get_or_insert_with(|| self.windows.series_of(SeriesKind::View, name));
+                    // Two views of one request may share the series of the other views.
                     if !seen.contains(&series) {
                         seen.push(series);
                         self.windows.record_many(series, millis, times);
@@ -61,7 +61,7 @@ impl Aggregator {
                 }
                 Record::Span { context, name, began, millis, status } => {
                     let (name, is_request) = match name {
-                        SpanName::Request(path) => (PATHS.get(path as usize), true),
+                        SpanName::Request(route) => (ROUTES.get(route as usize), true),
                         SpanName::Tier(tier) => (TIER_SPANS.get(tier as usize), false),
                     };
                     let name = name.copied().unwrap_or_default();
@@ -75,20 +75,20 @@ impl Aggregator {
         }
     }
 
-    /// The spans that are exported together, the first of which is told of at `at`; `None` where there are too many.
-    fn spans_from(&mut self, at: Timestamp) -> Option<&mut Export> {
+    /// The spans of the next export, which is due some time after `at`, when its first span arrived. `None` if it is full.
+    fn spans_from(&mut self, at: Timestamp) -> Option<&mut TraceExport> {
         let (project, spans_at) = (&self.config.project, &mut self.spans_at);
         let spans = self.spans.get_or_insert_with(|| {
-            *spans_at = at.plus(LOOK_MILLIS);
-            Export::new(project)
+            *spans_at = at.plus(EVALUATION_INTERVAL_MILLIS);
+            TraceExport::new(project)
         });
         (spans.len() < MAX_SPANS).then_some(spans)
     }
 
-    fn outcome(&self, request: &Request, times: u64) -> Option<Outcome> {
+    fn outcome(&self, request: &Request, times: u64) -> Option<SloOutcome> {
         let is_unavailable = request.status >= 500 || request.status == 429;
         let is_slow = request.millis > self.targets.p99_millis;
-        let is_error = is_unavailable || request.is_lacking;
+        let is_error = is_unavailable || request.is_incomplete;
         let outcome = [
             (Count::Errors, u64::from(is_error) * times),
             (Count::Unavailable, u64::from(is_unavailable) * times),
@@ -97,18 +97,18 @@ impl Aggregator {
         (is_error || is_slow).then_some(outcome)
     }
 
-    fn request(&mut self, request: &Request, times: u64, outcome: Option<&Outcome>) {
-        let Request { path, priority, millis, rows, .. } = *request;
+    fn request(&mut self, request: &Request, times: u64, outcome: Option<&SloOutcome>) {
+        let Request { route, priority, millis, rows, .. } = *request;
         let windows = &mut self.windows;
-        let route = self.routes.get(path as usize).copied().unwrap_or_default();
-        if path == telemetry::record::Path::Writes {
-            // A write is no request for features: it has its own latency and no promise.
-            windows.record_many(route, millis, times);
+        let of_route = self.routes.get(route as usize).copied().unwrap_or_default();
+        if route == telemetry::record::Route::Writes {
+            // A write is no request for features: it has its own latency and no SLO.
+            windows.record_many(of_route, millis, times);
             return;
         }
-        self.slowest = self.slowest.max(millis);
+        self.slowest_millis = self.slowest_millis.max(millis);
         let priority = self.priorities.get(usize::from(priority)).copied().unwrap_or_default();
-        for series in [ALL, route, priority] {
+        for series in [ALL, of_route, priority] {
             windows.record_many(series, millis, times);
             if let Some(outcome) = outcome {
                 windows.add(series, outcome);
