@@ -180,7 +180,7 @@ export class Runtime {
 	/**
 	 * Begins a request.
 	 *
-	 * @param {(core: Core, now: number) => State} begin
+	 * @param {(core: Core, now: number) => CoreState} begin
 	 * @returns {CoreState} `Replied` if the reply is complete and no effect is left; any other must be passed to `finish`
 	 */
 	begin(begin) {

@@ -123,7 +123,7 @@ export class Telemetry {
 			() => true,
 			() => false,
 		);
-		this.#enter((core) => core.acknowledge(place, number, isAccepted, this.#runtime.now()));
+		this.#enter((core) => core.acknowledge(sink, number, isAccepted, this.#runtime.now()));
 	}
 
 	#enter(act) {
