@@ -151,7 +151,7 @@ impl Core {
 
     /// What a request needs to be allowed: 0 nothing, 1 to read, 2 to write, 3 to operate.
     pub fn right(method: &str, path: &str) -> u8 {
-        Service::right(method, path) as u8
+        Service::auth_scope(method, path) as u8
     }
 
     /// Begins a request, whose body of `length` bytes stands at [`Core::input`], at `now` in milliseconds. Without a length it is longer than
@@ -176,7 +176,7 @@ impl Core {
         let incoming = Incoming {
             method,
             path,
-            query,
+            query_string: query,
             body,
             is_over_limit: length.is_none(),
             has_authorization,

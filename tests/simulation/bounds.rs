@@ -12,7 +12,7 @@ fn world(change: impl FnOnce(&mut Config)) -> World {
         config.freshness.ttl_jitter_percent = 0;
         change(config);
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world
 }
 
@@ -190,7 +190,7 @@ fn what_another_request_fetches_is_judged_at_the_answer_too() {
 }
 
 #[test]
-fn without_grace_an_eventual_read_shows_nothing_past_its_time_to_live_either() {
+fn without_stale_if_error_an_eventual_read_shows_nothing_past_its_time_to_live() {
     let mut world = world(|config| {
         config.freshness.ttl_seconds = 1;
         config.freshness.stale_if_error_seconds = 0;
@@ -219,7 +219,7 @@ fn with_the_origin_down_nothing_older_than_the_bound_is_shown() {
 }
 
 #[test]
-fn what_a_stream_holds_for_a_slow_reader_is_judged_when_it_goes_out() {
+fn what_a_stream_buffers_for_a_slow_reader_is_judged_when_it_goes_out() {
     let mut world = world(|_| {});
     for id in ["a", "b"] {
         world.native(&body(&[id], 1.0, 5_000));

@@ -180,10 +180,10 @@ fn a_member_that_a_service_has_lost_does_not_come_back_beside_a_newer_row_of_a_s
     world.scripted.push_back(of_service(&[1], &["a", "b"]));
     world.feast(body);
     world.pass_seconds(600);
-    world.go_to(other);
+    world.switch_to(other);
     world.scripted.push_back(of_service(&[1], &["a"]));
     world.feast(body);
-    world.go_to(0);
+    world.switch_to(0);
     world.reset_counts();
     let answer = world.feast(body);
     assert_eq!(answer.names(), ["driver_id", "a"]);
@@ -291,7 +291,7 @@ fn a_callers_own_credentials_are_the_origins_to_judge() {
 }
 
 #[test]
-fn the_registry_tells_how_views_are_keyed() {
+fn the_registry_says_how_views_are_keyed() {
     let mut world = World::with_http_origin(|config| {
         config.registry =
             Some(config::Registry { url: "http://registry.example/".to_owned(), project: None, ttl_seconds: 300 });

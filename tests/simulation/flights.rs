@@ -173,8 +173,8 @@ fn what_failed_for_one_who_hung_up_is_no_failure_of_what_it_never_heard_of() {
     assert_eq!(world.requests[leader].chunks.len(), 2, "what memory had, and that one has failed");
     let follower = world.start_native(&body(&[2]));
     world.run_for(10);
-    let ticket = world.ticket_of(leader);
-    for woken in world.service.abandon(ticket, model::time::Timestamp(world.now)) {
+    let handle = world.handle_of(leader);
+    for woken in world.service.abandon(handle, model::time::Timestamp(world.now)) {
         world.wake(woken);
     }
     world.lose(leader);

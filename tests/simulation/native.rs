@@ -28,7 +28,7 @@ fn the_seeds_request_gets_the_seeds_response() {
 }
 
 #[test]
-fn status_age_tier_and_event_time_are_told_on_request() {
+fn status_age_tier_and_event_time_are_returned_on_request() {
     let mut world = World::new();
     world.origin_millis = 0;
     let body = r#"{"entity_ids":[1],"feature_names":["v:count"],"include":["status","age","tier","event_timestamp"]}"#;

@@ -168,7 +168,7 @@ fn hedges_stay_a_small_part_of_the_origins_work() {
 }
 
 #[test]
-fn an_origin_that_keeps_failing_is_left_alone_and_tried_again() {
+fn an_origin_that_keeps_failing_opens_its_breaker_and_is_probed() {
     let mut world = World::with_http_origin(|_| {});
     world.feast(&request(&["score"], [0]));
     world.origin = Origin::IsDown;
@@ -185,7 +185,7 @@ fn an_origin_that_keeps_failing_is_left_alone_and_tried_again() {
 }
 
 #[test]
-fn a_store_that_keeps_failing_is_passed_over() {
+fn a_store_that_keeps_failing_is_skipped() {
     let mut world = World::new();
     world.is_store_down = true;
     for id in 0..40 {

@@ -24,7 +24,7 @@ fn ask(world: &mut World, session: &str, feature: &str, id: u64) -> Answer {
 }
 
 /// Sessions that ask for the score of an entity and then for its count, and for that of the next entity.
-fn teach(world: &mut World, sessions: u64) {
+fn train(world: &mut World, sessions: u64) {
     for session in 0..sessions {
         for id in [10, 20, 30] {
             ask(world, &format!("s{session}"), "score", id);
@@ -42,7 +42,7 @@ fn measured(world: &World) -> Measured {
 #[test]
 fn what_a_session_asks_next_is_there_before_it_asks() {
     let mut world = world();
-    teach(&mut world, 6);
+    train(&mut world, 6);
     assert!(!ask(&mut world, "new", "score", 10).is_immediate);
     for (feature, id) in [("count", 10), ("score", 20), ("count", 20), ("score", 30), ("count", 30)] {
         assert!(ask(&mut world, "new", feature, id).is_immediate, "{feature} of {id}");
@@ -54,7 +54,7 @@ fn what_a_session_asks_next_is_there_before_it_asks() {
 #[test]
 fn what_holds_for_all_entities_is_known_of_one_that_is_new() {
     let mut world = world();
-    teach(&mut world, 6);
+    train(&mut world, 6);
     ask(&mut world, "new", "score", 777);
     assert!(ask(&mut world, "new", "count", 777).is_immediate);
 }
@@ -62,7 +62,7 @@ fn what_holds_for_all_entities_is_known_of_one_that_is_new() {
 #[test]
 fn an_answer_does_not_wait_for_what_is_fetched_ahead() {
     let mut world = world();
-    teach(&mut world, 6);
+    train(&mut world, 6);
     world.session = Some("new".to_owned());
     world.reset_counts();
     let asked = world.start_feast(&request(&["score"], [10]));
@@ -101,12 +101,12 @@ fn a_session_may_be_named_in_the_body_too() {
 }
 
 #[test]
-fn nothing_is_fetched_ahead_for_sessions_that_are_held_out_and_coverage_is_told() {
+fn nothing_is_fetched_ahead_for_sessions_that_are_held_out_and_coverage_is_reported() {
     let mut world = World::with_http_origin(|config| {
         KEYED(config);
         config.prefetch.holdout_percent = 50;
     });
-    teach(&mut world, 60);
+    train(&mut world, 60);
     let measured = measured(&world);
     assert!(measured.held_out.rows > 0 && measured.held_out.misses == measured.held_out.rows, "{measured:?}");
     assert!(measured.coverage_permille() > Some(600), "{measured:?}");
@@ -130,7 +130,7 @@ fn where_nothing_follows_from_anything_next_to_nothing_is_fetched_ahead() {
 #[test]
 fn a_row_that_another_looks_for_is_not_looked_for_twice() {
     let mut world = world();
-    teach(&mut world, 6);
+    train(&mut world, 6);
     world.reset_counts();
     world.session = Some("new".to_owned());
     // What is predicted after the first is under way for the second.
@@ -152,7 +152,7 @@ fn the_second_and_the_request_have_their_budgets() {
             KEYED(config);
             change(config);
         });
-        teach(&mut world, 8);
+        train(&mut world, 8);
         assert_eq!(measured(&world).issued, 0);
     }
 }
@@ -163,12 +163,12 @@ fn what_costs_more_than_it_saves_is_not_fetched_ahead() {
         KEYED(config);
         config.prefetch.latency_value_nanodollars_per_ms = 0;
     });
-    teach(&mut world, 8);
+    train(&mut world, 8);
     assert_eq!(measured(&world).issued, 0);
 }
 
 #[test]
-fn rows_in_a_memory_that_is_full_of_warmer_ones_are_left_alone() {
+fn a_memory_full_of_warmer_rows_admits_no_prefetched_one() {
     let mut world = World::with_http_origin(|config| {
         KEYED(config);
         config.l1.max_entries = 10;
@@ -188,7 +188,7 @@ fn rows_in_a_memory_that_is_full_of_warmer_ones_are_left_alone() {
 #[test]
 fn a_new_isolate_knows_what_the_one_before_it_learned() {
     let mut world = world();
-    teach(&mut world, 12);
+    train(&mut world, 12);
     world.restart();
     world.pass_seconds(400);
     // It reads what was learned behind its first request, and learns of each shape with the first request for it.
@@ -204,7 +204,7 @@ fn a_new_isolate_knows_what_the_one_before_it_learned() {
 fn a_model_that_is_damaged_or_foreign_is_ignored_and_counted() {
     for damage in [(|model: &mut Vec<u8>| model.truncate(40)) as fn(&mut Vec<u8>), |model| model[30] ^= 1, Vec::clear] {
         let mut world = world();
-        teach(&mut world, 12);
+        train(&mut world, 12);
         let model = world.store.values_mut().find(|value| value.starts_with(b"FL")).unwrap();
         damage(model);
         world.restart();
@@ -216,9 +216,9 @@ fn a_model_that_is_damaged_or_foreign_is_ignored_and_counted() {
 }
 
 #[test]
-fn what_would_be_fetched_ahead_is_told_with_the_reason() {
+fn predictions_are_explained_with_their_reasons() {
     let mut world = world();
-    teach(&mut world, 8);
+    train(&mut world, 8);
     let asked = |id: u64| format!("/v1/predictions?request={}", request(&["score"], [id]).replace('"', "%22"));
     let before = world.service.engine().patterns().observed();
     let told = world.call("GET", &asked(777), b"").json();

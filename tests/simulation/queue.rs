@@ -120,8 +120,8 @@ fn what_is_due_is_not_fetched_behind_an_answer_where_there_is_no_place() {
 
 /// Has the service forget a request whose caller hangs up.
 fn hang_up(world: &mut World, request: usize) {
-    let ticket = world.ticket_of(request);
-    for woken in world.service.abandon(ticket, model::time::Timestamp(world.now)) {
+    let handle = world.handle_of(request);
+    for woken in world.service.abandon(handle, model::time::Timestamp(world.now)) {
         world.wake(woken);
     }
     world.lose(request);

@@ -69,7 +69,7 @@ fn what_several_reads_of_l2_lack_costs_one_call_of_each_shard() {
 }
 
 #[test]
-fn a_native_answer_tells_which_tier_had_each_value() {
+fn a_native_answer_says_which_tier_had_each_value() {
     let mut world = world(ALONE);
     let body = r#"{"entity_ids":["a"],"feature_names":["score"],"include":["tier"]}"#;
     world.native(body);

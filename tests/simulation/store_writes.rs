@@ -14,7 +14,7 @@ fn pending_bytes(world: &World) -> usize {
 /// A world whose origin never says the same again.
 fn changing(change: impl FnOnce(&mut Config)) -> World {
     let mut world = World::with_http_origin(change);
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world
 }
 

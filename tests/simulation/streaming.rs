@@ -228,8 +228,8 @@ fn a_reader_who_goes_away_leaves_nothing_behind() {
     let request = world.start_lines(&body(0..1_000));
     let follower = world.start_native(&body(0..5));
     world.run_for(25);
-    let ticket = world.ticket_of(request);
-    for woken in world.service.abandon(ticket, Timestamp(world.now)) {
+    let handle = world.handle_of(request);
+    for woken in world.service.abandon(handle, Timestamp(world.now)) {
         world.wake(woken);
     }
     world.lose(request);
@@ -371,7 +371,7 @@ fn each_line_has_the_values_of_its_own_entity_and_view_whichever_lines_go_out_to
         config.views.insert("stats".to_owned(), view.clone());
         config.views.insert("other".to_owned(), view);
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world.native(&of_two_views((0..300).step_by(7)));
     world.restart();
     world.native(&of_two_views((0..300).step_by(5)));
@@ -400,7 +400,7 @@ fn what_is_of_an_event_too_long_ago_is_not_shown_in_any_line_and_of_no_other_vie
         config.views.insert("stats".to_owned(), view(300));
         config.views.insert("other".to_owned(), view(3_600));
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world.native(&of_two_views(0..20));
     // All is of events ten minutes ago.
     for ids in [0..20, 0..200] {

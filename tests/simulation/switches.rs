@@ -327,20 +327,20 @@ fn the_storage_tier() {
 
 /// Whether a write is seen by another isolate, after so many milliseconds.
 fn is_seen_elsewhere(mut world: World, millis: u64) -> bool {
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     let other = world.add_isolate(0);
-    world.go_to(other);
+    world.switch_to(other);
     let before = world.feast(&request(&["score"], [1])).text;
     world.run_for(10);
-    world.go_to(0);
+    world.switch_to(0);
     world.call("POST", "/push", b"of which nothing is known");
     world.run_for(millis);
-    world.go_to(other);
+    world.switch_to(other);
     world.feast(&request(&["score"], [1])).text != before
 }
 
 #[test]
-fn the_ledger_of_writes() {
+fn the_invalidation_log() {
     assert_switch(
         |config| (config.l3.enabled, config.writes.visible_within_ms) = (true, 0),
         |config| config.writes.invalidation_log = false,

@@ -66,7 +66,7 @@ fn rows_of_several_views_are_asked_for_by_one_call_that_names_each_entity_once()
             config.views.insert(view.to_owned(), view_of_drivers);
         }
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world.feast(&request(&["score"], [1]));
     world.reset_counts();
     let answer = world.feast(r#"{"features":["stats:score","other:count"],"entities":{"driver_id":[3,1,2]}}"#);
@@ -181,10 +181,10 @@ fn a_refresh_takes_from_a_store_what_another_isolate_has_fetched_meanwhile() {
     let body = request(&["score"], [1]);
     world.feast(&body);
     world.pass_seconds(310);
-    world.go_to(other);
+    world.switch_to(other);
     world.feast(&body);
     world.run_for(2_000);
-    world.go_to(0);
+    world.switch_to(0);
     world.reset_counts();
     assert!(world.feast(&body).is_immediate);
     assert_eq!((world.reads.len(), world.origin_calls.len()), (1, 0));

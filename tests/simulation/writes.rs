@@ -22,7 +22,7 @@ fn world_with(change: impl FnOnce(&mut config::Config)) -> World {
         config.freshness.early_refresh_percent = 0;
         change(config);
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world
 }
 
@@ -282,7 +282,7 @@ fn an_invalidation_that_names_nothing_is_refused() {
 #[test]
 fn writes_through_a_service_that_is_told_not_to_look_change_nothing() {
     let mut world = World::with_http_origin(|config| config.writes.invalidation = false);
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     let body = request(&["x"], [1]);
     let before = world.feast(&body).text;
     world.run_for(10);
@@ -370,7 +370,7 @@ fn a_join_key_that_is_configured_twice_is_one() {
         config.views.insert("stats".to_owned(), view);
         config.freshness.early_refresh_percent = 0;
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     let body = r#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#;
     let rows = [("stats", 1), ("stats", 2)];
     assert_eq!(asked_anew(&mut world, &rows, |world| write(world, "/write-to-online-store", body)), [true, false]);
@@ -387,7 +387,7 @@ fn a_view_is_marked_as_a_whole_where_a_version_of_it_has_other_join_keys() {
         config.views.insert("stats".to_owned(), view(&["driver_id"]));
         config.views.insert("stats@v2".to_owned(), view(&["driver_id", "city"]));
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     let ask = r#"{"features":["stats@v2:x"],"entities":{"driver_id":[1],"city":["x"]}}"#;
     let before = world.feast(ask).text;
     world.run_for(10);
@@ -418,7 +418,7 @@ fn a_write_whose_rows_find_no_memory_to_wait_in_is_one_to_the_whole_view() {
         config.memory.pending_bytes = 100_000;
         config.freshness.early_refresh_percent = 0;
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     let ids: Vec<u64> = (1..20_000).collect();
     let body = serde_json::json!({"feature_view_name": "stats", "df": {"driver_id": ids}}).to_string();
     let rows = [("stats", 1), ("stats", 1_000_000), ("other", 1)];

@@ -88,7 +88,7 @@ impl Flights {
     }
 
     /// Ends the flight of the row with `hash`, if `session` leads it: who followed it.
-    pub(super) fn land(&mut self, hash: u64, session: u64) -> Vec<u64> {
+    pub(super) fn complete(&mut self, hash: u64, session: u64) -> Vec<u64> {
         if self.by_row.get(&hash).is_some_and(|flight| flight.leader == session) {
             self.by_row.remove(&hash).map(|flight| flight.followers).unwrap_or_default()
         } else {
@@ -113,8 +113,8 @@ mod tests {
         assert_eq!(flights.join(7, 2, Timestamp(10), 100), Role::Follows { until: Timestamp(100) });
         assert_eq!(flights.join(7, 2, Timestamp(20), 100), Role::Follows { until: Timestamp(100) });
         assert_eq!(flights.join(8, 2, Timestamp(20), 100), Role::Leads);
-        assert!(flights.land(7, 2).is_empty(), "a follower cannot end the flight");
-        assert_eq!((flights.land(7, 1), flights.len()), (vec![2], 1));
+        assert!(flights.complete(7, 2).is_empty(), "a follower cannot end the flight");
+        assert_eq!((flights.complete(7, 1), flights.len()), (vec![2], 1));
     }
 
     #[test]
@@ -135,8 +135,8 @@ mod tests {
         flights.join(7, 3, Timestamp(10), 100);
         assert_eq!(flights.join(7, 2, Timestamp(100), 100), Role::Leads);
         assert_eq!(flights.join(7, 3, Timestamp(100), 100), Role::Follows { until: Timestamp(200) });
-        assert!(flights.land(7, 1).is_empty(), "the former leader has no flight to end");
-        assert_eq!(flights.land(7, 2), [3]);
+        assert!(flights.complete(7, 1).is_empty(), "the former leader has no flight to end");
+        assert_eq!(flights.complete(7, 2), [3]);
     }
 
     #[test]

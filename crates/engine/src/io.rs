@@ -17,7 +17,7 @@ pub struct SessionId(pub u64);
 /// Something for the host to do, and to tell the outcome of.
 #[derive(Debug, PartialEq, Eq)]
 pub enum EngineEffect {
-    /// Read these keys from a store's shard, in one bulk operation, and call [`Engine::read`].
+    /// Read these keys from a store's shard, in one bulk operation, and call [`Engine::on_read`].
     Read {
         /// Which store.
         tier: Tier,
@@ -30,7 +30,7 @@ pub enum EngineEffect {
         /// How long it may take, in milliseconds.
         timeout_millis: u64,
     },
-    /// RowQuery the origin for a rectangle of rows and columns, and call [`Engine::fetched`].
+    /// RowQuery the origin for a rectangle of rows and columns, and call [`Engine::on_fetched`].
     Fetch {
         /// The number of the call within its session.
         call: u32,
@@ -39,7 +39,7 @@ pub enum EngineEffect {
         /// How long it may take, in milliseconds.
         timeout_millis: u64,
     },
-    /// Write these rows to a store's shard behind the answer, and call [`Engine::written`].
+    /// Write these rows to a store's shard behind the answer, and call [`Engine::on_written`].
     Write {
         /// Which store.
         tier: Tier,
@@ -56,7 +56,7 @@ pub enum EngineEffect {
         /// When it was ordered.
         began: Timestamp,
     },
-    /// Call [`Engine::time_out`] when so many milliseconds have passed.
+    /// Call [`Engine::on_timer`] when so many milliseconds have passed.
     Wake {
         /// How long to wait.
         millis: u64,
@@ -78,7 +78,7 @@ pub struct Progress {
     /// What is to be done now, all at once.
     pub effects: Vec<EngineEffect>,
     /// Of a request that is streamed, the entities that are complete now and were not given before.
-    pub lines: Option<Lines>,
+    pub entities: Option<StreamedEntities>,
     /// The answer, once; of a request that is streamed, what is left to be said beside its entities.
     pub answer: Option<Box<Answer>>,
     /// Whether the session is over: nothing more comes of it. A session that has answered may go on behind its answer.
@@ -91,7 +91,7 @@ pub struct Progress {
 
 /// Some of the entities that a streamed request asks for.
 #[derive(Debug)]
-pub struct Lines {
+pub struct StreamedEntities {
     /// Which of the request's rows, ascending.
     pub rows: Vec<usize>,
     /// One for each of them: view by view, and within a view row by row.

@@ -19,7 +19,7 @@ use model::value::Cell;
 impl Engine {
     /// Puts what a session knows of a row into L1, and gives what L1 has now; `None` where nothing of it may be served.
     pub(super) fn insert_into_l1(&mut self, session: &Session, index: usize, now: Timestamp) -> Option<Rc<Row>> {
-        let row = self.latest(session, index, now)?;
+        let row = self.merged_with_l1(session, index, now)?;
         let hash = session.hash_of(index);
         if !session.is_prefetch {
             self.memory.put(hash, Rc::clone(&row));
@@ -36,10 +36,10 @@ impl Engine {
     }
 
     /// What a session and L1 know together of a row, as far as it may be served to anybody.
-    pub(super) fn latest(&mut self, session: &Session, index: usize, now: Timestamp) -> Option<Rc<Row>> {
+    pub(super) fn merged_with_l1(&mut self, session: &Session, index: usize, now: Timestamp) -> Option<Rc<Row>> {
         let (view, key, hash) = session.key_of(index)?;
         let row = session.known(index)?;
-        let floor = self.marks.floor(view.writes()).at(key);
+        let floor = self.invalidations.floor(view.writes()).at(key);
         let rules = Rules::new(*view.lifetimes(), None, Consistency::Eventual, now).since(floor);
         // What is stamped later than now was stamped by a clock that has been put back since.
         let is_kept = |cell: &Cell| rules.judge(cell, hash) != Freshness::Expired && cell.fetched_at.timestamp() <= now;
@@ -57,11 +57,11 @@ impl Engine {
     }
 
     /// For each row that a session found or fetched behind L1, what the stores should hold of it.
-    pub(super) fn latest_of_all(&mut self, session: &Session, now: Timestamp) -> Vec<Option<Rc<Row>>> {
+    pub(super) fn rows_for_stores(&mut self, session: &Session, now: Timestamp) -> Vec<Option<Rc<Row>>> {
         let is_meant = |index: usize| {
             session.missing.get(index).is_some_and(|missing| missing.tier.is_some_and(|tier| tier > Tier::L1))
         };
         let rows = 0..session.missing.len();
-        rows.map(|index| if is_meant(index) { self.latest(session, index, now) } else { None }).collect()
+        rows.map(|index| if is_meant(index) { self.merged_with_l1(session, index, now) } else { None }).collect()
     }
 }

@@ -57,12 +57,12 @@ impl Latency {
         None
     }
 
-    /// How long an operation may take: a few times what nearly all take, at least `floor` and never more than `ceiling`,
+    /// How long an operation may take: a few times what nearly all take, at least `min_millis` and never more than `max_millis`,
     /// in milliseconds.
     #[must_use]
-    pub fn timeout(&self, floor: u64, ceiling: u64) -> u64 {
+    pub fn timeout(&self, min_millis: u64, max_millis: u64) -> u64 {
         let usual = self.quantile(990).unwrap_or(u64::MAX);
-        usual.saturating_mul(TIMEOUT_FACTOR).max(floor).min(ceiling)
+        usual.saturating_mul(TIMEOUT_FACTOR).max(min_millis).min(max_millis)
     }
 }
 

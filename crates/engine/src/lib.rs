@@ -4,8 +4,8 @@
 //! session that begins gives exactly one answer, by its deadline at the latest if its timers are run; and no session
 //! waits for another without a timer of its own that runs.
 
+mod advance;
 pub mod breaker;
-mod conduct;
 mod engine;
 mod eviction_rate;
 mod flight;
@@ -18,7 +18,7 @@ mod origin;
 mod prefetch;
 mod read_batch;
 pub mod read_policy;
-pub mod router;
+pub mod serving_pattern;
 mod session;
 mod settings;
 pub mod slab;
@@ -28,9 +28,9 @@ mod write_allowance;
 mod write_queue;
 mod writes;
 
-pub use engine::{Begun, Engine, SPARE_BYTES};
-pub use io::{EngineEffect, Lines, MAX_STORES, Progress, SessionId};
-pub use router::{Pattern, Route};
+pub use engine::{BeginOutcome, Engine, RECYCLED_BYTES};
+pub use io::{EngineEffect, MAX_STORES, Progress, SessionId, StreamedEntities};
+pub use serving_pattern::{PatternLimits, ServingPattern};
 pub use settings::Settings;
 pub use store::StoreSettings;
 pub use store_results::{ReadFailure, WriteOutcome};

@@ -47,7 +47,7 @@ pub struct Limiter {
     /// Whether no queue has been seen yet, and no call has failed.
     is_starting: bool,
     /// The most calls under way since then: a limit that nobody reaches says nothing about the origin.
-    busiest: usize,
+    peak_calls: usize,
 }
 
 /// A call's place; to be given back by [`Limiter::release`].
@@ -62,7 +62,7 @@ pub enum CallOutcome {
     /// It failed in a way that overload explains.
     Failed,
     /// It failed by what it asked for, which tells nothing of how many calls the origin can take.
-    Refused,
+    Rejected,
 }
 
 impl Limiter {
@@ -81,22 +81,22 @@ impl Limiter {
             in_round: 0,
             fastest: u64::MAX,
             is_starting: true,
-            busiest: 0,
+            peak_calls: 0,
         }
     }
 
-    /// A place for one more call at `now`, that counts as lost after `millis`, while `ahead` wait for one with more right to
+    /// A place for one more call at `now`, that counts as lost after `millis`, while `queued_before` wait for one with more right to
     /// it; `None` where none is left.
-    pub fn acquire(&mut self, now: Timestamp, millis: u64, ahead: usize) -> Option<Permit> {
-        if self.calls.len() + ahead >= self.limit as usize {
+    pub fn acquire(&mut self, now: Timestamp, millis: u64, queued_before: usize) -> Option<Permit> {
+        if self.calls.len() + queued_before >= self.limit as usize {
             self.calls.retain(|&(_, lost_at)| lost_at > now);
         }
-        if self.calls.len() + ahead >= self.limit as usize {
+        if self.calls.len() + queued_before >= self.limit as usize {
             return None;
         }
         self.next += 1;
         self.calls.push((self.next, now.plus(millis)));
-        self.busiest = self.busiest.max(self.calls.len());
+        self.peak_calls = self.peak_calls.max(self.calls.len());
         Some(Permit(self.next))
     }
 
@@ -107,8 +107,8 @@ impl Limiter {
             return;
         }
         match outcome {
-            CallOutcome::Answered(millis) => self.learn(millis.max(1)),
-            CallOutcome::Refused => {}
+            CallOutcome::Answered(millis) => self.record(millis.max(1)),
+            CallOutcome::Rejected => {}
             CallOutcome::Failed => {
                 self.limit = (self.limit * 7 / 10).max(1);
                 self.in_round = 0;
@@ -135,7 +135,7 @@ impl Limiter {
         self.calls.len()
     }
 
-    fn learn(&mut self, millis: u64) {
+    fn record(&mut self, millis: u64) {
         self.answers += 1;
         self.in_round += 1;
         self.baseline = self.baseline.min(millis);
@@ -145,7 +145,7 @@ impl Limiter {
         }
         self.in_round = 0;
         let fastest = core::mem::replace(&mut self.fastest, u64::MAX);
-        let busiest = core::mem::take(&mut self.busiest);
+        let peak_calls = core::mem::take(&mut self.peak_calls);
         match self.probe {
             Some((limit, 0)) => {
                 self.limit = limit;
@@ -160,17 +160,17 @@ impl Limiter {
                 self.probe = Some((self.limit, PROBE_ROUNDS - 1));
                 self.limit = (self.limit / 2).max(1);
             }
-            None => self.adjust(fastest, busiest),
+            None => self.adjust(fastest, peak_calls),
         }
     }
 
-    fn adjust(&mut self, millis: u64, busiest: usize) {
+    fn adjust(&mut self, millis: u64, peak_calls: usize) {
         // Little's law: of `limit` calls, this share waits and is not being answered.
         let queued = u64::from(self.limit) * millis.saturating_sub(self.baseline) / millis;
         self.is_starting &= queued < SHORT_QUEUE;
         if queued > LONG_QUEUE {
             self.limit = (self.limit - 1).max(1);
-        } else if queued < SHORT_QUEUE && busiest * 2 >= self.limit as usize {
+        } else if queued < SHORT_QUEUE && peak_calls * 2 >= self.limit as usize {
             let more = if self.is_starting { self.limit } else { 1 };
             self.limit = self.limit.saturating_add(more).min(self.settings.max);
         }

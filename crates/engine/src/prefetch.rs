@@ -6,7 +6,7 @@
 use crate::engine::Engine;
 use crate::eviction_rate::EvictionRate;
 use crate::io::{Progress, SessionId};
-use crate::router::{self, Route};
+use crate::serving_pattern::{self, PatternLimits};
 use crate::session::{self, Session};
 use ::prefetch::patterns::{Entity, Patterns, Prediction, Predictions};
 use ::prefetch::prefetch::{CostModel, Governor, Verdict};
@@ -43,14 +43,14 @@ impl Engine {
     }
 
     /// Learns from a request without a session, for so many entities.
-    pub fn count(&mut self, shape: &Shape, entities: usize, now: Timestamp) {
+    pub fn count_request(&mut self, shape: &Shape, entities: usize, now: Timestamp) {
         self.patterns.count(shape, entities, now);
     }
 
     /// Learns from a request for the entities that its session asked for last, the names of whose first and last these are, where nothing is to
     /// be looked into; whether it is such a one.
     #[inline]
-    pub fn observe_again(
+    pub fn observe_repeat(
         &mut self,
         session: u64,
         cohort: Cohort,
@@ -95,8 +95,8 @@ impl Engine {
     }
 
     /// Whether L1 could answer a request.
-    pub fn has_all(&mut self, ask: &RowQuery, now: Timestamp) -> bool {
-        lookup::read_memory(&mut self.memory, &self.marks, ask, now, 0, &mut Vec::new()).missing == 0
+    pub fn has_all(&mut self, query: &RowQuery, now: Timestamp) -> bool {
+        lookup::read_memory(&mut self.memory, &self.invalidations, query, now, 0, &mut Vec::new()).missing == 0
     }
 
     /// What a request loses that misses a row, and what it costs to fetch it ahead, by what became of those that missed.
@@ -105,20 +105,20 @@ impl Engine {
         self.governor.cost_model(self.stores.len() as u64)
     }
 
-    /// Fetches rows ahead: those of `ask` that L1 lacks, as far as the budget goes. `predictions` has one for each entity.
+    /// Fetches rows ahead: those of `query` that L1 lacks, as far as the budget goes. `predictions` has one for each entity.
     pub fn prefetch(
         &mut self,
         id: SessionId,
-        ask: Box<RowQuery>,
+        query: Box<RowQuery>,
         predictions: &[Prediction],
         now: Timestamp,
-    ) -> (Route, Progress) {
-        let route = router::behind(&self.settings.router);
-        let over = || (route, Progress { is_over: true, ..Progress::default() });
+    ) -> (PatternLimits, Progress) {
+        let pattern_limits = serving_pattern::background(&self.settings.serving_patterns);
+        let over = || (pattern_limits, Progress { is_over: true, ..Progress::default() });
         let mut found = Vec::new();
-        let open = lookup::read_memory(&mut self.memory, &self.marks, &ask, now, 0, &mut found);
-        let needed = session::expected_bytes(&ask, found.len(), open.missing as usize);
-        let has_room = self.has_room(Priority::Low, ask.held_bytes + needed);
+        let open = lookup::read_memory(&mut self.memory, &self.invalidations, &query, now, 0, &mut found);
+        let needed = session::expected_bytes(&query, found.len(), open.missing as usize);
+        let has_room = self.has_room(Priority::Low, query.held_bytes + needed);
         if open.missing == 0 || !has_room || self.sessions.len() >= self.admitted(Priority::Low) {
             return over();
         }
@@ -128,9 +128,9 @@ impl Engine {
         }
         let cost_model = self.cost_model();
         let mut left = self.governor.allowance(open.missing as usize, now);
-        for (place, found) in found.iter_mut().enumerate().filter(|(_, found)| found.action == Action::Fetch) {
-            let (_, hash) = ask.keys.at(place);
-            let prediction = place.checked_rem(ask.rows).and_then(|row| predictions.get(row));
+        for (slot, found) in found.iter_mut().enumerate().filter(|(_, found)| found.action == Action::Fetch) {
+            let (_, hash) = query.keys.at(slot);
+            let prediction = slot.checked_rem(query.rows).and_then(|row| predictions.get(row));
             let is_probe = match prediction.map(|prediction| self.governor.judge(prediction, cost_model, now)) {
                 Some(Verdict::Probe) => true,
                 Some(Verdict::Prefetch) => false,
@@ -148,32 +148,32 @@ impl Engine {
                 self.governor.issue(hash, prediction, is_probe, now);
             }
         }
-        let session = Session::prefetch(ask, route, found, &self.marks, now);
-        (route, self.conduct(id, session, now))
+        let session = Session::prefetch(query, pattern_limits, found, &self.invalidations, now);
+        (pattern_limits, self.advance(id, session, now))
     }
 
     /// Measures what a request finds of what was fetched ahead.
     #[inline]
-    pub(super) fn watch(&mut self, ask: &RowQuery, found: &[LookupResult], misses: u32, now: Timestamp) {
-        self.governor.count(ask.cohort, found.len() as u64, u64::from(misses));
-        if self.governor.is_watching() && ask.consistency != Consistency::Strong {
-            for (place, found) in found.iter().enumerate() {
-                let (_, hash) = ask.keys.at(place);
+    pub(super) fn record_lookup(&mut self, query: &RowQuery, found: &[LookupResult], misses: u32, now: Timestamp) {
+        self.governor.count(query.cohort, found.len() as u64, u64::from(misses));
+        if self.governor.is_watching() && query.consistency != Consistency::Strong {
+            for (slot, found) in found.iter().enumerate() {
+                let (_, hash) = query.keys.at(slot);
                 self.governor.settle(hash, found.action != Action::Fetch, now);
             }
         }
     }
 
     /// Measures what a session brought that fetched ahead, and what it took another to get what it had missed.
-    pub(super) fn gather(&mut self, session: &Session) {
+    pub(super) fn record_outcomes(&mut self, session: &Session) {
         if !session.is_prefetch {
-            let came = session.gathered().filter_map(|(_, operations)| operations);
+            let came = session.outcomes().filter_map(|(_, operations)| operations);
             let (rows, called) =
                 came.fold((0, 0), |(rows, called), operations| (rows + 1, called + u64::from(operations.is_called)));
             self.governor.learn_miss(session.waited_millis, rows, called);
             return;
         }
-        for (hash, operations) in session.gathered() {
+        for (hash, operations) in session.outcomes() {
             match operations {
                 Some(operations) => self.governor.land(hash, operations),
                 None => self.governor.fail(hash),

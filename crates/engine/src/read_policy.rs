@@ -68,12 +68,12 @@ impl Reason {
 
 /// The keys that a store was asked for of late, and those that it had; halved together as they grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recent {
+pub struct RecentKeys {
     keys: u32,
     hits: u32,
 }
 
-impl Recent {
+impl RecentKeys {
     /// Notes a key that was asked for.
     pub fn record(&mut self, is_hit: bool) {
         self.keys += 1;
@@ -102,7 +102,7 @@ pub const PROBE_EVERY: u64 = 16;
 
 /// How L2 is to be asked now, by its latency, what it had of late and the origin's latency; `pinned` where the configuration says.
 #[must_use]
-pub fn decide(pinned: Option<ReadPolicy>, store: &Latency, recent: Recent, origin: &Latency) -> Decision {
+pub fn decide(pinned: Option<ReadPolicy>, store: &Latency, recent: RecentKeys, origin: &Latency) -> Decision {
     let decision = |policy, reason| Decision { policy, reason };
     if let Some(policy) = pinned {
         return decision(policy, Reason::Pinned);
@@ -129,8 +129,8 @@ mod tests {
         latency
     }
 
-    fn recent(hits: u32, keys: u32) -> Recent {
-        let mut recent = Recent::default();
+    fn recent(hits: u32, keys: u32) -> RecentKeys {
+        let mut recent = RecentKeys::default();
         (0..keys).for_each(|key| recent.record(key < hits));
         recent
     }
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(order(3, 20), ReadPolicy::First);
         assert_eq!(order(6, 2), ReadPolicy::First, "fast enough");
         assert_eq!(order(40, 15), ReadPolicy::Parallel);
-        assert_eq!(decide(None, &Latency::default(), Recent::default(), &latency(1)).policy, ReadPolicy::First);
+        assert_eq!(decide(None, &Latency::default(), RecentKeys::default(), &latency(1)).policy, ReadPolicy::First);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use cache::policy::Eviction;
 use crate::breaker::BreakerSettings;
 use crate::limiter::LimiterSettings;
 use crate::read_policy;
-use crate::router::RouterSettings;
+use crate::serving_pattern::PatternSettings;
 use crate::store::StoreSettings;
 
 /// What the engine is told once.
@@ -23,7 +23,7 @@ pub struct Settings {
     /// How long a call to the origin may take at the most, in milliseconds.
     pub origin_timeout_millis: u64,
     /// How requests are told apart.
-    pub router: RouterSettings,
+    pub serving_patterns: PatternSettings,
     /// When a store or the origin is left alone.
     pub breaker: BreakerSettings,
     /// How many calls the origin gets at one time.
@@ -43,7 +43,7 @@ pub struct Settings {
     /// How writes are taken into account that go on after they were acknowledged.
     pub jobs: JobSettings,
     /// By how much the clocks of those who share a store may differ, in milliseconds.
-    pub clock_error_millis: u64,
+    pub max_clock_skew_millis: u64,
     /// How many requests may wait at one time before some are refused.
     pub max_sessions: usize,
     /// How much memory those that wait may take before some are refused, in bytes.

@@ -5,17 +5,17 @@
 use hashbrown::HashMap;
 
 /// Something that takes memory for as long as it waits.
-pub trait Held {
+pub trait Footprint {
     /// The memory that it takes by itself, in bytes.
-    fn held_bytes(&self) -> usize;
+    fn footprint(&self) -> usize;
 
     /// Notes that it waits; the memory, in bytes, of what it shares with others and is the first to bring in.
-    fn enter(&self) -> usize {
+    fn acquire_shared(&self) -> usize {
         0
     }
 
     /// Notes that it waits no longer; the memory of what it shares with others and is the last to have.
-    fn leave(&self) -> usize {
+    fn release_shared(&self) -> usize {
         0
     }
 }
@@ -34,11 +34,11 @@ impl<T> Default for Slab<T> {
     }
 }
 
-impl<T: Held> Slab<T> {
+impl<T: Footprint> Slab<T> {
     /// Puts an entry under a number, measured as it is now, in the place of any other.
     pub fn insert(&mut self, number: u64, entry: T) {
-        let bytes = entry.held_bytes();
-        self.bytes += bytes + entry.enter();
+        let bytes = entry.footprint();
+        self.bytes += bytes + entry.acquire_shared();
         if let Some(before) = self.entries.insert(number, (bytes, entry)) {
             self.forget(&before);
         }
@@ -93,12 +93,12 @@ impl<T: Held> Slab<T> {
     /// Measures all anew: what they share with others may be theirs alone by now.
     pub fn measure(&mut self) {
         for (bytes, entry) in self.entries.values_mut() {
-            let now = entry.held_bytes();
+            let now = entry.footprint();
             self.bytes = (self.bytes + now).saturating_sub(core::mem::replace(bytes, now));
         }
     }
 
     fn forget(&mut self, (bytes, entry): &(usize, T)) {
-        self.bytes = self.bytes.saturating_sub(bytes + entry.leave());
+        self.bytes = self.bytes.saturating_sub(bytes + entry.release_shared());
     }
 }

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use crate::breaker::{Breaker, BreakerSettings};
 use crate::latency::Latency;
 use crate::read_batch::ReadBatch;
-use crate::read_policy::Recent;
+use crate::read_policy::RecentKeys;
 use crate::store_results::{ReadFailure, WriteOutcome};
-use crate::write_queue::{Added, Change, QueueLimits, WriteQueue};
+use crate::write_queue::{PushResult, QueueLimits, RowWrite, WriteQueue};
 use model::answer::Tier;
 use model::key::{ShardSecret, StoreKey};
 use model::row::{Row, RowLimits};
@@ -104,7 +104,7 @@ pub struct Store {
     pub(super) latency: Latency,
     pub(super) counts: StoreCounts,
     /// The keys asked for of late.
-    pub(super) recent: Recent,
+    pub(super) recent: RecentKeys,
     /// How many keys one bulk read asks for.
     pub(super) read_batch: ReadBatch,
     /// The rows that wait to be written.
@@ -112,9 +112,9 @@ pub struct Store {
     /// The batch that is being written.
     writing: Option<Batch>,
     batches: u64,
-    /// How many rows requests have promised to come back for, and until when they are expected.
-    pub(super) promised: usize,
-    pub(super) promised_until: Timestamp,
+    /// How many rows requests have scheduled_rows to come back for, and until when they are expected.
+    pub(super) scheduled_rows: usize,
+    pub(super) scheduled_until: Timestamp,
     /// Whether its rows are read at all; the optimizer may have decided against it.
     pub(super) is_read: bool,
     /// How far the times of the rows that it holds are trusted.
@@ -137,7 +137,7 @@ pub(super) struct StoreClock {
     /// How old a row can be that the store still has, in milliseconds.
     pub(super) oldest_millis: u64,
     /// By how much clocks may differ, in milliseconds; 0 where the ledger sets them.
-    pub(super) error_millis: u64,
+    pub(super) max_skew_millis: u64,
 }
 
 impl StoreClock {
@@ -147,7 +147,7 @@ impl StoreClock {
     /// by another's clock is gone.
     pub(super) fn trust(&self, row: Row, written_at: Timestamp, now: Timestamp) -> Option<Row> {
         let is_before_write = |fetched_at: Timestamp| {
-            written_at != Timestamp::default() && fetched_at <= written_at.plus(self.error_millis)
+            written_at != Timestamp::default() && fetched_at <= written_at.plus(self.max_skew_millis)
         };
         let is_trusted = |cell: &Cell| {
             let fetched_at = cell.fetched_at.timestamp();
@@ -170,7 +170,7 @@ impl Store {
     pub(super) fn new(
         settings: StoreSettings,
         breaker: BreakerSettings,
-        clock_error_millis: u64,
+        max_clock_skew_millis: u64,
         (bytes, row): (usize, RowLimits),
     ) -> Store {
         let limits = QueueLimits {
@@ -185,17 +185,17 @@ impl Store {
             write_breaker: Breaker::new(breaker),
             latency: Latency::default(),
             counts: StoreCounts::default(),
-            recent: Recent::default(),
+            recent: RecentKeys::default(),
             read_batch: ReadBatch::new(settings.keys_per_read),
             queue: WriteQueue::new(limits),
             writing: None,
             batches: 0,
-            promised: 0,
-            promised_until: Timestamp::default(),
+            scheduled_rows: 0,
+            scheduled_until: Timestamp::default(),
             is_read: true,
             clock: StoreClock {
                 oldest_millis: settings.ttl_seconds.saturating_mul(1_000),
-                error_millis: clock_error_millis,
+                max_skew_millis: max_clock_skew_millis,
             },
             settings,
         }
@@ -254,18 +254,18 @@ impl Store {
     }
 
     /// Lets rows wait to be written, `most` of them at the most; the rest is shed.
-    pub(super) fn enqueue(&mut self, changes: Vec<Change>, most: usize, now: Timestamp) {
+    pub(super) fn enqueue(&mut self, writes: Vec<RowWrite>, most: usize, now: Timestamp) {
         let mut queued = 0;
-        for change in changes {
+        for write in writes {
             if queued >= most {
                 self.counts.shed += 1;
                 continue;
             }
-            let key = self.key_of(&change.row);
-            match self.queue.push(key, change, now) {
-                Added::Queued => queued += 1,
-                Added::Coalesced => self.counts.coalesced += 1,
-                Added::Full => self.counts.shed += 1,
+            let key = self.key_of(&write.row);
+            match self.queue.push(key, write, now) {
+                PushResult::Queued => queued += 1,
+                PushResult::Coalesced => self.counts.coalesced += 1,
+                PushResult::Full => self.counts.shed += 1,
             }
         }
     }
@@ -301,17 +301,17 @@ impl Store {
 
     /// The stored forms of rows that are written at once, whatever waits: their caller waits for the store. Those whose keys rest
     /// join the queue.
-    pub(super) fn encode_now(&mut self, changes: Vec<Change>, now: Timestamp) -> Vec<(StoreKey, Vec<u8>)> {
-        if changes.is_empty() || !self.write_breaker.admits(now) {
-            self.counts.skipped_breaker_open += changes.len() as u64;
+    pub(super) fn encode_now(&mut self, writes: Vec<RowWrite>, now: Timestamp) -> Vec<(StoreKey, Vec<u8>)> {
+        if writes.is_empty() || !self.write_breaker.admits(now) {
+            self.counts.skipped_breaker_open += writes.len() as u64;
             return Vec::new();
         }
-        let mut batch = Vec::with_capacity(changes.len());
-        for change in changes {
-            let key = self.key_of(&change.row);
-            let row = Rc::clone(&change.row);
+        let mut batch = Vec::with_capacity(writes.len());
+        for write in writes {
+            let key = self.key_of(&write.row);
+            let row = Rc::clone(&write.row);
             if self.queue.must_wait(&key, now) {
-                self.enqueue(vec![change], usize::MAX, now);
+                self.enqueue(vec![write], usize::MAX, now);
             } else if self.queue.spend(&key, now) {
                 batch.push((key, row_codec::encode(&row)));
             } else {
@@ -348,7 +348,7 @@ impl Store {
 
     /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
-        self.promised_until = self.promised_until.minus(millis);
+        self.scheduled_until = self.scheduled_until.minus(millis);
         if let Some(batch) = &mut self.writing {
             batch.lost_at = batch.lost_at.minus(millis);
         }
@@ -399,7 +399,7 @@ impl Store {
         self.counts.errors += failed as u64;
         self.counts.rate_limited += rate_limited as u64;
         if let Some(at) = quota_resets_at {
-            self.queue.rest_until(at, now);
+            self.queue.block_until(at, now);
         } else if !is_request_spent {
             self.write_breaker.record(failed.saturating_sub(rate_limited) * 2 <= rows, now);
         }
@@ -440,15 +440,15 @@ mod tests {
         builder.finish()
     }
 
-    fn rows(count: u8) -> Vec<Change> {
-        (0..count).map(|entity| Change { row: Rc::new(row(entity, &[("a", 1)])), is_whole: false }).collect()
+    fn rows(count: u8) -> Vec<RowWrite> {
+        (0..count).map(|entity| RowWrite { row: Rc::new(row(entity, &[("a", 1)])), is_whole: false }).collect()
     }
 
     fn store() -> Store {
         store_with(1 << 20, |_| {})
     }
 
-    fn store_with(bytes: usize, change: impl FnOnce(&mut StoreSettings)) -> Store {
+    fn store_with(bytes: usize, write: impl FnOnce(&mut StoreSettings)) -> Store {
         let mut settings = StoreSettings {
             tier: Tier::L2,
             key_prefix: "f".to_owned(),
@@ -460,9 +460,14 @@ mod tests {
             max_writes_per_day: None,
             max_writes_per_request: None,
         };
-        change(&mut settings);
-        let breaker =
-            BreakerSettings { is_enabled: true, window: 20, failure_percent: 50, open_millis: 5_000, probes: 3 };
+        write(&mut settings);
+        let breaker = BreakerSettings {
+            is_enabled: true,
+            window_operations: 20,
+            failure_percent: 50,
+            open_millis: 5_000,
+            half_open_probes: 3,
+        };
         Store::new(settings, breaker, 5_000, (bytes, RowLimits { features: 1_000, bytes: 1 << 20 }))
     }
 
@@ -482,7 +487,7 @@ mod tests {
         assert_eq!(store.next_batch(2, Timestamp(30_530)).len(), 1, "its host has gone silent");
         store.begin_writing(3, 1, Timestamp(30_530));
         store.end_writing(2);
-        assert!(store.is_writing(Timestamp(30_540)), "the end of a batch that was given up ends no other");
+        assert!(store.is_writing(Timestamp(30_540)), "the end of a batch that was sent up ends no other");
         store.begin_writing(4, 0, Timestamp(30_540));
         assert!(!store.is_writing(Timestamp(30_540)), "nothing of it is under way");
         assert_ne!(store.next_batch_number(), store.next_batch_number());
@@ -492,7 +497,7 @@ mod tests {
     fn a_batch_ends_when_it_is_as_large_as_may_be_held_in_memory() {
         let mut store = store_with(64 << 20, |_| {});
         let long = "1".repeat(1 << 20);
-        let large = |entity| Change { row: Rc::new(row_of(entity, &[("a", 1)], long.as_bytes())), is_whole: false };
+        let large = |entity| RowWrite { row: Rc::new(row_of(entity, &[("a", 1)], long.as_bytes())), is_whole: false };
         store.enqueue((0..10).map(large).collect(), usize::MAX, Timestamp(0));
         assert_eq!(store.next_batch(100, Timestamp(0)).len(), 4);
         assert_eq!(store.next_batch(3, Timestamp(0)).len(), 3);
@@ -565,10 +570,10 @@ mod tests {
         let mut store = with_open_breaker(Timestamp(ahead));
         (0..20).for_each(|_| store.breaker.record(false, Timestamp(ahead)));
         store.enqueue(rows(1), usize::MAX, Timestamp(ahead + 400));
-        store.promised_until = Timestamp(ahead + 1_000);
+        store.scheduled_until = Timestamp(ahead + 1_000);
         store.begin_writing(1, 1, Timestamp(ahead));
         store.set_back(ahead);
-        assert_eq!((store.queue.next_at(), store.promised_until), (Some(Timestamp(400)), Timestamp(1_000)));
+        assert_eq!((store.queue.next_at(), store.scheduled_until), (Some(Timestamp(400)), Timestamp(1_000)));
         assert!(store.is_writing(Timestamp(30_499)) && !store.is_writing(Timestamp(30_500)));
         assert!(store.breaker.admits(Timestamp(5_000)) && store.write_breaker.admits(Timestamp(5_000)));
     }
@@ -581,7 +586,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_that_fail_leave_reads_alone_and_those_of_a_key_leave_others_alone() {
+    fn failing_writes_open_no_read_breaker_and_a_failing_key_opens_none() {
         let mut store = store();
         (0..100).for_each(|_| store.record_write(100, WriteOutcome::failed(1), Timestamp(0)));
         assert_eq!(store.write_breaker.state(), BreakerState::Closed, "one key of a hundred is that key's matter");
@@ -600,7 +605,7 @@ mod tests {
 
     #[test]
     fn a_time_later_than_now_is_as_old_as_the_store_allows() {
-        let clock = StoreClock { oldest_millis: 3_600_000, error_millis: 5_000 };
+        let clock = StoreClock { oldest_millis: 3_600_000, max_skew_millis: 5_000 };
         let now = Timestamp(10_000_000);
         let times = |row: &Row| {
             let slots = row.schema().feature_slots();
@@ -614,14 +619,14 @@ mod tests {
 
     #[test]
     fn what_another_clock_may_have_stamped_before_a_write_is_gone() {
-        let clock = StoreClock { oldest_millis: 3_600_000, error_millis: 5_000 };
+        let clock = StoreClock { oldest_millis: 3_600_000, max_skew_millis: 5_000 };
         let (written_at, now) = (Timestamp(1_000_000), Timestamp(1_010_000));
         let features = [("before", 999_999), ("error", 1_005_000), ("after", 1_005_001), ("future", 1_010_001)];
         let trusted = clock.trust(row(1, &features), written_at, now).unwrap();
         let names: Vec<&str> = trusted.schema().features().iter().map(|name| &**name).collect();
         assert_eq!(names, ["after"]);
         assert!(clock.trust(row(1, &features[..2]), written_at, now).is_none());
-        let exact = StoreClock { error_millis: 0, ..clock };
+        let exact = StoreClock { max_skew_millis: 0, ..clock };
         assert_eq!(exact.trust(row(1, &features), written_at, now).unwrap().schema().features().len(), 2);
     }
 }

@@ -6,12 +6,12 @@
 
 use crate::engine::Engine;
 use crate::io::{EngineEffect, Progress, SessionId};
-use crate::router::{self, Route};
+use crate::serving_pattern::{self, PatternLimits};
 use crate::session::Session;
 use crate::store::{Store, StoreSettings};
 use crate::store_results::WriteOutcome;
 use crate::write_allowance::WriteAllowance;
-use crate::write_queue::Change;
+use crate::write_queue::RowWrite;
 use model::answer::Tier;
 use model::key::StoreKey;
 use model::request::RowQuery;
@@ -29,22 +29,22 @@ const FLUSH_LOST_AFTER_MILLIS: u64 = 1_000;
 
 impl Engine {
     /// What a session leaves to the stores when it is over.
-    pub(super) fn end(&mut self, session: Session, now: Timestamp, progress: &mut Progress) {
-        self.gather(&session);
-        let latest = self.latest_of_all(&session, now);
+    pub(super) fn finish(&mut self, session: Session, now: Timestamp, progress: &mut Progress) {
+        self.record_outcomes(&session);
+        let rows = self.rows_for_stores(&session, now);
         for number in 0..self.stores.len() {
             let Some(store) = self.stores.get_mut(number) else { continue };
             let is_read = store.is_read;
-            let changes = session.changes_for(store.settings.tier, &latest, is_read, now);
-            store.counts.unchanged += changes.unchanged;
-            store.counts.unmerged += changes.unmerged;
-            progress.unmerged.push((store.settings.tier, changes.unmerged));
+            let writes = session.writes_for(store.settings.tier, &rows, is_read, now);
+            store.counts.unchanged += writes.unchanged;
+            store.counts.unmerged += writes.unmerged;
+            progress.unmerged.push((store.settings.tier, writes.unmerged));
             let effects = &mut progress.effects;
             if session.is_warming() {
-                self.write_now(number, changes.rows, now, effects);
+                self.write_now(number, writes.rows, now, effects);
             } else {
                 let allowance = WriteAllowance::of(&store.settings);
-                store.enqueue(changes.rows, allowance.rows as usize, now);
+                store.enqueue(writes.rows, allowance.rows as usize, now);
                 self.write_next(number, allowance, now, effects);
             }
         }
@@ -52,7 +52,7 @@ impl Engine {
 
     /// Tells how a write of `rows` rows to the store of `tier` went. The request that wrote them goes on with what waits, as far as its
     /// allowance goes, and its host lets it.
-    pub fn written(
+    pub fn on_written(
         &mut self,
         tier: Tier,
         (rows, outcome): (usize, WriteOutcome),
@@ -85,31 +85,31 @@ impl Engine {
         let mut effects = Vec::new();
         if let Some(number) = self.stores.iter().position(|store| store.settings.tier == tier) {
             if let Some(store) = self.stores.get_mut(number) {
-                store.promised = store.promised.saturating_sub(allowance.rows as usize);
+                store.scheduled_rows = store.scheduled_rows.saturating_sub(allowance.rows as usize);
             }
             self.write_next(number, allowance, now, &mut effects);
         }
         effects
     }
 
-    /// Keeps rows that somebody brings, at these places of `ask`, in L1 and in all stores, merged with what these have of them.
+    /// Keeps rows that somebody brings, at these places of `query`, in L1 and in all stores, merged with what these have of them.
     pub fn load(
         &mut self,
         id: SessionId,
-        ask: Box<RowQuery>,
+        query: Box<RowQuery>,
         rows: Vec<(usize, Row)>,
         now: Timestamp,
-    ) -> (Route, Progress) {
-        let route = router::behind(&self.settings.router);
-        let mut session = Session::load(ask, route, &self.marks, now);
+    ) -> (PatternLimits, Progress) {
+        let pattern_limits = serving_pattern::background(&self.settings.serving_patterns);
+        let mut session = Session::load(query, pattern_limits, &self.invalidations, now);
         let stores = self.stores.len();
-        for (place, row) in rows {
-            if let Some(index) = session.learn_fetched(place, row, stores, &mut self.interner, now) {
+        for (slot, row) in rows {
+            if let Some(index) = session.apply_fetched(slot, row, stores, &mut self.interner, now) {
                 self.insert_into_l1(&session, index, now);
             }
         }
-        session.give_up_the_rest();
-        (route, self.conduct(id, session, now))
+        session.fail_unfinished();
+        (pattern_limits, self.advance(id, session, now))
     }
 
     /// Begins the next batch of a store, or effects to come back for it: when its keys have rested, or the batch under way may have
@@ -131,21 +131,23 @@ impl Engine {
             store.begin_writing(number, effects.len() - before, now);
             return;
         }
-        if now >= store.promised_until {
-            store.promised = 0;
+        if now >= store.scheduled_until {
+            store.scheduled_rows = 0;
         }
-        if let Some(at) = store.queue.next_at().filter(|_| allowance.rows > 0 && store.promised < store.queue.len()) {
+        if let Some(at) =
+            store.queue.next_at().filter(|_| allowance.rows > 0 && store.scheduled_rows < store.queue.len())
+        {
             let millis = at.millis_since(now).max(if store.is_writing(now) { AWAIT_BATCH_MILLIS } else { 1 });
-            store.promised = store.promised.saturating_add(allowance.rows as usize);
-            store.promised_until = store.promised_until.max(now.plus(millis + FLUSH_LOST_AFTER_MILLIS));
+            store.scheduled_rows = store.scheduled_rows.saturating_add(allowance.rows as usize);
+            store.scheduled_until = store.scheduled_until.max(now.plus(millis + FLUSH_LOST_AFTER_MILLIS));
             effects.push(EngineEffect::Flush { tier: store.settings.tier, millis, allowance });
         }
     }
 
     /// Writes rows whose caller waits for the store.
-    fn write_now(&mut self, number: usize, changes: Vec<Change>, now: Timestamp, effects: &mut Vec<EngineEffect>) {
+    fn write_now(&mut self, number: usize, writes: Vec<RowWrite>, now: Timestamp, effects: &mut Vec<EngineEffect>) {
         let Some(store) = self.stores.get_mut(number) else { return };
-        let batch = store.encode_now(changes, now);
+        let batch = store.encode_now(writes, now);
         write_batch(store, batch, None, now, effects);
         if store.queue.next_at().is_some_and(|at| at > now) {
             let allowance = WriteAllowance::of(&store.settings);

@@ -4,14 +4,14 @@
 
 use std::rc::Rc;
 
-use crate::record::{Asked, Ended, Recorder};
+use crate::record::{CompletedRequest, Recorder, RequestSize};
 use crate::reply::Reply;
 use crate::request::{Protocol, RequestContext};
 use crate::setup;
 use crate::timings::Timings;
 use columnar::Vectors;
 use config::Config;
-use engine::Route;
+use engine::PatternLimits;
 use model::answer::Answer;
 use model::time::Timestamp;
 use protocol::feast;
@@ -39,7 +39,7 @@ pub(super) struct Answered<'a> {
     pub(super) context: &'a RequestContext<'a>,
     pub(super) plan: &'a Plan,
     pub(super) answer: &'a Answer,
-    pub(super) route: Route,
+    pub(super) pattern_limits: PatternLimits,
 }
 
 impl Answers {
@@ -63,8 +63,8 @@ impl Answers {
             return;
         }
         let Answered { request, context, plan, answer, .. } = answered;
-        let (asked, answered) = (Asked::of(&request.call), Some((plan, answer)));
-        self.recorder.request(&Ended { context, asked, answered, status, timings }, now);
+        let (size, answered) = (RequestSize::of(&request.call), Some((plan, answer)));
+        self.recorder.request(&CompletedRequest { context, size, answered, status, timings }, now);
     }
 
     /// What writes an answer in the native protocol.
@@ -75,13 +75,13 @@ impl Answers {
         request_id: &'a str,
         now: Timestamp,
     ) -> native::Reply<'a> {
-        let Answered { request, context, plan, answer, route } = answered;
+        let Answered { request, context, plan, answer, pattern_limits } = answered;
         native::Reply {
             plan,
             answer,
             request,
             options,
-            strategy: route.pattern.name(),
+            strategy: pattern_limits.pattern.name(),
             sla_status: self.sla_status.name(),
             target_millis: setup::latency_target(&self.config, options),
             request_id,
@@ -100,7 +100,7 @@ impl Answers {
         now: Timestamp,
     ) -> Reply {
         self.record(answered, timings, 200, now);
-        let Answered { request, context, plan, answer, route } = answered;
+        let Answered { request, context, plan, answer, pattern_limits } = answered;
         let rows = request.call.rows;
         match &context.protocol {
             Protocol::Feast => feast::write(&mut buffer, plan, answer, request),
@@ -120,6 +120,7 @@ impl Answers {
         }
         let oldest = answer.oldest(&plan.views, rows);
         let took_millis = now.millis_since(context.began);
-        Reply::features(buffer, answer, oldest, route.pattern, took_millis, now, timings).traced(context.traceparent())
+        Reply::features(buffer, answer, oldest, pattern_limits.pattern, took_millis, now, timings)
+            .with_traceparent(context.traceparent())
     }
 }

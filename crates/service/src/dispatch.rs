@@ -6,12 +6,14 @@
 
 use std::rc::Rc;
 
-use crate::change::{Affected, Change};
 use crate::clock::MonotonicClock;
 use crate::engine_effects;
 use crate::explain;
 use crate::in_progress::{Pending, RequestsInProgress};
-use crate::invalidation_log::{Append, AwaitingLog, InvalidationLog, LogReply, Relearned, UNREACHED, Waking};
+use crate::invalidation::{Invalidation, InvalidationScope};
+use crate::invalidation_log::{
+    AppendAttempt, AwaitingLog, InvalidationLog, LogReply, StateReset, UNREACHABLE_NOTICE, WakeOutcome,
+};
 use crate::io::{
     Continuation, Effect, EffectId, Incoming, IoRequest, IoResult, RequestHandle, Response, Transition, WriteBegun,
 };
@@ -33,7 +35,7 @@ use protocol::request::ParsedRequest;
 use telemetry::trace::Context;
 
 /// Answers of the origin that are being read may take one in so many parts of `memory.pending_bytes` on top, whatever else waits.
-const ASSURED_PART: usize = 2;
+const RESERVED_PART: usize = 2;
 
 /// The parts of the service.
 #[derive(Debug)]
@@ -62,7 +64,7 @@ impl Dispatcher {
     pub(super) fn now(&mut self, host: Timestamp) -> Timestamp {
         let host = self.clock.advance(host);
         let now = self.log.as_ref().map_or(host, |log| log.now(host));
-        self.read_path.engine.marks().advance(now);
+        self.read_path.engine.invalidations_mut().advance(now);
         now
     }
 
@@ -118,23 +120,23 @@ impl Dispatcher {
             (Continuation::Write(write), IoResult::Written(outcome)) => self.on_written(handle, write, outcome, now),
             (Continuation::Flush(tier, allowance), _) => {
                 let effects = read_path.engine.flush(tier, allowance, now);
-                Transition::behind(engine_effects::effects(handle, effects))
+                Transition::background(engine_effects::effects(handle, effects))
             }
             (Continuation::Prefetch, _) => match requests.remove(handle) {
                 Some(Pending::PrefetchScheduled { predictions, .. }) => {
-                    read_path.fetch_ahead(requests, *predictions, now)
+                    read_path.prefetch_predicted(requests, *predictions, now)
                 }
                 _ => Transition::default(),
             },
             (Continuation::Model, result) => {
-                read_path.prefetch.on_model(&mut read_path.engine, result, now);
+                read_path.prefetch.on_model_loaded(&mut read_path.engine, result, now);
                 Transition::default()
             }
             (Continuation::Forward, IoResult::Forwarded(status)) => self.on_forwarded(handle, status, now),
             (Continuation::Log, result) => self.on_log(handle, &result, now),
             (Continuation::Retry(attempt), _) => {
-                let call = log.as_mut().and_then(|log| log.append_again(handle, attempt, now));
-                Transition::behind(call.into_iter().collect())
+                let call = log.as_mut().and_then(|log| log.retry_append(handle, attempt, now));
+                Transition::background(call.into_iter().collect())
             }
             (Continuation::Registry, result) => self.on_registry(handle, &result, now),
             (Continuation::Health, result) => match requests.remove(handle) {
@@ -155,10 +157,10 @@ impl Dispatcher {
             }
             Some(Pending::AwaitingMetadata(waiting)) if is_timer => {
                 let AwaitingMetadata { mut request, context } = *waiting;
-                self.read_path.pool.rejoin(&mut request.call);
-                self.serve_once_heard(request, &context, now)
+                self.read_path.pool.attach_lists(&mut request.call);
+                self.serve_after_log(request, &context, now)
             }
-            Some(Pending::WarmUnread { body, context }) if is_timer => self.warm_unread(&body, *context, now),
+            Some(Pending::WarmBody { body, context }) if is_timer => self.warm_body(&body, *context, now),
             Some(other) => {
                 self.requests.insert(handle, other);
                 Transition::default()
@@ -178,9 +180,9 @@ impl Dispatcher {
         self.forget_bodies();
         match pending {
             Some(Pending::Rows(_)) => self.read_path.abandon(handle, now),
-            Some(Pending::Write { affected, .. }) => {
+            Some(Pending::Write { scope, .. }) => {
                 // Nobody will tell of the origin's answer any more, and it may have written.
-                Change::from(affected).apply(self.read_path.engine.marks(), now);
+                Invalidation::from(scope).apply(self.read_path.engine.invalidations_mut(), now);
                 Vec::new()
             }
             _ => Vec::new(),
@@ -215,9 +217,9 @@ impl Dispatcher {
         let growth = read_path.bodies.growth(id, length, expected);
         // Whoever waits for it has been admitted, so it goes before all that is yet to come. And requests that have filled what may wait, such as
         // streams that are read slowly, can only end if they are answered.
-        let assured = read_path.config.memory.pending_bytes / ASSURED_PART;
-        let is_assured = read_path.bodies.bytes() + growth <= assured;
-        if growth > 0 && !is_assured && !read_path.has_room(requests, Priority::Critical, growth) {
+        let reserved = read_path.config.memory.pending_bytes / RESERVED_PART;
+        let is_reserved = read_path.bodies.bytes() + growth <= reserved;
+        if growth > 0 && !is_reserved && !read_path.has_room(requests, Priority::Critical, growth) {
             read_path.engine.note_shed();
             return None;
         }
@@ -266,14 +268,14 @@ impl Dispatcher {
             context.session = self.read_path.prefetch.session(&protocol, body, incoming.session);
         }
         if self.read_path.planner.must_learn(now) {
-            return self.serve_once_learned(request, &context, now);
+            return self.serve_after_metadata(request, &context, now);
         }
-        self.serve_once_heard(request, &context, now)
+        self.serve_after_log(request, &context, now)
     }
 
     /// Serves a request that comes when the registry is to be asked how views are keyed.
     #[cold]
-    fn serve_once_learned(
+    fn serve_after_metadata(
         &mut self,
         mut request: ParsedRequest<'_>,
         context: &RequestContext<'_>,
@@ -284,19 +286,19 @@ impl Dispatcher {
         if self.read_path.planner.has_learned()
             || !self.read_path.has_room(&self.requests, context.priority(), request.size())
         {
-            let refresh = self.ask_registry(None, now);
-            let mut transition = self.serve_once_heard(request, context, now);
-            transition.effects.extend(refresh);
+            let revalidate = self.registry_call(None, now);
+            let mut transition = self.serve_after_log(request, context, now);
+            transition.effects.extend(revalidate);
             return transition;
         }
-        self.read_path.pool.part_from(&mut request.call);
+        self.read_path.pool.detach_lists(&mut request.call);
         let millis = context.protocol.half_of_deadline(&self.config, 0);
         let waiting = AwaitingMetadata { request: request.into_owned(), context: context.to_owned() };
         self.await_registry(Pending::AwaitingMetadata(Box::new(waiting)), millis, now)
     }
 
     /// Serves a request once this isolate has heard the invalidation log late enough.
-    fn serve_once_heard(
+    fn serve_after_log(
         &mut self,
         mut request: ParsedRequest<'_>,
         context: &RequestContext<'_>,
@@ -304,10 +306,10 @@ impl Dispatcher {
     ) -> Transition {
         let Dispatcher { config, log, requests, read_path, .. } = self;
         let Some(log) = log else { return read_path.serve(requests, request, context, now) };
-        if log.is_heard(now) {
-            let refresh = log.is_refresh_due(now).then(|| log.call(requests.next(), 0, now));
+        if log.is_up_to_date(now) {
+            let revalidate = log.is_refresh_due(now).then(|| log.call(requests.next(), 0, now));
             let mut transition = read_path.serve(requests, request, context, now);
-            transition.effects.extend(refresh);
+            transition.effects.extend(revalidate);
             return transition;
         }
         let has_room = read_path.has_room(requests, context.priority(), request.size());
@@ -318,7 +320,7 @@ impl Dispatcher {
         let Some((wait, call)) = log.enqueue(handle, has_room, millis, now) else {
             return read_path.serve(requests, request, context, now);
         };
-        read_path.pool.part_from(&mut request.call);
+        read_path.pool.detach_lists(&mut request.call);
         let context = RequestContext { began: log.host(context.began), ..context.to_owned() };
         let waiting = AwaitingLog { request: request.into_owned(), context, wait };
         requests.insert(handle, Pending::AwaitingLog(Box::new(waiting)));
@@ -337,12 +339,12 @@ impl Dispatcher {
     ) -> Transition {
         let Some(log) = &mut self.log else { return Transition::default() };
         match log.wake(handle, &waiting, is_timer, now) {
-            Waking::Serve { began } => {
+            WakeOutcome::Serve { began } => {
                 let AwaitingLog { mut request, context, .. } = *waiting;
-                self.read_path.pool.rejoin(&mut request.call);
+                self.read_path.pool.attach_lists(&mut request.call);
                 self.read_path.serve(&mut self.requests, request, &RequestContext { began, ..context }, now)
             }
-            Waking::Wait(call) => {
+            WakeOutcome::Wait(call) => {
                 self.requests.insert(handle, Pending::AwaitingLog(waiting));
                 Transition::waiting(handle, call.into_iter().collect())
             }
@@ -353,47 +355,48 @@ impl Dispatcher {
     fn on_log(&mut self, handle: RequestHandle, result: &IoResult, now: Timestamp) -> Transition {
         let engine = &mut self.read_path.engine;
         let is_idle = engine.sessions() == 0;
-        let reply = self.log.as_mut().and_then(|log| log.on_reply(handle, result, engine.marks(), is_idle, now));
-        let Some(LogReply { has_heard, relearned, now, effects, woken }) = reply else {
+        let reply =
+            self.log.as_mut().and_then(|log| log.on_reply(handle, result, engine.invalidations_mut(), is_idle, now));
+        let Some(LogReply { is_answered, reset, now, effects, woken }) = reply else {
             return self.after_log(handle, false, now);
         };
-        self.relearn(relearned, now);
-        let mut transition = self.after_log(handle, has_heard, now);
+        self.reset_state(reset, now);
+        let mut transition = self.after_log(handle, is_answered, now);
         transition.effects.extend(effects);
         transition.woken.extend(woken);
         transition
     }
 
     /// Corrects what an answer of the invalidation log has put in doubt.
-    fn relearn(&mut self, relearned: Relearned, now: Timestamp) {
-        let Relearned { back_millis, limits_marks, marks_all, forgets_rows } = relearned;
+    fn reset_state(&mut self, reset: StateReset, now: Timestamp) {
+        let StateReset { back_millis, clamps_invalidations, invalidates_all, clears_rows } = reset;
         if back_millis > 0 {
             self.requests.set_back(back_millis);
             self.read_path.set_back(back_millis);
         }
         let engine = &mut self.read_path.engine;
-        if limits_marks {
-            engine.marks().limit(now);
+        if clamps_invalidations {
+            engine.invalidations_mut().limit(now);
         }
-        if marks_all {
-            engine.marks().mark_all(now);
+        if invalidates_all {
+            engine.invalidations_mut().mark_all(now);
         }
-        if forgets_rows {
-            engine.forget();
+        if clears_rows {
+            engine.clear_rows();
         }
     }
 
     /// Lets the request go on that made a call to the invalidation log.
-    fn after_log(&mut self, handle: RequestHandle, has_heard: bool, now: Timestamp) -> Transition {
+    fn after_log(&mut self, handle: RequestHandle, is_answered: bool, now: Timestamp) -> Transition {
         match self.requests.remove(handle) {
             Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(handle, waiting, false, now),
-            Some(Pending::WarmUnread { body, context }) => self.warm_unread(&body, *context, now),
-            Some(Pending::AwaitingLogAck { response, .. }) if has_heard => (*response).into(),
+            Some(Pending::WarmBody { body, context }) => self.warm_body(&body, *context, now),
+            Some(Pending::AwaitingLogAck { response, .. }) if is_answered => (*response).into(),
             Some(Pending::AwaitingLogAck { response, .. }) => {
                 if let Some(log) = &mut self.log {
                     log.note_unacked();
                 }
-                response.with_notice(UNREACHED).into()
+                response.with_notice(UNREACHABLE_NOTICE).into()
             }
             _ => Transition::default(),
         }
@@ -404,12 +407,12 @@ impl Dispatcher {
         let handle = self.requests.next();
         self.requests.insert(handle, waiter);
         let mut effects = vec![Effect::wait(handle, millis)];
-        effects.extend(self.ask_registry(Some(handle), now));
+        effects.extend(self.registry_call(Some(handle), now));
         Transition::waiting(handle, effects)
     }
 
     /// A call to the registry, for which `waiter` waits, if anybody does.
-    fn ask_registry(&mut self, waiter: Option<RequestHandle>, now: Timestamp) -> Option<Effect> {
+    fn registry_call(&mut self, waiter: Option<RequestHandle>, now: Timestamp) -> Option<Effect> {
         let io_request = registry::io_request(&self.config)?;
         let pending = Pending::Registry { waiter, began: now };
         Some(self.requests.begin(pending, Continuation::Registry, io_request, self.config.origin.timeout_ms))
@@ -418,7 +421,7 @@ impl Dispatcher {
     /// Has the planner learn, and lets the request go on that still waits for the registry.
     fn on_registry(&mut self, handle: RequestHandle, result: &IoResult, now: Timestamp) -> Transition {
         let pending = self.requests.remove(handle);
-        registry::learn(&mut self.read_path.planner, result, now);
+        registry::update_planner(&mut self.read_path.planner, result, now);
         match pending {
             // Its own timer ends its wait, here as where the registry answers nothing.
             Some(Pending::Registry { waiter: Some(waiter), .. }) => self.wake(waiter, true, now),
@@ -443,18 +446,18 @@ impl Dispatcher {
 
     /// The origin has answered to a write, or cannot be reached.
     fn on_forwarded(&mut self, handle: RequestHandle, status: Option<u16>, now: Timestamp) -> Transition {
-        let (affected, kind) = match self.requests.remove(handle) {
-            Some(Pending::Write { affected, kind, began }) => {
+        let (scope, kind) = match self.requests.remove(handle) {
+            Some(Pending::Write { scope, kind, began }) => {
                 self.read_path.answers.recorder.write(began, now);
-                (affected, kind)
+                (scope, kind)
             }
             // It took so long that it was given up as lost.
-            _ => (Affected::Everything, WriteKind::Unknown),
+            _ => (InvalidationScope::Everything, WriteKind::Unknown),
         };
         let job_millis = if kind.goes_on(status) { self.config.writes.job_seconds * 1_000 } else { 0 };
-        let change = Change { affected, job_millis };
-        change.apply(self.read_path.engine.marks(), now);
-        self.acknowledge(handle, Response::Forwarded { notice: None }, &change, now)
+        let invalidation = Invalidation { scope, job_millis };
+        invalidation.apply(self.read_path.engine.invalidations_mut(), now);
+        self.acknowledge(handle, Response::Forwarded { notice: None }, &invalidation, now)
     }
 
     /// An operator's word that something was written past this service.
@@ -463,15 +466,15 @@ impl Dispatcher {
         if !incoming.is_operator {
             return reply::forbidden().into();
         }
-        match writes::change_named(&self.config, &self.read_path.planner, &incoming) {
-            Ok(affected) => {
-                let change = Change::from(affected);
-                change.apply(self.read_path.engine.marks(), now);
-                let reply = Reply::json(200, change.affected.describe().into());
+        match writes::requested_scope(&self.config, &self.read_path.planner, &incoming) {
+            Ok(scope) => {
+                let invalidation = Invalidation::from(scope);
+                invalidation.apply(self.read_path.engine.invalidations_mut(), now);
+                let reply = Reply::json(200, invalidation.scope.describe().into());
                 let handle = self.requests.next();
-                self.acknowledge(handle, Response::Reply(reply), &change, now)
+                self.acknowledge(handle, Response::Reply(reply), &invalidation, now)
             }
-            Err(refusal) => reply::refused_plainly(&refusal).into(),
+            Err(refusal) => reply::refused_as_problem(&refusal).into(),
         }
     }
 
@@ -480,18 +483,20 @@ impl Dispatcher {
         &mut self,
         handle: RequestHandle,
         response: Response,
-        change: &Change,
+        invalidation: &Invalidation,
         now: Timestamp,
     ) -> Transition {
-        let Some(log) = self.log.as_mut().filter(|_| change.affected != Affected::Nothing) else {
+        let Some(log) = self.log.as_mut().filter(|_| invalidation.scope != InvalidationScope::Nothing) else {
             return response.into();
         };
-        match log.append(handle, change, now) {
-            Append::Called(call) => {
+        match log.append(handle, invalidation, now) {
+            AppendAttempt::Sent(call) => {
                 self.requests.insert(handle, Pending::AwaitingLogAck { response: Box::new(response), began: now });
                 Transition::waiting_for(call)
             }
-            Append::Unreached(retry) => Transition { effects: vec![retry], ..response.with_notice(UNREACHED).into() },
+            AppendAttempt::Deferred(retry) => {
+                Transition { effects: vec![retry], ..response.with_notice(UNREACHABLE_NOTICE).into() }
+            }
         }
     }
 
@@ -505,7 +510,7 @@ impl Dispatcher {
     ) -> Transition {
         let effects = self.read_path.on_written(handle, write, outcome, now);
         if write.allowance.is_some() {
-            return Transition::behind(effects);
+            return Transition::background(effects);
         }
         let mut transition =
             warm::on_written(&mut self.read_path, &mut self.requests, handle, (write.tier, outcome.failed), now);
@@ -520,7 +525,7 @@ impl Dispatcher {
             return reply::forbidden().into();
         }
         if let Err(refusal) = Endpoint::Warm.check_size(&self.config, &incoming) {
-            return reply::refused_plainly(&refusal).into();
+            return reply::refused_as_problem(&refusal).into();
         }
         if !self.read_path.has_room(&self.requests, Priority::Critical, body.len()) {
             self.read_path.engine.note_shed();
@@ -532,21 +537,21 @@ impl Dispatcher {
         // How views are keyed, and whose clock counts, must be known before rows are made.
         let planner = &mut self.read_path.planner;
         if planner.must_learn(now) && !planner.has_learned() {
-            let waiter = Pending::WarmUnread { body: body.to_vec(), context: Box::new(context.to_owned()) };
+            let waiter = Pending::WarmBody { body: body.to_vec(), context: Box::new(context.to_owned()) };
             return self.await_registry(waiter, self.config.deadlines.warm_ms / 2, now);
         }
-        self.warm_unread(body, context, now)
+        self.warm_body(body, context, now)
     }
 
     /// Warms what a body says that has not been read yet, once the invalidation log was heard.
-    fn warm_unread(&mut self, body: &[u8], context: RequestContext<'_>, now: Timestamp) -> Transition {
+    fn warm_body(&mut self, body: &[u8], context: RequestContext<'_>, now: Timestamp) -> Transition {
         let Dispatcher { config, log, requests, read_path, .. } = self;
-        if let Some(log) = log.as_mut().filter(|log| log.is_unheard()) {
+        if let Some(log) = log.as_mut().filter(|log| log.needs_first_call()) {
             let handle = requests.next();
             let left = config.deadlines.warm_ms.saturating_sub(now.millis_since(context.began));
             let call = log.call(handle, 0, now);
             let context = Box::new(context.to_owned());
-            requests.insert(handle, Pending::WarmUnread { body: body.to_vec(), context });
+            requests.insert(handle, Pending::WarmBody { body: body.to_vec(), context });
             return Transition::waiting(handle, vec![Effect::wait(handle, left / 2), call]);
         }
         let stamp = log.as_ref().map_or(now, |log| log.stamp(now));

@@ -1,4 +1,4 @@
-//! The engine's effects as the host's effects, as far as no request is needed to understand them.
+//! The engine's effects as the host's effects, as far as no request is needed to translate them.
 
 use crate::io::{Continuation, Effect, IoRequest, RequestHandle, WriteBegun};
 

@@ -23,9 +23,9 @@ pub(super) fn explain(read_path: &mut ReadPath, incoming: Incoming<'_>, now: Tim
     if !incoming.is_operator {
         return reply::forbidden().into();
     }
-    match predictions(read_path, incoming.query, now) {
+    match predictions(read_path, incoming.query_string, now) {
         Ok(text) => Reply::json(200, Cow::Owned(text)).into(),
-        Err(refusal) => reply::refused_plainly(&refusal).into(),
+        Err(refusal) => reply::refused_as_problem(&refusal).into(),
     }
 }
 
@@ -44,9 +44,9 @@ fn predictions(read_path: &mut ReadPath, query: &str, now: Timestamp) -> Result<
     let Planned::Serve(plan) = read_path.planner.plan(&request, "", protocol.naming()) else {
         return Err(refuse("value_error", "such a request is the origin's to answer, and nothing is learned from it"));
     };
-    let ask = read_path.query(&protocol, &request, &plan)?;
+    let query = read_path.query(&protocol, &request, &plan)?;
     let mut buffer = Vec::new();
-    let (known, count) = entities(&ask, &plan.shape, &mut buffer);
+    let (known, count) = entities(&query, &plan.shape, &mut buffer);
     let known = known.get(..count).unwrap_or_default();
     let predicted = read_path.engine.predict(&plan.shape, known);
     let mut out = b"{\"predictions\":[".to_vec();
@@ -94,8 +94,8 @@ fn describe(
     match made {
         Some((request, plan)) => {
             out.extend_from_slice(&request.body);
-            let ask = read_path.query(&Protocol::Feast, &request, &plan);
-            if ask.is_ok_and(|ask| read_path.engine.has_all(&ask, now)) {
+            let query = read_path.query(&Protocol::Feast, &request, &plan);
+            if query.is_ok_and(|query| read_path.engine.has_all(&query, now)) {
                 decision = "in_memory";
             }
         }
@@ -129,10 +129,10 @@ fn share(permille: u32) -> String {
 fn decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
-        let digit = |at: usize| char::from(*behind.get(at)?).to_digit(16);
+    while let Some((&byte, tail)) = rest.split_first() {
+        let digit = |at: usize| char::from(*tail.get(at)?).to_digit(16);
         let code = digit(0).zip(digit(1)).filter(|_| byte == b'%').map(|(high, low)| (high << 4 | low) as u8);
-        rest = if code.is_some() { behind.get(2..).unwrap_or_default() } else { behind };
+        rest = if code.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
         out.push(code.unwrap_or(if byte == b'+' { b' ' } else { byte }));
     }
     out

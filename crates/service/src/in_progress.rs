@@ -3,7 +3,7 @@
 //! Knows what none of them is about. Invariants: a name is never given twice, so that a late result finds its own request or none; and
 //! one whose host has gone silent is forgotten.
 
-use crate::change::Affected;
+use crate::invalidation::InvalidationScope;
 use crate::invalidation_log::AwaitingLog;
 use crate::io::{Continuation, Effect, IoRequest, RequestHandle, Response};
 use crate::registry::AwaitingMetadata;
@@ -13,7 +13,7 @@ use crate::warm_job::WarmJob;
 use crate::write_kind::WriteKind;
 use ::prefetch::patterns::Predictions;
 use config::Config;
-use engine::slab::{Held, Slab};
+use engine::slab::{Footprint, Slab};
 use model::time::Timestamp;
 
 /// For what a request waits.
@@ -30,13 +30,13 @@ pub(super) enum Pending {
     /// For the answer before it to be out, to fetch ahead of the next.
     PrefetchScheduled { predictions: Box<Predictions>, began: Timestamp },
     /// For the origin to take a write.
-    Write { affected: Affected, kind: WriteKind, began: Timestamp },
+    Write { scope: InvalidationScope, kind: WriteKind, began: Timestamp },
     /// For the invalidation log to take a write, before the request ends so.
     AwaitingLogAck { response: Box<Response>, began: Timestamp },
     /// For the invalidation log's word.
     AwaitingLog(Box<AwaitingLog>),
     /// For the registry or the invalidation log, before a body that warms is read.
-    WarmUnread { body: Vec<u8>, context: Box<RequestContext<'static>> },
+    WarmBody { body: Vec<u8>, context: Box<RequestContext<'static>> },
     /// For the stores to take what warms them.
     Warm(Box<WarmJob>),
 }
@@ -54,7 +54,7 @@ impl Pending {
             | Pending::Write { began, .. }
             | Pending::PrefetchScheduled { began, .. }
             | Pending::AwaitingLogAck { began, .. } => began,
-            Pending::WarmUnread { context, .. } => &mut context.began,
+            Pending::WarmBody { context, .. } => &mut context.began,
         }
     }
 
@@ -76,15 +76,15 @@ const PENDING_OVERHEAD: usize = size_of::<Pending>() + 64;
 /// What those take that hold nothing of their caller's, in bytes: predictions, or a short reply.
 const SMALL_BYTES: usize = 512;
 
-impl Held for Pending {
-    fn held_bytes(&self) -> usize {
+impl Footprint for Pending {
+    fn footprint(&self) -> usize {
         let held = match self {
-            Pending::Rows(rows) => rows.held_bytes(),
-            Pending::AwaitingMetadata(waiting) => waiting.held_bytes(),
-            Pending::WarmUnread { body, context } => body.capacity() + context.caller.len(),
-            Pending::Write { affected, .. } => affected.held_bytes(),
-            Pending::AwaitingLog(waiting) => waiting.held_bytes(),
-            Pending::Warm(job) => job.held_bytes(),
+            Pending::Rows(rows) => rows.footprint(),
+            Pending::AwaitingMetadata(waiting) => waiting.footprint(),
+            Pending::WarmBody { body, context } => body.capacity() + context.caller.len(),
+            Pending::Write { scope, .. } => scope.footprint(),
+            Pending::AwaitingLog(waiting) => waiting.footprint(),
+            Pending::Warm(job) => job.footprint(),
             Pending::Registry { .. }
             | Pending::Health { .. }
             | Pending::PrefetchScheduled { .. }
@@ -93,13 +93,13 @@ impl Held for Pending {
         PENDING_OVERHEAD + held
     }
 
-    fn enter(&self) -> usize {
+    fn acquire_shared(&self) -> usize {
         let Pending::Rows(rows) = self else { return 0 };
         let plan = &rows.plan;
         if plan.waiting.replace(plan.waiting.get() + 1) == 0 { plan.size() } else { 0 }
     }
 
-    fn leave(&self) -> usize {
+    fn release_shared(&self) -> usize {
         let Pending::Rows(rows) = self else { return 0 };
         let plan = &rows.plan;
         if plan.waiting.replace(plan.waiting.get().saturating_sub(1)) == 1 { plan.size() } else { 0 }

@@ -18,7 +18,7 @@
 //! never compared nor one that was set since makes rows uncacheable. What is fetched gets the earliest time that the log's
 //! clock can have shown, and its age is taken by the latest: see [`clock`].
 
-use crate::change::Change;
+use crate::invalidation::Invalidation;
 use crate::io::{Continuation, Effect, IoRequest, IoResult, RequestHandle};
 use crate::request::RequestContext;
 use crate::setup;
@@ -44,9 +44,9 @@ pub struct InvalidationLogCounts {
     /// Of these, those that failed or came too late.
     pub errors: u64,
     /// Marks that were heard, this isolate's own among them.
-    pub marks: u64,
+    pub entries: u64,
     /// Requests that were served without having heard what they should.
-    pub unsure: u64,
+    pub unverified: u64,
     /// Writes that were acknowledged before the log had them.
     pub unacked: u64,
 }
@@ -60,7 +60,7 @@ pub(super) struct InvalidationLog {
     /// How many requests may wait for it.
     max_pending_requests: usize,
     /// How long a mark matters: no value is served that is older, and no job goes on for longer.
-    keep: u64,
+    retention_millis: u64,
     /// By the host's clock: what is known of the log's may change with every answer.
     breaker: Breaker,
     clock: ClockOffset,
@@ -69,11 +69,11 @@ pub(super) struct InvalidationLog {
     /// The number of the last of its marks up to which all were heard.
     after: u64,
     /// When the last call that was answered was made, by the host's clock.
-    known_at: Option<Timestamp>,
+    answered_call_at: Option<Timestamp>,
     /// The rounds: of the last call that was made, that ended, and that was answered.
-    made: u64,
-    ended: u64,
-    answered: u64,
+    started_round: u64,
+    ended_round: u64,
+    answered_round: u64,
     calls: Vec<LogCall>,
     /// The requests that wait for a call to end.
     waiting: Vec<RequestHandle>,
@@ -92,7 +92,7 @@ struct LogCall {
     /// What was known when it was made.
     epoch: u64,
     after: u64,
-    marks: Vec<u8>,
+    entries: Vec<u8>,
     attempt: u32,
 }
 
@@ -107,7 +107,7 @@ pub(super) struct AwaitingLog {
 
 impl AwaitingLog {
     /// The memory that it takes, in bytes.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(super) fn footprint(&self) -> usize {
         size_of::<AwaitingLog>() + self.request.size() + self.context.caller.len()
     }
 }
@@ -123,7 +123,7 @@ pub(super) struct Wait {
 
 /// How a request goes on that waits for the log's word.
 #[derive(Debug)]
-pub(super) enum Waking {
+pub(super) enum WakeOutcome {
     /// It is served, and began at this time.
     Serve { began: Timestamp },
     /// It waits on, with a call where none is under way.
@@ -132,19 +132,19 @@ pub(super) enum Waking {
 
 /// What became of marks that the log is to have.
 #[derive(Debug)]
-pub(super) enum Append {
+pub(super) enum AppendAttempt {
     /// They are on their way.
-    Called(Effect),
+    Sent(Effect),
     /// The log is left alone for now, and is told later.
-    Unreached(Effect),
+    Deferred(Effect),
 }
 
 /// What came of a call.
 #[derive(Debug)]
 pub(super) struct LogReply {
-    pub(super) has_heard: bool,
+    pub(super) is_answered: bool,
     /// What is to be corrected of all else.
-    pub(super) relearned: Relearned,
+    pub(super) reset: StateReset,
     /// The time, by what is known of the log's clock since.
     pub(super) now: Timestamp,
     pub(super) effects: Vec<Effect>,
@@ -154,15 +154,15 @@ pub(super) struct LogReply {
 
 /// What an answer of the log has put in doubt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Relearned {
+pub(super) struct StateReset {
     /// By how many milliseconds the time was put back.
     pub(super) back_millis: u64,
     /// What was marked by a time that was ahead would look newer than what is fetched.
-    pub(super) limits_marks: bool,
+    pub(super) clamps_invalidations: bool,
     /// What was fetched may have been written since, though no mark says so.
-    pub(super) marks_all: bool,
+    pub(super) invalidates_all: bool,
     /// What was fetched might look newer than what is written from now on.
-    pub(super) forgets_rows: bool,
+    pub(super) clears_rows: bool,
 }
 
 /// A call of which nothing was heard for so long past its timeout is lost with its host, in milliseconds.
@@ -177,26 +177,27 @@ const MAX_ATTEMPTS: u32 = 4;
 const MAX_UNACKED: usize = 256 << 10;
 
 /// What a caller is told whose write the log does not have yet, in the form of RFC 9211.
-pub(super) const UNREACHED: (&str, &str) = ("cache-status", "featheredge-invalidation-log; detail=unreachable");
+pub(super) const UNREACHABLE_NOTICE: (&str, &str) =
+    ("cache-status", "featheredge-invalidation-log; detail=unreachable");
 
 impl InvalidationLog {
     /// Nothing known yet of the log, where the configuration has one.
     pub(super) fn new(config: &Config) -> Option<InvalidationLog> {
         let Config { l3, writes, breaker, load, .. } = config;
-        let breaker = BreakerSettings { window: MAX_FAILURES, ..setup::breaker_settings(breaker) };
+        let breaker = BreakerSettings { window_operations: MAX_FAILURES, ..setup::breaker_settings(breaker) };
         (l3.enabled && writes.invalidation_log && writes.invalidation).then(|| InvalidationLog {
             bound: writes.visible_within_ms,
             max_pending_requests: load.max_pending_requests,
             timeout: l3.timeout_ms,
-            keep: setup::longest_life(config) + writes.job_seconds * 1_000,
+            retention_millis: setup::max_servable_age(config) + writes.job_seconds * 1_000,
             breaker: Breaker::new(breaker),
             clock: ClockOffset::new(),
             epoch: 0,
             after: 0,
-            known_at: None,
-            made: 0,
-            ended: 0,
-            answered: 0,
+            answered_call_at: None,
+            started_round: 0,
+            ended_round: 0,
+            answered_round: 0,
             calls: Vec::new(),
             waiting: Vec::new(),
             unacked: Vec::new(),
@@ -215,8 +216,8 @@ impl InvalidationLog {
     }
 
     /// Whether it has never answered, and is worth asking.
-    pub(super) fn is_unheard(&self) -> bool {
-        self.known_at.is_none() && self.made == 0
+    pub(super) fn needs_first_call(&self) -> bool {
+        self.answered_call_at.is_none() && self.started_round == 0
     }
 
     /// What the host's clock shows at a time of the log's.
@@ -235,25 +236,25 @@ impl InvalidationLog {
     }
 
     /// For how many milliseconds nothing was heard; `None` where nothing ever was, and where the clock was set back since.
-    fn silence(&self, now: Timestamp) -> Option<u64> {
-        self.known_at.and_then(|known_at| age(known_at, self.host(now)))
+    fn millis_since_answer(&self, now: Timestamp) -> Option<u64> {
+        self.answered_call_at.and_then(|at| age(at, self.host(now)))
     }
 
     /// How long a call can take.
-    fn patience(&self) -> u64 {
+    fn max_call_millis(&self) -> u64 {
         self.timeout + LOST_AFTER_MILLIS
     }
 
     /// The last call, if it is under way: its round, and for how many milliseconds.
     fn under_way(&self, now: Timestamp) -> Option<(u64, u64)> {
         let host = self.host(now);
-        let patience = self.patience();
+        let max_call_millis = self.max_call_millis();
         let ages = self.calls.iter().filter_map(|call| Some((call.round, age(call.made_at, host)?)));
-        ages.filter(|(_, age)| *age <= patience).max()
+        ages.filter(|(_, age)| *age <= max_call_millis).max()
     }
 
     /// Keeps marks that the log does not have, for the next call.
-    fn owe(&mut self, add: impl FnOnce(&mut Vec<u8>)) {
+    fn queue_unacked(&mut self, add: impl FnOnce(&mut Vec<u8>)) {
         add(&mut self.unacked);
         if self.unacked.len() > MAX_UNACKED || self.unacked.starts_with(&wire::EVERYTHING) {
             self.unacked = wire::widen(&self.unacked);
@@ -261,14 +262,14 @@ impl InvalidationLog {
     }
 
     /// Whether it was heard late enough to serve a request at once.
-    pub(super) fn is_heard(&self, now: Timestamp) -> bool {
-        self.bound > 0 && self.silence(now).is_some_and(|silence| silence <= self.bound)
+    pub(super) fn is_up_to_date(&self, now: Timestamp) -> bool {
+        self.bound > 0 && self.millis_since_answer(now).is_some_and(|millis| millis <= self.bound)
     }
 
     /// Whether it is to be asked behind a request that is served at once: while there is time, so that under steady traffic nobody
     /// waits. Whoever is told so is taken to ask.
     pub(super) fn is_refresh_due(&mut self, now: Timestamp) -> bool {
-        self.silence(now).is_some_and(|silence| silence > self.bound / 2)
+        self.millis_since_answer(now).is_some_and(|millis| millis > self.bound / 2)
             && self.under_way(now).is_none()
             && self.admits(now)
     }
@@ -285,11 +286,11 @@ impl InvalidationLog {
         let under_way = self.under_way(now);
         let needs = match under_way {
             Some((round, age)) if self.bound > 0 && age <= self.bound => round,
-            _ => self.made + 1,
+            _ => self.started_round + 1,
         };
         let is_full = !has_room || self.waiting.len() >= self.max_pending_requests;
         if is_full || (under_way.is_none() && !self.admits(now)) {
-            self.counts.unsure += 1;
+            self.counts.unverified += 1;
             return None;
         }
         let wait = Wait { until: self.host(now).plus(millis), needs };
@@ -307,32 +308,37 @@ impl InvalidationLog {
         waiting: &AwaitingLog,
         is_timer: bool,
         now: Timestamp,
-    ) -> Waking {
+    ) -> WakeOutcome {
         let Wait { until, needs } = waiting.wait;
-        let has_ended = is_timer || self.ended >= needs || self.host(now) >= until;
+        let has_ended = is_timer || self.ended_round >= needs || self.host(now) >= until;
         let may_call = !has_ended && self.under_way(now).is_none();
         if has_ended || (may_call && !self.admits(now)) {
-            self.counts.unsure += u64::from(self.answered < needs);
+            self.counts.unverified += u64::from(self.answered_round < needs);
             self.waiting.retain(|waiting| *waiting != handle);
-            return Waking::Serve { began: self.now(waiting.context.began) };
+            return WakeOutcome::Serve { began: self.now(waiting.context.began) };
         }
         if may_call {
-            return Waking::Wait(Some(self.call(handle, 0, now)));
+            return WakeOutcome::Wait(Some(self.call(handle, 0, now)));
         }
         if !self.waiting.contains(&handle) {
             self.waiting.push(handle);
         }
-        Waking::Wait(None)
+        WakeOutcome::Wait(None)
     }
 
     /// Tells it of a change.
-    pub(super) fn append(&mut self, handle: RequestHandle, change: &Change, now: Timestamp) -> Append {
-        self.owe(|unacked| wire::write(change, unacked));
+    pub(super) fn append(
+        &mut self,
+        handle: RequestHandle,
+        invalidation: &Invalidation,
+        now: Timestamp,
+    ) -> AppendAttempt {
+        self.queue_unacked(|unacked| wire::write(invalidation, unacked));
         if self.admits(now) {
-            return Append::Called(self.call(handle, 0, now));
+            return AppendAttempt::Sent(self.call(handle, 0, now));
         }
         self.note_unacked();
-        Append::Unreached(retry(handle, 0))
+        AppendAttempt::Deferred(retry(handle, 0))
     }
 
     /// Counts a write that was acknowledged before the log had it.
@@ -341,28 +347,34 @@ impl InvalidationLog {
     }
 
     /// Tells it again what it does not have yet.
-    pub(super) fn append_again(&mut self, handle: RequestHandle, attempt: u32, now: Timestamp) -> Option<Effect> {
+    pub(super) fn retry_append(&mut self, handle: RequestHandle, attempt: u32, now: Timestamp) -> Option<Effect> {
         (!self.unacked.is_empty()).then(|| self.call(handle, attempt + 1, now))
     }
 
     /// A call that appends what is not acknowledged and asks what is new.
     pub(super) fn call(&mut self, handle: RequestHandle, attempt: u32, now: Timestamp) -> Effect {
         let made_at = self.host(now);
-        let patience = self.patience();
-        let is_lost = |call: &mut LogCall| age(call.made_at, made_at).is_none_or(|age| age > patience);
+        let max_call_millis = self.max_call_millis();
+        let is_lost = |call: &mut LogCall| age(call.made_at, made_at).is_none_or(|age| age > max_call_millis);
         let lost: Vec<LogCall> = self.calls.extract_if(.., is_lost).collect();
         for lost in lost {
-            self.owe(|unacked| unacked.extend(lost.marks));
+            self.queue_unacked(|unacked| unacked.extend(lost.entries));
         }
-        let marks = core::mem::take(&mut self.unacked);
-        let InvalidationLog { epoch, after, keep, .. } = *self;
-        self.made += 1;
+        let entries = core::mem::take(&mut self.unacked);
+        let InvalidationLog { epoch, after, retention_millis, .. } = *self;
+        self.started_round += 1;
         self.counts.calls += 1;
         let spread_millis = self.clock.spread();
-        let request =
-            ::invalidation_log::Append { after, epoch, marks: &marks, at: now.0, spread_millis, keep_millis: keep }
-                .to_bytes();
-        self.calls.push(LogCall { handle, round: self.made, made_at, epoch, after, marks, attempt });
+        let request = ::invalidation_log::Append {
+            after,
+            epoch,
+            marks: &entries,
+            at: now.0,
+            spread_millis,
+            keep_millis: retention_millis,
+        }
+        .to_bytes();
+        self.calls.push(LogCall { handle, round: self.started_round, made_at, epoch, after, entries, attempt });
         let io_request = IoRequest::Log { request };
         Effect::new(handle, Continuation::Log, io_request, self.timeout)
     }
@@ -373,7 +385,7 @@ impl InvalidationLog {
         &mut self,
         handle: RequestHandle,
         result: &IoResult,
-        marks: &mut Marks,
+        invalidations: &mut Marks,
         is_idle: bool,
         now: Timestamp,
     ) -> Option<LogReply> {
@@ -381,98 +393,99 @@ impl InvalidationLog {
         let call = self.calls.remove(position);
         let host = self.host(now);
         let answer = if let IoResult::Logged(Some(answer)) = result { Some(answer) } else { None };
-        let word = answer.and_then(|answer| self.learn(answer, &call, marks));
-        let has_heard = word.is_some();
-        self.breaker.record(has_heard, host);
-        self.ended = self.ended.max(call.round);
-        let (mut effects, mut relearned) = (Vec::new(), Relearned::default());
-        if let Some(word) = word {
-            let is_first = self.known_at.is_none();
-            self.answered = self.answered.max(call.round);
+        let applied = answer.and_then(|answer| self.apply(answer, &call, invalidations));
+        let is_answered = applied.is_some();
+        self.breaker.record(is_answered, host);
+        self.ended_round = self.ended_round.max(call.round);
+        let (mut effects, mut reset) = (Vec::new(), StateReset::default());
+        if let Some(applied) = applied {
+            let is_first = self.answered_call_at.is_none();
+            self.answered_round = self.answered_round.max(call.round);
             // What was known at a time that is still to come was known by a clock that was set back.
-            let known_at = self.known_at.filter(|known_at| *known_at <= host);
-            self.known_at = known_at.max(Some(call.made_at.min(host)));
-            if word.who != Who::Former {
-                relearned = self.set_clock(word, call.made_at, host, is_first, is_idle);
+            let answered_call_at = self.answered_call_at.filter(|at| *at <= host);
+            self.answered_call_at = answered_call_at.max(Some(call.made_at.min(host)));
+            if applied.source != ReplySource::Former {
+                reset = self.set_clock(applied, call.made_at, host, is_first, is_idle);
             }
         } else {
             self.counts.errors += 1;
-            if !call.marks.is_empty() && call.attempt < MAX_ATTEMPTS {
+            if !call.entries.is_empty() && call.attempt < MAX_ATTEMPTS {
                 effects.push(retry(handle, call.attempt));
             }
-            self.owe(|unacked| unacked.extend(call.marks));
+            self.queue_unacked(|unacked| unacked.extend(call.entries));
         }
         let mut woken = core::mem::take(&mut self.waiting);
         woken.retain(|woken| *woken != handle);
-        Some(LogReply { has_heard, relearned, now: self.now(host), effects, woken })
+        Some(LogReply { is_answered, reset, now: self.now(host), effects, woken })
     }
 
     /// Sets the time by what the log's clock showed.
     fn set_clock(
         &mut self,
-        word: Word,
+        applied: AppliedReply,
         made_at: Timestamp,
         host: Timestamp,
         is_first: bool,
         is_idle: bool,
-    ) -> Relearned {
-        let is_another = word.who == Who::Another;
-        let reading = Reading { clock: word.clock, made_at, heard_at: host, patience: self.patience() };
-        let Correction { back_millis, was_ahead } = self.clock.learn(reading, is_another, is_idle);
-        let has_replaced = is_another && !is_first;
-        Relearned {
+    ) -> StateReset {
+        let is_replacement = applied.source == ReplySource::Replacement;
+        let reading =
+            Reading { clock: applied.clock, made_at, received_at: host, max_call_millis: self.max_call_millis() };
+        let Correction { back_millis, was_ahead } = self.clock.apply(reading, is_replacement, is_idle);
+        let has_replaced = is_replacement && !is_first;
+        StateReset {
             back_millis,
-            limits_marks: is_first || was_ahead,
-            marks_all: has_replaced,
-            forgets_rows: was_ahead || has_replaced,
+            clamps_invalidations: is_first || was_ahead,
+            invalidates_all: has_replaced,
+            clears_rows: was_ahead || has_replaced,
         }
     }
 
     /// Learns marks from what the log answered to `call`; `None` where it cannot be read.
-    fn learn(&mut self, answer: &[u8], call: &LogCall, marks: &mut Marks) -> Option<Word> {
-        let Appended { clock, last, dropped, dropped_at, epoch, marks: news } = Appended::read(answer)?;
+    fn apply(&mut self, answer: &[u8], call: &LogCall, invalidations: &mut Marks) -> Option<AppliedReply> {
+        let Appended { clock, last, dropped, dropped_at, epoch, marks: entries } = Appended::read(answer)?;
         // To a call of another epoch, a log answers with all that it has.
         let is_expected = call.epoch == epoch;
         let after = if is_expected { call.after } else { 0 };
         if after < dropped {
-            marks.mark_all(Timestamp(dropped_at));
+            invalidations.mark_all(Timestamp(dropped_at));
         }
-        self.counts.marks += news.len() as u64;
-        for (at, mark) in news {
-            wire::learn(mark, marks, Timestamp(at));
+        self.counts.entries += entries.len() as u64;
+        for (at, entry) in entries {
+            wire::apply(entry, invalidations, Timestamp(at));
         }
-        let who = if epoch == self.epoch {
+        let source = if epoch == self.epoch {
             // One that has gone back to an earlier state of it would give the same numbers to other marks.
-            if is_expected && after > last { Who::Another } else { Who::Same }
+            if is_expected && after > last { ReplySource::Replacement } else { ReplySource::Current }
         } else if self.epoch == 0 || self.epoch == call.epoch {
-            Who::Another
+            ReplySource::Replacement
         } else {
             // The call was made before the present one was heard, which tells the next call whether it still is the present one.
-            Who::Former
+            ReplySource::Former
         };
-        match who {
-            Who::Another => (self.epoch, self.after) = (epoch, last),
+        match source {
+            ReplySource::Replacement => (self.epoch, self.after) = (epoch, last),
             // Nothing is missing between what was known and what this answer begins with.
-            Who::Same if after <= self.after => self.after = self.after.max(last),
-            Who::Same | Who::Former => {}
+            ReplySource::Current if after <= self.after => self.after = self.after.max(last),
+            ReplySource::Current | ReplySource::Former => {}
         }
-        Some(Word { clock: Timestamp(clock), who })
+        Some(AppliedReply { clock: Timestamp(clock), source })
     }
 }
 
 /// What an answer says beside its marks.
 #[derive(Clone, Copy, Debug)]
-struct Word {
+struct AppliedReply {
     clock: Timestamp,
-    who: Who,
+    source: ReplySource,
 }
 
 /// Of whom an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
-    Same,
+enum ReplySource {
+    Current,
     /// The first one ever heard, or one that has taken the other's place.
-    Another,
+    Replacement,
     /// One whose place another may have taken.
     Former,
 }

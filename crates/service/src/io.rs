@@ -17,7 +17,7 @@ pub struct Incoming<'a> {
     /// The path, without the query.
     pub path: &'a str,
     /// The query behind it, without the `?`.
-    pub query: &'a str,
+    pub query_string: &'a str,
     /// The whole body; empty where it is longer than [`Service::body_limit`](crate::Service::body_limit).
     pub body: &'a [u8],
     /// Whether it is longer.
@@ -40,7 +40,7 @@ pub struct Incoming<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthScope {
     /// Nothing.
-    Nothing,
+    Public,
     /// To read features, and what the origin tells of itself.
     Read,
     /// To write rows.
@@ -289,7 +289,7 @@ impl Transition {
     }
 
     /// What is to be done for nobody who waits.
-    pub(super) fn behind(effects: Vec<Effect>) -> Transition {
+    pub(super) fn background(effects: Vec<Effect>) -> Transition {
         Transition { effects, ..Transition::default() }
     }
 

@@ -14,13 +14,13 @@ use telemetry::sla;
 
 mod answers;
 mod bypass;
-mod change;
 mod clock;
 mod dispatch;
 mod engine_effects;
 mod explain;
 mod gauges;
 mod in_progress;
+mod invalidation;
 mod invalidation_log;
 mod io;
 mod memory;
@@ -83,8 +83,8 @@ impl Service {
 
     /// What a request needs to be allowed. What may write, and is not known here, only an operator may ask of the origin.
     #[must_use]
-    pub fn right(method: &str, path: &str) -> AuthScope {
-        routes::right(method, path)
+    pub fn auth_scope(method: &str, path: &str) -> AuthScope {
+        routes::auth_scope(method, path)
     }
 
     /// Begins a request at `now`.
@@ -149,7 +149,7 @@ impl Service {
     /// Takes back the memory of a reply that was sent, for the next.
     pub fn recycle(&mut self, reply: Reply) {
         if let Some(buffer) = reply.into_buffer() {
-            self.dispatcher.read_path.pool.give_buffer(buffer);
+            self.dispatcher.read_path.pool.recycle_buffer(buffer);
         }
     }
 

@@ -17,15 +17,15 @@ pub(super) fn account(read_path: &ReadPath, requests: &RequestsInProgress) -> Me
     let share = |used: usize, allowed: usize, evicted: u64| Share { used, allowed, evicted };
     let memory = engine.memory();
     let rows = share(memory.bytes(), config.l1.max_bytes, memory.evictions());
-    let plans = share(planner.bytes() + pool.lists_bytes(), config.memory.plan_bytes, planner.evicted());
+    let plans = share(planner.bytes() + pool.list_cache_bytes(), config.memory.plan_bytes, planner.evicted());
     // What measures it takes a fixed size, which counts among all else.
     let (patterns, measuring) = (engine.patterns().bytes(), engine.governor().bytes());
     let allowed = if config.prefetch.enabled { config.prefetch.memory_bytes } else { 0 };
     let prefetch = share(patterns + measuring, allowed + measuring, 0);
-    let invalidations = share(engine.read_marks().bytes(), marks::MAX_BYTES, engine.read_marks().condensed());
+    let invalidations = share(engine.invalidations().bytes(), marks::MAX_BYTES, engine.invalidations().condensed());
     let records = share(answers.recorder.bytes(), record::MAX_BYTES, 0);
     let pending = requests.bytes() + bodies.bytes() + engine.session_bytes() + engine.put_off_bytes();
-    let pending = share(pending, config.memory.pending_bytes, engine.shed());
+    let pending = share(pending, config.memory.pending_bytes, engine.shed_for_memory());
     let sum = [rows, plans, prefetch, invalidations, records, pending];
     let all = share(
         sum.iter().map(|share| share.used).sum::<usize>() + pool.bytes(),
@@ -37,5 +37,5 @@ pub(super) fn account(read_path: &ReadPath, requests: &RequestsInProgress) -> Me
 
 /// What measures prefetch takes less.
 const MEASURING_BYTES: usize = 128 << 10;
-const SPARE_BYTES: usize = pool::MAX_BYTES + engine::SPARE_BYTES;
-const _: () = assert!(marks::MAX_BYTES + record::MAX_BYTES + MEASURING_BYTES + SPARE_BYTES <= OTHER_BYTES);
+const RECYCLED_BYTES: usize = pool::MAX_BYTES + engine::RECYCLED_BYTES;
+const _: () = assert!(marks::MAX_BYTES + record::MAX_BYTES + MEASURING_BYTES + RECYCLED_BYTES <= OTHER_BYTES);

@@ -67,7 +67,7 @@ pub(super) fn bypass(config: &Config, incoming: &Incoming<'_>) -> Option<Transit
         // The origin decides by credentials that are not ours to judge, so its answers are not ours to share.
         Incoming { has_authorization: true, .. } => Bypass::Authorization,
         // Feast's Go server answers with statuses where the query asks for them.
-        Incoming { query: "", .. } => return None,
+        Incoming { query_string: "", .. } => return None,
         _ => Bypass::Query,
     };
     let base = forward_base(config)?;
@@ -99,7 +99,7 @@ pub(super) fn refuse(config: &Config, protocol: &Protocol, refusal: &Refusal, bo
 }
 
 /// Lets the origin answer a feature request that only it may judge.
-pub(super) fn leave_to_origin(
+pub(super) fn pass_through(
     config: &Config,
     RequestContext { protocol, began, .. }: &RequestContext<'_>,
     body: &[u8],

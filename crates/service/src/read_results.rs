@@ -28,7 +28,7 @@ impl ReadPath {
         rows.timings.of(tier).end(now);
         let began = self.engine.read_began(handle.session(), batch).unwrap_or(rows.context.began);
         self.answers.recorder.operation(tier, began, values.is_err(), now);
-        let progress = self.engine.read(handle.session(), batch, values, now);
+        let progress = self.engine.on_read(handle.session(), batch, values, now);
         self.advance(requests, handle, rows, progress, now)
     }
 
@@ -59,13 +59,13 @@ impl ReadPath {
         let has_failed = !fetched.as_ref().is_ok_and(|reply| reply.status < 500 && reply.status != 429);
         self.answers.recorder.operation(Tier::Origin, began, has_failed, now);
         rows.timings.origin_status = fetched.as_ref().ok().map(|reply| reply.status);
-        let understood = rows.understand(handle, call, fetched, stamp, &mut self.engine, &self.config);
-        let fetched = match understood {
-            Ok(OriginAnswer::Unlike { base }) => return self.leave_to_origin(handle, &rows, base, now).into(),
+        let parsed = rows.parse_answer(handle, call, fetched, stamp, &mut self.engine, &self.config);
+        let fetched = match parsed {
+            Ok(OriginAnswer::OtherColumns { base }) => return self.pass_through(handle, &rows, base, now).into(),
             Ok(OriginAnswer::Rows(rows)) => Ok(rows),
             Err(failure) => Err(failure),
         };
-        let progress = self.engine.fetched(handle.session(), call, fetched, now);
+        let progress = self.engine.on_fetched(handle.session(), call, fetched, now);
         self.advance(requests, handle, rows, progress, now)
     }
 
@@ -79,7 +79,7 @@ impl ReadPath {
         now: Timestamp,
     ) -> Advanced {
         let session = handle.session();
-        let progress = if is_timer { self.engine.time_out(session, now) } else { self.engine.wake(session, now) };
+        let progress = if is_timer { self.engine.on_timer(session, now) } else { self.engine.wake(session, now) };
         self.advance(requests, handle, rows, progress, now)
     }
 
@@ -102,13 +102,7 @@ impl ReadPath {
     }
 
     /// Leaves a request and all of its shape to the origin, which answers it in a way of its own.
-    fn leave_to_origin(
-        &mut self,
-        handle: RequestHandle,
-        rows: &RowRequest,
-        base: String,
-        now: Timestamp,
-    ) -> Transition {
+    fn pass_through(&mut self, handle: RequestHandle, rows: &RowRequest, base: String, now: Timestamp) -> Transition {
         self.planner.leave_to_origin(&rows.plan);
         let woken = self.abandon(handle, now);
         let timeout_millis = origin_requests::time_left(&self.config, rows.context.began, now);
@@ -126,7 +120,7 @@ impl ReadPath {
         now: Timestamp,
     ) -> Vec<Effect> {
         self.answers.recorder.operation(write.tier, write.began, outcome.failed > 0, now);
-        let effects = self.engine.written(write.tier, (write.rows, outcome), write.allowance, now);
+        let effects = self.engine.on_written(write.tier, (write.rows, outcome), write.allowance, now);
         engine_effects::effects(handle, effects)
     }
 }

@@ -18,10 +18,10 @@ use telemetry::snapshot::GaugeSnapshot;
 use telemetry::trace::Context;
 
 /// How long what was told waits for more, in milliseconds.
-const EVERY_MILLIS: u64 = 1_000;
+const FLUSH_INTERVAL_MILLIS: u64 = 1_000;
 
 /// How long after its time an effect may be performed, in milliseconds, before it counts as lost with its request.
-const PATIENCE_MILLIS: u64 = 30_000;
+const FLUSH_LOST_AFTER_MILLIS: u64 = 30_000;
 
 /// What was told and not taken yet, and what of requests is to be told.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ pub(super) struct Recorder {
     /// When it was last taken.
     taken_at: Timestamp,
     /// Until when it is on its way to be taken; and whether that is because there was much.
-    ordered_until: Timestamp,
-    is_pressed: bool,
+    flush_expected_until: Timestamp,
+    is_flush_urgent: bool,
 }
 
 impl Recorder {
@@ -47,8 +47,8 @@ impl Recorder {
             max_views: telemetry.max_views,
             trace_sampling_percent: telemetry.traces_url.as_ref().map(|_| telemetry.trace_sampling_percent),
             taken_at: Timestamp::default(),
-            ordered_until: Timestamp::default(),
-            is_pressed: false,
+            flush_expected_until: Timestamp::default(),
+            is_flush_urgent: false,
         }
     }
 
@@ -60,7 +60,7 @@ impl Recorder {
     /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
         self.taken_at = self.taken_at.minus(millis);
-        self.ordered_until = self.ordered_until.minus(millis);
+        self.flush_expected_until = self.flush_expected_until.minus(millis);
     }
 
     /// In how many milliseconds what was told is to be taken, where no effect says so yet.
@@ -70,12 +70,12 @@ impl Recorder {
             return None;
         }
         let is_pressing = self.records.is_pressing();
-        if now < self.ordered_until && (self.is_pressed || !is_pressing) {
+        if now < self.flush_expected_until && (self.is_flush_urgent || !is_pressing) {
             return None;
         }
-        self.is_pressed = is_pressing;
-        let delay = if is_pressing { 0 } else { EVERY_MILLIS.saturating_sub(now.millis_since(self.taken_at)) };
-        self.ordered_until = now.plus(delay + PATIENCE_MILLIS);
+        self.is_flush_urgent = is_pressing;
+        let delay = if is_pressing { 0 } else { FLUSH_INTERVAL_MILLIS.saturating_sub(now.millis_since(self.taken_at)) };
+        self.flush_expected_until = now.plus(delay + FLUSH_LOST_AFTER_MILLIS);
         Some(delay)
     }
 
@@ -93,7 +93,7 @@ impl Recorder {
 
     /// Tells of an operation of a tier that began then and ends now.
     pub(super) fn operation(&mut self, tier: Tier, began: Timestamp, has_failed: bool, now: Timestamp) {
-        if let Some(tier) = told_tier(tier).filter(|_| self.is_enabled) {
+        if let Some(tier) = recorded_tier(tier).filter(|_| self.is_enabled) {
             self.records.operation(tier, has_failed, now.millis_since(began), now);
         }
     }
@@ -110,25 +110,25 @@ impl Recorder {
     /// Takes what was told since this was last called, with how the engine stands: a batch for the aggregator.
     pub(super) fn take(&mut self, gauges: GaugeSnapshot, now: Timestamp) -> Batch {
         self.taken_at = now;
-        (self.ordered_until, self.is_pressed) = (Timestamp::default(), false);
+        (self.flush_expected_until, self.is_flush_urgent) = (Timestamp::default(), false);
         self.records.take(gauges, now)
     }
 
     /// Tells of a request that ends now.
-    pub(super) fn request(&mut self, ended: &Ended<'_>, now: Timestamp) {
+    pub(super) fn request(&mut self, ended: &CompletedRequest<'_>, now: Timestamp) {
         if !self.is_enabled {
             return;
         }
         let path = if ended.context.protocol.is_feast() { Path::Feast } else { Path::Native };
-        self.note(path, ended, now);
+        self.record_request(path, ended, now);
         if let Some(trace) = &ended.context.trace {
             self.spans(trace, path, ended, now);
         }
     }
 
     #[inline]
-    fn note(&mut self, path: Path, ended: &Ended<'_>, now: Timestamp) {
-        let Ended { context, status, timings, asked, .. } = *ended;
+    fn record_request(&mut self, path: Path, ended: &CompletedRequest<'_>, now: Timestamp) {
+        let CompletedRequest { context, status, timings, size, .. } = *ended;
         let (began, max_staleness) = (context.began, context.protocol.options().map(|options| options.max_staleness));
         let millis = now.millis_since(began);
         let mut request = Request {
@@ -136,8 +136,8 @@ impl Recorder {
             priority: context.priority() as u8,
             status,
             millis,
-            entities: asked.entities as u64,
-            features: asked.features as u64,
+            entities: size.entities as u64,
+            features: size.features as u64,
             ..Request::default()
         };
         let Some((plan, answer)) = ended.answered else {
@@ -178,17 +178,17 @@ impl Recorder {
         };
         records.request(&request, numbers, now);
         for (place, (view, &number)) in plan.views.iter().zip(numbers).enumerate() {
-            let found = answer.found.get(place * asked.entities..(place + 1) * asked.entities).unwrap_or_default();
+            let found = answer.found.get(place * size.entities..(place + 1) * size.entities).unwrap_or_default();
             records.view(number, &quality_of(view, found, max_staleness, began));
         }
     }
 
     /// Tells of the spans of a request that ends now.
-    fn spans(&mut self, trace: &Context, path: Path, ended: &Ended<'_>, now: Timestamp) {
+    fn spans(&mut self, trace: &Context, path: Path, ended: &CompletedRequest<'_>, now: Timestamp) {
         if self.trace_sampling_percent.is_none() || !trace.is_sampled() {
             return;
         }
-        let Ended { context, status, timings, .. } = *ended;
+        let CompletedRequest { context, status, timings, .. } = *ended;
         let began = context.began;
         let millis = now.millis_since(began);
         self.records.span(trace, SpanName::Request(path), began, millis, status, now);
@@ -200,29 +200,29 @@ impl Recorder {
 
 /// How much a request asks for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct RequestSize {
     entities: usize,
     /// Each as often as it is named; none of a feature service, whose members the origin names.
     features: usize,
 }
 
-impl Asked {
-    pub(super) fn of(call: &Call) -> Asked {
-        Asked { entities: call.rows, features: call.feature_count }
+impl RequestSize {
+    pub(super) fn of(call: &Call) -> RequestSize {
+        RequestSize { entities: call.rows, features: call.feature_count }
     }
 }
 
 /// A request that has ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ended<'a> {
+pub(super) struct CompletedRequest<'a> {
     pub(super) context: &'a RequestContext<'a>,
-    pub(super) asked: Asked,
+    pub(super) size: RequestSize,
     pub(super) answered: Option<(&'a Plan, &'a Answer)>,
     pub(super) status: u16,
     pub(super) timings: &'a Timings,
 }
 
-fn told_tier(tier: Tier) -> Option<record::Tier> {
+fn recorded_tier(tier: Tier) -> Option<record::Tier> {
     match tier {
         Tier::L1 => None,
         Tier::L2 => Some(record::Tier::L2),

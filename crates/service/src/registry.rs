@@ -24,7 +24,7 @@ pub(super) struct AwaitingMetadata {
 
 impl AwaitingMetadata {
     /// The memory that it takes, in bytes.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(super) fn footprint(&self) -> usize {
         size_of::<AwaitingMetadata>() + self.request.size() + self.context.caller.len()
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn io_request(config: &Config) -> Option<IoRequest> {
 
 /// Has the planner learn from the registry's answer.
 #[inline(never)]
-pub(super) fn learn(planner: &mut Planner, result: &IoResult, now: Timestamp) {
+pub(super) fn update_planner(planner: &mut Planner, result: &IoResult, now: Timestamp) {
     if let IoResult::Fetched(Ok(reply)) = result
         && reply.status == 200
         && let Some(views) = registry::views(&reply.body)

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::request::Protocol;
 use crate::timings::Timings;
-use engine::Pattern;
+use engine::ServingPattern;
 use model::answer::{Answer, OriginFailure};
 use model::refusal::Refusal;
 use model::request::Priority;
@@ -18,13 +18,13 @@ pub struct Reply {
     status: u16,
     content_type: Option<Cow<'static, str>>,
     headers: Vec<Header>,
-    served: Option<Served>,
+    cache: Option<CacheMetadata>,
     body: Body,
 }
 
 /// What an answer with features says of itself, put into headers when they are asked for.
 #[derive(Debug)]
-struct Served {
+struct CacheMetadata {
     cache_status: Cow<'static, str>,
     /// How old its oldest value is.
     age_seconds: Option<u64>,
@@ -53,7 +53,7 @@ impl Reply {
     /// A reply without a body.
     #[must_use]
     pub fn empty(status: u16) -> Reply {
-        Reply { status, content_type: None, headers: Vec::new(), served: None, body: Body::Bytes(Cow::Borrowed(b"")) }
+        Reply { status, content_type: None, headers: Vec::new(), cache: None, body: Body::Bytes(Cow::Borrowed(b"")) }
     }
 
     /// A reply of JSON.
@@ -83,22 +83,22 @@ impl Reply {
         buffer: ResponseBuffer,
         answer: &Answer,
         oldest: Option<Timestamp>,
-        pattern: Pattern,
+        pattern: ServingPattern,
         took_millis: u64,
         now: Timestamp,
         timings: &Timings,
     ) -> Reply {
-        let served = Served {
+        let cache = CacheMetadata {
             cache_status: cache_status(answer, timings),
             age_seconds: oldest.map(|fetched_at| now.millis_since(fetched_at) / 1_000),
             server_timing: server_timing(pattern, took_millis, timings),
         };
-        let content_type = if pattern == Pattern::Streaming { LINES } else { JSON };
+        let content_type = if pattern == ServingPattern::Streaming { LINES } else { JSON };
         Reply {
             status: 200,
             content_type: Some(content_type.into()),
             headers: Vec::new(),
-            served: Some(served),
+            cache: Some(cache),
             body: Body::ResponseBuffer(buffer),
         }
     }
@@ -110,7 +110,7 @@ impl Reply {
     }
 
     /// The same, telling of the trace that its request is in.
-    pub(super) fn traced(mut self, traceparent: Option<String>) -> Reply {
+    pub(super) fn with_traceparent(mut self, traceparent: Option<String>) -> Reply {
         if let Some(traceparent) = traceparent {
             self.headers.push(Header { name: "traceparent", value: traceparent.into() });
         }
@@ -133,12 +133,12 @@ impl Reply {
     #[must_use]
     pub fn headers(&self) -> Vec<Header> {
         let mut headers = self.headers.clone();
-        if let Some(served) = &self.served {
-            headers.push(Header { name: "cache-status", value: served.cache_status.clone() });
-            if let Some(age) = served.age_seconds {
+        if let Some(cache) = &self.cache {
+            headers.push(Header { name: "cache-status", value: cache.cache_status.clone() });
+            if let Some(age) = cache.age_seconds {
                 headers.push(Header { name: "age", value: age.to_string().into() });
             }
-            headers.push(Header { name: "server-timing", value: served.server_timing.clone() });
+            headers.push(Header { name: "server-timing", value: cache.server_timing.clone() });
         }
         headers
     }
@@ -198,13 +198,13 @@ fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
 }
 
 /// How long the request took, by which pattern it was served, and how long its tiers took.
-fn server_timing(pattern: Pattern, took_millis: u64, timings: &Timings) -> Cow<'static, str> {
+fn server_timing(pattern: ServingPattern, took_millis: u64, timings: &Timings) -> Cow<'static, str> {
     if took_millis == 0 && timings.by_tier().iter().all(|(_, millis)| millis.is_none()) {
         return Cow::Borrowed(match pattern {
-            Pattern::RealTime => "total;dur=0;desc=real_time_serving",
-            Pattern::Batch => "total;dur=0;desc=batch_serving",
-            Pattern::Hybrid => "total;dur=0;desc=hybrid_serving",
-            Pattern::Streaming => "total;dur=0;desc=streaming_serving",
+            ServingPattern::RealTime => "total;dur=0;desc=real_time_serving",
+            ServingPattern::Batch => "total;dur=0;desc=batch_serving",
+            ServingPattern::Hybrid => "total;dur=0;desc=hybrid_serving",
+            ServingPattern::Streaming => "total;dur=0;desc=streaming_serving",
         });
     }
     let mut text = format!("total;dur={took_millis};desc={}", pattern.name());
@@ -267,12 +267,12 @@ pub(super) fn not_ready(reason: &str) -> Reply {
 pub(super) fn refused(protocol: &Protocol, refusal: &Refusal, body: &[u8]) -> Reply {
     match protocol {
         Protocol::Feast => Reply::json(refusal.status(), Cow::Owned(feast::refusal(refusal, body))),
-        Protocol::Native(_) => refused_plainly(refusal),
+        Protocol::Native(_) => refused_as_problem(refusal),
     }
 }
 
 /// The same where no protocol of features is spoken.
-pub(super) fn refused_plainly(refusal: &Refusal) -> Reply {
+pub(super) fn refused_as_problem(refusal: &Refusal) -> Reply {
     Reply::problem(refusal.status(), problem::refusal(refusal))
 }
 

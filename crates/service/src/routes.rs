@@ -84,11 +84,11 @@ impl Endpoint {
 }
 
 /// What a request needs to be allowed. What may write, and is not known here, only an operator may ask of the origin.
-pub(super) fn right(method: &str, path: &str) -> AuthScope {
+pub(super) fn auth_scope(method: &str, path: &str) -> AuthScope {
     match Endpoint::of(method, path) {
-        Endpoint::Health | Endpoint::Ready | Endpoint::Asset => AuthScope::Nothing,
+        Endpoint::Health | Endpoint::Ready | Endpoint::Asset => AuthScope::Public,
         // Refused for the method, whoever asks.
-        Endpoint::NotAllowed(_) => AuthScope::Nothing,
+        Endpoint::NotAllowed(_) => AuthScope::Public,
         Endpoint::Feast | Endpoint::Native | Endpoint::Search | Endpoint::Origin => AuthScope::Read,
         Endpoint::Write => AuthScope::Write,
         Endpoint::UnknownWrite | Endpoint::Invalidate | Endpoint::Warm | Endpoint::Predictions => AuthScope::Admin,
@@ -118,7 +118,7 @@ mod tests {
         for path in ["/v1/features", "/v1/invalidate", "/v1/warm", "/v1/predictions", "/health", "/ready"] {
             let endpoint = Endpoint::of("PUT", path);
             assert!(matches!(endpoint, Endpoint::NotAllowed(_)), "{path}");
-            assert_eq!((right("PUT", path), endpoint.body_limit(&config)), (AuthScope::Nothing, 0), "{path}");
+            assert_eq!((auth_scope("PUT", path), endpoint.body_limit(&config)), (AuthScope::Public, 0), "{path}");
         }
     }
 
@@ -141,7 +141,7 @@ mod tests {
             ("BREW", "/anything", Endpoint::UnknownWrite, AuthScope::Admin),
         ] {
             assert_eq!(Endpoint::of(method, path), endpoint, "{method} {path}");
-            assert_eq!(right(method, path), needed, "{method} {path}");
+            assert_eq!(auth_scope(method, path), needed, "{method} {path}");
         }
     }
 }

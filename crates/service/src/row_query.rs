@@ -17,21 +17,21 @@ pub(super) fn row_query(
     plan: &Rc<Plan>,
     key_bytes: usize,
 ) -> Result<Box<RowQuery>, Refusal> {
-    let mut ask = pool.take_ask();
-    ask.keys.clear();
-    plan.write_keys(request, key_bytes, &mut pool.scratch, &mut ask.keys)?;
-    if !Rc::ptr_eq(&ask.views, &plan.views) {
-        ask.views = Rc::clone(&plan.views);
+    let mut query = pool.take_query();
+    query.keys.clear();
+    plan.write_keys(request, key_bytes, &mut pool.scratch, &mut query.keys)?;
+    if !Rc::ptr_eq(&query.views, &plan.views) {
+        query.views = Rc::clone(&plan.views);
     }
-    ask.rows = request.call.rows;
+    query.rows = request.call.rows;
     let options = protocol.options();
-    ask.max_staleness = options.map(|options| options.max_staleness);
-    ask.consistency = options.map_or(Consistency::Eventual, |options| options.consistency);
-    ask.priority = options.map_or(Priority::Normal, |options| options.priority);
-    ask.deadline_millis = options.and_then(|options| options.deadline_millis);
-    ask.is_streamed = options.is_some_and(|options| options.is_streamed);
-    ask.cohort = Cohort::default();
-    ask.patience_millis = None;
-    ask.held_bytes = request.size() + if plan.waiting.get() == 0 { plan.size() } else { 0 };
-    Ok(ask)
+    query.max_staleness = options.map(|options| options.max_staleness);
+    query.consistency = options.map_or(Consistency::Eventual, |options| options.consistency);
+    query.priority = options.map_or(Priority::Normal, |options| options.priority);
+    query.deadline_millis = options.and_then(|options| options.deadline_millis);
+    query.is_streamed = options.is_some_and(|options| options.is_streamed);
+    query.cohort = Cohort::default();
+    query.patience_millis = None;
+    query.held_bytes = request.size() + if plan.waiting.get() == 0 { plan.size() } else { 0 };
+    Ok(query)
 }

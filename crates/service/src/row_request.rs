@@ -10,13 +10,13 @@ use crate::engine_effects::effect;
 use crate::io::{Continuation, Effect, FetchFailure, OriginReply, RequestHandle};
 use crate::origin_requests;
 use crate::request::{Protocol, RequestContext};
-use crate::stream::Stream;
+use crate::stream::ResponseStream;
 use crate::timings::Timings;
 use crate::warm_job::WarmJob;
 use ::origin::origin::{self, Table};
 use ::prefetch::patterns::Predictions;
 use config::Config;
-use engine::{Engine, Route};
+use engine::{Engine, PatternLimits};
 use model::answer::{Answer, OriginFailure};
 use model::fetch_spec::FetchSpec;
 use model::row::Row;
@@ -31,14 +31,14 @@ pub(super) struct RowRequest {
     pub(super) request: ParsedRequest<'static>,
     pub(super) context: RequestContext<'static>,
     pub(super) plan: Rc<Plan>,
-    pub(super) route: Route,
+    pub(super) pattern_limits: PatternLimits,
     /// The calls to the origin under way.
     fetches: Vec<(u32, FetchSpec)>,
     pub(super) timings: Timings,
     /// Whether it has its reply, and goes on behind it.
     pub(super) is_answered: bool,
     /// What went out so far of a reply in parts.
-    pub(super) stream: Stream,
+    pub(super) stream: ResponseStream,
     /// What to fetch ahead once it has.
     pub(super) prefetch: Option<Box<Predictions>>,
     /// What it warms the tiers for; then there is no reply of its own.
@@ -49,7 +49,7 @@ pub(super) struct RowRequest {
 pub(super) enum OriginAnswer {
     Rows(Vec<(usize, Row)>),
     /// An answer without columns that were asked for, which only the origin can put into words.
-    Unlike {
+    OtherColumns {
         base: String,
     },
 }
@@ -62,31 +62,36 @@ impl RowRequest {
         request: ParsedRequest<'_>,
         context: RequestContext<'static>,
         plan: Rc<Plan>,
-        route: Route,
+        pattern_limits: PatternLimits,
     ) -> Box<RowRequest> {
         Box::new(RowRequest {
             request: request.into_owned(),
             context,
             plan,
-            route,
+            pattern_limits,
             fetches: Vec::new(),
             timings: Timings::default(),
             is_answered: false,
-            stream: Stream::default(),
+            stream: ResponseStream::default(),
             prefetch: None,
             job: None,
         })
     }
 
     /// One that begins behind an answer, for nobody.
-    pub(super) fn behind(request: ParsedRequest<'_>, plan: Rc<Plan>, route: Route, now: Timestamp) -> Box<RowRequest> {
+    pub(super) fn background(
+        request: ParsedRequest<'_>,
+        plan: Rc<Plan>,
+        pattern_limits: PatternLimits,
+        now: Timestamp,
+    ) -> Box<RowRequest> {
         // An answer that lacks columns tells nothing of the requests whose shape it was asked in.
         let context = RequestContext::new(Protocol::Native(Options::default()), "".into(), now);
-        Box::new(RowRequest { is_answered: true, ..*RowRequest::new(request, context, plan, route) })
+        Box::new(RowRequest { is_answered: true, ..*RowRequest::new(request, context, plan, pattern_limits) })
     }
 
     /// The memory that it takes beside its session and its plan, in bytes.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(super) fn footprint(&self) -> usize {
         let of_fetch = |(_, fetch): &(u32, FetchSpec)| {
             let columns =
                 fetch.views.iter().map(|(_, columns)| size_of::<(usize, Vec<usize>)>() + size_of_val(&**columns));
@@ -99,14 +104,14 @@ impl RowRequest {
             + self.request.size()
             + self.context.caller.len()
             + self.fetches.iter().map(of_fetch).sum::<usize>()
-            + self.stream.held_bytes()
-            + self.job.as_ref().map_or(0, |job| job.held_bytes())
+            + self.stream.footprint()
+            + self.job.as_ref().map_or(0, |job| job.footprint())
     }
 
     /// With its answer.
     pub(super) fn answered<'a>(&'a self, answer: &'a Answer) -> Answered<'a> {
-        let RowRequest { request, context, plan, route, .. } = self;
-        Answered { request, context, plan, answer, route: *route }
+        let RowRequest { request, context, plan, pattern_limits, .. } = self;
+        Answered { request, context, plan, answer, pattern_limits: *pattern_limits }
     }
 
     /// The engine's effects as the host's effects.
@@ -141,7 +146,7 @@ impl RowRequest {
     }
 
     /// The rows in the origin's answer to a call, whose values count as fetched at `stamp`.
-    pub(super) fn understand(
+    pub(super) fn parse_answer(
         &mut self,
         handle: RequestHandle,
         call: u32,
@@ -169,7 +174,7 @@ impl RowRequest {
             && let Some(base) = origin_requests::forward_base(config)
             && !origin::is_whole(&table, plan, &fetch)
         {
-            return Ok(OriginAnswer::Unlike { base });
+            return Ok(OriginAnswer::OtherColumns { base });
         }
         // A row of another entity costs itself alone.
         let is_others =
@@ -177,8 +182,8 @@ impl RowRequest {
         let places: Vec<usize> = fetch.places.iter().filter(|place| !is_others(place)).copied().collect();
         let fetch = FetchSpec { places, ..fetch };
         let mut interner = core::mem::take(engine.interner());
-        let rows = match engine.ask(handle.session()) {
-            Some(ask) => origin::rows(&table, plan, ask, &fetch, &mut interner, stamp),
+        let rows = match engine.query(handle.session()) {
+            Some(query) => origin::rows(&table, plan, query, &fetch, &mut interner, stamp),
             None => Vec::new(),
         };
         *engine.interner() = interner;

@@ -1,7 +1,7 @@
 //! What the configuration means to the engine and the planner.
 
 use ::prefetch::patterns;
-use ::prefetch::prefetch::{self as governing, Prices};
+use ::prefetch::prefetch::{self as prefetch_governor, Prices};
 use cache::hold::JobSettings;
 use cache::memory::Budget;
 use cache::policy::Eviction;
@@ -9,7 +9,7 @@ use config::{Breaker, Config, EvictionPolicy, L2ReadPolicy, SortedMap, View};
 use engine::breaker::BreakerSettings;
 use engine::limiter::LimiterSettings;
 use engine::read_policy::ReadPolicy;
-use engine::router::RouterSettings;
+use engine::serving_pattern::PatternSettings;
 use engine::{Settings, StoreSettings};
 use model::answer::Tier;
 use model::key::Scope;
@@ -34,7 +34,7 @@ const ROW_REQUESTS: usize = 2;
 const ROW_PART: usize = 64;
 
 /// What the engine is told.
-pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> Settings {
+pub(super) fn engine_settings(config: &Config, has_invalidation_log: bool, seed: u64) -> Settings {
     let l2 = StoreSettings {
         tier: Tier::L2,
         key_prefix: config.l2.key_prefix.clone(),
@@ -74,7 +74,7 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
         },
         stores: stores.into_iter().filter_map(|(store, is_enabled)| is_enabled.then_some(store)).collect(),
         origin_timeout_millis: config.origin.timeout_ms,
-        router: RouterSettings {
+        serving_patterns: PatternSettings {
             is_enabled: routing.enabled,
             real_time_max_entities: routing.real_time_max_entities,
             real_time_max_features: routing.real_time_max_features,
@@ -104,7 +104,7 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
             predictions: prefetch.max_predictions,
             related: prefetch.max_related_predictions,
         },
-        prefetch: governing::Settings {
+        prefetch: prefetch_governor::Settings {
             max_rows_per_second: prefetch.max_rows_per_second,
             floor_permille: prefetch.min_precision_percent * 10,
             holdout_permille: prefetch.holdout_percent * 10,
@@ -121,7 +121,7 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
             staleness_millis: config.writes.visible_within_ms,
         },
         // The invalidation log sets the clocks of all that keep to it.
-        clock_error_millis: if has_ledger { 0 } else { config.writes.max_clock_skew_ms },
+        max_clock_skew_millis: if has_invalidation_log { 0 } else { config.writes.max_clock_skew_ms },
         max_sessions: load.max_pending_requests,
         pending_bytes: config.memory.pending_bytes,
         seed,
@@ -131,15 +131,15 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
 pub(super) fn breaker_settings(breaker: &Breaker) -> BreakerSettings {
     BreakerSettings {
         is_enabled: breaker.enabled,
-        window: breaker.window_operations,
+        window_operations: breaker.window_operations,
         failure_percent: breaker.failure_percent,
         open_millis: breaker.open_ms,
-        probes: breaker.half_open_probes,
+        half_open_probes: breaker.half_open_probes,
     }
 }
 
 /// The greatest age at which a value of any view may be served, in milliseconds.
-pub(super) fn longest_life(config: &Config) -> u64 {
+pub(super) fn max_servable_age(config: &Config) -> u64 {
     let freshness = &config.freshness;
     let views = config.views.iter().filter_map(|(_, view)| view.ttl_seconds);
     let ttl = views.max().unwrap_or_default().max(freshness.ttl_seconds);

@@ -12,7 +12,7 @@ use crate::origin_requests::MALFORMED_FEATURE;
 use crate::read_path::{Advanced, ReadPath};
 use crate::reply;
 use crate::request::RequestContext;
-use crate::warm_job::{Load, WarmJob, Work};
+use crate::warm_job::{Load, WarmJob, WarmStep};
 use ::origin::origin::{self, Table};
 use ::origin::planner::Planner;
 use ::origin::warm::{self, Group};
@@ -39,9 +39,9 @@ pub(super) fn begin(
         let mut rest = Vec::new();
         let mut rows = 0;
         for group in &groups {
-            let work = prepare(read_path, group, context, stamp)?;
-            rows += work.rows();
-            rest.push(work);
+            let step = prepare(read_path, group, context, stamp)?;
+            rows += step.rows();
+            rest.push(step);
         }
         let refusal = Refusal::Limit { limit: "warm_rows", allowed: most, found: rows };
         if rows > most { Err(refusal) } else { Ok((rest, rows)) }
@@ -52,7 +52,7 @@ pub(super) fn begin(
             let job = Some(Box::new(WarmJob::new(rest, rows, context.began)));
             advance(read_path, requests, handle, Advanced { transition: Transition::default(), job }, now)
         }
-        Err(refusal) => reply::refused_plainly(&refusal).into(),
+        Err(refusal) => reply::refused_as_problem(&refusal).into(),
     }
 }
 
@@ -89,12 +89,12 @@ fn advance_job(
         }
         let next = match job.next(deadline_millis, now) {
             None => return Transition { response: Some(Response::Reply(job.reply())), handle: None, ..transition },
-            Some(Work::Load(mut load)) => {
-                job.adapt(&mut load.ask, deadline_millis, now);
+            Some(WarmStep::Load(mut load)) => {
+                job.apply_limits(&mut load.query, deadline_millis, now);
                 read_path.load(requests, load, job, now)
             }
-            Some(Work::Fetch { mut request, mut context, plan, .. }) => {
-                read_path.pool.rejoin(&mut request.call);
+            Some(WarmStep::Fetch { mut request, mut context, plan, .. }) => {
+                read_path.pool.attach_lists(&mut request.call);
                 context.began = now;
                 read_path.serve_plan(requests, request, &context, plan, Some(job), now)
             }
@@ -130,23 +130,23 @@ fn prepare(
     group: &Group<'_>,
     context: &RequestContext<'_>,
     stamp: Timestamp,
-) -> Result<Work, Refusal> {
+) -> Result<WarmStep, Refusal> {
     let mut protocol = context.protocol;
     let mut request = read_path.parse(&mut protocol, group.request().into())?;
     let planned = read_path.planner.plan(&request, &context.caller, Naming::AsAsked);
-    read_path.pool.part_from(&mut request.call);
+    read_path.pool.detach_lists(&mut request.call);
     let Planned::Serve(plan) = planned else {
         return Err(Refusal::field(&["body", "feature_names"], "value_error", MALFORMED_FEATURE));
     };
     check_keys(&read_path.planner, &plan, group)?;
-    let ask = read_path.query(&protocol, &request, &plan)?;
+    let query = read_path.query(&protocol, &request, &plan)?;
     if !group.has_values() {
-        let places = ask.keys.len();
-        read_path.pool.give_ask(ask);
+        let places = query.keys.len();
+        read_path.pool.recycle_query(query);
         let context = RequestContext { protocol, began: stamp, ..context.to_owned() };
-        return Ok(Work::Fetch { request, context, plan, places });
+        return Ok(WarmStep::Fetch { request, context, plan, places });
     }
-    Ok(Work::Load(load(read_path, group, request, plan, ask, stamp)?))
+    Ok(WarmStep::Load(load(read_path, group, request, plan, query, stamp)?))
 }
 
 /// The rows of a group that brings their values.
@@ -155,12 +155,12 @@ fn load(
     group: &Group<'_>,
     request: ParsedRequest<'static>,
     plan: Rc<Plan>,
-    ask: Box<RowQuery>,
+    query: Box<RowQuery>,
     stamp: Timestamp,
 ) -> Result<Load, Refusal> {
     let answer = group.answer(&plan);
     let columns = plan.columns.len() + plan.outputs.len();
-    let table = Table::read(&answer, ask.rows, columns, read_path.config.limits.depth)
+    let table = Table::read(&answer, query.rows, columns, read_path.config.limits.depth)
         .map_err(|reason| Refusal::field(&["body", "values"], "value_error", reason))?;
     if let Some(time) = table.unknown_time() {
         let message = format!("the event time {time} cannot be read");
@@ -168,10 +168,10 @@ fn load(
     }
     let columns_of = |columns: &Columns| if let Columns::Named(names) = columns { names.len() } else { 0 };
     let views: Vec<(usize, Vec<usize>)> =
-        (0..).zip(ask.views.iter()).map(|(view, asked)| (view, (0..columns_of(asked.columns())).collect())).collect();
-    let everything = FetchSpec { rows: (0..ask.rows).collect(), views, places: (0..ask.keys.len()).collect() };
-    let rows = origin::rows(&table, &plan, &ask, &everything, read_path.engine.interner(), stamp);
-    Ok(Load { ask, rows, request, plan })
+        (0..).zip(query.views.iter()).map(|(view, asked)| (view, (0..columns_of(asked.columns())).collect())).collect();
+    let everything = FetchSpec { rows: (0..query.rows).collect(), views, places: (0..query.keys.len()).collect() };
+    let rows = origin::rows(&table, &plan, &query, &everything, read_path.engine.interner(), stamp);
+    Ok(Load { query, rows, request, plan })
 }
 
 /// Refuses entities whose columns are not the keys of the views, as far as these are known: no request would read the rows.

@@ -20,7 +20,7 @@ use protocol::request::ParsedRequest;
 #[derive(Debug)]
 pub(super) struct WarmJob {
     /// What is left to be done, the next at the end.
-    rest: Vec<Work>,
+    remaining: Vec<WarmStep>,
     report: Report,
     /// Writes that the stores have not answered to.
     writes: usize,
@@ -30,7 +30,7 @@ pub(super) struct WarmJob {
 }
 
 #[derive(Debug)]
-pub(super) enum Work {
+pub(super) enum WarmStep {
     /// Rows to be fetched where they are not there.
     Fetch {
         request: ParsedRequest<'static>,
@@ -44,20 +44,20 @@ pub(super) enum Work {
 /// Rows that came with their values.
 #[derive(Debug)]
 pub(super) struct Load {
-    pub(super) ask: Box<RowQuery>,
+    pub(super) query: Box<RowQuery>,
     pub(super) rows: Vec<(usize, Row)>,
     pub(super) request: ParsedRequest<'static>,
     pub(super) plan: Rc<Plan>,
 }
 
-impl Work {
-    fn held_bytes(&self) -> usize {
+impl WarmStep {
+    fn footprint(&self) -> usize {
         match self {
-            Work::Fetch { request, plan, .. } => request.size() + plan.size(),
-            Work::Load(Load { ask, rows, request, plan }) => {
+            WarmStep::Fetch { request, plan, .. } => request.size() + plan.size(),
+            WarmStep::Load(Load { query, rows, request, plan }) => {
                 let part = |row: &Row| row.size() + row.schema().size() / Rc::strong_count(row.schema());
                 let rows: usize = rows.iter().map(|(_, row)| part(row)).sum();
-                rows + ask.keys.size() + request.size() + plan.size()
+                rows + query.keys.size() + request.size() + plan.size()
             }
         }
     }
@@ -65,8 +65,8 @@ impl Work {
     /// How many rows it is of.
     pub(super) fn rows(&self) -> usize {
         match self {
-            Work::Fetch { places, .. } => *places,
-            Work::Load(Load { rows, .. }) => rows.len(),
+            WarmStep::Fetch { places, .. } => *places,
+            WarmStep::Load(Load { rows, .. }) => rows.len(),
         }
     }
 }
@@ -82,11 +82,11 @@ struct Report {
     failed: usize,
     origin_calls: u32,
     /// Of L2, then of L3.
-    stores: [Written; 2],
+    stores: [WriteTotals; 2],
 }
 
 #[derive(Debug, Default)]
-struct Written {
+struct WriteTotals {
     rows: usize,
     failed: usize,
     bytes: usize,
@@ -94,20 +94,20 @@ struct Written {
 
 impl WarmJob {
     /// Of all that is to be done, `rows` in all.
-    pub(super) fn new(mut rest: Vec<Work>, rows: usize, began: Timestamp) -> WarmJob {
-        rest.reverse();
-        WarmJob { rest, report: Report { rows, ..Report::default() }, writes: 0, places: 0, began }
+    pub(super) fn new(mut remaining: Vec<WarmStep>, rows: usize, began: Timestamp) -> WarmJob {
+        remaining.reverse();
+        WarmJob { remaining, report: Report { rows, ..Report::default() }, writes: 0, places: 0, began }
     }
 
     /// What is to be done next, where it is not too late; `None` where the job is done.
-    pub(super) fn next(&mut self, deadline_millis: u64, now: Timestamp) -> Option<Work> {
+    pub(super) fn next(&mut self, deadline_millis: u64, now: Timestamp) -> Option<WarmStep> {
         let is_late = now.millis_since(self.began) >= deadline_millis;
-        let work = self.rest.pop().filter(|_| !is_late)?;
-        match &work {
-            Work::Fetch { places, .. } => self.places = *places,
-            Work::Load(Load { rows, .. }) => self.report.loaded += rows.len(),
+        let step = self.remaining.pop().filter(|_| !is_late)?;
+        match &step {
+            WarmStep::Fetch { places, .. } => self.places = *places,
+            WarmStep::Load(Load { rows, .. }) => self.report.loaded += rows.len(),
         }
-        Some(work)
+        Some(step)
     }
 
     /// Whether stores have yet to answer to its writes.
@@ -127,11 +127,11 @@ impl WarmJob {
     }
 
     /// The memory that it takes, in bytes.
-    pub(super) fn held_bytes(&self) -> usize {
-        size_of::<WarmJob>() + self.rest.iter().map(Work::held_bytes).sum::<usize>()
+    pub(super) fn footprint(&self) -> usize {
+        size_of::<WarmJob>() + self.remaining.iter().map(WarmStep::footprint).sum::<usize>()
     }
 
-    fn written(&mut self, tier: Tier) -> &mut Written {
+    fn written(&mut self, tier: Tier) -> &mut WriteTotals {
         let [l2, l3] = &mut self.report.stores;
         if tier == Tier::L3 { l3 } else { l2 }
     }
@@ -160,10 +160,10 @@ impl WarmJob {
     }
 
     /// Asks as a job does: after all others, and for as long as the job may take.
-    pub(super) fn adapt(&self, ask: &mut RowQuery, deadline_millis: u64, now: Timestamp) {
-        ask.priority = Priority::Low;
-        ask.max_staleness = None;
-        ask.patience_millis = Some(deadline_millis.saturating_sub(now.millis_since(self.began)));
+    pub(super) fn apply_limits(&self, query: &mut RowQuery, deadline_millis: u64, now: Timestamp) {
+        query.priority = Priority::Low;
+        query.max_staleness = None;
+        query.patience_millis = Some(deadline_millis.saturating_sub(now.millis_since(self.began)));
     }
 
     /// Counts the rows of an answer.

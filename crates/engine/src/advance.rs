@@ -1,6 +1,6 @@
 //! How a session goes on: from flight to store to origin to answer, at each outcome and at each of its timers.
 //!
-//! One function, [`Engine::conduct`], takes a session as far as it can go without waiting. It can be called at any time,
+//! One function, [`Engine::advance`], takes a session as far as it can go without waiting. It can be called at any time,
 //! any number of times: what is under way is not begun again.
 
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use crate::io::{EngineEffect, Progress, SessionId};
 use crate::latency::{MIN_ORIGIN_MILLIS, MIN_STORE_MILLIS};
 use crate::limiter::CallOutcome;
 use crate::read_policy::{self, PROBE_EVERY, ReadPolicy};
-use crate::session::{HashSet, Read, Session, Stage};
+use crate::session::{HashSet, Session, Stage, StoreRead};
 use crate::store::{Store, StoreCounts};
 use crate::store_results::ReadFailure;
 use model::answer::{Cause, OriginFailure, Tier};
@@ -28,7 +28,7 @@ impl Engine {
     ///
     /// A session that has ended, or a read that was told already, changes nothing.
     #[inline(never)]
-    pub fn read(
+    pub fn on_read(
         &mut self,
         id: SessionId,
         batch: u32,
@@ -54,13 +54,13 @@ impl Engine {
             let rows = read.rows.iter().copied().filter(is_open).collect();
             let mut effects = Vec::new();
             self.begin_reads(read.store, &mut session, rows, read.is_merge, now, &mut effects);
-            let mut progress = self.conduct(id, session, now);
+            let mut progress = self.advance(id, session, now);
             progress.effects.append(&mut effects);
             return progress;
         }
         for (&index, bytes) in read.rows.iter().zip(values.into_iter().flatten()) {
             let row = self.decode(&session, &read, index, bytes, now);
-            if session.learn_stored(index, tier, row, &mut self.interner, now).is_some() {
+            if session.apply_stored(index, tier, row, &mut self.interner, now).is_some() {
                 self.insert_into_l1(&session, index, now);
             }
         }
@@ -70,14 +70,14 @@ impl Engine {
                 session.set_stage(index, if is_hedged { Stage::Fetching } else { Stage::Next(read.store + 1) });
             }
         }
-        self.conduct(id, session, now)
+        self.advance(id, session, now)
     }
 
     /// The row in what a store gave for a missing row, counted as what it is.
     fn decode(
         &mut self,
         session: &Session,
-        read: &Read,
+        read: &StoreRead,
         index: usize,
         bytes: Option<Vec<u8>>,
         now: Timestamp,
@@ -95,7 +95,7 @@ impl Engine {
             Some(Ok(row)) => {
                 counts.hits += 1;
                 // A write that was acknowledged since the request began counts too: L1 keeps the row for others.
-                let written_at = self.marks.floor(view.writes()).at(key);
+                let written_at = self.invalidations.floor(view.writes()).at(key);
                 store.clock.trust(row, written_at, now)
             }
             Some(Err(reason)) => {
@@ -111,7 +111,7 @@ impl Engine {
     }
 
     /// Tells a session what the origin gave: a row for each place of the call that it knows, or why there is none.
-    pub fn fetched(
+    pub fn on_fetched(
         &mut self,
         id: SessionId,
         call: u32,
@@ -136,7 +136,7 @@ impl Engine {
         });
         let outcome = match &rows {
             _ if is_ill => CallOutcome::Failed,
-            Err(_) => CallOutcome::Refused,
+            Err(_) => CallOutcome::Rejected,
             Ok(_) => CallOutcome::Answered(took),
         };
         self.origin.limiter.release(call.permit, outcome);
@@ -145,8 +145,8 @@ impl Engine {
         match rows {
             Ok(rows) => {
                 let stores = self.stores.len();
-                for (place, row) in rows {
-                    if let Some(index) = session.learn_fetched(place, row, stores, &mut self.interner, now) {
+                for (slot, row) in rows {
+                    if let Some(index) = session.apply_fetched(slot, row, stores, &mut self.interner, now) {
                         self.insert_into_l1(&session, index, now);
                     }
                 }
@@ -161,29 +161,29 @@ impl Engine {
                 }
             }
         }
-        self.conduct(id, session, now)
+        self.advance(id, session, now)
     }
 
     /// Lets a session see what has changed since another session woke it.
     pub fn wake(&mut self, id: SessionId, now: Timestamp) -> Progress {
         match self.sessions.remove(id.0) {
-            Some(session) => self.conduct(id, session, now),
+            Some(session) => self.advance(id, session, now),
             None => Progress { is_over: true, ..Progress::default() },
         }
     }
 
     /// Lets a session go on since a timer of its own has gone off. That is the host's to say: its timers run by another
     /// clock than `now`, and some go off a millisecond before it says so.
-    pub fn time_out(&mut self, id: SessionId, now: Timestamp) -> Progress {
+    pub fn on_timer(&mut self, id: SessionId, now: Timestamp) -> Progress {
         let at = self.sessions.get_mut(id.0).and_then(|session| session.timers.pop()).unwrap_or_default();
         // A clock that was set back while the timer ran knows less than the timer.
         self.wake(id, if at.millis_since(now) > TIMER_SLACK_MILLIS { at } else { now })
     }
 
-    /// Lets a session go on that was [held](Engine::hold): its reader wants more.
+    /// Lets a session go on that was [paused](Engine::pause): its reader wants more.
     pub fn resume(&mut self, id: SessionId, now: Timestamp) -> Progress {
         if let Some(session) = self.sessions.get_mut(id.0) {
-            session.is_held = false;
+            session.is_paused = false;
         }
         self.wake(id, now)
     }
@@ -200,46 +200,46 @@ impl Engine {
                 missing.stage = Stage::Failed;
             }
             session.failure = None;
-            self.gather(&session);
-            self.land(id, &mut session, &mut woken);
+            self.record_outcomes(&session);
+            self.complete_flights(id, &mut session, &mut woken);
             self.leave_queue(id, &mut session);
         }
-        self.let_next_call(&mut woken, now);
+        self.wake_next_callers(&mut woken, now);
         woken.into_iter().map(SessionId).collect()
     }
 
     /// Takes a session as far as it can go now.
-    pub(super) fn conduct(&mut self, id: SessionId, mut session: Session, now: Timestamp) -> Progress {
+    pub(super) fn advance(&mut self, id: SessionId, mut session: Session, now: Timestamp) -> Progress {
         let mut progress = Progress::default();
         let mut woken = Vec::new();
         loop {
-            self.retire_expired(id, &mut session, now);
-            session.begin_more();
+            self.refetch_expired(id, &mut session, now);
+            session.start_more();
             self.follow_or_lead(id, &mut session, now);
             self.read_stores(&mut session, now, &mut progress.effects);
-            session.settle_members(self.stores.len());
+            session.refetch_former_members(self.stores.len());
             self.call_origin(id, &mut session, now, &mut progress.effects);
-            if !session.is_queued {
+            if !session.awaits_permit {
                 self.leave_queue(id, &mut session);
             }
             // What was given up at once makes room for others.
             if session.has_room() {
                 continue;
             }
-            let is_late = now >= session.hard_at || (now >= session.soft_at && session.has_stale_of_all(now));
+            let is_late = now >= session.hard_at || (now >= session.soft_at && session.can_serve_stale(now));
             if !session.is_answered && (session.is_settled() || is_late) {
                 // Nor is the origin to blame where it was not asked since the reader did not read.
-                if !session.is_settled() && now >= session.hard_at && !session.is_held {
+                if !session.is_settled() && now >= session.hard_at && !session.is_paused {
                     session.failure.get_or_insert(OriginFailure::TimedOut);
                 }
-                progress.lines = session.lines(true, now);
+                progress.entities = session.take_complete_entities(true, now);
                 progress.answer = Some(Box::new(session.answer(now)));
-            } else if !session.is_answered && !session.is_held {
-                progress.lines = session.lines(false, now);
+            } else if !session.is_answered && !session.is_paused {
+                progress.entities = session.take_complete_entities(false, now);
             }
-            self.land(id, &mut session, &mut woken);
+            self.complete_flights(id, &mut session, &mut woken);
             // What a store had and what is due is fetched anew behind the answer.
-            let due = if session.is_settled() { session.go_on_for_due(self.stores.len()) } else { Vec::new() };
+            let due = if session.is_settled() { session.begin_revalidation(self.stores.len()) } else { Vec::new() };
             if due.is_empty() {
                 break;
             }
@@ -250,21 +250,21 @@ impl Engine {
         }
         if session.is_settled() && !self.begin_merge_reads(&mut session, now, &mut progress.effects) {
             self.leave_queue(id, &mut session);
-            self.end(session, now, &mut progress);
+            self.finish(session, now, &mut progress);
             progress.is_over = true;
         } else {
             self.set_timer(&mut session, now, &mut progress.effects);
             self.sessions.insert(id.0, session);
         }
-        self.let_next_call(&mut woken, now);
+        self.wake_next_callers(&mut woken, now);
         progress.woken = woken.into_iter().filter(|&session| session != id.0).map(SessionId).collect();
         progress
     }
 
     /// Looks anew for what has grown too old since it was found, in a flight of this session's.
-    fn retire_expired(&mut self, id: SessionId, session: &mut Session, now: Timestamp) {
-        let retired = session.retire_expired(self.stores.len(), &self.marks, now);
-        for index in retired.into_iter().filter(|_| self.settings.is_singleflight) {
+    fn refetch_expired(&mut self, id: SessionId, session: &mut Session, now: Timestamp) {
+        let expired = session.refetch_expired(self.stores.len(), &self.invalidations, now);
+        for index in expired.into_iter().filter(|_| self.settings.is_singleflight) {
             let lease = self.lease_millis();
             if let Role::Follows { until } = self.flights.join(session.hash_of(index), id.0, now, lease) {
                 session.set_stage(index, Stage::Following(until));
@@ -289,12 +289,12 @@ impl Engine {
 
     /// For each row that nobody looks for yet: leads its flight, or follows another's.
     fn follow_or_lead(&mut self, id: SessionId, session: &mut Session, now: Timestamp) {
-        let is_shared = self.settings.is_singleflight && session.ask.consistency != Consistency::Strong;
+        let is_shared = self.settings.is_singleflight && session.query.consistency != Consistency::Strong;
         if !is_shared {
             return;
         }
         let lease = self.lease_millis();
-        for index in session.at_stage(|stage| matches!(stage, Stage::Next(0) | Stage::Following(_))) {
+        for index in session.rows_at_stage(|stage| matches!(stage, Stage::Next(0) | Stage::Following(_))) {
             let hash = session.hash_of(index);
             let was_following = matches!(session.missing.get(index).map(|row| row.stage), Some(Stage::Following(_)));
             if was_following {
@@ -302,17 +302,17 @@ impl Engine {
                     .key_of(index)
                     .and_then(|(view, key, hash)| self.memory.get(hash, view.space(), key))
                     .map(Rc::clone);
-                if shared.is_some_and(|row| session.learn_shared(index, &row, now)) {
+                if shared.is_some_and(|row| session.apply_shared(index, &row, now)) {
                     continue;
                 }
             }
             // Nobody waits behind an answer: what another looks for will be there.
-            if session.is_behind() && self.flights.is_led_by_another(hash, id.0, now) {
+            if session.is_background() && self.flights.is_led_by_another(hash, id.0, now) {
                 session.set_stage(index, Stage::Failed);
                 continue;
             }
             // Nor for what will be too old when it comes: it is fetched beside the other.
-            let bound = session.ask.max_staleness.filter(|_| session.ask.consistency == Consistency::Bounded);
+            let bound = session.query.max_staleness.filter(|_| session.query.consistency == Consistency::Bounded);
             if bound.is_some_and(|millis| self.flights.is_older_than(hash, id.0, millis, now)) {
                 session.set_stage(index, Stage::Next(0));
                 continue;
@@ -327,7 +327,7 @@ impl Engine {
     /// Reads the rows that are next for a store; one whose breaker is open is passed over.
     fn read_stores(&mut self, session: &mut Session, now: Timestamp, effects: &mut Vec<EngineEffect>) {
         for number in 0..self.stores.len() {
-            let rows = session.at_stage(|stage| stage == Stage::Next(number));
+            let rows = session.rows_at_stage(|stage| stage == Stage::Next(number));
             // What the store before it lacks is asked for in one operation, and not as its reads come in.
             if rows.is_empty() || session.is_reading_before(number) {
                 continue;
@@ -337,12 +337,12 @@ impl Engine {
             let decision = is_l2.then(|| {
                 read_policy::decide(self.settings.l2_read_policy, &store.latency, store.recent, &self.origin.latency)
             });
-            self.asked_l2 += u64::from(is_l2);
-            let is_probe = self.settings.l2_read_policy.is_none() && self.asked_l2.is_multiple_of(PROBE_EVERY);
+            self.l2_decisions += u64::from(is_l2);
+            let is_probe = self.settings.l2_read_policy.is_none() && self.l2_decisions.is_multiple_of(PROBE_EVERY);
             let policy = decision.filter(|_| !is_probe).map_or(ReadPolicy::First, |decision| decision.policy);
             let is_skipped = policy == ReadPolicy::Never;
             store.is_read = decision.is_none_or(|decision| decision.policy != ReadPolicy::Never);
-            if session.ask.consistency == Consistency::Strong || is_skipped {
+            if session.query.consistency == Consistency::Strong || is_skipped {
                 rows.iter().for_each(|&index| session.set_stage(index, Stage::Next(number + 1)));
                 continue;
             }
@@ -350,12 +350,12 @@ impl Engine {
             let Some(store) = self.stores.get_mut(number) else { continue };
             if policy == ReadPolicy::Parallel {
                 session.hedge_at = Some(now);
-                session.is_together = true;
+                session.is_parallel = true;
             }
-            if session.route.is_hedged && session.hedge_at.is_none() {
+            if session.pattern_limits.is_hedged && session.hedge_at.is_none() {
                 // Dean and Barroso, "The Tail at Scale", CACM 56(2), 2013: ask a second time when the first is slower than usual.
                 session.hedge_at = store.latency.quantile(950).map(|millis| now.plus(millis + 1));
-                self.hedges = (self.hedges + HEDGE_SHARE).min(MAX_HEDGES);
+                self.hedge_credit = (self.hedge_credit + HEDGE_SHARE).min(MAX_HEDGES);
             }
         }
     }
@@ -409,34 +409,36 @@ impl Engine {
     /// Asks the origin for what no store has, or, where a store is slow, for what it may not have.
     fn call_origin(&mut self, id: SessionId, session: &mut Session, now: Timestamp, effects: &mut Vec<EngineEffect>) {
         let beyond = self.stores.len();
-        session.is_queued = false;
-        if session.is_held {
+        session.awaits_permit = false;
+        if session.is_paused {
             return;
         }
         // One call for all; but what is streamed goes on as soon as it can.
-        let is_reading = !session.route.is_streamed()
+        let is_reading = !session.pattern_limits.is_streamed()
             && session.missing.iter().any(|row| matches!(row.stage, Stage::Reading(_)) && !row.is_hedged);
-        let mut rows = if is_reading { Vec::new() } else { session.at_stage(|stage| stage == Stage::Next(beyond)) };
+        let mut rows =
+            if is_reading { Vec::new() } else { session.rows_at_stage(|stage| stage == Stage::Next(beyond)) };
         if is_reading && session.hedge_at.is_some_and(|at| at <= now) && !session.is_answered {
             session.hedge_at = None;
-            let is_together = session.is_together;
-            if is_together || self.hedges >= ONE_HEDGE {
-                self.hedges -= if is_together { 0 } else { ONE_HEDGE };
+            let is_parallel = session.is_parallel;
+            if is_parallel || self.hedge_credit >= ONE_HEDGE {
+                self.hedge_credit -= if is_parallel { 0 } else { ONE_HEDGE };
                 self.hedged += 1;
-                rows = session.at_stage(|stage| matches!(stage, Stage::Reading(_)) || stage == Stage::Next(beyond));
+                rows =
+                    session.rows_at_stage(|stage| matches!(stage, Stage::Reading(_)) || stage == Stage::Next(beyond));
             }
         }
         // What nobody has asked for yet leaves half of the places to those who wait.
         if session.is_prefetch && 2 * self.origin.limiter.under_way() >= self.origin.limiter.limit() as usize {
             rows.drain(..).for_each(|index| session.set_stage(index, Stage::Failed));
         }
-        let ahead = self.waiting_before(id, session, now);
+        let queued_before = self.waiting_before(id, session, now);
         let mut rest = rows.as_slice();
         while !rest.is_empty() {
-            let most = session.route.rows_of_call(session.calls.len());
+            let most = session.pattern_limits.rows_per_call(session.calls.len());
             let (chunk, others) = rest.split_at(most.min(rest.len()));
             rest = others;
-            if session.calls_under_way() >= session.route.max_concurrent_chunks {
+            if session.calls_under_way() >= session.pattern_limits.max_concurrent_chunks {
                 break;
             }
             let timeout_millis = if self.settings.has_adaptive_timeouts {
@@ -444,15 +446,16 @@ impl Engine {
             } else {
                 self.settings.origin_timeout_millis
             };
-            let Some(permit) = self.origin.limiter.acquire(now, timeout_millis + LOST_AFTER_MILLIS, ahead) else {
+            let Some(permit) = self.origin.limiter.acquire(now, timeout_millis + LOST_AFTER_MILLIS, queued_before)
+            else {
                 self.wait_in_queue(id, session, &rows, now);
                 break;
             };
             if !self.origin.breaker.admits(now) {
                 self.origin.limiter.release(permit, CallOutcome::Answered(0));
-                let retry_millis = self.origin.breaker.opens_in(now);
+                let retry_millis = self.origin.breaker.half_open_in_millis(now);
                 session.failure = Some(OriginFailure::LeftAlone { retry_millis });
-                for index in session.at_stage(|stage| stage == Stage::Next(beyond)) {
+                for index in session.rows_at_stage(|stage| stage == Stage::Next(beyond)) {
                     session.set_stage(index, Stage::Failed);
                 }
                 break;
@@ -469,39 +472,39 @@ impl Engine {
 
     /// Waits for a place among the calls to the origin; what nobody waits for gives up instead.
     fn wait_in_queue(&mut self, id: SessionId, session: &mut Session, rows: &[usize], now: Timestamp) {
-        if session.is_behind() && session.calls_under_way() == 0 {
+        if session.is_background() && session.calls_under_way() == 0 {
             for &index in rows {
                 session.set_stage(index, Stage::Failed);
             }
             return;
         }
-        session.is_queued = true;
-        session.has_place_in_queue = true;
-        let priority = session.ask.priority;
-        let place = self.queue.iter().position(|waiter| waiter.session == id.0 || waiter.priority < priority);
-        let waiter = Waiter { priority, session: id.0, looked_at: now, is_woken: false };
-        match place.and_then(|place| self.queue.get_mut(place)).filter(|known| known.session == id.0) {
+        session.awaits_permit = true;
+        session.is_in_queue = true;
+        let priority = session.query.priority;
+        let position = self.queue.iter().position(|waiter| waiter.session == id.0 || waiter.priority < priority);
+        let waiter = Waiter { priority, session: id.0, polled_at: now, is_woken: false };
+        match position.and_then(|position| self.queue.get_mut(position)).filter(|known| known.session == id.0) {
             Some(known) => *known = waiter,
-            None => self.queue.insert(place.unwrap_or(self.queue.len()), waiter),
+            None => self.queue.insert(position.unwrap_or(self.queue.len()), waiter),
         }
     }
 
     fn leave_queue(&mut self, id: SessionId, session: &mut Session) {
-        if core::mem::take(&mut session.has_place_in_queue) {
+        if core::mem::take(&mut session.is_in_queue) {
             self.queue.retain(|waiter| waiter.session != id.0);
         }
     }
 
     /// How many wait whose turn comes before that of a session.
     fn waiting_before(&self, id: SessionId, session: &Session, now: Timestamp) -> usize {
-        let is_before = |waiter: &&Waiter| waiter.session != id.0 && waiter.priority >= session.ask.priority;
-        self.queue.iter().take_while(is_before).filter(|waiter| waiter.is_present(now)).count()
+        let is_before = |waiter: &&Waiter| waiter.session != id.0 && waiter.priority >= session.query.priority;
+        self.queue.iter().take_while(is_before).filter(|waiter| waiter.is_live(now)).count()
     }
 
     /// Wakes as many of those who wait for a call as there are places.
-    fn let_next_call(&mut self, woken: &mut Vec<u64>, now: Timestamp) {
+    fn wake_next_callers(&mut self, woken: &mut Vec<u64>, now: Timestamp) {
         let free = (self.origin.limiter.limit() as usize).saturating_sub(self.origin.limiter.under_way());
-        for waiter in self.queue.iter_mut().filter(|waiter| waiter.is_present(now)).take(free) {
+        for waiter in self.queue.iter_mut().filter(|waiter| waiter.is_live(now)).take(free) {
             if !core::mem::replace(&mut waiter.is_woken, true) && !woken.contains(&waiter.session) {
                 woken.push(waiter.session);
             }
@@ -510,18 +513,20 @@ impl Engine {
 
     /// Ends the flights of the rows that are settled. Followers who ask for the same share a failure: asking again would
     /// fail again. What may follow from one odd row is shared with those alone who ask for just the same rows.
-    fn land(&mut self, id: SessionId, session: &mut Session, woken: &mut Vec<u64>) {
+    fn complete_flights(&mut self, id: SessionId, session: &mut Session, woken: &mut Vec<u64>) {
         if !self.settings.is_singleflight {
             return;
         }
         let mut failed: HashMap<u64, HashSet<u64>, foldhash::fast::FixedState> = HashMap::default();
         let mut is_woken: HashSet<u64> = woken.iter().copied().collect();
-        for index in session.at_stage(|stage| matches!(stage, Stage::Done | Stage::Failed)) {
+        for index in session.rows_at_stage(|stage| matches!(stage, Stage::Done | Stage::Failed)) {
             let hash = session.hash_of(index);
-            let Some(missing) = session.missing.get_mut(index).filter(|missing| !missing.has_landed) else { continue };
-            missing.has_landed = true;
+            let Some(missing) = session.missing.get_mut(index).filter(|missing| !missing.is_flight_complete) else {
+                continue;
+            };
+            missing.is_flight_complete = true;
             let has_failed = missing.stage == Stage::Failed;
-            for follower in self.flights.land(hash, id.0) {
+            for follower in self.flights.complete(hash, id.0) {
                 if has_failed && session.failure.is_some() {
                     failed.entry(follower).or_default().insert(hash);
                 }
@@ -534,8 +539,8 @@ impl Engine {
         let is_everybodys = failure.cause() == Cause::Origin;
         for (follower, hashes) in failed {
             if let Some(follower) = self.sessions.get_mut(follower)
-                && Rc::ptr_eq(&follower.ask.views, &session.ask.views)
-                && (is_everybodys || follower.ask.keys == session.ask.keys)
+                && Rc::ptr_eq(&follower.query.views, &session.query.views)
+                && (is_everybodys || follower.query.keys == session.query.keys)
             {
                 follower.share_failure(&hashes, failure);
             }
@@ -558,7 +563,7 @@ impl Engine {
             session.hedge_at.into_iter().for_each(&mut consider);
             Some(session.expires_at).filter(|&at| at < session.hard_at).into_iter().for_each(&mut consider);
         }
-        if session.is_queued {
+        if session.awaits_permit {
             consider(now.plus(QUEUE_POLL_MILLIS));
         }
         let Some(at) = next else { return };
@@ -578,8 +583,8 @@ impl Engine {
 
 impl Waiter {
     /// Whether it has looked for a place of late: one whose host has gone silent holds up nobody.
-    fn is_present(&self, now: Timestamp) -> bool {
-        now < self.looked_at.plus(2 * QUEUE_POLL_MILLIS)
+    fn is_live(&self, now: Timestamp) -> bool {
+        now < self.polled_at.plus(2 * QUEUE_POLL_MILLIS)
     }
 }
 
