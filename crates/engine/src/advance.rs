@@ -1,7 +1,8 @@
-//! How a session goes on: from flight to store to origin to answer, at each outcome and at each of its timers.
+//! How a session advances: from flight to store to origin to answer, at each I/O result and each timer.
 //!
-//! One function, [`Engine::advance`], takes a session as far as it can go without waiting. It can be called at any time,
-//! any number of times: what is under way is not begun again.
+//! One function, [`Engine::advance`], takes a session as far as it can go without waiting. It knows
+//! neither JSON nor stores' protocols. Invariant: it may be called at any time, any number of times; I/O
+//! in progress is not started again.
 
 use std::rc::Rc;
 
@@ -23,10 +24,10 @@ use model::row::Row;
 use model::time::Timestamp;
 
 impl Engine {
-    /// Tells a session what a bulk read gave: for each key in order its bytes, or why the read failed as a whole. What was too large for
-    /// one read is read again by halves; a single row that is too large is a miss.
+    /// Applies the result of a bulk read: for each key in order its bytes, or why the read failed as a
+    /// whole. A read that was too large is split in halves; a single row that is too large is a miss.
     ///
-    /// A session that has ended, or a read that was told already, changes nothing.
+    /// The result of an ended session, or of a read that was completed before, changes nothing.
     #[inline(never)]
     pub fn on_read(
         &mut self,
@@ -73,7 +74,7 @@ impl Engine {
         self.advance(id, session, now)
     }
 
-    /// The row in what a store gave for a missing row, counted as what it is.
+    /// Decodes a stored row, and counts the hit, the miss or the reason why it is unusable.
     fn decode(
         &mut self,
         session: &Session,
@@ -85,7 +86,7 @@ impl Engine {
         let (view, key, _) = session.key_of(index)?;
         let store = self.stores.get_mut(read.store)?;
         let mut unseen = StoreCounts::default();
-        // What is read to be merged is no answer's hit or miss.
+        // A merge read counts as neither a hit nor a miss of a request.
         let (recent, counts) = (&mut store.recent, if read.is_merge { &mut unseen } else { &mut store.counts });
         if !read.is_merge {
             recent.record(bytes.is_some());
@@ -94,7 +95,8 @@ impl Engine {
         match decoded {
             Some(Ok(row)) => {
                 counts.hits += 1;
-                // A write that was acknowledged since the request began counts too: L1 keeps the row for others.
+                // Writes acknowledged since the request began count too, because L1 keeps
+                // the row for others.
                 let written_at = self.invalidations.floor(view.writes()).at(key);
                 store.clock.trust(row, written_at, now)
             }
@@ -110,7 +112,7 @@ impl Engine {
         }
     }
 
-    /// Tells a session what the origin gave: a row for each place of the call that it knows, or why there is none.
+    /// Applies the result of an origin call: its rows by slot, or why there are none.
     pub fn on_fetched(
         &mut self,
         id: SessionId,
@@ -124,8 +126,9 @@ impl Engine {
             return Progress::default();
         };
         let took = now.millis_since(call.began);
-        // What may follow from the request's own content says nothing of the origin's health, unless just that was answered before.
-        // Nor do failures of the same rows again and again: one caller may ask for what always fails.
+        // A failure that the request itself may have caused says nothing of the origin's health,
+        // unless the origin answered the same before. Nor do repeated failures of the same rows:
+        // one caller may request what always fails.
         let is_ill = rows.as_ref().is_err_and(|failure| match failure.cause() {
             Cause::Request => false,
             Cause::Either => session.was_answered_before(&call.rows),
@@ -164,7 +167,7 @@ impl Engine {
         self.advance(id, session, now)
     }
 
-    /// Lets a session see what has changed since another session woke it.
+    /// Advances a session that another session woke.
     pub fn wake(&mut self, id: SessionId, now: Timestamp) -> Progress {
         match self.sessions.remove(id.0) {
             Some(session) => self.advance(id, session, now),
@@ -172,15 +175,15 @@ impl Engine {
         }
     }
 
-    /// Lets a session go on since a timer of its own has gone off. That is the host's to say: its timers run by another
-    /// clock than `now`, and some go off a millisecond before it says so.
+    /// Advances a session whose timer fired. The host says so, since its timers run by another clock
+    /// than `now` and some fire a millisecond early.
     pub fn on_timer(&mut self, id: SessionId, now: Timestamp) -> Progress {
         let at = self.sessions.get_mut(id.0).and_then(|session| session.timers.pop()).unwrap_or_default();
-        // A clock that was set back while the timer ran knows less than the timer.
+        // After a clock step back, the timer knows the time better than the clock.
         self.wake(id, if at.millis_since(now) > TIMER_SLACK_MILLIS { at } else { now })
     }
 
-    /// Lets a session go on that was [paused](Engine::pause): its reader wants more.
+    /// Advances a session that was [paused](Engine::pause): its reader wants more.
     pub fn resume(&mut self, id: SessionId, now: Timestamp) -> Progress {
         if let Some(session) = self.sessions.get_mut(id.0) {
             session.is_paused = false;
@@ -188,14 +191,14 @@ impl Engine {
         self.wake(id, now)
     }
 
-    /// Forgets a session whose caller is gone; those who followed it are woken.
+    /// Ends a session whose caller has gone, and wakes its followers.
     pub fn abandon(&mut self, id: SessionId, now: Timestamp) -> Vec<SessionId> {
         let mut woken = Vec::new();
         if let Some(mut session) = self.sessions.remove(id.0) {
             for call in session.calls.iter_mut().filter_map(Option::take) {
                 self.origin.limiter.release(call.permit, CallOutcome::Answered(now.millis_since(call.began)));
             }
-            // Whatever it was looking for, nobody looks for it now.
+            // Nobody fetches its rows now.
             for missing in session.missing.iter_mut().filter(|missing| missing.stage != Stage::Done) {
                 missing.stage = Stage::Failed;
             }
@@ -222,13 +225,13 @@ impl Engine {
             if !session.awaits_permit {
                 self.leave_queue(id, &mut session);
             }
-            // What was given up at once makes room for others.
+            // Rows that failed at once make room for others.
             if session.has_room() {
                 continue;
             }
             let is_late = now >= session.hard_at || (now >= session.soft_at && session.can_serve_stale(now));
             if !session.is_answered && (session.is_settled() || is_late) {
-                // Nor is the origin to blame where it was not asked since the reader did not read.
+                // A paused reader is no timeout of the origin.
                 if !session.is_settled() && now >= session.hard_at && !session.is_paused {
                     session.failure.get_or_insert(OriginFailure::TimedOut);
                 }
@@ -238,7 +241,7 @@ impl Engine {
                 progress.entities = session.take_complete_entities(false, now);
             }
             self.complete_flights(id, &mut session, &mut woken);
-            // What a store had and what is due is fetched anew behind the answer.
+            // Stored rows that are due for revalidation are fetched in the background.
             let due = if session.is_settled() { session.begin_revalidation(self.stores.len()) } else { Vec::new() };
             if due.is_empty() {
                 break;
@@ -261,7 +264,7 @@ impl Engine {
         progress
     }
 
-    /// Looks anew for what has grown too old since it was found, in a flight of this session's.
+    /// Refetches rows that expired since they were found, in a flight of this session.
     fn refetch_expired(&mut self, id: SessionId, session: &mut Session, now: Timestamp) {
         let expired = session.refetch_expired(self.stores.len(), &self.invalidations, now);
         for index in expired.into_iter().filter(|_| self.settings.is_singleflight) {
@@ -272,8 +275,8 @@ impl Engine {
         }
     }
 
-    /// Reads from each store what it holds of the rows that it is to be written, where that is not known; whether any such read is
-    /// under way.
+    /// Reads what each store holds of the rows to be written, where that is unknown. Returns whether
+    /// such a read is in progress.
     fn begin_merge_reads(&mut self, session: &mut Session, now: Timestamp, effects: &mut Vec<EngineEffect>) -> bool {
         if session.is_reading() {
             return true;
@@ -287,7 +290,7 @@ impl Engine {
         session.is_reading()
     }
 
-    /// For each row that nobody looks for yet: leads its flight, or follows another's.
+    /// For each row that has no flight yet: leads one, or follows another's.
     fn follow_or_lead(&mut self, id: SessionId, session: &mut Session, now: Timestamp) {
         let is_shared = self.settings.is_singleflight && session.query.consistency != Consistency::Strong;
         if !is_shared {
@@ -306,12 +309,13 @@ impl Engine {
                     continue;
                 }
             }
-            // Nobody waits behind an answer: what another looks for will be there.
+            // A background session does not follow: the other flight brings the row.
             if session.is_background() && self.flights.is_led_by_another(hash, id.0, now) {
                 session.set_stage(index, Stage::Failed);
                 continue;
             }
-            // Nor for what will be too old when it comes: it is fetched beside the other.
+            // A bounded read does not follow a flight whose row would be too old; it fetches
+            // its own.
             let bound = session.query.max_staleness.filter(|_| session.query.consistency == Consistency::Bounded);
             if bound.is_some_and(|millis| self.flights.is_older_than(hash, id.0, millis, now)) {
                 session.set_stage(index, Stage::Next(0));
@@ -324,11 +328,12 @@ impl Engine {
         }
     }
 
-    /// Reads the rows that are next for a store; one whose breaker is open is passed over.
+    /// Reads the rows that are next for each store; an open breaker skips the store.
     fn read_stores(&mut self, session: &mut Session, now: Timestamp, effects: &mut Vec<EngineEffect>) {
         for number in 0..self.stores.len() {
             let rows = session.rows_at_stage(|stage| stage == Stage::Next(number));
-            // What the store before it lacks is asked for in one operation, and not as its reads come in.
+            // The misses of the store before it are read in one operation, once all its reads
+            // have ended.
             if rows.is_empty() || session.is_reading_before(number) {
                 continue;
             }
@@ -353,14 +358,16 @@ impl Engine {
                 session.is_parallel = true;
             }
             if session.pattern_limits.is_hedged && session.hedge_at.is_none() {
-                // Dean and Barroso, "The Tail at Scale", CACM 56(2), 2013: ask a second time when the first is slower than usual.
+                // A hedged request. Dean and Barroso, "The Tail at Scale", CACM 56(2),
+                // 2013.
                 session.hedge_at = store.latency.quantile(950).map(|millis| now.plus(millis + 1));
                 self.hedge_credit = (self.hedge_credit + HEDGE_SHARE).min(MAX_HEDGES);
             }
         }
     }
 
-    /// Orders bulk reads of these missing rows; those that the store's breaker does not let through are passed over.
+    /// Begins bulk reads of these missing rows. Rows that the store's breaker does not admit go to the
+    /// next tier.
     fn begin_reads(
         &mut self,
         number: usize,
@@ -371,13 +378,13 @@ impl Engine {
         effects: &mut Vec<EngineEffect>,
     ) {
         let Some(store) = self.stores.get_mut(number) else { return };
-        // Nobody waits for what is read to be merged.
+        // No caller waits for a merge read.
         let timeout_millis = if self.settings.has_adaptive_timeouts && !is_merge {
             store.latency.timeout(MIN_STORE_MILLIS, store.settings.timeout_millis)
         } else {
             store.settings.timeout_millis
         };
-        // The other half of what is left of the deadline is the origin's, should the store be late.
+        // Half of the remaining deadline is left to the origin, should the store be slow.
         let share = if session.is_answered { u64::MAX } else { session.hard_at.millis_since(now) / 2 };
         let timeout_millis = timeout_millis.min(share.max(1));
         let key = |&index: &usize| {
@@ -406,14 +413,14 @@ impl Engine {
         }
     }
 
-    /// Asks the origin for what no store has, or, where a store is slow, for what it may not have.
+    /// Calls the origin for what no store has; as a hedge, also for what a slow store may have.
     fn call_origin(&mut self, id: SessionId, session: &mut Session, now: Timestamp, effects: &mut Vec<EngineEffect>) {
         let beyond = self.stores.len();
         session.awaits_permit = false;
         if session.is_paused {
             return;
         }
-        // One call for all; but what is streamed goes on as soon as it can.
+        // One call for all rows; a stream calls as soon as it can.
         let is_reading = !session.pattern_limits.is_streamed()
             && session.missing.iter().any(|row| matches!(row.stage, Stage::Reading(_)) && !row.is_hedged);
         let mut rows =
@@ -428,7 +435,7 @@ impl Engine {
                     session.rows_at_stage(|stage| matches!(stage, Stage::Reading(_)) || stage == Stage::Next(beyond));
             }
         }
-        // What nobody has asked for yet leaves half of the places to those who wait.
+        // Prefetch leaves half of the permits to requests.
         if session.is_prefetch && 2 * self.origin.limiter.under_way() >= self.origin.limiter.limit() as usize {
             rows.drain(..).for_each(|index| session.set_stage(index, Stage::Failed));
         }
@@ -470,7 +477,7 @@ impl Engine {
         }
     }
 
-    /// Waits for a place among the calls to the origin; what nobody waits for gives up instead.
+    /// Queues for a permit of the limiter. A background session fails instead.
     fn wait_in_queue(&mut self, id: SessionId, session: &mut Session, rows: &[usize], now: Timestamp) {
         if session.is_background() && session.calls_under_way() == 0 {
             for &index in rows {
@@ -495,13 +502,13 @@ impl Engine {
         }
     }
 
-    /// How many wait whose turn comes before that of a session.
+    /// How many sessions are before this one in the queue.
     fn waiting_before(&self, id: SessionId, session: &Session, now: Timestamp) -> usize {
         let is_before = |waiter: &&Waiter| waiter.session != id.0 && waiter.priority >= session.query.priority;
         self.queue.iter().take_while(is_before).filter(|waiter| waiter.is_live(now)).count()
     }
 
-    /// Wakes as many of those who wait for a call as there are places.
+    /// Wakes as many queued sessions as there are free permits.
     fn wake_next_callers(&mut self, woken: &mut Vec<u64>, now: Timestamp) {
         let free = (self.origin.limiter.limit() as usize).saturating_sub(self.origin.limiter.under_way());
         for waiter in self.queue.iter_mut().filter(|waiter| waiter.is_live(now)).take(free) {
@@ -511,8 +518,9 @@ impl Engine {
         }
     }
 
-    /// Ends the flights of the rows that are settled. Followers who ask for the same share a failure: asking again would
-    /// fail again. What may follow from one odd row is shared with those alone who ask for just the same rows.
+    /// Ends the flights of settled rows. Followers with the same query share a failure, because
+    /// another call would fail as well. A failure that one row may have caused is shared only with
+    /// sessions that request the very same rows.
     fn complete_flights(&mut self, id: SessionId, session: &mut Session, woken: &mut Vec<u64>) {
         if !self.settings.is_singleflight {
             return;
@@ -547,7 +555,7 @@ impl Engine {
         }
     }
 
-    /// Orders the next timer that the session needs, unless an earlier one runs.
+    /// Sets the session's next timer, unless an earlier one runs.
     fn set_timer(&mut self, session: &mut Session, now: Timestamp, effects: &mut Vec<EngineEffect>) {
         let mut next = session
             .missing
@@ -573,7 +581,7 @@ impl Engine {
         }
     }
 
-    /// How long a flight may go on without a sign of life.
+    /// The lease of a flight.
     fn lease_millis(&self) -> u64 {
         let timeout = |store: &Store| store.latency.timeout(MIN_STORE_MILLIS, store.settings.timeout_millis);
         let stores: u64 = self.stores.iter().map(timeout).sum();
@@ -582,23 +590,23 @@ impl Engine {
 }
 
 impl Waiter {
-    /// Whether it has looked for a place of late: one whose host has gone silent holds up nobody.
+    /// Whether it polled recently: a waiter whose host is gone must not block the queue.
     fn is_live(&self, now: Timestamp) -> bool {
         now < self.polled_at.plus(2 * QUEUE_POLL_MILLIS)
     }
 }
 
-/// How long after its timeout an operation of which nothing is heard counts as lost, in milliseconds.
+/// How long after its timeout an operation without a result counts as lost, in milliseconds.
 const LOST_AFTER_MILLIS: u64 = 100;
 
 /// How much earlier than its time a timer may go off, in milliseconds.
 const TIMER_SLACK_MILLIS: u64 = 50;
 
-/// How often a session that waits for a call looks for itself, should nobody wake it, in milliseconds.
+/// How often a queued session polls, should nothing wake it, in milliseconds.
 const QUEUE_POLL_MILLIS: u64 = 100;
 
-/// One hedge, in the thousandths in which hedges are saved up: a tenth of one for each request that may hedge, and ten at
-/// the most, so that a slow store adds at most a tenth to the origin's work.
+/// A hedge costs 1,000 credits. Each request that may hedge earns a tenth of one, up to ten hedges, so a
+/// slow store adds at most a tenth to the origin's load.
 const ONE_HEDGE: u32 = 1_000;
 const HEDGE_SHARE: u32 = 100;
 const MAX_HEDGES: u32 = 10 * ONE_HEDGE;

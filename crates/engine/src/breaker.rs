@@ -1,8 +1,10 @@
-//! A circuit breaker: a tier that fails again and again is left alone for a while, then tried with a few probes.
+//! A circuit breaker: it stops the operations of a tier that keeps failing, then tries it with a few
+//! probes.
 //!
-//! Closed, it lets all through and watches the last outcomes. When too many of them failed it opens and lets nothing
-//! through; after a while it is half open, lets a few probes through, and closes or opens again by what became of them.
-//! Source: Michael Nygard, "Release It!", 2nd edition, 2018, chapter 5.
+//! Closed, it admits every operation and records the outcomes. Past the failure threshold it opens and
+//! admits none. After a while it is half-open and admits a few probes, whose outcomes close it or open it
+//! again. It knows no tier. Invariant: a probe whose outcome is never reported does not keep it open for
+//! longer than one more period. Source: Michael Nygard, "Release It!", 2nd edition, 2018, chapter 5.
 
 use model::time::Timestamp;
 
@@ -11,7 +13,7 @@ use model::time::Timestamp;
 pub struct BreakerSettings {
     /// Whether there is one.
     pub is_enabled: bool,
-    /// How many of the last outcomes are watched, 64 at most.
+    /// How many of the last outcomes count, 64 at most.
     pub window_operations: u32,
     /// How many per cent of these must have failed for the breaker to open.
     pub failure_percent: u32,
@@ -63,13 +65,13 @@ impl Breaker {
         }
     }
 
-    /// Whether an operation may go out at `now`. Whoever is told so is taken to try it.
+    /// Whether an operation may start at `now`. Where it may, the caller must start it.
     pub fn admits(&mut self, now: Timestamp) -> bool {
         if !self.settings.is_enabled {
             return true;
         }
         if self.state != BreakerState::Closed && now >= self.until {
-            // Probes that were never told of are lost with their host.
+            // Probes without an outcome are lost with their host.
             self.state = BreakerState::HalfOpen;
             self.until = now.plus(self.settings.open_millis);
             self.probes_under_way = 0;
@@ -86,7 +88,7 @@ impl Breaker {
         }
     }
 
-    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    /// Shifts its times back by so many milliseconds, after a clock that was ahead.
     pub fn set_back(&mut self, millis: u64) {
         self.until = self.until.minus(millis);
     }
@@ -97,7 +99,7 @@ impl Breaker {
         !self.settings.is_enabled || self.state != BreakerState::Open || now >= self.until
     }
 
-    /// Tells what became of an operation.
+    /// Records the outcome of an operation.
     pub fn record(&mut self, has_succeeded: bool, now: Timestamp) {
         if !self.settings.is_enabled {
             return;
@@ -119,7 +121,7 @@ impl Breaker {
                 }
             }
             BreakerState::HalfOpen => self.open(now),
-            // An operation from before it opened; what it tells is known.
+            // An operation from before it opened: nothing new.
             BreakerState::Open => {}
         }
     }
@@ -217,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_whose_outcome_is_never_told_do_not_keep_it_shut() {
+    fn probes_without_an_outcome_do_not_keep_it_open() {
         let mut breaker = opened_at(0);
         assert_eq!((0..10).filter(|_| breaker.admits(Timestamp(5_000))).count(), 3);
         assert!(!breaker.admits(Timestamp(9_999)));

@@ -1,4 +1,4 @@
-//! The engine's state, how a request begins, and what there is to look at.
+//! The engine: its state, how a request begins, and its figures. It knows no JSON and does no I/O.
 
 use ::prefetch::patterns::Patterns;
 use ::prefetch::prefetch::Governor;
@@ -34,18 +34,18 @@ pub enum BeginOutcome {
         query: Box<RowQuery>,
         /// The answer.
         answer: Box<Answer>,
-        /// Whether [`Engine::refresh`] is to be called behind the answer.
+        /// Whether [`Engine::revalidate`] is to be called in the background.
         needs_revalidation: bool,
-        /// How it was routed.
+        /// The limits of its serving pattern.
         pattern_limits: PatternLimits,
     },
     /// Something is missing or too old.
     Waiting(PatternLimits, Progress),
-    /// So many requests wait already that this one is refused.
+    /// The request is shed: too many are pending, or their memory is used up.
     Shed {
         /// The request.
         query: Box<RowQuery>,
-        /// When it is worth trying again, in seconds.
+        /// When to retry, in seconds.
         retry_seconds: u64,
     },
 }
@@ -61,15 +61,15 @@ pub struct Engine {
     pub(super) origin: Origin,
     pub(super) sessions: Slab<Session>,
     pub(super) flights: Flights,
-    /// Sessions that wait for a place among the calls to the origin: by priority, and then as they came.
+    /// Sessions that wait for a permit to call the origin, by priority and then by arrival.
     pub(super) queue: Vec<Waiter>,
-    /// What requests that wait take elsewhere, in bytes.
+    /// Memory of pending requests outside the engine, in bytes.
     pub(super) external_bytes: usize,
-    /// What L1 had let go of while sessions still had it, when these were measured last.
+    /// Bytes of rows evicted while sessions still held them, when sessions were last measured.
     pub(super) measured_at: u64,
     pub(super) random_state: u64,
     pub(super) shed_requests: u64,
-    /// Of these, those for which there was no memory.
+    /// Of these, requests shed for lack of memory.
     pub(super) shed_for_memory: u64,
     /// Hedges that may be made, in thousandths.
     pub(super) hedge_credit: u32,
@@ -77,18 +77,18 @@ pub struct Engine {
     pub(super) patterns: Patterns,
     pub(super) governor: Governor,
     pub(super) eviction_rate: EvictionRate,
-    /// How often it was decided how L2 is asked.
+    /// How often a read policy of L2 was decided.
     pub(super) l2_decisions: u64,
-    /// An answer's memory, kept for the next.
+    /// The memory of a sent answer, for the next.
     pub(super) recycled_answer: Option<Box<Answer>>,
 }
 
-/// A session that waits for a place among the calls to the origin. It keeps its place in the queue until it has one there.
+/// A session that waits for a permit to call the origin. It stays in the queue until it has one.
 #[derive(Debug)]
 pub(super) struct Waiter {
     pub(super) priority: Priority,
     pub(super) session: u64,
-    /// When it last looked for a place.
+    /// When it last tried to get a permit.
     pub(super) polled_at: Timestamp,
     /// Whether it was woken since then.
     pub(super) is_woken: bool,
@@ -133,7 +133,8 @@ impl Engine {
         }
     }
 
-    /// Begins a request at `now`: answers it from L1 where all is there, else effects what is missing.
+    /// Begins a request at `now`: answers it from L1 if all rows are there, or starts to fetch the
+    /// missing ones.
     pub fn begin(&mut self, id: SessionId, query: Box<RowQuery>, now: Timestamp) -> BeginOutcome {
         let mut answer = self.recycled_answer.take().unwrap_or_default();
         let early_millis = self.early_millis();
@@ -169,7 +170,8 @@ impl Engine {
         )
     }
 
-    /// Fetches anew, behind an answer that [`BeginOutcome::Answered`] gave, what is due of it.
+    /// Revalidates in the background the stale rows of an answer that [`BeginOutcome::Answered`]
+    /// returned.
     pub fn revalidate(
         &mut self,
         id: SessionId,
@@ -178,7 +180,7 @@ impl Engine {
         pattern_limits: PatternLimits,
         now: Timestamp,
     ) -> Progress {
-        // What makes way first when there is much to do is what nobody waits for.
+        // Background work is shed first.
         let due = answer.found.iter().filter(|found| found.action == Action::Revalidate).count();
         let has_room = self.has_room(Priority::Low, session::expected_bytes(&query, answer.found.len(), due));
         if !has_room || self.sessions.len() >= self.admitted(Priority::Low) {
@@ -190,7 +192,7 @@ impl Engine {
         self.advance(id, session, now)
     }
 
-    /// Takes back the memory of an answer that was used, for the next.
+    /// Takes back the memory of a sent answer, for the next.
     pub fn recycle(&mut self, mut answer: Box<Answer>) {
         answer.found.clear();
         answer.found.shrink_to(MAX_RECYCLED_RESULTS);
@@ -198,7 +200,7 @@ impl Engine {
         self.recycled_answer = Some(answer);
     }
 
-    /// Forgets all rows in L1, and those that wait to be written.
+    /// Clears L1 and the write queues.
     pub fn clear_rows(&mut self) {
         let reserved = self.memory.reserved();
         self.memory = Memory::new(self.settings.l1, self.settings.eviction);
@@ -208,12 +210,13 @@ impl Engine {
         self.stores.iter_mut().for_each(|store| store.queue.clear());
     }
 
-    /// Lets what waits to be written be written as soon as somebody comes back for it: there is no later.
+    /// Ends all write intervals: the host is about to stop, so queued rows are written at the next
+    /// flush.
     pub fn close(&mut self) {
         self.stores.iter_mut().for_each(|store| store.queue.ignore_intervals());
     }
 
-    /// Puts what is under way back by so many milliseconds: the clock that it began by was ahead.
+    /// Shifts all times back by so many milliseconds, after a clock that was ahead.
     pub fn set_back(&mut self, millis: u64) {
         self.sessions.values_mut().for_each(|session| session.set_back(millis));
         self.stores.iter_mut().for_each(|store| store.set_back(millis));
@@ -226,36 +229,36 @@ impl Engine {
         }
     }
 
-    /// Has L1 make room for what is kept of its rows elsewhere, so many bytes in all.
+    /// Reserves so many bytes of L1's budget, in all, for data that is kept outside it.
     pub fn reserve(&mut self, bytes: usize) {
         self.memory.reserve(bytes);
     }
 
-    /// What was written past the caches, to be marked.
+    /// The invalidations, to add to.
     pub fn invalidations_mut(&mut self) -> &mut Marks {
         &mut self.invalidations
     }
 
-    /// The same, to look at.
+    /// The invalidations.
     #[must_use]
     pub fn invalidations(&self) -> &Marks {
         &self.invalidations
     }
 
-    /// The schemas in use, for whoever builds rows for the engine.
+    /// The interner of schemas, for building rows.
     pub fn interner(&mut self) -> &mut Interner {
         &mut self.interner
     }
 
-    /// Begins no further reads and calls for a session, and gives no more of it, until its reader has taken what was given.
-    /// Its deadline ends it all the same.
+    /// Backpressure: begins no further reads and calls for a session and emits nothing more of it,
+    /// until [`Engine::resume`]. Its deadline still ends it.
     pub fn pause(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(id.0) {
             session.is_paused = true;
         }
     }
 
-    /// Why the origin could not help a session so far.
+    /// The failure of the origin that a session met, if any.
     #[must_use]
     pub fn failure(&self, id: SessionId) -> Option<&OriginFailure> {
         self.sessions.get(id.0)?.failure.as_ref()
@@ -267,13 +270,13 @@ impl Engine {
         self.sessions.get(id.0).map(|session| &*session.query)
     }
 
-    /// When the call of that number began.
+    /// When an origin call began.
     #[must_use]
     pub fn call_began(&self, id: SessionId, call: u32) -> Option<Timestamp> {
         self.sessions.get(id.0)?.calls.get(call as usize)?.as_ref().map(|call| call.began)
     }
 
-    /// When the read of that number began.
+    /// When a store read began.
     #[must_use]
     pub fn read_began(&self, id: SessionId, batch: u32) -> Option<Timestamp> {
         self.sessions.get(id.0)?.reads.get(batch as usize)?.as_ref().map(|read| read.began)
@@ -285,14 +288,14 @@ impl Engine {
         &self.memory
     }
 
-    /// Chooses the shards of stores that have several by a secret too. To be called before anything is asked.
+    /// Hashes keys to shards with a secret. To be called before any request.
     pub fn hide_shards(&mut self, secret: &str) {
         for store in self.stores.iter_mut().filter(|store| store.settings.shards > 1) {
             store.secret = Some(ShardSecret::new(secret));
         }
     }
 
-    /// The stores, in the order in which they are asked.
+    /// The stores, in read order.
     #[must_use]
     pub fn stores(&self) -> &[Store] {
         &self.stores
@@ -310,13 +313,13 @@ impl Engine {
         &self.origin.limiter
     }
 
-    /// How many requests wait for I/O, or go on behind their answers.
+    /// How many sessions there are: requests that wait for I/O, and background work.
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.sessions.len()
     }
 
-    /// How many rows are being looked for.
+    /// How many rows are in flight.
     #[must_use]
     pub fn flights(&self) -> usize {
         self.flights.len()
@@ -328,7 +331,7 @@ impl Engine {
         self.shed_requests
     }
 
-    /// How L2 is asked now, where there is one, and why.
+    /// The present read policy of L2, where there is one, with its reason.
     #[must_use]
     pub fn l2_decision(&self) -> Option<read_policy::Decision> {
         let store = self.stores.iter().find(|store| store.tier() == Tier::L2)?;
@@ -341,31 +344,31 @@ impl Engine {
         &self.origin.latency
     }
 
-    /// The most that a tier is given now, in milliseconds: `max_millis`, or less by what was measured.
+    /// The present timeout of a tier, in milliseconds: `max_millis`, or less if it adapts.
     #[must_use]
     pub fn timeout_of(&self, latency: &Latency, min_millis: u64, max_millis: u64) -> u64 {
         if self.settings.has_adaptive_timeouts { latency.timeout(min_millis, max_millis) } else { max_millis }
     }
 
-    /// How many calls to the origin were made since a store was slow.
+    /// How many hedged calls to the origin were made.
     #[must_use]
     pub fn hedged(&self) -> u64 {
         self.hedged
     }
 
-    /// How many sessions there may be for one of this priority to be admitted.
+    /// How many sessions there may be to admit one more of this priority.
     pub(super) fn admitted(&self, priority: Priority) -> usize {
         admitted(self.settings.max_sessions, priority)
     }
 
-    /// Whether a request of which so many places are missing may take the memory that it needs while it waits.
+    /// Whether there is memory for a request with so many missing rows to wait.
     pub(super) fn has_room_for(&mut self, query: &RowQuery, slots: usize, missing: usize) -> bool {
         self.has_room(query.priority, query.held_bytes + session::expected_bytes(query, slots, missing))
     }
 
-    /// Whether so many bytes more may wait for a request of this priority.
+    /// Whether pending work of this priority may take so many bytes more.
     pub fn has_room(&mut self, priority: Priority, bytes: usize) -> bool {
-        // Rows count in L1 for as long as it has them, and then where they are still in use.
+        // A row counts in L1 while it is there, and afterwards in the sessions that hold it.
         let left = self.memory.left_to_others();
         if left.abs_diff(self.measured_at) > MEASURED_EVERY_BYTES {
             self.measured_at = left;
@@ -374,12 +377,12 @@ impl Engine {
         self.pending_bytes() + bytes <= admitted(self.settings.pending_bytes, priority)
     }
 
-    /// Tells what requests that wait take elsewhere, in bytes.
+    /// Sets the memory that pending requests take outside the engine, in bytes.
     pub fn set_external_bytes(&mut self, bytes: usize) {
         self.external_bytes = bytes;
     }
 
-    /// The memory that requests take which wait, and rows whose writes were put off, in bytes.
+    /// The memory of pending requests and of queued writes, in bytes.
     pub(super) fn pending_bytes(&self) -> usize {
         self.session_bytes() + self.external_bytes + self.put_off_bytes()
     }
@@ -390,7 +393,7 @@ impl Engine {
         self.sessions.bytes()
     }
 
-    /// The memory that rows take whose writes were put off, in bytes.
+    /// The memory of queued writes, in bytes.
     #[must_use]
     pub fn put_off_bytes(&self) -> usize {
         self.stores.iter().map(Store::pending_bytes).sum()
@@ -402,7 +405,7 @@ impl Engine {
         self.shed_for_memory
     }
 
-    /// Notes that something was refused for want of memory.
+    /// Counts a request that was shed for lack of memory.
     pub fn note_shed(&mut self) {
         self.shed_requests += 1;
         self.shed_for_memory += 1;
@@ -424,7 +427,7 @@ impl Engine {
     }
 }
 
-/// How much of `most` may be taken before one of this priority is refused.
+/// How much of `most` may be used before one of this priority is shed.
 fn admitted(most: usize, priority: Priority) -> usize {
     let percent = match priority {
         Priority::Low => 50,
@@ -435,14 +438,14 @@ fn admitted(most: usize, priority: Priority) -> usize {
     (most as u64 * percent).div_ceil(100) as usize
 }
 
-/// After how many bytes of rows that L1 let go of while sessions still had them these are measured anew.
+/// After how many evicted bytes the sessions that still hold them are measured again.
 const MEASURED_EVERY_BYTES: u64 = 1 << 20;
 
-/// The most places whose memory is kept for the next answer.
+/// The most results whose memory is kept for the next answer.
 const MAX_RECYCLED_RESULTS: usize = 20_000;
 
 /// That memory, in bytes.
 pub const RECYCLED_BYTES: usize = MAX_RECYCLED_RESULTS * size_of::<LookupResult>();
 
-/// How soon a refused request may try again: by then, what waits now has met its deadline.
+/// When a shed request may retry: by then, what waits now has met its deadline.
 const RETRY_SECONDS: u64 = 1;

@@ -1,8 +1,8 @@
 //! How rows enter L1: merged with what it has of them.
 //!
-//! Invariants: of each feature the later fetch stays, whatever level of consistency it was fetched for and in whatever order fetches
-//! end; and nothing enters that may not be served to anybody, such as a value that its origin called invalid, or one that was fetched
-//! before a write that has been acknowledged.
+//! It knows no tier but L1. Invariants: of each feature the later fetch stays, whatever the consistency
+//! level and the order in which fetches end. Nothing enters that may not be served to everyone, such as an
+//! invalid value, or one that was fetched before an acknowledged write.
 
 use std::rc::Rc;
 
@@ -17,7 +17,8 @@ use model::time::Timestamp;
 use model::value::Cell;
 
 impl Engine {
-    /// Puts what a session knows of a row into L1, and gives what L1 has now; `None` where nothing of it may be served.
+    /// Merges a session's row into L1 and returns what L1 has now; `None` where nothing of it may be
+    /// served.
     pub(super) fn insert_into_l1(&mut self, session: &Session, index: usize, now: Timestamp) -> Option<Rc<Row>> {
         let row = self.merged_with_l1(session, index, now)?;
         let hash = session.hash_of(index);
@@ -35,13 +36,13 @@ impl Engine {
         Some(row)
     }
 
-    /// What a session and L1 know together of a row, as far as it may be served to anybody.
+    /// A session's row merged with L1's, as far as it may be served to everyone.
     pub(super) fn merged_with_l1(&mut self, session: &Session, index: usize, now: Timestamp) -> Option<Rc<Row>> {
         let (view, key, hash) = session.key_of(index)?;
         let row = session.known(index)?;
         let floor = self.invalidations.floor(view.writes()).at(key);
         let rules = Rules::new(*view.lifetimes(), None, Consistency::Eventual, now).since(floor);
-        // What is stamped later than now was stamped by a clock that has been put back since.
+        // A time after `now` comes from a clock that was set back since.
         let is_kept = |cell: &Cell| rules.judge(cell, hash) != Freshness::Expired && cell.fetched_at.timestamp() <= now;
         let merged = match self.memory.peek(hash, view.space(), key) {
             Some(held) => merge(held, row, matches!(view.columns(), Columns::All)),
@@ -56,7 +57,7 @@ impl Engine {
         (!is_empty).then(|| Rc::new(kept.sharing(&mut self.interner)).within(self.settings.l1.row))
     }
 
-    /// For each row that a session found or fetched behind L1, what the stores should hold of it.
+    /// For each row that a session found behind L1, what the stores should hold of it.
     pub(super) fn rows_for_stores(&mut self, session: &Session, now: Timestamp) -> Vec<Option<Rc<Row>>> {
         let is_meant = |index: usize| {
             session.missing.get(index).is_some_and(|missing| missing.tier.is_some_and(|tier| tier > Tier::L1))

@@ -1,8 +1,24 @@
-//! The decisions: what L1 answers, what the stores are asked, what the origin must compute, and what is written back.
+//! The engine: what L1 answers, what the stores and the origin are asked for, and what is written back.
 //!
-//! Sees rows, keys and times; knows neither JSON nor any protocol, does no I/O and reads no clock. Invariants: every
-//! session that begins gives exactly one answer, by its deadline at the latest if its timers are run; and no session
-//! waits for another without a timer of its own that runs.
+//! It knows rows, keys and times, and neither JSON nor any protocol. It does no I/O and reads no clock. Invariants: every session that
+//! begins gives exactly one answer, by its deadline at the latest if its timers are run; and no session waits for another without a
+//! timer of its own.
+//!
+//! [`Engine::begin`] answers from L1 or returns [`EngineEffect`]s, whose results advance the session; the guide of the service shows a
+//! whole request. Limiters and breakers protect the tiers, and can be used by themselves:
+//!
+//! ```
+//! use featheredge_engine::limiter::{CallOutcome, Limiter, LimiterSettings};
+//! use featheredge_engine::serving_pattern::ServingPattern;
+//! use model::time::Timestamp;
+//!
+//! let mut limiter = Limiter::new(LimiterSettings { is_adaptive: false, max: 1 });
+//! let permit = limiter.acquire(Timestamp(0), 100, 0).unwrap();
+//! assert!(limiter.acquire(Timestamp(10), 100, 0).is_none(), "at the limit");
+//! limiter.release(permit, CallOutcome::Answered(20));
+//! assert!(limiter.acquire(Timestamp(20), 100, 0).is_some());
+//! assert_eq!(ServingPattern::RealTime.name(), "real_time_serving");
+//! ```
 
 mod advance;
 pub mod breaker;

@@ -1,11 +1,12 @@
-//! How many calls the origin gets at one time: as many as it answers without making them wait, and no more.
+//! The concurrency limit of origin calls: as many as the origin answers without queueing them.
 //!
-//! The limit follows TCP Vegas: from the fastest answer of late and the fastest of the present round it estimates how many
-//! calls stand in a queue at the origin, grows while that queue is short and shrinks when it is long; it doubles until it
-//! first sees one; a call that fails or times out cuts the limit. The fastest of a round, as Linux has it (`tcp_vegas.c`),
-//! since one slow answer may be slow for its own sake, or have waited in this process, but a queue delays all. Source:
-//! Brakmo and Peterson, "TCP Vegas", IEEE JSAC 13(8), 1995; Netflix, "Performance Under Load", 2018. A call whose outcome
-//! is never told frees its place when its time is up.
+//! The limit follows TCP Vegas. From the fastest recent answer and the fastest of the present round it
+//! estimates how many calls queue at the origin. It grows while that queue is short, shrinks when it is
+//! long, and doubles until it first sees one. A call that fails or times out cuts it. As in Linux
+//! (`tcp_vegas.c`) the fastest of a round counts, since one slow answer may be slow by itself, but a queue
+//! delays all. Sources: Brakmo and Peterson, "TCP Vegas", IEEE JSAC 13(8), 1995; Netflix, "Performance
+//! Under Load", 2018. It knows no request. Invariant: a call without an outcome releases its permit after
+//! its timeout.
 
 use model::time::Timestamp;
 
@@ -23,8 +24,9 @@ const SHORT_QUEUE: u64 = 3;
 const LONG_QUEUE: u64 = 6;
 /// Where an adaptive limit begins.
 const INITIAL: u32 = 16;
-/// After so many answers the fastest one is out of date: the origin may have become slower for good. Under load every
-/// answer has waited, so it is measured anew at half the limit, and at the second round, when the queue has gone.
+/// After so many answers the baseline is out of date: the origin may have become slower for good. Under
+/// load every answer has queued, so the baseline is measured again at half the limit, in the second round,
+/// when the queue has drained.
 const BASELINE_ANSWERS: u32 = 2_000;
 const PROBE_ROUNDS: u32 = 2;
 
@@ -50,18 +52,18 @@ pub struct Limiter {
     peak_calls: usize,
 }
 
-/// A call's place; to be given back by [`Limiter::release`].
+/// The permit of a call, to be given back by [`Limiter::release`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permit(u64);
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallOutcome {
     /// It was answered, in so many milliseconds.
     Answered(u64),
     /// It failed in a way that overload explains.
     Failed,
-    /// It failed by what it asked for, which tells nothing of how many calls the origin can take.
+    /// It failed because of its own content, which says nothing of the origin's capacity.
     Rejected,
 }
 
@@ -85,8 +87,8 @@ impl Limiter {
         }
     }
 
-    /// A place for one more call at `now`, that counts as lost after `millis`, while `queued_before` wait for one with more right to
-    /// it; `None` where none is left.
+    /// A permit for one more call at `now`, which counts as lost after `millis`, while `queued_before`
+    /// calls go first; `None` at the limit.
     pub fn acquire(&mut self, now: Timestamp, millis: u64, queued_before: usize) -> Option<Permit> {
         if self.calls.len() + queued_before >= self.limit as usize {
             self.calls.retain(|&(_, lost_at)| lost_at > now);
@@ -100,7 +102,7 @@ impl Limiter {
         Some(Permit(self.next))
     }
 
-    /// Gives a place back.
+    /// Gives a permit back.
     pub fn release(&mut self, permit: Permit, outcome: CallOutcome) {
         self.calls.retain(|&(number, _)| number != permit.0);
         if !self.settings.is_adaptive {
@@ -118,7 +120,7 @@ impl Limiter {
         }
     }
 
-    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    /// Shifts its times back by so many milliseconds, after a clock that was ahead.
     pub fn set_back(&mut self, millis: u64) {
         self.calls.iter_mut().for_each(|(_, lost_at)| *lost_at = lost_at.minus(millis));
     }

@@ -1,7 +1,8 @@
-//! Fetching ahead: what a request teaches, what is worth fetching before it is asked for, and what came of that.
+//! Prefetch: training on requests, fetching what is predicted, and recording the outcomes.
 //!
-//! A prefetch is a session behind an answer like a refresh, with less of everything: it fetches nothing that another looks
-//! for, leaves half of the origin's places free, and displaces no row of L1 that is likely to be used before it is.
+//! A prefetch is a background session with tighter limits. It knows no keys' meaning. Invariants: it
+//! fetches no row that is in flight, leaves half of the origin's permits free, and evicts no row of L1
+//! that is likely to be used first.
 
 use crate::engine::Engine;
 use crate::eviction_rate::EvictionRate;
@@ -16,39 +17,40 @@ use model::request::{Cohort, Consistency, Priority, RowQuery};
 use model::shape::Shape;
 use model::time::Timestamp;
 
-/// A row that is displaced must have been left alone for so many times as long as the new one is expected to lie.
+/// A row may be evicted for a prefetched one if it was unused for so many times as long as the new one is
+/// expected to wait.
 const TIMES_WARMER: u64 = 2;
 
 impl Engine {
-    /// What is learned.
+    /// The trained patterns.
     #[must_use]
     pub fn patterns(&self) -> &Patterns {
         &self.patterns
     }
 
-    /// What is learned, to be added to.
+    /// The trained patterns, to train.
     pub fn patterns_mut(&mut self) -> &mut Patterns {
         &mut self.patterns
     }
 
-    /// What decides on prefetch, and measures it.
+    /// The governor, which decides on prefetch and measures it.
     #[must_use]
     pub fn governor(&self) -> &Governor {
         &self.governor
     }
 
-    /// The same, to be told of what is done elsewhere.
+    /// The governor, to record what happens outside the engine.
     pub fn governor_mut(&mut self) -> &mut Governor {
         &mut self.governor
     }
 
-    /// Learns from a request without a session, for so many entities.
+    /// Trains on a request without a session, for so many entities.
     pub fn count_request(&mut self, shape: &Shape, entities: usize, now: Timestamp) {
         self.patterns.count(shape, entities, now);
     }
 
-    /// Learns from a request for the entities that its session asked for last, the names of whose first and last these are, where nothing is to
-    /// be looked into; whether it is such a one.
+    /// Trains on a request that repeats its session's last entities, where nothing new is to be
+    /// predicted. `ends` names the first and the last. Returns whether it was such a request.
     #[inline]
     pub fn observe_repeat(
         &mut self,
@@ -63,7 +65,7 @@ impl Engine {
             && self.patterns.observe_again(session, shape, entities, ends, now)
     }
 
-    /// Learns from a request; what is worth a look once it has its answer.
+    /// Trains on a request. Returns the predictions that are worth fetching after its answer.
     pub fn observe(
         &mut self,
         session: u64,
@@ -89,7 +91,7 @@ impl Engine {
         predictions
     }
 
-    /// What will probably be asked for after a request.
+    /// What will probably be requested next.
     pub fn predict(&mut self, shape: &Shape, entities: &[Entity<'_>]) -> Predictions {
         self.patterns.predict(shape, entities)
     }
@@ -99,13 +101,14 @@ impl Engine {
         lookup::read_memory(&mut self.memory, &self.invalidations, query, now, 0, &mut Vec::new()).missing == 0
     }
 
-    /// What a request loses that misses a row, and what it costs to fetch it ahead, by what became of those that missed.
+    /// The cost model: what a miss costs a request and what a prefetch costs, by recent misses.
     #[must_use]
     pub fn cost_model(&self) -> CostModel {
         self.governor.cost_model(self.stores.len() as u64)
     }
 
-    /// Fetches rows ahead: those of `query` that L1 lacks, as far as the budget goes. `predictions` has one for each entity.
+    /// Prefetches the rows of `query` that L1 lacks, within the budget. `predictions` has one for each
+    /// entity.
     pub fn prefetch(
         &mut self,
         id: SessionId,
@@ -152,7 +155,7 @@ impl Engine {
         (pattern_limits, self.advance(id, session, now))
     }
 
-    /// Measures what a request finds of what was fetched ahead.
+    /// Records which prefetched rows a request uses.
     #[inline]
     pub(super) fn record_lookup(&mut self, query: &RowQuery, found: &[LookupResult], misses: u32, now: Timestamp) {
         self.governor.count(query.cohort, found.len() as u64, u64::from(misses));
@@ -164,7 +167,7 @@ impl Engine {
         }
     }
 
-    /// Measures what a session brought that fetched ahead, and what it took another to get what it had missed.
+    /// Records the outcome of a prefetch, or what a missing request had to do.
     pub(super) fn record_outcomes(&mut self, session: &Session) {
         if !session.is_prefetch {
             let came = session.outcomes().filter_map(|(_, operations)| operations);
@@ -181,10 +184,11 @@ impl Engine {
         }
     }
 
-    /// Whether rows lie in L1 unused for longer before they make room than a prefetched one is expected to lie.
+    /// Whether evicted rows of L1 were unused for longer than a prefetched one is expected to be.
     ///
-    /// A row at the cold end was left alone for as long as it takes to replace all rows: the characteristic time of Che, Tung
-    /// and Wang, "Hierarchical Web Caching Systems", IEEE JSAC 20(7), 2002.
+    /// A row at the cold end was unused for as long as L1 takes to replace all rows: the
+    /// characteristic time of Che, Tung and Wang, "Hierarchical Web Caching Systems", IEEE JSAC 20(7),
+    /// 2002.
     fn is_l1_cooler(&mut self, now: Timestamp) -> bool {
         let (rows, evictions) = (self.memory.len() as u64, self.memory.evictions());
         let EvictionRate { since, evictions: before } = self.eviction_rate;

@@ -1,18 +1,19 @@
-//! Which serving pattern a request gets, by its size and urgency, and what that pattern allows.
+//! The serving pattern of a request, by its size and urgency, and the limits that follow.
 //!
-//! The patterns and their thresholds are the seed's: real time for what is small and urgent, batch for what is large,
-//! hybrid for what lies between, and streaming for whoever asks for lines.
+//! The patterns and their thresholds are the original specification's: real time for small urgent
+//! requests, batch for large ones, hybrid between them, and streaming on request. It knows no tier's
+//! state. Invariant: a caller's deadline may shorten the configured one, never extend it.
 
 use model::request::Priority;
 
 /// How a request is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ServingPattern {
-    /// Stale rather than late: a short deadline, and the origin is asked too when a store is slow.
+    /// Stale rather than late: a short deadline, and a slow store is hedged by the origin.
     RealTime,
     /// Throughput first: large requests to the origin are cut into chunks, a few at a time.
     Batch,
-    /// What is cached at once, and the rest as one batch.
+    /// Cached rows at once, and the rest as one batch.
     #[default]
     Hybrid,
     /// A line for each entity as soon as it is complete.
@@ -20,7 +21,7 @@ pub enum ServingPattern {
 }
 
 impl ServingPattern {
-    /// The seed's name.
+    /// The original specification's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -35,7 +36,7 @@ impl ServingPattern {
 /// Where the patterns begin and end, and what they allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PatternSettings {
-    /// Whether requests are told apart; if not, all are hybrid.
+    /// Whether patterns are distinguished; if not, all requests are hybrid.
     pub is_enabled: bool,
     /// The most entities of a real-time request.
     pub real_time_max_entities: usize,
@@ -53,10 +54,10 @@ pub struct PatternSettings {
     pub max_concurrent_chunks: usize,
     /// How long any other request may take, in milliseconds.
     pub deadline_millis: u64,
-    /// After how much of its deadline a request is served what is stale, in percent. What is left is for the way back, and
-    /// for rows of which there is nothing at all.
+    /// After what share of its deadline a request is served stale rows, in percent. The rest is for
+    /// the way back, and for rows of which there is no stale copy.
     pub soft_percent: u64,
-    /// Whether a real-time request asks the origin too when a store is slow.
+    /// Whether a real-time request is hedged when a store is slow.
     pub does_hedge: bool,
 }
 
@@ -67,9 +68,10 @@ pub struct PatternLimits {
     pub pattern: ServingPattern,
     /// How long it may take in all, in milliseconds.
     pub deadline_millis: u64,
-    /// After how long it is served what is stale, and the rest goes on behind, in milliseconds.
+    /// The soft deadline, in milliseconds: stale rows are served from then on, and the rest continues
+    /// in the background.
     pub soft_millis: u64,
-    /// Whether the origin is asked too when a store is slow.
+    /// Whether a slow store is hedged by the origin.
     pub is_hedged: bool,
     /// The most rows of one call to the origin.
     pub chunk_rows: usize,
@@ -78,13 +80,13 @@ pub struct PatternLimits {
 }
 
 impl PatternLimits {
-    /// The same, that may take as long as this in milliseconds, where it is said.
+    /// The same with this deadline in milliseconds, where there is one.
     #[must_use]
     pub fn with_deadline(self, millis: Option<u64>) -> PatternLimits {
         millis.map_or(self, |millis| PatternLimits { deadline_millis: millis, soft_millis: millis, ..self })
     }
 
-    /// The same, when so many milliseconds of it are over.
+    /// The same, less so many milliseconds that the request has waited.
     #[must_use]
     pub fn less_waited(self, millis: u64) -> PatternLimits {
         PatternLimits {
@@ -94,33 +96,33 @@ impl PatternLimits {
         }
     }
 
-    /// Whether entities are given one by one.
+    /// Whether entities are streamed one by one.
     #[must_use]
     pub fn is_streamed(&self) -> bool {
         self.pattern == ServingPattern::Streaming
     }
 
-    /// The most rows of a call to the origin when `calls` were begun already. What is streamed begins with few, so that the
-    /// first of it is early, and doubles from call to call, so that the rest is not late.
+    /// The most rows of an origin call after `calls` earlier ones. A stream begins with few rows, so
+    /// that its first line is early, and doubles from call to call, so that its last is not late.
     #[must_use]
     pub fn rows_per_call(&self, calls: usize) -> usize {
         let rows = if self.is_streamed() { FIRST_CALL_ROWS << calls.min(MAX_DOUBLINGS) } else { self.chunk_rows };
         rows.clamp(1, self.chunk_rows.max(1))
     }
 
-    /// How many rows it may look for at one time: what is streamed, no more than its calls can carry.
+    /// How many rows may be in flight: of a stream, no more than its calls can carry.
     #[must_use]
     pub fn window_rows(&self) -> usize {
         if self.is_streamed() { self.max_concurrent_chunks.saturating_mul(self.chunk_rows) } else { usize::MAX }
     }
 }
 
-/// The rows of the first call to the origin for what is streamed: a call for some tens of rows takes hardly longer than for one.
+/// The rows of a stream's first call: some tens of rows take hardly longer than one.
 const FIRST_CALL_ROWS: usize = 32;
 /// Past this many it is larger than any chunk may be.
 const MAX_DOUBLINGS: usize = 20;
 
-/// The route of a request for `features` of `entities`; `deadline_millis` is the caller's own, where there is one.
+/// The limits of a request for `features` of `entities`; `deadline_millis` is the caller's own, if any.
 #[must_use]
 pub fn limits_of(
     settings: &PatternSettings,
@@ -143,7 +145,7 @@ pub fn limits_of(
         ServingPattern::RealTime => settings.real_time_deadline_millis,
         _ => settings.deadline_millis,
     };
-    // A caller may be in more of a hurry than the server, and not in less.
+    // A caller may want its answer sooner than the default, not later.
     let deadline_millis = deadline_millis.unwrap_or(usual).min(settings.deadline_millis);
     PatternLimits {
         pattern,
@@ -159,7 +161,7 @@ pub fn limits_of(
     }
 }
 
-/// The route of what nobody waits for.
+/// The limits of background work.
 #[must_use]
 pub fn background(settings: &PatternSettings) -> PatternLimits {
     let pattern_limits = limits_of(settings, 0, 0, Priority::Low, None, false);

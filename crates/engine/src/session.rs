@@ -1,7 +1,8 @@
-//! What one request knows of each row that L1 could not supply: what of it is there, who looks for it, how it ended.
+//! A session: for each row that L1 lacks, what is known of it, who fetches it, and how that ended.
 //!
-//! Refuses to know how reads and calls are done, and when. Invariant: a missing row is looked for once, however often
-//! the request repeats its entity, and what was found of it in a higher tier is completed, never thrown away.
+//! It does not know how or when reads and calls are made. Invariant: a missing row is fetched once,
+//! however often the request repeats its entity; what a higher tier has of it is completed, never
+//! discarded.
 
 use std::rc::Rc;
 
@@ -27,51 +28,52 @@ use model::time::Timestamp;
 
 pub(super) type HashSet<T> = hashbrown::HashSet<T, foldhash::fast::FixedState>;
 
-/// How far the search for a row has come.
+/// The stage of a missing row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Not looked for yet: as much as may be at one time is under way.
+    /// Not started: the window of concurrent rows is full.
     NotStarted,
-    /// Another request looks for it, under a lease until then.
+    /// Another request fetches it, under a lease until then.
     Following(Timestamp),
-    /// To be read from the store of this number; past the last store, to be asked of the origin.
+    /// To be read from the store of this number; past the last store, to be fetched from the origin.
     Next(usize),
     /// Being read from the store of this number.
     Reading(usize),
-    /// Asked of the origin.
+    /// Being fetched from the origin.
     Fetching,
     /// Complete.
     Done,
-    /// Given up: nothing could complete it.
+    /// Failed: nothing could complete it.
     Failed,
 }
 
-/// A row that L1 could not supply, wherever in the request it stands.
+/// A row that L1 could not serve.
 #[derive(Debug)]
 pub(super) struct MissingRow {
-    /// The first place that asks for it.
+    /// Its first slot: the index of view and row in the request.
     pub(super) slot: usize,
     pub(super) stage: Stage,
-    /// When it was last written before the request began: what was fetched then or earlier is not to be served.
+    /// When it was last invalidated before the request began: what was fetched then or earlier is not
+    /// served.
     invalidated_at: Timestamp,
-    /// When this session fetched something of it, by the row's own times.
+    /// When this session fetched parts of it, by the row's own times.
     own_fetches: Vec<Timestamp>,
     /// What is known of it so far.
     known: Option<Rc<Row>>,
-    /// What L2 and L3 hold of it, which of them were asked, and which have said what they hold.
+    /// What L2 and L3 hold of it, which of them were read, and which have answered.
     stored: [Option<Rc<Row>>; MAX_STORES],
     is_queried: [bool; MAX_STORES],
     is_stored_copy_known: [bool; MAX_STORES],
     is_merge_tried: [bool; MAX_STORES],
-    /// Who completed it.
+    /// The tier that completed it.
     pub(super) tier: Option<Tier>,
-    /// Whether what completed it is to be fetched anew behind the answer.
+    /// Whether it is to be revalidated in the background.
     needs_revalidation: bool,
-    /// Whether the origin is asked while a store is still being read.
+    /// Whether the origin is called while a store is still being read.
     pub(super) is_hedged: bool,
-    /// Whether its flight has ended, and those who followed it were woken.
+    /// Whether its flight is complete and its followers were woken.
     pub(super) is_flight_complete: bool,
-    /// How many places of the request wait for it, and how many of them a stream has given.
+    /// How many slots of the request wait for it, and how many of them a stream has sent.
     slots: u32,
     sent: u32,
 }
@@ -83,21 +85,21 @@ pub(super) struct StoreRead {
     pub(super) began: Timestamp,
     /// The missing rows that it is for.
     pub(super) rows: Vec<usize>,
-    /// Whether it reads what is merged with rows that are to be written, and no answer waits for it.
+    /// Whether it is a merge read, for which no answer waits.
     pub(super) is_merge: bool,
 }
 
-/// What a store should learn of a session's rows.
+/// What a session writes to a store.
 #[derive(Debug, Default)]
 pub(super) struct StoreWrites {
     pub(super) rows: Vec<RowWrite>,
     /// Rows that the store has already.
     pub(super) unchanged: u64,
-    /// Rows of which could not be read what else the store holds.
+    /// Rows whose stored columns could not be read.
     pub(super) unmerged: u64,
 }
 
-/// Rows that expire within so many milliseconds are fetched anew together.
+/// Rows that expire within so many milliseconds are refetched together.
 const EXPIRY_SLACK_MILLIS: u64 = 10;
 
 /// A call to the origin under way.
@@ -109,50 +111,51 @@ pub(super) struct OriginCall {
     pub(super) rows: Vec<usize>,
 }
 
-/// A request that waits for I/O, or goes on behind its answer.
+/// A request that waits for I/O, or continues in the background.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) query: Box<RowQuery>,
     pub(super) pattern_limits: PatternLimits,
     found: Vec<LookupResult>,
     pub(super) missing: Vec<MissingRow>,
-    /// For each place that L1 did not answer: the place, and which of the missing rows it waits for.
+    /// For each slot that L1 did not serve: the slot, and the index of its missing row.
     waiting: Vec<(usize, usize)>,
     pub(super) reads: Vec<Option<StoreRead>>,
     pub(super) calls: Vec<Option<OriginCall>>,
     tier_counts: TierCounts,
     pub(super) failure: Option<OriginFailure>,
-    /// When a slow store is no longer waited for alone.
+    /// When a slow store is hedged.
     pub(super) hedge_at: Option<Timestamp>,
-    /// When a stale answer is better than a late one.
+    /// The soft deadline: a stale answer is better than a late one.
     pub(super) soft_at: Timestamp,
-    /// When the answer goes out, whatever is missing.
+    /// The deadline: the answer is sent, whatever is missing.
     pub(super) hard_at: Timestamp,
-    /// When the first of the rows that are there grows too old for the answer.
+    /// When the first of its rows expires.
     pub(super) expires_at: Timestamp,
     pub(super) is_answered: bool,
-    /// Whether its reader has not taken yet what was given.
+    /// Whether its reader has not taken what was sent.
     pub(super) is_paused: bool,
-    /// Of a request that is streamed, which of its rows were given.
+    /// Of a streamed request, which of its rows were sent.
     is_sent: Vec<bool>,
-    /// How long its caller waited, once it has its answer, in milliseconds.
+    /// How long its caller waited for the answer, in milliseconds.
     pub(super) waited_millis: Option<u64>,
-    /// Whether it fetches what nobody has asked for yet.
+    /// Whether it is a prefetch.
     pub(super) is_prefetch: bool,
-    /// Whether L2 and the origin are asked at one time.
+    /// Whether L2 is read in parallel with the origin.
     pub(super) is_parallel: bool,
-    /// Whether it waits for a place among the calls to the origin.
+    /// Whether it waits for a permit to call the origin.
     pub(super) awaits_permit: bool,
-    /// Whether it has a place in the queue for them.
+    /// Whether it is in the queue for a permit.
     pub(super) is_in_queue: bool,
-    /// When the timers go off that the host runs for it. One is ordered only to go off before all others, so the next is last.
+    /// When the host's timers for it fire. One is set only to fire before all others, so the next is
+    /// the last.
     pub(super) timers: Vec<Timestamp>,
-    /// How long before its time to live ends a value is due.
+    /// How long before its time to live ends a value is due for revalidation.
     early_millis: u64,
 }
 
 impl Session {
-    /// Begins with what L1 left open.
+    /// A session for what L1 could not serve.
     pub(super) fn new(
         query: Box<RowQuery>,
         pattern_limits: PatternLimits,
@@ -194,7 +197,7 @@ impl Session {
         session
     }
 
-    /// Begins behind an answer that was all in L1, for the rows that are due.
+    /// A background session that revalidates the stale rows of an answer from L1.
     pub(super) fn revalidate(
         query: Box<RowQuery>,
         pattern_limits: PatternLimits,
@@ -212,7 +215,7 @@ impl Session {
         session
     }
 
-    /// Begins ahead of requests, for the rows that L1 lacks.
+    /// A background session that prefetches the rows that L1 lacks.
     pub(super) fn prefetch(
         query: Box<RowQuery>,
         pattern_limits: PatternLimits,
@@ -227,7 +230,7 @@ impl Session {
         }
     }
 
-    /// Begins behind no request, for rows that somebody brings.
+    /// A background session for rows that bring their values.
     pub(super) fn load(
         query: Box<RowQuery>,
         pattern_limits: PatternLimits,
@@ -239,14 +242,15 @@ impl Session {
         Session { is_answered: true, ..Session::new(query, pattern_limits, found, invalidations, now) }
     }
 
-    /// Looks for nothing that was not brought.
+    /// Fails every row that is not done.
     pub(super) fn fail_unfinished(&mut self) {
         for missing in self.missing.iter_mut().filter(|missing| missing.stage != Stage::Done) {
             missing.stage = Stage::Failed;
         }
     }
 
-    /// What was written before the request began is marked for it here, once: what is written later it need not see.
+    /// Collects the rows to fetch, each with the time of its last invalidation before the request
+    /// began. The request need not see later ones.
     fn collect_missing(&mut self, action: Action, invalidations: &Marks) {
         let mut known: HashMap<(u64, usize), usize, foldhash::fast::FixedState> = HashMap::default();
         let view_of = |slot: usize, rows: usize| slot.checked_div(rows).unwrap_or_default();
@@ -280,15 +284,15 @@ impl Session {
         self.waiting = sorted(core::mem::take(&mut self.waiting));
     }
 
-    /// Looks for anew what has grown too old for the answer since it was found: which of the missing rows these are. A bound
-    /// holds when the answer is made, and not only when a tier was read.
+    /// Refetches what has expired since it was found, and returns the indexes of these missing rows. A
+    /// staleness bound holds when the answer is made, not only when a tier was read.
     pub(super) fn refetch_expired(&mut self, stores: usize, invalidations: &Marks, now: Timestamp) -> Vec<usize> {
         if self.is_answered || now < self.expires_at {
             return Vec::new();
         }
         let first_new = self.missing.len();
         let mut expired = Vec::new();
-        // What expires a moment later is fetched with it.
+        // What expires a moment later is refetched with it.
         let by = now.plus(EXPIRY_SLACK_MILLIS);
         for slot in self.expired_slots(by, now) {
             if let Some(found) = self.found.get_mut(slot) {
@@ -313,12 +317,12 @@ impl Session {
         expired
     }
 
-    /// The places that L1 answered and whose rows have expired by then.
+    /// The slots that L1 served and whose rows expire by then.
     fn expired_slots(&self, by: Timestamp, now: Timestamp) -> Vec<usize> {
         self.l1_expiries(now).filter(|&(_, at)| at <= by).map(|(slot, _)| slot).collect()
     }
 
-    /// For each place that L1 answered, when its row expires. Of what a stream has given the row is gone.
+    /// For each slot that L1 served, when its row expires. A stream has dropped the rows that it sent.
     fn l1_expiries(&self, now: Timestamp) -> impl Iterator<Item = (usize, Timestamp)> {
         let rows = self.query.rows;
         self.query.views.iter().enumerate().flat_map(move |(number, view)| {
@@ -332,7 +336,7 @@ impl Session {
         })
     }
 
-    /// When a missing row that was completed expires; `None` of one that is still looked for, or given up.
+    /// When a completed missing row expires; `None` of any other.
     fn settled_expiry(&self, index: usize, now: Timestamp) -> Option<Timestamp> {
         let is_open = |missing: &&MissingRow| missing.stage == Stage::Done && !missing.is_sent();
         let missing = self.missing.get(index).filter(is_open)?;
@@ -341,20 +345,20 @@ impl Session {
         Some(inspector.expires_at(missing.known.as_ref()?, hash))
     }
 
-    /// When the first of the rows that are there expires.
+    /// When the first of its rows expires.
     fn next_expiry(&self, now: Timestamp) -> Timestamp {
         let settled = (0..self.missing.len()).filter_map(|index| self.settled_expiry(index, now));
         self.l1_expiries(now).map(|(_, at)| at).chain(settled).min().unwrap_or(Timestamp::MAX)
     }
 
-    /// Takes note of when a row that was just completed expires.
+    /// Records when a row that was just completed expires.
     fn note_expiry(&mut self, index: usize, now: Timestamp) {
         if let Some(at) = self.settled_expiry(index, now) {
             self.expires_at = self.expires_at.min(at);
         }
     }
 
-    /// Whether it refreshes rows behind an answer, so that nobody waits for it.
+    /// Whether it runs in the background, so that no caller waits for it.
     pub(super) fn is_background(&self) -> bool {
         self.is_answered
     }
@@ -379,7 +383,7 @@ impl Session {
         }
     }
 
-    /// Begins to look for as many rows as may be looked for at one time.
+    /// Starts as many rows as the window allows.
     pub(super) fn start_more(&mut self) {
         let room = self.room();
         for missing in self.missing.iter_mut().filter(|missing| missing.stage == Stage::NotStarted).take(room) {
@@ -387,7 +391,7 @@ impl Session {
         }
     }
 
-    /// Whether there are rows that may be looked for and are not.
+    /// Whether the window has room for rows that are not started.
     pub(super) fn has_room(&self) -> bool {
         self.missing.iter().any(|missing| missing.stage == Stage::NotStarted) && self.room() > 0
     }
@@ -400,7 +404,7 @@ impl Session {
         self.pattern_limits.window_rows().saturating_sub(under_way)
     }
 
-    /// Puts its times back by so many milliseconds.
+    /// Shifts its times back by so many milliseconds.
     pub(super) fn set_back(&mut self, millis: u64) {
         let calls = self.calls.iter_mut().flatten().map(|call| &mut call.began);
         let reads = self.reads.iter_mut().flatten().map(|read| &mut read.began);
@@ -455,7 +459,8 @@ impl Session {
         self.calls.iter().flatten().count()
     }
 
-    /// Learns what L1 has by now of a row that another request looked for; whether that completes it.
+    /// Applies what L1 now has of a row that another request fetched. Returns whether that completes
+    /// it.
     pub(super) fn apply_shared(&mut self, index: usize, row: &Rc<Row>, now: Timestamp) -> bool {
         let freshness = self.judge(index, row, now);
         let is_enough = freshness.is_usable_at_once();
@@ -470,7 +475,7 @@ impl Session {
         is_enough
     }
 
-    /// Learns that a store was asked for a missing row, and what it holds of it; what is known of the row now.
+    /// Applies what a store holds of a missing row. Returns what is known of the row now.
     pub(super) fn apply_stored(
         &mut self,
         index: usize,
@@ -495,7 +500,8 @@ impl Session {
         };
         missing.known = Some(Rc::clone(&known));
         let freshness = self.judge(index, &known, now);
-        // Behind an answer a row is looked for because it is due, so another that is due will not do.
+        // A background session fetches a row because it is due, so another due copy does not
+        // complete it.
         let is_enough = if self.is_answered { freshness == Freshness::Fresh } else { freshness.is_usable_at_once() };
         if let Some(missing) = self.missing.get_mut(index).filter(|missing| is_enough && missing.stage != Stage::Done) {
             missing.stage = Stage::Done;
@@ -506,7 +512,7 @@ impl Session {
         Some(known)
     }
 
-    /// Learns what the origin gave for the row at `place`; the number of the missing row.
+    /// Applies what the origin returned for the row at `slot`. Returns the index of the missing row.
     pub(super) fn apply_fetched(
         &mut self,
         slot: usize,
@@ -529,12 +535,13 @@ impl Session {
             Inspector::new(view, rules.since(missing.invalidated_at)).with_own_fetches(&missing.own_fetches);
         let mut has_lost_some = false;
         let known = match &missing.known {
-            // A feature service is fetched as a whole, so nothing of an older row is worth keeping.
+            // A feature service is fetched as a whole, so nothing of an older row is kept.
             Some(known) if !is_whole => {
-                // What the origin just gave counts, whatever others' clocks say of what was known, and though it be invalid.
+                // The origin's values count, whatever other clocks say of the known ones,
+                // even if they are invalid.
                 let rest = known.retain(|name, _| row.schema().feature_slot(name).is_none());
                 let kept = rest.retain(|_, cell| inspector.judge_cell(cell, hash) != Freshness::Expired).merge(&row);
-                // What was not asked for since it was there has grown too old while the rest was fetched.
+                // What was known and not fetched again has expired meanwhile.
                 has_lost_some = !inspector.is_complete(&kept) && inspector.is_complete(&rest.merge(&row));
                 kept.sharing(interner)
             }
@@ -553,20 +560,21 @@ impl Session {
         self.missing.get(index)?.known.as_ref()
     }
 
-    /// Whether each of these rows was answered before with all that is asked for, so that the request cannot be what makes the
-    /// origin fail. What was answered before a write says nothing: Feast refuses a view while a job writes it.
+    /// Whether each of these rows was answered before with all requested features, so that the request
+    /// cannot be the cause of the origin's failure. An answer from before a write says nothing: Feast
+    /// refuses a view while a job writes it.
     pub(super) fn was_answered_before(&self, rows: &[usize]) -> bool {
         rows.iter().all(|&index| {
             let known = self.key_of(index).zip(self.known(index));
             known.is_some_and(|((view, _, hash), row)| {
-                // By no time of now is it too old.
+                // Age does not matter here.
                 let mut inspector = self.inspector(index, view, Timestamp::default());
                 inspector.is_complete(row) && inspector.judge(row, hash) != Freshness::Expired
             })
         })
     }
 
-    /// What the origin is to be asked for these missing rows.
+    /// What to fetch from the origin for these missing rows.
     pub(super) fn fetch_spec(&self, rows: &[usize], now: Timestamp) -> FetchSpec {
         let mut fetch = FetchSpec::default();
         let mut columns: Vec<Vec<bool>> = self
@@ -614,7 +622,7 @@ impl Session {
         fetch
     }
 
-    /// Whether what is known of every unsettled row may be served rather than be waited for.
+    /// Whether every unsettled row has a stale copy that may be served.
     pub(super) fn can_serve_stale(&self, now: Timestamp) -> bool {
         let is_lost = |missing: &MissingRow| missing.stage == Stage::Failed && !self.pattern_limits.is_streamed();
         (0..).zip(&self.missing).all(|(index, missing)| {
@@ -626,7 +634,7 @@ impl Session {
         missing.known.as_ref().is_some_and(|known| self.judge(index, known, now) <= Freshness::StaleIfError)
     }
 
-    /// Gives up the rows with these hashes, which another request looked for and could not get.
+    /// Fails the rows with these hashes, which another request could not fetch.
     pub(super) fn share_failure(&mut self, hashes: &HashSet<u64>, failure: &OriginFailure) {
         for index in self.rows_at_stage(|stage| matches!(stage, Stage::Following(_))) {
             if hashes.contains(&self.hash_of(index)) {
@@ -636,7 +644,7 @@ impl Session {
         }
     }
 
-    /// The answer with what is there now; of a request that is streamed, without what was given of it.
+    /// The answer with what is known now; of a streamed request, without the entities that were sent.
     pub(super) fn answer(&mut self, now: Timestamp) -> Answer {
         let mut tier_counts = self.tier_counts(|_| true);
         let mut found = Vec::new();
@@ -657,8 +665,8 @@ impl Session {
         Answer { found, tier_counts, failure: self.failure.clone() }
     }
 
-    /// The entities of which all is settled and that were not given yet; at last all that were not. Past the soft deadline
-    /// what is stale counts as settled, entity by entity.
+    /// Takes the entities that are settled and were not sent; at last, all that were not sent. Past
+    /// the soft deadline a stale copy counts as settled, entity by entity.
     pub(super) fn take_complete_entities(&mut self, are_last: bool, now: Timestamp) -> Option<StreamedEntities> {
         if self.is_sent.is_empty() {
             return None;
@@ -685,7 +693,7 @@ impl Session {
             }
         }
         for view in 0..self.query.views.len() {
-            // What was given is not needed again.
+            // What was sent is not needed again.
             let take = |found: &mut LookupResult| LookupResult { row: found.row.take(), ..found.clone() };
             found.extend(ready.iter().filter_map(|row| self.found.get_mut(view * rows + row).map(take)));
         }
@@ -743,7 +751,7 @@ impl Session {
         tier_counts
     }
 
-    /// What nobody is asked for yet when its request has its answer, nobody will be.
+    /// Fails what is not started when the request has its answer.
     fn fail_not_started(&mut self) {
         self.is_paused = false;
         for missing in &mut self.missing {
@@ -753,26 +761,26 @@ impl Session {
         }
     }
 
-    /// Goes on behind the answer for the rows that a store had and that are due: which.
+    /// Begins to revalidate stored rows that are due, in the background. Returns which.
     pub(super) fn begin_revalidation(&mut self, stores: usize) -> Vec<usize> {
         let mut due = Vec::new();
         for (index, missing) in self.missing.iter_mut().enumerate().filter(|(_, missing)| missing.needs_revalidation) {
             missing.needs_revalidation = false;
             missing.is_flight_complete = false;
-            // The hedge that is under way brings what is due.
+            // The hedge in progress revalidates it.
             missing.stage = if missing.is_hedged { Stage::Fetching } else { Stage::Next(stores) };
             due.push(index);
         }
         due
     }
 
-    /// Whether it warms the tiers, and its caller waits for the stores.
+    /// Whether it warms the tiers, so that its caller waits for the stores.
     pub(super) fn is_warming(&self) -> bool {
         self.query.patience_millis.is_some()
     }
 
-    /// Of the rows that the store of `tier` is to be written, those of which is not known what else it holds. A store is written what
-    /// was merged with what it holds, else a request for some features would throw out all others.
+    /// Of the rows to be written to the store of `tier`, those whose stored columns are unknown. A
+    /// store is written merged rows, else a request for some features would drop all others.
     pub(super) fn unmerged_for(&self, tier: Tier, most: usize) -> Vec<usize> {
         let is_unmerged = |index: &usize| {
             let missing = self.missing.get(*index);
@@ -783,17 +791,18 @@ impl Session {
         (0..self.missing.len()).filter(is_unmerged).take(most).collect()
     }
 
-    /// Whether it is known what the store of `tier` holds of a row, or need not be: a feature service is fetched as a whole.
+    /// Whether a row's stored columns are known, or need not be: a feature service is fetched as a
+    /// whole.
     fn is_merged(&self, missing: &MissingRow, tier: Tier) -> bool {
         self.is_whole() || missing.is_stored_copy_known.get(store_index(tier)).copied().unwrap_or_default()
     }
 
-    /// Whether it asks for a feature service, which is all of its request.
+    /// Whether it requests a feature service, and nothing else.
     fn is_whole(&self) -> bool {
         self.query.views.iter().any(|view| matches!(view.columns(), Columns::All))
     }
 
-    /// Begins to read these rows of a store to merge them with what is to be written; its number.
+    /// Begins a merge read of these rows. Returns its number.
     pub(super) fn begin_merge(&mut self, (store, tier): (usize, Tier), rows: Vec<usize>, now: Timestamp) -> u32 {
         for &index in &rows {
             let missing = self.missing.get_mut(index);
@@ -810,8 +819,8 @@ impl Session {
         self.reads.iter().flatten().next().is_some()
     }
 
-    /// What the store of `tier` should learn, of the `latest` that is known of each missing row. Where it `is_read` at all, it is
-    /// written only what was merged with what it holds.
+    /// What to write to the store of `tier`, of the `latest` of each missing row. A store that
+    /// `is_read` gets merged rows only.
     pub(super) fn writes_for(
         &self,
         tier: Tier,
@@ -822,7 +831,7 @@ impl Session {
         let mut writes = StoreWrites::default();
         for (index, (missing, latest)) in self.missing.iter().zip(latest).enumerate() {
             let Some(latest) = latest.as_ref().filter(|_| missing.is_written_to(tier)) else { continue };
-            // Writing what the store already says, and will go on saying for a while, is money for nothing.
+            // A write of what the store has, and will have for a while, is wasted.
             let has_it = missing.stored.get(store_index(tier)).and_then(Option::as_ref).is_some_and(|stored| {
                 stored.has_same_content(latest)
                     && (Rc::ptr_eq(stored, latest) || self.judge(index, stored, now) == Freshness::Fresh)
@@ -838,8 +847,8 @@ impl Session {
         writes
     }
 
-    /// Of a feature service's rows, those that lack a member which a newer row has are not complete after all; what is
-    /// streamed may be given already, and is left as it was.
+    /// Of a feature service's rows, refetches those that lack a member which a newer row has. A stream
+    /// may have sent them already, and is left as it is.
     pub(super) fn refetch_former_members(&mut self, stores: usize) {
         if self.pattern_limits.is_streamed() || !self.is_whole() {
             return;
@@ -875,7 +884,8 @@ impl Session {
         self.inspector(index, view, now).judge(row, hash)
     }
 
-    /// What may be served of a row that nobody completed, of the columns that are asked for, and whether some of that is stale.
+    /// The servable part of an incomplete row, of the requested columns, and whether any of it is
+    /// stale.
     fn servable_part(&self, index: usize, known: &Rc<Row>, now: Timestamp) -> (Option<Rc<Row>>, bool) {
         let Some((view, _, hash)) = self.key_of(index) else { return (None, false) };
         let inspector = self.inspector(index, view, now);
@@ -894,7 +904,7 @@ impl Session {
         if is_empty { (None, false) } else { (Some(Rc::new(row)), is_stale) }
     }
 
-    /// For each row, its hash, and what it took to get it, where it came.
+    /// For each row its hash, and the operations that completed it.
     pub(super) fn outcomes(&self) -> impl Iterator<Item = (u64, Option<Operations>)> {
         (0..).zip(&self.missing).map(|(index, missing)| {
             let operations = Operations {
@@ -905,7 +915,7 @@ impl Session {
         })
     }
 
-    /// A judge of the missing row of number `index`, which is one of `view`.
+    /// An inspector for the missing row of number `index`, of `view`.
     fn inspector<'a>(&'a self, index: usize, view: &'a ViewQuery, now: Timestamp) -> Inspector<'a> {
         let inspector = |invalidated_at| Inspector::new(view, self.rules(view, now).since(invalidated_at));
         match self.missing.get(index) {
@@ -920,7 +930,7 @@ impl Session {
 }
 
 impl Footprint for Session {
-    /// With what is still to come, as far as that can be told: so that what is admitted has room for it.
+    /// With an estimate of what is still to come, so that admitted work has room for it.
     fn footprint(&self) -> usize {
         let rows = self.found.iter().filter_map(|found| found.row.as_ref());
         let known = self.missing.iter().flat_map(|missing| missing.known.iter().chain(missing.stored.iter().flatten()));
@@ -943,20 +953,21 @@ impl Footprint for Session {
     }
 }
 
-/// The memory that a session is taken to need for a request, in bytes, of which so many places are missing.
+/// The estimated memory of a session with so many missing slots, in bytes.
 pub(super) fn expected_bytes(query: &RowQuery, slots: usize, missing: usize) -> usize {
     let of_missing =
         size_of::<MissingRow>() + size_of::<(usize, usize)>() + size_of::<usize>() + expected_row_bytes(query);
     size_of::<Session>() + query.keys.size() + size_of::<LookupResult>() * slots + of_missing * missing + query.rows
 }
 
-/// What a row is taken to need that is not there yet, in bytes: a dozen digits for each feature, and its key.
+/// The estimated memory of a row that is not there yet, in bytes: a dozen digits for each feature, and its
+/// key.
 fn expected_row_bytes(query: &RowQuery) -> usize {
     let features = query.features().div_ceil(query.views.len().max(1));
     (ROW_OVERHEAD + 16 * features) * 3 / 2 + query.keys.size() / query.keys.len().max(1)
 }
 
-/// The place of a store among those that a missing row remembers.
+/// The index of a store in the arrays of a missing row.
 fn store_index(store: Tier) -> usize {
     usize::from(store == Tier::L3)
 }
@@ -986,7 +997,7 @@ impl MissingRow {
         }
     }
 
-    /// Whether the store of `tier` is to learn of it: a store learns what came from behind it.
+    /// Whether it is to be written to the store of `tier`: it came from a lower tier.
     fn is_written_to(&self, tier: Tier) -> bool {
         self.stage == Stage::Done && self.tier.is_some_and(|source| source > tier)
     }
@@ -995,7 +1006,7 @@ impl MissingRow {
         self.is_merge_tried.get(store_index(tier)).copied().unwrap_or_default()
     }
 
-    /// Whether a stream has given it in all its places.
+    /// Whether a stream has sent it in all its slots.
     fn is_sent(&self) -> bool {
         self.sent >= self.slots
     }
@@ -1004,7 +1015,7 @@ impl MissingRow {
         matches!(self.stage, Stage::Done | Stage::Failed)
     }
 
-    /// Counts it for the stores that were asked for it.
+    /// Counts it for the stores that were read.
     fn count(&self, tier_counts: &mut TierCounts) {
         for (store, _) in self.is_queried.iter().enumerate().filter(|(_, is_queried)| **is_queried) {
             let counter = match (store, self.tier) {

@@ -1,4 +1,5 @@
-//! One store tier as the engine sees it: its settings, its health, what it was asked, and what may be written to it.
+//! A store tier as the engine sees it: settings, health, counts and write queue. It knows no store's API.
+//! Invariant: one batch is written at a time.
 
 use std::rc::Rc;
 
@@ -15,22 +16,23 @@ use model::time::Timestamp;
 use model::value::Cell;
 use row_codec::Unusable;
 
-/// Where a store's keys begin, how long its rows live there, and what it may cost.
+/// The settings of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
     /// Which tier it is.
     pub tier: Tier,
     /// What every key begins with.
     pub key_prefix: String,
-    /// Over how many shards its rows are spread; each is asked for its own, in one operation.
+    /// How many shards its rows are spread over; each is read in one operation.
     pub shards: u32,
-    /// The most keys that one read may ask for.
+    /// The most keys of one read.
     pub keys_per_read: usize,
-    /// How long the store keeps a row, in seconds.
+    /// The rows' time to live in the store, in seconds.
     pub ttl_seconds: u64,
     /// How long a read or write may take at the most, in milliseconds.
     pub timeout_millis: u64,
-    /// How long a key rests between two writes, in milliseconds: KV takes one write per key and second.
+    /// The least time between two writes of a key, in milliseconds: KV takes one write per key and
+    /// second.
     pub write_interval_millis: u64,
     /// The most rows written in a day (UTC) by this isolate; `None` without a bound.
     pub max_writes_per_day: Option<u64>,
@@ -38,12 +40,12 @@ pub struct StoreSettings {
     pub max_writes_per_request: Option<usize>,
 }
 
-/// What a store was asked and how it fared, since the start.
+/// A store's operations and their results, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreCounts {
     /// Bulk reads.
     pub reads: u64,
-    /// Keys asked for.
+    /// Keys read.
     pub gets: u64,
     /// Keys that were there and could be used.
     pub hits: u64,
@@ -53,21 +55,21 @@ pub struct StoreCounts {
     pub puts: u64,
     /// Bulk reads and single writes that failed.
     pub errors: u64,
-    /// Of these, bulk reads whose values were too large together, and that were made again by halves.
+    /// Of these, bulk reads that were too large and were split in halves.
     pub split_reads: u64,
-    /// Of these, writes of keys that were written too often, whoever else writes them.
+    /// Of these, writes of keys that are written too often.
     pub rate_limited: u64,
-    /// Rows not written, since the store says the same already.
+    /// Rows not written, because the store has the same.
     pub unchanged: u64,
-    /// Rows whose write was put off, and given up for a later one, within a key's interval.
+    /// Rows replaced in the queue by a later one, within a key's interval.
     pub coalesced: u64,
-    /// Rows not written, since the day's budget or the store's own quota is spent.
+    /// Rows not written, because the day's budget or the store's quota is spent.
     pub over_budget: u64,
-    /// Rows not written, since it could not be read what else the store holds of them.
+    /// Rows not written, because their stored columns could not be read.
     pub unmerged: u64,
-    /// Rows not written, since their request had written as many as it may, or too many waited.
+    /// Rows not written, because their request's limit was reached or the queue was full.
     pub shed: u64,
-    /// Reads and writes left out while the store's breaker was open.
+    /// Reads and writes skipped while the circuit breaker was open.
     pub skipped_breaker_open: u64,
     /// Stored values that are not ours.
     pub foreign: u64,
@@ -95,29 +97,29 @@ impl StoreCounts {
 #[derive(Debug)]
 pub struct Store {
     pub(super) settings: StoreSettings,
-    /// What its shards are chosen by, beside its keys.
+    /// The secret that shards are chosen by.
     pub(super) secret: Option<ShardSecret>,
-    /// Of reads. A store that refuses writes, full or over its quota, is read on.
+    /// The breaker of reads. A store that refuses writes, full or over its quota, is still read.
     pub(super) breaker: Breaker,
-    /// Of writes.
+    /// The breaker of writes.
     pub(super) write_breaker: Breaker,
     pub(super) latency: Latency,
     pub(super) counts: StoreCounts,
-    /// The keys asked for of late.
+    /// Recent reads.
     pub(super) recent: RecentKeys,
-    /// How many keys one bulk read asks for.
+    /// The batch size of bulk reads.
     pub(super) read_batch: ReadBatch,
-    /// The rows that wait to be written.
+    /// The write queue.
     pub(super) queue: WriteQueue,
     /// The batch that is being written.
     writing: Option<Batch>,
     batches: u64,
-    /// How many rows requests have scheduled_rows to come back for, and until when they are expected.
+    /// How many rows scheduled flushes will write, and until when these are expected.
     pub(super) scheduled_rows: usize,
     pub(super) scheduled_until: Timestamp,
-    /// Whether its rows are read at all; the optimizer may have decided against it.
+    /// Whether it is read at all; the read policy may be `Never`.
     pub(super) is_read: bool,
-    /// How far the times of the rows that it holds are trusted.
+    /// How far its rows' times are trusted.
     pub(super) clock: StoreClock,
 }
 
@@ -131,20 +133,20 @@ struct Batch {
     lost_at: Timestamp,
 }
 
-/// How far the times of a store's rows can be trusted: other processes stamped them, by clocks of their own.
+/// How far a store's times are trusted: other processes stamped them, by their own clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StoreClock {
-    /// How old a row can be that the store still has, in milliseconds.
+    /// The greatest age of a stored row, in milliseconds.
     pub(super) oldest_millis: u64,
-    /// By how much clocks may differ, in milliseconds; 0 where the ledger sets them.
+    /// The maximum clock skew, in milliseconds; 0 where the invalidation log sets the clocks.
     pub(super) max_skew_millis: u64,
 }
 
 impl StoreClock {
-    /// The row as far as its times can be true; `None` where nothing is left.
+    /// The trusted part of a row; `None` where nothing is left.
     ///
-    /// What was stamped later than now is as old as the store allows. What may have been fetched before the write at `written_at`
-    /// by another's clock is gone.
+    /// A time after `now` counts as the oldest that the store allows. What another clock may have
+    /// stamped before the write at `written_at` is dropped.
     pub(super) fn trust(&self, row: Row, written_at: Timestamp, now: Timestamp) -> Option<Row> {
         let is_before_write = |fetched_at: Timestamp| {
             written_at != Timestamp::default() && fetched_at <= written_at.plus(self.max_skew_millis)
@@ -207,7 +209,7 @@ impl Store {
         self.settings.tier
     }
 
-    /// What the store was asked and how it fared.
+    /// The store's operations and their results.
     #[must_use]
     pub fn counts(&self) -> &StoreCounts {
         &self.counts
@@ -225,7 +227,7 @@ impl Store {
         &self.write_breaker
     }
 
-    /// How much the rows take that wait to be written, in bytes.
+    /// The memory of queued writes, in bytes.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
         self.queue.bytes()
@@ -241,7 +243,7 @@ impl Store {
         StoreKey::new(&self.settings.key_prefix, row.schema().space(), row.entity())
     }
 
-    /// What is for each shard.
+    /// Splits entries by shard.
     pub(super) fn by_shard<T>(&self, entries: Vec<(StoreKey, T)>) -> Vec<Vec<(StoreKey, T)>> {
         let shards = self.settings.shards;
         let mut parts: Vec<Vec<(StoreKey, T)>> = (0..shards).map(|_| Vec::new()).collect();
@@ -253,7 +255,7 @@ impl Store {
         parts
     }
 
-    /// Lets rows wait to be written, `most` of them at the most; the rest is shed.
+    /// Queues rows, `most` of them at the most; the rest is shed.
     pub(super) fn enqueue(&mut self, writes: Vec<RowWrite>, most: usize, now: Timestamp) {
         let mut queued = 0;
         for write in writes {
@@ -270,8 +272,8 @@ impl Store {
         }
     }
 
-    /// The stored forms of the next rows that may be written, `most` at the most; none while a batch is being written, since a store
-    /// is given no more than it takes.
+    /// Encodes the next batch of rows that may be written, `most` at the most. While a batch is being
+    /// written there is no other, so that a store gets no more than it takes.
     pub(super) fn next_batch(&mut self, most: usize, now: Timestamp) -> Vec<(StoreKey, Vec<u8>)> {
         if self.is_writing(now) || most == 0 || self.queue.next_at().is_none_or(|at| at > now) {
             return Vec::new();
@@ -299,8 +301,8 @@ impl Store {
         batch
     }
 
-    /// The stored forms of rows that are written at once, whatever waits: their caller waits for the store. Those whose keys rest
-    /// join the queue.
+    /// Encodes rows that are written at once, because their caller waits for the store. Rows whose
+    /// keys were written within their interval are queued.
     pub(super) fn encode_now(&mut self, writes: Vec<RowWrite>, now: Timestamp) -> Vec<(StoreKey, Vec<u8>)> {
         if writes.is_empty() || !self.write_breaker.admits(now) {
             self.counts.skipped_breaker_open += writes.len() as u64;
@@ -333,20 +335,20 @@ impl Store {
         self.batches
     }
 
-    /// Notes that a batch is being written, by so many effects.
+    /// Records that a batch is being written, by so many effects.
     pub(super) fn begin_writing(&mut self, number: u64, effects: usize, now: Timestamp) {
         let lost_at = now.plus(self.settings.timeout_millis + WRITE_LOST_AFTER_MILLIS);
         self.writing = (effects > 0).then_some(Batch { number, effects, lost_at });
     }
 
-    /// Notes that an order of a batch has ended. One of a batch that was given up as lost changes nothing.
+    /// Records that an effect of a batch has ended. One of a batch that was lost changes nothing.
     pub(super) fn end_writing(&mut self, number: u64) {
         if let Some(batch) = self.writing.filter(|batch| batch.number == number) {
             self.writing = (batch.effects > 1).then_some(Batch { effects: batch.effects - 1, ..batch });
         }
     }
 
-    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    /// Shifts its times back by so many milliseconds, after a clock that was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
         self.scheduled_until = self.scheduled_until.minus(millis);
         if let Some(batch) = &mut self.writing {
@@ -357,7 +359,7 @@ impl Store {
         self.write_breaker.set_back(millis);
     }
 
-    /// Notes what a bulk read of so many keys gave. That it was too large says nothing of the store's health.
+    /// Records the result of a bulk read. One that was too large says nothing of the store's health.
     pub(super) fn note_read(
         &mut self,
         keys: usize,
@@ -379,18 +381,18 @@ impl Store {
         self.breaker.record(*values != Err(ReadFailure::Failed), now);
     }
 
-    /// Whether it would be written now: neither is it left alone, nor is its quota spent.
+    /// Whether it accepts writes now: its write breaker admits them and no quota is spent.
     pub(super) fn would_write(&self, now: Timestamp) -> bool {
         self.write_breaker.would_admit(now) && !self.queue.is_spent(now)
     }
 
-    /// How many of a session's rows are worth reading, to merge them with what is to be written.
+    /// How many of a session's rows are worth a merge read before they are written.
     pub(super) fn writable(&self, now: Timestamp) -> usize {
         let is_writable = self.is_read && self.would_write(now);
         if is_writable { self.settings.max_writes_per_request.unwrap_or(usize::MAX) } else { 0 }
     }
 
-    /// Notes how a write of `rows` rows went.
+    /// Records the result of a write of `rows` rows.
     ///
     /// Neither a key's own limit, nor a quota, nor what a host lets a request do says that the store is ill: a quota has a time at which
     /// it ends, and until then nothing is written.
@@ -406,8 +408,8 @@ impl Store {
     }
 }
 
-/// How long a write may take past its time before it counts as lost with its host, in milliseconds: a Worker lets nothing go on
-/// behind an answer for longer.
+/// How long past its timeout a write may take before it counts as lost with its host, in milliseconds. A
+/// Worker continues nothing in the background for longer.
 const WRITE_LOST_AFTER_MILLIS: u64 = 30_000;
 
 /// A batch ends at so many bytes: 4 MiB, since it is held in memory until the store has taken it.

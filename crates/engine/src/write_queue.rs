@@ -1,8 +1,10 @@
-//! Rows that wait to be written to a store: each key once, with all that is known of it, in the order in which keys may be written.
+//! Rows that wait to be written to a store: each key once, with its merged row, by the time when the key
+//! may be written.
 //!
-//! A key rests after it was written, since KV takes one write per key and second. Knows nothing of health, shards or requests.
-//! Invariants: a key stands in the queue once, an older fetch never replaces a newer one there, its bytes are bounded, and adding or
-//! taking a row costs the logarithm of what waits.
+//! A write interval separates two writes of a key, since KV takes one write per key and second. The queue
+//! knows nothing of health, shards or requests. Invariants: a key is queued once, an older fetch never
+//! replaces a newer one, the bytes are bounded, and adding or taking a row costs the logarithm of the
+//! queue's length.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -14,13 +16,13 @@ use model::key::StoreKey;
 use model::row::{Row, RowLimits};
 use model::time::Timestamp;
 
-/// The most keys of which is remembered when they were written: some 5 MB. Past it the oldest may be written sooner than it should,
-/// which costs that one key a refusal.
+/// How many keys' last writes are remembered: some 5 MB. Past it the oldest may be written too early,
+/// which costs that key a refusal.
 const MAX_REMEMBERED: usize = 50_000;
 
 const DAY_MILLIS: u64 = 86_400_000;
 
-/// A row that a store should learn of.
+/// A row to be written to a store.
 #[derive(Clone, Debug)]
 pub(super) struct RowWrite {
     pub(super) row: Rc<Row>,
@@ -28,12 +30,12 @@ pub(super) struct RowWrite {
     pub(super) is_whole: bool,
 }
 
-/// What became of a row that was added.
+/// The result of adding a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PushResult {
-    /// It waits.
+    /// It is queued.
     Queued,
-    /// Its key waited already; both rows are written as one.
+    /// Its key was queued already; both rows are written as one.
     Coalesced,
     /// There is no room for it.
     Full,
@@ -42,7 +44,7 @@ pub(super) enum PushResult {
 /// What a queue may hold, and how fast it may be emptied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QueueLimits {
-    /// How long a key rests between two writes, in milliseconds.
+    /// The least time between two writes of a key, in milliseconds.
     pub(super) interval_millis: u64,
     /// The most rows written in a day (UTC); `None` without a bound.
     pub(super) max_writes_per_day: Option<u64>,
@@ -57,16 +59,16 @@ pub(super) struct QueueLimits {
 pub(super) struct WriteQueue {
     limits: QueueLimits,
     waiting: HashMap<StoreKey, (Rc<Row>, usize), foldhash::fast::FixedState>,
-    /// By when a key may be written, and then as they came.
+    /// Queued keys by the time when each may be written, then by arrival.
     schedule: BTreeMap<(Timestamp, u64), StoreKey>,
     added: u64,
     bytes: usize,
-    /// When each key was last written, for as long as its interval lasts; and the keys in that order.
+    /// When each key was last written, until its interval ends; and these keys in order.
     written: HashMap<StoreKey, Timestamp, foldhash::fast::FixedState>,
     recently_written: VecDeque<(Timestamp, StoreKey)>,
     day: u64,
     written_today: u64,
-    /// Until when the store takes nothing, since its own quota is spent.
+    /// Until when the store's own quota is spent.
     blocked_until: Timestamp,
 }
 
@@ -96,7 +98,7 @@ impl WriteQueue {
         self.waiting.len()
     }
 
-    /// Lets a row wait until its key may be written, joined with what waits of the same key.
+    /// Queues a row until its key may be written, merged with a queued row of the same key.
     pub(super) fn push(&mut self, key: StoreKey, write: RowWrite, now: Timestamp) -> PushResult {
         let RowWrite { row, is_whole } = write;
         if let Some(waiting) = self.waiting.get_mut(&key) {
@@ -124,27 +126,27 @@ impl WriteQueue {
         PushResult::Queued
     }
 
-    /// Whether a key waits here, or rests since it was written.
+    /// Whether a key is queued here, or was written within its interval.
     pub(super) fn must_wait(&self, key: &StoreKey, now: Timestamp) -> bool {
         self.waiting.contains_key(key)
             || self.written.get(key).is_some_and(|at| at.plus(self.limits.interval_millis) > now)
     }
 
-    /// Forgets what waits.
+    /// Clears the queue.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
         self.schedule.clear();
         self.bytes = 0;
     }
 
-    /// Lets all that waits, and all that comes, be written now: there is no later.
+    /// Ends all write intervals: the host is about to stop.
     pub(super) fn ignore_intervals(&mut self) {
         self.limits.interval_millis = 0;
         let schedule = core::mem::take(&mut self.schedule);
         self.schedule = schedule.into_iter().map(|((_, number), key)| ((Timestamp::default(), number), key)).collect();
     }
 
-    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    /// Shifts its times back by so many milliseconds, after a clock that was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
         let schedule = core::mem::take(&mut self.schedule);
         self.schedule = schedule.into_iter().map(|((at, number), key)| ((at.minus(millis), number), key)).collect();
@@ -179,12 +181,13 @@ impl WriteQueue {
         is_budget_spent || now < self.blocked_until
     }
 
-    /// Notes that the store takes nothing until then, or for a day at the most: its clock is another.
+    /// Blocks writes until `at`, for a day at the most, since the store's clock is another.
     pub(super) fn block_until(&mut self, at: Timestamp, now: Timestamp) {
         self.blocked_until = self.blocked_until.max(at.min(now.plus(DAY_MILLIS)));
     }
 
-    /// Counts a write of `key` against the day's budget, and lets the key rest; `false` where that or the store's own quota is spent.
+    /// Counts a write of `key` against the day's budget and starts the key's interval; `false` where
+    /// that budget or the store's quota is spent.
     pub(super) fn spend(&mut self, key: &StoreKey, now: Timestamp) -> bool {
         if now < self.blocked_until {
             return false;

@@ -1,8 +1,9 @@
-//! Writes to the stores behind answers: a batch at a time, begun when the one before it has ended, so that a store is given no more
-//! than it takes and no read waits behind a thousand writes.
+//! Background writes to the stores, one batch after the other, so that a store gets no more than it takes
+//! and no read waits behind a thousand writes.
 //!
-//! Every request's rows wait in the store's one queue, and whoever's batch has ended begins the next, in its own context, until it has
-//! written as many rows as a request may. Invariant: a store has one batch under way, but for those of warm-ups, whose caller waits.
+//! The rows of all requests wait in the store's one queue. The request whose batch ended begins the next,
+//! until it has written as many rows as it may. It knows no key's meaning. Invariant: a store has one
+//! batch in progress, except for those of warm-ups, whose callers wait.
 
 use crate::engine::Engine;
 use crate::io::{EngineEffect, Progress, SessionId};
@@ -21,14 +22,14 @@ use model::time::Timestamp;
 /// The rows of one batch. Workers KV takes each as a write of its own.
 const ROWS_PER_BATCH: usize = 100;
 
-/// When to look again whether another request's batch has ended, in milliseconds.
+/// When to check again whether another request's batch has ended, in milliseconds.
 const AWAIT_BATCH_MILLIS: u64 = 250;
 
-/// How long after its time nobody has come back for what waits before another request is to, in milliseconds.
+/// How long after its time a scheduled flush counts as lost, in milliseconds.
 const FLUSH_LOST_AFTER_MILLIS: u64 = 1_000;
 
 impl Engine {
-    /// What a session leaves to the stores when it is over.
+    /// Ends a session: records its outcomes and queues its rows for the stores.
     pub(super) fn finish(&mut self, session: Session, now: Timestamp, progress: &mut Progress) {
         self.record_outcomes(&session);
         let rows = self.rows_for_stores(&session, now);
@@ -50,8 +51,8 @@ impl Engine {
         }
     }
 
-    /// Tells how a write of `rows` rows to the store of `tier` went. The request that wrote them goes on with what waits, as far as its
-    /// allowance goes, and its host lets it.
+    /// Records the result of a write of `rows` rows to the store of `tier`. The request that wrote
+    /// them writes the next batch, within its allowance and as far as its host allows.
     pub fn on_written(
         &mut self,
         tier: Tier,
@@ -79,7 +80,7 @@ impl Engine {
         self.stores.iter().any(|store| store.settings.tier == tier && store.would_write(now))
     }
 
-    /// Writes the rows whose keys have rested, as far as their time has come and the request may write.
+    /// Writes queued rows that are due, within the request's allowance.
     #[inline(never)]
     pub fn flush(&mut self, tier: Tier, allowance: WriteAllowance, now: Timestamp) -> Vec<EngineEffect> {
         let mut effects = Vec::new();
@@ -92,7 +93,8 @@ impl Engine {
         effects
     }
 
-    /// Keeps rows that somebody brings, at these places of `query`, in L1 and in all stores, merged with what these have of them.
+    /// Loads rows with given values, at these slots of `query`, into L1 and all stores, merged with
+    /// what these have.
     pub fn load(
         &mut self,
         id: SessionId,
@@ -112,8 +114,8 @@ impl Engine {
         (pattern_limits, self.advance(id, session, now))
     }
 
-    /// Begins the next batch of a store, or effects to come back for it: when its keys have rested, or the batch under way may have
-    /// ended.
+    /// Begins the next batch of a store, or schedules a flush for when a key's interval, or the batch
+    /// in progress, may have ended.
     fn write_next(
         &mut self,
         number: usize,
@@ -156,7 +158,7 @@ impl Engine {
     }
 }
 
-/// Orders a batch, each shard's by itself.
+/// Writes a batch, each shard by itself.
 fn write_batch(
     store: &Store,
     batch: Vec<(StoreKey, Vec<u8>)>,

@@ -1,6 +1,6 @@
-//! Answers as they go out, and what telemetry is told of them.
+//! Writes answers as replies, and records each request once, as it ends.
 //!
-//! Knows no session and no store. Invariant: a request is told of once, as it ends.
+//! It knows no session and no store. Invariant: a request is recorded once.
 
 use std::rc::Rc;
 
@@ -26,9 +26,9 @@ use telemetry::sla;
 pub(super) struct Answers {
     config: Rc<Config>,
     pub(super) recorder: Recorder,
-    /// Whether the isolate keeps its service level, as the aggregator said last.
+    /// The SLO status that the aggregator reported last.
     pub(super) sla_status: sla::Status,
-    /// What answers in columns have parsed: a Worker, whose callers are remote, gives none.
+    /// Vectors that answers in columns have parsed; a Worker, whose callers are remote, has none.
     vectors: Vectors,
 }
 
@@ -57,7 +57,8 @@ impl Answers {
         self.vectors.bytes()
     }
 
-    /// Tells of a request that waited and ends now. What the origin refuses (4xx) is its caller's fault and counts for nothing.
+    /// Records a request that waited and ends now. A 4xx of the origin is its caller's fault and is
+    /// not recorded.
     pub(super) fn record(&mut self, answered: Answered<'_>, timings: &Timings, status: u16, now: Timestamp) {
         if (400..500).contains(&status) {
             return;
@@ -90,7 +91,7 @@ impl Answers {
         }
     }
 
-    /// The reply with an answer, written on `buffer`; one in the native protocol goes by `request_id` where it has no name.
+    /// Writes an answer into `buffer` as a reply; `request_id` is for a native request without a name.
     pub(super) fn reply(
         &mut self,
         answered: Answered<'_>,

@@ -1,4 +1,4 @@
-//! The host's clock as far as it never runs back.
+//! A monotonic clock over the host's wall clock.
 //!
 //! A host's clock is set: by NTP, by hand, with a virtual machine. Ages, deadlines and the times of writes are differences of its
 //! readings, so a clock that was set back would show a value as younger than it is, and one that was fetched before a write as fetched

@@ -1,8 +1,9 @@
-//! The dispatcher: where a request is routed to who answers it, and the result of an effect to the part that waits for it.
+//! The dispatcher: routes a request to the part that serves it, and an I/O result to the part that waits
+//! for it.
 //!
-//! Each part owns its state, takes what else it needs, and returns effects; none knows this one. Here stands what happens between them:
-//! what a request waits for before it is served, and what a write does before it is acknowledged. Invariant: every request that
-//! begins ends in exactly one [`Response`].
+//! Each part owns its state, takes what else it needs, and returns effects; none knows the dispatcher. The
+//! dispatcher holds what happens between them: what a request awaits before it is served, and what a write
+//! does before it is acknowledged. Invariant: every request that begins ends in exactly one [`Response`].
 
 use std::rc::Rc;
 
@@ -34,7 +35,8 @@ use protocol::native::Options;
 use protocol::request::ParsedRequest;
 use telemetry::trace::Context;
 
-/// Answers of the origin that are being read may take one in so many parts of `memory.pending_bytes` on top, whatever else waits.
+/// Origin responses that are being read may take one in so many parts of `memory.pending_bytes` besides,
+/// whatever else is pending.
 const RESERVED_PART: usize = 2;
 
 /// The parts of the service.
@@ -60,7 +62,7 @@ impl Dispatcher {
         }
     }
 
-    /// The time that counts: the host's as far as it never runs back, or the invalidation log's, where there is one.
+    /// The present time: the host's monotonic clock, or the invalidation log's, where there is one.
     pub(super) fn now(&mut self, host: Timestamp) -> Timestamp {
         let host = self.clock.advance(host);
         let now = self.log.as_ref().map_or(host, |log| log.now(host));
@@ -68,7 +70,7 @@ impl Dispatcher {
         now
     }
 
-    /// Routes a request to who answers it.
+    /// Routes a request to the part that serves it.
     pub(super) fn begin(&mut self, incoming: Incoming<'_>, now: Timestamp) -> Transition {
         match Endpoint::of(incoming.method, incoming.path) {
             Endpoint::Feast => match origin_requests::bypass(&self.config, &incoming) {
@@ -97,7 +99,8 @@ impl Dispatcher {
         }
     }
 
-    /// Routes the result of an effect to the part that waits for it. One of a request that has ended changes nothing.
+    /// Routes the result of an effect to the part that waits for it. The result of an ended request
+    /// changes nothing.
     pub(super) fn on_io_result(
         &mut self,
         EffectId { handle, continuation }: EffectId,
@@ -147,7 +150,7 @@ impl Dispatcher {
         }
     }
 
-    /// Lets a request go on since another has woken it, or a timer of its own has gone off.
+    /// Advances a request that another woke, or whose own timer fired.
     pub(super) fn wake(&mut self, handle: RequestHandle, is_timer: bool, now: Timestamp) -> Transition {
         match self.requests.remove(handle) {
             Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(handle, waiting, is_timer, now),
@@ -169,19 +172,19 @@ impl Dispatcher {
         }
     }
 
-    /// Lets a reply in parts go on.
+    /// Continues a streamed reply.
     pub(super) fn resume(&mut self, handle: RequestHandle, now: Timestamp) -> Transition {
         self.read_path.resume(&mut self.requests, handle, now)
     }
 
-    /// Forgets a request whose caller is gone.
+    /// Ends a request whose caller has gone.
     pub(super) fn abandon(&mut self, handle: RequestHandle, now: Timestamp) -> Vec<RequestHandle> {
         let pending = self.requests.remove(handle);
         self.forget_bodies();
         match pending {
             Some(Pending::Rows(_)) => self.read_path.abandon(handle, now),
             Some(Pending::Write { scope, .. }) => {
-                // Nobody will tell of the origin's answer any more, and it may have written.
+                // The origin's response will not be known, and it may have written.
                 Invalidation::from(scope).apply(self.read_path.engine.invalidations_mut(), now);
                 Vec::new()
             }
@@ -189,13 +192,14 @@ impl Dispatcher {
         }
     }
 
-    /// Forgets answers that are being read and that nobody waits for any more.
+    /// Drops the bodies of requests that have ended.
     fn forget_bodies(&mut self) {
         let requests = &self.requests;
         self.read_path.bodies.retain(|handle| requests.is_under_way(handle));
     }
 
-    /// Forgets the requests whose host has gone silent. Those who followed one see by their own timers that its leases have run out.
+    /// Ends the requests whose host is gone. Their followers see by their own timers that their leases
+    /// have expired.
     #[inline]
     pub(super) fn sweep(&mut self, now: Timestamp) {
         if !self.requests.is_sweep_due() {
@@ -208,15 +212,15 @@ impl Dispatcher {
         self.forget_bodies();
     }
 
-    /// Makes the origin's answer to a call longer, where there is room for that and somebody waits.
+    /// Extends the body of an origin response, where there is memory and a request waits for it.
     pub(super) fn extend_body(&mut self, id: EffectId, length: usize, expected: usize) -> Option<&mut [u8]> {
         let Dispatcher { requests, read_path, .. } = self;
         if !requests.is_under_way(id.handle()) {
             return None;
         }
         let growth = read_path.bodies.growth(id, length, expected);
-        // Whoever waits for it has been admitted, so it goes before all that is yet to come. And requests that have filled what may wait, such as
-        // streams that are read slowly, can only end if they are answered.
+        // Its request was admitted, so it goes before all that is still to come. Requests that fill
+        // the pending memory, such as slowly read streams, can end only if they are answered.
         let reserved = read_path.config.memory.pending_bytes / RESERVED_PART;
         let is_reserved = read_path.bodies.bytes() + growth <= reserved;
         if growth > 0 && !is_reserved && !read_path.has_room(requests, Priority::Critical, growth) {
@@ -226,7 +230,7 @@ impl Dispatcher {
         Some(read_path.bodies.extend(id, length, growth))
     }
 
-    /// Ends a transition: lets go of memory that few requests need, and has, once in a while, what was told be taken.
+    /// Ends a transition: trims pooled memory, and now and then schedules the telemetry to be taken.
     #[inline]
     pub(super) fn end_transition(&mut self, transition: &mut Transition, now: Timestamp) {
         self.read_path.pool.trim();
@@ -240,7 +244,7 @@ impl Dispatcher {
         }
     }
 
-    /// Where in a trace a request stands that has just come.
+    /// The trace context of a request that just came.
     fn trace(&mut self, traceparent: &str) -> Option<Context> {
         let requests = &mut self.requests;
         self.read_path.answers.recorder.trace(traceparent, || requests.random())
@@ -263,7 +267,7 @@ impl Dispatcher {
             Err(refusal) => return origin_requests::refuse(&self.config, &protocol, &refusal, body),
         };
         let mut context = RequestContext { trace, ..RequestContext::new(protocol, caller.into(), now) };
-        // What is learned belongs to all callers, so who shares no rows with them teaches nothing.
+        // Prefetch belongs to all callers, so requests with rows of their own do not train it.
         if caller.is_empty() {
             context.session = self.read_path.prefetch.session(&protocol, body, incoming.session);
         }
@@ -273,7 +277,7 @@ impl Dispatcher {
         self.serve_after_log(request, &context, now)
     }
 
-    /// Serves a request that comes when the registry is to be asked how views are keyed.
+    /// Serves a request after the registry was asked how views are keyed.
     #[cold]
     fn serve_after_metadata(
         &mut self,
@@ -281,8 +285,9 @@ impl Dispatcher {
         context: &RequestContext<'_>,
         now: Timestamp,
     ) -> Transition {
-        // What the registry said last still counts while it is asked again behind this request; and who finds no room to wait is
-        // served with what is known, as where the registry does not answer.
+        // The registry's last answer still counts while it is asked again in the background. A
+        // request without memory to wait is served with what is known, as where the registry does
+        // not answer.
         if self.read_path.planner.has_learned()
             || !self.read_path.has_room(&self.requests, context.priority(), request.size())
         {
@@ -297,7 +302,7 @@ impl Dispatcher {
         self.await_registry(Pending::AwaitingMetadata(Box::new(waiting)), millis, now)
     }
 
-    /// Serves a request once this isolate has heard the invalidation log late enough.
+    /// Serves a request after this isolate has applied the invalidation log recently enough.
     fn serve_after_log(
         &mut self,
         mut request: ParsedRequest<'_>,
@@ -316,7 +321,8 @@ impl Dispatcher {
         let waited = now.millis_since(context.began);
         let millis = config.l3.timeout_ms.min(context.protocol.half_of_deadline(config, waited));
         let handle = requests.next();
-        // Who finds no room to wait is served with what is known, as when the log is left alone.
+        // A request without memory to wait is served with what is known, as while the log's breaker
+        // is open.
         let Some((wait, call)) = log.enqueue(handle, has_room, millis, now) else {
             return read_path.serve(requests, request, context, now);
         };
@@ -329,7 +335,7 @@ impl Dispatcher {
         Transition::waiting(handle, effects)
     }
 
-    /// Lets a request that waits for the invalidation log look whether it may go on.
+    /// Checks whether a request that waits for the invalidation log may be served.
     fn wake_awaiting_log(
         &mut self,
         handle: RequestHandle,
@@ -351,7 +357,7 @@ impl Dispatcher {
         }
     }
 
-    /// What came of a call to the invalidation log.
+    /// Applies the result of a call to the invalidation log.
     fn on_log(&mut self, handle: RequestHandle, result: &IoResult, now: Timestamp) -> Transition {
         let engine = &mut self.read_path.engine;
         let is_idle = engine.sessions() == 0;
@@ -367,7 +373,7 @@ impl Dispatcher {
         transition
     }
 
-    /// Corrects what an answer of the invalidation log has put in doubt.
+    /// Resets what a reply of the invalidation log has put in doubt.
     fn reset_state(&mut self, reset: StateReset, now: Timestamp) {
         let StateReset { back_millis, clamps_invalidations, invalidates_all, clears_rows } = reset;
         if back_millis > 0 {
@@ -386,7 +392,7 @@ impl Dispatcher {
         }
     }
 
-    /// Lets the request go on that made a call to the invalidation log.
+    /// Advances the request that made a call to the invalidation log.
     fn after_log(&mut self, handle: RequestHandle, is_answered: bool, now: Timestamp) -> Transition {
         match self.requests.remove(handle) {
             Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(handle, waiting, false, now),
@@ -402,7 +408,7 @@ impl Dispatcher {
         }
     }
 
-    /// Asks the registry, and has `waiter` wait for it for so many milliseconds.
+    /// Calls the registry, and lets `waiter` wait for it for so many milliseconds.
     fn await_registry(&mut self, waiter: Pending, millis: u64, now: Timestamp) -> Transition {
         let handle = self.requests.next();
         self.requests.insert(handle, waiter);
@@ -418,18 +424,19 @@ impl Dispatcher {
         Some(self.requests.begin(pending, Continuation::Registry, io_request, self.config.origin.timeout_ms))
     }
 
-    /// Has the planner learn, and lets the request go on that still waits for the registry.
+    /// Updates the planner, and advances the request that still waits for the registry.
     fn on_registry(&mut self, handle: RequestHandle, result: &IoResult, now: Timestamp) -> Transition {
         let pending = self.requests.remove(handle);
         registry::update_planner(&mut self.read_path.planner, result, now);
         match pending {
-            // Its own timer ends its wait, here as where the registry answers nothing.
+            // The request's own timer ends its wait, here as where the registry does not
+            // answer.
             Some(Pending::Registry { waiter: Some(waiter), .. }) => self.wake(waiter, true, now),
             _ => Transition::default(),
         }
     }
 
-    /// Whether the service is ready, which is for the origin to say.
+    /// Whether the service is ready, which depends on the origin.
     fn ready(&mut self, now: Timestamp) -> Transition {
         if self.config.origin.kind == OriginKind::Synthetic {
             return reply::ready().into();
@@ -444,14 +451,14 @@ impl Dispatcher {
         ))
     }
 
-    /// The origin has answered to a write, or cannot be reached.
+    /// The origin has answered a write, or cannot be reached.
     fn on_forwarded(&mut self, handle: RequestHandle, status: Option<u16>, now: Timestamp) -> Transition {
         let (scope, kind) = match self.requests.remove(handle) {
             Some(Pending::Write { scope, kind, began }) => {
                 self.read_path.answers.recorder.write(began, now);
                 (scope, kind)
             }
-            // It took so long that it was given up as lost.
+            // It took so long that it counts as lost.
             _ => (InvalidationScope::Everything, WriteKind::Unknown),
         };
         let job_millis = if kind.goes_on(status) { self.config.writes.job_seconds * 1_000 } else { 0 };
@@ -460,7 +467,7 @@ impl Dispatcher {
         self.acknowledge(handle, Response::Forwarded { notice: None }, &invalidation, now)
     }
 
-    /// An operator's word that something was written past this service.
+    /// An operator says that something was written past this service.
     #[inline(never)]
     fn invalidate(&mut self, incoming: Incoming<'_>, now: Timestamp) -> Transition {
         if !incoming.is_operator {
@@ -478,7 +485,7 @@ impl Dispatcher {
         }
     }
 
-    /// Tells the invalidation log of a change, and only then ends the request with `end`.
+    /// Appends an invalidation to the log, and only then ends the request with `response`.
     fn acknowledge(
         &mut self,
         handle: RequestHandle,
@@ -500,7 +507,7 @@ impl Dispatcher {
         }
     }
 
-    /// A store has answered to a write of rows.
+    /// A store has answered a write of rows.
     fn on_written(
         &mut self,
         handle: RequestHandle,
@@ -518,7 +525,7 @@ impl Dispatcher {
         transition
     }
 
-    /// Begins to warm what a body says.
+    /// Begins to warm what a body lists.
     fn warm(&mut self, incoming: Incoming<'_>, now: Timestamp) -> Transition {
         let Incoming { body, caller, .. } = incoming;
         if !incoming.is_operator {
@@ -534,7 +541,7 @@ impl Dispatcher {
         let trace = self.trace(incoming.traceparent);
         let context =
             RequestContext { trace, ..RequestContext::new(Protocol::Native(Options::default()), caller.into(), now) };
-        // How views are keyed, and whose clock counts, must be known before rows are made.
+        // The keys of views, and the clock that counts, must be known before rows are built.
         let planner = &mut self.read_path.planner;
         if planner.must_learn(now) && !planner.has_learned() {
             let waiter = Pending::WarmBody { body: body.to_vec(), context: Box::new(context.to_owned()) };
@@ -543,7 +550,7 @@ impl Dispatcher {
         self.warm_body(body, context, now)
     }
 
-    /// Warms what a body says that has not been read yet, once the invalidation log was heard.
+    /// Warms what an unread body lists, once the invalidation log has answered.
     fn warm_body(&mut self, body: &[u8], context: RequestContext<'_>, now: Timestamp) -> Transition {
         let Dispatcher { config, log, requests, read_path, .. } = self;
         if let Some(log) = log.as_mut().filter(|log| log.needs_first_call()) {

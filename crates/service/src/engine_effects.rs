@@ -1,8 +1,9 @@
-//! The engine's effects as the host's effects, as far as no request is needed to translate them.
+//! Translates the engine's effects into the host's, as far as no request is needed. It keeps nothing.
+//! Invariant: origin calls, which only their request can phrase, are left out.
 
 use crate::io::{Continuation, Effect, IoRequest, RequestHandle, WriteBegun};
 
-/// What is to be done under the name of a request; calls to the origin, which only the request knows how to make, are left out.
+/// The effects of a request; origin calls are left out.
 pub(super) fn effects(handle: RequestHandle, engine_effects: Vec<engine::EngineEffect>) -> Vec<Effect> {
     engine_effects.into_iter().filter_map(|it| effect(handle, it)).collect()
 }

@@ -1,6 +1,7 @@
-//! `GET /v1/predictions`: what would be fetched ahead after a request, and why.
+//! `GET /v1/predictions`: what would be prefetched after a request, and why.
 //!
-//! It asks for nothing and teaches nothing. What it tells of other entities is what others asked for, so it is for operators.
+//! It fetches nothing and trains nothing. Invariant: it is for operators only, because it shows what other
+//! callers requested.
 
 use std::borrow::Cow;
 
@@ -35,14 +36,14 @@ fn predictions(read_path: &mut ReadPath, query: &str, now: Timestamp) -> Result<
     let (value, mut protocol) = match (named("request="), named("native=")) {
         (Some(value), _) => (value, Protocol::Feast),
         (None, Some(value)) => (value, Protocol::Native(Options::default())),
-        (None, None) => return Err(refuse("missing", "the request that is asked about is needed")),
+        (None, None) => return Err(refuse("missing", "`request` or `native` is required")),
     };
     let body = decoded(value);
     let mut call = Box::default();
     protocol.read(&read_path.config, &body, &mut call)?;
     let request = ParsedRequest { call, body: body.into() };
     let Planned::Serve(plan) = read_path.planner.plan(&request, "", protocol.naming()) else {
-        return Err(refuse("value_error", "such a request is the origin's to answer, and nothing is learned from it"));
+        return Err(refuse("value_error", "such a request is passed through to the origin, and trains no predictions"));
     };
     let query = read_path.query(&protocol, &request, &plan)?;
     let mut buffer = Vec::new();
@@ -65,7 +66,7 @@ fn predictions(read_path: &mut ReadPath, query: &str, now: Timestamp) -> Result<
     Ok(out)
 }
 
-/// A prediction: what would be asked for, how probable that is, and what is decided of it.
+/// A prediction: what would be requested, how probable that is, and what is decided.
 fn describe(
     read_path: &mut ReadPath,
     prediction: &Prediction,
@@ -99,7 +100,7 @@ fn describe(
                 decision = "in_memory";
             }
         }
-        // Another isolate has told of it.
+        // It comes from another isolate's model.
         None => {
             put(out, "{", "}");
             decision = "unknown_view";
@@ -125,7 +126,7 @@ fn share(permille: u32) -> String {
     text
 }
 
-/// What a query says, percent-decoded; what is no code stands for itself.
+/// Percent-decodes a query string; an invalid code stands for itself.
 fn decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,31 +1,32 @@
-//! What a write changes of what is cached.
+//! What a write invalidates.
 //!
-//! Knows neither how a write is read nor who else is told of it. Invariant: where it is not certain what is changed, it is more.
+//! It knows neither how a write is parsed nor who else is notified. Invariant: where the scope is
+//! uncertain, it is the larger one.
 
 use cache::marks::Marks;
 use model::time::Timestamp;
 
-/// A change of what is cached.
+/// An invalidation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Invalidation {
-    /// What is changed.
+    /// What is invalidated.
     pub(super) scope: InvalidationScope,
-    /// How long the write may go on after it was acknowledged, in milliseconds.
+    /// How long the write may continue after its acknowledgement, in milliseconds.
     pub(super) job_millis: u64,
 }
 
-/// What a write changes.
+/// What an invalidation covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum InvalidationScope {
-    /// Nothing that is cached.
+    /// Nothing.
     Nothing,
-    /// Nobody knows.
+    /// Everything, because the scope is unknown.
     Everything,
     /// Rows of these views.
     Views(Vec<InvalidatedView>),
 }
 
-/// What a write changes of one view.
+/// An invalidated view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct InvalidatedView {
     pub(super) view: String,
@@ -34,14 +35,14 @@ pub(super) struct InvalidatedView {
 }
 
 impl From<InvalidationScope> for Invalidation {
-    /// Of a write that is done.
+    /// Of a write that is complete.
     fn from(scope: InvalidationScope) -> Invalidation {
         Invalidation { scope, job_millis: 0 }
     }
 }
 
 impl Invalidation {
-    /// Marks what it changes as written at `now`, and for as long as the write goes on.
+    /// Invalidates its scope at `now`, and for as long as the write continues.
     pub(super) fn apply(&self, invalidations: &mut Marks, now: Timestamp) {
         self.scope.apply(invalidations, now);
         if self.job_millis == 0 {
@@ -68,7 +69,7 @@ impl InvalidationScope {
         views.iter().map(|view| size_of::<InvalidatedView>() + of_view(view)).sum()
     }
 
-    /// The same of all rows of its views.
+    /// The same scope with all rows of its views.
     pub(super) fn widened_to_views(self) -> InvalidationScope {
         match self {
             InvalidationScope::Views(views) => {
@@ -78,7 +79,7 @@ impl InvalidationScope {
         }
     }
 
-    /// Marks it as written at `now`.
+    /// Invalidates it at `now`.
     fn apply(&self, invalidations: &mut Marks, now: Timestamp) {
         match self {
             InvalidationScope::Nothing => {}
@@ -94,7 +95,7 @@ impl InvalidationScope {
         }
     }
 
-    /// What was invalidated, in JSON.
+    /// What is invalidated, in JSON.
     pub(super) fn describe(&self) -> Vec<u8> {
         let InvalidationScope::Views(views) = self else { return br#"{"invalidated":"everything"}"#.to_vec() };
         let mut text = br#"{"invalidated":{"#.to_vec();

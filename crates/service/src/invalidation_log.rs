@@ -1,22 +1,24 @@
-//! The invalidation log: what other isolates have written, and what this one tells them.
+//! The isolate's side of the invalidation log: it appends this isolate's invalidations and applies those
+//! of others.
 //!
-//! One object keeps the marks of all writes in their order. Whoever writes tells it before the caller hears of the write;
-//! whoever reads has asked it within a bound, so that a write is seen everywhere within that bound. It knows no view and no
-//! row: it keeps bytes, numbers them and gives them a time. Invariant: no request waits for it past its timeout or half of
-//! its own deadline, and none fails by it; what was served without its word is counted.
+//! One object keeps the entries of all writes in order. A writer appends before its caller gets the
+//! response; a reader has called the log within a bound, so every isolate sees a write within that bound.
+//! The log knows no view and no row: it numbers and timestamps bytes. Invariant: no request waits for it
+//! past its timeout or half of the request's deadline, and none fails because of it. What was served
+//! without a recent reply is counted.
 //!
-//! It knows what is to be asked of the log and what its answers mean, and tells both as effects: the marks go into what it is given,
-//! and who waits is woken by whoever holds the requests.
+//! This module returns effects: entries go into the given invalidations, and whoever holds the requests
+//! wakes those that wait.
 //!
-//! Answers may come in any order, and each is judged by what its own call carried: the number of the last mark that was
-//! known then, and the epoch of the log that had told it. The epoch is the log's identity. An answer of another epoch
-//! than the call's comes from a log that has taken the other's place: what that one had been told is lost, so everything
-//! fetched before counts as written. An answer of the same epoch never means more than the marks that it brings.
+//! Replies may arrive in any order. Each is judged by its own call: the number of the last entry known
+//! then, and the epoch of the log. The epoch is the log's identity. A reply of another epoch comes from a
+//! log that has replaced the former one, whose entries are lost, so all rows fetched before are
+//! invalidated. A reply of the same epoch means no more than the entries that it carries.
 //!
-//! Times are the log's. A mark has the time of the log's own clock. A writer's clock adds to it only where the writer has
-//! heard this very log, and by no more than the writer's knowledge of it leaves open, so that neither a clock that was
-//! never compared nor one that was set since makes rows uncacheable. What is fetched gets the earliest time that the log's
-//! clock can have shown, and its age is taken by the latest: see [`clock`].
+//! Times are the log's. An entry has the time of the log's own clock. A writer's clock adds to it only if
+//! the writer has a reply of this very log, and by no more than the known skew, so neither an
+//! unsynchronized clock nor a stepped one makes rows uncacheable. A fetched value gets the earliest time
+//! that the log's clock can have shown, and its age is taken by the latest: see [`clock`].
 
 use crate::invalidation::Invalidation;
 use crate::io::{Continuation, Effect, IoRequest, IoResult, RequestHandle};
@@ -36,68 +38,68 @@ mod wire;
 
 use clock::{ClockOffset, Correction, Reading};
 
-/// What passed between an isolate and the invalidation log, since the start.
+/// Counts of an isolate's calls to the invalidation log, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InvalidationLogCounts {
     /// Calls.
     pub calls: u64,
     /// Of these, those that failed or came too late.
     pub errors: u64,
-    /// Marks that were heard, this isolate's own among them.
+    /// Entries that were applied, this isolate's own among them.
     pub entries: u64,
-    /// Requests that were served without having heard what they should.
+    /// Requests served without a recent reply of the log.
     pub unverified: u64,
-    /// Writes that were acknowledged before the log had them.
+    /// Writes acknowledged before the log had their entries.
     pub unacked: u64,
 }
 
-/// What this isolate knows of the log.
+/// The isolate's state of the log.
 #[derive(Debug)]
 pub(super) struct InvalidationLog {
-    /// Within how many milliseconds a write is to be seen; 0 for at once.
+    /// The bound within which a write is visible, in milliseconds; 0 for at once.
     bound: u64,
     timeout: u64,
     /// How many requests may wait for it.
     max_pending_requests: usize,
-    /// How long a mark matters: no value is served that is older, and no job goes on for longer.
+    /// How long an entry matters: no older value is served, and no job runs longer.
     retention_millis: u64,
-    /// By the host's clock: what is known of the log's may change with every answer.
+    /// By the host's clock, because the log's may change with every reply.
     breaker: Breaker,
     clock: ClockOffset,
-    /// Which log was heard; 0 where none was yet.
+    /// The epoch of the log; 0 before its first reply.
     epoch: u64,
-    /// The number of the last of its marks up to which all were heard.
+    /// The number of the last entry up to which all were applied.
     after: u64,
-    /// When the last call that was answered was made, by the host's clock.
+    /// When the last answered call began, by the host's clock.
     answered_call_at: Option<Timestamp>,
-    /// The rounds: of the last call that was made, that ended, and that was answered.
+    /// The rounds of the latest calls: started, ended, answered.
     started_round: u64,
     ended_round: u64,
     answered_round: u64,
     calls: Vec<LogCall>,
     /// The requests that wait for a call to end.
     waiting: Vec<RequestHandle>,
-    /// Marks that the log does not have yet.
+    /// Entries that the log has not acknowledged.
     unacked: Vec<u8>,
     counts: InvalidationLogCounts,
 }
 
-/// A call under way.
+/// A call in progress.
 #[derive(Debug)]
 struct LogCall {
     handle: RequestHandle,
     round: u64,
     /// By the host's clock.
     made_at: Timestamp,
-    /// What was known when it was made.
+    /// What was known when it began.
     epoch: u64,
     after: u64,
     entries: Vec<u8>,
     attempt: u32,
 }
 
-/// A request that waits for the log's word. Its context says by the host's clock when it began: the log's may be found to be another
-/// meanwhile.
+/// A request that awaits a recent reply. Its context has its start by the host's clock, because the log's
+/// clock may be corrected meanwhile.
 #[derive(Debug)]
 pub(super) struct AwaitingLog {
     pub(super) request: ParsedRequest<'static>,
@@ -112,76 +114,77 @@ impl AwaitingLog {
     }
 }
 
-/// For what a request waits.
+/// What a request awaits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait {
     /// Until when, by the host's clock.
     pub(super) until: Timestamp,
-    /// The first round whose word is late enough for it.
+    /// The first round that is recent enough for it.
     needs: u64,
 }
 
-/// How a request goes on that waits for the log's word.
+/// How a waiting request continues.
 #[derive(Debug)]
 pub(super) enum WakeOutcome {
-    /// It is served, and began at this time.
+    /// It is served; it began at this time.
     Serve { began: Timestamp },
-    /// It waits on, with a call where none is under way.
+    /// It waits on, with a call if none is in progress.
     Wait(Option<Effect>),
 }
 
-/// What became of marks that the log is to have.
+/// How an append begins.
 #[derive(Debug)]
 pub(super) enum AppendAttempt {
-    /// They are on their way.
+    /// The call that carries it.
     Sent(Effect),
-    /// The log is left alone for now, and is told later.
+    /// The log's breaker is open; the append is retried later.
     Deferred(Effect),
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug)]
 pub(super) struct LogReply {
     pub(super) is_answered: bool,
-    /// What is to be corrected of all else.
+    /// What is to be reset outside this module.
     pub(super) reset: StateReset,
-    /// The time, by what is known of the log's clock since.
+    /// The present time, by the corrected clock.
     pub(super) now: Timestamp,
     pub(super) effects: Vec<Effect>,
     /// The requests that waited for a call to end.
     pub(super) woken: Vec<RequestHandle>,
 }
 
-/// What an answer of the log has put in doubt.
+/// What a reply of the log has put in doubt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct StateReset {
-    /// By how many milliseconds the time was put back.
+    /// By how many milliseconds the time was set back.
     pub(super) back_millis: u64,
-    /// What was marked by a time that was ahead would look newer than what is fetched.
+    /// Invalidations timestamped by a clock that was ahead would hide new rows.
     pub(super) clamps_invalidations: bool,
-    /// What was fetched may have been written since, though no mark says so.
+    /// Rows may have been written since they were fetched, though no entry says so.
     pub(super) invalidates_all: bool,
-    /// What was fetched might look newer than what is written from now on.
+    /// Rows might look newer than later writes.
     pub(super) clears_rows: bool,
 }
 
-/// A call of which nothing was heard for so long past its timeout is lost with its host, in milliseconds.
+/// How long past its timeout a call without a reply counts as lost with its host, in milliseconds.
 const LOST_AFTER_MILLIS: u64 = 100;
 
-/// A write that could not be appended is appended again after this long, in milliseconds, then after twice as long and so
-/// on: some 15 s in all, since a host lets nothing go on behind an answer for more than 30. After that, the next call brings it.
+/// The delay of the first retry of an append, in milliseconds; it doubles with each: some 15 s in all,
+/// since a host continues nothing in the background for more than 30. After that, the next call carries
+/// the entries.
 const RETRY_MILLIS: u64 = 1_000;
 const MAX_ATTEMPTS: u32 = 4;
 
-/// Past this many bytes of marks that the log does not have, all is meant.
+/// Past this many bytes, the unacknowledged entries are replaced by one that invalidates everything.
 const MAX_UNACKED: usize = 256 << 10;
 
-/// What a caller is told whose write the log does not have yet, in the form of RFC 9211.
+/// The header of a write that the log has not acknowledged, in the form of RFC 9211.
 pub(super) const UNREACHABLE_NOTICE: (&str, &str) =
     ("cache-status", "featheredge-invalidation-log; detail=unreachable");
 
 impl InvalidationLog {
-    /// Nothing known yet of the log, where the configuration has one.
+    /// The state before the first call, where the configuration has a log.
     pub(super) fn new(config: &Config) -> Option<InvalidationLog> {
         let Config { l3, writes, breaker, load, .. } = config;
         let breaker = BreakerSettings { window_operations: MAX_FAILURES, ..setup::breaker_settings(breaker) };
@@ -210,12 +213,12 @@ impl InvalidationLog {
         self.clock.latest(host)
     }
 
-    /// The time that what is fetched at `now` counts as fetched: the least that it can be.
+    /// The timestamp of what is fetched at `now`: the earliest possible one.
     pub(super) fn stamp(&self, now: Timestamp) -> Timestamp {
         self.clock.earliest(now)
     }
 
-    /// Whether it has never answered, and is worth asking.
+    /// Whether it was never called.
     pub(super) fn needs_first_call(&self) -> bool {
         self.answered_call_at.is_none() && self.started_round == 0
     }
@@ -229,23 +232,24 @@ impl InvalidationLog {
         self.counts
     }
 
-    /// Whether it is worth asking. Whoever is told so is taken to ask.
+    /// Whether the breaker admits a call. Where it does, the caller must make it.
     fn admits(&mut self, now: Timestamp) -> bool {
         let host = self.host(now);
         self.breaker.admits(host)
     }
 
-    /// For how many milliseconds nothing was heard; `None` where nothing ever was, and where the clock was set back since.
+    /// The time since the last answered call began, in milliseconds; `None` before the first reply,
+    /// and after a clock step back.
     fn millis_since_answer(&self, now: Timestamp) -> Option<u64> {
         self.answered_call_at.and_then(|at| age(at, self.host(now)))
     }
 
-    /// How long a call can take.
+    /// The longest time that a call can take, in milliseconds.
     fn max_call_millis(&self) -> u64 {
         self.timeout + LOST_AFTER_MILLIS
     }
 
-    /// The last call, if it is under way: its round, and for how many milliseconds.
+    /// The latest call in progress: its round, and its age in milliseconds.
     fn under_way(&self, now: Timestamp) -> Option<(u64, u64)> {
         let host = self.host(now);
         let max_call_millis = self.max_call_millis();
@@ -253,7 +257,7 @@ impl InvalidationLog {
         ages.filter(|(_, age)| *age <= max_call_millis).max()
     }
 
-    /// Keeps marks that the log does not have, for the next call.
+    /// Queues unacknowledged entries for the next call.
     fn queue_unacked(&mut self, add: impl FnOnce(&mut Vec<u8>)) {
         add(&mut self.unacked);
         if self.unacked.len() > MAX_UNACKED || self.unacked.starts_with(&wire::EVERYTHING) {
@@ -261,21 +265,22 @@ impl InvalidationLog {
         }
     }
 
-    /// Whether it was heard late enough to serve a request at once.
+    /// Whether the last reply is recent enough to serve a request at once.
     pub(super) fn is_up_to_date(&self, now: Timestamp) -> bool {
         self.bound > 0 && self.millis_since_answer(now).is_some_and(|millis| millis <= self.bound)
     }
 
-    /// Whether it is to be asked behind a request that is served at once: while there is time, so that under steady traffic nobody
-    /// waits. Whoever is told so is taken to ask.
+    /// Whether to call the log in the background of a request that is served at once: early enough
+    /// that under steady traffic no request waits. Where it says so, the caller must make the call.
     pub(super) fn is_refresh_due(&mut self, now: Timestamp) -> bool {
         self.millis_since_answer(now).is_some_and(|millis| millis > self.bound / 2)
             && self.under_way(now).is_none()
             && self.admits(now)
     }
 
-    /// Has a request wait for so many milliseconds at most, with a call where none is under way that is late enough. `None` where it is
-    /// to be served with what is known: there is no room to wait, or the log is left alone.
+    /// Lets a request wait for so many milliseconds at most, with a call if none in progress is recent
+    /// enough. `None` where it is to be served with what is known: there is no memory to wait, or the
+    /// breaker is open.
     pub(super) fn enqueue(
         &mut self,
         handle: RequestHandle,
@@ -301,7 +306,7 @@ impl InvalidationLog {
         Some((wait, Some(self.call(handle, 0, now))))
     }
 
-    /// Lets a request that waits look whether it may go on, as it may when its timer has gone off.
+    /// Checks whether a waiting request may be served, as it may when its timer has fired.
     pub(super) fn wake(
         &mut self,
         handle: RequestHandle,
@@ -326,7 +331,7 @@ impl InvalidationLog {
         WakeOutcome::Wait(None)
     }
 
-    /// Tells it of a change.
+    /// Appends an invalidation.
     pub(super) fn append(
         &mut self,
         handle: RequestHandle,
@@ -341,17 +346,17 @@ impl InvalidationLog {
         AppendAttempt::Deferred(retry(handle, 0))
     }
 
-    /// Counts a write that was acknowledged before the log had it.
+    /// Counts a write that was acknowledged before the log had its entry.
     pub(super) fn note_unacked(&mut self) {
         self.counts.unacked += 1;
     }
 
-    /// Tells it again what it does not have yet.
+    /// Appends the unacknowledged entries again.
     pub(super) fn retry_append(&mut self, handle: RequestHandle, attempt: u32, now: Timestamp) -> Option<Effect> {
         (!self.unacked.is_empty()).then(|| self.call(handle, attempt + 1, now))
     }
 
-    /// A call that appends what is not acknowledged and asks what is new.
+    /// A call that appends the unacknowledged entries and reads the new ones.
     pub(super) fn call(&mut self, handle: RequestHandle, attempt: u32, now: Timestamp) -> Effect {
         let made_at = self.host(now);
         let max_call_millis = self.max_call_millis();
@@ -379,8 +384,8 @@ impl InvalidationLog {
         Effect::new(handle, Continuation::Log, io_request, self.timeout)
     }
 
-    /// What came of a call, whose marks go into `marks`; `None` where it was given up as lost, by a clock that jumped or a host that
-    /// stood still, and its marks are told by another call. `is_idle`: no deadline runs.
+    /// Applies the result of a call to `invalidations`; `None` where the call was lost, after a clock
+    /// jump or a host's pause, and another carries its entries. `is_idle`: no deadline runs.
     pub(super) fn on_reply(
         &mut self,
         handle: RequestHandle,
@@ -401,7 +406,7 @@ impl InvalidationLog {
         if let Some(applied) = applied {
             let is_first = self.answered_call_at.is_none();
             self.answered_round = self.answered_round.max(call.round);
-            // What was known at a time that is still to come was known by a clock that was set back.
+            // A time after the host's clock comes from a clock that was set back.
             let answered_call_at = self.answered_call_at.filter(|at| *at <= host);
             self.answered_call_at = answered_call_at.max(Some(call.made_at.min(host)));
             if applied.source != ReplySource::Former {
@@ -419,7 +424,7 @@ impl InvalidationLog {
         Some(LogReply { is_answered, reset, now: self.now(host), effects, woken })
     }
 
-    /// Sets the time by what the log's clock showed.
+    /// Corrects the clock by the log's.
     fn set_clock(
         &mut self,
         applied: AppliedReply,
@@ -441,10 +446,10 @@ impl InvalidationLog {
         }
     }
 
-    /// Learns marks from what the log answered to `call`; `None` where it cannot be read.
+    /// Applies the entries of a reply to `call`; `None` where it cannot be read.
     fn apply(&mut self, answer: &[u8], call: &LogCall, invalidations: &mut Marks) -> Option<AppliedReply> {
         let Appended { clock, last, dropped, dropped_at, epoch, marks: entries } = Appended::read(answer)?;
-        // To a call of another epoch, a log answers with all that it has.
+        // To a call of another epoch, a log replies with all its entries.
         let is_expected = call.epoch == epoch;
         let after = if is_expected { call.after } else { 0 };
         if after < dropped {
@@ -455,17 +460,18 @@ impl InvalidationLog {
             wire::apply(entry, invalidations, Timestamp(at));
         }
         let source = if epoch == self.epoch {
-            // One that has gone back to an earlier state of it would give the same numbers to other marks.
+            // A log that was restored from an earlier state would reuse numbers.
             if is_expected && after > last { ReplySource::Replacement } else { ReplySource::Current }
         } else if self.epoch == 0 || self.epoch == call.epoch {
             ReplySource::Replacement
         } else {
-            // The call was made before the present one was heard, which tells the next call whether it still is the present one.
+            // The call began before the present log was known. The next call shows whether it
+            // still is the present one.
             ReplySource::Former
         };
         match source {
             ReplySource::Replacement => (self.epoch, self.after) = (epoch, last),
-            // Nothing is missing between what was known and what this answer begins with.
+            // No entry is missing between the known ones and this reply's first.
             ReplySource::Current if after <= self.after => self.after = self.after.max(last),
             ReplySource::Current | ReplySource::Former => {}
         }
@@ -473,32 +479,32 @@ impl InvalidationLog {
     }
 }
 
-/// What an answer says beside its marks.
+/// What a reply says besides its entries.
 #[derive(Clone, Copy, Debug)]
 struct AppliedReply {
     clock: Timestamp,
     source: ReplySource,
 }
 
-/// Of whom an answer is.
+/// Which log a reply comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReplySource {
     Current,
-    /// The first one ever heard, or one that has taken the other's place.
+    /// The first log, or one that has replaced the former.
     Replacement,
-    /// One whose place another may have taken.
+    /// One that may have been replaced.
     Former,
 }
 
-/// For how many milliseconds something has been; `None` where it has not begun, by a clock that was set back.
+/// The age in milliseconds; `None` of a future time, after a clock step back.
 fn age(began: Timestamp, now: Timestamp) -> Option<u64> {
     now.0.checked_sub(began.0)
 }
 
-/// After how many failures of the last so many the log is left alone for a while: whoever waits for it waits in vain.
+/// How many of the latest calls must fail for the breaker to open.
 const MAX_FAILURES: u32 = 3;
 
-/// Tells the log again, after a while.
+/// A later retry.
 fn retry(handle: RequestHandle, attempt: u32) -> Effect {
     Effect::new(
         handle,

@@ -1,24 +1,24 @@
-//! Memory of requests that ended, for the next, so that an answer from memory allocates little.
+//! Memory of ended requests for the next ones, so that an answer from memory allocates little.
 //!
-//! Knows no request. Invariant: what is kept is bounded, by [`MAX_BYTES`] in all.
+//! It knows no request. Invariant: the pooled memory is bounded, by [`MAX_BYTES`] in all.
 
 use model::request::RowQuery;
 use protocol::call::Call;
 use protocol::response_buffer::ResponseBuffer;
 
-/// The largest answer whose memory is kept for the next: 2 MiB, past which answers are rare and the memory is better free.
+/// The largest response buffer that is pooled: 2 MiB. Larger ones are rare, and are better freed.
 const MAX_BUFFER: usize = 2 << 20;
 
-/// The most of any other memory that is kept for the next request, in bytes.
+/// The most of any other pooled memory, in bytes.
 const MAX_OTHER: usize = 320 << 10;
 
 /// The most that is kept in all, in bytes.
 pub(super) const MAX_BYTES: usize = MAX_BUFFER + 4 * MAX_OTHER;
 
-/// What is kept.
+/// The pooled memory.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    /// It also has the lists of features that earlier requests named.
+    /// With the cache of feature lists.
     call: Option<Box<Call>>,
     query: Option<Box<RowQuery>>,
     buffer: ResponseBuffer,
@@ -29,27 +29,27 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// A call to read a request into.
+    /// An empty request to parse into.
     pub(super) fn take_feature_request(&mut self) -> Box<Call> {
         self.call.take().unwrap_or_default()
     }
 
-    /// Takes back the call of a request that ended.
+    /// Takes back the parsed request of an ended one.
     pub(super) fn recycle_feature_request(&mut self, call: Box<Call>) {
         self.call = Some(call);
     }
 
-    /// Takes back the call of a request that waited, if the next has none yet.
+    /// The same of a request that waited, if the pool has none.
     pub(super) fn recycle_if_empty(&mut self, call: Box<Call>) {
         self.call.get_or_insert(call);
     }
 
-    /// Keeps for the next request what the call of one remembers that is going to wait.
+    /// Moves the feature-list cache of a request that will wait into the pool.
     pub(super) fn detach_lists(&mut self, call: &mut Call) {
         self.call = Some(Box::new(call.successor()));
     }
 
-    /// Has the call of a request that waited take over what is remembered of others.
+    /// Moves the feature-list cache of the pool into a request that waited.
     pub(super) fn attach_lists(&mut self, call: &mut Call) {
         if let Some(mut spare) = self.call.take() {
             call.succeed(&mut spare);
@@ -68,14 +68,14 @@ impl Pool {
         core::mem::take(&mut self.buffer)
     }
 
-    /// Takes back the memory of an answer that was sent, where it is more than is there and not too much.
+    /// Takes back the buffer of a sent reply, if it is the larger one and not too large.
     pub(super) fn recycle_buffer(&mut self, buffer: ResponseBuffer) {
         if buffer.capacity() > self.buffer.capacity() && buffer.capacity() <= MAX_BUFFER {
             self.buffer = buffer;
         }
     }
 
-    /// Lets go of what few requests need.
+    /// Frees what few requests need.
     #[inline]
     pub(super) fn trim(&mut self) {
         if let Some(call) = &mut self.call {
@@ -92,7 +92,7 @@ impl Pool {
         }
     }
 
-    /// The memory that it takes beside the remembered lists, in bytes.
+    /// The pooled memory besides the feature-list cache, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.buffer.capacity()
             + self.call.as_deref().map_or(0, Call::size)
@@ -101,7 +101,7 @@ impl Pool {
             + self.entities.capacity()
     }
 
-    /// The memory that the remembered lists take, in bytes.
+    /// The memory of the feature-list cache, in bytes.
     pub(super) fn list_cache_bytes(&self) -> usize {
         self.call.as_deref().map_or(0, Call::lists_size)
     }

@@ -1,8 +1,8 @@
-//! Learning from requests and fetching ahead of them: sessions by their key, predictions as requests made anew, and the
-//! model that isolates leave to each other in L2.
+//! Prefetch at the service: sessions by their key, training, predictions as requests, and the model that
+//! isolates share in L2.
 //!
-//! Knows no rule of what is worth fetching; that is the engine's. Invariant: nothing here is done before a request's
-//! answer but to learn from it: the rest is ordered for afterwards.
+//! It does not know what is worth fetching, which the engine decides. Invariant: before an answer it only
+//! trains; all else is scheduled for afterwards.
 
 use std::rc::Rc;
 
@@ -23,19 +23,19 @@ use origin::replay;
 use protocol::plan::Plan;
 use protocol::request::ParsedRequest;
 
-/// What is kept for a project beside its rows.
+/// The key of a project's model. Stored, so it does not change.
 const MODEL: &str = "learned";
 
-/// Says what to learn, what to fetch ahead, and when what was learned is left to others.
+/// Trains on requests, makes predicted ones, and persists the model.
 #[derive(Debug)]
 pub(super) struct PrefetchScheduler {
     config: Rc<Config>,
     seed: u64,
-    /// When what is learned is left in the store; `None` before the first session.
+    /// When the model is next persisted; `None` before the first session.
     persist_at: Option<Timestamp>,
 }
 
-/// Requests of one shape that are made ahead of their callers.
+/// Predicted requests of one shape.
 #[derive(Debug)]
 pub(super) struct PrefetchBatch {
     pub(super) request: ParsedRequest<'static>,
@@ -53,7 +53,7 @@ impl PrefetchScheduler {
         self.persist_at = self.persist_at.map(|at| at.minus(millis));
     }
 
-    /// What the engine knows a session by, from what the body of a request calls it, or else its header.
+    /// The engine's name of a session, from the request's body or else its header.
     pub(super) fn session(&self, protocol: &Protocol, body: &[u8], header: Option<&str>) -> Option<u64> {
         let mut scratch = String::new();
         let named = protocol.options().and_then(|options| options.session);
@@ -62,7 +62,7 @@ impl PrefetchScheduler {
         is_one.then(|| fingerprint(named.as_bytes(), self.seed))
     }
 
-    /// Learns from a request; what to look into once it has its answer.
+    /// Trains on a request. Returns the predictions to act on after its answer.
     pub(super) fn train(
         &self,
         engine: &mut Engine,
@@ -96,7 +96,7 @@ impl PrefetchScheduler {
         (is_due || !predictions.as_slice().is_empty()).then(|| Box::new(predictions))
     }
 
-    /// What was predicted as requests, a batch for each shape.
+    /// The predictions as requests, a batch for each shape.
     #[inline(never)]
     pub(super) fn batches(
         &self,
@@ -133,7 +133,7 @@ impl PrefetchScheduler {
         Some(PrefetchBatch { request, plan, predictions })
     }
 
-    /// With the first session, a read of what other isolates have learned.
+    /// With the first session, a read of the shared model.
     pub(super) fn load_model(&mut self, session: Option<u64>, now: Timestamp) -> Option<IoRequest> {
         let prefetch = &self.config.prefetch;
         if session.is_none()
@@ -147,7 +147,7 @@ impl PrefetchScheduler {
         Some(IoRequest::ReadStore { tier: Tier::L2, shard: 0, keys: vec![self.model_key()] })
     }
 
-    /// Leaves what is learned to other isolates, when that is due.
+    /// Persists the model for other isolates, when that is due.
     #[inline(never)]
     pub(super) fn persist_model(&mut self, engine: &Engine, now: Timestamp) -> Option<(Continuation, IoRequest)> {
         if self.persist_at.is_none_or(|at| now < at) {
@@ -166,7 +166,7 @@ impl PrefetchScheduler {
         Some((Continuation::Write(write), io_request))
     }
 
-    /// What came of [`PrefetchScheduler::load_model`].
+    /// Merges the model that [`PrefetchScheduler::load_model`] read.
     #[inline(never)]
     pub(super) fn on_model_loaded(&self, engine: &mut Engine, result: IoResult, now: Timestamp) {
         let IoResult::Read(Ok(values)) = result else { return };
@@ -182,7 +182,8 @@ impl PrefetchScheduler {
     }
 }
 
-/// The entities of a request that are learned from, and how many they are; `buffer` takes those keys that stand in pieces.
+/// The entities of a request to train on, and their number; `buffer` takes keys that consist of several
+/// columns.
 pub(super) fn entities<'a>(
     query: &'a RowQuery,
     shape: &Shape,

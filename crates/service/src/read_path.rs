@@ -1,8 +1,8 @@
-//! The read path: from a request for features to the engine's session, and from what the session gives to a reply.
+//! The read path: from a feature request to the engine's session, and from its progress to a reply.
 //!
-//! Stands between the protocols, which know JSON, and the engine, which knows rows. Knows neither of the registry nor of the
-//! invalidation log: whoever calls it has waited for them. Invariant: what is all in L1 is answered at once, and copies nothing of the
-//! request.
+//! It stands between the protocols, which know JSON, and the engine, which knows rows. It knows neither
+//! the registry nor the invalidation log, which its caller has awaited. Invariant: what L1 has is answered
+//! at once, without a copy of the request.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -34,7 +34,7 @@ use origin::planner::Planner;
 use protocol::plan::{Plan, Planned};
 use protocol::request::ParsedRequest;
 
-/// What rows are served by.
+/// The parts that serve rows.
 #[derive(Debug)]
 pub(super) struct ReadPath {
     pub(super) config: Rc<Config>,
@@ -46,11 +46,11 @@ pub(super) struct ReadPath {
     pub(super) bodies: OriginBodies,
 }
 
-/// How far a request has come.
+/// The result of advancing a request.
 #[derive(Debug, Default)]
 pub(super) struct Advanced {
     pub(super) transition: Transition,
-    /// The job that it was a part of, to be gone on with, since this part is done.
+    /// The warm-up that it was a part of, to be continued, since this part is done.
     pub(super) job: Option<Box<WarmJob>>,
 }
 
@@ -73,7 +73,7 @@ impl ReadPath {
         }
     }
 
-    /// Puts what is under way back by so many milliseconds, and what is to be done at some time: the clock that it went by was ahead.
+    /// Shifts all times back by so many milliseconds, after a clock that was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
         self.engine.set_back(millis);
         self.planner.set_back(millis);
@@ -81,18 +81,18 @@ impl ReadPath {
         self.answers.recorder.set_back(millis);
     }
 
-    /// Whether so many bytes more may wait for a request of this priority.
+    /// Whether pending work of this priority may take so many bytes more.
     pub(super) fn has_room(&mut self, requests: &RequestsInProgress, priority: Priority, bytes: usize) -> bool {
         self.set_external_bytes(requests);
         self.engine.has_room(priority, bytes)
     }
 
-    /// Tells the engine what requests that wait take beside it.
+    /// Sets the memory that pending requests take outside the engine.
     fn set_external_bytes(&mut self, requests: &RequestsInProgress) {
         self.engine.set_external_bytes(requests.bytes() + self.bodies.bytes());
     }
 
-    /// Reads a body as a request.
+    /// Parses a body.
     pub(super) fn parse<'b>(
         &mut self,
         protocol: &mut Protocol,
@@ -108,7 +108,7 @@ impl ReadPath {
         }
     }
 
-    /// What the engine is asked for a request.
+    /// The row query of a request.
     pub(super) fn query(
         &mut self,
         protocol: &Protocol,
@@ -140,7 +140,7 @@ impl ReadPath {
         }
     }
 
-    /// Serves a request by its plan, be it a part of a job.
+    /// Serves a planned request, possibly a part of a warm-up.
     pub(super) fn serve_plan(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -212,7 +212,7 @@ impl ReadPath {
                 }
                 self.pool.detach_lists(&mut request.call);
                 let progress = self.engine.revalidate(handle.session(), query, answer, pattern_limits, now);
-                // What goes on behind an answer is in no trace.
+                // Background work belongs to no trace.
                 let context = RequestContext { trace: None, ..context.to_owned() };
                 let mut rows = RowRequest::new(request, context, plan, pattern_limits);
                 rows.is_answered = true;
@@ -248,7 +248,7 @@ impl ReadPath {
         }
     }
 
-    /// Brings rows that came with their values into the tiers, as a part of a job.
+    /// Loads rows with given values into the tiers, as a part of a warm-up.
     pub(super) fn load(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -263,7 +263,7 @@ impl ReadPath {
         self.advance(requests, handle, rows, progress, now)
     }
 
-    /// Fetches ahead what was predicted, and leaves what is learned to other isolates when that is due.
+    /// Prefetches what was predicted, and persists the model when that is due.
     pub(super) fn prefetch_predicted(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -288,7 +288,7 @@ impl ReadPath {
         transition
     }
 
-    /// Does what a session's progress says: its effects, its answer if it gave one, its end if it is over.
+    /// Applies a session's progress: its effects, its answer, its end.
     pub(super) fn advance(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -337,7 +337,7 @@ impl ReadPath {
         park(requests, &mut self.pool, handle, rows, transition, is_over, woken, now).into()
     }
 
-    /// As [`ReadPath::advance`], for a request that takes its reply in parts.
+    /// As [`ReadPath::advance`], for a streamed reply.
     #[inline(never)]
     fn advance_stream(
         &mut self,
@@ -390,7 +390,7 @@ impl ReadPath {
             self.answers.record(rows.answered(&answer), &rows.timings, status, now);
         }
         if has_ended && !is_last {
-            // Whatever else was asked of the origin would be refused too, and nobody wants it any more.
+            // The origin would refuse the rest too, and no one needs it any more.
             woken.extend(self.engine.abandon(handle.session(), now));
             transition.effects.clear();
         }
@@ -398,7 +398,7 @@ impl ReadPath {
         park(requests, &mut self.pool, handle, rows, transition, is_over, woken, now)
     }
 
-    /// The reply with an answer.
+    /// Writes an answer as a reply.
     fn reply(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -416,7 +416,7 @@ impl ReadPath {
     }
 }
 
-/// Keeps a request for as long as its session goes on.
+/// Parks a request until its session advances.
 #[expect(clippy::too_many_arguments, reason = "all that a transition comes to")]
 fn park(
     requests: &mut RequestsInProgress,
@@ -440,7 +440,7 @@ fn park(
     Transition { handle: (!is_over).then_some(handle), woken: handles(woken), ..transition }
 }
 
-/// Has the host come back once the answer is out.
+/// Schedules a prefetch after the answer.
 fn schedule(requests: &mut RequestsInProgress, predictions: Option<Box<Predictions>>, now: Timestamp) -> Vec<Effect> {
     let effect = predictions.map(|predictions| {
         let pending = Pending::PrefetchScheduled { predictions, began: now };
@@ -449,7 +449,7 @@ fn schedule(requests: &mut RequestsInProgress, predictions: Option<Box<Predictio
     effect.into_iter().collect()
 }
 
-/// A part of a job that cannot even be begun.
+/// A part of a warm-up that cannot begin.
 fn skipped(mut job: Box<WarmJob>) -> Advanced {
     job.skip();
     Advanced { transition: Transition::default(), job: Some(job) }

@@ -1,7 +1,8 @@
-//! The results of the read path's effects: rows of a store, the origin's answers, timers, readers who have read, and writes of rows.
+//! The results of the read path's effects: store reads, origin responses, timers, readers, and store
+//! writes.
 //!
-//! Each is told to the engine, and the session's progress goes the way of all. Invariant: what comes for a request that is over changes
-//! nothing.
+//! Each result goes to the engine, and the session's progress through [`ReadPath::advance`]. Invariant:
+//! the result of an ended request changes nothing.
 
 use crate::bypass::Bypass;
 use crate::engine_effects;
@@ -15,7 +16,7 @@ use model::answer::Tier;
 use model::time::Timestamp;
 
 impl ReadPath {
-    /// A store has answered to a read.
+    /// A store has answered a read.
     pub(super) fn on_read(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -32,8 +33,8 @@ impl ReadPath {
         self.advance(requests, handle, rows, progress, now)
     }
 
-    /// When a request asked the origin. Whatever the origin read, it read after it was asked: a value counts as fetched then, and never
-    /// looks younger than it is.
+    /// When an origin call began. The origin read its values afterwards, so they count as fetched then
+    /// and never look younger than they are.
     pub(super) fn call_began(
         &self,
         requests: &RequestsInProgress,
@@ -44,7 +45,7 @@ impl ReadPath {
         Some(self.engine.call_began(handle.session(), call).unwrap_or(rows.context.began))
     }
 
-    /// The origin has answered to a call that was made at `began`; what it answered counts as fetched at `stamp`.
+    /// The origin has answered a call that began at `began`; its values count as fetched at `stamp`.
     pub(super) fn on_fetched(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -69,7 +70,7 @@ impl ReadPath {
         self.advance(requests, handle, rows, progress, now)
     }
 
-    /// Another request has woken it, or a timer of its own has gone off.
+    /// Another request woke it, or its own timer fired.
     pub(super) fn wake(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -83,7 +84,7 @@ impl ReadPath {
         self.advance(requests, handle, rows, progress, now)
     }
 
-    /// Lets a reply in parts go on: its reader has taken the last one, or there is room for more.
+    /// Continues a streamed reply: its reader has taken the last chunk, or has room for more.
     pub(super) fn resume(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -96,12 +97,12 @@ impl ReadPath {
         self.advance(requests, handle, rows, progress, now).transition
     }
 
-    /// Forgets a session whose request is forgotten; others may go on in its place.
+    /// Ends the session of an ended request. Returns the requests that may advance in its place.
     pub(super) fn abandon(&mut self, handle: RequestHandle, now: Timestamp) -> Vec<RequestHandle> {
         handles(self.engine.abandon(handle.session(), now))
     }
 
-    /// Leaves a request and all of its shape to the origin, which answers it in a way of its own.
+    /// Passes a request through to the origin, and all later ones of its shape.
     fn pass_through(&mut self, handle: RequestHandle, rows: &RowRequest, base: String, now: Timestamp) -> Transition {
         self.planner.leave_to_origin(&rows.plan);
         let woken = self.abandon(handle, now);
@@ -111,7 +112,7 @@ impl ReadPath {
         Transition { response, woken, ..Transition::default() }
     }
 
-    /// A store has answered to a write of rows: what is to be written next.
+    /// A store has answered a write of rows. Returns the next writes.
     pub(super) fn on_written(
         &mut self,
         handle: RequestHandle,

@@ -1,8 +1,8 @@
-//! What is told of requests as they end, for the aggregator.
+//! Records requests and operations as they end, for the aggregator.
 //!
-//! It knows no windows, no promises and no alerts, and keeps nothing but what has not been taken yet. Its invariant: no reply waits
-//! for any of it. A request is told by one call that allocates nothing, and what was told goes out behind replies, a second later at
-//! the most.
+//! It knows no windows, SLOs or alerts, and keeps only what has not been taken. Invariant: no reply waits
+//! for it. A request is recorded by one call that allocates nothing, and the records are taken in the
+//! background within a second.
 
 use crate::request::RequestContext;
 use crate::timings::Timings;
@@ -17,23 +17,24 @@ use telemetry::record::{self, Batch, Path, Records, Request, Rows, SpanName};
 use telemetry::snapshot::GaugeSnapshot;
 use telemetry::trace::Context;
 
-/// How long what was told waits for more, in milliseconds.
+/// The interval at which records are taken, in milliseconds.
 const FLUSH_INTERVAL_MILLIS: u64 = 1_000;
 
-/// How long after its time an effect may be performed, in milliseconds, before it counts as lost with its request.
+/// How long past its time a scheduled flush counts as lost with its request, in milliseconds.
 const FLUSH_LOST_AFTER_MILLIS: u64 = 30_000;
 
-/// What was told and not taken yet, and what of requests is to be told.
+/// The records that were not taken yet, and the settings.
 #[derive(Debug)]
 pub(super) struct Recorder {
     records: Records,
     is_enabled: bool,
     max_views: usize,
-    /// Of requests without a trace of their own, how many begin one, in percent; none where nobody collects them.
+    /// The share of requests without a trace that begin one, in percent; `None` where no collector is
+    /// configured.
     trace_sampling_percent: Option<u64>,
-    /// When it was last taken.
+    /// When the records were last taken.
     taken_at: Timestamp,
-    /// Until when it is on its way to be taken; and whether that is because there was much.
+    /// Until when a flush is expected, and whether it is urgent.
     flush_expected_until: Timestamp,
     is_flush_urgent: bool,
 }
@@ -57,13 +58,13 @@ impl Recorder {
         self.records.size()
     }
 
-    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    /// Shifts its times back by so many milliseconds, after a clock that was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
         self.taken_at = self.taken_at.minus(millis);
         self.flush_expected_until = self.flush_expected_until.minus(millis);
     }
 
-    /// In how many milliseconds what was told is to be taken, where no effect says so yet.
+    /// In how many milliseconds the records are to be taken, where no flush is scheduled yet.
     #[inline]
     pub(super) fn due(&mut self, now: Timestamp) -> Option<u64> {
         if self.records.is_empty() {
@@ -79,7 +80,7 @@ impl Recorder {
         Some(delay)
     }
 
-    /// Where in a trace a request stands that comes with this header, if with any; `None` where it is in none.
+    /// The trace context of a request with this header; `None` where it belongs to no trace.
     pub(super) fn trace(&self, traceparent: &str, mut random: impl FnMut() -> u64) -> Option<Context> {
         if !self.is_enabled || (traceparent.is_empty() && self.trace_sampling_percent.is_none()) {
             return None;
@@ -91,14 +92,14 @@ impl Recorder {
         })
     }
 
-    /// Tells of an operation of a tier that began then and ends now.
+    /// Records an operation of a tier.
     pub(super) fn operation(&mut self, tier: Tier, began: Timestamp, has_failed: bool, now: Timestamp) {
         if let Some(tier) = recorded_tier(tier).filter(|_| self.is_enabled) {
             self.records.operation(tier, has_failed, now.millis_since(began), now);
         }
     }
 
-    /// Tells of a write that has passed through since then.
+    /// Records a passed-through write.
     pub(super) fn write(&mut self, began: Timestamp, now: Timestamp) {
         if self.is_enabled {
             let millis = now.millis_since(began);
@@ -107,14 +108,14 @@ impl Recorder {
         }
     }
 
-    /// Takes what was told since this was last called, with how the engine stands: a batch for the aggregator.
+    /// Takes the records since the last call, with the gauges: a batch for the aggregator.
     pub(super) fn take(&mut self, gauges: GaugeSnapshot, now: Timestamp) -> Batch {
         self.taken_at = now;
         (self.flush_expected_until, self.is_flush_urgent) = (Timestamp::default(), false);
         self.records.take(gauges, now)
     }
 
-    /// Tells of a request that ends now.
+    /// Records a request that ends now.
     pub(super) fn request(&mut self, ended: &CompletedRequest<'_>, now: Timestamp) {
         if !self.is_enabled {
             return;
@@ -144,7 +145,7 @@ impl Recorder {
             return self.records.request(&request, &[], now);
         };
         if plan.service.is_some() {
-            // Its members stand in the rows.
+            // The rows name its members.
             let row = answer.found.iter().find_map(|found| found.row.as_ref());
             request.features = row.map_or(0, |row| row.schema().features().len() as u64);
         }
@@ -166,7 +167,7 @@ impl Recorder {
             };
         }
         let records = &mut self.records;
-        // A name that nobody has answered to is a caller's own, and no label.
+        // A view name that no origin has confirmed is the caller's own, and no label.
         let is_known = plan.told.get().is_some() || (status == 200 && !request.is_lacking);
         let others: Vec<u8>;
         let numbers = if is_known {
@@ -183,7 +184,7 @@ impl Recorder {
         }
     }
 
-    /// Tells of the spans of a request that ends now.
+    /// Records the spans of a request that ends now.
     fn spans(&mut self, trace: &Context, path: Path, ended: &CompletedRequest<'_>, now: Timestamp) {
         if self.trace_sampling_percent.is_none() || !trace.is_sampled() {
             return;
@@ -198,11 +199,11 @@ impl Recorder {
     }
 }
 
-/// How much a request asks for.
+/// The size of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestSize {
     entities: usize,
-    /// Each as often as it is named; none of a feature service, whose members the origin names.
+    /// Each as often as it is named; 0 of a feature service, whose members the origin names.
     features: usize,
 }
 

@@ -1,4 +1,5 @@
-//! Replies: status, headers in their standard forms, body.
+//! Replies: status, headers in their standard forms, body. It knows no engine state. Invariant: an error
+//! has one form in each protocol.
 
 use std::borrow::Cow;
 
@@ -22,7 +23,7 @@ pub struct Reply {
     body: Body,
 }
 
-/// What an answer with features says of itself, put into headers when they are asked for.
+/// The cache headers of a feature answer, built when they are read.
 #[derive(Debug)]
 struct CacheMetadata {
     cache_status: Cow<'static, str>,
@@ -109,7 +110,7 @@ impl Reply {
         self
     }
 
-    /// The same, telling of the trace that its request is in.
+    /// The same, with the trace of its request.
     pub(super) fn with_traceparent(mut self, traceparent: Option<String>) -> Reply {
         if let Some(traceparent) = traceparent {
             self.headers.push(Header { name: "traceparent", value: traceparent.into() });
@@ -161,7 +162,7 @@ impl Reply {
     }
 }
 
-/// One member for each tier that was asked, the one closest to the origin first, as RFC 9211 has it.
+/// `Cache-Status` (RFC 9211): one member for each tier that was read, the one closest to the origin first.
 fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
     let tier_counts = &answer.tier_counts;
     if tier_counts.l1_misses == 0 {
@@ -197,7 +198,7 @@ fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
     members.join(", ").into()
 }
 
-/// How long the request took, by which pattern it was served, and how long its tiers took.
+/// `Server-Timing`: how long the request took, its serving pattern, and how long each tier took.
 fn server_timing(pattern: ServingPattern, took_millis: u64, timings: &Timings) -> Cow<'static, str> {
     if took_millis == 0 && timings.by_tier().iter().all(|(_, millis)| millis.is_none()) {
         return Cow::Borrowed(match pattern {
@@ -223,14 +224,14 @@ fn server_timing(pattern: ServingPattern, took_millis: u64, timings: &Timings) -
     text.into()
 }
 
-/// A request that is refused since too many wait already. What is not urgent is told to slow down, the rest that we cannot.
+/// The reply to a shed request. A low priority gets 429, all others 503.
 pub(super) fn overloaded(is_feast: bool, priority: Priority, retry_seconds: u64) -> Reply {
     let status = if priority == Priority::Low { 429 } else { 503 };
-    let detail = "more requests wait than `load.max_pending_requests` and `memory.pending_bytes` allow";
+    let detail = "pending requests exceed `load.max_pending_requests` or `memory.pending_bytes`";
     let mut reply = if is_feast {
         Reply::json(status, Cow::Owned(feast::error_string(detail)))
     } else {
-        Reply::problem(status, problem::body(status, "overloaded", "Too many requests wait", detail))
+        Reply::problem(status, problem::body(status, "overloaded", "Too many requests are pending", detail))
     };
     reply.headers.push(Header { name: "retry-after", value: retry_seconds.to_string().into() });
     reply
@@ -238,7 +239,7 @@ pub(super) fn overloaded(is_feast: bool, priority: Priority, retry_seconds: u64)
 
 pub(super) fn forbidden() -> Reply {
     let detail = "the request needs `Authorization: Bearer` with the secret `FEATHEREDGE_OPERATOR_TOKEN`";
-    Reply::problem(403, problem::body(403, "forbidden", "This is for operators", detail))
+    Reply::problem(403, problem::body(403, "forbidden", "The scope `admin` is required", detail))
 }
 
 pub(super) fn method_not_allowed(allow: &'static str) -> Reply {
@@ -249,9 +250,9 @@ pub(super) fn method_not_allowed(allow: &'static str) -> Reply {
     reply
 }
 
-/// What Feast's server answers to a path that it does not know, with the reason.
+/// 404 for an unknown path.
 pub(super) fn not_found(path: &str) -> Reply {
-    let detail = format!("no such path: {path}; the built-in origin answers /get-online-features alone");
+    let detail = format!("no such path: {path}; the built-in origin serves only /get-online-features");
     Reply::problem(404, problem::body(404, "not-found", "There is nothing at this path", &detail))
 }
 
@@ -263,7 +264,7 @@ pub(super) fn not_ready(reason: &str) -> Reply {
     Reply::problem(503, problem::body(503, "not-ready", "The service is not ready", reason))
 }
 
-/// What its protocol says of a request that is refused.
+/// A refusal in the request's protocol.
 pub(super) fn refused(protocol: &Protocol, refusal: &Refusal, body: &[u8]) -> Reply {
     match protocol {
         Protocol::Feast => Reply::json(refusal.status(), Cow::Owned(feast::refusal(refusal, body))),
@@ -271,12 +272,12 @@ pub(super) fn refused(protocol: &Protocol, refusal: &Refusal, body: &[u8]) -> Re
     }
 }
 
-/// The same where no protocol of features is spoken.
+/// A refusal as a problem.
 pub(super) fn refused_as_problem(refusal: &Refusal) -> Reply {
     Reply::problem(refusal.status(), problem::refusal(refusal))
 }
 
-/// The reply where the origin failed and too little is there without it.
+/// The reply where the origin failed and too little is known without it.
 ///
 /// What the origin refused goes to the caller, who would have it of Feast too, and in the native protocol where the caller
 /// is at fault. An origin that is down costs its own share alone: what is there is served, and the rest is marked invalid.
@@ -289,7 +290,7 @@ pub(super) fn failed(protocol: &Protocol, answer: &Answer, has_anything: bool) -
     (is_refused || !has_anything).then(|| origin_failure(protocol.is_feast(), failure))
 }
 
-/// What the origin said itself, an error or that it has nothing to say, or in its stead what went wrong with it.
+/// The origin's own error or empty answer, or a problem in its place.
 pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
     let (status, code, detail) = match failure {
         OriginFailure::Refused { status, content_type, body } => {
@@ -306,7 +307,7 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
         OriginFailure::TimedOut => (504, "origin-timeout", "the origin did not answer in time".to_owned()),
         OriginFailure::Unreachable => (502, "origin-unreachable", "the origin cannot be reached".to_owned()),
         OriginFailure::LeftAlone { retry_millis } => {
-            let detail = "the origin failed so often of late that it is left alone for a while";
+            let detail = "the circuit breaker of the origin is open after repeated failures";
             let mut reply = if is_feast {
                 Reply::json(503, Cow::Owned(feast::error_string(detail)))
             } else {
@@ -317,7 +318,7 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
             return reply;
         }
         OriginFailure::Unexpected { status } => {
-            let what = if (300..400).contains(status) { "a redirect, which is not followed" } else { "no features" };
+            let what = if (300..400).contains(status) { "redirects are not followed" } else { "no features" };
             (502, "origin-invalid-response", format!("the origin answered with status {status}: {what}"))
         }
         OriginFailure::Empty if is_feast => return Reply::json(200, Cow::Borrowed(b"{\"results\":[]}")),

@@ -1,4 +1,5 @@
-//! What the engine is asked for a request: its keys, row by row, and what it insists on.
+//! The row query of a request: its keys, row by row, and its constraints. It knows no tier. Invariant:
+//! keys are in the plan's order.
 
 use std::rc::Rc;
 
@@ -9,7 +10,7 @@ use model::request::{Cohort, Consistency, Priority, RowQuery};
 use protocol::plan::Plan;
 use protocol::request::ParsedRequest;
 
-/// The engine's view of a request; a key may be `key_bytes` long.
+/// Builds the row query of a request; a key may have `key_bytes` bytes.
 pub(super) fn row_query(
     pool: &mut Pool,
     protocol: &Protocol,

@@ -1,7 +1,7 @@
-//! A request that waits for rows, or goes on behind its reply: what it was, and what it has begun.
+//! A request that awaits rows or continues in the background: its context, and its origin calls.
 //!
-//! Knows what to ask of the origin for it and what the answer means, and decides nothing. Invariant: each call to the origin is
-//! remembered until it is answered.
+//! It knows how to phrase an origin call and parse its response, and decides nothing. Invariant: each
+//! origin call is remembered until it is answered.
 
 use std::rc::Rc;
 
@@ -32,29 +32,30 @@ pub(super) struct RowRequest {
     pub(super) context: RequestContext<'static>,
     pub(super) plan: Rc<Plan>,
     pub(super) pattern_limits: PatternLimits,
-    /// The calls to the origin under way.
+    /// The origin calls in progress.
     fetches: Vec<(u32, FetchSpec)>,
     pub(super) timings: Timings,
-    /// Whether it has its reply, and goes on behind it.
+    /// Whether it has its reply and continues in the background.
     pub(super) is_answered: bool,
-    /// What went out so far of a reply in parts.
+    /// What was sent of a streamed reply.
     pub(super) stream: ResponseStream,
-    /// What to fetch ahead once it has.
+    /// What to prefetch after the reply.
     pub(super) prefetch: Option<Box<Predictions>>,
-    /// What it warms the tiers for; then there is no reply of its own.
+    /// The warm-up that it is a part of; it then has no reply of its own.
     pub(super) job: Option<Box<WarmJob>>,
 }
 
-/// What an answer of the origin turned out to be.
+/// A parsed response of the origin.
 pub(super) enum OriginAnswer {
     Rows(Vec<(usize, Row)>),
-    /// An answer without columns that were asked for, which only the origin can put into words.
+    /// A response without all requested columns, which only the origin can phrase.
     OtherColumns {
         base: String,
     },
 }
 
-/// The longest error of the origin that is passed on, in bytes: Feast's are a sentence, or a traceback.
+/// The longest error of the origin that reaches the caller, in bytes: Feast's are a sentence or a
+/// traceback.
 const MAX_ERROR_BYTES: usize = 256 << 10;
 
 impl RowRequest {
@@ -78,14 +79,14 @@ impl RowRequest {
         })
     }
 
-    /// One that begins behind an answer, for nobody.
+    /// A background request without a caller.
     pub(super) fn background(
         request: ParsedRequest<'_>,
         plan: Rc<Plan>,
         pattern_limits: PatternLimits,
         now: Timestamp,
     ) -> Box<RowRequest> {
-        // An answer that lacks columns tells nothing of the requests whose shape it was asked in.
+        // A response that lacks columns says nothing of later requests of this shape.
         let context = RequestContext::new(Protocol::Native(Options::default()), "".into(), now);
         Box::new(RowRequest { is_answered: true, ..*RowRequest::new(request, context, plan, pattern_limits) })
     }
@@ -145,7 +146,7 @@ impl RowRequest {
         effects
     }
 
-    /// The rows in the origin's answer to a call, whose values count as fetched at `stamp`.
+    /// Parses the origin's response to a call; its values count as fetched at `stamp`.
     pub(super) fn parse_answer(
         &mut self,
         handle: RequestHandle,
@@ -168,7 +169,7 @@ impl RowRequest {
         }
         let others = origin::rows_of_others(&table, request, plan, &fetch);
         if !others.is_empty() && others.len() == fetch.rows.len() {
-            return Err(OriginFailure::InvalidResponse("it is of other entities than those asked for".to_owned()));
+            return Err(OriginFailure::InvalidResponse("its entities are not the requested ones".to_owned()));
         }
         if self.context.protocol.is_feast()
             && let Some(base) = origin_requests::forward_base(config)
@@ -176,7 +177,7 @@ impl RowRequest {
         {
             return Ok(OriginAnswer::OtherColumns { base });
         }
-        // A row of another entity costs itself alone.
+        // A row of another entity is dropped alone.
         let is_others =
             |place: &usize| place.checked_rem(request.call.rows).is_some_and(|row| others.binary_search(&row).is_ok());
         let places: Vec<usize> = fetch.places.iter().filter(|place| !is_others(place)).copied().collect();
@@ -188,32 +189,32 @@ impl RowRequest {
         };
         *engine.interner() = interner;
         if let Some(status) = table.unknown_status().filter(|_| origin::is_nothing_known(&rows)) {
-            return Err(OriginFailure::InvalidResponse(format!("no status that is known, but {status}")));
+            return Err(OriginFailure::InvalidResponse(format!("unknown status {status}")));
         }
         Ok(OriginAnswer::Rows(rows))
     }
 }
 
-/// The body of the origin's answer, where it is one.
+/// The body of a successful response.
 fn body_of(fetched: Result<OriginReply, FetchFailure>) -> Result<Vec<u8>, OriginFailure> {
     let OriginReply { status, content_type, body } = fetched.map_err(|failure| match failure {
         FetchFailure::TimedOut => OriginFailure::TimedOut,
         FetchFailure::Unreachable => OriginFailure::Unreachable,
         FetchFailure::NoRoom => OriginFailure::NoRoom,
         FetchFailure::TooLarge => {
-            let limit = "an answer larger than `limits.origin_body_bytes`, or than `memory.pending_bytes`";
+            let limit = "larger than `limits.origin_body_bytes` or `memory.pending_bytes`";
             OriginFailure::InvalidResponse(limit.to_owned())
         }
         FetchFailure::Encoded { coding } => {
-            OriginFailure::InvalidResponse(format!("an answer in the coding `{coding}`, which cannot be undone here"))
+            OriginFailure::InvalidResponse(format!("unsupported content coding `{coding}`"))
         }
     })?;
     match status {
         200 => Ok(body),
-        // A redirect is a matter of this service's configuration, and no answer for its caller.
+        // A redirect is a fault of this service's configuration, and no answer for its caller.
         ..400 => Err(OriginFailure::Unexpected { status }),
         _ if body.len() > MAX_ERROR_BYTES => {
-            let reason = format!("an error ({status}) of {} bytes; {MAX_ERROR_BYTES} are passed on", body.len());
+            let reason = format!("an error ({status}) of {} bytes, more than {MAX_ERROR_BYTES}", body.len());
             Err(OriginFailure::InvalidResponse(reason))
         }
         _ => Err(OriginFailure::Refused { status, content_type, body: body.into() }),

@@ -1,4 +1,4 @@
-//! What the configuration means to the engine and the planner.
+//! Translates the configuration into the settings of the engine and the planner. It decides nothing.
 
 use ::prefetch::patterns;
 use ::prefetch::prefetch::{self as prefetch_governor, Prices};
@@ -21,7 +21,7 @@ use protocol::native::Options;
 /// KV's limit of keys in one bulk read.
 const KV_KEYS_PER_READ: usize = 100;
 
-/// What one call to a shard brings must stay within the 32 MiB that Cloudflare allows it: rows of 32 KB.
+/// One call to a shard must stay within Cloudflare's 32 MiB: rows of 32 KB.
 const SHARD_KEYS_PER_READ: usize = 1_000;
 
 /// What one operation costs where a million cost a cent.
@@ -33,7 +33,7 @@ const ROW_REQUESTS: usize = 2;
 /// A row that collects features takes no more than this part of L1: a mebibyte by default.
 const ROW_PART: usize = 64;
 
-/// What the engine is told.
+/// The engine's settings.
 pub(super) fn engine_settings(config: &Config, has_invalidation_log: bool, seed: u64) -> Settings {
     let l2 = StoreSettings {
         tier: Tier::L2,
@@ -120,7 +120,7 @@ pub(super) fn engine_settings(config: &Config, has_invalidation_log: bool, seed:
             longest_millis: config.writes.job_seconds * 1_000,
             staleness_millis: config.writes.visible_within_ms,
         },
-        // The invalidation log sets the clocks of all that keep to it.
+        // The invalidation log sets the clocks of all isolates that use it.
         max_clock_skew_millis: if has_invalidation_log { 0 } else { config.writes.max_clock_skew_ms },
         max_sessions: load.max_pending_requests,
         pending_bytes: config.memory.pending_bytes,
@@ -146,7 +146,7 @@ pub(super) fn max_servable_age(config: &Config) -> u64 {
     (ttl + freshness.stale_if_error_seconds.max(freshness.stale_while_revalidate_seconds)).saturating_mul(1_000)
 }
 
-/// What the planner is told.
+/// The planner's settings.
 pub(super) fn project(config: &Config, seed: u64) -> Project {
     let freshness = &config.freshness;
     let millis = |seconds: u64| seconds.saturating_mul(1_000);

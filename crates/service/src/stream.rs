@@ -1,8 +1,8 @@
-//! Replies in parts: a line for each entity as it becomes complete, and a last one with what is to be said of all.
+//! Streamed replies: a line for each entity when it is complete, and a last line for the whole.
 //!
-//! Knows neither when an entity is complete nor how a line reads. Invariants: the head goes out with the first lines of which
-//! anything is there, so that an error that is known before is an ordinary reply; and after one part no other goes out
-//! until it was taken, but for the last, which the deadline brings at the latest.
+//! It knows neither when an entity is complete nor the format of a line. Invariants: the head is sent with
+//! the first lines that have a value, so an earlier error is an ordinary reply; and after a chunk no other
+//! is sent until the reader has taken it, except the last, at the deadline.
 
 use crate::io::{Chunk, Response};
 use crate::reply::{self, Reply};
@@ -12,30 +12,30 @@ use model::answer::Answer;
 use protocol::response_buffer::ResponseBuffer;
 use protocol::{native, problem};
 
-/// What went out so far of a reply in parts.
+/// The state of a streamed reply.
 #[derive(Debug, Default)]
 pub(super) struct ResponseStream {
     written: native::Written,
-    /// What is written and did not go out.
+    /// What is written and not sent.
     unsent: ResponseBuffer,
-    /// Whether anything is there of what was written.
+    /// Whether any written line has a value.
     has_anything: bool,
-    /// Whether the head has gone out.
+    /// Whether the head was sent.
     is_head_sent: bool,
-    /// Whether a part went out that was not taken yet.
+    /// Whether the reader has yet to take a chunk.
     is_paused: bool,
 }
 
-/// What goes out.
+/// What is sent now.
 #[derive(Debug)]
 pub(super) enum StreamOutput {
     /// Nothing yet.
     Nothing,
     /// An error, in place of all lines.
     Failed(Reply),
-    /// A part; no other is to be made until it was taken.
+    /// A chunk; the next waits until the reader has taken it.
     Chunk(Chunk),
-    /// The last part, or all at once.
+    /// The last chunk, or the whole reply.
     Last(Option<Chunk>, Response),
 }
 
@@ -45,7 +45,7 @@ impl ResponseStream {
         self.unsent.capacity() + self.written.size()
     }
 
-    /// Its reader has taken the last part.
+    /// Its reader has taken the last chunk.
     pub(super) fn resume(&mut self) {
         self.is_paused = false;
     }
@@ -64,7 +64,7 @@ impl ResponseStream {
         }
     }
 
-    /// What goes out now of what is written; `head` makes a reply of its body.
+    /// What is sent now; `head` makes a reply of its body.
     pub(super) fn emit(
         &mut self,
         protocol: &Protocol,
@@ -90,14 +90,14 @@ impl ResponseStream {
     }
 }
 
-/// Why some of an answer is missing, where it is known.
+/// Why values are missing, where that is known.
 fn problem_of(answer: &Answer, is_paused: bool) -> Option<Vec<u8>> {
     match &answer.failure {
         _ if answer.tier_counts.missing == 0 => None,
         Some(failure) => Some(reply::origin_failure(false, failure).body().to_vec()),
         None => is_paused.then(|| {
-            let detail = "its deadline came before its reader had taken what was there";
-            problem::body(408, "client-too-slow", "The answer was read too slowly", detail)
+            let detail = "the deadline passed before the client had read the buffered entities";
+            problem::body(408, "client-too-slow", "The client read the response too slowly", detail)
         }),
     }
 }

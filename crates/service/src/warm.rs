@@ -1,8 +1,8 @@
-//! Warming: an operator's `POST /v1/warm` brings rows into the tiers before anybody asks for them.
+//! Warming: an operator's `POST /v1/warm` brings rows into the tiers before they are requested.
 //!
-//! The body is read and planned as a whole before anything is done. Then its groups are gone through one after the other:
-//! what is to be fetched by sessions like any other's, of the lowest priority; what brings its values is written. The reply
-//! waits for the stores.
+//! The body is parsed and planned as a whole before anything is done. Its groups then run one after the
+//! other. Rows to fetch use sessions of the lowest priority; rows with values are written. It knows no
+//! store. Invariant: the reply waits for the stores.
 
 use std::rc::Rc;
 
@@ -24,7 +24,7 @@ use model::time::Timestamp;
 use protocol::plan::{Naming, Plan, Planned};
 use protocol::request::ParsedRequest;
 
-/// Warms for a request's caller what its body says; what that brings counts as fetched at `stamp`.
+/// Warms what a body lists for its caller; the values count as fetched at `stamp`.
 #[inline(never)]
 pub(super) fn begin(
     read_path: &mut ReadPath,
@@ -56,7 +56,7 @@ pub(super) fn begin(
     }
 }
 
-/// Goes on with a job, where a part of one is done; what came of any other request stays as it is.
+/// Continues a warm-up of which a part is done; any other request stays as it is.
 #[inline]
 pub(super) fn advance(
     read_path: &mut ReadPath,
@@ -99,7 +99,7 @@ fn advance_job(
                 read_path.serve_plan(requests, request, &context, plan, Some(job), now)
             }
         };
-        // Its effects are told under the name of the session that gave them.
+        // Its effects carry the handle of the session that issued them.
         handle = next.transition.handle.unwrap_or(handle);
         transition.handle = next.transition.handle;
         transition.effects.extend(next.transition.effects);
@@ -111,7 +111,7 @@ fn advance_job(
     }
 }
 
-/// A store has answered to a write of a job.
+/// A store has answered a write of a warm-up.
 pub(super) fn on_written(
     read_path: &mut ReadPath,
     requests: &mut RequestsInProgress,
@@ -124,7 +124,7 @@ pub(super) fn on_written(
     advance_job(read_path, requests, handle, Transition::default(), job, now)
 }
 
-/// What a group means.
+/// Plans a group.
 fn prepare(
     read_path: &mut ReadPath,
     group: &Group<'_>,
@@ -149,7 +149,7 @@ fn prepare(
     Ok(WarmStep::Load(load(read_path, group, request, plan, query, stamp)?))
 }
 
-/// The rows of a group that brings their values.
+/// The rows of a group with values.
 fn load(
     read_path: &mut ReadPath,
     group: &Group<'_>,

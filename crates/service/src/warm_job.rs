@@ -1,7 +1,7 @@
-//! A job that warms the tiers: what is left of it, and what has been done.
+//! A warm-up job: what remains of it, and what has been done.
 //!
-//! Knows no engine: whoever has one does what [`WarmJob::next`] says and tells what came of it. Invariant: every row of the body is
-//! counted once.
+//! It knows no engine: its caller performs [`WarmJob::next`] and reports the result. Invariant: every row
+//! of the body is counted once.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -16,13 +16,13 @@ use model::time::Timestamp;
 use protocol::plan::Plan;
 use protocol::request::ParsedRequest;
 
-/// A body under way.
+/// A warm-up in progress.
 #[derive(Debug)]
 pub(super) struct WarmJob {
-    /// What is left to be done, the next at the end.
+    /// The remaining steps, the next at the end.
     remaining: Vec<WarmStep>,
     report: Report,
-    /// Writes that the stores have not answered to.
+    /// Store writes in progress.
     writes: usize,
     /// How many rows are being fetched.
     places: usize,
@@ -31,7 +31,7 @@ pub(super) struct WarmJob {
 
 #[derive(Debug)]
 pub(super) enum WarmStep {
-    /// Rows to be fetched where they are not there.
+    /// Rows to fetch where they are missing.
     Fetch {
         request: ParsedRequest<'static>,
         context: RequestContext<'static>,
@@ -41,7 +41,7 @@ pub(super) enum WarmStep {
     Load(Load),
 }
 
-/// Rows that came with their values.
+/// Rows with their values.
 #[derive(Debug)]
 pub(super) struct Load {
     pub(super) query: Box<RowQuery>,
@@ -93,13 +93,13 @@ struct WriteTotals {
 }
 
 impl WarmJob {
-    /// Of all that is to be done, `rows` in all.
+    /// A job of these steps, with `rows` rows in all.
     pub(super) fn new(mut remaining: Vec<WarmStep>, rows: usize, began: Timestamp) -> WarmJob {
         remaining.reverse();
         WarmJob { remaining, report: Report { rows, ..Report::default() }, writes: 0, places: 0, began }
     }
 
-    /// What is to be done next, where it is not too late; `None` where the job is done.
+    /// The next step, before the deadline; `None` where the job is done.
     pub(super) fn next(&mut self, deadline_millis: u64, now: Timestamp) -> Option<WarmStep> {
         let is_late = now.millis_since(self.began) >= deadline_millis;
         let step = self.remaining.pop().filter(|_| !is_late)?;
@@ -110,17 +110,17 @@ impl WarmJob {
         Some(step)
     }
 
-    /// Whether stores have yet to answer to its writes.
+    /// Whether store writes are in progress.
     pub(super) fn awaits_stores(&self) -> bool {
         self.writes > 0
     }
 
-    /// Counts what is to be fetched as failed: it cannot even be begun.
+    /// Counts the rows of the present step as failed, because it cannot begin.
     pub(super) fn skip(&mut self) {
         self.report.failed += self.places;
     }
 
-    /// A store has answered to one of its writes.
+    /// A store has answered one of its writes.
     pub(super) fn on_written(&mut self, tier: Tier, failed: usize) {
         self.writes = self.writes.saturating_sub(1);
         self.written(tier).failed += failed;
@@ -136,7 +136,7 @@ impl WarmJob {
         if tier == Tier::L3 { l3 } else { l2 }
     }
 
-    /// Waits for its own writes, and counts them. Under its name others' rows may be written too.
+    /// Counts its own writes, to wait for them. Its handle may also write rows of other requests.
     pub(super) fn count_writes(&mut self, effects: &[Effect]) {
         for effect in effects {
             if let Continuation::Write(WriteBegun { allowance: None, .. }) = effect.id.continuation
@@ -150,7 +150,7 @@ impl WarmJob {
         }
     }
 
-    /// Counts rows that a store was not written as ones that it did not take.
+    /// Counts unmerged rows as failed writes.
     pub(super) fn count_unmerged(&mut self, unmerged: &[(Tier, u64)]) {
         for &(tier, rows) in unmerged {
             let written = self.written(tier);
@@ -159,7 +159,7 @@ impl WarmJob {
         }
     }
 
-    /// Asks as a job does: after all others, and for as long as the job may take.
+    /// Gives a query the lowest priority and the job's remaining time.
     pub(super) fn apply_limits(&self, query: &mut RowQuery, deadline_millis: u64, now: Timestamp) {
         query.priority = Priority::Low;
         query.max_staleness = None;
@@ -186,7 +186,7 @@ impl WarmJob {
         }
     }
 
-    /// What is told of it once it is done.
+    /// The reply of a job that is done.
     pub(super) fn reply(&self) -> Reply {
         let Report { rows, fetched, fresh, unknown, loaded, failed, origin_calls, stores: [l2, l3] } = &self.report;
         let left = rows.saturating_sub(fetched + fresh + unknown + loaded + failed);

@@ -1,8 +1,9 @@
-//! Writes that pass through this service, and what they make of what is cached: as soon as a write is acknowledged, nothing
-//! that was fetched before it is served by this isolate, nor, where there is an invalidation log, by any other within a bound.
+//! Passed-through writes, and what they invalidate. Once a write is acknowledged, nothing that was fetched
+//! before it is served by this isolate, nor, with an invalidation log, by any other within a bound.
 //!
-//! Rows are marked when the origin has answered and before the caller hears of it, whatever the answer was: a write that
-//! failed halfway may have written something. Here is read what a write changes; [`Invalidation`](crate::invalidation::Invalidation) marks it.
+//! Rows are invalidated when the origin has answered and before the caller gets the response, whatever its
+//! status: a write that failed halfway may have written something. This module parses what a write
+//! changes; [`Invalidation`](crate::invalidation::Invalidation) applies it.
 
 use std::rc::Rc;
 
@@ -22,7 +23,7 @@ use model::time::Timestamp;
 use origin::planner::{Planner, Reach};
 use origin::write::{self, Target};
 
-/// Sends a write on its way to the origin.
+/// Begins a write to the origin.
 #[inline(never)]
 pub(super) fn begin(
     read_path: &mut ReadPath,
@@ -40,10 +41,10 @@ pub(super) fn begin(
     let Some(base) = origin_requests::forward_base(&config) else {
         return origin_requests::forward(&config, incoming);
     };
-    // Of one that is too long nobody reads what it writes.
+    // A body over the limit is not parsed.
     let (bypass, body) = if size.is_ok() { (Bypass::Path, incoming.body) } else { (Bypass::OverLimit, &[][..]) };
     let scope = invalidation_scope(&config, &read_path.planner, Incoming { body, ..incoming });
-    // A write is never refused for want of memory: what it changes is told of whole views then.
+    // A write is never shed for lack of memory: it then invalidates whole views.
     let has_room = read_path.has_room(requests, Priority::High, scope.footprint());
     let scope = if has_room { scope } else { scope.widened_to_views() };
     let kind = WriteKind::of(incoming.path);
@@ -72,13 +73,13 @@ pub(super) fn requested_scope(
                 let message = "the view's join keys must be known, and be equally long lists of strings or numbers";
                 return Err(Refusal::field(&["body", "entities"], "value_error", message));
             }
-            // Of keys that cannot be told for certain, all of the view is meant.
+            // Uncertain keys invalidate the whole view.
             Ok(InvalidationScope::Views(invalidated_views(planner, &view, |keys| write::rows(&columns, keys))))
         }
     }
 }
 
-/// What a write changes.
+/// The scope of a write.
 fn invalidation_scope(config: &Config, planner: &Planner, incoming: Incoming<'_>) -> InvalidationScope {
     if !config.writes.invalidation {
         return InvalidationScope::Nothing;
@@ -96,7 +97,8 @@ fn invalidation_scope(config: &Config, planner: &Planner, incoming: Incoming<'_>
     )
 }
 
-/// What a write to `view` changes, there first; `rows` tells its rows by the columns that key it.
+/// The views that a write to `view` invalidates, that view first; `rows` computes its row hashes from its
+/// key columns.
 fn invalidated_views(
     planner: &Planner,
     view: &str,

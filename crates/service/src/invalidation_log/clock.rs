@@ -1,22 +1,24 @@
-//! The log's clock as an isolate knows it: how far it is ahead of the host's, at the least and at the most.
+//! The offset of the log's clock from the host's: its lower and upper bound.
 //!
-//! Each answer bounds the offset: the clock showed what it says between the call and the answer (Cristian, "Probabilistic
-//! clock synchronization", Distributed Computing 3, 1989), and the bounds of several answers intersect (Marzullo and Owicki,
-//! "Maintaining the time in a distributed system", PODC 1983). Invariant: as long as the host's clock runs evenly, the
-//! log's time is never before [`ClockOffset::earliest`] nor after [`ClockOffset::latest`], not even by the fraction of a millisecond
-//! that clocks of whole milliseconds leave out. Drift widens the bound on which no stale value may depend, the earliest time.
+//! Each reply bounds the offset, since the clock showed its value between the call and the reply
+//! (Cristian, "Probabilistic clock synchronization", Distributed Computing 3, 1989). The bounds of several
+//! replies intersect (Marzullo and Owicki, "Maintaining the time in a distributed system", PODC 1983). It
+//! knows no entries. Invariant: while the host's clock runs evenly, the log's time is never before
+//! [`ClockOffset::earliest`] nor after [`ClockOffset::latest`], not even by the fraction of a millisecond
+//! that clocks of whole milliseconds omit. Drift widens the earliest time, the bound that no stale value
+//! may depend on.
 
 use model::time::Timestamp;
 
-/// How far the two clocks may be apart before the log's has been heard, in milliseconds. Those that NTP keeps differ by
+/// The assumed skew of the two clocks before the first reply, in milliseconds. Clocks under NTP differ by
 /// far less.
 const INITIAL_SKEW_MILLIS: u32 = 1_000;
 
-/// Two clocks drift apart by a millisecond in no less than this time, in milliseconds: 500 ppm, at which NTP stops steering
-/// a clock (RFC 5905, section 11.3).
+/// Two clocks drift apart by a millisecond in no less than this time, in milliseconds: 500 ppm, where NTP
+/// stops steering a clock (RFC 5905, section 11.3).
 const DRIFT_MILLIS: u64 = 2_000;
 
-/// What a clock of whole milliseconds leaves out.
+/// The resolution of the clocks.
 const RESOLUTION_MILLIS: i64 = 1;
 
 /// The offset of the log's clock from the host's.
@@ -24,30 +26,31 @@ const RESOLUTION_MILLIS: i64 = 1;
 pub(super) struct ClockOffset {
     /// The most that the log's clock is ahead of the host's, in milliseconds.
     most: i64,
-    /// By how much that may be too much.
+    /// The width of the bounds: how much less the offset may be.
     spread: u64,
-    /// Up to when drift is counted in, by the host's clock; `None` before the first answer.
+    /// Until when drift is included, by the host's clock; `None` before the first reply.
     drifted_at: Option<Timestamp>,
 }
 
-/// What an answer of the log tells of its clock.
+/// A reading of the log's clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     /// What the log's clock showed.
     pub(super) clock: Timestamp,
-    /// When the call was made and when the answer came, by the host's clock.
+    /// When the call began and when its reply came, by the host's clock.
     pub(super) made_at: Timestamp,
     pub(super) received_at: Timestamp,
-    /// How long a call can have taken: where it took longer by the host's clock, that clock was set or stood still.
+    /// The longest time that a call can have taken. If it took longer by the host's clock, that clock
+    /// was set or stood still.
     pub(super) max_call_millis: u64,
 }
 
 /// What a reading has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Correction {
-    /// By how many milliseconds the time was put back.
+    /// By how many milliseconds the time was set back.
     pub(super) back_millis: u64,
-    /// Whether the time was wrong: what was stamped by it may look newer than it is.
+    /// Whether the time was wrong, so that its timestamps may look newer than they are.
     pub(super) was_ahead: bool,
 }
 
@@ -75,9 +78,10 @@ impl ClockOffset {
         self.spread
     }
 
-    /// Learns from an answer. The time is put back only where it is wrong or `is_idle`, since deadlines run by it.
+    /// Applies a reading. The time is set back only if it is wrong or `is_idle`, since deadlines run
+    /// by it.
     ///
-    /// `is_replacement`: the clock is not the one that was read before.
+    /// `is_replacement`: another clock than the one read before.
     pub(super) fn apply(&mut self, reading: Reading, is_replacement: bool, is_idle: bool) -> Correction {
         let Reading { clock, made_at, received_at, max_call_millis } = reading;
         let ahead_of = |host: Timestamp| clock.0.wrapping_sub(host.0).cast_signed();

@@ -1,4 +1,4 @@
-//! What the answers of the log mean, and what is owed to it.
+//! How replies of the log are applied, and what is appended again.
 
 use super::*;
 use crate::io::EffectId;
@@ -15,13 +15,14 @@ fn call(log: &mut InvalidationLog) -> LogCall {
     log.calls.pop().unwrap()
 }
 
-/// An answer whose marks, of everything, have these times.
+/// A reply whose entries, of everything, have these times.
 fn answer(epoch: u64, last: u64, dropped: (u64, u64), marks: &[u64]) -> Vec<u8> {
     let marks = marks.iter().map(|at| (*at, serde_bytes::Bytes::new(&wire::EVERYTHING))).collect();
     Appended { clock: 900, last, dropped: dropped.0, dropped_at: dropped.1, epoch, marks }.to_bytes()
 }
 
-/// Of whom the answer to a call is, what is known then, and up to when all is marked.
+/// Which log the reply comes from, the epoch and number known afterwards, and when everything was
+/// invalidated.
 fn apply(log: &mut InvalidationLog, answer: &[u8], call: &LogCall) -> (Option<ReplySource>, u64, u64, u64) {
     let mut invalidations = Marks::default();
     let applied = log.apply(answer, call, &mut invalidations);

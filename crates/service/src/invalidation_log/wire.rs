@@ -1,36 +1,38 @@
-//! Marks in bytes, as the log keeps them without knowing what they mean. All numbers are little-endian.
+//! Log entries in bytes; the log keeps them without reading them. All numbers are little-endian. It knows
+//! no calls. Invariant: an entry that cannot be read invalidates everything.
 
 use crate::invalidation::{InvalidatedView, Invalidation, InvalidationScope};
 use cache::marks::Marks;
 use model::time::Timestamp;
 
-/// The most rows of one write that are named; past it, all of its view are meant.
+/// The most rows that an entry names; past it, it covers the whole view.
 pub(super) const MAX_ROWS: usize = 10_000;
 
-/// In place of a name's length, that everything is meant; that the next mark's write goes on for so many milliseconds, in eight bytes. In place
-/// of a number of rows, that all of them are meant.
+/// Markers. In place of a name's length: `ALL_VIEWS` covers everything; `JOB` says that the next entry's
+/// write continues for so many milliseconds, in eight bytes. In place of a number of rows: `ALL_ROWS`
+/// covers all of them.
 const ALL_VIEWS: u16 = u16::MAX;
 const JOB: u16 = u16::MAX - 1;
 const ALL_ROWS: u32 = u32::MAX;
 
-/// The mark of everything.
+/// The entry that invalidates everything.
 pub(super) const EVERYTHING: [u8; 2] = ALL_VIEWS.to_le_bytes();
 
-/// What a mark says was written.
+/// What an entry invalidates.
 #[derive(Debug, PartialEq, Eq)]
 struct LogEntry<'a> {
     /// The view; `None` for everything.
     view: Option<&'a str>,
     /// The hashes of its rows; `None` for all.
     rows: Option<Vec<u64>>,
-    /// How long the write goes on, in milliseconds.
+    /// How long the write continues, in milliseconds.
     job_millis: u64,
 }
 
-/// Learns marks of an answer.
+/// Applies the entries of a reply.
 pub(super) fn apply(bytes: &[u8], invalidations: &mut Marks, at: Timestamp) {
     for entry in read(bytes) {
-        // Where it is not understood, another version may have written it, and nobody knows what it means.
+        // An entry that cannot be read may be another version's.
         let LogEntry { view, rows, job_millis } = entry.unwrap_or(LogEntry { view: None, rows: None, job_millis: 0 });
         match (view, rows) {
             (Some(view), Some(rows)) => invalidations.mark_rows(view, &rows, at),
@@ -43,7 +45,7 @@ pub(super) fn apply(bytes: &[u8], invalidations: &mut Marks, at: Timestamp) {
     }
 }
 
-/// One mark of everything in place of these, for as long as the longest of their writes goes on.
+/// One entry of everything in place of these, for the longest of their jobs.
 pub(super) fn widen(bytes: &[u8]) -> Vec<u8> {
     let job_millis = read(bytes).flatten().map(|entry| entry.job_millis).max().unwrap_or_default();
     let mut widened = Vec::new();
@@ -51,8 +53,8 @@ pub(super) fn widen(bytes: &[u8]) -> Vec<u8> {
     widened
 }
 
-/// Appends a change as marks: for each view its name's length in two bytes and its name, then the number of rows in four
-/// and the hashes of eight.
+/// Writes an invalidation as entries: for each view its name's length in two bytes and its name, then the
+/// number of rows in four and their hashes in eight each.
 pub(super) fn write(Invalidation { scope, job_millis }: &Invalidation, out: &mut Vec<u8>) {
     let begin = |out: &mut Vec<u8>, length: u16| {
         if *job_millis > 0 {
@@ -82,7 +84,8 @@ pub(super) fn write(Invalidation { scope, job_millis }: &Invalidation, out: &mut
     }
 }
 
-/// The marks that [`write`] wrote; `None` in place of the first that is not understood, and of all behind it.
+/// The entries that [`write`] wrote; `None` in place of the first that cannot be read, and of all after
+/// it.
 fn read(mut bytes: &[u8]) -> impl Iterator<Item = Option<LogEntry<'_>>> {
     core::iter::from_fn(move || {
         if bytes.is_empty() {
@@ -131,7 +134,7 @@ mod tests {
         InvalidatedView { view: view.to_owned(), rows }
     }
 
-    /// What a change marks when it is heard with time 7: of views `a` and `b`, and of anything.
+    /// The times of invalidation of views `a`, `b` and another, once an entry was applied at time 7.
     fn applied(change: &Invalidation) -> [Timestamp; 3] {
         let mut entry = Vec::new();
         write(change, &mut entry);
