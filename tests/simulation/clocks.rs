@@ -1,4 +1,4 @@
-//! Clocks that are set, and clocks that differ: no value looks newer than a write that came after it, nor younger than it is.
+//! Stepped and skewed clocks: no value looks newer than a later write, nor younger than it is.
 
 use config::{Config, View};
 use protocol::native::Numbers;

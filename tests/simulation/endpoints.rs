@@ -174,9 +174,9 @@ fn an_explanation_is_of_the_request_that_is_asked_about() {
     world.session = None;
     for (first, then) in follows.iter().chain(follows.iter().rev()) {
         let about = format!("/v1/predictions?request={}", escaped(&first.feast(&[777], false)));
-        let told = world.call("GET", &about, b"").json();
-        assert_eq!(told["predictions"][0]["features"], json!(then.references()), "{told}");
-        assert_eq!(told["predictions"][0]["entities"], json!({then.column: [777]}), "{told}");
+        let explanation = world.call("GET", &about, b"").json();
+        assert_eq!(explanation["predictions"][0]["features"], json!(then.references()), "{explanation}");
+        assert_eq!(explanation["predictions"][0]["entities"], json!({then.column: [777]}), "{explanation}");
         then.check_feast(&world.feast(&then.feast(&[10], false)), &[10], false);
         first.check_feast(&world.feast(&first.feast(&[10], false)), &[10], false);
     }

@@ -1,4 +1,4 @@
-//! Many requests at one time: one looks for a row, the others wait for it, and nobody hangs on another.
+//! Concurrent requests: one fetches a row, the others follow its flight, and none hangs on another.
 
 use crate::world::{Origin, World, request};
 

@@ -1,5 +1,5 @@
-//! Several isolates with clocks of their own, over shared stores and one log: a write through any of them is seen by all,
-//! at once or within the bound, and no trouble with the log is a request's trouble.
+//! Several isolates with their own clocks, over shared stores and one invalidation log: a write through
+//! any of them is visible to all, at once or within the bound, and no fault of the log fails a request.
 
 use config::{Config, View};
 
@@ -79,7 +79,7 @@ fn a_job_that_goes_on_behind_its_answer_is_known_to_other_isolates_until_it_must
     world.write_status = Some(202);
     let answer = world.call("POST", "/materialize", br#"{"feature_views":["v"]}"#);
     assert_eq!(answer.status, FORWARDED);
-    // One that begins later has heard it too.
+    // An isolate that begins later has it too.
     world.run_for(2_000);
     let late = world.add_isolate(0);
     for isolate in [0, other, late] {
@@ -104,7 +104,7 @@ fn with_a_bound_it_is_seen_when_the_bound_is_over() {
     let before = read(&mut world, other, 1);
     world.run_for(50);
     write(&mut world, 0, 1);
-    assert_eq!(read(&mut world, other, 1), before, "it has asked the log a moment ago");
+    assert_eq!(read(&mut world, other, 1), before, "its last reply is recent enough");
     world.run_for(1_000);
     assert_ne!(read(&mut world, other, 1), before);
 }
@@ -168,7 +168,7 @@ fn readers_who_come_at_one_time_share_a_call() {
             world.start_feast(&ask(1));
         }
         world.run();
-        // With no bound, whoever came while the first one's call was on its way needs a later one.
+        // Without a bound, a request that came during the first one's call needs a later call.
         let expected = if bound == 0 { 2 } else { 1 };
         assert_eq!(world.log.calls - calls, expected, "with a bound of {bound} ms");
     }
@@ -201,13 +201,13 @@ fn with_the_log_down_everything_is_served_and_writes_are_appended_later() {
     let before = read(&mut world, other, 1);
     world.run_for(50);
     world.log.is_down = true;
-    assert!(!write(&mut world, 0, 1), "the caller is told that not all have heard of it");
+    assert!(!write(&mut world, 0, 1), "the response says that the log was unreachable");
     assert_ne!(read(&mut world, 0, 1), before, "the same isolate sees it at once");
     assert_eq!(read(&mut world, other, 1), before);
     let counts = world.service.log_counts().unwrap();
     assert_eq!((counts.unverified, counts.unacked), (1, 0));
     world.log.is_down = false;
-    // It is tried again behind the answer, without another request.
+    // It is retried in the background, without another request.
     world.run_for(20_000);
     assert_eq!(world.log.marks().len(), 1);
     assert_ne!(read(&mut world, other, 1), before);
@@ -443,8 +443,9 @@ fn run_with_trouble(seed: u64) -> usize {
             world.lose(write);
         }
         if random.happens(4) {
-            // Before it has heard the log again, an isolate whose clock has jumped stamps what others take for new. So it fetches
-            // nothing when that happens, and hears it next.
+            // Until the next reply of the log, an isolate whose clock has jumped timestamps
+            // what others take for new. So it fetches nothing when that happens, and calls the
+            // log next.
             world.run();
             is_well(&mut world);
             world.switch_to(isolate);
@@ -460,7 +461,7 @@ fn run_with_trouble(seed: u64) -> usize {
     }
     world.run();
     let held = history.check(&world, bound);
-    // Once the log is well again, it is told of every write, and nothing stays uncacheable.
+    // Once the log has recovered, every write is appended and nothing stays uncacheable.
     is_well(&mut world);
     world.run_for(40_000);
     let mut rounds = Vec::new();
@@ -475,7 +476,7 @@ fn run_with_trouble(seed: u64) -> usize {
         world.run_for(2_000);
         rounds.push((reads, world.origin_calls.len() - before));
     }
-    // In the first round the isolates hear of what they have missed, and tell of what they still owe.
+    // In the first round the isolates apply what they have missed, and append what is unacknowledged.
     for (reads, _) in &rounds[1..] {
         history.check_all(&world, reads);
     }
@@ -483,7 +484,7 @@ fn run_with_trouble(seed: u64) -> usize {
     held
 }
 
-/// Has the log answer again.
+/// Lets the log reply again.
 fn is_well(world: &mut World) {
     (world.log.is_down, world.log.loses_replies) = (false, false);
     world.log.late.clear();
@@ -500,7 +501,7 @@ fn histories(name: &str, count: u64, run: fn(u64) -> usize) {
             let outcome = std::panic::catch_unwind(|| run(seed));
             outcome.unwrap_or_else(|cause| {
                 eprintln!(
-                    "history {seed} broke a promise; `HISTORY={seed} cargo test --test simulation {name}` replays it"
+                    "history {seed} violated a guarantee; `HISTORY={seed} cargo test --test simulation {name}` replays it"
                 );
                 std::panic::resume_unwind(cause)
             })
@@ -540,7 +541,7 @@ fn a_write_ends_although_the_clock_jumps_during_its_append() {
     world.log.millis = 100;
     let write = world.start("POST", "/write-to-online-store", br#"{"feature_view_name":"v","df":{"id":[1]}}"#);
     world.run_for(50);
-    assert!(world.requests[write].answer.is_none(), "the log is being told");
+    assert!(world.requests[write].answer.is_none(), "the append is in progress");
     world.pass_seconds(20);
     let read = world.start_feast(&ask(1));
     world.run();
@@ -601,7 +602,7 @@ fn a_replacement_log_with_more_entries_than_the_former_is_detected() {
         let before = read(&mut world, 0, 1);
         let unwritten = read(&mut world, 0, 2);
         world.run_for(50);
-        // A write that the former one was told of, and no one knows of any more.
+        // A write that only the former log had.
         let other = world.add_isolate(0);
         write(&mut world, other, 1);
         world.log.replace(world.now);
@@ -795,7 +796,7 @@ fn an_entry_has_the_latest_time_its_writer_knows_where_the_logs_clock_runs_back(
     let before = read(&mut world, reader, 1);
     world.log.skew = -15;
     world.log.late.push_back(20);
-    // As where the object has been moved: it does not know what it has told.
+    // As where the object has moved: it does not know its earlier replies.
     world.log.restart();
     assert!(write(&mut world, 0, 1));
     assert_ne!(read(&mut world, reader, 1), before);
@@ -853,12 +854,12 @@ fn a_write_while_the_logs_breaker_is_open_is_appended_in_the_background() {
     }
     let calls = world.log.calls;
     assert!(!write(&mut world, 0, 1) && !write(&mut world, 0, 3));
-    assert_eq!(world.log.calls, calls, "it is left alone");
+    assert_eq!(world.log.calls, calls, "its breaker is open");
     let counts = world.service.log_counts().unwrap();
     assert_eq!((counts.unacked, counts.errors), (2, 3));
     world.log.is_down = false;
     world.run_for(1_100);
-    assert_eq!((world.log.marks().len(), world.log.calls - calls), (1, 1), "one call tells of both");
+    assert_eq!((world.log.marks().len(), world.log.calls - calls), (1, 1), "one call appends both");
     assert_ne!(read(&mut world, other, 1), before);
 }
 
@@ -951,13 +952,13 @@ fn a_full_log_costs_fetches_and_no_stale_value() {
     let before = [read(&mut world, other, 1), read(&mut world, other, 2)];
     world.run_for(100);
     write(&mut world, 0, 1);
-    // Whoever has heard of all that was dropped loses nothing by it.
+    // An isolate that has applied all dropped entries loses nothing.
     read(&mut world, 0, 2);
     for id in 10..30 {
         write(&mut world, 0, id);
     }
     assert!(world.log.marks().len() <= 8);
-    assert_eq!(read(&mut world, 0, 2), before[1], "the writer has heard of each");
+    assert_eq!(read(&mut world, 0, 2), before[1], "the writer has applied each");
     for (id, before) in [1, 2].into_iter().zip(before) {
         assert_ne!(read(&mut world, other, id), before);
     }
@@ -974,7 +975,7 @@ fn a_host_that_slept_asks_the_log_before_it_serves_again() {
     world.switch_to(0);
     world.log.late_back.push_back(400);
     world.run_for(700);
-    // The call behind this answer is under way while the host sleeps.
+    // The background call is in progress while the host sleeps.
     assert!(world.feast(&ask(1)).is_immediate);
     write(&mut world, other, 1);
     world.run_for(1_100);

@@ -1,4 +1,4 @@
-//! What is measured and told: promises, alerts, windows of many isolates, traces, and the figures that watchers read.
+//! Telemetry: the SLO, alerts, windows of many isolates, traces, and the exported figures.
 
 use aggregator::Place;
 use config::View;
@@ -86,12 +86,12 @@ fn a_slow_origin_violates_the_slo_burns_the_budget_fires_an_alert_and_resolves_i
         ask_fresh(&mut world, 0..1);
         world.run_for(2_000);
     }
-    let told = alerts(&world);
+    let alerts = alerts(&world);
     for name in ["high_latency", "sla_violation", "sla_burn_1h"] {
         assert_eq!(
-            told.iter().filter(|(of, status)| of == name && status == "resolved").count(),
+            alerts.iter().filter(|(of, status)| of == name && status == "resolved").count(),
             1,
-            "{name}: {told:?}"
+            "{name}: {alerts:?}"
         );
     }
     let sla = get(&mut world, "/v1/sla");
@@ -139,9 +139,9 @@ fn an_origin_that_is_down_is_unavailable_and_its_breaker_and_errors_are_reported
         (&json!(0), &json!(1))
     );
     world.run_for(2_000);
-    let told = alerts(&world);
+    let alerts = alerts(&world);
     for name in ["origin_breaker_open", "origin_errors"] {
-        assert!(told.contains(&(name.to_owned(), "open".to_owned())), "{told:?}");
+        assert!(alerts.contains(&(name.to_owned(), "open".to_owned())), "{alerts:?}");
     }
 }
 
@@ -311,17 +311,17 @@ fn analytics_engine_gets_each_series_once_a_slot() {
     world.run_for(31_000);
     ask_fresh(&mut world, 0..1);
     world.run_for(2_000);
-    let told: Vec<Value> = world.sent.iter().map(|(_, text)| serde_json::from_str(text).unwrap()).collect();
+    let points: Vec<Value> = world.sent.iter().map(|(_, text)| serde_json::from_str(text).unwrap()).collect();
     assert!(world.sent.iter().all(|(place, _)| *place == Place::Analytics));
-    assert_eq!(told.len(), 2, "one for each slot of 30 seconds");
+    assert_eq!(points.len(), 2, "one for each slot of 30 seconds");
     let point = |points: &Value, kind: &str, name: &str| {
         let points = points.as_array().unwrap().iter();
         points.clone().find(|point| point["blobs"] == json!([kind, name])).cloned().unwrap_or_default()
     };
-    let last = told.last().unwrap();
+    let last = points.last().unwrap();
     assert_eq!(point(last, "overall", "")["doubles"][0], 41);
     assert_eq!(point(last, "routes", "/get-online-features")["doubles"].as_array().unwrap().len(), 7);
-    assert_eq!(point(last, "routes", "/v1/features"), Value::Null, "what nobody asked is not told");
+    assert_eq!(point(last, "routes", "/v1/features"), Value::Null, "a view without requests has no series");
     assert_eq!(point(last, "tiers", "origin")["indexes"], json!(["tiers"]));
 }
 

@@ -109,7 +109,7 @@ fn strong_consistency_asks_the_origin_and_refills_the_tiers() {
     let strong = world.start_native(&body("strong"));
     world.run();
     let took = world.requests[strong].ended - world.requests[strong].began;
-    // What the store holds is read behind the answer, to be merged with what the origin gave.
+    // A merge read of the store runs in the background.
     assert_eq!((world.origin_calls.len(), world.reads.len(), took), (1, 1, world.origin_millis));
     assert!(world.native(&body("eventual")).is_immediate);
 }

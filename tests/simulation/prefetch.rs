@@ -191,7 +191,8 @@ fn a_new_isolate_knows_what_the_one_before_it_learned() {
     train(&mut world, 12);
     world.restart();
     world.pass_seconds(400);
-    // It reads what was learned behind its first request, and learns of each shape with the first request for it.
+    // It reads the model in the background of its first request, and learns each shape with the first
+    // request for it.
     ask(&mut world, "first", "score", 500);
     ask(&mut world, "other", "count", 600);
     assert_eq!(measured(&world).models_merged, 1);
@@ -221,19 +222,19 @@ fn predictions_are_explained_with_their_reasons() {
     train(&mut world, 8);
     let asked = |id: u64| format!("/v1/predictions?request={}", request(&["score"], [id]).replace('"', "%22"));
     let before = world.service.engine().patterns().observed();
-    let told = world.call("GET", &asked(777), b"").json();
-    assert_eq!(told["predictions"][0]["features"], serde_json::json!(["stats:count"]));
-    assert_eq!(told["predictions"][0]["entities"], serde_json::json!({"driver_id": [777]}));
-    assert_eq!(told["predictions"][0]["source"], "same_entity");
-    assert_eq!(told["predictions"][0]["decision"], "prefetch");
-    let told = world.call("GET", &asked(10), b"").json();
-    assert_eq!(told["predictions"][0]["decision"], "prefetch");
-    assert!(told["predictions"][0]["probability"].as_f64() > Some(0.9));
-    assert!(told["min_precision"] == 0.5 && told["row_nanodollars"].as_u64() > Some(5_000));
+    let explanation = world.call("GET", &asked(777), b"").json();
+    assert_eq!(explanation["predictions"][0]["features"], serde_json::json!(["stats:count"]));
+    assert_eq!(explanation["predictions"][0]["entities"], serde_json::json!({"driver_id": [777]}));
+    assert_eq!(explanation["predictions"][0]["source"], "same_entity");
+    assert_eq!(explanation["predictions"][0]["decision"], "prefetch");
+    let explanation = world.call("GET", &asked(10), b"").json();
+    assert_eq!(explanation["predictions"][0]["decision"], "prefetch");
+    assert!(explanation["predictions"][0]["probability"].as_f64() > Some(0.9));
+    assert!(explanation["min_precision"] == 0.5 && explanation["row_nanodollars"].as_u64() > Some(5_000));
     assert_eq!(world.service.engine().patterns().observed(), before, "asking teaches nothing");
     ask(&mut world, "new", "score", 10);
-    let told = world.call("GET", &asked(10), b"").json();
-    assert_eq!(told["predictions"][0]["decision"], "in_memory");
+    let explanation = world.call("GET", &asked(10), b"").json();
+    assert_eq!(explanation["predictions"][0]["decision"], "in_memory");
     assert_eq!(world.call("GET", "/v1/predictions", b"").status, 422);
     assert_eq!(world.call("GET", "/v1/predictions?request=%7", b"").status, 422);
     assert_eq!(world.call("POST", "/v1/predictions", b"").status, 405);

@@ -1,4 +1,5 @@
-//! More to ask the origin than it takes at one time: who waits, in which order, and that nobody waits for one who is gone.
+//! More origin calls than permits: which sessions queue, in which order, and that a dropped host blocks no
+//! one.
 
 use crate::world::{World, request};
 

@@ -93,7 +93,8 @@ fn a_shard_that_fails_costs_its_rows_alone() {
     assert_eq!(world.origin_calls.len(), 1);
     assert_eq!(world.origin_calls[0].matches(',').count(), lost + 1, "{}", world.origin_calls[0]);
     let counts = world.service.engine().stores()[0].counts();
-    // Its shard is read once more behind the answer, since a row is written only when it is known what else the store holds of it.
+    // Its shard is read once more in the background, because a row is written only when its stored
+    // columns are known.
     assert_eq!((counts.reads, counts.gets, counts.hits), (5, 100 + lost as u64, 100 - lost as u64));
     assert_eq!((counts.errors, counts.unmerged, world.shard_writes.len()), (2, lost as u64, 0));
 }

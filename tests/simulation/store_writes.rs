@@ -18,7 +18,7 @@ fn changing(change: impl FnOnce(&mut Config)) -> World {
     world
 }
 
-/// Has one row fetched anew, whatever is known of it.
+/// Refetches one row, whatever is known of it.
 fn fetch(world: &mut World, id: u64) -> usize {
     let body = serde_json::json!({"entity_ids": [id], "feature_names": ["score"], "consistency_level": "strong"});
     world.start_native(&body.to_string())

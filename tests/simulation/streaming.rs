@@ -450,7 +450,7 @@ fn what_is_given_up_at_once_is_told_at_once() {
     let request = world.start_lines(&body(0..900));
     let answer = world.answer(request);
     assert!(answer.is_immediate && world.requests[request].chunks.is_empty());
-    assert_eq!((entities(&lines(&answer).0).len(), world.origin_calls.len()), (900, 0), "it is left alone");
+    assert_eq!((entities(&lines(&answer).0).len(), world.origin_calls.len()), (900, 0), "its breaker is open");
 }
 
 #[test]

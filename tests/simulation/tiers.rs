@@ -112,7 +112,8 @@ fn what_the_store_says_already_is_not_written_again() {
     world.native(r#"{"entity_ids":["a"],"feature_names":["score"]}"#);
     world.restart();
     world.reset_counts();
-    // A strong read asks the origin, which says the same. What the store holds is read behind the answer, to be merged.
+    // A strong read calls the origin, which returns the same. A merge read of the store runs in the
+    // background.
     world.native(r#"{"entity_ids":["a"],"feature_names":["score"],"consistency_level":"strong"}"#);
     assert_eq!((world.origin_calls.len(), world.reads.len(), world.writes.len()), (1, 1, 0));
     world.restart();

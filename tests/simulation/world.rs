@@ -24,7 +24,7 @@ const START: u64 = 1_795_420_800_000 + 600_000;
 pub(crate) enum Origin {
     /// Computes as the built-in one.
     Computes,
-    /// Answers with values that tell what they are of, and when they were computed.
+    /// Answers with values that say what they are of and when they were computed.
     Labels,
     /// Answers just this.
     Answers(u16, String),
@@ -37,23 +37,24 @@ pub(crate) enum Origin {
 /// Something that will happen.
 #[derive(Debug)]
 enum Event {
-    /// The host tells the outcome of an order.
+    /// The host reports the result of an effect.
     Done(EffectId, RequestHandle, IoResult),
     /// A timer goes off.
     Timer(EffectId, RequestHandle),
-    /// Whoever watches takes what it is told, as ordered.
+    /// The aggregator takes the records.
     TakeRecords(EffectId, RequestHandle),
-    /// It looks again by itself.
+    /// It evaluates its alerts without a request.
     EvaluateAlerts,
-    /// A request is told by another that it may go on.
+    /// Another request has woken a request.
     Woken(RequestHandle),
-    /// Something reaches the log, whose answer is waited for until a time.
+    /// A call reaches the log, with the time until which its reply is awaited.
     LogReceives(EffectId, RequestHandle, u64, Vec<u8>),
     /// The reader of a reply in parts has taken one.
     ChunkTaken(RequestHandle),
 }
 
-/// The invalidation log in its place, and the way to it: the very log that `src/durable/invalidation_log.rs` stores.
+/// The invalidation log behind a simulated network: the very log that `src/durable/invalidation_log.rs`
+/// stores.
 #[derive(Debug)]
 pub(crate) struct LogHost {
     log: InvalidationLog,
@@ -64,12 +65,12 @@ pub(crate) struct LogHost {
     pub(crate) limits: Limits,
     /// By how much its clock is ahead of the world's.
     pub(crate) skew: i64,
-    /// How many calls reached it, and the bytes of marks that each brought.
+    /// How many calls reached it, and the bytes of entries in each.
     pub(crate) calls: usize,
     pub(crate) appended_bytes: Vec<usize>,
     /// Nothing reaches it.
     pub(crate) is_down: bool,
-    /// It takes what it is told, and its answers are lost.
+    /// It takes entries, and its replies are lost.
     pub(crate) loses_replies: bool,
     /// How long the way to it takes, and the way back, in milliseconds.
     pub(crate) millis: u64,
@@ -98,7 +99,7 @@ impl Default for LogHost {
     }
 }
 
-/// A log that begins, and what is stored of it.
+/// A new log, and its stored state.
 fn begin(epoch: u64, now: u64) -> (InvalidationLog, Stored) {
     let (log, change) = InvalidationLog::restore(None, epoch, now);
     let Some(Change::Begin { epoch, dropped }) = change else { panic!("{change:?}") };
@@ -113,12 +114,12 @@ impl LogHost {
         (self.log, self.stored) = begin(self.epoch, now.checked_add_signed(self.skew).unwrap() + 2);
     }
 
-    /// The marks that are stored.
+    /// The stored entries.
     pub(crate) fn marks(&self) -> &[Mark] {
         &self.stored.marks
     }
 
-    /// Has so many marks told by others, of a view that nobody reads.
+    /// Appends so many entries of others, of a view that nobody reads.
     pub(crate) fn fill(&mut self, now: u64, marks: usize) {
         let mut mark = 5_u16.to_le_bytes().to_vec();
         mark.extend_from_slice(b"other\xff\xff\xff\xff");
@@ -158,12 +159,12 @@ impl LogHost {
         }
     }
 
-    /// Begins in another place, from what it has stored.
+    /// Restarts it from its stored state.
     pub(crate) fn restart(&mut self) {
         self.log = InvalidationLog::restore(Some(self.stored.clone()), 0, 0).0;
     }
 
-    /// Drops the marks up to a number before their time.
+    /// Drops the entries up to a number before their time.
     pub(crate) fn drop_up_to(&mut self, number: u64) {
         let change = self.log.drop_up_to(number);
         self.store(change);
@@ -182,9 +183,9 @@ pub(crate) struct Request {
     pub(crate) chunks: Vec<(u64, String)>,
     /// The status and headers of a reply in parts, and whether they came from the very call that began the request.
     head: Option<Answer>,
-    /// Whether it was served without having heard the log as it should.
+    /// Whether it was served without a recent reply of the log.
     pub(crate) is_unverified: bool,
-    /// Whether its host was dropped: nothing is done or told for it any more.
+    /// Whether its host was dropped: nothing is done for it any more.
     pub(crate) is_lost: bool,
     /// How many of its effects are under way.
     effects: usize,
@@ -203,7 +204,7 @@ pub(crate) struct World {
     pub(crate) max_read_bytes: usize,
     /// What the store says of each of the next writes, and then takes nothing.
     pub(crate) refusals: VecDeque<WriteOutcome>,
-    /// How many timers were ordered.
+    /// How many timers were set.
     pub(crate) timers: usize,
     /// How many of them are to come back for what waits to be written.
     pub(crate) returns: usize,
@@ -227,7 +228,7 @@ pub(crate) struct World {
     pub(crate) origin_calls: Vec<String>,
     /// Number of keys of each bulk read.
     pub(crate) reads: Vec<usize>,
-    /// Number of rows of each write order.
+    /// The number of rows of each store write.
     pub(crate) writes: Vec<usize>,
     /// How long each call to the origin takes, in milliseconds.
     pub(crate) origin_millis: u64,
@@ -245,7 +246,7 @@ pub(crate) struct World {
     pub(crate) most_calls: usize,
     calls: usize,
     by_handle: HashMap<(usize, RequestHandle), usize>,
-    /// What will happen in which isolate, by time and by the order in which it was found out.
+    /// What will happen in which isolate, by time and then by insertion.
     events: BTreeMap<(u64, u64), (usize, Event)>,
     next_event: u64,
     /// The session that requests are of.
@@ -253,7 +254,7 @@ pub(crate) struct World {
     /// What was sent to the places for what is measured, and whether they take it.
     pub(crate) sent: Vec<(Place, String)>,
     pub(crate) is_sink_down: bool,
-    /// Who watches the isolate, and when it looks again though no request may come.
+    /// The isolate's aggregator, and when it next evaluates its alerts without a request.
     aggregator: Aggregator,
     alerts_due_at: Option<u64>,
     /// The windows of all isolates.
@@ -508,7 +509,7 @@ impl World {
         request
     }
 
-    /// How many requests of this isolate were served without having heard the log as they should.
+    /// How many requests of this isolate were served without a recent reply of the log.
     fn unverified(&self) -> u64 {
         self.service.log_counts().map_or(0, |counts| counts.unverified)
     }
@@ -521,7 +522,7 @@ impl World {
         self.start("POST", "/v1/features", body.as_bytes())
     }
 
-    /// Lets everything happen that will, until no request is under way, and none goes on behind its answer.
+    /// Runs all events until no request is in progress, the background included.
     pub(crate) fn run(&mut self) {
         while self.requests.iter().any(|request| request.answer.is_none() && !request.is_lost)
             || self
@@ -550,10 +551,10 @@ impl World {
         self.now = until;
     }
 
-    /// The name that the service gave to a request.
+    /// The handle of a request.
     pub(crate) fn handle_of(&self, request: usize) -> RequestHandle {
         let is_its = |&(&(_, handle), &known): &(&(usize, RequestHandle), &usize)| {
-            // What it effects behind it goes by other names.
+            // Its background work has other handles.
             known == request && self.service.is_under_way(handle)
         };
         self.by_handle.iter().find(is_its).expect("a request that waits").0.1
@@ -700,7 +701,7 @@ impl World {
         self.requests[request].answer = Some(answer);
     }
 
-    /// Does at once what an order says, and plans when its outcome is told.
+    /// Performs an effect at once, and schedules the report of its result.
     fn perform(&mut self, request: usize, effect: Effect) {
         let Effect { id, request: io_request, timeout_millis } = effect;
         if matches!(io_request, IoRequest::WriteStore { .. }) {
@@ -740,7 +741,8 @@ impl World {
                     for (key, _) in &entries {
                         let last = self.written.insert(key.to_string(), self.now);
                         let interval = self.service.config().l2.write_interval_ms;
-                        // Between two writes the time may be set by the log's, by as much as its answer took.
+                        // Between two writes the clock may be corrected by the
+                        // log's, by as much as its reply took.
                         let set = 2 * (self.log.millis + 1);
                         let rested = last.is_none_or(|last| self.now + set >= last + interval);
                         assert!(rested || self.has_restarted, "{key} was written twice within {interval} ms");
@@ -806,7 +808,7 @@ impl World {
         self.plan(self.now + takes, Event::Done(id, handle, outcome));
     }
 
-    /// Lets whoever watches take what it is told, and send what it has to say.
+    /// Lets the aggregator ingest the records and send its messages.
     fn ingest_records(&mut self) {
         let now = self.clock();
         let batch = self.service.take_records(now);
@@ -830,7 +832,7 @@ impl World {
         }
     }
 
-    /// What whoever watches says at a path.
+    /// The report at a path.
     pub(crate) fn report(&mut self, path: &str) -> String {
         self.ingest_records();
         let report = Report::at(path).unwrap_or_else(|| panic!("{path} is no report"));

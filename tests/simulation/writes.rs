@@ -126,7 +126,7 @@ fn a_fetch_that_was_under_way_when_the_write_was_acknowledged_is_not_served_afte
 
 #[test]
 fn an_operator_invalidates_entities_a_view_or_everything() {
-    for (body, expected, told) in [
+    for (body, expected, reply) in [
         (
             r#"{"view":"stats","entities":{"driver_id":[2]}}"#,
             [false, true, false, false, true, true],
@@ -146,7 +146,7 @@ fn an_operator_invalidates_entities_a_view_or_everything() {
     ] {
         let anew = asked_anew(&mut world(), &ROWS, |world| {
             let answer = world.call("POST", "/v1/invalidate", body.as_bytes());
-            assert_eq!((answer.status, answer.text.as_str()), (200, told));
+            assert_eq!((answer.status, answer.text.as_str()), (200, reply));
         });
         assert_eq!(anew, expected, "{body}");
     }

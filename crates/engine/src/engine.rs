@@ -50,7 +50,7 @@ pub enum BeginOutcome {
     },
 }
 
-/// The serving engine: L1, the tiers behind it, and the sessions under way.
+/// The serving engine: L1, the lower tiers, and the sessions in progress.
 #[derive(Debug)]
 pub struct Engine {
     pub(super) settings: Settings,
@@ -325,7 +325,7 @@ impl Engine {
         self.flights.len()
     }
 
-    /// How many requests were refused since the start.
+    /// How many requests were shed since the start.
     #[must_use]
     pub fn shed_requests(&self) -> u64 {
         self.shed_requests
@@ -399,7 +399,7 @@ impl Engine {
         self.stores.iter().map(Store::pending_bytes).sum()
     }
 
-    /// How many requests were refused since the start for want of memory.
+    /// How many requests were shed since the start for lack of memory.
     #[must_use]
     pub fn shed_for_memory(&self) -> u64 {
         self.shed_for_memory

@@ -17,7 +17,7 @@ struct Flight {
     followers: Vec<u64>,
 }
 
-/// The flights under way, by the hash of their row.
+/// The flights in progress, by the hash of their row.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     by_row: HashMap<u64, Flight, foldhash::fast::FixedState>,

@@ -1,11 +1,11 @@
 //! The engine: what L1 answers, what the stores and the origin are asked for, and what is written back.
 //!
-//! It knows rows, keys and times, and neither JSON nor any protocol. It does no I/O and reads no clock. Invariants: every session that
-//! begins gives exactly one answer, by its deadline at the latest if its timers are run; and no session waits for another without a
-//! timer of its own.
+//! It knows rows, keys and times, and neither JSON nor any protocol. It does no I/O and reads no clock.
+//! Invariants: every session that begins gives exactly one answer, by its deadline at the latest if its
+//! timers are run; and no session waits for another without a timer of its own.
 //!
-//! [`Engine::begin`] answers from L1 or returns [`EngineEffect`]s, whose results advance the session; the guide of the service shows a
-//! whole request. Limiters and breakers protect the tiers, and can be used by themselves:
+//! [`Engine::begin`] answers from L1 or returns [`EngineEffect`]s, whose results advance the session. The
+//! service's guide shows a whole request. Limiters and breakers protect the tiers, and work by themselves:
 //!
 //! ```
 //! use featheredge_engine::limiter::{CallOutcome, Limiter, LimiterSettings};

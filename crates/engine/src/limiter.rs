@@ -35,20 +35,20 @@ const PROBE_ROUNDS: u32 = 2;
 pub struct Limiter {
     settings: LimiterSettings,
     limit: u32,
-    /// The calls under way, and when each counts as lost.
+    /// The calls in progress, and when each counts as lost.
     calls: Vec<(u64, Timestamp)>,
     next: u64,
     /// The fastest answer of late, in milliseconds, at least 1, and how many answers it has counted for.
     baseline: u64,
     answers: u32,
-    /// While the baseline is measured anew: the limit to go back to, and the rounds that are left.
+    /// While the baseline is measured again: the limit to return to, and the remaining rounds.
     probe: Option<(u32, u32)>,
     /// Answers since the limit last changed, and the fastest of them: it moves once for each round of calls.
     in_round: u32,
     fastest: u64,
     /// Whether no queue has been seen yet, and no call has failed.
     is_starting: bool,
-    /// The most calls under way since then: a limit that nobody reaches says nothing about the origin.
+    /// The peak of concurrent calls since then: an unused limit says nothing of the origin.
     peak_calls: usize,
 }
 
@@ -68,7 +68,7 @@ pub enum CallOutcome {
 }
 
 impl Limiter {
-    /// A limiter with no call under way.
+    /// A limiter without calls.
     #[must_use]
     pub fn new(settings: LimiterSettings) -> Limiter {
         let limit = if settings.is_adaptive { INITIAL.min(settings.max) } else { settings.max };
@@ -131,7 +131,7 @@ impl Limiter {
         self.limit
     }
 
-    /// How many calls are under way.
+    /// How many calls are in progress.
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.calls.len()

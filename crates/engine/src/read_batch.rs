@@ -13,7 +13,7 @@ const GROW_AFTER: u32 = 8;
 pub(super) struct ReadBatch {
     most: usize,
     keys: usize,
-    /// The most bytes that one read has given.
+    /// The largest read so far, in bytes.
     largest: usize,
     /// How many full reads in a row were so small that twice as much would have fitted.
     small: u32,

@@ -5,7 +5,7 @@
 
 use crate::latency::Latency;
 
-/// How L2 is asked.
+/// How L2 is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadPolicy {
     /// Before the origin, which is called for what L2 lacks.
@@ -31,7 +31,7 @@ impl ReadPolicy {
 /// What was decided, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// How L2 is asked.
+    /// How L2 is read.
     pub policy: ReadPolicy,
     /// Why.
     pub reason: Reason,
@@ -53,7 +53,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason, for people.
+    /// The reason as text.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {

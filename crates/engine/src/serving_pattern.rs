@@ -50,7 +50,7 @@ pub struct PatternSettings {
     pub batch_min_features: usize,
     /// The most rows of one call to the origin.
     pub chunk_rows: usize,
-    /// How many calls to the origin one request has under way at the most.
+    /// The most concurrent origin calls of a request.
     pub max_concurrent_chunks: usize,
     /// How long any other request may take, in milliseconds.
     pub deadline_millis: u64,
@@ -75,7 +75,7 @@ pub struct PatternLimits {
     pub is_hedged: bool,
     /// The most rows of one call to the origin.
     pub chunk_rows: usize,
-    /// How many calls to the origin it has under way at the most.
+    /// The most concurrent origin calls.
     pub max_concurrent_chunks: usize,
 }
 

@@ -78,7 +78,7 @@ pub(super) struct MissingRow {
     sent: u32,
 }
 
-/// A bulk read under way.
+/// A bulk read in progress.
 #[derive(Debug)]
 pub(super) struct StoreRead {
     pub(super) store: usize,
@@ -102,7 +102,7 @@ pub(super) struct StoreWrites {
 /// Rows that expire within so many milliseconds are refetched together.
 const EXPIRY_SLACK_MILLIS: u64 = 10;
 
-/// A call to the origin under way.
+/// An origin call in progress.
 #[derive(Debug)]
 pub(super) struct OriginCall {
     pub(super) began: Timestamp,

@@ -412,7 +412,7 @@ impl Store {
 /// Worker continues nothing in the background for longer.
 const WRITE_LOST_AFTER_MILLIS: u64 = 30_000;
 
-/// A batch ends at so many bytes: 4 MiB, since it is held in memory until the store has taken it.
+/// The most bytes of a batch: 4 MiB, since it stays in memory until the store has taken it.
 const MAX_BATCH_BYTES: usize = 4 << 20;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use model::time::Timestamp;
 /// isolate may see it advance at different moments. Such steps back are waited out, or they would add up.
 const JITTER_MILLIS: u64 = 20;
 
-/// A clock that follows the host's, and goes on from where it was when that is set back.
+/// A clock that follows the host's, and continues from where it was when that is set back.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct MonotonicClock {
     /// The latest reading of the host's clock since it was last set.

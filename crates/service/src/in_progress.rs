@@ -247,11 +247,11 @@ impl RequestsInProgress {
             return Vec::new();
         }
         let Config { l2, l3, origin, .. } = config;
-        let patience = 2 * (l2.timeout_ms + l3.timeout_ms + origin.timeout_ms) + SLACK_MILLIS;
+        let allowed_millis = 2 * (l2.timeout_ms + l3.timeout_ms + origin.timeout_ms) + SLACK_MILLIS;
         let is_overdue = |pending: &mut Pending| {
-            let patience = patience + pending.extra_millis(config);
+            let allowed_millis = allowed_millis + pending.extra_millis(config);
             let now = if matches!(pending, Pending::AwaitingLog(_)) { host } else { now };
-            now.millis_since(*pending.began()) > patience
+            now.millis_since(*pending.began()) > allowed_millis
         };
         let mut overdue: Vec<u64> = self.pending.iter().map(|(number, _)| number).collect();
         overdue.retain(|number| self.pending.get_mut(*number).is_some_and(is_overdue));
@@ -274,7 +274,7 @@ fn mix(seed: u64, number: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// What is found lost at `now`, once as many names were given as there are between two looks.
+    /// What is lost at `now`, after as many handles as there are between two sweeps.
     fn lost(requests: &mut RequestsInProgress, now: u64) -> Vec<RequestHandle> {
         for _ in 0..SWEEP_EVERY {
             requests.next();
@@ -282,7 +282,7 @@ mod tests {
         requests.lost(&Config::default(), Timestamp(now), Timestamp(now))
     }
 
-    fn patience() -> u64 {
+    fn allowed_millis() -> u64 {
         let Config { l2, l3, origin, .. } = Config::default();
         2 * (l2.timeout_ms + l3.timeout_ms + origin.timeout_ms) + SLACK_MILLIS
     }
@@ -293,7 +293,7 @@ mod tests {
         let [silent, later] = [requests.next(), requests.next()];
         requests.insert(silent, Pending::Health { began: Timestamp(0) });
         requests.insert(later, Pending::Health { began: Timestamp(SLACK_MILLIS) });
-        let overdue_at = patience() + 1;
+        let overdue_at = allowed_millis() + 1;
         assert_eq!(lost(&mut requests, overdue_at), [], "it is suspected");
         assert_eq!(lost(&mut requests, overdue_at + SLACK_MILLIS - 1), [], "it is too soon for another look");
         assert_eq!(lost(&mut requests, overdue_at + SLACK_MILLIS), [silent]);
@@ -306,7 +306,7 @@ mod tests {
         let mut requests = RequestsInProgress::new(1);
         let job = requests.next();
         requests.insert(job, Pending::Warm(Box::new(WarmJob::new(Vec::new(), 0, Timestamp(0)))));
-        let overdue_at = patience() + Config::default().deadlines.warm_ms + 1;
+        let overdue_at = allowed_millis() + Config::default().deadlines.warm_ms + 1;
         assert_eq!(lost(&mut requests, overdue_at - 1), []);
         assert_eq!(lost(&mut requests, overdue_at - 1 + SLACK_MILLIS), []);
         assert_eq!(lost(&mut requests, overdue_at - 1 + 2 * SLACK_MILLIS), [job]);
@@ -318,8 +318,8 @@ mod tests {
         let request = requests.next();
         requests.insert(request, Pending::Health { began: Timestamp(1_000_000) });
         requests.set_back(900_000);
-        assert_eq!(lost(&mut requests, 100_000 + patience()), []);
-        assert_eq!(lost(&mut requests, 100_000 + patience() + SLACK_MILLIS), []);
+        assert_eq!(lost(&mut requests, 100_000 + allowed_millis()), []);
+        assert_eq!(lost(&mut requests, 100_000 + allowed_millis() + SLACK_MILLIS), []);
         assert!(requests.is_under_way(request));
     }
 }

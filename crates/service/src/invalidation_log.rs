@@ -501,7 +501,7 @@ fn age(began: Timestamp, now: Timestamp) -> Option<u64> {
     now.0.checked_sub(began.0)
 }
 
-/// How many of the latest calls must fail for the breaker to open.
+/// How many of the latest calls the breaker counts: while the log fails, requests would wait in vain.
 const MAX_FAILURES: u32 = 3;
 
 /// A later retry.

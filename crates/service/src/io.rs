@@ -93,7 +93,7 @@ impl EffectId {
     }
 }
 
-/// Names a request under way.
+/// Names a request in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestHandle(pub(super) u64);
 

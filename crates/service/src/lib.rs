@@ -1,9 +1,10 @@
 //! The service: requests in, effects out, results in, responses out.
 //!
-//! It stands between the protocols, which know JSON, and the engine, which knows rows. It does no I/O and reads no clock, so the same
-//! service runs in a Worker, in Node, in a browser and in a simulation. A dispatcher routes between its parts, each of which owns its
-//! state and returns effects. Invariant: every request that begins ends in exactly one [`Response`], and a request whose rows are all in
-//! L1 ends within [`Service::begin`].
+//! It stands between the protocols, which know JSON, and the engine, which knows rows. It does no I/O and
+//! reads no clock, so the same service runs in a Worker, in Node, in a browser and in a simulation. A
+//! dispatcher routes between its parts, each of which owns its state and returns effects. Invariant: every
+//! request that begins ends in exactly one [`Response`], and a request whose rows are all in L1 ends
+//! within [`Service::begin`].
 //!
 //! The host performs each [`Effect`] and reports its [`IoResult`]. Here the stores are empty and the built-in origin answers:
 //!

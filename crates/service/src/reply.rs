@@ -279,8 +279,9 @@ pub(super) fn refused_as_problem(refusal: &Refusal) -> Reply {
 
 /// The reply where the origin failed and too little is known without it.
 ///
-/// What the origin refused goes to the caller, who would have it of Feast too, and in the native protocol where the caller
-/// is at fault. An origin that is down costs its own share alone: what is there is served, and the rest is marked invalid.
+/// An error of the origin reaches a Feast caller as Feast would return it, and a native caller where the
+/// request is at fault. An origin that is down costs only its own share: what is known is served, and the
+/// rest is marked invalid.
 pub(super) fn failed(protocol: &Protocol, answer: &Answer, has_anything: bool) -> Option<Reply> {
     let failure = answer.failure.as_ref().filter(|_| answer.tier_counts.missing > 0)?;
     let is_refused = match protocol {

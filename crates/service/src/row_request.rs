@@ -25,7 +25,7 @@ use protocol::native::Options;
 use protocol::plan::Plan;
 use protocol::request::ParsedRequest;
 
-/// A request under way.
+/// A request in progress.
 #[derive(Debug)]
 pub(super) struct RowRequest {
     pub(super) request: ParsedRequest<'static>,

@@ -194,8 +194,8 @@ pub(super) fn join_url(base: &str, path: &str) -> String {
     format!("{}{path}", base.trim_end_matches('/'))
 }
 
-/// Within how many milliseconds a request is to be answered: the more urgent it is, the faster the share of all requests whose
-/// target is its own. A caller's own deadline may be sooner.
+/// The latency target of a request, in milliseconds: the quantile of the SLO that its priority belongs to,
+/// or its own deadline if that is sooner.
 pub(super) fn latency_target(config: &Config, options: &Options) -> u64 {
     let sla = &config.sla;
     let target = match options.priority {

@@ -16,8 +16,8 @@ fn call(log: &mut InvalidationLog) -> LogCall {
 }
 
 /// A reply whose entries, of everything, have these times.
-fn answer(epoch: u64, last: u64, dropped: (u64, u64), marks: &[u64]) -> Vec<u8> {
-    let marks = marks.iter().map(|at| (*at, serde_bytes::Bytes::new(&wire::EVERYTHING))).collect();
+fn answer(epoch: u64, last: u64, dropped: (u64, u64), times: &[u64]) -> Vec<u8> {
+    let marks = times.iter().map(|at| (*at, serde_bytes::Bytes::new(&wire::EVERYTHING))).collect();
     Appended { clock: 900, last, dropped: dropped.0, dropped_at: dropped.1, epoch, marks }.to_bytes()
 }
 
@@ -137,7 +137,7 @@ fn a_call_without_a_reply_is_lost_after_its_timeout_and_its_entries_are_sent_aga
     }
 }
 
-/// The time of a log that was never heard.
+/// The time of a log without a reply.
 fn log_time(host: i64) -> Timestamp {
     ClockOffset::new().latest(Timestamp(host as u64))
 }
