@@ -40,7 +40,7 @@ fn a_write_is_seen_by_every_caller() {
 }
 
 #[test]
-fn who_warms_rows_warms_its_own() {
+fn a_caller_warms_its_own_rows() {
     let warm = |caller| {
         let mut world = World::with(|_| {});
         world.caller = caller;

@@ -71,7 +71,7 @@ fn an_invalidation_request_reaches_all_isolates() {
 }
 
 #[test]
-fn a_job_that_goes_on_behind_its_answer_is_known_to_other_isolates_until_it_must_have_ended() {
+fn a_background_job_invalidates_in_all_isolates_until_it_must_have_ended() {
     let mut world = world(1_000, |config| config.writes.job_seconds = 60);
     let other = world.add_isolate(7_000);
     read(&mut world, other, 1);
@@ -158,7 +158,7 @@ fn under_steady_traffic_no_request_waits_for_the_log() {
 }
 
 #[test]
-fn readers_who_come_at_one_time_share_a_call() {
+fn concurrent_readers_share_a_call_to_the_log() {
     for bound in [0, 1_000] {
         let mut world = world(bound, |_| {});
         read(&mut world, 0, 1);
@@ -674,7 +674,7 @@ fn the_first_write_of_a_clock_that_is_an_hour_ahead_makes_nothing_uncacheable() 
 }
 
 #[test]
-fn a_clock_that_is_set_after_it_was_heard_makes_nothing_uncacheable_and_nothing_stale() {
+fn a_clock_that_is_set_after_a_reply_makes_nothing_uncacheable_and_nothing_stale() {
     for bound in [0, 1_000] {
         for set in [3_600_000, 5_000, 300, -5_000, -3_600_000] {
             let mut world = world(bound, |_| {});
@@ -773,7 +773,7 @@ fn what_is_under_way_when_a_clock_is_found_ahead_takes_no_less_time_by_it() {
 }
 
 #[test]
-fn a_clock_that_is_found_behind_is_set_right() {
+fn a_clock_that_is_behind_is_corrected() {
     let mut world = world_without_stores(0);
     let other = world.add_isolate(0);
     read(&mut world, other, 1);

@@ -85,7 +85,7 @@ fn readers_of_streams_who_do_not_read_do_not_fill_the_memory() {
 }
 
 #[test]
-fn what_memory_lets_go_of_counts_where_it_is_still_held() {
+fn evicted_rows_count_where_they_are_still_in_use() {
     let mut world = world(|config| config.l1.max_bytes = 3 * MIB / 2);
     // Rows that L1 has, and one that it lacks: the request holds them while it waits.
     world.feast(&request(&["x"], 0..6_000));

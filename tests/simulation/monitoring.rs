@@ -295,7 +295,7 @@ fn a_request_that_waits_for_the_registry_keeps_its_trace() {
 }
 
 #[test]
-fn a_warm_up_tells_the_origin_of_its_trace() {
+fn a_warm_up_passes_its_trace_to_the_origin() {
     let mut world = World::with_http_origin(|_| ());
     world.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let body = br#"{"entities":{"driver_id":[1,2]},"feature_names":["stats:score"]}"#;
@@ -337,7 +337,7 @@ fn nothing_is_sent_anywhere_and_no_trace_begun_where_nothing_is_configured() {
 }
 
 #[test]
-fn figures_have_no_keys_values_or_secrets() {
+fn metrics_have_no_keys_values_or_secrets() {
     let mut world = World::with_http_origin(|_| {});
     world.feast(&request(&["score"], [987_654_321]));
     for path in ["/metrics", "/v1/stats", "/v1/sla", "/v1/alerts"] {

@@ -3,7 +3,7 @@
 use crate::world::{FORWARDED, Origin, World, request};
 
 #[test]
-fn the_seeds_request_gets_the_seeds_response() {
+fn the_original_specifications_request_gets_its_response() {
     let mut world = World::new();
     let body = r#"{"request_id":"r1","entity_ids":["a","b"],"feature_names":["user_score","user_count"],"priority":"high","timestamp":"2026-11-23T08:00:00Z"}"#;
     let cold = world.native(body).json();

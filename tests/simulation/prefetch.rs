@@ -40,7 +40,7 @@ fn measured(world: &World) -> Measured {
 }
 
 #[test]
-fn what_a_session_asks_next_is_there_before_it_asks() {
+fn the_next_request_of_a_session_is_prefetched() {
     let mut world = world();
     train(&mut world, 6);
     assert!(!ask(&mut world, "new", "score", 10).is_immediate);
@@ -60,7 +60,7 @@ fn what_holds_for_all_entities_is_known_of_one_that_is_new() {
 }
 
 #[test]
-fn an_answer_does_not_wait_for_what_is_fetched_ahead() {
+fn an_answer_does_not_wait_for_prefetch() {
     let mut world = world();
     train(&mut world, 6);
     world.session = Some("new".to_owned());
@@ -101,7 +101,7 @@ fn a_session_may_be_named_in_the_body_too() {
 }
 
 #[test]
-fn nothing_is_fetched_ahead_for_sessions_that_are_held_out_and_coverage_is_reported() {
+fn nothing_is_prefetched_for_holdout_sessions_and_coverage_is_reported() {
     let mut world = World::with_http_origin(|config| {
         KEYED(config);
         config.prefetch.holdout_percent = 50;
@@ -113,7 +113,7 @@ fn nothing_is_fetched_ahead_for_sessions_that_are_held_out_and_coverage_is_repor
 }
 
 #[test]
-fn where_nothing_follows_from_anything_next_to_nothing_is_fetched_ahead() {
+fn where_requests_are_random_almost_nothing_is_prefetched() {
     let mut world = world();
     let mut state = 1_u64;
     for round in 0_u64..4_000 {
@@ -128,7 +128,7 @@ fn where_nothing_follows_from_anything_next_to_nothing_is_fetched_ahead() {
 }
 
 #[test]
-fn a_row_that_another_looks_for_is_not_looked_for_twice() {
+fn a_row_in_flight_is_not_prefetched() {
     let mut world = world();
     train(&mut world, 6);
     world.reset_counts();
@@ -158,7 +158,7 @@ fn the_second_and_the_request_have_their_budgets() {
 }
 
 #[test]
-fn what_costs_more_than_it_saves_is_not_fetched_ahead() {
+fn rows_that_cost_more_than_they_save_are_not_prefetched() {
     let mut world = World::with_http_origin(|config| {
         KEYED(config);
         config.prefetch.latency_value_nanodollars_per_ms = 0;
@@ -186,7 +186,7 @@ fn a_memory_full_of_warmer_rows_admits_no_prefetched_one() {
 }
 
 #[test]
-fn a_new_isolate_knows_what_the_one_before_it_learned() {
+fn a_new_isolate_loads_the_model_of_the_one_before_it() {
     let mut world = world();
     train(&mut world, 12);
     world.restart();

@@ -117,7 +117,7 @@ fn what_comes_in_time_serves_the_request_that_waited() {
 }
 
 #[test]
-fn a_caller_who_hangs_up_leaves_nothing_behind() {
+fn a_caller_who_hangs_up_leaves_no_session() {
     let mut world = world(300, |_| {});
     let first = world.start_native(&native(200, "normal"));
     let handle = world.handle_of(first);
@@ -172,7 +172,7 @@ fn warming_that_waited_has_the_rest_of_its_deadline() {
 }
 
 #[test]
-fn a_request_behind_which_the_registry_is_asked_again_is_still_its_callers() {
+fn a_request_that_refreshes_the_registry_still_answers_its_caller() {
     let mut world = world(10, |config| config.freshness.ttl_seconds = 3_600);
     world.origin = Origin::Labels;
     let body = request(&["score"], [1]);

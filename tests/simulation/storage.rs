@@ -33,7 +33,7 @@ fn a_hundred_rows_cost_one_call_of_each_shard_and_are_there_for_the_next_isolate
 }
 
 #[test]
-fn l2_is_asked_first_and_learns_what_l3_has() {
+fn l2_is_read_first_and_is_written_what_l3_has() {
     let mut world = world(|_| {});
     let body = request(&["score"], 0..10);
     let cold = world.feast(&body);
@@ -131,7 +131,7 @@ fn an_l3_that_lies_is_not_believed() {
 }
 
 #[test]
-fn a_slow_l3_is_passed_over_for_the_origin() {
+fn a_slow_l3_is_skipped_for_the_origin() {
     let mut world = world(ALONE);
     world.store_millis = 600;
     let request = world.start_feast(&request(&["score"], [1]));

@@ -223,7 +223,7 @@ fn a_slow_reader_gets_everything_at_its_own_pace() {
 }
 
 #[test]
-fn a_reader_who_goes_away_leaves_nothing_behind() {
+fn a_reader_that_hangs_up_leaves_no_session() {
     let mut world = World::with(SMALL_CALLS);
     let request = world.start_lines(&body(0..1_000));
     let follower = world.start_native(&body(0..5));
@@ -261,7 +261,7 @@ fn what_fails_before_the_first_line_is_an_ordinary_problem() {
 }
 
 #[test]
-fn what_fails_behind_the_first_line_is_told_in_the_last() {
+fn a_failure_after_the_first_line_is_reported_in_the_last() {
     let mut world = World::with_http_origin(SMALL_CALLS);
     world.native(&body(0..10));
     world.origin = Origin::IsDown;
@@ -320,7 +320,7 @@ fn a_stream_whose_first_rows_another_request_has_fetched_goes_on_to_the_rest() {
 }
 
 #[test]
-fn the_origin_is_asked_behind_the_last_line_for_what_is_due() {
+fn stale_rows_are_revalidated_after_the_last_line() {
     let mut world = World::with(|config| {
         config.freshness.ttl_jitter_percent = 0;
         config.freshness.early_refresh_percent = 0;
@@ -337,7 +337,7 @@ fn the_origin_is_asked_behind_the_last_line_for_what_is_due() {
 }
 
 #[test]
-fn what_is_due_is_fetched_behind_a_stream_that_ends_at_its_deadline_since_nobody_read_it() {
+fn stale_rows_are_revalidated_after_an_unread_stream_ends_at_its_deadline() {
     let mut world = World::with(|config| {
         SMALL_CALLS(config);
         config.freshness.ttl_jitter_percent = 0;
@@ -438,7 +438,7 @@ fn a_row_that_failed_does_not_keep_a_stream_from_ending_at_its_soft_deadline() {
 }
 
 #[test]
-fn what_is_given_up_at_once_is_told_at_once() {
+fn rows_that_fail_at_once_are_reported_at_once() {
     let mut world = World::with_http_origin(|config| {
         SMALL_CALLS(config);
         config.l2.enabled = false;

@@ -235,7 +235,7 @@ fn early_refresh() {
 }
 
 #[test]
-fn revalidation_behind_the_answer() {
+fn revalidation_in_the_background() {
     assert_switch(
         PUNCTUAL,
         |config| config.freshness.stale_while_revalidate_seconds = 0,
@@ -248,7 +248,7 @@ fn revalidation_behind_the_answer() {
 }
 
 #[test]
-fn grace_where_the_origin_is_down() {
+fn stale_if_error_where_the_origin_is_down() {
     assert_switch(
         PUNCTUAL,
         |config| config.freshness.stale_if_error_seconds = 0,

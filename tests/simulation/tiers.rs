@@ -92,7 +92,7 @@ fn an_entity_that_a_request_repeats_costs_one_row() {
 }
 
 #[test]
-fn a_row_past_its_time_to_live_is_fetched_anew() {
+fn a_row_past_its_time_to_live_is_refetched() {
     let mut world = World::with(|config| config.freshness.ttl_jitter_percent = 0);
     let body = request(&["score"], [1]);
     world.feast(&body);
@@ -146,7 +146,7 @@ fn without_l2_nothing_is_read_or_written() {
 }
 
 #[test]
-fn the_age_of_the_oldest_value_is_told() {
+fn the_age_header_is_that_of_the_oldest_value() {
     let mut world = World::new();
     world.feast(&request(&["score"], [1]));
     world.pass_seconds(100);
@@ -194,7 +194,7 @@ fn a_refresh_takes_from_a_store_what_another_isolate_has_fetched_meanwhile() {
 }
 
 #[test]
-fn what_a_store_has_and_is_due_is_asked_for_once_and_right_behind_the_answer() {
+fn a_stale_stored_row_is_revalidated_once_right_after_the_answer() {
     for is_down in [false, true] {
         let mut world = World::with_http_origin(|config| {
             config.freshness.ttl_jitter_percent = 0;

@@ -186,7 +186,7 @@ fn what_cannot_be_had_or_written_is_counted_and_fails_nothing_else() {
 }
 
 #[test]
-fn what_its_deadline_does_not_allow_is_left_and_told() {
+fn rows_past_the_deadline_of_a_warm_up_are_reported_as_remaining() {
     let mut world = world(|config| config.deadlines.warm_ms = 1_500);
     world.origin_millis = 1_000;
     let lines: Vec<String> = (0..4)
@@ -285,7 +285,7 @@ fn rows_that_no_request_would_read_are_refused_with_the_keys_of_their_views() {
 }
 
 #[test]
-fn entities_of_views_whose_keys_nobody_told_are_their_own_keys() {
+fn entities_of_views_with_unknown_keys_are_their_own_keys() {
     let mut world = world(|_| {});
     let report = warm(&mut world, r#"{"entities":{"user_id":[1],"at":[2]},"values":{"unknown:x":[1]}}"#);
     assert_eq!(counts(&report, &["rows", "loaded"]), [1, 1]);

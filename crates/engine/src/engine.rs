@@ -384,7 +384,7 @@ impl Engine {
 
     /// The memory of pending requests and of queued writes, in bytes.
     pub(super) fn pending_bytes(&self) -> usize {
-        self.session_bytes() + self.external_bytes + self.put_off_bytes()
+        self.session_bytes() + self.external_bytes + self.queued_write_bytes()
     }
 
     /// The memory that sessions take, in bytes.
@@ -395,7 +395,7 @@ impl Engine {
 
     /// The memory of queued writes, in bytes.
     #[must_use]
-    pub fn put_off_bytes(&self) -> usize {
+    pub fn queued_write_bytes(&self) -> usize {
         self.stores.iter().map(Store::pending_bytes).sum()
     }
 

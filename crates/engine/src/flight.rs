@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_began_longer_ago_than_a_bound_is_not_worth_waiting_for() {
+    fn a_flight_older_than_a_bound_is_not_followed() {
         let mut flights = Flights::default();
         flights.join(7, 1, Timestamp(1_000), 5_000);
         assert!(!flights.is_older_than(7, 2, 100, Timestamp(1_100)));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_follower_takes_over_from_a_leader_that_has_gone_silent() {
+    fn a_follower_takes_over_from_a_leader_whose_lease_has_expired() {
         let mut flights = Flights::default();
         flights.join(7, 1, Timestamp(0), 100);
         flights.join(7, 2, Timestamp(10), 100);

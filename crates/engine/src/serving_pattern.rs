@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seeds_thresholds_decide() {
+    fn the_original_specifications_thresholds_decide() {
         use Priority::{Critical, High, Low, Normal};
         use ServingPattern::{Batch, Hybrid, RealTime};
         assert_eq!(pattern(100, 50, High), RealTime);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_streamed_begins_with_few_rows_and_goes_on_with_more() {
+    fn a_stream_begins_with_few_rows_and_doubles() {
         let pattern_limits = limits_of(&SETTINGS, 2_000, 1, Priority::High, None, true);
         assert_eq!(pattern_limits.pattern, ServingPattern::Streaming);
         let rows: Vec<usize> = (0..6).map(|calls| pattern_limits.rows_per_call(calls)).collect();

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use crate::io::{MAX_STORES, StreamedEntities};
+use crate::io::MAX_STORES;
 use crate::limiter::Permit;
 use crate::merge::merge;
 use crate::serving_pattern::PatternLimits;
@@ -18,13 +18,16 @@ use ::prefetch::ledger::Operations;
 use cache::freshness::{Freshness, Rules};
 use cache::lookup::{self, Inspector};
 use cache::marks::Marks;
-use model::answer::{Action, Answer, LookupResult, OriginFailure, Tier, TierCounts};
+use model::answer::{Action, LookupResult, OriginFailure, Tier, TierCounts};
 use model::fetch_spec::FetchSpec;
 use model::interner::Interner;
 use model::request::{Columns, RowQuery, ViewQuery};
 use model::row::{ROW_OVERHEAD, Row};
 use model::sort::sorted;
 use model::time::Timestamp;
+
+mod answer;
+mod expiry;
 
 pub(super) type HashSet<T> = hashbrown::HashSet<T, foldhash::fast::FixedState>;
 
@@ -98,9 +101,6 @@ pub(super) struct StoreWrites {
     /// Rows whose stored columns could not be read.
     pub(super) unmerged: u64,
 }
-
-/// Rows that expire within so many milliseconds are refetched together.
-const EXPIRY_SLACK_MILLIS: u64 = 10;
 
 /// An origin call in progress.
 #[derive(Debug)]
@@ -282,80 +282,6 @@ impl Session {
             }
         }
         self.waiting = sorted(core::mem::take(&mut self.waiting));
-    }
-
-    /// Refetches what has expired since it was found, and returns the indexes of these missing rows. A
-    /// staleness bound holds when the answer is made, not only when a tier was read.
-    pub(super) fn refetch_expired(&mut self, stores: usize, invalidations: &Marks, now: Timestamp) -> Vec<usize> {
-        if self.is_answered || now < self.expires_at {
-            return Vec::new();
-        }
-        let first_new = self.missing.len();
-        let mut expired = Vec::new();
-        // What expires a moment later is refetched with it.
-        let by = now.plus(EXPIRY_SLACK_MILLIS);
-        for slot in self.expired_slots(by, now) {
-            if let Some(found) = self.found.get_mut(slot) {
-                found.action = Action::Fetch;
-            }
-        }
-        for index in 0..first_new {
-            if self.settled_expiry(index, now).is_some_and(|at| at <= by)
-                && let Some(missing) = self.missing.get_mut(index)
-            {
-                (missing.stage, missing.tier) = (Stage::Next(stores), None);
-                (missing.needs_revalidation, missing.is_flight_complete) = (false, false);
-                expired.push(index);
-            }
-        }
-        self.collect_missing(Action::Fetch, invalidations);
-        if self.pattern_limits.is_streamed() {
-            let new = self.missing.iter_mut().skip(first_new);
-            new.for_each(|missing| missing.stage = Stage::NotStarted);
-        }
-        self.expires_at = self.next_expiry(now);
-        expired
-    }
-
-    /// The slots that L1 served and whose rows expire by then.
-    fn expired_slots(&self, by: Timestamp, now: Timestamp) -> Vec<usize> {
-        self.l1_expiries(now).filter(|&(_, at)| at <= by).map(|(slot, _)| slot).collect()
-    }
-
-    /// For each slot that L1 served, when its row expires. A stream has dropped the rows that it sent.
-    fn l1_expiries(&self, now: Timestamp) -> impl Iterator<Item = (usize, Timestamp)> {
-        let rows = self.query.rows;
-        self.query.views.iter().enumerate().flat_map(move |(number, view)| {
-            let mut inspector = Inspector::new(view, self.rules(view, now));
-            let slots = number * rows..(number + 1) * rows;
-            let found = self.found.get(slots.clone()).unwrap_or_default();
-            let open = slots.zip(found).filter(|(_, found)| found.action != Action::Fetch);
-            open.filter_map(move |(slot, found)| {
-                Some((slot, inspector.expires_at(found.row.as_ref()?, self.query.keys.at(slot).1)))
-            })
-        })
-    }
-
-    /// When a completed missing row expires; `None` of any other.
-    fn settled_expiry(&self, index: usize, now: Timestamp) -> Option<Timestamp> {
-        let is_open = |missing: &&MissingRow| missing.stage == Stage::Done && !missing.is_sent();
-        let missing = self.missing.get(index).filter(is_open)?;
-        let (view, _, hash) = self.key_of(index)?;
-        let mut inspector = Inspector::new(view, self.rules(view, now)).with_own_fetches(&missing.own_fetches);
-        Some(inspector.expires_at(missing.known.as_ref()?, hash))
-    }
-
-    /// When the first of its rows expires.
-    fn next_expiry(&self, now: Timestamp) -> Timestamp {
-        let settled = (0..self.missing.len()).filter_map(|index| self.settled_expiry(index, now));
-        self.l1_expiries(now).map(|(_, at)| at).chain(settled).min().unwrap_or(Timestamp::MAX)
-    }
-
-    /// Records when a row that was just completed expires.
-    fn note_expiry(&mut self, index: usize, now: Timestamp) {
-        if let Some(at) = self.settled_expiry(index, now) {
-            self.expires_at = self.expires_at.min(at);
-        }
     }
 
     /// Whether it runs in the background, so that no caller waits for it.
@@ -622,141 +548,12 @@ impl Session {
         fetch
     }
 
-    /// Whether every unsettled row has a stale copy that may be served.
-    pub(super) fn can_serve_stale(&self, now: Timestamp) -> bool {
-        let is_lost = |missing: &MissingRow| missing.stage == Stage::Failed && !self.pattern_limits.is_streamed();
-        (0..).zip(&self.missing).all(|(index, missing)| {
-            (missing.is_settled() && !is_lost(missing)) || self.can_serve_stale_row(index, missing, now)
-        })
-    }
-
-    fn can_serve_stale_row(&self, index: usize, missing: &MissingRow, now: Timestamp) -> bool {
-        missing.known.as_ref().is_some_and(|known| self.judge(index, known, now) <= Freshness::StaleIfError)
-    }
-
     /// Fails the rows with these hashes, which another request could not fetch.
     pub(super) fn share_failure(&mut self, hashes: &HashSet<u64>, failure: &OriginFailure) {
         for index in self.rows_at_stage(|stage| matches!(stage, Stage::Following(_))) {
             if hashes.contains(&self.hash_of(index)) {
                 self.set_stage(index, Stage::Failed);
                 self.failure = Some(failure.clone());
-            }
-        }
-    }
-
-    /// The answer with what is known now; of a streamed request, without the entities that were sent.
-    pub(super) fn answer(&mut self, now: Timestamp) -> Answer {
-        let mut tier_counts = self.tier_counts(|_| true);
-        let mut found = Vec::new();
-        if self.pattern_limits.is_streamed() {
-            self.fail_not_started();
-        } else {
-            found = self.found.clone();
-            for &(slot, index) in &self.waiting {
-                if let Some(found) = found.get_mut(slot) {
-                    *found = self.served(index, now);
-                }
-            }
-            tier_counts.stale = count_stale(&found);
-            lookup::enforce_max_event_age(&mut found, &self.query, self.query.rows, now);
-        }
-        self.is_answered = true;
-        self.waited_millis = Some(self.pattern_limits.deadline_millis.saturating_sub(self.hard_at.millis_since(now)));
-        Answer { found, tier_counts, failure: self.failure.clone() }
-    }
-
-    /// Takes the entities that are settled and were not sent; at last, all that were not sent. Past
-    /// the soft deadline a stale copy counts as settled, entity by entity.
-    pub(super) fn take_complete_entities(&mut self, are_last: bool, now: Timestamp) -> Option<StreamedEntities> {
-        if self.is_sent.is_empty() {
-            return None;
-        }
-        let rows = self.query.rows;
-        let mut is_open = self.is_sent.clone();
-        for &(slot, index) in self.waiting.iter().filter(|_| !are_last) {
-            let Some((missing, is_open)) = self.missing.get(index).zip(is_open.get_mut(slot.checked_rem(rows)?)) else {
-                continue;
-            };
-            *is_open |= !missing.is_settled() && (now < self.soft_at || !self.can_serve_stale_row(index, missing, now));
-        }
-        let ready: Vec<usize> = (0..).zip(&is_open).filter(|(_, is_open)| !**is_open).map(|(row, _)| row).collect();
-        if ready.is_empty() {
-            return None;
-        }
-        let mut found = Vec::with_capacity(ready.len() * self.query.views.len());
-        let mut sent = Vec::new();
-        let mut positions = vec![None; rows];
-        for (position, &row) in ready.iter().enumerate() {
-            if let Some((known, is_sent)) = positions.get_mut(row).zip(self.is_sent.get_mut(row)) {
-                *known = Some(position);
-                *is_sent = true;
-            }
-        }
-        for view in 0..self.query.views.len() {
-            // What was sent is not needed again.
-            let take = |found: &mut LookupResult| LookupResult { row: found.row.take(), ..found.clone() };
-            found.extend(ready.iter().filter_map(|row| self.found.get_mut(view * rows + row).map(take)));
-        }
-        for &(slot, index) in &self.waiting {
-            let position = positions.get(slot.checked_rem(rows)?).copied().flatten();
-            let view = slot.checked_div(rows)?;
-            if let Some(found) = position.and_then(|position| found.get_mut(view * ready.len() + position)) {
-                *found = self.served(index, now);
-                sent.push(index);
-            }
-        }
-        for index in sent {
-            if let Some(missing) = self.missing.get_mut(index) {
-                missing.sent += 1;
-            }
-        }
-        self.tier_counts.stale += count_stale(&found);
-        lookup::enforce_max_event_age(&mut found, &self.query, ready.len(), now);
-        let tier_counts = self.tier_counts(MissingRow::is_settled);
-        Some(StreamedEntities { rows: ready, found, tier_counts })
-    }
-
-    /// What is served of a missing row as it is now.
-    fn served(&self, index: usize, now: Timestamp) -> LookupResult {
-        let mut found = LookupResult { row: None, tier: Tier::L1, is_stale: false, action: Action::Fetch };
-        let Some(missing) = self.missing.get(index) else { return found };
-        if missing.stage == Stage::Done {
-            found.action = Action::None;
-        }
-        if let Some(known) = &missing.known {
-            (found.row, found.is_stale) = match missing.stage {
-                Stage::Done => (Some(Rc::clone(known)), missing.needs_revalidation),
-                _ => self.servable_part(index, known, now),
-            };
-        }
-        let stored = missing.stored.iter().position(Option::is_some);
-        found.tier = missing.tier.unwrap_or(match stored {
-            Some(0) => Tier::L2,
-            Some(_) => Tier::L3,
-            None => Tier::L1,
-        });
-        found
-    }
-
-    /// Where rows came from: all that L1 had, and of the missing ones those that `is_meant`.
-    fn tier_counts(&self, is_meant: impl Fn(&MissingRow) -> bool) -> TierCounts {
-        let (slots, waiting) = (self.found.len(), self.waiting.len());
-        let mut tier_counts =
-            TierCounts { l1_hits: (slots - waiting) as u32, l1_misses: waiting as u32, ..self.tier_counts };
-        for missing in self.waiting.iter().filter_map(|&(_, index)| self.missing.get(index)) {
-            if is_meant(missing) {
-                missing.count(&mut tier_counts);
-            }
-        }
-        tier_counts
-    }
-
-    /// Fails what is not started when the request has its answer.
-    fn fail_not_started(&mut self) {
-        self.is_paused = false;
-        for missing in &mut self.missing {
-            if matches!(missing.stage, Stage::NotStarted | Stage::Next(_)) {
-                missing.stage = Stage::Failed;
             }
         }
     }
@@ -884,26 +681,6 @@ impl Session {
         self.inspector(index, view, now).judge(row, hash)
     }
 
-    /// The servable part of an incomplete row, of the requested columns, and whether any of it is
-    /// stale.
-    fn servable_part(&self, index: usize, known: &Rc<Row>, now: Timestamp) -> (Option<Rc<Row>>, bool) {
-        let Some((view, _, hash)) = self.key_of(index) else { return (None, false) };
-        let inspector = self.inspector(index, view, now);
-        let asked: Option<HashSet<&str>> = match view.columns() {
-            Columns::Named(names) => Some(names.iter().map(|name| &**name).collect()),
-            Columns::All => None,
-        };
-        let mut is_stale = false;
-        let row = known.retain(|name, cell| {
-            let freshness = inspector.judge_cell(cell, hash);
-            let is_served = freshness != Freshness::Expired && asked.as_ref().is_none_or(|asked| asked.contains(name));
-            is_stale |= is_served && freshness == Freshness::StaleIfError;
-            is_served
-        });
-        let is_empty = row.schema().features().is_empty();
-        if is_empty { (None, false) } else { (Some(Rc::new(row)), is_stale) }
-    }
-
     /// For each row its hash, and the operations that completed it.
     pub(super) fn outcomes(&self) -> impl Iterator<Item = (u64, Option<Operations>)> {
         (0..).zip(&self.missing).map(|(index, missing)| {
@@ -970,10 +747,6 @@ fn expected_row_bytes(query: &RowQuery) -> usize {
 /// The index of a store in the arrays of a missing row.
 fn store_index(store: Tier) -> usize {
     usize::from(store == Tier::L3)
-}
-
-fn count_stale(found: &[LookupResult]) -> u32 {
-    found.iter().filter(|found| found.is_stale).count() as u32
 }
 
 impl MissingRow {

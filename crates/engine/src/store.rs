@@ -506,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_in_the_queue_is_shed() {
+    fn rows_past_the_queues_bound_are_shed() {
         let mut store = store_with(1, |_| {});
         store.enqueue(rows(3), usize::MAX, Timestamp(0));
         assert_eq!((store.pending_bytes(), store.counts.shed), (0, 3));
@@ -520,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_can_be_written_no_probe_is_spent() {
+    fn no_probe_is_used_where_nothing_can_be_written() {
         let mut store = with_open_breaker(Timestamp(0));
         for _ in 0..10 {
             assert!(store.next_batch(100, Timestamp(5_000)).is_empty());
@@ -536,12 +536,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_at_once_keeps_to_the_breaker_the_rest_of_keys_and_the_budget() {
+    fn an_immediate_write_respects_the_breaker_the_interval_and_the_budget() {
         let mut store = with_open_breaker(Timestamp(0));
         assert_eq!((store.encode_now(rows(2), Timestamp(10)).len(), store.counts.skipped_breaker_open), (0, 2));
         let mut store = store_with(1 << 20, |settings| settings.max_writes_per_day = Some(3));
         assert_eq!(store.encode_now(rows(2), Timestamp(0)).len(), 2);
-        assert_eq!((store.encode_now(rows(2), Timestamp(10)).len(), store.queue.len()), (0, 2), "they rest");
+        assert_eq!(
+            (store.encode_now(rows(2), Timestamp(10)).len(), store.queue.len()),
+            (0, 2),
+            "their interval has not ended"
+        );
         let others = rows(5).split_off(2);
         assert_eq!(store.encode_now(others, Timestamp(20)).len(), 1);
         assert_eq!((store.counts.puts, store.counts.over_budget), (3, 2));
@@ -567,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn all_times_of_a_clock_that_was_ahead_are_put_back() {
+    fn all_times_of_a_clock_that_was_ahead_are_set_back() {
         let ahead = 3_600_000;
         let mut store = with_open_breaker(Timestamp(ahead));
         (0..20).for_each(|_| store.breaker.record(false, Timestamp(ahead)));
@@ -620,7 +624,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_clock_may_have_stamped_before_a_write_is_gone() {
+    fn what_another_clock_may_have_stamped_before_a_write_is_dropped() {
         let clock = StoreClock { oldest_millis: 3_600_000, max_skew_millis: 5_000 };
         let (written_at, now) = (Timestamp(1_000_000), Timestamp(1_010_000));
         let features = [("before", 999_999), ("error", 1_005_000), ("after", 1_005_001), ("future", 1_010_001)];

@@ -296,11 +296,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_rests_to_the_millisecond_and_is_forgotten_when_it_has() {
+    fn a_key_waits_out_its_interval_to_the_millisecond_and_is_then_forgotten() {
         let mut queue = WriteQueue::new(LIMITS);
         assert!(!queue.must_wait(&key(1), Timestamp(0)));
         queue.push(key(1), row(&[("a", "1", 1)]), Timestamp(0));
-        assert!(queue.must_wait(&key(1), Timestamp(0)), "it waits");
+        assert!(queue.must_wait(&key(1), Timestamp(0)), "it is queued");
         take(&mut queue, 0);
         assert!(queue.must_wait(&key(1), Timestamp(999)));
         assert!(!queue.must_wait(&key(1), Timestamp(1_000)) && !queue.must_wait(&key(2), Timestamp(999)));
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_and_rests_by_a_clock_that_was_ahead_is_put_back() {
+    fn times_of_a_clock_that_was_ahead_are_set_back() {
         let mut queue = WriteQueue::new(LIMITS);
         queue.push(key(1), row(&[("a", "1", 1)]), Timestamp(3_600_000));
         queue.push(key(3), row(&[("a", "1", 1)]), Timestamp(3_600_000));
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_later_no_key_rests() {
+    fn a_closing_host_ignores_write_intervals() {
         let mut queue = WriteQueue::new(LIMITS);
         for entity in [1, 2, 1] {
             queue.push(key(entity), row(&[("a", "1", 1)]), Timestamp(500));
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn of_keys_that_have_rested_nothing_is_remembered() {
+    fn keys_past_their_interval_are_forgotten() {
         let mut queue = WriteQueue::new(LIMITS);
         for number in 0..=MAX_REMEMBERED as u64 {
             let space = Space::new(&Scope::project("p"), Subject::View("v"), Names::Short, &["id"]);
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded_in_bytes() {
+    fn the_queue_is_bounded_in_bytes() {
         let mut queue = WriteQueue::new(LIMITS);
         let long = "1".repeat(MAX_BYTES / 8);
         let results: Vec<PushResult> =
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn what_just_fits_waits_and_a_byte_more_does_not() {
+    fn what_just_fits_is_queued_and_a_byte_more_is_not() {
         let fill = |bytes: usize, writes: &[&[(&str, &str, u64)]]| {
             let mut queue = WriteQueue::new(QueueLimits { bytes, ..LIMITS });
             let added = writes.iter().map(|features| queue.push(key(1), row(features), Timestamp(0))).last();

@@ -16,7 +16,7 @@ use crate::invalidation_log::{
     AppendAttempt, AwaitingLog, InvalidationLog, LogReply, StateReset, UNREACHABLE_NOTICE, WakeOutcome,
 };
 use crate::io::{
-    Continuation, Effect, EffectId, Incoming, IoRequest, IoResult, RequestHandle, Response, Transition, WriteBegun,
+    Continuation, Effect, EffectId, Incoming, IoRequest, IoResult, PendingWrite, RequestHandle, Response, Transition,
 };
 use crate::origin_requests;
 use crate::read_path::ReadPath;
@@ -113,7 +113,7 @@ impl Dispatcher {
                 let advanced = read_path.on_read(requests, handle, (tier, batch), values, now);
                 warm::advance(read_path, requests, handle, advanced, now)
             }
-            (Continuation::Call(call), IoResult::Fetched(fetched)) => {
+            (Continuation::OriginCall(call), IoResult::Fetched(fetched)) => {
                 let Some(began) = read_path.call_began(requests, handle, call) else { return Transition::default() };
                 let stamp = log.as_ref().map_or(began, |log| log.stamp(began));
                 let advanced = read_path.on_fetched(requests, handle, call, fetched, (began, stamp), now);
@@ -511,7 +511,7 @@ impl Dispatcher {
     fn on_written(
         &mut self,
         handle: RequestHandle,
-        write: WriteBegun,
+        write: PendingWrite,
         outcome: WriteOutcome,
         now: Timestamp,
     ) -> Transition {

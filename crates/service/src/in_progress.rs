@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_lost_that_is_overdue_at_two_looks() {
+    fn a_request_that_is_overdue_at_two_sweeps_is_lost() {
         let mut requests = RequestsInProgress::new(1);
         let [silent, later] = [requests.next(), requests.next()];
         requests.insert(silent, Pending::Health { began: Timestamp(0) });
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_warms_has_the_time_of_its_job_besides() {
+    fn a_warm_up_has_the_time_of_its_job_besides() {
         let mut requests = RequestsInProgress::new(1);
         let job = requests.next();
         requests.insert(job, Pending::Warm(Box::new(WarmJob::new(Vec::new(), 0, Timestamp(0)))));

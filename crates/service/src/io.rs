@@ -118,8 +118,8 @@ impl RequestHandle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Continuation {
     Read(Tier, u32),
-    Call(u32),
-    Write(WriteBegun),
+    OriginCall(u32),
+    Write(PendingWrite),
     Wake,
     Flush(Tier, WriteAllowance),
     Registry,
@@ -134,7 +134,7 @@ pub(super) enum Continuation {
 
 /// A store write in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct WriteBegun {
+pub(super) struct PendingWrite {
     pub(super) tier: Tier,
     pub(super) rows: usize,
     /// How many rows its request may write after these; `None` where no other batch follows.

@@ -24,7 +24,7 @@ pub(super) fn account(read_path: &ReadPath, requests: &RequestsInProgress) -> Me
     let prefetch = share(patterns + measuring, allowed + measuring, 0);
     let invalidations = share(engine.invalidations().bytes(), marks::MAX_BYTES, engine.invalidations().condensed());
     let records = share(answers.recorder.bytes(), record::MAX_BYTES, 0);
-    let pending = requests.bytes() + bodies.bytes() + engine.session_bytes() + engine.put_off_bytes();
+    let pending = requests.bytes() + bodies.bytes() + engine.session_bytes() + engine.queued_write_bytes();
     let pending = share(pending, config.memory.pending_bytes, engine.shed_for_memory());
     let sum = [rows, plans, prefetch, invalidations, records, pending];
     let all = share(

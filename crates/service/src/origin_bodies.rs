@@ -91,7 +91,7 @@ mod tests {
     use crate::io::Continuation;
 
     fn id(request: u64) -> EffectId {
-        EffectId { handle: RequestHandle(request), continuation: Continuation::Call(0) }
+        EffectId { handle: RequestHandle(request), continuation: Continuation::OriginCall(0) }
     }
 
     fn write(bodies: &mut OriginBodies, id: EffectId, part: &[u8], expected: usize) -> usize {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_silent_host_has_left_is_forgotten() {
+    fn bodies_of_a_host_that_is_gone_are_dropped() {
         let mut bodies = OriginBodies::default();
         for request in [1, 2] {
             write(&mut bodies, id(request), b"abc", 3);

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use crate::io::{Continuation, IoRequest, IoResult, WriteBegun};
+use crate::io::{Continuation, IoRequest, IoResult, PendingWrite};
 use crate::pool::Pool;
 use crate::request::{Protocol, RequestContext};
 use ::prefetch::patterns::{Entity, MAX_ENTITIES, Prediction, Predictions, is_of};
@@ -160,7 +160,7 @@ impl PrefetchScheduler {
         let model = engine.patterns().store(&self.config.project);
         debug_assert!(model.len() <= MAX_MODEL);
         let ttl_seconds = self.config.l2.ttl_seconds;
-        let write = WriteBegun { tier: Tier::L2, rows: 1, allowance: None, began: now };
+        let write = PendingWrite { tier: Tier::L2, rows: 1, allowance: None, began: now };
         let io_request =
             IoRequest::WriteStore { tier: Tier::L2, shard: 0, entries: vec![(self.model_key(), model)], ttl_seconds };
         Some((Continuation::Write(write), io_request))

@@ -7,7 +7,7 @@
 use crate::bypass::Bypass;
 use crate::engine_effects;
 use crate::in_progress::RequestsInProgress;
-use crate::io::{Effect, FetchFailure, OriginReply, RequestHandle, Response, Transition, WriteBegun};
+use crate::io::{Effect, FetchFailure, OriginReply, PendingWrite, RequestHandle, Response, Transition};
 use crate::origin_requests;
 use crate::read_path::{Advanced, ReadPath, handles};
 use crate::row_request::{OriginAnswer, RowRequest};
@@ -116,7 +116,7 @@ impl ReadPath {
     pub(super) fn on_written(
         &mut self,
         handle: RequestHandle,
-        write: WriteBegun,
+        write: PendingWrite,
         outcome: WriteOutcome,
         now: Timestamp,
     ) -> Vec<Effect> {

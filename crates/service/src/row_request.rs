@@ -133,7 +133,7 @@ impl RowRequest {
                     let traceparent = self.context.traceparent();
                     let io_request =
                         origin_requests::io_request(config, "POST", "/get-online-features", body, traceparent);
-                    effects.push(Effect::new(handle, Continuation::Call(call), io_request, timeout_millis));
+                    effects.push(Effect::new(handle, Continuation::OriginCall(call), io_request, timeout_millis));
                 }
                 other => {
                     if let engine::EngineEffect::Read { tier, .. } = other {

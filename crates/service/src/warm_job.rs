@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::io::{Continuation, Effect, IoRequest, WriteBegun};
+use crate::io::{Continuation, Effect, IoRequest, PendingWrite};
 use crate::reply::Reply;
 use crate::request::RequestContext;
 use model::answer::{Action, Answer, Tier};
@@ -139,7 +139,7 @@ impl WarmJob {
     /// Counts its own writes, to wait for them. Its handle may also write rows of other requests.
     pub(super) fn count_writes(&mut self, effects: &[Effect]) {
         for effect in effects {
-            if let Continuation::Write(WriteBegun { allowance: None, .. }) = effect.id.continuation
+            if let Continuation::Write(PendingWrite { allowance: None, .. }) = effect.id.continuation
                 && let IoRequest::WriteStore { tier, entries, .. } = &effect.request
             {
                 self.writes += 1;
