@@ -15,7 +15,7 @@ use crate::wasm_memory::WasmMemory;
 use config::{Config, ConfigError};
 use model::key::StoreKey;
 use model::time::Timestamp;
-use protocol::native::Numbers;
+use protocol::native::NumberEncoding;
 use protocol::problem;
 use service::{
     Chunk, Effect, EffectId, FetchFailure, Incoming, IoRequest, IoResult, OriginReply, ReadFailure, Reply,
@@ -151,7 +151,7 @@ impl Core {
 
     /// The scope that a request needs: 0 none, 1 `read`, 2 `write`, 3 `admin`.
     pub fn right(method: &str, path: &str) -> u8 {
-        Service::right(method, path) as u8
+        Service::auth_scope(method, path) as u8
     }
 
     /// Begins a request at `now` in milliseconds, with a body of `length` bytes at [`Core::input`]. Without a length the body exceeds
@@ -176,7 +176,7 @@ impl Core {
         let incoming = Incoming {
             method,
             path,
-            query,
+            query_string: query,
             body,
             is_over_limit: length.is_none(),
             has_authorization,
@@ -204,12 +204,12 @@ impl Core {
     pub fn begin_columns(
         &mut self,
         length: usize,
-        are_scalars_narrow: bool,
-        are_vectors_narrow: bool,
+        are_scalars_f32: bool,
+        are_vectors_f32: bool,
         now: f64,
     ) -> CoreState {
         let body = self.memory.body(length);
-        let numbers = Numbers { are_scalars_narrow, are_vectors_narrow, read_long: read_number };
+        let numbers = NumberEncoding { are_scalars_f32, are_vectors_f32, read_long: read_number };
         let transition = self.service.begin_columns(body, numbers, timestamp(now));
         self.take(transition)
     }

@@ -24,10 +24,10 @@ use config::{Config, OriginKind, View};
 use model::time::Timestamp;
 use service::{Incoming, IoRequest, IoResult, OriginReply, Service, Transition, WriteOutcome};
 
-#[path = "simulation/chance.rs"]
-mod chance;
+#[path = "simulation/random.rs"]
+mod random;
 
-use chance::Chance;
+use random::Random;
 
 /// Counts what this thread has allocated and not freed, and how often it has allocated.
 struct Counting;
@@ -121,9 +121,9 @@ impl Host {
         result
     }
 
-    fn begin(&mut self, chance: &mut Chance, incoming: Incoming<'_>) {
+    fn begin(&mut self, random: &mut Random, incoming: Incoming<'_>) {
         let step = self.within(|service, now| service.begin(incoming, now));
-        self.take(chance, step);
+        self.take(random, step);
     }
 
     /// Lets the service do something, and notes what it has at the most while it does.
@@ -135,14 +135,14 @@ impl Host {
     }
 
     /// Takes what a step says. What crosses to the host is freed here, or copied into memory that is the host's.
-    fn take(&mut self, chance: &mut Chance, step: Transition) {
-        let slow = if chance.happens(10) { 20_000 } else { 0 };
+    fn take(&mut self, random: &mut Random, step: Transition) {
+        let slow = if random.happens(10) { 20_000 } else { 0 };
         for order in step.effects {
             let id = order.id;
             let (millis, kind, body) = match order.request {
-                IoRequest::ReadStore { keys, .. } => (chance.below(30), Kind::Read(keys.len()), Vec::new()),
+                IoRequest::ReadStore { keys, .. } => (random.below(30), Kind::Read(keys.len()), Vec::new()),
                 IoRequest::WriteStore { .. } => (5, Kind::Written, Vec::new()),
-                IoRequest::Fetch(request) => (10 + chance.below(100) + slow, Kind::Fetched, request.body),
+                IoRequest::Fetch(request) => (10 + random.below(100) + slow, Kind::Fetched, request.body),
                 IoRequest::Synthesize { body, .. } => (10, Kind::Fetched, body),
                 IoRequest::Forward { .. } => (10, Kind::Forwarded, Vec::new()),
                 _ => (order.timeout_millis.max(1), Kind::Waited, Vec::new()),
@@ -162,7 +162,7 @@ impl Host {
         }
         if let (Some(_), Some(ticket), None) = (&step.chunk, step.handle, &step.response) {
             // Most readers of streams are slow, and some never read.
-            let at = self.now + if chance.happens(30) { 1 } else { 60_000 };
+            let at = self.now + if random.happens(30) { 1 } else { 60_000 };
             self.own(|host| host.due.push_back((at, Told::Taken(ticket))));
         }
         if let Some(service::Response::Reply(reply)) = step.response {
@@ -173,7 +173,7 @@ impl Host {
     }
 
     /// Lets so many milliseconds pass.
-    fn pass(&mut self, chance: &mut Chance, millis: u64) {
+    fn pass(&mut self, random: &mut Random, millis: u64) {
         self.now += millis;
         let now = Timestamp(self.now);
         for _ in 0..self.due.len() {
@@ -203,7 +203,7 @@ impl Host {
                 Told::Taken(ticket) => self.within(|service, now| service.resume(ticket, now)),
                 Told::Woken(ticket) => self.within(|service, now| service.wake(ticket, now)),
             };
-            self.take(chance, step);
+            self.take(random, step);
         }
         drop(self.service.take_records(now));
     }
@@ -246,13 +246,13 @@ fn json_strings(names: impl Iterator<Item = String>) -> String {
 }
 
 /// A request that somebody would make who wants the memory to be full.
-fn adversarial(host: &mut Host, chance: &mut Chance, kinds: &[u64], round: u64) {
+fn adversarial(host: &mut Host, random: &mut Random, kinds: &[u64], round: u64) {
     let long = |length: usize| "n".repeat(length);
     let mut path = "/v1/features";
     let mut accepts_lines = false;
     let mut session = None;
-    let caller = if chance.happens(5) { format!("caller {round}") } else { String::new() };
-    let body = match *chance.pick(kinds) {
+    let caller = if random.happens(5) { format!("caller {round}") } else { String::new() };
+    let body = match *random.pick(kinds) {
         // Ever new names of many features, as long as a body allows.
         0 => {
             let names = json_strings((0..1_000).map(|name| format!("keyed:{round}_{name}_{}", long(900))));
@@ -272,13 +272,13 @@ fn adversarial(host: &mut Host, chance: &mut Chance, kinds: &[u64], round: u64) 
         3 => {
             accepts_lines = true;
             let first = round * 10_000;
-            let ids: Vec<String> = (first..first + 5_000 + chance.below(5_000)).map(|id| id.to_string()).collect();
+            let ids: Vec<String> = (first..first + 5_000 + random.below(5_000)).map(|id| id.to_string()).collect();
             format!(r#"{{"entities":{{"id":[{}]}},"feature_names":["keyed:f0","keyed:f1"]}}"#, ids.join(","))
         }
         // The same ids in other spellings.
         4 => {
             let ids: Vec<String> =
-                (0..2_000).map(|id| format!("{id}.{}", "0".repeat(chance.below(50) as usize + 1))).collect();
+                (0..2_000).map(|id| format!("{id}.{}", "0".repeat(random.below(50) as usize + 1))).collect();
             format!(r#"{{"entities":{{"id":[{}]}},"feature_names":["keyed:f0"]}}"#, ids.join(","))
         }
         // Long keys.
@@ -295,13 +295,13 @@ fn adversarial(host: &mut Host, chance: &mut Chance, kinds: &[u64], round: u64) 
         7 => {
             session = Some(format!("session {round}"));
             path = "/get-online-features";
-            format!(r#"{{"features":["keyed:f{}"],"entities":{{"id":[{}]}}}}"#, round % 50, chance.below(1_000))
+            format!(r#"{{"features":["keyed:f{}"],"entities":{{"id":[{}]}}}}"#, round % 50, random.below(1_000))
         }
         // Writes of many rows to ever new views.
         8 => {
             path = "/write-to-online-store";
-            let ids: Vec<String> = (0..chance.below(20_000)).map(|id| (id + round).to_string()).collect();
-            let view = if chance.happens(50) { "keyed".to_owned() } else { format!("w{round}{}", long(5_000)) };
+            let ids: Vec<String> = (0..random.below(20_000)).map(|id| (id + round).to_string()).collect();
+            let view = if random.happens(50) { "keyed".to_owned() } else { format!("w{round}{}", long(5_000)) };
             format!(r#"{{"feature_view_name":"{view}","df":{{"id":[{}]}}}}"#, ids.join(","))
         }
         // Many cells, in one piece.
@@ -325,25 +325,25 @@ fn adversarial(host: &mut Host, chance: &mut Chance, kinds: &[u64], round: u64) 
     // The body is the host's.
     host.own += body.capacity() as isize + caller.capacity() as isize;
     host.own += session.as_ref().map_or(0, String::capacity) as isize;
-    host.begin(chance, incoming);
+    host.begin(random, incoming);
     host.own -= body.capacity() as isize + caller.capacity() as isize;
     host.own -= session.as_ref().map_or(0, String::capacity) as isize;
 }
 
 /// Asks so often, with so many milliseconds between at the most, and holds the memory to its bound.
 fn run(seed: u64, kinds: &[u64], rounds: u64, millis: u64, config: Config) -> Host {
-    let mut chance = Chance(seed);
+    let mut random = Random(seed);
     let before = live();
     let mut host = Host::new(config);
     host.own += before;
     let max = host.service.config().memory.max_bytes as isize;
     let (mut most, mut most_told) = (0, 0);
     for round in 0..rounds {
-        adversarial(&mut host, &mut chance, kinds, round);
-        let millis = chance.below(millis);
+        adversarial(&mut host, &mut random, kinds, round);
+        let millis = random.below(millis);
         // In steps, as stores and the origin answer.
         for _ in 0..4 {
-            host.pass(&mut chance, millis.div_ceil(4));
+            host.pass(&mut random, millis.div_ceil(4));
         }
         let memory = host.service.memory();
         let held = host.held();
@@ -387,10 +387,10 @@ fn readers_of_streams_who_do_not_read_take_no_more_memory_than_they_may() {
 
 /// How often the service allocates to answer this from memory, once it has been asked a few times.
 fn allocations_of_a_hit(host: &mut Host, incoming: Incoming<'_>) -> usize {
-    let mut chance = Chance(1);
+    let mut random = Random(1);
     for _ in 0..20 {
-        host.begin(&mut chance, incoming);
-        host.pass(&mut chance, 200);
+        host.begin(&mut random, incoming);
+        host.pass(&mut random, 200);
     }
     let before = ALLOCATIONS.with(Cell::get);
     let step = host.service.begin(incoming, Timestamp(host.now));

@@ -11,7 +11,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use model::request::Cohort;
-use model::shape::{Shape, fingerprint, short};
+use model::shape::{RequestShape, fingerprint, short_fingerprint};
 use model::time::Timestamp;
 use prefetch::governor::{CostModel, Governor, GovernorSettings, NanodollarPrices, PrefetchDecision};
 use prefetch::outstanding::Operations;
@@ -171,7 +171,7 @@ impl Method for Graph {
 struct Ours {
     patterns: Patterns,
     governor: Governor,
-    shapes: Vec<Shape>,
+    shapes: Vec<RequestShape>,
     by_row: HashMap<Row, Prediction>,
 }
 
@@ -180,16 +180,16 @@ fn hash(row: Row) -> u64 {
 }
 
 fn name(entity: u32) -> u32 {
-    short(fingerprint(&entity.to_le_bytes(), 0))
+    short_fingerprint(fingerprint(&entity.to_le_bytes(), 0))
 }
 
 impl Ours {
     fn new() -> Ours {
-        let shape = |number: u32| Shape {
-            name: short(fingerprint(&number.to_le_bytes(), 5)),
+        let shape = |number: u32| RequestShape {
+            name: short_fingerprint(fingerprint(&number.to_le_bytes(), 5)),
             columns: 1,
             features: vec![number],
-            carriers: vec![0],
+            key_views: vec![0],
         };
         Ours {
             patterns: Patterns::new(patterns::TrainingSettings {
@@ -214,7 +214,7 @@ impl Ours {
 impl Method for Ours {
     fn see(&mut self, request: &Request, is_hit: bool) -> Vec<Row> {
         let now = Timestamp(request.at + 1_000_000_000_000);
-        self.governor.record_lookups(Cohort::Served, 1, u64::from(!is_hit));
+        self.governor.record_lookups(Cohort::Prefetch, 1, u64::from(!is_hit));
         self.governor.record_request(hash((request.shape, request.entity)), is_hit, now);
         let key = request.entity.to_le_bytes();
         let entities = [Entity { name: name(request.entity), key: &key }];

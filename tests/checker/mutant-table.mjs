@@ -16,9 +16,9 @@ export const MUTANTS = [
 		name: "bounds are checked when the response is made",
 		changes: [
 			{
-				file: "crates/engine/src/session.rs",
+				file: "crates/engine/src/session/expiry.rs",
 				from: "if self.is_answered || now < self.expires_at {",
-				to: "if self.is_answered || now < self.expires_at || self.expires_at != Instant::MAX {",
+				to: "if self.is_answered || now < self.expires_at || self.expires_at != Timestamp::MAX {",
 			},
 		],
 		finds: ["older than its bound"],
@@ -31,7 +31,7 @@ export const MUTANTS = [
 			{
 				file: "crates/engine/src/l1.rs",
 				from: "Some(held) => merge(held, row, matches!(view.columns(), Columns::All)),",
-				to: "Some(held) if session.ask.consistency != Consistency::Strong => merge(held, row, matches!(view.columns(), Columns::All)),\n            Some(_) => Rc::clone(row),",
+				to: "Some(held) if session.query.consistency != Consistency::Strong => merge(held, row, matches!(view.columns(), Columns::All)),\n            Some(_) => Rc::clone(row),",
 			},
 		],
 		finds: ["fetched without need"],
@@ -61,7 +61,7 @@ export const MUTANTS = [
 			{
 				file: "crates/engine/src/store.rs",
 				from: "if row.all_cells(is_trusted) {",
-				to: "if row.all_cells(is_trusted) || now != Instant::MAX {",
+				to: "if row.all_cells(is_trusted) || now != Timestamp::MAX {",
 			},
 		],
 		finds: ["before a write"],
@@ -150,12 +150,12 @@ export const MUTANTS = [
 		changes: [
 			{
 				file: "crates/model/src/row.rs",
-				from: "theirs.filter(|(_, theirs)| ours.fetched_at.instant() <= theirs.fetched_at.instant())",
+				from: "theirs.filter(|(_, theirs)| ours.fetched_at.timestamp() <= theirs.fetched_at.timestamp())",
 				to: "theirs",
 			},
 			{
 				file: "crates/model/src/row.rs",
-				from: "let is_later = |ours: &Cell, theirs: &Cell| ours.fetched_at.instant() > theirs.fetched_at.instant();",
+				from: "let is_later = |ours: &Cell, theirs: &Cell| ours.fetched_at.timestamp() > theirs.fetched_at.timestamp();",
 				to: "let is_later = |_: &Cell, _: &Cell| false;",
 			},
 		],
@@ -203,7 +203,7 @@ export const MUTANTS = [
 				to: "(!row.schema().features().is_empty() || view.slots(row.schema()).as_slice().is_empty())",
 			},
 			{
-				file: "crates/engine/src/session.rs",
+				file: "crates/engine/src/session/answer.rs",
 				from: "&& asked.as_ref().is_none_or(|asked| asked.contains(name));",
 				to: "&& asked.as_ref().is_none_or(|asked| asked.contains(name) || !name.is_empty());",
 			},
@@ -230,7 +230,7 @@ export const MUTANTS = [
 		changes: [
 			{
 				file: "crates/service/src/dispatch.rs",
-				from: "change.apply(self.read_path.engine.marks(), now);\n        self.acknowledge(handle, Response::Forwarded",
+				from: "invalidation.apply(self.read_path.engine.invalidations_mut(), now);\n        self.acknowledge(handle, Response::Forwarded",
 				to: "self.acknowledge(handle, Response::Forwarded",
 			},
 		],
@@ -243,7 +243,7 @@ export const MUTANTS = [
 		changes: [
 			{
 				file: "crates/service/src/dispatch.rs",
-				from: "change.apply(self.read_path.engine.marks(), now);\n                let reply",
+				from: "invalidation.apply(self.read_path.engine.invalidations_mut(), now);\n                let reply",
 				to: "let reply",
 			},
 		],

@@ -12,7 +12,7 @@ fn world(change: impl FnOnce(&mut Config)) -> World {
         config.freshness.ttl_jitter_percent = 0;
         change(config);
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world
 }
 
@@ -39,7 +39,7 @@ fn value(features: &Value) -> (String, Option<u64>, Option<u64>) {
 }
 
 #[test]
-fn a_row_of_memory_that_grows_too_old_while_another_is_fetched_is_fetched_anew() {
+fn a_row_in_memory_that_expires_while_another_is_fetched_is_refetched() {
     let mut world = world(|_| {});
     world.native(&body(&["a"], 1.0, 5_000));
     world.run_for(900);
@@ -60,7 +60,7 @@ fn a_row_of_memory_that_grows_too_old_while_another_is_fetched_is_fetched_anew()
 }
 
 #[test]
-fn at_the_deadline_what_has_grown_too_old_is_missing_and_what_has_not_is_there() {
+fn at_the_deadline_expired_values_are_missing_and_others_are_served() {
     let mut world = world(|_| {});
     world.native(&body(&["old"], 1.0, 5_000));
     world.run_for(700);
@@ -100,7 +100,7 @@ fn at_no_millisecond_does_an_answer_show_what_is_older_than_the_bound() {
 }
 
 #[test]
-fn many_rows_that_grow_too_old_among_others_are_all_fetched_anew_and_once() {
+fn many_rows_that_expire_among_others_are_all_refetched_once() {
     let mut world = world(|_| {});
     let ids: Vec<String> = (0..20).map(|id| id.to_string()).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -118,7 +118,7 @@ fn many_rows_that_grow_too_old_among_others_are_all_fetched_anew_and_once() {
 }
 
 #[test]
-fn what_has_grown_too_old_is_fetched_for_all_who_ask_by_one_request() {
+fn an_expired_row_is_refetched_once_for_all_requests() {
     for is_stored in [false, true] {
         let mut world = world(|_| {});
         world.native(&body(&["a"], 1.0, 5_000));
@@ -190,7 +190,7 @@ fn what_another_request_fetches_is_judged_at_the_answer_too() {
 }
 
 #[test]
-fn without_grace_an_eventual_read_shows_nothing_past_its_time_to_live_either() {
+fn without_stale_if_error_an_eventual_read_shows_nothing_past_its_time_to_live() {
     let mut world = world(|config| {
         config.freshness.ttl_seconds = 1;
         config.freshness.stale_if_error_seconds = 0;
@@ -219,7 +219,7 @@ fn with_the_origin_down_nothing_older_than_the_bound_is_shown() {
 }
 
 #[test]
-fn what_a_stream_holds_for_a_slow_reader_is_judged_when_it_goes_out() {
+fn what_a_stream_buffers_for_a_slow_reader_is_judged_when_it_goes_out() {
     let mut world = world(|_| {});
     for id in ["a", "b"] {
         world.native(&body(&[id], 1.0, 5_000));
@@ -258,7 +258,7 @@ fn a_row_that_was_fetched_for_the_request_is_not_too_old_for_it_however_long_the
 }
 
 #[test]
-fn a_feature_that_grows_too_old_while_another_of_its_row_is_fetched_is_fetched_anew() {
+fn a_feature_that_expires_while_another_of_its_row_is_fetched_is_refetched() {
     for (deadline, expected) in [(5_000, "PRESENT"), (450, "INVALID")] {
         let mut world = world(keyed);
         world.native(&body(&["a"], 1.0, 5_000));
@@ -306,7 +306,7 @@ fn what_is_known_of_a_row_that_was_completed_grows_too_old_while_others_are_fetc
 }
 
 #[test]
-fn a_row_that_is_just_young_enough_when_the_answer_is_made_is_not_fetched_anew() {
+fn a_row_that_is_just_young_enough_when_the_answer_is_made_is_not_refetched() {
     for is_stored in [false, true] {
         let mut world = world(|_| {});
         world.native(&body(&["a"], 1.0, 5_000));
@@ -324,7 +324,7 @@ fn a_row_that_is_just_young_enough_when_the_answer_is_made_is_not_fetched_anew()
 }
 
 #[test]
-fn what_grows_too_old_within_ten_milliseconds_is_fetched_anew_by_one_call() {
+fn rows_that_expire_within_ten_milliseconds_are_refetched_by_one_call() {
     for (is_stored, apart, calls) in [(false, 10, 2), (false, 11, 3), (true, 10, 2), (true, 11, 3)] {
         let mut world = world(|config| config.l2.enabled = is_stored);
         world.native(&body(&["a"], 1.0, 5_000));
@@ -344,7 +344,7 @@ fn what_grows_too_old_within_ten_milliseconds_is_fetched_anew_by_one_call() {
 }
 
 #[test]
-fn of_a_stream_that_nobody_reads_nothing_is_looked_for_anew() {
+fn an_unread_stream_refetches_nothing() {
     let mut world = world(keyed);
     let both = |ids: &[&str]| body(ids, 1.0, 5_000).replace("[\"v:x\"]", "[\"v:x\",\"w:y\"]");
     world.native(&body(&["half"], 1.0, 5_000));
@@ -360,7 +360,7 @@ fn of_a_stream_that_nobody_reads_nothing_is_looked_for_anew() {
 }
 
 #[test]
-fn what_has_grown_too_old_and_another_request_fetches_is_waited_for() {
+fn an_expired_row_follows_the_flight_of_another_request() {
     for is_stored in [false, true] {
         let mut world = world(|_| {});
         world.native(&body(&["a"], 1.0, 5_000));
@@ -383,7 +383,7 @@ fn what_has_grown_too_old_and_another_request_fetches_is_waited_for() {
 }
 
 #[test]
-fn without_singleflight_what_is_fetched_anew_leaves_nothing_behind() {
+fn without_singleflight_a_refetched_row_leaves_no_flight() {
     let mut world = world(|config| config.singleflight.enabled = false);
     world.native(&body(&["a"], 1.0, 5_000));
     world.run_for(900);
@@ -393,7 +393,7 @@ fn without_singleflight_what_is_fetched_anew_leaves_nothing_behind() {
 }
 
 #[test]
-fn what_is_waited_for_is_fetched_beside_once_its_call_is_older_than_the_bound() {
+fn a_follower_fetches_by_itself_once_the_flight_is_older_than_its_bound() {
     let mut world = world(|_| {});
     world.origin_millis = 4_000;
     world.start_native(&body(&["a"], 60.0, 5_000));
@@ -407,7 +407,7 @@ fn what_is_waited_for_is_fetched_beside_once_its_call_is_older_than_the_bound() 
 }
 
 #[test]
-fn what_grows_too_old_for_one_view_is_still_good_for_another() {
+fn a_row_that_expires_for_one_view_is_served_for_another() {
     let mut world = world(|config| {
         keyed(config);
         config.freshness.stale_if_error_seconds = 0;

@@ -18,9 +18,9 @@ fn calls(world: &mut World, body: &str, callers: &[&'static str]) -> Vec<usize> 
 
 #[test]
 fn callers_share_no_row_in_memory_or_in_a_store() {
-    for has_ledger in [false, true] {
+    for has_log in [false, true] {
         for body in [request(&["score"], [1]).as_str(), SERVICE] {
-            let mut world = World::with(|config| config.l3.enabled = has_ledger);
+            let mut world = World::with(|config| config.l3.enabled = has_log);
             assert_eq!(calls(&mut world, body, &["", "origin:a", "origin:b", "project:a"]), [1, 1, 1, 1], "{body}");
             assert_eq!(calls(&mut world, body, &["project:a", "origin:b", "origin:a", ""]), [0, 0, 0, 0], "{body}");
             world.restart();
@@ -32,7 +32,7 @@ fn callers_share_no_row_in_memory_or_in_a_store() {
 #[test]
 fn a_write_is_seen_by_every_caller() {
     let mut world = World::with_http_origin(|_| {});
-    world.origin = crate::world::Origin::Tells;
+    world.origin = crate::world::Origin::Labels;
     let body = request(&["score"], [1]);
     assert_eq!(calls(&mut world, &body, &["origin:a", "origin:b"]), [1, 1]);
     world.call("POST", "/v1/invalidate", br#"{"everything":true}"#);
@@ -40,7 +40,7 @@ fn a_write_is_seen_by_every_caller() {
 }
 
 #[test]
-fn who_warms_rows_warms_its_own() {
+fn a_caller_warms_its_own_rows() {
     let warm = |caller| {
         let mut world = World::with(|_| {});
         world.caller = caller;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use service::{FetchFailure, IoResult, OriginReply, ReadFailure, WriteOutcome};
 
-use crate::chance::Chance;
+use crate::random::Random;
 
 /// How often each thing goes wrong, in a hundred.
 #[derive(Clone, Debug)]
 pub(crate) struct Chaos {
-    pub(crate) chance: Chance,
+    pub(crate) random: Random,
     pub(crate) store_fails: u64,
     pub(crate) store_lies: u64,
     pub(crate) origin_fails: u64,
@@ -19,43 +19,43 @@ pub(crate) struct Chaos {
 
 impl Chaos {
     pub(crate) fn new(seed: u64) -> Chaos {
-        let mut chance = Chance(seed);
-        let mut share = || *chance.pick(&[0, 0, 5, 30, 100]);
+        let mut random = Random(seed);
+        let mut share = || *random.pick(&[0, 0, 5, 30, 100]);
         let (store_fails, store_lies, origin_fails, origin_lies, is_slow) =
             (share(), share().min(30), share(), share().min(30), share().min(30));
-        Chaos { chance, store_fails, store_lies, origin_fails, origin_lies, is_slow }
+        Chaos { random, store_fails, store_lies, origin_fails, origin_lies, is_slow }
     }
 
     /// How long it takes, and what comes of it in the end.
-    pub(crate) fn strike(
+    pub(crate) fn disturb(
         &mut self,
         takes: u64,
         outcome: IoResult,
         store: &BTreeMap<String, Vec<u8>>,
     ) -> (u64, IoResult) {
-        let chance = &mut self.chance;
-        let takes = match chance.happens(self.is_slow) {
-            true => chance.below(8_000),
-            false => takes + chance.below(30),
+        let random = &mut self.random;
+        let takes = match random.happens(self.is_slow) {
+            true => random.below(8_000),
+            false => takes + random.below(30),
         };
         let outcome = match outcome {
-            IoResult::Read(_) if chance.happens(self.store_fails) => {
-                let is_too_large = chance.happens(self.store_fails);
+            IoResult::Read(_) if random.happens(self.store_fails) => {
+                let is_too_large = random.happens(self.store_fails);
                 IoResult::Read(Err(if is_too_large { ReadFailure::TooLarge } else { ReadFailure::Failed }))
             }
             IoResult::Read(Ok(mut values)) => {
                 for value in &mut values {
-                    if chance.happens(self.store_lies) {
-                        lie(chance, value, store);
+                    if random.happens(self.store_lies) {
+                        corrupt(random, value, store);
                     }
                 }
-                if chance.happens(self.store_lies / 10) {
-                    values.truncate(chance.below(values.len() as u64 + 1) as usize);
+                if random.happens(self.store_lies / 10) {
+                    values.truncate(random.below(values.len() as u64 + 1) as usize);
                 }
                 IoResult::Read(Ok(values))
             }
-            IoResult::Written(_) if chance.happens(self.store_fails) => IoResult::Written(WriteOutcome::failed(1)),
-            IoResult::Fetched(Ok(_)) if chance.happens(self.origin_fails) => match chance.below(4) {
+            IoResult::Written(_) if random.happens(self.store_fails) => IoResult::Written(WriteOutcome::failed(1)),
+            IoResult::Fetched(Ok(_)) if random.happens(self.origin_fails) => match random.below(4) {
                 0 => IoResult::Fetched(Err(FetchFailure::Unreachable)),
                 1 => IoResult::Fetched(Err(FetchFailure::TooLarge)),
                 2 => {
@@ -63,10 +63,10 @@ impl Chaos {
                 }
                 _ => IoResult::Fetched(Err(FetchFailure::TimedOut)),
             },
-            IoResult::Fetched(Ok(mut reply)) if chance.happens(self.origin_lies) => {
+            IoResult::Fetched(Ok(mut reply)) if random.happens(self.origin_lies) => {
                 let text = String::from_utf8(reply.body).unwrap();
-                let at = chance.below(text.len() as u64) as usize;
-                reply.body = match chance.below(5) {
+                let at = random.below(text.len() as u64) as usize;
+                reply.body = match random.below(5) {
                     0 => text[..at].to_owned(),
                     1 => format!("{text}]"),
                     2 => text.replacen("PRESENT", "PERHAPS", 1),
@@ -83,16 +83,16 @@ impl Chaos {
 }
 
 /// What a store may hold under a key: damage, another key's row, nothing, or something that is not ours.
-fn lie(chance: &mut Chance, value: &mut Option<Vec<u8>>, store: &BTreeMap<String, Vec<u8>>) {
-    match (chance.below(5), value.as_mut()) {
+fn corrupt(random: &mut Random, value: &mut Option<Vec<u8>>, store: &BTreeMap<String, Vec<u8>>) {
+    match (random.below(5), value.as_mut()) {
         (0, Some(bytes)) => {
-            let at = chance.below(bytes.len() as u64) as usize;
-            bytes[at] ^= 1 << chance.below(8);
+            let at = random.below(bytes.len() as u64) as usize;
+            bytes[at] ^= 1 << random.below(8);
         }
-        (1, Some(bytes)) => bytes.truncate(chance.below(bytes.len() as u64) as usize),
+        (1, Some(bytes)) => bytes.truncate(random.below(bytes.len() as u64) as usize),
         (2, _) => *value = Some(b"left by another program".to_vec()),
         (3, _) if !store.is_empty() => {
-            *value = store.values().nth(chance.below(store.len() as u64) as usize).cloned();
+            *value = store.values().nth(random.below(store.len() as u64) as usize).cloned();
         }
         _ => *value = None,
     }

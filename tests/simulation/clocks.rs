@@ -1,4 +1,4 @@
-//! Clocks that are set, and clocks that differ: no value looks newer than a write that came after it, nor younger than it is.
+//! Stepped and skewed clocks: no value looks newer than a later write, nor younger than it is.
 
 use config::{Config, View};
 use protocol::native::NumberEncoding;
@@ -12,7 +12,7 @@ fn world(change: impl FnOnce(&mut Config)) -> World {
         config.freshness.early_refresh_percent = 0;
         change(config);
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world
 }
 
@@ -75,9 +75,9 @@ fn after_its_own_write_an_isolate_takes_no_copy_of_another_whose_clock_is_ahead(
     for passes in [0, 1_000, 4_000, 5_500, 8_000] {
         let mut world = world(|_| {});
         let ahead = world.add_isolate(5_000);
-        world.go_to(ahead);
+        world.switch_to(ahead);
         let before = read(&mut world, "eventual", 300.0);
-        world.go_to(0);
+        world.switch_to(0);
         world.run_for(20);
         write(&mut world);
         world.run_for(passes);
@@ -89,9 +89,9 @@ fn after_its_own_write_an_isolate_takes_no_copy_of_another_whose_clock_is_ahead(
 fn a_row_from_the_future_is_as_old_as_its_store_allows_and_is_replaced() {
     let mut world = world(|_| {});
     let ahead = world.add_isolate(60_000);
-    world.go_to(ahead);
+    world.switch_to(ahead);
     let before = read(&mut world, "eventual", 300.0);
-    world.go_to(0);
+    world.switch_to(0);
     let after = read(&mut world, "bounded", 30.0);
     assert!(after > before, "nobody knows how old it is");
     world.run_for(1_100);
@@ -103,9 +103,9 @@ fn a_row_from_the_future_is_as_old_as_its_store_allows_and_is_replaced() {
 fn a_row_from_the_future_is_still_better_than_nothing() {
     let mut world = world(|_| {});
     let ahead = world.add_isolate(60_000);
-    world.go_to(ahead);
+    world.switch_to(ahead);
     let before = read(&mut world, "eventual", 300.0);
-    world.go_to(0);
+    world.switch_to(0);
     world.origin = Origin::IsDown;
     assert_eq!(read(&mut world, "eventual", 300.0), before);
     assert_ne!(world.native(&ask("bounded", 60.0)).status, 200);

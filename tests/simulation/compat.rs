@@ -79,7 +79,7 @@ fn rows_that_version_0_1_0_stored_are_read() {
 }
 
 #[test]
-fn rows_of_a_version_that_is_not_known_are_passed_over_and_counted() {
+fn rows_of_an_unknown_version_are_skipped_and_counted() {
     let expected = answers(&mut world());
     for version in [0, 3, 255] {
         let mut world = world();

@@ -4,7 +4,7 @@
 use config::View;
 use serde_json::{Value, json};
 
-use crate::chance::Chance;
+use crate::random::Random;
 use crate::world::{Answer, FORWARDED, Origin, World};
 
 /// A shape of requests: an entity column and the features of one view.
@@ -76,25 +76,25 @@ fn escaped(body: &str) -> String {
 }
 
 fn run(seed: u64) {
-    let mut chance = Chance(seed);
-    let are_keyed = chance.happens(50);
+    let mut random = Random(seed);
+    let are_keyed = random.happens(50);
     let mut world = World::with_http_origin(|config| {
-        config.freshness.ttl_seconds = *chance.pick(&[1, 60]);
-        config.l1.max_entries = *chance.pick(&[3, 1_000]);
+        config.freshness.ttl_seconds = *random.pick(&[1, 60]);
+        config.l1.max_entries = *random.pick(&[3, 1_000]);
         config.prefetch.holdout_percent = 0;
         for (view, column) in [("profile", "user_id"), ("items", "order_id")].into_iter().filter(|_| are_keyed) {
             config.views.insert(view.to_owned(), View { join_keys: vec![column.to_owned()], ..View::default() });
         }
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     for _ in 0..60 {
-        let shape = chance.pick(&SHAPES);
-        let ids: Vec<u64> = (0..1 + chance.below(3)).map(|place| place * 10 + chance.below(4)).collect();
-        world.session = chance.happens(50).then(|| format!("s{}", chance.below(3)));
-        world.pass_seconds(chance.below(3));
-        match chance.below(9) {
+        let shape = random.pick(&SHAPES);
+        let ids: Vec<u64> = (0..1 + random.below(3)).map(|place| place * 10 + random.below(4)).collect();
+        world.session = random.happens(50).then(|| format!("s{}", random.below(3)));
+        world.pass_seconds(random.below(3));
+        match random.below(9) {
             0..=1 => {
-                let full_names = chance.happens(30);
+                let full_names = random.happens(30);
                 let answer = world.feast(&shape.feast(&ids, full_names));
                 shape.check_feast(&answer, &ids, full_names);
             }
@@ -116,7 +116,7 @@ fn run(seed: u64) {
                 }
             }
             4..=5 => {
-                let (parameter, body) = match chance.happens(50) {
+                let (parameter, body) = match random.happens(50) {
                     true => ("request", shape.feast(&ids, false)),
                     false => ("native", shape.native(&ids)),
                 };
@@ -156,7 +156,7 @@ fn an_explanation_is_of_the_request_that_is_asked_about() {
         config.prefetch.holdout_percent = 0;
         config.freshness.ttl_jitter_percent = 0;
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     // Who asks for an age asks for the history next; who asks for income and age, for the same the other way round.
     let follows = [(&SHAPES[0], &SHAPES[3]), (&SHAPES[2], &SHAPES[1])];
     for session in 0..8 {
@@ -174,9 +174,9 @@ fn an_explanation_is_of_the_request_that_is_asked_about() {
     world.session = None;
     for (first, then) in follows.iter().chain(follows.iter().rev()) {
         let about = format!("/v1/predictions?request={}", escaped(&first.feast(&[777], false)));
-        let told = world.call("GET", &about, b"").json();
-        assert_eq!(told["predictions"][0]["features"], json!(then.references()), "{told}");
-        assert_eq!(told["predictions"][0]["entities"], json!({then.column: [777]}), "{told}");
+        let explanation = world.call("GET", &about, b"").json();
+        assert_eq!(explanation["predictions"][0]["features"], json!(then.references()), "{explanation}");
+        assert_eq!(explanation["predictions"][0]["entities"], json!({then.column: [777]}), "{explanation}");
         then.check_feast(&world.feast(&then.feast(&[10], false)), &[10], false);
         first.check_feast(&world.feast(&first.feast(&[10], false)), &[10], false);
     }

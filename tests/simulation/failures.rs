@@ -49,7 +49,7 @@ fn another_entitys_row_under_this_key_is_never_served() {
 }
 
 #[test]
-fn what_a_host_tells_twice_counts_once() {
+fn a_result_that_is_reported_twice_counts_once() {
     let mut world = World::with_http_origin(|config| config.routing.chunk_rows = 1);
     let body = request(&["score"], [1, 2]);
     let incoming =

@@ -54,7 +54,7 @@ fn a_version_in_a_reference_is_a_view_of_its_own() {
 }
 
 #[test]
-fn a_feature_service_is_learned_from_its_first_answer_and_then_served_from_memory() {
+fn a_feature_service_is_served_from_memory_after_its_first_answer() {
     let mut world = World::new();
     let body = r#"{"feature_service":"ranking","entities":{"driver_id":[1,2]}}"#;
     let cold = world.feast(body);
@@ -112,7 +112,7 @@ fn a_service_that_gains_a_member_is_answered_whole() {
 }
 
 #[test]
-fn what_a_feature_service_has_no_more_is_gone_once_it_is_fetched_anew() {
+fn a_removed_member_of_a_feature_service_is_gone_after_a_refetch() {
     let mut world = World::with_http_origin(|_| {});
     let body = r#"{"feature_service":"s","entities":{"driver_id":[1]}}"#;
     world.scripted.push_back((200, one_row("1", &[("a", "1"), ("b", "2")])));
@@ -128,7 +128,7 @@ fn what_a_feature_service_has_no_more_is_gone_once_it_is_fetched_anew() {
 }
 
 #[test]
-fn a_row_in_memory_that_lacks_a_services_new_member_is_fetched_anew_beside_one_that_has_it() {
+fn a_row_that_lacks_a_new_member_is_refetched_beside_one_that_has_it() {
     let mut world = World::with_http_origin(|_| {});
     let body = |ids: &str| format!(r#"{{"feature_service":"s","entities":{{"driver_id":[{ids}]}}}}"#);
     world.scripted.push_back((200, one_row("1", &[("a", "1")])));
@@ -159,7 +159,7 @@ fn of_service(ids: &[u64], members: &[&str]) -> (u16, String) {
 }
 
 #[test]
-fn a_row_that_lacks_a_new_member_is_fetched_anew_behind_many_that_were_missing() {
+fn a_row_that_lacks_a_new_member_is_refetched_after_many_that_were_missing() {
     let mut world = World::with_http_origin(|_| {});
     let body = |ids: &str| format!(r#"{{"feature_service":"s","entities":{{"driver_id":[{ids}]}}}}"#);
     world.scripted.push_back(of_service(&[1], &["a"]));
@@ -180,10 +180,10 @@ fn a_member_that_a_service_has_lost_does_not_come_back_beside_a_newer_row_of_a_s
     world.scripted.push_back(of_service(&[1], &["a", "b"]));
     world.feast(body);
     world.pass_seconds(600);
-    world.go_to(other);
+    world.switch_to(other);
     world.scripted.push_back(of_service(&[1], &["a"]));
     world.feast(body);
-    world.go_to(0);
+    world.switch_to(0);
     world.reset_counts();
     let answer = world.feast(body);
     assert_eq!(answer.names(), ["driver_id", "a"]);
@@ -291,7 +291,7 @@ fn a_callers_own_credentials_are_the_origins_to_judge() {
 }
 
 #[test]
-fn the_registry_tells_how_views_are_keyed() {
+fn the_registry_says_how_views_are_keyed() {
     let mut world = World::with_http_origin(|config| {
         config.registry =
             Some(config::Registry { url: "http://registry.example/".to_owned(), project: None, ttl_seconds: 300 });

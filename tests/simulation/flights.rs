@@ -1,4 +1,4 @@
-//! Many requests at one time: one looks for a row, the others wait for it, and nobody hangs on another.
+//! Concurrent requests: one fetches a row, the others follow its flight, and none hangs on another.
 
 use crate::world::{Origin, World, request};
 
@@ -36,7 +36,7 @@ fn a_follower_that_asks_for_more_columns_fetches_those_alone() {
 }
 
 #[test]
-fn a_leader_whose_host_is_gone_hangs_nobody() {
+fn a_leader_whose_host_is_gone_blocks_no_follower() {
     let mut world = World::new();
     world.origin_millis = 20;
     let leader = world.start_feast(&request(&["score"], [1]));
@@ -110,7 +110,7 @@ fn who_waits_for_several_rows_shares_the_failure_of_those_alone_that_failed() {
 }
 
 #[test]
-fn where_one_row_failed_the_rest_is_waited_for_past_the_soft_deadline() {
+fn where_one_row_failed_the_others_are_awaited_past_the_soft_deadline() {
     let mut world = World::with_http_origin(|config| {
         config.l2.enabled = false;
         config.deadlines.soft_percent = 20;
@@ -145,7 +145,7 @@ fn a_row_that_came_is_not_lost_to_who_waits_for_it_since_another_of_the_leaders_
 }
 
 #[test]
-fn while_a_slow_store_is_read_nobody_else_reads_it() {
+fn while_a_slow_store_is_read_no_other_request_reads_it() {
     let mut world = World::new();
     world.store_millis = 100;
     for _ in 0..20 {
@@ -157,7 +157,7 @@ fn while_a_slow_store_is_read_nobody_else_reads_it() {
 }
 
 #[test]
-fn what_failed_for_one_who_hung_up_is_no_failure_of_what_it_never_heard_of() {
+fn a_failure_of_a_caller_who_hung_up_is_not_shared_with_other_rows() {
     let mut world = World::with_http_origin(|config| {
         config.l2.enabled = false;
         config.routing.chunk_rows = 1;
@@ -173,8 +173,8 @@ fn what_failed_for_one_who_hung_up_is_no_failure_of_what_it_never_heard_of() {
     assert_eq!(world.requests[leader].chunks.len(), 2, "what memory had, and that one has failed");
     let follower = world.start_native(&body(&[2]));
     world.run_for(10);
-    let ticket = world.ticket_of(leader);
-    for woken in world.service.abandon(ticket, model::time::Timestamp(world.now)) {
+    let handle = world.handle_of(leader);
+    for woken in world.service.abandon(handle, model::time::Timestamp(world.now)) {
         world.wake(woken);
     }
     world.lose(leader);
@@ -193,7 +193,7 @@ fn a_strong_read_waits_for_no_call_that_began_before_it() {
 }
 
 #[test]
-fn a_row_that_is_due_is_fetched_behind_the_answers_once() {
+fn a_stale_row_is_revalidated_once_in_the_background() {
     let mut world = World::new();
     let body = request(&["score"], [1]);
     world.feast(&body);
@@ -223,7 +223,7 @@ fn the_origin_gets_no_more_calls_at_one_time_than_it_can_answer() {
 }
 
 #[test]
-fn what_is_urgent_goes_first_when_calls_must_wait() {
+fn urgent_calls_go_first_in_the_queue() {
     let mut world = World::new();
     let body = |id: u64, priority: &str| {
         format!(r#"{{"entity_ids":[{id}],"feature_names":["score"],"priority":"{priority}","deadline_ms":3000}}"#)
@@ -236,7 +236,7 @@ fn what_is_urgent_goes_first_when_calls_must_wait() {
 }
 
 #[test]
-fn without_singleflight_a_stale_row_of_a_store_that_is_fetched_anew_leaves_nothing_behind() {
+fn without_singleflight_a_revalidated_row_leaves_no_flight() {
     let mut world = World::with_http_origin(|config| {
         config.singleflight.enabled = false;
         config.freshness.ttl_seconds = 10;

@@ -150,7 +150,7 @@ fn where_nothing_that_was_asked_for_could_be_had_the_answer_is_an_error() {
 }
 
 #[test]
-fn the_age_is_that_of_what_was_asked_for_and_waiting_for_the_origin_is_told_as_such() {
+fn the_age_is_that_of_what_was_asked_for_and_waiting_for_the_origin_is_reported_as_such() {
     let mut world = world(|_| {});
     world.feast(&request(&["other"], [1]));
     world.run_for(36_000);

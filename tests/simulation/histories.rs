@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::chance::Chance;
 use crate::chaos::Chaos;
+use crate::random::Random;
 use crate::world::{Answer, Origin, Request, World};
 
 /// What a request asked, to judge its answer by.
@@ -42,10 +42,10 @@ const REGISTRY: u64 = 0x7265_6769_7374_7279;
 const TICK: u64 = 1;
 
 fn run(seed: u64, states: &mut BTreeSet<String>) {
-    let mut chance = Chance(seed);
-    let is_keyed = chance.happens(50);
-    let max_entries = *chance.pick(&[3, 10, 1_000]);
-    let mut of_registry = Chance(seed ^ REGISTRY);
+    let mut random = Random(seed);
+    let is_keyed = random.happens(50);
+    let max_entries = *random.pick(&[3, 10, 1_000]);
+    let mut of_registry = Random(seed ^ REGISTRY);
     let has_registry = of_registry.happens(30);
     let mut world = World::with_http_origin(|config| {
         if has_registry {
@@ -53,52 +53,52 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
             config.registry = Some(config::Registry { url, project: None, ttl_seconds: 20 });
         }
         config.l1.max_entries = max_entries;
-        config.freshness.ttl_seconds = *chance.pick(&[1, 5, 60]);
-        config.freshness.stale_if_error_seconds = *chance.pick(&[0, 10, 600]);
-        config.l2.enabled = chance.happens(80);
-        config.l3.enabled = chance.happens(40);
-        config.l3.shards = *chance.pick(&[1, 3]);
-        config.routing.chunk_rows = *chance.pick(&[2, 500, 500]);
-        config.routing.max_concurrent_chunks = *chance.pick(&[1, 4]);
+        config.freshness.ttl_seconds = *random.pick(&[1, 5, 60]);
+        config.freshness.stale_if_error_seconds = *random.pick(&[0, 10, 600]);
+        config.l2.enabled = random.happens(80);
+        config.l3.enabled = random.happens(40);
+        config.l3.shards = *random.pick(&[1, 3]);
+        config.routing.chunk_rows = *random.pick(&[2, 500, 500]);
+        config.routing.max_concurrent_chunks = *random.pick(&[1, 4]);
         for view in ["a", "b"].into_iter().filter(|_| is_keyed) {
             let keyed = config::View { join_keys: vec!["id".to_owned()], ..Default::default() };
             config.views.insert(view.to_owned(), keyed);
         }
     });
     world.registry = Some((*of_registry.pick(&[5, 400, 3_600_000]), VIEWS.to_owned()));
-    world.origin = Origin::Tells;
-    world.origin_millis = 1 + chance.below(40);
-    world.store_millis = chance.below(10);
-    world.reader_millis = *chance.pick(&[Some(0), Some(7), Some(2_000), None]);
-    world.timers_early = *chance.pick(&[0, 1, 20]);
-    world.chaos = chance.happens(85).then(|| Chaos::new(seed));
+    world.origin = Origin::Labels;
+    world.origin_millis = 1 + random.below(40);
+    world.store_millis = random.below(10);
+    world.reader_millis = *random.pick(&[Some(0), Some(7), Some(2_000), None]);
+    world.timers_early = *random.pick(&[0, 1, 20]);
+    world.chaos = random.happens(85).then(|| Chaos::new(seed));
     let (mut asked, mut wrote): (Vec<Asked>, Vec<Wrote>) = (Vec::new(), Vec::new());
-    // Of clocks that differ between isolates, or from the ledger's, nothing is promised here: `clocks` and `isolates` have those.
-    let does_clock_step = !world.service.config().l3.enabled && chance.happens(40);
+    // Of clocks that differ between isolates, or from the log's, nothing is promised here: `clocks` and `isolates` have those.
+    let does_clock_step = !world.service.config().l3.enabled && random.happens(40);
     let mut isolate = 0;
-    for _ in 0..8 + chance.below(25) {
-        if chance.happens(40) {
-            world.run_for(chance.below(*chance.clone().pick(&[5, 100, 3_000, 90_000])));
+    for _ in 0..8 + random.below(25) {
+        if random.happens(40) {
+            world.run_for(random.below(*random.clone().pick(&[5, 100, 3_000, 90_000])));
         }
-        if !does_clock_step && chance.happens(3) {
+        if !does_clock_step && random.happens(3) {
             world.lose_all();
             world.restart();
             isolate += 1;
         }
-        if does_clock_step && chance.happens(15) {
+        if does_clock_step && random.happens(15) {
             // Less than this counts as jitter.
-            let millis = 30 + chance.below(15_000) as i64;
+            let millis = 30 + random.below(15_000) as i64;
             // Of what happens in one millisecond, nobody could judge which came first, had the clock gone ahead within it: it does so by itself.
             world.run_for(TICK);
-            world.step_clock_seen(if chance.happens(50) { millis } else { -millis });
+            world.step_clock_seen(if random.happens(50) { millis } else { -millis });
             world.run_for(TICK);
         }
-        if chance.happens(15) {
-            wrote.push(write(&mut world, &mut chance, isolate));
+        if random.happens(15) {
+            wrote.push(write(&mut world, &mut random, isolate));
         }
-        asked.push(ask(&mut world, &mut chance, isolate));
-        if chance.happens(4) {
-            let lost = chance.below(asked.len() as u64) as usize;
+        asked.push(ask(&mut world, &mut random, isolate));
+        if random.happens(4) {
+            let lost = random.below(asked.len() as u64) as usize;
             world.lose(asked[lost].request);
         }
         assert!(world.service.engine().memory().len() <= max_entries);
@@ -123,31 +123,31 @@ fn run(seed: u64, states: &mut BTreeSet<String>) {
     }
 }
 
-fn write(world: &mut World, chance: &mut Chance, isolate: u32) -> Wrote {
-    let view = *chance.pick(&["a", "b"]);
-    let ids: Vec<u64> = (0..1 + chance.below(3)).map(|_| chance.below(6)).collect();
+fn write(world: &mut World, random: &mut Random, isolate: u32) -> Wrote {
+    let view = *random.pick(&["a", "b"]);
+    let ids: Vec<u64> = (0..1 + random.below(3)).map(|_| random.below(6)).collect();
     let body = serde_json::json!({"feature_view_name": view, "df": {"id": ids}}).to_string();
     let request = world.start("POST", "/write-to-online-store", body.as_bytes());
     Wrote { request, view, ids, isolate }
 }
 
-fn ask(world: &mut World, chance: &mut Chance, isolate: u32) -> Asked {
-    let mut ids: Vec<u64> = (0..1 + chance.below(5)).map(|_| chance.below(6)).collect();
-    if chance.below(500) == 0 {
+fn ask(world: &mut World, random: &mut Random, isolate: u32) -> Asked {
+    let mut ids: Vec<u64> = (0..1 + random.below(5)).map(|_| random.below(6)).collect();
+    if random.below(500) == 0 {
         ids = (0..1_200).collect();
     }
-    let features: Vec<&str> = FEATURES.into_iter().filter(|_| chance.happens(50)).collect();
+    let features: Vec<&str> = FEATURES.into_iter().filter(|_| random.happens(50)).collect();
     let features = if features.is_empty() { vec!["a:x"] } else { features };
-    let consistency = *chance.pick(&["eventual", "eventual", "bounded", "strong"]);
-    let max_staleness = *chance.pick(&[0, 2, 30, 300]);
-    let priority = *chance.pick(&["low", "normal", "high", "critical"]);
-    let deadline = *chance.pick(&[10, 100, 1_000, 5_000]);
+    let consistency = *random.pick(&["eventual", "eventual", "bounded", "strong"]);
+    let max_staleness = *random.pick(&[0, 2, 30, 300]);
+    let priority = *random.pick(&["low", "normal", "high", "critical"]);
+    let deadline = *random.pick(&[10, 100, 1_000, 5_000]);
     let body = serde_json::json!({
         "entities": {"id": ids}, "feature_names": features, "consistency_level": consistency,
         "max_staleness_seconds": max_staleness, "priority": priority, "deadline_ms": deadline,
         "include": ["status", "age"],
     });
-    let request = match chance.happens(30) {
+    let request = match random.happens(30) {
         true => world.start_lines(&body.to_string()),
         false => world.start_native(&body.to_string()),
     };
@@ -236,7 +236,7 @@ fn judge(world: &World, asked: &Asked, wrote: &[Wrote], oldest: u64) -> String {
 }
 
 #[test]
-fn no_history_breaks_a_promise() {
+fn no_history_breaks_a_guarantee() {
     let mut states = BTreeSet::new();
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = number("HISTORY") {

@@ -16,7 +16,7 @@ fn with_read_bound(times: usize) -> World {
 }
 
 #[test]
-fn a_read_that_is_too_large_is_made_again_by_halves_and_no_row_is_lost() {
+fn a_read_that_is_too_large_is_split_in_halves_and_no_row_is_lost() {
     let mut world = with_read_bound(60);
     world.feast(&request(&["score"], 0..100));
     assert_eq!((&world.reads[..], world.origin_calls.len()), (&[100, 50, 50][..], 0));
@@ -47,7 +47,7 @@ fn a_row_that_is_too_large_by_itself_is_a_miss_and_costs_no_other() {
 }
 
 #[test]
-fn what_is_read_to_be_merged_is_halved_too() {
+fn a_merge_read_is_split_too() {
     let mut world = World::new();
     let ask = |feature: &str| {
         let ids: Vec<u64> = (0..100).collect();
@@ -65,7 +65,7 @@ fn what_is_read_to_be_merged_is_halved_too() {
 }
 
 #[test]
-fn a_shard_of_the_storage_tier_is_halved_by_itself() {
+fn reads_of_a_shard_are_split_by_themselves() {
     let mut world = World::with(|config| {
         config.l3.enabled = true;
         config.l3.shards = 1;

@@ -12,8 +12,8 @@
 )]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test may print")]
 
-mod chance;
 mod chaos;
+mod random;
 mod warm;
 mod world;
 

@@ -13,7 +13,7 @@ fn world(change: impl FnOnce(&mut Config)) -> World {
         config.freshness.early_refresh_percent = 0;
         change(config);
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world
 }
 
@@ -85,7 +85,7 @@ fn readers_of_streams_who_do_not_read_do_not_fill_the_memory() {
 }
 
 #[test]
-fn what_memory_lets_go_of_counts_where_it_is_still_held() {
+fn evicted_rows_count_where_they_are_still_in_use() {
     let mut world = world(|config| config.l1.max_bytes = 3 * MIB / 2);
     // Rows that L1 has, and one that it lacks: the request holds them while it waits.
     world.feast(&request(&["x"], 0..6_000));
@@ -134,7 +134,7 @@ fn a_row_that_is_asked_for_ever_other_features_keeps_the_latest() {
 }
 
 #[test]
-fn each_share_is_told_with_what_it_may_take() {
+fn each_share_of_memory_is_reported_with_its_bound() {
     let mut world = world(|_| {});
     world.feast(&request(&["x"], 0..100));
     let told: serde_json::Value = serde_json::from_str(&world.report("/v1/stats")).unwrap();

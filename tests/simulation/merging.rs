@@ -2,7 +2,7 @@
 
 use config::{Config, View};
 
-use crate::chance::Chance;
+use crate::random::Random;
 use crate::world::{Origin, World};
 
 fn world(change: impl FnOnce(&mut Config)) -> World {
@@ -12,7 +12,7 @@ fn world(change: impl FnOnce(&mut Config)) -> World {
         config.freshness.early_refresh_percent = 0;
         change(config);
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world
 }
 
@@ -36,7 +36,7 @@ fn read(world: &mut World, ids: &[u64], features: &[&str], level: &str) -> usize
 }
 
 #[test]
-fn an_older_fetch_that_lands_later_replaces_nothing_in_memory_nor_in_a_store() {
+fn an_older_fetch_that_completes_later_replaces_nothing_in_memory_nor_in_a_store() {
     for max_entries in [1_000, 1] {
         let mut world = world(|config| config.l1.max_entries = max_entries);
         world.origin_millis = 2_000;
@@ -56,7 +56,7 @@ fn an_older_fetch_that_lands_later_replaces_nothing_in_memory_nor_in_a_store() {
 }
 
 #[test]
-fn an_older_fetch_of_a_feature_service_that_lands_later_replaces_nothing() {
+fn an_older_fetch_of_a_feature_service_that_completes_later_replaces_nothing() {
     let mut world = world(|config| config.l2.enabled = false);
     let body = |level: &str| {
         serde_json::json!({"entities": {"id": [1]}, "feature_service": "s", "consistency_level": level}).to_string()
@@ -143,7 +143,7 @@ fn a_store_of_which_cannot_be_read_what_it_holds_is_not_written() {
         origin_fails: 0,
         origin_lies: 0,
         is_slow: 0,
-        chance: Chance(1),
+        random: Random(1),
     });
     world.reset_counts();
     read(&mut world, &[1], &["y"], "strong");
@@ -167,7 +167,7 @@ fn a_read_that_no_answer_waits_for_may_take_its_time() {
 }
 
 #[test]
-fn where_a_store_is_left_alone_a_row_is_not_fetched_twice_for_want_of_what_it_holds() {
+fn while_a_stores_breaker_is_open_a_row_is_not_fetched_twice_to_be_merged() {
     let mut world = world(|_| {});
     world.is_store_down = true;
     for id in 0..40 {
@@ -191,7 +191,7 @@ fn a_read_that_no_answer_waits_for_says_nothing_of_how_a_store_serves() {
 }
 
 #[test]
-fn what_the_origin_calls_invalid_is_told_to_who_asked_and_replaces_nothing() {
+fn what_the_origin_calls_invalid_reaches_the_caller_and_replaces_nothing() {
     let mut world = world(|_| {});
     let good = read(&mut world, &[1], &["x"], "eventual");
     let computed_at = computed(&world, good, 1, "x");
@@ -216,26 +216,26 @@ fn what_the_origin_calls_invalid_is_told_to_who_asked_and_replaces_nothing() {
 
 /// One history of reads at all levels of some features of few rows, by one isolate whose origin takes ever another time.
 fn run(seed: u64) {
-    let mut chance = Chance(seed);
-    let has_store = chance.happens(70);
+    let mut random = Random(seed);
+    let has_store = random.happens(70);
     let mut world = world(|config| {
         config.l2.enabled = has_store;
         config.freshness.ttl_seconds = 600;
         config.l1.max_entries = 1_000;
     });
-    world.store_millis = chance.below(20);
+    world.store_millis = random.below(20);
     let mut reads = Vec::new();
     for _ in 0..40 {
-        world.origin_millis = 1 + chance.below(*chance.clone().pick(&[5, 50, 1_500]));
-        let features: Vec<&str> = ["x", "y", "z"].into_iter().filter(|_| chance.happens(50)).collect();
+        world.origin_millis = 1 + random.below(*random.clone().pick(&[5, 50, 1_500]));
+        let features: Vec<&str> = ["x", "y", "z"].into_iter().filter(|_| random.happens(50)).collect();
         let features = if features.is_empty() { vec!["x"] } else { features };
-        let ids: Vec<u64> = (0..3).filter(|_| chance.happens(50)).collect();
+        let ids: Vec<u64> = (0..3).filter(|_| random.happens(50)).collect();
         let ids = if ids.is_empty() { vec![0] } else { ids };
-        let level = *chance.pick(&["eventual", "eventual", "bounded", "strong"]);
+        let level = *random.pick(&["eventual", "eventual", "bounded", "strong"]);
         let request = world.start_native(&body(&ids, &features, level));
         reads.push((request, ids, features));
-        if chance.happens(60) {
-            world.run_for(chance.below(*chance.clone().pick(&[5, 200, 3_000])));
+        if random.happens(60) {
+            world.run_for(random.below(*random.clone().pick(&[5, 200, 3_000])));
         }
     }
     world.run();

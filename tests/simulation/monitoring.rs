@@ -1,4 +1,4 @@
-//! What is measured and told: promises, alerts, windows of many isolates, traces, and the figures that watchers read.
+//! Telemetry: the SLO, alerts, windows of many isolates, traces, and the exported figures.
 
 use aggregator::Sink;
 use config::View;
@@ -8,7 +8,7 @@ use crate::world::{Origin, World, request};
 
 const SLOW: u64 = 700;
 
-fn watched(change: impl FnOnce(&mut config::Config)) -> World {
+fn monitored(change: impl FnOnce(&mut config::Config)) -> World {
     World::with_http_origin(|config| {
         config.alerts.webhook_url = Some("http://hooks.example".to_owned());
         config.alerts.min_requests = 10;
@@ -39,7 +39,7 @@ fn ask_fresh(world: &mut World, ids: std::ops::Range<u64>) {
 
 #[test]
 fn an_answer_says_how_the_isolates_service_level_stands() {
-    let mut world = watched(|config| config.freshness.early_refresh_percent = 0);
+    let mut world = monitored(|config| config.freshness.early_refresh_percent = 0);
     let asked = |world: &mut World, id: u64| {
         let body = format!(r#"{{"entity_ids":[{id}],"feature_names":["score"]}}"#);
         let answer = world.native(&body).json()["metadata"]["sla_status"].clone();
@@ -63,8 +63,8 @@ fn an_answer_says_how_the_isolates_service_level_stands() {
 }
 
 #[test]
-fn a_slow_origin_is_a_violation_burns_the_budget_is_told_and_is_resolved() {
-    let mut world = watched(|config| config.freshness.early_refresh_percent = 0);
+fn a_slow_origin_violates_the_slo_burns_the_budget_fires_an_alert_and_resolves_it() {
+    let mut world = monitored(|config| config.freshness.early_refresh_percent = 0);
     world.origin_millis = SLOW;
     ask_fresh(&mut world, 0..40);
     let sla = get(&mut world, "/v1/sla");
@@ -86,12 +86,12 @@ fn a_slow_origin_is_a_violation_burns_the_budget_is_told_and_is_resolved() {
         ask_fresh(&mut world, 0..1);
         world.run_for(2_000);
     }
-    let told = alerts(&world);
+    let alerts = alerts(&world);
     for name in ["high_latency", "sla_violation", "sla_burn_1h"] {
         assert_eq!(
-            told.iter().filter(|(of, status)| of == name && status == "resolved").count(),
+            alerts.iter().filter(|(of, status)| of == name && status == "resolved").count(),
             1,
-            "{name}: {told:?}"
+            "{name}: {alerts:?}"
         );
     }
     let sla = get(&mut world, "/v1/sla");
@@ -103,8 +103,8 @@ fn a_slow_origin_is_a_violation_burns_the_budget_is_told_and_is_resolved() {
 }
 
 #[test]
-fn an_alert_is_resolved_and_told_though_no_request_comes() {
-    let mut world = watched(|_| {});
+fn an_alert_is_resolved_and_sent_although_no_request_comes() {
+    let mut world = monitored(|_| {});
     world.origin_millis = SLOW;
     ask_fresh(&mut world, 0..1);
     ask_fresh(&mut world, 0..1);
@@ -113,8 +113,8 @@ fn an_alert_is_resolved_and_told_though_no_request_comes() {
 }
 
 #[test]
-fn a_webhook_that_is_down_costs_no_answer_and_hears_of_it_later() {
-    let mut world = watched(|_| {});
+fn a_webhook_that_is_down_costs_no_answer_and_is_notified_later() {
+    let mut world = monitored(|_| {});
     world.is_sink_down = true;
     world.origin_millis = SLOW;
     let answer = world.feast(&request(&["score"], [1]));
@@ -128,8 +128,8 @@ fn a_webhook_that_is_down_costs_no_answer_and_hears_of_it_later() {
 }
 
 #[test]
-fn an_origin_that_is_down_is_unavailable_and_its_breaker_and_errors_are_told() {
-    let mut world = watched(|_| {});
+fn an_origin_that_is_down_is_unavailable_and_its_breaker_and_errors_are_reported() {
+    let mut world = monitored(|_| {});
     world.origin = Origin::IsDown;
     ask_fresh(&mut world, 0..30);
     let sla = get(&mut world, "/v1/sla");
@@ -139,15 +139,15 @@ fn an_origin_that_is_down_is_unavailable_and_its_breaker_and_errors_are_told() {
         (&json!(0), &json!(1))
     );
     world.run_for(2_000);
-    let told = alerts(&world);
+    let alerts = alerts(&world);
     for name in ["origin_breaker_open", "origin_errors"] {
-        assert!(told.contains(&(name.to_owned(), "open".to_owned())), "{told:?}");
+        assert!(alerts.contains(&(name.to_owned(), "open".to_owned())), "{alerts:?}");
     }
 }
 
 #[test]
-fn a_write_budget_that_is_spent_is_told() {
-    let mut world = watched(|config| config.l2.max_writes_per_day = Some(1));
+fn a_spent_write_budget_is_reported() {
+    let mut world = monitored(|config| config.l2.max_writes_per_day = Some(1));
     ask_fresh(&mut world, 0..3);
     world.run_for(2_000);
     ask_fresh(&mut world, 0..1);
@@ -295,7 +295,7 @@ fn a_request_that_waits_for_the_registry_keeps_its_trace() {
 }
 
 #[test]
-fn a_warm_up_tells_the_origin_of_its_trace() {
+fn a_warm_up_passes_its_trace_to_the_origin() {
     let mut world = World::with_http_origin(|_| ());
     world.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let body = br#"{"entities":{"driver_id":[1,2]},"feature_names":["stats:score"]}"#;
@@ -305,23 +305,23 @@ fn a_warm_up_tells_the_origin_of_its_trace() {
 }
 
 #[test]
-fn analytics_engine_is_told_of_each_series_once_a_slot() {
+fn analytics_engine_gets_each_series_once_a_slot() {
     let mut world = World::with(|config| config.telemetry.analytics_binding = Some("ANALYTICS".to_owned()));
     ask_fresh(&mut world, 0..40);
     world.run_for(31_000);
     ask_fresh(&mut world, 0..1);
     world.run_for(2_000);
-    let told: Vec<Value> = world.sent.iter().map(|(_, text)| serde_json::from_str(text).unwrap()).collect();
+    let points: Vec<Value> = world.sent.iter().map(|(_, text)| serde_json::from_str(text).unwrap()).collect();
     assert!(world.sent.iter().all(|(sink, _)| *sink == Sink::Analytics));
-    assert_eq!(told.len(), 2, "one for each slot of 30 seconds");
+    assert_eq!(points.len(), 2, "one for each slot of 30 seconds");
     let point = |points: &Value, kind: &str, name: &str| {
         let points = points.as_array().unwrap().iter();
         points.clone().find(|point| point["blobs"] == json!([kind, name])).cloned().unwrap_or_default()
     };
-    let last = told.last().unwrap();
+    let last = points.last().unwrap();
     assert_eq!(point(last, "overall", "")["doubles"][0], 41);
     assert_eq!(point(last, "routes", "/get-online-features")["doubles"].as_array().unwrap().len(), 7);
-    assert_eq!(point(last, "routes", "/v1/features"), Value::Null, "what nobody asked is not told");
+    assert_eq!(point(last, "routes", "/v1/features"), Value::Null, "a view without requests has no series");
     assert_eq!(point(last, "tiers", "origin")["indexes"], json!(["tiers"]));
 }
 
@@ -337,7 +337,7 @@ fn nothing_is_sent_anywhere_and_no_trace_begun_where_nothing_is_configured() {
 }
 
 #[test]
-fn figures_have_no_keys_values_or_secrets() {
+fn metrics_have_no_keys_values_or_secrets() {
     let mut world = World::with_http_origin(|_| {});
     world.feast(&request(&["score"], [987_654_321]));
     for path in ["/metrics", "/v1/stats", "/v1/sla", "/v1/alerts"] {
@@ -347,7 +347,7 @@ fn figures_have_no_keys_values_or_secrets() {
 }
 
 #[test]
-fn l2_and_the_origin_are_asked_together_once_l2_is_the_slower_and_the_reason_is_told() {
+fn l2_and_the_origin_are_read_in_parallel_once_l2_is_the_slower_and_the_reason_is_reported() {
     let mut world = World::with_http_origin(|_| {});
     (world.store_millis, world.origin_millis) = (60, 5);
     let order = |world: &mut World| get(world, "/v1/stats")["optimizer"]["l2"].clone();
@@ -368,7 +368,7 @@ fn l2_and_the_origin_are_asked_together_once_l2_is_the_slower_and_the_reason_is_
 }
 
 #[test]
-fn how_l2_is_asked_can_be_pinned() {
+fn the_read_policy_of_l2_can_be_pinned() {
     use config::L2ReadPolicy;
     for (pinned, reads) in [(L2ReadPolicy::Never, 0), (L2ReadPolicy::First, 40)] {
         let mut world = World::with_http_origin(|config| config.l2.read_policy = pinned);
@@ -379,7 +379,7 @@ fn how_l2_is_asked_can_be_pinned() {
 }
 
 #[test]
-fn evictions_and_room_of_memory_are_told() {
+fn evictions_and_memory_shares_are_reported() {
     let mut world = World::with(|config| (config.l1.max_entries, config.l1.max_bytes) = (10, 1 << 20));
     ask_fresh(&mut world, 0..25);
     world.run_for(2_000);
@@ -396,8 +396,8 @@ fn evictions_and_room_of_memory_are_told() {
 }
 
 #[test]
-fn how_much_requests_ask_for_is_told() {
-    let mut world = watched(|config| config.load.max_pending_requests = 4);
+fn request_sizes_are_reported() {
+    let mut world = monitored(|config| config.load.max_pending_requests = 4);
     // Memory answers the second of each.
     for _ in 0..2 {
         world.feast(&request(&["a", "b"], [1]));

@@ -3,7 +3,7 @@
 use crate::world::{FORWARDED, Origin, World, request};
 
 #[test]
-fn the_seeds_request_gets_the_seeds_response() {
+fn the_original_specifications_request_gets_its_response() {
     let mut world = World::new();
     let body = r#"{"request_id":"r1","entity_ids":["a","b"],"feature_names":["user_score","user_count"],"priority":"high","timestamp":"2026-11-23T08:00:00Z"}"#;
     let cold = world.native(body).json();
@@ -28,7 +28,7 @@ fn the_seeds_request_gets_the_seeds_response() {
 }
 
 #[test]
-fn status_age_tier_and_event_time_are_told_on_request() {
+fn status_age_tier_and_event_time_are_returned_on_request() {
     let mut world = World::new();
     world.origin_millis = 0;
     let body = r#"{"entity_ids":[1],"feature_names":["v:count"],"include":["status","age","tier","event_timestamp"]}"#;
@@ -109,7 +109,7 @@ fn strong_consistency_asks_the_origin_and_refills_the_tiers() {
     let strong = world.start_native(&body("strong"));
     world.run();
     let took = world.requests[strong].ended - world.requests[strong].began;
-    // What the store holds is read behind the answer, to be merged with what the origin gave.
+    // A merge read of the store runs in the background.
     assert_eq!((world.origin_calls.len(), world.reads.len(), took), (1, 1, world.origin_millis));
     assert!(world.native(&body("eventual")).is_immediate);
 }

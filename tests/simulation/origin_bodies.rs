@@ -120,7 +120,7 @@ fn nothing_is_reserved_for_a_request_that_is_over() {
 }
 
 #[test]
-fn an_answer_in_a_coding_that_cannot_be_undone_is_refused_in_words() {
+fn a_response_in_an_unsupported_coding_is_refused_with_the_reason() {
     let mut service = service();
     let id = call(&mut service, 1);
     let failure = FetchFailure::Encoded { coding: "zstd".to_owned() };

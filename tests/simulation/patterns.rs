@@ -36,7 +36,7 @@ fn a_batch_asks_the_origin_in_chunks_a_few_at_a_time() {
 }
 
 #[test]
-fn a_stale_row_is_served_at_the_soft_deadline_and_fetched_behind() {
+fn a_stale_row_is_served_at_the_soft_deadline_and_fetched_in_the_background() {
     let mut world = World::new();
     world.native(&urgent(&[1], 100));
     world.pass_seconds(1_000);
@@ -168,7 +168,7 @@ fn hedges_stay_a_small_part_of_the_origins_work() {
 }
 
 #[test]
-fn an_origin_that_keeps_failing_is_left_alone_and_tried_again() {
+fn an_origin_that_keeps_failing_opens_its_breaker_and_is_probed() {
     let mut world = World::with_http_origin(|_| {});
     world.feast(&request(&["score"], [0]));
     world.origin = Origin::IsDown;
@@ -185,7 +185,7 @@ fn an_origin_that_keeps_failing_is_left_alone_and_tried_again() {
 }
 
 #[test]
-fn a_store_that_keeps_failing_is_passed_over() {
+fn a_store_that_keeps_failing_is_skipped() {
     let mut world = World::new();
     world.is_store_down = true;
     for id in 0..40 {
@@ -202,7 +202,7 @@ fn a_store_that_keeps_failing_is_passed_over() {
 }
 
 #[test]
-fn when_too_many_wait_the_least_urgent_are_refused_first() {
+fn under_load_the_least_urgent_requests_are_shed_first() {
     let mut world = World::new();
     let start = |world: &mut World, id: u64, priority: &str| {
         world.start_native(&format!(

@@ -24,7 +24,7 @@ fn ask(world: &mut World, session: &str, feature: &str, id: u64) -> Answer {
 }
 
 /// Sessions that ask for the score of an entity and then for its count, and for that of the next entity.
-fn teach(world: &mut World, sessions: u64) {
+fn train(world: &mut World, sessions: u64) {
     for session in 0..sessions {
         for id in [10, 20, 30] {
             ask(world, &format!("s{session}"), "score", id);
@@ -40,9 +40,9 @@ fn stats(world: &World) -> PrefetchStats {
 }
 
 #[test]
-fn what_a_session_asks_next_is_there_before_it_asks() {
+fn the_next_request_of_a_session_is_prefetched() {
     let mut world = world();
-    teach(&mut world, 6);
+    train(&mut world, 6);
     assert!(!ask(&mut world, "new", "score", 10).is_immediate);
     for (feature, id) in [("count", 10), ("score", 20), ("count", 20), ("score", 30), ("count", 30)] {
         assert!(ask(&mut world, "new", feature, id).is_immediate, "{feature} of {id}");
@@ -54,15 +54,15 @@ fn what_a_session_asks_next_is_there_before_it_asks() {
 #[test]
 fn what_holds_for_all_entities_is_known_of_one_that_is_new() {
     let mut world = world();
-    teach(&mut world, 6);
+    train(&mut world, 6);
     ask(&mut world, "new", "score", 777);
     assert!(ask(&mut world, "new", "count", 777).is_immediate);
 }
 
 #[test]
-fn an_answer_does_not_wait_for_what_is_fetched_ahead() {
+fn an_answer_does_not_wait_for_prefetch() {
     let mut world = world();
-    teach(&mut world, 6);
+    train(&mut world, 6);
     world.session = Some("new".to_owned());
     world.reset_counts();
     let asked = world.start_feast(&request(&["score"], [10]));
@@ -101,19 +101,19 @@ fn a_session_may_be_named_in_the_body_too() {
 }
 
 #[test]
-fn nothing_is_fetched_ahead_for_sessions_that_are_held_out_and_coverage_is_told() {
+fn nothing_is_prefetched_for_holdout_sessions_and_coverage_is_reported() {
     let mut world = World::with_http_origin(|config| {
         KEYED(config);
         config.prefetch.holdout_percent = 50;
     });
-    teach(&mut world, 60);
+    train(&mut world, 60);
     let stats = stats(&world);
     assert!(stats.held_out.rows > 0 && stats.held_out.misses == stats.held_out.rows, "{stats:?}");
     assert!(stats.coverage_permille() > Some(600), "{stats:?}");
 }
 
 #[test]
-fn where_nothing_follows_from_anything_next_to_nothing_is_fetched_ahead() {
+fn where_requests_are_random_almost_nothing_is_prefetched() {
     let mut world = world();
     let mut state = 1_u64;
     for round in 0_u64..4_000 {
@@ -128,9 +128,9 @@ fn where_nothing_follows_from_anything_next_to_nothing_is_fetched_ahead() {
 }
 
 #[test]
-fn a_row_that_another_looks_for_is_not_looked_for_twice() {
+fn a_row_in_flight_is_not_prefetched() {
     let mut world = world();
-    teach(&mut world, 6);
+    train(&mut world, 6);
     world.reset_counts();
     world.session = Some("new".to_owned());
     // What is predicted after the first is under way for the second.
@@ -152,23 +152,23 @@ fn the_second_and_the_request_have_their_budgets() {
             KEYED(config);
             change(config);
         });
-        teach(&mut world, 8);
+        train(&mut world, 8);
         assert_eq!(stats(&world).issued, 0);
     }
 }
 
 #[test]
-fn what_costs_more_than_it_saves_is_not_fetched_ahead() {
+fn rows_that_cost_more_than_they_save_are_not_prefetched() {
     let mut world = World::with_http_origin(|config| {
         KEYED(config);
         config.prefetch.latency_value_nanodollars_per_ms = 0;
     });
-    teach(&mut world, 8);
+    train(&mut world, 8);
     assert_eq!(stats(&world).issued, 0);
 }
 
 #[test]
-fn rows_in_a_memory_that_is_full_of_warmer_ones_are_left_alone() {
+fn a_memory_full_of_warmer_rows_admits_no_prefetched_one() {
     let mut world = World::with_http_origin(|config| {
         KEYED(config);
         config.l1.max_entries = 10;
@@ -186,12 +186,13 @@ fn rows_in_a_memory_that_is_full_of_warmer_ones_are_left_alone() {
 }
 
 #[test]
-fn a_new_isolate_knows_what_the_one_before_it_learned() {
+fn a_new_isolate_loads_the_model_of_the_one_before_it() {
     let mut world = world();
-    teach(&mut world, 12);
+    train(&mut world, 12);
     world.restart();
     world.pass_seconds(400);
-    // It reads what was learned behind its first request, and learns of each shape with the first request for it.
+    // It reads the model in the background of its first request, and learns each shape with the first
+    // request for it.
     ask(&mut world, "first", "score", 500);
     ask(&mut world, "other", "count", 600);
     assert_eq!(stats(&world).models_merged, 1);
@@ -204,7 +205,7 @@ fn a_new_isolate_knows_what_the_one_before_it_learned() {
 fn a_model_that_is_damaged_or_foreign_is_ignored_and_counted() {
     for damage in [(|model: &mut Vec<u8>| model.truncate(40)) as fn(&mut Vec<u8>), |model| model[30] ^= 1, Vec::clear] {
         let mut world = world();
-        teach(&mut world, 12);
+        train(&mut world, 12);
         let model = world.store.values_mut().find(|value| value.starts_with(b"FL")).unwrap();
         damage(model);
         world.restart();
@@ -216,24 +217,24 @@ fn a_model_that_is_damaged_or_foreign_is_ignored_and_counted() {
 }
 
 #[test]
-fn what_would_be_fetched_ahead_is_told_with_the_reason() {
+fn predictions_are_explained_with_their_reasons() {
     let mut world = world();
-    teach(&mut world, 8);
+    train(&mut world, 8);
     let asked = |id: u64| format!("/v1/predictions?request={}", request(&["score"], [id]).replace('"', "%22"));
     let before = world.service.engine().patterns().observed_requests();
-    let told = world.call("GET", &asked(777), b"").json();
-    assert_eq!(told["predictions"][0]["features"], serde_json::json!(["stats:count"]));
-    assert_eq!(told["predictions"][0]["entities"], serde_json::json!({"driver_id": [777]}));
-    assert_eq!(told["predictions"][0]["source"], "same_entity");
-    assert_eq!(told["predictions"][0]["decision"], "prefetch");
-    let told = world.call("GET", &asked(10), b"").json();
-    assert_eq!(told["predictions"][0]["decision"], "prefetch");
-    assert!(told["predictions"][0]["probability"].as_f64() > Some(0.9));
-    assert!(told["min_precision"] == 0.5 && told["row_nanodollars"].as_u64() > Some(5_000));
+    let explanation = world.call("GET", &asked(777), b"").json();
+    assert_eq!(explanation["predictions"][0]["features"], serde_json::json!(["stats:count"]));
+    assert_eq!(explanation["predictions"][0]["entities"], serde_json::json!({"driver_id": [777]}));
+    assert_eq!(explanation["predictions"][0]["source"], "same_entity");
+    assert_eq!(explanation["predictions"][0]["decision"], "prefetch");
+    let explanation = world.call("GET", &asked(10), b"").json();
+    assert_eq!(explanation["predictions"][0]["decision"], "prefetch");
+    assert!(explanation["predictions"][0]["probability"].as_f64() > Some(0.9));
+    assert!(explanation["min_precision"] == 0.5 && explanation["row_nanodollars"].as_u64() > Some(5_000));
     assert_eq!(world.service.engine().patterns().observed_requests(), before, "asking teaches nothing");
     ask(&mut world, "new", "score", 10);
-    let told = world.call("GET", &asked(10), b"").json();
-    assert_eq!(told["predictions"][0]["decision"], "in_memory");
+    let explanation = world.call("GET", &asked(10), b"").json();
+    assert_eq!(explanation["predictions"][0]["decision"], "in_memory");
     assert_eq!(world.call("GET", "/v1/predictions", b"").status, 422);
     assert_eq!(world.call("GET", "/v1/predictions?request=%7", b"").status, 422);
     assert_eq!(world.call("POST", "/v1/predictions", b"").status, 405);

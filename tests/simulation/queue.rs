@@ -1,4 +1,5 @@
-//! More to ask the origin than it takes at one time: who waits, in which order, and that nobody waits for one who is gone.
+//! More origin calls than permits: which sessions queue, in which order, and that a dropped host blocks no
+//! one.
 
 use crate::world::{World, request};
 
@@ -38,7 +39,7 @@ fn requests_get_their_turn_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn a_place_that_is_free_is_not_taken_from_one_who_was_woken_for_it() {
+fn a_free_permit_goes_to_the_session_that_was_woken_for_it() {
     let mut world = world(1, 20);
     world.start_native(&native(1, "normal"));
     let second = world.start_native(&native(2, "normal"));
@@ -70,7 +71,7 @@ fn what_matters_more_goes_first() {
 }
 
 #[test]
-fn those_whose_hosts_are_gone_hold_up_nobody_for_long() {
+fn sessions_whose_hosts_are_gone_block_no_other_for_long() {
     let mut world = world(1, 20);
     let requests: Vec<usize> = (0..50).map(|id| world.start_native(&native(id, "normal"))).collect();
     let (lost, rest) = requests[1..].split_at(30);
@@ -103,7 +104,7 @@ fn a_call_that_ends_just_in_time_is_waited_for_and_its_place_is_nobody_elses() {
 }
 
 #[test]
-fn what_is_due_is_not_fetched_behind_an_answer_where_there_is_no_place() {
+fn no_stale_row_is_revalidated_without_a_free_permit() {
     let mut world = world(1, 10);
     world.feast(&request(&["score"], [1]));
     world.pass_seconds(310);
@@ -120,15 +121,15 @@ fn what_is_due_is_not_fetched_behind_an_answer_where_there_is_no_place() {
 
 /// Has the service forget a request whose caller hangs up.
 fn hang_up(world: &mut World, request: usize) {
-    let ticket = world.ticket_of(request);
-    for woken in world.service.abandon(ticket, model::time::Timestamp(world.now)) {
+    let handle = world.handle_of(request);
+    for woken in world.service.abandon(handle, model::time::Timestamp(world.now)) {
         world.wake(woken);
     }
     world.lose(request);
 }
 
 #[test]
-fn the_place_of_one_who_hangs_up_is_the_next_ones_at_once() {
+fn the_permit_of_a_caller_who_hangs_up_goes_to_the_next_at_once() {
     let mut world = world(1, 1_000);
     let first = world.start_native(&native(1, "normal"));
     world.run_for(10);

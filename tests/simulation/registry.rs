@@ -66,13 +66,13 @@ fn what_it_waited_is_taken_off_its_deadline() {
 }
 
 #[test]
-fn a_ledger_that_hangs_too_has_half_of_what_is_left() {
+fn a_log_that_hangs_too_gets_half_of_what_is_left() {
     let mut world = world(FOR_EVER, |config| {
         config.l3.enabled = true;
         config.l3.timeout_ms = 5_000;
     });
-    world.ledger.is_down = true;
-    world.ledger.millis = FOR_EVER;
+    world.log.is_down = true;
+    world.log.millis = FOR_EVER;
     let request = world.start_native(&native(200, "normal"));
     world.run();
     assert_eq!((world.answer(request).status, took(&world, request)), (200, 100 + 50 + 10));
@@ -117,11 +117,11 @@ fn what_comes_in_time_serves_the_request_that_waited() {
 }
 
 #[test]
-fn a_caller_who_hangs_up_leaves_nothing_behind() {
+fn a_caller_who_hangs_up_leaves_no_session() {
     let mut world = world(300, |_| {});
     let first = world.start_native(&native(200, "normal"));
-    let ticket = world.ticket_of(first);
-    world.service.abandon(ticket, model::time::Timestamp(world.now));
+    let handle = world.handle_of(first);
+    world.service.abandon(handle, model::time::Timestamp(world.now));
     world.lose(first);
     world.run_for(10_000);
     // The call for the registry is forgotten with its host, at the next sweep.
@@ -142,21 +142,21 @@ fn a_body_that_is_refused_does_not_wait() {
 #[test]
 fn warming_waits_for_half_of_its_own_deadline() {
     let view = View { join_keys: vec!["driver_id".to_owned()], ..View::default() };
-    for has_ledger in [false, true] {
+    for has_log in [false, true] {
         let mut world = world(FOR_EVER, |config| {
             config.deadlines.warm_ms = 1_000;
-            config.l3.enabled = has_ledger;
+            config.l3.enabled = has_log;
             config.views.insert("stats".to_owned(), view.clone());
         });
-        world.ledger.millis = 5;
+        world.log.millis = 5;
         let body = r#"{"entities":{"driver_id":[1]},"feature_names":["stats:x"]}"#;
         let request = world.start("POST", "/v1/warm", body.as_bytes());
         world.run();
         let report: Value = world.answer(request).json();
         assert_eq!(report["fetched"], 1, "{report}");
-        let ledger_millis = if has_ledger { 10 } else { 0 };
-        assert_eq!(took(&world, request), 500 + ledger_millis + 10, "its clock is asked for after that, with a ledger");
-        assert_eq!(world.ledger.calls, usize::from(has_ledger));
+        let log_millis = if has_log { 10 } else { 0 };
+        assert_eq!(took(&world, request), 500 + log_millis + 10, "its clock is asked for after that, with a log");
+        assert_eq!(world.log.calls, usize::from(has_log));
     }
 }
 
@@ -172,9 +172,9 @@ fn warming_that_waited_has_the_rest_of_its_deadline() {
 }
 
 #[test]
-fn a_request_behind_which_the_registry_is_asked_again_is_still_its_callers() {
+fn a_request_that_refreshes_the_registry_still_answers_its_caller() {
     let mut world = world(10, |config| config.freshness.ttl_seconds = 3_600);
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     let body = request(&["score"], [1]);
     world.feast(&body);
     world.pass_seconds(301);

@@ -33,7 +33,7 @@ fn a_hundred_rows_cost_one_call_of_each_shard_and_are_there_for_the_next_isolate
 }
 
 #[test]
-fn l2_is_asked_first_and_learns_what_l3_has() {
+fn l2_is_read_first_and_is_written_what_l3_has() {
     let mut world = world(|_| {});
     let body = request(&["score"], 0..10);
     let cold = world.feast(&body);
@@ -69,7 +69,7 @@ fn what_several_reads_of_l2_lack_costs_one_call_of_each_shard() {
 }
 
 #[test]
-fn a_native_answer_tells_which_tier_had_each_value() {
+fn a_native_answer_says_which_tier_had_each_value() {
     let mut world = world(ALONE);
     let body = r#"{"entity_ids":["a"],"feature_names":["score"],"include":["tier"]}"#;
     world.native(body);
@@ -93,7 +93,8 @@ fn a_shard_that_fails_costs_its_rows_alone() {
     assert_eq!(world.origin_calls.len(), 1);
     assert_eq!(world.origin_calls[0].matches(',').count(), lost + 1, "{}", world.origin_calls[0]);
     let counts = world.service.engine().stores()[0].counts();
-    // Its shard is read once more behind the answer, since a row is written only when it is known what else the store holds of it.
+    // Its shard is read once more in the background, because a row is written only when its stored
+    // columns are known.
     assert_eq!((counts.reads, counts.gets, counts.hits), (5, 100 + lost as u64, 100 - lost as u64));
     assert_eq!((counts.errors, counts.unmerged, world.shard_writes.len()), (2, lost as u64, 0));
 }
@@ -130,7 +131,7 @@ fn an_l3_that_lies_is_not_believed() {
 }
 
 #[test]
-fn a_slow_l3_is_passed_over_for_the_origin() {
+fn a_slow_l3_is_skipped_for_the_origin() {
     let mut world = world(ALONE);
     world.store_millis = 600;
     let request = world.start_feast(&request(&["score"], [1]));

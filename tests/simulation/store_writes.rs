@@ -14,11 +14,11 @@ fn pending_bytes(world: &World) -> usize {
 /// A world whose origin never says the same again.
 fn changing(change: impl FnOnce(&mut Config)) -> World {
     let mut world = World::with_http_origin(change);
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world
 }
 
-/// Has one row fetched anew, whatever is known of it.
+/// Refetches one row, whatever is known of it.
 fn fetch(world: &mut World, id: u64) -> usize {
     let body = serde_json::json!({"entity_ids": [id], "feature_names": ["score"], "consistency_level": "strong"});
     world.start_native(&body.to_string())
@@ -63,7 +63,7 @@ fn a_key_that_is_written_too_often_says_nothing_of_the_store() {
 }
 
 #[test]
-fn a_spent_quota_rests_writing_until_it_is_new_and_reading_goes_on() {
+fn a_spent_quota_pauses_writes_until_it_resets_and_reads_continue() {
     let mut world = World::with(|config| config.l1.max_entries = 20);
     world.feast(&request(&["score"], 0..10));
     let resets_at = world.now + 3_600_000;
@@ -88,7 +88,7 @@ fn a_spent_quota_rests_writing_until_it_is_new_and_reading_goes_on() {
 }
 
 #[test]
-fn a_quota_never_rests_for_longer_than_a_day() {
+fn a_quota_pauses_writes_for_a_day_at_most() {
     let mut world = World::new();
     let spent = WriteOutcome { quota_resets_at: Some(Timestamp(u64::MAX)), ..WriteOutcome::failed(1) };
     world.refusals.push_back(spent);
@@ -148,7 +148,7 @@ fn many_requests_at_one_time_share_the_stores_one_batch_and_nothing_is_left() {
 }
 
 #[test]
-fn a_request_writes_as_many_rows_as_it_may_and_the_rest_is_shed() {
+fn a_request_writes_up_to_its_limit_and_the_rest_is_shed() {
     let mut world = World::with(|config| config.l2.max_writes_per_request = Some(500));
     world.feast(&request(&["score"], 0..950));
     world.run_for(10_000);

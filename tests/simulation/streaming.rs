@@ -223,13 +223,13 @@ fn a_slow_reader_gets_everything_at_its_own_pace() {
 }
 
 #[test]
-fn a_reader_who_goes_away_leaves_nothing_behind() {
+fn a_reader_that_hangs_up_leaves_no_session() {
     let mut world = World::with(SMALL_CALLS);
     let request = world.start_lines(&body(0..1_000));
     let follower = world.start_native(&body(0..5));
     world.run_for(25);
-    let ticket = world.ticket_of(request);
-    for woken in world.service.abandon(ticket, Timestamp(world.now)) {
+    let handle = world.handle_of(request);
+    for woken in world.service.abandon(handle, Timestamp(world.now)) {
         world.wake(woken);
     }
     world.lose(request);
@@ -261,7 +261,7 @@ fn what_fails_before_the_first_line_is_an_ordinary_problem() {
 }
 
 #[test]
-fn what_fails_behind_the_first_line_is_told_in_the_last() {
+fn a_failure_after_the_first_line_is_reported_in_the_last() {
     let mut world = World::with_http_origin(SMALL_CALLS);
     world.native(&body(0..10));
     world.origin = Origin::IsDown;
@@ -320,7 +320,7 @@ fn a_stream_whose_first_rows_another_request_has_fetched_goes_on_to_the_rest() {
 }
 
 #[test]
-fn the_origin_is_asked_behind_the_last_line_for_what_is_due() {
+fn stale_rows_are_revalidated_after_the_last_line() {
     let mut world = World::with(|config| {
         config.freshness.ttl_jitter_percent = 0;
         config.freshness.early_refresh_percent = 0;
@@ -337,7 +337,7 @@ fn the_origin_is_asked_behind_the_last_line_for_what_is_due() {
 }
 
 #[test]
-fn what_is_due_is_fetched_behind_a_stream_that_ends_at_its_deadline_since_nobody_read_it() {
+fn stale_rows_are_revalidated_after_an_unread_stream_ends_at_its_deadline() {
     let mut world = World::with(|config| {
         SMALL_CALLS(config);
         config.freshness.ttl_jitter_percent = 0;
@@ -371,7 +371,7 @@ fn each_line_has_the_values_of_its_own_entity_and_view_whichever_lines_go_out_to
         config.views.insert("stats".to_owned(), view.clone());
         config.views.insert("other".to_owned(), view);
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world.native(&of_two_views((0..300).step_by(7)));
     world.restart();
     world.native(&of_two_views((0..300).step_by(5)));
@@ -400,7 +400,7 @@ fn what_is_of_an_event_too_long_ago_is_not_shown_in_any_line_and_of_no_other_vie
         config.views.insert("stats".to_owned(), view(300));
         config.views.insert("other".to_owned(), view(3_600));
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world.native(&of_two_views(0..20));
     // All is of events ten minutes ago.
     for ids in [0..20, 0..200] {
@@ -438,7 +438,7 @@ fn a_row_that_failed_does_not_keep_a_stream_from_ending_at_its_soft_deadline() {
 }
 
 #[test]
-fn what_is_given_up_at_once_is_told_at_once() {
+fn rows_that_fail_at_once_are_reported_at_once() {
     let mut world = World::with_http_origin(|config| {
         SMALL_CALLS(config);
         config.l2.enabled = false;
@@ -450,7 +450,7 @@ fn what_is_given_up_at_once_is_told_at_once() {
     let request = world.start_lines(&body(0..900));
     let answer = world.answer(request);
     assert!(answer.is_immediate && world.requests[request].chunks.is_empty());
-    assert_eq!((entities(&lines(&answer).0).len(), world.origin_calls.len()), (900, 0), "it is left alone");
+    assert_eq!((entities(&lines(&answer).0).len(), world.origin_calls.len()), (900, 0), "its breaker is open");
 }
 
 #[test]

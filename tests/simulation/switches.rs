@@ -47,7 +47,7 @@ fn fetched_again(mut world: World, seconds: u64) -> usize {
 }
 
 #[test]
-fn urgent_requests_are_served_in_real_time() {
+fn routing() {
     assert_switch(
         AS_IT_IS,
         |config| config.routing.enabled = false,
@@ -58,7 +58,7 @@ fn urgent_requests_are_served_in_real_time() {
 }
 
 #[test]
-fn lines_are_streamed_to_callers_that_accept_them() {
+fn streaming() {
     assert_switch(
         AS_IT_IS,
         |config| config.routing.streaming = false,
@@ -73,7 +73,7 @@ fn lines_are_streamed_to_callers_that_accept_them() {
 }
 
 #[test]
-fn a_stale_row_is_served_at_the_soft_deadline() {
+fn the_soft_deadline() {
     assert_switch(
         PUNCTUAL,
         |config| config.deadlines.soft_percent = 100,
@@ -87,7 +87,7 @@ fn a_stale_row_is_served_at_the_soft_deadline() {
 }
 
 #[test]
-fn a_slow_store_is_hedged() {
+fn hedging() {
     assert_switch(
         AS_IT_IS,
         |config| config.deadlines.hedging = false,
@@ -103,7 +103,7 @@ fn a_slow_store_is_hedged() {
 }
 
 #[test]
-fn a_store_slower_than_usual_is_waited_for_less() {
+fn adaptive_timeouts() {
     assert_switch(
         AS_IT_IS,
         |config| config.deadlines.adaptive_timeouts = false,
@@ -119,7 +119,7 @@ fn a_store_slower_than_usual_is_waited_for_less() {
 }
 
 #[test]
-fn an_origin_slower_than_usual_is_waited_for_less() {
+fn adaptive_timeouts_of_the_origin() {
     assert_switch(
         AS_IT_IS,
         |config| config.deadlines.adaptive_timeouts = false,
@@ -134,7 +134,7 @@ fn an_origin_slower_than_usual_is_waited_for_less() {
 }
 
 #[test]
-fn concurrent_requests_for_a_row_share_one_origin_call() {
+fn singleflight() {
     assert_switch(
         AS_IT_IS,
         |config| config.singleflight.enabled = false,
@@ -149,7 +149,7 @@ fn concurrent_requests_for_a_row_share_one_origin_call() {
 }
 
 #[test]
-fn an_origin_that_is_down_is_called_less() {
+fn the_circuit_breaker() {
     assert_switch(
         AS_IT_IS,
         |config| config.breaker.enabled = false,
@@ -164,7 +164,7 @@ fn an_origin_that_is_down_is_called_less() {
 }
 
 #[test]
-fn requests_past_the_limit_are_shed() {
+fn load_shedding() {
     let limit = |config: &mut Config| config.load.max_pending_requests = 10;
     assert_switch(
         limit,
@@ -178,7 +178,7 @@ fn requests_past_the_limit_are_shed() {
 }
 
 #[test]
-fn a_saturated_origin_gets_fewer_calls_at_once() {
+fn adaptive_concurrency() {
     assert_switch(
         |config| config.deadlines.adaptive_timeouts = false,
         |config| config.load.adaptive_concurrency = false,
@@ -203,7 +203,7 @@ fn a_saturated_origin_gets_fewer_calls_at_once() {
 }
 
 #[test]
-fn rows_fetched_together_expire_apart() {
+fn jitter_of_the_time_to_live() {
     let without_chance = |config: &mut Config| config.freshness.early_refresh_percent = 0;
     assert_switch(
         without_chance,
@@ -213,7 +213,7 @@ fn rows_fetched_together_expire_apart() {
 }
 
 #[test]
-fn some_rows_are_refreshed_before_they_expire() {
+fn early_refresh() {
     let eager = |config: &mut Config| {
         config.freshness.ttl_jitter_percent = 0;
         config.freshness.early_refresh_percent = 1_000;
@@ -235,7 +235,7 @@ fn some_rows_are_refreshed_before_they_expire() {
 }
 
 #[test]
-fn a_stale_row_is_served_while_it_is_revalidated() {
+fn revalidation_in_the_background() {
     assert_switch(
         PUNCTUAL,
         |config| config.freshness.stale_while_revalidate_seconds = 0,
@@ -248,7 +248,7 @@ fn a_stale_row_is_served_while_it_is_revalidated() {
 }
 
 #[test]
-fn a_stale_row_is_served_while_the_origin_is_down() {
+fn stale_if_error_where_the_origin_is_down() {
     assert_switch(
         PUNCTUAL,
         |config| config.freshness.stale_if_error_seconds = 0,
@@ -262,7 +262,7 @@ fn a_stale_row_is_served_while_the_origin_is_down() {
 }
 
 #[test]
-fn a_missing_entity_is_cached() {
+fn negative_caching() {
     assert_switch(
         PUNCTUAL,
         |config| config.freshness.negative_ttl_seconds = 0,
@@ -280,7 +280,7 @@ fn a_missing_entity_is_cached() {
 }
 
 #[test]
-fn a_value_of_an_old_event_is_outside_its_greatest_age() {
+fn the_greatest_age_of_events() {
     let hour = |config: &mut Config| config.freshness.max_event_age_seconds = Some(3_600);
     assert_switch(
         hour,
@@ -296,7 +296,7 @@ fn a_value_of_an_old_event_is_outside_its_greatest_age() {
 }
 
 #[test]
-fn a_row_outlives_its_isolate_in_l2() {
+fn the_distributed_store() {
     assert_switch(
         AS_IT_IS,
         |config| config.l2.enabled = false,
@@ -311,7 +311,7 @@ fn a_row_outlives_its_isolate_in_l2() {
 }
 
 #[test]
-fn a_row_outlives_its_isolate_in_l3() {
+fn the_storage_tier() {
     assert_switch(
         |config| (config.l2.enabled, config.l3.enabled) = (false, true),
         |config| config.l3.enabled = false,
@@ -327,20 +327,20 @@ fn a_row_outlives_its_isolate_in_l3() {
 
 /// Whether a write is seen by another isolate, after so many milliseconds.
 fn is_seen_elsewhere(mut world: World, millis: u64) -> bool {
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     let other = world.add_isolate(0);
-    world.go_to(other);
+    world.switch_to(other);
     let before = world.feast(&request(&["score"], [1])).text;
     world.run_for(10);
-    world.go_to(0);
+    world.switch_to(0);
     world.call("POST", "/push", b"of which nothing is known");
     world.run_for(millis);
-    world.go_to(other);
+    world.switch_to(other);
     world.feast(&request(&["score"], [1])).text != before
 }
 
 #[test]
-fn a_write_is_seen_by_other_isolates_at_once() {
+fn the_invalidation_log() {
     assert_switch(
         |config| (config.l3.enabled, config.writes.visible_within_ms) = (true, 0),
         |config| config.writes.invalidation_log = false,
@@ -349,7 +349,7 @@ fn a_write_is_seen_by_other_isolates_at_once() {
 }
 
 #[test]
-fn a_write_is_seen_within_its_bound() {
+fn the_bound_within_which_writes_are_seen() {
     assert_switch(
         |config| (config.l3.enabled, config.writes.visible_within_ms) = (true, 100),
         |config| config.writes.visible_within_ms = 10_000,
@@ -358,7 +358,7 @@ fn a_write_is_seen_within_its_bound() {
 }
 
 #[test]
-fn writes_of_a_key_within_the_interval_are_merged() {
+fn the_interval_between_two_writes_of_a_key() {
     assert_switch(
         AS_IT_IS,
         |config| config.l2.write_interval_ms = 0,
@@ -374,7 +374,7 @@ fn writes_of_a_key_within_the_interval_are_merged() {
 }
 
 #[test]
-fn store_writes_end_with_the_daily_budget() {
+fn the_daily_budget_of_writes() {
     let budget = |config: &mut Config| config.l2.max_writes_per_day = Some(5);
     assert_switch(
         budget,
@@ -390,7 +390,7 @@ fn store_writes_end_with_the_daily_budget() {
 }
 
 #[test]
-fn views_with_known_join_keys_are_cached_apart() {
+fn known_join_keys() {
     let known = |config: &mut Config| {
         for view in ["stats", "trips"] {
             let view =

@@ -66,7 +66,7 @@ fn rows_of_several_views_are_asked_for_by_one_call_that_names_each_entity_once()
             config.views.insert(view.to_owned(), view_of_drivers);
         }
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world.feast(&request(&["score"], [1]));
     world.reset_counts();
     let answer = world.feast(r#"{"features":["stats:score","other:count"],"entities":{"driver_id":[3,1,2]}}"#);
@@ -92,7 +92,7 @@ fn an_entity_that_a_request_repeats_costs_one_row() {
 }
 
 #[test]
-fn a_row_past_its_time_to_live_is_fetched_anew() {
+fn a_row_past_its_time_to_live_is_refetched() {
     let mut world = World::with(|config| config.freshness.ttl_jitter_percent = 0);
     let body = request(&["score"], [1]);
     world.feast(&body);
@@ -112,7 +112,8 @@ fn what_the_store_says_already_is_not_written_again() {
     world.native(r#"{"entity_ids":["a"],"feature_names":["score"]}"#);
     world.restart();
     world.reset_counts();
-    // A strong read asks the origin, which says the same. What the store holds is read behind the answer, to be merged.
+    // A strong read calls the origin, which returns the same. A merge read of the store runs in the
+    // background.
     world.native(r#"{"entity_ids":["a"],"feature_names":["score"],"consistency_level":"strong"}"#);
     assert_eq!((world.origin_calls.len(), world.reads.len(), world.writes.len()), (1, 1, 0));
     world.restart();
@@ -145,7 +146,7 @@ fn without_l2_nothing_is_read_or_written() {
 }
 
 #[test]
-fn the_age_of_the_oldest_value_is_told() {
+fn the_age_header_is_that_of_the_oldest_value() {
     let mut world = World::new();
     world.feast(&request(&["score"], [1]));
     world.pass_seconds(100);
@@ -181,10 +182,10 @@ fn a_refresh_takes_from_a_store_what_another_isolate_has_fetched_meanwhile() {
     let body = request(&["score"], [1]);
     world.feast(&body);
     world.pass_seconds(310);
-    world.go_to(other);
+    world.switch_to(other);
     world.feast(&body);
     world.run_for(2_000);
-    world.go_to(0);
+    world.switch_to(0);
     world.reset_counts();
     assert!(world.feast(&body).is_immediate);
     assert_eq!((world.reads.len(), world.origin_calls.len()), (1, 0));
@@ -193,7 +194,7 @@ fn a_refresh_takes_from_a_store_what_another_isolate_has_fetched_meanwhile() {
 }
 
 #[test]
-fn what_a_store_has_and_is_due_is_asked_for_once_and_right_behind_the_answer() {
+fn a_stale_stored_row_is_revalidated_once_right_after_the_answer() {
     for is_down in [false, true] {
         let mut world = World::with_http_origin(|config| {
             config.freshness.ttl_jitter_percent = 0;

@@ -13,7 +13,7 @@ fn world(change: impl FnOnce(&mut Config)) -> World {
         config.freshness.early_refresh_percent = 0;
         change(config);
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world
 }
 
@@ -186,7 +186,7 @@ fn what_cannot_be_had_or_written_is_counted_and_fails_nothing_else() {
 }
 
 #[test]
-fn what_its_deadline_does_not_allow_is_left_and_told() {
+fn rows_past_the_deadline_of_a_warm_up_are_reported_as_remaining() {
     let mut world = world(|config| config.deadlines.warm_ms = 1_500);
     world.origin_millis = 1_000;
     let lines: Vec<String> = (0..4)
@@ -285,7 +285,7 @@ fn rows_that_no_request_would_read_are_refused_with_the_keys_of_their_views() {
 }
 
 #[test]
-fn entities_of_views_whose_keys_nobody_told_are_their_own_keys() {
+fn entities_of_views_with_unknown_keys_are_their_own_keys() {
     let mut world = world(|_| {});
     let report = warm(&mut world, r#"{"entities":{"user_id":[1],"at":[2]},"values":{"unknown:x":[1]}}"#);
     assert_eq!(counts(&report, &["rows", "loaded"]), [1, 1]);
@@ -294,21 +294,21 @@ fn entities_of_views_whose_keys_nobody_told_are_their_own_keys() {
 }
 
 #[test]
-fn with_a_ledger_loaded_rows_are_as_old_as_its_clock_says() {
+fn with_a_log_loaded_rows_are_as_old_as_its_clock_says() {
     let mut world = world(|config| {
         config.l3.enabled = true;
         config.writes.visible_within_ms = 0;
     });
-    world.ledger.millis = 5;
+    world.log.millis = 5;
     let ahead = world.add_isolate(60_000);
-    world.go_to(ahead);
+    world.switch_to(ahead);
     warm(&mut world, r#"{"entities":{"driver_id":[1]},"values":{"stats:x":["loaded"]}}"#);
     world.run_for(1_000);
-    world.go_to(0);
+    world.switch_to(0);
     assert_eq!(world.feast(&request(&["x"], [1])).column("x"), ["\"loaded\""]);
     world.post("/v1/invalidate", br#"{"view":"stats"}"#);
     for isolate in [0, ahead] {
-        world.go_to(isolate);
+        world.switch_to(isolate);
         assert_ne!(world.feast(&request(&["x"], [1])).column("x"), ["\"loaded\""]);
     }
 }

@@ -24,8 +24,8 @@ const START: u64 = 1_795_420_800_000 + 600_000;
 pub(crate) enum Origin {
     /// Computes as the built-in one.
     Computes,
-    /// Answers with values that tell what they are of, and when they were computed.
-    Tells,
+    /// Answers with values that say what they are of and when they were computed.
+    Labels,
     /// Answers just this.
     Answers(u16, String),
     /// Is not there.
@@ -37,25 +37,26 @@ pub(crate) enum Origin {
 /// Something that will happen.
 #[derive(Debug)]
 enum Event {
-    /// The host tells the outcome of an order.
+    /// The host reports the result of an effect.
     Done(EffectId, RequestHandle, IoResult),
     /// A timer goes off.
     Timer(EffectId, RequestHandle),
-    /// Whoever watches takes what it is told, as ordered.
-    Watches(EffectId, RequestHandle),
-    /// It looks again by itself.
-    Looks,
-    /// A request is told by another that it may go on.
+    /// The aggregator takes the records.
+    TakeRecords(EffectId, RequestHandle),
+    /// It evaluates its alerts without a request.
+    EvaluateAlerts,
+    /// Another request has woken a request.
     Woken(RequestHandle),
-    /// Something reaches the ledger, whose answer is waited for until a time.
-    Arrives(EffectId, RequestHandle, u64, Vec<u8>),
+    /// A call reaches the log, with the time until which its reply is awaited.
+    LogReceives(EffectId, RequestHandle, u64, Vec<u8>),
     /// The reader of a reply in parts has taken one.
-    Taken(RequestHandle),
+    ChunkTaken(RequestHandle),
 }
 
-/// The invalidation log in its place, and the way to it: the very log that `src/durable/invalidation_log.rs` stores.
+/// The invalidation log behind a simulated network: the very log that `src/durable/invalidation_log.rs`
+/// stores.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct LogHost {
     log: InvalidationLog,
     /// What is stored of it.
     stored: Stored,
@@ -64,13 +65,13 @@ pub(crate) struct Ledger {
     pub(crate) limits: Limits,
     /// By how much its clock is ahead of the world's.
     pub(crate) skew: i64,
-    /// How many calls reached it, and the bytes of marks that each brought.
+    /// How many calls reached it, and the bytes of entries in each.
     pub(crate) calls: usize,
-    pub(crate) told: Vec<usize>,
+    pub(crate) appended_bytes: Vec<usize>,
     /// Nothing reaches it.
     pub(crate) is_down: bool,
-    /// It takes what it is told, and its answers are lost.
-    pub(crate) is_mute: bool,
+    /// It takes entries, and its replies are lost.
+    pub(crate) loses_replies: bool,
     /// How long the way to it takes, and the way back, in milliseconds.
     pub(crate) millis: u64,
     /// By how much the next calls reach it later, and the next answers come back later.
@@ -78,19 +79,19 @@ pub(crate) struct Ledger {
     pub(crate) late_back: VecDeque<u64>,
 }
 
-impl Default for Ledger {
-    fn default() -> Ledger {
+impl Default for LogHost {
+    fn default() -> LogHost {
         let (log, stored) = begin(1, START);
-        Ledger {
+        LogHost {
             log,
             stored,
             epoch: 1,
             limits: Limits::default(),
             skew: 0,
             calls: 0,
-            told: Vec::new(),
+            appended_bytes: Vec::new(),
             is_down: false,
-            is_mute: false,
+            loses_replies: false,
             millis: 0,
             late: VecDeque::new(),
             late_back: VecDeque::new(),
@@ -98,14 +99,14 @@ impl Default for Ledger {
     }
 }
 
-/// A log that begins, and what is stored of it.
+/// A new log, and its stored state.
 fn begin(epoch: u64, now: u64) -> (InvalidationLog, Stored) {
     let (log, change) = InvalidationLog::restore(None, epoch, now);
     let Some(Change::Begin { epoch, dropped }) = change else { panic!("{change:?}") };
     (log, Stored { epoch, dropped, entries: Vec::new() })
 }
 
-impl Ledger {
+impl LogHost {
     /// Puts another in its place, which knows nothing of what this one was told. None does so within the time that one begins before it is
     /// first called.
     pub(crate) fn replace(&mut self, now: u64) {
@@ -113,17 +114,17 @@ impl Ledger {
         (self.log, self.stored) = begin(self.epoch, now.checked_add_signed(self.skew).unwrap() + 2);
     }
 
-    /// The marks that are stored.
-    pub(crate) fn marks(&self) -> &[LogEntry] {
+    /// The stored entries.
+    pub(crate) fn entries(&self) -> &[LogEntry] {
         &self.stored.entries
     }
 
-    /// Has so many marks told by others, of a view that nobody reads.
-    pub(crate) fn fill(&mut self, now: u64, marks: usize) {
-        let mut mark = 5_u16.to_le_bytes().to_vec();
-        mark.extend_from_slice(b"other\xff\xff\xff\xff");
-        let call = Append { epoch: self.epoch, entry: &mark, keep_millis: 3_600_000, ..Append::default() };
-        for _ in 0..marks {
+    /// Appends so many entries of others, of a view that nobody reads.
+    pub(crate) fn fill(&mut self, now: u64, entries: usize) {
+        let mut entry = 5_u16.to_le_bytes().to_vec();
+        entry.extend_from_slice(b"other\xff\xff\xff\xff");
+        let call = Append { epoch: self.epoch, entry: &entry, keep_millis: 3_600_000, ..Append::default() };
+        for _ in 0..entries {
             self.append(now, &call.to_bytes());
         }
     }
@@ -143,27 +144,27 @@ impl Ledger {
     }
 
     fn store(&mut self, change: Change) {
-        let Stored { epoch, dropped, entries: marks } = &mut self.stored;
+        let Stored { epoch, dropped, entries } = &mut self.stored;
         match change {
             Change::Begin { epoch: another, dropped: before } => {
                 (*epoch, *dropped, self.epoch) = (another, before, another);
-                marks.clear();
+                entries.clear();
             }
-            Change::Insert(mark) => marks.push(mark),
-            Change::Expire { at, number } => marks.retain(|mark| mark.at >= at || mark.number >= number),
+            Change::Insert(entry) => entries.push(entry),
+            Change::Expire { at, number } => entries.retain(|entry| entry.at >= at || entry.number >= number),
             Change::Drop(up_to) => {
                 *dropped = up_to;
-                marks.retain(|mark| mark.number > up_to.number);
+                entries.retain(|entry| entry.number > up_to.number);
             }
         }
     }
 
-    /// Begins in another place, from what it has stored.
+    /// Restarts it from its stored state.
     pub(crate) fn restart(&mut self) {
         self.log = InvalidationLog::restore(Some(self.stored.clone()), 0, 0).0;
     }
 
-    /// Drops the marks up to a number before their time.
+    /// Drops the entries up to a number before their time.
     pub(crate) fn drop_up_to(&mut self, number: u64) {
         let change = self.log.drop_up_to(number);
         self.store(change);
@@ -182,9 +183,9 @@ pub(crate) struct Request {
     pub(crate) chunks: Vec<(u64, String)>,
     /// The status and headers of a reply in parts, and whether they came from the very call that began the request.
     head: Option<Answer>,
-    /// Whether it was served without having heard the ledger as it should.
-    pub(crate) is_unsure: bool,
-    /// Whether its host was dropped: nothing is done or told for it any more.
+    /// Whether it was served without a recent reply of the log.
+    pub(crate) is_unverified: bool,
+    /// Whether its host was dropped: nothing is done for it any more.
     pub(crate) is_lost: bool,
     /// How many of its effects are under way.
     effects: usize,
@@ -203,7 +204,7 @@ pub(crate) struct World {
     pub(crate) max_read_bytes: usize,
     /// What the store says of each of the next writes, and then takes nothing.
     pub(crate) refusals: VecDeque<WriteOutcome>,
-    /// How many timers were ordered.
+    /// How many timers were set.
     pub(crate) timers: usize,
     /// How many of them are to come back for what waits to be written.
     pub(crate) returns: usize,
@@ -227,7 +228,7 @@ pub(crate) struct World {
     pub(crate) origin_calls: Vec<String>,
     /// Number of keys of each bulk read.
     pub(crate) reads: Vec<usize>,
-    /// Number of rows of each write order.
+    /// The number of rows of each store write.
     pub(crate) writes: Vec<usize>,
     /// How long each call to the origin takes, in milliseconds.
     pub(crate) origin_millis: u64,
@@ -244,8 +245,8 @@ pub(crate) struct World {
     /// The most calls to the origin that were under way at one time.
     pub(crate) most_calls: usize,
     calls: usize,
-    by_ticket: HashMap<(usize, RequestHandle), usize>,
-    /// What will happen in which isolate, by time and by the order in which it was found out.
+    by_handle: HashMap<(usize, RequestHandle), usize>,
+    /// What will happen in which isolate, by time and then by insertion.
     events: BTreeMap<(u64, u64), (usize, Event)>,
     next_event: u64,
     /// The session that requests are of.
@@ -253,9 +254,9 @@ pub(crate) struct World {
     /// What was sent to the places for what is measured, and whether they take it.
     pub(crate) sent: Vec<(Sink, String)>,
     pub(crate) is_sink_down: bool,
-    /// Who watches the isolate, and when it looks again though no request may come.
-    watch: Aggregator,
-    look_at: Option<u64>,
+    /// The isolate's aggregator, and when it next evaluates its alerts without a request.
+    aggregator: Aggregator,
+    alerts_due_at: Option<u64>,
     /// The windows of all isolates.
     pub(crate) merged: Vec<u8>,
     /// What the caller sends as `traceparent`.
@@ -272,8 +273,8 @@ pub(crate) struct World {
     isolate: usize,
     skew: i64,
     /// The other isolates.
-    elsewhere: BTreeMap<usize, (Service, i64)>,
-    pub(crate) ledger: Ledger,
+    other_isolates: BTreeMap<usize, (Service, i64)>,
+    pub(crate) log: LogHost,
 }
 
 #[derive(Clone, Debug)]
@@ -327,8 +328,8 @@ impl World {
         let mut config = Config::default();
         change(&mut config);
         World {
-            watch: Aggregator::new(config.clone()),
-            look_at: None,
+            aggregator: Aggregator::new(config.clone()),
+            alerts_due_at: None,
             caller: "",
             service: Service::new(config, 7),
             now: START,
@@ -359,7 +360,7 @@ impl World {
             requests: Vec::new(),
             most_calls: 0,
             calls: 0,
-            by_ticket: HashMap::new(),
+            by_handle: HashMap::new(),
             events: BTreeMap::new(),
             next_event: 0,
             session: None,
@@ -373,24 +374,24 @@ impl World {
             has_restarted: false,
             isolate: 0,
             skew: 0,
-            elsewhere: BTreeMap::new(),
-            ledger: Ledger::default(),
+            other_isolates: BTreeMap::new(),
+            log: LogHost::default(),
         }
     }
 
     /// Another isolate beside those that there are, whose clock is so far ahead; its number.
     pub(crate) fn add_isolate(&mut self, skew: i64) -> usize {
-        let number = self.elsewhere.len() + 1;
-        self.elsewhere.insert(number, (Service::new(self.service.config().clone(), 8 + number as u64), skew));
+        let number = self.other_isolates.len() + 1;
+        self.other_isolates.insert(number, (Service::new(self.service.config().clone(), 8 + number as u64), skew));
         self.has_restarted = true;
         number
     }
 
     /// Makes `service` the isolate of that number.
-    pub(crate) fn go_to(&mut self, isolate: usize) {
-        let Some((service, skew)) = self.elsewhere.remove(&isolate) else { return };
+    pub(crate) fn switch_to(&mut self, isolate: usize) {
+        let Some((service, skew)) = self.other_isolates.remove(&isolate) else { return };
         let here = (core::mem::replace(&mut self.service, service), core::mem::replace(&mut self.skew, skew));
-        self.elsewhere.insert(core::mem::replace(&mut self.isolate, isolate), here);
+        self.other_isolates.insert(core::mem::replace(&mut self.isolate, isolate), here);
     }
 
     /// Sets the clock of `service` by so many milliseconds.
@@ -402,9 +403,9 @@ impl World {
 
     /// The same between two readings, so that no time passes unseen.
     pub(crate) fn step_clock_seen(&mut self, millis: i64) {
-        self.watch();
+        self.ingest_records();
         self.step_clock(millis);
-        self.watch();
+        self.ingest_records();
     }
 
     /// What the host's clock shows.
@@ -424,11 +425,11 @@ impl World {
     /// Another isolate over the same store: its L1 is empty.
     pub(crate) fn restart(&mut self) {
         self.service = Service::new(self.service.config().clone(), 8);
-        self.watch = Aggregator::new(self.service.config().clone());
-        self.look_at = None;
+        self.aggregator = Aggregator::new(self.service.config().clone());
+        self.alerts_due_at = None;
         self.has_restarted = true;
         self.events.retain(|_, (isolate, _)| *isolate != self.isolate);
-        self.by_ticket.retain(|(isolate, _), _| *isolate != self.isolate);
+        self.by_handle.retain(|(isolate, _), _| *isolate != self.isolate);
         self.calls = 0;
         self.writes_under_way = 0;
     }
@@ -475,9 +476,9 @@ impl World {
 
     /// Begins a request and leaves it under way; its number.
     pub(crate) fn start(&mut self, method: &str, path: &str, body: &[u8]) -> usize {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let (path, query_string) = path.split_once('?').unwrap_or((path, ""));
         let traceparent = self.traceparent;
-        self.begin(Incoming { method, path, query, body, traceparent, is_operator: true, ..Incoming::default() })
+        self.begin(Incoming { method, path, query_string, body, traceparent, is_operator: true, ..Incoming::default() })
     }
 
     /// The same of a caller who is no operator.
@@ -501,16 +502,16 @@ impl World {
         let request = self.requests.len() - 1;
         let session = self.session.clone();
         let incoming = Incoming { caller: self.caller, session: session.as_deref(), ..incoming };
-        let unsure = self.unsure();
-        let step = self.service.begin(incoming, self.clock());
-        self.requests[request].is_unsure = self.unsure() > unsure;
-        self.take(request, step, true);
+        let unverified = self.unverified();
+        let transition = self.service.begin(incoming, self.clock());
+        self.requests[request].is_unverified = self.unverified() > unverified;
+        self.on_transition(request, transition, true);
         request
     }
 
-    /// How many requests of this isolate were served without having heard the ledger as they should.
-    fn unsure(&self) -> u64 {
-        self.service.log_counts().map_or(0, |counts| counts.unsure)
+    /// How many requests of this isolate were served without a recent reply of the log.
+    fn unverified(&self) -> u64 {
+        self.service.log_counts().map_or(0, |counts| counts.unverified)
     }
 
     pub(crate) fn start_feast(&mut self, body: &str) -> usize {
@@ -521,13 +522,13 @@ impl World {
         self.start("POST", "/v1/features", body.as_bytes())
     }
 
-    /// Lets everything happen that will, until no request is under way, and none goes on behind its answer.
+    /// Runs all events until no request is in progress, the background included.
     pub(crate) fn run(&mut self) {
         while self.requests.iter().any(|request| request.answer.is_none() && !request.is_lost)
             || self
                 .events
                 .values()
-                .any(|(_, event)| !matches!(event, Event::Timer(..) | Event::Watches(..) | Event::Looks))
+                .any(|(_, event)| !matches!(event, Event::Timer(..) | Event::TakeRecords(..) | Event::EvaluateAlerts))
             || self.service.engine().sessions() > 0
         {
             if !self.happen(u64::MAX) {
@@ -550,18 +551,18 @@ impl World {
         self.now = until;
     }
 
-    /// The name that the service gave to a request.
-    pub(crate) fn ticket_of(&self, request: usize) -> RequestHandle {
-        let is_its = |&(&(_, ticket), &known): &(&(usize, RequestHandle), &usize)| {
-            // What it effects behind it goes by other names.
-            known == request && self.service.is_under_way(ticket)
+    /// The handle of a request.
+    pub(crate) fn handle_of(&self, request: usize) -> RequestHandle {
+        let is_its = |&(&(_, handle), &known): &(&(usize, RequestHandle), &usize)| {
+            // Its background work has other handles.
+            known == request && self.service.is_under_way(handle)
         };
-        self.by_ticket.iter().find(is_its).expect("a request that waits").0.1
+        self.by_handle.iter().find(is_its).expect("a request that waits").0.1
     }
 
     /// Lets a request go on that another has woken.
-    pub(crate) fn wake(&mut self, ticket: RequestHandle) {
-        self.plan(self.now, Event::Woken(ticket));
+    pub(crate) fn wake(&mut self, handle: RequestHandle) {
+        self.plan(self.now, Event::Woken(handle));
     }
 
     /// Drops the host of a request, as a runtime does when the caller hangs up.
@@ -582,66 +583,66 @@ impl World {
         let (isolate, event) = self.events.remove(&(at, number)).unwrap();
         self.now = self.now.max(at);
         let before = self.isolate;
-        self.go_to(isolate);
+        self.switch_to(isolate);
         self.let_happen(event);
-        self.go_to(before);
+        self.switch_to(before);
         true
     }
 
     fn let_happen(&mut self, event: Event) {
-        if matches!(event, Event::Looks) {
-            return self.watch();
+        if matches!(event, Event::EvaluateAlerts) {
+            return self.ingest_records();
         }
-        let (Event::Done(_, ticket, _)
-        | Event::Timer(_, ticket)
-        | Event::Watches(_, ticket)
-        | Event::Woken(ticket)
-        | Event::Taken(ticket)
-        | Event::Arrives(_, ticket, ..)) = &event
+        let (Event::Done(_, handle, _)
+        | Event::Timer(_, handle)
+        | Event::TakeRecords(_, handle)
+        | Event::Woken(handle)
+        | Event::ChunkTaken(handle)
+        | Event::LogReceives(_, handle, ..)) = &event
         else {
             return;
         };
-        let request = self.by_ticket[&(self.isolate, *ticket)];
+        let request = self.by_handle[&(self.isolate, *handle)];
         match &event {
             Event::Done(_, _, IoResult::Fetched(_)) => self.calls -= 1,
             Event::Done(_, _, IoResult::Written(_)) => self.writes_under_way -= 1,
             _ => {}
         }
-        if matches!(&event, Event::Done(..) | Event::Timer(..) | Event::Watches(..)) {
+        if matches!(&event, Event::Done(..) | Event::Timer(..) | Event::TakeRecords(..)) {
             self.requests[request].effects -= 1;
         }
-        if self.requests[request].is_lost && !matches!(event, Event::Arrives(..)) {
+        if self.requests[request].is_lost && !matches!(event, Event::LogReceives(..)) {
             return;
         }
         let now = self.clock();
-        let unsure = self.unsure();
-        let step = match event {
+        let unverified = self.unverified();
+        let transition = match event {
             Event::Done(id, _, outcome) => {
                 if matches!(outcome, IoResult::Forwarded(_)) {
                     self.requests[request].written = self.now;
                 }
                 self.service.complete(id, outcome, now)
             }
-            Event::Arrives(id, ticket, until, request) => {
-                self.ledger.calls += 1;
-                self.ledger.told.push(Append::read(&request).unwrap().entry.len());
-                let answer = self.ledger.append(self.now, &request);
-                let back = self.now + self.ledger.millis + self.ledger.late_back.pop_front().unwrap_or_default();
-                let answer = answer.filter(|_| back <= until && !self.ledger.is_mute);
+            Event::LogReceives(id, handle, until, request) => {
+                self.log.calls += 1;
+                self.log.appended_bytes.push(Append::read(&request).unwrap().entry.len());
+                let answer = self.log.append(self.now, &request);
+                let back = self.now + self.log.millis + self.log.late_back.pop_front().unwrap_or_default();
+                let answer = answer.filter(|_| back <= until && !self.log.loses_replies);
                 let at = if answer.is_some() { back } else { until };
-                return self.plan(at, Event::Done(id, ticket, IoResult::Logged(answer)));
+                return self.plan(at, Event::Done(id, handle, IoResult::Logged(answer)));
             }
             Event::Timer(id, _) => self.service.complete(id, IoResult::Waited, now),
-            Event::Watches(id, _) => {
-                self.watch();
+            Event::TakeRecords(id, _) => {
+                self.ingest_records();
                 self.service.complete(id, IoResult::Waited, now)
             }
-            Event::Looks => return,
-            Event::Woken(ticket) => self.service.wake(ticket, now),
-            Event::Taken(ticket) => self.service.resume(ticket, now),
+            Event::EvaluateAlerts => return,
+            Event::Woken(handle) => self.service.wake(handle, now),
+            Event::ChunkTaken(handle) => self.service.resume(handle, now),
         };
-        self.requests[request].is_unsure |= self.unsure() > unsure;
-        self.take(request, step, false);
+        self.requests[request].is_unverified |= self.unverified() > unverified;
+        self.on_transition(request, transition, false);
     }
 
     fn plan(&mut self, at: u64, event: Event) {
@@ -649,27 +650,27 @@ impl World {
         self.events.insert((at, self.next_event), (self.isolate, event));
     }
 
-    fn take(&mut self, request: usize, step: Transition, is_immediate: bool) {
-        if let Some(ticket) = step.handle {
-            self.by_ticket.insert((self.isolate, ticket), request);
+    fn on_transition(&mut self, request: usize, transition: Transition, is_immediate: bool) {
+        if let Some(handle) = transition.handle {
+            self.by_handle.insert((self.isolate, handle), request);
         }
-        for order in step.effects {
-            self.perform(request, order);
+        for effect in transition.effects {
+            self.perform(request, effect);
         }
-        for ticket in step.woken {
-            self.plan(self.now, Event::Woken(ticket));
+        for handle in transition.woken {
+            self.plan(self.now, Event::Woken(handle));
         }
-        if let Some(Chunk { head, bytes }) = step.chunk {
+        if let Some(Chunk { head, bytes }) = transition.chunk {
             let request = &mut self.requests[request];
             assert!(request.answer.is_none(), "a part behind the end");
             assert_eq!(head.is_some(), request.head.is_none(), "the head goes out once, with the first part");
             request.head = request.head.take().or_else(|| head.map(|head| read(&head, is_immediate)));
             request.chunks.push((self.now, String::from_utf8(bytes).unwrap()));
-            if let (Some(millis), Some(ticket), None) = (self.reader_millis, step.handle, &step.response) {
-                self.plan(self.now + millis, Event::Taken(ticket));
+            if let (Some(millis), Some(handle), None) = (self.reader_millis, transition.handle, &transition.response) {
+                self.plan(self.now + millis, Event::ChunkTaken(handle));
             }
         }
-        let Some(end) = step.response else {
+        let Some(end) = transition.response else {
             let Request { answer, effects, .. } = &self.requests[request];
             assert!(answer.is_some() || *effects > 0, "a request waits for nothing");
             return;
@@ -700,18 +701,18 @@ impl World {
         self.requests[request].answer = Some(answer);
     }
 
-    /// Does at once what an order says, and plans when its outcome is told.
-    fn perform(&mut self, request: usize, order: Effect) {
-        let Effect { id, request: task, timeout_millis } = order;
-        if matches!(task, IoRequest::WriteStore { .. }) {
+    /// Performs an effect at once, and schedules the report of its result.
+    fn perform(&mut self, request: usize, effect: Effect) {
+        let Effect { id, request: io_request, timeout_millis } = effect;
+        if matches!(io_request, IoRequest::WriteStore { .. }) {
             self.writes_under_way += 1;
             self.most_writes = self.most_writes.max(self.writes_under_way);
         }
-        let ticket = id.handle();
-        let request = *self.by_ticket.entry((self.isolate, ticket)).or_insert(request);
+        let handle = id.handle();
+        let request = *self.by_handle.entry((self.isolate, handle)).or_insert(request);
         self.requests[request].effects += 1;
         let mut is_l3 = false;
-        let (takes, outcome) = match task {
+        let (takes, outcome) = match io_request {
             IoRequest::ReadStore { tier: Tier::L3, shard, keys } => {
                 is_l3 = true;
                 self.shard_reads.push((shard, keys.len()));
@@ -740,8 +741,9 @@ impl World {
                     for (key, _) in &entries {
                         let last = self.written.insert(key.to_string(), self.now);
                         let interval = self.service.config().l2.write_interval_ms;
-                        // Between two writes the time may be set by the ledger's, by as much as its answer took.
-                        let set = 2 * (self.ledger.millis + 1);
+                        // Between two writes the clock may be corrected by the
+                        // log's, by as much as its reply took.
+                        let set = 2 * (self.log.millis + 1);
                         let rested = last.is_none_or(|last| self.now + set >= last + interval);
                         assert!(rested || self.has_restarted, "{key} was written twice within {interval} ms");
                     }
@@ -759,7 +761,7 @@ impl World {
                 (millis, IoResult::Fetched(Ok(reply)))
             }
             IoRequest::Synthesize { .. } | IoRequest::Fetch(_) => {
-                let (body, traceparent) = match task {
+                let (body, traceparent) = match io_request {
                     IoRequest::Fetch(OriginRequest { body, traceparent, .. }) => (body, traceparent),
                     IoRequest::Synthesize { body, .. } => (body, None),
                     _ => return,
@@ -769,17 +771,17 @@ impl World {
                 self.most_calls = self.most_calls.max(self.calls);
                 (self.origin_millis, self.fetch(body))
             }
-            IoRequest::Records => return self.plan(self.now + timeout_millis, Event::Watches(id, ticket)),
+            IoRequest::Records => return self.plan(self.now + timeout_millis, Event::TakeRecords(id, handle)),
             IoRequest::Forward { .. } => {
                 self.plan(
                     self.now + self.origin_millis,
-                    Event::Done(id, ticket, IoResult::Forwarded(self.write_status)),
+                    Event::Done(id, handle, IoResult::Forwarded(self.write_status)),
                 );
                 return;
             }
             IoRequest::Log { request } => {
-                let arrives = self.now + self.ledger.millis + self.ledger.late.pop_front().unwrap_or_default();
-                self.plan(arrives, Event::Arrives(id, ticket, self.now + timeout_millis, request));
+                let arrives = self.now + self.log.millis + self.log.late.pop_front().unwrap_or_default();
+                self.plan(arrives, Event::LogReceives(id, handle, self.now + timeout_millis, request));
                 return;
             }
             IoRequest::Wait { .. } if timeout_millis == 0 => (0, IoResult::Waited),
@@ -787,12 +789,12 @@ impl World {
                 self.timers += 1;
                 self.returns += usize::from(outlives_request);
                 let early = self.timers_early.min(timeout_millis / 2);
-                self.plan(self.now + timeout_millis - early, Event::Timer(id, ticket));
+                self.plan(self.now + timeout_millis - early, Event::Timer(id, handle));
                 return;
             }
         };
         let (takes, outcome) = match &mut self.chaos {
-            Some(chaos) => chaos.strike(takes, outcome, if is_l3 { &self.l3 } else { &self.store }),
+            Some(chaos) => chaos.disturb(takes, outcome, if is_l3 { &self.l3 } else { &self.store }),
             None => (takes, outcome),
         };
         let (takes, outcome) = match outcome {
@@ -803,45 +805,45 @@ impl World {
             }
             outcome => (takes, outcome),
         };
-        self.plan(self.now + takes, Event::Done(id, ticket, outcome));
+        self.plan(self.now + takes, Event::Done(id, handle, outcome));
     }
 
-    /// Lets whoever watches take what it is told, and send what it has to say.
-    fn watch(&mut self) {
+    /// Lets the aggregator ingest the records and send its messages.
+    fn ingest_records(&mut self) {
         let now = self.clock();
         let batch = self.service.take_records(now);
         if self.isolate > 0 {
             return;
         }
-        self.watch.ingest(&batch, now);
-        self.service.set_sla_status(self.watch.sla_status());
-        while let Some(Message { sink, number, body, .. }) = self.watch.next_message(now) {
+        self.aggregator.ingest(&batch, now);
+        self.service.set_sla_status(self.aggregator.sla_status());
+        while let Some(Message { sink, number, body, .. }) = self.aggregator.next_message(now) {
             if !self.is_sink_down && sink == Sink::Windows {
-                self.merged = self.watch.merge(&self.merged, &body, now).expect("windows of this deployment");
+                self.merged = self.aggregator.merge(&self.merged, &body, now).expect("windows of this deployment");
             } else if !self.is_sink_down {
                 self.sent.push((sink, String::from_utf8(body).unwrap()));
             }
-            self.watch.ack(sink, number, !self.is_sink_down, now);
+            self.aggregator.ack(sink, number, !self.is_sink_down, now);
         }
-        let next = self.watch.next_at(now).map(|next| next.0.max(self.now + 1));
-        if let Some(next) = next.filter(|&next| self.look_at.is_none_or(|at| at <= self.now || next < at)) {
-            self.look_at = Some(next);
-            self.plan(next, Event::Looks);
+        let next = self.aggregator.next_at(now).map(|next| next.0.max(self.now + 1));
+        if let Some(next) = next.filter(|&next| self.alerts_due_at.is_none_or(|at| at <= self.now || next < at)) {
+            self.alerts_due_at = Some(next);
+            self.plan(next, Event::EvaluateAlerts);
         }
     }
 
-    /// What whoever watches says at a path.
+    /// The report at a path.
     pub(crate) fn report(&mut self, path: &str) -> String {
-        self.watch();
+        self.ingest_records();
         let report = Report::at(path).unwrap_or_else(|| panic!("{path} is no report"));
-        String::from_utf8(self.watch.report(report, None, Timestamp(self.now))).unwrap()
+        String::from_utf8(self.aggregator.report(report, None, Timestamp(self.now))).unwrap()
     }
 
     /// The same of all isolates whose windows were merged.
     pub(crate) fn report_of_all(&mut self, path: &str) -> String {
-        self.watch();
+        self.ingest_records();
         let report = Report::at(path).unwrap_or_else(|| panic!("{path} is no report"));
-        String::from_utf8(self.watch.report(report, Some(&self.merged), Timestamp(self.now))).unwrap()
+        String::from_utf8(self.aggregator.report(report, Some(&self.merged), Timestamp(self.now))).unwrap()
     }
 
     /// What a store gives that has these values.
@@ -863,7 +865,7 @@ impl World {
             return reply(status, text.into_bytes());
         }
         match &self.origin {
-            Origin::Tells => reply(200, tell(&body, self.now)),
+            Origin::Labels => reply(200, labelled_answer(&body, self.now)),
             Origin::Computes => {
                 let (status, body) = synthetic::answer(&body, &self.service.config().limits, Timestamp(self.now));
                 reply(status, body)
@@ -890,7 +892,7 @@ fn read(reply: &Reply, is_immediate: bool) -> Answer {
 pub(crate) const FORWARDED: u16 = 299;
 
 /// An answer each of whose values is a string of view, feature, entity and time.
-fn tell(body: &[u8], now: u64) -> Vec<u8> {
+fn labelled_answer(body: &[u8], now: u64) -> Vec<u8> {
     let request: Value = serde_json::from_slice(body).unwrap();
     let (name, ids) = request["entities"].as_object().unwrap().iter().next().unwrap();
     let ids = ids.as_array().unwrap();

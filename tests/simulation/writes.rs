@@ -22,7 +22,7 @@ fn world_with(change: impl FnOnce(&mut config::Config)) -> World {
         config.freshness.early_refresh_percent = 0;
         change(config);
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     world
 }
 
@@ -36,7 +36,7 @@ fn write(world: &mut World, path: &str, body: &str) {
 }
 
 /// Which of these requests are answered anew after `change`, and not from memory.
-fn asked_anew(world: &mut World, requests: &[(&str, u64)], change: impl FnOnce(&mut World)) -> Vec<bool> {
+fn refetched(world: &mut World, requests: &[(&str, u64)], change: impl FnOnce(&mut World)) -> Vec<bool> {
     let before: Vec<String> = requests.iter().map(|(view, id)| world.feast(&ask(view, *id)).text).collect();
     world.run_for(10);
     change(world);
@@ -50,7 +50,7 @@ const ROWS: [(&str, u64); 6] =
 #[test]
 fn a_push_makes_the_rows_it_names_invisible_and_what_is_computed_from_them() {
     let body = r#"{"push_source_name":"pushed","df":{"driver_id":["1.0"],"x":[5]},"to":"online"}"#;
-    let anew = asked_anew(&mut world(), &ROWS, |world| write(world, "/push", body));
+    let anew = refetched(&mut world(), &ROWS, |world| write(world, "/push", body));
     // Of a view of which nothing is known, nobody can say whether it has changed.
     assert_eq!(anew, [true, false, false, true, false, true]);
 }
@@ -72,7 +72,7 @@ fn with_the_origin_down_or_slow_nothing_from_before_a_write_is_served_either() {
 #[test]
 fn a_write_to_a_view_does_the_same() {
     let body = r#"{"feature_view_name":"other","df":{"driver_id":[1],"x":[5]}}"#;
-    let anew = asked_anew(&mut world(), &ROWS, |world| write(world, "/write-to-online-store", body));
+    let anew = refetched(&mut world(), &ROWS, |world| write(world, "/write-to-online-store", body));
     assert_eq!(anew, [false, false, true, false, false, true]);
 }
 
@@ -80,7 +80,7 @@ fn a_write_to_a_view_does_the_same() {
 fn a_view_of_which_nobody_said_what_it_is_made_of_is_taken_to_be_made_of_what_was_written() {
     let body = r#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#;
     let rows = [("untold", 1), ("untold", 2)];
-    assert_eq!(asked_anew(&mut world(), &rows, |world| write(world, "/write-to-online-store", body)), [true, false]);
+    assert_eq!(refetched(&mut world(), &rows, |world| write(world, "/write-to-online-store", body)), [true, false]);
 }
 
 #[test]
@@ -90,11 +90,11 @@ fn a_write_that_is_not_understood_makes_everything_invisible() {
         ("/push", r#"{"push_source_name":"unheard_of","df":{"driver_id":[1]}}"#),
         ("/write-to-online-store", r#"{"df":{}}"#),
     ] {
-        let anew = asked_anew(&mut world(), &ROWS, |world| write(world, path, body));
+        let anew = refetched(&mut world(), &ROWS, |world| write(world, path, body));
         assert_eq!(anew, [true; 6], "{body}");
     }
     let without_keys = r#"{"feature_view_name":"stats","df":{"x":[1]}}"#;
-    let anew = asked_anew(&mut world(), &ROWS, |world| write(world, "/write-to-online-store", without_keys));
+    let anew = refetched(&mut world(), &ROWS, |world| write(world, "/write-to-online-store", without_keys));
     assert_eq!(anew, [true, true, false, true, true, true]);
 }
 
@@ -126,7 +126,7 @@ fn a_fetch_that_was_under_way_when_the_write_was_acknowledged_is_not_served_afte
 
 #[test]
 fn an_operator_invalidates_entities_a_view_or_everything() {
-    for (body, expected, told) in [
+    for (body, expected, reply) in [
         (
             r#"{"view":"stats","entities":{"driver_id":[2]}}"#,
             [false, true, false, false, true, true],
@@ -144,9 +144,9 @@ fn an_operator_invalidates_entities_a_view_or_everything() {
         ),
         (r#"{"everything":true}"#, [true; 6], r#"{"invalidated":"everything"}"#),
     ] {
-        let anew = asked_anew(&mut world(), &ROWS, |world| {
+        let anew = refetched(&mut world(), &ROWS, |world| {
             let answer = world.call("POST", "/v1/invalidate", body.as_bytes());
-            assert_eq!((answer.status, answer.text.as_str()), (200, told));
+            assert_eq!((answer.status, answer.text.as_str()), (200, reply));
         });
         assert_eq!(anew, expected, "{body}");
     }
@@ -154,7 +154,7 @@ fn an_operator_invalidates_entities_a_view_or_everything() {
 
 #[test]
 fn nobody_else_invalidates_anything() {
-    let anew = asked_anew(&mut world(), &ROWS, |world| {
+    let anew = refetched(&mut world(), &ROWS, |world| {
         let request = world.start_as_anybody("/v1/invalidate", br#"{"everything":true}"#);
         assert_eq!(world.answer(request).status, 403);
     });
@@ -182,7 +182,7 @@ fn a_write_of_which_nobody_has_read_the_body_may_have_changed_anything() {
     let body = r#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#;
     for (limit, expected) in [(body.len(), [true, false, false, true, false, true]), (body.len() - 1, [true; 6])] {
         let mut world = world_with(|config| config.limits.write_body_bytes = limit);
-        let anew = asked_anew(&mut world, &ROWS, |world| write(world, "/write-to-online-store", body));
+        let anew = refetched(&mut world, &ROWS, |world| write(world, "/write-to-online-store", body));
         assert_eq!(anew, expected);
     }
 }
@@ -190,7 +190,7 @@ fn a_write_of_which_nobody_has_read_the_body_may_have_changed_anything() {
 const MATERIALIZATION: &str = r#"{"end_ts":"2026-11-30T00:00:00","feature_views":["stats"]}"#;
 
 /// Which of these requests, each made after so many milliseconds, are answered anew.
-fn asked_anew_after(world: &mut World, view: &str, pauses: &[u64]) -> Vec<bool> {
+fn refetched_after(world: &mut World, view: &str, pauses: &[u64]) -> Vec<bool> {
     world.run_for(10);
     let mut before = world.feast(&ask(view, 1)).text;
     let anew = |pause: &u64| {
@@ -216,10 +216,10 @@ fn while_a_job_may_write_a_view_its_rows_are_served_for_a_moment_only() {
     // The last of them comes when the job must be over: what was fetched before its end is from before it.
     let pauses = [1, 400, 600, 300, 30_000, 600, 40_000, 1_000, 20_000];
     let expected = [false, false, true, false, true, true, true, false, false];
-    assert_eq!(asked_anew_after(&mut world, "stats", &pauses), expected);
+    assert_eq!(refetched_after(&mut world, "stats", &pauses), expected);
     write(&mut world, "/materialize", MATERIALIZATION);
-    assert_eq!(asked_anew_after(&mut world, "other", &[1, 600, 600]), [false; 3], "it names another view");
-    assert_eq!(asked_anew_after(&mut world, "computed", &[1, 600, 600]), [false, true, true], "it is made of it");
+    assert_eq!(refetched_after(&mut world, "other", &[1, 600, 600]), [false; 3], "it names another view");
+    assert_eq!(refetched_after(&mut world, "computed", &[1, 600, 600]), [false, true, true], "it is made of it");
 }
 
 #[test]
@@ -243,12 +243,12 @@ fn a_job_is_known_by_its_status() {
         let mut world = world();
         world.write_status = status;
         write(&mut world, path, MATERIALIZATION);
-        assert_eq!(asked_anew_after(&mut world, "stats", &[2_000]), [is_job], "{path} {status:?}");
+        assert_eq!(refetched_after(&mut world, "stats", &[2_000]), [is_job], "{path} {status:?}");
     }
     let mut world = world_with(|config| config.writes.job_seconds = 0);
     world.write_status = Some(202);
     write(&mut world, "/materialize", MATERIALIZATION);
-    assert_eq!(asked_anew_after(&mut world, "stats", &[2_000]), [false], "no job goes on");
+    assert_eq!(refetched_after(&mut world, "stats", &[2_000]), [false], "no job goes on");
 }
 
 #[test]
@@ -280,9 +280,9 @@ fn an_invalidation_that_names_nothing_is_refused() {
 }
 
 #[test]
-fn writes_through_a_service_that_is_told_not_to_look_change_nothing() {
+fn with_invalidation_disabled_writes_invalidate_nothing() {
     let mut world = World::with_http_origin(|config| config.writes.invalidation = false);
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     let body = request(&["x"], [1]);
     let before = world.feast(&body).text;
     world.run_for(10);
@@ -311,7 +311,7 @@ fn a_write_that_was_given_up_as_lost_makes_everything_invisible_when_it_is_answe
 }
 
 /// Whether a read of `read` is answered anew after a push of `written`; both are JSON.
-fn is_read_anew(read: &str, written: &str) -> bool {
+fn is_refetched(read: &str, written: &str) -> bool {
     let mut world = world();
     let ask = format!(r#"{{"features":["stats:x"],"entities":{{"driver_id":[{read}]}}}}"#);
     let before = world.feast(&ask).text;
@@ -341,24 +341,24 @@ fn a_write_reaches_a_row_in_whatever_spelling_it_was_read() {
         ("\"inf\"", "\"+Infinity\\u0020\""),
         ("\"123e4567-e89b-12d3-a456-426614174000\"", "\"{123E4567E89B12D3A456426614174000}\""),
     ] {
-        assert!(is_read_anew(one, other), "{one} read, {other} written");
-        assert!(is_read_anew(other, one), "{other} read, {one} written");
+        assert!(is_refetched(one, other), "{one} read, {other} written");
+        assert!(is_refetched(other, one), "{other} read, {one} written");
     }
     for (read, written) in [("1", "2"), ("\"a\"", "\"b\""), ("102", "\"1002\"")] {
-        assert!(!is_read_anew(read, written), "{read} read, {written} written");
+        assert!(!is_refetched(read, written), "{read} read, {written} written");
     }
 }
 
 #[test]
 fn a_key_that_may_equal_any_other_is_written_with_all_and_read_as_written_with_any() {
     for uncertain in ["\"2026-11-23\"", "\"2026-11-23T08:00:00Z\"", "null", "[1]", "{}", "\"1\u{1fffd}\""] {
-        assert!(is_read_anew("7", uncertain), "{uncertain} written");
-        assert!(is_read_anew(uncertain, "7"), "{uncertain} read");
+        assert!(is_refetched("7", uncertain), "{uncertain} written");
+        assert!(is_refetched(uncertain, "7"), "{uncertain} read");
     }
     // One row of another view does not concern it.
     let body = r#"{"feature_view_name":"other","df":{"driver_id":["2026-11-23"]}}"#;
     let rows = [("stats", 1), ("other", 1), ("other", 2), ("computed", 1)];
-    let anew = asked_anew(&mut world(), &rows, |world| write(world, "/write-to-online-store", body));
+    let anew = refetched(&mut world(), &rows, |world| write(world, "/write-to-online-store", body));
     assert_eq!(anew, [false, true, true, false]);
 }
 
@@ -370,10 +370,10 @@ fn a_join_key_that_is_configured_twice_is_one() {
         config.views.insert("stats".to_owned(), view);
         config.freshness.early_refresh_percent = 0;
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     let body = r#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#;
     let rows = [("stats", 1), ("stats", 2)];
-    assert_eq!(asked_anew(&mut world, &rows, |world| write(world, "/write-to-online-store", body)), [true, false]);
+    assert_eq!(refetched(&mut world, &rows, |world| write(world, "/write-to-online-store", body)), [true, false]);
 }
 
 #[test]
@@ -387,7 +387,7 @@ fn a_view_is_marked_as_a_whole_where_a_version_of_it_has_other_join_keys() {
         config.views.insert("stats".to_owned(), view(&["driver_id"]));
         config.views.insert("stats@v2".to_owned(), view(&["driver_id", "city"]));
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     let ask = r#"{"features":["stats@v2:x"],"entities":{"driver_id":[1],"city":["x"]}}"#;
     let before = world.feast(ask).text;
     world.run_for(10);
@@ -418,10 +418,10 @@ fn a_write_whose_rows_find_no_memory_to_wait_in_is_one_to_the_whole_view() {
         config.memory.pending_bytes = 100_000;
         config.freshness.early_refresh_percent = 0;
     });
-    world.origin = Origin::Tells;
+    world.origin = Origin::Labels;
     let ids: Vec<u64> = (1..20_000).collect();
     let body = serde_json::json!({"feature_view_name": "stats", "df": {"driver_id": ids}}).to_string();
     let rows = [("stats", 1), ("stats", 1_000_000), ("other", 1)];
-    let anew = asked_anew(&mut world, &rows, |world| write(world, "/write-to-online-store", &body));
+    let anew = refetched(&mut world, &rows, |world| write(world, "/write-to-online-store", &body));
     assert_eq!(anew, [true, true, false]);
 }

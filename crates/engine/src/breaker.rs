@@ -1,8 +1,10 @@
-//! A circuit breaker: a tier that fails again and again is left alone for a while, then tried with a few probes.
+//! A circuit breaker: it stops the operations of a tier that keeps failing, then tries it with a few
+//! probes.
 //!
-//! Closed, it lets all through and watches the last outcomes. When too many of them failed it opens and lets nothing
-//! through; after a while it is half open, lets a few probes through, and closes or opens again by what became of them.
-//! Source: Michael Nygard, "Release It!", 2nd edition, 2018, chapter 5.
+//! Closed, it admits every operation and records the outcomes. Past the failure threshold it opens and
+//! admits none. After a while it is half-open and admits a few probes, whose outcomes close it or open it
+//! again. It knows no tier. Invariant: a probe whose outcome is never reported does not keep it open for
+//! longer than one more period. Source: Michael Nygard, "Release It!", 2nd edition, 2018, chapter 5.
 
 use model::time::Timestamp;
 
@@ -11,14 +13,14 @@ use model::time::Timestamp;
 pub struct BreakerSettings {
     /// Whether there is one.
     pub is_enabled: bool,
-    /// How many of the last outcomes are watched, 64 at most.
-    pub window: u32,
+    /// How many of the last outcomes count, 64 at most.
+    pub window_operations: u32,
     /// How many per cent of these must have failed for the breaker to open.
     pub failure_percent: u32,
     /// How long it stays open, in milliseconds.
     pub open_millis: u64,
     /// How many probes must succeed for it to close.
-    pub probes: u32,
+    pub half_open_probes: u32,
 }
 
 /// What a breaker lets through.
@@ -38,11 +40,11 @@ pub struct Breaker {
     settings: BreakerSettings,
     /// The last outcomes, the latest in the lowest bit; a failure is a one.
     outcomes: u64,
-    watched: u32,
+    recorded: u32,
     state: BreakerState,
     /// When an open breaker becomes half open, or when the probes of a half-open one count as lost.
     until: Timestamp,
-    probes_out: u32,
+    probes_under_way: u32,
     probes_passed: u32,
     opened: u64,
 }
@@ -54,39 +56,39 @@ impl Breaker {
         Breaker {
             settings,
             outcomes: 0,
-            watched: 0,
+            recorded: 0,
             state: BreakerState::Closed,
             until: Timestamp(0),
-            probes_out: 0,
+            probes_under_way: 0,
             probes_passed: 0,
             opened: 0,
         }
     }
 
-    /// Whether an operation may go out at `now`. Whoever is told so is taken to try it.
+    /// Whether an operation may start at `now`. Where it may, the caller must start it.
     pub fn admits(&mut self, now: Timestamp) -> bool {
         if !self.settings.is_enabled {
             return true;
         }
         if self.state != BreakerState::Closed && now >= self.until {
-            // Probes that were never told of are lost with their host.
+            // Probes without an outcome are lost with their host.
             self.state = BreakerState::HalfOpen;
             self.until = now.plus(self.settings.open_millis);
-            self.probes_out = 0;
+            self.probes_under_way = 0;
             self.probes_passed = 0;
         }
         match self.state {
             BreakerState::Closed => true,
             BreakerState::Open => false,
             BreakerState::HalfOpen => {
-                let is_probe = self.probes_out < self.settings.probes;
-                self.probes_out += u32::from(is_probe);
+                let is_probe = self.probes_under_way < self.settings.half_open_probes;
+                self.probes_under_way += u32::from(is_probe);
                 is_probe
             }
         }
     }
 
-    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    /// Shifts its times back by so many milliseconds, after a clock that was ahead.
     pub fn set_back(&mut self, millis: u64) {
         self.until = self.until.minus(millis);
     }
@@ -97,7 +99,7 @@ impl Breaker {
         !self.settings.is_enabled || self.state != BreakerState::Open || now >= self.until
     }
 
-    /// Tells what became of an operation.
+    /// Records the outcome of an operation.
     pub fn record(&mut self, has_succeeded: bool, now: Timestamp) {
         if !self.settings.is_enabled {
             return;
@@ -105,21 +107,21 @@ impl Breaker {
         match self.state {
             BreakerState::Closed => {
                 self.outcomes = self.outcomes << 1 | u64::from(!has_succeeded);
-                self.watched = (self.watched + 1).min(self.settings.window);
-                let failures = (self.outcomes & window_mask(self.settings.window)).count_ones();
-                let is_enough = self.watched >= self.settings.window.min(MIN_WATCHED);
-                if !has_succeeded && is_enough && failures * 100 >= self.settings.failure_percent * self.watched {
+                self.recorded = (self.recorded + 1).min(self.settings.window_operations);
+                let failures = (self.outcomes & window_mask(self.settings.window_operations)).count_ones();
+                let is_enough = self.recorded >= self.settings.window_operations.min(MIN_OUTCOMES);
+                if !has_succeeded && is_enough && failures * 100 >= self.settings.failure_percent * self.recorded {
                     self.open(now);
                 }
             }
             BreakerState::HalfOpen if has_succeeded => {
                 self.probes_passed += 1;
-                if self.probes_passed >= self.settings.probes {
+                if self.probes_passed >= self.settings.half_open_probes {
                     *self = Breaker { opened: self.opened, ..Breaker::new(self.settings) };
                 }
             }
             BreakerState::HalfOpen => self.open(now),
-            // An operation from before it opened; what it tells is known.
+            // An operation from before it opened: nothing new.
             BreakerState::Open => {}
         }
     }
@@ -132,7 +134,7 @@ impl Breaker {
 
     /// How long an open breaker stays open from `now`, in milliseconds.
     #[must_use]
-    pub fn opens_in(&self, now: Timestamp) -> u64 {
+    pub fn half_open_in_millis(&self, now: Timestamp) -> u64 {
         if self.state == BreakerState::Closed { 0 } else { self.until.millis_since(now) }
     }
 
@@ -150,18 +152,23 @@ impl Breaker {
 }
 
 /// With fewer outcomes than this a breaker never opens, however small its share of failures may be set.
-const MIN_WATCHED: u32 = 10;
+const MIN_OUTCOMES: u32 = 10;
 
-const fn window_mask(window: u32) -> u64 {
-    if window >= u64::BITS { u64::MAX } else { (1 << window) - 1 }
+const fn window_mask(window_operations: u32) -> u64 {
+    if window_operations >= u64::BITS { u64::MAX } else { (1 << window_operations) - 1 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SETTINGS: BreakerSettings =
-        BreakerSettings { is_enabled: true, window: 20, failure_percent: 50, open_millis: 5_000, probes: 3 };
+    const SETTINGS: BreakerSettings = BreakerSettings {
+        is_enabled: true,
+        window_operations: 20,
+        failure_percent: 50,
+        open_millis: 5_000,
+        half_open_probes: 3,
+    };
 
     fn opened_at(now: u64) -> Breaker {
         let mut breaker = Breaker::new(SETTINGS);
@@ -185,7 +192,7 @@ mod tests {
         }
         assert_eq!(breaker.state(), BreakerState::Open);
         assert!(!breaker.admits(Timestamp(4_999)));
-        assert_eq!(breaker.opens_in(Timestamp(1_000)), 4_000);
+        assert_eq!(breaker.half_open_in_millis(Timestamp(1_000)), 4_000);
     }
 
     #[test]
@@ -212,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_whose_outcome_is_never_told_do_not_keep_it_shut() {
+    fn probes_without_an_outcome_do_not_keep_it_open() {
         let mut breaker = opened_at(0);
         assert_eq!((0..10).filter(|_| breaker.admits(Timestamp(5_000))).count(), 3);
         assert!(!breaker.admits(Timestamp(9_999)));

@@ -1,9 +1,9 @@
-//! Rows that some request is looking for right now, so that others wait for it instead of looking too.
+//! Flights: one fetch of a row is shared by all requests that miss it.
 //!
-//! A flight belongs to one session under a lease. Whoever comes meanwhile follows; when the flight ends, its followers
-//! are woken to look into L1. A leader whose host has gone silent never ends its flight, so a follower sees by its own
-//! timer that the lease has run out, and takes over. Nothing but row hashes and session numbers is kept here: two rows
-//! with one hash make a follower wait for nothing, and never see the other's row.
+//! A flight belongs to one session, its leader, under a lease. Later sessions follow it; when it
+//! completes, they are woken and read L1. If the leader's host dies, followers see by their own timers
+//! that the lease has expired, and one takes over. Flights know row hashes and session numbers only.
+//! Invariant: two rows with one hash may make a follower wait in vain, but it never sees the other's row.
 
 use hashbrown::HashMap;
 
@@ -17,18 +17,18 @@ struct Flight {
     followers: Vec<u64>,
 }
 
-/// The flights under way, by the hash of their row.
+/// The flights in progress, by the hash of their row.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     by_row: HashMap<u64, Flight, foldhash::fast::FixedState>,
 }
 
-/// What a session is to a row's flight.
+/// A session's role in a row's flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// It looks for the row itself.
+    /// It fetches the row.
     Leads,
-    /// It waits for another's flight, and looks again when woken or when that lease has run out.
+    /// It waits for another session's flight, until woken or until the lease expires.
     Follows {
         /// When the lease runs out.
         until: Timestamp,
@@ -67,7 +67,7 @@ impl Flights {
         }
     }
 
-    /// Puts the leases back by so many milliseconds: the clock that they were given by was ahead.
+    /// Shifts all times back by so many milliseconds, after a clock that was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
         for flight in self.by_row.values_mut() {
             flight.began = flight.began.minus(millis);
@@ -75,20 +75,20 @@ impl Flights {
         }
     }
 
-    /// Whether what another session looks for will be older than so many milliseconds when it comes: nobody with such a bound need
-    /// wait for it.
+    /// Whether another session's flight began longer ago than so many milliseconds, so that a read
+    /// with such a bound must not follow it.
     pub(super) fn is_older_than(&self, hash: u64, session: u64, millis: u64, now: Timestamp) -> bool {
         let others = self.by_row.get(&hash).filter(|flight| flight.leader != session && flight.lease_until > now);
         others.is_some_and(|flight| now.millis_since(flight.began) > millis)
     }
 
-    /// Whether another session than `session` looks for the row with `hash`.
+    /// Whether another session leads the row's flight.
     pub(super) fn is_led_by_another(&self, hash: u64, session: u64, now: Timestamp) -> bool {
         self.by_row.get(&hash).is_some_and(|flight| flight.leader != session && flight.lease_until > now)
     }
 
-    /// Ends the flight of the row with `hash`, if `session` leads it: who followed it.
-    pub(super) fn land(&mut self, hash: u64, session: u64) -> Vec<u64> {
+    /// Completes the flight of a row, if `session` leads it, and returns its followers.
+    pub(super) fn complete(&mut self, hash: u64, session: u64) -> Vec<u64> {
         if self.by_row.get(&hash).is_some_and(|flight| flight.leader == session) {
             self.by_row.remove(&hash).map(|flight| flight.followers).unwrap_or_default()
         } else {
@@ -113,12 +113,12 @@ mod tests {
         assert_eq!(flights.join(7, 2, Timestamp(10), 100), Role::Follows { until: Timestamp(100) });
         assert_eq!(flights.join(7, 2, Timestamp(20), 100), Role::Follows { until: Timestamp(100) });
         assert_eq!(flights.join(8, 2, Timestamp(20), 100), Role::Leads);
-        assert!(flights.land(7, 2).is_empty(), "a follower cannot end the flight");
-        assert_eq!((flights.land(7, 1), flights.len()), (vec![2], 1));
+        assert!(flights.complete(7, 2).is_empty(), "a follower cannot end the flight");
+        assert_eq!((flights.complete(7, 1), flights.len()), (vec![2], 1));
     }
 
     #[test]
-    fn what_began_longer_ago_than_a_bound_is_not_worth_waiting_for() {
+    fn a_flight_older_than_a_bound_is_not_followed() {
         let mut flights = Flights::default();
         flights.join(7, 1, Timestamp(1_000), 5_000);
         assert!(!flights.is_older_than(7, 2, 100, Timestamp(1_100)));
@@ -128,15 +128,15 @@ mod tests {
     }
 
     #[test]
-    fn a_follower_takes_over_from_a_leader_that_has_gone_silent() {
+    fn a_follower_takes_over_from_a_leader_whose_lease_has_expired() {
         let mut flights = Flights::default();
         flights.join(7, 1, Timestamp(0), 100);
         flights.join(7, 2, Timestamp(10), 100);
         flights.join(7, 3, Timestamp(10), 100);
         assert_eq!(flights.join(7, 2, Timestamp(100), 100), Role::Leads);
         assert_eq!(flights.join(7, 3, Timestamp(100), 100), Role::Follows { until: Timestamp(200) });
-        assert!(flights.land(7, 1).is_empty(), "the former leader has no flight to end");
-        assert_eq!(flights.land(7, 2), [3]);
+        assert!(flights.complete(7, 1).is_empty(), "the former leader has no flight to end");
+        assert_eq!(flights.complete(7, 2), [3]);
     }
 
     #[test]

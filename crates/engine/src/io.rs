@@ -1,4 +1,5 @@
-//! What the engine effects and gives: effects for its host, and what a request has come to.
+//! What the engine requests and returns: effects for its host, and the progress of a session. It names no
+//! protocol.
 
 use model::answer::{Answer, LookupResult, Tier, TierCounts};
 use model::fetch_spec::FetchSpec;
@@ -10,14 +11,14 @@ use crate::write_allowance::WriteAllowance;
 /// L2 and L3.
 pub const MAX_STORES: usize = 2;
 
-/// A request that waits for I/O. Its number is the caller's, and never used twice.
+/// Names a session. The number is the caller's, and is never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
-/// Something for the host to do, and to tell the outcome of.
+/// An effect for the host to perform. Its result goes back to the engine.
 #[derive(Debug, PartialEq, Eq)]
 pub enum EngineEffect {
-    /// Read these keys from a store's shard, in one bulk operation, and call [`Engine::read`].
+    /// Read these keys from a store's shard, in one bulk operation, and call [`Engine::on_read`].
     Read {
         /// Which store.
         tier: Tier,
@@ -30,16 +31,16 @@ pub enum EngineEffect {
         /// How long it may take, in milliseconds.
         timeout_millis: u64,
     },
-    /// RowQuery the origin for a rectangle of rows and columns, and call [`Engine::fetched`].
+    /// Fetch a set of rows and columns from the origin, and call [`Engine::on_fetched`].
     Fetch {
         /// The number of the call within its session.
         call: u32,
-        /// What to ask.
+        /// What to fetch.
         fetch: FetchSpec,
         /// How long it may take, in milliseconds.
         timeout_millis: u64,
     },
-    /// Write these rows to a store's shard behind the answer, and call [`Engine::written`].
+    /// Write these rows to a store's shard in the background, and call [`Engine::on_written`].
     Write {
         /// Which store.
         tier: Tier,
@@ -47,16 +48,17 @@ pub enum EngineEffect {
         shard: u32,
         /// Each row's key and stored form.
         entries: Vec<(StoreKey, Vec<u8>)>,
-        /// How long the store shall keep them, in seconds.
+        /// The rows' time to live in the store, in seconds.
         ttl_seconds: u64,
         /// How long it may take, in milliseconds.
         timeout_millis: u64,
-        /// How many rows its request may write after these; `None` where it waits for the store, and begins no other batch.
+        /// How many rows its request may write after these; `None` where its caller waits for the
+        /// store and no other batch follows.
         allowance: Option<WriteAllowance>,
-        /// When it was ordered.
+        /// When it was issued.
         began: Timestamp,
     },
-    /// Call [`Engine::time_out`] when so many milliseconds have passed.
+    /// Call [`Engine::on_timer`] when so many milliseconds have passed.
     Wake {
         /// How long to wait.
         millis: u64,
@@ -72,30 +74,30 @@ pub enum EngineEffect {
     },
 }
 
-/// What a session gave when it was told something.
+/// What came of advancing a session.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// What is to be done now, all at once.
+    /// Effects to perform now, in parallel.
     pub effects: Vec<EngineEffect>,
-    /// Of a request that is streamed, the entities that are complete now and were not given before.
-    pub lines: Option<Lines>,
-    /// The answer, once; of a request that is streamed, what is left to be said beside its entities.
+    /// Of a streamed request, the entities that became complete.
+    pub entities: Option<StreamedEntities>,
+    /// The answer, once; of a streamed request, what remains to be said beside its entities.
     pub answer: Option<Box<Answer>>,
-    /// Whether the session is over: nothing more comes of it. A session that has answered may go on behind its answer.
+    /// Whether the session is over. A session that has answered may continue in the background.
     pub is_over: bool,
-    /// Rows that the store of each tier was not written, since it could not be read what else it holds of them.
+    /// By tier, rows not written because their stored columns could not be read.
     pub unmerged: Vec<(Tier, u64)>,
-    /// Other sessions that may go on now: [`Engine::wake`] is to be called for each, in its own request's context.
+    /// Other sessions that may advance: call [`Engine::wake`] for each, in its own request's context.
     pub woken: Vec<SessionId>,
 }
 
-/// Some of the entities that a streamed request asks for.
+/// Some complete entities of a streamed request.
 #[derive(Debug)]
-pub struct Lines {
+pub struct StreamedEntities {
     /// Which of the request's rows, ascending.
     pub rows: Vec<usize>,
     /// One for each of them: view by view, and within a view row by row.
     pub found: Vec<LookupResult>,
-    /// Where all that was given so far came from.
+    /// Tier counts of all entities so far.
     pub tier_counts: TierCounts,
 }

@@ -1,8 +1,8 @@
 //! How rows enter L1: merged with what it has of them.
 //!
-//! Invariants: of each feature the later fetch stays, whatever level of consistency it was fetched for and in whatever order fetches
-//! end; and nothing enters that may not be served to anybody, such as a value that its origin called invalid, or one that was fetched
-//! before a write that has been acknowledged.
+//! It knows no tier but L1. Invariants: of each feature the later fetch stays, whatever the consistency
+//! level and the order in which fetches end. Nothing enters that may not be served to everyone, such as an
+//! invalid value, or one that was fetched before an acknowledged write.
 
 use std::rc::Rc;
 
@@ -17,9 +17,10 @@ use model::time::Timestamp;
 use model::value::Cell;
 
 impl Engine {
-    /// Puts what a session knows of a row into L1, and gives what L1 has now; `None` where nothing of it may be served.
+    /// Merges a session's row into L1 and returns what L1 has now; `None` where nothing of it may be
+    /// served.
     pub(super) fn insert_into_l1(&mut self, session: &Session, index: usize, now: Timestamp) -> Option<Rc<Row>> {
-        let row = self.latest(session, index, now)?;
+        let row = self.merged_with_l1(session, index, now)?;
         let hash = session.hash_of(index);
         if !session.is_prefetch {
             self.memory.put(hash, Rc::clone(&row));
@@ -35,13 +36,13 @@ impl Engine {
         Some(row)
     }
 
-    /// What a session and L1 know together of a row, as far as it may be served to anybody.
-    pub(super) fn latest(&mut self, session: &Session, index: usize, now: Timestamp) -> Option<Rc<Row>> {
+    /// A session's row merged with L1's, as far as it may be served to everyone.
+    pub(super) fn merged_with_l1(&mut self, session: &Session, index: usize, now: Timestamp) -> Option<Rc<Row>> {
         let (view, key, hash) = session.key_of(index)?;
         let row = session.known(index)?;
-        let invalidated_at = self.marks.affecting(view.write_dependencies()).invalidated_at(key);
+        let invalidated_at = self.invalidations.affecting(view.write_dependencies()).invalidated_at(key);
         let rules = Rules::new(*view.lifetimes(), None, Consistency::Eventual, now).invalidated_at(invalidated_at);
-        // What is stamped later than now was stamped by a clock that has been put back since.
+        // A time after `now` comes from a clock that was set back since.
         let is_kept = |cell: &Cell| rules.judge(cell, hash) != Freshness::Expired && cell.fetched_at.timestamp() <= now;
         let merged = match self.memory.peek(hash, view.space(), key) {
             Some(held) => merge(held, row, matches!(view.columns(), Columns::All)),
@@ -56,12 +57,12 @@ impl Engine {
         (!is_empty).then(|| Rc::new(kept.sharing(&mut self.interner)).within(self.settings.l1.row))
     }
 
-    /// For each row that a session found or fetched behind L1, what the stores should hold of it.
-    pub(super) fn latest_of_all(&mut self, session: &Session, now: Timestamp) -> Vec<Option<Rc<Row>>> {
+    /// For each row that a session found behind L1, what the stores should hold of it.
+    pub(super) fn rows_for_stores(&mut self, session: &Session, now: Timestamp) -> Vec<Option<Rc<Row>>> {
         let is_meant = |index: usize| {
             session.missing.get(index).is_some_and(|missing| missing.tier.is_some_and(|tier| tier > Tier::L1))
         };
         let rows = 0..session.missing.len();
-        rows.map(|index| if is_meant(index) { self.latest(session, index, now) } else { None }).collect()
+        rows.map(|index| if is_meant(index) { self.merged_with_l1(session, index, now) } else { None }).collect()
     }
 }

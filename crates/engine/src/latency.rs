@@ -1,7 +1,8 @@
-//! How long a tier takes, from its recent outcomes: what its timeout and its hedge are set by.
+//! The latency of a tier over its recent operations, from which its timeout and its hedge delay follow.
 //!
-//! Counts in buckets that are a quarter of an octave wide, so a quantile is at most 25 % too high and never too low, and
-//! recording is one addition. Old outcomes fade by halves, so that a tier which has become slow is seen to be.
+//! A histogram with buckets of a quarter octave: a quantile is at most 25 % too high and never too low,
+//! and recording is one addition. It knows no tier. Invariant: counts are halved as they grow, so a tier
+//! that has become slow is detected.
 
 /// Milliseconds below this have a bucket each.
 const EXACT: u64 = 8;
@@ -11,7 +12,7 @@ const PER_OCTAVE: u64 = 4;
 const BUCKETS: usize = 68;
 /// When all counts are halved.
 const FADE_AT: u32 = 1_024;
-/// With fewer outcomes nothing is said.
+/// Fewer outcomes yield no quantile.
 const MIN_OUTCOMES: u32 = 20;
 
 /// The recent outcomes of one tier.
@@ -28,7 +29,7 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// Notes that an operation took `millis`; one that timed out counts with its timeout.
+    /// Records the latency of an operation; one that timed out counts with its timeout.
     pub fn record(&mut self, millis: u64) {
         if let Some(count) = self.counts.get_mut(bucket(millis)) {
             *count += 1;
@@ -40,7 +41,8 @@ impl Latency {
         }
     }
 
-    /// The milliseconds within which `permille` thousandths of the outcomes came; `None` until enough have.
+    /// The quantile at `permille` thousandths, in milliseconds; `None` until there are enough
+    /// outcomes.
     #[must_use]
     pub fn quantile(&self, permille: u32) -> Option<u64> {
         if self.total < MIN_OUTCOMES {
@@ -57,24 +59,24 @@ impl Latency {
         None
     }
 
-    /// How long an operation may take: a few times what nearly all take, at least `floor` and never more than `ceiling`,
-    /// in milliseconds.
+    /// The timeout of an operation, in milliseconds: a few times the 99th percentile, at least
+    /// `min_millis` and at most `max_millis`.
     #[must_use]
-    pub fn timeout(&self, floor: u64, ceiling: u64) -> u64 {
+    pub fn timeout(&self, min_millis: u64, max_millis: u64) -> u64 {
         let usual = self.quantile(990).unwrap_or(u64::MAX);
-        usual.saturating_mul(TIMEOUT_FACTOR).max(floor).min(ceiling)
+        usual.saturating_mul(TIMEOUT_FACTOR).max(min_millis).min(max_millis)
     }
 }
 
 /// How many times the 99th percentile an operation may take before it counts as lost.
 const TIMEOUT_FACTOR: u64 = 4;
 
-/// The least timeout of a store: one that mostly answers at once may still pause for garbage or a connection.
+/// The minimum timeout of a store: even a fast one may pause for garbage collection or a connection.
 pub const MIN_STORE_MILLIS: u64 = 50;
 
-/// The least timeout of the origin. There is nobody to ask after it, so giving up early gains nothing but the place of a
-/// call that hangs, and a server of features may well pause for a second when it collects garbage, reads its registry
-/// again or is being replaced.
+/// The minimum timeout of the origin. There is no other source, so an early timeout gains only the permit
+/// of a call that hangs. A feature server may well pause for a second while it collects garbage, reloads
+/// its registry or is replaced.
 pub const MIN_ORIGIN_MILLIS: u64 = 2_000;
 
 fn bucket(millis: u64) -> usize {

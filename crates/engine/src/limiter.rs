@@ -1,11 +1,12 @@
-//! How many calls the origin gets at one time: as many as it answers without making them wait, and no more.
+//! The concurrency limit of origin calls: as many as the origin answers without queueing them.
 //!
-//! The limit follows TCP Vegas: from the fastest answer of late and the fastest of the present round it estimates how many
-//! calls stand in a queue at the origin, grows while that queue is short and shrinks when it is long; it doubles until it
-//! first sees one; a call that fails or times out cuts the limit. The fastest of a round, as Linux has it (`tcp_vegas.c`),
-//! since one slow answer may be slow for its own sake, or have waited in this process, but a queue delays all. Source:
-//! Brakmo and Peterson, "TCP Vegas", IEEE JSAC 13(8), 1995; Netflix, "Performance Under Load", 2018. A call whose outcome
-//! is never told frees its place when its time is up.
+//! The limit follows TCP Vegas. From the fastest recent answer and the fastest of the present round it
+//! estimates how many calls queue at the origin. It grows while that queue is short, shrinks when it is
+//! long, and doubles until it first sees one. A call that fails or times out cuts it. As in Linux
+//! (`tcp_vegas.c`) the fastest of a round counts, since one slow answer may be slow by itself, but a queue
+//! delays all. Sources: Brakmo and Peterson, "TCP Vegas", IEEE JSAC 13(8), 1995; Netflix, "Performance
+//! Under Load", 2018. It knows no request. Invariant: a call without an outcome releases its permit after
+//! its timeout.
 
 use model::time::Timestamp;
 
@@ -23,8 +24,9 @@ const SHORT_QUEUE: u64 = 3;
 const LONG_QUEUE: u64 = 6;
 /// Where an adaptive limit begins.
 const INITIAL: u32 = 16;
-/// After so many answers the fastest one is out of date: the origin may have become slower for good. Under load every
-/// answer has waited, so it is measured anew at half the limit, and at the second round, when the queue has gone.
+/// After so many answers the baseline is out of date: the origin may have become slower for good. Under
+/// load every answer has queued, so the baseline is measured again at half the limit, in the second round,
+/// when the queue has drained.
 const BASELINE_ANSWERS: u32 = 2_000;
 const PROBE_ROUNDS: u32 = 2;
 
@@ -33,40 +35,40 @@ const PROBE_ROUNDS: u32 = 2;
 pub struct Limiter {
     settings: LimiterSettings,
     limit: u32,
-    /// The calls under way, and when each counts as lost.
+    /// The calls in progress, and when each counts as lost.
     calls: Vec<(u64, Timestamp)>,
     next: u64,
     /// The fastest answer of late, in milliseconds, at least 1, and how many answers it has counted for.
     baseline: u64,
     answers: u32,
-    /// While the baseline is measured anew: the limit to go back to, and the rounds that are left.
+    /// While the baseline is measured again: the limit to return to, and the remaining rounds.
     probe: Option<(u32, u32)>,
     /// Answers since the limit last changed, and the fastest of them: it moves once for each round of calls.
     in_round: u32,
     fastest: u64,
     /// Whether no queue has been seen yet, and no call has failed.
     is_starting: bool,
-    /// The most calls under way since then: a limit that nobody reaches says nothing about the origin.
-    busiest: usize,
+    /// The peak of concurrent calls since then: an unused limit says nothing of the origin.
+    peak_calls: usize,
 }
 
-/// A call's place; to be given back by [`Limiter::release`].
+/// The permit of a call, to be given back by [`Limiter::release`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permit(u64);
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallOutcome {
     /// It was answered, in so many milliseconds.
     Answered(u64),
     /// It failed in a way that overload explains.
     Failed,
-    /// It failed by what it asked for, which tells nothing of how many calls the origin can take.
-    Refused,
+    /// It failed because of its own content, which says nothing of the origin's capacity.
+    Rejected,
 }
 
 impl Limiter {
-    /// A limiter with no call under way.
+    /// A limiter without calls.
     #[must_use]
     pub fn new(settings: LimiterSettings) -> Limiter {
         let limit = if settings.is_adaptive { INITIAL.min(settings.max) } else { settings.max };
@@ -81,34 +83,34 @@ impl Limiter {
             in_round: 0,
             fastest: u64::MAX,
             is_starting: true,
-            busiest: 0,
+            peak_calls: 0,
         }
     }
 
-    /// A place for one more call at `now`, that counts as lost after `millis`, while `ahead` wait for one with more right to
-    /// it; `None` where none is left.
-    pub fn acquire(&mut self, now: Timestamp, millis: u64, ahead: usize) -> Option<Permit> {
-        if self.calls.len() + ahead >= self.limit as usize {
+    /// A permit for one more call at `now`, which counts as lost after `millis`, while `queued_before`
+    /// calls go first; `None` at the limit.
+    pub fn acquire(&mut self, now: Timestamp, millis: u64, queued_before: usize) -> Option<Permit> {
+        if self.calls.len() + queued_before >= self.limit as usize {
             self.calls.retain(|&(_, lost_at)| lost_at > now);
         }
-        if self.calls.len() + ahead >= self.limit as usize {
+        if self.calls.len() + queued_before >= self.limit as usize {
             return None;
         }
         self.next += 1;
         self.calls.push((self.next, now.plus(millis)));
-        self.busiest = self.busiest.max(self.calls.len());
+        self.peak_calls = self.peak_calls.max(self.calls.len());
         Some(Permit(self.next))
     }
 
-    /// Gives a place back.
+    /// Gives a permit back.
     pub fn release(&mut self, permit: Permit, outcome: CallOutcome) {
         self.calls.retain(|&(number, _)| number != permit.0);
         if !self.settings.is_adaptive {
             return;
         }
         match outcome {
-            CallOutcome::Answered(millis) => self.learn(millis.max(1)),
-            CallOutcome::Refused => {}
+            CallOutcome::Answered(millis) => self.record(millis.max(1)),
+            CallOutcome::Rejected => {}
             CallOutcome::Failed => {
                 self.limit = (self.limit * 7 / 10).max(1);
                 self.in_round = 0;
@@ -118,7 +120,7 @@ impl Limiter {
         }
     }
 
-    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    /// Shifts its times back by so many milliseconds, after a clock that was ahead.
     pub fn set_back(&mut self, millis: u64) {
         self.calls.iter_mut().for_each(|(_, lost_at)| *lost_at = lost_at.minus(millis));
     }
@@ -129,13 +131,13 @@ impl Limiter {
         self.limit
     }
 
-    /// How many calls are under way.
+    /// How many calls are in progress.
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.calls.len()
     }
 
-    fn learn(&mut self, millis: u64) {
+    fn record(&mut self, millis: u64) {
         self.answers += 1;
         self.in_round += 1;
         self.baseline = self.baseline.min(millis);
@@ -145,7 +147,7 @@ impl Limiter {
         }
         self.in_round = 0;
         let fastest = core::mem::replace(&mut self.fastest, u64::MAX);
-        let busiest = core::mem::take(&mut self.busiest);
+        let peak_calls = core::mem::take(&mut self.peak_calls);
         match self.probe {
             Some((limit, 0)) => {
                 self.limit = limit;
@@ -160,17 +162,17 @@ impl Limiter {
                 self.probe = Some((self.limit, PROBE_ROUNDS - 1));
                 self.limit = (self.limit / 2).max(1);
             }
-            None => self.adjust(fastest, busiest),
+            None => self.adjust(fastest, peak_calls),
         }
     }
 
-    fn adjust(&mut self, millis: u64, busiest: usize) {
+    fn adjust(&mut self, millis: u64, peak_calls: usize) {
         // Little's law: of `limit` calls, this share waits and is not being answered.
         let queued = u64::from(self.limit) * millis.saturating_sub(self.baseline) / millis;
         self.is_starting &= queued < SHORT_QUEUE;
         if queued > LONG_QUEUE {
             self.limit = (self.limit - 1).max(1);
-        } else if queued < SHORT_QUEUE && busiest * 2 >= self.limit as usize {
+        } else if queued < SHORT_QUEUE && peak_calls * 2 >= self.limit as usize {
             let more = if self.is_starting { self.limit } else { 1 };
             self.limit = self.limit.saturating_add(more).min(self.settings.max);
         }

@@ -1,4 +1,4 @@
-//! The origin as the engine sees it: how long it takes, how many calls it gets, and whether it is left alone.
+//! The origin as the engine sees it: its latency, its limiter, its breaker.
 
 use std::collections::VecDeque;
 
@@ -12,11 +12,11 @@ pub(super) struct Origin {
     pub(super) breaker: Breaker,
     pub(super) latency: Latency,
     pub(super) limiter: Limiter,
-    /// Rows of the calls that failed last, by their hashes.
+    /// Hashes of the rows in the latest failed calls.
     pub(super) failed_rows: VecDeque<u64>,
 }
 
-/// How many rows of failed calls are remembered: some times as many as the outcomes that a breaker looks at.
+/// How many rows of failed calls are remembered: several times the outcomes that a breaker counts.
 pub(super) const MAX_FAILED_ROWS: usize = 256;
 
 impl Origin {
@@ -29,7 +29,7 @@ impl Origin {
         }
     }
 
-    /// Notes the rows of a call that failed; whether any of them was not among those of the calls that failed last.
+    /// Records the rows of a failed call. Returns whether any was not in the latest failed calls.
     pub(super) fn note_failure(&mut self, rows: impl Iterator<Item = u64>) -> bool {
         let mut has_new = false;
         for row in rows.take(MAX_FAILED_ROWS) {

@@ -1,12 +1,13 @@
-//! Fetching ahead: what a request teaches, what is worth fetching before it is asked for, and what came of that.
+//! Prefetch: training on requests, fetching what is predicted, and recording the outcomes.
 //!
-//! A prefetch is a session behind an answer like a refresh, with less of everything: it fetches nothing that another looks
-//! for, leaves half of the origin's places free, and displaces no row of L1 that is likely to be used before it is.
+//! A prefetch is a background session with tighter limits. It knows no keys' meaning. Invariants: it
+//! fetches no row that is in flight, leaves half of the origin's permits free, and evicts no row of L1
+//! that is likely to be used first.
 
 use crate::engine::Engine;
 use crate::eviction_rate::EvictionRate;
 use crate::io::{Progress, SessionId};
-use crate::router::{self, Route};
+use crate::serving_pattern::{self, PatternLimits};
 use crate::session::{self, Session};
 use ::prefetch::governor::{CostModel, Governor, PrefetchDecision};
 use ::prefetch::patterns::{Entity, Patterns, Prediction, Predictions};
@@ -16,41 +17,42 @@ use model::request::{Cohort, Consistency, Priority, RowQuery};
 use model::shape::RequestShape;
 use model::time::Timestamp;
 
-/// A row that is displaced must have been left alone for so many times as long as the new one is expected to lie.
+/// A row may be evicted for a prefetched one if it was unused for so many times as long as the new one is
+/// expected to wait.
 const TIMES_WARMER: u64 = 2;
 
 impl Engine {
-    /// What is learned.
+    /// The trained patterns.
     #[must_use]
     pub fn patterns(&self) -> &Patterns {
         &self.patterns
     }
 
-    /// What is learned, to be added to.
+    /// The trained patterns, to train.
     pub fn patterns_mut(&mut self) -> &mut Patterns {
         &mut self.patterns
     }
 
-    /// What decides on prefetch, and measures it.
+    /// The governor, which decides on prefetch and measures it.
     #[must_use]
     pub fn governor(&self) -> &Governor {
         &self.governor
     }
 
-    /// The same, to be told of what is done elsewhere.
+    /// The governor, to record what happens outside the engine.
     pub fn governor_mut(&mut self) -> &mut Governor {
         &mut self.governor
     }
 
-    /// Learns from a request without a session, for so many entities.
-    pub fn count(&mut self, shape: &RequestShape, entities: usize, now: Timestamp) {
+    /// Trains on a request without a session, for so many entities.
+    pub fn count_request(&mut self, shape: &RequestShape, entities: usize, now: Timestamp) {
         self.patterns.count(shape, entities, now);
     }
 
-    /// Learns from a request for the entities that its session asked for last, the names of whose first and last these are, where nothing is to
-    /// be looked into; whether it is such a one.
+    /// Trains on a request that repeats its session's last entities, where nothing new is to be
+    /// predicted. `ends` names the first and the last. Returns whether it was such a request.
     #[inline]
-    pub fn observe_again(
+    pub fn observe_repeat(
         &mut self,
         session: u64,
         cohort: Cohort,
@@ -59,11 +61,11 @@ impl Engine {
         ends: [u32; 2],
         now: Timestamp,
     ) -> bool {
-        (cohort != Cohort::Prefetch || self.governor.was_looked_into(request_name(shape, ends), now))
-            && self.patterns.observe_again(session, shape, entities, ends, now)
+        (cohort != Cohort::Prefetch || self.governor.was_checked(request_name(shape, ends), now))
+            && self.patterns.observe_repeat(session, shape, entities, ends, now)
     }
 
-    /// Learns from a request; what is worth a look once it has its answer.
+    /// Trains on a request. Returns the predictions that are worth fetching after its answer.
     pub fn observe(
         &mut self,
         session: u64,
@@ -89,36 +91,37 @@ impl Engine {
         predictions
     }
 
-    /// What will probably be asked for after a request.
+    /// What will probably be requested next.
     pub fn predict(&mut self, shape: &RequestShape, entities: &[Entity<'_>]) -> Predictions {
         self.patterns.predict(shape, entities)
     }
 
     /// Whether L1 could answer a request.
-    pub fn has_all(&mut self, ask: &RowQuery, now: Timestamp) -> bool {
-        lookup::read_memory(&mut self.memory, &self.marks, ask, now, 0, &mut Vec::new()).missing == 0
+    pub fn has_all(&mut self, query: &RowQuery, now: Timestamp) -> bool {
+        lookup::read_memory(&mut self.memory, &self.invalidations, query, now, 0, &mut Vec::new()).missing == 0
     }
 
-    /// What a request loses that misses a row, and what it costs to fetch it ahead, by what became of those that missed.
+    /// The cost model: what a miss costs a request and what a prefetch costs, by recent misses.
     #[must_use]
     pub fn cost_model(&self) -> CostModel {
         self.governor.cost_model(self.stores.len() as u64)
     }
 
-    /// Fetches rows ahead: those of `ask` that L1 lacks, as far as the budget goes. `predictions` has one for each entity.
+    /// Prefetches the rows of `query` that L1 lacks, within the budget. `predictions` has one for each
+    /// entity.
     pub fn prefetch(
         &mut self,
         id: SessionId,
-        ask: Box<RowQuery>,
+        query: Box<RowQuery>,
         predictions: &[Prediction],
         now: Timestamp,
-    ) -> (Route, Progress) {
-        let route = router::behind(&self.settings.router);
-        let over = || (route, Progress { is_over: true, ..Progress::default() });
+    ) -> (PatternLimits, Progress) {
+        let pattern_limits = serving_pattern::background(&self.settings.serving_patterns);
+        let over = || (pattern_limits, Progress { is_over: true, ..Progress::default() });
         let mut found = Vec::new();
-        let open = lookup::read_memory(&mut self.memory, &self.marks, &ask, now, 0, &mut found);
-        let needed = session::expected_bytes(&ask, found.len(), open.missing as usize);
-        let has_room = self.has_room(Priority::Low, ask.request_bytes + needed);
+        let open = lookup::read_memory(&mut self.memory, &self.invalidations, &query, now, 0, &mut found);
+        let needed = session::expected_bytes(&query, found.len(), open.missing as usize);
+        let has_room = self.has_room(Priority::Low, query.request_bytes + needed);
         if open.missing == 0 || !has_room || self.sessions.len() >= self.admitted(Priority::Low) {
             return over();
         }
@@ -128,9 +131,9 @@ impl Engine {
         }
         let cost_model = self.cost_model();
         let mut left = self.governor.allowance(open.missing as usize, now);
-        for (place, found) in found.iter_mut().enumerate().filter(|(_, found)| found.action == Action::Fetch) {
-            let (_, hash) = ask.keys.at(place);
-            let prediction = place.checked_rem(ask.rows).and_then(|row| predictions.get(row));
+        for (slot, found) in found.iter_mut().enumerate().filter(|(_, found)| found.action == Action::Fetch) {
+            let (_, hash) = query.keys.at(slot);
+            let prediction = slot.checked_rem(query.rows).and_then(|row| predictions.get(row));
             let is_probe = match prediction.map(|prediction| self.governor.decide(prediction, cost_model, now)) {
                 Some(PrefetchDecision::Probe) => true,
                 Some(PrefetchDecision::Prefetch) => false,
@@ -148,32 +151,32 @@ impl Engine {
                 self.governor.record_issue(hash, prediction, is_probe, now);
             }
         }
-        let session = Session::prefetch(ask, route, found, &self.marks, now);
-        (route, self.conduct(id, session, now))
+        let session = Session::prefetch(query, pattern_limits, found, &self.invalidations, now);
+        (pattern_limits, self.advance(id, session, now))
     }
 
-    /// Measures what a request finds of what was fetched ahead.
+    /// Records which prefetched rows a request uses.
     #[inline]
-    pub(super) fn watch(&mut self, ask: &RowQuery, found: &[LookupResult], misses: u32, now: Timestamp) {
-        self.governor.record_lookups(ask.cohort, found.len() as u64, u64::from(misses));
-        if self.governor.has_outstanding() && ask.consistency != Consistency::Strong {
-            for (place, found) in found.iter().enumerate() {
-                let (_, hash) = ask.keys.at(place);
+    pub(super) fn record_lookup(&mut self, query: &RowQuery, found: &[LookupResult], misses: u32, now: Timestamp) {
+        self.governor.record_lookups(query.cohort, found.len() as u64, u64::from(misses));
+        if self.governor.has_outstanding() && query.consistency != Consistency::Strong {
+            for (slot, found) in found.iter().enumerate() {
+                let (_, hash) = query.keys.at(slot);
                 self.governor.record_request(hash, found.action != Action::Fetch, now);
             }
         }
     }
 
-    /// Measures what a session brought that fetched ahead, and what it took another to get what it had missed.
-    pub(super) fn gather(&mut self, session: &Session) {
+    /// Records the outcome of a prefetch, or what a missing request had to do.
+    pub(super) fn record_outcomes(&mut self, session: &Session) {
         if !session.is_prefetch {
-            let came = session.gathered().filter_map(|(_, operations)| operations);
+            let came = session.outcomes().filter_map(|(_, operations)| operations);
             let (rows, called) =
                 came.fold((0, 0), |(rows, called), operations| (rows + 1, called + u64::from(operations.is_called)));
             self.governor.record_miss_latency(session.waited_millis, rows, called);
             return;
         }
-        for (hash, operations) in session.gathered() {
+        for (hash, operations) in session.outcomes() {
             match operations {
                 Some(operations) => self.governor.record_arrival(hash, operations),
                 None => self.governor.record_failure(hash),
@@ -181,10 +184,11 @@ impl Engine {
         }
     }
 
-    /// Whether rows lie in L1 unused for longer before they make room than a prefetched one is expected to lie.
+    /// Whether evicted rows of L1 were unused for longer than a prefetched one is expected to be.
     ///
-    /// A row at the cold end was left alone for as long as it takes to replace all rows: the characteristic time of Che, Tung
-    /// and Wang, "Hierarchical Web Caching Systems", IEEE JSAC 20(7), 2002.
+    /// A row at the cold end was unused for as long as L1 takes to replace all rows: the
+    /// characteristic time of Che, Tung and Wang, "Hierarchical Web Caching Systems", IEEE JSAC 20(7),
+    /// 2002.
     fn is_l1_cooler(&mut self, now: Timestamp) -> bool {
         let (rows, evictions) = (self.memory.len() as u64, self.memory.evictions());
         let EvictionRate { since, evictions: before } = self.eviction_rate;

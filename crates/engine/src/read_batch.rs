@@ -1,17 +1,19 @@
-//! How many keys one bulk read of a store asks for: as many as the store allows, or fewer while their values would be too large together.
+//! The batch size of a store's bulk reads: as many keys as the store allows, or fewer while their values
+//! are too large together.
 //!
-//! Knows sizes, and neither keys nor rows. Invariant: it is halved each time that a read of several keys was too large; and it is
-//! doubled only where twice as much would be no larger than what the store has given already, so that no read is refused again and again.
+//! It knows sizes, not keys or rows. Invariants: a read of several keys that was too large halves the
+//! size; the size doubles only where twice as much is no larger than a read that has succeeded, so no read
+//! fails again and again.
 
 /// After how many small reads in a row it is doubled.
 const GROW_AFTER: u32 = 8;
 
-/// How many keys the next bulk reads ask for.
+/// The batch size of the next bulk reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ReadBatch {
     most: usize,
     keys: usize,
-    /// The most bytes that one read has given.
+    /// The largest read so far, in bytes.
     largest: usize,
     /// How many full reads in a row were so small that twice as much would have fitted.
     small: u32,
@@ -23,19 +25,19 @@ impl ReadBatch {
         ReadBatch { most: most.max(1), keys: most.max(1), largest: 0, small: 0 }
     }
 
-    /// How many keys one read asks for.
+    /// How many keys one read has.
     pub(super) fn keys(&self) -> usize {
         self.keys
     }
 
-    /// Notes that what so many keys hold was too large for one read.
+    /// Records that the values of so many keys were too large for one read.
     pub(super) fn note_too_large(&mut self, keys: usize) {
-        // One key's size is its own row's, and says nothing of others: what was halved on the way to it is taken back.
+        // A single key that is too large says nothing of others: the size is restored.
         self.keys = if keys <= 1 { self.most } else { self.keys.min(keys / 2) };
         self.small = 0;
     }
 
-    /// Notes that a read of so many keys has found `found` values of so many bytes together.
+    /// Records a read of so many keys that found `found` values of so many bytes in total.
     pub(super) fn note_read(&mut self, keys: usize, found: usize, bytes: usize) {
         self.largest = self.largest.max(bytes);
         // One that was not full, or found nothing, says little of what a full one gives.

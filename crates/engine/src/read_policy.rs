@@ -1,18 +1,18 @@
-//! How L2 is asked, by what was measured: before the origin, in parallel with it, or not at all.
+//! The read policy of L2, from measurements: before the origin, in parallel with it, or never.
 //!
-//! It knows latencies and hits, and nothing of requests. Its invariant: what it decides is told with its reason, and L2 is
-//! asked first now and then in any case, so that what has changed is noticed.
+//! It knows latencies and hits, and no requests. Invariant: a decision has its reason, and a share of
+//! requests reads L2 first in any case, so that a change is noticed.
 
 use crate::latency::Latency;
 
-/// How L2 is asked.
+/// How L2 is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadPolicy {
-    /// Before the origin, which is asked for what L2 lacks.
+    /// Before the origin, which is called for what L2 lacks.
     First,
-    /// At the same time as the origin, and whoever answers first is taken.
+    /// In parallel with the origin; the first response wins.
     Parallel,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
@@ -31,7 +31,7 @@ impl ReadPolicy {
 /// What was decided, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// How L2 is asked.
+    /// How L2 is read.
     pub policy: ReadPolicy,
     /// Why.
     pub reason: Reason,
@@ -53,7 +53,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason, for people.
+    /// The reason as text.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
@@ -66,15 +66,15 @@ impl Reason {
     }
 }
 
-/// The keys that a store was asked for of late, and those that it had; halved together as they grow.
+/// The recent reads of a store and their hits, halved together as they grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recent {
+pub struct RecentKeys {
     keys: u32,
     hits: u32,
 }
 
-impl Recent {
-    /// Notes a key that was asked for.
+impl RecentKeys {
+    /// Records the read of a key.
     pub fn record(&mut self, is_hit: bool) {
         self.keys += 1;
         self.hits += u32::from(is_hit);
@@ -91,18 +91,20 @@ const FADE_AT: u32 = 2_048;
 /// With fewer keys than this a store's hits say nothing.
 const MIN_KEYS: u32 = 50;
 
-/// A store that is faster than this is worth asking first whatever the origin does, in milliseconds: asking both costs the origin work.
+/// A store that is faster than this is read first whatever the origin does, in milliseconds, because a
+/// parallel read costs the origin work.
 const FAST_MILLIS: u64 = 10;
 
-/// A store that has fewer than one key in so many is not worth waiting for.
+/// A store whose hit ratio is below one in so many is not worth a read.
 const ONE_IN: u32 = 20;
 
-/// One request in so many asks L2 first whatever was decided: where the origin is faster nobody hears how L2 did.
+/// One request in so many reads L2 first whatever was decided; a faster origin would hide how L2 did.
 pub const PROBE_EVERY: u64 = 16;
 
-/// How L2 is to be asked now, by its latency, what it had of late and the origin's latency; `pinned` where the configuration says.
+/// Decides the read policy from L2's latency and recent hits and the origin's latency; `pinned` is the
+/// configured one.
 #[must_use]
-pub fn decide(pinned: Option<ReadPolicy>, store: &Latency, recent: Recent, origin: &Latency) -> Decision {
+pub fn decide(pinned: Option<ReadPolicy>, store: &Latency, recent: RecentKeys, origin: &Latency) -> Decision {
     let decision = |policy, reason| Decision { policy, reason };
     if let Some(policy) = pinned {
         return decision(policy, Reason::Pinned);
@@ -129,8 +131,8 @@ mod tests {
         latency
     }
 
-    fn recent(hits: u32, keys: u32) -> Recent {
-        let mut recent = Recent::default();
+    fn recent(hits: u32, keys: u32) -> RecentKeys {
+        let mut recent = RecentKeys::default();
         (0..keys).for_each(|key| recent.record(key < hits));
         recent
     }
@@ -141,7 +143,7 @@ mod tests {
         assert_eq!(order(3, 20), ReadPolicy::First);
         assert_eq!(order(6, 2), ReadPolicy::First, "fast enough");
         assert_eq!(order(40, 15), ReadPolicy::Parallel);
-        assert_eq!(decide(None, &Latency::default(), Recent::default(), &latency(1)).policy, ReadPolicy::First);
+        assert_eq!(decide(None, &Latency::default(), RecentKeys::default(), &latency(1)).policy, ReadPolicy::First);
     }
 
     #[test]

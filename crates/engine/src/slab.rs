@@ -1,29 +1,32 @@
-//! What is under way, by numbers that are never given twice, so that a late outcome finds its own or none; and the memory that it takes.
+//! A table of pending work by number, with the memory that it takes. Numbers are never reused, so a late
+//! result finds its own entry or none.
 //!
-//! Invariant: the sum of bytes is that of all that is in the table, each as it was measured when it was put there.
+//! It knows no entry's meaning. Invariant: the sum of bytes is that of all entries, each as it was
+//! measured on insertion.
 
 use hashbrown::HashMap;
 
-/// Something that takes memory for as long as it waits.
-pub trait Held {
-    /// The memory that it takes by itself, in bytes.
-    fn held_bytes(&self) -> usize;
+/// Something that takes memory while it is pending.
+pub trait Footprint {
+    /// The memory that it alone takes, in bytes.
+    fn footprint(&self) -> usize;
 
-    /// Notes that it waits; the memory, in bytes, of what it shares with others and is the first to bring in.
-    fn enter(&self) -> usize {
+    /// Acquires what it shares with others. Returns the memory of what it is the first to use, in
+    /// bytes.
+    fn acquire_shared(&self) -> usize {
         0
     }
 
-    /// Notes that it waits no longer; the memory of what it shares with others and is the last to have.
-    fn leave(&self) -> usize {
+    /// Releases what it shares with others. Returns the memory of what it was the last to use.
+    fn release_shared(&self) -> usize {
         0
     }
 }
 
-/// A table of what was put into it, by number.
+/// A table of entries by number.
 #[derive(Debug)]
 pub struct Slab<T> {
-    /// With the memory that each takes by itself.
+    /// Each with the memory that it alone takes.
     entries: HashMap<u64, (usize, T), foldhash::fast::FixedState>,
     bytes: usize,
 }
@@ -34,11 +37,11 @@ impl<T> Default for Slab<T> {
     }
 }
 
-impl<T: Held> Slab<T> {
-    /// Puts an entry under a number, measured as it is now, in the place of any other.
+impl<T: Footprint> Slab<T> {
+    /// Inserts an entry, measured as it is now, in place of any other of that number.
     pub fn insert(&mut self, number: u64, entry: T) {
-        let bytes = entry.held_bytes();
-        self.bytes += bytes + entry.enter();
+        let bytes = entry.footprint();
+        self.bytes += bytes + entry.acquire_shared();
         if let Some(before) = self.entries.insert(number, (bytes, entry)) {
             self.forget(&before);
         }
@@ -90,15 +93,15 @@ impl<T: Held> Slab<T> {
         self.bytes
     }
 
-    /// Measures all anew: what they share with others may be theirs alone by now.
+    /// Measures all entries again: they may now be the only users of what they shared.
     pub fn measure(&mut self) {
         for (bytes, entry) in self.entries.values_mut() {
-            let now = entry.held_bytes();
+            let now = entry.footprint();
             self.bytes = (self.bytes + now).saturating_sub(core::mem::replace(bytes, now));
         }
     }
 
     fn forget(&mut self, (bytes, entry): &(usize, T)) {
-        self.bytes = self.bytes.saturating_sub(bytes + entry.leave());
+        self.bytes = self.bytes.saturating_sub(bytes + entry.release_shared());
     }
 }

@@ -1,13 +1,14 @@
-//! One store tier as the engine sees it: its settings, its health, what it was asked, and what may be written to it.
+//! A store tier as the engine sees it: settings, health, counts and write queue. It knows no store's API.
+//! Invariant: one batch is written at a time.
 
 use std::rc::Rc;
 
 use crate::breaker::{Breaker, BreakerSettings};
 use crate::latency::Latency;
 use crate::read_batch::ReadBatch;
-use crate::read_policy::Recent;
+use crate::read_policy::RecentKeys;
 use crate::store_results::{ReadFailure, WriteOutcome};
-use crate::write_queue::{Added, Change, QueueLimits, WriteQueue};
+use crate::write_queue::{PushResult, QueueLimits, RowWrite, WriteQueue};
 use model::answer::Tier;
 use model::key::{ShardSecret, StoreKey};
 use model::row::{Row, RowLimits};
@@ -15,22 +16,23 @@ use model::time::Timestamp;
 use model::value::Cell;
 use row_codec::Unusable;
 
-/// Where a store's keys begin, how long its rows live there, and what it may cost.
+/// The settings of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
     /// Which tier it is.
     pub tier: Tier,
     /// What every key begins with.
     pub key_prefix: String,
-    /// Over how many shards its rows are spread; each is asked for its own, in one operation.
+    /// How many shards its rows are spread over; each is read in one operation.
     pub shards: u32,
-    /// The most keys that one read may ask for.
+    /// The most keys of one read.
     pub keys_per_read: usize,
-    /// How long the store keeps a row, in seconds.
+    /// The rows' time to live in the store, in seconds.
     pub ttl_seconds: u64,
     /// How long a read or write may take at the most, in milliseconds.
     pub timeout_millis: u64,
-    /// How long a key rests between two writes, in milliseconds: KV takes one write per key and second.
+    /// The least time between two writes of a key, in milliseconds: KV takes one write per key and
+    /// second.
     pub write_interval_millis: u64,
     /// The most rows written in a day (UTC) by this isolate; `None` without a bound.
     pub max_writes_per_day: Option<u64>,
@@ -38,12 +40,12 @@ pub struct StoreSettings {
     pub max_writes_per_request: Option<usize>,
 }
 
-/// What a store was asked and how it fared, since the start.
+/// A store's operations and their results, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreCounts {
     /// Bulk reads.
     pub reads: u64,
-    /// Keys asked for.
+    /// Keys read.
     pub gets: u64,
     /// Keys that were there and could be used.
     pub hits: u64,
@@ -53,21 +55,21 @@ pub struct StoreCounts {
     pub puts: u64,
     /// Bulk reads and single writes that failed.
     pub errors: u64,
-    /// Of these, bulk reads whose values were too large together, and that were made again by halves.
+    /// Of these, bulk reads that were too large and were split in halves.
     pub split_reads: u64,
-    /// Of these, writes of keys that were written too often, whoever else writes them.
+    /// Of these, writes of keys that are written too often.
     pub rate_limited: u64,
-    /// Rows not written, since the store says the same already.
+    /// Rows not written, because the store has the same.
     pub unchanged: u64,
-    /// Rows whose write was put off, and given up for a later one, within a key's interval.
+    /// Rows replaced in the queue by a later one, within a key's interval.
     pub coalesced: u64,
-    /// Rows not written, since the day's budget or the store's own quota is spent.
+    /// Rows not written, because the day's budget or the store's quota is spent.
     pub over_budget: u64,
-    /// Rows not written, since it could not be read what else the store holds of them.
+    /// Rows not written, because their stored columns could not be read.
     pub unmerged: u64,
-    /// Rows not written, since their request had written as many as it may, or too many waited.
+    /// Rows not written, because their request's limit was reached or the queue was full.
     pub shed: u64,
-    /// Reads and writes left out while the store's breaker was open.
+    /// Reads and writes skipped while the circuit breaker was open.
     pub skipped_breaker_open: u64,
     /// Stored values that are not ours.
     pub foreign: u64,
@@ -95,29 +97,29 @@ impl StoreCounts {
 #[derive(Debug)]
 pub struct Store {
     pub(super) settings: StoreSettings,
-    /// What its shards are chosen by, beside its keys.
+    /// The secret that shards are chosen by.
     pub(super) secret: Option<ShardSecret>,
-    /// Of reads. A store that refuses writes, full or over its quota, is read on.
+    /// The breaker of reads. A store that refuses writes, full or over its quota, is still read.
     pub(super) breaker: Breaker,
-    /// Of writes.
+    /// The breaker of writes.
     pub(super) write_breaker: Breaker,
     pub(super) latency: Latency,
     pub(super) counts: StoreCounts,
-    /// The keys asked for of late.
-    pub(super) recent: Recent,
-    /// How many keys one bulk read asks for.
+    /// Recent reads.
+    pub(super) recent: RecentKeys,
+    /// The batch size of bulk reads.
     pub(super) read_batch: ReadBatch,
-    /// The rows that wait to be written.
+    /// The write queue.
     pub(super) queue: WriteQueue,
     /// The batch that is being written.
     writing: Option<Batch>,
     batches: u64,
-    /// How many rows requests have promised to come back for, and until when they are expected.
-    pub(super) promised: usize,
-    pub(super) promised_until: Timestamp,
-    /// Whether its rows are read at all; the optimizer may have decided against it.
+    /// How many rows scheduled flushes will write, and until when these are expected.
+    pub(super) scheduled_rows: usize,
+    pub(super) scheduled_until: Timestamp,
+    /// Whether it is read at all; the read policy may be `Never`.
     pub(super) is_read: bool,
-    /// How far the times of the rows that it holds are trusted.
+    /// How far its rows' times are trusted.
     pub(super) clock: StoreClock,
 }
 
@@ -131,23 +133,23 @@ struct Batch {
     lost_at: Timestamp,
 }
 
-/// How far the times of a store's rows can be trusted: other processes stamped them, by clocks of their own.
+/// How far a store's times are trusted: other processes stamped them, by their own clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StoreClock {
-    /// How old a row can be that the store still has, in milliseconds.
+    /// The greatest age of a stored row, in milliseconds.
     pub(super) oldest_millis: u64,
-    /// By how much clocks may differ, in milliseconds; 0 where the ledger sets them.
-    pub(super) error_millis: u64,
+    /// The maximum clock skew, in milliseconds; 0 where the invalidation log sets the clocks.
+    pub(super) max_skew_millis: u64,
 }
 
 impl StoreClock {
-    /// The row as far as its times can be true; `None` where nothing is left.
+    /// The trusted part of a row; `None` where nothing is left.
     ///
-    /// What was stamped later than now is as old as the store allows. What may have been fetched before the write at `written_at`
-    /// by another's clock is gone.
+    /// A time after `now` counts as the oldest that the store allows. What another clock may have
+    /// stamped before the write at `written_at` is dropped.
     pub(super) fn trust(&self, row: Row, written_at: Timestamp, now: Timestamp) -> Option<Row> {
         let is_before_write = |fetched_at: Timestamp| {
-            written_at != Timestamp::default() && fetched_at <= written_at.plus(self.error_millis)
+            written_at != Timestamp::default() && fetched_at <= written_at.plus(self.max_skew_millis)
         };
         let is_trusted = |cell: &Cell| {
             let fetched_at = cell.fetched_at.timestamp();
@@ -170,7 +172,7 @@ impl Store {
     pub(super) fn new(
         settings: StoreSettings,
         breaker: BreakerSettings,
-        clock_error_millis: u64,
+        max_clock_skew_millis: u64,
         (bytes, row): (usize, RowLimits),
     ) -> Store {
         let limits = QueueLimits {
@@ -185,17 +187,17 @@ impl Store {
             write_breaker: Breaker::new(breaker),
             latency: Latency::default(),
             counts: StoreCounts::default(),
-            recent: Recent::default(),
+            recent: RecentKeys::default(),
             read_batch: ReadBatch::new(settings.keys_per_read),
             queue: WriteQueue::new(limits),
             writing: None,
             batches: 0,
-            promised: 0,
-            promised_until: Timestamp::default(),
+            scheduled_rows: 0,
+            scheduled_until: Timestamp::default(),
             is_read: true,
             clock: StoreClock {
                 oldest_millis: settings.ttl_seconds.saturating_mul(1_000),
-                error_millis: clock_error_millis,
+                max_skew_millis: max_clock_skew_millis,
             },
             settings,
         }
@@ -207,7 +209,7 @@ impl Store {
         self.settings.tier
     }
 
-    /// What the store was asked and how it fared.
+    /// The store's operations and their results.
     #[must_use]
     pub fn counts(&self) -> &StoreCounts {
         &self.counts
@@ -225,7 +227,7 @@ impl Store {
         &self.write_breaker
     }
 
-    /// How much the rows take that wait to be written, in bytes.
+    /// The memory of queued writes, in bytes.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
         self.queue.bytes()
@@ -241,7 +243,7 @@ impl Store {
         StoreKey::new(&self.settings.key_prefix, row.schema().space(), row.entity())
     }
 
-    /// What is for each shard.
+    /// Splits entries by shard.
     pub(super) fn by_shard<T>(&self, entries: Vec<(StoreKey, T)>) -> Vec<Vec<(StoreKey, T)>> {
         let shards = self.settings.shards;
         let mut parts: Vec<Vec<(StoreKey, T)>> = (0..shards).map(|_| Vec::new()).collect();
@@ -253,25 +255,25 @@ impl Store {
         parts
     }
 
-    /// Lets rows wait to be written, `most` of them at the most; the rest is shed.
-    pub(super) fn enqueue(&mut self, changes: Vec<Change>, most: usize, now: Timestamp) {
+    /// Queues rows, `most` of them at the most; the rest is shed.
+    pub(super) fn enqueue(&mut self, writes: Vec<RowWrite>, most: usize, now: Timestamp) {
         let mut queued = 0;
-        for change in changes {
+        for write in writes {
             if queued >= most {
                 self.counts.shed += 1;
                 continue;
             }
-            let key = self.key_of(&change.row);
-            match self.queue.push(key, change, now) {
-                Added::Queued => queued += 1,
-                Added::Coalesced => self.counts.coalesced += 1,
-                Added::Full => self.counts.shed += 1,
+            let key = self.key_of(&write.row);
+            match self.queue.push(key, write, now) {
+                PushResult::Queued => queued += 1,
+                PushResult::Coalesced => self.counts.coalesced += 1,
+                PushResult::Full => self.counts.shed += 1,
             }
         }
     }
 
-    /// The stored forms of the next rows that may be written, `most` at the most; none while a batch is being written, since a store
-    /// is given no more than it takes.
+    /// Encodes the next batch of rows that may be written, `most` at the most. While a batch is being
+    /// written there is no other, so that a store gets no more than it takes.
     pub(super) fn next_batch(&mut self, most: usize, now: Timestamp) -> Vec<(StoreKey, Vec<u8>)> {
         if self.is_writing(now) || most == 0 || self.queue.next_at().is_none_or(|at| at > now) {
             return Vec::new();
@@ -299,19 +301,19 @@ impl Store {
         batch
     }
 
-    /// The stored forms of rows that are written at once, whatever waits: their caller waits for the store. Those whose keys rest
-    /// join the queue.
-    pub(super) fn encode_now(&mut self, changes: Vec<Change>, now: Timestamp) -> Vec<(StoreKey, Vec<u8>)> {
-        if changes.is_empty() || !self.write_breaker.admits(now) {
-            self.counts.skipped_breaker_open += changes.len() as u64;
+    /// Encodes rows that are written at once, because their caller waits for the store. Rows whose
+    /// keys were written within their interval are queued.
+    pub(super) fn encode_now(&mut self, writes: Vec<RowWrite>, now: Timestamp) -> Vec<(StoreKey, Vec<u8>)> {
+        if writes.is_empty() || !self.write_breaker.admits(now) {
+            self.counts.skipped_breaker_open += writes.len() as u64;
             return Vec::new();
         }
-        let mut batch = Vec::with_capacity(changes.len());
-        for change in changes {
-            let key = self.key_of(&change.row);
-            let row = Rc::clone(&change.row);
+        let mut batch = Vec::with_capacity(writes.len());
+        for write in writes {
+            let key = self.key_of(&write.row);
+            let row = Rc::clone(&write.row);
             if self.queue.must_wait(&key, now) {
-                self.enqueue(vec![change], usize::MAX, now);
+                self.enqueue(vec![write], usize::MAX, now);
             } else if self.queue.spend(&key, now) {
                 batch.push((key, row_codec::encode(&row)));
             } else {
@@ -333,22 +335,22 @@ impl Store {
         self.batches
     }
 
-    /// Notes that a batch is being written, by so many effects.
+    /// Records that a batch is being written, by so many effects.
     pub(super) fn begin_writing(&mut self, number: u64, effects: usize, now: Timestamp) {
         let lost_at = now.plus(self.settings.timeout_millis + WRITE_LOST_AFTER_MILLIS);
         self.writing = (effects > 0).then_some(Batch { number, effects, lost_at });
     }
 
-    /// Notes that an order of a batch has ended. One of a batch that was given up as lost changes nothing.
+    /// Records that an effect of a batch has ended. One of a batch that was lost changes nothing.
     pub(super) fn end_writing(&mut self, number: u64) {
         if let Some(batch) = self.writing.filter(|batch| batch.number == number) {
             self.writing = (batch.effects > 1).then_some(Batch { effects: batch.effects - 1, ..batch });
         }
     }
 
-    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    /// Shifts its times back by so many milliseconds, after a clock that was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
-        self.promised_until = self.promised_until.minus(millis);
+        self.scheduled_until = self.scheduled_until.minus(millis);
         if let Some(batch) = &mut self.writing {
             batch.lost_at = batch.lost_at.minus(millis);
         }
@@ -357,7 +359,7 @@ impl Store {
         self.write_breaker.set_back(millis);
     }
 
-    /// Notes what a bulk read of so many keys gave. That it was too large says nothing of the store's health.
+    /// Records the result of a bulk read. One that was too large says nothing of the store's health.
     pub(super) fn note_read(
         &mut self,
         keys: usize,
@@ -379,18 +381,18 @@ impl Store {
         self.breaker.record(*values != Err(ReadFailure::Failed), now);
     }
 
-    /// Whether it would be written now: neither is it left alone, nor is its quota spent.
+    /// Whether it accepts writes now: its write breaker admits them and no quota is spent.
     pub(super) fn would_write(&self, now: Timestamp) -> bool {
         self.write_breaker.would_admit(now) && !self.queue.is_spent(now)
     }
 
-    /// How many of a session's rows are worth reading, to merge them with what is to be written.
+    /// How many of a session's rows are worth a merge read before they are written.
     pub(super) fn writable(&self, now: Timestamp) -> usize {
         let is_writable = self.is_read && self.would_write(now);
         if is_writable { self.settings.max_writes_per_request.unwrap_or(usize::MAX) } else { 0 }
     }
 
-    /// Notes how a write of `rows` rows went.
+    /// Records the result of a write of `rows` rows.
     ///
     /// Neither a key's own limit, nor a quota, nor what a host lets a request do says that the store is ill: a quota has a time at which
     /// it ends, and until then nothing is written.
@@ -399,18 +401,18 @@ impl Store {
         self.counts.errors += failed as u64;
         self.counts.rate_limited += rate_limited as u64;
         if let Some(at) = quota_resets_at {
-            self.queue.rest_until(at, now);
+            self.queue.block_until(at, now);
         } else if !is_request_spent {
             self.write_breaker.record(failed.saturating_sub(rate_limited) * 2 <= rows, now);
         }
     }
 }
 
-/// How long a write may take past its time before it counts as lost with its host, in milliseconds: a Worker lets nothing go on
-/// behind an answer for longer.
+/// How long past its timeout a write may take before it counts as lost with its host, in milliseconds. A
+/// Worker continues nothing in the background for longer.
 const WRITE_LOST_AFTER_MILLIS: u64 = 30_000;
 
-/// A batch ends at so many bytes: 4 MiB, since it is held in memory until the store has taken it.
+/// The most bytes of a batch: 4 MiB, since it stays in memory until the store has taken it.
 const MAX_BATCH_BYTES: usize = 4 << 20;
 
 #[cfg(test)]
@@ -441,15 +443,15 @@ mod tests {
         builder.finish()
     }
 
-    fn rows(count: u8) -> Vec<Change> {
-        (0..count).map(|entity| Change { row: Rc::new(row(entity, &[("a", 1)])), is_whole: false }).collect()
+    fn rows(count: u8) -> Vec<RowWrite> {
+        (0..count).map(|entity| RowWrite { row: Rc::new(row(entity, &[("a", 1)])), is_whole: false }).collect()
     }
 
     fn store() -> Store {
         store_with(1 << 20, |_| {})
     }
 
-    fn store_with(bytes: usize, change: impl FnOnce(&mut StoreSettings)) -> Store {
+    fn store_with(bytes: usize, write: impl FnOnce(&mut StoreSettings)) -> Store {
         let mut settings = StoreSettings {
             tier: Tier::L2,
             key_prefix: "f".to_owned(),
@@ -461,9 +463,14 @@ mod tests {
             max_writes_per_day: None,
             max_writes_per_request: None,
         };
-        change(&mut settings);
-        let breaker =
-            BreakerSettings { is_enabled: true, window: 20, failure_percent: 50, open_millis: 5_000, probes: 3 };
+        write(&mut settings);
+        let breaker = BreakerSettings {
+            is_enabled: true,
+            window_operations: 20,
+            failure_percent: 50,
+            open_millis: 5_000,
+            half_open_probes: 3,
+        };
         Store::new(settings, breaker, 5_000, (bytes, RowLimits { features: 1_000, bytes: 1 << 20 }))
     }
 
@@ -483,7 +490,7 @@ mod tests {
         assert_eq!(store.next_batch(2, Timestamp(30_530)).len(), 1, "its host has gone silent");
         store.begin_writing(3, 1, Timestamp(30_530));
         store.end_writing(2);
-        assert!(store.is_writing(Timestamp(30_540)), "the end of a batch that was given up ends no other");
+        assert!(store.is_writing(Timestamp(30_540)), "the end of a batch that was sent up ends no other");
         store.begin_writing(4, 0, Timestamp(30_540));
         assert!(!store.is_writing(Timestamp(30_540)), "nothing of it is under way");
         assert_ne!(store.next_batch_number(), store.next_batch_number());
@@ -493,14 +500,14 @@ mod tests {
     fn a_batch_ends_when_it_is_as_large_as_may_be_held_in_memory() {
         let mut store = store_with(64 << 20, |_| {});
         let long = "1".repeat(1 << 20);
-        let large = |entity| Change { row: Rc::new(row_of(entity, &[("a", 1)], long.as_bytes())), is_whole: false };
+        let large = |entity| RowWrite { row: Rc::new(row_of(entity, &[("a", 1)], long.as_bytes())), is_whole: false };
         store.enqueue((0..10).map(large).collect(), usize::MAX, Timestamp(0));
         assert_eq!(store.next_batch(100, Timestamp(0)).len(), 4);
         assert_eq!(store.next_batch(3, Timestamp(0)).len(), 3);
     }
 
     #[test]
-    fn what_finds_no_room_in_the_queue_is_shed() {
+    fn rows_past_the_queues_bound_are_shed() {
         let mut store = store_with(1, |_| {});
         store.enqueue(rows(3), usize::MAX, Timestamp(0));
         assert_eq!((store.pending_bytes(), store.counts.shed), (0, 3));
@@ -514,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_can_be_written_no_probe_is_spent() {
+    fn no_probe_is_used_where_nothing_can_be_written() {
         let mut store = with_open_breaker(Timestamp(0));
         for _ in 0..10 {
             assert!(store.next_batch(100, Timestamp(5_000)).is_empty());
@@ -530,12 +537,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_at_once_keeps_to_the_breaker_the_rest_of_keys_and_the_budget() {
+    fn an_immediate_write_respects_the_breaker_the_interval_and_the_budget() {
         let mut store = with_open_breaker(Timestamp(0));
         assert_eq!((store.encode_now(rows(2), Timestamp(10)).len(), store.counts.skipped_breaker_open), (0, 2));
         let mut store = store_with(1 << 20, |settings| settings.max_writes_per_day = Some(3));
         assert_eq!(store.encode_now(rows(2), Timestamp(0)).len(), 2);
-        assert_eq!((store.encode_now(rows(2), Timestamp(10)).len(), store.queue.len()), (0, 2), "they rest");
+        assert_eq!(
+            (store.encode_now(rows(2), Timestamp(10)).len(), store.queue.len()),
+            (0, 2),
+            "their interval has not ended"
+        );
         let others = rows(5).split_off(2);
         assert_eq!(store.encode_now(others, Timestamp(20)).len(), 1);
         assert_eq!((store.counts.puts, store.counts.over_budget), (3, 2));
@@ -561,15 +572,15 @@ mod tests {
     }
 
     #[test]
-    fn all_times_of_a_clock_that_was_ahead_are_put_back() {
+    fn all_times_of_a_clock_that_was_ahead_are_set_back() {
         let ahead = 3_600_000;
         let mut store = with_open_breaker(Timestamp(ahead));
         (0..20).for_each(|_| store.breaker.record(false, Timestamp(ahead)));
         store.enqueue(rows(1), usize::MAX, Timestamp(ahead + 400));
-        store.promised_until = Timestamp(ahead + 1_000);
+        store.scheduled_until = Timestamp(ahead + 1_000);
         store.begin_writing(1, 1, Timestamp(ahead));
         store.set_back(ahead);
-        assert_eq!((store.queue.next_at(), store.promised_until), (Some(Timestamp(400)), Timestamp(1_000)));
+        assert_eq!((store.queue.next_at(), store.scheduled_until), (Some(Timestamp(400)), Timestamp(1_000)));
         assert!(store.is_writing(Timestamp(30_499)) && !store.is_writing(Timestamp(30_500)));
         assert!(store.breaker.admits(Timestamp(5_000)) && store.write_breaker.admits(Timestamp(5_000)));
     }
@@ -582,7 +593,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_that_fail_leave_reads_alone_and_those_of_a_key_leave_others_alone() {
+    fn failing_writes_open_no_read_breaker_and_a_failing_key_opens_none() {
         let mut store = store();
         (0..100).for_each(|_| store.record_write(100, WriteOutcome::failed(1), Timestamp(0)));
         assert_eq!(store.write_breaker.state(), BreakerState::Closed, "one key of a hundred is that key's matter");
@@ -601,7 +612,7 @@ mod tests {
 
     #[test]
     fn a_time_later_than_now_is_as_old_as_the_store_allows() {
-        let clock = StoreClock { oldest_millis: 3_600_000, error_millis: 5_000 };
+        let clock = StoreClock { oldest_millis: 3_600_000, max_skew_millis: 5_000 };
         let now = Timestamp(10_000_000);
         let times = |row: &Row| {
             let slots = row.schema().feature_slots();
@@ -614,15 +625,15 @@ mod tests {
     }
 
     #[test]
-    fn what_another_clock_may_have_stamped_before_a_write_is_gone() {
-        let clock = StoreClock { oldest_millis: 3_600_000, error_millis: 5_000 };
+    fn what_another_clock_may_have_stamped_before_a_write_is_dropped() {
+        let clock = StoreClock { oldest_millis: 3_600_000, max_skew_millis: 5_000 };
         let (written_at, now) = (Timestamp(1_000_000), Timestamp(1_010_000));
         let features = [("before", 999_999), ("error", 1_005_000), ("after", 1_005_001), ("future", 1_010_001)];
         let trusted = clock.trust(row(1, &features), written_at, now).unwrap();
         let names: Vec<&str> = trusted.schema().features().iter().map(|name| &**name).collect();
         assert_eq!(names, ["after"]);
         assert!(clock.trust(row(1, &features[..2]), written_at, now).is_none());
-        let exact = StoreClock { error_millis: 0, ..clock };
+        let exact = StoreClock { max_skew_millis: 0, ..clock };
         assert_eq!(exact.trust(row(1, &features), written_at, now).unwrap().schema().features().len(), 2);
     }
 }

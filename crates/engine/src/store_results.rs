@@ -1,26 +1,26 @@
-//! What comes of reading a store and of writing to it, as far as it tells the engine what to do next.
+//! The results of store reads and writes, as far as the engine acts on them. They know no store's API.
 
 use model::time::Timestamp;
 
 /// Why a bulk read of a store gave nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadFailure {
-    /// The store did not answer, or not in time, or not what was asked.
+    /// The store did not answer, was late, or answered something else.
     Failed,
-    /// What the keys hold together is more than one read may give.
+    /// The values of the keys exceed the size of one read.
     TooLarge,
 }
 
-/// What became of a write to a store.
+/// The result of a write to a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WriteOutcome {
     /// How many of its rows the store did not take.
     pub failed: usize,
-    /// Of these, rows whose own keys are written too often, whoever else writes them: that says nothing of the store.
+    /// Of these, rows whose keys are written too often, which says nothing of the store's health.
     pub rate_limited: usize,
-    /// When the store takes writes again, where a quota of its is used up.
+    /// When the store accepts writes again, where its quota is used up.
     pub quota_resets_at: Option<Timestamp>,
-    /// Whether its host lets the request that wrote them make no further call.
+    /// Whether the host allows the request that wrote them no further call.
     pub is_request_spent: bool,
 }
 

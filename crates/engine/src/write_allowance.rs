@@ -1,4 +1,4 @@
-//! How many rows one request may write behind its answer.
+//! How many rows one request may write in the background.
 
 use crate::store::StoreSettings;
 
@@ -16,7 +16,7 @@ impl WriteAllowance {
         WriteAllowance { rows: rows.unwrap_or(u32::MAX), batch: 0 }
     }
 
-    /// What is left of it when so many rows are written as this batch.
+    /// What remains after so many rows are written as this batch.
     pub(super) fn after(self, batch: u64, rows: usize) -> WriteAllowance {
         let written = if self.rows == u32::MAX { 0 } else { u32::try_from(rows).unwrap_or(u32::MAX) };
         WriteAllowance { rows: self.rows.saturating_sub(written), batch }

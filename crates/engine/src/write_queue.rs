@@ -1,8 +1,10 @@
-//! Rows that wait to be written to a store: each key once, with all that is known of it, in the order in which keys may be written.
+//! Rows that wait to be written to a store: each key once, with its merged row, by the time when the key
+//! may be written.
 //!
-//! A key rests after it was written, since KV takes one write per key and second. Knows nothing of health, shards or requests.
-//! Invariants: a key stands in the queue once, an older fetch never replaces a newer one there, its bytes are bounded, and adding or
-//! taking a row costs the logarithm of what waits.
+//! A write interval separates two writes of a key, since KV takes one write per key and second. The queue
+//! knows nothing of health, shards or requests. Invariants: a key is queued once, an older fetch never
+//! replaces a newer one, the bytes are bounded, and adding or taking a row costs the logarithm of the
+//! queue's length.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -14,26 +16,26 @@ use model::key::StoreKey;
 use model::row::{Row, RowLimits};
 use model::time::Timestamp;
 
-/// The most keys of which is remembered when they were written: some 5 MB. Past it the oldest may be written sooner than it should,
-/// which costs that one key a refusal.
+/// How many keys' last writes are remembered: some 5 MB. Past it the oldest may be written too early,
+/// which costs that key a refusal.
 const MAX_REMEMBERED: usize = 50_000;
 
 const DAY_MILLIS: u64 = 86_400_000;
 
-/// A row that a store should learn of.
+/// A row to be written to a store.
 #[derive(Clone, Debug)]
-pub(super) struct Change {
+pub(super) struct RowWrite {
     pub(super) row: Rc<Row>,
     /// Whether it is fetched as a whole, as a feature service is.
     pub(super) is_whole: bool,
 }
 
-/// What became of a row that was added.
+/// The result of adding a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Added {
-    /// It waits.
+pub(super) enum PushResult {
+    /// It is queued.
     Queued,
-    /// Its key waited already; both rows are written as one.
+    /// Its key was queued already; both rows are written as one.
     Coalesced,
     /// There is no room for it.
     Full,
@@ -42,7 +44,7 @@ pub(super) enum Added {
 /// What a queue may hold, and how fast it may be emptied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QueueLimits {
-    /// How long a key rests between two writes, in milliseconds.
+    /// The least time between two writes of a key, in milliseconds.
     pub(super) interval_millis: u64,
     /// The most rows written in a day (UTC); `None` without a bound.
     pub(super) max_writes_per_day: Option<u64>,
@@ -57,17 +59,17 @@ pub(super) struct QueueLimits {
 pub(super) struct WriteQueue {
     limits: QueueLimits,
     waiting: HashMap<StoreKey, (Rc<Row>, usize), foldhash::fast::FixedState>,
-    /// By when a key may be written, and then as they came.
-    order: BTreeMap<(Timestamp, u64), StoreKey>,
+    /// Queued keys by the time when each may be written, then by arrival.
+    schedule: BTreeMap<(Timestamp, u64), StoreKey>,
     added: u64,
     bytes: usize,
-    /// When each key was last written, for as long as its interval lasts; and the keys in that order.
+    /// When each key was last written, until its interval ends; and these keys in order.
     written: HashMap<StoreKey, Timestamp, foldhash::fast::FixedState>,
-    rests: VecDeque<(Timestamp, StoreKey)>,
+    recently_written: VecDeque<(Timestamp, StoreKey)>,
     day: u64,
     written_today: u64,
-    /// Until when the store takes nothing, since its own quota is spent.
-    rests_until: Timestamp,
+    /// Until when the store's own quota is spent.
+    blocked_until: Timestamp,
 }
 
 impl WriteQueue {
@@ -75,14 +77,14 @@ impl WriteQueue {
         WriteQueue {
             limits,
             waiting: HashMap::default(),
-            order: BTreeMap::new(),
+            schedule: BTreeMap::new(),
             added: 0,
             bytes: 0,
             written: HashMap::default(),
-            rests: VecDeque::new(),
+            recently_written: VecDeque::new(),
             day: 0,
             written_today: 0,
-            rests_until: Timestamp::default(),
+            blocked_until: Timestamp::default(),
         }
     }
 
@@ -96,70 +98,74 @@ impl WriteQueue {
         self.waiting.len()
     }
 
-    /// Lets a row wait until its key may be written, joined with what waits of the same key.
-    pub(super) fn push(&mut self, key: StoreKey, change: Change, now: Timestamp) -> Added {
-        let Change { row, is_whole } = change;
+    /// Queues a row until its key may be written, merged with a queued row of the same key.
+    pub(super) fn push(&mut self, key: StoreKey, write: RowWrite, now: Timestamp) -> PushResult {
+        let RowWrite { row, is_whole } = write;
         if let Some(waiting) = self.waiting.get_mut(&key) {
             let (held, before) = &*waiting;
             let before = *before;
             let merged = merge(held, &row, is_whole).within(self.limits.row);
             let after = Row::share_of(&merged);
             if self.bytes.saturating_sub(before) + after > self.limits.bytes {
-                return Added::Full;
+                return PushResult::Full;
             }
             self.bytes = self.bytes.saturating_sub(before) + after;
             *waiting = (merged, after);
-            return Added::Coalesced;
+            return PushResult::Coalesced;
         }
         let size = Row::share_of(&row);
         if self.bytes + size > self.limits.bytes {
-            return Added::Full;
+            return PushResult::Full;
         }
         let interval = self.limits.interval_millis;
-        let rested_at = self.written.get(&key).map_or(now, |at| at.plus(interval).max(now));
+        let writable_at = self.written.get(&key).map_or(now, |at| at.plus(interval).max(now));
         self.added += 1;
         self.bytes += size;
-        self.order.insert((rested_at, self.added), key.clone());
+        self.schedule.insert((writable_at, self.added), key.clone());
         self.waiting.insert(key, (row, size));
-        Added::Queued
+        PushResult::Queued
     }
 
-    /// Whether a key waits here, or rests since it was written.
+    /// Whether a key is queued here, or was written within its interval.
     pub(super) fn must_wait(&self, key: &StoreKey, now: Timestamp) -> bool {
         self.waiting.contains_key(key)
             || self.written.get(key).is_some_and(|at| at.plus(self.limits.interval_millis) > now)
     }
 
-    /// Forgets what waits.
+    /// Clears the queue.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
-        self.order.clear();
+        self.schedule.clear();
         self.bytes = 0;
     }
 
-    /// Lets all that waits, and all that comes, be written now: there is no later.
-    pub(super) fn rest_no_more(&mut self) {
+    /// Ends all write intervals: the host is about to stop.
+    pub(super) fn ignore_intervals(&mut self) {
         self.limits.interval_millis = 0;
-        let order = core::mem::take(&mut self.order);
-        self.order = order.into_iter().map(|((_, number), key)| ((Timestamp::default(), number), key)).collect();
+        let schedule = core::mem::take(&mut self.schedule);
+        self.schedule = schedule.into_iter().map(|((_, number), key)| ((Timestamp::default(), number), key)).collect();
     }
 
-    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    /// Shifts its times back by so many milliseconds, after a clock that was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
-        let order = core::mem::take(&mut self.order);
-        self.order = order.into_iter().map(|((at, number), key)| ((at.minus(millis), number), key)).collect();
-        let rests = self.rests.iter_mut().map(|(at, _)| at);
-        self.written.values_mut().chain(rests).chain([&mut self.rests_until]).for_each(|at| *at = at.minus(millis));
+        let schedule = core::mem::take(&mut self.schedule);
+        self.schedule = schedule.into_iter().map(|((at, number), key)| ((at.minus(millis), number), key)).collect();
+        let recently_written = self.recently_written.iter_mut().map(|(at, _)| at);
+        self.written
+            .values_mut()
+            .chain(recently_written)
+            .chain([&mut self.blocked_until])
+            .for_each(|at| *at = at.minus(millis));
     }
 
     /// When the first of the waiting rows may be written.
     pub(super) fn next_at(&self) -> Option<Timestamp> {
-        self.order.first_key_value().map(|(&(at, _), _)| at)
+        self.schedule.first_key_value().map(|(&(at, _), _)| at)
     }
 
     /// The next row that may be written now.
     pub(super) fn pop(&mut self, now: Timestamp) -> Option<(StoreKey, Rc<Row>)> {
-        let entry = self.order.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let entry = self.schedule.first_entry().filter(|entry| entry.key().0 <= now)?;
         let key = entry.remove();
         let (row, size) = self.waiting.remove(&key)?;
         self.bytes = self.bytes.saturating_sub(size);
@@ -172,17 +178,18 @@ impl WriteQueue {
             .limits
             .max_writes_per_day
             .is_some_and(|most| now.0 / DAY_MILLIS == self.day && self.written_today >= most);
-        is_budget_spent || now < self.rests_until
+        is_budget_spent || now < self.blocked_until
     }
 
-    /// Notes that the store takes nothing until then, or for a day at the most: its clock is another.
-    pub(super) fn rest_until(&mut self, at: Timestamp, now: Timestamp) {
-        self.rests_until = self.rests_until.max(at.min(now.plus(DAY_MILLIS)));
+    /// Blocks writes until `at`, for a day at the most, since the store's clock is another.
+    pub(super) fn block_until(&mut self, at: Timestamp, now: Timestamp) {
+        self.blocked_until = self.blocked_until.max(at.min(now.plus(DAY_MILLIS)));
     }
 
-    /// Counts a write of `key` against the day's budget, and lets the key rest; `false` where that or the store's own quota is spent.
+    /// Counts a write of `key` against the day's budget and starts the key's interval; `false` where
+    /// that budget or the store's quota is spent.
     pub(super) fn spend(&mut self, key: &StoreKey, now: Timestamp) -> bool {
-        if now < self.rests_until {
+        if now < self.blocked_until {
             return false;
         }
         let day = now.0 / DAY_MILLIS;
@@ -196,17 +203,17 @@ impl WriteQueue {
         self.written_today += 1;
         let interval = self.limits.interval_millis;
         if interval > 0 {
-            while let Some((at, _)) = self.rests.front()
-                && (now.millis_since(*at) >= interval || self.rests.len() >= MAX_REMEMBERED)
-                && let Some((at, rested)) = self.rests.pop_front()
+            while let Some((at, _)) = self.recently_written.front()
+                && (now.millis_since(*at) >= interval || self.recently_written.len() >= MAX_REMEMBERED)
+                && let Some((at, recent)) = self.recently_written.pop_front()
             {
                 // It may have been written again since.
-                if self.written.get(&rested) == Some(&at) {
-                    self.written.remove(&rested);
+                if self.written.get(&recent) == Some(&at) {
+                    self.written.remove(&recent);
                 }
             }
             self.written.insert(key.clone(), now);
-            self.rests.push_back((now, key.clone()));
+            self.recently_written.push_back((now, key.clone()));
         }
         true
     }
@@ -233,7 +240,7 @@ mod tests {
         StoreKey::new("f", &space, &[entity])
     }
 
-    fn row(features: &[(&str, &str, u64)]) -> Change {
+    fn row(features: &[(&str, &str, u64)]) -> RowWrite {
         let space =
             Rc::new(KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]));
         let names = features.iter().map(|&(name, ..)| name.into()).collect();
@@ -243,7 +250,7 @@ mod tests {
             let cell = Cell { status: Status::Present, is_negative: false, event_time: EventTime::ZERO, fetched_at };
             builder.push_feature(value.as_bytes(), cell);
         }
-        Change { row: Rc::new(builder.finish()), is_whole: false }
+        RowWrite { row: Rc::new(builder.finish()), is_whole: false }
     }
 
     fn value(row: &Row, name: &str) -> String {
@@ -264,12 +271,12 @@ mod tests {
     #[test]
     fn a_key_is_written_once_in_its_interval_and_then_with_all_that_came_meanwhile() {
         let mut queue = WriteQueue::new(LIMITS);
-        assert_eq!(queue.push(key(1), row(&[("a", "1", 1)]), Timestamp(0)), Added::Queued);
+        assert_eq!(queue.push(key(1), row(&[("a", "1", 1)]), Timestamp(0)), PushResult::Queued);
         assert_eq!(take(&mut queue, 0).len(), 1);
-        assert_eq!(queue.push(key(1), row(&[("a", "2", 300)]), Timestamp(300)), Added::Queued);
-        assert_eq!(queue.push(key(1), row(&[("b", "3", 600)]), Timestamp(600)), Added::Coalesced);
-        assert_eq!(queue.push(key(2), row(&[("a", "5", 600)]), Timestamp(600)), Added::Queued);
-        assert_eq!(queue.next_at(), Some(Timestamp(600)), "the other key has not rested");
+        assert_eq!(queue.push(key(1), row(&[("a", "2", 300)]), Timestamp(300)), PushResult::Queued);
+        assert_eq!(queue.push(key(1), row(&[("b", "3", 600)]), Timestamp(600)), PushResult::Coalesced);
+        assert_eq!(queue.push(key(2), row(&[("a", "5", 600)]), Timestamp(600)), PushResult::Queued);
+        assert_eq!(queue.next_at(), Some(Timestamp(600)), "the other key has not recent");
         assert_eq!(take(&mut queue, 999).len(), 1);
         assert_eq!(queue.next_at(), Some(Timestamp(1_000)));
         let taken = take(&mut queue, 1_000);
@@ -290,11 +297,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_rests_to_the_millisecond_and_is_forgotten_when_it_has() {
+    fn a_key_waits_out_its_interval_to_the_millisecond_and_is_then_forgotten() {
         let mut queue = WriteQueue::new(LIMITS);
         assert!(!queue.must_wait(&key(1), Timestamp(0)));
         queue.push(key(1), row(&[("a", "1", 1)]), Timestamp(0));
-        assert!(queue.must_wait(&key(1), Timestamp(0)), "it waits");
+        assert!(queue.must_wait(&key(1), Timestamp(0)), "it is queued");
         take(&mut queue, 0);
         assert!(queue.must_wait(&key(1), Timestamp(999)));
         assert!(!queue.must_wait(&key(1), Timestamp(1_000)) && !queue.must_wait(&key(2), Timestamp(999)));
@@ -304,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_and_rests_by_a_clock_that_was_ahead_is_put_back() {
+    fn times_of_a_clock_that_was_ahead_are_set_back() {
         let mut queue = WriteQueue::new(LIMITS);
         queue.push(key(1), row(&[("a", "1", 1)]), Timestamp(3_600_000));
         queue.push(key(3), row(&[("a", "1", 1)]), Timestamp(3_600_000));
@@ -321,33 +328,37 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_later_no_key_rests() {
+    fn a_closing_host_ignores_write_intervals() {
         let mut queue = WriteQueue::new(LIMITS);
         for entity in [1, 2, 1] {
             queue.push(key(entity), row(&[("a", "1", 1)]), Timestamp(500));
             take(&mut queue, 500 + u64::from(entity));
         }
         queue.push(key(2), row(&[("a", "2", 600)]), Timestamp(600));
-        queue.rest_no_more();
+        queue.ignore_intervals();
         assert_eq!(take(&mut queue, 601).len(), 2);
         queue.push(key(2), row(&[("a", "3", 602)]), Timestamp(602));
         assert_eq!(take(&mut queue, 602).len(), 1);
         let mut queue = WriteQueue::new(QueueLimits { interval_millis: 0, ..LIMITS });
         queue.spend(&key(1), Timestamp(0));
-        assert!(queue.written.is_empty() && queue.rests.is_empty(), "nor is any remembered");
+        assert!(queue.written.is_empty() && queue.recently_written.is_empty(), "nor is any remembered");
     }
 
     #[test]
-    fn of_keys_that_have_rested_nothing_is_remembered() {
+    fn keys_past_their_interval_are_forgotten() {
         let mut queue = WriteQueue::new(LIMITS);
         for number in 0..=MAX_REMEMBERED as u64 {
             let space = KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]);
             let now = if number == 0 { 500 } else { number % 500 };
             queue.spend(&StoreKey::new("f", &space, &number.to_le_bytes()), Timestamp(now));
         }
-        assert_eq!((queue.written.len(), queue.rests.len()), (MAX_REMEMBERED, MAX_REMEMBERED), "nor of too many");
+        assert_eq!(
+            (queue.written.len(), queue.recently_written.len()),
+            (MAX_REMEMBERED, MAX_REMEMBERED),
+            "nor of too many"
+        );
         queue.spend(&key(1), Timestamp(1_500));
-        assert_eq!(queue.written.len(), 1, "what rests until now has rested");
+        assert_eq!(queue.written.len(), 1, "what recently_written until now has recent");
         queue.spend(&key(2), Timestamp(2_500));
         assert_eq!(queue.written.len(), 1, "to the millisecond");
     }
@@ -369,30 +380,34 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded_in_bytes() {
+    fn the_queue_is_bounded_in_bytes() {
         let mut queue = WriteQueue::new(LIMITS);
         let long = "1".repeat(MAX_BYTES / 8);
-        let results: Vec<Added> =
+        let results: Vec<PushResult> =
             (0..20).map(|entity| queue.push(key(entity), row(&[("a", &long, 1)]), Timestamp(0))).collect();
-        assert!(results.contains(&Added::Full) && results[0] == Added::Queued, "{results:?}");
+        assert!(results.contains(&PushResult::Full) && results[0] == PushResult::Queued, "{results:?}");
         assert!(queue.bytes() <= MAX_BYTES);
         take(&mut queue, 0);
-        assert_eq!(queue.push(key(99), row(&[("a", &long, 1)]), Timestamp(0)), Added::Queued, "there is room again");
+        assert_eq!(
+            queue.push(key(99), row(&[("a", &long, 1)]), Timestamp(0)),
+            PushResult::Queued,
+            "there is room again"
+        );
     }
 
     #[test]
-    fn what_just_fits_waits_and_a_byte_more_does_not() {
-        let fill = |bytes: usize, changes: &[&[(&str, &str, u64)]]| {
+    fn what_just_fits_is_queued_and_a_byte_more_is_not() {
+        let fill = |bytes: usize, writes: &[&[(&str, &str, u64)]]| {
             let mut queue = WriteQueue::new(QueueLimits { bytes, ..LIMITS });
-            let added = changes.iter().map(|features| queue.push(key(1), row(features), Timestamp(0))).last();
+            let added = writes.iter().map(|features| queue.push(key(1), row(features), Timestamp(0))).last();
             (queue.bytes(), added)
         };
         let long = "2".repeat(1_000);
         let (small, wide) = ([("a", "1", 1)], [("a", "1", 2), ("b", &*long, 2)]);
-        for (changes, added) in [(&[&small[..]][..], Added::Queued), (&[&small, &wide], Added::Coalesced)] {
-            let (bytes, _) = fill(MAX_BYTES, changes);
-            assert_eq!(fill(bytes, changes).1, Some(added));
-            assert_eq!(fill(bytes - 1, changes).1, Some(Added::Full));
+        for (writes, added) in [(&[&small[..]][..], PushResult::Queued), (&[&small, &wide], PushResult::Coalesced)] {
+            let (bytes, _) = fill(MAX_BYTES, writes);
+            assert_eq!(fill(bytes, writes).1, Some(added));
+            assert_eq!(fill(bytes - 1, writes).1, Some(PushResult::Full));
         }
     }
 }

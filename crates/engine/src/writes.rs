@@ -1,17 +1,18 @@
-//! Writes to the stores behind answers: a batch at a time, begun when the one before it has ended, so that a store is given no more
-//! than it takes and no read waits behind a thousand writes.
+//! Background writes to the stores, one batch after the other, so that a store gets no more than it takes
+//! and no read waits behind a thousand writes.
 //!
-//! Every request's rows wait in the store's one queue, and whoever's batch has ended begins the next, in its own context, until it has
-//! written as many rows as a request may. Invariant: a store has one batch under way, but for those of warm-ups, whose caller waits.
+//! The rows of all requests wait in the store's one queue. The request whose batch ended begins the next,
+//! until it has written as many rows as it may. It knows no key's meaning. Invariant: a store has one
+//! batch in progress, except for those of warm-ups, whose callers wait.
 
 use crate::engine::Engine;
 use crate::io::{EngineEffect, Progress, SessionId};
-use crate::router::{self, Route};
+use crate::serving_pattern::{self, PatternLimits};
 use crate::session::Session;
 use crate::store::{Store, StoreSettings};
 use crate::store_results::WriteOutcome;
 use crate::write_allowance::WriteAllowance;
-use crate::write_queue::Change;
+use crate::write_queue::RowWrite;
 use model::answer::Tier;
 use model::key::StoreKey;
 use model::request::RowQuery;
@@ -21,38 +22,38 @@ use model::time::Timestamp;
 /// The rows of one batch. Workers KV takes each as a write of its own.
 const ROWS_PER_BATCH: usize = 100;
 
-/// When to look again whether another request's batch has ended, in milliseconds.
+/// When to check again whether another request's batch has ended, in milliseconds.
 const AWAIT_BATCH_MILLIS: u64 = 250;
 
-/// How long after its time nobody has come back for what waits before another request is to, in milliseconds.
+/// How long after its time a scheduled flush counts as lost, in milliseconds.
 const FLUSH_LOST_AFTER_MILLIS: u64 = 1_000;
 
 impl Engine {
-    /// What a session leaves to the stores when it is over.
-    pub(super) fn end(&mut self, session: Session, now: Timestamp, progress: &mut Progress) {
-        self.gather(&session);
-        let latest = self.latest_of_all(&session, now);
+    /// Ends a session: records its outcomes and queues its rows for the stores.
+    pub(super) fn finish(&mut self, session: Session, now: Timestamp, progress: &mut Progress) {
+        self.record_outcomes(&session);
+        let rows = self.rows_for_stores(&session, now);
         for number in 0..self.stores.len() {
             let Some(store) = self.stores.get_mut(number) else { continue };
             let is_read = store.is_read;
-            let changes = session.changes_for(store.settings.tier, &latest, is_read, now);
-            store.counts.unchanged += changes.unchanged;
-            store.counts.unmerged += changes.unmerged;
-            progress.unmerged.push((store.settings.tier, changes.unmerged));
+            let writes = session.writes_for(store.settings.tier, &rows, is_read, now);
+            store.counts.unchanged += writes.unchanged;
+            store.counts.unmerged += writes.unmerged;
+            progress.unmerged.push((store.settings.tier, writes.unmerged));
             let effects = &mut progress.effects;
             if session.is_warming() {
-                self.write_now(number, changes.rows, now, effects);
+                self.write_now(number, writes.rows, now, effects);
             } else {
                 let allowance = WriteAllowance::of(&store.settings);
-                store.enqueue(changes.rows, allowance.rows as usize, now);
+                store.enqueue(writes.rows, allowance.rows as usize, now);
                 self.write_next(number, allowance, now, effects);
             }
         }
     }
 
-    /// Tells how a write of `rows` rows to the store of `tier` went. The request that wrote them goes on with what waits, as far as its
-    /// allowance goes, and its host lets it.
-    pub fn written(
+    /// Records the result of a write of `rows` rows to the store of `tier`. The request that wrote
+    /// them writes the next batch, within its allowance and as far as its host allows.
+    pub fn on_written(
         &mut self,
         tier: Tier,
         (rows, outcome): (usize, WriteOutcome),
@@ -79,41 +80,42 @@ impl Engine {
         self.stores.iter().any(|store| store.settings.tier == tier && store.would_write(now))
     }
 
-    /// Writes the rows whose keys have rested, as far as their time has come and the request may write.
+    /// Writes queued rows that are due, within the request's allowance.
     #[inline(never)]
     pub fn flush(&mut self, tier: Tier, allowance: WriteAllowance, now: Timestamp) -> Vec<EngineEffect> {
         let mut effects = Vec::new();
         if let Some(number) = self.stores.iter().position(|store| store.settings.tier == tier) {
             if let Some(store) = self.stores.get_mut(number) {
-                store.promised = store.promised.saturating_sub(allowance.rows as usize);
+                store.scheduled_rows = store.scheduled_rows.saturating_sub(allowance.rows as usize);
             }
             self.write_next(number, allowance, now, &mut effects);
         }
         effects
     }
 
-    /// Keeps rows that somebody brings, at these places of `ask`, in L1 and in all stores, merged with what these have of them.
+    /// Loads rows with given values, at these slots of `query`, into L1 and all stores, merged with
+    /// what these have.
     pub fn load(
         &mut self,
         id: SessionId,
-        ask: Box<RowQuery>,
+        query: Box<RowQuery>,
         rows: Vec<(usize, Row)>,
         now: Timestamp,
-    ) -> (Route, Progress) {
-        let route = router::behind(&self.settings.router);
-        let mut session = Session::load(ask, route, &self.marks, now);
+    ) -> (PatternLimits, Progress) {
+        let pattern_limits = serving_pattern::background(&self.settings.serving_patterns);
+        let mut session = Session::load(query, pattern_limits, &self.invalidations, now);
         let stores = self.stores.len();
-        for (place, row) in rows {
-            if let Some(index) = session.learn_fetched(place, row, stores, &mut self.interner, now) {
+        for (slot, row) in rows {
+            if let Some(index) = session.apply_fetched(slot, row, stores, &mut self.interner, now) {
                 self.insert_into_l1(&session, index, now);
             }
         }
-        session.give_up_the_rest();
-        (route, self.conduct(id, session, now))
+        session.fail_unfinished();
+        (pattern_limits, self.advance(id, session, now))
     }
 
-    /// Begins the next batch of a store, or effects to come back for it: when its keys have rested, or the batch under way may have
-    /// ended.
+    /// Begins the next batch of a store, or schedules a flush for when a key's interval, or the batch
+    /// in progress, may have ended.
     fn write_next(
         &mut self,
         number: usize,
@@ -131,21 +133,23 @@ impl Engine {
             store.begin_writing(number, effects.len() - before, now);
             return;
         }
-        if now >= store.promised_until {
-            store.promised = 0;
+        if now >= store.scheduled_until {
+            store.scheduled_rows = 0;
         }
-        if let Some(at) = store.queue.next_at().filter(|_| allowance.rows > 0 && store.promised < store.queue.len()) {
+        if let Some(at) =
+            store.queue.next_at().filter(|_| allowance.rows > 0 && store.scheduled_rows < store.queue.len())
+        {
             let millis = at.millis_since(now).max(if store.is_writing(now) { AWAIT_BATCH_MILLIS } else { 1 });
-            store.promised = store.promised.saturating_add(allowance.rows as usize);
-            store.promised_until = store.promised_until.max(now.plus(millis + FLUSH_LOST_AFTER_MILLIS));
+            store.scheduled_rows = store.scheduled_rows.saturating_add(allowance.rows as usize);
+            store.scheduled_until = store.scheduled_until.max(now.plus(millis + FLUSH_LOST_AFTER_MILLIS));
             effects.push(EngineEffect::Flush { tier: store.settings.tier, millis, allowance });
         }
     }
 
     /// Writes rows whose caller waits for the store.
-    fn write_now(&mut self, number: usize, changes: Vec<Change>, now: Timestamp, effects: &mut Vec<EngineEffect>) {
+    fn write_now(&mut self, number: usize, writes: Vec<RowWrite>, now: Timestamp, effects: &mut Vec<EngineEffect>) {
         let Some(store) = self.stores.get_mut(number) else { return };
-        let batch = store.encode_now(changes, now);
+        let batch = store.encode_now(writes, now);
         write_batch(store, batch, None, now, effects);
         if store.queue.next_at().is_some_and(|at| at > now) {
             let allowance = WriteAllowance::of(&store.settings);
@@ -154,7 +158,7 @@ impl Engine {
     }
 }
 
-/// Orders a batch, each shard's by itself.
+/// Writes a batch, each shard by itself.
 fn write_batch(
     store: &Store,
     batch: Vec<(StoreKey, Vec<u8>)>,

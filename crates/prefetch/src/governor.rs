@@ -247,10 +247,10 @@ impl Governor {
     #[must_use]
     pub fn cohort(&self, session: Option<u64>) -> Cohort {
         match session {
-            None => Cohort::Strangers,
+            None => Cohort::NoSession,
             // The high half, since the low one chooses the session's set.
-            Some(key) if (key >> 32) % 1_000 < u64::from(self.settings.holdout_permille) => Cohort::HeldOut,
-            Some(_) => Cohort::Served,
+            Some(key) if (key >> 32) % 1_000 < u64::from(self.settings.holdout_permille) => Cohort::Holdout,
+            Some(_) => Cohort::Prefetch,
         }
     }
 
@@ -418,9 +418,9 @@ impl Governor {
     #[inline]
     pub fn record_lookups(&mut self, cohort: Cohort, rows: u64, misses: u64) {
         let counted = match cohort {
-            Cohort::Strangers => return,
-            Cohort::Served => &mut self.stats.served,
-            Cohort::HeldOut => &mut self.stats.held_out,
+            Cohort::NoSession => return,
+            Cohort::Prefetch => &mut self.stats.served,
+            Cohort::Holdout => &mut self.stats.held_out,
         };
         counted.rows += rows;
         counted.misses += misses;
@@ -499,7 +499,7 @@ mod tests {
         let before = governor.stats().issued;
         for second in seconds {
             let now = Timestamp(second * 1_000);
-            governor.record_lookups(Cohort::Served, 10, 5);
+            governor.record_lookups(Cohort::Prefetch, 10, 5);
             let decision = governor.decide(&sure(800), COST_MODEL, now);
             if matches!(decision, PrefetchDecision::Prefetch | PrefetchDecision::Probe)
                 && governor.allowance(1, now) == 1
@@ -564,9 +564,9 @@ mod tests {
         governor.record_failure(9 << 32 | 9);
         (0..6).for_each(|row| governor.record_request(row << 32 | row, true, Timestamp(100)));
         governor.record_request(6 << 32 | 6, false, Timestamp(100));
-        governor.record_lookups(Cohort::Served, 100, 20);
-        governor.record_lookups(Cohort::HeldOut, 10, 5);
-        governor.record_lookups(Cohort::Strangers, 1_000, 1_000);
+        governor.record_lookups(Cohort::Prefetch, 100, 20);
+        governor.record_lookups(Cohort::Holdout, 10, 5);
+        governor.record_lookups(Cohort::NoSession, 1_000, 1_000);
         let stats = governor.stats();
         assert_eq!((stats.used, stats.wasted, stats.failed), (6, 1, 1));
         assert_eq!(stats.precision_permille(), Some(857));
@@ -577,9 +577,9 @@ mod tests {
     #[test]
     fn a_share_of_sessions_is_held_out_and_always_the_same() {
         let governor = governor();
-        let held_out = |key: u64| governor.cohort(Some(key.wrapping_mul(0x9e37_79b9_7f4a_7c15))) == Cohort::HeldOut;
+        let held_out = |key: u64| governor.cohort(Some(key.wrapping_mul(0x9e37_79b9_7f4a_7c15))) == Cohort::Holdout;
         let share = (0..10_000).filter(|&key| held_out(key)).count();
         assert!((400..600).contains(&share), "{share}");
-        assert_eq!(governor.cohort(None), Cohort::Strangers);
+        assert_eq!(governor.cohort(None), Cohort::NoSession);
     }
 }

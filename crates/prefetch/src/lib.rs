@@ -5,12 +5,12 @@
 //!
 //! ```
 //! use featheredge_prefetch::patterns::{Entity, Patterns, TrainingSettings};
-//! use model::shape::Shape;
+//! use model::shape::RequestShape;
 //! use model::time::Timestamp;
 //!
 //! let settings = TrainingSettings { memory_bytes: 1 << 20, half_life_millis: 3_600_000, predictions: 5, related: 0 };
 //! let mut patterns = Patterns::new(settings);
-//! let shape = Shape { name: 512, columns: 1, features: vec![1], carriers: vec![0] };
+//! let shape = RequestShape { name: 512, columns: 1, features: vec![1], key_views: vec![0] };
 //! let [first, second] = [Entity { name: 11, key: b"11" }, Entity { name: 12, key: b"12" }];
 //! for session in 1..=20 {
 //!     patterns.observe(session << 32 | session, &shape, &[first], Timestamp(1_000));

@@ -159,7 +159,7 @@ fn least_total(entities: &Entities, bytes: usize) -> u8 {
 mod tests {
     use super::{HEADER, Header, MAX_MODEL, NEXT_SHAPES, Name, NextShape, SUCCESSORS, StoredEntity, StoredShape};
     use crate::patterns::{Entity, Patterns, TrainingSettings};
-    use model::shape::{Shape, fingerprint, short};
+    use model::shape::{RequestShape, fingerprint, short_fingerprint};
     use model::time::Timestamp;
 
     fn trainer() -> Patterns {
@@ -172,11 +172,11 @@ mod tests {
     }
 
     fn entity(id: &u32) -> u32 {
-        short(fingerprint(&id.to_le_bytes(), 0))
+        short_fingerprint(fingerprint(&id.to_le_bytes(), 0))
     }
 
-    fn shape() -> Shape {
-        Shape { name: 512, columns: 7, features: vec![1], carriers: vec![0] }
+    fn shape() -> RequestShape {
+        RequestShape { name: 512, columns: 7, features: vec![1], key_views: vec![0] }
     }
 
     fn trained(entities: u32) -> Patterns {
@@ -304,7 +304,7 @@ mod tests {
             Timestamp(0)
         ));
         for name in (1..=200).cycle().take(4_000) {
-            let shape = Shape { name, columns: 7, features: vec![name, 1], carriers: vec![0] };
+            let shape = RequestShape { name, columns: 7, features: vec![name, 1], key_views: vec![0] };
             let one = [Entity { name: entity(&1), key: &key }];
             fresh.observe(5, &shape, &one, Timestamp(1_000_000));
             fresh.predict(&shape, &one);

@@ -5,7 +5,7 @@
 //! one. The client gives the key of a session. Requests without a key train related features only, since interleaved clients have no
 //! order.
 
-use model::shape::{Shape, short};
+use model::shape::{RequestShape, short_fingerprint};
 use model::time::Timestamp;
 
 use crate::entities::Entities;
@@ -186,7 +186,7 @@ impl Patterns {
     }
 
     /// Trains on a request without a session, for so many entities.
-    pub fn count(&mut self, shape: &Shape, entities: usize, now: Timestamp) {
+    pub fn count(&mut self, shape: &RequestShape, entities: usize, now: Timestamp) {
         let stamp = self.stamp(now);
         self.shapes.record(of_size(shape.name, entities), shape, None, stamp);
         self.observed_requests += 1;
@@ -197,7 +197,7 @@ impl Patterns {
     pub fn observe_repeat(
         &mut self,
         session: u64,
-        shape: &Shape,
+        shape: &RequestShape,
         entities: usize,
         [first, last]: [u32; 2],
         now: Timestamp,
@@ -217,7 +217,7 @@ impl Patterns {
     }
 
     /// Trains on a request of a session for `entities`, the first [`MAX_ENTITIES`] of it.
-    pub fn observe(&mut self, session: u64, shape: &Shape, entities: &[Entity<'_>], now: Timestamp) {
+    pub fn observe(&mut self, session: u64, shape: &RequestShape, entities: &[Entity<'_>], now: Timestamp) {
         let stamp = self.stamp(now);
         let name = of_size(shape.name, entities.len());
         self.observed_requests += 1;
@@ -253,7 +253,7 @@ impl Patterns {
     }
 
     /// Predicts the requests after one of `shape` for these entities.
-    pub fn predict(&mut self, shape: &Shape, entities: &[Entity<'_>]) -> Predictions {
+    pub fn predict(&mut self, shape: &RequestShape, entities: &[Entity<'_>]) -> Predictions {
         let mut found = Predictions::default();
         let most = self.settings.predictions;
         let name = of_size(shape.name, entities.len());
@@ -377,7 +377,7 @@ const FOLLOW_PERMILLE: u32 = 500;
 
 /// The session with that key; a new one replaces the least recently seen.
 fn find_session(sessions: &mut [[Session; WAYS]], key: u64, seconds: u32) -> Option<&mut Session> {
-    let check = short(key);
+    let check = short_fingerprint(key);
     let set = (((key & 0xffff_ffff) * sessions.len() as u64) >> 32) as usize;
     let set = sessions.get_mut(set)?;
     let mut found = None;
@@ -404,12 +404,12 @@ mod tests {
     const SETTINGS: TrainingSettings =
         TrainingSettings { memory_bytes: 2 << 20, half_life_millis: 3_600_000, predictions: 5, related: 3 };
 
-    fn shape(name: u32) -> Shape {
-        Shape { name: name << 8, columns: 1, features: vec![name], carriers: vec![0] }
+    fn shape(name: u32) -> RequestShape {
+        RequestShape { name: name << 8, columns: 1, features: vec![name], key_views: vec![0] }
     }
 
     fn name(id: u32) -> u32 {
-        short(fingerprint(&id.to_le_bytes(), 0))
+        short_fingerprint(fingerprint(&id.to_le_bytes(), 0))
     }
 
     struct Trainer {

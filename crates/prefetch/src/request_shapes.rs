@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use model::shape::Shape;
+use model::shape::RequestShape;
 
 /// The most shapes.
 const MAX_SHAPES: usize = 128;
@@ -108,7 +108,7 @@ pub(crate) struct RequestShapes {
 impl RequestShapes {
     /// Records a request and the one before it: its shape, and whether it was for the same entity.
     #[inline]
-    pub(crate) fn record(&mut self, name: u32, shape: &Shape, after: Option<(u32, bool)>, stamp: u8) {
+    pub(crate) fn record(&mut self, name: u32, shape: &RequestShape, after: Option<(u32, bool)>, stamp: u8) {
         match self.position(name).and_then(|at| self.stats.get_mut(at)) {
             Some(stats) => {
                 if stats.stamp != stamp {
@@ -275,8 +275,8 @@ fn insert(found: &mut [RelatedShape; RELATED], mut new: RelatedShape) {
 mod tests {
     use super::*;
 
-    fn shape(name: u32, features: &[u32]) -> Shape {
-        Shape { name, columns: 1, features: features.to_vec(), carriers: vec![0] }
+    fn shape(name: u32, features: &[u32]) -> RequestShape {
+        RequestShape { name, columns: 1, features: features.to_vec(), key_views: vec![0] }
     }
 
     #[test]
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn features_requested_together_are_related_by_frequency() {
         let mut shapes = RequestShapes::default();
-        let count = |shapes: &mut RequestShapes, shape: &Shape, times: u32| {
+        let count = |shapes: &mut RequestShapes, shape: &RequestShape, times: u32| {
             (0..times).for_each(|_| shapes.record(shape.name, shape, None, 0));
         };
         count(&mut shapes, &shape(1, &[1]), 10);

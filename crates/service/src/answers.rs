@@ -1,17 +1,17 @@
-//! Answers as they go out, and what telemetry is told of them.
+//! Writes answers as replies, and records each request once, as it ends.
 //!
-//! Knows no session and no store. Invariant: a request is told of once, as it ends.
+//! It knows no session and no store. Invariant: a request is recorded once.
 
 use std::rc::Rc;
 
-use crate::record::{Asked, Ended, Recorder};
+use crate::record::{CompletedRequest, Recorder, RequestSize};
 use crate::reply::Reply;
 use crate::request::{Protocol, RequestContext};
 use crate::setup;
 use crate::timings::Timings;
 use columnar::Vectors;
 use config::Config;
-use engine::Route;
+use engine::PatternLimits;
 use model::answer::Answer;
 use model::time::Timestamp;
 use protocol::feast;
@@ -26,9 +26,9 @@ use telemetry::sla;
 pub(super) struct Answers {
     config: Rc<Config>,
     pub(super) recorder: Recorder,
-    /// Whether the isolate keeps its service level, as the aggregator said last.
+    /// The SLO status that the aggregator reported last.
     pub(super) sla_status: sla::Status,
-    /// What answers in columns have parsed: a Worker, whose callers are remote, gives none.
+    /// Vectors that answers in columns have parsed; a Worker, whose callers are remote, has none.
     vectors: Vectors,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Answered<'a> {
     pub(super) context: &'a RequestContext<'a>,
     pub(super) plan: &'a Plan,
     pub(super) answer: &'a Answer,
-    pub(super) route: Route,
+    pub(super) pattern_limits: PatternLimits,
 }
 
 impl Answers {
@@ -57,14 +57,15 @@ impl Answers {
         self.vectors.bytes()
     }
 
-    /// Tells of a request that waited and ends now. What the origin refuses (4xx) is its caller's fault and counts for nothing.
+    /// Records a request that waited and ends now. A 4xx of the origin is its caller's fault and is
+    /// not recorded.
     pub(super) fn record(&mut self, answered: Answered<'_>, timings: &Timings, status: u16, now: Timestamp) {
         if (400..500).contains(&status) {
             return;
         }
         let Answered { request, context, plan, answer, .. } = answered;
-        let (asked, answered) = (Asked::of(&request.fields), Some((plan, answer)));
-        self.recorder.request(&Ended { context, asked, answered, status, timings }, now);
+        let (size, answered) = (RequestSize::of(&request.fields), Some((plan, answer)));
+        self.recorder.request(&CompletedRequest { context, size, answered, status, timings }, now);
     }
 
     /// What writes an answer in the native protocol.
@@ -75,13 +76,13 @@ impl Answers {
         request_id: &'a str,
         now: Timestamp,
     ) -> native::NativeResponse<'a> {
-        let Answered { request, context, plan, answer, route } = answered;
+        let Answered { request, context, plan, answer, pattern_limits } = answered;
         native::NativeResponse {
             plan,
             answer,
             request,
             options,
-            strategy: route.pattern.name(),
+            strategy: pattern_limits.pattern.name(),
             sla_status: self.sla_status.name(),
             target_millis: setup::latency_target(&self.config, options),
             request_id,
@@ -90,7 +91,7 @@ impl Answers {
         }
     }
 
-    /// The reply with an answer, written on `buffer`; one in the native protocol goes by `request_id` where it has no name.
+    /// Writes an answer into `buffer` as a reply; `request_id` is for a native request without a name.
     pub(super) fn reply(
         &mut self,
         answered: Answered<'_>,
@@ -100,7 +101,7 @@ impl Answers {
         now: Timestamp,
     ) -> Reply {
         self.record(answered, timings, 200, now);
-        let Answered { request, context, plan, answer, route } = answered;
+        let Answered { request, context, plan, answer, pattern_limits } = answered;
         let rows = request.fields.rows;
         match &context.protocol {
             Protocol::Feast => feast::write(&mut buffer, plan, answer, request),
@@ -120,6 +121,7 @@ impl Answers {
         }
         let oldest = answer.oldest(&plan.views, rows);
         let took_millis = now.millis_since(context.began);
-        Reply::features(buffer, answer, oldest, route.pattern, took_millis, now, timings).traced(context.traceparent())
+        Reply::features(buffer, answer, oldest, pattern_limits.pattern, took_millis, now, timings)
+            .with_traceparent(context.traceparent())
     }
 }

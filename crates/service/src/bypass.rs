@@ -1,15 +1,16 @@
-//! Why a request goes past the caches to the origin, and how its answer says so.
+//! Why a request is passed through to the origin, and how its response says so. It knows no request.
+//! Invariant: each passed-through response has one reason, in the terms of RFC 9211.
 //!
 //! Invariant: each answer that is passed on has one reason, in the terms of RFC 9211.
 
-/// Why a request is passed on.
+/// Why a request is passed through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bypass {
-    /// Its path is not answered here: a write, a search, what the origin tells of itself.
+    /// Its path is not served here: a write, a search, the origin's own endpoints.
     Path,
     /// It brings credentials that only the origin can judge.
     Authorization,
-    /// It asks for features with a query, of whose meaning nothing is known here.
+    /// It has a query string, whose meaning is not known here.
     Query,
     /// It passes one of `limits`.
     OverLimit,

@@ -1,4 +1,4 @@
-//! The host's clock as far as it never runs back.
+//! A monotonic clock over the host's wall clock.
 //!
 //! A host's clock is set: by NTP, by hand, with a virtual machine. Ages, deadlines and the times of writes are differences of its
 //! readings, so a clock that was set back would show a value as younger than it is, and one that was fetched before a write as fetched
@@ -12,7 +12,7 @@ use model::time::Timestamp;
 /// isolate may see it advance at different moments. Such steps back are waited out, or they would add up.
 const JITTER_MILLIS: u64 = 20;
 
-/// A clock that follows the host's, and goes on from where it was when that is set back.
+/// A clock that follows the host's, and continues from where it was when that is set back.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct MonotonicClock {
     /// The latest reading of the host's clock since it was last set.

@@ -1,19 +1,22 @@
-//! The dispatcher: where a request is routed to who answers it, and the result of an effect to the part that waits for it.
+//! The dispatcher: routes a request to the part that serves it, and an I/O result to the part that waits
+//! for it.
 //!
-//! Each part owns its state, takes what else it needs, and returns effects; none knows this one. Here stands what happens between them:
-//! what a request waits for before it is served, and what a write does before it is acknowledged. Invariant: every request that
-//! begins ends in exactly one [`Response`].
+//! Each part owns its state, takes what else it needs, and returns effects; none knows the dispatcher. The
+//! dispatcher holds what happens between them: what a request awaits before it is served, and what a write
+//! does before it is acknowledged. Invariant: every request that begins ends in exactly one [`Response`].
 
 use std::rc::Rc;
 
-use crate::change::{Affected, Change};
 use crate::clock::MonotonicClock;
 use crate::engine_effects;
 use crate::explain;
 use crate::in_progress::{Pending, RequestsInProgress};
-use crate::invalidation_log::{Append, AwaitingLog, InvalidationLog, LogReply, Relearned, UNREACHED, Waking};
+use crate::invalidation::{Invalidation, InvalidationScope};
+use crate::invalidation_log::{
+    AppendAttempt, AwaitingLog, InvalidationLog, LogReply, StateReset, UNREACHABLE_NOTICE, WakeOutcome,
+};
 use crate::io::{
-    Continuation, Effect, EffectId, Incoming, IoRequest, IoResult, RequestHandle, Response, Transition, WriteBegun,
+    Continuation, Effect, EffectId, Incoming, IoRequest, IoResult, PendingWrite, RequestHandle, Response, Transition,
 };
 use crate::origin_requests;
 use crate::read_path::ReadPath;
@@ -30,10 +33,11 @@ use model::request::Priority;
 use model::time::Timestamp;
 use protocol::native::Options;
 use protocol::parsed_request::ParsedRequest;
-use telemetry::trace::Context;
+use telemetry::trace::TraceContext;
 
-/// Answers of the origin that are being read may take one in so many parts of `memory.pending_bytes` on top, whatever else waits.
-const ASSURED_PART: usize = 2;
+/// Origin responses that are being read may take one in so many parts of `memory.pending_bytes` besides,
+/// whatever else is pending.
+const RESERVED_PART: usize = 2;
 
 /// The parts of the service.
 #[derive(Debug)]
@@ -58,15 +62,15 @@ impl Dispatcher {
         }
     }
 
-    /// The time that counts: the host's as far as it never runs back, or the invalidation log's, where there is one.
+    /// The present time: the host's monotonic clock, or the invalidation log's, where there is one.
     pub(super) fn now(&mut self, host: Timestamp) -> Timestamp {
         let host = self.clock.advance(host);
         let now = self.log.as_ref().map_or(host, |log| log.now(host));
-        self.read_path.engine.marks().advance(now);
+        self.read_path.engine.invalidations_mut().advance(now);
         now
     }
 
-    /// Routes a request to who answers it.
+    /// Routes a request to the part that serves it.
     pub(super) fn begin(&mut self, incoming: Incoming<'_>, now: Timestamp) -> Transition {
         match Endpoint::of(incoming.method, incoming.path) {
             Endpoint::Feast => match origin_requests::bypass(&self.config, &incoming) {
@@ -95,7 +99,8 @@ impl Dispatcher {
         }
     }
 
-    /// Routes the result of an effect to the part that waits for it. One of a request that has ended changes nothing.
+    /// Routes the result of an effect to the part that waits for it. The result of an ended request
+    /// changes nothing.
     pub(super) fn on_io_result(
         &mut self,
         EffectId { handle, continuation }: EffectId,
@@ -108,7 +113,7 @@ impl Dispatcher {
                 let advanced = read_path.on_read(requests, handle, (tier, batch), values, now);
                 warm::advance(read_path, requests, handle, advanced, now)
             }
-            (Continuation::Call(call), IoResult::Fetched(fetched)) => {
+            (Continuation::OriginCall(call), IoResult::Fetched(fetched)) => {
                 let Some(began) = read_path.call_began(requests, handle, call) else { return Transition::default() };
                 let stamp = log.as_ref().map_or(began, |log| log.stamp(began));
                 let advanced = read_path.on_fetched(requests, handle, call, fetched, (began, stamp), now);
@@ -118,23 +123,23 @@ impl Dispatcher {
             (Continuation::Write(write), IoResult::Written(outcome)) => self.on_written(handle, write, outcome, now),
             (Continuation::Flush(tier, allowance), _) => {
                 let effects = read_path.engine.flush(tier, allowance, now);
-                Transition::behind(engine_effects::effects(handle, effects))
+                Transition::background(engine_effects::effects(handle, effects))
             }
             (Continuation::Prefetch, _) => match requests.remove(handle) {
                 Some(Pending::PrefetchScheduled { predictions, .. }) => {
-                    read_path.fetch_ahead(requests, *predictions, now)
+                    read_path.prefetch_predicted(requests, *predictions, now)
                 }
                 _ => Transition::default(),
             },
             (Continuation::Model, result) => {
-                read_path.prefetch.on_model(&mut read_path.engine, result, now);
+                read_path.prefetch.on_model_loaded(&mut read_path.engine, result, now);
                 Transition::default()
             }
             (Continuation::Forward, IoResult::Forwarded(status)) => self.on_forwarded(handle, status, now),
             (Continuation::Log, result) => self.on_log(handle, &result, now),
             (Continuation::Retry(attempt), _) => {
-                let call = log.as_mut().and_then(|log| log.append_again(handle, attempt, now));
-                Transition::behind(call.into_iter().collect())
+                let call = log.as_mut().and_then(|log| log.retry_append(handle, attempt, now));
+                Transition::background(call.into_iter().collect())
             }
             (Continuation::Registry, result) => self.on_registry(handle, &result, now),
             (Continuation::Health, result) => match requests.remove(handle) {
@@ -145,7 +150,7 @@ impl Dispatcher {
         }
     }
 
-    /// Lets a request go on since another has woken it, or a timer of its own has gone off.
+    /// Advances a request that another woke, or whose own timer fired.
     pub(super) fn wake(&mut self, handle: RequestHandle, is_timer: bool, now: Timestamp) -> Transition {
         match self.requests.remove(handle) {
             Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(handle, waiting, is_timer, now),
@@ -155,10 +160,10 @@ impl Dispatcher {
             }
             Some(Pending::AwaitingMetadata(waiting)) if is_timer => {
                 let AwaitingMetadata { mut request, context } = *waiting;
-                self.read_path.pool.rejoin(&mut request.fields);
-                self.serve_once_heard(request, &context, now)
+                self.read_path.pool.attach_lists(&mut request.fields);
+                self.serve_after_log(request, &context, now)
             }
-            Some(Pending::WarmUnread { body, context }) if is_timer => self.warm_unread(&body, *context, now),
+            Some(Pending::WarmBody { body, context }) if is_timer => self.warm_body(&body, *context, now),
             Some(other) => {
                 self.requests.insert(handle, other);
                 Transition::default()
@@ -167,33 +172,34 @@ impl Dispatcher {
         }
     }
 
-    /// Lets a reply in parts go on.
+    /// Continues a streamed reply.
     pub(super) fn resume(&mut self, handle: RequestHandle, now: Timestamp) -> Transition {
         self.read_path.resume(&mut self.requests, handle, now)
     }
 
-    /// Forgets a request whose caller is gone.
+    /// Ends a request whose caller has gone.
     pub(super) fn abandon(&mut self, handle: RequestHandle, now: Timestamp) -> Vec<RequestHandle> {
         let pending = self.requests.remove(handle);
         self.forget_bodies();
         match pending {
             Some(Pending::Rows(_)) => self.read_path.abandon(handle, now),
-            Some(Pending::Write { affected, .. }) => {
-                // Nobody will tell of the origin's answer any more, and it may have written.
-                Change::from(affected).apply(self.read_path.engine.marks(), now);
+            Some(Pending::Write { scope, .. }) => {
+                // The origin's response will not be known, and it may have written.
+                Invalidation::from(scope).apply(self.read_path.engine.invalidations_mut(), now);
                 Vec::new()
             }
             _ => Vec::new(),
         }
     }
 
-    /// Forgets answers that are being read and that nobody waits for any more.
+    /// Drops the bodies of requests that have ended.
     fn forget_bodies(&mut self) {
         let requests = &self.requests;
         self.read_path.bodies.retain(|handle| requests.is_under_way(handle));
     }
 
-    /// Forgets the requests whose host has gone silent. Those who followed one see by their own timers that its leases have run out.
+    /// Ends the requests whose host is gone. Their followers see by their own timers that their leases
+    /// have expired.
     #[inline]
     pub(super) fn sweep(&mut self, now: Timestamp) {
         if !self.requests.is_sweep_due() {
@@ -206,25 +212,25 @@ impl Dispatcher {
         self.forget_bodies();
     }
 
-    /// Makes the origin's answer to a call longer, where there is room for that and somebody waits.
+    /// Extends the body of an origin response, where there is memory and a request waits for it.
     pub(super) fn extend_body(&mut self, id: EffectId, length: usize, expected: usize) -> Option<&mut [u8]> {
         let Dispatcher { requests, read_path, .. } = self;
         if !requests.is_under_way(id.handle()) {
             return None;
         }
         let growth = read_path.bodies.growth(id, length, expected);
-        // Whoever waits for it has been admitted, so it goes before all that is yet to come. And requests that have filled what may wait, such as
-        // streams that are read slowly, can only end if they are answered.
-        let assured = read_path.config.memory.pending_bytes / ASSURED_PART;
-        let is_assured = read_path.bodies.bytes() + growth <= assured;
-        if growth > 0 && !is_assured && !read_path.has_room(requests, Priority::Critical, growth) {
+        // Its request was admitted, so it goes before all that is still to come. Requests that fill
+        // the pending memory, such as slowly read streams, can end only if they are answered.
+        let reserved = read_path.config.memory.pending_bytes / RESERVED_PART;
+        let is_reserved = read_path.bodies.bytes() + growth <= reserved;
+        if growth > 0 && !is_reserved && !read_path.has_room(requests, Priority::Critical, growth) {
             read_path.engine.note_shed();
             return None;
         }
         Some(read_path.bodies.extend(id, length, growth))
     }
 
-    /// Ends a transition: lets go of memory that few requests need, and has, once in a while, what was told be taken.
+    /// Ends a transition: trims pooled memory, and now and then schedules the telemetry to be taken.
     #[inline]
     pub(super) fn end_transition(&mut self, transition: &mut Transition, now: Timestamp) {
         self.read_path.pool.trim();
@@ -238,7 +244,7 @@ impl Dispatcher {
         }
     }
 
-    /// Where in a trace a request stands that has just come.
+    /// The trace context of a request that just came.
     fn trace(&mut self, traceparent: &str) -> Option<TraceContext> {
         let requests = &mut self.requests;
         self.read_path.answers.recorder.trace(traceparent, || requests.random())
@@ -261,42 +267,43 @@ impl Dispatcher {
             Err(refusal) => return origin_requests::refuse(&self.config, &protocol, &refusal, body),
         };
         let mut context = RequestContext { trace, ..RequestContext::new(protocol, caller.into(), now) };
-        // What is learned belongs to all callers, so who shares no rows with them teaches nothing.
+        // Prefetch belongs to all callers, so requests with rows of their own do not train it.
         if caller.is_empty() {
             context.session = self.read_path.prefetch.session(&protocol, body, incoming.session);
         }
         if self.read_path.planner.should_fetch_registry(now) {
-            return self.serve_once_learned(request, &context, now);
+            return self.serve_after_metadata(request, &context, now);
         }
-        self.serve_once_heard(request, &context, now)
+        self.serve_after_log(request, &context, now)
     }
 
-    /// Serves a request that comes when the registry is to be asked how views are keyed.
+    /// Serves a request after the registry was asked how views are keyed.
     #[cold]
-    fn serve_once_learned(
+    fn serve_after_metadata(
         &mut self,
         mut request: ParsedRequest<'_>,
         context: &RequestContext<'_>,
         now: Timestamp,
     ) -> Transition {
-        // What the registry said last still counts while it is asked again behind this request; and who finds no room to wait is
-        // served with what is known, as where the registry does not answer.
+        // The registry's last answer still counts while it is asked again in the background. A
+        // request without memory to wait is served with what is known, as where the registry does
+        // not answer.
         if self.read_path.planner.has_registry()
             || !self.read_path.has_room(&self.requests, context.priority(), request.size())
         {
-            let refresh = self.ask_registry(None, now);
-            let mut transition = self.serve_once_heard(request, context, now);
-            transition.effects.extend(refresh);
+            let revalidate = self.registry_call(None, now);
+            let mut transition = self.serve_after_log(request, context, now);
+            transition.effects.extend(revalidate);
             return transition;
         }
-        self.read_path.pool.part_from(&mut request.fields);
+        self.read_path.pool.detach_lists(&mut request.fields);
         let millis = context.protocol.half_of_deadline(&self.config, 0);
         let waiting = AwaitingMetadata { request: request.into_owned(), context: context.to_owned() };
         self.await_registry(Pending::AwaitingMetadata(Box::new(waiting)), millis, now)
     }
 
-    /// Serves a request once this isolate has heard the invalidation log late enough.
-    fn serve_once_heard(
+    /// Serves a request after this isolate has applied the invalidation log recently enough.
+    fn serve_after_log(
         &mut self,
         mut request: ParsedRequest<'_>,
         context: &RequestContext<'_>,
@@ -304,21 +311,22 @@ impl Dispatcher {
     ) -> Transition {
         let Dispatcher { config, log, requests, read_path, .. } = self;
         let Some(log) = log else { return read_path.serve(requests, request, context, now) };
-        if log.is_heard(now) {
-            let refresh = log.is_refresh_due(now).then(|| log.call(requests.next(), 0, now));
+        if log.is_up_to_date(now) {
+            let revalidate = log.is_refresh_due(now).then(|| log.call(requests.next(), 0, now));
             let mut transition = read_path.serve(requests, request, context, now);
-            transition.effects.extend(refresh);
+            transition.effects.extend(revalidate);
             return transition;
         }
         let has_room = read_path.has_room(requests, context.priority(), request.size());
         let waited = now.millis_since(context.began);
         let millis = config.l3.timeout_ms.min(context.protocol.half_of_deadline(config, waited));
         let handle = requests.next();
-        // Who finds no room to wait is served with what is known, as when the log is left alone.
+        // A request without memory to wait is served with what is known, as while the log's breaker
+        // is open.
         let Some((wait, call)) = log.enqueue(handle, has_room, millis, now) else {
             return read_path.serve(requests, request, context, now);
         };
-        read_path.pool.part_from(&mut request.fields);
+        read_path.pool.detach_lists(&mut request.fields);
         let context = RequestContext { began: log.host(context.began), ..context.to_owned() };
         let waiting = AwaitingLog { request: request.into_owned(), context, wait };
         requests.insert(handle, Pending::AwaitingLog(Box::new(waiting)));
@@ -327,7 +335,7 @@ impl Dispatcher {
         Transition::waiting(handle, effects)
     }
 
-    /// Lets a request that waits for the invalidation log look whether it may go on.
+    /// Checks whether a request that waits for the invalidation log may be served.
     fn wake_awaiting_log(
         &mut self,
         handle: RequestHandle,
@@ -337,96 +345,98 @@ impl Dispatcher {
     ) -> Transition {
         let Some(log) = &mut self.log else { return Transition::default() };
         match log.wake(handle, &waiting, is_timer, now) {
-            Waking::Serve { began } => {
+            WakeOutcome::Serve { began } => {
                 let AwaitingLog { mut request, context, .. } = *waiting;
-                self.read_path.pool.rejoin(&mut request.fields);
+                self.read_path.pool.attach_lists(&mut request.fields);
                 self.read_path.serve(&mut self.requests, request, &RequestContext { began, ..context }, now)
             }
-            Waking::Wait(call) => {
+            WakeOutcome::Wait(call) => {
                 self.requests.insert(handle, Pending::AwaitingLog(waiting));
                 Transition::waiting(handle, call.into_iter().collect())
             }
         }
     }
 
-    /// What came of a call to the invalidation log.
+    /// Applies the result of a call to the invalidation log.
     fn on_log(&mut self, handle: RequestHandle, result: &IoResult, now: Timestamp) -> Transition {
         let engine = &mut self.read_path.engine;
         let is_idle = engine.sessions() == 0;
-        let reply = self.log.as_mut().and_then(|log| log.on_reply(handle, result, engine.marks(), is_idle, now));
-        let Some(LogReply { has_heard, relearned, now, effects, woken }) = reply else {
+        let reply =
+            self.log.as_mut().and_then(|log| log.on_reply(handle, result, engine.invalidations_mut(), is_idle, now));
+        let Some(LogReply { is_answered, reset, now, effects, woken }) = reply else {
             return self.after_log(handle, false, now);
         };
-        self.relearn(relearned, now);
-        let mut transition = self.after_log(handle, has_heard, now);
+        self.reset_state(reset, now);
+        let mut transition = self.after_log(handle, is_answered, now);
         transition.effects.extend(effects);
         transition.woken.extend(woken);
         transition
     }
 
-    /// Corrects what an answer of the invalidation log has put in doubt.
-    fn relearn(&mut self, relearned: Relearned, now: Timestamp) {
-        let Relearned { back_millis, limits_marks, marks_all, forgets_rows } = relearned;
+    /// Resets what a reply of the invalidation log has put in doubt.
+    fn reset_state(&mut self, reset: StateReset, now: Timestamp) {
+        let StateReset { back_millis, clamps_invalidations, invalidates_all, clears_rows } = reset;
         if back_millis > 0 {
             self.requests.set_back(back_millis);
             self.read_path.set_back(back_millis);
         }
         let engine = &mut self.read_path.engine;
-        if limits_marks {
-            engine.marks().clamp(now);
+        if clamps_invalidations {
+            engine.invalidations_mut().clamp(now);
         }
-        if marks_all {
-            engine.marks().invalidate_all(now);
+        if invalidates_all {
+            engine.invalidations_mut().invalidate_all(now);
         }
-        if forgets_rows {
-            engine.forget();
+        if clears_rows {
+            engine.clear_rows();
         }
     }
 
-    /// Lets the request go on that made a call to the invalidation log.
-    fn after_log(&mut self, handle: RequestHandle, has_heard: bool, now: Timestamp) -> Transition {
+    /// Advances the request that made a call to the invalidation log.
+    fn after_log(&mut self, handle: RequestHandle, is_answered: bool, now: Timestamp) -> Transition {
         match self.requests.remove(handle) {
             Some(Pending::AwaitingLog(waiting)) => self.wake_awaiting_log(handle, waiting, false, now),
-            Some(Pending::WarmUnread { body, context }) => self.warm_unread(&body, *context, now),
-            Some(Pending::AwaitingLogAck { response, .. }) if has_heard => (*response).into(),
+            Some(Pending::WarmBody { body, context }) => self.warm_body(&body, *context, now),
+            Some(Pending::AwaitingLogAck { response, .. }) if is_answered => (*response).into(),
             Some(Pending::AwaitingLogAck { response, .. }) => {
                 if let Some(log) = &mut self.log {
                     log.note_unacked();
                 }
-                response.with_notice(UNREACHED).into()
+                response.with_notice(UNREACHABLE_NOTICE).into()
             }
             _ => Transition::default(),
         }
     }
 
-    /// Asks the registry, and has `waiter` wait for it for so many milliseconds.
+    /// Calls the registry, and lets `waiter` wait for it for so many milliseconds.
     fn await_registry(&mut self, waiter: Pending, millis: u64, now: Timestamp) -> Transition {
         let handle = self.requests.next();
         self.requests.insert(handle, waiter);
         let mut effects = vec![Effect::wait(handle, millis)];
-        effects.extend(self.ask_registry(Some(handle), now));
+        effects.extend(self.registry_call(Some(handle), now));
         Transition::waiting(handle, effects)
     }
 
     /// A call to the registry, for which `waiter` waits, if anybody does.
-    fn ask_registry(&mut self, waiter: Option<RequestHandle>, now: Timestamp) -> Option<Effect> {
+    fn registry_call(&mut self, waiter: Option<RequestHandle>, now: Timestamp) -> Option<Effect> {
         let io_request = registry::io_request(&self.config)?;
         let pending = Pending::Registry { waiter, began: now };
         Some(self.requests.begin(pending, Continuation::Registry, io_request, self.config.origin.timeout_ms))
     }
 
-    /// Has the planner learn, and lets the request go on that still waits for the registry.
+    /// Updates the planner, and advances the request that still waits for the registry.
     fn on_registry(&mut self, handle: RequestHandle, result: &IoResult, now: Timestamp) -> Transition {
         let pending = self.requests.remove(handle);
-        registry::learn(&mut self.read_path.planner, result, now);
+        registry::update_planner(&mut self.read_path.planner, result, now);
         match pending {
-            // Its own timer ends its wait, here as where the registry answers nothing.
+            // The request's own timer ends its wait, here as where the registry does not
+            // answer.
             Some(Pending::Registry { waiter: Some(waiter), .. }) => self.wake(waiter, true, now),
             _ => Transition::default(),
         }
     }
 
-    /// Whether the service is ready, which is for the origin to say.
+    /// Whether the service is ready, which depends on the origin.
     fn ready(&mut self, now: Timestamp) -> Transition {
         if self.config.origin.kind == OriginKind::Synthetic {
             return reply::ready().into();
@@ -441,71 +451,73 @@ impl Dispatcher {
         ))
     }
 
-    /// The origin has answered to a write, or cannot be reached.
+    /// The origin has answered a write, or cannot be reached.
     fn on_forwarded(&mut self, handle: RequestHandle, status: Option<u16>, now: Timestamp) -> Transition {
-        let (affected, kind) = match self.requests.remove(handle) {
-            Some(Pending::Write { affected, kind, began }) => {
+        let (scope, kind) = match self.requests.remove(handle) {
+            Some(Pending::Write { scope, kind, began }) => {
                 self.read_path.answers.recorder.write(began, now);
-                (affected, kind)
+                (scope, kind)
             }
-            // It took so long that it was given up as lost.
-            _ => (Affected::Everything, WriteKind::Unknown),
+            // It took so long that it counts as lost.
+            _ => (InvalidationScope::Everything, WriteKind::Unknown),
         };
         let job_millis = if kind.goes_on(status) { self.config.writes.job_seconds * 1_000 } else { 0 };
-        let change = Change { affected, job_millis };
-        change.apply(self.read_path.engine.marks(), now);
-        self.acknowledge(handle, Response::Forwarded { notice: None }, &change, now)
+        let invalidation = Invalidation { scope, job_millis };
+        invalidation.apply(self.read_path.engine.invalidations_mut(), now);
+        self.acknowledge(handle, Response::Forwarded { notice: None }, &invalidation, now)
     }
 
-    /// An operator's word that something was written past this service.
+    /// An operator says that something was written past this service.
     #[inline(never)]
     fn invalidate(&mut self, incoming: Incoming<'_>, now: Timestamp) -> Transition {
         if !incoming.is_operator {
             return reply::forbidden().into();
         }
-        match writes::change_named(&self.config, &self.read_path.planner, &incoming) {
-            Ok(affected) => {
-                let change = Change::from(affected);
-                change.apply(self.read_path.engine.marks(), now);
-                let reply = Reply::json(200, change.affected.describe().into());
+        match writes::requested_scope(&self.config, &self.read_path.planner, &incoming) {
+            Ok(scope) => {
+                let invalidation = Invalidation::from(scope);
+                invalidation.apply(self.read_path.engine.invalidations_mut(), now);
+                let reply = Reply::json(200, invalidation.scope.describe().into());
                 let handle = self.requests.next();
-                self.acknowledge(handle, Response::Reply(reply), &change, now)
+                self.acknowledge(handle, Response::Reply(reply), &invalidation, now)
             }
-            Err(refusal) => reply::refused_plainly(&refusal).into(),
+            Err(refusal) => reply::refused_as_problem(&refusal).into(),
         }
     }
 
-    /// Tells the invalidation log of a change, and only then ends the request with `end`.
+    /// Appends an invalidation to the log, and only then ends the request with `response`.
     fn acknowledge(
         &mut self,
         handle: RequestHandle,
         response: Response,
-        change: &Change,
+        invalidation: &Invalidation,
         now: Timestamp,
     ) -> Transition {
-        let Some(log) = self.log.as_mut().filter(|_| change.affected != Affected::Nothing) else {
+        let Some(log) = self.log.as_mut().filter(|_| invalidation.scope != InvalidationScope::Nothing) else {
             return response.into();
         };
-        match log.append(handle, change, now) {
-            Append::Called(call) => {
+        match log.append(handle, invalidation, now) {
+            AppendAttempt::Sent(call) => {
                 self.requests.insert(handle, Pending::AwaitingLogAck { response: Box::new(response), began: now });
                 Transition::waiting_for(call)
             }
-            Append::Unreached(retry) => Transition { effects: vec![retry], ..response.with_notice(UNREACHED).into() },
+            AppendAttempt::Deferred(retry) => {
+                Transition { effects: vec![retry], ..response.with_notice(UNREACHABLE_NOTICE).into() }
+            }
         }
     }
 
-    /// A store has answered to a write of rows.
+    /// A store has answered a write of rows.
     fn on_written(
         &mut self,
         handle: RequestHandle,
-        write: WriteBegun,
+        write: PendingWrite,
         outcome: WriteOutcome,
         now: Timestamp,
     ) -> Transition {
         let effects = self.read_path.on_written(handle, write, outcome, now);
         if write.allowance.is_some() {
-            return Transition::behind(effects);
+            return Transition::background(effects);
         }
         let mut transition =
             warm::on_written(&mut self.read_path, &mut self.requests, handle, (write.tier, outcome.failed), now);
@@ -513,14 +525,14 @@ impl Dispatcher {
         transition
     }
 
-    /// Begins to warm what a body says.
+    /// Begins to warm what a body lists.
     fn warm(&mut self, incoming: Incoming<'_>, now: Timestamp) -> Transition {
         let Incoming { body, caller, .. } = incoming;
         if !incoming.is_operator {
             return reply::forbidden().into();
         }
         if let Err(refusal) = Endpoint::Warm.check_size(&self.config, &incoming) {
-            return reply::refused_plainly(&refusal).into();
+            return reply::refused_as_problem(&refusal).into();
         }
         if !self.read_path.has_room(&self.requests, Priority::Critical, body.len()) {
             self.read_path.engine.note_shed();
@@ -529,24 +541,24 @@ impl Dispatcher {
         let trace = self.trace(incoming.traceparent);
         let context =
             RequestContext { trace, ..RequestContext::new(Protocol::Native(Options::default()), caller.into(), now) };
-        // How views are keyed, and whose clock counts, must be known before rows are made.
+        // The keys of views, and the clock that counts, must be known before rows are built.
         let planner = &mut self.read_path.planner;
         if planner.should_fetch_registry(now) && !planner.has_registry() {
-            let waiter = Pending::WarmUnread { body: body.to_vec(), context: Box::new(context.to_owned()) };
+            let waiter = Pending::WarmBody { body: body.to_vec(), context: Box::new(context.to_owned()) };
             return self.await_registry(waiter, self.config.deadlines.warm_ms / 2, now);
         }
-        self.warm_unread(body, context, now)
+        self.warm_body(body, context, now)
     }
 
-    /// Warms what a body says that has not been read yet, once the invalidation log was heard.
-    fn warm_unread(&mut self, body: &[u8], context: RequestContext<'_>, now: Timestamp) -> Transition {
+    /// Warms what an unread body lists, once the invalidation log has answered.
+    fn warm_body(&mut self, body: &[u8], context: RequestContext<'_>, now: Timestamp) -> Transition {
         let Dispatcher { config, log, requests, read_path, .. } = self;
-        if let Some(log) = log.as_mut().filter(|log| log.is_unheard()) {
+        if let Some(log) = log.as_mut().filter(|log| log.needs_first_call()) {
             let handle = requests.next();
             let left = config.deadlines.warm_ms.saturating_sub(now.millis_since(context.began));
             let call = log.call(handle, 0, now);
             let context = Box::new(context.to_owned());
-            requests.insert(handle, Pending::WarmUnread { body: body.to_vec(), context });
+            requests.insert(handle, Pending::WarmBody { body: body.to_vec(), context });
             return Transition::waiting(handle, vec![Effect::wait(handle, left / 2), call]);
         }
         let stamp = log.as_ref().map_or(now, |log| log.stamp(now));

@@ -1,8 +1,9 @@
-//! The engine's effects as the host's effects, as far as no request is needed to understand them.
+//! Translates the engine's effects into the host's, as far as no request is needed. It keeps nothing.
+//! Invariant: origin calls, which only their request can phrase, are left out.
 
-use crate::io::{Continuation, Effect, IoRequest, RequestHandle, WriteBegun};
+use crate::io::{Continuation, Effect, IoRequest, PendingWrite, RequestHandle};
 
-/// What is to be done under the name of a request; calls to the origin, which only the request knows how to make, are left out.
+/// The effects of a request; origin calls are left out.
 pub(super) fn effects(handle: RequestHandle, engine_effects: Vec<engine::EngineEffect>) -> Vec<Effect> {
     engine_effects.into_iter().filter_map(|it| effect(handle, it)).collect()
 }
@@ -14,7 +15,7 @@ pub(super) fn effect(handle: RequestHandle, engine_effect: engine::EngineEffect)
             (Continuation::Read(tier, batch), IoRequest::ReadStore { tier, shard, keys }, timeout_millis)
         }
         engine::EngineEffect::Write { tier, shard, entries, ttl_seconds, timeout_millis, allowance, began } => {
-            let write = WriteBegun { tier, rows: entries.len(), allowance, began };
+            let write = PendingWrite { tier, rows: entries.len(), allowance, began };
             let request = IoRequest::WriteStore { tier, shard, entries, ttl_seconds };
             (Continuation::Write(write), request, timeout_millis)
         }

@@ -1,6 +1,7 @@
-//! `GET /v1/predictions`: what would be fetched ahead after a request, and why.
+//! `GET /v1/predictions`: what would be prefetched after a request, and why.
 //!
-//! It asks for nothing and teaches nothing. What it tells of other entities is what others asked for, so it is for operators.
+//! It fetches nothing and trains nothing. Invariant: it is for operators only, because it shows what other
+//! callers requested.
 
 use std::borrow::Cow;
 
@@ -23,9 +24,9 @@ pub(super) fn explain(read_path: &mut ReadPath, incoming: Incoming<'_>, now: Tim
     if !incoming.is_operator {
         return reply::forbidden().into();
     }
-    match predictions(read_path, incoming.query, now) {
+    match predictions(read_path, incoming.query_string, now) {
         Ok(text) => Reply::json(200, Cow::Owned(text)).into(),
-        Err(refusal) => reply::refused_plainly(&refusal).into(),
+        Err(refusal) => reply::refused_as_problem(&refusal).into(),
     }
 }
 
@@ -35,18 +36,18 @@ fn predictions(read_path: &mut ReadPath, query: &str, now: Timestamp) -> Result<
     let (value, mut protocol) = match (named("request="), named("native=")) {
         (Some(value), _) => (value, Protocol::Feast),
         (None, Some(value)) => (value, Protocol::Native(Options::default())),
-        (None, None) => return Err(refuse("missing", "the request that is asked about is needed")),
+        (None, None) => return Err(refuse("missing", "`request` or `native` is required")),
     };
     let body = decoded(value);
     let mut call = Box::default();
     protocol.read(&read_path.config, &body, &mut call)?;
     let request = ParsedRequest { fields: call, body: body.into() };
     let PlanOutcome::Serve(plan) = read_path.planner.plan(&request, "", protocol.naming()) else {
-        return Err(refuse("value_error", "such a request is the origin's to answer, and nothing is learned from it"));
+        return Err(refuse("value_error", "such a request is passed through to the origin, and trains no predictions"));
     };
-    let ask = read_path.query(&protocol, &request, &plan)?;
+    let query = read_path.query(&protocol, &request, &plan)?;
     let mut buffer = Vec::new();
-    let (known, count) = entities(&ask, &plan.shape, &mut buffer);
+    let (known, count) = entities(&query, &plan.shape, &mut buffer);
     let known = known.get(..count).unwrap_or_default();
     let predicted = read_path.engine.predict(&plan.shape, known);
     let mut out = b"{\"predictions\":[".to_vec();
@@ -65,7 +66,7 @@ fn predictions(read_path: &mut ReadPath, query: &str, now: Timestamp) -> Result<
     Ok(out)
 }
 
-/// A prediction: what would be asked for, how probable that is, and what is decided of it.
+/// A prediction: what would be requested, how probable that is, and what is decided.
 fn describe(
     read_path: &mut ReadPath,
     prediction: &Prediction,
@@ -74,7 +75,7 @@ fn describe(
     out: &mut Vec<u8>,
 ) {
     let engine = &read_path.engine;
-    let mut decision = engine.governor().judge(prediction, engine.cost_model(), now).name();
+    let mut decision = engine.governor().decide(prediction, engine.cost_model(), now).name();
     let plan = read_path.planner.find_by_shape(|name| is_of(prediction.shape, name)).cloned();
     let asked = known.iter().find(|entity| entity.name == prediction.entity).map(|entity| entity.key);
     let key = asked.or_else(|| engine.patterns().key(prediction.entity));
@@ -95,12 +96,12 @@ fn describe(
     match made {
         Some((request, plan)) => {
             out.extend_from_slice(&request.body);
-            let ask = read_path.query(&Protocol::Feast, &request, &plan);
-            if ask.is_ok_and(|ask| read_path.engine.has_all(&ask, now)) {
+            let query = read_path.query(&Protocol::Feast, &request, &plan);
+            if query.is_ok_and(|query| read_path.engine.has_all(&query, now)) {
                 decision = "in_memory";
             }
         }
-        // Another isolate has told of it.
+        // It comes from another isolate's model.
         None => {
             put(out, "{", "}");
             decision = "unknown_view";
@@ -126,14 +127,14 @@ fn share(permille: u32) -> String {
     text
 }
 
-/// What a query says, percent-decoded; what is no code stands for itself.
+/// Percent-decodes a query string; an invalid code stands for itself.
 fn decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
-        let digit = |at: usize| char::from(*behind.get(at)?).to_digit(16);
+    while let Some((&byte, tail)) = rest.split_first() {
+        let digit = |at: usize| char::from(*tail.get(at)?).to_digit(16);
         let code = digit(0).zip(digit(1)).filter(|_| byte == b'%').map(|(high, low)| (high << 4 | low) as u8);
-        rest = if code.is_some() { behind.get(2..).unwrap_or_default() } else { behind };
+        rest = if code.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
         out.push(code.unwrap_or(if byte == b'+' { b' ' } else { byte }));
     }
     out

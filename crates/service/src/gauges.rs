@@ -1,4 +1,4 @@
-//! How the engine stands, as telemetry has it.
+//! The gauges of telemetry, from the engine's state. It changes nothing.
 
 use ::prefetch::governor::PrefetchStats;
 use config::Config;
@@ -10,7 +10,7 @@ use model::answer::Tier;
 use telemetry::figures::Decimal;
 use telemetry::snapshot::{GaugeSnapshot, L1Gauges, L2Choice, MemoryUse, PrefetchFigures, StoreFigures, TierGauges};
 
-/// How the engine stands.
+/// A snapshot of the gauges.
 pub(super) fn gauges(engine: &Engine, config: &Config, memory: MemoryUse) -> GaugeSnapshot {
     let (l1, limiter) = (engine.memory(), engine.origin_limiter());
     let hedge = engine.stores().first().and_then(|store| store.latency().quantile(950));
@@ -67,7 +67,7 @@ fn prefetch_figures(stats: &PrefetchStats) -> PrefetchFigures {
         l2_reads: stats.reads,
         origin_rows: stats.calls,
         l2_writes: stats.writes,
-        // Billionths of a dollar are told in millionths.
+        // Billionths of a dollar are reported in millionths.
         spent_usd: Decimal(stats.spent / 1_000),
         saved_usd: Decimal(stats.saved / 1_000),
         precision: share(stats.precision_permille()),

@@ -1,9 +1,9 @@
-//! The requests in progress: each by its name, for what it waits, and the memory that they take together.
+//! The requests in progress: each by its handle, with what it awaits and the memory that it takes.
 //!
-//! Knows what none of them is about. Invariants: a name is never given twice, so that a late result finds its own request or none; and
-//! one whose host has gone silent is forgotten.
+//! It knows no request's content. Invariants: a handle is never reused, so that a late result finds its
+//! own request or none; and a request whose host is gone is ended.
 
-use crate::change::Affected;
+use crate::invalidation::InvalidationScope;
 use crate::invalidation_log::AwaitingLog;
 use crate::io::{Continuation, Effect, IoRequest, RequestHandle, Response};
 use crate::registry::AwaitingMetadata;
@@ -13,36 +13,36 @@ use crate::warm_job::WarmJob;
 use crate::write_kind::WriteKind;
 use ::prefetch::patterns::Predictions;
 use config::Config;
-use engine::slab::{Held, Slab};
+use engine::slab::{Footprint, Slab};
 use model::time::Timestamp;
 
-/// For what a request waits.
+/// What a request awaits.
 #[derive(Debug)]
 pub(super) enum Pending {
-    /// For rows.
+    /// Rows.
     Rows(Box<RowRequest>),
-    /// For the registry's answer, with the request that waits for it.
+    /// The response of the registry; `waiter` is the request that waits for it.
     Registry { waiter: Option<RequestHandle>, began: Timestamp },
-    /// For the registry to tell how views are keyed, or for its own patience to end.
+    /// The keys of views from the registry, or its own timer.
     AwaitingMetadata(Box<AwaitingMetadata>),
-    /// For the origin's health.
+    /// The origin's health.
     Health { began: Timestamp },
-    /// For the answer before it to be out, to fetch ahead of the next.
+    /// The end of the answer before it, to prefetch what is predicted.
     PrefetchScheduled { predictions: Box<Predictions>, began: Timestamp },
-    /// For the origin to take a write.
-    Write { affected: Affected, kind: WriteKind, began: Timestamp },
-    /// For the invalidation log to take a write, before the request ends so.
+    /// The origin's response to a write.
+    Write { scope: InvalidationScope, kind: WriteKind, began: Timestamp },
+    /// The acknowledgement of the invalidation log, before the request ends with `response`.
     AwaitingLogAck { response: Box<Response>, began: Timestamp },
-    /// For the invalidation log's word.
+    /// A recent reply of the invalidation log.
     AwaitingLog(Box<AwaitingLog>),
-    /// For the registry or the invalidation log, before a body that warms is read.
-    WarmUnread { body: Vec<u8>, context: Box<RequestContext<'static>> },
-    /// For the stores to take what warms them.
+    /// The registry or the invalidation log, before the body of a warm-up is read.
+    WarmBody { body: Vec<u8>, context: Box<RequestContext<'static>> },
+    /// The stores' results of a warm-up's writes.
     Warm(Box<WarmJob>),
 }
 
 impl Pending {
-    /// When it began; of one that waits for the log's word, until when it waits, by the host's clock.
+    /// When it began; of one that awaits the log, its deadline by the host's clock.
     fn began(&mut self) -> &mut Timestamp {
         match self {
             Pending::Rows(rows) => &mut rows.context.began,
@@ -54,7 +54,7 @@ impl Pending {
             | Pending::Write { began, .. }
             | Pending::PrefetchScheduled { began, .. }
             | Pending::AwaitingLogAck { began, .. } => began,
-            Pending::WarmUnread { context, .. } => &mut context.began,
+            Pending::WarmBody { context, .. } => &mut context.began,
         }
     }
 
@@ -63,28 +63,29 @@ impl Pending {
         match self {
             Pending::Rows(rows) if rows.job.is_some() => config.deadlines.warm_ms,
             Pending::Warm(_) => config.deadlines.warm_ms,
-            // Its end is waited for though its caller is told that it is late.
+            // The origin's response is awaited although the caller has been told of the
+            // timeout.
             Pending::Write { kind, .. } => 2 * kind.timeout_millis(config),
             _ => 0,
         }
     }
 }
 
-/// What each takes in the table beside what it holds, in bytes.
+/// The overhead of a table entry, in bytes.
 const PENDING_OVERHEAD: usize = size_of::<Pending>() + 64;
 
-/// What those take that hold nothing of their caller's, in bytes: predictions, or a short reply.
+/// The estimate for entries without data of their caller, in bytes: predictions, or a short reply.
 const SMALL_BYTES: usize = 512;
 
-impl Held for Pending {
-    fn held_bytes(&self) -> usize {
+impl Footprint for Pending {
+    fn footprint(&self) -> usize {
         let held = match self {
-            Pending::Rows(rows) => rows.held_bytes(),
-            Pending::AwaitingMetadata(waiting) => waiting.held_bytes(),
-            Pending::WarmUnread { body, context } => body.capacity() + context.caller.len(),
-            Pending::Write { affected, .. } => affected.held_bytes(),
-            Pending::AwaitingLog(waiting) => waiting.held_bytes(),
-            Pending::Warm(job) => job.held_bytes(),
+            Pending::Rows(rows) => rows.footprint(),
+            Pending::AwaitingMetadata(waiting) => waiting.footprint(),
+            Pending::WarmBody { body, context } => body.capacity() + context.caller.len(),
+            Pending::Write { scope, .. } => scope.footprint(),
+            Pending::AwaitingLog(waiting) => waiting.footprint(),
+            Pending::Warm(job) => job.footprint(),
             Pending::Registry { .. }
             | Pending::Health { .. }
             | Pending::PrefetchScheduled { .. }
@@ -93,35 +94,35 @@ impl Held for Pending {
         PENDING_OVERHEAD + held
     }
 
-    fn enter(&self) -> usize {
+    fn acquire_shared(&self) -> usize {
         let Pending::Rows(rows) = self else { return 0 };
         let plan = &rows.plan;
         if plan.pending.replace(plan.pending.get() + 1) == 0 { plan.size() } else { 0 }
     }
 
-    fn leave(&self) -> usize {
+    fn release_shared(&self) -> usize {
         let Pending::Rows(rows) = self else { return 0 };
         let plan = &rows.plan;
         if plan.pending.replace(plan.pending.get().saturating_sub(1)) == 1 { plan.size() } else { 0 }
     }
 }
 
-/// How many names are given between two looks for requests that were lost.
+/// How many handles are issued between two sweeps for lost requests.
 const SWEEP_EVERY: u64 = 64;
 
-/// What a request may take beside its stores and its origin before it counts as lost, in milliseconds.
+/// What a request may take besides its stores and its origin before it counts as lost, in milliseconds.
 const SLACK_MILLIS: u64 = 10_000;
 
 /// The requests in progress.
 #[derive(Debug)]
 pub(super) struct RequestsInProgress {
     pending: Slab<Pending>,
-    /// The last number that was given.
+    /// The last issued number.
     last: u64,
     seed: u64,
-    /// At which number it is next looked for requests that are lost.
+    /// At which number the next sweep is due.
     sweep_at: u64,
-    /// Those that were overdue when it was last looked, and when that was.
+    /// The requests that were overdue at the last sweep, and when that was.
     suspects: Vec<u64>,
     suspected_at: Timestamp,
 }
@@ -138,19 +139,19 @@ impl RequestsInProgress {
         }
     }
 
-    /// A name for a request.
+    /// A new handle.
     pub(super) fn next(&mut self) -> RequestHandle {
         self.last += 1;
         RequestHandle(self.last)
     }
 
-    /// A number that is hard to foresee from outside.
+    /// A random number.
     pub(super) fn random(&mut self) -> u64 {
         self.last += 1;
         mix(self.seed, self.last)
     }
 
-    /// A name to be told to the caller of a request who gave none.
+    /// A request id for a caller who gave none.
     pub(super) fn request_id(&mut self) -> String {
         format!("fe-{:016x}", self.random())
     }
@@ -163,7 +164,7 @@ impl RequestsInProgress {
         self.pending.remove(handle.0)
     }
 
-    /// Takes a request that waits for rows; any other stays where it is.
+    /// Takes a request that awaits rows; any other stays.
     pub(super) fn take_rows(&mut self, handle: RequestHandle) -> Option<Box<RowRequest>> {
         match self.pending.remove(handle.0)? {
             Pending::Rows(rows) => Some(rows),
@@ -174,7 +175,7 @@ impl RequestsInProgress {
         }
     }
 
-    /// Takes a job that waits for stores; anything else stays where it is.
+    /// Takes a warm-up that awaits stores; anything else stays.
     pub(super) fn take_job(&mut self, handle: RequestHandle) -> Option<Box<WarmJob>> {
         match self.pending.remove(handle.0)? {
             Pending::Warm(job) => Some(job),
@@ -185,12 +186,12 @@ impl RequestsInProgress {
         }
     }
 
-    /// The request, where it waits for rows.
+    /// The request, if it awaits rows.
     pub(super) fn rows(&self, handle: RequestHandle) -> Option<&RowRequest> {
         if let Some(Pending::Rows(rows)) = self.pending.get(handle.0) { Some(rows) } else { None }
     }
 
-    /// Has one wait, under a name of its own, for what is then done for it.
+    /// Inserts a pending entry under a new handle, and returns the effect that it awaits.
     pub(super) fn begin(
         &mut self,
         pending: Pending,
@@ -216,10 +217,10 @@ impl RequestsInProgress {
         self.pending.bytes()
     }
 
-    /// Puts their beginnings back by so many milliseconds: the clock that they began by was ahead.
+    /// Shifts all times back by so many milliseconds, after a clock that was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
         for pending in self.pending.values_mut() {
-            // What goes by the host's clock stays as it is, since that is not put back.
+            // Times of the host's clock stay.
             if !matches!(pending, Pending::AwaitingLog(_)) {
                 let began = pending.began();
                 *began = began.minus(millis);
@@ -228,17 +229,17 @@ impl RequestsInProgress {
         self.suspected_at = self.suspected_at.minus(millis);
     }
 
-    /// Whether it is to be looked for those that are lost.
+    /// Whether a sweep is due.
     #[inline]
     pub(super) fn is_sweep_due(&self) -> bool {
         self.last >= self.sweep_at
     }
 
-    /// Those whose host has gone silent: a runtime drops the work of a caller who hangs up, and tells no one. `host` is what the host's
-    /// clock shows.
+    /// The requests whose host is gone: a runtime drops the work of a caller who hangs up, and reports
+    /// nothing. `host` is the host's clock.
     ///
-    /// One that is overdue is only suspected at first. Where the clock has gone ahead, all that is under way is overdue at once, and its
-    /// host still has its timers to tell of.
+    /// An overdue request is only suspected at first. After a clock jump ahead all requests are
+    /// overdue at once, and their hosts still have timers to fire.
     #[inline(never)]
     pub(super) fn lost(&mut self, config: &Config, host: Timestamp, now: Timestamp) -> Vec<RequestHandle> {
         self.sweep_at = self.last + SWEEP_EVERY;
@@ -246,11 +247,11 @@ impl RequestsInProgress {
             return Vec::new();
         }
         let Config { l2, l3, origin, .. } = config;
-        let patience = 2 * (l2.timeout_ms + l3.timeout_ms + origin.timeout_ms) + SLACK_MILLIS;
+        let allowed_millis = 2 * (l2.timeout_ms + l3.timeout_ms + origin.timeout_ms) + SLACK_MILLIS;
         let is_overdue = |pending: &mut Pending| {
-            let patience = patience + pending.extra_millis(config);
+            let allowed_millis = allowed_millis + pending.extra_millis(config);
             let now = if matches!(pending, Pending::AwaitingLog(_)) { host } else { now };
-            now.millis_since(*pending.began()) > patience
+            now.millis_since(*pending.began()) > allowed_millis
         };
         let mut overdue: Vec<u64> = self.pending.iter().map(|(number, _)| number).collect();
         overdue.retain(|number| self.pending.get_mut(*number).is_some_and(is_overdue));
@@ -273,7 +274,7 @@ fn mix(seed: u64, number: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// What is found lost at `now`, once as many names were given as there are between two looks.
+    /// What is lost at `now`, after as many handles as there are between two sweeps.
     fn lost(requests: &mut RequestsInProgress, now: u64) -> Vec<RequestHandle> {
         for _ in 0..SWEEP_EVERY {
             requests.next();
@@ -281,18 +282,18 @@ mod tests {
         requests.lost(&Config::default(), Timestamp(now), Timestamp(now))
     }
 
-    fn patience() -> u64 {
+    fn allowed_millis() -> u64 {
         let Config { l2, l3, origin, .. } = Config::default();
         2 * (l2.timeout_ms + l3.timeout_ms + origin.timeout_ms) + SLACK_MILLIS
     }
 
     #[test]
-    fn a_request_is_lost_that_is_overdue_at_two_looks() {
+    fn a_request_that_is_overdue_at_two_sweeps_is_lost() {
         let mut requests = RequestsInProgress::new(1);
         let [silent, later] = [requests.next(), requests.next()];
         requests.insert(silent, Pending::Health { began: Timestamp(0) });
         requests.insert(later, Pending::Health { began: Timestamp(SLACK_MILLIS) });
-        let overdue_at = patience() + 1;
+        let overdue_at = allowed_millis() + 1;
         assert_eq!(lost(&mut requests, overdue_at), [], "it is suspected");
         assert_eq!(lost(&mut requests, overdue_at + SLACK_MILLIS - 1), [], "it is too soon for another look");
         assert_eq!(lost(&mut requests, overdue_at + SLACK_MILLIS), [silent]);
@@ -301,11 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn what_warms_has_the_time_of_its_job_besides() {
+    fn a_warm_up_has_the_time_of_its_job_besides() {
         let mut requests = RequestsInProgress::new(1);
         let job = requests.next();
         requests.insert(job, Pending::Warm(Box::new(WarmJob::new(Vec::new(), 0, Timestamp(0)))));
-        let overdue_at = patience() + Config::default().deadlines.warm_ms + 1;
+        let overdue_at = allowed_millis() + Config::default().deadlines.warm_ms + 1;
         assert_eq!(lost(&mut requests, overdue_at - 1), []);
         assert_eq!(lost(&mut requests, overdue_at - 1 + SLACK_MILLIS), []);
         assert_eq!(lost(&mut requests, overdue_at - 1 + 2 * SLACK_MILLIS), [job]);
@@ -317,8 +318,8 @@ mod tests {
         let request = requests.next();
         requests.insert(request, Pending::Health { began: Timestamp(1_000_000) });
         requests.set_back(900_000);
-        assert_eq!(lost(&mut requests, 100_000 + patience()), []);
-        assert_eq!(lost(&mut requests, 100_000 + patience() + SLACK_MILLIS), []);
+        assert_eq!(lost(&mut requests, 100_000 + allowed_millis()), []);
+        assert_eq!(lost(&mut requests, 100_000 + allowed_millis() + SLACK_MILLIS), []);
         assert!(requests.is_under_way(request));
     }
 }

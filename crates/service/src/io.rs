@@ -1,4 +1,5 @@
-//! What passes between the service and its host: requests in, effects out, results in, responses out.
+//! What passes between the service and its host: requests, effects, results, responses. Each effect names
+//! the continuation that its result goes to. Invariant: nothing here does I/O.
 //!
 //! Each effect names the part of the service that its result goes to.
 
@@ -16,8 +17,8 @@ pub struct Incoming<'a> {
     pub method: &'a str,
     /// The path, without the query.
     pub path: &'a str,
-    /// The query behind it, without the `?`.
-    pub query: &'a str,
+    /// The query string, without the `?`.
+    pub query_string: &'a str,
     /// The whole body; empty where it is longer than [`Service::body_limit`](crate::Service::body_limit).
     pub body: &'a [u8],
     /// Whether it is longer.
@@ -26,33 +27,33 @@ pub struct Incoming<'a> {
     pub has_authorization: bool,
     /// The caller's trace, as W3C's `traceparent` has it; empty where there is none.
     pub traceparent: &'a str,
-    /// Whether the caller has shown that it may operate this service.
+    /// Whether the caller has the scope `admin`.
     pub is_operator: bool,
     /// Whether the caller accepts `application/x-ndjson`.
     pub accepts_lines: bool,
-    /// Whose rows it is served: what it is known by, where what it reads is for it alone; empty where all callers share.
+    /// The caller's identity, where its rows are isolated; empty where all callers share rows.
     pub caller: &'a str,
     /// What the header `featheredge-session` says.
     pub session: Option<&'a str>,
 }
 
-/// What a request needs to be allowed.
+/// The scope that a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthScope {
     /// Nothing.
-    Nothing,
-    /// To read features, and what the origin tells of itself.
+    Public,
+    /// To read features, and the origin's own endpoints.
     Read,
     /// To write rows.
     Write,
-    /// Everything else: to say what is cached, and whatever the origin does besides.
+    /// Everything else: invalidation, warming, and unknown writes.
     Admin,
 }
 
-/// Something for the host to do. Effects of one transition are to be performed at the same time.
+/// An effect for the host to perform. The effects of one transition are performed in parallel.
 #[derive(Debug)]
 pub struct Effect {
-    /// What to tell the result under.
+    /// The name to report the result under.
     pub id: EffectId,
     /// What to do.
     pub request: IoRequest,
@@ -92,18 +93,18 @@ impl EffectId {
     }
 }
 
-/// Names a request under way.
+/// Names a request in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestHandle(pub(super) u64);
 
 impl RequestHandle {
-    /// The number that a host may know the request by.
+    /// Its number, for the host.
     #[must_use]
     pub fn number(self) -> u64 {
         self.0
     }
 
-    /// The request of that number; a number that was never given names no request.
+    /// The handle of that number; an unissued number names no request.
     #[must_use]
     pub fn from_number(number: u64) -> RequestHandle {
         RequestHandle(number)
@@ -117,8 +118,8 @@ impl RequestHandle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Continuation {
     Read(Tier, u32),
-    Call(u32),
-    Write(WriteBegun),
+    OriginCall(u32),
+    Write(PendingWrite),
     Wake,
     Flush(Tier, WriteAllowance),
     Registry,
@@ -131,17 +132,17 @@ pub(super) enum Continuation {
     Records,
 }
 
-/// A write to a store under way.
+/// A store write in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct WriteBegun {
+pub(super) struct PendingWrite {
     pub(super) tier: Tier,
     pub(super) rows: usize,
-    /// How many rows its request may write after these; `None` where it begins no other batch.
+    /// How many rows its request may write after these; `None` where no other batch follows.
     pub(super) allowance: Option<WriteAllowance>,
     pub(super) began: Timestamp,
 }
 
-/// What a host can be told to do.
+/// An I/O request for the host.
 #[derive(Debug)]
 pub enum IoRequest {
     /// Read these keys from a store in one bulk operation.
@@ -161,37 +162,40 @@ pub enum IoRequest {
         shard: u32,
         /// Each row's key and stored form.
         entries: Vec<(StoreKey, Vec<u8>)>,
-        /// How long the store shall keep them, in seconds.
+        /// The rows' time to live in the store, in seconds.
         ttl_seconds: u64,
     },
     /// Make this HTTP request.
     Fetch(OriginRequest),
-    /// Pass the request to the origin as it came, and keep what it answers for [`Response::Forwarded`]. Its end is to be told with
-    /// [`IoResult::Forwarded`], though the effect's timeout is over, at which the caller is told so, or the caller has gone.
+    /// Pass the request through to the origin, and keep its response for [`Response::Forwarded`]. The
+    /// end is reported by [`IoResult::Forwarded`], even after the effect's timeout, at which the
+    /// caller gets 504, or after the caller has gone.
     Forward {
         /// The origin's base URL.
         base: String,
         /// Why.
         bypass: Bypass,
     },
-    /// Wait this long, in milliseconds, then call [`Service::synthesize`] with the body and tell the result.
+    /// Wait this long, in milliseconds, then call [`Service::synthesize`] with the body and report the
+    /// result.
     Synthesize {
         /// How long the built-in origin takes.
         delay_millis: u64,
         /// The request.
         body: Vec<u8>,
     },
-    /// Append marks to the invalidation log, or none, and ask what came after those that are known here.
+    /// Append entries, or none, to the invalidation log, and read the entries after the last one known
+    /// here.
     Log {
         /// An [`invalidation_log::Append`] in bytes, to be answered by an [`invalidation_log::Appended`].
         request: Vec<u8>,
     },
-    /// After as long as the effect says, give what `Service::take_records` gives to the aggregator, though the request may be over;
-    /// then tell [`IoResult::Waited`].
+    /// After the effect's timeout, pass `Service::take_records` to the aggregator, even if the request
+    /// is over; then report [`IoResult::Waited`].
     Records,
-    /// Do nothing for as long as the effect says, then tell [`IoResult::Waited`].
+    /// Wait for the effect's timeout, then report [`IoResult::Waited`].
     Wait {
-        /// Whether it is of use once its request is over; if not, it may be dropped then.
+        /// Whether it outlives its request; if not, it may be dropped when that ends.
         outlives_request: bool,
     },
 }
@@ -220,12 +224,10 @@ pub enum IoResult {
     Written(WriteOutcome),
     /// Of a request to the origin.
     Fetched(Result<OriginReply, FetchFailure>),
-    /// Of a request that was passed on: the origin has begun to answer with this status; 502 where it cannot, and none where it certainly
-    /// never got the request.
+    /// Of a passed-through request: the status of the origin's response; 502 where the origin did not
+    /// answer, and `None` where it certainly never got the request.
     Forwarded(Option<u16>),
-    /// Of a call to the invalidation log: in numbers of eight bytes, little-endian, its clock in milliseconds, the number of its
-    /// last mark, the number and the time of the last mark that it had to drop before its time, and its epoch, which is never 0;
-    /// then for each mark its time, its length and itself.
+    /// Of a call to the invalidation log: an [`invalidation_log::Appended`] in bytes.
     Logged(Option<Vec<u8>>),
     /// Of a wait.
     Waited,
@@ -251,49 +253,50 @@ pub enum FetchFailure {
     Unreachable,
     /// More than `max_bytes`.
     TooLarge,
-    /// More than there was memory for, beside what else waits.
+    /// More than there is memory for.
     NoRoom,
-    /// In a content coding that cannot be undone here.
+    /// In an unsupported content coding.
     Encoded {
         /// What its `Content-Encoding` says.
         coding: String,
     },
 }
 
-/// How a request goes on.
+/// The transition of a request: what to do next.
 #[derive(Debug, Default)]
 pub struct Transition {
-    /// The request's name, while it is under way; a request that has ended may go on behind its reply.
+    /// The request's handle, while it is in progress; an answered request may continue in the
+    /// background.
     pub handle: Option<RequestHandle>,
-    /// What is to be done now.
+    /// The effects to perform now.
     pub effects: Vec<Effect>,
-    /// The next part of a reply that goes out in parts, before the end. No more comes, but for what ends the reply, until the
-    /// host has called [`resume`](crate::Service::resume).
+    /// The next chunk of a streamed reply. No more follows, except the last, until the host calls
+    /// [`resume`](crate::Service::resume).
     pub chunk: Option<Chunk>,
-    /// How the request ends, once it does. Orders that are left then are to be performed behind the reply.
+    /// The response, once the request ends. Remaining effects are then performed in the background.
     pub response: Option<Response>,
-    /// Other requests that may go on now: [`wake`](crate::Service::wake) is to be called for each, from where that
-    /// request itself is served.
+    /// Other requests that may advance: call [`wake`](crate::Service::wake) for each, in that
+    /// request's own context.
     pub woken: Vec<RequestHandle>,
 }
 
 impl Transition {
-    /// A request that waits, with what is to be done for it.
+    /// A waiting request with its effects.
     pub(super) fn waiting(handle: RequestHandle, effects: Vec<Effect>) -> Transition {
         Transition { handle: Some(handle), effects, ..Transition::default() }
     }
 
-    /// A request that waits for what is to be done for it.
+    /// A request that waits for this effect.
     pub(super) fn waiting_for(effect: Effect) -> Transition {
         Transition::waiting(effect.id.handle, vec![effect])
     }
 
-    /// What is to be done for nobody who waits.
-    pub(super) fn behind(effects: Vec<Effect>) -> Transition {
+    /// Background effects.
+    pub(super) fn background(effects: Vec<Effect>) -> Transition {
         Transition { effects, ..Transition::default() }
     }
 
-    /// Whether there is nothing to do but what its end says.
+    /// Whether there is nothing to do besides its response.
     #[must_use]
     pub fn has_all_features(&self) -> bool {
         self.handle.is_none() && self.effects.is_empty() && self.woken.is_empty() && self.chunk.is_none()
@@ -312,10 +315,10 @@ impl From<Response> for Transition {
     }
 }
 
-/// A part of a reply.
+/// A chunk of a streamed reply.
 #[derive(Debug)]
 pub struct Chunk {
-    /// Before the first part: the reply's status and headers. Its own body is empty.
+    /// With the first chunk: the reply's status and headers. Its own body is empty.
     pub head: Option<Reply>,
     /// The bytes.
     pub bytes: Vec<u8>,
@@ -326,21 +329,22 @@ pub struct Chunk {
 pub enum Response {
     /// With this reply.
     Reply(Reply),
-    /// With whatever the origin answers to the request as it came, streamed through.
+    /// With the origin's response to the passed-through request, streamed.
     Forward {
         /// The origin's base URL.
         base: String,
         /// Why.
         bypass: Bypass,
-        /// What is left until the request's deadline, in milliseconds: by then the last of the answer is out, or the request ends.
+        /// What remains of the request's deadline, in milliseconds: by then the response must have
+        /// ended.
         timeout_millis: u64,
     },
-    /// With what came of [`IoRequest::Forward`].
+    /// With the result of [`IoRequest::Forward`].
     Forwarded {
         /// A header to add to it, by name and value.
         notice: Option<(&'static str, &'static str)>,
     },
-    /// With the chunks that were given: this transition's is the last.
+    /// With the chunks that were sent: this transition's is the last.
     Streamed,
     /// With a file of the page.
     Asset,

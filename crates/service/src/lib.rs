@@ -1,9 +1,44 @@
-//! The service: bytes in, effects out, results in, a reply out.
+//! The service: requests in, effects out, results in, responses out.
 //!
-//! Stands between the protocols, which know JSON, and the engine, which knows rows. It does no I/O and reads no clock, so
-//! the same service runs in a Worker, in Node, in a browser and in a simulation. It is made of parts, each of which owns its
-//! state and returns effects; a dispatcher stands between them. Invariant: every request that begins ends in exactly one
-//! [`Response`], and what is all in L1 ends within [`Service::begin`].
+//! It stands between the protocols, which know JSON, and the engine, which knows rows. It does no I/O and
+//! reads no clock, so the same service runs in a Worker, in Node, in a browser and in a simulation. A
+//! dispatcher routes between its parts, each of which owns its state and returns effects. Invariant: every
+//! request that begins ends in exactly one [`Response`], and a request whose rows are all in L1 ends
+//! within [`Service::begin`].
+//!
+//! The host performs each [`Effect`] and reports its [`IoResult`]. Here the stores are empty and the built-in origin answers:
+//!
+//! ```
+//! use config::Config;
+//! use featheredge_service::{Incoming, IoRequest, IoResult, Response, Service, Transition, WriteOutcome};
+//! use model::time::Timestamp;
+//!
+//! let mut service = Service::new(Config::default(), 7);
+//! let body = br#"{"features":["driver_stats:trips"],"entities":{"driver_id":[1001]}}"#;
+//! let incoming = Incoming { method: "POST", path: "/get-online-features", body, ..Incoming::default() };
+//! let now = Timestamp(1_795_420_800_000);
+//!
+//! // A miss: the request waits, and its effects say for what.
+//! let Transition { mut effects, mut response, .. } = service.begin(incoming, now);
+//! assert!(response.is_none());
+//! while let Some(effect) = effects.pop() {
+//!     let result = match effect.request {
+//!         IoRequest::ReadStore { keys, .. } => IoResult::Read(Ok(vec![None; keys.len()])),
+//!         IoRequest::Synthesize { body, .. } => IoResult::Fetched(Ok(service.synthesize(&body, now))),
+//!         IoRequest::WriteStore { .. } => IoResult::Written(WriteOutcome::default()),
+//!         // Timers and telemetry.
+//!         _ => continue,
+//!     };
+//!     let next = service.complete(effect.id, result, now);
+//!     effects.extend(next.effects);
+//!     response = response.or(next.response);
+//! }
+//! assert!(matches!(response, Some(Response::Reply(reply)) if reply.status() == 200));
+//!
+//! // A hit in L1: one call.
+//! let hit = service.begin(incoming, now);
+//! assert!(matches!(hit.response, Some(Response::Reply(reply)) if reply.status() == 200));
+//! ```
 
 use config::Config;
 use engine::Engine;
@@ -14,13 +49,13 @@ use telemetry::sla;
 
 mod answers;
 mod bypass;
-mod change;
 mod clock;
 mod dispatch;
 mod engine_effects;
 mod explain;
 mod gauges;
 mod in_progress;
+mod invalidation;
 mod invalidation_log;
 mod io;
 mod memory;
@@ -74,17 +109,17 @@ impl Service {
         Service { dispatcher: Dispatcher::new(config, seed) }
     }
 
-    /// How many bytes of a request's body are to be read for [`Service::begin`]; of a longer one it is told
-    /// [that it is](Incoming::is_over_limit). 0 where the body is not looked at here.
+    /// How many bytes of a request's body [`Service::begin`] needs; of a longer body it needs to know
+    /// [that it is longer](Incoming::is_over_limit). 0 where the body is not read here.
     #[must_use]
     pub fn body_limit(&self, method: &str, path: &str) -> usize {
         Endpoint::of(method, path).body_limit(self.config())
     }
 
-    /// What a request needs to be allowed. What may write, and is not known here, only an operator may ask of the origin.
+    /// The scope that a request needs. An unknown request that may write needs `admin`.
     #[must_use]
-    pub fn right(method: &str, path: &str) -> AuthScope {
-        routes::right(method, path)
+    pub fn auth_scope(method: &str, path: &str) -> AuthScope {
+        routes::auth_scope(method, path)
     }
 
     /// Begins a request at `now`.
@@ -104,37 +139,39 @@ impl Service {
         })
     }
 
-    /// Tells the result of an effect, at `now`. That of a request which has ended changes nothing.
+    /// Applies the result of an effect, at `now`. The result of an ended request changes nothing.
     pub fn complete(&mut self, id: EffectId, result: IoResult, now: Timestamp) -> Transition {
-        // An answer that broke off is of no use.
+        // A response that broke off is of no use.
         self.take_body(id);
         self.transition(now, |dispatcher, now| dispatcher.on_io_result(id, result, now))
     }
 
-    /// Makes the origin's answer to a call longer by `length` bytes, which are then to be written, of `expected` ones that are still to come
-    /// where that is known. Without room for them, or where nobody waits for the answer any more, there are none.
+    /// Extends the body of the origin's response to a call by `length` bytes, which the host then
+    /// writes; `expected` bytes are still to come, where that is known. `None` without memory for
+    /// them, or where no request waits for the response any more.
     pub fn extend_body(&mut self, id: EffectId, length: usize, expected: usize) -> Option<&mut [u8]> {
         self.dispatcher.extend_body(id, length, expected)
     }
 
-    /// The origin's answer to a call as it was written, to be told of by [`Service::complete`].
+    /// Takes the body of the origin's response to a call as it was written, for [`Service::complete`].
     pub fn take_body(&mut self, id: EffectId) -> Vec<u8> {
         self.dispatcher.read_path.bodies.take(id)
     }
 
-    /// Lets a request go on that an earlier transition named among the [`woken`](Transition::woken).
+    /// Advances a request that an earlier transition named in [`woken`](Transition::woken).
     pub fn wake(&mut self, handle: RequestHandle, now: Timestamp) -> Transition {
         let now = self.dispatcher.now(now);
         self.dispatcher.wake(handle, false, now)
     }
 
-    /// Lets a reply in parts go on: its reader has taken the last [`chunk`](Transition::chunk), or there is room for more.
+    /// Continues a streamed reply: its reader has taken the last [`chunk`](Transition::chunk), or has
+    /// room for more.
     pub fn resume(&mut self, handle: RequestHandle, now: Timestamp) -> Transition {
         let now = self.dispatcher.now(now);
         self.dispatcher.resume(handle, now)
     }
 
-    /// Forgets a request whose caller is gone, and does nothing more for it; others may go on in its place.
+    /// Ends a request whose caller has gone. Returns the requests that may advance in its place.
     pub fn abandon(&mut self, handle: RequestHandle, now: Timestamp) -> Vec<RequestHandle> {
         let now = self.dispatcher.now(now);
         self.dispatcher.abandon(handle, now)
@@ -146,15 +183,15 @@ impl Service {
         origin_requests::synthesize(self.config(), body, now)
     }
 
-    /// Takes back the memory of a reply that was sent, for the next.
+    /// Takes back the memory of a sent reply, for the next.
     pub fn recycle(&mut self, reply: Reply) {
         if let Some(buffer) = reply.into_buffer() {
-            self.dispatcher.read_path.pool.give_buffer(buffer);
+            self.dispatcher.read_path.pool.recycle_buffer(buffer);
         }
     }
 
-    /// Has what waits to be written no longer wait for its time: the host is about to end. It ends the
-    /// [waits](IoRequest::Wait) that outlive their requests, and performs the effects that come then.
+    /// Ends all write intervals, because the host is about to stop. The host then ends the
+    /// [waits](IoRequest::Wait) that outlive their requests, and performs the effects that follow.
     pub fn close(&mut self) {
         self.dispatcher.read_path.engine.close();
     }
@@ -168,7 +205,7 @@ impl Service {
     }
 }
 
-/// What it is, and how it stands.
+/// Its configuration and its state.
 impl Service {
     /// The configuration.
     #[must_use]
@@ -176,49 +213,49 @@ impl Service {
         &self.dispatcher.config
     }
 
-    /// Has nobody who does not know `secret` foresee which shard of the storage tier a row is in. To be called before anything is asked.
+    /// Hashes keys to shards of the storage tier with a secret. To be called before any request.
     pub fn hide_shards(&mut self, secret: &str) {
         self.dispatcher.read_path.engine.hide_shards(secret);
     }
 
-    /// The engine, to look at.
+    /// The engine.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.dispatcher.read_path.engine
     }
 
-    /// Whether a request is under way, be it behind its reply.
+    /// Whether a request is in progress, possibly in the background.
     #[must_use]
     pub fn is_under_way(&self, handle: RequestHandle) -> bool {
         self.dispatcher.requests.is_under_way(handle)
     }
 
-    /// How many requests are under way.
+    /// How many requests are in progress.
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.dispatcher.requests.len()
     }
 
-    /// What each share of the memory takes now.
+    /// The use of each share of the memory.
     #[must_use]
     pub fn memory(&self) -> MemoryUse {
         memory::account(&self.dispatcher.read_path, &self.dispatcher.requests)
     }
 
-    /// What passed between this isolate and the invalidation log, where there is one.
+    /// The counts of the invalidation log, where there is one.
     #[must_use]
     pub fn log_counts(&self) -> Option<InvalidationLogCounts> {
         self.dispatcher.log.as_ref().map(InvalidationLog::counts)
     }
 
-    /// What was told since this was last called, and how the engine stands: a batch for the aggregator.
+    /// Takes the telemetry since the last call, with the gauges: a batch for the aggregator.
     pub fn take_records(&mut self, now: Timestamp) -> Batch {
         let now = self.dispatcher.now(now);
         let gauges = gauges::gauges(self.engine(), self.config(), self.memory());
         self.dispatcher.read_path.answers.recorder.take(gauges, now)
     }
 
-    /// Keeps what the aggregator says of the isolate's service level, for the answers from now on.
+    /// Sets the isolate's SLO status, for the answers from now on.
     pub fn set_sla_status(&mut self, status: sla::Status) {
         self.dispatcher.read_path.answers.sla_status = status;
     }

@@ -1,20 +1,21 @@
-//! Answers of the origin that are being read: the host makes them longer and writes them part by part, so that an answer is in memory once. One
-//! whose length is known has a place of just that length.
+//! Bodies of origin responses that are being read. The host extends them and writes them part by part, so
+//! a body is in memory once. One of known length gets a buffer of just that length.
 //!
-//! Knows no request, and not what the bytes mean. Invariants: what is reserved counts among what waits; a body is forgotten with its effect, or
-//! with a request whose host has gone silent.
+//! It knows no request and no format. Invariants: reserved bytes count as pending; a body is dropped with
+//! its effect, or with a request whose host is gone.
 
 use crate::io::{EffectId, RequestHandle};
 
-/// The bodies by the calls that they answer, each in the pieces that it came in. They are few: as many as there are calls under way.
+/// The bodies by effect, each in its pieces. There are few: as many as calls in progress.
 #[derive(Debug, Default)]
 pub(super) struct OriginBodies {
     bodies: Vec<(EffectId, Vec<Vec<u8>>)>,
     bytes: usize,
 }
 
-/// How large the first piece of an answer of unknown length is, in bytes, and how large the later ones are at the most. Each is as large as all
-/// before it together: a piece that would grow in its place would leave a hole of its size behind each time.
+/// The size of the first piece of a response of unknown length, and the largest size of a later one, in
+/// bytes. Each piece is as large as all before it together, since growing a piece in place would leave a
+/// hole of its size each time.
 const FIRST_PIECE: usize = 16 << 10;
 const LARGEST_PIECE: usize = 1 << 20;
 
@@ -24,8 +25,8 @@ impl OriginBodies {
         self.bytes
     }
 
-    /// How large a piece a body needs to be longer by `length` bytes, of `expected` ones that are still to come where that is known; 0 where
-    /// its last piece has room for them.
+    /// The size of the piece that a body needs for `length` more bytes, of `expected` that are still
+    /// to come where that is known; 0 where its last piece has room.
     pub(super) fn growth(&self, id: EffectId, length: usize, expected: usize) -> usize {
         let body = self.place(id).and_then(|place| self.bodies.get(place));
         let pieces = body.map(|(_, pieces)| &**pieces).unwrap_or_default();
@@ -39,7 +40,7 @@ impl OriginBodies {
         length.max(before.clamp(FIRST_PIECE, LARGEST_PIECE))
     }
 
-    /// Makes a body longer by `length` bytes, for which it `grows` by a piece of so many bytes; these bytes.
+    /// Extends a body by `length` bytes, with a new piece of `grows` bytes. Returns these bytes.
     pub(super) fn extend(&mut self, id: EffectId, length: usize, grows: usize) -> &mut [u8] {
         let place = self.place(id).unwrap_or_else(|| {
             self.bodies.push((id, Vec::new()));
@@ -57,7 +58,7 @@ impl OriginBodies {
         last.get_mut(start..).unwrap_or_default()
     }
 
-    /// A body that has been read, or as much of it as has.
+    /// Takes a body, complete or not.
     pub(super) fn take(&mut self, id: EffectId) -> Vec<u8> {
         let Some(place) = self.place(id) else { return Vec::new() };
         let (_, mut pieces) = self.bodies.swap_remove(place);
@@ -66,14 +67,14 @@ impl OriginBodies {
             return pieces.pop().unwrap_or_default();
         }
         let mut whole = Vec::with_capacity(pieces.iter().map(Vec::len).sum());
-        // Each piece is given back once it is copied.
+        // Each piece is freed once it is copied.
         for piece in pieces {
             whole.extend_from_slice(&piece);
         }
         whole
     }
 
-    /// Forgets those of requests that are not `under_way`.
+    /// Drops the bodies of requests that are not in progress.
     pub(super) fn retain(&mut self, is_under_way: impl Fn(RequestHandle) -> bool) {
         self.bodies.retain(|(id, _)| is_under_way(id.handle()));
         self.bytes = self.bodies.iter().flat_map(|(_, pieces)| pieces).map(Vec::capacity).sum();
@@ -90,7 +91,7 @@ mod tests {
     use crate::io::Continuation;
 
     fn id(request: u64) -> EffectId {
-        EffectId { handle: RequestHandle(request), continuation: Continuation::Call(0) }
+        EffectId { handle: RequestHandle(request), continuation: Continuation::OriginCall(0) }
     }
 
     fn write(bodies: &mut OriginBodies, id: EffectId, part: &[u8], expected: usize) -> usize {
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_silent_host_has_left_is_forgotten() {
+    fn bodies_of_a_host_that_is_gone_are_dropped() {
         let mut bodies = OriginBodies::default();
         for request in [1, 2] {
             write(&mut bodies, id(request), b"abc", 3);

@@ -1,6 +1,7 @@
-//! What is asked of the origin beside rows, and what it must answer itself.
+//! Requests to the origin besides rows, and what is passed through to it.
 //!
-//! Knows the configured origin and nothing of who asks. Invariant: nothing is sent to a place that is not configured.
+//! It knows the configured origin and no caller. Invariant: nothing is sent to a host that is not
+//! configured.
 
 use std::borrow::Cow;
 
@@ -17,11 +18,11 @@ use origin::synthetic;
 use protocol::feast;
 use protocol::feature_request::FeatureRequest;
 
-/// What a feature is not named like, for whom it may concern.
+/// The message for a malformed feature name.
 pub(super) const MALFORMED_FEATURE: &str =
     "a feature is malformed: it is `view:feature`, or `feature` for the view `native.default_view`";
 
-/// A request to the origin, or to the one that is built in.
+/// A request to the configured or the built-in origin.
 pub(super) fn io_request(
     config: &Config,
     method: &'static str,
@@ -42,17 +43,17 @@ pub(super) fn io_request(
     }
 }
 
-/// The longest answer that is read where `most` bytes are allowed: it waits in memory until it is whole.
+/// The longest response that is read where `most` bytes are allowed: it is buffered until it is complete.
 pub(super) fn max_answer_bytes(config: &Config, most: usize) -> usize {
     most.min(config.memory.pending_bytes)
 }
 
-/// Where requests are passed on to, where there is an origin over HTTP.
+/// The base URL of the origin, where it is one over HTTP.
 pub(super) fn forward_base(config: &Config) -> Option<String> {
     config.origin.url.clone().filter(|_| config.origin.kind == OriginKind::Http)
 }
 
-/// A request that goes on to the origin as it came.
+/// A passed-through request.
 pub(super) fn forward(config: &Config, incoming: Incoming<'_>) -> Transition {
     match forward_base(config) {
         Some(base) => forwarded(config, base, Bypass::Path),
@@ -60,14 +61,14 @@ pub(super) fn forward(config: &Config, incoming: Incoming<'_>) -> Transition {
     }
 }
 
-/// What becomes of a request in Feast's terms that the origin is to answer whatever its body is; `None` where it is answered here. The
+/// A Feast request that the origin must answer whatever its body is; `None` where it is served here. The
 /// built-in origin knows neither callers nor queries.
 pub(super) fn bypass(config: &Config, incoming: &Incoming<'_>) -> Option<Transition> {
     let bypass = match incoming {
-        // The origin decides by credentials that are not ours to judge, so its answers are not ours to share.
+        // The origin authorizes these credentials, so its responses must not be shared.
         Incoming { has_authorization: true, .. } => Bypass::Authorization,
-        // Feast's Go server answers with statuses where the query asks for them.
-        Incoming { query: "", .. } => return None,
+        // Feast's Go server returns statuses where the query asks for them.
+        Incoming { query_string: "", .. } => return None,
         _ => Bypass::Query,
     };
     let base = forward_base(config)?;
@@ -77,7 +78,7 @@ pub(super) fn bypass(config: &Config, incoming: &Incoming<'_>) -> Option<Transit
     }
 }
 
-/// Whether a request for features passes a limit; whatever else is wrong with its body is the origin's to say.
+/// Whether a feature request exceeds a limit; any other fault of its body is the origin's to report.
 fn check_limits(config: &Config, incoming: &Incoming<'_>) -> Result<(), RequestError> {
     Endpoint::Feast.check_size(config, incoming)?;
     if !config.limits.refuse {
@@ -89,7 +90,7 @@ fn check_limits(config: &Config, incoming: &Incoming<'_>) -> Result<(), RequestE
     }
 }
 
-/// Refuses a request, or lets the origin judge it where all that is against it is a limit of ours.
+/// Refuses a request, or passes it through where it only exceeds a limit.
 pub(super) fn refuse(config: &Config, protocol: &Protocol, refusal: &RequestError, body: &[u8]) -> Transition {
     let is_limit = matches!(refusal, RequestError::LimitExceeded { .. });
     match forward_base(config).filter(|_| is_limit && protocol.is_feast() && !config.limits.refuse) {
@@ -98,8 +99,8 @@ pub(super) fn refuse(config: &Config, protocol: &Protocol, refusal: &RequestErro
     }
 }
 
-/// Lets the origin answer a feature request that only it may judge.
-pub(super) fn always_pass_through(
+/// Passes through a feature request that only the origin can judge.
+pub(super) fn pass_through(
     config: &Config,
     RequestContext { protocol, began, .. }: &RequestContext<'_>,
     body: &[u8],
@@ -121,7 +122,7 @@ pub(super) fn always_pass_through(
     }
 }
 
-/// A request that goes on before anything was waited for.
+/// A request that is passed through without a wait.
 fn forwarded(config: &Config, base: String, bypass: Bypass) -> Transition {
     Response::Forward { base, bypass, timeout_millis: config.deadlines.default_ms }.into()
 }
@@ -137,11 +138,11 @@ pub(super) fn synthesize(config: &Config, body: &[u8], now: Timestamp) -> Origin
     OriginReply { status, content_type: Some("application/json".to_owned()), body }
 }
 
-/// Whether the origin's health lets the service call itself ready.
+/// Readiness, from the origin's health.
 pub(super) fn readiness(result: &IoResult) -> Reply {
     let reason = match result {
         IoResult::Fetched(Ok(reply)) if reply.status < 400 => return reply::ready(),
-        IoResult::Fetched(Ok(reply)) => format!("the origin answers /health with status {}", reply.status),
+        IoResult::Fetched(Ok(reply)) => format!("the origin answered /health with status {}", reply.status),
         _ => "the origin cannot be reached".to_owned(),
     };
     reply::not_ready(&reason)

@@ -1,12 +1,12 @@
-//! Learning from requests and fetching ahead of them: sessions by their key, predictions as requests made anew, and the
-//! model that isolates leave to each other in L2.
+//! Prefetch at the service: sessions by their key, training, predictions as requests, and the model that
+//! isolates share in L2.
 //!
-//! Knows no rule of what is worth fetching; that is the engine's. Invariant: nothing here is done before a request's
-//! answer but to learn from it: the rest is ordered for afterwards.
+//! It does not know what is worth fetching, which the engine decides. Invariant: before an answer it only
+//! trains; all else is scheduled for afterwards.
 
 use std::rc::Rc;
 
-use crate::io::{Continuation, IoRequest, IoResult, WriteBegun};
+use crate::io::{Continuation, IoRequest, IoResult, PendingWrite};
 use crate::pool::Pool;
 use crate::request::{Protocol, RequestContext};
 use ::prefetch::model_codec::MAX_MODEL;
@@ -23,19 +23,19 @@ use origin::prefetch_request;
 use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
 
-/// What is kept for a project beside its rows.
+/// The key of a project's model. Stored, so it does not change.
 const MODEL: &str = "learned";
 
-/// Says what to learn, what to fetch ahead, and when what was learned is left to others.
+/// Trains on requests, makes predicted ones, and persists the model.
 #[derive(Debug)]
 pub(super) struct PrefetchScheduler {
     config: Rc<Config>,
     seed: u64,
-    /// When what is learned is left in the store; `None` before the first session.
-    model_at: Option<Timestamp>,
+    /// When the model is next persisted; `None` before the first session.
+    persist_at: Option<Timestamp>,
 }
 
-/// Requests of one shape that are made ahead of their callers.
+/// Predicted requests of one shape.
 #[derive(Debug)]
 pub(super) struct PrefetchBatch {
     pub(super) request: ParsedRequest<'static>,
@@ -45,15 +45,15 @@ pub(super) struct PrefetchBatch {
 
 impl PrefetchScheduler {
     pub(super) fn new(config: Rc<Config>, seed: u64) -> PrefetchScheduler {
-        PrefetchScheduler { config, seed, model_at: None }
+        PrefetchScheduler { config, seed, persist_at: None }
     }
 
     /// Puts its times back by so many milliseconds: the clock that they were set by was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
-        self.model_at = self.model_at.map(|at| at.minus(millis));
+        self.persist_at = self.persist_at.map(|at| at.minus(millis));
     }
 
-    /// What the engine knows a session by, from what the body of a request calls it, or else its header.
+    /// The engine's name of a session, from the request's body or else its header.
     pub(super) fn session(&self, protocol: &Protocol, body: &[u8], header: Option<&str>) -> Option<u64> {
         let mut scratch = String::new();
         let named = protocol.options().and_then(|options| options.session);
@@ -62,41 +62,41 @@ impl PrefetchScheduler {
         is_one.then(|| fingerprint(named.as_bytes(), self.seed))
     }
 
-    /// Learns from a request; what to look into once it has its answer.
-    pub(super) fn learn(
+    /// Trains on a request. Returns the predictions to act on after its answer.
+    pub(super) fn train(
         &self,
         engine: &mut Engine,
         pool: &mut Pool,
         context: &RequestContext<'_>,
         plan: &Plan,
-        ask: &RowQuery,
+        query: &RowQuery,
         now: Timestamp,
     ) -> Option<Box<Predictions>> {
         if !self.config.prefetch.enabled || !context.caller.is_empty() {
             return None;
         }
         let Some(session) = context.session else {
-            engine.count(&plan.shape, ask.rows, now);
+            engine.count_request(&plan.shape, query.rows, now);
             return None;
         };
-        let is_due = self.model_at.is_some_and(|at| now >= at);
-        let count = ask.rows.min(MAX_ENTITIES);
+        let is_due = self.persist_at.is_some_and(|at| now >= at);
+        let count = query.rows.min(MAX_ENTITIES);
         if let [carrier] = *plan.shape.key_views.as_slice()
             && !is_due
         {
-            let name = |row: usize| name_of(ask.keys.at(carrier * ask.rows + row).0, &plan.shape);
+            let name = |row: usize| name_of(query.keys.at(carrier * query.rows + row).0, &plan.shape);
             let ends = [name(0), name(count.saturating_sub(1))];
-            if engine.observe_again(session, ask.cohort, &plan.shape, count, ends, now) {
+            if engine.observe_repeat(session, query.cohort, &plan.shape, count, ends, now) {
                 return None;
             }
         }
-        let (known, count) = entities(ask, &plan.shape, &mut pool.entities);
+        let (known, count) = entities(query, &plan.shape, &mut pool.entities);
         let known = known.get(..count).unwrap_or_default();
-        let predictions = engine.observe(session, ask.cohort, &plan.shape, known, now);
+        let predictions = engine.observe(session, query.cohort, &plan.shape, known, now);
         (is_due || !predictions.as_slice().is_empty()).then(|| Box::new(predictions))
     }
 
-    /// What was predicted as requests, a batch for each shape.
+    /// The predictions as requests, a batch for each shape.
     #[inline(never)]
     pub(super) fn batches(
         &self,
@@ -134,42 +134,42 @@ impl PrefetchScheduler {
         Some(PrefetchBatch { request, plan, predictions })
     }
 
-    /// With the first session, a read of what other isolates have learned.
-    pub(super) fn take_model(&mut self, session: Option<u64>, now: Timestamp) -> Option<IoRequest> {
+    /// With the first session, a read of the shared model.
+    pub(super) fn load_model(&mut self, session: Option<u64>, now: Timestamp) -> Option<IoRequest> {
         let prefetch = &self.config.prefetch;
         if session.is_none()
-            || self.model_at.is_some()
+            || self.persist_at.is_some()
             || prefetch.persist_interval_seconds == 0
             || !self.config.l2.enabled
         {
             return None;
         }
-        self.model_at = Some(now.plus(prefetch.persist_interval_seconds * 1_000));
+        self.persist_at = Some(now.plus(prefetch.persist_interval_seconds * 1_000));
         Some(IoRequest::ReadStore { tier: Tier::L2, shard: 0, keys: vec![self.model_key()] })
     }
 
-    /// Leaves what is learned to other isolates, when that is due.
+    /// Persists the model for other isolates, when that is due.
     #[inline(never)]
-    pub(super) fn leave_model(&mut self, engine: &Engine, now: Timestamp) -> Option<(Continuation, IoRequest)> {
-        if self.model_at.is_none_or(|at| now < at) {
+    pub(super) fn persist_model(&mut self, engine: &Engine, now: Timestamp) -> Option<(Continuation, IoRequest)> {
+        if self.persist_at.is_none_or(|at| now < at) {
             return None;
         }
-        self.model_at = Some(now.plus(self.config.prefetch.persist_interval_seconds * 1_000));
+        self.persist_at = Some(now.plus(self.config.prefetch.persist_interval_seconds * 1_000));
         if !engine.would_write(Tier::L2, now) {
             return None;
         }
         let model = engine.patterns().encode(&self.config.project);
         debug_assert!(model.len() <= MAX_MODEL);
         let ttl_seconds = self.config.l2.ttl_seconds;
-        let write = WriteBegun { tier: Tier::L2, rows: 1, allowance: None, began: now };
+        let write = PendingWrite { tier: Tier::L2, rows: 1, allowance: None, began: now };
         let io_request =
             IoRequest::WriteStore { tier: Tier::L2, shard: 0, entries: vec![(self.model_key(), model)], ttl_seconds };
         Some((Continuation::Write(write), io_request))
     }
 
-    /// What came of [`PrefetchScheduler::take_model`].
+    /// Merges the model that [`PrefetchScheduler::load_model`] read.
     #[inline(never)]
-    pub(super) fn on_model(&self, engine: &mut Engine, result: IoResult, now: Timestamp) {
+    pub(super) fn on_model_loaded(&self, engine: &mut Engine, result: IoResult, now: Timestamp) {
         let IoResult::Read(Ok(values)) = result else { return };
         let Some(model) = values.into_iter().next().flatten() else { return };
         let is_restored = engine.patterns_mut().merge_encoded(&model, &self.config.project, now);
@@ -183,15 +183,16 @@ impl PrefetchScheduler {
     }
 }
 
-/// The entities of a request that are learned from, and how many they are; `buffer` takes those keys that stand in pieces.
+/// The entities of a request to train on, and their number; `buffer` takes keys that consist of several
+/// columns.
 pub(super) fn entities<'a>(
-    ask: &'a RowQuery,
+    query: &'a RowQuery,
     shape: &RequestShape,
     buffer: &'a mut Vec<u8>,
 ) -> ([Entity<'a>; MAX_ENTITIES], usize) {
     let mut entities = [Entity::default(); MAX_ENTITIES];
-    let count = ask.rows.min(MAX_ENTITIES);
-    let key_of = |carrier: usize, row: usize| ask.keys.at(carrier * ask.rows + row).0;
+    let count = query.rows.min(MAX_ENTITIES);
+    let key_of = |carrier: usize, row: usize| query.keys.at(carrier * query.rows + row).0;
     let mut ends = [0; MAX_ENTITIES];
     buffer.clear();
     if shape.key_views.len() > 1 {

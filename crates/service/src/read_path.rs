@@ -1,8 +1,8 @@
-//! The read path: from a request for features to the engine's session, and from what the session gives to a reply.
+//! The read path: from a feature request to the engine's session, and from its progress to a reply.
 //!
-//! Stands between the protocols, which know JSON, and the engine, which knows rows. Knows neither of the registry nor of the
-//! invalidation log: whoever calls it has waited for them. Invariant: what is all in L1 is answered at once, and copies nothing of the
-//! request.
+//! It stands between the protocols, which know JSON, and the engine, which knows rows. It knows neither
+//! the registry nor the invalidation log, which its caller has awaited. Invariant: what L1 has is answered
+//! at once, without a copy of the request.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -14,18 +14,18 @@ use crate::origin_bodies::OriginBodies;
 use crate::origin_requests;
 use crate::pool::Pool;
 use crate::prefetch::{PrefetchBatch, PrefetchScheduler};
-use crate::record::{Asked, Ended};
+use crate::record::{CompletedRequest, RequestSize};
 use crate::reply::{self, Reply};
 use crate::request::{Protocol, RequestContext};
 use crate::row_query::row_query;
 use crate::row_request::RowRequest;
 use crate::setup;
-use crate::stream::Emission;
+use crate::stream::StreamOutput;
 use crate::timings::Timings;
 use crate::warm_job::{Load, WarmJob};
 use ::prefetch::patterns::Predictions;
 use config::Config;
-use engine::{Begun, Engine, Progress, SessionId};
+use engine::{BeginOutcome, Engine, Progress, SessionId};
 use model::answer::Answer;
 use model::request::{Priority, RowQuery};
 use model::request_error::RequestError;
@@ -34,7 +34,7 @@ use origin::planner::Planner;
 use protocol::parsed_request::ParsedRequest;
 use protocol::plan::{Plan, PlanOutcome};
 
-/// What rows are served by.
+/// The parts that serve rows.
 #[derive(Debug)]
 pub(super) struct ReadPath {
     pub(super) config: Rc<Config>,
@@ -46,11 +46,11 @@ pub(super) struct ReadPath {
     pub(super) bodies: OriginBodies,
 }
 
-/// How far a request has come.
+/// The result of advancing a request.
 #[derive(Debug, Default)]
 pub(super) struct Advanced {
     pub(super) transition: Transition,
-    /// The job that it was a part of, to be gone on with, since this part is done.
+    /// The warm-up that it was a part of, to be continued, since this part is done.
     pub(super) job: Option<Box<WarmJob>>,
 }
 
@@ -73,7 +73,7 @@ impl ReadPath {
         }
     }
 
-    /// Puts what is under way back by so many milliseconds, and what is to be done at some time: the clock that it went by was ahead.
+    /// Shifts all times back by so many milliseconds, after a clock that was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
         self.engine.set_back(millis);
         self.planner.rewind_clock(millis);
@@ -81,34 +81,34 @@ impl ReadPath {
         self.answers.recorder.set_back(millis);
     }
 
-    /// Whether so many bytes more may wait for a request of this priority.
+    /// Whether pending work of this priority may take so many bytes more.
     pub(super) fn has_room(&mut self, requests: &RequestsInProgress, priority: Priority, bytes: usize) -> bool {
-        self.hold_outside(requests);
+        self.set_external_bytes(requests);
         self.engine.has_room(priority, bytes)
     }
 
-    /// Tells the engine what requests that wait take beside it.
-    fn hold_outside(&mut self, requests: &RequestsInProgress) {
-        self.engine.hold_outside(requests.bytes() + self.bodies.bytes());
+    /// Sets the memory that pending requests take outside the engine.
+    fn set_external_bytes(&mut self, requests: &RequestsInProgress) {
+        self.engine.set_external_bytes(requests.bytes() + self.bodies.bytes());
     }
 
-    /// Reads a body as a request.
+    /// Parses a body.
     pub(super) fn parse<'b>(
         &mut self,
         protocol: &mut Protocol,
         body: Cow<'b, [u8]>,
     ) -> Result<ParsedRequest<'b>, RequestError> {
-        let mut call = self.pool.take_call();
+        let mut call = self.pool.take_feature_request();
         match protocol.read(&self.config, &body, &mut call) {
             Ok(()) => Ok(ParsedRequest { fields: call, body }),
             Err(refusal) => {
-                self.pool.give_call(call);
+                self.pool.recycle_feature_request(call);
                 Err(refusal)
             }
         }
     }
 
-    /// What the engine is asked for a request.
+    /// The row query of a request.
     pub(super) fn query(
         &mut self,
         protocol: &Protocol,
@@ -134,13 +134,13 @@ impl ReadPath {
         match planned {
             PlanOutcome::Serve(plan) => self.serve_plan(requests, request, context, plan, None, now).transition,
             PlanOutcome::Passthrough => {
-                self.pool.give_call(request.fields);
-                origin_requests::always_pass_through(&self.config, context, &request.body, now)
+                self.pool.recycle_feature_request(request.fields);
+                origin_requests::pass_through(&self.config, context, &request.body, now)
             }
         }
     }
 
-    /// Serves a request by its plan, be it a part of a job.
+    /// Serves a planned request, possibly a part of a warm-up.
     pub(super) fn serve_plan(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -150,26 +150,26 @@ impl ReadPath {
         job: Option<Box<WarmJob>>,
         now: Timestamp,
     ) -> Advanced {
-        let mut ask = match self.query(&context.protocol, &request, &plan) {
-            Ok(ask) => ask,
+        let mut query = match self.query(&context.protocol, &request, &plan) {
+            Ok(query) => query,
             Err(refusal) => {
-                self.pool.give_call(request.fields);
+                self.pool.recycle_feature_request(request.fields);
                 return match job {
                     Some(job) => skipped(job),
                     None => origin_requests::refuse(&self.config, &context.protocol, &refusal, &request.body).into(),
                 };
             }
         };
-        ask.waited_millis = now.millis_since(context.began);
+        query.waited_millis = now.millis_since(context.began);
         if let Some(job) = &job {
-            job.adapt(&mut ask, self.config.deadlines.warm_ms, now);
+            job.apply_limits(&mut query, self.config.deadlines.warm_ms, now);
         }
-        ask.cohort = self.engine.governor().cohort(context.session);
-        let model = self.prefetch.take_model(context.session, now);
+        query.cohort = self.engine.governor().cohort(context.session);
+        let model = self.prefetch.load_model(context.session, now);
         let model = model
             .map(|io_request| Effect::new(requests.next(), Continuation::Model, io_request, self.config.l2.timeout_ms));
-        let ahead = self.prefetch.learn(&mut self.engine, &mut self.pool, context, &plan, &ask, now);
-        let mut advanced = self.begin(requests, request, context, plan, ask, ahead, job, now);
+        let predictions = self.prefetch.train(&mut self.engine, &mut self.pool, context, &plan, &query, now);
+        let mut advanced = self.begin(requests, request, context, plan, query, predictions, job, now);
         advanced.transition.effects.extend(model);
         advanced
     }
@@ -181,15 +181,15 @@ impl ReadPath {
         mut request: ParsedRequest<'_>,
         context: &RequestContext<'_>,
         plan: Rc<Plan>,
-        ask: Box<RowQuery>,
-        ahead: Option<Box<Predictions>>,
+        query: Box<RowQuery>,
+        predictions: Option<Box<Predictions>>,
         mut job: Option<Box<WarmJob>>,
         now: Timestamp,
     ) -> Advanced {
         let handle = requests.next();
-        self.hold_outside(requests);
-        match self.engine.begin(handle.session(), ask, now) {
-            Begun::Answered { ask, answer, is_due, route } => {
+        self.set_external_bytes(requests);
+        match self.engine.begin(handle.session(), query, now) {
+            BeginOutcome::Answered { query, answer, needs_revalidation, pattern_limits } => {
                 let response = match &mut job {
                     Some(job) => {
                         job.count(&answer);
@@ -197,71 +197,74 @@ impl ReadPath {
                     }
                     None => {
                         let timings = Timings::default();
-                        let answered = Answered { request: &request, context, plan: &plan, answer: &answer, route };
+                        let answered =
+                            Answered { request: &request, context, plan: &plan, answer: &answer, pattern_limits };
                         let reply = self.reply(requests, answered, &timings, now);
                         Some(Response::Reply(reply))
                     }
                 };
-                if !is_due {
-                    self.pool.give_ask(ask);
+                if !needs_revalidation {
+                    self.pool.recycle_query(query);
                     self.engine.recycle(answer);
-                    self.pool.give_call(request.fields);
-                    let effects = schedule(requests, ahead, now);
+                    self.pool.recycle_feature_request(request.fields);
+                    let effects = schedule(requests, predictions, now);
                     return Advanced { transition: Transition { response, effects, ..Transition::default() }, job };
                 }
-                self.pool.part_from(&mut request.fields);
-                let progress = self.engine.refresh(handle.session(), ask, answer, route, now);
-                // What goes on behind an answer is in no trace.
+                self.pool.detach_lists(&mut request.fields);
+                let progress = self.engine.revalidate(handle.session(), query, answer, pattern_limits, now);
+                // Background work belongs to no trace.
                 let context = RequestContext { trace: None, ..context.to_owned() };
-                let mut rows = RowRequest::new(request, context, plan, route);
+                let mut rows = RowRequest::new(request, context, plan, pattern_limits);
                 rows.is_answered = true;
                 rows.job = job;
                 let mut advanced = self.advance(requests, handle, rows, progress, now);
-                advanced.transition.effects.extend(schedule(requests, ahead, now));
+                advanced.transition.effects.extend(schedule(requests, predictions, now));
                 advanced.transition.response = response;
                 advanced
             }
-            Begun::Waiting(route, progress) => {
-                self.pool.part_from(&mut request.fields);
-                let mut rows = RowRequest::new(request, context.to_owned(), plan, route);
-                rows.prefetch = ahead;
+            BeginOutcome::Waiting(pattern_limits, progress) => {
+                self.pool.detach_lists(&mut request.fields);
+                let mut rows = RowRequest::new(request, context.to_owned(), plan, pattern_limits);
+                rows.prefetch = predictions;
                 rows.job = job;
                 self.advance(requests, handle, rows, progress, now)
             }
-            Begun::Refused { ask, retry_seconds } => {
-                let priority = ask.priority;
-                self.pool.give_ask(ask);
-                let asked = Asked::of(&request.fields);
-                self.pool.give_call(request.fields);
+            BeginOutcome::Shed { query, retry_seconds } => {
+                let priority = query.priority;
+                self.pool.recycle_query(query);
+                let size = RequestSize::of(&request.fields);
+                self.pool.recycle_feature_request(request.fields);
                 if let Some(job) = job {
                     return skipped(job);
                 }
                 let reply = reply::overloaded(context.protocol.is_feast(), priority, retry_seconds);
                 let context = &RequestContext { began: now, ..context.clone() };
                 let (status, timings) = (reply.status(), &Timings::default());
-                self.answers.recorder.request(&Ended { context, asked, answered: None, status, timings }, now);
-                Transition::from(reply.traced(context.traceparent())).into()
+                self.answers
+                    .recorder
+                    .request(&CompletedRequest { context, size, answered: None, status, timings }, now);
+                Transition::from(reply.with_traceparent(context.traceparent())).into()
             }
         }
     }
 
-    /// Brings rows that came with their values into the tiers, as a part of a job.
+    /// Loads rows with given values into the tiers, as a part of a warm-up.
     pub(super) fn load(
         &mut self,
         requests: &mut RequestsInProgress,
-        Load { ask, rows, request, plan }: Load,
+        Load { query, rows, request, plan }: Load,
         job: Box<WarmJob>,
         now: Timestamp,
     ) -> Advanced {
         let handle = requests.next();
-        let (route, progress) = self.engine.load(handle.session(), ask, rows, now);
-        let mut rows = RowRequest::behind(request, plan, route, now);
+        let (pattern_limits, progress) = self.engine.load(handle.session(), query, rows, now);
+        let mut rows = RowRequest::background(request, plan, pattern_limits, now);
         rows.job = Some(job);
         self.advance(requests, handle, rows, progress, now)
     }
 
-    /// Fetches ahead what was predicted, and leaves what is learned to other isolates when that is due.
-    pub(super) fn fetch_ahead(
+    /// Prefetches what was predicted, and persists the model when that is due.
+    pub(super) fn prefetch_predicted(
         &mut self,
         requests: &mut RequestsInProgress,
         predictions: Predictions,
@@ -271,21 +274,21 @@ impl ReadPath {
         for PrefetchBatch { request, plan, predictions } in
             self.prefetch.batches(predictions, &self.engine, &self.planner)
         {
-            let Ok(ask) = self.query(&Protocol::Feast, &request, &plan) else { continue };
+            let Ok(query) = self.query(&Protocol::Feast, &request, &plan) else { continue };
             let handle = requests.next();
-            let (route, progress) = self.engine.prefetch(handle.session(), ask, &predictions, now);
-            let rows = RowRequest::behind(request, plan, route, now);
+            let (pattern_limits, progress) = self.engine.prefetch(handle.session(), query, &predictions, now);
+            let rows = RowRequest::background(request, plan, pattern_limits, now);
             let next = self.advance(requests, handle, rows, progress, now).transition;
             transition.effects.extend(next.effects);
             transition.woken.extend(next.woken);
         }
-        if let Some((continuation, io_request)) = self.prefetch.leave_model(&self.engine, now) {
+        if let Some((continuation, io_request)) = self.prefetch.persist_model(&self.engine, now) {
             transition.effects.push(Effect::new(requests.next(), continuation, io_request, self.config.l2.timeout_ms));
         }
         transition
     }
 
-    /// Does what a session's progress says: its effects, its answer if it gave one, its end if it is over.
+    /// Applies a session's progress: its effects, its answer, its end.
     pub(super) fn advance(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -294,7 +297,7 @@ impl ReadPath {
         progress: Progress,
         now: Timestamp,
     ) -> Advanced {
-        if rows.route.is_streamed() && !rows.is_answered {
+        if rows.pattern_limits.is_streamed() && !rows.is_answered {
             return self.advance_stream(requests, handle, rows, progress, now).into();
         }
         let Progress { effects, answer, is_over, woken, unmerged, .. } = progress;
@@ -323,7 +326,7 @@ impl ReadPath {
             let reply = match reply::failed(&context.protocol, &answer, has_anything) {
                 Some(reply) => {
                     self.answers.record(rows.answered(&answer), timings, reply.status(), now);
-                    reply.traced(context.traceparent())
+                    reply.with_traceparent(context.traceparent())
                 }
                 None => self.reply(requests, rows.answered(&answer), timings, now),
             };
@@ -334,7 +337,7 @@ impl ReadPath {
         park(requests, &mut self.pool, handle, rows, transition, is_over, woken, now).into()
     }
 
-    /// As [`ReadPath::advance`], for a request that takes its reply in parts.
+    /// As [`ReadPath::advance`], for a streamed reply.
     #[inline(never)]
     fn advance_stream(
         &mut self,
@@ -344,49 +347,50 @@ impl ReadPath {
         progress: Progress,
         now: Timestamp,
     ) -> Transition {
-        let Progress { effects, lines, answer, is_over, mut woken, .. } = progress;
+        let Progress { effects, entities, answer, is_over, mut woken, .. } = progress;
         let effects = rows.effects(handle, effects, &self.config, now);
         let is_last = answer.is_some();
         let answer = answer.unwrap_or_else(|| {
             Box::new(Answer {
                 found: Vec::new(),
-                tier_counts: lines.as_ref().map(|lines| lines.tier_counts).unwrap_or_default(),
+                tier_counts: entities.as_ref().map(|entities| entities.tier_counts).unwrap_or_default(),
                 failure: self.engine.failure(handle.session()).cloned(),
             })
         });
         let mut stream = core::mem::take(&mut rows.stream);
-        let RowRequest { context, route, timings, .. } = &*rows;
+        let RowRequest { context, pattern_limits, timings, .. } = &*rows;
         if let Protocol::Native(options) = &context.protocol {
             let request_id = if is_last { requests.request_id() } else { String::new() };
             let writer = self.answers.writer(rows.answered(&answer), options, &request_id, now);
-            stream.write(&writer, lines, is_last);
+            stream.write(&writer, entities, is_last);
         }
         let took_millis = now.millis_since(context.began);
-        let emission = stream.emit(&context.protocol, &answer, is_last, |body| {
-            Reply::features(body, &answer, None, route.pattern, took_millis, now, timings).traced(context.traceparent())
+        let output = stream.emit(&context.protocol, &answer, is_last, |body| {
+            Reply::features(body, &answer, None, pattern_limits.pattern, took_millis, now, timings)
+                .with_traceparent(context.traceparent())
         });
         rows.stream = stream;
         let mut transition = Transition { effects, ..Transition::default() };
         let mut status = 200;
-        match emission {
-            Emission::Nothing => {}
-            Emission::Failed(reply) => {
+        match output {
+            StreamOutput::Nothing => {}
+            StreamOutput::Failed(reply) => {
                 status = reply.status();
-                let reply = reply.traced(rows.context.traceparent());
+                let reply = reply.with_traceparent(rows.context.traceparent());
                 transition.response = Some(Response::Reply(reply));
             }
-            Emission::Continuation(chunk) => {
+            StreamOutput::Chunk(chunk) => {
                 transition.chunk = Some(chunk);
-                self.engine.hold(handle.session());
+                self.engine.pause(handle.session());
             }
-            Emission::Last(chunk, response) => (transition.chunk, transition.response) = (chunk, Some(response)),
+            StreamOutput::Last(chunk, response) => (transition.chunk, transition.response) = (chunk, Some(response)),
         }
         let has_ended = transition.response.is_some();
         if has_ended {
             self.answers.record(rows.answered(&answer), &rows.timings, status, now);
         }
         if has_ended && !is_last {
-            // Whatever else was asked of the origin would be refused too, and nobody wants it any more.
+            // The origin would refuse the rest too, and no one needs it any more.
             woken.extend(self.engine.abandon(handle.session(), now));
             transition.effects.clear();
         }
@@ -394,7 +398,7 @@ impl ReadPath {
         park(requests, &mut self.pool, handle, rows, transition, is_over, woken, now)
     }
 
-    /// The reply with an answer.
+    /// Writes an answer as a reply.
     fn reply(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -412,7 +416,7 @@ impl ReadPath {
     }
 }
 
-/// Keeps a request for as long as its session goes on.
+/// Parks a request until its session advances.
 #[expect(clippy::too_many_arguments, reason = "all that a transition comes to")]
 fn park(
     requests: &mut RequestsInProgress,
@@ -429,23 +433,23 @@ fn park(
         transition.effects.extend(schedule(requests, rows.prefetch.take(), now));
     }
     if is_over {
-        pool.offer_call(rows.request.fields);
+        pool.recycle_if_empty(rows.request.fields);
     } else {
         requests.insert(handle, Pending::Rows(rows));
     }
     Transition { handle: (!is_over).then_some(handle), woken: handles(woken), ..transition }
 }
 
-/// Has the host come back once the answer is out.
-fn schedule(requests: &mut RequestsInProgress, ahead: Option<Box<Predictions>>, now: Timestamp) -> Vec<Effect> {
-    let effect = ahead.map(|predictions| {
+/// Schedules a prefetch after the answer.
+fn schedule(requests: &mut RequestsInProgress, predictions: Option<Box<Predictions>>, now: Timestamp) -> Vec<Effect> {
+    let effect = predictions.map(|predictions| {
         let pending = Pending::PrefetchScheduled { predictions, began: now };
         requests.begin(pending, Continuation::Prefetch, IoRequest::Wait { outlives_request: true }, 0)
     });
     effect.into_iter().collect()
 }
 
-/// A part of a job that cannot even be begun.
+/// A part of a warm-up that cannot begin.
 fn skipped(mut job: Box<WarmJob>) -> Advanced {
     job.skip();
     Advanced { transition: Transition::default(), job: Some(job) }

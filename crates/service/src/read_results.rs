@@ -1,12 +1,13 @@
-//! The results of the read path's effects: rows of a store, the origin's answers, timers, readers who have read, and writes of rows.
+//! The results of the read path's effects: store reads, origin responses, timers, readers, and store
+//! writes.
 //!
-//! Each is told to the engine, and the session's progress goes the way of all. Invariant: what comes for a request that is over changes
-//! nothing.
+//! Each result goes to the engine, and the session's progress through [`ReadPath::advance`]. Invariant:
+//! the result of an ended request changes nothing.
 
 use crate::bypass::Bypass;
 use crate::engine_effects;
 use crate::in_progress::RequestsInProgress;
-use crate::io::{Effect, FetchFailure, OriginReply, RequestHandle, Response, Transition, WriteBegun};
+use crate::io::{Effect, FetchFailure, OriginReply, PendingWrite, RequestHandle, Response, Transition};
 use crate::origin_requests;
 use crate::read_path::{Advanced, ReadPath, handles};
 use crate::row_request::{OriginAnswer, RowRequest};
@@ -15,7 +16,7 @@ use model::answer::Tier;
 use model::time::Timestamp;
 
 impl ReadPath {
-    /// A store has answered to a read.
+    /// A store has answered a read.
     pub(super) fn on_read(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -28,12 +29,12 @@ impl ReadPath {
         rows.timings.of(tier).end(now);
         let began = self.engine.read_began(handle.session(), batch).unwrap_or(rows.context.began);
         self.answers.recorder.operation(tier, began, values.is_err(), now);
-        let progress = self.engine.read(handle.session(), batch, values, now);
+        let progress = self.engine.on_read(handle.session(), batch, values, now);
         self.advance(requests, handle, rows, progress, now)
     }
 
-    /// When a request asked the origin. Whatever the origin read, it read after it was asked: a value counts as fetched then, and never
-    /// looks younger than it is.
+    /// When an origin call began. The origin read its values afterwards, so they count as fetched then
+    /// and never look younger than they are.
     pub(super) fn call_began(
         &self,
         requests: &RequestsInProgress,
@@ -44,7 +45,7 @@ impl ReadPath {
         Some(self.engine.call_began(handle.session(), call).unwrap_or(rows.context.began))
     }
 
-    /// The origin has answered to a call that was made at `began`; what it answered counts as fetched at `stamp`.
+    /// The origin has answered a call that began at `began`; its values count as fetched at `stamp`.
     pub(super) fn on_fetched(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -59,17 +60,17 @@ impl ReadPath {
         let has_failed = !fetched.as_ref().is_ok_and(|reply| reply.status < 500 && reply.status != 429);
         self.answers.recorder.operation(Tier::Origin, began, has_failed, now);
         rows.timings.origin_status = fetched.as_ref().ok().map(|reply| reply.status);
-        let understood = rows.understand(handle, call, fetched, stamp, &mut self.engine, &self.config);
-        let fetched = match understood {
-            Ok(OriginAnswer::Unlike { base }) => return self.always_pass_through(handle, &rows, base, now).into(),
+        let parsed = rows.parse_answer(handle, call, fetched, stamp, &mut self.engine, &self.config);
+        let fetched = match parsed {
+            Ok(OriginAnswer::OtherColumns { base }) => return self.pass_through(handle, &rows, base, now).into(),
             Ok(OriginAnswer::Rows(rows)) => Ok(rows),
             Err(failure) => Err(failure),
         };
-        let progress = self.engine.fetched(handle.session(), call, fetched, now);
+        let progress = self.engine.on_fetched(handle.session(), call, fetched, now);
         self.advance(requests, handle, rows, progress, now)
     }
 
-    /// Another request has woken it, or a timer of its own has gone off.
+    /// Another request woke it, or its own timer fired.
     pub(super) fn wake(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -79,11 +80,11 @@ impl ReadPath {
         now: Timestamp,
     ) -> Advanced {
         let session = handle.session();
-        let progress = if is_timer { self.engine.time_out(session, now) } else { self.engine.wake(session, now) };
+        let progress = if is_timer { self.engine.on_timer(session, now) } else { self.engine.wake(session, now) };
         self.advance(requests, handle, rows, progress, now)
     }
 
-    /// Lets a reply in parts go on: its reader has taken the last one, or there is room for more.
+    /// Continues a streamed reply: its reader has taken the last chunk, or has room for more.
     pub(super) fn resume(
         &mut self,
         requests: &mut RequestsInProgress,
@@ -96,19 +97,13 @@ impl ReadPath {
         self.advance(requests, handle, rows, progress, now).transition
     }
 
-    /// Forgets a session whose request is forgotten; others may go on in its place.
+    /// Ends the session of an ended request. Returns the requests that may advance in its place.
     pub(super) fn abandon(&mut self, handle: RequestHandle, now: Timestamp) -> Vec<RequestHandle> {
         handles(self.engine.abandon(handle.session(), now))
     }
 
-    /// Leaves a request and all of its shape to the origin, which answers it in a way of its own.
-    fn always_pass_through(
-        &mut self,
-        handle: RequestHandle,
-        rows: &RowRequest,
-        base: String,
-        now: Timestamp,
-    ) -> Transition {
+    /// Passes a request through to the origin, and all later ones of its shape.
+    fn pass_through(&mut self, handle: RequestHandle, rows: &RowRequest, base: String, now: Timestamp) -> Transition {
         self.planner.always_pass_through(&rows.plan);
         let woken = self.abandon(handle, now);
         let timeout_millis = origin_requests::time_left(&self.config, rows.context.began, now);
@@ -117,16 +112,16 @@ impl ReadPath {
         Transition { response, woken, ..Transition::default() }
     }
 
-    /// A store has answered to a write of rows: what is to be written next.
+    /// A store has answered a write of rows. Returns the next writes.
     pub(super) fn on_written(
         &mut self,
         handle: RequestHandle,
-        write: WriteBegun,
+        write: PendingWrite,
         outcome: WriteOutcome,
         now: Timestamp,
     ) -> Vec<Effect> {
         self.answers.recorder.operation(write.tier, write.began, outcome.failed > 0, now);
-        let effects = self.engine.written(write.tier, (write.rows, outcome), write.allowance, now);
+        let effects = self.engine.on_written(write.tier, (write.rows, outcome), write.allowance, now);
         engine_effects::effects(handle, effects)
     }
 }

@@ -1,8 +1,8 @@
-//! What is told of requests as they end, for the aggregator.
+//! Records requests and operations as they end, for the aggregator.
 //!
-//! It knows no windows, no promises and no alerts, and keeps nothing but what has not been taken yet. Its invariant: no reply waits
-//! for any of it. A request is told by one call that allocates nothing, and what was told goes out behind replies, a second later at
-//! the most.
+//! It knows no windows, SLOs or alerts, and keeps only what has not been taken. Invariant: no reply waits
+//! for it. A request is recorded by one call that allocates nothing, and the records are taken in the
+//! background within a second.
 
 use crate::request::RequestContext;
 use crate::timings::Timings;
@@ -17,25 +17,26 @@ use telemetry::record::{self, Batch, RecordBuffer, Request, Route, RowCounts, Sp
 use telemetry::snapshot::GaugeSnapshot;
 use telemetry::trace::TraceContext;
 
-/// How long what was told waits for more, in milliseconds.
-const EVERY_MILLIS: u64 = 1_000;
+/// The interval at which records are taken, in milliseconds.
+const FLUSH_INTERVAL_MILLIS: u64 = 1_000;
 
-/// How long after its time an effect may be performed, in milliseconds, before it counts as lost with its request.
-const PATIENCE_MILLIS: u64 = 30_000;
+/// How long past its time a scheduled flush counts as lost with its request, in milliseconds.
+const FLUSH_LOST_AFTER_MILLIS: u64 = 30_000;
 
-/// What was told and not taken yet, and what of requests is to be told.
+/// The records that were not taken yet, and the settings.
 #[derive(Debug)]
 pub(super) struct Recorder {
     records: RecordBuffer,
     is_enabled: bool,
     max_views: usize,
-    /// Of requests without a trace of their own, how many begin one, in percent; none where nobody collects them.
+    /// The share of requests without a trace that begin one, in percent; `None` where no collector is
+    /// configured.
     trace_sampling_percent: Option<u64>,
-    /// When it was last taken.
+    /// When the records were last taken.
     taken_at: Timestamp,
-    /// Until when it is on its way to be taken; and whether that is because there was much.
-    ordered_until: Timestamp,
-    is_pressed: bool,
+    /// Until when a flush is expected, and whether it is urgent.
+    flush_expected_until: Timestamp,
+    is_flush_urgent: bool,
 }
 
 impl Recorder {
@@ -47,8 +48,8 @@ impl Recorder {
             max_views: telemetry.max_views,
             trace_sampling_percent: telemetry.traces_url.as_ref().map(|_| telemetry.trace_sampling_percent),
             taken_at: Timestamp::default(),
-            ordered_until: Timestamp::default(),
-            is_pressed: false,
+            flush_expected_until: Timestamp::default(),
+            is_flush_urgent: false,
         }
     }
 
@@ -57,29 +58,30 @@ impl Recorder {
         self.records.size()
     }
 
-    /// Puts its times back by so many milliseconds: the clock that they were taken by was ahead.
+    /// Shifts its times back by so many milliseconds, after a clock that was ahead.
     pub(super) fn set_back(&mut self, millis: u64) {
         self.taken_at = self.taken_at.minus(millis);
-        self.ordered_until = self.ordered_until.minus(millis);
+        self.flush_expected_until = self.flush_expected_until.minus(millis);
     }
 
-    /// In how many milliseconds what was told is to be taken, where no effect says so yet.
+    /// In how many milliseconds the records are to be taken, where no flush is scheduled yet.
     #[inline]
     pub(super) fn due(&mut self, now: Timestamp) -> Option<u64> {
         if self.records.is_empty() {
             return None;
         }
         let is_flush_due = self.records.is_flush_due();
-        if now < self.ordered_until && (self.is_pressed || !is_flush_due) {
+        if now < self.flush_expected_until && (self.is_flush_urgent || !is_flush_due) {
             return None;
         }
-        self.is_pressed = is_flush_due;
-        let delay = if is_flush_due { 0 } else { EVERY_MILLIS.saturating_sub(now.millis_since(self.taken_at)) };
-        self.ordered_until = now.plus(delay + PATIENCE_MILLIS);
+        self.is_flush_urgent = is_flush_due;
+        let delay =
+            if is_flush_due { 0 } else { FLUSH_INTERVAL_MILLIS.saturating_sub(now.millis_since(self.taken_at)) };
+        self.flush_expected_until = now.plus(delay + FLUSH_LOST_AFTER_MILLIS);
         Some(delay)
     }
 
-    /// Where in a trace a request stands that comes with this header, if with any; `None` where it is in none.
+    /// The trace context of a request with this header; `None` where it belongs to no trace.
     pub(super) fn trace(&self, traceparent: &str, mut random: impl FnMut() -> u64) -> Option<TraceContext> {
         if !self.is_enabled || (traceparent.is_empty() && self.trace_sampling_percent.is_none()) {
             return None;
@@ -91,14 +93,14 @@ impl Recorder {
         })
     }
 
-    /// Tells of an operation of a tier that began then and ends now.
+    /// Records an operation of a tier.
     pub(super) fn operation(&mut self, tier: Tier, began: Timestamp, has_failed: bool, now: Timestamp) {
-        if let Some(tier) = told_tier(tier).filter(|_| self.is_enabled) {
+        if let Some(tier) = recorded_tier(tier).filter(|_| self.is_enabled) {
             self.records.operation(tier, has_failed, now.millis_since(began), now);
         }
     }
 
-    /// Tells of a write that has passed through since then.
+    /// Records a passed-through write.
     pub(super) fn write(&mut self, began: Timestamp, now: Timestamp) {
         if self.is_enabled {
             let millis = now.millis_since(began);
@@ -107,28 +109,28 @@ impl Recorder {
         }
     }
 
-    /// Takes what was told since this was last called, with how the engine stands: a batch for the aggregator.
+    /// Takes the records since the last call, with the gauges: a batch for the aggregator.
     pub(super) fn take(&mut self, gauges: GaugeSnapshot, now: Timestamp) -> Batch {
         self.taken_at = now;
-        (self.ordered_until, self.is_pressed) = (Timestamp::default(), false);
+        (self.flush_expected_until, self.is_flush_urgent) = (Timestamp::default(), false);
         self.records.take(gauges, now)
     }
 
-    /// Tells of a request that ends now.
-    pub(super) fn request(&mut self, ended: &Ended<'_>, now: Timestamp) {
+    /// Records a request that ends now.
+    pub(super) fn request(&mut self, ended: &CompletedRequest<'_>, now: Timestamp) {
         if !self.is_enabled {
             return;
         }
         let route = if ended.context.protocol.is_feast() { Route::Feast } else { Route::Native };
-        self.note(route, ended, now);
+        self.record_request(route, ended, now);
         if let Some(trace) = &ended.context.trace {
             self.spans(trace, route, ended, now);
         }
     }
 
     #[inline]
-    fn note(&mut self, route: Route, ended: &Ended<'_>, now: Timestamp) {
-        let Ended { context, status, timings, asked, .. } = *ended;
+    fn record_request(&mut self, route: Route, ended: &CompletedRequest<'_>, now: Timestamp) {
+        let CompletedRequest { context, status, timings, size, .. } = *ended;
         let (began, max_staleness) = (context.began, context.protocol.options().map(|options| options.max_staleness));
         let millis = now.millis_since(began);
         let mut request = Request {
@@ -136,15 +138,15 @@ impl Recorder {
             priority: context.priority() as u8,
             status,
             millis,
-            entities: asked.entities as u64,
-            features: asked.features as u64,
+            entities: size.entities as u64,
+            features: size.features as u64,
             ..Request::default()
         };
         let Some((plan, answer)) = ended.answered else {
             return self.records.request(&request, &[], now);
         };
         if plan.service.is_some() {
-            // Its members stand in the rows.
+            // The rows name its members.
             let row = answer.found.iter().find_map(|found| found.row.as_ref());
             request.features = row.map_or(0, |row| row.schema().features().len() as u64);
         }
@@ -167,11 +169,11 @@ impl Recorder {
             };
         }
         let records = &mut self.records;
-        // A name that nobody has answered to is a caller's own, and no label.
-        let is_known = plan.view_numbers.get().is_some() || (status == 200 && !request.is_lacking);
+        // A view name that no origin has confirmed is the caller's own, and no label.
+        let is_known = plan.view_numbers.get().is_some() || (status == 200 && !request.is_incomplete);
         let others: Vec<u8>;
         let numbers = if is_known {
-            let number = |view: &ViewQuery| records.number_of(view.space().name(), self.max_views);
+            let number = |view: &ViewQuery| records.view_number(view.space().name(), self.max_views);
             plan.view_numbers.get_or_init(|| plan.views.iter().map(number).collect())
         } else {
             others = vec![0; plan.views.len()];
@@ -179,17 +181,17 @@ impl Recorder {
         };
         records.request(&request, numbers, now);
         for (place, (view, &number)) in plan.views.iter().zip(numbers).enumerate() {
-            let found = answer.found.get(place * asked.entities..(place + 1) * asked.entities).unwrap_or_default();
+            let found = answer.found.get(place * size.entities..(place + 1) * size.entities).unwrap_or_default();
             records.view(number, &quality_of(view, found, max_staleness, began));
         }
     }
 
-    /// Tells of the spans of a request that ends now.
-    fn spans(&mut self, trace: &TraceContext, route: Route, ended: &Ended<'_>, now: Timestamp) {
+    /// Records the spans of a request that ends now.
+    fn spans(&mut self, trace: &TraceContext, route: Route, ended: &CompletedRequest<'_>, now: Timestamp) {
         if self.trace_sampling_percent.is_none() || !trace.is_sampled() {
             return;
         }
-        let Ended { context, status, timings, .. } = *ended;
+        let CompletedRequest { context, status, timings, .. } = *ended;
         let began = context.began;
         let millis = now.millis_since(began);
         self.records.span(trace, SpanName::Request(route), began, millis, status, now);
@@ -199,31 +201,31 @@ impl Recorder {
     }
 }
 
-/// How much a request asks for.
+/// The size of a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct RequestSize {
     entities: usize,
-    /// Each as often as it is named; none of a feature service, whose members the origin names.
+    /// Each as often as it is named; 0 of a feature service, whose members the origin names.
     features: usize,
 }
 
-impl Asked {
-    pub(super) fn of(call: &FeatureRequest) -> Asked {
-        Asked { entities: call.rows, features: call.feature_count }
+impl RequestSize {
+    pub(super) fn of(call: &FeatureRequest) -> RequestSize {
+        RequestSize { entities: call.rows, features: call.feature_count }
     }
 }
 
 /// A request that has ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ended<'a> {
+pub(super) struct CompletedRequest<'a> {
     pub(super) context: &'a RequestContext<'a>,
-    pub(super) asked: Asked,
+    pub(super) size: RequestSize,
     pub(super) answered: Option<(&'a Plan, &'a Answer)>,
     pub(super) status: u16,
     pub(super) timings: &'a Timings,
 }
 
-fn told_tier(tier: Tier) -> Option<record::RemoteTier> {
+fn recorded_tier(tier: Tier) -> Option<record::RemoteTier> {
     match tier {
         Tier::L1 => None,
         Tier::L2 => Some(record::RemoteTier::L2),

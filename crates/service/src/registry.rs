@@ -1,9 +1,10 @@
-//! When the registry is asked how views are keyed, and what waits for its answer.
+//! The registry: when it is asked how views are keyed, and what awaits its response.
 //!
-//! The call has a name of its own, so that it outlives the request that made it: what it brings counts for the requests that
-//! come later. It knows no view: `origin::registry` reads the answer and the planner keeps it. Invariant: a request waits
-//! for the registry for at most half of its own deadline, by a timer of its own, and only the first one waits at all. Without
-//! an answer, the whole entity row is the key: always right, if less shared.
+//! The call has its own handle, so it outlives the request that made it, and its result serves later
+//! requests. This module knows no view: `origin::registry` parses the response and the planner keeps it.
+//! Invariant: a request waits for the registry for at most half of its deadline, by its own timer, and
+//! only the first request waits at all. Without a response the whole entity row is the key: always right,
+//! if less shared.
 
 use crate::io::{IoRequest, IoResult, OriginRequest};
 use crate::origin_requests::max_answer_bytes;
@@ -15,7 +16,7 @@ use origin::planner::Planner;
 use origin::registry;
 use protocol::parsed_request::ParsedRequest;
 
-/// A request for features that waits for the registry.
+/// A feature request that awaits the registry.
 #[derive(Debug)]
 pub(super) struct AwaitingMetadata {
     pub(super) request: ParsedRequest<'static>,
@@ -24,7 +25,7 @@ pub(super) struct AwaitingMetadata {
 
 impl AwaitingMetadata {
     /// The memory that it takes, in bytes.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(super) fn footprint(&self) -> usize {
         size_of::<AwaitingMetadata>() + self.request.size() + self.context.caller.len()
     }
 }
@@ -42,9 +43,9 @@ pub(super) fn io_request(config: &Config) -> Option<IoRequest> {
     }))
 }
 
-/// Has the planner learn from the registry's answer.
+/// Updates the planner from the registry's response.
 #[inline(never)]
-pub(super) fn learn(planner: &mut Planner, result: &IoResult, now: Timestamp) {
+pub(super) fn update_planner(planner: &mut Planner, result: &IoResult, now: Timestamp) {
     if let IoResult::Fetched(Ok(reply)) = result
         && reply.status == 200
         && let Some(views) = registry::views(&reply.body)

@@ -1,10 +1,11 @@
-//! Replies: status, headers in their standard forms, body.
+//! Replies: status, headers in their standard forms, body. It knows no engine state. Invariant: an error
+//! has one form in each protocol.
 
 use std::borrow::Cow;
 
 use crate::request::Protocol;
 use crate::timings::Timings;
-use engine::Pattern;
+use engine::ServingPattern;
 use model::answer::{Answer, OriginFailure};
 use model::request::Priority;
 use model::request_error::RequestError;
@@ -18,13 +19,13 @@ pub struct Reply {
     status: u16,
     content_type: Option<Cow<'static, str>>,
     headers: Vec<Header>,
-    served: Option<Served>,
+    cache: Option<CacheMetadata>,
     body: Body,
 }
 
-/// What an answer with features says of itself, put into headers when they are asked for.
+/// The cache headers of a feature answer, built when they are read.
 #[derive(Debug)]
-struct Served {
+struct CacheMetadata {
     cache_status: Cow<'static, str>,
     /// How old its oldest value is.
     age_seconds: Option<u64>,
@@ -53,7 +54,7 @@ impl Reply {
     /// A reply without a body.
     #[must_use]
     pub fn empty(status: u16) -> Reply {
-        Reply { status, content_type: None, headers: Vec::new(), served: None, body: Body::Bytes(Cow::Borrowed(b"")) }
+        Reply { status, content_type: None, headers: Vec::new(), cache: None, body: Body::Bytes(Cow::Borrowed(b"")) }
     }
 
     /// A reply of JSON.
@@ -83,22 +84,22 @@ impl Reply {
         buffer: ResponseBuffer,
         answer: &Answer,
         oldest: Option<Timestamp>,
-        pattern: Pattern,
+        pattern: ServingPattern,
         took_millis: u64,
         now: Timestamp,
         timings: &Timings,
     ) -> Reply {
-        let served = Served {
+        let cache = CacheMetadata {
             cache_status: cache_status(answer, timings),
             age_seconds: oldest.map(|fetched_at| now.millis_since(fetched_at) / 1_000),
             server_timing: server_timing(pattern, took_millis, timings),
         };
-        let content_type = if pattern == Pattern::Streaming { LINES } else { JSON };
+        let content_type = if pattern == ServingPattern::Streaming { LINES } else { JSON };
         Reply {
             status: 200,
             content_type: Some(content_type.into()),
             headers: Vec::new(),
-            served: Some(served),
+            cache: Some(cache),
             body: Body::ResponseBuffer(buffer),
         }
     }
@@ -109,8 +110,8 @@ impl Reply {
         self
     }
 
-    /// The same, telling of the trace that its request is in.
-    pub(super) fn traced(mut self, traceparent: Option<String>) -> Reply {
+    /// The same, with the trace of its request.
+    pub(super) fn with_traceparent(mut self, traceparent: Option<String>) -> Reply {
         if let Some(traceparent) = traceparent {
             self.headers.push(Header { name: "traceparent", value: traceparent.into() });
         }
@@ -133,12 +134,12 @@ impl Reply {
     #[must_use]
     pub fn headers(&self) -> Vec<Header> {
         let mut headers = self.headers.clone();
-        if let Some(served) = &self.served {
-            headers.push(Header { name: "cache-status", value: served.cache_status.clone() });
-            if let Some(age) = served.age_seconds {
+        if let Some(cache) = &self.cache {
+            headers.push(Header { name: "cache-status", value: cache.cache_status.clone() });
+            if let Some(age) = cache.age_seconds {
                 headers.push(Header { name: "age", value: age.to_string().into() });
             }
-            headers.push(Header { name: "server-timing", value: served.server_timing.clone() });
+            headers.push(Header { name: "server-timing", value: cache.server_timing.clone() });
         }
         headers
     }
@@ -161,7 +162,7 @@ impl Reply {
     }
 }
 
-/// One member for each tier that was asked, the one closest to the origin first, as RFC 9211 has it.
+/// `Cache-Status` (RFC 9211): one member for each tier that was read, the one closest to the origin first.
 fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
     let tier_counts = &answer.tier_counts;
     if tier_counts.l1_misses == 0 {
@@ -197,14 +198,14 @@ fn cache_status(answer: &Answer, timings: &Timings) -> Cow<'static, str> {
     members.join(", ").into()
 }
 
-/// How long the request took, by which pattern it was served, and how long its tiers took.
-fn server_timing(pattern: Pattern, took_millis: u64, timings: &Timings) -> Cow<'static, str> {
+/// `Server-Timing`: how long the request took, its serving pattern, and how long each tier took.
+fn server_timing(pattern: ServingPattern, took_millis: u64, timings: &Timings) -> Cow<'static, str> {
     if took_millis == 0 && timings.by_tier().iter().all(|(_, millis)| millis.is_none()) {
         return Cow::Borrowed(match pattern {
-            Pattern::RealTime => "total;dur=0;desc=real_time_serving",
-            Pattern::Batch => "total;dur=0;desc=batch_serving",
-            Pattern::Hybrid => "total;dur=0;desc=hybrid_serving",
-            Pattern::Streaming => "total;dur=0;desc=streaming_serving",
+            ServingPattern::RealTime => "total;dur=0;desc=real_time_serving",
+            ServingPattern::Batch => "total;dur=0;desc=batch_serving",
+            ServingPattern::Hybrid => "total;dur=0;desc=hybrid_serving",
+            ServingPattern::Streaming => "total;dur=0;desc=streaming_serving",
         });
     }
     let mut text = format!("total;dur={took_millis};desc={}", pattern.name());
@@ -223,14 +224,14 @@ fn server_timing(pattern: Pattern, took_millis: u64, timings: &Timings) -> Cow<'
     text.into()
 }
 
-/// A request that is refused since too many wait already. What is not urgent is told to slow down, the rest that we cannot.
+/// The reply to a shed request. A low priority gets 429, all others 503.
 pub(super) fn overloaded(is_feast: bool, priority: Priority, retry_seconds: u64) -> Reply {
     let status = if priority == Priority::Low { 429 } else { 503 };
-    let detail = "more requests wait than `load.max_pending_requests` and `memory.pending_bytes` allow";
+    let detail = "pending requests exceed `load.max_pending_requests` or `memory.pending_bytes`";
     let mut reply = if is_feast {
         Reply::json(status, Cow::Owned(feast::error_string(detail)))
     } else {
-        Reply::problem(status, problem::body(status, "overloaded", "Too many requests wait", detail))
+        Reply::problem(status, problem::body(status, "overloaded", "Too many requests are pending", detail))
     };
     reply.headers.push(Header { name: "retry-after", value: retry_seconds.to_string().into() });
     reply
@@ -238,7 +239,7 @@ pub(super) fn overloaded(is_feast: bool, priority: Priority, retry_seconds: u64)
 
 pub(super) fn forbidden() -> Reply {
     let detail = "the request needs `Authorization: Bearer` with the secret `FEATHEREDGE_OPERATOR_TOKEN`";
-    Reply::problem(403, problem::body(403, "forbidden", "This is for operators", detail))
+    Reply::problem(403, problem::body(403, "forbidden", "The scope `admin` is required", detail))
 }
 
 pub(super) fn method_not_allowed(allow: &'static str) -> Reply {
@@ -249,9 +250,9 @@ pub(super) fn method_not_allowed(allow: &'static str) -> Reply {
     reply
 }
 
-/// What Feast's server answers to a path that it does not know, with the reason.
+/// 404 for an unknown path.
 pub(super) fn not_found(path: &str) -> Reply {
-    let detail = format!("no such path: {path}; the built-in origin answers /get-online-features alone");
+    let detail = format!("no such path: {path}; the built-in origin serves only /get-online-features");
     Reply::problem(404, problem::body(404, "not-found", "There is nothing at this path", &detail))
 }
 
@@ -263,23 +264,24 @@ pub(super) fn not_ready(reason: &str) -> Reply {
     Reply::problem(503, problem::body(503, "not-ready", "The service is not ready", reason))
 }
 
-/// What its protocol says of a request that is refused.
+/// A refusal in the request's protocol.
 pub(super) fn refused(protocol: &Protocol, refusal: &RequestError, body: &[u8]) -> Reply {
     match protocol {
         Protocol::Feast => Reply::json(refusal.status(), Cow::Owned(feast::request_error(refusal, body))),
-        Protocol::Native(_) => refused_plainly(refusal),
+        Protocol::Native(_) => refused_as_problem(refusal),
     }
 }
 
-/// The same where no protocol of features is spoken.
-pub(super) fn refused_plainly(refusal: &RequestError) -> Reply {
+/// A refusal as a problem.
+pub(super) fn refused_as_problem(refusal: &RequestError) -> Reply {
     Reply::problem(refusal.status(), problem::request_error(refusal))
 }
 
-/// The reply where the origin failed and too little is there without it.
+/// The reply where the origin failed and too little is known without it.
 ///
-/// What the origin refused goes to the caller, who would have it of Feast too, and in the native protocol where the caller
-/// is at fault. An origin that is down costs its own share alone: what is there is served, and the rest is marked invalid.
+/// An error of the origin reaches a Feast caller as Feast would return it, and a native caller where the
+/// request is at fault. An origin that is down costs only its own share: what is known is served, and the
+/// rest is marked invalid.
 pub(super) fn failed(protocol: &Protocol, answer: &Answer, has_anything: bool) -> Option<Reply> {
     let failure = answer.failure.as_ref().filter(|_| answer.tier_counts.missing > 0)?;
     let is_refused = match protocol {
@@ -289,7 +291,7 @@ pub(super) fn failed(protocol: &Protocol, answer: &Answer, has_anything: bool) -
     (is_refused || !has_anything).then(|| origin_failure(protocol.is_feast(), failure))
 }
 
-/// What the origin said itself, an error or that it has nothing to say, or in its stead what went wrong with it.
+/// The origin's own error or empty answer, or a problem in its place.
 pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
     let (status, code, detail) = match failure {
         OriginFailure::ErrorResponse { status, content_type, body } => {
@@ -306,7 +308,7 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
         OriginFailure::TimedOut => (504, "origin-timeout", "the origin did not answer in time".to_owned()),
         OriginFailure::Unreachable => (502, "origin-unreachable", "the origin cannot be reached".to_owned()),
         OriginFailure::CircuitOpen { retry_millis } => {
-            let detail = "the origin failed so often of late that it is left alone for a while";
+            let detail = "the circuit breaker of the origin is open after repeated failures";
             let mut reply = if is_feast {
                 Reply::json(503, Cow::Owned(feast::error_string(detail)))
             } else {
@@ -317,7 +319,7 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
             return reply;
         }
         OriginFailure::UnexpectedStatus { status } => {
-            let what = if (300..400).contains(status) { "a redirect, which is not followed" } else { "no features" };
+            let what = if (300..400).contains(status) { "redirects are not followed" } else { "no features" };
             (502, "origin-invalid-response", format!("the origin answered with status {status}: {what}"))
         }
         OriginFailure::Empty if is_feast => return Reply::json(200, Cow::Borrowed(b"{\"results\":[]}")),

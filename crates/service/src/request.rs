@@ -12,7 +12,7 @@ use protocol::feast;
 use protocol::feature_request::FeatureRequest;
 use protocol::native::{self, Options};
 use protocol::plan::FeatureNaming;
-use telemetry::trace::Context;
+use telemetry::trace::TraceContext;
 
 /// The protocol that a request came in, with what only that one can say.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +73,7 @@ pub(super) struct RequestContext<'a> {
     pub(super) protocol: Protocol,
     /// Whose rows it is served; all callers' where it is empty.
     pub(super) caller: Cow<'a, str>,
-    /// What the engine knows the caller's session by, where it tells one.
+    /// The engine's name of the caller's session, where there is one.
     pub(super) session: Option<u64>,
     /// Where in a trace it stands, where it is in one.
     pub(super) trace: Option<TraceContext>,
@@ -96,7 +96,7 @@ impl<'a> RequestContext<'a> {
         self.protocol.priority()
     }
 
-    /// How the request tells others of the trace that it is in.
+    /// The `traceparent` header of the request's trace.
     pub(super) fn traceparent(&self) -> Option<String> {
         self.trace.map(|trace| trace.traceparent())
     }

@@ -1,19 +1,20 @@
-//! Which endpoint a method and a path are, what right it needs, and how much of a body it reads.
+//! Routes: the endpoint of a method and path, the scope that it needs, and how much of a body it reads. It
+//! knows no state. Invariant: an unknown request that may write needs `admin`.
 
 use crate::io::{AuthScope, Incoming};
 use config::Config;
 use model::request_error::RequestError;
 
-/// Who answers a request.
+/// An endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     /// Features in Feast's protocol.
     Feast,
     /// Features in the native protocol.
     Native,
-    /// A search, which the origin answers.
+    /// A search, which is passed through.
     Search,
-    /// A write to the origin, by a path whose body is understood.
+    /// A write to the origin, whose body is parsed.
     Write,
     /// Any other request that may write to the origin.
     UnknownWrite,
@@ -24,7 +25,7 @@ pub(super) enum Endpoint {
     Ready,
     /// A file of the page.
     Asset,
-    /// Nobody, by this method; these would do.
+    /// A method that is not allowed; these are.
     NotAllowed(&'static str),
     /// The origin.
     Origin,
@@ -73,7 +74,7 @@ impl Endpoint {
     /// The limit of the body that it reads: its key in `limits`, and the bytes.
     fn size_limit(self, Config { limits, .. }: &Config) -> Option<(&'static str, usize)> {
         match self {
-            // A search is read whole so that it can be made again where it is lost.
+            // A search is buffered so that it can be retried.
             Endpoint::Feast | Endpoint::Native | Endpoint::Invalidate | Endpoint::Search => {
                 Some(("body_bytes", limits.body_bytes))
             }
@@ -83,12 +84,12 @@ impl Endpoint {
     }
 }
 
-/// What a request needs to be allowed. What may write, and is not known here, only an operator may ask of the origin.
-pub(super) fn right(method: &str, path: &str) -> AuthScope {
+/// The scope that a request needs. An unknown request that may write needs `admin`.
+pub(super) fn auth_scope(method: &str, path: &str) -> AuthScope {
     match Endpoint::of(method, path) {
-        Endpoint::Health | Endpoint::Ready | Endpoint::Asset => AuthScope::Nothing,
-        // Refused for the method, whoever asks.
-        Endpoint::NotAllowed(_) => AuthScope::Nothing,
+        Endpoint::Health | Endpoint::Ready | Endpoint::Asset => AuthScope::Public,
+        // Refused for its method, whatever its scope.
+        Endpoint::NotAllowed(_) => AuthScope::Public,
         Endpoint::Feast | Endpoint::Native | Endpoint::Search | Endpoint::Origin => AuthScope::Read,
         Endpoint::Write => AuthScope::Write,
         Endpoint::UnknownWrite | Endpoint::Invalidate | Endpoint::Warm | Endpoint::Predictions => AuthScope::Admin,
@@ -113,12 +114,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_refused_for_its_method_needs_no_right_and_reads_no_body() {
+    fn a_request_that_is_refused_for_its_method_needs_no_scope_and_reads_no_body() {
         let config = Config::default();
         for path in ["/v1/features", "/v1/invalidate", "/v1/warm", "/v1/predictions", "/health", "/ready"] {
             let endpoint = Endpoint::of("PUT", path);
             assert!(matches!(endpoint, Endpoint::NotAllowed(_)), "{path}");
-            assert_eq!((right("PUT", path), endpoint.body_limit(&config)), (AuthScope::Nothing, 0), "{path}");
+            assert_eq!((auth_scope("PUT", path), endpoint.body_limit(&config)), (AuthScope::Public, 0), "{path}");
         }
     }
 
@@ -141,7 +142,7 @@ mod tests {
             ("BREW", "/anything", Endpoint::UnknownWrite, AuthScope::Admin),
         ] {
             assert_eq!(Endpoint::of(method, path), endpoint, "{method} {path}");
-            assert_eq!(right(method, path), needed, "{method} {path}");
+            assert_eq!(auth_scope(method, path), needed, "{method} {path}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! A request that waits for rows, or goes on behind its reply: what it was, and what it has begun.
+//! A request that awaits rows or continues in the background: its context, and its origin calls.
 //!
-//! Knows what to ask of the origin for it and what the answer means, and decides nothing. Invariant: each call to the origin is
-//! remembered until it is answered.
+//! It knows how to phrase an origin call and parse its response, and decides nothing. Invariant: each
+//! origin call is remembered until it is answered.
 
 use std::rc::Rc;
 
@@ -10,13 +10,13 @@ use crate::engine_effects::effect;
 use crate::io::{Continuation, Effect, FetchFailure, OriginReply, RequestHandle};
 use crate::origin_requests;
 use crate::request::{Protocol, RequestContext};
-use crate::stream::Stream;
+use crate::stream::ResponseStream;
 use crate::timings::Timings;
 use crate::warm_job::WarmJob;
 use ::origin::origin::{self, OriginResponse};
 use ::prefetch::patterns::Predictions;
 use config::Config;
-use engine::{Engine, Route};
+use engine::{Engine, PatternLimits};
 use model::answer::{Answer, OriginFailure};
 use model::fetch_spec::FetchSpec;
 use model::row::Row;
@@ -25,36 +25,37 @@ use protocol::native::Options;
 use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
 
-/// A request under way.
+/// A request in progress.
 #[derive(Debug)]
 pub(super) struct RowRequest {
     pub(super) request: ParsedRequest<'static>,
     pub(super) context: RequestContext<'static>,
     pub(super) plan: Rc<Plan>,
-    pub(super) route: Route,
-    /// The calls to the origin under way.
+    pub(super) pattern_limits: PatternLimits,
+    /// The origin calls in progress.
     fetches: Vec<(u32, FetchSpec)>,
     pub(super) timings: Timings,
-    /// Whether it has its reply, and goes on behind it.
+    /// Whether it has its reply and continues in the background.
     pub(super) is_answered: bool,
-    /// What went out so far of a reply in parts.
-    pub(super) stream: Stream,
-    /// What to fetch ahead once it has.
+    /// What was sent of a streamed reply.
+    pub(super) stream: ResponseStream,
+    /// What to prefetch after the reply.
     pub(super) prefetch: Option<Box<Predictions>>,
-    /// What it warms the tiers for; then there is no reply of its own.
+    /// The warm-up that it is a part of; it then has no reply of its own.
     pub(super) job: Option<Box<WarmJob>>,
 }
 
-/// What an answer of the origin turned out to be.
+/// A parsed response of the origin.
 pub(super) enum OriginAnswer {
     Rows(Vec<(usize, Row)>),
-    /// An answer without columns that were asked for, which only the origin can put into words.
-    Unlike {
+    /// A response without all requested columns, which only the origin can phrase.
+    OtherColumns {
         base: String,
     },
 }
 
-/// The longest error of the origin that is passed on, in bytes: Feast's are a sentence, or a traceback.
+/// The longest error of the origin that reaches the caller, in bytes: Feast's are a sentence or a
+/// traceback.
 const MAX_ERROR_BYTES: usize = 256 << 10;
 
 impl RowRequest {
@@ -62,31 +63,36 @@ impl RowRequest {
         request: ParsedRequest<'_>,
         context: RequestContext<'static>,
         plan: Rc<Plan>,
-        route: Route,
+        pattern_limits: PatternLimits,
     ) -> Box<RowRequest> {
         Box::new(RowRequest {
             request: request.into_owned(),
             context,
             plan,
-            route,
+            pattern_limits,
             fetches: Vec::new(),
             timings: Timings::default(),
             is_answered: false,
-            stream: Stream::default(),
+            stream: ResponseStream::default(),
             prefetch: None,
             job: None,
         })
     }
 
-    /// One that begins behind an answer, for nobody.
-    pub(super) fn behind(request: ParsedRequest<'_>, plan: Rc<Plan>, route: Route, now: Timestamp) -> Box<RowRequest> {
-        // An answer that lacks columns tells nothing of the requests whose shape it was asked in.
+    /// A background request without a caller.
+    pub(super) fn background(
+        request: ParsedRequest<'_>,
+        plan: Rc<Plan>,
+        pattern_limits: PatternLimits,
+        now: Timestamp,
+    ) -> Box<RowRequest> {
+        // A response that lacks columns says nothing of later requests of this shape.
         let context = RequestContext::new(Protocol::Native(Options::default()), "".into(), now);
-        Box::new(RowRequest { is_answered: true, ..*RowRequest::new(request, context, plan, route) })
+        Box::new(RowRequest { is_answered: true, ..*RowRequest::new(request, context, plan, pattern_limits) })
     }
 
     /// The memory that it takes beside its session and its plan, in bytes.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(super) fn footprint(&self) -> usize {
         let of_fetch = |(_, fetch): &(u32, FetchSpec)| {
             let columns =
                 fetch.views.iter().map(|(_, columns)| size_of::<(usize, Vec<usize>)>() + size_of_val(&**columns));
@@ -99,14 +105,14 @@ impl RowRequest {
             + self.request.size()
             + self.context.caller.len()
             + self.fetches.iter().map(of_fetch).sum::<usize>()
-            + self.stream.held_bytes()
-            + self.job.as_ref().map_or(0, |job| job.held_bytes())
+            + self.stream.footprint()
+            + self.job.as_ref().map_or(0, |job| job.footprint())
     }
 
     /// With its answer.
     pub(super) fn answered<'a>(&'a self, answer: &'a Answer) -> Answered<'a> {
-        let RowRequest { request, context, plan, route, .. } = self;
-        Answered { request, context, plan, answer, route: *route }
+        let RowRequest { request, context, plan, pattern_limits, .. } = self;
+        Answered { request, context, plan, answer, pattern_limits: *pattern_limits }
     }
 
     /// The engine's effects as the host's effects.
@@ -127,7 +133,7 @@ impl RowRequest {
                     let traceparent = self.context.traceparent();
                     let io_request =
                         origin_requests::io_request(config, "POST", "/get-online-features", body, traceparent);
-                    effects.push(Effect::new(handle, Continuation::Call(call), io_request, timeout_millis));
+                    effects.push(Effect::new(handle, Continuation::OriginCall(call), io_request, timeout_millis));
                 }
                 other => {
                     if let engine::EngineEffect::Read { tier, .. } = other {
@@ -140,8 +146,8 @@ impl RowRequest {
         effects
     }
 
-    /// The rows in the origin's answer to a call, whose values count as fetched at `stamp`.
-    pub(super) fn understand(
+    /// Parses the origin's response to a call; its values count as fetched at `stamp`.
+    pub(super) fn parse_answer(
         &mut self,
         handle: RequestHandle,
         call: u32,
@@ -163,53 +169,53 @@ impl RowRequest {
         }
         let others = origin::rows_of_other_entities(&table, request, plan, &fetch);
         if !others.is_empty() && others.len() == fetch.rows.len() {
-            return Err(OriginFailure::InvalidResponse("it is of other entities than those asked for".to_owned()));
+            return Err(OriginFailure::InvalidResponse("its entities are not the requested ones".to_owned()));
         }
         if self.context.protocol.is_feast()
             && let Some(base) = origin_requests::forward_base(config)
             && !origin::has_all_features(&table, plan, &fetch)
         {
-            return Ok(OriginAnswer::Unlike { base });
+            return Ok(OriginAnswer::OtherColumns { base });
         }
-        // A row of another entity costs itself alone.
+        // A row of another entity is dropped alone.
         let is_others = |index: &usize| {
             index.checked_rem(request.fields.rows).is_some_and(|row| others.binary_search(&row).is_ok())
         };
         let indices: Vec<usize> = fetch.indices.iter().filter(|index| !is_others(index)).copied().collect();
         let fetch = FetchSpec { indices, ..fetch };
         let mut interner = core::mem::take(engine.interner());
-        let rows = match engine.ask(handle.session()) {
-            Some(ask) => origin::rows(&table, plan, ask, &fetch, &mut interner, stamp),
+        let rows = match engine.query(handle.session()) {
+            Some(query) => origin::rows(&table, plan, query, &fetch, &mut interner, stamp),
             None => Vec::new(),
         };
         *engine.interner() = interner;
         if let Some(status) = table.unknown_status().filter(|_| origin::has_no_values(&rows)) {
-            return Err(OriginFailure::InvalidResponse(format!("no status that is known, but {status}")));
+            return Err(OriginFailure::InvalidResponse(format!("unknown status {status}")));
         }
         Ok(OriginAnswer::Rows(rows))
     }
 }
 
-/// The body of the origin's answer, where it is one.
+/// The body of a successful response.
 fn body_of(fetched: Result<OriginReply, FetchFailure>) -> Result<Vec<u8>, OriginFailure> {
     let OriginReply { status, content_type, body } = fetched.map_err(|failure| match failure {
         FetchFailure::TimedOut => OriginFailure::TimedOut,
         FetchFailure::Unreachable => OriginFailure::Unreachable,
         FetchFailure::NoRoom => OriginFailure::OutOfMemory,
         FetchFailure::TooLarge => {
-            let limit = "an answer larger than `limits.origin_body_bytes`, or than `memory.pending_bytes`";
+            let limit = "larger than `limits.origin_body_bytes` or `memory.pending_bytes`";
             OriginFailure::InvalidResponse(limit.to_owned())
         }
         FetchFailure::Encoded { coding } => {
-            OriginFailure::InvalidResponse(format!("an answer in the coding `{coding}`, which cannot be undone here"))
+            OriginFailure::InvalidResponse(format!("unsupported content coding `{coding}`"))
         }
     })?;
     match status {
         200 => Ok(body),
-        // A redirect is a matter of this service's configuration, and no answer for its caller.
+        // A redirect is a fault of this service's configuration, and no answer for its caller.
         ..400 => Err(OriginFailure::UnexpectedStatus { status }),
         _ if body.len() > MAX_ERROR_BYTES => {
-            let reason = format!("an error ({status}) of {} bytes; {MAX_ERROR_BYTES} are passed on", body.len());
+            let reason = format!("an error ({status}) of {} bytes, more than {MAX_ERROR_BYTES}", body.len());
             Err(OriginFailure::InvalidResponse(reason))
         }
         _ => Err(OriginFailure::ErrorResponse { status, content_type, body: body.into() }),

@@ -1,8 +1,7 @@
-//! What the configuration means to the engine and the planner.
+//! Translates the configuration into the settings of the engine and the planner. It decides nothing.
 
-use ::prefetch::governor::{self, NanodollarPrices};
+use ::prefetch::governor::{self as prefetch_governor, NanodollarPrices};
 use ::prefetch::patterns;
-use ::prefetch::prefetch::{self as governing, Prices};
 use cache::job_window::JobSettings;
 use cache::memory::Budget;
 use cache::policy::Eviction;
@@ -10,7 +9,7 @@ use config::{Breaker, Config, EvictionPolicy, L2ReadPolicy, SortedMap, View};
 use engine::breaker::BreakerSettings;
 use engine::limiter::LimiterSettings;
 use engine::read_policy::ReadPolicy;
-use engine::router::RouterSettings;
+use engine::serving_pattern::PatternSettings;
 use engine::{Settings, StoreSettings};
 use model::answer::Tier;
 use model::key::Namespace;
@@ -22,7 +21,7 @@ use protocol::native::Options;
 /// KV's limit of keys in one bulk read.
 const KV_KEYS_PER_READ: usize = 100;
 
-/// What one call to a shard brings must stay within the 32 MiB that Cloudflare allows it: rows of 32 KB.
+/// One call to a shard must stay within Cloudflare's 32 MiB: rows of 32 KB.
 const SHARD_KEYS_PER_READ: usize = 1_000;
 
 /// What one operation costs where a million cost a cent.
@@ -34,8 +33,8 @@ const ROW_REQUESTS: usize = 2;
 /// A row that collects features takes no more than this part of L1: a mebibyte by default.
 const ROW_PART: usize = 64;
 
-/// What the engine is told.
-pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> Settings {
+/// The engine's settings.
+pub(super) fn engine_settings(config: &Config, has_invalidation_log: bool, seed: u64) -> Settings {
     let l2 = StoreSettings {
         tier: Tier::L2,
         key_prefix: config.l2.key_prefix.clone(),
@@ -75,7 +74,7 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
         },
         stores: stores.into_iter().filter_map(|(store, is_enabled)| is_enabled.then_some(store)).collect(),
         origin_timeout_millis: config.origin.timeout_ms,
-        router: RouterSettings {
+        serving_patterns: PatternSettings {
             is_enabled: routing.enabled,
             real_time_max_entities: routing.real_time_max_entities,
             real_time_max_features: routing.real_time_max_features,
@@ -105,7 +104,7 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
             predictions: prefetch.max_predictions,
             related: prefetch.max_related_predictions,
         },
-        prefetch: governor::GovernorSettings {
+        prefetch: prefetch_governor::GovernorSettings {
             max_rows_per_second: prefetch.max_rows_per_second,
             min_precision_permille: prefetch.min_precision_percent * 10,
             holdout_permille: prefetch.holdout_percent * 10,
@@ -121,8 +120,8 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
             longest_millis: config.writes.job_seconds * 1_000,
             staleness_millis: config.writes.visible_within_ms,
         },
-        // The invalidation log sets the clocks of all that keep to it.
-        clock_error_millis: if has_ledger { 0 } else { config.writes.max_clock_skew_ms },
+        // The invalidation log sets the clocks of all isolates that use it.
+        max_clock_skew_millis: if has_invalidation_log { 0 } else { config.writes.max_clock_skew_ms },
         max_sessions: load.max_pending_requests,
         pending_bytes: config.memory.pending_bytes,
         seed,
@@ -132,22 +131,22 @@ pub(super) fn engine_settings(config: &Config, has_ledger: bool, seed: u64) -> S
 pub(super) fn breaker_settings(breaker: &Breaker) -> BreakerSettings {
     BreakerSettings {
         is_enabled: breaker.enabled,
-        window: breaker.window_operations,
+        window_operations: breaker.window_operations,
         failure_percent: breaker.failure_percent,
         open_millis: breaker.open_ms,
-        probes: breaker.half_open_probes,
+        half_open_probes: breaker.half_open_probes,
     }
 }
 
 /// The greatest age at which a value of any view may be served, in milliseconds.
-pub(super) fn longest_life(config: &Config) -> u64 {
+pub(super) fn max_servable_age(config: &Config) -> u64 {
     let freshness = &config.freshness;
     let views = config.views.iter().filter_map(|(_, view)| view.ttl_seconds);
     let ttl = views.max().unwrap_or_default().max(freshness.ttl_seconds);
     (ttl + freshness.stale_if_error_seconds.max(freshness.stale_while_revalidate_seconds)).saturating_mul(1_000)
 }
 
-/// What the planner is told.
+/// The planner's settings.
 pub(super) fn project(config: &Config, seed: u64) -> Project {
     let freshness = &config.freshness;
     let millis = |seconds: u64| seconds.saturating_mul(1_000);
@@ -195,8 +194,8 @@ pub(super) fn join_url(base: &str, path: &str) -> String {
     format!("{}{path}", base.trim_end_matches('/'))
 }
 
-/// Within how many milliseconds a request is to be answered: the more urgent it is, the faster the share of all requests whose
-/// target is its own. A caller's own deadline may be sooner.
+/// The latency target of a request, in milliseconds: the quantile of the SLO that its priority belongs to,
+/// or its own deadline if that is sooner.
 pub(super) fn latency_target(config: &Config, options: &Options) -> u64 {
     let sla = &config.sla;
     let target = match options.priority {

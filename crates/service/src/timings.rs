@@ -1,10 +1,11 @@
-//! When the parts of a request began and ended, and where its time went.
+//! The timings of a request: when its reads and calls began and ended. It knows no clock. Invariant: the
+//! parts sum to the total.
 
 use model::answer::Tier;
 use model::time::Timestamp;
 use telemetry::record;
 
-/// When the parts of a request began and ended.
+/// The timings of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Timings {
     pub(super) reads: [Timing; 2],
@@ -12,7 +13,7 @@ pub(super) struct Timings {
     pub(super) origin_status: Option<u16>,
 }
 
-/// When something was first waited for, and for how long until it was last heard of.
+/// When an operation began first, and for how long it was awaited.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Timing {
     began: Option<Timestamp>,
@@ -24,11 +25,11 @@ pub(super) struct Timing {
 /// `L_total = L_network + L_cache + L_computation + L_serialization`, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Parts {
-    /// What is left: on the way between host and core, and in queues.
+    /// The rest: between host and core, and in queues.
     pub(super) network: u64,
     /// Waiting for stores.
     pub(super) cache: u64,
-    /// Waiting for the origin, and so the way to it: only the origin could tell the two apart.
+    /// Waiting for the origin, network included: only the origin could tell the two apart.
     pub(super) computation: u64,
     /// Reading and writing. Both are done within one call of the core, which has no clock, so this is 0 here; the benchmark has it.
     pub(super) serialization: u64,
@@ -45,7 +46,7 @@ impl Timing {
         self.under_way = self.under_way.saturating_sub(1);
     }
 
-    /// Counts what is still waited for up to now, since the answer goes out without it.
+    /// Ends what is still awaited, because the answer is sent without it.
     fn cut_off(&mut self, now: Timestamp) {
         if self.under_way > 0 {
             self.end(now);
@@ -54,20 +55,20 @@ impl Timing {
 }
 
 impl Timings {
-    /// How long each tier was waited for, in milliseconds, where it was.
+    /// How long each tier was awaited, in milliseconds, where it was.
     pub(super) fn by_tier(&self) -> [(&'static str, Option<u64>); 3] {
         let [l2, l3] = self.reads;
         [("l2", l2.millis), ("l3", l3.millis), ("origin", self.fetch.millis)]
     }
 
-    /// Where the time of a request went that took so long in all: the seed's model.
+    /// The parts of a request's latency: the original specification's model.
     pub(super) fn parts(&self, total: u64) -> Parts {
         let cache = self.reads.iter().filter_map(|read| read.millis).sum::<u64>().min(total);
         let computation = self.fetch.millis.unwrap_or_default().min(total - cache);
         Parts { network: total - cache - computation, cache, computation, serialization: 0 }
     }
 
-    /// The same as spans: what it was, when it began, how long it took, and to which HTTP status it came.
+    /// The spans: tier, start, duration, and HTTP status.
     pub(super) fn spans(&self) -> impl Iterator<Item = (record::RemoteTier, Timestamp, u64, u16)> {
         let [l2, l3] = self.reads;
         let status = self.origin_status.unwrap_or_default();
@@ -80,7 +81,7 @@ impl Timings {
         .filter_map(|(tier, timing, status)| Some((tier, timing.began?, timing.millis?, status)))
     }
 
-    /// Ends all that is still waited for: the answer goes out without it.
+    /// Ends all that is still awaited: the answer is sent without it.
     pub(super) fn cut_off(&mut self, now: Timestamp) {
         let [l2, l3] = &mut self.reads;
         [l2, l3, &mut self.fetch].into_iter().for_each(|timing| timing.cut_off(now));

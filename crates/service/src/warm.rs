@@ -1,8 +1,8 @@
-//! Warming: an operator's `POST /v1/warm` brings rows into the tiers before anybody asks for them.
+//! Warming: an operator's `POST /v1/warm` brings rows into the tiers before they are requested.
 //!
-//! The body is read and planned as a whole before anything is done. Then its groups are gone through one after the other:
-//! what is to be fetched by sessions like any other's, of the lowest priority; what brings its values is written. The reply
-//! waits for the stores.
+//! The body is parsed and planned as a whole before anything is done. Its groups then run one after the
+//! other. Rows to fetch use sessions of the lowest priority; rows with values are written. It knows no
+//! store. Invariant: the reply waits for the stores.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use crate::origin_requests::MALFORMED_FEATURE;
 use crate::read_path::{Advanced, ReadPath};
 use crate::reply;
 use crate::request::RequestContext;
-use crate::warm_job::{Load, WarmJob, Work};
+use crate::warm_job::{Load, WarmJob, WarmStep};
 use ::origin::origin::{self, OriginResponse};
 use ::origin::planner::Planner;
 use ::origin::warm::{self, WarmGroup};
@@ -24,7 +24,7 @@ use model::time::Timestamp;
 use protocol::parsed_request::ParsedRequest;
 use protocol::plan::{FeatureNaming, Plan, PlanOutcome};
 
-/// Warms for a request's caller what its body says; what that brings counts as fetched at `stamp`.
+/// Warms what a body lists for its caller; the values count as fetched at `stamp`.
 #[inline(never)]
 pub(super) fn begin(
     read_path: &mut ReadPath,
@@ -39,9 +39,9 @@ pub(super) fn begin(
         let mut rest = Vec::new();
         let mut rows = 0;
         for group in &groups {
-            let work = prepare(read_path, group, context, stamp)?;
-            rows += work.rows();
-            rest.push(work);
+            let step = prepare(read_path, group, context, stamp)?;
+            rows += step.rows();
+            rest.push(step);
         }
         let refusal = RequestError::LimitExceeded { limit: "warm_rows", allowed: most, found: rows };
         if rows > most { Err(refusal) } else { Ok((rest, rows)) }
@@ -52,11 +52,11 @@ pub(super) fn begin(
             let job = Some(Box::new(WarmJob::new(rest, rows, context.began)));
             advance(read_path, requests, handle, Advanced { transition: Transition::default(), job }, now)
         }
-        Err(refusal) => reply::refused_plainly(&refusal).into(),
+        Err(refusal) => reply::refused_as_problem(&refusal).into(),
     }
 }
 
-/// Goes on with a job, where a part of one is done; what came of any other request stays as it is.
+/// Continues a warm-up of which a part is done; any other request stays as it is.
 #[inline]
 pub(super) fn advance(
     read_path: &mut ReadPath,
@@ -89,17 +89,17 @@ fn advance_job(
         }
         let next = match job.next(deadline_millis, now) {
             None => return Transition { response: Some(Response::Reply(job.reply())), handle: None, ..transition },
-            Some(Work::Load(mut load)) => {
-                job.adapt(&mut load.ask, deadline_millis, now);
+            Some(WarmStep::Load(mut load)) => {
+                job.apply_limits(&mut load.query, deadline_millis, now);
                 read_path.load(requests, load, job, now)
             }
-            Some(Work::Fetch { mut request, mut context, plan, .. }) => {
-                read_path.pool.rejoin(&mut request.fields);
+            Some(WarmStep::Fetch { mut request, mut context, plan, .. }) => {
+                read_path.pool.attach_lists(&mut request.fields);
                 context.began = now;
                 read_path.serve_plan(requests, request, &context, plan, Some(job), now)
             }
         };
-        // Its effects are told under the name of the session that gave them.
+        // Its effects carry the handle of the session that issued them.
         handle = next.transition.handle.unwrap_or(handle);
         transition.handle = next.transition.handle;
         transition.effects.extend(next.transition.effects);
@@ -111,7 +111,7 @@ fn advance_job(
     }
 }
 
-/// A store has answered to a write of a job.
+/// A store has answered a write of a warm-up.
 pub(super) fn on_written(
     read_path: &mut ReadPath,
     requests: &mut RequestsInProgress,
@@ -124,43 +124,43 @@ pub(super) fn on_written(
     advance_job(read_path, requests, handle, Transition::default(), job, now)
 }
 
-/// What a group means.
+/// Plans a group.
 fn prepare(
     read_path: &mut ReadPath,
     group: &WarmGroup<'_>,
     context: &RequestContext<'_>,
     stamp: Timestamp,
-) -> Result<Work, RequestError> {
+) -> Result<WarmStep, RequestError> {
     let mut protocol = context.protocol;
     let mut request = read_path.parse(&mut protocol, group.request().into())?;
     let planned = read_path.planner.plan(&request, &context.caller, FeatureNaming::AsRequested);
-    read_path.pool.part_from(&mut request.fields);
+    read_path.pool.detach_lists(&mut request.fields);
     let PlanOutcome::Serve(plan) = planned else {
         return Err(RequestError::field(&["body", "feature_names"], "value_error", MALFORMED_FEATURE));
     };
     check_keys(&read_path.planner, &plan, group)?;
-    let ask = read_path.query(&protocol, &request, &plan)?;
+    let query = read_path.query(&protocol, &request, &plan)?;
     if !group.has_values() {
-        let places = ask.keys.len();
-        read_path.pool.give_ask(ask);
+        let places = query.keys.len();
+        read_path.pool.recycle_query(query);
         let context = RequestContext { protocol, began: stamp, ..context.to_owned() };
-        return Ok(Work::Fetch { request, context, plan, places });
+        return Ok(WarmStep::Fetch { request, context, plan, places });
     }
-    Ok(Work::Load(load(read_path, group, request, plan, ask, stamp)?))
+    Ok(WarmStep::Load(load(read_path, group, request, plan, query, stamp)?))
 }
 
-/// The rows of a group that brings their values.
+/// The rows of a group with values.
 fn load(
     read_path: &mut ReadPath,
     group: &WarmGroup<'_>,
     request: ParsedRequest<'static>,
     plan: Rc<Plan>,
-    ask: Box<RowQuery>,
+    query: Box<RowQuery>,
     stamp: Timestamp,
 ) -> Result<Load, RequestError> {
     let answer = group.origin_response(&plan);
     let columns = plan.columns.len() + plan.outputs.len();
-    let table = OriginResponse::read(&answer, ask.rows, columns, read_path.config.limits.depth)
+    let table = OriginResponse::read(&answer, query.rows, columns, read_path.config.limits.depth)
         .map_err(|reason| RequestError::field(&["body", "values"], "value_error", reason))?;
     if let Some(time) = table.unknown_time() {
         let message = format!("the event time {time} cannot be read");
@@ -168,10 +168,10 @@ fn load(
     }
     let columns_of = |columns: &Columns| if let Columns::Named(names) = columns { names.len() } else { 0 };
     let views: Vec<(usize, Vec<usize>)> =
-        (0..).zip(ask.views.iter()).map(|(view, asked)| (view, (0..columns_of(asked.columns())).collect())).collect();
-    let everything = FetchSpec { rows: (0..ask.rows).collect(), views, indices: (0..ask.keys.len()).collect() };
-    let rows = origin::rows(&table, &plan, &ask, &everything, read_path.engine.interner(), stamp);
-    Ok(Load { ask, rows, request, plan })
+        (0..).zip(query.views.iter()).map(|(view, asked)| (view, (0..columns_of(asked.columns())).collect())).collect();
+    let everything = FetchSpec { rows: (0..query.rows).collect(), views, indices: (0..query.keys.len()).collect() };
+    let rows = origin::rows(&table, &plan, &query, &everything, read_path.engine.interner(), stamp);
+    Ok(Load { query, rows, request, plan })
 }
 
 /// Refuses entities whose columns are not the keys of the views, as far as these are known: no request would read the rows.

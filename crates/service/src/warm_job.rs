@@ -1,12 +1,12 @@
-//! A job that warms the tiers: what is left of it, and what has been done.
+//! A warm-up job: what remains of it, and what has been done.
 //!
-//! Knows no engine: whoever has one does what [`WarmJob::next`] says and tells what came of it. Invariant: every row of the body is
-//! counted once.
+//! It knows no engine: its caller performs [`WarmJob::next`] and reports the result. Invariant: every row
+//! of the body is counted once.
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::io::{Continuation, Effect, IoRequest, WriteBegun};
+use crate::io::{Continuation, Effect, IoRequest, PendingWrite};
 use crate::reply::Reply;
 use crate::request::RequestContext;
 use model::answer::{Action, Answer, Tier};
@@ -16,13 +16,13 @@ use model::time::Timestamp;
 use protocol::parsed_request::ParsedRequest;
 use protocol::plan::Plan;
 
-/// A body under way.
+/// A warm-up in progress.
 #[derive(Debug)]
 pub(super) struct WarmJob {
-    /// What is left to be done, the next at the end.
-    rest: Vec<Work>,
+    /// The remaining steps, the next at the end.
+    remaining: Vec<WarmStep>,
     report: Report,
-    /// Writes that the stores have not answered to.
+    /// Store writes in progress.
     writes: usize,
     /// How many rows are being fetched.
     places: usize,
@@ -30,8 +30,8 @@ pub(super) struct WarmJob {
 }
 
 #[derive(Debug)]
-pub(super) enum Work {
-    /// Rows to be fetched where they are not there.
+pub(super) enum WarmStep {
+    /// Rows to fetch where they are missing.
     Fetch {
         request: ParsedRequest<'static>,
         context: RequestContext<'static>,
@@ -41,23 +41,23 @@ pub(super) enum Work {
     Load(Load),
 }
 
-/// Rows that came with their values.
+/// Rows with their values.
 #[derive(Debug)]
 pub(super) struct Load {
-    pub(super) ask: Box<RowQuery>,
+    pub(super) query: Box<RowQuery>,
     pub(super) rows: Vec<(usize, Row)>,
     pub(super) request: ParsedRequest<'static>,
     pub(super) plan: Rc<Plan>,
 }
 
-impl Work {
-    fn held_bytes(&self) -> usize {
+impl WarmStep {
+    fn footprint(&self) -> usize {
         match self {
-            Work::Fetch { request, plan, .. } => request.size() + plan.size(),
-            Work::Load(Load { ask, rows, request, plan }) => {
+            WarmStep::Fetch { request, plan, .. } => request.size() + plan.size(),
+            WarmStep::Load(Load { query, rows, request, plan }) => {
                 let part = |row: &Row| row.size() + row.schema().size() / Rc::strong_count(row.schema());
                 let rows: usize = rows.iter().map(|(_, row)| part(row)).sum();
-                rows + ask.keys.size() + request.size() + plan.size()
+                rows + query.keys.size() + request.size() + plan.size()
             }
         }
     }
@@ -65,8 +65,8 @@ impl Work {
     /// How many rows it is of.
     pub(super) fn rows(&self) -> usize {
         match self {
-            Work::Fetch { places, .. } => *places,
-            Work::Load(Load { rows, .. }) => rows.len(),
+            WarmStep::Fetch { places, .. } => *places,
+            WarmStep::Load(Load { rows, .. }) => rows.len(),
         }
     }
 }
@@ -82,64 +82,64 @@ struct Report {
     failed: usize,
     origin_calls: u32,
     /// Of L2, then of L3.
-    stores: [Written; 2],
+    stores: [WriteTotals; 2],
 }
 
 #[derive(Debug, Default)]
-struct Written {
+struct WriteTotals {
     rows: usize,
     failed: usize,
     bytes: usize,
 }
 
 impl WarmJob {
-    /// Of all that is to be done, `rows` in all.
-    pub(super) fn new(mut rest: Vec<Work>, rows: usize, began: Timestamp) -> WarmJob {
-        rest.reverse();
-        WarmJob { rest, report: Report { rows, ..Report::default() }, writes: 0, places: 0, began }
+    /// A job of these steps, with `rows` rows in all.
+    pub(super) fn new(mut remaining: Vec<WarmStep>, rows: usize, began: Timestamp) -> WarmJob {
+        remaining.reverse();
+        WarmJob { remaining, report: Report { rows, ..Report::default() }, writes: 0, places: 0, began }
     }
 
-    /// What is to be done next, where it is not too late; `None` where the job is done.
-    pub(super) fn next(&mut self, deadline_millis: u64, now: Timestamp) -> Option<Work> {
+    /// The next step, before the deadline; `None` where the job is done.
+    pub(super) fn next(&mut self, deadline_millis: u64, now: Timestamp) -> Option<WarmStep> {
         let is_late = now.millis_since(self.began) >= deadline_millis;
-        let work = self.rest.pop().filter(|_| !is_late)?;
-        match &work {
-            Work::Fetch { places, .. } => self.places = *places,
-            Work::Load(Load { rows, .. }) => self.report.loaded += rows.len(),
+        let step = self.remaining.pop().filter(|_| !is_late)?;
+        match &step {
+            WarmStep::Fetch { places, .. } => self.places = *places,
+            WarmStep::Load(Load { rows, .. }) => self.report.loaded += rows.len(),
         }
-        Some(work)
+        Some(step)
     }
 
-    /// Whether stores have yet to answer to its writes.
+    /// Whether store writes are in progress.
     pub(super) fn awaits_stores(&self) -> bool {
         self.writes > 0
     }
 
-    /// Counts what is to be fetched as failed: it cannot even be begun.
+    /// Counts the rows of the present step as failed, because it cannot begin.
     pub(super) fn skip(&mut self) {
         self.report.failed += self.places;
     }
 
-    /// A store has answered to one of its writes.
+    /// A store has answered one of its writes.
     pub(super) fn on_written(&mut self, tier: Tier, failed: usize) {
         self.writes = self.writes.saturating_sub(1);
         self.written(tier).failed += failed;
     }
 
     /// The memory that it takes, in bytes.
-    pub(super) fn held_bytes(&self) -> usize {
-        size_of::<WarmJob>() + self.rest.iter().map(Work::held_bytes).sum::<usize>()
+    pub(super) fn footprint(&self) -> usize {
+        size_of::<WarmJob>() + self.remaining.iter().map(WarmStep::footprint).sum::<usize>()
     }
 
-    fn written(&mut self, tier: Tier) -> &mut Written {
+    fn written(&mut self, tier: Tier) -> &mut WriteTotals {
         let [l2, l3] = &mut self.report.stores;
         if tier == Tier::L3 { l3 } else { l2 }
     }
 
-    /// Waits for its own writes, and counts them. Under its name others' rows may be written too.
+    /// Counts its own writes, to wait for them. Its handle may also write rows of other requests.
     pub(super) fn count_writes(&mut self, effects: &[Effect]) {
         for effect in effects {
-            if let Continuation::Write(WriteBegun { allowance: None, .. }) = effect.id.continuation
+            if let Continuation::Write(PendingWrite { allowance: None, .. }) = effect.id.continuation
                 && let IoRequest::WriteStore { tier, entries, .. } = &effect.request
             {
                 self.writes += 1;
@@ -150,7 +150,7 @@ impl WarmJob {
         }
     }
 
-    /// Counts rows that a store was not written as ones that it did not take.
+    /// Counts unmerged rows as failed writes.
     pub(super) fn count_unmerged(&mut self, unmerged: &[(Tier, u64)]) {
         for &(tier, rows) in unmerged {
             let written = self.written(tier);
@@ -159,11 +159,11 @@ impl WarmJob {
         }
     }
 
-    /// Asks as a job does: after all others, and for as long as the job may take.
-    pub(super) fn adapt(&self, ask: &mut RowQuery, deadline_millis: u64, now: Timestamp) {
-        ask.priority = Priority::Low;
-        ask.max_staleness = None;
-        ask.background_timeout_millis = Some(deadline_millis.saturating_sub(now.millis_since(self.began)));
+    /// Gives a query the lowest priority and the job's remaining time.
+    pub(super) fn apply_limits(&self, query: &mut RowQuery, deadline_millis: u64, now: Timestamp) {
+        query.priority = Priority::Low;
+        query.max_staleness = None;
+        query.background_timeout_millis = Some(deadline_millis.saturating_sub(now.millis_since(self.began)));
     }
 
     /// Counts the rows of an answer.
@@ -186,7 +186,7 @@ impl WarmJob {
         }
     }
 
-    /// What is told of it once it is done.
+    /// The reply of a job that is done.
     pub(super) fn reply(&self) -> Reply {
         let Report { rows, fetched, fresh, unknown, loaded, failed, origin_calls, stores: [l2, l3] } = &self.report;
         let left = rows.saturating_sub(fetched + fresh + unknown + loaded + failed);

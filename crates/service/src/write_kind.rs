@@ -1,17 +1,19 @@
-//! When a write is done, as far as its path and the status of its answer tell.
+//! When a write is complete, as far as its path and the response's status say.
 //!
-//! Knows neither what a write changes nor who waits for it.
+//! It knows neither what a write invalidates nor who waits for it. Invariant: an unknown write may
+//! continue after 202.
 
 use config::Config;
 
-/// What a write is by its path, as far as that tells when it is done.
+/// The kind of a write, by its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WriteKind {
-    /// It brings its rows, and the online store has them when Feast answers: its 202 is of the offline store.
+    /// It carries its rows, and the online store has them when Feast answers; its 202 concerns the
+    /// offline store.
     Rows,
     /// Feast answers when all is written, or, to `?async=true`, 202 when the job has begun.
     Materialization,
-    /// Nobody knows.
+    /// Unknown.
     Unknown,
 }
 
@@ -24,10 +26,10 @@ impl WriteKind {
         }
     }
 
-    /// How long its caller waits for the origin, in milliseconds.
+    /// The caller's timeout, in milliseconds.
     pub(super) fn timeout_millis(self, config: &Config) -> u64 {
         match self {
-            // Feast holds its answer back until all is written.
+            // Feast answers when all is written.
             WriteKind::Materialization => {
                 config.deadlines.default_ms.max(config.writes.job_seconds.saturating_mul(1_000))
             }
@@ -35,12 +37,13 @@ impl WriteKind {
         }
     }
 
-    /// Whether rows may be written after an answer of this status; `None` where the write was certainly not sent.
+    /// Whether rows may still be written after a response of this status; `None` where the write was
+    /// certainly not sent.
     pub(super) fn goes_on(self, status: Option<u16>) -> bool {
         match (self, status) {
             (WriteKind::Rows, _) | (_, None) => false,
             (_, Some(202)) => true,
-            // Nobody waited for its end: a gateway on the way, or this one.
+            // A gateway, or this service, timed out.
             (WriteKind::Materialization, Some(502..=504)) => true,
             _ => false,
         }

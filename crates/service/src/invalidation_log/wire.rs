@@ -1,59 +1,61 @@
-//! Marks in bytes, as the log keeps them without knowing what they mean. All numbers are little-endian.
+//! Log entries in bytes; the log keeps them without reading them. All numbers are little-endian. It knows
+//! no calls. Invariant: an entry that cannot be read invalidates everything.
 
-use crate::change::{Affected, Change, Changed};
+use crate::invalidation::{InvalidatedView, Invalidation, InvalidationScope};
 use cache::invalidations::Invalidations;
 use model::time::Timestamp;
 
-/// The most rows of one write that are named; past it, all of its view are meant.
+/// The most rows that an entry names; past it, it covers the whole view.
 pub(super) const MAX_ROWS: usize = 10_000;
 
-/// In place of a name's length, that everything is meant; that the next mark's write goes on for so many milliseconds, in eight bytes. In place
-/// of a number of rows, that all of them are meant.
+/// Markers. In place of a name's length: `ALL_VIEWS` covers everything; `JOB` says that the next entry's
+/// write continues for so many milliseconds, in eight bytes. In place of a number of rows: `ALL_ROWS`
+/// covers all of them.
 const ALL_VIEWS: u16 = u16::MAX;
 const JOB: u16 = u16::MAX - 1;
 const ALL_ROWS: u32 = u32::MAX;
 
-/// The mark of everything.
+/// The entry that invalidates everything.
 pub(super) const EVERYTHING: [u8; 2] = ALL_VIEWS.to_le_bytes();
 
-/// What a mark says was written.
+/// What an entry invalidates.
 #[derive(Debug, PartialEq, Eq)]
-struct Mark<'a> {
+struct LogEntry<'a> {
     /// The view; `None` for everything.
     view: Option<&'a str>,
     /// The hashes of its rows; `None` for all.
     rows: Option<Vec<u64>>,
-    /// How long the write goes on, in milliseconds.
+    /// How long the write continues, in milliseconds.
     job_millis: u64,
 }
 
-/// Learns marks of an answer.
-pub(super) fn learn(bytes: &[u8], marks: &mut Invalidations, at: Timestamp) {
-    for mark in read(bytes) {
-        // Where it is not understood, another version may have written it, and nobody knows what it means.
-        let Mark { view, rows, job_millis } = mark.unwrap_or(Mark { view: None, rows: None, job_millis: 0 });
+/// Applies the entries of a reply.
+pub(super) fn apply(bytes: &[u8], invalidations: &mut Invalidations, at: Timestamp) {
+    for entry in read(bytes) {
+        // An entry that cannot be read may be another version's.
+        let LogEntry { view, rows, job_millis } = entry.unwrap_or(LogEntry { view: None, rows: None, job_millis: 0 });
         match (view, rows) {
-            (Some(view), Some(rows)) => marks.invalidate_rows(view, &rows, at),
-            (Some(view), None) => marks.invalidate_view(view, at),
-            (None, _) => marks.invalidate_all(at),
+            (Some(view), Some(rows)) => invalidations.invalidate_rows(view, &rows, at),
+            (Some(view), None) => invalidations.invalidate_view(view, at),
+            (None, _) => invalidations.invalidate_all(at),
         }
         if job_millis > 0 {
-            marks.add_job(view, at, at.plus(job_millis));
+            invalidations.add_job(view, at, at.plus(job_millis));
         }
     }
 }
 
-/// One mark of everything in place of these, for as long as the longest of their writes goes on.
+/// One entry of everything in place of these, for the longest of their jobs.
 pub(super) fn widen(bytes: &[u8]) -> Vec<u8> {
-    let job_millis = read(bytes).flatten().map(|mark| mark.job_millis).max().unwrap_or_default();
+    let job_millis = read(bytes).flatten().map(|entry| entry.job_millis).max().unwrap_or_default();
     let mut widened = Vec::new();
-    write(&Change { affected: Affected::Everything, job_millis }, &mut widened);
+    write(&Invalidation { scope: InvalidationScope::Everything, job_millis }, &mut widened);
     widened
 }
 
-/// Appends a change as marks: for each view its name's length in two bytes and its name, then the number of rows in four
-/// and the hashes of eight.
-pub(super) fn write(Change { affected, job_millis }: &Change, out: &mut Vec<u8>) {
+/// Writes an invalidation as entries: for each view its name's length in two bytes and its name, then the
+/// number of rows in four and their hashes in eight each.
+pub(super) fn write(Invalidation { scope, job_millis }: &Invalidation, out: &mut Vec<u8>) {
     let begin = |out: &mut Vec<u8>, length: u16| {
         if *job_millis > 0 {
             out.extend_from_slice(&JOB.to_le_bytes());
@@ -61,11 +63,11 @@ pub(super) fn write(Change { affected, job_millis }: &Change, out: &mut Vec<u8>)
         }
         out.extend_from_slice(&length.to_le_bytes());
     };
-    match affected {
-        Affected::Nothing => {}
-        Affected::Everything => begin(out, ALL_VIEWS),
-        Affected::Views(views) => {
-            for Changed { view, rows } in views {
+    match scope {
+        InvalidationScope::Nothing => {}
+        InvalidationScope::Everything => begin(out, ALL_VIEWS),
+        InvalidationScope::Views(views) => {
+            for InvalidatedView { view, rows } in views {
                 let length = u16::try_from(view.len()).ok().filter(|&length| length < JOB).unwrap_or(ALL_VIEWS);
                 begin(out, length);
                 if length == ALL_VIEWS {
@@ -82,21 +84,22 @@ pub(super) fn write(Change { affected, job_millis }: &Change, out: &mut Vec<u8>)
     }
 }
 
-/// The marks that [`write`] wrote; `None` in place of the first that is not understood, and of all behind it.
-fn read(mut bytes: &[u8]) -> impl Iterator<Item = Option<Mark<'_>>> {
+/// The entries that [`write`] wrote; `None` in place of the first that cannot be read, and of all after
+/// it.
+fn read(mut bytes: &[u8]) -> impl Iterator<Item = Option<LogEntry<'_>>> {
     core::iter::from_fn(move || {
         if bytes.is_empty() {
             return None;
         }
-        let mark = read_one(&mut bytes);
-        if mark.is_none() {
+        let entry = read_one(&mut bytes);
+        if entry.is_none() {
             bytes = &[];
         }
-        Some(mark)
+        Some(entry)
     })
 }
 
-fn read_one<'a>(bytes: &mut &'a [u8]) -> Option<Mark<'a>> {
+fn read_one<'a>(bytes: &mut &'a [u8]) -> Option<LogEntry<'a>> {
     let mut length = u16::from_le_bytes(*taken(bytes, 2)?.first_chunk()?);
     let mut job_millis = 0;
     if length == JOB {
@@ -104,12 +107,12 @@ fn read_one<'a>(bytes: &mut &'a [u8]) -> Option<Mark<'a>> {
         length = u16::from_le_bytes(*taken(bytes, 2)?.first_chunk()?);
     }
     if length == ALL_VIEWS {
-        return Some(Mark { view: None, rows: None, job_millis });
+        return Some(LogEntry { view: None, rows: None, job_millis });
     }
     let view = core::str::from_utf8(taken(bytes, usize::from(length))?).ok();
     let count = u32::from_le_bytes(*taken(bytes, 4)?.first_chunk()?);
     let rows = if count == ALL_ROWS { None } else { Some((0..count).map(|_| number(bytes)).collect::<Option<_>>()?) };
-    Some(Mark { view: Some(view?), rows, job_millis })
+    Some(LogEntry { view: Some(view?), rows, job_millis })
 }
 
 fn taken<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
@@ -127,53 +130,54 @@ mod tests {
     use super::*;
     use model::request::WriteDependencies;
 
-    fn changed(view: &str, rows: Option<Vec<u64>>) -> Changed {
-        Changed { view: view.to_owned(), rows }
+    fn changed(view: &str, rows: Option<Vec<u64>>) -> InvalidatedView {
+        InvalidatedView { view: view.to_owned(), rows }
     }
 
-    /// What a change marks when it is heard with time 7: of views `a` and `b`, and of anything.
-    fn heard(change: &Change) -> [Timestamp; 3] {
-        let mut mark = Vec::new();
-        write(change, &mut mark);
-        let mut marks = Invalidations::default();
-        learn(&mark, &mut marks, Timestamp(7));
+    /// The times of invalidation of views `a`, `b` and another, once an entry was applied at time 7.
+    fn applied(change: &Invalidation) -> [Timestamp; 3] {
+        let mut entry = Vec::new();
+        write(change, &mut entry);
+        let mut invalidations = Invalidations::default();
+        apply(&entry, &mut invalidations, Timestamp(7));
         let any = |views: &[&str]| WriteDependencies::Views {
             views: views.iter().map(|&view| view.into()).collect(),
             is_by_row: false,
         };
-        [any(&["a"]), any(&["b"]), any(&["elsewhere"])].map(|writes| marks.affecting(&writes).invalidated_at(b""))
+        [any(&["a"]), any(&["b"]), any(&["elsewhere"])]
+            .map(|writes| invalidations.affecting(&writes).invalidated_at(b""))
     }
 
     #[test]
-    fn a_change_is_heard_as_it_was_written_and_with_its_time() {
+    fn an_invalidation_is_applied_as_it_was_written_and_with_its_time() {
         let [none, at] = [Timestamp(0), Timestamp(7)];
-        assert_eq!(heard(&Affected::Nothing.into()), [none; 3]);
-        assert_eq!(heard(&Affected::Everything.into()), [at; 3]);
-        assert_eq!(heard(&Affected::Views(vec![changed("a", None)]).into()), [at, none, none]);
+        assert_eq!(applied(&InvalidationScope::Nothing.into()), [none; 3]);
+        assert_eq!(applied(&InvalidationScope::Everything.into()), [at; 3]);
+        assert_eq!(applied(&InvalidationScope::Views(vec![changed("a", None)]).into()), [at, none, none]);
         assert_eq!(
-            heard(&Affected::Views(vec![changed("a", Some(vec![1, 2])), changed("b", None)]).into()),
+            applied(&InvalidationScope::Views(vec![changed("a", Some(vec![1, 2])), changed("b", None)]).into()),
             [at, at, none]
         );
-        assert_eq!(heard(&Affected::Views(vec![changed(&"x".repeat(70_000), None)]).into()), [at; 3]);
+        assert_eq!(applied(&InvalidationScope::Views(vec![changed(&"x".repeat(70_000), None)]).into()), [at; 3]);
     }
 
     #[test]
-    fn rows_are_marked_with_their_time_and_no_others() {
+    fn only_the_rows_of_an_entry_are_invalidated() {
         let mut key = Vec::new();
         model::key::EntityValue::Number("1").encode(&mut key);
-        let mut mark = Vec::new();
+        let mut entry = Vec::new();
         write(
-            &Affected::Views(vec![changed(
+            &InvalidationScope::Views(vec![changed(
                 "a",
                 Some(vec![model::canonical_key_hash::canonical_key_hash(&key).unwrap()]),
             )])
             .into(),
-            &mut mark,
+            &mut entry,
         );
-        let mut marks = Invalidations::default();
-        learn(&mark, &mut marks, Timestamp(7));
+        let mut invalidations = Invalidations::default();
+        apply(&entry, &mut invalidations, Timestamp(7));
         let invalidated_at =
-            marks.affecting(&WriteDependencies::Views { views: [Box::from("a")].into(), is_by_row: true });
+            invalidations.affecting(&WriteDependencies::Views { views: [Box::from("a")].into(), is_by_row: true });
         assert_eq!(
             (invalidated_at.invalidated_at(&key), invalidated_at.invalidated_at(b"")),
             (Timestamp(7), Timestamp(0))
@@ -181,38 +185,38 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_heard_for_as_long_as_it_goes_on() {
-        for (affected, expected) in [
-            (Affected::Everything, [60_007; 3]),
-            (Affected::Views(vec![changed("b", None)]), [7, 60_007, 0]),
-            (Affected::Views(vec![changed(&"x".repeat(usize::from(JOB)), None)]), [60_007; 3]),
+    fn a_job_invalidates_for_as_long_as_it_runs() {
+        for (scope, expected) in [
+            (InvalidationScope::Everything, [60_007; 3]),
+            (InvalidationScope::Views(vec![changed("b", None)]), [7, 60_007, 0]),
+            (InvalidationScope::Views(vec![changed(&"x".repeat(usize::from(JOB)), None)]), [60_007; 3]),
         ] {
-            let mut mark = Vec::new();
-            write(&Affected::Views(vec![changed("a", Some(vec![1]))]).into(), &mut mark);
-            write(&Change { affected, job_millis: 60_000 }, &mut mark);
-            let at = |mark: &[u8]| {
-                let mut marks = Invalidations::default();
-                learn(mark, &mut marks, Timestamp(7));
-                marks.advance(Timestamp(1_000_000));
+            let mut entry = Vec::new();
+            write(&InvalidationScope::Views(vec![changed("a", Some(vec![1]))]).into(), &mut entry);
+            write(&Invalidation { scope, job_millis: 60_000 }, &mut entry);
+            let at = |entry: &[u8]| {
+                let mut invalidations = Invalidations::default();
+                apply(entry, &mut invalidations, Timestamp(7));
+                invalidations.advance(Timestamp(1_000_000));
                 ["a", "b", "c"].map(|view| {
                     let writes = WriteDependencies::Views { views: [Box::from(view)].into(), is_by_row: false };
-                    marks.affecting(&writes).invalidated_at(b"").0
+                    invalidations.affecting(&writes).invalidated_at(b"").0
                 })
             };
-            assert_eq!(at(&mark), expected);
-            assert_eq!(at(&widen(&mark)), [60_007; 3]);
+            assert_eq!(at(&entry), expected);
+            assert_eq!(at(&widen(&entry)), [60_007; 3]);
         }
         assert_eq!(widen(&EVERYTHING), EVERYTHING);
     }
 
     #[test]
-    fn a_mark_that_is_not_understood_means_everything() {
-        for mark in [&[1][..], &[1, 0], &[1, 0, b'a', 1, 0, 0, 0], &[1, 0, 0xff, 0, 0, 0, 0]] {
-            let mut marks = Invalidations::default();
-            learn(mark, &mut marks, Timestamp(7));
+    fn an_entry_that_cannot_be_read_invalidates_everything() {
+        for entry in [&[1][..], &[1, 0], &[1, 0, b'a', 1, 0, 0, 0], &[1, 0, 0xff, 0, 0, 0, 0]] {
+            let mut invalidations = Invalidations::default();
+            apply(entry, &mut invalidations, Timestamp(7));
             let invalidated_at =
-                marks.affecting(&WriteDependencies::Views { views: [Box::from("z")].into(), is_by_row: false });
-            assert_eq!(invalidated_at.invalidated_at(b""), Timestamp(7), "{mark:?}");
+                invalidations.affecting(&WriteDependencies::Views { views: [Box::from("z")].into(), is_by_row: false });
+            assert_eq!(invalidated_at.invalidated_at(b""), Timestamp(7), "{entry:?}");
         }
     }
 }

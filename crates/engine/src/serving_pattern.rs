@@ -1,41 +1,42 @@
-//! Which serving pattern a request gets, by its size and urgency, and what that pattern allows.
+//! The serving pattern of a request, by its size and urgency, and the limits that follow.
 //!
-//! The patterns and their thresholds are the seed's: real time for what is small and urgent, batch for what is large,
-//! hybrid for what lies between, and streaming for whoever asks for lines.
+//! The patterns and their thresholds are the original specification's: real time for small urgent
+//! requests, batch for large ones, hybrid between them, and streaming on request. It knows no tier's
+//! state. Invariant: a caller's deadline may shorten the configured one, never extend it.
 
 use model::request::Priority;
 
 /// How a request is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Pattern {
-    /// Stale rather than late: a short deadline, and the origin is asked too when a store is slow.
+pub enum ServingPattern {
+    /// Stale rather than late: a short deadline, and a slow store is hedged by the origin.
     RealTime,
     /// Throughput first: large requests to the origin are cut into chunks, a few at a time.
     Batch,
-    /// What is cached at once, and the rest as one batch.
+    /// Cached rows at once, and the rest as one batch.
     #[default]
     Hybrid,
     /// A line for each entity as soon as it is complete.
     Streaming,
 }
 
-impl Pattern {
-    /// The seed's name.
+impl ServingPattern {
+    /// The original specification's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Pattern::RealTime => "real_time_serving",
-            Pattern::Batch => "batch_serving",
-            Pattern::Hybrid => "hybrid_serving",
-            Pattern::Streaming => "streaming_serving",
+            ServingPattern::RealTime => "real_time_serving",
+            ServingPattern::Batch => "batch_serving",
+            ServingPattern::Hybrid => "hybrid_serving",
+            ServingPattern::Streaming => "streaming_serving",
         }
     }
 }
 
 /// Where the patterns begin and end, and what they allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RouterSettings {
-    /// Whether requests are told apart; if not, all are hybrid.
+pub struct PatternSettings {
+    /// Whether patterns are distinguished; if not, all requests are hybrid.
     pub is_enabled: bool,
     /// The most entities of a real-time request.
     pub real_time_max_entities: usize,
@@ -49,129 +50,130 @@ pub struct RouterSettings {
     pub batch_min_features: usize,
     /// The most rows of one call to the origin.
     pub chunk_rows: usize,
-    /// How many calls to the origin one request has under way at the most.
+    /// The most concurrent origin calls of a request.
     pub max_concurrent_chunks: usize,
     /// How long any other request may take, in milliseconds.
     pub deadline_millis: u64,
-    /// After how much of its deadline a request is served what is stale, in percent. What is left is for the way back, and
-    /// for rows of which there is nothing at all.
+    /// After what share of its deadline a request is served stale rows, in percent. The rest is for
+    /// the way back, and for rows of which there is no stale copy.
     pub soft_percent: u64,
-    /// Whether a real-time request asks the origin too when a store is slow.
+    /// Whether a real-time request is hedged when a store is slow.
     pub does_hedge: bool,
 }
 
 /// What a request's pattern allows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
+pub struct PatternLimits {
     /// The pattern.
-    pub pattern: Pattern,
+    pub pattern: ServingPattern,
     /// How long it may take in all, in milliseconds.
     pub deadline_millis: u64,
-    /// After how long it is served what is stale, and the rest goes on behind, in milliseconds.
+    /// The soft deadline, in milliseconds: stale rows are served from then on, and the rest continues
+    /// in the background.
     pub soft_millis: u64,
-    /// Whether the origin is asked too when a store is slow.
+    /// Whether a slow store is hedged by the origin.
     pub is_hedged: bool,
     /// The most rows of one call to the origin.
     pub chunk_rows: usize,
-    /// How many calls to the origin it has under way at the most.
+    /// The most concurrent origin calls.
     pub max_concurrent_chunks: usize,
 }
 
-impl Route {
-    /// The same, that may take as long as this in milliseconds, where it is said.
+impl PatternLimits {
+    /// The same with this deadline in milliseconds, where there is one.
     #[must_use]
-    pub fn within(self, millis: Option<u64>) -> Route {
-        millis.map_or(self, |millis| Route { deadline_millis: millis, soft_millis: millis, ..self })
+    pub fn with_deadline(self, millis: Option<u64>) -> PatternLimits {
+        millis.map_or(self, |millis| PatternLimits { deadline_millis: millis, soft_millis: millis, ..self })
     }
 
-    /// The same, when so many milliseconds of it are over.
+    /// The same, less so many milliseconds that the request has waited.
     #[must_use]
-    pub fn after(self, millis: u64) -> Route {
-        Route {
+    pub fn less_waited(self, millis: u64) -> PatternLimits {
+        PatternLimits {
             deadline_millis: self.deadline_millis.saturating_sub(millis),
             soft_millis: self.soft_millis.saturating_sub(millis),
             ..self
         }
     }
 
-    /// Whether entities are given one by one.
+    /// Whether entities are streamed one by one.
     #[must_use]
     pub fn is_streamed(&self) -> bool {
-        self.pattern == Pattern::Streaming
+        self.pattern == ServingPattern::Streaming
     }
 
-    /// The most rows of a call to the origin when `calls` were begun already. What is streamed begins with few, so that the
-    /// first of it is early, and doubles from call to call, so that the rest is not late.
+    /// The most rows of an origin call after `calls` earlier ones. A stream begins with few rows, so
+    /// that its first line is early, and doubles from call to call, so that its last is not late.
     #[must_use]
-    pub fn rows_of_call(&self, calls: usize) -> usize {
+    pub fn rows_per_call(&self, calls: usize) -> usize {
         let rows = if self.is_streamed() { FIRST_CALL_ROWS << calls.min(MAX_DOUBLINGS) } else { self.chunk_rows };
         rows.clamp(1, self.chunk_rows.max(1))
     }
 
-    /// How many rows it may look for at one time: what is streamed, no more than its calls can carry.
+    /// How many rows may be in flight: of a stream, no more than its calls can carry.
     #[must_use]
     pub fn window_rows(&self) -> usize {
         if self.is_streamed() { self.max_concurrent_chunks.saturating_mul(self.chunk_rows) } else { usize::MAX }
     }
 }
 
-/// The rows of the first call to the origin for what is streamed: a call for some tens of rows takes hardly longer than for one.
+/// The rows of a stream's first call: some tens of rows take hardly longer than one.
 const FIRST_CALL_ROWS: usize = 32;
 /// Past this many it is larger than any chunk may be.
 const MAX_DOUBLINGS: usize = 20;
 
-/// The route of a request for `features` of `entities`; `deadline_millis` is the caller's own, where there is one.
+/// The limits of a request for `features` of `entities`; `deadline_millis` is the caller's own, if any.
 #[must_use]
-pub fn route(
-    settings: &RouterSettings,
+pub fn limits_of(
+    settings: &PatternSettings,
     entities: usize,
     features: usize,
     priority: Priority,
     deadline_millis: Option<u64>,
     is_streamed: bool,
-) -> Route {
+) -> PatternLimits {
     let is_urgent = priority >= Priority::High;
     let is_small = entities <= settings.real_time_max_entities && features <= settings.real_time_max_features;
     let is_large = entities >= settings.batch_min_entities || features >= settings.batch_min_features;
     let pattern = match (settings.is_enabled, is_urgent && is_small, is_large) {
-        _ if is_streamed => Pattern::Streaming,
-        (true, true, _) => Pattern::RealTime,
-        (true, false, true) => Pattern::Batch,
-        _ => Pattern::Hybrid,
+        _ if is_streamed => ServingPattern::Streaming,
+        (true, true, _) => ServingPattern::RealTime,
+        (true, false, true) => ServingPattern::Batch,
+        _ => ServingPattern::Hybrid,
     };
     let usual = match pattern {
-        Pattern::RealTime => settings.real_time_deadline_millis,
+        ServingPattern::RealTime => settings.real_time_deadline_millis,
         _ => settings.deadline_millis,
     };
-    // A caller may be in more of a hurry than the server, and not in less.
+    // A caller may want its answer sooner than the default, not later.
     let deadline_millis = deadline_millis.unwrap_or(usual).min(settings.deadline_millis);
-    Route {
+    PatternLimits {
         pattern,
         deadline_millis,
         soft_millis: deadline_millis.saturating_mul(settings.soft_percent) / 100,
-        is_hedged: settings.does_hedge && pattern == Pattern::RealTime,
+        is_hedged: settings.does_hedge && pattern == ServingPattern::RealTime,
         chunk_rows: settings.chunk_rows,
         // Latency first: what is neither a batch nor streamed goes out whole.
         max_concurrent_chunks: match pattern {
-            Pattern::Batch | Pattern::Streaming => settings.max_concurrent_chunks,
+            ServingPattern::Batch | ServingPattern::Streaming => settings.max_concurrent_chunks,
             _ => usize::MAX,
         },
     }
 }
 
-/// The route of what nobody waits for.
+/// The limits of background work.
 #[must_use]
-pub fn behind(settings: &RouterSettings) -> Route {
-    let route = route(settings, 0, 0, Priority::Low, None, false);
+pub fn background(settings: &PatternSettings) -> PatternLimits {
+    let pattern_limits = limits_of(settings, 0, 0, Priority::Low, None, false);
     // It may be one row or a hundred; it is one call.
-    Route { max_concurrent_chunks: usize::MAX, ..route }
+    PatternLimits { max_concurrent_chunks: usize::MAX, ..pattern_limits }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SETTINGS: RouterSettings = RouterSettings {
+    const SETTINGS: PatternSettings = PatternSettings {
         is_enabled: true,
         soft_percent: 70,
         real_time_max_entities: 100,
@@ -185,14 +187,14 @@ mod tests {
         does_hedge: true,
     };
 
-    fn pattern(entities: usize, features: usize, priority: Priority) -> Pattern {
-        route(&SETTINGS, entities, features, priority, None, false).pattern
+    fn pattern(entities: usize, features: usize, priority: Priority) -> ServingPattern {
+        limits_of(&SETTINGS, entities, features, priority, None, false).pattern
     }
 
     #[test]
-    fn the_seeds_thresholds_decide() {
-        use Pattern::{Batch, Hybrid, RealTime};
+    fn the_original_specifications_thresholds_decide() {
         use Priority::{Critical, High, Low, Normal};
+        use ServingPattern::{Batch, Hybrid, RealTime};
         assert_eq!(pattern(100, 50, High), RealTime);
         assert_eq!(pattern(1, 1, Critical), RealTime);
         assert_eq!(pattern(101, 5, High), Hybrid);
@@ -204,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_callers_deadline_may_shorten_the_servers_and_not_lengthen_it() {
-        let deadline = |priority, own| route(&SETTINGS, 1, 1, priority, own, false).deadline_millis;
+        let deadline = |priority, own| limits_of(&SETTINGS, 1, 1, priority, own, false).deadline_millis;
         assert_eq!(deadline(Priority::High, None), 100);
         assert_eq!(deadline(Priority::High, Some(20)), 20);
         assert_eq!(deadline(Priority::High, Some(250)), 250);
@@ -214,18 +216,18 @@ mod tests {
 
     #[test]
     fn only_what_is_urgent_is_hedged_and_only_batches_are_throttled() {
-        assert!(route(&SETTINGS, 1, 1, Priority::High, None, false).is_hedged);
-        assert!(!route(&SETTINGS, 1, 1, Priority::Normal, None, false).is_hedged);
-        assert_eq!(route(&SETTINGS, 2_000, 1, Priority::Normal, None, false).max_concurrent_chunks, 4);
-        assert_eq!(route(&SETTINGS, 200, 1, Priority::Normal, None, false).max_concurrent_chunks, usize::MAX);
+        assert!(limits_of(&SETTINGS, 1, 1, Priority::High, None, false).is_hedged);
+        assert!(!limits_of(&SETTINGS, 1, 1, Priority::Normal, None, false).is_hedged);
+        assert_eq!(limits_of(&SETTINGS, 2_000, 1, Priority::Normal, None, false).max_concurrent_chunks, 4);
+        assert_eq!(limits_of(&SETTINGS, 200, 1, Priority::Normal, None, false).max_concurrent_chunks, usize::MAX);
     }
 
     #[test]
-    fn what_is_streamed_begins_with_few_rows_and_goes_on_with_more() {
-        let route = route(&SETTINGS, 2_000, 1, Priority::High, None, true);
-        assert_eq!(route.pattern, Pattern::Streaming);
-        let rows: Vec<usize> = (0..6).map(|calls| route.rows_of_call(calls)).collect();
+    fn a_stream_begins_with_few_rows_and_doubles() {
+        let pattern_limits = limits_of(&SETTINGS, 2_000, 1, Priority::High, None, true);
+        assert_eq!(pattern_limits.pattern, ServingPattern::Streaming);
+        let rows: Vec<usize> = (0..6).map(|calls| pattern_limits.rows_per_call(calls)).collect();
         assert_eq!(rows, [32, 64, 128, 256, 500, 500]);
-        assert_eq!((route.rows_of_call(usize::MAX), route.window_rows()), (500, 2_000));
+        assert_eq!((pattern_limits.rows_per_call(usize::MAX), pattern_limits.window_rows()), (500, 2_000));
     }
 }

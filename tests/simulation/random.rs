@@ -1,10 +1,10 @@
-//! Chance that a seed repeats, for the tests that try what nobody thought of.
+//! Random that a seed repeats, for the tests that try what nobody thought of.
 
 /// A source of chance that a seed repeats. SplitMix64, as in the engine.
 #[derive(Clone, Debug)]
-pub(crate) struct Chance(pub(crate) u64);
+pub(crate) struct Random(pub(crate) u64);
 
-impl Chance {
+impl Random {
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
