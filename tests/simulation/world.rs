@@ -107,8 +107,8 @@ fn begin(epoch: u64, now: u64) -> (InvalidationLog, Stored) {
 }
 
 impl LogHost {
-    /// Puts another in its place, which knows nothing of what this one was told. None does so within the time that one begins before it is
-    /// first called.
+    /// Replaces the log by one without its entries. A log does not do so within the time that it
+    /// exists before its first call.
     pub(crate) fn replace(&mut self, now: u64) {
         self.epoch += 1;
         (self.log, self.stored) = begin(self.epoch, now.checked_add_signed(self.skew).unwrap() + 2);

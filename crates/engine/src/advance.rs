@@ -193,11 +193,11 @@ impl Engine {
             }
         }
         let Some(failure) = session.failure.as_ref().filter(|_| !failed.is_empty()) else { return };
-        let is_everybodys = failure.cause() == Cause::Origin;
+        let is_shared_by_all = failure.cause() == Cause::Origin;
         for (follower, hashes) in failed {
             if let Some(follower) = self.sessions.get_mut(follower)
                 && Rc::ptr_eq(&follower.query.views, &session.query.views)
-                && (is_everybodys || follower.query.keys == session.query.keys)
+                && (is_shared_by_all || follower.query.keys == session.query.keys)
             {
                 follower.share_failure(&hashes, failure);
             }

@@ -1,4 +1,5 @@
 //! The engine: its state, how a request begins, and its figures. It knows no JSON and does no I/O.
+//! Invariant: a session is in the table while it awaits I/O, and nowhere else.
 
 use ::prefetch::governor::Governor;
 use ::prefetch::patterns::Patterns;

@@ -1,4 +1,4 @@
-//! How fast rows leave L1.
+//! The eviction rate of L1.
 
 use model::time::Timestamp;
 

@@ -1,5 +1,5 @@
 //! What the engine requests and returns: effects for its host, and the progress of a session. It names no
-//! protocol.
+//! protocol. Invariant: each effect has one function that takes its result.
 
 use model::answer::{Answer, LookupResult, Tier, TierCounts};
 use model::fetch_spec::FetchSpec;

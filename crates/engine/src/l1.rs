@@ -59,10 +59,11 @@ impl Engine {
 
     /// For each row that a session found behind L1, what the stores should hold of it.
     pub(super) fn rows_for_stores(&mut self, session: &Session, now: Timestamp) -> Vec<Option<Rc<Row>>> {
-        let is_meant = |index: usize| {
+        let is_from_lower_tier = |index: usize| {
             session.missing.get(index).is_some_and(|missing| missing.tier.is_some_and(|tier| tier > Tier::L1))
         };
         let rows = 0..session.missing.len();
-        rows.map(|index| if is_meant(index) { self.merged_with_l1(session, index, now) } else { None }).collect()
+        rows.map(|index| if is_from_lower_tier(index) { self.merged_with_l1(session, index, now) } else { None })
+            .collect()
     }
 }

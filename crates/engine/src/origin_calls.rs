@@ -1,7 +1,8 @@
-//! Calls to the origin: when one is made or queued, as a hedge or not, and what its result means for the origin's health.
+//! Origin calls: when one is made, queued or used as a hedge, and what its result says of the origin's
+//! health.
 //!
-//! It knows no HTTP. Invariant: a call has a permit of the limiter and passes the breaker; sessions get permits by priority, then in
-//! the order of their arrival.
+//! It knows no HTTP. Invariant: a call has a permit of the limiter and passes the breaker. Sessions get
+//! permits by priority, then by arrival.
 
 use crate::engine::{Engine, Waiter};
 use crate::io::{EngineEffect, Progress, SessionId};
@@ -30,7 +31,7 @@ impl Engine {
         // A failure that the request itself may have caused says nothing of the origin's health,
         // unless the origin answered the same before. Nor do repeated failures of the same rows:
         // one caller may request what always fails.
-        let is_ill = rows.as_ref().is_err_and(|failure| match failure.cause() {
+        let is_unhealthy = rows.as_ref().is_err_and(|failure| match failure.cause() {
             Cause::Request => false,
             Cause::Either => session.was_answered_before(&call.rows),
             Cause::Origin => {
@@ -39,12 +40,12 @@ impl Engine {
             }
         });
         let outcome = match &rows {
-            _ if is_ill => CallOutcome::Failed,
+            _ if is_unhealthy => CallOutcome::Failed,
             Err(_) => CallOutcome::Rejected,
             Ok(_) => CallOutcome::Answered(took),
         };
         self.origin.limiter.release(call.permit, outcome);
-        self.origin.breaker.record(!is_ill, now);
+        self.origin.breaker.record(!is_unhealthy, now);
         self.origin.latency.record(took);
         match rows {
             Ok(rows) => {

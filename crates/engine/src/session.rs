@@ -297,8 +297,13 @@ impl Session {
     }
 
     /// The missing rows at a stage.
-    pub(super) fn rows_at_stage(&self, mut is_meant: impl FnMut(Stage) -> bool) -> Vec<usize> {
-        self.missing.iter().enumerate().filter(|(_, missing)| is_meant(missing.stage)).map(|(index, _)| index).collect()
+    pub(super) fn rows_at_stage(&self, mut matches_stage: impl FnMut(Stage) -> bool) -> Vec<usize> {
+        self.missing
+            .iter()
+            .enumerate()
+            .filter(|(_, missing)| matches_stage(missing.stage))
+            .map(|(index, _)| index)
+            .collect()
     }
 
     pub(super) fn set_stage(&mut self, index: usize, stage: Stage) {
@@ -628,11 +633,11 @@ impl Session {
         for (index, (missing, latest)) in self.missing.iter().zip(latest).enumerate() {
             let Some(latest) = latest.as_ref().filter(|_| missing.is_written_to(tier)) else { continue };
             // A write of what the store has, and will have for a while, is wasted.
-            let has_it = missing.stored.get(store_index(tier)).and_then(Option::as_ref).is_some_and(|stored| {
+            let is_stored = missing.stored.get(store_index(tier)).and_then(Option::as_ref).is_some_and(|stored| {
                 stored.has_same_content(latest)
                     && (Rc::ptr_eq(stored, latest) || self.judge(index, stored, now) == Freshness::Fresh)
             });
-            if has_it {
+            if is_stored {
                 writes.unchanged += 1;
             } else if is_read && !self.is_merged(missing, tier) {
                 writes.unmerged += 1;

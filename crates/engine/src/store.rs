@@ -394,8 +394,8 @@ impl Store {
 
     /// Records the result of a write of `rows` rows.
     ///
-    /// Neither a key's own limit, nor a quota, nor what a host lets a request do says that the store is ill: a quota has a time at which
-    /// it ends, and until then nothing is written.
+    /// A key's own limit, a quota, or a limit of the host does not mean that the store is unhealthy. A
+    /// quota has a reset time, until which nothing is written.
     pub(super) fn record_write(&mut self, rows: usize, outcome: WriteOutcome, now: Timestamp) {
         let WriteOutcome { failed, rate_limited, quota_resets_at, is_request_spent } = outcome;
         self.counts.errors += failed as u64;

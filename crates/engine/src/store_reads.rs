@@ -1,6 +1,7 @@
 //! Bulk reads of the stores: which rows are read where, what a read found, and merge reads before writes.
 //!
-//! It knows no store's API. Invariant: a row is read from a store once, and a store whose breaker is open is skipped.
+//! It knows no store's API. Invariant: a session reads a row from a store once, and skips a store whose
+//! breaker is open.
 
 use crate::engine::Engine;
 use crate::io::{EngineEffect, Progress, SessionId};

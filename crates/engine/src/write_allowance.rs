@@ -1,4 +1,5 @@
-//! How many rows one request may write in the background.
+//! The write allowance: how many rows a request may still write in the background. It knows no rows.
+//! Invariant: it only shrinks.
 
 use crate::store::StoreSettings;
 

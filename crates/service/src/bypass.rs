@@ -1,7 +1,6 @@
 //! Why a request is passed through to the origin, and how its response says so. It knows no request.
-//! Invariant: each passed-through response has one reason, in the terms of RFC 9211.
 //!
-//! Invariant: each answer that is passed on has one reason, in the terms of RFC 9211.
+//! Invariant: each passed-through response has one reason, in the terms of RFC 9211.
 
 /// Why a request is passed through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +11,7 @@ pub enum Bypass {
     Authorization,
     /// It has a query string, whose meaning is not known here.
     Query,
-    /// It passes one of `limits`.
+    /// It exceeds one of `limits`.
     OverLimit,
     /// Its body is one that only the origin can judge.
     Body,

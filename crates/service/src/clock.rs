@@ -1,15 +1,17 @@
 //! A monotonic clock over the host's wall clock.
 //!
-//! A host's clock is set: by NTP, by hand, with a virtual machine. Ages, deadlines and the times of writes are differences of its
-//! readings, so a clock that was set back would show a value as younger than it is, and one that was fetched before a write as fetched
-//! after it. Invariants: no reading is earlier than one before it, and between two readings no less time passes than by the host's
-//! clock, but for jitter. So it stays ahead of a clock that was set back, for the process's life: to slow it until the host has caught
-//! up would show ages too short meanwhile.
+//! NTP, an operator or a virtual machine may set a host's clock. Ages, deadlines and write times are
+//! differences of its readings. After a step back, a value would look younger than it is, and one from
+//! before a write would look newer than the write. It knows no requests. Invariants: no reading is earlier
+//! than one before it, and between two readings no less time passes than by the host's clock, except for
+//! jitter. After a step back the clock stays ahead for the life of the process: slowing it until the host
+//! has caught up would show ages too short.
 
 use model::time::Timestamp;
 
-/// By how much a reading may be earlier than the one before it although nobody has set the clock, in milliseconds: requests of one
-/// isolate may see it advance at different moments. Such steps back are waited out, or they would add up.
+/// How far a reading may be before the one before it without a clock step, in milliseconds: requests of
+/// one isolate may see the clock advance at different moments. Such jitter is waited out, or it would add
+/// up.
 const JITTER_MILLIS: u64 = 20;
 
 /// A clock that follows the host's, and continues from where it was when that is set back.

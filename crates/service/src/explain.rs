@@ -58,10 +58,10 @@ fn predictions(read_path: &mut ReadPath, query: &str, now: Timestamp) -> Result<
         describe(read_path, prediction, known, now, &mut out);
     }
     let (cost_model, settings) = (read_path.engine.cost_model(), &read_path.config.prefetch);
-    put(&mut out, "],\"min_precision\":", &share(settings.min_precision_percent * 10));
-    put(&mut out, ",\"miss_microseconds\":", &cost_model.miss_micros.to_string());
-    put(&mut out, ",\"row_nanodollars\":", &cost_model.cost.to_string());
-    put(&mut out, ",\"latency_value_nanodollars_per_ms\":", &settings.latency_value_nanodollars_per_ms.to_string());
+    append(&mut out, "],\"min_precision\":", &decimal(settings.min_precision_percent * 10));
+    append(&mut out, ",\"miss_microseconds\":", &cost_model.miss_micros.to_string());
+    append(&mut out, ",\"row_nanodollars\":", &cost_model.cost.to_string());
+    append(&mut out, ",\"latency_value_nanodollars_per_ms\":", &settings.latency_value_nanodollars_per_ms.to_string());
     out.push(b'}');
     Ok(out)
 }
@@ -82,7 +82,7 @@ fn describe(
     let made = plan
         .zip(key)
         .and_then(|(plan, key)| prefetch_request::request(&plan, &[key], &read_path.config.limits).zip(Some(plan)));
-    put(out, "{\"features\":", "[");
+    append(out, "{\"features\":", "[");
     if let Some((_, plan)) = &made {
         let names = plan.service.iter().chain(plan.outputs.iter().map(|output| &output.reference));
         for (number, name) in names.enumerate() {
@@ -92,7 +92,7 @@ fn describe(
             json::write_string(out, name);
         }
     }
-    put(out, "],\"entities\"", ":");
+    append(out, "],\"entities\"", ":");
     match made {
         Some((request, plan)) => {
             out.extend_from_slice(&request.body);
@@ -103,25 +103,25 @@ fn describe(
         }
         // It comes from another isolate's model.
         None => {
-            put(out, "{", "}");
+            append(out, "{", "}");
             decision = "unknown_view";
         }
     }
-    put(out, ",\"source\":\"", prediction.source.name());
-    put(out, "\",\"decision\":\"", decision);
-    put(out, "\",\"probability\":", &share(prediction.permille));
-    put(out, ",\"precision\":", &share(read_path.engine.governor().precision(prediction)));
+    append(out, ",\"source\":\"", prediction.source.name());
+    append(out, "\",\"decision\":\"", decision);
+    append(out, "\",\"probability\":", &decimal(prediction.permille));
+    append(out, ",\"precision\":", &decimal(read_path.engine.governor().precision(prediction)));
     out.push(b'}');
 }
 
 #[inline(never)]
-fn put(out: &mut Vec<u8>, name: &str, value: &str) {
+fn append(out: &mut Vec<u8>, name: &str, value: &str) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(value.as_bytes());
 }
 
 /// Thousandths, as a number of three decimals.
-fn share(permille: u32) -> String {
+fn decimal(permille: u32) -> String {
     let mut text = (1_000 + permille % 1_000).to_string();
     text.replace_range(..1, if permille < 1_000 { "0." } else { "1." });
     text

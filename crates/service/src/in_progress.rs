@@ -148,7 +148,7 @@ impl RequestsInProgress {
     /// A random number.
     pub(super) fn random(&mut self) -> u64 {
         self.last += 1;
-        mix(self.seed, self.last)
+        hash(self.seed, self.last)
     }
 
     /// A request id for a caller who gave none.
@@ -263,7 +263,7 @@ impl RequestsInProgress {
     }
 }
 
-fn mix(seed: u64, number: u64) -> u64 {
+fn hash(seed: u64, number: u64) -> u64 {
     use core::hash::{BuildHasher, Hasher};
     let mut hasher = foldhash::quality::FixedState::with_seed(seed).build_hasher();
     hasher.write_u64(number);

@@ -1,7 +1,6 @@
-//! What passes between the service and its host: requests, effects, results, responses. Each effect names
-//! the continuation that its result goes to. Invariant: nothing here does I/O.
+//! What passes between the service and its host: requests, effects, results, responses.
 //!
-//! Each effect names the part of the service that its result goes to.
+//! It performs nothing. Invariant: each effect names the continuation that its result goes to.
 
 use crate::bypass::Bypass;
 use crate::reply::Reply;

@@ -28,7 +28,7 @@ impl OriginBodies {
     /// The size of the piece that a body needs for `length` more bytes, of `expected` that are still
     /// to come where that is known; 0 where its last piece has room.
     pub(super) fn growth(&self, id: EffectId, length: usize, expected: usize) -> usize {
-        let body = self.place(id).and_then(|place| self.bodies.get(place));
+        let body = self.position(id).and_then(|at| self.bodies.get(at));
         let pieces = body.map(|(_, pieces)| &**pieces).unwrap_or_default();
         if pieces.last().is_some_and(|last| last.capacity() - last.len() >= length) {
             return 0;
@@ -42,11 +42,11 @@ impl OriginBodies {
 
     /// Extends a body by `length` bytes, with a new piece of `grows` bytes. Returns these bytes.
     pub(super) fn extend(&mut self, id: EffectId, length: usize, grows: usize) -> &mut [u8] {
-        let place = self.place(id).unwrap_or_else(|| {
+        let position = self.position(id).unwrap_or_else(|| {
             self.bodies.push((id, Vec::new()));
             self.bodies.len() - 1
         });
-        let Some((_, pieces)) = self.bodies.get_mut(place) else { return &mut [] };
+        let Some((_, pieces)) = self.bodies.get_mut(position) else { return &mut [] };
         if grows > 0 {
             let piece = Vec::with_capacity(grows);
             self.bytes += piece.capacity();
@@ -60,8 +60,8 @@ impl OriginBodies {
 
     /// Takes a body, complete or not.
     pub(super) fn take(&mut self, id: EffectId) -> Vec<u8> {
-        let Some(place) = self.place(id) else { return Vec::new() };
-        let (_, mut pieces) = self.bodies.swap_remove(place);
+        let Some(position) = self.position(id) else { return Vec::new() };
+        let (_, mut pieces) = self.bodies.swap_remove(position);
         self.bytes -= pieces.iter().map(Vec::capacity).sum::<usize>();
         if pieces.len() <= 1 {
             return pieces.pop().unwrap_or_default();
@@ -80,7 +80,7 @@ impl OriginBodies {
         self.bytes = self.bodies.iter().flat_map(|(_, pieces)| pieces).map(Vec::capacity).sum();
     }
 
-    fn place(&self, id: EffectId) -> Option<usize> {
+    fn position(&self, id: EffectId) -> Option<usize> {
         self.bodies.iter().position(|(known, _)| *known == id)
     }
 }

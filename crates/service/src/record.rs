@@ -180,8 +180,8 @@ impl Recorder {
             others.as_slice()
         };
         records.request(&request, numbers, now);
-        for (place, (view, &number)) in plan.views.iter().zip(numbers).enumerate() {
-            let found = answer.found.get(place * size.entities..(place + 1) * size.entities).unwrap_or_default();
+        for (slot, (view, &number)) in plan.views.iter().zip(numbers).enumerate() {
+            let found = answer.found.get(slot * size.entities..(slot + 1) * size.entities).unwrap_or_default();
             records.view(number, &quality_of(view, found, max_staleness, began));
         }
     }

@@ -1,6 +1,7 @@
-//! What a request carries for its life beside what it asks for, and how its body is read.
+//! A request's protocol and context: what it carries besides its features and entities.
 //!
-//! Invariant: what is borrowed of the host is borrowed while a request is answered at once, and owned as soon as it waits.
+//! It knows no rows. Invariant: a request that is answered at once borrows from the host, and owns its
+//! data as soon as it waits.
 
 use std::borrow::Cow;
 
@@ -14,7 +15,7 @@ use protocol::native::{self, Options};
 use protocol::plan::FeatureNaming;
 use telemetry::trace::TraceContext;
 
-/// The protocol that a request came in, with what only that one can say.
+/// The protocol of a request, with its own options.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Protocol {
     Feast,
@@ -43,8 +44,8 @@ impl Protocol {
         if self.is_feast() { FeatureNaming::Feast } else { FeatureNaming::AsRequested }
     }
 
-    /// Half of what is left of a request's deadline after `waited` milliseconds: how long it waits, at most, for one that only
-    /// helps it.
+    /// Half of the deadline that remains after `waited` milliseconds: the longest wait for an optional
+    /// call.
     pub(super) fn half_of_deadline(&self, config: &Config, waited: u64) -> u64 {
         let own = self.options().and_then(|options| options.deadline_millis);
         let Config { routing, deadlines, .. } = config;
@@ -67,15 +68,15 @@ impl Protocol {
     }
 }
 
-/// What a request carries for its life.
+/// The context of a request.
 #[derive(Clone, Debug)]
 pub(super) struct RequestContext<'a> {
     pub(super) protocol: Protocol,
-    /// Whose rows it is served; all callers' where it is empty.
+    /// The caller's identity; empty where callers share rows.
     pub(super) caller: Cow<'a, str>,
     /// The engine's name of the caller's session, where there is one.
     pub(super) session: Option<u64>,
-    /// Where in a trace it stands, where it is in one.
+    /// Its trace context, if any.
     pub(super) trace: Option<TraceContext>,
     pub(super) began: Timestamp,
 }

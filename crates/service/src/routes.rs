@@ -96,14 +96,15 @@ pub(super) fn auth_scope(method: &str, path: &str) -> AuthScope {
     }
 }
 
-/// A search, which only reads though it is posted: Feast's for documents, and those of the SDK and of its vector stores.
+/// A search reads although it is a POST: Feast's for documents, and those of the SDK and of its vector
+/// stores.
 fn is_search(path: &str) -> bool {
     let in_store = |rest: &str| rest.strip_suffix("/search").is_some_and(|id| !id.is_empty() && !id.contains('/'));
     matches!(path, "/retrieve-online-documents" | "/search")
         || path.strip_prefix("/v1/vector_stores/").is_some_and(in_store)
 }
 
-/// Files of the page: the root, and what its build puts beside it; the API's description is one.
+/// The page's files: the root, its build's assets, and the API's description.
 fn is_asset(path: &str) -> bool {
     matches!(path, "/" | "/index.html" | "/openapi.json" | "/favicon.svg" | "/favicon.ico")
         || path.starts_with("/assets/")

@@ -59,8 +59,8 @@ impl ResponseStream {
     ) {
         if let Some(StreamedEntities { rows, found, .. }) = entities {
             let views = &writer.plan.views;
-            let view_of = |place: usize| place.checked_div(rows.len()).and_then(|view| views.get(view));
-            self.has_anything |= found.iter().enumerate().any(|(place, found)| found.has_any_of(view_of(place)));
+            let view_of = |slot: usize| slot.checked_div(rows.len()).and_then(|view| views.get(view));
+            self.has_anything |= found.iter().enumerate().any(|(slot, found)| found.has_any_of(view_of(slot)));
             writer.write_lines(&mut self.unsent, &rows, &found, &mut self.written);
         }
         if is_last {

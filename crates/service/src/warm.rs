@@ -141,10 +141,10 @@ fn prepare(
     check_keys(&read_path.planner, &plan, group)?;
     let query = read_path.query(&protocol, &request, &plan)?;
     if !group.has_values() {
-        let places = query.keys.len();
+        let rows = query.keys.len();
         read_path.pool.recycle_query(query);
         let context = RequestContext { protocol, began: stamp, ..context.to_owned() };
-        return Ok(WarmStep::Fetch { request, context, plan, places });
+        return Ok(WarmStep::Fetch { request, context, plan, rows });
     }
     Ok(WarmStep::Load(load(read_path, group, request, plan, query, stamp)?))
 }

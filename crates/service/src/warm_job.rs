@@ -25,7 +25,7 @@ pub(super) struct WarmJob {
     /// Store writes in progress.
     writes: usize,
     /// How many rows are being fetched.
-    places: usize,
+    fetching: usize,
     pub(super) began: Timestamp,
 }
 
@@ -36,7 +36,7 @@ pub(super) enum WarmStep {
         request: ParsedRequest<'static>,
         context: RequestContext<'static>,
         plan: Rc<Plan>,
-        places: usize,
+        rows: usize,
     },
     Load(Load),
 }
@@ -65,7 +65,7 @@ impl WarmStep {
     /// How many rows it is of.
     pub(super) fn rows(&self) -> usize {
         match self {
-            WarmStep::Fetch { places, .. } => *places,
+            WarmStep::Fetch { rows, .. } => *rows,
             WarmStep::Load(Load { rows, .. }) => rows.len(),
         }
     }
@@ -96,7 +96,7 @@ impl WarmJob {
     /// A job of these steps, with `rows` rows in all.
     pub(super) fn new(mut remaining: Vec<WarmStep>, rows: usize, began: Timestamp) -> WarmJob {
         remaining.reverse();
-        WarmJob { remaining, report: Report { rows, ..Report::default() }, writes: 0, places: 0, began }
+        WarmJob { remaining, report: Report { rows, ..Report::default() }, writes: 0, fetching: 0, began }
     }
 
     /// The next step, before the deadline; `None` where the job is done.
@@ -104,7 +104,7 @@ impl WarmJob {
         let is_late = now.millis_since(self.began) >= deadline_millis;
         let step = self.remaining.pop().filter(|_| !is_late)?;
         match &step {
-            WarmStep::Fetch { places, .. } => self.places = *places,
+            WarmStep::Fetch { rows, .. } => self.fetching = *rows,
             WarmStep::Load(Load { rows, .. }) => self.report.loaded += rows.len(),
         }
         Some(step)
@@ -117,7 +117,7 @@ impl WarmJob {
 
     /// Counts the rows of the present step as failed, because it cannot begin.
     pub(super) fn skip(&mut self) {
-        self.report.failed += self.places;
+        self.report.failed += self.fetching;
     }
 
     /// A store has answered one of its writes.

@@ -1,6 +1,6 @@
-//! What a session answers: each row as it may be served now, and of a stream the entities that are complete.
+//! A session's answer: each row as it may be served now, and of a stream its complete entities.
 //!
-//! It knows no protocol. Invariants: a stream sends an entity once; and no row is served past its staleness bound.
+//! It knows no protocol. Invariants: a stream sends an entity once, and an expired value is never served.
 
 use std::rc::Rc;
 
@@ -121,13 +121,13 @@ impl Session {
         found
     }
 
-    /// Where rows came from: all that L1 had, and of the missing ones those that `is_meant`.
-    fn tier_counts(&self, is_meant: impl Fn(&MissingRow) -> bool) -> TierCounts {
+    /// Where rows came from: all that L1 had, and of the missing ones those that `is_counted`.
+    fn tier_counts(&self, is_counted: impl Fn(&MissingRow) -> bool) -> TierCounts {
         let (slots, waiting) = (self.found.len(), self.waiting.len());
         let mut tier_counts =
             TierCounts { l1_hits: (slots - waiting) as u32, l1_misses: waiting as u32, ..self.tier_counts };
         for missing in self.waiting.iter().filter_map(|&(_, index)| self.missing.get(index)) {
-            if is_meant(missing) {
+            if is_counted(missing) {
                 missing.count(&mut tier_counts);
             }
         }

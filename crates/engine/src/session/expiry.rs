@@ -1,4 +1,4 @@
-//! When a session's rows expire: what grows too old before the answer is made is fetched again.
+//! The expiry of a session's rows: what expires before the answer is made is fetched again.
 //!
 //! It knows no tier. Invariant: a staleness bound holds when the answer is made, not only when a tier was read.
 

@@ -100,29 +100,29 @@ fn read(mut bytes: &[u8]) -> impl Iterator<Item = Option<LogEntry<'_>>> {
 }
 
 fn read_one<'a>(bytes: &mut &'a [u8]) -> Option<LogEntry<'a>> {
-    let mut length = u16::from_le_bytes(*taken(bytes, 2)?.first_chunk()?);
+    let mut length = u16::from_le_bytes(*take_bytes(bytes, 2)?.first_chunk()?);
     let mut job_millis = 0;
     if length == JOB {
         job_millis = number(bytes)?;
-        length = u16::from_le_bytes(*taken(bytes, 2)?.first_chunk()?);
+        length = u16::from_le_bytes(*take_bytes(bytes, 2)?.first_chunk()?);
     }
     if length == ALL_VIEWS {
         return Some(LogEntry { view: None, rows: None, job_millis });
     }
-    let view = core::str::from_utf8(taken(bytes, usize::from(length))?).ok();
-    let count = u32::from_le_bytes(*taken(bytes, 4)?.first_chunk()?);
+    let view = core::str::from_utf8(take_bytes(bytes, usize::from(length))?).ok();
+    let count = u32::from_le_bytes(*take_bytes(bytes, 4)?.first_chunk()?);
     let rows = if count == ALL_ROWS { None } else { Some((0..count).map(|_| number(bytes)).collect::<Option<_>>()?) };
     Some(LogEntry { view: Some(view?), rows, job_millis })
 }
 
-fn taken<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+fn take_bytes<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     let (taken, rest) = bytes.split_at_checked(count)?;
     *bytes = rest;
     Some(taken)
 }
 
 fn number(bytes: &mut &[u8]) -> Option<u64> {
-    Some(u64::from_le_bytes(*taken(bytes, 8)?.first_chunk()?))
+    Some(u64::from_le_bytes(*take_bytes(bytes, 8)?.first_chunk()?))
 }
 
 #[cfg(test)]
