@@ -53,7 +53,7 @@ struct World {
     /// Replies in parts whose reader has one in hand.
     parts: Vec<RequestHandle>,
     requests: Vec<Request>,
-    by_ticket: BTreeMap<u64, usize>,
+    by_handle: BTreeMap<u64, usize>,
     /// What the origin answered last, to whatever was asked.
     last_answer: Vec<u8>,
 }
@@ -69,7 +69,7 @@ fn run(input: &[u8]) {
         woken: Vec::new(),
         parts: Vec::new(),
         requests: Vec::new(),
-        by_ticket: BTreeMap::new(),
+        by_handle: BTreeMap::new(),
         last_answer: Vec::new(),
     };
     let (mut operations, mut has_abandoned) = (0, false);
@@ -169,28 +169,28 @@ impl World {
     fn begin(&mut self, incoming: Incoming<'_>, request: Request) {
         self.requests.push(request);
         let number = self.requests.len() - 1;
-        let step = self.service.begin(incoming, Timestamp(self.now));
-        self.take(Some(number), step);
+        let transition = self.service.begin(incoming, Timestamp(self.now));
+        self.take(Some(number), transition);
     }
 
-    fn take(&mut self, request: Option<usize>, step: Transition) {
-        let Transition { handle: ticket, effects, chunk, response: end, woken } = step;
-        let known = ticket.and_then(|ticket| self.by_ticket.get(&ticket.number()).copied());
+    fn take(&mut self, request: Option<usize>, transition: Transition) {
+        let Transition { handle, effects, chunk, response: end, woken } = transition;
+        let known = handle.and_then(|handle| self.by_handle.get(&handle.number()).copied());
         let request = request.or(known);
-        if let (Some(ticket), Some(request)) = (ticket, request) {
-            self.by_ticket.insert(ticket.number(), request);
+        if let (Some(handle), Some(request)) = (handle, request) {
+            self.by_handle.insert(handle.number(), request);
         }
         for order in effects {
             if let Some(request) = request {
-                self.by_ticket.entry(order.id.handle().number()).or_insert(request);
+                self.by_handle.entry(order.id.handle().number()).or_insert(request);
             }
             self.open.push((self.now + order.timeout_millis, order));
         }
         self.woken.extend(woken);
-        if let (Some(chunk), Some(ticket)) = (&chunk, ticket) {
+        if let (Some(chunk), Some(handle)) = (&chunk, handle) {
             assert!(std::str::from_utf8(&chunk.bytes).is_ok(), "a part that is no text");
             if end.is_none() {
-                self.parts.push(ticket);
+                self.parts.push(handle);
             }
         }
         let Some(end) = end else { return };
@@ -254,9 +254,9 @@ impl World {
     }
 
     fn tell(&mut self, id: EffectId, outcome: IoResult) {
-        let request = self.by_ticket.get(&id.handle().number()).copied();
-        let step = self.service.complete(id, outcome, Timestamp(self.now));
-        self.take(request, step);
+        let request = self.by_handle.get(&id.handle().number()).copied();
+        let transition = self.service.complete(id, outcome, Timestamp(self.now));
+        self.take(request, transition);
     }
 
     /// Lets time pass, and ends what may not take as long.
@@ -349,13 +349,13 @@ impl World {
     /// Lets a request go on that was woken, or whose reader took a part.
     fn resume(&mut self, with: u8) {
         let now = Timestamp(self.now);
-        if let Some(ticket) = self.woken.pop() {
-            let step = self.service.wake(ticket, now);
-            self.take(self.by_ticket.get(&ticket.number()).copied(), step);
+        if let Some(handle) = self.woken.pop() {
+            let transition = self.service.wake(handle, now);
+            self.take(self.by_handle.get(&handle.number()).copied(), transition);
         } else if !self.parts.is_empty() {
-            let ticket = self.parts.swap_remove(usize::from(with) % self.parts.len());
-            let step = self.service.resume(ticket, now);
-            self.take(self.by_ticket.get(&ticket.number()).copied(), step);
+            let handle = self.parts.swap_remove(usize::from(with) % self.parts.len());
+            let transition = self.service.resume(handle, now);
+            self.take(self.by_handle.get(&handle.number()).copied(), transition);
         }
     }
 
@@ -364,13 +364,13 @@ impl World {
         if self.open.is_empty() {
             return false;
         }
-        let ticket = self.open[usize::from(with) % self.open.len()].1.id.handle();
-        let woken = self.service.abandon(ticket, Timestamp(self.now));
+        let handle = self.open[usize::from(with) % self.open.len()].1.id.handle();
+        let woken = self.service.abandon(handle, Timestamp(self.now));
         self.woken.extend(woken);
-        self.woken.retain(|woken| *woken != ticket);
-        self.parts.retain(|part| *part != ticket);
-        self.open.retain(|(_, order)| order.id.handle() != ticket);
-        if let Some(&request) = self.by_ticket.get(&ticket.number()) {
+        self.woken.retain(|woken| *woken != handle);
+        self.parts.retain(|part| *part != handle);
+        self.open.retain(|(_, order)| order.id.handle() != handle);
+        if let Some(&request) = self.by_handle.get(&handle.number()) {
             self.requests[request].is_abandoned = true;
         }
         true
