@@ -1,7 +1,7 @@
-//! The search: inputs that reach what none before did are kept, and changed in turn.
+//! The search: inputs with new coverage are kept, and mutated in turn.
 //!
-//! `featheredge-fuzz TARGET --seconds N [--seed N] [--keep] [--failures FOLDER]` prints one line of JSON. It ends with code 1 at the first input of
-//! which something does not hold, and leaves that input in the folder for failures. `featheredge-fuzz TARGET --input FILE` runs one.
+//! `featheredge-fuzz TARGET --seconds N [--seed N] [--keep] [--failures FOLDER]` prints one line of JSON. It exits with 1 at the first input that
+//! violates an invariant, and leaves that input in the folder for failures. `featheredge-fuzz TARGET --input FILE` runs one.
 
 #![allow(
     clippy::unwrap_used,
@@ -69,7 +69,7 @@ mod search {
 
         fn run_until(&mut self, random: &mut Random, until: Instant) {
             while Instant::now() < until {
-                // What was found last leads on more often.
+                // Recent inputs are mutated more often.
                 let count = self.kept.len();
                 let at =
                     if random.below(2) == 0 { count - 1 - random.below(count.min(16)) } else { random.below(count) };
@@ -80,7 +80,7 @@ mod search {
             }
         }
 
-        /// Few and small inputs that reach all regions which were reached.
+        /// Few and small inputs that cover all reached regions.
         fn minimize(&mut self) -> Vec<Vec<u8>> {
             let mut inputs = core::mem::take(&mut self.kept);
             inputs.sort_by_key(Vec::len);

@@ -59,7 +59,7 @@ fn serve(
     let mut now = START;
     let mut transitions = vec![service.begin(incoming, Timestamp(now))];
     let (mut reply, mut ends, mut stored) = (None, 0, BTreeMap::new());
-    // As long as a request can go on: each order is done once, and those behind the reply count.
+    // Bounds the transitions of a request: each effect completes once, including those in the background.
     for _ in 0..10_000 {
         let Some(Transition { handle, effects, chunk, response: end, woken }) = transitions.pop() else {
             break;

@@ -77,7 +77,7 @@ fn run(input: &[u8]) {
         operations += 1;
         let with = bytes.next().unwrap_or_default();
         match operation % 8 {
-            0 | 1 => world.ask(with, bytes.next().unwrap_or_default()),
+            0 | 1 => world.begin_features(with, bytes.next().unwrap_or_default()),
             2 => world.begin_other(with),
             3 => world.advance(world.now + JUMPS[usize::from(with % 8)]),
             4 | 5 => world.complete(usize::from(with), operation / 8),
@@ -120,7 +120,7 @@ fn config(first: u8, second: u8) -> Config {
 }
 
 impl World {
-    fn ask(&mut self, with: u8, how: u8) {
+    fn begin_features(&mut self, with: u8, how: u8) {
         let ids: Vec<u8> = (0..4).filter(|bit| with & (1 << bit) != 0).chain([with & 7]).collect();
         let features: Vec<&str> =
             FEATURES.iter().enumerate().filter(|(at, _)| with & (16 << at) != 0).map(|(_, feature)| *feature).collect();
@@ -180,11 +180,11 @@ impl World {
         if let (Some(handle), Some(request)) = (handle, request) {
             self.by_handle.insert(handle.number(), request);
         }
-        for order in effects {
+        for effect in effects {
             if let Some(request) = request {
-                self.by_handle.entry(order.id.handle().number()).or_insert(request);
+                self.by_handle.entry(effect.id.handle().number()).or_insert(request);
             }
-            self.open.push((self.now + order.timeout_millis, order));
+            self.open.push((self.now + effect.timeout_millis, effect));
         }
         self.woken.extend(woken);
         if let (Some(chunk), Some(handle)) = (&chunk, handle) {
@@ -238,35 +238,35 @@ impl World {
         }
     }
 
-    /// Tells an outcome of one order that is open, of the kind that `how` says.
+    /// Completes a pending effect, with a result by `how`.
     fn complete(&mut self, at: usize, how: u8) {
         if self.open.is_empty() {
             return;
         }
         let at = at % self.open.len();
-        let (due, order) = &self.open[at];
-        if matches!(order.request, IoRequest::Wait { .. } | IoRequest::Records) && self.now < *due {
+        let (due, effect) = &self.open[at];
+        if matches!(effect.request, IoRequest::Wait { .. } | IoRequest::Records) && self.now < *due {
             return self.advance(*due);
         }
-        let (_, order) = self.open.swap_remove(at);
-        let outcome = self.outcome(order.request, how);
-        self.tell(order.id, outcome);
+        let (_, effect) = self.open.swap_remove(at);
+        let result = self.result_of(effect.request, how);
+        self.finish(effect.id, result);
     }
 
-    fn tell(&mut self, id: EffectId, outcome: IoResult) {
+    fn finish(&mut self, id: EffectId, result: IoResult) {
         let request = self.by_handle.get(&id.handle().number()).copied();
-        let transition = self.service.complete(id, outcome, Timestamp(self.now));
+        let transition = self.service.complete(id, result, Timestamp(self.now));
         self.take(request, transition);
     }
 
-    /// Lets time pass, and ends what may not take as long.
+    /// Advances the time, and ends effects that time out.
     fn advance(&mut self, until: u64) {
         while let Some(at) =
             (0..self.open.len()).filter(|at| self.open[*at].0 <= until).min_by_key(|at| self.open[*at].0)
         {
-            let (due, order) = self.open.swap_remove(at);
+            let (due, effect) = self.open.swap_remove(at);
             self.now = self.now.max(due);
-            let outcome = match order.request {
+            let result = match effect.request {
                 IoRequest::ReadStore { .. } => IoResult::Read(Err(ReadFailure::Failed)),
                 IoRequest::WriteStore { entries, .. } => IoResult::Written(WriteOutcome::failed(entries.len())),
                 IoRequest::Fetch(_) | IoRequest::Synthesize { .. } => IoResult::Fetched(Err(FetchFailure::TimedOut)),
@@ -274,7 +274,7 @@ impl World {
                 IoRequest::Forward { .. } => IoResult::Forwarded(Some(200)),
                 IoRequest::Wait { .. } | IoRequest::Records => IoResult::Waited,
             };
-            self.tell(order.id, outcome);
+            self.finish(effect.id, result);
         }
         self.now = self.now.max(until);
     }
@@ -285,8 +285,8 @@ impl World {
         }
     }
 
-    fn outcome(&mut self, task: IoRequest, how: u8) -> IoResult {
-        match task {
+    fn result_of(&mut self, request: IoRequest, how: u8) -> IoResult {
+        match request {
             IoRequest::ReadStore { keys, .. } => {
                 let stored = |key: &str| self.store.get(key).cloned();
                 let mut values: Vec<Option<Vec<u8>>> = keys.iter().map(|key| stored(key.as_str())).collect();
@@ -359,7 +359,7 @@ impl World {
         }
     }
 
-    /// Drops the request of an order that is open, and its other effects with it.
+    /// Abandons the request of a pending effect, with its other effects.
     fn abandon(&mut self, with: u8) -> bool {
         if self.open.is_empty() {
             return false;
@@ -369,7 +369,7 @@ impl World {
         self.woken.extend(woken);
         self.woken.retain(|woken| *woken != handle);
         self.parts.retain(|part| *part != handle);
-        self.open.retain(|(_, order)| order.id.handle() != handle);
+        self.open.retain(|(_, effect)| effect.id.handle() != handle);
         if let Some(&request) = self.by_handle.get(&handle.number()) {
             self.requests[request].is_abandoned = true;
         }
