@@ -1,9 +1,9 @@
 //! Prefetch beside two published methods and beside none, on three streams of requests.
 //!
 //! `cargo bench --bench prefetch` prints a table. Each stream goes through an L1 of least recent use with a time to live, in
-//! virtual time: a hit takes nothing, a miss 12 ms, and what is fetched ahead is there 12 ms later. The learner and the
-//! governor are the product's; the plain Markov successor and the probability graph are here alone, and keep all they see.
-//! They have no brake of their own, so their threshold is the lowest with which they are as precise as ours.
+//! virtual time: a hit takes no time, a miss 12 ms, and a prefetched row arrives after 12 ms. The patterns and the governor are the
+//! product's; the plain Markov successor and the probability graph are implemented here, without bounds. They have no governor, so their
+//! threshold is the lowest at which they are as precise as ours.
 
 #![allow(missing_docs, reason = "a program")]
 #![allow(clippy::indexing_slicing, clippy::print_stdout, reason = "a measurement may stop, and prints")]
@@ -32,9 +32,9 @@ struct Request {
 type Row = (u32, u32);
 
 /// SplitMix64, as the engine has it.
-struct Chance(u64);
+struct Random(u64);
 
-impl Chance {
+impl Random {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -56,32 +56,32 @@ impl Chance {
 /// Fifty sessions at a time. Each follows one of 2,000 journeys of eight entities, the popular ones more often; one step in seven goes
 /// elsewhere. Of each entity shape 0 is asked for, in nine of ten cases shape 1 next, and in six of ten shape 2.
 fn journeys() -> Vec<Request> {
-    let mut chance = Chance(1);
+    let mut random = Random(1);
     let mut requests = Vec::new();
     let mut now = 0;
     let mut sessions: Vec<(u64, VecDeque<Row>)> = (0..50).map(|number| (number, VecDeque::new())).collect();
     let mut next_session = 50;
     while requests.len() < 300_000 {
         now += 20;
-        let place = chance.below(50) as usize;
-        if sessions[place].1.is_empty() {
-            let journey = chance.popular(2_000) as u32;
+        let index = random.below(50) as usize;
+        if sessions[index].1.is_empty() {
+            let journey = random.popular(2_000) as u32;
             let mut steps = VecDeque::new();
             for step in 0..8 {
-                let strays = chance.below(7) == 0;
-                let entity = if strays { chance.below(50_000) as u32 } else { journey * 8 + step };
+                let strays = random.below(7) == 0;
+                let entity = if strays { random.below(50_000) as u32 } else { journey * 8 + step };
                 steps.push_back((0, entity));
-                if chance.below(10) < 9 {
+                if random.below(10) < 9 {
                     steps.push_back((1, entity));
                 }
-                if chance.below(10) < 6 {
+                if random.below(10) < 6 {
                     steps.push_back((2, entity));
                 }
             }
-            sessions[place] = (next_session, steps);
+            sessions[index] = (next_session, steps);
             next_session += 1;
         }
-        let (session, steps) = &mut sessions[place];
+        let (session, steps) = &mut sessions[index];
         if let Some((shape, entity)) = steps.pop_front() {
             requests.push(Request { session: *session, shape, entity, at: now });
         }
@@ -91,11 +91,11 @@ fn journeys() -> Vec<Request> {
 
 /// The same sessions without any order: each request for any shape of any entity, the popular ones more often.
 fn disorder() -> Vec<Request> {
-    let mut chance = Chance(2);
+    let mut random = Random(2);
     let mut request = |number: u64| Request {
-        session: number / 800 * 50 + chance.below(50),
-        shape: chance.below(3) as u32,
-        entity: chance.popular(50_000) as u32,
+        session: number / 800 * 50 + random.below(50),
+        shape: random.below(3) as u32,
+        entity: random.popular(50_000) as u32,
         at: number * 20,
     };
     (0..300_000).map(&mut request).collect()
@@ -117,18 +117,18 @@ fn blocks() -> Vec<Request> {
     requests
 }
 
-/// Something that guesses.
+/// A method of prediction.
 trait Method {
-    /// Sees a request, and says what to fetch.
-    fn see(&mut self, request: &Request, is_hit: bool) -> Vec<Row>;
-    /// Hears that a row is fetched.
-    fn fetches(&mut self, _row: Row, _at: u64) {}
+    /// Observes a request, and returns the rows to prefetch.
+    fn observe(&mut self, request: &Request, is_hit: bool) -> Vec<Row>;
+    /// A row is prefetched.
+    fn on_fetch(&mut self, _row: Row, _at: u64) {}
 }
 
-struct Nothing;
+struct NoPrefetch;
 
-impl Method for Nothing {
-    fn see(&mut self, _: &Request, _: bool) -> Vec<Row> {
+impl Method for NoPrefetch {
+    fn observe(&mut self, _: &Request, _: bool) -> Vec<Row> {
         Vec::new()
     }
 }
@@ -148,7 +148,7 @@ impl Graph {
 }
 
 impl Method for Graph {
-    fn see(&mut self, request: &Request, _: bool) -> Vec<Row> {
+    fn observe(&mut self, request: &Request, _: bool) -> Vec<Row> {
         let row = (request.shape, request.entity);
         let recent = self.recent.entry(request.session).or_default();
         for before in recent.iter() {
@@ -168,7 +168,7 @@ impl Method for Graph {
 }
 
 /// The product's.
-struct Ours {
+struct Featheredge {
     patterns: Patterns,
     governor: Governor,
     shapes: Vec<RequestShape>,
@@ -183,15 +183,15 @@ fn name(entity: u32) -> u32 {
     short_fingerprint(fingerprint(&entity.to_le_bytes(), 0))
 }
 
-impl Ours {
-    fn new() -> Ours {
-        let shape = |number: u32| RequestShape {
-            name: short_fingerprint(fingerprint(&number.to_le_bytes(), 5)),
+impl Featheredge {
+    fn new() -> Featheredge {
+        let shape = |number: u32| Shape {
+            name: short(fingerprint(&number.to_le_bytes(), 5)),
             columns: 1,
             features: vec![number],
             key_views: vec![0],
         };
-        Ours {
+        Featheredge {
             patterns: Patterns::new(patterns::TrainingSettings {
                 memory_bytes: 2 << 20,
                 half_life_millis: 3_600_000,
@@ -211,8 +211,8 @@ impl Ours {
     }
 }
 
-impl Method for Ours {
-    fn see(&mut self, request: &Request, is_hit: bool) -> Vec<Row> {
+impl Method for Featheredge {
+    fn observe(&mut self, request: &Request, is_hit: bool) -> Vec<Row> {
         let now = Timestamp(request.at + 1_000_000_000_000);
         self.governor.record_lookups(Cohort::Prefetch, 1, u64::from(!is_hit));
         self.governor.record_request(hash((request.shape, request.entity)), is_hit, now);
@@ -224,11 +224,11 @@ impl Method for Ours {
         let mut rows = Vec::new();
         let cost_model = CostModel { miss_micros: MISS_MILLIS * 1_000, cost: 5_800 };
         for prediction in self.patterns.predict(shape, &entities).as_slice() {
-            let is_meant = matches!(
+            let is_allowed = matches!(
                 self.governor.decide(prediction, cost_model, now),
                 PrefetchDecision::Prefetch | PrefetchDecision::Probe
             );
-            let Some(key) = self.patterns.key(prediction.entity).filter(|_| is_meant) else { continue };
+            let Some(key) = self.patterns.key(prediction.entity).filter(|_| is_allowed) else { continue };
             let entity = u32::from_le_bytes(key.try_into().unwrap_or_default());
             let shape = self.shapes.iter().position(|shape| is_of(prediction.shape, shape.name)).unwrap_or_default();
             self.by_row.insert((shape as u32, entity), *prediction);
@@ -237,7 +237,7 @@ impl Method for Ours {
         rows
     }
 
-    fn fetches(&mut self, row: Row, at: u64) {
+    fn on_fetch(&mut self, row: Row, at: u64) {
         let now = Timestamp(at + 1_000_000_000_000);
         let prediction = self.by_row[&row];
         let is_probe = self.governor.decide(&prediction, CostModel::default(), now) == PrefetchDecision::Probe;
@@ -255,51 +255,55 @@ struct Figures {
 }
 
 /// A row in L1: when it came, when it was last used, and whether it waits for its first use.
-struct Held {
-    came: u64,
+struct CachedRow {
+    arrived_at: u64,
     used: u64,
-    is_ahead: bool,
+    is_prefetched: bool,
 }
 
 fn run(requests: &[Request], capacity: usize, method: &mut dyn Method) -> Figures {
-    let mut held: HashMap<Row, Held> = HashMap::new();
+    let mut cached: HashMap<Row, CachedRow> = HashMap::new();
     let mut order: VecDeque<(Row, u64)> = VecDeque::new();
     let mut figures = Figures::default();
     let mut clock = 0;
     for request in requests {
         let row = (request.shape, request.entity);
         clock += 1;
-        let found = held.get_mut(&row).filter(|held| request.at.saturating_sub(held.came) <= TTL_MILLIS);
-        // What is on its way is waited for, for the rest of it.
-        let wait = found.as_ref().map_or(MISS_MILLIS, |held| held.came.saturating_sub(request.at));
+        let found = cached.get_mut(&row).filter(|cached| request.at.saturating_sub(cached.arrived_at) <= TTL_MILLIS);
+        // A row in flight is waited for.
+        let wait = found.as_ref().map_or(MISS_MILLIS, |cached| cached.arrived_at.saturating_sub(request.at));
         let is_hit = wait == 0;
         figures.misses += u64::from(!is_hit);
         figures.waits.push(wait);
         match found {
-            Some(held) => {
-                figures.used += u64::from(core::mem::take(&mut held.is_ahead) && is_hit);
-                held.used = clock;
+            Some(cached) => {
+                figures.used += u64::from(core::mem::take(&mut cached.is_prefetched) && is_hit);
+                cached.used = clock;
             }
             None => {
-                held.insert(row, Held { came: request.at, used: clock, is_ahead: false });
+                cached.insert(row, CachedRow { arrived_at: request.at, used: clock, is_prefetched: false });
             }
         }
         order.push_back((row, clock));
-        for row in method.see(request, is_hit) {
-            let is_there = held.get(&row).is_some_and(|held| request.at.saturating_sub(held.came) <= TTL_MILLIS);
-            if is_there {
+        for row in method.observe(request, is_hit) {
+            let is_cached =
+                cached.get(&row).is_some_and(|cached| request.at.saturating_sub(cached.arrived_at) <= TTL_MILLIS);
+            if is_cached {
                 continue;
             }
-            method.fetches(row, request.at);
+            method.on_fetch(row, request.at);
             figures.issued += 1;
             clock += 1;
-            held.insert(row, Held { came: request.at + wait + MISS_MILLIS, used: clock, is_ahead: true });
+            cached.insert(
+                row,
+                CachedRow { arrived_at: request.at + wait + MISS_MILLIS, used: clock, is_prefetched: true },
+            );
             order.push_back((row, clock));
         }
-        while held.len() > capacity {
+        while cached.len() > capacity {
             let Some((row, used)) = order.pop_front() else { break };
-            if held.get(&row).is_some_and(|held| held.used == used) {
-                held.remove(&row);
+            if cached.get(&row).is_some_and(|cached| cached.used == used) {
+                cached.remove(&row);
             }
         }
     }
@@ -310,7 +314,7 @@ fn run(requests: &[Request], capacity: usize, method: &mut dyn Method) -> Figure
 fn main() {
     let streams = [("journeys", journeys(), 4_000), ("disorder", disorder(), 4_000), ("OLTP", blocks(), 1_000)];
     for (name, requests, capacity) in streams {
-        let plain = run(&requests, capacity, &mut Nothing);
+        let plain = run(&requests, capacity, &mut NoPrefetch);
         println!("\n{name}: {} requests, {capacity} rows of L1", requests.len());
         println!("method                 hits  mean ms  p99 ms  misses removed  precision  extra operations");
         let print = |method: &str, figures: &Figures| {
@@ -327,8 +331,8 @@ fn main() {
             );
         };
         print("none", &plain);
-        let mut ours = Ours::new();
-        let figures = run(&requests, capacity, &mut ours);
+        let mut featheredge = Featheredge::new();
+        let figures = run(&requests, capacity, &mut featheredge);
         print("ours", &figures);
         let precision = figures.used as f64 / figures.issued.max(1) as f64;
         for (method, window) in [("Markov successor", 1), ("PG, window 2", 2), ("PG, window 4", 4)] {
@@ -342,6 +346,6 @@ fn main() {
                 None => print(&format!("{method}, 100 %"), &at(100)),
             }
         }
-        println!("learned in {} of {} bytes", ours.patterns.bytes(), 2 << 20);
+        println!("trained in {} of {} bytes", featheredge.patterns.bytes(), 2 << 20);
     }
 }

@@ -1,20 +1,20 @@
-//! What is assumed of the platform and of the traffic. docs/internals/scale.md has the sources.
+//! The assumptions on the platform and on the traffic. docs/internals/scale.md has the sources.
 
 use config::{Config, L2ReadPolicy, OriginKind, View};
 use serde::{Deserialize, Serialize};
 
-/// The view whose rows are asked for, the column that keys it, and the features of a request.
+/// The requested view, its join key, and the features of a request.
 pub const VIEW: &str = "driver_stats";
 /// See [`VIEW`].
 pub const COLUMN: &str = "driver_id";
 /// See [`VIEW`].
 pub const FEATURES: [&str; 5] = ["conv_rate", "acc_rate", "avg_daily_trips", "rating", "vehicles"];
 
-/// A deployment and the traffic that it gets.
+/// A deployment and its traffic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deployment {
-    /// How many places it runs in. The k-th busiest gets a share of the requests in proportion to 1/k.
+    /// How many locations it runs in. The k-th busiest gets a share of the requests in proportion to 1/k.
     pub locations: u16,
     /// How many requests a second one isolate takes; where a location gets more, it has more isolates, among which requests are spread evenly.
     pub isolate_rate: f64,
@@ -71,21 +71,21 @@ impl Default for Deployment {
     }
 }
 
-/// What stands between the callers and the origin.
+/// The tiers between the clients and the origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum DeploymentKind {
     /// Nothing: each request is a call to the origin.
     Direct,
-    /// Isolates with their memory, and nothing that they share.
+    /// Isolates with L1 only.
     L1Alone,
-    /// Isolates with their memory, and Workers KV behind it.
+    /// Isolates with L1, and Workers KV as L2.
     Tiers,
 }
 
-impl Kind {
+impl DeploymentKind {
     /// All of them.
-    pub const ALL: [Kind; 3] = [Kind::Direct, Kind::L1Alone, Kind::Tiers];
+    pub const ALL: [DeploymentKind; 3] = [DeploymentKind::Direct, DeploymentKind::L1Alone, DeploymentKind::Tiers];
 }
 
 impl Deployment {
@@ -105,20 +105,20 @@ impl Deployment {
         all.into_iter().find(|(_, value)| *value <= 0.0).map_or(Ok(()), |(name, _)| Err(name))
     }
 
-    /// The configuration of an isolate that has `room` for rows in memory: the default but for what is named here.
+    /// The configuration of an isolate with `room` for rows in L1: the default but for the settings below.
     #[must_use]
-    pub fn config(&self, kind: Kind, room: usize) -> Config {
+    pub fn config(&self, kind: DeploymentKind, room: usize) -> Config {
         let mut config = Config::default();
         config.origin.kind = OriginKind::Http;
         config.origin.url = Some("http://origin.example".to_owned());
         config.l1.max_entries = room;
-        config.l2.enabled = kind == Kind::Tiers;
+        config.l2.enabled = kind == DeploymentKind::Tiers;
         config.freshness.ttl_seconds = self.ttl_seconds;
         let view = View { join_keys: vec![COLUMN.to_owned()], ..View::default() };
         config.views.insert(VIEW.to_owned(), view);
-        // Which order of tiers an isolate learns to prefer depends on how many requests it sees, and of a sample it sees few.
+        // The automatic read policy depends on the number of requests, which is too small in a sample.
         config.l2.read_policy = L2ReadPolicy::First;
-        // Nobody asks for reports here.
+        // There are no reports here.
         config.telemetry.enabled = false;
         config
     }

@@ -1,70 +1,70 @@
-//! What came of a simulated deployment.
+//! The results of a simulated deployment.
 
 use benchmark::distribution::Distribution;
 use config::Costs;
 use serde::Serialize;
 use telemetry::cost::{Cost, Prices};
 
-use crate::deployment::Kind;
+use crate::deployment::DeploymentKind;
 
-/// By whom a request was answered.
+/// Which tier served a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answered {
+pub enum ServedBy {
     /// The isolate's memory.
     L1,
     /// Workers KV.
     L2,
-    /// Another request of the isolate, which was already looking for the row.
+    /// A concurrent request of the isolate, whose read or origin call was shared.
     Shared,
     /// The origin.
     Origin,
-    /// Nobody: the answer lacks its values, or is none.
-    Nobody,
+    /// None: there is no response, or it lacks its values.
+    None,
 }
 
-/// What is counted. Each entity that was simulated counts as often as it stands for others.
+/// Counts. Each simulated entity counts with its weight.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
     /// Requests.
     pub requests: u64,
     /// Requests that were simulated.
     pub simulated: u64,
-    /// For how long it was counted, in milliseconds.
+    /// The measured time, in milliseconds.
     pub millis: u64,
-    /// By whom they were answered, as [`Answered`] has it.
-    pub answered: [u64; 5],
-    /// Requests that were answered with a row past its time.
+    /// Requests by the tier that served them, indexed by [`ServedBy`].
+    pub served_by: [u64; 5],
+    /// Requests that were served a stale row.
     pub stale: u64,
     /// Keys read from KV.
     pub reads: u64,
     /// Those that were in the location's cache.
     pub hot_reads: u64,
-    /// Keys written to KV, those that it refused included.
+    /// Keys written to KV, including rejected ones.
     pub writes: u64,
-    /// Those that it refused, since they were written a moment before.
-    pub refused: u64,
-    /// Calls to the origin, behind answers too.
+    /// Writes that KV rejected, because their keys were written just before.
+    pub rejected_writes: u64,
+    /// Origin calls, including those in the background.
     pub calls: u64,
     /// Isolates that began.
     pub started: u64,
     /// How many isolates there were at the end.
     pub isolates: u64,
-    /// How old the values were that were served, in microseconds.
+    /// The age of served values, in microseconds.
     pub age: Distribution,
-    /// How long requests took, in microseconds, but for what happens within a millisecond.
+    /// The latency of requests, in microseconds, without what takes less than a millisecond.
     pub latency: Distribution,
 }
 
 impl Figures {
-    /// How many were answered so.
+    /// How many requests a tier served.
     #[must_use]
-    pub fn of(&self, by: Answered) -> u64 {
-        self.answered.get(by as usize).copied().unwrap_or_default()
+    pub fn of(&self, by: ServedBy) -> u64 {
+        self.served_by.get(by as usize).copied().unwrap_or_default()
     }
 
-    /// A request's end: by whom it was answered, how old its values are, and how long it took, in milliseconds.
-    pub fn end(&mut self, by: Answered, age: Option<u64>, took: u64, weight: u32) {
-        if let Some(count) = self.answered.get_mut(by as usize) {
+    /// Records the end of a request: the tier that served it, the age of its values, and its latency in milliseconds.
+    pub fn end(&mut self, by: ServedBy, age: Option<u64>, took: u64, weight: u32) {
+        if let Some(count) = self.served_by.get_mut(by as usize) {
             *count += u64::from(weight);
         }
         if let Some(age) = age {
@@ -74,13 +74,13 @@ impl Figures {
     }
 }
 
-/// A line of the table.
+/// A row of the table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// How many requests come in a second.
+    /// Requests a second.
     pub rate: f64,
-    /// What stands between them and the origin.
-    pub kind: Kind,
+    /// The tiers between them and the origin.
+    pub kind: DeploymentKind,
     /// How many isolates there were at the end.
     pub isolates: u64,
     /// How many began in an hour.
@@ -97,13 +97,13 @@ pub struct Row {
     pub shared: f64,
     /// The share that the origin answered.
     pub origin: f64,
-    /// The share that nobody answered.
+    /// The share without a complete response.
     pub unanswered: f64,
-    /// The share that was answered with a row past its time, while it was fetched anew.
+    /// The share that was served a stale row, while that was revalidated.
     pub stale: f64,
-    /// Of the requests that were L2's to answer, the share that it did.
+    /// Of the requests that read L2, the share that it served.
     pub l2_hit_ratio: f64,
-    /// The share of requests that cost no call to the origin, calls behind answers counted in.
+    /// The share of requests without an origin call, which includes calls in the background.
     pub offload: f64,
     /// Keys read from KV for each million of requests.
     pub reads_per_million: f64,
@@ -111,34 +111,34 @@ pub struct Row {
     pub hot_reads: f64,
     /// Keys written to KV for each million of requests.
     pub writes_per_million: f64,
-    /// Of those, the share that it refused.
+    /// Of those, the share that it rejected.
     pub refused_writes: f64,
-    /// Calls to the origin for each million of requests.
+    /// Origin calls for each million of requests.
     pub calls_per_million: f64,
     /// What a million requests cost, in US dollars.
     pub dollars_per_million: f64,
-    /// What a million calls to the origin must cost, in US dollars, for this to be as dear as calling it directly; none where it never is.
+    /// The price of a million origin calls, in US dollars, at which this costs as much as direct calls; none if there is no such price.
     pub worth_it_from_dollars: Option<f64>,
-    /// How old what was served was at the median, in seconds.
+    /// The median age of served values, in seconds.
     pub age_p50: f64,
     /// At the 99th percentile.
     pub age_p99: f64,
-    /// At the most.
+    /// The maximum.
     pub age_max: f64,
-    /// How long requests took at the median, in milliseconds.
+    /// The median latency, in milliseconds.
     pub latency_p50: f64,
     /// At the 99th percentile.
     pub latency_p99: f64,
 }
 
 impl Row {
-    /// The line of some figures.
+    /// The row of these figures.
     #[must_use]
-    pub fn new(rate: f64, kind: Kind, figures: &Figures, costs: &Costs) -> Row {
+    pub fn new(rate: f64, kind: DeploymentKind, figures: &Figures, costs: &Costs) -> Row {
         let requests = figures.requests.max(1) as f64;
         let share = |count: u64, of: u64| if of == 0 { 0.0 } else { count as f64 / of as f64 };
         let of_all = |count: u64| count as f64 / requests;
-        let (l2, origin) = (figures.of(Answered::L2), figures.of(Answered::Origin));
+        let (l2, origin) = (figures.of(ServedBy::L2), figures.of(ServedBy::Origin));
         let prices = Prices {
             read_cents: costs.l2_read_cents_per_million,
             write_cents: costs.l2_write_cents_per_million,
@@ -156,18 +156,18 @@ impl Row {
             isolates_started_per_hour: figures.started as f64 * 3_600_000.0 / figures.millis.max(1) as f64,
             simulated: figures.simulated,
             requests: figures.requests,
-            l1: of_all(figures.of(Answered::L1)),
+            l1: of_all(figures.of(ServedBy::L1)),
             l2: of_all(l2),
-            shared: of_all(figures.of(Answered::Shared)),
+            shared: of_all(figures.of(ServedBy::Shared)),
             origin: of_all(origin),
-            unanswered: of_all(figures.of(Answered::Nobody)),
+            unanswered: of_all(figures.of(ServedBy::None)),
             stale: of_all(figures.stale),
             l2_hit_ratio: share(l2, l2 + origin),
             offload,
             reads_per_million: of_all(figures.reads) * 1e6,
             hot_reads: share(figures.hot_reads, figures.reads),
             writes_per_million: of_all(figures.writes) * 1e6,
-            refused_writes: share(figures.refused, figures.writes),
+            refused_writes: share(figures.rejected_writes, figures.writes),
             calls_per_million: of_all(figures.calls) * 1e6,
             dollars_per_million: dollars(&prices),
             worth_it_from_dollars: (offload > 0.0).then(|| store_dollars / offload),

@@ -1,15 +1,15 @@
-//! Workers KV as it is documented: one central store that sees writes late, and a cache in each location.
+//! A model of Workers KV as documented: an eventually consistent central store, and a cache in each location.
 //!
-//! A location reads what it has in its cache, be it that there is nothing, and asks the central store when that has run out. There, a
-//! write is seen at once by the location that made it and by others after a delay of its own. A key takes one write a second.
-//! Refuses to know what is stored. Invariant: no reader goes back to an older write than its location has read since its cache ran out.
+//! A location reads its cache, which also caches missing values, and after expiry the central store. A write is visible at once to the
+//! location that made it, and to others after a delay of its own. A key accepts one write a second. It knows nothing of the values.
+//! Invariant: a location never reads an older write than it has read since its cache expired.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// KV takes one write of a key in so many milliseconds.
+/// The shortest interval between writes of a key, in milliseconds.
 const WRITE_INTERVAL_MILLIS: u64 = 1_000;
-/// How often what has run out of the caches is dropped, in milliseconds.
+/// How often expired cache entries are dropped, in milliseconds.
 const SWEEP_MILLIS: u64 = 60_000;
 
 /// A stored value.
@@ -19,24 +19,24 @@ struct Stored {
     expires_at: u64,
 }
 
-/// A write as the central store has it.
+/// A write in the central store.
 #[derive(Debug)]
 struct Version {
     by: u16,
     written_at: u64,
-    /// From when all see it.
+    /// From when it is visible everywhere.
     seen_at: u64,
     stored: Stored,
 }
 
-/// What a location has in its cache.
+/// A cache entry of a location.
 #[derive(Debug)]
 struct Cached {
     until: u64,
     stored: Option<Stored>,
 }
 
-/// What a read gives.
+/// The result of a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
     /// The value, if there is one.
@@ -55,7 +55,7 @@ pub struct Kv {
 }
 
 impl Kv {
-    /// A store whose locations keep what they read for so long.
+    /// A store whose locations cache reads for so long.
     #[must_use]
     pub fn new(cache_millis: u64) -> Kv {
         Kv { cache_millis, central: HashMap::new(), cached: HashMap::new(), sweep_at: 0 }
@@ -81,7 +81,7 @@ impl Kv {
         Read { value, is_hot: false }
     }
 
-    /// Writes a key from a location at `now`, to be seen by others so many milliseconds later. Whether the key took it.
+    /// Writes a key from a location at `now`, visible to others after `delay_millis`. Whether the key accepted it.
     pub fn write(
         &mut self,
         location: u16,
@@ -97,7 +97,7 @@ impl Kv {
         }
         let stored = Stored { value: value.into(), expires_at: now + ttl_millis };
         self.cached.insert((location, key), Cached { until: now + self.cache_millis, stored: Some(stored.clone()) });
-        // What is older than what all see, nobody sees.
+        // Versions older than one that is visible everywhere are unreachable.
         let settled = versions.iter().rposition(|version| version.seen_at <= now).unwrap_or_default();
         versions.drain(..settled);
         versions.push(Version { by: location, written_at: now, seen_at: now + delay_millis, stored });

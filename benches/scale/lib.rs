@@ -1,8 +1,8 @@
-//! A deployment in virtual time: the real core in hundreds of locations, over a Workers KV that lags behind, before one origin.
+//! A simulated deployment in virtual time: the real core in hundreds of locations, with an eventually consistent Workers KV and one origin.
 //!
-//! `npm run scale` runs it and docs/internals/scale.md tells what came of it. What is assumed of the platform stands in [`deployment`], what of
-//! the traffic is simulated and what that stands for in [`sample`]. It refuses to know whatever the core decides. Invariant: the same
-//! deployment with the same seed gives the same figures, and each request has one end.
+//! `npm run scale` runs it, and docs/internals/scale.md has its results. [`deployment`] has the assumptions on the platform, and [`sample`] the
+//! sampling of the traffic. It takes no decision of the core. Invariant: the same deployment with the same seed has the same figures, and
+//! each request has one end.
 
 pub mod deployment;
 pub mod figures;

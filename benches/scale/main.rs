@@ -7,7 +7,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use config::Costs;
-use featheredge_scale::deployment::{Deployment, Kind};
+use featheredge_scale::deployment::{Deployment, DeploymentKind};
 use featheredge_scale::figures::Row;
 use featheredge_scale::simulation::simulate;
 use serde::Deserialize;
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut rows = Vec::new();
     for &rate in rates {
-        for kind in Kind::ALL {
+        for kind in DeploymentKind::ALL {
             let began = Instant::now();
             let figures = simulate(deployment, kind, rate, *seed);
             println!("{kind:?}, {rate} requests a second: simulated in {:.1} s", began.elapsed().as_secs_f64());

@@ -1,11 +1,11 @@
-//! What is asked, what the origin answers, and what a reply tells.
+//! The requests, the origin's responses, and the parser of replies.
 //!
-//! Each value that the origin gives is the time at which it was computed, in milliseconds, so that whoever is served it knows how old it is.
+//! Each value of the origin is the time of its computation in milliseconds, so that a reply has the age of its values.
 
 use service::Reply;
 
 use crate::deployment::{COLUMN, FEATURES, VIEW};
-use crate::figures::Answered;
+use crate::figures::ServedBy;
 
 /// 2026-11-24T00:00:00Z, where the clock begins.
 pub(crate) const START: u64 = 1_795_478_400_000;
@@ -25,7 +25,7 @@ pub(crate) fn write_request(body: &mut String, entity: u32) {
     }
 }
 
-/// What the origin answers to a request for all features of some entities: as each value, when it was computed.
+/// The origin's response to a request for all features of some entities, with the time of computation as each value.
 pub(crate) fn answer(body: &[u8], now: u64) -> Vec<u8> {
     let text = core::str::from_utf8(body).unwrap_or_default();
     let ids = text.rsplit_once(":[").and_then(|(_, rest)| rest.split(']').next()).unwrap_or_default();
@@ -61,28 +61,28 @@ pub(crate) fn answer(body: &[u8], now: u64) -> Vec<u8> {
     answer.into_bytes()
 }
 
-/// When the first value of an answer was computed, if it has one.
+/// When the first value of a reply was computed, if it has one.
 pub(crate) fn computed_at(reply: &Reply) -> Option<u64> {
     let text = core::str::from_utf8(reply.body()).ok().filter(|_| reply.status() == 200)?;
-    // The entities' own column stands first.
+    // The first column has the entities.
     let column = text.split("\"values\":[").nth(2)?;
     let digits = column.get(..column.find(|letter: char| !letter.is_ascii_digit())?)?;
     digits.parse().ok().filter(|at| *at >= START)
 }
 
-/// By whom an answer was given, and whether with a row past its time: as `Cache-Status` says (RFC 9211).
-pub(crate) fn answered(reply: &Reply) -> (Answered, bool) {
+/// The tier that served a reply, and whether with a stale row, by `Cache-Status` (RFC 9211).
+pub(crate) fn served_by(reply: &Reply) -> (ServedBy, bool) {
     let headers = reply.headers();
     let status = headers.iter().find(|header| header.name == "cache-status").map_or("", |header| &*header.value);
     let is_stale = status.contains("detail=stale");
     let by = if status.contains("fwd-status") {
-        Answered::Origin
+        ServedBy::Origin
     } else if status.contains("l2; hit") {
-        Answered::L2
+        ServedBy::L2
     } else if status.starts_with("featheredge-l1; hit") {
-        Answered::L1
+        ServedBy::L1
     } else {
-        Answered::Shared
+        ServedBy::Shared
     };
     (by, is_stale)
 }

@@ -1,13 +1,12 @@
-//! Which entities are simulated, and how many each stands for.
+//! The sample of entities that are simulated, with their weights.
 //!
-//! Caches do with one entity's row nearly the same whatever the others are, but for the room in memory. So where more requests come
-//! than can be simulated, every location and isolate is, for a part of the entities: each gets all of its requests, and all that is
-//! counted of it counts as often as it stands for others; an isolate has room for the same part of its rows. Source: Waldspurger et al.,
-//! "Efficient MRC Construction with SHARDS", FAST 2015. SHARDS draws the entities by a hash, and then a few popular ones decide what
-//! comes out. Here, one stands for a block of neighbours by rank, and is asked for as often as these are on the average. The blocks of
-//! the most popular are smaller; what an isolate misses of an entity that is asked for all the time hardly depends on how often it is, so that
-//! their average tells of them too. Invariant: the entities' numbers, each as often as it stands for others, add up to the population, and
-//! so do their rates to the whole rate.
+//! Except for the room in memory, a cache treats an entity's row the same whatever the other entities are. So if there are more requests than
+//! can be simulated, all locations and isolates are simulated for a sample of the entities. A sampled entity gets all of its requests, and
+//! its counts have its weight. An isolate has room for the same fraction of its rows. Source: Waldspurger et al.,
+//! "Efficient MRC Construction with SHARDS", FAST 2015. SHARDS samples the entities by a hash, so that a few popular ones dominate
+//! the result. Here, an entity stands for a block of neighbours by rank, and is requested at their mean rate. The blocks of the most popular
+//! are smaller. The misses of an entity that is requested all the time hardly depend on its rate, so the mean represents them too.
+//! Invariant: the weights add up to the population, and the weighted rates to the whole rate.
 
 use benchmark::random::Random;
 
@@ -19,7 +18,7 @@ const FIRST_BLOCK: usize = 4;
 pub struct Key {
     /// Its rank by popularity, from 0: that of the first in its block.
     pub entity: u32,
-    /// How many it stands for.
+    /// How many entities it stands for.
     pub weight: u32,
 }
 
@@ -27,7 +26,7 @@ pub struct Key {
 #[derive(Clone, Debug)]
 pub struct Sample {
     keys: Vec<Key>,
-    chances: Chances,
+    choice: WeightedChoice,
     /// Of all requests, the share that is simulated.
     pub share: f64,
     block: usize,
@@ -63,15 +62,15 @@ impl Sample {
             simulated += rate / f64::from(weight);
             first += weight;
         }
-        Sample { keys, chances: Chances::new(rates), share: simulated / all, block }
+        Sample { keys, choice: WeightedChoice::new(rates), share: simulated / all, block }
     }
 
-    /// The number of an entity, by its chance.
+    /// Draws the index of an entity by its rate.
     pub fn draw(&self, random: &mut Random) -> usize {
-        self.chances.draw(random)
+        self.choice.draw(random)
     }
 
-    /// The entity of that number.
+    /// The entity at that index.
     #[must_use]
     pub fn key(&self, number: usize) -> Key {
         self.keys.get(number).copied().unwrap_or(Key { entity: 0, weight: 0 })
@@ -83,7 +82,7 @@ impl Sample {
         &self.keys
     }
 
-    /// For how many of these an isolate has room that has room for so many of all. The most popular are there in any case.
+    /// The room for sampled entities of an isolate with room for `of_all`. The most popular always fit.
     #[must_use]
     pub fn room(&self, of_all: usize) -> usize {
         let popular = self.keys.iter().take_while(|key| (key.weight as usize) < self.block);
@@ -92,29 +91,29 @@ impl Sample {
     }
 }
 
-/// Draws numbers by their chances.
+/// Draws indices by their weights.
 #[derive(Clone, Debug)]
-pub struct Chances(Vec<f64>);
+pub struct WeightedChoice(Vec<f64>);
 
-impl Chances {
-    /// Of as many numbers as there are weights.
+impl WeightedChoice {
+    /// With these weights.
     #[must_use]
-    pub fn new(mut weights: Vec<f64>) -> Chances {
+    pub fn new(mut weights: Vec<f64>) -> WeightedChoice {
         let mut sum = 0.0;
         for weight in &mut weights {
             sum += *weight;
             *weight = sum;
         }
-        Chances(weights)
+        WeightedChoice(weights)
     }
 
-    /// A number.
+    /// Draws an index.
     pub fn draw(&self, random: &mut Random) -> usize {
         let at = random.unit() * self.0.last().copied().unwrap_or_default();
         self.0.partition_point(|sum| *sum <= at).min(self.0.len().saturating_sub(1))
     }
 
-    /// The chance of a number.
+    /// The probability of an index.
     #[must_use]
     pub fn of(&self, number: usize) -> f64 {
         let sum = |at: usize| self.0.get(at).copied().unwrap_or_default();

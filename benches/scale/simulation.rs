@@ -1,7 +1,7 @@
-//! The simulation: a clock, what happens next, and a host for each isolate that performs the core's orders.
+//! The simulation: a virtual clock, a queue of events, and a host for each isolate that performs the core's effects.
 //!
-//! Refuses to know whether a value may be served or what is asked of whom: that is the core's. Invariant: each request that begins while
-//! it counts is counted once by its end.
+//! It decides neither whether a value may be served nor which tier is read: the core does. Invariant: each request that begins in the
+//! measured time is counted once at its end.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -14,11 +14,11 @@ use service::{
     Transition, WriteOutcome,
 };
 
-use crate::deployment::{Deployment, Kind};
-use crate::figures::{Answered, Figures};
+use crate::deployment::{Deployment, DeploymentKind};
+use crate::figures::{Figures, ServedBy};
 use crate::kv::Kv;
-use crate::messages::{START, answer, answered, computed_at, write_request};
-use crate::sample::{Chances, Key, Sample};
+use crate::messages::{START, answer, computed_at, served_by, write_request};
+use crate::sample::{Key, Sample, WeightedChoice};
 
 /// How long a read from a location's cache takes at the most, in milliseconds; KV's own part of any read.
 const KV_HOT_MILLIS: u64 = 10;
@@ -27,59 +27,59 @@ const NEAREST_MILLIS: u64 = 5;
 /// An isolate that is expected to get so many requests within its idle time never becomes idle: the chance is below e⁻²⁰.
 const BUSY: f64 = 20.0;
 
-/// A place.
+/// A location.
 #[derive(Debug)]
 struct Location {
-    /// The first of its isolates and how many there are at the most.
+    /// The index of its first isolate, and the most isolates.
     isolates: (usize, u64),
-    /// Whether its isolates get too much to become idle.
+    /// Whether its isolates get too many requests to become idle.
     is_busy: bool,
     kv_millis: u64,
     origin_millis: u64,
 }
 
-/// An isolate, or where the next one may begin.
+/// An isolate, or room for one.
 #[derive(Debug)]
 struct Isolate {
     location: u16,
     service: Option<Service>,
-    /// Which isolate of this place it is: what was planned for an earlier one does not happen.
+    /// Counts the isolates that were here: events of an earlier one are dropped.
     generation: u32,
     ends_at: u64,
-    asked_at: u64,
-    /// How many orders are under way that keep it alive.
-    orders: u32,
-    requests: HashMap<u64, Asked>,
+    last_request_at: u64,
+    /// Pending effects that keep it alive.
+    pending_effects: u32,
+    requests: HashMap<u64, RequestState>,
 }
 
-/// A request under way, be it behind its reply.
+/// A pending request, or its effects in the background.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+struct RequestState {
     key: usize,
     began: u64,
-    orders: u32,
+    pending_effects: u32,
     has_ended: bool,
 }
 
 #[derive(Debug)]
-enum What {
+enum EventKind {
     Done(EffectId, IoResult),
     Woken(RequestHandle),
 }
 
-/// Something that will happen.
+/// A scheduled event.
 #[derive(Debug)]
 struct Event {
     isolate: usize,
     generation: u32,
     /// Whether the isolate lives until then.
     keeps_alive: bool,
-    what: What,
+    kind: EventKind,
 }
 
 /// Simulates `deployment` under so many requests a second.
 #[must_use]
-pub fn simulate(deployment: &Deployment, kind: Kind, rate: f64, seed: u64) -> Figures {
+pub fn simulate(deployment: &Deployment, kind: DeploymentKind, rate: f64, seed: u64) -> Figures {
     let Deployment { population, exponent, sampled_rate, .. } = *deployment;
     let sample = Sample::within(population, exponent, rate, sampled_rate);
     Simulation::new(deployment, kind, rate, &sample, seed).run()
@@ -88,7 +88,7 @@ pub fn simulate(deployment: &Deployment, kind: Kind, rate: f64, seed: u64) -> Fi
 #[derive(Debug)]
 struct Simulation<'d> {
     deployment: &'d Deployment,
-    kind: Kind,
+    kind: DeploymentKind,
     sample: &'d Sample,
     config: Config,
     /// How many requests are simulated in a millisecond.
@@ -97,27 +97,33 @@ struct Simulation<'d> {
     now: u64,
     counts_from: u64,
     ends_at: u64,
-    shares: Chances,
+    shares: WeightedChoice,
     locations: Vec<Location>,
     isolates: Vec<Isolate>,
     kv: Kv,
     /// The entities' numbers by their keys in KV.
     numbers: HashMap<u128, usize>,
-    /// When something happens, in the order in which it was found out, and where of `events`.
-    agenda: BinaryHeap<Reverse<(u64, u64, usize)>>,
-    planned: u64,
+    /// Times of events, their sequence numbers, and their slots in `events`.
+    queue: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    scheduled: u64,
     events: Vec<Option<Event>>,
     free: Vec<usize>,
     /// Requests without an end.
-    waiting: u64,
+    pending: u64,
     body: String,
     figures: Figures,
 }
 
 impl<'d> Simulation<'d> {
-    fn new(deployment: &'d Deployment, kind: Kind, rate: f64, sample: &'d Sample, seed: u64) -> Simulation<'d> {
+    fn new(
+        deployment: &'d Deployment,
+        kind: DeploymentKind,
+        rate: f64,
+        sample: &'d Sample,
+        seed: u64,
+    ) -> Simulation<'d> {
         let mut random = Random::new(seed);
-        let shares = Chances::new((0..deployment.locations).map(|rank| 1.0 / f64::from(rank + 1)).collect());
+        let shares = WeightedChoice::new((0..deployment.locations).map(|rank| 1.0 / f64::from(rank + 1)).collect());
         let (mut locations, mut isolates) = (Vec::new(), Vec::new());
         for number in 0..deployment.locations {
             let requests = rate * shares.of(usize::from(number));
@@ -133,8 +139,8 @@ impl<'d> Simulation<'d> {
                 service: None,
                 generation: 0,
                 ends_at: 0,
-                asked_at: 0,
-                orders: 0,
+                last_request_at: 0,
+                pending_effects: 0,
                 requests: HashMap::new(),
             }));
         }
@@ -156,11 +162,11 @@ impl<'d> Simulation<'d> {
             isolates,
             kv: Kv::new((deployment.kv_cache_seconds * 1_000.0) as u64),
             numbers: HashMap::new(),
-            agenda: BinaryHeap::new(),
-            planned: 0,
+            queue: BinaryHeap::new(),
+            scheduled: 0,
             events: Vec::new(),
             free: Vec::new(),
-            waiting: 0,
+            pending: 0,
             body: String::new(),
             figures: Figures { millis: (measured * 1_000.0) as u64, ..Figures::default() },
         }
@@ -171,75 +177,75 @@ impl<'d> Simulation<'d> {
         loop {
             next += exponential(&mut self.random, 1.0 / self.rate);
             let at = next as u64;
-            while self.happen(at) {}
+            while self.run_next_event(at) {}
             if at >= self.ends_at {
                 break;
             }
             self.now = at;
-            self.arrive();
+            self.begin_request();
         }
         self.figures.isolates = self.isolates.iter().filter(|isolate| isolate.service.is_some()).count() as u64;
-        while self.waiting > 0 && self.happen(u64::MAX) {}
+        while self.pending > 0 && self.run_next_event(u64::MAX) {}
         self.figures
     }
 
-    /// Whether what is done now counts.
+    /// Whether the present time is measured.
     fn counts(&self) -> bool {
         (self.counts_from..self.ends_at).contains(&self.now)
     }
 
-    /// Lets the next thing happen, if it does by then.
-    fn happen(&mut self, until: u64) -> bool {
-        let Some(&Reverse((at, _, place))) = self.agenda.peek().filter(|Reverse((at, ..))| *at <= until) else {
+    /// Runs the next event, if it is due by `until`.
+    fn run_next_event(&mut self, until: u64) -> bool {
+        let Some(&Reverse((at, _, slot))) = self.queue.peek().filter(|Reverse((at, ..))| *at <= until) else {
             return false;
         };
-        self.agenda.pop();
-        self.free.push(place);
+        self.queue.pop();
+        self.free.push(slot);
         self.now = self.now.max(at);
-        let Some(event) = self.events.get_mut(place).and_then(Option::take) else { return true };
-        let Event { isolate: number, generation, keeps_alive, what } = event;
+        let Some(event) = self.events.get_mut(slot).and_then(Option::take) else { return true };
+        let Event { isolate: number, generation, keeps_alive, kind } = event;
         let Some(isolate) = self.isolates.get_mut(number).filter(|isolate| isolate.generation == generation) else {
             return true;
         };
         let Some(service) = isolate.service.as_mut() else { return true };
-        isolate.orders -= u32::from(keeps_alive);
-        let (ticket, step) = match what {
-            What::Done(id, outcome) => (id.handle(), service.complete(id, outcome, Timestamp(self.now))),
-            What::Woken(ticket) => (ticket, service.wake(ticket, Timestamp(self.now))),
+        isolate.pending_effects -= u32::from(keeps_alive);
+        let (handle, transition) = match kind {
+            EventKind::Done(id, outcome) => (id.handle(), service.complete(id, outcome, Timestamp(self.now))),
+            EventKind::Woken(handle) => (handle, service.wake(handle, Timestamp(self.now))),
         };
-        let Some(asked) = isolate.requests.get_mut(&ticket.number()) else { return true };
-        asked.orders -= 1;
-        let asked = *asked;
-        self.take(number, asked, Some(ticket), step);
+        let Some(state) = isolate.requests.get_mut(&handle.number()) else { return true };
+        state.pending_effects -= 1;
+        let state = *state;
+        self.apply(number, state, Some(handle), transition);
         true
     }
 
-    /// Notes whether a request has ended, and forgets it once nothing is left of it to do.
-    fn settle(&mut self, number: usize, ticket: RequestHandle, has_ended: bool) {
+    /// Records whether a request has ended, and forgets it once it has no pending effects.
+    fn finish(&mut self, number: usize, handle: RequestHandle, has_ended: bool) {
         let Some(isolate) = self.isolates.get_mut(number) else { return };
-        let Some(asked) = isolate.requests.get_mut(&ticket.number()) else { return };
-        asked.has_ended |= has_ended;
-        if asked.has_ended && asked.orders == 0 {
-            isolate.requests.remove(&ticket.number());
+        let Some(state) = isolate.requests.get_mut(&handle.number()) else { return };
+        state.has_ended |= has_ended;
+        if state.has_ended && state.pending_effects == 0 {
+            isolate.requests.remove(&handle.number());
         }
     }
 
-    /// From when on an entity is asked for: its own time within as long as rows are fresh. Else all rows would come at once in the
-    /// beginning, and be due at once ever after.
-    fn asked_from(&self, entity: u32) -> u64 {
+    /// When an entity is first requested: a random time within the TTL. Otherwise all rows would be fetched at the start, and expire
+    /// together ever after.
+    fn first_request_at(&self, entity: u32) -> u64 {
         START + Random::new(u64::from(entity)).below(self.deployment.ttl_seconds * 1_000 + 1)
     }
 
-    /// A request comes.
-    fn arrive(&mut self) {
+    /// Begins a request.
+    fn begin_request(&mut self) {
         let key = self.sample.draw(&mut self.random);
-        let place = self.shares.draw(&mut self.random);
-        let Some(location) = self.locations.get(place) else { return };
+        let location = self.shares.draw(&mut self.random);
+        let Some(location) = self.locations.get(location) else { return };
         let (first, count) = location.isolates;
         let (is_busy, origin_millis) = (location.is_busy, location.origin_millis);
         let number = first + self.random.below(count) as usize;
         let Key { entity, weight } = self.sample.key(key);
-        if self.now < self.asked_from(entity) {
+        if self.now < self.first_request_at(entity) {
             return;
         }
         let counts = self.counts();
@@ -247,11 +253,11 @@ impl<'d> Simulation<'d> {
             self.figures.requests += u64::from(weight);
             self.figures.simulated += 1;
         }
-        if self.kind == Kind::Direct {
+        if self.kind == DeploymentKind::Direct {
             if counts {
                 let takes = origin_millis + self.deployment.origin_works_millis;
                 self.figures.calls += u64::from(weight);
-                self.figures.end(Answered::Origin, Some(origin_millis / 2), takes, weight);
+                self.figures.end(ServedBy::Origin, Some(origin_millis / 2), takes, weight);
             }
             return;
         }
@@ -259,15 +265,15 @@ impl<'d> Simulation<'d> {
         let seed = self.random.bits();
         let Some(isolate) = self.isolates.get_mut(number) else { return };
         let idle = (self.deployment.isolate_idle_seconds * 1_000.0) as u64;
-        let is_over = self.now >= isolate.ends_at || !is_busy && self.now - isolate.asked_at >= idle;
-        if isolate.service.is_none() || is_over && isolate.orders == 0 {
+        let is_over = self.now >= isolate.ends_at || !is_busy && self.now - isolate.last_request_at >= idle;
+        if isolate.service.is_none() || is_over && isolate.pending_effects == 0 {
             isolate.service = Some(Service::new(self.config.clone(), seed));
             isolate.generation += 1;
             isolate.ends_at = self.now + life as u64;
             isolate.requests.clear();
             self.figures.started += u64::from(counts);
         }
-        isolate.asked_at = self.now;
+        isolate.last_request_at = self.now;
         write_request(&mut self.body, entity);
         let incoming = Incoming {
             method: "POST",
@@ -276,45 +282,45 @@ impl<'d> Simulation<'d> {
             ..Incoming::default()
         };
         let Some(service) = isolate.service.as_mut() else { return };
-        let step = service.begin(incoming, Timestamp(self.now));
-        let asked = Asked { key, began: self.now, orders: 0, has_ended: false };
-        self.waiting += 1;
-        if let Some(ticket) = step.handle {
-            isolate.requests.insert(ticket.number(), asked);
+        let transition = service.begin(incoming, Timestamp(self.now));
+        let state = RequestState { key, began: self.now, pending_effects: 0, has_ended: false };
+        self.pending += 1;
+        if let Some(handle) = transition.handle {
+            isolate.requests.insert(handle.number(), state);
         }
-        self.take(number, asked, step.handle, step);
+        self.apply(number, state, transition.handle, transition);
     }
 
-    /// Does what a step of a request says, which has a ticket unless it ended in the call that began it.
-    fn take(&mut self, number: usize, asked: Asked, ticket: Option<RequestHandle>, step: Transition) {
-        for order in step.effects {
-            self.perform(number, asked, order);
+    /// Applies a transition of a request, which has a handle unless it ended in the call that began it.
+    fn apply(&mut self, number: usize, state: RequestState, handle: Option<RequestHandle>, transition: Transition) {
+        for effect in transition.effects {
+            self.perform(number, state, effect);
         }
-        for ticket in step.woken {
-            if let Some(woken) = self.isolates.get_mut(number).and_then(|it| it.requests.get_mut(&ticket.number())) {
-                woken.orders += 1;
-                self.plan(number, self.now, false, What::Woken(ticket));
+        for handle in transition.woken {
+            if let Some(woken) = self.isolates.get_mut(number).and_then(|it| it.requests.get_mut(&handle.number())) {
+                woken.pending_effects += 1;
+                self.schedule(number, self.now, false, EventKind::Woken(handle));
             }
         }
-        let is_reply = step.response.is_some();
-        if let Some(ticket) = ticket {
-            self.settle(number, ticket, is_reply);
+        let is_reply = transition.response.is_some();
+        if let Some(handle) = handle {
+            self.finish(number, handle, is_reply);
         }
-        let Some(end) = step.response else { return };
-        self.waiting -= 1;
-        let counts = (self.counts_from..self.ends_at).contains(&asked.began);
-        let weight = self.sample.key(asked.key).weight;
-        let took = self.now - asked.began;
+        let Some(end) = transition.response else { return };
+        self.pending -= 1;
+        let counts = (self.counts_from..self.ends_at).contains(&state.began);
+        let weight = self.sample.key(state.key).weight;
+        let took = self.now - state.began;
         let Response::Reply(reply) = end else {
             if counts {
-                self.figures.end(Answered::Nobody, None, took, weight);
+                self.figures.end(ServedBy::None, None, took, weight);
             }
             return;
         };
         if counts {
-            let (by, is_stale) = answered(&reply);
+            let (by, is_stale) = served_by(&reply);
             let age = computed_at(&reply).map(|at| self.now.saturating_sub(at));
-            self.figures.end(if age.is_some() { by } else { Answered::Nobody }, age, took, weight);
+            self.figures.end(if age.is_some() { by } else { ServedBy::None }, age, took, weight);
             self.figures.stale += if is_stale { u64::from(weight) } else { 0 };
         }
         if let Some(service) = self.isolates.get_mut(number).and_then(|isolate| isolate.service.as_mut()) {
@@ -322,37 +328,39 @@ impl<'d> Simulation<'d> {
         }
     }
 
-    fn plan(&mut self, isolate: usize, at: u64, keeps_alive: bool, what: What) {
+    fn schedule(&mut self, isolate: usize, at: u64, keeps_alive: bool, kind: EventKind) {
         let Some(of) = self.isolates.get_mut(isolate) else { return };
-        of.orders += u32::from(keeps_alive);
-        let event = Some(Event { isolate, generation: of.generation, keeps_alive, what });
-        let place = self.free.pop().unwrap_or(self.events.len());
-        match self.events.get_mut(place) {
+        of.pending_effects += u32::from(keeps_alive);
+        let event = Some(Event { isolate, generation: of.generation, keeps_alive, kind });
+        let slot = self.free.pop().unwrap_or(self.events.len());
+        match self.events.get_mut(slot) {
             Some(free) => *free = event,
             None => self.events.push(event),
         }
-        self.planned += 1;
-        self.agenda.push(Reverse((at, self.planned, place)));
+        self.scheduled += 1;
+        self.queue.push(Reverse((at, self.scheduled, slot)));
     }
 
-    /// Does at once what an order says, and plans when its outcome is told.
-    fn perform(&mut self, number: usize, asked: Asked, order: Effect) {
-        let Effect { id, request: task, timeout_millis } = order;
+    /// Performs an effect at once, and schedules its result.
+    fn perform(&mut self, number: usize, state: RequestState, effect: Effect) {
+        let Effect { id, request: task, timeout_millis } = effect;
         let Some(isolate) = self.isolates.get_mut(number) else { return };
-        let place = isolate.location;
-        // What is ordered behind a request goes by a name of its own.
-        let behind = Asked { orders: 0, has_ended: true, ..asked };
-        isolate.requests.entry(id.handle().number()).or_insert(behind).orders += 1;
-        let Some(&Location { kv_millis, origin_millis, .. }) = self.locations.get(usize::from(place)) else { return };
+        let location = isolate.location;
+        // Effects in the background have a handle of their own.
+        let background = RequestState { pending_effects: 0, has_ended: true, ..state };
+        isolate.requests.entry(id.handle().number()).or_insert(background).pending_effects += 1;
+        let Some(&Location { kv_millis, origin_millis, .. }) = self.locations.get(usize::from(location)) else {
+            return;
+        };
         let counts = self.counts();
-        let weight = u64::from(self.sample.key(asked.key).weight);
+        let weight = u64::from(self.sample.key(state.key).weight);
         let (takes, outcome) = match task {
             IoRequest::ReadStore { keys, .. } => {
                 let mut takes = 0;
                 let mut values = Vec::with_capacity(keys.len());
                 for key in &keys {
-                    let key = self.number_of(key.as_str(), asked.key);
-                    let read = self.kv.read(place, key, self.now);
+                    let key = self.entity_of(key.as_str(), state.key);
+                    let read = self.kv.read(location, key, self.now);
                     let millis = millis(&mut self.random, 1, KV_HOT_MILLIS) + if read.is_hot { 0 } else { kv_millis };
                     takes = takes.max(millis);
                     values.push(read.value.map(|value| value.to_vec()));
@@ -367,14 +375,14 @@ impl<'d> Simulation<'d> {
             IoRequest::WriteStore { entries, ttl_seconds, .. } => {
                 let mut failed = 0;
                 for (key, value) in entries {
-                    let key = self.number_of(key.as_str(), asked.key);
+                    let key = self.entity_of(key.as_str(), state.key);
                     let delay = (self.random.unit() * self.deployment.kv_delay_seconds * 1_000.0) as u64;
-                    let is_taken = self.kv.write(place, key, value, ttl_seconds * 1_000, delay, self.now);
-                    failed += usize::from(!is_taken);
+                    let is_accepted = self.kv.write(location, key, value, ttl_seconds * 1_000, delay, self.now);
+                    failed += usize::from(!is_accepted);
                     if counts {
                         let weight = u64::from(self.sample.key(key as usize).weight);
                         self.figures.writes += weight;
-                        self.figures.refused += if is_taken { 0 } else { weight };
+                        self.figures.rejected_writes += if is_accepted { 0 } else { weight };
                     }
                 }
                 (kv_millis + KV_HOT_MILLIS, IoResult::Written(WriteOutcome::failed(failed)))
@@ -387,11 +395,11 @@ impl<'d> Simulation<'d> {
                 (takes, IoResult::Fetched(Ok(OriginReply { status: 200, content_type, body })))
             }
             IoRequest::Wait { outlives_request } => {
-                return self.plan(
+                return self.schedule(
                     number,
                     self.now + timeout_millis,
                     outlives_request,
-                    What::Done(id, IoResult::Waited),
+                    EventKind::Done(id, IoResult::Waited),
                 );
             }
             _ => (0, IoResult::Waited),
@@ -400,14 +408,14 @@ impl<'d> Simulation<'d> {
             IoResult::Read(_) if takes > timeout_millis => (timeout_millis, IoResult::Read(Err(ReadFailure::Failed))),
             outcome => (takes, outcome),
         };
-        self.plan(number, self.now + takes, true, What::Done(id, outcome));
+        self.schedule(number, self.now + takes, true, EventKind::Done(id, outcome));
     }
 
-    /// The number of the entity whose row a key of KV's is. A request is for one, so that a key which was not seen yet is that one's.
-    fn number_of(&mut self, key: &str, asked: usize) -> u32 {
+    /// The entity of a key in KV. A request is for one entity, so a new key is that entity's.
+    fn entity_of(&mut self, key: &str, state: usize) -> u32 {
         let digits = key.rsplit(':').next().unwrap_or(key);
         let name = u128::from_str_radix(digits, 16).unwrap_or_default();
-        *self.numbers.entry(name).or_insert(asked) as u32
+        *self.numbers.entry(name).or_insert(state) as u32
     }
 }
 

@@ -3,10 +3,10 @@
 use benchmark::random::Random;
 use config::Costs;
 
-use crate::deployment::{Deployment, Kind};
-use crate::figures::{Answered, Figures, Row};
+use crate::deployment::{Deployment, DeploymentKind};
+use crate::figures::{Figures, Row, ServedBy};
 use crate::kv::{Kv, Read};
-use crate::sample::{Chances, Sample};
+use crate::sample::{Sample, WeightedChoice};
 use crate::simulation::simulate;
 
 /// A few places, and entities enough that not all fit anywhere: a second of it is simulated in far less.
@@ -24,35 +24,35 @@ fn small() -> Deployment {
     }
 }
 
-fn row(deployment: &Deployment, kind: Kind, rate: f64) -> Row {
+fn row(deployment: &Deployment, kind: DeploymentKind, rate: f64) -> Row {
     Row::new(rate, kind, &simulate(deployment, kind, rate, 1), &Costs::default())
 }
 
 fn all_ends(figures: &Figures) -> u64 {
-    figures.answered.iter().sum()
+    figures.served_by.iter().sum()
 }
 
 #[test]
 fn the_same_seed_gives_the_same_figures_and_another_seed_others() {
-    let run = |seed| simulate(&small(), Kind::Tiers, 100.0, seed);
+    let run = |seed| simulate(&small(), DeploymentKind::Tiers, 100.0, seed);
     assert_eq!(run(1), run(1));
     assert_ne!(run(1), run(2));
 }
 
 #[test]
 fn each_request_has_one_end_and_none_lacks_its_values() {
-    for (kind, sampled_rate) in Kind::ALL.into_iter().flat_map(|kind| [(kind, 1_000.0), (kind, 50.0)]) {
+    for (kind, sampled_rate) in DeploymentKind::ALL.into_iter().flat_map(|kind| [(kind, 1_000.0), (kind, 50.0)]) {
         let figures = simulate(&Deployment { sampled_rate, ..small() }, kind, 200.0, 1);
         assert!(figures.requests > 10_000, "{kind:?}: {}", figures.requests);
         assert_eq!(all_ends(&figures), figures.requests, "{kind:?}");
         assert_eq!(figures.age.count(), figures.requests, "{kind:?}");
-        assert_eq!(figures.of(Answered::Nobody), 0, "{kind:?}");
+        assert_eq!(figures.of(ServedBy::None), 0, "{kind:?}");
     }
 }
 
 #[test]
 fn what_is_called_directly_saves_nothing_and_is_as_old_as_the_way_is_long() {
-    let direct = row(&small(), Kind::Direct, 100.0);
+    let direct = row(&small(), DeploymentKind::Direct, 100.0);
     assert_eq!((direct.origin, direct.offload, direct.worth_it_from_dollars), (1.0, 0.0, None));
     assert!(direct.age_max <= 0.075, "{}", direct.age_max);
     // What a million calls cost by default.
@@ -62,7 +62,7 @@ fn what_is_called_directly_saves_nothing_and_is_as_old_as_the_way_is_long() {
 #[test]
 fn memory_alone_never_saves_the_origin_more_than_all_tiers_do() {
     for rate in [5.0, 50.0, 300.0] {
-        let (alone, tiers) = (row(&small(), Kind::L1Alone, rate), row(&small(), Kind::Tiers, rate));
+        let (alone, tiers) = (row(&small(), DeploymentKind::L1Alone, rate), row(&small(), DeploymentKind::Tiers, rate));
         assert!(alone.offload > 0.0 && alone.offload <= tiers.offload, "{rate}: {} {}", alone.offload, tiers.offload);
         assert_eq!((alone.l2, alone.reads_per_million, alone.writes_per_million), (0.0, 0.0, 0.0));
         assert!(tiers.l2 > 0.0 && tiers.reads_per_million > 0.0 && tiers.writes_per_million > 0.0);
@@ -71,14 +71,14 @@ fn memory_alone_never_saves_the_origin_more_than_all_tiers_do() {
 
 #[test]
 fn the_more_requests_come_the_fewer_of_them_reach_the_origin() {
-    let offload = |rate| row(&small(), Kind::Tiers, rate).offload;
+    let offload = |rate| row(&small(), DeploymentKind::Tiers, rate).offload;
     assert!(offload(5.0) < offload(50.0) && offload(50.0) < offload(300.0));
 }
 
 #[test]
 fn nothing_is_served_that_is_older_than_the_core_allows() {
     let deployment = Deployment { ttl_seconds: 30, ..small() };
-    let figures = simulate(&deployment, Kind::Tiers, 200.0, 1);
+    let figures = simulate(&deployment, DeploymentKind::Tiers, 200.0, 1);
     // Fresh for 30 s, then served for 60 s more while it is fetched anew; and the way from the origin.
     assert!(figures.age.max_ms() <= 90_200.0, "{} ms", figures.age.max_ms());
     assert!(figures.age.percentile_ms(0.5) > 1_000.0);
@@ -86,16 +86,17 @@ fn nothing_is_served_that_is_older_than_the_core_allows() {
 
 #[test]
 fn isolates_that_come_and_go_cost_hits() {
-    let hits = |isolate_life_seconds| row(&Deployment { isolate_life_seconds, ..small() }, Kind::L1Alone, 200.0).l1;
+    let hits =
+        |isolate_life_seconds| row(&Deployment { isolate_life_seconds, ..small() }, DeploymentKind::L1Alone, 200.0).l1;
     assert!(hits(10.0) < hits(10_000.0));
     let idle = Deployment { isolate_idle_seconds: 1.0, ..small() };
-    let (idle, not) = (row(&idle, Kind::L1Alone, 5.0), row(&small(), Kind::L1Alone, 5.0));
+    let (idle, not) = (row(&idle, DeploymentKind::L1Alone, 5.0), row(&small(), DeploymentKind::L1Alone, 5.0));
     assert!(idle.isolates_started_per_hour > not.isolates_started_per_hour && idle.l1 < not.l1);
 }
 
 #[test]
 fn a_sample_says_what_all_requests_would() {
-    for kind in [Kind::L1Alone, Kind::Tiers] {
+    for kind in [DeploymentKind::L1Alone, DeploymentKind::Tiers] {
         let run = |sampled_rate| row(&Deployment { sampled_rate, ..small() }, kind, 400.0);
         let (all, sample) = (run(400.0), run(100.0));
         assert!(sample.simulated * 3 < all.simulated, "{} {}", sample.simulated, all.simulated);
@@ -141,10 +142,10 @@ fn a_sample_keeps_within_what_can_be_simulated() {
 
 #[test]
 fn numbers_are_drawn_by_their_chances() {
-    let chances = Chances::new(vec![1.0, 0.0, 3.0]);
-    assert_eq!([0, 1, 2].map(|number| chances.of(number)), [0.25, 0.0, 0.75]);
+    let choice = WeightedChoice::new(vec![1.0, 0.0, 3.0]);
+    assert_eq!([0, 1, 2].map(|number| choice.of(number)), [0.25, 0.0, 0.75]);
     let mut random = Random::new(3);
-    let drawn = (0..10_000).filter(|_| chances.draw(&mut random) == 2).count();
+    let drawn = (0..10_000).filter(|_| choice.draw(&mut random) == 2).count();
     assert!((7_300..7_700).contains(&drawn), "{drawn}");
 }
 

@@ -1,7 +1,6 @@
-//! A host of the core in this very process, on the real clock: one thread, a store in memory, and the built-in origin.
+//! A native host of the core on the real clock: one thread, a store in memory, and the built-in origin.
 //!
-//! Performs what the core orders and decides nothing; like every host of the framework it is told what to ask when. Its invariant is
-//! a host's: whatever was ordered has its outcome told.
+//! It performs the core's effects and decides nothing; the framework schedules the requests. Invariant: every effect gets a result.
 
 use std::collections::{BTreeMap, HashMap};
 use std::thread;
@@ -17,33 +16,33 @@ use service::{
     EffectId, FetchFailure, Incoming, IoRequest, IoResult, RequestHandle, Response, Service, Transition, WriteOutcome,
 };
 
-/// Systems wake a thread late by about so much, so for the last of a wait this one does not sleep.
-const LATENESS: Duration = Duration::from_micros(150);
+/// Operating systems wake a thread late by about so much, so the end of a wait spins.
+const WAKE_UP_DELAY: Duration = Duration::from_micros(150);
 
-/// What happens later.
+/// A scheduled event.
 enum Event {
-    /// The outcome of an order is told.
-    Done(EffectId, IoResult),
-    /// The built-in origin answers.
-    Answers(EffectId, Vec<u8>),
-    /// Whoever watches takes what it is told.
-    Watches(EffectId),
-    /// A request is told by another that it may go on.
+    /// An effect completes.
+    Completes(EffectId, IoResult),
+    /// The built-in origin responds.
+    OriginResponds(EffectId, Vec<u8>),
+    /// The aggregator ingests records.
+    IngestsRecords(EffectId),
+    /// A request continues after another one woke it.
     Woken(RequestHandle),
 }
 
-/// What a repetition is measured with.
+/// The host of one repetition.
 pub(crate) struct Host {
     service: Service,
-    watch: Aggregator,
+    aggregator: Aggregator,
     began: Clock,
     /// The time at which it began, in milliseconds since 1970.
     epoch: u64,
     store: HashMap<String, Vec<u8>>,
-    /// By when they happen, in microseconds since it began, and by the order in which they were found out.
+    /// By their times in microseconds since the start, and by their sequence numbers.
     events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
-    /// The framework's names of the requests under way.
+    /// The framework's slots of pending requests.
     requests: HashMap<RequestHandle, runner::RequestSlot>,
 }
 
@@ -61,7 +60,7 @@ pub(crate) fn measure(scenario: &Scenario, repeat: u64, has_store: bool) -> Resu
     config.l2.enabled = has_store;
     let mut runner = Runner::new(scenario.clone(), "", repeat)?;
     let mut host = Host {
-        watch: Aggregator::new(config.clone()),
+        aggregator: Aggregator::new(config.clone()),
         service: Service::new(config, repeat),
         began: Clock::now(),
         epoch: now(),
@@ -74,8 +73,8 @@ pub(crate) fn measure(scenario: &Scenario, repeat: u64, has_store: bool) -> Resu
         let due = match runner.next(host.clock()) {
             Next::Begin(request) => {
                 host.begin(&mut runner, request);
-                // What is due is not kept waiting by what begins.
-                host.let_happen(&mut runner);
+                // New requests do not delay due events.
+                host.run_due_events(&mut runner);
                 continue;
             }
             Next::Wait(due) => due,
@@ -83,7 +82,7 @@ pub(crate) fn measure(scenario: &Scenario, repeat: u64, has_store: bool) -> Resu
         };
         let next = host.events.keys().next().map(|(at, _)| *at);
         host.sleep_until(due.map(|due| due.0).into_iter().chain(next).min());
-        host.let_happen(&mut runner);
+        host.run_due_events(&mut runner);
     }
 }
 
@@ -92,7 +91,7 @@ impl Host {
         Micros(self.began.elapsed().as_micros() as u64)
     }
 
-    /// The same time as the core has it.
+    /// The same time on the core's clock.
     fn now(&self) -> Timestamp {
         Timestamp(self.epoch + self.clock().0 / 1_000)
     }
@@ -100,8 +99,8 @@ impl Host {
     fn sleep_until(&self, at: Option<u64>) {
         let Some(until) = at.map(Duration::from_micros) else { return };
         let left = until.saturating_sub(self.began.elapsed());
-        if left > LATENESS {
-            thread::sleep(left - LATENESS);
+        if left > WAKE_UP_DELAY {
+            thread::sleep(left - WAKE_UP_DELAY);
         }
         while self.began.elapsed() < until {
             std::hint::spin_loop();
@@ -111,70 +110,70 @@ impl Host {
     fn begin(&mut self, runner: &mut Runner, request: runner::RequestSlot) {
         runner.begun(request, self.clock());
         let incoming = Incoming { method: "POST", path: "/v1/features", body: runner.body(), ..Incoming::default() };
-        let step = self.service.begin(incoming, self.now());
-        if let Some(ticket) = step.handle {
-            self.requests.insert(ticket, request);
+        let transition = self.service.begin(incoming, self.now());
+        if let Some(handle) = transition.handle {
+            self.requests.insert(handle, request);
         }
-        self.take(runner, Some(request), step);
+        self.take(runner, Some(request), transition);
     }
 
-    /// Lets all happen that is due.
-    fn let_happen(&mut self, runner: &mut Runner) {
+    /// Runs all due events.
+    fn run_due_events(&mut self, runner: &mut Runner) {
         while self.events.first_key_value().is_some_and(|((at, _), _)| *at <= self.clock().0) {
             let Some((_, event)) = self.events.pop_first() else { return };
             let now = self.now();
-            let (ticket, step) = match event {
-                Event::Done(id, outcome) => (id.handle(), self.service.complete(id, outcome, now)),
-                Event::Answers(id, body) => {
+            let (handle, transition) = match event {
+                Event::Completes(id, result) => (id.handle(), self.service.complete(id, result, now)),
+                Event::OriginResponds(id, body) => {
                     let reply = self.service.synthesize(&body, now);
                     (id.handle(), self.service.complete(id, IoResult::Fetched(Ok(reply)), now))
                 }
-                Event::Watches(id) => {
+                Event::IngestsRecords(id) => {
                     let batch = self.service.take_records(now);
-                    self.watch.ingest(&batch, now);
+                    self.aggregator.ingest(&batch, now);
                     (id.handle(), self.service.complete(id, IoResult::Waited, now))
                 }
-                Event::Woken(ticket) => (ticket, self.service.wake(ticket, now)),
+                Event::Woken(handle) => (handle, self.service.wake(handle, now)),
             };
-            let request = self.requests.get(&ticket).copied();
-            self.take(runner, request, step);
+            let request = self.requests.get(&handle).copied();
+            self.take(runner, request, transition);
         }
     }
 
-    fn take(&mut self, runner: &mut Runner, request: Option<runner::RequestSlot>, step: Transition) {
+    fn take(&mut self, runner: &mut Runner, request: Option<runner::RequestSlot>, transition: Transition) {
         let at = self.clock().0;
-        for ticket in step.woken {
-            self.plan(at, Event::Woken(ticket));
+        for handle in transition.woken {
+            self.schedule(at, Event::Woken(handle));
         }
-        for order in step.effects {
-            let timeout = order.timeout_millis * 1_000;
-            let id = order.id;
-            match order.request {
+        for effect in transition.effects {
+            let timeout = effect.timeout_millis * 1_000;
+            let id = effect.id;
+            match effect.request {
                 IoRequest::ReadStore { keys, .. } => {
                     let values = keys.iter().map(|key| self.store.get(key.as_str()).cloned()).collect();
-                    self.plan(at, Event::Done(id, IoResult::Read(Ok(values))));
+                    self.schedule(at, Event::Completes(id, IoResult::Read(Ok(values))));
                 }
                 IoRequest::WriteStore { entries, .. } => {
                     self.store.extend(entries.into_iter().map(|(key, value)| (key.to_string(), value)));
-                    self.plan(at, Event::Done(id, IoResult::Written(WriteOutcome::default())));
+                    self.schedule(at, Event::Completes(id, IoResult::Written(WriteOutcome::default())));
                 }
-                IoRequest::Synthesize { delay_millis, body } if delay_millis <= order.timeout_millis => {
-                    self.plan(at + delay_millis * 1_000, Event::Answers(id, body));
+                IoRequest::Synthesize { delay_millis, body } if delay_millis <= effect.timeout_millis => {
+                    self.schedule(at + delay_millis * 1_000, Event::OriginResponds(id, body));
                 }
                 IoRequest::Synthesize { .. } => {
-                    self.plan(at + timeout, Event::Done(id, IoResult::Fetched(Err(FetchFailure::TimedOut))));
+                    self.schedule(at + timeout, Event::Completes(id, IoResult::Fetched(Err(FetchFailure::TimedOut))));
                 }
-                // No other origin is configured here, and neither is a ledger.
+                // No other origin and no invalidation log are configured here.
                 IoRequest::Fetch(_) => {
-                    self.plan(at, Event::Done(id, IoResult::Fetched(Err(FetchFailure::Unreachable))))
+                    self.schedule(at, Event::Completes(id, IoResult::Fetched(Err(FetchFailure::Unreachable))))
                 }
-                IoRequest::Forward { .. } => self.plan(at, Event::Done(id, IoResult::Forwarded(Some(200)))),
-                IoRequest::Log { .. } => self.plan(at, Event::Done(id, IoResult::Logged(None))),
-                IoRequest::Records => self.plan(at + timeout, Event::Watches(id)),
-                IoRequest::Wait { .. } => self.plan(at + timeout, Event::Done(id, IoResult::Waited)),
+                IoRequest::Forward { .. } => self.schedule(at, Event::Completes(id, IoResult::Forwarded(Some(200)))),
+                IoRequest::Log { .. } => self.schedule(at, Event::Completes(id, IoResult::Logged(None))),
+                IoRequest::Records => self.schedule(at + timeout, Event::IngestsRecords(id)),
+                IoRequest::Wait { .. } => self.schedule(at + timeout, Event::Completes(id, IoResult::Waited)),
             }
         }
-        let (Some(Response::Reply(reply)), Some(request)) = (step.response, request) else { return };
+        let (Some(Response::Reply(reply)), Some(request)) = (transition.response, request) else { return };
         let headers = reply.headers();
         let timing = headers.iter().find(|header| header.name == "server-timing");
         let timing = timing.map_or("", |header| &*header.value);
@@ -183,7 +182,7 @@ impl Host {
         self.service.recycle(reply);
     }
 
-    fn plan(&mut self, at: u64, event: Event) {
+    fn schedule(&mut self, at: u64, event: Event) {
         self.next_event += 1;
         self.events.insert((at, self.next_event), event);
     }

@@ -42,9 +42,9 @@ pub(crate) fn counters() -> &'static mut [u64] {
 
 /// How often each counter has gone up, by power of two: what runs twice and what runs a hundred times are two behaviours.
 #[derive(Default)]
-pub(crate) struct Seen(Vec<u8>);
+pub(crate) struct Coverage(Vec<u8>);
 
-impl Seen {
+impl Coverage {
     /// Adds what ran since the counters were cleared, clears them, and says how many behaviours are new.
     pub(crate) fn add(&mut self) -> usize {
         let counters = counters();

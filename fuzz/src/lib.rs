@@ -1,36 +1,36 @@
 //! Fuzzing of everything that reads hostile bytes, guided by coverage on the stable toolchain.
 //!
-//! `cargo-fuzz` and its kin need a nightly compiler for their counters. `-C instrument-coverage` is stable, and its counters lie in
-//! memory as theirs do, so the search in `main.rs` reads those. A [`Target`] knows how to run one input and what must hold of it; it
-//! knows nothing of the search. Its invariant: the same input runs the same way every time.
+//! `cargo-fuzz` and similar tools need a nightly compiler for their counters. `-C instrument-coverage` is stable, and its counters are in
+//! memory too, so the search in `main.rs` reads those. A [`Target`] runs one input and checks its invariants; it knows nothing of the search.
+//! Invariant: the same input runs the same way every time.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "what must hold and does not is to stop the run"
+    reason = "a violated invariant stops the run"
 )]
 
 pub mod mutate;
 mod targets;
 
-/// Something that reads hostile bytes.
+/// A parser of hostile bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// What it is called on the command line, and in `fuzz/corpus`.
+    /// Its name on the command line, and in `fuzz/corpus`.
     pub name: &'static str,
-    /// Runs one input, and panics where something does not hold of it.
+    /// Runs one input, and panics at a violated invariant.
     pub run: fn(&[u8]),
-    /// Inputs to begin with.
+    /// The initial inputs.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// Whether inputs are JSON, so that changing them by the token goes further.
+    /// Whether inputs are JSON, which are mutated by tokens.
     pub is_json: bool,
-    /// Whose coverage is told: paths as they stand in mangled names.
+    /// The modules whose coverage is reported, as paths in mangled names.
     pub modules: &'static [&'static str],
 }
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 5] = [
     targets::request::TARGET,
     targets::origin::TARGET,
@@ -39,5 +39,5 @@ pub const TARGETS: [Target; 5] = [
     targets::session::TARGET,
 ];
 
-/// The largest input, in bytes: what is longer finds nothing that this does not, and slows the search.
+/// The largest input, in bytes: longer ones find nothing more, and slow the search.
 pub const MAX_INPUT: usize = 4_096;

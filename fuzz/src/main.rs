@@ -1,7 +1,7 @@
-//! The search: inputs that reach what none before did are kept, and changed in turn.
+//! The search: inputs with new coverage are kept, and mutated in turn.
 //!
-//! `featheredge-fuzz TARGET --seconds N [--seed N] [--keep] [--failures FOLDER]` prints one line of JSON. It ends with code 1 at the first input of
-//! which something does not hold, and leaves that input in the folder for failures. `featheredge-fuzz TARGET --input FILE` runs one.
+//! `featheredge-fuzz TARGET --seconds N [--seed N] [--keep] [--failures FOLDER]` prints one line of JSON. It exits with 1 at the first input that
+//! violates an invariant, and leaves that input in the folder for failures. `featheredge-fuzz TARGET --input FILE` runs one.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,7 +26,7 @@ mod search {
     use featheredge_fuzz::{MAX_INPUT, TARGETS, Target};
     use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-    use crate::coverage::Seen;
+    use crate::coverage::Coverage;
 
     /// An input that takes longer than this hangs its caller: all are of a few kilobytes.
     const TOO_LONG: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ mod search {
     struct Search {
         target: Target,
         failures: PathBuf,
-        seen: Seen,
+        seen: Coverage,
         kept: Vec<Vec<u8>>,
         executions: u64,
         slowest: Duration,
@@ -67,9 +67,9 @@ mod search {
             is_new
         }
 
-        fn go_on(&mut self, random: &mut Random, until: Instant) {
+        fn run_until(&mut self, random: &mut Random, until: Instant) {
             while Instant::now() < until {
-                // What was found last leads on more often.
+                // Recent inputs are mutated more often.
                 let count = self.kept.len();
                 let at =
                     if random.below(2) == 0 { count - 1 - random.below(count.min(16)) } else { random.below(count) };
@@ -80,13 +80,13 @@ mod search {
             }
         }
 
-        /// Few and small inputs that reach all regions which were reached.
-        fn smallest(&mut self) -> Vec<Vec<u8>> {
+        /// Few and small inputs that cover all reached regions.
+        fn minimize(&mut self) -> Vec<Vec<u8>> {
             let mut inputs = core::mem::take(&mut self.kept);
             inputs.sort_by_key(Vec::len);
             let (mut reached, mut chosen) = (std::collections::BTreeSet::new(), Vec::new());
             for input in inputs {
-                let mut alone = Seen::default();
+                let mut alone = Coverage::default();
                 (self.target.run)(&input);
                 alone.add();
                 let before = reached.len();
@@ -123,7 +123,7 @@ mod search {
         }
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name);
         let failures = PathBuf::from(after("--failures").unwrap_or("."));
-        let (seen, slowest) = (Seen::default(), Duration::ZERO);
+        let (seen, slowest) = (Coverage::default(), Duration::ZERO);
         let mut search = Search { target, failures, seen, kept: Vec::new(), executions: 0, slowest };
         crate::coverage::counters().fill(0);
         let stored = corpus(&folder);
@@ -133,7 +133,7 @@ mod search {
         }
         let (began, known) = (Instant::now(), search.seen.of(target.modules).0);
         let seconds = number("--seconds").unwrap_or(30);
-        search.go_on(&mut Random(number("--seed").unwrap_or(1)), began + Duration::from_secs(seconds));
+        search.run_until(&mut Random(number("--seed").unwrap_or(1)), began + Duration::from_secs(seconds));
         let took = began.elapsed().as_secs_f64();
         let (ran, all) = search.seen.of(target.modules);
         println!(
@@ -147,7 +147,7 @@ mod search {
             })
         );
         if arguments.iter().any(|argument| argument == "--keep") {
-            let chosen = search.smallest();
+            let chosen = search.minimize();
             std::fs::create_dir_all(&folder).unwrap();
             stored.iter().for_each(|(path, _)| std::fs::remove_file(path).unwrap());
             chosen.iter().for_each(|input| std::fs::write(folder.join(name(input)), input).unwrap());

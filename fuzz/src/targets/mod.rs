@@ -57,11 +57,11 @@ fn serve(
     origin: &mut dyn FnMut(&[u8]) -> Result<OriginReply, FetchFailure>,
 ) -> Option<Reply> {
     let mut now = START;
-    let mut steps = vec![service.begin(incoming, Timestamp(now))];
+    let mut transitions = vec![service.begin(incoming, Timestamp(now))];
     let (mut reply, mut ends, mut stored) = (None, 0, BTreeMap::new());
-    // As long as a request can go on: each order is done once, and those behind the reply count.
+    // Bounds the transitions of a request: each effect completes once, including those in the background.
     for _ in 0..10_000 {
-        let Some(Transition { handle: ticket, effects, chunk, response: end, woken }) = steps.pop() else {
+        let Some(Transition { handle, effects, chunk, response: end, woken }) = transitions.pop() else {
             break;
         };
         match end {
@@ -72,9 +72,9 @@ fn serve(
             Some(_) => ends += 1,
             None => {}
         }
-        for order in effects {
+        for effect in effects {
             now += 1;
-            let outcome = match order.request {
+            let result = match effect.request {
                 IoRequest::ReadStore { keys, .. } => {
                     IoResult::Read(Ok(keys.iter().map(|key| stored.get(key.as_str()).cloned()).collect()))
                 }
@@ -88,20 +88,20 @@ fn serve(
                 IoRequest::Forward { .. } => IoResult::Forwarded(Some(200)),
                 IoRequest::Log { .. } => IoResult::Logged(None),
                 IoRequest::Wait { .. } | IoRequest::Records => {
-                    now += order.timeout_millis;
+                    now += effect.timeout_millis;
                     IoResult::Waited
                 }
             };
-            steps.push(service.complete(order.id, outcome, Timestamp(now)));
+            transitions.push(service.complete(effect.id, result, Timestamp(now)));
         }
-        if let (Some(_), Some(ticket)) = (chunk, ticket) {
-            steps.push(service.resume(ticket, Timestamp(now)));
+        if let (Some(_), Some(handle)) = (chunk, handle) {
+            transitions.push(service.resume(handle, Timestamp(now)));
         }
-        for ticket in woken {
-            steps.push(service.wake(ticket, Timestamp(now)));
+        for handle in woken {
+            transitions.push(service.wake(handle, Timestamp(now)));
         }
     }
-    assert!(steps.is_empty(), "a request goes on without end");
+    assert!(transitions.is_empty(), "a request goes on without end");
     assert_eq!(ends, 1, "a request has one end");
     assert_eq!(service.under_way(), 0, "a request is left");
     reply

@@ -53,7 +53,7 @@ struct World {
     /// Replies in parts whose reader has one in hand.
     parts: Vec<RequestHandle>,
     requests: Vec<Request>,
-    by_ticket: BTreeMap<u64, usize>,
+    by_handle: BTreeMap<u64, usize>,
     /// What the origin answered last, to whatever was asked.
     last_answer: Vec<u8>,
 }
@@ -69,7 +69,7 @@ fn run(input: &[u8]) {
         woken: Vec::new(),
         parts: Vec::new(),
         requests: Vec::new(),
-        by_ticket: BTreeMap::new(),
+        by_handle: BTreeMap::new(),
         last_answer: Vec::new(),
     };
     let (mut operations, mut has_abandoned) = (0, false);
@@ -77,7 +77,7 @@ fn run(input: &[u8]) {
         operations += 1;
         let with = bytes.next().unwrap_or_default();
         match operation % 8 {
-            0 | 1 => world.ask(with, bytes.next().unwrap_or_default()),
+            0 | 1 => world.begin_features(with, bytes.next().unwrap_or_default()),
             2 => world.begin_other(with),
             3 => world.advance(world.now + JUMPS[usize::from(with % 8)]),
             4 | 5 => world.complete(usize::from(with), operation / 8),
@@ -120,7 +120,7 @@ fn config(first: u8, second: u8) -> Config {
 }
 
 impl World {
-    fn ask(&mut self, with: u8, how: u8) {
+    fn begin_features(&mut self, with: u8, how: u8) {
         let ids: Vec<u8> = (0..4).filter(|bit| with & (1 << bit) != 0).chain([with & 7]).collect();
         let features: Vec<&str> =
             FEATURES.iter().enumerate().filter(|(at, _)| with & (16 << at) != 0).map(|(_, feature)| *feature).collect();
@@ -169,28 +169,28 @@ impl World {
     fn begin(&mut self, incoming: Incoming<'_>, request: Request) {
         self.requests.push(request);
         let number = self.requests.len() - 1;
-        let step = self.service.begin(incoming, Timestamp(self.now));
-        self.take(Some(number), step);
+        let transition = self.service.begin(incoming, Timestamp(self.now));
+        self.take(Some(number), transition);
     }
 
-    fn take(&mut self, request: Option<usize>, step: Transition) {
-        let Transition { handle: ticket, effects, chunk, response: end, woken } = step;
-        let known = ticket.and_then(|ticket| self.by_ticket.get(&ticket.number()).copied());
+    fn take(&mut self, request: Option<usize>, transition: Transition) {
+        let Transition { handle, effects, chunk, response: end, woken } = transition;
+        let known = handle.and_then(|handle| self.by_handle.get(&handle.number()).copied());
         let request = request.or(known);
-        if let (Some(ticket), Some(request)) = (ticket, request) {
-            self.by_ticket.insert(ticket.number(), request);
+        if let (Some(handle), Some(request)) = (handle, request) {
+            self.by_handle.insert(handle.number(), request);
         }
-        for order in effects {
+        for effect in effects {
             if let Some(request) = request {
-                self.by_ticket.entry(order.id.handle().number()).or_insert(request);
+                self.by_handle.entry(effect.id.handle().number()).or_insert(request);
             }
-            self.open.push((self.now + order.timeout_millis, order));
+            self.open.push((self.now + effect.timeout_millis, effect));
         }
         self.woken.extend(woken);
-        if let (Some(chunk), Some(ticket)) = (&chunk, ticket) {
+        if let (Some(chunk), Some(handle)) = (&chunk, handle) {
             assert!(std::str::from_utf8(&chunk.bytes).is_ok(), "a part that is no text");
             if end.is_none() {
-                self.parts.push(ticket);
+                self.parts.push(handle);
             }
         }
         let Some(end) = end else { return };
@@ -238,35 +238,35 @@ impl World {
         }
     }
 
-    /// Tells an outcome of one order that is open, of the kind that `how` says.
+    /// Completes a pending effect, with a result by `how`.
     fn complete(&mut self, at: usize, how: u8) {
         if self.open.is_empty() {
             return;
         }
         let at = at % self.open.len();
-        let (due, order) = &self.open[at];
-        if matches!(order.request, IoRequest::Wait { .. } | IoRequest::Records) && self.now < *due {
+        let (due, effect) = &self.open[at];
+        if matches!(effect.request, IoRequest::Wait { .. } | IoRequest::Records) && self.now < *due {
             return self.advance(*due);
         }
-        let (_, order) = self.open.swap_remove(at);
-        let outcome = self.outcome(order.request, how);
-        self.tell(order.id, outcome);
+        let (_, effect) = self.open.swap_remove(at);
+        let result = self.result_of(effect.request, how);
+        self.finish(effect.id, result);
     }
 
-    fn tell(&mut self, id: EffectId, outcome: IoResult) {
-        let request = self.by_ticket.get(&id.handle().number()).copied();
-        let step = self.service.complete(id, outcome, Timestamp(self.now));
-        self.take(request, step);
+    fn finish(&mut self, id: EffectId, result: IoResult) {
+        let request = self.by_handle.get(&id.handle().number()).copied();
+        let transition = self.service.complete(id, result, Timestamp(self.now));
+        self.take(request, transition);
     }
 
-    /// Lets time pass, and ends what may not take as long.
+    /// Advances the time, and ends effects that time out.
     fn advance(&mut self, until: u64) {
         while let Some(at) =
             (0..self.open.len()).filter(|at| self.open[*at].0 <= until).min_by_key(|at| self.open[*at].0)
         {
-            let (due, order) = self.open.swap_remove(at);
+            let (due, effect) = self.open.swap_remove(at);
             self.now = self.now.max(due);
-            let outcome = match order.request {
+            let result = match effect.request {
                 IoRequest::ReadStore { .. } => IoResult::Read(Err(ReadFailure::Failed)),
                 IoRequest::WriteStore { entries, .. } => IoResult::Written(WriteOutcome::failed(entries.len())),
                 IoRequest::Fetch(_) | IoRequest::Synthesize { .. } => IoResult::Fetched(Err(FetchFailure::TimedOut)),
@@ -274,7 +274,7 @@ impl World {
                 IoRequest::Forward { .. } => IoResult::Forwarded(Some(200)),
                 IoRequest::Wait { .. } | IoRequest::Records => IoResult::Waited,
             };
-            self.tell(order.id, outcome);
+            self.finish(effect.id, result);
         }
         self.now = self.now.max(until);
     }
@@ -285,8 +285,8 @@ impl World {
         }
     }
 
-    fn outcome(&mut self, task: IoRequest, how: u8) -> IoResult {
-        match task {
+    fn result_of(&mut self, request: IoRequest, how: u8) -> IoResult {
+        match request {
             IoRequest::ReadStore { keys, .. } => {
                 let stored = |key: &str| self.store.get(key).cloned();
                 let mut values: Vec<Option<Vec<u8>>> = keys.iter().map(|key| stored(key.as_str())).collect();
@@ -349,28 +349,28 @@ impl World {
     /// Lets a request go on that was woken, or whose reader took a part.
     fn resume(&mut self, with: u8) {
         let now = Timestamp(self.now);
-        if let Some(ticket) = self.woken.pop() {
-            let step = self.service.wake(ticket, now);
-            self.take(self.by_ticket.get(&ticket.number()).copied(), step);
+        if let Some(handle) = self.woken.pop() {
+            let transition = self.service.wake(handle, now);
+            self.take(self.by_handle.get(&handle.number()).copied(), transition);
         } else if !self.parts.is_empty() {
-            let ticket = self.parts.swap_remove(usize::from(with) % self.parts.len());
-            let step = self.service.resume(ticket, now);
-            self.take(self.by_ticket.get(&ticket.number()).copied(), step);
+            let handle = self.parts.swap_remove(usize::from(with) % self.parts.len());
+            let transition = self.service.resume(handle, now);
+            self.take(self.by_handle.get(&handle.number()).copied(), transition);
         }
     }
 
-    /// Drops the request of an order that is open, and its other effects with it.
+    /// Abandons the request of a pending effect, with its other effects.
     fn abandon(&mut self, with: u8) -> bool {
         if self.open.is_empty() {
             return false;
         }
-        let ticket = self.open[usize::from(with) % self.open.len()].1.id.handle();
-        let woken = self.service.abandon(ticket, Timestamp(self.now));
+        let handle = self.open[usize::from(with) % self.open.len()].1.id.handle();
+        let woken = self.service.abandon(handle, Timestamp(self.now));
         self.woken.extend(woken);
-        self.woken.retain(|woken| *woken != ticket);
-        self.parts.retain(|part| *part != ticket);
-        self.open.retain(|(_, order)| order.id.handle() != ticket);
-        if let Some(&request) = self.by_ticket.get(&ticket.number()) {
+        self.woken.retain(|woken| *woken != handle);
+        self.parts.retain(|part| *part != handle);
+        self.open.retain(|(_, effect)| effect.id.handle() != handle);
+        if let Some(&request) = self.by_handle.get(&handle.number()) {
             self.requests[request].is_abandoned = true;
         }
         true
