@@ -1,7 +1,8 @@
 //! Columnar responses: columns of binary numbers, for callers in the same process, which would only parse the JSON again.
 //!
 //! Knows a query's results and JSON numbers, and reads no request. Invariant: a number is the `f64` or `f32` nearest to its decimal
-//! text. `npm/src/columns.js` decodes a response; `tests/npm/columns.test.mjs` is a runnable example. All numbers are little-endian, and each part begins at a multiple of 8:
+//! text. `npm/src/columns.js` decodes a response; `tests/npm/columns.test.mjs` is a runnable example.
+//! All numbers are little-endian, and each part begins at a multiple of 8:
 //!
 //! ```text
 //! rows: u32, columns: u32, then for each column

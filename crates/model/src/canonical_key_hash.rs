@@ -1,7 +1,8 @@
 //! One hash for all equivalent keys: spellings that an origin may convert to one entity's key.
 //!
 //! Rows are cached by the exact text of their keys: `1`, `1.0` and `"1"` are three rows. A write spells its keys in its own way, and
-//! must invalidate all of these rows. The type of the join key is not known here. Invariant: equivalent keys share a hash. False positives cost an extra fetch; false negatives cannot occur.
+//! must invalidate all of these rows. The type of the join key is not known here. Invariant: equivalent keys share a
+//! hash. False positives cost an extra fetch; false negatives cannot occur.
 //!
 //! # The equivalence
 //!
