@@ -43,7 +43,7 @@ impl InvalidationLog {
     /// Replies to an `Append` with an `Appended`.
     ///
     /// # Errors
-    /// What the storage fails with. Memory is then ahead of storage, so the caller must create the object anew.
+    /// What the storage fails with. Memory is then ahead of storage, so the caller must recreate the object.
     pub fn append(&mut self, request: &[u8]) -> Result<Vec<u8>, Failure> {
         let append = Append::read(request).ok_or_else(unreadable)?;
         for change in self.log.append(&append, now(), new_epoch) {

@@ -1,4 +1,4 @@
-//! One shard of the storage tier (L3): entries with a time to live, in SQLite.
+//! The Durable Object of one shard of the storage tier (L3): entries with a TTL, in SQLite.
 
 use js_sys::{Array, JSON, Promise};
 use serde_bytes::Bytes;

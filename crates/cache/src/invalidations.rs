@@ -374,7 +374,7 @@ mod tests {
                     }
                     let any_row = written.last(|theirs, _| theirs == view);
                     assert_eq!(invalidations.affecting(&to(&[view], false)).invalidated_at(&key(9)), any_row);
-                    // A key that may equal any other was written when any was; tombstones of single rows cannot be told apart.
+                    // A key that may equal any other counts as written whenever any row was.
                     for key in &uncertain {
                         assert_eq!(invalidations.affecting(&to(&[view], true)).invalidated_at(key), any_row, "{view}");
                     }

@@ -103,8 +103,8 @@ pub(crate) fn read(text: &[u8]) -> Option<(Decimal, &[u8])> {
         count -= zeros - usize::from(has_point);
     }
     if let [b'e' | b'E', exponent @ ..] = rest {
-        let (behind, exponent) = read_exponent(exponent)?;
-        rest = behind;
+        let (after, exponent) = read_exponent(exponent)?;
+        rest = after;
         power += exponent;
     }
     Some((Decimal { is_negative, digits: (count <= MAX_DIGITS).then_some(digits), power }, rest))
@@ -153,11 +153,11 @@ fn read_exponent(text: &[u8]) -> Option<(&[u8], i64)> {
         _ => (false, text),
     };
     let mut exponent = None;
-    while let [byte @ b'0'..=b'9', behind @ ..] = rest {
+    while let [byte @ b'0'..=b'9', after @ ..] = rest {
         let digit = i64::from(byte - b'0');
         // Far beyond what is rounded here, more digits change nothing.
         exponent = Some((exponent.unwrap_or(0) * 10 + digit).min(i64::from(i32::MAX)));
-        rest = behind;
+        rest = after;
     }
     exponent.map(|exponent| (rest, if is_negative { -exponent } else { exponent }))
 }
@@ -386,14 +386,14 @@ mod tests {
     #[test]
     fn a_number_is_read_from_the_front() {
         for (text, rest) in [("1,2", ",2"), ("-0.25]", "]"), ("12345678,", ","), ("1e5 ,", " ,"), ("1.5", "")] {
-            let (decimal, behind) = read(text.as_bytes()).unwrap();
-            assert_eq!(behind, rest.as_bytes());
+            let (decimal, after) = read(text.as_bytes()).unwrap();
+            assert_eq!(after, rest.as_bytes());
             let number: f64 = text.strip_suffix(rest).unwrap().parse().unwrap();
             assert_eq!(decimal.to_f64(), Some(number));
         }
     }
 
-    /// What stands in memory behind a number of a vector.
+    /// What follows a number of a vector in memory.
     const BEHIND: &str = ",0.123456789012345678]";
 
     #[test]
@@ -437,9 +437,9 @@ mod tests {
         #[test]
         fn a_plain_number_is_read_as_any_other(text in "-?[0-9]\\.[0-9]{1,17}(e[0-9])?[,\\] ]") {
             let text = format!("{text}{BEHIND}");
-            if let Some((plain, behind)) = read_plain(text.as_bytes()) {
+            if let Some((plain, after)) = read_plain(text.as_bytes()) {
                 let (any, rest) = read(text.as_bytes()).unwrap();
-                prop_assert_eq!(behind, rest);
+                prop_assert_eq!(after, rest);
                 prop_assert_eq!((plain.is_negative, plain.digits, plain.power), (any.is_negative, any.digits, any.power));
             }
         }

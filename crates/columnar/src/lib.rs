@@ -1,7 +1,8 @@
 //! Columnar responses: columns of binary numbers, for callers in the same process, which would only parse the JSON again.
 //!
 //! Knows a query's results and JSON numbers, and reads no request. Invariant: a number is the `f64` or `f32` nearest to its decimal
-//! text. `npm/src/columns.js` decodes a response. All numbers are little-endian, and each part begins at a multiple of 8:
+//! text. `npm/src/columns.js` decodes a response; `tests/npm/columns.test.mjs` is a runnable example.
+//! All numbers are little-endian, and each part begins at a multiple of 8:
 //!
 //! ```text
 //! rows: u32, columns: u32, then for each column
@@ -224,14 +225,14 @@ impl Column<'_> {
             }
             let target = buffer.push_space(dimension * width);
             if is_f32 {
-                let long = |text: &[u8], behind: &[u8]| self.long(before(text, behind)) as f32;
-                fill(target, text, |exact, text, behind| {
-                    exact.to_f32().unwrap_or_else(|| long(text, behind)).to_le_bytes()
+                let long = |text: &[u8], after: &[u8]| self.long(before(text, after)) as f32;
+                fill(target, text, |exact, text, after| {
+                    exact.to_f32().unwrap_or_else(|| long(text, after)).to_le_bytes()
                 })?;
             } else {
-                let long = |text: &[u8], behind: &[u8]| self.long(before(text, behind));
-                fill(target, text, |exact, text, behind| {
-                    exact.to_f64().unwrap_or_else(|| long(text, behind)).to_le_bytes()
+                let long = |text: &[u8], after: &[u8]| self.long(before(text, after));
+                fill(target, text, |exact, text, after| {
+                    exact.to_f64().unwrap_or_else(|| long(text, after)).to_le_bytes()
                 })?;
             }
             vectors.put(row, slot, is_f32, target);
@@ -269,10 +270,10 @@ fn fill<const N: usize>(
     let last = targets.len().checked_sub(1)?;
     for (number, target) in targets.iter_mut().enumerate() {
         let text = after_spaces(rest);
-        let (exact, behind) = decimal::read_plain(text).or_else(|| decimal::read(text))?;
-        *target = bytes_of(exact, text, behind);
-        rest = match after_spaces(behind) {
-            [b',', behind @ ..] if number < last => behind,
+        let (exact, after) = decimal::read_plain(text).or_else(|| decimal::read(text))?;
+        *target = bytes_of(exact, text, after);
+        rest = match after_spaces(after) {
+            [b',', after @ ..] if number < last => after,
             [b']'] if number == last => &[],
             _ => return None,
         };
@@ -280,9 +281,9 @@ fn fill<const N: usize>(
     Some(())
 }
 
-/// The part of `text` before its end `behind`.
-fn before<'a>(text: &'a [u8], behind: &[u8]) -> &'a [u8] {
-    text.get(..text.len() - behind.len()).unwrap_or_default()
+/// The part of `text` before its suffix `after`.
+fn before<'a>(text: &'a [u8], after: &[u8]) -> &'a [u8] {
+    text.get(..text.len() - after.len()).unwrap_or_default()
 }
 
 /// `text` without leading spaces; mostly there are none.

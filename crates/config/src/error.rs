@@ -31,7 +31,7 @@ pub enum ConfigError {
     Unreadable(String),
 }
 
-/// What an unknown key may stand for.
+/// A suggestion for an unknown key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Suggestion {
     /// The known key with the most similar spelling.

@@ -1,6 +1,6 @@
 //! A map by name, sorted.
 //!
-//! A sorted list, since maps have tens of entries and are filled once. A B-tree is compiled anew for each type.
+//! A sorted list, since maps have tens of entries and are filled once. A B-tree is compiled for each type.
 
 use core::fmt;
 use core::marker::PhantomData;

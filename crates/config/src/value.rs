@@ -253,7 +253,7 @@ impl<'de> Deserializer<'de> for &'de ConfigValue {
 }
 
 /// The values of a table in the order of the fields that they are for, which must all have defaults: the derived code takes
-/// the default for each that is `None` here. What it does by key is compiled for each field anew, 6 KB gzipped.
+/// the default for each that is `None` here. What it does by key is compiled for each field, 6 KB gzipped.
 struct Fields<'de> {
     table: &'de [(String, ConfigValue)],
     fields: Iter<'static, &'static str>,

@@ -66,10 +66,10 @@ fn a_caller_receives_the_entries_after_the_last_that_it_knows() {
         log.append(&request(&log, entry), NOW, || 0);
     }
     let after = |after, epoch| unknown_to(&log, &Append { after, epoch, ..Append::default() });
-    assert_eq!(log.last, 4, "the first number is of all that was before");
+    assert_eq!(log.last, 4, "the first number stands for all that was before");
     assert_eq!(after(2, 7), [b"b", b"c"]);
     assert_eq!(after(4, 7), Vec::<Vec<u8>>::new());
-    // Who has heard another log knows none of this one's entries.
+    // A caller that knows another epoch knows no entry of this one.
     for epoch in [0, 8] {
         assert_eq!(after(4, epoch), [b"a", b"b", b"c"]);
     }
@@ -109,7 +109,7 @@ fn a_clock_that_runs_back_a_little_stands_still_and_further_begins_an_epoch() {
     let changes = log.append(&request(&log, b"c"), NOW - 1_001, || 9);
     assert_eq!(changes[0], Change::Begin { epoch: 9, dropped: Dropped { number: 1, at: NOW - 1_003 } });
     assert_eq!((log.epoch, log.last, log.clock), (9, 2, NOW - 1_001));
-    // It knows of no clock but what it has stored: a entry that is ahead is as good as a look at the clock.
+    // A restored log knows only stored times, so an entry that is ahead counts like a reading of the clock.
     let mut log = begin();
     let ahead = Append { at: NOW + 800, spread_millis: 1_000, ..request(&log, b"a") };
     log.append(&ahead, NOW, || 0);
@@ -128,7 +128,7 @@ fn expired_entries_are_removed_periodically_and_the_last_one_stays() {
     let changes = log.append(&Append { keep_millis: 10, ..request(&log, b"c") }, NOW + 20, || 0);
     assert_eq!(changes[1..], [Change::Expire { at: NOW + 10, number: 4 }]);
     assert_eq!(log.entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), [3, 4]);
-    assert_eq!(log.dropped.number, 1, "nobody needs to know of them");
+    assert_eq!(log.dropped.number, 1, "they affect no copy");
     for number in 5..9 {
         log.append(&Append { keep_millis: 0, ..request(&log, b"d") }, NOW + 1_000 * number, || 0);
     }

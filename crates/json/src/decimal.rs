@@ -1,7 +1,7 @@
-//! Numbers judged by their digits.
+//! Checks numbers by their digits.
 //!
-//! Never as floats: a value that goes through a float is another value, and the standard library's reader of floats
-//! weighs a tenth of the module.
+//! Never as floats: a value converted to a float is another value, and the standard library's float parser is a tenth of the
+//! module.
 
 use core::iter;
 
@@ -10,7 +10,7 @@ use core::iter;
 const INFINITE: &[u8] = b"17976931348623158079";
 const INFINITE_EXPONENT: i64 = 308;
 
-/// A number of JSON: its digits and, counted in digits from their beginning, where its point stands.
+/// A JSON number: its digits, and the position of its point, counted from the first digit.
 #[derive(Clone, Copy, Debug)]
 pub struct Decimal<'a> {
     is_negative: bool,
@@ -69,7 +69,7 @@ impl<'a> Decimal<'a> {
     }
 }
 
-/// What stands before and after the byte at `at`.
+/// The bytes before and after the byte at `at`.
 fn split(bytes: &[u8], at: Option<usize>) -> (&[u8], &[u8]) {
     at.and_then(|at| Some((bytes.get(..at)?, bytes.get(at + 1..)?))).unwrap_or((bytes, b""))
 }

@@ -15,13 +15,13 @@ pub struct JsonError {
     pub reason: Reason,
 }
 
-/// What can be wrong with a JSON text, or with what is asked of it.
+/// What is wrong with a JSON text, or with the use of a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
     /// The text ends where something must follow.
     UnexpectedEnd(Expected),
-    /// Another byte stands where something must.
+    /// A byte other than expected.
     UnexpectedByte(Expected),
     /// The text ends inside a string, which begins at the offset.
     UnterminatedString,
@@ -44,14 +44,14 @@ pub enum Reason {
     },
     /// Something follows the document.
     TrailingCharacters,
-    /// A value is of another kind than the one asked for.
+    /// A value of another kind than requested.
     UnexpectedKind(Kind),
-    /// The cursor was asked for what cannot come next: a value where a comma must be passed first, a member outside a
-    /// container, the end before the value.
+    /// A call of the cursor that cannot succeed here: for a value before a comma, for a member outside a container, for the end before the
+    /// value.
     Misplaced,
 }
 
-/// What must stand in a place.
+/// What was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// Any value.
@@ -68,7 +68,7 @@ impl Reason {
     /// How Python's `json` module says it, which is what Feast's server puts in `ctx.error`. Where Python accepts the
     /// text, in its manner.
     #[must_use]
-    pub const fn in_python(self) -> &'static str {
+    pub const fn python_message(self) -> &'static str {
         match self {
             Reason::UnexpectedEnd(expected) | Reason::UnexpectedByte(expected) => match expected {
                 Expected::Value => "Expecting value",

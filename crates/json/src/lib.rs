@@ -218,7 +218,7 @@ impl<'a> Cursor<'a> {
     /// Passes a string.
     ///
     /// # Errors
-    /// Where no string, or a malformed one, stands here.
+    /// Where no string follows, or a malformed one.
     #[inline]
     pub fn string(&mut self) -> Result<JsonString<'a>, JsonError> {
         self.expect(Kind::String)?;
@@ -231,7 +231,7 @@ impl<'a> Cursor<'a> {
     /// Passes a number and returns it as it is written.
     ///
     /// # Errors
-    /// Where no number, a malformed one or one beyond a double's range stands here.
+    /// Where no number follows, or one that is malformed or out of a double's range.
     #[inline]
     pub fn number(&mut self) -> Result<&'a str, JsonError> {
         self.expect(Kind::Number)?;
@@ -244,7 +244,7 @@ impl<'a> Cursor<'a> {
     /// Passes `true` or `false`.
     ///
     /// # Errors
-    /// Where neither stands here.
+    /// Where neither follows.
     pub fn boolean(&mut self) -> Result<bool, JsonError> {
         let kind = self.peek()?;
         if kind != Kind::True {
@@ -257,7 +257,7 @@ impl<'a> Cursor<'a> {
     /// Passes `null`.
     ///
     /// # Errors
-    /// Where it does not stand here.
+    /// Where something else follows.
     pub fn null(&mut self) -> Result<(), JsonError> {
         self.expect(Kind::Null)?;
         self.literal("null")
@@ -266,7 +266,7 @@ impl<'a> Cursor<'a> {
     /// Passes a value of any kind, checks all of it and returns it as it is written.
     ///
     /// # Errors
-    /// Where no value or a malformed one stands here.
+    /// Where no value follows, or a malformed one.
     #[inline]
     pub fn value(&mut self) -> Result<RawJson<'a>, JsonError> {
         let kind = self.peek()?;
@@ -393,7 +393,7 @@ impl<'a> Cursor<'a> {
         self.text.as_bytes()
     }
 
-    /// The text from `start` to `end`, which stand beside ASCII bytes and so on character boundaries.
+    /// The text from `start` to `end`, which are next to ASCII bytes and so on character boundaries.
     #[inline]
     fn slice(&self, start: usize, end: usize) -> &'a str {
         self.text.get(start..end).unwrap_or_default()
@@ -735,7 +735,7 @@ mod tests {
         }
         let error = pass(b"[1 2]", 1).unwrap_err();
         assert_eq!(error.to_string(), "expected `,` or a closing bracket at byte 3");
-        assert_eq!(error.reason.in_python(), "Expecting ',' delimiter");
+        assert_eq!(error.reason.python_message(), "Expecting ',' delimiter");
     }
 
     #[test]

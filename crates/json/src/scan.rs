@@ -104,12 +104,12 @@ fn check_range(text: &str, start: usize, end: usize) -> Result<usize, JsonError>
     }
 }
 
-/// Eight bytes at a time, as one word: `BYTES * n` has `n` in each byte. The tests below look at all eight at once
+/// Eight bytes at a time, as one word: `BYTES * n` has `n` in each byte. The tests below check all eight at once
 /// ("Bit Twiddling Hacks", Sean Eron Anderson, "Determine if a word has a byte less than n").
 const BYTES: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = BYTES * 0x80;
 
-/// Where the next byte stands that cannot stand in a string as it is: a quote, a backslash or a control character.
+/// The offset of the next byte that a string cannot contain unescaped: a quote, a backslash or a control character.
 #[inline]
 pub(super) fn find_special(bytes: &[u8], mut at: usize) -> usize {
     while let Some(word) = word(bytes, at) {
@@ -130,7 +130,7 @@ pub(super) fn find_special(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Where the next byte stands that is no digit.
+/// The offset of the next byte that is no digit.
 #[inline]
 fn skip_digits(bytes: &[u8], mut at: usize) -> usize {
     while let Some(word) = word(bytes, at) {

@@ -1,7 +1,8 @@
 //! One hash for all equivalent keys: spellings that an origin may convert to one entity's key.
 //!
 //! Rows are cached by the exact text of their keys: `1`, `1.0` and `"1"` are three rows. A write spells its keys in its own way, and
-//! must invalidate all of these rows. The type of the join key is not known here. Invariant: equivalent keys share a hash. False positives cost an extra fetch; false negatives cannot occur.
+//! must invalidate all of these rows. The type of the join key is not known here. Invariant: equivalent keys share a
+//! hash. False positives cost an extra fetch; false negatives cannot occur.
 //!
 //! # The equivalence
 //!
@@ -27,7 +28,7 @@
 //!
 //! Three conversions are left out, since each would make nearly all numbers one: rounding to a 32-bit float; `bool(x)` of
 //! numbers other than 0 and 1; and a UNIX_TIMESTAMP key written as a JSON float, of which Feast makes the null time whatever
-//! its value. The first two cannot key a row: Feast's key encoding (`feast.infra.key_encoding_utils`) refuses the types FLOAT,
+//! its value. The first two cannot key a row: Feast's key encoding (`feast.infra.key_encoding_utils`) rejects the types FLOAT,
 //! DOUBLE and BOOL.
 
 use core::hash::{BuildHasher, Hasher};
@@ -130,7 +131,7 @@ pub fn compact(text: &str) -> (String, bool) {
     (compact, is_doubtful)
 }
 
-/// What Python's `str.isspace` says, U+001C to U+001F included; and the byte order mark, which JavaScript's `Number` reads over.
+/// What Python's `str.isspace` says, U+001C to U+001F included; and the byte order mark, which JavaScript's `Number` ignores.
 fn is_white_space(character: char) -> bool {
     character.is_whitespace() || matches!(character, '\u{1c}'..='\u{1f}' | '\u{feff}')
 }

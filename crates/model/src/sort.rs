@@ -1,6 +1,6 @@
 //! The standard sort, compiled once for all types.
 //!
-//! The standard sort is compiled anew for each type: 14 KB gzipped for the eight types here, of the module's 360 KB. So positions are
+//! The standard sort is compiled for each type: 14 KB gzipped for the eight types here, of the module's 360 KB. So positions are
 //! sorted instead, by one comparison through a pointer. No list is long, and none is sorted on an L1 hit.
 
 use core::cmp::Ordering;

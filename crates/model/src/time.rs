@@ -1,4 +1,4 @@
-//! Points in time: when a row was fetched, and when the event behind a value happened.
+//! Times: when a row was fetched, and when the event of a value happened.
 
 use core::fmt;
 
@@ -56,7 +56,7 @@ impl From<Timestamp> for PackedTimestamp {
     }
 }
 
-/// The time of the event behind a value, in microseconds since 1970-01-01T00:00:00Z.
+/// The event time of a value, in microseconds since 1970-01-01T00:00:00Z.
 ///
 /// Feast writes zero where no event is known: for join keys, for outputs of on-demand views, for missing rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,7 +75,7 @@ impl EventTime {
     ///
     /// These are RFC 3339 and what differs from it as ISO 8601 and the `str` of Python, Go, Java and PostgreSQL do: a space
     /// for the `T`, no seconds, no separators, a comma before the fraction, an offset as `+00` or `+0000`, `UTC`, a zone's
-    /// name behind the offset, no zone (which means UTC), no time of day (which means midnight); and numbers, as
+    /// name after the offset, no zone (which means UTC), no time of day (which means midnight); and numbers, as
     /// [`EventTime::from_epoch`] reads them.
     ///
     /// `None` where the text is no such time or lies outside the years 1 to 9999.

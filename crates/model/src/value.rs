@@ -55,7 +55,7 @@ pub struct Cell {
     /// Whether the origin does not know the entity, which is cached for a shorter time. With its Redis store Feast reports `PRESENT`
     /// even then, so this is not the same as `NOT_FOUND`.
     pub is_negative: bool,
-    /// When the event behind the value happened.
+    /// When the event of the value happened.
     pub event_time: EventTime,
     /// When Featheredge fetched it from the origin.
     pub fetched_at: PackedTimestamp,

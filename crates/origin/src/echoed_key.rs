@@ -42,7 +42,7 @@ pub(super) fn compare(requested: EntityValue<'_>, echoed: EntityValue<'_>) -> Ke
 /// A value as a number: `float(x)`, and `int(x)` where that reads the text itself.
 struct Numeral {
     float: f64,
-    /// Its digits without leading zeros, behind a `-` where it is negative.
+    /// Its digits without leading zeros, after a `-` where it is negative.
     integer: Option<String>,
 }
 

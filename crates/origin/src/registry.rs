@@ -144,7 +144,7 @@ fn read_columns(cursor: &mut Cursor<'_>, names: &mut Vec<String>) -> Result<(), 
     })
 }
 
-/// Visits a field. A trait object, since the code is else compiled anew for each closure.
+/// Visits a field. A trait object, since the code would else be compiled for each closure.
 type Visit<'v, 'a> = dyn FnMut(&mut Cursor<'a>, &str) -> Result<(), JsonError> + 'v;
 
 /// Visits the fields of an object; anything else is skipped.

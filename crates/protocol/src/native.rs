@@ -111,7 +111,7 @@ const FIELDS: [&str; 12] = [
 /// Reads a request; `entity_column` is what `entity_ids` are keyed by.
 ///
 /// # Errors
-/// Why it is refused.
+/// Why it is invalid.
 pub fn read(
     body: &[u8],
     limits: &Limits,

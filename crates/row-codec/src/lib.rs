@@ -247,7 +247,7 @@ fn read<'a, F: Deserialize<'a>>(
     Row::from_parts(schema, entity, values, lengths, cells(deltas)?).filter(|_| rest.is_empty())
 }
 
-/// With a seed of 0 it is plain xxh3-64; the built-in origin hashes with seeds, and one of the two forms is enough to ship.
+/// With a seed of 0 this is plain XXH3-64. The synthetic origin needs the seeded function, so the module contains only that.
 fn checksum(payload: &[u8]) -> u64 {
     xxh3_64_with_seed(payload, 0)
 }
