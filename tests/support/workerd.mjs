@@ -69,7 +69,7 @@ export async function waitForHealth(url, timeoutMs = 20_000) {
 			const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(2_000) });
 			const body = await response.text();
 			// A Worker that cannot use its configuration says so at every path, and waiting mends nothing.
-			if (response.ok || body.includes("problem:configuration")) return;
+			if (response.ok || body.includes("problem:invalid-configuration")) return;
 			last = `status ${response.status}`;
 		} catch (error) {
 			last = error.cause?.code ?? error.message;
