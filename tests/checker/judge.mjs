@@ -1,10 +1,10 @@
 // Judges every value of every answer by what the origin knows of it. Invariant: what it counts as a violation cannot have come of a product
 // that keeps its promises, however the machine delays the product, the origin or the checker itself.
 
+import { COLUMNS, isUnknown, NULLS, VIEWS } from "./dataset.mjs";
 import { entityOf, readValue } from "./origin.mjs";
 import { BREAKER_OPEN_MS, SKEW_MS } from "./plan.mjs";
 import { cellsOf } from "./requests.mjs";
-import { COLUMNS, isUnknown, NULLS, VIEWS } from "./dataset.mjs";
 
 /** How long an answer may be on its way on a busy machine, in milliseconds. */
 const ON_ITS_WAY_MS = 500;

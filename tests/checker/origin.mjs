@@ -5,8 +5,8 @@
 
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { COLUMNS, delayOf, failureOf, isUnknown, NULLS, PUSH_SOURCES, SERVICES, VIEWS } from "./dataset.mjs";
 import { parseExact, spellingOf } from "./keys.mjs";
-import { COLUMNS, isUnknown, NULLS, PUSH_SOURCES, SERVICES, failureOf, delayOf, VIEWS } from "./dataset.mjs";
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const now = () => performance.now();

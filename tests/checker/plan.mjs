@@ -4,8 +4,8 @@
 // The others lead to where promises are hard to keep: a copy that grows too old while another row is fetched, a slow call that lands
 // after a faster one, a write in another spelling than the read's.
 
-import { Chance } from "./random.mjs";
 import { COLUMNS, IDS, PUSH_SOURCES, SERVICES, VIEWS } from "./dataset.mjs";
+import { Chance } from "./random.mjs";
 
 /**
  * @typedef {object} Traits of a world

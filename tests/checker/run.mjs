@@ -2,13 +2,13 @@
 
 import { appendFileSync } from "node:fs";
 import { Client } from "./client.mjs";
+import { IDS } from "./dataset.mjs";
 import { Judge } from "./judge.mjs";
 import { Origin } from "./origin.mjs";
 import { KIND_NAMES, Planner, SKEW_MS, STEPS_MS, traitsOf, WORKER_KIND_NAMES } from "./plan.mjs";
 import { startServe, startWorkers } from "./product.mjs";
 import { Chance } from "./random.mjs";
 import { requestOf } from "./requests.mjs";
-import { IDS } from "./dataset.mjs";
 
 /** Worlds at one time: most of what they do is to wait. */
 const WORLDS_AT_A_TIME = 3;
