@@ -34,7 +34,7 @@ describe("prefetch in the Live page", { skip, timeout: 180_000 }, () => {
 		const number = (name) => Number.parseFloat(figures[name]);
 		assert.ok(number("Prefetched") > SESSIONS / 2, JSON.stringify(figures));
 		assert.ok(number("Used") > 0 && number("Used") <= number("Prefetched"), JSON.stringify(figures));
-		for (const share of ["Precision", "Misses removed", "In time"]) {
+		for (const share of ["Precision", "Coverage", "Timeliness"]) {
 			assert.ok(number(share) > 0 && number(share) <= 100, `${share}: ${figures[share]}`);
 		}
 		assert.deepEqual(await violations(page), []);
