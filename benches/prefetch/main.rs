@@ -185,8 +185,8 @@ fn name(entity: u32) -> u32 {
 
 impl Featheredge {
     fn new() -> Featheredge {
-        let shape = |number: u32| Shape {
-            name: short(fingerprint(&number.to_le_bytes(), 5)),
+        let shape = |number: u32| RequestShape {
+            name: short_fingerprint(fingerprint(&number.to_le_bytes(), 5)),
             columns: 1,
             features: vec![number],
             key_views: vec![0],

@@ -1,4 +1,5 @@
-// `featheredge bench`: runs the benchmark's scenarios on an engine in this process or on a server, and compares an earlier run.
+// `featheredge bench`: runs the benchmark's scenarios on an engine in this process or on a server, and
+// compares an earlier run.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";

@@ -1,4 +1,5 @@
-// The connection of commands to Redis. It is a file of its own because the client is large and most commands need none.
+// The connection of commands to Redis. It is a file of its own because the client is large and most commands
+// need none.
 
 import { Cluster, Redis } from "ioredis";
 import { EXIT, Failure } from "./failure.js";

@@ -1,7 +1,8 @@
-// Rows of a file, batch by batch, from any row on: Parquet, CSV or newline-delimited JSON, by the file's extension.
+// Rows of a file, batch by batch, from any row on: Parquet, CSV or newline-delimited JSON, by the file's
+// extension.
 //
-// It knows nothing of features. A row is an object by column name. A CSV's text that looks like a number is one, except in columns that are
-// declared as texts.
+// It knows nothing of features. A row is an object by column name. A CSV's text that looks like a number is
+// one, except in columns that are declared as texts.
 
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";

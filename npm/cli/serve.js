@@ -1,4 +1,5 @@
-// `featheredge serve`: the gateway over Node's HTTP server, with Redis as L2. It refuses a configuration that only the Worker supports.
+// `featheredge serve`: the gateway over Node's HTTP server, with Redis as L2. It refuses a configuration
+// that only the Worker supports.
 
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -23,7 +24,10 @@ const GRACE_PERIOD_MS = 10_000;
 /** How long pending writes may take after that, in milliseconds. */
 const CLOSING_MS = 1_000;
 
-/** The longest head of a request, in bytes: longer credentials than allowed get a problem, as from the Worker. */
+/**
+ * The longest head of a request, in bytes: longer credentials than allowed get a problem, as from the
+ * Worker.
+ */
 const MAX_HEAD_BYTES = 64 * 1024;
 
 export async function serve(options) {

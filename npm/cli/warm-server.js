@@ -20,7 +20,9 @@ function time(value) {
 	return typeof value === "string" ? value : new Date(Number(value)).toISOString();
 }
 
-/** The body of a request: with the rows' values, or, with `fetch`, with the features that the server fetches. */
+/**
+ * The body of a request: with the rows' values, or, with `fetch`, with the features that the server fetches.
+ */
 function bodyOf(rows, { view, keys, eventTime, features, fetch }) {
 	const qualified = qualifiedBy(view);
 	if (fetch !== undefined) {

@@ -1,7 +1,8 @@
 // The sink of `featheredge warm` for a store: Redis, or files for `wrangler kv bulk put`.
 //
-// The file of rows is the origin of an engine, which fetches each batch from it and writes it to the store as usual. So keys and values have
-// the form that servers with the same configuration read. With `--fetch`, the origin stays the origin.
+// The file of rows is the origin of an engine, which fetches each batch from it and writes it to the store
+// as usual. So keys and values have the form that servers with the same configuration read. With `--fetch`,
+// the origin stays the origin.
 
 import { closeSync, openSync, writeSync } from "node:fs";
 import { createEngine } from "../dist/node.js";
@@ -43,7 +44,10 @@ class CountingStore {
 	};
 }
 
-/** Files for `wrangler kv bulk put`, in the form that the Worker reads: each an array of at most 10,000 pairs. */
+/**
+ * Files for `wrangler kv bulk put`, in the form that the Worker reads: each an array of at most 10,000
+ * pairs.
+ */
 class KvBulkFiles {
 	files = [];
 	#base;

@@ -1,4 +1,5 @@
-// `featheredge warm`: loads the rows of a file, or of a few entities, into a store or a server before the first request.
+// `featheredge warm`: loads the rows of a file, or of a few entities, into a store or a server before the
+// first request.
 //
 // It knows the source of rows and the progress. A sink knows the destination.
 

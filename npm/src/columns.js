@@ -1,4 +1,5 @@
-// Decodes a response in columns (the layout is in `crates/columnar/src/lib.rs`) as typed arrays over one copy of it.
+// Decodes a response in columns (the layout is in `crates/columnar/src/lib.rs`) as typed arrays over one
+// copy of it.
 
 /** The names of statuses, by their numbers. */
 export const STATUSES = Object.freeze(["INVALID", "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE"]);

@@ -42,7 +42,9 @@ export class ResponseError extends FeatheredgeError {
 /** The request is at fault. */
 export class RequestError extends ResponseError {}
 
-/** The origin failed, and no tier had the values; `cause` is the exception of an origin that is a function. */
+/**
+ * The origin failed, and no tier had the values; `cause` is the exception of an origin that is a function.
+ */
 export class OriginError extends ResponseError {}
 
 /** The request was shed; `retryAfterSeconds` says when to retry. */

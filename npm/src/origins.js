@@ -1,6 +1,7 @@
 // Origins of features: a Feast server, another HTTP server, or a function.
 //
-// Requests and responses are bytes in Feast's format, which the core interprets. An origin knows nothing of caches.
+// Requests and responses are bytes in Feast's format, which the core interprets. An origin knows nothing of
+// caches.
 
 import { ConfigError } from "./errors.js";
 import { FEAST_PATH } from "./gateway/handler.js";

@@ -150,7 +150,7 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 		await open({}, new URL(link).hash);
 		await page.locator(`#results[data-run="${slow.id}"]`).waitFor();
 		assert.match(await page.getByRole("row", { name: /^mixed_workload/ }).innerText(), /\b150\b/);
-		await page.getByRole("button", { name: "Keep" }).click();
+		await page.getByRole("button", { name: "Save" }).click();
 		await page.getByRole("button", { name: "Delete" }).waitFor();
 	});
 
@@ -159,12 +159,12 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 		const bad = { name: "bad.json", mimeType: "application/json", buffer: Buffer.from('{"schema":"x"}') };
 		await page.locator("#import-file").setInputFiles(bad);
 		await page
-			.getByText(/bad\.json holds no run that can be read: /)
+			.getByText(/bad\.json has no valid run: /)
 			.last()
 			.waitFor();
 		await open({}, "#results=shared:xyz");
 		await page
-			.getByText(/This link holds no run that can be read/)
+			.getByText(/This link has no valid run/)
 			.last()
 			.waitFor();
 	});
@@ -172,9 +172,9 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 	test("a run that is cancelled keeps nothing, and the next one runs", async () => {
 		await start({ repeats: 50 });
 		await page.getByRole("button", { name: "Cancel" }).click();
-		await page.getByText("Cancelled. Nothing was kept.").last().waitFor();
+		await page.getByText("Cancelled. Nothing was saved.").last().waitFor();
 		await page.getByRole("tab", { name: "Results" }).click();
-		await page.getByText("No run is kept yet.").waitFor();
+		await page.getByText("No runs yet.").waitFor();
 		const run = await measure({ only: ["batch_processing"], scale: "0.1" });
 		assert.deepEqual(requests(run), [10]);
 	});
@@ -200,7 +200,7 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 		await page.getByRole("progressbar").waitFor();
 		await page.getByRole("button", { name: "Cancel" }).focus();
 		await press("Enter");
-		await page.getByText("Cancelled. Nothing was kept.").last().waitFor();
+		await page.getByText("Cancelled. Nothing was saved.").last().waitFor();
 		await page.getByLabel("Repetitions").focus();
 		await press("Control+A", "1", "Enter");
 		await page.getByRole("link", { name: "See the results" }).focus();
@@ -220,7 +220,7 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 		);
 		t.after(() => origin.stop());
 		await page.locator("select[name=origin]").selectOption("url");
-		await page.getByLabel("Its URL").fill(origin.url);
+		await page.getByLabel("Origin URL").fill(origin.url);
 		const run = await measure({ only: ["mixed_workload"], scale: "0.1" });
 		assert.deepEqual(requests(run), [50]);
 		assert.equal(run.scenarios[0].summary.failed, 0, JSON.stringify(run.scenarios[0].summary.failures));

@@ -32,8 +32,8 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 		await world.worker.post("/v1/features", REQUEST);
 		await page.waitForFunction(() => /L1 memory\s+3\b/.test(document.querySelector("#live table").innerText));
 		assert.equal(Number(await cell(page, "Rows by tier", /^Origin/, 1)), before + 3);
-		const promise = page.getByRole("region", { name: "Promise", exact: true });
-		assert.equal(await promise.getByRole("listitem").count(), 5);
+		const slo = page.getByRole("region", { name: "SLO", exact: true });
+		assert.equal(await slo.getByRole("listitem").count(), 5);
 		assert.equal(await page.getByRole("table", { name: "Burn rates" }).getByRole("row").count(), 4);
 		await page.locator("#live canvas").nth(2).waitFor();
 	});
@@ -47,7 +47,7 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 	test("a Worker that is gone is said to be gone, and asked again", async () => {
 		const page = await open();
 		await page.route("**/v1/*", (route) => route.abort());
-		await page.getByText("The Worker could not be reached. It is asked again.").waitFor();
+		await page.getByText("The Worker could not be reached. Retrying.").waitFor();
 		await page.unroute("**/v1/*");
 		await page.locator("#live-message:empty").waitFor({ state: "attached" });
 		world.forgiveAnswers();
@@ -55,13 +55,13 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 
 	test("figures of all isolates need their sum, and who has none is told what to switch on", async () => {
 		const page = await open();
-		await page.getByLabel("Figures of").selectOption("all isolates");
+		await page.getByLabel("Scope").selectOption("all isolates");
 		await page.getByText(/`telemetry.aggregate` is off/).waitFor();
 		assert.ok(
 			await page.getByText("Hit ratio").first().isHidden(),
 			"those of the isolate are not passed off as theirs",
 		);
-		await page.getByLabel("Figures of").selectOption("the isolate that answers");
+		await page.getByLabel("Scope").selectOption("the isolate that responds");
 		await page.locator("#live-message:empty").waitFor({ state: "attached" });
 		world.forgiveAnswers();
 	});
@@ -77,9 +77,9 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 		try {
 			const page = await open({}, { url: summed.url });
 			assert.ok(await page.getByRole("heading", { name: "Cost" }).isVisible());
-			await page.getByLabel("Figures of").selectOption("all isolates");
+			await page.getByLabel("Scope").selectOption("all isolates");
 			await page.getByText("All isolates, a tenth of the window behind").waitFor();
-			for (const name of ["Cost", "Prefetch", "Decided by what was measured"]) {
+			for (const name of ["Cost", "Prefetch", "Optimizer"]) {
 				assert.ok(await page.getByRole("heading", { name }).isHidden(), name);
 			}
 			// A slot is sent when the next one has begun, behind an answer.
@@ -158,12 +158,15 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 		test(`what is amiss is said in words, and axe finds nothing, in ${colorScheme} at ${width} px`, async () => {
 			const page = await open({ colorScheme, viewport: { width, height: 900 } }, { prepare: amiss });
 			const fact = (name) => page.locator(".headline > div", { hasText: name }).locator("dd").innerText();
-			assert.deepEqual([await fact("Promise"), await fact("Open alerts")], ["not kept", "3"]);
-			assert.equal(await cell(page, "Rows by tier", /^L2/, 7), "left alone");
+			assert.deepEqual([await fact("SLO"), await fact("Open alerts")], ["violated", "3"]);
+			assert.equal(await cell(page, "Rows by tier", /^L2/, 7), "open");
 			const alerts = await page.getByRole("region", { name: "Alerts" }).innerText();
 			assert.match(alerts, /A request was slow\s+900 ms, alerts at 500 ms · high · since \d/);
 			assert.match(alerts, /of a later version/);
-			assert.match(alerts, /over\s+The error budget burns fast\s+22\.5 × the permitted rate, alerts at 14\.4 ×/);
+			assert.match(
+				alerts,
+				/resolved\s+High burn rate of the error budget \(1 h\)\s+22\.5 × the sustainable rate, alerts at 14\.4 ×/,
+			);
 			assert.match(await page.getByRole("region", { name: "Prefetch" }).innerText(), /Precision\s+83\.3 %/);
 			assert.deepEqual(await violations(page), []);
 			assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0);

@@ -57,7 +57,7 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 		await send();
 		assert.equal(await fact("Rows"), "2 from L1");
 		assert.match(await page.locator("#path li[data-tier=l1]").innerText(), /hit/);
-		assert.match(await page.locator("#path li[data-tier=origin]").innerText(), /not asked/);
+		assert.match(await page.locator("#path li[data-tier=origin]").innerText(), /skipped/);
 		assert.match(
 			await page
 				.getByRole("row", { name: /purchase_count/ })
@@ -65,7 +65,7 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 				.innerText(),
 			/L1 memory/,
 		);
-		assert.match(await page.locator("#announcement").innerText(), /Send 2: status 200 in .* Answered by L1 memory/);
+		assert.match(await page.locator("#announcement").innerText(), /Request 2: status 200 in .* Served by L1 memory/);
 	});
 
 	test("a Feast request shows a column for each feature, and the headers in words", async () => {
@@ -95,7 +95,7 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 
 	test("a body that is no JSON shows where it breaks, before the send and after", async () => {
 		await page.getByLabel("Body", { exact: true }).fill('{\n  "entity_ids": [\n}');
-		await page.getByText("Not JSON yet: a value is expected, at line 3, column 1.").waitFor();
+		await page.getByText("Invalid JSON: a value is expected, at line 3, column 1.").waitFor();
 		const response = await send();
 		assert.ok(response.status() >= 400 && response.status() < 500);
 		const error = await page.getByRole("group", { name: "Error" }).innerText();

@@ -27,14 +27,14 @@ describe("prefetch in the Live page", { skip, timeout: 180_000 }, () => {
 		const page = await world.open({}, "#live");
 		await page.locator("#live[data-state=shown]").waitFor();
 		const panel = page.getByRole("region", { name: "Prefetch", exact: true });
-		await panel.getByText("Fetched ahead").waitFor();
+		await panel.getByText("Prefetched", { exact: true }).waitFor();
 		const texts = (part) => panel.locator(`dl ${part}`).allInnerTexts();
 		const [names, values] = await Promise.all([texts("dt"), texts("dd")]);
 		const figures = Object.fromEntries(names.map((name, at) => [name, values[at]]));
 		const number = (name) => Number.parseFloat(figures[name]);
-		assert.ok(number("Fetched ahead") > SESSIONS / 2, JSON.stringify(figures));
-		assert.ok(number("Used in time") > 0 && number("Used in time") <= number("Fetched ahead"), JSON.stringify(figures));
-		for (const share of ["Precision", "Misses removed", "In time"]) {
+		assert.ok(number("Prefetched") > SESSIONS / 2, JSON.stringify(figures));
+		assert.ok(number("Used") > 0 && number("Used") <= number("Prefetched"), JSON.stringify(figures));
+		for (const share of ["Precision", "Coverage", "Timeliness"]) {
 			assert.ok(number(share) > 0 && number(share) <= 100, `${share}: ${figures[share]}`);
 		}
 		assert.deepEqual(await violations(page), []);

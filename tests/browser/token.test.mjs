@@ -18,7 +18,7 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 	});
 
 	async function enter(page, token) {
-		await page.getByLabel("What this deployment wants of callers").fill(token);
+		await page.getByLabel("The bearer token of this deployment").fill(token);
 		await page.getByRole("button", { name: "Use", exact: true }).click();
 	}
 
@@ -31,7 +31,7 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 
 	test("a reader without the right is told so, and led to where a token is entered", async () => {
 		const page = await opened();
-		assert.ok(await page.getByRole("heading", { name: "Promise" }).isHidden(), "there is nothing to show");
+		assert.ok(await page.getByRole("heading", { name: "SLO" }).isHidden(), "there is nothing to show");
 		assert.deepEqual(await violations(page), []);
 		await page.getByRole("button", { name: "Enter a token" }).click();
 		assert.equal(await page.evaluate(() => document.activeElement.id), "token-field");
@@ -103,7 +103,7 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 			await page.getByLabel(target, { exact: true }).check();
 			if (url !== undefined) {
 				await page.getByLabel("URL", { exact: true }).fill(url);
-				await page.getByLabel(/^Its token/).fill(TOKEN);
+				await page.getByLabel(/^Bearer token/).fill(TOKEN);
 			}
 			await page.getByRole("button", { name: "Start" }).click();
 			await page.getByRole("progressbar").waitFor();
@@ -125,7 +125,7 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 			const page = await opened({ colorScheme, ...(viewport && { viewport }) });
 			await page.getByText("Token", { exact: true }).focus();
 			await page.keyboard.press("Enter");
-			await page.getByLabel("What this deployment wants of callers").waitFor();
+			await page.getByLabel("The bearer token of this deployment").waitFor();
 			assert.deepEqual(await violations(page), []);
 			const [left, excess] = await page.evaluate(() => [
 				document.getElementById("token-form").getBoundingClientRect().left,
@@ -133,7 +133,7 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 			]);
 			assert.ok(left >= 0 && excess <= 0, `${left}, ${excess}`);
 			await page.keyboard.press("Escape");
-			assert.ok(await page.getByLabel("What this deployment wants of callers").isHidden());
+			assert.ok(await page.getByLabel("The bearer token of this deployment").isHidden());
 		});
 	}
 });

@@ -1,10 +1,10 @@
 // Judges every value of every answer by what the origin knows of it. Invariant: what it counts as a violation cannot have come of a product
 // that keeps its promises, however the machine delays the product, the origin or the checker itself.
 
+import { COLUMNS, isUnknown, NULLS, VIEWS } from "./dataset.mjs";
 import { entityOf, readValue } from "./origin.mjs";
 import { BREAKER_OPEN_MS, SKEW_MS } from "./plan.mjs";
 import { cellsOf } from "./requests.mjs";
-import { COLUMNS, isUnknown, NULLS, VIEWS } from "./world.mjs";
 
 /** How long an answer may be on its way on a busy machine, in milliseconds. */
 const ON_ITS_WAY_MS = 500;
@@ -184,7 +184,7 @@ export class Judge {
 			this.violate("late", step, exchange, `it took ${ms(took)} for a deadline of ${deadline} ms`);
 		}
 		if (status === undefined || status === 200) return;
-		if (step.isSick) {
+		if (step.isFailing) {
 			if (status === 500 && textOf(exchange).includes("problem:internal")) {
 				this.violate("5xx in health", step, exchange, textOf(exchange));
 			}
@@ -373,7 +373,7 @@ export class Judge {
 		const { sentAt, endAt } = exchange;
 		const deadline = this.#deadline(step);
 		const hasTime = endAt - sentAt < Math.min(deadline * 0.8, STALL_MS);
-		if (step.isSick || !hasTime || step.pauseMs || !this.#isWell(exchange)) return;
+		if (step.isFailing || !hasTime || step.pauseMs || !this.#isWell(exchange)) return;
 		for (const cell of cells) {
 			const [view] = cell.reference.split(":");
 			const entity = this.#entity(view, step.columns, cell.row);

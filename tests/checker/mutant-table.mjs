@@ -192,7 +192,7 @@ export const MUTANTS = [
 		],
 		finds: ["5xx in health"],
 		kinds: ["plain", "plain", "plain"],
-		scripts: ["read", "sick callers"],
+		scripts: ["read", "failing callers"],
 	},
 	{
 		name: "an empty origin response is an error",

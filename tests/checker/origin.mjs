@@ -5,8 +5,8 @@
 
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { COLUMNS, delayOf, failureOf, isUnknown, NULLS, PUSH_SOURCES, SERVICES, VIEWS } from "./dataset.mjs";
 import { parseExact, spellingOf } from "./keys.mjs";
-import { COLUMNS, isUnknown, NULLS, PUSH_SOURCES, SERVICES, sicknessOf, slownessOf, VIEWS } from "./world.mjs";
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const now = () => performance.now();
@@ -139,7 +139,7 @@ export class Origin {
 	}
 
 	#delays(ids) {
-		const slow = ids.map(slownessOf).filter(Boolean);
+		const slow = ids.map(delayOf).filter(Boolean);
 		if (slow.length > 0) {
 			return {
 				before: Math.max(...slow.map(({ before }) => before)),
@@ -157,7 +157,7 @@ export class Origin {
 		this.counts.failed += 1;
 		if (fault === "hang") return true;
 		if (fault === "close") response.destroy();
-		else if (fault === "rubbish")
+		else if (fault === "malformed")
 			response.setHeader("content-type", "application/json").end("<html>all is well</html>");
 		else if (fault === "cut") {
 			response.setHeader("content-type", "application/json").write('{"metadata":{"feature_na');
@@ -179,12 +179,12 @@ export class Origin {
 		await wait(before);
 		if (await this.#fail(fault, response)) return;
 		const references = request.feature_service ? SERVICES[request.feature_service] : request.features;
-		const sickness = ids.map((id) => sicknessOf(id, references)).find((status) => status !== undefined);
-		if (sickness === "rubbish") return response.setHeader("content-type", "application/json").end('{"results":');
-		if (sickness !== undefined) {
-			const headers = sickness === 302 ? { location: "http://nowhere.invalid/" } : {};
+		const failure = ids.map((id) => failureOf(id, references)).find((status) => status !== undefined);
+		if (failure === "malformed") return response.setHeader("content-type", "application/json").end('{"results":');
+		if (failure !== undefined) {
+			const headers = failure === 302 ? { location: "http://nowhere.invalid/" } : {};
 			const head = { "content-type": "application/json", ...headers };
-			return response.writeHead(Number(sickness), head).end('"not for you"');
+			return response.writeHead(Number(failure), head).end('"not for you"');
 		}
 		if (keys.flat().some((key) => key === undefined)) {
 			return response.writeHead(500, { "content-type": "application/json" }).end('"ValueError"');

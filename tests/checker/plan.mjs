@@ -4,8 +4,8 @@
 // The others lead to where promises are hard to keep: a copy that grows too old while another row is fetched, a slow call that lands
 // after a faster one, a write in another spelling than the read's.
 
+import { COLUMNS, IDS, PUSH_SOURCES, SERVICES, VIEWS } from "./dataset.mjs";
 import { Chance } from "./random.mjs";
-import { COLUMNS, IDS, PUSH_SOURCES, SERVICES, VIEWS } from "./world.mjs";
 
 /**
  * @typedef {object} Traits of a world
@@ -67,7 +67,7 @@ export const AVOIDABLE = [
 	"race",
 	"column by column",
 	"odd keys",
-	"sick callers",
+	"failing callers",
 	"other features only",
 	"explain",
 	"warm",
@@ -180,7 +180,7 @@ export class Planner {
 			race: 6,
 			"column by column": 3,
 			"odd keys": 4,
-			"sick callers": this.#traits.hasFaults ? 0 : 1.5,
+			"failing callers": this.#traits.hasFaults ? 0 : 1.5,
 			"other features only": 2,
 			explain: 4,
 			warm: 3,
@@ -486,39 +486,39 @@ const SCRIPTS = {
 		return [alone(this.read([view], {}, { protocol, columns, hasDetails: true }))];
 	},
 
-	"sick callers"(chance) {
-		const [first] = chance.pick(Object.entries(IDS.sick));
+	"failing callers"(chance) {
+		const [first] = chance.pick(Object.entries(IDS.failing));
 		const view = chance.pick(USER_VIEWS);
 		const instance = this.instance();
-		const sick = () => ({
+		const failing = () => ({
 			...this.read(
 				[view],
 				{},
 				{
 					instance,
-					columns: { user_id: [String(Number(first) + (this.unused() % IDS.sickSpan))] },
-					isSick: true,
+					columns: { user_id: [String(Number(first) + (this.unused() % IDS.failingSpan))] },
+					isFailing: true,
 				},
 			),
 		});
 		const cold = () => this.read([view], {}, { instance, columns: { user_id: [this.cold()] }, hasDetails: true });
 		return [
-			Array.from({ length: 14 }, (_, number) => ({ after: number * 3, ...sick() })),
+			Array.from({ length: 14 }, (_, number) => ({ after: number * 3, ...failing() })),
 			alone(cold()),
 			[{ after: 100, ...cold() }],
 		];
 	},
 
 	"other features only"(chance) {
-		const id = String(Number(chance.pick(Object.keys(IDS.sickFeature))) + (this.unused() % IDS.sickSpan));
+		const id = String(Number(chance.pick(Object.keys(IDS.failingFeature))) + (this.unused() % IDS.failingSpan));
 		const more = { instance: this.instance(), columns: { user_id: [id] }, hasDetails: true };
-		const [well, sick] = ["profile:age", IDS.sickFeatureName];
+		const [healthy, failing] = ["profile:age", IDS.failingFeatureName];
 		return [
-			alone(this.read([], {}, { ...more, level: "eventual", references: [well] })),
+			alone(this.read([], {}, { ...more, level: "eventual", references: [healthy] })),
 			[
 				{
 					after: 5,
-					...this.read([], {}, { ...more, level: "eventual", references: [sick], isSick: true, mustFail: true }),
+					...this.read([], {}, { ...more, level: "eventual", references: [failing], isFailing: true, mustFail: true }),
 				},
 			],
 		];

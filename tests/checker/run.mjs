@@ -2,13 +2,13 @@
 
 import { appendFileSync } from "node:fs";
 import { Client } from "./client.mjs";
+import { IDS } from "./dataset.mjs";
 import { Judge } from "./judge.mjs";
 import { Origin } from "./origin.mjs";
 import { KIND_NAMES, Planner, SKEW_MS, STEPS_MS, traitsOf, WORKER_KIND_NAMES } from "./plan.mjs";
 import { startServe, startWorkers } from "./product.mjs";
 import { Chance } from "./random.mjs";
 import { requestOf } from "./requests.mjs";
-import { IDS } from "./world.mjs";
 
 /** Worlds at one time: most of what they do is to wait. */
 const WORLDS_AT_A_TIME = 3;
@@ -231,7 +231,7 @@ class World {
 		while (!this.#isOver) {
 			await wait(chance.between(1_000, 6_000));
 			if (this.#isOver) return;
-			const fault = chance.pick(["500", "503", "hang", "rubbish", "close", "cut"]);
+			const fault = chance.pick(["500", "503", "hang", "malformed", "close", "cut"]);
 			this.#origin.setFault(fault);
 			this.#counts.add("faults of the origin", fault);
 			this.#line(`the origin begins to fail: ${fault}`);

@@ -1,5 +1,5 @@
-// Colours JSON without touching its text: ranges over one text node, by the CSS Custom Highlight API. A browser without it shows
-// the text in one colour.
+// Colours JSON without touching its text: ranges over one text node, by the CSS Custom Highlight API. A
+// browser without it shows the text in one colour.
 
 import { tokens } from "./json.js";
 

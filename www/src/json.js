@@ -1,5 +1,5 @@
-// JSON as it was written. JavaScript's own parser turns 1.0 into 1 and 9007199254740993 into 9007199254740992; here every value
-// keeps the place where it stands in the text, and is shown from there.
+// JSON as it was written. JavaScript's own parser turns 1.0 into 1 and 9007199254740993 into
+// 9007199254740992; here every value keeps the place where it stands in the text, and is shown from there.
 
 /** How deep a text may nest before it is refused; each level is one call deep here. */
 const MAX_DEPTH = 500;

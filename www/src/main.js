@@ -1,4 +1,5 @@
-// Starts the page: shows the Worker's readiness, and opens the tab of the address. A tab's module is loaded when it is first opened.
+// Starts the page: shows the Worker's readiness, and opens the tab of the address. A tab's module is loaded
+// when it is first opened.
 
 import { byId } from "./dom.js";
 import { showReadiness } from "./readiness.js";

@@ -1,4 +1,5 @@
-// The deployment's bearer token, if it needs one: stored for this tab only, and sent only to the Worker that served the page.
+// The deployment's bearer token, if it needs one: stored for this tab only, and sent only to the Worker that
+// served the page.
 
 import { byId, el } from "./dom.js";
 

@@ -1,7 +1,8 @@
 // The benchmark framework on any JavaScript host: in a browser's Web Worker, in Node and its like.
 //
-// Passes requests and responses between the framework, which schedules them, and the target. The framework is a module of its own beside the
-// shipped engine, so that a run is the same in the page, on the command line and in a test.
+// Passes requests and responses between the framework, which schedules them, and the target. The framework
+// is a module of its own beside the shipped engine, so that a run is the same in the page, on the command
+// line and in a test.
 
 import { compare, framework, initSync, scaledScenario, summarize } from "featheredge-benchmark";
 

@@ -13,7 +13,7 @@ port1.onmessage = () => {
 // A referenced port would keep a Node process alive.
 port1.unref?.();
 
-/** Lets everything else have its yieldToEventLoop, which takes some microseconds. */
+/** Yields to the event loop, which takes some microseconds. */
 function yieldToEventLoop() {
 	return new Promise((resolve) => {
 		waiting.push(resolve);

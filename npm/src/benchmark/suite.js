@@ -1,6 +1,7 @@
 // Runs scenarios one after the other, each repetition on its own empty caches, and returns the run.
 //
-// Repetitions alternate (A B C A B C, not A A B B C C), so that a machine that slows down slows all scenarios equally.
+// Repetitions alternate (A B C A B C, not A A B B C C), so that a machine that slows down slows all
+// scenarios equally.
 
 import { Benchmark, framework, summarize } from "featheredge-benchmark";
 import { pause } from "./pause.js";
@@ -8,7 +9,10 @@ import { pause } from "./pause.js";
 /** The result of `Benchmark.next` while no request is due. */
 const NOTHING_DUE = -1;
 
-/** The interval of progress reports, in milliseconds: short enough to appear live, too long to cost a percentile. */
+/**
+ * The interval of progress reports, in milliseconds: short enough to appear live, too long to cost a
+ * percentile.
+ */
 const LIVE_MS = 250;
 
 /** The longest time without a yield to the event loop, in milliseconds. */
@@ -105,7 +109,8 @@ async function drive(benchmark, target, signal, onLive) {
 			const number = benchmark.next(now);
 			if (number >= 0) {
 				begin(number, benchmark.body());
-				// Responses from memory are synchronous: without a yield nothing else would run, cancellation included.
+				// Responses from memory are synchronous: without a yield nothing else would run,
+				// cancellation included.
 				if (clock() - yieldedAt > MAX_BLOCKING_MS) {
 					await pause(0);
 					yieldedAt = clock();

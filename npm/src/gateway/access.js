@@ -1,7 +1,9 @@
-// Access control: authenticates callers, and grants each request its scopes, its cache partition and the credentials for the origin.
+// Access control: authenticates callers, and grants each request its scopes, its cache partition and the
+// credentials for the origin.
 //
-// It knows a path only by the scope that the core requires for it. Invariants: secrets are compared by digest and in constant time; the key
-// decides the algorithm, never the token; a caller without valid credentials has the anonymous scopes.
+// It knows a path only by the scope that the core requires for it. Invariants: secrets are compared by
+// digest and in constant time; the key decides the algorithm, never the token; a caller without valid
+// credentials has the anonymous scopes.
 
 import { networkOf } from "./address.js";
 import { areEqual, sha256 } from "./digest.js";
@@ -174,7 +176,8 @@ export class Access {
 				return { grant: { ...ANONYMOUS, credentials } };
 			}
 			const identity = (await this.#identifyOrCount(request)) ?? this.#anonymousIdentity(request);
-			// Anyone can invent credentials that only the origin checks, so such callers are limited by address too.
+			// Anyone can invent credentials that only the origin checks, so such callers are limited by
+			// address too.
 			if (identity.name.startsWith("origin:")) await this.#limit(this.#anonymousIdentity(request).name);
 			await this.#limit(identity.name);
 			if (!identity.scopes.has(scope)) this.#refuse(identity, scope);
@@ -186,7 +189,10 @@ export class Access {
 		}
 	}
 
-	/** The caller's identity. Invalid credentials count against the address's rate limit, so that nobody can guess them quickly. */
+	/**
+	 * The caller's identity. Invalid credentials count against the address's rate limit, so that nobody can
+	 * guess them quickly.
+	 */
 	async #identifyOrCount(request) {
 		try {
 			return await this.#identify(request);
@@ -245,7 +251,8 @@ export class Access {
 		const { mode } = this.#settings;
 		const digest = token === undefined ? undefined : await sha256(token);
 		if (digest !== undefined && (await this.#isOperatorDigest(digest))) {
-			// Rows that the origin returned to the deployment must not be served to callers whom it authorizes.
+			// Rows that the origin returned to the deployment must not be served to callers whom it
+			// authorizes.
 			const partition = mode === "origin" ? "operator" : "";
 			return { name: "operator", scopes: ALL_SCOPES, ...OPERATOR, partition };
 		}

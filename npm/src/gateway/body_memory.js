@@ -1,5 +1,5 @@
-// The memory of request bodies while they are read, limited for the whole process or isolate. A complete body counts in the core's
-// `memory.max_bytes`; one that arrives slowly would count nowhere.
+// The memory of request bodies while they are read, limited for the whole process or isolate. A complete
+// body counts in the core's `memory.max_bytes`; one that arrives slowly would count nowhere.
 
 /**
  * The limit of all bodies together, in bytes. Together with the core's `memory.max_bytes` it fits an isolate of 128 MB. A single body may

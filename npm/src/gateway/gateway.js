@@ -1,8 +1,8 @@
-// The pipeline of a request through a server, over plain values: checks its caller, then serves it, reports telemetry, or forwards it. The
-// Worker and `featheredge serve` share it.
+// The pipeline of a request through a server, over plain values: checks its caller, then serves it, reports
+// telemetry, or forwards it. The Worker and `featheredge serve` share it.
 //
-// It knows no host. Invariants: access is decided by the same normalized path that is served and forwarded; an exception's message reaches
-// the operator's log, and no caller.
+// It knows no host. Invariants: access is decided by the same normalized path that is served and forwarded;
+// an exception's message reaches the operator's log, and no caller.
 
 import { Core } from "featheredge-core";
 import { FaultError } from "../errors.js";

@@ -1,4 +1,5 @@
-// What an admitted request is granted: the cache partition that serves it, and the credentials that the origin receives.
+// What an admitted request is granted: the cache partition that serves it, and the credentials that the
+// origin receives.
 
 /**
  * @typedef {object} Grant

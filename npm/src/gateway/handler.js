@@ -1,7 +1,8 @@
 // Serves admitted requests: takes a request in plain values, and returns a reply in plain values.
 //
-// It knows neither credentials nor a host's classes. Invariants: one call of the core without a promise serves a request from memory; a read
-// ends when its caller disconnects; a write continues, so that its invalidation has the time of the origin's response.
+// It knows neither credentials nor a host's classes. Invariants: one call of the core without a promise
+// serves a request from memory; a read ends when its caller disconnects; a write continues, so that its
+// invalidation has the time of the origin's response.
 
 import { Core, CoreState } from "featheredge-core";
 import { cancel } from "../runtime/body.js";
@@ -31,7 +32,10 @@ const READ = 1;
 /** The header that identifies a client's session or user, for prefetch. */
 const SESSION = "featheredge-session";
 
-/** The size of the cache of parsed headers: more than the common kinds of replies from memory, times their ages. */
+/**
+ * The size of the cache of parsed headers: more than the common kinds of replies from memory, times their
+ * ages.
+ */
 const MAX_RECENT_HEADERS = 256;
 
 const EMPTY = new Uint8Array();
@@ -191,7 +195,10 @@ export class Handler {
 		return { status, headers: isKept ? headers : [...headers, ["cache-control", "no-store"]], body };
 	}
 
-	/** The parsed headers, shared by many replies. Replies that awaited something are excluded: their timings differ. */
+	/**
+	 * The parsed headers, shared by many replies. Replies that awaited something are excluded: their timings
+	 * differ.
+	 */
 	#sharedHeaders(lines) {
 		let headers = this.#recent.get(lines);
 		if (headers === undefined) {
@@ -203,7 +210,10 @@ export class Handler {
 	}
 }
 
-/** The headers of a trace that are forwarded unchanged; the core replaces `traceparent` (W3C Trace Context and Baggage). */
+/**
+ * The headers of a trace that are forwarded unchanged; the core replaces `traceparent` (W3C Trace Context
+ * and Baggage).
+ */
 const TRACING = ["tracestate", "baggage"];
 
 /** The grant of a request, with the headers of its trace for the origin. */

@@ -1,8 +1,8 @@
 // Requests and replies of Node's HTTP server, as plain values.
 //
-// It creates neither `Request` nor `Response`, and no promise for a reply from memory. Invariants: every body is read to its end within a
-// limit, so that the next request on its connection is intact; a streamed reply goes out at its reader's pace; the work for a caller ends
-// when it disconnects.
+// It creates neither `Request` nor `Response`, and no promise for a reply from memory. Invariants: every
+// body is read to its end within a limit, so that the next request on its connection is intact; a streamed
+// reply goes out at its reader's pace; the work for a caller ends when it disconnects.
 
 import { MAX_DISCARDED_BYTES } from "../runtime/body.js";
 import { BodyReservation } from "./body_memory.js";
@@ -221,7 +221,11 @@ function drain(incoming) {
 	incoming.resume();
 }
 
-/** Shared headers in Node's form, names and values alternating. @type {WeakMap<import("./reply.js").HeaderPairs, string[]>} */
+/**
+ * Shared headers in Node's form, names and values alternating.
+ *
+ * @type {WeakMap<import("./reply.js").HeaderPairs, string[]>}
+ */
 const sharedHeaders = new WeakMap();
 
 function flat(pairs) {

@@ -1,8 +1,10 @@
-// `fetch` over Node's HTTP client, with the options that requests to the origin use: a method, headers, a body, a signal.
+// `fetch` over Node's HTTP client, with the options that requests to the origin use: a method, headers, a
+// body, a signal.
 //
-// Node's own `fetch` does not let its caller choose a connection. Some servers close a connection after an error response without announcing
-// it (uvicorn, up to 100 ms later), and a request that is sent on it meanwhile is lost. Invariants: a connection that has carried an error
-// response is never reused; redirects are never followed.
+// Node's own `fetch` does not let its caller choose a connection. Some servers close a connection after an
+// error response without announcing it (uvicorn, up to 100 ms later), and a request that is sent on it
+// meanwhile is lost. Invariants: a connection that has carried an error response is never reused; redirects
+// are never followed.
 
 import { once } from "node:events";
 import { Agent as PlainAgent, request as plainRequest } from "node:http";
@@ -11,7 +13,10 @@ import { pipeline, Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from "node:zlib";
 import { codingOf, FETCH_CODINGS } from "../runtime/content_codings.js";
 
-/** How long a connection may be idle, in milliseconds: less than servers' own timeouts, which would lose a request. */
+/**
+ * How long a connection may be idle, in milliseconds: less than servers' own timeouts, which would lose a
+ * request.
+ */
 const IDLE_MS = 4_000;
 
 /** Methods that `fetch` refuses too: they address the connection, or echo the request's credentials. */
@@ -57,7 +62,8 @@ export async function nodeFetch(url, { method, headers, body, signal, keepsCodin
 	const fields = keepsCoding ? {} : { "accept-encoding": [...FETCH_CODINGS].join(", ") };
 	for (const [name, value] of headers) fields[name] = value;
 	if (body instanceof Uint8Array) fields["content-length"] = body.length;
-	// Node does not frame a body of `DELETE` or `OPTIONS` by itself; unframed, it would be read as the next request.
+	// Node does not frame a body of `DELETE` or `OPTIONS` by itself; unframed, it would be read as the next
+	// request.
 	else if (body !== undefined) fields["transfer-encoding"] = "chunked";
 	const outgoing = request(url, { method, agent, headers: fields, signal });
 	const responded = new Promise((resolve, reject) => {

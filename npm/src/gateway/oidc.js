@@ -1,7 +1,8 @@
-// Verification of an identity provider's signed tokens (JWT), with its keys (JWKS) fetched, cached and rotated.
+// Verification of an identity provider's signed tokens (JWT), with its keys (JWKS) fetched, cached and
+// rotated.
 //
-// It knows neither scopes nor paths. Invariants: the key decides the algorithm, whatever the token says; requests go only to the configured
-// URL or to the issuer's own host.
+// It knows neither scopes nor paths. Invariants: the key decides the algorithm, whatever the token says;
+// requests go only to the configured URL or to the issuer's own host.
 
 import { readBytes } from "../runtime/body.js";
 
@@ -17,7 +18,10 @@ const TIMEOUT_MS = 5_000;
 const MAX_BYTES = 256 * 1024;
 /** The most keys that are imported. */
 const MAX_KEYS = 64;
-/** The most verified tokens that are remembered, and their longest length: some megabytes of an isolate's 128. */
+/**
+ * The most verified tokens that are remembered, and their longest length: some megabytes of an isolate's
+ * 128.
+ */
 const MAX_REMEMBERED = 1_000;
 const MAX_REMEMBERED_LENGTH = 4_096;
 /** The shortest RSA modulus that is accepted, in bytes (RFC 7518, 3.3). */
@@ -62,7 +66,10 @@ async function fetchJson(url) {
 	}
 }
 
-/** @param {{ issuer: string, jwks_url?: string, jwks_ttl_seconds: number, clock_skew_seconds: number }} settings */
+/**
+ * @param {{ issuer: string, jwks_url?: string, jwks_ttl_seconds: number, clock_skew_seconds: number }}
+ * settings
+ */
 export function issuerKeys(settings) {
 	const { issuer, jwks_url: jwksUrl, jwks_ttl_seconds: ttlSeconds, clock_skew_seconds: skewSeconds } = settings;
 	const retryMillis = Math.min(RETRY_MS, ttlSeconds * 1000);
@@ -180,7 +187,8 @@ export function issuerKeys(settings) {
 			} catch {
 				return malformed;
 			}
-			// No critical extension is understood, so a token that declares one is refused (RFC 7515, 4.1.11).
+			// No critical extension is understood, so a token that declares one is refused (RFC 7515,
+			// 4.1.11).
 			if (header.crit !== undefined) return malformed;
 			// The times come before a fetch of keys: most refused tokens have expired.
 			const fault = faultOf(claims);

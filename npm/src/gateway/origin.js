@@ -1,7 +1,8 @@
 // The origin over HTTP, for all hosts: fetches features, and forwards requests.
 //
-// It does not decide access. Invariants: no hop-by-hop header is forwarded, in either direction; the deployment's credentials go only to the
-// origin's base URL; no redirect is followed, since it may lead to a host that nobody configured.
+// It does not decide access. Invariants: no hop-by-hop header is forwarded, in either direction; the
+// deployment's credentials go only to the origin's base URL; no redirect is followed, since it may lead to a
+// host that nobody configured.
 
 import { cancel, readParts } from "../runtime/body.js";
 import { codingOf, FETCH_CODINGS, WORKERS_FETCH_CODINGS } from "../runtime/content_codings.js";

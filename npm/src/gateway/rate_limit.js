@@ -1,6 +1,10 @@
-// A rate limiter in this process with the interface of Cloudflare's binding: a number of requests for each key and period.
+// A rate limiter in this process with the interface of Cloudflare's binding: a number of requests for each
+// key and period.
 
-/** The most unverified keys that are counted separately, some megabytes. Further ones share a count for each kind. */
+/**
+ * The most unverified keys that are counted separately, some megabytes. Further ones share a count for each
+ * kind.
+ */
 const MAX_KEYS = 20_000;
 
 /** Keys of authenticated callers, whose number is limited. They are always counted separately. */

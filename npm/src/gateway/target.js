@@ -1,10 +1,13 @@
-// A request's target in one normal form. Access is decided by it and the origin receives it: a decision about one spelling does not hold for
-// another.
+// A request's target in one normal form. Access is decided by it and the origin receives it: a decision
+// about one spelling does not hold for another.
 
 /** Targets whose path is in the normal form: no segment begins with a dot, and nothing is percent-encoded. */
 const NORMAL = /^(?:https?:\/\/[^/?#\\]+)?((?:\/[\w~-][\w~.-]*)+)$/;
 
-/** Paths of Featheredge and of Feast's contract with a trailing slash, which servers treat alike. Elsewhere a slash may make a difference. */
+/**
+ * Paths of Featheredge and of Feast's contract with a trailing slash, which servers treat alike. Elsewhere a
+ * slash may make a difference.
+ */
 const SLASHED =
 	/^(\/(?:get-online-features|push|write-to-online-store|materialize|materialize-incremental|search|retrieve-online-documents|health|ready|metrics|v1\/.+))\/$/;
 

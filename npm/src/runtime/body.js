@@ -2,7 +2,10 @@
 
 import { codingOf, STREAM_CODINGS } from "./content_codings.js";
 
-/** The most of an unwanted body that is read and discarded, in bytes, so that its sender receives the response (RFC 9112, 9.6). */
+/**
+ * The most of an unwanted body that is read and discarded, in bytes, so that its sender receives the
+ * response (RFC 9112, 9.6).
+ */
 export const MAX_DISCARDED_BYTES = 32 * 1024 * 1024;
 
 /** A body is longer than its limit. */
@@ -19,7 +22,10 @@ export function cancel(body) {
 	body?.cancel().catch(() => {});
 }
 
-/** Reads the rest of a body: closing a connection whose client still sends loses the response (RFC 9112, 9.6). */
+/**
+ * Reads the rest of a body: closing a connection whose client still sends loses the response (RFC 9112,
+ * 9.6).
+ */
 export async function discard(body) {
 	let length = 0;
 	try {
@@ -42,7 +48,10 @@ export class UnsupportedCodingError extends Error {
 	}
 }
 
-/** Bodies of a known length up to this one are read at once, in bytes: a promise for each part would cost more. */
+/**
+ * Bodies of a known length up to this one are read at once, in bytes: a promise for each part would cost
+ * more.
+ */
 const MAX_SINGLE_READ_BYTES = 256 * 1024;
 
 /** The longest name of a coding that an error quotes. */

@@ -1,7 +1,8 @@
-// The log of errors of stores and of the invalidation log, for operators: a repeated error is logged once a minute, with its count.
+// The log of errors of stores and of the invalidation log, for operators: a repeated error is logged once a
+// minute, with its count.
 //
-// It does not know where texts come from. Invariants: an entry is one line of bounded length without credentials; the entries of a minute
-// are bounded.
+// It does not know where texts come from. Invariants: an entry is one line of bounded length without
+// credentials; the entries of a minute are bounded.
 
 /** How long repetitions of an error are suppressed, in milliseconds. */
 const INTERVAL_MS = 60_000;
@@ -39,7 +40,11 @@ function textOf(error) {
 export class ErrorLog {
 	#write;
 	#clock;
-	/** The last time of each error, by its line without numbers. @type {Map<string, { at: number, suppressed: number }>} */
+	/**
+	 * The last time of each error, by its line without numbers.
+	 *
+	 * @type {Map<string, { at: number, suppressed: number }>}
+	 */
 	#recent = new Map();
 
 	/**

@@ -1,8 +1,9 @@
-// A request that needs more than memory: performs the core's effects and passes it their results, until the reply is out and the background
-// work is done.
+// A request that needs more than memory: performs the core's effects and passes it their results, until the
+// reply is out and the background work is done.
 //
-// It makes no decisions. Invariants: every effect ends by its timeout and its result reaches the core, so that no store or origin can hang a
-// request. A request continues only in its own I/O context, as workerd requires: others wake it through a promise that it awaits itself.
+// It makes no decisions. Invariants: every effect ends by its timeout and its result reaches the core, so
+// that no store or origin can hang a request. A request continues only in its own I/O context, as workerd
+// requires: others wake it through a promise that it awaits itself.
 
 import { CoreState, FetchFault } from "featheredge-core";
 import { ClosedError, FeatheredgeError } from "../errors.js";
@@ -20,7 +21,10 @@ const NO_VALUE = 0xffff_ffff;
 /** The status in place of a missing response of the origin. */
 const NO_RESPONSE = 502;
 
-/** The largest result of one read, in bytes. The core splits a larger read in halves, so that it is never in memory as a whole. */
+/**
+ * The largest result of one read, in bytes. The core splits a larger read in halves, so that it is never in
+ * memory as a whole.
+ */
 const MAX_READ_BYTES = 16 * 1024 * 1024;
 
 /** How much of a streamed reply is buffered before the core pauses, in bytes. */
@@ -78,7 +82,12 @@ export class Exchange {
 	#finish;
 	/** Ends the timers that the request no longer needs once it is over. @type {Set<() => void>} */
 	#timers = new Set();
-	/** Cancels each effect under way. A listener for each on one signal would cost more, and Node warns about it. @type {Set<() => void>} */
+	/**
+	 * Cancels each effect under way. A listener for each on one signal would cost more, and Node warns about
+	 * it.
+	 *
+	 * @type {Set<() => void>}
+	 */
 	#cancellations = new Set();
 	/** Aborts the forwarded request. */
 	#forwarding = new AbortController();
@@ -249,7 +258,10 @@ export class Exchange {
 		this.#reject(error);
 	}
 
-	/** Ends the request because its caller has disconnected; requests that wait for it are woken to fetch for themselves. */
+	/**
+	 * Ends the request because its caller has disconnected; requests that wait for it are woken to fetch for
+	 * themselves.
+	 */
 	abandon(reason) {
 		this.fail(reason);
 		this.#cancel(reason);
@@ -352,7 +364,10 @@ export class Exchange {
 		this.#finishIfIdle();
 	}
 
-	/** Performs an effect; resolves with a function that passes its result to the core, or with `undefined` if the core needs none. */
+	/**
+	 * Performs an effect; resolves with a function that passes its result to the core, or with `undefined`
+	 * if the core needs none.
+	 */
 	async #perform(effect) {
 		const { number, kind, timeout } = effect;
 		const waited = (core, now) => core.complete_wait(number, now);
@@ -450,7 +465,8 @@ export class Exchange {
 		let at = start + values.length * 4;
 		for (let index = 0; index < values.length; index++) {
 			const value = values[index];
-			// No row is empty. An empty value was transferred to another thread meanwhile, and cannot be read.
+			// No row is empty. An empty value was transferred to another thread meanwhile, and cannot be
+			// read.
 			const isPresent = value?.length > 0;
 			lengths.setUint32(index * 4, isPresent ? value.length : NO_VALUE, true);
 			if (!isPresent) continue;
@@ -480,7 +496,8 @@ export class Exchange {
 			return (core, now) => core.complete_fetch(number, reply?.status ?? 500, contentType, body, now);
 		}
 		if (isOwnError) {
-			// An exception of the origin's function is not an unreachable origin, and its message helps the caller.
+			// An exception of the origin's function is not an unreachable origin, and its message helps the
+			// caller.
 			const body = new TextEncoder().encode(messageOf(this.cause));
 			return (core, now) => core.complete_fetch(number, 500, "text/plain", body, now);
 		}

@@ -1,7 +1,7 @@
 // The wasm module's single instance in this process or isolate, and its replacement after a trap.
 //
-// It knows no requests. Invariant: a trapped instance may have inconsistent state, so nothing calls it once it is replaced. A runtime whose
-// core belongs to an older instance creates a new core before its next call.
+// It knows no requests. Invariant: a trapped instance may have inconsistent state, so nothing calls it once
+// it is replaced. A runtime whose core belongs to an older instance creates a new core before its next call.
 
 import { __wbg_reset_state, initSync, instance_memory } from "featheredge-core";
 import { ConfigError } from "../errors.js";

@@ -1,5 +1,5 @@
-// What callers receive in place of the origin's error texts, where `pseudonymize_keys` is set: these may quote ids and values, and errors end
-// in logs.
+// What callers receive in place of the origin's error texts, where `pseudonymize_keys` is set: these may
+// quote ids and values, and errors end in logs.
 
 /** The body of a redacted response, and its type. */
 export const redacted = () => ({

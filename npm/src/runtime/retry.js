@@ -1,15 +1,21 @@
 // Retries of requests that were lost with their connection.
 //
-// It knows nothing of a request's content. Servers close idle connections, some just as one is used again, and the request on it is lost.
-// Several may be idle, so a retry may meet another closed one.
+// It knows nothing of a request's content. Servers close idle connections, some just as one is used again,
+// and the request on it is lost. Several may be idle, so a retry may meet another closed one.
 
 /** The most retries of a request. */
 const MAX_RETRIES = 2;
 
-/** A request on a closed connection fails within this time, in milliseconds. A later failure says something about the server. */
+/**
+ * A request on a closed connection fails within this time, in milliseconds. A later failure says something
+ * about the server.
+ */
 const CLOSED_CONNECTION_MS = 100;
 
-/** Node's error codes for a connection that was never made: no address, route or listener, or an untrusted certificate. */
+/**
+ * Node's error codes for a connection that was never made: no address, route or listener, or an untrusted
+ * certificate.
+ */
 const NO_CONNECTION = new Set([
 	"CERT_HAS_EXPIRED",
 	"DEPTH_ZERO_SELF_SIGNED_CERT",

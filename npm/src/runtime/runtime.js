@@ -1,8 +1,8 @@
-// A core and its surroundings, the same on every host: copies bodies and replies through the module's memory, performs effects by exchanges,
-// and runs telemetry in the background.
+// A core and its surroundings, the same on every host: copies bodies and replies through the module's
+// memory, performs effects by exchanges, and runs telemetry in the background.
 //
-// It knows plain values only, neither `Request` nor `Response`. Invariants: nothing is awaited between the copy of a body and the core's call
-// for it; a trap fails the requests under way, and no later one.
+// It knows plain values only, neither `Request` nor `Response`. Invariants: nothing is awaited between the
+// copy of a body and the core's call for it; a trap fails the requests under way, and no later one.
 
 import { Core, CoreState } from "featheredge-core";
 import { ClosedError, ConfigError, FaultError } from "../errors.js";
@@ -12,7 +12,9 @@ import * as instance from "./instance.js";
 import { Telemetry } from "./telemetry.js";
 import { unref } from "./unref.js";
 
-/** The size of the reused input buffer, in bytes. A longer body gets memory of its own, which the core frees. */
+/**
+ * The size of the reused input buffer, in bytes. A longer body gets memory of its own, which the core frees.
+ */
 const INPUT_BUFFER_BYTES = 64 * 1024;
 
 const OK = 200;
@@ -76,7 +78,10 @@ export class Runtime {
 	#generation = 0;
 	#input = 0;
 	#capacity = 0;
-	/** How much of a body for features is copied: its limit and one byte, by which the core sees that it is too long. */
+	/**
+	 * How much of a body for features is copied: its limit and one byte, by which the core sees that it is
+	 * too long.
+	 */
 	#featuresLimit = 0;
 	/** @type {Backends} */
 	backends;
@@ -136,7 +141,10 @@ export class Runtime {
 		return this.core;
 	}
 
-	/** Calls the core; `undefined` if it throws. An exception that unwinds the core's frames counts as a trap. */
+	/**
+	 * Calls the core; `undefined` if it throws. An exception that unwinds the core's frames counts as a
+	 * trap.
+	 */
 	enter(call) {
 		// The runtime is closed.
 		if (this.core === undefined) return undefined;

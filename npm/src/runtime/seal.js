@@ -1,14 +1,17 @@
-// Encryption of stored values and pseudonyms of store keys: others may read and alter KV, the storage tier or Redis.
+// Encryption of stored values and pseudonyms of store keys: others may read and alter KV, the storage tier
+// or Redis.
 //
-// It knows neither rows nor tiers. Invariant: only a value that was sealed with a key of the secret under the same store key opens; any other
-// reads as missing, so that it is a counted miss.
+// It knows neither rows nor tiers. Invariant: only a value that was sealed with a key of the secret under
+// the same store key opens; any other reads as missing, so that it is a counted miss.
 //
-// A sealed value is `FX`, a version, the length of the key's name, the name, a nonce of 12 bytes, and the AES-256-GCM ciphertext of the value
-// with the store key as additional data (NIST SP 800-38D). Nonces are random: among 2³² values under one key, two share a nonce with
-// probability 2⁻³² (8.3 there), so keys must be rotated before that.
+// A sealed value is `FX`, a version, the length of the key's name, the name, a nonce of 12 bytes, and the
+// AES-256-GCM ciphertext of the value with the store key as additional data (NIST SP 800-38D). Nonces are
+// random: among 2³² values under one key, two share a nonce with probability 2⁻³² (8.3 there), so keys must
+// be rotated before that.
 //
-// A store key is a hash of an entity's key, so a reader who guesses ids can tell which are stored. A pseudonym is half of its HMAC-SHA-256
-// (RFC 2104) under a separate key. That key is not rotated: rows under other pseudonyms would not be found.
+// A store key is a hash of an entity's key, so a reader who guesses ids can tell which are stored. A
+// pseudonym is half of its HMAC-SHA-256 (RFC 2104) under a separate key. That key is not rotated: rows under
+// other pseudonyms would not be found.
 
 const MAGIC = [0x46, 0x58, 1];
 const NONCE_BYTES = 12;

@@ -1,4 +1,5 @@
-// Telemetry in the background: has the core ingest its records, sends the messages that are due, and serves reports.
+// Telemetry in the background: has the core ingest its records, sends the messages that are due, and serves
+// reports.
 //
 // It does not know what records mean. Invariant: no response waits for it.
 
@@ -99,7 +100,10 @@ export class Telemetry {
 		return reply;
 	}
 
-	/** Ingests records and sends due messages; returns the time of the next flush, or 0 if new records come first. */
+	/**
+	 * Ingests records and sends due messages; returns the time of the next flush, or 0 if new records come
+	 * first.
+	 */
 	async #flush(isFinal) {
 		const runtime = this.#runtime;
 		// The last flush sends incomplete batches too.

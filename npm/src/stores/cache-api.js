@@ -1,4 +1,5 @@
-// A store in the Cache API, for browsers and Workers. The API has no bulk read, so keys are read concurrently.
+// A store in the Cache API, for browsers and Workers. The API has no bulk read, so keys are read
+// concurrently.
 
 import { writeEach } from "./writes.js";
 

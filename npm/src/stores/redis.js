@@ -1,7 +1,8 @@
 // A store in Redis through ioredis or node-redis, on one server or a cluster.
 //
-// All keys take one round trip: on one server MGET, and SETs in one pipeline; on a cluster, whose commands cannot name keys of several slots,
-// a GET or SET for each key, which the client sends concurrently. The client reconnects by itself.
+// All keys take one round trip: on one server MGET, and SETs in one pipeline; on a cluster, whose commands
+// cannot name keys of several slots, a GET or SET for each key, which the client sends concurrently. The
+// client reconnects by itself.
 
 import { writtenOf } from "./writes.js";
 

@@ -1,5 +1,5 @@
-// A store that encrypts the values of another, and replaces its keys by HMACs if it has a secret for them. The format is that of the
-// Featheredge Worker, so that both can share a store.
+// A store that encrypts the values of another, and replaces its keys by HMACs if it has a secret for them.
+// The format is that of the Featheredge Worker, so that both can share a store.
 
 import { InvalidKeysError, parse, Seal } from "../runtime/seal.js";
 

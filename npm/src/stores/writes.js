@@ -1,6 +1,7 @@
 // Bulk writes to stores that accept one entry at a time, and their combined result.
 //
-// It knows no store: each interprets its own errors. Invariant: no write begins once the store accepts no more.
+// It knows no store: each interprets its own errors. Invariant: no write begins once the store accepts no
+// more.
 
 /** The most concurrent writes: as many connections as a Worker may open for a request. */
 const MAX_CONCURRENT_WRITES = 6;

@@ -1,8 +1,9 @@
-// The Worker's Durable Object classes: the shards of the storage tier, the invalidation log, the merged windows.
+// The Worker's Durable Object classes: the shards of the storage tier, the invalidation log, the merged
+// windows.
 //
-// They pass bytes to Rust (src/durable.rs), and know nothing of their meaning. An object outlives the wasm instance of its Rust part, which
-// any trap in the isolate replaces. Invariant: no call enters a replaced instance. State that Rust cannot read again from the object's
-// storage is kept here.
+// They pass bytes to Rust (src/durable.rs), and know nothing of their meaning. An object outlives the wasm
+// instance of its Rust part, which any trap in the isolate replaces. Invariant: no call enters a replaced
+// instance. State that Rust cannot read again from the object's storage is kept here.
 //
 // Only a Worker with a binding to a class can call what it exports.
 

@@ -1,7 +1,9 @@
-// The Worker's entry: connects the gateway to the platform's requests, stores, rate limiters, Durable Objects and static files.
+// The Worker's entry: connects the gateway to the platform's requests, stores, rate limiters, Durable
+// Objects and static files.
 //
-// It is JavaScript because every export of the `worker` crate's own build becomes callable over RPC. Invariant: the only exports are `fetch`
-// and the Durable Object classes, which only a Worker with a binding to them can call.
+// It is JavaScript because every export of the `worker` crate's own build becomes callable over RPC.
+// Invariant: the only exports are `fetch` and the Durable Object classes, which only a Worker with a binding
+// to them can call.
 
 import { ConfigError } from "../errors.js";
 import { Access } from "../gateway/access.js";
@@ -29,7 +31,11 @@ const MAX_KV_WRITES = 500;
 
 instance.start(wasmModule);
 
-/** This isolate's gateway, created by its first request, which brings the bindings. @type {Gateway | undefined} */
+/**
+ * This isolate's gateway, created by its first request, which brings the bindings.
+ *
+ * @type {Gateway | undefined}
+ */
 let gateway;
 
 /** @param {Record<string, any>} env */

@@ -1,5 +1,6 @@
-// Skips interim responses (RFC 9110, 15.2). workerd takes an interim response for the final one, and the final one for its body. For `HEAD` it
-// has no body, so the final response is lost: `WorkerOrigin` sends `GET` instead.
+// Skips interim responses (RFC 9110, 15.2). workerd takes an interim response for the final one, and the
+// final one for its body. For `HEAD` it has no body, so the final response is lost: `WorkerOrigin` sends
+// `GET` instead.
 //
 // It knows nothing of the origin. Invariant: a body has its declared length, or breaks off.
 

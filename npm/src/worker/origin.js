@@ -1,7 +1,7 @@
 // The origin through workerd's `fetch`, with workarounds for it.
 //
-// It knows nothing of features. Invariants: no request is lost on a connection that the origin closes after an error response; no interim
-// response is taken for the final one; a forwarded body ends by its signal.
+// It knows nothing of features. Invariants: no request is lost on a connection that the origin closes after
+// an error response; no interim response is taken for the final one; a forwarded body ends by its signal.
 
 import { HttpOrigin } from "../gateway/origin.js";
 import { cancel } from "../runtime/body.js";
@@ -14,7 +14,10 @@ import { sendRetryableWrite } from "./retryable_write.js";
  */
 const ERROR_BODY_DELAY_MS = 20;
 
-/** The time within which nearly all such connections are closed: of overloaded Feast 0.67, 99 of 100 within 71 ms and all within 102. */
+/**
+ * The time within which nearly all such connections are closed: of overloaded Feast 0.67, 99 of 100 within
+ * 71 ms and all within 102.
+ */
 const CLOSING_MS = 100;
 
 const fetchFinal = async (url, init) => finalResponse(await fetch(url, init));

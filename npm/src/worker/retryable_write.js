@@ -1,7 +1,8 @@
 // A write on a connection that the origin may be closing, sent so that it can be repeated.
 //
-// The last byte of the body is delayed until a closed connection would have been noticed. A request that is lost before that byte is
-// incomplete, so no origin can have acted on it (RFC 9112, 8), and it is sent again. Invariant: a complete request is never repeated.
+// The last byte of the body is delayed until a closed connection would have been noticed. A request that is
+// lost before that byte is incomplete, so no origin can have acted on it (RFC 9112, 8), and it is sent
+// again. Invariant: a complete request is never repeated.
 
 import { deferred } from "../runtime/deferred.js";
 import { retry } from "../runtime/retry.js";

@@ -1,5 +1,5 @@
-// The runtime's backends on Workers: Workers KV, the shards of the storage tier, and the invalidation log, encrypted if the deployment has
-// keys.
+// The runtime's backends on Workers: Workers KV, the shards of the storage tier, and the invalidation log,
+// encrypted if the deployment has keys.
 
 import * as core from "featheredge-core";
 import { enter } from "../runtime/instance.js";
@@ -7,7 +7,10 @@ import { InvalidKeysError, openInvalidations, parse, Seal } from "../runtime/sea
 import { kvStore } from "../stores/kv.js";
 import { sealedBy } from "../stores/sealed.js";
 
-/** The keys in JSON: `{"current": name, "keys": {name: 32 bytes in base64}, "hmac_secret": 32 bytes in base64}`; `hmac_secret` is optional. */
+/**
+ * The keys in JSON: `{"current": name, "keys": {name: 32 bytes in base64}, "hmac_secret": 32 bytes in
+ * base64}`; `hmac_secret` is optional.
+ */
 const KEYS = "FEATHEREDGE_STORE_ENCRYPTION_KEYS";
 /** The secret's former name. It is refused, since ignoring it would store rows in clear. */
 const RENAMED_KEYS = "FEATHEREDGE_STORE_KEYS";
@@ -95,7 +98,10 @@ function shardsOf(env, { l3, l3ShardBytes }) {
 	};
 }
 
-/** Sends an `Append` to the invalidation log of a project; resolves with its `Appended`. Invalidations are hashes of entities' keys. */
+/**
+ * Sends an `Append` to the invalidation log of a project; resolves with its `Appended`. Invalidations are
+ * hashes of entities' keys.
+ */
 async function callLog(namespace, project, { request }, seal) {
 	const log = namespace.getByName(project);
 	if (!seal?.pseudonymizesKeys) return log.append(request);

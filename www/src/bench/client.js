@@ -5,7 +5,10 @@ export class Cancelled extends Error {}
 
 let worker;
 let lastId = 0;
-/** @type {Map<number, { resolve: (result: any) => void, reject: (error: Error) => void, onLive?: (live: any) => void }>} */
+/**
+ *
+ * @type {Map<number, { resolve: (result: any) => void, reject: (error: Error) => void, onLive?: (live: any) => void }>}
+ */
 const waiting = new Map();
 
 function start() {

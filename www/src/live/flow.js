@@ -1,4 +1,5 @@
-// An animation of the tiers in a line, with rows as dots that move from the client to the tier that serves them.
+// An animation of the tiers in a line, with rows as dots that move from the client to the tier that serves
+// them.
 
 import { el } from "../dom.js";
 import { percent } from "../results/tables.js";
@@ -12,7 +13,10 @@ const STATIONS = [
 
 /** The most dots for one tier at a time. */
 const MAX_DOTS = 12;
-/** The time of a dot from one tier to the next, and the interval over which the dots of one refresh are spread, in milliseconds. */
+/**
+ * The time of a dot from one tier to the next, and the interval over which the dots of one refresh are
+ * spread, in milliseconds.
+ */
 const TRAVEL_MS = 450;
 const SPREAD_MS = 1_700;
 

@@ -1,6 +1,9 @@
 // A run as a link: all of it is in the fragment, which browsers send to nobody.
 
-/** A run without what a link does not need: its results are computed again, and timelines are for charts only. */
+/**
+ * A run without what a link does not need: its results are computed again, and timelines are for charts
+ * only.
+ */
 function trimmed({ overall, ...run }) {
 	const scenarios = run.scenarios.map(({ scenario, repeats }) => ({
 		scenario,

@@ -193,7 +193,11 @@ function targetFields() {
 		"div.row.wide",
 		{},
 		field("URL", el("input", { type: "url", name: "url", required: true, placeholder: "https://" })),
-		field("Token", el("input", { type: "password", name: "url_token", autocomplete: "off" }), "if needed; not stored"),
+		field(
+			"Bearer token",
+			el("input", { type: "password", name: "url_token", autocomplete: "off" }),
+			"if needed; not stored",
+		),
 	);
 	const origin = field(
 		"Origin URL",

@@ -1,4 +1,5 @@
-// Error responses in the API's three formats: RFC 9457 problems, FastAPI's `detail`, and Feast's JSON in a string.
+// Error responses in the API's three formats: RFC 9457 problems, FastAPI's `detail`, and Feast's JSON in a
+// string.
 
 import { lineAndColumn, member, parse, stringOf, textOf } from "../json.js";
 
