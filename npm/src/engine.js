@@ -304,7 +304,9 @@ class Engine {
 			throw errorOf({ status, headers, body: bytes });
 		};
 		const handlers = { ...options, onReply: (exchange) => this.#resultOf(read, exchange), forward };
-		return state === CoreState.RepliedWithEffects ? runtime.finishInBackground(handlers) : runtime.finish(state, handlers);
+		return state === CoreState.RepliedWithEffects
+			? runtime.finishInBackground(handlers)
+			: runtime.finish(state, handlers);
 	}
 
 	#resultOf(read, exchange) {

@@ -2,7 +2,7 @@
 // really takes, fragmentation included. It is run as a process of its own: `node adversary.mjs REQUESTS` prints what it found as JSON.
 
 import { readFileSync } from "node:fs";
-import { Core, initSync, CoreState } from "../../build/npm/featheredge.js";
+import { Core, CoreState, initSync } from "../../build/npm/featheredge.js";
 import { FEAST } from "../support/features.mjs";
 
 const { memory } = initSync({
