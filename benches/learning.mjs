@@ -68,7 +68,7 @@ class Learner {
 		else if (state !== CoreState.Replied) throw new Error("memory had not all of it");
 	}
 
-	/** Does what is ordered behind an answer: looks into predictions, all of whose rows are in memory. */
+	/** Does what is ordered in the background: looks into predictions, all of whose rows are in memory. */
 	#settle() {
 		for (const { number, timeout, kind } of this.#core.take_effects(Date.now())) {
 			if (kind === "ingest") setTimeout(() => this.#core.ingest_telemetry(Date.now(), 0), timeout).unref();

@@ -1,5 +1,5 @@
 // What measuring costs: the engine of the npm package with `telemetry.enabled` and without, side by side, all in memory. What is told
-// behind the answers is in the figure: the process is let do it after every few hundred of them.
+// in the background is in the figure: the process is let do it after every few hundred of them.
 
 import { setImmediate as rest } from "node:timers/promises";
 import { createEngine } from "../build/package/dist/node.js";

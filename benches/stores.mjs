@@ -32,7 +32,7 @@ const KV_COLD_CALLS = 5;
 const WORKER_ROUNDS = 9;
 const WORKER_MILLIS = 500;
 
-/** Memory keeps one row, so that all others come from the store; and nothing is fetched behind an answer. */
+/** Memory keeps one row, so that all others come from the store; and nothing is fetched in the background. */
 const SETTINGS = {
 	l1: { max_entries: 1 },
 	freshness: { early_refresh_percent: 0 },
@@ -257,7 +257,7 @@ async function raceCold(where, origin, request, serve, direct, [calls, breath] =
 			began = performance.now();
 			await serve(body());
 			times.ours.push(performance.now() - began);
-			// Rows are written behind the answer, which is not this figure's business.
+			// Rows are written in the background, which is not this figure's business.
 			await sleep(breath);
 			called += origin.calls - before;
 			asked += 1;

@@ -77,7 +77,7 @@ struct Host {
     service: Service,
     now: u64,
     /// What is to be told when.
-    due: VecDeque<(u64, Told)>,
+    due: VecDeque<(u64, HostEvent)>,
     /// What the host itself holds, in bytes.
     own: isize,
     /// The most that the service had within a step, in bytes.
@@ -85,7 +85,7 @@ struct Host {
     statuses: std::collections::BTreeMap<u16, usize>,
 }
 
-enum Told {
+enum HostEvent {
     Done(service::EffectId, Vec<u8>, Kind),
     Taken(service::RequestHandle),
     Woken(service::RequestHandle),
@@ -148,22 +148,22 @@ impl Host {
                 _ => (order.timeout_millis.max(1), Kind::Waited, Vec::new()),
             };
             let millis = millis.min(order.timeout_millis.max(1));
-            let told = (self.now + millis, Told::Done(id, Vec::new(), kind));
+            let told = (self.now + millis, HostEvent::Done(id, Vec::new(), kind));
             self.own(|host| host.due.push_back(told));
             // The body was the service's and is the host's now.
             let body = self.own(|_| body.clone());
-            if let Some((_, Told::Done(_, place, _))) = self.due.back_mut() {
+            if let Some((_, HostEvent::Done(_, place, _))) = self.due.back_mut() {
                 *place = body;
             }
         }
         for ticket in step.woken {
             let now = self.now;
-            self.own(|host| host.due.push_back((now, Told::Woken(ticket))));
+            self.own(|host| host.due.push_back((now, HostEvent::Woken(ticket))));
         }
         if let (Some(_), Some(ticket), None) = (&step.chunk, step.handle, &step.response) {
             // Most readers of streams are slow, and some never read.
             let at = self.now + if random.happens(30) { 1 } else { 60_000 };
-            self.own(|host| host.due.push_back((at, Told::Taken(ticket))));
+            self.own(|host| host.due.push_back((at, HostEvent::Taken(ticket))));
         }
         if let Some(service::Response::Reply(reply)) = step.response {
             let status = reply.status();
@@ -183,7 +183,7 @@ impl Host {
                 continue;
             }
             let step = match told {
-                Told::Done(id, body, kind) => {
+                HostEvent::Done(id, body, kind) => {
                     let outcome = match kind {
                         Kind::Read(count) => IoResult::Read(Ok(vec![None; count])),
                         Kind::Written => IoResult::Written(WriteOutcome::default()),
@@ -200,8 +200,8 @@ impl Host {
                     self.own += live() - freed;
                     self.within(|service, now| service.complete(id, outcome, now))
                 }
-                Told::Taken(ticket) => self.within(|service, now| service.resume(ticket, now)),
-                Told::Woken(ticket) => self.within(|service, now| service.wake(ticket, now)),
+                HostEvent::Taken(ticket) => self.within(|service, now| service.resume(ticket, now)),
+                HostEvent::Woken(ticket) => self.within(|service, now| service.wake(ticket, now)),
             };
             self.take(random, step);
         }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::{env, fs, thread};
 
 use benchmark::compare::{Compared, compare};
-use benchmark::report::{Environment, Run, SCHEMA, ScenarioResult, Setting, Summary, Targets, VERSION};
+use benchmark::report::{Environment, Run, RunSetting, SCHEMA, ScenarioResult, Summary, Targets, VERSION};
 use benchmark::scenario::{BenchmarkError, Scenario};
 use model::time::EventTime;
 
@@ -20,7 +20,7 @@ const HELP: &str = "\
 usage: cargo bench --bench scenarios -- [options]
 
   --only NAMES      only these scenarios, separated by commas
-  --scenarios FILE  scenarios (JSON) in place of the seed's four
+  --scenarios FILE  scenarios (JSON) in place of the original specification's four
   --repeats N       how often each is run: 5
   --scale SHARE     a share of the requests, for a quick look
   --l2 none         without a store
@@ -151,7 +151,7 @@ fn environment(options: &Options) -> Environment {
         machine: format!("{}, {kind}", env::consts::OS),
         cores: thread::available_parallelism().map_or(0, |cores| cores.get() as u32),
         target: "engine".to_owned(),
-        settings: vec![Setting {
+        settings: vec![RunSetting {
             name: "l2".to_owned(),
             value: if options.has_store { "memory" } else { "none" }.to_owned(),
         }],

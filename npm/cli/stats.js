@@ -11,7 +11,7 @@ const percent = (share) => `${(share * 100).toFixed(1)} %`;
 const read = async (url, path, scope) => JSON.parse(await send(url, `${path}?scope=${scope}`));
 
 /** The telemetry reports of a server. */
-async function reports({ url, scope }) {
+async function fetchReports({ url, scope }) {
 	const [stats, sla, alerts] = await Promise.all(
 		["/v1/stats", "/v1/sla", "/v1/alerts"].map((path) => read(url, path, scope)),
 	);
@@ -71,7 +71,7 @@ function tables({ stats, sla, alerts }, before) {
 }
 
 export async function stats(options) {
-	const found = await reports(options);
+	const found = await fetchReports(options);
 	console.log(options.json ? JSON.stringify(found) : tables(found));
 }
 
@@ -79,7 +79,7 @@ export async function top(options) {
 	if (!(options.interval >= 1)) throw new Failure("`--interval` must be at least 1", EXIT.usage);
 	let before;
 	for (let left = options.count ?? Number.POSITIVE_INFINITY; left > 0; left -= 1) {
-		const found = await reports(options);
+		const found = await fetchReports(options);
 		if (options.json) console.log(JSON.stringify(found));
 		else console.log(`${process.stdout.isTTY ? CLEAR : ""}${tables(found, before)}`);
 		before = found.stats;

@@ -70,7 +70,7 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 		return (await download).path();
 	}
 
-	test("the seed's four scenarios run to the end in the page, and the history survives a reload", async () => {
+	test("the original specification's four scenarios run to the end in the page, and the history survives a reload", async () => {
 		const run = await measure();
 		assert.deepEqual(
 			run.scenarios.map(({ scenario }) => scenario.name),

@@ -82,7 +82,7 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 			for (const name of ["Cost", "Prefetch", "Optimizer"]) {
 				assert.ok(await page.getByRole("heading", { name }).isHidden(), name);
 			}
-			// A slot is sent when the next one has begun, behind an answer.
+			// A slot is sent when the next one has begun, in the background.
 			const isSummed = async () => {
 				await summed.post("/v1/features", { ...REQUEST, entity_ids: ["a", "b", `${Date.now()}`] });
 				return Number(await cell(page, "Rows by tier", /^Origin/, 1)) >= 3;

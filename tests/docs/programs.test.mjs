@@ -5,7 +5,6 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { parse as parseToml } from "smol-toml";
 import { parse as parseYaml } from "yaml";
-import { steps } from "../../scripts/lib/steps.mjs";
 import { fromRoot } from "../support/root.mjs";
 import { mustRun, run } from "../support/run.mjs";
 import { files, proseLines, read } from "./documents.mjs";
@@ -128,8 +127,9 @@ for (const [name, commands] of scripts) {
 	});
 }
 
-test("the steps that the documents name exist", () => {
-	const names = steps().map(({ name }) => name);
+test("the steps that the documents name exist", async () => {
+	const list = await mustRun(process.execPath, [fromRoot("scripts/test.mjs"), "--list"], { capture: true });
+	const names = list.trim().split("\n");
 	const wanted = scripts.get("test").flatMap((command) => scriptOf(command).args.filter((word) => /^[a-z]/.test(word)));
 	assert.ok(wanted.length > 0);
 	assert.deepEqual(
@@ -215,7 +215,8 @@ test("Feast's remote store in the documents is a URL of Featheredge, with the cr
 });
 
 test("every command of this file's is one of the kinds that it checks", () => {
-	const KINDS = /^(?:npm (?:run|start|test|install|ci)|cargo bench|npx wrangler|(?:bun|deno) add)\b/;
+	const KINDS =
+		/^(?:npm (?:run|start|test|install|ci)|cargo (?:bench|test)|npx wrangler|node (?:scripts|tests|--test)|(?:bun|deno) add)\b/;
 	for (const { where, words, language } of all.filter(({ claim }) => claim !== undefined)) {
 		assert.ok(language === "sh" && KINDS.test(words.slice(0, 2).join(" ")), where);
 	}

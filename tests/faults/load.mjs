@@ -35,11 +35,11 @@ export function namedWorld() {
 }
 
 /**
- * @typedef {(ids: number[], isCold: boolean) => Promise<(string | null)[] | undefined>} Ask the value of each entity, null where it is told to be
+ * @typedef {(ids: number[], isCold: boolean) => Promise<(string | null)[] | undefined>} ReadValues the value of each entity, null where it is told to be
  *   missing; nothing where the request was refused with a status, and a rejection where it had no answer
  * @typedef {{ begin: () => Promise<unknown>, end: () => Promise<unknown>, lastsMs: number }} Fault
  *
- * @param {Ask} ask
+ * @param {ReadValues} ask
  * @param {Fault} fault
  * @param {World} [world]
  */

@@ -175,7 +175,7 @@ test(
 	},
 );
 
-test("a materialization that goes on behind its answer keeps its view's rows from being kept", edgeOnly, async () => {
+test("a materialization that goes on in the background keeps its view's rows from being kept", edgeOnly, async () => {
 	const views = Object.fromEntries(
 		["driver_hourly_stats", FRESH].map((view) => [view, { join_keys: ["driver_id"], sources: [] }]),
 	);

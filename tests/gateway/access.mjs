@@ -207,7 +207,7 @@ export async function testAccess(hosts) {
 			["no JSON", "{of-somebody"],
 			["a token without a digest", JSON.stringify({ a: { scopes: ["read"] } })],
 			["a token in clear", JSON.stringify({ a: { sha256: "of-somebody", scopes: ["read"] } })],
-			["an unknown scope", JSON.stringify({ a: { sha256: digest("of-somebody"), scopes: ["admin"] } })],
+			["an unknown scope", JSON.stringify({ a: { sha256: digest("of-somebody"), scopes: ["everything"] } })],
 		]) {
 			test(`a secret that is ${name}: refused in words, and not in the secret's`, async () => {
 				const said = await refusal({ mode: "tokens" }, { secrets: { FEATHEREDGE_TOKENS: secret } });
@@ -396,7 +396,7 @@ export async function testAccess(hosts) {
 		for (const [auth, key] of [
 			[{ mode: "basic" }, /auth\.mode/],
 			[{ mode: "oidc", issuer: "https://id.example.com" }, /auth\.audience/],
-			[{ open: "read" }, /auth\.open/],
+			[{ anonymous_scopes: "read" }, /auth\.anonymous_scopes/],
 			[{ cors_origins: ["example.com/"] }, /auth\.cors_origins/],
 		]) {
 			assert.match(await refusal(auth), key);

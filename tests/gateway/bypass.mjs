@@ -1,4 +1,4 @@
-// Which requests go past the caches to the origin as they came, and that their answers say why. The same for every host with a gateway.
+// Which requests are passed through to the origin, and that their answers say why. The same for every host with a gateway.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -38,7 +38,7 @@ const OVER_LIMIT = "featheredge; fwd=bypass; detail=over-limit";
 
 /** @param {{ start: (options: import("../support/worker.mjs").WorkerOptions) => Promise<import("../support/worker.mjs").Host> }} hosts */
 export function testBypass({ start }) {
-	describe("past the caches", () => {
+	describe("passed through", () => {
 		let origin;
 		let host;
 		before(async () => {
@@ -169,7 +169,7 @@ export function testBypass({ start }) {
 		});
 
 		test("a write past `limits.write_body_bytes` goes on whole, and may have changed anything", async () => {
-			const other = { features: ["other:a"], entities: { id: ["untold"] } };
+			const other = { features: ["other:a"], entities: { id: ["unlisted"] } };
 			const read = async () => [
 				cacheStatus(await host.post(FEAST, ask(["a"], ["kept"]))),
 				cacheStatus(await host.post(FEAST, other)),

@@ -240,7 +240,7 @@ export function testHostile({ start, readsAnswersApart }) {
 			}
 			await until(async () => {
 				const text = await (await fetch(`${host.url}/metrics`)).text();
-				const [, waiting] = /^featheredge_waiting (\d+)$/m.exec(text);
+				const [, waiting] = /^featheredge_pending_requests (\d+)$/m.exec(text);
 				const [, calls] = /^featheredge_origin_calls_under_way (\d+)$/m.exec(text);
 				return waiting === "0" && calls === "0";
 			});

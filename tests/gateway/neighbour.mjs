@@ -31,7 +31,7 @@ export async function testNeighbour({ start }) {
 		origin,
 		vars: { views: VIEWS, auth: { anonymous_scopes: ["read", "write"] }, breaker: { enabled: false } },
 	});
-	const other = await start({ origin, vars: { views: VIEWS, breaker: { window: 10, open_ms: 60_000 } } });
+	const other = await start({ origin, vars: { views: VIEWS, breaker: { window_operations: 10, open_ms: 60_000 } } });
 	beforeEach(() => {
 		answering = features;
 		origin.requests.length = 0;
@@ -188,7 +188,7 @@ export async function testNeighbour({ start }) {
 			}
 		});
 
-		test("has the origin left alone, and told when to come back, until it is over", async () => {
+		test("opens the circuit of the origin, and says when to retry", async () => {
 			answering = () => answer(503, "{}");
 			const seen = [];
 			for (const _ of range(30)) seen.push((await read(fresh(), {}, other)).status);

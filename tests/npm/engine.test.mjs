@@ -235,7 +235,7 @@ test("a registry that hangs is waited for no longer than half of a deadline", as
 	assert.equal(registry.requests.length, 1);
 });
 
-test("rows are read from the store and written behind the answer", async (t) => {
+test("rows are read from the store and written in the background", async (t) => {
 	const l2 = new TestStore();
 	const first = await createEngine({ l2, origin: namingOrigin() });
 	await first.serve(REQUEST);

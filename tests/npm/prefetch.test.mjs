@@ -1,4 +1,4 @@
-// Fetching ahead in one process: what sessions teach, what is fetched behind their answers, and what of it outlives the process.
+// Fetching ahead in one process: what sessions teach, what is fetched in the background, and what of it outlives the process.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

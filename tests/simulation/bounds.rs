@@ -75,7 +75,7 @@ fn at_the_deadline_expired_values_are_missing_and_others_are_served() {
     assert_eq!((old.0.as_str(), cold.0.as_str()), ("INVALID", "INVALID"));
     assert_eq!((young.0.as_str(), young.1), ("PRESENT", Some(710)));
     world.run();
-    assert_eq!(world.origin_calls.len(), 2, "what grows too old behind the answer is nobody's need");
+    assert_eq!(world.origin_calls.len(), 2, "what grows too old in the background is nobody's need");
 }
 
 #[test]

@@ -303,7 +303,7 @@ fn ask_of(ids: &str) -> String {
 }
 
 /// An answer with these ids and scores, and whatever else its second column has.
-fn told(ids: &str, scores: &str, more: &str) -> String {
+fn response_of(ids: &str, scores: &str, more: &str) -> String {
     format!(
         r#"{{"results":[{{"values":[{ids}]}},{{"values":[{scores}]{more}}}],"metadata":{{"feature_names":["driver_id","score"]}}}}"#
     )
@@ -350,7 +350,7 @@ fn an_origin_that_converts_keys_is_served_by_position_and_each_row_kept_under_th
         |part: fn(&(&'static str, &'static str)) -> &'static str| ids.iter().map(part).collect::<Vec<_>>().join(",");
     let (asked, converted) = (list(|(asked, _)| asked), list(|(_, converted)| converted));
     let mut world = World::with_http_origin(|_| {});
-    world.scripted.push_back((200, told(&converted, "10,11,12,13,14,15,16", "")));
+    world.scripted.push_back((200, response_of(&converted, "10,11,12,13,14,15,16", "")));
     world.origin = Origin::IsDown;
     let answer = world.feast(&ask_of(&asked));
     assert_eq!(answer.column("score"), ["10", "11", "12", "13", "14", "15", "16"]);
@@ -367,7 +367,7 @@ fn a_row_of_another_entity_costs_itself_alone() {
     for (asked, told_ids) in [("1,2,3", "1,9,3"), ("1,2,3", "1,\"two\",3"), ("\"b\",\"a\",\"c\"", "\"b\",\"c\",\"c\"")]
     {
         let mut world = World::with_http_origin(|_| {});
-        world.scripted.push_back((200, told(told_ids, "10,20,30", "")));
+        world.scripted.push_back((200, response_of(told_ids, "10,20,30", "")));
         let answer = world.feast(&ask_of(asked));
         assert_eq!(answer.status, 200, "{}", answer.text);
         assert_eq!(answer.column("score"), ["10", "null", "30"], "{asked}: {told_ids}");
@@ -383,10 +383,10 @@ fn a_row_of_another_entity_costs_itself_alone() {
 #[test]
 fn rows_that_stand_in_each_others_places_are_not_taken_for_spellings() {
     let mut world = World::with_http_origin(|_| {});
-    world.scripted.push_back((200, told("\"A\",\"a\"", "10,20", "")));
+    world.scripted.push_back((200, response_of("\"A\",\"a\"", "10,20", "")));
     assert_eq!(world.feast(&ask_of("\"a\",\"A\"")).status, 502);
     // An origin that reads both as one has one of them in its place.
-    world.scripted.push_back((200, told("\"a\",\"a\"", "10,10", "")));
+    world.scripted.push_back((200, response_of("\"a\",\"a\"", "10,10", "")));
     assert_eq!(world.feast(&ask_of("\"a\",\"A\"")).column("score"), ["10", "10"]);
 }
 
@@ -415,11 +415,11 @@ fn a_status_that_nobody_understands_costs_its_value_alone() {
         (r#","statuses":[null,{},"NULL\u005fVALUE"]"#, ["PRESENT", "INVALID", "NULL_VALUE"]),
     ] {
         let mut world = World::with_http_origin(|_| {});
-        world.scripted.push_back((200, told("1,2,3", "10,20,null", more)));
+        world.scripted.push_back((200, response_of("1,2,3", "10,20,null", more)));
         let answer = world.feast(&ask_of("1,2,3"));
         assert_eq!(answer.statuses("score"), statuses, "{more}");
         assert_eq!(answer.column("score"), ["10", "null", "null"]);
-        world.scripted.push_back((200, told("2", "21", "")));
+        world.scripted.push_back((200, response_of("2", "21", "")));
         assert_eq!(world.feast(&ask_of("2")).column("score"), ["21"], "it is asked for again");
         assert!(world.feast(&ask_of("1,3")).is_immediate, "the others are kept");
     }
@@ -459,7 +459,7 @@ fn an_event_time_that_cannot_be_read_is_unknown_and_costs_nothing() {
     ] {
         let mut world = World::with_http_origin(|_| {});
         let times = format!(r#","statuses":["PRESENT","PRESENT"],"event_timestamps":["2026-11-22T00:00:00Z",{time}]"#);
-        world.scripted.push_back((200, told("1,2", "10,20", &times)));
+        world.scripted.push_back((200, response_of("1,2", "10,20", &times)));
         let answer = world.feast(&ask_of("1,2"));
         assert_eq!(answer.column("score"), ["10", "20"], "{time}: {}", answer.text);
         assert_eq!(answer.statuses("score"), ["PRESENT", "PRESENT"]);
@@ -470,7 +470,7 @@ fn an_event_time_that_cannot_be_read_is_unknown_and_costs_nothing() {
     }
     for times in [r#"[]"#, r#"["2026-11-23T08:00:00Z"]"#, r#"[1795420800,1795420800,1795420800]"#] {
         let mut world = World::with_http_origin(|_| {});
-        world.scripted.push_back((200, told("1,2", "10,20", &format!(r#","event_timestamps":{times}"#))));
+        world.scripted.push_back((200, response_of("1,2", "10,20", &format!(r#","event_timestamps":{times}"#))));
         let answer = world.feast(&ask_of("1,2"));
         assert_eq!(answer.column("score"), ["10", "20"], "{times}");
         assert_eq!(
@@ -492,7 +492,7 @@ fn a_null_whose_status_the_origin_does_not_say_is_present_and_kept_as_long_as_an
         r#","statuses":["NULL_VALUE","NULL_VALUE"],"event_timestamps":["1970-01-01T00:00:00Z","1970-01-01T00:00:00Z"]"#,
     ] {
         let mut world = World::with_http_origin(|_| {});
-        world.origin = Origin::Answers(200, told("1,2", "null,5", more));
+        world.origin = Origin::Answers(200, response_of("1,2", "null,5", more));
         let status = if more.contains("NULL_VALUE") { "NULL_VALUE" } else { "PRESENT" };
         let answer = world.feast(&ask_of("1,2"));
         assert_eq!(

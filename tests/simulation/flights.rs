@@ -247,5 +247,5 @@ fn without_singleflight_a_revalidated_row_leaves_no_flight() {
     let before = world.origin_calls.len();
     // `feast` sees to it that no flight is left.
     world.feast(&request(&["score"], [1]));
-    assert_eq!(world.origin_calls.len(), before + 1, "it is fetched anew behind the answer");
+    assert_eq!(world.origin_calls.len(), before + 1, "it is fetched anew in the background");
 }

@@ -350,17 +350,17 @@ fn metrics_have_no_keys_values_or_secrets() {
 fn l2_and_the_origin_are_read_in_parallel_once_l2_is_the_slower_and_the_reason_is_reported() {
     let mut world = World::with_http_origin(|_| {});
     (world.store_millis, world.origin_millis) = (60, 5);
-    let order = |world: &mut World| get(world, "/v1/stats")["optimizer"]["l2"].clone();
-    assert_eq!(order(&mut world)["read_policy"], "first");
+    let order = |world: &mut World| get(world, "/v1/stats")["optimizer"]["l2_reads"].clone();
+    assert_eq!(order(&mut world)["policy"], "first");
     ask_fresh(&mut world, 0..25);
-    assert_eq!(order(&mut world)["read_policy"], "parallel");
+    assert_eq!(order(&mut world)["policy"], "parallel");
     let began = world.now;
     let request_number = world.start_feast(&request(&["score"], [1_000]));
     world.run();
     assert_eq!(world.requests[request_number].ended - began, 5, "the origin answers while L2 is still read");
     ask_fresh(&mut world, 2_000..2_500);
     let decision = order(&mut world);
-    assert_eq!(decision["read_policy"], "never");
+    assert_eq!(decision["policy"], "never");
     assert!(decision["reason"].as_str().unwrap().contains("few of the rows"), "{decision}");
     let before = world.reads.len();
     ask_fresh(&mut world, 3_000..3_064);

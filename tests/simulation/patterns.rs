@@ -50,7 +50,7 @@ fn a_stale_row_is_served_at_the_soft_deadline_and_fetched_in_the_background() {
     assert_eq!(world.requests[late].ended - world.requests[late].began, 70);
     assert!(answer.headers["cache-status"].contains("detail=stale"));
     world.reset_counts();
-    assert!(world.native(&urgent(&[1], 100)).is_immediate, "the call went on behind the answer");
+    assert!(world.native(&urgent(&[1], 100)).is_immediate, "the call went on in the background");
     assert_eq!(world.origin_calls.len(), 0);
 }
 
@@ -65,7 +65,7 @@ fn at_the_hard_deadline_what_is_missing_is_said_to_be() {
     assert_eq!((answer.status, world.requests[late].ended - world.requests[late].began), (200, 100));
     assert_eq!(answer.json()["features"]["1"]["score"]["status"], "PRESENT");
     assert_eq!(answer.json()["features"]["2"]["score"]["status"], "INVALID");
-    assert!(world.native(&urgent(&[1, 2], 100)).is_immediate, "it was fetched all the same, behind the answer");
+    assert!(world.native(&urgent(&[1, 2], 100)).is_immediate, "it was fetched all the same, in the background");
     let nothing = world.start_native(&urgent(&[3], 100));
     world.run();
     assert_eq!(world.answer(nothing).status, 504);

@@ -203,7 +203,7 @@ fn while_nobody_reads_no_more_is_asked_of_the_origin_and_the_deadline_ends_it() 
     assert_eq!(last["problem"]["type"], "urn:featheredge:problem:client-too-slow");
     assert_eq!((world.service.under_way(), world.service.engine().sessions()), (0, 0));
     world.run_for(10_000);
-    assert_eq!(world.origin_calls.len(), held, "nor is it asked behind the answer");
+    assert_eq!(world.origin_calls.len(), held, "nor is it asked in the background");
 }
 
 #[test]

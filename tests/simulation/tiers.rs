@@ -166,7 +166,7 @@ fn a_refresh_takes_no_row_from_a_store_that_is_as_due_as_the_one_in_memory() {
     world.feast(&body);
     world.pass_seconds(310);
     world.reset_counts();
-    assert!(world.feast(&body).is_immediate, "it is served at once, and fetched anew behind the answer");
+    assert!(world.feast(&body).is_immediate, "it is served at once, and fetched anew in the background");
     assert_eq!((world.reads.len(), world.origin_calls.len()), (1, 1));
     world.pass_seconds(200);
     assert_eq!((world.feast(&body).is_immediate, world.origin_calls.len()), (true, 1));

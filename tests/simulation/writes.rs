@@ -17,7 +17,7 @@ fn world_with(change: impl FnOnce(&mut config::Config)) -> World {
         config.views.insert("stats".to_owned(), view(&["driver_id"], Some(&[])));
         config.views.insert("other".to_owned(), view(&["driver_id"], Some(&[])));
         config.views.insert("computed".to_owned(), view(&["driver_id"], Some(&["stats"])));
-        config.views.insert("untold".to_owned(), view(&["driver_id"], None));
+        config.views.insert("unlisted".to_owned(), view(&["driver_id"], None));
         config.push_sources.insert("pushed".to_owned(), vec!["stats".to_owned()]);
         config.freshness.early_refresh_percent = 0;
         change(config);
@@ -79,7 +79,7 @@ fn a_write_to_a_view_does_the_same() {
 #[test]
 fn a_view_of_which_nobody_said_what_it_is_made_of_is_taken_to_be_made_of_what_was_written() {
     let body = r#"{"feature_view_name":"stats","df":{"driver_id":[1]}}"#;
-    let rows = [("untold", 1), ("untold", 2)];
+    let rows = [("unlisted", 1), ("unlisted", 2)];
     assert_eq!(refetched(&mut world(), &rows, |world| write(world, "/write-to-online-store", body)), [true, false]);
 }
 
@@ -130,17 +130,17 @@ fn an_operator_invalidates_entities_a_view_or_everything() {
         (
             r#"{"view":"stats","entities":{"driver_id":[2]}}"#,
             [false, true, false, false, true, true],
-            r#"{"invalidated":{"stats":1,"computed":1,"untold":1}}"#,
+            r#"{"invalidated":{"stats":1,"computed":1,"unlisted":1}}"#,
         ),
         (
             r#"{"view":"stats"}"#,
             [true, true, false, true, true, true],
-            r#"{"invalidated":{"stats":"all","computed":"all","untold":"all"}}"#,
+            r#"{"invalidated":{"stats":"all","computed":"all","unlisted":"all"}}"#,
         ),
         (
             r#"{"view":"unknown"}"#,
             [false, false, false, false, false, true],
-            r#"{"invalidated":{"unknown":"all","untold":"all"}}"#,
+            r#"{"invalidated":{"unknown":"all","unlisted":"all"}}"#,
         ),
         (r#"{"everything":true}"#, [true; 6], r#"{"invalidated":"everything"}"#),
     ] {
@@ -401,7 +401,7 @@ fn an_operator_may_name_entities_by_dates_and_means_the_view() {
     let mut world = world();
     let body = r#"{"view":"other","entities":{"driver_id":["2026-11-23"]}}"#;
     let answer = world.call("POST", "/v1/invalidate", body.as_bytes());
-    assert_eq!((answer.status, answer.text.as_str()), (200, r#"{"invalidated":{"other":"all","untold":"all"}}"#));
+    assert_eq!((answer.status, answer.text.as_str()), (200, r#"{"invalidated":{"other":"all","unlisted":"all"}}"#));
     for id in ["null", "[1]", "{}"] {
         let body = format!(r#"{{"view":"other","entities":{{"driver_id":[{id}]}}}}"#);
         assert_eq!(world.call("POST", "/v1/invalidate", body.as_bytes()).status, 422, "{id}");

@@ -154,7 +154,7 @@ describe("with the invalidation log failing", () => {
 		);
 		assert.notEqual(await read(one, 40), before);
 		await one.resetKv();
-		// It is told again behind the answer.
+		// It is told again in the background.
 		await until(async () => (await read(other, 40)) !== before, { withinMs: 30_000, everyMs: 100 });
 	});
 });

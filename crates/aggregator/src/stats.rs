@@ -180,7 +180,7 @@ struct IsolateStats {
 #[derive(Debug, Serialize)]
 struct Optimizer {
     #[serde(skip_serializing_if = "Option::is_none")]
-    l2: Option<L2Choice>,
+    l2_reads: Option<L2Choice>,
     timeouts: ByLabel<'static, Timeout>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hedge: Option<Hedge>,
@@ -419,7 +419,7 @@ impl Optimizer {
             "`load.max_origin_calls`, since `load.adaptive_concurrency` is off"
         };
         Optimizer {
-            l2: gauges.l2_choice,
+            l2_reads: gauges.l2_choice,
             timeouts: ByLabel(timeouts),
             hedge: gauges.hedge_millis.map(|after_ms| Hedge { after_ms, reason: "the store's 95th percentile" }),
             concurrency: Concurrency { origin_calls: gauges.origin_limit, reason },

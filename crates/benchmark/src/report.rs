@@ -364,12 +364,12 @@ pub struct Environment {
     pub target: String,
     /// Further settings.
     #[serde(default)]
-    pub settings: Vec<Setting>,
+    pub settings: Vec<RunSetting>,
 }
 
 /// A setting of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Setting {
+pub struct RunSetting {
     /// Its name.
     pub name: String,
     /// Its value.

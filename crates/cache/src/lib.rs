@@ -43,7 +43,7 @@ pub mod invalidations;
 pub mod job_window;
 pub mod lookup;
 mod lru;
+mod lru_table;
 pub mod memory;
 pub mod policy;
 mod s3fifo;
-mod table;

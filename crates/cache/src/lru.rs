@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use model::row::Row;
 
+use crate::lru_table::LruTable;
 use crate::policy::Policy;
-use crate::table::LruTable;
 
 /// The policy.
 #[derive(Debug, Default)]

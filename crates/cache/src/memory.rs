@@ -7,9 +7,9 @@
 use std::rc::Rc;
 
 use crate::lru::Lru;
+use crate::lru_table::LruTable;
 use crate::policy::{Eviction, Policy};
 use crate::s3fifo::S3Fifo;
-use crate::table::LruTable;
 use model::key::KeySpace;
 use model::row::{Row, RowLimits};
 

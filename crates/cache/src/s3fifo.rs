@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use model::row::Row;
 
+use crate::lru_table::LruTable;
 use crate::policy::Policy;
-use crate::table::LruTable;
 
 /// How often a row must have been used in the small queue to be promoted to the main queue.
 const PROMOTE_AT: u8 = 2;

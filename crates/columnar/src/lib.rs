@@ -135,7 +135,7 @@ struct Column<'a> {
 impl Column<'_> {
     fn write(&self, buffer: &mut ResponseBuffer, name: &str, vectors: &mut Vectors) {
         let start = buffer.len();
-        let first = self.texts().flatten().find(|text| *text != b"null").and_then(|text| text.first());
+        let first = self.json_values().flatten().find(|text| *text != b"null").and_then(|text| text.first());
         let is_vector = first == Some(&b'[');
         let may_be_numbers = matches!(first, None | Some(b'[' | b'-' | b'0'..=b'9'));
         let is_f32 = if is_vector { self.numbers.are_vectors_f32 } else { self.numbers.are_scalars_f32 };
@@ -155,7 +155,7 @@ impl Column<'_> {
         self.write_head(buffer, name, 2);
         let values = buffer.len();
         buffer.push(b"[");
-        for text in self.texts() {
+        for text in self.json_values() {
             buffer.push(text.unwrap_or(b"null"));
             buffer.push(b",");
         }
@@ -164,7 +164,7 @@ impl Column<'_> {
         finish(buffer, start, 0, values);
     }
 
-    fn texts(&self) -> impl Iterator<Item = Option<&[u8]>> {
+    fn json_values(&self) -> impl Iterator<Item = Option<&[u8]>> {
         self.cells.iter().map(|cell| cell.map(|(row, slot, _)| row.value(slot)))
     }
 
@@ -188,7 +188,7 @@ impl Column<'_> {
 
     /// Writes scalars; returns whether all are numbers.
     fn write_scalars(&self, buffer: &mut ResponseBuffer, is_f32: bool) -> bool {
-        self.texts().all(|text| match text {
+        self.json_values().all(|text| match text {
             None | Some(b"null") => {
                 push_nan(buffer, is_f32);
                 true

@@ -39,7 +39,7 @@ const MAX_JOB_SECONDS: u64 = 86_400;
 type Validation = Result<(), ConfigError>;
 
 pub(super) fn config(config: &Config) -> Validation {
-    numbers(config)?;
+    number_ranges(config)?;
     name("project", &config.project)?;
     match (&config.origin.url, config.origin.kind) {
         (Some(text), OriginKind::Http) => url("origin.url", text)?,
@@ -138,7 +138,7 @@ macro_rules! ranges {
 }
 pub(crate) use ranges;
 
-fn numbers(config: &Config) -> Validation {
+fn number_ranges(config: &Config) -> Validation {
     let Config {
         origin,
         l1,

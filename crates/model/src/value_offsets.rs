@@ -122,7 +122,7 @@ impl<'a> ValueReader<'a> {
     /// take four bytes, or the buffer ends within the block.
     #[inline]
     #[must_use]
-    pub fn block<const N: usize>(&self, slot: Slot) -> Option<(&'a [u8; N], usize)> {
+    pub fn copy_block<const N: usize>(&self, slot: Slot) -> Option<(&'a [u8; N], usize)> {
         let column = slot.0 as usize;
         let (start, length) = if self.encoding == OffsetEncoding::Linear {
             self.linear(column)
@@ -188,7 +188,7 @@ mod tests {
             let text = vec![column as u8; length as usize];
             let slot = Slot(column as u32);
             assert_eq!(values.value(slot), text, "{column} of {}, {encoding:?}", lengths.len());
-            match values.block::<8>(slot) {
+            match values.copy_block::<8>(slot) {
                 Some((block, known)) => {
                     assert_eq!(known, length as usize);
                     assert_eq!(block[..known.min(8)], text[..known.min(8)]);
@@ -223,7 +223,7 @@ mod tests {
             let values = ValueReader::new(&buffer, length, encoding);
             for column in [2, 3, 1_000, u32::MAX - 1, u32::MAX] {
                 assert!(values.value(Slot(column)).len() <= buffer.len());
-                let _ = values.block::<32>(Slot(column));
+                let _ = values.copy_block::<32>(Slot(column));
             }
         }
     }

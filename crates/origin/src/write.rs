@@ -29,7 +29,7 @@ pub struct Write<'a> {
 }
 
 /// The field that names the target, and the target's kind.
-type Named = (&'static str, fn(String) -> WriteTarget);
+type NamedTarget = (&'static str, fn(String) -> WriteTarget);
 
 /// The deepest nesting of a data frame's columns.
 const MAX_DEPTH: u16 = 64;
@@ -37,7 +37,7 @@ const MAX_DEPTH: u16 = 64;
 /// Reads the body of a write to `path`; `None` where it is no write, or not understood.
 #[must_use]
 pub fn read<'a>(path: &str, body: &'a [u8]) -> Option<Write<'a>> {
-    let named: Named = match path {
+    let named: NamedTarget = match path {
         "/push" => ("push_source_name", WriteTarget::PushSource),
         "/write-to-online-store" => ("feature_view_name", |view| WriteTarget::Views(vec![view])),
         "/materialize" | "/materialize-incremental" => return read_materialization(body).ok()?,

@@ -112,7 +112,7 @@ pub fn string_span(cursor: &mut Cursor<'_>) -> Result<Span, RequestError> {
 pub struct SeenFields(u32);
 
 impl SeenFields {
-    /// Marks field number `field` as read.
+    /// Notes that field number `field` was read.
     ///
     /// # Errors
     /// Where it was read before.

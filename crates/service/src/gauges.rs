@@ -33,7 +33,7 @@ pub(super) fn gauges(engine: &Engine, config: &Config, memory: MemoryUse) -> Gau
         is_origin_limit_adaptive: config.load.adaptive_concurrency,
         l2_choice: engine
             .l2_decision()
-            .map(|decision| L2Choice { read_policy: decision.policy.name(), reason: decision.reason.text() }),
+            .map(|decision| L2Choice { policy: decision.policy.name(), reason: decision.reason.text() }),
         l2: None,
         l3: None,
         origin: Some(tier_gauges(engine.origin_breaker(), None, timeout, most)),

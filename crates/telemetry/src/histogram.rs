@@ -540,13 +540,13 @@ impl Windows {
     }
 
     /// The numbers of the window's slots.
-    pub(crate) fn numbers(&self) -> core::ops::RangeInclusive<u64> {
+    pub(crate) fn slot_numbers(&self) -> core::ops::RangeInclusive<u64> {
         (self.current + 1).saturating_sub(SLOTS as u64)..=self.current
     }
 
     /// Merges another isolate's slot. One that has left the window still counts in totals and burn rates.
     pub(crate) fn merge_slot(&mut self, series: usize, number: u64, slot: &Slot, is_new: bool) {
-        let (index, is_in_window) = (self.slot_index(number), self.numbers().contains(&number));
+        let (index, is_in_window) = (self.slot_index(number), self.slot_numbers().contains(&number));
         let at = number * self.slot_millis;
         if series == ALL && is_new {
             self.minutes.add(at, slo_counts(slot));

@@ -69,7 +69,7 @@ pub struct L1Gauges {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct L2Choice {
     /// The read policy: before the origin, parallel to it, or never.
-    pub read_policy: &'static str,
+    pub policy: &'static str,
     /// Why, for people.
     pub reason: &'static str,
 }

@@ -62,7 +62,7 @@ impl Windows {
             counts: Cow::Borrowed(&totals.counts),
             bounds: totals.bounds,
         });
-        let entries: Vec<Entry<'_>> = (self.slots_of(self.numbers()))
+        let entries: Vec<Entry<'_>> = (self.slots_of(self.slot_numbers()))
             .chain(spans.map(|(is_minutes, &(number, slo_counts))| Entry::Span { is_minutes, number, slo_counts }))
             .chain(totals)
             .collect();

@@ -374,9 +374,9 @@ function prefetch(done) {
 }
 
 /** The optimizer's decisions, with the Worker's reasons. */
-function decisions({ l2, timeouts, hedge, concurrency }) {
+function decisions({ l2_reads: l2, timeouts, hedge, concurrency }) {
 	const all = [];
-	if (l2) all.push(["L2 read policy", l2.read_policy, l2.reason]);
+	if (l2) all.push(["L2 read policy", l2.policy, l2.reason]);
 	for (const [id, { timeout_ms, reason }] of Object.entries(timeouts)) {
 		all.push([`${TIERS[id]}’s timeout`, wholeMs(timeout_ms), reason]);
 	}

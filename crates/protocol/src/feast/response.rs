@@ -279,7 +279,7 @@ fn push_values(buffer: &mut ResponseBuffer, first: &Row, others: &[ValueReader<'
 
 fn push_each(buffer: &mut ResponseBuffer, mut rows: &[ValueReader<'_>], slot: Slot) {
     loop {
-        let count = buffer.push_blocks(rows.iter().map(|texts| texts.block(slot)));
+        let count = buffer.push_blocks(rows.iter().map(|texts| texts.copy_block(slot)));
         let Some((texts, rest)) = rows.get(count..).and_then(<[_]>::split_first) else { return };
         buffer.push(texts.value(slot));
         buffer.push_array(b",");
