@@ -72,7 +72,7 @@ class Learner {
 	#settle() {
 		for (const { number, timeout, kind } of this.#core.take_effects(Date.now())) {
 			if (kind === "ingest") setTimeout(() => this.#core.ingest_telemetry(Date.now(), 0), timeout).unref();
-			else if (kind === "rest" && timeout === 0) this.#core.complete_wait(number, Date.now());
+			else if (kind === "delay" && timeout === 0) this.#core.complete_wait(number, Date.now());
 		}
 		this.#core.take_effects(Date.now());
 	}

@@ -39,7 +39,7 @@ pub enum CoreState {
     Waiting = 1,
     /// The request passes through to the origin at [`Core::forward_base`], and its response back.
     Forward = 2,
-    /// The response to the request that an effect forwarded passes back, with the header of [`Core::take_notice`].
+    /// The response to the request that an effect forwarded passes back, with the header of [`Core::take_added_header`].
     Forwarded = 3,
     /// A static file answers the request.
     Asset = 4,
@@ -106,7 +106,7 @@ impl Core {
         config.l2.max_writes_per_request = config.l2.max_writes_per_request.or(max_l2_writes);
         let mut service = Service::new(config, seed);
         if let Some(secret) = shard_secret {
-            service.hide_shards(&secret);
+            service.set_shard_secret(&secret);
         }
         Ok(Core {
             service,
@@ -150,7 +150,7 @@ impl Core {
     }
 
     /// The scope that a request needs: 0 none, 1 `read`, 2 `write`, 3 `admin`.
-    pub fn right(method: &str, path: &str) -> u8 {
+    pub fn auth_scope(method: &str, path: &str) -> u8 {
         Service::auth_scope(method, path) as u8
     }
 
@@ -289,7 +289,7 @@ impl Core {
     }
 
     /// A header to add to the origin's response, in the form of [`Core::reply_headers`]; empty if there is none.
-    pub fn take_notice(&mut self) -> String {
+    pub fn take_added_header(&mut self) -> String {
         self.notice.take().map_or_else(String::new, |(name, value)| [name, "\n", value, "\n"].concat())
     }
 
@@ -391,7 +391,7 @@ impl Core {
 
     /// Completes a forwarded request with the status of the origin's response: 502 if there is none, and `None` if the origin certainly never
     /// received the request.
-    pub fn complete_pass(&mut self, number: u32, status: Option<u16>, now: f64) -> CoreState {
+    pub fn complete_forward(&mut self, number: u32, status: Option<u16>, now: f64) -> CoreState {
         self.complete(number, IoResult::Forwarded(status), now)
     }
 
@@ -624,13 +624,13 @@ enum JsIoRequest<'a> {
     Synthesize { delay: u64, body: &'a Bytes },
     /// Forward the request to the origin at `base`; the response gets `cache_status`. After the `timeout` the client gets an error, but the
     /// effect still waits for the end.
-    Pass { base: &'a str, cache_status: &'static str },
+    Forward { base: &'a str, cache_status: &'static str },
     /// Append invalidations to the log, or none, and read newer ones: an `Append`, whose reply is an `Appended`.
     Log { request: &'a Bytes },
     /// [Ingest](Core::ingest_telemetry) after the `timeout`, whether or not the request lasts as long.
     Ingest,
     /// Do nothing for the `timeout`, whether or not the request lasts as long.
-    Rest,
+    Delay,
     /// Do nothing for the `timeout`; of no use once the request is over.
     Wait,
 }
@@ -639,13 +639,13 @@ impl<'a> JsIoRequest<'a> {
     fn of(request: &'a IoRequest) -> JsIoRequest<'a> {
         match request {
             IoRequest::ReadStore { tier, shard, keys } => JsIoRequest::Read {
-                tier: tier.level(),
+                tier: tier.spec_name(),
                 shard: *shard,
                 count: keys.len(),
                 keys: keys.iter().map(StoreKey::as_str).collect(),
             },
             IoRequest::WriteStore { tier, shard, entries, ttl_seconds } => JsIoRequest::Write {
-                tier: tier.level(),
+                tier: tier.spec_name(),
                 shard: *shard,
                 entries: entries.iter().map(|(key, value)| (key.as_str(), Bytes::new(value))).collect(),
                 ttl: *ttl_seconds,
@@ -660,10 +660,10 @@ impl<'a> JsIoRequest<'a> {
             IoRequest::Synthesize { delay_millis, body } => {
                 JsIoRequest::Synthesize { delay: *delay_millis, body: Bytes::new(body) }
             }
-            IoRequest::Forward { base, bypass } => JsIoRequest::Pass { base, cache_status: bypass.cache_status() },
+            IoRequest::Forward { base, bypass } => JsIoRequest::Forward { base, cache_status: bypass.cache_status() },
             IoRequest::Log { request } => JsIoRequest::Log { request: Bytes::new(request) },
             IoRequest::Records => JsIoRequest::Ingest,
-            IoRequest::Wait { outlives_request: true } => JsIoRequest::Rest,
+            IoRequest::Wait { outlives_request: true } => JsIoRequest::Delay,
             IoRequest::Wait { outlives_request: false } => JsIoRequest::Wait,
         }
     }

@@ -1,7 +1,7 @@
 //! The Durable Objects, in the Worker's build only: the shards of the storage tier, the invalidation log and the merged windows. The crates
 //! `storage-shard`, `invalidation-log` and `aggregator` decide; here their decisions are applied to the storage, by the `worker` crate.
 //!
-//! Thin JavaScript classes wrap them (`npm/src/worker/durable.js`), since an object outlives the wasm instance of its Rust. Invariants:
+//! Thin JavaScript classes wrap them (`npm/src/worker/durable_objects.js`), since an object outlives the wasm instance of its Rust. Invariants:
 //! every call is synchronous, so nothing waits in another object's I/O context; a promise of the platform is returned to JavaScript,
 //! which awaits it. All state can be read again from storage, or is passed to each call.
 

@@ -29,7 +29,7 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 		return page;
 	}
 
-	test("a reader without the right is told so, and led to where a token is entered", async () => {
+	test("a reader without the scope is refused, and led to where a token is entered", async () => {
 		const page = await opened();
 		assert.ok(await page.getByRole("heading", { name: "SLO" }).isHidden(), "there is nothing to show");
 		assert.deepEqual(await violations(page), []);

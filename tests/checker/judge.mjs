@@ -249,7 +249,7 @@ export class Judge {
 		} else {
 			const { ttl, revalidate, grace } = this.#traits.freshness;
 			const limit = (ttl + Math.max(revalidate, grace)) * 1_000;
-			if (isOver(limit)) wrong("past its grace", `${cell.value} was ${ms(age)} old, ${limit} ms are allowed`);
+			if (isOver(limit)) wrong("past its stale-if-error", `${cell.value} was ${ms(age)} old, ${limit} ms are allowed`);
 		}
 		if (cell.ageMs !== undefined && !isSkewed && cell.ageMs < ageWhenSent - unseen - TICK_MS) {
 			wrong(

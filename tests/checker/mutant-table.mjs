@@ -52,7 +52,13 @@ export const MUTANTS = [
 				to: "origin = Date.now() - passed;",
 			},
 		],
-		finds: ["before a write", "before an invalidation", "older than its bound", "past its grace", "age told too young"],
+		finds: [
+			"before a write",
+			"before an invalidation",
+			"older than its bound",
+			"past its stale-if-error",
+			"age told too young",
+		],
 		kinds: ["clock", "clock", "clock"],
 	},
 	{
@@ -111,7 +117,7 @@ export const MUTANTS = [
 		name: "keys that the origin converts are matched by position",
 		changes: [
 			{
-				file: "crates/origin/src/echo.rs",
+				file: "crates/origin/src/echoed_key.rs",
 				from: "[ours.float, ours.float.trunc(), narrow].contains(&theirs.float)",
 				to: "(ours.float == theirs.float && !narrow.is_nan())",
 			},
@@ -181,13 +187,13 @@ export const MUTANTS = [
 		changes: [
 			{
 				file: "crates/model/src/answer.rs",
-				from: "                Cause::Either",
-				to: "                Cause::Origin",
+				from: "OriginFailure::InvalidResponse(_) => Cause::Either,",
+				to: "OriginFailure::InvalidResponse(_) => Cause::Origin,",
 			},
 			{
 				file: "crates/model/src/answer.rs",
-				from: "OriginFailure::Unexpected { .. } | OriginFailure::NoRoom => Cause::Request,",
-				to: "OriginFailure::Unexpected { .. } | OriginFailure::NoRoom => Cause::Origin,",
+				from: "OriginFailure::OutOfMemory => Cause::Request,",
+				to: "OriginFailure::OutOfMemory => Cause::Origin,",
 			},
 		],
 		finds: ["5xx in health"],

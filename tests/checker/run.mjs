@@ -99,7 +99,7 @@ class World {
 				...IDS.hotTexts.map((text) => ["items", text]),
 			]);
 			const planners = Array.from({ length: CLIENTS }, (_, client) => new Planner(this.#seed, traits, client));
-			const weather = [this.#clockWeather(), this.#originWeather(), this.#registryWeather(), this.#ledgerWeather()];
+			const weather = [this.#clockWeather(), this.#originWeather(), this.#registryWeather(), this.#logWeather()];
 			await this.#play(planners[0].first());
 			const clients = planners.map((planner) => this.#live(planner));
 			await Promise.race([wait(millis), this.#broken()]);
@@ -257,7 +257,7 @@ class World {
 		}
 	}
 
-	async #ledgerWeather() {
+	async #logWeather() {
 		const { invalidationLog } = this.#traits;
 		if (invalidationLog === undefined) return;
 		const chance = new Chance(`${this.#seed}/${this.#traits.name}/invalidationLog`);

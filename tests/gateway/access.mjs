@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 import { answerFeatures, ask, column, FEAST, range, valueFor } from "../support/features.mjs";
 import { requestTarget } from "../support/raw.mjs";
-import { bearer, OPERATOR, read, rights, VIEWS, worldOf } from "./callers.mjs";
+import { bearer, OPERATOR, read, scopes, VIEWS, worldOf } from "./callers.mjs";
 
 /** @param {import("./callers.mjs").Hosts} hosts */
 export async function testAccess(hosts) {
@@ -15,10 +15,10 @@ export async function testAccess(hosts) {
 	describe("mode none", () => {
 		test("anyone reads; writes and operations are the operator's, and its token goes no further", async () => {
 			await withHost({}, async (host) => {
-				assert.deepEqual(await rights(host, undefined), [200, 403, 403, 403]);
-				assert.deepEqual(await rights(host, "of-somebody"), [200, 403, 403, 403]);
+				assert.deepEqual(await scopes(host, undefined), [200, 403, 403, 403]);
+				assert.deepEqual(await scopes(host, "of-somebody"), [200, 403, 403, 403]);
 				origin.reset();
-				assert.deepEqual(await rights(host, OPERATOR), [200, 200, 200, 200]);
+				assert.deepEqual(await scopes(host, OPERATOR), [200, 200, 200, 200]);
 				assert.ok(origin.requests.length > 0);
 				for (const { headers } of origin.requests) assert.equal(headers.authorization, undefined);
 			});
@@ -26,7 +26,7 @@ export async function testAccess(hosts) {
 
 		test("what is open needs nothing, and nothing else is", async () => {
 			await withHost({ anonymous_scopes: ["write"] }, async (host) => {
-				assert.deepEqual(await rights(host, undefined), [403, 200, 403, 403]);
+				assert.deepEqual(await scopes(host, undefined), [403, 200, 403, 403]);
 				assert.equal((await fetch(`${host.url}/health`)).status, 200);
 				assert.equal((await fetch(`${host.url}/ready`)).status, 200);
 			});
@@ -58,7 +58,7 @@ export async function testAccess(hosts) {
 
 		test("an operator's requests are made with them, and its token stays here", async () => {
 			await withCredentials({}, async (host) => {
-				assert.deepEqual(await rights(host, OPERATOR), [200, 200, 200, 200]);
+				assert.deepEqual(await scopes(host, OPERATOR), [200, 200, 200, 200]);
 				const deleted = await fetch(`${host.url}/registry/x`, { method: "DELETE", headers: bearer(OPERATOR) });
 				assert.equal(deleted.status, 200);
 				assert.ok(origin.requests.length >= 4);
@@ -145,7 +145,7 @@ export async function testAccess(hosts) {
 			authorization: "Bearer of-the-deployment",
 		});
 
-		test("each token has its rights, and the origin is shown the deployment's own credentials", async () => {
+		test("each token has its scopes, and the origin is shown the deployment's own credentials", async () => {
 			const table = {
 				reader: { sha256: digest("reads-only"), scopes: ["read"] },
 				writer: { sha256: digest("reads-and-writes").toUpperCase(), scopes: ["read", "write"] },
@@ -154,7 +154,7 @@ export async function testAccess(hosts) {
 			await withHost(
 				{ mode: "tokens" },
 				async (host) => {
-					assert.deepEqual(await rights(host, undefined), [401, 401, 401, 401]);
+					assert.deepEqual(await scopes(host, undefined), [401, 401, 401, 401]);
 					for (const unknown of [
 						"reads-onlY",
 						"reads-only2",
@@ -163,13 +163,13 @@ export async function testAccess(hosts) {
 						digest("reads-only"),
 						"x".repeat(20_000),
 					]) {
-						assert.deepEqual(await rights(host, unknown), [401, 401, 401, 401], unknown.slice(0, 70));
+						assert.deepEqual(await scopes(host, unknown), [401, 401, 401, 401], unknown.slice(0, 70));
 					}
 					assert.deepEqual(origin.requests, []);
-					assert.deepEqual(await rights(host, "reads-only"), [200, 403, 403, 403]);
-					assert.deepEqual(await rights(host, "reads-and-writes"), [200, 200, 403, 403]);
-					assert.deepEqual(await rights(host, "operates-only"), [403, 403, 200, 200]);
-					assert.deepEqual(await rights(host, OPERATOR), [200, 200, 200, 200]);
+					assert.deepEqual(await scopes(host, "reads-only"), [200, 403, 403, 403]);
+					assert.deepEqual(await scopes(host, "reads-and-writes"), [200, 200, 403, 403]);
+					assert.deepEqual(await scopes(host, "operates-only"), [403, 403, 200, 200]);
+					assert.deepEqual(await scopes(host, OPERATOR), [200, 200, 200, 200]);
 					for (const { headers } of origin.requests) assert.equal(headers.authorization, "Bearer of-the-deployment");
 					assert.equal((await fetch(`${host.url}/health`)).status, 200, "health needs no token");
 				},
@@ -264,8 +264,8 @@ export async function testAccess(hosts) {
 
 		test("writes are the origin's to allow, operations the operator's", async () => {
 			await withHost({ mode: "origin" }, async (host) => {
-				assert.deepEqual(await rights(host, "of-somebody"), [200, 200, 403, 403]);
-				assert.deepEqual(await rights(host, OPERATOR), [200, 200, 200, 200]);
+				assert.deepEqual(await scopes(host, "of-somebody"), [200, 200, 403, 403]);
+				assert.deepEqual(await scopes(host, OPERATOR), [200, 200, 200, 200]);
 			});
 		});
 	});

@@ -18,7 +18,7 @@ const write = (host, token) => host.post("/write-to-online-store", PUSH, bearer(
 const operate = (host, token) => host.post("/v1/invalidate", { everything: true }, bearer(token));
 
 /** What a caller with this token gets from reading, writing, operating, and from a path that only the origin knows. */
-export async function rights(host, token) {
+export async function scopes(host, token) {
 	const replies = [await read(host, token), await write(host, token), await operate(host, token)];
 	replies.push(await host.post("/registry", {}, bearer(token)));
 	for (const reply of replies) {

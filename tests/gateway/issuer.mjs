@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { range } from "../support/features.mjs";
 import { forgeries, startIdentity } from "../support/identity.mjs";
 import { until } from "../support/wait.mjs";
-import { read, rights, VIEWS, worldOf } from "./callers.mjs";
+import { read, scopes, VIEWS, worldOf } from "./callers.mjs";
 
 /** @param {import("./callers.mjs").Hosts} hosts */
 export async function testIssuer(hosts) {
@@ -36,10 +36,10 @@ export async function testIssuer(hosts) {
 		});
 
 		test("its scopes say what else it may do", async () => {
-			assert.deepEqual(await rights(host, signed()), [200, 403, 403, 403]);
-			assert.deepEqual(await rights(host, signed({ scope: "openid featheredge:write" })), [200, 200, 403, 403]);
-			assert.deepEqual(await rights(host, signed({ scope: ["featheredge:admin"] })), [200, 403, 200, 200]);
-			assert.deepEqual(await rights(host, signed({ scope: "write operate admin" })), [200, 403, 403, 403]);
+			assert.deepEqual(await scopes(host, signed()), [200, 403, 403, 403]);
+			assert.deepEqual(await scopes(host, signed({ scope: "openid featheredge:write" })), [200, 200, 403, 403]);
+			assert.deepEqual(await scopes(host, signed({ scope: ["featheredge:admin"] })), [200, 403, 200, 200]);
+			assert.deepEqual(await scopes(host, signed({ scope: "write operate admin" })), [200, 403, 403, 403]);
 		});
 
 		test("the project that it names has rows of its own", async () => {

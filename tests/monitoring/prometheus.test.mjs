@@ -53,7 +53,6 @@ before(async () => {
 	folder = mkdtempSync(join(tmpdir(), "featheredge-prometheus-"));
 	const config = example("prometheus.yml")
 		.replace("127.0.0.1:8787", `127.0.0.1:${worker.port}`)
-		.replace(/ {4}params:\n {6}scope: \[deployment\]\n/, "")
 		.replaceAll("30s", "1s");
 	writeFileSync(join(folder, "prometheus.yml"), config);
 	writeFileSync(join(folder, "rules.yml"), example("rules.yml"));
@@ -93,6 +92,15 @@ test("promtool finds nothing wrong with the rules, and with the configuration th
 		const result = promtool(args);
 		assert.equal(result.status, 0, result.stdout + result.stderr);
 	}
+});
+
+test("the jobs for a deployed Worker keep what only an isolate reports, and it alone", () => {
+	const [, keep] = /^# +regex: (.+)$/m.exec(example("prometheus.yml"));
+	const kept = new RegExp(`^${keep}$`);
+	const metrics = readFileSync(fromRoot("docs/reference/metrics.md"), "utf8");
+	const listed = [...metrics.matchAll(/^- `(featheredge_\w+)(?:\{\w+\})?` \((\w+)(, isolate)?\)/gm)];
+	assert.ok(listed.length > 80);
+	for (const [, name, , isolate] of listed) assert.equal(kept.test(name), isolate !== undefined, name);
 });
 
 test("a real Prometheus scrapes the Worker and evaluates the rules", async () => {

@@ -103,7 +103,7 @@ const KINDS = [
 	}),
 ];
 
-/** What a Feast of fewer rights would answer: for each reference and each id a number. */
+/** What a Feast of fewer scopes would answer: for each reference and each id a number. */
 function answer(text) {
 	const { entities, features = [], feature_service } = JSON.parse(text);
 	const [[column, ids]] = Object.entries(entities);
@@ -194,8 +194,8 @@ class Host {
 				return this.#core.complete_write(number, 0, 0, undefined, false, now);
 			case "read":
 				return this.#core.fail_read(number, false, now);
-			case "pass":
-				return this.#core.complete_pass(number, 200, now);
+			case "forward":
+				return this.#core.complete_forward(number, 200, now);
 			case "ingest":
 				this.#core.ingest_telemetry(now, 0);
 		}

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { parse as parseToml } from "smol-toml";
 import { EXIT } from "../../npm/cli/failure.js";
+import { documentedKeys } from "../support/configuration.mjs";
 import { startProgram } from "../support/program.mjs";
 import { fromRoot, paths } from "../support/root.mjs";
 import { mustRun } from "../support/run.mjs";
@@ -98,4 +100,18 @@ test("every problem that the sources make is documented with its statuses, and n
 	for (const [name, statuses] of made) {
 		for (const status of statuses) assert.ok(documented.get(name).includes(status), `${status} of ${name}`);
 	}
+});
+
+test("wrangler.toml shows every key of the configuration", () => {
+	// A key that is commented out stands behind `# `, and so does its table.
+	const shown = parseToml(read("wrangler.toml").replaceAll(/^# (?=\[vars|[a-z]\w* = )/gm, ""));
+	const { views, push_sources, feature_services, ...tables } = shown.vars.FEATHEREDGE;
+	const keys = Object.entries(tables).flatMap(([table, value]) =>
+		typeof value === "object" ? Object.keys(value).map((key) => `${table}.${key}`) : [table],
+	);
+	for (const [table, named] of Object.entries({ views, feature_services })) {
+		keys.push(...Object.values(named).flatMap((value) => Object.keys(value).map((key) => `${table}.NAME.${key}`)));
+	}
+	keys.push(...Object.keys(push_sources).map(() => "push_sources.NAME"));
+	assert.deepEqual(keys.sort(), [...documentedKeys().keys()].sort());
 });

@@ -8,7 +8,7 @@ import { DEFAULTS } from "../../npm/src/gateway/access.js";
 import { networkOf } from "../../npm/src/gateway/address.js";
 import { ANONYMOUS } from "../../npm/src/gateway/grant.js";
 import { listenerOf } from "../../npm/src/gateway/node.js";
-import { endToEnd, HttpOrigin } from "../../npm/src/gateway/origin.js";
+import { endToEndHeaders, HttpOrigin } from "../../npm/src/gateway/origin.js";
 import { rateLimiter } from "../../npm/src/gateway/rate_limit.js";
 import { targetOf } from "../../npm/src/gateway/target.js";
 import { WebRequest } from "../../npm/src/gateway/web.js";
@@ -78,7 +78,7 @@ test("a target has one normal form", () => {
 });
 
 test("a header of one connection belongs to no other", () => {
-	const kept = endToEnd([
+	const kept = endToEndHeaders([
 		["Connection", "close, X-Hop"],
 		["connection", "x-other"],
 		["X-Hop", "1"],

@@ -89,10 +89,10 @@ impl Aggregator {
         let is_violated = is_enough && status == sla::Status::Violation;
         self.evaluate(AlertKind::Sla, found(is_violated, Severity::High, missed, 0), 0, now);
         for (kind, burn) in
-            [AlertKind::FastBurn, AlertKind::MediumBurn, AlertKind::SlowBurn].into_iter().zip(BURN_WINDOWS)
+            [AlertKind::BurnRate1h, AlertKind::BurnRate6h, AlertKind::BurnRate3d].into_iter().zip(BURN_WINDOWS)
         {
             let rate = sla::burn_rate(&self.targets, &self.windows, burn, now);
-            let severity = if kind == AlertKind::SlowBurn { Severity::Medium } else { Severity::High };
+            let severity = if kind == AlertKind::BurnRate3d { Severity::Medium } else { Severity::High };
             self.evaluate(kind, found(rate >= burn.rate, severity, rate, burn.rate), 0, now);
         }
     }

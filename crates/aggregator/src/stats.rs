@@ -407,16 +407,16 @@ impl Optimizer {
         for (name, tier) in [("l2", gauges.l2), ("l3", gauges.l3), ("origin", gauges.origin)] {
             let Some(TierGauges { timeout_millis, max_timeout_millis, .. }) = tier else { continue };
             let reason = if timeout_millis < max_timeout_millis {
-                "four times the 99th percentile, or the least that a tier is given"
+                "four times the 99th percentile, or the minimum timeout"
             } else {
-                "the configured one: too little was measured, or the tier is as slow"
+                "the configured timeout: too few measurements, or the tier is that slow"
             };
             timeouts.push((name, Timeout { timeout_ms: timeout_millis, reason }));
         }
         let reason = if gauges.is_origin_limit_adaptive {
-            "as many as the origin answers without making them wait"
+            "adaptive: the most calls that do not queue at the origin"
         } else {
-            "`load.max_origin_calls`, since `load.adaptive_concurrency` is off"
+            "`load.max_origin_calls`, because `load.adaptive_concurrency` is off"
         };
         Optimizer {
             l2_reads: gauges.l2_choice,

@@ -32,20 +32,20 @@ pub struct LookupCounts {
 pub fn read_memory(
     memory: &mut Memory,
     invalidations: &Invalidations,
-    ask: &RowQuery,
+    query: &RowQuery,
     now: Timestamp,
     early_millis: u64,
     found: &mut Vec<LookupResult>,
 ) -> LookupCounts {
-    found.reserve(ask.keys.len());
+    found.reserve(query.keys.len());
     let mut counts = LookupCounts::default();
-    for (number, view) in ask.views.iter().enumerate() {
+    for (number, view) in query.views.iter().enumerate() {
         read_view(
             memory,
             invalidations.affecting(view.write_dependencies()),
-            ask,
+            query,
             view,
-            number * ask.rows,
+            number * query.rows,
             now,
             early_millis,
             found,
@@ -62,7 +62,7 @@ const WARM_BATCH_ROWS: usize = 32;
 fn read_view(
     memory: &mut Memory,
     invalidations: ViewInvalidations<'_>,
-    ask: &RowQuery,
+    query: &RowQuery,
     view: &ViewQuery,
     first: usize,
     now: Timestamp,
@@ -70,15 +70,15 @@ fn read_view(
     found: &mut Vec<LookupResult>,
     counts: &mut LookupCounts,
 ) {
-    let rules = Rules::new(*view.lifetimes(), ask.max_staleness, ask.consistency, now);
-    let is_passed_over = ask.consistency == Consistency::Strong;
+    let rules = Rules::new(*view.lifetimes(), query.max_staleness, query.consistency, now);
+    let is_passed_over = query.consistency == Consistency::Strong;
     let mut inspector = Inspector::new(view, rules.early_by(early_millis));
-    for place in first..first + ask.rows {
+    for place in first..first + query.rows {
         if (place - first).is_multiple_of(WARM_BATCH_ROWS) && !is_passed_over {
-            let last = (place + WARM_BATCH_ROWS).min(first + ask.rows);
-            memory.warm_cpu_cache(ask.keys.hashes().get(place..last).unwrap_or_default());
+            let last = (place + WARM_BATCH_ROWS).min(first + query.rows);
+            memory.warm_cpu_cache(query.keys.hashes().get(place..last).unwrap_or_default());
         }
-        let (key, hash) = ask.keys.at(place);
+        let (key, hash) = query.keys.at(place);
         let row = if is_passed_over { None } else { memory.get(hash, view.space(), key) };
         inspector.rules = inspector.rules.invalidated_at(invalidations.invalidated_at(key));
         let action = match row.map_or(Freshness::Expired, |row| inspector.judge(row, hash)) {
@@ -90,22 +90,28 @@ fn read_view(
         counts.revalidating += u32::from(action == Action::Revalidate);
         found.push(LookupResult { row: row.cloned(), tier: Tier::L1, is_stale: false, action });
     }
-    let places = found.get_mut(first..).unwrap_or_default();
+    let results = found.get_mut(first..).unwrap_or_default();
     if matches!(view.columns(), Columns::All) {
-        counts.missing += refetch_rows_lacking_members(places);
+        counts.missing += refetch_rows_lacking_members(results);
     }
     if counts.revalidating > 0 {
-        counts.stale += flag_stale_rows(places, ask, view, first, rules);
+        counts.stale += flag_stale_rows(results, query, view, first, rules);
     }
 }
 
 /// Flags the rows to revalidate that are past their TTL; the others are refreshed early, and not stale. Returns how many.
 #[cold]
-fn flag_stale_rows(places: &mut [LookupResult], ask: &RowQuery, view: &ViewQuery, first: usize, rules: Rules) -> u32 {
+fn flag_stale_rows(
+    results: &mut [LookupResult],
+    query: &RowQuery,
+    view: &ViewQuery,
+    first: usize,
+    rules: Rules,
+) -> u32 {
     let mut inspector = Inspector::new(view, rules);
     let mut stale = 0;
-    for (found, place) in places.iter_mut().zip(first..).filter(|(found, _)| found.action == Action::Revalidate) {
-        let (_, hash) = ask.keys.at(place);
+    for (found, place) in results.iter_mut().zip(first..).filter(|(found, _)| found.action == Action::Revalidate) {
+        let (_, hash) = query.keys.at(place);
         found.is_stale = found.row.as_ref().is_some_and(|row| inspector.judge(row, hash) != Freshness::Fresh);
         stale += u32::from(found.is_stale);
     }
@@ -150,8 +156,8 @@ fn has_all_features(schema: &Schema, members: &Schema) -> bool {
 }
 
 /// Replaces values whose event is older than their view allows, just before they are served; there are `rows` rows of each view.
-pub fn enforce_max_event_age(found: &mut [LookupResult], ask: &RowQuery, rows: usize, now: Timestamp) {
-    for (number, view) in ask.views.iter().enumerate() {
+pub fn enforce_max_event_age(found: &mut [LookupResult], query: &RowQuery, rows: usize, now: Timestamp) {
+    for (number, view) in query.views.iter().enumerate() {
         let Some(max_event_age) = view.lifetimes().max_event_age else { continue };
         let oldest = i64::try_from(now.0.saturating_sub(max_event_age)).unwrap_or(i64::MAX).saturating_mul(1_000);
         for found in found.iter_mut().skip(number * rows).take(rows) {

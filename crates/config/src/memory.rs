@@ -43,8 +43,8 @@ impl Memory {
 /// Checks that the shares fit into the budget.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let Config { memory, l1, prefetch, .. } = config;
-    let learned = if prefetch.enabled { prefetch.memory_bytes } else { 0 };
-    let shares = [l1.max_bytes, memory.plan_bytes, memory.pending_bytes, learned, OTHER_BYTES];
+    let prefetch_bytes = if prefetch.enabled { prefetch.memory_bytes } else { 0 };
+    let shares = [l1.max_bytes, memory.plan_bytes, memory.pending_bytes, prefetch_bytes, OTHER_BYTES];
     let sum = shares.into_iter().map(|share| share as u64).sum::<u64>();
     if sum <= memory.max_bytes as u64 {
         return Ok(());

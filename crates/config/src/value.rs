@@ -136,7 +136,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 type Result<T, E = Box<ConfigError>> = core::result::Result<T, E>;
 
 impl ConfigValue {
-    fn in_words(&self) -> String {
+    fn describe(&self) -> String {
         match self {
             ConfigValue::Null => "null".to_owned(),
             ConfigValue::Boolean(value) => value.to_string(),
@@ -150,7 +150,7 @@ impl ConfigValue {
 
     #[cold]
     fn is_not(&self, allowed: &str) -> Box<ConfigError> {
-        Box::new(ConfigError::not_allowed("", self.in_words(), allowed))
+        Box::new(ConfigError::not_allowed("", self.describe(), allowed))
     }
 
     #[inline(never)]
@@ -242,7 +242,7 @@ impl<'de> Deserializer<'de> for &'de ConfigValue {
     ) -> Result<V::Value> {
         match self {
             ConfigValue::Text(text) => visitor.visit_enum(StrDeserializer::new(text)),
-            other => Err(de::Error::unknown_variant(&other.in_words(), variants)),
+            other => Err(de::Error::unknown_variant(&other.describe(), variants)),
         }
     }
 

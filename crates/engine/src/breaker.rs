@@ -89,7 +89,7 @@ impl Breaker {
     }
 
     /// Shifts its times back by so many milliseconds, after a clock that was ahead.
-    pub fn set_back(&mut self, millis: u64) {
+    pub fn set_clock_back(&mut self, millis: u64) {
         self.until = self.until.minus(millis);
     }
 

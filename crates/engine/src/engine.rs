@@ -218,13 +218,13 @@ impl Engine {
     }
 
     /// Shifts all times back by so many milliseconds, after a clock that was ahead.
-    pub fn set_back(&mut self, millis: u64) {
-        self.sessions.values_mut().for_each(|session| session.set_back(millis));
-        self.stores.iter_mut().for_each(|store| store.set_back(millis));
-        self.origin.breaker.set_back(millis);
-        self.origin.limiter.set_back(millis);
-        self.flights.set_back(millis);
-        self.governor.turn_clock_back(millis);
+    pub fn set_clock_back(&mut self, millis: u64) {
+        self.sessions.values_mut().for_each(|session| session.set_clock_back(millis));
+        self.stores.iter_mut().for_each(|store| store.set_clock_back(millis));
+        self.origin.breaker.set_clock_back(millis);
+        self.origin.limiter.set_clock_back(millis);
+        self.flights.set_clock_back(millis);
+        self.governor.set_clock_back(millis);
         for waiter in &mut self.queue {
             waiter.polled_at = waiter.polled_at.minus(millis);
         }
@@ -290,7 +290,7 @@ impl Engine {
     }
 
     /// Hashes keys to shards with a secret. To be called before any request.
-    pub fn hide_shards(&mut self, secret: &str) {
+    pub fn set_shard_secret(&mut self, secret: &str) {
         for store in self.stores.iter_mut().filter(|store| store.settings.shards > 1) {
             store.secret = Some(ShardSecret::new(secret));
         }
@@ -407,7 +407,7 @@ impl Engine {
     }
 
     /// Counts a request that was shed for lack of memory.
-    pub fn note_shed(&mut self) {
+    pub fn count_shed(&mut self) {
         self.shed_requests += 1;
         self.shed_for_memory += 1;
     }

@@ -68,7 +68,7 @@ impl Flights {
     }
 
     /// Shifts all times back by so many milliseconds, after a clock that was ahead.
-    pub(super) fn set_back(&mut self, millis: u64) {
+    pub(super) fn set_clock_back(&mut self, millis: u64) {
         for flight in self.by_row.values_mut() {
             flight.began = flight.began.minus(millis);
             flight.lease_until = flight.lease_until.minus(millis);

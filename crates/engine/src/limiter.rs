@@ -121,7 +121,7 @@ impl Limiter {
     }
 
     /// Shifts its times back by so many milliseconds, after a clock that was ahead.
-    pub fn set_back(&mut self, millis: u64) {
+    pub fn set_clock_back(&mut self, millis: u64) {
         self.calls.iter_mut().for_each(|(_, lost_at)| *lost_at = lost_at.minus(millis));
     }
 
@@ -275,7 +275,7 @@ mod tests {
     fn a_call_that_is_lost_by_a_clock_that_was_ahead_frees_its_place_in_time() {
         let mut limiter = Limiter::new(LimiterSettings { is_adaptive: false, max: 1 });
         assert!(limiter.acquire(Timestamp(3_600_000), 100, 0).is_some());
-        limiter.set_back(3_600_000);
+        limiter.set_clock_back(3_600_000);
         assert!(limiter.acquire(Timestamp(99), 100, 0).is_none());
         assert!(limiter.acquire(Timestamp(100), 100, 0).is_some());
     }

@@ -125,7 +125,7 @@ impl Engine {
         if open.missing == 0 || !has_room || self.sessions.len() >= self.admitted(Priority::Low) {
             return over();
         }
-        if self.memory.is_full() && !self.is_l1_cooler(now) {
+        if self.memory.is_full() && !self.would_evict_only_idle_rows(now) {
             self.governor.stats_mut().admission_rejected += u64::from(open.missing);
             return over();
         }
@@ -189,7 +189,7 @@ impl Engine {
     /// A row at the cold end was unused for as long as L1 takes to replace all rows: the
     /// characteristic time of Che, Tung and Wang, "Hierarchical Web Caching Systems", IEEE JSAC 20(7),
     /// 2002.
-    fn is_l1_cooler(&mut self, now: Timestamp) -> bool {
+    fn would_evict_only_idle_rows(&mut self, now: Timestamp) -> bool {
         let (rows, evictions) = (self.memory.len() as u64, self.memory.evictions());
         let EvictionRate { since, evictions: before } = self.eviction_rate;
         let evicted = evictions.saturating_sub(before);

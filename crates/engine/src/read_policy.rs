@@ -58,7 +58,7 @@ impl Reason {
     pub const fn text(self) -> &'static str {
         match self {
             Reason::Pinned => "`l2.read_policy` says so",
-            Reason::Unmeasured => "too little was measured",
+            Reason::Unmeasured => "too few measurements",
             Reason::FastEnough => "L2 is as fast as the origin, or fast enough",
             Reason::FewRows => "L2 is slower than the origin, and has few of the rows",
             Reason::Slower => "L2's median is slower than the origin's 95th percentile",

@@ -334,7 +334,7 @@ impl Session {
     }
 
     /// Shifts its times back by so many milliseconds.
-    pub(super) fn set_back(&mut self, millis: u64) {
+    pub(super) fn set_clock_back(&mut self, millis: u64) {
         let calls = self.calls.iter_mut().flatten().map(|call| &mut call.began);
         let reads = self.reads.iter_mut().flatten().map(|read| &mut read.began);
         let deadlines = self.hedge_at.iter_mut().chain([&mut self.soft_at, &mut self.hard_at]);

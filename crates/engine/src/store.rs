@@ -349,14 +349,14 @@ impl Store {
     }
 
     /// Shifts its times back by so many milliseconds, after a clock that was ahead.
-    pub(super) fn set_back(&mut self, millis: u64) {
+    pub(super) fn set_clock_back(&mut self, millis: u64) {
         self.scheduled_until = self.scheduled_until.minus(millis);
         if let Some(batch) = &mut self.writing {
             batch.lost_at = batch.lost_at.minus(millis);
         }
-        self.queue.set_back(millis);
-        self.breaker.set_back(millis);
-        self.write_breaker.set_back(millis);
+        self.queue.set_clock_back(millis);
+        self.breaker.set_clock_back(millis);
+        self.write_breaker.set_clock_back(millis);
     }
 
     /// Records the result of a bulk read. One that was too large says nothing of the store's health.
@@ -382,13 +382,13 @@ impl Store {
     }
 
     /// Whether it accepts writes now: its write breaker admits them and no quota is spent.
-    pub(super) fn would_write(&self, now: Timestamp) -> bool {
+    pub(super) fn accepts_writes(&self, now: Timestamp) -> bool {
         self.write_breaker.would_admit(now) && !self.queue.is_spent(now)
     }
 
     /// How many of a session's rows are worth a merge read before they are written.
     pub(super) fn writable(&self, now: Timestamp) -> usize {
-        let is_writable = self.is_read && self.would_write(now);
+        let is_writable = self.is_read && self.accepts_writes(now);
         if is_writable { self.settings.max_writes_per_request.unwrap_or(usize::MAX) } else { 0 }
     }
 
@@ -490,7 +490,7 @@ mod tests {
         assert_eq!(store.next_batch(2, Timestamp(30_530)).len(), 1, "its host has gone silent");
         store.begin_writing(3, 1, Timestamp(30_530));
         store.end_writing(2);
-        assert!(store.is_writing(Timestamp(30_540)), "the end of a batch that was sent up ends no other");
+        assert!(store.is_writing(Timestamp(30_540)), "the end of a batch that was given up ends no other");
         store.begin_writing(4, 0, Timestamp(30_540));
         assert!(!store.is_writing(Timestamp(30_540)), "nothing of it is under way");
         assert_ne!(store.next_batch_number(), store.next_batch_number());
@@ -579,7 +579,7 @@ mod tests {
         store.enqueue(rows(1), usize::MAX, Timestamp(ahead + 400));
         store.scheduled_until = Timestamp(ahead + 1_000);
         store.begin_writing(1, 1, Timestamp(ahead));
-        store.set_back(ahead);
+        store.set_clock_back(ahead);
         assert_eq!((store.queue.next_at(), store.scheduled_until), (Some(Timestamp(400)), Timestamp(1_000)));
         assert!(store.is_writing(Timestamp(30_499)) && !store.is_writing(Timestamp(30_500)));
         assert!(store.breaker.admits(Timestamp(5_000)) && store.write_breaker.admits(Timestamp(5_000)));

@@ -147,7 +147,7 @@ impl WriteQueue {
     }
 
     /// Shifts its times back by so many milliseconds, after a clock that was ahead.
-    pub(super) fn set_back(&mut self, millis: u64) {
+    pub(super) fn set_clock_back(&mut self, millis: u64) {
         let schedule = core::mem::take(&mut self.schedule);
         self.schedule = schedule.into_iter().map(|((at, number), key)| ((at.minus(millis), number), key)).collect();
         let recently_written = self.recently_written.iter_mut().map(|(at, _)| at);
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(queue.push(key(1), row(&[("a", "2", 300)]), Timestamp(300)), PushResult::Queued);
         assert_eq!(queue.push(key(1), row(&[("b", "3", 600)]), Timestamp(600)), PushResult::Coalesced);
         assert_eq!(queue.push(key(2), row(&[("a", "5", 600)]), Timestamp(600)), PushResult::Queued);
-        assert_eq!(queue.next_at(), Some(Timestamp(600)), "the other key has not recent");
+        assert_eq!(queue.next_at(), Some(Timestamp(600)), "the other key was not written recently");
         assert_eq!(take(&mut queue, 999).len(), 1);
         assert_eq!(queue.next_at(), Some(Timestamp(1_000)));
         let taken = take(&mut queue, 1_000);
@@ -318,7 +318,7 @@ mod tests {
         take(&mut queue, 3_600_000);
         queue.push(key(1), row(&[("a", "2", 2)]), Timestamp(3_600_500));
         queue.push(key(2), row(&[("a", "2", 2)]), Timestamp(3_600_500));
-        queue.set_back(3_600_000);
+        queue.set_clock_back(3_600_000);
         assert!(queue.must_wait(&key(3), Timestamp(999)) && !queue.must_wait(&key(3), Timestamp(1_000)));
         assert_eq!(queue.next_at(), Some(Timestamp(500)));
         assert_eq!(take(&mut queue, 500).len(), 1);
@@ -358,7 +358,7 @@ mod tests {
             "nor of too many"
         );
         queue.spend(&key(1), Timestamp(1_500));
-        assert_eq!(queue.written.len(), 1, "what recently_written until now has recent");
+        assert_eq!(queue.written.len(), 1, "intervals that end now have ended");
         queue.spend(&key(2), Timestamp(2_500));
         assert_eq!(queue.written.len(), 1, "to the millisecond");
     }

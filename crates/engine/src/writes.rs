@@ -76,8 +76,8 @@ impl Engine {
 
     /// Whether the store of `tier` would be written now.
     #[must_use]
-    pub fn would_write(&self, tier: Tier, now: Timestamp) -> bool {
-        self.stores.iter().any(|store| store.settings.tier == tier && store.would_write(now))
+    pub fn accepts_writes(&self, tier: Tier, now: Timestamp) -> bool {
+        self.stores.iter().any(|store| store.settings.tier == tier && store.accepts_writes(now))
     }
 
     /// Writes queued rows that are due, within the request's allowance.

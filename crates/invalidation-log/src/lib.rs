@@ -1,12 +1,12 @@
 //! The invalidation log: the invalidations of all writes in their order, each with a number and a time. One object has it, and
 //! isolates share invalidations through it.
 //!
-//! It has_epoch_of neither what an entry means nor where the log is stored: it returns what to store as [`Change`]s, to be made in their
+//! It knows neither what an entry means nor where the log is stored: it returns what to store as [`Change`]s, to be made in their
 //! order. Invariants: an acknowledged entry is sent to every caller that lacks it, until it is dropped; what was dropped early is known
 //! by its number and time. The clock never runs back within one epoch. If only the first changes of a request are stored,
 //! [`InvalidationLog::restore`] returns a log that is no less strict than the one before.
 //!
-//! One isolate appends, and another reads from the last entry that it has_epoch_of:
+//! One isolate appends, and another reads from the last entry that it knows:
 //!
 //! ```
 //! use featheredge_invalidation_log::{Append, InvalidationLog};
@@ -130,7 +130,7 @@ pub struct InvalidationLog {
 }
 
 impl InvalidationLog {
-    /// The stored log, or one that begins now, which has_epoch_of nothing of earlier writes. `epoch` is a number that no other log has.
+    /// The stored log, or one that begins now, which knows nothing of earlier writes. `epoch` is a number that no other log has.
     #[must_use]
     pub fn restore(stored: Option<Stored>, epoch: u64, now: u64) -> (InvalidationLog, Option<Change>) {
         let mut log = InvalidationLog {
@@ -185,7 +185,7 @@ impl InvalidationLog {
         changes
     }
 
-    /// The reply to a request: all entries after the last one that the caller has_epoch_of.
+    /// The reply to a request: all entries after the last one that the caller knows.
     #[must_use]
     pub fn reply(&self, request: &Append<'_>) -> Appended<'_> {
         let after = if self.has_epoch_of(request) { request.after } else { 0 };
@@ -220,7 +220,7 @@ impl InvalidationLog {
         Change::Begin { epoch, dropped: self.dropped }
     }
 
-    /// Whether a caller has_epoch_of this epoch. Another has_epoch_of neither its entries nor its clock.
+    /// Whether the caller knows this epoch. Another caller knows neither its entries nor its clock.
     fn has_epoch_of(&self, request: &Append<'_>) -> bool {
         request.epoch == self.epoch
     }

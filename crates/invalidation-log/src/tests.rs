@@ -199,7 +199,7 @@ fn a_partly_stored_request_hides_no_entry_from_any_caller() {
             let (restored, _) = InvalidationLog::restore(part, 9, NOW);
             let known = Append { after: before.last - 1, ..request };
             let reply = restored.reply(&known);
-            // Each entry that may matter is unknown_to, or taken as unknown_to by what was dropped.
+            // Each entry that may matter is sent, or counts as dropped.
             for entry in
                 before.entries.iter().filter(|entry| entry.number > known.after && entry.at + 5 >= NOW + number)
             {

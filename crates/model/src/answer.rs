@@ -20,9 +20,9 @@ pub enum Tier {
 }
 
 impl Tier {
-    /// The name of the cache level in the original specification.
+    /// The name of the cache spec_name in the original specification.
     #[must_use]
-    pub const fn level(self) -> &'static str {
+    pub const fn spec_name(self) -> &'static str {
         match self {
             Tier::L1 => "l1_memory",
             Tier::L2 => "l2_distributed",

@@ -51,7 +51,7 @@ impl Interner {
 
     /// The schema that was remembered last, and its encoded length, if it is of `space` and `bytes` begin with its encoded form.
     #[must_use]
-    pub fn recall(&self, space: &Rc<KeySpace>, bytes: &[u8]) -> Option<(Rc<Schema>, usize)> {
+    pub fn cached_schema(&self, space: &Rc<KeySpace>, bytes: &[u8]) -> Option<(Rc<Schema>, usize)> {
         let (encoded, schema) = self.last.as_ref()?;
         let schema = schema.upgrade()?;
         let is_of = Rc::ptr_eq(schema.space(), space) || *schema.space() == *space;
@@ -60,7 +60,7 @@ impl Interner {
     }
 
     /// Remembers `schema` by an encoded form of its columns, such as that of a store. The form must be self-delimiting.
-    pub fn remember(&mut self, encoded: &[u8], schema: &Rc<Schema>) {
+    pub fn cache_schema(&mut self, encoded: &[u8], schema: &Rc<Schema>) {
         self.last = (encoded.len() <= MAX_ENCODED).then(|| (encoded.into(), Rc::downgrade(schema)));
     }
 }
@@ -125,11 +125,11 @@ mod tests {
             Rc::new(KeySpace::new(&Namespace::project("p"), FeatureSource::View("v"), NameStyle::Short, &["id"]));
         let mut interner = Interner::default();
         let first = interner.schema(&space, &["id"], &["a"]).unwrap();
-        interner.remember(b"form", &first);
-        assert!(interner.recall(&space, b"form and more").is_some());
+        interner.cache_schema(b"form", &first);
+        assert!(interner.cached_schema(&space, b"form and more").is_some());
         let weak = Rc::downgrade(&first);
         drop(first);
-        assert!(weak.upgrade().is_none() && interner.recall(&space, b"form and more").is_none());
+        assert!(weak.upgrade().is_none() && interner.cached_schema(&space, b"form and more").is_none());
         let kept: Vec<Rc<Schema>> =
             (0..10_000).filter_map(|name| interner.schema(&space, &[], &[&name.to_string()])).collect();
         assert!(kept.len() == 10_000 && interner.schemas.len() <= MAX_SCHEMAS);

@@ -162,7 +162,7 @@ impl Planner {
     }
 
     /// Moves the next fetch of the registry back by so many milliseconds: a clock that was ahead set it.
-    pub fn rewind_clock(&mut self, millis: u64) {
+    pub fn set_clock_back(&mut self, millis: u64) {
         self.registry_due_at = self.registry_due_at.minus(millis);
     }
 

@@ -299,7 +299,7 @@ impl Governor {
     }
 
     /// Moves its times back by so many milliseconds, because the clock was ahead.
-    pub fn turn_clock_back(&mut self, millis: u64) {
+    pub fn set_clock_back(&mut self, millis: u64) {
         self.filled_at = self.filled_at.minus(millis);
         self.rules.iter_mut().for_each(|rule| rule.probe_at = rule.probe_at.minus(millis));
     }

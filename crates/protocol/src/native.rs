@@ -562,7 +562,7 @@ impl NativeResponse<'_> {
             }
             if include.tier {
                 buffer.push(b",\"tier\":");
-                buffer.push_json_string(found.tier.level());
+                buffer.push_json_string(found.tier.spec_name());
             }
             if include.event_timestamp {
                 buffer.push_display(format_args!(",\"event_timestamp\":\"{}\"", cell.event_time));

@@ -58,7 +58,7 @@ const MAX_STORED: usize = 25 << 20;
 /// Why stored bytes were not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unusable {
-    /// No envelope of this format, or larger than any that is append.
+    /// No envelope of this format, or larger than any that is written.
     Foreign,
     /// A version that this build does not read.
     Version,
@@ -227,12 +227,12 @@ pub fn decode(bytes: &[u8], space: &Rc<KeySpace>, entity: &[u8], interner: &mut 
 /// The schema of the names, and the bytes after them. Consecutive rows of one view mostly have the same schema, which is recognised by
 /// its bytes.
 fn schema<'a>(row: &'a [u8], space: &Rc<KeySpace>, interner: &mut Interner) -> Option<(Rc<Schema>, &'a [u8])> {
-    if let Some((schema, length)) = interner.recall(space, row) {
+    if let Some((schema, length)) = interner.cached_schema(space, row) {
         return Some((schema, row.get(length..)?));
     }
     let (columns, body): (Columns<Vec<&str>>, _) = postcard::take_from_bytes(row).ok()?;
     let schema = interner.schema(space, &columns.join_keys, &columns.features)?;
-    interner.remember(row.get(..row.len() - body.len())?, &schema);
+    interner.cache_schema(row.get(..row.len() - body.len())?, &schema);
     Some((schema, body))
 }
 
@@ -336,7 +336,7 @@ mod tests {
             assert!(row.has_same_content(&meant) && row.uniform_cell() == meant.uniform_cell());
             assert!(row.schema().feature_slots().all(|slot| row.cell(slot) == meant.cell(slot)));
             assert_eq!(open(stored, "w", ENTITY).unwrap_err(), Unusable::OtherKey);
-            assert_eq!(encode(&row), encode(&meant), "it is append as version 2");
+            assert_eq!(encode(&row), encode(&meant), "it is written as version 2");
         }
     }
 

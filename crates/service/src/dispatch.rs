@@ -224,7 +224,7 @@ impl Dispatcher {
         let reserved = read_path.config.memory.pending_bytes / RESERVED_PART;
         let is_reserved = read_path.bodies.bytes() + growth <= reserved;
         if growth > 0 && !is_reserved && !read_path.has_room(requests, Priority::Critical, growth) {
-            read_path.engine.note_shed();
+            read_path.engine.count_shed();
             return None;
         }
         Some(read_path.bodies.extend(id, length, growth))
@@ -377,8 +377,8 @@ impl Dispatcher {
     fn reset_state(&mut self, reset: StateReset, now: Timestamp) {
         let StateReset { back_millis, clamps_invalidations, invalidates_all, clears_rows } = reset;
         if back_millis > 0 {
-            self.requests.set_back(back_millis);
-            self.read_path.set_back(back_millis);
+            self.requests.set_clock_back(back_millis);
+            self.read_path.set_clock_back(back_millis);
         }
         let engine = &mut self.read_path.engine;
         if clamps_invalidations {
@@ -402,7 +402,7 @@ impl Dispatcher {
                 if let Some(log) = &mut self.log {
                     log.note_unacked();
                 }
-                response.with_notice(UNREACHABLE_NOTICE).into()
+                response.with_added_header(UNREACHABLE_NOTICE).into()
             }
             _ => Transition::default(),
         }
@@ -461,7 +461,7 @@ impl Dispatcher {
             // It took so long that it counts as lost.
             _ => (InvalidationScope::Everything, WriteKind::Unknown),
         };
-        let job_millis = if kind.goes_on(status) { self.config.writes.job_seconds * 1_000 } else { 0 };
+        let job_millis = if kind.may_still_write(status) { self.config.writes.job_seconds * 1_000 } else { 0 };
         let invalidation = Invalidation { scope, job_millis };
         invalidation.apply(self.read_path.engine.invalidations_mut(), now);
         self.acknowledge(handle, Response::Forwarded { notice: None }, &invalidation, now)
@@ -502,7 +502,7 @@ impl Dispatcher {
                 Transition::waiting_for(call)
             }
             AppendAttempt::Deferred(retry) => {
-                Transition { effects: vec![retry], ..response.with_notice(UNREACHABLE_NOTICE).into() }
+                Transition { effects: vec![retry], ..response.with_added_header(UNREACHABLE_NOTICE).into() }
             }
         }
     }
@@ -535,7 +535,7 @@ impl Dispatcher {
             return reply::refused_as_problem(&refusal).into();
         }
         if !self.read_path.has_room(&self.requests, Priority::Critical, body.len()) {
-            self.read_path.engine.note_shed();
+            self.read_path.engine.count_shed();
             return reply::overloaded(false, Priority::Critical, 1).into();
         }
         let trace = self.trace(incoming.traceparent);

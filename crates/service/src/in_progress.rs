@@ -218,7 +218,7 @@ impl RequestsInProgress {
     }
 
     /// Shifts all times back by so many milliseconds, after a clock that was ahead.
-    pub(super) fn set_back(&mut self, millis: u64) {
+    pub(super) fn set_clock_back(&mut self, millis: u64) {
         for pending in self.pending.values_mut() {
             // Times of the host's clock stay.
             if !matches!(pending, Pending::AwaitingLog(_)) {
@@ -317,7 +317,7 @@ mod tests {
         let mut requests = RequestsInProgress::new(1);
         let request = requests.next();
         requests.insert(request, Pending::Health { began: Timestamp(1_000_000) });
-        requests.set_back(900_000);
+        requests.set_clock_back(900_000);
         assert_eq!(lost(&mut requests, 100_000 + allowed_millis()), []);
         assert_eq!(lost(&mut requests, 100_000 + allowed_millis() + SLACK_MILLIS), []);
         assert!(requests.is_under_way(request));

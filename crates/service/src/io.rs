@@ -351,7 +351,7 @@ pub enum Response {
 
 impl Response {
     /// The same, with one more header.
-    pub(super) fn with_notice(self, notice: (&'static str, &'static str)) -> Response {
+    pub(super) fn with_added_header(self, notice: (&'static str, &'static str)) -> Response {
         match self {
             Response::Reply(reply) => Response::Reply(reply.with_header(notice)),
             Response::Forwarded { .. } => Response::Forwarded { notice: Some(notice) },

@@ -214,8 +214,8 @@ impl Service {
     }
 
     /// Hashes keys to shards of the storage tier with a secret. To be called before any request.
-    pub fn hide_shards(&mut self, secret: &str) {
-        self.dispatcher.read_path.engine.hide_shards(secret);
+    pub fn set_shard_secret(&mut self, secret: &str) {
+        self.dispatcher.read_path.engine.set_shard_secret(secret);
     }
 
     /// The engine.

@@ -36,7 +36,7 @@ pub(super) fn io_request(
             method,
             url: setup::join_url(base, path),
             body,
-            max_bytes: max_answer_bytes(config, config.limits.origin_body_bytes),
+            max_bytes: max_response_bytes(config, config.limits.origin_body_bytes),
             traceparent,
         }),
         _ => IoRequest::Synthesize { delay_millis: origin.delay_ms, body },
@@ -44,7 +44,7 @@ pub(super) fn io_request(
 }
 
 /// The longest response that is read where `most` bytes are allowed: it is buffered until it is complete.
-pub(super) fn max_answer_bytes(config: &Config, most: usize) -> usize {
+pub(super) fn max_response_bytes(config: &Config, most: usize) -> usize {
     most.min(config.memory.pending_bytes)
 }
 

@@ -49,7 +49,7 @@ impl PrefetchScheduler {
     }
 
     /// Puts its times back by so many milliseconds: the clock that they were set by was ahead.
-    pub(super) fn set_back(&mut self, millis: u64) {
+    pub(super) fn set_clock_back(&mut self, millis: u64) {
         self.persist_at = self.persist_at.map(|at| at.minus(millis));
     }
 
@@ -155,7 +155,7 @@ impl PrefetchScheduler {
             return None;
         }
         self.persist_at = Some(now.plus(self.config.prefetch.persist_interval_seconds * 1_000));
-        if !engine.would_write(Tier::L2, now) {
+        if !engine.accepts_writes(Tier::L2, now) {
             return None;
         }
         let model = engine.patterns().encode(&self.config.project);

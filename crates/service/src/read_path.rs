@@ -74,11 +74,11 @@ impl ReadPath {
     }
 
     /// Shifts all times back by so many milliseconds, after a clock that was ahead.
-    pub(super) fn set_back(&mut self, millis: u64) {
-        self.engine.set_back(millis);
-        self.planner.rewind_clock(millis);
-        self.prefetch.set_back(millis);
-        self.answers.recorder.set_back(millis);
+    pub(super) fn set_clock_back(&mut self, millis: u64) {
+        self.engine.set_clock_back(millis);
+        self.planner.set_clock_back(millis);
+        self.prefetch.set_clock_back(millis);
+        self.answers.recorder.set_clock_back(millis);
     }
 
     /// Whether pending work of this priority may take so many bytes more.

@@ -59,7 +59,7 @@ impl Recorder {
     }
 
     /// Shifts its times back by so many milliseconds, after a clock that was ahead.
-    pub(super) fn set_back(&mut self, millis: u64) {
+    pub(super) fn set_clock_back(&mut self, millis: u64) {
         self.taken_at = self.taken_at.minus(millis);
         self.flush_expected_until = self.flush_expected_until.minus(millis);
     }

@@ -7,7 +7,7 @@
 //! if less shared.
 
 use crate::io::{IoRequest, IoResult, OriginRequest};
-use crate::origin_requests::max_answer_bytes;
+use crate::origin_requests::max_response_bytes;
 use crate::request::RequestContext;
 use crate::setup;
 use config::Config;
@@ -38,7 +38,7 @@ pub(super) fn io_request(config: &Config) -> Option<IoRequest> {
         method: "GET",
         url: setup::join_url(&settings.url, &registry::path(project)),
         body: Vec::new(),
-        max_bytes: max_answer_bytes(config, registry::MAX_BYTES),
+        max_bytes: max_response_bytes(config, registry::MAX_BYTES),
         traceparent: None,
     }))
 }

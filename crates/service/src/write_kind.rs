@@ -39,7 +39,7 @@ impl WriteKind {
 
     /// Whether rows may still be written after a response of this status; `None` where the write was
     /// certainly not sent.
-    pub(super) fn goes_on(self, status: Option<u16>) -> bool {
+    pub(super) fn may_still_write(self, status: Option<u16>) -> bool {
         match (self, status) {
             (WriteKind::Rows, _) | (_, None) => false,
             (_, Some(202)) => true,

@@ -27,11 +27,11 @@ pub enum AlertKind {
     /// The SLO is violated in the present window; how many targets are missed.
     Sla,
     /// The error budget burns fast; the burn rate in thousandths.
-    FastBurn,
+    BurnRate1h,
     /// The burn rate of the medium window.
-    MediumBurn,
+    BurnRate6h,
     /// The burn rate of the longest window.
-    SlowBurn,
+    BurnRate3d,
 }
 
 /// The names, by kind.
@@ -50,7 +50,7 @@ const NAMES: [&str; ALERT_KINDS] = [
 ];
 
 /// How many kinds there are.
-pub const ALERT_KINDS: usize = AlertKind::SlowBurn as usize + 1;
+pub const ALERT_KINDS: usize = AlertKind::BurnRate3d as usize + 1;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -114,7 +114,7 @@ impl From<Alert> for AlertReport {
     fn from(alert: Alert) -> AlertReport {
         let unit = match alert.kind {
             AlertKind::LowHitRate | AlertKind::OriginErrors => 1e6,
-            AlertKind::FastBurn | AlertKind::MediumBurn | AlertKind::SlowBurn => 1e3,
+            AlertKind::BurnRate1h | AlertKind::BurnRate6h | AlertKind::BurnRate3d => 1e3,
             _ => 1.0,
         };
         AlertReport {

@@ -218,11 +218,11 @@ export class Access {
 	#refuse({ isAnonymous }, scope) {
 		const { mode } = this.#settings;
 		if (isAnonymous && mode !== "none" && mode !== "origin") {
-			unauthorized(`the request needs \`Authorization: Bearer\` with a token that allows to ${scope}`);
+			unauthorized(`the request needs \`Authorization: Bearer\` with a token of the scope \`${scope}\``);
 		}
 		const detail = isAnonymous
 			? `the request needs \`Authorization: Bearer\` with the secret \`${OPERATOR_TOKEN}\`, unless \`auth.anonymous_scopes\` has \`${scope}\``
-			: `the token does not allow to ${scope}`;
+			: `the token does not have the scope \`${scope}\``;
 		refuse(403, "forbidden", "The caller may not do this", detail);
 	}
 

@@ -95,8 +95,8 @@ export class Gateway {
 	async #authorizeAndServe(request) {
 		const { method, path } = request;
 		// Any caller learns that the configuration is invalid.
-		const right = this.#fault === undefined ? Core.right(method, path) : 0;
-		const { grant, refusal } = await this.#access.admit(request, right);
+		const scope = this.#fault === undefined ? Core.auth_scope(method, path) : 0;
+		const { grant, refusal } = await this.#access.admit(request, scope);
 		if (refusal !== undefined || this.#fault !== undefined || TELEMETRY_PATHS.has(path)) {
 			if (refusal !== undefined) return refusal;
 			if (this.#fault === undefined) return this.#handler.report(request);

@@ -41,7 +41,7 @@ const MAX_RECENT_HEADERS = 256;
 const EMPTY = new Uint8Array();
 
 /** Whether a request only reads, so that it may be aborted and repeated. */
-const isReadOnly = ({ method, path }) => Core.right(method, path) <= READ;
+const isReadOnly = ({ method, path }) => Core.auth_scope(method, path) <= READ;
 
 /**
  * A request in plain values.

@@ -26,7 +26,7 @@ const URL_HEADERS = new Set(["content-location", "link", "refresh"]);
  * @param {string[]} [without] further headers to drop
  * @returns {[string, string][]}
  */
-export function endToEnd(headers, without = []) {
+export function endToEndHeaders(headers, without = []) {
 	const all = Array.from(headers, ([name, value]) => [name.toLowerCase(), value]);
 	const named = all
 		.filter(([name]) => name === "connection")
@@ -209,7 +209,7 @@ export class HttpOrigin {
 		const { method, mount = "" } = request;
 		// A `fetch` that decodes bodies sets `Accept-Encoding` itself.
 		const without = this.#preservesCoding ? FETCH_MANAGED : [...FETCH_MANAGED, "accept-encoding"];
-		const own = new Headers(endToEnd(request.headers, without));
+		const own = new Headers(endToEndHeaders(request.headers, without));
 		// Of several lines, the one that was checked.
 		if (own.has("authorization")) own.set("authorization", request.header("authorization"));
 		const headers = await this.#authorize(own, url, grant);
@@ -236,7 +236,7 @@ export class HttpOrigin {
 		const isBare = hasNoBody(status);
 		// A declared length without a body would consume the next reply.
 		if (isBare) cancel(response.body);
-		const kept = endToEnd(headers, [
+		const kept = endToEndHeaders(headers, [
 			"location",
 			...(isBare || isDecoded ? ["content-encoding", "content-length"] : []),
 		]);

@@ -225,7 +225,7 @@ export class Exchange {
 		this.#cancellations.delete(abort);
 		// A late response has no reader, so its rest is aborted.
 		this.#abortAfter(isLate ? 0 : timeout - (Date.now() - began));
-		return (core, now) => core.complete_pass(number, isUnsent ? undefined : status, now);
+		return (core, now) => core.complete_forward(number, isUnsent ? undefined : status, now);
 	}
 
 	/** The timer outlives the request, so it refers to nothing else of it. */
@@ -235,7 +235,7 @@ export class Exchange {
 	}
 
 	#forwarded() {
-		const notice = this.#core.take_notice();
+		const notice = this.#core.take_added_header();
 		if (notice === "") return this.#forwardedReply;
 		return this.#forwardedReply.then((answer) => this.#options.addHeaders(answer, headerPairs(notice)));
 	}
@@ -384,7 +384,7 @@ export class Exchange {
 				if (delay > timeout) return (core, now) => core.fail_fetch(number, FetchFault.TimedOut, undefined, now);
 				return (core, now) => core.complete_fetch(number, 200, "application/json", core.synthesize(body, now), now);
 			}
-			case "pass":
+			case "forward":
 				return this.#forwardWrite(effect);
 			case "log": {
 				const answer = await this.#callBackend("the invalidation log", timeout, () =>
@@ -395,7 +395,7 @@ export class Exchange {
 			case "ingest":
 				await this.#runtime.telemetry.ingestInBackground(timeout);
 				return waited;
-			case "rest":
+			case "delay":
 				await this.#runtime.delay(timeout);
 				return waited;
 			default:

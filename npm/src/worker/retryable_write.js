@@ -17,18 +17,19 @@ const MAX_RETRIES = 5;
  * @param {AbortSignal} [signal]
  */
 export function sendRetryableWrite(send, bytes, delayMs, signal) {
-	let isComplete = false;
+	let latest = { isComplete: false };
 	const attempt = async () => {
 		// The length is declared: not every origin accepts chunks.
 		const { readable, writable } = new FixedLengthStream(bytes.length);
 		const { promise: hasFailed, resolve: end } = deferred();
-		isComplete = false;
+		const attempted = { isComplete: false };
+		latest = attempted;
 		const write = async () => {
 			const writer = writable.getWriter();
 			const timer = setTimeout(() => end(false), delayMs);
 			await writer.write(bytes.subarray(0, -1));
 			if (await hasFailed) return clearTimeout(timer);
-			isComplete = true;
+			attempted.isComplete = true;
 			await writer.write(bytes.subarray(-1));
 			await writer.close();
 		};
@@ -41,5 +42,5 @@ export function sendRetryableWrite(send, bytes, delayMs, signal) {
 			throw error;
 		}
 	};
-	return retry(attempt, { maxRetries: MAX_RETRIES, signal, mayRetry: () => !isComplete });
+	return retry(attempt, { maxRetries: MAX_RETRIES, signal, mayRetry: () => !latest.isComplete });
 }

@@ -204,13 +204,16 @@ function makeCharts() {
 				failed: more.failed,
 			}));
 			const latest = points.at(-1);
-			throughput.show(throughputData(points), `${latest.throughput.toFixed(1)} requests per second at last.`);
+			throughput.show(
+				throughputData(points),
+				`${latest.throughput.toFixed(1)} requests per second in the last interval.`,
+			);
 			percentiles.show(
 				percentileData(points),
-				`p50 ${wholeMs(latest.p50_ms)}, p95 ${wholeMs(latest.p95_ms)}, p99 ${wholeMs(latest.p99_ms)} at last.`,
+				`p50 ${wholeMs(latest.p50_ms)}, p95 ${wholeMs(latest.p95_ms)}, p99 ${wholeMs(latest.p99_ms)} in the last interval.`,
 			);
 			const [l1, l2, l3, origin] = latest.tiers;
-			tiers.show(tierData(points), `Rows at last: L1 ${l1}, L2 ${l2}, L3 ${l3}, origin ${origin}.`);
+			tiers.show(tierData(points), `Rows in the last interval: L1 ${l1}, L2 ${l2}, L3 ${l3}, origin ${origin}.`);
 		},
 	};
 }
