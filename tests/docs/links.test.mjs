@@ -1,8 +1,9 @@
-// Links between the documents, as files of the repository have them; tests/docs/site.test.mjs has those of the built site.
+// Links between the documents, and the paths that they name, as files of the repository have them; tests/docs/site.test.mjs has the links of
+// the built site.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { linkOnSite } from "../../docs/.vitepress/pages.mjs";
 import { slugify } from "../../docs/.vitepress/slug.mjs";
@@ -46,6 +47,39 @@ function lostLinks(file, text) {
 		});
 }
 
+/** Paths in backticks of files that are sources or documents, and of folders; wildcards and the paths of URLs are none, and `build/` is what builds write. */
+const PATH =
+	/(?<!`)`(?!build\/)((?:[\w.@-]+\/)*[\w@.-]*\w\.(?:css|html|js|json|lock|md|mjs|py|rs|sh|toml|ts|yaml|yml)|(?:[\w.@-]+\/)+)`(?!`)/g;
+
+/** Paths of no file of the repository, with the reason. */
+const ELSEWHERE = {
+	"FILE-00000.json": "a file that a command writes",
+	"crates/cache/src/fifo.rs": "a file that the example adds",
+	"feast.toml": "a reader's file",
+	"feature_store.yaml": "a file of Feast",
+	"next.config.js": "a reader's file",
+	"npm/src/stores/NAME.js": "a file that the example adds",
+	"npm/types/NAME.d.ts": "a file that the example adds",
+};
+
+/** The files that git knows or would add, so that the results of builds are none, with their folders and base names. */
+const KNOWN = new Set(
+	files().flatMap((file) => {
+		const folders = file.split("/").map((_, depth, steps) => `${steps.slice(0, depth).join("/")}/`);
+		return [file, basename(file), ...folders];
+	}),
+);
+
+/** The paths that a document names, of which none is a file: from the root, from the document, or short as in ARCHITECTURE.md. */
+function lostPaths(file, text) {
+	const named = [...proseLines(text).join("\n").matchAll(PATH)].map(([, path]) => path);
+	return [...new Set(named)].filter((path) => {
+		const [folder, ...rest] = path.split("/");
+		const meant = [path, join(dirname(file), path), join("crates", folder, "src", ...rest), join("npm/src", path)];
+		return !meant.some((path) => KNOWN.has(path));
+	});
+}
+
 test("a link to a missing file or heading is found", () => {
 	const text =
 		"# One `thing`\n\n## Same\n\n## Same\n\n```sh\n# no heading\n```\n\n[a](#one-thing) [b](#same-1) `[c](none.md)`\n";
@@ -57,6 +91,36 @@ test("a link to a missing file or heading is found", () => {
 test("every link in the documents leads to a file and a heading that are there", () => {
 	const lost = files("*.md").flatMap((file) => lostLinks(file, read(file)).map((target) => `${file}: ${target}`));
 	assert.deepEqual(lost, []);
+});
+
+test("a path of no file is found, in each of its forms", () => {
+	const named = ["tests/docs/links.test.mjs", "adr/README.md", "cache/lru.rs", "gateway/web.js", "lru.rs", "crates/"];
+	const text = `${named.map((path) => `\`${path}\``).join(" ")} \`/openapi.json\` \`*.md\` \`application/x-ndjson\`\n`;
+	assert.deepEqual(lostPaths("docs/internals/x.md", text), []);
+	const lost = [
+		"tests/docs/none.test.mjs",
+		"adr/NONE.md",
+		"cache/marks.rs",
+		"gateway/none.js",
+		"conduct.rs",
+		"crates/none/",
+	];
+	const lostText = `| \`${lost.join("` |\n| `")}\` |\n`;
+	assert.deepEqual(lostPaths("docs/internals/x.md", lostText), lost);
+});
+
+test("every path of a source or a document in the documents is one of the repository", () => {
+	const lost = files("*.md").flatMap((file) => lostPaths(file, read(file)).map((path) => [path, file]));
+	assert.deepEqual(
+		lost.filter(([path]) => !(path in ELSEWHERE)).map(([path, file]) => `${file}: ${path}`),
+		[],
+	);
+	const found = new Set(lost.map(([path]) => path));
+	assert.deepEqual(
+		Object.keys(ELSEWHERE).filter((path) => !found.has(path)),
+		[],
+		"these exceptions cover nothing",
+	);
 });
 
 test("on the site a link leads to a page, or else to the repository, and one to nothing fails the build", () => {
