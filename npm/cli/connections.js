@@ -8,9 +8,6 @@ import { readConfig } from "./settings.js";
 
 /** A store, encrypted if the environment has keys. */
 export function encrypted(store) {
-	if (process.env.FEATHEREDGE_STORE_KEYS !== undefined) {
-		throw new Failure("FEATHEREDGE_STORE_KEYS is now FEATHEREDGE_STORE_ENCRYPTION_KEYS", EXIT.configuration);
-	}
 	const keys = process.env.FEATHEREDGE_STORE_ENCRYPTION_KEYS;
 	if (keys === undefined) return store;
 	try {

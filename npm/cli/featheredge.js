@@ -54,11 +54,18 @@ const act = (load) => async (options) => {
 	await command(options);
 };
 
+/** A secret under its old name would be ignored, and rows stored in clear. */
+function refuseFormerSecret() {
+	if (process.env.FEATHEREDGE_STORE_KEYS === undefined) return;
+	throw new Failure("FEATHEREDGE_STORE_KEYS is now FEATHEREDGE_STORE_ENCRYPTION_KEYS", EXIT.configuration);
+}
+
 const program = new Command("featheredge")
 	.description("Serves machine-learning features from memory, from Redis, or from their origin.")
 	.version(version)
 	.showHelpAfterError("(add --help for the options)")
-	.exitOverride();
+	.exitOverride()
+	.hook("preAction", refuseFormerSecret);
 
 program
 	.command("serve")

@@ -5,6 +5,7 @@ import { matchesGlob } from "node:path";
 /**
  * @typedef {object} Word one of `old`, `key` and `pattern`
  * @property {string} [old] a name or phrase, found whole; a phrase in any case, and across lines
+ * @property {boolean} [part] whether `old` is found as a part of a name, too: `ledger` in `ledgerTime` and `has_ledger`
  * @property {string} [before] what stands before `old`, one of several: `fn|mod` finds declarations and spares ordinary English
  * @property {string} [key] of the configuration: `table.key`, in any notation
  * @property {string} [pattern] a regular expression, for what is none of these
@@ -25,12 +26,13 @@ const escaped = (text) => text.replaceAll(/[.*+?^${}()|[\]\\/]/g, String.raw`\$&
 export const nameOf = ({ old, before, key, pattern }) => (before ? `${before} ${old}` : (old ?? key ?? pattern));
 
 /** @param {Word} word */
-function expression({ old, before, key, pattern, in: place }) {
+function expression({ old, part, before, key, pattern, in: place }) {
 	if (pattern !== undefined) return new RegExp(pattern, "g");
 	if (key !== undefined) {
 		const [table, name] = key.split(".").map(escaped);
 		return new RegExp(String.raw`${WHOLE[0]}${table}\W{1,8}${name}${WHOLE[1]}`, "g");
 	}
+	if (part) return new RegExp(escaped(old), "gi");
 	if (place === "files") return new RegExp(String.raw`(?<![\w-])${escaped(old)}(?![\w-])`, "g");
 	const text = old.split(" ").map(escaped).join(GAP);
 	if (before === undefined) return new RegExp(WHOLE[0] + text + WHOLE[1], old.includes(" ") ? "gi" : "g");

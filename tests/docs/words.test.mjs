@@ -19,6 +19,11 @@ test("a planted name is found whole, with its file, its line and what to write",
 	assert.deepEqual(find(words, "a.rs", "let my_grace_seconds = GRACE_SECONDS + grace_seconds_left;"), []);
 });
 
+test("a word that is nothing else is found as a part of names, too", () => {
+	const words = [{ old: "ledger", part: true, write: "invalidation log" }];
+	assert.equal(find(words, "a.rs", "let (ledgerTime, has_ledger, Ledger);").length, 3);
+});
+
 test("a phrase is found in any case, across lines and comments", () => {
 	const words = [{ old: "whoever watches", write: "telemetry" }];
 	assert.equal(find(words, "a.md", "Whoever\nwatches.").length, 1);

@@ -207,6 +207,9 @@ export async function testAccess(hosts) {
 			["no JSON", "{of-somebody"],
 			["a token without a digest", JSON.stringify({ a: { scopes: ["read"] } })],
 			["a token in clear", JSON.stringify({ a: { sha256: "of-somebody", scopes: ["read"] } })],
+			["null", "null"],
+			["a token without scopes", JSON.stringify({ a: { sha256: digest("of-somebody") } })],
+			["the scope of none", JSON.stringify({ a: { sha256: digest("of-somebody"), scopes: ["nothing"] } })],
 			["an unknown scope", JSON.stringify({ a: { sha256: digest("of-somebody"), scopes: ["everything"] } })],
 		]) {
 			test(`a secret that is ${name}: refused in words, and not in the secret's`, async () => {

@@ -198,6 +198,9 @@ describe("secrets", () => {
 describe("the command line", () => {
 	before(async () => {
 		writeFileSync(file("drivers.csv"), "driver_id,conv_rate,acc_rate\n1001,0.5,0.25\n1002,0.75,1\n");
+		const scenario = { name: "mixed_workload", request_count: 50, concurrency: 2 };
+		const sizes = { entities_per_request: 2, features_per_request: 3 };
+		writeFileSync(file("scenarios.json"), JSON.stringify([{ ...scenario, ...sizes }]));
 		writeFileSync(file("ids.csv"), "driver_id\n1003\n1004\n");
 		const columns = [
 			{ name: "driver_id", data: [1005n, 1006n], type: "INT64" },
@@ -217,7 +220,7 @@ describe("the command line", () => {
 				const [, saved] = /--save (\S+)/.exec(text) ?? [];
 				if (saved !== undefined) assert.ok(existsSync(file(saved)));
 				assert.match(output, /mixed_workload/);
-				if (text.includes("--compare")) assert.match(output, /beside the run of/);
+				if (text.includes("--compare")) assert.match(output, /compared with the run of/);
 			},
 		},
 		stats: { check: (output) => assert.match(output, /l1/i) },

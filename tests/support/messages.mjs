@@ -74,17 +74,17 @@ export const failedOf = (answer) => reader(answer).number();
 export function appendRequest({
 	after = 0,
 	epoch = 0,
-	marks = new Uint8Array(),
+	entries = new Uint8Array(),
 	at = 0,
 	spread = 0,
 	keep = 3_600_000,
 }) {
-	return message(varint(after), varint(epoch), sized(marks), ...[at, spread, keep].map(varint));
+	return message(varint(after), varint(epoch), sized(entries), ...[at, spread, keep].map(varint));
 }
 
-/** What it answers: `marks` are the time and the bytes of each. */
+/** What it answers: `entries` are the time and the bytes of each. */
 export function appendedOf(answer) {
 	const { number, many, bytes } = reader(answer);
 	const [now, last, dropped, droppedAt, epoch] = [number(), number(), number(), number(), number()];
-	return { now, last, dropped, droppedAt, epoch, marks: many(() => [number(), bytes()]) };
+	return { now, last, dropped, droppedAt, epoch, entries: many(() => [number(), bytes()]) };
 }

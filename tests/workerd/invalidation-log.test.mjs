@@ -56,8 +56,8 @@ const read = async (worker, driver) => {
 	assert.equal(reply.status, 200);
 	return column(await reply.json(), "a")[0];
 };
-/** The mark of all rows of a view. */
-const mark = (view) => Uint8Array.of(view.length, 0, ...new TextEncoder().encode(view), 255, 255, 255, 255);
+/** The entry of all rows of a view. */
+const entry = (view) => Uint8Array.of(view.length, 0, ...new TextEncoder().encode(view), 255, 255, 255, 255);
 const write = (worker, driver) =>
 	worker.post("/write-to-online-store", { feature_view_name: "stats", df: { driver_id: [driver], a: [1] } });
 
@@ -130,7 +130,7 @@ test("another invalidation log in its place is found out, though its numbers are
 	await write(other, 50);
 	const namespace = await one.objects("INVALIDATION_LOG");
 	const another = namespace.getByName("another");
-	for (const _ of range(30)) await another.append(appendRequest({ marks: mark("elsewhere") }));
+	for (const _ of range(30)) await another.append(appendRequest({ entries: entry("elsewhere") }));
 	await one.faultKv({ invalidationLog: { instead: "another" } });
 	const after = await Promise.all(drivers.map((driver) => read(one, driver)));
 	for (const [index, value] of after.entries()) assert.notEqual(value, before[index]);
@@ -166,32 +166,32 @@ describe("the invalidation log itself", () => {
 		namespace = await one.objects("INVALIDATION_LOG");
 	});
 
-	const append = async (log, { mark = "", ...call }) => {
-		const marks = typeof mark === "string" ? bytes(mark) : mark;
-		const answer = appendedOf(await log.append(appendRequest({ marks, ...call })));
-		return { ...answer, marks: answer.marks.map(([at, mark]) => [at, new TextDecoder().decode(mark)]) };
+	const append = async (log, { entry = "", ...call }) => {
+		const entries = typeof entry === "string" ? bytes(entry) : entry;
+		const answer = appendedOf(await log.append(appendRequest({ entries, ...call })));
+		return { ...answer, entries: answer.entries.map(([at, entry]) => [at, new TextDecoder().decode(entry)]) };
 	};
-	const contents = ({ marks }) => marks.map(([, mark]) => mark);
+	const contents = ({ entries }) => entries.map(([, entry]) => entry);
 
-	test("numbers marks, and gives those that the caller does not know", async () => {
+	test("numbers entries, and returns those that the caller does not know", async () => {
 		const invalidationLog = namespace.getByName("numbers");
-		const first = await append(invalidationLog, { mark: "a" });
+		const first = await append(invalidationLog, { entry: "a" });
 		assert.deepEqual(
 			[first.last, first.dropped, contents(first)],
 			[2, 1, ["a"]],
 			"the first number is of all before it",
 		);
-		assert.ok(Math.abs(first.now - Date.now()) < 60_000 && first.marks[0][0] === first.now);
+		assert.ok(Math.abs(first.now - Date.now()) < 60_000 && first.entries[0][0] === first.now);
 		assert.ok(first.droppedAt < first.now && first.droppedAt > first.now - 10_000, "it knows of nothing from before");
 		const { epoch } = first;
-		assert.deepEqual(contents(await append(invalidationLog, { mark: "b", after: 2, epoch })), ["b"]);
+		assert.deepEqual(contents(await append(invalidationLog, { entry: "b", after: 2, epoch })), ["b"]);
 		assert.deepEqual(contents(await append(invalidationLog, { epoch })), ["a", "b"]);
 		assert.deepEqual(contents(await append(invalidationLog, { after: 3, epoch })), []);
 	});
 
-	test("has a number of its own, and gives all marks to whoever has heard another", async () => {
+	test("has a number of its own, and returns all entries to a caller that knows another", async () => {
 		const [invalidationLog, another] = ["epoch", "another epoch"].map((name) => namespace.getByName(name));
-		const { epoch } = await append(invalidationLog, { mark: "a" });
+		const { epoch } = await append(invalidationLog, { entry: "a" });
 		assert.ok(Number.isSafeInteger(epoch) && epoch > 0);
 		assert.notEqual((await append(another, {})).epoch, epoch);
 		for (const heard of [0, epoch + 1]) {
@@ -204,10 +204,10 @@ describe("the invalidation log itself", () => {
 		const invalidationLog = namespace.getByName("clock");
 		const HOUR = 3_600_000;
 		const { epoch } = await append(invalidationLog, {});
-		/** How much later than the invalidation log's own time the mark is. */
+		/** How much later than the invalidation log's own time the entry is. */
 		const ahead = async (clock) => {
-			const { now, marks } = await append(invalidationLog, { mark: "a", ...clock });
-			return marks.at(-1)[0] - now;
+			const { now, entries } = await append(invalidationLog, { entry: "a", ...clock });
+			return entries.at(-1)[0] - now;
 		};
 		const at = Date.now() + HOUR;
 		assert.equal(await ahead({ at, spread: HOUR }), 0, "it was never heard");
@@ -216,25 +216,25 @@ describe("the invalidation log itself", () => {
 		assert.equal(await ahead({ at, spread: 0, epoch }), 0);
 		assert.equal(await ahead({ at, spread: HOUR, epoch }), 1_000, "none knows so little of it");
 		assert.equal(await ahead({ at: 5, spread: HOUR, epoch }), 0);
-		assert.ok((await append(invalidationLog, {})).now < Date.now() + 1_000, "and no mark sets the clock");
+		assert.ok((await append(invalidationLog, {})).now < Date.now() + 1_000, "and no entry sets the clock");
 	});
 
-	test("stays within its bound, and tells up to when it has dropped marks", async () => {
+	test("stays within its bound, and reports up to when it has dropped entries", async () => {
 		const invalidationLog = namespace.getByName("bound");
 		const long = new Uint8Array(20_000).fill(1);
-		for (const _ of range(60)) await append(invalidationLog, { mark: long });
-		const { last, dropped, droppedAt, marks, now } = await append(invalidationLog, {});
+		for (const _ of range(60)) await append(invalidationLog, { entry: long });
+		const { last, dropped, droppedAt, entries, now } = await append(invalidationLog, {});
 		assert.equal(last, 61);
-		assert.ok(dropped > 20 && marks.length === last - dropped && marks.length * 20_000 < 600_000, `${dropped}`);
+		assert.ok(dropped > 20 && entries.length === last - dropped && entries.length * 20_000 < 600_000, `${dropped}`);
 		assert.ok(droppedAt > now - 60_000 && droppedAt <= now);
 	});
 
-	test("lets go of marks that matter to no value any more", async () => {
+	test("drops entries that concern no value any more", async () => {
 		const invalidationLog = namespace.getByName("age");
-		for (const _ of range(97)) await append(invalidationLog, { mark: "old" });
-		const { now } = await append(invalidationLog, { mark: "old" });
+		for (const _ of range(97)) await append(invalidationLog, { entry: "old" });
+		const { now } = await append(invalidationLog, { entry: "old" });
 		await until(async () => (await append(invalidationLog, {})).now > now + 1);
-		const answer = await append(invalidationLog, { mark: "new", keep: 1 });
+		const answer = await append(invalidationLog, { entry: "new", keep: 1 });
 		assert.deepEqual([answer.last, answer.dropped, contents(answer)], [100, 1, ["new"]]);
 	});
 });
@@ -265,5 +265,17 @@ test("an invalidation log that begins anew under its name is another, and nothin
 		assert.notEqual(await run((worker) => read(worker, 60)), before);
 	} finally {
 		rmSync(persist, { recursive: true, force: true });
+	}
+});
+
+test("a binding that is missing is a configuration error, which names the binding and its key", async () => {
+	const l3 = { ...VARS.l3, invalidation_log_binding: "LOG_OF_OLD" };
+	const worker = await startWorker({ origin, vars: { ...VARS, l3 }, countKv: true });
+	try {
+		const reply = await worker.post(FEAST, ask(["a"], [1]));
+		assert.equal(reply.status, 503);
+		assert.match(await reply.text(), /no binding `LOG_OF_OLD`, which `l3\.invalidation_log_binding` names/);
+	} finally {
+		await worker.stop();
 	}
 });

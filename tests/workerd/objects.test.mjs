@@ -110,7 +110,7 @@ describe("what earlier versions have stored", () => {
 		assert.equal(length, 3, "numbers are stored as they were");
 	});
 
-	test("is the same log, with its marks and what it has dropped", async () => {
+	test("is the same log, with its entries and what it has dropped", async () => {
 		const log = (await worker.objects("INVALIDATION_LOG")).getByName("earlier");
 		await log.query(
 			`CREATE TABLE invalidations (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, entry BLOB NOT NULL);
@@ -123,10 +123,10 @@ describe("what earlier versions have stored", () => {
 		for (const number of [8, 9]) await log.query("INSERT INTO invalidations VALUES (?, ?, ?)", number, at, value);
 		const known = { after: 8, epoch: 2 ** 53 - 1 };
 		const { now, ...told } = appendedOf(await log.append(appendRequest(known)));
-		const expected = { last: 9, dropped: 7, droppedAt: at - 1, epoch: 2 ** 53 - 1, marks: [[at, value]] };
+		const expected = { last: 9, dropped: 7, droppedAt: at - 1, epoch: 2 ** 53 - 1, entries: [[at, value]] };
 		assert.deepEqual(told, expected);
 		assert.ok(now > at);
-		assert.equal(appendedOf(await log.append(appendRequest({ ...known, marks: value }))).last, 10);
+		assert.equal(appendedOf(await log.append(appendRequest({ ...known, entries: value }))).last, 10);
 		assert.deepEqual(await log.query("SELECT number FROM invalidations ORDER BY number"), [
 			{ number: 8 },
 			{ number: 9 },
@@ -136,17 +136,17 @@ describe("what earlier versions have stored", () => {
 });
 
 describe("the invalidation log", () => {
-	const append = async (log, marks, call = {}) =>
-		appendedOf(await log.append(appendRequest({ marks: Uint8Array.from(marks), ...call })));
-	const told = ({ marks }) => marks.map(([, mark]) => [...mark]);
+	const append = async (log, entries, call = {}) =>
+		appendedOf(await log.append(appendRequest({ entries: Uint8Array.from(entries), ...call })));
+	const contents = ({ entries }) => entries.map(([, entry]) => [...entry]);
 
-	test("loses a call that traps, and is the same log with the same marks after it", async () => {
+	test("loses a call that traps, and is the same log with the same entries after it", async () => {
 		const log = (await worker.objects("INVALIDATION_LOG")).getByName("traps");
 		const { epoch } = await append(log, [1]);
 		await trap("log");
 		await assert.rejects(() => append(log, [2]));
 		const after = await append(log, [3]);
-		assert.deepEqual([after.epoch, after.last, told(after)], [epoch, 3, [[1], [3]]]);
+		assert.deepEqual([after.epoch, after.last, contents(after)], [epoch, 3, [[1], [3]]]);
 		await serve(3);
 	});
 
@@ -155,13 +155,13 @@ describe("the invalidation log", () => {
 		const { epoch } = await append(log, [1]);
 		await replaceInstance();
 		const after = await append(log, [2], { epoch, after: 2 });
-		assert.deepEqual([after.epoch, after.last, told(after)], [epoch, 3, [[2]]]);
+		assert.deepEqual([after.epoch, after.last, contents(after)], [epoch, 3, [[2]]]);
 	});
 
 	test("refuses what it cannot read, and goes on", async () => {
 		const log = (await worker.objects("INVALIDATION_LOG")).getByName("garbled");
 		const { epoch } = await append(log, [1]);
-		const whole = appendRequest({ marks: Uint8Array.of(7) });
+		const whole = appendRequest({ entries: Uint8Array.of(7) });
 		for (const garbled of [
 			new Uint8Array(),
 			whole.slice(0, -1),
@@ -171,7 +171,7 @@ describe("the invalidation log", () => {
 			await assert.rejects(async () => log.append(garbled));
 		}
 		const after = await append(log, []);
-		assert.deepEqual([after.epoch, told(after)], [epoch, [[1]]]);
+		assert.deepEqual([after.epoch, contents(after)], [epoch, [[1]]]);
 	});
 });
 

@@ -313,7 +313,7 @@ describe("with `pseudonymize_keys`", () => {
 	});
 });
 
-describe("the invalidation log, whose marks are sealed", () => {
+describe("the invalidation log, whose entries are sealed", () => {
 	const VISIBLE = { writes: { visible_within_ms: 0 }, prefetch: { enabled: false } };
 	const write = (worker, driver) =>
 		worker.post("/write-to-online-store", { feature_view_name: "stats", df: { driver_id: [driver], a: [1] } });
@@ -339,24 +339,24 @@ describe("the invalidation log, whose marks are sealed", () => {
 		}
 	});
 
-	test("marks of the same keys come back as they were; those of others, and in clear, mean everything", async () => {
+	test("entries of the same keys come back as they were; those of others, and in clear, mean everything", async () => {
 		const [own, others] = range(2).map(() => new Seal(JSON.parse(keys().FEATHEREDGE_STORE_ENCRYPTION_KEYS)));
-		const mark = Uint8Array.of(5, 0, 1, 2, 3);
-		const sealed = await own.seal("invalidation-log:a", mark);
-		const marks = [
+		const entry = Uint8Array.of(5, 0, 1, 2, 3);
+		const sealed = await own.seal("invalidation-log:a", entry);
+		const entries = [
 			sealed,
-			await others.seal("invalidation-log:a", mark),
-			await own.seal("invalidation-log:b", mark),
-			mark,
+			await others.seal("invalidation-log:a", entry),
+			await own.seal("invalidation-log:b", entry),
+			entry,
 			sealed,
 		];
 		const everything = Uint8Array.of(0xff, 0xff);
-		const opened = await openInvalidations(own, "invalidation-log:a", marks);
-		assert.deepEqual(opened, [mark, everything, everything, everything, mark]);
+		const opened = await openInvalidations(own, "invalidation-log:a", entries);
+		assert.deepEqual(opened, [entry, everything, everything, everything, entry]);
 		assert.deepEqual(await openInvalidations(own, "invalidation-log:a", []), []);
 	});
 
-	test("what a mark in clear from before `pseudonymize_keys` may mean is fetched anew", async () => {
+	test("what a entry in clear from before `pseudonymize_keys` may mean is fetched anew", async () => {
 		const persist = newFolder();
 		const secrets = keys();
 		const run = async (own, use) => {

@@ -101,8 +101,7 @@ fn write_sample(out: &mut Vec<u8>, name: &str, labels: &[(&str, &str)], value: u
         for byte in value.bytes() {
             match byte {
                 b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-                // Control characters have no escape.
-                0..0x20 => out.push(b' '),
+                b'\n' => out.extend_from_slice(b"\\n"),
                 _ => out.push(byte),
             }
         }

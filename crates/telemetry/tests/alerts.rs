@@ -143,6 +143,17 @@ figures! {
 }
 
 #[test]
+fn labels_that_differ_by_a_control_character_are_series_of_their_own() {
+    let rows = ByLabel(vec![("d x", Sample::default()), ("d\nx", Sample::default()), ("d\tx", Sample::default())]);
+    let mut text = Vec::new();
+    write_figures(&mut text, "view_", "view", &rows.0);
+    let text = String::from_utf8(text).unwrap();
+    for label in ["d x", "d\\nx", "d\tx"] {
+        assert_eq!(text.matches(&format!("requests_total{{view=\"{label}\"}} 0\n")).count(), 1, "{text}");
+    }
+}
+
+#[test]
 fn figures_are_the_same_for_prometheus_and_as_json() {
     let sample = |requests, p99_ms, hit| Sample { requests, p99_ms, hit: Decimal(hit), spent_usd: Decimal(20_001) };
     let rows = ByLabel(vec![("a\"b", sample(3, 1_250, 999_000)), ("c", sample(0, 7, 1_000_000))]);

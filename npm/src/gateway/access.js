@@ -22,6 +22,7 @@ const READY = "/ready";
 /** The scopes, by the core's numbers. */
 const SCOPES = ["nothing", "read", "write", "admin"];
 const ALL_SCOPES = new Set(SCOPES);
+const GRANTABLE = SCOPES.slice(1);
 
 /** The defaults of `[vars.FEATHEREDGE.auth]`; `crates/config/src/auth.rs` has the same. */
 export const DEFAULTS = {
@@ -92,9 +93,15 @@ function digestOf(text) {
 /** The tokens of the secret, or why it is invalid. */
 function readTokens(text) {
 	try {
-		const tokens = Object.entries(JSON.parse(text)).map(([name, { sha256, scopes, project = "" }]) => {
+		const table = JSON.parse(text);
+		if (table === null || typeof table !== "object" || Array.isArray(table)) throw new TypeError("it is not an object");
+		const tokens = Object.entries(table).map(([name, token], index) => {
+			const { sha256, scopes, project = "" } = token ?? {};
+			if (!Array.isArray(scopes)) throw new TypeError(`\`scopes\` of token ${index} must be a list`);
+			if (!scopes.every((scope) => GRANTABLE.includes(scope))) {
+				throw new TypeError(`\`scopes\` of token ${index} has an unknown one: \`${GRANTABLE.join("`, `")}\` are known`);
+			}
 			const granted = new Set(scopes);
-			if (![...granted].every((scope) => SCOPES.includes(scope))) throw new TypeError("`scopes` has an unknown one");
 			if (typeof project !== "string") throw new TypeError("`project` must be a text");
 			return { name, digest: digestOf(sha256), scopes: granted, partition: project && `project:${project}` };
 		});
@@ -110,7 +117,10 @@ function readTokens(text) {
 const listOf = (value) => (Array.isArray(value) ? value : undefined);
 
 /** The words of a claim, which is a text or a list. */
-const wordsOf = (claim) => (Array.isArray(claim) ? claim : String(claim ?? "").split(" "));
+const wordsOf = (claim) => {
+	if (Array.isArray(claim)) return claim.filter((word) => typeof word === "string");
+	return typeof claim === "string" ? claim.split(" ") : [];
+};
 
 export class Access {
 	#secrets;
@@ -312,7 +322,7 @@ export class Access {
 		if (typeof project !== "string" || (claim !== undefined && project === "")) {
 			unauthorized(`the token has no claim \`${claim}\``, "invalid_token");
 		}
-		const own = wordsOf(claims[scopeClaim]).filter((word) => String(word).startsWith(SCOPE_PREFIX));
+		const own = wordsOf(claims[scopeClaim]).filter((word) => word.startsWith(SCOPE_PREFIX));
 		const scopes = new Set([...default_scopes, ...own.map((word) => word.slice(SCOPE_PREFIX.length))]);
 		return {
 			name: `subject:${hex(await sha256(String(claims.sub)))}`,

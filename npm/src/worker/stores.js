@@ -2,6 +2,7 @@
 // encrypted if the deployment has keys.
 
 import * as core from "featheredge-core";
+import { ConfigError } from "../errors.js";
 import { enter } from "../runtime/instance.js";
 import { InvalidKeysError, openInvalidations, parse, Seal } from "../runtime/seal.js";
 import { kvStore } from "../stores/kv.js";
@@ -49,6 +50,14 @@ export function sealFromEnv(env) {
  * @returns {import("../runtime/runtime.js").Backends}
  */
 export function backendsOf(env, bindings, seal) {
+	if (env.FEATHEREDGE?.l3?.enabled === true) {
+		for (const [key, name] of [
+			["binding", bindings.l3],
+			["invalidation_log_binding", bindings.invalidationLog],
+		]) {
+			if (env[name] === undefined) throw new ConfigError(`there is no binding \`${name}\`, which \`l3.${key}\` names`);
+		}
+	}
 	const sealed = (store) => (seal === undefined ? store : sealedBy(store, seal));
 	const l2 = sealed({
 		getMany: (keys) => kvStore(env[bindings.l2]).getMany(keys),

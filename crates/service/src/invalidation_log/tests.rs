@@ -108,9 +108,9 @@ fn a_call_says_what_is_known_and_how_well() {
         (EffectId { handle: RequestHandle(3), continuation: Continuation::Log }, 500)
     );
     let IoRequest::Log { request } = effect.request else { panic!("{:?}", effect.request) };
-    let (marks, keep_millis) = (&wire::EVERYTHING[..], log.retention_millis);
+    let (entry, keep_millis) = (&wire::EVERYTHING[..], log.retention_millis);
     let expected =
-        ::invalidation_log::Append { after: 0, epoch: 0, entry: marks, at: 5_000, spread_millis: 2_000, keep_millis };
+        ::invalidation_log::Append { after: 0, epoch: 0, entry: entry, at: 5_000, spread_millis: 2_000, keep_millis };
     assert_eq!(::invalidation_log::Append::read(&request), Some(expected));
     assert!(log.unacked.is_empty() && log.retention_millis > 300_000);
 }
@@ -136,8 +136,8 @@ fn a_call_without_a_reply_is_lost_after_its_timeout_and_its_entries_are_sent_aga
         assert_eq!(log.under_way(at(later)).is_none(), is_lost, "after {later} ms");
         let effect = log.call(RequestHandle(2), 0, at(later));
         let IoRequest::Log { request } = effect.request else { panic!("{:?}", effect.request) };
-        let marks = ::invalidation_log::Append::read(&request).unwrap().entry;
-        assert_eq!((marks.len(), log.calls.len()), if is_lost { (1, 1) } else { (0, 2) });
+        let entry = ::invalidation_log::Append::read(&request).unwrap().entry;
+        assert_eq!((entry.len(), log.calls.len()), if is_lost { (1, 1) } else { (0, 2) });
     }
 }
 
