@@ -67,7 +67,7 @@ function claims(rows) {
 		return {
 			measured,
 			Featheredge: ours,
-			beside: `${peer} ${row.unit}`,
+			"compared with": `${peer} ${row.unit}`,
 			"times as fast (range)": peerName === LIMIT ? "" : ratio,
 		};
 	};

@@ -314,8 +314,8 @@ async function warm(host, entities) {
 			headers: { "content-type": "application/json", authorization: `Bearer ${OPERATOR_TOKEN}` },
 			body: JSON.stringify({ feature_names: ["stats:a", "stats:b", "stats:c"], entities: { driver_id: ids } }),
 		});
-		const { failed, left } = await reply.json();
-		if (failed !== 0 || left !== 0) throw new Error(`${failed + left} rows could not be warmed`);
+		const { failed, remaining } = await reply.json();
+		if (failed !== 0 || remaining !== 0) throw new Error(`${failed + remaining} rows could not be warmed`);
 	}
 }
 

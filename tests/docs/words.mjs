@@ -5,7 +5,7 @@ import { matchesGlob } from "node:path";
 /**
  * @typedef {object} Word one of `old`, `key` and `pattern`
  * @property {string} [old] a name or phrase, found whole; a phrase in any case, and across lines
- * @property {boolean} [part] whether `old` is found as a part of a name, too: `ledger` in `ledgerTime` and `has_ledger`
+ * @property {boolean} [part] whether `old` is found as a part of a name, too: as in `theNameTime` and `has_the_name`
  * @property {string} [before] what stands before `old`, one of several: `fn|mod` finds declarations and spares ordinary English
  * @property {string} [key] of the configuration: `table.key`, in any notation
  * @property {string} [pattern] a regular expression, for what is none of these

@@ -63,7 +63,7 @@ export function testEncodings({ start }) {
 				const reply = await read(coding, encode);
 				assert.equal(reply.status, 502);
 				const text = await reply.text();
-				assert.ok(text.includes(`the coding \`${coding.slice(0, 40)}\``), text);
+				assert.ok(text.includes(`content coding \`${coding.slice(0, 40)}\``), text);
 				assert.equal((await read("identity", (body) => body)).status, 200);
 			});
 		}
@@ -73,7 +73,7 @@ export function testEncodings({ start }) {
 				const reply = await read(coding, () => Buffer.from("no such thing"));
 				assert.equal(reply.status, 502);
 				const text = await reply.text();
-				if (coding === "deflate") assert.match(text, /the coding `deflate`/);
+				if (coding === "deflate") assert.match(text, /content coding `deflate`/);
 			}
 			assert.equal((await read("identity", (body) => body)).status, 200);
 		});

@@ -109,7 +109,7 @@ test("the circuit of a KV that keeps failing opens, and closes once KV is back",
 	const worker = await startWorker({
 		origin,
 		countKv: true,
-		vars: { views: VIEWS, breaker: { open_ms: 500, window: 10 } },
+		vars: { views: VIEWS, breaker: { open_ms: 500, window_operations: 10 } },
 	});
 	try {
 		await worker.faultKv({ get: { error: "KV GET failed: 500" }, put: { error: "KV PUT failed: 500" } });
