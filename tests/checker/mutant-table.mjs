@@ -223,7 +223,7 @@ export const MUTANTS = [
 		changes: [
 			{
 				file: "crates/cache/src/lookup.rs",
-				from: "let is_passed_over = ask.consistency == Consistency::Strong;",
+				from: "let is_passed_over = query.consistency == Consistency::Strong;",
 				to: "let is_passed_over = false;",
 			},
 		],
