@@ -39,7 +39,7 @@ pub struct L1 {
     pub policy: EvictionPolicy,
 }
 
-/// Eviction policies.
+/// Eviction policies; `service/setup.rs` maps them to the cache's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvictionPolicy {

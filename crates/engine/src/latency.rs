@@ -1,7 +1,8 @@
 //! The latency of a tier over its recent operations, from which its timeout and its hedge delay follow.
 //!
 //! A histogram with buckets of a quarter octave: a quantile is at most 25 % too high and never too low,
-//! and recording is one addition. It knows no tier. Invariant: counts are halved as they grow, so a tier
+//! and recording is one addition. It knows no tier, and is no metric: those are in
+//! `telemetry::histogram`. Invariant: counts are halved as they grow, so a tier
 //! that has become slow is detected.
 
 /// Milliseconds below this have a bucket each.

@@ -1,4 +1,5 @@
-//! Bulk reads of the stores: which rows are read where, what a read found, and merge reads before writes.
+//! Bulk reads of the stores: which rows are read where, with which timeout, when a slow store is hedged or
+//! skipped, what a read found, and merge reads before writes.
 //!
 //! It knows no store's API. Invariant: a session reads a row from a store once, and skips a store whose
 //! breaker is open.

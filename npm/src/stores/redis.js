@@ -2,7 +2,8 @@
 //
 // All keys take one round trip: on one server MGET, and SETs in one pipeline; on a cluster, whose commands
 // cannot name keys of several slots, a GET or SET for each key, which the client sends concurrently. The
-// client reconnects by itself.
+// client reconnects by itself. It has no timeout of its own: the core's reads end by theirs, of
+// `crates/engine/src/store_reads.rs`.
 
 import { writtenOf } from "./writes.js";
 

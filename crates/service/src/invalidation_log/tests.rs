@@ -110,7 +110,7 @@ fn a_call_says_what_is_known_and_how_well() {
     let IoRequest::Log { request } = effect.request else { panic!("{:?}", effect.request) };
     let (entry, keep_millis) = (&wire::EVERYTHING[..], log.retention_millis);
     let expected =
-        ::invalidation_log::Append { after: 0, epoch: 0, entry: entry, at: 5_000, spread_millis: 2_000, keep_millis };
+        ::invalidation_log::Append { after: 0, epoch: 0, entry, at: 5_000, spread_millis: 2_000, keep_millis };
     assert_eq!(::invalidation_log::Append::read(&request), Some(expected));
     assert!(log.unacked.is_empty() && log.retention_millis > 300_000);
 }
