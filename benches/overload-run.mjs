@@ -2,7 +2,7 @@
 //
 //   npm run load [-- --host worker|serve] [--steady SECONDS] [--overload SECONDS] [--after SECONDS] [--settle SECONDS] [--entities N] [--rate N] [--json] [--record] [--save FILE.json] [--plot FILE.svg]
 //
-// Fifteen minutes unless told otherwise. Everything is on loopback and stops by itself. It fails where a promise was not kept.
+// Fifteen minutes unless told otherwise. Everything is on loopback and stops by itself. It fails where a requirement is not met.
 
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -57,8 +57,8 @@ await main(async () => {
 	if (values.json) console.log(JSON.stringify(run, null, "\t"));
 	else print(run);
 	record(values, { [`load-${values.host}`]: rowsOf(run) });
-	const broken = Object.entries(run.promises).filter(([, isKept]) => !isKept);
-	if (broken.length > 0) throw new Failure(`not so: ${broken.map(([promise]) => promise).join("; ")}`);
+	const broken = Object.entries(run.requirements).filter(([, isMet]) => !isMet);
+	if (broken.length > 0) throw new Failure(`not met: ${broken.map(([requirement]) => requirement).join("; ")}`);
 });
 
 /** The phases as docs/internals/reliability.md has them. */
@@ -81,9 +81,18 @@ function rowsOf({ host, phases, memory }) {
 	}));
 }
 
-function print({ host, maximum, phases, memory, examples, recovery_seconds: recovery, grown_bytes: grown, promises }) {
+function print({
+	host,
+	maximum,
+	phases,
+	memory,
+	examples,
+	recovery_seconds: recovery,
+	grown_bytes: grown,
+	requirements,
+}) {
 	const millis = (value) => Math.round(value * 10) / 10;
-	console.log(`the most that ${host} serves as promised: ${maximum} requests a second`);
+	console.log(`the most that ${host} serves within the SLO: ${maximum} requests a second`);
 	console.table(
 		phases.map(({ name, rate, seconds, total: { latencies: _, ...total } }) => ({
 			phase: name,
@@ -107,5 +116,5 @@ function print({ host, maximum, phases, memory, examples, recovery_seconds: reco
 	);
 	console.log(`as before after ${recovery} s; memory grew: ${told.join(", ")}`);
 	for (const text of examples) console.log(`of what went wrong: ${text}`);
-	console.table(Object.entries(promises).map(([promise, isKept]) => ({ promise, kept: isKept })));
+	console.table(Object.entries(requirements).map(([requirement, isMet]) => ({ requirement, met: isMet })));
 }

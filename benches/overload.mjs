@@ -1,7 +1,7 @@
 // A mixed load for long, then five times what can be served for a while, then the first again: what became of the requests, and of memory.
 //
 // Three of four requests are answered from memory or L2 (KV before the Worker, Redis before `serve`); the others must ask an origin that serves a few calls at one time and no more, so
-// that there is a rate which cannot be served. That rate is searched for first: it is the highest at which the promise
+// that there is a rate which cannot be served. That rate is searched for first: it is the highest at which the SLO
 // of docs/guide/monitoring.md is kept: 999 of 1,000 requests are answered whole, and 99 of 100 within 100 ms.
 
 import { fork } from "node:child_process";
@@ -16,7 +16,7 @@ import { serveKv } from "./kv-apart.mjs";
 import { median } from "./measure.mjs";
 import { serveOurs } from "./servers.mjs";
 
-/** The promise of docs/guide/monitoring.md, `sla.p99_ms`, in milliseconds. */
+/** The objective `sla.p99_ms` of docs/guide/monitoring.md, in milliseconds. */
 export const P99_MS = 100;
 export const STEADY_SHARE = 0.8;
 export const OVERLOAD = 5;
@@ -27,7 +27,7 @@ const SECONDS_IN_A_ROW = 3;
 /** What the origin can do: 160 calls a second, each of which takes 25 ms. */
 const ORIGIN_CALLS = 4;
 const ORIGIN_MILLIS = 25;
-/** As many requests may wait as the origin serves within the promise; more would be admitted and come too late. */
+/** As many requests may wait as the origin serves within the SLO; more would be admitted and come too late. */
 const MAX_WAITING = 10;
 /** The share of all entities that memory has rows for: L2 is read for the others. */
 const IN_MEMORY = 0.8;
@@ -185,17 +185,17 @@ function watchMemory(host) {
 	};
 }
 
-/** The share that may be without an answer: the promise's, and of one second, in which one request is more than that. */
+/** The share that may be without an answer: that of the SLO, and of one second, in which one request is more than that. */
 const UNANSWERED = 0.001;
 const UNANSWERED_IN_A_SECOND = 0.01;
 
-/** Whether requests were answered whole and in time, as promised. */
+/** Whether requests were answered whole and in time, by the SLO. */
 function isNormal({ served, partial, shed, failed, wrong, unsent, p99 }, unanswered = UNANSWERED) {
 	const isAnswered = partial + shed <= (served + partial + shed) * unanswered;
 	return failed + wrong + unsent === 0 && isAnswered && p99 <= P99_MS;
 }
 
-/** The highest rate that is served as promised: found by doubling, and then by halving what is left. */
+/** The highest rate that is served within the SLO: found by doubling, and then by halving what is left. */
 async function findMaximum(send, { first, stepSeconds, steps }) {
 	const tried = [];
 	const isServed = async (rate) => {
@@ -325,7 +325,7 @@ const LATE = [0.8, 1];
 /** By how much memory may have grown between them, in bytes, before it counts as growing: workerd gives it back late, and in large pieces. */
 const GROWTH_BYTES = 16 * 1_048_576;
 
-/** What the figures say of what was promised. */
+/** Whether the figures meet the requirements. */
 function verdict([steady, overload, after], memory) {
 	const isUsual = after.seconds.map((second) => isNormal(second, UNANSWERED_IN_A_SECOND));
 	const row = (_, at) =>
@@ -341,17 +341,17 @@ function verdict([steady, overload, after], memory) {
 		});
 		return late - early;
 	};
-	const promises = {
-		"at 80 % requests are served whole and in time, as promised": isNormal(steady.total),
+	const requirements = {
+		"at 80 % requests are served whole and in time, by the SLO": isNormal(steady.total),
 		"past the maximum nothing fails and nothing is wrong: what is not served is shed, with a time to come back":
 			overload.total.failed + overload.total.wrong + overload.total.unsent === 0 && overload.total.shed > 0,
-		"past the maximum what is admitted is answered within the promise": overload.total.p99 <= P99_MS,
+		"past the maximum what is admitted is answered within the SLO": overload.total.p99 <= P99_MS,
 		"all is as before within five seconds": recovery <= RECOVERY_SECONDS,
 		"memory does not grow": Math.max(grown("resident_bytes"), grown("wasm_bytes")) <= GROWTH_BYTES,
 	};
 	return {
 		recovery_seconds: recovery,
 		grown_bytes: { resident: grown("resident_bytes"), wasm: grown("wasm_bytes") },
-		promises,
+		requirements,
 	};
 }

@@ -212,7 +212,7 @@ export async function testAccess(hosts) {
 			["the scope of none", JSON.stringify({ a: { sha256: digest("of-somebody"), scopes: ["nothing"] } })],
 			["an unknown scope", JSON.stringify({ a: { sha256: digest("of-somebody"), scopes: ["everything"] } })],
 		]) {
-			test(`a secret that is ${name}: refused in words, and not in the secret's`, async () => {
+			test(`a secret that is ${name}: refused, and the error does not quote it`, async () => {
 				const said = await refusal({ mode: "tokens" }, { secrets: { FEATHEREDGE_TOKENS: secret } });
 				assert.match(said, /FEATHEREDGE_TOKENS/);
 				assert.ok(!said.includes("of-somebody"), said);
@@ -274,7 +274,7 @@ export async function testAccess(hosts) {
 	});
 
 	describe("a rate limit", () => {
-		test("who asks too often is told when to come back, and others are served", async () => {
+		test("a caller over its rate limit gets a time to retry, and others are served", async () => {
 			const digest = (token) => createHash("sha256").update(token).digest("hex");
 			const table = Object.fromEntries(
 				["one", "two"].map((name) => [name, { sha256: digest(name), scopes: ["read"] }]),
@@ -299,7 +299,7 @@ export async function testAccess(hosts) {
 			);
 		});
 
-		test("whoever shows credentials that are not good is counted, whichever they are", async () => {
+		test("invalid credentials count against their address, whichever they are", async () => {
 			await withHost(
 				{ mode: "tokens", rate_limit_binding: "LIMIT" },
 				async (host) => {

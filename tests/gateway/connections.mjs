@@ -89,7 +89,7 @@ export function testConnections({ start }) {
 			origin?.stop();
 		});
 
-		test("each read is answered though every connection dies at its second, whoever words the answer", async () => {
+		test("each read is answered though every connection closes at its second request", async () => {
 			for (const driver of range(10)) {
 				for (const more of [{}, { foreign: 1 }]) {
 					const reply = await host.post(FEAST, { ...ask(["a"], [driver]), ...more });

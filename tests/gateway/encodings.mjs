@@ -1,4 +1,4 @@
-// Content codings of the origin's answers that nobody asked for: undone, or refused in words; and passed back as they came. The same for every
+// Content codings of the origin's answers that nobody asked for: decoded, or refused with an error; and passed back as they came. The same for every
 // host with a gateway.
 
 import assert from "node:assert/strict";

@@ -176,7 +176,7 @@ export async function testNeighbour({ start }) {
 			for (const _ of range(10)) assert.equal((await read(fresh(), {}, other)).status, 200);
 		});
 
-		test("is told in words that name neither its address nor an exception", async () => {
+		test("gets an error that names neither the origin's address nor an exception", async () => {
 			answering = (_, socket) => {
 				socket.destroy();
 				return "";

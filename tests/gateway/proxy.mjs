@@ -271,7 +271,7 @@ export function testProxy({ start, saysContinue }) {
 			}
 		});
 
-		test("the origin is told by which name its client knows it, and sends nobody to its own", async () => {
+		test("the origin gets the host name that its client uses, and no response leads to its own", async () => {
 			const raw = await open();
 			for (const [location, mapped] of [
 				[`${origin.url}/elsewhere?a=b`, "/elsewhere?a=b"],

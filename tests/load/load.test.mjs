@@ -28,7 +28,7 @@ for (const [host, figure] of [
 		t.after(() => rmSync(folder, { recursive: true, force: true }));
 		const saved = join(folder, "run.json");
 		const options = Object.entries({ host, ...OPTIONS }).flatMap(([name, value]) => [`--${name}`, String(value)]);
-		// It fails where a promise is not kept, which a busy machine decides.
+		// It fails where a requirement is not met, which a busy machine decides.
 		await run(process.execPath, [fromRoot("benches/overload-run.mjs"), ...options, "--save", saved], { capture: true });
 		const { phases, memory, examples } = JSON.parse(readFileSync(saved, "utf8"));
 		const [steady, overload, after] = phases;

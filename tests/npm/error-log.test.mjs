@@ -1,4 +1,4 @@
-// What stores fail with, in words, for whoever operates the engine.
+// The error messages of stores, for the operator.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -44,6 +44,25 @@ export function answerFeatures({ json }) {
 	};
 }
 
+/** An origin whose features' values say how many writes came before, and what counts these. */
+export function countingWrites() {
+	let writes = 0;
+	return {
+		writes: () => writes,
+		/** @param {import("./origin.mjs").OriginRequest} request */
+		answer(request) {
+			if (!request.path.startsWith(FEAST)) {
+				writes += 1;
+				return { status: 200, body: "null", headers: { "x-own": "yes" } };
+			}
+			const reply = answerFeatures(request);
+			for (const result of reply.json.results.slice(1))
+				result.values = result.values.map((value) => `${value}, ${writes}`);
+			return reply;
+		},
+	};
+}
+
 /** A request of Feast's form: features of the view `stats` for drivers. */
 export const ask = (features, drivers) => ({
 	features: features.map((feature) => `stats:${feature}`),

@@ -140,7 +140,7 @@ export async function startWorker({
 }
 
 /**
- * Starts one that cannot use its settings, and gives what it says of them, whoever reads or operates.
+ * Starts one that cannot use its settings, and returns its error, which is the same for readers and operators.
  *
  * @param {WorkerOptions} options
  */

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, FEAST, range } from "../support/features.mjs";
+import { ask, column, countingWrites, FEAST, range } from "../support/features.mjs";
 import { appendedOf, appendRequest } from "../support/messages.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { until } from "../support/wait.mjs";
@@ -25,18 +25,8 @@ let origin;
 let one;
 /** @type {import("../support/worker.mjs").TestWorker} */
 let other;
-let version = 0;
-/** Features whose values tell how often something was written. */
-const answer = (request) => {
-	if (!request.path.startsWith(FEAST)) {
-		version += 1;
-		return { status: 200, body: "null", headers: { "x-own": "yes" } };
-	}
-	const reply = answerFeatures(request);
-	for (const result of reply.json.results.slice(1))
-		result.values = result.values.map((value) => `${value}, ${version}`);
-	return reply;
-};
+const written = countingWrites();
+const { answer } = written;
 before(async () => {
 	origin = await startOrigin(answer);
 	one = await startWorker({ origin, operatorToken: TOKEN, vars: VARS, countKv: true, twins: 1 });
@@ -80,7 +70,7 @@ test("a read of either isolate that begins after a write of either is no older t
 		const driver = 10 + (round % 3);
 		const early = range(4).map((number) => read(number % 2 ? one : other, driver));
 		await write(round % 2 ? one : other, driver);
-		const least = version;
+		const least = written.writes();
 		for (const value of await Promise.all(range(6).map((number) => read(number % 2 ? one : other, driver)))) {
 			assert.ok(Number(value.split(", ")[1]) >= least, `${value} after ${least}`);
 		}

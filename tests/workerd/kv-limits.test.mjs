@@ -119,7 +119,7 @@ describe("Workers KV", () => {
 		origin.answer(answerFeatures);
 	});
 
-	test("after the day's last write none is tried, reads go on, and whoever operates is told", async () => {
+	test("after the day's last write none is tried, reads go on, and the operator is notified", async () => {
 		await read([40_000]);
 		await counts(({ put }) => put === 1);
 		await worker.faultKv({ put: { error: "KV put() limit exceeded for the day." } });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { answerFeatures, ask, column, FEAST, range } from "../support/features.mjs";
+import { ask, column, countingWrites, FEAST, range } from "../support/features.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { startWorker } from "../support/worker.mjs";
 
@@ -13,18 +13,8 @@ const VIEWS = { stats: { join_keys: ["driver_id"], sources: [] } };
 let origin;
 /** @type {import("../support/worker.mjs").TestWorker} */
 let worker;
-let version = 0;
-/** Features whose values tell how often something was written. */
-const answer = (request) => {
-	if (!request.path.startsWith(FEAST)) {
-		version += 1;
-		return { status: 200, body: "null", headers: { "x-own": "yes" } };
-	}
-	const reply = answerFeatures(request);
-	for (const result of reply.json.results.slice(1))
-		result.values = result.values.map((value) => `${value}, ${version}`);
-	return reply;
-};
+const written = countingWrites();
+const { answer } = written;
 before(async () => {
 	origin = await startOrigin(answer);
 	worker = await startWorker({
@@ -50,7 +40,7 @@ test("a read that begins after a write is no older than the write, among reads a
 	for (const round of range(20)) {
 		const early = range(5).map(() => read(round % 3));
 		await write(round % 3);
-		const least = version;
+		const least = written.writes();
 		for (const value of await Promise.all(range(5).map(() => read(round % 3)))) {
 			assert.ok(Number(value.split(", ")[1]) >= least, `${value} after ${least}`);
 		}

@@ -10,7 +10,7 @@ fn parse(table: &Value) -> Result<Config, ConfigError> {
     Config::parse(table)
 }
 
-/// What is wrong with the table, in words.
+/// The error message for the table.
 fn fault(table: &Value) -> String {
     parse(table).expect_err(&table.to_string()).to_string()
 }

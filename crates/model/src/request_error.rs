@@ -18,7 +18,7 @@ pub enum RequestError {
         path: Vec<String>,
         /// The machine-readable kind, in pydantic's terms where it has one.
         kind: &'static str,
-        /// What is wrong, in words.
+        /// The error message.
         message: String,
     },
     /// The request exceeds a configured limit.

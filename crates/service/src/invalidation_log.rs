@@ -7,8 +7,8 @@
 //! past its timeout or half of the request's deadline, and none fails because of it. What was served
 //! without a recent reply is counted.
 //!
-//! This module returns effects: entries go into the given invalidations, and whoever holds the requests
-//! wakes those that wait.
+//! This module returns effects: entries go into the given invalidations, and the dispatcher wakes the
+//! requests that wait.
 //!
 //! Replies may arrive in any order. Each is judged by its own call: the number of the last entry known
 //! then, and the epoch of the log. The epoch is the log's identity. A reply of another epoch comes from a

@@ -103,7 +103,7 @@ export class WebRequest {
 		if (this.isShed) return void this.waitUntil?.(discard(body));
 		if (body === null || (this.#isPartlyRead ? this.#isStreamed : bodyUsed)) return;
 		if (this.#isFromPlatform) await discard(body);
-		// An untouched body stays with whoever created the request.
+		// An untouched body stays with the creator of the request.
 		else if (this.#isPartlyRead) cancel(body);
 	}
 }
