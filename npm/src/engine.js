@@ -15,6 +15,7 @@ import { responseOf, WebRequest } from "./gateway/web.js";
 import { stringify } from "./json.js";
 import { checkOptions } from "./options.js";
 import { originOf } from "./origins.js";
+import { bodyOf } from "./request_body.js";
 import { headerPairs } from "./runtime/headers.js";
 import { instantiate } from "./runtime/instance.js";
 import { Runtime } from "./runtime/runtime.js";
@@ -127,7 +128,7 @@ class Engine {
 
 	async serve(request, options) {
 		checkOptions("serve", options, CALL_OPTIONS);
-		const length = this.#write(encoder.encode(stringify(request)), options);
+		const length = this.#write(bodyOf(request), options);
 		const begin = (core, now) => core.begin_native(length, true, now);
 		return this.#run(begin, options, (bytes) => JSON.parse(decoder.decode(bytes)));
 	}
@@ -163,7 +164,7 @@ class Engine {
 	async columns(request, given = {}) {
 		checkOptions("columns", given, COLUMNS_OPTIONS);
 		const { scalars, vectors, ...options } = given;
-		const length = this.#write(encoder.encode(stringify(request)), options);
+		const length = this.#write(bodyOf(request), options);
 		const isNarrow = (type) => type === "float32";
 		const begin = (core, now) => core.begin_columns(length, isNarrow(scalars), isNarrow(vectors), now);
 		return this.#run(begin, options, (bytes) => readColumns(bytes.slice()));
@@ -171,7 +172,7 @@ class Engine {
 
 	async *stream(request, options) {
 		checkOptions("stream", options, CALL_OPTIONS);
-		const length = this.#write(encoder.encode(stringify(request)), options);
+		const length = this.#write(bodyOf(request), options);
 		const begin = (core, now) => core.begin("POST", NATIVE_PATH, "", length, false, true, true, "", "", undefined, now);
 		const onReply = (exchange) => {
 			if (!this.#runtime.isOk) throw this.#error(exchange?.cause);
@@ -210,7 +211,7 @@ class Engine {
 
 	async prefetch(request, options) {
 		checkOptions("prefetch", options, CALL_OPTIONS);
-		const length = this.#write(encoder.encode(stringify({ ...request, priority: "low" })), options);
+		const length = this.#write(bodyOf({ ...request, priority: "low" }), options);
 		const begin = (core, now) => core.begin_native(length, true, now);
 		await this.#run(begin, options, () => {});
 	}
