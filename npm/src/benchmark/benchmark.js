@@ -18,6 +18,12 @@ const SEARCH_CONCURRENCY = 1_000;
 const CACHES = ["cold", "warm"];
 const SERVED_BY = ["featheredge", "origin"];
 
+/** The fields of a scenario: the module reads these and would ignore a misspelt one. */
+const FIELDS = [
+	...["name", "description", "request_count", "duration_ms", "entities_per_request", "features_per_request"],
+	...["concurrency", "rate_per_second", "stages", "timeout_ms", "priority", "popularity", "warm_up_requests", "seed"],
+];
+
 const isText = (value) => typeof value === "string";
 
 /** A list of distinct known values. */
@@ -203,11 +209,13 @@ export class Benchmark {
 	}
 
 	#checked(scenario) {
+		checkFields(scenario);
 		return withCode("invalid-scenario", () => module.checkScenario(scenario));
 	}
 
 	#scaled(scenario, scale) {
 		checkNumber("scale", scale, (value) => value > 0 && value <= 1, "a number above 0, up to 1");
+		checkFields(scenario);
 		return withCode("invalid-scenario", () => module.scaledScenario(scenario, scale));
 	}
 
@@ -255,6 +263,12 @@ export class Benchmark {
 			}),
 		);
 	}
+}
+
+function checkFields(scenario) {
+	const unknown = Object.keys(scenario ?? {}).find((name) => !FIELDS.includes(name));
+	if (unknown === undefined) return;
+	throw new BenchmarkError("invalid-scenario", `\`${unknown}\` is not known: a scenario has ${FIELDS.join(", ")}`);
 }
 
 function parsedText(text) {

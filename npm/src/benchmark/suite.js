@@ -93,9 +93,10 @@ export async function measureUnits({ units, targets, repeats, signal, onEvent })
 export async function runOnce({ scenario, namespace, repeat, target, signal, onLive = () => {} }) {
 	const benchmark = withCode("invalid-scenario", () => new Benchmark(scenario, namespace, repeat));
 	try {
-		const before = await target.usage().catch(() => undefined);
+		const before = await target.usage(signal).catch(() => undefined);
+		signal?.throwIfAborted();
 		await drive(benchmark, target, signal, onLive);
-		const after = await target.usage().catch(() => undefined);
+		const after = await target.usage(signal).catch(() => undefined);
 		if (after !== undefined) {
 			benchmark.setL1({ ...after, evictions: Math.max(0, after.evictions - (before?.evictions ?? 0)) });
 		}
@@ -145,7 +146,8 @@ async function drive(benchmark, target, signal, onLive) {
 				(error) => recordFailure(number, error, clock()),
 			)
 			.then(() => {
-				inFlight.delete(number);
+				// Its slot may be another request's by now.
+				if (inFlight.get(number) === controller) inFlight.delete(number);
 				wake?.();
 			});
 	};

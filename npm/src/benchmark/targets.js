@@ -35,7 +35,7 @@ const CHECK_BODY = encoder.encode(
  * @property {(signal: AbortSignal) => Promise<void>} check throws a `BenchmarkError` if nothing can be measured
  * @property {(options: { timeout_ms: number }) => Promise<void>} open prepares a repetition, with empty caches if possible
  * @property {() => Promise<void>} close
- * @property {() => Promise<object | undefined>} usage of L1, if it is known
+ * @property {(signal?: AbortSignal) => Promise<object | undefined>} usage of L1, if it is known
  * @property {(body: Uint8Array, signal: AbortSignal) => Reply | Promise<Reply>} send
  * @property {(error: any) => string} kindOf the kind of an error of `send`
  */
@@ -121,6 +121,9 @@ export function engineTarget({ createEngine, config = {}, origin, l2 = () => und
 
 const authorization = (token) => (token ? { authorization: `Bearer ${token}` } : {});
 
+/** A signal that ends after a time, or by another. */
+const within = (millis, signal) => AbortSignal.any([AbortSignal.timeout(millis), ...(signal ? [signal] : [])]);
+
 /** Sends a request of its own timeout, which counts as this target's failure, and of the run's signal, which ends it. */
 function post(url, headers, body, timeout, signal, options) {
 	return fetch(url, {
@@ -129,7 +132,7 @@ function post(url, headers, body, timeout, signal, options) {
 		body,
 		cache: "no-store",
 		redirect: "error",
-		signal: AbortSignal.any([AbortSignal.timeout(timeout), ...(signal ? [signal] : [])]),
+		signal: within(timeout, signal),
 		...options,
 	});
 }
@@ -165,13 +168,9 @@ export function urlTarget(url, { token = "" } = {}) {
 		async open(options) {
 			timeout = options.timeout_ms;
 		},
-		async usage() {
+		async usage(signal) {
 			// Not every token may read it, and a deployment has many isolates: it is shown where it is to be had.
-			const response = await fetch(base + STATS_PATH, {
-				headers,
-				cache: "no-store",
-				signal: AbortSignal.timeout(2_000),
-			});
+			const response = await fetch(base + STATS_PATH, { headers, cache: "no-store", signal: within(2_000, signal) });
 			return response.ok ? usageOf(await response.json()) : undefined;
 		},
 		async send(body, signal) {
