@@ -187,7 +187,7 @@ export async function bench(options) {
 		const found = await withFailures(() =>
 			benchmark.findHighestRate({ scenario, ...common, environment: { settings } }),
 		).finally(end);
-		if (!options.noHistory) await history.save(found.run);
+		if (options.history !== false) await history.save(found.run);
 		if (format === "json") console.log(JSON.stringify(found));
 		else printHighestRate(found);
 		return;

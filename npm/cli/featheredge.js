@@ -225,11 +225,11 @@ const benchCommand = program
 	.option(...JSON_OPTION)
 	.action(act(async () => (await import("./bench.js")).bench));
 
-/** Loads a command of the history when it runs. */
+/** Loads a command of the history when it runs. Commander gives `--json` to `bench`, which has it too. */
 const ofHistory =
 	(name) =>
 	async (...given) =>
-		(await import("./bench-history.js"))[name](...given.slice(0, -1));
+		(await import("./bench-history.js"))[name](...given.slice(0, -2), given.at(-1).optsWithGlobals());
 
 const historyCommand = benchCommand
 	.command("history")
