@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileHistory } from "../dist/benchmark-node.js";
 import { printRun } from "./bench-print.js";
-import { Failure } from "./failure.js";
+import { EXIT, Failure } from "./failure.js";
 import { tableOf } from "./table.js";
 
 /** The file of the history: of this user, by the XDG Base Directory Specification. */
@@ -15,16 +15,18 @@ function path() {
 
 export const historyOf = () => fileHistory(path());
 
-/** The run of an id, or of the beginning of only one. */
-async function found(history, id) {
+/** The run of an id, or of the beginning of only one; `undefined` if there is none. */
+export async function findRun(history, id) {
 	const runs = await history.history();
 	const matching = runs.filter((run) => run.id === id || run.id.startsWith(id));
-	if (matching.length === 1) return matching[0];
-	throw new Failure(
-		matching.length === 0
-			? `there is no run \`${id}\`: \`featheredge bench history\` lists them`
-			: `several runs begin with \`${id}\``,
-	);
+	if (matching.length <= 1) return matching[0];
+	throw new Failure(`several runs begin with \`${id}\``, EXIT.usage);
+}
+
+async function found(history, id) {
+	const run = await findRun(history, id);
+	if (run !== undefined) return run;
+	throw new Failure(`there is no run \`${id}\`: \`featheredge bench history\` lists them`);
 }
 
 export async function list({ limit, json }) {

@@ -1,7 +1,7 @@
 // `featheredge bench`: measures what Featheredge gains for a popular load and for the standard scenarios, on an engine in this process or on
 // a server; compares with an earlier run, and holds a budget.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import {
 	BenchmarkError,
 	createBenchmark,
@@ -14,12 +14,9 @@ import {
 	urlTarget,
 } from "../dist/benchmark-node.js";
 import { createEngine, feastOrigin } from "../dist/node.js";
-import { historyOf } from "./bench-history.js";
+import { findRun, historyOf } from "./bench-history.js";
 import { printBudget, printComparison, printHighestRate, printRun } from "./bench-print.js";
 import { EXIT, Failure } from "./failure.js";
-
-/** What the popular load and the scenarios are repeated by default: three repetitions estimate the noise. */
-const REPEATS = 3;
 
 /** Codes of errors that the options are at fault for. */
 const USAGE = ["invalid-options", "invalid-scenario", "unknown-scenario", "invalid-budget", "invalid-url"];
@@ -137,7 +134,7 @@ async function earlierRun(benchmark, named, history) {
 		if (found === undefined) throw new Failure(`the history has no ${named === "latest" ? "run" : "baseline"} yet`);
 		return found;
 	}
-	const stored = await history.get(named);
+	const stored = await findRun(history, named);
 	if (stored !== undefined) return stored;
 	const read = readJson(named);
 	return withFailures(() => benchmark.parse(read.run ?? read), `\`${named}\` is not a run`);
@@ -166,51 +163,57 @@ function progressLine(isShown) {
 	};
 }
 
-export async function bench(options) {
-	const benchmark = await createBenchmark();
-	const history = historyOf();
-	const format = options.json ? "json" : options.format;
+/** Writes a file that is whole or not there. */
+function writeWhole(file, text) {
+	const beside = `${file}.${process.pid}.tmp`;
+	writeFileSync(beside, text);
+	renameSync(beside, file);
+}
+
+function checkCombination({ findRate, budget, compare, baseline }) {
+	if (findRate && (budget ?? compare ?? baseline) !== undefined) {
+		throw new Failure("`--find-rate` takes neither `--budget` nor `--compare`", EXIT.usage);
+	}
+	if (baseline !== undefined && budget === undefined) {
+		throw new Failure("`--baseline` is for `--budget`: use `--compare` to compare", EXIT.usage);
+	}
+}
+
+/** Measures what the options say: a run, or the search for the highest rate, which has a run of its steps. */
+async function measure(benchmark, options) {
 	const { target, origin } = await withFailures(() => targetsOf(options));
 	const suite = await withFailures(() => suiteOf(benchmark, options, origin !== undefined));
-	// Before the run, so that an invalid file fails at once.
-	const budget = options.budget && readJson(options.budget);
-	const compared = await earlierRun(benchmark, options.compare, history);
-	const baseline = (await earlierRun(benchmark, options.baseline, history)) ?? compared;
-	const { onEvent, end } = progressLine(format === "table" && process.stderr.isTTY);
-	const common = { target, targets: options.targets, signal: interruption(), onEvent };
+	const { onEvent, end } = progressLine(options.format === "table" && process.stderr.isTTY);
 	const settings = [
 		...(options.url === undefined ? [{ name: "l2", value: options.l2 }] : []),
 		...(options.scale === 1 ? [] : [{ name: "scale", value: String(options.scale) }]),
 	];
-	if (options.findRate) {
-		const [{ scenario }] = suite;
-		const found = await withFailures(() =>
-			benchmark.findHighestRate({ scenario, ...common, environment: { settings } }),
-		).finally(end);
-		if (options.history !== false) await history.save(found.run);
-		if (format === "json") console.log(JSON.stringify(found));
-		else printHighestRate(found);
-		return;
-	}
-	const { name, notes, repeats = REPEATS } = options;
-	const run = await withFailures(() =>
-		benchmark.run({ suite, origin, repeats, name, notes, ...common, environment: { settings } }),
-	).finally(end);
-	if (options.history !== false) await history.save(run);
-	if (options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(run)}\n`);
+	const { name, notes, repeats, targets } = options;
+	const common = { target, targets, signal: interruption(), onEvent, environment: { settings } };
+	const act = options.findRate
+		? () => benchmark.findHighestRate({ scenario: suite[0].scenario, ...common })
+		: async () => ({ run: await benchmark.run({ suite, origin, repeats, name, notes, ...common }) });
+	return withFailures(act).finally(end);
+}
+
+export async function bench({ json, ...given }) {
+	const options = { ...given, ...(json && { format: "json" }) };
+	checkCombination(options);
+	const benchmark = await createBenchmark();
+	const history = historyOf();
+	// Before the run, so that an invalid file fails at once.
+	const budget =
+		options.budget &&
+		(await withFailures(() => benchmark.parseBudget(readJson(options.budget)), `\`${options.budget}\``));
+	const compared = await earlierRun(benchmark, options.compare, history);
+	const baseline = (await earlierRun(benchmark, options.baseline, history)) ?? compared;
+	const { run, ...search } = await measure(benchmark, options);
+	if (options.history) await history.save(run);
+	if (options.save !== undefined) writeWhole(options.save, `${JSON.stringify(run)}\n`);
 	const comparison = compared && (await withFailures(() => benchmark.compare(compared, run)));
 	const checked =
 		budget && (await withFailures(() => benchmark.checkBudget(run, budget, baseline), `\`${options.budget}\``));
-	if (format === "json") {
-		const more = { ...(comparison && { compared: comparison }), ...(checked && { budget: checked }) };
-		console.log(JSON.stringify(Object.keys(more).length === 0 ? run : { run, ...more }));
-	} else if (format === "csv") process.stdout.write(toCsv(run));
-	else if (format === "markdown") process.stdout.write(toMarkdown(run));
-	else {
-		printRun(run, repeats);
-		if (comparison !== undefined) printComparison(comparison, compared);
-		if (checked !== undefined) printBudget(checked);
-	}
+	print(run, { search, compared, comparison, checked, format: options.format, repeats: options.repeats });
 	const { succeeded, failures } = run.overall;
 	if (succeeded === 0) {
 		const kinds = failures.map(({ kind, count, cause }) => `${count} × ${kind}${cause ? ` (${cause})` : ""}`);
@@ -220,4 +223,18 @@ export async function bench(options) {
 		const missed = checked.checks.filter(({ is_met }) => !is_met).map(({ scenario, words }) => `${scenario}: ${words}`);
 		throw new Failure(`the budget was missed: ${missed.join("; ")}`, EXIT.budget);
 	}
+}
+
+function print(run, { search, compared, comparison, checked, format, repeats }) {
+	const isSearch = search.steps !== undefined;
+	if (format === "csv") return process.stdout.write(toCsv(run));
+	if (format === "markdown") return process.stdout.write(toMarkdown(run));
+	if (format === "json") {
+		const more = { ...search, ...(comparison && { compared: comparison }), ...(checked && { budget: checked }) };
+		return console.log(JSON.stringify(Object.keys(more).length === 0 ? run : { run, ...more }));
+	}
+	if (isSearch) return printHighestRate(search);
+	printRun(run, repeats);
+	if (comparison !== undefined) printComparison(comparison, compared);
+	if (checked !== undefined) printBudget(checked);
 }

@@ -415,6 +415,8 @@ export interface Benchmark {
 	compare(baseline: Run, run: Run): Comparison;
 	/** Reads an export of any known version, within 8 MiB. */
 	parse(exported: string | object): Run;
+	/** Checks a budget before a run is made for it. */
+	parseBudget(budget: string | object): Budget;
 	checkBudget(run: Run, budget: Budget, baseline?: Run): { is_met: boolean; checks: BudgetCheck[] };
 }
 

@@ -176,7 +176,12 @@ describe("a run", () => {
 			[4_000],
 		);
 		const { slow, failed } = run.scenarios[0].summary;
-		assert.deepEqual([failed, slow.count, slow.slowest[0].number], [0, 1, 1]);
+		assert.equal(failed, 0);
+		// A busy machine may be slow to others too.
+		assert.ok(
+			slow.slowest.some(({ number, latency_ms }) => number === 1 && latency_ms >= 150),
+			JSON.stringify(slow),
+		);
 	});
 
 	test("stops when the first requests all fail, and says why", async () => {

@@ -1,7 +1,7 @@
 // The benchmark: its scenarios, its runs, and what is said of them.
 
 import * as module from "featheredge-benchmark";
-import { checkBudget } from "./budget.js";
+import { checkBudget, partsOf } from "./budget.js";
 import { BenchmarkError, withCode } from "./errors.js";
 import { checkTargets, measureUnits, randomName } from "./suite.js";
 
@@ -204,6 +204,12 @@ export class Benchmark {
 		return withCode("invalid-run", () => module.summarize(value));
 	}
 
+	parseBudget(given) {
+		const budget = isText(given) ? parsedText(given) : given;
+		partsOf(budget);
+		return budget;
+	}
+
 	checkBudget(run, budget, baseline) {
 		return checkBudget(run, budget, baseline);
 	}
@@ -281,6 +287,6 @@ function parsedText(text) {
 	try {
 		return JSON.parse(text);
 	} catch {
-		throw new BenchmarkError("invalid-run", "this is no JSON: choose a file that was exported as JSON");
+		throw new BenchmarkError("invalid-run", "this is no JSON");
 	}
 }

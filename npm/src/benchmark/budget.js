@@ -59,30 +59,43 @@ function checkChange(measured, before, name, limit) {
 }
 
 /**
- * @param {any} run
+ * A budget in parts, each with its limits.
+ *
  * @param {any} budget by scenario: limits, the `caches` they are for, and the changes since a baseline
- * @param {any} [baseline] a run
+ * @throws {BenchmarkError} which names what is wrong
  */
-export function checkBudget(run, budget, baseline) {
+export function partsOf(budget) {
 	if (!isObject(budget) || !isObject(budget.scenarios)) throw invalid("a budget is an object with `scenarios`");
 	const unknown = Object.keys(budget).find((name) => name !== "scenarios" && name !== "$schema");
 	if (unknown !== undefined) throw invalid(`\`${unknown}\` is not known: a budget has \`scenarios\``);
-	const checks = Object.entries(budget.scenarios).flatMap(([scenario, given]) => {
+	return Object.entries(budget.scenarios).map(([scenario, given]) => {
 		const place = `scenarios.${scenario}`;
 		if (!isObject(given)) throw invalid(`\`${place}\` is no object of limits`);
 		const { caches, [AGAINST_BASELINE]: changes = {}, ...limits } = given;
-		if (caches !== undefined && !CACHES.includes(caches))
+		if (caches !== undefined && !CACHES.includes(caches)) {
 			throw invalid(`\`${place}.caches\` is neither "cold" nor "warm"`);
-		const own = limitsOf(place, limits);
+		}
 		const relative = limitsOf(`${place}.${AGAINST_BASELINE}`, changes);
+		return { scenario, caches, own: limitsOf(place, limits), relative };
+	});
+}
+
+/**
+ * @param {any} run
+ * @param {any} budget
+ * @param {any} [baseline] a run
+ */
+export function checkBudget(run, budget, baseline) {
+	const checks = partsOf(budget).flatMap(({ scenario, caches, own, relative }) => {
 		const measured = find(run, scenario, caches);
-		if (measured === undefined)
+		if (measured === undefined) {
 			throw invalid(`the run has no scenario \`${scenario}\`${caches ? ` with ${caches} caches` : ""}`);
+		}
 		const before = relative.length > 0 ? baseline && find(baseline, scenario, measured.caches) : undefined;
 		if (relative.length > 0 && before === undefined) {
 			throw invalid(
 				baseline === undefined
-					? `\`${place}.${AGAINST_BASELINE}\` needs a baseline`
+					? `\`scenarios.${scenario}.${AGAINST_BASELINE}\` needs a baseline`
 					: `the baseline has no scenario \`${scenario}\` with ${measured.caches} caches`,
 			);
 		}
