@@ -12,7 +12,10 @@ const STORED = "featheredge-latency-axis";
 export const time = (value) =>
 	value > 0 && value < 1 ? `${Math.round(value * 1000)} ms` : `${Number(value.toFixed(1))} s`.replace("-", "−");
 /** A latency without the zeros that a scale's round values do not need. */
-export const latency = (value) => milliseconds(value).replace(/(\.\d*?)0+(?= )/, "$1").replace(/\.(?= )/, "");
+export const latency = (value) =>
+	milliseconds(value)
+		.replace(/(\.\d*?)0+(?= )/, "$1")
+		.replace(/\.(?= )/, "");
 export const plain = (value) =>
 	value >= 10_000 ? `${Number((value / 1000).toFixed(1))}k` : `${Number(value.toFixed(1))}`;
 export const share = (value) => `${Number(value.toFixed(1))} %`;

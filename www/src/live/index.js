@@ -71,7 +71,7 @@ export function openLive() {
 	let interval = INTERVAL_MS;
 
 	function show(stats, sla, alerts) {
-		const more = timeline.add(stats);
+		const more = timeline.add(stats, panels.targetsOf(sla));
 		const isUsed = (id) =>
 			id === "l1" || id === "origin" || (stats.stores ? id in stats.stores : panels.hasLookups(stats.tiers[id]));
 		const isIdle = sla.status === "no_data";

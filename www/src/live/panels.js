@@ -2,8 +2,8 @@
 
 import { el } from "../dom.js";
 import { bytes } from "../headers.js";
-import { model, targetList } from "../results/parts.js";
-import { count, percent, row, tableOf } from "../results/tables.js";
+import { model } from "../results/parts.js";
+import { count, percent, row, TARGETS, tableOf } from "../results/tables.js";
 
 export const TIERS = { l1: "L1 memory", l2: "L2 store", l3: "L3 storage", origin: "Origin" };
 
@@ -99,16 +99,28 @@ export function tierTable(tiers, isUsed) {
 	);
 }
 
-/** The SLO's targets, under the names of the benchmark's. */
+const OBJECTIVES = ["p50", "p95", "p99", "availability", "error_rate"];
+const targetName = (name) => (/^p\d/.test(name) ? `${name}_ms` : name);
+
+/** The SLO's targets under the names of the benchmark's, for charts. */
+export const targetsOf = ({ details }) =>
+	Object.fromEntries(OBJECTIVES.map((name) => [targetName(name), details[`target_${name}`]]));
+
+/** The SLO's targets with the measured values. */
 export function targets(sla) {
-	const { details } = sla;
-	const verdicts = ["p50", "p95", "p99", "availability", "error_rate"].map((name) => ({
-		name: /^p\d/.test(name) ? `${name}_ms` : name,
-		actual: details[`current_${name}`],
-		target: details[`target_${name}`],
-		is_met: isJudged(sla) ? details[`${name}_compliant`] : null,
-	}));
-	return targetList(verdicts);
+	const items = OBJECTIVES.map((name) => {
+		const { name: title, words, sign } = TARGETS[targetName(name)];
+		const verdict = isJudged(sla) ? (sla.details[`${name}_compliant`] ? "met" : "missed") : "none";
+		return el(
+			"li",
+			{ "data-verdict": verdict },
+			el("span.target", {}, title),
+			el("span.figure", {}, words(sla.details[`current_${name}`])),
+			el("span.caption", {}, `${sign} ${words(sla.details[`target_${name}`])}`),
+			el("span.hidden", {}, { met: "met", missed: "violated", none: "too few requests to judge" }[verdict]),
+		);
+	});
+	return el("ul.targets", {}, ...items);
 }
 
 export function burnTable({ burn_rates }) {

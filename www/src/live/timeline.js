@@ -34,6 +34,7 @@ export function makeTimeline() {
 	let last;
 	let points = [];
 	let seconds = RANGES[1];
+	let targets;
 
 	/** Hidden until there are two points and at least one request. */
 	function draw() {
@@ -64,7 +65,7 @@ export function makeTimeline() {
 			[tiers, tierData(data), `Rows in the last interval: L1 ${l1}, L2 ${l2}, L3 ${l3}, origin ${origin}.`],
 		];
 		for (const [chart, columns, words] of draws) {
-			chart.show(columns, `${words}${benchmark}`);
+			chart.show(columns, `${words}${benchmark}`, chart === percentiles ? { targets } : "");
 			shade(chart.element, columns[0], marks, now);
 		}
 		const reach = Math.round((now - shown[0].at) / 1000);
@@ -78,8 +79,9 @@ export function makeTimeline() {
 
 	return {
 		element,
-		/** Adds a report; returns the difference since the last one. */
-		add(stats) {
+		/** Adds a report, with the SLO's targets; returns the difference since the last one. */
+		add(stats, objectives) {
+			targets = objectives;
 			const more = since(last, stats);
 			last = stats;
 			// By this page's clock, as benchmarks are marked.
