@@ -48,12 +48,15 @@ describe("Try", { skip, timeout: 180_000 }, () => {
 
 	/** Has the origin hold what it is asked, until the returned function is called. */
 	function hold() {
-		const { promise, resolve } = Promise.withResolvers();
+		let letGo;
+		const released = new Promise((resolve) => {
+			letGo = resolve;
+		});
 		origin.answer(async (request) => {
-			await promise;
+			await released;
 			return answerFeatures(request);
 		});
-		return resolve;
+		return letGo;
 	}
 
 	test("a request that takes long says so at once, with its time, and can be cancelled", async () => {
