@@ -175,6 +175,7 @@ export function openLive() {
 		refreshNow();
 	});
 	document.addEventListener("visibilitychange", refreshNow);
+	addEventListener("online", refreshNow);
 	onToken(refreshNow);
 	return { onShow: refreshNow };
 }
