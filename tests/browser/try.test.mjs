@@ -123,6 +123,7 @@ describe("Try", { skip, timeout: 180_000 }, () => {
 		await press(/^Send/);
 		const gone = page.getByRole("row", { name: /^gone/ });
 		assert.match(await gone.innerText(), /INVALID\s*The origin responded with status 503, and no tier had the value\./);
+		await page.getByText("Served in part: the origin failed", { exact: true }).waitFor();
 		assert.doesNotMatch(await page.getByRole("row", { name: /^there/ }).innerText(), /origin/i);
 		await choose("Stream");
 		await write(native(["there", "gone too"]));
