@@ -109,9 +109,9 @@ export interface LatencyParts {
 /** A slice of a repetition. */
 export interface TimelinePoint {
 	at_ms: number;
-	p50_ms: number;
-	p95_ms: number;
-	p99_ms: number;
+	p50_ms: number | null;
+	p95_ms: number | null;
+	p99_ms: number | null;
 	throughput: number;
 	tiers: [l1: number, l2: number, l3: number, origin: number];
 	failed: number;

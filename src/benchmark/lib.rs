@@ -172,7 +172,8 @@ pub fn summarize(run: JsValue) -> Result<JsValue, JsError> {
 /// Why one of them is not a valid export.
 #[wasm_bindgen]
 pub fn compare(baseline: JsValue, run: JsValue, seed: u32) -> Result<JsValue, JsError> {
-    write(&compare::compare(&read(baseline)?, &read(run)?, u64::from(seed)))
+    let [baseline, run] = [read::<Run>(baseline)?.summarized()?, read::<Run>(run)?.summarized()?];
+    write(&compare::compare(&baseline, &run, u64::from(seed)))
 }
 
 /// The search for the highest rate that keeps the objectives.

@@ -217,10 +217,11 @@ describe("the command line", () => {
 		bench: {
 			more: "--scale 0.02 --repeats 3",
 			check(output, { text }) {
+				if (text.includes("history")) return assert.match(output, /│ run +│ began|no runs yet/);
 				const [, saved] = /--save (\S+)/.exec(text) ?? [];
 				if (saved !== undefined) assert.ok(existsSync(file(saved)));
 				assert.match(output, /mixed_workload/);
-				if (text.includes("--compare")) assert.match(output, /compared with the run of/);
+				if (text.includes("--compare")) assert.match(output, /compared with run \S+ of/);
 			},
 		},
 		stats: { check: (output) => assert.match(output, /l1/i) },
@@ -237,7 +238,9 @@ describe("the command line", () => {
 				return;
 			}
 			const { more, check } = COMMANDS[name];
-			check(await run(command.text, { MORE: more ?? "" }), command);
+			// A history takes none of a run's options.
+			const MORE = command.text.includes(" history") ? "" : (more ?? "");
+			check(await run(command.text, { MORE, FEATHEREDGE_BENCH_HISTORY: file("history.jsonl") }), command);
 		});
 	}
 });

@@ -13,7 +13,7 @@ import { fromRoot } from "../support/root.mjs";
 import { freePort } from "../support/workerd.mjs";
 import { project } from "./project.mjs";
 
-const EXAMPLES = ["hono.mjs", "express.mjs", "route.mjs", "redis-feast.mjs"];
+const EXAMPLES = ["hono.mjs", "express.mjs", "route.mjs", "redis-feast.mjs", "benchmark.mjs"];
 
 let root;
 before(async () => {
@@ -80,4 +80,11 @@ test("redis-feast.mjs serves from Feast, then from Redis, and then from memory",
 		assert.deepEqual(await tiers(url), [0, 1, 0]);
 		assert.deepEqual(await tiers(url), [1, 0, 0]);
 	});
+});
+
+test("benchmark.mjs measures a load of its own, and holds its budget", async () => {
+	const program = startProgram(process.execPath, ["benchmark.mjs"], { cwd: root });
+	assert.equal(await program.ends(), 0, program.output());
+	assert.match(program.output(), /\| checkout \| warm \| featheredge \|/);
+	assert.match(program.output(), /met: hit_ratio 9\d/);
 });

@@ -36,6 +36,14 @@ where
     deserializer.deserialize_seq(Bounded::<T, MAX>(PhantomData))
 }
 
+/// Reads a text of at most [`MAX_TEXT`] bytes, or none.
+pub(crate) fn some_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Option::<String>::deserialize(deserializer)? {
+        Some(text) if text.len() > MAX_TEXT => Err(D::Error::custom(format_args!("more than {MAX_TEXT} bytes"))),
+        text => Ok(text),
+    }
+}
+
 /// Reads a text of at most [`MAX_TEXT`] bytes.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;

@@ -143,10 +143,13 @@ impl Distribution {
 
     /// Checks what an export says of them besides the buckets.
     pub(crate) fn check(&self) -> Result<(), BenchmarkError> {
+        let count = self.count as f64;
+        let most = MAX_MICROS as f64;
+        let is_range = if self.count == 0 { self.max == 0 } else { self.min <= self.max && self.max <= MAX_MICROS };
+        // The mean is no more than the maximum, and so is the root of the mean square.
         let is_sum = self.sum <= self.count.saturating_mul(MAX_MICROS);
-        let is_square = self.squares.is_finite() && self.squares >= 0.0;
-        let is_range = self.count == 0 || (self.min <= self.max && self.max <= MAX_MICROS);
-        if is_sum && is_square && is_range {
+        let is_square = self.squares >= 0.0 && self.squares <= count * most * most;
+        if is_range && is_sum && is_square {
             return Ok(());
         }
         Err(BenchmarkError("the sums of a distribution contradict its buckets".to_owned()))

@@ -28,6 +28,9 @@ fn worded(path: &str, error: &str) -> String {
     let within = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     let here = if path.is_empty() { "the whole".to_owned() } else { format!("`{path}`") };
     let quoted = |text: &str| text.split('`').nth(1).unwrap_or_default().to_owned();
+    if error.starts_with("TypeError: ") {
+        return format!("{here} is not a list or an object as it should be");
+    }
     if error.starts_with("missing field ") {
         return format!("`{}` is missing", within(&quoted(error)));
     }
@@ -72,7 +75,7 @@ fn found_in_words(found: &str) -> String {
         return (*words).to_owned();
     }
     let number = found.split('`').nth(1).unwrap_or(found);
-    number.trim_end_matches(')').to_owned()
+    number.trim_end_matches(')').trim_end_matches(".0").to_owned()
 }
 
 fn expected_in_words(expected: &str) -> String {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::vec;
 use crate::random::Random;
 
 /// How often each entity is requested.
@@ -26,9 +27,13 @@ pub enum Popularity {
     /// A recording, replayed from its start after its end.
     Recorded {
         /// The entities' ids.
+        #[serde(deserialize_with = "vec::<_, _, MAX_RECORDED>")]
         entities: Vec<String>,
     },
 }
+
+/// The most entities of a recording.
+const MAX_RECORDED: usize = 1_000_000;
 
 /// The largest exponent: above it, nearly every request would be for the first entity.
 pub const MAX_EXPONENT: u8 = 10;

@@ -19,6 +19,7 @@ enum Phase {
 /// A search.
 #[derive(Clone, Debug)]
 pub struct RateSearch {
+    min: f64,
     max: f64,
     /// The highest rate that kept the objectives, and the lowest that did not.
     met: Option<f64>,
@@ -34,7 +35,7 @@ impl RateSearch {
     pub fn new(min: f64, max: f64) -> RateSearch {
         let min = if min.is_finite() && min > 0.0 { min } else { 1.0 };
         let max = if max.is_finite() { max.max(min) } else { min };
-        RateSearch { max, met: None, missed: None, rate: min, phase: Phase::Doubling, steps: 0 }
+        RateSearch { min, max, met: None, missed: None, rate: min, phase: Phase::Doubling, steps: 0 }
     }
 
     /// The rate to measure next; none at the end.
@@ -56,7 +57,9 @@ impl RateSearch {
             _ if self.steps >= MAX_STEPS => (Phase::Done, self.rate),
             (Phase::Confirming, ..) if is_met => (Phase::Done, self.rate),
             // What was found was luck: the rate itself misses them now.
-            (Phase::Confirming, None, Some(missed)) => (Phase::Confirming, missed * (1.0 - 2.0 * PRECISION)),
+            (Phase::Confirming, None, Some(missed)) if missed > self.min => {
+                (Phase::Confirming, (missed * (1.0 - 2.0 * PRECISION)).max(self.min))
+            }
             // Not even the least rate keeps them.
             (_, None, _) => (Phase::Done, self.rate),
             (_, Some(met), None) if met >= self.max => (Phase::Confirming, met),

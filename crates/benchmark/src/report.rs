@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounded::{text, vec};
+use crate::bounded::{some_text, text, vec};
 use crate::distribution::Distribution;
 use crate::response::{RowCounts, ServedResponse, TIERS};
 use crate::scenario::{BenchmarkError, Scenario};
@@ -39,6 +39,9 @@ const MAX_SLOWEST: usize = 10;
 /// The largest count of an export: sums of thousands of these do not overflow.
 const MAX_COUNT: u64 = 1 << 50;
 
+/// The largest time of an export, in milliseconds: sums over the requests of an hour are less.
+const MAX_MS: f64 = 1e15;
+
 /// How much of an error's text is kept, in characters.
 const MAX_CAUSE: usize = 200;
 
@@ -55,7 +58,7 @@ pub struct Failures {
     /// How many.
     pub count: u64,
     /// The text of the first of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_text")]
     pub cause: Option<String>,
 }
 
@@ -212,16 +215,18 @@ impl Repeat {
             return Err(BenchmarkError(format!("{most} is more than can be counted")));
         }
         let LatencyParts { network_ms, cache_ms, computation_ms, serialization_ms } = self.parts;
-        let times = self
-            .timeline
-            .iter()
-            .flat_map(|point| [point.at_ms, point.p50_ms, point.p95_ms, point.p99_ms, point.throughput]);
+        let times = self.timeline.iter().flat_map(|point| {
+            [Some(point.at_ms), point.p50_ms, point.p95_ms, point.p99_ms, Some(point.throughput)].into_iter().flatten()
+        });
         let slow = self.slow.slowest.iter().flat_map(|slow| [slow.at_ms, slow.latency_ms]);
         let all = times.chain(slow).chain([network_ms, cache_ms, computation_ms, serialization_ms, self.slow.over_ms]);
-        match all.into_iter().find(|value| !value.is_finite() || *value < 0.0) {
-            Some(value) => Err(BenchmarkError(format!("{value} is no time"))),
-            None => self.latencies.check(),
+        if let Some(value) = all.into_iter().find(|value| !(0.0..=MAX_MS).contains(value)) {
+            return Err(BenchmarkError(format!("{value} is no time")));
         }
+        if self.answers.into_iter().sum::<u64>() != self.latencies.count() {
+            return Err(BenchmarkError("`answers` are not as many as the latencies".to_owned()));
+        }
+        self.latencies.check()
     }
 
     /// Counts failures of a kind, of which the first has that cause. More kinds than are kept count as `other`.
@@ -449,12 +454,17 @@ impl Run {
             return Err(BenchmarkError(format!("there are more than {MAX_ALL_REPEATS} repetitions")));
         }
         let prices = Prices::of(&self.environment.settings);
+        let mut seen = Vec::new();
         for (index, measured) in self.scenarios.iter_mut().enumerate() {
             let place = |BenchmarkError(text)| BenchmarkError(format!("`scenarios[{index}]`: {text}"));
             measured.scenario.check().map_err(place)?;
             for repeat in &measured.repeats {
                 repeat.check().map_err(place)?;
             }
+            if seen.contains(&(measured.scenario.name.clone(), measured.caches, measured.served_by)) {
+                return Err(place(BenchmarkError(format!("`{}` stands there twice", measured.scenario.name))));
+            }
+            seen.push((measured.scenario.name.clone(), measured.caches, measured.served_by));
             let all = Repeat::merged(&measured.repeats);
             measured.summary = Some(Summary::of(&all, Some(&measured.scenario), &self.targets, &prices));
         }

@@ -235,7 +235,8 @@ impl Runner {
         let elapsed = self.elapsed(self.last_end);
         self.repeat.elapsed_us = elapsed;
         self.repeat.timeline = self.timeline.points(elapsed);
-        if self.is_failing() {
+        let is_cut = self.count().is_none_or(|count| self.next < count + self.scenario.warm_up_requests);
+        if is_cut && self.is_failing() {
             self.repeat.stopped = Some(Stopped::AllFailed);
             // The failures of a warm-up are all that a run has that stopped in it.
             if self.repeat.failures.is_empty() {

@@ -5,6 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::arrivals::{Arrivals, Stage};
+use crate::bounded::{text, vec};
 use crate::popularity::{MAX_EXPONENT, Popularity};
 
 /// The priority of requests, as in the native API.
@@ -40,9 +41,10 @@ impl Priority {
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Its name.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// Its purpose.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub description: String,
     /// How many requests are measured; without it, as many as fit in `duration_ms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,7 +64,7 @@ pub struct Scenario {
     pub rate_per_second: Option<f64>,
     /// An open loop with ramps, in place of `request_count` and `duration_ms`: in each stage the rate changes linearly from the one
     /// before, which is `rate_per_second` or 0 at first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "vec::<_, _, MAX_STAGES>")]
     pub stages: Vec<Stage>,
     /// How long a response is waited for, in milliseconds, before it counts as a failure. It is sent as the request's deadline, so that
     /// the server's own, much shorter for real-time requests, fails no request that is measured.
@@ -107,9 +109,8 @@ const MAX_DURATION_MS: u64 = 3_600_000;
 const MAX_CONCURRENCY: u32 = 100_000;
 /// The most stages.
 const MAX_STAGES: usize = 100;
-/// The most features of a request, and the most bytes of a name or a description.
+/// The most features of a request.
 const MAX_FEATURES: u64 = 100_000;
-const MAX_TEXT: usize = 4_000;
 
 impl Scenario {
     fn new(name: &str, description: &str, count: u64, entities: u64, features: u64, concurrency: u32) -> Scenario {
@@ -215,9 +216,6 @@ impl Scenario {
         if self.name.is_empty() {
             return error("`name` is empty".to_owned());
         }
-        if self.name.len().max(self.description.len()) > MAX_TEXT {
-            return error(format!("`name` or `description` has more than {MAX_TEXT} bytes"));
-        }
         if self.rate_per_second.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
             return error("`rate_per_second` is not positive".to_owned());
         }
@@ -258,9 +256,6 @@ impl Scenario {
         let error = |text: String| Err(BenchmarkError(text));
         if self.request_count.or(self.duration_ms).is_some() {
             return error("`stages` have their own durations: leave `request_count` and `duration_ms` out".to_owned());
-        }
-        if self.stages.len() > MAX_STAGES {
-            return error(format!("there are more than {MAX_STAGES} stages"));
         }
         let is_rate = |stage: &Stage| stage.rate_per_second.is_finite() && stage.rate_per_second >= 0.0;
         if let Some(index) = self.stages.iter().position(|stage| !is_rate(stage)) {

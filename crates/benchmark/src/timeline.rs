@@ -16,12 +16,15 @@ const FIRST_WIDTH: u64 = 25_000;
 pub struct TimelinePoint {
     /// When it ends, in milliseconds since the measured requests began.
     pub at_ms: f64,
-    /// The median latency of its responses, in milliseconds.
-    pub p50_ms: f64,
+    /// The median latency of its responses, in milliseconds, if there were any.
+    #[serde(default)]
+    pub p50_ms: Option<f64>,
     /// The 95th percentile.
-    pub p95_ms: f64,
+    #[serde(default)]
+    pub p95_ms: Option<f64>,
     /// The 99th percentile.
-    pub p99_ms: f64,
+    #[serde(default)]
+    pub p99_ms: Option<f64>,
     /// Responses a second.
     pub throughput: f64,
     /// Responses by the furthest tier that served them.
@@ -116,11 +119,12 @@ impl Timeline {
         let point = |(number, slice): (u64, &Slice)| {
             let begins = number * self.width;
             let ends = if number + 1 == count { elapsed.max(begins + 1) } else { begins + self.width };
+            let percentile = |share| (slice.latencies.count() > 0).then(|| slice.latencies.percentile_ms(share));
             TimelinePoint {
                 at_ms: ends as f64 / 1_000.0,
-                p50_ms: slice.latencies.percentile_ms(0.5),
-                p95_ms: slice.latencies.percentile_ms(0.95),
-                p99_ms: slice.latencies.percentile_ms(0.99),
+                p50_ms: percentile(0.5),
+                p95_ms: percentile(0.95),
+                p99_ms: percentile(0.99),
                 throughput: slice.latencies.count() as f64 * 1_000_000.0 / (ends - begins) as f64,
                 tiers: slice.tiers,
                 failed: slice.failed,
