@@ -1,0 +1,148 @@
+// The first measurement: one popular load through Featheredge and straight at its origin, in one sentence.
+
+import { byId, el } from "../dom.js";
+import { machine } from "../machine.js";
+import { difference } from "./difference.js";
+import { measure, offers, paced } from "./measurement.js";
+import { figure, quantile } from "./words.js";
+
+const ORIGIN_DELAY_MS = 10;
+const SIDES = ["featheredge", "origin"];
+const SUITE = [{ scenario: "popular_load", caches: ["warm"], served_by: SIDES }];
+const TARGET = { kind: "engine", l2: "none", delay_ms: ORIGIN_DELAY_MS };
+
+const FIGURES = [
+	["Median", ({ median_ms }) => figure.latency(median_ms)],
+	["p99", ({ p99_ms }) => figure.latency(p99_ms)],
+	["Responses per second", ({ throughput }) => figure.rate(throughput)],
+	["Origin calls per 1,000 requests", ({ cost }) => figure.rate(cost?.origin_calls_per_thousand)],
+	["Cost per million requests", ({ cost }) => figure.dollars(cost?.total_usd)],
+];
+
+/** @param {(run: any) => Promise<string | undefined>} finish keeps a run, and gives its sentence */
+export function openFirst(finish) {
+	const start = byId("start");
+	const bar = byId("first-progress");
+	const sentence = byId("first-sentence");
+	const more = byId("first-more");
+	const invitation = sentence.textContent;
+	const table = versus();
+	const chart = difference([
+		{ name: "Featheredge", colour: "l1" },
+		{ name: "The origin, straight", colour: "origin" },
+	]);
+	byId("first-figures").append(table.element);
+	byId("first-chart").append(chart.element);
+	const announce = (words) => {
+		byId("first-announcement").textContent = words;
+	};
+	const latencies = () => sides.map(({ live, summary }) => (summary ?? live)?.latencies ?? []);
+	let sides = [{}, {}];
+
+	const drawing = paced(byId("first"), [
+		({ share }) => {
+			bar.value = share;
+			for (const [index, { live }] of sides.entries()) if (live) table.show(index, soFar(live));
+		},
+		() => chart.show(latencies()),
+	]);
+
+	const view = {
+		cancel: byId("first-cancel"),
+		begin() {
+			sides = [{}, {}];
+			for (const index of SIDES.keys()) table.show(index, {});
+			chart.show(latencies());
+			byId("first").dataset.state = "measuring";
+			start.textContent = "Measuring";
+			bar.value = 0;
+			bar.dataset.state = "measuring";
+			more.replaceChildren();
+			sentence.textContent = "Warming up: the caches fill as they would in a day of traffic.";
+			announce("The measurement has started.");
+		},
+		show(event) {
+			if (event.type === "scenario-started") {
+				sentence.textContent =
+					event.served_by === "origin"
+						? "Now the same load, straight at the origin."
+						: "Measuring a popular load through Featheredge.";
+			}
+			if (event.type !== "progress" || event.live.progress.succeeded === 0) return;
+			sides[event.index].live = event.live;
+			drawing.show(event);
+		},
+		async end(run) {
+			drawing.clear();
+			sides = SIDES.map((side) => run.scenarios.find(({ served_by }) => served_by === side));
+			const words = await finish(run);
+			for (const [index, { summary }] of sides.entries()) table.show(index, summary);
+			chart.show(latencies());
+			settle("measured", words ?? "Nothing was measured: see why in the results.");
+			more.replaceChildren(el("a", { href: `#results=${run.id}` }, "See the results"));
+		},
+		stop(words, error) {
+			drawing.clear();
+			settle("ready", error === undefined ? invitation : `Not measured: ${words}`);
+			if (error === undefined) announce(words);
+		},
+	};
+
+	function settle(state, words) {
+		byId("first").dataset.state = state;
+		start.textContent = state === "measured" ? "Measure again" : "Start";
+		bar.dataset.state = "idle";
+		sentence.textContent = words;
+		announce(words);
+	}
+
+	offers(start, () =>
+		measure(
+			"run",
+			() => ({ suite: SUITE, target: TARGET, repeats: 1, environment: { ...machine(), settings: settings() } }),
+			view,
+		),
+	);
+}
+
+const settings = () => [
+	{ name: "l2", value: TARGET.l2 },
+	{ name: "delay_ms", value: String(ORIGIN_DELAY_MS) },
+];
+
+/** The figures that are known while a side is measured. */
+const soFar = ({ latencies, timeline, progress }) => ({
+	median_ms: quantile(latencies, 0.5),
+	p99_ms: quantile(latencies, 0.99),
+	throughput: timeline.length > 0 ? progress.succeeded / (timeline.at(-1).at_ms / 1000) : undefined,
+});
+
+/** The two columns. */
+function versus() {
+	const cells = FIGURES.map(() => SIDES.map((_, side) => el("td.figure", { "data-side": SIDES[side] })));
+	const rows = FIGURES.map(([name], row) => el("tr", {}, el("th", { scope: "row" }, name), ...cells[row]));
+	const table = {
+		element: el(
+			"table.versus",
+			{},
+			el("caption.hidden", {}, "Featheredge and the same origin, straight"),
+			el(
+				"thead",
+				{},
+				el(
+					"tr",
+					{},
+					el("td"),
+					el("th", { scope: "col" }, "Featheredge"),
+					el("th", { scope: "col" }, "The same origin, straight"),
+				),
+			),
+			el("tbody", {}, ...rows),
+		),
+		show(side, values) {
+			for (const [row, [, words]] of FIGURES.entries()) cells[row][side].textContent = words(values);
+		},
+	};
+	for (const side of SIDES.keys()) table.show(side, {});
+	return table;
+}
