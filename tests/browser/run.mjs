@@ -1,0 +1,66 @@
+// What the tests of the page measure with: its first measurement, and *Set up a measurement*.
+
+/** A busy machine is slow. */
+export const RUN_TIMEOUT_MS = 180_000;
+
+/** Presses *Start*, and waits for the sentence. */
+export async function measureFirst(page) {
+	await page.locator("#start").click();
+	await page.locator("#first[data-state=measured]").waitFor({ timeout: RUN_TIMEOUT_MS });
+	return page.locator("#first-sentence").innerText();
+}
+
+/** Opens *Set up a measurement*. */
+export async function openSetup(page) {
+	if (!(await page.locator("#setup").evaluate(({ open }) => open))) await page.locator("#setup > summary").click();
+	await page.locator("#run-form[data-state=ready]").waitFor();
+}
+
+/**
+ * Fills the set-up, and begins its measurement.
+ *
+ * @param {import("playwright-core").Page} page
+ * @param {object} [choice]
+ * @param {string[]} [choice.only] scenarios
+ * @param {number} [choice.repeats]
+ * @param {string} [choice.scale]
+ * @param {string} [choice.target] the label
+ */
+export async function begin(page, { only = ["mixed_workload"], repeats = 1, scale = "1", target } = {}) {
+	await openSetup(page);
+	const form = page.locator("#run-form");
+	for (const box of await form.locator("input[name=scenario]").all()) {
+		await box.setChecked(only.includes(await box.inputValue()));
+	}
+	if (target !== undefined) await form.getByLabel(target, { exact: true }).check();
+	await form.getByLabel("Repetitions").fill(String(repeats));
+	await form.getByLabel("Scale").selectOption(scale);
+	await form.getByRole("button", { name: "Measure" }).click();
+}
+
+/** Measures a set-up to its end, and gives the run as it is kept. */
+export async function measure(page, choice) {
+	await begin(page, choice);
+	await page.locator("#run-state progress").waitFor();
+	const link = page.locator("#run-state").getByRole("link", { name: "See the results" });
+	await link.waitFor({ timeout: RUN_TIMEOUT_MS });
+	return stored(page, (await link.getAttribute("href")).split("=")[1]);
+}
+
+/** The kept run of an id, or how many there are without one. */
+export function stored(page, id) {
+	return page.evaluate(
+		(id) =>
+			new Promise((resolve) => {
+				indexedDB.open("featheredge-benchmark").onsuccess = ({ target: { result: database } }) => {
+					if (!database.objectStoreNames.contains("runs")) return resolve(0);
+					const runs = database.transaction("runs").objectStore("runs");
+					(id === undefined ? runs.count() : runs.get(id)).onsuccess = ({ target }) => {
+						database.close();
+						resolve(target.result?.run ?? target.result);
+					};
+				};
+			}),
+		id,
+	);
+}
