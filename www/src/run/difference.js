@@ -1,7 +1,7 @@
 // Two distributions of latencies on one logarithmic axis: what a median is instead of another.
 
 import { el, svg } from "../dom.js";
-import { milliseconds, quantile } from "./words.js";
+import { milliseconds } from "./words.js";
 
 /** Steps of a curve for each factor of ten. */
 const STEPS = 12;
@@ -21,7 +21,7 @@ function lengths() {
 export function difference(rows) {
 	const picture = svg("svg", { role: "img" });
 	const element = el("figure.difference", {}, el("figcaption", {}, "Latency of a request"), picture);
-	let shown = rows.map(() => []);
+	let shown = rows.map(() => ({ latencies: [] }));
 	const draw = () => {
 		const width = element.clientWidth;
 		if (width > 0) paint(picture, rows, shown, width);
@@ -29,29 +29,31 @@ export function difference(rows) {
 	new ResizeObserver(draw).observe(element);
 	return {
 		element,
-		/** @param {[number, number][][]} distributions of each row: the middle of a bucket in milliseconds, and how many it has */
-		show(distributions) {
-			shown = distributions;
+		/**
+		 * @param {{ latencies: [number, number][], median_ms?: number, p99_ms?: number }[]} measured of each row: the middle of each
+		 *   bucket in milliseconds, and how many it has
+		 */
+		show(measured) {
+			shown = measured;
 			draw();
 		},
 	};
 }
 
-function paint(picture, rows, distributions, width) {
+function paint(picture, rows, measured, width) {
 	const { row, top, bottom, side } = lengths();
-	const logs = distributions.flat().map(([millis]) => Math.log10(Math.max(millis, 0.001)));
+	const logs = measured.flatMap(({ latencies }) => latencies.map(([millis]) => Math.log10(Math.max(millis, 0.001))));
 	const from = Math.floor(logs.reduce((least, log) => Math.min(least, log), LEAST[0]));
 	const to = Math.ceil(logs.reduce((most, log) => Math.max(most, log), LEAST[1]));
 	const x = (log) => side + ((log - from) / (to - from)) * (width - 2 * side);
 	const floor = (index) => top + (index + 1) * row;
 	const end = floor(rows.length - 1);
-	const medians = distributions.map((bars) => quantile(bars, 0.5));
 	// Each decade has a label, or as many as fit.
 	const every = Math.ceil(((to - from) * 3 * side) / (width - 2 * side));
 	const powers = Array.from({ length: Math.floor((to - from) / every) + 1 }, (_, index) => from + index * every);
 	picture.setAttribute("width", width);
 	picture.setAttribute("height", end + bottom);
-	picture.setAttribute("aria-label", words(rows, distributions, medians));
+	picture.setAttribute("aria-label", words(rows, measured));
 	picture.replaceChildren(
 		...powers.flatMap((power) => [
 			svg("line.decade", { x1: x(power), x2: x(power), y1: top, y2: end }),
@@ -59,8 +61,8 @@ function paint(picture, rows, distributions, width) {
 		]),
 		...rows.flatMap(({ name, colour }, index) => [
 			svg("line.base", { x1: side, x2: width - side, y1: floor(index), y2: floor(index) }),
-			svg("path", { "data-colour": colour, d: bars(distributions[index], x, floor(index), row / 2) }),
-			...label(name, medians[index], x, floor(index) - row, { row, side, width }),
+			svg("path", { "data-colour": colour, d: bars(measured[index].latencies, x, floor(index), row / 2) }),
+			...label(name, measured[index].median_ms, x, floor(index) - row, { row, side, width }),
 		]),
 	);
 }
@@ -73,7 +75,7 @@ function decade(power) {
 
 /** The name of a row at its median, on the side that has room. */
 function label(name, median, x, y, { row, side, width }) {
-	if (median === null) return [svg("text.row-name", { x: side, y: y + row * 0.42 }, name)];
+	if (!(median > 0)) return [svg("text.row-name", { x: side, y: y + row * 0.42 }, name)];
 	const place = x(Math.log10(median));
 	const isLeft = place < width / 2;
 	return [
@@ -103,11 +105,12 @@ function bars(distribution, x, y, tallest) {
 		.join("");
 }
 
-function words(rows, distributions, medians) {
-	const said = rows.map(({ name }, index) =>
-		medians[index] === null
-			? `${name}: not measured`
-			: `${name}: median ${milliseconds(medians[index])}, p99 ${milliseconds(quantile(distributions[index], 0.99))}`,
-	);
+function words(rows, measured) {
+	const said = rows.map(({ name }, index) => {
+		const { median_ms, p99_ms } = measured[index];
+		return median_ms > 0
+			? `${name}: median ${milliseconds(median_ms)}, p99 ${milliseconds(p99_ms)}`
+			: `${name}: not measured`;
+	});
 	return `Latencies on a logarithmic axis. ${said.join(". ")}.`;
 }

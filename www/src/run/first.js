@@ -19,6 +19,9 @@ const FIGURES = [
 	["Cost per million requests", ({ cost }) => figure.dollars(cost?.total_usd)],
 ];
 
+/** The space between a number and its unit. */
+const UNIT = /(\d) (?=%|[µm]?s\b)/g;
+
 /** @param {(run: any) => Promise<string | undefined>} finish keeps a run, and gives its sentence */
 export function openFirst(finish) {
 	const start = byId("start");
@@ -36,23 +39,23 @@ export function openFirst(finish) {
 	const announce = (words) => {
 		byId("first-announcement").textContent = words;
 	};
-	const latencies = () => sides.map(({ live, summary }) => (summary ?? live)?.latencies ?? []);
-	let sides = [{}, {}];
+	/** What is known of each side so far. */
+	let sides = SIDES.map(() => ({ latencies: [] }));
 
 	const drawing = paced(byId("first"), [
 		({ share }) => {
 			bar.value = share;
-			for (const [index, { live }] of sides.entries()) if (live) table.show(index, soFar(live));
+			table.show(sides);
 		},
-		() => chart.show(latencies()),
+		() => chart.show(sides),
 	]);
 
 	const view = {
 		cancel: byId("first-cancel"),
 		begin() {
-			sides = [{}, {}];
-			for (const index of SIDES.keys()) table.show(index, {});
-			chart.show(latencies());
+			sides = SIDES.map(() => ({ latencies: [] }));
+			table.show(sides);
+			chart.show(sides);
 			byId("first").dataset.state = "measuring";
 			start.textContent = "Measuring";
 			bar.value = 0;
@@ -69,16 +72,16 @@ export function openFirst(finish) {
 						: "Measuring a popular load through Featheredge.";
 			}
 			if (event.type !== "progress" || event.live.progress.succeeded === 0) return;
-			sides[event.index].live = event.live;
+			sides[event.index] = soFar(event.live);
 			drawing.show(event);
 		},
 		async end(run) {
 			drawing.clear();
-			sides = SIDES.map((side) => run.scenarios.find(({ served_by }) => served_by === side));
+			sides = SIDES.map((side) => run.scenarios.find(({ served_by }) => served_by === side).summary);
 			const words = await finish(run);
-			for (const [index, { summary }] of sides.entries()) table.show(index, summary);
-			chart.show(latencies());
-			settle("measured", words ?? "Nothing was measured: see why in the results.");
+			table.show(sides);
+			chart.show(sides);
+			settle("measured", words?.replace(UNIT, "$1\u00a0") ?? "Nothing was measured: see why in the results.");
 			more.replaceChildren(el("a", { href: `#results=${run.id}` }, "See the results"));
 		},
 		stop(words, error) {
@@ -112,6 +115,7 @@ const settings = () => [
 
 /** The figures that are known while a side is measured. */
 const soFar = ({ latencies, timeline, progress }) => ({
+	latencies,
 	median_ms: quantile(latencies, 0.5),
 	p99_ms: quantile(latencies, 0.99),
 	throughput: timeline.length > 0 ? progress.succeeded / (timeline.at(-1).at_ms / 1000) : undefined,
@@ -139,10 +143,12 @@ function versus() {
 			),
 			el("tbody", {}, ...rows),
 		),
-		show(side, values) {
-			for (const [row, [, words]] of FIGURES.entries()) cells[row][side].textContent = words(values);
+		/** @param {any[]} sides the summary of each, or what is known of it */
+		show(sides) {
+			for (const [row, [, words]] of FIGURES.entries())
+				for (const [side, cell] of cells[row].entries()) cell.textContent = words(sides[side]);
 		},
 	};
-	for (const side of SIDES.keys()) table.show(side, {});
+	table.show(SIDES.map(() => ({})));
 	return table;
 }

@@ -1,6 +1,6 @@
 // The Run tab: what Featheredge gains, the standard scenarios, and a measurement of one's own.
 
-import { framework } from "../bench/client.js";
+import { ask, framework } from "../bench/client.js";
 import { keep } from "../bench/history.js";
 import { byId } from "../dom.js";
 import { openFirst } from "./first.js";
@@ -12,7 +12,10 @@ export function openRun() {
 	let opening;
 	// Whoever reaches for the button finds the Web Worker started.
 	for (const event of ["pointerenter", "focus"]) byId("start").addEventListener(event, framework, { once: true });
-	openFirst(keep);
+	openFirst(async (run) => {
+		await keep(run);
+		return ask("summarySentence", { run });
+	});
 	openStandard(keep);
 
 	/** The form, made when it is first seen. */
