@@ -49,18 +49,19 @@ export async function measure(page, choice) {
 
 /** The kept run of an id, or how many there are without one. */
 export function stored(page, id) {
-	return page.evaluate(
-		(id) =>
-			new Promise((resolve) => {
-				indexedDB.open("featheredge-benchmark").onsuccess = ({ target: { result: database } }) => {
-					if (!database.objectStoreNames.contains("runs")) return resolve(0);
-					const runs = database.transaction("runs").objectStore("runs");
-					(id === undefined ? runs.count() : runs.get(id)).onsuccess = ({ target }) => {
-						database.close();
-						resolve(target.result?.run ?? target.result);
-					};
-				};
-			}),
-		id,
-	);
+	return page.evaluate(async (id) => {
+		const name = "featheredge-benchmark";
+		// To open what is not there would make it.
+		if (!(await indexedDB.databases()).some((database) => database.name === name)) return 0;
+		const result = (request) =>
+			new Promise((resolve, reject) => {
+				request.onsuccess = () => resolve(request.result);
+				request.onerror = () => reject(request.error);
+			});
+		const database = await result(indexedDB.open(name));
+		const runs = database.transaction("runs").objectStore("runs");
+		const found = await result(id === undefined ? runs.count() : runs.get(id));
+		database.close();
+		return found.run ?? found;
+	}, id);
 }

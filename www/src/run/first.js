@@ -86,8 +86,9 @@ export function openFirst(finish) {
 		},
 		stop(words, error) {
 			drawing.clear();
-			settle("ready", error === undefined ? invitation : `Not measured: ${words}`);
-			if (error === undefined) announce(words);
+			if (error !== undefined) return settle("failed", `Not measured: ${words}`);
+			settle("ready", invitation);
+			announce(words);
 		},
 	};
 

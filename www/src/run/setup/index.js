@@ -127,8 +127,9 @@ async function makeView(cancel, finish, complain) {
 		stop(words, error) {
 			drawing?.clear();
 			if (error === undefined) return progress.stop(words, false);
-			progress.stop(`Not measured: ${words}`, true);
-			if (TARGET_FAULTS.has(error.code)) complain(error);
+			const isOfTarget = TARGET_FAULTS.has(error.code);
+			progress.stop(isOfTarget ? "Not measured: see the target." : `Not measured: ${words}`, true);
+			if (isOfTarget) complain(error);
 		},
 	};
 	const views = {
