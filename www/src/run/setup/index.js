@@ -3,6 +3,7 @@
 import { framework } from "../../bench/client.js";
 import { byId, el } from "../../dom.js";
 import { machine } from "../../machine.js";
+import { tokenButton } from "../../token.js";
 import { cards } from "../cards.js";
 import { measure, offers, paced } from "../measurement.js";
 import { progressView } from "../progress.js";
@@ -56,6 +57,8 @@ export async function openSetup(finish) {
 		const control = error.field === undefined ? fieldOf(form, error.code) : form.elements.namedItem(error.field);
 		const place = TARGET_FAULTS.has(error.code) ? byId("target-fault") : fault;
 		place.textContent = error.message;
+		const isOfToken = error.code === "unauthorized" || error.code === "forbidden";
+		if (isOfToken && new FormData(form).get("target") === "deployment") place.append(" ", tokenButton());
 		if (control instanceof HTMLElement && !control.disabled) {
 			control.setAttribute("aria-invalid", "true");
 			control.focus();
