@@ -11,10 +11,10 @@ export function makeCharts(host) {
 	const throughput = kit.throughputChart();
 	host.append(...[percentiles, histogram, tiers, throughput].map(({ element }) => element));
 	const drawn = [
-		({ timeline }) => {
+		({ timeline }, targets) => {
 			const last = timeline.at(-1);
 			const words = `p50 ${milliseconds(last.p50_ms)}, p95 ${milliseconds(last.p95_ms)}, p99 ${milliseconds(last.p99_ms)}`;
-			percentiles.show(kit.percentileData(timeline), `${words} at last.`);
+			percentiles.show(kit.percentileData(timeline), `${words} at last.`, { targets });
 		},
 		({ latencies, progress }) => {
 			const [bars, key] = kit.histogramData([latencies]);
@@ -34,9 +34,9 @@ export function makeCharts(host) {
 		},
 	];
 	/** One function for each chart, each a task of its own. */
-	return drawn.map((draw) => ({ live }) => {
+	return drawn.map((draw) => ({ live, targets }) => {
 		if (!live || live.timeline.length === 0) return;
 		host.hidden = false;
-		draw(live);
+		draw(live, targets);
 	});
 }

@@ -114,6 +114,8 @@ async function makeView(cancel, finish, complain) {
 	const outcome = byId("run-outcome");
 	const progress = progressView("run-announcement");
 	let drawing;
+	let targets;
+	const draw = (event) => drawing.show({ ...event, targets });
 	const shared = {
 		cancel,
 		async begin(options) {
@@ -121,6 +123,7 @@ async function makeView(cancel, finish, complain) {
 				const { makeCharts } = await import("./charts.js");
 				drawing = paced(byId("run-view"), [progress.show, ...makeCharts(charts)]);
 			}
+			({ targets } = options);
 			progress.begin(options);
 			host.replaceChildren(progress.element);
 			outcome.replaceChildren();
@@ -140,7 +143,7 @@ async function makeView(cancel, finish, complain) {
 			...shared,
 			show(event) {
 				if (event.type === "scenario-started") progress.started(event);
-				if (event.type === "progress") drawing.show(event);
+				if (event.type === "progress") draw(event);
 			},
 			async end(run) {
 				drawing.clear();
@@ -153,7 +156,7 @@ async function makeView(cancel, finish, complain) {
 			...shared,
 			show(event) {
 				if (event.type === "step-started") progress.say(`Trying ${event.rate_per_second} requests per second`);
-				if (event.type === "progress") drawing.show(event);
+				if (event.type === "progress") draw(event);
 			},
 			async end(result) {
 				drawing.clear();
