@@ -8,7 +8,7 @@ const FIGURES = [
 	["p95", ({ p95_ms }) => figure.latency(p95_ms)],
 	["p99", ({ p99_ms }) => figure.latency(p99_ms)],
 	["Responses per second", ({ throughput }) => figure.rate(throughput)],
-	["From the caches", ({ model }) => figure.share(model.hit_ratio)],
+	["From the caches", ({ model }) => figure.ratio(model.hit_ratio)],
 	["Failed", ({ failed }) => figure.count(failed)],
 	["Targets", ({ verdicts }) => verdict(verdicts)],
 ];

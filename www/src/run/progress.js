@@ -27,11 +27,12 @@ export function progressView(announcement) {
 			element.replaceChildren(running);
 			announce("The measurement has started.");
 		},
-		/** Begins a scenario, a repetition or a step. */
+		/** Begins a scenario or a repetition, and names it. */
 		started({ scenario, repeat, ...measured }) {
 			const name = scenario?.name ?? scenario;
 			const times = repeats > 1 ? `, repetition ${repeat + 1} of ${repeats}` : "";
 			what.textContent = `${name}, ${variant(measured).toLowerCase()}${times}`;
+			return what.textContent;
 		},
 		show({ share, left_ms }) {
 			bar.value = share;
@@ -39,6 +40,7 @@ export function progressView(announcement) {
 		},
 		say(words) {
 			what.textContent = words;
+			return words;
 		},
 		/** @param {(Node | string)[]} content */
 		end(words, ...content) {

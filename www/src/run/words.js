@@ -11,6 +11,7 @@ const unless = (words) => (value) => (value === null || value === undefined ? NO
 export const figure = {
 	latency: unless(milliseconds),
 	share: unless(percent),
+	ratio: unless((value) => `${Number((value * 100).toPrecision(3))} %`),
 	rate: unless((value) => Math.round(value).toLocaleString("en-GB")),
 	dollars: unless((value) => `$${value.toFixed(2)}`),
 	count: unless(count),

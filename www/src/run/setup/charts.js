@@ -1,6 +1,7 @@
 // The charts of a scenario while it is measured. They are loaded with the first measurement that shows them.
 
 import * as kit from "../../charts.js";
+import { el } from "../../dom.js";
 import { milliseconds } from "../words.js";
 
 /** @param {HTMLElement} host */
@@ -9,7 +10,8 @@ export function makeCharts(host) {
 	const histogram = kit.histogramChart();
 	const tiers = kit.tierChart();
 	const throughput = kit.throughputChart();
-	host.append(...[percentiles, histogram, tiers, throughput].map(({ element }) => element));
+	const title = el("h3");
+	host.append(title, ...[percentiles, histogram, tiers, throughput].map(({ element }) => element));
 	const drawn = [
 		({ timeline }, targets) => {
 			const last = timeline.at(-1);
@@ -34,9 +36,10 @@ export function makeCharts(host) {
 		},
 	];
 	/** One function for each chart, each a task of its own. */
-	return drawn.map((draw) => ({ live, targets }) => {
+	return drawn.map((draw) => ({ live, targets, of }) => {
 		if (!live || live.timeline.length === 0) return;
 		host.hidden = false;
+		title.textContent = of;
 		draw(live, targets);
 	});
 }

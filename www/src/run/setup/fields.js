@@ -1,6 +1,7 @@
 // The fields of the set-up, each with its label, and when each is offered.
 
 import { breakable, el } from "../../dom.js";
+import { many } from "../words.js";
 
 /** The composed scenario's name, and what its fields say at first: a skewed load. */
 export const COMPOSED = {
@@ -139,8 +140,9 @@ function card(scenario, isChecked) {
 
 function size({ name, request_count, duration_ms, entities_per_request, features_per_request, concurrency }) {
 	if (name === COMPOSED.name) return "any popularity, ramps, closed or open loop";
-	const length = request_count ?? `${duration_ms / 1000} s`;
-	return `${length} × ${entities_per_request} × ${features_per_request}, ${concurrency} concurrent`;
+	const length = request_count === undefined ? `${duration_ms / 1000} s of requests` : many(request_count, "request");
+	const asked = `${many(entities_per_request, "entity", "entities")} × ${many(features_per_request, "feature")}`;
+	return `${length} for ${asked}, ${concurrency} concurrent`;
 }
 
 function composer() {

@@ -115,7 +115,9 @@ async function makeView(cancel, finish, complain) {
 	const progress = progressView("run-announcement");
 	let drawing;
 	let targets;
-	const draw = (event) => drawing.show({ ...event, targets });
+	/** What the charts show. */
+	let of = "";
+	const draw = (event) => drawing.show({ ...event, targets, of });
 	const shared = {
 		cancel,
 		async begin(options) {
@@ -142,7 +144,7 @@ async function makeView(cancel, finish, complain) {
 		run: {
 			...shared,
 			show(event) {
-				if (event.type === "scenario-started") progress.started(event);
+				if (event.type === "scenario-started") of = progress.started(event);
 				if (event.type === "progress") draw(event);
 			},
 			async end(run) {
@@ -155,7 +157,7 @@ async function makeView(cancel, finish, complain) {
 		findHighestRate: {
 			...shared,
 			show(event) {
-				if (event.type === "step-started") progress.say(`Trying ${event.rate_per_second} requests per second`);
+				if (event.type === "step-started") of = progress.say(`${event.rate_per_second} requests per second`);
 				if (event.type === "progress") draw(event);
 			},
 			async end(result) {
