@@ -65,3 +65,35 @@ export function stored(page, id) {
 		return found.run ?? found;
 	}, id);
 }
+
+/** Texts that overlap others, or are cut by the element that they are in. */
+export function collisions(page) {
+	return page.evaluate(() => {
+		/** @type {{ node: Text, words: string, box: DOMRect }[]} */
+		const boxes = [];
+		const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+		while (walker.nextNode()) {
+			const { currentNode: node } = walker;
+			const { parentElement: parent } = node;
+			const words = node.textContent.trim();
+			if (words === "" || parent.closest(".hidden, option, caption") || !parent.checkVisibility()) continue;
+			const range = document.createRange();
+			range.selectNodeContents(node);
+			for (const box of range.getClientRects()) if (box.width > 1 && box.height > 1) boxes.push({ node, words, box });
+		}
+		const shared = (one, other, low, high) => Math.min(one[high], other[high]) - Math.max(one[low], other[low]);
+		const overlapping = boxes.flatMap((one, at) =>
+			boxes
+				.slice(at + 1)
+				.filter(({ node }) => node !== one.node)
+				// Lines stand close: the boxes of two may share some pixels, and their letters none.
+				.filter(({ box }) => shared(one.box, box, "left", "right") > 1 && shared(one.box, box, "top", "bottom") > 4)
+				.map((other) => `“${one.words}” over “${other.words}”`),
+		);
+		const cut = [...document.querySelectorAll("button, th, td, legend, h1, h2, h3")]
+			.filter((element) => element.checkVisibility() && element.scrollWidth > element.clientWidth + 1)
+			.filter((element) => getComputedStyle(element).display !== "inline" && !element.classList.contains("hidden"))
+			.map((element) => `“${element.textContent.trim()}” is cut`);
+		return [...overlapping, ...cut];
+	});
+}

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { violations } from "./axe.mjs";
 import { LOOKS, pagesOfWorker, skip } from "./pages.mjs";
-import { measureFirst, openSetup, RUN_TIMEOUT_MS, stored } from "./run.mjs";
+import { collisions, measureFirst, openSetup, RUN_TIMEOUT_MS, stored } from "./run.mjs";
 
 /** From the press of *Start* to the sentence on two idle cores, and on a machine that does other things. */
 const SENTENCE_MS = 6_000;
@@ -173,6 +173,22 @@ describe("the first impression", { skip, timeout: 900_000 }, () => {
 		}
 		t.diagnostic(`the longest task: ${longest} ms`);
 		assert.ok(longest <= LONG_TASK_MS, `${longest} ms`);
+	});
+
+	test("no text overlaps another or is cut, whatever the width", async () => {
+		const page = await world.open();
+		await measureFirst(page);
+		await page.locator("#standard-start").click();
+		await page.locator("#standard-view a").waitFor({ timeout: RUN_TIMEOUT_MS });
+		await openSetup(page);
+		await page.getByLabel("composed", { exact: true }).check();
+		for (const width of [320, 390, 768, 1280, 1440, 3840]) {
+			await page.setViewportSize({ width, height: 900 });
+			assert.deepEqual(await collisions(page), [], `${width} px`);
+		}
+		// The search finds what there is to be found.
+		await page.evaluate(() => (document.getElementById("first-sentence").style.marginTop = "-6rem"));
+		assert.notDeepEqual(await collisions(page), []);
 	});
 
 	for (const options of [
