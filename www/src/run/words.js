@@ -31,7 +31,7 @@ const CACHES = { cold: "Cold caches", warm: "Warm caches" };
 export const variant = ({ caches = "cold", served_by = "featheredge" }) =>
 	served_by === "origin" ? "The origin, straight" : CACHES[caches];
 
-const TIERS = ["L1 memory", "the L2 store", "L3 storage", "the origin"];
+const TIERS = { l1: "L1 memory", l2: "the L2 store", l3: "L3 storage", origin: "the origin" };
 
 /**
  * What a reader has to know of a measured scenario beside its figures.
@@ -60,7 +60,7 @@ export function remarks({ summary, repeats }) {
 
 function slowWords({ over_ms, count: number, slowest: [worst] }) {
 	const verb = number === 1 ? "request took" : "requests took";
-	const tier = TIERS[worst?.tier] ?? worst?.tier;
+	const tier = TIERS[worst?.tier];
 	const where = worst ? `; the slowest ${milliseconds(worst.latency_ms)}, at ${(worst.at_ms / 1000).toFixed(1)} s` : "";
 	return `${count(number)} ${verb} over ${milliseconds(over_ms)}${where}${tier ? `, from ${tier}` : ""}.`;
 }
