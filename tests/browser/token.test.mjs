@@ -24,7 +24,7 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 
 	async function opened(options) {
 		const page = await world.open(options, "#live");
-		await page.getByText(/answered with status 401\. /).waitFor();
+		await page.getByText("This deployment asks for a token").waitFor();
 		world.forgiveAnswers();
 		return page;
 	}
@@ -45,7 +45,7 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 		const page = await opened();
 		await page.getByRole("button", { name: "Enter a token" }).click();
 		await enter(page, "guessed");
-		await page.getByText("the token is not known").waitFor();
+		await page.getByText("The server says: the token is not known.").waitFor();
 		world.forgiveAnswers();
 	});
 
@@ -72,10 +72,10 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 		assert.ok(!JSON.stringify(kept).includes(TOKEN));
 		const other = await page.context().newPage();
 		await other.goto(`${world.worker.url}/#live`);
-		await other.getByText(/answered with status 401\. /).waitFor();
+		await other.getByText("This deployment asks for a token").waitFor();
 		await page.getByText("Token", { exact: true }).click();
 		await page.getByRole("button", { name: "Forget" }).click();
-		await page.getByText(/answered with status 401\. /).waitFor();
+		await page.getByText("This deployment asks for a token").waitFor();
 		world.forgiveAnswers();
 	});
 
