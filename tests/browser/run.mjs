@@ -50,19 +50,20 @@ export async function measure(page, choice) {
 /** The kept run of an id, or how many there are without one. */
 export function stored(page, id) {
 	return page.evaluate(async (id) => {
-		const name = "featheredge-benchmark";
+		const own = "featheredge-benchmark";
 		// To open what is not there would make it.
-		if (!(await indexedDB.databases()).some((database) => database.name === name)) return 0;
+		if (!(await indexedDB.databases()).some((database) => database.name === own)) return 0;
 		const result = (request) =>
 			new Promise((resolve, reject) => {
 				request.onsuccess = () => resolve(request.result);
 				request.onerror = () => reject(request.error);
 			});
-		const database = await result(indexedDB.open(name));
-		const runs = database.transaction("runs").objectStore("runs");
+		const database = await result(indexedDB.open(own));
+		const [name] = database.objectStoreNames;
+		const runs = database.transaction(name).objectStore(name);
 		const found = await result(id === undefined ? runs.count() : runs.get(id));
 		database.close();
-		return found.run ?? found;
+		return id === undefined ? found : found.run;
 	}, id);
 }
 

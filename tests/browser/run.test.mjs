@@ -48,7 +48,7 @@ describe("the first impression", { skip, timeout: 900_000 }, () => {
 		t.diagnostic(`from Start to the sentence: ${(took / 1000).toFixed(1)} s`);
 		assert.ok(took <= SENTENCE_MS * BUSY_FACTOR, `${took} ms`);
 		const [, fast, slow, fewer, saved] = sentence.match(
-			/^(.+) instead of (.+); (\d+)\s% fewer calls to the origin; \$([\d.]+) saved a million requests\.$/,
+			/^(.+) instead of (.+); ([\d.]+)\s% fewer calls to the origin; \$([\d.]+) saved a million requests\.$/,
 		);
 		const id = (await page.locator("#first-more a").getAttribute("href")).split("=")[1];
 		const run = await stored(page, id);

@@ -1,11 +1,16 @@
 // The Run tab: what Featheredge gains, the standard scenarios, and a measurement of one's own.
 
 import { ask, framework } from "../bench/client.js";
-import { keep } from "../bench/history.js";
 import { byId } from "../dom.js";
 import { openFirst } from "./first.js";
 import { SETUP } from "./setup/saved.js";
 import { openStandard } from "./standard.js";
+
+/** Keeps a run in this browser. */
+async function save(run) {
+	const { history } = await import("../bench/history.js");
+	await history.save(run);
+}
 
 export function openRun() {
 	const setup = byId("setup");
@@ -13,14 +18,14 @@ export function openRun() {
 	// Whoever reaches for the button finds the Web Worker started.
 	for (const event of ["pointerenter", "focus"]) byId("start").addEventListener(event, framework, { once: true });
 	openFirst(async (run) => {
-		await keep(run);
+		await save(run);
 		return ask("summarySentence", { run });
 	});
-	openStandard(keep);
+	openStandard(save);
 
 	/** The form, made when it is first seen. */
 	const form = () => {
-		opening ??= import("./setup/index.js").then(({ openSetup }) => openSetup(keep));
+		opening ??= import("./setup/index.js").then(({ openSetup }) => openSetup(save));
 		return opening;
 	};
 	setup.addEventListener("toggle", () => setup.open && form());

@@ -21,9 +21,11 @@ function setMeasuring(value) {
 	(value ? addEventListener : removeEventListener)("beforeunload", keep);
 }
 
-/** @param {HTMLElement} start a button that begins a measurement, unless one is running */
+/** @param {HTMLButtonElement} start a button that begins a measurement, unless one is running */
 export function offers(start, begin) {
 	starts.add(start);
+	// Until now nothing would have heard its press.
+	start.disabled = false;
 	start.setAttribute("aria-disabled", String(isMeasuring));
 	start.addEventListener("click", (event) => {
 		event.preventDefault();

@@ -162,7 +162,7 @@ async function makeView(cancel, finish, complain) {
 		findHighestRate: {
 			...shared,
 			show(event) {
-				if (event.type === "step-started") of = progress.say(`${event.rate_per_second} requests per second`);
+				if (event.type === "scenario-started") of = progress.say(event.scenario);
 				if (event.type === "progress") draw(event);
 			},
 			async end(result) {
