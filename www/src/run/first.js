@@ -81,7 +81,10 @@ export function openFirst(finish) {
 			const words = await finish(run);
 			table.show(sides);
 			chart.show(sides);
-			settle("measured", words?.replace(UNIT, "$1\u00a0").replace(/\.?$/, ".") ?? "Nothing was measured: see why in the results.");
+			settle(
+				"measured",
+				words?.replace(UNIT, "$1\u00a0").replace(/\.?$/, ".") ?? "Nothing was measured: see why in the results.",
+			);
 			more.replaceChildren(el("a", { href: `#results=${run.id}` }, "See the results"));
 		},
 		stop(words, error) {

@@ -13,7 +13,7 @@ export const figure = {
 	share: unless(percent),
 	ratio: unless((value) => `${Number((value * 100).toPrecision(3))} %`),
 	rate: unless((value) => Math.round(value).toLocaleString("en-GB")),
-	dollars: unless((value) => `$${value.toFixed(2)}`),
+	dollars: unless((value) => `$${value > 0 && value < 0.01 ? value.toPrecision(1) : value.toFixed(2)}`),
 	count: unless(count),
 };
 
