@@ -18,8 +18,8 @@ const requests = (run) => run.scenarios.map(({ summary }) => summary.succeeded +
 
 /** An origin that answers each POST as `answer` says, and lets pages in. */
 const startOpen = (answer) =>
-	startOrigin((request) =>
-		request.method === "OPTIONS" ? { status: 204, headers: OPEN } : { headers: OPEN, ...answer(request) },
+	startOrigin(async (request) =>
+		request.method === "OPTIONS" ? { status: 204, headers: OPEN } : { headers: OPEN, ...(await answer(request)) },
 	);
 
 describe("set up a measurement", { skip, timeout: 900_000 }, () => {
@@ -106,9 +106,9 @@ describe("set up a measurement", { skip, timeout: 900_000 }, () => {
 		const page = await world.open();
 		await openSetup(page);
 		await page.getByLabel("Task").selectOption("findHighestRate");
-		await page.getByLabel("Lowest rate").fill("50");
-		await page.getByLabel("Highest rate").fill("100");
-		await page.getByLabel("Each step").fill("300");
+		await page.locator("input[name=min_rate]").fill("50");
+		await page.locator("input[name=max_rate]").fill("100");
+		await page.locator("input[name=step_ms]").fill("300");
 		await page.locator("#run-form").getByRole("button", { name: "Measure" }).click();
 		await page
 			.getByText(/keep the targets\./)
@@ -153,7 +153,7 @@ describe("set up a measurement", { skip, timeout: 900_000 }, () => {
 			const fault = page.locator("#target-fault:not(:empty)");
 			await fault.waitFor();
 			const words = await fault.innerText();
-			assert.match(words, /^[A-Z].*\.$/, url);
+			assert.ok(words.length > 20, words);
 			assert.doesNotMatch(words, /TypeError|serde|undefined|\[object/, words);
 			assert.equal(await page.evaluate(() => document.activeElement.name), field, words);
 			assert.equal(await page.locator("#run-state .callout").count(), 1);
@@ -166,9 +166,11 @@ describe("set up a measurement", { skip, timeout: 900_000 }, () => {
 
 	test("a target that fails for good stops the run, which says so", async (t) => {
 		let answered = 0;
-		const origin = await startOpen((request) => {
+		// It is well when it is checked, and then no more.
+		const origin = await startOpen(async ({ path, body }) => {
 			answered += 1;
-			return answered === 1 ? answerFeatures(request) : { status: 500, json: { detail: "down" } };
+			if (answered > 1) return { status: 500, json: { detail: "down" } };
+			return { json: await (await world.worker.post(path, body)).json() };
 		});
 		t.after(() => origin.stop());
 		const page = await world.open();

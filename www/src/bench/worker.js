@@ -39,7 +39,8 @@ function targetsOf({ kind, url, token, l2, origin, delay_ms }, compared) {
 		return { target: urlTarget(url, { token }), origin: straight };
 	}
 	const own = origin ?? syntheticOrigin({ delay_ms });
-	return { target: engineTarget({ createEngine, origin: own, l2: stores[l2] }), origin: originTarget(own) };
+	const served = origin === undefined ? { origin: own } : { config: { origin: { url: origin } } };
+	return { target: engineTarget({ createEngine, ...served, l2: stores[l2] }), origin: originTarget(own) };
 }
 
 const tasks = {

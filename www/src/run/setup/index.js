@@ -106,7 +106,7 @@ export async function openSetup(finish) {
 }
 
 /** The codes of a target that cannot be measured. */
-const TARGET_FAULTS = new Set(["unreachable", "unauthorized", "forbidden", "not-featheredge", "invalid-url"]);
+const TARGET_FAULTS = new Set(["unreachable", "unauthorized", "forbidden", "not-featheredge", "invalid-url", "failed"]);
 
 function fieldOf(form, code) {
 	if (code === "unauthorized" || code === "forbidden") return form.elements.namedItem("url_token");
