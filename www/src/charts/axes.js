@@ -12,30 +12,38 @@ const STORED = "featheredge-latency-axis";
 export const time = (value) =>
 	value > 0 && value < 1 ? `${Math.round(value * 1000)} ms` : `${Number(value.toFixed(1))} s`.replace("-", "−");
 /** A latency without the zeros that a scale's round values do not need. */
-export const latency = (value) => milliseconds(value).replace(/(\.\d*?)0+(?= )/, "$1").replace(/\.(?= )/, "");
+export const latency = (value) =>
+	milliseconds(value)
+		.replace(/(\.\d*?)0+(?= )/, "$1")
+		.replace(/\.(?= )/, "");
 export const plain = (value) =>
 	value >= 10_000 ? `${Number((value / 1000).toFixed(1))}k` : `${Number(value.toFixed(1))}`;
 export const share = (value) => `${Number(value.toFixed(1))} %`;
 
-let isLog;
+/** What was chosen, if anything was. @type {string | null | undefined} */
+let chosen;
 
-/** Whether axes of latencies are logarithmic. */
-export function isLogLatency() {
-	if (isLog === undefined) {
+/**
+ * Whether an axis of latencies is logarithmic.
+ *
+ * @param {boolean} unchosen whether the chart is without a choice
+ */
+export function isLogLatency(unchosen) {
+	if (chosen === undefined) {
 		try {
-			isLog = localStorage.getItem(STORED) === "log";
+			chosen = localStorage.getItem(STORED);
 		} catch {
 			// A browser without storage remembers for as long as the page is open.
-			isLog = false;
+			chosen = null;
 		}
 	}
-	return isLog;
+	return chosen === null ? unchosen : chosen === "log";
 }
 
 export function setLogLatency(value) {
-	isLog = value;
+	chosen = value ? "log" : "linear";
 	try {
-		localStorage.setItem(STORED, value ? "log" : "linear");
+		localStorage.setItem(STORED, chosen);
 	} catch {}
 }
 

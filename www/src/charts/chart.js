@@ -36,7 +36,7 @@ export function legendOf(series) {
 function axisSwitch(title) {
 	const toggle = el("button.axis-switch", { type: "button", "aria-label": `Log axis: ${title}` }, "Log axis");
 	toggle.addEventListener("click", () => {
-		setLogLatency(!isLogLatency());
+		setLogLatency(toggle.getAttribute("aria-pressed") !== "true");
 		for (const chart of all) chart.onAxis();
 	});
 	return toggle;
@@ -54,17 +54,19 @@ export class Chart {
 	#observer;
 	#readout;
 	#switch;
+	#isLog;
 
 	/**
 	 * @param {string} title
 	 * @param {(colours: (name: string) => string, key: any) => any} make uPlot's options, and `read`
 	 * @param {{ label: string, colour: string }[]} legend
-	 * @param {{ hasLatencyAxis?: boolean }} [options]
+	 * @param {{ latencyAxis?: "log" | "linear" }} [options] what an axis of latencies is unless the reader chose another
 	 */
-	constructor(title, make, legend, { hasLatencyAxis = false } = {}) {
+	constructor(title, make, legend, { latencyAxis } = {}) {
 		this.#make = make;
+		this.#isLog = latencyAxis === "log";
 		this.#words = el("p.hidden");
-		this.#switch = hasLatencyAxis && axisSwitch(title);
+		this.#switch = latencyAxis && axisSwitch(title);
 		this.#host = el("div.plot-area");
 		this.element = el(
 			"figure.chart",
@@ -121,7 +123,7 @@ export class Chart {
 	/** The axes of latencies have changed. */
 	onAxis() {
 		if (!this.#switch) return;
-		this.#switch.setAttribute("aria-pressed", String(isLogLatency()));
+		this.#switch.setAttribute("aria-pressed", String(isLogLatency(this.#isLog)));
 		if (this.#plot !== undefined) drawLater(this);
 	}
 
