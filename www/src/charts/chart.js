@@ -27,8 +27,10 @@ function drawNext() {
 }
 
 /** A legend of lines or areas, whose marks differ without colour, too. */
-export function legendOf(series) {
-	const keys = series.map(({ label, colour }, place) => el("li", { "data-colour": colour, "data-mark": place }, label));
+export function legendOf(series, isOfLines = false) {
+	const keys = series.map(({ label, colour }, place) =>
+		el("li", { "data-colour": colour, "data-mark": place, "data-line": isOfLines }, label),
+	);
 	return el("ul.legend", { "aria-hidden": "true" }, ...keys);
 }
 
@@ -75,7 +77,7 @@ export class Chart {
 				"figcaption",
 				{},
 				el("span.chart-title", {}, title),
-				el("span.chart-keys", {}, legend.length > 0 && legendOf(legend), this.#switch),
+				el("span.chart-keys", {}, legend.length > 0 && legendOf(legend, latencyAxis !== undefined), this.#switch),
 			),
 			this.#host,
 			this.#words,
