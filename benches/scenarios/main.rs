@@ -12,8 +12,10 @@ use std::process::ExitCode;
 use std::{env, fs, thread};
 
 use benchmark::compare::{Compared, compare};
-use benchmark::report::{Environment, Run, RunSetting, SCHEMA, ScenarioResult, Summary, Targets, VERSION};
+use benchmark::import;
+use benchmark::report::{Caches, Environment, Run, RunSetting, SCHEMA, ScenarioResult, ServedBy, VERSION};
 use benchmark::scenario::{BenchmarkError, Scenario};
+use benchmark::summary::{Summary, Targets};
 use model::time::EventTime;
 
 const HELP: &str = "\
@@ -72,7 +74,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options
             "--bench" => {}
             "--help" => return Ok(None),
             "--only" => only = Some(value()?),
-            "--scenarios" => all = serde_json::from_str(&read(&value()?)?)?,
+            "--scenarios" => all = parsed(&value()?)?,
             "--repeats" => repeats = value()?.parse::<u64>()?.max(1),
             "--scale" => scale = value()?.parse::<f64>()?,
             "--l2" => {
@@ -85,7 +87,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options
                 };
             }
             "--json" => json = Some(value()?),
-            "--compare" => earlier = Some(serde_json::from_str::<Run>(&read(&value()?)?)?.summarized()?),
+            "--compare" => earlier = Some(parsed::<Run>(&value()?)?.summarized()?),
             other => return Err(BenchmarkError(format!("no option `{other}`")).into()),
         }
     }
@@ -104,14 +106,22 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options
     Ok(Some(Options { scenarios, repeats, has_store, json, earlier }))
 }
 
-fn read(file: &str) -> Result<String, BenchmarkError> {
-    fs::read_to_string(file).map_err(|error| BenchmarkError(format!("cannot read `{file}`: {error}")))
+/// What a file of JSON holds.
+fn parsed<T: serde::de::DeserializeOwned>(file: &str) -> Result<T, BenchmarkError> {
+    let failed = |error: &dyn std::fmt::Display| BenchmarkError(format!("cannot read `{file}`: {error}"));
+    let text = fs::read_to_string(file).map_err(|error| failed(&error))?;
+    import::read(&mut serde_json::Deserializer::from_str(&text)).map_err(|error| failed(&error))
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let started = host::now();
-    let measured =
-        |scenario: &Scenario| ScenarioResult { scenario: scenario.clone(), repeats: Vec::new(), summary: None };
+    let measured = |scenario: &Scenario| ScenarioResult {
+        scenario: scenario.clone(),
+        caches: Caches::Cold,
+        served_by: ServedBy::Featheredge,
+        repeats: Vec::new(),
+        summary: None,
+    };
     let mut scenarios: Vec<ScenarioResult> = options.scenarios.iter().map(measured).collect();
     // Repetitions take turns, so that a machine that slows down slows all scenarios alike.
     for repeat in 0..options.repeats {
@@ -125,6 +135,8 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         id: format!("native-{started:x}"),
         started_at: EventTime(started as i64 * 1_000).to_string(),
         product_version: env!("CARGO_PKG_VERSION").to_owned(),
+        name: String::new(),
+        notes: String::new(),
         environment: environment(options),
         targets: Targets::default(),
         scenarios,
@@ -136,7 +148,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     print(&run, options.repeats);
     if let Some(earlier) = &options.earlier {
-        print_comparison(&compare(earlier, &run, COMPARISON_SEED), earlier);
+        print_comparison(&compare(earlier, &run, COMPARISON_SEED).scenarios, earlier);
     }
     Ok(())
 }
@@ -158,7 +170,8 @@ fn environment(options: &Options) -> Environment {
     }
 }
 
-fn digits(number: f64) -> String {
+fn digits(number: Option<f64>) -> String {
+    let Some(number) = number else { return "–".to_owned() };
     match number.abs() {
         size if size < 10.0 => format!("{number:.2}"),
         size if size < 1_000.0 => format!("{number:.1}"),
@@ -187,8 +200,9 @@ fn print_comparison(compared: &[Compared], earlier: &Run) {
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     for Compared { name, metrics, .. } in compared {
         for metric in metrics {
-            let values = [metric.left, metric.right, metric.difference].map(digits).join(" | ");
-            let interval = metric.interval.map(|(low, high)| format!("{} to {}", digits(low), digits(high)));
+            let values = [metric.baseline, metric.current, metric.difference].map(digits).join(" | ");
+            let interval =
+                metric.interval.map(|(low, high)| format!("{} to {}", digits(Some(low)), digits(Some(high))));
             let verdict = format!("{:?}", metric.verdict).to_lowercase();
             println!("| `{name}` | {} | {values} | {} | {verdict} |", metric.name, interval.unwrap_or_default());
         }

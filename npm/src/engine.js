@@ -13,7 +13,9 @@ import { originTimedOut } from "./gateway/reply.js";
 import { targetOf } from "./gateway/target.js";
 import { responseOf, WebRequest } from "./gateway/web.js";
 import { stringify } from "./json.js";
+import { checkOptions } from "./options.js";
 import { originOf } from "./origins.js";
+import { bodyOf } from "./request_body.js";
 import { headerPairs } from "./runtime/headers.js";
 import { instantiate } from "./runtime/instance.js";
 import { Runtime } from "./runtime/runtime.js";
@@ -26,6 +28,13 @@ const decoder = new TextDecoder();
 const WARM = "/v1/warm";
 const PREDICTIONS = "/v1/predictions";
 const NDJSON = "application/x-ndjson";
+
+const ENGINE_OPTIONS = [
+	...["config", "origin", "l2", "l3", "clock", "operatorToken", "authorizations", "basePath", "onError", "wasm"],
+];
+const CALL_OPTIONS = ["signal", "waitUntil"];
+const BYTES_OPTIONS = [...CALL_OPTIONS, "protocol", "session", "headers"];
+const COLUMNS_OPTIONS = [...CALL_OPTIONS, "scalars", "vectors"];
 
 function checkStore(name, store) {
 	if (store === undefined) return;
@@ -118,12 +127,14 @@ class Engine {
 	}
 
 	async serve(request, options) {
-		const length = this.#write(encoder.encode(stringify(request)), options);
+		checkOptions("serve", options, CALL_OPTIONS);
+		const length = this.#write(bodyOf(request), options);
 		const begin = (core, now) => core.begin_native(length, true, now);
 		return this.#run(begin, options, (bytes) => JSON.parse(decoder.decode(bytes)));
 	}
 
 	serveBytes(body, options) {
+		checkOptions("serveBytes", options, BYTES_OPTIONS);
 		const length = this.#write(body, options);
 		const read = options?.headers
 			? (bytes, headers) => ({ body: bytes.slice(), headers: headers ?? this.#headers() })
@@ -150,15 +161,18 @@ class Engine {
 		return this.#run(begin, options, read, isFeast ? body : undefined);
 	}
 
-	async columns(request, { scalars, vectors, ...options } = {}) {
-		const length = this.#write(encoder.encode(stringify(request)), options);
+	async columns(request, given = {}) {
+		checkOptions("columns", given, COLUMNS_OPTIONS);
+		const { scalars, vectors, ...options } = given;
+		const length = this.#write(bodyOf(request), options);
 		const isNarrow = (type) => type === "float32";
 		const begin = (core, now) => core.begin_columns(length, isNarrow(scalars), isNarrow(vectors), now);
 		return this.#run(begin, options, (bytes) => readColumns(bytes.slice()));
 	}
 
 	async *stream(request, options) {
-		const length = this.#write(encoder.encode(stringify(request)), options);
+		checkOptions("stream", options, CALL_OPTIONS);
+		const length = this.#write(bodyOf(request), options);
 		const begin = (core, now) => core.begin("POST", NATIVE_PATH, "", length, false, true, true, "", "", undefined, now);
 		const onReply = (exchange) => {
 			if (!this.#runtime.isOk) throw this.#error(exchange?.cause);
@@ -196,7 +210,8 @@ class Engine {
 	}
 
 	async prefetch(request, options) {
-		const length = this.#write(encoder.encode(stringify({ ...request, priority: "low" })), options);
+		checkOptions("prefetch", options, CALL_OPTIONS);
+		const length = this.#write(bodyOf({ ...request, priority: "low" }), options);
 		const begin = (core, now) => core.begin_native(length, true, now);
 		await this.#run(begin, options, () => {});
 	}
@@ -211,6 +226,7 @@ class Engine {
 	}
 
 	async warm(what, options) {
+		checkOptions("warm", options, CALL_OPTIONS);
 		const lines = Symbol.iterator in what ? [...what] : [what];
 		return this.#requestAsOperator("POST", WARM, lines.map(stringify).join("\n"), options);
 	}
@@ -339,6 +355,7 @@ const copy = (bytes) => bytes.slice();
  * @param {() => WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>} load loads the module on this host
  */
 export async function start(options = {}, load) {
+	checkOptions("createEngine", options, ENGINE_OPTIONS);
 	const { wasm } = options;
 	await instantiate(wasm === undefined ? load : () => wasm);
 	return new Engine(options);

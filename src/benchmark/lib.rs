@@ -3,9 +3,11 @@
 //! It decides nothing. Times are milliseconds of the host's monotonic clock, with fractions.
 
 use benchmark::compare;
-use benchmark::report::{MAX_RUNS, Repeat, Run, SCHEMA, VERSION};
+use benchmark::import;
+use benchmark::report::{L1Usage, MAX_ALL_REPEATS, MAX_RUNS, Repeat, Run, SCHEMA, VERSION};
 use benchmark::runner::{Micros, Next, RequestSlot, Runner};
 use benchmark::scenario::{BenchmarkError, Scenario};
+use benchmark::summary::Targets;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsError, JsValue, prelude::wasm_bindgen};
@@ -67,9 +69,24 @@ impl Benchmark {
         self.runner.answered(RequestSlot(number), status, server_timing, body, micros(now));
     }
 
-    /// Reports the failure of a request.
-    pub fn failed(&mut self, number: u32, kind: &str, now: f64) {
-        self.runner.failed(RequestSlot(number), kind, micros(now));
+    /// Reports a response of a target that knows no tiers: the origin computed its rows, in so many calls.
+    pub fn computed(&mut self, number: u32, rows: f64, calls: f64, now: f64) {
+        self.runner.computed(RequestSlot(number), rows as u64, calls as u64, micros(now));
+    }
+
+    /// Reports the failure of a request, its kind, and the text of its error.
+    pub fn failed(&mut self, number: u32, kind: &str, cause: Option<String>, now: f64) {
+        self.runner.failed(RequestSlot(number), kind, cause.as_deref(), micros(now));
+    }
+
+    /// Reports L1 of the target after the last request.
+    ///
+    /// # Errors
+    /// What it lacks.
+    #[wasm_bindgen(js_name = setL1)]
+    pub fn set_l1(&mut self, usage: JsValue) -> Result<(), JsError> {
+        self.runner.set_l1(read::<L1Usage>(usage)?);
+        Ok(())
     }
 
     /// The results so far.
@@ -89,7 +106,7 @@ impl Benchmark {
     }
 }
 
-/// The constants of the framework: the default scenarios, the schema of an export, and how many runs are kept.
+/// The constants of the framework: the built-in scenarios, the default objectives, the schema of an export, and how many runs are kept.
 ///
 /// # Errors
 /// None that can happen.
@@ -97,21 +114,36 @@ impl Benchmark {
 pub fn framework() -> Result<JsValue, JsError> {
     #[derive(Serialize)]
     struct Framework {
-        scenarios: [Scenario; 4],
+        scenarios: [Scenario; 5],
+        targets: Targets,
         schema: &'static str,
         version: u32,
-        history: usize,
+        history_limit: usize,
+        max_repeats: usize,
         product_version: &'static str,
         tail_bytes: usize,
     }
     write(&Framework {
-        scenarios: Scenario::defaults(),
+        scenarios: Scenario::built_in(),
+        targets: Targets::default(),
         schema: SCHEMA,
         version: VERSION,
-        history: MAX_RUNS,
+        history_limit: MAX_RUNS,
+        max_repeats: MAX_ALL_REPEATS,
         product_version: env!("CARGO_PKG_VERSION"),
         tail_bytes: benchmark::response::TAIL,
     })
+}
+
+/// A complete scenario.
+///
+/// # Errors
+/// Why it is invalid.
+#[wasm_bindgen(js_name = checkScenario)]
+pub fn check_scenario(scenario: JsValue) -> Result<JsValue, JsError> {
+    let scenario = read::<Scenario>(scenario)?;
+    scenario.check()?;
+    write(&scenario)
 }
 
 /// A scenario with `share` of its requests.
@@ -134,17 +166,58 @@ pub fn summarize(run: JsValue) -> Result<JsValue, JsError> {
     write(&read::<Run>(run)?.summarized()?)
 }
 
-/// Compares two runs.
+/// Compares a run with a baseline.
 ///
 /// # Errors
 /// Why one of them is not a valid export.
 #[wasm_bindgen]
-pub fn compare(left: JsValue, right: JsValue, seed: u32) -> Result<JsValue, JsError> {
-    write(&compare::compare(&read(left)?, &read(right)?, u64::from(seed)))
+pub fn compare(baseline: JsValue, run: JsValue, seed: u32) -> Result<JsValue, JsError> {
+    write(&compare::compare(&read(baseline)?, &read(run)?, u64::from(seed)))
+}
+
+/// The search for the highest rate that keeps the objectives.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct RateSearch {
+    search: benchmark::rate_search::RateSearch,
+}
+
+#[wasm_bindgen]
+impl RateSearch {
+    /// A search between two rates, in requests a second.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(min: f64, max: f64) -> RateSearch {
+        RateSearch { search: benchmark::rate_search::RateSearch::new(min, max) }
+    }
+
+    /// The rate to measure next; none at the end.
+    #[must_use]
+    pub fn next(&self) -> Option<f64> {
+        self.search.next()
+    }
+
+    /// Reports whether the rate kept the objectives.
+    pub fn report(&mut self, is_met: bool) {
+        self.search.report(is_met);
+    }
+
+    /// The highest rate that kept them.
+    #[must_use]
+    pub fn result(&self) -> Option<f64> {
+        self.search.result()
+    }
+
+    /// Whether no rate missed them.
+    #[wasm_bindgen(js_name = isLimitedByMax)]
+    #[must_use]
+    pub fn is_limited_by_max(&self) -> bool {
+        self.search.is_limited_by_max()
+    }
 }
 
 fn read<T: DeserializeOwned>(value: JsValue) -> Result<T, BenchmarkError> {
-    serde_wasm_bindgen::from_value(value).map_err(|error| BenchmarkError(error.to_string()))
+    import::read(serde_wasm_bindgen::Deserializer::from(value))
 }
 
 fn write<T: Serialize>(value: &T) -> Result<JsValue, JsError> {

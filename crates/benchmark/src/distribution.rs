@@ -6,6 +6,7 @@
 use histogram::{Config, Histogram32};
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::vec;
 use crate::scenario::BenchmarkError;
 
 /// The largest error of a percentile, in thousandths: half of a bucket, whose width is 1/128 of its lower bound.
@@ -18,6 +19,9 @@ const BUCKETS: Config = match Config::new(7, 32) {
 };
 
 const MAX_MICROS: u64 = u32::MAX as u64;
+
+/// How many buckets that has, rounded up.
+const MAX_BUCKETS: usize = 4_096;
 
 /// Latencies of many requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,8 +45,10 @@ struct EncodedDistribution {
     min_us: u64,
     max_us: u64,
     /// The buckets' numbers, ascending, in an H2 histogram of grouping power 7.
+    #[serde(deserialize_with = "vec::<_, _, MAX_BUCKETS>")]
     bucket: Vec<u32>,
     /// How many latencies each has.
+    #[serde(deserialize_with = "vec::<_, _, MAX_BUCKETS>")]
     count: Vec<u32>,
 }
 
@@ -117,7 +123,7 @@ impl Distribution {
     /// Adds all latencies of another.
     pub fn merge(&mut self, other: &Distribution) {
         for (own, count) in self.buckets.as_mut_slice().iter_mut().zip(other.buckets.as_slice()) {
-            *own += count;
+            *own = own.saturating_add(*count);
         }
         self.count += other.count;
         self.sum += other.sum;
@@ -133,6 +139,17 @@ impl Distribution {
             all.merge(distribution);
         }
         all
+    }
+
+    /// Checks what an export says of them besides the buckets.
+    pub(crate) fn check(&self) -> Result<(), BenchmarkError> {
+        let is_sum = self.sum <= self.count.saturating_mul(MAX_MICROS);
+        let is_square = self.squares.is_finite() && self.squares >= 0.0;
+        let is_range = self.count == 0 || (self.min <= self.max && self.max <= MAX_MICROS);
+        if is_sum && is_square && is_range {
+            return Ok(());
+        }
+        Err(BenchmarkError("the sums of a distribution contradict its buckets".to_owned()))
     }
 
     /// How many there are.

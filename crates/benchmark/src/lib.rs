@@ -13,17 +13,23 @@
 //! let mut runner = Runner::new(scenario, "", 0).unwrap();
 //! let Next::Begin(request) = runner.next(Micros(0)) else { panic!("a request is due") };
 //! runner.begun(request, Micros(0));
-//! runner.failed(request, "timeout", Micros(5_000));
+//! runner.failed(request, "timeout", None, Micros(5_000));
 //! assert_eq!(runner.next(Micros(5_000)), Next::Done);
 //! assert_eq!(runner.finish().failed(), 1);
 //! ```
 
+pub mod arrivals;
+mod bounded;
 pub mod compare;
 pub mod distribution;
+pub mod import;
 pub mod popularity;
 pub mod random;
+pub mod rate_search;
+mod reason;
 pub mod report;
 pub mod response;
 pub mod runner;
 pub mod scenario;
+pub mod summary;
 pub mod timeline;

@@ -1,31 +1,146 @@
 //! The results of a repetition, of a scenario and of a run, their export, and their summaries.
 //!
 //! An export has counts, so that runs can be merged and compared later. Summaries are computed from these on each import. The format has a
-//! version, and an unknown one is refused.
+//! version, and an unknown one is refused. Lists and texts are bounded while they are read.
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::{text, vec};
 use crate::distribution::Distribution;
-use crate::response::{RowCounts, ServedResponse};
+use crate::response::{RowCounts, ServedResponse, TIERS};
 use crate::scenario::{BenchmarkError, Scenario};
+use crate::summary::{Prices, Summary, Targets, share};
 use crate::timeline::TimelinePoint;
 
 /// The schema of an export.
 pub const SCHEMA: &str = "featheredge-benchmark";
 
-/// The version of its format.
-pub const VERSION: u32 = 1;
+/// The version of its format. Version 1 had cold caches and no loads straight at an origin, as the defaults of what it lacks say.
+pub const VERSION: u32 = 2;
+
+/// The oldest version that can be read.
+const MIN_VERSION: u32 = 1;
+
+/// The most scenarios of a run, repetitions of a scenario, and repetitions of a run: each takes some 13 KB.
+pub const MAX_SCENARIOS: usize = 64;
+/// The most repetitions of a scenario.
+pub const MAX_REPEATS: usize = 100;
+/// The most repetitions of all scenarios of a run.
+pub const MAX_ALL_REPEATS: usize = 1_000;
+const MAX_POINTS: usize = 256;
+const MAX_KINDS: usize = 64;
+const MAX_SETTINGS: usize = 64;
+
+/// A request that takes longer is slow, as in the original specification.
+pub const SLOW_MS: f64 = 100.0;
+/// How many slow requests are named.
+const MAX_SLOWEST: usize = 10;
+
+/// The largest count of an export: sums of thousands of these do not overflow.
+const MAX_COUNT: u64 = 1 << 50;
+
+/// How much of an error's text is kept, in characters.
+const MAX_CAUSE: usize = 200;
 
 /// How many runs are kept, as in the original specification.
 pub const MAX_RUNS: usize = 100;
 
 /// Failed requests of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Failures {
     /// The kind: a problem's type, a status, or another reason.
+    #[serde(deserialize_with = "text")]
     pub kind: String,
     /// How many.
     pub count: u64,
+    /// The text of the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// A request that took longer than [`SLOW_MS`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlowRequest {
+    /// Its number among the measured requests.
+    pub number: u64,
+    /// When it ended, in milliseconds since the measured requests began.
+    pub at_ms: f64,
+    /// Its latency.
+    pub latency_ms: f64,
+    /// The furthest tier that served it.
+    #[serde(deserialize_with = "text")]
+    pub tier: String,
+}
+
+/// The requests that took longer than [`SLOW_MS`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Slow {
+    /// [`SLOW_MS`].
+    pub over_ms: f64,
+    /// How many.
+    pub count: u64,
+    /// The slowest of them, slowest first.
+    #[serde(deserialize_with = "vec::<_, _, MAX_SLOWEST>")]
+    pub slowest: Vec<SlowRequest>,
+}
+
+impl Default for Slow {
+    fn default() -> Slow {
+        Slow { over_ms: SLOW_MS, count: 0, slowest: Vec::new() }
+    }
+}
+
+impl Slow {
+    /// Records a request that ended at `at` and took so many microseconds.
+    pub(crate) fn record(&mut self, number: u64, at: u64, took: u64, tier: usize) {
+        let latency_ms = took as f64 / 1_000.0;
+        if latency_ms <= self.over_ms {
+            return;
+        }
+        self.count += 1;
+        let tier = TIERS.get(tier).copied().unwrap_or_default().to_owned();
+        self.keep(SlowRequest { number, at_ms: at as f64 / 1_000.0, latency_ms, tier });
+    }
+
+    fn keep(&mut self, request: SlowRequest) {
+        let at = self.slowest.partition_point(|other| other.latency_ms >= request.latency_ms);
+        self.slowest.insert(at, request);
+        self.slowest.truncate(MAX_SLOWEST);
+    }
+
+    fn merge(&mut self, other: &Slow) {
+        self.count += other.count;
+        for request in &other.slowest {
+            self.keep(request.clone());
+        }
+    }
+}
+
+/// L1 of the target after a repetition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct L1Usage {
+    /// Rows in memory.
+    pub rows: u64,
+    /// The most rows.
+    pub max_rows: u64,
+    /// Bytes of these rows.
+    pub bytes: u64,
+    /// The most bytes.
+    pub max_bytes: u64,
+    /// Rows evicted during the repetition.
+    pub evictions: u64,
+}
+
+/// Why a repetition ended before its last request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// The first requests all failed.
+    AllFailed,
 }
 
 /// The parts of latency of all requests together, by `Server-Timing`, in milliseconds.
@@ -51,7 +166,16 @@ pub struct Repeat {
     /// The latencies of successful requests.
     pub latencies: Distribution,
     /// Failures by kind.
+    #[serde(deserialize_with = "vec::<_, _, MAX_KINDS>")]
     pub failures: Vec<Failures>,
+    /// Requests that took long.
+    pub slow: Slow,
+    /// L1 at the end, if the target reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub l1: Option<L1Usage>,
+    /// Why it ended early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
     /// Rows by tier: L1, L2, L3, origin.
     pub rows: [RowCounts; 4],
     /// Origin calls.
@@ -63,6 +187,7 @@ pub struct Repeat {
     /// The parts of latency.
     pub parts: LatencyParts,
     /// The results over time.
+    #[serde(deserialize_with = "vec::<_, _, MAX_POINTS>")]
     pub timeline: Vec<TimelinePoint>,
 }
 
@@ -73,10 +198,45 @@ impl Repeat {
         self.failures.iter().map(|failures| failures.count).sum()
     }
 
-    pub(crate) fn fail(&mut self, kind: &str, count: u64) {
+    /// Checks what an export says: sums of it must not overflow, and times are times.
+    fn check(&self) -> Result<(), BenchmarkError> {
+        let rows = self.rows.iter().flat_map(|rows| [rows.hits, rows.misses]);
+        let l1 = self.l1.unwrap_or_default();
+        let counts = rows
+            .chain(self.answers)
+            .chain(self.answer_us)
+            .chain(self.failures.iter().map(|failures| failures.count))
+            .chain(self.timeline.iter().flat_map(|point| point.tiers.into_iter().chain([point.failed])))
+            .chain([self.elapsed_us, self.origin_calls, self.slow.count, l1.rows, l1.bytes, l1.evictions]);
+        if let Some(most) = counts.max().filter(|count| *count > MAX_COUNT) {
+            return Err(BenchmarkError(format!("{most} is more than can be counted")));
+        }
+        let LatencyParts { network_ms, cache_ms, computation_ms, serialization_ms } = self.parts;
+        let times = self
+            .timeline
+            .iter()
+            .flat_map(|point| [point.at_ms, point.p50_ms, point.p95_ms, point.p99_ms, point.throughput]);
+        let slow = self.slow.slowest.iter().flat_map(|slow| [slow.at_ms, slow.latency_ms]);
+        let all = times.chain(slow).chain([network_ms, cache_ms, computation_ms, serialization_ms, self.slow.over_ms]);
+        match all.into_iter().find(|value| !value.is_finite() || *value < 0.0) {
+            Some(value) => Err(BenchmarkError(format!("{value} is no time"))),
+            None => self.latencies.check(),
+        }
+    }
+
+    /// Counts failures of a kind, of which the first has that cause. More kinds than are kept count as `other`.
+    pub(crate) fn fail(&mut self, kind: &str, cause: Option<&str>, count: u64) {
+        let kind = if self.failures.len() + 1 < MAX_KINDS || self.failures.iter().any(|known| known.kind == kind) {
+            kind
+        } else {
+            "other"
+        };
         match self.failures.iter_mut().find(|failures| failures.kind == kind) {
             Some(failures) => failures.count += count,
-            None => self.failures.push(Failures { kind: kind.to_owned(), count }),
+            None => {
+                let cause = cause.map(|cause| cause.chars().take(MAX_CAUSE).collect());
+                self.failures.push(Failures { kind: kind.to_owned(), count, cause });
+            }
         }
     }
 
@@ -106,9 +266,15 @@ impl Repeat {
     fn merge(&mut self, other: &Repeat) {
         self.elapsed_us += other.elapsed_us;
         self.latencies.merge(&other.latencies);
-        for Failures { kind, count } in &other.failures {
-            self.fail(kind, *count);
+        for Failures { kind, count, cause } in &other.failures {
+            self.fail(kind, cause.as_deref(), *count);
         }
+        self.slow.merge(&other.slow);
+        self.stopped = self.stopped.or(other.stopped);
+        self.l1 = match (self.l1, other.l1) {
+            (Some(own), Some(other)) => Some(L1Usage { evictions: own.evictions + other.evictions, ..other }),
+            (own, other) => other.or(own),
+        };
         for (rows, more) in self.rows.iter_mut().zip(other.rows) {
             rows.hits += more.hits;
             rows.misses += more.misses;
@@ -135,208 +301,49 @@ impl Repeat {
         all
     }
 
-    /// The share of rows that did not come from the origin; 0 without rows.
+    /// The share of rows that did not come from the origin, if the target reports tiers.
     #[must_use]
-    pub fn hit_ratio(&self) -> f64 {
+    pub fn hit_ratio(&self) -> Option<f64> {
         let [l1, _, _, origin] = self.rows;
-        share(l1.hits + l1.misses - origin.hits.min(l1.misses), l1.hits + l1.misses)
+        let rows = l1.hits + l1.misses;
+        (rows > 0).then(|| share(rows - origin.hits.min(l1.misses), rows))
     }
 
-    /// The share of requests that failed.
+    /// The share of requests that failed, if there were any.
     #[must_use]
-    pub fn error_rate(&self) -> f64 {
-        share(self.failed(), self.failed() + self.latencies.count())
+    pub fn error_rate(&self) -> Option<f64> {
+        let requests = self.failed() + self.latencies.count();
+        (requests > 0).then(|| share(self.failed(), requests))
     }
 
-    /// Responses a second, without failures.
+    /// Responses a second, without failures, if there were any.
     #[must_use]
-    pub fn throughput(&self) -> f64 {
-        if self.elapsed_us == 0 { 0.0 } else { self.latencies.count() as f64 * 1_000_000.0 / self.elapsed_us as f64 }
+    pub fn throughput(&self) -> Option<f64> {
+        let count = self.latencies.count();
+        (count > 0 && self.elapsed_us > 0).then(|| count as f64 * 1_000_000.0 / self.elapsed_us as f64)
     }
 }
 
-fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+/// The caches when the measured requests began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Caches {
+    /// Empty, but for the scenario's own warm-up.
+    #[default]
+    Cold,
+    /// The same requests had been made once.
+    Warm,
 }
 
-/// The objectives; those of the original specification by default.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Targets {
-    /// The objective of the median, in milliseconds.
-    pub p50_ms: f64,
-    /// The objective of the 95th percentile.
-    pub p95_ms: f64,
-    /// The objective of the 99th percentile.
-    pub p99_ms: f64,
-    /// The least share of requests that are answered.
-    pub availability: f64,
-    /// The largest share of requests that fail.
-    pub error_rate: f64,
-}
-
-impl Default for Targets {
-    fn default() -> Self {
-        Targets { p50_ms: 20.0, p95_ms: 50.0, p99_ms: 100.0, availability: 0.999, error_rate: 0.001 }
-    }
-}
-
-/// One objective, and whether it was met.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct SloCheck {
-    /// Its name.
-    pub name: &'static str,
-    /// The objective.
-    pub target: f64,
-    /// The measured value.
-    pub actual: f64,
-    /// Whether it was met.
-    pub is_met: bool,
-}
-
-/// The latency model of the original specification: the parts of latency, and what caching saves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct LatencyModel {
-    /// Means of a request.
-    pub parts: LatencyParts,
-    /// H: the share of rows that the caches had.
-    pub hit_ratio: f64,
-    /// The mean latency of responses without the origin, in milliseconds, if there were any.
-    pub hit_ms: Option<f64>,
-    /// The mean latency of responses with the origin.
-    pub miss_ms: Option<f64>,
-    /// H × (miss − hit): the mean latency that caching saves, if both are known.
-    pub saved_ms: Option<f64>,
-    /// Milliseconds saved in each second: that times the rate.
-    pub saved_ms_per_second: Option<f64>,
-}
-
-/// The cost of a million such requests in Workers KV, in US dollars, and the load on the origin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Cost {
-    /// Reads of L2; misses and each key of a bulk read are billed.
-    pub store_reads_usd: f64,
-    /// Writes of rows from the origin.
-    pub store_writes_usd: f64,
-    /// Origin calls for each thousand requests.
-    pub origin_calls_per_thousand: f64,
-}
-
-/// Prices of Workers KV, in US dollars for each operation. Source: <https://developers.cloudflare.com/kv/platform/pricing/>.
-const READ_USD: f64 = 0.5e-6;
-const WRITE_USD: f64 = 5e-6;
-
-/// The summary of a scenario's repetitions, or of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Summary {
-    /// Requests that succeeded.
-    pub succeeded: u64,
-    /// Requests that failed.
-    pub failed: u64,
-    /// The mean latency, in milliseconds, as are all that follow.
-    pub mean_ms: f64,
-    /// The median.
-    pub median_ms: f64,
-    /// The 95th percentile.
-    pub p95_ms: f64,
-    /// The 99th percentile.
-    pub p99_ms: f64,
-    /// The 99.9th percentile.
-    pub p999_ms: f64,
-    /// The minimum.
-    pub min_ms: f64,
-    /// The maximum.
-    pub max_ms: f64,
-    /// The standard deviation.
-    pub std_ms: f64,
-    /// Answers a second.
-    pub throughput: f64,
-    /// The share of requests that failed.
-    pub error_rate: f64,
-    /// Failures by kind.
-    pub failures: Vec<Failures>,
-    /// Rows by tier: L1, L2, L3, origin.
-    pub rows: [RowCounts; 4],
-    /// Responses by the furthest tier that served them.
-    pub answers: [u64; 4],
-    /// The objectives.
-    pub verdicts: Vec<SloCheck>,
-    /// The parts of latency.
-    pub model: LatencyModel,
-    /// The cost.
-    pub cost: Cost,
-    /// The latencies: the middle of each bucket in milliseconds, and its count.
-    pub latencies: Vec<(f64, u64)>,
-}
-
-impl Summary {
-    fn of(all: &Repeat, targets: &Targets) -> Summary {
-        let latencies = &all.latencies;
-        let requests = latencies.count() + all.failed();
-        let per = |sum: f64, count: u64| if count == 0 { 0.0 } else { sum / count as f64 };
-        let mean_of = |sum: u64, count: u64| (count > 0).then(|| per(sum as f64 / 1_000.0, count));
-        let count = latencies.count();
-        let LatencyParts { network_ms, cache_ms, computation_ms, serialization_ms } = all.parts;
-        let [l1, l2, l3, origin] = all.answers;
-        let [l1_us, l2_us, l3_us, origin_us] = all.answer_us;
-        let hit_ms = mean_of(l1_us + l2_us + l3_us, l1 + l2 + l3);
-        let miss_ms = mean_of(origin_us, origin);
-        let saved_ms = hit_ms.zip(miss_ms).map(|(hit, miss)| all.hit_ratio() * (miss - hit));
-        let [_, stored, _, computed] = all.rows;
-        let million = |operations: u64, usd: f64| per(operations as f64 * usd * 1e6, requests);
-        let [median_ms, p95_ms, p99_ms, p999_ms] = [0.5, 0.95, 0.99, 0.999].map(|share| latencies.percentile_ms(share));
-        let availability = if requests == 0 { 0.0 } else { 1.0 - all.error_rate() };
-        let at_most = |name, target, actual| SloCheck { name, target, actual, is_met: count > 0 && actual <= target };
-        Summary {
-            succeeded: count,
-            failed: all.failed(),
-            mean_ms: latencies.mean_ms(),
-            median_ms,
-            p95_ms,
-            p99_ms,
-            p999_ms,
-            min_ms: latencies.min_ms(),
-            max_ms: latencies.max_ms(),
-            std_ms: latencies.std_ms(),
-            throughput: all.throughput(),
-            error_rate: all.error_rate(),
-            failures: all.failures.clone(),
-            rows: all.rows,
-            answers: all.answers,
-            verdicts: vec![
-                at_most("p50_ms", targets.p50_ms, median_ms),
-                at_most("p95_ms", targets.p95_ms, p95_ms),
-                at_most("p99_ms", targets.p99_ms, p99_ms),
-                SloCheck {
-                    name: "availability",
-                    target: targets.availability,
-                    actual: availability,
-                    is_met: availability >= targets.availability,
-                },
-                at_most("error_rate", targets.error_rate, all.error_rate()),
-            ],
-            model: LatencyModel {
-                parts: LatencyParts {
-                    network_ms: per(network_ms, count),
-                    cache_ms: per(cache_ms, count),
-                    computation_ms: per(computation_ms, count),
-                    serialization_ms: per(serialization_ms, count),
-                },
-                hit_ratio: all.hit_ratio(),
-                hit_ms,
-                miss_ms,
-                saved_ms,
-                saved_ms_per_second: saved_ms.map(|saved| saved * all.throughput()),
-            },
-            cost: Cost {
-                store_reads_usd: million(stored.hits + stored.misses, READ_USD),
-                // Rows are written only if there is a store.
-                store_writes_usd: million(computed.hits.min(stored.misses), WRITE_USD),
-                origin_calls_per_thousand: per(all.origin_calls as f64 * 1_000.0, requests),
-            },
-            latencies: latencies.bars(),
-        }
-    }
+/// What responded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServedBy {
+    /// Featheredge.
+    #[default]
+    Featheredge,
+    /// The origin, without Featheredge.
+    Origin,
 }
 
 /// A scenario and its repetitions.
@@ -344,7 +351,14 @@ impl Summary {
 pub struct ScenarioResult {
     /// The scenario.
     pub scenario: Scenario,
-    /// The results of each repetition, which begins with empty caches.
+    /// The caches at the beginning.
+    #[serde(default)]
+    pub caches: Caches,
+    /// What responded.
+    #[serde(default)]
+    pub served_by: ServedBy,
+    /// The results of each repetition.
+    #[serde(deserialize_with = "vec::<_, _, MAX_REPEATS>")]
     pub repeats: Vec<Repeat>,
     /// Their summary; an export has it, and an import computes it again.
     #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
@@ -355,15 +369,18 @@ pub struct ScenarioResult {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
     /// The browser or runtime, with its version.
+    #[serde(deserialize_with = "text")]
     pub host: String,
     /// The machine, as far as the host knows.
+    #[serde(deserialize_with = "text")]
     pub machine: String,
     /// The number of processors; 0 if unknown.
     pub cores: u32,
     /// The target: this engine, or a URL.
+    #[serde(deserialize_with = "text")]
     pub target: String,
     /// Further settings.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "vec::<_, _, MAX_SETTINGS>")]
     pub settings: Vec<RunSetting>,
 }
 
@@ -371,8 +388,10 @@ pub struct Environment {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunSetting {
     /// Its name.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// Its value.
+    #[serde(deserialize_with = "text")]
     pub value: String,
 }
 
@@ -380,21 +399,32 @@ pub struct RunSetting {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// [`SCHEMA`].
+    #[serde(deserialize_with = "text")]
     pub schema: String,
     /// [`VERSION`].
     pub version: u32,
     /// Its identifier.
+    #[serde(deserialize_with = "text")]
     pub id: String,
     /// When it began, by RFC 3339.
+    #[serde(deserialize_with = "text")]
     pub started_at: String,
     /// The version of Featheredge.
+    #[serde(deserialize_with = "text")]
     pub product_version: String,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "text")]
+    pub name: String,
+    /// What people noted about it.
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "text")]
+    pub notes: String,
     /// Its environment.
     pub environment: Environment,
     /// The objectives.
     #[serde(default)]
     pub targets: Targets,
-    /// The scenarios with their results.
+    /// The scenarios with their results. One may stand several times, with other caches, or served by another.
+    #[serde(deserialize_with = "vec::<_, _, MAX_SCENARIOS>")]
     pub scenarios: Vec<ScenarioResult>,
     /// The summary of all, from merged latencies.
     #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
@@ -410,15 +440,28 @@ impl Run {
         if self.schema != SCHEMA {
             return Err(BenchmarkError(format!("`schema` is `{}` and not `{SCHEMA}`", self.schema)));
         }
-        if self.version != VERSION {
-            return Err(BenchmarkError(format!("`version` is {}, and {VERSION} can be read", self.version)));
+        if !(MIN_VERSION..=VERSION).contains(&self.version) {
+            let text = format!("`version` is {}, and {MIN_VERSION} to {VERSION} can be read", self.version);
+            return Err(BenchmarkError(text));
         }
-        for measured in &mut self.scenarios {
-            measured.scenario.check()?;
-            measured.summary = Some(Summary::of(&Repeat::merged(&measured.repeats), &self.targets));
+        self.version = VERSION;
+        if self.scenarios.iter().map(|measured| measured.repeats.len()).sum::<usize>() > MAX_ALL_REPEATS {
+            return Err(BenchmarkError(format!("there are more than {MAX_ALL_REPEATS} repetitions")));
         }
-        let all = self.scenarios.iter().flat_map(|measured| &measured.repeats);
-        self.overall = Some(Summary::of(&Repeat::merged(all), &self.targets));
+        let prices = Prices::of(&self.environment.settings);
+        for (index, measured) in self.scenarios.iter_mut().enumerate() {
+            let place = |BenchmarkError(text)| BenchmarkError(format!("`scenarios[{index}]`: {text}"));
+            measured.scenario.check().map_err(place)?;
+            for repeat in &measured.repeats {
+                repeat.check().map_err(place)?;
+            }
+            let all = Repeat::merged(&measured.repeats);
+            measured.summary = Some(Summary::of(&all, Some(&measured.scenario), &self.targets, &prices));
+        }
+        // What the origin alone served is no result of Featheredge.
+        let own = self.scenarios.iter().filter(|measured| measured.served_by == ServedBy::Featheredge);
+        let all = Repeat::merged(own.flat_map(|measured| &measured.repeats));
+        self.overall = Some(Summary::of(&all, None, &self.targets, &prices));
         Ok(self)
     }
 }
@@ -452,9 +495,17 @@ pub(crate) mod tests {
             id: "a".to_owned(),
             started_at: "2026-11-24T08:00:00Z".to_owned(),
             product_version: "0.1.0".to_owned(),
+            name: String::new(),
+            notes: String::new(),
             environment: Environment::default(),
             targets: Targets::default(),
-            scenarios: vec![ScenarioResult { scenario, repeats, summary: None }],
+            scenarios: vec![ScenarioResult {
+                scenario,
+                caches: Caches::Cold,
+                served_by: ServedBy::Featheredge,
+                repeats,
+                summary: None,
+            }],
             overall: None,
         }
     }
@@ -466,18 +517,18 @@ pub(crate) mod tests {
         let summary = summarized.scenarios[0].summary.as_ref().unwrap();
         assert_eq!(summary.succeeded, 100);
         // A mean of the repetitions' medians would be 255 ms.
-        assert!((summary.median_ms - 10.0).abs() < 0.05, "{}", summary.median_ms);
-        assert_eq!(summary.max_ms, 500.0);
+        assert!((summary.median_ms.unwrap() - 10.0).abs() < 0.05, "{:?}", summary.median_ms);
+        assert_eq!(summary.max_ms, Some(500.0));
         assert_eq!(summarized.overall.as_ref().unwrap().succeeded, 100);
     }
 
     #[test]
     fn each_objective_is_checked() {
         let mut slow = repeat(&[30_000; 100]);
-        slow.fail("timeout", 1);
+        slow.fail("timeout", None, 1);
         let summarized = run(vec![slow]).summarized().unwrap();
         let verdicts = &summarized.overall.unwrap().verdicts;
-        let met: Vec<(&str, bool)> = verdicts.iter().map(|verdict| (verdict.name, verdict.is_met)).collect();
+        let met: Vec<(&str, bool)> = verdicts.iter().map(|verdict| (verdict.name, verdict.is_met.unwrap())).collect();
         assert_eq!(
             met,
             [("p50_ms", false), ("p95_ms", true), ("p99_ms", true), ("availability", false), ("error_rate", false)]
@@ -487,10 +538,10 @@ pub(crate) mod tests {
     #[test]
     fn without_responses_no_objective_is_met() {
         let mut failed = Repeat::default();
-        failed.fail("unreachable", 10);
+        failed.fail("unreachable", None, 10);
         let summary = run(vec![failed]).summarized().unwrap().overall.unwrap();
-        assert!(summary.verdicts.iter().all(|verdict| !verdict.is_met));
-        assert_eq!((summary.throughput, summary.error_rate), (0.0, 1.0));
+        assert!(summary.verdicts.iter().all(|verdict| verdict.is_met != Some(true)));
+        assert_eq!((summary.throughput, summary.error_rate), (None, Some(1.0)));
     }
 
     #[test]
@@ -510,7 +561,7 @@ pub(crate) mod tests {
         assert!((parts.network_ms - 1.5).abs() < 1e-9);
         assert_eq!(
             (summary.model.hit_ratio, summary.model.hit_ms, summary.model.miss_ms),
-            (0.5, Some(1.0), Some(10.0))
+            (Some(0.5), Some(1.0), Some(10.0))
         );
         assert_eq!(summary.model.saved_ms, Some(4.5));
         // 20 requests read 20 rows from L2, and wrote as many.
@@ -527,10 +578,31 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_slowest_requests_are_named() {
+        let mut slow = Slow::default();
+        for number in 0..30 {
+            slow.record(number, number * 1_000, number * 10_000, 3);
+        }
+        assert_eq!((slow.count, slow.slowest.len()), (19, MAX_SLOWEST));
+        let slowest = &slow.slowest[0];
+        assert_eq!((slowest.number, slowest.latency_ms, slowest.tier.as_str()), (29, 290.0, "origin"));
+    }
+
+    #[test]
+    fn what_the_origin_alone_served_is_no_part_of_the_whole() {
+        let mut both = run(vec![repeat(&[1_000; 10])]);
+        let mut alone = both.scenarios[0].clone();
+        alone.served_by = ServedBy::Origin;
+        alone.repeats = vec![repeat(&[90_000; 10])];
+        both.scenarios.push(alone);
+        assert_eq!(both.summarized().unwrap().overall.unwrap().max_ms, Some(1.0));
+    }
+
+    #[test]
     fn an_export_of_another_version_is_refused() {
         let mut other = run(vec![]);
-        other.version = 2;
-        assert_eq!(other.summarized().unwrap_err().to_string(), "`version` is 2, and 1 can be read");
+        other.version = 3;
+        assert_eq!(other.summarized().unwrap_err().to_string(), "`version` is 3, and 1 to 2 can be read");
         let mut other = run(vec![]);
         other.schema = "x".to_owned();
         assert!(other.summarized().unwrap_err().to_string().contains("`schema`"));

@@ -42,6 +42,15 @@ pub struct ServedResponse {
 }
 
 impl ServedResponse {
+    /// A response of a target that knows no tiers: the origin computed its `rows`, in so many calls, and took all the time.
+    #[must_use]
+    pub fn computed(rows: u64, calls: u64) -> ServedResponse {
+        let none = RowCounts::default();
+        let timing = ServerTiming { total: f64::INFINITY, cache: 0.0, computation: f64::INFINITY };
+        let rows = [none, none, none, RowCounts { hits: rows, misses: 0 }];
+        ServedResponse { rows, origin_calls: calls, timing }
+    }
+
     /// The furthest tier that served a row, as an index of [`TIERS`].
     #[must_use]
     pub fn tier(&self) -> usize {
@@ -49,16 +58,28 @@ impl ServedResponse {
     }
 }
 
+/// Why a response is none: the problem's type, the status, or what else is wrong with it, and the server's own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseFailure {
+    /// The kind, the same for all failures that are alike.
+    pub kind: String,
+    /// The server's words, if it has any.
+    pub cause: Option<String>,
+}
+
 /// Parses a response by its status, `Server-Timing` and body.
 ///
 /// # Errors
-/// The kind of the failure: the problem's type, the status, or what else is wrong with the response.
-pub fn parse(status: u16, server_timing: &str, body: &[u8]) -> Result<ServedResponse, String> {
+/// The failure.
+pub fn parse(status: u16, server_timing: &str, body: &[u8]) -> Result<ServedResponse, ResponseFailure> {
+    let failure = |kind: &str| ResponseFailure { kind: kind.to_owned(), cause: None };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if status != 200 {
         let start = text(body.get(..TAIL).unwrap_or(body));
         let problem = start.split("urn:featheredge:problem:").nth(1).and_then(|rest| rest.split('"').next());
-        return Err(problem.map_or_else(|| format!("status-{status}"), str::to_owned));
+        let detail = start.split("\"detail\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        let kind = problem.map_or_else(|| format!("status-{status}"), str::to_owned);
+        return Err(ResponseFailure { kind, cause: detail.map(str::to_owned) });
     }
     let tail = text(body.get(body.len().saturating_sub(TAIL)..).unwrap_or(body));
     let count = |name: &str| number_after(&tail, &format!("\"{name}\":"));
@@ -70,10 +91,10 @@ pub fn parse(status: u16, server_timing: &str, body: &[u8]) -> Result<ServedResp
     };
     let (Some(l1), Some(l2), Some(l3), Some(calls)) = (tier("l1"), tier("l2"), tier("l3"), count("compute_requests"))
     else {
-        return Err("invalid-response".to_owned());
+        return Err(failure("invalid-response"));
     };
     if count("error_rate").is_some_and(|rate| rate > 0.0) {
-        return Err("incomplete".to_owned());
+        return Err(failure("incomplete"));
     }
     let origin = RowCounts { hits: l1.misses.saturating_sub(l2.hits + l3.hits), misses: 0 };
     Ok(ServedResponse { rows: [l1, l2, l3, origin], origin_calls: calls as u64, timing: timing(server_timing) })
@@ -143,7 +164,7 @@ mod tests {
 
     #[test]
     fn failures_have_a_kind() {
-        let failure = |status, body: &str| parse(status, "", body.as_bytes()).unwrap_err();
+        let failure = |status, body: &str| parse(status, "", body.as_bytes()).unwrap_err().kind;
         assert_eq!(failure(503, r#"{"type":"urn:featheredge:problem:overloaded","title":"…"}"#), "overloaded");
         assert_eq!(failure(502, "<html>"), "status-502");
         assert_eq!(failure(200, "{}"), "invalid-response");

@@ -8,8 +8,9 @@ use core::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::arrivals::Arrivals;
 use crate::popularity::EntitySampler;
-use crate::report::Repeat;
+use crate::report::{L1Usage, Repeat, Stopped};
 use crate::response::{self, ServedResponse};
 use crate::scenario::{BenchmarkError, Scenario};
 use crate::timeline::{Timeline, TimelinePoint};
@@ -21,6 +22,10 @@ pub struct Micros(pub u64);
 /// The slot of a request in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestSlot(pub u32);
+
+/// So many requests, or as many as are in flight at once, must fail before any has succeeded for a run to stop: more of them would tell
+/// nothing.
+const MIN_FAILURES: u64 = 20;
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +42,13 @@ pub enum Next {
 struct InFlight {
     number: u64,
     started: Micros,
+}
+
+/// A measured request that has ended: its number, its latency and its end in microseconds.
+struct Ended {
+    number: u64,
+    took: u64,
+    at: u64,
 }
 
 /// The progress of a run.
@@ -78,7 +90,13 @@ pub struct Runner {
     free: Vec<u32>,
     /// The number of the next request, warm-up included.
     next: u64,
+    arrivals: Option<Arrivals>,
     began_at: Option<Micros>,
+    /// When the first stage began: after the warm-up, which is a closed loop.
+    staged_from: Option<Micros>,
+    /// Whether any request has succeeded, of the warm-up too, and the failures before.
+    has_succeeded: bool,
+    early: Repeat,
     measured_from: Option<Micros>,
     last_end: Micros,
     repeat: Repeat,
@@ -104,7 +122,11 @@ impl Runner {
             in_flight: vec![None; scenario.concurrency as usize],
             free: (0..scenario.concurrency).rev().collect(),
             next: 0,
+            arrivals: Arrivals::of(&scenario),
             began_at: None,
+            staged_from: None,
+            has_succeeded: false,
+            early: Repeat::default(),
             measured_from: None,
             last_end: Micros(0),
             repeat: Repeat::default(),
@@ -115,8 +137,7 @@ impl Runner {
 
     /// What to do next, at `now`.
     pub fn next(&mut self, now: Micros) -> Next {
-        let began_at = *self.began_at.get_or_insert(now);
-        let due = self.intended(self.next, began_at);
+        let due = self.due(now);
         if self.is_over(due, now) {
             return if self.free.len() == self.in_flight.len() { Next::Done } else { Next::Wait(None) };
         }
@@ -140,8 +161,13 @@ impl Runner {
 
     /// Reports that a request has begun.
     pub fn begun(&mut self, slot: RequestSlot, now: Micros) {
-        let is_open = self.scenario.rate_per_second.is_some();
         let Some(in_flight) = self.in_flight.get_mut(slot.0 as usize).and_then(Option::as_mut) else { return };
+        let is_warm_up = in_flight.number < self.scenario.warm_up_requests;
+        let is_open = match self.arrivals {
+            None => false,
+            Some(Arrivals::Constant(_)) => true,
+            Some(Arrivals::Staged(_)) => !is_warm_up,
+        };
         if !is_open {
             in_flight.started = now;
         }
@@ -154,16 +180,29 @@ impl Runner {
     pub fn answered(&mut self, slot: RequestSlot, status: u16, server_timing: &str, body: &[u8], now: Micros) {
         match response::parse(status, server_timing, body) {
             Ok(served) => self.served(slot, &served, now),
-            Err(kind) => self.failed(slot, &kind, now),
+            Err(failure) => self.failed(slot, &failure.kind, failure.cause.as_deref(), now),
         }
     }
 
-    /// Reports the failure of a request, and its kind.
-    pub fn failed(&mut self, slot: RequestSlot, kind: &str, now: Micros) {
-        if let Some((_, at)) = self.end(slot, now) {
-            self.repeat.fail(kind, 1);
-            self.timeline.failed(at);
+    /// Reports a response of a target that knows no tiers: the origin computed its `rows`, in so many calls.
+    pub fn computed(&mut self, slot: RequestSlot, rows: u64, calls: u64, now: Micros) {
+        self.served(slot, &ServedResponse::computed(rows, calls), now);
+    }
+
+    /// Reports the failure of a request, its kind, and the text of the error.
+    pub fn failed(&mut self, slot: RequestSlot, kind: &str, cause: Option<&str>, now: Micros) {
+        if !self.has_succeeded {
+            self.early.fail(kind, cause, 1);
         }
+        if let Some(ended) = self.end(slot, now) {
+            self.repeat.fail(kind, cause, 1);
+            self.timeline.failed(ended.at);
+        }
+    }
+
+    /// Reports L1 of the target after the last request.
+    pub fn set_l1(&mut self, usage: L1Usage) {
+        self.repeat.l1 = Some(usage);
     }
 
     /// The progress at `now`.
@@ -171,9 +210,8 @@ impl Runner {
     pub fn progress(&self, now: Micros) -> Progress {
         let elapsed = |since: Option<Micros>| since.map_or(0, |since| now.0.saturating_sub(since.0)) as f64;
         let ended = self.next - (self.in_flight.len() - self.free.len()) as u64;
-        let by_count =
-            self.scenario.request_count.map(|count| ended as f64 / (count + self.scenario.warm_up_requests) as f64);
-        let by_time = self.scenario.duration_ms.map(|millis| elapsed(self.measured_from) / (millis as f64 * 1_000.0));
+        let by_count = self.count().map(|count| ended as f64 / (count + self.scenario.warm_up_requests) as f64);
+        let by_time = self.duration_ms().map(|millis| elapsed(self.measured_from) / (millis as f64 * 1_000.0));
         let share = by_count.unwrap_or_default().max(by_time.unwrap_or_default()).min(1.0);
         // The first hundredth is too little for an estimate.
         let left_ms = (share > 0.01).then(|| elapsed(self.began_at) * (1.0 - share) / share / 1_000.0);
@@ -197,6 +235,13 @@ impl Runner {
         let elapsed = self.elapsed(self.last_end);
         self.repeat.elapsed_us = elapsed;
         self.repeat.timeline = self.timeline.points(elapsed);
+        if self.is_failing() {
+            self.repeat.stopped = Some(Stopped::AllFailed);
+            // The failures of a warm-up are all that a run has that stopped in it.
+            if self.repeat.failures.is_empty() {
+                self.repeat.failures = self.early.failures;
+            }
+        }
         self.repeat
     }
 
@@ -204,39 +249,58 @@ impl Runner {
         self.measured_from.map_or(0, |from| now.0.saturating_sub(from.0))
     }
 
-    /// When a request is due in an open loop.
-    fn intended(&self, number: u64, began_at: Micros) -> Option<Micros> {
-        let rate = self.scenario.rate_per_second?;
-        Some(Micros(began_at.0.saturating_add((number as f64 * 1_000_000.0 / rate) as u64)))
+    /// The count of measured requests, if it is known.
+    fn count(&self) -> Option<u64> {
+        self.scenario.request_count.or_else(|| self.arrivals.as_ref()?.count())
+    }
+
+    fn duration_ms(&self) -> Option<u64> {
+        self.scenario.duration_ms.or_else(|| self.arrivals.as_ref()?.duration_ms())
+    }
+
+    /// When the next request is due in an open loop.
+    fn due(&mut self, now: Micros) -> Option<Micros> {
+        let began_at = *self.began_at.get_or_insert(now);
+        let (from, number) = match self.arrivals.as_ref()? {
+            Arrivals::Constant(_) => (began_at, self.next),
+            Arrivals::Staged(_) => {
+                let number = self.next.checked_sub(self.scenario.warm_up_requests)?;
+                (*self.staged_from.get_or_insert(now), number)
+            }
+        };
+        Some(Micros(from.0.saturating_add(self.arrivals.as_ref()?.at(number)?)))
+    }
+
+    /// Whether nothing but failures is to be expected.
+    fn is_failing(&self) -> bool {
+        !self.has_succeeded && self.early.failed() >= MIN_FAILURES.max(u64::from(self.scenario.concurrency))
     }
 
     fn is_over(&self, due: Option<Micros>, now: Micros) -> bool {
-        let is_counted_out = self
-            .scenario
-            .request_count
-            .is_some_and(|count| self.next >= count.saturating_add(self.scenario.warm_up_requests));
+        let is_counted_out =
+            self.count().is_some_and(|count| self.next >= count.saturating_add(self.scenario.warm_up_requests));
         // An open loop begins all requests that were due by the end, however late.
         let at = due.unwrap_or(now);
         let is_timed_out = self.scenario.duration_ms.is_some_and(|millis| self.elapsed(at) >= millis * 1_000);
-        is_counted_out || (is_timed_out && self.measured_from.is_some())
+        is_counted_out || (is_timed_out && self.measured_from.is_some()) || self.is_failing()
     }
 
-    /// Ends a request. Returns its latency and its end in microseconds, if it is measured.
-    fn end(&mut self, slot: RequestSlot, now: Micros) -> Option<(u64, u64)> {
+    /// Ends a request, and returns it if it is measured.
+    fn end(&mut self, slot: RequestSlot, now: Micros) -> Option<Ended> {
         let in_flight = self.in_flight.get_mut(slot.0 as usize)?.take()?;
         self.free.push(slot.0);
-        if in_flight.number < self.scenario.warm_up_requests {
-            return None;
-        }
+        let number = in_flight.number.checked_sub(self.scenario.warm_up_requests)?;
         self.last_end = self.last_end.max(now);
-        Some((now.0.saturating_sub(in_flight.started.0), self.elapsed(now)))
+        Some(Ended { number, took: now.0.saturating_sub(in_flight.started.0), at: self.elapsed(now) })
     }
 
     fn served(&mut self, slot: RequestSlot, served: &ServedResponse, now: Micros) {
-        let Some((micros, at)) = self.end(slot, now) else { return };
+        self.has_succeeded = true;
+        let Some(Ended { number, took, at }) = self.end(slot, now) else { return };
         let tier = served.tier();
-        self.repeat.add(micros, served, tier);
-        self.timeline.served(at, micros, tier);
+        self.repeat.add(took, served, tier);
+        self.repeat.slow.record(number, at, took, tier);
+        self.timeline.served(at, took, tier);
     }
 
     fn write_body(&mut self) {
@@ -253,7 +317,12 @@ impl Runner {
             };
         }
         let priority = self.scenario.priority.name();
-        let _ = write!(self.body, "],\"feature_names\":[{}],\"priority\":\"{priority}\"}}", self.feature_names);
+        let Scenario { timeout_ms, .. } = self.scenario;
+        let _ = write!(
+            self.body,
+            "],\"feature_names\":[{}],\"priority\":\"{priority}\",\"deadline_ms\":{timeout_ms}}}",
+            self.feature_names
+        );
     }
 }
 
@@ -302,7 +371,7 @@ mod tests {
             Runner::new(Scenario { entities_per_request: 2, features_per_request: 2, ..mixed }, "", 0).unwrap();
         begin(&mut runner, 0);
         begin(&mut runner, 0);
-        let expected = r#"{"request_id":"benchmark_request_1","entity_ids":["entity_2","entity_3"],"feature_names":["feature_0","feature_1"],"priority":"normal"}"#;
+        let expected = r#"{"request_id":"benchmark_request_1","entity_ids":["entity_2","entity_3"],"feature_names":["feature_0","feature_1"],"priority":"normal","deadline_ms":5000}"#;
         assert_eq!(core::str::from_utf8(runner.body()).unwrap(), expected);
     }
 
@@ -377,14 +446,71 @@ mod tests {
         let first = begin(&mut runner, 0);
         answer(&mut runner, first, 1_000);
         let second = begin(&mut runner, 1_000);
-        runner.failed(second, "timeout", Micros(900_000));
+        runner.failed(second, "timeout", Some("no response"), Micros(900_000));
         let third = begin(&mut runner, 900_000);
         runner.answered(third, 503, "", b"urn:featheredge:problem:overloaded\"", Micros(901_000));
         assert_eq!(runner.progress(Micros(901_000)).failed, 2);
         let repeat = runner.finish();
         assert_eq!((repeat.latencies.count(), repeat.latencies.max_ms()), (1, 1.0));
-        let kinds: Vec<_> = repeat.failures.iter().map(|failures| (failures.kind.as_str(), failures.count)).collect();
-        assert_eq!(kinds, [("timeout", 1), ("overloaded", 1)]);
+        let kinds: Vec<_> = repeat
+            .failures
+            .iter()
+            .map(|failures| (failures.kind.as_str(), failures.count, failures.cause.as_deref()))
+            .collect();
+        assert_eq!(kinds, [("timeout", 1, Some("no response")), ("overloaded", 1, None)]);
+    }
+
+    #[test]
+    fn a_run_of_which_all_fails_stops_and_says_why() {
+        let mut runner = Runner::new(Scenario { warm_up_requests: 1_000, ..scenario(1_000, 4) }, "", 0).unwrap();
+        let mut begun = 0;
+        loop {
+            match runner.next(Micros(begun)) {
+                Next::Begin(slot) => {
+                    runner.begun(slot, Micros(begun));
+                    runner.failed(slot, "unauthorized", Some("status 401"), Micros(begun));
+                    begun += 1;
+                }
+                other => break assert_eq!(other, Next::Done),
+            }
+        }
+        assert_eq!(begun, MIN_FAILURES);
+        let repeat = runner.finish();
+        assert_eq!(repeat.stopped, Some(Stopped::AllFailed));
+        assert_eq!((repeat.failed(), repeat.failures[0].cause.as_deref()), (20, Some("status 401")));
+    }
+
+    #[test]
+    fn one_success_is_enough_to_go_on() {
+        let mut runner = Runner::new(scenario(100, 1), "", 0).unwrap();
+        let first = begin(&mut runner, 0);
+        answer(&mut runner, first, 1);
+        for now in 1..100 {
+            let slot = begin(&mut runner, now);
+            runner.failed(slot, "timeout", None, Micros(now));
+        }
+        assert_eq!(runner.next(Micros(100)), Next::Done);
+        assert_eq!(runner.finish().stopped, None);
+    }
+
+    #[test]
+    fn stages_begin_after_the_warm_up() {
+        let stages = vec![crate::arrivals::Stage { duration_ms: 1_000, rate_per_second: 4.0 }];
+        let load = Scenario { request_count: None, stages, warm_up_requests: 1, ..scenario(1, 2) };
+        let mut runner = Runner::new(load, "", 0).unwrap();
+        let warm_up = begin(&mut runner, 0);
+        answer(&mut runner, warm_up, 500_000);
+        let first = begin(&mut runner, 600_000);
+        answer(&mut runner, first, 700_000);
+        // The rate grows from 0 to 4 in a second: t² × 2 = 1.
+        let due = 600_000 + (0.5_f64.sqrt() * 1e6) as u64;
+        assert_eq!(runner.next(Micros(700_000)), Next::Wait(Some(Micros(due))));
+        let second = begin(&mut runner, due);
+        answer(&mut runner, second, due + 200_000);
+        assert_eq!(runner.next(Micros(due + 200_000)), Next::Done);
+        let repeat = runner.finish();
+        assert_eq!((repeat.latencies.count(), repeat.latencies.max_ms()), (2, 200.0));
+        assert_eq!((repeat.slow.count, repeat.slow.slowest[0].number), (1, 1));
     }
 
     #[test]
@@ -403,7 +529,7 @@ mod tests {
         let first = begin(&mut runner, 0);
         answer(&mut runner, first, 1_000);
         answer(&mut runner, first, 2_000);
-        runner.failed(first, "timeout", Micros(3_000));
+        runner.failed(first, "timeout", None, Micros(3_000));
         let second = begin(&mut runner, 3_000);
         answer(&mut runner, second, 4_000);
         let repeat = runner.finish();

@@ -4,6 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::arrivals::{Arrivals, Stage};
 use crate::popularity::{MAX_EXPONENT, Popularity};
 
 /// The priority of requests, as in the native API.
@@ -59,6 +60,14 @@ pub struct Scenario {
     /// loop).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per_second: Option<f64>,
+    /// An open loop with ramps, in place of `request_count` and `duration_ms`: in each stage the rate changes linearly from the one
+    /// before, which is `rate_per_second` or 0 at first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Stage>,
+    /// How long a response is waited for, in milliseconds, before it counts as a failure. It is sent as the request's deadline, so that
+    /// the server's own, much shorter for real-time requests, fails no request that is measured.
+    #[serde(default = "default_timeout_ms")]
+    pub timeout_ms: u64,
     /// Their priority.
     #[serde(default)]
     pub priority: Priority,
@@ -71,6 +80,11 @@ pub struct Scenario {
     /// The seed of all randomness.
     #[serde(default)]
     pub seed: u64,
+}
+
+/// The server's own deadline of a request by default, which a caller's may not exceed.
+fn default_timeout_ms() -> u64 {
+    5_000
 }
 
 /// Why a scenario or an import is invalid.
@@ -89,6 +103,13 @@ impl core::error::Error for BenchmarkError {}
 const MAX_REQUESTS: u64 = 10_000_000;
 /// The longest duration, an hour: latencies above 71 minutes have one bucket.
 const MAX_DURATION_MS: u64 = 3_600_000;
+/// The most concurrent requests: each has a slot, which is allocated at once.
+const MAX_CONCURRENCY: u32 = 100_000;
+/// The most stages.
+const MAX_STAGES: usize = 100;
+/// The most features of a request, and the most bytes of a name or a description.
+const MAX_FEATURES: u64 = 100_000;
+const MAX_TEXT: usize = 4_000;
 
 impl Scenario {
     fn new(name: &str, description: &str, count: u64, entities: u64, features: u64, concurrency: u32) -> Scenario {
@@ -101,6 +122,8 @@ impl Scenario {
             features_per_request: features,
             concurrency,
             rate_per_second: None,
+            stages: Vec::new(),
+            timeout_ms: default_timeout_ms(),
             priority: Priority::Normal,
             popularity: Popularity::Sequential,
             warm_up_requests: 0,
@@ -124,6 +147,28 @@ impl Scenario {
         ]
     }
 
+    /// The load that caches are for: most requests are for few entities, and the caches are warm.
+    ///
+    /// More entities exist than the warm-up requests, so that a few rows are always missing.
+    #[must_use]
+    pub fn popular_load() -> Scenario {
+        Scenario {
+            request_count: None,
+            duration_ms: Some(1_500),
+            popularity: Popularity::Zipf { population: 10_000, exponent: 1.1 },
+            warm_up_requests: 2_000,
+            seed: 1,
+            ..Scenario::new("popular_load", "Few entities get most requests, and the caches are warm", 0, 5, 10, 20)
+        }
+    }
+
+    /// The built-in scenarios: the popular load, and the four of the original specification.
+    #[must_use]
+    pub fn built_in() -> [Scenario; 5] {
+        let [first, second, third, fourth] = Scenario::defaults();
+        [Scenario::popular_load(), first, second, third, fourth]
+    }
+
     /// The scenario with `share` of its requests and duration, but at least one request for each concurrent one. It is for a quick check:
     /// fewer requests mean more noise in the tail.
     #[must_use]
@@ -132,6 +177,9 @@ impl Scenario {
         let min = u64::from(self.concurrency);
         self.request_count = self.request_count.map(|count| scaled(count).max(min.min(count)));
         self.duration_ms = self.duration_ms.map(|millis| scaled(millis).max(1));
+        for stage in &mut self.stages {
+            stage.duration_ms = scaled(stage.duration_ms);
+        }
         self.warm_up_requests = scaled(self.warm_up_requests);
         self
     }
@@ -147,28 +195,45 @@ impl Scenario {
             ("concurrency", u64::from(self.concurrency)),
             ("request_count", self.request_count.unwrap_or(1)),
             ("duration_ms", self.duration_ms.unwrap_or(1)),
+            ("timeout_ms", self.timeout_ms),
         ];
+        let error = |text: String| Err(BenchmarkError(text));
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(BenchmarkError(format!("`{name}` is 0")));
+            return error(format!("`{name}` is 0"));
+        }
+        let bounded = [
+            ("entities_per_request", self.entities_per_request, MAX_REQUESTS),
+            ("features_per_request", self.features_per_request, MAX_FEATURES),
+            ("concurrency", u64::from(self.concurrency), u64::from(MAX_CONCURRENCY)),
+            ("duration_ms", self.duration_ms.unwrap_or_default(), MAX_DURATION_MS),
+            ("timeout_ms", self.timeout_ms, MAX_DURATION_MS),
+            ("warm_up_requests", self.warm_up_requests, MAX_REQUESTS),
+        ];
+        if let Some((name, _, most)) = bounded.iter().find(|(_, value, most)| value > most) {
+            return error(format!("`{name}` is more than {most}"));
         }
         if self.name.is_empty() {
-            return Err(BenchmarkError("`name` is empty".to_owned()));
+            return error("`name` is empty".to_owned());
         }
-        if self.request_count.is_none() && self.duration_ms.is_none() {
-            return Err(BenchmarkError("neither `request_count` nor `duration_ms` is given".to_owned()));
+        if self.name.len().max(self.description.len()) > MAX_TEXT {
+            return error(format!("`name` or `description` has more than {MAX_TEXT} bytes"));
         }
-        if self.duration_ms.is_some_and(|millis| millis > MAX_DURATION_MS) {
-            return Err(BenchmarkError(format!("`duration_ms` is more than {MAX_DURATION_MS}")));
+        if self.rate_per_second.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
+            return error("`rate_per_second` is not positive".to_owned());
+        }
+        if self.stages.is_empty() {
+            if self.request_count.is_none() && self.duration_ms.is_none() {
+                return error("neither `request_count` nor `duration_ms` is given".to_owned());
+            }
+        } else {
+            self.check_stages()?;
         }
         let by_rate = match (self.rate_per_second, self.duration_ms) {
-            (Some(rate), _) if !rate.is_finite() || rate <= 0.0 => {
-                return Err(BenchmarkError("`rate_per_second` is not positive".to_owned()));
-            }
             (Some(rate), Some(millis)) => rate * millis as f64 / 1_000.0,
             _ => 0.0,
         };
         if by_rate.max(self.request_count.unwrap_or(0) as f64) > MAX_REQUESTS as f64 {
-            return Err(BenchmarkError(format!("there are more than {MAX_REQUESTS} requests")));
+            return error(format!("there are more than {MAX_REQUESTS} requests"));
         }
         match &self.popularity {
             Popularity::Uniform { population } | Popularity::Zipf { population, .. }
@@ -186,6 +251,28 @@ impl Scenario {
                 Err(BenchmarkError(format!("the recording has {} entities, fewer than a request", entities.len())))
             }
             _ => Ok(()),
+        }
+    }
+
+    fn check_stages(&self) -> Result<(), BenchmarkError> {
+        let error = |text: String| Err(BenchmarkError(text));
+        if self.request_count.or(self.duration_ms).is_some() {
+            return error("`stages` have their own durations: leave `request_count` and `duration_ms` out".to_owned());
+        }
+        if self.stages.len() > MAX_STAGES {
+            return error(format!("there are more than {MAX_STAGES} stages"));
+        }
+        let is_rate = |stage: &Stage| stage.rate_per_second.is_finite() && stage.rate_per_second >= 0.0;
+        if let Some(index) = self.stages.iter().position(|stage| !is_rate(stage)) {
+            return error(format!("`stages[{index}].rate_per_second` is negative"));
+        }
+        if self.stages.iter().map(|stage| stage.duration_ms).fold(0, u64::saturating_add) > MAX_DURATION_MS {
+            return error(format!("the stages last longer than {MAX_DURATION_MS} ms"));
+        }
+        match Arrivals::of(self).and_then(|arrivals| arrivals.count()).unwrap_or_default() {
+            0 => error("the stages have no requests: their rates or durations are 0".to_owned()),
+            1..=MAX_REQUESTS => Ok(()),
+            _ => error(format!("there are more than {MAX_REQUESTS} requests")),
         }
     }
 }

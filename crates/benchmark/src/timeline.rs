@@ -37,6 +37,16 @@ struct Slice {
     failed: u64,
 }
 
+impl Slice {
+    fn merge(&mut self, other: &Slice) {
+        self.latencies.merge(&other.latencies);
+        self.failed += other.failed;
+        for (count, more) in self.tiers.iter_mut().zip(other.tiers) {
+            *count += more;
+        }
+    }
+}
+
 /// The slices.
 #[derive(Clone, Debug)]
 pub(crate) struct Timeline {
@@ -84,32 +94,39 @@ impl Timeline {
         let mut slices = core::mem::take(&mut self.slices).into_iter();
         while let Some(mut slice) = slices.next() {
             if let Some(next) = slices.next() {
-                slice.latencies.merge(&next.latencies);
-                slice.failed += next.failed;
-                for (count, more) in slice.tiers.iter_mut().zip(next.tiers) {
-                    *count += more;
-                }
+                slice.merge(&next);
             }
             self.slices.push(slice);
         }
     }
 
-    /// The slices of the first `elapsed` microseconds; the last may be shorter.
+    /// The slices of the first `elapsed` microseconds. A last one of less than half the width is merged into the one before: a rate over
+    /// some microseconds would be none.
     pub(crate) fn points(&self, elapsed: u64) -> Vec<TimelinePoint> {
+        let mut slices = self.slices.clone();
+        let begins = slices.len().saturating_sub(1) as u64 * self.width;
+        if slices.len() > 1
+            && elapsed < begins + self.width / 2
+            && let Some(last) = slices.pop()
+            && let Some(before) = slices.last_mut()
+        {
+            before.merge(&last);
+        }
+        let count = slices.len() as u64;
         let point = |(number, slice): (u64, &Slice)| {
-            let ends = ((number + 1) * self.width).min(elapsed.max(number * self.width + 1));
-            let width = ends - number * self.width;
+            let begins = number * self.width;
+            let ends = if number + 1 == count { elapsed.max(begins + 1) } else { begins + self.width };
             TimelinePoint {
                 at_ms: ends as f64 / 1_000.0,
                 p50_ms: slice.latencies.percentile_ms(0.5),
                 p95_ms: slice.latencies.percentile_ms(0.95),
                 p99_ms: slice.latencies.percentile_ms(0.99),
-                throughput: slice.latencies.count() as f64 * 1_000_000.0 / width as f64,
+                throughput: slice.latencies.count() as f64 * 1_000_000.0 / (ends - begins) as f64,
                 tiers: slice.tiers,
                 failed: slice.failed,
             }
         };
-        (0..).zip(&self.slices).map(point).collect()
+        (0..).zip(&slices).map(point).collect()
     }
 }
 
@@ -130,5 +147,20 @@ mod tests {
         assert_eq!(points.iter().map(|point| point.failed).sum::<u64>(), 600);
         assert!((points[5].throughput - 1.0).abs() < 0.2);
         assert!(points.is_sorted_by(|left, right| left.at_ms < right.at_ms));
+    }
+
+    #[test]
+    fn a_last_slice_of_microseconds_is_merged_into_the_one_before() {
+        let mut timeline = Timeline::default();
+        for number in 0..100 {
+            timeline.served(number * 500, 10, 0);
+        }
+        // The last of them, 21 µs into a slice: 47,619 a second by itself.
+        timeline.served(50_021, 10, 0);
+        let points = timeline.points(50_021);
+        assert_eq!(points.len(), 2);
+        let last = points.last().unwrap();
+        assert_eq!((last.at_ms, last.tiers[0]), (50.021, 51));
+        assert!((last.throughput - 2_038.0).abs() < 1.0, "{}", last.throughput);
     }
 }
