@@ -6,6 +6,8 @@ import { model, targetList } from "./parts.js";
 import { count, dollars, identityOf, latency, many, orNothing, percent, row, tableOf, variantOf } from "./tables.js";
 
 const TIERS = ["L1 memory", "L2 store", "L3 storage", "Origin"];
+/** The name of a tier of a slow request. */
+const TIER_NAMES = { l1: "L1 memory", l2: "L2 store", l3: "L3 storage", origin: "Origin" };
 /** Latencies that are drawn; more would hide each other. */
 const MAX_DRAWN = 5;
 
@@ -173,11 +175,7 @@ const failures = (all) =>
 
 function slow(name, { count: number, slowest }) {
 	const lines = slowest.map(({ number, at_ms, latency_ms, tier }) =>
-		row(`#${count(number)}`, [
-			`${(at_ms / 1000).toFixed(2)} s`,
-			latency(latency_ms),
-			TIERS[tier] ?? String(tier ?? "–"),
-		]),
+		row(`#${count(number)}`, [`${(at_ms / 1000).toFixed(2)} s`, latency(latency_ms), TIER_NAMES[tier] ?? "–"]),
 	);
 	return el(
 		"div",
