@@ -89,7 +89,7 @@ describe("results", { skip, timeout: 900_000 }, () => {
 		const nothing = await cells(/^stress_test/);
 		assert.deepEqual(nothing.slice(3, 8), ["–", "–", "–", "–", "–"], "a figure that was not measured is no 0");
 		assert.deepEqual((await cells(/^popular_load – the origin/)).slice(1, 3), ["–", "the origin"]);
-		const cold = page.getByRole("region", { name: "low_latency_individual, cold caches" });
+		const cold = page.getByRole("region", { name: "low_latency_individual, cold caches", exact: true });
 		const words = await cold.innerText();
 		assert.match(words, /21 × origin-timeout\s+The origin did not answer within 5,000 ms\./);
 		assert.match(words, /Slow requests, over 100 ms\s+36 requests/);
@@ -97,7 +97,10 @@ describe("results", { skip, timeout: 900_000 }, () => {
 		assert.match(words, /Origin calls per 1,000 requests/);
 		for (const missed of await cold.locator("[data-verdict=missed]").all())
 			assert.match(await missed.locator(".reason").innerText(), /\w{3}.*\.$/);
-		await page.getByRole("region", { name: "stress_test, cold caches" }).getByText("Stopped early").waitFor();
+		await page
+			.getByRole("region", { name: "stress_test, cold caches", exact: true })
+			.getByText("Stopped early")
+			.waitFor();
 	});
 
 	test("all percentiles are in one chart, with their values under the pointer and by keyboard", async () => {
@@ -259,8 +262,10 @@ describe("results", { skip, timeout: 900_000 }, () => {
 	test("an import is kept and shown, however old it is and however many runs there are", async () => {
 		const page = await open({}, recorded());
 		const old = recorded({ id: "ancient", started_at: "1999-01-01T00:00:00Z" });
+		// Small ones, since there are many.
+		const scenarios = recorded().scenarios.slice(-1);
 		for (let number = 0; number < 100; number++) {
-			await page.locator("#import-file").setInputFiles(fileOf(recorded({ id: `run-${number}` })));
+			await page.locator("#import-file").setInputFiles(fileOf(recorded({ id: `run-${number}`, scenarios })));
 			await page.locator(`#results[data-run="run-${number}"]`).waitFor();
 		}
 		await load(page, old);
