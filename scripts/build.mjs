@@ -30,7 +30,7 @@ const SIZED = [
 	"worker/index.wasm",
 	"npm/featheredge.wasm",
 	"package/dist/engine.js",
-	"benchmark/benchmark.wasm",
+	"package/dist/benchmark.wasm",
 ];
 
 const targets = {
@@ -241,17 +241,9 @@ export async function buildNpm() {
 	return { wasm, glue };
 }
 
-/** build/benchmark/benchmark.js and benchmark.wasm: the benchmark framework, for the page and the command line. */
-export async function buildBenchmark() {
-	const { wasm, glue } = await buildModule(BENCHMARK);
-	const options = {
-		entryPoints: [fromRoot("npm/src/benchmark/index.js")],
-		outfile: join(paths.benchmark, "benchmark.js"),
-		alias: { "featheredge-benchmark": glue },
-	};
-	const files = [...(await bundle(options, paths.benchmark)), ["benchmark.wasm", readFileSync(wasm)]];
-	fill(paths.benchmark, new Map([...files, ES_MODULES]));
-	return files;
+/** The benchmark framework's module, which stands beside the engine's in the package. */
+export function buildBenchmark() {
+	return buildModule(BENCHMARK);
 }
 
 /** www/dist: the page, which measures the package as it ships. */
@@ -277,9 +269,7 @@ const HOSTS = ["node", "deno", "browser", "workerd", "inline"];
  * tells them apart.
  */
 export async function buildPackage() {
-	const core = await buildNpm();
-	const benchmark = (await buildBenchmark()).map(([name, content]) => [join("cli/benchmark", name), content]);
-	await fillPackage(paths.package, core, benchmark);
+	await fillPackage(paths.package, await buildNpm(), await buildBenchmark());
 }
 
 /**
@@ -291,7 +281,7 @@ export async function buildPackage() {
  */
 async function buildQuickPackage(folder, { tree, target } = {}) {
 	const outDir = join(folder, "package");
-	await fillPackage(outDir, await buildQuickModule(CORE, folder, { tree, target }), [], tree);
+	await fillPackage(outDir, await buildQuickModule(CORE, folder, { tree, target }), undefined, tree);
 	return outDir;
 }
 
@@ -313,8 +303,8 @@ async function buildQuickModule(what, folder, options) {
 	return bind(await compile(what, { how: QUICK, ...options }), what.name, join(folder, "core", what.name));
 }
 
-/** Fills a folder with the package: its JavaScript bundled around the modules. */
-async function fillPackage(outDir, core, more, tree = fromRoot()) {
+/** Fills a folder with the package: its JavaScript bundled around the modules. One that is only tried has no benchmark. */
+async function fillPackage(outDir, core, benchmark, tree = fromRoot()) {
 	const source = (...parts) => join(tree, "npm", ...parts);
 	const packed = {
 		name: "packed",
@@ -339,7 +329,7 @@ async function fillPackage(outDir, core, more, tree = fromRoot()) {
 				// Names stay: a person may meet them in a stack.
 				minifyWhitespace: true,
 				minifySyntax: true,
-				alias: { "featheredge-core": core.glue },
+				alias: { "featheredge-core": core.glue, ...(benchmark && { "featheredge-benchmark": benchmark.glue }) },
 				external: ["./*.wasm", "node:*"],
 				plugins: [packed],
 				...options,
@@ -352,7 +342,15 @@ async function fillPackage(outDir, core, more, tree = fromRoot()) {
 		define: { "import.meta.url": "__url" },
 		banner: { js: 'const __url=require("node:url").pathToFileURL(__filename).href;' },
 	};
+	const benchmarks = [
+		["browser", "benchmark.js"],
+		["node", "benchmark-node.js"],
+		["node", "benchmark-node.cjs", commonJs],
+	];
 	const scripts = await Promise.all([
+		...(benchmark ? benchmarks : []).map(([host, file, options]) =>
+			bundled(`benchmark/hosts/${host}.js`, file, options),
+		),
 		bundled("public.js", "engine.js"),
 		...HOSTS.map((host) => bundled(`hosts/${host}.js`, `${host}.js`)),
 		bundled("hosts/node.js", "node.cjs", commonJs),
@@ -364,11 +362,11 @@ async function fillPackage(outDir, core, more, tree = fromRoot()) {
 			// A command's libraries are loaded with it.
 			splitting: true,
 			chunkNames: "[name]-[hash]",
-			external: ["../dist/*", "./benchmark/benchmark.js"],
+			external: ["../dist/*"],
 			banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
 		}),
 	]);
-	const types = ["index", ...STORES].flatMap((name) => {
+	const types = ["index", "benchmark", ...STORES].flatMap((name) => {
 		const text = readFileSync(source("types", `${name}.d.ts`), "utf8");
 		return [
 			[`dist/${name}.d.ts`, text],
@@ -377,11 +375,12 @@ async function fillPackage(outDir, core, more, tree = fromRoot()) {
 	});
 	const files = [
 		["dist/featheredge.wasm", core.wasm],
+		...(benchmark ? [["dist/benchmark.wasm", benchmark.wasm]] : []),
 		["LICENSE", join(tree, "LICENSE")],
 		["README.md", source("README.md")],
 		["package.json", source("package.json")],
 	].map(([name, path]) => [name, readFileSync(path)]);
-	fill(outDir, new Map([...scripts.flat(), ...types, ...files, ...more]));
+	fill(outDir, new Map([...scripts.flat(), ...types, ...files]));
 }
 
 const quickTargets = { worker: buildQuickWorker, package: buildQuickPackage };

@@ -1,35 +1,28 @@
-// `featheredge bench`: runs the benchmark's scenarios on an engine in this process or on a server, and
-// compares an earlier run.
+// `featheredge bench`: measures what Featheredge gains for a popular load and for the standard scenarios, on an engine in this process or on
+// a server; compares with an earlier run, and holds a budget.
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
-import { createEngine } from "../dist/node.js";
-import * as framework from "./benchmark/benchmark.js";
+import {
+	BenchmarkError,
+	createBenchmark,
+	engineTarget,
+	memoryStore,
+	originTarget,
+	syntheticOrigin,
+	toCsv,
+	toMarkdown,
+	urlTarget,
+} from "../dist/benchmark-node.js";
+import { createEngine, feastOrigin } from "../dist/node.js";
+import { historyOf } from "./bench-history.js";
+import { printBudget, printComparison, printHighestRate, printRun } from "./bench-print.js";
 import { EXIT, Failure } from "./failure.js";
-import { tableOf } from "./table.js";
 
-const digits = (number) =>
-	Math.abs(number) < 10
-		? number.toFixed(2)
-		: Math.abs(number) < 1_000
-			? number.toFixed(1)
-			: Math.round(number).toString();
+/** What the popular load and the scenarios are repeated by default: three repetitions estimate the noise. */
+const REPEATS = 3;
 
-const COLUMNS = [
-	["scenario", ({ scenario }) => scenario.name],
-	["requests", ({ summary }) => summary.succeeded],
-	["failed", ({ summary }) => summary.failed],
-	["mean ms", ({ summary }) => digits(summary.mean_ms)],
-	["median ms", ({ summary }) => digits(summary.median_ms)],
-	["p95 ms", ({ summary }) => digits(summary.p95_ms)],
-	["p99 ms", ({ summary }) => digits(summary.p99_ms)],
-	["p99.9 ms", ({ summary }) => digits(summary.p999_ms)],
-	["per second", ({ summary }) => digits(summary.throughput)],
-	["targets", ({ summary }) => (summary.verdicts.every(({ is_met: isMet }) => isMet) ? "met" : "missed")],
-];
-
-/** The seed of a comparison's resampling, fixed so that the same runs give the same result. */
-const COMPARISON_SEED = 1;
+/** Codes of errors that the options are at fault for. */
+const USAGE = ["invalid-options", "invalid-scenario", "unknown-scenario", "invalid-budget", "invalid-url"];
 
 function readJson(file) {
 	try {
@@ -39,12 +32,14 @@ function readJson(file) {
 	}
 }
 
-/** Turns the framework's errors into failures. */
-function withUsageErrors(what, act) {
+/** Turns the library's errors into failures. */
+async function withFailures(act, what) {
 	try {
-		return act();
+		return await act();
 	} catch (error) {
-		throw new Failure(`${what}: ${error.message}`, EXIT.usage);
+		if (!(error instanceof BenchmarkError)) throw error;
+		const message = what === undefined ? error.message : `${what}: ${error.message}`;
+		throw new Failure(message, USAGE.includes(error.code) || what !== undefined ? EXIT.usage : EXIT.failed);
 	}
 }
 
@@ -66,20 +61,21 @@ function popularityOf(text) {
 	return { recorded: { entities: entities.map(String) } };
 }
 
-/** The scenarios to run, with the options' changes. */
-function scenariosOf(options) {
-	const read = options.scenarios === undefined ? framework.framework().scenarios : readJson(options.scenarios);
-	const all = Array.isArray(read) ? read : [read];
-	const unknown = options.only?.find((name) => !all.some((scenario) => scenario.name === name));
-	if (unknown !== undefined) {
-		throw new Failure(
-			`unknown scenario \`${unknown}\`: the known ones are ${all.map(({ name }) => name).join(", ")}`,
-			EXIT.usage,
-		);
-	}
-	const chosen = all.filter(({ name }) => options.only?.includes(name) ?? true);
-	if (chosen.length === 0) throw new Failure("there are no scenarios", EXIT.usage);
-	const { entities, features, concurrency, rate, requests, duration, warmUp, popularity, seed } = options;
+/** The changes of the options to each scenario. */
+function changesOf({
+	entities,
+	features,
+	concurrency,
+	rate,
+	stages,
+	requests,
+	duration,
+	warmUp,
+	popularity,
+	seed,
+	timeout,
+	scale,
+}) {
 	const changes = Object.fromEntries(
 		Object.entries({
 			entities_per_request: entities,
@@ -91,82 +87,137 @@ function scenariosOf(options) {
 			warm_up_requests: warmUp,
 			popularity: popularity && popularityOf(popularity),
 			seed,
+			timeout_ms: timeout,
 		}).filter(([, value]) => value !== undefined),
 	);
-	return chosen.map((scenario) => {
-		const changed = { ...scenario, ...changes };
-		if (duration !== undefined && requests === undefined) delete changed.request_count;
-		return withUsageErrors(scenario.name, () => framework.scaledScenario(changed, options.scale));
+	if (duration !== undefined && requests === undefined) changes.request_count = undefined;
+	if (stages !== undefined) Object.assign(changes, { stages, request_count: undefined, duration_ms: undefined });
+	return { ...changes, scale };
+}
+
+/** What is measured: the popular load beside the origin, and the standard scenarios, cold and warm. */
+function suiteOf(benchmark, options, hasOrigin) {
+	const file = options.scenarios && readJson(options.scenarios);
+	for (const scenario of file === undefined ? [] : [file].flat()) benchmark.register(scenario);
+	const own = file === undefined ? benchmark.scenarios() : benchmark.scenarios().slice(-[file].flat().length);
+	const names = options.only ?? own.map(({ name }) => name);
+	const changes = changesOf(options);
+	return names.map((name) => {
+		const scenario = benchmark.compose(name, changes);
+		// A warm-up of its own is all the warming that the popular load needs.
+		if (scenario.warm_up_requests > 0) {
+			return { scenario, caches: ["warm"], served_by: hasOrigin ? ["featheredge", "origin"] : ["featheredge"] };
+		}
+		return { scenario, caches: ["cold", "warm"] };
 	});
 }
 
-function print({ environment, scenarios, started_at: when }, repeats) {
-	const rows = scenarios.map((measured) => COLUMNS.map(([, cell]) => cell(measured)));
-	console.log(
-		tableOf(
-			COLUMNS.map(([name]) => name),
-			rows,
-		),
-	);
-	const { host, cores, machine, target } = environment;
-	console.log(
-		`${when.slice(0, 10)}, ${host}, ${cores} cores (${machine}), ${target}, ${repeats} ${repeats === 1 ? "repetition" : "repetitions"}`,
-	);
+/** The target, and the same origin without Featheredge, where it can be asked. */
+function targetsOf({ url, origin, originUrl = origin, l2, delay }) {
+	const straight = originUrl && originTarget(originUrl, { token: process.env.FEATHEREDGE_ORIGIN_TOKEN });
+	if (url !== undefined) {
+		return { target: urlTarget(url, { token: process.env.FEATHEREDGE_TOKEN }), origin: straight };
+	}
+	const computes = syntheticOrigin({ delay_ms: delay });
+	return {
+		target: engineTarget({
+			createEngine,
+			origin: originUrl === undefined ? computes : feastOrigin(originUrl),
+			l2: l2 === "memory" ? memoryStore : undefined,
+		}),
+		origin: straight ?? originTarget(computes),
+	};
 }
 
-function printComparison(compared, { started_at: when }) {
-	if (compared.length === 0) return console.log("no scenario is in both runs");
-	const head = ["scenario", "figure", "before", "now", "difference", "with 95 % confidence", ""];
-	const rows = [];
-	for (const { name, is_same_scenario: isSame, metrics } of compared) {
-		for (const { name: figure, left, right, difference, interval, verdict } of metrics) {
-			const label = verdict === "unknown" ? "too few repetitions" : verdict;
-			const within = interval === null || interval === undefined ? "" : interval.map(digits).join(" to ");
-			rows.push([isSame ? name : `${name} (changed)`, figure, ...[left, right, difference].map(digits), within, label]);
-		}
+/** The run that an option names: a file, an id of the history, `latest`, or `baseline`. */
+async function earlierRun(benchmark, named, history) {
+	if (named === undefined) return undefined;
+	if (named === "latest" || named === "baseline") {
+		const found = named === "latest" ? (await history.history(1))[0] : await history.baseline();
+		if (found === undefined) throw new Failure(`the history has no ${named === "latest" ? "run" : "baseline"} yet`);
+		return found;
 	}
-	console.log(tableOf(head, rows));
-	console.log(`compared with the run of ${when}`);
+	const stored = await history.get(named);
+	if (stored !== undefined) return stored;
+	const read = readJson(named);
+	return withFailures(() => benchmark.parse(read.run ?? read), `\`${named}\` is not a run`);
+}
+
+/** Ends a run at the first Ctrl-C; the second ends the process. */
+function interruption() {
+	const controller = new AbortController();
+	process.once("SIGINT", () => controller.abort(new Failure("interrupted", EXIT.interrupted)));
+	return controller.signal;
+}
+
+/** One line of progress on a terminal. */
+function progressLine(isShown) {
+	if (!isShown) return { onEvent: undefined, end: () => {} };
+	const write = (text) => process.stderr.write(`\r\u001B[K${text}`);
+	return {
+		onEvent(event) {
+			if (event.type !== "progress") return;
+			const left = event.left_ms === undefined ? "" : `, ${Math.ceil(event.left_ms / 1_000)} s left`;
+			const rate = event.rate_per_second === undefined ? "" : ` at ${Math.round(event.rate_per_second)}/s`;
+			const by = event.served_by === "origin" ? "the origin alone" : `${event.caches} caches`;
+			write(`${Math.round(event.share * 100)} %: ${event.scenario}${rate}, ${by}${left}`);
+		},
+		end: () => write(""),
+	};
 }
 
 export async function bench(options) {
-	const { url, repeats, l2, json } = options;
-	await framework.load(() => readFileSync(new URL("./benchmark/benchmark.wasm", import.meta.url)));
-	const scenarios = scenariosOf(options);
+	const benchmark = await createBenchmark();
+	const history = historyOf();
+	const format = options.json ? "json" : options.format;
+	const { target, origin } = await withFailures(() => targetsOf(options));
+	const suite = await withFailures(() => suiteOf(benchmark, options, origin !== undefined));
 	// Before the run, so that an invalid file fails at once.
-	const read = options.compare && readJson(options.compare);
-	const earlier =
-		read && withUsageErrors(`\`${options.compare}\` is not a run`, () => framework.summarize(read.run ?? read));
-	const hasLine = !json && process.stderr.isTTY;
-	const run = await framework.runSuite({
-		scenarios,
-		repeats,
-		target:
-			url === undefined
-				? framework.engineTarget({ createEngine, openStore: l2 === "memory" ? framework.memoryStore : undefined })
-				: framework.urlTarget(url, { token: process.env.FEATHEREDGE_TOKEN }),
-		environment: {
-			host: `Node ${process.version}`,
-			machine: `${process.platform}, ${cpus()[0]?.model ?? "unknown"}`,
-			cores: cpus().length,
-			settings: url === undefined ? [{ name: "l2", value: l2 }] : [],
-		},
-		onLive: hasLine
-			? ({ scenario, repeat }) =>
-					process.stderr.write(`\r\u001B[K${scenarios[scenario]?.name}, ${repeat + 1} of ${repeats}`)
-			: undefined,
-	});
-	if (hasLine) process.stderr.write("\r\u001B[K");
+	const budget = options.budget && readJson(options.budget);
+	const compared = await earlierRun(benchmark, options.compare, history);
+	const baseline = (await earlierRun(benchmark, options.baseline, history)) ?? compared;
+	const { onEvent, end } = progressLine(format === "table" && process.stderr.isTTY);
+	const common = { target, targets: options.targets, signal: interruption(), onEvent };
+	const settings = [
+		...(options.url === undefined ? [{ name: "l2", value: options.l2 }] : []),
+		...(options.scale === 1 ? [] : [{ name: "scale", value: String(options.scale) }]),
+	];
+	if (options.findRate) {
+		const [{ scenario }] = suite;
+		const found = await withFailures(() =>
+			benchmark.findHighestRate({ scenario, ...common, environment: { settings } }),
+		).finally(end);
+		if (!options.noHistory) await history.save(found.run);
+		if (format === "json") console.log(JSON.stringify(found));
+		else printHighestRate(found);
+		return;
+	}
+	const { name, notes, repeats = REPEATS } = options;
+	const run = await withFailures(() =>
+		benchmark.run({ suite, origin, repeats, name, notes, ...common, environment: { settings } }),
+	).finally(end);
+	if (options.history !== false) await history.save(run);
 	if (options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(run)}\n`);
-	const compared = earlier && framework.compare(earlier, run, COMPARISON_SEED);
-	if (json) {
-		console.log(JSON.stringify(compared === undefined ? run : { run, compared }));
-	} else {
-		print(run, repeats);
-		if (compared !== undefined) printComparison(compared, earlier);
+	const comparison = compared && (await withFailures(() => benchmark.compare(compared, run)));
+	const checked =
+		budget && (await withFailures(() => benchmark.checkBudget(run, budget, baseline), `\`${options.budget}\``));
+	if (format === "json") {
+		const more = { ...(comparison && { compared: comparison }), ...(checked && { budget: checked }) };
+		console.log(JSON.stringify(Object.keys(more).length === 0 ? run : { run, ...more }));
+	} else if (format === "csv") process.stdout.write(toCsv(run));
+	else if (format === "markdown") process.stdout.write(toMarkdown(run));
+	else {
+		printRun(run, repeats);
+		if (comparison !== undefined) printComparison(comparison, compared);
+		if (checked !== undefined) printBudget(checked);
 	}
 	const { succeeded, failures } = run.overall;
 	if (succeeded === 0) {
-		throw new Failure(`no request succeeded: ${failures.map(({ kind, count }) => `${count} × ${kind}`).join(", ")}`);
+		const kinds = failures.map(({ kind, count, cause }) => `${count} × ${kind}${cause ? ` (${cause})` : ""}`);
+		throw new Failure(`no request succeeded: ${kinds.join(", ")}`);
+	}
+	if (checked !== undefined && !checked.is_met) {
+		const missed = checked.checks.filter(({ is_met }) => !is_met).map(({ scenario, words }) => `${scenario}: ${words}`);
+		throw new Failure(`the budget was missed: ${missed.join("; ")}`, EXIT.budget);
 	}
 }

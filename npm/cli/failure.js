@@ -1,6 +1,14 @@
 // Errors of a command, and the exit codes in docs/reference/cli.md.
 
-export const EXIT = Object.freeze({ ok: 0, failed: 1, usage: 2, configuration: 3, refused: 4, interrupted: 130 });
+export const EXIT = Object.freeze({
+	ok: 0,
+	failed: 1,
+	usage: 2,
+	configuration: 3,
+	refused: 4,
+	budget: 5,
+	interrupted: 130,
+});
 
 /** An error that the user can correct; printed without a stack. */
 export class Failure extends Error {

@@ -140,11 +140,49 @@ program
 	.option(...JSON_OPTION)
 	.action(act(async () => (await import("./warm.js")).warm));
 
-program
+/** @param {string} text `5s:100,500ms:400` */
+function stages(text) {
+	return text.split(",").map((stage) => {
+		const [, time, unit, rate] = /^([\d.]+)(ms|s|m):([\d.]+)$/.exec(stage.trim()) ?? [];
+		const duration = Number(time) * { ms: 1, s: 1_000, m: 60_000 }[unit];
+		if (!Number.isFinite(duration) || !Number.isFinite(Number(rate))) {
+			throw new InvalidArgumentError("expected stages such as 5s:100,10s:400, each a duration and a rate per second.");
+		}
+		return { duration_ms: Math.ceil(duration), rate_per_second: Number(rate) };
+	});
+}
+
+const OBJECTIVES = {
+	p50: "p50_ms",
+	p95: "p95_ms",
+	p99: "p99_ms",
+	availability: "availability",
+	error_rate: "error_rate",
+};
+
+/** @param {string} text `p99=50,availability=0.999` */
+function objectives(text) {
+	return Object.fromEntries(
+		text.split(",").map((part) => {
+			const [name, value] = part.split("=");
+			const number = Number(value);
+			if (!Object.hasOwn(OBJECTIVES, name.trim()) || !value || !(number >= 0)) {
+				throw new InvalidArgumentError(
+					`expected objectives such as p99=50,error_rate=0.001, of ${Object.keys(OBJECTIVES).join(", ")}.`,
+				);
+			}
+			return [OBJECTIVES[name.trim()], number];
+		}),
+	);
+}
+
+const benchCommand = program
 	.command("bench")
-	.description("run the benchmark's scenarios in this process or on a server")
+	.description("measure what Featheredge gains: a popular load beside its origin, and the standard scenarios")
 	.option("--url <url>", "measure this server, instead of an engine in this process")
-	.option("--repeats <n>", "repetitions of each scenario", positiveInteger, 5)
+	.option("--origin <url>", "a Feast server: the engine's origin, and what is measured beside it")
+	.option("--delay <ms>", "the latency of the built-in origin", wholeNumber, 10)
+	.option("--repeats <n>", "repetitions of each scenario; three estimate the noise", positiveInteger, 3)
 	.option("--scale <share>", "a share of the requests, for a quick run", share, 1)
 	.option("--scenarios <file>", "scenarios (JSON) instead of the built-in ones")
 	.option("--only <names>", "only these scenarios, separated by commas", list)
@@ -156,6 +194,7 @@ program
 		"begin requests at this rate, whether or not others are complete (open loop)",
 		positiveNumber,
 	)
+	.option("--stages <stages>", "an open loop with ramps, such as 5s:100,10s:400", stages)
 	.option("--requests <n>", "the number of requests", positiveInteger)
 	.option(
 		"--duration <seconds>",
@@ -165,13 +204,47 @@ program
 	.option("--warm-up <n>", "unmeasured requests before the measured ones", wholeNumber)
 	.option("--popularity <kind>", "sequential, uniform:POPULATION, zipf:POPULATION:EXPONENT, or a file of ids (JSON)")
 	.option("--seed <n>", "the seed of the random numbers", wholeNumber)
-	.option("--compare <file>", "compare with an earlier run: the output of --json or --save, or the page's export")
+	.option("--timeout <ms>", "how long to wait for a response", positiveInteger)
+	.option("--targets <objectives>", "objectives, such as p99=50,error_rate=0.001", objectives)
+	.option("--find-rate", "find the highest rate of the first scenario that keeps the objectives")
+	.option("--compare <run>", "compare with an earlier run: a file, an id of the history, `latest`, or `baseline`")
+	.option("--budget <file>", "fail with exit code 5 where the run misses this budget (JSON)")
+	.option("--baseline <run>", "the run that the budget compares with, if it is not that of --compare")
 	.option("--save <file>", "write the run (JSON), for a later --compare or the page")
+	.option("--no-history", "do not save the run in the history")
+	.option("--name <text>", "what the run is called")
+	.option("--notes <text>", "what is to be known of it")
 	.addOption(
 		new Option("--l2 <store>", "the store of the engine in this process").choices(["memory", "none"]).default("memory"),
 	)
+	.addOption(
+		new Option("--format <format>", "the form of the results")
+			.choices(["table", "json", "csv", "markdown"])
+			.default("table"),
+	)
 	.option(...JSON_OPTION)
 	.action(act(async () => (await import("./bench.js")).bench));
+
+/** Loads a command of the history when it runs. */
+const ofHistory =
+	(name) =>
+	async (...given) =>
+		(await import("./bench-history.js"))[name](...given.slice(0, -1));
+
+const historyCommand = benchCommand
+	.command("history")
+	.description("the runs that were saved, newest first")
+	.option("--limit <n>", "at most so many", wholeNumber, 20)
+	.option(...JSON_OPTION)
+	.action(ofHistory("list"));
+historyCommand
+	.command("show <run>")
+	.description("a run, by its id or its beginning")
+	.option(...JSON_OPTION)
+	.action(ofHistory("show"));
+historyCommand.command("remove <run>").description("delete a run").action(ofHistory("remove"));
+historyCommand.command("name <run> <text>").description("name a run").action(ofHistory("rename"));
+historyCommand.command("baseline <run>").description("make a run the baseline").action(ofHistory("makeBaseline"));
 
 const SERVER = ["--url <url>", "the server", "http://127.0.0.1:8787"];
 const scope = () =>

@@ -373,6 +373,8 @@ export interface Stats extends Report {
 	window_seconds: number;
 	/** What the latencies measure. */
 	latency_clock: string;
+	/** `telemetry.dashboard_url`, if it is set. */
+	dashboard_url?: string;
 	overall: Figures;
 	routes: Record<string, Figures>;
 	priorities: Record<string, Figures>;
@@ -408,6 +410,8 @@ export interface SlaStatus {
 export interface SlaReport extends Report, SlaStatus {
 	window_seconds: number;
 	latency_clock: string;
+	/** With fewer requests in the window, `status` opens no alert. */
+	min_requests: number;
 	routes: Record<string, SlaStatus>;
 	priorities: Record<string, SlaStatus>;
 	views: Record<string, SlaStatus>;
@@ -426,9 +430,16 @@ export interface SlaReport extends Report, SlaStatus {
 export interface Alert {
 	type: string;
 	status: "open" | "resolved";
+	/** The highest severity so far. */
 	severity: "medium" | "high";
+	/** The value that was measured last. */
 	value: number;
+	/** The threshold of `severity`. */
 	threshold: number;
+	/** The value of that severity that was the farthest from the threshold. */
+	worst_value: number;
+	/** When it was measured. */
+	worst_at: string;
 	opened_at: string;
 	resolved_at?: string;
 }

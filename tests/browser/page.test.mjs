@@ -6,7 +6,12 @@ import { violations } from "./axe.mjs";
 import { LOOKS, pagesOfWorker, skip } from "./pages.mjs";
 
 /** The views of the answer that are looked at, by example. */
-const SCENES = { Native: ["JSON", "Headers", "Values"], "Feast, batch": ["Values"], Embedding: ["Values"] };
+const SCENES = {
+	Native: ["JSON", "Headers", "Values"],
+	"Feast, batch": ["Values"],
+	Embedding: ["Values"],
+	Stream: ["Lines"],
+};
 
 describe("the page", { skip, timeout: 120_000 }, () => {
 	const world = pagesOfWorker();

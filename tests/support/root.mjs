@@ -12,7 +12,6 @@ export const paths = {
 	worker: fromRoot("build/worker"),
 	npm: fromRoot("build/npm"),
 	package: fromRoot("build/package"),
-	benchmark: fromRoot("build/benchmark"),
 	cache: fromRoot("build/cache"),
 	logs: fromRoot("build/logs"),
 	page: fromRoot("www/dist"),

@@ -82,13 +82,15 @@ function split(text, separator) {
 /**
  * The tiers of a response, nearest first.
  *
- * The header lists caches only, farthest first. A request to the origin shows in `fwd-status`, or in the time spent waiting for it.
- * spent waiting for it.
+ * The header lists caches only, farthest first. A request to the origin shows in `fwd-status`, or in the time spent waiting for it. Headers of
+ * a stream are sent before its tiers have responded: its last line has their counts.
  *
  * @param {Headers} headers
+ * @param {string} [lastLine] of a stream
  * @returns {Stop[]}
  */
-export function stops(headers) {
+export function stops(headers, lastLine) {
+	if (lastLine !== undefined) return stopsOfStream(lastLine);
 	const durations = timings(headers);
 	const caches = new Map(list(headers.get("cache-status")).map(({ name, parameters }) => [name, parameters]));
 	const statuses = [...caches.values()]
@@ -101,6 +103,24 @@ export function stops(headers) {
 			return wasOriginCalled ? [{ tier, ...originOutcome(Number(statuses[0] ?? 0)), durationMs }] : [];
 		const parameters = caches.get(tier.cache);
 		return parameters ? [{ tier, ...cacheOutcome(parameters), durationMs }] : [];
+	});
+}
+
+function stopsOfStream(lastLine) {
+	let stats;
+	try {
+		stats = JSON.parse(lastLine).cache_stats ?? {};
+	} catch {
+		return [];
+	}
+	return TIERS.flatMap((tier) => {
+		if (tier.id === "origin") return stats.compute_requests > 0 ? [{ tier, ...originOutcome(200) }] : [];
+		const [hits, misses] = [stats[`${tier.id}_hits`], stats[`${tier.id}_misses`]];
+		if (!(hits + misses > 0)) return [];
+		if (misses === 0) return [{ tier, outcome: "hit", words: "hit" }];
+		return [
+			{ tier, ...(hits > 0 ? { outcome: "partial", words: "hit in part" } : { outcome: "miss", words: "missed" }) },
+		];
 	});
 }
 

@@ -35,6 +35,28 @@ export const credentials = () => (read() === "" ? {} : { authorization: `Bearer 
 /** Whether a status means that credentials are missing or invalid. */
 export const needsToken = (status) => status === 401 || status === 403;
 
+/**
+ * What a 401 or 403 means, and what to do: a title, and lines.
+ *
+ * @param {number} status
+ * @param {string} detail in the server's words
+ */
+export function tokenHelp(status, detail) {
+	const hasToken = read() !== "";
+	const words = detail === "" ? [] : [`The server says: ${detail.replace(/\.$/, "")}.`];
+	if (status === 403) {
+		const what = hasToken ? "The token does not permit this" : "Callers without a token may not do this";
+		return [what, ...words, "Enter a token with the scope that the server names."];
+	}
+	return hasToken
+		? ["The token was refused", ...words, "Check that it is complete, not expired, and of this deployment."]
+		: ["This deployment asks for a token", ...words, SOURCES];
+}
+
+/** Where a token comes from. */
+const SOURCES =
+	"Its operator issues tokens: those of the secret FEATHEREDGE_TOKENS, those of its identity provider, or FEATHEREDGE_OPERATOR_TOKEN.";
+
 /** @type {Set<() => void>} */
 const listeners = new Set();
 

@@ -106,7 +106,7 @@ impl Aggregator {
             windows.record_many(of_route, millis, times);
             return;
         }
-        self.slowest_millis = self.slowest_millis.max(millis);
+        self.slowest_millis = self.slowest_millis.max(Some(millis));
         let priority = self.priorities.get(usize::from(priority)).copied().unwrap_or_default();
         for series in [ALL, of_route, priority] {
             windows.record_many(series, millis, times);

@@ -104,8 +104,8 @@ pub struct Aggregator {
     routes: [usize; ROUTES.len()],
     priorities: [usize; PRIORITIES.len()],
     tiers: [usize; TIERS.len()],
-    /// The latency of the slowest request since alerts were last evaluated.
-    slowest_millis: u64,
+    /// The latency of the slowest request since alerts were last evaluated, if there was one.
+    slowest_millis: Option<u64>,
     /// Rows not written for lack of budget, when alerts were last evaluated.
     over_budget: u64,
     /// Records that the core's buffer had no room for.
@@ -141,7 +141,7 @@ impl Aggregator {
             },
             status: Status::default(),
             gauges: GaugeSnapshot::default(),
-            slowest_millis: 0,
+            slowest_millis: None,
             over_budget: 0,
             records_dropped: 0,
             outboxes: attempts.map(|attempts| Outbox::new(attempts, alerts.webhook_timeout_ms)),

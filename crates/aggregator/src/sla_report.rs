@@ -23,6 +23,8 @@ pub(crate) struct Sla<'a> {
     latency_clock: &'static str,
     status: Status,
     requests: u64,
+    /// With fewer requests in the window, its status opens no alert.
+    min_requests: u64,
     details: Checks,
     routes: ByLabel<'a, SeriesSla>,
     priorities: ByLabel<'a, SeriesSla>,
@@ -89,6 +91,7 @@ impl Aggregator {
             latency_clock: LATENCY_CLOCK,
             status,
             requests,
+            min_requests: self.config.alerts.min_requests,
             details,
             routes: rows(SeriesKind::Route),
             priorities: rows(SeriesKind::Priority),

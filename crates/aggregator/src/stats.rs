@@ -142,6 +142,8 @@ pub(crate) struct Stats<'a> {
     at: Rfc3339,
     window_seconds: u64,
     latency_clock: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dashboard_url: Option<&'a str>,
     overall: Requests,
     routes: ByLabel<'a, Requests>,
     priorities: ByLabel<'a, Requests>,
@@ -249,6 +251,7 @@ impl Aggregator {
             at: Rfc3339(now),
             window_seconds: self.config.sla.window_seconds,
             latency_clock: LATENCY_CLOCK,
+            dashboard_url: self.config.telemetry.dashboard_url.as_deref(),
             overall: Requests::of(&all),
             routes: rows(SeriesKind::Route),
             priorities: rows(SeriesKind::Priority),

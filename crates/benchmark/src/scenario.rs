@@ -149,14 +149,14 @@ impl Scenario {
 
     /// The load that caches are for: most requests are for few entities, and the caches are warm.
     ///
-    /// More entities exist than the warm-up requests, so that a few rows are always missing.
+    /// The warm-up requests most of the entities, and not all, so that a few rows are missing.
     #[must_use]
     pub fn popular_load() -> Scenario {
         Scenario {
             request_count: None,
             duration_ms: Some(1_500),
-            popularity: Popularity::Zipf { population: 10_000, exponent: 1.1 },
-            warm_up_requests: 2_000,
+            popularity: Popularity::Zipf { population: 2_000, exponent: 1.1 },
+            warm_up_requests: 4_000,
             seed: 1,
             ..Scenario::new("popular_load", "Few entities get most requests, and the caches are warm", 0, 5, 10, 20)
         }

@@ -81,6 +81,8 @@ pub struct Telemetry {
     pub traces_url: Option<String>,
     /// The share of requests without a trace context that begin a trace, in percent.
     pub trace_sampling_percent: u64,
+    /// The URL of the deployment's Grafana dashboard, if any: the page links to it.
+    pub dashboard_url: Option<String>,
 }
 
 impl Default for Sla {
@@ -133,6 +135,7 @@ impl Default for Telemetry {
             analytics_binding: None,
             traces_url: None,
             trace_sampling_percent: 100,
+            dashboard_url: None,
         }
     }
 }

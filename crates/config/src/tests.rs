@@ -127,7 +127,8 @@ fn sample() -> Value {
                    "keep_firing_seconds": 6, "webhook_url": "https://hooks.example.com/a", "webhook_attempts": 7, "webhook_timeout_ms": 8},
         "costs": {"l2_read_cents_per_million": 1, "l2_write_cents_per_million": 2, "origin_call_cents_per_million": 3},
         "telemetry": {"enabled": false, "max_views": 1, "aggregate": true, "binding": "W", "analytics_binding": "A",
-                      "traces_url": "http://collector:4318/v1/traces", "trace_sampling_percent": 2},
+                      "traces_url": "http://collector:4318/v1/traces", "trace_sampling_percent": 2,
+                      "dashboard_url": "https://grafana.example.com/d/featheredge"},
     })
 }
 
@@ -391,7 +392,7 @@ fn an_origin_has_a_plain_base_url() {
 
 #[test]
 fn credentials_in_a_url_are_rejected_and_not_repeated() {
-    for key in ["origin.url", "registry.url", "alerts.webhook_url", "telemetry.traces_url"] {
+    for key in ["origin.url", "registry.url", "alerts.webhook_url", "telemetry.traces_url", "telemetry.dashboard_url"] {
         for url in ["https://user:hunter2@feast", "user:hunter2@feast", "https://feast/hunter2@"] {
             let message = fault(&table_with(key, json!(url)));
             assert_eq!(message, format!("`{key}` must be a URL without credentials, which belong in a secret"));

@@ -228,9 +228,11 @@ fn telemetry(config: &Config) -> Validation {
     all_in_range(&monitor::ranges(config))?;
     binding("telemetry.binding", &telemetry.binding)?;
     telemetry.analytics_binding.as_ref().map_or(Ok(()), |name| binding("telemetry.analytics_binding", name))?;
-    for (path, address) in
-        [("alerts.webhook_url", &alerts.webhook_url), ("telemetry.traces_url", &telemetry.traces_url)]
-    {
+    for (path, address) in [
+        ("alerts.webhook_url", &alerts.webhook_url),
+        ("telemetry.traces_url", &telemetry.traces_url),
+        ("telemetry.dashboard_url", &telemetry.dashboard_url),
+    ] {
         address.as_ref().map_or(Ok(()), |address| url(path, address))?;
     }
     Ok(())

@@ -62,15 +62,26 @@ pub enum Severity {
     High,
 }
 
-/// A value past its threshold.
+/// Where a value is, beside the threshold at which its alert opens and the one at which it resolves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// The measured value, in the kind's unit.
+pub enum Level {
+    /// It opens no alert, and lets an open one resolve.
+    Normal,
+    /// It opens no alert, and keeps an open one open: a value that wavers at the threshold is one alert.
+    NearThreshold,
+    /// It is past the threshold.
+    Exceeded(Severity),
+}
+
+/// A measured value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measurement {
+    /// The value, in the kind's unit.
     pub value: u64,
-    /// The threshold that it has passed.
+    /// The threshold at which the alert opens.
     pub threshold: u64,
+    /// Where the value is.
+    pub level: Level,
 }
 
 /// An alert, open or resolved.
@@ -79,12 +90,20 @@ pub struct Finding {
 pub struct Alert {
     /// Its kind.
     pub kind: AlertKind,
-    /// The worst finding.
-    pub worst: Finding,
-    /// The time of the first finding.
+    /// The highest severity so far.
+    pub severity: Severity,
+    /// The threshold of that severity.
+    pub threshold: u64,
+    /// The value that was measured last, in the kind's unit.
+    pub value: u64,
+    /// The value of that severity that was the farthest from the threshold.
+    pub worst_value: u64,
+    /// When it was measured.
+    pub worst_at: Timestamp,
+    /// When the value passed the threshold.
     pub opened_at: Timestamp,
-    /// The time of the last finding.
-    pub last_found_at: Timestamp,
+    /// When the value was last past the threshold, or near it.
+    pub last_exceeded_at: Timestamp,
     /// When it resolved.
     pub resolved_at: Option<Timestamp>,
 }
@@ -94,6 +113,11 @@ impl Alert {
     #[must_use]
     pub fn name(&self) -> &'static str {
         NAMES.get(self.kind as usize).copied().unwrap_or_default()
+    }
+
+    fn is_worse(&self, severity: Severity, value: u64) -> bool {
+        let distance = |value: u64| value.abs_diff(self.threshold);
+        severity > self.severity || (severity == self.severity && distance(value) > distance(self.worst_value))
     }
 }
 
@@ -105,6 +129,8 @@ struct AlertReport {
     severity: Severity,
     value: f64,
     threshold: f64,
+    worst_value: f64,
+    worst_at: Rfc3339,
     opened_at: Rfc3339,
     #[serde(skip_serializing_if = "Option::is_none")]
     resolved_at: Option<Rfc3339>,
@@ -120,9 +146,11 @@ impl From<Alert> for AlertReport {
         AlertReport {
             r#type: alert.name(),
             status: if alert.resolved_at.is_some() { "resolved" } else { "open" },
-            severity: alert.worst.severity,
-            value: alert.worst.value as f64 / unit,
-            threshold: alert.worst.threshold as f64 / unit,
+            severity: alert.severity,
+            value: alert.value as f64 / unit,
+            threshold: alert.threshold as f64 / unit,
+            worst_value: alert.worst_value as f64 / unit,
+            worst_at: Rfc3339(alert.worst_at),
             opened_at: Rfc3339(alert.opened_at),
             resolved_at: alert.resolved_at.map(Rfc3339),
         }
@@ -142,34 +170,50 @@ pub struct Monitor {
 pub const MAX_ALERTS: usize = 100;
 
 impl Monitor {
-    /// Evaluates an alert; returns it if the finding opens, worsens or resolves it.
+    /// Evaluates an alert; returns it if the measurement opens it, raises its severity or resolves it. `None`: nothing was measured.
     ///
-    /// It resolves after `keep_firing_millis` without a finding, so that a flapping condition is one alert.
+    /// It resolves after `keep_firing_millis` at a [normal](Level::Normal) level, so that a flapping condition is one alert.
     pub fn evaluate(
         &mut self,
         kind: AlertKind,
-        finding: Option<Finding>,
+        measurement: Option<Measurement>,
         keep_firing_millis: u64,
         now: Timestamp,
     ) -> Option<Alert> {
         let open = self.open.get_mut(kind as usize)?;
-        match (open.as_mut(), finding) {
-            (None, Some(worst)) => {
+        if let (Some(alert), Some(Measurement { value, .. })) = (open.as_mut(), measurement) {
+            alert.value = value;
+        }
+        let level = measurement.map_or(Level::Normal, |measurement| measurement.level);
+        match (open.as_mut(), measurement, level) {
+            (None, Some(Measurement { value, threshold, .. }), Level::Exceeded(severity)) => {
                 self.opened += 1;
-                *open = Some(Alert { kind, worst, opened_at: now, last_found_at: now, resolved_at: None });
+                *open = Some(Alert {
+                    kind,
+                    severity,
+                    threshold,
+                    value,
+                    worst_value: value,
+                    worst_at: now,
+                    opened_at: now,
+                    last_exceeded_at: now,
+                    resolved_at: None,
+                });
                 *open
             }
-            (Some(alert), Some(finding)) => {
-                alert.last_found_at = now;
-                let is_worse = finding.severity > alert.worst.severity;
-                let is_further =
-                    finding.value.abs_diff(finding.threshold) > alert.worst.value.abs_diff(alert.worst.threshold);
-                if is_worse || (finding.severity == alert.worst.severity && is_further) {
-                    alert.worst = finding;
+            (Some(alert), Some(Measurement { value, threshold, .. }), Level::Exceeded(severity)) => {
+                alert.last_exceeded_at = now;
+                let is_raised = severity > alert.severity;
+                if alert.is_worse(severity, value) {
+                    *alert = Alert { severity, threshold, worst_value: value, worst_at: now, ..*alert };
                 }
-                is_worse.then_some(*alert)
+                is_raised.then_some(*alert)
             }
-            (Some(alert), None) if now.millis_since(alert.last_found_at) >= keep_firing_millis => {
+            (Some(alert), _, Level::NearThreshold) => {
+                alert.last_exceeded_at = now;
+                None
+            }
+            (Some(alert), _, Level::Normal) if now.millis_since(alert.last_exceeded_at) >= keep_firing_millis => {
                 let resolved = Alert { resolved_at: Some(now), ..*alert };
                 *open = None;
                 self.resolved.push(resolved);

@@ -5,30 +5,42 @@ use featheredge_telemetry::figures;
 use featheredge_telemetry::figures::{ByLabel, Decimal};
 use featheredge_telemetry::histogram::{ALL, Count, Windows};
 use featheredge_telemetry::json::to_json;
-use featheredge_telemetry::monitor::{AlertKind, Finding, MAX_ALERTS, Monitor, Severity};
+use featheredge_telemetry::monitor::{AlertKind, Level, MAX_ALERTS, Measurement, Monitor, Severity};
 use featheredge_telemetry::outbox::Outbox;
 use featheredge_telemetry::prometheus::{write_feast, write_figures};
 use featheredge_telemetry::trace::{Span, TraceContext, TraceExport};
 use model::time::Timestamp;
 use serde_json::{Value, json};
 
-fn found(severity: Severity, value: u64) -> Option<Finding> {
-    Some(Finding { severity, value, threshold: 200 })
+fn measured(value: u64, level: Level) -> Option<Measurement> {
+    Some(Measurement { value, threshold: 200, level })
 }
 
 #[test]
-fn a_flapping_condition_is_one_alert_with_its_worst_value_and_its_times() {
+fn a_flapping_condition_is_one_alert_with_its_present_and_its_worst_value_and_its_times() {
+    let (medium, high) = (Level::Exceeded(Severity::Medium), Level::Exceeded(Severity::High));
     let mut monitor = Monitor::default();
-    let mut evaluate = |finding, at| monitor.evaluate(AlertKind::HighLatency, finding, 60_000, Timestamp(at));
-    assert!(evaluate(None, 0).is_none());
-    assert_eq!(evaluate(found(Severity::Medium, 250), 1_000).unwrap().opened_at, Timestamp(1_000));
-    assert!(evaluate(found(Severity::Medium, 300), 2_000).is_none(), "open already");
-    assert_eq!(evaluate(found(Severity::High, 700), 3_000).unwrap().worst.value, 700, "worse is news");
-    assert!(evaluate(found(Severity::Medium, 210), 4_000).is_none());
-    assert!(evaluate(None, 63_999).is_none(), "not yet");
-    let resolved = evaluate(None, 64_000).unwrap();
-    assert_eq!((resolved.worst.severity, resolved.worst.value), (Severity::High, 700));
-    assert_eq!(resolved.resolved_at, Some(Timestamp(64_000)));
+    let mut evaluate = |measurement, at| {
+        let news = monitor.evaluate(AlertKind::HighLatency, measurement, 60_000, Timestamp(at));
+        (news, monitor.open().next().copied())
+    };
+    assert_eq!(evaluate(None, 0), (None, None));
+    assert_eq!(evaluate(measured(190, Level::NearThreshold), 500), (None, None), "what is near opens nothing");
+    assert_eq!(evaluate(measured(250, medium), 1_000).0.unwrap().opened_at, Timestamp(1_000));
+    assert!(evaluate(measured(300, medium), 2_000).0.is_none(), "open already");
+    let raised = evaluate(measured(700, high), 3_000).0.unwrap();
+    assert_eq!((raised.value, raised.worst_value, raised.severity), (700, 700, Severity::High), "worse is news");
+    let (news, alert) = evaluate(measured(210, medium), 4_000);
+    let alert = alert.unwrap();
+    assert!(news.is_none());
+    assert_eq!((alert.value, alert.worst_value, alert.worst_at), (210, 700, Timestamp(3_000)));
+    assert!(evaluate(measured(20, Level::Normal), 63_999).0.is_none(), "not yet");
+    assert!(evaluate(measured(190, Level::NearThreshold), 64_000).0.is_none(), "near the threshold");
+    let (news, alert) = evaluate(None, 123_999);
+    assert_eq!((news, alert.unwrap().value), (None, 190), "the value that was measured last");
+    let resolved = evaluate(measured(30, Level::Normal), 124_000).0.unwrap();
+    assert_eq!((resolved.severity, resolved.value, resolved.worst_value), (Severity::High, 30, 700));
+    assert_eq!(resolved.resolved_at, Some(Timestamp(124_000)));
     assert_eq!((monitor.open().count(), monitor.resolved().len(), monitor.opened()), (0, 1, 1));
 }
 
@@ -36,11 +48,12 @@ fn a_flapping_condition_is_one_alert_with_its_worst_value_and_its_times() {
 fn the_last_hundred_alerts_are_kept() {
     let mut monitor = Monitor::default();
     for round in 0..250 {
-        monitor.evaluate(AlertKind::OriginErrors, found(Severity::High, round), 0, Timestamp(round));
+        let bad = measured(round, Level::Exceeded(Severity::High));
+        monitor.evaluate(AlertKind::OriginErrors, bad, 0, Timestamp(round));
         monitor.evaluate(AlertKind::OriginErrors, None, 0, Timestamp(round));
     }
     assert_eq!(monitor.resolved().len(), MAX_ALERTS);
-    assert_eq!(monitor.resolved()[0].worst.value, 150);
+    assert_eq!(monitor.resolved()[0].worst_value, 150);
 }
 
 #[test]

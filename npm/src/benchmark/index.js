@@ -1,26 +1,28 @@
-// The benchmark framework on any JavaScript host: in a browser's Web Worker, in Node and its like.
-//
-// Passes requests and responses between the framework, which schedules them, and the target. The framework
-// is a module of its own beside the shipped engine, so that a run is the same in the page, on the command
-// line and in a test.
+// What `featheredge/benchmark` exports on every host.
 
-import { compare, framework, initSync, scaledScenario, summarize } from "featheredge-benchmark";
+import { initSync } from "featheredge-benchmark";
+import { Benchmark } from "./benchmark.js";
 
-export { runSuite } from "./suite.js";
-export { engineTarget, memoryStore, urlTarget } from "./targets.js";
-export { compare, framework, scaledScenario, summarize };
+export { BenchmarkError } from "./errors.js";
+export { summarySentence, toCsv, toJson, toMarkdown } from "./exports.js";
+export { indexedDbHistory } from "./history_indexeddb.js";
+export { memoryStore, syntheticOrigin } from "./origin.js";
+export { engineTarget, functionTarget, originTarget, urlTarget } from "./targets.js";
 
-let isLoaded = false;
+let loading;
 
-/**
- * Loads the module. Everything else needs it.
- *
- * @param {() => WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>} load
- */
-export async function load(load) {
-	if (isLoaded) return;
-	const loaded = await load();
-	const module = loaded instanceof WebAssembly.Module ? loaded : await WebAssembly.compile(loaded);
-	if (!isLoaded) initSync({ module });
-	isLoaded = true;
+/** Loads the module once, and makes a benchmark with scenarios of its own. */
+export async function create({ wasm, load, environment }) {
+	loading ??= (async () => {
+		const given = await (wasm ?? load());
+		initSync({ module: given instanceof WebAssembly.Module ? given : await WebAssembly.compile(given) });
+	})();
+	try {
+		await loading;
+	} catch (error) {
+		// The next call may bring another.
+		loading = undefined;
+		throw error;
+	}
+	return new Benchmark(environment);
 }

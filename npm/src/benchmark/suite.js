@@ -1,74 +1,116 @@
-// Runs scenarios one after the other, each repetition on its own empty caches, and returns the run.
+// Runs scenarios one after the other and gives the run, as it is exported.
 //
-// Repetitions alternate (A B C A B C, not A A B B C C), so that a machine that slows down slows all
-// scenarios equally.
+// Repetitions alternate (A B C A B C, not A A B B C C), so that a machine that slows down slows all scenarios equally. Each begins with
+// empty caches; what is measured warm follows on the same caches.
 
-import { Benchmark, framework, summarize } from "featheredge-benchmark";
+import { Benchmark } from "featheredge-benchmark";
+import { BenchmarkError, withCode } from "./errors.js";
 import { pause } from "./pause.js";
 
 /** The result of `Benchmark.next` while no request is due. */
 const NOTHING_DUE = -1;
 
-/**
- * The interval of progress reports, in milliseconds: short enough to appear live, too long to cost a
- * percentile.
- */
+/** The interval of progress reports, in milliseconds: short enough to appear live, too long to cost a percentile. */
 const LIVE_MS = 250;
 
 /** The longest time without a yield to the event loop, in milliseconds. */
 const MAX_BLOCKING_MS = 10;
 
+/** How much of an error's text becomes a cause. The module cuts it further. */
+const MAX_CAUSE = 500;
+
+const clock = () => performance.now();
+export const randomName = () => crypto.getRandomValues(new Uint32Array(1))[0].toString(36);
+
 /**
- * @typedef {object} Step
- * @property {number} scenario which scenario, from 0
- * @property {number} repeat which repetition, from 0
- * @property {any} live its intermediate result
+ * A scenario with what is measured of it on one opened target.
+ *
+ * @typedef {object} Unit
+ * @property {any} scenario
+ * @property {"featheredge" | "origin"} served_by
+ * @property {{ caches: "cold" | "warm", repeats: any[] }[]} passes in the order in which they are measured
+ */
+
+/**
+ * Measures units, and fills in their repetitions.
  *
  * @param {object} options
- * @param {any[]} options.scenarios
+ * @param {Unit[]} options.units
+ * @param {Record<"featheredge" | "origin", import("./targets.js").Target | undefined>} options.targets
  * @param {number} options.repeats
- * @param {import("./targets.js").Target} options.target
- * @param {{ host: string, machine: string, cores: number, settings?: { name: string, value: string }[] }} options.environment
- * @param {AbortSignal} [options.signal] its reason is thrown
- * @param {(step: Step) => void} [options.onLive]
- * @returns {Promise<any>} the run, as it is exported
+ * @param {AbortSignal} [options.signal]
+ * @param {(event: any) => void} options.onEvent
  */
-export async function runSuite({ scenarios, repeats, target, environment, signal, onLive = () => {} }) {
-	const { schema, version, product_version } = framework();
-	const startedAt = new Date();
-	const measured = scenarios.map((scenario) => ({ scenario, repeats: [] }));
-	for (let repeat = 0; repeat < repeats; repeat++) {
-		for (const [index, { scenario, repeats: done }] of measured.entries()) {
+export async function measureUnits({ units, targets, repeats, signal, onEvent }) {
+	const passes = units.flatMap((unit) => unit.passes);
+	const total = passes.length * repeats;
+	const began = clock();
+	let done = 0;
+	for (let repeat = 0; repeat < repeats; repeat += 1) {
+		for (const { scenario, served_by, passes: own } of units) {
 			signal?.throwIfAborted();
+			const target = targets[served_by];
 			// Unused entity names replace empty caches where caches cannot be emptied.
 			const namespace = target.isShared ? `${randomName()}_` : "";
-			await target.open();
-			const benchmark = new Benchmark(scenario, namespace, repeat);
+			const run = (onLive) => runOnce({ scenario, namespace, repeat, target, signal, onLive });
+			await target.open({ timeout_ms: scenario.timeout_ms });
+			let isStopped = false;
 			try {
-				await drive(benchmark, target, signal, (live) => onLive({ scenario: index, repeat, live }));
-				done.push(benchmark.finish());
-			} catch (error) {
-				benchmark.free();
-				throw error;
+				// A scenario of its own warm-up needs no other.
+				const isWarmedApart = own[0].caches === "warm" && scenario.warm_up_requests === 0;
+				if (isWarmedApart && served_by === "featheredge") await run();
+				for (const pass of own) {
+					const index = passes.indexOf(pass);
+					const about = { index, repeat, scenario: scenario.name, caches: pass.caches, served_by };
+					onEvent({ type: "scenario-started", ...about, total });
+					const result = await run((live) => {
+						const share = (done + live.progress.share) / total;
+						const left = share > 0.01 ? ((clock() - began) * (1 - share)) / share : undefined;
+						onEvent({ type: "progress", ...about, share, left_ms: left, live });
+					});
+					done += 1;
+					pass.repeats.push(result);
+					onEvent({ type: "scenario-ended", ...about, result });
+					isStopped ||= result.stopped !== undefined && result.stopped !== null;
+				}
 			} finally {
-				await target.close();
+				// A cancelled run does not wait for what is in flight.
+				const closed = target.close().catch(() => {});
+				if (!signal?.aborted) await closed;
+			}
+			if (isStopped) {
+				const [{ kind, cause } = {}] = own.at(-1).repeats.at(-1).failures;
+				const reason = `The first requests of ${scenario.name} all failed: ${kind}${cause ? ` (${cause})` : ""}.`;
+				onEvent({ type: "stopped", reason });
+				return { isStopped };
 			}
 		}
 	}
-	return summarize({
-		schema,
-		version,
-		product_version,
-		id: `${startedAt.getTime().toString(36)}-${randomName()}`,
-		started_at: startedAt.toISOString(),
-		environment: { settings: [], ...environment, target: target.name },
-		scenarios: measured,
-	});
+	return { isStopped: false };
 }
 
-const randomName = () => crypto.getRandomValues(new Uint32Array(1))[0].toString(36);
+/** One repetition of a scenario on an opened target. */
+export async function runOnce({ scenario, namespace, repeat, target, signal, onLive = () => {} }) {
+	const benchmark = withCode("invalid-scenario", () => new Benchmark(scenario, namespace, repeat));
+	try {
+		const before = await target.usage().catch(() => undefined);
+		await drive(benchmark, target, signal, onLive);
+		const after = await target.usage().catch(() => undefined);
+		if (after !== undefined) {
+			benchmark.setL1({ ...after, evictions: Math.max(0, after.evictions - (before?.evictions ?? 0)) });
+		}
+		return benchmark.finish();
+	} catch (error) {
+		benchmark.free();
+		throw error;
+	}
+}
 
-const clock = () => performance.now();
+const causeOf = (error) => {
+	const inner = error?.cause?.code ?? error?.cause?.message;
+	const text = [error?.message ?? String(error), inner].filter((part) => part !== undefined && part !== "").join(": ");
+	return text.slice(0, MAX_CAUSE);
+};
 
 async function drive(benchmark, target, signal, onLive) {
 	let wake;
@@ -76,17 +118,23 @@ async function drive(benchmark, target, signal, onLive) {
 	let isOver = false;
 	let yieldedAt = clock();
 	let reportedAt = clock();
-	const recordReply = (number, { status, serverTiming, body }, at) => {
-		if (!isOver) benchmark.answered(number, status, serverTiming, body, at);
+	const recordReply = (number, reply, at) => {
+		if (isOver) return;
+		if (reply.body === undefined) benchmark.computed(number, reply.rows, reply.calls, at);
+		else benchmark.answered(number, reply.status, reply.serverTiming, reply.body, at);
 	};
 	const recordFailure = (number, error, at) => {
-		if (!isOver) benchmark.failed(number, target.kindOf(error), at);
+		if (!isOver) benchmark.failed(number, target.kindOf(error), causeOf(error), at);
 	};
+	/** What ends requests in flight when the run ends, in whichever way, for targets that can end one. */
+	const inFlight = new Map();
 	const begin = (number, body) => {
 		benchmark.begun(number, clock());
+		const controller = target.endsRequests ? new AbortController() : undefined;
+		if (controller !== undefined) inFlight.set(number, controller);
 		let reply;
 		try {
-			reply = target.send(body);
+			reply = target.send(body, controller?.signal);
 		} catch (error) {
 			return recordFailure(number, error, clock());
 		}
@@ -96,7 +144,10 @@ async function drive(benchmark, target, signal, onLive) {
 				(reply) => recordReply(number, reply, clock()),
 				(error) => recordFailure(number, error, clock()),
 			)
-			.then(() => wake?.());
+			.then(() => {
+				inFlight.delete(number);
+				wake?.();
+			});
 	};
 	try {
 		for (;;) {
@@ -133,5 +184,20 @@ async function drive(benchmark, target, signal, onLive) {
 		}
 	} finally {
 		isOver = true;
+		for (const controller of inFlight.values()) controller.abort();
+	}
+}
+
+/** @throws {BenchmarkError} */
+export async function checkTargets(targets, signal) {
+	for (const target of new Set(targets)) {
+		if (typeof target?.send !== "function" || typeof target.check !== "function") {
+			throw new BenchmarkError(
+				"invalid-options",
+				"A target is made by engineTarget, urlTarget, originTarget or functionTarget",
+			);
+		}
+		await target.check(signal);
+		signal?.throwIfAborted();
 	}
 }

@@ -1,36 +1,63 @@
-// The targets of scenarios: an engine in this process, or a URL.
+// What a benchmark measures: an engine in this process, a deployment, an origin without Featheredge, or a function.
 
-import { framework } from "featheredge-benchmark";
+import { checkResponse, endpointOf, unreachable } from "./check.js";
+import { BenchmarkError } from "./errors.js";
+import { syntheticOrigin } from "./origin.js";
 
-const PATH = "/v1/features";
+const NATIVE_PATH = "/v1/features";
+const FEAST_PATH = "/get-online-features";
+const STATS_PATH = "/v1/stats";
+/** The view and the entity column that a native request has by default. */
+const VIEW = "features";
+const ENTITY_COLUMN = "entity_id";
 
-/** Longer than the Worker's deadlines. */
-const TIMEOUT_MS = 30_000;
+/** How much of a body is read: a response's counts are at its end, a problem's type is at its beginning. */
+const TAIL_BYTES = 640;
+/** The longest time that a check waits, in milliseconds. */
+const CHECK_TIMEOUT_MS = 10_000;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const JSON_HEADERS = { "content-type": "application/json" };
+const CHECK_BODY = encoder.encode(
+	JSON.stringify({ entity_ids: ["featheredge_benchmark_check"], feature_names: ["feature_0"] }),
+);
 
 /**
- * @typedef {object} Reply
- * @property {number} status
- * @property {string} serverTiming
- * @property {Uint8Array} body
+ * A response, or the rows that an origin computed, of which no tier is known.
+ *
+ * @typedef {{ status: number, serverTiming: string, body: Uint8Array } | { rows: number, calls: number }} Reply
  *
  * @typedef {object} Target
- * @property {string} name
+ * @property {string} name without credentials
  * @property {boolean} isShared whether its caches outlive a repetition
- * @property {() => Promise<void>} open prepares a repetition, with empty caches if possible
+ * @property {boolean} [endsRequests] whether `send` ends by its signal; it has none otherwise
+ * @property {(signal: AbortSignal) => Promise<void>} check throws a `BenchmarkError` if nothing can be measured
+ * @property {(options: { timeout_ms: number }) => Promise<void>} open prepares a repetition, with empty caches if possible
  * @property {() => Promise<void>} close
- * @property {(body: Uint8Array) => Reply | Promise<Reply>} send
+ * @property {() => Promise<object | undefined>} usage of L1, if it is known
+ * @property {(body: Uint8Array, signal: AbortSignal) => Reply | Promise<Reply>} send
  * @property {(error: any) => string} kindOf the kind of an error of `send`
  */
 
-/** A store in memory, of one repetition. */
-export function memoryStore() {
-	const rows = new Map();
-	return {
-		getMany: async (keys) => keys.map((key) => rows.get(key)),
-		async setMany(entries) {
-			for (const [key, value] of entries) rows.set(key, value);
-		},
-	};
+const nothing = async () => {};
+
+/** The parts of targets that have nothing to prepare. */
+const PLAIN = { isShared: true, endsRequests: true, check: nothing, open: nothing, close: nothing, usage: nothing };
+
+/** The kind of an error of `fetch`. */
+function kindOfFetch(error) {
+	if (error?.name === "TimeoutError") return "timeout";
+	return globalThis.navigator?.onLine === false ? "offline" : "unreachable";
+}
+
+const isAbsent = ({ isolate }) => typeof isolate?.l1_max_rows !== "number";
+
+/** L1 by `/v1/stats`. */
+function usageOf(stats) {
+	if (isAbsent(stats)) return undefined;
+	const { l1_rows, l1_max_rows, l1_bytes, l1_max_bytes, l1_evictions } = stats.isolate;
+	return { rows: l1_rows, max_rows: l1_max_rows, bytes: l1_bytes, max_bytes: l1_max_bytes, evictions: l1_evictions };
 }
 
 /**
@@ -39,30 +66,51 @@ export function memoryStore() {
  * @param {object} options
  * @param {typeof import("../../types/index.d.ts").createEngine} options.createEngine
  * @param {Record<string, any>} [options.config] as `docs/reference/configuration.md` has it
- * @param {string} [options.origin] the URL of an origin with Feast's contract; the synthetic origin if omitted
- * @param {() => any} [options.openStore] makes an empty store for L2; without it there is none
+ * @param {any} [options.origin] as `createEngine` takes it; a synthetic origin of 10 ms if omitted
+ * @param {() => any} [options.l2] makes an empty store for each repetition; without it there is none
  * @returns {Target}
  */
-export function engineTarget({ createEngine, config = {}, origin, openStore = () => undefined }) {
-	let engine;
-	const { tail_bytes } = framework();
+export function engineTarget({ createEngine, config = {}, origin, l2 = () => undefined }) {
+	if (typeof createEngine !== "function") {
+		throw new BenchmarkError("invalid-options", "`engineTarget` needs `createEngine`, which `featheredge` exports");
+	}
+	const chosen = origin ?? (config.origin === undefined ? syntheticOrigin() : undefined);
 	const reply = ({ body, headers }) => ({
 		status: 200,
 		serverTiming: headers.find(([name]) => name === "server-timing")?.[1] ?? "",
-		body: body.subarray(-tail_bytes),
+		body: body.subarray(-TAIL_BYTES),
 	});
+	let engine;
+	async function open({ timeout_ms: timeout }) {
+		// The benchmark's patience must not end at the engine's deadline.
+		const deadlines = { ...config.deadlines, default_ms: Math.max(timeout, config.deadlines?.default_ms ?? 0) };
+		// Timeouts of a store on a busy machine show in the results.
+		engine = await createEngine({
+			config: { ...config, deadlines },
+			origin: chosen,
+			l2: await l2(),
+			onError: () => {},
+		});
+	}
 	return {
 		name: "engine",
 		isShared: false,
-		async open() {
-			const l2 = await openStore();
-			const own = origin === undefined ? config : { ...config, origin: { ...config.origin, url: origin } };
-			// Timeouts of a store on a busy machine show in the results.
-			engine = await createEngine({ config: own, l2, onError: () => {} });
+		async check() {
+			await open({ timeout_ms: CHECK_TIMEOUT_MS });
+			try {
+				await engine.serveBytes(CHECK_BODY);
+			} catch (error) {
+				const cause = error.cause?.message ?? "";
+				throw new BenchmarkError("failed", `The engine cannot serve: ${error.message} ${cause}`.trim(), {
+					cause: error,
+				});
+			} finally {
+				await engine.close();
+			}
 		},
-		async close() {
-			await engine.close();
-		},
+		open,
+		close: () => engine.close(),
+		usage: async () => usageOf(await engine.stats()),
 		send(body) {
 			const given = engine.serveBytes(body, { headers: true });
 			return given instanceof Promise ? given.then(reply) : reply(given);
@@ -71,8 +119,35 @@ export function engineTarget({ createEngine, config = {}, origin, openStore = ()
 	};
 }
 
+const authorization = (token) => (token ? { authorization: `Bearer ${token}` } : {});
+
+/** Sends a request of its own timeout, which counts as this target's failure, and of the run's signal, which ends it. */
+function post(url, headers, body, timeout, signal, options) {
+	return fetch(url, {
+		method: "POST",
+		headers: { ...JSON_HEADERS, ...headers },
+		body,
+		cache: "no-store",
+		redirect: "error",
+		signal: AbortSignal.any([AbortSignal.timeout(timeout), ...(signal ? [signal] : [])]),
+		...options,
+	});
+}
+
+/** Sends the request that checks a server, and reads its beginning. */
+async function checkServer(url, headers, body, what, signal) {
+	let response;
+	try {
+		response = await post(url, headers, body, CHECK_TIMEOUT_MS, signal, { redirect: "manual" });
+	} catch (error) {
+		signal?.throwIfAborted();
+		throw unreachable(url, error);
+	}
+	await checkResponse(url, response, "authorization" in headers, what);
+}
+
 /**
- * A deployment at a base URL.
+ * A deployment at a base URL, by its native API.
  *
  * @param {string} url
  * @param {object} [options]
@@ -80,31 +155,117 @@ export function engineTarget({ createEngine, config = {}, origin, openStore = ()
  * @returns {Target}
  */
 export function urlTarget(url, { token = "" } = {}) {
-	const { tail_bytes } = framework();
-	const endpoint = `${url.replace(/\/+$/, "")}${PATH}`;
-	const headers = {
-		"content-type": "application/json",
-		...(token !== "" && { authorization: `Bearer ${token}` }),
-	};
+	const { base, name } = endpointOf(url);
+	const headers = authorization(token);
+	let timeout;
 	return {
-		name: url,
-		isShared: true,
-		async open() {},
-		async close() {},
-		async send(body) {
-			const response = await fetch(endpoint, {
-				method: "POST",
+		...PLAIN,
+		name,
+		check: (signal) => checkServer(base + NATIVE_PATH, headers, CHECK_BODY, "featheredge", signal),
+		async open(options) {
+			timeout = options.timeout_ms;
+		},
+		async usage() {
+			// Not every token may read it, and a deployment has many isolates: it is shown where it is to be had.
+			const response = await fetch(base + STATS_PATH, {
 				headers,
-				body,
 				cache: "no-store",
-				redirect: "error",
-				signal: AbortSignal.timeout(TIMEOUT_MS),
+				signal: AbortSignal.timeout(2_000),
 			});
+			return response.ok ? usageOf(await response.json()) : undefined;
+		},
+		async send(body, signal) {
+			const response = await post(base + NATIVE_PATH, headers, body, timeout, signal);
 			const bytes = new Uint8Array(await response.arrayBuffer());
 			const { status } = response;
-			const part = status === 200 ? bytes.subarray(-tail_bytes) : bytes.subarray(0, tail_bytes);
+			const part = status === 200 ? bytes.subarray(-TAIL_BYTES) : bytes.subarray(0, TAIL_BYTES);
 			return { status, serverTiming: response.headers.get("server-timing") ?? "", body: part };
 		},
-		kindOf: (error) => (error.name === "TimeoutError" ? "timeout" : "unreachable"),
+		kindOf: kindOfFetch,
+	};
+}
+
+/** A request of the native API in Feast's form. */
+const asked = (body) => JSON.parse(decoder.decode(body));
+
+const feastBody = ({ entity_ids: ids, feature_names: names }) =>
+	JSON.stringify({
+		features: names.map((name) => (name.includes(":") ? name : `${VIEW}:${name}`)),
+		entities: { [ENTITY_COLUMN]: ids },
+	});
+
+/**
+ * An origin without Featheredge: the URL of a Feast server, or the function that an engine has as its origin.
+ *
+ * @param {string | ((entities: Record<string, any[]>, features: string[], context: { signal?: AbortSignal }) => any)} origin
+ * @param {object} [options]
+ * @param {string} [options.token] the bearer token of the server, if it needs one
+ * @returns {Target}
+ */
+export function originTarget(origin, { token = "" } = {}) {
+	if (typeof origin === "function") {
+		return functionTarget("origin", async ({ entity_ids: ids, feature_names: names }, { signal }) => {
+			await origin({ [ENTITY_COLUMN]: ids }, names, { signal });
+		});
+	}
+	const { base, name } = endpointOf(origin);
+	const headers = authorization(token);
+	let timeout;
+	return {
+		...PLAIN,
+		name,
+		check: (signal) => checkServer(base + FEAST_PATH, headers, feastBody(asked(CHECK_BODY)), "feast", signal),
+		async open(options) {
+			timeout = options.timeout_ms;
+		},
+		async send(body, signal) {
+			const request = asked(body);
+			const response = await post(base + FEAST_PATH, headers, feastBody(request), timeout, signal);
+			const bytes = new Uint8Array(await response.arrayBuffer());
+			if (response.ok) return { rows: request.entity_ids.length, calls: 1 };
+			return { status: response.status, serverTiming: "", body: bytes.subarray(0, TAIL_BYTES) };
+		},
+		kindOf: kindOfFetch,
+	};
+}
+
+/**
+ * A function that serves a request of the native API. What it returns is not read.
+ *
+ * @param {string} name
+ * @param {(request: any, options: { signal: AbortSignal }) => unknown} serve
+ * @returns {Target}
+ */
+export function functionTarget(name, serve) {
+	if (typeof serve !== "function") throw new BenchmarkError("invalid-options", "`functionTarget` needs a function");
+	let timeout = CHECK_TIMEOUT_MS;
+	const send = (body, signal) => {
+		const request = asked(body);
+		const reply = { rows: request.entity_ids.length, calls: 1 };
+		const served = serve(request, { signal });
+		if (typeof served?.then !== "function") return reply;
+		return new Promise((resolve, reject) => {
+			const timer = setTimeout(
+				() => reject(new DOMException(`no response within ${timeout} ms`, "TimeoutError")),
+				timeout,
+			);
+			served.then(() => resolve(reply), reject).finally(() => clearTimeout(timer));
+		});
+	};
+	return {
+		...PLAIN,
+		name,
+		async open(options) {
+			timeout = options.timeout_ms;
+		},
+		async check(signal) {
+			try {
+				await send(CHECK_BODY, signal);
+			} catch (error) {
+				throw new BenchmarkError("failed", `\`${name}\` fails: ${error?.message ?? error}`, { cause: error });
+			}
+		},
+		send,
+		kindOf: (error) => (error?.name === "TimeoutError" ? "timeout" : (error?.code ?? error?.name ?? "error")),
 	};
 }

@@ -3,9 +3,10 @@
 import { byId, el } from "../dom.js";
 import { bytes, explained, milliseconds, stops, TIERS, timings } from "../headers.js";
 import { paint, unpaint } from "../highlight.js";
-import { indent, member, parse, textOf } from "../json.js";
+import { indent, member, numberOf, parse, textOf } from "../json.js";
 import { needsToken, tokenButton } from "../token.js";
 import { failureOf } from "./failure.js";
+import { openLines } from "./lines.js";
 import { NATIVE } from "./presets.js";
 import { values } from "./values.js";
 
@@ -22,13 +23,33 @@ export function showNothing() {
 	showPath([]);
 }
 
-/** @param {string} message */
-export function showFailure(message) {
+/**
+ * Shows a stream that has begun; returns what shows a line of it.
+ *
+ * @param {Tabs} tabs
+ */
+export function showStream(tabs) {
+	byId("answer").dataset.state = "succeeded";
+	byId("failure").replaceChildren();
+	byId("views").hidden = false;
+	const onLine = openLines();
+	tabs.offer("tab-lines", true);
+	// Those of an earlier response; they come back with the whole of this one.
+	for (const id of ["tab-values", "tab-json", "tab-headers"]) tabs.offer(id, false);
+	tabs.choose("tab-lines");
+	return onLine;
+}
+
+/**
+ * @param {string} message
+ * @param {boolean} hasLines of a stream that broke off; they stay
+ */
+export function showFailure(message, hasLines) {
 	byId("answer").dataset.state = "failed";
 	byId("summary").replaceChildren();
-	byId("views").hidden = true;
+	byId("views").hidden = !hasLines;
 	showPath([]);
-	byId("failure").replaceChildren(callout("No response", [message]));
+	byId("failure").replaceChildren(callout(hasLines ? "The response is incomplete" : "No response", [message]));
 }
 
 /**
@@ -40,7 +61,7 @@ export function showAnswer(exchange, tabs) {
 	const root = parsed(exchange.text);
 	byId("answer").dataset.state = isGood ? "succeeded" : "failed";
 	byId("summary").replaceChildren(summary(exchange, root));
-	showPath(stops(exchange.headers));
+	showPath(stops(exchange.headers, exchange.lines?.at(-1)?.text));
 	const failure = isGood ? undefined : failureOf(exchange);
 	byId("failure").replaceChildren(
 		...(failure ? [callout(failure.title, failure.lines, needsToken(exchange.status) && tokenButton())] : []),
@@ -48,7 +69,9 @@ export function showAnswer(exchange, tabs) {
 	byId("view-values").replaceChildren(isGood ? values(exchange, root) : "");
 	showJson(exchange.text, root !== undefined);
 	byId("view-headers").replaceChildren(headerList(exchange.headers));
+	tabs.offer("tab-lines", exchange.lines !== undefined);
 	tabs.offer("tab-values", isGood);
+	for (const id of ["tab-json", "tab-headers"]) tabs.offer(id, true);
 	byId("views").hidden = false;
 }
 
@@ -70,13 +93,17 @@ function callout(title, lines, remedy) {
 	);
 }
 
-function summary({ endpoint, status, statusText, headers, text, size, elapsedMs }, root) {
-	const total = timings(headers).get("total");
+function summary({ endpoint, status, statusText, headers, text, size, elapsedMs, lines }, root) {
+	const last = lines?.at(-1)?.text;
+	const [source, end] = last === undefined ? [text, root] : [last, parsed(last)];
+	// The headers of a stream are sent before its time is known.
+	const total = last === undefined ? timings(headers).get("total") : numberOf(source, member(end, "latency_ms"));
 	const facts = [
 		["Status", `${status} ${statusText}`.trim()],
 		["In the Worker", total === undefined ? undefined : milliseconds(total)],
+		["First line", lines?.length > 0 ? milliseconds(lines[0].atMs) : undefined],
 		["Size", bytes(size)],
-		["Rows", endpoint === NATIVE ? rowCounts(text, member(root, "cache_stats")) : undefined],
+		["Rows", endpoint === NATIVE ? rowCounts(source, member(end, "cache_stats")) : undefined],
 	];
 	const [value, unit] = milliseconds(elapsedMs).split(" ");
 	return el(

@@ -2,6 +2,16 @@
 // string.
 
 import { lineAndColumn, member, parse, stringOf, textOf } from "../json.js";
+import { needsToken, tokenHelp } from "../token.js";
+
+/** Messages of Feast's contract, which are those of Python's pydantic, in plain words. */
+const PLAIN = {
+	missing: "is missing",
+	model_attributes_type: "must be an object in braces",
+	list_type: "must be a list",
+	dict_type: "must be an object in braces",
+	string_type: "must be a string",
+};
 
 /**
  * @param {import("../exchange.js").Exchange} exchange
@@ -21,8 +31,11 @@ export function failureOf({ status, statusText, text, requestText }) {
 	if (detail?.kind === "array")
 		return { title, lines: detail.items.map((item) => fieldError(text, item, requestText)) };
 	const problemTitle = stringOf(text, member(root, "title"));
-	const words = stringOf(text, detail);
-	return { title: problemTitle ? `${status} ${problemTitle}` : title, lines: [words ?? text] };
+	const words = stringOf(text, detail) ?? text;
+	const named = problemTitle ? `${status} ${problemTitle}` : title;
+	if (needsToken(status)) return { title: named, lines: tokenHelp(status, words) };
+	const offset = /^(.*) at byte (\d+)$/s.exec(words);
+	return { title: named, lines: [offset ? `${offset[1]}, ${place(requestText, Number(offset[2]))}.` : words] };
 }
 
 /** `{"module":…,"class":…,"message":…}` inside a string, or plain text. */
@@ -42,9 +55,11 @@ function fieldError(text, item, requestText) {
 	const reason = stringOf(text, member(member(item, "ctx"), "error"));
 	const path = (member(item, "loc")?.items ?? []).map((part) => stringOf(text, part) ?? textOf(text, part));
 	const words = reason ? `${message}: ${reason}` : message;
-	if (stringOf(text, member(item, "type")) === "json_invalid")
-		return `${words}, ${place(requestText, Number(path[1]))}.`;
-	return path.length > 1 ? `${path.slice(1).join(".")}: ${words}` : words;
+	const type = stringOf(text, member(item, "type"));
+	if (type === "json_invalid") return `${words}, ${place(requestText, Number(path[1]))}.`;
+	const name = path.slice(1).join(".");
+	if (Object.hasOwn(PLAIN, type)) return `${name === "" ? "The body" : `The field ${name}`} ${PLAIN[type]}.`;
+	return name === "" ? words : `${name}: ${words}`;
 }
 
 /** Line and column of an offset in bytes. */

@@ -7,9 +7,10 @@ import { paint } from "../highlight.js";
 import { JsonError, lineAndColumn, parse } from "../json.js";
 import { makeTabs } from "../tabs.js";
 import { token } from "../token.js";
-import { showAnswer, showFailure, showNothing } from "./answer.js";
-import { ENDPOINTS, PRESETS } from "./presets.js";
+import { showAnswer, showFailure, showNothing, showStream } from "./answer.js";
+import { ENDPOINTS, NATIVE, PRESETS } from "./presets.js";
 import { Sends } from "./sends.js";
+import { startWaiting } from "./waiting.js";
 
 /** Longer than the time between keystrokes. */
 const HINT_DELAY_MS = 400;
@@ -23,6 +24,8 @@ export function openTry() {
 	let lastSent;
 	let isSending = false;
 	let hintTimer;
+	/** Whether the response is to come line by line, which only the native endpoint offers. */
+	const isStream = () => endpoint.value === NATIVE && byId("stream").checked;
 
 	byId("presets").append(...PRESETS.map((choice, index) => chip(choice, index === 0)));
 	endpoint.append(...ENDPOINTS.map((path) => el("option", { value: path }, path)));
@@ -34,6 +37,7 @@ export function openTry() {
 	function load(choice) {
 		preset = choice;
 		endpoint.value = choice.endpoint;
+		byId("stream").checked = choice.isStream ?? false;
 		body.value = choice.body;
 		onEdit();
 	}
@@ -41,7 +45,9 @@ export function openTry() {
 	function onEdit() {
 		// A final line break has a height only if something follows it.
 		paint(byId("body-paint"), `${body.value}\n`);
-		byId("restore").hidden = body.value === preset.body && endpoint.value === preset.endpoint;
+		const isExample = body.value === preset.body && endpoint.value === preset.endpoint;
+		byId("restore").hidden = isExample && isStream() === (preset.isStream ?? false);
+		byId("stream-choice").hidden = endpoint.value !== NATIVE;
 		const isRepeat = lastSent !== undefined && lastSent.path === endpoint.value && lastSent.text === body.value;
 		byId("send-label").textContent = isRepeat ? "Send again" : "Send";
 		clearTimeout(hintTimer);
@@ -57,22 +63,29 @@ export function openTry() {
 		if (isSending) return;
 		isSending = true;
 		lastSent = { path: endpoint.value, text: body.value };
-		byId("answer").setAttribute("aria-busy", "true");
-		byId("send").dataset.state = "sending";
+		const waiting = startWaiting();
+		byId("announcement").textContent = "Waiting for the response";
+		let showLine;
+		const onLine = (line) => {
+			showLine ??= showStream(tabs);
+			showLine(line);
+		};
 		try {
-			const answer = await exchange(lastSent.path, lastSent.text);
+			const answer = await exchange(lastSent.path, lastSent.text, {
+				signal: waiting.signal,
+				onLine: isStream() ? onLine : undefined,
+			});
 			sends.add(answer);
 			showAnswer(answer, tabs);
 			byId("announcement").textContent =
 				`${sends.count}: status ${answer.status} in ${milliseconds(answer.elapsedMs)}. ${sends.lastWords}`;
 		} catch (error) {
 			if (!(error instanceof NoResponseError)) throw error;
-			showFailure(error.message);
+			showFailure(error.message, showLine !== undefined);
 			byId("announcement").textContent = error.message;
 		} finally {
 			isSending = false;
-			byId("answer").removeAttribute("aria-busy");
-			delete byId("send").dataset.state;
+			waiting.end();
 			onEdit();
 		}
 	}
@@ -92,6 +105,7 @@ export function openTry() {
 		body.focus();
 	});
 	body.addEventListener("input", onEdit);
+	byId("stream").addEventListener("change", onEdit);
 	endpoint.addEventListener("change", () => {
 		if (body.value !== preset.body) return onEdit();
 		// An unchanged example is replaced by one for the endpoint.
@@ -100,7 +114,7 @@ export function openTry() {
 		load(fitting);
 	});
 	byId("copy-curl").addEventListener("click", async () => {
-		const command = curl(endpoint.value, body.value);
+		const command = curl(endpoint.value, body.value, isStream());
 		const isCopied = await navigator.clipboard.writeText(command).then(
 			() => true,
 			() => false,
@@ -127,9 +141,10 @@ function fault(text) {
 	}
 }
 
-function curl(path, text) {
+function curl(path, text, isStream) {
 	const quoted = text.replaceAll("'", "'\\''");
 	// The token must not end up in a shell's history.
 	const shown = token() === "" ? "" : ' -H "authorization: Bearer $TOKEN"';
-	return `curl -i ${location.origin}${path} -H 'content-type: application/json'${shown} -d '${quoted}'`;
+	const accept = isStream ? " -N -H 'accept: application/x-ndjson'" : "";
+	return `curl -i ${location.origin}${path} -H 'content-type: application/json'${accept}${shown} -d '${quoted}'`;
 }

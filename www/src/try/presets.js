@@ -68,4 +68,18 @@ export const PRESETS = [
   "include": ["status", "age", "tier"]
 }`,
 	},
+	{
+		id: "stream",
+		name: "Stream",
+		endpoint: NATIVE,
+		isStream: true,
+		body: `{
+  "entity_ids": [
+    "entity_0", "entity_1", "entity_2",
+    "entity_3", "entity_4", "entity_5"
+  ],
+  "feature_names": ["risk_score"],
+  "include": ["tier"]
+}`,
+	},
 ];

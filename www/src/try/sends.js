@@ -25,11 +25,12 @@ export class Sends {
 	}
 
 	/** @param {import("../exchange.js").Exchange} exchange */
-	add({ endpoint, status, headers, elapsedMs }) {
+	add({ endpoint, status, headers, elapsedMs, lines }) {
 		this.#count += 1;
-		const last = stops(headers).at(-1);
+		const last = stops(headers, lines?.at(-1)?.text).at(-1);
 		const isGood = status < 400;
-		const words = isGood ? (last ? `Served by ${last.tier.inText}` : "Served") : `Status ${status}`;
+		const served = last ? `Served by ${last.tier.inText}` : "Served";
+		const words = isGood ? (lines ? `${served}, as a stream` : served) : `Status ${status}`;
 		this.#all.unshift({
 			number: this.#count,
 			endpoint,

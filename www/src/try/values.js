@@ -4,6 +4,7 @@ import { el, svg } from "../dom.js";
 import { age, TIERS } from "../headers.js";
 import { member, numberOf, parse, stringOf, textOf } from "../json.js";
 import { NATIVE } from "./presets.js";
+import { statusHints } from "./statuses.js";
 
 /** The rows that are drawn at once; the rest on demand, so that large batches do not block the page. */
 const FIRST_ROWS = 200;
@@ -17,24 +18,44 @@ const VECTOR = 8;
  * @param {import("../json.js").Value | undefined} root
  */
 export function values(exchange, root) {
-	const { endpoint, text } = exchange;
-	const table = endpoint === NATIVE ? nativeTable(exchange, root) : feastTable(text, root);
+	const table = exchange.endpoint === NATIVE ? nativeTable(exchange, root) : feastTable(exchange, root);
 	return table ?? el("p.note", {}, "This response has no table. See its JSON.");
 }
 
-function nativeTable({ text, requestText }, root) {
-	const features = member(root, "features");
-	if (features?.kind !== "object") return undefined;
-	const asked = included(requestText);
+/** The rows of a native response: of its object, or of the lines of a stream. */
+function nativeRows({ text, lines }, root) {
+	if (lines === undefined) {
+		const rows = member(root, "features")?.members;
+		return rows?.map(({ key, value }) => ({ entity: key, text, features: value.members ?? [] }));
+	}
+	return lines.flatMap(({ text }) => {
+		const line = parse(text);
+		const entity = member(line, "entity");
+		if (entity === undefined) return [];
+		const name = stringOf(text, entity) ?? textOf(text, entity);
+		return [{ entity: name, text, features: member(line, "features")?.members ?? [] }];
+	});
+}
+
+function nativeTable(exchange, root) {
+	const rows = nativeRows(exchange, root);
+	if (rows === undefined) return undefined;
+	const asked = included(exchange.requestText);
+	const hintOf = statusHints(exchange);
 	const columns = NATIVE_COLUMNS.filter(({ include }) => include === undefined || asked.has(include));
 	// On a narrow screen an entity is above its features, not beside them.
 	const isNarrow = matchMedia("(max-width: 40rem)").matches;
-	const groups = features.members.map(({ key: entity, value: row }) => {
-		const members = row.members ?? [];
+	const groups = rows.map(({ entity, text, features: members }) => {
 		const rows = members.map(({ key: feature, value }, index) => {
 			const cell = (name) => (asked.size > 0 ? member(value, name) : name === "value" ? value : undefined);
 			const beside = !isNarrow && index === 0 && el("th", { scope: "rowgroup", rowspan: members.length }, entity);
-			return el("tr", {}, beside, el("th", { scope: "row" }, feature), ...columns.map(({ draw }) => draw(text, cell)));
+			return el(
+				"tr",
+				{},
+				beside,
+				el("th", { scope: "row" }, feature),
+				...columns.map(({ draw }) => draw(text, cell, hintOf)),
+			);
 		});
 		return isNarrow
 			? [el("tr", {}, el("th", { scope: "rowgroup", colspan: columns.length + 1 }, entity)), ...rows]
@@ -58,7 +79,11 @@ const NATIVE_COLUMNS = [
 	{ name: "Value", draw: (text, cell) => el("td", {}, shown(text, cell("value"))) },
 	{ name: "Tier", include: "tier", draw: (text, cell) => el("td", {}, tier(stringOf(text, cell("tier")))) },
 	{ name: "Age", include: "age", draw: (text, cell) => el("td.figure", {}, ageOf(numberOf(text, cell("age_ms")))) },
-	{ name: "Status", include: "status", draw: (text, cell) => el("td", {}, status(stringOf(text, cell("status")))) },
+	{
+		name: "Status",
+		include: "status",
+		draw: (text, cell, hintOf) => el("td", {}, status(stringOf(text, cell("status")), hintOf)),
+	},
 	{
 		name: "Event time",
 		include: "event_timestamp",
@@ -76,7 +101,9 @@ function included(requestText) {
 	}
 }
 
-function feastTable(text, root) {
+function feastTable(exchange, root) {
+	const { text } = exchange;
+	const hintOf = statusHints(exchange);
 	const names = member(member(root, "metadata"), "feature_names")?.items?.map((name) => stringOf(text, name));
 	const results = member(root, "results")?.items;
 	if (names === undefined || results === undefined) return undefined;
@@ -91,19 +118,19 @@ function feastTable(text, root) {
 		el(
 			"tr",
 			{},
-			...columns.map((column) => feastCell(text, column.values[row], column.statuses[row], column.times[row])),
+			...columns.map((column) => feastCell(text, column.values[row], column.statuses[row], column.times[row], hintOf)),
 		),
 	);
 	return tableOf("Values by entity row", "feast", head, [body]);
 }
 
-function feastCell(text, value, statusNode, time) {
+function feastCell(text, value, statusNode, time, hintOf) {
 	const when = eventTime(stringOf(text, time));
 	return el(
 		"td",
 		{},
 		shown(text, value),
-		el("span.cell-foot", {}, status(stringOf(text, statusNode)), when && el("span.when", {}, when)),
+		el("span.cell-foot", {}, status(stringOf(text, statusNode), hintOf), when && el("span.when", {}, when)),
 	);
 }
 
@@ -173,8 +200,10 @@ function plot(numbers) {
 	);
 }
 
-function status(name) {
-	return name ? el("span.status", { "data-status": name }, name) : "";
+function status(name, hintOf) {
+	if (!name) return "";
+	const hint = hintOf(name);
+	return el("span", {}, el("span.status", { "data-status": name }, name), hint && el("span.status-hint", {}, hint));
 }
 
 function tier(name) {

@@ -1,0 +1,64 @@
+// `featheredge bench history`: the runs that were saved, and what people say of them.
+
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { fileHistory } from "../dist/benchmark-node.js";
+import { printRun } from "./bench-print.js";
+import { Failure } from "./failure.js";
+import { tableOf } from "./table.js";
+
+/** The file of the history: of this user, by the XDG Base Directory Specification. */
+function path() {
+	const { FEATHEREDGE_BENCH_HISTORY: own, XDG_STATE_HOME: state } = process.env;
+	return own ?? join(state || join(homedir(), ".local", "state"), "featheredge", "benchmarks.jsonl");
+}
+
+export const historyOf = () => fileHistory(path());
+
+/** The run of an id, or of the beginning of only one. */
+async function found(history, id) {
+	const runs = await history.history();
+	const matching = runs.filter((run) => run.id === id || run.id.startsWith(id));
+	if (matching.length === 1) return matching[0];
+	throw new Failure(
+		matching.length === 0
+			? `there is no run \`${id}\`: \`featheredge bench history\` lists them`
+			: `several runs begin with \`${id}\``,
+	);
+}
+
+export async function list({ limit, json }) {
+	const runs = await historyOf().history(limit);
+	if (json) return console.log(JSON.stringify(runs));
+	if (runs.length === 0) return console.log("no runs yet: `featheredge bench` makes one");
+	const rows = runs.map(({ id, started_at, name = "", environment, scenarios, is_baseline }) => [
+		is_baseline ? `${id} *` : id,
+		started_at.slice(0, 16).replace("T", " "),
+		environment.target,
+		scenarios.length,
+		name,
+	]);
+	console.log(tableOf(["run", "began", "target", "scenarios", "name"], rows));
+	if (runs.some(({ is_baseline }) => is_baseline)) console.log("* the baseline");
+}
+
+export async function show(id, { json }) {
+	const run = await found(historyOf(), id);
+	if (json) console.log(JSON.stringify(run));
+	else printRun(run, Math.max(...run.scenarios.map(({ repeats }) => repeats.length)));
+}
+
+export async function remove(id) {
+	const history = historyOf();
+	await history.remove((await found(history, id)).id);
+}
+
+export async function rename(id, name) {
+	const history = historyOf();
+	await history.update((await found(history, id)).id, { name });
+}
+
+export async function makeBaseline(id) {
+	const history = historyOf();
+	await history.update((await found(history, id)).id, { is_baseline: true });
+}

@@ -1,0 +1,114 @@
+// A history in a file of JSON Lines. A change is a line that is appended, so that two processes lose nothing of each other's; a line that is
+// torn or hostile is skipped, and the others stay.
+
+import { appendFile, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { BenchmarkError } from "./errors.js";
+import { changed, checkLimit, LIMIT, newestFirst, recordOf, shown, surplus, unknownRun } from "./history.js";
+
+/** The largest file that is read, and the longest line, in bytes: a hundred runs take some ten MiB. */
+const MAX_FILE_BYTES = 512 << 20;
+const MAX_LINE_BYTES = 8 << 20;
+/** The file is written anew when it has so many lines for each run that is kept. */
+const MAX_LINES_PER_RUN = 3;
+
+/** Runs may name hosts and settings, which other users of the machine need not read. */
+const PRIVATE = { mode: 0o600 };
+
+function parsed(line) {
+	if (line.length === 0 || line.length > MAX_LINE_BYTES) return undefined;
+	try {
+		const record = JSON.parse(line);
+		const isRemoved = record?.is_removed === true;
+		const isRun =
+			Number.isFinite(record?.saved_at) && Array.isArray(record?.run?.scenarios) && record.run.id === record.id;
+		return typeof record?.id === "string" && (isRemoved || isRun) ? record : undefined;
+	} catch {
+		return undefined;
+	}
+}
+
+/** @param {string} path */
+export function fileHistory(path) {
+	/** Changes of one process come one after the other. */
+	let last = Promise.resolve();
+	const inTurn = (act) => {
+		const done = last.then(act);
+		last = done.catch(() => {});
+		return done;
+	};
+
+	/** The records by id, and how many lines they took. */
+	async function load() {
+		let text = "";
+		try {
+			const { size } = await stat(path);
+			if (size > MAX_FILE_BYTES)
+				throw new BenchmarkError("invalid-options", `\`${path}\` is too large for a history: move it away`);
+			text = await readFile(path, "utf8");
+		} catch (error) {
+			if (error.code !== "ENOENT") throw error;
+		}
+		const records = new Map();
+		const lines = text.split("\n");
+		for (const line of lines) {
+			const record = parsed(line);
+			if (record === undefined) continue;
+			// A later line about a run replaces the earlier.
+			records.delete(record.id);
+			if (!record.is_removed) records.set(record.id, record);
+		}
+		return { records, lines: lines.length, isTorn: text !== "" && !text.endsWith("\n") };
+	}
+
+	async function append(...records) {
+		await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+		const { records: known, lines, isTorn } = await load();
+		for (const record of records) {
+			known.delete(record.id);
+			if (!record.is_removed) known.set(record.id, record);
+		}
+		const tooMany = surplus(known.values());
+		for (const { id } of tooMany) known.delete(id);
+		if (tooMany.length === 0 && lines < MAX_LINES_PER_RUN * LIMIT) {
+			const text = records.map((record) => `${JSON.stringify(record)}\n`).join("");
+			await appendFile(path, isTorn ? `\n${text}` : text, PRIVATE);
+			return;
+		}
+		const beside = `${path}.${process.pid}.tmp`;
+		try {
+			await writeFile(beside, [...known.values()].map((record) => `${JSON.stringify(record)}\n`).join(""), PRIVATE);
+			await rename(beside, path);
+		} finally {
+			await rm(beside, { force: true });
+		}
+	}
+
+	const find = async (id) => (await load()).records.get(id);
+	return {
+		async history(limit = LIMIT) {
+			return newestFirst((await load()).records.values())
+				.slice(0, checkLimit(limit))
+				.map(shown);
+		},
+		async get(id) {
+			const record = await find(id);
+			return record && shown(record);
+		},
+		save: (run) => inTurn(() => append(recordOf(run, Date.now()))),
+		update: (id, changes) =>
+			inTurn(async () => {
+				const { records } = await load();
+				const record = records.get(id);
+				if (record === undefined) throw unknownRun(id);
+				const others = changes.is_baseline ? [...records.values()].filter(({ is_baseline }) => is_baseline) : [];
+				const freed = others.filter((other) => other.id !== id).map((other) => ({ ...other, is_baseline: false }));
+				await append(...freed, changed(record, changes));
+			}),
+		remove: (id) => inTurn(async () => (await find(id)) && append({ id, is_removed: true })),
+		async baseline() {
+			const record = [...(await load()).records.values()].find(({ is_baseline }) => is_baseline);
+			return record && shown(record);
+		},
+	};
+}
