@@ -80,6 +80,7 @@ export function openResults() {
 			hidden: true,
 		});
 		const apart = el("div.apart", { id: "apart" });
+		const figures = el("div");
 		const all = overview(
 			run.scenarios.map((measured) => ({
 				name: measured.scenario.name,
@@ -98,12 +99,14 @@ export function openResults() {
 				head(run, isStored ? (changes) => edit(run.id, changes) : undefined),
 				said,
 				all.element,
-				summaryTable(run),
+				figures,
 			),
 			...compareWith(known, compared),
 			compared,
 			apart,
 		);
+		await pause();
+		figures.replaceWith(summaryTable(run));
 		said.textContent = (await sentence(run)) ?? "";
 		for (const group of grouped(run)) {
 			await pause();
