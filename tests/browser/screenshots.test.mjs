@@ -69,11 +69,8 @@ describe("pictures of the page", { skip, timeout: 900_000 }, () => {
 				await page.getByRole("heading", { name: "stress_test" }).waitFor();
 				await page.locator("#results canvas").nth(1).waitFor();
 				await take("results");
-				await page.getByLabel("Compare with").selectOption({ index: 1 });
-				await page
-					.getByRole("table", { name: /Differences/ })
-					.first()
-					.waitFor();
+				await page.locator("#compared-run").selectOption({ index: 1 });
+				await page.getByRole("table", { name: "Verdicts and changes by scenario" }).waitFor();
 				await take("compared");
 				await page.getByRole("tab", { name: "Live" }).click();
 				await page.locator("#live[data-state=shown]").waitFor();

@@ -22,7 +22,8 @@ where
 /// An error of serde's in plain words. The forms are those of `serde::de::Error`'s methods, which have been the same for all of its life; any
 /// other text stays as it is.
 fn worded(path: &str, error: &str) -> String {
-    // serde_json adds where in the text.
+    // JavaScript's errors begin with their name, and serde_json adds where in the text.
+    let error = error.strip_prefix("Error: ").unwrap_or(error);
     let error = error.split(" at line ").next().unwrap_or(error);
     let within = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     let here = if path.is_empty() { "the whole".to_owned() } else { format!("`{path}`") };
