@@ -56,6 +56,18 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 		world.forgiveAnswers();
 	});
 
+	test("a device that goes offline is told so, and Live goes on once it is back", async () => {
+		const page = await open();
+		const readiness = page.locator("#readiness");
+		await page.context().setOffline(true);
+		await readiness.getByText("Offline").waitFor();
+		await page.getByText("The Worker could not be reached").waitFor();
+		await page.context().setOffline(false);
+		await readiness.getByText("Ready", { exact: true }).waitFor();
+		await page.locator("#live-message:empty").waitFor({ state: "attached" });
+		world.forgiveAnswers();
+	});
+
 	const problem = (status, type, detail, headers) => ({
 		status,
 		headers: { "content-type": "application/problem+json", ...headers },

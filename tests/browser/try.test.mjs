@@ -48,12 +48,15 @@ describe("Try", { skip, timeout: 180_000 }, () => {
 
 	/** Has the origin hold what it is asked, until the returned function is called. */
 	function hold() {
-		const { promise, resolve } = Promise.withResolvers();
+		let letGo;
+		const released = new Promise((resolve) => {
+			letGo = resolve;
+		});
 		origin.answer(async (request) => {
-			await promise;
+			await released;
 			return answerFeatures(request);
 		});
-		return resolve;
+		return letGo;
 	}
 
 	test("a request that takes long says so at once, with its time, and can be cancelled", async () => {
@@ -120,6 +123,7 @@ describe("Try", { skip, timeout: 180_000 }, () => {
 		await press(/^Send/);
 		const gone = page.getByRole("row", { name: /^gone/ });
 		assert.match(await gone.innerText(), /INVALID\s*The origin responded with status 503, and no tier had the value\./);
+		await page.getByText("Served in part: the origin failed", { exact: true }).waitFor();
 		assert.doesNotMatch(await page.getByRole("row", { name: /^there/ }).innerText(), /origin/i);
 		await choose("Stream");
 		await write(native(["there", "gone too"]));

@@ -96,6 +96,11 @@ fn a_slow_origin_violates_the_slo_burns_the_budget_fires_an_alert_and_resolves_i
     }
     let sla = get(&mut world, "/v1/sla");
     assert_eq!(sla["status"], "compliant", "{sla}");
+    let sent: Vec<Value> = world.sent.iter().map(|(_, text)| serde_json::from_str(text).unwrap()).collect();
+    let last = |name: &str| sent.iter().map(|body| &body["alert"]).rfind(|alert| alert["type"] == name).unwrap();
+    let (slow, burn) = (last("high_latency"), last("sla_burn_1h"));
+    assert_eq!((&slow["worst_value"], &burn["value"]), (&json!(SLOW), &json!(0)), "the webhook has both values");
+    assert!(slow["value"].as_u64().unwrap() < 200 && burn["worst_value"].as_f64().unwrap() > 14.4, "{slow} {burn}");
     let alerts = get(&mut world, "/v1/alerts");
     assert!(
         alerts["resolved"][0]["resolved_at"].as_str().unwrap() > alerts["resolved"][0]["opened_at"].as_str().unwrap()
@@ -393,6 +398,15 @@ fn evictions_and_memory_shares_are_reported() {
     {
         assert!(metrics.contains(line), "{line}{metrics}");
     }
+}
+
+#[test]
+fn a_report_names_the_dashboard_that_is_configured_and_the_requests_from_which_the_slo_is_judged() {
+    let url = "https://grafana.example.com/d/featheredge";
+    let mut world = monitored(|config| config.telemetry.dashboard_url = Some(url.to_owned()));
+    assert_eq!(get(&mut world, "/v1/stats")["dashboard_url"], url);
+    assert_eq!(get(&mut world, "/v1/sla")["min_requests"], 10);
+    assert_eq!(get(&mut World::new(), "/v1/stats").get("dashboard_url"), None);
 }
 
 #[test]

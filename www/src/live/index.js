@@ -4,9 +4,9 @@ import { byId, el } from "../dom.js";
 import { needsToken, onToken, tokenButton } from "../token.js";
 import { alertList } from "./alerts.js";
 import { dashboardLink } from "./dashboard.js";
+import { fetchReports, ReportError } from "./fetch_reports.js";
 import { makeFlow } from "./flow.js";
 import * as panels from "./panels.js";
-import { fetchReports, ReportError } from "./reports.js";
 import { makeTimeline, RANGES } from "./timeline.js";
 
 /** The interval of refreshes: much shorter than a telemetry window's slot, and cheap. */
@@ -175,6 +175,7 @@ export function openLive() {
 		refreshNow();
 	});
 	document.addEventListener("visibilitychange", refreshNow);
+	addEventListener("online", refreshNow);
 	onToken(refreshNow);
 	return { onShow: refreshNow };
 }

@@ -18,7 +18,7 @@ const listeners = new Set();
 const channel = globalThis.BroadcastChannel && new BroadcastChannel("featheredge-benchmarks");
 
 /**
- * Marks a benchmark against this deployment: call it when the benchmark starts, and again with both times when it ends.
+ * Records a benchmark against this deployment: call it when the benchmark starts, and again with both times when it ends.
  *
  * @param {number} startedAt
  * @param {number} [endedAt]

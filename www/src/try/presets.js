@@ -75,8 +75,9 @@ export const PRESETS = [
 		isStream: true,
 		body: `{
   "entity_ids": [
-    "entity_0", "entity_1", "entity_2",
-    "entity_3", "entity_4", "entity_5"
+    "entity_0", "entity_1",
+    "entity_2", "entity_3",
+    "entity_4", "entity_5"
   ],
   "feature_names": ["risk_score"],
   "include": ["tier"]

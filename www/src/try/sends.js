@@ -29,14 +29,16 @@ export class Sends {
 		this.#count += 1;
 		const last = stops(headers, lines?.at(-1)?.text).at(-1);
 		const isGood = status < 400;
-		const served = last ? `Served by ${last.tier.inText}` : "Served";
+		const isPartial = last?.outcome === "failed";
+		const by = last ? `Served by ${last.tier.inText}` : "Served";
+		const served = isPartial ? "Served in part: the origin failed" : by;
 		const words = isGood ? (lines ? `${served}, as a stream` : served) : `Status ${status}`;
 		this.#all.unshift({
 			number: this.#count,
 			endpoint,
 			elapsedMs,
 			words,
-			tier: isGood ? (last?.tier.id ?? "none") : "failed",
+			tier: isGood && !isPartial ? (last?.tier.id ?? "none") : "failed",
 		});
 		this.#all.length = Math.min(this.#all.length, KEPT);
 		this.#draw();
