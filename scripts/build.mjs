@@ -219,7 +219,7 @@ async function fillWorker(folder, core, tree = fromRoot()) {
 	const options = {
 		entryPoints: [join(tree, "npm/src/worker/index.js")],
 		outfile: join(folder, "index.js"),
-		alias: { "featheredge-core": core.glue, ...(benchmark && { "featheredge-benchmark": benchmark.glue }) },
+		alias: { "featheredge-core": core.glue },
 		external: ["./*.wasm", "cloudflare:*"],
 	};
 	fill(folder, new Map([...(await bundle(options, folder)), ["index.wasm", readFileSync(core.wasm)]]));

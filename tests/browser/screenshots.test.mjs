@@ -6,13 +6,14 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fromRoot } from "../support/root.mjs";
 import { pagesOfWorker, skip } from "./pages.mjs";
+import { measure, measureFirst, RUN_TIMEOUT_MS } from "./run.mjs";
 
 const FOLDER = fromRoot("build/screenshots");
 /** Where the documents' own are put, if they are to be renewed. */
 const IMAGES = process.env.FEATHEREDGE_IMAGES;
 /** As tall as the documents have them. */
 const HEIGHTS = { run: 900, results: 820, live: 960 };
-const RUN_TIMEOUT_MS = 180_000;
+const STANDARD = ["low_latency_individual", "batch_processing", "mixed_workload", "stress_test"];
 /** How long requests are made for Live, in looks of two seconds, and how much is measured: more for pictures that stay. */
 const [LOOKS, SCALE] = IMAGES === undefined ? [3, "0.25"] : [5, "1"];
 
@@ -28,12 +29,6 @@ describe("pictures of the page", { skip, timeout: 900_000 }, () => {
 				feature_names: ["score"],
 			});
 		}
-	}
-
-	async function measure(page) {
-		await page.getByRole("button", { name: "Start" }).click();
-		await page.getByRole("progressbar").waitFor();
-		await page.getByRole("link", { name: "See the results" }).waitFor({ timeout: RUN_TIMEOUT_MS });
 	}
 
 	// The documents have both schemes on the desk; elsewhere one shows the layout.
@@ -59,24 +54,23 @@ describe("pictures of the page", { skip, timeout: 900_000 }, () => {
 					await page.screenshot({ path: join(IMAGES, `${name}-${colorScheme}.jpg`), type: "jpeg", quality: 85 });
 					await page.setViewportSize(viewport);
 				};
-				await page.locator("#run-form[data-state=ready]").waitFor();
 				await take("start");
-				await page.getByLabel("composed", { exact: true }).check();
-				await page.getByLabel("Repetitions").fill("3");
-				await page.getByLabel("Scale").selectOption(SCALE);
-				await measure(page);
-				await page.getByLabel("composed", { exact: true }).uncheck();
+				await measureFirst(page);
 				await take("run");
-				await measure(page);
-				await page.getByRole("link", { name: "See the results" }).click();
+				await page.locator("#standard-start").click();
+				await page
+					.locator("#standard-view")
+					.getByRole("link", { name: "See the results" })
+					.waitFor({ timeout: RUN_TIMEOUT_MS });
+				await take("standard");
+				for (const _ of [1, 2]) await measure(page, { only: STANDARD, repeats: 3, scale: SCALE });
+				await take("setup");
+				await page.locator("#run-state").getByRole("link", { name: "See the results" }).click();
 				await page.getByRole("heading", { name: "stress_test" }).waitFor();
 				await page.locator("#results canvas").nth(1).waitFor();
 				await take("results");
-				await page.getByLabel("Compare with").selectOption({ index: 1 });
-				await page
-					.getByRole("table", { name: /Differences/ })
-					.first()
-					.waitFor();
+				await page.locator("#compared-run").selectOption({ index: 1 });
+				await page.getByRole("table", { name: "Verdicts and changes by scenario" }).waitFor();
 				await take("compared");
 				await page.getByRole("tab", { name: "Live" }).click();
 				await page.locator("#live[data-state=shown]").waitFor();

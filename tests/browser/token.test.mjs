@@ -6,10 +6,10 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { violations } from "./axe.mjs";
 import { PHONE, pagesOfWorker, skip } from "./pages.mjs";
+import { measure, openSetup } from "./run.mjs";
 
 const TOKEN = "of-the-reader";
 const TOKENS = { reader: { sha256: createHash("sha256").update(TOKEN).digest("hex"), scopes: ["read"] } };
-const RUN_TIMEOUT_MS = 120_000;
 
 describe("the page of a deployment that wants a token", { skip, timeout: 300_000 }, () => {
 	const world = pagesOfWorker({
@@ -93,21 +93,15 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 		world.forgiveAnswers();
 
 		await page.getByRole("tab", { name: "Run" }).click();
-		await page.locator("#run-form[data-state=ready]").waitFor();
-		for (const name of ["low_latency_individual", "batch_processing", "stress_test"]) {
-			await page.getByLabel(name, { exact: true }).uncheck();
-		}
-		await page.getByLabel("Repetitions").fill("1");
-		await page.getByLabel("Scale").selectOption("0.1");
+		await openSetup(page);
 		for (const [target, url] of [["This deployment"], ["Another URL", world.worker.url]]) {
-			await page.getByLabel(target, { exact: true }).check();
 			if (url !== undefined) {
+				await page.getByLabel(target, { exact: true }).check();
 				await page.getByLabel("URL", { exact: true }).fill(url);
 				await page.getByLabel(/^Bearer token/).fill(TOKEN);
 			}
-			await page.getByRole("button", { name: "Start" }).click();
-			await page.getByRole("progressbar").waitFor();
-			await page.getByRole("link", { name: "See the results" }).click({ timeout: RUN_TIMEOUT_MS });
+			await measure(page, { only: ["mixed_workload"], scale: "0.1", target });
+			await page.locator("#run-state").getByRole("link", { name: "See the results" }).click();
 			const line = page.locator("#results").getByRole("row", { name: /^mixed_workload/ });
 			assert.match(await line.innerText(), /\b50\s+0\s/, "all were answered");
 			const download = page.waitForEvent("download");

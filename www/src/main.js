@@ -14,6 +14,8 @@ const PAGES = {
 	try: async () => (await import("./try/index.js")).openTry(),
 };
 
+const title = document.title;
+
 /** @type {Map<string, Promise<any>>} */
 const opened = new Map();
 
@@ -25,13 +27,20 @@ function named() {
 
 const tabs = makeTabs(byId("pages"), async (id) => {
 	const name = id.slice("tab-".length);
-	// A fragment that says more, such as a shared run, stays.
-	if (named() !== name) history.replaceState(null, "", `#${name}`);
+	// A fragment that says more, such as a shared run, stays. Each tab is an entry of the history.
+	if (named() !== name) history.pushState(null, "", `#${name}`);
+	document.title = name === "run" ? title : `${byId(id).textContent} · Featheredge`;
+	byId("opening").classList.toggle("hidden", name !== "run");
 	if (!opened.has(name)) opened.set(name, PAGES[name]());
 	(await opened.get(name))?.onShow?.();
 });
 
-addEventListener("hashchange", () => location.hash !== "#main" && tabs.choose(`tab-${named()}`));
+addEventListener("hashchange", () => tabs.choose(`tab-${named()}`));
+// The skip link moves the focus, and leaves the address to the tabs.
+byId("skip").addEventListener("click", (event) => {
+	event.preventDefault();
+	byId("main").focus();
+});
 
 showReadiness(byId("readiness"));
 openToken();

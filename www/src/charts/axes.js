@@ -20,25 +20,30 @@ export const plain = (value) =>
 	value >= 10_000 ? `${Number((value / 1000).toFixed(1))}k` : `${Number(value.toFixed(1))}`;
 export const share = (value) => `${Number(value.toFixed(1))} %`;
 
-let isLog;
+/** What was chosen, if anything was. @type {string | null | undefined} */
+let chosen;
 
-/** Whether axes of latencies are logarithmic. */
-export function isLogLatency() {
-	if (isLog === undefined) {
+/**
+ * Whether an axis of latencies is logarithmic.
+ *
+ * @param {boolean} unchosen whether the chart is without a choice
+ */
+export function isLogLatency(unchosen) {
+	if (chosen === undefined) {
 		try {
-			isLog = localStorage.getItem(STORED) === "log";
+			chosen = localStorage.getItem(STORED);
 		} catch {
 			// A browser without storage remembers for as long as the page is open.
-			isLog = false;
+			chosen = null;
 		}
 	}
-	return isLog;
+	return chosen === null ? unchosen : chosen === "log";
 }
 
 export function setLogLatency(value) {
-	isLog = value;
+	chosen = value ? "log" : "linear";
 	try {
-		localStorage.setItem(STORED, value ? "log" : "linear");
+		localStorage.setItem(STORED, chosen);
 	} catch {}
 }
 

@@ -27,8 +27,10 @@ function drawNext() {
 }
 
 /** A legend of lines or areas, whose marks differ without colour, too. */
-export function legendOf(series) {
-	const keys = series.map(({ label, colour }, place) => el("li", { "data-colour": colour, "data-mark": place }, label));
+export function legendOf(series, isOfLines = false) {
+	const keys = series.map(({ label, colour }, place) =>
+		el("li", { "data-colour": colour, "data-mark": place, "data-line": isOfLines }, label),
+	);
 	return el("ul.legend", { "aria-hidden": "true" }, ...keys);
 }
 
@@ -36,7 +38,7 @@ export function legendOf(series) {
 function axisSwitch(title) {
 	const toggle = el("button.axis-switch", { type: "button", "aria-label": `Log axis: ${title}` }, "Log axis");
 	toggle.addEventListener("click", () => {
-		setLogLatency(!isLogLatency());
+		setLogLatency(toggle.getAttribute("aria-pressed") !== "true");
 		for (const chart of all) chart.onAxis();
 	});
 	return toggle;
@@ -54,17 +56,19 @@ export class Chart {
 	#observer;
 	#readout;
 	#switch;
+	#isLog;
 
 	/**
 	 * @param {string} title
 	 * @param {(colours: (name: string) => string, key: any) => any} make uPlot's options, and `read`
 	 * @param {{ label: string, colour: string }[]} legend
-	 * @param {{ hasLatencyAxis?: boolean }} [options]
+	 * @param {{ latencyAxis?: "log" | "linear" }} [options] what an axis of latencies is unless the reader chose another
 	 */
-	constructor(title, make, legend, { hasLatencyAxis = false } = {}) {
+	constructor(title, make, legend, { latencyAxis } = {}) {
 		this.#make = make;
+		this.#isLog = latencyAxis === "log";
 		this.#words = el("p.hidden");
-		this.#switch = hasLatencyAxis && axisSwitch(title);
+		this.#switch = latencyAxis && axisSwitch(title);
 		this.#host = el("div.plot-area");
 		this.element = el(
 			"figure.chart",
@@ -73,7 +77,7 @@ export class Chart {
 				"figcaption",
 				{},
 				el("span.chart-title", {}, title),
-				el("span.chart-keys", {}, legend.length > 0 && legendOf(legend), this.#switch),
+				el("span.chart-keys", {}, legend.length > 0 && legendOf(legend, latencyAxis !== undefined), this.#switch),
 			),
 			this.#host,
 			this.#words,
@@ -121,7 +125,7 @@ export class Chart {
 	/** The axes of latencies have changed. */
 	onAxis() {
 		if (!this.#switch) return;
-		this.#switch.setAttribute("aria-pressed", String(isLogLatency()));
+		this.#switch.setAttribute("aria-pressed", String(isLogLatency(this.#isLog)));
 		if (this.#plot !== undefined) drawLater(this);
 	}
 

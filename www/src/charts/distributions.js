@@ -79,13 +79,13 @@ export function curveChart(labels) {
 			y: latency,
 			scales: {
 				x: { distr: 3, range: (_, __, most) => [1, Math.max(100, most)] },
-				y: upward({ isLog: isLogLatency(), seen: drawn.map(({ target }) => target) }),
+				y: upward({ isLog: isLogLatency(true), seen: drawn.map(({ target }) => target) }),
 			},
 			series: legend.map((series, place) => line(colours, series, place)),
 			draw: drawTargets(drawn, rarity),
 		});
 	};
-	return new Chart("Percentile curve", make, labels.length > 1 ? legend : [], { hasLatencyAxis: true });
+	return new Chart("Percentile curve", make, labels.length > 1 ? legend : [], { latencyAxis: "log" });
 }
 
 /** @param {[number, number][][]} curves points of a percentile and its latency in milliseconds */

@@ -36,12 +36,18 @@ addEventListener("afterprint", () => print(false));
 /** Whether series must differ without colour. */
 export const isPlain = () => forced.matches || isPrinting;
 
+/** The system's colours of what is no ink. */
+const SYSTEM = {
+	panel: "Canvas",
+	line: "color-mix(in srgb, CanvasText 25%, Canvas)",
+};
+
 /** A colour of the page's style sheet. */
 export function colour(name) {
 	if (!read.has(name)) {
 		const probe = el("span", { hidden: true });
-		// Forced colours replace what is no system colour.
-		probe.style.color = forced.matches && name === "line" ? "GrayText" : `var(--${name})`;
+		// Forced colours replace what is no system colour, and a ground would get that of text.
+		probe.style.color = forced.matches ? (SYSTEM[name] ?? "CanvasText") : `var(--${name})`;
 		document.body.append(probe);
 		read.set(name, getComputedStyle(probe).color);
 		probe.remove();

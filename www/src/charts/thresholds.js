@@ -32,7 +32,7 @@ export const drawTargets = (targets, until) => (plot) => {
 	const ratio = devicePixelRatio;
 	const size = textSize() * ratio;
 	const right = bbox.left + bbox.width;
-	/** @type {{ left: number, right: number, y: number }[]} */
+	/** @type {{ left: number, right: number, bottom: number }[]} */
 	const taken = [];
 	ctx.save();
 	ctx.font = font().replace(/\d+px/, `${size}px`);
@@ -51,18 +51,24 @@ export const drawTargets = (targets, until) => (plot) => {
 		ctx.stroke();
 		const words = `${name} ≤ ${latency(target)}`;
 		const width = widthOf(words) * ratio;
-		// Above its line, left of the names that are there already.
-		let place = Math.max(end, bbox.left + width + size) - size * 0.3;
-		for (const other of taken) {
-			if (Math.abs(other.y - y) < size * 1.2 && place > other.left && place - width < other.right)
-				place = other.left - size;
-		}
-		if (place - width < bbox.left) continue;
-		taken.push({ left: place - width, right: place, y });
+		// Above its line, beside the names that are there already: on their left, or else on their right.
+		const bottom = Math.max(y - 2 * ratio, bbox.top + size);
+		const beside = taken.filter((other) => Math.abs(other.bottom - bottom) < size * 1.2);
+		const isFree = (place) =>
+			place - width >= bbox.left &&
+			place <= right &&
+			beside.every((other) => place <= other.left - size || place - width >= other.right + size);
+		const places = [
+			Math.max(end, bbox.left + width + size) - size * 0.3,
+			...beside.map((other) => other.left - size),
+			...beside.map((other) => other.right + size + width),
+		];
+		const place = places.find(isFree);
+		if (place === undefined) continue;
+		taken.push({ left: place - width, right: place, bottom });
 		ctx.setLineDash([]);
 		ctx.lineWidth = 4 * ratio;
 		ctx.strokeStyle = colour("panel");
-		const bottom = Math.max(y - 2 * ratio, bbox.top + size);
 		ctx.strokeText(words, place, bottom);
 		ctx.fillStyle = colour("ink-soft");
 		ctx.fillText(words, place, bottom);

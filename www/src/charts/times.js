@@ -31,12 +31,12 @@ export function percentileChart(title = "Latency over time") {
 		return frame({
 			x: time,
 			y: latency,
-			scales: { y: upward({ isLog: isLogLatency(), seen }) },
+			scales: { y: upward({ isLog: isLogLatency(false), seen }) },
 			series: PERCENTILES.map((series, place) => line(colours, series, place)),
 			draw: drawTargets(drawn),
 		});
 	};
-	return new Chart(title, make, PERCENTILES, { hasLatencyAxis: true });
+	return new Chart(title, make, PERCENTILES, { latencyAxis: "linear" });
 }
 
 /** @param {any[]} timeline */

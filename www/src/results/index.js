@@ -1,62 +1,121 @@
-// The saved runs: one in full, or two compared.
+// The tab Results: the saved runs, one of them in full, and against a baseline.
 
-import { ask } from "../bench/client.js";
-import { forget, keep, runs } from "../bench/history.js";
+import { overview } from "../charts.js";
 import { byId, el } from "../dom.js";
+import { addressOf, wanted } from "./address.js";
 import { comparison } from "./compare.js";
-import { details } from "./details.js";
+import { MAX_BYTES, parse, history as saved, sentence } from "./data.js";
+import { details, grouped } from "./details.js";
+import { copied, exportMenu } from "./exports.js";
 import { link, opened } from "./share.js";
-import { count, many, summaryTable } from "./tables.js";
+import { count, summaryTable, variantOf } from "./tables.js";
+import { head, titled } from "./title.js";
 
-/** The fragment of a run that is in the link itself. */
-const SHARED = "shared:";
+/** Lets the page draw and answer between two parts of a long result. */
+const pause = () => new Promise((resolve) => setTimeout(resolve));
 
 export function openResults() {
 	const host = byId("results");
-	/** @type {import("../charts.js").Chart[]} */
+	/** @type {{ remove: () => void }[]} */
 	let charts = [];
 	let shown;
 	/** The run of a link, which is saved only on request. */
 	let visitor;
 	let latest = 0;
 
-	/** The address's run: an id, or a whole run. */
-	const fragment = () =>
-		location.hash.startsWith("#results=") ? decodeURIComponent(location.hash.slice("#results=".length)) : "";
-
-	const announce = (words) => {
+	/** Says something to those who see the page, and to those who hear it. */
+	const say = (words, kind = "note") => {
 		byId("results-announcement").textContent = words;
+		byId("results-message")?.replaceChildren(el(`p.${kind}`, {}, words));
 	};
-
-	const fail = (words) => {
-		announce(words);
-		byId("results-message")?.replaceChildren(el("p.callout", {}, words));
-	};
+	const fail = (words) => say(words, "callout");
 
 	async function show() {
 		latest += 1;
 		const turn = latest;
-		const wanted = fragment();
+		const address = wanted(location.hash);
 		let fault;
-		if (wanted.startsWith(SHARED)) {
+		if (address.kind === "shared") {
 			try {
-				visitor = await ask("summarize", { run: await opened(wanted.slice(SHARED.length)) });
+				visitor = await parse(await opened(address.text));
 			} catch (error) {
 				fault = `This link has no valid run: ${error.message}`;
 			}
 		}
-		const stored = await runs();
+		const stored = await saved.history();
 		if (turn !== latest) return;
 		const known = visitor === undefined || stored.some(({ id }) => id === visitor.id) ? stored : [visitor, ...stored];
-		shown = known.find(({ id }) => id === wanted) ?? (wanted.startsWith(SHARED) && visitor) ?? known[0];
-		shown ||= known[0];
-		draw(known, stored);
-		if (fault !== undefined) fail(fault);
+		if (address.kind === "newest") shown = known[0];
+		else if (address.kind === "shared") shown = fault === undefined ? visitor : undefined;
+		else shown = known.find(({ id }) => id === address.id);
+		if (address.kind === "broken") fault = "This address names no run.";
+		else if (address.kind === "run" && shown === undefined) {
+			fault = `This browser does not have the run ${address.id}. Runs stay in the browser that measured them: ask for its share link, or import its export.`;
+		}
+		await draw(known, stored, turn);
+		if (fault !== undefined && turn === latest) fail(fault);
 	}
 
-	function draw(known, stored) {
+	async function draw(known, stored, turn) {
 		for (const chart of charts) chart.remove();
 		charts = [];
+		const tools = el("div.toolbar", {}, ...toolbar(known, stored));
+		const message = el("div", { id: "results-message" });
+		host.dataset.run = shown?.id ?? "";
+		if (shown === undefined) {
+			const measure = el("a", { href: "#run" }, "Measure something");
+			host.replaceChildren(
+				tools,
+				message,
+				...(known.length === 0 ? [el("p.note", {}, "No runs yet. ", measure, ", or import a run.")] : []),
+			);
+			return;
+		}
+		const run = shown;
+		const isStored = stored.some(({ id }) => id === run.id);
+		const said = el("p.sentence");
+		const compared = el("section.panel.compared", {
+			id: "compared",
+			"aria-labelledby": "compared-title",
+			hidden: true,
+		});
+		const apart = el("div.apart", { id: "apart" });
+		const figures = el("div");
+		const all = overview(
+			run.scenarios.map((measured) => ({
+				name: measured.scenario.name,
+				variant: variantOf(measured),
+				summary: measured.summary,
+			})),
+			run.targets,
+		);
+		charts.push(all);
+		host.replaceChildren(
+			tools,
+			message,
+			el(
+				"section.panel",
+				{ "aria-labelledby": "run-title" },
+				head(run, isStored ? (changes) => edit(run.id, changes) : undefined),
+				said,
+				all.element,
+				figures,
+			),
+			...compareWith(known, compared),
+			compared,
+			apart,
+		);
+		await pause();
+		figures.replaceWith(summaryTable(run));
+		said.textContent = (await sentence(run)) ?? "";
+		for (const group of grouped(run)) {
+			await pause();
+			if (turn !== latest) return;
+			apart.append(details(group, run.targets, charts));
+		}
+	}
+
+	function toolbar(known, stored) {
 		const importer = el("input.hidden", {
 			type: "file",
 			id: "import-file",
@@ -65,87 +124,72 @@ export function openResults() {
 			"aria-hidden": "true",
 			onchange: take,
 		});
-		const bar = el(
-			"div.toolbar",
-			{},
-			known.length > 0 && picker("chosen-run", "Run", known, shown, (id) => go(id)),
-			el("button.quiet", { type: "button", onclick: () => importer.click() }, "Import"),
-			importer,
-			...(shown === undefined ? [] : tools(stored)),
-		);
-		const message = el("div", { id: "results-message" });
-		if (shown === undefined) {
-			host.replaceChildren(
-				bar,
-				message,
-				el("p.note", {}, "No runs yet. ", el("a", { href: "#run" }, "Measure something"), ", or import a run."),
-			);
-			return;
-		}
-		const others = known.filter(({ id }) => id !== shown.id);
-		const compared = el("div", { id: "compared" });
-		const compareBar =
-			others.length > 0 &&
-			el(
-				"div.toolbar",
-				{},
-				picker("compared-run", "Compare with", [{ id: "" }, ...others], undefined, (id) =>
-					beside(
-						others.find((run) => run.id === id),
-						compared,
-					),
-				),
-			);
-		host.replaceChildren(
-			bar,
-			message,
-			el(
-				"section.panel",
-				{ "aria-labelledby": "run-title" },
-				el("h2", { id: "run-title" }, titled(shown)),
-				el("p.caption", {}, environment(shown)),
-				summaryTable(shown),
-				compareBar || null,
-			),
-			compared,
-			el("div.apart", { id: "apart" }, ...shown.scenarios.map((measured) => details(measured, charts))),
-		);
-		host.dataset.run = shown.id;
-	}
-
-	function tools(stored) {
-		const isStored = stored.some(({ id }) => id === shown.id);
+		const button = (words, onclick, id) => el("button.quiet", { type: "button", id, onclick }, words);
+		const isStored = stored.some(({ id }) => id === shown?.id);
 		return [
-			el("button.quiet", { type: "button", onclick: () => save(shown) }, "Export"),
-			el("button.quiet", { type: "button", id: "share", onclick: share }, "Share link"),
-			el("button.quiet", { type: "button", onclick: () => print() }, "Print"),
-			isStored
-				? el("button.quiet", { type: "button", onclick: remove }, "Delete")
-				: el("button.quiet", { type: "button", onclick: adopt }, "Save"),
-		];
+			known.length > 0 && picker("chosen-run", "Run", known, shown, go, shown === undefined && "choose a run"),
+			button("Import", () => importer.click()),
+			importer,
+			...(shown === undefined
+				? []
+				: [
+						exportMenu(() => shown, say),
+						button("Share link", share, "share"),
+						button("Print", () => print()),
+						...(isStored
+							? [
+									button(shown.is_baseline ? "Baseline no more" : "Make this the baseline", choose, "baseline"),
+									button("Delete", remove),
+								]
+							: [button("Save", adopt)]),
+					]),
+		].filter(Boolean);
 	}
 
-	function go(id) {
-		history.replaceState(null, "", `#results=${id}`);
-		show();
+	/** The choice of a baseline; the one that is remembered is compared at once. */
+	function compareWith(known, place) {
+		const others = known.filter(({ id }) => id !== shown.id);
+		if (others.length === 0) return [];
+		const remembered = others.find(({ is_baseline }) => is_baseline);
+		const choice = (id) =>
+			beside(
+				others.find((run) => run.id === id),
+				place,
+			);
+		if (remembered !== undefined) choice(remembered.id);
+		return [el("div.toolbar", {}, picker("compared-run", "Compare with", others, remembered, choice, "nothing"))];
 	}
 
-	async function beside(other, place) {
-		byId("apart").hidden = other !== undefined;
-		if (other === undefined) return place.replaceChildren();
-		announce("Comparing.");
-		place.replaceChildren(await comparison(shown, other, charts));
-		announce("Compared.");
+	async function beside(baseline, place) {
+		place.hidden = baseline === undefined;
+		if (baseline === undefined) return;
+		const title = `Against ${baseline.is_baseline ? "the baseline" : "another run"}: ${titled(baseline)}`;
+		place.replaceChildren(el("h2", { id: "compared-title" }, title), el("p.note", {}, "Comparing."));
+		try {
+			const content = await comparison(baseline, shown, titled, charts);
+			place.lastChild.replaceWith(...content);
+			byId("results-announcement").textContent = content[0].textContent;
+		} catch (error) {
+			place.lastChild.replaceWith(el("p.callout", {}, `The runs cannot be compared: ${error.message}`));
+		}
+	}
+
+	async function go(id) {
+		if (id === "") return;
+		history.pushState(null, "", addressOf(id));
+		await show();
 	}
 
 	async function take(event) {
 		const [file] = event.target.files;
+		event.target.value = "";
 		if (file === undefined) return;
 		try {
-			const run = await ask("summarize", { run: JSON.parse(await file.text()) });
-			await keep(run);
-			go(run.id);
-			announce("Imported.");
+			if (file.size > MAX_BYTES) throw new Error("it is larger than 8 MiB.");
+			const run = await parse(await file.text());
+			await saved.save(run);
+			await go(run.id);
+			say("Imported.");
 		} catch (error) {
 			fail(`${file.name} has no valid run: ${error.message}`);
 		}
@@ -153,75 +197,55 @@ export function openResults() {
 
 	async function share() {
 		const address = await link(shown);
-		const isCopied = await navigator.clipboard.writeText(address).then(
-			() => true,
-			() => false,
-		);
+		if (address.length > MAX_BYTES) return fail("This run is too large for a link. Export it instead.");
+		const isCopied = await copied(address);
 		history.replaceState(null, "", address);
-		announce(isCopied ? "The link is copied, and is in the address bar." : "The link is in the address bar.");
-		byId("results-message").replaceChildren(
-			el(
-				"p.note",
-				{},
-				`${isCopied ? "The link is copied, and is" : "The link is"} in the address bar. It contains the whole run, ${count(address.length)} characters.`,
-			),
-		);
+		const where = isCopied ? "The link is copied, and is in the address bar." : "The link is in the address bar.";
+		say(`${where} It contains the whole run, ${count(address.length)} characters.`);
+	}
+
+	async function edit(id, changes) {
+		await saved.update(id, changes);
+		await show();
+		byId("edit-run")?.focus();
+		say("Name and notes are saved.");
+	}
+
+	async function choose() {
+		const is_baseline = !shown.is_baseline;
+		await saved.update(shown.id, { is_baseline });
+		await show();
+		byId("baseline")?.focus();
+		say(is_baseline ? "Other runs are now compared with this one." : "There is no baseline now.");
 	}
 
 	async function remove() {
-		await forget(shown.id);
+		await saved.remove(shown.id);
 		if (visitor?.id === shown.id) visitor = undefined;
 		history.replaceState(null, "", "#results");
 		await show();
-		announce("Deleted.");
+		say("Deleted.");
 	}
 
 	async function adopt() {
-		await keep(shown);
-		go(shown.id);
-		announce("Saved.");
+		const { id } = shown;
+		await saved.save(shown);
+		await go(id);
+		say("Saved.");
 	}
 
-	addEventListener("hashchange", () => location.hash.startsWith("#results") && show());
 	return { onShow: show };
 }
 
-const when = (run) => new Date(run.started_at).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" });
-
-const titled = (run) =>
-	`${when(run)}, ${run.environment.target === "engine" ? "this page’s engine" : run.environment.target}`;
-
-function environment({ environment, product_version, scenarios, id }) {
-	const { host, machine, cores, settings } = environment;
-	const repeats = Math.max(0, ...scenarios.map(({ repeats }) => repeats.length));
-	const parts = [
-		`Featheredge ${product_version}`,
-		host,
-		`${cores > 0 ? many(cores, "core") : "unknown cores"}, ${machine}`,
-		...settings.map(({ name, value }) => `${name} ${value}`),
-		many(repeats, "repetition"),
-		`run ${id}`,
-	];
-	return parts.join(" · ");
-}
-
-function picker(id, label, all, chosen, onChoose) {
+function picker(id, label, all, chosen, onChoose, none) {
 	const options = all.map((run) =>
 		el(
 			"option",
 			{ value: run.id, selected: run.id === chosen?.id },
-			run.id === "" ? "nothing" : `${titled(run)} (${run.scenarios.length})`,
+			`${titled(run)} (${run.scenarios.length})${run.is_baseline ? ", baseline" : ""}`,
 		),
 	);
+	if (none) options.unshift(el("option", { value: "", selected: chosen === undefined }, none));
 	const select = el("select", { id, onchange: (event) => onChoose(event.target.value) }, ...options);
 	return el("label.picker", { for: id }, el("span", {}, label), select);
-}
-
-/** Downloads a run as a file. */
-function save(run) {
-	const url = URL.createObjectURL(new Blob([`${JSON.stringify(run, null, "\t")}\n`], { type: "application/json" }));
-	const anchor = el("a", { href: url, download: `featheredge-${run.id}.json` });
-	anchor.click();
-	// The browser has started the download by then.
-	setTimeout(() => URL.revokeObjectURL(url), 1_000);
 }

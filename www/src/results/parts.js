@@ -2,7 +2,7 @@
 
 import { el } from "../dom.js";
 import { milliseconds } from "../headers.js";
-import { percent, TARGETS } from "./tables.js";
+import { orNothing, percent, TARGETS } from "./tables.js";
 
 /** The parts of a latency as the client measures it, described for screen readers. */
 const PARTS = [
@@ -12,17 +12,24 @@ const PARTS = [
 	["serialization_ms", "Serialization", "reading, writing, and queues in the engine"],
 ];
 
-/** Targets, each with the measured value and whether it is met. */
+const STATES = new Map([
+	[true, ["met", "met"]],
+	[false, ["missed", "missed"]],
+	[null, ["unknown", "not measured"]],
+]);
+
+/** Targets, each with the measured value, whether it is met, and why it is not. */
 export function targetList(verdicts) {
-	const items = verdicts.map(({ name, target, actual, is_met }) => {
+	const items = verdicts.map(({ name, target, actual, is_met, reason }) => {
 		const { name: title, words, sign } = TARGETS[name];
+		const [state, said] = STATES.get(is_met ?? null);
 		return el(
 			"li",
-			{ "data-verdict": is_met ? "met" : "missed" },
-			el("span.target", {}, title),
+			{ "data-verdict": state },
+			el("span.target", {}, title, el("span.caption", {}, ` ${sign} ${words(target)}`)),
 			el("span.figure", {}, words(actual)),
-			el("span.caption", {}, `${sign} ${words(target)}`),
-			el("span.hidden", {}, is_met ? "met" : "violated"),
+			el("span.hidden", {}, said),
+			reason && el("span.reason", {}, reason),
 		);
 	});
 	return el("ul.targets", {}, ...items);
@@ -48,7 +55,7 @@ export function model({ parts, hit_ms, miss_ms, saved_ms, hit_ratio }, names = P
 	const saved =
 		saved_ms === null || saved_ms === undefined
 			? "The saving is unknown: all responses came from the caches, or none."
-			: `The caches save ${milliseconds(Math.max(0, saved_ms))} per request: hit ratio ${percent(hit_ratio)} × (miss ${milliseconds(miss_ms)} − hit ${milliseconds(hit_ms)}).`;
+			: `The caches save ${milliseconds(Math.max(0, saved_ms))} per request: hit ratio ${orNothing(percent)(hit_ratio)} × (miss ${milliseconds(miss_ms)} − hit ${milliseconds(hit_ms)}).`;
 	return el(
 		"div",
 		{},
