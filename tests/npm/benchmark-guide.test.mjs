@@ -29,7 +29,8 @@ test("the programs of the guide to the library run, one after the other", async 
 		assert.ok(text.includes(from), from);
 		return text.replace(from, to);
 	}, code);
-	const shown = "console.log(JSON.stringify([comparison.verdict, is_met, checks.length, ramp.stages, latest.length, steps.length]));";
+	const shown =
+		"console.log(JSON.stringify([comparison.verdict, is_met, checks.length, ramp.stages, latest.length, steps.length]));";
 	writeFileSync(join(root, "main.js"), `${short}\n${shown}`);
 	const lines = (await mustRun(process.execPath, ["main.js"], { cwd: root, capture: true })).trim().split("\n");
 	assert.match(lines[0], /instead of .* calls to the origin/);
