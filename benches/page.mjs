@@ -1,40 +1,18 @@
 // What the page adds to the latencies that it measures: the same scenarios in Node, in a Web Worker of a page that draws nothing, and in the
 // page, charts and all, by turns. The second tells what is the browser's from what is the page's.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
-import * as bench from "../build/benchmark/benchmark.js";
+import { createBenchmark, syntheticOrigin } from "../build/package/dist/benchmark-node.js";
+import { measure } from "../tests/browser/run.mjs";
 import { readWranglerToml } from "../tests/support/settings.mjs";
 import { freePort, serve } from "../tests/support/workerd.mjs";
 import { median } from "./measure.mjs";
-import { measureScenarios } from "./scenarios.mjs";
+import { measureScenarios, standardScenarios } from "./scenarios.mjs";
 
 const ROUNDS = 15;
 const GOAL = 0.05;
 const BROWSER = process.env.CHROMIUM ?? "/usr/bin/chromium";
-
-/** Runs scenarios in the page as a reader does, and gives the run that it keeps. */
-async function runInPage(page, names) {
-	await page.locator("input[name=scenario]").first().waitFor();
-	for (const input of await page.locator("input[name=scenario]").all()) {
-		await input.setChecked(names.includes(await input.inputValue()));
-	}
-	await page.locator("select[name=l2]").selectOption("memory");
-	await page.locator("input[name=repeats]").fill("1");
-	await page.locator("#start").click();
-	await page.locator("#see-results").waitFor({ state: "detached" });
-	await page.locator("#see-results").waitFor({ timeout: 120_000 });
-	const id = (await page.locator("#see-results").getAttribute("href")).split("=")[1];
-	return page.evaluate(
-		(id) =>
-			new Promise((resolve) => {
-				indexedDB.open("featheredge-benchmark").onsuccess = ({ target: { result } }) => {
-					result.transaction("runs").objectStore("runs").get(id).onsuccess = (event) => resolve(event.target.result);
-				};
-			}),
-		id,
-	);
-}
 
 /** Runs the same in the page's own worker, of a page that shows nothing of it. */
 function runUnseen(page, worker, options) {
@@ -76,27 +54,20 @@ export async function measurePage() {
 		const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
 		const page = await context.newPage();
 		await page.goto(url);
-		await page.locator("#run-form[data-state=ready]").waitFor();
+		await page.locator("#start:enabled").waitFor();
 		const worker = await page.evaluate(
 			() => performance.getEntriesByType("resource").find(({ name }) => name.includes("worker")).name,
 		);
 		// Of the same origin and under the same policy, and without a script of its own.
 		const blank = await context.newPage();
 		await blank.goto(`${url}/openapi.json`);
-		await bench.load(() => readFileSync(new URL("../build/benchmark/benchmark.wasm", import.meta.url)));
-		const { scenarios } = bench.framework();
+		const scenarios = standardScenarios(await createBenchmark());
 		const names = scenarios.map(({ name }) => name);
-		const options = {
-			scenarios,
-			repeats: 1,
-			scale: 1,
-			target: { kind: "engine", l2: "memory", delay_ms: 10 },
-			environment: { host: "Chromium", machine: "", cores: 0 },
-		};
+		const options = { suite: scenarios, repeats: 1, target: { kind: "engine", l2: "memory", delay_ms: 10 } };
 		const places = [
-			() => measureScenarios({ repeats: 1 }),
+			() => measureScenarios({ repeats: 1, origin: syntheticOrigin({ delay_ms: 10 }) }),
 			() => blank.bringToFront().then(() => runUnseen(blank, worker, options)),
-			() => page.bringToFront().then(() => runInPage(page, names)),
+			() => page.bringToFront().then(() => measure(page, { only: names })),
 		];
 		/** For each place and scenario the median of each round. */
 		const medians = places.map(() => names.map(() => []));

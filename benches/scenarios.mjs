@@ -1,9 +1,10 @@
 // The original specification's four scenarios, or those of a file, in this process: the run that the page makes too.
 
-import { readFileSync } from "node:fs";
-import { cpus } from "node:os";
-import * as bench from "../build/benchmark/benchmark.js";
+import { createBenchmark, engineTarget, memoryStore, urlTarget } from "../build/package/dist/benchmark-node.js";
 import { createEngine } from "../build/package/dist/node.js";
+
+/** The original specification's scenarios: all built-in ones but the popular load, which is first. */
+export const standardScenarios = (benchmark) => benchmark.scenarios().slice(1);
 
 /**
  * @param {object} [options]
@@ -12,30 +13,32 @@ import { createEngine } from "../build/package/dist/node.js";
  * @param {number} [options.scale] a share of the requests, for a quick look
  * @param {string} [options.url] a deployment in place of an engine in this process
  * @param {"memory" | "none"} [options.l2]
- * @param {(step: { scenario: number, repeat: number, live: any }) => void} [options.onLive]
+ * @param {any} [options.origin] in place of the built-in one
  */
-export async function measureScenarios({ scenarios, repeats = 5, scale = 1, url, l2 = "memory", onLive } = {}) {
-	await bench.load(() => readFileSync(new URL("../build/benchmark/benchmark.wasm", import.meta.url)));
-	const openStore = l2 === "memory" ? bench.memoryStore : undefined;
-	return bench.runSuite({
-		scenarios: (scenarios ?? bench.framework().scenarios).map((scenario) => bench.scaledScenario(scenario, scale)),
-		repeats,
+export async function measureScenarios({ scenarios, repeats = 5, scale = 1, url, l2 = "memory", origin } = {}) {
+	const benchmark = await createBenchmark();
+	const engine = { createEngine, l2: l2 === "memory" ? memoryStore : undefined };
+	return benchmark.run({
+		...{ suite: scenarios ?? standardScenarios(benchmark), repeats, scale },
 		target:
 			url === undefined
-				? bench.engineTarget({ createEngine, openStore })
-				: bench.urlTarget(url, { token: process.env.FEATHEREDGE_OPERATOR_TOKEN }),
-		environment: {
-			host: `Node ${process.version}`,
-			machine: `${process.platform}, ${cpus()[0]?.model ?? "unknown"}`,
-			cores: cpus().length,
-			settings: url === undefined ? [{ name: "l2", value: l2 }] : [],
-		},
-		onLive,
+				? engineTarget({
+						...engine,
+						...(origin === undefined ? { config: { origin: { kind: "synthetic" } } } : { origin }),
+					})
+				: urlTarget(url, { token: process.env.FEATHEREDGE_OPERATOR_TOKEN }),
+		environment: { settings: url === undefined ? [{ name: "l2", value: l2 }] : [] },
 	});
 }
 
 const digits = (number) =>
-	number < 10 ? number.toFixed(2) : number < 1_000 ? number.toFixed(1) : Math.round(number).toString();
+	number === null
+		? "–"
+		: number < 10
+			? number.toFixed(2)
+			: number < 1_000
+				? number.toFixed(1)
+				: Math.round(number).toString();
 
 const number = (value) => Math.round(value).toLocaleString("en");
 

@@ -74,39 +74,6 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 		await page.getByRole("button", { name: "Delete" }).waitFor();
 	});
 
-	test("the last hundred runs are kept", async () => {
-		const run = await measure({ only: ["batch_processing"], scale: "0.1" });
-		const kept = () =>
-			page.evaluate(
-				() =>
-					new Promise((resolve) => {
-						indexedDB.open("featheredge-benchmark").onsuccess = ({ target: { result } }) => {
-							result.transaction("runs").objectStore("runs").getAllKeys().onsuccess = (event) =>
-								resolve(event.target.result);
-						};
-					}),
-			);
-		await page.evaluate(
-			(run) =>
-				new Promise((resolve) => {
-					indexedDB.open("featheredge-benchmark").onsuccess = ({ target: { result } }) => {
-						const transaction = result.transaction("runs", "readwrite");
-						for (let number = 0; number < 105; number++) {
-							const started_at = new Date(Date.UTC(2026, 0, 1, 0, number)).toISOString();
-							transaction.objectStore("runs").put({ ...run, id: `old-${number}`, started_at });
-						}
-						transaction.oncomplete = resolve;
-					};
-				}),
-			run,
-		);
-		const last = await measure({ only: ["batch_processing"], scale: "0.1" });
-		const ids = await kept();
-		assert.equal(ids.length, 100);
-		assert.ok([run.id, last.id, "old-104"].every((id) => ids.includes(id)));
-		assert.ok(!ids.includes("old-0"));
-	});
-
 	test("results fit a sheet of A4, and are printed light whatever the page is", async () => {
 		await open({ colorScheme: "dark" });
 		await measure({ only: ["mixed_workload", "composed"], scale: "0.1" });

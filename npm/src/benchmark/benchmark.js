@@ -95,7 +95,7 @@ export class Benchmark {
 		environment = {},
 		signal,
 		onEvent = () => {},
-	}) {
+	} = {}) {
 		checkNumber(
 			"repeats",
 			repeats,
@@ -137,7 +137,7 @@ export class Benchmark {
 		environment = {},
 		signal,
 		onEvent = () => {},
-	}) {
+	} = {}) {
 		const isPositive = (value) => value > 0 && value < Number.POSITIVE_INFINITY;
 		for (const [name, value] of Object.entries({ min_rate: min, max_rate: max, step_ms: step })) {
 			checkNumber(name, value, isPositive, "a number above 0");
@@ -194,7 +194,7 @@ export class Benchmark {
 		const value = isText(given) ? parsedText(given) : given;
 		// Each repetition takes kilobytes in the module, however short its text is.
 		const scenarios = Array.isArray(value?.scenarios) ? value.scenarios : [];
-		const count = scenarios.reduce((sum, { repeats } = {}) => sum + (Array.isArray(repeats) ? repeats.length : 0), 0);
+		const count = scenarios.reduce((sum, one) => sum + (Array.isArray(one?.repeats) ? one.repeats.length : 0), 0);
 		if (count > this.#framework.max_repeats) {
 			throw new BenchmarkError(
 				"invalid-run",

@@ -25,8 +25,9 @@ export const surplus = (records) =>
 /** A run as it is given out. */
 export const shown = ({ run, is_baseline }) => (is_baseline ? { ...run, is_baseline } : run);
 
-/** A run as it is stored. */
-export function recordOf(given, savedAt) {
+/** A run as it is stored, after all that are stored, even those of this millisecond. */
+export function recordOf(given, records) {
+	const savedAt = Math.max(Date.now(), ...records.map(({ saved_at }) => saved_at + 1));
 	const { is_baseline = false, ...run } = given;
 	if (typeof run.id !== "string" || !/^[\w.:-]{1,100}$/.test(run.id) || !Array.isArray(run.scenarios)) {
 		throw new BenchmarkError("invalid-run", "only a run can be saved: what `run` or `parse` returned");

@@ -1,8 +1,9 @@
 // A history in a file of JSON Lines. A change is a line that is appended, so that two processes lose nothing of each other's; a line that is
 // torn or hostile is skipped, and the others stay.
 
+import { randomUUID } from "node:crypto";
 import { appendFile, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { BenchmarkError } from "./errors.js";
 import { changed, checkLimit, LIMIT, newestFirst, recordOf, shown, surplus, unknownRun } from "./history.js";
 
@@ -28,21 +29,26 @@ function parsed(line) {
 	}
 }
 
-/** @param {string} path */
-export function fileHistory(path) {
-	/** Changes of one process come one after the other. */
-	let last = Promise.resolve();
+/** The last change of each file: those of one process come one after the other. @type {Map<string, Promise<unknown>>} */
+const changes = new Map();
+
+/** @param {string} given */
+export function fileHistory(given) {
+	const path = resolve(given);
 	const inTurn = (act) => {
-		const done = last.then(act);
-		last = done.catch(() => {});
+		const done = (changes.get(path) ?? Promise.resolve()).then(act);
+		const settled = done.catch(() => {});
+		changes.set(path, settled);
+		settled.then(() => changes.get(path) === settled && changes.delete(path));
 		return done;
 	};
 
 	/** The records by id, and how many lines they took. */
 	async function load() {
 		let text = "";
+		let size = 0;
 		try {
-			const { size } = await stat(path);
+			({ size } = await stat(path));
 			if (size > MAX_FILE_BYTES)
 				throw new BenchmarkError("invalid-options", `\`${path}\` is too large for a history: move it away`);
 			text = await readFile(path, "utf8");
@@ -58,26 +64,31 @@ export function fileHistory(path) {
 			records.delete(record.id);
 			if (!record.is_removed) records.set(record.id, record);
 		}
-		return { records, lines: lines.length, isTorn: text !== "" && !text.endsWith("\n") };
+		return { records, size, lines: lines.length, isTorn: text !== "" && !text.endsWith("\n") };
 	}
 
-	async function append(...records) {
+	/** Appends what `choose` makes of the records, or writes the file anew without the records that are too many. */
+	async function append(choose) {
 		await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-		const { records: known, lines, isTorn } = await load();
+		const { records: known, size, lines, isTorn } = await load();
+		const records = choose([...known.values()]);
 		for (const record of records) {
 			known.delete(record.id);
 			if (!record.is_removed) known.set(record.id, record);
 		}
 		const tooMany = surplus(known.values());
 		for (const { id } of tooMany) known.delete(id);
-		if (tooMany.length === 0 && lines < MAX_LINES_PER_RUN * LIMIT) {
-			const text = records.map((record) => `${JSON.stringify(record)}\n`).join("");
-			await appendFile(path, isTorn ? `\n${text}` : text, PRIVATE);
+		const text = (some) => some.map((record) => `${JSON.stringify(record)}\n`).join("");
+		if (lines < MAX_LINES_PER_RUN * LIMIT) {
+			const removed = tooMany.map(({ id }) => ({ id, is_removed: true }));
+			await appendFile(path, (isTorn ? "\n" : "") + text([...records, ...removed]), PRIVATE);
 			return;
 		}
-		const beside = `${path}.${process.pid}.tmp`;
+		const beside = `${path}.${process.pid}.${randomUUID()}.tmp`;
 		try {
-			await writeFile(beside, [...known.values()].map((record) => `${JSON.stringify(record)}\n`).join(""), PRIVATE);
+			await writeFile(beside, text([...known.values()]), PRIVATE);
+			// Another process may have appended meanwhile: then this change begins again.
+			if ((await stat(path)).size !== size) return await append(choose);
 			await rename(beside, path);
 		} finally {
 			await rm(beside, { force: true });
@@ -95,17 +106,17 @@ export function fileHistory(path) {
 			const record = await find(id);
 			return record && shown(record);
 		},
-		save: (run) => inTurn(() => append(recordOf(run, Date.now()))),
+		save: (run) => inTurn(() => append((records) => [recordOf(run, records)])),
 		update: (id, changes) =>
-			inTurn(async () => {
-				const { records } = await load();
-				const record = records.get(id);
-				if (record === undefined) throw unknownRun(id);
-				const others = changes.is_baseline ? [...records.values()].filter(({ is_baseline }) => is_baseline) : [];
-				const freed = others.filter((other) => other.id !== id).map((other) => ({ ...other, is_baseline: false }));
-				await append(...freed, changed(record, changes));
-			}),
-		remove: (id) => inTurn(async () => (await find(id)) && append({ id, is_removed: true })),
+			inTurn(() =>
+				append((records) => {
+					const record = records.find((known) => known.id === id);
+					if (record === undefined) throw unknownRun(id);
+					const others = changes.is_baseline ? records.filter((known) => known.is_baseline && known.id !== id) : [];
+					return [...others.map((other) => ({ ...other, is_baseline: false })), changed(record, changes)];
+				}),
+			),
+		remove: (id) => inTurn(() => append(() => [{ id, is_removed: true }])),
 		async baseline() {
 			const record = [...(await load()).records.values()].find(({ is_baseline }) => is_baseline);
 			return record && shown(record);

@@ -34,7 +34,11 @@ function upgrade({ result: database, transaction }) {
 async function open(name) {
 	const request = indexedDB.open(name, VERSION);
 	request.onupgradeneeded = () => upgrade(request);
-	const database = await result(request);
+	const database = await new Promise((resolve, reject) => {
+		// A page of an earlier version keeps it open: until that is closed, this history lasts as long as its page.
+		request.onblocked = () => reject(new Error("another page uses an earlier version"));
+		result(request).then(resolve, reject);
+	});
 	// Another page may want to delete or upgrade it.
 	database.onversionchange = () => database.close();
 	return database;
@@ -92,7 +96,7 @@ export function indexedDbHistory(name = "featheredge-benchmark") {
 		get: (id) => read((records) => records.filter((record) => record.id === id).map(shown)[0]),
 		save: (run) =>
 			transact((records) => {
-				const record = recordOf(run, Date.now());
+				const record = recordOf(run, records);
 				const all = [...records.filter(({ id }) => id !== record.id), record];
 				return { put: [record], remove: surplus(all).map(({ id }) => id) };
 			}),

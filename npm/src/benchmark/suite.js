@@ -19,6 +19,17 @@ const MAX_BLOCKING_MS = 10;
 /** How much of an error's text becomes a cause. The module cuts it further. */
 const MAX_CAUSE = 500;
 
+/** The result of a target's promise, or the reason of the signal, whichever is first: not every target heeds a signal. */
+export function raced(promise, signal) {
+	if (signal === undefined) return promise;
+	return new Promise((resolve, reject) => {
+		const abort = () => reject(signal.reason);
+		if (signal.aborted) return abort();
+		signal.addEventListener("abort", abort, { once: true });
+		promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+	});
+}
+
 const clock = () => performance.now();
 export const randomName = () => crypto.getRandomValues(new Uint32Array(1))[0].toString(36);
 
@@ -53,7 +64,7 @@ export async function measureUnits({ units, targets, repeats, signal, onEvent })
 			// Unused entity names replace empty caches where caches cannot be emptied.
 			const namespace = target.isShared ? `${randomName()}_` : "";
 			const run = (onLive) => runOnce({ scenario, namespace, repeat, target, signal, onLive });
-			await target.open({ timeout_ms: scenario.timeout_ms });
+			await raced(target.open({ timeout_ms: scenario.timeout_ms }), signal);
 			let isStopped = false;
 			try {
 				// A scenario of its own warm-up needs no other.
@@ -75,7 +86,7 @@ export async function measureUnits({ units, targets, repeats, signal, onEvent })
 				}
 			} finally {
 				// A cancelled run does not wait for what is in flight.
-				const closed = target.close().catch(() => {});
+				const closed = (async () => target.close())().catch(() => {});
 				if (!signal?.aborted) await closed;
 			}
 			if (isStopped) {
@@ -93,10 +104,10 @@ export async function measureUnits({ units, targets, repeats, signal, onEvent })
 export async function runOnce({ scenario, namespace, repeat, target, signal, onLive = () => {} }) {
 	const benchmark = withCode("invalid-scenario", () => new Benchmark(scenario, namespace, repeat));
 	try {
-		const before = await target.usage(signal).catch(() => undefined);
+		const before = await raced(target.usage(signal), signal).catch(() => undefined);
 		signal?.throwIfAborted();
 		await drive(benchmark, target, signal, onLive);
-		const after = await target.usage(signal).catch(() => undefined);
+		const after = await raced(target.usage(signal), signal).catch(() => undefined);
 		if (after !== undefined) {
 			benchmark.setL1({ ...after, evictions: Math.max(0, after.evictions - (before?.evictions ?? 0)) });
 		}
@@ -199,7 +210,6 @@ export async function checkTargets(targets, signal) {
 				"A target is made by engineTarget, urlTarget, originTarget or functionTarget",
 			);
 		}
-		await target.check(signal);
-		signal?.throwIfAborted();
+		await raced(target.check(signal), signal);
 	}
 }

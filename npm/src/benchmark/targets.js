@@ -119,7 +119,17 @@ export function engineTarget({ createEngine, config = {}, origin, l2 = () => und
 	};
 }
 
-const authorization = (token) => (token ? { authorization: `Bearer ${token}` } : {});
+/** The header of a token. One that no header can have would stand in the error of each request. */
+function authorization(token) {
+	if (!token) return {};
+	if (!/^[\x21-\x7e]+$/.test(token)) {
+		throw new BenchmarkError(
+			"invalid-options",
+			"the token has a space, a line break or another character that no token has",
+		);
+	}
+	return { authorization: `Bearer ${token}` };
+}
 
 /** A signal that ends after a time, or by another. */
 const within = (millis, signal) => AbortSignal.any([AbortSignal.timeout(millis), ...(signal ? [signal] : [])]);
