@@ -1,4 +1,4 @@
-// Writes docs/reference/npm-api.md, the reference of the npm package, from its types. A test compares the two.
+// Writes docs/reference/npm-api.md and benchmark-api.md, the references of the npm package, from its types. A test compares them.
 //
 //   node scripts/reference.mjs [--check]
 //
@@ -11,16 +11,25 @@ import { Application, Converter, ReflectionKind } from "typedoc";
 import { fromRoot } from "../tests/support/root.mjs";
 import { Failure, main } from "../tests/support/run.mjs";
 
-const REFERENCE = fromRoot("docs/reference/npm-api.md");
-
-const HEAD = `<!-- Written by \`node scripts/reference.mjs\` from npm/types/index.d.ts. -->
-
-# npm API
+/** Each reference: its document, its types, and how it begins. */
+const REFERENCES = [
+	{
+		document: "docs/reference/npm-api.md",
+		types: "npm/types/index.d.ts",
+		head: `# npm API
 
 Every class, type and function of the package \`featheredge\`, from its type declarations.
-[The engine in your program](../guide/npm.md) shows how to use them.
+[The engine in your program](../guide/npm.md) shows how to use them.`,
+	},
+	{
+		document: "docs/reference/benchmark-api.md",
+		types: "npm/types/benchmark.d.ts",
+		head: `# Benchmark API
 
-`;
+Every class, type and function of \`featheredge/benchmark\`, from its type declarations.
+[Benchmark in code](../guide/benchmark-library.md) shows how to use them.`,
+	},
+];
 
 /** Columns at which lines break. */
 const WIDTH = 100;
@@ -81,12 +90,16 @@ function wrapped(line) {
 	return [...lines, current].join("\n");
 }
 
-/** The reference as the types have it now. */
-async function renderReference() {
+/**
+ * A reference as the types have it now.
+ *
+ * @param {(typeof REFERENCES)[number]} reference
+ */
+async function render({ types: file, head }) {
 	const folder = mkdtempSync(join(tmpdir(), "featheredge-reference-"));
 	try {
 		const tsconfig = join(folder, "tsconfig.json");
-		const types = fromRoot("npm/types/index.d.ts");
+		const types = fromRoot(file);
 		writeFileSync(tsconfig, JSON.stringify({ compilerOptions: COMPILER, files: [types] }));
 		const out = join(folder, "out");
 		const app = await Application.bootstrapWithPlugins({ ...OPTIONS, entryPoints: [types], tsconfig, out });
@@ -95,16 +108,20 @@ async function renderReference() {
 		if (project === undefined || app.logger.hasErrors()) throw new Failure("the types cannot be documented");
 		await app.generateOutputs(project);
 		const text = readFileSync(join(out, "index.md"), "utf8");
-		return HEAD + withoutParameters(text.split("\n")).map(wrapped).join("\n");
+		const about = `<!-- Written by \`node scripts/reference.mjs\` from ${file}. -->\n\n${head}\n\n`;
+		return about + withoutParameters(text.split("\n")).map(wrapped).join("\n");
 	} finally {
 		rmSync(folder, { recursive: true, force: true });
 	}
 }
 
 await main(async () => {
-	const reference = await renderReference();
-	if (!process.argv.includes("--check")) return writeFileSync(REFERENCE, reference);
-	if (readFileSync(REFERENCE, "utf8") !== reference) {
-		throw new Failure("docs/reference/npm-api.md is not what the types say: run `node scripts/reference.mjs`");
+	for (const reference of REFERENCES) {
+		const rendered = await render(reference);
+		const document = fromRoot(reference.document);
+		if (!process.argv.includes("--check")) writeFileSync(document, rendered);
+		else if (readFileSync(document, "utf8") !== rendered) {
+			throw new Failure(`${reference.document} is not what the types say: run \`node scripts/reference.mjs\``);
+		}
 	}
 });

@@ -18,7 +18,7 @@ const OUTSIDE = {
 /** What comes first in each part of the sidebar, in this order. Other pages follow by name. */
 const ORDER = {
 	guide: ["start", "feast", "deploy", "npm", "access", "consistency", "resilience", "prefetch", "monitoring", "tune"],
-	reference: ["http-api", "configuration", "metrics", "problems", "cli", "npm-api"],
+	reference: ["http-api", "configuration", "metrics", "problems", "cli", "npm-api", "benchmark-api"],
 	internals: ["architecture", "boundary", "reliability", "performance", "scale"],
 	project: ["contributing", "security", "changelog"],
 };

@@ -105,7 +105,8 @@ describe("the page of a deployment that wants a token", { skip, timeout: 300_000
 			const line = page.locator("#results").getByRole("row", { name: /^mixed_workload/ });
 			assert.match(await line.innerText(), /\b50\s+0\s/, "all were answered");
 			const download = page.waitForEvent("download");
-			await page.getByRole("button", { name: "Export" }).click();
+			await page.getByText("Export", { exact: true }).click();
+			await page.getByRole("button", { name: "Download JSON" }).click();
 			assert.ok(!readFileSync(await (await download).path(), "utf8").includes(TOKEN));
 			await page.getByRole("tab", { name: "Run" }).click();
 		}

@@ -153,7 +153,9 @@ export class Benchmark {
 			for (let rate = search.next(); rate !== undefined; rate = search.next()) {
 				const load = this.compose(scenario, {
 					name: `${scenario.name} at ${Number(rate.toPrecision(3))}/s, step ${steps.length + 1}`,
-					...{ rate_per_second: rate, duration_ms: step, stages: undefined, request_count: undefined },
+					// A stage at one rate: the warm-up before it is a closed loop, and not at the rate that is tried.
+					...{ rate_per_second: rate, stages: [{ duration_ms: step, rate_per_second: rate }] },
+					...{ duration_ms: undefined, request_count: undefined },
 					concurrency: Math.max(scenario.concurrency, SEARCH_CONCURRENCY),
 				});
 				const unit = { scenario: load, served_by: "featheredge", passes: [{ caches: "warm", repeats: [] }] };
