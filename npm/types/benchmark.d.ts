@@ -40,7 +40,7 @@ export interface ScenarioOptions {
 	popularity?: Popularity;
 	/** Requests that run first and are not measured. */
 	warm_up_requests?: number;
-	/** The seed of all randomness. */
+	/** Determines all random draws. */
 	seed?: number;
 }
 

@@ -53,6 +53,7 @@ const PATH =
 
 /** Paths of no file of the repository, with the reason. */
 const ELSEWHERE = {
+	"benchmark-budget.json": "a reader's file",
 	"FILE-00000.json": "a file that a command writes",
 	"crates/cache/src/fifo.rs": "a file that the example adds",
 	"feast.toml": "a reader's file",

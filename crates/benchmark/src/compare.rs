@@ -33,7 +33,7 @@ pub enum Significance {
 /// The significance of several differences together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum Overall {
     /// Some are better, and none is worse.
     Better,
     /// Some are worse, and none is better.
@@ -46,24 +46,24 @@ pub enum Verdict {
     Unknown,
 }
 
-impl Verdict {
-    fn of(all: impl Iterator<Item = Verdict>) -> Verdict {
-        all.fold(Verdict::Unknown, |sum, verdict| match (sum, verdict) {
-            (Verdict::Unknown, other) | (other, Verdict::Unknown) => other,
-            (Verdict::Noise, other) | (other, Verdict::Noise) => other,
+impl Overall {
+    fn of(all: impl Iterator<Item = Overall>) -> Overall {
+        all.fold(Overall::Unknown, |sum, verdict| match (sum, verdict) {
+            (Overall::Unknown, other) | (other, Overall::Unknown) => other,
+            (Overall::Noise, other) | (other, Overall::Noise) => other,
             (sum, verdict) if sum == verdict => sum,
-            _ => Verdict::Mixed,
+            _ => Overall::Mixed,
         })
     }
 }
 
-impl From<Significance> for Verdict {
-    fn from(significance: Significance) -> Verdict {
+impl From<Significance> for Overall {
+    fn from(significance: Significance) -> Overall {
         match significance {
-            Significance::Better => Verdict::Better,
-            Significance::Worse => Verdict::Worse,
-            Significance::Noise => Verdict::Noise,
-            Significance::Unknown => Verdict::Unknown,
+            Significance::Better => Overall::Better,
+            Significance::Worse => Overall::Worse,
+            Significance::Noise => Overall::Noise,
+            Significance::Unknown => Overall::Unknown,
         }
     }
 }
@@ -101,7 +101,7 @@ pub struct Compared {
     /// The statistics.
     pub metrics: Vec<Metric>,
     /// That of its latencies, throughput, failures and hits together.
-    pub verdict: Verdict,
+    pub verdict: Overall,
 }
 
 /// A setting that differs.
@@ -123,7 +123,7 @@ pub struct Comparison {
     /// What else differs, and may be the cause.
     pub settings: Vec<ChangedSetting>,
     /// That of all scenarios together.
-    pub verdict: Verdict,
+    pub verdict: Overall,
 }
 
 /// The statistics: name, whether more is better, and function.
@@ -159,7 +159,7 @@ pub fn compare(baseline: &Run, run: &Run, seed: u64) -> Comparison {
                 caches: current.caches,
                 served_by: current.served_by,
                 is_same_scenario: before.scenario == current.scenario,
-                verdict: Verdict::of(metrics.iter().map(|metric| metric.verdict.into())),
+                verdict: Overall::of(metrics.iter().map(|metric| metric.verdict.into())),
                 metrics,
             }
         })
@@ -167,7 +167,7 @@ pub fn compare(baseline: &Run, run: &Run, seed: u64) -> Comparison {
     // The origin alone says nothing of Featheredge.
     let own = scenarios.iter().filter(|compared| compared.served_by == ServedBy::Featheredge);
     Comparison {
-        verdict: Verdict::of(own.map(|compared| compared.verdict)),
+        verdict: Overall::of(own.map(|compared| compared.verdict)),
         settings: changed_settings(baseline, run),
         scenarios,
     }
@@ -283,7 +283,7 @@ mod tests {
     fn a_difference_beyond_the_noise_has_a_direction() {
         let compared = compare(&run(repeats(5, 10_000, 1)), &run(repeats(5, 13_000, 2)), 1);
         assert!(compared.scenarios[0].is_same_scenario);
-        assert_eq!((compared.scenarios[0].verdict, compared.verdict), (Verdict::Worse, Verdict::Worse));
+        assert_eq!((compared.scenarios[0].verdict, compared.verdict), (Overall::Worse, Overall::Worse));
         assert_eq!(verdict(&compared, "mean_ms"), Significance::Worse);
         assert_eq!(verdict(&compared, "p95_ms"), Significance::Worse);
         assert_eq!(verdict(&compared, "throughput"), Significance::Worse);
@@ -315,7 +315,7 @@ mod tests {
         let compared = compare(&run(repeats(2, 10_000, 1)), &run(repeats(5, 90_000, 2)), 1);
         assert_eq!(verdict(&compared, "mean_ms"), Significance::Unknown);
         assert_eq!(compared.scenarios[0].metrics[0].interval, None);
-        assert_eq!(compared.verdict, Verdict::Unknown);
+        assert_eq!(compared.verdict, Overall::Unknown);
     }
 
     #[test]

@@ -105,10 +105,10 @@ impl Slow {
         }
         self.count += 1;
         let tier = TIERS.get(tier).copied().unwrap_or_default().to_owned();
-        self.keep(SlowRequest { number, at_ms: at as f64 / 1_000.0, latency_ms, tier });
+        self.insert(SlowRequest { number, at_ms: at as f64 / 1_000.0, latency_ms, tier });
     }
 
-    fn keep(&mut self, request: SlowRequest) {
+    fn insert(&mut self, request: SlowRequest) {
         let at = self.slowest.partition_point(|other| other.latency_ms >= request.latency_ms);
         self.slowest.insert(at, request);
         self.slowest.truncate(MAX_SLOWEST);
@@ -117,7 +117,7 @@ impl Slow {
     fn merge(&mut self, other: &Slow) {
         self.count += other.count;
         for request in &other.slowest {
-            self.keep(request.clone());
+            self.insert(request.clone());
         }
     }
 }

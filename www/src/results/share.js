@@ -49,7 +49,7 @@ export async function opened(text) {
 			unpacked += decoder.decode(value, { stream: true });
 		}
 	} catch {
-		throw new Error("it is damaged or incomplete. Ask for it again.");
+		throw new Error("it is damaged or incomplete. Copy the whole link once more.");
 	}
 	if (size > MAX_BYTES) throw new Error("it unpacks to more than 8 MiB.");
 	return unpacked + decoder.decode();
