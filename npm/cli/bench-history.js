@@ -17,7 +17,9 @@ export const historyOf = () => fileHistory(path());
 
 /** The run of an id, or of the beginning of only one; `undefined` if there is none. */
 export async function findRun(history, id) {
+	if (id === "baseline") return history.baseline();
 	const runs = await history.history();
+	if (id === "latest") return runs[0];
 	const matching = runs.filter((run) => run.id === id || run.id.startsWith(id));
 	if (matching.length <= 1) return matching[0];
 	throw new Failure(`several runs begin with \`${id}\``, EXIT.usage);
@@ -36,7 +38,7 @@ export async function list({ limit, json }) {
 	const rows = runs.map(({ id, started_at, name = "", environment, scenarios, is_baseline }) => [
 		is_baseline ? `${id} *` : id,
 		started_at.slice(0, 16).replace("T", " "),
-		environment.target,
+		environment?.target ?? "",
 		scenarios.length,
 		name,
 	]);

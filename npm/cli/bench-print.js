@@ -3,6 +3,7 @@
 import { summarySentence } from "../dist/benchmark-node.js";
 import { dollars, figure, latency, percent } from "../src/benchmark/words.js";
 import { tableOf } from "./table.js";
+import { visible } from "./visible.js";
 
 const isMissing = (value) => value === null || value === undefined;
 const signed = (share) => `${share > 0 ? "+" : ""}${percent(share)}`;
@@ -63,13 +64,13 @@ function printScenario([name, measured]) {
 	const columns = columnsOf(measured);
 	const rows = FIGURES.map(([title, of]) => [title, ...columns.map(([, summary]) => of(summary))]);
 	console.log(tableOf([name, ...columns.map(([title]) => title)], rows));
-	for (const remark of remarksOf(measured)) console.log(remark);
+	for (const remark of remarksOf(measured)) console.log(visible(remark));
 	console.log();
 }
 
 export function printRun(run, repeats) {
 	const sentence = summarySentence(run);
-	if (run.name) console.log(`${run.name}\n`);
+	if (run.name) console.log(`${visible(run.name)}\n`);
 	if (sentence !== undefined) console.log(`${sentence}\n`);
 	const groups = grouped(run.scenarios, ({ scenario }) => scenario.name);
 	const isFirst = ([, measured]) => measured.some(({ served_by }) => served_by === "origin");

@@ -18,6 +18,9 @@ import { findRun, historyOf } from "./bench-history.js";
 import { printBudget, printComparison, printHighestRate, printRun } from "./bench-print.js";
 import { EXIT, Failure } from "./failure.js";
 
+/** The load that is warm by its own warm-up, and is measured on its origin alone too. */
+const POPULAR = "popular_load";
+
 /** Codes of errors that the options are at fault for. */
 const USAGE = ["invalid-options", "invalid-scenario", "unknown-scenario", "invalid-budget", "invalid-url"];
 
@@ -101,8 +104,7 @@ function suiteOf(benchmark, options, hasOrigin) {
 	const changes = changesOf(options);
 	return names.map((name) => {
 		const scenario = benchmark.compose(name, changes);
-		// A warm-up of its own is all the warming that the popular load needs.
-		if (scenario.warm_up_requests > 0) {
+		if (name === POPULAR) {
 			return { scenario, caches: ["warm"], served_by: hasOrigin ? ["featheredge", "origin"] : ["featheredge"] };
 		}
 		return { scenario, caches: ["cold", "warm"] };
@@ -129,13 +131,11 @@ function targetsOf({ url, origin, originUrl = origin, l2, delay }) {
 /** The run that an option names: a file, an id of the history, `latest`, or `baseline`. */
 async function earlierRun(benchmark, named, history) {
 	if (named === undefined) return undefined;
-	if (named === "latest" || named === "baseline") {
-		const found = named === "latest" ? (await history.history(1))[0] : await history.baseline();
-		if (found === undefined) throw new Failure(`the history has no ${named === "latest" ? "run" : "baseline"} yet`);
-		return found;
-	}
 	const stored = await findRun(history, named);
 	if (stored !== undefined) return stored;
+	if (named === "latest") throw new Failure("the history has no run yet");
+	if (named === "baseline")
+		throw new Failure("the history has no baseline yet: `featheredge bench history baseline RUN` makes one");
 	const read = readJson(named);
 	return withFailures(() => benchmark.parse(read.run ?? read), `\`${named}\` is not a run`);
 }
@@ -186,6 +186,9 @@ async function measure(benchmark, options) {
 	const { onEvent, end } = progressLine(options.format === "table" && process.stderr.isTTY);
 	const settings = [
 		...(options.url === undefined ? [{ name: "l2", value: options.l2 }] : []),
+		...(options.url === undefined && options.origin === undefined
+			? [{ name: "delay_ms", value: String(options.delay) }]
+			: []),
 		...(options.scale === 1 ? [] : [{ name: "scale", value: String(options.scale) }]),
 	];
 	const { name, notes, repeats, targets } = options;
@@ -207,6 +210,13 @@ export async function bench({ json, ...given }) {
 		(await withFailures(() => benchmark.parseBudget(readJson(options.budget)), `\`${options.budget}\``));
 	const compared = await earlierRun(benchmark, options.compare, history);
 	const baseline = (await earlierRun(benchmark, options.baseline, history)) ?? compared;
+	const isRelative = Object.values(budget?.scenarios ?? {}).some((limits) => limits.against_baseline !== undefined);
+	if (isRelative && baseline === undefined) {
+		throw new Failure(
+			`\`${options.budget}\` has \`against_baseline\`: give the run to compare with by --baseline`,
+			EXIT.usage,
+		);
+	}
 	const { run, ...search } = await measure(benchmark, options);
 	if (options.history) await history.save(run);
 	if (options.save !== undefined) writeWhole(options.save, `${JSON.stringify(run)}\n`);
@@ -214,6 +224,9 @@ export async function bench({ json, ...given }) {
 	const checked =
 		budget && (await withFailures(() => benchmark.checkBudget(run, budget, baseline), `\`${options.budget}\``));
 	print(run, { search, compared, comparison, checked, format: options.format, repeats: options.repeats });
+	if (search.steps !== undefined && (search.rate_per_second ?? undefined) === undefined) {
+		throw new Failure("no rate keeps the targets");
+	}
 	const { succeeded, failures } = run.overall;
 	if (succeeded === 0) {
 		const kinds = failures.map(({ kind, count, cause }) => `${count} × ${kind}${cause ? ` (${cause})` : ""}`);

@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { EXIT, exitCodeOf, Failure } from "./failure.js";
+import { visible } from "./visible.js";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
 
@@ -234,7 +235,7 @@ const ofHistory =
 const historyCommand = benchCommand
 	.command("history")
 	.description("the runs that were saved, newest first")
-	.option("--limit <n>", "at most so many", wholeNumber, 20)
+	.option("--limit <n>", "at most so many", positiveInteger, 20)
 	.option(...JSON_OPTION)
 	.action(ofHistory("list"));
 historyCommand
@@ -283,6 +284,6 @@ try {
 		if (process.argv.includes("--json")) {
 			const stack = isForPeople ? undefined : error.stack;
 			console.error(JSON.stringify({ error: message, exit_code: process.exitCode, stack }));
-		} else console.error(isForPeople ? `error: ${message}` : error);
+		} else console.error(isForPeople ? `error: ${visible(message)}` : error);
 	}
 }

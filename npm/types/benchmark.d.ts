@@ -18,7 +18,7 @@ export interface Stage {
 	rate_per_second: number;
 }
 
-/** A load. One of `request_count`, `duration_ms` and `stages` bounds it. */
+/** A load, bounded by `request_count`, by `duration_ms`, by whichever is first of both, or by `stages`. */
 export interface ScenarioOptions {
 	name: string;
 	description?: string;
@@ -288,7 +288,7 @@ export interface RunOptions {
 	name?: string;
 	notes?: string;
 	/** What is recorded of the host. The setting `origin_call_usd_per_million` is a price of the cost. */
-	environment?: Partial<Environment>;
+	environment?: Partial<Omit<Environment, "target">>;
 	/** Ends the run within a tenth of a second, with the signal's reason. */
 	signal?: AbortSignal;
 	onEvent?: (event: BenchmarkEvent) => void;
@@ -304,7 +304,7 @@ export interface RateSearchOptions {
 	max_rate?: number;
 	/** How long each rate is measured, in milliseconds; 2,000 if omitted. */
 	step_ms?: number;
-	environment?: Partial<Environment>;
+	environment?: Partial<Omit<Environment, "target">>;
 	signal?: AbortSignal;
 	onEvent?: (event: BenchmarkEvent & { rate_per_second?: number; step?: number }) => void;
 }
@@ -371,6 +371,7 @@ interface Limits {
 
 /** What a run may take at most, or must reach. */
 export interface Budget {
+	$schema?: string;
 	scenarios: Record<
 		string,
 		Limits & {
@@ -489,7 +490,7 @@ export function toJson(run: Run): string;
 
 /**
  * What `popular_load` gained, in one sentence; `undefined` without that load through Featheredge
- * and straight at the origin.
+ * and on the origin alone.
  */
 export function summarySentence(run: Run): string | undefined;
 

@@ -19,7 +19,7 @@ const SIZES = [
 const SCHEMES = [
 	["light", { colorScheme: "light", forcedColors: "none" }],
 	["dark", { colorScheme: "dark", forcedColors: "none" }],
-	["forced", { colorScheme: "dark", forcedColors: "active" }],
+	["forced", { colorScheme: "light", forcedColors: "active" }],
 ];
 const TABS = ["Run", "Results", "Live", "Try"];
 const RUN_TIMEOUT_MS = 120_000;
@@ -43,6 +43,8 @@ function layoutFaults() {
 			continue;
 		const range = document.createRange();
 		range.selectNodeContents(node);
+		// A table whose rows are cards hides its head from the eye alone.
+		if (parent.closest("thead") && getComputedStyle(parent.closest("thead")).position === "absolute") continue;
 		const scroller = parent.closest(".table, .editor, pre, [data-scrolls]");
 		for (const { left, right, top, bottom } of range.getClientRects()) {
 			if (right - left < 1 || bottom - top < 1) continue;
@@ -103,12 +105,12 @@ describe("the page at each size and in each color scheme", { skip, timeout: 600_
 		return page;
 	}
 
-	for (const tab of TABS) {
-		test(`nothing of ${tab} is too wide, cut off or over something else, and axe finds nothing`, async () => {
-			const page = await openWithResults();
-			const devtools = await page.context().newCDPSession(page);
+	test("nothing of any tab is too wide, cut off or over something else, and axe finds nothing", async () => {
+		const page = await openWithResults();
+		const devtools = await page.context().newCDPSession(page);
+		const faults = [];
+		for (const tab of TABS) {
 			await page.getByRole("tab", { name: tab, exact: true }).click();
-			const faults = [];
 			for (const [scheme, media] of SCHEMES) {
 				await page.emulateMedia(media);
 				for (const [name, size] of SIZES) {
@@ -116,10 +118,10 @@ describe("the page at each size and in each color scheme", { skip, timeout: 600_
 					const found = await page.evaluate(layoutFaults);
 					// Colors are what a scheme changes, and sizes what the layout does: axe judges each scheme once, and each size once.
 					if (scheme === "light" || name === "1280") found.push(...(await violations(page)));
-					faults.push(...found.map((fault) => `${scheme}, ${name}: ${fault}`));
+					faults.push(...found.map((fault) => `${tab}, ${scheme}, ${name}: ${fault}`));
 				}
 			}
-			assert.deepEqual(faults, []);
-		});
-	}
+		}
+		assert.deepEqual(faults, []);
+	});
 });

@@ -133,7 +133,7 @@ describe("a run", () => {
 		assert.equal(calls, cold.summary.origin_calls + 2 * 80 + 2);
 		const [p50] = cold.summary.verdicts;
 		assert.deepEqual([p50.name, p50.is_met], ["p50_ms", false]);
-		assert.match(p50.reason, /Every response came from the origin, which took [\d.]+ ms on average/);
+		assert.match(p50.reason, /Every response came from the origin, which took [\d.]+ ms on average, waiting included/);
 		assert.equal(cold.summary.l1.rows > 0 && cold.summary.l1.max_rows > 0, true);
 	});
 
@@ -252,12 +252,14 @@ describe("a run", () => {
 		const patient = { p50_ms: 10_000, p95_ms: 10_000, p99_ms: 10_000 };
 		const {
 			rate_per_second: rate,
+			is_limited_by_max: isLimited,
 			steps,
 			run,
 		} = await benchmark.findHighestRate({
 			...{ scenario: SMALL, target, targets: patient, min_rate: 50, max_rate: 6_400, step_ms: 300 },
 		});
 		assert.ok(rate >= 50 && rate < 1_000, `${rate}`);
+		assert.equal(isLimited, false);
 		assert.ok(steps.some(({ missed }) => missed.includes("error_rate")));
 		assert.equal(run.scenarios.length, steps.length);
 	});
@@ -311,6 +313,45 @@ describe("a target is checked before it is measured", () => {
 		});
 	}
 
+	test("a token that a server repeats stands in no error and in no result", async (t) => {
+		const echo = ({ headers }, response) =>
+			json(response, 401, JSON.stringify({ detail: `\u001b[2J no: ${headers.authorization}` }));
+		const { url } = await serverOf(t, (request, response, number) =>
+			number === 1 ? json(response, 200, NATIVE) : echo(request, response),
+		);
+		const run = await benchmark.run({ suite: [SMALL], target: urlTarget(url, { token: "secret-token" }) });
+		for (const text of ["secret-token", "\u001b", "\\u001b"]) assert.ok(!toJson(run).includes(text), text);
+		assert.match(run.scenarios[0].summary.failures[0].cause, /no: Bearer \*\*\*/);
+		const { url: failing } = await serverOf(t, ({ headers }, response) =>
+			json(response, 500, JSON.stringify({ detail: `\u001b[2J ${headers.authorization}` })),
+		);
+		await assert.rejects(
+			measure(urlTarget(failing, { token: "secret-token" })),
+			isError("failed", /500: \[2J Bearer \*\*\*/),
+		);
+	});
+
+	test("a body without end takes no memory, and a request that hangs ends by its timeout", async (t) => {
+		const chunk = Buffer.alloc(1 << 20);
+		let number = 0;
+		const { url } = await serverOf(t, ({ url: path }, response) => {
+			number += path === "/v1/features" ? 1 : 0;
+			if (number === 1) return json(response, 200, NATIVE);
+			if (number % 2) return undefined;
+			const write = () => {
+				while (!response.destroyed && response.write(chunk));
+				response.once("drain", write);
+			};
+			return write();
+		});
+		const before = process.memoryUsage().rss;
+		const scenario = { ...SMALL, request_count: 6, concurrency: 6, timeout_ms: 500 };
+		const run = await benchmark.run({ suite: [scenario], target: urlTarget(url) });
+		assert.equal(run.scenarios[0].summary.failed, 6);
+		assert.ok(run.scenarios[0].summary.failures.every(({ kind }) => /timeout|body-too-large/.test(kind)));
+		assert.ok(process.memoryUsage().rss - before < 300 << 20);
+	});
+
 	test("without a token, one is asked for", async (t) => {
 		const { url } = await serverOf(t, (_, response) => json(response, 401, "{}"));
 		await assert.rejects(measure(urlTarget(url)), isError("unauthorized", /needs a bearer token/));
@@ -344,7 +385,7 @@ describe("an export", () => {
 		assert.deepEqual(benchmark.parse(toJson(run)), run);
 		assert.match(
 			summarySentence(run),
-			/^[\d.]+ (µs|ms) instead of [\d.]+ (µs|ms); [\d.]+ % fewer calls to the origin; \$[\d.]+ (saved|more) a million requests$/,
+			/^[\d.]+ (µs|ms) instead of [\d.]+ (µs|ms); [\d.]+ % fewer calls to the origin; \$[\d.]+ (saved|more) per million requests$/,
 		);
 		assert.equal(summarySentence({ ...run, scenarios: run.scenarios.slice(0, 1) }), undefined);
 	});
@@ -457,6 +498,8 @@ describe("a budget", () => {
 
 	for (const [budget, message] of [
 		[{}, /an object with `scenarios`/],
+		[{ scenarios: {} }, /has no scenario: it would be met by anything/],
+		[{ scenarios: { load: {} } }, /`scenarios.load` has no limit/],
 		[{ scenarios: { load: { p99: 1 } } }, /`scenarios.load.p99` is not known: the limits are median_ms/],
 		[{ scenarios: { load: { p99_ms: "5" } } }, /`scenarios.load.p99_ms` is no number/],
 		[{ scenarios: { laod: { p99_ms: 5 } } }, /the run has no scenario `laod`/],

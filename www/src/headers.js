@@ -207,6 +207,8 @@ function timingWords(headers) {
 
 /** A duration in milliseconds, to three digits; a very short one in microseconds. */
 export function milliseconds(value) {
+	// Nothing was measured.
+	if (value === null || value === undefined) return "–";
 	if (value >= 1000) return `${(value / 1000).toPrecision(3)} s`;
 	if (value >= 100) return `${Math.round(value)} ms`;
 	if (value >= 10) return `${value.toFixed(1)} ms`;

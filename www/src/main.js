@@ -1,7 +1,7 @@
 // Starts the page: shows the Worker's readiness, and opens the tab of the address. A tab's module is loaded
 // when it is first opened.
 
-import { byId } from "./dom.js";
+import { byId, el } from "./dom.js";
 import { showReadiness } from "./readiness.js";
 import { makeTabs } from "./tabs.js";
 import { openToken } from "./token.js";
@@ -32,7 +32,17 @@ const tabs = makeTabs(byId("pages"), async (id) => {
 	document.title = name === "run" ? title : `${byId(id).textContent} · Featheredge`;
 	byId("opening").classList.toggle("hidden", name !== "run");
 	if (!opened.has(name)) opened.set(name, PAGES[name]());
-	(await opened.get(name))?.onShow?.();
+	const fault = byId(`page-${name}`).querySelector(".not-loaded");
+	try {
+		(await opened.get(name))?.onShow?.();
+		fault?.remove();
+	} catch (error) {
+		// The next choice of the tab tries again.
+		opened.delete(name);
+		const words = "This part of the page cannot be loaded. Check the connection, and choose the tab again.";
+		if (fault === null) byId(`page-${name}`).prepend(el("p.callout.not-loaded", { role: "alert" }, words));
+		console.warn(error);
+	}
 });
 
 addEventListener("hashchange", () => tabs.choose(`tab-${named()}`));

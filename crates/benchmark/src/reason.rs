@@ -32,9 +32,12 @@ fn of_latency(all: &Repeat, model: &LatencyModel, scenario: Option<&Scenario>) -
         let took = model.miss_ms.map_or(most, |miss| miss.min(most / origin_share.max(f64::MIN_POSITIVE)));
         let took = millis(took);
         return if origin_share >= 1.0 {
-            format!("Every response came from the origin, which took {took} on average.")
+            format!("Every response came from the origin, which took {took} on average, waiting included.")
         } else {
-            format!("{} % of the responses needed the origin, which took {took} on average.", percent(origin_share))
+            format!(
+                "{} % of the responses needed the origin, which took {took} on average, waiting included.",
+                percent(origin_share)
+            )
         };
     }
     let took = millis(most);
@@ -82,9 +85,9 @@ mod tests {
         let none = LatencyParts::default();
         let computation = LatencyParts { computation_ms: 4_000.0, ..none };
         let [p50] = reasons(with(computation, [0, 0, 0, 100])).try_into().unwrap();
-        assert_eq!(p50, "Every response came from the origin, which took 40.0 ms on average.");
+        assert_eq!(p50, "Every response came from the origin, which took 40.0 ms on average, waiting included.");
         let [p50] = reasons(with(LatencyParts { computation_ms: 3_000.0, ..none }, [25, 0, 0, 75])).try_into().unwrap();
-        assert_eq!(p50, "75 % of the responses needed the origin, which took 40.0 ms on average.");
+        assert_eq!(p50, "75 % of the responses needed the origin, which took 40.0 ms on average, waiting included.");
         let [p50] =
             reasons(with(LatencyParts { serialization_ms: 1_800.0, ..none }, [100, 0, 0, 0])).try_into().unwrap();
         assert_eq!(p50, "Requests waited 18.0 ms in the engine on average: 50 were in flight at once.");

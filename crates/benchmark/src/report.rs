@@ -239,8 +239,9 @@ impl Repeat {
         match self.failures.iter_mut().find(|failures| failures.kind == kind) {
             Some(failures) => failures.count += count,
             None => {
-                let cause = cause.map(|cause| cause.chars().take(MAX_CAUSE).collect());
-                self.failures.push(Failures { kind: kind.to_owned(), count, cause });
+                // A server's words may have control characters, which a terminal would obey.
+                let plain = |text: &str| text.chars().filter(|letter| !letter.is_control()).take(MAX_CAUSE).collect();
+                self.failures.push(Failures { kind: plain(kind), count, cause: cause.map(plain) });
             }
         }
     }

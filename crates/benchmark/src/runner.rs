@@ -4,6 +4,7 @@
 //! does not hide the delay of the next requests (coordinated omission). Failures count neither as latency nor as throughput. Invariant:
 //! every request ends exactly once, and its slot is reused only then.
 
+use core::cmp::Ordering;
 use core::fmt::Write as _;
 
 use serde::Serialize;
@@ -26,6 +27,9 @@ pub struct RequestSlot(pub u32);
 /// So many requests, or as many as are in flight at once, must fail before any has succeeded for a run to stop: more of them would tell
 /// nothing.
 const MIN_FAILURES: u64 = 20;
+
+/// The most requests of a warm-up in flight, unless it has a rate.
+const WARM_UP_CONCURRENCY: usize = 100;
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +141,10 @@ impl Runner {
 
     /// What to do next, at `now`.
     pub fn next(&mut self, now: Micros) -> Next {
+        // Before the first stage, whose time begins when its first request may.
+        if !self.may_begin() {
+            return Next::Wait(None);
+        }
         let due = self.due(now);
         if self.is_over(due, now) {
             return if self.free.len() == self.in_flight.len() { Next::Done } else { Next::Wait(None) };
@@ -270,6 +278,17 @@ impl Runner {
             }
         };
         Some(Micros(from.0.saturating_add(self.arrivals.as_ref()?.at(number)?)))
+    }
+
+    /// Whether the warm-up lets the next request begin: it is no burst where an open loop allows many in flight, and the measured requests
+    /// begin after the last of its own.
+    fn may_begin(&self) -> bool {
+        let in_flight = self.in_flight.len() - self.free.len();
+        match self.next.cmp(&self.scenario.warm_up_requests) {
+            Ordering::Less => in_flight < WARM_UP_CONCURRENCY || matches!(self.arrivals, Some(Arrivals::Constant(_))),
+            Ordering::Equal => in_flight == 0 || matches!(self.arrivals, Some(Arrivals::Constant(_))),
+            Ordering::Greater => true,
+        }
     }
 
     /// Whether nothing but failures is to be expected.

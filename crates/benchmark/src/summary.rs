@@ -245,7 +245,8 @@ fn model(all: &Repeat) -> LatencyModel {
 }
 
 fn cost(all: &Repeat, prices: &Prices) -> Cost {
-    let requests = all.latencies.count() + all.failed();
+    // A failure says nothing of what it cost.
+    let requests = all.latencies.count();
     let per = |sum: f64| if requests == 0 { 0.0 } else { sum / requests as f64 };
     let million = |operations: u64, usd: f64| per(operations as f64 * usd * 1e6);
     let [_, stored, _, computed] = all.rows;

@@ -159,9 +159,11 @@ export class Benchmark {
 					concurrency: Math.max(scenario.concurrency, SEARCH_CONCURRENCY),
 				});
 				const unit = { scenario: load, served_by: "featheredge", passes: [{ caches: "warm", repeats: [] }] };
-				const { isStopped } = await measureUnits({
+				await measureUnits({
 					...{ units: [unit], targets: { featheredge: target }, repeats: 1, signal },
-					onEvent: (event) => onEvent({ ...event, rate_per_second: rate, step: steps.length }),
+					// A rate at which all requests fail is one that misses the objectives.
+					onEvent: (event) =>
+						event.type !== "stopped" && onEvent({ ...event, rate_per_second: rate, step: steps.length }),
 				});
 				const measured = { scenario: load, caches: "warm", served_by: "featheredge", repeats: unit.passes[0].repeats };
 				scenarios.push(measured);
@@ -171,7 +173,6 @@ export class Benchmark {
 					...{ rate_per_second: rate, is_met: missed.length === 0, missed },
 					...{ p99_ms: summary.p99_ms, error_rate: summary.error_rate, throughput: summary.throughput },
 				});
-				if (isStopped) break;
 				search.report(missed.length === 0);
 			}
 			return {
@@ -194,6 +195,13 @@ export class Benchmark {
 
 	parse(given) {
 		const value = isText(given) ? parsedText(given) : given;
+		const { version } = this.#framework;
+		if (Number.isInteger(value?.version) && value.version > version) {
+			throw new BenchmarkError(
+				"invalid-run",
+				`the run has version ${value.version}, and versions up to ${version} are read`,
+			);
+		}
 		// Each repetition takes kilobytes in the module, however short its text is.
 		const scenarios = Array.isArray(value?.scenarios) ? value.scenarios : [];
 		const count = scenarios.reduce((sum, one) => sum + (Array.isArray(one?.repeats) ? one.repeats.length : 0), 0);

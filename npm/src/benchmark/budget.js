@@ -68,7 +68,7 @@ export function partsOf(budget) {
 	if (!isObject(budget) || !isObject(budget.scenarios)) throw invalid("a budget is an object with `scenarios`");
 	const unknown = Object.keys(budget).find((name) => name !== "scenarios" && name !== "$schema");
 	if (unknown !== undefined) throw invalid(`\`${unknown}\` is not known: a budget has \`scenarios\``);
-	return Object.entries(budget.scenarios).map(([scenario, given]) => {
+	const parts = Object.entries(budget.scenarios).map(([scenario, given]) => {
 		const place = `scenarios.${scenario}`;
 		if (!isObject(given)) throw invalid(`\`${place}\` is no object of limits`);
 		const { caches, [AGAINST_BASELINE]: changes = {}, ...limits } = given;
@@ -76,8 +76,12 @@ export function partsOf(budget) {
 			throw invalid(`\`${place}.caches\` is neither "cold" nor "warm"`);
 		}
 		const relative = limitsOf(`${place}.${AGAINST_BASELINE}`, changes);
-		return { scenario, caches, own: limitsOf(place, limits), relative };
+		const own = limitsOf(place, limits);
+		if (own.length + relative.length === 0) throw invalid(`\`${place}\` has no limit`);
+		return { scenario, caches, own, relative };
 	});
+	if (parts.length === 0) throw invalid("the budget has no scenario: it would be met by anything");
+	return parts;
 }
 
 /**

@@ -68,7 +68,7 @@ export function unreachable(url, error) {
 }
 
 /** The beginning of a body as text. */
-async function beginningOf(response) {
+export async function beginningOf(response) {
 	const reader = response.body?.getReader();
 	const decoder = new TextDecoder();
 	let text = "";
@@ -86,12 +86,16 @@ async function beginningOf(response) {
 	return text;
 }
 
-/** A body as JSON, and the detail of a problem. */
-async function detailOf(response) {
+/** A body as JSON, and the detail of a problem, without the token and what a terminal would obey. */
+async function detailOf(response, token) {
 	const text = await beginningOf(response);
+	const plain = (given) => {
+		const words = token ? String(given).replaceAll(token, "***") : String(given);
+		return words.replaceAll(/\p{Cc}/gu, "").slice(0, 200);
+	};
 	try {
 		const body = JSON.parse(text);
-		return { text, body, detail: String(body?.detail ?? body?.title ?? "").slice(0, 200) };
+		return { text, body, detail: plain(body?.detail ?? body?.title ?? "") };
 	} catch {
 		return { text, detail: "" };
 	}
@@ -106,14 +110,14 @@ const SHAPES = {
 /**
  * @param {string} url
  * @param {Response} response
- * @param {boolean} hasToken
+ * @param {string} token that was sent, or none
  * @param {keyof typeof SHAPES} what
  */
-export async function checkResponse(url, response, hasToken, what) {
+export async function checkResponse(url, response, token, what) {
 	const { host } = new URL(url);
 	const { status } = response;
 	const [name, isShape] = SHAPES[what];
-	const { body, detail, text } = await detailOf(response);
+	const { body, detail, text } = await detailOf(response, token);
 	const fail = (code, words) => {
 		throw new BenchmarkError(code, words);
 	};
@@ -123,7 +127,7 @@ export async function checkResponse(url, response, hasToken, what) {
 	if (status === 401) {
 		fail(
 			"unauthorized",
-			hasToken
+			token
 				? `${host} does not accept the token. Check that it is whole and has not expired.`
 				: `${host} needs a bearer token. Enter the one of this deployment.`,
 		);

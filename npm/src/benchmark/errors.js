@@ -1,7 +1,7 @@
 // The library's one error: its code is for programs, its message says what to do.
 
 /**
- * `invalid-scenario`, `invalid-run`, `invalid-budget`, `invalid-options`, `unknown-scenario`, `duplicate-scenario`, or the fault of a
+ * `invalid-scenario`, `invalid-run`, `unknown-run`, `invalid-budget`, `invalid-options`, `unknown-scenario`, `duplicate-scenario`, or the fault of a
  * target that was checked: `invalid-url`, `unreachable`, `unauthorized`, `forbidden`, `not-featheredge`, `failed`.
  */
 export class BenchmarkError extends Error {

@@ -94,7 +94,7 @@ export function summarySentence(run) {
 	return [
 		`${short(own.median_ms)} instead of ${short(straight.median_ms)}`,
 		`${share} % ${calls < 0 ? "more" : "fewer"} calls to the origin`,
-		`${dollars(Math.abs(saved))} ${saved < 0 ? "more" : "saved"} a million requests`,
+		`${dollars(Math.abs(saved))} ${saved < 0 ? "more" : "saved"} per million requests`,
 	].join("; ");
 }
 

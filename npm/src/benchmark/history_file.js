@@ -16,14 +16,21 @@ const MAX_LINES_PER_RUN = 3;
 /** Runs may name hosts and settings, which other users of the machine need not read. */
 const PRIVATE = { mode: 0o600 };
 
+/** Whether a value has what a list of runs shows of one. */
+const isRun = (run) =>
+	typeof run?.started_at === "string" &&
+	Array.isArray(run.scenarios) &&
+	run.scenarios.every((measured) => typeof measured?.scenario?.name === "string" && Array.isArray(measured.repeats));
+
 function parsed(line) {
 	if (line.length === 0 || line.length > MAX_LINE_BYTES) return undefined;
 	try {
 		const record = JSON.parse(line);
-		const isRemoved = record?.is_removed === true;
-		const isRun =
-			Number.isFinite(record?.saved_at) && Array.isArray(record?.run?.scenarios) && record.run.id === record.id;
-		return typeof record?.id === "string" && (isRemoved || isRun) ? record : undefined;
+		if (typeof record?.id !== "string") return undefined;
+		if (record.is_removed === true) return record;
+		if (!Number.isFinite(record.saved_at) || record.run?.id !== record.id || !isRun(record.run)) return undefined;
+		// A time of the future would stay the newest for ever.
+		return { ...record, saved_at: Math.min(record.saved_at, Date.now()) };
 	} catch {
 		return undefined;
 	}

@@ -31,7 +31,7 @@ function upgrade({ result: database, transaction }) {
 	};
 }
 
-async function open(name) {
+async function open(name, onGone) {
 	const request = indexedDB.open(name, VERSION);
 	request.onupgradeneeded = () => upgrade(request);
 	const database = await new Promise((resolve, reject) => {
@@ -40,7 +40,11 @@ async function open(name) {
 		result(request).then(resolve, reject);
 	});
 	// Another page may want to delete or upgrade it.
-	database.onversionchange = () => database.close();
+	database.onversionchange = () => {
+		database.close();
+		onGone();
+	};
+	database.onclose = onGone;
 	return database;
 }
 
@@ -52,7 +56,9 @@ export function indexedDbHistory(name = "featheredge-benchmark") {
 
 	/** Reads all records, and writes what `change` returns of them, in one transaction. */
 	async function transact(change) {
-		opening ??= open(name).catch(() => undefined);
+		opening ??= open(name, () => {
+			opening = undefined;
+		}).catch(() => undefined);
 		const database = await opening;
 		if (database === undefined) {
 			const { put = [], remove = [] } = change([...unsaved.values()]) ?? {};

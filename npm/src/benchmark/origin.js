@@ -1,4 +1,4 @@
-// An origin of known latency, as a function: an engine and a load straight at the origin call the very same one.
+// An origin of known latency, as a function: an engine and a load on the origin alone call the very same one.
 
 /** The value of a feature of an entity: the same each time, of a kind that the feature's name says, as the built-in origin has it. */
 function featureValue(feature, id) {

@@ -1,6 +1,6 @@
 // What a benchmark measures: an engine in this process, a deployment, an origin without Featheredge, or a function.
 
-import { checkResponse, endpointOf, unreachable } from "./check.js";
+import { beginningOf, checkResponse, endpointOf, unreachable } from "./check.js";
 import { BenchmarkError } from "./errors.js";
 import { syntheticOrigin } from "./origin.js";
 
@@ -13,8 +13,11 @@ const ENTITY_COLUMN = "entity_id";
 
 /** How much of a body is read: a response's counts are at its end, a problem's type is at its beginning. */
 const TAIL_BYTES = 640;
-/** The longest time that a check waits, in milliseconds. */
+/** The most of a body that is read: a longer one has no end, or is no response of these servers. */
+const MAX_BODY_BYTES = 256 << 20;
+/** The longest time that a check waits, and a report of L1, in milliseconds. */
 const CHECK_TIMEOUT_MS = 10_000;
+const USAGE_TIMEOUT_MS = 2_000;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -48,6 +51,8 @@ const PLAIN = { isShared: true, endsRequests: true, check: nothing, open: nothin
 /** The kind of an error of `fetch`. */
 function kindOfFetch(error) {
 	if (error?.name === "TimeoutError") return "timeout";
+	if (error instanceof RangeError) return "body-too-large";
+	if (/redirect/.test(error?.cause?.message ?? error?.message ?? "")) return "redirect";
 	return globalThis.navigator?.onLine === false ? "offline" : "unreachable";
 }
 
@@ -131,32 +136,75 @@ function authorization(token) {
 	return { authorization: `Bearer ${token}` };
 }
 
-/** A signal that ends after a time, or by another. */
-const within = (millis, signal) => AbortSignal.any([AbortSignal.timeout(millis), ...(signal ? [signal] : [])]);
-
-/** Sends a request of its own timeout, which counts as this target's failure, and of the run's signal, which ends it. */
-function post(url, headers, body, timeout, signal, options) {
-	return fetch(url, {
-		method: "POST",
-		headers: { ...JSON_HEADERS, ...headers },
-		body,
-		cache: "no-store",
-		redirect: "error",
-		signal: within(timeout, signal),
-		...options,
-	});
+/**
+ * Calls with a signal that ends after a time, or by another. A timer holds it: `AbortSignal.timeout` within `AbortSignal.any` may be
+ * collected before it ends anything (Node 20).
+ */
+async function withTimeout(millis, signal, act) {
+	const controller = new AbortController();
+	const timer = setTimeout(
+		() => controller.abort(new DOMException(`no response within ${millis} ms`, "TimeoutError")),
+		millis,
+	);
+	const abort = () => controller.abort(signal.reason);
+	if (signal?.aborted) abort();
+	signal?.addEventListener("abort", abort, { once: true });
+	try {
+		return await act(controller.signal);
+	} finally {
+		clearTimeout(timer);
+		signal?.removeEventListener("abort", abort);
+	}
 }
 
-/** Sends the request that checks a server, and reads its beginning. */
-async function checkServer(url, headers, body, what, signal) {
-	let response;
+/** The end of a body, or the beginning of one that is no success; a body without end is an error. */
+async function partOf(response) {
+	const reader = response.body?.getReader();
+	if (reader === undefined) return new Uint8Array();
+	let part = new Uint8Array();
+	let length = 0;
 	try {
-		response = await post(url, headers, body, CHECK_TIMEOUT_MS, signal, { redirect: "manual" });
-	} catch (error) {
-		signal?.throwIfAborted();
-		throw unreachable(url, error);
+		for (;;) {
+			const { done, value } = await reader.read();
+			if (done) return part;
+			length += value.length;
+			if (length > MAX_BODY_BYTES) throw new RangeError(`a body of more than ${MAX_BODY_BYTES >> 20} MiB`);
+			if (value.length >= TAIL_BYTES && response.ok) part = value.slice(-TAIL_BYTES);
+			else {
+				const both = new Uint8Array(part.length + value.length);
+				both.set(part);
+				both.set(value, part.length);
+				part = response.ok ? both.slice(-TAIL_BYTES) : both.slice(0, TAIL_BYTES);
+			}
+			if (!response.ok && part.length === TAIL_BYTES) return part;
+		}
+	} finally {
+		reader.cancel().catch(() => {});
 	}
-	await checkResponse(url, response, "authorization" in headers, what);
+}
+
+/** A text of a server without the token that was sent to it: results are shown and shared. */
+function withoutToken(part, token) {
+	if (!token) return part;
+	const text = decoder.decode(part);
+	return text.includes(token) ? encoder.encode(text.replaceAll(token, "***")) : part;
+}
+
+const post = (url, headers, body, signal, redirect = "error") =>
+	fetch(url, { method: "POST", headers: { ...JSON_HEADERS, ...headers }, body, cache: "no-store", redirect, signal });
+
+/** Sends the request that checks a server, and reads its beginning. */
+async function checkServer(url, token, body, what, signal) {
+	await withTimeout(CHECK_TIMEOUT_MS, signal, async (signal) => {
+		let response;
+		try {
+			response = await post(url, authorization(token), body, signal, "manual");
+		} catch (error) {
+			if (signal.aborted && signal.reason.name !== "TimeoutError") throw signal.reason;
+			throw unreachable(url, error);
+		}
+		await checkResponse(url, response, token, what);
+	});
 }
 
 /**
@@ -174,21 +222,24 @@ export function urlTarget(url, { token = "" } = {}) {
 	return {
 		...PLAIN,
 		name,
-		check: (signal) => checkServer(base + NATIVE_PATH, headers, CHECK_BODY, "featheredge", signal),
+		check: (signal) => checkServer(base + NATIVE_PATH, token, CHECK_BODY, "featheredge", signal),
 		async open(options) {
 			timeout = options.timeout_ms;
 		},
 		async usage(signal) {
 			// Not every token may read it, and a deployment has many isolates: it is shown where it is to be had.
-			const response = await fetch(base + STATS_PATH, { headers, cache: "no-store", signal: within(2_000, signal) });
-			return response.ok ? usageOf(await response.json()) : undefined;
+			return withTimeout(USAGE_TIMEOUT_MS, signal, async (signal) => {
+				const response = await fetch(base + STATS_PATH, { headers, cache: "no-store", signal });
+				return response.ok ? usageOf(JSON.parse(await beginningOf(response))) : undefined;
+			});
 		},
 		async send(body, signal) {
-			const response = await post(base + NATIVE_PATH, headers, body, timeout, signal);
-			const bytes = new Uint8Array(await response.arrayBuffer());
-			const { status } = response;
-			const part = status === 200 ? bytes.subarray(-TAIL_BYTES) : bytes.subarray(0, TAIL_BYTES);
-			return { status, serverTiming: response.headers.get("server-timing") ?? "", body: part };
+			return withTimeout(timeout, signal, async (signal) => {
+				const response = await post(base + NATIVE_PATH, headers, body, signal);
+				const { status } = response;
+				const part = withoutToken(await partOf(response), status === 200 ? "" : token);
+				return { status, serverTiming: response.headers.get("server-timing") ?? "", body: part };
+			});
 		},
 		kindOf: kindOfFetch,
 	};
@@ -223,16 +274,18 @@ export function originTarget(origin, { token = "" } = {}) {
 	return {
 		...PLAIN,
 		name,
-		check: (signal) => checkServer(base + FEAST_PATH, headers, feastBody(asked(CHECK_BODY)), "feast", signal),
+		check: (signal) => checkServer(base + FEAST_PATH, token, feastBody(asked(CHECK_BODY)), "feast", signal),
 		async open(options) {
 			timeout = options.timeout_ms;
 		},
 		async send(body, signal) {
 			const request = asked(body);
-			const response = await post(base + FEAST_PATH, headers, feastBody(request), timeout, signal);
-			const bytes = new Uint8Array(await response.arrayBuffer());
-			if (response.ok) return { rows: request.entity_ids.length, calls: 1 };
-			return { status: response.status, serverTiming: "", body: bytes.subarray(0, TAIL_BYTES) };
+			return withTimeout(timeout, signal, async (signal) => {
+				const response = await post(base + FEAST_PATH, headers, feastBody(request), signal);
+				const part = await partOf(response);
+				if (response.ok) return { rows: request.entity_ids.length, calls: 1 };
+				return { status: response.status, serverTiming: "", body: withoutToken(part, token) };
+			});
 		},
 		kindOf: kindOfFetch,
 	};
@@ -269,7 +322,7 @@ export function functionTarget(name, serve) {
 		},
 		async check(signal) {
 			try {
-				await send(CHECK_BODY, signal);
+				await send(CHECK_BODY, signal ?? AbortSignal.timeout(CHECK_TIMEOUT_MS));
 			} catch (error) {
 				throw new BenchmarkError("failed", `\`${name}\` fails: ${error?.message ?? error}`, { cause: error });
 			}

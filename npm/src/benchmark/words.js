@@ -20,11 +20,11 @@ export function latency(millis) {
 	return millis < 1_000 ? `${figure(millis)} ms` : `${figure(millis / 1_000)} s`;
 }
 
-/** A share in percent, with more digits near 100 %, so that 99.995 % is not rounded up. */
+/** A share in percent. Near 100 % it is rounded down, so that 99.995 % is not all. */
 export function percent(share) {
 	if (isMissing(share)) return NOT_MEASURED;
-	const isNearOne = share > 0.99 && share < 1;
-	return `${Number((share * 100).toPrecision(isNearOne ? 6 : 3))} %`;
+	const value = share > 0.99 && share < 1 ? Math.floor(share * 1e4) / 100 : Number((share * 100).toPrecision(3));
+	return `${value} %`;
 }
 
 /** An amount in US dollars, with cents where there are any. */

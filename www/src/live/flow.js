@@ -23,7 +23,8 @@ const SPREAD_MS = 1_700;
 const reducesMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** A rate per second, short enough for a phone. */
-const perSecond = (value) => `${Number(value.toPrecision(value < 1000 ? 2 : 3)).toLocaleString("en-GB")}/s`;
+const perSecond = (value) =>
+	`${Number(value.toPrecision(value < 1 ? 1 : value < 1000 ? 2 : 3)).toLocaleString("en-GB")}/s`;
 
 function station(id, name, more) {
 	const rate = el("span.figure.station-rate");

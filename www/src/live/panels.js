@@ -114,9 +114,8 @@ export function targets(sla) {
 		return el(
 			"li",
 			{ "data-verdict": verdict },
-			el("span.target", {}, title),
+			el("span.target", {}, title, el("span.caption", {}, ` ${sign} ${words(sla.details[`target_${name}`])}`)),
 			el("span.figure", {}, words(sla.details[`current_${name}`])),
-			el("span.caption", {}, `${sign} ${words(sla.details[`target_${name}`])}`),
 			el("span.hidden", {}, { met: "met", missed: "violated", none: "too few requests to judge" }[verdict]),
 		);
 	});

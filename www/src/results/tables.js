@@ -12,10 +12,12 @@ export const orNothing = (words) => (value) => (value === null || value === unde
 export const count = (value) => value.toLocaleString("en-GB");
 /** A count with its noun. */
 export const many = (value, one, all = `${one}s`) => `${count(value)} ${value === 1 ? one : all}`;
-/** Three digits, or six near 100 %, so that 99.995 % is not rounded up. */
-export const percent = (value) => `${Number((value * 100).toPrecision(value > 0.99 && value < 1 ? 6 : 3))} %`;
+/** Three digits. Near 100 % it is rounded down, so that 99.995 % is not all. */
+export const percent = (value) =>
+	`${value > 0.99 && value < 1 ? Math.floor(value * 1e4) / 100 : Number((value * 100).toPrecision(3))} %`;
 export const rate = (value) => `${Number(value.toPrecision(3)).toLocaleString("en-GB")}/s`;
-export const dollars = (value) => `$${value.toFixed(2)}`;
+/** Cents, or one digit of less than one. */
+export const dollars = (value) => `$${value > 0 && value < 0.01 ? Number(value.toPrecision(1)) : value.toFixed(2)}`;
 export const latency = orNothing(milliseconds);
 
 /** A table in a region that can be scrolled by keyboard. */
@@ -65,7 +67,7 @@ export const cachesOf = ({ caches = "cold", served_by }) => (served_by === "orig
 export const serverOf = ({ served_by = "featheredge" }) => SERVED_BY[served_by];
 /** What distinguishes a measurement of a scenario from its others, in words. */
 export const variantOf = (measured) =>
-	measured.served_by === "origin" ? "the origin, straight" : `${cachesOf(measured)} caches`;
+	measured.served_by === "origin" ? "the origin alone" : `${cachesOf(measured)} caches`;
 /** The identity of a measurement within its run. */
 export const identityOf = ({ name, scenario, caches = "cold", served_by = "featheredge" }) =>
 	`${name ?? scenario.name}-${caches}-${served_by}`;

@@ -65,6 +65,14 @@ function paint(picture, rows, measured, width) {
 			...label(name, measured[index].median_ms, x, floor(index) - row, { row, side, width }),
 		]),
 	);
+	for (const text of picture.querySelectorAll(".row-name")) keepInside(text, width);
+}
+
+/** Moves a text that reaches beyond the picture. */
+function keepInside(text, width) {
+	const { x, width: length } = text.getBBox();
+	const beyond = Math.min(0, x) + Math.max(0, x + length - width);
+	if (beyond !== 0) text.setAttribute("x", Number(text.getAttribute("x")) - beyond);
 }
 
 /** A power of ten of milliseconds. */

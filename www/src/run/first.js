@@ -1,6 +1,5 @@
-// The first measurement: one popular load through Featheredge and straight at its origin, in one sentence.
+// The first measurement: one popular load through Featheredge and on its origin alone, in one sentence.
 
-import { framework } from "../bench/client.js";
 import { byId, el } from "../dom.js";
 import { machine } from "../machine.js";
 import { difference } from "./difference.js";
@@ -32,7 +31,7 @@ export function openFirst(finish) {
 	const table = versus();
 	const chart = difference([
 		{ name: "Featheredge", colour: "l1" },
-		{ name: "The origin, straight", colour: "origin" },
+		{ name: "The origin alone", colour: "origin" },
 	]);
 	byId("first-figures").append(table.element);
 	byId("first-chart").append(chart.element);
@@ -68,7 +67,7 @@ export function openFirst(finish) {
 			if (event.type === "scenario-started") {
 				sentence.textContent =
 					event.served_by === "origin"
-						? "Now the same load, straight at the origin."
+						? "Now the same load on the origin alone."
 						: "Measuring a popular load through Featheredge.";
 			}
 			if (event.type !== "progress" || event.live.progress.succeeded === 0) return;
@@ -107,7 +106,7 @@ export function openFirst(finish) {
 		measure(
 			"run",
 			async () => ({
-				suite: await suite(),
+				suite: SUITE,
 				target: TARGET,
 				repeats: 1,
 				environment: { ...machine(), settings: settings() },
@@ -117,16 +116,8 @@ export function openFirst(finish) {
 	);
 }
 
-/** The popular load on both sides. An origin has no caches that a warm-up would fill. */
-async function suite() {
-	const { scenarios } = await framework();
-	const popular = scenarios.find(({ name }) => name === "popular_load");
-	return SIDES.map((side) => ({
-		scenario: side === "origin" ? { ...popular, warm_up_requests: 0 } : popular,
-		caches: ["warm"],
-		served_by: [side],
-	}));
-}
+/** The popular load on both sides. */
+const SUITE = [{ scenario: "popular_load", caches: ["warm"], served_by: SIDES }];
 
 const settings = () => [
 	{ name: "l2", value: TARGET.l2 },
@@ -149,7 +140,7 @@ function versus() {
 		element: el(
 			"table.versus",
 			{},
-			el("caption.hidden", {}, "Featheredge and the same origin, straight"),
+			el("caption.hidden", {}, "Featheredge and the same origin alone"),
 			el(
 				"thead",
 				{},
@@ -158,7 +149,7 @@ function versus() {
 					{},
 					el("td"),
 					el("th", { scope: "col" }, "Featheredge"),
-					el("th", { scope: "col" }, "The same origin, straight"),
+					el("th", { scope: "col" }, "The same origin alone"),
 				),
 			),
 			el("tbody", {}, ...rows),

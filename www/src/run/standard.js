@@ -8,7 +8,7 @@ import { progressView } from "./progress.js";
 
 const NAMES = ["low_latency_individual", "batch_processing", "mixed_workload", "stress_test"];
 const SUITE = NAMES.map((scenario) => ({ scenario, caches: ["cold", "warm"] }));
-const TARGET = { kind: "engine", l2: "indexeddb", delay_ms: 10 };
+const TARGET = { kind: "engine", l2: "memory", delay_ms: 10 };
 
 /** @param {(run: any) => Promise<unknown>} finish keeps a run */
 export function openStandard(finish) {

@@ -29,7 +29,7 @@ const CACHES = { cold: "Cold caches", warm: "Warm caches" };
 
 /** What distinguishes a measurement of a scenario from its others. */
 export const variant = ({ caches = "cold", served_by = "featheredge" }) =>
-	served_by === "origin" ? "The origin, straight" : CACHES[caches];
+	served_by === "origin" ? "The origin alone" : CACHES[caches];
 
 const TIERS = { l1: "L1 memory", l2: "the L2 store", l3: "L3 storage", origin: "the origin" };
 

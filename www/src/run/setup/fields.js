@@ -248,9 +248,9 @@ function target() {
 	const origin = wide("Origin URL", url("origin_url", { required: true, "aria-describedby": "target-fault" }));
 	const delay = field("Delay", number("delay_ms", 10, { min: 0, max: 10_000 }), "ms per request");
 	const engine = rowOf(field("L2", select("l2", STORES)), field("Origin", select("origin", ORIGINS)), delay, origin);
-	const straight = el("div.checks", {}, check("straight", "engine", "Also measure its origin, straight"));
+	const straight = el("div.checks", {}, check("straight", "engine", "Also measure its origin alone"));
 	const compared = rowOf(
-		wide("Origin to compare with", url("compared_url"), "optional: measured straight, too"),
+		wide("Origin to compare with", url("compared_url"), "optional: measured alone, too"),
 		wide("Its bearer token", secret("compared_token"), "if needed; not stored"),
 	);
 	const fault = el("p.hint", { id: "target-fault", role: "alert" });

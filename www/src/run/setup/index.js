@@ -168,7 +168,7 @@ async function makeView(cancel, finish, complain) {
 			async end(result) {
 				drawing.clear();
 				await finish(result.run);
-				progress.end(found(result), el("a", { href: `#results=${result.run.id}` }, "See the last step’s results"));
+				progress.end(found(result), el("a", { href: `#results=${result.run.id}` }, "See the results of all steps"));
 				outcome.replaceChildren(stepTable(result.steps));
 			},
 		},
