@@ -15,6 +15,9 @@ import { Failure } from "../../tests/support/run.mjs";
  */
 
 const WASM = ["--target", "wasm32-unknown-unknown"];
+/** The browser's tests that judge how long something takes. */
+const MEASURES = new Set(["charts", "load", "run", "run-setup"].map((name) => `${name}.test.mjs`));
+
 const PICTURES = fromRoot("tests/browser/screenshots.test.mjs");
 const DENY_WARNINGS = ["--", "-D", "warnings"];
 
@@ -26,11 +29,13 @@ const cargo = (...args) => ["cargo", ...args];
  * The tests of a folder, named one by one: how `node --test` takes a folder differs between versions of Node.
  *
  * @param {string} folder
- * @param {number} [concurrency] how many files run at one time
+ * @param {object} [options]
+ * @param {number} [options.concurrency] how many files run at one time
+ * @param {(name: string) => boolean} [options.only] which files
  */
-function nodeTests(folder, concurrency = 2) {
+function nodeTests(folder, { concurrency = 2, only = () => true } = {}) {
 	const path = fromRoot("tests", folder);
-	const files = readdirSync(path).filter((name) => name.endsWith(".test.mjs"));
+	const files = readdirSync(path).filter((name) => name.endsWith(".test.mjs") && only(name));
 	if (files.length === 0) throw new Failure(`tests/${folder} has no tests`);
 	const rules = readRules();
 	// Those that `boundary` and `docs` run.
@@ -109,8 +114,13 @@ export function steps() {
 			env: { OPENAPI_VENV: join(dirname(pythonOf("openapi")), "..") },
 		},
 		{
-			name: "browser", // One by one: what measures in a browser takes the machine from requests that must be answered within 100 ms.
-			commands: [nodeTests("browser", 1)],
+			name: "browser",
+			commands: [
+				// They wait for pages and Workers more than they compute.
+				nodeTests("browser", { concurrency: 3, only: (name) => !MEASURES.has(name) }),
+				// One by one: what is measured in a browser has the machine for itself.
+				nodeTests("browser", { concurrency: 1, only: (name) => MEASURES.has(name) }),
+			],
 		},
 		// The pictures measure nothing that is judged, so they are taken while the site is looked at.
 		{ name: "docs", commands: [[...nodeTests("docs"), PICTURES]] },

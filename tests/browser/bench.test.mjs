@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, test } from "node:test";
-import { violations } from "./axe.mjs";
-import { LOOKS, pagesOfWorker, skip } from "./pages.mjs";
+import { pagesOfWorker, skip } from "./pages.mjs";
 import { measure as measured, openSetup, RUN_TIMEOUT_MS } from "./run.mjs";
 
 describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
@@ -91,28 +90,4 @@ describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 		await page.emulateMedia({ media: "screen" });
 		assert.equal((await look("afterprint")).isLight, false);
 	});
-
-	for (const { colorScheme, viewport } of LOOKS) {
-		test(`axe finds nothing in ${colorScheme} at ${viewport.width} px, and nothing sticks out`, async () => {
-			await open({ colorScheme, viewport });
-			const look = async (what) => {
-				assert.deepEqual(await violations(page), [], what);
-				const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-				assert.ok(excess <= 0, `${what}: ${excess} px too wide`);
-			};
-			for (const [name, repeats] of [
-				["first", 3],
-				["second", 3],
-			]) {
-				await measure({ only: ["mixed_workload", "composed"], repeats, scale: "0.1" });
-				await look(`Run, after the ${name}`);
-			}
-			await see();
-			await page.getByRole("heading", { name: "mixed_workload" }).waitFor();
-			await look("Results");
-			await page.locator("#compared-run").selectOption({ index: 1 });
-			await page.getByRole("table", { name: "Verdicts and changes by scenario" }).waitFor();
-			await look("Results, compared");
-		});
-	}
 });
