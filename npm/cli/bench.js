@@ -97,13 +97,19 @@ function changesOf({
 
 /** What is measured: the popular load beside the origin, and the standard scenarios, cold and warm. */
 function suiteOf(benchmark, options, hasOrigin) {
-	const file = options.scenarios && readJson(options.scenarios);
-	for (const scenario of file === undefined ? [] : [file].flat()) benchmark.register(scenario);
-	const own = file === undefined ? benchmark.scenarios() : benchmark.scenarios().slice(-[file].flat().length);
-	const names = options.only ?? own.map(({ name }) => name);
+	const own = options.scenarios === undefined ? benchmark.scenarios() : [readJson(options.scenarios)].flat();
+	const known = new Map(own.map((scenario) => [scenario?.name, scenario]));
+	const names = options.only ?? [...known.keys()];
+	const unknown = names.find((name) => !known.has(name));
+	if (unknown !== undefined) {
+		throw new Failure(
+			`there is no scenario \`${unknown}\`: the known ones are ${[...known.keys()].join(", ")}`,
+			EXIT.usage,
+		);
+	}
 	const changes = changesOf(options);
 	return names.map((name) => {
-		const scenario = benchmark.compose(name, changes);
+		const scenario = benchmark.compose(known.get(name), changes);
 		if (name === POPULAR) {
 			return { scenario, caches: ["warm"], served_by: hasOrigin ? ["featheredge", "origin"] : ["featheredge"] };
 		}

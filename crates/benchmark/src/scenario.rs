@@ -170,8 +170,8 @@ impl Scenario {
         [Scenario::popular_load(), first, second, third, fourth]
     }
 
-    /// The scenario with `share` of its requests and duration, but at least one request for each concurrent one. It is for a quick check:
-    /// fewer requests mean more noise in the tail.
+    /// The scenario with `share` of its requests and duration, but at least one request for each concurrent one, and its whole warm-up: with
+    /// less of that it would be another load. It is for a quick check: fewer requests mean more noise in the tail.
     #[must_use]
     pub fn scaled(mut self, share: f64) -> Scenario {
         let scaled = |number: u64| (number as f64 * share).ceil() as u64;
@@ -181,7 +181,6 @@ impl Scenario {
         for stage in &mut self.stages {
             stage.duration_ms = scaled(stage.duration_ms);
         }
-        self.warm_up_requests = scaled(self.warm_up_requests);
         self
     }
 
