@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 import { createBenchmark, syntheticOrigin } from "../build/package/dist/benchmark-node.js";
-import { measure } from "../tests/browser/run.mjs";
+import { measure } from "../tests/support/measurement.mjs";
 import { readWranglerToml } from "../tests/support/settings.mjs";
 import { freePort, serve } from "../tests/support/workerd.mjs";
 import { median } from "./measure.mjs";

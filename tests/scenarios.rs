@@ -8,7 +8,7 @@
 mod host;
 
 use benchmark::popularity::Popularity;
-use benchmark::report::Repeat;
+use benchmark::repeat::Repeat;
 use benchmark::scenario::Scenario;
 
 fn measure(scenario: &Scenario) -> Repeat {

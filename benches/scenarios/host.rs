@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 
 use aggregator::Aggregator;
-use benchmark::report::Repeat;
+use benchmark::repeat::Repeat;
 use benchmark::runner::{self, Micros, Next, Runner};
 use benchmark::scenario::{BenchmarkError, Scenario};
 use config::Config;

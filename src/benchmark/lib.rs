@@ -4,7 +4,8 @@
 
 use benchmark::compare;
 use benchmark::import;
-use benchmark::report::{L1Usage, MAX_ALL_REPEATS, MAX_RUNS, Repeat, Run, SCHEMA, VERSION};
+use benchmark::repeat::{L1Usage, Repeat};
+use benchmark::report::{MAX_ALL_REPEATS, MAX_RUNS, Run, SCHEMA, VERSION};
 use benchmark::runner::{Micros, Next, RequestSlot, Runner};
 use benchmark::scenario::{BenchmarkError, Scenario};
 use benchmark::summary::Targets;

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, test } from "node:test";
+import { measure as measured, openSetup, RUN_TIMEOUT_MS } from "../support/measurement.mjs";
 import { pagesOfWorker, skip } from "./pages.mjs";
-import { measure as measured, openSetup, RUN_TIMEOUT_MS } from "./run.mjs";
 
 describe("benchmarks in the page", { skip, timeout: 900_000 }, () => {
 	const world = pagesOfWorker();

@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { describe, test } from "node:test";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { measureFirst } from "../support/measurement.mjs";
 import { pagesOfWorker, skip } from "./pages.mjs";
-import { measureFirst } from "./run.mjs";
 
 /** Brotli of the highest quality: of the opened page, and of that with the first measurement. */
 const OPENED_LIMIT = 32 * 1024;

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { RUN_TIMEOUT_MS } from "../support/measurement.mjs";
 import { pagesOfWorker, skip } from "./pages.mjs";
-import { RUN_TIMEOUT_MS } from "./run.mjs";
 
 describe("navigation in the page", { skip, timeout: 300_000 }, () => {
 	const world = pagesOfWorker();

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { answerFeatures } from "../support/features.mjs";
+import { begin, measure, openSetup, RUN_TIMEOUT_MS, stored } from "../support/measurement.mjs";
 import { startOrigin } from "../support/origin.mjs";
 import { violations } from "./axe.mjs";
 import { LOOKS, pagesOfWorker, skip } from "./pages.mjs";
-import { begin, measure, openSetup, RUN_TIMEOUT_MS, stored } from "./run.mjs";
 
 const STANDARD = ["low_latency_individual", "batch_processing", "mixed_workload", "stress_test"];
 /** The longest a task of the page may take while it measures, in milliseconds: longer ones are felt. */

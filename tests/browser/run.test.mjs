@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { collisions, measureFirst, openSetup, RUN_TIMEOUT_MS, stored } from "../support/measurement.mjs";
 import { violations } from "./axe.mjs";
 import { LOOKS, pagesOfWorker, skip } from "./pages.mjs";
-import { collisions, measureFirst, openSetup, RUN_TIMEOUT_MS, stored } from "./run.mjs";
 
 /** From the press of *Start* to the sentence on two idle cores, and on a machine that does other things. */
 const SENTENCE_MS = 6_000;

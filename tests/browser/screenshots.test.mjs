@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { measure, measureFirst, RUN_TIMEOUT_MS } from "../support/measurement.mjs";
 import { fromRoot } from "../support/root.mjs";
 import { pagesOfWorker, skip } from "./pages.mjs";
-import { measure, measureFirst, RUN_TIMEOUT_MS } from "./run.mjs";
 
 const FOLDER = fromRoot("build/screenshots");
 /** Where the documents' own are put, if they are to be renewed. */

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
+import { measure, openSetup } from "../support/measurement.mjs";
 import { violations } from "./axe.mjs";
 import { PHONE, pagesOfWorker, skip } from "./pages.mjs";
-import { measure, openSetup } from "./run.mjs";
 
 const TOKEN = "of-the-reader";
 const TOKENS = { reader: { sha256: createHash("sha256").update(TOKEN).digest("hex"), scopes: ["read"] } };

@@ -5,8 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::Scenario;
-
 /// A part of an open loop, in which the rate changes linearly to this one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,14 +54,14 @@ impl Ramp {
 }
 
 impl Arrivals {
-    /// Those of an open loop.
-    pub(crate) fn of(scenario: &Scenario) -> Option<Arrivals> {
-        if scenario.stages.is_empty() {
-            return scenario.rate_per_second.map(Arrivals::Constant);
+    /// Those of an open loop of that rate, or of stages that begin at it.
+    pub(crate) fn of(rate_per_second: Option<f64>, stages: &[Stage]) -> Option<Arrivals> {
+        if stages.is_empty() {
+            return rate_per_second.map(Arrivals::Constant);
         }
-        let (mut first, mut begins, mut from) = (0.0, 0.0, scenario.rate_per_second.unwrap_or_default());
-        let mut ramps = Vec::with_capacity(scenario.stages.len());
-        for stage in &scenario.stages {
+        let (mut first, mut begins, mut from) = (0.0, 0.0, rate_per_second.unwrap_or_default());
+        let mut ramps = Vec::with_capacity(stages.len());
+        for stage in stages {
             let ramp =
                 Ramp { first, begins, lasts: stage.duration_ms as f64 / 1_000.0, from, to: stage.rate_per_second };
             (first, begins, from) = (first + ramp.requests(), begins + ramp.lasts, ramp.to);
@@ -107,10 +105,9 @@ mod tests {
     use super::*;
 
     fn staged(from: Option<f64>, stages: &[(u64, f64)]) -> Arrivals {
-        let [scenario, ..] = Scenario::defaults();
-        let stages =
+        let stages: Vec<Stage> =
             stages.iter().map(|&(duration_ms, rate_per_second)| Stage { duration_ms, rate_per_second }).collect();
-        Arrivals::of(&Scenario { stages, rate_per_second: from, request_count: None, ..scenario }).unwrap()
+        Arrivals::of(from, &stages).unwrap()
     }
 
     #[test]

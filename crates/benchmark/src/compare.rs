@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::distribution::Distribution;
 use crate::random::Random;
-use crate::report::{Caches, Environment, Repeat, Run, ScenarioResult, ServedBy};
+use crate::repeat::Repeat;
+use crate::report::{Caches, Environment, Run, ScenarioResult, ServedBy};
 
 /// The fewest repetitions for a test of significance.
 pub const MIN_REPEATS: usize = 3;
@@ -263,7 +264,8 @@ fn tail(repeats: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tests::{repeat, run};
+    use crate::repeat::tests::repeat;
+    use crate::report::tests::run;
 
     /// Repetitions of noisy latencies around `micros`.
     fn repeats(count: u64, micros: u64, seed: u64) -> Vec<Repeat> {

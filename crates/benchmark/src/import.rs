@@ -94,7 +94,8 @@ fn expected_in_words(expected: &str) -> String {
 mod tests {
     use super::*;
     use crate::random::Random;
-    use crate::report::tests::{repeat, run};
+    use crate::repeat::tests::repeat;
+    use crate::report::tests::run;
     use crate::report::{MAX_REPEATS, MAX_SCENARIOS, Run};
     use serde_json::{Value, json};
 

@@ -27,6 +27,7 @@ pub mod popularity;
 pub mod random;
 pub mod rate_search;
 mod reason;
+pub mod repeat;
 pub mod report;
 pub mod response;
 pub mod runner;

@@ -1,11 +1,10 @@
 //! Why an objective was missed, in a sentence, from what was measured.
 
-use crate::report::{Failures, Repeat};
+use crate::repeat::{Failures, Repeat, share};
 use crate::scenario::Scenario;
-use crate::summary::{LatencyModel, share};
 
 /// The reason of a missed objective.
-pub(crate) fn reason(name: &str, all: &Repeat, model: &LatencyModel, scenario: Option<&Scenario>) -> String {
+pub(crate) fn reason(name: &str, all: &Repeat, scenario: Option<&Scenario>) -> String {
     if all.latencies.count() == 0 {
         return format!("No request succeeded: {}.", kinds(&all.failures));
     }
@@ -14,22 +13,28 @@ pub(crate) fn reason(name: &str, all: &Repeat, model: &LatencyModel, scenario: O
             let requests = all.failed() + all.latencies.count();
             format!("{} of {requests} requests failed: {}.", all.failed(), kinds(&all.failures))
         }
-        _ => of_latency(all, model, scenario),
+        _ => of_latency(all, scenario),
     }
 }
 
 /// The part that took most of the mean latency.
-fn of_latency(all: &Repeat, model: &LatencyModel, scenario: Option<&Scenario>) -> String {
-    let parts = model.parts;
+fn of_latency(all: &Repeat, scenario: Option<&Scenario>) -> String {
+    let count = all.latencies.count() as f64;
+    let mean = |sum: f64| sum / count;
+    let [network, cache, computation, serialization] =
+        [all.parts.network_ms, all.parts.cache_ms, all.parts.computation_ms, all.parts.serialization_ms].map(mean);
     let at_once = scenario.map_or(String::new(), |scenario| match scenario.rate_per_second {
         None if scenario.stages.is_empty() => format!(": {} were in flight at once", scenario.concurrency),
         _ => String::new(),
     });
-    let most = parts.network_ms.max(parts.cache_ms).max(parts.computation_ms).max(parts.serialization_ms);
-    if most == parts.computation_ms {
+    let most = network.max(cache).max(computation).max(serialization);
+    if most == computation {
         let [.., origin] = all.answers;
+        let [.., origin_us] = all.answer_us;
         let origin_share = share(origin, all.latencies.count());
-        let took = model.miss_ms.map_or(most, |miss| miss.min(most / origin_share.max(f64::MIN_POSITIVE)));
+        // The whole of a miss bounds what its part of the origin may be.
+        let miss = if origin == 0 { most } else { origin_us as f64 / 1_000.0 / origin as f64 };
+        let took = miss.min(most / origin_share.max(f64::MIN_POSITIVE));
         let took = millis(took);
         return if origin_share >= 1.0 {
             format!("Every response came from the origin, which took {took} on average, waiting included.")
@@ -41,9 +46,9 @@ fn of_latency(all: &Repeat, model: &LatencyModel, scenario: Option<&Scenario>) -
         };
     }
     let took = millis(most);
-    if most == parts.cache_ms {
+    if most == cache {
         format!("Stores took {took} on average.")
-    } else if most == parts.serialization_ms {
+    } else if most == serialization {
         format!("Requests waited {took} in the engine on average{at_once}.")
     } else {
         format!("Requests waited {took} in the client and the network on average{at_once}.")
@@ -68,12 +73,14 @@ fn percent(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::report::tests::{repeat, run};
-    use crate::report::{LatencyParts, Repeat};
+    use crate::repeat::tests::repeat;
+    use crate::repeat::{LatencyParts, Repeat};
+    use crate::scenario::Scenario;
 
-    fn reasons(all: Repeat) -> Vec<String> {
-        let summary = run(vec![all]).summarized().unwrap().scenarios.remove(0).summary.unwrap();
-        summary.verdicts.into_iter().filter_map(|check| check.reason).collect()
+    /// The reasons of a slow median, and of failures.
+    fn latency_reason(all: &Repeat) -> String {
+        let [scenario, ..] = Scenario::defaults();
+        super::reason("p50_ms", all, Some(&scenario))
     }
 
     fn with(parts: LatencyParts, answers: [u64; 4]) -> Repeat {
@@ -84,16 +91,15 @@ mod tests {
     fn the_largest_part_of_latency_is_the_reason() {
         let none = LatencyParts::default();
         let computation = LatencyParts { computation_ms: 4_000.0, ..none };
-        let [p50] = reasons(with(computation, [0, 0, 0, 100])).try_into().unwrap();
+        let p50 = latency_reason(&with(computation, [0, 0, 0, 100]));
         assert_eq!(p50, "Every response came from the origin, which took 40.0 ms on average, waiting included.");
-        let [p50] = reasons(with(LatencyParts { computation_ms: 3_000.0, ..none }, [25, 0, 0, 75])).try_into().unwrap();
+        let p50 = latency_reason(&with(LatencyParts { computation_ms: 3_000.0, ..none }, [25, 0, 0, 75]));
         assert_eq!(p50, "75 % of the responses needed the origin, which took 40.0 ms on average, waiting included.");
-        let [p50] =
-            reasons(with(LatencyParts { serialization_ms: 1_800.0, ..none }, [100, 0, 0, 0])).try_into().unwrap();
+        let p50 = latency_reason(&with(LatencyParts { serialization_ms: 1_800.0, ..none }, [100, 0, 0, 0]));
         assert_eq!(p50, "Requests waited 18.0 ms in the engine on average: 50 were in flight at once.");
-        let [p50] = reasons(with(LatencyParts { cache_ms: 500.0, ..none }, [0, 100, 0, 0])).try_into().unwrap();
+        let p50 = latency_reason(&with(LatencyParts { cache_ms: 500.0, ..none }, [0, 100, 0, 0]));
         assert_eq!(p50, "Stores took 5.00 ms on average.");
-        let [p50] = reasons(with(LatencyParts { network_ms: 900.0, ..none }, [100, 0, 0, 0])).try_into().unwrap();
+        let p50 = latency_reason(&with(LatencyParts { network_ms: 900.0, ..none }, [100, 0, 0, 0]));
         assert!(p50.starts_with("Requests waited 9.00 ms in the client and the network on average"), "{p50}");
     }
 
@@ -101,11 +107,9 @@ mod tests {
     fn failures_are_named_by_kind() {
         let mut failing = repeat(&[1_000; 8]);
         failing.fail("timeout", None, 2);
-        let [availability, error_rate] = reasons(failing).try_into().unwrap();
-        assert_eq!(availability, "2 of 10 requests failed: 2 × timeout.");
-        assert_eq!(error_rate, availability);
+        assert_eq!(super::reason("availability", &failing, None), "2 of 10 requests failed: 2 × timeout.");
         let mut failed = Repeat::default();
         failed.fail("unreachable", None, 5);
-        assert!(reasons(failed).iter().all(|reason| reason == "No request succeeded: 5 × unreachable."));
+        assert_eq!(latency_reason(&failed), "No request succeeded: 5 × unreachable.");
     }
 }

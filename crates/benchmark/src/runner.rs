@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::arrivals::Arrivals;
 use crate::popularity::EntitySampler;
-use crate::report::{L1Usage, Repeat, Stopped};
+use crate::repeat::{L1Usage, Repeat, Stopped};
 use crate::response::{self, ServedResponse};
 use crate::scenario::{BenchmarkError, Scenario};
 use crate::timeline::{Timeline, TimelinePoint};
@@ -126,7 +126,7 @@ impl Runner {
             in_flight: vec![None; scenario.concurrency as usize],
             free: (0..scenario.concurrency).rev().collect(),
             next: 0,
-            arrivals: Arrivals::of(&scenario),
+            arrivals: Arrivals::of(scenario.rate_per_second, &scenario.stages),
             began_at: None,
             staged_from: None,
             has_succeeded: false,

@@ -263,7 +263,8 @@ impl Scenario {
         if self.stages.iter().map(|stage| stage.duration_ms).fold(0, u64::saturating_add) > MAX_DURATION_MS {
             return error(format!("the stages last longer than {MAX_DURATION_MS} ms"));
         }
-        match Arrivals::of(self).and_then(|arrivals| arrivals.count()).unwrap_or_default() {
+        match Arrivals::of(self.rate_per_second, &self.stages).and_then(|arrivals| arrivals.count()).unwrap_or_default()
+        {
             0 => error("the stages have no requests: their rates or durations are 0".to_owned()),
             1..=MAX_REQUESTS => Ok(()),
             _ => error(format!("there are more than {MAX_REQUESTS} requests")),

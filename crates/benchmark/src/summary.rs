@@ -6,13 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::distribution::Distribution;
 use crate::reason::reason;
-use crate::report::{Failures, L1Usage, LatencyParts, Repeat, RunSetting, Slow};
+use crate::repeat::{Failures, L1Usage, LatencyParts, Repeat, Slow};
 use crate::response::RowCounts;
 use crate::scenario::Scenario;
-
-pub(crate) fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
 
 /// The objectives; those of the original specification by default.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,8 +83,7 @@ pub struct Cost {
 const READ_USD: f64 = 0.5e-6;
 const WRITE_USD: f64 = 5e-6;
 
-/// The setting of a run that has the price of a million origin calls, and that price by default: `costs.origin_call_cents_per_million`.
-const ORIGIN_CALL_SETTING: &str = "origin_call_usd_per_million";
+/// The price of an origin call by default: `costs.origin_call_cents_per_million`.
 const ORIGIN_CALL_USD: f64 = 0.3e-6;
 
 /// What an operation costs that has no fixed price.
@@ -98,11 +93,9 @@ pub(crate) struct Prices {
 }
 
 impl Prices {
-    /// The prices of a run's settings.
-    pub(crate) fn of(settings: &[RunSetting]) -> Prices {
-        let found = settings.iter().find(|setting| setting.name == ORIGIN_CALL_SETTING);
-        let price = found.and_then(|setting| setting.value.parse::<f64>().ok());
-        let price = price.filter(|price| price.is_finite() && *price >= 0.0);
+    /// The prices, with that of a million origin calls in US dollars, if it is known.
+    pub(crate) fn new(origin_call_usd_per_million: Option<f64>) -> Prices {
+        let price = origin_call_usd_per_million.filter(|price| price.is_finite() && *price >= 0.0);
         Prices { origin_call_usd: price.map_or(ORIGIN_CALL_USD, |million| million / 1e6) }
     }
 }
@@ -175,7 +168,7 @@ impl Summary {
             let is_met = actual.map(|actual| is_met(actual, target));
             // Without a success no latency is known, and that is the reason.
             let is_missed = is_met == Some(false) || (is_met.is_none() && all.failed() > 0);
-            let reason = is_missed.then(|| reason(name, all, &model, scenario));
+            let reason = is_missed.then(|| reason(name, all, scenario));
             SloCheck { name, target, actual, is_met, reason }
         };
         let at_most = |actual: f64, target: f64| actual <= target;
@@ -288,11 +281,11 @@ fn curve(latencies: &Distribution) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tests::repeat;
+    use crate::repeat::tests::repeat;
 
     fn summary(all: &Repeat) -> Summary {
         let [scenario, ..] = Scenario::defaults();
-        Summary::of(all, Some(&scenario), &Targets::default(), &Prices::of(&[]))
+        Summary::of(all, Some(&scenario), &Targets::default(), &Prices::new(None))
     }
 
     #[test]
@@ -316,9 +309,8 @@ mod tests {
     #[test]
     fn an_origin_call_has_the_price_of_the_settings() {
         let all = repeat(&[1_000; 10]);
-        assert!((cost(&all, &Prices::of(&[])).origin_calls_usd - 0.3).abs() < 1e-12);
-        let setting = |value: &str| RunSetting { name: ORIGIN_CALL_SETTING.to_owned(), value: value.to_owned() };
-        assert!((cost(&all, &Prices::of(&[setting("20")])).origin_calls_usd - 20.0).abs() < 1e-9);
-        assert!((cost(&all, &Prices::of(&[setting("NaN")])).origin_calls_usd - 0.3).abs() < 1e-12);
+        assert!((cost(&all, &Prices::new(None)).origin_calls_usd - 0.3).abs() < 1e-12);
+        assert!((cost(&all, &Prices::new(Some(20.0))).origin_calls_usd - 20.0).abs() < 1e-9);
+        assert!((cost(&all, &Prices::new(Some(f64::NAN))).origin_calls_usd - 0.3).abs() < 1e-12);
     }
 }
