@@ -15,9 +15,6 @@ import { Failure } from "../../tests/support/run.mjs";
  */
 
 const WASM = ["--target", "wasm32-unknown-unknown"];
-/** The browser's tests that judge how long something takes. */
-const MEASURES = new Set(["charts", "load", "run", "run-setup"].map((name) => `${name}.test.mjs`));
-
 const PICTURES = fromRoot("tests/browser/screenshots.test.mjs");
 const DENY_WARNINGS = ["--", "-D", "warnings"];
 
@@ -29,13 +26,11 @@ const cargo = (...args) => ["cargo", ...args];
  * The tests of a folder, named one by one: how `node --test` takes a folder differs between versions of Node.
  *
  * @param {string} folder
- * @param {object} [options]
- * @param {number} [options.concurrency] how many files run at one time
- * @param {(name: string) => boolean} [options.only] which files
+ * @param {number} [concurrency] how many files run at one time
  */
-function nodeTests(folder, { concurrency = 2, only = () => true } = {}) {
+function nodeTests(folder, concurrency = 2) {
 	const path = fromRoot("tests", folder);
-	const files = readdirSync(path).filter((name) => name.endsWith(".test.mjs") && only(name));
+	const files = readdirSync(path).filter((name) => name.endsWith(".test.mjs"));
 	if (files.length === 0) throw new Failure(`tests/${folder} has no tests`);
 	const rules = readRules();
 	// Those that `boundary` and `docs` run.
@@ -92,7 +87,7 @@ export function steps() {
 				nodeTests("supply"),
 			],
 		},
-		{ name: "fuzz", commands: [script("fuzz.mjs", "--seconds", "10")] },
+		{ name: "fuzz", commands: [script("fuzz.mjs", "--seconds", "6")] },
 		// It builds the Worker twice, side by side, and one of them is what `build` goes on from.
 		{ name: "reproduce", commands: [nodeTests("reproduce")] },
 		{ name: "build", commands: [script("build.mjs")] },
@@ -114,13 +109,8 @@ export function steps() {
 			env: { OPENAPI_VENV: join(dirname(pythonOf("openapi")), "..") },
 		},
 		{
-			name: "browser",
-			commands: [
-				// They wait for pages and Workers more than they compute.
-				nodeTests("browser", { concurrency: 3, only: (name) => !MEASURES.has(name) }),
-				// One by one: what is measured in a browser has the machine for itself.
-				nodeTests("browser", { concurrency: 1, only: (name) => MEASURES.has(name) }),
-			],
+			name: "browser", // One by one: what measures in a browser, and what waits for a Worker that is gone, has the machine for itself.
+			commands: [nodeTests("browser", 1)],
 		},
 		// The pictures measure nothing that is judged, so they are taken while the site is looked at.
 		{ name: "docs", commands: [[...nodeTests("docs"), PICTURES]] },

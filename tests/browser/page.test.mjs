@@ -140,7 +140,7 @@ describe("the page", { skip, timeout: 120_000 }, () => {
 		assert.doesNotMatch(markup, /<style|style=|<script(?![^>]*src=)| on[a-z]+=/);
 	});
 
-	for (const { colorScheme, viewport } of LOOKS) {
+	for (const { colorScheme, viewport } of [LOOKS[0], LOOKS.at(-1)]) {
 		test(`axe finds nothing in ${colorScheme} at ${viewport.width} px, and nothing sticks out`, async () => {
 			await open({ colorScheme, viewport });
 			assert.deepEqual(await violations(page), []);

@@ -310,7 +310,7 @@ describe("set up a measurement", { skip, timeout: 900_000 }, () => {
 		assert.equal(await page.locator("#run-charts canvas").count(), 4);
 	});
 
-	for (const { colorScheme, viewport } of LOOKS) {
+	for (const { colorScheme, viewport } of [LOOKS[0], LOOKS.at(-1)]) {
 		test(`axe finds nothing in ${colorScheme} at ${viewport.width} px, and nothing sticks out`, async () => {
 			const page = await world.open({ colorScheme, viewport });
 			const look = async (what) => {

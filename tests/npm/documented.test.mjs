@@ -215,7 +215,7 @@ describe("the command line", () => {
 		get: { check: (output) => assert.match(output, /│ 1001 +│ driver_hourly_stats:conv_rate +│ \S+ +│ PRESENT/) },
 		warm: { more: "--json", check: (output) => assert.equal(JSON.parse(output).rows, 2) },
 		bench: {
-			more: "--scale 0.02 --repeats 3",
+			more: "--scale 0.02 --repeats 1",
 			check(output, { text }) {
 				if (text.includes("history")) return assert.match(output, /│ run +│ began|no runs yet/);
 				const [, saved] = /--save (\S+)/.exec(text) ?? [];

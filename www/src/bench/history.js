@@ -3,6 +3,3 @@
 import { indexedDbHistory } from "../../../build/package/dist/benchmark.js";
 
 export const history = indexedDbHistory();
-export const runs = history.history;
-export const keep = history.save;
-export const forget = history.remove;
