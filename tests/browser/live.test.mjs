@@ -59,6 +59,7 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 	test("a device that goes offline is told so, and Live goes on once it is back", async () => {
 		const page = await open();
 		const readiness = page.locator("#readiness");
+		await readiness.getByText("Ready", { exact: true }).waitFor();
 		await page.context().setOffline(true);
 		await readiness.getByText("Offline").waitFor();
 		await page.getByText("The Worker could not be reached").waitFor();

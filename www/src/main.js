@@ -45,6 +45,8 @@ const tabs = makeTabs(byId("pages"), async (id) => {
 	}
 });
 
+// A form whose module is not there yet would load the page anew.
+addEventListener("submit", (event) => event.preventDefault());
 addEventListener("hashchange", () => tabs.choose(`tab-${named()}`));
 // The skip link moves the focus, and leaves the address to the tabs.
 byId("skip").addEventListener("click", (event) => {

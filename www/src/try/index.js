@@ -122,6 +122,7 @@ export function openTry() {
 		byId("copied").textContent = isCopied ? "Copied" : "This browser does not allow copying";
 		setTimeout(() => (byId("copied").textContent = ""), 2_500);
 	});
+	byId("send").disabled = false;
 }
 
 function chip({ id, name }, isChecked) {
