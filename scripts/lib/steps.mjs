@@ -87,7 +87,7 @@ export function steps() {
 				nodeTests("supply"),
 			],
 		},
-		{ name: "fuzz", commands: [script("fuzz.mjs", "--seconds", "6")] },
+		{ name: "fuzz", commands: [script("fuzz.mjs", "--seconds", "10")] },
 		// It builds the Worker twice, side by side, and one of them is what `build` goes on from.
 		{ name: "reproduce", commands: [nodeTests("reproduce")] },
 		{ name: "build", commands: [script("build.mjs")] },

@@ -122,7 +122,6 @@ pub fn framework() -> Result<JsValue, JsError> {
         history_limit: usize,
         max_repeats: usize,
         product_version: &'static str,
-        tail_bytes: usize,
     }
     write(&Framework {
         scenarios: Scenario::built_in(),
@@ -132,7 +131,6 @@ pub fn framework() -> Result<JsValue, JsError> {
         history_limit: MAX_RUNS,
         max_repeats: MAX_ALL_REPEATS,
         product_version: env!("CARGO_PKG_VERSION"),
-        tail_bytes: benchmark::response::TAIL,
     })
 }
 

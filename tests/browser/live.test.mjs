@@ -56,7 +56,7 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 		world.forgiveAnswers();
 	});
 
-	test("a device that goes offline is told so, and Live goes on once it is back", async () => {
+	test("Live shows that the device is offline, and goes on once it is back", async () => {
 		const page = await open();
 		const readiness = page.locator("#readiness");
 		await readiness.getByText("Ready", { exact: true }).waitFor();

@@ -154,7 +154,7 @@ describe("Try", { skip, timeout: 180_000 }, () => {
 		world.forgiveAnswers();
 	});
 
-	test("who needs a token is told where one comes from, and who has a wrong one what to check", async () => {
+	test("the error of a missing token says where one comes from, and that of a wrong one what to check", async () => {
 		const closed = await startWorker({
 			origin,
 			vars: { auth: { mode: "tokens" } },

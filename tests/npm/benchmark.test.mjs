@@ -37,7 +37,7 @@ const isError = (code, message) => (error) => {
 	return true;
 };
 
-/** A server that answers as it is told, and counts requests. */
+/** A server that responds by `answer`, and records requests. */
 async function serverOf(t, answer) {
 	const seen = [];
 	const server = createServer(async (request, response) => {

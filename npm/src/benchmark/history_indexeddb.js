@@ -1,23 +1,12 @@
 // A history in IndexedDB. In a browser that stores nothing it lasts as long as the page.
 
+import { committed, result } from "../indexed_db.js";
 import { changed, checkLimit, LIMIT, newestFirst, recordOf, shown, surplus, unknownRun } from "./history.js";
 
 const RECORDS = "records";
 /** The store of the first version, which had the runs themselves. */
 const RUNS = "runs";
 const VERSION = 2;
-
-const result = (request) =>
-	new Promise((resolve, reject) => {
-		request.onsuccess = () => resolve(request.result);
-		request.onerror = () => reject(request.error);
-	});
-
-const committed = (transaction) =>
-	new Promise((resolve, reject) => {
-		transaction.oncomplete = resolve;
-		transaction.onabort = () => reject(transaction.error);
-	});
 
 function upgrade({ result: database, transaction }) {
 	const records = database.createObjectStore(RECORDS, { keyPath: "id" });

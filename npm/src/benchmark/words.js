@@ -1,4 +1,4 @@
-// Figures in words, the same on the page, on the command line and in exports.
+// Formats figures for the command line, exports and the summary sentence.
 
 /** In place of a figure that was not measured. */
 export const NOT_MEASURED = "–";

@@ -1,23 +1,13 @@
 // A store in IndexedDB, for browsers and their workers: one transaction for all keys.
 
+import { committed, result } from "../indexed_db.js";
+
 const ROWS = "rows";
 const BY_EXPIRY = "expires";
 /** The interval of the deletion of expired rows, in milliseconds. */
 const SWEEP_MS = 60_000;
 /** The most rows that may wait for the next transaction. */
 const MAX_PENDING_ROWS = 20_000;
-
-const result = (request) =>
-	new Promise((resolve, reject) => {
-		request.onsuccess = () => resolve(request.result);
-		request.onerror = () => reject(request.error);
-	});
-
-const committed = (transaction) =>
-	new Promise((resolve, reject) => {
-		transaction.oncomplete = resolve;
-		transaction.onabort = () => reject(transaction.error);
-	});
 
 function open(name) {
 	const request = indexedDB.open(name, 1);
