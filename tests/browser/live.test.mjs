@@ -60,10 +60,15 @@ describe("the Live page", { skip, timeout: 180_000 }, () => {
 		const page = await open();
 		const readiness = page.locator("#readiness");
 		await readiness.getByText("Ready", { exact: true }).waitFor();
-		await page.context().setOffline(true);
+		// The event is sent here too: a machine without a network is offline before, and its browser sends none.
+		const setOffline = async (isOffline) => {
+			await page.context().setOffline(isOffline);
+			await page.evaluate((name) => dispatchEvent(new Event(name)), isOffline ? "offline" : "online");
+		};
+		await setOffline(true);
 		await readiness.getByText("Offline").waitFor();
 		await page.getByText("The Worker could not be reached").waitFor();
-		await page.context().setOffline(false);
+		await setOffline(false);
 		await readiness.getByText("Ready", { exact: true }).waitFor();
 		await page.locator("#live-message:empty").waitFor({ state: "attached" });
 		world.forgiveAnswers();

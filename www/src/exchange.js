@@ -63,7 +63,8 @@ export async function exchange(endpoint, requestText, { signal, onLine } = {}) {
 function reasonOf(error, signal, elapsedMs) {
 	if (signal?.aborted) return `You cancelled the request after ${milliseconds(elapsedMs)}.`;
 	if (error.name === "TimeoutError") return `No response within ${TIMEOUT_MS / 1000} seconds.`;
-	return navigator.onLine ? "The Worker could not be reached. Is it running?" : "This device is offline.";
+	// A device without a network still reaches a Worker of its own: being offline is a hint, never the reason alone.
+	return `The Worker could not be reached. Is it running?${navigator.onLine ? "" : " This device is offline."}`;
 }
 
 async function readText(response) {

@@ -50,7 +50,7 @@ export function unreachable(url, error) {
 		return new BenchmarkError("unreachable", `${host} did not respond. Check the URL and the server.`, options);
 	}
 	if (globalThis.navigator?.onLine === false) {
-		return new BenchmarkError("unreachable", "This browser is offline. Connect it, and start again.", options);
+		return new BenchmarkError("unreachable", `${host} cannot be reached, and this browser is offline.`, options);
 	}
 	const code = error?.cause?.code;
 	const isPage = typeof globalThis.document !== "undefined" || typeof globalThis.WorkerGlobalScope !== "undefined";
