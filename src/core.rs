@@ -273,6 +273,17 @@ impl Core {
         self.memory.reply().map(header_lines).unwrap_or_default()
     }
 
+    /// The host's number of what the origin's function threw, where the reply fails or lacks values for that reason.
+    pub fn reply_exception(&self) -> Option<u32> {
+        self.memory.reply().and_then(Reply::exception)
+    }
+
+    /// Why values of the reply are missing, where the origin failed: a problem's status, type and detail in three lines.
+    pub fn reply_failure(&self) -> Option<String> {
+        let failure = self.memory.reply()?.partial_failure()?;
+        Some(format!("{}\n{}\n{}", failure.status, failure.code, failure.detail))
+    }
+
     /// The base URL of the origin that the request passes through to.
     pub fn forward_base(&self) -> String {
         self.forward_base.clone()
@@ -366,6 +377,12 @@ impl Core {
             FetchFault::Encoded => FetchFailure::Encoded { coding: coding.unwrap_or_default() },
         };
         self.complete(number, IoResult::Fetched(Err(failure)), now)
+    }
+
+    /// Fails a fetch because the origin is a function, which threw. `exception` is the host's number of what it threw, for
+    /// [`Core::reply_exception`].
+    pub fn fail_thrown(&mut self, number: u32, exception: u32, now: f64) -> CoreState {
+        self.complete(number, IoResult::Fetched(Err(FetchFailure::Threw { exception })), now)
     }
 
     /// Completes a write: how many rows failed, and how many of these because their keys are written too often; when a quota of the store

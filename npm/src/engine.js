@@ -5,7 +5,7 @@
 import { CoreState } from "featheredge-core";
 import { steadyClock } from "./clock.js";
 import { readColumns } from "./columns.js";
-import { ConfigError, errorOf, FaultError } from "./errors.js";
+import { ConfigError, errorOf, FaultError, PROBLEM } from "./errors.js";
 import { areEqual, sha256 } from "./gateway/digest.js";
 import { ANONYMOUS, OPERATOR } from "./gateway/grant.js";
 import { FEAST_PATH, Handler, NATIVE_PATH, redactReply } from "./gateway/handler.js";
@@ -13,7 +13,7 @@ import { originTimedOut } from "./gateway/reply.js";
 import { targetOf } from "./gateway/target.js";
 import { responseOf, WebRequest } from "./gateway/web.js";
 import { stringify } from "./json.js";
-import { checkOptions } from "./options.js";
+import { checkChoice, checkOptions } from "./options.js";
 import { originOf } from "./origins.js";
 import { bodyOf } from "./request_body.js";
 import { headerPairs } from "./runtime/headers.js";
@@ -33,8 +33,15 @@ const ENGINE_OPTIONS = [
 	...["config", "origin", "l2", "l3", "clock", "operatorToken", "authorizations", "basePath", "onError", "wasm"],
 ];
 const CALL_OPTIONS = ["signal", "waitUntil"];
-const BYTES_OPTIONS = [...CALL_OPTIONS, "protocol", "session", "headers"];
-const COLUMNS_OPTIONS = [...CALL_OPTIONS, "scalars", "vectors"];
+const SERVE_OPTIONS = [...CALL_OPTIONS, "partial"];
+const BYTES_OPTIONS = [...SERVE_OPTIONS, "protocol", "session", "headers"];
+const COLUMNS_OPTIONS = [...SERVE_OPTIONS, "scalars", "vectors"];
+
+/** Checks the options of a call that serves values. */
+function checkServing(call, options, known) {
+	checkOptions(call, options, known);
+	checkChoice("partial", options?.partial, ["serve", "reject"]);
+}
 
 function checkStore(name, store) {
 	if (store === undefined) return;
@@ -127,14 +134,14 @@ class Engine {
 	}
 
 	async serve(request, options) {
-		checkOptions("serve", options, CALL_OPTIONS);
+		checkServing("serve", options, SERVE_OPTIONS);
 		const length = this.#write(bodyOf(request), options);
 		const begin = (core, now) => core.begin_native(length, true, now);
-		return this.#run(begin, options, (bytes) => JSON.parse(decoder.decode(bytes)));
+		return this.#run(begin, options, (bytes) => this.#withCauses(JSON.parse(decoder.decode(bytes))));
 	}
 
 	serveBytes(body, options) {
-		checkOptions("serveBytes", options, BYTES_OPTIONS);
+		checkServing("serveBytes", options, BYTES_OPTIONS);
 		const length = this.#write(body, options);
 		const read = options?.headers
 			? (bytes, headers) => ({ body: bytes.slice(), headers: headers ?? this.#headers() })
@@ -162,7 +169,7 @@ class Engine {
 	}
 
 	async columns(request, given = {}) {
-		checkOptions("columns", given, COLUMNS_OPTIONS);
+		checkServing("columns", given, COLUMNS_OPTIONS);
 		const { scalars, vectors, ...options } = given;
 		const length = this.#write(bodyOf(request), options);
 		const isNarrow = (type) => type === "float32";
@@ -174,8 +181,8 @@ class Engine {
 		checkOptions("stream", options, CALL_OPTIONS);
 		const length = this.#write(bodyOf(request), options);
 		const begin = (core, now) => core.begin("POST", NATIVE_PATH, "", length, false, true, true, "", "", undefined, now);
-		const onReply = (exchange) => {
-			if (!this.#runtime.isOk) throw this.#error(exchange?.cause);
+		const onReply = () => {
+			if (!this.#runtime.isOk) throw this.#error();
 			// Rows that are all in memory arrive at once.
 			const isLines = this.#headers().some(([name, value]) => name === "content-type" && value.startsWith(NDJSON));
 			if (isLines) return new Response(this.#runtime.replyBody.slice()).body;
@@ -286,9 +293,27 @@ class Engine {
 		return headerPairs(this.#runtime.core.reply_headers());
 	}
 
-	#error(cause) {
+	#error() {
 		const status = this.#runtime.core.reply_status();
-		return errorOf({ status, headers: this.#headers(), body: this.#runtime.replyBody.slice() }, cause);
+		const reply = { status, headers: this.#headers(), body: this.#runtime.replyBody.slice() };
+		return errorOf(reply, this.#runtime.replyException);
+	}
+
+	/** The error of an answer that lacks values, where the caller wants all or nothing. */
+	#partialError() {
+		const failure = this.#runtime.core.reply_failure();
+		if (failure === undefined) return undefined;
+		const [status, code, ...detail] = failure.split("\n");
+		const problem = { type: `${PROBLEM}${code}`, detail: detail.join("\n") };
+		const reply = { status: Number(status), headers: [], body: encoder.encode(JSON.stringify(problem)) };
+		return errorOf(reply, this.#runtime.replyException);
+	}
+
+	/** The answer, with what the origin's function threw as the cause of each error. */
+	#withCauses(answer) {
+		const cause = answer.errors && this.#runtime.replyException;
+		if (cause !== undefined) for (const error of answer.errors) error.cause = cause;
+		return answer;
 	}
 
 	/** Serves a request whose reply may have any status. */
@@ -319,14 +344,19 @@ class Engine {
 			if (status === 200) return read(bytes, headers);
 			throw errorOf({ status, headers, body: bytes });
 		};
-		const handlers = { ...options, onReply: (exchange) => this.#resultOf(read, exchange), forward };
+		const onReply = () => {
+			const error = options?.partial === "reject" ? this.#partialError() : undefined;
+			if (error !== undefined) throw error;
+			return this.#resultOf(read);
+		};
+		const handlers = { ...options, onReply, forward };
 		return state === CoreState.RepliedWithEffects
 			? runtime.finishInBackground(handlers)
 			: runtime.finish(state, handlers);
 	}
 
-	#resultOf(read, exchange) {
-		if (!this.#runtime.isOk) throw this.#error(exchange?.cause);
+	#resultOf(read) {
+		if (!this.#runtime.isOk) throw this.#error();
 		return read(this.#runtime.replyBody);
 	}
 }

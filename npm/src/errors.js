@@ -32,14 +32,14 @@ export class FaultError extends FeatheredgeError {
 
 /** The response has a status other than 200; `status` and `body` are those of the HTTP API. */
 export class ResponseError extends FeatheredgeError {
-	constructor(code, message, status, body, options) {
+	constructor(code, message, status = 422, body = new Uint8Array(), options = undefined) {
 		super(code, message, options);
 		this.status = status;
 		this.body = body;
 	}
 }
 
-/** The request is at fault. */
+/** The request is at fault. An origin's function may throw one, to tell the caller so. */
 export class RequestError extends ResponseError {}
 
 /**
@@ -50,7 +50,17 @@ export class OriginError extends ResponseError {}
 /** The request was shed; `retryAfterSeconds` says when to retry. */
 export class OverloadedError extends ResponseError {}
 
-const PROBLEM = "urn:featheredge:problem:";
+/** The message of anything that was thrown. */
+export function messageOf(error) {
+	try {
+		return String(error?.message ?? error);
+	} catch {
+		return "an error without a message";
+	}
+}
+
+/** The beginning of a problem's type. */
+export const PROBLEM = "urn:featheredge:problem:";
 const decoder = new TextDecoder();
 
 /**
@@ -70,7 +80,8 @@ export function errorOf({ status, headers, body }, cause) {
 	const header = (name) => headers.find(([known]) => known === name)?.[1];
 	const isProblem = typeof problem?.type === "string" && problem.type.startsWith(PROBLEM);
 	const code = isProblem ? problem.type.slice(PROBLEM.length) : codeOf(status);
-	const message = isProblem ? (problem.detail ?? problem.title) : text || `status ${status}`;
+	const told = isProblem ? (problem.detail ?? problem.title) : text || `status ${status}`;
+	const message = cause === undefined ? told : `${told}: ${messageOf(cause)}`;
 	const retryAfter = header("retry-after");
 	const options = cause === undefined ? undefined : { cause };
 	if (code === "overloaded") {

@@ -23,6 +23,12 @@ function nearest(name, known) {
 	return best.steps <= Math.max(1, best.candidate.length / 3) ? best.candidate : undefined;
 }
 
+/** Checks that an option is one of some texts. */
+export function checkChoice(name, value, choices) {
+	if (value === undefined || choices.includes(value)) return;
+	throw new ConfigError(`\`${name}\` must be ${choices.map((choice) => `"${choice}"`).join(" or ")}`);
+}
+
 /**
  * Refuses options that a call does not have.
  *

@@ -66,6 +66,20 @@ export interface DescribedValue {
 	event_timestamp?: string;
 }
 
+/** Values that are missing because the origin failed. */
+export interface ServingFailure {
+	/** The entity as in the request; an object for several columns. */
+	entity: FeatureValue;
+	/** The features without a value, under the names of the request; none for a feature service. */
+	features: string[];
+	/** The type of the problem in `docs/reference/problems.md`, without its prefix. */
+	code: string;
+	/** The explanation. */
+	detail: string;
+	/** What the origin's function threw. HTTP callers never see it. */
+	cause?: unknown;
+}
+
 /** The response of `POST /v1/features`. */
 export interface ServingResponse {
 	request_id: string;
@@ -102,6 +116,8 @@ export interface ServingResponse {
 		features_requested: number;
 		error_rate: number;
 	};
+	/** By entity, why values are missing. Omitted if none is. */
+	errors?: ServingFailure[];
 }
 
 /**
@@ -135,7 +151,16 @@ export interface CallOptions {
 	waitUntil?: (promise: Promise<unknown>) => void;
 }
 
-export interface BytesOptions extends CallOptions {
+/** Options of a call that serves values. */
+export interface ServeOptions extends CallOptions {
+	/**
+	 * What happens if the origin fails and some values are there: `serve` (the default) serves them,
+	 * and `reject` rejects with an {@link OriginError}.
+	 */
+	partial?: "serve" | "reject";
+}
+
+export interface BytesOptions extends ServeOptions {
 	/**
 	 * The form of the body: a {@link ServingRequest} (`native`, the default), or a body of
 	 * `/get-online-features` (`feast`).
@@ -158,7 +183,7 @@ export interface BytesReply {
 /** The element type of an array of numbers. */
 export type NumberType = "float32" | "float64";
 
-export interface ColumnsOptions extends CallOptions {
+export interface ColumnsOptions extends ServeOptions {
 	/** The type of single numbers; `float64` if omitted. */
 	scalars?: NumberType;
 	/** The type of the elements of vectors; `float64` if omitted. */
@@ -481,17 +506,17 @@ export interface EngineOptions {
 	 */
 	basePath?: string;
 	/**
-	 * Receives failures of stores as text without credentials: one line for each kind of failure in
-	 * a minute. `console.error` if omitted.
+	 * Receives failures of stores and of an origin's function as text without credentials: one line
+	 * for each kind of failure in a minute, with what was thrown. `console.error` if omitted.
 	 */
-	onError?: (line: string) => void;
+	onError?: (line: string, cause: unknown) => void;
 	/** The wasm module, for hosts that must load it themselves. */
 	wasm?: WebAssembly.Module | BufferSource | Promise<WebAssembly.Module | BufferSource>;
 }
 
 export interface Engine extends AsyncDisposable {
 	/** Serves a request. */
-	serve(request: ServingRequest, options?: CallOptions): Promise<ServingResponse>;
+	serve(request: ServingRequest, options?: ServeOptions): Promise<ServingResponse>;
 	/**
 	 * Serves a request from bytes to bytes, with values exactly as the origin wrote them.
 	 * Synchronous if memory has all rows, else a promise.
@@ -579,8 +604,13 @@ export class ResponseError extends FeatheredgeError {
 	readonly body: Uint8Array;
 }
 
-/** The request is at fault: `malformed-json`, `invalid-field`, `over-limit` and others. */
-export class RequestError extends ResponseError {}
+/**
+ * The request is at fault: `malformed-json`, `invalid-field`, `over-limit` and others. An origin's
+ * function may throw one for its caller: the message and the status, 422 if omitted, reach callers.
+ */
+export class RequestError extends ResponseError {
+	constructor(code: string, message: string, status?: number);
+}
 
 /**
  * The origin failed, and no tier had the values: `origin-error`, `origin-timeout` and others.

@@ -1,7 +1,7 @@
 // Installs what a script needs and a clean clone lacks: npm packages, and the Rust target. Uses Node's own modules only, since it
 // runs before any package is there. What it cannot install, it names with the command to run.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { fromRoot } from "./root.mjs";
 import { Failure, mustRun, run } from "./run.mjs";
 
@@ -37,6 +37,10 @@ export function arePackagesInstalled() {
 /** @param {Parameters<typeof run>[2]} [options] */
 export async function installPackages(options) {
 	if (arePackagesInstalled()) return;
+	// `npm ci` empties the directory that a link leads to, which is another checkout's.
+	if (lstatSync(fromRoot("node_modules"), { throwIfNoEntry: false })?.isSymbolicLink()) {
+		throw new Failure("`node_modules` is a link to packages of another version: remove the link, and run this again");
+	}
 	console.log("installing npm packages (npm ci --ignore-scripts)");
 	await mustRun("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], options);
 }

@@ -16,7 +16,7 @@ use crate::limiter::CallOutcome;
 use crate::origin_calls::{LOST_AFTER_MILLIS, QUEUE_POLL_MILLIS};
 use crate::session::{HashSet, Session, Stage};
 use crate::store::Store;
-use model::answer::{Cause, OriginFailure};
+use model::answer::Cause;
 use model::request::Consistency;
 use model::time::Timestamp;
 
@@ -87,7 +87,8 @@ impl Engine {
             if !session.is_answered && (session.is_settled() || is_late) {
                 // A paused reader is no timeout of the origin.
                 if !session.is_settled() && now >= session.hard_at && !session.is_paused {
-                    session.failure.get_or_insert(OriginFailure::TimedOut);
+                    let missed = session.missed_deadline();
+                    session.failure.get_or_insert(missed);
                 }
                 progress.entities = session.take_complete_entities(true, now);
                 progress.answer = Some(Box::new(session.answer(now)));

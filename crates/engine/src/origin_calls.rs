@@ -8,8 +8,8 @@ use crate::engine::{Engine, Waiter};
 use crate::io::{EngineEffect, Progress, SessionId};
 use crate::latency::MIN_ORIGIN_MILLIS;
 use crate::limiter::CallOutcome;
-use crate::session::{Session, Stage};
-use model::answer::{Cause, OriginFailure};
+use crate::session::{OriginCall, Session, Stage};
+use model::answer::{Cause, OriginFailure, TimeLimit};
 use model::row::Row;
 use model::time::Timestamp;
 
@@ -55,6 +55,10 @@ impl Engine {
                         self.insert_into_l1(&session, index, now);
                     }
                 }
+            }
+            Err(OriginFailure::TimedOut { .. }) => {
+                let (limit, millis) = (call.limit, call.timeout_millis);
+                session.failure = Some(OriginFailure::TimedOut { limit, millis });
             }
             Err(failure) => session.failure = Some(failure),
         }
@@ -110,11 +114,9 @@ impl Engine {
             if session.calls_under_way() >= session.pattern_limits.max_concurrent_chunks {
                 break;
             }
-            let timeout_millis = if self.settings.has_adaptive_timeouts {
-                self.origin.latency.timeout(MIN_ORIGIN_MILLIS, self.settings.origin_timeout_millis)
-            } else {
-                self.settings.origin_timeout_millis
-            };
+            let longest = self.settings.origin_timeout_millis;
+            let timeout_millis = self.timeout_of(&self.origin.latency, MIN_ORIGIN_MILLIS, longest);
+            let limit = if timeout_millis < longest { TimeLimit::AdaptiveCall } else { TimeLimit::Call };
             let Some(permit) = self.origin.limiter.acquire(now, timeout_millis + LOST_AFTER_MILLIS, queued_before)
             else {
                 self.wait_in_queue(id, session, &rows, now);
@@ -134,7 +136,8 @@ impl Engine {
                 self.flights.renew(session.hash_of(index), id.0, until);
             }
             let fetch = session.fetch_spec(chunk, now);
-            let call = session.begin_call(permit, chunk.to_vec(), now);
+            let call =
+                session.begin_call(OriginCall { began: now, permit, rows: chunk.to_vec(), limit, timeout_millis });
             effects.push(EngineEffect::Fetch { call, fetch, timeout_millis });
         }
     }

@@ -4,6 +4,7 @@
 //! requests, batch for large ones, hybrid between them, and streaming on request. It knows no tier's
 //! state. Invariant: a caller's deadline may shorten the configured one, never extend it.
 
+use model::answer::TimeLimit;
 use model::request::Priority;
 
 /// How a request is served.
@@ -68,6 +69,8 @@ pub struct PatternLimits {
     pub pattern: ServingPattern,
     /// How long it may take in all, in milliseconds.
     pub deadline_millis: u64,
+    /// Where that comes from.
+    pub deadline_source: TimeLimit,
     /// The soft deadline, in milliseconds: stale rows are served from then on, and the rest continues
     /// in the background.
     pub soft_millis: u64,
@@ -146,10 +149,15 @@ pub fn limits_of(
         _ => settings.deadline_millis,
     };
     // A caller may want its answer sooner than the default, not later.
-    let deadline_millis = deadline_millis.unwrap_or(usual).min(settings.deadline_millis);
+    let (deadline_millis, deadline_source) = match deadline_millis {
+        Some(own) if own < settings.deadline_millis => (own, TimeLimit::RequestDeadline),
+        None if usual < settings.deadline_millis => (usual, TimeLimit::RealTimeDeadline),
+        _ => (settings.deadline_millis, TimeLimit::DefaultDeadline),
+    };
     PatternLimits {
         pattern,
         deadline_millis,
+        deadline_source,
         soft_millis: deadline_millis.saturating_mul(settings.soft_percent) / 100,
         is_hedged: settings.does_hedge && pattern == ServingPattern::RealTime,
         chunk_rows: settings.chunk_rows,

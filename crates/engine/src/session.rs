@@ -18,7 +18,7 @@ use ::prefetch::outstanding::Operations;
 use cache::freshness::{Freshness, Rules};
 use cache::invalidations::Invalidations;
 use cache::lookup::{self, Inspector};
-use model::answer::{Action, LookupResult, OriginFailure, Tier, TierCounts};
+use model::answer::{Action, LookupResult, OriginFailure, Tier, TierCounts, TimeLimit};
 use model::fetch_spec::FetchSpec;
 use model::interner::Interner;
 use model::request::{Columns, RowQuery, ViewQuery};
@@ -109,6 +109,8 @@ pub(super) struct OriginCall {
     pub(super) permit: Permit,
     /// The missing rows that it is for.
     pub(super) rows: Vec<usize>,
+    pub(super) limit: TimeLimit,
+    pub(super) timeout_millis: u64,
 }
 
 /// A request that waits for I/O, or continues in the background.
@@ -360,9 +362,9 @@ impl Session {
         (self.reads.len() - 1) as u32
     }
 
-    /// Begins a call to the origin for these missing rows; its number.
-    pub(super) fn begin_call(&mut self, permit: Permit, rows: Vec<usize>, now: Timestamp) -> u32 {
-        for &index in &rows {
+    /// Begins a call to the origin; its number.
+    pub(super) fn begin_call(&mut self, call: OriginCall) -> u32 {
+        for &index in &call.rows {
             if let Some(missing) = self.missing.get_mut(index) {
                 match missing.stage {
                     Stage::Reading(_) => missing.is_hedged = true,
@@ -371,7 +373,7 @@ impl Session {
             }
         }
         self.tier_counts.compute_requests += 1;
-        self.calls.push(Some(OriginCall { began: now, permit, rows }));
+        self.calls.push(Some(call));
         (self.calls.len() - 1) as u32
     }
 
@@ -382,6 +384,12 @@ impl Session {
 
     pub(super) fn is_settled(&self) -> bool {
         self.missing.iter().all(MissingRow::is_settled)
+    }
+
+    /// The failure of a request whose deadline ends before the origin has answered.
+    pub(super) fn missed_deadline(&self) -> OriginFailure {
+        let PatternLimits { deadline_millis, deadline_source, .. } = self.pattern_limits;
+        OriginFailure::TimedOut { limit: deadline_source, millis: deadline_millis + self.query.waited_millis }
     }
 
     pub(super) fn calls_under_way(&self) -> usize {

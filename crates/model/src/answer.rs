@@ -90,11 +90,36 @@ pub struct TierCounts {
     pub stale: u32,
 }
 
+/// The limit that ended the wait for the origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeLimit {
+    /// That of one call, by the configuration.
+    Call,
+    /// That of one call, by the origin's recent latency.
+    AdaptiveCall,
+    /// The deadline that the request says.
+    RequestDeadline,
+    /// The configuration's deadline of real-time requests.
+    RealTimeDeadline,
+    /// The configuration's deadline of all requests.
+    DefaultDeadline,
+}
+
 /// Why an origin call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OriginFailure {
     /// No response in time.
-    TimedOut,
+    TimedOut {
+        /// Which limit was hit.
+        limit: TimeLimit,
+        /// How long that was, in milliseconds.
+        millis: u64,
+    },
+    /// The origin is a function, which threw. Its text is for the operator alone.
+    Threw {
+        /// The host's number of what was thrown.
+        exception: u32,
+    },
     /// No connection.
     Unreachable,
     /// The origin's circuit breaker is open.
@@ -140,7 +165,10 @@ impl OriginFailure {
     #[must_use]
     pub fn cause(&self) -> Cause {
         match self {
-            OriginFailure::TimedOut | OriginFailure::Unreachable | OriginFailure::CircuitOpen { .. } => Cause::Origin,
+            OriginFailure::TimedOut { .. }
+            | OriginFailure::Threw { .. }
+            | OriginFailure::Unreachable
+            | OriginFailure::CircuitOpen { .. } => Cause::Origin,
             OriginFailure::ErrorResponse { status: 500, .. }
             | OriginFailure::Empty
             | OriginFailure::InvalidResponse(_) => Cause::Either,

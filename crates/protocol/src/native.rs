@@ -5,7 +5,7 @@
 use crate::feast::{SeenFields, string_span};
 use crate::feature_request::{FeatureRequest, Span};
 use crate::parsed_request::ParsedRequest;
-use crate::plan::Plan;
+use crate::plan::{Output, Plan};
 use crate::response_buffer::ResponseBuffer;
 use config::Limits;
 use json::{Cursor, Decimal, Kind};
@@ -326,6 +326,8 @@ pub struct NativeResponse<'a> {
     pub target_millis: u64,
     /// The generated id, for a request without one.
     pub request_id: &'a str,
+    /// Why values are missing: the type of the problem, and its explanation.
+    pub failure: Option<(&'a str, &'a str)>,
     /// When the request was received.
     pub began: Timestamp,
     /// The current time.
@@ -368,7 +370,61 @@ impl NativeResponse<'_> {
         let quality = self.write_features(buffer);
         buffer.push(b"}");
         self.write_rest(buffer, &quality);
+        if let Some((code, detail)) = self.failure {
+            self.write_errors(buffer, code, detail);
+        }
         buffer.push(b"}");
+    }
+
+    /// Writes which features of which entities are missing because the origin failed.
+    fn write_errors(&self, buffer: &mut ResponseBuffer, code: &str, detail: &str) {
+        buffer.push(b",\"errors\":[");
+        let mut written = hashbrown::HashSet::with_hasher(foldhash::fast::FixedState::default());
+        for row in 0..self.request.fields.rows {
+            let start = buffer.len();
+            buffer.push(b"{\"entity\":");
+            match self.only_value(row) {
+                Some(value) => buffer.push(value.bytes(&self.request.body)),
+                None => self.write_columns(buffer, row),
+            }
+            let is_new = written.insert(buffer.as_slice().get(start..).unwrap_or_default().to_vec());
+            buffer.push(b",\"features\":[");
+            let features = buffer.len();
+            for output in &self.plan.outputs {
+                if self.cell(&self.answer.found, self.request.fields.rows, row, output).is_none() {
+                    buffer.push_json_string(&output.name);
+                    buffer.push(b",");
+                }
+            }
+            // Of a feature service nobody knows which features a missing row would have.
+            let is_missing_service =
+                self.plan.service.is_some() && self.answer.found.get(row).is_some_and(|found| found.row.is_none());
+            if !is_new || (buffer.len() == features && !is_missing_service) {
+                buffer.truncate(start);
+                continue;
+            }
+            buffer.pop_comma();
+            buffer.push(b"],\"code\":");
+            buffer.push_json_string(code);
+            buffer.push(b",\"detail\":");
+            buffer.push_json_string(detail);
+            buffer.push(b"},");
+        }
+        buffer.pop_comma();
+        buffer.push(b"]");
+    }
+
+    /// The value of a feature in row `index` of the `rows` rows in `found`.
+    fn cell<'f>(
+        &self,
+        found: &'f [LookupResult],
+        rows: usize,
+        index: usize,
+        output: &Output,
+    ) -> Option<(&'f Row, Slot)> {
+        let row = found.get(output.view * rows + index)?.row.as_ref()?;
+        let slot = self.plan.views.get(output.view)?.slots(row.schema()).at(output.column)?;
+        row.cell(slot).map(|_| (&**row, slot))
     }
 
     /// Writes a line for each of these rows of the request; `found` has their results, view by view, and within a view row by row.

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use crate::record::{CompletedRequest, Recorder, RequestSize};
-use crate::reply::Reply;
+use crate::reply::{FailureReport, Reply};
 use crate::request::{Protocol, RequestContext};
 use crate::setup;
 use crate::timings::Timings;
@@ -86,6 +86,7 @@ impl Answers {
             sla_status: self.sla_status.name(),
             target_millis: setup::latency_target(&self.config, options),
             request_id,
+            failure: None,
             began: context.began,
             now,
         }
@@ -103,10 +104,12 @@ impl Answers {
         self.record(answered, timings, 200, now);
         let Answered { request, context, plan, answer, pattern_limits } = answered;
         let rows = request.fields.rows;
+        let failure = FailureReport::of_missing(answer);
         match &context.protocol {
             Protocol::Feast => feast::write(&mut buffer, plan, answer, request),
             Protocol::Native(options) => {
-                let writer = self.writer(answered, options, request_id, now);
+                let mut writer = self.writer(answered, options, request_id, now);
+                writer.failure = failure.as_ref().map(|failure| (failure.code, &*failure.detail));
                 match options.columns {
                     Some(numbers) => columnar::write(&mut buffer, &writer, numbers, &mut self.vectors),
                     _ if options.is_streamed => {
@@ -123,5 +126,6 @@ impl Answers {
         let took_millis = now.millis_since(context.began);
         Reply::features(buffer, answer, oldest, pattern_limits.pattern, took_millis, now, timings)
             .with_traceparent(context.traceparent())
+            .with_partial_failure(failure)
     }
 }

@@ -248,6 +248,11 @@ pub struct OriginReply {
 pub enum FetchFailure {
     /// The effect's time ran out.
     TimedOut,
+    /// The origin is a function, which threw.
+    Threw {
+        /// The host's number of what was thrown.
+        exception: u32,
+    },
     /// No connection, or one that broke.
     Unreachable,
     /// More than `max_bytes`.

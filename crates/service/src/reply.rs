@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::request::Protocol;
 use crate::timings::Timings;
 use engine::ServingPattern;
-use model::answer::{Answer, OriginFailure};
+use model::answer::{Answer, OriginFailure, TimeLimit};
 use model::request::Priority;
 use model::request_error::RequestError;
 use model::time::Timestamp;
@@ -21,6 +21,10 @@ pub struct Reply {
     headers: Vec<Header>,
     cache: Option<CacheMetadata>,
     body: Body,
+    /// The host's number of what the origin's function threw.
+    exception: Option<u32>,
+    /// Why values of an answer are missing.
+    partial_failure: Option<Box<FailureReport>>,
 }
 
 /// The cache headers of a feature answer, built when they are read.
@@ -54,7 +58,15 @@ impl Reply {
     /// A reply without a body.
     #[must_use]
     pub fn empty(status: u16) -> Reply {
-        Reply { status, content_type: None, headers: Vec::new(), cache: None, body: Body::Bytes(Cow::Borrowed(b"")) }
+        Reply {
+            status,
+            content_type: None,
+            headers: Vec::new(),
+            cache: None,
+            body: Body::Bytes(Cow::Borrowed(b"")),
+            exception: None,
+            partial_failure: None,
+        }
     }
 
     /// A reply of JSON.
@@ -96,11 +108,10 @@ impl Reply {
         };
         let content_type = if pattern == ServingPattern::Streaming { LINES } else { JSON };
         Reply {
-            status: 200,
             content_type: Some(content_type.into()),
-            headers: Vec::new(),
             cache: Some(cache),
             body: Body::ResponseBuffer(buffer),
+            ..Reply::empty(200)
         }
     }
 
@@ -108,6 +119,25 @@ impl Reply {
     pub(super) fn with_header(mut self, (name, value): (&'static str, &'static str)) -> Reply {
         self.headers.push(Header { name, value: value.into() });
         self
+    }
+
+    /// The same, of an answer with missing values.
+    pub(super) fn with_partial_failure(mut self, failure: Option<FailureReport>) -> Reply {
+        self.exception = failure.as_ref().and_then(|failure| failure.exception);
+        self.partial_failure = failure.map(Box::new);
+        self
+    }
+
+    /// The host's number of what the origin's function threw, where that is why the reply fails or lacks values.
+    #[must_use]
+    pub fn exception(&self) -> Option<u32> {
+        self.exception
+    }
+
+    /// Why values of an answer are missing, where the origin failed.
+    #[must_use]
+    pub fn partial_failure(&self) -> Option<&FailureReport> {
+        self.partial_failure.as_deref()
     }
 
     /// The same, with the trace of its request.
@@ -224,14 +254,15 @@ fn server_timing(pattern: ServingPattern, took_millis: u64, timings: &Timings) -
     text.into()
 }
 
+const PENDING_LIMITS: &str = "pending requests exceed `load.max_pending_requests` or `memory.pending_bytes`";
+
 /// The reply to a shed request. A low priority gets 429, all others 503.
 pub(super) fn overloaded(is_feast: bool, priority: Priority, retry_seconds: u64) -> Reply {
     let status = if priority == Priority::Low { 429 } else { 503 };
-    let detail = "pending requests exceed `load.max_pending_requests` or `memory.pending_bytes`";
     let mut reply = if is_feast {
-        Reply::json(status, Cow::Owned(feast::error_string(detail)))
+        Reply::json(status, Cow::Owned(feast::error_string(PENDING_LIMITS)))
     } else {
-        Reply::problem(status, problem::body(status, "overloaded", "Too many requests are pending", detail))
+        Reply::problem(status, problem::body(status, "overloaded", "Too many requests are pending", PENDING_LIMITS))
     };
     reply.headers.push(Header { name: "retry-after", value: retry_seconds.to_string().into() });
     reply
@@ -293,46 +324,91 @@ pub(super) fn failed(protocol: &Protocol, answer: &Answer, has_anything: bool) -
 
 /// The origin's own error or empty answer, or a problem in its place.
 pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
-    let (status, code, detail) = match failure {
-        OriginFailure::ErrorResponse { status, content_type, body } => {
-            if is_feast {
-                return Reply {
-                    content_type: content_type.clone().map(Cow::Owned),
-                    body: Body::Bytes(body.to_vec().into()),
-                    ..Reply::empty(*status)
-                };
-            }
-            (*status, "origin-error", format!("the origin answered with status {status}: {}", quoted(body)))
-        }
-        OriginFailure::OutOfMemory => return overloaded(is_feast, Priority::Critical, 1),
-        OriginFailure::TimedOut => (504, "origin-timeout", "the origin did not answer in time".to_owned()),
-        OriginFailure::Unreachable => (502, "origin-unreachable", "the origin cannot be reached".to_owned()),
-        OriginFailure::CircuitOpen { retry_millis } => {
-            let detail = "the circuit breaker of the origin is open after repeated failures";
-            let mut reply = if is_feast {
-                Reply::json(503, Cow::Owned(feast::error_string(detail)))
-            } else {
-                Reply::problem(503, problem::body(503, "origin-circuit-open", "The origin could not answer", detail))
+    match failure {
+        OriginFailure::ErrorResponse { status, content_type, body } if is_feast => {
+            return Reply {
+                content_type: content_type.clone().map(Cow::Owned),
+                body: Body::Bytes(body.to_vec().into()),
+                ..Reply::empty(*status)
             };
-            let seconds = retry_millis.div_ceil(1_000).max(1);
-            reply.headers.push(Header { name: "retry-after", value: seconds.to_string().into() });
-            return reply;
-        }
-        OriginFailure::UnexpectedStatus { status } => {
-            let what = if (300..400).contains(status) { "redirects are not followed" } else { "no features" };
-            (502, "origin-invalid-response", format!("the origin answered with status {status}: {what}"))
         }
         OriginFailure::Empty if is_feast => return Reply::json(200, Cow::Borrowed(b"{\"results\":[]}")),
-        OriginFailure::Empty => (502, "origin-invalid-response", "the origin's answer has no columns".to_owned()),
-        OriginFailure::InvalidResponse(reason) => {
-            (502, "origin-invalid-response", format!("the origin's answer is not usable: {reason}"))
-        }
-    };
-    if is_feast {
+        OriginFailure::OutOfMemory => return overloaded(is_feast, Priority::Critical, 1),
+        _ => {}
+    }
+    let FailureReport { status, code, detail, exception } = FailureReport::of(failure);
+    let mut reply = if is_feast {
         Reply::json(status, Cow::Owned(feast::error_string(&detail)))
     } else {
         Reply::problem(status, problem::body(status, code, "The origin could not answer", &detail))
+    };
+    reply.exception = exception;
+    if let OriginFailure::CircuitOpen { retry_millis } = failure {
+        let seconds = retry_millis.div_ceil(1_000).max(1);
+        reply.headers.push(Header { name: "retry-after", value: seconds.to_string().into() });
     }
+    reply
+}
+
+/// What is told of an origin failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureReport {
+    /// The HTTP status of a reply that is nothing else.
+    pub status: u16,
+    /// The type of the problem.
+    pub code: &'static str,
+    /// The explanation.
+    pub detail: String,
+    /// The host's number of what the origin's function threw.
+    pub exception: Option<u32>,
+}
+
+impl FailureReport {
+    /// The report of a failure.
+    fn of(failure: &OriginFailure) -> FailureReport {
+        let exception = if let OriginFailure::Threw { exception } = failure { Some(*exception) } else { None };
+        let (status, code, detail) = match failure {
+            OriginFailure::ErrorResponse { status, body, .. } => {
+                (*status, "origin-error", format!("the origin answered with status {status}: {}", quoted(body)))
+            }
+            OriginFailure::Threw { .. } => (500, "origin-error", "the origin's function failed".to_owned()),
+            OriginFailure::OutOfMemory => (503, "overloaded", PENDING_LIMITS.to_owned()),
+            OriginFailure::TimedOut { limit, millis } => (504, "origin-timeout", timed_out(*limit, *millis)),
+            OriginFailure::Unreachable => (502, "origin-unreachable", "the origin cannot be reached".to_owned()),
+            OriginFailure::CircuitOpen { .. } => {
+                let detail = "the circuit breaker of the origin is open after repeated failures";
+                (503, "origin-circuit-open", detail.to_owned())
+            }
+            OriginFailure::UnexpectedStatus { status } => {
+                let what = if (300..400).contains(status) { "redirects are not followed" } else { "no features" };
+                (502, INVALID_RESPONSE, format!("the origin answered with status {status}: {what}"))
+            }
+            OriginFailure::Empty => (502, INVALID_RESPONSE, "the origin's answer has no columns".to_owned()),
+            OriginFailure::InvalidResponse(reason) => {
+                (502, INVALID_RESPONSE, format!("the origin's answer is not usable: {reason}"))
+            }
+        };
+        FailureReport { status, code, detail, exception }
+    }
+
+    /// The report of the failure that left values of an answer missing, where there was one.
+    pub(super) fn of_missing(answer: &Answer) -> Option<FailureReport> {
+        answer.failure.as_ref().filter(|_| answer.tier_counts.missing > 0).map(FailureReport::of)
+    }
+}
+
+const INVALID_RESPONSE: &str = "origin-invalid-response";
+
+/// Names the limit that was hit, so that who reads it knows what to change.
+fn timed_out(limit: TimeLimit, millis: u64) -> String {
+    let (what, whose) = match limit {
+        TimeLimit::Call => ("the origin did not answer", "`origin.timeout_ms`"),
+        TimeLimit::AdaptiveCall => ("the origin did not answer", "`deadlines.adaptive_timeouts`, from its latency"),
+        TimeLimit::RequestDeadline => ("no tier answered", "the request's `deadline_ms`"),
+        TimeLimit::RealTimeDeadline => ("no tier answered", "`routing.real_time_deadline_ms`"),
+        TimeLimit::DefaultDeadline => ("no tier answered", "`deadlines.default_ms`"),
+    };
+    format!("{what} within {millis} ms ({whose})")
 }
 
 /// How much of the origin's error is quoted in ours, in bytes.

@@ -17,7 +17,7 @@ use ::origin::origin::{self, OriginResponse};
 use ::prefetch::patterns::Predictions;
 use config::Config;
 use engine::{Engine, PatternLimits};
-use model::answer::{Answer, OriginFailure};
+use model::answer::{Answer, OriginFailure, TimeLimit};
 use model::fetch_spec::FetchSpec;
 use model::row::Row;
 use model::time::Timestamp;
@@ -199,7 +199,9 @@ impl RowRequest {
 /// The body of a successful response.
 fn body_of(fetched: Result<OriginReply, FetchFailure>) -> Result<Vec<u8>, OriginFailure> {
     let OriginReply { status, content_type, body } = fetched.map_err(|failure| match failure {
-        FetchFailure::TimedOut => OriginFailure::TimedOut,
+        // The engine knows the call, and so its limit.
+        FetchFailure::TimedOut => OriginFailure::TimedOut { limit: TimeLimit::Call, millis: 0 },
+        FetchFailure::Threw { exception } => OriginFailure::Threw { exception },
         FetchFailure::Unreachable => OriginFailure::Unreachable,
         FetchFailure::NoRoom => OriginFailure::OutOfMemory,
         FetchFailure::TooLarge => {

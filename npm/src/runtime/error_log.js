@@ -4,6 +4,8 @@
 // It does not know where texts come from. Invariants: an entry is one line of bounded length without
 // credentials; the entries of a minute are bounded.
 
+import { messageOf } from "../errors.js";
+
 /** How long repetitions of an error are suppressed, in milliseconds. */
 const INTERVAL_MS = 60_000;
 
@@ -19,15 +21,6 @@ const CREDENTIALS = [
 	[/\b(bearer|basic)\s+[^\s"',;]+/gi, "$1 [redacted]"],
 	[/\b(password|passwd|secret|token|api[-_]?key|authorization)(["']?\s*[:=]\s*["']?)[^\s"',;&]+/gi, "$1$2[redacted]"],
 ];
-
-/** The message of anything that was thrown. */
-export function messageOf(error) {
-	try {
-		return String(error?.message ?? error);
-	} catch {
-		return "an error without a message";
-	}
-}
 
 /** The text of an error for the log: redacted, bounded, one line. */
 function textOf(error) {
@@ -48,7 +41,7 @@ export class ErrorLog {
 	#recent = new Map();
 
 	/**
-	 * @param {(line: string) => void} write
+	 * @param {(line: string, cause?: unknown) => void} write
 	 * @param {() => number} clock
 	 */
 	constructor(write, clock) {
@@ -74,7 +67,7 @@ export class ErrorLog {
 		this.#recent.set(key, { at: now, suppressed: 0 });
 		const since = last?.suppressed > 0 ? ` (repeated ${last.suppressed} times since this was last logged)` : "";
 		try {
-			this.#write(`featheredge: ${line}${since}`);
+			this.#write(`featheredge: ${line}${since}`, error);
 		} catch {
 			// An exception of the log must not fail a request.
 		}

@@ -6,10 +6,9 @@
 // requires: others wake it through a promise that it awaits itself.
 
 import { CoreState, FetchFault } from "featheredge-core";
-import { ClosedError, FeatheredgeError } from "../errors.js";
+import { ClosedError, FeatheredgeError, messageOf, RequestError } from "../errors.js";
 import { TooLargeError, UnsupportedCodingError } from "./body.js";
 import { deferred } from "./deferred.js";
-import { messageOf } from "./error_log.js";
 import { headerPairs } from "./headers.js";
 import * as instance from "./instance.js";
 import { redacted } from "./redact.js";
@@ -33,9 +32,8 @@ const BUFFERED_BYTES = 64 * 1024;
 /** The core has no memory for more of the origin's response. */
 class OutOfMemoryError extends Error {}
 
-/** The core's name for an error of a fetch; without an error it timed out. */
+/** The core's name for an error of a fetch. */
 function faultOf(error) {
-	if (error === undefined) return FetchFault.TimedOut;
 	if (error instanceof TooLargeError) return FetchFault.TooLarge;
 	if (error instanceof OutOfMemoryError) return FetchFault.NoRoom;
 	return error instanceof UnsupportedCodingError ? FetchFault.Encoded : FetchFault.Unreachable;
@@ -61,6 +59,8 @@ function splitEqually(text, count) {
 	const length = text.length / count;
 	return Array.from({ length: count }, (_, index) => text.slice(index * length, (index + 1) * length));
 }
+
+const plainText = (text) => ({ contentType: "text/plain", body: new TextEncoder().encode(text) });
 
 const sleep = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 
@@ -106,8 +106,6 @@ export class Exchange {
 	#streamCancellation;
 	/** Why the core was replaced, if it was. */
 	#coreFailure;
-	/** The last exception of an origin that is a function; JSON cannot represent it. */
-	cause;
 
 	/**
 	 * @param {import("./runtime.js").Runtime} runtime
@@ -485,27 +483,38 @@ export class Exchange {
 			timeout,
 			(signal) => origin.fetch(effect, signal, this.#options.context, onPart),
 			(error) => {
-				thrown = error ?? new Error();
-				this.cause = redactsErrors ? undefined : error;
+				thrown = { error };
 			},
 		);
-		const isOwnError = reply === undefined && thrown !== undefined && origin.url === undefined;
+		if (thrown !== undefined && origin.url === undefined) return this.#fetchThrew(number, thrown.error);
 		// Any other response, redirects included, may quote the request.
-		if (redactsErrors && (isOwnError || (reply !== undefined && reply.status !== 200))) {
+		if (redactsErrors && reply !== undefined && reply.status !== 200) {
 			const { contentType, body } = redacted();
-			return (core, now) => core.complete_fetch(number, reply?.status ?? 500, contentType, body, now);
-		}
-		if (isOwnError) {
-			// An exception of the origin's function is not an unreachable origin, and its message helps the
-			// caller.
-			const body = new TextEncoder().encode(messageOf(this.cause));
-			return (core, now) => core.complete_fetch(number, 500, "text/plain", body, now);
+			return (core, now) => core.complete_fetch(number, reply.status, contentType, body, now);
 		}
 		if (reply === undefined) {
-			const coding = thrown instanceof UnsupportedCodingError ? thrown.coding : undefined;
-			return (core, now) => core.fail_fetch(number, faultOf(thrown), coding, now);
+			const error = thrown?.error;
+			const coding = error instanceof UnsupportedCodingError ? error.coding : undefined;
+			return (core, now) =>
+				core.fail_fetch(number, thrown === undefined ? FetchFault.TimedOut : faultOf(error), coding, now);
 		}
 		return (core, now) => core.complete_fetch(number, reply.status, reply.contentType, reply.body, now);
+	}
+
+	/**
+	 * Passes on what the origin's function threw. A `RequestError` is meant for the caller; all else is an illness of the origin, and its text
+	 * is for the operator.
+	 */
+	#fetchThrew(number, error) {
+		const { errors, exceptions, redactsErrors } = this.#runtime;
+		if (error instanceof RequestError) {
+			const status = error.status >= 400 && error.status < 500 ? error.status : 422;
+			const { contentType, body } = redactsErrors ? redacted() : plainText(messageOf(error));
+			return (core, now) => core.complete_fetch(number, status, contentType, body, now);
+		}
+		errors.log("the origin's function", redactsErrors ? "its error is withheld: `pseudonymize_keys` is set" : error);
+		const exception = redactsErrors ? 0 : exceptions.keep(error);
+		return (core, now) => core.fail_thrown(number, exception, now);
 	}
 
 	/** Appends a part of the origin's response to the core's copy. */

@@ -7,6 +7,7 @@
 import { Core, CoreState } from "featheredge-core";
 import { ClosedError, ConfigError, FaultError } from "../errors.js";
 import { ErrorLog } from "./error_log.js";
+import { Exceptions } from "./exceptions.js";
 import { Exchange } from "./exchange.js";
 import * as instance from "./instance.js";
 import { Telemetry } from "./telemetry.js";
@@ -54,8 +55,8 @@ function randomSeed() {
  * @property {import("./telemetry.js").Send} send
  * @property {boolean} [exportsTelemetry] whether telemetry is sent anywhere without a request for it
  * @property {(error: unknown) => void} [onFault] receives the core's exceptions
- * @property {(line: string) => void} [onError] receives lines about errors of stores and of the invalidation log; `console.error` if
- *   omitted
+ * @property {(line: string, cause?: unknown) => void} [onError] receives lines about errors of stores, of the invalidation log and of an
+ *   origin's function, with what was thrown; `console.error` if omitted
  *
  * @typedef {object} ExchangeOptions the callbacks of a request that is not complete at once
  * @property {(exchange?: Exchange) => unknown} onReply reads the reply from the core, as soon as it is complete
@@ -88,6 +89,7 @@ export class Runtime {
 	telemetry;
 	/** @type {ErrorLog} */
 	errors;
+	exceptions = new Exceptions();
 	/** The requests under way. @type {Set<Exchange>} */
 	exchanges = new Set();
 	/** The requests that others may wake. @type {Map<number, Exchange>} */
@@ -101,7 +103,7 @@ export class Runtime {
 	/** @param {RuntimeOptions} options */
 	constructor(options) {
 		this.#options = options;
-		this.errors = new ErrorLog(options.onError ?? console.error, options.clock);
+		this.errors = new ErrorLog(options.onError ?? ((line) => console.error(line)), options.clock);
 		this.telemetry = new Telemetry(this, options.send, options.exportsTelemetry ?? true);
 		this.#start();
 	}
@@ -277,6 +279,11 @@ export class Runtime {
 		}
 		if (this.#generation === instance.generation) this.core.free();
 		this.core = undefined;
+	}
+
+	/** What the origin's function threw, where the reply fails or lacks values for that reason. */
+	get replyException() {
+		return this.exceptions.of(this.core.reply_exception());
 	}
 
 	/** Whether the reply has the status 200. */
