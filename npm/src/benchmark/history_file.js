@@ -55,7 +55,10 @@ export function fileHistory(given) {
 		let text = "";
 		let size = 0;
 		try {
-			({ size } = await stat(path));
+			const found = await stat(path);
+			// A pipe would be waited for.
+			if (!found.isFile()) throw new BenchmarkError("invalid-options", `\`${path}\` is no file`);
+			({ size } = found);
 			if (size > MAX_FILE_BYTES)
 				throw new BenchmarkError("invalid-options", `\`${path}\` is too large for a history: move it away`);
 			text = await readFile(path, "utf8");

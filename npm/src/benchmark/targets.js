@@ -137,7 +137,8 @@ function authorization(token) {
 }
 
 /**
- * Calls with a signal that ends after a time, or by another. A timer holds it: `AbortSignal.timeout` within `AbortSignal.any` may be
+ * The result of a call with a signal that ends after a time, or by another. A call that does not heed it is left: a body of Node's `fetch`
+ * whose coding is broken ends by no signal. A timer holds the signal: `AbortSignal.timeout` within `AbortSignal.any` may be
  * collected before it ends anything (Node 20).
  */
 async function withTimeout(millis, signal, act) {
@@ -147,10 +148,13 @@ async function withTimeout(millis, signal, act) {
 		millis,
 	);
 	const abort = () => controller.abort(signal.reason);
+	const aborted = new Promise((_, reject) => {
+		controller.signal.addEventListener("abort", () => reject(controller.signal.reason), { once: true });
+	});
 	if (signal?.aborted) abort();
 	signal?.addEventListener("abort", abort, { once: true });
 	try {
-		return await act(controller.signal);
+		return await Promise.race([act(controller.signal), aborted]);
 	} finally {
 		clearTimeout(timer);
 		signal?.removeEventListener("abort", abort);
@@ -195,16 +199,16 @@ const post = (url, headers, body, signal, redirect = "error") =>
 
 /** Sends the request that checks a server, and reads its beginning. */
 async function checkServer(url, token, body, what, signal) {
-	await withTimeout(CHECK_TIMEOUT_MS, signal, async (signal) => {
-		let response;
-		try {
-			response = await post(url, authorization(token), body, signal, "manual");
-		} catch (error) {
-			if (signal.aborted && signal.reason.name !== "TimeoutError") throw signal.reason;
-			throw unreachable(url, error);
-		}
-		await checkResponse(url, response, token, what);
-	});
+	const headers = authorization(token);
+	try {
+		await withTimeout(CHECK_TIMEOUT_MS, signal, async (signal) => {
+			await checkResponse(url, await post(url, headers, body, signal, "manual"), token, what);
+		});
+	} catch (error) {
+		if (error instanceof BenchmarkError) throw error;
+		if (signal?.aborted) throw signal.reason;
+		throw unreachable(url, error);
+	}
 }
 
 /**
@@ -229,7 +233,7 @@ export function urlTarget(url, { token = "" } = {}) {
 		async usage(signal) {
 			// Not every token may read it, and a deployment has many isolates: it is shown where it is to be had.
 			return withTimeout(USAGE_TIMEOUT_MS, signal, async (signal) => {
-				const response = await fetch(base + STATS_PATH, { headers, cache: "no-store", signal });
+				const response = await fetch(base + STATS_PATH, { headers, cache: "no-store", redirect: "error", signal });
 				return response.ok ? usageOf(JSON.parse(await beginningOf(response))) : undefined;
 			});
 		},
