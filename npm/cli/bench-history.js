@@ -2,9 +2,11 @@
 
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { fileHistory } from "../dist/benchmark-node.js";
+import { createBenchmark, fileHistory } from "../dist/benchmark-node.js";
+import { withFailures } from "./bench-failure.js";
 import { printRun } from "./bench-print.js";
 import { EXIT, Failure } from "./failure.js";
+import { print, printJson } from "./output.js";
 import { tableOf } from "./table.js";
 
 /** The file of the history: of this user, by the XDG Base Directory Specification. */
@@ -25,6 +27,10 @@ export async function findRun(history, id) {
 	throw new Failure(`several runs begin with \`${id}\``, EXIT.usage);
 }
 
+/** A run as the library has it: a file or a history may have been written by anybody. */
+export const checkedRun = (benchmark, run, named) =>
+	withFailures(() => benchmark.parse(run), `\`${named}\` is not a run`);
+
 async function found(history, id) {
 	const run = await findRun(history, id);
 	if (run !== undefined) return run;
@@ -33,8 +39,8 @@ async function found(history, id) {
 
 export async function list({ limit, json }) {
 	const runs = await historyOf().history(limit);
-	if (json) return console.log(JSON.stringify(runs));
-	if (runs.length === 0) return console.log("no runs yet: `featheredge bench` makes one");
+	if (json) return printJson(runs);
+	if (runs.length === 0) return print("no runs yet: `featheredge bench` makes one");
 	const rows = runs.map(({ id, started_at, name = "", environment, scenarios, is_baseline }) => [
 		is_baseline ? `${id} *` : id,
 		started_at.slice(0, 16).replace("T", " "),
@@ -42,13 +48,13 @@ export async function list({ limit, json }) {
 		scenarios.length,
 		name,
 	]);
-	console.log(tableOf(["run", "began", "target", "scenarios", "name"], rows));
-	if (runs.some(({ is_baseline }) => is_baseline)) console.log("* the baseline");
+	print(...tableOf(["run", "began", "target", "scenarios", "name"], rows));
+	if (runs.some(({ is_baseline }) => is_baseline)) print("* the baseline");
 }
 
 export async function show(id, { json }) {
-	const run = await found(historyOf(), id);
-	if (json) console.log(JSON.stringify(run));
+	const run = await checkedRun(await createBenchmark(), await found(historyOf(), id), id);
+	if (json) printJson(run);
 	else printRun(run, Math.max(...run.scenarios.map(({ repeats }) => repeats.length)));
 }
 

@@ -2,8 +2,8 @@
 
 import { summarySentence } from "../dist/benchmark-node.js";
 import { dollars, figure, latency, percent } from "../src/benchmark/words.js";
+import { print } from "./output.js";
 import { tableOf } from "./table.js";
-import { visible } from "./visible.js";
 
 const isMissing = (value) => value === null || value === undefined;
 const signed = (share) => `${share > 0 ? "+" : ""}${percent(share)}`;
@@ -39,17 +39,21 @@ function grouped(list, keyOf) {
 /** Why objectives were missed, and what else a reader should know. */
 function remarksOf(measured) {
 	return measured.flatMap(({ caches, served_by, summary }) => {
-		if (served_by === "origin") return [];
+		const failures = summary.failures.map(
+			({ kind, count, cause }) => `${figure(count)} × ${kind}${cause ? `: ${cause}` : ""}`,
+		);
+		// An origin alone has neither objectives nor tiers.
+		if (served_by === "origin") return failures.map((words) => `  the origin alone: ${words}`);
 		const missed = summary.verdicts.filter(({ reason }) => !isMissing(reason));
 		const byReason = grouped(missed, ({ reason }) => reason).map(([reason, verdicts]) => [
 			reason,
 			verdicts.map(({ name }) => name.replace("_ms", "")),
 		]);
-		const { slow, failures, l1 } = summary;
+		const { slow, l1 } = summary;
 		const [slowest] = slow.slowest;
 		return [
 			...byReason.map(([reason, names]) => `${names.join(", ")} missed: ${reason}`),
-			...failures.map(({ kind, count, cause }) => `${figure(count)} × ${kind}${cause ? `: ${cause}` : ""}`),
+			...failures,
 			...(slow.count > 0
 				? [
 						`${figure(slow.count)} took more than ${slow.over_ms} ms; the slowest, no. ${slowest.number}, ${latency(slowest.latency_ms)} (${slowest.tier})`,
@@ -63,33 +67,30 @@ function remarksOf(measured) {
 function printScenario([name, measured]) {
 	const columns = columnsOf(measured);
 	const rows = FIGURES.map(([title, of]) => [title, ...columns.map(([, summary]) => of(summary))]);
-	console.log(tableOf([name, ...columns.map(([title]) => title)], rows));
-	for (const remark of remarksOf(measured)) console.log(visible(remark));
-	console.log();
+	print(...tableOf([name, ...columns.map(([title]) => title)], rows));
+	print(...remarksOf(measured), "");
 }
 
 export function printRun(run, repeats) {
 	const sentence = summarySentence(run);
-	if (run.name) console.log(`${visible(run.name)}\n`);
-	if (sentence !== undefined) console.log(`${sentence}\n`);
+	if (run.name) print(run.name, "");
+	if (sentence !== undefined) print(sentence, "");
 	const groups = grouped(run.scenarios, ({ scenario }) => scenario.name);
 	const isFirst = ([, measured]) => measured.some(({ served_by }) => served_by === "origin");
 	groups.filter(isFirst).forEach(printScenario);
 	const others = groups.filter((group) => !isFirst(group));
-	if (others.length > 0) console.log("Standard scenarios\n");
+	if (others.length > 0) print("Standard scenarios", "");
 	others.forEach(printScenario);
 	const { host, cores, machine, target } = run.environment;
 	const count = `${repeats} ${repeats === 1 ? "repetition" : "repetitions"}`;
-	console.log(
-		`${run.started_at.slice(0, 10)}, ${host}, ${cores} cores (${machine}), ${target}, ${count}, run ${run.id}`,
-	);
+	print(`${run.started_at.slice(0, 10)}, ${host}, ${cores} cores (${machine}), ${target}, ${count}, run ${run.id}`);
 }
 
 const VERDICTS = { noise: "within the noise", unknown: "too few repetitions" };
 
 export function printComparison({ scenarios, settings, verdict }, { started_at: when, id }) {
-	console.log();
-	if (scenarios.length === 0) return console.log("no scenario is in both runs");
+	print("");
+	if (scenarios.length === 0) return print("no scenario is in both runs");
 	const rows = scenarios.flatMap(({ name, caches, served_by, is_same_scenario: isSame, metrics }) =>
 		metrics
 			.filter(({ baseline, current }) => !isMissing(baseline) || !isMissing(current))
@@ -102,21 +103,21 @@ export function printComparison({ scenarios, settings, verdict }, { started_at: 
 				VERDICTS[verdict] ?? verdict,
 			]),
 	);
-	console.log(tableOf(["scenario", "figure", "before", "now", "change", ""], rows));
+	print(...tableOf(["scenario", "figure", "before", "now", "change", ""], rows));
 	for (const { name, baseline, current } of settings) {
-		console.log(`  ${name}: ${baseline ?? "none"} before, ${current ?? "none"} now`);
+		print(`  ${name}: ${baseline ?? "none"} before, ${current ?? "none"} now`);
 	}
-	console.log(`compared with run ${id} of ${when.slice(0, 16).replace("T", " ")}: ${VERDICTS[verdict] ?? verdict}`);
+	print(`compared with run ${id} of ${when.slice(0, 16).replace("T", " ")}: ${VERDICTS[verdict] ?? verdict}`);
 }
 
 export function printBudget({ is_met: isMet, checks }) {
-	console.log();
+	print("");
 	const rows = checks.map(({ scenario, caches, words, is_met }) => [
 		is_met ? "met" : "MISSED",
 		`${scenario}, ${caches}`,
 		words,
 	]);
-	console.log(tableOf(["budget", "scenario", isMet ? "all met" : "missed"], rows));
+	print(...tableOf(["budget", "scenario", isMet ? "all met" : "missed"], rows));
 }
 
 export function printHighestRate({ rate_per_second: rate, is_limited_by_max: isLimited, steps }) {
@@ -127,10 +128,8 @@ export function printHighestRate({ rate_per_second: rate, is_limited_by_max: isL
 		percent(error_rate),
 		is_met ? "met" : `missed: ${missed.map((name) => name.replace("_ms", "")).join(", ")}`,
 	]);
-	console.log(tableOf(["rate", "responses", "p99", "error rate", "targets"], rows));
-	if (isMissing(rate)) console.log("not even the least rate keeps the targets");
+	print(...tableOf(["rate", "responses", "p99", "error rate", "targets"], rows));
+	if (isMissing(rate)) print("not even the least rate keeps the targets");
 	else
-		console.log(
-			`the highest rate that keeps the targets: ${figure(rate)}/s${isLimited ? ", the most that was tried" : ""}`,
-		);
+		print(`the highest rate that keeps the targets: ${figure(rate)}/s${isLimited ? ", the most that was tried" : ""}`);
 }

@@ -1,9 +1,8 @@
 // `featheredge bench`: measures what Featheredge gains for a popular load and for the standard scenarios, on an engine in this process or on
 // a server; compares with an earlier run, and holds a budget.
 
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import {
-	BenchmarkError,
 	createBenchmark,
 	engineTarget,
 	memoryStore,
@@ -14,34 +13,19 @@ import {
 	urlTarget,
 } from "../dist/benchmark-node.js";
 import { createEngine, feastOrigin } from "../dist/node.js";
-import { findRun, historyOf } from "./bench-history.js";
+import { withFailures } from "./bench-failure.js";
+import { checkedRun, findRun, historyOf } from "./bench-history.js";
 import { printBudget, printComparison, printHighestRate, printRun } from "./bench-print.js";
 import { EXIT, Failure } from "./failure.js";
+import { readJson } from "./files.js";
+import { clearProgress, drawProgress, printJson, printLines } from "./output.js";
+import { bearerOf } from "./token.js";
 
 /** The load that is warm by its own warm-up, and is measured on its origin alone too. */
 const POPULAR = "popular_load";
 
-/** Codes of errors that the options are at fault for. */
-const USAGE = ["invalid-options", "invalid-scenario", "unknown-scenario", "invalid-budget", "invalid-url"];
-
-function readJson(file) {
-	try {
-		return JSON.parse(readFileSync(file, "utf8"));
-	} catch (error) {
-		throw new Failure(`cannot read \`${file}\`: ${error.message}`);
-	}
-}
-
-/** Turns the library's errors into failures. */
-async function withFailures(act, what) {
-	try {
-		return await act();
-	} catch (error) {
-		if (!(error instanceof BenchmarkError)) throw error;
-		const message = what === undefined ? error.message : `${what}: ${error.message}`;
-		throw new Failure(message, USAGE.includes(error.code) || what !== undefined ? EXIT.usage : EXIT.failed);
-	}
-}
+/** The largest file of scenarios, a run, a budget or ids. */
+const FILE = { maxBytes: 64 << 20 };
 
 /** @param {string} text `sequential`, `uniform:N`, `zipf:N:S`, or a file */
 function popularityOf(text) {
@@ -56,7 +40,7 @@ function popularityOf(text) {
 	if (kind !== undefined) {
 		throw new Failure("expected `sequential`, `uniform:POPULATION` or `zipf:POPULATION:EXPONENT`", EXIT.usage);
 	}
-	const entities = readJson(text);
+	const entities = readJson(text, FILE);
 	if (!Array.isArray(entities)) throw new Failure(`\`${text}\` is not an array of ids`, EXIT.usage);
 	return { recorded: { entities: entities.map(String) } };
 }
@@ -97,7 +81,7 @@ function changesOf({
 
 /** What is measured: the popular load beside the origin, and the standard scenarios, cold and warm. */
 function suiteOf(benchmark, options, hasOrigin) {
-	const own = options.scenarios === undefined ? benchmark.scenarios() : [readJson(options.scenarios)].flat();
+	const own = options.scenarios === undefined ? benchmark.scenarios() : [readJson(options.scenarios, FILE)].flat();
 	const known = new Map(own.map((scenario) => [scenario?.name, scenario]));
 	const names = options.only ?? [...known.keys()];
 	const unknown = names.find((name) => !known.has(name));
@@ -121,7 +105,7 @@ function suiteOf(benchmark, options, hasOrigin) {
 function targetsOf({ url, origin, originUrl = origin, l2, delay }) {
 	const straight = originUrl && originTarget(originUrl, { token: process.env.FEATHEREDGE_ORIGIN_TOKEN });
 	if (url !== undefined) {
-		return { target: urlTarget(url, { token: process.env.FEATHEREDGE_TOKEN }), origin: straight };
+		return { target: urlTarget(url, { token: bearerOf("FEATHEREDGE_TOKEN", url) }), origin: straight };
 	}
 	const computes = syntheticOrigin({ delay_ms: delay });
 	return {
@@ -138,35 +122,20 @@ function targetsOf({ url, origin, originUrl = origin, l2, delay }) {
 async function earlierRun(benchmark, named, history) {
 	if (named === undefined) return undefined;
 	const stored = await findRun(history, named);
-	if (stored !== undefined) return stored;
+	if (stored !== undefined) return checkedRun(benchmark, stored, named);
 	if (named === "latest") throw new Failure("the history has no run yet");
 	if (named === "baseline")
 		throw new Failure("the history has no baseline yet: `featheredge bench history baseline RUN` makes one");
-	const read = readJson(named);
-	return withFailures(() => benchmark.parse(read.run ?? read), `\`${named}\` is not a run`);
-}
-
-/** Ends a run at the first Ctrl-C; the second ends the process. */
-function interruption() {
-	const controller = new AbortController();
-	process.once("SIGINT", () => controller.abort(new Failure("interrupted", EXIT.interrupted)));
-	return controller.signal;
+	const read = readJson(named, FILE);
+	return checkedRun(benchmark, read?.run ?? read, named);
 }
 
 /** One line of progress on a terminal. */
-function progressLine(isShown) {
-	if (!isShown) return { onEvent: undefined, end: () => {} };
-	const write = (text) => process.stderr.write(`\r\u001B[K${text}`);
-	return {
-		onEvent(event) {
-			if (event.type !== "progress") return;
-			const left = event.left_ms === undefined ? "" : `, ${Math.ceil(event.left_ms / 1_000)} s left`;
-			const rate = event.rate_per_second === undefined ? "" : ` at ${Math.round(event.rate_per_second)}/s`;
-			const by = event.served_by === "origin" ? "the origin alone" : `${event.caches} caches`;
-			write(`${Math.round(event.share * 100)} %: ${event.scenario}${rate}, ${by}${left}`);
-		},
-		end: () => write(""),
-	};
+function showProgress(event) {
+	const left = event.left_ms === undefined ? "" : `, ${Math.ceil(event.left_ms / 1_000)} s left`;
+	const rate = event.rate_per_second === undefined ? "" : ` at ${Math.round(event.rate_per_second)}/s`;
+	const by = event.served_by === "origin" ? "the origin alone" : `${event.caches} caches`;
+	drawProgress(`${Math.round(event.share * 100)} %: ${event.scenario}${rate}, ${by}${left}`);
 }
 
 /** Writes a file that is whole or not there. */
@@ -189,7 +158,11 @@ function checkCombination({ findRate, budget, compare, baseline }) {
 async function measure(benchmark, options) {
 	const { target, origin } = await withFailures(() => targetsOf(options));
 	const suite = await withFailures(() => suiteOf(benchmark, options, origin !== undefined));
-	const { onEvent, end } = progressLine(options.format === "table" && process.stderr.isTTY);
+	let stopped;
+	const onEvent = (event) => {
+		if (event.type === "stopped") stopped = event.reason;
+		else if (event.type === "progress" && options.format === "table") showProgress(event);
+	};
 	const settings = [
 		...(options.url === undefined ? [{ name: "l2", value: options.l2 }] : []),
 		...(options.url === undefined && options.origin === undefined
@@ -198,11 +171,12 @@ async function measure(benchmark, options) {
 		...(options.scale === 1 ? [] : [{ name: "scale", value: String(options.scale) }]),
 	];
 	const { name, notes, repeats, targets } = options;
-	const common = { target, targets, signal: interruption(), onEvent, environment: { settings } };
+	const common = { target, targets, onEvent, environment: { settings } };
 	const act = options.findRate
 		? () => benchmark.findHighestRate({ scenario: suite[0].scenario, ...common })
 		: async () => ({ run: await benchmark.run({ suite, origin, repeats, name, notes, ...common }) });
-	return withFailures(act).finally(end);
+	const measured = await withFailures(act).finally(clearProgress);
+	return { ...measured, stopped };
 }
 
 export async function bench({ json, ...given }) {
@@ -213,7 +187,7 @@ export async function bench({ json, ...given }) {
 	// Before the run, so that an invalid file fails at once.
 	const budget =
 		options.budget &&
-		(await withFailures(() => benchmark.parseBudget(readJson(options.budget)), `\`${options.budget}\``));
+		(await withFailures(() => benchmark.parseBudget(readJson(options.budget, FILE)), `\`${options.budget}\``));
 	const compared = await earlierRun(benchmark, options.compare, history);
 	const baseline = (await earlierRun(benchmark, options.baseline, history)) ?? compared;
 	const isRelative = Object.values(budget?.scenarios ?? {}).some((limits) => limits.against_baseline !== undefined);
@@ -223,7 +197,7 @@ export async function bench({ json, ...given }) {
 			EXIT.usage,
 		);
 	}
-	const { run, ...search } = await measure(benchmark, options);
+	const { run, stopped, ...search } = await measure(benchmark, options);
 	if (options.history) await history.save(run);
 	if (options.save !== undefined) writeWhole(options.save, `${JSON.stringify(run)}\n`);
 	const comparison = compared && (await withFailures(() => benchmark.compare(compared, run)));
@@ -233,6 +207,7 @@ export async function bench({ json, ...given }) {
 	if (search.steps !== undefined && (search.rate_per_second ?? undefined) === undefined) {
 		throw new Failure("no rate keeps the targets");
 	}
+	if (stopped !== undefined) throw new Failure(stopped);
 	const { succeeded, failures } = run.overall;
 	if (succeeded === 0) {
 		const kinds = failures.map(({ kind, count, cause }) => `${count} × ${kind}${cause ? ` (${cause})` : ""}`);
@@ -246,11 +221,11 @@ export async function bench({ json, ...given }) {
 
 function print(run, { search, compared, comparison, checked, format, repeats }) {
 	const isSearch = search.steps !== undefined;
-	if (format === "csv") return process.stdout.write(toCsv(run));
-	if (format === "markdown") return process.stdout.write(toMarkdown(run));
+	if (format === "csv") return printLines(toCsv(run));
+	if (format === "markdown") return printLines(toMarkdown(run));
 	if (format === "json") {
 		const more = { ...search, ...(comparison && { compared: comparison }), ...(checked && { budget: checked }) };
-		return console.log(JSON.stringify(Object.keys(more).length === 0 ? run : { run, ...more }));
+		return printJson(Object.keys(more).length === 0 ? run : { run, ...more });
 	}
 	if (isSearch) return printHighestRate(search);
 	printRun(run, repeats);

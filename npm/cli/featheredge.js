@@ -3,8 +3,9 @@
 
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { EXIT, exitCodeOf, Failure } from "./failure.js";
-import { visible } from "./visible.js";
+import { describe, EXIT, Failure } from "./failure.js";
+import { endOnSignals } from "./interrupt.js";
+import { flushed, guardOutput, printError, printErrorLines, printLines } from "./output.js";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
 
@@ -24,6 +25,13 @@ function positiveInteger(text) {
 	return Number(text);
 }
 
+/** Timers take no longer times. */
+const upTo = (most) => (text) => {
+	const number = positiveInteger(text);
+	if (number > most) throw new InvalidArgumentError(`expected a whole number above 0, up to ${most}.`);
+	return number;
+};
+
 function positiveNumber(text) {
 	const number = Number(text);
 	if (!(number > 0 && number < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError("expected a number above 0.");
@@ -39,6 +47,7 @@ function share(text) {
 const list = (text, before = []) => [...before, ...text.split(",")];
 
 const JSON_OPTION = ["--json", "print JSON only"];
+const TIMEOUT = ["--timeout <ms>", "how long to wait for a response of the server", upTo(3_600_000), 30_000];
 const CONFIG = [
 	"--config <file>",
 	"the configuration (TOML or JSON): the table of docs/reference/configuration.md, or a wrangler file with it",
@@ -65,6 +74,7 @@ const program = new Command("featheredge")
 	.description("Serves machine-learning features from memory, from Redis, or from their origin.")
 	.version(version)
 	.showHelpAfterError("(add --help for the options)")
+	.configureOutput({ writeOut: printLines, writeErr: printErrorLines })
 	.exitOverride()
 	.hook("preAction", refuseFormerSecret);
 
@@ -106,6 +116,7 @@ program
 	.addOption(new Option("--consistency <level>", "the consistency level").choices(["eventual", "bounded", "strong"]))
 	.option("--max-staleness <seconds>", "the maximum age of a value", wholeNumber)
 	.option("--url <url>", "send to this server, instead of an engine in this process")
+	.option(...TIMEOUT)
 	.option(...CONFIG)
 	.option(...ORIGIN)
 	.option(...REDIS)
@@ -130,6 +141,7 @@ program
 	.option("--restart", "start over, even if an earlier run was interrupted")
 	.option("--kv-bulk <file>", "write files for `wrangler kv bulk put`")
 	.option("--url <url>", "send the rows to this server, for its memory and stores")
+	.option(...TIMEOUT)
 	.option(
 		"--fetch <features>",
 		"fetch these features instead of reading the file's values: by the server, or from --origin",
@@ -205,7 +217,7 @@ const benchCommand = program
 	.option("--warm-up <n>", "unmeasured requests before the measured ones", wholeNumber)
 	.option("--popularity <kind>", "sequential, uniform:POPULATION, zipf:POPULATION:EXPONENT, or a file of ids (JSON)")
 	.option("--seed <n>", "the seed of the random numbers", wholeNumber)
-	.option("--timeout <ms>", "how long to wait for a response", positiveInteger)
+	.option("--timeout <ms>", "how long to wait for a response", upTo(3_600_000))
 	.option("--targets <objectives>", "objectives, such as p99=50,error_rate=0.001", objectives)
 	.option("--find-rate", "find the highest rate of the first scenario that keeps the objectives")
 	.option("--compare <run>", "compare with an earlier run: a file, an id of the history, `latest`, or `baseline`")
@@ -257,6 +269,7 @@ program
 	.command("stats")
 	.description("show a server's telemetry: its SLO, tiers, latencies and alerts")
 	.option(...SERVER)
+	.option(...TIMEOUT)
 	.addOption(scope())
 	.option(...JSON_OPTION)
 	.action(act(async () => (await import("./stats.js")).stats));
@@ -265,25 +278,34 @@ program
 	.command("top")
 	.description("show the same, refreshed")
 	.option(...SERVER)
+	.option(...TIMEOUT)
 	.addOption(scope())
-	.option("--interval <seconds>", "the time between refreshes", wholeNumber, 2)
+	.option("--interval <seconds>", "the time between refreshes", upTo(86_400), 2)
 	.option("--count <n>", "the number of refreshes", wholeNumber)
 	.option(...JSON_OPTION)
 	.action(act(async () => (await import("./stats.js")).top));
 
-try {
-	await program.parseAsync();
-} catch (error) {
-	if (error instanceof CommanderError) {
-		process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-	} else {
-		// An error without a code is a bug, so its stack is printed.
-		const isForPeople = error instanceof Failure || error.code !== undefined;
-		process.exitCode = exitCodeOf(error);
-		const { message } = error;
-		if (process.argv.includes("--json")) {
-			const stack = isForPeople ? undefined : error.stack;
-			console.error(JSON.stringify({ error: message, exit_code: process.exitCode, stack }));
-		} else console.error(isForPeople ? `error: ${visible(message)}` : error);
-	}
+/** Says what an error is, and ends with its code. */
+async function fail(error) {
+	// Commander has said what is wrong with the options.
+	if (error instanceof CommanderError) return end(error.exitCode === 0 ? EXIT.ok : EXIT.usage);
+	const { message, exitCode, stack } = describe(error);
+	printError(
+		process.argv.includes("--json") ? JSON.stringify({ error: message, exit_code: exitCode }) : `error: ${message}`,
+	);
+	if (stack !== undefined) console.error(stack);
+	return end(exitCode);
 }
+
+/** Ends the process: a connection that a server keeps open must not keep it. */
+async function end(exitCode) {
+	await flushed();
+	process.exit(exitCode);
+}
+
+guardOutput();
+endOnSignals();
+process.on("uncaughtException", fail);
+// Node ends by itself where nothing is left to wait for, though a command has not ended.
+process.once("beforeExit", () => fail(new Error("the command waits for nothing")));
+await program.parseAsync().then(() => end(EXIT.ok), fail);

@@ -1,10 +1,12 @@
 // `featheredge get`: sends one request, and prints its response as a table.
 
-import { parse, stringify } from "../src/json.js";
+import { stringify } from "../src/json.js";
+import { anything, checked, mapOf, number, object, optional, parseJson, string } from "./answer.js";
 import { send } from "./client.js";
 import { connectEngine } from "./connections.js";
 import { entitiesOf } from "./entities.js";
 import { EXIT, Failure } from "./failure.js";
+import { print, printJson } from "./output.js";
 import { tableOf } from "./table.js";
 
 /** The longest value in a table, in characters: an embedding is longer than any screen. */
@@ -34,30 +36,38 @@ function shortened(value) {
 }
 
 const age = (millis) =>
-	millis === undefined ? "" : millis < 10_000 ? `${millis} ms` : `${Math.round(millis / 1_000)} s`;
+	(millis ?? undefined) === undefined ? "" : millis < 10_000 ? `${millis} ms` : `${Math.round(millis / 1_000)} s`;
+
+const ANSWER = object({
+	features: mapOf(mapOf(object({ value: anything, status: string, age_ms: optional(number), tier: optional(string) }))),
+	latency_ms: number,
+	quality_metrics: object({ completeness: number }),
+	metadata: object({ serving_strategy: string }),
+});
+
+async function answerOf(options, request) {
+	if (options.url !== undefined) {
+		return send(options.url, "/v1/features", { body: request, timeout: options.timeout, shape: ANSWER });
+	}
+	const connection = await connectEngine(options);
+	try {
+		const text = new TextDecoder().decode(await connection.engine.serveBytes(new TextEncoder().encode(request)));
+		return { text, value: checked(parseJson(text), ANSWER, "the engine") };
+	} finally {
+		await connection.close();
+	}
+}
 
 export async function get(options) {
-	const request = stringify(requestOf(options));
-	let text;
-	if (options.url !== undefined) {
-		text = await send(options.url, "/v1/features", request);
-	} else {
-		const connection = await connectEngine(options);
-		try {
-			text = new TextDecoder().decode(await connection.engine.serveBytes(new TextEncoder().encode(request)));
-		} finally {
-			await connection.close();
-		}
-	}
-	if (options.json) return console.log(text);
-	const response = parse(text);
+	const { text, value } = await answerOf(options, stringify(requestOf(options)));
+	if (options.json) return printJson(text);
 	const rows = [];
-	for (const [entity, features] of Object.entries(response.features)) {
+	for (const [entity, features] of Object.entries(value.features)) {
 		for (const [feature, { value, status, age_ms: millis, tier }] of Object.entries(features)) {
 			rows.push([entity, feature, shortened(value), status, age(millis), tier ?? ""]);
 		}
 	}
-	console.log(tableOf(["entity", "feature", "value", "status", "age", "tier"], rows));
-	const { latency_ms: latency, quality_metrics: quality, metadata } = response;
-	console.log(`${latency} ms, ${metadata.serving_strategy}, ${Math.round(quality.completeness * 100)} % complete`);
+	print(...tableOf(["entity", "feature", "value", "status", "age", "tier"], rows));
+	const { latency_ms: latency, quality_metrics: quality, metadata } = value;
+	print(`${latency} ms, ${metadata.serving_strategy}, ${Math.round(quality.completeness * 100)} % complete`);
 }

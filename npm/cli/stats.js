@@ -1,19 +1,53 @@
 // `featheredge stats`: a server's telemetry as tables; `featheredge top`: the same, refreshed.
 
+import { boolean, listOf, mapOf, number, object, optional, string } from "./answer.js";
 import { send } from "./client.js";
-import { EXIT, Failure } from "./failure.js";
+import { clearScreen, print, printJson } from "./output.js";
 import { tableOf } from "./table.js";
 
-const CLEAR = "\x1b[H\x1b[2J";
+const LATENCIES = { latency_p50_ms: number, latency_p95_ms: number, latency_p99_ms: number };
+const SERIES = object({ requests: number, ...LATENCIES });
+const CHECKS = ["p50", "p95", "p99", "availability", "error_rate"];
+
+/** What the tables need of each report. */
+const REPORTS = {
+	"/v1/stats": object({
+		project: string,
+		scope: string,
+		at: string,
+		latency_clock: string,
+		overall: SERIES,
+		routes: mapOf(object({ requests: optional(number), operations: optional(number), ...LATENCIES })),
+		tiers: mapOf(object({ hits: number, misses: number, hit_ratio: number, operations: number, ...LATENCIES })),
+		quality: object({ completeness: number, freshness: number }),
+	}),
+	"/v1/sla": object({
+		status: string,
+		error_budget_remaining: number,
+		details: object(
+			Object.fromEntries(
+				CHECKS.flatMap((name) => [
+					[`current_${name}`, number],
+					[`target_${name}`, number],
+					[`${name}_compliant`, boolean],
+				]),
+			),
+		),
+	}),
+	"/v1/alerts": object({
+		open: listOf(object({ type: string, severity: string, value: number, threshold: number, opened_at: string })),
+	}),
+};
 
 const percent = (share) => `${(share * 100).toFixed(1)} %`;
 
-const read = async (url, path, scope) => JSON.parse(await send(url, `${path}?scope=${scope}`));
-
 /** The telemetry reports of a server. */
-async function fetchReports({ url, scope }) {
+async function fetchReports({ url, scope, timeout }) {
 	const [stats, sla, alerts] = await Promise.all(
-		["/v1/stats", "/v1/sla", "/v1/alerts"].map((path) => read(url, path, scope)),
+		Object.entries(REPORTS).map(async ([path, shape]) => {
+			const { value } = await send(url, `${path}?scope=${scope}`, { timeout, shape });
+			return value;
+		}),
 	);
 	return { stats, sla, alerts };
 }
@@ -62,26 +96,31 @@ function tables({ stats, sla, alerts }, before) {
 	return [
 		`${stats.project}, ${stats.scope}, ${stats.at}: ${sla.status}, ${percent(sla.error_budget_remaining)} of the error budget remaining`,
 		`${stats.overall.requests} requests${rate(stats, before)}; completeness ${percent(stats.quality.completeness)}, freshness ${percent(stats.quality.freshness)}`,
-		tableOf(["SLO", "current", "target", ""], ["p50", "p95", "p99", "availability", "error_rate"].map(check)),
-		tableOf(["tier", "hits", "misses", "hit ratio", "operations", "p50 ms", "p95 ms", "p99 ms"], tiers),
-		tableOf(["route", "count", "p50 ms", "p95 ms", "p99 ms"], routes),
-		open.length > 0 ? tableOf(["open alert", "severity", "value", "threshold", "since"], open) : "no open alerts",
+		...tableOf(["SLO", "current", "target", ""], CHECKS.map(check)),
+		...tableOf(["tier", "hits", "misses", "hit ratio", "operations", "p50 ms", "p95 ms", "p99 ms"], tiers),
+		...tableOf(["route", "count", "p50 ms", "p95 ms", "p99 ms"], routes),
+		...(open.length > 0
+			? tableOf(["open alert", "severity", "value", "threshold", "since"], open)
+			: ["no open alerts"]),
 		`latencies: ${stats.latency_clock}`,
-	].join("\n");
+	];
+}
+
+function show(found, { json }, before) {
+	if (json) printJson(found);
+	else print(...tables(found, before));
 }
 
 export async function stats(options) {
-	const found = await fetchReports(options);
-	console.log(options.json ? JSON.stringify(found) : tables(found));
+	show(await fetchReports(options), options);
 }
 
 export async function top(options) {
-	if (!(options.interval >= 1)) throw new Failure("`--interval` must be at least 1", EXIT.usage);
 	let before;
 	for (let left = options.count ?? Number.POSITIVE_INFINITY; left > 0; left -= 1) {
 		const found = await fetchReports(options);
-		if (options.json) console.log(JSON.stringify(found));
-		else console.log(`${process.stdout.isTTY ? CLEAR : ""}${tables(found, before)}`);
+		if (!options.json) clearScreen();
+		show(found, options, before);
 		before = found.stats;
 		if (left > 1) await new Promise((resolve) => setTimeout(resolve, options.interval * 1_000));
 	}

@@ -1,6 +1,7 @@
 // The sink of `featheredge warm` for a server: `POST /v1/warm`, batch by batch.
 
 import { stringify } from "../src/json.js";
+import { count, mapOf, object } from "./answer.js";
 import { ServerError, send } from "./client.js";
 import { EXIT, Failure } from "./failure.js";
 import { columnsOf, qualifiedBy } from "./rows.js";
@@ -11,6 +12,17 @@ const BATCH = 800;
 /** The statuses of a body with too many rows or bytes. */
 const TOO_LARGE = [413, 422];
 const OVER_LIMIT = "urn:featheredge:problem:over-limit";
+
+/** How often in a row a server may have no time for more rows than before. */
+const MAX_WITHOUT_PROGRESS = 3;
+
+const REPORT = object({
+	rows: count,
+	failed: count,
+	remaining: count,
+	...Object.fromEntries(["fetched", "fresh", "not_found", "loaded", "origin_calls"].map((name) => [name, count])),
+	stores: mapOf(object({ rows: count, failed: count })),
+});
 
 /** The API's time of an event without a time. */
 const EPOCH = "1970-01-01T00:00:00Z";
@@ -47,26 +59,43 @@ const isTooLarge = (error) =>
 export async function openServer(options) {
 	const total = { rows: 0, fetched: 0, fresh: 0, not_found: 0, loaded: 0, origin_calls: 0, stored: 0 };
 
-	async function write(rows) {
-		let report;
+	/** The report of one request, or nothing if it was too large. */
+	async function load(rows) {
 		try {
-			report = JSON.parse(await send(options.url, "/v1/warm", bodyOf(rows, options)));
+			const body = bodyOf(rows, options);
+			return (await send(options.url, "/v1/warm", { body, timeout: options.timeout, shape: REPORT })).value;
 		} catch (error) {
-			// The server's limit is unknown, so halves are tried.
 			if (!isTooLarge(error) || rows.length < 2) throw error;
-			const middle = rows.length >> 1;
-			await write(rows.slice(0, middle));
-			return write(rows.slice(middle));
+			return undefined;
 		}
-		const { failed, remaining, stores } = report;
-		const refused = Object.values(stores).reduce((sum, store) => sum + store.failed, 0);
-		if (failed > 0) throw new Failure(`the origin failed for ${failed} rows`, EXIT.refused);
-		if (refused > 0) throw new Failure(`the server's stores did not accept ${refused} rows`, EXIT.refused);
-		// The server had no time for some rows; the others are fresh now.
-		if (remaining === report.rows) throw new Failure("the server had no time for any of the rows", EXIT.refused);
-		if (remaining > 0) return write(rows);
-		for (const name of Object.keys(total)) total[name] += report[name] ?? 0;
-		total.stored += Math.max(...Object.values(stores).map((store) => store.rows));
+	}
+
+	async function write(rows) {
+		let least = Number.POSITIVE_INFINITY;
+		for (let futile = 0; ; ) {
+			const report = await load(rows);
+			if (report === undefined) {
+				// The server's limit is unknown, so halves are tried.
+				const middle = rows.length >> 1;
+				await write(rows.slice(0, middle));
+				return write(rows.slice(middle));
+			}
+			const { failed, remaining, stores } = report;
+			const refused = Object.values(stores).reduce((sum, store) => sum + store.failed, 0);
+			if (failed > 0) throw new Failure(`the origin failed for ${failed} rows`, EXIT.refused);
+			if (refused > 0) throw new Failure(`the server's stores did not accept ${refused} rows`, EXIT.refused);
+			if (remaining === 0) {
+				for (const name of Object.keys(total)) total[name] += report[name] ?? 0;
+				total.stored += Math.max(0, ...Object.values(stores).map((store) => store.rows));
+				return;
+			}
+			// The server had no time for some rows; the others are fresh now.
+			futile = remaining < least ? 0 : futile + 1;
+			least = Math.min(least, remaining);
+			if (remaining >= report.rows || futile === MAX_WITHOUT_PROGRESS) {
+				throw new Failure(`the server has no time for ${remaining} of the rows`, EXIT.refused);
+			}
+		}
 	}
 
 	return {
