@@ -8,7 +8,6 @@ import { Access } from "../src/gateway/access.js";
 import { Gateway } from "../src/gateway/gateway.js";
 import { Handler } from "../src/gateway/handler.js";
 import { listenerOf } from "../src/gateway/node.js";
-import { nodeFetch } from "../src/gateway/node_fetch.js";
 import { HttpOrigin } from "../src/gateway/origin.js";
 import { rateLimiter } from "../src/gateway/rate_limit.js";
 import { instantiate } from "../src/runtime/instance.js";
@@ -16,6 +15,9 @@ import { Runtime } from "../src/runtime/runtime.js";
 import { post } from "../src/runtime/telemetry.js";
 import { connectStore } from "./connections.js";
 import { EXIT, Failure } from "./failure.js";
+import { nextSignal } from "./interrupt.js";
+import { reportingFetch } from "./origin-fetch.js";
+import { print, printJson } from "./output.js";
 import { readSettings } from "./settings.js";
 
 /** How long requests may continue after a signal, in milliseconds. */
@@ -52,10 +54,11 @@ export async function serve(options) {
 	}
 	const { address, port, family } = server.address();
 	const url = `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
-	console.log(options.json ? JSON.stringify({ ready: true, url }) : `ready on ${url}`);
-	await new Promise((resolve) => {
-		for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, resolve);
-	});
+	// Who reads that it is ready may stop it at once.
+	const signal = nextSignal();
+	if (options.json) printJson({ ready: true, url });
+	else print(`ready on ${url}`);
+	await signal;
 	const timer = setTimeout(() => {
 		server.closeAllConnections();
 		// The process does not wait longer for the origin's response to a write.
@@ -97,13 +100,13 @@ function runtimeOf(config, l2) {
 		refuse("`pseudonymize_keys` needs `FEATHEREDGE_STORE_ENCRYPTION_KEYS`, with `hmac_secret`");
 	}
 	const headers = authorization ? { authorization } : {};
-	return new Runtime({
+	const runtime = new Runtime({
 		config: { ...config, l2: { ...config.l2, ...(l2 === undefined && { enabled: false }) } },
 		connect: () => ({ stores: { l2_distributed: l2 } }),
 		origin: new HttpOrigin(config.origin?.url, {
 			headers,
 			redactsErrors: pseudonymizesKeys,
-			fetch: nodeFetch,
+			fetch: reportingFetch((reason) => runtime.errors.log("the origin", reason)),
 			preservesCoding: true,
 		}),
 		clock: steadyClock(),
@@ -112,6 +115,7 @@ function runtimeOf(config, l2) {
 		send: (kind, to, body, signal) => post(to, body, authorizations[kind], signal),
 		onFault: console.error,
 	});
+	return runtime;
 }
 
 /** The configuration of the options and their file; fails if this server does not support it. */
@@ -128,7 +132,6 @@ async function settingsOf(options) {
 			"`telemetry.aggregate` and `telemetry.analytics_binding` need the Worker's bindings; remove them, and see `GET /metrics`",
 		);
 	}
-	if (!Array.isArray(rateLimits)) refuse("`ratelimits` must be a list: write `[[ratelimits]]`, in double brackets");
 	const rateLimiters = new Map(rateLimits.map(({ name, simple }) => [name, limiterOf(name, simple)]));
 	const binding = auth?.rate_limit_binding ?? undefined;
 	if (binding !== undefined && !rateLimiters.has(binding)) {
