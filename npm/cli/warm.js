@@ -8,6 +8,8 @@ import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:
 import Progress from "cli-progress";
 import { entitiesOf, rowsOf } from "./entities.js";
 import { EXIT, Failure } from "./failure.js";
+import { onInterrupt } from "./interrupt.js";
+import { hasTerminal, print, printJson, progressStream } from "./output.js";
 import { openRows } from "./rows.js";
 import { readConfig } from "./settings.js";
 
@@ -108,17 +110,17 @@ export async function warm(given) {
 	const began = Date.now();
 	const bar = new Progress.SingleBar({
 		format: "{bar} {percentage} % | {value} of {total} rows | {duration_formatted}, {eta_formatted} left",
-		stream: process.stderr,
+		stream: progressStream,
 		noTTYOutput: false,
 		clearOnComplete: true,
 	});
-	const hasBar = !json && process.stderr.isTTY;
-	let isInterrupted = false;
-	const interrupt = () => {
-		isInterrupted = true;
-	};
-	process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
+	const hasBar = !json && hasTerminal();
 	let done = started;
+	// The batch under way is written again by the next run.
+	onInterrupt(() => {
+		bar.stop();
+		return `stopped after ${done} rows${from === undefined ? "" : ": run the same command again to resume"}`;
+	});
 	try {
 		const batch = options.batch ?? sink.batch;
 		const { total, batches } =
@@ -134,22 +136,16 @@ export async function warm(given) {
 				if (total === undefined) bar.setTotal(done);
 				bar.update(done);
 			}
-			if (isInterrupted) {
-				const hint = from === undefined ? "" : ": run the same command again to resume";
-				throw new Failure(`stopped after ${done} rows${hint}`, EXIT.interrupted);
-			}
 		}
 	} finally {
 		bar.stop();
-		process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
 		await sink.close();
 	}
 	checkpoint.remove();
 	const summary = { ...sink.summary(), skipped: started, seconds: (Date.now() - began) / 1_000 };
-	if (json) return console.log(JSON.stringify(summary));
+	if (json) return printJson(summary);
 	const rate = Math.round(summary.rows / Math.max(summary.seconds, 0.001));
 	const [first, ...lines] = sink.describe(summary);
 	const before = started > 0 ? `; ${started} rows were loaded before` : "";
-	console.log(`${summary.rows} rows in ${summary.seconds.toFixed(1)} s (${rate} per second), ${first}${before}`);
-	for (const line of lines) console.log(line);
+	print(`${summary.rows} rows in ${summary.seconds.toFixed(1)} s (${rate} per second), ${first}${before}`, ...lines);
 }
