@@ -15,7 +15,7 @@ import { Runtime } from "../src/runtime/runtime.js";
 import { post } from "../src/runtime/telemetry.js";
 import { connectStore } from "./connections.js";
 import { EXIT, Failure } from "./failure.js";
-import { nextSignal } from "./interrupt.js";
+import { onSignal } from "./interrupt.js";
 import { reportingFetch } from "./origin-fetch.js";
 import { print, printJson } from "./output.js";
 import { readSettings } from "./settings.js";
@@ -55,10 +55,12 @@ export async function serve(options) {
 	const { address, port, family } = server.address();
 	const url = `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
 	// Who reads that it is ready may stop it at once.
-	const signal = nextSignal();
+	const signalled = new Promise((resolve) => {
+		onSignal(() => resolve());
+	});
 	if (options.json) printJson({ ready: true, url });
 	else print(`ready on ${url}`);
-	await signal;
+	await signalled;
 	const timer = setTimeout(() => {
 		server.closeAllConnections();
 		// The process does not wait longer for the origin's response to a write.

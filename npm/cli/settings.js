@@ -40,6 +40,8 @@ export async function readSettings(file) {
 	const { ratelimits: rateLimits = [], ...others } = table;
 	const config = table.vars?.FEATHEREDGE ?? others;
 	if (!isObject(config)) refuse("`vars.FEATHEREDGE` is a table of settings");
+	// The core checks all else, but not what it is not given.
+	if (config.origin?.url !== undefined && typeof config.origin.url !== "string") refuse("`origin.url` is a string");
 	if (!Array.isArray(rateLimits) || !rateLimits.every(isObject)) {
 		refuse("`ratelimits` must be a list of tables: write `[[ratelimits]]`, in double brackets");
 	}

@@ -8,7 +8,7 @@ import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:
 import Progress from "cli-progress";
 import { entitiesOf, rowsOf } from "./entities.js";
 import { EXIT, Failure } from "./failure.js";
-import { onInterrupt } from "./interrupt.js";
+import { onSignal } from "./interrupt.js";
 import { hasTerminal, print, printJson, progressStream } from "./output.js";
 import { openRows } from "./rows.js";
 import { readConfig } from "./settings.js";
@@ -117,7 +117,7 @@ export async function warm(given) {
 	const hasBar = !json && hasTerminal();
 	let done = started;
 	// The batch under way is written again by the next run.
-	onInterrupt(() => {
+	onSignal(() => {
 		bar.stop();
 		return `stopped after ${done} rows${from === undefined ? "" : ": run the same command again to resume"}`;
 	});
