@@ -606,7 +606,8 @@ export class ResponseError extends FeatheredgeError {
 
 /**
  * The request is at fault: `malformed-json`, `invalid-field`, `over-limit` and others. An origin's
- * function may throw one for its caller: the message and the status, 422 if omitted, reach callers.
+ * function may throw one for its caller, by `new RequestError(code, message, status)`. The message
+ * and the status, 422 if omitted, reach callers.
  */
 export class RequestError extends ResponseError {
 	constructor(code: string, message: string, status?: number);

@@ -381,11 +381,11 @@ impl FailureReport {
             }
             OriginFailure::UnexpectedStatus { status } => {
                 let what = if (300..400).contains(status) { "redirects are not followed" } else { "no features" };
-                (502, INVALID_RESPONSE, format!("the origin answered with status {status}: {what}"))
+                (502, "origin-invalid-response", format!("the origin answered with status {status}: {what}"))
             }
-            OriginFailure::Empty => (502, INVALID_RESPONSE, "the origin's answer has no columns".to_owned()),
+            OriginFailure::Empty => (502, "origin-invalid-response", "the origin's answer has no columns".to_owned()),
             OriginFailure::InvalidResponse(reason) => {
-                (502, INVALID_RESPONSE, format!("the origin's answer is not usable: {reason}"))
+                (502, "origin-invalid-response", format!("the origin's answer is not usable: {reason}"))
             }
         };
         FailureReport { status, code, detail, exception }
@@ -396,8 +396,6 @@ impl FailureReport {
         answer.failure.as_ref().filter(|_| answer.tier_counts.missing > 0).map(FailureReport::of)
     }
 }
-
-const INVALID_RESPONSE: &str = "origin-invalid-response";
 
 /// Names the limit that was hit, so that who reads it knows what to change.
 fn timed_out(limit: TimeLimit, millis: u64) -> String {
