@@ -13,8 +13,8 @@ export const LIMIT = 100;
  * @property {any} run
  */
 
-/** The records, those that were saved last first. */
-export const newestFirst = (records) => [...records].sort((left, right) => right.saved_at - left.saved_at);
+/** The records, those that were saved last first; of one time, as after a clock that ran back, the one stored last. */
+export const newestFirst = (records) => [...records].reverse().sort((left, right) => right.saved_at - left.saved_at);
 
 /** The records that are one too many: the oldest, but for the baseline. */
 export const surplus = (records) =>
