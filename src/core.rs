@@ -278,10 +278,9 @@ impl Core {
         self.memory.reply().and_then(Reply::exception)
     }
 
-    /// Why values of the reply are missing, where the origin failed: a problem's status, type and detail in three lines.
-    pub fn reply_failure(&self) -> Option<String> {
-        let failure = self.memory.reply()?.partial_failure()?;
-        Some(format!("{}\n{}\n{}", failure.status, failure.code, failure.detail))
+    /// Why values of the reply are missing, where the origin failed: a problem.
+    pub fn reply_failure(&self) -> Option<Vec<u8>> {
+        Some(self.memory.reply()?.partial_failure()?.problem())
     }
 
     /// The base URL of the origin that the request passes through to.

@@ -2,7 +2,7 @@
 
 import { nodeFetch } from "../src/gateway/node_fetch.js";
 
-/** Whoever gives up earlier is a caller, or a copy of the request that was slower. */
+/** An earlier abort says nothing of the origin: a caller left, or a hedged copy of the request was faster. */
 const SLOW_MS = 1_000;
 
 /**

@@ -5,11 +5,11 @@
 import { CoreState } from "featheredge-core";
 import { steadyClock } from "./clock.js";
 import { readColumns } from "./columns.js";
-import { ConfigError, errorOf, FaultError, PROBLEM } from "./errors.js";
+import { ConfigError, errorOf, FaultError } from "./errors.js";
 import { areEqual, sha256 } from "./gateway/digest.js";
+import { forward as forwardRequest } from "./gateway/forward.js";
 import { ANONYMOUS, OPERATOR } from "./gateway/grant.js";
-import { FEAST_PATH, Handler, NATIVE_PATH, redactReply } from "./gateway/handler.js";
-import { originTimedOut } from "./gateway/reply.js";
+import { FEAST_PATH, Handler, NATIVE_PATH } from "./gateway/handler.js";
 import { targetOf } from "./gateway/target.js";
 import { responseOf, WebRequest } from "./gateway/web.js";
 import { stringify } from "./json.js";
@@ -117,7 +117,7 @@ function configure({
 		send: (kind, to, body, signal) => post(to, body, authorizations?.[kind], signal),
 		onError,
 	});
-	return { runtime, origin: chosen, operatorToken, basePath };
+	return { runtime, operatorToken, basePath };
 }
 
 class Engine {
@@ -301,12 +301,10 @@ class Engine {
 
 	/** The error of an answer that lacks values, where the caller wants all or nothing. */
 	#partialError() {
-		const failure = this.#runtime.core.reply_failure();
-		if (failure === undefined) return undefined;
-		const [status, code, ...detail] = failure.split("\n");
-		const problem = { type: `${PROBLEM}${code}`, detail: detail.join("\n") };
-		const reply = { status: Number(status), headers: [], body: encoder.encode(JSON.stringify(problem)) };
-		return errorOf(reply, this.#runtime.replyException);
+		const body = this.#runtime.core.reply_failure();
+		if (body === undefined) return undefined;
+		const { status } = JSON.parse(decoder.decode(body));
+		return errorOf({ status, headers: [], body }, this.#runtime.replyException);
 	}
 
 	/** The answer, with what the origin's function threw as the cause of each error. */
@@ -331,18 +329,12 @@ class Engine {
 		const body = asked?.slice();
 		const forward = async (base, signal, cacheStatus) => {
 			const request = { method: "POST", path: FEAST_PATH, query: "", headers: [["content-type", "application/json"]] };
-			const forwarded = await this.#settings.origin
-				.forward(base, request, body, ANONYMOUS, { signal, isRead: true })
-				.catch((error) => {
-					if (!signal.aborted) throw error;
-					return originTimedOut();
-				});
-			const reply = runtime.redactsErrors ? redactReply(forwarded) : forwarded;
+			const reply = await forwardRequest(runtime, base, request, body, ANONYMOUS, { signal, isRead: true });
 			const bytes = new Uint8Array(await responseOf(reply).arrayBuffer());
 			const { status } = reply;
 			const headers = [...reply.headers, ["cache-status", cacheStatus]];
 			if (status === 200) return read(bytes, headers);
-			throw errorOf({ status, headers, body: bytes });
+			throw errorOf({ status, headers, body: bytes }, reply.cause);
 		};
 		const onReply = () => {
 			const error = options?.partial === "reject" ? this.#partialError() : undefined;

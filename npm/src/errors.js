@@ -59,8 +59,7 @@ export function messageOf(error) {
 	}
 }
 
-/** The beginning of a problem's type. */
-export const PROBLEM = "urn:featheredge:problem:";
+const PROBLEM = "urn:featheredge:problem:";
 const decoder = new TextDecoder();
 
 /**

@@ -1,5 +1,5 @@
 // The command line against those who mean harm: servers, files and arguments. Whatever they give, a command ends in time, with the right exit
-// code, in words, and sends a terminal nothing that it would obey.
+// code and an error of one line, and sends a terminal nothing that it would obey.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
@@ -527,7 +527,7 @@ describe("a reader that goes away", () => {
 		assert.equal(result.stderr, "");
 	});
 
-	test("a full disk is an error in words", () => {
+	test("a full disk is an error of one line", () => {
 		const full = openSync("/dev/full", "w");
 		const { status, stderr } = spawnSync(process.execPath, [CLI, "get", "-e", "a", "-f", "f"], {
 			stdio: ["ignore", full, "pipe"],

@@ -1,8 +1,8 @@
-// What callers, and the operator, are told of an origin that fails.
+// What callers and the operator learn of an origin that fails.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { OriginError, RequestError } from "../../build/package/dist/node.js";
+import { feastOrigin, OriginError, RequestError } from "../../build/package/dist/node.js";
 import { engineFor } from "./harness.mjs";
 
 const asked = (...entity_ids) => ({ entity_ids, feature_names: ["a"] });
@@ -109,6 +109,68 @@ test("an answer that lacks values names them, with the cause", async (t) => {
 		{ entity: 600, features: ["a", "b"], ...error },
 	]);
 	assert.equal((await engine.serve(asked(1))).errors, undefined);
+});
+
+test("a value that is served stale is none that lacks", async (t) => {
+	let now = 1_000_000_000_000;
+	let isDown = false;
+	const engine = await engineFor(t, {
+		clock: () => now,
+		config: { freshness: { ttl_seconds: 10, stale_while_revalidate_seconds: 0, stale_if_error_seconds: 600 } },
+		origin: (entities) => {
+			if (isDown) throw new Error("down");
+			return ones(entities);
+		},
+		onError: () => {},
+	});
+	await engine.serve(asked(1));
+	isDown = true;
+	now += 60_000;
+	const { features, errors } = await engine.serve(asked(1), { partial: "reject" });
+	assert.deepEqual([features[1].a, errors], [1, undefined]);
+	assert.equal((await engine.columns(asked(1), { partial: "reject" })).columns.a.values[0], 1);
+	await assert.rejects(engine.serve(asked(1, 2), { partial: "reject" }), OriginError);
+	assert.deepEqual(
+		(await engine.serve(asked(1, 2))).errors.map(({ entity }) => entity),
+		[2],
+	);
+});
+
+/** A body that the core cannot interpret, so that it passes through. */
+const passedThrough = (id) => ({ features: ["features:a"], entities: { entity_id: [id] }, full_feature_names: "x" });
+
+test("what a function throws for a request that passes through is reported in the same way", async (t) => {
+	const fault = new Error("secret of the database");
+	const { engine, lines } = await failing(t, fault);
+	const response = await engine.fetch(post("/get-online-features", passedThrough(600)));
+	const text = await response.text();
+	assert.equal(response.status, 500);
+	assert.match(text, /"detail":"the origin's function failed"/);
+	assert.doesNotMatch(text, /secret/);
+	assert.equal(lines[0].cause, fault);
+	const bytes = new TextEncoder().encode(JSON.stringify(passedThrough(600)));
+	await assert.rejects(engine.serveBytes(bytes, { protocol: "feast" }), (error) => {
+		assert.ok(error instanceof OriginError);
+		assert.deepEqual([error.code, error.cause], ["origin-error", fault]);
+		return true;
+	});
+});
+
+test("a RequestError for a request that passes through is the caller's", async (t) => {
+	const { engine, lines } = await failing(t, new RequestError("invalid-request", "no such user", 404));
+	const response = await engine.fetch(post("/get-online-features", passedThrough(600)));
+	assert.deepEqual([response.status, await response.text()], [404, "no such user"]);
+	assert.deepEqual(lines, []);
+});
+
+test("an HTTP origin that a request passing through cannot reach is an OriginError", async (t) => {
+	const engine = await engineFor(t, { origin: feastOrigin("http://127.0.0.1:9"), onError: () => {} });
+	const bytes = new TextEncoder().encode(JSON.stringify(passedThrough(1)));
+	await assert.rejects(engine.serveBytes(bytes, { protocol: "feast" }), (error) => {
+		assert.ok(error instanceof OriginError);
+		assert.equal(error.code, "origin-unreachable");
+		return true;
+	});
 });
 
 test("over HTTP the errors have no text of the function", async (t) => {

@@ -52,6 +52,13 @@ impl LookupResult {
         let Some((row, view)) = self.row.as_ref().zip(view) else { return false };
         view.slots(row.schema()).as_slice().iter().any(Option::is_some)
     }
+
+    /// Whether it lacks a value that `view` asks for. Of a feature service, whose members only its rows name, it lacks all or nothing.
+    #[must_use]
+    pub fn lacks_any_of(&self, view: Option<&ViewQuery>) -> bool {
+        let Some((row, view)) = self.row.as_ref().zip(view) else { return true };
+        view.slots(row.schema()).as_slice().iter().any(|slot| slot.and_then(|slot| row.cell(slot)).is_none())
+    }
 }
 
 /// What is still required for a row.
@@ -207,6 +214,15 @@ impl Answer {
         self.found.iter().enumerate().any(|(index, found)| {
             let view = index.checked_div(rows).and_then(|view| views.get(view));
             found.has_any_of(view)
+        })
+    }
+
+    /// Whether any requested value is unavailable: `rows` of each of `views`. A row that nobody could refresh may still be served stale.
+    #[must_use]
+    pub fn lacks_any_of(&self, views: &[ViewQuery], rows: usize) -> bool {
+        self.found.iter().enumerate().any(|(index, found)| {
+            let view = index.checked_div(rows).and_then(|view| views.get(view));
+            found.lacks_any_of(view)
         })
     }
 

@@ -391,7 +391,9 @@ impl NativeResponse<'_> {
             buffer.push(b",\"features\":[");
             let features = buffer.len();
             for output in &self.plan.outputs {
-                if self.cell(&self.answer.found, self.request.fields.rows, row, output).is_none() {
+                let found = self.answer.found.get(output.view * self.request.fields.rows + row);
+                let place = found.and_then(|found| self.place(found, output));
+                if place.and_then(|(row, slot)| row.cell(slot)).is_none() {
                     buffer.push_json_string(&output.name);
                     buffer.push(b",");
                 }
@@ -414,17 +416,10 @@ impl NativeResponse<'_> {
         buffer.push(b"]");
     }
 
-    /// The value of a feature in row `index` of the `rows` rows in `found`.
-    fn cell<'f>(
-        &self,
-        found: &'f [LookupResult],
-        rows: usize,
-        index: usize,
-        output: &Output,
-    ) -> Option<(&'f Row, Slot)> {
-        let row = found.get(output.view * rows + index)?.row.as_ref()?;
-        let slot = self.plan.views.get(output.view)?.slots(row.schema()).at(output.column)?;
-        row.cell(slot).map(|_| (&**row, slot))
+    /// Where the row of a result has a feature.
+    fn place<'f>(&self, found: &'f LookupResult, output: &Output) -> Option<(&'f Row, Slot)> {
+        let (row, view) = found.row.as_deref().zip(self.plan.views.get(output.view))?;
+        Some((row, view.slots(row.schema()).at(output.column)?))
     }
 
     /// Writes a line for each of these rows of the request; `found` has their results, view by view, and within a view row by row.
@@ -579,8 +574,8 @@ impl NativeResponse<'_> {
             return;
         }
         for output in &self.plan.outputs {
-            let Some((found, view)) = found(output.view).zip(self.plan.views.get(output.view)) else { continue };
-            let place = found.row.as_ref().and_then(|row| Some((&**row, view.slots(row.schema()).at(output.column)?)));
+            let Some(found) = found(output.view) else { continue };
+            let place = self.place(found, output);
             self.write_value(buffer, &output.name, output.times, found, place, quality);
         }
     }

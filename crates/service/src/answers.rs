@@ -104,7 +104,7 @@ impl Answers {
         self.record(answered, timings, 200, now);
         let Answered { request, context, plan, answer, pattern_limits } = answered;
         let rows = request.fields.rows;
-        let failure = FailureReport::of_missing(answer);
+        let failure = FailureReport::of_missing(answer, &plan.views, rows);
         match &context.protocol {
             Protocol::Feast => feast::write(&mut buffer, plan, answer, request),
             Protocol::Native(options) => {

@@ -7,7 +7,7 @@ use crate::request::Protocol;
 use crate::timings::Timings;
 use engine::ServingPattern;
 use model::answer::{Answer, OriginFailure, TimeLimit};
-use model::request::Priority;
+use model::request::{Priority, ViewQuery};
 use model::request_error::RequestError;
 use model::time::Timestamp;
 use protocol::response_buffer::ResponseBuffer;
@@ -336,13 +336,13 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
         OriginFailure::OutOfMemory => return overloaded(is_feast, Priority::Critical, 1),
         _ => {}
     }
-    let FailureReport { status, code, detail, exception } = FailureReport::of(failure);
+    let report = FailureReport::of(failure);
     let mut reply = if is_feast {
-        Reply::json(status, Cow::Owned(feast::error_string(&detail)))
+        Reply::json(report.status, Cow::Owned(feast::error_string(&report.detail)))
     } else {
-        Reply::problem(status, problem::body(status, code, "The origin could not answer", &detail))
+        Reply::problem(report.status, report.problem())
     };
-    reply.exception = exception;
+    reply.exception = report.exception;
     if let OriginFailure::CircuitOpen { retry_millis } = failure {
         let seconds = retry_millis.div_ceil(1_000).max(1);
         reply.headers.push(Header { name: "retry-after", value: seconds.to_string().into() });
@@ -350,7 +350,7 @@ pub(super) fn origin_failure(is_feast: bool, failure: &OriginFailure) -> Reply {
     reply
 }
 
-/// What is told of an origin failure.
+/// What a reply says of an origin failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureReport {
     /// The HTTP status of a reply that is nothing else.
@@ -391,9 +391,15 @@ impl FailureReport {
         FailureReport { status, code, detail, exception }
     }
 
-    /// The report of the failure that left values of an answer missing, where there was one.
-    pub(super) fn of_missing(answer: &Answer) -> Option<FailureReport> {
-        answer.failure.as_ref().filter(|_| answer.tier_counts.missing > 0).map(FailureReport::of)
+    /// The report of the failure that left values of an answer unavailable, where there was one: of `rows` rows of each of `views`.
+    pub(super) fn of_missing(answer: &Answer, views: &[ViewQuery], rows: usize) -> Option<FailureReport> {
+        answer.failure.as_ref().filter(|_| answer.lacks_any_of(views, rows)).map(FailureReport::of)
+    }
+
+    /// As a problem.
+    #[must_use]
+    pub fn problem(&self) -> Vec<u8> {
+        problem::body(self.status, self.code, "The origin could not answer", &self.detail)
     }
 }
 

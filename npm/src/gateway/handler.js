@@ -5,22 +5,10 @@
 // invalidation has the time of the origin's response.
 
 import { Core, CoreState } from "featheredge-core";
-import { cancel } from "../runtime/body.js";
 import { headerPairs } from "../runtime/headers.js";
-import { redacted } from "../runtime/redact.js";
-import { isUnsent } from "../runtime/retry.js";
+import { forward } from "./forward.js";
 import { ANONYMOUS } from "./grant.js";
-import {
-	internalError,
-	invalidOriginStatus,
-	isSendable,
-	notAllowed,
-	notFound,
-	originTimedOut,
-	originUnreachable,
-	writeFailed,
-	writeTimedOut,
-} from "./reply.js";
+import { internalError, invalidOriginStatus, isSendable, notAllowed, notFound, writeTimedOut } from "./reply.js";
 
 /** The path of the native API, whose responses may be streamed. */
 export const NATIVE_PATH = "/v1/features";
@@ -135,15 +123,8 @@ export class Handler {
 			onReply,
 			forward: (base, signal, cacheStatus) => {
 				if (base === undefined) return this.#asset(request);
-				const forwarded = runtime.origin.forward(base, request, body, grant, { signal, isRead });
-				const answered = forwarded.then(
-					(reply) => isolated(runtime.redactsErrors ? redactReply(reply) : reply),
-					(error) => {
-						if (!isRead) return writeFailed(isUnsent(error));
-						return signal.aborted ? originTimedOut() : originUnreachable();
-					},
-				);
-				return answered.then((reply) => withHeaders(reply, [["cache-status", cacheStatus]]));
+				const forwarded = forward(runtime, base, request, body, grant, { signal, isRead });
+				return forwarded.then((reply) => withHeaders(isolated(reply), [["cache-status", cacheStatus]]));
 			},
 			onWriteTimeout: writeTimedOut,
 			addHeaders: withHeaders,
@@ -241,20 +222,6 @@ const withHeaders = (reply, pairs) => ({ ...reply, headers: [...reply.headers, .
 function isolated(reply) {
 	const kept = reply.headers.filter(([name]) => !ISOLATION_HEADER_NAMES.has(name));
 	return { ...reply, headers: [...kept, ...ISOLATION_HEADERS] };
-}
-
-/** Headers of an error that cannot quote the request. */
-const SAFE_ERROR_HEADERS = new Set(["allow", "retry-after", "www-authenticate"]);
-
-/** A response of the origin, redacted if it is an error or a redirect, which may quote the request. */
-export function redactReply(reply) {
-	const { status, headers, body } = reply;
-	// A body in bytes is Featheredge's own.
-	if (status < 300 || status === 304 || body instanceof Uint8Array) return reply;
-	cancel(body);
-	const { contentType, body: text } = redacted();
-	const kept = headers.filter(([name]) => SAFE_ERROR_HEADERS.has(name));
-	return { status, headers: [["content-type", contentType], ...kept], body: body === null ? null : text };
 }
 
 const beginBodyOnly = (path, length) => (core, now) =>

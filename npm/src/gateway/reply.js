@@ -52,6 +52,9 @@ export const unknownCoding = () =>
 	problem(501, "invalid-request", "The request is malformed", "the only supported transfer coding is `chunked`");
 
 export const originProblem = (detail) => problem(502, "origin-unreachable", "The origin could not answer", detail);
+/** In place of a response of an origin that is a function, which threw. */
+export const originFailed = () =>
+	problem(500, "origin-error", "The origin could not answer", "the origin's function failed");
 export const originUnreachable = () => originProblem("the origin cannot be reached");
 
 const originTimeout = (detail) => problem(504, "origin-timeout", "The origin did not respond in time", detail);

@@ -6,7 +6,7 @@
 // requires: others wake it through a promise that it awaits itself.
 
 import { CoreState, FetchFault } from "featheredge-core";
-import { ClosedError, FeatheredgeError, messageOf, RequestError } from "../errors.js";
+import { ClosedError, FeatheredgeError } from "../errors.js";
 import { TooLargeError, UnsupportedCodingError } from "./body.js";
 import { deferred } from "./deferred.js";
 import { headerPairs } from "./headers.js";
@@ -59,8 +59,6 @@ function splitEqually(text, count) {
 	const length = text.length / count;
 	return Array.from({ length: count }, (_, index) => text.slice(index * length, (index + 1) * length));
 }
-
-const plainText = (text) => ({ contentType: "text/plain", body: new TextEncoder().encode(text) });
 
 const sleep = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 
@@ -486,7 +484,13 @@ export class Exchange {
 				thrown = { error };
 			},
 		);
-		if (thrown !== undefined && origin.url === undefined) return this.#fetchThrew(number, thrown.error);
+		// An origin without a URL is a function.
+		if (thrown !== undefined && origin.url === undefined) {
+			const { response, number: exception } = this.#runtime.exceptions.take(thrown.error);
+			if (response === undefined) return (core, now) => core.fail_thrown(number, exception, now);
+			const { status, contentType, body } = response;
+			return (core, now) => core.complete_fetch(number, status, contentType, body, now);
+		}
 		// Any other response, redirects included, may quote the request.
 		if (redactsErrors && reply !== undefined && reply.status !== 200) {
 			const { contentType, body } = redacted();
@@ -499,22 +503,6 @@ export class Exchange {
 				core.fail_fetch(number, thrown === undefined ? FetchFault.TimedOut : faultOf(error), coding, now);
 		}
 		return (core, now) => core.complete_fetch(number, reply.status, reply.contentType, reply.body, now);
-	}
-
-	/**
-	 * Passes on what the origin's function threw. A `RequestError` is meant for the caller; all else is an illness of the origin, and its text
-	 * is for the operator.
-	 */
-	#fetchThrew(number, error) {
-		const { errors, exceptions, redactsErrors } = this.#runtime;
-		if (error instanceof RequestError) {
-			const status = error.status >= 400 && error.status < 500 ? error.status : 422;
-			const { contentType, body } = redactsErrors ? redacted() : plainText(messageOf(error));
-			return (core, now) => core.complete_fetch(number, status, contentType, body, now);
-		}
-		errors.log("the origin's function", redactsErrors ? "its error is withheld: `pseudonymize_keys` is set" : error);
-		const exception = redactsErrors ? 0 : exceptions.keep(error);
-		return (core, now) => core.fail_thrown(number, exception, now);
 	}
 
 	/** Appends a part of the origin's response to the core's copy. */

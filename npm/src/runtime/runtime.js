@@ -89,7 +89,8 @@ export class Runtime {
 	telemetry;
 	/** @type {ErrorLog} */
 	errors;
-	exceptions = new Exceptions();
+	/** @type {Exceptions} */
+	exceptions;
 	/** The requests under way. @type {Set<Exchange>} */
 	exchanges = new Set();
 	/** The requests that others may wake. @type {Map<number, Exchange>} */
@@ -104,6 +105,7 @@ export class Runtime {
 	constructor(options) {
 		this.#options = options;
 		this.errors = new ErrorLog(options.onError ?? ((line) => console.error(line)), options.clock);
+		this.exceptions = new Exceptions(this.errors, this.redactsErrors);
 		this.telemetry = new Telemetry(this, options.send, options.exportsTelemetry ?? true);
 		this.#start();
 	}
