@@ -324,7 +324,7 @@ class Engine {
 	#run(begin, options, read, asked) {
 		const runtime = this.#runtime;
 		const state = runtime.begin(begin);
-		if (state === CoreState.Replied) return this.#resultOf(read);
+		if (state === CoreState.Replied) return this.#resultOf(read, options);
 		// The caller may reuse its buffer.
 		const body = asked?.slice();
 		const forward = async (base, signal, cacheStatus) => {
@@ -336,19 +336,16 @@ class Engine {
 			if (status === 200) return read(bytes, headers);
 			throw errorOf({ status, headers, body: bytes }, reply.cause);
 		};
-		const onReply = () => {
-			const error = options?.partial === "reject" ? this.#partialError() : undefined;
-			if (error !== undefined) throw error;
-			return this.#resultOf(read);
-		};
-		const handlers = { ...options, onReply, forward };
+		const handlers = { ...options, onReply: () => this.#resultOf(read, options), forward };
 		return state === CoreState.RepliedWithEffects
 			? runtime.finishInBackground(handlers)
 			: runtime.finish(state, handlers);
 	}
 
-	#resultOf(read) {
+	#resultOf(read, options) {
 		if (!this.#runtime.isOk) throw this.#error();
+		const error = options?.partial === "reject" ? this.#partialError() : undefined;
+		if (error !== undefined) throw error;
 		return read(this.#runtime.replyBody);
 	}
 }

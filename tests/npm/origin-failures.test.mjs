@@ -185,6 +185,23 @@ test("over HTTP the errors have no text of the function", async (t) => {
 	]);
 });
 
+test('`partial: "reject"` holds where the breaker is open, and the answer is there at once', async (t) => {
+	const { engine } = await failing(t, new Error("down"));
+	await engine.serve(asked(1));
+	const options = { partial: "reject" };
+	let code;
+	for (let id = 1_000; code !== "origin-circuit-open"; id++) {
+		assert.ok(id < 1_100, `the breaker opens: ${code}`);
+		code = (await engine.serve(asked(1, id))).errors[0].code;
+	}
+	const open = { name: "OriginError", code: "origin-circuit-open" };
+	const body = new TextEncoder().encode(JSON.stringify(asked(1, 601)));
+	await assert.rejects(engine.serve(asked(1, 602), options), open);
+	await assert.rejects(engine.columns(asked(1, 603), options), open);
+	await assert.rejects(async () => engine.serveBytes(body, options), open);
+	assert.equal((await engine.serve(asked(1), options)).features[1].a, 1, "memory has all");
+});
+
 test('`partial: "reject"` wants all values or none', async (t) => {
 	const fault = new Error("down");
 	const { engine } = await failing(t, fault);
